@@ -1,0 +1,65 @@
+# Two commands matter: `make demo` (try it) and `make test` (trust it). `make help` lists the rest.
+SHELL   := /bin/bash
+PYTHON  ?= python3
+VENV    := .venv
+BIN     := $(VENV)/bin
+PORT    ?= 8000
+LOCK     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
+
+.PHONY: help demo demo-reset test test-fast test-servers check bench messages lock blocklist clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Massar Account needs Python 3.11 or later: install the package python3 (Debian 12 has 3.11), or name one with PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "This Python has no venv module: install the package python3-venv."; exit 1; }
+	@echo "Making the environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo.stamp: requirements/runtime.txt requirements/demo.txt | $(BIN)/python
+	@echo "Installing the locked requirements (about ten seconds) ..."
+	@$(LOCK) -r requirements/runtime.txt -r requirements/demo.txt
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/runtime.txt requirements/demo.txt requirements/dev.txt | $(BIN)/python
+	@echo "Installing the locked requirements for tests ..."
+	@$(LOCK) -r requirements/runtime.txt -r requirements/demo.txt -r requirements/dev.txt
+	@touch $@ $(VENV)/demo.stamp
+
+demo: $(VENV)/demo.stamp ## start the product on this machine, with a phone and a mailbox on screen
+	@PYTHONPATH=src exec $(BIN)/python -m massar demo --port $(PORT)
+
+demo-reset: $(VENV)/demo.stamp ## empty the demo's data
+	@PYTHONPATH=src $(BIN)/python -m massar demo --reset
+
+test: $(VENV)/dev.stamp ## every test, on SQLite and on PostgreSQL, with the browser
+	@$(BIN)/python tests/run.py
+
+test-fast: $(VENV)/dev.stamp ## unit and journey tests on SQLite only
+	@$(BIN)/python -m pytest tests -m "not browser and not servers"
+
+test-servers: $(VENV)/dev.stamp ## against real servers from distribution packages
+	@$(BIN)/python tests/run.py --servers
+
+check: $(VENV)/dev.stamp ## style and the laws of the house
+	@$(BIN)/python -m ruff check src tests bench
+	@PYTHONPATH=src $(BIN)/lint-imports
+
+bench: $(VENV)/dev.stamp ## measure: sign-ins beside the pure hash bound, recovery, page weights, timing signals
+	@PYTHONPATH=src:. $(BIN)/python -m bench.run
+
+messages: $(VENV)/dev.stamp ## compile the catalogues in src/massar/locale/
+	@for l in ar fr en; do $(BIN)/pybabel -q compile -i src/massar/locale/$$l/LC_MESSAGES/django.po -o src/massar/locale/$$l/LC_MESSAGES/django.mo -l $$l; done
+
+blocklist: $(VENV)/dev.stamp ## make the list of common passwords again
+	@PYTHONPATH=src $(BIN)/python -m massar.domain.policy.make_blocklist
+
+lock: ## pin the requirements again (needs uv)
+	@for f in runtime demo dev; do uv pip compile -q --upgrade --universal --generate-hashes --no-header --no-emit-index-url \
+	  --no-emit-find-links --python-version 3.11 requirements/$$f.in -o requirements/$$f.txt; done
+
+clean: ## remove the environment and the data
+	@rm -rf $(VENV) var build

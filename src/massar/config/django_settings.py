@@ -1,0 +1,77 @@
+"""Django's settings, all derived from the typed ones. Nothing is read from the environment here but through `load`."""
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from massar.config.environment import LOOPBACK_HOSTS, load
+
+MASSAR = load()
+PACKAGE = Path(__file__).resolve().parent.parent
+
+DEBUG = False
+SECRET_KEY = MASSAR.secret_key
+ALLOWED_HOSTS = sorted({MASSAR.host, *(LOOPBACK_HOSTS | {"[::1]"} if not MASSAR.https else ())})
+ROOT_URLCONF = "massar.config.urls"
+WSGI_APPLICATION = "massar.config.wsgi.application"
+USE_X_FORWARDED_HOST = False
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if MASSAR.trusted_proxies else None
+
+INSTALLED_APPS = [
+    "massar.core.audit.apps.Audit",
+    "massar.domain.people.apps.Room",
+    "massar.domain.credentials.apps.Room",
+    "massar.domain.sessions.apps.Room",
+    "massar.domain.limits.apps.Room",
+    "massar.domain.delivery.apps.Room",
+    "django.contrib.staticfiles",
+]
+MIDDLEWARE = [
+    "massar.interfaces.web.frame.middleware.Frame",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+]
+DATABASES = {"default": {**MASSAR.database, "ATOMIC_REQUESTS": False}}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TEMPLATES = [{
+    "BACKEND": "django.template.backends.jinja2.Jinja2",
+    "DIRS": sorted(str(p) for p in (PACKAGE / "interfaces").glob("*/templates")),
+    "APP_DIRS": False,
+    "OPTIONS": {"environment": "massar.interfaces.web.frame.jinja.environment"},
+}]
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = True
+LANGUAGE_CODE = "ar"
+LANGUAGES = [("ar", "العربية"), ("fr", "Français"), ("en", "English")]
+LOCALE_PATHS = [str(PACKAGE / "locale")]
+
+STATIC_URL = "/static/"
+STATIC_ROOT = str(MASSAR.var / "static")
+STATICFILES_DIRS = sorted(str(p) for p in (PACKAGE / "interfaces").glob("*/static"))
+STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.FileSystemFinder"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+                    if MASSAR.mode != "test" else "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = MASSAR.mode == "test"
+WHITENOISE_AUTOREFRESH = False
+WHITENOISE_MAX_AGE = 3600
+
+# Cookies: over https the browser itself enforces host and Secure (RFC 6265bis `__Host-`).
+CSRF_COOKIE_NAME = "__Host-massar-csrf" if MASSAR.https else "massar-csrf"
+CSRF_COOKIE_SECURE = MASSAR.https
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_TRUSTED_ORIGINS = [MASSAR.public_url] if urlsplit(MASSAR.public_url).scheme else []
+CSRF_FAILURE_VIEW = "massar.interfaces.web.frame.errors.csrf_failure"
+
+# Bounds before anything costly (ASVS 15.2.2; ATK-066, ATK-100).
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 60
+DATA_UPLOAD_MAX_NUMBER_FILES = 0
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+
+LOGGING_CONFIG = None
+SILENCED_SYSTEM_CHECKS = ["security.W003"]

@@ -1,0 +1,10 @@
+"""The WSGI callable, for Granian (or any other server)."""
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+from massar.core.log import set_up
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "massar.config.django_settings")
+set_up()
+application = get_wsgi_application()

@@ -1,0 +1,30 @@
+"""What is known of the browser in front of us: values only, made by an interface, read by journeys."""
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_SYSTEMS = (("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"),
+            ("Mac OS X", "macOS"), ("CrOS", "ChromeOS"), ("Linux", "Linux"))
+_PROGRAMS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("SamsungBrowser", "Samsung Internet"), ("Firefox/", "Firefox"),
+             ("FxiOS", "Firefox"), ("CriOS", "Chrome"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+
+
+@dataclass(frozen=True)
+class Browser:
+    """network: address prefix (/24 or /56), never the whole address. label: 'Chrome · Android' or ''.
+    devices: the signed device cookie as received. asked: the token of the browser that asks for recoveries."""
+
+    network: str = ""
+    label: str = ""
+    devices: str = ""
+    asked: str = ""
+    language: str = "ar"
+
+
+def label(user_agent: str) -> str:
+    """A short name for a browser, without versions; '' when nothing is recognised."""
+    agent = re.sub(r"[^\x20-\x7e]", "", user_agent)[:400]
+    program = next((name for mark, name in _PROGRAMS if mark in agent), "")
+    system = next((name for mark, name in _SYSTEMS if mark in agent), "")
+    return " · ".join(filter(None, (program, system)))

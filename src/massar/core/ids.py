@@ -1,0 +1,42 @@
+"""The only place that draws random secrets (operating system CSPRNG through `secrets`; OWASP ASVS 5.0 11.5.1)."""
+import base64
+import secrets
+
+TEMPORARY_LETTERS = "bcdfghjkmnpqrstvwxz"  # no vowels (no words), no l and y (look-alikes)
+TEMPORARY_DIGITS = "23456789"
+
+
+def token() -> str:
+    """256 random bits as 43 URL-safe characters, for cookies and form tokens."""
+    return secrets.token_urlsafe(32)
+
+
+def short_token() -> str:
+    """104 random bits as 21 lower-case letters and digits, for names of rows, leases and messages."""
+    return base64.b32encode(secrets.token_bytes(13)).decode().rstrip("=").lower()
+
+
+def contact_code() -> str:
+    """Six digits (NIST SP 800-63B-4 §4.2.1.2), leading zeros allowed."""
+    return f"{secrets.randbelow(1_000_000):06d}"
+
+
+def temporary_password() -> str:
+    """`kdmwt47392`: five letters and five digits, 36.2 bits, in canonical form (without the hyphen)."""
+    letters = "".join(secrets.choice(TEMPORARY_LETTERS) for _ in range(5))
+    return letters + "".join(secrets.choice(TEMPORARY_DIGITS) for _ in range(5))
+
+
+def show_temporary_password(canonical: str) -> str:
+    """The form people read and type: `kdmwt-47392`."""
+    return f"{canonical[:5]}-{canonical[5:]}"
+
+
+def key_bytes() -> bytes:
+    """A new 256-bit key."""
+    return secrets.token_bytes(32)
+
+
+def nonce() -> bytes:
+    """A 96-bit nonce for AES-GCM (NIST SP 800-38D §8.2.2)."""
+    return secrets.token_bytes(12)

@@ -1,0 +1,50 @@
+"""Small helpers for statements in plain SQL that run on SQLite and PostgreSQL alike."""
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection
+
+
+def at(moment: datetime | None) -> Any:
+    """A moment as a parameter of this database (SQLite stores text in UTC)."""
+    return connection.ops.adapt_datetimefield_value(moment) if moment else None
+
+
+def moment(value: Any) -> datetime | None:
+    """A stored moment as an aware datetime in UTC."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def row(statement: str, params: tuple | list = ()) -> tuple | None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params)
+        return cursor.fetchone()
+
+
+def rows(statement: str, params: tuple | list = ()) -> list[tuple]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params)
+        return cursor.fetchall()
+
+
+def change(statement: str, params: tuple | list = ()) -> int:
+    """Runs a statement; returns how many rows it touched."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params)
+        return cursor.rowcount
+
+
+def greatest() -> str:
+    """The name of the scalar maximum in this database."""
+    return "GREATEST" if connection.vendor == "postgresql" else "MAX"
+
+
+def skip_locked() -> str:
+    """Claims of two workers don't wait for each other. SQLite has one writer at a time and needs nothing."""
+    return "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""

@@ -1,0 +1,72 @@
+"""Cleaning of what people type: digits of any script, invisible marks, spaces, dashes, logins and addresses."""
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d\u00ad"), "-")
+_LOCAL = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
+_ADDRESS = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
+LONGEST_LINE = 254  # RFC 5321 §4.5.3.1.3: no address is longer
+
+
+def western_digits(text: str) -> str:
+    """Every decimal digit (Arabic-Indic, Persian, full-width …) as 0–9; other characters stay."""
+    return "".join(str(unicodedata.decimal(c)) if c.isdecimal() and not c.isascii() else c for c in text)
+
+
+def without_invisible(text: str) -> str:
+    """Without format and control characters (bidi marks, joiners, BOM, line ends)."""
+    return "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc"))
+
+
+def one_line(text: str) -> str:
+    """What was typed into a one-line field: invisible marks out, white space folded, Western digits, ends trimmed."""
+    spaced = "".join(" " if c.isspace() else c for c in text)
+    return " ".join(western_digits(without_invisible(spaced)).translate(_DASHES).split())
+
+
+def login(text: str) -> str | None:
+    """An institution address or its local part in canonical form (lower case ASCII), or None if it can't be one.
+
+    Only ASCII is accepted after folding full-width forms, so no look-alike letter can name another account.
+    """
+    if len(text) > 4 * LONGEST_LINE:
+        return None
+    folded = unicodedata.normalize("NFKC", one_line(text)).replace(" ", "").lower()
+    local, at, domain = folded.partition("@")
+    if not folded.isascii() or not _LOCAL.fullmatch(local) or ".." in local:
+        return None
+    if at and not _ADDRESS.fullmatch(folded):
+        return None
+    return f"{local}@{domain}" if at else local
+
+
+def email(text: str) -> str | None:
+    """A personal e-mail address in canonical form (lower case), or None. ASCII only: a look-alike is never a match."""
+    if len(text) > 4 * LONGEST_LINE:
+        return None
+    folded = one_line(text).replace(" ", "").lower()
+    local = folded.partition("@")[0]
+    if len(folded) > LONGEST_LINE or not folded.isascii() or not _ADDRESS.fullmatch(folded):
+        return None
+    return None if local.startswith(".") or local.endswith(".") or ".." in local else folded
+
+
+def code(text: str) -> str:
+    """A typed numeric code: Western digits, no spaces, dashes or marks."""
+    return re.sub(r"[\s-]", "", one_line(text[:200]))
+
+
+def masked_email(address: str) -> str:
+    """`j•••@g•••`: enough for the owner to recognise, too little for anybody else."""
+    local, _, domain = address.partition("@")
+    return f"{local[:1]}•••@{domain[:1]}•••"
+
+
+def masked_phone(e164: str) -> str:
+    """`06••••••56` for Moroccan numbers, `+33••••••56` for others."""
+    if e164.startswith("+212"):
+        national = "0" + e164[4:]
+        return f"{national[:2]}••••••{national[-2:]}"
+    return f"{e164[:3]}••••••{e164[-2:]}"

@@ -1,0 +1,104 @@
+"""Argon2id through libsodium, one hash at a time per process (decision 14).
+
+Concurrent hashes on one core slow each other (caches), so a gate admits one; known devices pass first, the queue is
+bounded, and who would wait too long is told to come back (503 and Retry-After).
+"""
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from functools import lru_cache
+
+from django.conf import settings
+from nacl import exceptions, pwhash
+
+QUEUE_LONGEST = 60
+WAIT_LONGEST = 3.0  # seconds
+
+
+class Busy(Exception):
+    """The queue before the hash is full, or the wait was too long."""
+
+
+class Gate:
+    """Admits one caller at a time; lower rank first, then first come first served."""
+
+    def __init__(self, longest: int = QUEUE_LONGEST, patience: float = WAIT_LONGEST):
+        self._longest, self._patience = longest, patience
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[int, int, threading.Event]] = []
+        self._numbers = itertools.count()
+        self._taken = False
+
+    def enter(self, *, known: bool) -> None:
+        """Waits for the turn; raises Busy when the queue is full or patience ends."""
+        with self._lock:
+            if not self._taken:
+                self._taken = True
+                return
+            if len(self._waiting) >= self._longest * (2 if known else 1):
+                raise Busy
+            mine = (0 if known else 1, next(self._numbers), threading.Event())
+            heapq.heappush(self._waiting, mine)
+        if not mine[2].wait(self._patience):
+            self._give_up(mine)
+
+    def leave(self) -> None:
+        with self._lock:
+            if self._waiting:
+                heapq.heappop(self._waiting)[2].set()
+            else:
+                self._taken = False
+
+    def _give_up(self, mine: tuple[int, int, threading.Event]) -> None:
+        with self._lock:
+            if mine[2].is_set():  # the turn came at the last moment: pass it on
+                turn_came = True
+            else:
+                turn_came = False
+                self._waiting.remove(mine)
+                heapq.heapify(self._waiting)
+        if turn_came:
+            self.leave()
+        raise Busy
+
+
+_GATE = Gate()
+
+
+def hashed(password: str, *, known: bool = True) -> str:
+    """The `$argon2id$` string of a password under the configured parameters."""
+    cost = settings.MASSAR.argon2
+    _GATE.enter(known=known)
+    try:
+        return pwhash.argon2id.str(password.encode(), opslimit=cost.passes, memlimit=cost.memory_kib * 1024).decode()
+    finally:
+        _GATE.leave()
+
+
+def fits(password: str, phc: str, *, known: bool = True) -> bool:
+    """Whether the password belongs to the `$argon2id$` string. Always costs one hash. Raises Busy."""
+    _GATE.enter(known=known)
+    try:
+        return pwhash.verify(phc.encode(), password.encode())
+    except exceptions.InvalidkeyError:
+        return False
+    finally:
+        _GATE.leave()
+
+
+def outdated(phc: str) -> bool:
+    """Whether the string was made under other parameters than today's."""
+    cost = settings.MASSAR.argon2
+    return f"$m={cost.memory_kib},t={cost.passes},p=1$" not in phc
+
+
+@lru_cache(maxsize=4)
+def _decoy(memory_kib: int, passes: int) -> str:
+    return pwhash.argon2id.str(b"nobody has this password", opslimit=passes, memlimit=memory_kib * 1024).decode()
+
+
+def decoy() -> str:
+    """A string that fits no input anybody types, under today's parameters: the unknown account's hash."""
+    return _decoy(settings.MASSAR.argon2.memory_kib, settings.MASSAR.argon2.passes)

@@ -1,0 +1,53 @@
+"""Passwords, the last five of them, and temporary passwords."""
+from django.db import models
+
+
+class Password(models.Model):
+    """The password in use. `sealed` holds the PHC string, bound to the account (decision 15).
+
+    `devices_since`: device cookies older than this are strangers again (set by a recovery).
+    """
+
+    person = models.OneToOneField("people.Person", primary_key=True, on_delete=models.CASCADE, related_name="+")
+    sealed = models.BinaryField()
+    changed_at = models.DateTimeField()
+    devices_since = models.DateTimeField(null=True)
+
+
+class FormerPassword(models.Model):
+    """One of the last five passwords, so that it is not chosen again."""
+
+    person = models.ForeignKey("people.Person", on_delete=models.CASCADE, related_name="+")
+    sealed = models.BinaryField()
+    replaced_at = models.DateTimeField()
+
+
+class TemporaryPassword(models.Model):
+    """An issued recovery code that looks like a password (NIST SP 800-63B-4 §4.2.1.2). Moves: `temporary.MOVES`.
+
+    `tag` is a keyed HMAC over account, channel, contact and secret: a row moved to another account fits nothing.
+    `expires_at` stays empty until the worker fixes it just before the first attempt (decision 3).
+    """
+
+    class State(models.TextChoices):
+        ISSUED = "issued"
+        CLAIMED = "claimed"
+        CONSUMED = "consumed"
+        DEAD = "dead"
+
+    person = models.ForeignKey("people.Person", on_delete=models.CASCADE, related_name="+")
+    channel = models.CharField(max_length=5)
+    contact_id = models.BigIntegerField()
+    tag = models.CharField(max_length=64)
+    state = models.CharField(max_length=8, choices=State, default=State.ISSUED)
+    asked_tag = models.CharField(max_length=64, blank=True)
+    issued_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    tries = models.PositiveIntegerField(default=0)
+    asker_tries = models.PositiveIntegerField(default=0)
+    claim = models.CharField(max_length=22, blank=True)
+    ended_at = models.DateTimeField(null=True)
+    ended_why = models.CharField(max_length=20, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["person", "-id"], name="credentials_temporary_of")]

@@ -1,0 +1,98 @@
+"""The password in use and the former ones. Read on the hot path in plain SQL."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from massar.core import seal, sql
+from massar.domain.credentials import hashing
+from massar.domain.credentials.models import FormerPassword, Password
+
+HISTORY = 5
+
+
+@dataclass(frozen=True)
+class StoredPassword:
+    """`phc` is the opened `$argon2id$` string; a decoy for the unknown, the unset and the forged."""
+
+    phc: str
+    real: bool
+    changed_at: datetime | None
+    devices_since: datetime | None
+
+
+def stored(person_id: int | None) -> StoredPassword:
+    """Same statement and same work for known and unknown (person_id None)."""
+    found = sql.row("SELECT sealed, changed_at, devices_since FROM credentials_password WHERE person_id = %s", (person_id or 0,))
+    sealed = bytes(found[0]) if found else _decoy_sealed()
+    try:
+        phc = seal.data_keys().open(sealed, place=_place(person_id if found else 0)).decode()
+    except seal.SealBroken:  # an edited row opens nothing (ATK-142)
+        return StoredPassword(hashing.decoy(), False, None, None)
+    if not found:
+        return StoredPassword(phc, False, None, None)
+    return StoredPassword(phc, True, sql.moment(found[1]), sql.moment(found[2]))
+
+
+def is_right(password: str, stored: StoredPassword, *, known: bool) -> bool:
+    """One Argon2id, always. Raises hashing.Busy."""
+    return hashing.fits(password, stored.phc, known=known) and stored.real
+
+
+def was_used(password: str, person_id: int) -> bool:
+    """Whether it is the password in use or one of the last five."""
+    current = stored(person_id)
+    phcs = [current.phc] if current.real else []
+    for former in FormerPassword.objects.filter(person_id=person_id).order_by("-id")[:HISTORY]:
+        phcs.append(_open_former(former))
+    return any([hashing.fits(password, phc) for phc in phcs if phc])
+
+
+def save(person_id: int, phc: str, *, now: datetime, forget_devices: bool = False) -> None:
+    """Stores a new password; the one it replaces joins the history. Inside the caller's transaction."""
+    older = Password.objects.filter(person_id=person_id).first()
+    if older:
+        FormerPassword.objects.create(person_id=person_id, sealed=_moved_to_history(older), replaced_at=now)
+        keep = FormerPassword.objects.filter(person_id=person_id).order_by("-id").values_list("pk", flat=True)[:HISTORY]
+        FormerPassword.objects.filter(person_id=person_id).exclude(pk__in=list(keep)).delete()
+    values = {"sealed": _seal(person_id, phc), "changed_at": now}
+    if forget_devices:
+        values["devices_since"] = now
+    Password.objects.update_or_create(person_id=person_id, defaults=values)
+
+
+def rehash(person_id: int, phc: str) -> None:
+    """Same password, today's parameters: no history, no change date."""
+    Password.objects.filter(person_id=person_id).update(sealed=_seal(person_id, phc))
+
+
+def _seal(person_id: int, phc: str) -> bytes:
+    return seal.data_keys().seal(phc.encode(), place=_place(person_id))
+
+
+def _place(person_id: int | None) -> str:
+    return f"password|{person_id}"
+
+
+def _moved_to_history(older: Password) -> bytes:
+    phc = seal.data_keys().open(older.sealed, place=_place(older.person_id))
+    return seal.data_keys().seal(phc, place=f"former-password|{older.person_id}")
+
+
+def _open_former(row: FormerPassword) -> str | None:
+    try:
+        return seal.data_keys().open(row.sealed, place=f"former-password|{row.person_id}").decode()
+    except seal.SealBroken:
+        return None
+
+
+_DECOYS: dict[str, bytes] = {}
+
+
+def _decoy_sealed() -> bytes:
+    """The decoy, sealed like a row, so that the unknown also costs one opening."""
+    phc = hashing.decoy()
+    if phc not in _DECOYS:
+        _DECOYS.clear()
+        _DECOYS[phc] = _seal(0, phc)
+    return _DECOYS[phc]

@@ -1,0 +1,168 @@
+"""The words every carrier speaks: what goes out, what can come back, what can be set."""
+
+import ipaddress
+import re
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+EMAIL = "email"
+SMS = "sms"
+
+_ID_SHAPE = re.compile(r"(?=.{1,100}\Z)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+
+
+class CarrierSettingError(ValueError):
+    """A setting of a carrier can't work. The text is one sentence for the operator, without any secret."""
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """One message, ready to leave.
+
+    `message_id` is the outbox's own id and stays the same when the message is sent again: 1 to 100 of
+    `A-Za-z0-9._-`. `to` is an e-mail address or a number in E.164 (`+212…`). An SMS has no subject, no html.
+    """
+
+    message_id: str
+    channel: str
+    to: str = field(repr=False)
+    language: str
+    subject: str
+    text: str = field(repr=False)
+    html: str | None = field(default=None, repr=False)
+
+    def __post_init__(self):
+        if self.channel not in (EMAIL, SMS):
+            raise ValueError(f"unknown channel {self.channel!r}")
+        if not _ID_SHAPE.fullmatch(self.message_id):
+            raise ValueError("message_id has an impossible shape")
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The carrier has taken the message over. `reference` is its own name for it, or empty."""
+
+    reference: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The carrier answered no.
+
+    `permanent`: this message to this recipient will not go, neither later nor elsewhere.
+    `ours`: our account, sender or setting is at fault, so nothing is known about the recipient; never
+    permanent: another carrier may do it, and an operator must look. Neither: the same try may work later.
+    """
+
+    code: str
+    permanent: bool
+    ours: bool = False
+
+
+@dataclass(frozen=True)
+class Unsure:
+    """All of it left us and no answer came: it may have arrived. Sending again may deliver it twice."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class NotSent:
+    """It never left us as a whole. Sending again can't deliver it twice."""
+
+    why: str
+
+
+Result = Accepted | Refused | Unsure | NotSent
+
+
+class Carrier(Protocol):
+    """Takes messages of one channel out. Called from worker threads at once, outside any transaction."""
+
+    name: str
+    channel: str
+    longest: timedelta  # no call of `send` lasts longer, name look-up aside: a lease must outlive it
+
+    def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
+        """Hand the message over. `valid_for` is how long it is still worth something; it is told to carriers
+        that can drop late messages. Trouble with network or protocol is a result, never an exception."""
+
+    def check(self) -> list[str]:
+        """Connect (and sign in where that is possible) without sending. Sentences about what is wrong."""
+
+
+@dataclass(frozen=True)
+class CarrierOptions:
+    """What can be set beside the URL. Times are in seconds.
+
+    E-mail: `sender` is the bare address that mail comes from, `sender_name` the name shown with it, `hello`
+    the name given to the server (default: this machine's, or an address literal).
+    SMS: names of the JSON fields; a dot goes one object deeper (`message.text`). `sms_reference_field` is
+    where the gateway's own id stands in its answer (a number picks from a list: `messages.0.id`). An empty
+    `sms_sender_field` or `sms_validity_field` leaves that field out; validity is sent in seconds.
+    `ca_file` replaces the system's list of certificate authorities.
+    """
+
+    name: str = ""
+    sender: str = "no-reply@localhost"
+    sender_name: str = "Massar"
+    hello: str = ""
+    sms_to_field: str = "to"
+    sms_text_field: str = "text"
+    sms_sender_field: str = "from"
+    sms_sender: str = "MASSAR"
+    sms_validity_field: str = ""
+    sms_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    sms_extra: Mapping[str, object] = field(default_factory=dict, repr=False)
+    sms_reference_field: str = "id"
+    sms_permanent_statuses: frozenset[int] = frozenset({400, 404, 410, 413, 414, 422})
+    sms_temporary_statuses: frozenset[int] = frozenset({408, 409, 425, 429})
+    ca_file: Path | None = None
+    connect_timeout: float = 5.0
+    answer_timeout: float = 15.0
+    total_timeout: float = 30.0
+
+    def __post_init__(self):
+        times = (self.connect_timeout, self.answer_timeout, self.total_timeout)
+        if any(not 0 < seconds <= 600 for seconds in times):
+            raise CarrierSettingError("A carrier's timeouts must be more than 0 and at most 600 seconds.")
+
+    @property
+    def longest(self) -> timedelta:
+        """Reaching the carrier (two addresses at most are tried) and then talking to it."""
+        return timedelta(seconds=2 * self.connect_timeout + self.total_timeout)
+
+
+def is_loopback(host: str) -> bool:
+    """True for this machine by name or by number."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """A context that verifies certificate and host name, TLS 1.2 or later."""
+    try:
+        context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    except (OSError, ssl.SSLError) as problem:
+        raise CarrierSettingError(f"The CA file {ca_file} can't be read as PEM certificates.") from problem
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def trouble(problem: BaseException) -> str:
+    """A short reason for trail and log: kind and cause, never what was being sent nor to whom."""
+    if isinstance(problem, ssl.SSLCertVerificationError):
+        return f"the certificate was not accepted ({problem.verify_message})"
+    if isinstance(problem, TimeoutError):
+        return "no answer in time"
+    if isinstance(problem, OSError) and problem.strerror:
+        return problem.strerror
+    return type(problem).__name__

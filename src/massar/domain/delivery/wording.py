@@ -1,0 +1,247 @@
+"""What messages say: one template per message, language and channel, under `wording/<language>/`.
+
+Rendering needs no database and no HTTP. The values are cleaned before they reach a template: control and
+bidirectional marks never travel, and what goes into a French or English SMS is brought into GSM-7.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from .sms_text import GSM7, measure
+
+TEMPORARY_PASSWORD = "temporary_password"  # noqa: S105 (the name of a template)
+CONTACT_CODE = "contact_code"
+NOTICE = "notice"
+
+EVENTS = (
+    "password_changed",
+    "password_recovered",
+    "contact_added",
+    "contact_change_waiting",
+    "contact_removed",
+    "contact_change_cancelled",
+    "recovery_closed",
+    "new_device",
+)
+LANGUAGES = ("ar", "fr", "en")
+CHANNELS = ("email", "sms")
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """`segments`: the most an SMS may take. `gsm7`: whether it must stay in that alphabet."""
+
+    segments: int
+    gsm7: bool
+
+
+ALLOWANCE: Mapping[tuple[str, str], Allowance] = {
+    (TEMPORARY_PASSWORD, "ar"): Allowance(1, gsm7=False),
+    (TEMPORARY_PASSWORD, "fr"): Allowance(1, gsm7=True),
+    (TEMPORARY_PASSWORD, "en"): Allowance(1, gsm7=True),
+    (CONTACT_CODE, "ar"): Allowance(1, gsm7=False),
+    (CONTACT_CODE, "fr"): Allowance(1, gsm7=True),
+    (CONTACT_CODE, "en"): Allowance(1, gsm7=True),
+    # 70 units of Arabic can't say what happened, when, and whom to call; nobody waits for a notice.
+    (NOTICE, "ar"): Allowance(2, gsm7=False),
+    (NOTICE, "fr"): Allowance(1, gsm7=True),
+    (NOTICE, "en"): Allowance(1, gsm7=True),
+}
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """`subject` is empty and `html` None for an SMS. `text` has `\\n` line ends and none at its end."""
+
+    subject: str
+    text: str
+    html: str | None
+
+
+_REQUIRED = {
+    TEMPORARY_PASSWORD: {"secret", "valid_until"},
+    CONTACT_CODE: {"code", "valid_until"},
+    NOTICE: {"event", "when"},
+}
+_OPTIONAL = {
+    TEMPORARY_PASSWORD: {"valid_date", "host", "help"},
+    CONTACT_CODE: {"valid_date", "host", "help"},
+    NOTICE: {"device", "contact", "counts_from", "cancel_url", "host", "help"},
+}
+_SECRET_FIELD = {TEMPORARY_PASSWORD: "secret", CONTACT_CODE: "code"}
+
+_ZONE = ZoneInfo("Africa/Casablanca")
+_LOCALE = {"ar": "ar_MA", "fr": "fr_MA", "en": "en_GB"}
+_DAY = "EEEE d MMMM y"
+_JOIN = {"ar": "، ", "fr": " à ", "en": ", "}
+_MASK = "•*…"
+_PHONE_ENDING = "الهاتف المنتهي بالرقمين"
+# What people's own values (a help line, a device) may hold that GSM-7 does not.
+_GSM_TWINS = str.maketrans({
+    "’": "'", "‘": "'", "“": '"', "”": '"', "«": '"', "»": '"', "–": "-", "—": "-", "…": "...", "•": "*",
+    "·": "-", "\u00a0": " ", "\u202f": " ", "œ": "oe", "Œ": "OE", "`": "'",
+})
+
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).with_suffix("")),
+    autoescape=select_autoescape(["html"]),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def render(template: str, *, language: str, channel: str, values: Mapping[str, object]) -> Rendered:
+    """The words of one message.
+
+    template: TEMPORARY_PASSWORD (values secret, valid_until; optional valid_date, host, help), CONTACT_CODE
+    (code, valid_until; the same options) or NOTICE (event of EVENTS, when; optional device, contact (masked),
+    counts_from, cancel_url (e-mail only), host, help). Empty and None are "not there". Moments may be aware
+    datetimes, which are written in the country's time, or text that is written already.
+    Raises KeyError for an unknown template, language, channel, event or value, or a missing one.
+    """
+    _expect(template, language, channel, values)
+    shape = _sms if channel == "sms" else _email
+    return shape(template, language, values)
+
+
+def _expect(template: str, language: str, channel: str, values: Mapping[str, object]) -> None:
+    if language not in LANGUAGES or channel not in CHANNELS or template not in _REQUIRED:
+        raise KeyError(f"no wording for {template!r} in {language!r} by {channel!r}")
+    given = {name for name, value in values.items() if value not in (None, "")}
+    missing = _REQUIRED[template] - given
+    unknown = set(values) - _REQUIRED[template] - _OPTIONAL[template]
+    if missing or unknown:
+        raise KeyError(f"{template}: missing {sorted(missing)}, unknown {sorted(unknown)}")
+    if template == NOTICE and values["event"] not in EVENTS:
+        raise KeyError(f"no notice of {values['event']!r}")
+
+
+def _sms(template: str, language: str, values: Mapping[str, object]) -> Rendered:
+    ready = _prepared(template, language, values, _moment_for_sms)
+    ready |= _readable_in_plain_text(ready, language)
+    if language != "ar":
+        ready = {name: _into_gsm7(value) for name, value in ready.items()}
+    host, help_line = ready.pop("host"), ready.pop("help")
+    body = _template(template, language, "sms.txt")
+    text = _fitting(
+        template, language, body.render(ready, help=help_line), body.render(ready, help="")
+    )
+    if template in _SECRET_FIELD and host:
+        # The last line that lets a phone offer the code to this site only (WICG sms-one-time-codes). It may
+        # cost nothing: never a second segment, and only where the alphabet is the safe one.
+        bound = f"{text}\n\n@{host} #{ready[_SECRET_FIELD[template]]}"
+        size = measure(bound)
+        if size.segments == 1 and size.encoding == GSM7:
+            text = bound
+    return Rendered("", text, None)
+
+
+def _fitting(template: str, language: str, longer: str, shorter: str) -> str:
+    """A help line as long as an office's whole address must not make the message cost more."""
+    allowance, size = ALLOWANCE[template, language], measure(longer)
+    fits = size.segments <= allowance.segments and not (allowance.gsm7 and size.offenders)
+    return longer if fits else shorter
+
+
+def _email(template: str, language: str, values: Mapping[str, object]) -> Rendered:
+    ready = _prepared(template, language, values, _moment_for_email)
+    ready = _with_day_apart(ready, values, language)
+    ready |= {"language": language, "direction": "rtl" if language == "ar" else "ltr"}
+    plain = ready | _readable_in_plain_text(ready, language)
+    subject = _template(template, language, "subject.txt").render(plain)
+    text = _template(template, language, "email.txt").render(plain).strip("\n")
+    html = _template(template, language, "email.html").render(ready, subject=subject)
+    return Rendered(subject.strip(), re.sub(r"\n{3,}", "\n\n", text), html)
+
+
+def _with_day_apart(ready: dict[str, str], values: Mapping[str, object], language: str) -> dict[str, str]:
+    """`valid_until` stays a clock time, which is what the eye looks for; its day goes beside it."""
+    moment = values.get("valid_until")
+    if not isinstance(moment, datetime):
+        return ready
+    return ready | {"valid_until": _clock(moment), "valid_date": _day(moment, language)}
+
+
+def _prepared(template: str, language: str, values: Mapping[str, object], moment) -> dict[str, str]:
+    ready = dict.fromkeys(_REQUIRED[template] | _OPTIONAL[template] | {"contact"}, "")
+    for name, value in values.items():
+        if isinstance(value, datetime):
+            ready[name] = moment(name, value, language)
+        elif value is not None:
+            ready[name] = _clean(str(value))
+    return ready
+
+
+def _moment_for_sms(name: str, moment: datetime, language: str) -> str:
+    if name == "valid_until":
+        return _clock(moment)
+    return format_datetime(_local(moment), "dd/MM HH:mm", locale="en_GB")
+
+
+def _moment_for_email(name: str, moment: datetime, language: str) -> str:
+    return f"{_day(moment, language)}{_JOIN[language]}{_clock(moment)}"
+
+
+def _clock(moment: datetime) -> str:
+    return format_datetime(_local(moment), "HH:mm", locale="en_GB")
+
+
+def _day(moment: datetime, language: str) -> str:
+    return format_datetime(_local(moment), _DAY, locale=_LOCALE[language])
+
+
+def _local(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("a moment without a time zone")
+    return moment.astimezone(_ZONE)
+
+
+def _clean(value: str) -> str:
+    """One line without control, bidirectional or other invisible marks."""
+    spaced = "".join(" " if unicodedata.category(sign) in ("Cc", "Zl", "Zp") else sign for sign in value)
+    return " ".join("".join(sign for sign in spaced if unicodedata.category(sign) != "Cf").split(" ")).strip()
+
+
+def _readable_in_plain_text(ready: Mapping[str, str], language: str) -> dict[str, str]:
+    """Numbers that read right inside right-to-left text, where no isolating mark may stand.
+
+    The bidirectional algorithm (UAX #9) lays the groups of `0800 00 11` out from right to left, turns
+    `06••••22` round, because bullets are neutral between two numbers, and throws signs at an edge to the
+    other side. So groups are closed up, a leading plus becomes 00, and a masked contact is described.
+    """
+    if language != "ar":
+        return {}
+    closed = re.sub(r"(?<=\d)[ .\u00a0-](?=\d)", "", ready["help"])
+    return {"help": re.sub(r"\+(?=\d)", "00", closed), "contact": _contact_in_words(ready["contact"])}
+
+
+def _contact_in_words(masked: str) -> str:
+    if any(sign.isalpha() for sign in masked):
+        return masked.rstrip(_MASK)
+    ending = re.search(r"\d{1,4}$", masked)
+    return f"{_PHONE_ENDING} {ending[0][-2:]}" if ending else masked
+
+
+def _into_gsm7(value: str) -> str:
+    """`value` with what GSM-7 lacks replaced by its nearest sign: ê becomes e, ’ becomes '."""
+    return "".join(map(_gsm7_sign, value.translate(_GSM_TWINS)))
+
+
+def _gsm7_sign(sign: str) -> str:
+    if not measure(sign).offenders:
+        return sign
+    plain = "".join(part for part in unicodedata.normalize("NFKD", sign) if not unicodedata.combining(part))
+    return plain if plain and not measure(plain).offenders else "?"
+
+
+def _template(template: str, language: str, kind: str):
+    return _templates.get_template(f"{language}/{template}.{kind}")

@@ -1,0 +1,207 @@
+"""Contacts: proposed, proved by a code, counting from a date, ending at a date (decisions 10 and 12).
+
+    proposed --right code--> proved --(time)--> counting --removed or replaced, after the wait--> ended
+        |                       |
+        +------ cancelled <-----+   (while it does not count yet)
+"""
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F, Q
+
+from massar.core import ids, seal, text
+from massar.domain.people.models import Contact, Person
+
+MOVES = {
+    Contact.State.PROPOSED: {Contact.State.PROVED, Contact.State.CANCELLED},
+    Contact.State.PROVED: {Contact.State.CANCELLED},
+    Contact.State.CANCELLED: set(),
+}
+CODE_TRIES = 5
+
+
+@dataclass(frozen=True)
+class ContactFacts:
+    """A contact with its value opened. `counts(now)` is what recovery asks."""
+
+    id: int
+    person_id: int
+    kind: str
+    state: str
+    value: str
+    proposed_at: datetime
+    proved_at: datetime | None
+    counts_from: datetime | None
+    ends_at: datetime | None
+    code_sent_at: datetime | None
+    code_expires_at: datetime | None
+    code_tries: int
+
+    @property
+    def proved(self) -> bool:
+        return self.state == Contact.State.PROVED
+
+    def counts(self, now: datetime) -> bool:
+        return self.proved and self.counts_from <= now and (self.ends_at is None or self.ends_at > now)
+
+    def waits(self, now: datetime) -> bool:
+        return self.proved and self.counts_from > now
+
+    def receives(self, now: datetime) -> bool:
+        """Notices go to every proved contact that has not ended, the waiting ones included."""
+        return self.proved and (self.ends_at is None or self.ends_at > now)
+
+    @property
+    def masked(self) -> str:
+        return text.masked_email(self.value) if self.kind == Contact.Kind.EMAIL else text.masked_phone(self.value)
+
+
+def of_person(person_id: int, now: datetime) -> list[ContactFacts]:
+    """Proposed and proved contacts that have not ended, oldest first. Unreadable rows (moved, forged) are left out."""
+    rows = Contact.objects.filter(person_id=person_id).exclude(state=Contact.State.CANCELLED)
+    rows = rows.filter(Q(ends_at=None) | Q(ends_at__gt=now)).order_by("id")
+    return [facts for facts in map(_open, rows) if facts]
+
+
+def by_id(contact_id: int, person_id: int) -> ContactFacts | None:
+    row = Contact.objects.filter(pk=contact_id, person_id=person_id).first()
+    return _open(row) if row else None
+
+
+def matching(person_id: int, kind: str, typed: str, now: datetime) -> ContactFacts | None:
+    """The counting contact of that kind whose value is `typed`; every comparison is constant-time."""
+    wanted = typed.encode()
+    found = None
+    for contact in of_person(person_id, now):
+        same = hmac.compare_digest(contact.value.encode(), wanted)
+        if same and contact.kind == kind and contact.counts(now):
+            found = contact
+    return found
+
+
+def accounts_with(kind: str, value: str, *, besides: int, now: datetime) -> int:
+    """How many other people have proved this value and still have it."""
+    rows = Contact.objects.filter(value_tag__in=_tags(kind, value), state=Contact.State.PROVED).exclude(person_id=besides)
+    return rows.filter(Q(ends_at=None) | Q(ends_at__gt=now)).values("person_id").distinct().count()
+
+
+def propose(person_id: int, kind: str, value: str, *, now: datetime) -> ContactFacts:
+    """A new contact, not proved. An older proposal of the same kind is cancelled: one field, one proposal."""
+    lock(person_id)
+    Contact.objects.filter(person_id=person_id, kind=kind, state=Contact.State.PROPOSED).update(
+        state=Contact.State.CANCELLED, ends_at=now, code_tag="")
+    place = ids.short_token()
+    row = Contact.objects.create(
+        person_id=person_id, kind=kind, place=place, proposed_at=now, value_tag=_tags(kind, value)[0],
+        value_sealed=seal.data_keys().seal(value.encode(), place=_place(person_id, kind, place)))
+    return _open(row)
+
+
+def give_code(contact_id: int, code: str, *, now: datetime, valid_for: timedelta) -> None:
+    """Stores the tag of a new code; an older code of this contact no longer fits."""
+    Contact.objects.filter(pk=contact_id, state=Contact.State.PROPOSED).update(
+        code_tag=_code_tag(contact_id, code), code_sent_at=now, code_expires_at=now + valid_for, code_tries=0)
+
+
+def try_code(contact_id: int, person_id: int, code: str, *, now: datetime) -> str:
+    """'right', 'wrong', 'expired', 'spent' or 'gone'. Each try is counted before it is compared (atomic)."""
+    mine = Contact.objects.filter(pk=contact_id, person_id=person_id, state=Contact.State.PROPOSED)
+    if not mine.filter(code_tries__lt=CODE_TRIES).update(code_tries=F("code_tries") + 1):
+        return "spent" if mine.exists() else "gone"
+    row = mine.first()
+    if row is None:
+        return "gone"
+    right = bool(row.code_tag) and seal.data_keys().matches(row.code_tag, "contact-code", row.pk, code)
+    if right and row.code_expires_at <= now:
+        return "expired"
+    return "right" if right else "wrong"
+
+
+def prove(contact_id: int, person_id: int, *, now: datetime, wait: timedelta) -> ContactFacts | None:
+    """proposed -> proved. It counts at once only if the person had no counting contact within `wait`."""
+    lock(person_id)
+    had_one = _had_contact_since(person_id, now - wait)
+    counts_from = now + wait if had_one else now
+    moved = Contact.objects.filter(pk=contact_id, person_id=person_id, state=Contact.State.PROPOSED).update(
+        state=Contact.State.PROVED, proved_at=now, counts_from=counts_from, code_tag="")
+    if not moved:
+        return None
+    proved = Contact.objects.get(pk=contact_id)
+    _replace_older(proved, now)
+    return _open(proved)
+
+
+def cancel(contact_id: int, person_id: int, *, now: datetime) -> bool:
+    """Takes back a proposal, an addition or change that does not count yet, or a removal that has not come about."""
+    lock(person_id)
+    mine = Contact.objects.filter(pk=contact_id, person_id=person_id)
+    undone = mine.filter(Q(state=Contact.State.PROPOSED) | Q(state=Contact.State.PROVED, counts_from__gt=now)).update(
+        state=Contact.State.CANCELLED, ends_at=now, code_tag="")
+    if undone:
+        kind = mine.values_list("kind", flat=True).get()
+        Contact.objects.filter(person_id=person_id, kind=kind, state=Contact.State.PROVED, ends_at__gt=now).update(ends_at=None)
+        return True
+    return bool(mine.filter(state=Contact.State.PROVED, ends_at__gt=now).update(ends_at=None))
+
+
+def remove(contact_id: int, person_id: int, *, now: datetime, wait: timedelta) -> datetime | None:
+    """A counting contact ends after the wait. Returns when, or None if there is nothing to remove."""
+    lock(person_id)
+    ends_at = now + wait
+    mine = Contact.objects.filter(pk=contact_id, person_id=person_id, state=Contact.State.PROVED, counts_from__lte=now, ends_at=None)
+    return ends_at if mine.update(ends_at=ends_at) else None
+
+
+def settle_after_recovery(person_id: int, *, now: datetime, wait: timedelta) -> int:
+    """A recovery cancels all that is pending and freezes contacts for `wait`. Returns how many were cancelled."""
+    lock(person_id)
+    pending = Contact.objects.filter(person_id=person_id).filter(
+        Q(state=Contact.State.PROPOSED) | Q(state=Contact.State.PROVED, counts_from__gt=now))
+    cancelled = pending.update(state=Contact.State.CANCELLED, ends_at=now, code_tag="")
+    cancelled += Contact.objects.filter(person_id=person_id, state=Contact.State.PROVED, ends_at__gt=now).update(ends_at=None)
+    Person.objects.filter(pk=person_id).update(contacts_frozen_until=now + wait)
+    return cancelled
+
+
+def lock(person_id: int) -> None:
+    """Serialises contact changes of one person. SQLite is already exclusive inside a write transaction."""
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError("contact changes belong in a transaction")
+    Person.objects.select_for_update().filter(pk=person_id).values_list("pk", flat=True).first()
+
+
+def _had_contact_since(person_id: int, since: datetime) -> bool:
+    proved = Contact.objects.filter(person_id=person_id, state=Contact.State.PROVED)
+    return proved.filter(Q(ends_at=None) | Q(ends_at__gt=since)).exists()
+
+
+def _replace_older(proved: Contact, now: datetime) -> None:
+    """The contact of the same kind gives way at the moment the new one counts; a waiting one is dropped."""
+    others = Contact.objects.filter(person_id=proved.person_id, kind=proved.kind, state=Contact.State.PROVED).exclude(pk=proved.pk)
+    others.filter(counts_from__gt=now).update(state=Contact.State.CANCELLED, ends_at=now)
+    others.filter(Q(ends_at=None) | Q(ends_at__gt=proved.counts_from), counts_from__lte=now).update(ends_at=proved.counts_from)
+
+
+def _open(row: Contact) -> ContactFacts | None:
+    try:
+        value = seal.data_keys().open(row.value_sealed, place=_place(row.person_id, row.kind, row.place)).decode()
+    except seal.SealBroken:
+        return None
+    return ContactFacts(row.pk, row.person_id, row.kind, row.state, value, row.proposed_at, row.proved_at, row.counts_from,
+                        row.ends_at, row.code_sent_at, row.code_expires_at, row.code_tries)
+
+
+def _place(person_id: int, kind: str, place: str) -> str:
+    return f"contact|{person_id}|{kind}|{place}"
+
+
+def _tags(kind: str, value: str) -> list[str]:
+    return seal.data_keys().tags("contact-value", kind, value)
+
+
+def _code_tag(contact_id: int, code: str) -> str:
+    return seal.data_keys().tag("contact-code", contact_id, code)

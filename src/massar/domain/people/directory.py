@@ -1,0 +1,90 @@
+"""Finding people. Sign-in is a hot path: plain SQL beside the model that owns the table."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from massar.core import sql
+from massar.domain.people.models import Establishment, Person
+
+_COLUMNS = """p.id, p.login, p.first_name_ar, p.last_name_ar, p.first_name_latin, p.last_name_latin, p.language, p.state,
+p.contacts_frozen_until, e.name_ar, e.name_latin"""
+_FROM = "FROM people_person p LEFT JOIN people_establishment e ON e.id = p.establishment_id"
+
+
+@dataclass(frozen=True)
+class PersonFacts:
+    """A person as journeys see one. Names and establishment in two scripts; '' where unknown."""
+
+    id: int
+    login: str
+    first_ar: str
+    last_ar: str
+    first_latin: str
+    last_latin: str
+    language: str
+    active: bool
+    frozen_until: datetime | None
+    establishment_ar: str
+    establishment_latin: str
+
+    def name(self, language: str) -> str:
+        """The name in the script of the language, else in the other script, else the login."""
+        arabic = f"{self.first_ar} {self.last_ar}".strip()
+        latin = f"{self.first_latin} {self.last_latin}".strip()
+        return (arabic or latin if language == "ar" else latin or arabic) or self.login
+
+    def establishment(self, language: str) -> str:
+        both = (self.establishment_ar, self.establishment_latin)
+        return (both[0] or both[1]) if language == "ar" else (both[1] or both[0])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(n for n in (self.first_ar, self.last_ar, self.first_latin, self.last_latin) if n)
+
+
+def by_login(typed: str | None) -> PersonFacts | None:
+    """The person whose login is `typed` (canonical form), or whose local part it is where that is unambiguous.
+
+    One statement whatever was typed, so that known and unknown cost the same.
+    """
+    typed = typed or ""
+    column = "login" if "@" in typed else "local"
+    found = sql.rows(f"SELECT {_COLUMNS} {_FROM} WHERE p.{column} = %s LIMIT 2", (typed,))  # noqa: S608
+    return _facts(found[0]) if len(found) == 1 else None
+
+
+def by_id(person_id: int) -> PersonFacts | None:
+    found = sql.row(f"SELECT {_COLUMNS} {_FROM} WHERE p.id = %s", (person_id,))  # noqa: S608
+    return _facts(found) if found else None
+
+
+def speak(person_id: int, language: str) -> None:
+    """Keeps the language a person chose; messages follow it."""
+    sql.change("UPDATE people_person SET language = %s WHERE id = %s AND language <> %s", (language, person_id, language))
+
+
+def create(*, login: str, names_ar: tuple[str, str], names_latin: tuple[str, str], language: str, now: datetime,
+           establishment: tuple[str, str, str] | None = None) -> int:
+    """Adds a person; names are (first, family); establishment is (code, Arabic name, Latin name). Returns the id."""
+    school = None
+    if establishment:
+        code, name_ar, name_latin = establishment
+        school, _ = Establishment.objects.update_or_create(code=code, defaults={"name_ar": name_ar, "name_latin": name_latin})
+    person = Person.objects.create(
+        login=login, local=login.partition("@")[0], first_name_ar=names_ar[0], last_name_ar=names_ar[1],
+        first_name_latin=names_latin[0], last_name_latin=names_latin[1], language=language, establishment=school, created_at=now)
+    return person.pk
+
+
+def disable(person_id: int) -> None:
+    Person.objects.filter(pk=person_id).update(state=Person.State.DISABLED)
+
+
+def enable(person_id: int) -> None:
+    Person.objects.filter(pk=person_id).update(state=Person.State.ACTIVE)
+
+
+def _facts(row: tuple) -> PersonFacts:
+    return PersonFacts(*row[:7], active=row[7] == Person.State.ACTIVE, frozen_until=sql.moment(row[8]),
+                       establishment_ar=row[9] or "", establishment_latin=row[10] or "")

@@ -1,0 +1,65 @@
+"""People, the establishment they belong to, and the contacts that may receive a temporary password."""
+from django.db import models
+
+
+class Establishment(models.Model):
+    """A school or office. `code` is the GRESA code where it has one."""
+
+    code = models.CharField(max_length=16, unique=True)
+    name_ar = models.CharField(max_length=200)
+    name_latin = models.CharField(max_length=200)
+
+
+class Person(models.Model):
+    """One account. `login` is the institution address in canonical form; `local` its part before the @."""
+
+    class State(models.TextChoices):
+        ACTIVE = "active"
+        DISABLED = "disabled"
+
+    login = models.CharField(max_length=254, unique=True)
+    local = models.CharField(max_length=64, db_index=True)
+    first_name_ar = models.CharField(max_length=100, blank=True)
+    last_name_ar = models.CharField(max_length=100, blank=True)
+    first_name_latin = models.CharField(max_length=100, blank=True)
+    last_name_latin = models.CharField(max_length=100, blank=True)
+    establishment = models.ForeignKey(Establishment, null=True, on_delete=models.PROTECT, related_name="+")
+    language = models.CharField(max_length=2, default="ar")
+    state = models.CharField(max_length=10, choices=State, default=State.ACTIVE)
+    contacts_frozen_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+
+
+class Contact(models.Model):
+    """A personal e-mail or phone. The value is sealed; `value_tag` finds the same value on other accounts.
+
+    State moves are in `contacts.MOVES`. Whether a proved contact counts is a matter of time:
+    counts_from <= now and (ends_at is null or ends_at > now).
+    """
+
+    class Kind(models.TextChoices):
+        EMAIL = "email"
+        PHONE = "phone"
+
+    class State(models.TextChoices):
+        PROPOSED = "proposed"
+        PROVED = "proved"
+        CANCELLED = "cancelled"
+
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=5, choices=Kind)
+    state = models.CharField(max_length=10, choices=State, default=State.PROPOSED)
+    value_sealed = models.BinaryField()
+    value_tag = models.CharField(max_length=64, db_index=True)
+    place = models.CharField(max_length=22)
+    proposed_at = models.DateTimeField()
+    proved_at = models.DateTimeField(null=True)
+    counts_from = models.DateTimeField(null=True)
+    ends_at = models.DateTimeField(null=True)
+    code_tag = models.CharField(max_length=64, blank=True)
+    code_sent_at = models.DateTimeField(null=True)
+    code_expires_at = models.DateTimeField(null=True)
+    code_tries = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        indexes = [models.Index(fields=["person", "state"], name="people_contacts_of")]

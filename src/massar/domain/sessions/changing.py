@@ -1,0 +1,48 @@
+"""Sessions that can only change the password: own cookie, own table, own look-up (promise ii of the house)."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from massar.core import ids, seal
+from massar.domain.sessions.models import ChangeSession
+
+LIFE = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class ChangeFacts:
+    id: int
+    person_id: int
+    temporary_id: int
+    claim: str
+    expires_at: datetime
+
+
+def open_for(person_id: int, *, temporary_id: int, claim: str, now: datetime) -> str:
+    """Opens one and ends all others of the person: the claim moved here. Returns the cookie value."""
+    end_all(person_id, now=now)
+    cookie = f"{person_id}.{ids.token()}"
+    ChangeSession.objects.create(person_id=person_id, temporary_id=temporary_id, claim=claim, opened_at=now,
+                                 expires_at=now + LIFE, tag=_tags(cookie)[0])
+    return cookie
+
+
+def resume(cookie: str, *, now: datetime) -> ChangeFacts | None:
+    owner = cookie.partition(".")[0]
+    if not cookie or len(cookie) > 100 or not owner.isascii() or not owner.isdecimal():
+        return None
+    row = ChangeSession.objects.filter(tag__in=_tags(cookie), person_id=int(owner), ended_at=None, expires_at__gt=now).first()
+    return row and ChangeFacts(row.pk, row.person_id, row.temporary_id, row.claim, row.expires_at)
+
+
+def end_all(person_id: int, *, now: datetime) -> int:
+    return ChangeSession.objects.filter(person_id=person_id, ended_at=None).update(ended_at=now)
+
+
+def end(session_id: int, *, now: datetime) -> bool:
+    return bool(ChangeSession.objects.filter(pk=session_id, ended_at=None).update(ended_at=now))
+
+
+def _tags(cookie: str) -> list[str]:
+    return seal.data_keys().tags("change-session", cookie)

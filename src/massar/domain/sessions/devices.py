@@ -1,0 +1,65 @@
+"""Known devices: a signed cookie set at full sign-in. It opens nothing; it only puts tries into a lane of their own.
+
+NIST SP 800-63B-4 §5.1: remembering a browser is never used instead of authentication. One browser may know up to ten
+accounts (shared school computers); the cookie stays below 4 kB.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from massar.core import ids, seal
+
+LIFE = timedelta(days=180)
+MOST_ACCOUNTS = 10
+_LONGEST = 3500
+
+
+@dataclass(frozen=True)
+class Device:
+    """One account known to this browser. `nonce` names the device in its attempt budget."""
+
+    person_id: int
+    nonce: str
+    since: datetime
+
+
+def known(cookie: str, person_id: int, *, now: datetime, not_before: datetime | None) -> Device | None:
+    """The entry of that account, if genuine, young enough and not older than the account's last recovery."""
+    for device in read(cookie, now=now):
+        # The cookie keeps whole seconds: compare in whole seconds, or a device set right after a recovery is a stranger.
+        if device.person_id == person_id and (not_before is None or device.since >= not_before.replace(microsecond=0)):
+            return device
+    return None
+
+
+def read(cookie: str, *, now: datetime) -> list[Device]:
+    """Genuine entries, newest first. Anything else in the cookie is ignored without a word."""
+    if len(cookie) > _LONGEST:
+        return []
+    return [d for d in map(_parse, filter(None, cookie.split("|"))) if d and d.since > now - LIFE][:MOST_ACCOUNTS]
+
+
+def remember(cookie: str, person_id: int, *, now: datetime) -> str:
+    """The cookie with a fresh entry for that account in front; the eleventh account falls off."""
+    others = [d for d in read(cookie, now=now) if d.person_id != person_id]
+    return "|".join(map(_write, [Device(person_id, ids.short_token(), now), *others][:MOST_ACCOUNTS]))
+
+
+def forget(cookie: str, person_id: int, *, now: datetime) -> str:
+    return "|".join(_write(d) for d in read(cookie, now=now) if d.person_id != person_id)
+
+
+def _write(device: Device) -> str:
+    since = int(device.since.timestamp())
+    return f"{device.person_id}.{device.nonce}.{since}.{seal.browser_keys().tag('device', device.person_id, device.nonce, since)}"
+
+
+def _parse(entry: str) -> Device | None:
+    parts = entry.split(".")
+    if len(parts) != 4 or not (parts[0] + parts[2]).isdecimal() or not entry.isascii() or len(parts[2]) > 11 or len(parts[0]) > 18:
+        return None
+    person_id, nonce, since, tag = int(parts[0]), parts[1], int(parts[2]), parts[3]
+    if not seal.browser_keys().matches(tag, "device", person_id, nonce, since):
+        return None
+    return Device(person_id, nonce, datetime.fromtimestamp(since, UTC))

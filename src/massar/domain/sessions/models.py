@@ -1,0 +1,32 @@
+"""Who is signed in where, and who may only change a password. Two tables: one is never mistaken for the other."""
+from django.db import models
+
+
+class Session(models.Model):
+    """A full sign-in. `tag` is a keyed HMAC over account and cookie secret: an edited row opens nothing."""
+
+    tag = models.CharField(max_length=64, unique=True)
+    person = models.ForeignKey("people.Person", on_delete=models.CASCADE, related_name="+")
+    how = models.CharField(max_length=20)
+    signed_in_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    network = models.CharField(max_length=50, blank=True)
+    browser = models.CharField(max_length=60, blank=True)
+    ended_at = models.DateTimeField(null=True)
+    ended_why = models.CharField(max_length=20, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["person", "ended_at"], name="sessions_of")]
+
+
+class ChangeSession(models.Model):
+    """Opened by a temporary password; good for the change page and nothing else (decision 7)."""
+
+    tag = models.CharField(max_length=64, unique=True)
+    person = models.ForeignKey("people.Person", on_delete=models.CASCADE, related_name="+")
+    temporary_id = models.BigIntegerField()
+    claim = models.CharField(max_length=22)
+    opened_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)

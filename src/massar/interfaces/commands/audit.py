@@ -1,0 +1,42 @@
+"""Prints the trail: what happened, when, from where. It holds no secret and no whole contact.
+
+--verify reads every row and names those whose tag does not fit (written or changed without the key).
+"""
+from __future__ import annotations
+
+import json
+import sys
+
+from massar.core import text, when
+from massar.core.audit import api as trail
+from massar.domain.people import api as people
+
+
+
+
+def run(options) -> int:
+    return _verify() if options.verify else _print(options)
+
+
+def _print(options) -> int:
+    person = people.directory.by_login(text.login(options.person))
+    if person is None:
+        print(f"There is no person {options.person}.", file=sys.stderr)
+        return 1
+    for entry in trail.of_person(person.id, limit=options.limit):
+        detail = json.dumps(entry.detail, ensure_ascii=False) if entry.detail else ""
+        forged = "" if entry.genuine else "  !! TAG DOES NOT FIT"
+        print("  ".join(filter(None, (when.local(entry.at).strftime("%Y-%m-%d %H:%M:%S %z"), f"{entry.event:<20}", f"{entry.outcome:<18}",
+                                      entry.network, entry.browser, detail))) + forged)
+    return 0
+
+
+def _verify() -> int:
+    rows = bad = 0
+    for entry in trail.everything():
+        rows += 1
+        if not entry.genuine:
+            bad += 1
+            print(f"The tag of row {entry.uid} ({entry.at.isoformat()}) does not fit.")
+    print(f"{rows} rows read, {bad} not genuine.")
+    return 1 if bad else 0

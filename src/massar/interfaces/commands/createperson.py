@@ -1,0 +1,47 @@
+"""Adds one person.
+
+The initial password is read from the terminal (or from standard input with --password-stdin) and must keep the rules;
+without one the person starts by recovery, to the contact given here. Contacts given here count as proved: whoever runs
+this command vouches for them.
+"""
+from __future__ import annotations
+
+import getpass
+import sys
+
+from django.utils import translation
+from django.utils.translation import gettext
+
+from massar.core import clock
+from massar.journeys import import_people
+from massar.journeys.outcomes import Problems
+
+
+
+
+def run(options) -> int:
+    outcome = import_people.add(import_people.NewPerson(
+        login=options.login, first_ar=options.name_ar[0], last_ar=options.name_ar[1], first_latin=options.name[0],
+        last_latin=options.name[1], language=options.language, establishment=options.school and tuple(options.school),
+        email=options.email, phone=options.phone, password=_password(options)), now=clock.now())
+    if not isinstance(outcome, Problems):
+        print(f"{options.login} was added.")
+        return 0
+    with translation.override("en"):
+        for field, problems in outcome.of.items():
+            for problem in problems:
+                print(f"{field}: {_sentence(problem)}", file=sys.stderr)
+    return 1
+
+
+def _sentence(problem) -> str:
+    text = gettext(problem.id if problem.id.startswith("rule.") else f"error.{problem.id}")
+    return text % problem.args if problem.args else text
+
+
+def _password(options) -> str:
+    if options.no_password:
+        return ""
+    if options.password_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return getpass.getpass("Initial password: ")

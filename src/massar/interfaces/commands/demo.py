@@ -1,0 +1,153 @@
+"""Runs the whole product on this machine: web server, worker, and a phone and a mailbox on screen.
+
+Data stay under var/ until `massar demo --reset`. Everything listens on this machine only. Ctrl-C stops all of it.
+"""
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management import call_command
+
+from massar.interfaces.commands import serve
+
+
+
+
+def prepare(options) -> int | None:
+    """The demo brings its own settings: this machine only, its own keys, its own carriers."""
+    if options.reset:
+        return _reset()
+    if not _is_free(options.port):
+        print(f"Port {options.port} is taken by another program: choose another one, as `make demo PORT={options.port + 1}`.", file=sys.stderr)
+        return 2
+    smtp_port, sms_port = _free_ports()
+    os.environ.update({
+        "MASSAR_MODE": "demo", "MASSAR_PUBLIC_URL": f"http://localhost:{options.port}", "MASSAR_VAR": str(_folder()),
+        "MASSAR_EMAIL_URL": f"smtp://127.0.0.1:{smtp_port}", "MASSAR_SMS_URL": f"http://127.0.0.1:{sms_port}/sms",
+        "DJANGO_SETTINGS_MODULE": "massar.config.django_settings",
+    })
+    options.smtp_port, options.sms_port = smtp_port, sms_port
+    return None
+
+
+def run(options) -> int:
+    _folder().mkdir(parents=True, exist_ok=True)
+    call_command("migrate", interactive=False, verbosity=0)
+    serve.prepare_static()
+    cast = subprocess.run([sys.executable, "-m", "massar.interfaces.demo.seed"], check=True, text=True, capture_output=True)  # noqa: S603
+    started = [
+        _start("-m", "massar.interfaces.demo.receiver", "--smtp-port", str(options.smtp_port), "--sms-port", str(options.sms_port),
+               "--store", str(settings.MASSAR.demo_store)),
+        _start("-m", "massar", "worker"),
+        subprocess.Popen(serve.command("127.0.0.1", options.port, 1), start_new_session=True),  # noqa: S603
+    ]
+    try:
+        if not _answers(options.port, started):
+            return 1
+        _greet(options.port, cast.stdout)
+        return _watch(started)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _stop(started)
+
+
+def _start(*arguments: str) -> subprocess.Popen:
+    """A process of the demo, out of reach of the terminal's Ctrl-C: this command stops them in order."""
+    return subprocess.Popen([sys.executable, *arguments], start_new_session=True)  # noqa: S603
+
+
+def _watch(started: list[subprocess.Popen]) -> int:
+    signal.signal(signal.SIGTERM, _interrupt)
+    while True:
+        for process in started:
+            if process.poll() is not None:
+                print(f"A part of the demo ended by itself (exit code {process.returncode}): {' '.join(process.args[1:4])}", file=sys.stderr)
+                return 1
+        time.sleep(0.3)
+
+
+def _interrupt(*_) -> None:
+    raise KeyboardInterrupt
+
+
+def _stop(started: list[subprocess.Popen]) -> None:
+    for process in reversed(started):
+        if process.poll() is None:
+            process.terminate()
+    for process in started:
+        try:
+            process.wait(timeout=8)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    print("Stopped. Your data stay; `make demo-reset` empties them.")
+
+
+def _answers(port: int, started: list[subprocess.Popen]) -> bool:
+    """Whether the web server answers within twenty seconds."""
+    for _ in range(200):
+        if any(p.poll() is not None for p in started):
+            print("A part of the demo did not start; its words stand above.", file=sys.stderr)
+            return False
+        with socket.socket() as probe:
+            probe.settimeout(0.5)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return True
+        time.sleep(0.1)
+    print("The web server did not answer within twenty seconds.", file=sys.stderr)
+    return False
+
+
+def _greet(port: int, cast: str) -> None:
+    print(f"""
+  Massar Account is running:   http://localhost:{port}/
+  Phone and mailbox on screen: http://localhost:{port}/demo/
+
+  Demo people (user name  password):
+{cast.rstrip()}
+
+  What to try, as in the guide:
+    1. Sign in as jamal.jalal@taalim.ma, open the profile and save a personal e-mail and phone;
+       the codes arrive on the phone and in the mailbox on screen.
+    2. Sign out, press «استرجاع كلمة المرور», ask for a temporary password, read it on screen.
+    3. Sign in with it, change the password, and you are home.
+
+  Ctrl-C stops everything. PORT=8001 make demo chooses another port.
+""", flush=True)
+
+
+def _reset() -> int:
+    folder = _folder()
+    if folder.exists():
+        shutil.rmtree(folder)
+    print(f"The demo's data under {os.path.relpath(folder)} are gone.")
+    return 0
+
+
+def _folder() -> Path:
+    return Path(os.environ.get("MASSAR_VAR") or "var/demo").absolute()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.socket() as one, socket.socket() as two:
+        one.bind(("127.0.0.1", 0))
+        two.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], two.getsockname()[1]

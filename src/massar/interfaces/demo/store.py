@@ -1,0 +1,88 @@
+"""What the demo's phone and mailbox have received: one small SQLite file.
+
+The receiver writes it, the page reads it. It holds messages in the clear, because it *is* the phone. It exists
+in the demo alone.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from massar.core import clock
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS message (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL, sender TEXT NOT NULL,
+    recipient TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL, html TEXT NOT NULL, at TEXT NOT NULL
+)
+"""
+_COLUMNS = "id, kind, key, sender, recipient, subject, text, html, at"
+
+
+@dataclass(frozen=True)
+class Received:
+    """`kind` is sms or email; `key` is the same when a message comes again; `html` may be empty."""
+
+    id: int
+    kind: str
+    key: str
+    sender: str
+    recipient: str
+    subject: str
+    text: str
+    html: str
+    at: datetime
+
+
+class Store:
+    """Safe to use from several threads and processes: every call opens the file for itself."""
+
+    def __init__(self, path: Path):
+        self._path = path
+
+    def prepare(self) -> None:
+        """Make the file when it is not there. The page only reads, so the receiver calls this."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._open() as database:
+            database.execute("PRAGMA journal_mode=WAL")
+            database.execute(_TABLE)
+
+    def add(
+        self, *, kind: str, key: str, sender: str, recipient: str, subject: str, text: str, html: str = ""
+    ) -> int:
+        """Keep one message; returns its number."""
+        row = (kind, key, sender, recipient, subject, text, html, clock.now().isoformat())
+        with self._open() as database:
+            added = database.execute(
+                "INSERT INTO message (kind, key, sender, recipient, subject, text, html, at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+            return added.lastrowid
+
+    def after(self, number: int, *, most: int = 100) -> list[Received]:
+        """The newest `most` messages with a higher number than `number`, newest first."""
+        return self._read("WHERE id > ? ORDER BY id DESC LIMIT ?", (number, most))
+
+    def one(self, number: int) -> Received | None:
+        found = self._read("WHERE id = ?", (number,))
+        return found[0] if found else None
+
+    def _read(self, condition: str, values: tuple) -> list[Received]:
+        if not self._path.exists():
+            return []
+        with self._open() as database:
+            rows = database.execute(f"SELECT {_COLUMNS} FROM message {condition}", values).fetchall()  # noqa: S608
+        return [Received(*row[:-1], at=datetime.fromisoformat(row[-1])) for row in rows]
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        database = sqlite3.connect(self._path, timeout=10)
+        try:
+            with database:
+                yield database
+        finally:
+            database.close()

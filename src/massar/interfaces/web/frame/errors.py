@@ -1,0 +1,46 @@
+"""Fault pages: what happened, what to do, and an id that stands in the log."""
+from __future__ import annotations
+
+import logging
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import translation
+
+from massar.interfaces.web.frame import page
+from massar.interfaces.web.frame.jinja import t
+
+log = logging.getLogger("massar.web")
+
+
+def show(request: HttpRequest, status: int, name: str = "", *, reference: str | None = None, wait_until=None) -> HttpResponse:
+    name = name or str(status)
+    request.here = None  # a fault page asks the database for nothing
+    response = page.render(request, "errors/error.html", status=status, title=t(f"errors.{name}.title"), text=t(f"errors.{name}.text"),
+                           reference=reference, wait_until=wait_until)
+    if wait_until:
+        response["Retry-After"] = str(max(1, int((wait_until - request.now).total_seconds())))
+    return response
+
+
+def bad_request(request, exception=None):
+    return show(request, 400)
+
+
+def forbidden(request, exception=None):
+    return show(request, 403)
+
+
+def csrf_failure(request, reason=""):
+    """The form was open too long, or came from another site."""
+    log.info("form refused: %s", reason)
+    return show(request, 403, "403_csrf")
+
+
+def not_found(request, exception=None):
+    return show(request, 404)
+
+
+def fault(request):
+    """Django has logged the exception; this page has no more to say than the id under which it did."""
+    with translation.override(getattr(request, "language", "ar")):
+        return show(request, 500, reference=getattr(request, "fault_id", ""))

@@ -1,0 +1,26 @@
+"""Home: the six sites, and the banner until a contact is proved."""
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.http import require_GET
+
+from massar.interfaces.web.frame import page
+from massar.interfaces.web.frame.answers import signed_in_only
+from massar.interfaces.web.home import sites
+from massar.journeys import edit_profile
+
+
+@require_GET
+@signed_in_only
+def home(request: HttpRequest) -> HttpResponse:
+    return page.render(request, "home/home.html", sites=[sites.card(slug) for slug in sites.HOSTS],
+                       needs_contacts=edit_profile.needs_contacts(person=request.here.person, now=request.now))
+
+
+@require_GET
+@signed_in_only
+def site(request: HttpRequest, slug: str) -> HttpResponse:
+    """Until a site is connected its card leads here; never to the ministry's live site (decision 26)."""
+    if slug not in sites.HOSTS:
+        raise Http404
+    return page.render(request, "home/site.html", site=sites.card(slug))

@@ -1,0 +1,11 @@
+from django import forms
+
+from massar.interfaces.web.frame import fields
+
+
+class Change(forms.Form):
+    """Three passwords exactly as typed; the rules judge them in the journey."""
+
+    current = fields.secret()
+    new = fields.secret()
+    confirm = fields.secret()

@@ -1,0 +1,94 @@
+"""The «password expired» dialog, the change form (forced and voluntary), and the dialog that says it is done."""
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from massar.interfaces.web.frame import cookies, fields, page
+from massar.interfaces.web.frame.answers import let_in, signed_in_only, to
+from massar.interfaces.web.frame.errors import show
+from massar.interfaces.web.frame.jinja import t
+from massar.interfaces.web.password.forms import Change
+from massar.journeys import change_password as journey
+from massar.journeys import close_sessions
+from massar.journeys.outcomes import Busy, Entered, Gone, Problems, Wait
+
+
+def _granted(request):
+    """(person, grant) of a browser that came with a temporary password, else None."""
+    return close_sessions.may_change(cookie=cookies.CHANGE.read(request), now=request.now)
+
+
+@require_GET
+def expired(request: HttpRequest) -> HttpResponse:
+    return page.render(request, "sign_in/expired.html") if _granted(request) else to("sign_in")
+
+
+@require_POST
+def close(request: HttpRequest) -> HttpResponse:
+    """Back to sign-in; the temporary password opens the change again while it is in time."""
+    granted = _granted(request)
+    if granted:
+        journey.close(grant=granted[1], now=request.now)
+    response = to("sign_in")
+    cookies.CHANGE.drop(response)
+    return response
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def change(request: HttpRequest) -> HttpResponse:
+    """One form for both: a change session goes before a full one, as it is what the person just did."""
+    granted = _granted(request)
+    if not granted and not request.here:
+        response = to("sign_in")
+        if cookies.CHANGE.read(request):
+            cookies.CHANGE.drop(response)
+            cookies.write_flash(response, "warning", "flash.sign_in_again")
+        return response
+    person = granted[0] if granted else request.here.person
+    if request.method != "POST":
+        return _page(request, Change(), person, forced=bool(granted))
+    form = Change(request.POST)
+    if not form.is_valid():
+        return _page(request, form, person, forced=bool(granted), status=422)
+    return _answer(request, form, person, granted, _outcome(request, form.cleaned_data, granted))
+
+
+def _outcome(request, typed: dict, granted):
+    if granted:
+        return journey.by_temporary(grant=granted[1], browser=request.browser, now=request.now, **typed)
+    here = request.here
+    return journey.by_owner(person=here.person, session_id=here.session.id, browser=request.browser, now=request.now, **typed)
+
+
+def _answer(request, form, person, granted, outcome) -> HttpResponse:
+    match outcome:
+        case Entered():
+            return let_in(to("password_changed"), outcome)
+        case Problems():
+            fields.show_problems(form, outcome)
+            return _page(request, form, person, forced=bool(granted), status=422)
+        case Gone():
+            response = to("sign_in")
+            cookies.CHANGE.drop(response)
+            cookies.write_flash(response, "warning", "flash.sign_in_again")
+            return response
+        case Wait(until=until):
+            return show(request, 429, wait_until=until)
+        case Busy():
+            return show(request, 503)
+    raise TypeError(f"no page for {outcome!r}")
+
+
+@require_GET
+@signed_in_only
+def changed(request: HttpRequest) -> HttpResponse:
+    return page.render(request, "password/changed.html")
+
+
+def _page(request, form, person, *, forced: bool, status: int = 200) -> HttpResponse:
+    rules = [{"id": i.rule, "args": i.args, "live": i.live, "text": t(f"rule.{i.rule}", **i.args)} for i in journey.rules(person)]
+    return page.render(request, "password/change.html", status=status, form=form, forced=forced, rules=rules, refused=[],
+                       live_words=[w for w in person.names if len(w) > 2])
+
+

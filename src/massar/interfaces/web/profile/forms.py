@@ -1,0 +1,25 @@
+from django import forms
+
+from massar.interfaces.web.frame import fields
+
+
+class Contacts(forms.Form):
+    """The two contacts and the password; an empty contact stays as it is."""
+
+    email = fields.line(required=False)
+    phone = fields.line(60, required=False)
+    password = fields.secret()
+
+    def clean(self):
+        typed = super().clean()
+        if not (typed.get("email") or typed.get("phone") or self.errors):
+            self.add_error("email", "error.required")
+        return typed
+
+
+class Code(forms.Form):
+    code = fields.line(60)
+
+
+class Password(forms.Form):
+    password = fields.secret()

@@ -1,0 +1,49 @@
+"""Recovery: ask, and the page that says what happens next. One insert, one page, whatever was typed."""
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_GET, require_http_methods
+
+from massar.core import ids
+from massar.core.browser import Browser
+from massar.interfaces.web.frame import cookies, errors, page
+from massar.interfaces.web.frame.answers import see_other, to
+from massar.interfaces.web.recovery.forms import Ask
+from massar.journeys import recover_password as journey
+from massar.journeys.outcomes import Wait
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def ask(request: HttpRequest) -> HttpResponse:
+    if request.method != "POST":
+        return _page(request, Ask(initial={"channel": "email", "ask_id": ids.token()}))
+    form = Ask(request.POST)
+    if not form.is_valid():
+        return _page(request, form, status=422)
+    return _ask(request, form.cleaned_data)
+
+
+def _ask(request, typed: dict) -> HttpResponse:
+    asked = request.browser.asked or ids.token()
+    browser = Browser(**{**request.browser.__dict__, "asked": asked})
+    outcome = journey.ask(typed_login=typed["user"], channel=typed["channel"], typed_contact=typed[typed["channel"]],
+                          ask_id=typed["ask_id"], browser=browser, now=request.now)
+    if isinstance(outcome, Wait):
+        return errors.show(request, 429, wait_until=outcome.until)
+    response = see_other(f"{to('recovery_asked')['Location']}?by={typed['channel']}")
+    cookies.ASKED.write(response, asked)
+    return response
+
+
+@require_GET
+def asked(request: HttpRequest) -> HttpResponse:
+    """Reads nothing: a reload sends nothing and shows the same."""
+    channel = "phone" if request.GET.get("by") == "phone" else "email"
+    life = settings.MASSAR.temporary_sms if channel == "phone" else settings.MASSAR.temporary_email
+    return page.render(request, "recovery/asked.html", channel=channel, minutes=int(life.total_seconds() // 60),
+                       per_hour=settings.MASSAR.recoveries_per_hour)
+
+
+def _page(request, form, status: int = 200) -> HttpResponse:
+    return page.render(request, "recovery/ask.html", status=status, form=form, per_hour=settings.MASSAR.recoveries_per_hour)

@@ -1,0 +1,10 @@
+from django import forms
+
+from massar.interfaces.web.frame import fields
+
+
+class SignIn(forms.Form):
+    """User name in any spelling, password as typed."""
+
+    user = fields.line()
+    password = fields.secret()

@@ -1,0 +1,77 @@
+"""The sign-in page and the way out."""
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_http_methods, require_POST
+
+from massar.interfaces.web.frame import cookies, page
+from massar.interfaces.web.frame.answers import let_in, to
+from massar.interfaces.web.sign_in.forms import SignIn
+from massar.journeys import close_sessions
+from massar.journeys import sign_in as journey
+from massar.journeys.outcomes import Busy, Entered, Late, MustChange, Wait, Wrong
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_in(request: HttpRequest) -> HttpResponse:
+    if request.method != "POST":
+        return to("home") if request.here else _page(request, SignIn())
+    form = SignIn(request.POST)
+    if not form.is_valid():
+        return _page(request, form, status=422)
+    outcome = journey.enter(typed_login=form.cleaned_data["user"], password=form.cleaned_data["password"],
+                            browser=request.browser, now=request.now)
+    return _answer(request, form, outcome)
+
+
+def _answer(request, form, outcome) -> HttpResponse:
+    match outcome:
+        case Entered(person=person):
+            response = let_in(to("home"), outcome)
+            return _in_own_language(request, response, person)
+        case MustChange(cookie=cookie):
+            response = to("password_expired")
+            cookies.CHANGE.write(response, cookie)
+            cookies.SESSION.drop(response)
+            return response
+        case Wrong():
+            return _page(request, form, "wrong", status=422)
+        case Late():
+            return _page(request, form, "expired_code", status=422)
+        case Wait(until=until):
+            return _wait(request, form, until)
+        case Busy():
+            response = _page(request, form, "busy", status=503)
+            response["Retry-After"] = "3"
+            return response
+    raise TypeError(f"no page for {outcome!r}")
+
+
+def _wait(request, form, until) -> HttpResponse:
+    response = _page(request, form, "wait" if until else "wait_recover", status=429, wait_until=until)
+    if until:
+        response["Retry-After"] = str(max(1, int((until - request.now).total_seconds())))
+    return response
+
+
+def _in_own_language(request, response, person) -> HttpResponse:
+    """On a browser that has chosen no language the person's own is used from here on."""
+    if not cookies.LANGUAGE.read(request):
+        cookies.LANGUAGE.write(response, person.language)
+    return response
+
+
+def _page(request, form, problem=None, *, status=200, wait_until=None) -> HttpResponse:
+    return page.render(request, "sign_in/sign_in.html", status=status, form=form, problem=problem, wait_until=wait_until, form_token=None)
+
+
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """Ends the session on the server; the cookies go too."""
+    if request.here:
+        close_sessions.sign_out(here=request.here, browser=request.browser, now=request.now)
+    response = to("sign_in")
+    cookies.SESSION.drop(response)
+    cookies.CHANGE.drop(response)
+    cookies.write_flash(response, "info", "flash.signed_out")
+    return response

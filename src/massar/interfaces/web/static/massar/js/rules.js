@@ -1,0 +1,55 @@
+// Ticks the rules of a new password while it is typed. Only rules the page can judge without a secret carry
+// data-rule; the server judges all of them when the form is sent.
+const list = document.querySelector('[data-rules]');
+const words = JSON.parse(list.dataset.words).map(fold).filter((word) => word.length > 2);
+
+function fold(text) {
+  return text.normalize('NFKD').replace(/[\p{M}\p{Cf}\u0640]/gu, '').toLowerCase();
+}
+
+function pointsToName(text) {
+  const folded = fold(text);
+  const joined = folded.replace(/[^\p{L}\p{N}]/gu, '');
+  const runs = new Set(folded.match(/\p{L}+/gu) ?? []);
+  return words.some((word) => (word.length > 3 ? joined.includes(word) : runs.has(word)));
+}
+
+const JUDGES = {
+  length_min: (text, item) => [...text].length >= Number(item.dataset.min),
+  length_max: (text, item) => [...text].length <= Number(item.dataset.max),
+  letter: (text) => /\p{L}/u.test(text),
+  digit: (text) => /\p{Nd}/u.test(text),
+  symbol: (text) => /[^\p{L}\p{M}\p{Nd}\s]/u.test(text),
+  name: (text) => !pointsToName(text),
+  invisible: (text) => text === text.trim() && !/[\p{Cc}\p{Cf}\p{Cn}]/u.test(text),
+};
+
+const field = document.getElementById(list.dataset.rules);
+const items = [...list.querySelectorAll('[data-rule]')].filter((item) => JUDGES[item.dataset.rule]);
+
+function judge() {
+  const text = field.value.normalize('NFC');
+  for (const item of items) {
+    const met = text !== '' && JUDGES[item.dataset.rule](text, item);
+    item.classList.toggle('met', met);
+    item.classList.toggle('unmet', text !== '' && !met);
+    item.querySelector('[data-state]').textContent = text === '' ? '' : ` ${met ? list.dataset.met : list.dataset.unmet}`;
+  }
+}
+
+field.addEventListener('input', judge);
+judge();
+
+const match = document.querySelector('[data-match]');
+const again = document.getElementById(match.dataset.match);
+
+function compare() {
+  const same = again.value === field.value;
+  const late = again.value !== '' && (same || !field.value.startsWith(again.value));
+  const text = late ? (same ? match.dataset.same : match.dataset.differs) : '';
+  match.classList.toggle('good', same);
+  if (match.textContent !== text) match.textContent = text;
+}
+
+again.addEventListener('input', compare);
+field.addEventListener('input', compare);

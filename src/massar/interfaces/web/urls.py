@@ -1,0 +1,34 @@
+"""The person's pages. What opens without a full session is listed in tests/house/test_open_doors.py."""
+from django.urls import path
+
+from massar.interfaces.web.devices import views as devices
+from massar.interfaces.web.frame import views as frame
+from massar.interfaces.web.home import views as home
+from massar.interfaces.web.password import views as password
+from massar.interfaces.web.profile import views as profile
+from massar.interfaces.web.recovery import views as recovery
+from massar.interfaces.web.sign_in import views as sign_in
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("sites/<slug:slug>/", home.site, name="site"),
+    path("sign-in/", sign_in.sign_in, name="sign_in"),
+    path("sign-out/", sign_in.sign_out, name="sign_out"),
+    path("recovery/", recovery.ask, name="recovery"),
+    path("recovery/asked/", recovery.asked, name="recovery_asked"),
+    path("password/expired/", password.expired, name="password_expired"),
+    path("password/change/", password.change, name="password_change"),
+    path("password/close/", password.close, name="password_close"),
+    path("password/changed/", password.changed, name="password_changed"),
+    path("profile/", profile.profile, name="profile"),
+    path("profile/contacts/<int:contact_id>/prove/", profile.prove, name="contact_prove"),
+    path("profile/contacts/<int:contact_id>/resend/", profile.resend, name="contact_resend"),
+    path("profile/contacts/<int:contact_id>/cancel/", profile.cancel, name="contact_cancel"),
+    path("profile/contacts/<int:contact_id>/remove/", profile.remove, name="contact_remove"),
+    path("contacts/cancel/<str:token>/", profile.cancel_link, name="contact_cancel_link"),
+    path("devices/", devices.devices, name="devices"),
+    path("devices/<int:session_id>/end/", devices.end, name="session_end"),
+    path("devices/end-all/", devices.end_all, name="sessions_end_all"),
+    path("language/", frame.language, name="language"),
+    path("healthz", frame.health, name="health"),
+]

@@ -1,0 +1,71 @@
+"""Signing out here, elsewhere, everywhere; and what the person's own last activity was."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from massar.core.audit import api as trail
+from massar.core.browser import Browser
+from massar.domain.people import api as people
+from massar.domain.sessions import api as sessions
+from massar.journeys.outcomes import Done, Gone
+
+SHOWN = ("sign_in", "sign_in_refused", "sign_out", "recovery_asked", "temporary_accepted", "password_changed", "password_recovered",
+         "contact_proposed", "contact_proved", "contact_cancelled", "contact_removed", "session_ended", "sessions_ended_all")
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """Who stands behind a request, at full strength."""
+
+    person: people.PersonFacts
+    session: sessions.SessionFacts
+
+
+def signed_in(*, cookie: str, now: datetime) -> SignedIn | None:
+    """The person behind a session cookie; None when there is none, it ended, or the account is disabled."""
+    session = sessions.signed_in.resume(cookie, now=now) if cookie else None
+    person = people.directory.by_id(session.person_id) if session else None
+    return SignedIn(person, session) if person and person.active else None
+
+
+def may_change(*, cookie: str, now: datetime) -> tuple[people.PersonFacts, sessions.ChangeFacts] | None:
+    """The person behind a change cookie, which opens the change page and nothing else."""
+    grant = sessions.changing.resume(cookie, now=now) if cookie else None
+    person = people.directory.by_id(grant.person_id) if grant else None
+    return (person, grant) if person and person.active else None
+
+
+@transaction.atomic
+def sign_out(*, here: SignedIn, browser: Browser, now: datetime) -> None:
+    sessions.signed_in.end(here.session.id, here.person.id, now=now, why="sign_out")
+    trail.record("sign_out", now=now, person_id=here.person.id, session_id=here.session.id, browser=browser)
+
+
+@transaction.atomic
+def end_one(*, here: SignedIn, session_id: int, browser: Browser, now: datetime) -> Done | Gone:
+    if not sessions.signed_in.end(session_id, here.person.id, now=now, why="by_owner"):
+        return Gone()
+    trail.record("session_ended", now=now, person_id=here.person.id, session_id=session_id, browser=browser)
+    return Done()
+
+
+@transaction.atomic
+def end_all(*, here: SignedIn, browser: Browser, now: datetime) -> int:
+    """Ends every session but this one, and half-done password changes with them."""
+    ended = sessions.signed_in.end_all(here.person.id, now=now, why="by_owner", besides=here.session.id)
+    sessions.changing.end_all(here.person.id, now=now)
+    trail.record("sessions_ended_all", now=now, person_id=here.person.id, session_id=here.session.id, browser=browser, ended=ended)
+    return ended
+
+
+def activity(*, person: people.PersonFacts, most: int = 20) -> list[trail.Entry]:
+    """The person's own last activity, newest first."""
+    return [e for e in trail.of_person(person.id, limit=100) if e.event in SHOWN][:most]
+
+
+def open_sessions(*, person: people.PersonFacts, now: datetime) -> list[sessions.SessionFacts]:
+    """Where the person is signed in now."""
+    return sessions.signed_in.of_person(person.id, now=now)

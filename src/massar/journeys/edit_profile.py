@@ -1,0 +1,161 @@
+"""The personal e-mail and phone: typed on the profile, each proved by a code sent to it (decisions 10–13)."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from massar.core import ids, phone, text
+from massar.core.audit import api as trail
+from massar.core.browser import Browser
+from massar.domain.delivery import api as delivery
+from massar.domain.limits import api as limits
+from massar.domain.people import api as people
+from massar.journeys import sign_in
+from massar.journeys.outcomes import Busy, Done, Frozen, Gone, Problem, Problems, Wait, Wrong
+
+lanes = limits.lanes
+RESEND_AFTER = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The contacts a code was sent to, masked. Empty: nothing was new."""
+
+    sent_to: tuple[str, ...]
+
+
+def save(*, person: people.PersonFacts, email: str, phone_number: str, password: str, browser: Browser,
+         now: datetime) -> Saved | Problems | Frozen | Wait | Busy:
+    """Proposes what is new and sends each its code. An empty field leaves that contact as it is."""
+    if person.frozen_until and person.frozen_until > now:
+        return Frozen(person.frozen_until)
+    typed, problems = _read(person, email, phone_number, now)
+    if problems:
+        return Problems(problems)
+    refused = sign_in.prove_again(person=person, password=password, browser=browser, now=now)
+    if isinstance(refused, Wrong):
+        return Problems({"password": [Problem("password_wrong")]})
+    if refused is not None:
+        return refused
+    return _propose(person, _only_new(person, typed, now), browser, now)
+
+
+def _read(person, email: str, phone_number: str, now) -> tuple[dict[str, str], dict[str, list[Problem]]]:
+    typed, problems = {}, {}
+    if email.strip():
+        address = text.email(email)
+        if address is None:
+            problems["email"] = [Problem("email_shape")]
+        elif is_institution_address(address):
+            problems["email"] = [Problem("email_institution")]
+        else:
+            typed["email"] = address
+    if phone_number.strip():
+        try:
+            typed["phone"] = phone.mobile(phone_number, settings.MASSAR.phone_countries)
+        except phone.BadPhone as bad:
+            problems["phone"] = [Problem(bad.reason)]
+    number = typed.get("phone")
+    if number and people.contacts.accounts_with("phone", number, besides=person.id, now=now) >= settings.MASSAR.accounts_per_phone:
+        problems["phone"] = [Problem("phone_too_many", {"count": settings.MASSAR.accounts_per_phone})]
+    return typed, problems
+
+
+def is_institution_address(address: str) -> bool:
+    """Whether the mailbox opens with the very password that would be lost (decision 11)."""
+    domain = address.rpartition("@")[2]
+    return any(domain == d or domain.endswith("." + d) for d in settings.MASSAR.institution_domains)
+
+
+def _only_new(person, typed: dict[str, str], now) -> dict[str, str]:
+    held = {(c.kind, c.value) for c in people.contacts.of_person(person.id, now) if c.ends_at is None}
+    return {kind: value for kind, value in typed.items() if (kind, value) not in held}
+
+
+@transaction.atomic
+def _propose(person, new: dict[str, str], browser, now) -> Saved | Wait:
+    sent = []
+    for kind, value in new.items():
+        refused = limits.take(_code_draws(person.id, kind, value, browser), now=now)
+        if refused:
+            transaction.set_rollback(True)
+            return Wait(refused.until)
+        contact = people.contacts.propose(person.id, kind, value, now=now)
+        _send_code(contact, browser.language, now)
+        trail.record("contact_proposed", now=now, person_id=person.id, browser=browser, kind=kind, contact=contact.masked)
+        sent.append(contact.masked)
+    return Saved(tuple(sent))
+
+
+def _code_draws(person_id: int, kind: str, value: str, browser) -> list[limits.Draw]:
+    return [
+        limits.draw(lanes.CODE_GAP, person_id, kind, value),
+        limits.draw(lanes.CODE_ACCOUNT, person_id),
+        limits.draw(lanes.CODE_DESTINATION, kind, value),
+        limits.draw(lanes.CODE_NETWORK, browser.network),
+    ]
+
+
+def _send_code(contact: people.ContactFacts, language: str, now: datetime) -> None:
+    code = ids.contact_code()
+    life = settings.MASSAR.contact_code
+    people.contacts.give_code(contact.id, code, now=now, valid_for=life)
+    delivery.outbox.put(
+        purpose="contact_code", channel="sms" if contact.kind == "phone" else "email", language=language, person_id=contact.person_id,
+        to=contact.value, values={"code": code, "host": settings.MASSAR.host}, now=now, within=life, expires_at=now + life, priority=2)
+
+
+@transaction.atomic
+def resend(*, person: people.PersonFacts, contact_id: int, browser: Browser, now: datetime) -> Done | Wait | Gone:
+    """A new code to the proposed contact; the older code no longer fits."""
+    contact = people.contacts.by_id(contact_id, person.id)
+    if contact is None or contact.state != "proposed":
+        return Gone()
+    refused = limits.take(_code_draws(person.id, contact.kind, contact.value, browser), now=now)
+    if refused:
+        return Wait(refused.until)
+    _send_code(contact, browser.language, now)
+    trail.record("contact_proposed", now=now, person_id=person.id, outcome="again", browser=browser, kind=contact.kind,
+                 contact=contact.masked)
+    return Done(masked=contact.masked)
+
+
+def resend_at(contact: people.ContactFacts) -> datetime:
+    """From when the resend button works."""
+    return (contact.code_sent_at or contact.proposed_at) + RESEND_AFTER
+
+
+def needs_contacts(*, person: people.PersonFacts, now: datetime) -> bool:
+    """Whether the banner is due: no contact is proved yet."""
+    return not any(c.receives(now) for c in people.contacts.of_person(person.id, now))
+
+
+@dataclass(frozen=True)
+class KindOfContact:
+    """Where one kind of contact stands: what counts, what waits to count, what waits for its code."""
+
+    kind: str
+    current: people.ContactFacts | None
+    waiting: people.ContactFacts | None
+    proposed: people.ContactFacts | None
+
+
+def standing(*, person: people.PersonFacts, now: datetime) -> list[KindOfContact]:
+    """E-mail and phone, in this order. A proposal whose code ran out long ago is not shown any more."""
+    held = people.contacts.of_person(person.id, now)
+    return [_standing(kind, [c for c in held if c.kind == kind], now) for kind in ("email", "phone")]
+
+
+def _standing(kind: str, held: list[people.ContactFacts], now: datetime) -> KindOfContact:
+    return KindOfContact(
+        kind,
+        current=next((c for c in held if c.counts(now)), None),
+        waiting=next((c for c in held if c.waits(now)), None),
+        proposed=next((c for c in reversed(held) if c.state == "proposed" and _fresh(c, now)), None))
+
+
+def _fresh(contact: people.ContactFacts, now: datetime) -> bool:
+    return now - (contact.code_sent_at or contact.proposed_at) < timedelta(hours=24)

@@ -1,0 +1,82 @@
+"""What a journey may answer. Expected refusals are values; only the unexpected is an exception."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from massar.domain.people.api import PersonFacts
+
+
+@dataclass(frozen=True)
+class Entered:
+    """Signed in at full strength. `cookie` and `devices` are values for the browser to keep."""
+
+    person: PersonFacts
+    session_id: int
+    cookie: str
+    devices: str
+
+
+@dataclass(frozen=True)
+class MustChange:
+    """A right temporary password: this browser may change the password and nothing else."""
+
+    person: PersonFacts
+    cookie: str
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """What was typed is not right; nothing more is said."""
+
+
+@dataclass(frozen=True)
+class Late:
+    """A right secret whose time is over."""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A budget is spent. until None: only a proof by another way (recovery, a known device) opens it again."""
+
+    until: datetime | None
+
+
+@dataclass(frozen=True)
+class Busy:
+    """Too many people at once; try again in a moment."""
+
+
+@dataclass(frozen=True)
+class Gone:
+    """The thing acted upon is no longer there (ended, moved to another browser, not yours)."""
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """Contacts can't be edited for a while after a recovery."""
+
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Done:
+    """It was done. `from_when`: since when, or from when, it counts."""
+
+    from_when: datetime | None = None
+    masked: str = ""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing to put right: message id after `error.` or `rule.`, and its arguments."""
+
+    id: str
+    args: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Problems:
+    """Nothing was changed. By field name: what to put right."""
+
+    of: dict[str, list[Problem]]

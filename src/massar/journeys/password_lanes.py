@@ -1,0 +1,45 @@
+"""Which budgets a typed password is charged to, wherever one is asked (decision 18)."""
+from __future__ import annotations
+
+from massar.domain.limits import api as limits
+from massar.domain.people.api import PersonFacts
+from massar.domain.sessions.devices import Device
+
+lanes = limits.lanes
+
+
+def draws_for(typed: str, person: PersonFacts | None, device: Device | None) -> list[limits.Draw]:
+    """A known device has its own lane. All others share the account's; the unknown account has one of its own too."""
+    if device:
+        return [limits.draw(lanes.SIGN_IN_DEVICE, device.person_id, device.nonce)]
+    owner = ("person", person.id) if person else ("nobody", typed)
+    return [
+        limits.draw(lanes.SIGN_IN_TYPED, typed),
+        limits.draw(lanes.SIGN_IN_ACCOUNT, *owner),
+        limits.draw(lanes.SIGN_IN_CONSECUTIVE, *owner),
+    ]
+
+
+def reserve(typed: str, person: PersonFacts | None, device: Device | None, *, now) -> tuple[list[limits.Draw], limits.Refused | None]:
+    """Reserves before anything is verified. A known device whose lane is spent falls to the shared one."""
+    draws = draws_for(typed, person, device)
+    refused = limits.take(draws, now=now)
+    if refused and device:
+        draws = draws_for(typed, person, None)
+        refused = limits.take(draws, now=now)
+    return draws, refused
+
+
+def proven(person: PersonFacts, draws: list[limits.Draw]) -> None:
+    """The owner was here: what was reserved comes back, and the count of consecutive failures starts anew."""
+    consecutive = [d for d in draws if d.limit is lanes.SIGN_IN_CONSECUTIVE]
+    limits.give_back([d for d in draws if d not in consecutive])
+    limits.forget(consecutive)
+
+
+def recovered(person: PersonFacts) -> None:
+    """A completed recovery fills the account's budgets: who proved to be the owner is not kept waiting."""
+    limits.forget([limits.draw(lanes.SIGN_IN_ACCOUNT, "person", person.id),
+                   limits.draw(lanes.SIGN_IN_CONSECUTIVE, "person", person.id),
+                   limits.draw(lanes.SIGN_IN_TYPED, person.login),
+                   limits.draw(lanes.SIGN_IN_TYPED, person.login.partition("@")[0])])

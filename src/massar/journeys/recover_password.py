@@ -1,0 +1,125 @@
+"""Recovery: asking is one insert; the worker looks up, compares, issues and puts the message into the outbox.
+
+Asking changes nothing for the owner (promise iv): the password in use stays valid until the new one is saved.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from massar.core import phone, text
+from massar.core.audit import api as trail
+from massar.core.browser import Browser
+from massar.domain.credentials import api as credentials
+from massar.domain.delivery import api as delivery
+from massar.domain.limits import api as limits
+from massar.domain.people import api as people
+from massar.domain.sessions import api as sessions
+from massar.journeys.outcomes import Done, Wait
+
+lanes = limits.lanes
+QUEUE_LONGEST = timedelta(minutes=45)  # after that the person has gone: nothing is issued or sent
+
+
+def ask(*, typed_login: str, channel: str, typed_contact: str, ask_id: str, browser: Browser, now: datetime) -> Done | Wait:
+    """Stores what was typed, sealed. The same work and the same answer whatever it was; nothing is looked up.
+
+    Wait only speaks of the network's own budget, which knows nothing of accounts.
+    """
+    refused = limits.take([limits.draw(lanes.ASK_NETWORK, browser.network)], now=now)
+    if refused:
+        return Wait(refused.until)
+    login = text.login(typed_login) or ""
+    contact = canonical_contact(channel, typed_contact) or ""
+    typed = (login or typed_login, channel, contact or typed_contact)
+    spent = limits.take([limits.draw(lanes.ASK_GAP, *typed), limits.draw(lanes.ASK_TYPED, *typed)], now=now)
+    delivery.requests.put(ask_id, delivery.Asked(
+        login=login, channel=channel, contact=contact, language=browser.language, network=browser.network, browser=browser.label,
+        devices=browser.devices, asked=browser.asked, spent=spent is not None), now=now)
+    return Done()
+
+
+def canonical_contact(channel: str, typed: str) -> str | None:
+    """The typed contact as stored contacts are, or None if it can't be one."""
+    if channel == "email":
+        return text.email(typed)
+    try:
+        return phone.mobile(typed, settings.MASSAR.phone_countries)
+    except phone.BadPhone:
+        return None
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What a request leads to. `contact` only when a message is to be sent."""
+
+    person: people.PersonFacts | None
+    outcome: str
+    contact: people.ContactFacts | None = None
+
+
+@transaction.atomic
+def answer(claimed, *, now: datetime) -> str:
+    """Answers one claimed request, in one transaction. Returns what was done, for the worker's log: no person, no contact."""
+    if not delivery.requests.finish(claimed, now=now):
+        return "lost"
+    asked = claimed.asked
+    if asked is None:
+        trail.record("recovery_asked", now=now, outcome="unreadable")
+        return "unreadable"
+    judged = _judge(asked, claimed.created_at, now)
+    browser = Browser(network=asked.network, label=asked.browser, devices=asked.devices, asked=asked.asked, language=asked.language)
+    trail.record("recovery_asked", now=now, person_id=judged.person and judged.person.id, outcome=judged.outcome,
+                 browser=browser, channel=asked.channel)
+    if judged.contact:
+        _issue(judged.person, judged.contact, asked, now)
+    return judged.outcome
+
+
+def _judge(asked, asked_at: datetime, now: datetime) -> _Judged:
+    person = people.directory.by_login(asked.login)
+    if person is None:
+        return _Judged(None, "unknown")
+    if asked.spent:
+        return _Judged(person, "too_often")
+    if now - asked_at > QUEUE_LONGEST:
+        return _Judged(person, "too_late")
+    if not person.active:
+        return _Judged(person, "disabled")
+    kind = "email" if asked.channel == "email" else "phone"
+    if not _may_guess(person, asked, now):
+        return _Judged(person, "guesses_spent")
+    contact = people.contacts.matching(person.id, kind, asked.contact, now)
+    if contact is None:
+        return _Judged(person, "no_match")
+    limits.give_back([_guess_draw(person, asked, now)])
+    owner = (person.id, kind, asked.contact)
+    if limits.take([limits.draw(lanes.SEND_HOUR, *owner), limits.draw(lanes.SEND_DAY, *owner)], now=now):
+        return _Judged(person, "too_often")
+    return _Judged(person, "sent", contact)
+
+
+def _may_guess(person, asked, now) -> bool:
+    """Each comparison is paid for before it is made; a match is given back. Known devices have a share of their own."""
+    return limits.take([_guess_draw(person, asked, now)], now=now) is None
+
+
+def _guess_draw(person, asked, now) -> limits.Draw:
+    since = credentials.passwords.stored(person.id).devices_since
+    device = sessions.devices.known(asked.devices, person.id, now=now, not_before=since)
+    return limits.draw(lanes.GUESS_DEVICE, person.id, device.nonce) if device else limits.draw(lanes.GUESS, person.id)
+
+
+def _issue(person, contact, asked, now) -> None:
+    """The secret, its message and the trail row: one commit with the end of the request."""
+    channel = "sms" if contact.kind == "phone" else "email"
+    temporary_id, secret = credentials.temporary.issue(
+        person.id, channel=channel, contact_id=contact.id, asked=asked.asked, now=now)
+    lifetime = settings.MASSAR.temporary_sms if channel == "sms" else settings.MASSAR.temporary_email
+    delivery.outbox.put(
+        purpose="temporary_password", channel=channel, language=asked.language, person_id=person.id, to=contact.value,
+        temporary_id=temporary_id, lifetime=lifetime, now=now, within=QUEUE_LONGEST + lifetime, priority=1,
+        values={"secret": secret, "host": settings.MASSAR.host, "help": settings.MASSAR.help_contact})

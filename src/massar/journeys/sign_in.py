@@ -1,0 +1,119 @@
+"""Signing in: one Argon2id whatever was typed, the same statements for known and unknown.
+
+    typed login and password
+      ├─ of the shape of a temporary password → the code lane: claimed, late or wrong; never charged as a password
+      └─ anything else → the password lane: reserve, verify, give back on success
+"""
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from massar.core import text
+from massar.core.audit import api as trail
+from massar.core.browser import Browser
+from massar.domain.credentials import api as credentials
+from massar.domain.limits import api as limits
+from massar.domain.people import api as people
+from massar.domain.policy import api as policy
+from massar.domain.sessions import api as sessions
+from massar.journeys import password_lanes
+from massar.journeys.outcomes import Busy, Entered, Late, MustChange, Wait, Wrong
+
+
+def enter(*, typed_login: str, password: str, browser: Browser, now: datetime) -> Entered | MustChange | Wrong | Late | Wait | Busy:
+    """Judges what was typed on the sign-in page. Nothing tells an unknown account from a wrong password."""
+    login = text.login(typed_login) or ""
+    person = people.directory.by_login(login)
+    stored = credentials.passwords.stored(person.id if person else None)
+    secret = policy.canonical_temporary(password)
+    if secret is not None:
+        return _enter_with_code(person, stored, secret, browser, now)
+    return _enter_with_password(login, person, stored, password, browser, now)
+
+
+def _enter_with_password(login, person, stored, password, browser, now):
+    device = _known_device(person, stored, browser, now)
+    draws, refused = password_lanes.reserve(login, person, device, now=now)
+    if refused:
+        trail.record("sign_in_refused", now=now, person_id=person and person.id, outcome="wait", browser=browser)
+        return Wait(refused.until)
+    try:
+        typed = policy.strip_invisible(policy.canonical(password))
+        right = credentials.passwords.is_right(typed, stored, known=device is not None)
+    except credentials.Busy:
+        limits.give_back(draws)
+        return Busy()
+    if not (right and person.active):
+        trail.record("sign_in_refused", now=now, person_id=person and person.id, outcome="wrong", browser=browser)
+        return Wrong()
+    if credentials.hashing.outdated(stored.phc):
+        credentials.passwords.rehash(person.id, credentials.hashing.hashed(typed))
+    return _open_session(person, draws, browser, now)
+
+
+@transaction.atomic
+def _open_session(person, draws, browser, now) -> Entered:
+    password_lanes.proven(person, draws)
+    credentials.temporary.end_asked_by(person.id, browser.asked, now=now)
+    return open_session(person, how="password", browser=browser, now=now)
+
+
+def open_session(person: people.PersonFacts, *, how: str, browser: Browser, now: datetime) -> Entered:
+    """A new full session and a fresh device entry, inside the caller's transaction."""
+    people.directory.speak(person.id, browser.language)
+    session_id, cookie = sessions.signed_in.open_for(person.id, how=how, browser=browser, now=now)
+    trail.record("sign_in", now=now, person_id=person.id, session_id=session_id, outcome=how, browser=browser)
+    devices = sessions.devices.remember(browser.devices, person.id, now=now)
+    return Entered(person, session_id, cookie, devices)
+
+
+def _enter_with_code(person, stored, secret, browser, now):
+    match = credentials.temporary.match(person.id if person else None, secret, asked=browser.asked, now=now)
+    try:  # the same one hash as any other try; its answer has no say here
+        credentials.passwords.is_right(secret, stored, known=False)
+    except credentials.Busy:
+        return Busy()
+    if match is None or not person.active:
+        trail.record("sign_in_refused", now=now, person_id=person and person.id, outcome="wrong_code", browser=browser)
+        return Wrong()
+    if match.late:
+        trail.record("sign_in_refused", now=now, person_id=person.id, outcome="late_code", browser=browser)
+        return Late()
+    return _claim(person, match.id, browser, now)
+
+
+@transaction.atomic
+def _claim(person, temporary_id, browser, now) -> MustChange | Late:
+    claim = credentials.temporary.claim(temporary_id, now=now)
+    if claim is None:
+        return Late()
+    cookie = sessions.changing.open_for(person.id, temporary_id=temporary_id, claim=claim, now=now)
+    trail.record("temporary_accepted", now=now, person_id=person.id, browser=browser)
+    return MustChange(person, cookie)
+
+
+def _known_device(person, stored, browser, now):
+    if person is None:
+        return None
+    return sessions.devices.known(browser.devices, person.id, now=now, not_before=stored.devices_since)
+
+
+def prove_again(*, person: people.PersonFacts, password: str, browser: Browser, now: datetime) -> Wrong | Wait | Busy | None:
+    """A signed-in person types the password again before something sensitive. None: it was right."""
+    stored = credentials.passwords.stored(person.id)
+    device = _known_device(person, stored, browser, now)
+    draws, refused = password_lanes.reserve(person.login, person, device, now=now)
+    if refused:
+        return Wait(refused.until)
+    try:
+        right = credentials.passwords.is_right(policy.strip_invisible(policy.canonical(password)), stored, known=True)
+    except credentials.Busy:
+        limits.give_back(draws)
+        return Busy()
+    if not right:
+        trail.record("proof_refused", now=now, person_id=person.id, browser=browser)
+        return Wrong()
+    password_lanes.proven(person, draws)
+    return None

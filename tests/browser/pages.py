@@ -1,0 +1,136 @@
+"""What is asked of every page: no fault in the console, no violation for axe, room for a thumb, pictures.
+
+Playwright drives a Chromium that is on the machine; axe-core comes from the package axe-core-python.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import ConsoleMessage, Page, Request, Response
+
+ROOT = Path(__file__).resolve().parents[2]
+SCREENSHOTS = ROOT / "build" / "screenshots"
+PHONE = {"width": 360, "height": 740}
+DESK = {"width": 1280, "height": 900}
+VIEWS = ((PHONE, "light"), (PHONE, "dark"), (DESK, "light"), (DESK, "dark"))
+AXE = (resources.files("axe_core_python") / "axe.min.js").read_text("utf-8")
+AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
+
+# A form that answers 4xx (wrong password, too many tries) makes Chromium write this line for the page itself.
+PAGE_STATUS = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
+
+# This axe is older than WCAG 2.2, so the size of targets (2.5.8: 24 px; here 44 px) is measured without it.
+# A link inside a sentence is exempt there and here; so is what only a screen reader meets.
+SMALL_TARGETS = """() => {
+  const inSentence = (element) => element.tagName === 'A' && element.parentElement
+    && getComputedStyle(element).display.startsWith('inline')
+    && element.parentElement.textContent.trim().length > element.textContent.trim().length;
+  const pressed = (element) => {
+    const label = element.matches('input') ? element.closest('label') : null;
+    return label || element;
+  };
+  const targets = 'a[href], button, summary, select, textarea, input:not([type=hidden])';
+  return [...document.querySelectorAll(targets)]
+    .filter((element) => element.checkVisibility({visibilityProperty: true, opacityProperty: true}))
+    .filter((element) => !element.matches('.vh, .skip') && !inSentence(element))
+    .map((element) => [element, pressed(element).getBoundingClientRect()])
+    .filter(([, box]) => box.width > 0 && (box.height < 44 || box.width < 24))
+    .map(([element, box]) =>
+      `${element.outerHTML.slice(0, 90)} is ${Math.round(box.width)}x${Math.round(box.height)}`);
+}"""
+WIDER_THAN_SCREEN = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@dataclass
+class Watch:
+    """Collects what goes wrong while a page is used. Attach before the first address is opened."""
+
+    host: str
+    problems: list[str] = field(default_factory=list)
+
+    def attach(self, page: Page) -> None:
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.problems.append(f"script error: {error}"))
+        page.on("requestfailed", self._failed)
+        page.on("request", self._request)
+        page.on("response", self._response)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type not in ("error", "warning") or PAGE_STATUS.match(message.text):
+            return
+        self.problems.append(f"console {message.type}: {message.text}")
+
+    def _failed(self, request: Request) -> None:
+        # A page that is left while it still loads something ends that request; nothing is wrong then.
+        if request.failure != "net::ERR_ABORTED":
+            self.problems.append(f"failed: {request.url} {request.failure}")
+
+    def _request(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in ("http", "https", "ws", "wss") and parts.netloc != self.host:
+            self.problems.append(f"asked elsewhere: {request.url}")
+
+    def _response(self, response: Response) -> None:
+        if response.status >= 500 or (response.status >= 400 and "/static/" in response.url):
+            self.problems.append(f"{response.status} for {response.url}")
+
+
+def axe_violations(page: Page) -> list[str]:
+    """What axe-core finds on the page as it stands, one line for each element."""
+    page.evaluate(AXE)
+    options = {"runOnly": {"type": "tag", "values": AXE_TAGS}, "resultTypes": ["violations"]}
+    result = page.evaluate("(options) => axe.run(document, options)", options)
+    return [
+        f"{violation['id']}: {violation['help']} — {node['html'][:160]}"
+        for violation in result["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+def outline_problems(page: Page, language: str) -> list[str]:
+    """Language, direction, one heading of the first rank, one main part, a title of its own."""
+    direction = "rtl" if language == "ar" else "ltr"
+    root = page.locator("html")
+    wanted = {
+        "language": (root.get_attribute("lang"), language),
+        "direction": (root.get_attribute("dir"), direction),
+        "first headings": (page.locator("h1").count(), 1),
+        "main parts": (page.locator("main").count(), 1),
+        "a title of its own": (bool(re.match(r"\S.+ · \S", page.title())), True),
+    }
+    return [f"{what}: {is_!r}, not {should!r}" for what, (is_, should) in wanted.items() if is_ != should]
+
+
+def inspect(page: Page, name: str, language: str) -> None:
+    """Look at the page as it stands, on a phone and a desk, by day and by night: check it, picture it.
+
+    The pictures go to build/screenshots/ as name-language-width-theme.png.
+    """
+    before = page.viewport_size
+    problems = outline_problems(page, language)
+    for size, theme in VIEWS:
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        where = f"at {size['width']} px, {theme}"
+        problems += [f"{where}: {line}" for line in axe_violations(page)]
+        if page.evaluate(WIDER_THAN_SCREEN) > 0:
+            problems.append(f"{where}: the page is wider than the screen")
+        if size is PHONE:
+            problems += [f"{where}: small target: {line}" for line in page.evaluate(SMALL_TARGETS)]
+        shot(page, name, language, theme)
+    page.set_viewport_size(before)
+    page.emulate_media(color_scheme="light")
+    assert not problems, f"{name} in {language}:\n" + "\n".join(dict.fromkeys(problems))
+
+
+def shot(page: Page, name: str, language: str, theme: str = "light") -> Path:
+    """A picture of the whole page; returns its path."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    path = SCREENSHOTS / f"{name}-{language}-{page.viewport_size['width']}-{theme}.png"
+    page.screenshot(path=path, full_page=True, animations="disabled")
+    return path

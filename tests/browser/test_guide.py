@@ -1,0 +1,147 @@
+"""The ministry's guide from its first page to its last, on a phone's screen, as a newcomer finds it.
+
+With JavaScript every page is also looked at (axe, pictures, widths); without it the same walk must work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser import pages
+from tests.browser.conftest import Opener
+from tests.browser.walk import Walk
+from tests.support.product import Product
+
+JAMAL = "jamal.jalal@taalim.ma"
+NAMES = {"ar": "جمال جلال", "fr": "Jamal Jalal", "en": "Jamal Jalal"}
+EMAIL, PHONE, PHONE_AS_STORED = "jamal.perso@example.org", "0661123456", "+212661123456"
+PHONE_IN_ARABIC_DIGITS = "٠٦ ٦١ ١٢ ٣٤ ٥٦"
+NEW_PASSWORD = "Rivage-8412-ouvert"
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["javascript", "plain"])
+@pytest.mark.parametrize("language", ["ar", "fr"])
+def test_the_guide(fresh_product: Product, open_page: Opener, language: str, script: bool):
+    """Arabic recovers by phone, French by e-mail, so both ways are walked."""
+    walk = Walk(open_page(fresh_product, script=script), fresh_product, language)
+    walk_the_guide(walk, by="phone" if language == "ar" else "email", look=_look(walk, script))
+
+
+def test_the_guide_in_english(fresh_product: Product, open_page: Opener):
+    """English on a wide screen; the guide has no English, so this is for the pictures and for axe."""
+    walk = Walk(open_page(fresh_product, size=pages.DESK), fresh_product, "en")
+    walk_the_guide(walk, by="email", look=_look(walk, script=True))
+
+
+def _look(walk: Walk, script: bool) -> Callable[[str], None]:
+    """What to do with a page on the way. axe needs scripts; without them the outline checked and pictured."""
+
+    def plain(name: str) -> None:
+        assert pages.outline_problems(walk.page, walk.language) == []
+        pages.shot(walk.page, f"{name}-plain", walk.language)
+
+    return (lambda name: pages.inspect(walk.page, name, walk.language)) if script else plain
+
+
+def walk_the_guide(walk: Walk, *, by: str, look: Callable[[str], None]) -> None:
+    first_password = walk.product.people[JAMAL]
+    sign_in_and_complete_the_profile(walk, first_password, look)
+    secret = recover(walk, by, look)
+    change_the_password(walk, secret, look)
+    the_new_password_is_the_only_one(walk, old=first_password)
+
+
+def sign_in_and_complete_the_profile(walk: Walk, password: str, look: Callable[[str], None]) -> None:
+    """Steps 1 to 4."""
+    walk.opens_the_first_page()
+    look("01-sign-in")
+    walk.types_user_and_password(JAMAL, "Not-the-password-1")
+    walk.sees("problem.wrong")
+    look("02-sign-in-wrong")
+    walk.types_user_and_password(f" {JAMAL.upper()} ", password)
+    walk.is_home(NAMES[walk.language])
+    walk.sees("home.needs_contacts")
+    look("03-home-banner")
+
+    walk.chooses_in_the_menu(walk.words.profile)
+    expect(walk.page.get_by_text(walk.words.contacts_note).first).to_be_visible()
+    look("04-profile")
+    walk.saves_contacts(password, email=JAMAL)
+    walk.sees("error.email_institution")
+    look("05-profile-refused")
+    walk.saves_contacts(password, email=EMAIL, phone=PHONE_IN_ARABIC_DIGITS)
+    walk.sees("prove.sent")
+    walk.sees("prove.resend_at")
+    look("06-profile-codes")
+    walk.proves_contact(EMAIL, "email")
+    walk.proves_contact(PHONE_AS_STORED, "phone")
+    look("07-profile-proved")
+    expect(walk.page.get_by_text(EMAIL).first).to_be_visible()
+    expect(walk.page.get_by_text("+212", exact=False).first).to_be_visible()
+
+    walk.page.get_by_role("link", name=walk.words.close, exact=True).click()
+    walk.is_home(NAMES[walk.language])
+    expect(walk.page.get_by_text(walk.said("home.needs_contacts"))).to_have_count(0)
+    look("08-home")
+
+
+def recover(walk: Walk, by: str, look: Callable[[str], None]) -> str:
+    """Steps 5 to 7. Returns the temporary password that the person reads."""
+    walk.signs_out()
+    walk.page.get_by_role("link", name=walk.words.recovery, exact=True).click()
+    look("09-recovery")
+    walk.page.go_back()
+    walk.asks_for_recovery(JAMAL, by, EMAIL if by == "email" else PHONE)
+    look("10-recovery-asked")
+    walk.page.reload()
+    walk.sees("asked.message")
+    secret = walk.reads_the_temporary_password(EMAIL if by == "email" else PHONE_AS_STORED)
+    return secret
+
+
+def change_the_password(walk: Walk, secret: str, look: Callable[[str], None]) -> None:
+    """Steps 8 to 11."""
+    walk.types_user_and_password(JAMAL, secret.upper().replace("-", " "))
+    dialog = walk.meets_the_expired_dialog()
+    look("11-expired")
+    dialog.get_by_role("button", name=walk.words.close, exact=True).click()
+    expect(walk.button(walk.words.sign_in)).to_be_visible()
+    walk.types_user_and_password(JAMAL, secret)
+    walk.meets_the_expired_dialog().get_by_role("link", name=walk.words.change_password, exact=True).click()
+
+    look("12-change")
+    walk.types_new_password(secret, "Djalal-8412-ouvert")
+    walk.button(walk.words.save).click()
+    walk.sees("rule.name.refused")
+    look("13-change-refused")
+    walk.types_new_password(secret, NEW_PASSWORD, repeat=NEW_PASSWORD + "x")
+    walk.button(walk.words.save).click()
+    walk.sees("rule.mismatch.refused")
+    walk.types_new_password(secret, NEW_PASSWORD)
+    walk.button(walk.words.save).click()
+    dialog = walk.meets_the_changed_dialog()
+    look("14-changed")
+    dialog.get_by_role("link", name=walk.words.close, exact=True).click()
+
+    walk.is_home(NAMES[walk.language])
+    walk.page.get_by_role("link", name=walk.said("site.massar.purpose")).click()
+    walk.sees("site.not_connected")
+    look("15-site")
+    walk.page.get_by_role("link", name=walk.said("site.back"), exact=True).click()
+    walk.chooses_in_the_menu(walk.said("devices.title"))
+    walk.sees("devices.this_one")
+    look("16-devices")
+    walk.chooses_in_the_menu(walk.words.profile)
+    walk.sees("profile.frozen")
+    look("17-profile-frozen")
+
+
+def the_new_password_is_the_only_one(walk: Walk, *, old: str) -> None:
+    walk.signs_out()
+    walk.types_user_and_password(JAMAL, old)
+    walk.sees("problem.wrong")
+    walk.types_user_and_password(JAMAL, NEW_PASSWORD)
+    walk.is_home(NAMES[walk.language])

@@ -1,0 +1,155 @@
+"""Single pages: weight, keyboard, what scripts add, errors, the on-screen phone."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser import pages
+from tests.browser.conftest import Opener
+from tests.browser.walk import Walk
+from tests.support.product import Product
+from tests.support.words import saying
+
+YOUSSEF = "youssef.benali@men.gov.ma"
+LARGEST_SIGN_IN = 30 * 1024  # bytes transferred, without the font
+
+
+def transferred(page: Page, address: str) -> dict[str, int]:
+    """Bytes on the wire by address, heads and compression included, of everything that one visit loads."""
+    requests = []
+    page.on("requestfinished", requests.append)
+    page.goto(address, wait_until="networkidle")
+    sizes = {request.url: request.sizes() for request in requests}
+    return {url: size["responseBodySize"] + size["responseHeadersSize"] for url, size in sizes.items()}
+
+
+def test_the_sign_in_page_is_light(product: Product, open_page: Opener):
+    weights = transferred(open_page(product), "/")
+    fonts = {url for url in weights if url.endswith(".woff2")}
+    assert fonts, "the product's own font is used"
+    total = sum(weight for url, weight in weights.items() if url not in fonts)
+    assert total <= LARGEST_SIGN_IN, "\n".join(f"{weight:7} {url}" for url, weight in sorted(weights.items()))
+
+
+def test_the_first_paint_does_not_wait_for_the_font(product: Product, open_page: Opener):
+    """With the font held back for good the page is painted, in the machine's own letters."""
+    page = open_page(product)
+    held = []
+    page.route("**/*.woff2", held.append)  # never answered
+    page.goto("/", wait_until="commit")
+    page.wait_for_function("() => performance.getEntriesByName('first-contentful-paint').length > 0")
+    assert held, "the font was asked for"
+    for route in held:
+        route.abort("aborted")
+
+
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+def test_a_page_that_is_not_there(product: Product, open_page: Opener, language: str):
+    walk = Walk(open_page(product), product, language)
+    walk.opens_the_first_page()
+    answer = walk.page.goto("/no-such-page")
+    assert answer.status == 404
+    pages.inspect(walk.page, "20-not-found", language)
+
+
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+def test_the_on_screen_phone_and_mailbox(product: Product, open_page: Opener, language: str):
+    walk = Walk(open_page(product), product, language)
+    walk.opens_the_first_page()
+    walk.page.goto("/demo/")
+    pages.inspect(walk.page, "21-demo", language)
+
+
+def test_the_language_is_kept(product: Product, open_page: Opener):
+    walk = Walk(open_page(product), product, "fr")
+    walk.opens_the_first_page()
+    walk.page.goto("/")
+    expect(walk.page.locator("html")).to_have_attribute("lang", "fr")
+
+
+def test_the_keyboard_reaches_everything_on_the_sign_in_page(product: Product, open_page: Opener):
+    """Skip link first; user before password before button; the focus is always to be seen."""
+    walk = Walk(open_page(product), product, "fr")
+    walk.opens_the_first_page()
+    walk.page.goto("/")
+    names = []
+    for _ in range(25):
+        walk.page.keyboard.press("Tab")
+        name, ring = walk.page.evaluate(FOCUS)
+        if name in names:
+            break
+        names.append(name)
+        assert ring, f"no focus ring on {name}"
+    order = [walk.said("frame.skip"), "user", "password", walk.words.sign_in, walk.words.recovery]
+    assert [name for name in names if name in order] == order
+
+
+FOCUS = """() => {
+  const element = document.activeElement, style = getComputedStyle(element);
+  const outline = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
+  return [element.name || element.textContent.trim(), outline || style.boxShadow !== 'none'];
+}"""
+
+
+def test_a_problem_takes_the_focus(product: Product, open_page: Opener):
+    """A screen reader starts at what went wrong, not at the top of the page."""
+    walk = Walk(open_page(product), product, "ar")
+    walk.opens_the_first_page()
+    walk.types_user_and_password(YOUSSEF, "Not-the-password-1")
+    expect(walk.page.get_by_role("alert")).to_be_focused()
+    expect(walk.page.get_by_role("alert")).to_have_text(saying("ar", "problem.wrong"))
+
+
+def test_the_password_can_be_shown(product: Product, open_page: Opener):
+    walk = Walk(open_page(product), product, "fr")
+    walk.opens_the_first_page()
+    password = walk.box(walk.said("sign_in.password"))
+    password.fill("visible?")
+    expect(password).to_have_attribute("type", "password")
+    label = walk.said("sign_in.password")
+    walk.button(f"{walk.said('password.show')} {label}").click()
+    expect(password).to_have_attribute("type", "text")
+    walk.button(f"{walk.said('password.hide')} {label}").click()
+    expect(password).to_have_attribute("type", "password")
+
+
+def test_an_arabic_keyboard_is_noticed(product: Product, open_page: Opener):
+    """The layout is the usual reason why a right password is refused."""
+    walk = Walk(open_page(product), product, "ar")
+    walk.opens_the_first_page()
+    walk.box(walk.said("sign_in.password")).press_sequentially("سلام")
+    walk.sees("password.arabic_keyboard")
+
+
+def test_the_checklist_follows_what_is_typed(product: Product, open_page: Opener):
+    walk = signed_in(open_page(product), product, "fr")
+    walk.chooses_in_the_menu(walk.words.change_password)
+    new = walk.box(walk.words.new)
+    new.fill("abc")
+    assert rule_state(walk, "rule.letter") == walk.said("rule.state.met")
+    assert rule_state(walk, "rule.digit") == walk.said("rule.state.unmet")
+    new.fill("Rivage-8412-ouvert")
+    for id in ("rule.letter", "rule.digit", "rule.symbol", "rule.length_min"):
+        assert rule_state(walk, id) == walk.said("rule.state.met"), id
+    new.fill("Youssef-8412-ouvert")
+    assert rule_state(walk, "rule.name") == walk.said("rule.state.unmet")
+
+
+def rule_state(walk: Walk, id: str) -> str:
+    line = walk.page.get_by_role("listitem").filter(has_text=saying(walk.language, id))
+    return line.locator("[data-state]").inner_text().strip()
+
+
+def test_voluntary_change_and_devices_look_right(product: Product, open_page: Opener):
+    walk = signed_in(open_page(product), product, "ar")
+    walk.chooses_in_the_menu(walk.words.change_password)
+    pages.inspect(walk.page, "22-change-by-choice", "ar")
+
+
+def signed_in(page: Page, product: Product, language: str) -> Walk:
+    walk = Walk(page, product, language)
+    walk.opens_the_first_page()
+    walk.types_user_and_password(YOUSSEF, product.people[YOUSSEF])
+    expect(walk.menu()).to_be_visible()
+    return walk

@@ -1,0 +1,29 @@
+"""The cast of the tests: the demo's people, put into the test's database by `enter`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from massar.domain.people import api as people
+from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, STRANGER, YOUSSEF
+from massar.journeys import import_people
+from massar.journeys.outcomes import Done
+
+FATIMA_PHONE = "+212661000222"
+KHADIJA_EMAIL = "khadija@example.org"
+YOUSSEF_EMAIL = "youssef.benali@example.org"
+
+
+def enter(*cast: import_people.NewPerson, now: datetime) -> None:
+    """Adds the given people of the cast, all of them by default."""
+    for person in cast or (JAMAL, FATIMA, YOUSSEF, KHADIJA):
+        assert import_people.add(person, now=now) == Done()
+
+
+def facts(person: import_people.NewPerson) -> people.PersonFacts:
+    found = people.directory.by_login(person.login)
+    assert found is not None
+    return found
+
+
+__all__ = ["FATIMA", "FATIMA_PHONE", "JAMAL", "KHADIJA", "KHADIJA_EMAIL", "STRANGER", "YOUSSEF", "YOUSSEF_EMAIL", "enter", "facts"]

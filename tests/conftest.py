@@ -1,0 +1,64 @@
+"""Fixtures for every test: a clock that stands still on an awkward night, and which database is under us."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+
+from massar.core import clock as product_clock
+from tests import cast as people_of_the_cast
+from tests.support.visitor import Post
+
+# In the night to 15 February 2026 clocks in Africa/Casablanca went from 02:59 (+01) back to 02:00 (+00), for
+# Ramadan. An SMS that is sent now, at 02:55 local time, lives ten minutes, across the change: until "02:05".
+AWKWARD_MOMENT = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
+
+
+class FrozenClock:
+    """Stands in for `massar.core.clock.now`: gives the same moment until the test moves it."""
+
+    def __init__(self, moment: datetime = AWKWARD_MOMENT):
+        self.moment = moment
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def advance(self, **duration: float) -> datetime:
+        """Move on, as `clock.advance(minutes=11)`; returns the new moment."""
+        self.moment += timedelta(**duration)
+        return self.moment
+
+    def set(self, moment: datetime) -> datetime:
+        if moment.tzinfo is None:
+            raise ValueError("the product knows no naive time")
+        self.moment = moment
+        return moment
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FrozenClock:
+    """The product's clock, frozen on the awkward moment. Times are aware, in UTC."""
+    frozen = FrozenClock()
+    monkeypatch.setattr(product_clock, "now", frozen)
+    return frozen
+
+
+@pytest.fixture
+def vendor() -> str:
+    """`sqlite` or `postgresql`: the database of this run."""
+    return connection.vendor
+
+
+@pytest.fixture
+def post(clock, db) -> Post:
+    """The worker with carriers that keep what they receive, driven by the frozen clock."""
+    return Post(clock)
+
+
+@pytest.fixture
+def cast(clock, db):
+    """The whole cast has accounts."""
+    people_of_the_cast.enter(now=clock())
+    return people_of_the_cast

@@ -1,0 +1,134 @@
+"""Real SMTP servers for the contract: aiosmtpd in its own thread, and a script that speaks line by line."""
+
+import asyncio
+import socket
+import ssl
+import threading
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+
+from aiosmtpd.smtp import SMTP, AuthResult
+
+USER, PASSWORD = "massar@relay", "p@ss:w/rd"
+
+
+class MailServer:
+    """`stages` maps AUTH, MAIL, RCPT or DATA to the answer; `after_data`: `cut`, `silent` or a delay."""
+
+    def __init__(
+        self, *, tls: ssl.SSLContext | None = None, starttls: ssl.SSLContext | None = None, auth=False
+    ):
+        self.letters: list[EmailMessage] = []
+        self.envelopes: list[tuple[str, list[str]]] = []
+        self.stages: dict[str, str] = {}
+        self.after_data: str | float = ""
+        self.port = 0
+        self._tls, self._starttls, self._auth = tls, starttls, auth
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def start(self) -> "MailServer":
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(5)
+        return self
+
+    async def _listen(self) -> None:
+        listening = await self._loop.create_server(self._protocol, "127.0.0.1", 0, ssl=self._tls)
+        self.port = listening.sockets[0].getsockname()[1]
+
+    def _protocol(self) -> SMTP:
+        return SMTP(
+            self,
+            hostname="mail.test",
+            loop=self._loop,
+            tls_context=self._starttls,
+            require_starttls=bool(self._starttls),
+            auth_required=self._auth,
+            auth_require_tls=False,
+            authenticator=self._judge if self._auth else None,
+        )
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+    def _judge(self, server, session, envelope, mechanism, data) -> AuthResult:
+        answer = self.stages.get("AUTH")
+        if answer:
+            return AuthResult(success=False, handled=False, message=answer)
+        known = (data.login, data.password) == (USER.encode(), PASSWORD.encode())
+        return AuthResult(success=known, handled=False)
+
+    async def handle_MAIL(self, server, session, envelope, address, options):
+        if "MAIL" in self.stages:
+            return self.stages["MAIL"]
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if "RCPT" in self.stages:
+            return self.stages["RCPT"]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        if "DATA" in self.stages:
+            return self.stages["DATA"]
+        self.envelopes.append((envelope.mail_from, list(envelope.rcpt_tos)))
+        self.letters.append(message_from_bytes(envelope.content, policy=default))
+        if self.after_data == "cut":
+            server.transport.abort()
+        elif self.after_data == "silent":
+            await asyncio.sleep(5)
+        elif self.after_data:
+            await asyncio.sleep(self.after_data)
+        return "250 2.0.0 OK: queued as 4XyZ"
+
+
+class Script:
+    """A server that plays `lines`: bytes are sent, `read` waits for a line, `body` for the final dot, `drip`
+    sends a byte every 50 ms for ever, `cut` closes hard. What it read is in `heard`."""
+
+    def __init__(self, *lines: bytes | str):
+        self._lines = lines
+        self.heard: list[bytes] = []
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._play, daemon=True)
+        self._thread.start()
+
+    def _play(self) -> None:
+        try:
+            line, _ = self._listening.accept()
+        except OSError:
+            return
+        with line, line.makefile("rb") as words:
+            try:
+                for step in self._lines:
+                    self._step(step, line, words)
+            except OSError:
+                return
+            if self._lines[-1] != "cut":
+                self._ended.wait(5)
+
+    def _step(self, step: bytes | str, line: socket.socket, words) -> None:
+        if isinstance(step, bytes):
+            line.sendall(step)
+        elif step == "read":
+            self.heard.append(words.readline())
+        elif step == "body":
+            while (heard := words.readline()) not in (b".\r\n", b""):
+                self.heard.append(heard)
+        elif step == "drip":
+            while not self._ended.wait(0.05):
+                line.sendall(b"2")
+        elif step == "cut":
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+
+    def stop(self) -> None:
+        self._ended.set()
+        self._listening.close()
+        self._thread.join(5)

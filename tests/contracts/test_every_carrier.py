@@ -1,0 +1,230 @@
+"""What the outbox may rely on, whichever carrier it talks to. The fake is held to the same."""
+
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import pytest
+
+from massar.domain.delivery.carriers.base import (
+    Accepted,
+    Carrier,
+    NotSent,
+    Outgoing,
+    Refused,
+    Unsure,
+    carrier_from_url,
+)
+
+from .fakes import BehavingCarrier
+from .smtp_rig import PASSWORD, USER
+
+TEN_MINUTES = timedelta(minutes=10)
+SECRET = "kdmwt-47392"
+SMS = Outgoing("Zk3_x-1", "sms", "+212661000222", "fr", "", f"Massar: mot de passe\n{SECRET}\nà 14:35")
+MAIL = Outgoing(
+    "Zk3_x-1",
+    "email",
+    "khadija@example.org",
+    "ar",
+    "مسار: كلمة مرور",
+    f"السلام عليكم\n\n{SECRET}\n",
+    "<p>سلام</p>",
+)
+
+
+@dataclass
+class Rig:
+    """A carrier with its far end. `mood` sets the far end; `texts` and `keys` are what arrived there."""
+
+    carrier: Carrier
+    message: Outgoing
+    mood: Callable[[str], None]
+    texts: Callable[[], list[str]]
+    keys: Callable[[], list[str]]
+
+
+def _fake(channel, message):
+    carrier = BehavingCarrier(channel)
+
+    def mood(name):
+        carrier.mood = name
+
+    return Rig(
+        carrier,
+        message,
+        mood,
+        lambda: [m.text for m in carrier.received],
+        lambda: [m.message_id for m in carrier.received],
+    )
+
+
+def _mail(server, url, options):
+    answers = {
+        "refused": {"RCPT": "550 5.1.1 no such user"},
+        "not_now": {"RCPT": "451 4.7.1 greylisted"},
+        "ours": {"MAIL": "553 5.7.1 sender not owned"},
+    }
+
+    def mood(name):
+        server.stages = answers.get(name, {})
+        server.after_data = "silent" if name == "silent" else ""
+
+    return Rig(
+        carrier_from_url(url, options),
+        MAIL,
+        mood,
+        lambda: ["\n".join(m.get_body(("plain",)).get_content().splitlines()) for m in server.letters],
+        lambda: [m["Message-ID"] for m in server.letters],
+    )
+
+
+def _sms(server, url, options):
+    def mood(name):
+        server.mood = {"refused": 422, "not_now": 503, "ours": 401, "silent": "silent"}.get(name, "")
+
+    return Rig(
+        carrier_from_url(url, options),
+        SMS,
+        mood,
+        lambda: [body["text"] for _, _, body in server.requests],
+        lambda: [headers["Idempotency-Key"] for _, headers, _ in server.requests],
+    )
+
+
+def _login(url: str) -> str:
+    return url.replace(
+        "://", f"://{USER.replace('@', '%40')}:{PASSWORD.replace('@', '%40').replace('/', '%2F')}@"
+    )
+
+
+@pytest.fixture(params=["fake-sms", "fake-email", "smtp", "smtp+starttls", "smtps", "http", "https"])
+def rig(request, mail_server, gateway, server_tls, options):
+    kind = request.param
+    if kind.startswith("fake"):
+        return _fake("sms", SMS) if kind == "fake-sms" else _fake("email", MAIL)
+    if kind.startswith("smtp"):
+        tls = {"smtps": {"tls": server_tls}, "smtp+starttls": {"starttls": server_tls}}.get(kind, {})
+        server = mail_server(auth=True, **tls)
+        return _mail(server, _login(f"{kind}://localhost:{server.port}"), options())
+    server = gateway(server_tls if kind == "https" else None)
+    return _sms(server, f"{kind}://localhost:{server.port}/send", options())
+
+
+def test_an_accepted_message_arrives_word_for_word_with_a_reference(rig):
+    result = rig.carrier.send(rig.message, valid_for=TEN_MINUTES)
+    assert isinstance(result, Accepted) and result.reference
+    assert [text.strip() for text in rig.texts()] == [rig.message.text.strip()]
+    assert rig.carrier.channel == rig.message.channel and rig.carrier.name
+
+
+def test_the_same_message_twice_carries_the_same_key(rig):
+    rig.carrier.send(rig.message, valid_for=TEN_MINUTES)
+    rig.carrier.send(rig.message, valid_for=TEN_MINUTES)
+    first, second = rig.keys()
+    assert first == second and rig.message.message_id in first
+
+
+def test_different_messages_carry_different_keys(rig):
+    rig.carrier.send(rig.message, valid_for=TEN_MINUTES)
+    rig.carrier.send(replace(rig.message, message_id="another"), valid_for=TEN_MINUTES)
+    assert len(set(rig.keys())) == 2
+
+
+def test_a_refused_recipient_is_permanent_and_not_our_fault(rig):
+    rig.mood("refused")
+    result = rig.carrier.send(rig.message, valid_for=TEN_MINUTES)
+    assert isinstance(result, Refused) and result.permanent and not result.ours and result.code
+
+
+def test_a_busy_far_end_is_a_refusal_that_may_be_tried_again(rig):
+    rig.mood("not_now")
+    result = rig.carrier.send(rig.message, valid_for=TEN_MINUTES)
+    assert isinstance(result, Refused) and not result.permanent and not result.ours
+
+
+def test_trouble_with_our_own_account_says_nothing_about_the_recipient(rig):
+    rig.mood("ours")
+    result = rig.carrier.send(rig.message, valid_for=TEN_MINUTES)
+    assert isinstance(result, Refused) and result.ours and not result.permanent
+
+
+def test_silence_after_hand_over_is_unsure_and_the_message_is_there(rig):
+    rig.mood("silent")
+    result = rig.carrier.send(rig.message, valid_for=TEN_MINUTES)
+    assert isinstance(result, Unsure) and result.why
+    assert len(rig.texts()) == 1
+
+
+def test_it_works_again_after_every_trouble(rig):
+    for mood in ("refused", "not_now", "ours", "silent"):
+        rig.mood(mood)
+        rig.carrier.send(rig.message, valid_for=TEN_MINUTES)
+        rig.mood("")
+        assert isinstance(rig.carrier.send(rig.message, valid_for=TEN_MINUTES), Accepted), mood
+
+
+def test_many_threads_may_send_at_once(rig):
+    results = []
+    messages = [replace(rig.message, message_id=f"m{number}") for number in range(12)]
+    threads = [
+        threading.Thread(target=lambda m=m: results.append(rig.carrier.send(m, valid_for=TEN_MINUTES)))
+        for m in messages
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert [type(result) for result in results] == [Accepted] * 12
+    assert len(set(rig.keys())) == 12
+
+
+def test_check_finds_a_healthy_far_end_healthy_and_sends_nothing(rig):
+    assert rig.carrier.check() == []
+    assert rig.texts() == []
+
+
+def test_nothing_that_is_printed_holds_the_secret_or_the_recipient(rig):
+    shown = repr(rig.message) + repr(rig.carrier)
+    for mood in ("", "refused", "not_now", "ours", "silent"):
+        rig.mood(mood)
+        shown += repr(rig.carrier.send(rig.message, valid_for=TEN_MINUTES))
+    assert SECRET not in shown and rig.message.to not in shown and PASSWORD not in shown
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("smtp", MAIL),
+        ("smtp+starttls", MAIL),
+        ("smtps", MAIL),
+        ("http", SMS),
+        ("https", SMS),
+    ],
+)
+def test_nobody_there_means_not_sent(kind, message, options):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, not listening: refused for certain
+        carrier = carrier_from_url(f"{kind}://localhost:{taken.getsockname()[1]}", options())
+        assert isinstance(carrier.send(message, valid_for=TEN_MINUTES), NotSent)
+        (sentence,) = carrier.check()
+        assert "can't be reached" in sentence
+
+
+@pytest.mark.parametrize(("kind", "message"), [("smtps", MAIL), ("https", SMS)])
+def test_a_name_that_does_not_exist_means_not_sent(kind, message, options):
+    carrier = carrier_from_url(f"{kind}://nowhere.invalid", options())
+    assert isinstance(carrier.send(message, valid_for=TEN_MINUTES), NotSent)
+
+
+def test_the_fake_dials_its_faults_by_the_end_of_the_number():
+    fake = BehavingCarrier("sms", slow=0.05)
+    by_ending = {
+        end: fake.send(replace(SMS, to=f"+21266100{end}"), valid_for=TEN_MINUTES)
+        for end in ("0001", "0002", "0003", "0004")
+    }
+    assert isinstance(by_ending["0001"], Refused) and isinstance(by_ending["0002"], Unsure)
+    assert isinstance(by_ending["0003"], Accepted) and isinstance(by_ending["0004"], Accepted)
+    assert [m.to[-4:] for m in fake.received] == ["0002", "0003", "0004"]

@@ -1,0 +1,257 @@
+"""What only SMTP can do wrong: TLS, sign-in, every stage of the conversation, and how the letter looks."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from massar.domain.delivery.carriers.base import (
+    Accepted,
+    CarrierSettingError,
+    NotSent,
+    Outgoing,
+    Refused,
+    Unsure,
+    carrier_from_url,
+)
+from massar.domain.delivery.carriers.smtp import mail_address
+
+from .smtp_rig import PASSWORD, USER
+
+TEN_MINUTES = timedelta(minutes=10)
+MAIL = Outgoing(
+    "-Zk3_x-1",
+    "email",
+    "khadija@example.org",
+    "ar",
+    "مسار: كلمة مرور مؤقتة",
+    "السلام عليكم\n\nkdmwt-47392\n.\n.. نقطتان\n",
+    "<p dir=rtl>سلام</p>",
+)
+HELLO = [b"220 mail.test ESMTP\r\n", "read"]
+EHLO = [*HELLO, b"250-mail.test\r\n250 8BITMIME\r\n"]
+ENVELOPE = [*EHLO, "read", b"250 OK\r\n", "read", b"250 OK\r\n", "read"]
+AFTER_354 = [*ENVELOPE, b"354 go on\r\n"]
+
+
+@pytest.fixture
+def send(options):
+    def to(port: int, message=MAIL, *, kind="smtp", valid_for=TEN_MINUTES, **changes):
+        return carrier_from_url(f"{kind}://localhost:{port}", options(**changes)).send(
+            message, valid_for=valid_for
+        )
+
+    return to
+
+
+def test_the_letter_is_complete_and_readable_by_plain_and_html_clients(mail_server, send, clock):
+    server = mail_server()
+    assert send(server.port, sender_name="Massar, ministère") == Accepted("2.0.0 OK: queued as 4XyZ")
+    (letter,) = server.letters
+    assert server.envelopes == [("massar@example.ma", ["khadija@example.org"])]
+    assert letter["From"].addresses[0].display_name == "Massar, ministère"
+    assert letter["From"].addresses[0].addr_spec == "massar@example.ma"
+    assert letter["To"] == "khadija@example.org"
+    assert letter["Subject"] == MAIL.subject
+    assert letter["Message-ID"] == "<-Zk3_x-1@example.ma>"
+    assert letter["Date"].datetime == clock.moment
+    assert letter["Auto-Submitted"] == "auto-generated"
+    assert letter["X-Auto-Response-Suppress"] == "All"
+    assert letter.get_content_type() == "multipart/alternative"
+    plain, html = letter.iter_parts()
+    assert plain.get_content().splitlines() == MAIL.text.splitlines()
+    assert html.get_content().strip() == MAIL.html
+    assert all(part.get_content_charset() == "utf-8" for part in (plain, html))
+
+
+def test_every_line_that_travels_is_short_and_seven_bit(script, send):
+    played = script(*AFTER_354, "body", b"250 OK\r\n")
+    assert isinstance(send(played.port), Accepted)
+    assert all(len(line) <= 998 and line.isascii() for line in played.heard)
+
+
+def test_dots_at_the_start_of_a_line_arrive_as_they_were(mail_server, send):
+    server = mail_server()
+    text = "one\n.\n.two\n..three\nend\n"  # as plain ASCII it is not hidden by base64
+    send(server.port, Outgoing("a", "email", "a@example.org", "en", "s", text))
+    assert server.letters[0].get_content().splitlines() == text.splitlines()
+
+
+@pytest.mark.parametrize("subject", ["a\r\nBcc: thief@example.org", "a\nX: y", "a\u2028b", "a\x00b"])
+def test_nothing_in_a_subject_becomes_a_header(mail_server, send, subject):
+    server = mail_server()
+    assert isinstance(
+        send(server.port, Outgoing("a", "email", "a@example.org", "en", subject, "t")), Accepted
+    )
+    (letter,) = server.letters
+    assert letter["Bcc"] is None and letter["X"] is None and "\n" not in letter["Subject"]
+    assert server.envelopes[0][1] == ["a@example.org"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "a@example.org\r\nRCPT TO:<thief@example.org>",
+        "a@example.org>\r\nDATA",
+        "<a@example.org",
+        "a b@example.org",
+        "a@",
+        "@example.org",
+        "nobody",
+        "a,b@example.org",
+        '"a b"@example.org',
+        "a..b@example.org",
+        "كمال@example.org",
+        "a@example.org BODY=8BITMIME",
+        "a@@example.org",
+        "a@-",
+        "x" * 65 + "@example.org",
+    ],
+)
+def test_an_address_that_is_none_is_refused_before_any_connection(send, address):
+    result = send(1, Outgoing("a", "email", address, "en", "s", "t"))
+    assert isinstance(result, Refused) and result.permanent
+
+
+def test_an_international_domain_travels_in_ascii():
+    assert mail_address("a@موقع.ma") == "a@xn--4gbrim.ma"
+
+
+@pytest.mark.parametrize(
+    ("stage", "answer", "permanent", "ours"),
+    [
+        ("MAIL", "451 4.3.0 later", False, False),
+        ("MAIL", "550 5.7.1 sender", False, True),
+        ("RCPT", "550 5.1.1 no such user a@example.org", True, False),
+        ("RCPT", "552 5.2.2 mailbox full", True, False),
+        ("RCPT", "450 4.2.1 later", False, False),
+        ("RCPT", "530 5.7.0 sign in first", False, True),
+        ("RCPT", "554 5.7.1 Relay access denied", False, True),
+        ("DATA", "554 5.6.0 content", True, False),
+        ("DATA", "452 4.3.1 no room", False, False),
+    ],
+)
+def test_an_answer_at_each_stage_means_what_it_says(mail_server, send, stage, answer, permanent, ours):
+    server = mail_server()
+    server.stages = {stage: answer}
+    result = send(server.port)
+    assert isinstance(result, Refused) and (result.permanent, result.ours) == (permanent, ours)
+    assert result.code.startswith(re.match(r"\d+ [\d.]+", answer)[0])
+    assert "example.org" not in result.code
+    assert server.letters == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "ours"),
+    [
+        (b"554 5.3.2 go away\r\n", Refused, True),
+        (b"421 4.3.2 too busy\r\n", Refused, False),
+        (b"HTTP/1.1 400 Bad Request\r\n", NotSent, None),
+        (b"\x80\x81\x82\r\n", NotSent, None),
+    ],
+)
+def test_a_greeting_that_is_none(script, send, answer, kind, ours):
+    result = send(script(answer).port)
+    assert isinstance(result, kind) and (ours is None or result.ours == ours and not result.permanent)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [["cut"]],
+        [[*HELLO, "cut"]],
+        [[*EHLO, "read", "cut"]],
+        [[*ENVELOPE, "cut"]],
+        [["drip"]],
+        [[b""]],
+        [[*EHLO, "read"]],
+        [ENVELOPE],
+    ],
+    ids=["at once", "at EHLO", "at MAIL", "at DATA", "drips", "silent", "silent at MAIL", "silent at DATA"],
+)
+def test_cut_or_silent_before_the_message_means_not_sent(script, send, lines):
+    assert isinstance(send(script(*lines[0]).port, total_timeout=0.6), NotSent)
+
+
+@pytest.mark.parametrize("end", [["cut"], [b""], ["drip"]], ids=["cut", "silent", "drips"])
+def test_cut_or_silent_after_the_final_dot_is_unsure(script, send, end):
+    played = script(*AFTER_354, "body", *end)
+    assert isinstance(send(played.port, total_timeout=0.6), Unsure)
+
+
+def test_cut_by_a_real_server_after_the_final_dot_is_unsure(mail_server, send):
+    server = mail_server()
+    server.after_data = "cut"
+    assert isinstance(send(server.port), Unsure)
+    assert len(server.letters) == 1
+
+
+def test_cut_in_the_middle_of_the_message_means_not_sent(script, send):
+    played = script(*AFTER_354, "read", "cut")
+    big = Outgoing("a", "email", "a@example.org", "en", "s", "line of text\n" * 1_000_000)
+    assert isinstance(send(played.port, big), NotSent)
+
+
+def test_a_slow_server_within_its_time_is_waited_for(mail_server, send):
+    server = mail_server()
+    server.after_data = 0.2
+    assert isinstance(send(server.port), Accepted)
+
+
+def test_a_server_that_can_give_late_mail_back_is_asked_to(script, send):
+    ehlo = [*HELLO, b"250-mail.test\r\n250 DELIVERBY 60\r\n", "read", b"550 no\r\n"]
+    asked, short = script(*ehlo), script(*ehlo)
+    send(asked.port)
+    send(short.port, valid_for=timedelta(seconds=30))
+    assert b"BY=600;R" in asked.heard[1].upper()
+    assert b"BY=" not in short.heard[1].upper()
+
+
+def test_starttls_that_is_not_offered_ends_it(mail_server, send):
+    server = mail_server()
+    assert send(server.port, kind="smtp+starttls") == NotSent("the server offers no STARTTLS")
+    assert server.letters == []
+
+
+def test_words_slipped_in_before_starttls_are_not_heard(script, send):
+    """CVE-2021-38371 and its kin: an answer sent in the clear together with the one to STARTTLS."""
+    played = script(*HELLO, b"250-mail.test\r\n250 STARTTLS\r\n", "read", b"220 go\r\n250 OK\r\n250 OK\r\n")
+    assert isinstance(send(played.port, kind="smtp+starttls"), NotSent)
+    assert not any(line.upper().startswith(b"MAIL") for line in played.heard)
+
+
+@pytest.mark.parametrize("kind", ["smtps", "smtp+starttls"])
+@pytest.mark.parametrize("fault", ["unknown authority", "other name"])
+def test_a_certificate_that_does_not_verify_ends_it(
+    mail_server, send, server_tls, other_name_tls, kind, fault
+):
+    context = other_name_tls if fault == "other name" else server_tls
+    server = mail_server(**{"tls" if kind == "smtps" else "starttls": context})
+    changes = {"ca_file": None} if fault == "unknown authority" else {}
+    result = send(server.port, kind=kind, **changes)
+    assert isinstance(result, NotSent) and "certificate" in result.why
+    assert server.letters == []
+
+
+def test_a_wrong_password_is_our_fault_and_check_says_so(mail_server, server_tls, options):
+    server = mail_server(tls=server_tls, auth=True)
+    carrier = carrier_from_url(f"smtps://massar:wrong-one@localhost:{server.port}", options())
+    result = carrier.send(MAIL, valid_for=TEN_MINUTES)
+    assert result == Refused("535 5.7.8 at sign-in", permanent=False, ours=True)
+    (sentence,) = carrier.check()
+    assert "refuses us" in sentence and "wrong-one" not in sentence
+
+
+def test_a_sign_in_that_is_only_busy_is_not_our_fault(mail_server, server_tls, options):
+    server = mail_server(tls=server_tls, auth=True)
+    server.stages = {"AUTH": "454 4.7.0 later"}
+    user, password = USER.replace("@", "%40"), PASSWORD.replace("@", "%40").replace("/", "%2F")
+    carrier = carrier_from_url(f"smtps://{user}:{password}@localhost:{server.port}", options())
+    result = carrier.send(MAIL, valid_for=TEN_MINUTES)
+    assert isinstance(result, Refused) and not result.ours and not result.permanent
+
+
+def test_a_password_is_never_sent_in_the_clear_to_another_machine(options):
+    with pytest.raises(CarrierSettingError, match="TLS"):
+        carrier_from_url("smtp://user:secret@mail.example.ma", options())
+    assert carrier_from_url("smtp://user:secret@127.0.0.1:2525", options()).channel == "email"

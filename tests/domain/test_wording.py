@@ -1,0 +1,265 @@
+"""Every message in every language: it fits, it says what it must, and nothing else slips in."""
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+
+import pytest
+
+from massar.domain.delivery.sms_text import measure
+from massar.domain.delivery.wording import (
+    ALLOWANCE,
+    CONTACT_CODE,
+    EVENTS,
+    LANGUAGES,
+    NOTICE,
+    TEMPORARY_PASSWORD,
+    render,
+)
+
+SECRET, CODE = "kdmwt-47392", "482913"
+UNTIL = datetime(
+    2026, 9, 30, 22, 55, tzinfo=UTC
+)  # the longest month names there are, and 23:55 in Casablanca
+LONG_HELP = (
+    "المديرية الإقليمية للتربية الوطنية والتعليم الأولي والرياضة – Direction provinciale, 05 37 68 72 54"
+)
+CANCEL = "https://compte.men.gov.ma/cancel/Zk3_x1"
+LONGEST = {
+    TEMPORARY_PASSWORD: {
+        "secret": SECRET,
+        "valid_until": UNTIL,
+        "host": "compte.men.gov.ma",
+        "help": "+212 5 37 68 72 54",
+    },
+    CONTACT_CODE: {
+        "code": CODE,
+        "valid_until": UNTIL,
+        "host": "compte.men.gov.ma",
+        "help": "+212 5 37 68 72 54",
+    },
+    NOTICE: {
+        "when": UNTIL,
+        "device": "Samsung Internet 27 – Android",
+        "contact": "k•••@etu.univ-mohammed5.ac.ma",
+        "counts_from": UNTIL,
+        "cancel_url": CANCEL,
+        "host": "compte.men.gov.ma",
+        "help": "+212 5 37 68 72 54",
+    },
+}
+CASES = [(TEMPORARY_PASSWORD, ""), (CONTACT_CODE, "")] + [(NOTICE, event) for event in EVENTS]
+
+
+def rendered(template, event, language, channel, **changes):
+    values = {**LONGEST[template], **({"event": event} if event else {}), **changes}
+    return render(template, language=language, channel=channel, values=values)
+
+
+every_message = pytest.mark.parametrize(("template", "event"), CASES, ids=lambda case: case or None)
+every_language = pytest.mark.parametrize("language", LANGUAGES)
+with_secret = pytest.mark.parametrize(
+    ("template", "secret"), [(TEMPORARY_PASSWORD, SECRET), (CONTACT_CODE, CODE)]
+)
+
+
+@every_language
+@every_message
+@pytest.mark.parametrize("help_line", ["", "0800 00 11 22", "+212 5 37 68 72 54", LONG_HELP])
+@pytest.mark.parametrize("contact", ["06••••••22", "k•••@etu.univ-mohammed5.ac.ma"])
+def test_an_sms_keeps_to_its_allowance_and_alphabet(template, event, language, help_line, contact):
+    changes = {"help": help_line} | ({"contact": contact} if template == NOTICE else {})
+    sms = rendered(template, event, language, "sms", **changes)
+    size, allowance = measure(sms.text), ALLOWANCE[template, language]
+    assert size.segments <= allowance.segments, sms.text
+    assert not (allowance.gsm7 and size.offenders), (sms.text, size.offenders)
+    assert sms.subject == "" and sms.html is None
+
+
+@every_language
+@every_message
+def test_an_sms_has_no_link_and_no_gap(template, event, language):
+    text = rendered(template, event, language, "sms").text
+    assert not re.search(r"https?:|www\.|/[a-z]", text)
+    assert "  " not in text and text == text.strip() and "()" not in text and ": ." not in text
+
+
+def test_the_sms_of_a_temporary_password_says_this():
+    values = {"secret": SECRET, "valid_until": "14:35", "host": "compte.men.gov.ma", "help": "0800 00 11 22"}
+
+    def text(language):
+        return render(TEMPORARY_PASSWORD, language=language, channel="sms", values=values).text
+
+    assert text("fr") == (
+        "Massar: mot de passe provisoire\nkdmwt-47392\nValable jusqu'à 14:35. Ne le donnez à personne.\n\n"
+        "@compte.men.gov.ma #kdmwt-47392"
+    )
+    assert text("ar") == "مسار: كلمة مرور مؤقتة\nkdmwt-47392\nصالحة إلى غاية 14:35. لا تعطها لأحد."
+    assert text("en").splitlines()[1] == SECRET
+
+
+@with_secret
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_the_line_that_binds_a_code_to_the_site_comes_last_or_not_at_all(template, secret, language):
+    bound = rendered(template, "", language, "sms").text
+    assert bound.endswith(f"\n\n@compte.men.gov.ma #{secret}")
+    too_long = rendered(template, "", language, "sms", host="compte." + "a" * 70 + ".gov.ma").text
+    assert "@" not in too_long and "@" not in rendered(template, "", language, "sms", host="").text
+
+
+@with_secret
+def test_an_arabic_code_is_not_made_longer_by_that_line(template, secret):
+    assert "@" not in rendered(template, "", "ar", "sms", host="a.ma").text
+
+
+@with_secret
+@every_language
+def test_the_secret_stands_alone_on_its_line_and_nowhere_else(template, secret, language):
+    mail = rendered(template, "", language, "email")
+    assert mail.text.splitlines().count(secret) == 1 and mail.text.count(secret) == 1
+    assert mail.html.count(secret) == 1
+    assert secret not in mail.subject
+    sms = rendered(template, "", language, "sms").text
+    assert sms.splitlines()[1] == secret and sms.count(secret) == (1 if language == "ar" else 2)
+
+
+@every_language
+@every_message
+@pytest.mark.parametrize("channel", ["sms", "email"])
+def test_no_control_or_bidirectional_mark_travels(template, event, language, channel):
+    message = rendered(template, event, language, channel)
+    for part in (message.subject, message.text, message.html or ""):
+        odd = {
+            sign for sign in part if unicodedata.category(sign) in ("Cf", "Cc", "Cs", "Co") and sign != "\n"
+        }
+        assert odd == set()
+
+
+class Cells(HTMLParser):
+    """Collects what a letter is made of."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict]] = []
+        self.open: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in ("meta", "br", "img", "link"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, f"</{tag}> closes something else"
+
+
+@every_language
+@every_message
+def test_a_letter_says_direction_and_language_on_every_cell(template, event, language):
+    html = rendered(template, event, language, "email").html
+    letter = Cells(html)
+    assert letter.open == []
+    direction = "rtl" if language == "ar" else "ltr"
+    cells = [attributes for tag, attributes in letter.tags if tag == "td"]
+    assert len(cells) > 5
+    for cell in cells:
+        own = "ltr" if "isolate" in cell["style"] else direction
+        assert cell["dir"] == own and f"direction:{own}" in cell["style"] and "text-align:" in cell["style"]
+        assert cell["lang"] == ("en" if "isolate" in cell["style"] else language)
+    root = dict(letter.tags)["html"]
+    assert (root["lang"], root["dir"]) == (language, direction)
+
+
+@every_language
+@every_message
+def test_a_letter_fetches_nothing_and_links_to_nothing_but_the_cancel_page(template, event, language):
+    html = rendered(template, event, language, "email").html
+    tags = {tag for tag, _ in Cells(html).tags}
+    assert not tags & {"img", "link", "script", "iframe", "form", "object", "video", "audio"}
+    assert "url(" not in html and "@import" not in html
+    links = [attributes["href"] for tag, attributes in Cells(html).tags if tag == "a"]
+    assert links == ([CANCEL] if template == NOTICE else [])
+    assert len(html.encode()) < 30_000  # far below the size at which webmail cuts a message
+
+
+@with_secret
+@every_language
+def test_the_secret_is_isolated_left_to_right(template, secret, language):
+    html = rendered(template, "", language, "email").html
+    cell = re.search(r"<td([^>]*)><span[^>]*>" + re.escape(secret), html)[1]
+    assert 'dir="ltr"' in cell and "unicode-bidi:isolate" in cell
+
+
+@every_language
+def test_a_notice_says_when_where_and_which_in_both_parts(language):
+    mail = rendered(NOTICE, "contact_change_waiting", language, "email")
+    for part in (mail.text, mail.html):
+        assert "23:55" in part and "2026" in part and "Samsung Internet 27" in part and CANCEL in part
+    assert "k•••@etu.univ-mohammed5.ac.ma" in mail.html
+    assert CANCEL in mail.text.splitlines()
+
+
+@every_language
+def test_every_event_has_words_of_its_own(language):
+    assert len({rendered(NOTICE, event, language, "email").subject for event in EVENTS}) == len(EVENTS)
+    assert len({rendered(NOTICE, event, language, "sms").text for event in EVENTS}) == len(EVENTS)
+
+
+@pytest.mark.parametrize(
+    ("language", "day"),
+    [
+        ("ar", "الأربعاء 30 شتنبر 2026"),
+        ("fr", "mercredi 30 septembre 2026"),
+        ("en", "Wednesday 30 September 2026"),
+    ],
+)
+def test_times_are_the_country_s_in_the_words_of_the_language(language, day):
+    mail = rendered(TEMPORARY_PASSWORD, "", language, "email")
+    for part in (mail.text, mail.html):
+        assert "23:55" in part and day in part
+    assert not re.search(r"[٠-٩۰-۹]", mail.text + mail.html)
+
+
+def test_numbers_read_right_in_plain_arabic():
+    """Groups of digits would be laid out from right to left, and bullets turn a number round (UAX #9)."""
+    values = {**LONGEST[NOTICE], "contact": "06••••••22"}
+    notice = rendered(NOTICE, "contact_removed", "ar", "sms", **values).text
+    assert "00212537687254" in notice and "المنتهي بالرقمين 22" in notice and "•" not in notice
+    mail = rendered(NOTICE, "contact_removed", "ar", "email", **values)
+    assert "00212537687254" in mail.text and '<bdi dir="ltr">06••••••22</bdi>' in mail.html
+
+
+def test_values_can_not_write_markup_or_lines():
+    evil = 'x"><script>alert(1)</script>\r\nBcc: y\u202e&'
+    mail = rendered(NOTICE, "new_device", "fr", "email", device=evil, contact="")
+    assert "<script" not in mail.html and "&lt;script&gt;" in mail.html
+    assert "\nBcc" not in mail.text and "\u202e" not in mail.text + mail.html
+
+
+def test_what_people_typed_is_brought_into_the_small_alphabet():
+    sms = rendered(NOTICE, "contact_added", "fr", "sms", contact="k•••@g…", help="l’hôtel – n° 5").text
+    assert "k***@g..." in sms and "l'hotel - n? 5" in sms
+
+
+@pytest.mark.parametrize(
+    ("template", "language", "channel", "values"),
+    [
+        ("nothing", "fr", "sms", {}),
+        (NOTICE, "es", "sms", {"event": "new_device", "when": "x"}),
+        (NOTICE, "fr", "fax", {"event": "new_device", "when": "x"}),
+        (NOTICE, "fr", "sms", {"event": "x", "when": "x"}),
+        (NOTICE, "fr", "sms", {"event": "new_device"}),
+        (TEMPORARY_PASSWORD, "fr", "sms", {"secret": SECRET}),
+        (TEMPORARY_PASSWORD, "fr", "sms", {"secret": SECRET, "valid_until": "14:35", "name": "Jamal"}),
+        (CONTACT_CODE, "fr", "sms", {"code": "", "valid_until": "14:35"}),
+    ],
+)
+def test_what_has_no_wording_is_an_error_and_not_an_empty_message(template, language, channel, values):
+    with pytest.raises(KeyError):
+        render(template, language=language, channel=channel, values=values)
+
+
+def test_a_moment_without_a_zone_is_an_error():
+    with pytest.raises(ValueError, match="zone"):
+        rendered(TEMPORARY_PASSWORD, "", "fr", "sms", valid_until=UNTIL.replace(tzinfo=None))

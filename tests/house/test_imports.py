@@ -1,0 +1,66 @@
+"""The floors and rooms: who may import whom."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
+
+from tests.house import laws
+
+# A room is a package that others enter by its api module only.
+ROOM = re.compile(r"^(massar\.domain\.[a-z_]+|massar\.core\.audit)(?:\.([A-Za-z_]+))?")
+
+
+def side_doors(source: str, module: str) -> list[str]:
+    """Names that `module` takes from a room other than its own, past that room's api."""
+    found = set()
+    for name, _line in laws.names_used(source, module):
+        match = ROOM.match(name)
+        if not match or module == match[1] or module.startswith(match[1] + "."):
+            continue
+        if match[2] not in ("api", None):
+            found.add(name)
+    return sorted(found)
+
+
+def test_the_import_contracts_hold(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(laws.ROOT)
+    assert lint_imports(no_cache=True) == EXIT_STATUS_SUCCESS
+
+
+@pytest.mark.parametrize("floor", ["domain", "interfaces"])
+def test_every_neighbour_stands_under_its_contract(floor: str):
+    """A room or interface that the contract in pyproject.toml does not list could import its neighbours."""
+    contracts = (laws.ROOT / "pyproject.toml").read_text("utf-8")
+    listed = set(re.findall(rf'"massar\.{floor}\.([a-z_]+)"', contracts))
+    neighbours = {init.parent.name for init in (laws.SOURCE / "massar" / floor).glob("*/__init__.py")}
+    assert neighbours, "nothing was found: the test looks in the wrong place"
+    assert neighbours <= listed
+
+
+@pytest.mark.parametrize("path", laws.python_files(), ids=laws.module_name)
+def test_a_room_is_entered_by_its_api(path: Path):
+    assert side_doors(path.read_text("utf-8"), laws.module_name(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("from massar.domain.people.models import Person", ["massar.domain.people.models.Person"]),
+        ("import massar.domain.people.directory", ["massar.domain.people.directory"]),
+        ("from massar.domain.people import directory as d", ["massar.domain.people.directory"]),
+        ("from ..domain.people import contacts", ["massar.domain.people.contacts"]),
+        ("from massar.domain.people import api as people\npeople.Person", []),
+        ("from massar.domain.people.api import Person", []),
+        ("from massar.core import clock", []),
+    ],
+)
+def test_the_reader_sees_a_side_door(source: str, found: list[str]):
+    assert side_doors(source, "massar.journeys.sign_in") == found
+
+
+def test_a_room_may_use_its_own_modules():
+    assert side_doors("from massar.domain.people.models import Person", "massar.domain.people.api") == []

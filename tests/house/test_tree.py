@@ -1,0 +1,88 @@
+"""The tree belongs to whoever clones it: no path of one machine, no registry address, packages locked."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.house.laws import ROOT
+
+NOT_OURS = {".git", ".venv", "var", "build", "node_modules", "__pycache__", "htmlcov", "dist"}
+HOME_OF_SOMEBODY = re.compile(r"(?:^|[^\w.])/(?:home|Users)/\w+/|(?:^|[^\w.])/root/")
+# Put together here, so that this file does not hold what it looks for.
+REGISTRY_HOST = re.compile(r"\b(?:pypi|pythonhosted|registry\.npmjs)" + r"\.org\b")
+REGISTRY_OPTION = re.compile(
+    r"(?<![\w-])--(?:extra-)?index-" + r"""url|"resolved":\s*"http|registry\s*=\s*["']?http"""
+)
+LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+LOCKED = re.compile(r"^[a-z0-9._-]+(?:\[[a-z0-9,_-]+\])?==\S+", re.IGNORECASE)
+
+
+def files_of_the_tree() -> list[Path]:
+    """What a clone would hold: git's own list where there is git, otherwise everything but made folders."""
+    if shutil.which("git") and (ROOT / ".git").exists():
+        command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        if done.returncode == 0:
+            return [path for name in done.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+    everything = (path for path in ROOT.rglob("*") if path.is_file())
+    return [path for path in everything if not NOT_OURS & set(path.relative_to(ROOT).parts)]
+
+
+def texts() -> list[tuple[Path, str]]:
+    found = []
+    for path in files_of_the_tree():
+        try:
+            found.append((path, path.read_text("utf-8")))
+        except UnicodeDecodeError:
+            continue  # a picture or a font
+    return found
+
+
+@pytest.fixture(scope="module")
+def tree() -> list[tuple[Path, str]]:
+    read = texts()
+    assert len(read) > 20, "the tree was not found"
+    return read
+
+
+def places(tree: list[tuple[Path, str]], pattern: re.Pattern[str]) -> list[str]:
+    return [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path, text in tree
+        for number, line in enumerate(text.splitlines(), 1)
+        if pattern.search(line)
+    ]
+
+
+def test_no_path_of_one_machine(tree: list[tuple[Path, str]]):
+    own = re.compile(rf"(?<![\w.]){re.escape(str(ROOT))}(?:/|\b)")
+    assert places(tree, own) == []
+    assert [place for place in places(tree, HOME_OF_SOMEBODY) if not place.startswith("tests/house/")] == []
+
+
+def test_no_address_of_a_package_registry(tree: list[tuple[Path, str]]):
+    assert places(tree, REGISTRY_HOST) == []
+    assert places(tree, REGISTRY_OPTION) == []
+
+
+def test_there_is_no_lock_file_that_names_a_registry(tree: list[tuple[Path, str]]):
+    assert [path.name for path, _ in tree if path.name in ("uv.lock", "poetry.lock", "Pipfile.lock")] == []
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+def test_every_requirement_is_locked_with_hashes(path: Path):
+    text = path.read_text("utf-8").replace("\\\n", " ")
+    requirements = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    assert requirements, "an empty lock locks nothing"
+    assert [line[:60] for line in requirements if not LOCKED.match(line)] == []
+    assert [line[:60] for line in requirements if "--hash=sha256:" not in line] == []
+    assert "://" not in text
+
+
+def test_the_locks_are_found():
+    assert {path.name for path in LOCKS} >= {"runtime.txt", "demo.txt", "dev.txt"}

@@ -1,0 +1,54 @@
+"""The guide from its first step to its last, through HTTP, reading what was delivered."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, KHADIJA_EMAIL
+from tests.support.visitor import Visitor
+
+NEW = "Tamarin&6048-oued"
+
+
+def test_jamal_walks_the_whole_guide(cast, post, clock):
+    """Steps 1 to 11: sign in, save and prove a contact, forget the password, recover it by SMS, change it, home."""
+    jamal = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    assert jamal.path == "/" and "جمال جلال" in jamal.html and "/profile/" in jamal.html
+    assert "notice warning" in jamal.html, "the banner asks for contacts"
+
+    jamal.get("/profile/").submit("/profile/", phone="٠٦٦١١٢٣٤٥٦", password=JAMAL.password)
+    prove = next(a for a in _actions(jamal.html) if a.endswith("/prove/"))
+    jamal.submit(prove, code=post.code("+212661123456"))
+    assert "notice success" in jamal.html
+    assert "notice warning" not in jamal.get("/").html, "the banner is gone"
+    jamal.submit("/sign-out/")
+
+    jamal.ask("JAMAL.JALAL@TAALIM.MA ", phone="0661123456")
+    assert jamal.path == "/recovery/asked/"
+    secret = post.secret("+212661123456")
+    jamal.submit("/sign-in/", user=JAMAL.login, password=secret)
+    assert jamal.path == "/password/expired/" and not jamal.signed_in
+    jamal.change(secret, NEW)
+    assert jamal.path == "/password/changed/" and "تم تغيير كلمة المرور بنجاح" in jamal.html
+    assert jamal.signed_in
+    for site in ("www.taalim.ma", "massar.men.gov.ma", "haraka.men.gov.ma", "notifrh.men.gov.ma", "retraite.men.gov.ma", "sise.men.gov.ma"):
+        assert site in jamal.get("/").html
+
+    assert Visitor().sign_in(JAMAL.login, NEW).signed_in
+    assert not Visitor().sign_in(JAMAL.login, JAMAL.password).signed_in
+
+
+@pytest.mark.parametrize(("person", "to", "contact"), [
+    (FATIMA, FATIMA_PHONE, {"phone": "06 61 00 02 22"}),
+    (KHADIJA, KHADIJA_EMAIL, {"email": "Khadija@Example.org"}),
+])
+def test_recovery_by_each_channel(cast, post, person, to, contact):
+    visitor = Visitor().ask(person.login, **contact)
+    secret = post.secret(to)
+    visitor.sign_in(person.login, secret.upper().replace("-", " "))
+    visitor.change(secret, NEW)
+    assert visitor.signed_in
+
+
+def _actions(html: str) -> list[str]:
+    return [part.split('"')[0] for part in html.split('action="')[1:]]

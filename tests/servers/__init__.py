@@ -1,0 +1,1 @@
+"""Tests against real servers from distribution packages: `make test-servers`, marked `servers`."""

@@ -1,0 +1,124 @@
+"""A PostgreSQL server that lives as long as one test run, in a folder of its own, on a free loopback port."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+USER = "massar"
+START_SECONDS = 60
+STOP_SECONDS = 20
+
+# Nothing of this server outlives the run, so nothing has to reach the disk.
+FAST_AND_FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300")
+
+
+class PostgresDidNotStart(Exception):
+    """The server could not be made or did not answer; the message carries the end of its log."""
+
+
+@contextlib.contextmanager
+def throwaway_postgres(programs: Path) -> Iterator[str]:
+    """Start a server from the folder `programs`; yields its address, `postgres://user:password@127.0.0.1:port/db`.
+
+    The server is ended and its folder removed when the block is left, however it is left.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="massar-postgres-"))
+    server = None
+    try:
+        owner = _owner(folder)
+        password = secrets.token_hex(16)
+        _make_cluster(programs, folder, password, owner)
+        port = free_port()
+        server = _start(programs, folder, port, owner)
+        _wait_until_ready(server, port, folder)
+        yield f"postgres://{USER}:{password}@127.0.0.1:{port}/postgres"
+    finally:
+        if server is not None:
+            _stop(server)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_port() -> int:
+    """A loopback TCP port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _owner(folder: Path) -> dict:
+    """How to start a program as the owner of `folder`. PostgreSQL refuses root, so root steps down."""
+    if os.geteuid() != 0:
+        return {}
+    names = {entry.pw_name: entry for entry in pwd.getpwall()}
+    account = names.get("postgres") or names["nobody"]
+    os.chown(folder, account.pw_uid, account.pw_gid)
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+
+
+def _make_cluster(programs: Path, folder: Path, password: str, owner: dict) -> None:
+    secret = folder / "password"
+    secret.touch(mode=0o600)
+    secret.write_text(password)
+    if owner:
+        os.chown(secret, owner["user"], owner["group"])
+    command = [
+        programs / "initdb", "--pgdata", folder / "data", "--username", USER, "--pwfile", secret,
+        "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync",
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=_environment(), **owner)
+    secret.unlink()
+    if done.returncode:
+        raise PostgresDidNotStart(f"initdb failed: {done.stderr.strip()[-600:]}")
+
+
+def _start(programs: Path, folder: Path, port: int, owner: dict) -> subprocess.Popen:
+    settings = [part for setting in FAST_AND_FORGETFUL for part in ("-c", setting)]
+    command = [
+        programs / "postgres", "-D", folder / "data", "-p", str(port),
+        "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}", *settings,
+    ]  # fmt: skip
+    with (folder / "log").open("wb") as log:
+        # A session of its own: Ctrl-C reaches the tests first, and the server is ended after them.
+        return subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True, env=_environment(), **owner,
+        )  # fmt: skip
+
+
+def _wait_until_ready(server: subprocess.Popen, port: int, folder: Path) -> None:
+    """The log says when the server takes connections; an open port alone says too little."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        if b"ready to accept connections" in (folder / "log").read_bytes():
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            return
+        time.sleep(0.1)
+    raise PostgresDidNotStart((folder / "log").read_text(errors="replace")[-600:])
+
+
+def _stop(server: subprocess.Popen) -> None:
+    if server.poll() is not None:
+        return
+    server.send_signal(signal.SIGINT)  # "fast": open connections are cut
+    try:
+        server.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.send_signal(signal.SIGQUIT)  # "immediate"
+        server.wait(STOP_SECONDS)
+
+
+def _environment() -> dict:
+    """Without a person's own PG… settings, and with messages that the log reader above understands."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    return {**kept, "LC_ALL": "C"}

@@ -1,0 +1,183 @@
+"""The whole product as a process: `massar demo` on a free port, with a data folder of its own.
+
+What a person would do at a terminal: start it, read the address and the demo people from its output, look at
+the on-screen phone and mailbox, stop it with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support.postgres import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 90
+STOP_SECONDS = 20
+MESSAGE_SECONDS = 20
+PERSON_LINE = re.compile(r"^\s*(?P<login>[\w.-]+@[\w.-]+\w)\s+(?P<password>\S+)", re.MULTILINE)
+TEMPORARY_PASSWORD = re.compile(r"\b[bcdfghjkmnpqrstvwxz]{5}-[2-9]{5}\b")
+CONTACT_CODE = re.compile(r"(?<![\d+])\d{6}(?!\d)")
+
+
+class ProductFault(Exception):
+    """The product did not start, stop or deliver; the message carries the end of its output."""
+
+
+@dataclass
+class Product:
+    """A running demo: its address (no slash at the end), its output, and the people that it printed."""
+
+    url: str
+    process: subprocess.Popen
+    log: Path
+    seen: set[int] = field(default_factory=set)
+    people: dict[str, str] = field(default_factory=dict)
+
+    def output(self) -> str:
+        return self.log.read_text("utf-8", "replace")
+
+    def messages(self) -> list[dict]:
+        """Every SMS and e-mail that arrived so far, oldest first, as the on-screen phone reads them."""
+        host = self.url.removeprefix("http://")
+        connection = http.client.HTTPConnection(host, timeout=10)
+        with contextlib.closing(connection):
+            connection.request("GET", "/demo/messages?after=0")
+            answer = connection.getresponse()
+            body = answer.read()
+        if answer.status != 200:
+            raise ProductFault(f"/demo/messages answered {answer.status}")
+        return sorted(json.loads(body)["messages"], key=lambda message: message["id"])
+
+    def next_message(self, to: str) -> dict:
+        """Wait for the next message to an address or a number that was not read here before."""
+        deadline = time.monotonic() + MESSAGE_SECONDS
+        while time.monotonic() < deadline:
+            for message in self.messages():
+                if message["id"] not in self.seen and _same_address(to, message["to"]):
+                    self.seen.add(message["id"])
+                    return message
+            time.sleep(0.2)
+        raise ProductFault(f"no new message to {to} in {MESSAGE_SECONDS} s; {self.output()[-1500:]}")
+
+    def stop(self) -> int:
+        """Ctrl-C. Returns the exit status; raises ProductFault if the demo does not end."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        try:
+            return self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise ProductFault(f"Ctrl-C did not stop the demo; {self.output()[-1500:]}") from None
+
+    def processes(self) -> list[int]:
+        """Ids of the demo's own processes that are alive, wherever they stand in the process tree.
+
+        They are known by the data folder in their environment, which no other process has. Linux only;
+        elsewhere the first process alone is looked at.
+        """
+        if not Path("/proc/self/environ").exists():
+            return [] if self.process.poll() is not None else [self.process.pid]
+        mark = f"MASSAR_VAR={self.log.parent}".encode()
+        return [
+            int(folder.name) for folder in Path("/proc").glob("[0-9]*") if mark in _environment_of(folder)
+        ]
+
+    def end_what_is_left(self) -> None:
+        """After a failure: nothing of this demo may outlive the test."""
+        for process in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        self.process.wait()
+
+
+def _environment_of(folder: Path) -> bytes:
+    try:
+        return (folder / "environ").read_bytes()
+    except OSError:
+        return b""  # it ended meanwhile, or belongs to somebody else
+
+
+def _same_address(to: str, shown: str) -> bool:
+    """Numbers are compared by their last nine digits: a screen may show them with or without the country."""
+    if "@" in to:
+        return to == shown
+    return re.sub(r"\D", "", to)[-9:] == re.sub(r"\D", "", shown)[-9:]
+
+
+def temporary_password(message: dict) -> str:
+    """The one temporary password in a delivered message."""
+    found = set(TEMPORARY_PASSWORD.findall(message["text"]))
+    assert len(found) == 1, f"a message tells one temporary password, not {len(found)}"
+    return found.pop()
+
+
+def contact_code(message: dict) -> str:
+    """The one six-digit code in a delivered message."""
+    found = set(CONTACT_CODE.findall(message["text"]))
+    assert len(found) == 1, f"a message tells one code, not {len(found)}"
+    return found.pop()
+
+
+@contextlib.contextmanager
+def running_product(folder: Path | None = None) -> Iterator[Product]:
+    """Start `massar demo` with its data in `folder` (made and removed here if none is given)."""
+    with contextlib.ExitStack() as stack:
+        home = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="massar-demo-")))
+        product = _start(home)
+        try:
+            _wait_until_it_answers(product)
+            product.people = dict(PERSON_LINE.findall(product.output()))
+            yield product
+            if product.process.poll() is None:
+                product.stop()
+        finally:
+            product.end_what_is_left()
+
+
+def _start(home: Path) -> Product:
+    port = free_port()
+    log = home / "output.txt"
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MASSAR_")}
+    environment = {
+        **inherited,
+        "PYTHONPATH": str(ROOT / "src"),
+        "PYTHONUNBUFFERED": "1",
+        "MASSAR_VAR": str(home / "var"),
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "massar", "demo", "--port", str(port)],
+            cwd=home,  # so that no .env of this checkout is read
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    return Product(url=f"http://localhost:{port}", process=process, log=log)
+
+
+def _wait_until_it_answers(product: Product) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and product.process.poll() is None:
+        connection = http.client.HTTPConnection(product.url.removeprefix("http://"), timeout=5)
+        try:
+            connection.request("GET", "/")
+            if connection.getresponse().status < 500 and PERSON_LINE.search(product.output()):
+                return
+        except OSError:
+            pass  # not listening yet
+        finally:
+            connection.close()
+        time.sleep(0.2)
+    raise ProductFault(f"the demo did not start: {product.output()[-1500:]}")

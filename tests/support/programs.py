@@ -1,0 +1,112 @@
+"""Programs that the tests need from outside Python: a Chromium and a PostgreSQL.
+
+Looked for in the usual places first. On Debian and its kin, as root, what is missing is installed with
+apt-get; everywhere else one sentence names the package.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+CHROMIUM_PLACES = (
+    "/usr/lib/chromium/chromium",
+    "/opt/google/chrome/chrome",
+    "/snap/bin/chromium",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+)
+PLAYWRIGHT_CACHES = (".cache/ms-playwright", "Library/Caches/ms-playwright")
+POSTGRES_PATTERNS = (
+    "usr/lib/postgresql/*/bin",
+    "usr/pgsql-*/bin",
+    "usr/local/pgsql/bin",
+    "opt/homebrew/opt/postgresql*/bin",
+    "usr/local/opt/postgresql*/bin",
+)
+
+
+@dataclass(frozen=True)
+class Need:
+    """One outside program: what a person calls it, the Debian packages that bring it, and how it is found."""
+
+    name: str
+    packages: tuple[str, ...]
+    sentence: str
+
+
+CHROMIUM = Need(
+    "Chromium",
+    # The font package is the fallback for signs that the product's own font does not draw.
+    ("chromium", "fonts-dejavu-core"),
+    "The browser tests need Chromium: install the package chromium (or set MASSAR_TEST_CHROMIUM to a path).",
+)
+POSTGRES = Need(
+    "PostgreSQL",
+    ("postgresql",),
+    "The PostgreSQL half needs its server program: install the package postgresql (none has to be running).",
+)
+
+
+def find_chromium() -> str | None:
+    """Path of a Chromium or Chrome, or None. MASSAR_TEST_CHROMIUM wins over everything that is found."""
+    named = os.environ.get("MASSAR_TEST_CHROMIUM")
+    if named:
+        return shutil.which(named)
+    for name in CHROMIUM_NAMES:
+        found = shutil.which(name)
+        if found:
+            return found
+    for place in CHROMIUM_PLACES:
+        if os.access(place, os.X_OK):
+            return place
+    return _playwright_chromium()
+
+
+def _playwright_chromium() -> str | None:
+    for cache in PLAYWRIGHT_CACHES:
+        for pattern in ("chromium-*/chrome-linux*/chrome", "chromium-*/chrome-mac*/*.app/Contents/MacOS/*"):
+            found = sorted((Path.home() / cache).glob(pattern))
+            if found:
+                return str(found[-1])
+    return None
+
+
+def find_postgres() -> Path | None:
+    """The folder that holds both `initdb` and `postgres`, or None. The newest version wins."""
+    folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
+    folders.append(Path("/usr/local/bin"))
+    for pattern in POSTGRES_PATTERNS:
+        folders.extend(sorted(Path("/").glob(pattern), key=_version, reverse=True))
+    for folder in folders:
+        if all(os.access(folder / program, os.X_OK) for program in ("initdb", "postgres")):
+            return folder
+    return None
+
+
+def _version(folder: Path) -> tuple[int, ...]:
+    digits = "".join(sign if sign.isdigit() else " " for sign in str(folder))
+    return tuple(int(number) for number in digits.split())
+
+
+def can_install() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def install(needs: list[Need]) -> None:
+    """Install the Debian packages of `needs`, saying so. Failure is not raised: the caller looks again."""
+    packages = [package for need in needs for package in need.packages]
+    print(f"Installing {', '.join(packages)} (this takes a minute or two, once) ...", flush=True)
+    # RUNLEVEL=1 keeps the new PostgreSQL package from starting a server that nobody asked for.
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    command = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages]
+    for attempt in (["apt-get", "update", "--quiet"], command):
+        done = subprocess.run(attempt, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            tail = (done.stderr or done.stdout).strip().splitlines()[-5:]
+            print(f"{' '.join(attempt[:2])} did not work:", *tail, sep="\n  ", file=sys.stderr, flush=True)

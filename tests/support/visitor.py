@@ -1,0 +1,128 @@
+"""A person at a browser, through HTTP, without scripts; and the post office behind, run step by step.
+
+`Visitor` fills forms as they stand on the page (hidden fields and the token included), so a form that a page forgot,
+or a field that it renamed, fails the story. `Post` is the worker's own loop with carriers that keep what they get.
+"""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import Future
+from html.parser import HTMLParser
+
+from django.test import Client
+
+from massar.interfaces.commands.worker import Worker
+from tests.contracts.fakes import BehavingCarrier
+
+TEMPORARY = re.compile(r"\b[bcdfghjkmnpqrstvwxz]{5}-[2-9]{5}\b")
+CODE = re.compile(r"(?<![\d+])\d{6}(?!\d)")
+
+
+class _Forms(HTMLParser):
+    """The forms of a page: action and the fields with their values."""
+
+    def __init__(self):
+        super().__init__()
+        self.forms: list[tuple[str, dict[str, str]]] = []
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        if tag == "form":
+            self.forms.append((values.get("action", ""), {}))
+        elif tag == "input" and self.forms and values.get("name"):
+            if values.get("type") not in ("radio", "checkbox") or "checked" in values:
+                self.forms[-1][1][values["name"]] = values.get("value", "")
+
+
+class Visitor:
+    """One browser. `page` is the last page shown, redirects followed."""
+
+    def __init__(self, **headers: str):
+        self.client = Client(
+            enforce_csrf_checks=True,
+            headers={"user-agent": "Mozilla/5.0 (Linux; Android 9) Chrome/120.0", **headers},
+        )
+        self.page = None
+
+    @property
+    def html(self) -> str:
+        return self.page.content.decode()
+
+    @property
+    def path(self) -> str:
+        return self.page.request["PATH_INFO"]
+
+    def get(self, path: str):
+        self.page = self.client.get(path, follow=True)
+        return self
+
+    def submit(self, action: str, **typed: str):
+        """Fills the form with that action on the page in front of us and sends it."""
+        parser = _Forms()
+        parser.feed(self.html)
+        fields = next((f for a, f in parser.forms if a.split("?")[0] == action), None)
+        assert fields is not None, f"no form to {action} on {self.path}: {[a for a, _ in parser.forms]}"
+        assert set(typed) <= set(fields) | {"language"}, (
+            f"{set(typed) - set(fields)} not in the form to {action}"
+        )
+        self.page = self.client.post(action, {**fields, **typed}, follow=True)
+        return self
+
+    def sign_in(self, login: str, password: str):
+        return self.get("/sign-in/").submit("/sign-in/", user=login, password=password)
+
+    def ask(self, login: str, **contact: str):
+        """ask(login, email=…) or ask(login, phone=…)."""
+        channel = next(iter(contact))
+        return self.get("/recovery/").submit("/recovery/", user=login, channel=channel, **contact)
+
+    def change(self, current: str, new: str, confirm: str | None = None):
+        return self.get("/password/change/").submit(
+            "/password/change/", current=current, new=new, confirm=new if confirm is None else confirm
+        )
+
+    @property
+    def signed_in(self) -> bool:
+        return self.client.get("/").status_code == 200
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        return {name: morsel.value for name, morsel in self.client.cookies.items() if morsel.value}
+
+
+class _AtOnce:
+    """A pool that runs what it is given in this thread: stories have one order."""
+
+    def submit(self, work, *args) -> Future:
+        future: Future = Future()
+        future.set_result(work(*args))
+        return future
+
+
+class Post:
+    """The worker, one turn at a time, with a phone net and a mail server that keep what they receive."""
+
+    def __init__(self, clock):
+        self.email, self.sms = BehavingCarrier("email"), BehavingCarrier("sms")
+        self.worker = Worker({"email": self.email, "sms": self.sms}, tick=clock)
+
+    def work(self) -> None:
+        """Until nothing is due any more."""
+        while self.worker.turn(_AtOnce()):
+            pass
+
+    def messages(self, to: str):
+        """What arrived at an address or number, oldest first."""
+        self.work()
+        return [m for m in (*self.email.received, *self.sms.received) if m.to == to]
+
+    def secret(self, to: str) -> str:
+        """The temporary password of the newest message that has one."""
+        found = [TEMPORARY.findall(m.text) for m in self.messages(to)]
+        return next(f[0] for f in reversed(found) if f)
+
+    def code(self, to: str) -> str:
+        """The six-digit code of the newest message that has one."""
+        found = [CODE.findall(m.text) for m in self.messages(to) if not TEMPORARY.search(m.text)]
+        return next(f[0] for f in reversed(found) if f)
