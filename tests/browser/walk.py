@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.support.product import Product, contact_code, temporary_password
+from tests.support.product import CONTACT_CODE, TEMPORARY_PASSWORD, Product
 from tests.support.words import GUIDE, said, saying
 
 OWN_LANGUAGE_NAMES = {"ar": "العربية", "fr": "Français", "en": "English"}
@@ -44,8 +44,11 @@ class Walk:
     def opens_the_first_page(self) -> None:
         self.page.goto("/")
         if self.language != "ar":
-            self.button(OWN_LANGUAGE_NAMES[self.language]).click()
+            self.chooses_the_language()
         expect(self.page.locator("html")).to_have_attribute("lang", self.language)
+
+    def chooses_the_language(self) -> None:
+        self.button(OWN_LANGUAGE_NAMES[self.language]).click()
 
     def types_user_and_password(self, login: str, password: str) -> None:
         self.box(self.words.user).fill(login)
@@ -87,11 +90,10 @@ class Walk:
 
     def proves_contact(self, to: str, kind: str) -> None:
         """Reads the code on the on-screen phone or in the mailbox and types it on the page."""
-        code = contact_code(self.product.next_message(to))
+        code = self.product.read(to, CONTACT_CODE)
         part = self.page.get_by_role("region", name=self.said(f"prove.title_{kind}"))
         part.get_by_label(self.said("prove.code"), exact=True).fill(code)
         part.get_by_role("button", name=self.words.confirm, exact=True).click()
-        self.sees("flash.contact_proved")
 
     # Recovery --------------------------------------------------------------------------------------------
 
@@ -106,7 +108,7 @@ class Walk:
         self.sees("asked.message")
 
     def reads_the_temporary_password(self, to: str) -> str:
-        return temporary_password(self.product.next_message(to))
+        return self.product.read(to, TEMPORARY_PASSWORD)
 
     def meets_the_expired_dialog(self) -> Locator:
         dialog = self.page.get_by_role("dialog", name=self.words.expired)

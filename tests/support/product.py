@@ -60,14 +60,19 @@ class Product:
             raise ProductFault(f"/demo/messages answered {answer.status}")
         return sorted(json.loads(body)["messages"], key=lambda message: message["id"])
 
-    def next_message(self, to: str) -> dict:
-        """Wait for the next message to an address or a number that was not read here before."""
+    def read(self, to: str, secret: re.Pattern[str]) -> str:
+        """Wait for a message to `to` that was not read here before and tells a secret of this shape; the secret.
+
+        Notices of what was done arrive at the same address; they are passed over.
+        """
         deadline = time.monotonic() + MESSAGE_SECONDS
         while time.monotonic() < deadline:
             for message in self.messages():
-                if message["id"] not in self.seen and _same_address(to, message["to"]):
+                found = set(secret.findall(message["text"]))
+                if found and message["id"] not in self.seen and _same_address(to, message["to"]):
                     self.seen.add(message["id"])
-                    return message
+                    assert len(found) == 1, f"a message tells one secret, not {len(found)}"
+                    return found.pop()
             time.sleep(0.2)
         raise ProductFault(f"no new message to {to} in {MESSAGE_SECONDS} s; {self.output()[-1500:]}")
 
@@ -113,20 +118,6 @@ def _same_address(to: str, shown: str) -> bool:
     if "@" in to:
         return to == shown
     return re.sub(r"\D", "", to)[-9:] == re.sub(r"\D", "", shown)[-9:]
-
-
-def temporary_password(message: dict) -> str:
-    """The one temporary password in a delivered message."""
-    found = set(TEMPORARY_PASSWORD.findall(message["text"]))
-    assert len(found) == 1, f"a message tells one temporary password, not {len(found)}"
-    return found.pop()
-
-
-def contact_code(message: dict) -> str:
-    """The one six-digit code in a delivered message."""
-    found = set(CONTACT_CODE.findall(message["text"]))
-    assert len(found) == 1, f"a message tells one code, not {len(found)}"
-    return found.pop()
 
 
 @contextlib.contextmanager

@@ -1,4 +1,5 @@
 """Django's settings, all derived from the typed ones. Nothing is read from the environment here but through `load`."""
+
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -32,12 +33,14 @@ MIDDLEWARE = [
 DATABASES = {"default": {**MASSAR.database, "ATOMIC_REQUESTS": False}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-TEMPLATES = [{
-    "BACKEND": "django.template.backends.jinja2.Jinja2",
-    "DIRS": sorted(str(p) for p in (PACKAGE / "interfaces").glob("*/templates")),
-    "APP_DIRS": False,
-    "OPTIONS": {"environment": "massar.interfaces.web.frame.jinja.environment"},
-}]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.jinja2.Jinja2",
+        "DIRS": sorted(str(p) for p in (PACKAGE / "interfaces").glob("*/templates")),
+        "APP_DIRS": False,
+        "OPTIONS": {"environment": "massar.interfaces.web.frame.jinja.environment"},
+    }
+]
 
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -52,8 +55,11 @@ STATICFILES_DIRS = sorted(str(p) for p in (PACKAGE / "interfaces").glob("*/stati
 STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.FileSystemFinder"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
-                    if MASSAR.mode != "test" else "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if MASSAR.mode != "test"
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
 }
 WHITENOISE_USE_FINDERS = MASSAR.mode == "test"
 WHITENOISE_AUTOREFRESH = False

@@ -2,6 +2,7 @@
 
 Decision 23: everything that is a single value is `MASSAR_…`; lists (carriers, sites) will live in a TOML file.
 """
+
 from __future__ import annotations
 
 import base64
@@ -153,8 +154,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         email_from=read.text("MASSAR_EMAIL_FROM", f"massar@{urlsplit(public_url).hostname or 'localhost'}"),
         email_ca_file=_file(read, "MASSAR_EMAIL_CA_FILE"),
         sms_url=_carrier_url(read, "MASSAR_SMS_URL", ("https", "http"), mode),
-        sms_options={k[len("MASSAR_SMS_"):].lower(): v for k, v in environ.items()
-                     if k.startswith("MASSAR_SMS_") and k not in ("MASSAR_SMS_URL", "MASSAR_SMS_CA_FILE")},
+        sms_options={
+            k[len("MASSAR_SMS_") :].lower(): v
+            for k, v in environ.items()
+            if k.startswith("MASSAR_SMS_") and k not in ("MASSAR_SMS_URL", "MASSAR_SMS_CA_FILE")
+        },
         sms_ca_file=_file(read, "MASSAR_SMS_CA_FILE"),
         institution_domains=read.words("MASSAR_INSTITUTION_DOMAINS", "taalim.ma,men.gov.ma"),
         phone_countries=tuple(c.upper() for c in read.words("MASSAR_PHONE_COUNTRIES", "MA")),
@@ -179,36 +183,56 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 def _public_url(read: _Reader, mode: str) -> str:
     default = "" if mode == "production" else "http://localhost:8000"
-    url = read.text("MASSAR_PUBLIC_URL", default,
-                    required="" if default else "give the address people type, as https://compte.example.ma").rstrip("/")
+    url = read.text(
+        "MASSAR_PUBLIC_URL",
+        default,
+        required="" if default else "give the address people type, as https://compte.example.ma",
+    ).rstrip("/")
     parts = urlsplit(url)
     if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query):
-        read.mistakes.append(f"MASSAR_PUBLIC_URL is {url!r}: give scheme and host only, as https://compte.example.ma.")
+        read.mistakes.append(
+            f"MASSAR_PUBLIC_URL is {url!r}: give scheme and host only, as https://compte.example.ma."
+        )
     elif url and mode == "production" and parts.scheme != "https":
-        read.mistakes.append("MASSAR_PUBLIC_URL must begin with https:// in production: passwords never travel in the clear.")
+        read.mistakes.append(
+            "MASSAR_PUBLIC_URL must begin with https:// in production: passwords never travel in the clear."
+        )
     elif url and mode == "demo" and parts.hostname not in LOOPBACK_HOSTS:
-        read.mistakes.append("The demo (with its on-screen phone) only runs on localhost: set MASSAR_MODE=production for a real address.")
+        read.mistakes.append(
+            "The demo (with its on-screen phone) only runs on localhost: set MASSAR_MODE=production for a real address."
+        )
     return url
 
 
 def _secret_key(read: _Reader, mode: str) -> str:
     if mode != "production":
         return read.text("MASSAR_SECRET_KEY", DEMO_SECRET_KEY)
-    key = read.text("MASSAR_SECRET_KEY", required="make one with `massar newkeys` and keep it out of the database.")
+    key = read.text(
+        "MASSAR_SECRET_KEY", required="make one with `massar newkeys` and keep it out of the database."
+    )
     if key == DEMO_SECRET_KEY:
-        read.mistakes.append("MASSAR_SECRET_KEY is the demo's key, which everybody knows: make your own with `massar newkeys`.")
+        read.mistakes.append(
+            "MASSAR_SECRET_KEY is the demo's key, which everybody knows: make your own with `massar newkeys`."
+        )
     elif key and len(key) < 32:
-        read.mistakes.append("MASSAR_SECRET_KEY is too short: at least 32 characters; `massar newkeys` makes one.")
+        read.mistakes.append(
+            "MASSAR_SECRET_KEY is too short: at least 32 characters; `massar newkeys` makes one."
+        )
     return key
 
 
 def _data_keys(read: _Reader, mode: str) -> tuple[tuple[str, bytes], ...]:
     """`id:base64,id:base64`, newest first: the first seals, all open. 32 bytes each (AES-256)."""
     default = DEMO_DATA_KEYS if mode != "production" else ""
-    raw = read.text("MASSAR_DATA_KEYS", default,
-                    required="" if default else "make one with `massar newkeys` and keep it apart from the database.")
+    raw = read.text(
+        "MASSAR_DATA_KEYS",
+        default,
+        required="" if default else "make one with `massar newkeys` and keep it apart from the database.",
+    )
     if mode == "production" and DEMO_DATA_KEYS in raw:
-        read.mistakes.append("MASSAR_DATA_KEYS holds the demo's key, which everybody knows: make your own with `massar newkeys`.")
+        read.mistakes.append(
+            "MASSAR_DATA_KEYS holds the demo's key, which everybody knows: make your own with `massar newkeys`."
+        )
     keys = []
     for part in filter(None, (p.strip() for p in raw.split(","))):
         name, _, encoded = part.partition(":")
@@ -217,9 +241,13 @@ def _data_keys(read: _Reader, mode: str) -> tuple[tuple[str, bytes], ...]:
         except binascii.Error:
             key = b""
         if len(key) != 32 or not name.isalnum() or len(name) > 16:
-            read.mistakes.append(f"MASSAR_DATA_KEYS: the entry {name[:16]!r} must read name:key, the key being 32 bytes in base64.")
+            read.mistakes.append(
+                f"MASSAR_DATA_KEYS: the entry {name[:16]!r} must read name:key, the key being 32 bytes in base64."
+            )
         elif name in dict(keys):
-            read.mistakes.append(f"MASSAR_DATA_KEYS: the name {name!r} stands twice; every key needs a name of its own.")
+            read.mistakes.append(
+                f"MASSAR_DATA_KEYS: the name {name!r} stands twice; every key needs a name of its own."
+            )
         else:
             keys.append((name, key))
     return tuple(keys)
@@ -231,12 +259,20 @@ def _database(read: _Reader, mode: str, var: Path) -> dict[str, object]:
     url = read.text("MASSAR_DATABASE_URL", default)
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
-        path = Path(unquote(parts.path[1:] if parts.path.startswith("//") or not parts.path.startswith("/") else parts.path))
+        path = Path(
+            unquote(
+                parts.path[1:]
+                if parts.path.startswith("//") or not parts.path.startswith("/")
+                else parts.path
+            )
+        )
         return _sqlite(path if path.is_absolute() else Path(unquote(parts.path.lstrip("/"))).absolute())
     if parts.scheme in ("postgres", "postgresql") and parts.path.strip("/"):
         return _postgres(read, parts)
-    read.mistakes.append(f"MASSAR_DATABASE_URL is {_without_password(url)!r}: "
-                         "give sqlite:///path/to/file or postgres://user:password@host:5432/name.")
+    read.mistakes.append(
+        f"MASSAR_DATABASE_URL is {_without_password(url)!r}: "
+        "give sqlite:///path/to/file or postgres://user:password@host:5432/name."
+    )
     return _sqlite(Path("unused"))
 
 
@@ -263,7 +299,11 @@ def _postgres(read: _Reader, parts) -> dict[str, object]:
         "HOST": query.pop("host", parts.hostname or ""),
         "PORT": str(parts.port or query.pop("port", "") or ""),
         "OPTIONS": {
-            "pool": {"min_size": 2, "max_size": read.number("MASSAR_DATABASE_POOL", 28, 2, 500), "timeout": 10},
+            "pool": {
+                "min_size": 2,
+                "max_size": read.number("MASSAR_DATABASE_POOL", 28, 2, 500),
+                "timeout": 10,
+            },
             **query,
         },
     }
@@ -276,12 +316,18 @@ def _without_password(url: str) -> str:
 
 def _carrier_url(read: _Reader, name: str, schemes: tuple[str, ...], mode: str) -> str:
     """The address of a carrier. Its own parser judges the rest (`massar check`)."""
-    url = read.text(name, required="say where to hand over, or people get no message." if mode == "production" else "")
+    url = read.text(
+        name, required="say where to hand over, or people get no message." if mode == "production" else ""
+    )
     parts = urlsplit(url)
     if url and (parts.scheme not in schemes or not parts.hostname):
-        read.mistakes.append(f"{name} is {_without_password(url)!r}: it must begin with {' or '.join(s + '://' for s in schemes)} and name a host.")
+        read.mistakes.append(
+            f"{name} is {_without_password(url)!r}: it must begin with {' or '.join(s + '://' for s in schemes)} and name a host."
+        )
     elif parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
-        read.mistakes.append(f"{name}: plain http is accepted on this machine only; use https://{parts.hostname}.")
+        read.mistakes.append(
+            f"{name}: plain http is accepted on this machine only; use https://{parts.hostname}."
+        )
     return url
 
 
@@ -302,11 +348,16 @@ def _argon2(read: _Reader, mode: str) -> Argon2Parameters:
         return Argon2Parameters()
     floor = {1: 47104, 2: 19456, 3: 12288, 4: 9216}.get(passes, 7168 if passes >= 5 else 1 << 30)
     if mode != "test" and memory < floor:
-        read.mistakes.append(f"MASSAR_ARGON2 is {raw!r}: {passes} passes need at least {floor} KiB (OWASP ASVS 5.0, appendix C).")
+        read.mistakes.append(
+            f"MASSAR_ARGON2 is {raw!r}: {passes} passes need at least {floor} KiB (OWASP ASVS 5.0, appendix C)."
+        )
     return Argon2Parameters(memory, passes)
 
 
 def _help_contact(read: _Reader, mode: str) -> str:
     if mode == "production":
-        return read.text("MASSAR_HELP_CONTACT", required="name the telephone or office that helps a person who has no contact left.")
+        return read.text(
+            "MASSAR_HELP_CONTACT",
+            required="name the telephone or office that helps a person who has no contact left.",
+        )
     return read.text("MASSAR_HELP_CONTACT", "0800 00 11 22")

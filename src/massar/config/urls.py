@@ -1,4 +1,5 @@
 """Every address of the product."""
+
 from django.conf import settings
 from django.urls import include, path
 

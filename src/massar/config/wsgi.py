@@ -1,4 +1,5 @@
 """The WSGI callable, for Granian (or any other server)."""
+
 import os
 
 from django.core.wsgi import get_wsgi_application

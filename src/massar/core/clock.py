@@ -1,4 +1,5 @@
 """The only place that asks the time. Everything else is given `now`."""
+
 from datetime import UTC, datetime
 
 

@@ -1,4 +1,5 @@
 """The only place that draws random secrets (operating system CSPRNG through `secrets`; OWASP ASVS 5.0 11.5.1)."""
+
 import base64
 import secrets
 

@@ -1,4 +1,5 @@
 """Mobile numbers through libphonenumber: many spellings, one number, and a reason when a number can't be used."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ _SATELLITE = {870, 878, 881, 882, 883}
 
 
 @dataclass(frozen=True)
-class BadPhone(Exception):  # noqa: N818
+class BadPhone(Exception):
     """Why a number can't be used; `reason` is a message id after `error.`."""
 
     reason: str
@@ -63,5 +64,9 @@ def _refuse_unusable(number, countries: tuple[str, ...]) -> None:
 def shown(e164: str) -> str:
     """As people write it: national form for Morocco (`06 61 12 34 56`), international for others."""
     number = phonenumbers.parse(e164, None)
-    style = phonenumbers.PhoneNumberFormat.NATIONAL if number.country_code == 212 else phonenumbers.PhoneNumberFormat.INTERNATIONAL
+    style = (
+        phonenumbers.PhoneNumberFormat.NATIONAL
+        if number.country_code == 212
+        else phonenumbers.PhoneNumberFormat.INTERNATIONAL
+    )
     return phonenumbers.format_number(number, style).replace("-", " ")

@@ -3,6 +3,7 @@
 A sealed value carries the name of its key, so keys can be changed without touching the rows: the newest key seals,
 every listed key opens. The associated data names the place a value belongs to: moved to another row it does not open.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -51,7 +52,7 @@ class Keyring:
         if cipher is None:
             raise SealBroken("sealed with a key that is not configured")
         try:
-            return cipher.decrypt(sealed[end:end + 12], sealed[end + 12:], place.encode())
+            return cipher.decrypt(sealed[end : end + 12], sealed[end + 12 :], place.encode())
         except InvalidTag as broken:
             raise SealBroken("changed, or moved from another row") from broken
 

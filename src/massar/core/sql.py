@@ -1,4 +1,5 @@
 """Small helpers for statements in plain SQL that run on SQLite and PostgreSQL alike."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime

@@ -3,6 +3,7 @@
 Babel's `ar_MA` has ماي، يوليوز، غشت …; Django's `ar` has the names of other countries. The zone drops to +00 in
 Ramadan, so lifetimes are computed in UTC and only shown in local time.
 """
+
 from __future__ import annotations
 
 from datetime import datetime

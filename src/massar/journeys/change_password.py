@@ -3,6 +3,7 @@
 Everything of a change stands in one transaction: the new hash, the temporary secrets that end, the sessions that end,
 the contacts that freeze after a recovery, the notices, the trail row.
 """
+
 from __future__ import annotations
 
 from datetime import datetime
@@ -21,8 +22,9 @@ from massar.journeys import notices, password_lanes, sign_in
 from massar.journeys.outcomes import Busy, Entered, Gone, Problem, Problems, Wait, Wrong
 
 
-def by_temporary(*, grant: sessions.ChangeFacts, current: str, new: str, confirm: str, browser: Browser,
-                 now: datetime) -> Entered | Problems | Wait | Gone | Busy:
+def by_temporary(
+    *, grant: sessions.ChangeFacts, current: str, new: str, confirm: str, browser: Browser, now: datetime
+) -> Entered | Problems | Wait | Gone | Busy:
     """The forced change. `current` is the temporary password once more. Ends signed in, in a new session."""
     person = people.directory.by_id(grant.person_id)
     if not person.active or not credentials.temporary.is_claimed(grant.temporary_id, grant.claim):
@@ -55,12 +57,27 @@ def _recover(person, grant, phc, browser, now) -> Entered | Gone:
     cancelled = people.contacts.settle_after_recovery(person.id, now=now, wait=settings.MASSAR.contact_wait)
     password_lanes.recovered(person)
     notices.tell(person, "password_recovered", now=now, browser=browser)
-    trail.record("password_recovered", now=now, person_id=person.id, browser=browser, sessions_ended=ended, changes_cancelled=cancelled)
+    trail.record(
+        "password_recovered",
+        now=now,
+        person_id=person.id,
+        browser=browser,
+        sessions_ended=ended,
+        changes_cancelled=cancelled,
+    )
     return sign_in.open_session(person, how="temporary_password", browser=browser, now=now)
 
 
-def by_owner(*, person: people.PersonFacts, session_id: int, current: str, new: str, confirm: str, browser: Browser,
-             now: datetime) -> Entered | Problems | Wait | Busy:
+def by_owner(
+    *,
+    person: people.PersonFacts,
+    session_id: int,
+    current: str,
+    new: str,
+    confirm: str,
+    browser: Browser,
+    now: datetime,
+) -> Entered | Problems | Wait | Busy:
     """The voluntary change: the current password is proved first. Other sessions end; this one is renewed."""
     refused = sign_in.prove_again(person=person, password=current, browser=browser, now=now)
     if isinstance(refused, Wrong):
@@ -119,7 +136,9 @@ def facts_of(person: people.PersonFacts, now: datetime) -> policy.PersonFacts:
     """What a password must not point to."""
     contacts = people.contacts.of_person(person.id, now)
     return policy.PersonFacts(
-        login=person.login, names=person.names,
+        login=person.login,
+        names=person.names,
         establishments=tuple(filter(None, (person.establishment_ar, person.establishment_latin))),
         phones=tuple(c.value for c in contacts if c.kind == "phone"),
-        emails=tuple(c.value for c in contacts if c.kind == "email"))
+        emails=tuple(c.value for c in contacts if c.kind == "email"),
+    )

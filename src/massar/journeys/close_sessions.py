@@ -1,4 +1,5 @@
 """Signing out here, elsewhere, everywhere; and what the person's own last activity was."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -12,8 +13,21 @@ from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
 from massar.journeys.outcomes import Done, Gone
 
-SHOWN = ("sign_in", "sign_in_refused", "sign_out", "recovery_asked", "temporary_accepted", "password_changed", "password_recovered",
-         "contact_proposed", "contact_proved", "contact_cancelled", "contact_removed", "session_ended", "sessions_ended_all")
+SHOWN = (
+    "sign_in",
+    "sign_in_refused",
+    "sign_out",
+    "recovery_asked",
+    "temporary_accepted",
+    "password_changed",
+    "password_recovered",
+    "contact_proposed",
+    "contact_proved",
+    "contact_cancelled",
+    "contact_removed",
+    "session_ended",
+    "sessions_ended_all",
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +71,14 @@ def end_all(*, here: SignedIn, browser: Browser, now: datetime) -> int:
     """Ends every session but this one, and half-done password changes with them."""
     ended = sessions.signed_in.end_all(here.person.id, now=now, why="by_owner", besides=here.session.id)
     sessions.changing.end_all(here.person.id, now=now)
-    trail.record("sessions_ended_all", now=now, person_id=here.person.id, session_id=here.session.id, browser=browser, ended=ended)
+    trail.record(
+        "sessions_ended_all",
+        now=now,
+        person_id=here.person.id,
+        session_id=here.session.id,
+        browser=browser,
+        ended=ended,
+    )
     return ended
 
 

@@ -1,4 +1,5 @@
 """Proving, cancelling and removing contacts. What does not count yet can be taken back (decision 10)."""
+
 from __future__ import annotations
 
 from datetime import datetime
@@ -15,7 +16,9 @@ from massar.journeys.outcomes import Busy, Done, Frozen, Gone, Problem, Problems
 
 
 @transaction.atomic
-def prove(*, person: people.PersonFacts, contact_id: int, code: str, browser: Browser, now: datetime) -> Done | Problems | Frozen | Gone:
+def prove(
+    *, person: people.PersonFacts, contact_id: int, code: str, browser: Browser, now: datetime
+) -> Done | Problems | Frozen | Gone:
     """The code typed on the page. Right: the contact counts, now or after the wait."""
     if person.frozen_until and person.frozen_until > now:
         return Frozen(person.frozen_until)
@@ -25,7 +28,11 @@ def prove(*, person: people.PersonFacts, contact_id: int, code: str, browser: Br
     if answer != "right":
         contact = people.contacts.by_id(contact_id, person.id)
         left = max(0, people.CODE_TRIES - contact.code_tries)
-        problem = {"wrong": "code_wrong" if left else "code_spent", "expired": "code_expired", "spent": "code_spent"}[answer]
+        problem = {
+            "wrong": "code_wrong" if left else "code_spent",
+            "expired": "code_expired",
+            "spent": "code_spent",
+        }[answer]
         return Problems({"code": [Problem(problem, {"left": left})]})
     proved = people.contacts.prove(contact_id, person.id, now=now, wait=settings.MASSAR.contact_wait)
     return _proved(person, proved, browser, now) if proved else Gone()
@@ -33,11 +40,25 @@ def prove(*, person: people.PersonFacts, contact_id: int, code: str, browser: Br
 
 def _proved(person, contact, browser, now) -> Done:
     waits = contact.counts_from > now
-    trail.record("contact_proved", now=now, person_id=person.id, outcome="waits" if waits else "counts", browser=browser,
-                 kind=contact.kind, contact=contact.masked)
+    trail.record(
+        "contact_proved",
+        now=now,
+        person_id=person.id,
+        outcome="waits" if waits else "counts",
+        browser=browser,
+        kind=contact.kind,
+        contact=contact.masked,
+    )
     event = "contact_change_waiting" if waits else "contact_added"
-    notices.tell(person, event, now=now, browser=browser, besides=contact.id, about=contact,
-                 counts_from=contact.counts_from if waits else None)
+    notices.tell(
+        person,
+        event,
+        now=now,
+        browser=browser,
+        besides=contact.id,
+        about=contact,
+        counts_from=contact.counts_from if waits else None,
+    )
     return Done(from_when=contact.counts_from if waits else None, masked=contact.masked)
 
 
@@ -47,14 +68,24 @@ def cancel(*, person: people.PersonFacts, contact_id: int, browser: Browser, now
     contact = people.contacts.by_id(contact_id, person.id)
     if contact is None or not people.contacts.cancel(contact_id, person.id, now=now):
         return Gone()
-    trail.record("contact_cancelled", now=now, person_id=person.id, browser=browser, kind=contact.kind, contact=contact.masked)
+    trail.record(
+        "contact_cancelled",
+        now=now,
+        person_id=person.id,
+        browser=browser,
+        kind=contact.kind,
+        contact=contact.masked,
+    )
     if contact.proved:
-        notices.tell(person, "contact_change_cancelled", now=now, browser=browser, besides=contact.id, about=contact)
+        notices.tell(
+            person, "contact_change_cancelled", now=now, browser=browser, besides=contact.id, about=contact
+        )
     return Done(masked=contact.masked)
 
 
-def remove(*, person: people.PersonFacts, contact_id: int, password: str, browser: Browser,
-           now: datetime) -> Done | Problems | Frozen | Wait | Busy | Gone:
+def remove(
+    *, person: people.PersonFacts, contact_id: int, password: str, browser: Browser, now: datetime
+) -> Done | Problems | Frozen | Wait | Busy | Gone:
     """Ends a counting contact after the wait; the password is asked again."""
     if person.frozen_until and person.frozen_until > now:
         return Frozen(person.frozen_until)
@@ -70,7 +101,14 @@ def _remove(person, contact_id, browser, now) -> Done | Gone:
     if ends_at is None:
         return Gone()
     contact = people.contacts.by_id(contact_id, person.id)
-    trail.record("contact_removed", now=now, person_id=person.id, browser=browser, kind=contact.kind, contact=contact.masked)
+    trail.record(
+        "contact_removed",
+        now=now,
+        person_id=person.id,
+        browser=browser,
+        kind=contact.kind,
+        contact=contact.masked,
+    )
     notices.tell(person, "contact_removed", now=now, browser=browser, about=contact, counts_from=ends_at)
     return Done(from_when=ends_at, masked=contact.masked)
 

@@ -3,6 +3,7 @@
 No transaction is open while a carrier is spoken to. A worker may die at any line: the lease ends, another takes over,
 and a repeat carries the same secret and the same time.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -14,9 +15,8 @@ from massar.core import ids
 from massar.core.audit import api as trail
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
-from massar.domain.delivery.outbox import Letter, State
 
-outbox = delivery.outbox
+outbox, Letter, State = delivery.outbox, delivery.Letter, delivery.State
 Carriers = Mapping[str, delivery.Carrier]
 
 
@@ -96,7 +96,14 @@ def _give_up(letter: Letter, state: str, reason: str, now: datetime) -> None:
 
 
 def _tell(letter: Letter, outcome: str, now: datetime) -> None:
-    trail.record("message", now=now, person_id=letter.person_id, outcome=outcome, purpose=letter.purpose, channel=letter.channel)
+    trail.record(
+        "message",
+        now=now,
+        person_id=letter.person_id,
+        outcome=outcome,
+        purpose=letter.purpose,
+        channel=letter.channel,
+    )
 
 
 def _written(letter: Letter) -> delivery.Outgoing:
@@ -109,6 +116,15 @@ def _written(letter: Letter) -> delivery.Outgoing:
     for moment in ("when", "counts_from"):
         if values.get(moment):
             values[moment] = datetime.fromisoformat(values[moment])
-    text = delivery.wording.render(letter.purpose, language=letter.language, channel=letter.channel, values=values)
-    return delivery.Outgoing(message_id=letter.uid, channel=letter.channel, to=letter.to, language=letter.language,
-                             subject=text.subject, text=text.text, html=text.html)
+    text = delivery.wording.render(
+        letter.purpose, language=letter.language, channel=letter.channel, values=values
+    )
+    return delivery.Outgoing(
+        message_id=letter.uid,
+        channel=letter.channel,
+        to=letter.to,
+        language=letter.language,
+        subject=text.subject,
+        text=text.text,
+        html=text.html,
+    )

@@ -1,4 +1,5 @@
 """The personal e-mail and phone: typed on the profile, each proved by a code sent to it (decisions 10–13)."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -27,8 +28,15 @@ class Saved:
     sent_to: tuple[str, ...]
 
 
-def save(*, person: people.PersonFacts, email: str, phone_number: str, password: str, browser: Browser,
-         now: datetime) -> Saved | Problems | Frozen | Wait | Busy:
+def save(
+    *,
+    person: people.PersonFacts,
+    email: str,
+    phone_number: str,
+    password: str,
+    browser: Browser,
+    now: datetime,
+) -> Saved | Problems | Frozen | Wait | Busy:
     """Proposes what is new and sends each its code. An empty field leaves that contact as it is."""
     if person.frozen_until and person.frozen_until > now:
         return Frozen(person.frozen_until)
@@ -59,7 +67,11 @@ def _read(person, email: str, phone_number: str, now) -> tuple[dict[str, str], d
         except phone.BadPhone as bad:
             problems["phone"] = [Problem(bad.reason)]
     number = typed.get("phone")
-    if number and people.contacts.accounts_with("phone", number, besides=person.id, now=now) >= settings.MASSAR.accounts_per_phone:
+    if (
+        number
+        and people.contacts.accounts_with("phone", number, besides=person.id, now=now)
+        >= settings.MASSAR.accounts_per_phone
+    ):
         problems["phone"] = [Problem("phone_too_many", {"count": settings.MASSAR.accounts_per_phone})]
     return typed, problems
 
@@ -85,7 +97,14 @@ def _propose(person, new: dict[str, str], browser, now) -> Saved | Wait:
             return Wait(refused.until)
         contact = people.contacts.propose(person.id, kind, value, now=now)
         _send_code(contact, browser.language, now)
-        trail.record("contact_proposed", now=now, person_id=person.id, browser=browser, kind=kind, contact=contact.masked)
+        trail.record(
+            "contact_proposed",
+            now=now,
+            person_id=person.id,
+            browser=browser,
+            kind=kind,
+            contact=contact.masked,
+        )
         sent.append(contact.masked)
     return Saved(tuple(sent))
 
@@ -104,12 +123,23 @@ def _send_code(contact: people.ContactFacts, language: str, now: datetime) -> No
     life = settings.MASSAR.contact_code
     people.contacts.give_code(contact.id, code, now=now, valid_for=life)
     delivery.outbox.put(
-        purpose="contact_code", channel="sms" if contact.kind == "phone" else "email", language=language, person_id=contact.person_id,
-        to=contact.value, values={"code": code, "host": settings.MASSAR.host}, now=now, within=life, expires_at=now + life, priority=2)
+        purpose="contact_code",
+        channel="sms" if contact.kind == "phone" else "email",
+        language=language,
+        person_id=contact.person_id,
+        to=contact.value,
+        values={"code": code, "host": settings.MASSAR.host},
+        now=now,
+        within=life,
+        expires_at=now + life,
+        priority=2,
+    )
 
 
 @transaction.atomic
-def resend(*, person: people.PersonFacts, contact_id: int, browser: Browser, now: datetime) -> Done | Wait | Gone:
+def resend(
+    *, person: people.PersonFacts, contact_id: int, browser: Browser, now: datetime
+) -> Done | Wait | Gone:
     """A new code to the proposed contact; the older code no longer fits."""
     contact = people.contacts.by_id(contact_id, person.id)
     if contact is None or contact.state != "proposed":
@@ -118,8 +148,15 @@ def resend(*, person: people.PersonFacts, contact_id: int, browser: Browser, now
     if refused:
         return Wait(refused.until)
     _send_code(contact, browser.language, now)
-    trail.record("contact_proposed", now=now, person_id=person.id, outcome="again", browser=browser, kind=contact.kind,
-                 contact=contact.masked)
+    trail.record(
+        "contact_proposed",
+        now=now,
+        person_id=person.id,
+        outcome="again",
+        browser=browser,
+        kind=contact.kind,
+        contact=contact.masked,
+    )
     return Done(masked=contact.masked)
 
 
@@ -154,7 +191,8 @@ def _standing(kind: str, held: list[people.ContactFacts], now: datetime) -> Kind
         kind,
         current=next((c for c in held if c.counts(now)), None),
         waiting=next((c for c in held if c.waits(now)), None),
-        proposed=next((c for c in reversed(held) if c.state == "proposed" and _fresh(c, now)), None))
+        proposed=next((c for c in reversed(held) if c.state == "proposed" and _fresh(c, now)), None),
+    )
 
 
 def _fresh(contact: people.ContactFacts, now: datetime) -> bool:

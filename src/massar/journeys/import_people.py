@@ -1,4 +1,5 @@
 """Adding people. (Bulk import joins here later; it will call the same function.)"""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -39,8 +40,13 @@ def add(new: NewPerson, *, now: datetime) -> Done | Problems:
     if problems:
         return Problems(problems)
     person_id = people.directory.create(
-        login=login, names_ar=(new.first_ar, new.last_ar), names_latin=(new.first_latin, new.last_latin),
-        language=new.language, establishment=new.establishment, now=now)
+        login=login,
+        names_ar=(new.first_ar, new.last_ar),
+        names_latin=(new.first_latin, new.last_latin),
+        language=new.language,
+        establishment=new.establishment,
+        now=now,
+    )
     for kind, value in contacts.items():
         contact = people.contacts.propose(person_id, kind, value, now=now)
         people.contacts.prove(contact.id, person_id, now=now, wait=now - now)
@@ -49,7 +55,9 @@ def add(new: NewPerson, *, now: datetime) -> Done | Problems:
         if wrong:
             transaction.set_rollback(True)
             return wrong
-        credentials.passwords.save(person_id, credentials.hashing.hashed(policy.canonical(new.password)), now=now)
+        credentials.passwords.save(
+            person_id, credentials.hashing.hashed(policy.canonical(new.password)), now=now
+        )
     trail.record("person_added", now=now, person_id=person_id)
     return Done()
 
@@ -78,4 +86,8 @@ def _judged(person_id: int, password: str, now: datetime) -> Problems | None:
     person = people.directory.by_id(person_id)
     profile = policy.PROFILES[settings.MASSAR.password_profile]
     refusals = policy.refusals(password, facts=change_password.facts_of(person, now), profile=profile)
-    return Problems({"password": [Problem(f"rule.{r.rule}.refused", r.args) for r in refusals]}) if refusals else None
+    return (
+        Problems({"password": [Problem(f"rule.{r.rule}.refused", r.args) for r in refusals]})
+        if refusals
+        else None
+    )

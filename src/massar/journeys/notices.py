@@ -1,4 +1,5 @@
 """Telling the owner: every proved contact and the institution mailbox hear of what changed (NIST SP 800-63B-4 §4.6)."""
+
 from __future__ import annotations
 
 from datetime import datetime, timedelta
@@ -13,23 +14,46 @@ from massar.domain.people import api as people
 WITHIN = timedelta(days=2)
 
 
-def tell(person: people.PersonFacts, event: str, *, now: datetime, browser: Browser, besides: int | None = None,
-         about: people.ContactFacts | None = None, counts_from: datetime | None = None) -> None:
+def tell(
+    person: people.PersonFacts,
+    event: str,
+    *,
+    now: datetime,
+    browser: Browser,
+    besides: int | None = None,
+    about: people.ContactFacts | None = None,
+    counts_from: datetime | None = None,
+) -> None:
     """One notice to each address of the person, inside the transaction of the event. `besides`: a contact left out."""
     language = browser.language
     values = {
-        "event": event, "when": now.isoformat(), "device": browser.label, "contact": about.masked if about else "",
-        "counts_from": counts_from.isoformat() if counts_from else "", "host": settings.MASSAR.host,
+        "event": event,
+        "when": now.isoformat(),
+        "device": browser.label,
+        "contact": about.masked if about else "",
+        "counts_from": counts_from.isoformat() if counts_from else "",
+        "host": settings.MASSAR.host,
         "help": settings.MASSAR.help_contact,
     }
     link = _cancel_url(about, counts_from) if about and counts_from else ""
     receivers = [("email", person.login)]
-    receivers += [(c.kind, c.value) for c in people.contacts.of_person(person.id, now) if c.receives(now) and c.id != besides]
+    receivers += [
+        (c.kind, c.value)
+        for c in people.contacts.of_person(person.id, now)
+        if c.receives(now) and c.id != besides
+    ]
     for kind, to in receivers:
         channel = "sms" if kind == "phone" else "email"
         delivery.outbox.put(
-            purpose="notice", channel=channel, language=language, person_id=person.id, to=to, now=now, within=WITHIN,
-            values={**values, "cancel_url": link if channel == "email" else ""})
+            purpose="notice",
+            channel=channel,
+            language=language,
+            person_id=person.id,
+            to=to,
+            now=now,
+            within=WITHIN,
+            values={**values, "cancel_url": link if channel == "email" else ""},
+        )
 
 
 def cancel_token(contact_id: int, person_id: int, ends: datetime) -> str:

@@ -1,4 +1,5 @@
 """What a journey may answer. Expected refusals are values; only the unexpected is an exception."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field

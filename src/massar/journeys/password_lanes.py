@@ -1,9 +1,10 @@
 """Which budgets a typed password is charged to, wherever one is asked (decision 18)."""
+
 from __future__ import annotations
 
 from massar.domain.limits import api as limits
 from massar.domain.people.api import PersonFacts
-from massar.domain.sessions.devices import Device
+from massar.domain.sessions.api import Device
 
 lanes = limits.lanes
 
@@ -20,7 +21,9 @@ def draws_for(typed: str, person: PersonFacts | None, device: Device | None) -> 
     ]
 
 
-def reserve(typed: str, person: PersonFacts | None, device: Device | None, *, now) -> tuple[list[limits.Draw], limits.Refused | None]:
+def reserve(
+    typed: str, person: PersonFacts | None, device: Device | None, *, now
+) -> tuple[list[limits.Draw], limits.Refused | None]:
     """Reserves before anything is verified. A known device whose lane is spent falls to the shared one."""
     draws = draws_for(typed, person, device)
     refused = limits.take(draws, now=now)
@@ -39,7 +42,11 @@ def proven(person: PersonFacts, draws: list[limits.Draw]) -> None:
 
 def recovered(person: PersonFacts) -> None:
     """A completed recovery fills the account's budgets: who proved to be the owner is not kept waiting."""
-    limits.forget([limits.draw(lanes.SIGN_IN_ACCOUNT, "person", person.id),
-                   limits.draw(lanes.SIGN_IN_CONSECUTIVE, "person", person.id),
-                   limits.draw(lanes.SIGN_IN_TYPED, person.login),
-                   limits.draw(lanes.SIGN_IN_TYPED, person.login.partition("@")[0])])
+    limits.forget(
+        [
+            limits.draw(lanes.SIGN_IN_ACCOUNT, "person", person.id),
+            limits.draw(lanes.SIGN_IN_CONSECUTIVE, "person", person.id),
+            limits.draw(lanes.SIGN_IN_TYPED, person.login),
+            limits.draw(lanes.SIGN_IN_TYPED, person.login.partition("@")[0]),
+        ]
+    )

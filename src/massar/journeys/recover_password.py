@@ -2,6 +2,7 @@
 
 Asking changes nothing for the owner (promise iv): the password in use stays valid until the new one is saved.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -24,7 +25,9 @@ lanes = limits.lanes
 QUEUE_LONGEST = timedelta(minutes=45)  # after that the person has gone: nothing is issued or sent
 
 
-def ask(*, typed_login: str, channel: str, typed_contact: str, ask_id: str, browser: Browser, now: datetime) -> Done | Wait:
+def ask(
+    *, typed_login: str, channel: str, typed_contact: str, ask_id: str, browser: Browser, now: datetime
+) -> Done | Wait:
     """Stores what was typed, sealed. The same work and the same answer whatever it was; nothing is looked up.
 
     Wait only speaks of the network's own budget, which knows nothing of accounts.
@@ -36,9 +39,21 @@ def ask(*, typed_login: str, channel: str, typed_contact: str, ask_id: str, brow
     contact = canonical_contact(channel, typed_contact) or ""
     typed = (login or typed_login, channel, contact or typed_contact)
     spent = limits.take([limits.draw(lanes.ASK_GAP, *typed), limits.draw(lanes.ASK_TYPED, *typed)], now=now)
-    delivery.requests.put(ask_id, delivery.Asked(
-        login=login, channel=channel, contact=contact, language=browser.language, network=browser.network, browser=browser.label,
-        devices=browser.devices, asked=browser.asked, spent=spent is not None), now=now)
+    delivery.requests.put(
+        ask_id,
+        delivery.Asked(
+            login=login,
+            channel=channel,
+            contact=contact,
+            language=browser.language,
+            network=browser.network,
+            browser=browser.label,
+            devices=browser.devices,
+            asked=browser.asked,
+            spent=spent is not None,
+        ),
+        now=now,
+    )
     return Done()
 
 
@@ -71,9 +86,21 @@ def answer(claimed, *, now: datetime) -> str:
         trail.record("recovery_asked", now=now, outcome="unreadable")
         return "unreadable"
     judged = _judge(asked, claimed.created_at, now)
-    browser = Browser(network=asked.network, label=asked.browser, devices=asked.devices, asked=asked.asked, language=asked.language)
-    trail.record("recovery_asked", now=now, person_id=judged.person and judged.person.id, outcome=judged.outcome,
-                 browser=browser, channel=asked.channel)
+    browser = Browser(
+        network=asked.network,
+        label=asked.browser,
+        devices=asked.devices,
+        asked=asked.asked,
+        language=asked.language,
+    )
+    trail.record(
+        "recovery_asked",
+        now=now,
+        person_id=judged.person and judged.person.id,
+        outcome=judged.outcome,
+        browser=browser,
+        channel=asked.channel,
+    )
     if judged.contact:
         _issue(judged.person, judged.contact, asked, now)
     return judged.outcome
@@ -110,16 +137,30 @@ def _may_guess(person, asked, now) -> bool:
 def _guess_draw(person, asked, now) -> limits.Draw:
     since = credentials.passwords.stored(person.id).devices_since
     device = sessions.devices.known(asked.devices, person.id, now=now, not_before=since)
-    return limits.draw(lanes.GUESS_DEVICE, person.id, device.nonce) if device else limits.draw(lanes.GUESS, person.id)
+    return (
+        limits.draw(lanes.GUESS_DEVICE, person.id, device.nonce)
+        if device
+        else limits.draw(lanes.GUESS, person.id)
+    )
 
 
 def _issue(person, contact, asked, now) -> None:
     """The secret, its message and the trail row: one commit with the end of the request."""
     channel = "sms" if contact.kind == "phone" else "email"
     temporary_id, secret = credentials.temporary.issue(
-        person.id, channel=channel, contact_id=contact.id, asked=asked.asked, now=now)
+        person.id, channel=channel, contact_id=contact.id, asked=asked.asked, now=now
+    )
     lifetime = settings.MASSAR.temporary_sms if channel == "sms" else settings.MASSAR.temporary_email
     delivery.outbox.put(
-        purpose="temporary_password", channel=channel, language=asked.language, person_id=person.id, to=contact.value,
-        temporary_id=temporary_id, lifetime=lifetime, now=now, within=QUEUE_LONGEST + lifetime, priority=1,
-        values={"secret": secret, "host": settings.MASSAR.host, "help": settings.MASSAR.help_contact})
+        purpose="temporary_password",
+        channel=channel,
+        language=asked.language,
+        person_id=person.id,
+        to=contact.value,
+        temporary_id=temporary_id,
+        lifetime=lifetime,
+        now=now,
+        within=QUEUE_LONGEST + lifetime,
+        priority=1,
+        values={"secret": secret, "host": settings.MASSAR.host, "help": settings.MASSAR.help_contact},
+    )

@@ -1,9 +1,10 @@
 """Signing in: one Argon2id whatever was typed, the same statements for known and unknown.
 
-    typed login and password
-      ├─ of the shape of a temporary password → the code lane: claimed, late or wrong; never charged as a password
-      └─ anything else → the password lane: reserve, verify, give back on success
+typed login and password
+  ├─ of the shape of a temporary password → the code lane: claimed, late or wrong; never charged as a password
+  └─ anything else → the password lane: reserve, verify, give back on success
 """
+
 from __future__ import annotations
 
 from datetime import datetime
@@ -22,7 +23,9 @@ from massar.journeys import password_lanes
 from massar.journeys.outcomes import Busy, Entered, Late, MustChange, Wait, Wrong
 
 
-def enter(*, typed_login: str, password: str, browser: Browser, now: datetime) -> Entered | MustChange | Wrong | Late | Wait | Busy:
+def enter(
+    *, typed_login: str, password: str, browser: Browser, now: datetime
+) -> Entered | MustChange | Wrong | Late | Wait | Busy:
     """Judges what was typed on the sign-in page. Nothing tells an unknown account from a wrong password."""
     login = text.login(typed_login) or ""
     person = people.directory.by_login(login)
@@ -37,7 +40,9 @@ def _enter_with_password(login, person, stored, password, browser, now):
     device = _known_device(person, stored, browser, now)
     draws, refused = password_lanes.reserve(login, person, device, now=now)
     if refused:
-        trail.record("sign_in_refused", now=now, person_id=person and person.id, outcome="wait", browser=browser)
+        trail.record(
+            "sign_in_refused", now=now, person_id=person and person.id, outcome="wait", browser=browser
+        )
         return Wait(refused.until)
     try:
         typed = policy.strip_invisible(policy.canonical(password))
@@ -46,7 +51,9 @@ def _enter_with_password(login, person, stored, password, browser, now):
         limits.give_back(draws)
         return Busy()
     if not (right and person.active):
-        trail.record("sign_in_refused", now=now, person_id=person and person.id, outcome="wrong", browser=browser)
+        trail.record(
+            "sign_in_refused", now=now, person_id=person and person.id, outcome="wrong", browser=browser
+        )
         return Wrong()
     if credentials.hashing.outdated(stored.phc):
         credentials.passwords.rehash(person.id, credentials.hashing.hashed(typed))
@@ -76,7 +83,9 @@ def _enter_with_code(person, stored, secret, browser, now):
     except credentials.Busy:
         return Busy()
     if match is None or not person.active:
-        trail.record("sign_in_refused", now=now, person_id=person and person.id, outcome="wrong_code", browser=browser)
+        trail.record(
+            "sign_in_refused", now=now, person_id=person and person.id, outcome="wrong_code", browser=browser
+        )
         return Wrong()
     if match.late:
         trail.record("sign_in_refused", now=now, person_id=person.id, outcome="late_code", browser=browser)
@@ -100,7 +109,9 @@ def _known_device(person, stored, browser, now):
     return sessions.devices.known(browser.devices, person.id, now=now, not_before=stored.devices_since)
 
 
-def prove_again(*, person: people.PersonFacts, password: str, browser: Browser, now: datetime) -> Wrong | Wait | Busy | None:
+def prove_again(
+    *, person: people.PersonFacts, password: str, browser: Browser, now: datetime
+) -> Wrong | Wait | Busy | None:
     """A signed-in person types the password again before something sensitive. None: it was right."""
     stored = credentials.passwords.stored(person.id)
     device = _known_device(person, stored, browser, now)
@@ -108,7 +119,9 @@ def prove_again(*, person: people.PersonFacts, password: str, browser: Browser, 
     if refused:
         return Wait(refused.until)
     try:
-        right = credentials.passwords.is_right(policy.strip_invisible(policy.canonical(password)), stored, known=True)
+        right = credentials.passwords.is_right(
+            policy.strip_invisible(policy.canonical(password)), stored, known=True
+        )
     except credentials.Busy:
         limits.give_back(draws)
         return Busy()

@@ -1,4 +1,5 @@
 """Writing and reading the trail. Rows hold tags and ids, never a secret, a typed value or a whole contact."""
+
 from __future__ import annotations
 
 import json
@@ -10,7 +11,7 @@ from massar.core import ids, seal, sql
 from massar.core.browser import Browser
 
 _COLUMNS = "uid, at, event, outcome, person_id, session_id, network, browser, detail, tag"
-_INSERT = f"INSERT INTO audit_trailrow ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"  # noqa: S608
+_INSERT = f"INSERT INTO audit_trailrow ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 _NOWHERE = Browser()
 
 
@@ -30,23 +31,48 @@ class Entry:
     genuine: bool
 
 
-def record(event: str, *, now: datetime, person_id: int | None = None, outcome: str = "", session_id: int | None = None,
-           browser: Browser = _NOWHERE, **detail: str | int) -> None:
+def record(
+    event: str,
+    *,
+    now: datetime,
+    person_id: int | None = None,
+    outcome: str = "",
+    session_id: int | None = None,
+    browser: Browser = _NOWHERE,
+    **detail: str | int,
+) -> None:
     """Adds a row. Called inside the transaction of the step it tells, so both stand or neither."""
     text = json.dumps(detail, ensure_ascii=False, sort_keys=True) if detail else ""
-    values = (ids.short_token(), now, event, outcome, person_id, session_id, browser.network, browser.label, text)
+    values = (
+        ids.short_token(),
+        now,
+        event,
+        outcome,
+        person_id,
+        session_id,
+        browser.network,
+        browser.label,
+        text,
+    )
     sql.change(_INSERT, (values[0], sql.at(now), *values[2:], _tag(values)))
 
 
 def of_person(person_id: int, *, limit: int = 50) -> list[Entry]:
     """The newest rows of a person, newest first."""
-    return [_entry(r) for r in sql.rows(
-        f"SELECT {_COLUMNS} FROM audit_trailrow WHERE person_id = %s ORDER BY id DESC LIMIT %s", (person_id, limit))]  # noqa: S608
+    return [
+        _entry(r)
+        for r in sql.rows(
+            f"SELECT {_COLUMNS} FROM audit_trailrow WHERE person_id = %s ORDER BY id DESC LIMIT %s",
+            (person_id, limit),
+        )
+    ]
 
 
 def everything(*, after: int = 0) -> Iterator[Entry]:
     """All rows in the order of writing, for `massar audit --verify`."""
-    while batch := sql.rows(f"SELECT {_COLUMNS}, id FROM audit_trailrow WHERE id > %s ORDER BY id LIMIT 1000", (after,)):  # noqa: S608
+    while batch := sql.rows(
+        f"SELECT {_COLUMNS}, id FROM audit_trailrow WHERE id > %s ORDER BY id LIMIT 1000", (after,)
+    ):
         yield from (_entry(r[:-1]) for r in batch)
         after = batch[-1][-1]
 

@@ -1,4 +1,5 @@
 """The trail: one append-only row for every step of every journey. The database refuses UPDATE and DELETE (migration 0002)."""
+
 from django.db import models
 
 

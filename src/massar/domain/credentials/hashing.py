@@ -3,6 +3,7 @@
 Concurrent hashes on one core slow each other (caches), so a gate admits one; known devices pass first, the queue is
 bounded, and who would wait too long is told to come back (503 and Retry-After).
 """
+
 from __future__ import annotations
 
 import heapq
@@ -72,7 +73,9 @@ def hashed(password: str, *, known: bool = True) -> str:
     cost = settings.MASSAR.argon2
     _GATE.enter(known=known)
     try:
-        return pwhash.argon2id.str(password.encode(), opslimit=cost.passes, memlimit=cost.memory_kib * 1024).decode()
+        return pwhash.argon2id.str(
+            password.encode(), opslimit=cost.passes, memlimit=cost.memory_kib * 1024
+        ).decode()
     finally:
         _GATE.leave()
 
@@ -96,7 +99,9 @@ def outdated(phc: str) -> bool:
 
 @lru_cache(maxsize=4)
 def _decoy(memory_kib: int, passes: int) -> str:
-    return pwhash.argon2id.str(b"nobody has this password", opslimit=passes, memlimit=memory_kib * 1024).decode()
+    return pwhash.argon2id.str(
+        b"nobody has this password", opslimit=passes, memlimit=memory_kib * 1024
+    ).decode()
 
 
 def decoy() -> str:

@@ -1,4 +1,5 @@
 """The password in use and the former ones. Read on the hot path in plain SQL."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -23,7 +24,10 @@ class StoredPassword:
 
 def stored(person_id: int | None) -> StoredPassword:
     """Same statement and same work for known and unknown (person_id None)."""
-    found = sql.row("SELECT sealed, changed_at, devices_since FROM credentials_password WHERE person_id = %s", (person_id or 0,))
+    found = sql.row(
+        "SELECT sealed, changed_at, devices_since FROM credentials_password WHERE person_id = %s",
+        (person_id or 0,),
+    )
     sealed = bytes(found[0]) if found else _decoy_sealed()
     try:
         phc = seal.data_keys().open(sealed, place=_place(person_id if found else 0)).decode()
@@ -53,7 +57,11 @@ def save(person_id: int, phc: str, *, now: datetime, forget_devices: bool = Fals
     older = Password.objects.filter(person_id=person_id).first()
     if older:
         FormerPassword.objects.create(person_id=person_id, sealed=_moved_to_history(older), replaced_at=now)
-        keep = FormerPassword.objects.filter(person_id=person_id).order_by("-id").values_list("pk", flat=True)[:HISTORY]
+        keep = (
+            FormerPassword.objects.filter(person_id=person_id)
+            .order_by("-id")
+            .values_list("pk", flat=True)[:HISTORY]
+        )
         FormerPassword.objects.filter(person_id=person_id).exclude(pk__in=list(keep)).delete()
     values = {"sealed": _seal(person_id, phc), "changed_at": now}
     if forget_devices:

@@ -1,10 +1,11 @@
 """Temporary passwords: issued, claimed by one browser, consumed by one change (decisions 1–7).
 
-    issued --right secret, in time--> claimed --right secret again--> claimed (by the newer browser)
-      |                                  |
-      |                                  +--new password saved--> consumed
-      +--third request, password changed, sign-in with the old password by the asking browser, …--> dead
+issued --right secret, in time--> claimed --right secret again--> claimed (by the newer browser)
+  |                                  |
+  |                                  +--new password saved--> consumed
+  +--third request, password changed, sign-in with the old password by the asking browser, …--> dead
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -39,19 +40,30 @@ class Match:
 
 def issue(person_id: int, *, channel: str, contact_id: int, asked: str, now: datetime) -> tuple[int, str]:
     """A new secret for that contact: (id, canonical secret). At most two live; a third ends the oldest."""
-    live = TemporaryPassword.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), person_id=person_id, state__in=LIVE)
+    live = TemporaryPassword.objects.filter(
+        Q(expires_at=None) | Q(expires_at__gt=now), person_id=person_id, state__in=LIVE
+    )
     live = live.order_by("-id").values_list("pk", flat=True)
-    _end(Q(pk__in=list(live)[MOST_LIVE - 1:]), now, "superseded")
+    _end(Q(pk__in=list(live)[MOST_LIVE - 1 :]), now, "superseded")
     secret = ids.temporary_password()
     row = TemporaryPassword.objects.create(
-        person_id=person_id, channel=channel, contact_id=contact_id, issued_at=now, asked_tag=asked_tag(asked),
-        tag=seal.data_keys().tag("temporary", person_id, channel, contact_id, secret))
+        person_id=person_id,
+        channel=channel,
+        contact_id=contact_id,
+        issued_at=now,
+        asked_tag=asked_tag(asked),
+        tag=seal.data_keys().tag("temporary", person_id, channel, contact_id, secret),
+    )
     return row.pk, secret
 
 
 def fix_expiry(temporary_id: int, expires_at: datetime) -> bool:
     """Sets the end once, just before the first attempt to hand over. False if it is no longer wanted."""
-    return bool(TemporaryPassword.objects.filter(pk=temporary_id, state=State.ISSUED, expires_at=None).update(expires_at=expires_at))
+    return bool(
+        TemporaryPassword.objects.filter(pk=temporary_id, state=State.ISSUED, expires_at=None).update(
+            expires_at=expires_at
+        )
+    )
 
 
 def wanted(temporary_id: int, now: datetime) -> bool:
@@ -73,9 +85,12 @@ def match(person_id: int | None, secret: str, *, asked: str, now: datetime) -> M
         "WHERE person_id = %s AND issued_at > %s "
         "AND (state IN ('issued', 'claimed') OR (state = 'dead' AND ended_why = 'superseded')) "
         "RETURNING id, channel, contact_id, tag, expires_at, asked_tag, tries, asker_tries, state",
-        (mine, mine, person_id or 0, sql.at(now - REMEMBERED)))
+        (mine, mine, person_id or 0, sql.at(now - REMEMBERED)),
+    )
     best = None
-    for row_id, channel, contact_id, tag, expires_at, asker, tries, asker_tries, state in sorted(found, key=lambda r: r[0]):
+    for row_id, channel, contact_id, tag, expires_at, asker, tries, asker_tries, state in sorted(
+        found, key=lambda r: r[0]
+    ):
         fits = seal.data_keys().matches(tag, "temporary", person_id, channel, contact_id, secret)
         closed = asker_tries > TRIES_OF_ASKER if asker == mine else tries > TRIES_OF_OTHERS
         if fits and not closed and expires_at is not None:
@@ -87,7 +102,8 @@ def claim(temporary_id: int, *, now: datetime) -> str | None:
     """Atomic: the code now belongs to one browser. Returns the claim, or None if it was no longer to be had."""
     mark = ids.short_token()
     claimed = TemporaryPassword.objects.filter(pk=temporary_id, state__in=LIVE, expires_at__gt=now).update(
-        state=State.CLAIMED, claim=mark)
+        state=State.CLAIMED, claim=mark
+    )
     return mark if claimed else None
 
 
@@ -99,7 +115,8 @@ def is_the_one(temporary_id: int, claim_mark: str, secret: str) -> bool:
     """Whether the typed secret is the claimed one (the form asks for it again as the current password)."""
     row = TemporaryPassword.objects.filter(pk=temporary_id, state=State.CLAIMED, claim=claim_mark).first()
     return row is not None and seal.data_keys().matches(
-        row.tag, "temporary", row.person_id, row.channel, row.contact_id, secret)
+        row.tag, "temporary", row.person_id, row.channel, row.contact_id, secret
+    )
 
 
 def consume(temporary_id: int, claim_mark: str, *, now: datetime) -> bool:
@@ -122,7 +139,9 @@ def end_asked_by(person_id: int, asked: str, *, now: datetime) -> int:
         return 0
     return sql.change(
         "UPDATE credentials_temporarypassword SET state = 'dead', ended_at = %s, ended_why = 'remembered' "
-        "WHERE person_id = %s AND asked_tag = %s AND state IN ('issued', 'claimed')", (sql.at(now), person_id, asked_tag(asked)))
+        "WHERE person_id = %s AND asked_tag = %s AND state IN ('issued', 'claimed')",
+        (sql.at(now), person_id, asked_tag(asked)),
+    )
 
 
 def asked_tag(asked: str) -> str:
@@ -136,4 +155,6 @@ def sweep(*, now: datetime) -> int:
 
 
 def _end(which: Q, now: datetime, why: str) -> int:
-    return TemporaryPassword.objects.filter(which, state__in=LIVE).update(state=State.DEAD, ended_at=now, ended_why=why)
+    return TemporaryPassword.objects.filter(which, state__in=LIVE).update(
+        state=State.DEAD, ended_at=now, ended_why=why
+    )

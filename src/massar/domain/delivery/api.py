@@ -1,4 +1,5 @@
 """What others may use from the room `delivery`."""
+
 from massar.domain.delivery import outbox, requests, wording
 from massar.domain.delivery.carriers.base import (
     Accepted,
@@ -11,7 +12,23 @@ from massar.domain.delivery.carriers.base import (
     Unsure,
     carrier_from_url,
 )
+from massar.domain.delivery.outbox import Letter, State
 from massar.domain.delivery.requests import Asked
 
-__all__ = ["Accepted", "Asked", "Carrier", "CarrierOptions", "CarrierSettingError", "NotSent", "Outgoing", "Refused", "Unsure",
-           "carrier_from_url", "outbox", "requests", "wording"]
+__all__ = [
+    "Accepted",
+    "Asked",
+    "Carrier",
+    "CarrierOptions",
+    "CarrierSettingError",
+    "Letter",
+    "NotSent",
+    "Outgoing",
+    "Refused",
+    "State",
+    "Unsure",
+    "carrier_from_url",
+    "outbox",
+    "requests",
+    "wording",
+]

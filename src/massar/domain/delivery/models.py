@@ -1,4 +1,5 @@
 """The outbox, its attempts, and the requests for recovery that wait for the worker."""
+
 from django.db import models
 
 
@@ -59,7 +60,9 @@ class Message(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["priority", "not_before"], name="delivery_queue", condition=models.Q(state="queued")),
+            models.Index(
+                fields=["priority", "not_before"], name="delivery_queue", condition=models.Q(state="queued")
+            ),
             models.Index(fields=["lease_until"], name="delivery_leases", condition=models.Q(state="sending")),
             models.Index(fields=["person_id", "-id"], name="delivery_by_person"),
         ]

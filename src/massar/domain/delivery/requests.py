@@ -1,4 +1,5 @@
 """Requests for recovery: put in by the page in one insert, answered by the worker under a lease."""
+
 from __future__ import annotations
 
 import json
@@ -39,31 +40,47 @@ class Claimed:
 def put(ask_id: str, asked: Asked, *, now: datetime) -> bool:
     """One insert; False if this very form was already put in (a reload asks nothing twice)."""
     sealed = seal.data_keys().seal(json.dumps(asdict(asked)).encode(), place=f"recovery-request|{ask_id}")
-    return sql.change(
-        "INSERT INTO delivery_recoveryrequest (ask_id, sealed, state, lease_by, created_at) VALUES (%s, %s, 'waiting', '', %s) "
-        "ON CONFLICT (ask_id) DO NOTHING", (ask_id, sealed, sql.at(now))) == 1
+    return (
+        sql.change(
+            "INSERT INTO delivery_recoveryrequest (ask_id, sealed, state, lease_by, created_at) VALUES (%s, %s, 'waiting', '', %s) "
+            "ON CONFLICT (ask_id) DO NOTHING",
+            (ask_id, sealed, sql.at(now)),
+        )
+        == 1
+    )
 
 
 def claim(most: int, *, now: datetime) -> list[Claimed]:
     """Up to `most` open requests, oldest first, under a new lease; a lapsed lease counts as open."""
     lease = ids.short_token()
     found = sql.rows(
-        "UPDATE delivery_recoveryrequest SET state = 'claimed', lease_by = %s, lease_until = %s WHERE id IN ("  # noqa: S608
+        "UPDATE delivery_recoveryrequest SET state = 'claimed', lease_by = %s, lease_until = %s WHERE id IN ("
         "SELECT id FROM delivery_recoveryrequest WHERE state = 'waiting' OR (state = 'claimed' AND lease_until <= %s) "
         f"ORDER BY id LIMIT %s {sql.skip_locked()}) RETURNING id, ask_id, sealed, created_at",
-        (lease, sql.at(now + LEASE), sql.at(now), most))
-    return [Claimed(row_id, lease, _open(ask_id, sealed), sql.moment(created)) for row_id, ask_id, sealed, created in sorted(found)]
+        (lease, sql.at(now + LEASE), sql.at(now), most),
+    )
+    return [
+        Claimed(row_id, lease, _open(ask_id, sealed), sql.moment(created))
+        for row_id, ask_id, sealed, created in sorted(found)
+    ]
 
 
 def finish(claimed: Claimed, *, now: datetime) -> bool:
     """Answered: the row keeps no content. False if the lease went to another worker meanwhile."""
-    return sql.change(
-        "UPDATE delivery_recoveryrequest SET state = 'done', sealed = NULL, done_at = %s, lease_until = NULL "
-        "WHERE id = %s AND state = 'claimed' AND lease_by = %s", (sql.at(now), claimed.id, claimed.lease)) == 1
+    return (
+        sql.change(
+            "UPDATE delivery_recoveryrequest SET state = 'done', sealed = NULL, done_at = %s, lease_until = NULL "
+            "WHERE id = %s AND state = 'claimed' AND lease_by = %s",
+            (sql.at(now), claimed.id, claimed.lease),
+        )
+        == 1
+    )
 
 
 def sweep(*, now: datetime, keep: timedelta = timedelta(days=1)) -> int:
-    return sql.change("DELETE FROM delivery_recoveryrequest WHERE state = 'done' AND done_at < %s", (sql.at(now - keep),))
+    return sql.change(
+        "DELETE FROM delivery_recoveryrequest WHERE state = 'done' AND done_at < %s", (sql.at(now - keep),)
+    )
 
 
 def _open(ask_id: str, sealed) -> Asked | None:

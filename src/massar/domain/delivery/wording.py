@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from .sms_text import GSM7, measure
 
-TEMPORARY_PASSWORD = "temporary_password"  # noqa: S105 (the name of a template)
+TEMPORARY_PASSWORD = "temporary_password"
 CONTACT_CODE = "contact_code"
 NOTICE = "notice"
 

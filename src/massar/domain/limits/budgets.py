@@ -4,6 +4,7 @@ Source: decision 18; NIST SP 800-63B-4 §3.2.2 (at most 100 consecutive failures
 with device cookies" for the two lanes. No budget ever locks an account: a known device has its own lane, and
 recovery stays open.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -56,10 +57,15 @@ def take(draws: list[Draw], *, now: datetime) -> Refused | None:
     for one in ordered:
         params += [one.key, moment + one.limit.cost, one.limit.cost, one.limit.cost * one.limit.burst]
     owed = f"{sql.greatest()}(limits_budget.tat, excluded.tat - excluded.cost)"
-    taken = {r[0] for r in sql.rows(
-        f"INSERT INTO limits_budget (key, tat, cost, room) VALUES {values} "  # noqa: S608 - built from constants
-        f"ON CONFLICT (key) DO UPDATE SET tat = {owed} + excluded.cost, cost = excluded.cost, room = excluded.room "
-        f"WHERE {owed} <= excluded.tat - 2 * excluded.cost + excluded.room RETURNING key", params)}
+    taken = {
+        r[0]
+        for r in sql.rows(
+            f"INSERT INTO limits_budget (key, tat, cost, room) VALUES {values} "
+            f"ON CONFLICT (key) DO UPDATE SET tat = {owed} + excluded.cost, cost = excluded.cost, room = excluded.room "
+            f"WHERE {owed} <= excluded.tat - 2 * excluded.cost + excluded.room RETURNING key",
+            params,
+        )
+    }
     missing = [d for d in ordered if d.key not in taken]
     if not missing:
         return None
@@ -71,14 +77,16 @@ def give_back(draws: list[Draw]) -> None:
     """Returns the reserved units (the try was right, or never came about)."""
     if draws:
         marks = ", ".join(["%s"] * len(draws))
-        sql.change(f"UPDATE limits_budget SET tat = tat - cost WHERE key IN ({marks})", [d.key for d in draws])  # noqa: S608
+        sql.change(
+            f"UPDATE limits_budget SET tat = tat - cost WHERE key IN ({marks})", [d.key for d in draws]
+        )
 
 
 def forget(draws: list[Draw]) -> None:
     """Fills the budgets again, whole: the owner was here."""
     if draws:
         marks = ", ".join(["%s"] * len(draws))
-        sql.change(f"DELETE FROM limits_budget WHERE key IN ({marks})", [d.key for d in draws])  # noqa: S608
+        sql.change(f"DELETE FROM limits_budget WHERE key IN ({marks})", [d.key for d in draws])
 
 
 def left(one: Draw, *, now: datetime) -> int:

@@ -1,4 +1,5 @@
 """Every budget of the product in one table, so that an operator and an auditor read them in one place."""
+
 from datetime import timedelta
 
 from massar.domain.limits.budgets import Limit
@@ -7,20 +8,24 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 # Sign-in and every other place where a password is asked.
 SIGN_IN_DEVICE = Limit("sign-in-device", 10, timedelta(seconds=90))  # a known device: its own lane
-SIGN_IN_TYPED = Limit("sign-in-typed", 20, 6 * MINUTE)               # unknown devices: what was typed …
-SIGN_IN_ACCOUNT = Limit("sign-in-account", 20, 6 * MINUTE)           # … and the account it leads to
-SIGN_IN_CONSECUTIVE = Limit("sign-in-consecutive", 100, None)        # NIST SP 800-63B-4 §3.2.2: reset by a success only
-CHANGE_CURRENT = Limit("change-current", 20, None)                   # typing the temporary password again on the change form
+SIGN_IN_TYPED = Limit("sign-in-typed", 20, 6 * MINUTE)  # unknown devices: what was typed …
+SIGN_IN_ACCOUNT = Limit("sign-in-account", 20, 6 * MINUTE)  # … and the account it leads to
+SIGN_IN_CONSECUTIVE = Limit(
+    "sign-in-consecutive", 100, None
+)  # NIST SP 800-63B-4 §3.2.2: reset by a success only
+CHANGE_CURRENT = Limit("change-current", 20, None)  # typing the temporary password again on the change form
 
 # Recovery: asking.
-ASK_GAP = Limit("ask-gap", 1, MINUTE)                                # the same two things typed again within a minute
+ASK_GAP = Limit("ask-gap", 1, MINUTE)  # the same two things typed again within a minute
 ASK_TYPED = Limit("ask-typed", 3, 20 * MINUTE)
-ASK_NETWORK = Limit("ask-network", 600, timedelta(seconds=1))        # a school behind one address is no attack
+ASK_NETWORK = Limit("ask-network", 600, timedelta(seconds=1))  # a school behind one address is no attack
 # Recovery: answering, in the worker.
-SEND_HOUR = Limit("send-hour", 3, 20 * MINUTE)                       # per account and typed contact
+SEND_HOUR = Limit("send-hour", 3, 20 * MINUTE)  # per account and typed contact
 SEND_DAY = Limit("send-day", 6, 4 * HOUR)
-GUESS = Limit("guess-contact", 10, 2 * HOUR + 24 * MINUTE)           # wrong contacts typed for one account, unknown devices
-GUESS_DEVICE = Limit("guess-contact-device", 10, 2 * HOUR)           # the share kept for known devices
+GUESS = Limit(
+    "guess-contact", 10, 2 * HOUR + 24 * MINUTE
+)  # wrong contacts typed for one account, unknown devices
+GUESS_DEVICE = Limit("guess-contact-device", 10, 2 * HOUR)  # the share kept for known devices
 
 # Contacts: proving.
 CODE_GAP = Limit("code-gap", 1, MINUTE)

@@ -1,4 +1,5 @@
 """Attempt budgets (decision 18). One row is one budget; a budget that is full again is swept away."""
+
 from django.db import models
 
 

@@ -1,4 +1,5 @@
 """What others may use from the room `people`."""
+
 from massar.domain.people import contacts, directory
 from massar.domain.people.contacts import CODE_TRIES, ContactFacts
 from massar.domain.people.directory import PersonFacts

@@ -1,9 +1,10 @@
 """Contacts: proposed, proved by a code, counting from a date, ending at a date (decisions 10 and 12).
 
-    proposed --right code--> proved --(time)--> counting --removed or replaced, after the wait--> ended
-        |                       |
-        +------ cancelled <-----+   (while it does not count yet)
+proposed --right code--> proved --(time)--> counting --removed or replaced, after the wait--> ended
+    |                       |
+    +------ cancelled <-----+   (while it does not count yet)
 """
+
 from __future__ import annotations
 
 import hmac
@@ -57,7 +58,11 @@ class ContactFacts:
 
     @property
     def masked(self) -> str:
-        return text.masked_email(self.value) if self.kind == Contact.Kind.EMAIL else text.masked_phone(self.value)
+        return (
+            text.masked_email(self.value)
+            if self.kind == Contact.Kind.EMAIL
+            else text.masked_phone(self.value)
+        )
 
 
 def of_person(person_id: int, now: datetime) -> list[ContactFacts]:
@@ -85,7 +90,9 @@ def matching(person_id: int, kind: str, typed: str, now: datetime) -> ContactFac
 
 def accounts_with(kind: str, value: str, *, besides: int, now: datetime) -> int:
     """How many other people have proved this value and still have it."""
-    rows = Contact.objects.filter(value_tag__in=_tags(kind, value), state=Contact.State.PROVED).exclude(person_id=besides)
+    rows = Contact.objects.filter(value_tag__in=_tags(kind, value), state=Contact.State.PROVED).exclude(
+        person_id=besides
+    )
     return rows.filter(Q(ends_at=None) | Q(ends_at__gt=now)).values("person_id").distinct().count()
 
 
@@ -93,18 +100,25 @@ def propose(person_id: int, kind: str, value: str, *, now: datetime) -> ContactF
     """A new contact, not proved. An older proposal of the same kind is cancelled: one field, one proposal."""
     lock(person_id)
     Contact.objects.filter(person_id=person_id, kind=kind, state=Contact.State.PROPOSED).update(
-        state=Contact.State.CANCELLED, ends_at=now, code_tag="")
+        state=Contact.State.CANCELLED, ends_at=now, code_tag=""
+    )
     place = ids.short_token()
     row = Contact.objects.create(
-        person_id=person_id, kind=kind, place=place, proposed_at=now, value_tag=_tags(kind, value)[0],
-        value_sealed=seal.data_keys().seal(value.encode(), place=_place(person_id, kind, place)))
+        person_id=person_id,
+        kind=kind,
+        place=place,
+        proposed_at=now,
+        value_tag=_tags(kind, value)[0],
+        value_sealed=seal.data_keys().seal(value.encode(), place=_place(person_id, kind, place)),
+    )
     return _open(row)
 
 
 def give_code(contact_id: int, code: str, *, now: datetime, valid_for: timedelta) -> None:
     """Stores the tag of a new code; an older code of this contact no longer fits."""
     Contact.objects.filter(pk=contact_id, state=Contact.State.PROPOSED).update(
-        code_tag=_code_tag(contact_id, code), code_sent_at=now, code_expires_at=now + valid_for, code_tries=0)
+        code_tag=_code_tag(contact_id, code), code_sent_at=now, code_expires_at=now + valid_for, code_tries=0
+    )
 
 
 def try_code(contact_id: int, person_id: int, code: str, *, now: datetime) -> str:
@@ -127,7 +141,8 @@ def prove(contact_id: int, person_id: int, *, now: datetime, wait: timedelta) ->
     had_one = _had_contact_since(person_id, now - wait)
     counts_from = now + wait if had_one else now
     moved = Contact.objects.filter(pk=contact_id, person_id=person_id, state=Contact.State.PROPOSED).update(
-        state=Contact.State.PROVED, proved_at=now, counts_from=counts_from, code_tag="")
+        state=Contact.State.PROVED, proved_at=now, counts_from=counts_from, code_tag=""
+    )
     if not moved:
         return None
     proved = Contact.objects.get(pk=contact_id)
@@ -139,11 +154,14 @@ def cancel(contact_id: int, person_id: int, *, now: datetime) -> bool:
     """Takes back a proposal, an addition or change that does not count yet, or a removal that has not come about."""
     lock(person_id)
     mine = Contact.objects.filter(pk=contact_id, person_id=person_id)
-    undone = mine.filter(Q(state=Contact.State.PROPOSED) | Q(state=Contact.State.PROVED, counts_from__gt=now)).update(
-        state=Contact.State.CANCELLED, ends_at=now, code_tag="")
+    undone = mine.filter(
+        Q(state=Contact.State.PROPOSED) | Q(state=Contact.State.PROVED, counts_from__gt=now)
+    ).update(state=Contact.State.CANCELLED, ends_at=now, code_tag="")
     if undone:
         kind = mine.values_list("kind", flat=True).get()
-        Contact.objects.filter(person_id=person_id, kind=kind, state=Contact.State.PROVED, ends_at__gt=now).update(ends_at=None)
+        Contact.objects.filter(
+            person_id=person_id, kind=kind, state=Contact.State.PROVED, ends_at__gt=now
+        ).update(ends_at=None)
         return True
     return bool(mine.filter(state=Contact.State.PROVED, ends_at__gt=now).update(ends_at=None))
 
@@ -152,7 +170,9 @@ def remove(contact_id: int, person_id: int, *, now: datetime, wait: timedelta) -
     """A counting contact ends after the wait. Returns when, or None if there is nothing to remove."""
     lock(person_id)
     ends_at = now + wait
-    mine = Contact.objects.filter(pk=contact_id, person_id=person_id, state=Contact.State.PROVED, counts_from__lte=now, ends_at=None)
+    mine = Contact.objects.filter(
+        pk=contact_id, person_id=person_id, state=Contact.State.PROVED, counts_from__lte=now, ends_at=None
+    )
     return ends_at if mine.update(ends_at=ends_at) else None
 
 
@@ -160,9 +180,12 @@ def settle_after_recovery(person_id: int, *, now: datetime, wait: timedelta) -> 
     """A recovery cancels all that is pending and freezes contacts for `wait`. Returns how many were cancelled."""
     lock(person_id)
     pending = Contact.objects.filter(person_id=person_id).filter(
-        Q(state=Contact.State.PROPOSED) | Q(state=Contact.State.PROVED, counts_from__gt=now))
+        Q(state=Contact.State.PROPOSED) | Q(state=Contact.State.PROVED, counts_from__gt=now)
+    )
     cancelled = pending.update(state=Contact.State.CANCELLED, ends_at=now, code_tag="")
-    cancelled += Contact.objects.filter(person_id=person_id, state=Contact.State.PROVED, ends_at__gt=now).update(ends_at=None)
+    cancelled += Contact.objects.filter(
+        person_id=person_id, state=Contact.State.PROVED, ends_at__gt=now
+    ).update(ends_at=None)
     Person.objects.filter(pk=person_id).update(contacts_frozen_until=now + wait)
     return cancelled
 
@@ -181,18 +204,36 @@ def _had_contact_since(person_id: int, since: datetime) -> bool:
 
 def _replace_older(proved: Contact, now: datetime) -> None:
     """The contact of the same kind gives way at the moment the new one counts; a waiting one is dropped."""
-    others = Contact.objects.filter(person_id=proved.person_id, kind=proved.kind, state=Contact.State.PROVED).exclude(pk=proved.pk)
+    others = Contact.objects.filter(
+        person_id=proved.person_id, kind=proved.kind, state=Contact.State.PROVED
+    ).exclude(pk=proved.pk)
     others.filter(counts_from__gt=now).update(state=Contact.State.CANCELLED, ends_at=now)
-    others.filter(Q(ends_at=None) | Q(ends_at__gt=proved.counts_from), counts_from__lte=now).update(ends_at=proved.counts_from)
+    others.filter(Q(ends_at=None) | Q(ends_at__gt=proved.counts_from), counts_from__lte=now).update(
+        ends_at=proved.counts_from
+    )
 
 
 def _open(row: Contact) -> ContactFacts | None:
     try:
-        value = seal.data_keys().open(row.value_sealed, place=_place(row.person_id, row.kind, row.place)).decode()
+        value = (
+            seal.data_keys().open(row.value_sealed, place=_place(row.person_id, row.kind, row.place)).decode()
+        )
     except seal.SealBroken:
         return None
-    return ContactFacts(row.pk, row.person_id, row.kind, row.state, value, row.proposed_at, row.proved_at, row.counts_from,
-                        row.ends_at, row.code_sent_at, row.code_expires_at, row.code_tries)
+    return ContactFacts(
+        row.pk,
+        row.person_id,
+        row.kind,
+        row.state,
+        value,
+        row.proposed_at,
+        row.proved_at,
+        row.counts_from,
+        row.ends_at,
+        row.code_sent_at,
+        row.code_expires_at,
+        row.code_tries,
+    )
 
 
 def _place(person_id: int, kind: str, place: str) -> str:

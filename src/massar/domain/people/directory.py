@@ -1,4 +1,5 @@
 """Finding people. Sign-in is a hot path: plain SQL beside the model that owns the table."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -50,30 +51,50 @@ def by_login(typed: str | None) -> PersonFacts | None:
     """
     typed = typed or ""
     column = "login" if "@" in typed else "local"
-    found = sql.rows(f"SELECT {_COLUMNS} {_FROM} WHERE p.{column} = %s LIMIT 2", (typed,))  # noqa: S608
+    found = sql.rows(f"SELECT {_COLUMNS} {_FROM} WHERE p.{column} = %s LIMIT 2", (typed,))
     return _facts(found[0]) if len(found) == 1 else None
 
 
 def by_id(person_id: int) -> PersonFacts | None:
-    found = sql.row(f"SELECT {_COLUMNS} {_FROM} WHERE p.id = %s", (person_id,))  # noqa: S608
+    found = sql.row(f"SELECT {_COLUMNS} {_FROM} WHERE p.id = %s", (person_id,))
     return _facts(found) if found else None
 
 
 def speak(person_id: int, language: str) -> None:
     """Keeps the language a person chose; messages follow it."""
-    sql.change("UPDATE people_person SET language = %s WHERE id = %s AND language <> %s", (language, person_id, language))
+    sql.change(
+        "UPDATE people_person SET language = %s WHERE id = %s AND language <> %s",
+        (language, person_id, language),
+    )
 
 
-def create(*, login: str, names_ar: tuple[str, str], names_latin: tuple[str, str], language: str, now: datetime,
-           establishment: tuple[str, str, str] | None = None) -> int:
+def create(
+    *,
+    login: str,
+    names_ar: tuple[str, str],
+    names_latin: tuple[str, str],
+    language: str,
+    now: datetime,
+    establishment: tuple[str, str, str] | None = None,
+) -> int:
     """Adds a person; names are (first, family); establishment is (code, Arabic name, Latin name). Returns the id."""
     school = None
     if establishment:
         code, name_ar, name_latin = establishment
-        school, _ = Establishment.objects.update_or_create(code=code, defaults={"name_ar": name_ar, "name_latin": name_latin})
+        school, _ = Establishment.objects.update_or_create(
+            code=code, defaults={"name_ar": name_ar, "name_latin": name_latin}
+        )
     person = Person.objects.create(
-        login=login, local=login.partition("@")[0], first_name_ar=names_ar[0], last_name_ar=names_ar[1],
-        first_name_latin=names_latin[0], last_name_latin=names_latin[1], language=language, establishment=school, created_at=now)
+        login=login,
+        local=login.partition("@")[0],
+        first_name_ar=names_ar[0],
+        last_name_ar=names_ar[1],
+        first_name_latin=names_latin[0],
+        last_name_latin=names_latin[1],
+        language=language,
+        establishment=school,
+        created_at=now,
+    )
     return person.pk
 
 
@@ -86,5 +107,10 @@ def enable(person_id: int) -> None:
 
 
 def _facts(row: tuple) -> PersonFacts:
-    return PersonFacts(*row[:7], active=row[7] == Person.State.ACTIVE, frozen_until=sql.moment(row[8]),
-                       establishment_ar=row[9] or "", establishment_latin=row[10] or "")
+    return PersonFacts(
+        *row[:7],
+        active=row[7] == Person.State.ACTIVE,
+        frozen_until=sql.moment(row[8]),
+        establishment_ar=row[9] or "",
+        establishment_latin=row[10] or "",
+    )

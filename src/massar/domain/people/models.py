@@ -1,4 +1,5 @@
 """People, the establishment they belong to, and the contacts that may receive a temporary password."""
+
 from django.db import models
 
 

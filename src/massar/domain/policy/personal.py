@@ -101,14 +101,13 @@ def points_to_establishment(password: str, facts: PersonFacts, *, whole: bool = 
 
 def points_to_login(password: str, facts: PersonFacts, *, whole: bool = False) -> bool:
     """Whether the user name, the local part of a personal address, or a word of either shows in it."""
-    views, words = read(password), prepare(facts).logins
-    return _found(views, words, whole) or any(word in views.signs for word in words.exact)
+    return _found(read(password), prepare(facts).logins, whole)
 
 
 def points_to_phone(password: str, facts: PersonFacts) -> bool:
     """Whether six digits in a row of a phone number (national form) show in it, separators aside."""
-    digits = "".join(c for c in fold.fold(password) if c.isalnum())
-    return any(piece in digits for piece in prepare(facts).phones)
+    signs = read(password).signs
+    return any(piece in signs for piece in prepare(facts).phones)
 
 
 @lru_cache(maxsize=64)
@@ -142,13 +141,17 @@ def prepare(facts: PersonFacts) -> Person:
 
 
 def _found(views: Views, words: Words, whole: bool) -> bool:
-    if whole:
-        return _is_made_of(views, words)
+    return _is_made_of(views, words) if whole else shows(views, words)
+
+
+def shows(views: Views, words: Words) -> bool:
+    """Whether one of the words stands in the password, whatever the disguise."""
     return (
         any(word in views.letters for word in words.inside)
         or any(word in views.strokes for word in words.strokes)
         or any(word in views.bare for word in words.bare)
         or not words.runs.isdisjoint(views.run_set)
+        or any(word in views.signs for word in words.exact)
         or bool(words.spelt and words.spelt.search(views.runs))
     )
 

@@ -1,6 +1,8 @@
 """What others may use from the room `sessions`."""
+
 from massar.domain.sessions import changing, devices, signed_in
 from massar.domain.sessions.changing import ChangeFacts
+from massar.domain.sessions.devices import Device
 from massar.domain.sessions.signed_in import SessionFacts
 
-__all__ = ["ChangeFacts", "SessionFacts", "changing", "devices", "signed_in"]
+__all__ = ["ChangeFacts", "Device", "SessionFacts", "changing", "devices", "signed_in"]

@@ -1,4 +1,5 @@
 """Sessions that can only change the password: own cookie, own table, own look-up (promise ii of the house)."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -23,8 +24,14 @@ def open_for(person_id: int, *, temporary_id: int, claim: str, now: datetime) ->
     """Opens one and ends all others of the person: the claim moved here. Returns the cookie value."""
     end_all(person_id, now=now)
     cookie = f"{person_id}.{ids.token()}"
-    ChangeSession.objects.create(person_id=person_id, temporary_id=temporary_id, claim=claim, opened_at=now,
-                                 expires_at=now + LIFE, tag=_tags(cookie)[0])
+    ChangeSession.objects.create(
+        person_id=person_id,
+        temporary_id=temporary_id,
+        claim=claim,
+        opened_at=now,
+        expires_at=now + LIFE,
+        tag=_tags(cookie)[0],
+    )
     return cookie
 
 
@@ -32,7 +39,9 @@ def resume(cookie: str, *, now: datetime) -> ChangeFacts | None:
     owner = cookie.partition(".")[0]
     if not cookie or len(cookie) > 100 or not owner.isascii() or not owner.isdecimal():
         return None
-    row = ChangeSession.objects.filter(tag__in=_tags(cookie), person_id=int(owner), ended_at=None, expires_at__gt=now).first()
+    row = ChangeSession.objects.filter(
+        tag__in=_tags(cookie), person_id=int(owner), ended_at=None, expires_at__gt=now
+    ).first()
     return row and ChangeFacts(row.pk, row.person_id, row.temporary_id, row.claim, row.expires_at)
 
 

@@ -3,6 +3,7 @@
 NIST SP 800-63B-4 §5.1: remembering a browser is never used instead of authentication. One browser may know up to ten
 accounts (shared school computers); the cookie stays below 4 kB.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -28,7 +29,9 @@ def known(cookie: str, person_id: int, *, now: datetime, not_before: datetime | 
     """The entry of that account, if genuine, young enough and not older than the account's last recovery."""
     for device in read(cookie, now=now):
         # The cookie keeps whole seconds: compare in whole seconds, or a device set right after a recovery is a stranger.
-        if device.person_id == person_id and (not_before is None or device.since >= not_before.replace(microsecond=0)):
+        if device.person_id == person_id and (
+            not_before is None or device.since >= not_before.replace(microsecond=0)
+        ):
             return device
     return None
 
@@ -37,7 +40,9 @@ def read(cookie: str, *, now: datetime) -> list[Device]:
     """Genuine entries, newest first. Anything else in the cookie is ignored without a word."""
     if len(cookie) > _LONGEST:
         return []
-    return [d for d in map(_parse, filter(None, cookie.split("|"))) if d and d.since > now - LIFE][:MOST_ACCOUNTS]
+    return [d for d in map(_parse, filter(None, cookie.split("|"))) if d and d.since > now - LIFE][
+        :MOST_ACCOUNTS
+    ]
 
 
 def remember(cookie: str, person_id: int, *, now: datetime) -> str:
@@ -57,7 +62,13 @@ def _write(device: Device) -> str:
 
 def _parse(entry: str) -> Device | None:
     parts = entry.split(".")
-    if len(parts) != 4 or not (parts[0] + parts[2]).isdecimal() or not entry.isascii() or len(parts[2]) > 11 or len(parts[0]) > 18:
+    if (
+        len(parts) != 4
+        or not (parts[0] + parts[2]).isdecimal()
+        or not entry.isascii()
+        or len(parts[2]) > 11
+        or len(parts[0]) > 18
+    ):
         return None
     person_id, nonce, since, tag = int(parts[0]), parts[1], int(parts[2]), parts[3]
     if not seal.browser_keys().matches(tag, "device", person_id, nonce, since):

@@ -1,4 +1,5 @@
 """Who is signed in where, and who may only change a password. Two tables: one is never mistaken for the other."""
+
 from django.db import models
 
 

@@ -1,4 +1,5 @@
 """Full sessions. Opening and looking up are hot paths: plain SQL."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -37,12 +38,22 @@ def open_for(person_id: int, *, how: str, browser: Browser, now: datetime) -> tu
     session_id = sql.row(
         "INSERT INTO sessions_session (tag, person_id, how, signed_in_at, last_seen_at, expires_at, network, browser, ended_why) "
         "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, '') RETURNING id",
-        (_tag(cookie), person_id, how, sql.at(now), sql.at(now), sql.at(now + settings.MASSAR.session_longest),
-         browser.network, browser.label))[0]
+        (
+            _tag(cookie),
+            person_id,
+            how,
+            sql.at(now),
+            sql.at(now),
+            sql.at(now + settings.MASSAR.session_longest),
+            browser.network,
+            browser.label,
+        ),
+    )[0]
     sql.change(
         "UPDATE sessions_session SET ended_at = %s, ended_why = 'too_many' WHERE person_id = %s AND ended_at IS NULL AND id NOT IN "
         "(SELECT id FROM sessions_session WHERE person_id = %s AND ended_at IS NULL ORDER BY id DESC LIMIT %s)",
-        (sql.at(now), person_id, person_id, MOST_SESSIONS))
+        (sql.at(now), person_id, person_id, MOST_SESSIONS),
+    )
     return session_id, cookie
 
 
@@ -53,7 +64,9 @@ def resume(cookie: str, *, now: datetime) -> SessionFacts | None:
         return None
     tags = seal.data_keys().tags("session", cookie)
     marks = ", ".join(["%s"] * len(tags))
-    found = sql.row(f"SELECT {_COLUMNS} FROM sessions_session WHERE tag IN ({marks}) AND ended_at IS NULL", tags)  # noqa: S608
+    found = sql.row(
+        f"SELECT {_COLUMNS} FROM sessions_session WHERE tag IN ({marks}) AND ended_at IS NULL", tags
+    )
     if not found or found[1] != int(owner):
         return None
     facts = _facts(found)
@@ -67,18 +80,28 @@ def resume(cookie: str, *, now: datetime) -> SessionFacts | None:
 def of_person(person_id: int, *, now: datetime) -> list[SessionFacts]:
     """Live sessions, newest sign-in first."""
     found = sql.rows(
-        f"SELECT {_COLUMNS} FROM sessions_session WHERE person_id = %s AND ended_at IS NULL AND expires_at > %s "  # noqa: S608
-        "AND last_seen_at > %s ORDER BY id DESC", (person_id, sql.at(now), sql.at(now - settings.MASSAR.session_idle)))
+        f"SELECT {_COLUMNS} FROM sessions_session WHERE person_id = %s AND ended_at IS NULL AND expires_at > %s "
+        "AND last_seen_at > %s ORDER BY id DESC",
+        (person_id, sql.at(now), sql.at(now - settings.MASSAR.session_idle)),
+    )
     return [_facts(r) for r in found]
 
 
 def end(session_id: int, person_id: int, *, now: datetime, why: str) -> bool:
     """Ends one session of that person; False if it was not theirs or had ended."""
-    return bool(Session.objects.filter(pk=session_id, person_id=person_id, ended_at=None).update(ended_at=now, ended_why=why))
+    return bool(
+        Session.objects.filter(pk=session_id, person_id=person_id, ended_at=None).update(
+            ended_at=now, ended_why=why
+        )
+    )
 
 
 def end_all(person_id: int, *, now: datetime, why: str, besides: int | None = None) -> int:
-    return Session.objects.filter(person_id=person_id, ended_at=None).exclude(pk=besides).update(ended_at=now, ended_why=why)
+    return (
+        Session.objects.filter(person_id=person_id, ended_at=None)
+        .exclude(pk=besides)
+        .update(ended_at=now, ended_why=why)
+    )
 
 
 def sweep(*, now: datetime, keep: timedelta = timedelta(days=90)) -> int:
@@ -87,7 +110,9 @@ def sweep(*, now: datetime, keep: timedelta = timedelta(days=90)) -> int:
 
 
 def _facts(row: tuple) -> SessionFacts:
-    return SessionFacts(row[0], row[1], row[2], sql.moment(row[3]), sql.moment(row[4]), sql.moment(row[5]), row[6], row[7])
+    return SessionFacts(
+        row[0], row[1], row[2], sql.moment(row[3]), sql.moment(row[4]), sql.moment(row[5]), row[6], row[7]
+    )
 
 
 def _tag(cookie: str) -> str:

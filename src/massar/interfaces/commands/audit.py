@@ -2,6 +2,7 @@
 
 --verify reads every row and names those whose tag does not fit (written or changed without the key).
 """
+
 from __future__ import annotations
 
 import json
@@ -10,8 +11,6 @@ import sys
 from massar.core import text, when
 from massar.core.audit import api as trail
 from massar.domain.people import api as people
-
-
 
 
 def run(options) -> int:
@@ -26,8 +25,22 @@ def _print(options) -> int:
     for entry in trail.of_person(person.id, limit=options.limit):
         detail = json.dumps(entry.detail, ensure_ascii=False) if entry.detail else ""
         forged = "" if entry.genuine else "  !! TAG DOES NOT FIT"
-        print("  ".join(filter(None, (when.local(entry.at).strftime("%Y-%m-%d %H:%M:%S %z"), f"{entry.event:<20}", f"{entry.outcome:<18}",
-                                      entry.network, entry.browser, detail))) + forged)
+        print(
+            "  ".join(
+                filter(
+                    None,
+                    (
+                        when.local(entry.at).strftime("%Y-%m-%d %H:%M:%S %z"),
+                        f"{entry.event:<20}",
+                        f"{entry.outcome:<18}",
+                        entry.network,
+                        entry.browser,
+                        detail,
+                    ),
+                )
+            )
+            + forged
+        )
     return 0
 
 

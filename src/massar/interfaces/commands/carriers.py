@@ -1,4 +1,5 @@
 """The carriers that the settings name, one for each channel."""
+
 from __future__ import annotations
 
 import json
@@ -17,11 +18,19 @@ def from_settings() -> dict[str, delivery.Carrier]:
     massar = settings.MASSAR
     carriers = {}
     if massar.email_url:
-        carriers["email"] = delivery.carrier_from_url(massar.email_url, delivery.CarrierOptions(
-            name="mail", sender=massar.email_from, ca_file=_path(massar.email_ca_file)))
+        carriers["email"] = delivery.carrier_from_url(
+            massar.email_url,
+            delivery.CarrierOptions(
+                name="mail", sender=massar.email_from, ca_file=_path(massar.email_ca_file)
+            ),
+        )
     if massar.sms_url:
-        carriers["sms"] = delivery.carrier_from_url(massar.sms_url, delivery.CarrierOptions(
-            name="sms", ca_file=_path(massar.sms_ca_file), **_sms_options(massar.sms_options)))
+        carriers["sms"] = delivery.carrier_from_url(
+            massar.sms_url,
+            delivery.CarrierOptions(
+                name="sms", ca_file=_path(massar.sms_ca_file), **_sms_options(massar.sms_options)
+            ),
+        )
     return carriers
 
 
@@ -48,5 +57,7 @@ def _table(name: str, value: str) -> dict:
     except ValueError:
         table = None
     if not isinstance(table, dict):
-        raise delivery.CarrierSettingError(f"MASSAR_SMS_{name.upper()} must be a JSON object, as {{\"Authorization\": \"Bearer ...\"}}.")
+        raise delivery.CarrierSettingError(
+            f'MASSAR_SMS_{name.upper()} must be a JSON object, as {{"Authorization": "Bearer ..."}}.'
+        )
     return table

@@ -1,4 +1,5 @@
 """Judges the settings, reaches the database and every carrier, and says what to put right, one sentence each."""
+
 from __future__ import annotations
 
 from django.conf import settings
@@ -9,21 +10,26 @@ from massar.interfaces.commands.carriers import from_settings
 from massar.interfaces.commands.serve import pending_migrations
 
 
-
-
-
 def run(options) -> int:
     found = [*_database(), *_carriers()]
     for sentence in found:
         print(f"  - {sentence}")
-    print(f"{len(found)} thing(s) to put right." if found else f"All is well. People reach the product at {settings.MASSAR.public_url}")
+    print(
+        f"{len(found)} thing(s) to put right."
+        if found
+        else f"All is well. People reach the product at {settings.MASSAR.public_url}"
+    )
     return 1 if found else 0
 
 
 def _database() -> list[str]:
     try:
         connection.ensure_connection()
-        return ["The database's tables are not up to date: run `massar migrate`."] if pending_migrations() else []
+        return (
+            ["The database's tables are not up to date: run `massar migrate`."]
+            if pending_migrations()
+            else []
+        )
     except Error as trouble:
         return [f"The database can't be reached: {str(trouble).strip().splitlines()[0]}"]
 
@@ -33,6 +39,11 @@ def _carriers() -> list[str]:
         carriers = from_settings()
     except delivery.CarrierSettingError as mistake:
         return [str(mistake)]
-    missing = [f"No carrier for {channel}: set {name}, or people who choose it wait for nothing."
-               for channel, name in (("email", "MASSAR_EMAIL_URL"), ("sms", "MASSAR_SMS_URL")) if channel not in carriers]
-    return missing + [f"{carrier.name}: {sentence}" for carrier in carriers.values() for sentence in carrier.check()]
+    missing = [
+        f"No carrier for {channel}: set {name}, or people who choose it wait for nothing."
+        for channel, name in (("email", "MASSAR_EMAIL_URL"), ("sms", "MASSAR_SMS_URL"))
+        if channel not in carriers
+    ]
+    return missing + [
+        f"{carrier.name}: {sentence}" for carrier in carriers.values() for sentence in carrier.check()
+    ]

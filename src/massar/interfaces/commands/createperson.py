@@ -4,6 +4,7 @@ The initial password is read from the terminal (or from standard input with --pa
 without one the person starts by recovery, to the contact given here. Contacts given here count as proved: whoever runs
 this command vouches for them.
 """
+
 from __future__ import annotations
 
 import getpass
@@ -17,13 +18,22 @@ from massar.journeys import import_people
 from massar.journeys.outcomes import Problems
 
 
-
-
 def run(options) -> int:
-    outcome = import_people.add(import_people.NewPerson(
-        login=options.login, first_ar=options.name_ar[0], last_ar=options.name_ar[1], first_latin=options.name[0],
-        last_latin=options.name[1], language=options.language, establishment=options.school and tuple(options.school),
-        email=options.email, phone=options.phone, password=_password(options)), now=clock.now())
+    outcome = import_people.add(
+        import_people.NewPerson(
+            login=options.login,
+            first_ar=options.name_ar[0],
+            last_ar=options.name_ar[1],
+            first_latin=options.name[0],
+            last_latin=options.name[1],
+            language=options.language,
+            establishment=options.school and tuple(options.school),
+            email=options.email,
+            phone=options.phone,
+            password=_password(options),
+        ),
+        now=clock.now(),
+    )
     if not isinstance(outcome, Problems):
         print(f"{options.login} was added.")
         return 0

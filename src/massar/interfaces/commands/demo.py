@@ -2,6 +2,7 @@
 
 Data stay under var/ until `massar demo --reset`. Everything listens on this machine only. Ctrl-C stops all of it.
 """
+
 from __future__ import annotations
 
 import os
@@ -19,21 +20,27 @@ from django.core.management import call_command
 from massar.interfaces.commands import serve
 
 
-
-
 def prepare(options) -> int | None:
     """The demo brings its own settings: this machine only, its own keys, its own carriers."""
     if options.reset:
         return _reset()
     if not _is_free(options.port):
-        print(f"Port {options.port} is taken by another program: choose another one, as `make demo PORT={options.port + 1}`.", file=sys.stderr)
+        print(
+            f"Port {options.port} is taken by another program: choose another one, as `make demo PORT={options.port + 1}`.",
+            file=sys.stderr,
+        )
         return 2
     smtp_port, sms_port = _free_ports()
-    os.environ.update({
-        "MASSAR_MODE": "demo", "MASSAR_PUBLIC_URL": f"http://localhost:{options.port}", "MASSAR_VAR": str(_folder()),
-        "MASSAR_EMAIL_URL": f"smtp://127.0.0.1:{smtp_port}", "MASSAR_SMS_URL": f"http://127.0.0.1:{sms_port}/sms",
-        "DJANGO_SETTINGS_MODULE": "massar.config.django_settings",
-    })
+    os.environ.update(
+        {
+            "MASSAR_MODE": "demo",
+            "MASSAR_PUBLIC_URL": f"http://localhost:{options.port}",
+            "MASSAR_VAR": str(_folder()),
+            "MASSAR_EMAIL_URL": f"smtp://127.0.0.1:{smtp_port}",
+            "MASSAR_SMS_URL": f"http://127.0.0.1:{sms_port}/sms",
+            "DJANGO_SETTINGS_MODULE": "massar.config.django_settings",
+        }
+    )
     options.smtp_port, options.sms_port = smtp_port, sms_port
     return None
 
@@ -42,12 +49,22 @@ def run(options) -> int:
     _folder().mkdir(parents=True, exist_ok=True)
     call_command("migrate", interactive=False, verbosity=0)
     serve.prepare_static()
-    cast = subprocess.run([sys.executable, "-m", "massar.interfaces.demo.seed"], check=True, text=True, capture_output=True)  # noqa: S603
+    cast = subprocess.run(
+        [sys.executable, "-m", "massar.interfaces.demo.seed"], check=True, text=True, capture_output=True
+    )
     started = [
-        _start("-m", "massar.interfaces.demo.receiver", "--smtp-port", str(options.smtp_port), "--sms-port", str(options.sms_port),
-               "--store", str(settings.MASSAR.demo_store)),
+        _start(
+            "-m",
+            "massar.interfaces.demo.receiver",
+            "--smtp-port",
+            str(options.smtp_port),
+            "--sms-port",
+            str(options.sms_port),
+            "--store",
+            str(settings.MASSAR.demo_store),
+        ),
         _start("-m", "massar", "worker"),
-        subprocess.Popen(serve.command("127.0.0.1", options.port, 1), start_new_session=True),  # noqa: S603
+        subprocess.Popen(serve.command("127.0.0.1", options.port, 1), start_new_session=True),
     ]
     try:
         if not _answers(options.port, started):
@@ -62,7 +79,7 @@ def run(options) -> int:
 
 def _start(*arguments: str) -> subprocess.Popen:
     """A process of the demo, out of reach of the terminal's Ctrl-C: this command stops them in order."""
-    return subprocess.Popen([sys.executable, *arguments], start_new_session=True)  # noqa: S603
+    return subprocess.Popen([sys.executable, *arguments], start_new_session=True)
 
 
 def _watch(started: list[subprocess.Popen]) -> int:
@@ -70,7 +87,10 @@ def _watch(started: list[subprocess.Popen]) -> int:
     while True:
         for process in started:
             if process.poll() is not None:
-                print(f"A part of the demo ended by itself (exit code {process.returncode}): {' '.join(process.args[1:4])}", file=sys.stderr)
+                print(
+                    f"A part of the demo ended by itself (exit code {process.returncode}): {' '.join(process.args[1:4])}",
+                    file=sys.stderr,
+                )
                 return 1
         time.sleep(0.3)
 
@@ -107,7 +127,8 @@ def _answers(port: int, started: list[subprocess.Popen]) -> bool:
 
 
 def _greet(port: int, cast: str) -> None:
-    print(f"""
+    print(
+        f"""
   Massar Account is running:   http://localhost:{port}/
   Phone and mailbox on screen: http://localhost:{port}/demo/
 
@@ -121,7 +142,9 @@ def _greet(port: int, cast: str) -> None:
     3. Sign in with it, change the password, and you are home.
 
   Ctrl-C stops everything. PORT=8001 make demo chooses another port.
-""", flush=True)
+""",
+        flush=True,
+    )
 
 
 def _reset() -> int:

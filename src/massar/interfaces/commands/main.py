@@ -3,6 +3,7 @@
 The module of a command is loaded by name once the settings are read: models can't be imported before, and `--help`
 must work without any settings.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -33,56 +34,93 @@ def main(argv: list[str] | None = None) -> int:
         mistakes = getattr(refused, "mistakes", None)
         if mistakes is None:
             raise
-        print("Massar can't start with these settings:", *(f"  - {m}" for m in mistakes), sep="\n", file=sys.stderr)
+        print(
+            "Massar can't start with these settings:",
+            *(f"  - {m}" for m in mistakes),
+            sep="\n",
+            file=sys.stderr,
+        )
         return 2
     return import_module(options.module).run(options)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="massar", description="One account for a whole school ministry.", epilog=EPILOG)
+    parser = argparse.ArgumentParser(
+        prog="massar", description="One account for a whole school ministry.", epilog=EPILOG
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (_demo, _serve, _worker, _check, _newkeys, _migrate, _createperson, _audit):
         add(commands)
     return parser
 
 
-def _command(commands, name: str, what: str, more: str, *, module: str = "", before: str = "") -> argparse.ArgumentParser:
-    one = commands.add_parser(name, help=what, description=f"{what[:1].upper()}{what[1:]}. {more}", epilog=EPILOG)
+def _command(
+    commands, name: str, what: str, more: str, *, module: str = "", before: str = ""
+) -> argparse.ArgumentParser:
+    one = commands.add_parser(
+        name, help=what, description=f"{what[:1].upper()}{what[1:]}. {more}", epilog=EPILOG
+    )
     one.set_defaults(module=module or f"massar.interfaces.commands.{name}", before=before)
     return one
 
 
 def _demo(commands) -> None:
-    one = _command(commands, "demo", "try the product on this machine, with a phone and a mailbox on screen",
-                   "Web server, worker and receivers run together and listen on this machine only. Data stay under var/demo "
-                   "until --reset. Ctrl-C stops all of it.", before="massar.interfaces.commands.demo")
+    one = _command(
+        commands,
+        "demo",
+        "try the product on this machine, with a phone and a mailbox on screen",
+        "Web server, worker and receivers run together and listen on this machine only. Data stay under var/demo "
+        "until --reset. Ctrl-C stops all of it.",
+        before="massar.interfaces.commands.demo",
+    )
     one.add_argument("--port", type=int, default=8000, help="port of the web server (default 8000)")
     one.add_argument("--reset", action="store_true", help="empty the demo's data and stop")
 
 
 def _serve(commands) -> None:
-    one = _command(commands, "serve", "start the web server",
-                   "One process per core; a reverse proxy in front speaks TLS. Run `massar migrate` before and `massar worker` beside it.")
+    one = _command(
+        commands,
+        "serve",
+        "start the web server",
+        "One process per core; a reverse proxy in front speaks TLS. Run `massar migrate` before and `massar worker` beside it.",
+    )
     one.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     one.add_argument("--port", type=int, default=8000, help="port to listen on (default 8000)")
-    one.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="server processes (default: one per core)")
+    one.add_argument(
+        "--processes", type=int, default=os.cpu_count() or 1, help="server processes (default: one per core)"
+    )
 
 
 def _worker(commands) -> None:
-    one = _command(commands, "worker", "answer recovery requests and hand messages over",
-                   "Runs until it is stopped. Several may run, on one machine or many: leases keep them out of each other's way, "
-                   "and what a dying one held is taken over by the next.")
-    one.add_argument("--senders", type=int, default=4, help="messages handed over at the same time (default 4)")
+    one = _command(
+        commands,
+        "worker",
+        "answer recovery requests and hand messages over",
+        "Runs until it is stopped. Several may run, on one machine or many: leases keep them out of each other's way, "
+        "and what a dying one held is taken over by the next.",
+    )
+    one.add_argument(
+        "--senders", type=int, default=4, help="messages handed over at the same time (default 4)"
+    )
 
 
 def _check(commands) -> None:
-    _command(commands, "check", "judge the settings, reach the database and every carrier",
-             "Says what to put right, one sentence each; ends with code 1 if there is anything.")
+    _command(
+        commands,
+        "check",
+        "judge the settings, reach the database and every carrier",
+        "Says what to put right, one sentence each; ends with code 1 if there is anything.",
+    )
 
 
 def _newkeys(commands) -> None:
-    _command(commands, "newkeys", "print a new MASSAR_SECRET_KEY and MASSAR_DATA_KEYS",
-             "Keep them apart from the database and its backups.", before="massar.interfaces.commands.newkeys")
+    _command(
+        commands,
+        "newkeys",
+        "print a new MASSAR_SECRET_KEY and MASSAR_DATA_KEYS",
+        "Keep them apart from the database and its backups.",
+        before="massar.interfaces.commands.newkeys",
+    )
 
 
 def _migrate(commands) -> None:
@@ -90,14 +128,29 @@ def _migrate(commands) -> None:
 
 
 def _createperson(commands) -> None:
-    one = _command(commands, "createperson", "add one person",
-                   "The initial password is read from the terminal, must keep the rules, and is not needed when a contact is given: "
-                   "the person then starts by recovery. Whoever runs this command vouches for the contacts.")
+    one = _command(
+        commands,
+        "createperson",
+        "add one person",
+        "The initial password is read from the terminal, must keep the rules, and is not needed when a contact is given: "
+        "the person then starts by recovery. Whoever runs this command vouches for the contacts.",
+    )
     one.add_argument("login", help="institution address, as jamal.jalal@taalim.ma")
-    one.add_argument("--name-ar", nargs=2, metavar=("FIRST", "FAMILY"), default=("", ""), help="name in Arabic letters")
-    one.add_argument("--name", nargs=2, metavar=("FIRST", "FAMILY"), default=("", ""), help="name in Latin letters")
-    one.add_argument("--school", nargs=3, metavar=("CODE", "NAME_AR", "NAME"), help="establishment: code and name in both scripts")
-    one.add_argument("--language", choices=("ar", "fr", "en"), default="ar", help="language of messages (default ar)")
+    one.add_argument(
+        "--name-ar", nargs=2, metavar=("FIRST", "FAMILY"), default=("", ""), help="name in Arabic letters"
+    )
+    one.add_argument(
+        "--name", nargs=2, metavar=("FIRST", "FAMILY"), default=("", ""), help="name in Latin letters"
+    )
+    one.add_argument(
+        "--school",
+        nargs=3,
+        metavar=("CODE", "NAME_AR", "NAME"),
+        help="establishment: code and name in both scripts",
+    )
+    one.add_argument(
+        "--language", choices=("ar", "fr", "en"), default="ar", help="language of messages (default ar)"
+    )
     one.add_argument("--email", default="", help="personal e-mail, vouched for")
     one.add_argument("--phone", default="", help="personal mobile phone, vouched for")
     one.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
@@ -105,8 +158,12 @@ def _createperson(commands) -> None:
 
 
 def _audit(commands) -> None:
-    one = _command(commands, "audit", "print the trail of a person, or verify all of it",
-                   "The trail holds no secret and no whole contact. --verify names the rows that were written or changed without the key.")
+    one = _command(
+        commands,
+        "audit",
+        "print the trail of a person, or verify all of it",
+        "The trail holds no secret and no whole contact. --verify names the rows that were written or changed without the key.",
+    )
     which = one.add_mutually_exclusive_group(required=True)
     which.add_argument("--person", metavar="LOGIN", help="institution address of the person")
     which.add_argument("--verify", action="store_true", help="verify the tag of every row")

@@ -1,7 +1,6 @@
 """Brings the tables of the database up to date. Safe to run again."""
+
 from django.core.management import call_command
-
-
 
 
 def run(options) -> int:

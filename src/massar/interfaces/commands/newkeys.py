@@ -1,4 +1,5 @@
 """New keys for an installation."""
+
 import base64
 
 from massar.core import ids

@@ -2,6 +2,7 @@
 
 One process per core; the reverse proxy in front speaks TLS. Run `massar migrate` before, and `massar worker` beside it.
 """
+
 import os
 import sys
 
@@ -11,22 +12,39 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 
-
-
 def run(options) -> int:
     if pending_migrations():
         print("The database's tables are not up to date: run `massar migrate` first.", file=sys.stderr)
         return 2
     prepare_static()
     connection.close()
-    os.execv(sys.executable, command(options.host, options.port, options.processes))  # noqa: S606 - our own interpreter
+    os.execv(sys.executable, command(options.host, options.port, options.processes))
 
 
 def command(host: str, port: int, processes: int) -> list[str]:
     """The server's command line. Threads wait for the hash gate and the database; 24 of them keep one core busy."""
-    return [sys.executable, "-m", "granian", "--interface", "wsgi", "massar.config.wsgi:application", "--host", host,
-            "--port", str(port), "--workers", str(processes), "--blocking-threads", "24", "--no-ws", "--backlog", "1024",
-            "--log-level", "error", "--respawn-failed-workers"]
+    return [
+        sys.executable,
+        "-m",
+        "granian",
+        "--interface",
+        "wsgi",
+        "massar.config.wsgi:application",
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--workers",
+        str(processes),
+        "--blocking-threads",
+        "24",
+        "--no-ws",
+        "--backlog",
+        "1024",
+        "--log-level",
+        "error",
+        "--respawn-failed-workers",
+    ]
 
 
 def pending_migrations() -> bool:

@@ -3,6 +3,7 @@
 Runs until it is stopped. Several may run, on one machine or many: leases keep them out of each other's way, and what
 a dying one held is taken over by the next.
 """
+
 from __future__ import annotations
 
 import logging
@@ -24,7 +25,6 @@ REST = 0.2  # seconds between two looks at empty tables
 SWEEP_EVERY = 30.0
 
 note = logging.getLogger("massar.worker")
-
 
 
 def run(options) -> int:

@@ -1,21 +1,51 @@
 """The cast: the same people in the demo, the tests, the screenshots and the documentation. All of them are invented."""
+
 from massar.journeys.import_people import NewPerson
 
 _KHALDOUN = ("24187K", "ثانوية ابن خلدون التأهيلية", "Lycée Ibn Khaldoun")
 _DIRECTORATE = ("10000D", "المديرية الإقليمية", "Direction provinciale")
 
 JAMAL = NewPerson(
-    login="jamal.jalal@taalim.ma", first_ar="جمال", last_ar="جلال", first_latin="Jamal", last_latin="Jalal",
-    establishment=_KHALDOUN, password="Zitoune#4821-safi")  # noqa: S106 - the demo's own
+    login="jamal.jalal@taalim.ma",
+    first_ar="جمال",
+    last_ar="جلال",
+    first_latin="Jamal",
+    last_latin="Jalal",
+    establishment=_KHALDOUN,
+    password="Zitoune#4821-safi",
+)
 FATIMA = NewPerson(
-    login="fatima.zahra.alaoui@taalim.ma", first_ar="فاطمة الزهراء", last_ar="العلوي", first_latin="Fatima Zahra",
-    last_latin="Alaoui", establishment=_KHALDOUN, phone="0661000222", password="Nakhla!7350-bleue")  # noqa: S106
+    login="fatima.zahra.alaoui@taalim.ma",
+    first_ar="فاطمة الزهراء",
+    last_ar="العلوي",
+    first_latin="Fatima Zahra",
+    last_latin="Alaoui",
+    establishment=_KHALDOUN,
+    phone="0661000222",
+    password="Nakhla!7350-bleue",
+)
 YOUSSEF = NewPerson(
-    login="youssef.benali@men.gov.ma", first_ar="يوسف", last_ar="بنعلي", first_latin="Youssef", last_latin="Benali", language="fr",
-    establishment=_DIRECTORATE, email="youssef.benali@example.org", phone="0662000333", password="Marjane*2964-lune")  # noqa: S106
+    login="youssef.benali@men.gov.ma",
+    first_ar="يوسف",
+    last_ar="بنعلي",
+    first_latin="Youssef",
+    last_latin="Benali",
+    language="fr",
+    establishment=_DIRECTORATE,
+    email="youssef.benali@example.org",
+    phone="0662000333",
+    password="Marjane*2964-lune",
+)
 KHADIJA = NewPerson(
-    login="khadija.idrissi@taalim.ma", first_ar="خديجة", last_ar="الإدريسي", first_latin="Khadija", last_latin="Idrissi",
-    establishment=_KHALDOUN, email="khadija@example.org", password="Sahrij+5173-vert")  # noqa: S106
+    login="khadija.idrissi@taalim.ma",
+    first_ar="خديجة",
+    last_ar="الإدريسي",
+    first_latin="Khadija",
+    last_latin="Idrissi",
+    establishment=_KHALDOUN,
+    email="khadija@example.org",
+    password="Sahrij+5173-vert",
+)
 STRANGER = "nobody.atall@taalim.ma"
 
 PEOPLE = (

@@ -1,4 +1,5 @@
 """The cast enters the database."""
+
 from massar.core import clock
 from massar.domain.credentials import api as credentials
 from massar.domain.people import api as people

@@ -1,6 +1,7 @@
 """`python -m massar.interfaces.demo.seed`: puts the cast into the demo's database where it is missing, and prints
 `user name  password` for each. Refuses to run outside the demo.
 """
+
 import os
 import sys
 from importlib import import_module

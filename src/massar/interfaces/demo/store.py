@@ -75,7 +75,7 @@ class Store:
         if not self._path.exists():
             return []
         with self._open() as database:
-            rows = database.execute(f"SELECT {_COLUMNS} FROM message {condition}", values).fetchall()  # noqa: S608
+            rows = database.execute(f"SELECT {_COLUMNS} FROM message {condition}", values).fetchall()
         return [Received(*row[:-1], at=datetime.fromisoformat(row[-1])) for row in rows]
 
     @contextmanager

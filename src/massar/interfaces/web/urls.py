@@ -1,4 +1,5 @@
 """The person's pages. What opens without a full session is listed in tests/house/test_open_doors.py."""
+
 from django.urls import path
 
 from massar.interfaces.web.devices import views as devices

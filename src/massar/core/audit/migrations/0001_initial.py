@@ -4,30 +4,33 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='TrailRow',
+            name="TrailRow",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.CharField(max_length=22, unique=True)),
-                ('at', models.DateTimeField()),
-                ('event', models.CharField(max_length=40)),
-                ('outcome', models.CharField(blank=True, max_length=40)),
-                ('person_id', models.BigIntegerField(null=True)),
-                ('session_id', models.BigIntegerField(null=True)),
-                ('network', models.CharField(blank=True, max_length=50)),
-                ('browser', models.CharField(blank=True, max_length=60)),
-                ('detail', models.TextField(blank=True)),
-                ('tag', models.CharField(max_length=64)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("uid", models.CharField(max_length=22, unique=True)),
+                ("at", models.DateTimeField()),
+                ("event", models.CharField(max_length=40)),
+                ("outcome", models.CharField(blank=True, max_length=40)),
+                ("person_id", models.BigIntegerField(null=True)),
+                ("session_id", models.BigIntegerField(null=True)),
+                ("network", models.CharField(blank=True, max_length=50)),
+                ("browser", models.CharField(blank=True, max_length=60)),
+                ("detail", models.TextField(blank=True)),
+                ("tag", models.CharField(max_length=64)),
             ],
             options={
-                'indexes': [models.Index(fields=['person_id', '-id'], name='audit_by_person')],
+                "indexes": [models.Index(fields=["person_id", "-id"], name="audit_by_person")],
             },
         ),
     ]

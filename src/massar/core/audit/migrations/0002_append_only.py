@@ -1,4 +1,5 @@
 """The database itself refuses to change or delete a row of the trail."""
+
 from django.db import migrations
 
 POSTGRES = [
@@ -20,6 +21,7 @@ def _run(postgres, sqlite):
     def run(apps, editor):
         for statement in postgres if editor.connection.vendor == "postgresql" else sqlite:
             editor.execute(statement)
+
     return run
 
 

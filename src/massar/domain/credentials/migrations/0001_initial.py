@@ -5,52 +5,92 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('people', '0001_initial'),
+        ("people", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Password',
+            name="Password",
             fields=[
-                ('person', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='+', serialize=False, to='people.person')),
-                ('sealed', models.BinaryField()),
-                ('changed_at', models.DateTimeField()),
-                ('devices_since', models.DateTimeField(null=True)),
+                (
+                    "person",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to="people.person",
+                    ),
+                ),
+                ("sealed", models.BinaryField()),
+                ("changed_at", models.DateTimeField()),
+                ("devices_since", models.DateTimeField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='FormerPassword',
+            name="FormerPassword",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sealed', models.BinaryField()),
-                ('replaced_at', models.DateTimeField()),
-                ('person', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='people.person')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("sealed", models.BinaryField()),
+                ("replaced_at", models.DateTimeField()),
+                (
+                    "person",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="people.person"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='TemporaryPassword',
+            name="TemporaryPassword",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('channel', models.CharField(max_length=5)),
-                ('contact_id', models.BigIntegerField()),
-                ('tag', models.CharField(max_length=64)),
-                ('state', models.CharField(choices=[('issued', 'Issued'), ('claimed', 'Claimed'), ('consumed', 'Consumed'), ('dead', 'Dead')], default='issued', max_length=8)),
-                ('asked_tag', models.CharField(blank=True, max_length=64)),
-                ('issued_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField(null=True)),
-                ('tries', models.PositiveIntegerField(default=0)),
-                ('asker_tries', models.PositiveIntegerField(default=0)),
-                ('claim', models.CharField(blank=True, max_length=22)),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('ended_why', models.CharField(blank=True, max_length=20)),
-                ('person', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='people.person')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("channel", models.CharField(max_length=5)),
+                ("contact_id", models.BigIntegerField()),
+                ("tag", models.CharField(max_length=64)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("issued", "Issued"),
+                            ("claimed", "Claimed"),
+                            ("consumed", "Consumed"),
+                            ("dead", "Dead"),
+                        ],
+                        default="issued",
+                        max_length=8,
+                    ),
+                ),
+                ("asked_tag", models.CharField(blank=True, max_length=64)),
+                ("issued_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField(null=True)),
+                ("tries", models.PositiveIntegerField(default=0)),
+                ("asker_tries", models.PositiveIntegerField(default=0)),
+                ("claim", models.CharField(blank=True, max_length=22)),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("ended_why", models.CharField(blank=True, max_length=20)),
+                (
+                    "person",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="people.person"
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['person', '-id'], name='credentials_temporary_of')],
+                "indexes": [models.Index(fields=["person", "-id"], name="credentials_temporary_of")],
             },
         ),
     ]

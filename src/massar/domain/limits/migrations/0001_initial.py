@@ -4,20 +4,18 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Budget',
+            name="Budget",
             fields=[
-                ('key', models.CharField(max_length=64, primary_key=True, serialize=False)),
-                ('tat', models.BigIntegerField(db_index=True)),
-                ('cost', models.BigIntegerField()),
-                ('room', models.BigIntegerField()),
+                ("key", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ("tat", models.BigIntegerField(db_index=True)),
+                ("cost", models.BigIntegerField()),
+                ("room", models.BigIntegerField()),
             ],
         ),
     ]

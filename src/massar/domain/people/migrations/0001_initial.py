@@ -5,60 +5,100 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Establishment',
+            name="Establishment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(max_length=16, unique=True)),
-                ('name_ar', models.CharField(max_length=200)),
-                ('name_latin', models.CharField(max_length=200)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("code", models.CharField(max_length=16, unique=True)),
+                ("name_ar", models.CharField(max_length=200)),
+                ("name_latin", models.CharField(max_length=200)),
             ],
         ),
         migrations.CreateModel(
-            name='Person',
+            name="Person",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('login', models.CharField(max_length=254, unique=True)),
-                ('local', models.CharField(db_index=True, max_length=64)),
-                ('first_name_ar', models.CharField(blank=True, max_length=100)),
-                ('last_name_ar', models.CharField(blank=True, max_length=100)),
-                ('first_name_latin', models.CharField(blank=True, max_length=100)),
-                ('last_name_latin', models.CharField(blank=True, max_length=100)),
-                ('language', models.CharField(default='ar', max_length=2)),
-                ('state', models.CharField(choices=[('active', 'Active'), ('disabled', 'Disabled')], default='active', max_length=10)),
-                ('contacts_frozen_until', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField()),
-                ('establishment', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='people.establishment')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("login", models.CharField(max_length=254, unique=True)),
+                ("local", models.CharField(db_index=True, max_length=64)),
+                ("first_name_ar", models.CharField(blank=True, max_length=100)),
+                ("last_name_ar", models.CharField(blank=True, max_length=100)),
+                ("first_name_latin", models.CharField(blank=True, max_length=100)),
+                ("last_name_latin", models.CharField(blank=True, max_length=100)),
+                ("language", models.CharField(default="ar", max_length=2)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("active", "Active"), ("disabled", "Disabled")],
+                        default="active",
+                        max_length=10,
+                    ),
+                ),
+                ("contacts_frozen_until", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "establishment",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="people.establishment",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Contact',
+            name="Contact",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('email', 'Email'), ('phone', 'Phone')], max_length=5)),
-                ('state', models.CharField(choices=[('proposed', 'Proposed'), ('proved', 'Proved'), ('cancelled', 'Cancelled')], default='proposed', max_length=10)),
-                ('value_sealed', models.BinaryField()),
-                ('value_tag', models.CharField(db_index=True, max_length=64)),
-                ('place', models.CharField(max_length=22)),
-                ('proposed_at', models.DateTimeField()),
-                ('proved_at', models.DateTimeField(null=True)),
-                ('counts_from', models.DateTimeField(null=True)),
-                ('ends_at', models.DateTimeField(null=True)),
-                ('code_tag', models.CharField(blank=True, max_length=64)),
-                ('code_sent_at', models.DateTimeField(null=True)),
-                ('code_expires_at', models.DateTimeField(null=True)),
-                ('code_tries', models.PositiveSmallIntegerField(default=0)),
-                ('person', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='people.person')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("kind", models.CharField(choices=[("email", "Email"), ("phone", "Phone")], max_length=5)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("proposed", "Proposed"), ("proved", "Proved"), ("cancelled", "Cancelled")],
+                        default="proposed",
+                        max_length=10,
+                    ),
+                ),
+                ("value_sealed", models.BinaryField()),
+                ("value_tag", models.CharField(db_index=True, max_length=64)),
+                ("place", models.CharField(max_length=22)),
+                ("proposed_at", models.DateTimeField()),
+                ("proved_at", models.DateTimeField(null=True)),
+                ("counts_from", models.DateTimeField(null=True)),
+                ("ends_at", models.DateTimeField(null=True)),
+                ("code_tag", models.CharField(blank=True, max_length=64)),
+                ("code_sent_at", models.DateTimeField(null=True)),
+                ("code_expires_at", models.DateTimeField(null=True)),
+                ("code_tries", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "person",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="people.person"
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['person', 'state'], name='people_contacts_of')],
+                "indexes": [models.Index(fields=["person", "state"], name="people_contacts_of")],
             },
         ),
     ]

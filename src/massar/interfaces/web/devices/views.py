@@ -1,4 +1,5 @@
 """Where the person is signed in, and what happened on the account lately."""
+
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
@@ -15,16 +16,27 @@ from massar.journeys.outcomes import Done
 @signed_in_only
 def devices(request: HttpRequest) -> HttpResponse:
     here = request.here
-    shown = [_session(s, here.session.id) for s in close_sessions.open_sessions(person=here.person, now=request.now)]
-    activity = [{"at": e.at, "text": t(f"activity.{e.event}"), "place": " · ".join(filter(None, (e.browser, e.network)))}
-                for e in close_sessions.activity(person=here.person)]
+    shown = [
+        _session(s, here.session.id)
+        for s in close_sessions.open_sessions(person=here.person, now=request.now)
+    ]
+    activity = [
+        {
+            "at": e.at,
+            "text": t(f"activity.{e.event}"),
+            "place": " · ".join(filter(None, (e.browser, e.network))),
+        }
+        for e in close_sessions.activity(person=here.person)
+    ]
     return page.render(request, "devices/devices.html", sessions=shown, activity=activity)
 
 
 @require_POST
 @signed_in_only
 def end(request: HttpRequest, session_id: int) -> HttpResponse:
-    outcome = close_sessions.end_one(here=request.here, session_id=session_id, browser=request.browser, now=request.now)
+    outcome = close_sessions.end_one(
+        here=request.here, session_id=session_id, browser=request.browser, now=request.now
+    )
     if session_id == request.here.session.id:
         response = to("sign_in")
         cookies.SESSION.drop(response)
@@ -45,6 +57,12 @@ def end_all(request: HttpRequest) -> HttpResponse:
 
 
 def _session(session, current_id: int) -> dict:
-    return {"id": session.id, "current": session.id == current_id, "browser": session.browser or t("browser.unknown"),
-            "place": session.network, "signed_in_at": session.signed_in_at, "last_seen_at": session.last_seen_at,
-            "how": t(f"how.{session.how}")}
+    return {
+        "id": session.id,
+        "current": session.id == current_id,
+        "browser": session.browser or t("browser.unknown"),
+        "place": session.network,
+        "signed_in_at": session.signed_in_at,
+        "last_seen_at": session.last_seen_at,
+        "how": t(f"how.{session.how}"),
+    }

@@ -1,4 +1,5 @@
 """Cookies: one table of names and lives. Over https all are `__Host-`, Secure; all are HttpOnly and SameSite=Lax."""
+
 from __future__ import annotations
 
 import base64
@@ -29,11 +30,20 @@ class Cookie:
         return request.COOKIES.get(self.name, "")
 
     def write(self, response: HttpResponse, value: str) -> None:
-        response.set_cookie(self.name, value, max_age=self.life and int(self.life.total_seconds()), path="/",
-                            secure=settings.MASSAR.https, httponly=True, samesite="Lax")
+        response.set_cookie(
+            self.name,
+            value,
+            max_age=self.life and int(self.life.total_seconds()),
+            path="/",
+            secure=settings.MASSAR.https,
+            httponly=True,
+            samesite="Lax",
+        )
 
     def drop(self, response: HttpResponse) -> None:
-        response.set_cookie(self.name, "", max_age=0, path="/", secure=settings.MASSAR.https, httponly=True, samesite="Lax")
+        response.set_cookie(
+            self.name, "", max_age=0, path="/", secure=settings.MASSAR.https, httponly=True, samesite="Lax"
+        )
 
 
 SESSION = Cookie("session", None)

@@ -1,4 +1,5 @@
 """Fault pages: what happened, what to do, and an id that stands in the log."""
+
 from __future__ import annotations
 
 import logging
@@ -12,11 +13,20 @@ from massar.interfaces.web.frame.jinja import t
 log = logging.getLogger("massar.web")
 
 
-def show(request: HttpRequest, status: int, name: str = "", *, reference: str | None = None, wait_until=None) -> HttpResponse:
+def show(
+    request: HttpRequest, status: int, name: str = "", *, reference: str | None = None, wait_until=None
+) -> HttpResponse:
     name = name or str(status)
     request.here = None  # a fault page asks the database for nothing
-    response = page.render(request, "errors/error.html", status=status, title=t(f"errors.{name}.title"), text=t(f"errors.{name}.text"),
-                           reference=reference, wait_until=wait_until)
+    response = page.render(
+        request,
+        "errors/error.html",
+        status=status,
+        title=t(f"errors.{name}.title"),
+        text=t(f"errors.{name}.text"),
+        reference=reference,
+        wait_until=wait_until,
+    )
     if wait_until:
         response["Retry-After"] = str(max(1, int((wait_until - request.now).total_seconds())))
     return response

@@ -1,4 +1,5 @@
 """Form fields whose errors are message ids; the templates turn them into sentences."""
+
 from __future__ import annotations
 
 from django import forms
@@ -9,9 +10,16 @@ from massar.journeys.outcomes import Problem, Problems
 
 def line(longest: int = 254, *, required: bool = True) -> forms.CharField:
     """One line of text."""
-    return forms.CharField(max_length=longest, required=required, strip=True,
-                           error_messages={"required": "error.required", "max_length": "error.too_long",
-                                           "null_characters_not_allowed": "error.too_long"})
+    return forms.CharField(
+        max_length=longest,
+        required=required,
+        strip=True,
+        error_messages={
+            "required": "error.required",
+            "max_length": "error.too_long",
+            "null_characters_not_allowed": "error.too_long",
+        },
+    )
 
 
 def secret(longest: int = 512) -> forms.CharField:

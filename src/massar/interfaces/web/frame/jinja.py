@@ -1,4 +1,5 @@
 """The template environment: escaping always on, words only through `t`, times only through Moroccan clock functions."""
+
 from __future__ import annotations
 
 from django.contrib.staticfiles.storage import staticfiles_storage
@@ -40,9 +41,20 @@ def _language() -> str:
 
 def environment(**options) -> Environment:
     """Called by Django with its options."""
-    env = Environment(**{**options, "autoescape": True, "undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True})  # noqa: S701
+    env = Environment(  # noqa: S701 - autoescape is on, three lines below
+        **{
+            **options,
+            "autoescape": True,
+            "undefined": StrictUndefined,
+            "trim_blocks": True,
+            "lstrip_blocks": True,
+        }
+    )
     env.globals.update(
-        t=t, n=n, ltr=ltr, bdi=bdi,
+        t=t,
+        n=n,
+        ltr=ltr,
+        bdi=bdi,
         static=staticfiles_storage.url,
         url=lambda name, *args, **kwargs: reverse(name, args=args or None, kwargs=kwargs or None),
         clock_time=when.clock_time,

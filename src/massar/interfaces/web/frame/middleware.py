@@ -1,4 +1,5 @@
 """Around every request: its id, its moment, its language, its browser; and the same strict headers on every answer."""
+
 from __future__ import annotations
 
 import ipaddress
@@ -13,8 +14,10 @@ from massar.interfaces.web.frame import cookies, errors
 from massar.journeys import close_sessions
 
 LANGUAGES = ("ar", "fr", "en")
-CSP = ("default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; connect-src 'self'; "
-       "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; connect-src 'self'; "
+    "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 HEADERS = {
     "Content-Security-Policy": CSP,
     "X-Content-Type-Options": "nosniff",
@@ -58,8 +61,12 @@ def _here(request):
 
 def _browser(request) -> browser.Browser:
     return browser.Browser(
-        network=network(client_address(request)), label=browser.label(request.headers.get("User-Agent", "")),
-        devices=cookies.DEVICES.read(request), asked=cookies.ASKED.read(request)[:64], language=request.language)
+        network=network(client_address(request)),
+        label=browser.label(request.headers.get("User-Agent", "")),
+        devices=cookies.DEVICES.read(request),
+        asked=cookies.ASKED.read(request)[:64],
+        language=request.language,
+    )
 
 
 def client_address(request) -> str:

@@ -1,4 +1,5 @@
 """Rendering a page with what every page has."""
+
 from __future__ import annotations
 
 from django.conf import settings
@@ -24,13 +25,27 @@ def render(request: HttpRequest, template: str, *, status: int = 200, **context)
     """A page in the request's language. A pending flash message is shown once."""
     here = getattr(request, "here", None)
     flash = cookies.read_flash(request)
-    response = HttpResponse(get_template(template).render({
-        "lang": request.language, "dir": "rtl" if request.language == "ar" else "ltr", "languages": LANGUAGES,
-        "person": Shown(here.person, request.language) if here else None, "here": _address(request),
-        "help_contact": settings.MASSAR.help_contact, "demo": settings.MASSAR.demo,
-        "flash": [_spoken(flash)] if flash else [], "now": request.now, "status": status,
-        "csrf_field": lambda: Markup('<input type="hidden" name="csrfmiddlewaretoken" value="{}">').format(get_token(request)),
-        **context}), status=status)
+    response = HttpResponse(
+        get_template(template).render(
+            {
+                "lang": request.language,
+                "dir": "rtl" if request.language == "ar" else "ltr",
+                "languages": LANGUAGES,
+                "person": Shown(here.person, request.language) if here else None,
+                "here": _address(request),
+                "help_contact": settings.MASSAR.help_contact,
+                "demo": settings.MASSAR.demo,
+                "flash": [_spoken(flash)] if flash else [],
+                "now": request.now,
+                "status": status,
+                "csrf_field": lambda: Markup(
+                    '<input type="hidden" name="csrfmiddlewaretoken" value="{}">'
+                ).format(get_token(request)),
+                **context,
+            }
+        ),
+        status=status,
+    )
     if flash:
         cookies.FLASH.drop(response)
     return response

@@ -1,4 +1,5 @@
 """What belongs to no journey: the language switch and the sign of life."""
+
 from __future__ import annotations
 
 from django.db import connection
@@ -11,8 +12,20 @@ from massar.interfaces.web.frame import cookies
 from massar.interfaces.web.frame.answers import see_other
 
 LANGUAGES = ("ar", "fr", "en")
-GET_ONLY = ("home", "site", "sign_in", "recovery", "recovery_asked", "password_expired", "password_change", "password_changed",
-            "profile", "contact_cancel_link", "devices", "demo")
+GET_ONLY = (
+    "home",
+    "site",
+    "sign_in",
+    "recovery",
+    "recovery_asked",
+    "password_expired",
+    "password_change",
+    "password_changed",
+    "profile",
+    "contact_cancel_link",
+    "devices",
+    "demo",
+)
 
 
 @require_POST
@@ -34,7 +47,12 @@ def own_page(wanted: str) -> str:
         match = resolve(path)
     except Resolver404:
         return reverse("home")
-    if match.url_name not in GET_ONLY or not path.isascii() or not path.startswith("/") or path.startswith("//"):
+    if (
+        match.url_name not in GET_ONLY
+        or not path.isascii()
+        or not path.startswith("/")
+        or path.startswith("//")
+    ):
         return reverse("home")
     safe_query = query if query.isascii() and query.isprintable() and len(query) < 100 else ""
     return reverse(match.view_name, kwargs=match.kwargs) + (mark + safe_query if safe_query else "")

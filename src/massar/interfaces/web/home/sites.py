@@ -1,4 +1,5 @@
 """The six sites of the guide, as cards. (The registry with protocols and keys joins in the room `sites`.)"""
+
 from massar.interfaces.web.frame.jinja import t
 
 HOSTS = {
@@ -14,4 +15,10 @@ HOSTS = {
 def card(slug: str) -> dict:
     """What a card shows, in the language of the page."""
     host, icon = HOSTS[slug]
-    return {"slug": slug, "name": t(f"site.{slug}.name"), "purpose": t(f"site.{slug}.purpose"), "host": host, "icon": icon}
+    return {
+        "slug": slug,
+        "name": t(f"site.{slug}.name"),
+        "purpose": t(f"site.{slug}.purpose"),
+        "host": host,
+        "icon": icon,
+    }

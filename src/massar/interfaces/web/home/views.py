@@ -1,4 +1,5 @@
 """Home: the six sites, and the banner until a contact is proved."""
+
 from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -13,8 +14,12 @@ from massar.journeys import edit_profile
 @require_GET
 @signed_in_only
 def home(request: HttpRequest) -> HttpResponse:
-    return page.render(request, "home/home.html", sites=[sites.card(slug) for slug in sites.HOSTS],
-                       needs_contacts=edit_profile.needs_contacts(person=request.here.person, now=request.now))
+    return page.render(
+        request,
+        "home/home.html",
+        sites=[sites.card(slug) for slug in sites.HOSTS],
+        needs_contacts=edit_profile.needs_contacts(person=request.here.person, now=request.now),
+    )
 
 
 @require_GET

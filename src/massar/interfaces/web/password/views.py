@@ -1,4 +1,5 @@
 """The «password expired» dialog, the change form (forced and voluntary), and the dialog that says it is done."""
+
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
@@ -58,7 +59,9 @@ def _outcome(request, typed: dict, granted):
     if granted:
         return journey.by_temporary(grant=granted[1], browser=request.browser, now=request.now, **typed)
     here = request.here
-    return journey.by_owner(person=here.person, session_id=here.session.id, browser=request.browser, now=request.now, **typed)
+    return journey.by_owner(
+        person=here.person, session_id=here.session.id, browser=request.browser, now=request.now, **typed
+    )
 
 
 def _answer(request, form, person, granted, outcome) -> HttpResponse:
@@ -87,8 +90,17 @@ def changed(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request, form, person, *, forced: bool, status: int = 200) -> HttpResponse:
-    rules = [{"id": i.rule, "args": i.args, "live": i.live, "text": t(f"rule.{i.rule}", **i.args)} for i in journey.rules(person)]
-    return page.render(request, "password/change.html", status=status, form=form, forced=forced, rules=rules, refused=[],
-                       live_words=[w for w in person.names if len(w) > 2])
-
-
+    rules = [
+        {"id": i.rule, "args": i.args, "live": i.live, "text": t(f"rule.{i.rule}", **i.args)}
+        for i in journey.rules(person)
+    ]
+    return page.render(
+        request,
+        "password/change.html",
+        status=status,
+        form=form,
+        forced=forced,
+        rules=rules,
+        refused=[],
+        live_words=[w for w in person.names if len(w) > 2],
+    )

@@ -1,4 +1,5 @@
 """The profile: two contacts, each proved by a code typed on this page."""
+
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
@@ -24,11 +25,21 @@ def profile(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, form, status=422)
     typed = form.cleaned_data
-    outcome = edit_profile.save(person=request.here.person, email=typed["email"], phone_number=typed["phone"],
-                                password=typed["password"], browser=request.browser, now=request.now)
+    outcome = edit_profile.save(
+        person=request.here.person,
+        email=typed["email"],
+        phone_number=typed["phone"],
+        password=typed["password"],
+        browser=request.browser,
+        now=request.now,
+    )
     match outcome:
         case Saved(sent_to=sent):
-            return _flashed("success", "flash.code_sent", to=" · ".join(sent)) if sent else _flashed("info", "flash.saved_nothing")
+            return (
+                _flashed("success", "flash.code_sent", to=" · ".join(sent))
+                if sent
+                else _flashed("info", "flash.saved_nothing")
+            )
         case Problems():
             fields.show_problems(form, outcome)
             return _page(request, form, status=422)
@@ -40,14 +51,23 @@ def profile(request: HttpRequest) -> HttpResponse:
 def prove(request: HttpRequest, contact_id: int) -> HttpResponse:
     form = Code(request.POST)
     if not form.is_valid():
-        return _page(request, Contacts(), status=422, code_problem={"id": contact_id, "text": t("error.required")})
-    outcome = confirm_contact.prove(person=request.here.person, contact_id=contact_id, code=form.cleaned_data["code"],
-                                    browser=request.browser, now=request.now)
+        return _page(
+            request, Contacts(), status=422, code_problem={"id": contact_id, "text": t("error.required")}
+        )
+    outcome = confirm_contact.prove(
+        person=request.here.person,
+        contact_id=contact_id,
+        code=form.cleaned_data["code"],
+        browser=request.browser,
+        now=request.now,
+    )
     match outcome:
         case Done(from_when=None):
             return _flashed("success", "flash.contact_proved")
         case Done(from_when=start):
-            return _flashed("success", "flash.contact_waits", **{"from": when.day_time(start, request.language)})
+            return _flashed(
+                "success", "flash.contact_waits", **{"from": when.day_time(start, request.language)}
+            )
         case Problems(of=of):
             problem = of["code"][0]
             text = t(f"error.{problem.id}", **problem.args)
@@ -58,7 +78,9 @@ def prove(request: HttpRequest, contact_id: int) -> HttpResponse:
 @require_POST
 @signed_in_only
 def resend(request: HttpRequest, contact_id: int) -> HttpResponse:
-    outcome = edit_profile.resend(person=request.here.person, contact_id=contact_id, browser=request.browser, now=request.now)
+    outcome = edit_profile.resend(
+        person=request.here.person, contact_id=contact_id, browser=request.browser, now=request.now
+    )
     match outcome:
         case Done(masked=masked):
             return _flashed("success", "flash.code_sent", to=masked)
@@ -70,7 +92,9 @@ def resend(request: HttpRequest, contact_id: int) -> HttpResponse:
 @require_POST
 @signed_in_only
 def cancel(request: HttpRequest, contact_id: int) -> HttpResponse:
-    outcome = confirm_contact.cancel(person=request.here.person, contact_id=contact_id, browser=request.browser, now=request.now)
+    outcome = confirm_contact.cancel(
+        person=request.here.person, contact_id=contact_id, browser=request.browser, now=request.now
+    )
     return _flashed("info", "flash.contact_cancelled" if isinstance(outcome, Done) else "flash.saved_nothing")
 
 
@@ -80,13 +104,20 @@ def remove(request: HttpRequest, contact_id: int) -> HttpResponse:
     form = Password(request.POST)
     if not form.is_valid():
         return _page(request, Contacts(), status=422, remove_problem=(contact_id, t("error.required")))
-    outcome = confirm_contact.remove(person=request.here.person, contact_id=contact_id, password=form.cleaned_data["password"],
-                                     browser=request.browser, now=request.now)
+    outcome = confirm_contact.remove(
+        person=request.here.person,
+        contact_id=contact_id,
+        password=form.cleaned_data["password"],
+        browser=request.browser,
+        now=request.now,
+    )
     match outcome:
         case Done(from_when=end):
             return _flashed("info", "flash.contact_removal", **{"from": when.day_time(end, request.language)})
         case Problems():
-            return _page(request, Contacts(), status=422, remove_problem=(contact_id, t("error.password_wrong")))
+            return _page(
+                request, Contacts(), status=422, remove_problem=(contact_id, t("error.password_wrong"))
+            )
     return _refused(request, outcome)
 
 
@@ -95,7 +126,9 @@ def cancel_link(request: HttpRequest, token: str) -> HttpResponse:
     """Looking changes nothing (mail scanners look too); the button takes the change back."""
     if request.method == "POST":
         outcome = confirm_contact.cancel_by_link(token=token, browser=request.browser, now=request.now)
-        return page.render(request, "profile/cancel.html", done=isinstance(outcome, Done), gone=isinstance(outcome, Gone))
+        return page.render(
+            request, "profile/cancel.html", done=isinstance(outcome, Done), gone=isinstance(outcome, Gone)
+        )
     live = confirm_contact.link_is_live(token=token, now=request.now)
     return page.render(request, "profile/cancel.html", done=False, gone=not live)
 
@@ -122,12 +155,25 @@ def _flashed(kind: str, message_id: str, **args: str) -> HttpResponse:
 def _page(request, form, *, status: int = 200, code_problem=None, remove_problem=None) -> HttpResponse:
     person = request.here.person
     frozen = person.frozen_until if person.frozen_until and person.frozen_until > request.now else None
-    contacts = [_shown(s, request.now, frozen, remove_problem) for s in edit_profile.standing(person=person, now=request.now)]
+    contacts = [
+        _shown(s, request.now, frozen, remove_problem)
+        for s in edit_profile.standing(person=person, now=request.now)
+    ]
     identity = {
-        "name_ar": f"{person.first_ar} {person.last_ar}".strip(), "name_latin": f"{person.first_latin} {person.last_latin}".strip(),
-        "establishment": person.establishment(request.language)}
-    return page.render(request, "profile/profile.html", status=status, form=form, contacts=contacts, identity=identity,
-                       frozen_until=frozen, code_problem=code_problem)
+        "name_ar": f"{person.first_ar} {person.last_ar}".strip(),
+        "name_latin": f"{person.first_latin} {person.last_latin}".strip(),
+        "establishment": person.establishment(request.language),
+    }
+    return page.render(
+        request,
+        "profile/profile.html",
+        status=status,
+        form=form,
+        contacts=contacts,
+        identity=identity,
+        frozen_until=frozen,
+        code_problem=code_problem,
+    )
 
 
 def _shown(standing, now, frozen, remove_problem) -> dict:
@@ -136,9 +182,12 @@ def _shown(standing, now, frozen, remove_problem) -> dict:
     return {
         "kind": standing.kind,
         "current": current and {"id": current.id, "value": _readable(current), "since": current.counts_from},
-        "waiting": waiting and {"id": waiting.id, "value": _readable(waiting), "counts_from": waiting.counts_from},
+        "waiting": waiting
+        and {"id": waiting.id, "value": _readable(waiting), "counts_from": waiting.counts_from},
         "proposed": proposed and _proposed(proposed, now),
-        "leaving": {"id": current.id, "ends_at": current.ends_at} if current and current.ends_at and not waiting else None,
+        "leaving": {"id": current.id, "ends_at": current.ends_at}
+        if current and current.ends_at and not waiting
+        else None,
         "can_remove": bool(current and current.ends_at is None and not waiting and not frozen),
         "remove_problem": problem,
     }
@@ -146,11 +195,14 @@ def _shown(standing, now, frozen, remove_problem) -> dict:
 
 def _proposed(contact, now) -> dict:
     resend_at = edit_profile.resend_at(contact)
-    return {"id": contact.id, "value": _readable(contact), "resend_at": resend_at, "expires_at": contact.code_expires_at,
-            "resend_seconds": max(0, int((resend_at - now).total_seconds() + 0.999))}
+    return {
+        "id": contact.id,
+        "value": _readable(contact),
+        "resend_at": resend_at,
+        "expires_at": contact.code_expires_at,
+        "resend_seconds": max(0, int((resend_at - now).total_seconds() + 0.999)),
+    }
 
 
 def _readable(contact) -> str:
     return phone.shown(contact.value) if contact.kind == "phone" else contact.value
-
-

@@ -10,8 +10,10 @@ class Ask(forms.Form):
     """Only the shape is judged here, from what was typed alone: nothing is looked up."""
 
     user = fields.line()
-    channel = forms.ChoiceField(choices=[("email", ""), ("phone", "")],
-                                error_messages={"required": "error.choice", "invalid_choice": "error.choice"})
+    channel = forms.ChoiceField(
+        choices=[("email", ""), ("phone", "")],
+        error_messages={"required": "error.choice", "invalid_choice": "error.choice"},
+    )
     email = fields.line(required=False)
     phone = fields.line(60, required=False)
     ask_id = forms.CharField(max_length=43, required=False)
@@ -24,7 +26,11 @@ class Ask(forms.Form):
     def clean_ask_id(self):
         """The form's own number; one that is not of our shape is replaced."""
         typed = self.cleaned_data["ask_id"]
-        return typed if len(typed) == 43 and typed.replace("-", "a").replace("_", "a").isalnum() and typed.isascii() else ids.token()
+        return (
+            typed
+            if len(typed) == 43 and typed.replace("-", "a").replace("_", "a").isalnum() and typed.isascii()
+            else ids.token()
+        )
 
     def clean(self):
         channel = self.cleaned_data.get("channel")

@@ -1,4 +1,5 @@
 """Recovery: ask, and the page that says what happens next. One insert, one page, whatever was typed."""
+
 from __future__ import annotations
 
 from django.conf import settings
@@ -27,8 +28,14 @@ def ask(request: HttpRequest) -> HttpResponse:
 def _ask(request, typed: dict) -> HttpResponse:
     asked = request.browser.asked or ids.token()
     browser = Browser(**{**request.browser.__dict__, "asked": asked})
-    outcome = journey.ask(typed_login=typed["user"], channel=typed["channel"], typed_contact=typed[typed["channel"]],
-                          ask_id=typed["ask_id"], browser=browser, now=request.now)
+    outcome = journey.ask(
+        typed_login=typed["user"],
+        channel=typed["channel"],
+        typed_contact=typed[typed["channel"]],
+        ask_id=typed["ask_id"],
+        browser=browser,
+        now=request.now,
+    )
     if isinstance(outcome, Wait):
         return errors.show(request, 429, wait_until=outcome.until)
     response = see_other(f"{to('recovery_asked')['Location']}?by={typed['channel']}")
@@ -41,9 +48,16 @@ def asked(request: HttpRequest) -> HttpResponse:
     """Reads nothing: a reload sends nothing and shows the same."""
     channel = "phone" if request.GET.get("by") == "phone" else "email"
     life = settings.MASSAR.temporary_sms if channel == "phone" else settings.MASSAR.temporary_email
-    return page.render(request, "recovery/asked.html", channel=channel, minutes=int(life.total_seconds() // 60),
-                       per_hour=settings.MASSAR.recoveries_per_hour)
+    return page.render(
+        request,
+        "recovery/asked.html",
+        channel=channel,
+        minutes=int(life.total_seconds() // 60),
+        per_hour=settings.MASSAR.recoveries_per_hour,
+    )
 
 
 def _page(request, form, status: int = 200) -> HttpResponse:
-    return page.render(request, "recovery/ask.html", status=status, form=form, per_hour=settings.MASSAR.recoveries_per_hour)
+    return page.render(
+        request, "recovery/ask.html", status=status, form=form, per_hour=settings.MASSAR.recoveries_per_hour
+    )

@@ -1,4 +1,5 @@
 """The sign-in page and the way out."""
+
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
@@ -19,8 +20,12 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     form = SignIn(request.POST)
     if not form.is_valid():
         return _page(request, form, status=422)
-    outcome = journey.enter(typed_login=form.cleaned_data["user"], password=form.cleaned_data["password"],
-                            browser=request.browser, now=request.now)
+    outcome = journey.enter(
+        typed_login=form.cleaned_data["user"],
+        password=form.cleaned_data["password"],
+        browser=request.browser,
+        now=request.now,
+    )
     return _answer(request, form, outcome)
 
 
@@ -62,7 +67,15 @@ def _in_own_language(request, response, person) -> HttpResponse:
 
 
 def _page(request, form, problem=None, *, status=200, wait_until=None) -> HttpResponse:
-    return page.render(request, "sign_in/sign_in.html", status=status, form=form, problem=problem, wait_until=wait_until, form_token=None)
+    return page.render(
+        request,
+        "sign_in/sign_in.html",
+        status=status,
+        form=form,
+        problem=problem,
+        wait_until=wait_until,
+        form_token=None,
+    )
 
 
 @require_POST
