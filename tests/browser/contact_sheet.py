@@ -1,4 +1,4 @@
-"""All screenshots on one sheet: build/contact-sheet.html (full size, by page) and build/contact-sheet.png."""
+"""All screenshots together: build/contact-sheet.html, by page, and one picture for each language."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ THUMB_WIDTH = {360: 150, 1280: 330}
 THUMB_HEIGHT = 340
 GAP = 12
 CAPTION = 18
+ROW_HEIGHT = THUMB_HEIGHT + CAPTION + GAP
+SHEET_WIDTH = 2080  # two pages with all their views side by side
 GROUND, INK = "#e7e7e3", "#1d2a26"
-LANGUAGES = ("ar", "fr", "en")
+LANGUAGE_ORDER = ["ar", "fr", "en"]
 HEAD = """<!doctype html><meta charset="utf-8"><title>Contact sheet</title>
 <style>body{font:14px sans-serif;background:#e7e7e3;margin:24px}section{display:flex;gap:12px;flex-wrap:wrap;
 align-items:flex-start}figure{margin:0}img{border:1px solid #bbb;display:block}img.w360{width:200px}
@@ -21,24 +23,30 @@ img.w1280{width:440px}h2{margin:24px 0 8px}</style><h1>Contact sheet</h1>
 """
 
 
-def _parts(path: Path) -> tuple[str, int, int, str]:
-    """`asked-ar-360-dark.png` -> page, rank of the language, width, theme: the order on the sheet."""
+def _parts(path: Path) -> tuple[str, str, int, str]:
+    """`asked-ar-360-dark.png` -> page, language, width, theme."""
     name, language, width, theme = path.stem.rsplit("-", 3)
-    return name, LANGUAGES.index(language), int(width), theme
+    return name, language, int(width), theme
+
+
+def _rank(path: Path) -> tuple:
+    name, language, width, theme = _parts(path)
+    return name, LANGUAGE_ORDER.index(language), width, theme != "light"
 
 
 def _pages(folder: Path) -> list[tuple[str, list[Path]]]:
-    pictures = sorted(folder.glob("*-*-*-*.png"), key=_parts)
+    pictures = sorted(folder.glob("*-*-*-*.png"), key=_rank)
     return [(name, list(group)) for name, group in groupby(pictures, key=lambda path: _parts(path)[0])]
 
 
 def make(folder: Path, target: Path) -> None:
-    """Write `contact-sheet.html` and `.png` into `target`; nothing if `folder` holds no picture."""
+    """Write `contact-sheet.html` and `contact-sheet-ar.png` (fr, en) into `target`, as far as there are pictures."""
     pages = _pages(folder)
     if not pages:
         return
     _write_html(pages, target / "contact-sheet.html")
-    _write_png(pages, target / "contact-sheet.png")
+    for language in LANGUAGE_ORDER:
+        _write_png(pages, language, target / f"contact-sheet-{language}.png")
 
 
 def _write_html(pages: list[tuple[str, list[Path]]], path: Path) -> None:
@@ -54,20 +62,31 @@ def _write_html(pages: list[tuple[str, list[Path]]], path: Path) -> None:
     path.write_text("\n".join(parts), "utf-8")
 
 
-def _write_png(pages: list[tuple[str, list[Path]]], path: Path) -> None:
-    rows = [(name, [_thumb(picture) for picture in pictures]) for name, pictures in pages]
-    width = max(sum(thumb.width + GAP for thumb in thumbs) for _, thumbs in rows) + GAP
-    sheet = Image.new("RGB", (width, len(rows) * (THUMB_HEIGHT + CAPTION + GAP) + GAP), GROUND)
+def _write_png(pages: list[tuple[str, list[Path]]], language: str, path: Path) -> None:
+    """One language on one picture: pages beside each other until the row is full, each under its name."""
+    cells = [(name, [_thumb(p) for p in pictures if _parts(p)[1] == language]) for name, pictures in pages]
+    placed, left, top = [], GAP, GAP
+    for name, thumbs in cells:
+        if not thumbs:
+            continue
+        width = sum(thumb.width + GAP for thumb in thumbs) + GAP
+        if left > GAP and left + width > SHEET_WIDTH:
+            left, top = GAP, top + ROW_HEIGHT
+        placed.append((name, thumbs, left, top))
+        left += width
+    if placed:
+        _paste(placed, top + ROW_HEIGHT).save(path, optimize=True)
+
+
+def _paste(placed: list[tuple[str, list[Image.Image], int, int]], height: int) -> Image.Image:
+    sheet = Image.new("RGB", (SHEET_WIDTH, height), GROUND)
     draw = ImageDraw.Draw(sheet)
-    top = GAP
-    for name, thumbs in rows:
-        draw.text((GAP, top), name, fill=INK)
-        left = GAP
+    for name, thumbs, left, top in placed:
+        draw.text((left, top), name, fill=INK)
         for thumb in thumbs:
             sheet.paste(thumb, (left, top + CAPTION))
             left += thumb.width + GAP
-        top += THUMB_HEIGHT + CAPTION + GAP
-    sheet.save(path, optimize=True)
+    return sheet
 
 
 def _thumb(picture: Path) -> Image.Image:

@@ -86,7 +86,8 @@ def test_the_keyboard_reaches_everything_on_the_sign_in_page(product: Product, o
 
 
 FOCUS = """() => {
-  const element = document.activeElement, style = getComputedStyle(element);
+  const element = document.activeElement;
+  const style = getComputedStyle(element.closest('.control') || element);  // a field's frame carries its ring
   const outline = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
   const name = element.matches('input') ? element.name : element.textContent.trim();
   return [name, outline || style.boxShadow !== 'none'];
@@ -133,8 +134,6 @@ def test_the_checklist_follows_what_is_typed(product: Product, open_page: Opener
     new.fill("Rivage-8412-ouvert")
     for id in ("rule.letter", "rule.digit", "rule.symbol", "rule.length_min"):
         assert rule_state(walk, id) == walk.said("rule.state.met"), id
-    new.fill("Youssef-8412-ouvert")
-    assert rule_state(walk, "rule.name") == walk.said("rule.state.unmet")
 
 
 def rule_state(walk: Walk, id: str) -> str:
@@ -142,7 +141,7 @@ def rule_state(walk: Walk, id: str) -> str:
     return line.locator("[data-state]").inner_text().strip()
 
 
-def test_voluntary_change_and_devices_look_right(product: Product, open_page: Opener):
+def test_the_voluntary_change_looks_right(product: Product, open_page: Opener):
     walk = signed_in(open_page(product), product, "ar")
     walk.chooses_in_the_menu(walk.words.change_password)
     pages.inspect(walk.page, "22-change-by-choice", "ar")

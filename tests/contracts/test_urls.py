@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from massar.domain.delivery.carriers.base import CarrierSettingError, carrier_from_url, sms_options
+from massar.domain.delivery.carriers.base import CarrierSettingError, carrier_from_url
 from massar.domain.delivery.carriers.sms_http import SmsHttpCarrier
 from massar.domain.delivery.carriers.smtp import SmtpCarrier
 
@@ -73,21 +73,3 @@ def test_a_ca_file_that_is_none_is_named(options, tmp_path):
 def test_a_sender_that_can_not_be_written_is_named(options, changes):
     with pytest.raises(CarrierSettingError, match="sender"):
         carrier_from_url("smtps://mail.example.ma", options(**changes))
-
-
-def test_sms_words_of_the_environment_become_options():
-    found = sms_options(
-        {"to_field": "msisdn", "headers": '{"X-Key": "k"}', "extra": '{"a": 1}', "sender": "MASSAR"}
-    )
-    assert found == {
-        "sms_to_field": "msisdn",
-        "sms_headers": {"X-Key": "k"},
-        "sms_extra": {"a": 1},
-        "sms_sender": "MASSAR",
-    }
-
-
-@pytest.mark.parametrize("words", [{"colour": "red"}, {"headers": "X-Key: k"}, {"extra": "[1]"}])
-def test_sms_words_that_are_none_get_one_sentence(words):
-    with pytest.raises(CarrierSettingError):
-        sms_options(words)

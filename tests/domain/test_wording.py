@@ -261,5 +261,5 @@ def test_what_has_no_wording_is_an_error_and_not_an_empty_message(template, lang
 
 
 def test_a_moment_without_a_zone_is_an_error():
-    with pytest.raises(ValueError, match="zone"):
+    with pytest.raises(ValueError, match="naive"):
         rendered(TEMPORARY_PASSWORD, "", "fr", "sms", valid_until=UNTIL.replace(tzinfo=None))

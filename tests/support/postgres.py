@@ -28,7 +28,7 @@ class PostgresDidNotStart(Exception):
 
 
 @contextlib.contextmanager
-def throwaway_postgres(programs: Path) -> Iterator[str]:
+def throwaway_postgres(programs: Path, options: tuple[str, ...] = FAST_AND_FORGETFUL) -> Iterator[str]:
     """Start a server from the folder `programs`; yields its address, `postgres://user:password@127.0.0.1:port/db`.
 
     The server is ended and its folder removed when the block is left, however it is left.
@@ -40,7 +40,7 @@ def throwaway_postgres(programs: Path) -> Iterator[str]:
         password = secrets.token_hex(16)
         _make_cluster(programs, folder, password, owner)
         port = free_port()
-        server = _start(programs, folder, port, owner)
+        server = _start(programs, folder, port, owner, options)
         _wait_until_ready(server, port, folder)
         yield f"postgres://{USER}:{password}@127.0.0.1:{port}/postgres"
     finally:
@@ -82,8 +82,8 @@ def _make_cluster(programs: Path, folder: Path, password: str, owner: dict) -> N
         raise PostgresDidNotStart(f"initdb failed: {done.stderr.strip()[-600:]}")
 
 
-def _start(programs: Path, folder: Path, port: int, owner: dict) -> subprocess.Popen:
-    settings = [part for setting in FAST_AND_FORGETFUL for part in ("-c", setting)]
+def _start(programs: Path, folder: Path, port: int, owner: dict, options: tuple[str, ...]) -> subprocess.Popen:
+    settings = [part for setting in options for part in ("-c", setting)]
     command = [
         programs / "postgres", "-D", folder / "data", "-p", str(port),
         "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}", *settings,

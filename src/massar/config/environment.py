@@ -259,14 +259,8 @@ def _database(read: _Reader, mode: str, var: Path) -> dict[str, object]:
     url = read.text("MASSAR_DATABASE_URL", default)
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
-        path = Path(
-            unquote(
-                parts.path[1:]
-                if parts.path.startswith("//") or not parts.path.startswith("/")
-                else parts.path
-            )
-        )
-        return _sqlite(path if path.is_absolute() else Path(unquote(parts.path.lstrip("/"))).absolute())
+        # As everywhere: sqlite:///relative/path, sqlite:////absolute/path.
+        return _sqlite(Path(unquote(parts.path[1:])).absolute())
     if parts.scheme in ("postgres", "postgresql") and parts.path.strip("/"):
         return _postgres(read, parts)
     read.mistakes.append(

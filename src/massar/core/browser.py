@@ -29,13 +29,14 @@ _PROGRAMS = (
 @dataclass(frozen=True)
 class Browser:
     """network: address prefix (/24 or /56), never the whole address. label: 'Chrome · Android' or ''.
-    devices: the signed device cookie as received. asked: the token of the browser that asks for recoveries."""
+    devices: the signed device cookie as received. asked: the token of the browser that asks for recoveries.
+    language: the one chosen on this browser, '' when none was (then messages speak the person's own)."""
 
     network: str = ""
     label: str = ""
     devices: str = ""
     asked: str = ""
-    language: str = "ar"
+    language: str = ""
 
 
 def label(user_agent: str) -> str:

@@ -11,7 +11,7 @@ from massar.core import text
 from massar.core.audit import api as trail
 from massar.core.browser import Browser
 from massar.domain.people import api as people
-from massar.journeys import notices, sign_in
+from massar.journeys import edit_profile, notices, sign_in
 from massar.journeys.outcomes import Busy, Done, Frozen, Gone, Problem, Problems, Wait, Wrong
 
 
@@ -34,6 +34,11 @@ def prove(
             "spent": "code_spent",
         }[answer]
         return Problems({"code": [Problem(problem, {"left": left})]})
+    contact = people.contacts.by_id(contact_id, person.id)
+    if contact and edit_profile.serves_too_many(contact, now):
+        # Several people may have typed the number while it was still free for one more.
+        most = settings.MASSAR.accounts_per_phone
+        return Problems({"code": [Problem("phone_too_many", {"count": most})]})
     proved = people.contacts.prove(contact_id, person.id, now=now, wait=settings.MASSAR.contact_wait)
     return _proved(person, proved, browser, now) if proved else Gone()
 

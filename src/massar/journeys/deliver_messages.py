@@ -64,7 +64,10 @@ def settle(letter: Letter, result, *, now: datetime) -> str:
             return "refused"
         case delivery.Unsure(why=why):
             outbox.end_attempt(letter, "unsure", now=now, code=why)
-            outbox.later(letter, now=now, reason=why)
+            if outbox.may_repeat(letter):
+                outbox.later(letter, now=now, reason=why)
+            else:
+                _give_up(letter, State.FAILED, why, now)
             return "unsure"
         case delivery.NotSent(why=why):
             outbox.end_attempt(letter, "not_sent", now=now, code=why)

@@ -67,13 +67,19 @@ def _read(person, email: str, phone_number: str, now) -> tuple[dict[str, str], d
         except phone.BadPhone as bad:
             problems["phone"] = [Problem(bad.reason)]
     number = typed.get("phone")
-    if (
-        number
-        and people.contacts.accounts_with("phone", number, besides=person.id, now=now)
-        >= settings.MASSAR.accounts_per_phone
-    ):
+    if number and _is_full(number, person.id, now):
         problems["phone"] = [Problem("phone_too_many", {"count": settings.MASSAR.accounts_per_phone})]
     return typed, problems
+
+
+def serves_too_many(contact: people.ContactFacts, now: datetime) -> bool:
+    """Whether a phone already serves as many other accounts as allowed (decision 12)."""
+    return contact.kind == "phone" and _is_full(contact.value, contact.person_id, now)
+
+
+def _is_full(number: str, person_id: int, now: datetime) -> bool:
+    others = people.contacts.accounts_with("phone", number, besides=person_id, now=now)
+    return others >= settings.MASSAR.accounts_per_phone
 
 
 def is_institution_address(address: str) -> bool:
@@ -83,7 +89,12 @@ def is_institution_address(address: str) -> bool:
 
 
 def _only_new(person, typed: dict[str, str], now) -> dict[str, str]:
-    held = {(c.kind, c.value) for c in people.contacts.of_person(person.id, now) if c.ends_at is None}
+    """What is not held already. A proposal too old to be shown any more may be made again."""
+    held = {
+        (c.kind, c.value)
+        for c in people.contacts.of_person(person.id, now)
+        if c.ends_at is None and (c.proved or _fresh(c, now))
+    }
     return {kind: value for kind, value in typed.items() if (kind, value) not in held}
 
 
@@ -96,7 +107,7 @@ def _propose(person, new: dict[str, str], browser, now) -> Saved | Wait:
             transaction.set_rollback(True)
             return Wait(refused.until)
         contact = people.contacts.propose(person.id, kind, value, now=now)
-        _send_code(contact, browser.language, now)
+        _send_code(contact, person.spoken(browser.language), now)
         trail.record(
             "contact_proposed",
             now=now,
@@ -147,7 +158,7 @@ def resend(
     refused = limits.take(_code_draws(person.id, contact.kind, contact.value, browser), now=now)
     if refused:
         return Wait(refused.until)
-    _send_code(contact, browser.language, now)
+    _send_code(contact, person.spoken(browser.language), now)
     trail.record(
         "contact_proposed",
         now=now,

@@ -25,7 +25,7 @@ def tell(
     counts_from: datetime | None = None,
 ) -> None:
     """One notice to each address of the person, inside the transaction of the event. `besides`: a contact left out."""
-    language = browser.language
+    language = person.spoken(browser.language)
     values = {
         "event": event,
         "when": now.isoformat(),

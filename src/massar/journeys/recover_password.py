@@ -38,7 +38,9 @@ def ask(
     login = text.login(typed_login) or ""
     contact = canonical_contact(channel, typed_contact) or ""
     typed = (login or typed_login, channel, contact or typed_contact)
-    spent = limits.take([limits.draw(lanes.ASK_GAP, *typed), limits.draw(lanes.ASK_TYPED, *typed)], now=now)
+    spent = limits.take(
+        [limits.draw(lanes.ASK_GAP, *typed), limits.draw(_hourly(lanes.ASK_TYPED), *typed)], now=now
+    )
     delivery.requests.put(
         ask_id,
         delivery.Asked(
@@ -55,6 +57,10 @@ def ask(
         now=now,
     )
     return Done()
+
+
+def _hourly(limit: limits.Limit) -> limits.Limit:
+    return lanes.hourly(limit, settings.MASSAR.recoveries_per_hour)
 
 
 def canonical_contact(channel: str, typed: str) -> str | None:
@@ -124,7 +130,8 @@ def _judge(asked, asked_at: datetime, now: datetime) -> _Judged:
         return _Judged(person, "no_match")
     limits.give_back([_guess_draw(person, asked, now)])
     owner = (person.id, kind, asked.contact)
-    if limits.take([limits.draw(lanes.SEND_HOUR, *owner), limits.draw(lanes.SEND_DAY, *owner)], now=now):
+    sends = [limits.draw(_hourly(lanes.SEND_HOUR), *owner), limits.draw(lanes.SEND_DAY, *owner)]
+    if limits.take(sends, now=now):
         return _Judged(person, "too_often")
     return _Judged(person, "sent", contact)
 
@@ -154,7 +161,7 @@ def _issue(person, contact, asked, now) -> None:
     delivery.outbox.put(
         purpose="temporary_password",
         channel=channel,
-        language=asked.language,
+        language=person.spoken(asked.language),
         person_id=person.id,
         to=contact.value,
         temporary_id=temporary_id,

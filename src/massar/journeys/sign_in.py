@@ -7,6 +7,7 @@ typed login and password
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 
 from django.db import transaction
@@ -33,7 +34,7 @@ def enter(
     secret = policy.canonical_temporary(password)
     if secret is not None:
         return _enter_with_code(person, stored, secret, browser, now)
-    return _enter_with_password(login, person, stored, password, browser, now)
+    return _enter_with_password(login or typed_login, person, stored, password, browser, now)
 
 
 def _enter_with_password(login, person, stored, password, browser, now):
@@ -55,9 +56,16 @@ def _enter_with_password(login, person, stored, password, browser, now):
             "sign_in_refused", now=now, person_id=person and person.id, outcome="wrong", browser=browser
         )
         return Wrong()
-    if credentials.hashing.outdated(stored.phc):
-        credentials.passwords.rehash(person.id, credentials.hashing.hashed(typed))
+    _refresh_hash(person, stored, typed)
     return _open_session(person, draws, browser, now)
+
+
+def _refresh_hash(person, stored, typed: str) -> None:
+    """Today's parameters, when there is time for it; if not, at the next sign-in."""
+    if not credentials.hashing.outdated(stored.phc):
+        return
+    with contextlib.suppress(credentials.Busy):
+        credentials.passwords.rehash(person.id, credentials.hashing.hashed(typed))
 
 
 @transaction.atomic
@@ -69,7 +77,8 @@ def _open_session(person, draws, browser, now) -> Entered:
 
 def open_session(person: people.PersonFacts, *, how: str, browser: Browser, now: datetime) -> Entered:
     """A new full session and a fresh device entry, inside the caller's transaction."""
-    people.directory.speak(person.id, browser.language)
+    if browser.language:
+        people.directory.speak(person.id, browser.language)
     session_id, cookie = sessions.signed_in.open_for(person.id, how=how, browser=browser, now=now)
     trail.record("sign_in", now=now, person_id=person.id, session_id=session_id, outcome=how, browser=browser)
     devices = sessions.devices.remember(browser.devices, person.id, now=now)

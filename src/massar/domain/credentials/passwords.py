@@ -55,8 +55,9 @@ def was_used(password: str, person_id: int) -> bool:
 def save(person_id: int, phc: str, *, now: datetime, forget_devices: bool = False) -> None:
     """Stores a new password; the one it replaces joins the history. Inside the caller's transaction."""
     older = Password.objects.filter(person_id=person_id).first()
-    if older:
-        FormerPassword.objects.create(person_id=person_id, sealed=_moved_to_history(older), replaced_at=now)
+    sealed = _moved_to_history(older) if older else None
+    if sealed:
+        FormerPassword.objects.create(person_id=person_id, sealed=sealed, replaced_at=now)
         keep = (
             FormerPassword.objects.filter(person_id=person_id)
             .order_by("-id")
@@ -82,8 +83,12 @@ def _place(person_id: int | None) -> str:
     return f"password|{person_id}"
 
 
-def _moved_to_history(older: Password) -> bytes:
-    phc = seal.data_keys().open(older.sealed, place=_place(older.person_id))
+def _moved_to_history(older: Password) -> bytes | None:
+    """None when the row was forged or its key is gone: that must not keep its owner from a new password."""
+    try:
+        phc = seal.data_keys().open(older.sealed, place=_place(older.person_id))
+    except seal.SealBroken:
+        return None
     return seal.data_keys().seal(phc, place=f"former-password|{older.person_id}")
 
 

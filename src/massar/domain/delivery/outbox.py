@@ -28,6 +28,7 @@ LEASE = timedelta(
     seconds=90
 )  # longer than the longest call of a carrier (`Carrier.longest`, 40 s by default)
 MOST_ATTEMPTS = 12
+MOST_UNSURE = 3  # it left us and nobody answered: a twin is harmless, a dozen is not
 STOP_BEFORE = timedelta(seconds=30)  # a secret that ends in less is of no use to the person
 _BACKOFF = (2, 5, 10, 20, 40, 60, 60, 120, 300, 600, 1800)
 _COLUMNS = "id, uid, purpose, channel, language, person_id, temporary_id, sealed, lifetime, expires_at, deadline, attempts"
@@ -125,6 +126,12 @@ def begin_attempt(letter: Letter, carrier: str, *, now: datetime) -> None:
     Attempt.objects.create(message_id=letter.id, number=letter.attempt, carrier=carrier, started_at=now)
 
 
+def may_repeat(letter: Letter) -> bool:
+    """Whether one more try is right after attempts that may have arrived."""
+    unsure = Attempt.objects.filter(message_id=letter.id, outcome__in=("unsure", "unknown")).count()
+    return unsure < MOST_UNSURE
+
+
 def end_attempt(letter: Letter, outcome: str, *, now: datetime, code: str = "", reference: str = "") -> None:
     Attempt.objects.filter(message_id=letter.id, number=letter.attempt).update(
         ended_at=now, outcome=outcome, code=code[:80], reference=reference[:100]
@@ -192,7 +199,7 @@ def _open(row: tuple, lease: str) -> Letter | None:
     ) = row
     try:
         body = json.loads(seal.data_keys().open(sealed or b"", place=_place(uid)))
-    except seal.SealBroken:
+    except (seal.SealBroken, ValueError):
         return None
     return Letter(
         row_id,

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from massar.core import when
 
 from .sms_text import GSM7, measure
 
@@ -78,10 +79,8 @@ _OPTIONAL = {
 }
 _SECRET_FIELD = {TEMPORARY_PASSWORD: "secret", CONTACT_CODE: "code"}
 
-_ZONE = ZoneInfo("Africa/Casablanca")
 _LOCALE = {"ar": "ar_MA", "fr": "fr_MA", "en": "en_GB"}
 _DAY = "EEEE d MMMM y"
-_JOIN = {"ar": "، ", "fr": " à ", "en": ", "}
 _MASK = "•*…"
 _PHONE_ENDING = "الهاتف المنتهي بالرقمين"
 # What people's own values (a help line, a device) may hold that GSM-7 does not.
@@ -160,7 +159,7 @@ def _email(template: str, language: str, values: Mapping[str, object]) -> Render
     subject = _template(template, language, "subject.txt").render(plain)
     text = _template(template, language, "email.txt").render(plain).strip("\n")
     html = _template(template, language, "email.html").render(ready, subject=subject)
-    return Rendered(subject.strip(), re.sub(r"\n{3,}", "\n\n", text), html)
+    return Rendered(" ".join(subject.split()), re.sub(r"\n{3,}", "\n\n", text), html)
 
 
 def _with_day_apart(ready: dict[str, str], values: Mapping[str, object], language: str) -> dict[str, str]:
@@ -168,7 +167,7 @@ def _with_day_apart(ready: dict[str, str], values: Mapping[str, object], languag
     moment = values.get("valid_until")
     if not isinstance(moment, datetime):
         return ready
-    return ready | {"valid_until": _clock(moment), "valid_date": _day(moment, language)}
+    return ready | {"valid_until": when.clock_time(moment), "valid_date": _day(moment, language)}
 
 
 def _prepared(template: str, language: str, values: Mapping[str, object], moment) -> dict[str, str]:
@@ -183,26 +182,16 @@ def _prepared(template: str, language: str, values: Mapping[str, object], moment
 
 def _moment_for_sms(name: str, moment: datetime, language: str) -> str:
     if name == "valid_until":
-        return _clock(moment)
-    return format_datetime(_local(moment), "dd/MM HH:mm", locale="en_GB")
+        return when.clock_time(moment)
+    return format_datetime(when.local(moment), "dd/MM HH:mm", locale="en_GB")
 
 
 def _moment_for_email(name: str, moment: datetime, language: str) -> str:
-    return f"{_day(moment, language)}{_JOIN[language]}{_clock(moment)}"
-
-
-def _clock(moment: datetime) -> str:
-    return format_datetime(_local(moment), "HH:mm", locale="en_GB")
+    return when.day_time(moment, language)
 
 
 def _day(moment: datetime, language: str) -> str:
-    return format_datetime(_local(moment), _DAY, locale=_LOCALE[language])
-
-
-def _local(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise ValueError("a moment without a time zone")
-    return moment.astimezone(_ZONE)
+    return format_datetime(when.local(moment), _DAY, locale=_LOCALE[language])
 
 
 def _clean(value: str) -> str:

@@ -17,7 +17,7 @@ CHANGE_CURRENT = Limit("change-current", 20, None)  # typing the temporary passw
 
 # Recovery: asking.
 ASK_GAP = Limit("ask-gap", 1, MINUTE)  # the same two things typed again within a minute
-ASK_TYPED = Limit("ask-typed", 3, 20 * MINUTE)
+ASK_TYPED = Limit("ask-typed", 3, 20 * MINUTE)  # the number is a setting, see `hourly`
 ASK_NETWORK = Limit("ask-network", 600, timedelta(seconds=1))  # a school behind one address is no attack
 # Recovery: answering, in the worker.
 SEND_HOUR = Limit("send-hour", 3, 20 * MINUTE)  # per account and typed contact
@@ -26,6 +26,12 @@ GUESS = Limit(
     "guess-contact", 10, 2 * HOUR + 24 * MINUTE
 )  # wrong contacts typed for one account, unknown devices
 GUESS_DEVICE = Limit("guess-contact-device", 10, 2 * HOUR)  # the share kept for known devices
+
+
+def hourly(limit: Limit, times: int) -> Limit:
+    """The same budget with as many units an hour as the operator's setting says."""
+    return Limit(limit.name, times, HOUR / times)
+
 
 # Contacts: proving.
 CODE_GAP = Limit("code-gap", 1, MINUTE)

@@ -158,10 +158,8 @@ def cancel(contact_id: int, person_id: int, *, now: datetime) -> bool:
         Q(state=Contact.State.PROPOSED) | Q(state=Contact.State.PROVED, counts_from__gt=now)
     ).update(state=Contact.State.CANCELLED, ends_at=now, code_tag="")
     if undone:
-        kind = mine.values_list("kind", flat=True).get()
-        Contact.objects.filter(
-            person_id=person_id, kind=kind, state=Contact.State.PROVED, ends_at__gt=now
-        ).update(ends_at=None)
+        kind, counts_from = mine.values_list("kind", "counts_from").get()
+        _leaving(person_id, kind, now).filter(ends_at=counts_from).update(ends_at=None)
         return True
     return bool(mine.filter(state=Contact.State.PROVED, ends_at__gt=now).update(ends_at=None))
 
@@ -207,10 +205,21 @@ def _replace_older(proved: Contact, now: datetime) -> None:
     others = Contact.objects.filter(
         person_id=proved.person_id, kind=proved.kind, state=Contact.State.PROVED
     ).exclude(pk=proved.pk)
-    others.filter(counts_from__gt=now).update(state=Contact.State.CANCELLED, ends_at=now)
+    dropped = others.filter(counts_from__gt=now)
+    # Who gave way to the dropped one stays until this one counts: no hours without any contact.
+    _leaving(proved.person_id, proved.kind, now).filter(
+        ends_at__in=list(dropped.values_list("counts_from", flat=True))
+    ).update(ends_at=proved.counts_from)
+    dropped.update(state=Contact.State.CANCELLED, ends_at=now)
     others.filter(Q(ends_at=None) | Q(ends_at__gt=proved.counts_from), counts_from__lte=now).update(
         ends_at=proved.counts_from
     )
+
+
+def _leaving(person_id: int, kind: str, now: datetime):
+    """Counting contacts of that kind that have an end before them."""
+    proved = Contact.objects.filter(person_id=person_id, kind=kind, state=Contact.State.PROVED)
+    return proved.filter(counts_from__lte=now, ends_at__gt=now)
 
 
 def _open(row: Contact) -> ContactFacts | None:

@@ -35,6 +35,10 @@ class PersonFacts:
         latin = f"{self.first_latin} {self.last_latin}".strip()
         return (arabic or latin if language == "ar" else latin or arabic) or self.login
 
+    def spoken(self, chosen: str) -> str:
+        """The language to write to this person in: the one chosen on the browser, else the person's own."""
+        return chosen or self.language
+
     def establishment(self, language: str) -> str:
         both = (self.establishment_ar, self.establishment_latin)
         return (both[0] or both[1]) if language == "ar" else (both[1] or both[0])

@@ -89,30 +89,28 @@ class Person:
     phones: tuple[str, ...]
 
 
-def points_to_name(password: str, facts: PersonFacts, *, whole: bool = False) -> bool:
+def points_to_name(views: Views, facts: PersonFacts, *, whole: bool = False) -> bool:
     """Whether a first or family name shows in the password; `whole`: whether it is made of names alone."""
-    return _found(read(password), prepare(facts).names, whole)
+    return _found(views, prepare(facts).names, whole)
 
 
-def points_to_establishment(password: str, facts: PersonFacts, *, whole: bool = False) -> bool:
+def points_to_establishment(views: Views, facts: PersonFacts, *, whole: bool = False) -> bool:
     """Whether a telling word of an establishment's name shows in it; generic words (lycée) do not tell."""
-    return _found(read(password), prepare(facts).establishments, whole)
+    return _found(views, prepare(facts).establishments, whole)
 
 
-def points_to_login(password: str, facts: PersonFacts, *, whole: bool = False) -> bool:
+def points_to_login(views: Views, facts: PersonFacts, *, whole: bool = False) -> bool:
     """Whether the user name, the local part of a personal address, or a word of either shows in it."""
-    return _found(read(password), prepare(facts).logins, whole)
+    return _found(views, prepare(facts).logins, whole)
 
 
-def points_to_phone(password: str, facts: PersonFacts) -> bool:
+def points_to_phone(views: Views, facts: PersonFacts) -> bool:
     """Whether six digits in a row of a phone number (national form) show in it, separators aside."""
-    signs = read(password).signs
-    return any(piece in signs for piece in prepare(facts).phones)
+    return any(piece in views.signs for piece in prepare(facts).phones)
 
 
-@lru_cache(maxsize=64)
 def read(password: str) -> Views:
-    """Every view of a password. Linear in its length."""
+    """Every view of a password. Linear in its length. Not cached: no password outlives its question."""
     folded = fold.fold(password)
     texts = (folded, folded.translate(_LEET_I), folded.translate(_LEET_L), folded.translate(_ARABIZI))
     runs = [run for text in dict.fromkeys(texts) for run in _runs(text)]
@@ -131,11 +129,13 @@ def read(password: str) -> Views:
 
 @lru_cache(maxsize=256)
 def prepare(facts: PersonFacts) -> Person:
-    """The words of a person, ready to be searched. About a millisecond; kept for the next question."""
+    """The words of a person, ready to be searched. Some milliseconds; kept for the next question."""
+    guess_names = not _has_arabic_for_all(facts.names)
+    guess_places = not _has_arabic_for_all(facts.establishments)
     return Person(
-        names=_words(_name_words(facts.names)),
-        establishments=_words(_establishment_words(facts.establishments)),
-        logins=_login_words((facts.login, *facts.emails)),
+        names=_words(_name_words(facts.names), in_arabic=guess_names),
+        establishments=_words(_establishment_words(facts.establishments), in_arabic=guess_places),
+        logins=_login_words((facts.login, *facts.emails), in_arabic=guess_names),
         phones=tuple(_phone_pieces(facts.phones)),
     )
 
@@ -269,7 +269,13 @@ def _forms(word: str, spaced: str) -> Iterator[_Word]:
             yield _Word(rest, rest)
 
 
-def _login_words(addresses: tuple[str, ...]) -> Words:
+def _has_arabic_for_all(names: tuple[str, ...]) -> bool:
+    """Whether there are as many Arabic names as others, so that no Arabic spelling need be guessed."""
+    arabic = [any(fold.is_arabic(sign) for sign in name) for name in names]
+    return any(arabic) and 2 * sum(arabic) >= len(arabic)
+
+
+def _login_words(addresses: tuple[str, ...], *, in_arabic: bool) -> Words:
     words, exact = [], []
     for address in addresses:
         local = address.partition("@")[0]
@@ -279,17 +285,17 @@ def _login_words(addresses: tuple[str, ...]) -> Words:
         signs = "".join(c for c in fold.fold(local) if c.isalnum())
         if len(signs) >= _INSIDE_FROM and not signs.isalpha():
             exact.append(signs)
-    prepared = _words(words)
+    prepared = _words(words, in_arabic=in_arabic)
     return Words(**{**prepared.__dict__, "exact": tuple(exact)})
 
 
-def _words(words: Iterable[_Word]) -> Words:
+def _words(words: Iterable[_Word], *, in_arabic: bool) -> Words:
     found = list(dict.fromkeys(words))[:_MOST_WORDS]
     forms = {form for word in found for form in _arabic_forms(word.letters)}
     inside = {form for form in forms if len(form) >= _INSIDE_FROM}
     mirrored = {form[::-1] for form in inside if len(form) >= _REVERSED_FROM}
     bare = {form.translate(_ARABIC_BARE) for form in inside if fold.is_arabic(form[0])}
-    patterns = dict.fromkeys(p for word in found for p in spelling.spellings(word.spaced))
+    patterns = dict.fromkeys(p for word in found for p in spelling.spellings(word.spaced, in_arabic=in_arabic))
     return Words(
         inside=tuple(sorted(inside | mirrored)),
         strokes=tuple(sorted(form.translate(_ONE_STROKE) for form in inside if "i" in form and "l" in form)),

@@ -8,6 +8,7 @@ Profiles live in profiles.toml, which also says where each comes from.
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from massar.domain.policy import blocklist, personal, signs, temporary
@@ -53,6 +54,10 @@ class _Question:
     facts: personal.PersonFacts
     profile: Profile
 
+    @cached_property
+    def views(self) -> personal.Views:
+        return personal.read(self.text)
+
 
 # rule id -> whether the password breaks it
 _BROKEN: dict[str, Callable[[_Question], bool]] = {
@@ -61,10 +66,10 @@ _BROKEN: dict[str, Callable[[_Question], bool]] = {
     "letter": lambda q: not signs.has_letter(q.text),
     "digit": lambda q: not signs.has_digit(q.text),
     "symbol": lambda q: not signs.has_symbol(q.text),
-    "name": lambda q: personal.points_to_name(q.text, q.facts, whole=q.profile.whole),
-    "establishment": lambda q: personal.points_to_establishment(q.text, q.facts, whole=q.profile.whole),
-    "login": lambda q: personal.points_to_login(q.text, q.facts, whole=q.profile.whole),
-    "phone": lambda q: personal.points_to_phone(q.text, q.facts),
+    "name": lambda q: personal.points_to_name(q.views, q.facts, whole=q.profile.whole),
+    "establishment": lambda q: personal.points_to_establishment(q.views, q.facts, whole=q.profile.whole),
+    "login": lambda q: personal.points_to_login(q.views, q.facts, whole=q.profile.whole),
+    "phone": lambda q: personal.points_to_phone(q.views, q.facts),
     "common": lambda q: blocklist.in_blocklist(q.text),
     "temporary_shape": lambda q: temporary.is_temporary_shape(q.text),
     "invisible": lambda q: signs.has_invisible(q.text),

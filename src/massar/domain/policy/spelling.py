@@ -86,12 +86,13 @@ _ARABIC_LETTERS = {
 }  # fmt: skip
 
 
-def spellings(word: str) -> Iterator[str]:
+def spellings(word: str, *, in_arabic: bool = True) -> Iterator[str]:
     """Regular expressions for the other spellings of one name.
 
     `word`: one name, folded (`core.fold`), letters only except single spaces inside a compound name. They are
-    to be searched in folded text whose runs of letters are separated by blanks. Yields nothing for a name of
-    fewer than 3 or more than 24 letters or of another script.
+    to be searched in folded text whose runs of letters are separated by blanks. `in_arabic`: also guess the
+    Arabic spelling of a Latin name, which is only worth its false hits where the real one is not known. Yields
+    nothing for a name of fewer than 3 or more than 24 letters or of another script.
     """
     letters = word.replace(" ", "")
     if not _SHORTEST <= len(letters) <= _LONGEST:
@@ -103,7 +104,7 @@ def spellings(word: str) -> Iterator[str]:
         units = _units(letters)
         reading = _latin_of_latin(units)
         yield from _weigh(reading, reading)
-        reading = _arabic_of_latin(units)
+        reading = _arabic_of_latin(units) if in_arabic else []
         if sum(slot.chance < _FIRM for slot in reading) >= _FEWEST_FIRM:
             yield from _weigh(reading, reading, "(?:ال)?", "[اهيء]{0,2}")
 

@@ -75,8 +75,17 @@ class Worker:
         """Answers open requests; returns how many."""
         claimed = delivery.requests.claim(most, now=self.tick())
         for one in claimed:
-            recover_password.answer(one, now=self.tick())
+            self._answer(one)
         return len(claimed)
+
+    def _answer(self, claimed) -> None:
+        try:
+            recover_password.answer(claimed, now=self.tick())
+        except DatabaseError:
+            raise
+        except Exception:  # one request that can't be answered must not hold up the others
+            note.exception("a recovery request could not be answered")
+            delivery.requests.finish(claimed, now=self.tick())
 
     def _hand_over(self, letter) -> None:
         try:

@@ -76,7 +76,10 @@ def screen(request: HttpRequest) -> HttpResponse:
 @require_safe
 @_in_the_demo_only
 def messages(request: HttpRequest) -> JsonResponse:
-    """`?after=<number>`: {"last": number, "messages": [newer ones, newest first]}. `card` is their HTML."""
+    """`?after=<number>`: {"last": number, "clock": "14:35", "messages": [newer ones, newest first]}.
+
+    Each has id, kind (sms, email), key, from, to, subject, text, code, at (ISO 8601, UTC), has_html and card (HTML).
+    """
     typed = request.GET.get("after", "0")
     after = int(typed) if typed.isascii() and typed.isdecimal() and len(typed) < 19 else 0
     received = [_shown(message) for message in _store().after(after)]
@@ -91,7 +94,8 @@ def messages(request: HttpRequest) -> JsonResponse:
         }
         for message in received
     ]
-    return JsonResponse({"last": received[0].id if received else after, "messages": listed})
+    last = received[0].id if received else after
+    return JsonResponse({"last": last, "clock": when.clock_time(request.now), "messages": listed})
 
 
 @require_safe

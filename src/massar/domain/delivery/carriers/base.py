@@ -1,7 +1,6 @@
 """The door of the carriers: everything the rest of the room needs, and making one from a URL."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -30,8 +29,6 @@ _IN_URL: dict[str, Callable] = {
     "answer_timeout": float,
     "total_timeout": float,
 }
-_SMS_WORDS = ("to_field", "text_field", "sender_field", "sender", "validity_field", "reference_field")
-_SMS_OBJECTS = ("headers", "extra")
 
 
 def carrier_from_url(url: str, options: CarrierOptions) -> Carrier:
@@ -50,34 +47,6 @@ def carrier_from_url(url: str, options: CarrierOptions) -> Carrier:
     raise CarrierSettingError(
         "A carrier's URL must begin with smtp://, smtp+starttls://, smtps:// (e-mail) or https:// (SMS)."
     )
-
-
-def sms_options(words: Mapping[str, str]) -> dict[str, object]:
-    """The SMS settings of CarrierOptions out of plain words, as the environment has them.
-
-    Names are those of CarrierOptions without `sms_`: to_field, text_field, sender_field, sender,
-    validity_field, reference_field; `headers` and `extra` are JSON objects. Raises CarrierSettingError.
-    """
-    found: dict[str, object] = {}
-    for name, value in words.items():
-        if name in _SMS_WORDS:
-            found[f"sms_{name}"] = value
-        elif name in _SMS_OBJECTS:
-            found[f"sms_{name}"] = _json_object(name, value)
-        else:
-            known = ", ".join(_SMS_WORDS + _SMS_OBJECTS)
-            raise CarrierSettingError(f"The SMS gateway has no setting {name!r}: it knows {known}.")
-    return found
-
-
-def _json_object(name: str, value: str) -> dict:
-    try:
-        read = json.loads(value)
-    except ValueError:
-        read = None
-    if not isinstance(read, dict):
-        raise CarrierSettingError(f'The SMS setting {name} must be a JSON object, as in {{"X-Key": "..."}}.')
-    return read
 
 
 def _split(url: str) -> tuple[SplitResult, int | None]:
@@ -138,5 +107,4 @@ __all__ = [
     "Result",
     "Unsure",
     "carrier_from_url",
-    "sms_options",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import wraps
 
 from django.http import HttpResponse, HttpResponseRedirect
+from django.middleware.csrf import rotate_token
 from django.urls import reverse
 
 from massar.interfaces.web.frame import cookies
@@ -41,8 +42,9 @@ def signed_in_only(view):
     return guarded
 
 
-def let_in(response: HttpResponse, entered: Entered) -> HttpResponse:
+def let_in(request, response: HttpResponse, entered: Entered) -> HttpResponse:
     """The cookies of a new full session. Any earlier session or half-done change of this browser is left behind."""
+    rotate_token(request)  # forms opened before the sign-in no longer fit
     cookies.SESSION.write(response, entered.cookie)
     cookies.DEVICES.write(response, entered.devices)
     cookies.CHANGE.drop(response)

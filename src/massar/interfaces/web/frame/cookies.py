@@ -51,6 +51,7 @@ CHANGE = Cookie("change", None)
 DEVICES = Cookie("devices", 180 * DAY)
 ASKED = Cookie("asked", DAY)
 LANGUAGE = Cookie("language", 365 * DAY)
+TYPED = Cookie("typed", timedelta(minutes=15))
 FLASH = Cookie("flash", timedelta(minutes=2))
 
 

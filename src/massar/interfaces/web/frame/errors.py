@@ -29,6 +29,8 @@ def show(
     )
     if wait_until:
         response["Retry-After"] = str(max(1, int((wait_until - request.now).total_seconds())))
+    elif status == 503:
+        response["Retry-After"] = "3"
     return response
 
 

@@ -65,7 +65,7 @@ def _browser(request) -> browser.Browser:
         label=browser.label(request.headers.get("User-Agent", "")),
         devices=cookies.DEVICES.read(request),
         asked=cookies.ASKED.read(request)[:64],
-        language=request.language,
+        language=request.language if cookies.LANGUAGE.read(request) else "",
     )
 
 

@@ -67,7 +67,7 @@ def _outcome(request, typed: dict, granted):
 def _answer(request, form, person, granted, outcome) -> HttpResponse:
     match outcome:
         case Entered():
-            return let_in(to("password_changed"), outcome)
+            return let_in(request, to("password_changed"), outcome)
         case Problems():
             fields.show_problems(form, outcome)
             return _page(request, form, person, forced=bool(granted), status=422)

@@ -6,11 +6,12 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET, require_http_methods
 
-from massar.core import ids
+from massar.core import ids, text
 from massar.core.browser import Browser
 from massar.interfaces.web.frame import cookies, errors, page
 from massar.interfaces.web.frame.answers import see_other, to
 from massar.interfaces.web.recovery.forms import Ask
+from massar.interfaces.web.sign_in.forms import SignIn
 from massar.journeys import recover_password as journey
 from massar.journeys.outcomes import Wait
 
@@ -40,6 +41,8 @@ def _ask(request, typed: dict) -> HttpResponse:
         return errors.show(request, 429, wait_until=outcome.until)
     response = see_other(f"{to('recovery_asked')['Location']}?by={typed['channel']}")
     cookies.ASKED.write(response, asked)
+    # The next page has the sign-in form at hand: nobody types a long address twice on a small phone.
+    cookies.TYPED.write(response, text.login(typed["user"]))
     return response
 
 
@@ -51,6 +54,7 @@ def asked(request: HttpRequest) -> HttpResponse:
     return page.render(
         request,
         "recovery/asked.html",
+        sign_in_form=SignIn(initial={"user": text.login(cookies.TYPED.read(request)) or ""}),
         channel=channel,
         minutes=int(life.total_seconds() // 60),
         per_hour=settings.MASSAR.recoveries_per_hour,

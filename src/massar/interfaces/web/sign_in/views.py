@@ -32,9 +32,11 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 def _answer(request, form, outcome) -> HttpResponse:
     match outcome:
         case Entered(person=person):
-            response = let_in(to("home"), outcome)
+            _leave_earlier(request)
+            response = let_in(request, to("home"), outcome)
             return _in_own_language(request, response, person)
         case MustChange(cookie=cookie):
+            _leave_earlier(request)
             response = to("password_expired")
             cookies.CHANGE.write(response, cookie)
             cookies.SESSION.drop(response)
@@ -50,6 +52,12 @@ def _answer(request, form, outcome) -> HttpResponse:
             response["Retry-After"] = "3"
             return response
     raise TypeError(f"no page for {outcome!r}")
+
+
+def _leave_earlier(request) -> None:
+    """A session that this browser had before ends on the server too, whoever's it was (ATK-081)."""
+    if request.here:
+        close_sessions.sign_out(here=request.here, browser=request.browser, now=request.now)
 
 
 def _wait(request, form, until) -> HttpResponse:

@@ -34,12 +34,12 @@ async function look() {
     const news = await answer.json();
     for (const message of news.messages.reverse()) arrive(message);
     last = news.last;
+    clock.textContent = news.clock;
   } catch { /* The server is being started again: look later. */ }
 }
 
 async function watch() {
   if (!document.hidden) await look();
-  clock.textContent = new Date().toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit', timeZone: 'Africa/Casablanca' });
   setTimeout(watch, PAUSE);
 }
 

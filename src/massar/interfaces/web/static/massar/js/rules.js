@@ -17,11 +17,11 @@ function pointsToName(text) {
 const JUDGES = {
   length_min: (text, item) => [...text].length >= Number(item.dataset.min),
   length_max: (text, item) => [...text].length <= Number(item.dataset.max),
-  letter: (text) => /\p{L}/u.test(text),
+  letter: (text) => /[\p{Lu}\p{Ll}\p{Lt}\p{Lo}]/u.test(text),
   digit: (text) => /\p{Nd}/u.test(text),
-  symbol: (text) => /[^\p{L}\p{M}\p{Nd}\s]/u.test(text),
+  symbol: (text) => /[\p{P}\p{S} ]/u.test(text.trim()),
   name: (text) => !pointsToName(text),
-  invisible: (text) => text === text.trim() && !/[\p{Cc}\p{Cf}\p{Cn}]/u.test(text),
+  invisible: (text) => text === text.trim() && !/[\p{Cc}\p{Cf}\p{Cn}\p{Cs}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u.test(text),
 };
 
 const field = document.getElementById(list.dataset.rules);

@@ -1,0 +1,30 @@
+"""Who is measured with: N accounts, and as many logins of the same length that no account has."""
+
+PASSWORDS = tuple(f"Measured-{word}-47392" for word in ("harvest", "lantern", "orchard", "compass"))
+WRONG_PASSWORD = "Measured-nothing-47392"
+
+
+def login(number: int) -> str:
+    return f"bench.k{number:05d}@taalim.ma"
+
+
+def nobody(number: int) -> str:
+    return f"bench.u{number:05d}@taalim.ma"
+
+
+def password(number: int) -> str:
+    return PASSWORDS[number % len(PASSWORDS)]
+
+
+def email(number: int) -> str:
+    return f"bench.k{number:05d}@example.org"
+
+
+def phone(number: int) -> str:
+    """As people type it."""
+    return f"06610{number:05d}"
+
+
+def phone_sent(number: int) -> str:
+    """The same as the gateway gets it (E.164)."""
+    return f"+2126610{number:05d}"

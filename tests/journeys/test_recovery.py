@@ -1,0 +1,277 @@
+"""Recovery as people live it: what is typed, what arrives, what a reload does, how long things last."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+
+from massar.core.audit import api as trail
+from massar.domain.delivery.models import Message, RecoveryRequest
+from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, STRANGER, YOUSSEF
+from tests.cast import FATIMA_PHONE, KHADIJA_EMAIL, YOUSSEF_EMAIL, facts
+from tests.support.steps import production, secrets, shown, shows
+from tests.support.visitor import Visitor
+
+NEW = "Tamarin&6048-oued"
+
+
+def test_the_page_says_what_happens_next(cast):
+    visitor = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    assert visitor.path == "/recovery/asked/"
+    for id in ("asked.message", "asked.read_phone", "asked.wait_phone", "asked.check", "recovery.know_nothing"):
+        assert shows(visitor, id), id
+    assert 'action="/sign-in/"' in visitor.html and 'aria-current="step"' in visitor.html
+    assert "0800 00 11 22" in shown(visitor), "the help contact"
+    assert shows(Visitor().ask(KHADIJA.login, email=KHADIJA_EMAIL), "asked.read_email")
+
+
+def test_the_form_says_how_often_and_whom_to_call(db):
+    visitor = Visitor().get("/recovery/")
+    for id in ("recovery.know_change", "recovery.know_wait", "recovery.know_nothing"):
+        assert shows(visitor, id), id
+    assert "0800 00 11 22" in shown(visitor)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["0661000222", "06 61 00 02 22", "+212 6 61 00 02 22", "00212661000222", "٠٦٦١٠٠٠٢٢٢", "۰۶۶۱-۰۰۰-۲۲۲", "\u202a0661000222\u202c"],
+)
+def test_the_phone_in_any_spelling(cast, post, typed):
+    Visitor().ask(FATIMA.login, phone=typed)
+    assert len(secrets(post, FATIMA_PHONE)) == 1
+
+
+@pytest.mark.parametrize("typed", ["khadija@example.org", " KHADIJA@Example.ORG ", "\u200fkhadija@example.org\u200e"])
+def test_the_address_in_any_spelling(cast, post, typed):
+    Visitor().ask("Khadija.Idrissi", email=typed)
+    assert len(secrets(post, KHADIJA_EMAIL)) == 1
+
+
+def test_a_reload_and_a_second_press_send_nothing_twice(cast, post):
+    visitor = Visitor().get("/recovery/")
+    form = dict(user=FATIMA.login, channel="phone", phone=FATIMA.phone)
+    page = visitor.page
+    visitor.submit("/recovery/", **form)
+    for _ in range(5):
+        visitor.get("/recovery/asked/?by=phone")
+    visitor.page = page  # Back, and the same form once more
+    visitor.submit("/recovery/", **form)
+    assert visitor.path == "/recovery/asked/"
+    assert RecoveryRequest.objects.count() == 1
+    assert len(secrets(post, FATIMA_PHONE)) == 1
+
+
+def test_the_same_form_sent_again_later_still_sends_nothing(cast, post, clock):
+    visitor = Visitor().get("/recovery/")
+    page = visitor.page
+    form = dict(user=FATIMA.login, channel="phone", phone=FATIMA.phone)
+    visitor.submit("/recovery/", **form)
+    assert len(secrets(post, FATIMA_PHONE)) == 1
+    clock.advance(minutes=30)
+    visitor.page = page
+    visitor.submit("/recovery/", **form)
+    assert len(secrets(post, FATIMA_PHONE)) == 1
+
+
+def test_asking_is_one_row_and_nothing_is_looked_up(cast, django_assert_max_num_queries):
+    visitor = Visitor().get("/recovery/")
+    with django_assert_max_num_queries(4) as seen:
+        visitor.client.post("/recovery/", _form(visitor, user=FATIMA.login, channel="phone", phone=FATIMA.phone))
+    tables = {t for t in connection.introspection.table_names() if any(t in q["sql"] for q in seen.captured_queries)}
+    assert tables == {"limits_budget", "delivery_recoveryrequest"}
+    row = RecoveryRequest.objects.get()
+    assert b"661000222" not in bytes(row.sealed) and b"fatima" not in bytes(row.sealed)
+
+
+def _form(visitor, **typed):
+    token = visitor.html.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+    ask_id = visitor.html.split('name="ask_id" value="')[1].split('"')[0]
+    return {"csrfmiddlewaretoken": token, "ask_id": ask_id, **typed}
+
+
+def test_an_answered_request_keeps_nothing_of_what_was_typed(cast, post):
+    Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    post.work()
+    row = RecoveryRequest.objects.get()
+    assert row.state == "done" and row.sealed is None
+    assert all(m.sealed is None for m in Message.objects.all())
+
+
+@pytest.mark.parametrize(
+    ("channel", "typed", "error"),
+    [
+        ("email", "jamal@taalim.ma", "error.email_institution"),
+        ("email", "someone@men.gov.ma", "error.email_institution"),
+        ("email", "someone@mail.men.gov.ma", "error.email_institution"),
+        ("email", "not-an-address", "error.email_shape"),
+        ("email", "", "error.required"),
+        ("phone", "", "error.required"),
+        ("phone", "0522334455", "error.phone_fixed"),
+        ("phone", "+33612345678", "error.phone_country"),
+        ("phone", "06611", "error.phone_shape"),
+    ],
+)
+def test_what_can_never_be_a_contact_is_said_at_once(cast, post, channel, typed, error):
+    """It knows by the text alone: the same for everybody (decision 11)."""
+    visitor = Visitor().ask(JAMAL.login, **{channel: typed})
+    assert visitor.path == "/recovery/" and visitor.page.status_code == 422
+    assert shows(visitor, error)
+    assert RecoveryRequest.objects.count() == 0
+
+
+def test_the_secret_lives_ten_minutes_by_sms(cast, post, clock):
+    asked_at = clock()
+    visitor = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    (sms,) = post.messages(FATIMA_PHONE)
+    assert "02:05" in sms.text, "the end as a clock time in Morocco, across the change to Ramadan time"
+    secret = post.secret(FATIMA_PHONE)
+    clock.set(asked_at + timedelta(minutes=9, seconds=59))
+    assert Visitor().sign_in(FATIMA.login, secret).path == "/password/expired/"
+    clock.set(asked_at + timedelta(minutes=10))
+    visitor.sign_in(FATIMA.login, secret)
+    assert shows(visitor, "problem.expired_code") and 'href="/recovery/"' in visitor.html
+    assert shows(visitor.sign_in(FATIMA.login, _other(secret)), "problem.wrong"), "a wrong one is never called late"
+
+
+def test_the_secret_lives_sixty_minutes_by_mail(cast, post, clock):
+    asked_at = clock()
+    Visitor().ask(KHADIJA.login, email=KHADIJA_EMAIL)
+    secret = post.secret(KHADIJA_EMAIL)
+    clock.set(asked_at + timedelta(minutes=59, seconds=59))
+    assert Visitor().sign_in(KHADIJA.login, secret).path == "/password/expired/"
+    clock.set(asked_at + timedelta(minutes=60, seconds=1))
+    assert shows(Visitor().sign_in(KHADIJA.login, secret), "problem.expired_code")
+
+
+def test_the_time_runs_from_the_hand_over_not_from_the_request(cast, post, clock):
+    Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    clock.advance(minutes=20)  # a queue
+    secret = post.secret(FATIMA_PHONE)
+    clock.advance(minutes=9)
+    assert Visitor().sign_in(FATIMA.login, secret).path == "/password/expired/"
+
+
+def test_who_waited_too_long_in_the_queue_gets_nothing(cast, post, clock):
+    Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    clock.advance(minutes=46)
+    assert secrets(post, FATIMA_PHONE) == []
+    assert trail.of_person(facts(FATIMA).id)[0].outcome == "too_late"
+
+
+def test_a_clock_that_jumps_back_opens_nothing_twice(cast, post, clock):
+    visitor = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    secret = post.secret(FATIMA_PHONE)
+    visitor.sign_in(FATIMA.login, secret).change(secret, NEW)
+    assert visitor.signed_in
+    clock.advance(hours=-1)
+    assert shows(Visitor().sign_in(FATIMA.login, secret), "problem.wrong")
+    assert Visitor().sign_in(FATIMA.login, NEW).signed_in
+
+
+def test_closing_the_dialog_strands_nobody(cast, post):
+    visitor = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    secret = post.secret(FATIMA_PHONE)
+    visitor.sign_in(FATIMA.login, secret).submit("/password/close/")
+    assert visitor.path == "/sign-in/"
+    assert visitor.get("/password/change/").path == "/sign-in/"
+    visitor.sign_in(FATIMA.login, secret).change(secret, NEW)
+    assert visitor.signed_in
+
+
+def test_the_claim_moves_to_the_newer_browser(cast, post):
+    first, second = Visitor().ask(FATIMA.login, phone=FATIMA.phone), Visitor()
+    secret = post.secret(FATIMA_PHONE)
+    first.sign_in(FATIMA.login, secret)
+    second.sign_in(FATIMA.login, secret)
+    assert first.get("/password/change/").path == "/sign-in/"
+    second.change(secret, NEW)
+    assert second.signed_in and not first.signed_in
+
+
+def test_nobody_without_a_contact_gets_a_message_but_the_page_is_the_same(cast, post):
+    visitor = Visitor().ask(JAMAL.login, phone="0661123456")
+    assert shows(visitor, "asked.message")
+    post.work()
+    assert post.sms.received == [] and post.email.received == []
+    assert trail.of_person(facts(JAMAL).id)[0].outcome == "no_match"
+
+
+def test_the_message_goes_to_the_chosen_contact_only(cast, post):
+    Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
+    assert len(secrets(post, YOUSSEF_EMAIL)) == 1
+    assert post.sms.received == []
+
+
+def test_one_may_ask_again_after_a_minute_three_times_an_hour(cast, post, clock):
+    for minute, expected in ((0, 1), (0.5, 1), (1.5, 2), (3, 3), (4.5, 3), (25, 4)):
+        clock.set(datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(minutes=minute))
+        assert shows(Visitor().ask(FATIMA.login, phone=FATIMA.phone), "asked.message")
+        assert len(secrets(post, FATIMA_PHONE)) == expected, f"at minute {minute}"
+
+
+def test_the_number_an_hour_is_a_setting(cast, post, clock, settings):
+    settings.MASSAR = production(MASSAR_MODE="test", MASSAR_PUBLIC_URL=None, MASSAR_RECOVERIES_PER_HOUR="1",
+                                 MASSAR_DATA_KEYS=None, MASSAR_SECRET_KEY=None, MASSAR_ARGON2="256,1")  # fmt: skip
+    Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    clock.advance(minutes=30)
+    Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    assert len(secrets(post, FATIMA_PHONE)) == 1
+    clock.advance(minutes=31)
+    Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    assert len(secrets(post, FATIMA_PHONE)) == 2
+
+
+def test_at_most_six_a_day(cast, post, clock):
+    for _ in range(12):
+        Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+        post.work()
+        clock.advance(minutes=21)
+    assert 6 <= len(secrets(post, FATIMA_PHONE)) <= 7  # one more came back within these four hours
+
+
+def test_recovery_opens_the_door_that_strangers_closed(cast, post, clock):
+    """Strangers spent the account's tries; who proves to be the owner is not kept waiting."""
+    stranger = Visitor()
+    for _ in range(25):
+        stranger.sign_in(FATIMA.login, "Wrong*5820-word")
+    assert shows(stranger, "problem.wait")
+    owner = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    secret = post.secret(FATIMA_PHONE)
+    owner.sign_in(FATIMA.login, secret).change(secret, NEW)
+    assert owner.signed_in
+    assert Visitor().sign_in(FATIMA.login, NEW).signed_in
+
+
+def test_every_step_of_a_recovery_leaves_a_row(cast, post):
+    visitor = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    secret = post.secret(FATIMA_PHONE)
+    visitor.sign_in(FATIMA.login, secret).change(secret, NEW)
+    post.work()
+    rows = list(reversed(trail.of_person(facts(FATIMA).id)))
+    story = [(r.event, r.outcome) for r in rows]
+    assert story[:6] == [
+        ("person_added", ""),
+        ("recovery_asked", "sent"),
+        ("message", "handed"),
+        ("temporary_accepted", ""),
+        ("password_recovered", ""),
+        ("sign_in", "temporary_password"),
+    ]
+    assert story[6:] == [("message", "handed")] * 2, "the notices: institution mailbox and phone"
+    for row in rows:
+        told = f"{row.event} {row.outcome} {row.network} {row.browser} {row.detail}"
+        assert secret not in told and "661000222" not in told and NEW not in told
+        assert row.genuine
+
+
+def test_a_strangers_name_asks_like_any_other(cast, post):
+    assert shows(Visitor().ask(STRANGER, phone="0661123456"), "asked.message")
+    post.work()
+    assert post.sms.received == []
+
+
+def _other(secret: str) -> str:
+    """Another secret of the same shape."""
+    return ("b" if secret[0] != "b" else "c") + secret[1:]

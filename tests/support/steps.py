@@ -1,0 +1,62 @@
+"""Steps that many stories share, and what a page or a message says, by message id."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from massar.config.environment import load
+from tests.support.visitor import TEMPORARY, Post, Visitor
+from tests.support.words import saying
+
+_TAG = re.compile(r"<[^>]*>")
+_ACTION = re.compile(r'action="([^"]+)"')
+
+
+def shown(visitor: Visitor) -> str:
+    """The words of the page in front of us, without tags."""
+    return html.unescape(_TAG.sub("", visitor.html))
+
+
+def shows(visitor: Visitor, id: str, language: str = "ar") -> bool:
+    """Whether the page says the sentence behind an id."""
+    return saying(language, id).search(shown(visitor)) is not None
+
+
+def actions(visitor: Visitor, ending: str) -> list[str]:
+    """The forms of the page whose address ends so."""
+    return [a for a in _ACTION.findall(visitor.html) if a.endswith(ending)]
+
+
+def secrets(post: Post, to: str) -> list[str]:
+    """The temporary password of every message that has one, oldest first."""
+    return [found[0] for m in post.messages(to) if (found := TEMPORARY.findall(m.text))]
+
+
+def save_contact(visitor: Visitor, password: str, **contact: str) -> Visitor:
+    """save_contact(v, password, email=…) or phone=…: typed into the profile; the code goes out."""
+    return visitor.get("/profile/").submit("/profile/", password=password, **contact)
+
+
+def prove_contact(visitor: Visitor, post: Post, to: str) -> Visitor:
+    """The code that arrived there, typed into the page."""
+    code = post.code(to)
+    prove = actions(visitor.get("/profile/"), "/prove/")
+    assert len(prove) == 1, f"one contact waits for its code, not {len(prove)}"
+    return visitor.submit(prove[0], code=code)
+
+
+def production(**changed: str):
+    """Settings of a production installation at https://compte.example.ma, with the given variables changed."""
+    environ = {
+        "MASSAR_MODE": "production",
+        "MASSAR_PUBLIC_URL": "https://compte.example.ma",
+        "MASSAR_SECRET_KEY": "an-own-secret-key-of-this-installation-0123456789",
+        "MASSAR_DATA_KEYS": "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+        "MASSAR_DATABASE_URL": "postgres://massar:secret-of-db@db.example.ma:5432/massar",
+        "MASSAR_EMAIL_URL": "smtp+starttls://mail.example.ma:587",
+        "MASSAR_SMS_URL": "https://sms.example.ma/send",
+        "MASSAR_HELP_CONTACT": "0537 00 00 00",
+        "MASSAR_VAR": "/tmp/massar-production",
+    }
+    return load({k: v for k, v in {**environ, **changed}.items() if v is not None})
