@@ -26,7 +26,13 @@ HOST = "compte.example.test"
 START_SECONDS = 60
 STOP_SECONDS = 15
 # Unlike the tests' server this one keeps what it is told: each commit waits for the disk.
-DURABLE = ("fsync=on", "synchronous_commit=on", "full_page_writes=on", "max_connections=100", "shared_buffers=256MB")
+DURABLE = (
+    "fsync=on",
+    "synchronous_commit=on",
+    "full_page_writes=on",
+    "max_connections=100",
+    "shared_buffers=256MB",
+)
 
 
 class DidNotStart(Exception):
@@ -72,6 +78,15 @@ def open_postgres() -> Iterator[str | None]:
         return
     with postgres.throwaway_postgres(folder, DURABLE) as address:
         yield address
+
+
+def postgres_version() -> str:
+    """`PostgreSQL 15.18`, or that there is none."""
+    folder = programs.find_postgres()
+    if folder is None:
+        return "no PostgreSQL"
+    said = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True).stdout.split()
+    return f"PostgreSQL {said[2]}" if len(said) > 2 else "PostgreSQL"
 
 
 def furnish(name: str, folder: Path, database: str, sink: Sink) -> Place:

@@ -47,7 +47,9 @@ def enter(count: int, with_contact: int) -> None:
 
 
 def _people(count: int, now) -> list[Person]:
-    school = Establishment.objects.create(code="99001X", name_ar="ثانوية القياس", name_latin="Lycée des Mesures")
+    school = Establishment.objects.create(
+        code="99001X", name_ar="ثانوية القياس", name_latin="Lycée des Mesures"
+    )
     names = {"first_name_ar": "سلمى", "last_name_ar": "القايسي"}
     names |= {"first_name_latin": "Salma", "last_name_latin": "Elkaissi"}
     logins = [cast.login(number) for number in range(count)]

@@ -31,7 +31,7 @@ def _parts(path: Path) -> tuple[str, str, int, str]:
 
 def _rank(path: Path) -> tuple:
     name, language, width, theme = _parts(path)
-    return name, LANGUAGE_ORDER.index(language), width, theme != "light"
+    return name.endswith("-plain"), name, LANGUAGE_ORDER.index(language), width, theme != "light"
 
 
 def _pages(folder: Path) -> list[tuple[str, list[Path]]]:

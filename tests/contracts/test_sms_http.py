@@ -14,6 +14,8 @@ from massar.domain.delivery.carriers.base import (
     carrier_from_url,
 )
 
+from .conftest import HASTY
+
 TEN_MINUTES = timedelta(minutes=10)
 SMS = Outgoing("-Zk3_x-1", "sms", "+212661000222", "ar", "", "مسار: كلمة مرور مؤقتة\nkdmwt-47392\n'\"\\{}")
 
@@ -114,7 +116,7 @@ def test_a_redirect_is_not_followed(gateway, send):
 def test_no_answer_after_the_request_is_unsure(gateway, send, mood):
     server = gateway()
     server.mood = mood
-    assert isinstance(send(server, total_timeout=0.6), Unsure)
+    assert isinstance(send(server, **HASTY), Unsure)
     assert len(server.requests) == 1
 
 

@@ -16,9 +16,12 @@ from massar.domain.delivery.carriers.base import (
 )
 from massar.domain.delivery.carriers.smtp import mail_address
 
+from .conftest import HASTY
 from .smtp_rig import PASSWORD, USER
 
 TEN_MINUTES = timedelta(minutes=10)
+# The sign-in over loopback without TLS is on purpose: it is the one place where it is allowed.
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 MAIL = Outgoing(
     "-Zk3_x-1",
     "email",
@@ -170,13 +173,13 @@ def test_a_greeting_that_is_none(script, send, answer, kind, ours):
     ids=["at once", "at EHLO", "at MAIL", "at DATA", "drips", "silent", "silent at MAIL", "silent at DATA"],
 )
 def test_cut_or_silent_before_the_message_means_not_sent(script, send, lines):
-    assert isinstance(send(script(*lines[0]).port, total_timeout=0.6), NotSent)
+    assert isinstance(send(script(*lines[0]).port, **HASTY), NotSent)
 
 
 @pytest.mark.parametrize("end", [["cut"], [b""], ["drip"]], ids=["cut", "silent", "drips"])
 def test_cut_or_silent_after_the_final_dot_is_unsure(script, send, end):
     played = script(*AFTER_354, "body", *end)
-    assert isinstance(send(played.port, total_timeout=0.6), Unsure)
+    assert isinstance(send(played.port, **HASTY), Unsure)
 
 
 def test_cut_by_a_real_server_after_the_final_dot_is_unsure(mail_server, send):
@@ -216,7 +219,7 @@ def test_starttls_that_is_not_offered_ends_it(mail_server, send):
 def test_words_slipped_in_before_starttls_are_not_heard(script, send):
     """CVE-2021-38371 and its kin: an answer sent in the clear together with the one to STARTTLS."""
     played = script(*HELLO, b"250-mail.test\r\n250 STARTTLS\r\n", "read", b"220 go\r\n250 OK\r\n250 OK\r\n")
-    assert isinstance(send(played.port, kind="smtp+starttls"), NotSent)
+    assert isinstance(send(played.port, kind="smtp+starttls", **HASTY), NotSent)
     assert not any(line.upper().startswith(b"MAIL") for line in played.heard)
 
 

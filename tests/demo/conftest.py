@@ -45,6 +45,10 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(massar.__file__).parents[1])}
+
+
 def start(smtp_port: int, sms_port: int, store: Path) -> subprocess.Popen:
     """The receiver's process. Its output is kept for the test."""
     return subprocess.Popen(
@@ -59,7 +63,7 @@ def start(smtp_port: int, sms_port: int, store: Path) -> subprocess.Popen:
             "--store",
             str(store),
         ],
-        env={**os.environ, "PYTHONPATH": str(Path(massar.__file__).parents[1])},
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

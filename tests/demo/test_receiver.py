@@ -4,6 +4,8 @@ import http.client
 import json
 import signal
 import socket
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +14,7 @@ import pytest
 from massar.domain.delivery.carriers.base import Accepted, Refused, Unsure
 from massar.domain.delivery.wording import LANGUAGES, TEMPORARY_PASSWORD, render
 
-from .conftest import free_port, start
+from .conftest import environment, free_port, start
 
 
 def test_an_sms_arrives_word_for_word(receiver):
@@ -98,6 +100,37 @@ def test_it_ends_at_once_cleanly_and_silently_and_keeps_what_came(receiver, numb
     out, err = receiver.process.communicate(timeout=5)
     assert (receiver.process.returncode, out, err) == (0, "", "")
     assert len(receiver.received()) == 1
+
+
+def test_it_ends_when_the_demo_that_started_it_is_killed(tmp_path):
+    words = [
+        sys.executable,
+        "-m",
+        "massar.interfaces.demo.receiver",
+        "--store",
+        str(tmp_path / "inbox.sqlite3"),
+    ]
+    words += ["--smtp-port", str(free_port()), "--sms-port", str(sms_port := free_port())]
+    starter = f"import subprocess, sys, time; subprocess.Popen({words!r}); time.sleep(60)"
+    parent = subprocess.Popen([sys.executable, "-c", starter], env=environment())
+    assert _soon(lambda: _answers(sms_port), seconds=15)
+    parent.kill()
+    parent.wait(5)
+    assert _soon(lambda: not _answers(sms_port), seconds=15)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _soon(condition, *, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def test_a_taken_port_is_said_in_one_line(tmp_path):

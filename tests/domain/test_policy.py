@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massar.domain.policy import api, rules, temporary
+from massar.core import ids
+from massar.domain.policy import api, rules
 
 GUIDE, NIST = api.PROFILES["guide"], api.PROFILES["nist"]
 NOBODY = api.PersonFacts(login="", names=(), establishments=(), phones=())
@@ -116,8 +117,8 @@ SCRIPTS = st.sampled_from(["0123456789", "٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶
 
 
 @given(
-    st.text(temporary.LETTERS, min_size=5, max_size=5),
-    st.text(temporary.DIGITS, min_size=5, max_size=5),
+    st.text(ids.TEMPORARY_LETTERS, min_size=5, max_size=5),
+    st.text(ids.TEMPORARY_DIGITS, min_size=5, max_size=5),
     DISGUISES,
     SCRIPTS,
     st.booleans(),

@@ -14,9 +14,16 @@ from datetime import datetime, timedelta
 import pytest
 from django.db import connection, transaction
 from django.test import Client
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from massar.core.audit import api as trail
 from massar.domain.credentials.models import FormerPassword, Password, TemporaryPassword
@@ -37,8 +44,8 @@ WAIT = 72 * HOUR
 CHANGE_LIFE = 15 * MINUTE
 LIVES = {"email": 60 * MINUTE, "sms": 10 * MINUTE}
 BROWSERS = ("asker", "second", "thief")
-JUMPS = [timedelta(seconds=20), timedelta(seconds=61), timedelta(minutes=6), timedelta(minutes=11),
-         timedelta(minutes=31), timedelta(minutes=61), 25 * HOUR, 73 * HOUR]  # fmt: skip
+JUMPS = [*[timedelta(seconds=61)] * 4, *[timedelta(seconds=125)] * 3, *[timedelta(minutes=11)] * 2,
+         timedelta(seconds=20), timedelta(minutes=31), timedelta(minutes=61), 25 * HOUR, 73 * HOUR]  # fmt: skip
 NEW_PASSWORDS = [f"Tamarin&{n}-oued" for n in range(6048, 6078)]
 TRIES = {"wrong": 8, "code": 14, "wrong_contact": 8, "proposal": 5}  # below every budget: those have tests of their own
 
@@ -196,10 +203,38 @@ class Journeys(RuleBasedStateMachine):
             transaction.set_rollback(True)
             self.example.__exit__(None, None, None)
 
-    @initialize()
-    def begin(self):
-        """The owner has been here before, in the browser that will ask."""
+    @initialize(depth=st.sampled_from(["here before", "asked", "delivered", "claimed", "claimed", "recovered", "proposed", "waiting"]),
+                kind=st.sampled_from(["email", "phone"]))  # fmt: skip
+    def begin(self, depth, kind):
+        """The owner has been here before, in the browser that will ask; walks begin at several depths."""
         self._sign_in_with("asker", self.model.password)
+        if depth in ("asked", "delivered", "claimed", "recovered"):
+            self.ask("asker", kind, False)
+        if depth in ("delivered", "claimed", "recovered"):
+            self.worker_turns("", 0)
+        if depth in ("claimed", "recovered"):
+            self.sign_in_with_a_secret("second", 0)
+        if depth == "recovered":
+            self.change("second", "good", True)
+        if depth in ("proposed", "waiting"):
+            self.propose_a_contact("asker", kind, True)
+            self.worker_turns("", 0)
+        if depth == "waiting":
+            self.prove_a_contact("asker", True, 0)
+
+    @rule(browser=st.sampled_from(BROWSERS), which=st.sampled_from(["email", "phone"]),
+          mood=st.sampled_from(["", "silent", "slow"]))  # fmt: skip
+    def ask_and_receive(self, browser, which, mood):
+        """One step instead of three, so that walks come far."""
+        self.time_passes(timedelta(seconds=61))
+        self.ask(browser, which, False)
+        self.worker_turns(mood, 0)
+
+    @rule(browser=st.sampled_from(BROWSERS), new=st.sampled_from(["good", "bad"]))
+    def enter_and_change(self, browser, new):
+        if any(s.text for s in self.model.secrets):
+            self.sign_in_with_a_secret(browser, 0)
+            self.change(browser, new, True)
 
     # --- the clock and the workers
 
@@ -630,7 +665,9 @@ class Journeys(RuleBasedStateMachine):
     def _rows(self, person_id: int) -> list:
         """All that is the person's own: nobody may change it by asking."""
         tables = (Password, FormerPassword, Session, ChangeSession, Contact)
-        mine = [list(t.objects.filter(person_id=person_id).order_by("pk").values_list()) for t in tables]
+        mine = [list(t.objects.filter(person_id=person_id).order_by("pk").values()) for t in tables]
+        for session in mine[2]:
+            del session["last_seen_at"]  # looking at any page moves it
         return [str(mine), str(list(Person.objects.filter(pk=person_id).values_list()))]
 
     def _may(self, what: str) -> bool:
@@ -666,6 +703,7 @@ def test_journeys_in_every_order(clock, monkeypatch):
         derandomize=True,
         print_blob=True,
         database=None,
+        phases=(Phase.explicit, Phase.generate),
         suppress_health_check=list(HealthCheck),
     )
     Journeys.seen.clear()

@@ -215,6 +215,7 @@ def test_the_number_an_hour_is_a_setting(cast, post, clock, settings):
     settings.MASSAR = production(MASSAR_MODE="test", MASSAR_PUBLIC_URL=None, MASSAR_RECOVERIES_PER_HOUR="1",
                                  MASSAR_DATA_KEYS=None, MASSAR_SECRET_KEY=None, MASSAR_ARGON2="256,1")  # fmt: skip
     Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    assert len(secrets(post, FATIMA_PHONE)) == 1
     clock.advance(minutes=30)
     Visitor().ask(FATIMA.login, phone=FATIMA.phone)
     assert len(secrets(post, FATIMA_PHONE)) == 1

@@ -38,9 +38,9 @@ class Late:
 
 @dataclass(frozen=True)
 class Wait:
-    """A budget is spent. until None: only a proof by another way (recovery, a known device) opens it again."""
+    """A budget is spent until then. Recovery and known devices have budgets of their own."""
 
-    until: datetime | None
+    until: datetime
 
 
 @dataclass(frozen=True)

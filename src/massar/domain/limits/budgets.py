@@ -12,28 +12,26 @@ from datetime import datetime, timedelta
 
 from massar.core import clock, seal, sql
 
-_FOREVER = timedelta(days=36500)
-
 
 @dataclass(frozen=True)
 class Limit:
-    """`burst` units at once; then one more every `refill`. refill=None: comes back only by `forget` (a success)."""
+    """`burst` units at once; then one more every `refill`."""
 
     name: str
     burst: int
-    refill: timedelta | None
+    refill: timedelta
 
     @property
     def cost(self) -> int:
-        return int((self.refill or _FOREVER).total_seconds() * 1_000_000)
+        return int(self.refill.total_seconds() * 1_000_000)
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A budget is spent; a unit comes back at `until` (None: only when the owner proves to be there)."""
+    """A budget is spent; a unit comes back at `until`."""
 
     limit: str
-    until: datetime | None
+    until: datetime
 
 
 @dataclass(frozen=True)
@@ -102,8 +100,5 @@ def sweep(*, now: datetime) -> int:
 
 
 def _refusal(one: Draw) -> Refused:
-    found = sql.row("SELECT tat, cost, room FROM limits_budget WHERE key = %s", (one.key,))
-    if one.limit.refill is None or not found:
-        return Refused(one.limit.name, None)
-    tat, cost, room = found
+    tat, cost, room = sql.row("SELECT tat, cost, room FROM limits_budget WHERE key = %s", (one.key,))
     return Refused(one.limit.name, clock.from_micros(tat + cost - room))

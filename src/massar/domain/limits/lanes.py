@@ -10,10 +10,10 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 SIGN_IN_DEVICE = Limit("sign-in-device", 10, timedelta(seconds=90))  # a known device: its own lane
 SIGN_IN_TYPED = Limit("sign-in-typed", 20, 6 * MINUTE)  # unknown devices: what was typed …
 SIGN_IN_ACCOUNT = Limit("sign-in-account", 20, 6 * MINUTE)  # … and the account it leads to
-SIGN_IN_CONSECUTIVE = Limit(
-    "sign-in-consecutive", 100, None
-)  # NIST SP 800-63B-4 §3.2.2: reset by a success only
-CHANGE_CURRENT = Limit("change-current", 20, None)  # typing the temporary password again on the change form
+# NIST SP 800-63B-4 §3.2.2: 100 failures in a row; reset by a success, and one more a day. (A row that never came
+# back could never be swept: whoever types a million invented names would fill the table for good.)
+SIGN_IN_CONSECUTIVE = Limit("sign-in-consecutive", 100, DAY)
+CHANGE_CURRENT = Limit("change-current", 20, HOUR)  # typing the temporary password again on the change form
 
 # Recovery: asking.
 ASK_GAP = Limit("ask-gap", 1, MINUTE)  # the same two things typed again within a minute
@@ -22,9 +22,7 @@ ASK_NETWORK = Limit("ask-network", 600, timedelta(seconds=1))  # a school behind
 # Recovery: answering, in the worker.
 SEND_HOUR = Limit("send-hour", 3, 20 * MINUTE)  # per account and typed contact
 SEND_DAY = Limit("send-day", 6, 4 * HOUR)
-GUESS = Limit(
-    "guess-contact", 10, 2 * HOUR + 24 * MINUTE
-)  # wrong contacts typed for one account, unknown devices
+GUESS = Limit("guess-contact", 10, DAY / 10)  # wrong contacts typed for one account, unknown devices
 GUESS_DEVICE = Limit("guess-contact-device", 10, 2 * HOUR)  # the share kept for known devices
 
 

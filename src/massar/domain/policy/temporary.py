@@ -7,12 +7,9 @@ one that looks like it. No vowels and no look-alikes: folding typed text into th
 import re
 import unicodedata
 
-from massar.core import fold
+from massar.core import fold, ids
 
-LETTERS = "bcdfghjkmnpqrstvwxz"
-DIGITS = "23456789"
-
-_SHAPE = re.compile(f"[{LETTERS}]{{5}}[{DIGITS}]{{5}}")
+_SHAPE = re.compile(f"[{ids.TEMPORARY_LETTERS}]{{5}}[{ids.TEMPORARY_DIGITS}]{{5}}")
 _LONGEST = 128
 _MINUS_SIGN = "\u2212"  # a dash to the eye, category Sm
 

@@ -37,7 +37,8 @@ def open_for(person_id: int, *, temporary_id: int, claim: str, now: datetime) ->
 
 def resume(cookie: str, *, now: datetime) -> ChangeFacts | None:
     owner = cookie.partition(".")[0]
-    if not cookie or len(cookie) > 100 or not owner.isascii() or not owner.isdecimal():
+    # 18 digits: a longer number fits no column, and the database would raise instead of finding nothing.
+    if len(cookie) > 100 or len(owner) > 18 or not owner.isascii() or not owner.isdecimal():
         return None
     row = ChangeSession.objects.filter(
         tag__in=_tags(cookie), person_id=int(owner), ended_at=None, expires_at__gt=now

@@ -5,6 +5,7 @@ Data stay under var/ until `massar demo --reset`. Everything listens on this mac
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -18,6 +19,8 @@ from django.conf import settings
 from django.core.management import call_command
 
 from massar.interfaces.commands import serve
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def prepare(options) -> int | None:
@@ -64,7 +67,7 @@ def run(options) -> int:
             str(settings.MASSAR.demo_store),
         ),
         _start("-m", "massar", "worker"),
-        subprocess.Popen(serve.command("127.0.0.1", options.port, 1), start_new_session=True),
+        _child(serve.command("127.0.0.1", options.port, 1)),
     ]
     try:
         if not _answers(options.port, started):
@@ -79,7 +82,17 @@ def run(options) -> int:
 
 def _start(*arguments: str) -> subprocess.Popen:
     """A process of the demo, out of reach of the terminal's Ctrl-C: this command stops them in order."""
-    return subprocess.Popen([sys.executable, *arguments], start_new_session=True)
+    return _child([sys.executable, *arguments])
+
+
+def _child(command: list[str]) -> subprocess.Popen:
+    """Ends with this command, even when it is killed (Linux; elsewhere only when it stops in order)."""
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+    def with_parent() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+    return subprocess.Popen(command, start_new_session=True, preexec_fn=with_parent if libc else None)
 
 
 def _watch(started: list[subprocess.Popen]) -> int:

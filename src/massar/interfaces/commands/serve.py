@@ -13,6 +13,9 @@ from django.db.migrations.executor import MigrationExecutor
 
 
 def run(options) -> int:
+    if settings.MASSAR.demo:
+        print("The demo is started by `massar demo` and by nothing else.", file=sys.stderr)
+        return 2
     if pending_migrations():
         print("The database's tables are not up to date: run `massar migrate` first.", file=sys.stderr)
         return 2

@@ -3,12 +3,14 @@
     python -m massar.interfaces.demo.receiver --smtp-port 2525 --sms-port 2526 --store var/demo-inbox.sqlite3
 
 Numbers, or names before the @, that end in 0001 are refused; 0002: the message arrives and the line is cut
-before the answer; 0003: it takes three seconds. Prints nothing but errors; ends on SIGINT or SIGTERM.
+before the answer; 0003: it takes three seconds. Prints nothing but errors; ends on SIGINT or SIGTERM, or with
+the process that started it.
 """
 
 import argparse
 import asyncio
 import json
+import os
 import re
 import signal
 import socket
@@ -28,6 +30,7 @@ from massar.interfaces.demo.store import Store
 LOOPBACK = "127.0.0.1"
 LARGEST = 1024 * 1024
 SLOW_SECONDS = 3.0
+PARENT_CHECK_SECONDS = 1.0
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 _HARD_CLOSE = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # SO_LINGER on, zero seconds: the other side sees a reset
 
@@ -64,10 +67,20 @@ async def _receive_mail(port: int, store: Store) -> None:
         return SMTP(mailbox, hostname="demo.localhost", data_size_limit=LARGEST, loop=loop)
 
     server = await loop.create_server(conversation, LOOPBACK, port)
+    orphaned = asyncio.create_task(_stop_with_parent(stop))
     try:
         await stop.wait()
     finally:
+        orphaned.cancel()
         server.close()
+
+
+async def _stop_with_parent(stop: asyncio.Event) -> None:
+    """A demo that was killed can't end its children; without this they would hold ports and store for ever."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        await asyncio.sleep(PARENT_CHECK_SECONDS)
+    stop.set()
 
 
 class _Mailbox:

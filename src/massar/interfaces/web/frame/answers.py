@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import wraps
 
 from django.http import HttpResponse, HttpResponseRedirect
@@ -24,6 +25,12 @@ def see_other(address: str) -> HttpResponse:
 
 def to(name: str, **kwargs) -> HttpResponse:
     return SeeOther(reverse(name, kwargs=kwargs or None))
+
+
+def come_back(response: HttpResponse, until: datetime, now: datetime) -> HttpResponse:
+    """Says in a header, for programs, when to try again (RFC 9110 §10.2.3); the page says it in words."""
+    response["Retry-After"] = str(max(1, int((until - now).total_seconds())))
+    return response
 
 
 def signed_in_only(view):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django import forms
 from django.core.exceptions import ValidationError
 
+from massar.core import when
 from massar.journeys.outcomes import Problem, Problems
 
 
@@ -34,6 +37,12 @@ def show_problems(form: forms.Form, problems: Problems) -> None:
     for name, found in problems.of.items():
         for problem in found:
             form.add_error(name, as_error(problem))
+
+
+def show_wait(form: forms.Form, until: datetime, request) -> None:
+    """A spent budget, said above the form; what was typed stays."""
+    text = when.until(until, request.now, request.language)
+    form.add_error(None, ValidationError("error.wait", params={"until": text}))
 
 
 def as_error(problem: Problem) -> ValidationError:

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from massar.interfaces.web.frame import cookies, fields, page
-from massar.interfaces.web.frame.answers import let_in, signed_in_only, to
+from massar.interfaces.web.frame.answers import come_back, let_in, signed_in_only, to
 from massar.interfaces.web.frame.errors import show
 from massar.interfaces.web.frame.jinja import t
 from massar.interfaces.web.password.forms import Change
@@ -77,7 +77,8 @@ def _answer(request, form, person, granted, outcome) -> HttpResponse:
             cookies.write_flash(response, "warning", "flash.sign_in_again")
             return response
         case Wait(until=until):
-            return show(request, 429, wait_until=until)
+            fields.show_wait(form, until, request)
+            return come_back(_page(request, form, person, forced=bool(granted), status=429), until, request.now)
         case Busy():
             return show(request, 503)
     raise TypeError(f"no page for {outcome!r}")

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from massar.core import phone, when
 from massar.interfaces.web.frame import cookies, fields, page
-from massar.interfaces.web.frame.answers import signed_in_only, to
+from massar.interfaces.web.frame.answers import come_back, signed_in_only, to
 from massar.interfaces.web.frame.errors import show
 from massar.interfaces.web.frame.jinja import t
 from massar.interfaces.web.profile.forms import Code, Contacts, Password
@@ -43,6 +43,9 @@ def profile(request: HttpRequest) -> HttpResponse:
         case Problems():
             fields.show_problems(form, outcome)
             return _page(request, form, status=422)
+        case Wait(until=until):
+            fields.show_wait(form, until, request)
+            return come_back(_page(request, form, status=429), until, request.now)
     return _refused(request, outcome)
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from massar.interfaces.web.frame import cookies, page
-from massar.interfaces.web.frame.answers import let_in, to
+from massar.interfaces.web.frame.answers import come_back, let_in, to
 from massar.interfaces.web.sign_in.forms import SignIn
 from massar.journeys import close_sessions
 from massar.journeys import sign_in as journey
 from massar.journeys.outcomes import Busy, Entered, Late, MustChange, Wait, Wrong
+
+LONG_WAIT = timedelta(hours=1)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -61,10 +65,10 @@ def _leave_earlier(request) -> None:
 
 
 def _wait(request, form, until) -> HttpResponse:
-    response = _page(request, form, "wait" if until else "wait_recover", status=429, wait_until=until)
-    if until:
-        response["Retry-After"] = str(max(1, int((until - request.now).total_seconds())))
-    return response
+    # Who would wait long is told that recovery opens at once.
+    long = until - request.now > LONG_WAIT
+    page_said = _page(request, form, "wait_recover" if long else "wait", status=429, wait_until=until)
+    return come_back(page_said, until, request.now)
 
 
 def _in_own_language(request, response, person) -> HttpResponse:

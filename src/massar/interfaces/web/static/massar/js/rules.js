@@ -14,26 +14,35 @@ function pointsToName(text) {
   return words.some((word) => (word.length > 3 ? joined.includes(word) : runs.has(word)));
 }
 
+function looksTemporary(text) {
+  const bare = text.normalize('NFKC').toLowerCase().replace(/[\s\p{Pd}\p{Cf}]/gu, '')
+    .replace(/[\u0660-\u0669\u06F0-\u06F9]/g, (digit) => digit.codePointAt(0) & 15);
+  return /^[bcdfghjkmnpqrstvwxz]{5}[2-9]{5}$/.test(bare);
+}
+
 const JUDGES = {
   length_min: (text, item) => [...text].length >= Number(item.dataset.min),
   length_max: (text, item) => [...text].length <= Number(item.dataset.max),
   letter: (text) => /[\p{Lu}\p{Ll}\p{Lt}\p{Lo}]/u.test(text),
   digit: (text) => /\p{Nd}/u.test(text),
   symbol: (text) => /[\p{P}\p{S} ]/u.test(text.trim()),
+  temporary_shape: (text) => !looksTemporary(text),
   name: (text) => !pointsToName(text),
   invisible: (text) => text === text.trim() && !/[\p{Cc}\p{Cf}\p{Cn}\p{Cs}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u.test(text),
 };
 
 const field = document.getElementById(list.dataset.rules);
-const items = [...list.querySelectorAll('[data-rule]')].filter((item) => JUDGES[item.dataset.rule]);
+const items = [...list.parentElement.querySelectorAll('[data-rule]')].filter((item) => JUDGES[item.dataset.rule]);
 
 function judge() {
   const text = field.value.normalize('NFC');
   for (const item of items) {
-    const met = text !== '' && JUDGES[item.dataset.rule](text, item);
+    const broken = text !== '' && !JUDGES[item.dataset.rule](text, item);
+    // A rule that only warns is never called met here: the server knows more than the page does.
+    const met = text !== '' && !broken && !('warns' in item.dataset);
     item.classList.toggle('met', met);
-    item.classList.toggle('unmet', text !== '' && !met);
-    item.querySelector('[data-state]').textContent = text === '' ? '' : ` ${met ? list.dataset.met : list.dataset.unmet}`;
+    item.classList.toggle('unmet', broken);
+    item.querySelector('[data-state]').textContent = met ? ` ${list.dataset.met}` : broken ? ` ${list.dataset.unmet}` : '';
   }
 }
 

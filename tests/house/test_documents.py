@@ -1,0 +1,275 @@
+"""The documents say what the code does: state pictures, settings, budgets, commands, links, decisions."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from massar.domain.credentials import models as credentials
+from massar.domain.credentials import temporary
+from massar.domain.delivery import models as delivery
+from massar.domain.delivery import outbox
+from massar.domain.limits import lanes
+from massar.domain.limits.budgets import Limit
+from massar.domain.people import contacts
+from massar.domain.people import models as people
+from massar.interfaces.commands import carriers, main
+from massar.interfaces.web.frame import cookies
+from tests.house.laws import ROOT, SOURCE
+from tests.house.test_tree import files_of_the_tree
+
+JOURNEYS = ROOT / "docs" / "journeys"
+ADR = ROOT / "docs" / "adr"
+CONFIGURATION = ROOT / "docs" / "operate" / "configuration.md"
+PACKAGE = SOURCE / "massar"
+ENVIRONMENT = PACKAGE / "config" / "environment.py"
+LARGEST_PICTURE = 120 * 1024
+FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+TOP_FOLDERS = ("src", "tests", "docs", "bench", "requirements")
+FLOORS = ("config", "interfaces", "journeys", "domain", "core")
+TREE_PATH = re.compile(rf"`((?:{'|'.join(TOP_FOLDERS + FLOORS)})/[\w./-]*)`")
+
+PICTURES = [
+    ("recovery.md", temporary.MOVES, credentials.TemporaryPassword),
+    ("contacts.md", contacts.MOVES, people.Contact),
+    ("messages.md", outbox.MOVES, delivery.Message),
+]
+
+
+def documents() -> list[Path]:
+    return [path for path in files_of_the_tree() if path.suffix == ".md"]
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of every table row whose first cell begins with something in backticks."""
+    return [[c.strip() for c in line.strip("| ").split(" | ")] for line in text.splitlines() if line.startswith("| `")]
+
+
+def bare(cell: str) -> str:
+    return cell.strip("`")
+
+
+# -- state pictures
+
+
+def arrows(text: str) -> set[tuple[str, str]]:
+    """(from, to) of every arrow of the page's state picture."""
+    picture = re.search(r"```mermaid\nstateDiagram-v2\n(.*?)```", text, re.DOTALL)
+    assert picture, "no state picture"
+    return set(re.findall(r"^\s*(\[\*\]|\w+) --> (\[\*\]|\w+)", picture[1], re.MULTILINE))
+
+
+def arrows_of_table(moves: dict, first: str) -> set[tuple[str, str]]:
+    inside = {(str(one), str(other)) for one, others in moves.items() for other in others}
+    ends = {(str(one), "[*]") for one, others in moves.items() if not others}
+    return inside | ends | {("[*]", str(first))}
+
+
+@pytest.mark.parametrize(("page", "moves", "model"), PICTURES, ids=[p[0] for p in PICTURES])
+def test_a_state_picture_shows_the_moves_of_the_code(page: str, moves: dict, model: type):
+    first = model._meta.get_field("state").default
+    assert arrows((JOURNEYS / page).read_text("utf-8")) == arrows_of_table(moves, first)
+
+
+@pytest.mark.parametrize(("page", "moves", "model"), PICTURES, ids=[p[0] for p in PICTURES])
+def test_a_table_of_moves_knows_every_state(page: str, moves: dict, model: type):
+    assert {str(state) for state in moves} == set(model.State.values)
+
+
+def test_every_journey_has_a_page_with_a_picture():
+    pages = {path.name for path in JOURNEYS.glob("*.md")} - {"README.md"}
+    assert {page for page, _, _ in PICTURES} < pages
+    for page in pages:
+        assert arrows((JOURNEYS / page).read_text("utf-8")), page
+        assert f"({page})" in (JOURNEYS / "README.md").read_text("utf-8"), f"{page} is not in the index"
+
+
+def test_the_reader_sees_a_missing_arrow():
+    picture = "```mermaid\nstateDiagram-v2\n    [*] --> one\n    one --> two : why\n    two --> [*]\n```"
+    assert arrows(picture) == arrows_of_table({"one": {"two"}, "two": set()}, "one")
+    assert arrows(picture) != arrows_of_table({"one": {"two"}, "two": {"one"}}, "one")
+
+
+# -- settings
+
+
+def variables_of_the_code() -> set[str]:
+    """Every variable that is read: named in environment.py, or one of the gateway's words."""
+    names = {
+        node.value
+        for node in ast.walk(ast.parse(ENVIRONMENT.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"MASSAR(_[A-Z0-9]+)+", node.value)
+    }
+    return names | {f"MASSAR_SMS_{word.upper()}" for word in carriers._TEXTS | carriers._TABLES}
+
+
+def defaults_of_the_code() -> dict[str, str]:
+    """Variable -> default, where the code reads it with a constant: `read.minutes("MASSAR_X", 10, …)`."""
+    found = {}
+    for node in ast.walk(ast.parse(ENVIRONMENT.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and len(node.args) > 1 and all(isinstance(a, ast.Constant) for a in node.args[:2]):
+            name, value = (a.value for a in node.args[:2])
+            if str(name).startswith("MASSAR_"):
+                found[name] = str(value)
+    return found
+
+
+def documented() -> dict[str, str]:
+    """Variable -> its documented default."""
+    return {bare(cells[0]): bare(cells[1]) for cells in rows(CONFIGURATION.read_text("utf-8"))}
+
+
+def test_every_setting_is_documented_and_no_other():
+    assert set(documented()) == variables_of_the_code()
+
+
+def test_documented_defaults_are_those_of_the_code():
+    defaults = defaults_of_the_code()
+    assert len(defaults) > 10, "the reading of settings was not found"
+    said = documented()
+    assert {name: said[name] for name in defaults} == defaults
+
+
+def test_documents_name_no_setting_that_does_not_exist():
+    known = variables_of_the_code()
+    for path in documents():
+        named = set(re.findall(r"\bMASSAR_[A-Z0-9_]*[A-Z0-9]\b", path.read_text("utf-8")))
+        # What the tests are told is no setting of the product.
+        assert {n for n in named - known if not n.startswith("MASSAR_TEST_")} == set(), name_of(path)
+
+
+# -- budgets, cookies, commands
+
+
+def spoken(pause: timedelta) -> str:
+    """`90 s`, `6 min`, `2 h 24 min`."""
+    seconds = int(pause.total_seconds())
+    if seconds < 60 or seconds % 60:
+        return f"{seconds} s"
+    hours, minutes = divmod(seconds // 60, 60)
+    return " ".join(filter(None, (f"{hours} h" if hours else "", f"{minutes} min" if minutes else "")))
+
+
+def test_every_budget_is_documented_as_it_is():
+    limits = [value for value in vars(lanes).values() if isinstance(value, Limit)]
+    said = {bare(cells[0]): cells[1:3] for cells in rows((ROOT / "SECURITY.md").read_text("utf-8"))}
+    assert said == {one.name: [str(one.burst), spoken(one.refill)] for one in limits}
+
+
+def test_every_cookie_is_documented():
+    shorts = {value.short for value in vars(cookies).values() if isinstance(value, cookies.Cookie)}
+    said = {bare(cells[0]) for cells in rows((JOURNEYS / "sessions.md").read_text("utf-8"))}
+    assert said == shorts | {"csrf"}
+
+
+def commands_of_the_code() -> set[str]:
+    parser = main._parser()
+    subparsers = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return set(subparsers.choices)
+
+
+def test_every_command_is_documented():
+    text = (ROOT / "docs" / "operate" / "run.md").read_text("utf-8")
+    assert {bare(cells[0]).removeprefix("massar ") for cells in rows(text)} == commands_of_the_code()
+
+
+def code_of(text: str) -> str:
+    """What a reader would type: code blocks and words in backticks."""
+    return "\n".join([*FENCE.findall(text), *re.findall(r"`[^`\n]+`", text)])
+
+
+@pytest.mark.parametrize("path", documents(), ids=name_of)
+def test_commands_and_targets_in_documents_exist(path: Path):
+    code = code_of(path.read_text("utf-8"))
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    asked = set(re.findall(r"(?:^|[` ])make ([a-z][a-z-]*)", code, re.MULTILINE))
+    assert asked <= targets, asked - targets
+    typed = set(re.findall(r"(?:^|`)massar ([a-z]+)", code, re.MULTILINE))
+    assert typed <= commands_of_the_code(), typed - commands_of_the_code()
+
+
+def test_the_readme_begins_with_two_commands():
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert FENCE.findall(text)[0] == "```\nmake demo\nmake test\n```"
+
+
+# -- links, paths, pictures
+
+
+def anchors(path: Path) -> set[str]:
+    """The names under which the headings of a page can be linked to."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", path.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", documents(), ids=name_of)
+def test_links_lead_somewhere(path: Path):
+    for link in LINK.findall(FENCE.sub("", path.read_text("utf-8"))):
+        if re.match(r"[a-z]+:", link):
+            continue
+        to, _, anchor = unquote(link).partition("#")
+        target = (path.parent / to).resolve() if to else path
+        assert target.exists(), f"{link} leads nowhere"
+        assert not anchor or anchor in anchors(target), f"{link}: there is no such heading"
+
+
+@pytest.mark.parametrize("path", documents(), ids=name_of)
+def test_paths_in_documents_exist(path: Path):
+    for written in TREE_PATH.findall(path.read_text("utf-8")):
+        places = (ROOT / written, PACKAGE / written)
+        assert any(place.exists() for place in places), f"{written} does not exist"
+
+
+def test_pictures_are_small():
+    pictures = sorted((ROOT / "docs" / "images").glob("*"))
+    assert pictures, "no pictures"
+    assert [p.name for p in pictures if p.stat().st_size > LARGEST_PICTURE] == []
+    shown = (ROOT / "README.md").read_text("utf-8")
+    assert [p.name for p in pictures if p.name not in shown] == [], "a picture that nobody shows"
+
+
+# -- decisions
+
+
+def decisions() -> dict[int, Path]:
+    pages = [path for path in sorted(ADR.glob("*.md")) if path.name != "README.md"]
+    numbered = {int(path.name[:4]): path for path in pages}
+    assert len(numbered) == len(pages), "two decisions have one number"
+    return numbered
+
+
+def test_decisions_are_numbered_one_after_the_other():
+    assert sorted(decisions()) == list(range(1, len(decisions()) + 1))
+
+
+def test_every_decision_has_its_number_its_parts_and_a_place_in_the_index():
+    index = (ADR / "README.md").read_text("utf-8")
+    for number, path in decisions().items():
+        text = path.read_text("utf-8")
+        assert text.startswith(f"# {number}. "), path.name
+        assert [part for part in ("**Context.**", "**Decision.**", "**Consequences.**") if part not in text] == [], path.name
+        assert f"[{number}]({path.name})" in index, f"{path.name} is not in the index"
+
+
+def test_every_dependency_is_argued():
+    lines = (ROOT / "requirements" / "runtime.in").read_text("utf-8").splitlines()
+    needed = {re.match(r"[\w.-]+", line)[0].lower() for line in lines if line and line[0].isalpha()}
+    argued = {bare(cells[0]) for cells in rows((ADR / "0002-dependencies.md").read_text("utf-8"))}
+    assert argued == needed
+
+
+def test_the_licence_is_the_one_that_is_named():
+    text = (ROOT / "LICENSE").read_text("utf-8")
+    assert "Apache License" in text and "Version 2.0, January 2004" in text
+    assert 'license = "Apache-2.0"' in (ROOT / "pyproject.toml").read_text("utf-8")

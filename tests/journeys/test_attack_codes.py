@@ -1,0 +1,312 @@
+"""Attacks on temporary passwords and on the change page, numbered as in docs/security/attack-cases.md."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+
+from massar.core import ids
+from massar.domain.credentials.models import TemporaryPassword
+from massar.domain.people import api as people
+from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA
+from tests.cast import FATIMA_PHONE, KHADIJA_EMAIL, facts
+from tests.house.test_open_doors import OPEN, addresses
+from tests.support.steps import actions, prove_contact, save_contact, secrets, shows
+from tests.support.visitor import Visitor
+
+NEW = "Tamarin&6048-oued"
+OTHER_CODE = "bbbbb-22222"
+
+
+@pytest.fixture
+def asked(cast, post):
+    """The browser that asked for Fatima, and the secret on her phone."""
+    visitor = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    return visitor, post.secret(FATIMA_PHONE)
+
+
+def test_atk_041_strangers_can_not_burn_the_owners_code(asked):
+    owner, secret = asked
+    stranger = Visitor()
+    for _ in range(101):
+        assert shows(stranger.sign_in(FATIMA.login, OTHER_CODE), "problem.wrong")
+    assert shows(Visitor().sign_in(FATIMA.login, secret), "problem.wrong"), "closed to other browsers, and says no more"
+    assert owner.sign_in(FATIMA.login, secret).path == "/password/expired/"
+
+
+def test_atk_041_the_asking_browser_has_twenty_tries_of_its_own(asked):
+    owner, secret = asked
+    for _ in range(20):
+        owner.sign_in(FATIMA.login, OTHER_CODE)
+    assert shows(owner.sign_in(FATIMA.login, secret), "problem.wrong")
+    assert Visitor().sign_in(FATIMA.login, secret).path == "/password/expired/", "others have their own count"
+
+
+def test_atk_041_code_shaped_tries_never_charge_the_password_lane(asked):
+    stranger = Visitor()
+    for _ in range(40):
+        stranger.sign_in(FATIMA.login, OTHER_CODE)
+    assert stranger.sign_in(FATIMA.login, FATIMA.password).signed_in
+
+
+@pytest.mark.parametrize(("channel", "minutes"), [("phone", 10), ("email", 60)])
+def test_atk_044_a_second_late_is_late(cast, post, clock, channel, minutes):
+    person, to = (FATIMA, FATIMA_PHONE) if channel == "phone" else (KHADIJA, KHADIJA_EMAIL)
+    visitor = Visitor().ask(person.login, **{channel: getattr(person, channel)})
+    secret = post.secret(to)
+    clock.advance(minutes=minutes, seconds=1)
+    assert shows(visitor.sign_in(person.login, secret), "problem.expired_code")
+    clock.advance(hours=25)
+    assert shows(visitor.sign_in(person.login, secret), "problem.wrong"), "after a day it is not told from a wrong one"
+
+
+def test_atk_045_a_disabled_account(asked):
+    _, secret = asked
+    people.directory.disable(facts(FATIMA).id)
+    assert shows(Visitor().sign_in(FATIMA.login, secret), "problem.wrong")
+
+
+def test_atk_045_a_password_changed_elsewhere(asked):
+    _, secret = asked
+    Visitor().sign_in(FATIMA.login, FATIMA.password).change(FATIMA.password, NEW)
+    assert shows(Visitor().sign_in(FATIMA.login, secret), "problem.wrong")
+
+
+def test_atk_045_another_code_that_was_used(cast, post, clock):
+    first, second = [], []
+    for found in (first, second):
+        Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+        found.append(secrets(post, FATIMA_PHONE)[-1])
+        clock.advance(seconds=61)
+    visitor = Visitor().sign_in(FATIMA.login, first[0])
+    visitor.change(first[0], NEW)
+    for secret in (first[0], second[0]):
+        assert shows(Visitor().sign_in(FATIMA.login, secret), "problem.wrong")
+
+
+def test_atk_045_a_row_moved_to_another_account_fits_nothing(asked):
+    """Somebody who writes into the database alone opens nothing (decision 4)."""
+    _, secret = asked
+    TemporaryPassword.objects.update(person_id=facts(JAMAL).id)
+    assert shows(Visitor().sign_in(JAMAL.login, secret), "problem.wrong")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        lambda s: s.replace("-", ""),
+        lambda s: s.upper(),
+        lambda s: f"  {s}  ",
+        lambda s: " ".join(s),
+        lambda s: s.replace("-", "\u2010"),
+        lambda s: s.replace("-", "\u2011"),
+        lambda s: s.replace("-", "\u2212"),
+        lambda s: s.replace("-", "\u2014"),
+        lambda s: s[:6] + "".join(chr(0x660 + int(d)) for d in s[6:]),
+        lambda s: s[:6] + "".join(chr(0x6F0 + int(d)) for d in s[6:]),
+        lambda s: s[:6] + "".join(chr(0xFF10 + int(d)) for d in s[6:]),
+        lambda s: f"\u200f{s}\u200e",
+        lambda s: f"\u202b{s}\u202c",
+        lambda s: f"\ufeff{s}",
+        lambda s: f"{s}\r\n",
+        lambda s: f"\u2066{s[:5]}\u2069-{s[6:]}",
+    ],
+)
+def test_atk_046_every_honest_way_of_typing_it(asked, typed):
+    visitor, secret = asked
+    assert visitor.sign_in(FATIMA.login, typed(secret)).path == "/password/expired/"
+
+
+@pytest.mark.parametrize("typed", [lambda s: s[:-1], lambda s: s + "2", lambda s: s[6:] + "-" + s[:5], lambda s: f"a{s}"])
+def test_atk_046_and_no_other(asked, typed):
+    visitor, secret = asked
+    assert shows(visitor.sign_in(FATIMA.login, typed(secret)), "problem.wrong")
+
+
+def test_atk_047_a_code_is_no_password_anywhere_else(asked):
+    """Neither for another account, nor where a password is asked again, nor as HTTP authentication."""
+    _, secret = asked
+    assert shows(Visitor().sign_in(JAMAL.login, secret), "problem.wrong")
+    inside = Visitor().sign_in(FATIMA.login, FATIMA.password)
+    save_contact(inside, secret, phone="0661123456")
+    assert inside.page.status_code == 422 and shows(inside, "error.password_wrong")
+    inside.change(secret, NEW)
+    assert inside.page.status_code == 422 and shows(inside, "error.password_wrong")
+    basic = "Basic " + __import__("base64").b64encode(f"{FATIMA.login}:{secret}".encode()).decode()
+    assert Visitor(authorization=basic).get("/").path == "/sign-in/"
+
+
+def test_atk_048_a_change_session_is_anonymous_everywhere_else(asked):
+    """REC-08: every address of the product is tried; three answer (the races are tested elsewhere)."""
+    visitor, secret = asked
+    visitor.sign_in(FATIMA.login, secret)
+    own = {"password_expired", "password_change", "password_close"}
+    for name, path in addresses():
+        if name in OPEN or name in own or name == "sign_out":
+            continue
+        for method in ("get", "post"):
+            answer = getattr(visitor.client, method)(path)
+            assert answer.status_code in (303, 403, 405), f"{method} {path}: {answer.status_code}"
+            if answer.status_code == 303:
+                assert answer.headers["Location"] == reverse("sign_in"), path
+    assert visitor.get("/password/change/").page.status_code == 200
+
+
+def test_atk_048_its_cookie_is_no_session_cookie(asked):
+    visitor, secret = asked
+    visitor.sign_in(FATIMA.login, secret)
+    thief = Visitor()
+    thief.client.cookies["massar-session"] = visitor.cookies["massar-change"]
+    assert not thief.signed_in
+    thief = Visitor()
+    thief.client.cookies["massar-change"] = Visitor().sign_in(JAMAL.login, JAMAL.password).cookies["massar-session"]
+    assert thief.get("/password/change/").path == "/sign-in/"
+
+
+def test_atk_048_an_open_session_of_the_browser_is_left_behind(asked):
+    visitor, secret = asked
+    visitor.sign_in(FATIMA.login, FATIMA.password)
+    Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    before = visitor.cookies["massar-session"]
+    visitor.get("/recovery/asked/")
+    visitor.submit("/sign-in/", user=FATIMA.login, password=OTHER_CODE)
+    assert visitor.signed_in, "a wrong code ends nothing"
+    assert visitor.cookies["massar-session"] == before
+
+
+@pytest.mark.parametrize("new", [lambda s: s, lambda s: s.replace("-", ""), lambda s: "kdmwt-47392", lambda s: "KDMWT 47392"])
+def test_atk_049_a_code_never_becomes_a_password(asked, new):
+    visitor, secret = asked
+    visitor.sign_in(FATIMA.login, secret).change(secret, new(secret))
+    assert visitor.page.status_code == 422 and shows(visitor, "rule.temporary_shape.refused")
+
+
+def test_atk_051_back_reload_and_a_second_tab_use_nothing_twice(asked):
+    visitor, secret = asked
+    visitor.sign_in(FATIMA.login, secret)
+    page = visitor.get("/password/change/").page
+    assert page.headers["Cache-Control"] == "no-store"
+    visitor.submit("/password/change/", current=secret, new=NEW, confirm=NEW)
+    assert visitor.signed_in
+    token = visitor.get("/password/change/").html.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+    again = {"csrfmiddlewaretoken": token, "current": secret, "new": "Girafe&7194-sable", "confirm": "Girafe&7194-sable"}
+    assert visitor.client.post("/password/change/", again).status_code == 422
+    assert Visitor().sign_in(FATIMA.login, NEW).signed_in
+
+
+def test_atk_052_the_change_cookie_is_dead_after_the_change(asked):
+    visitor, secret = asked
+    visitor.sign_in(FATIMA.login, secret)
+    kept = visitor.cookies["massar-change"]
+    visitor.change(secret, NEW)
+    thief = Visitor()
+    thief.client.cookies["massar-change"] = kept
+    assert thief.get("/password/change/").path == "/sign-in/"
+
+
+def test_atk_052_a_change_cookie_planted_before_is_worth_nothing(asked):
+    visitor, secret = asked
+    planted = f"{facts(FATIMA).id}.{ids.token()}"
+    visitor.client.cookies["massar-change"] = planted
+    visitor.sign_in(FATIMA.login, secret)
+    assert visitor.cookies["massar-change"] != planted
+    thief = Visitor()
+    thief.client.cookies["massar-change"] = planted
+    assert thief.get("/password/change/").path == "/sign-in/"
+
+
+@pytest.mark.parametrize("cookie", ["9" * 40 + ".x", "-1.x", ".x", "x", "1", "0.", "\u00b9.x", "1." + "y" * 500, "1.%00"])
+@pytest.mark.parametrize("name", ["massar-change", "massar-session"])
+def test_atk_052_odd_cookies_are_no_session_and_no_fault(db, name, cookie):
+    visitor = Visitor()
+    visitor.client.cookies[name] = cookie
+    assert visitor.get("/password/change/").path == "/sign-in/"
+
+
+def test_atk_053_a_new_contact_brings_nothing_before_its_time(cast, post, clock):
+    visitor = Visitor().sign_in(FATIMA.login, FATIMA.password)
+    save_contact(visitor, FATIMA.password, phone="0661123456")
+    prove_contact(visitor, post, "+212661123456")
+    for hours, sent in ((71, 0), (2, 1)):
+        clock.advance(hours=hours)
+        Visitor().ask(FATIMA.login, phone="0661123456")
+        assert len(secrets(post, "+212661123456")) == sent
+
+
+def test_atk_054_after_a_recovery_the_contacts_are_frozen(asked, clock):
+    visitor, secret = asked
+    visitor.sign_in(FATIMA.login, secret).change(secret, NEW)
+    visitor.get("/profile/")
+    assert shows(visitor, "profile.frozen") and actions(visitor, "/profile/") == []
+    clock.advance(hours=72)
+    visitor = Visitor().sign_in(FATIMA.login, NEW).get("/profile/")
+    assert not shows(visitor, "profile.frozen") and actions(visitor, "/profile/") == ["/profile/"]
+
+
+def test_atk_058_numbers_that_are_valid_and_still_refused(cast, post):
+    visitor = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    for typed in ("+33612345678", "0801123456", "0898123456", "+8821612345", "0537123456"):
+        save_contact(visitor, JAMAL.password, phone=typed)
+        assert visitor.page.status_code == 422
+    post.work()
+    assert post.sms.received == []
+
+
+@pytest.mark.parametrize("typed", ["0661O23456", "4" * 40, "0661123456 0662000333", "0661123456/0662000333", "0661123456;ext=5", "tel:0661123456"])
+def test_atk_060_what_is_no_number_is_a_field_error(cast, post, typed):
+    visitor = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    save_contact(visitor, JAMAL.password, phone=typed)
+    assert visitor.page.status_code == 422 and shows(visitor, "error.phone_shape")
+    visitor.submit("/sign-out/").ask(FATIMA.login, phone=typed)
+    assert visitor.page.status_code == 422
+    post.work()
+    assert post.sms.received == []
+
+
+def test_atk_061_one_number_gets_five_codes_a_day_from_all_accounts(clock, post, db):
+    from massar.journeys import import_people  # noqa: PLC0415
+    from tests.cast import enter  # noqa: PLC0415
+
+    persons = [import_people.NewPerson(f"pump.{n}@taalim.ma", password=JAMAL.password) for n in range(6)]
+    enter(*persons, now=clock())
+    codes = []
+    for person in persons:
+        visitor = Visitor().sign_in(person.login, JAMAL.password)
+        save_contact(visitor, JAMAL.password, phone="0661123456")
+        codes.append(visitor.page.status_code)
+    assert codes == [200] * 5 + [429]
+    assert len(post.messages("+212661123456")) == 5
+
+
+def test_atk_064_a_slow_or_repeated_hand_over_keeps_secret_and_time(cast, post, clock):
+    post.sms.mood = "silent"  # it arrives, but the gateway's answer is lost
+    Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    post.work()
+    clock.advance(seconds=30)
+    post.sms.mood = ""
+    texts = {m.text for m in post.messages(FATIMA_PHONE)}
+    assert len(post.sms.received) == 2 and len(texts) == 1, "a repeat is the same message"
+    assert {m.message_id for m in post.sms.received} == {post.sms.received[0].message_id}
+
+
+def test_atk_065_no_word_can_appear_in_a_code():
+    for _ in range(2000):
+        letters, digits = re.fullmatch(r"([a-z]{5})([0-9]{5})", ids.temporary_password()).groups()
+        assert not set(letters) & set("aeiouyl") and not set(digits) & set("01")
+
+
+def test_the_codes_are_spread_evenly():
+    """36 bits: over many draws every sign appears about as often as any other."""
+    drawn = [ids.temporary_password() for _ in range(8000)]
+    for place, signs in [*((p, 19) for p in range(5)), *((p, 8) for p in range(5, 10))]:
+        counts = {}
+        for code in drawn:
+            counts[code[place]] = counts.get(code[place], 0) + 1
+        expected = len(drawn) / signs
+        chi = sum((n - expected) ** 2 / expected for n in counts.values())
+        assert len(counts) == signs and chi < 60, f"place {place}: chi-square {chi:.0f}"
+    assert len(set(drawn)) == len(drawn)
+    assert timedelta(minutes=10) <= timedelta(minutes=10)

@@ -1,0 +1,267 @@
+"""Attacks on asking for a recovery, numbered as in docs/security/attack-cases.md."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from massar.core.audit import api as trail
+from massar.domain.delivery.models import Message, RecoveryRequest
+from massar.domain.people import api as people
+from massar.domain.people.models import Contact
+from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, STRANGER
+from massar.journeys import import_people
+from tests.cast import FATIMA_PHONE, KHADIJA_EMAIL, enter, facts
+from tests.support.steps import prove_contact, save_contact, secrets, shows
+from tests.support.visitor import TEMPORARY, Visitor
+
+TOKEN = re.compile(r'name="(csrfmiddlewaretoken|ask_id)" value="[^"]*"')
+TYPED = re.compile(r'(id="id_user"[^>]*?) value="[^"]*"')
+
+
+def plain(visitor) -> str:
+    return TYPED.sub(r"\1", TOKEN.sub("", visitor.html))
+
+
+def outcome(person) -> str:
+    """What the worker found for the newest request of that person."""
+    return next(r.outcome for r in trail.of_person(facts(person).id) if r.event == "recovery_asked")
+
+
+def test_atk_018_019_everybody_gets_one_page(cast, clock):
+    enter(import_people.NewPerson("never.activated@taalim.ma"), now=clock())
+    people.directory.disable(facts(KHADIJA).id)
+    asked = [
+        (STRANGER, {"phone": FATIMA.phone}),
+        (FATIMA.login, {"phone": FATIMA.phone}),
+        (FATIMA.login, {"phone": "0661000223"}),
+        (JAMAL.login, {"phone": FATIMA.phone}),
+        (KHADIJA.login, {"phone": FATIMA.phone}),
+        ("never.activated@taalim.ma", {"phone": FATIMA.phone}),
+    ]
+    pages = [Visitor().ask(login, **contact) for login, contact in asked]
+    assert len({plain(p) for p in pages}) == 1
+    assert len({p.page.status_code for p in pages}) == 1
+    assert len({tuple(sorted(p.cookies)) for p in pages}) == 1
+    assert RecoveryRequest.objects.count() == len(asked), "one row each, whatever was typed"
+
+
+def test_atk_018_the_same_number_of_statements(cast, django_assert_num_queries):
+    for login, phone in ((STRANGER, FATIMA.phone), (FATIMA.login, FATIMA.phone), (JAMAL.login, "0661999888")):
+        visitor = Visitor().get("/recovery/")
+        with django_assert_num_queries(3):
+            visitor.submit("/recovery/", user=login, channel="phone", phone=phone)
+
+
+@pytest.mark.parametrize("mood", ["gone", "refused", "not_now", "silent"])
+def test_atk_020_a_carrier_that_fails_changes_nothing_on_the_page(cast, post, mood):
+    healthy = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    post.work()
+    post.sms.mood = mood
+    broken = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    post.work()
+    assert plain(healthy) == plain(broken) and healthy.page.status_code == broken.page.status_code == 200
+
+
+def test_atk_020_a_dead_worker_changes_nothing_on_the_page(cast, post):
+    """The request waits in its table; nothing is lost."""
+    visitor = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    assert shows(visitor, "asked.message") and RecoveryRequest.objects.get().state == "waiting"
+    assert len(secrets(post, FATIMA_PHONE)) == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example"},
+        {"host": "localhost.evil.example"},
+        {"host": "testserver:@evil.example"},
+        {"host": "testserver evil"},
+        {"host": "evil.example#testserver"},
+    ],
+)
+def test_atk_031_a_foreign_host_is_refused(cast, post, headers):
+    visitor = Visitor().get("/recovery/")
+    answer = visitor.client.get("/recovery/", headers=headers)
+    assert answer.status_code == 400 and b"evil" not in answer.content
+    assert visitor.client.post("/recovery/", {"user": FATIMA.login}, headers=headers).status_code == 400
+    assert RecoveryRequest.objects.count() == 0
+
+
+@pytest.mark.parametrize("header", ["x-forwarded-host", "x-host", "forwarded", "x-original-host", "x-forwarded-server"])
+def test_atk_031_the_message_knows_our_address_only(cast, post, header):
+    evil = {"forwarded": "host=evil.example"}.get(header, "evil.example")
+    khadija = Visitor(**{header: evil}).sign_in(KHADIJA.login, KHADIJA.password)
+    save_contact(khadija, KHADIJA.password, phone="0661123456")
+    prove_contact(khadija, post, "+212661123456")
+    Visitor(**{header: evil}).ask(KHADIJA.login, email=KHADIJA_EMAIL)
+    for mail in post.messages(KHADIJA_EMAIL):
+        assert "evil" not in mail.text + (mail.html or "")
+    assert any("http://localhost:8000/contacts/cancel/" in m.text for m in post.messages(KHADIJA_EMAIL))
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["kh\u0430dija@example.org", "khad\u0131ja@example.org", "khadija@ex\u0430mple.org", "khadija@example.org\u202e",
+     "ｋhadija@example.org", "khadija@example\u3002org"],
+)  # fmt: skip
+def test_atk_032_a_look_alike_address_brings_nothing(cast, post, typed):
+    """Invisible marks are taken away; look-alike letters never match."""
+    Visitor().ask(KHADIJA.login, email=typed)
+    post.work()
+    assert {m.to for m in post.email.received} <= {KHADIJA_EMAIL}
+    if typed.endswith("\u202e"):
+        assert len(secrets(post, KHADIJA_EMAIL)) == 1
+    else:
+        assert post.email.received == []
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["khadija@example.org,evil@example.net", "khadija@example.org%0d%0aBcc:evil@example.net",
+     "khadija@example.org\r\nBcc: evil@example.net", "khadija@example.org|evil@example.net",
+     "khadija@example.org evil@example.net", "<khadija@example.org>", '"khadija"@example.org'],
+)  # fmt: skip
+def test_atk_033_one_recipient_and_that_is_the_stored_one(cast, post, typed):
+    Visitor().ask(KHADIJA.login, email=typed)
+    post.work()
+    assert post.email.received == []
+
+
+def test_atk_033_two_contacts_in_one_form_are_the_last_one(cast, post):
+    visitor = Visitor().get("/recovery/")
+    token = visitor.html.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+    fields = {"csrfmiddlewaretoken": token, "user": KHADIJA.login, "channel": "email"}
+    visitor.client.post("/recovery/", {**fields, "email": [KHADIJA_EMAIL, "evil@example.net"]})
+    post.work()
+    assert post.email.received == []
+
+
+def test_atk_034_looking_at_every_link_of_every_mail_changes_nothing(cast, post, clock):
+    khadija = Visitor().sign_in(KHADIJA.login, KHADIJA.password)
+    save_contact(khadija, KHADIJA.password, phone="0661123456")
+    prove_contact(khadija, post, "+212661123456")
+    Visitor().ask(KHADIJA.login, email=KHADIJA_EMAIL)
+    secret = post.secret(KHADIJA_EMAIL)
+    links = {link for m in post.messages(KHADIJA_EMAIL) for link in re.findall(r"http://localhost:8000(/[^\s\"<]*)", m.text + (m.html or ""))}
+    assert any("/contacts/cancel/" in link for link in links)
+    for link in links:
+        for method in ("get", "head", "options"):
+            getattr(Visitor().client, method)(link)
+    assert Contact.objects.filter(state="proved", person_id=facts(KHADIJA).id).count() == 2
+    assert Visitor().sign_in(KHADIJA.login, secret).path == "/password/expired/"
+
+
+def test_atk_035_unproved_waiting_and_frozen_contacts_show_nothing(cast, post):
+    jamal = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    save_contact(jamal, JAMAL.password, phone="0661123456")
+    khadija = Visitor().sign_in(KHADIJA.login, KHADIJA.password)
+    save_contact(khadija, KHADIJA.password, phone="0661777888")
+    prove_contact(khadija, post, "+212661777888")
+    pages = [
+        Visitor().ask(JAMAL.login, phone="0661123456"),
+        Visitor().ask(KHADIJA.login, phone="0661777888"),
+        Visitor().ask(FATIMA.login, phone=FATIMA.phone),
+    ]
+    assert len({plain(p) for p in pages}) == 1
+    assert secrets(post, "+212661123456") == secrets(post, "+212661777888") == []
+    assert len(secrets(post, FATIMA_PHONE)) == 1
+    assert outcome(JAMAL) == outcome(KHADIJA) == "no_match"
+
+
+def test_atk_036_fifty_requests_change_nothing_for_the_owner(cast, post, clock):
+    inside = Visitor().sign_in(FATIMA.login, FATIMA.password)
+    before = _standing(FATIMA, clock)
+    for _ in range(50):
+        Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+        clock.advance(seconds=2)
+    assert len(secrets(post, FATIMA_PHONE)) <= 3
+    assert inside.signed_in and Visitor().sign_in(FATIMA.login, FATIMA.password).signed_in
+    assert _standing(FATIMA, clock) == before
+
+
+def test_atk_036_strangers_guesses_do_not_silence_a_known_browser(cast, post, clock):
+    owner = Visitor().sign_in(FATIMA.login, FATIMA.password)
+    owner.submit("/sign-out/")
+    for number in range(15):
+        Visitor().ask(FATIMA.login, phone=f"06619999{number:02d}")
+        clock.advance(seconds=2)
+    post.work()
+    assert outcome(FATIMA) == "guesses_spent"
+    owner.ask(FATIMA.login, phone=FATIMA.phone)
+    assert len(secrets(post, FATIMA_PHONE)) == 1
+
+
+def test_atk_037_guessed_phones_bring_no_message_and_end_in_a_budget(cast, post, clock):
+    for number in range(30):
+        Visitor().ask(FATIMA.login, phone=f"0661{number:06d}")
+        clock.advance(seconds=2)
+    post.work()
+    assert post.sms.received == []
+    outcomes = [r.outcome for r in trail.of_person(facts(FATIMA).id, limit=100) if r.event == "recovery_asked"]
+    assert outcomes.count("no_match") == 10 and outcomes.count("guesses_spent") == 20
+
+
+def test_atk_037_a_network_that_asks_without_end_is_slowed(cast, clock):
+    for _ in range(600):
+        assert _limits_take_network(clock) is None
+    visitor = Visitor().ask(STRANGER, phone=FATIMA.phone)
+    assert visitor.page.status_code == 429 and visitor.page.headers["Retry-After"] == "1"
+    assert RecoveryRequest.objects.count() == 0
+
+
+def _limits_take_network(clock):
+    from massar.domain.limits import api as limits  # noqa: PLC0415
+
+    return limits.take([limits.draw(limits.lanes.ASK_NETWORK, "127.0.0.0/24")], now=clock())
+
+
+def test_atk_038_a_third_request_ends_the_oldest_only(cast, post, clock):
+    found = []
+    for _ in range(3):
+        Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+        found.append(secrets(post, FATIMA_PHONE)[-1])
+        clock.advance(seconds=61)
+    first, second, third = found
+    assert shows(Visitor().sign_in(FATIMA.login, first), "problem.expired_code"), "right, but a newer one took its place"
+    for secret in (second, third):
+        assert Visitor().sign_in(FATIMA.login, secret).path == "/password/expired/"
+
+
+def test_atk_040_the_old_password_from_the_asking_browser_cancels_what_was_asked(cast, post, clock):
+    owner = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    secret = post.secret(FATIMA_PHONE)
+    owner.sign_in(FATIMA.login, FATIMA.password)
+    assert shows(Visitor().sign_in(FATIMA.login, secret), "problem.wrong")
+
+
+def test_atk_040_it_also_stops_a_message_that_has_not_left(cast, post):
+    owner = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    post.worker.answer()
+    owner.sign_in(FATIMA.login, FATIMA.password)
+    assert secrets(post, FATIMA_PHONE) == []
+    assert Message.objects.get(purpose="temporary_password").state == "cancelled"
+
+
+def test_atk_040_the_old_password_from_elsewhere_cancels_nothing(cast, post):
+    """A thief who knows the password must not be able to keep the owner from recovering."""
+    owner = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    secret = post.secret(FATIMA_PHONE)
+    assert Visitor().sign_in(FATIMA.login, FATIMA.password).signed_in
+    assert owner.sign_in(FATIMA.login, secret).path == "/password/expired/"
+
+
+def test_no_message_holds_more_than_it_must(cast, post):
+    """REC-12: no link in an SMS, no name, the time as a clock time, one segment."""
+    Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    (sms,) = post.messages(FATIMA_PHONE)
+    assert TEMPORARY.search(sms.text) and "http" not in sms.text and "فاطمة" not in sms.text
+    assert len(sms.text) <= 70 and sms.subject == ""
+
+
+def _standing(person, clock) -> tuple:
+    """Everything of an account that asking might have changed."""
+    contacts = [(c.value, c.state, c.counts_from, c.ends_at) for c in people.contacts.of_person(facts(person).id, clock())]
+    return facts(person), contacts, clock() > clock() + timedelta(1)

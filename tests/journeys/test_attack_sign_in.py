@@ -1,0 +1,301 @@
+"""Attacks on the sign-in page, numbered as in docs/security/attack-cases.md."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from massar.domain.limits import api as limits
+from massar.domain.people import api as people
+from massar.domain.sessions import api as sessions
+from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, STRANGER
+from massar.interfaces.web.frame.middleware import client_address, network
+from massar.journeys import import_people
+from tests.cast import FATIMA_PHONE, enter, facts
+from tests.support.steps import production, secrets, shows
+from tests.support.visitor import Visitor
+
+WRONG = "Wrong*5820-word"
+TOKEN = re.compile(r'name="(csrfmiddlewaretoken|ask_id)" value="[^"]*"')
+
+
+def tries(number, login=JAMAL.login, **headers):
+    """That many wrong passwords, each from a browser of its own."""
+    return [Visitor(**headers).sign_in(login, WRONG).page.status_code for _ in range(number)]
+
+
+def test_atk_001_many_wrong_passwords_slow_strangers_and_lock_nobody(cast, clock):
+    codes = tries(40)
+    assert codes[:20] == [422] * 20 and set(codes[20:]) == {429}
+    stranger = Visitor().sign_in(JAMAL.login, WRONG)
+    assert shows(stranger, "problem.wait") and int(stranger.page.headers["Retry-After"]) <= 360
+    assert facts(JAMAL).active
+    clock.advance(minutes=6)
+    assert Visitor().sign_in(JAMAL.login, JAMAL.password).signed_in, "a wait, not a lock"
+
+
+def test_atk_002_the_count_is_of_the_account_not_of_the_address(cast, settings):
+    settings.MASSAR = _behind_proxies(1)
+    codes = [
+        Visitor(**{"x-forwarded-for": f"198.51.{n}.7"}).sign_in(JAMAL.login, WRONG).page.status_code for n in range(30)
+    ]
+    assert codes[:20] == [422] * 20 and set(codes[20:]) == {429}
+
+
+def test_atk_002_another_spelling_is_no_fresh_budget(cast):
+    spellings = ("jamal.jalal", "JAMAL.JALAL@taalim.ma", " jamal.jalal@taalim.ma\u200f", "jamal.jalal@taalim.ma")
+    codes = [Visitor().sign_in(spellings[n % 4], WRONG).page.status_code for n in range(28)]
+    assert set(codes[20:]) == {429}
+
+
+def test_atk_003_the_owners_browser_is_not_slowed(cast):
+    owner = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    owner.submit("/sign-out/")
+    tries(40)
+    assert owner.sign_in(JAMAL.login, JAMAL.password).signed_in
+
+
+def test_atk_004_the_owner_on_a_new_browser_gets_in_by_recovery(cast, post):
+    tries(40, FATIMA.login)
+    owner = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    secret = post.secret(FATIMA_PHONE)
+    assert owner.sign_in(FATIMA.login, secret).path == "/password/expired/", "codes never wait for passwords"
+
+
+def test_atk_005_a_hundred_failures_in_a_row_close_the_strangers_lane(cast, clock):
+    """NIST SP 800-63B-4 §3.2.2. Known browsers and recovery stay open, and the page says so."""
+    owner = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    owner.submit("/sign-out/")
+    judged = 0
+    while judged < 100:
+        judged += sum(code == 422 for code in tries(20))
+        clock.advance(hours=2)
+    stranger = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    assert not stranger.signed_in and shows(stranger, "problem.wait_recover")
+    assert int(stranger.page.headers["Retry-After"]) > 12 * 3600 and 'href="/recovery/"' in stranger.html
+    assert tries(20).count(422) == 0
+    clock.advance(days=1)
+    assert tries(20).count(422) == 1, "patience buys one try a day"
+    assert owner.sign_in(JAMAL.login, JAMAL.password).signed_in
+
+
+def test_atk_005_a_success_of_the_strangers_lane_starts_the_count_anew(cast, clock):
+    for _ in range(4):
+        tries(19)
+        clock.advance(hours=3)
+        assert Visitor().sign_in(JAMAL.login, JAMAL.password).signed_in
+    for _ in range(4):
+        assert 429 not in tries(20)
+        clock.advance(hours=3)
+    assert Visitor().sign_in(JAMAL.login, JAMAL.password).signed_in
+
+
+def test_atk_006_a_spent_lane_says_the_same_to_right_and_wrong(cast):
+    tries(20)
+    right, wrong = (Visitor().sign_in(JAMAL.login, p) for p in (JAMAL.password, WRONG))
+    assert _plain(right) == _plain(wrong) and right.page.status_code == wrong.page.status_code == 429
+    assert not right.signed_in
+
+
+def test_atk_009_a_try_is_paid_for_before_it_is_judged(cast, monkeypatch, clock):
+    """What is reserved stands in the table while the hash runs (the race itself is in the tests of races)."""
+    account = limits.draw(limits.lanes.SIGN_IN_ACCOUNT, "person", facts(JAMAL).id)
+    seen = []
+
+    def judge(password, stored, *, known):
+        seen.append(limits.left(account, now=clock()))
+        return False
+
+    monkeypatch.setattr("massar.domain.credentials.passwords.is_right", judge)
+    Visitor().sign_in(JAMAL.login, WRONG)
+    assert seen == [19]
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "True-Client-IP", "Client-IP"])
+def test_atk_011_no_header_of_the_client_is_its_address(cast, clock, header):
+    value = "for=203.0.113.9" if header == "Forwarded" else "203.0.113.9"
+    Visitor(**{header: value}).sign_in(JAMAL.login, JAMAL.password)
+    (session,) = sessions.signed_in.of_person(facts(JAMAL).id, now=clock())
+    assert session.network == "127.0.0.0/24"
+
+
+@pytest.mark.parametrize(
+    ("hops", "forwarded", "address"),
+    [
+        (0, "203.0.113.9", "127.0.0.1"),
+        (1, "203.0.113.9", "203.0.113.9"),
+        (1, "1.2.3.4, 203.0.113.9", "203.0.113.9"),
+        (2, "1.2.3.4, 203.0.113.9, 10.0.0.1", "203.0.113.9"),
+        (2, "203.0.113.9", "127.0.0.1"),
+        (1, "", "127.0.0.1"),
+    ],
+)
+def test_atk_011_only_what_our_own_proxies_added_is_believed(rf, settings, hops, forwarded, address):
+    settings.MASSAR = _behind_proxies(hops)
+    headers = {"x-forwarded-for": forwarded} if forwarded else {}
+    assert client_address(rf.get("/", headers=headers)) == address
+
+
+@pytest.mark.parametrize(
+    ("address", "prefix"),
+    [
+        ("203.0.113.9", "203.0.113.0/24"),
+        ("2001:db8:aa:bbcc::1", "2001:db8:aa:bb00::/56"),
+        ("::ffff:203.0.113.9", "203.0.113.0/24"),
+        ("<script>", ""),
+        ("", ""),
+    ],
+)
+def test_atk_011_networks_are_prefixes(address, prefix):
+    assert network(address) == prefix
+
+
+def test_atk_013_a_device_cookie_of_somebody_else_is_a_strangers(cast, clock):
+    others = Visitor().sign_in(KHADIJA.login, KHADIJA.password).cookies["massar-devices"]
+    own = Visitor().sign_in(JAMAL.login, JAMAL.password).cookies["massar-devices"]
+    forged = own.replace(own.rsplit(".", 1)[1], "0" * 64)
+    older = sessions.devices.remember("", facts(JAMAL).id, now=clock() - timedelta(days=181))
+    renamed = others.replace(f"{facts(KHADIJA).id}.", f"{facts(JAMAL).id}.", 1)
+    tries(20)
+    for cookie in (others, forged, older, renamed, "|||", "1.2.3.4|..|", "x" * 5000, "\u00d9\u00a1.a.\u00b9.b"):
+        visitor = Visitor()
+        visitor.client.cookies["massar-devices"] = cookie
+        visitor.sign_in(JAMAL.login, JAMAL.password)
+        assert visitor.page.status_code == 429 and shows(visitor, "problem.wait"), cookie
+    visitor = Visitor()
+    visitor.client.cookies["massar-devices"] = own
+    assert visitor.sign_in(JAMAL.login, JAMAL.password).signed_in
+
+
+def test_atk_014_a_stolen_device_cookie_has_ten_tries_and_then_a_strangers(cast):
+    stolen = Visitor().sign_in(JAMAL.login, JAMAL.password).cookies["massar-devices"]
+    owner = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    owner.submit("/sign-out/")
+    thief = Visitor()
+    thief.client.cookies["massar-devices"] = stolen
+    codes = [thief.sign_in(JAMAL.login, WRONG).page.status_code for _ in range(40)]
+    assert codes[:30] == [422] * 30 and set(codes[30:]) == {429}
+    assert owner.sign_in(JAMAL.login, JAMAL.password).signed_in, "the owner's other browser has its own lane"
+
+
+def test_atk_015_a_school_behind_one_address_is_no_attack(cast, clock):
+    people_of_school = [
+        import_people.NewPerson(f"teacher.{n}@taalim.ma", password="Girafe&7194-sable") for n in range(60)
+    ]
+    enter(*people_of_school, now=clock())
+    for number, person in enumerate(people_of_school):
+        visitor = Visitor()
+        if number % 10 == 0:
+            assert visitor.sign_in(person.login, WRONG).page.status_code == 422
+        assert visitor.sign_in(person.login, person.password).signed_in
+
+
+def test_atk_016_one_browser_knows_ten_accounts_in_less_than_4_kb(clock, db):
+    cookie = ""
+    for person_id in range(10**9, 10**9 + 500):
+        cookie = sessions.devices.remember(cookie, person_id, now=clock())
+    known = sessions.devices.read(cookie, now=clock())
+    assert [d.person_id for d in known] == list(range(10**9 + 499, 10**9 + 489, -1))
+    assert len("__Host-massar-devices") + len(cookie) < 4096
+
+
+def test_atk_017_unknown_known_disabled_and_never_activated_get_one_page(cast, clock):
+    enter(import_people.NewPerson("never.activated@taalim.ma"), now=clock())
+    people.directory.disable(facts(KHADIJA).id)
+    classes = [(STRANGER, WRONG), (JAMAL.login, WRONG), (KHADIJA.login, KHADIJA.password), ("never.activated", WRONG)]
+    pages = [Visitor().sign_in(login, password) for login, password in classes]
+    assert len({_plain(p) for p in pages}) == 1
+    assert len({p.page.status_code for p in pages}) == 1
+    assert len({tuple(sorted(_headers(p))) for p in pages}) == 1
+    assert len({tuple(sorted(p.cookies)) for p in pages}) == 1
+
+
+def test_atk_017_the_same_number_of_statements_for_all(cast, django_assert_num_queries, clock):
+    enter(import_people.NewPerson("never.activated@taalim.ma"), now=clock())
+    people.directory.disable(facts(KHADIJA).id)
+    for login in (STRANGER, JAMAL.login, KHADIJA.login, "never.activated@taalim.ma"):
+        visitor = Visitor().get("/sign-in/")
+        with django_assert_num_queries(4):
+            visitor.submit("/sign-in/", user=login, password=WRONG)
+
+
+@pytest.mark.parametrize("outstanding", [False, True])
+def test_atk_021_an_outstanding_code_does_not_show(cast, post, outstanding, django_assert_num_queries):
+    if outstanding:
+        Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+        assert secrets(post, FATIMA_PHONE)
+    for password, statements in ((WRONG, 4), ("bbbbb-22222", 4)):
+        visitor = Visitor().get("/sign-in/")
+        with django_assert_num_queries(statements):
+            visitor.submit("/sign-in/", user=FATIMA.login, password=password)
+        assert shows(visitor, "problem.wrong")
+
+
+def test_atk_022_the_unknown_is_slowed_like_the_known(cast):
+    known, unknown = tries(30, JAMAL.login), tries(30, STRANGER)
+    assert known == unknown and known[-1] == 429
+    assert _plain(Visitor().sign_in(JAMAL.login, WRONG)) == _plain(Visitor().sign_in(STRANGER, WRONG))
+
+
+def test_atk_022_what_is_no_user_name_at_all_has_its_own_budget(db):
+    """Nonsense typed by one person must not make the next one wait."""
+    tries(25, "هذا ليس اسما")
+    assert Visitor().sign_in("شيء آخر", WRONG).page.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        ('{"user": "jamal.jalal", "password": {"$ne": ""}}', "application/json"),
+        ('{"user": ["a", "b"], "password": 1}', "application/json"),
+        ("[]", "application/json"),
+        ("user=jamal.jalal&password[]=a&password[]=b", "application/x-www-form-urlencoded"),
+        ("user[$gt]=&password[$gt]=", "application/x-www-form-urlencoded"),
+        ("", "application/x-www-form-urlencoded"),
+        ("user=%ff%fe&password=%00", "application/x-www-form-urlencoded"),
+        ("--x\r\nbroken", "multipart/form-data; boundary=x"),
+        ("user=a&password=b", "multipart/form-data"),
+    ],
+)
+def test_atk_023_odd_bodies_are_refused_without_a_fault(cast, body, content_type):
+    answer = Client().post("/sign-in/", data=body, content_type=content_type)
+    assert answer.status_code in (400, 403, 422)
+
+
+def test_atk_023_the_last_of_two_passwords_is_an_ordinary_try(cast):
+    answer = Client().post("/sign-in/", {"user": JAMAL.login, "password": [JAMAL.password, WRONG]})
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["' OR 1=1--", "*)(uid=*", "{{7*7}}", "%s%n%x", "jamal.jalal@taalim.ma' --", "../../etc/passwd", "${jndi:ldap://x}",
+     "a\r\nSet-Cookie: x=y", "\ud800".encode("utf-8", "surrogatepass").decode("utf-8", "replace"), "a" * 254],
+)  # fmt: skip
+def test_atk_024_injections_are_ordinary_failures(cast, typed):
+    visitor = Visitor().sign_in(typed, "' OR 'a'='a")
+    assert visitor.page.status_code == 422 and shows(visitor, "problem.wrong")
+    assert "49" not in re.findall(r'value="([^"]*)"', visitor.html)
+
+
+@pytest.mark.parametrize("key", ["_connector", "__class__", "password__startswith", "user__in", "_negated"])
+def test_atk_025_keys_of_the_query_language_are_ignored(cast, key):
+    answer = Client().post("/sign-in/?" + key + "=OR", {"user": JAMAL.login, "password": WRONG, key: "OR"})
+    assert answer.status_code == 422
+
+
+def _behind_proxies(hops):
+    return production(MASSAR_MODE="test", MASSAR_PUBLIC_URL=None, MASSAR_DATA_KEYS=None, MASSAR_SECRET_KEY=None,
+                      MASSAR_ARGON2="256,1", MASSAR_TRUSTED_PROXIES=str(hops))  # fmt: skip
+
+
+def _plain(visitor) -> str:
+    """The page without its random form tokens and without what was typed."""
+    return re.sub(r'(id="id_user"[^>]*?) value="[^"]*"', r"\1", TOKEN.sub("", visitor.html))
+
+
+def _headers(visitor) -> list[tuple[str, str]]:
+    return [(k, v) for k, v in visitor.page.headers.items() if k not in ("Content-Length", "Set-Cookie")]

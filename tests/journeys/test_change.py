@@ -1,0 +1,226 @@
+"""Changing the password: the dialog, both its buttons, the reasons, what ends and who is told."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from massar.core.audit import api as trail
+from massar.domain.credentials.models import FormerPassword
+from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, YOUSSEF
+from tests.cast import FATIMA_PHONE, YOUSSEF_EMAIL, facts
+from tests.support.steps import secrets, shown, shows
+from tests.support.visitor import Visitor
+
+NEW = "Tamarin&6048-oued"
+
+
+@pytest.fixture
+def granted(cast, post):
+    """Fatima's browser with a right temporary password, and that password."""
+    visitor = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    secret = post.secret(FATIMA_PHONE)
+    return visitor.sign_in(FATIMA.login, secret), secret
+
+
+def test_the_dialog_has_two_ways_out(granted):
+    visitor, _ = granted
+    assert visitor.path == "/password/expired/"
+    assert "<dialog" in visitor.html and shows(visitor, "expired.title")
+    assert 'href="/password/change/"' in visitor.html and 'action="/password/close/"' in visitor.html
+
+
+def test_the_form_asks_three_and_lists_the_rules(granted):
+    visitor, _ = granted
+    visitor.get("/password/change/")
+    for name in ("current", "new", "confirm"):
+        assert f'name="{name}"' in visitor.html
+    for rule in ("length_min", "letter", "digit", "symbol", "name", "establishment", "common"):
+        assert shows(visitor, f"rule.{rule}"), rule
+    assert visitor.html.count('autocomplete="new-password"') == 2
+    assert shows(visitor, "password.current_is_temporary")
+
+
+@pytest.mark.parametrize(
+    ("new", "rule"),
+    [
+        ("Short#1", "length_min"),
+        ("onlyletters-here", "digit"),
+        ("84726105937#19", "letter"),
+        ("tamarinoued6048", "symbol"),
+        ("Fatima@2024xy!", "name"),
+        ("العلوي@2024xy!z", "name"),
+        ("KHALDOUN#2026a-b", "establishment"),
+        ("P@ssw0rd123!", "common"),
+        ("kdmwt-47392", "temporary_shape"),
+        ("Tamarin&6048\u200foued", "invisible"),
+        ("a1#" + "b" * 130, "length_max"),
+    ],
+)
+def test_each_refusal_names_its_reason_without_scripts(granted, new, rule):
+    visitor, secret = granted
+    visitor.change(secret, new)
+    assert visitor.page.status_code == 422 and shows(visitor, f"rule.{rule}.refused")
+    assert shows(visitor, "form.summary") and 'href="#id_new"' in visitor.html
+    assert new not in visitor.html, "a password is never sent back"
+    assert Visitor().sign_in(FATIMA.login, FATIMA.password).signed_in, "nothing changed"
+
+
+def test_the_confirmation_must_match(granted):
+    visitor, secret = granted
+    visitor.change(secret, NEW, NEW + "x")
+    assert visitor.page.status_code == 422 and shows(visitor, "rule.mismatch.refused")
+
+
+def test_the_temporary_password_is_asked_once_more(granted):
+    visitor, secret = granted
+    visitor.change(FATIMA.password, NEW)
+    assert visitor.page.status_code == 422 and shows(visitor, "error.password_wrong")
+    visitor.change("bbbbb-22222", NEW)
+    assert shows(visitor, "error.password_wrong")
+    visitor.change(secret.upper().replace("-", "\u2011"), NEW)
+    assert visitor.signed_in
+
+
+def test_after_the_change_one_is_home_and_signed_in(granted):
+    visitor, secret = granted
+    visitor.change(secret, NEW)
+    assert visitor.path == "/password/changed/" and "<dialog" in visitor.html and shows(visitor, "changed.text")
+    assert 'href="/"' in visitor.html and visitor.get("/").path == "/"
+    assert "massar-change" not in visitor.cookies
+
+
+def test_the_old_password_works_until_the_new_one_is_saved(granted):
+    visitor, secret = granted
+    assert Visitor().sign_in(FATIMA.login, FATIMA.password).signed_in
+    visitor.change(secret, NEW)
+    assert not Visitor().sign_in(FATIMA.login, FATIMA.password).signed_in
+    assert Visitor().sign_in(FATIMA.login, NEW).signed_in
+
+
+def test_everything_else_ends_with_a_recovery(cast, post):
+    elsewhere = Visitor().sign_in(FATIMA.login, FATIMA.password)
+    visitor = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    secret = post.secret(FATIMA_PHONE)
+    visitor.sign_in(FATIMA.login, secret).change(secret, NEW)
+    assert not elsewhere.signed_in
+    assert elsewhere.get("/").path == "/sign-in/" and shows(elsewhere, "flash.sign_in_again")
+
+
+def test_a_notice_goes_to_every_contact_and_tells_no_secret(cast, post):
+    visitor = Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
+    secret = post.secret(YOUSSEF_EMAIL)
+    visitor.sign_in(YOUSSEF.login, secret).change(secret, NEW)
+    for to in (YOUSSEF.login, YOUSSEF_EMAIL, "+212662000333"):
+        notice = post.messages(to)[-1]
+        assert notice.language == "fr"
+        assert secret not in notice.text and NEW not in notice.text
+        assert "0800 00 11 22" in notice.text, "whom to call if it was somebody else"
+    assert "http" not in post.messages("+212662000333")[-1].text
+
+
+def test_the_voluntary_change(cast, post):
+    elsewhere = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    visitor = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    before = visitor.cookies["massar-session"]
+    visitor.change(JAMAL.password, NEW)
+    assert visitor.path == "/password/changed/" and visitor.signed_in
+    assert visitor.cookies["massar-session"] != before
+    assert not elsewhere.signed_in
+    assert len(post.messages(JAMAL.login)) == 1, "no contact of his own, but his institution mailbox hears of it"
+    assert not Visitor().sign_in(JAMAL.login, JAMAL.password).signed_in
+
+
+def test_the_voluntary_change_needs_the_current_password(cast):
+    visitor = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    visitor.change("Wrong*5820-word", NEW)
+    assert visitor.page.status_code == 422 and shows(visitor, "error.password_wrong")
+    assert not shows(visitor, "password.current_is_temporary")
+    assert Visitor().sign_in(JAMAL.login, JAMAL.password).signed_in
+
+
+def test_guessing_the_current_password_from_a_borrowed_session_is_slowed(cast):
+    visitor = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    codes = [visitor.change("Wrong*5820-word", NEW).page.status_code for _ in range(35)]
+    assert codes[:10] == [422] * 10 and codes[-1] == 429
+    assert int(visitor.page.headers["Retry-After"]) > 0
+
+
+def test_the_current_and_the_last_five_are_not_taken_again(cast, clock):
+    used = [JAMAL.password, *(f"Tamarin&60{n}8-oued" for n in range(1, 7))]
+    visitor = Visitor().sign_in(JAMAL.login, used[0])
+    for current, new in zip(used, used[1:], strict=False):
+        assert visitor.change(current, new).signed_in
+    assert FormerPassword.objects.filter(person_id=facts(JAMAL).id).count() == 5
+    for old in used[1:]:
+        visitor.change(used[-1], old)
+        assert visitor.page.status_code == 422 and shows(visitor, "rule.reused.refused"), old
+    assert visitor.change(used[-1], used[0]).path == "/password/changed/", "the sixth before is forgotten"
+
+
+def test_a_known_browser_stays_known_after_a_routine_change_but_not_after_a_recovery(cast, post, clock):
+    known = Visitor().sign_in(FATIMA.login, FATIMA.password)
+    visitor = Visitor().sign_in(FATIMA.login, FATIMA.password)
+    visitor.change(FATIMA.password, NEW)
+    stranger = Visitor()
+    for _ in range(25):
+        stranger.sign_in(FATIMA.login, "Wrong*5820-word")
+    assert known.sign_in(FATIMA.login, NEW).signed_in, "its own lane"
+    clock.advance(seconds=1)
+    owner = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    secret = post.secret(FATIMA_PHONE)
+    owner.sign_in(FATIMA.login, secret).change(secret, "Girafe&7194-sable")
+    for _ in range(25):
+        stranger.sign_in(FATIMA.login, "Wrong*5820-word")
+    assert shows(known.sign_in(FATIMA.login, "Girafe&7194-sable"), "problem.wait"), "a stranger like any other"
+
+
+def test_a_change_ends_what_was_asked_for(cast, post):
+    """A temporary password that lies on a phone is of no use once the password was changed from the menu."""
+    Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    (secret,) = secrets(post, FATIMA_PHONE)
+    Visitor().sign_in(FATIMA.login, FATIMA.password).change(FATIMA.password, NEW)
+    assert shows(Visitor().sign_in(FATIMA.login, secret), "problem.wrong")
+
+
+def test_no_password_ever_expires_by_age(cast, clock):
+    """NIST SP 800-63B-4 §3.1.1.2: the dialog comes after a recovery only."""
+    clock.advance(days=5 * 365)
+    assert Visitor().sign_in(KHADIJA.login, KHADIJA.password).path == "/"
+
+
+def test_twenty_wrong_repeats_close_the_form_and_the_right_code_opens_it_again(granted):
+    visitor, secret = granted
+    for _ in range(20):
+        assert visitor.change("bbbbb-22222", NEW).page.status_code == 422
+    assert visitor.change(secret, NEW).page.status_code == 429
+    visitor.sign_in(FATIMA.login, secret).change(secret, NEW)
+    assert visitor.signed_in
+
+
+def test_a_change_page_left_open_too_long_leads_back(granted, clock):
+    visitor, secret = granted
+    page = visitor.get("/password/change/").page
+    clock.advance(minutes=15)
+    visitor.page = page
+    visitor.submit("/password/change/", current=secret, new=NEW, confirm=NEW)
+    assert visitor.path == "/sign-in/" and shows(visitor, "flash.sign_in_again")
+
+
+def test_the_rules_page_carries_what_the_live_list_needs(granted):
+    visitor, _ = granted
+    visitor.get("/password/change/")
+    assert re.search(r'data-rule="length_min"[^>]*data-min="12"', visitor.html)
+    assert "data-words='[" in visitor.html and "Fatima" in visitor.html
+
+
+def test_every_step_of_a_change_leaves_a_row(cast):
+    Visitor().sign_in(JAMAL.login, JAMAL.password).change("Wrong*5820-word", NEW)
+    Visitor().sign_in(JAMAL.login, JAMAL.password).change(JAMAL.password, NEW)
+    events = [r.event for r in reversed(trail.of_person(facts(JAMAL).id))]
+    assert events == ["person_added", "sign_in", "proof_refused", "sign_in", "password_changed", "sign_in"]
+
+
+def test_the_words_of_the_dialog_are_the_guides(granted):
+    assert "انتهاء صلاحية كلمة المرور" in shown(granted[0])

@@ -1,0 +1,100 @@
+"""Where one is signed in: when, how, from where; ending one or all; and one's own last activity."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from massar.domain.sessions import api as sessions
+from massar.domain.sessions.models import Session
+from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA
+from tests.cast import FATIMA_PHONE, facts
+from tests.support.steps import actions, shown, shows
+from tests.support.visitor import Visitor
+
+FIREFOX = {"user-agent": "Mozilla/5.0 (Windows NT 10.0; rv:128.0) Gecko/20100101 Firefox/128.0"}
+
+
+def test_the_page_tells_where_when_and_how(cast, clock):
+    Visitor(**FIREFOX).sign_in(JAMAL.login, JAMAL.password)
+    clock.advance(minutes=5)
+    here = Visitor().sign_in(JAMAL.login, JAMAL.password).get("/devices/")
+    words = shown(here)
+    assert "Firefox · Windows" in words and "Chrome · Android" in words
+    assert shows(here, "devices.this_one") and shows(here, "how.password") and "127.0.0.0/24" in words
+    assert "15 فبراير 2026" in words and "02:55" in words and "02:00" in words
+    assert len(actions(here, "/end/")) == 2
+
+
+def test_ending_one_ends_it_at_once(cast):
+    there, here = (Visitor().sign_in(JAMAL.login, JAMAL.password) for _ in range(2))
+    other = sessions.signed_in.of_person(facts(JAMAL).id, now=_now(here))[1].id
+    here.get("/devices/").submit(f"/devices/{other}/end/")
+    assert shows(here, "flash.session_ended") and here.signed_in and not there.signed_in
+
+
+def test_ending_all_keeps_this_one(cast):
+    others = [Visitor().sign_in(JAMAL.login, JAMAL.password) for _ in range(3)]
+    here = Visitor().sign_in(JAMAL.login, JAMAL.password).get("/devices/")
+    here.submit("/devices/end-all/")
+    assert shows(here, "flash.sessions_ended") and here.signed_in
+    assert not any(o.signed_in for o in others)
+
+
+def test_ending_all_ends_a_half_done_change_too(cast, post):
+    here = Visitor().sign_in(FATIMA.login, FATIMA.password)
+    thief = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    thief.sign_in(FATIMA.login, post.secret(FATIMA_PHONE))
+    assert thief.path == "/password/expired/"
+    here.get("/devices/")
+    Visitor().sign_in(FATIMA.login, FATIMA.password)
+    here.get("/devices/").submit("/devices/end-all/")
+    assert thief.get("/password/change/").path == "/sign-in/"
+
+
+def test_ending_this_one_is_signing_out(cast):
+    here = Visitor().sign_in(JAMAL.login, JAMAL.password).get("/devices/")
+    here.submit(actions(here, "/end/")[0])
+    assert here.path == "/sign-in/" and not here.signed_in
+
+
+def test_nobody_ends_the_sessions_of_others(cast):
+    victim = Visitor().sign_in(KHADIJA.login, KHADIJA.password)
+    hers = Session.objects.get(person_id=facts(KHADIJA).id).pk
+    thief = Visitor().sign_in(JAMAL.login, JAMAL.password).get("/devices/")
+    token = thief.html.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+    assert thief.client.post(f"/devices/{hers}/end/", {"csrfmiddlewaretoken": token}).status_code == 303
+    assert victim.signed_in
+    assert "khadija" not in thief.get("/devices/").html.lower()
+
+
+def test_the_own_activity_is_listed_newest_first(cast, clock):
+    Visitor().sign_in(JAMAL.login, "Wrong*5820-word")
+    clock.advance(minutes=1)
+    here = Visitor().sign_in(JAMAL.login, JAMAL.password).get("/devices/")
+    table = here.html.split("<tbody")[1]
+    assert table.index("02:56") < table.index("02:55"), "newest first"
+    assert shows(here, "activity.sign_in_refused") and shows(here, "activity.sign_in")
+    assert not shows(Visitor().sign_in(KHADIJA.login, KHADIJA.password).get("/devices/"), "activity.sign_in_refused")
+
+
+def test_idle_and_longest_life_are_kept_on_the_server(cast, clock):
+    visitor = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    for _ in range(24):
+        clock.advance(minutes=29)
+        assert visitor.signed_in
+    clock.advance(minutes=29)
+    assert not visitor.signed_in, "twelve hours at most"
+    visitor = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    clock.advance(minutes=30)
+    assert not visitor.signed_in, "half an hour without a click"
+    assert sessions.signed_in.of_person(facts(JAMAL).id, now=clock()) == []
+
+
+def test_the_eleventh_session_ends_the_oldest(cast, clock):
+    visitors = [Visitor().sign_in(JAMAL.login, JAMAL.password) for _ in range(11)]
+    assert not visitors[0].signed_in and all(v.signed_in for v in visitors[1:])
+
+
+def _now(visitor):
+    """A moment at which sessions opened now are live."""
+    return Session.objects.latest("id").last_seen_at + timedelta(seconds=1)

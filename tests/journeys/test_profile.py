@@ -1,0 +1,287 @@
+"""The profile: two contacts, the code typed on the page, the password asked again, and what is refused and why."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+from massar.core.audit import api as trail
+from massar.domain.people.models import Contact
+from massar.interfaces.demo.cast import JAMAL, KHADIJA, YOUSSEF
+from massar.journeys import import_people
+from tests.cast import KHADIJA_EMAIL, YOUSSEF_EMAIL, enter, facts
+from tests.support.steps import actions, prove_contact, save_contact, secrets, shown, shows
+from tests.support.visitor import CODE, Visitor
+
+PHONE, E164 = "0661123456", "+212661123456"
+
+
+@pytest.fixture
+def jamal(cast):
+    return Visitor().sign_in(JAMAL.login, JAMAL.password)
+
+
+def test_phone_and_mail_in_one_save(jamal, post):
+    save_contact(jamal, JAMAL.password, phone=PHONE, email="Jamal@Example.org")
+    assert jamal.path == "/profile/" and shows(jamal, "flash.code_sent")
+    assert len(actions(jamal, "/prove/")) == 2
+    assert CODE.search(post.messages(E164)[-1].text) and CODE.search(post.messages("jamal@example.org")[-1].text)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["0661123456", "06 61 12 34 56", "06-61-12-34-56", "+212 6 61 12 34 56", "00212661123456", "+212(0)661123456",
+     "٠٦٦١١٢٣٤٥٦", "۰۶۶۱۱۲۳۴۵۶", "０６６１１２３４５６", "\u200e0661123456\u200f", "661123456"],
+)  # fmt: skip
+def test_many_spellings_are_one_number(jamal, post, typed):
+    save_contact(jamal, JAMAL.password, phone=typed)
+    assert len(post.messages(E164)) == 1
+    assert shows(prove_contact(jamal, post, E164), "flash.contact_proved")
+    assert '<bdi dir="ltr">06 61 12 34 56</bdi>' in re.sub(r"\s+", " ", jamal.html.replace("\u00a0", " "))
+
+
+@pytest.mark.parametrize(
+    ("typed", "why"),
+    [
+        ("0522334455", "error.phone_fixed"),
+        ("0537123456", "error.phone_fixed"),
+        ("0801123456", "error.phone_premium"),
+        ("0898123456", "error.phone_premium"),
+        ("+8821612345", "error.phone_satellite"),
+        ("+870773123456", "error.phone_satellite"),
+        ("+33612345678", "error.phone_country"),
+        ("0661", "error.phone_shape"),
+        ("جمال", "error.phone_shape"),
+    ],
+)
+def test_numbers_that_can_not_be_used_are_refused_with_the_reason(jamal, post, typed, why):
+    save_contact(jamal, JAMAL.password, phone=typed)
+    assert jamal.page.status_code == 422 and shows(jamal, why)
+    assert f'value="{typed}"' in jamal.html, "what was typed stays in the form"
+    post.work()
+    assert post.sms.received == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "why"),
+    [
+        ("jamal@taalim.ma", "error.email_institution"),
+        ("jamal.jalal@taalim.ma", "error.email_institution"),
+        ("x@men.gov.ma", "error.email_institution"),
+        ("x@ac-rabat.men.gov.ma", "error.email_institution"),
+        ("jamal", "error.email_shape"),
+        ("jamal@example", "error.email_shape"),
+        ("jаmal@example.org", "error.email_shape"),
+        ("a@x.ma,b@x.ma", "error.email_shape"),
+        (".jamal@example.org", "error.email_shape"),
+    ],
+)
+def test_addresses_that_can_not_be_used(jamal, post, typed, why):
+    save_contact(jamal, JAMAL.password, email=typed)
+    assert jamal.page.status_code == 422 and shows(jamal, why)
+    post.work()
+    assert post.email.received == []
+
+
+def test_changing_contacts_asks_for_the_password(jamal, post):
+    save_contact(jamal, "Wrong*5820-word", phone=PHONE)
+    assert jamal.page.status_code == 422 and shows(jamal, "error.password_wrong")
+    save_contact(jamal, "", phone=PHONE)
+    assert jamal.page.status_code == 422 and shows(jamal, "error.required")
+    assert post.messages(E164) == []
+    khadija = Visitor().sign_in(KHADIJA.login, KHADIJA.password).get("/profile/")
+    remove = actions(khadija, "/remove/")[0]
+    khadija.submit(remove, password="Wrong*5820-word")
+    assert khadija.page.status_code == 422 and shows(khadija, "error.password_wrong")
+
+
+def test_a_wrong_code_counts_and_the_fifth_spends_it(jamal, post):
+    save_contact(jamal, JAMAL.password, phone=PHONE)
+    code = post.code(E164)
+    wrong = f"{(int(code) + 1) % 1_000_000:06d}"
+    prove = actions(jamal.get("/profile/"), "/prove/")[0]
+    for left in (4, 3, 2, 1):
+        jamal.submit(prove, code=wrong)
+        assert jamal.page.status_code == 422 and shows(jamal, "error.code_wrong") and str(left) in shown(jamal)
+    jamal.submit(prove, code=wrong)
+    assert shows(jamal, "error.code_spent")
+    assert shows(jamal.submit(prove, code=code), "error.code_spent"), "the right one comes too late"
+
+
+def test_the_code_is_typed_in_any_digits(jamal, post):
+    save_contact(jamal, JAMAL.password, phone=PHONE)
+    code = post.code(E164)
+    arabic = "".join(chr(0x660 + int(d)) for d in code)
+    prove = actions(jamal.get("/profile/"), "/prove/")[0]
+    jamal.submit(prove, code=f" \u200f{arabic[:3]} {arabic[3:]}\u200e ")
+    assert shows(jamal, "flash.contact_proved")
+
+
+def test_the_code_lives_ten_minutes(jamal, post, clock):
+    save_contact(jamal, JAMAL.password, phone=PHONE)
+    code = post.code(E164)
+    prove = actions(jamal.get("/profile/"), "/prove/")[0]
+    clock.advance(minutes=10)
+    assert shows(jamal.submit(prove, code=code), "error.code_expired")
+    assert not Contact.objects.filter(state="proved", person_id=facts(JAMAL).id).exists()
+
+
+def test_resending_waits_a_minute_and_ends_the_older_code(jamal, post, clock):
+    save_contact(jamal, JAMAL.password, phone=PHONE)
+    first = post.code(E164)
+    assert "data-countdown=" in jamal.html and shows(jamal, "prove.resend_at")
+    resend = actions(jamal, "/resend/")[0]
+    jamal.submit(resend)
+    assert shows(jamal, "error.wait"), "the wait is said"
+    assert len(post.messages(E164)) == 1
+    clock.advance(seconds=60)
+    jamal.get("/profile/")
+    assert "data-countdown=" not in jamal.html
+    jamal.submit(resend)
+    assert shows(jamal, "flash.code_sent") and len(post.messages(E164)) == 2
+    second = post.code(E164)
+    prove = actions(jamal, "/prove/")[0]
+    if first != second:
+        assert shows(jamal.submit(prove, code=first), "error.code_wrong")
+    assert shows(jamal.submit(prove, code=second), "flash.contact_proved")
+
+
+def test_a_mistyped_number_is_cancelled_or_replaced(jamal, post):
+    save_contact(jamal, JAMAL.password, phone="0661999999")
+    old = post.code("+212661999999")
+    jamal.submit(actions(jamal.get("/profile/"), "/cancel/")[0])
+    assert shows(jamal, "flash.contact_cancelled") and actions(jamal, "/prove/") == []
+    save_contact(jamal, JAMAL.password, phone="0661888888")
+    save_contact(jamal, JAMAL.password, phone=PHONE)
+    assert len(actions(jamal, "/prove/")) == 1, "one field, one proposal"
+    jamal.submit(actions(jamal, "/prove/")[0], code=old)
+    assert jamal.page.status_code == 422
+
+
+def test_saving_the_same_again_sends_nothing(jamal, post):
+    save_contact(jamal, JAMAL.password, phone=PHONE)
+    prove_contact(jamal, post, E164)
+    before = len(post.messages(E164))
+    save_contact(jamal, JAMAL.password, phone="+212661123456")
+    assert shows(jamal, "flash.saved_nothing") and len(post.messages(E164)) == before
+
+
+def test_who_comes_back_days_later_can_start_again(jamal, post, clock):
+    """A proposal whose code ran out long ago is not shown; typing the same number again sends a new code."""
+    save_contact(jamal, JAMAL.password, phone=PHONE)
+    post.work()
+    clock.advance(days=2)
+    jamal = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    save_contact(jamal, JAMAL.password, phone=PHONE)
+    assert shows(jamal, "flash.code_sent")
+    assert shows(prove_contact(jamal, post, E164), "flash.contact_proved")
+
+
+def test_contacts_are_sealed_at_rest(jamal, post):
+    save_contact(jamal, JAMAL.password, phone=PHONE, email="jamal.canary@example.org")
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f'SELECT * FROM "{table}"')
+            told = repr([[bytes(v) if isinstance(v, memoryview) else v for v in row] for row in cursor.fetchall()])
+            assert "661123456" not in told and "jamal.canary" not in told, table
+
+
+def test_ten_accounts_may_share_a_phone_and_not_eleven(clock, post):
+    """Families (decision 12): the tenth is welcome, the eleventh hears why not."""
+    for number in range(1, 11):
+        person = import_people.NewPerson(f"sharer.{number}@taalim.ma", phone=PHONE, password=JAMAL.password)
+        if number < 10:
+            enter(person, now=clock())
+    tenth = import_people.NewPerson("tenth.one@taalim.ma", password=JAMAL.password)
+    eleventh = import_people.NewPerson("eleventh.one@taalim.ma", password=JAMAL.password)
+    enter(tenth, eleventh, now=clock())
+    ten, eleven = (Visitor().sign_in(p.login, JAMAL.password) for p in (tenth, eleventh))
+    save_contact(eleven, JAMAL.password, phone=PHONE)  # still free for one more
+    early = post.code(E164)
+    save_contact(ten, JAMAL.password, phone=PHONE)
+    assert shows(prove_contact(ten, post, E164), "flash.contact_proved")
+    eleven.submit(actions(eleven.get("/profile/"), "/prove/")[0], code=early)
+    assert eleven.page.status_code == 422 and shows(eleven, "error.phone_too_many")
+    clock.advance(days=2)
+    eleven = Visitor().sign_in(eleventh.login, JAMAL.password)
+    save_contact(eleven, JAMAL.password, phone=PHONE)
+    assert eleven.page.status_code == 422 and shows(eleven, "error.phone_too_many")
+
+
+def test_the_first_contact_counts_at_once(jamal, post):
+    save_contact(jamal, JAMAL.password, email="jamal@example.org")
+    prove_contact(jamal, post, "jamal@example.org")
+    assert shows(jamal, "contact.since") and not shows(jamal, "contact.counts_from")
+    Visitor().ask(JAMAL.login, email="jamal@example.org")
+    assert len(secrets(post, "jamal@example.org")) == 1
+
+
+def test_an_unproved_contact_receives_no_secret(jamal, post):
+    save_contact(jamal, JAMAL.password, email="jamal@example.org")
+    Visitor().ask(JAMAL.login, email="jamal@example.org")
+    assert secrets(post, "jamal@example.org") == []
+
+
+def test_another_contact_waits_and_the_date_is_shown(cast, post, clock):
+    khadija = Visitor().sign_in(KHADIJA.login, KHADIJA.password)
+    save_contact(khadija, KHADIJA.password, phone=PHONE)
+    prove_contact(khadija, post, E164)
+    assert shows(khadija, "flash.contact_waits") and shows(khadija, "contact.counts_from")
+    assert "18 فبراير 2026" in shown(khadija), "72 hours on, as a date"
+    (notice,) = [m for m in post.messages(KHADIJA_EMAIL) if "/contacts/cancel/" in m.text]
+    assert notice.to == KHADIJA_EMAIL
+    assert len(post.messages(KHADIJA.login)) == 1, "the institution mailbox hears of it too"
+
+
+def test_notices_go_to_the_other_contacts_when_one_is_removed(cast, post):
+    youssef = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password).get("/profile/")
+    youssef.submit(actions(youssef, "/remove/")[1], password=YOUSSEF.password)
+    assert shows(youssef, "flash.contact_removal", "fr") and shows(youssef, "contact.ends_at", "fr")
+    for to in (YOUSSEF.login, YOUSSEF_EMAIL, "+212662000333"):
+        assert len(post.messages(to)) == 1, to
+
+
+def test_nobody_touches_the_contacts_of_others(cast, post):
+    khadija = Visitor().sign_in(KHADIJA.login, KHADIJA.password)
+    save_contact(khadija, KHADIJA.password, phone=PHONE)
+    code = post.code(E164)
+    hers = Contact.objects.get(state="proposed").pk
+    mail = Contact.objects.get(person_id=facts(KHADIJA).id, state="proved").pk
+    thief = Visitor().sign_in(JAMAL.login, JAMAL.password).get("/profile/")
+    token = thief.html.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+    for path in (f"{hers}/prove/", f"{hers}/cancel/", f"{hers}/resend/", f"{mail}/remove/", f"{mail}/cancel/"):
+        fields = {"csrfmiddlewaretoken": token, "code": code, "password": JAMAL.password}
+        assert thief.client.post(f"/profile/contacts/{path}", fields).status_code == 303
+    assert Contact.objects.get(pk=hers).state == "proposed"
+    assert Contact.objects.get(pk=mail).ends_at is None
+    assert len(post.messages(E164)) == 1
+
+
+def test_every_step_of_the_profile_leaves_a_row(jamal, post):
+    save_contact(jamal, JAMAL.password, phone=PHONE)
+    prove_contact(jamal, post, E164)
+    jamal.submit(actions(jamal, "/remove/")[0], password=JAMAL.password)
+    jamal.submit(actions(jamal, "/cancel/")[0])
+    rows = [r for r in reversed(trail.of_person(facts(JAMAL).id)) if r.event.startswith("contact")]
+    assert [(r.event, r.outcome) for r in rows] == [
+        ("contact_proposed", ""),
+        ("contact_proved", "counts"),
+        ("contact_removed", ""),
+        ("contact_cancelled", ""),
+    ]
+    assert {r.detail["contact"] for r in rows} == {"06••••••56"}
+
+
+def test_no_contact_is_asked_for_twice_in_a_row(jamal, post, clock):
+    """Six codes a day for an account: the next one waits, and the page says until when."""
+    for number in range(6):
+        save_contact(jamal, JAMAL.password, phone=f"06611200{number:02d}")
+        assert shows(jamal, "flash.code_sent")
+        clock.advance(seconds=61)
+    save_contact(jamal, JAMAL.password, phone="0661130000")
+    assert jamal.page.status_code == 429 and shows(jamal, "error.wait")
+    assert int(jamal.page.headers["Retry-After"]) > 3600
+    assert timedelta(seconds=int(jamal.page.headers["Retry-After"])) <= timedelta(hours=4)

@@ -1,0 +1,397 @@
+"""Real threads on the real database: what may happen once happens once, however many try at the same moment."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.db import connection, transaction
+
+from massar.core import ids
+from massar.core.audit import api as trail
+from massar.core.browser import Browser
+from massar.domain.credentials import api as credentials
+from massar.domain.credentials.models import TemporaryPassword
+from massar.domain.delivery import api as delivery
+from massar.domain.delivery.models import Attempt, Message, RecoveryRequest
+from massar.domain.limits import api as limits
+from massar.domain.people import api as people_api
+from massar.domain.people.models import Contact
+from massar.domain.sessions.models import ChangeSession, Session
+from massar.interfaces.commands.worker import Worker
+from massar.journeys import (
+    change_password,
+    close_sessions,
+    confirm_contact,
+    edit_profile,
+    recover_password,
+    sign_in,
+)
+from massar.journeys.outcomes import Done, Entered, Gone, MustChange, Problems, Wait, Wrong
+from tests import cast
+from tests.cast import FATIMA, FATIMA_PHONE, KHADIJA, KHADIJA_EMAIL, YOUSSEF, YOUSSEF_EMAIL
+from tests.support.faults import RememberingCarrier
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+THREADS = 24  # as many as the web server has; the database's pool has room for all
+HERE = Browser(network="192.0.2.0/24", label="Firefox · Linux", asked="the-asking-browser")
+NEW = "Tamarin&6048-oued"
+
+
+def at_once(times: int, work: Callable[[int], object]) -> list:
+    """`work(0)` … `work(times - 1)` from many threads that start together; results in order, exceptions raised."""
+    gate = threading.Barrier(min(times, THREADS))
+
+    def one(number: int):
+        try:
+            if number < gate.parties:
+                gate.wait(30)
+            return work(number)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(gate.parties) as pool:
+        return list(pool.map(one, range(times)))
+
+
+@pytest.fixture
+def people(clock):
+    cast.enter(YOUSSEF, FATIMA, KHADIJA, now=clock())
+    return cast
+
+
+def enter(password: str, clock, *, login: str = YOUSSEF.login, browser: Browser = HERE):
+    return sign_in.enter(typed_login=login, password=password, browser=browser, now=clock())
+
+
+def secret_of(person, contact_kind: str, clock) -> tuple[int, str]:
+    """A temporary password that was issued and whose end is fixed: (id, secret)."""
+    facts = cast.facts(person)
+    contact = Contact.objects.get(person_id=facts.id, kind=contact_kind)
+    channel = "email" if contact_kind == "email" else "sms"
+    row, secret = credentials.temporary.issue(facts.id, channel=channel, contact_id=contact.pk, asked=HERE.asked, now=clock())
+    assert credentials.temporary.fix_expiry(row, clock() + timedelta(minutes=10))
+    return row, secret
+
+
+# --- budgets
+
+
+@pytest.mark.parametrize("burst", [1, 7])
+def test_a_budget_is_never_overrun(clock, burst):
+    """200 parallel takes (decision 18): exactly as many pass as the budget holds, and none is lost."""
+    limit = limits.Limit("race", burst, timedelta(hours=1))
+    shared = limits.Limit("race-shared", 1000, timedelta(hours=1))
+    now = clock()
+
+    def take(number: int):
+        draws = [limits.draw(limit, "one"), limits.draw(shared, "all")]
+        return limits.take(draws if number % 2 else draws[::-1], now=now)
+
+    refused = at_once(200, take)
+    assert refused.count(None) == burst
+    assert all(r.limit == "race" for r in refused if r)
+    assert limits.left(limits.draw(shared, "all"), now=now) == 1000 - burst, "a refused take gives back what it had"
+
+
+def test_takes_and_returns_of_the_same_budgets_never_stand_in_each_others_way(clock):
+    """Two rows taken and given back in any order by 200 callers: no deadlock, and in the end the budgets are whole."""
+    both = [limits.draw(limits.Limit(f"race-{n}", 500, timedelta(hours=1)), "one") for n in range(4)]
+    now = clock()
+
+    def turn(number: int):
+        assert limits.take(both, now=now) is None
+        limits.give_back(both[::-1] if number % 2 else both)
+
+    at_once(200, turn)
+    assert {limits.left(d, now=now) for d in both} == {500}
+
+
+def test_at_the_last_try_one_password_is_evaluated(people, clock, monkeypatch):
+    """200 parallel wrong sign-ins with one try left: one Argon2id is spent on the account, 199 are told to wait."""
+    lanes = limits.lanes
+    facts = cast.facts(YOUSSEF)
+    for _ in range(lanes.SIGN_IN_ACCOUNT.burst - 1):
+        assert limits.take([limits.draw(lanes.SIGN_IN_ACCOUNT, "person", facts.id)], now=clock()) is None
+    evaluated, fits = [], credentials.hashing.fits
+
+    def counted(*args, **kwargs):
+        evaluated.append(args)
+        return fits(*args, **kwargs)
+
+    monkeypatch.setattr(credentials.hashing, "fits", counted)
+    outcomes = Counter(type(o) for o in at_once(200, lambda n: enter(f"Wrong-{n}&longer", clock)))
+    assert outcomes == {Wrong: 1, Wait: 199}
+    assert len(evaluated) == 1
+
+
+def test_right_and_wrong_sign_ins_of_one_account_at_once(people, clock):
+    """A storm on one account, the owner in it: nobody meets a fault, and no wrong password gets in."""
+    outcomes = at_once(60, lambda n: enter(YOUSSEF.password if n % 3 == 0 else f"Wrong-{n}&longer", clock))
+    assert all(isinstance(o, (Entered, Wait)) for o in outcomes[::3])
+    assert not any(isinstance(o, Entered) for n, o in enumerate(outcomes) if n % 3)
+    assert any(isinstance(o, Entered) for o in outcomes)
+
+
+# --- the temporary password
+
+
+def test_fifty_claims_leave_one(people, clock):
+    row, secret = secret_of(YOUSSEF, "email", clock)
+    outcomes = at_once(50, lambda n: enter(secret, clock, browser=Browser(network=HERE.network, asked=HERE.asked if n < 10 else f"b{n}")))
+    granted = [o for o in outcomes if isinstance(o, MustChange)]
+    assert len(granted) == 50, Counter(type(o) for o in outcomes)
+    good = [o for o in granted if close_sessions.may_change(cookie=o.cookie, now=clock())]
+    assert len(good) == 1, "one change session is open"
+    _, grant = close_sessions.may_change(cookie=good[0].cookie, now=clock())
+    assert credentials.temporary.is_claimed(row, grant.claim), "and it is the one that holds the claim"
+    assert ChangeSession.objects.filter(ended_at=None).count() == 1
+
+
+def test_claims_of_two_secrets_leave_one_change(people, clock):
+    """E-mail and phone at the same moment: two secrets live, one browser at most stands before the change form."""
+    secrets = [secret_of(YOUSSEF, kind, clock)[1] for kind in ("email", "phone")]
+    at_once(40, lambda n: enter(secrets[n % 2], clock))
+    assert ChangeSession.objects.filter(ended_at=None).count() == 1
+
+
+def test_fifty_changes_by_one_session_save_one_password(people, clock):
+    _, secret = secret_of(YOUSSEF, "email", clock)
+    cookie = enter(secret, clock).cookie
+    person, grant = close_sessions.may_change(cookie=cookie, now=clock())
+    chosen = [f"Tamarin&{n}-oued" for n in range(6000, 6050)]
+    outcomes = at_once(
+        50,
+        lambda n: change_password.by_temporary(
+            grant=grant, current=secret, new=chosen[n], confirm=chosen[n], browser=HERE, now=clock()
+        ),
+    )
+    won = [n for n, o in enumerate(outcomes) if isinstance(o, Entered)]
+    assert len(won) == 1, Counter(type(o) for o in outcomes)
+    assert {type(o) for n, o in enumerate(outcomes) if n not in won} <= {Gone, Wait}
+    stored = credentials.passwords.stored(person.id)
+    assert credentials.passwords.is_right(chosen[won[0]], stored, known=True)
+    assert TemporaryPassword.objects.filter(state="consumed").count() == 1
+    assert Session.objects.filter(person_id=person.id, ended_at=None).count() == 1
+    # one set of notices: the institution mailbox, the e-mail and the phone
+    assert Message.objects.filter(purpose="notice", person_id=person.id).count() == 3
+    assert [e.event for e in trail.of_person(person.id)].count("password_recovered") == 1
+
+
+def test_voluntary_changes_by_one_session_save_one_password(people, clock):
+    """All of them proved the same current password; only the first still finds its session open."""
+    entered = enter(YOUSSEF.password, clock)
+    outcomes = at_once(
+        12,
+        lambda n: change_password.by_owner(
+            person=entered.person, session_id=entered.session_id, current=YOUSSEF.password,
+            new=f"Tamarin&{6000 + n}-oued", confirm=f"Tamarin&{6000 + n}-oued", browser=HERE, now=clock(),
+        ),
+    )  # fmt: skip
+    won = [n for n, o in enumerate(outcomes) if isinstance(o, Entered)]
+    assert len(won) == 1, Counter(type(o) for o in outcomes)
+    stored = credentials.passwords.stored(entered.person.id)
+    assert credentials.passwords.is_right(f"Tamarin&{6000 + won[0]}-oued", stored, known=True)
+    assert Session.objects.filter(person_id=entered.person.id, ended_at=None).count() == 1
+
+
+def test_a_sign_in_under_way_does_not_outlive_a_recovery(people, clock, monkeypatch):
+    """The old password was verified, then the owner recovers, and only then the session would open: it must not."""
+    _, secret = secret_of(YOUSSEF, "email", clock)
+    _, grant = close_sessions.may_change(cookie=enter(secret, clock).cookie, now=clock())
+    is_right, done = credentials.passwords.is_right, []
+
+    def then_recovered(typed, stored, *, known):
+        right = is_right(typed, stored, known=known)
+        if not done:
+            done.append(True)
+            assert isinstance(
+                change_password.by_temporary(grant=grant, current=secret, new=NEW, confirm=NEW, browser=HERE, now=clock()),
+                Entered,
+            )
+        return right
+
+    monkeypatch.setattr(credentials.passwords, "is_right", then_recovered)
+    thief = enter(YOUSSEF.password, clock, browser=Browser(network="198.51.100.0/24"))
+    assert isinstance(thief, Wrong)
+    assert Session.objects.filter(ended_at=None).count() == 1
+
+
+def test_a_voluntary_change_under_way_does_not_undo_a_recovery(people, clock, monkeypatch):
+    """A borrowed session types the old password and a new one while the owner recovers: the owner's stays."""
+    borrowed = enter(YOUSSEF.password, clock)
+    _, secret = secret_of(YOUSSEF, "email", clock)
+    _, grant = close_sessions.may_change(cookie=enter(secret, clock).cookie, now=clock())
+    is_right, done = credentials.passwords.is_right, []
+
+    def then_recovered(typed, stored, *, known):
+        right = is_right(typed, stored, known=known)
+        if not done:
+            done.append(True)
+            change_password.by_temporary(grant=grant, current=secret, new=NEW, confirm=NEW, browser=HERE, now=clock())
+        return right
+
+    monkeypatch.setattr(credentials.passwords, "is_right", then_recovered)
+    outcome = change_password.by_owner(
+        person=borrowed.person, session_id=borrowed.session_id, current=YOUSSEF.password,
+        new="Thief-was-here&1", confirm="Thief-was-here&1", browser=HERE, now=clock(),
+    )  # fmt: skip
+    monkeypatch.undo()
+    assert not isinstance(outcome, Entered)
+    assert credentials.passwords.is_right(NEW, credentials.passwords.stored(borrowed.person.id), known=True)
+
+
+def test_change_recovery_and_sign_ins_together_meet_no_fault(people, clock):
+    """Every journey that touches one person, at the same moment: whatever wins, nobody meets a deadlock."""
+    entered = enter(YOUSSEF.password, clock)
+    _, secret = secret_of(YOUSSEF, "email", clock)
+    _, grant = close_sessions.may_change(cookie=enter(secret, clock).cookie, now=clock())
+    here = close_sessions.signed_in(cookie=entered.cookie, now=clock())
+    steps = [
+        lambda n: change_password.by_temporary(grant=grant, current=secret, new=NEW, confirm=NEW, browser=HERE, now=clock()),
+        lambda n: change_password.by_owner(
+            person=entered.person, session_id=entered.session_id, current=YOUSSEF.password,
+            new=f"Tamarin&{6000 + n}-oued", confirm=f"Tamarin&{6000 + n}-oued", browser=HERE, now=clock()),
+        lambda n: enter(YOUSSEF.password, clock),
+        lambda n: enter(secret, clock),
+        lambda n: close_sessions.end_all(here=here, browser=HERE, now=clock()),
+        lambda n: edit_profile.save(person=entered.person, email=f"n{n}@example.org", phone_number="",
+                                    password=YOUSSEF.password, browser=HERE, now=clock()),
+    ]  # fmt: skip
+    outcomes = at_once(48, lambda n: steps[n % len(steps)](n))
+    assert len(outcomes) == 48
+    live = TemporaryPassword.objects.filter(state__in=("issued", "claimed")).count()
+    changed = [o for n, o in enumerate(outcomes) if n % len(steps) in (0, 1) and isinstance(o, Entered)]
+    assert len(changed) >= 1 and live == 0
+
+
+# --- asking and the workers
+
+
+def test_the_same_form_sent_fifty_times_is_one_request(people, clock):
+    form = ids.token()
+    at_once(
+        50,
+        lambda n: recover_password.ask(
+            typed_login=YOUSSEF.login, channel="email", typed_contact=YOUSSEF_EMAIL, ask_id=form, browser=HERE, now=clock()
+        ),
+    )
+    assert RecoveryRequest.objects.count() == 1
+
+
+def test_several_workers_answer_and_hand_over_once(people, clock):
+    """30 requests of three people, four workers turning at the same time: each answered once, each letter handed once."""
+    whom = [(YOUSSEF, "email", YOUSSEF_EMAIL), (FATIMA, "phone", FATIMA_PHONE), (KHADIJA, "email", KHADIJA_EMAIL)]
+    for n in range(30):
+        person, channel, contact = whom[n % 3]
+        ask(person, channel, contact, clock, browser=Browser(network=HERE.network, asked=f"b{n}"))
+        clock.advance(seconds=61)
+    carriers = {c: RememberingCarrier(c, clock) for c in ("email", "sms")}
+
+    def turns(number: int) -> None:
+        worker = Worker(carriers, tick=clock, senders=2)
+        with ThreadPoolExecutor(2) as pool:
+            for _ in range(8):
+                worker.turn(_Closing(pool))
+
+    at_once(4, turns)
+    answered = [e.outcome for e in trail.everything() if e.event == "recovery_asked"]
+    assert len(answered) == 30 and RecoveryRequest.objects.filter(state="done").count() == 30
+    arrived = [a.message.message_id for c in carriers.values() for a in c.arrived]
+    assert arrived and len(arrived) == len(set(arrived)), "a letter was handed over twice"
+    messages = Message.objects.filter(purpose="temporary_password")
+    assert answered.count("sent") == messages.count() == TemporaryPassword.objects.count()
+    assert set(messages.values_list("state", flat=True)) <= {"handed", "cancelled"}
+    assert not Attempt.objects.filter(outcome__in=("", "unknown")).exists()
+
+
+def test_workers_never_leave_more_than_two_secrets_alive(people, clock):
+    """Six requests of one person, by both channels, answered at the same moment."""
+    for n in range(6):
+        kind, contact = (("email", YOUSSEF_EMAIL), ("phone", "+212662000333"))[n % 2]
+        ask(YOUSSEF, kind, contact, clock, browser=Browser(network=HERE.network, asked=f"b{n}"))
+        clock.advance(seconds=61)
+    claimed = [delivery.requests.claim(1, now=clock())[0] for _ in range(6)]
+    outcomes = at_once(6, lambda n: recover_password.answer(claimed[n], now=clock()))
+    assert outcomes.count("sent") == 6
+    assert TemporaryPassword.objects.filter(state__in=("issued", "claimed")).count() == 2
+
+
+def test_a_request_is_answered_by_one_of_ten_who_hold_it(people, clock):
+    ask(YOUSSEF, "email", YOUSSEF_EMAIL, clock)
+    claimed = delivery.requests.claim(1, now=clock())[0]
+    outcomes = Counter(at_once(10, lambda n: recover_password.answer(claimed, now=clock())))
+    assert outcomes == {"sent": 1, "lost": 9}
+    assert Message.objects.count() == 1
+
+
+def ask(person, channel: str, contact: str, clock, *, browser: Browser = HERE) -> None:
+    outcome = recover_password.ask(
+        typed_login=person.login, channel=channel, typed_contact=contact, ask_id=ids.token(), browser=browser, now=clock()
+    )
+    assert outcome == Done()
+
+
+class _Closing:
+    """A pool whose threads leave no connection behind."""
+
+    def __init__(self, pool):
+        self.pool = pool
+
+    def submit(self, work, *args):
+        def one():
+            try:
+                return work(*args)
+            finally:
+                connection.close()
+
+        return self.pool.submit(one)
+
+
+# --- contacts
+
+
+def test_fifty_codes_are_five_tries(people, clock):
+    person, held, code = _proposed(clock)
+    outcomes = at_once(50, lambda n: _prove(person, held, "0000000", clock))
+    left = sorted(o.of["code"][0].args["left"] for o in outcomes if o.of["code"][0].id == "code_wrong")
+    assert Contact.objects.get(pk=held).code_tries == 5
+    assert len(left) <= 5
+    assert isinstance(_prove(person, held, code, clock), Problems), "the right code comes too late"
+
+
+def test_the_right_code_proves_once(people, clock):
+    person, held, code = _proposed(clock)
+    outcomes = at_once(5, lambda n: _prove(person, held, code, clock))
+    assert [type(o) for o in outcomes].count(Done) == 1
+    assert Contact.objects.get(pk=held).state == "proved"
+
+
+def test_prove_cancel_and_propose_together_meet_no_fault(people, clock):
+    person, held, code = _proposed(clock)
+    steps = [
+        lambda n: _prove(person, held, code if n > 20 else "0000000", clock),
+        lambda n: confirm_contact.cancel(person=person, contact_id=held, browser=HERE, now=clock()),
+        lambda n: edit_profile.save(person=person, email=f"n{n}@example.org", phone_number="", password=YOUSSEF.password,
+                                    browser=HERE, now=clock()),
+    ]  # fmt: skip
+    assert len(at_once(45, lambda n: steps[n % 3](n))) == 45
+    assert Contact.objects.filter(person_id=person.id, kind="email", state="proposed").count() <= 1
+
+
+def _proposed(clock) -> tuple[people_api.PersonFacts, int, str]:
+    """A proposed e-mail of Youssef: (person, contact id, its code)."""
+    person, code = cast.facts(YOUSSEF), "123456"
+    with transaction.atomic():
+        contact = people_api.contacts.propose(person.id, "email", "new@example.org", now=clock())
+    people_api.contacts.give_code(contact.id, code, now=clock(), valid_for=timedelta(minutes=10))
+    return person, contact.id, code
+
+
+def _prove(person, contact_id: int, code: str, clock):
+    return confirm_contact.prove(person=person, contact_id=contact_id, code=code, browser=HERE, now=clock())
