@@ -22,6 +22,7 @@ from tests.support.product import TEMPORARY_PASSWORD, Product, running_product
 
 HERE = Path(__file__).parent
 PHONE = {"width": 360, "height": 740}
+WHOLE_FORM = {"width": 360, "height": 1050}
 DESK = {"width": 1180, "height": 760}
 SCREEN = {"width": 1180, "height": 980}
 # Of the cast (tests/cast.py, which needs the models and so can't be imported by a program).
@@ -66,7 +67,7 @@ def sign_in_page(browser: Browser, product: Product) -> None:
 
 
 def recovery_page(browser: Browser, product: Product) -> None:
-    with opened(browser, product, PHONE, 2) as page:
+    with opened(browser, product, WHOLE_FORM, 2) as page:
         walk = Walk(page, product, "fr")
         walk.opens_the_first_page()
         page.get_by_role("link", name=walk.words.recovery, exact=True).click()

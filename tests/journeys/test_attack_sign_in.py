@@ -72,14 +72,13 @@ def test_atk_005_a_hundred_failures_in_a_row_close_the_strangers_lane(cast, cloc
     judged = 0
     while judged < 100:
         judged += sum(code == 422 for code in tries(20))
-        clock.advance(hours=2)
+        clock.advance(minutes=30)
     stranger = Visitor().sign_in(JAMAL.login, JAMAL.password)
     assert not stranger.signed_in and shows(stranger, "problem.wait_recover")
-    assert int(stranger.page.headers["Retry-After"]) > 12 * 3600 and 'href="/recovery/"' in stranger.html
-    assert tries(20).count(422) == 0
-    clock.advance(days=1)
-    assert tries(20).count(422) == 1, "patience buys one try a day"
+    assert 3600 < int(stranger.page.headers["Retry-After"]) <= 86400 and 'href="/recovery/"' in stranger.html
     assert owner.sign_in(JAMAL.login, JAMAL.password).signed_in
+    clock.advance(days=1)
+    assert [c for c in tries(20) if c == 422] == [422], "one more a day, not twenty"
 
 
 def test_atk_005_a_success_of_the_strangers_lane_starts_the_count_anew(cast, clock):

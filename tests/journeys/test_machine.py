@@ -46,6 +46,7 @@ LIVES = {"email": 60 * MINUTE, "sms": 10 * MINUTE}
 BROWSERS = ("asker", "second", "thief")
 JUMPS = [*[timedelta(seconds=61)] * 4, *[timedelta(seconds=125)] * 3, *[timedelta(minutes=11)] * 2,
          timedelta(seconds=20), timedelta(minutes=31), timedelta(minutes=61), 25 * HOUR, 73 * HOUR]  # fmt: skip
+DEPTHS = ("here before", "asked", "delivered", "claimed", "claimed", "recovered", "proposed", "waiting")
 NEW_PASSWORDS = [f"Tamarin&{n}-oued" for n in range(6048, 6078)]
 TRIES = {"wrong": 8, "code": 14, "wrong_contact": 8, "proposal": 5}  # below every budget: those have tests of their own
 
@@ -203,7 +204,7 @@ class Journeys(RuleBasedStateMachine):
             transaction.set_rollback(True)
             self.example.__exit__(None, None, None)
 
-    @initialize(depth=st.sampled_from(["here before", "asked", "delivered", "claimed", "claimed", "recovered", "proposed", "waiting"]),
+    @initialize(depth=st.sampled_from(DEPTHS),
                 kind=st.sampled_from(["email", "phone"]))  # fmt: skip
     def begin(self, depth, kind):
         """The owner has been here before, in the browser that will ask; walks begin at several depths."""
@@ -549,6 +550,7 @@ class Journeys(RuleBasedStateMachine):
         else:
             assert answer.status_code == 303
             self._expect_proved(held, now)
+            held.tries += 1
             self.seen["proved"] += 1
 
     def _expect_proved(self, held: Held, now: datetime) -> None:

@@ -34,7 +34,7 @@ from massar.journeys import (
 from massar.journeys.outcomes import Done, Entered, Gone, MustChange, Problems, Wait, Wrong
 from tests import cast
 from tests.cast import FATIMA, FATIMA_PHONE, KHADIJA, KHADIJA_EMAIL, YOUSSEF, YOUSSEF_EMAIL
-from tests.support.faults import RememberingCarrier
+from tests.support.faults import RememberingCarrier, empty
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,8 +59,15 @@ def at_once(times: int, work: Callable[[int], object]) -> list:
         return list(pool.map(one, range(times)))
 
 
+@pytest.fixture(autouse=True)
+def open_database(transactional_db):
+    """No transaction around the test. Its rows go first: the trail refuses the usual flush, but not an empty one."""
+    yield
+    empty()
+
+
 @pytest.fixture
-def people(clock):
+def people(clock, open_database):
     cast.enter(YOUSSEF, FATIMA, KHADIJA, now=clock())
     return cast
 
@@ -143,7 +150,8 @@ def test_right_and_wrong_sign_ins_of_one_account_at_once(people, clock):
 
 def test_fifty_claims_leave_one(people, clock):
     row, secret = secret_of(YOUSSEF, "email", clock)
-    outcomes = at_once(50, lambda n: enter(secret, clock, browser=Browser(network=HERE.network, asked=HERE.asked if n < 10 else f"b{n}")))
+    browsers = [Browser(network=HERE.network, asked=HERE.asked if n < 10 else f"b{n}") for n in range(50)]
+    outcomes = at_once(50, lambda n: enter(secret, clock, browser=browsers[n]))
     granted = [o for o in outcomes if isinstance(o, MustChange)]
     assert len(granted) == 50, Counter(type(o) for o in outcomes)
     good = [o for o in granted if close_sessions.may_change(cookie=o.cookie, now=clock())]

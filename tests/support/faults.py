@@ -6,6 +6,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import connection
+
 from massar.domain.delivery.carriers.base import Outgoing, Result
 from massar.interfaces.commands.worker import Worker
 from massar.journeys import deliver_messages
@@ -91,3 +93,22 @@ class PostOffice:
     @property
     def arrived(self) -> list[Arrival]:
         return sorted((a for c in self.carriers.values() for a in c.arrived), key=lambda a: a.at)
+
+
+def empty() -> None:
+    """Removes every row of the product after a test that commits. The trail's own triggers step aside meanwhile."""
+    tables = [t for t in connection.introspection.table_names() if t != "django_migrations"]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
+            return
+        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        triggers = cursor.fetchall()
+        for name, _ in triggers:
+            cursor.execute(f"DROP TRIGGER {name}")
+        cursor.execute("PRAGMA foreign_keys = OFF")
+        for table in tables:
+            cursor.execute(f"DELETE FROM {table}")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        for _, statement in triggers:
+            cursor.execute(statement)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 DEMO_SECRET_KEY = "demo-secret-key-for-a-loopback-address-only-0123456789"
 DEMO_DATA_KEYS = "demo:" + base64.b64encode(b"demo-data-key-not-for-production"[:32]).decode()
@@ -150,7 +151,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         database=_database(read, mode, var),
         var=var,
         email_url=_carrier_url(read, "MASSAR_EMAIL_URL", ("smtp", "smtp+starttls", "smtps"), mode),
-        email_from=read.text("MASSAR_EMAIL_FROM", f"massar@{urlsplit(public_url).hostname or 'localhost'}"),
+        email_from=read.text("MASSAR_EMAIL_FROM", f"massar@{_split(public_url).hostname or 'localhost'}"),
         email_ca_file=_file(read, "MASSAR_EMAIL_CA_FILE"),
         sms_url=_carrier_url(read, "MASSAR_SMS_URL", ("https", "http"), mode),
         sms_options={
@@ -187,7 +188,7 @@ def _public_url(read: _Reader, mode: str) -> str:
         default,
         required="" if default else "give the address people type, as https://compte.example.ma",
     ).rstrip("/")
-    parts = urlsplit(url)
+    parts = _split(url)
     if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query):
         read.mistakes.append(
             f"MASSAR_PUBLIC_URL is {url!r}: give scheme and host only, as https://compte.example.ma."
@@ -256,7 +257,7 @@ def _database(read: _Reader, mode: str, var: Path) -> dict[str, object]:
     """Django's description of the database, from `sqlite:///path` or `postgres://user:password@host:port/name`."""
     default = f"sqlite:///{var / 'massar.sqlite3'}"
     url = read.text("MASSAR_DATABASE_URL", default)
-    parts = urlsplit(url)
+    parts = _split(url)
     if parts.scheme == "sqlite":
         # As everywhere: sqlite:///relative/path, sqlite:////absolute/path.
         return _sqlite(Path(unquote(parts.path[1:])).absolute())
@@ -306,8 +307,16 @@ def _postgres(read: _Reader, parts) -> dict[str, object]:
 
 
 def _without_password(url: str) -> str:
-    password = urlsplit(url).password
-    return url.replace(f":{password}@", ":***@") if password else url
+    return re.sub(r"(://[^:@/]*):.*@", r"\1:***@", url)
+
+
+def _split(url: str) -> SplitResult:
+    """As urlsplit. What it can't read (a port that is no number, a bracket) is refused like an empty address."""
+    try:
+        parts = urlsplit(url)
+        return parts if parts.port is None or parts.port else urlsplit("")
+    except ValueError:
+        return urlsplit("")
 
 
 def _carrier_url(read: _Reader, name: str, schemes: tuple[str, ...], mode: str) -> str:
@@ -315,7 +324,7 @@ def _carrier_url(read: _Reader, name: str, schemes: tuple[str, ...], mode: str) 
     url = read.text(
         name, required="say where to hand over, or people get no message." if mode == "production" else ""
     )
-    parts = urlsplit(url)
+    parts = _split(url)
     if url and (parts.scheme not in schemes or not parts.hostname):
         read.mistakes.append(
             f"{name} is {_without_password(url)!r}: it must begin with {' or '.join(s + '://' for s in schemes)} and name a host."

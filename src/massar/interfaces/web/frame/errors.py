@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import get_template
 from django.utils import translation
 
 from massar.interfaces.web.frame import page
@@ -54,5 +55,9 @@ def not_found(request, exception=None):
 
 def fault(request):
     """Django has logged the exception; this page has no more to say than the id under which it did."""
-    with translation.override(getattr(request, "language", "ar")):
-        return show(request, 500, reference=getattr(request, "fault_id", ""))
+    try:
+        with translation.override(request.language):
+            return show(request, 500, reference=request.fault_id)
+    except Exception:  # whatever broke the page may break this one too: the last page needs nothing
+        log.exception("the fault page failed too")
+        return HttpResponse(get_template("errors/plain.html").render(), status=500)
