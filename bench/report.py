@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
-BEGIN, END = "<!-- tables: begin (written by `make bench WRITE=1`) -->", "<!-- tables: end -->"
+BEGIN, END = "<!-- tables: begin (python -m bench.run --write) -->", "<!-- tables: end -->"
 
 
 def table(title: str, heads: list[str], rows: Iterable[Iterable[str]], note: str = "") -> str:

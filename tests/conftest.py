@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,6 +15,24 @@ from tests.support.visitor import Post
 # In the night to 15 February 2026 clocks in Africa/Casablanca went from 02:59 (+01) back to 02:00 (+00), for
 # Ramadan. An SMS that is sent now, at 02:55 local time, lives ten minutes, across the change: until "02:05".
 AWKWARD_MOMENT = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
+
+
+DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "django_db_serialized_rollback"}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The second run, on PostgreSQL, is for what touches the database: nothing else could end differently."""
+    if not os.environ.get("MASSAR_TEST_DATABASE_URL"):
+        return
+    kept = [item for item in items if touches_the_database(item)]
+    config.hook.pytest_deselected(items=[item for item in items if not touches_the_database(item)])
+    items[:] = kept
+
+
+def touches_the_database(item: pytest.Item) -> bool:
+    """By pytest-django's mark, or by its fixtures (asked for directly or through another fixture)."""
+    marked = item.get_closest_marker("django_db") is not None
+    return marked or bool(DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())))
 
 
 class FrozenClock:

@@ -1,7 +1,8 @@
 """`make test`: every test, on SQLite and on PostgreSQL, with a browser. `--help` lists the ways to run less.
 
 Finds the outside programs (or installs them, as root on Debian), starts a throw-away PostgreSQL, runs pytest
-in stages and ends with one line for each stage. The exit status is 0 only if nothing failed; on a build
+in stages and ends with one line for each stage. The browser, which mostly waits, runs beside the other stages;
+its words are printed when they are done. The exit status is 0 only if nothing failed; on a build
 machine (`CI=true`) a missing program is a failure too, elsewhere that half is named as skipped.
 """
 
@@ -9,22 +10,29 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from support import postgres, programs
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = "not browser and not servers"
-# What touches tables, SQL or locks: these run a second time, on PostgreSQL.
-ON_BOTH_DATABASES = ("tests/domain", "tests/journeys", "tests/contracts", "tests/core")
+# What of these touches the database (tests/conftest.py sees which) runs a second time, on PostgreSQL.
+ON_BOTH_DATABASES = ("tests/core", "tests/domain", "tests/journeys", "tests/contracts", "tests/crash")
 PASSED, FAILED, SKIPPED = "passed", "FAILED", "skipped"
 NO_TESTS_COLLECTED = 5  # pytest's exit status
+CLEARING_UP_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -41,25 +49,82 @@ class Stage:
         return f"  {self.state:8}{took}  {self.name}{'  ' + self.note if self.note else ''}"
 
 
+class Running:
+    """One pytest as a process. Ctrl-C does not reach it from the terminal: it comes from here, once."""
+
+    def __init__(self, command: list[str], environment: dict[str, str], output: IO[bytes] | None):
+        self.seconds = 0.0
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+        self.waiter = threading.Thread(target=self._measure, daemon=True)
+        self.waiter.start()
+
+    def _measure(self) -> None:
+        self.process.wait()
+        self.seconds = time.monotonic() - self.started
+
+    def wait(self) -> None:
+        self.waiter.join()
+
+    def interrupt(self) -> None:
+        """Ends it, if it still runs, in the way that lets it clear up what it started."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.waiter.join(CLEARING_UP_SECONDS)
+            self.process.kill()
+
+
 class Run:
     """One run of the suite: its stages so far, and what every call of pytest gets."""
 
     def __init__(self, passed_through: list[str]):
         self.stages: list[Stage] = []
         self.passed_through = passed_through
+        self.started = time.monotonic()
         self.strict = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 
     def pytest(self, name: str, *arguments: str, environment: dict[str, str] | None = None) -> None:
         """Run pytest as stage `name`. Its own closing line ("N passed") stays on the screen."""
         self.heading(name)
+        with self.start(arguments, environment) as running:
+            running.wait()
+        self.ended(name, running)
+
+    @contextlib.contextmanager
+    def beside(self, name: str, *arguments: str, environment: dict[str, str] | None = None) -> Iterator[None]:
+        """Run pytest as stage `name` while the block runs; its words are printed after the block."""
+        with tempfile.TemporaryFile() as words:
+            with self.start(arguments, environment, output=words) as running:
+                yield
+                self.heading(name)
+                running.wait()
+            words.seek(0)
+            print(io.TextIOWrapper(words, "utf-8", errors="replace").read(), end="", flush=True)
+        self.ended(name, running)
+
+    @contextlib.contextmanager
+    def start(
+        self,
+        arguments: tuple[str, ...],
+        environment: dict[str, str] | None,
+        output: IO[bytes] | None = None,
+    ) -> Iterator[Running]:
+        """A pytest that does not outlive the block: left early, it is interrupted, so that it can clear up."""
         command = [sys.executable, "-m", "pytest", *arguments, *self.passed_through]
-        started = time.monotonic()
-        status = subprocess.run(command, cwd=ROOT, env={**os.environ, **(environment or {})}).returncode
-        seconds = time.monotonic() - started
+        running = Running(command, {**os.environ, **(environment or {})}, output)
+        try:
+            yield running
+        finally:
+            running.interrupt()
+
+    def ended(self, name: str, running: Running) -> None:
+        status = running.process.returncode
         if status == NO_TESTS_COLLECTED:
-            self.nothing_collected(name, seconds)
+            self.nothing_collected(name, running.seconds)
         else:
-            self.stages.append(Stage(name, PASSED if status == 0 else FAILED, seconds))
+            self.stages.append(Stage(name, PASSED if status == 0 else FAILED, running.seconds))
 
     def nothing_collected(self, name: str, seconds: float) -> None:
         """Empty is right only where the person chose the tests; a stage of the whole suite is never empty."""
@@ -78,7 +143,7 @@ class Run:
         print("\n" + "=" * 105)
         for stage in self.stages:
             print(stage.line())
-        total = sum(stage.seconds for stage in self.stages)
+        total = time.monotonic() - self.started
         failed = any(stage.state == FAILED for stage in self.stages)
         skipped = [stage.name for stage in self.stages if stage.state == SKIPPED]
         verdict = "something failed" if failed else "all that ran has passed"
@@ -88,6 +153,8 @@ class Run:
 
 def main() -> int:
     options, passed_through = read_arguments()
+    # A shell that starts this in the background hands down an ignored Ctrl-C; the parts are ended with one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds: PostgreSQL is ended and removed
     if options.keyword:
         passed_through += ["-k", options.keyword]
@@ -121,20 +188,23 @@ def run_servers(run: Run) -> int:
 
 
 def run_all(run: Run, options: argparse.Namespace) -> int:
-    everything = not options.sqlite_only
-    if everything:
+    if options.sqlite_only:
+        on_sqlite(run)
+    else:
         install_what_is_missing()
-    run.pytest("laws, units and journeys on SQLite", "tests", "-m", QUICK, "--cov=massar", "--cov-report=")
-    if everything:
-        on_postgres(run)
-        in_the_browser(run)
+        with in_the_browser(run):
+            on_sqlite(run)
+            on_postgres(run)
     coverage(run)
     return run.close()
 
 
+def on_sqlite(run: Run) -> None:
+    run.pytest("laws, units and journeys on SQLite", "tests", "-m", QUICK, "--cov=massar", "--cov-report=")
+
+
 def install_what_is_missing() -> None:
-    found = {programs.CHROMIUM: programs.find_chromium(), programs.POSTGRES: programs.find_postgres()}
-    missing = [need for need, place in found.items() if place is None]
+    missing = [need for need, find in programs.FINDERS.items() if find() is None]
     if missing and programs.can_install():
         programs.install(missing)
 
@@ -158,13 +228,24 @@ def on_postgres(run: Run) -> None:
         )  # fmt: skip
 
 
-def in_the_browser(run: Run) -> None:
+@contextlib.contextmanager
+def in_the_browser(run: Run) -> Iterator[None]:
     name = "the guide in a browser"
-    chromium = programs.find_chromium()
-    if chromium is None:
-        run.missing(name, programs.CHROMIUM)
+    lacking = programs.lacking_for_the_browser()
+    if lacking:
+        run.missing(name, lacking)
+        yield
         return
-    run.pytest(name, "tests/browser", "-m", "browser", environment={"MASSAR_TEST_CHROMIUM": chromium})
+    clear_pictures(run)
+    print(f"\nBeside what follows: {name}; its words come at the end.", flush=True)
+    with run.beside(name, "tests/browser", "-m", "browser"):
+        yield
+
+
+def clear_pictures(run: Run) -> None:
+    """A whole run makes every picture again; one that nothing makes any more must not stay on the sheet."""
+    if not run.passed_through:
+        shutil.rmtree(ROOT / "build" / "screenshots", ignore_errors=True)
 
 
 def coverage(run: Run) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser import contact_sheet, pages
 from tests.support import programs
@@ -42,12 +42,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One headless Chromium for the whole session."""
-    executable = programs.find_chromium()
-    if executable is None:
-        if os.environ.get("CI"):
-            pytest.fail(programs.CHROMIUM.sentence)
-        pytest.skip(programs.CHROMIUM.sentence)
+    lacking = programs.lacking_for_the_browser()
+    if lacking:
+        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
+        refuse(lacking.sentence)
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as driver:
+        executable = programs.find_chromium()
         chromium = driver.chromium.launch(executable_path=executable, args=CHROMIUM_ARGUMENTS)
         yield chromium
         chromium.close()

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
 PHONE = {"width": 360, "height": 740}
 DESK = {"width": 1280, "height": 900}
+NARROWEST = {"width": 320, "height": 640}  # WCAG 2.2, 1.4.10: reads without scrolling sideways
 VIEWS = ((PHONE, "light"), (PHONE, "dark"), (DESK, "light"), (DESK, "dark"))
 AXE = (resources.files("axe_core_python") / "axe.min.js").read_text("utf-8")
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
@@ -123,6 +124,9 @@ def inspect(page: Page, name: str, language: str) -> None:
         if size is PHONE:
             problems += [f"{where}: small target: {line}" for line in page.evaluate(SMALL_TARGETS)]
         shot(page, name, language, theme)
+    page.set_viewport_size(NARROWEST)
+    if page.evaluate(WIDER_THAN_SCREEN) > 0:
+        problems.append(f"at {NARROWEST['width']} px: the page is wider than the screen")
     page.set_viewport_size(before)
     page.emulate_media(color_scheme="light")
     assert not problems, f"{name} in {language}:\n" + "\n".join(dict.fromkeys(problems))

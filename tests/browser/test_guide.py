@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from tests.browser import pages
 from tests.browser.conftest import Opener
 from tests.browser.walk import Walk
-from tests.support.product import Product
+from tests.support.product import TEMPORARY_PASSWORD, Product
 
 JAMAL = "jamal.jalal@taalim.ma"
 NAMES = {"ar": "جمال جلال", "fr": "Jamal Jalal", "en": "Jamal Jalal"}
@@ -53,6 +53,8 @@ def walk_the_guide(walk: Walk, *, by: str, look: Callable[[str], None]) -> None:
     secret = recover(walk, by, look)
     change_the_password(walk, secret, look)
     the_new_password_is_the_only_one(walk, old=first_password)
+    told = [m for m in walk.product.messages() if TEMPORARY_PASSWORD.search(m["text"])]
+    assert len(told) == 1, "one request, one message: the reload of the page has sent nothing"
 
 
 def sign_in_and_complete_the_profile(walk: Walk, password: str, by: str, look: Callable[[str], None]) -> None:
@@ -102,8 +104,7 @@ def recover(walk: Walk, by: str, look: Callable[[str], None]) -> str:
     look("10-recovery-asked")
     walk.page.reload()
     walk.sees("asked.message")
-    secret = walk.reads_the_temporary_password(CONTACTS[by])
-    return secret
+    return walk.reads_the_temporary_password(CONTACTS[by])
 
 
 def change_the_password(walk: Walk, secret: str, look: Callable[[str], None]) -> None:

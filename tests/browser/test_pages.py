@@ -11,7 +11,8 @@ from tests.browser.walk import Walk
 from tests.support.product import Product
 from tests.support.words import saying
 
-YOUSSEF = "youssef.benali@men.gov.ma"
+YOUSSEF, YOUSSEFS_EMAIL = "youssef.benali@men.gov.ma", "youssef.benali@example.org"
+FATIMA, FATIMAS_PHONE = "fatima.zahra.alaoui@taalim.ma", "0661000222"
 LARGEST_SIGN_IN = 30 * 1024  # bytes transferred, without the font
 
 
@@ -146,6 +147,36 @@ def test_the_voluntary_change_looks_right(product: Product, open_page: Opener):
     walk = signed_in(open_page(product), product, "ar")
     walk.chooses_in_the_menu(walk.words.change_password)
     pages.inspect(walk.page, "22-change-by-choice", "ar")
+
+
+def test_a_message_appears_on_the_screen_phone_by_itself(product: Product, open_page: Opener):
+    """Nobody reloads the on-screen phone: what is asked for on one page arrives on the other."""
+    phone = open_page(product, size=pages.DESK)
+    phone.goto("/demo/")
+    walk = Walk(open_page(product), product, "ar")
+    walk.opens_the_first_page()
+    walk.asks_for_recovery(FATIMA, "phone", FATIMAS_PHONE)
+    secret = walk.reads_the_temporary_password(FATIMAS_PHONE)
+    expect(phone.get_by_text(secret).first).to_be_visible()
+
+
+def test_the_expired_dialog_holds_the_focus_and_escape_closes_it(product: Product, open_page: Opener):
+    """Escape does what the button «Close» does: back to sign-in, with the temporary password still good."""
+    walk = Walk(open_page(product), product, "fr")
+    walk.opens_the_first_page()
+    walk.asks_for_recovery(YOUSSEF, "email", YOUSSEFS_EMAIL)
+    secret = walk.reads_the_temporary_password(YOUSSEFS_EMAIL)
+    walk.types_user_and_password(YOUSSEF, secret)
+    dialog = walk.meets_the_expired_dialog()
+    change = dialog.get_by_role("link", name=walk.words.change_password, exact=True)
+    expect(change).to_be_focused()
+    for _ in range(4):
+        walk.page.keyboard.press("Tab")
+        assert walk.page.evaluate("() => !document.querySelector('main :is(a, button):focus:not(dialog *)')")
+    walk.page.keyboard.press("Escape")
+    expect(walk.button(walk.words.sign_in)).to_be_visible()
+    walk.types_user_and_password(YOUSSEF, secret)
+    walk.meets_the_expired_dialog()
 
 
 def signed_in(page: Page, product: Product, language: str) -> Walk:

@@ -215,6 +215,15 @@ def test_the_readme_begins_with_two_commands():
     assert FENCE.findall(text)[0] == "```\nmake demo\nmake test\n```"
 
 
+def test_every_answer_to_a_recovery_is_documented():
+    tree = ast.parse((PACKAGE / "journeys" / "recover_password.py").read_text("utf-8"))
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "_Judged"]
+    answers = {call.args[1].value for call in calls}
+    page = (JOURNEYS / "recovery.md").read_text("utf-8")
+    assert "sent" in answers
+    assert {answer for answer in answers if f"`{answer}`" not in page} == set()
+
+
 # -- links, paths, pictures
 
 

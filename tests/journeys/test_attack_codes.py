@@ -34,7 +34,9 @@ def test_atk_041_strangers_can_not_burn_the_owners_code(asked):
     stranger = Visitor()
     for _ in range(101):
         assert shows(stranger.sign_in(FATIMA.login, OTHER_CODE), "problem.wrong")
-    assert shows(Visitor().sign_in(FATIMA.login, secret), "problem.wrong"), "closed to other browsers, and says no more"
+    assert shows(Visitor().sign_in(FATIMA.login, secret), "problem.wrong"), (
+        "closed to other browsers, and says no more"
+    )
     assert owner.sign_in(FATIMA.login, secret).path == "/password/expired/"
 
 
@@ -61,7 +63,9 @@ def test_atk_044_a_second_late_is_late(cast, post, clock, channel, minutes):
     clock.advance(minutes=minutes, seconds=1)
     assert shows(visitor.sign_in(person.login, secret), "problem.expired_code")
     clock.advance(hours=25)
-    assert shows(visitor.sign_in(person.login, secret), "problem.wrong"), "after a day it is not told from a wrong one"
+    assert shows(visitor.sign_in(person.login, secret), "problem.wrong"), (
+        "after a day it is not told from a wrong one"
+    )
 
 
 def test_atk_045_a_disabled_account(asked):
@@ -121,7 +125,9 @@ def test_atk_046_every_honest_way_of_typing_it(asked, typed):
     assert visitor.sign_in(FATIMA.login, typed(secret)).path == "/password/expired/"
 
 
-@pytest.mark.parametrize("typed", [lambda s: s[:-1], lambda s: s + "2", lambda s: s[6:] + "-" + s[:5], lambda s: f"a{s}"])
+@pytest.mark.parametrize(
+    "typed", [lambda s: s[:-1], lambda s: s + "2", lambda s: s[6:] + "-" + s[:5], lambda s: f"a{s}"]
+)
 def test_atk_046_and_no_other(asked, typed):
     visitor, secret = asked
     assert shows(visitor.sign_in(FATIMA.login, typed(secret)), "problem.wrong")
@@ -163,7 +169,9 @@ def test_atk_048_its_cookie_is_no_session_cookie(asked):
     thief.client.cookies["massar-session"] = visitor.cookies["massar-change"]
     assert not thief.signed_in
     thief = Visitor()
-    thief.client.cookies["massar-change"] = Visitor().sign_in(JAMAL.login, JAMAL.password).cookies["massar-session"]
+    thief.client.cookies["massar-change"] = (
+        Visitor().sign_in(JAMAL.login, JAMAL.password).cookies["massar-session"]
+    )
     assert thief.get("/password/change/").path == "/sign-in/"
 
 
@@ -178,7 +186,9 @@ def test_atk_048_an_open_session_of_the_browser_is_left_behind(asked):
     assert visitor.cookies["massar-session"] == before
 
 
-@pytest.mark.parametrize("new", [lambda s: s, lambda s: s.replace("-", ""), lambda s: "kdmwt-47392", lambda s: "KDMWT 47392"])
+@pytest.mark.parametrize(
+    "new", [lambda s: s, lambda s: s.replace("-", ""), lambda s: "kdmwt-47392", lambda s: "KDMWT 47392"]
+)
 def test_atk_049_a_code_never_becomes_a_password(asked, new):
     visitor, secret = asked
     visitor.sign_in(FATIMA.login, secret).change(secret, new(secret))
@@ -193,7 +203,12 @@ def test_atk_051_back_reload_and_a_second_tab_use_nothing_twice(asked):
     visitor.submit("/password/change/", current=secret, new=NEW, confirm=NEW)
     assert visitor.signed_in
     token = visitor.get("/password/change/").html.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
-    again = {"csrfmiddlewaretoken": token, "current": secret, "new": "Girafe&7194-sable", "confirm": "Girafe&7194-sable"}
+    again = {
+        "csrfmiddlewaretoken": token,
+        "current": secret,
+        "new": "Girafe&7194-sable",
+        "confirm": "Girafe&7194-sable",
+    }
     assert visitor.client.post("/password/change/", again).status_code == 422
     assert Visitor().sign_in(FATIMA.login, NEW).signed_in
 
@@ -219,7 +234,9 @@ def test_atk_052_a_change_cookie_planted_before_is_worth_nothing(asked):
     assert thief.get("/password/change/").path == "/sign-in/"
 
 
-@pytest.mark.parametrize("cookie", ["9" * 40 + ".x", "-1.x", ".x", "x", "1", "0.", "\u00b9.x", "1." + "y" * 500, "1.%00"])
+@pytest.mark.parametrize(
+    "cookie", ["9" * 40 + ".x", "-1.x", ".x", "x", "1", "0.", "\u00b9.x", "1." + "y" * 500, "1.%00"]
+)
 @pytest.mark.parametrize("name", ["massar-change", "massar-session"])
 def test_atk_052_odd_cookies_are_no_session_and_no_fault(db, name, cookie):
     visitor = Visitor()
@@ -256,7 +273,17 @@ def test_atk_058_numbers_that_are_valid_and_still_refused(cast, post):
     assert post.sms.received == []
 
 
-@pytest.mark.parametrize("typed", ["0661O23456", "4" * 40, "0661123456 0662000333", "0661123456/0662000333", "0661123456;ext=5", "tel:0661123456"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "0661O23456",
+        "4" * 40,
+        "0661123456 0662000333",
+        "0661123456/0662000333",
+        "0661123456;ext=5",
+        "tel:0661123456",
+    ],
+)
 def test_atk_060_what_is_no_number_is_a_field_error(cast, post, typed):
     visitor = Visitor().sign_in(JAMAL.login, JAMAL.password)
     save_contact(visitor, JAMAL.password, phone=typed)

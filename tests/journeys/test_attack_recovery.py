@@ -90,7 +90,9 @@ def test_atk_031_a_foreign_host_is_refused(cast, post, headers):
     assert RecoveryRequest.objects.count() == 0
 
 
-@pytest.mark.parametrize("header", ["x-forwarded-host", "x-host", "forwarded", "x-original-host", "x-forwarded-server"])
+@pytest.mark.parametrize(
+    "header", ["x-forwarded-host", "x-host", "forwarded", "x-original-host", "x-forwarded-server"]
+)
 def test_atk_031_the_message_knows_our_address_only(cast, post, header):
     evil = {"forwarded": "host=evil.example"}.get(header, "evil.example")
     khadija = Visitor(**{header: evil}).sign_in(KHADIJA.login, KHADIJA.password)
@@ -145,7 +147,11 @@ def test_atk_034_looking_at_every_link_of_every_mail_changes_nothing(cast, post,
     prove_contact(khadija, post, "+212661123456")
     Visitor().ask(KHADIJA.login, email=KHADIJA_EMAIL)
     secret = post.secret(KHADIJA_EMAIL)
-    links = {link for m in post.messages(KHADIJA_EMAIL) for link in re.findall(r"http://localhost:8000(/[^\s\"<]*)", m.text + (m.html or ""))}
+    links = {
+        link
+        for m in post.messages(KHADIJA_EMAIL)
+        for link in re.findall(r"http://localhost:8000(/[^\s\"<]*)", m.text + (m.html or ""))
+    }
     assert any("/contacts/cancel/" in link for link in links)
     for link in links:
         for method in ("get", "head", "options"):
@@ -200,7 +206,9 @@ def test_atk_037_guessed_phones_bring_no_message_and_end_in_a_budget(cast, post,
         clock.advance(seconds=2)
     post.work()
     assert post.sms.received == []
-    outcomes = [r.outcome for r in trail.of_person(facts(FATIMA).id, limit=100) if r.event == "recovery_asked"]
+    outcomes = [
+        r.outcome for r in trail.of_person(facts(FATIMA).id, limit=100) if r.event == "recovery_asked"
+    ]
     assert outcomes.count("no_match") == 10 and outcomes.count("guesses_spent") == 20
 
 
@@ -219,7 +227,9 @@ def test_atk_038_a_third_request_ends_the_oldest_only(cast, post, clock):
         found.append(secrets(post, FATIMA_PHONE)[-1])
         clock.advance(seconds=61)
     first, second, third = found
-    assert shows(Visitor().sign_in(FATIMA.login, first), "problem.expired_code"), "right, but a newer one took its place"
+    assert shows(Visitor().sign_in(FATIMA.login, first), "problem.expired_code"), (
+        "right, but a newer one took its place"
+    )
     for secret in (second, third):
         assert Visitor().sign_in(FATIMA.login, secret).path == "/password/expired/"
 
@@ -257,5 +267,8 @@ def test_no_message_holds_more_than_it_must(cast, post):
 
 def _standing(person, clock) -> tuple:
     """Everything of an account that asking might have changed."""
-    contacts = [(c.value, c.state, c.counts_from, c.ends_at) for c in people.contacts.of_person(facts(person).id, clock())]
+    contacts = [
+        (c.value, c.state, c.counts_from, c.ends_at)
+        for c in people.contacts.of_person(facts(person).id, clock())
+    ]
     return facts(person), contacts

@@ -40,13 +40,19 @@ def test_atk_001_many_wrong_passwords_slow_strangers_and_lock_nobody(cast, clock
 def test_atk_002_the_count_is_of_the_account_not_of_the_address(cast, settings):
     settings.MASSAR = _behind_proxies(1)
     codes = [
-        Visitor(**{"x-forwarded-for": f"198.51.{n}.7"}).sign_in(JAMAL.login, WRONG).page.status_code for n in range(30)
+        Visitor(**{"x-forwarded-for": f"198.51.{n}.7"}).sign_in(JAMAL.login, WRONG).page.status_code
+        for n in range(30)
     ]
     assert codes[:20] == [422] * 20 and set(codes[20:]) == {429}
 
 
 def test_atk_002_another_spelling_is_no_fresh_budget(cast):
-    spellings = ("jamal.jalal", "JAMAL.JALAL@taalim.ma", " jamal.jalal@taalim.ma\u200f", "jamal.jalal@taalim.ma")
+    spellings = (
+        "jamal.jalal",
+        "JAMAL.JALAL@taalim.ma",
+        " jamal.jalal@taalim.ma\u200f",
+        "jamal.jalal@taalim.ma",
+    )
     codes = [Visitor().sign_in(spellings[n % 4], WRONG).page.status_code for n in range(28)]
     assert set(codes[20:]) == {429}
 
@@ -113,7 +119,9 @@ def test_atk_009_a_try_is_paid_for_before_it_is_judged(cast, monkeypatch, clock)
     assert seen == [19]
 
 
-@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "True-Client-IP", "Client-IP"])
+@pytest.mark.parametrize(
+    "header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "True-Client-IP", "Client-IP"]
+)
 def test_atk_011_no_header_of_the_client_is_its_address(cast, clock, header):
     value = "for=203.0.113.9" if header == "Forwarded" else "203.0.113.9"
     Visitor(**{header: value}).sign_in(JAMAL.login, JAMAL.password)
@@ -159,7 +167,16 @@ def test_atk_013_a_device_cookie_of_somebody_else_is_a_strangers(cast, clock):
     older = sessions.devices.remember("", facts(JAMAL).id, now=clock() - timedelta(days=181))
     renamed = others.replace(f"{facts(KHADIJA).id}.", f"{facts(JAMAL).id}.", 1)
     tries(20)
-    for cookie in (others, forged, older, renamed, "|||", "1.2.3.4|..|", "x" * 5000, "\u00d9\u00a1.a.\u00b9.b"):
+    for cookie in (
+        others,
+        forged,
+        older,
+        renamed,
+        "|||",
+        "1.2.3.4|..|",
+        "x" * 5000,
+        "\u00d9\u00a1.a.\u00b9.b",
+    ):
         visitor = Visitor()
         visitor.client.cookies["massar-devices"] = cookie
         visitor.sign_in(JAMAL.login, JAMAL.password)
@@ -204,7 +221,12 @@ def test_atk_016_one_browser_knows_ten_accounts_in_less_than_4_kb(clock, db):
 def test_atk_017_unknown_known_disabled_and_never_activated_get_one_page(cast, clock):
     enter(import_people.NewPerson("never.activated@taalim.ma"), now=clock())
     people.directory.disable(facts(KHADIJA).id)
-    classes = [(STRANGER, WRONG), (JAMAL.login, WRONG), (KHADIJA.login, KHADIJA.password), ("never.activated", WRONG)]
+    classes = [
+        (STRANGER, WRONG),
+        (JAMAL.login, WRONG),
+        (KHADIJA.login, KHADIJA.password),
+        ("never.activated", WRONG),
+    ]
     pages = [Visitor().sign_in(login, password) for login, password in classes]
     assert len({_plain(p) for p in pages}) == 1
     assert len({p.page.status_code for p in pages}) == 1

@@ -231,6 +231,44 @@ class Journeys(RuleBasedStateMachine):
         self.ask(browser, which, False)
         self.worker_turns(mood, 0)
 
+    @rule(browser=st.sampled_from(BROWSERS))
+    def three_secrets_and_the_oldest(self, browser):
+        """The third ends the first, which then reads as late."""
+        self.ask_and_receive(browser, "email", "")
+        self.ask_and_receive(browser, "phone", "")
+        self.ask_and_receive(browser, "email", "")
+        if sum(bool(s.text) for s in self.model.secrets) > 2:
+            self.sign_in_with_a_secret(browser, 2)
+
+    @precondition(lambda self: any(s.text for s in self.model.secrets))
+    @rule(browser=st.sampled_from(BROWSERS), jump=st.sampled_from([timedelta(minutes=9, seconds=59), timedelta(minutes=10),
+          timedelta(minutes=59, seconds=59), timedelta(minutes=60)]))  # fmt: skip
+    def wait_for_the_end_of_a_secret(self, browser, jump):
+        """To the second of its end, and one before it."""
+        newest = [s for s in self.model.secrets if s.text][-1]
+        moment = newest.expires_at - LIVES[newest.channel] + jump
+        if moment > self.clock():
+            self.time_passes(moment - self.clock())
+            self.sign_in_with_a_secret(browser, 0)
+
+    @rule(browser=st.sampled_from(BROWSERS), which=st.sampled_from(["email", "phone"]), seconds=st.sampled_from([-31, -29, 1, 60]))
+    def a_secret_ends_in_a_dead_workers_hand(self, browser, which, seconds):
+        """Its time was fixed, it was never sent, and the next worker comes around the very end."""
+        self.time_passes(timedelta(seconds=61))
+        self.ask(browser, which, False)
+        issued = len(self.model.secrets)
+        self._expect_answers()
+        died = self.post.die(self.patch, "_written")
+        self._read_post()
+        if not died or len(self.model.secrets) == issued or self.model.secrets[-1].expires_at is None:
+            return
+        newest = self.model.secrets[-1]
+        self.time_passes(newest.expires_at + timedelta(seconds=seconds) - self.clock())
+        self.worker_turns("", 1)
+        state = Message.objects.get(temporary_id=newest.id).state
+        self.seen[f"{state} {seconds} s around its end"] += 1
+        assert state in (("handed", "cancelled") if seconds < -30 else ("expired", "cancelled"))
+
     @rule(browser=st.sampled_from(BROWSERS), new=st.sampled_from(["good", "bad"]))
     def enter_and_change(self, browser, new):
         if any(s.text for s in self.model.secrets):
@@ -692,7 +730,7 @@ class Journeys(RuleBasedStateMachine):
 
 
 REACHED = ("claim", "claim moved", "change by a secret", "change of a dead secret refused", "superseded", "late", "frozen",
-           "voluntary change", "cancelled by the old password", "proved", "repeat", "killed before settle")  # fmt: skip
+           "expired 1 s around its end", "handed -31 s around its end", "voluntary change", "cancelled by the old password", "proved", "repeat", "killed before settle")  # fmt: skip
 
 
 @pytest.mark.django_db
@@ -711,5 +749,4 @@ def test_journeys_in_every_order(clock, monkeypatch):
     Journeys.seen.clear()
     run_state_machine_as_test(Journeys, settings=profile)
     missed = [what for what in REACHED if not Journeys.seen[what]]
-    print(Journeys.seen)
     assert not missed, f"no walk came by {missed}: {Journeys.seen}"

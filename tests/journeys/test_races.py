@@ -69,6 +69,7 @@ def open_database(transactional_db):
 @pytest.fixture
 def people(clock, open_database):
     cast.enter(YOUSSEF, FATIMA, KHADIJA, now=clock())
+    clock.advance(minutes=5)
     return cast
 
 
@@ -181,7 +182,7 @@ def test_fifty_changes_by_one_session_save_one_password(people, clock):
     )
     won = [n for n, o in enumerate(outcomes) if isinstance(o, Entered)]
     assert len(won) == 1, Counter(type(o) for o in outcomes)
-    assert {type(o) for n, o in enumerate(outcomes) if n not in won} <= {Gone, Wait}
+    assert {type(o) for n, o in enumerate(outcomes) if n not in won} <= {Gone, Wait, Problems}
     stored = credentials.passwords.stored(person.id)
     assert credentials.passwords.is_right(chosen[won[0]], stored, known=True)
     assert TemporaryPassword.objects.filter(state="consumed").count() == 1
@@ -228,6 +229,22 @@ def test_a_sign_in_under_way_does_not_outlive_a_recovery(people, clock, monkeypa
     thief = enter(YOUSSEF.password, clock, browser=Browser(network="198.51.100.0/24"))
     assert isinstance(thief, Wrong)
     assert Session.objects.filter(ended_at=None).count() == 1
+
+
+def test_a_rehash_under_way_does_not_bring_the_old_password_back(people, clock, monkeypatch):
+    """The cost of hashing was raised; while the old password is hashed anew, the owner saves another one."""
+    person = cast.facts(YOUSSEF)
+    hashed = credentials.hashing.hashed
+    monkeypatch.setattr(credentials.hashing, "outdated", lambda phc: True)
+
+    def then_saved(password, **known):
+        if password == YOUSSEF.password:
+            credentials.passwords.save(person.id, hashed(NEW), now=clock())
+        return hashed(password, **known)
+
+    monkeypatch.setattr(credentials.hashing, "hashed", then_saved)
+    assert isinstance(enter(YOUSSEF.password, clock), Wrong)
+    assert credentials.passwords.is_right(NEW, credentials.passwords.stored(person.id), known=True)
 
 
 def test_a_voluntary_change_under_way_does_not_undo_a_recovery(people, clock, monkeypatch):
@@ -304,7 +321,7 @@ def test_several_workers_answer_and_hand_over_once(people, clock):
     def turns(number: int) -> None:
         worker = Worker(carriers, tick=clock, senders=2)
         with ThreadPoolExecutor(2) as pool:
-            for _ in range(8):
+            while RecoveryRequest.objects.exclude(state="done").exists() or delivery.outbox.waiting():
                 worker.turn(_Closing(pool))
 
     at_once(4, turns)

@@ -20,7 +20,13 @@ NEW = "Tamarin&6048-oued"
 def test_the_page_says_what_happens_next(cast):
     visitor = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
     assert visitor.path == "/recovery/asked/"
-    for id in ("asked.message", "asked.read_phone", "asked.wait_phone", "asked.check", "recovery.know_nothing"):
+    for id in (
+        "asked.message",
+        "asked.read_phone",
+        "asked.wait_phone",
+        "asked.check",
+        "recovery.know_nothing",
+    ):
         assert shows(visitor, id), id
     assert 'action="/sign-in/"' in visitor.html and 'aria-current="step"' in visitor.html
     assert "0800 00 11 22" in shown(visitor), "the help contact"
@@ -36,14 +42,24 @@ def test_the_form_says_how_often_and_whom_to_call(db):
 
 @pytest.mark.parametrize(
     "typed",
-    ["0661000222", "06 61 00 02 22", "+212 6 61 00 02 22", "00212661000222", "٠٦٦١٠٠٠٢٢٢", "۰۶۶۱-۰۰۰-۲۲۲", "\u202a0661000222\u202c"],
+    [
+        "0661000222",
+        "06 61 00 02 22",
+        "+212 6 61 00 02 22",
+        "00212661000222",
+        "٠٦٦١٠٠٠٢٢٢",
+        "۰۶۶۱-۰۰۰-۲۲۲",
+        "\u202a0661000222\u202c",
+    ],
 )
 def test_the_phone_in_any_spelling(cast, post, typed):
     Visitor().ask(FATIMA.login, phone=typed)
     assert len(secrets(post, FATIMA_PHONE)) == 1
 
 
-@pytest.mark.parametrize("typed", ["khadija@example.org", " KHADIJA@Example.ORG ", "\u200fkhadija@example.org\u200e"])
+@pytest.mark.parametrize(
+    "typed", ["khadija@example.org", " KHADIJA@Example.ORG ", "\u200fkhadija@example.org\u200e"]
+)
 def test_the_address_in_any_spelling(cast, post, typed):
     Visitor().ask("Khadija.Idrissi", email=typed)
     assert len(secrets(post, KHADIJA_EMAIL)) == 1
@@ -78,8 +94,12 @@ def test_the_same_form_sent_again_later_still_sends_nothing(cast, post, clock):
 def test_asking_is_one_row_and_nothing_is_looked_up(cast, django_assert_max_num_queries):
     visitor = Visitor().get("/recovery/")
     with django_assert_max_num_queries(4) as seen:
-        visitor.client.post("/recovery/", _form(visitor, user=FATIMA.login, channel="phone", phone=FATIMA.phone))
-    tables = {t for t in connection.introspection.table_names() if any(t in q["sql"] for q in seen.captured_queries)}
+        visitor.client.post(
+            "/recovery/", _form(visitor, user=FATIMA.login, channel="phone", phone=FATIMA.phone)
+        )
+    tables = {
+        t for t in connection.introspection.table_names() if any(t in q["sql"] for q in seen.captured_queries)
+    }
     assert tables == {"limits_budget", "delivery_recoveryrequest"}
     row = RecoveryRequest.objects.get()
     assert b"661000222" not in bytes(row.sealed) and b"fatima" not in bytes(row.sealed)
@@ -132,7 +152,9 @@ def test_the_secret_lives_ten_minutes_by_sms(cast, post, clock):
     clock.set(asked_at + timedelta(minutes=10))
     visitor.sign_in(FATIMA.login, secret)
     assert shows(visitor, "problem.expired_code") and 'href="/recovery/"' in visitor.html
-    assert shows(visitor.sign_in(FATIMA.login, _other(secret)), "problem.wrong"), "a wrong one is never called late"
+    assert shows(visitor.sign_in(FATIMA.login, _other(secret)), "problem.wrong"), (
+        "a wrong one is never called late"
+    )
 
 
 def test_the_secret_lives_sixty_minutes_by_mail(cast, post, clock):

@@ -51,7 +51,9 @@ def test_a_local_part_that_two_people_share_needs_its_domain(cast, clock):
     assert Visitor().sign_in(JAMAL.login, JAMAL.password).signed_in
 
 
-@pytest.mark.parametrize("typed", ["jаmal.jalal@taalim.ma", "jamal.jalal@taal\u0131m.ma", "jamal_jalal@taalim.ma"])
+@pytest.mark.parametrize(
+    "typed", ["jаmal.jalal@taalim.ma", "jamal.jalal@taal\u0131m.ma", "jamal_jalal@taalim.ma"]
+)
 def test_a_look_alike_is_nobody(cast, typed):
     assert not Visitor().sign_in(typed, JAMAL.password).signed_in
 

@@ -137,6 +137,9 @@ def running_product(folder: Path | None = None) -> Iterator[Product]:
 
 
 def _start(home: Path) -> Product:
+    # Ctrl-C must reach the demo even where the tests run in the background, with the signal ignored.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     port = free_port()
     log = home / "output.txt"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MASSAR_")}

@@ -1,4 +1,4 @@
-"""Programs that the tests need from outside Python: a Chromium and a PostgreSQL.
+"""Programs that the tests need from outside Python: a Chromium, what drives it, and a PostgreSQL.
 
 Looked for in the usual places first. On Debian and its kin, as root, what is missing is installed with
 apt-get; everywhere else one sentence names the package.
@@ -12,6 +12,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from playwright._impl._driver import compute_driver_executable
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 CHROMIUM_PLACES = (
@@ -46,6 +48,12 @@ CHROMIUM = Need(
     ("chromium", "fonts-dejavu-core"),
     "The browser tests need Chromium: install the package chromium (or set MASSAR_TEST_CHROMIUM to a path).",
 )
+DRIVER = Need(
+    "Playwright's driver",
+    # Its own Node.js is linked against this small library, which a bare Debian does not have.
+    ("libatomic1",),
+    "The browser tests can't start Playwright's driver: install the package libatomic1.",
+)
 POSTGRES = Need(
     "PostgreSQL",
     ("postgresql",),
@@ -75,6 +83,16 @@ def _playwright_chromium() -> str | None:
             if found:
                 return str(found[-1])
     return None
+
+
+def find_driver() -> str | None:
+    """Path of the program that drives the browser (a part of the package playwright), or None if it can't start."""
+    program, _script = compute_driver_executable()
+    try:
+        works = subprocess.run([program, "--version"], capture_output=True, timeout=60).returncode == 0
+    except OSError:
+        return None
+    return program if works else None
 
 
 def find_postgres() -> Path | None:
@@ -110,3 +128,11 @@ def install(needs: list[Need]) -> None:
         if done.returncode:
             tail = (done.stderr or done.stdout).strip().splitlines()[-5:]
             print(f"{' '.join(attempt[:2])} did not work:", *tail, sep="\n  ", file=sys.stderr, flush=True)
+
+
+FINDERS = {CHROMIUM: find_chromium, DRIVER: find_driver, POSTGRES: find_postgres}
+
+
+def lacking_for_the_browser() -> Need | None:
+    """The first thing without which no page can be opened, or None."""
+    return next((need for need in (CHROMIUM, DRIVER) if FINDERS[need]() is None), None)

@@ -10,7 +10,7 @@ import binascii
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -69,7 +69,6 @@ class Settings:
     help_contact: str
     trusted_proxies: int
     demo_store: Path | None = None
-    warnings: tuple[str, ...] = field(default=())
 
     @property
     def demo(self) -> bool:
@@ -78,6 +77,11 @@ class Settings:
     @property
     def host(self) -> str:
         return urlsplit(self.public_url).hostname or ""
+
+    @property
+    def address(self) -> str:
+        """What people type: the host, with its port where it has one."""
+        return urlsplit(self.public_url).netloc
 
     @property
     def https(self) -> bool:

@@ -66,7 +66,8 @@ class Keyring:
 
     def matches(self, tag: str, purpose: str, *parts: object) -> bool:
         """Whether `tag` is one of ours for these parts; constant time."""
-        return any(hmac.compare_digest(tag, own) for own in self.tags(purpose, *parts))
+        given = tag.encode("utf-8", "surrogatepass")  # as bytes: text that is not ASCII would raise, not differ
+        return any(hmac.compare_digest(given, own.encode()) for own in self.tags(purpose, *parts))
 
     def _tag(self, name: str, purpose: str, parts: tuple[object, ...]) -> str:
         key = self._tag_keys.get((name, purpose))

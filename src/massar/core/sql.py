@@ -46,6 +46,11 @@ def greatest() -> str:
     return "GREATEST" if connection.vendor == "postgresql" else "MAX"
 
 
+def lock_in_order(column: str) -> str:
+    """For the end of a SELECT: rows are locked in the order of that column. SQLite locks the whole file anyway."""
+    return f"ORDER BY {column} FOR UPDATE" if connection.vendor == "postgresql" else ""
+
+
 def skip_locked() -> str:
     """Claims of two workers don't wait for each other. SQLite has one writer at a time and needs nothing."""
     return "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""

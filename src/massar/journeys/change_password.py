@@ -49,6 +49,7 @@ def by_temporary(
 
 @transaction.atomic
 def _recover(person, grant, phc, browser, now) -> Entered | Gone:
+    people.contacts.lock(person.id)
     if not credentials.temporary.consume(grant.temporary_id, grant.claim, now=now):
         return Gone()
     credentials.passwords.save(person.id, phc, now=now, forget_devices=True)
@@ -77,8 +78,11 @@ def by_owner(
     confirm: str,
     browser: Browser,
     now: datetime,
-) -> Entered | Problems | Wait | Busy:
-    """The voluntary change: the current password is proved first. Other sessions end; this one is renewed."""
+) -> Entered | Problems | Wait | Gone | Busy:
+    """The voluntary change: the current password is proved first. Other sessions end; this one is renewed.
+
+    Gone: the session ended while the password was being proved (a recovery or another change came first).
+    """
     refused = sign_in.prove_again(person=person, password=current, browser=browser, now=now)
     if isinstance(refused, Wrong):
         return Problems({"current": [Problem("password_wrong")]})
@@ -91,11 +95,14 @@ def by_owner(
         phc = credentials.hashing.hashed(policy.canonical(new))
     except credentials.Busy:
         return Busy()
-    return _change(person, phc, browser, now)
+    return _change(person, session_id, phc, browser, now)
 
 
 @transaction.atomic
-def _change(person, phc, browser, now) -> Entered:
+def _change(person, session_id, phc, browser, now) -> Entered | Gone:
+    people.contacts.lock(person.id)
+    if not sessions.signed_in.end(session_id, person.id, now=now, why="password_changed"):
+        return Gone()
     credentials.passwords.save(person.id, phc, now=now)
     credentials.temporary.end_all(person.id, now=now, why="changed")
     sessions.changing.end_all(person.id, now=now)

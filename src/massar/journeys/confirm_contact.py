@@ -22,6 +22,7 @@ def prove(
     """The code typed on the page. Right: the contact counts, now or after the wait."""
     if person.frozen_until and person.frozen_until > now:
         return Frozen(person.frozen_until)
+    people.contacts.lock(person.id)
     answer = people.contacts.try_code(contact_id, person.id, text.code(code), now=now)
     if answer == "gone":
         return Gone()

@@ -55,6 +55,10 @@ def settle(letter: Letter, result, *, now: datetime) -> str:
             if outbox.finish(letter.id, letter.lease, State.HANDED, now=now):
                 _tell(letter, "handed", now)
             return "accepted"
+        case delivery.Refused(code=code, ours=True):
+            outbox.end_attempt(letter, "refused", now=now, code=code)
+            outbox.later(letter, now=now, reason=code)
+            return "refused: our account or setting is at fault"
         case delivery.Refused(code=code, permanent=permanent):
             outbox.end_attempt(letter, "refused", now=now, code=code)
             if permanent:
@@ -80,6 +84,9 @@ def _prepare(letter: Letter, now: datetime) -> Letter | None:
     """The letter with its time fixed, or None if it ended here."""
     if letter.too_late(now):
         _give_up(letter, State.EXPIRED, "too late", now)
+        return None
+    if letter.attempt > outbox.MOST_ATTEMPTS:  # each worker that took it died: do not kill the next
+        _give_up(letter, State.FAILED, "too many attempts", now)
         return None
     if letter.temporary_id and not credentials.temporary.wanted(letter.temporary_id, now):
         _give_up(letter, State.CANCELLED, "no longer wanted", now)

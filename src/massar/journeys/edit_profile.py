@@ -139,7 +139,10 @@ def _send_code(contact: people.ContactFacts, language: str, now: datetime) -> No
         language=language,
         person_id=contact.person_id,
         to=contact.value,
-        values={"code": code, "host": settings.MASSAR.host},
+        values={
+            "code": code,
+            "host": settings.MASSAR.host if contact.kind == "phone" else settings.MASSAR.address,
+        },
         now=now,
         within=life,
         expires_at=now + life,

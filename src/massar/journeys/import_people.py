@@ -8,13 +8,15 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
-from massar.core import phone, text
+from massar.core import fold, phone, text
 from massar.core.audit import api as trail
 from massar.domain.credentials import api as credentials
 from massar.domain.people import api as people
 from massar.domain.policy import api as policy
 from massar.journeys import change_password, edit_profile
 from massar.journeys.outcomes import Done, Problem, Problems
+
+LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def add(new: NewPerson, *, now: datetime) -> Done | Problems:
 
 
 def _read(new: NewPerson):
-    problems, contacts = {}, {}
+    problems, contacts = _odd_names(new), {}
     login = text.login(new.login) or ""
     if "@" not in login or login.partition("@")[2] not in settings.MASSAR.institution_domains:
         problems["login"] = [Problem("login_shape")]
@@ -80,6 +82,15 @@ def _read(new: NewPerson):
         except phone.BadPhone as bad:
             problems["phone"] = [Problem(bad.reason)]
     return problems, login, contacts
+
+
+def _odd_names(new: NewPerson) -> dict[str, list[Problem]]:
+    """Marks that can't be seen could make a name read as another one's (ATK-096)."""
+    names = (new.first_ar, new.last_ar, new.first_latin, new.last_latin)
+    school = new.establishment or ()
+    odd = any(len(n) > LONGEST_NAME for n in names) or any(len(n) > 2 * LONGEST_NAME for n in school)
+    odd = odd or any(fold.is_unseen(sign) for name in (*names, *school) for sign in name)
+    return {"name": [Problem("name_shape")]} if odd else {}
 
 
 def _judged(person_id: int, password: str, now: datetime) -> Problems | None:

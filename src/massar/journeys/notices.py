@@ -32,7 +32,7 @@ def tell(
         "device": browser.label,
         "contact": about.masked if about else "",
         "counts_from": counts_from.isoformat() if counts_from else "",
-        "host": settings.MASSAR.host,
+        "host": settings.MASSAR.address,
         "help": settings.MASSAR.help_contact,
     }
     link = _cancel_url(about, counts_from) if about and counts_from else ""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from django.conf import settings
+
+from massar.core import seal
 from massar.domain.limits import api as limits
 from massar.domain.people.api import PersonFacts
 from massar.domain.sessions.api import Device
@@ -13,12 +16,23 @@ def draws_for(typed: str, person: PersonFacts | None, device: Device | None) -> 
     """A known device has its own lane. All others share the account's; the unknown account has one of its own too."""
     if device:
         return [limits.draw(lanes.SIGN_IN_DEVICE, device.person_id, device.nonce)]
-    owner = ("person", person.id) if person else ("nobody", typed)
+    owner = ("person", person.id) if person else ("nobody", _whole_address(typed))
     return [
         limits.draw(lanes.SIGN_IN_TYPED, typed),
         limits.draw(lanes.SIGN_IN_ACCOUNT, *owner),
         limits.draw(lanes.SIGN_IN_CONSECUTIVE, *owner),
     ]
+
+
+def _whole_address(typed: str) -> str:
+    """An unknown name without its domain shares the budget of one address, as a known one does.
+
+    Which of the domains that is follows from a keyed tag: to guessers a name that exists behaves no differently.
+    """
+    domains = settings.MASSAR.institution_domains
+    if not typed or "@" in typed or not domains:
+        return typed
+    return f"{typed}@{domains[int(seal.data_keys().tag('nobody-domain', typed), 16) % len(domains)]}"
 
 
 def reserve(
@@ -36,8 +50,7 @@ def reserve(
 def proven(person: PersonFacts, draws: list[limits.Draw]) -> None:
     """The owner was here: what was reserved comes back, and the count of consecutive failures starts anew."""
     consecutive = [d for d in draws if d.limit is lanes.SIGN_IN_CONSECUTIVE]
-    limits.give_back([d for d in draws if d not in consecutive])
-    limits.forget(consecutive)
+    limits.give_back([d for d in draws if d not in consecutive], whole=consecutive)
 
 
 def recovered(person: PersonFacts) -> None:

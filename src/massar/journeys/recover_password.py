@@ -153,6 +153,7 @@ def _guess_draw(person, asked, now) -> limits.Draw:
 
 def _issue(person, contact, asked, now) -> None:
     """The secret, its message and the trail row: one commit with the end of the request."""
+    people.contacts.lock(person.id)  # requests answered side by side still leave two secrets alive at most
     channel = "sms" if contact.kind == "phone" else "email"
     temporary_id, secret = credentials.temporary.issue(
         person.id, channel=channel, contact_id=contact.id, asked=asked.asked, now=now
@@ -169,5 +170,10 @@ def _issue(person, contact, asked, now) -> None:
         now=now,
         within=QUEUE_LONGEST + lifetime,
         priority=1,
-        values={"secret": secret, "host": settings.MASSAR.host, "help": settings.MASSAR.help_contact},
+        # An SMS binds the secret to the host (a phone offers it to no other site); a mail says what to type.
+        values={
+            "secret": secret,
+            "host": settings.MASSAR.host if channel == "sms" else settings.MASSAR.address,
+            "help": settings.MASSAR.help_contact,
+        },
     )

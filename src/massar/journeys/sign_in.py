@@ -57,7 +57,7 @@ def _enter_with_password(login, person, stored, password, browser, now):
         )
         return Wrong()
     _refresh_hash(person, stored, typed)
-    return _open_session(person, draws, browser, now)
+    return _open_session(person, stored, draws, browser, now)
 
 
 def _refresh_hash(person, stored, typed: str) -> None:
@@ -65,11 +65,17 @@ def _refresh_hash(person, stored, typed: str) -> None:
     if not credentials.hashing.outdated(stored.phc):
         return
     with contextlib.suppress(credentials.Busy):
-        credentials.passwords.rehash(person.id, credentials.hashing.hashed(typed))
+        credentials.passwords.rehash(person.id, credentials.hashing.hashed(typed), stored)
 
 
 @transaction.atomic
-def _open_session(person, draws, browser, now) -> Entered:
+def _open_session(person, stored, draws, browser, now) -> Entered | Wrong:
+    people.contacts.lock(person.id)
+    if not credentials.passwords.unchanged(
+        person.id, stored
+    ):  # another was saved while this one was verified
+        trail.record("sign_in_refused", now=now, person_id=person.id, outcome="wrong", browser=browser)
+        return Wrong()
     password_lanes.proven(person, draws)
     credentials.temporary.end_asked_by(person.id, browser.asked, now=now)
     return open_session(person, how="password", browser=browser, now=now)
@@ -77,7 +83,7 @@ def _open_session(person, draws, browser, now) -> Entered:
 
 def open_session(person: people.PersonFacts, *, how: str, browser: Browser, now: datetime) -> Entered:
     """A new full session and a fresh device entry, inside the caller's transaction."""
-    if browser.language:
+    if browser.language and browser.language != person.language:
         people.directory.speak(person.id, browser.language)
     session_id, cookie = sessions.signed_in.open_for(person.id, how=how, browser=browser, now=now)
     trail.record("sign_in", now=now, person_id=person.id, session_id=session_id, outcome=how, browser=browser)
@@ -104,6 +110,7 @@ def _enter_with_code(person, stored, secret, browser, now):
 
 @transaction.atomic
 def _claim(person, temporary_id, browser, now) -> MustChange | Late:
+    people.contacts.lock(person.id)  # two secrets claimed at once still leave one change session
     claim = credentials.temporary.claim(temporary_id, now=now)
     if claim is None:
         return Late()

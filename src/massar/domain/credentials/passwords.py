@@ -38,6 +38,12 @@ def stored(person_id: int | None) -> StoredPassword:
     return StoredPassword(phc, True, sql.moment(found[1]), sql.moment(found[2]))
 
 
+def unchanged(person_id: int, seen: StoredPassword) -> bool:
+    """Whether the password that was read earlier is still the one in use. Under the person's lock."""
+    found = sql.row("SELECT changed_at FROM credentials_password WHERE person_id = %s", (person_id,))
+    return found is not None and sql.moment(found[0]) == seen.changed_at
+
+
 def is_right(password: str, stored: StoredPassword, *, known: bool) -> bool:
     """One Argon2id, always. Raises hashing.Busy."""
     return hashing.fits(password, stored.phc, known=known) and stored.real
@@ -70,9 +76,9 @@ def save(person_id: int, phc: str, *, now: datetime, forget_devices: bool = Fals
     Password.objects.update_or_create(person_id=person_id, defaults=values)
 
 
-def rehash(person_id: int, phc: str) -> None:
-    """Same password, today's parameters: no history, no change date."""
-    Password.objects.filter(person_id=person_id).update(sealed=_seal(person_id, phc))
+def rehash(person_id: int, phc: str, seen: StoredPassword) -> None:
+    """Same password, today's parameters: no history, no change date. Not over one that was saved meanwhile."""
+    Password.objects.filter(person_id=person_id, changed_at=seen.changed_at).update(sealed=_seal(person_id, phc))
 
 
 def _seal(person_id: int, phc: str) -> bytes:

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from massar.core import ids, seal, sql
 
 LEASE = timedelta(seconds=20)
-OLDEST = timedelta(hours=1)
 
 
 @dataclass(frozen=True)

@@ -68,23 +68,31 @@ def take(draws: list[Draw], *, now: datetime) -> Refused | None:
     if not missing:
         return None
     give_back([d for d in ordered if d.key in taken])
-    return _refusal(missing[0])
+    return _refusal(missing[0], now)
 
 
-def give_back(draws: list[Draw]) -> None:
-    """Returns the reserved units (the try was right, or never came about)."""
-    if draws:
-        marks = ", ".join(["%s"] * len(draws))
-        sql.change(
-            f"UPDATE limits_budget SET tat = tat - cost WHERE key IN ({marks})", [d.key for d in draws]
-        )
+def give_back(draws: list[Draw], *, whole: list[Draw] | None = None) -> None:
+    """Returns the reserved units (the try was right, or never came about); budgets of `whole` are filled again.
+
+    One statement that locks its rows in the order of `take`: two that follow each other in a transaction could wait
+    for a `take` which waits for them.
+    """
+    keys, filled = [d.key for d in draws], [d.key for d in whole or []]
+    if not keys + filled:
+        return
+    chosen = f"key IN ({', '.join(['%s'] * len(keys + filled))})"
+    tat = f"CASE WHEN key IN ({', '.join(['%s'] * len(filled))}) THEN 0 ELSE tat - cost END" if filled else "tat - cost"
+    sql.change(
+        f"UPDATE limits_budget SET tat = {tat} WHERE key IN "
+        f"(SELECT key FROM limits_budget WHERE {chosen} {sql.lock_in_order('key')})",
+        [*filled, *keys, *filled],
+    )
 
 
 def forget(draws: list[Draw]) -> None:
     """Fills the budgets again, whole: the owner was here."""
-    if draws:
-        marks = ", ".join(["%s"] * len(draws))
-        sql.change(f"DELETE FROM limits_budget WHERE key IN ({marks})", [d.key for d in draws])
+    for key in sorted(d.key for d in draws):  # one by one, in the order of `take`
+        sql.change("DELETE FROM limits_budget WHERE key = %s", (key,))
 
 
 def left(one: Draw, *, now: datetime) -> int:
@@ -99,6 +107,9 @@ def sweep(*, now: datetime) -> int:
     return sql.change("DELETE FROM limits_budget WHERE tat < %s", (clock.micros(now),))
 
 
-def _refusal(one: Draw) -> Refused:
-    tat, cost, room = sql.row("SELECT tat, cost, room FROM limits_budget WHERE key = %s", (one.key,))
+def _refusal(one: Draw, now: datetime) -> Refused:
+    found = sql.row("SELECT tat, cost, room FROM limits_budget WHERE key = %s", (one.key,))
+    if found is None:  # filled by its owner since: the next try finds it open
+        return Refused(one.limit.name, now)
+    tat, cost, room = found
     return Refused(one.limit.name, clock.from_micros(tat + cost - room))

@@ -11,10 +11,10 @@ import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection
 from django.db.models import F, Q
 
-from massar.core import ids, seal, text
+from massar.core import ids, seal, sql, text
 from massar.domain.people.models import Contact, Person
 
 MOVES = {
@@ -189,10 +189,14 @@ def settle_after_recovery(person_id: int, *, now: datetime, wait: timedelta) -> 
 
 
 def lock(person_id: int) -> None:
-    """Serialises contact changes of one person. SQLite is already exclusive inside a write transaction."""
-    if not transaction.get_connection().in_atomic_block:
-        raise RuntimeError("contact changes belong in a transaction")
-    Person.objects.select_for_update().filter(pk=person_id).values_list("pk", flat=True).first()
+    """Serialises what changes one person. Journeys lock the person before any other row, so that none waits in a circle.
+
+    SQLite is already exclusive inside a write transaction. The key stays free: rows that point to the person go in.
+    """
+    if not connection.in_atomic_block:
+        raise RuntimeError("a person is locked inside a transaction")
+    if connection.vendor == "postgresql":
+        sql.row("SELECT 1 FROM people_person WHERE id = %s FOR NO KEY UPDATE", (person_id,))
 
 
 def _had_contact_since(person_id: int, since: datetime) -> bool:

@@ -44,7 +44,16 @@ def run(options) -> int:
     return 1
 
 
+# What only whoever runs this command can put right; the pages have no words for it.
+_SENTENCES = {
+    "login_taken": "There is an account with this address already.",
+    "name_shape": "A name has at most 100 characters, an establishment 200, and no invisible ones.",
+}
+
+
 def _sentence(problem) -> str:
+    if problem.id in _SENTENCES:
+        return _SENTENCES[problem.id]
     text = gettext(problem.id if problem.id.startswith("rule.") else f"error.{problem.id}")
     return text % problem.args if problem.args else text
 

@@ -66,7 +66,7 @@ def run(options) -> int:
             "--store",
             str(settings.MASSAR.demo_store),
         ),
-        _start("-m", "massar", "worker"),
+        _start("-m", "massar", "worker", "--quiet"),
         _child(serve.command("127.0.0.1", options.port, 1)),
     ]
     try:

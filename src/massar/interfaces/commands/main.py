@@ -12,6 +12,7 @@ import sys
 from importlib import import_module
 
 import django
+from django.db import Error
 
 EPILOG = "Settings are read from the environment (MASSAR_...) or from a file named .env; `massar check` judges them."
 
@@ -41,7 +42,12 @@ def main(argv: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    return import_module(options.module).run(options)
+    try:
+        return import_module(options.module).run(options)
+    except Error as trouble:
+        print(f"The database did not answer: {str(trouble).strip().splitlines()[0]}", file=sys.stderr)
+        print("`massar check` says what to put right.", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -102,6 +108,7 @@ def _worker(commands) -> None:
     one.add_argument(
         "--senders", type=int, default=4, help="messages handed over at the same time (default 4)"
     )
+    one.add_argument("--quiet", action="store_true", help="say only what went wrong")
 
 
 def _check(commands) -> None:

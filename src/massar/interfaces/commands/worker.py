@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from django.db import DatabaseError, close_old_connections
 
@@ -28,7 +28,7 @@ note = logging.getLogger("massar.worker")
 
 
 def run(options) -> int:
-    log.set_up()
+    log.set_up(logging.WARNING if options.quiet else logging.INFO)
     carriers = from_settings()
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -59,7 +59,14 @@ class Worker:
                     busy = False
                     stop.wait(1.0)
                 if not busy:
-                    stop.wait(REST)
+                    self._rest(stop)
+
+    def _rest(self, stop: threading.Event) -> None:
+        """Until the next look: at once when a sender becomes free, or a full queue would leave in steps of REST."""
+        if self.under_way:
+            wait(self.under_way, timeout=REST, return_when=FIRST_COMPLETED)
+        else:
+            stop.wait(REST)
 
     def turn(self, pool: ThreadPoolExecutor) -> bool:
         """One look at both tables. True if there was something to do."""

@@ -1,0 +1,229 @@
+"""The command line as an operator meets it: real processes, their words, their exit codes."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from massar.config.environment import DEMO_DATA_KEYS, DEMO_SECRET_KEY
+
+SOURCE = Path(__file__).resolve().parents[2] / "src"
+COMMANDS = ("demo", "serve", "worker", "check", "newkeys", "migrate", "createperson", "audit")
+PASSWORD = "Girafe&7194-sable"
+
+
+class Installation:
+    """A folder with a database of its own, and `massar` run in it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        kept = {
+            k: v for k, v in os.environ.items() if not k.startswith(("MASSAR_", "DJANGO_", "PYTEST_", "COV_"))
+        }
+        self.environ = {
+            **kept,
+            "PYTHONPATH": str(SOURCE),
+            "MASSAR_MODE": "test",
+            "MASSAR_VAR": str(folder / "var"),
+            "MASSAR_DATABASE_URL": f"sqlite:///{folder}/massar.sqlite3",
+            "MASSAR_ARGON2": "256,1",
+        }
+
+    def massar(self, *arguments: str, stdin: str = "", **changed: str) -> subprocess.CompletedProcess:
+        environ = {k: v for k, v in {**self.environ, **changed}.items() if v is not None}
+        return subprocess.run(
+            [sys.executable, "-m", "massar", *arguments],
+            cwd=self.folder, env=environ, input=stdin, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Installation:
+    installation = Installation(tmp_path_factory.mktemp("installation"))
+    done = installation.massar("migrate")
+    assert done.returncode == 0, done.stderr
+    return installation
+
+
+@pytest.fixture
+def empty(tmp_path) -> Installation:
+    return Installation(tmp_path)
+
+
+PRODUCTION = {
+    "MASSAR_MODE": "production",
+    "MASSAR_PUBLIC_URL": "https://compte.example.ma",
+    "MASSAR_SECRET_KEY": "an-own-secret-key-of-this-installation-0123456789",
+    "MASSAR_DATA_KEYS": "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    "MASSAR_EMAIL_URL": "smtp+starttls://127.0.0.1:9",
+    "MASSAR_SMS_URL": "http://127.0.0.1:9/sms",
+    "MASSAR_HELP_CONTACT": "0537 00 00 00",
+    "MASSAR_ARGON2": None,
+}
+
+
+def test_help_needs_no_settings_and_names_every_command(empty):
+    done = empty.massar("--help", MASSAR_MODE="production")
+    assert done.returncode == 0
+    for name in COMMANDS:
+        assert re.search(rf"^    {name}\b", done.stdout, re.MULTILINE), name
+    assert "MASSAR_" in done.stdout and "massar check" in done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(empty, name):
+    done = empty.massar(name, "--help", MASSAR_MODE="production")
+    assert done.returncode == 0 and f"massar {name}" in done.stdout
+    body = done.stdout.split("\n\n", 1)[1]
+    assert len(body) > 120 and "usage" not in body.lower()
+
+
+def test_without_a_command_the_help_is_shown(empty):
+    done = empty.massar()
+    assert done.returncode == 2 and "commands" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command", [("check",), ("serve",), ("worker",), ("migrate",), ("audit", "--verify")]
+)
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"MASSAR_SECRET_KEY": DEMO_SECRET_KEY}, "demo's key"),
+        ({"MASSAR_DATA_KEYS": DEMO_DATA_KEYS}, "demo's key"),
+        ({"MASSAR_PUBLIC_URL": "http://compte.example.ma"}, "https://"),
+    ],
+)
+def test_production_refuses_to_start_in_the_open(empty, command, changed, told):
+    done = empty.massar(*command, **{**PRODUCTION, **changed})
+    assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
+    assert done.stderr.count("\n  - ") == 1
+
+
+def test_the_demo_phone_can_not_be_switched_on_in_production(empty):
+    """There is no setting for it: the addresses exist in the mode of the demo alone."""
+    program = "import django; django.setup(); from django.urls import resolve; resolve('/demo/')"
+    for mode, extra in (("production", PRODUCTION), ("demo", {"MASSAR_MODE": "demo", "MASSAR_ARGON2": None})):
+        environ = {**empty.environ, **extra, "DJANGO_SETTINGS_MODULE": "massar.config.django_settings"}
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=empty.folder, capture_output=True, text=True, timeout=60,
+            env={k: v for k, v in environ.items() if v is not None},
+        )  # fmt: skip
+        assert (done.returncode == 0) == (mode == "demo"), done.stderr
+        assert mode == "demo" or "Resolver404" in done.stderr
+
+
+def test_new_keys_are_good_keys_and_new_each_time(empty):
+    first, second = (empty.massar("newkeys", MASSAR_MODE="production").stdout for _ in range(2))
+    assert first != second
+    keys = dict(line.split("=", 1) for line in first.splitlines())
+    assert set(keys) == {"MASSAR_SECRET_KEY", "MASSAR_DATA_KEYS"}
+    done = empty.massar("migrate", **{**PRODUCTION, **keys})
+    assert done.returncode == 0, done.stderr
+
+
+def test_serve_asks_for_the_tables_first(empty):
+    done = empty.massar("serve", "--port", "1")
+    assert done.returncode == 2 and "massar migrate" in done.stderr
+
+
+def test_check_names_what_is_missing_one_sentence_each(empty):
+    done = empty.massar("check")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    told = [line for line in done.stdout.splitlines() if line.startswith("  - ")]
+    assert any("massar migrate" in line for line in told)
+    assert any("MASSAR_EMAIL_URL" in line for line in told) and any("MASSAR_SMS_URL" in line for line in told)
+    assert f"{len(told)} thing(s) to put right." in done.stdout
+
+
+def test_check_reaches_the_carriers(installed):
+    done = installed.massar(
+        "check", MASSAR_EMAIL_URL="smtp://127.0.0.1:9", MASSAR_SMS_URL="http://127.0.0.1:9/sms"
+    )
+    assert done.returncode == 1 and "mail: " in done.stdout
+
+
+def test_check_names_an_option_the_gateway_does_not_know(installed):
+    done = installed.massar("check", MASSAR_SMS_URL="http://127.0.0.1:9/sms", MASSAR_SMS_COLOUR="red")
+    assert done.returncode == 1 and "MASSAR_SMS_COLOUR" in done.stdout
+    done = installed.massar("check", MASSAR_SMS_URL="http://127.0.0.1:9/sms", MASSAR_SMS_HEADERS="not json")
+    assert done.returncode == 1 and "JSON object" in done.stdout
+
+
+def test_check_says_when_the_database_is_out_of_reach(empty):
+    done = empty.massar("check", MASSAR_DATABASE_URL="postgres://u:geheim@127.0.0.1:9/x")
+    assert done.returncode == 1 and "can't be reached" in done.stdout
+    assert "Traceback" not in done.stderr and "geheim" not in done.stdout + done.stderr
+
+
+def test_a_person_is_added_read_in_the_trail_and_not_added_twice(installed):
+    created = ("createperson", "New.Comer@taalim.ma", "--name", "New", "Comer", "--name-ar", "قادم", "جديد", "--phone",
+               "0661 98 76 54", "--school", "12", "مدرسة", "Ecole", "--password-stdin")  # fmt: skip
+    done = installed.massar(*created, stdin=f"{PASSWORD}\n")
+    assert done.returncode == 0 and "was added" in done.stdout, done.stderr
+    again = installed.massar(*created, stdin=f"{PASSWORD}\n")
+    assert again.returncode == 1 and "login: " in again.stderr and "error." not in again.stderr, again.stderr
+    for person in ("new.comer@taalim.ma", "new.comer"):
+        trail = installed.massar("audit", "--person", person)
+        assert trail.returncode == 0 and "person_added" in trail.stdout
+    stored = (installed.folder / "massar.sqlite3").read_bytes()
+    assert PASSWORD.encode() not in stored and b"661987654" not in stored
+
+
+@pytest.mark.parametrize(
+    ("arguments", "password", "told"),
+    [
+        (("someone@example.org",), PASSWORD, "login: "),
+        (("nonsense",), PASSWORD, "login: "),
+        (("weak.one@taalim.ma",), "tiny#1", "password: "),
+        (("weak.two@taalim.ma",), "P@ssw0rd123!", "password: "),
+        (("own.name@taalim.ma", "--name", "Mustapha", "Berrada"), "Mustapha#5820-x", "password: "),
+        (("odd.name@taalim.ma", "--name", "Ev\u202eil", "Name"), PASSWORD, "name: "),
+        (("long.name@taalim.ma", "--name", "x" * 101, "Name"), PASSWORD, "name: "),
+        (("bad.phone@taalim.ma", "--phone", "0522334455"), PASSWORD, "phone: "),
+        (("bad.mail@taalim.ma", "--email", "x@taalim.ma"), PASSWORD, "email: "),
+    ],
+)
+def test_a_person_with_a_mistake_is_not_added_and_the_reason_is_said(installed, arguments, password, told):
+    done = installed.massar("createperson", *arguments, "--password-stdin", stdin=f"{password}\n")
+    assert done.returncode == 1 and told in done.stderr
+    assert "Traceback" not in done.stderr and "error." not in done.stderr and "rule." not in done.stderr
+    assert password not in done.stderr + done.stdout
+    assert installed.massar("audit", "--person", arguments[0]).returncode == 1
+
+
+def test_a_person_without_a_password_starts_by_recovery(installed):
+    done = installed.massar(
+        "createperson", "by.recovery@taalim.ma", "--no-password", "--email", "by@example.org"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_trail_of_nobody(installed):
+    done = installed.massar("audit", "--person", "nobody.here@taalim.ma")
+    assert done.returncode == 1 and "no person" in done.stderr
+    assert installed.massar("audit").returncode == 2, "one of the two must be chosen"
+
+
+def test_verify_finds_what_was_written_without_the_key(installed):
+    installed.massar("createperson", "in.the.trail@taalim.ma", "--no-password")
+    good = installed.massar("audit", "--verify")
+    assert good.returncode == 0 and ", 0 not genuine." in good.stdout
+    with sqlite3.connect(installed.folder / "massar.sqlite3") as database:
+        database.execute(
+            "INSERT INTO audit_trailrow (uid, at, event, outcome, network, browser, detail, tag) "
+            "VALUES ('forged', '2026-01-01 00:00:00', 'sign_in', '', '', '', '', 'x')"
+        )
+    database.close()
+    bad = installed.massar("audit", "--verify")
+    assert bad.returncode == 1 and "row forged" in bad.stdout and ", 1 not genuine." in bad.stdout
+
+
+def test_migrating_again_is_safe(installed):
+    assert installed.massar("migrate").returncode == 0

@@ -1,0 +1,66 @@
+"""Log lines, random names, browser labels."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+
+import pytest
+
+from massar.core import browser, ids, log
+
+
+def _line(message, *args, exc_info=None):
+    record = logging.LogRecord("massar.test", logging.WARNING, "x.py", 1, message, args, exc_info)
+    return log.JsonLines().format(record)
+
+
+def test_one_json_object_a_line_with_the_request_id():
+    token = log.request_id.set("abc")
+    try:
+        told = json.loads(_line("hello %s", "world"))
+    finally:
+        log.request_id.reset(token)
+    assert told["what"] == "hello world" and told["level"] == "warning" and told["request"] == "abc"
+    assert told["at"].endswith("+00:00")
+
+
+@pytest.mark.parametrize("nasty", ["a\nb", 'a\r\n{"level":"error"}', "\u202e", "\x1b[31m", "\u2028"])
+def test_no_forged_lines(nasty):
+    line = _line(nasty)
+    assert line.isascii() and "\n" not in line and "\x1b" not in line and json.loads(line)["what"] == nasty
+
+
+def test_a_trace_has_no_values():
+    try:
+        raise ValueError("typed by somebody")
+    except ValueError:
+        line = _line("broke", exc_info=sys.exc_info())
+    assert "typed by somebody" not in line and json.loads(line)["trace"][-1] == "ValueError"
+
+
+def test_random_names_have_their_shape_and_do_not_repeat():
+    assert len({ids.token() for _ in range(200)}) == 200 and len(ids.token()) == 43
+    assert len(ids.short_token()) == 21 and ids.short_token().isalnum()
+    assert len(ids.contact_code()) == 6 and ids.contact_code().isdecimal()
+    assert ids.show_temporary_password("kdmwt47392") == "kdmwt-47392"
+    assert len(ids.key_bytes()) == 32 and len(ids.nonce()) == 12
+
+
+@pytest.mark.parametrize(
+    ("agent", "label"),
+    [
+        ("Mozilla/5.0 (Linux; Android 9) Chrome/120.0 Mobile Safari/537.36", "Chrome · Android"),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Version/17.0 Safari/604.1",
+            "Safari · iPhone",
+        ),
+        ("Mozilla/5.0 (Windows NT 10.0) Chrome/120.0 Safari/537.36 Edg/120.0", "Edge · Windows"),
+        ("curl/8", ""),
+        ("", ""),
+        ("\x00\u202e" * 500, ""),
+    ],
+)
+def test_labels_of_browsers(agent, label):
+    assert browser.label(agent) == label

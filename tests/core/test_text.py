@@ -1,0 +1,93 @@
+"""Cleaning of what people type."""
+
+from __future__ import annotations
+
+import pytest
+
+from massar.core import text
+
+
+@pytest.mark.parametrize(
+    ("typed", "canonical"),
+    [
+        ("Jamal.Jalal@taalim.ma", "jamal.jalal@taalim.ma"),
+        ("jamal", "jamal"),
+        ("a", "a"),
+        ("a_b-c.d@men.gov.ma", "a_b-c.d@men.gov.ma"),
+        ("ja mal", "jamal"),
+        ("", None),
+        ("@taalim.ma", None),
+        ("jamal@", None),
+        ("jamal@taalim", None),
+        ("jamal@@taalim.ma", None),
+        (".jamal", None),
+        ("jamal.", None),
+        ("ja..mal", None),
+        ("جمال", None),
+        ("j\u0430mal", None),
+        ("a" * 65, None),
+        ("a" * 5000, None),
+        ("jamal\u2024jalal", "jamal.jalal"),
+    ],
+)
+def test_logins(typed, canonical):
+    assert text.login(typed) == canonical
+
+
+def test_cleaning_a_login_twice_changes_nothing():
+    once = text.login(" \u200fJAMAL.Jalal@TAALIM.ma\u202c")
+    assert text.login(once) == once == "jamal.jalal@taalim.ma"
+
+
+@pytest.mark.parametrize(
+    ("typed", "canonical"),
+    [
+        ("X.Y+tag@Example.ORG", "x.y+tag@example.org"),
+        ("x@sub.example.org", "x@sub.example.org"),
+        ("x@example", None),
+        ("x@-example.org", None),
+        ("x@example..org", None),
+        ("x@example.org.", None),
+        ("x y@example.org", "xy@example.org"),
+        ("x@example.org\nBcc: y@example.org", None),
+        ("x@example.org,y@example.org", None),
+        ("..x@example.org", None),
+        ("x@exampłe.org", None),
+        ("x@127.0.0.1", None),
+        ("a" * 65 + "@example.org", None),
+        ("x@" + "a" * 63 + "." + "b" * 63 + "." + "c" * 63 + "." + "d" * 60 + ".org", None),
+    ],
+)
+def test_addresses(typed, canonical):
+    assert text.email(typed) == canonical
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "123456",
+        "123 456",
+        "123-456",
+        "١٢٣٤٥٦",
+        "۱۲۳٤٥٦",
+        "\u200f123456\u200e",
+        "１２３４５６",
+        " 123\u2011456 ",
+    ],
+)
+def test_codes(typed):
+    assert text.code(typed) == "123456"
+
+
+def test_digits_that_are_no_decimals_stay():
+    assert text.western_digits("²½①٣") == "²½①3"
+
+
+@pytest.mark.parametrize(("address", "masked"), [("jamal@gmail.com", "j•••@g•••"), ("j@x.org", "j•••@x•••")])
+def test_masked_addresses(address, masked):
+    assert text.masked_email(address) == masked
+
+
+def test_masked_phones():
+    assert text.masked_phone("+212661123456") == "06••••••56"
+    assert text.masked_phone("+33612345678") == "+33••••••78"

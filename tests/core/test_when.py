@@ -1,0 +1,48 @@
+"""Times as people in Morocco read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from massar.core import clock, when
+
+BEFORE = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)  # 02:55 at +01; five minutes later it is 02:00 at +00
+
+
+def test_the_zone_drops_to_utc_in_ramadan():
+    assert when.clock_time(BEFORE) == "02:55"
+    assert when.clock_time(BEFORE + timedelta(minutes=10)) == "02:05"
+
+
+@pytest.mark.parametrize(
+    ("month", "name"),
+    [(1, "يناير"), (5, "ماي"), (7, "يوليوز"), (8, "غشت"), (9, "شتنبر"), (11, "نونبر"), (12, "دجنبر")],
+)
+def test_moroccan_month_names_and_western_digits(month, name):
+    shown = when.day_time(datetime(2026, month, 3, 12, tzinfo=UTC), "ar")
+    assert name in shown and "2026" in shown and not any("\u0660" <= c <= "\u0669" for c in shown)
+
+
+def test_french_and_english():
+    moment = datetime(2026, 8, 3, 12, 5, tzinfo=UTC)
+    assert when.day_time(moment, "fr") == "lundi 3 août 2026 à 13:05"
+    assert when.day_time(moment, "en").startswith("Monday")
+
+
+def test_today_is_a_clock_time_and_another_day_has_its_date():
+    noon = datetime(2026, 8, 3, 12, tzinfo=UTC)
+    assert when.until(noon + timedelta(hours=1), noon, "fr") == "14:00"
+    assert when.until(noon + timedelta(hours=12), noon, "fr") == "4 août à 01:00"
+
+
+def test_a_naive_time_is_refused():
+    with pytest.raises(ValueError, match="naive"):
+        when.local(datetime(2026, 1, 1))  # noqa: DTZ001
+
+
+def test_the_clock_is_aware_and_counts_in_microseconds():
+    now = clock.now()
+    assert now.tzinfo is UTC
+    assert clock.from_micros(clock.micros(BEFORE)) == BEFORE

@@ -1,0 +1,99 @@
+"""Workers to be killed: one process that has loaded the product, and forks a real worker for each line it reads.
+
+    python -m tests.crash.nursery
+
+A line is `PLACE MINUTES`. The worker runs `massar worker`'s own code and kills itself with SIGKILL at PLACE (`-`: never);
+its clock is MINUTES ahead. Answers `pid N` when it runs and `ended STATUS` when it is gone. Leases and pauses are
+shortened here, so that what a dead worker held is free again after a second.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from datetime import timedelta
+from importlib import import_module
+
+import django
+
+from massar.interfaces.commands import main as main_program
+
+LEASE = timedelta(seconds=1)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def then_die(work):
+    def done_then_die(*args, **kwargs):
+        work(*args, **kwargs)
+        die()
+
+    return done_then_die
+
+
+def ahead(now, by: timedelta):
+    return lambda: now() + by
+
+
+def die_instead(*args, **kwargs):
+    die()
+
+
+def places(answer, deliver, delivery):
+    """By name: (module, function, what replaces it)."""
+    outbox, requests = delivery.outbox, delivery.requests
+    return {
+        "request-claimed": (requests, "claim", then_die(requests.claim)),
+        "answer-before-commit": (outbox, "put", then_die(outbox.put)),
+        "answer-after-commit": (answer, "answer", then_die(answer.answer)),
+        "claimed": (outbox, "claim", _if_any(outbox.claim)),
+        "expiry-fixed": (outbox, "fix_expiry", then_die(outbox.fix_expiry)),
+        "attempt-written": (outbox, "begin_attempt", then_die(outbox.begin_attempt)),
+        "before-send": (deliver, "hand_over", die_instead),
+        "sent": (deliver, "settle", die_instead),
+        "settled-before-commit": (outbox, "finish", then_die(outbox.finish)),
+        "settled": (deliver, "settle", then_die(deliver.settle)),
+    }
+
+
+def _if_any(claim):
+    def claim_then_die(*args, **kwargs):
+        found = claim(*args, **kwargs)
+        if found:
+            die()
+        return found
+
+    return claim_then_die
+
+
+def main() -> None:
+    django.setup()
+    # Models can only be imported once the settings are read.
+    load = import_module
+    delivery = load("massar.domain.delivery.api")
+    answer, deliver = load("massar.journeys.recover_password"), load("massar.journeys.deliver_messages")
+    worker, clock = load("massar.interfaces.commands.worker"), load("massar.core.clock")
+    delivery.outbox.LEASE = delivery.requests.LEASE = LEASE
+    delivery.outbox._BACKOFF = (1,) * 11
+    known = places(answer, deliver, delivery)
+    options = main_program._parser().parse_args(["worker"])
+    print("ready", flush=True)
+    for line in sys.stdin:
+        place, minutes = line.split()
+        child = os.fork()
+        if child == 0:
+            if place != "-":
+                module, name, replacement = known[place]
+                setattr(module, name, replacement)
+            clock.now = ahead(clock.now, timedelta(minutes=int(minutes)))
+            worker.Worker.__init__.__kwdefaults__["tick"] = clock.now
+            os._exit(worker.run(options))
+        print(f"pid {child}", flush=True)
+        print(f"ended {os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

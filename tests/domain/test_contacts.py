@@ -1,0 +1,132 @@
+"""Contacts by themselves: moves, codes, sharing. The seventy-two hours are told in the journeys."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import transaction
+
+from massar.domain.people import api as people
+from massar.domain.people.contacts import MOVES
+from massar.domain.people.models import Contact
+
+NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
+WAIT = timedelta(hours=72)
+contacts = people.contacts
+
+
+@pytest.fixture
+def person(db) -> int:
+    return people.directory.create(
+        login="a.b@taalim.ma", names_ar=("", ""), names_latin=("", ""), language="ar", now=NOW
+    )
+
+
+def proposed(person_id, kind="phone", value="+212661123456", code="123456"):
+    contact = contacts.propose(person_id, kind, value, now=NOW)
+    contacts.give_code(contact.id, code, now=NOW, valid_for=timedelta(minutes=10))
+    return contact
+
+
+def test_every_state_has_its_moves():
+    assert set(MOVES) == set(Contact.State)
+    assert MOVES[Contact.State.CANCELLED] == set()
+
+
+def test_a_code_is_right_once_for_its_own_contact(person):
+    one, other = proposed(person), proposed(person, "email", "a@example.org", "654321")
+    assert contacts.try_code(one.id, person, "654321", now=NOW) == "wrong"
+    assert contacts.try_code(one.id, person, "", now=NOW) == "wrong"
+    assert contacts.try_code(one.id, person, "123456", now=NOW) == "right"
+    assert contacts.prove(one.id, person, now=NOW, wait=WAIT).counts_from == NOW
+    assert contacts.try_code(one.id, person, "123456", now=NOW) == "gone"
+    assert contacts.prove(one.id, person, now=NOW, wait=WAIT) is None
+    assert contacts.by_id(other.id, person).state == "proposed"
+
+
+def test_a_contact_without_a_code_is_proved_by_nothing(person):
+    contact = contacts.propose(person, "phone", "+212661123456", now=NOW)
+    assert contacts.try_code(contact.id, person, "", now=NOW) == "wrong"
+
+
+def test_five_tries_then_spent_and_a_new_code_starts_anew(person):
+    contact = proposed(person)
+    answers = [contacts.try_code(contact.id, person, "000000", now=NOW) for _ in range(6)]
+    assert answers == ["wrong"] * 5 + ["spent"]
+    contacts.give_code(contact.id, "111111", now=NOW, valid_for=timedelta(minutes=10))
+    assert contacts.try_code(contact.id, person, "111111", now=NOW) == "right"
+
+
+def test_late_is_said_of_a_right_code_only(person):
+    contact = proposed(person)
+    late = NOW + timedelta(minutes=10)
+    assert contacts.try_code(contact.id, person, "000000", now=late) == "wrong"
+    assert contacts.try_code(contact.id, person, "123456", now=late) == "expired"
+
+
+def test_nobody_proves_or_ends_the_contact_of_another(person):
+    other = people.directory.create(
+        login="c.d@taalim.ma", names_ar=("", ""), names_latin=("", ""), language="ar", now=NOW
+    )
+    contact = proposed(person)
+    assert contacts.try_code(contact.id, other, "123456", now=NOW) == "gone"
+    assert contacts.prove(contact.id, other, now=NOW, wait=WAIT) is None
+    assert not contacts.cancel(contact.id, other, now=NOW)
+    assert contacts.remove(contact.id, other, now=NOW, wait=WAIT) is None
+    assert contacts.by_id(contact.id, other) is None
+
+
+def test_matching_is_by_kind_and_exact_value(person):
+    contact = proposed(person)
+    contacts.prove(contact.id, person, now=NOW, wait=WAIT)
+    assert contacts.matching(person, "phone", "+212661123456", NOW).id == contact.id
+    for kind, value in (
+        ("email", "+212661123456"),
+        ("phone", "+21266112345"),
+        ("phone", ""),
+        ("phone", "+2126611234567"),
+    ):
+        assert contacts.matching(person, kind, value, NOW) is None
+
+
+def test_shared_values_are_counted_by_person(person):
+    for number in range(3):
+        other = people.directory.create(
+            login=f"x{number}.y@taalim.ma", names_ar=("", ""), names_latin=("", ""), language="ar", now=NOW
+        )
+        contacts.prove(proposed(other).id, other, now=NOW, wait=WAIT)
+    proposed(person)
+    assert contacts.accounts_with("phone", "+212661123456", besides=person, now=NOW) == 3
+    assert contacts.accounts_with("phone", "+212661999999", besides=person, now=NOW) == 0
+
+
+def test_a_removal_ends_after_the_wait_and_only_once(person):
+    contact = proposed(person)
+    contacts.prove(contact.id, person, now=NOW, wait=WAIT)
+    assert contacts.remove(contact.id, person, now=NOW, wait=WAIT) == NOW + WAIT
+    assert contacts.remove(contact.id, person, now=NOW + timedelta(hours=1), wait=WAIT) is None, (
+        "no second wait"
+    )
+    assert contacts.by_id(contact.id, person).counts(NOW + WAIT - timedelta(seconds=1))
+    assert not contacts.by_id(contact.id, person).counts(NOW + WAIT)
+
+
+def test_a_local_part_names_one_person_or_nobody(person):
+    assert people.directory.by_login("a.b").id == person
+    people.directory.create(
+        login="a.b@men.gov.ma", names_ar=("", ""), names_latin=("", ""), language="ar", now=NOW
+    )
+    assert people.directory.by_login("a.b") is None
+    assert people.directory.by_login("a.b@taalim.ma").id == person
+    assert people.directory.by_login("") is people.directory.by_login(None) is None
+
+
+def test_changes_need_a_transaction(person, monkeypatch):
+    class Loose:
+        in_atomic_block = False
+
+    with monkeypatch.context() as patched:
+        patched.setattr(transaction, "get_connection", Loose)
+        with pytest.raises(RuntimeError, match="transaction"):
+            contacts.propose(person, "phone", "+212661123456", now=NOW)

@@ -1,0 +1,140 @@
+"""Settings: typed, and refused at start with one clear sentence per mistake (decision 23)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from massar.config.environment import DEMO_DATA_KEYS, DEMO_SECRET_KEY, SettingsError, load, read_env_file
+from tests.support.steps import production
+
+
+def mistakes(**changed) -> list[str]:
+    with pytest.raises(SettingsError) as refused:
+        production(**changed)
+    return refused.value.mistakes
+
+
+def only_mistake(**changed) -> str:
+    (one,) = mistakes(**changed)
+    return one
+
+
+def test_a_good_installation_starts():
+    massar = production()
+    assert (
+        massar.https and massar.host == "compte.example.ma" and not massar.demo and massar.demo_store is None
+    )
+    assert massar.temporary_sms == timedelta(minutes=10) and massar.temporary_email == timedelta(minutes=60)
+    assert massar.contact_wait == timedelta(hours=72)
+    assert massar.institution_domains == ("taalim.ma", "men.gov.ma") and massar.phone_countries == ("MA",)
+    assert massar.password_profile == "guide" and massar.accounts_per_phone == 10
+    assert (massar.argon2.memory_kib, massar.argon2.passes) == (12288, 3)
+
+
+def test_production_is_what_nobody_asked_for_is():
+    """Without any setting it is production, and every required name is told at once."""
+    with pytest.raises(SettingsError) as refused:
+        load({})
+    told = " ".join(refused.value.mistakes)
+    for name in ("PUBLIC_URL", "SECRET_KEY", "DATA_KEYS", "EMAIL_URL", "SMS_URL", "HELP_CONTACT"):
+        assert f"MASSAR_{name} is missing" in told, name
+    assert len(refused.value.mistakes) == 6
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"MASSAR_SECRET_KEY": DEMO_SECRET_KEY}, "demo's key"),
+        ({"MASSAR_DATA_KEYS": DEMO_DATA_KEYS}, "demo's key"),
+        ({"MASSAR_SECRET_KEY": "short"}, "too short"),
+        ({"MASSAR_PUBLIC_URL": "http://compte.example.ma"}, "https://"),
+        ({"MASSAR_PUBLIC_URL": "compte.example.ma"}, "scheme and host"),
+        ({"MASSAR_PUBLIC_URL": "https://compte.example.ma/path"}, "scheme and host"),
+        ({"MASSAR_PUBLIC_URL": "https://[broken"}, "scheme and host"),
+        ({"MASSAR_PUBLIC_URL": "https://host:port"}, "scheme and host"),
+        ({"MASSAR_DATA_KEYS": "k1:tooshort"}, "32 bytes"),
+        ({"MASSAR_DATA_KEYS": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}, "name:key"),
+        ({"MASSAR_DATABASE_URL": "mysql://u:geheim@h/db"}, "sqlite:///path"),
+        ({"MASSAR_DATABASE_URL": "postgres://u:geheim@h"}, "postgres://user"),
+        ({"MASSAR_DATABASE_URL": "postgres://u:geheim@h:port/db"}, "postgres://user"),
+        ({"MASSAR_DATABASE_URL": "postgres://u:geh[eim@h/db"}, "postgres://user"),
+        ({"MASSAR_EMAIL_URL": "mail.example.ma"}, "smtp://"),
+        ({"MASSAR_SMS_URL": "http://sms.example.ma/send"}, "this machine only"),
+        ({"MASSAR_SMS_URL": "ftp://sms.example.ma"}, "https://"),
+        ({"MASSAR_EMAIL_CA_FILE": "/no/such/file.pem"}, "there is no file"),
+        ({"MASSAR_PASSWORD_PROFILE": "loose"}, "guide, nist"),
+        ({"MASSAR_ARGON2": "1024,1"}, "at least"),
+        ({"MASSAR_ARGON2": "much"}, "12288,3"),
+        ({"MASSAR_TEMPORARY_SMS_MINUTES": "30"}, "from 1 to 10"),
+        ({"MASSAR_TEMPORARY_EMAIL_MINUTES": "0"}, "from 1 to 1440"),
+        ({"MASSAR_CONTACT_WAIT_HOURS": "three"}, "whole number"),
+        ({"MASSAR_SESSION_HOURS": "\u0661\u0662"}, "whole number"),
+        ({"MASSAR_TRUSTED_PROXIES": "-1"}, "from 0 to 10"),
+        ({"MASSAR_ACCOUNTS_PER_PHONE": "0"}, "from 1 to 100"),
+        ({"MASSAR_MODE": "debug"}, "production, demo, test"),
+    ],
+)
+def test_each_mistake_has_one_sentence(changed, told):
+    sentence = only_mistake(**changed)
+    assert told in sentence and sentence.startswith(("MASSAR_", "The demo")) and sentence.endswith(".")
+    assert "geheim" not in sentence and "geh[eim" not in sentence, "a password is not repeated on the screen"
+
+
+def test_several_mistakes_are_told_together():
+    assert len(mistakes(MASSAR_PUBLIC_URL=None, MASSAR_ARGON2="1,1", MASSAR_HELP_CONTACT=None)) == 3
+
+
+def test_the_demo_never_leaves_this_machine():
+    base = {"MASSAR_MODE": "demo"}
+    demo = load(base)
+    assert demo.demo and demo.demo_store is not None and demo.public_url == "http://localhost:8000"
+    for url in ("https://compte.example.ma", "http://192.0.2.7:8000"):
+        with pytest.raises(SettingsError, match="localhost"):
+            load({**base, "MASSAR_PUBLIC_URL": url})
+
+
+def test_two_keys_the_newest_first():
+    second = "MTEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+    massar = production(MASSAR_DATA_KEYS=f"k2:{second}, k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
+    assert [name for name, _ in massar.data_keys] == ["k2", "k1"]
+    assert "twice" in only_mistake(MASSAR_DATA_KEYS=f"k1:{second},k1:{second}")
+
+
+def test_database_addresses():
+    postgres = production(MASSAR_DATABASE_URL="postgres://u:p%40ss@db:5433/name?sslmode=require").database
+    assert (postgres["USER"], postgres["PASSWORD"], postgres["HOST"], postgres["PORT"], postgres["NAME"]) == (
+        "u", "p@ss", "db", "5433", "name",
+    )  # fmt: skip
+    assert postgres["OPTIONS"]["sslmode"] == "require" and "pool" in postgres["OPTIONS"]
+    assert (
+        production(MASSAR_DATABASE_URL="sqlite:////srv/massar.sqlite3").database["NAME"]
+        == "/srv/massar.sqlite3"
+    )
+    relative = production(MASSAR_DATABASE_URL="sqlite:///var/x.sqlite3").database["NAME"]
+    assert relative.startswith("/") and relative.endswith("/var/x.sqlite3")
+
+
+def test_lists_are_cleaned():
+    massar = production(
+        MASSAR_INSTITUTION_DOMAINS=" Taalim.MA, men.gov.ma ,,", MASSAR_PHONE_COUNTRIES="ma, fr"
+    )
+    assert massar.institution_domains == ("taalim.ma", "men.gov.ma") and massar.phone_countries == (
+        "MA",
+        "FR",
+    )
+
+
+def test_the_env_file(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text(
+        '# a comment\nMASSAR_MODE=demo\nMASSAR_HELP_CONTACT="0800 11 = 22"\n\nnonsense\n#A=B\n', "utf-8"
+    )
+    assert read_env_file(file) == {"MASSAR_MODE": "demo", "MASSAR_HELP_CONTACT": "0800 11 = 22"}
+    assert read_env_file(tmp_path / "none") == {}
+
+
+def test_options_of_the_gateway_are_collected():
+    massar = production(MASSAR_SMS_TO_FIELD="recipient", MASSAR_SMS_HEADERS='{"Authorization": "x"}')
+    assert massar.sms_options == {"to_field": "recipient", "headers": '{"Authorization": "x"}'}

@@ -1,0 +1,152 @@
+"""Attacks below the pages: raw bytes sent to the real server, numbered as in docs/security/attack-cases.md."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.postgres import free_port
+
+SOURCE = Path(__file__).resolve().parents[2] / "src"
+START_SECONDS = 60
+PAGE = b"GET /sign-in/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+POST = b"POST /sign-in/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory):
+    """`massar serve` with an empty database of its own."""
+    folder, number = tmp_path_factory.mktemp("wire"), free_port()
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MASSAR_", "DJANGO_", "COV_"))}
+    environ = {
+        **kept,
+        "PYTHONPATH": str(SOURCE),
+        "MASSAR_MODE": "test",
+        "MASSAR_VAR": str(folder),
+        "MASSAR_DATABASE_URL": f"sqlite:///{folder}/massar.sqlite3",
+        "MASSAR_ARGON2": "256,1",
+    }
+    massar = [sys.executable, "-m", "massar"]
+    subprocess.run(
+        [*massar, "migrate"], env=environ, cwd=folder, check=True, capture_output=True, timeout=120
+    )
+    with (folder / "log").open("wb") as log:
+        command = [*massar, "serve", "--port", str(number), "--processes", "1"]
+        server = subprocess.Popen(command, env=environ, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        _wait_for(number)
+        yield number
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise AssertionError("the server did not start")
+
+
+def send(port: int, raw: bytes) -> bytes:
+    """Everything the server says to these bytes."""
+    said = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as line:
+        line.sendall(raw)
+        while part := line.recv(65536):
+            said += part
+    return said
+
+
+def status(said: bytes) -> int:
+    return int(said.split(b" ", 2)[1])
+
+
+def test_the_page_is_there(port):
+    said = send(port, PAGE + b"\r\n")
+    assert status(said) == 200 and b"frame-ancestors 'none'" in said
+    head = said.split(b"\r\n\r\n")[0].lower()
+    assert b"python" not in head and b"django" not in head and b"granian/" not in head, "no version is told"
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        b"Host: evil.example",
+        b"Host: localhost\r\nHost: evil.example",
+        b"Host: localhost:@evil.example",
+        b"X: y",
+    ],
+)
+def test_atk_031_hosts_on_the_wire(port, hosts):
+    said = send(port, b"GET /sign-in/ HTTP/1.1\r\n" + hosts + b"\r\nConnection: close\r\n\r\n")
+    assert status(said) == 400 and b"evil" not in said
+
+
+def test_atk_031_an_absolute_address_builds_nothing(port):
+    said = send(
+        port, b"GET http://evil.example/recovery/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+    assert b"evil.example" not in said
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Cookie: massar-session=١.x; massar-devices=é; massar-flash=ÿ.ÿ; massar-asked=ÿ; massar-language=ÿ".encode(),
+        b"Cookie: massar-change=\xff.x; massar-flash=\xff.\xff",
+        b"Cookie: " + b"a=b; " * 5000,
+        b"User-Agent: \xff\xfe\xd9",
+        "Accept-Language: عربي".encode(),
+        b"X-Forwarded-For: \xff, ::::",
+        b"Referer: \xff",
+        b"Script-Name: /evil",
+    ],
+)
+def test_headers_that_are_no_text_are_no_fault(port, header):
+    assert status(send(port, PAGE + header + b"\r\n\r\n")) == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [b"/%ff%fe/%00", b"/\xd8\xa7", b"/sites/%ff/", b"/contacts/cancel/%ff-1-2-3/", b"/profile/..;/devices/"],
+)
+def test_paths_that_are_no_text_are_not_found(port, path):
+    said = send(port, b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert status(said) in (200, 303, 400, 404)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"Content-Length: 4\r\nContent-Length: 5\r\n\r\nabcde",
+        b"Content-Length: -4\r\n\r\n",
+        b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+        b"X-H: 1\r\n" * 10000 + b"\r\n",
+    ],
+)
+def test_atk_099_two_ways_of_reading_a_request_are_refused(port, raw):
+    said = send(port, POST + raw)
+    assert 400 <= status(said) < 500
+    assert said.count(b"HTTP/1.1 ") == 1, "one request, one answer: nothing was smuggled in"
+
+
+def test_unknown_methods_change_nothing(port):
+    for method in (b"TRACE", b"PUT", b"BREW"):
+        said = send(port, method + b" /sign-in/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert status(said) in (400, 403, 405, 501)
+
+
+def test_a_page_after_all_of_that(port):
+    assert status(send(port, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")) == 200

@@ -1,0 +1,384 @@
+"""The four promises of the house.
+
+(i) a message that is handed over or expired keeps no readable body; (ii) no session below full strength reaches a page
+of the account; (iii) known and unknown answer alike in bytes, statements, hashes, headers and cookies; (iv) asking
+changes nothing for the owner.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from massar.core import phone
+from massar.domain.credentials import api as credentials
+from massar.domain.credentials.models import FormerPassword, Password, TemporaryPassword
+from massar.domain.delivery import api as delivery
+from massar.domain.delivery.models import Message
+from massar.domain.people import api as people
+from massar.domain.people.models import Contact, Person
+from massar.domain.sessions.models import Session
+from massar.interfaces.commands.worker import Worker
+from massar.journeys import import_people
+from massar.journeys.import_people import NewPerson
+from tests.cast import FATIMA, JAMAL, KHADIJA, KHADIJA_EMAIL, STRANGER, YOUSSEF, YOUSSEF_EMAIL, facts
+from tests.contracts.http_rig import Gateway
+from tests.contracts.smtp_rig import MailServer
+from tests.house.test_open_doors import OPEN, addresses, leads_to_sign_in
+from tests.support.faults import AtOnce, PostOffice, empty
+from tests.support.visitor import CODE, TEMPORARY, Visitor
+from tests.support.words import said
+
+PHONE = "+212662000333"
+ASKED = "/recovery/asked/"
+
+
+# --- (i) nothing readable stays
+
+
+@pytest.fixture
+def committed(transactional_db):
+    """What the test writes reaches the disk."""
+    yield
+    empty()
+
+
+@pytest.fixture
+def far_ends():
+    """A real mail server and a real SMS gateway; yields (server, gateway, carriers)."""
+    server, gateway = MailServer().start(), Gateway()
+    carriers = {
+        "email": delivery.carrier_from_url(
+            f"smtp://127.0.0.1:{server.port}", delivery.CarrierOptions(name="mail", sender="massar@example.ma")
+        ),
+        "sms": delivery.carrier_from_url(
+            f"http://127.0.0.1:{gateway.port}/send", delivery.CarrierOptions(name="sms", sms_sender="MASSAR")
+        ),
+    }
+    yield server, gateway, carriers
+    gateway.stop()
+    server.stop()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_that_was_sent_can_be_read_from_the_database(committed, clock, cast, far_ends):
+    """Secrets, codes and contacts of handed, refused and expired messages, looked for in every byte that was stored."""
+    server, gateway, carriers = far_ends
+    worker, canaries = Worker(carriers, tick=clock), {YOUSSEF_EMAIL, PHONE, KHADIJA_EMAIL, "new.one@example.org"}
+    Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
+    Visitor().ask(YOUSSEF.login, phone=PHONE)
+    work(worker)
+    owner = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    owner.get("/profile/").submit("/profile/", email="new.one@example.org", password=YOUSSEF.password)
+    work(worker)
+    canaries |= secrets_of(server, gateway)
+    assert sum(bool(TEMPORARY.fullmatch(c)) for c in canaries) == 2 and any(CODE.fullmatch(c) for c in canaries)
+
+    server.stages["RCPT"] = f"550 5.1.1 <{KHADIJA_EMAIL}> no such mailbox"  # a server that repeats what it heard
+    gateway.mood, gateway.answer = 400, {"error": f"{PHONE} is not a subscriber"}
+    clock.advance(minutes=30)
+    Visitor().ask(KHADIJA.login, email=KHADIJA_EMAIL)
+    Visitor().ask(YOUSSEF.login, phone=PHONE)
+    work(worker)
+    server.stages["RCPT"] = "451 4.7.1 later"
+    Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
+    work(worker)
+    clock.advance(hours=3)
+    work(worker)
+    assert set(Message.objects.values_list("state", flat=True)) == {"handed", "failed", "expired"}
+    assert not Message.objects.exclude(sealed=None).exists()
+    stored = everything_stored()
+    assert YOUSSEF.login.encode() in stored, "the search looks at the right place"
+    for canary in sorted(canaries):
+        for form in readable_forms(canary):
+            assert form not in stored, f"{canary} can be read as {form!r}"
+
+
+def work(worker: Worker) -> None:
+    while worker.turn(AtOnce()):
+        pass
+
+
+def secrets_of(server: MailServer, gateway: Gateway) -> set[str]:
+    texts = [letter.get_body(("plain",)).get_content() for letter in server.letters]
+    texts += [str(body["text"]) for _, _, body in gateway.requests]
+    return {s for text in texts for s in (*TEMPORARY.findall(text), *CODE.findall(text))}
+
+
+def readable_forms(canary: str) -> set[bytes]:
+    """As typed, without its hyphen, with the digits as people write them, in base64 (at every offset) and in hex."""
+    plain = {canary, canary.replace("-", ""), canary.upper(), canary.lstrip("+")}
+    if canary.startswith("+"):
+        plain |= {"0" + canary[4:], phone.shown(canary)}
+    if CODE.fullmatch(canary):
+        return {f'"{canary}"'.encode(), canary.encode("utf-16-le"), f">{canary}<".encode(), f" {canary}".encode()}
+    forms: set[bytes] = set()
+    for one in (p.encode() for p in plain):
+        forms |= {one, one.hex().encode(), one.decode().encode("utf-16-le")}
+        forms |= {base64.b64encode(b"x" * n + one)[4:-4] for n in range(3)}
+    return {f for f in forms if len(f) > 6}
+
+
+def everything_stored() -> bytes:
+    """All bytes of the SQLite file and of its journal; or every row of every table of PostgreSQL, as text."""
+    if connection.vendor == "sqlite":
+        path = Path(connection.settings_dict["NAME"])
+        files = [path, Path(f"{path}-wal"), Path(f"{path}-journal")]
+        return b"".join(f.read_bytes() for f in files if f.exists())
+    rows = []
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names():
+            cursor.execute(f"SELECT t::text FROM {table} t")
+            rows += [r[0].encode() for r in cursor.fetchall()]
+    text = b"\n".join(rows)
+    return text + b"".join(bytes.fromhex(h.decode()) for h in re.findall(rb"\\x([0-9a-f]+)", text))
+
+
+# --- (ii) below full strength no page opens
+
+CHANGE_MAY = OPEN.keys() | {"password_expired", "password_change", "password_close"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_temporary_password_opens_the_change_and_nothing_else(cast, post, ended):
+    """Every address of the product, with the change cookie in every place where a cookie could be looked for."""
+    visitor = Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
+    visitor.sign_in(YOUSSEF.login, post.secret(YOUSSEF_EMAIL))
+    assert visitor.path == "/password/expired/" and set(visitor.cookies) & {"massar-change"}
+    value = visitor.cookies["massar-change"]
+    client = Client()
+    for name in ("massar-change", "massar-session", "massar-devices", "massar-asked"):
+        client.cookies[name] = value
+    if ended:
+        credentials.temporary.end_all(facts(YOUSSEF).id, now=visitor.page.wsgi_request.now, why="test")
+    before = rows_of(facts(YOUSSEF).id)
+    tried = 0
+    for name, path in addresses():
+        if name in CHANGE_MAY:
+            continue
+        for method in ("get", "post", "put", "delete", "head", "options"):
+            answer = getattr(client, method)(path)
+            assert answer.status_code == 405 or leads_to_sign_in(answer), f"{method} {path}: {answer.status_code}"
+            client.cookies["massar-session"] = value  # the answer took it away: put it back for the next door
+            tried += 1
+    assert tried > 60
+    assert client.post("/language/", {"language": "fr", "next": "/"}).status_code == 303
+    assert rows_of(facts(YOUSSEF).id) == before, "a change session changed something of the account"
+    assert not Session.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_full_session_and_a_change_session_are_not_exchanged(cast, post):
+    """The value of a full session is no change session either; an edited owner opens nothing."""
+    visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    value = visitor.cookies["massar-session"]
+    stranger = Client()
+    stranger.cookies["massar-change"] = value
+    assert leads_to_sign_in(stranger.get("/password/change/"))
+    other = facts(FATIMA).id
+    for edited in (f"{other}.{value.partition('.')[2]}", value + "a", value.partition(".")[2], f"{value}.{other}"):
+        stranger.cookies["massar-session"] = edited
+        assert leads_to_sign_in(stranger.get("/"))
+
+
+# --- (iii) known and unknown alike
+
+NO_PASSWORD = NewPerson(login="amal.tazi@taalim.ma", first_latin="Amal", last_latin="Tazi", email="amal@example.org")
+DISABLED = NewPerson(login="omar.saidi@taalim.ma", first_latin="Omar", last_latin="Saidi", password="Warda!5173-jaune",
+                     email="omar@example.org", phone="0664000111")  # fmt: skip
+
+
+@pytest.fixture
+def many(cast, clock):
+    """The cast, and those whose accounts can't be entered."""
+    import_people.add(NO_PASSWORD, now=clock())
+    import_people.add(DISABLED, now=clock())
+    people.directory.disable(facts(DISABLED).id)
+    return cast
+
+
+class Seen:
+    """All that a browser, or a clock beside the server, could tell one answer from another by."""
+
+    def __init__(self, monkeypatch, path: str, typed: dict[str, str]):
+        client = Client()
+        page = client.get(path)
+        typed = {**typed, "csrfmiddlewaretoken": _token(page.content.decode())}
+        if "ask_id" in page.content.decode():
+            typed["ask_id"] = re.search(r'name="ask_id" value="([^"]+)"', page.content.decode()).group(1)
+        hashes, fits = [], credentials.hashing.fits
+        with monkeypatch.context() as patch, CaptureQueriesContext(connection) as statements:
+            patch.setattr(credentials.hashing, "fits", lambda *a, **k: hashes.append(1) or fits(*a, **k))
+            answer = client.post(path, typed)
+        self.status, self.hashes = answer.status_code, len(hashes)
+        self.body = _masked(answer.content.decode(), typed)
+        self.headers = {k: v for k, v in answer.headers.items() if k != "Content-Length"}
+        self.cookies = {name: _cookie(morsel, typed["user"]) for name, morsel in answer.cookies.items()}
+        self.statements = [_shape(q["sql"]) for q in statements.captured_queries]
+
+    def differs_from(self, other: Seen) -> list[str]:
+        return [name for name in vars(self) if getattr(self, name) != getattr(other, name)]
+
+
+def _token(html: str) -> str:
+    return re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', html).group(1)
+
+
+def _cookie(morsel, user: str) -> tuple:
+    """Its attributes, and its length without the name that was typed."""
+    attributes = ("max-age", "path", "secure", "httponly", "samesite")
+    return (*(morsel[a] for a in attributes), len(morsel.value.replace(user, "")))
+
+
+def _masked(html: str, typed: dict[str, str]) -> str:
+    html = re.sub(r'(name="(?:csrfmiddlewaretoken|ask_id)" value=")[^"]+', r"\1", html)
+    return html.replace(typed["user"], "USER")
+
+
+def _shape(statement: str) -> str:
+    """The verb and the table: what the statement is, without what it was given."""
+    return " ".join(re.findall(r"\b(?:SELECT|INSERT INTO|UPDATE|DELETE|FROM|SAVEPOINT|RELEASE|BEGIN)\b|\b\w+_\w+\b", statement)[:2])
+
+
+def assert_alike(seen: dict[str, Seen]) -> None:
+    (first, wanted), *others = seen.items()
+    for name, one in others:
+        different = one.differs_from(wanted)
+        shown = [(getattr(wanted, d), getattr(one, d)) for d in different if d != "body"]
+        assert not different, f"{name!r} is told from {first!r} by {different}: {shown}"
+
+
+@pytest.mark.django_db
+def test_sign_in_tells_nobody_who_has_an_account(many, monkeypatch):
+    wrong = {"unknown": STRANGER, "wrong": YOUSSEF.login, "no contact": JAMAL.login, "disabled": DISABLED.login,
+             "no password": NO_PASSWORD.login, "no such domain": "youssef.benali@example.org", "short": "nobody.atall",
+             "short and known": "youssef.benali"}  # fmt: skip
+    seen = {n: Seen(monkeypatch, "/sign-in/", {"user": u, "password": "Nothing?like-it-19"}) for n, u in wrong.items()}
+    seen["disabled, the right one"] = Seen(monkeypatch, "/sign-in/", {"user": DISABLED.login, "password": DISABLED.password})
+    assert_alike(seen)
+    assert seen["unknown"].status == 422 and seen["unknown"].hashes == 1
+
+
+@pytest.mark.django_db
+def test_code_shaped_tries_tell_nobody_who_asked(many, monkeypatch, post):
+    """With and without outstanding codes, for known and unknown alike."""
+    tried = {"unknown": STRANGER, "no code": FATIMA.login, "two codes": YOUSSEF.login, "no password": NO_PASSWORD.login,
+             "disabled": DISABLED.login}  # fmt: skip
+    Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
+    Visitor().ask(YOUSSEF.login, phone=PHONE)
+    post.work()
+    assert TemporaryPassword.objects.filter(person_id=facts(YOUSSEF).id).count() == 2
+    seen = {n: Seen(monkeypatch, "/sign-in/", {"user": u, "password": "zzzzz-99999"}) for n, u in tried.items()}
+    password = Seen(monkeypatch, "/sign-in/", {"user": STRANGER, "password": "Nothing?like-it-19"})
+    assert_alike(seen)
+    assert seen["unknown"].hashes == password.hashes == 1
+    assert seen["unknown"].body == password.body, "a wrong code reads as any wrong password"
+
+
+@pytest.mark.django_db
+def test_a_spent_budget_tells_nobody_who_has_an_account(many, monkeypatch):
+    """Twenty wrong tries, then the wait: for the known, the unknown, and both ways to write a name."""
+    tried = {"unknown": STRANGER, "known": YOUSSEF.login, "disabled": DISABLED.login}
+    for user in tried.values():
+        for _ in range(20):
+            assert Client().post("/sign-in/", {"user": user, "password": "Nothing?like-it-19"}).status_code == 422
+    seen = {n: Seen(monkeypatch, "/sign-in/", {"user": u, "password": "Nothing?like-it-19"}) for n, u in tried.items()}
+    assert_alike(seen)
+    assert seen["unknown"].status == 429 and seen["unknown"].hashes == 0
+
+
+@pytest.mark.django_db
+def test_the_short_name_of_an_unknown_shares_a_budget_like_that_of_a_known(many):
+    """Twenty tries on whole addresses, then the short name: a known one waits, so about half of the unknown do too."""
+    waits = []
+    for number in range(16):
+        whole = [f"nobody.{number}@{domain}" for domain in ("taalim.ma", "men.gov.ma")]
+        for _ in range(20):
+            assert _try(whole[number % 2]) == 422
+        waits.append(_try(f"nobody.{number}") == 429)
+    assert 1 <= sum(waits) <= 15, waits
+    for _ in range(20):
+        _try(YOUSSEF.login)
+    assert _try("youssef.benali") == 429
+
+
+def _try(user: str) -> int:
+    return Client().post("/sign-in/", {"user": user, "password": "Nothing?like-it-19"}).status_code
+
+
+@pytest.mark.django_db
+def test_recovery_tells_nobody_who_has_an_account(many, monkeypatch):
+    seen = {
+        "unknown": Seen(monkeypatch, "/recovery/", asking(STRANGER, "email", "someone@example.org")),
+        "no contact": Seen(monkeypatch, "/recovery/", asking(JAMAL.login, "email", "jamal@example.org")),
+        "wrong contact": Seen(monkeypatch, "/recovery/", asking(YOUSSEF.login, "email", "else@example.org")),
+        "disabled": Seen(monkeypatch, "/recovery/", asking(DISABLED.login, "email", "omar@example.org")),
+        "match": Seen(monkeypatch, "/recovery/", asking(YOUSSEF.login, "email", YOUSSEF_EMAIL)),
+        "too often": Seen(monkeypatch, "/recovery/", asking(YOUSSEF.login, "email", YOUSSEF_EMAIL)),
+        "short": Seen(monkeypatch, "/recovery/", asking("youssef.benali", "email", YOUSSEF_EMAIL)),
+    }
+    statements = {name: len(one.statements) for name, one in seen.items()}
+    assert statements.pop("too often") == max(statements.values()) + 2, "what was taken is given back, whoever it is"
+    spent = seen.pop("too often")
+    again = Seen(monkeypatch, "/recovery/", asking(STRANGER, "email", "someone@example.org"))
+    assert_alike({"unknown, again": again, "known, again": spent})
+    assert_alike(seen)
+    assert seen["unknown"].status == 303 and seen["unknown"].hashes == 0
+    by_phone = {
+        "unknown": Seen(monkeypatch, "/recovery/", asking(STRANGER, "phone", "0661000999")),
+        "match": Seen(monkeypatch, "/recovery/", asking(YOUSSEF.login, "phone", "0662000333")),
+        "the phone of another": Seen(monkeypatch, "/recovery/", asking(FATIMA.login, "phone", "0662000333")),
+    }
+    assert_alike(by_phone)
+
+
+def asking(user: str, channel: str, contact: str) -> dict[str, str]:
+    return {"user": user, "channel": channel, channel: contact}
+
+
+@pytest.mark.django_db
+def test_the_page_after_asking_reads_nothing(cast):
+    with CaptureQueriesContext(connection) as statements:
+        pages = {Client().get(f"{ASKED}?by=email").content for _ in range(2)}
+    masked = {re.sub(rb'value="[^"]{64}"', b"", p) for p in pages}
+    assert len(masked) == 1 and len(statements) == 0
+    assert said("ar", "recovery.title")
+
+
+# --- (iv) asking changes nothing
+
+
+def rows_of(person_id: int) -> str:
+    tables = (Password, FormerPassword, Session, Contact)
+    found = [list(t.objects.filter(person_id=person_id).order_by("pk").values()) for t in tables]
+    return str([*found, list(Person.objects.filter(pk=person_id).values())])
+
+
+@pytest.mark.django_db
+def test_fifty_asks_change_nothing_for_the_owner(cast, clock):
+    """By strangers and by the right contact, answered and delivered: the owner notices messages and nothing else."""
+    owner = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    person, post = facts(YOUSSEF).id, PostOffice(clock)
+    post.work()
+    before = rows_of(person)
+    for number in range(50):
+        contact = [{"email": YOUSSEF_EMAIL}, {"phone": PHONE}, {"email": f"wrong{number}@example.org"}][number % 3]
+        assert Visitor().ask(YOUSSEF.login, **contact).path == ASKED
+        clock.advance(seconds=20)
+        post.work(("", "gone", "refused", "silent")[number % 4])
+        assert rows_of(person) == before, f"ask {number} changed something of the owner's"
+    assert TemporaryPassword.objects.filter(person_id=person, state="issued").count() == 2
+    assert owner.signed_in
+    assert Visitor().sign_in(YOUSSEF.login, YOUSSEF.password).signed_in
+    secrets = [m.message for m in post.arrived if TEMPORARY.search(m.message.text)]
+    hours = timedelta(seconds=50 * 20) / timedelta(hours=1)
+    assert 2 <= len({m.message_id for m in secrets}) <= 2 * (3 + 3 * hours), "asking often does not flood the owner"
+    assert not transaction.get_connection().needs_rollback
