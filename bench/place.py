@@ -129,9 +129,11 @@ def server(place: Place) -> Iterator[Program]:
 
 
 @contextlib.contextmanager
-def worker(place: Place) -> Iterator[Program]:
-    """`massar worker`, on the other core."""
-    with started(place, "worker", ["-m", "massar", "worker"]) as process:
+def worker(place: Place, core: int) -> Iterator[Program]:
+    """`massar worker`, on that core."""
+    with contextlib.ExitStack() as stack:
+        with machine.on_core(core):
+            process = stack.enter_context(started(place, "worker", ["-m", "massar", "worker"]))
         yield Program(process.pid)
 
 

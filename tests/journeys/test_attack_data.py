@@ -279,7 +279,7 @@ def test_atk_149_long_and_twisted_input_costs_nothing(db, path, fields):
     started = time.perf_counter()
     answer = client.post(path, fields)
     assert answer.status_code in (303, 400, 422)
-    assert time.perf_counter() - started < 0.5, "no regular expression that explodes"
+    assert time.perf_counter() - started < 2, "no regular expression that explodes"
 
 
 def test_atk_149_long_headers(db):
@@ -287,7 +287,7 @@ def test_atk_149_long_headers(db):
     answer = Client().get(
         "/sign-in/", headers={"accept-language": "fr;q=0." * 15000, "user-agent": "(" * 100000}
     )
-    assert answer.status_code == 200 and time.perf_counter() - started < 0.5
+    assert answer.status_code == 200 and time.perf_counter() - started < 2
 
 
 def test_a_seal_opens_in_its_own_place_only():

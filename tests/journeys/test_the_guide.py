@@ -31,17 +31,27 @@ def test_jamal_walks_the_whole_guide(cast, post, clock):
     jamal.change(secret, NEW)
     assert jamal.path == "/password/changed/" and "تم تغيير كلمة المرور بنجاح" in jamal.html
     assert jamal.signed_in
-    for site in ("www.taalim.ma", "massar.men.gov.ma", "haraka.men.gov.ma", "notifrh.men.gov.ma", "retraite.men.gov.ma", "sise.men.gov.ma"):
+    for site in (
+        "www.taalim.ma",
+        "massar.men.gov.ma",
+        "haraka.men.gov.ma",
+        "notifrh.men.gov.ma",
+        "retraite.men.gov.ma",
+        "sise.men.gov.ma",
+    ):
         assert site in jamal.get("/").html
 
     assert Visitor().sign_in(JAMAL.login, NEW).signed_in
     assert not Visitor().sign_in(JAMAL.login, JAMAL.password).signed_in
 
 
-@pytest.mark.parametrize(("person", "to", "contact"), [
-    (FATIMA, FATIMA_PHONE, {"phone": "06 61 00 02 22"}),
-    (KHADIJA, KHADIJA_EMAIL, {"email": "Khadija@Example.org"}),
-])
+@pytest.mark.parametrize(
+    ("person", "to", "contact"),
+    [
+        (FATIMA, FATIMA_PHONE, {"phone": "06 61 00 02 22"}),
+        (KHADIJA, KHADIJA_EMAIL, {"email": "Khadija@Example.org"}),
+    ],
+)
 def test_recovery_by_each_channel(cast, post, person, to, contact):
     visitor = Visitor().ask(person.login, **contact)
     secret = post.secret(to)

@@ -15,6 +15,8 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+import phonenumbers
+
 DEMO_SECRET_KEY = "demo-secret-key-for-a-loopback-address-only-0123456789"
 DEMO_DATA_KEYS = "demo:" + base64.b64encode(b"demo-data-key-not-for-production"[:32]).decode()
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
@@ -165,7 +167,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         },
         sms_ca_file=_file(read, "MASSAR_SMS_CA_FILE"),
         institution_domains=read.words("MASSAR_INSTITUTION_DOMAINS", "taalim.ma,men.gov.ma"),
-        phone_countries=tuple(c.upper() for c in read.words("MASSAR_PHONE_COUNTRIES", "MA")),
+        phone_countries=_phone_countries(read),
         password_profile=read.one_of("MASSAR_PASSWORD_PROFILE", PASSWORD_PROFILES),
         argon2=_argon2(read, mode),
         temporary_sms=read.minutes("MASSAR_TEMPORARY_SMS_MINUTES", 10, 10),
@@ -361,6 +363,13 @@ def _argon2(read: _Reader, mode: str) -> Argon2Parameters:
             f"MASSAR_ARGON2 is {raw!r}: {passes} passes need at least {floor} KiB (OWASP ASVS 5.0, appendix C)."
         )
     return Argon2Parameters(memory, passes)
+
+
+def _phone_countries(read: _Reader) -> tuple[str, ...]:
+    countries = tuple(c.upper() for c in read.words("MASSAR_PHONE_COUNTRIES", "MA"))
+    for unknown in set(countries) - phonenumbers.SUPPORTED_REGIONS:
+        read.mistakes.append(f"MASSAR_PHONE_COUNTRIES: {unknown!r} is no country; give ISO codes, as MA,FR.")
+    return countries
 
 
 def _help_contact(read: _Reader, mode: str) -> str:

@@ -63,9 +63,9 @@ def _browser(request) -> browser.Browser:
     return browser.Browser(
         network=network(client_address(request)),
         label=browser.label(request.headers.get("User-Agent", "")),
-        devices=cookies.DEVICES.read(request),
+        devices=cookies.DEVICES.read(request)[:4096],
         asked=cookies.ASKED.read(request)[:64],
-        language=request.language if cookies.LANGUAGE.read(request) else "",
+        language=request.language if cookies.LANGUAGE.read(request) in LANGUAGES else "",
     )
 
 

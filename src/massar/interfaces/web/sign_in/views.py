@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from massar.interfaces.web.frame import cookies, page
 from massar.interfaces.web.frame.answers import come_back, let_in, to
 from massar.interfaces.web.sign_in.forms import SignIn
-from massar.journeys import close_sessions
+from massar.journeys import change_password, close_sessions
 from massar.journeys import sign_in as journey
 from massar.journeys.outcomes import Busy, Entered, Late, MustChange, Wait, Wrong
 
@@ -95,6 +95,9 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     """Ends the session on the server; the cookies go too."""
     if request.here:
         close_sessions.sign_out(here=request.here, browser=request.browser, now=request.now)
+    granted = close_sessions.may_change(cookie=cookies.CHANGE.read(request), now=request.now)
+    if granted:
+        change_password.close(grant=granted[1], now=request.now)
     response = to("sign_in")
     cookies.SESSION.drop(response)
     cookies.CHANGE.drop(response)
