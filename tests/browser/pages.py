@@ -1,6 +1,6 @@
 """What is asked of every page: no fault in the console, no violation for axe, room for a thumb, pictures.
 
-Playwright drives a Chromium that is on the machine; axe-core comes from the package axe-core-python.
+Playwright drives a Chromium that is on the machine; axe-core comes from the package axe-playwright-python.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ PHONE = {"width": 360, "height": 740}
 DESK = {"width": 1280, "height": 900}
 NARROWEST = {"width": 320, "height": 640}  # WCAG 2.2, 1.4.10: reads without scrolling sideways
 VIEWS = ((PHONE, "light"), (PHONE, "dark"), (DESK, "light"), (DESK, "dark"))
-AXE = (resources.files("axe_core_python") / "axe.min.js").read_text("utf-8")
-AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
+AXE = (resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
+AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 # A form that answers 4xx (wrong password, too many tries) makes Chromium write this line for the page itself.
 PAGE_STATUS = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
 
-# This axe is older than WCAG 2.2, so the size of targets (2.5.8: 24 px; here 44 px) is measured without it.
+# Targets are larger here (44 px) than WCAG 2.2 asks (2.5.8: 24 px), so their size is measured besides.
 # A link inside a sentence is exempt there and here; so is what only a screen reader meets.
 SMALL_TARGETS = """() => {
   const inSentence = (element) => element.tagName === 'A' && element.parentElement

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
+
+import pytest
 
 from tests.browser.conftest import Opener
 from tests.browser.walk import Walk
-from tests.support.product import running_product
+from tests.support.product import STOP_SECONDS, Product, running_product
 
 YOUSSEF = "youssef.benali@men.gov.ma"
 
@@ -31,3 +34,12 @@ def test_ctrl_c_stops_everything_and_a_second_start_keeps_the_data(tmp_path: Pat
         walk.page.context.close()
         assert second.stop() == 0
         assert second.processes() == []
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP], ids=["terminated", "terminal closed"])
+def test_no_part_outlives_the_demo(fresh_product: Product, sent: signal.Signals):
+    """A window that is closed, or a system that shuts down, ends the parts as Ctrl-C does."""
+    assert len(fresh_product.processes()) > 3
+    fresh_product.process.send_signal(sent)
+    fresh_product.process.wait(STOP_SECONDS)
+    assert fresh_product.have_all_ended()

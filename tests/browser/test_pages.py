@@ -136,6 +136,9 @@ def test_the_checklist_follows_what_is_typed(product: Product, open_page: Opener
     new.fill("Rivage-8412-ouvert")
     for id in ("rule.letter", "rule.digit", "rule.symbol", "rule.length_min"):
         expect(rule_state(walk, id)).to_have_text(walk.said("rule.state.met"))
+    expect(rule_state(walk, "rule.name")).to_have_text("")  # the server knows more: never called met
+    new.fill("Youssef-8412-ouvert")
+    expect(rule_state(walk, "rule.name")).to_have_text(walk.said("rule.state.unmet"))
 
 
 def rule_state(walk: Walk, id: str) -> Locator:

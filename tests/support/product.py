@@ -98,6 +98,15 @@ class Product:
             int(folder.name) for folder in Path("/proc").glob("[0-9]*") if mark in _environment_of(folder)
         ]
 
+    def have_all_ended(self) -> bool:
+        """Whether the parts are gone, after the moment they may need to clear up."""
+        deadline = time.monotonic() + STOP_SECONDS
+        while self.processes():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.2)
+        return True
+
     def end_what_is_left(self) -> None:
         """After a failure: nothing of this demo may outlive the test."""
         for process in self.processes():

@@ -27,7 +27,7 @@ MOVES = {
 LEASE = timedelta(
     seconds=90
 )  # longer than the longest call of a carrier (`Carrier.longest`, 40 s by default)
-MOST_ATTEMPTS = 12
+MOST_ATTEMPTS = 120  # the deadline ends a message long before; this bounds what a deadly one can do to workers
 MOST_UNSURE = 3  # it left us and nobody answered: a twin is harmless, a dozen is not
 STOP_BEFORE = timedelta(seconds=30)  # a secret that ends in less is of no use to the person
 _BACKOFF = (2, 5, 10, 20, 40, 60, 60, 120, 300, 600, 1800)
