@@ -12,7 +12,7 @@ import pytest
 from tests.house.laws import ROOT
 
 NOT_OURS = {".git", ".venv", "var", "build", "node_modules", "__pycache__", "htmlcov", "dist"}
-HOME_OF_SOMEBODY = re.compile(r"(?:^|[^\w.])/(?:home|Users)/\w+/|(?:^|[^\w.])/root/")
+HOME_OF_SOMEBODY = re.compile(r"(?:^|[^\w.])/(?:home|Users)/\w+/|(?:^|[^\w.])/[r]oot/")
 # Put together here, so that this file does not hold what it looks for.
 REGISTRY_HOST = re.compile(r"\b(?:pypi|pythonhosted|registry\.npmjs)" + r"\.org\b")
 REGISTRY_OPTION = re.compile(
