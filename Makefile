@@ -45,7 +45,7 @@ test-servers: $(VENV)/dev.stamp ## against real servers from distribution packag
 	@$(BIN)/python tests/run.py --servers
 
 check: $(VENV)/dev.stamp ## style and the laws of the house
-	@$(BIN)/python -m ruff check src tests bench
+	@$(BIN)/python -m ruff check src tests bench examples
 	@PYTHONPATH=src $(BIN)/lint-imports
 
 bench: $(VENV)/dev.stamp ## measure: sign-ins beside the pure hash bound, recovery, page weights, timing signals

@@ -89,8 +89,8 @@ def postgres_version() -> str:
     return f"PostgreSQL {said[2]}" if len(said) > 2 else "PostgreSQL"
 
 
-def furnish(name: str, folder: Path, database: str, sink: Sink) -> Place:
-    """The tables made, the static files collected when the server starts."""
+def furnish(name: str, folder: Path, database: str, sink: Sink, sites: Path) -> Place:
+    """The tables made, the static files collected when the server starts; `sites` is the registry's file."""
     home = folder / name.lower()
     home.mkdir()
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MASSAR_", "DJANGO_", "PG"))}
@@ -110,6 +110,7 @@ def furnish(name: str, folder: Path, database: str, sink: Sink) -> Place:
             "MASSAR_EMAIL_URL": f"smtp://127.0.0.1:{sink.smtp_port}",
             "MASSAR_SMS_URL": f"http://127.0.0.1:{sink.sms_port}/",
             "MASSAR_HELP_CONTACT": "0800 00 11 22",
+            "MASSAR_CONFIG": str(sites),
         },
     )
     place.run("-m", "massar", "migrate")

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import load, machine, people, place, report, signals, weights
+from bench import load, machine, people, place, report, signals, tokens, weights
 from bench.client import Browser
 from bench.place import Place, Program, Sink
 
@@ -29,9 +29,20 @@ RECOVERY_PAGE, RECOVERY_IDLE, RECOVERY_SIGNAL = (0, 400), (400, 460), 600
 SIGN_IN_SIGNAL = 1200
 SAMPLES = 600
 ROUNDS = 3
-PARTS = ("sign-in", "pages", "recovery", "signals", "weights")
+PARTS = ("sign-in", "pages", "recovery", "tokens", "signals", "weights")
 BOUNDS = ("12288,3", "19456,2")
 BROWSERS = 16
+# What sites ask, by kind of bench.tokens: its name in the table, and the aim per CPU-second on PostgreSQL.
+TOKEN_AIMS = {
+    "client_credentials": ("client credentials", 2000),
+    "refresh_es256": ("refresh, ES256", 1000),
+    "refresh_rs256": ("refresh, RS256", 0),
+    "userinfo": ("userinfo", 2500),
+    "introspection": ("introspection", 2500),
+    "jwks": ("key set", 0),
+    "round_es256": ("whole round, ES256", 250),
+    "round_rs256": ("whole round, RS256", 0),
+}
 
 
 @dataclass
@@ -102,7 +113,7 @@ def _standings(facts: list[str], quick: bool) -> Iterator[tuple[list[Standing], 
         for name, database in (("PostgreSQL", address), ("SQLite", "")):
             if database is not None:
                 say(f"{name}: {PEOPLE} people")
-                one = place.furnish(name, folder, database, sink)
+                one = place.furnish(name, folder, database, sink, tokens.sites_file(folder))
                 one.run("-m", "bench.seeding", str(PEOPLE), str(WITH_CONTACT))
                 standings.append(Standing(one, stack.enter_context(place.server(one))))
         yield standings, sink
@@ -114,6 +125,7 @@ def _measured(standings: list[Standing], sink: Sink, asked: argparse.Namespace) 
         "sign-in": lambda: _sign_ins(standings, 1 if quick else ROUNDS, 2.0 if quick else 5.0),
         "pages": lambda: _fairness(standings, 2.0 if quick else 6.0),
         "recovery": lambda: _recovery(standings, sink, quick),
+        "tokens": lambda: _tokens(standings, 1 if quick else ROUNDS, 1.0 if quick else 4.0),
         "signals": lambda: _signals(standings, 100 if quick else SAMPLES),
         "weights": lambda: _weights(standings[0]),
     }
@@ -298,6 +310,70 @@ def _idle_waits(one: Standing, sink: Sink, numbers: range) -> list[float]:
             time.sleep(0.01)
         waits.append(sink.arrivals()[recipient][0] - start)
     return waits
+
+
+# Single sign-on -----------------------------------------------------------------------------------------------------
+
+
+def _tokens(standings: list[Standing], rounds: int, seconds: float) -> str:
+    runs: dict[tuple[str, str], list[dict]] = {}
+    bounds: dict[str, list[dict]] = {one.place.name: [] for one in standings}
+    for number in range(rounds):
+        for one in standings:
+            say(f"round {number + 1} of {rounds}: what sites ask, on {one.place.name}")
+            with machine.on_core(machine.SERVER_CORE):
+                out = one.place.run("-m", "bench.tokens", "bound", str(seconds / 5))
+            bounds[one.place.name].append(json.loads(out))
+            for kind in TOKEN_AIMS:
+                runs.setdefault((kind, one.place.name), []).append(_calls(one, kind, seconds))
+    return f"{_signature_table(bounds)}\n{_token_table(standings, runs)}"
+
+
+def _calls(one: Standing, kind: str, seconds: float) -> dict:
+    """Many callers in a process of their own. CPU is counted over the run, preparations left out."""
+    words = ["-m", "bench.tokens", kind, str(one.server.port), "--seconds", str(seconds), "--callers", str(BROWSERS)]
+    result = json.loads(one.place.run(*words, "--server", str(one.server.pid)))
+    if result["bad"] or not result["times"]:
+        raise SystemExit(f"{kind} on {one.place.name}: {result['bad']} answers were not as they should be")
+    return result
+
+
+def _signature_table(bounds: dict[str, list[dict]]) -> str:
+    every = [b for runs in bounds.values() for b in runs]
+    rows = [
+        [f"signature {name}", report.per_second(report.middle(b[key] for b in every)), "per CPU-second, one thread"]
+        for name, key in (("ES256 (P-256)", "es256"), ("RS256 (2048 bits)", "rs256"))
+    ]
+    rows += [
+        [f"bare look-up of a token, {name}", report.per_second(report.middle(b["read"] for b in runs)), "per second"]
+        for name, runs in bounds.items()
+    ]
+    return report.table(
+        "The bound: signatures and statements alone", ["", "rate", ""], rows,
+        f"The look-up over {BROWSERS} connections on PostgreSQL and one on SQLite. Bare inserts stand under Recovery.",
+    )  # fmt: skip
+
+
+def _token_table(standings: list[Standing], runs: dict[tuple[str, str], list[dict]]) -> str:
+    rows = []
+    for kind, (title, aim) in TOKEN_AIMS.items():
+        for one in standings:
+            found = runs[kind, one.place.name]
+            times = [t for r in found for t in r["times"]]
+            rows.append([
+                f"{title}, {one.place.name}",
+                report.per_second(report.middle(len(r["times"]) / r["seconds"] for r in found)),
+                report.per_second(report.middle(len(r["times"]) / r["cpu"] for r in found)),
+                str(aim) if aim else "",
+                report.ms(report.quantile(times, 0.5)),
+                report.ms(report.quantile(times, 0.99)),
+            ])  # fmt: skip
+    heads = ["", "per second", "per CPU-second", "aim", "p50 ms", "p99 ms"]
+    return report.table(
+        "What sites ask, one server process on one core", heads, rows,
+        f"{BROWSERS} callers at once, client secrets in the Basic header. The round: /authorize of a signed-in person "
+        "with PKCE, then /token with a refresh token. The aims are per CPU-second and those of PostgreSQL.",
+    )  # fmt: skip
 
 
 # Known and unknown --------------------------------------------------------------------------------------------------

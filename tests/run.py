@@ -183,7 +183,10 @@ def run_servers(run: Run) -> int:
     if not any((ROOT / "tests" / "servers").glob("test_*.py")):
         print("There are no tests against real servers yet: tests/servers holds none.")
         return 0
-    run.pytest("real servers", "tests/servers", "-m", "servers")
+    missing = [need for need in programs.SERVERS if programs.find_server(need) is None]
+    if missing and programs.can_install():
+        programs.install(missing)
+    run.pytest("real servers", "tests/servers", "-m", "servers", "-rs")
     return run.close()
 
 

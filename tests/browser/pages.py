@@ -49,9 +49,13 @@ WIDER_THAN_SCREEN = "() => document.documentElement.scrollWidth - document.docum
 
 @dataclass
 class Watch:
-    """Collects what goes wrong while a page is used. Attach before the first address is opened."""
+    """Collects what goes wrong while a page is used. Attach before the first address is opened.
+
+    host and others: the product itself and what may be visited beside it, as host:port.
+    """
 
     host: str
+    others: tuple[str, ...] = ()
     problems: list[str] = field(default_factory=list)
 
     def attach(self, page: Page) -> None:
@@ -73,7 +77,7 @@ class Watch:
 
     def _request(self, request: Request) -> None:
         parts = urlsplit(request.url)
-        if parts.scheme in ("http", "https", "ws", "wss") and parts.netloc != self.host:
+        if parts.scheme in ("http", "https", "ws", "wss") and parts.netloc not in (self.host, *self.others):
             self.problems.append(f"asked elsewhere: {request.url}")
 
     def _response(self, response: Response) -> None:

@@ -14,6 +14,7 @@ from tests.browser import pages
 from tests.browser.conftest import Opener
 from tests.browser.walk import Walk
 from tests.support.product import TEMPORARY_PASSWORD, Product
+from tests.support.words import site
 
 JAMAL = "jamal.jalal@taalim.ma"
 NAMES = {"ar": "جمال جلال", "fr": "Jamal Jalal", "en": "Jamal Jalal"}
@@ -132,9 +133,10 @@ def change_the_password(walk: Walk, secret: str, look: Callable[[str], None]) ->
     dialog.get_by_role("link", name=walk.words.close, exact=True).click()
 
     walk.is_home(NAMES[walk.language])
-    walk.page.get_by_role("link", name=walk.said("site.massar.purpose")).click()
-    walk.sees("site.not_connected")
-    look("15-site")
+    walk.opens_a_site("massar", NAMES["fr"])
+    walk.page.get_by_role("link", name=site("haraka").serves(walk.language)).click()
+    walk.sees("sso.not_for_you.recovered")  # transfers wait after a recovery
+    look("15-not-for-you")
     walk.page.get_by_role("link", name=walk.said("site.back"), exact=True).click()
     walk.chooses_in_the_menu(walk.said("devices.title"))
     walk.sees("devices.this_one")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.product import CONTACT_CODE, TEMPORARY_PASSWORD, Product
-from tests.support.words import GUIDE, said, saying
+from tests.support.words import GUIDE, said, saying, site
 
 OWN_LANGUAGE_NAMES = {"ar": "العربية", "fr": "Français", "en": "English"}
 
@@ -63,7 +63,14 @@ class Walk:
         middle = box["x"] + box["width"] / 2
         assert (middle < width / 2) is (self.language == "ar"), "the name stands at the inline end of the bar"
         for slug in ("taalim", "massar", "haraka", "notifrh", "retraite", "esise"):
-            expect(self.page.get_by_role("link", name=self.said(f"site.{slug}.purpose"))).to_be_visible()
+            expect(self.page.get_by_role("link", name=site(slug).serves(self.language))).to_be_visible()
+
+    def opens_a_site(self, slug: str, name: str) -> None:
+        """One press on the card, and the site knows who it is; then back home."""
+        self.page.get_by_role("link", name=site(slug).serves(self.language)).click()
+        expect(self.page.locator(f"main#{slug} #who")).to_have_text(name)
+        assert self.page.url.startswith(self.product.sites[slug])
+        self.page.goto(f"{self.product.url}/")
 
     def menu(self) -> Locator:
         return self.page.locator("header summary")

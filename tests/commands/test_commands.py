@@ -14,7 +14,7 @@ import pytest
 from massar.config.environment import DEMO_DATA_KEYS, DEMO_SECRET_KEY
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
-COMMANDS = ("demo", "serve", "worker", "check", "newkeys", "migrate", "createperson", "audit")
+COMMANDS = ("demo", "serve", "worker", "check", "newkeys", "migrate", "createperson", "audit", "sites", "keys")
 PASSWORD = "Girafe&7194-sable"
 
 
@@ -227,3 +227,21 @@ def test_verify_finds_what_was_written_without_the_key(installed):
 
 def test_migrating_again_is_safe(installed):
     assert installed.massar("migrate").returncode == 0
+
+
+def test_keys_are_listed_and_rolled(installed):
+    def listed() -> list[list[str]]:
+        return [line.split() for line in installed.massar("keys", "list").stdout.splitlines()]
+
+    rolled = installed.massar("keys", "rotate")
+    assert rolled.returncode == 0, rolled.stderr
+    assert rolled.stdout.count("is published and signs from") == 2 and "removed" not in rolled.stdout
+    assert sorted((use, state) for use, _, state, *_ in listed()) == [
+        ("ES256", "active"),
+        ("ES256", "waiting"),
+        ("RS256", "active"),
+        ("RS256", "waiting"),
+    ]
+    stolen = installed.massar("keys", "rotate", "--at-once")
+    assert stolen.stdout.count("was removed") == 4
+    assert [state for _, _, state, *_ in listed()] == ["active", "active"]

@@ -6,6 +6,7 @@ import ssl
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl
 
 
 class _Server(ThreadingHTTPServer):
@@ -38,7 +39,7 @@ class Gateway:
     def serve(self, handler: BaseHTTPRequestHandler) -> None:
         if self.mood == "cut_before":
             return _cut(handler)
-        body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+        body = _read(handler.headers["Content-Type"], handler.rfile.read(int(handler.headers["Content-Length"])))
         self.requests.append((handler.path, dict(handler.headers), body))
         if self.mood == "cut_after":
             return _cut(handler)
@@ -67,6 +68,11 @@ class Gateway:
         else:
             time.sleep(self.mood or 0)
             _answer(handler, 200, body)
+
+
+def _read(kind: str, body: bytes) -> dict:
+    """Gateways speak JSON, sites take a form."""
+    return json.loads(body) if "json" in kind else dict(parse_qsl(body.decode(), strict_parsing=True))
 
 
 def _handler(gateway: Gateway) -> type[BaseHTTPRequestHandler]:

@@ -15,6 +15,7 @@ from massar.domain.delivery.carriers.base import (
     Outgoing,
     Refused,
     Result,
+    SiteCarrier,
     Unsure,
     carrier_from_url,
 )
@@ -37,6 +38,8 @@ MAIL = Outgoing(
     f"السلام عليكم\n\n{SECRET}\n",
     "<p>سلام</p>",
 )
+LOGOUT = Outgoing("Zk3_x-1", "site", "", "fr", "", "eyJhbGciOiJFUzI1NiJ9.eyJzaWQiOiJ4In0.c2lnbmF0dXJl")
+SITES = ("site-http", "site-https")
 
 
 @dataclass
@@ -112,15 +115,35 @@ def _sms(server, url, *options):
     )
 
 
+def _site(server, address, *options):
+    """Far end: a site's logout address. The token is the one field of the form."""
+
+    def mood(name):
+        answers = {"refused": 400, "not_now": 503, "ours": 404, "silent": "silent"}
+        server.mood = answers.get(name, "")
+
+    return Rig(
+        *(SiteCarrier(patience) for patience in options),
+        replace(LOGOUT, to=address),
+        mood,
+        lambda: [body["logout_token"] for _, _, body in server.requests],
+        lambda: [headers["Idempotency-Key"] for _, headers, _ in server.requests],
+    )
+
+
 def _login(url: str) -> str:
     return url.replace(
         "://", f"://{USER.replace('@', '%40')}:{PASSWORD.replace('@', '%40').replace('/', '%2F')}@"
     )
 
 
-@pytest.fixture(params=["fake-sms", "fake-email", "smtp", "smtp+starttls", "smtps", "http", "https"])
+@pytest.fixture(params=["fake-sms", "fake-email", "smtp", "smtp+starttls", "smtps", "http", "https", *SITES])
 def rig(request, mail_server, gateway, server_tls, options):
     kind = request.param
+    if kind.startswith("site"):
+        scheme = kind.partition("-")[2]
+        server = gateway(server_tls if scheme == "https" else None)
+        return _site(server, f"{scheme}://localhost:{server.port}/logout?a=b", options(), options(**HASTY))
     if kind.startswith("fake"):
         return _fake("sms", SMS) if kind == "fake-sms" else _fake("email", MAIL)
     if kind.startswith("smtp"):

@@ -28,12 +28,11 @@ MESSAGE_ID = re.compile(r"[a-z_]+(?:\.[a-z0-9_]+)+")
 # Ids a template asks for: t('x.y') or n('x.y', …); and beginnings that are completed there: t('x.' ~ y).
 ASKED = re.compile(r"""\b[tn]\(\s*'([^']*)'(\s*~)?""")
 # Names that are written the same in every language, and signs that are no words.
-SAME_IN_ARABIC = {"site.taalim.name", "site.esise.name", "form.colon"}
+SAME_IN_ARABIC = {"form.colon"}
 # Messages that code picks by an id it was given.
 FAMILIES = {
     "rule": ("", ".refused"),
     "errors": (".title", ".text"),
-    "site": (".name", ".purpose"),
 }
 GROUPS_IN_CODE = {"error", "flash", "rule", "activity", "how", "browser", "problem", "errors"}
 
@@ -173,7 +172,7 @@ def test_code_asks_for_ids_that_exist():
 
 @pytest.mark.parametrize("group", FAMILIES)
 def test_families_are_complete(group: str):
-    """A rule has a line and a reason, a fault page a title and a text, a site a name and a purpose."""
+    """A rule has a line and a reason, a fault page a title and a text."""
     members = {id.split(".")[1] for id in catalogue("ar") if id.split(".")[0] == group and id.count(".") == 2}
     members -= {"state"}
     assert members

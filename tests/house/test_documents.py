@@ -21,7 +21,7 @@ from massar.domain.limits.budgets import Limit
 from massar.domain.people import contacts
 from massar.domain.people import models as people
 from massar.interfaces.commands import carriers, main
-from massar.interfaces.web.frame import cookies
+from massar.interfaces.frame import cookies
 from tests.house.laws import ROOT, SOURCE
 from tests.house.test_tree import files_of_the_tree
 

@@ -12,7 +12,7 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, STRANGER
-from massar.interfaces.web.frame.middleware import client_address, network
+from massar.interfaces.frame.middleware import client_address, network
 from massar.journeys import import_people
 from tests.cast import FATIMA_PHONE, enter, facts
 from tests.support.steps import production, secrets, shows

@@ -14,8 +14,8 @@ from massar.config import environment
 from massar.domain.people.models import Person
 from massar.domain.sessions.models import Session
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA
-from massar.interfaces.web.frame import cookies
-from massar.interfaces.web.frame.views import own_page
+from massar.interfaces.frame import cookies
+from massar.interfaces.frame.views import own_page
 from massar.journeys import import_people
 from massar.journeys.outcomes import Problem, Problems
 from tests.cast import FATIMA_PHONE, enter, facts

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from massar.core import log
-from massar.interfaces.web.frame import page
+from massar.interfaces.frame import page
 from massar.journeys import sign_in
 
 TYPED = {"user": "jamal.jalal@taalim.ma", "password": "Canary&5501-secret"}

@@ -48,6 +48,12 @@ class Product:
     def output(self) -> str:
         return self.log.read_text("utf-8", "replace")
 
+    @property
+    def sites(self) -> dict[str, str]:
+        """The sample sites that run beside it: slug -> origin."""
+        told = json.loads((self.log.parent / "var" / "samples.json").read_text("utf-8"))
+        return {slug: f"http://127.0.0.1:{site['port']}" for slug, site in told["sites"].items()}
+
     def messages(self) -> list[dict]:
         """Every SMS and e-mail that arrived so far, oldest first, as the on-screen phone reads them."""
         host = self.url.removeprefix("http://")

@@ -1,4 +1,4 @@
-"""Programs that the tests need from outside Python: a Chromium, what drives it, and a PostgreSQL.
+"""Programs that the tests need from outside Python: a Chromium, what drives it, a PostgreSQL, and other people's servers.
 
 Looked for in the usual places first. On Debian and its kin, as root, what is missing is installed with
 apt-get; everywhere else one sentence names the package.
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from playwright._impl._driver import compute_driver_executable
 
+APACHE_MODULES = "/usr/lib/apache2/modules"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 CHROMIUM_PLACES = (
     "/usr/lib/chromium/chromium",
@@ -59,6 +60,48 @@ POSTGRES = Need(
     ("postgresql",),
     "The PostgreSQL half needs its server program: install the package postgresql (none has to be running).",
 )
+
+NGINX = Need("nginx", ("nginx",), "The gate's test needs nginx: install the package nginx.")
+APACHE = Need("Apache", ("apache2",), "These tests need Apache: install the package apache2.")
+AUTH_OPENIDC = Need(
+    "mod_auth_openidc",
+    ("libapache2-mod-auth-openidc",),
+    "The OpenID Connect test needs Apache's module: install the package libapache2-mod-auth-openidc.",
+)
+AUTH_MELLON = Need(
+    "mod_auth_mellon",
+    ("libapache2-mod-auth-mellon",),
+    "The SAML test needs Apache's module: install the package libapache2-mod-auth-mellon.",
+)
+DOVECOT = Need("Dovecot", ("dovecot-imapd",), "The mail test needs Dovecot: install the package dovecot-imapd.")
+SUBMISSION = Need(
+    "Dovecot's submission",
+    ("dovecot-submissiond",),
+    "The mail test needs Dovecot's submission: install the package dovecot-submissiond.",
+)
+NODE = Need("Node.js", ("nodejs",), "The test of openid-client needs Node.js: install the package nodejs.")
+NPM = Need("npm", ("npm",), "The test of openid-client needs npm: install the package npm.")
+
+# What `make test-servers` looks for: the names of programs, or whole paths, any one of which is enough.
+SERVERS = {
+    NGINX: ("nginx",),
+    APACHE: ("apache2",),
+    AUTH_OPENIDC: (f"{APACHE_MODULES}/mod_auth_openidc.so",),
+    AUTH_MELLON: (f"{APACHE_MODULES}/mod_auth_mellon.so",),
+    DOVECOT: ("dovecot",),
+    SUBMISSION: ("/usr/lib/dovecot/submission-login", "/usr/libexec/dovecot/submission-login"),
+    NODE: ("node", "nodejs"),
+    NPM: ("npm",),
+}
+
+
+def find_server(need: Need) -> str | None:
+    """Path of a server program or module, or None. Servers often stand where a person's PATH does not look."""
+    for name in SERVERS[need]:
+        found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+        if found or Path(name).is_file():
+            return found or name
+    return None
 
 
 def find_chromium() -> str | None:
@@ -120,7 +163,7 @@ def install(needs: list[Need]) -> None:
     """Install the Debian packages of `needs`, saying so. Failure is not raised: the caller looks again."""
     packages = [package for need in needs for package in need.packages]
     print(f"Installing {', '.join(packages)} (this takes a minute or two, once) ...", flush=True)
-    # RUNLEVEL=1 keeps the new PostgreSQL package from starting a server that nobody asked for.
+    # RUNLEVEL=1 keeps a new package from starting a server that nobody asked for.
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     command = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages]
     for attempt in (["apt-get", "update", "--quiet"], command):

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
+from massar.domain.sites.registry import Site, load
 from tests.support.product import ROOT
 
 LOCALES = ROOT / "src" / "massar" / "locale"
@@ -126,3 +127,9 @@ def saying(language: str, id: str) -> re.Pattern[str]:
     """A pattern for the sentence behind an id: each placeholder stands for anything."""
     parts = re.split(r"%\(\w+\)s", said(language, id).replace("%%", "%"))
     return re.compile(".*?".join(re.escape(part) for part in parts), re.DOTALL)
+
+
+@cache
+def site(slug: str) -> Site:
+    """One of the six sites of the guide, with its words in three languages."""
+    return load(None).by_slug[slug]

@@ -23,10 +23,11 @@ INSTALLED_APPS = [
     "massar.domain.sessions.apps.Room",
     "massar.domain.limits.apps.Room",
     "massar.domain.delivery.apps.Room",
+    "massar.domain.sites.apps.Room",
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [
-    "massar.interfaces.web.frame.middleware.Frame",
+    "massar.interfaces.frame.middleware.Frame",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
 ]
@@ -38,7 +39,7 @@ TEMPLATES = [
         "BACKEND": "django.template.backends.jinja2.Jinja2",
         "DIRS": sorted(str(p) for p in (PACKAGE / "interfaces").glob("*/templates")),
         "APP_DIRS": False,
-        "OPTIONS": {"environment": "massar.interfaces.web.frame.jinja.environment"},
+        "OPTIONS": {"environment": "massar.interfaces.frame.jinja.environment"},
     }
 ]
 
@@ -71,7 +72,7 @@ CSRF_COOKIE_SECURE = MASSAR.https
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = [MASSAR.public_url] if urlsplit(MASSAR.public_url).scheme else []
-CSRF_FAILURE_VIEW = "massar.interfaces.web.frame.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "massar.interfaces.frame.errors.csrf_failure"
 
 # Bounds before anything costly (ASVS 15.2.2; ATK-066, ATK-100).
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024

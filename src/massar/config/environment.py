@@ -10,12 +10,15 @@ import binascii
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import phonenumbers
+
+from massar.domain.sites.registry import Registry, RegistryError
+from massar.domain.sites.registry import load as load_registry
 
 DEMO_SECRET_KEY = "demo-secret-key-for-a-loopback-address-only-0123456789"
 DEMO_DATA_KEYS = "demo:" + base64.b64encode(b"demo-data-key-not-for-production"[:32]).decode()
@@ -71,6 +74,7 @@ class Settings:
     help_contact: str
     trusted_proxies: int
     demo_store: Path | None = None
+    sites: Registry = field(default_factory=lambda: Registry([]))
 
     @property
     def demo(self) -> bool:
@@ -181,6 +185,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         help_contact=_help_contact(read, mode),
         trusted_proxies=read.number("MASSAR_TRUSTED_PROXIES", 0, 0, 10),
         demo_store=var / "demo-inbox.sqlite3" if mode == "demo" else None,
+        sites=_sites(read),
     )
     if read.mistakes:
         raise SettingsError(read.mistakes)
@@ -370,6 +375,15 @@ def _phone_countries(read: _Reader) -> tuple[str, ...]:
     for unknown in set(countries) - phonenumbers.SUPPORTED_REGIONS:
         read.mistakes.append(f"MASSAR_PHONE_COUNTRIES: {unknown!r} is no country; give ISO codes, as MA,FR.")
     return countries
+
+
+def _sites(read: _Reader) -> Registry:
+    """The registered sites: the six of the guide, with the file MASSAR_CONFIG over them."""
+    try:
+        return load_registry(read.text("MASSAR_CONFIG") or None)
+    except RegistryError as refused:
+        read.mistakes += [f"MASSAR_CONFIG: {mistake}" for mistake in refused.mistakes]
+        return Registry([])
 
 
 def _help_contact(read: _Reader, mode: str) -> str:

@@ -3,11 +3,11 @@
 from django.conf import settings
 from django.urls import include, path
 
-urlpatterns = [path("", include("massar.interfaces.web.urls"))]
+urlpatterns = [path("", include("massar.interfaces.web.urls")), path("", include("massar.interfaces.sso.urls"))]
 if settings.MASSAR.demo:  # the on-screen phone exists in the demo alone
     urlpatterns.append(path("demo/", include("massar.interfaces.demo.urls")))
 
-handler400 = "massar.interfaces.web.frame.errors.bad_request"
-handler403 = "massar.interfaces.web.frame.errors.forbidden"
-handler404 = "massar.interfaces.web.frame.errors.not_found"
-handler500 = "massar.interfaces.web.frame.errors.fault"
+handler400 = "massar.interfaces.frame.errors.bad_request"
+handler403 = "massar.interfaces.frame.errors.forbidden"
+handler404 = "massar.interfaces.frame.errors.not_found"
+handler500 = "massar.interfaces.frame.errors.fault"

@@ -18,7 +18,7 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.policy import api as policy
 from massar.domain.sessions import api as sessions
-from massar.journeys import notices, password_lanes, sign_in
+from massar.journeys import notices, password_lanes, sign_in, tell_sites
 from massar.journeys.outcomes import Busy, Entered, Gone, Problem, Problems, Wait, Wrong
 
 
@@ -57,14 +57,16 @@ def _recover(person, grant, phc, browser, now) -> Entered | Gone:
     ended = sessions.signed_in.end_all(person.id, now=now, why="recovered")
     cancelled = people.contacts.settle_after_recovery(person.id, now=now, wait=settings.MASSAR.contact_wait)
     password_lanes.recovered(person)
+    told = tell_sites.sessions_ended(person, ended, now=now)
     notices.tell(person, "password_recovered", now=now, browser=browser)
     trail.record(
         "password_recovered",
         now=now,
         person_id=person.id,
         browser=browser,
-        sessions_ended=ended,
+        sessions_ended=len(ended),
         changes_cancelled=cancelled,
+        sites_told=told,
     )
     return sign_in.open_session(person, how="temporary_password", browser=browser, now=now)
 
@@ -107,8 +109,16 @@ def _change(person, session_id, phc, browser, now) -> Entered | Gone:
     credentials.temporary.end_all(person.id, now=now, why="changed")
     sessions.changing.end_all(person.id, now=now)
     ended = sessions.signed_in.end_all(person.id, now=now, why="password_changed")
+    told = tell_sites.sessions_ended(person, [session_id, *ended], now=now)
     notices.tell(person, "password_changed", now=now, browser=browser)
-    trail.record("password_changed", now=now, person_id=person.id, browser=browser, sessions_ended=ended)
+    trail.record(
+        "password_changed",
+        now=now,
+        person_id=person.id,
+        browser=browser,
+        sessions_ended=len(ended),
+        sites_told=told,
+    )
     return sign_in.open_session(person, how="password", browser=browser, now=now)
 
 

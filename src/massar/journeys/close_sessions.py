@@ -11,6 +11,7 @@ from massar.core.audit import api as trail
 from massar.core.browser import Browser
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
+from massar.journeys import tell_sites
 from massar.journeys.outcomes import Done, Gone
 
 SHOWN = (
@@ -55,6 +56,7 @@ def may_change(*, cookie: str, now: datetime) -> tuple[people.PersonFacts, sessi
 @transaction.atomic
 def sign_out(*, here: SignedIn, browser: Browser, now: datetime) -> None:
     sessions.signed_in.end(here.session.id, here.person.id, now=now, why="sign_out")
+    tell_sites.sessions_ended(here.person, [here.session.id], now=now)
     trail.record("sign_out", now=now, person_id=here.person.id, session_id=here.session.id, browser=browser)
 
 
@@ -62,6 +64,7 @@ def sign_out(*, here: SignedIn, browser: Browser, now: datetime) -> None:
 def end_one(*, here: SignedIn, session_id: int, browser: Browser, now: datetime) -> Done | Gone:
     if not sessions.signed_in.end(session_id, here.person.id, now=now, why="by_owner"):
         return Gone()
+    tell_sites.sessions_ended(here.person, [session_id], now=now)
     trail.record("session_ended", now=now, person_id=here.person.id, session_id=session_id, browser=browser)
     return Done()
 
@@ -71,15 +74,33 @@ def end_all(*, here: SignedIn, browser: Browser, now: datetime) -> int:
     """Ends every session but this one, and half-done password changes with them."""
     ended = sessions.signed_in.end_all(here.person.id, now=now, why="by_owner", besides=here.session.id)
     sessions.changing.end_all(here.person.id, now=now)
+    tell_sites.sessions_ended(here.person, ended, now=now)
     trail.record(
         "sessions_ended_all",
         now=now,
         person_id=here.person.id,
         session_id=here.session.id,
         browser=browser,
-        ended=ended,
+        ended=len(ended),
     )
-    return ended
+    return len(ended)
+
+
+@transaction.atomic
+def sign_out_everywhere(*, here: SignedIn, browser: Browser, now: datetime) -> int:
+    """Ends every session, this one too, half-done changes, and what the sites were given. Returns how many ended."""
+    ended = sessions.signed_in.end_all(here.person.id, now=now, why="by_owner")
+    sessions.changing.end_all(here.person.id, now=now)
+    tell_sites.sessions_ended(here.person, ended, now=now)
+    trail.record(
+        "sessions_ended_all",
+        now=now,
+        person_id=here.person.id,
+        session_id=here.session.id,
+        browser=browser,
+        ended=len(ended),
+    )
+    return len(ended)
 
 
 def activity(*, person: people.PersonFacts, most: int = 20) -> list[trail.Entry]:

@@ -15,6 +15,7 @@ from massar.core import ids
 from massar.core.audit import api as trail
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
+from massar.journeys import tell_sites
 
 outbox, Letter, State = delivery.outbox, delivery.Letter, delivery.State
 Carriers = Mapping[str, delivery.Carrier]
@@ -42,7 +43,7 @@ def hand_over(letter: Letter, *, carriers: Carriers, tick: Callable[[], datetime
     if letter.too_late(moment):  # the queue inside this worker was long
         _give_up(letter, State.EXPIRED, "too late", moment)
         return "expired"
-    result = carriers[letter.channel].send(_written(letter), valid_for=letter.expires_at - moment)
+    result = carriers[letter.channel].send(_written(letter, moment), valid_for=letter.expires_at - moment)
     return settle(letter, result, now=tick())
 
 
@@ -116,8 +117,18 @@ def _tell(letter: Letter, outcome: str, now: datetime) -> None:
     )
 
 
-def _written(letter: Letter) -> delivery.Outgoing:
-    """The message as the carrier gets it; the same for every repeat."""
+def _written(letter: Letter, now: datetime) -> delivery.Outgoing:
+    """The message as the carrier gets it; the same for every repeat (a logout token is signed anew)."""
+    if letter.channel == "site":
+        token = tell_sites.logout_token(letter.values, now=now)
+        return delivery.Outgoing(
+            message_id=letter.uid,
+            channel="site",
+            to=letter.to,
+            language=letter.language,
+            subject="",
+            text=token,
+        )
     values = dict(letter.values)
     if letter.purpose == "temporary_password":
         values["secret"] = ids.show_temporary_password(values["secret"])

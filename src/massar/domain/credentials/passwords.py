@@ -76,9 +76,17 @@ def save(person_id: int, phc: str, *, now: datetime, forget_devices: bool = Fals
     Password.objects.update_or_create(person_id=person_id, defaults=values)
 
 
+def recovered_at(person_id: int) -> datetime | None:
+    """When the account was last recovered (its devices are strangers since then)."""
+    found = sql.row("SELECT devices_since FROM credentials_password WHERE person_id = %s", (person_id,))
+    return sql.moment(found[0]) if found else None
+
+
 def rehash(person_id: int, phc: str, seen: StoredPassword) -> None:
     """Same password, today's parameters: no history, no change date. Not over one that was saved meanwhile."""
-    Password.objects.filter(person_id=person_id, changed_at=seen.changed_at).update(sealed=_seal(person_id, phc))
+    Password.objects.filter(person_id=person_id, changed_at=seen.changed_at).update(
+        sealed=_seal(person_id, phc)
+    )
 
 
 def _seal(person_id: int, phc: str) -> bytes:

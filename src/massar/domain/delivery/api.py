@@ -9,6 +9,7 @@ from massar.domain.delivery.carriers.base import (
     NotSent,
     Outgoing,
     Refused,
+    SiteCarrier,
     Unsure,
     carrier_from_url,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "NotSent",
     "Outgoing",
     "Refused",
+    "SiteCarrier",
     "State",
     "Unsure",
     "carrier_from_url",

@@ -43,6 +43,7 @@ class Message(models.Model):
     language = models.CharField(max_length=2)
     person_id = models.BigIntegerField()
     temporary_id = models.BigIntegerField(null=True)
+    about = models.CharField(max_length=60, blank=True)
     sealed = models.BinaryField(null=True)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     priority = models.PositiveSmallIntegerField(default=5)

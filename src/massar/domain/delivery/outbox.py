@@ -72,6 +72,7 @@ def put(
     expires_at: datetime | None = None,
     temporary_id: int | None = None,
     priority: int = 5,
+    about: str = "",
 ) -> str:
     """Adds a message. `within`: how long it may wait to be handed over at all. Returns its uid."""
     uid = ids.short_token()
@@ -83,6 +84,7 @@ def put(
         language=language,
         person_id=person_id,
         temporary_id=temporary_id,
+        about=about,
         sealed=seal.data_keys().seal(body, place=_place(uid)),
         priority=priority,
         not_before=now,
@@ -221,3 +223,11 @@ def _open(row: tuple, lease: str) -> Letter | None:
 
 def _place(uid: str) -> str:
     return f"message|{uid}"
+
+
+def about(person_id: int, *, purpose: str, since: datetime) -> list[tuple[str, str]]:
+    """(what it is about, state) of the person's messages of one purpose, oldest first."""
+    return sql.rows(
+        "SELECT about, state FROM delivery_message WHERE person_id = %s AND purpose = %s AND created_at >= %s ORDER BY id",
+        (person_id, purpose, sql.at(since)),
+    )

@@ -9,7 +9,7 @@ from massar.core import sql
 from massar.domain.people.models import Establishment, Person
 
 _COLUMNS = """p.id, p.login, p.first_name_ar, p.last_name_ar, p.first_name_latin, p.last_name_latin, p.language, p.state,
-p.contacts_frozen_until, e.name_ar, e.name_latin"""
+p.contacts_frozen_until, e.name_ar, e.name_latin, p.role"""
 _FROM = "FROM people_person p LEFT JOIN people_establishment e ON e.id = p.establishment_id"
 
 
@@ -28,6 +28,7 @@ class PersonFacts:
     frozen_until: datetime | None
     establishment_ar: str
     establishment_latin: str
+    role: str
 
     def name(self, language: str) -> str:
         """The name in the script of the language, else in the other script, else the login."""
@@ -80,6 +81,7 @@ def create(
     language: str,
     now: datetime,
     establishment: tuple[str, str, str] | None = None,
+    role: str = "staff",
 ) -> int:
     """Adds a person; names are (first, family); establishment is (code, Arabic name, Latin name). Returns the id."""
     school = None
@@ -97,6 +99,7 @@ def create(
         last_name_latin=names_latin[1],
         language=language,
         establishment=school,
+        role=role,
         created_at=now,
     )
     return person.pk
@@ -117,4 +120,5 @@ def _facts(row: tuple) -> PersonFacts:
         frozen_until=sql.moment(row[8]),
         establishment_ar=row[9] or "",
         establishment_latin=row[10] or "",
+        role=row[11],
     )

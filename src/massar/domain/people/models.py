@@ -26,6 +26,7 @@ class Person(models.Model):
     last_name_latin = models.CharField(max_length=100, blank=True)
     establishment = models.ForeignKey(Establishment, null=True, on_delete=models.PROTECT, related_name="+")
     language = models.CharField(max_length=2, default="ar")
+    role = models.CharField(max_length=20, default="staff")
     state = models.CharField(max_length=10, choices=State, default=State.ACTIVE)
     contacts_frozen_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField()

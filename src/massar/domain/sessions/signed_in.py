@@ -75,7 +75,24 @@ def resume(cookie: str, *, now: datetime) -> SessionFacts | None:
     found = sql.row(
         f"SELECT {_COLUMNS} FROM sessions_session WHERE tag IN ({marks}) AND ended_at IS NULL", tags
     )
-    if not found or found[1] != int(owner):
+    return _if_live(found, int(owner), now)
+
+
+def alive(session_id: int, person_id: int, *, now: datetime) -> SessionFacts | None:
+    """The live session of that person with that id, or None. Being asked for counts as use of it."""
+    found = sql.row(f"SELECT {_COLUMNS} FROM sessions_session WHERE id = %s AND ended_at IS NULL", (session_id,))
+    return _if_live(found, person_id, now)
+
+
+def has_ended(session_id: int) -> bool:
+    """Whether a session was ended (or is forgotten). Being idle does not count: what it granted has its own end."""
+    return (
+        sql.row("SELECT 1 FROM sessions_session WHERE id = %s AND ended_at IS NULL", (session_id,)) is None
+    )
+
+
+def _if_live(found: tuple | None, owner: int, now: datetime) -> SessionFacts | None:
+    if not found or found[1] != owner:
         return None
     facts = _facts(found)
     if facts.expires_at <= now or facts.last_seen_at + settings.MASSAR.session_idle <= now:
@@ -104,12 +121,16 @@ def end(session_id: int, person_id: int, *, now: datetime, why: str) -> bool:
     )
 
 
-def end_all(person_id: int, *, now: datetime, why: str, besides: int | None = None) -> int:
-    return (
-        Session.objects.filter(person_id=person_id, ended_at=None)
-        .exclude(pk=besides)
-        .update(ended_at=now, ended_why=why)
-    )
+def end_all(person_id: int, *, now: datetime, why: str, besides: int | None = None) -> list[int]:
+    """Ends the person's live sessions; returns their ids, for the sites they opened to be told."""
+    return [
+        row[0]
+        for row in sql.rows(
+            "UPDATE sessions_session SET ended_at = %s, ended_why = %s WHERE person_id = %s AND ended_at IS NULL AND id <> %s "
+            "RETURNING id",
+            (sql.at(now), why, person_id, besides or 0),
+        )
+    ]
 
 
 def sweep(*, now: datetime, keep: timedelta = timedelta(days=90)) -> int:

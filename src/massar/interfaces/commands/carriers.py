@@ -14,7 +14,7 @@ _TABLES = {"headers", "extra"}
 
 
 def from_settings() -> dict[str, delivery.Carrier]:
-    """By channel. Raises CarrierSettingError with one sentence."""
+    """By channel; sites can always be told. Raises CarrierSettingError with one sentence."""
     massar = settings.MASSAR
     carriers = {}
     if massar.email_url:
@@ -31,7 +31,14 @@ def from_settings() -> dict[str, delivery.Carrier]:
                 name="sms", ca_file=_path(massar.sms_ca_file), **_sms_options(massar.sms_options)
             ),
         )
+    carriers["site"] = sites(massar)
     return carriers
+
+
+def sites(massar) -> delivery.Carrier:
+    """The carrier that tells sites of the end of a session. It needs no setting: addresses stand in the registry."""
+    patience = {"connect_timeout": 3.0, "answer_timeout": 8.0, "total_timeout": 10.0}
+    return delivery.SiteCarrier(delivery.CarrierOptions(name="sites", **patience))
 
 
 def _path(name: str | None) -> Path | None:

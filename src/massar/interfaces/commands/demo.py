@@ -1,10 +1,11 @@
-"""Runs the whole product on this machine: web server, worker, and a phone and a mailbox on screen.
+"""Runs the whole product on this machine: web server, worker, a phone and a mailbox on screen, six sample sites.
 
 Data stay under var/ until `massar demo --reset`. Everything listens on this machine only. Ctrl-C stops all of it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import shutil
@@ -21,6 +22,8 @@ from django.core.management import call_command
 from massar.interfaces.commands import serve
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+CHECKOUT = Path(serve.__file__).resolve().parents[4]  # where examples/ stands, beside src/
+SAMPLES = 6
 
 
 def prepare(options) -> int | None:
@@ -33,7 +36,7 @@ def prepare(options) -> int | None:
             file=sys.stderr,
         )
         return 2
-    smtp_port, sms_port = _free_ports()
+    smtp_port, sms_port = _free_ports(2)
     os.environ.update(
         {
             "MASSAR_MODE": "demo",
@@ -45,7 +48,31 @@ def prepare(options) -> int | None:
         }
     )
     options.smtp_port, options.sms_port = smtp_port, sms_port
+    options.samples = _register_samples(options.port)
     return None
+
+
+def _register_samples(port: int) -> bool:
+    """Registers the sample sites on ports of this machine. An installed package has none: their cards explain then."""
+    if not (CHECKOUT / "examples" / "register.py").is_file():
+        return False
+    account, ports = os.environ["MASSAR_PUBLIC_URL"], [str(p) for p in _sample_ports(port)]
+    command = [sys.executable, "-m", "examples", "register", str(_folder()), account, *ports]
+    subprocess.run(command, check=True, env=_sample_environment())
+    os.environ["MASSAR_CONFIG"] = str(_folder() / "sites.toml")
+    return True
+
+
+def _sample_ports(port: int) -> list[int]:
+    """The six ports after the web server's, or any that are free."""
+    following = list(range(port + 1, port + 1 + SAMPLES))
+    return following if all(_is_free(p) for p in following) else _free_ports(SAMPLES)
+
+
+def _sample_environment() -> dict[str, str]:
+    """The sites are other programs: they see where the examples are, and no setting of the product's."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MASSAR_", "DJANGO_"))}
+    return {**kept, "PYTHONPATH": str(CHECKOUT), "MASSAR_VAR": str(_folder())}
 
 
 def run(options) -> int:
@@ -69,6 +96,9 @@ def run(options) -> int:
         _start("-m", "massar", "worker", "--quiet"),
         _child(serve.command("127.0.0.1", options.port, 1)),
     ]
+    if options.samples:
+        sites = [sys.executable, "-m", "examples", "run", str(_folder())]
+        started.append(_child(sites, _sample_environment()))
     try:
         if not _answers(options.port, started):
             return 1
@@ -85,14 +115,16 @@ def _start(*arguments: str) -> subprocess.Popen:
     return _child([sys.executable, *arguments])
 
 
-def _child(command: list[str]) -> subprocess.Popen:
+def _child(command: list[str], environment: dict[str, str] | None = None) -> subprocess.Popen:
     """Ends with this command, even when it is killed (Linux; elsewhere only when it stops in order)."""
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
     def with_parent() -> None:
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
-    return subprocess.Popen(command, start_new_session=True, preexec_fn=with_parent if libc else None)
+    return subprocess.Popen(
+        command, start_new_session=True, preexec_fn=with_parent if libc else None, env=environment
+    )
 
 
 def _watch(started: list[subprocess.Popen]) -> int:
@@ -153,6 +185,8 @@ def _greet(port: int, cast: str) -> None:
        the codes arrive on the phone and in the mailbox on screen.
     2. Sign out, press «استرجاع كلمة المرور», ask for a temporary password, read it on screen.
     3. Sign in with it, change the password, and you are home.
+    4. Open the six sites from home: each is a sample site on this machine, already signed in.
+       Sign out everywhere, and watch them close.
 
   Ctrl-C stops everything. PORT=8001 make demo chooses another port.
 """,
@@ -182,8 +216,10 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody uses; held together while they are found, so that no two are the same."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]

@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="massar", description="One account for a whole school ministry.", epilog=EPILOG
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_demo, _serve, _worker, _check, _newkeys, _migrate, _createperson, _audit):
+    for add in (_demo, _serve, _worker, _check, _newkeys, _migrate, _createperson, _audit, _sites, _keys):
         add(commands)
     return parser
 
@@ -175,3 +175,46 @@ def _audit(commands) -> None:
     which.add_argument("--person", metavar="LOGIN", help="institution address of the person")
     which.add_argument("--verify", action="store_true", help="verify the tag of every row")
     one.add_argument("--limit", type=int, default=50, help="how many rows, newest first (default 50)")
+
+
+def _sites(commands) -> None:
+    one = _command(
+        commands,
+        "sites",
+        "list, judge and try the registered sites",
+        "The six of the guide and those of the file MASSAR_CONFIG. `show` prints what to paste at the other side, `test` "
+        "asks the site over the network.",
+    )
+    actions = one.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, what in (
+        ("list", "every site, its protocol, whether it is connected"),
+        ("check", "judge certificates and addresses; ends with code 1 if there is anything to put right"),
+        ("secret", "print a new client secret and its hash for the file"),
+    ):
+        actions.add_parser(name, help=what, description=what.capitalize())
+    for name, what in (
+        ("show", "the settings for whoever runs that site"),
+        ("test", "ask the site over the network, as a stranger and as the account"),
+    ):
+        actions.add_parser(name, help=what, description=what.capitalize()).add_argument("slug", metavar="SLUG")
+    what = "print a SAML site's metadata as the table to paste into the file"
+    metadata = actions.add_parser("import-metadata", help=what, description=what.capitalize())
+    metadata.add_argument("file", metavar="FILE", help="the site's metadata, XML")
+    metadata.add_argument("slug", metavar="SLUG", nargs="?", default="", help="its name in the registry")
+
+
+def _keys(commands) -> None:
+    one = _command(
+        commands,
+        "keys",
+        "list or roll the keys that sign for sites",
+        "A new key is published a day before it signs, so no site notices; run `rotate` every 90 days. --at-once is for a "
+        "stolen key: it signs no longer, and sites that keep old key sets may refuse sign-ins for up to an hour.",
+    )
+    actions = one.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions.add_parser("list", help="every key, what it is for, since when", description="Every key.")
+    rotate = actions.add_parser("rotate", help="make the next keys", description="Makes the next keys.")
+    rotate.add_argument("--at-once", action="store_true", help="sign with them now and remove the others")
+    rotate.add_argument(
+        "--use", choices=("oidc", "saml"), default="oidc", help="which keys: tokens or SAML (default oidc)"
+    )

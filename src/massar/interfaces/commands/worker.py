@@ -18,6 +18,7 @@ from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
 from massar.domain.limits import api as limits
 from massar.domain.sessions import api as sessions
+from massar.domain.sites import api as sites
 from massar.interfaces.commands.carriers import from_settings
 from massar.journeys import deliver_messages, recover_password
 
@@ -112,3 +113,6 @@ class Worker:
         credentials.temporary.sweep(now=now)
         sessions.signed_in.sweep(now=now)
         delivery.requests.sweep(now=now)
+        sites.grants.sweep(now=int(now.timestamp()))
+        sites.pending.sweep(now=now)
+        sites.seen.sweep(now=now)

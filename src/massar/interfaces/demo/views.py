@@ -86,9 +86,15 @@ def messages(request: HttpRequest) -> JsonResponse:
     card = get_template("demo/card.html")
     listed = [
         {
-            "id": message.id, "kind": message.kind, "key": message.key, "from": message.sender,
+            "id": message.id,
+            "kind": message.kind,
+            "key": message.key,
+            "from": message.sender,
             "to": message.recipient,
-            "subject": message.subject, "text": message.text, "code": message.code, "at": message.at,
+            "subject": message.subject,
+            "text": message.text,
+            "code": message.code,
+            "at": message.at,
             "has_html": message.has_html,
             "card": card.render({**_frame(request), "message": message, "fresh": True, "opened": True}),
         }

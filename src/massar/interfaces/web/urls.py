@@ -2,8 +2,8 @@
 
 from django.urls import path
 
+from massar.interfaces.frame import views as frame
 from massar.interfaces.web.devices import views as devices
-from massar.interfaces.web.frame import views as frame
 from massar.interfaces.web.home import views as home
 from massar.interfaces.web.password import views as password
 from massar.interfaces.web.profile import views as profile
@@ -29,7 +29,9 @@ urlpatterns = [
     path("contacts/cancel/<str:token>/", profile.cancel_link, name="contact_cancel_link"),
     path("devices/", devices.devices, name="devices"),
     path("devices/<int:session_id>/end/", devices.end, name="session_end"),
+    path("sign-out/everywhere/", devices.everywhere, name="everywhere"),
     path("devices/end-all/", devices.end_all, name="sessions_end_all"),
+    path("continue/", frame.go_on, name="continue"),
     path("language/", frame.language, name="language"),
     path("healthz", frame.health, name="health"),
 ]

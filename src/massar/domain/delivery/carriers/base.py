@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from .contract import (
     EMAIL,
+    SITE,
     SMS,
     Accepted,
     Carrier,
@@ -18,7 +19,9 @@ from .contract import (
     Result,
     Unsure,
 )
-from .sms_http import Gateway, SmsHttpCarrier
+from .http_post import Place
+from .site_http import SiteCarrier
+from .sms_http import SmsHttpCarrier
 from .smtp import DEFAULT_PORT, PLAIN, STARTTLS, TLS, SmtpCarrier, SmtpServer
 
 _SECURITY = {"smtp": PLAIN, "smtp+starttls": STARTTLS, "smtps": TLS}
@@ -91,11 +94,12 @@ def _sms(parts: SplitResult, port: int | None, options: CarrierOptions) -> SmsHt
         raise CarrierSettingError("An SMS gateway's key goes into its headers, not into the URL.")
     secure = parts.scheme == "https"
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return SmsHttpCarrier(Gateway(secure, parts.hostname, port or (443 if secure else 80), target), options)
+    return SmsHttpCarrier(Place(secure, parts.hostname, port or (443 if secure else 80), target), options)
 
 
 __all__ = [
     "EMAIL",
+    "SITE",
     "SMS",
     "Accepted",
     "Carrier",
@@ -105,6 +109,7 @@ __all__ = [
     "Outgoing",
     "Refused",
     "Result",
+    "SiteCarrier",
     "Unsure",
     "carrier_from_url",
 ]

@@ -11,6 +11,7 @@ from typing import Protocol
 
 EMAIL = "email"
 SMS = "sms"
+SITE = "site"
 
 _ID_SHAPE = re.compile(r"(?=.{1,100}\Z)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 
@@ -24,7 +25,8 @@ class Outgoing:
     """One message, ready to leave.
 
     `message_id` is the outbox's own id and stays the same when the message is sent again: 1 to 100 of
-    `A-Za-z0-9._-`. `to` is an e-mail address or a number in E.164 (`+212…`). An SMS has no subject, no html.
+    `A-Za-z0-9._-`. `to` is an e-mail address, a number in E.164 (`+212…`), or a site's logout
+    address. Only mail has subject and html.
     """
 
     message_id: str
@@ -36,7 +38,7 @@ class Outgoing:
     html: str | None = field(default=None, repr=False)
 
     def __post_init__(self):
-        if self.channel not in (EMAIL, SMS):
+        if self.channel not in (EMAIL, SMS, SITE):
             raise ValueError(f"unknown channel {self.channel!r}")
         if not _ID_SHAPE.fullmatch(self.message_id):
             raise ValueError("message_id has an impossible shape")

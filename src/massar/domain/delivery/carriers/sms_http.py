@@ -6,26 +6,22 @@ not followed: they would carry the secret and our key to an address that nobody 
 
 import http.client
 import json
-import socket
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import NamedTuple
 
 from .contract import (
     SMS,
     Accepted,
     CarrierOptions,
     CarrierSettingError,
-    NotSent,
     Outgoing,
     Refused,
     Result,
-    Unsure,
     is_loopback,
     tls_context,
     trouble,
 )
-from .wire import curfew, dial
+from .http_post import Place, Poster
 
 LARGEST_ANSWER = 64 * 1024
 _OWN_HEADERS = frozenset(
@@ -33,21 +29,12 @@ _OWN_HEADERS = frozenset(
 )
 
 
-class Gateway(NamedTuple):
-    """`target` is path and query as they go into the request line."""
-
-    secure: bool
-    host: str
-    port: int
-    target: str
-
-
 class SmsHttpCarrier:
     """One request per message, on a connection of its own."""
 
     channel = SMS
 
-    def __init__(self, gateway: Gateway, options: CarrierOptions):
+    def __init__(self, gateway: Place, options: CarrierOptions):
         if not gateway.secure and not is_loopback(gateway.host):
             raise CarrierSettingError("An SMS gateway on another machine must be reached by https://.")
         _check_headers(options.sms_headers)
@@ -58,7 +45,7 @@ class SmsHttpCarrier:
         self.longest = options.longest
         self._gateway = gateway
         self._options = options
-        self._tls = tls_context(options.ca_file) if gateway.secure else None
+        self._poster = Poster(options, tls_context(options.ca_file) if gateway.secure else None)
         # Field names that contradict each other show now, not with the first message.
         self._body("+212600000000", "-", timedelta(minutes=1))
 
@@ -66,66 +53,26 @@ class SmsHttpCarrier:
         return f"<SmsHttpCarrier {self.name}>"
 
     def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
+        headers = {
+            "Accept": "application/json",
+            **self._options.sms_headers,
+            "Content-Type": "application/json; charset=utf-8",
+            # A repeat carries the same key, so that a gateway that knows it does not send twice.
+            "Idempotency-Key": message.message_id,
+        }
         body = self._body(message.to, message.text, valid_for)
-        try:
-            line = dial(self._gateway.host, self._gateway.port, self._options.connect_timeout)
-        except OSError as problem:
-            return NotSent(trouble(problem))
-        with line, curfew(line, self._options.total_timeout) as time:
-            result = self._exchange(line, body, message.message_id)
-        if time.over and isinstance(result, NotSent | Unsure):
-            return type(result)("the conversation took too long")
-        return result
+        return self._poster.post(self._gateway, body, headers, self._judged)
 
     def check(self) -> list[str]:
         """Reaches the gateway and verifies its certificate. Sends no request: gateways have none for free."""
         try:
-            line = dial(self._gateway.host, self._gateway.port, self._options.connect_timeout)
-            with line, curfew(line, self._options.total_timeout):
-                self._secured(line).close()
+            self._poster.reach(self._gateway)
         except (OSError, ValueError) as problem:
             where = f"{self._gateway.host}:{self._gateway.port}"
             return [f"SMS gateway {where} can't be reached: {trouble(problem)}."]
         return []
 
-    def _secured(self, line: socket.socket) -> socket.socket:
-        return self._tls.wrap_socket(line, server_hostname=self._gateway.host) if self._tls else line
-
-    def _exchange(self, line: socket.socket, body: bytes, message_id: str) -> Result:
-        try:
-            connection = http.client.HTTPConnection(self._gateway.host, self._gateway.port)
-            connection.auto_open = 0
-            connection.sock = line = self._secured(line)
-            line.settimeout(self._options.answer_timeout)
-            self._write(connection, body, message_id)
-        except (OSError, http.client.HTTPException, ValueError) as problem:
-            return NotSent(trouble(problem))
-        with line:
-            return self._answer(connection)
-
-    def _write(self, connection: http.client.HTTPConnection, body: bytes, message_id: str) -> None:
-        connection.putrequest("POST", self._gateway.target, skip_accept_encoding=True)
-        headers = {
-            "Accept": "application/json",
-            "User-Agent": "massar-account",
-            **self._options.sms_headers,
-            "Content-Type": "application/json; charset=utf-8",
-            "Content-Length": str(len(body)),
-            "Connection": "close",
-            # A repeat carries the same key, so that a gateway that knows it does not send twice.
-            "Idempotency-Key": message_id,
-        }
-        for name, value in headers.items():
-            connection.putheader(name, value)
-        connection.endheaders(body)
-
-    def _answer(self, connection: http.client.HTTPConnection) -> Result:
-        try:
-            answer = connection.getresponse()
-        except (OSError, http.client.HTTPException, ValueError) as problem:
-            if isinstance(problem, http.client.RemoteDisconnected):
-                return Unsure("the gateway hung up without an answer")
-            return Unsure(trouble(problem))
+    def _judged(self, answer: http.client.HTTPResponse) -> Result:
         if 200 <= answer.status < 300:
             return Accepted(self._reference(answer))
         return self._refusal(answer.status)
@@ -184,5 +131,3 @@ def _check_headers(headers: Mapping[str, str]) -> None:
             raise CarrierSettingError(f"The SMS header {name!r} has a name or a value that can't be sent.")
         if not f"{value}".isascii():
             raise CarrierSettingError(f"The SMS header {name} must be ASCII.")
-
-

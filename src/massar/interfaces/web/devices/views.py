@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from massar.interfaces.web.frame import cookies, page
-from massar.interfaces.web.frame.answers import signed_in_only, to
-from massar.interfaces.web.frame.jinja import t
-from massar.journeys import close_sessions
+from massar.interfaces.frame import cookies, page
+from massar.interfaces.frame.answers import signed_in_only, to
+from massar.interfaces.frame.jinja import t
+from massar.journeys import close_sessions, tell_sites
 from massar.journeys.outcomes import Done
 
 
@@ -54,6 +54,24 @@ def end_all(request: HttpRequest) -> HttpResponse:
     response = to("devices")
     cookies.write_flash(response, "success", "flash.sessions_ended")
     return response
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def everywhere(request: HttpRequest) -> HttpResponse:
+    """Ends every session, this one too, and shows which sites have confirmed; the browser may look for a while."""
+    if request.method == "POST" and request.here:
+        close_sessions.sign_out_everywhere(here=request.here, browser=request.browser, now=request.now)
+        response = to("everywhere")
+        cookies.write_told(response, request.here.person.id, request.now)
+        cookies.SESSION.drop(response)
+        cookies.CHANGE.drop(response)
+        return response
+    seen = cookies.read_told(request)
+    if not seen and not request.here:
+        return to("sign_in")
+    mine = seen and (not request.here or seen[0] == request.here.person.id)
+    told = tell_sites.told(seen[0], since=seen[1]) if mine else []
+    return page.render(request, "devices/everywhere.html", told=told)
 
 
 def _session(session, current_id: int) -> dict:

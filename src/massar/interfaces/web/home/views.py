@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
-from massar.interfaces.web.frame import page
-from massar.interfaces.web.frame.answers import signed_in_only
+from massar.interfaces.frame import page
+from massar.interfaces.frame.answers import see_other, signed_in_only
 from massar.interfaces.web.home import sites
 from massar.journeys import edit_profile
 
@@ -17,7 +17,7 @@ def home(request: HttpRequest) -> HttpResponse:
     return page.render(
         request,
         "home/home.html",
-        sites=[sites.card(slug) for slug in sites.HOSTS],
+        sites=sites.cards(request.language),
         needs_contacts=edit_profile.needs_contacts(person=request.here.person, now=request.now),
     )
 
@@ -26,6 +26,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @signed_in_only
 def site(request: HttpRequest, slug: str) -> HttpResponse:
     """Until a site is connected its card leads here; never to the ministry's live site (decision 26)."""
-    if slug not in sites.HOSTS:
+    card = sites.card(slug, request.language)
+    if card is None:
         raise Http404
-    return page.render(request, "home/site.html", site=sites.card(slug))
+    return see_other(card["start"]) if card["start"] else page.render(request, "home/site.html", site=card)

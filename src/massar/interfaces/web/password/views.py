@@ -5,13 +5,13 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from massar.interfaces.web.frame import cookies, fields, page
-from massar.interfaces.web.frame.answers import come_back, let_in, signed_in_only, to
-from massar.interfaces.web.frame.errors import show
-from massar.interfaces.web.frame.jinja import t
+from massar.interfaces.frame import cookies, fields, page
+from massar.interfaces.frame.answers import come_back, let_in, signed_in_only, to
+from massar.interfaces.frame.errors import show
+from massar.interfaces.frame.jinja import t
 from massar.interfaces.web.password.forms import Change
 from massar.journeys import change_password as journey
-from massar.journeys import close_sessions
+from massar.journeys import close_sessions, tell_sites
 from massar.journeys.outcomes import Busy, Entered, Gone, Problems, Wait
 
 
@@ -67,7 +67,9 @@ def _outcome(request, typed: dict, granted):
 def _answer(request, form, person, granted, outcome) -> HttpResponse:
     match outcome:
         case Entered():
-            return let_in(request, to("password_changed"), outcome)
+            response = let_in(request, to("password_changed"), outcome)
+            cookies.write_told(response, person.id, request.now)
+            return response
         case Problems():
             fields.show_problems(form, outcome)
             return _page(request, form, person, forced=bool(granted), status=422)
@@ -78,7 +80,9 @@ def _answer(request, form, person, granted, outcome) -> HttpResponse:
             return response
         case Wait(until=until):
             fields.show_wait(form, until, request)
-            return come_back(_page(request, form, person, forced=bool(granted), status=429), until, request.now)
+            return come_back(
+                _page(request, form, person, forced=bool(granted), status=429), until, request.now
+            )
         case Busy():
             return show(request, 503)
     raise TypeError(f"no page for {outcome!r}")
@@ -87,7 +91,9 @@ def _answer(request, form, person, granted, outcome) -> HttpResponse:
 @require_GET
 @signed_in_only
 def changed(request: HttpRequest) -> HttpResponse:
-    return page.render(request, "password/changed.html")
+    seen = cookies.read_told(request)
+    told = tell_sites.told(seen[0], since=seen[1]) if seen and seen[0] == request.here.person.id else []
+    return page.render(request, "password/changed.html", told=told)
 
 
 def _page(request, form, person, *, forced: bool, status: int = 200) -> HttpResponse:

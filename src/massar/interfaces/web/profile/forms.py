@@ -1,6 +1,6 @@
 from django import forms
 
-from massar.interfaces.web.frame import fields
+from massar.interfaces.frame import fields
 
 
 class Contacts(forms.Form):

@@ -6,10 +6,10 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from massar.core import phone, when
-from massar.interfaces.web.frame import cookies, fields, page
-from massar.interfaces.web.frame.answers import come_back, signed_in_only, to
-from massar.interfaces.web.frame.errors import show
-from massar.interfaces.web.frame.jinja import t
+from massar.interfaces.frame import cookies, fields, page
+from massar.interfaces.frame.answers import come_back, signed_in_only, to
+from massar.interfaces.frame.errors import show
+from massar.interfaces.frame.jinja import t
 from massar.interfaces.web.profile.forms import Code, Contacts, Password
 from massar.journeys import confirm_contact, edit_profile
 from massar.journeys.edit_profile import Saved

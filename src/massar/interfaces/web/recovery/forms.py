@@ -1,7 +1,7 @@
 from django import forms
 
 from massar.core import ids, phone, text
-from massar.interfaces.web.frame import fields
+from massar.interfaces.frame import fields
 from massar.journeys.edit_profile import is_institution_address
 from massar.journeys.recover_password import canonical_contact
 

@@ -8,8 +8,8 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from massar.core import ids, text
 from massar.core.browser import Browser
-from massar.interfaces.web.frame import cookies, errors, page
-from massar.interfaces.web.frame.answers import see_other, to
+from massar.interfaces.frame import cookies, errors, page
+from massar.interfaces.frame.answers import see_other, to
 from massar.interfaces.web.recovery.forms import Ask
 from massar.interfaces.web.sign_in.forms import SignIn
 from massar.journeys import recover_password as journey

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.http import HttpRequest, HttpResponse
+from django.utils import translation
 from django.views.decorators.http import require_http_methods, require_POST
 
-from massar.interfaces.web.frame import cookies, page
-from massar.interfaces.web.frame.answers import come_back, let_in, to
+from massar.interfaces.frame import cookies, page, policy, waiting
+from massar.interfaces.frame.answers import come_back, let_in, to
+from massar.interfaces.web.home import sites
 from massar.interfaces.web.sign_in.forms import SignIn
 from massar.journeys import change_password, close_sessions
 from massar.journeys import sign_in as journey
@@ -19,8 +21,11 @@ LONG_WAIT = timedelta(hours=1)
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
+    waits = waiting.of(request)
     if request.method != "POST":
-        return to("home") if request.here else _page(request, SignIn())
+        if request.here and not waits.get("again"):
+            return waiting.onwards(request)
+        return _page(request, SignIn(initial={"user": waits.get("login_hint", "")}))
     form = SignIn(request.POST)
     if not form.is_valid():
         return _page(request, form, status=422)
@@ -37,7 +42,7 @@ def _answer(request, form, outcome) -> HttpResponse:
     match outcome:
         case Entered(person=person):
             _leave_earlier(request)
-            response = let_in(request, to("home"), outcome)
+            response = let_in(request, waiting.onwards(request), outcome)
             return _in_own_language(request, response, person)
         case MustChange(cookie=cookie):
             _leave_earlier(request)
@@ -79,7 +84,9 @@ def _in_own_language(request, response, person) -> HttpResponse:
 
 
 def _page(request, form, problem=None, *, status=200, wait_until=None) -> HttpResponse:
-    return page.render(
+    waits = waiting.of(request)
+    _speak(request, waits.get("language", ""))
+    response = page.render(
         request,
         "sign_in/sign_in.html",
         status=status,
@@ -87,7 +94,16 @@ def _page(request, form, problem=None, *, status=200, wait_until=None) -> HttpRe
         problem=problem,
         wait_until=wait_until,
         form_token=None,
+        sites=sites.cards(request.language),
     )
+    return policy.forms_may_lead_to(response, waits.get("leads_to", ""))
+
+
+def _speak(request, language: str) -> None:
+    """The language a site asks for, on a browser that has chosen none. It is not kept: it is the site's wish."""
+    if language and not cookies.LANGUAGE.read(request):
+        request.language = language
+        translation.activate(language)
 
 
 @require_POST
@@ -102,4 +118,4 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     cookies.SESSION.drop(response)
     cookies.CHANGE.drop(response)
     cookies.write_flash(response, "info", "flash.signed_out")
-    return response
+    return waiting.over(request, response)

@@ -1,0 +1,59 @@
+"""python -m examples register FOLDER ACCOUNT PORT×6 | python -m examples run FOLDER
+
+`run` serves the six registered sites on this machine only, one process, a port each.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+
+from examples import kit
+from examples.register import register
+
+
+class Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class Quiet(WSGIRequestHandler):
+    def log_message(self, *args) -> None:
+        """Nothing: the demo's terminal belongs to the demo."""
+
+
+def run(folder: Path) -> None:
+    told = json.loads((folder / "samples.json").read_text("utf-8"))
+    samples = [kit.Sample(slug, **about) for slug, about in told["sites"].items()]
+    settings.configure(
+        ACCOUNT=told["account"],
+        SAMPLES={site.port: site for site in samples},
+        ALLOWED_HOSTS=["127.0.0.1"],
+        MIDDLEWARE=["examples.kit.BySite"],
+        ROOT_URLCONF="examples.oidc_site",
+        LOGGING_CONFIG=None,
+    )
+    logging.basicConfig(level=logging.ERROR)
+    application = get_wsgi_application()
+    servers = [make_server("127.0.0.1", site.port, application, Server, Quiet) for site in samples]
+    waiting = [threading.Thread(target=server.serve_forever, daemon=True) for server in servers]
+    for thread in waiting:
+        thread.start()
+    for thread in waiting:
+        thread.join()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3 and sys.argv[1] == "run":
+        run(Path(sys.argv[2]))
+    elif len(sys.argv) == 10 and sys.argv[1] == "register":
+        register(Path(sys.argv[2]), sys.argv[3], [int(port) for port in sys.argv[4:]])
+    else:
+        sys.exit(__doc__)

@@ -1,0 +1,72 @@
+"""Telling a site that a session is over: OpenID Connect Back-Channel Logout 1.0 §2.5, by POST to the site's address."""
+
+import http.client
+from datetime import timedelta
+from urllib.parse import urlencode, urlsplit
+
+from .contract import (
+    SITE,
+    Accepted,
+    CarrierOptions,
+    Outgoing,
+    Refused,
+    Result,
+    is_loopback,
+    tls_context,
+)
+from .http_post import Place, Poster
+
+_LATER = frozenset({408, 409, 425, 429})
+
+
+class SiteCarrier:
+    """`to` is the site's registered logout address, `text` the signed token, made anew for every try."""
+
+    channel = SITE
+
+    def __init__(self, options: CarrierOptions):
+        self.name = options.name or "sites"
+        self.longest = options.longest
+        self._poster = Poster(options, tls_context(options.ca_file))
+
+    def __repr__(self):
+        return f"<SiteCarrier {self.name}>"
+
+    def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
+        place = _place(message.to)
+        if place is None:
+            return Refused("the address is not https", permanent=True)
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Accept": "*/*",
+            "Idempotency-Key": message.message_id,
+        }
+        body = urlencode({"logout_token": message.text}).encode()
+        return self._poster.post(place, body, headers, _judged)
+
+    def check(self) -> list[str]:
+        """Nothing to ask: every message has a place of its own, and `massar sites test` reaches them."""
+        return []
+
+
+def _place(address: str) -> Place | None:
+    parts = urlsplit(address)
+    secure = parts.scheme == "https"
+    if not parts.hostname or not (secure or (parts.scheme == "http" and is_loopback(parts.hostname))):
+        return None
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Place(secure, parts.hostname, parts.port or (443 if secure else 80), target)
+
+
+def _judged(answer: http.client.HTTPResponse) -> Result:
+    """200 or 204: done. 400: the site can't end this session (§2.8), and could not the next time either.
+
+    Anything else that is not a matter of load is an address, a proxy or a deployment to be put right.
+    """
+    if answer.status in (200, 204):
+        return Accepted(f"http {answer.status}")
+    code = f"http {answer.status}"
+    if answer.status == 400:
+        return Refused(code, permanent=True)
+    busy = answer.status in _LATER or answer.status >= 500
+    return Refused(code, permanent=False, ours=not busy)

@@ -1,0 +1,21 @@
+"""What others may use from the room `sites`."""
+
+from massar.domain.sites import grants, keys, pending, registry, saml_metadata, seen, subjects
+from massar.domain.sites.grants import GrantFacts
+from massar.domain.sites.keys import Signer
+from massar.domain.sites.registry import Registry, RegistryError, Site
+
+__all__ = [
+    "GrantFacts",
+    "Registry",
+    "RegistryError",
+    "Signer",
+    "Site",
+    "grants",
+    "keys",
+    "pending",
+    "registry",
+    "saml_metadata",
+    "seen",
+    "subjects",
+]

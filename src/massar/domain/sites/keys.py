@@ -1,0 +1,222 @@
+"""Signing keys: made here, sealed at rest, rolled so that no site notices.
+
+    published --active_from--> active --a newer one is active--> retired --every token it signed has ended--> removed
+
+A new key is published a day before it signs (sites cache key sets for hours), and stays published for a day after the
+last token it may have signed.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+from joserfc import jwt
+from joserfc.jwk import ECKey, RSAKey
+
+from massar.core import ids, seal, sql
+from massar.domain.sites.models import SigningKey
+
+ES256, RS256, SAML = SigningKey.Use.ES256, SigningKey.Use.RS256, SigningKey.Use.SAML
+PUBLISHED_BEFORE = timedelta(days=1)
+KEPT_AFTER = timedelta(days=1)
+SAML_CERTIFICATE_LIFE = timedelta(days=365 * 3)
+LOOKED_UP_EVERY = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class Signer:
+    """An opened key. `key` is a joserfc key (ES256, RS256) or a `cryptography` RSA key (SAML)."""
+
+    kid: str
+    use: str
+    key: object
+    public: str
+
+
+class _Ring:
+    """Opened keys of this process. Which key is active is asked again every half minute."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._opened: dict[str, Signer] = {}
+        self._active: dict[str, tuple[datetime, str]] = {}
+
+    def active(self, use: str, now: datetime) -> Signer:
+        asked, kid = self._active.get(use, (None, ""))
+        if asked is None or not asked <= now < asked + LOOKED_UP_EVERY:
+            kid = _active_kid(use, now)
+            self._active[use] = (now, kid)
+        return self.opened(kid)
+
+    def opened(self, kid: str) -> Signer:
+        with self._lock:
+            if kid not in self._opened:
+                self._opened[kid] = _open(SigningKey.objects.get(kid=kid))
+            return self._opened[kid]
+
+    def forget(self) -> None:
+        with self._lock:
+            self._opened.clear()
+            self._active.clear()
+
+
+_RING = _Ring()
+
+
+def active(use: str, *, now: datetime) -> Signer:
+    """The key that signs now. The first one of its use is made on the spot and active at once."""
+    return _RING.active(use, now)
+
+
+def published(uses: tuple[str, ...] = (ES256, RS256), *, now: datetime) -> list[Signer]:
+    """All keys that verifiers should know, newest first."""
+    for use in uses:
+        _active_kid(use, now)
+    marks = ", ".join(["%s"] * len(uses))
+    kids = sql.rows(
+        f"SELECT kid FROM sites_signingkey WHERE use IN ({marks}) AND removed_at IS NULL ORDER BY id DESC",
+        uses,
+    )
+    return [_RING.opened(kid) for (kid,) in kids]
+
+
+def public_jwk(signer: Signer) -> dict:
+    """The public JWK with kid, use and alg (RFC 7517 §4)."""
+    return {**json.loads(signer.public), "kid": signer.kid, "use": "sig", "alg": str(signer.use)}
+
+
+def rotate(*, now: datetime, uses: tuple[str, ...] = (ES256, RS256), at_once: bool = False) -> list[str]:
+    """Makes the next keys and removes those that nobody needs any more. `at_once`: a stolen key signs no longer.
+
+    Returns a sentence for each thing that was done.
+    """
+    done = []
+    for use in uses:
+        _active_kid(use, now)
+        starts = now if at_once else now + PUBLISHED_BEFORE
+        kid = _make(use, now, starts)
+        done.append(f"{use}: key {kid} is published and signs from {starts.isoformat(timespec='minutes')}.")
+        done += _remove_all_but(use, kid, now) if at_once else _remove_old(use, now)
+    _RING.forget()
+    return done
+
+
+def _remove_old(use: str, now: datetime) -> list[str]:
+    """Keys whose successor has signed long enough that nothing they signed is still good."""
+    live = list(SigningKey.objects.filter(use=use, removed_at=None).order_by("active_from", "id"))
+    pairs = zip(live, live[1:], strict=False)
+    return [_remove(older, now) for older, newer in pairs if newer.active_from + KEPT_AFTER <= now]
+
+
+def _remove_all_but(use: str, kid: str, now: datetime) -> list[str]:
+    """A key that waits for its day may have been copied as well."""
+    return [
+        _remove(key, now)
+        for key in SigningKey.objects.filter(use=use, removed_at=None).exclude(kid=kid).order_by("id")
+    ]
+
+
+def _remove(key: SigningKey, now: datetime) -> str:
+    key.removed_at = now
+    key.save(update_fields=["removed_at"])
+    return f"{key.use}: key {key.kid} was removed."
+
+
+@dataclass(frozen=True)
+class Held:
+    """A key that is not removed. state: 'waiting', 'active' or 'retired'."""
+
+    use: str
+    kid: str
+    state: str
+    active_from: datetime
+
+
+def held(*, now: datetime) -> list[Held]:
+    """All keys that verifiers know, by use, the one that signs first."""
+    found = []
+    for use in SigningKey.Use.values:
+        live = list(SigningKey.objects.filter(use=use, removed_at=None).order_by("-active_from", "-id"))
+        active = next((key.kid for key in live if key.active_from <= now), "")
+        for key in live:
+            state = "active" if key.kid == active else "waiting" if key.active_from > now else "retired"
+            found.append(Held(use, key.kid, state, key.active_from))
+    return found
+
+
+def _active_kid(use: str, now: datetime) -> str:
+    found = sql.row(
+        "SELECT kid FROM sites_signingkey WHERE use = %s AND active_from <= %s AND removed_at IS NULL "
+        "ORDER BY active_from DESC, id DESC LIMIT 1",
+        (use, sql.at(now)),
+    )
+    return found[0] if found else _make(use, now, now)
+
+
+def _make(use: str, now: datetime, active_from: datetime) -> str:
+    kid = ids.short_token()
+    private = (
+        ec.generate_private_key(ec.SECP256R1())
+        if use == ES256
+        else rsa.generate_private_key(public_exponent=65537, key_size=3072 if use == SAML else 2048)
+    )
+    der = private.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public = (
+        _certificate(private, now)
+        if use == SAML
+        else json.dumps(_joserfc(use, private).as_dict(private=False))
+    )
+    SigningKey.objects.create(
+        kid=kid,
+        use=use,
+        sealed=seal.data_keys().seal(der, place=f"signing-key|{kid}"),
+        public=public,
+        created_at=now,
+        active_from=active_from,
+    )
+    return kid
+
+
+def _open(row: SigningKey) -> Signer:
+    der = seal.data_keys().open(row.sealed, place=f"signing-key|{row.kid}")
+    private = serialization.load_der_private_key(der, password=None)
+    return Signer(row.kid, row.use, private if row.use == SAML else _joserfc(row.use, private), row.public)
+
+
+def _joserfc(use: str, private):
+    pem = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return (ECKey if use == ES256 else RSAKey).import_key(pem)
+
+
+def _certificate(private, now: datetime) -> str:
+    """A self-signed certificate: SAML pins the key, nobody checks a chain."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Massar Account SAML signing")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + SAML_CERTIFICATE_LIFE)
+        .sign(private, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def signed(claims: dict, *, use: str, kind: str, now: datetime) -> str:
+    """A compact JWS of the claims under the active key; `kind` is its typ header (RFC 8725 §3.11)."""
+    signer = active(use, now=now)
+    header = {"alg": str(use), "kid": signer.kid, "typ": kind}
+    return jwt.encode(header, claims, signer.key, algorithms=[str(use)])

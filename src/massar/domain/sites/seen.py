@@ -1,0 +1,26 @@
+"""Ids that must not come twice: SAML requests, client assertions (RFC 7523 §3, SAML profiles §4.1.4.5)."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+from massar.core import sql
+
+
+def first_time(kind: str, issuer: str, value: str, *, until: datetime) -> bool:
+    """Whether this id is new; remembers it until it could no longer be valid. Atomic."""
+    key = hashlib.sha256(
+        f"{kind}|{len(issuer)}|{issuer}|{value}".encode("utf-8", "surrogatepass")
+    ).hexdigest()
+    return (
+        sql.change(
+            "INSERT INTO sites_seenrequest (key, expires_at) VALUES (%s, %s) ON CONFLICT (key) DO NOTHING",
+            (key, sql.at(until)),
+        )
+        == 1
+    )
+
+
+def sweep(*, now: datetime) -> int:
+    return sql.change("DELETE FROM sites_seenrequest WHERE expires_at < %s", (sql.at(now),))

@@ -1,0 +1,28 @@
+"""Lists or rolls the keys that sign for sites."""
+
+from __future__ import annotations
+
+from massar.core import clock, when
+from massar.domain.sites import api as sites
+
+USES = {"oidc": (sites.keys.ES256, sites.keys.RS256), "saml": (sites.keys.SAML,)}
+
+
+def run(options) -> int:
+    return _list() if options.action == "list" else _rotate(options)
+
+
+def _list() -> int:
+    held = sites.keys.held(now=clock.now())
+    for key in held:
+        since = when.local(key.active_from).strftime("%Y-%m-%d %H:%M %z")
+        print(f"{key.use:<6} {key.kid}  {key.state:<8} signs from {since}")
+    if not held:
+        print("There is no key yet: the first site makes the first one.")
+    return 0
+
+
+def _rotate(options) -> int:
+    for sentence in sites.keys.rotate(now=clock.now(), uses=USES[options.use], at_once=options.at_once):
+        print(sentence)
+    return 0

@@ -1,0 +1,229 @@
+"""The registered sites: list them, judge them, print what to paste at the other side, try them.
+
+    massar sites list             every site, its protocol, whether it is connected
+    massar sites check            certificates and addresses; mistakes in the file itself stop every command
+    massar sites show SLUG        the settings for whoever runs that site
+    massar sites secret           a new client secret, and its hash for the file
+    massar sites test SLUG        asks the site over the network, as a stranger and as the account
+    massar sites import-metadata FILE [SLUG]    a SAML site's metadata as the table for the file
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import ssl
+import sys
+from datetime import datetime, timedelta
+from urllib.parse import urlencode, urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from django.conf import settings
+
+from massar.core import clock, ids
+from massar.domain.sites import api as sites
+from massar.domain.sites.api import Site
+from massar.interfaces.commands import saml_import
+from massar.journeys import issue_assertion, tell_sites
+
+SOON = timedelta(days=30)
+PATIENCE = 10  # seconds for one answer of a site
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def run(options) -> int:
+    if options.action == "import-metadata":
+        return saml_import.run(options.file, options.slug)
+    actions = {"list": _list, "check": _check, "secret": _secret}
+    if options.action in actions:
+        return actions[options.action]()
+    site = settings.MASSAR.sites.by_slug.get(options.slug)
+    if site is None:
+        print(f"There is no site {options.slug}; `massar sites list` names them.", file=sys.stderr)
+        return 1
+    return {"show": _show, "test": _test}[options.action](site)
+
+
+def _list() -> int:
+    for site in settings.MASSAR.sites.sites:
+        state = "connected" if site.connected else "not connected"
+        who = ", ".join(site.roles) or "everybody"
+        print(f"{site.slug:<12} {site.protocol:<5} {state:<14} {who:<18} {site.called('en')}  {site.host}")
+    return 0
+
+
+# -- check
+
+
+def _check() -> int:
+    now = clock.now()
+    found = [f"{site.slug}: {said}" for site in settings.MASSAR.sites.sites for said in _judged(site, now)]
+    for sentence in found:
+        print(f"  - {sentence}")
+    waiting = [site.slug for site in settings.MASSAR.sites.sites if not site.connected]
+    if waiting:
+        print(f"Not connected yet, their cards explain: {', '.join(waiting)}.")
+    print(f"{len(found)} thing(s) to put right." if found else "The registry of sites is well.")
+    return 1 if found else 0
+
+
+def _judged(site: Site, now: datetime):
+    """What the file can't tell by itself: time, and what is fine on one machine only."""
+    yield from _certificate_judged(site, now) if site.certificate else ()
+    if settings.MASSAR.mode == "production":
+        for address in _addresses(site):
+            if urlsplit(address).hostname in LOOPBACK:
+                yield f"{address} is this machine: people's browsers don't get there."
+    if site.protocol == "oidc" and site.connected and not site.backchannel_logout_uri:
+        yield "has no backchannel_logout_uri: it won't hear that somebody signed out."
+
+
+def _certificate_judged(site: Site, now: datetime):
+    try:
+        certificate = x509.load_pem_x509_certificate(site.certificate.encode())
+    except ValueError:
+        yield "certificate can't be read: give it in PEM, as -----BEGIN CERTIFICATE-----."
+        return
+    ends = certificate.not_valid_after_utc
+    if ends <= now + SOON:
+        yield f"certificate {'ended' if ends <= now else 'ends'} on {ends:%Y-%m-%d}."
+
+
+def _addresses(site: Site) -> list[str]:
+    one = (site.backchannel_logout_uri, site.slo, site.home, site.gate_origin)
+    return [*site.redirect_uris, *site.acs, *filter(None, one)]
+
+
+# -- show
+
+
+def _show(site: Site) -> int:
+    print(f"{site.called('en')} ({site.slug}), {site.protocol}: settings for the site's own configuration\n")
+    for name, value in {"oidc": _oidc, "saml": _saml, "gate": _gate, "none": _none}[site.protocol](site):
+        print(f"  {name:<32} {value}")
+    if not site.connected:
+        wanted = {"oidc": "redirect_uris", "saml": "entity_id and acs", "gate": "gate_origin"}.get(site.protocol)
+        print(f"\nNot connected yet: give {wanted or 'a protocol'} under [sites.{site.slug}] in MASSAR_CONFIG.")
+    return 0
+
+
+def _oidc(site: Site):
+    account = issue_assertion.issuer()
+    yield "Issuer", account
+    yield "Discovery", f"{account}/.well-known/openid-configuration"
+    yield "Client id", site.client_id
+    yield "Client authentication", site.client_auth
+    yield "Redirect URIs (exact)", _several(site.redirect_uris)
+    yield "After sign-out (exact)", _several(site.post_logout_redirect_uris)
+    yield "Back-channel logout URI", site.backchannel_logout_uri or "none"
+    yield "Scopes", " ".join(site.scopes)
+    yield "PKCE", "S256, required" if site.pkce else "S256, if you can"
+    yield "ID token signed with", site.algorithm
+    yield "Key of a person", "sub (opaque, of this site alone); never the e-mail address"
+
+
+def _saml(site: Site):
+    account = issue_assertion.issuer()
+    yield "Metadata of the account", f"{account}/saml/metadata"
+    yield "Entity id of the account", f"{account}/saml/metadata"
+    yield "Single sign-on (Redirect, POST)", f"{account}/saml/sso"
+    yield "Single logout (Redirect)", f"{account}/saml/slo"
+    for signer in sites.keys.published((sites.keys.SAML,), now=clock.now()):
+        yield "Certificate, SHA-256", _fingerprint(signer.public)
+    yield "Entity id of the site", site.entity_id or "not given"
+    yield "Answers go to (exact)", _several(site.acs)
+    yield "NameID", site.name_id
+    yield "Attributes", ", ".join(site.attributes)
+    yield "Requests must be signed", "yes" if site.signed_requests else "no"
+
+
+def _gate(site: Site):
+    account = issue_assertion.issuer()
+    yield "Origin of the site", site.gate_origin or "not given"
+    yield "Asked about every request", f"{account}/gate/check/"
+    yield "Way in for a stranger", f"{account}/gate/begin/"
+    yield "Way back: /.massar/enter", f"{account}/gate/enter/"
+    yield "Signed facts in", "X-Massar-Token (ES256, 60 seconds, aud is the origin)"
+    yield "Keys to verify it", f"{account}/.well-known/openid-configuration names jwks_uri"
+
+
+def _none(site: Site):
+    yield "Protocol", "none: the site does not open with the account"
+
+
+def _several(values) -> str:
+    return "  ".join(values) or "none"
+
+
+def _fingerprint(pem: str) -> str:
+    return x509.load_pem_x509_certificate(pem.encode()).fingerprint(hashes.SHA256()).hex(":")
+
+
+# -- secret
+
+
+def _secret() -> int:
+    secret = ids.token()
+    print(f"For the site, shown this once:   {secret}")
+    print(f"For the file, as client_secret:  sha256:{hashlib.sha256(secret.encode()).hexdigest()}")
+    return 0
+
+
+# -- test
+
+
+def _test(site: Site) -> int:
+    if not site.connected:
+        print(f"{site.slug} is not connected: there is nothing to ask.", file=sys.stderr)
+        return 1
+    tried = list(_gate_tried(site) if site.protocol == "gate" else _pages_tried(site))
+    tried += _logout_tried(site) if site.backchannel_logout_uri else []
+    for good, sentence in tried:
+        print(f"  {'well ' if good else 'WRONG'}  {sentence}")
+    return 0 if all(good for good, _ in tried) else 1
+
+
+def _pages_tried(site: Site):
+    """Whether the addresses that browsers are sent to answer at all; a site may well refuse an empty request."""
+    for address in (*site.redirect_uris, *site.acs):
+        status, word = _asked("GET", address)
+        yield 0 < status < 500, f"{address} answers {word}"
+
+
+def _gate_tried(site: Site):
+    """A stranger must be sent to the account; a page would mean that the gate stands open."""
+    status, word = _asked("GET", f"{site.gate_origin}/")
+    closed = status in (302, 303, 307) and word.startswith(f"{issue_assertion.issuer()}/gate/start/")
+    yield closed, f"{site.gate_origin}/ shows a stranger {'the way to the account' if closed else word}"
+    status, word = _asked("GET", f"{site.gate_origin}/a/../b//c")
+    yield 400 <= status < 500, f"{site.gate_origin}/a/../b//c, an odd address, is answered with {word}"
+
+
+def _logout_tried(site: Site) -> list[tuple[bool, str]]:
+    """A signed logout token about nobody: a site that verifies it says 200 or 204, and ends nothing."""
+    nobody = {"site": site.slug, "subject": ids.short_token(), "sid": ids.short_token()}
+    token = tell_sites.logout_token(nobody, now=clock.now())
+    status, word = _asked("POST", site.backchannel_logout_uri, {"logout_token": token})
+    forged, told = _asked("POST", site.backchannel_logout_uri, {"logout_token": f"{token[:-8]}AAAAAAAA"})
+    return [
+        (status in (200, 204), f"{site.backchannel_logout_uri} answers our logout token with {word}"),
+        (forged == 400, f"{site.backchannel_logout_uri} answers a forged one with {told}"),
+    ]
+
+
+def _asked(method: str, address: str, form: dict | None = None) -> tuple[int, str]:
+    """(status, where it leads or the status in words). Status 0: no answer. Redirects are not followed."""
+    parts = urlsplit(address)
+    try:
+        link = (
+            http.client.HTTPSConnection(parts.netloc, timeout=PATIENCE, context=ssl.create_default_context())
+            if parts.scheme == "https"
+            else http.client.HTTPConnection(parts.netloc, timeout=PATIENCE)
+        )
+        body, headers = (urlencode(form), {"Content-Type": "application/x-www-form-urlencoded"}) if form else (None, {})
+        link.request(method, f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}", body, headers)
+        answer = link.getresponse()
+        return answer.status, answer.headers.get("Location") or f"{answer.status} {answer.reason}"
+    except (OSError, http.client.HTTPException) as trouble:
+        return 0, f"nothing: {trouble}"

@@ -1,0 +1,87 @@
+"""Cookies: one table of names and lives. Over https all are `__Host-`, Secure; all are HttpOnly and SameSite=Lax."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from massar.core import seal
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Cookie:
+    """`life` None: until the browser is closed."""
+
+    short: str
+    life: timedelta | None
+
+    @property
+    def name(self) -> str:
+        return f"__Host-massar-{self.short}" if settings.MASSAR.https else f"massar-{self.short}"
+
+    def read(self, request: HttpRequest) -> str:
+        return request.COOKIES.get(self.name, "")
+
+    def write(self, response: HttpResponse, value: str) -> None:
+        response.set_cookie(
+            self.name,
+            value,
+            max_age=self.life and int(self.life.total_seconds()),
+            path="/",
+            secure=settings.MASSAR.https,
+            httponly=True,
+            samesite="Lax",
+        )
+
+    def drop(self, response: HttpResponse) -> None:
+        response.set_cookie(
+            self.name, "", max_age=0, path="/", secure=settings.MASSAR.https, httponly=True, samesite="Lax"
+        )
+
+
+SESSION = Cookie("session", None)
+CHANGE = Cookie("change", None)
+DEVICES = Cookie("devices", 180 * DAY)
+ASKED = Cookie("asked", DAY)
+LANGUAGE = Cookie("language", 365 * DAY)
+TYPED = Cookie("typed", timedelta(minutes=15))
+FLASH = Cookie("flash", timedelta(minutes=2))
+PENDING = Cookie("pending", timedelta(hours=1))
+TOLD = Cookie("told", timedelta(minutes=15))
+
+
+def write_flash(response: HttpResponse, kind: str, message_id: str, **args: str) -> None:
+    """A message for the next page, signed so that no other site can put words there."""
+    body = base64.urlsafe_b64encode(json.dumps([kind, message_id, args]).encode()).decode()
+    FLASH.write(response, f"{body}.{seal.browser_keys().tag('flash', body)}")
+
+
+def read_flash(request: HttpRequest) -> tuple[str, str, dict] | None:
+    body, _, tag = FLASH.read(request).partition(".")
+    if not tag or len(body) > 2000 or not seal.browser_keys().matches(tag, "flash", body):
+        return None
+    kind, message_id, args = json.loads(base64.urlsafe_b64decode(body))
+    return kind, message_id, args
+
+
+def write_told(response: HttpResponse, person_id: int, since: datetime) -> None:
+    """Lets this browser see which sites have confirmed the end of sessions since then; it opens nothing."""
+    body = f"{person_id}.{int(since.timestamp())}"
+    TOLD.write(response, f"{body}.{seal.browser_keys().tag('told', body)}")
+
+
+def read_told(request: HttpRequest) -> tuple[int, datetime] | None:
+    """(person id, since) of what this browser may see, for as long as the cookie lives."""
+    body, _, tag = TOLD.read(request)[:200].rpartition(".")
+    if not tag or not seal.browser_keys().matches(tag, "told", body):
+        return None
+    person_id, since = (int(part) for part in body.split("."))
+    moment = datetime.fromtimestamp(since, tz=UTC)
+    return (person_id, moment) if request.now - moment < TOLD.life else None

@@ -1,0 +1,44 @@
+"""The request of a site that waits while its person signs in, recovers or changes a password.
+
+The browser holds a reference in a cookie; what was asked stays on the server. Keys every protocol gives: `protocol`,
+`resume` (path where it goes on). Keys the pages know beside: `leads_to` (address of the site), `login_hint`,
+`language`, `again` (the password is to be typed although somebody is signed in).
+"""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from massar.domain.sites import api as sites
+from massar.interfaces.frame import cookies
+from massar.interfaces.frame.answers import see_other
+
+
+def of(request: HttpRequest) -> dict:
+    """What waits for this browser; {} when nothing does. Read once in a request."""
+    if not hasattr(request, "waiting"):
+        request.waiting = sites.pending.read(cookies.PENDING.read(request), now=request.now) or {}
+    return request.waiting
+
+
+def begin(request: HttpRequest, asked: dict) -> HttpResponse:
+    """Keeps the request and leads to the sign-in page. What waited before is given up."""
+    sites.pending.drop(cookies.PENDING.read(request))
+    response = see_other(reverse("sign_in"))
+    cookies.PENDING.write(response, sites.pending.put(asked, now=request.now))
+    return response
+
+
+def over(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """It was answered, or can't be."""
+    kept = cookies.PENDING.read(request)
+    if kept:
+        sites.pending.drop(kept)
+        cookies.PENDING.drop(response)
+    return response
+
+
+def onwards(request: HttpRequest) -> HttpResponse:
+    """After a sign-in: to what waits, else home."""
+    return see_other(of(request)["resume"] if of(request).get("resume") else reverse("home"))

@@ -1,0 +1,130 @@
+"""What a site's own proxy asks the account (docs/integrate/nginx-gate.md).
+
+    check  200 with facts in headers, 401 nobody has entered, 403 the request itself is odd
+    begin  303 to the account, with a mark in a cookie of the site's host
+    enter  303 to the page that was wanted, with the gate cookie of the site's host
+
+The proxy names itself and the page in three headers, each exactly once. Whatever does not read in one way is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from massar.interfaces.frame.answers import see_other
+from massar.journeys import gate_check, gate_visit, issue_assertion
+from massar.journeys.gate_address import Wanted, under
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+NAVIGATES = ("", "document")  # Sec-Fetch-Dest of what a person opened; older browsers send none
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What reached the site's proxy."""
+
+    wanted: Wanted
+    method: str
+
+
+def check(request: HttpRequest) -> HttpResponse:
+    """For `auth_request`: 200, 401 or 403, without a body."""
+    asked = _asked(request)
+    if asked is None:
+        return HttpResponse(status=403)
+    tokens = _cookies(request, _name("gate", asked.wanted))
+    if len(tokens) > 1:
+        return HttpResponse(status=403)  # a neighbouring host has put a second one beside ours
+    passed = (
+        gate_check.passes(site=asked.wanted.site, token=tokens[0], now=request.now)
+        if tokens and _TOKEN.fullmatch(tokens[0])
+        else None
+    )
+    return _facts(passed) if passed else HttpResponse(status=401, headers={"WWW-Authenticate": "Massar-Gate"})
+
+
+def _facts(passed: gate_check.Passed) -> HttpResponse:
+    """X-Massar-User is the login where the site may have it, else the subject. Names are percent-encoded UTF-8."""
+    response = HttpResponse(status=200)
+    response["X-Massar-Token"] = passed.token
+    response["X-Massar-Subject"] = passed.subject
+    response["X-Massar-User"] = quote(passed.claims.get("email", passed.subject), safe="@.+-_")
+    for header, claim in (("Name", "name"), ("School", "school"), ("Role", "role")):
+        response[f"X-Massar-{header}"] = quote(passed.claims.get(claim, ""), safe="")
+    return response
+
+
+def begin(request: HttpRequest) -> HttpResponse:
+    """Nobody has entered yet: to the account. A script or a picture gets the 401 itself."""
+    asked = _asked(request)
+    if asked is None:
+        return HttpResponse(status=403)
+    if request.headers.get("Sec-Fetch-Dest", "") not in NAVIGATES:
+        return HttpResponse(status=401, headers={"WWW-Authenticate": "Massar-Gate"})
+    begun = gate_visit.begin(wanted=asked.wanted, method=asked.method, mark=_mark(request, asked.wanted))
+    response = see_other(begun.address)
+    _write(response, "gate-mark", begun.mark, asked.wanted)
+    return response
+
+
+def enter(request: HttpRequest) -> HttpResponse:
+    """The browser is back with a ticket. What can't be used leads to a page of the account that says so."""
+    origin = request.headers.get("X-Massar-Origin", "")
+    front = under(origin, "/", settings.MASSAR.sites)
+    if front is None or request.method != "GET":
+        return HttpResponse(status=403)
+    tickets = request.GET.getlist("ticket")
+    admitted = (
+        gate_visit.enter(site=front.site, ticket=tickets[0], mark=_mark(request, front), now=request.now)
+        if len(tickets) == 1 and _TOKEN.fullmatch(tickets[0])
+        else None
+    )
+    if admitted is None:
+        return see_other(issue_assertion.issuer() + reverse("gate_stale"))
+    response = see_other(admitted.address)
+    _write(response, "gate", admitted.token, front)
+    return response
+
+
+def _asked(request: HttpRequest) -> _Asked | None:
+    """The request at the site's proxy; None if it is odd in any way."""
+    method = request.headers.get("X-Massar-Method", "")
+    if request.method != "GET" or method not in gate_check.METHODS:
+        return None
+    origin, uri = (request.headers.get(f"X-Massar-{name}", "") for name in ("Origin", "Uri"))
+    said_twice = ",/" in uri  # servers join repeated header lines with a comma
+    wanted = None if said_twice else under(origin, uri, settings.MASSAR.sites)
+    return _Asked(wanted, method) if wanted else None
+
+
+def _mark(request: HttpRequest, wanted: Wanted) -> str:
+    """The mark that this browser carries, '' if there is not exactly one."""
+    marks = _cookies(request, _name("gate-mark", wanted))
+    return marks[0] if len(marks) == 1 else ""
+
+
+def _cookies(request: HttpRequest, name: str) -> list[str]:
+    """Every value that the browser sent under that name (Django's reading keeps the last one only)."""
+    pairs = (pair.strip().partition("=") for pair in request.headers.get("Cookie", "").split(";"))
+    return [value for found, _, value in pairs if found == name]
+
+
+def _name(short: str, wanted: Wanted) -> str:
+    return f"__Host-massar-{short}" if _over_https(wanted) else f"massar-{short}"
+
+
+def _over_https(wanted: Wanted) -> bool:
+    return wanted.site.gate_origin.startswith("https://")
+
+
+def _write(response: HttpResponse, short: str, value: str, wanted: Wanted) -> None:
+    """A cookie of the site's host alone, until the browser is closed."""
+    response.set_cookie(
+        _name(short, wanted), value, path="/", secure=_over_https(wanted), httponly=True, samesite="Lax"
+    )

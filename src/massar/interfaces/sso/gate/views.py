@@ -1,0 +1,73 @@
+"""What the browser asks at the account on its way through the gate."""
+
+from __future__ import annotations
+
+import re
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.views.decorators.http import require_GET
+
+from massar.interfaces.frame import page, waiting
+from massar.interfaces.frame.answers import see_other, to
+from massar.journeys import gate_visit
+from massar.journeys.gate_address import Wanted, wanted
+from massar.journeys.issue_assertion import NotForYou, SignInFirst
+
+PROTOCOL = "gate"
+_STATE = re.compile(r"[0-9a-f]{64}")
+
+
+@require_GET
+def start(request: HttpRequest) -> HttpResponse:
+    """From a site's proxy with the page that is wanted. An address that is not the site's own leads nowhere."""
+    targets, states = request.GET.getlist("to"), request.GET.getlist("state")
+    place = wanted(targets[0], settings.MASSAR.sites) if len(targets) == 1 else None
+    if place is None or len(states) != 1 or not _STATE.fullmatch(states[0]):
+        return _problem(request, "address")
+    return _onwards(request, place, states[0])
+
+
+@require_GET
+def resume(request: HttpRequest) -> HttpResponse:
+    """The waiting request of this browser, after the sign-in. The registry is asked again: it may have changed."""
+    kept = waiting.of(request)
+    place = wanted(kept["to"], settings.MASSAR.sites) if kept.get("protocol") == PROTOCOL else None
+    if place is None:
+        return to("home")
+    return _onwards(request, place, kept["state"]) if request.here else to("sign_in")
+
+
+def _onwards(request: HttpRequest, place: Wanted, state: str) -> HttpResponse:
+    found = gate_visit.start(
+        wanted=place, state=state, here=request.here or None, browser=request.browser, now=request.now
+    )
+    match found:
+        case SignInFirst():
+            return waiting.begin(request, _kept(place, state))
+        case NotForYou():
+            response = page.render(request, "sso/not_for_you.html", status=403, site=place.site, why=found)
+        case _:
+            response = see_other(found)
+    return waiting.over(request, response) if waiting.of(request).get("protocol") == PROTOCOL else response
+
+
+def _kept(place: Wanted, state: str) -> dict:
+    return {
+        "protocol": PROTOCOL,
+        "resume": reverse("gate_resume"),
+        "leads_to": place.site.gate_origin,
+        "to": place.address,
+        "state": state,
+    }
+
+
+@require_GET
+def stale(request: HttpRequest) -> HttpResponse:
+    """The ticket was late, used, or another browser's."""
+    return _problem(request, "expired")
+
+
+def _problem(request: HttpRequest, problem: str) -> HttpResponse:
+    return page.render(request, "sso/error.html", status=400, problem=problem, reference=request.fault_id)

@@ -1,0 +1,108 @@
+"""The authorization endpoint: the browser comes with a site's request and leaves with the answer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlencode
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_http_methods
+
+from massar.interfaces.frame import page, policy, waiting
+from massar.interfaces.frame.answers import see_other, to
+from massar.journeys import oidc_authorize as journey
+from massar.journeys import oidc_request
+from massar.journeys.oidc_request import Ask, SendBack, Unusable
+
+PROTOCOL = "oidc"
+LANGUAGES = ("ar", "fr", "en")
+LONGEST_QUERY = 7000  # of a posted request, which goes on as an address
+
+
+@csrf_exempt  # a request, not an order: sites post it from their own pages, and nothing is changed by it
+@require_http_methods(["GET", "HEAD", "POST"])
+def authorize(request: HttpRequest) -> HttpResponse:
+    if request.method == "POST":
+        return _by_get(request)
+    ask = oidc_request.read(dict(request.GET.lists()), settings.MASSAR.sites)
+    return _answer(request, ask, None)
+
+
+def _by_get(request: HttpRequest) -> HttpResponse:
+    """A form of another site brings no SameSite=Lax cookies; the address asked for next does."""
+    query = request.POST.urlencode()
+    if len(query) > LONGEST_QUERY:
+        return _unusable(request, Unusable("request", "The request is too long."))
+    return see_other(f"{reverse('oidc_authorize')}?{query}")
+
+
+@require_GET
+def resume(request: HttpRequest) -> HttpResponse:
+    """The waiting request of this browser, after the sign-in. The registry is asked again: it may have changed."""
+    kept = waiting.of(request)
+    if kept.get("protocol") != PROTOCOL:
+        return to("home" if request.here else "sign_in")
+    if not request.here:
+        return to("sign_in")
+    ask = oidc_request.read(parse_qs(kept["query"], keep_blank_values=True), settings.MASSAR.sites)
+    since = datetime.fromtimestamp(int(kept["since"]), UTC)
+    return _answer(request, ask, journey.Waited(since, int(kept["besides"])))
+
+
+def _answer(request: HttpRequest, ask, waited: journey.Waited | None) -> HttpResponse:
+    match ask:
+        case Unusable():
+            return waiting.over(request, _unusable(request, ask)) if waited else _unusable(request, ask)
+        case SendBack():
+            return waiting.over(request, sent(request, ask)) if waited else sent(request, ask)
+    found = journey.answer(
+        ask=ask, here=request.here or None, waited=waited, browser=request.browser, now=request.now
+    )
+    match found:
+        case journey.SignIn(again=again):
+            return waiting.begin(request, _kept(request, ask, again))
+        case journey.Refused(why=why):
+            response = page.render(request, "sso/not_for_you.html", status=403, site=ask.site, why=why)
+        case SendBack():
+            response = sent(request, found)
+    return waiting.over(request, response) if waited else response
+
+
+def _kept(request: HttpRequest, ask: Ask, again: bool) -> dict:
+    spoken = [tag.partition("-")[0].lower() for tag in ask.languages]
+    return {
+        "protocol": PROTOCOL,
+        "resume": reverse("oidc_resume"),
+        "query": urlencode(ask.raw),
+        "leads_to": ask.redirect_uri,
+        "login_hint": ask.login_hint,
+        "language": next((tag for tag in spoken if tag in LANGUAGES), ""),
+        "again": "yes" if again else "",
+        "since": str(int(request.now.timestamp())),
+        "besides": str(request.here.session.id if request.here else 0),
+    }
+
+
+def sent(request: HttpRequest, back: SendBack) -> HttpResponse:
+    """The answer on its way: 303 with a query, or a form that posts itself (OAuth 2.0 Form Post Response Mode)."""
+    if back.mode == "form_post":
+        response = page.render(
+            request, "sso/send_on.html", site=back.site, action=back.address, fields=back.fields
+        )
+        return policy.forms_may_lead_to(response, back.address)
+    mark = "&" if "?" in back.address else "?"
+    return see_other(f"{back.address}{mark}{urlencode(back.fields)}")
+
+
+def _unusable(request: HttpRequest, why: Unusable) -> HttpResponse:
+    return page.render(
+        request,
+        "sso/error.html",
+        status=400,
+        problem=why.problem,
+        detail=why.detail,
+        reference=request.fault_id,
+    )

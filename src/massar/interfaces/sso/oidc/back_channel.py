@@ -1,0 +1,181 @@
+"""What sites' servers ask: tokens, claims, introspection, revocation. No cookies, so no token of a form is needed.
+
+Each parameter may stand once (RFC 6749 §3.2); every answer is JSON and not to be stored.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from functools import wraps
+from urllib.parse import unquote_plus
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_POST
+
+from massar.domain.sites.api import Site
+from massar.interfaces.sso.oidc.discovery import address
+from massar.journeys import issue_assertion, oidc_clients, oidc_tokens
+from massar.journeys.oidc_tokens import Refused
+
+FORM = "application/x-www-form-urlencoded"
+LONGEST = 8000
+
+
+class _Malformed(Exception):
+    """The request is no form, or a parameter stands twice."""
+
+
+def _of_a_server(view):
+    """Reads the form; malformed ones are refused as RFC 6749 §5.2 says."""
+
+    @csrf_exempt
+    @wraps(view)
+    def guarded(request: HttpRequest) -> HttpResponse:
+        try:
+            return _unstored(view(request))
+        except _Malformed as mistake:
+            return _unstored(_error("invalid_request", str(mistake)))
+
+    return guarded
+
+
+@_of_a_server
+@require_POST
+def token(request: HttpRequest) -> HttpResponse:
+    form = _form(request)
+    site = _client(request, form)
+    if site is None:
+        return _who_are_you(request)
+    outcome = _granted(site, form, request.now)
+    return _error(outcome.error, outcome.detail) if isinstance(outcome, Refused) else JsonResponse(outcome)
+
+
+def _granted(site: Site, form: dict[str, str], now) -> dict | Refused:
+    match form.get("grant_type", ""):
+        case "authorization_code":
+            return oidc_tokens.for_code(
+                site=site,
+                code=form.get("code", ""),
+                redirect_uri=form.get("redirect_uri", ""),
+                verifier=form.get("code_verifier", ""),
+                now=now,
+            )
+        case "refresh_token":
+            return oidc_tokens.for_refresh(
+                site=site, token=form.get("refresh_token", ""), scope=form.get("scope", ""), now=now
+            )
+        case "client_credentials" if site.client_auth != "none":
+            return oidc_tokens.for_site(site=site, scope=form.get("scope", ""), now=now)
+        case "client_credentials":
+            return Refused("unauthorized_client", "A client without a secret can't act for itself.")
+        case "":
+            return Refused("invalid_request", "grant_type is missing.")
+    return Refused("unsupported_grant_type", "grant_type is not supported.")
+
+
+@_of_a_server
+@require_http_methods(["GET", "HEAD", "POST"])
+def userinfo(request: HttpRequest) -> HttpResponse:
+    """By header, or in the form of a POST (RFC 6750 §2.1, §2.2); never in the address."""
+    tokens = [t for t in (_bearer(request), _form(request).get("access_token", "")) if t]
+    if len(tokens) > 1:
+        raise _Malformed("The access token came in two ways.")
+    found = oidc_tokens.userinfo(token=tokens[0], now=request.now) if tokens else None
+    if found is not None:
+        return JsonResponse(found)
+    challenge = f'Bearer realm="{issue_assertion.issuer()}"'
+    if not tokens:  # RFC 6750 §3.1: who brings nothing is told no error
+        return _challenged(HttpResponse(status=401), challenge)
+    said = _error("invalid_token", "The access token is unknown or over.", status=401)
+    return _challenged(said, f'{challenge}, error="invalid_token"')
+
+
+@_of_a_server
+@require_POST
+def introspect(request: HttpRequest) -> HttpResponse:
+    form = _form(request)
+    site = _client(request, form)
+    if site is None or site.client_auth == "none":
+        return _who_are_you(request)
+    if not site.introspects:
+        return _error("unauthorized_client", "This site is not registered to introspect.", status=403)
+    return JsonResponse(oidc_tokens.introspect(asking=site, token=form.get("token", ""), now=request.now))
+
+
+@_of_a_server
+@require_POST
+def revoke(request: HttpRequest) -> HttpResponse:
+    form = _form(request)
+    site = _client(request, form)
+    if site is None:
+        return _who_are_you(request)
+    if not form.get("token"):
+        raise _Malformed("token is missing.")
+    oidc_tokens.revoke(site=site, token=form["token"], now=request.now)
+    return HttpResponse()
+
+
+def _form(request: HttpRequest) -> dict[str, str]:
+    if request.method != "POST":
+        return {}
+    if request.content_type not in (FORM, ""):
+        raise _Malformed("The body must be a form.")
+    form = {}
+    for name, values in request.POST.lists():
+        if len(values) > 1 or len(values[0]) > LONGEST or "\0" in values[0]:
+            raise _Malformed("A parameter stands twice, is too long or holds a zero byte.")
+        form[name] = values[0]
+    return form
+
+
+def _client(request: HttpRequest, form: dict[str, str]) -> Site | None:
+    presented = oidc_clients.Presented(
+        basic=_basic(request),
+        client_id=form.get("client_id", ""),
+        client_secret=form.get("client_secret", ""),
+        assertion=form.get("client_assertion", ""),
+        assertion_type=form.get("client_assertion_type", ""),
+    )
+    places = (issue_assertion.issuer(), address("oidc_token"), issue_assertion.issuer() + request.path)
+    return oidc_clients.prove(presented, addresses=places, now=request.now)
+
+
+def _basic(request: HttpRequest) -> tuple[str, str] | None:
+    """Name and secret, each form-encoded inside (RFC 6749 §2.3.1). Unreadable is nobody, not nothing."""
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        name, _, secret = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return ("", "")
+    return unquote_plus(name), unquote_plus(secret)
+
+
+def _bearer(request: HttpRequest) -> str:
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    return value.strip()[:LONGEST] if scheme.lower() == "bearer" else ""
+
+
+def _who_are_you(request: HttpRequest) -> HttpResponse:
+    """RFC 6749 §5.2 invalid_client. Why it failed is not said."""
+    said = _error("invalid_client", "The client could not be authenticated.", status=401)
+    return _challenged(said, f'Basic realm="{issue_assertion.issuer()}"')
+
+
+def _error(error: str, detail: str = "", *, status: int = 400) -> HttpResponse:
+    said = {"error": error, **({"error_description": detail} if detail else {})}
+    return JsonResponse(said, status=status)
+
+
+def _challenged(response: HttpResponse, challenge: str) -> HttpResponse:
+    response["WWW-Authenticate"] = challenge
+    return response
+
+
+def _unstored(response: HttpResponse) -> HttpResponse:
+    response["Cache-Control"] = "no-store"
+    response["Pragma"] = "no-cache"
+    return response

@@ -1,0 +1,77 @@
+"""What sites read about the account: OpenID Connect Discovery 1.0 §3 and the key set (RFC 7517)."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from massar.domain.sites import api as sites
+from massar.journeys import issue_assertion, oidc_claims, oidc_proof
+
+KEPT = 3600  # seconds that a site may keep the answer; a new key is published a day before it signs
+CLIENT_AUTH = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
+SERVER_AUTH = CLIENT_AUTH[:3]
+OF_THE_PROTOCOL = ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid"]
+
+
+@require_safe
+def document(request: HttpRequest) -> HttpResponse:
+    """Built on the configured address, whatever Host was asked for (ATK-115)."""
+    algorithms = list(oidc_proof.ASSERTION_ALGORITHMS)
+    said = {
+        "issuer": issue_assertion.issuer(),
+        **{name: address(view) for name, view in _ENDPOINTS.items()},
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "form_post"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "subject_types_supported": ["pairwise"],
+        "id_token_signing_alg_values_supported": ["ES256", "RS256"],
+        "token_endpoint_auth_methods_supported": CLIENT_AUTH,
+        "introspection_endpoint_auth_methods_supported": SERVER_AUTH,
+        "revocation_endpoint_auth_methods_supported": CLIENT_AUTH,
+        **{f"{name}_endpoint_auth_signing_alg_values_supported": algorithms for name in _AUTHENTICATED},
+        "code_challenge_methods_supported": ["S256"],
+        "scopes_supported": list(oidc_claims.OF_SCOPE),
+        "claims_supported": [*OF_THE_PROTOCOL, *oidc_claims.SUPPORTED],
+        "acr_values_supported": list(issue_assertion.ACRS),
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "ui_locales_supported": ["ar", "fr", "en"],
+        "claims_parameter_supported": True,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "require_request_uri_registration": False,
+        "authorization_response_iss_parameter_supported": True,
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+    }
+    return _kept(JsonResponse(said))
+
+
+@require_safe
+def key_set(request: HttpRequest) -> HttpResponse:
+    """All keys that verifiers should know: the next ones and the retired ones too."""
+    keys = [sites.keys.public_jwk(signer) for signer in sites.keys.published(now=request.now)]
+    return _kept(JsonResponse({"keys": keys}))
+
+
+def address(view: str) -> str:
+    """An endpoint as the world calls it."""
+    return issue_assertion.issuer() + reverse(view)
+
+
+def _kept(response: HttpResponse) -> HttpResponse:
+    response["Cache-Control"] = f"public, max-age={KEPT}"
+    return response
+
+
+_ENDPOINTS = {
+    "authorization_endpoint": "oidc_authorize",
+    "token_endpoint": "oidc_token",
+    "userinfo_endpoint": "oidc_userinfo",
+    "jwks_uri": "oidc_jwks",
+    "introspection_endpoint": "oidc_introspect",
+    "revocation_endpoint": "oidc_revoke",
+    "end_session_endpoint": "oidc_logout",
+}
+_AUTHENTICATED = ("token", "introspection", "revocation")

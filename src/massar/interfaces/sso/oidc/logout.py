@@ -1,0 +1,83 @@
+"""The end-session endpoint: a site sends the browser here to sign the person out everywhere."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.urls import reverse
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.http import require_http_methods
+
+from massar.interfaces.frame import cookies, page, policy, waiting
+from massar.interfaces.frame.answers import see_other, to
+from massar.journeys import oidc_logout as journey
+
+FIELDS = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state")
+LONGEST = 6000
+
+
+@csrf_exempt  # sites may post to it; our own confirmation is protected below
+@require_http_methods(["GET", "HEAD", "POST"])
+def logout(request: HttpRequest) -> HttpResponse:
+    if request.method != "POST":
+        return _asked(request)
+    if "csrfmiddlewaretoken" in request.POST:
+        return _confirmed(request)
+    # A form of another site brings no cookies of ours; the address asked for next does.
+    kept = {name: request.POST[name] for name in FIELDS if name in request.POST}
+    query = urlencode(kept)
+    return see_other(f"{reverse('oidc_logout')}?{query}") if len(query) < LONGEST else _refused(request)
+
+
+def _asked(request: HttpRequest) -> HttpResponse:
+    wish = _wish(request, request.GET)
+    if wish is None:
+        return _refused(request)
+    if not request.here:
+        return _onwards(wish)
+    if wish.fits(request.here):
+        return _signed_out(request, wish)
+    fields = {name: request.GET[name] for name in FIELDS if request.GET.get(name)}
+    response = page.render(
+        request, "sso/logout.html", site=wish.site, action=reverse("oidc_logout"), fields=fields
+    )
+    return policy.forms_may_lead_to(response, wish.back) if wish.back else response
+
+
+@csrf_protect
+def _confirmed(request: HttpRequest) -> HttpResponse:
+    wish = _wish(request, request.POST)
+    if wish is None:
+        return _refused(request)
+    return _signed_out(request, wish) if request.here else _onwards(wish)
+
+
+def _wish(request: HttpRequest, given: QueryDict) -> journey.Wish | None:
+    values = {name: given.getlist(name) for name in FIELDS}
+    if any(len(found) > 1 or any(len(v) > LONGEST for v in found) for found in values.values()):
+        return None
+    return journey.read(**{n: (found or [""])[0] for n, found in values.items()}, now=request.now)
+
+
+def _signed_out(request: HttpRequest, wish: journey.Wish) -> HttpResponse:
+    journey.sign_out(here=request.here, browser=request.browser, now=request.now)
+    response = waiting.over(request, _onwards(wish))
+    cookies.SESSION.drop(response)
+    cookies.CHANGE.drop(response)
+    return response
+
+
+def _onwards(wish: journey.Wish) -> HttpResponse:
+    if not wish.back:
+        response = to("sign_in")
+        cookies.write_flash(response, "info", "flash.signed_out")
+        return response
+    if not wish.state:
+        return see_other(wish.back)
+    mark = "&" if "?" in wish.back else "?"
+    return see_other(f"{wish.back}{mark}{urlencode({'state': wish.state})}")
+
+
+def _refused(request: HttpRequest) -> HttpResponse:
+    return page.render(request, "sso/error.html", status=400, problem="logout", reference=request.fault_id)

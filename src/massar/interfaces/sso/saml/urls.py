@@ -1,0 +1,13 @@
+"""SAML 2.0. Sites know `metadata`, `sso` and `slo`; the browser is led to the others."""
+
+from django.urls import path
+
+from massar.interfaces.sso.saml import logout, views
+
+urlpatterns = [
+    path("metadata", views.metadata, name="saml_metadata"),
+    path("sso", views.sso, name="saml_sso"),
+    path("sso/resume/", views.resume, name="saml_resume"),
+    path("start/<slug:slug>/", views.start, name="saml_start"),
+    path("slo", logout.slo, name="saml_slo"),
+]

@@ -1,0 +1,112 @@
+"""Metadata, sign-in for a site, and the page that carries the answer there."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_http_methods
+
+from massar.domain.sites import api as sites
+from massar.interfaces.frame import cookies, page, policy, waiting
+from massar.interfaces.frame.answers import see_other, to
+from massar.interfaces.sso.saml import bindings
+from massar.journeys import saml_metadata, saml_request, saml_sign_in
+from massar.journeys.issue_assertion import NotForYou, SignInFirst
+from massar.journeys.saml_message import Refused
+from massar.journeys.saml_request import Asked
+from massar.journeys.saml_sign_in import Answer
+
+PROTOCOL = "saml"
+
+
+@require_GET
+def metadata(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(saml_metadata.ours(now=request.now), content_type="application/samlmetadata+xml")
+
+
+@csrf_exempt  # the form comes from a site; it changes nothing here, and what it asks is judged by itself
+@require_http_methods(["GET", "POST"])
+def sso(request: HttpRequest) -> HttpResponse:
+    """An AuthnRequest. A form from elsewhere comes without our cookies (SameSite), so it waits for one step."""
+    try:
+        asked = saml_request.asked(bindings.received(request, "SAMLRequest"), now=request.now)
+    except Refused as refused:
+        return problem(request, refused)
+    if request.method == "POST":
+        return _one_step_more(request, asked)
+    return _onwards(request, asked)
+
+
+@require_GET
+def start(request: HttpRequest, slug: str) -> HttpResponse:
+    """From the home card: into the site without its having asked."""
+    site = settings.MASSAR.sites.by_slug.get(slug)
+    if site is None or site.protocol != PROTOCOL or not site.connected:
+        if request.here:
+            raise Http404
+        return to("sign_in")
+    return _onwards(request, saml_request.unasked(site, now=request.now))
+
+
+@require_GET
+def resume(request: HttpRequest) -> HttpResponse:
+    """The waiting request of this browser, after the sign-in."""
+    kept = waiting.of(request)
+    if kept.get("protocol") != PROTOCOL:
+        return to("home" if request.here else "sign_in")
+    response = _onwards(request, Asked(**kept["asked"]))
+    return response if response.get("Location") == reverse("sign_in") else waiting.over(request, response)
+
+
+def _onwards(request: HttpRequest, asked: Asked) -> HttpResponse:
+    site = saml_sign_in.site_of(asked)
+    if site is None:
+        return problem(request, Refused("site", "The site is no longer registered."))
+    found = saml_sign_in.answer(
+        site=site, asked=asked, here=request.here or None, browser=request.browser, now=request.now
+    )
+    match found:
+        case SignInFirst(again=again):
+            return waiting.begin(request, {**_kept(asked), "again": "yes" if again else ""})
+        case NotForYou():
+            return page.render(request, "sso/not_for_you.html", status=403, site=site, why=found)
+        case Answer():
+            return _carry(request, found)
+    raise TypeError(f"no page for {found!r}")
+
+
+def _kept(asked: Asked) -> dict:
+    return {"protocol": PROTOCOL, "resume": reverse("saml_resume"), "asked": asked.kept()}
+
+
+def _one_step_more(request: HttpRequest, asked: Asked) -> HttpResponse:
+    """The browser asks again by itself, and this time its session comes along."""
+    response = see_other(reverse("saml_resume"))
+    cookies.PENDING.write(response, sites.pending.put(_kept(asked), now=request.now))
+    return response
+
+
+def _carry(request: HttpRequest, answer: Answer) -> HttpResponse:
+    """A form to the site, sent by a small script or by its button. This page alone may post to that origin."""
+    fields = {"SAMLResponse": answer.saml_response, "RelayState": answer.relay_state}
+    response = page.render(
+        request,
+        "sso/send_on.html",
+        site=answer.site,
+        action=answer.acs,
+        fields={name: value for name, value in fields.items() if value},
+    )
+    return policy.forms_may_lead_to(response, answer.acs)
+
+
+def problem(request: HttpRequest, refused: Refused) -> HttpResponse:
+    return page.render(
+        request,
+        "sso/error.html",
+        status=400,
+        problem=refused.problem,
+        reference=request.fault_id,
+        detail=refused.why,
+    )

@@ -1,0 +1,85 @@
+"""Addresses that the gate believes: a registered origin and a plain path under it. Everything else is refused.
+
+Proxies, frameworks and file systems read odd paths in different ways, and a gate that reads one in yet another way has
+a hole (CVE-2021-32637). So nothing is repaired here: a path has one reading, or it is not let through. The origin is
+never parsed either; it stands letter for letter in the registry.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from massar.domain.sites import api as sites
+
+LONGEST = 4096
+OWN_FOLDER = ".massar"  # what the site's proxy hands to the gate itself
+_ORIGIN_AND_URI = re.compile(r"(https?://[^/?#\\@\s]{1,260})(/[\x21-\x7e]*)")
+_URI = re.compile(r"(/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)(?:\?[\x21\x22\x24-\x7e]*)?")
+_ENCODED_AGAIN = re.compile(r"%[0-9A-Fa-f]{2}")
+_HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # control, format, surrogates, line and paragraph separators
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A page of a site: the site and the page's path and query, as they stand on the request line."""
+
+    site: sites.Site
+    uri: str
+
+    @property
+    def address(self) -> str:
+        return self.site.gate_origin + self.uri
+
+
+def wanted(to: str, registry: sites.Registry) -> Wanted | None:
+    """The page behind an absolute address; None unless it lies under the registered origin of a gated site."""
+    parts = _ORIGIN_AND_URI.fullmatch(to[: LONGEST + 300])
+    return under(parts[1], parts[2], registry) if parts else None
+
+
+def under(origin: str, uri: str, registry: sites.Registry) -> Wanted | None:
+    """The page `uri` of the site registered with that origin."""
+    site = registry.by_gate.get(origin)
+    gated = site is not None and site.protocol == "gate"
+    return Wanted(site, uri) if gated and is_plain(uri) else None
+
+
+def is_plain(uri: str) -> bool:
+    """Whether everybody reads this path (with its query) alike, and it is none of the gate's own."""
+    parts = _URI.fullmatch(uri) if len(uri) <= LONGEST else None
+    if parts is None:
+        return False
+    path = _decoded(parts[1])
+    if path is None:
+        return False
+    folded = unicodedata.normalize("NFKC", path)  # some servers take a full-width slash for a slash
+    same_steps = parts[1].count("/") == path.count("/") == folded.count("/")
+    return same_steps and not _is_hiding(folded) and all(_is_step(step) for step in _steps(folded))
+
+
+def _decoded(path: str) -> str | None:
+    try:
+        return unquote_to_bytes(path).decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _is_hiding(path: str) -> bool:
+    """Signs that are not seen, a backslash, or something that would change if it were decoded again."""
+    unseen = any(unicodedata.category(sign) in _HIDDEN for sign in path)
+    return unseen or "\\" in path or bool(_ENCODED_AGAIN.search(path))
+
+
+def _steps(path: str) -> list[str]:
+    """What stands between the slashes. The last may be empty: the address of a folder."""
+    steps = path[1:].split("/")
+    return steps[:-1] if steps[-1] == "" else steps
+
+
+def _is_step(step: str) -> bool:
+    """Not empty, no dots alone (with or without `;parameters`), not the gate's own folder."""
+    name = step.partition(";")[0].lower().strip()
+    return name.strip(". ") != "" and name.rstrip(". ") != OWN_FOLDER

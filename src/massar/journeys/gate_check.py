@@ -1,0 +1,60 @@
+"""Whether one request may pass the gate, and the few facts about the person that the site gets with it.
+
+Asked for each request that reaches a site's proxy: three statements and one ES256 signature.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from massar.domain.people import api as people
+from massar.domain.sessions import api as sessions
+from massar.domain.sites import api as sites
+from massar.journeys import issue_assertion
+from massar.journeys.gate_visit import GATE
+
+PASS_LIFE = 60  # seconds that the signed token of one request is good for
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+@dataclass(frozen=True)
+class Passed:
+    """token: compact JWS (ES256, typ `gate+jwt`). claims: what it says about the person, by standard claim name."""
+
+    subject: str
+    token: str
+    claims: dict[str, str]
+
+
+def passes(*, site: sites.Site, token: str, now: datetime) -> Passed | None:
+    """The person behind a gate cookie at that site; None: nobody who may pass."""
+    grant = sites.grants.live(GATE, token, now=int(now.timestamp()))
+    if grant is None or grant.site != site.slug:
+        return None
+    if sessions.signed_in.alive(grant.session_id, grant.person_id, now=now) is None:
+        return None
+    person = people.directory.by_id(grant.person_id)
+    if person is None or not person.active or (site.roles and person.role not in site.roles):
+        return None
+    claims = issue_assertion.claims_of(person, names=set(site.attributes))
+    return Passed(grant.subject, _signed(site, grant, claims, now), claims)
+
+
+def _signed(site: sites.Site, grant: sites.GrantFacts, claims: dict[str, str], now: datetime) -> str:
+    moment = int(now.timestamp())
+    return sites.keys.signed(
+        {
+            **claims,
+            "iss": issue_assertion.issuer(),
+            "aud": site.gate_origin,
+            "sub": grant.subject,
+            "sid": issue_assertion.session_name(site, grant.session_id),
+            "auth_time": grant.auth_time,
+            "iat": moment,
+            "exp": moment + PASS_LIFE,
+        },
+        use=sites.keys.ES256,
+        kind="gate+jwt",
+        now=now,
+    )

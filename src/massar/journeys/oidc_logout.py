@@ -1,0 +1,61 @@
+"""A site asks to sign the person out (OpenID Connect RP-Initiated Logout 1.0).
+
+A link alone ends nothing: an ID token of that very session is the proof that the site may ask, else the person is asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+
+from massar.core.browser import Browser
+from massar.domain.sites import api as sites
+from massar.journeys import close_sessions, oidc_proof
+from massar.journeys import issue_assertion as assertion
+from massar.journeys.close_sessions import SignedIn
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A logout request. `back`: where the browser goes afterwards, '' for nowhere. `session`: the sid it proves."""
+
+    site: sites.Site | None
+    back: str
+    state: str
+    session: str
+
+    def fits(self, here: SignedIn) -> bool:
+        """Whether the proof is of this very session."""
+        return bool(self.site and self.session) and self.session == assertion.session_name(
+            self.site, here.session.id
+        )
+
+
+def read(
+    *, id_token_hint: str, client_id: str, post_logout_redirect_uri: str, state: str, now: datetime
+) -> Wish | None:
+    """The request, or None if something in it is false: then nothing is done and nobody is sent anywhere.
+
+    An address needs a site that is known for sure and has it registered; without a site it is left out.
+    """
+    session = ""
+    if id_token_hint:
+        hint = oidc_proof.of_ours(id_token_hint, now=now)
+        if hint is None or hint["iss"] != assertion.issuer() or client_id not in ("", hint["aud"]):
+            return None
+        client_id, session = hint["aud"], hint["sid"]
+    site = settings.MASSAR.sites.by_client.get(client_id) if client_id else None
+    if client_id and site is None:
+        return None
+    if site is None:
+        return Wish(None, "", "", "")
+    if post_logout_redirect_uri and post_logout_redirect_uri not in site.post_logout_redirect_uris:
+        return None
+    return Wish(site, post_logout_redirect_uri, state, session)
+
+
+def sign_out(*, here: SignedIn, browser: Browser, now: datetime) -> None:
+    """Ends the session; every site it opened is told, the asking one too."""
+    close_sessions.sign_out(here=here, browser=browser, now=now)

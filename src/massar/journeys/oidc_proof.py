@@ -1,0 +1,83 @@
+"""Verifying what others hand us as signed: our own ID tokens as hints, and sites' client assertions.
+
+The algorithm comes from the key and an allow-list, never from the token alone; of the header only kid is used, so that
+jku, x5u and jwk lead nowhere (RFC 8725 §3.1, §3.5; ATK-108). A name that stands twice is refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+from massar.domain.sites import api as sites
+
+ASSERTION_ALGORITHMS = ("ES256", "ES384", "PS256", "RS256", "EdDSA")
+LONGEST = 6000
+_KEYS = {"EC": ECKey, "RSA": RSAKey, "OKP": OKPKey}
+_PUBLIC = {"EC": {"crv", "x", "y"}, "RSA": {"n", "e"}, "OKP": {"crv", "x"}}
+
+
+def verified(token: str, jwks: Sequence[dict], algorithms: Sequence[str]) -> dict | None:
+    """The claims of a compact JWS under one of the public keys; None if anything about it is wrong."""
+    try:
+        head, body = (_object(part) for part in token.split(".")[:2])
+        if len(token) > LONGEST or token.count(".") != 2 or not _honest(head, algorithms):
+            return None
+        keys = [key for key in jwks if _fits(key, head)]
+        for key in keys:
+            if _signed_by(token, key, head["alg"]):
+                return body
+    except (ValueError, TypeError, KeyError, RecursionError, binascii.Error):
+        return None
+    return None
+
+
+def of_ours(token: str, *, now: datetime) -> dict | None:
+    """The claims of an ID token that we signed, however old (OIDC Core §3.1.2.1, RP-Initiated Logout §2)."""
+    jwks = [sites.keys.public_jwk(signer) for signer in sites.keys.published(now=now)]
+    claims = verified(token, jwks, ("ES256", "RS256"))
+    plain = claims is not None and all(isinstance(claims.get(n), str) for n in ("iss", "aud", "sub", "sid"))
+    return claims if plain else None
+
+
+def _object(part: str) -> dict:
+    text = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
+    found = json.loads(text, object_pairs_hook=_each_once)
+    if not isinstance(found, dict):
+        raise ValueError("not an object")
+    return found
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise ValueError("a name stands twice")
+    return dict(pairs)
+
+
+def _honest(head: dict, algorithms: Sequence[str]) -> bool:
+    return head.get("alg") in algorithms and "crit" not in head and "b64" not in head
+
+
+def _fits(key: dict, head: dict) -> bool:
+    if "kid" in head and key.get("kid") and key["kid"] != head["kid"]:
+        return False
+    return key.get("alg", head["alg"]) == head["alg"] and key.get("use", "sig") == "sig"
+
+
+def _signed_by(token: str, jwk: dict, algorithm: str) -> bool:
+    kind = jwk["kty"]
+    if kind not in _KEYS:
+        return False
+    public = {"kty": kind, **{name: jwk[name] for name in _PUBLIC[kind]}}
+    try:
+        jws.deserialize_compact(token, _KEYS[kind].import_key(public), algorithms=[algorithm])
+    except (JoseError, ValueError, TypeError):
+        return False
+    return True

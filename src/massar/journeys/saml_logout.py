@@ -1,0 +1,134 @@
+"""A SAML site asks to end the session of one of its people (SAML core §3.7, profiles §4.4).
+
+Always signed. The name and the SessionIndex must belong together, to the site that asks, and to the person in front of
+the browser if somebody is signed in there; otherwise nothing ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from lxml import etree
+
+from massar.core.audit import api as trail
+from massar.core.browser import Browser
+from massar.domain.people import api as people
+from massar.domain.sessions import api as sessions
+from massar.domain.sites import api as sites
+from massar.journeys import saml_answer, tell_sites
+from massar.journeys.close_sessions import SignedIn
+from massar.journeys.saml_message import Message, Read, Refused, instant, read
+from massar.journeys.saml_names import (
+    REQUESTER,
+    SAML,
+    SAMLP,
+    SUCCESS,
+    UNKNOWN_PRINCIPAL,
+    kinds_for,
+    slo_address,
+)
+from massar.journeys.saml_sign_in import names_of
+
+CHILDREN = (f"{{{SAML}}}NameID", f"{{{SAMLP}}}SessionIndex")
+MOST_INDEXES = 20
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A believed request to sign out. indexes (): every session of that name at the site."""
+
+    site: sites.Site
+    id: str
+    name: str
+    indexes: tuple[str, ...]
+    relay_state: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How it went. here: the session of this browser is over. `site_knows` False: the name was none of the site's."""
+
+    site_knows: bool
+    here: bool
+
+
+def wanted(message: Message, *, now: datetime) -> Wanted:
+    """Raises Refused."""
+    found = read(
+        message, kind="LogoutRequest", children=CHILDREN, destination=slo_address(), signed=True, now=now
+    )
+    _judge_time(found.root, now)
+    name = found.root.find(f"{{{SAML}}}NameID")
+    if name is None or len(name) or not name.text:
+        raise Refused("request", "The LogoutRequest must hold a NameID.")
+    return Wanted(found.site, found.id, name.text.strip(), _indexes(found), found.relay_state)
+
+
+def _judge_time(root: etree._Element, now: datetime) -> None:
+    until = root.get("NotOnOrAfter")
+    if until is not None and (instant(until) is None or instant(until) <= now):
+        raise Refused("expired", "NotOnOrAfter is over.")
+
+
+def _indexes(found: Read) -> tuple[str, ...]:
+    named = found.root.findall(f"{{{SAMLP}}}SessionIndex")
+    if len(named) > MOST_INDEXES:
+        raise Refused("request", "There are too many SessionIndex elements.")
+    return tuple((element.text or "").strip() for element in named)
+
+
+@transaction.atomic
+def end(*, wanted: Wanted, here: SignedIn | None, browser: Browser, now: datetime) -> Ended:
+    """Ends the sessions that were meant and tells the other sites. A session that had ended already is no error."""
+    person = _person(wanted, here)
+    if person is None or (here and here.person.id != person.id):
+        return Ended(site_knows=False, here=False)
+    meant = _meant(wanted, person)
+    if not meant:
+        return Ended(site_knows=False, here=False)
+    ended = [id for id in meant if sessions.signed_in.end(id, person.id, now=now, why="by_site")]
+    tell_sites.sessions_ended(person, ended, now=now)
+    for session_id in ended:
+        trail.record(
+            "sign_out",
+            now=now,
+            person_id=person.id,
+            session_id=session_id,
+            browser=browser,
+            site=wanted.site.slug,
+        )
+    return Ended(site_knows=True, here=bool(here and here.session.id in ended))
+
+
+def _person(wanted: Wanted, here: SignedIn | None) -> people.PersonFacts | None:
+    """By the site's own name of the person; a transient name says nothing without the browser's session."""
+    known = sites.subjects.person_of(wanted.site.slug, wanted.name)
+    if known:
+        return people.directory.by_id(known)
+    if wanted.site.name_id == "email" and "@" in wanted.name:
+        return people.directory.by_login(wanted.name)
+    return here.person if here else None
+
+
+def _meant(wanted: Wanted, person: people.PersonFacts) -> list[int]:
+    """Sessions in which the person visited the site under that name."""
+    found = []
+    for session_id, subject in sites.grants.visits(wanted.site.slug, person.id):
+        names = names_of(wanted.site, session_id, subject, person)
+        own = [names[kind] for kind in kinds_for(wanted.site.name_id)]
+        index = tell_sites.sid(wanted.site.slug, session_id)
+        if wanted.name in own and (not wanted.indexes or index in wanted.indexes):
+            found.append(session_id)
+    return found
+
+
+def response(*, wanted: Wanted, ended: Ended, now: datetime) -> bytes:
+    """The LogoutResponse for the Redirect binding, which signs it in the address."""
+    status = (SUCCESS,) if ended.site_knows else (REQUESTER, UNKNOWN_PRINCIPAL)
+    return etree.tostring(
+        saml_answer.message(
+            "LogoutResponse", to=wanted.site.slo, in_response_to=wanted.id, status=status, now=now
+        )
+    )

@@ -1,0 +1,165 @@
+"""Messages of sites, whichever way they came: read safely, from a registered site, signed where it must be, in time, once.
+
+Nothing of a message is believed before this module has returned it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from lxml import etree
+
+from massar.core import xml, xml_signature
+from massar.domain.sites import api as sites
+from massar.journeys.saml_names import SAML, SAMLP
+
+WINDOW = timedelta(minutes=5)  # how old a message may be
+SKEW = timedelta(seconds=60)  # how far ahead a site's clock may go
+LONGEST_RELAY_STATE = 80  # bytes; SAML bindings §3.4.3
+_ID = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,127}")
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A signature in the address (Redirect binding): over these octets, by that algorithm."""
+
+    octets: bytes
+    signature: bytes
+    algorithm: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """What came in, unjudged. `beside` is None for the POST binding and for what is not signed."""
+
+    document: bytes
+    relay_state: str
+    redirect: bool
+    beside: Beside | None = None
+
+
+class Refused(Exception):
+    """The message is not answered. problem: 'site', 'address', 'request' or 'expired'; why: for who runs the site."""
+
+    def __init__(self, problem: str, why: str):
+        super().__init__(why)
+        self.problem, self.why = problem, why
+
+
+@dataclass(frozen=True)
+class Read:
+    """A message that may be acted on. `root` is the element that was signed, if it was."""
+
+    site: sites.Site
+    root: etree._Element
+    id: str
+    relay_state: str
+
+
+def read(
+    message: Message, *, kind: str, children: tuple[str, ...], destination: str, signed: bool, now: datetime
+) -> Read:
+    """A message of that kind ('AuthnRequest', 'LogoutRequest'). Raises Refused. Writes down that its ID was seen.
+
+    children: the elements that the schema allows, each at most once. signed: it must be, whatever the registry says.
+    """
+    if len(message.relay_state.encode("utf-8", "surrogatepass")) > LONGEST_RELAY_STATE:
+        raise Refused("request", f"RelayState is longer than {LONGEST_RELAY_STATE} bytes.")
+    root = _parsed(message.document)
+    _judge_schema(root, kind, children)
+    site = _site_of(root)
+    is_signed = _has_signature(message, root)
+    if not is_signed and (signed or site.signed_requests):
+        raise Refused("request", f"The {kind} must be signed.")
+    if is_signed and site.certificate:
+        root = _verified(message, root, site, now)
+    elif is_signed and signed:
+        raise Refused("request", "No certificate is registered for the site.")
+    _judge_destination(root, destination, is_signed)
+    _judge_fresh(root, site, now)
+    return Read(site, root, root.get("ID"), message.relay_state)
+
+
+def _parsed(document: bytes) -> etree._Element:
+    try:
+        return xml.parse(document)
+    except xml.XmlRefused as refused:
+        raise Refused("request", f"The message was not read: {refused}.") from refused
+
+
+def _judge_schema(root: etree._Element, kind: str, children: tuple[str, ...]) -> None:
+    if root.tag != f"{{{SAMLP}}}{kind}":
+        raise Refused("request", f"{kind} was expected.")
+    if root.get("Version") != "2.0" or not _ID.fullmatch(root.get("ID", "")):
+        raise Refused("request", "Version must be 2.0 and ID a name.")
+    allowed = {f"{{{SAML}}}Issuer", f"{{{xml_signature.DS}}}Signature", f"{{{SAMLP}}}Extensions", *children}
+    found = [child.tag for child in root]
+    repeated = {tag for tag in found if found.count(tag) > 1} - {f"{{{SAMLP}}}SessionIndex"}
+    if not set(found) <= allowed or repeated or found[:1] != [f"{{{SAML}}}Issuer"]:
+        raise Refused("request", f"The elements of the {kind} are not those of the schema.")
+
+
+def _site_of(root: etree._Element) -> sites.Site:
+    issuer = root[0]
+    name = issuer.text or ""
+    site = settings.MASSAR.sites.by_entity.get(name.strip()) if not len(issuer) else None
+    if site is None or site.protocol != "saml" or not site.connected:
+        raise Refused("site", "No site is registered under this Issuer.")
+    return site
+
+
+def _has_signature(message: Message, root: etree._Element) -> bool:
+    """A signature inside a message that came by Redirect is not one: that binding has its own (bindings §3.4.4.1)."""
+    inside = next(root.iter(f"{{{xml_signature.DS}}}Signature"), None) is not None
+    if message.redirect and inside:
+        raise Refused("request", "By Redirect the signature belongs into the address.")
+    return message.beside is not None if message.redirect else inside
+
+
+def _verified(message: Message, root: etree._Element, site: sites.Site, now: datetime) -> etree._Element:
+    try:
+        if not message.redirect:
+            return xml_signature.verified(root, certificates=site.certificate, now=now)
+        xml_signature.verify_octets(
+            message.beside.octets,
+            message.beside.signature,
+            algorithm=message.beside.algorithm,
+            certificates=site.certificate,
+            now=now,
+        )
+    except xml_signature.SignatureRefused as refused:
+        raise Refused("request", f"Not signed as it must be: {refused}.") from refused
+    return root
+
+
+def _judge_destination(root: etree._Element, destination: str, is_signed: bool) -> None:
+    """A signed message must say where it goes (bindings §3.4.5.2)."""
+    said = root.get("Destination")
+    if said != destination and (said or is_signed):
+        raise Refused("request", f"Destination must be {destination}.")
+
+
+def _judge_fresh(root: etree._Element, site: sites.Site, now: datetime) -> None:
+    said = instant(root.get("IssueInstant", ""))
+    if said is None or said > now + SKEW:
+        raise Refused("request", "IssueInstant is not a moment, or lies ahead of us.")
+    if said < now - WINDOW:
+        raise Refused("expired", "IssueInstant is older than five minutes.")
+    if not sites.seen.first_time("saml", site.slug, root.get("ID"), until=said + WINDOW + SKEW):
+        raise Refused("expired", "This ID has come before.")
+
+
+def instant(text: str) -> datetime | None:
+    """An xs:dateTime; without a zone it is UTC (SAML core §1.3.3)."""
+    found = _INSTANT.fullmatch(text)
+    if not found:
+        return None
+    zone = {"Z": "+00:00", None: "+00:00"}.get(found[3], found[3])
+    try:
+        return datetime.fromisoformat(f"{found[1]}.{(found[2] or '0')[:6]:0<6}{zone}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,53 @@
+"""What the account says of itself to SAML sites (SAML metadata §2.4.3): addresses, names, and every current certificate."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from lxml import etree
+
+from massar.core import xml_signature
+from massar.domain.sites import api as sites
+from massar.journeys.saml_names import (
+    MD,
+    NAME_IDS,
+    POST,
+    REDIRECT,
+    SAMLP,
+    UNSPECIFIED,
+    entity_id,
+    slo_address,
+    sso_address,
+)
+
+CACHED = "PT6H"  # a new certificate is published a day before it signs
+
+
+def ours(*, now: datetime) -> bytes:
+    """The EntityDescriptor, UTF-8. While a certificate is being rolled it holds both."""
+    root = etree.Element(f"{{{MD}}}EntityDescriptor", nsmap={"md": MD, "ds": xml_signature.DS})
+    root.set("entityID", entity_id())
+    root.set("cacheDuration", CACHED)
+    role = etree.SubElement(root, f"{{{MD}}}IDPSSODescriptor", protocolSupportEnumeration=SAMLP)
+    role.set("WantAuthnRequestsSigned", "false")
+    for signer in sites.keys.published((sites.keys.SAML,), now=now):
+        _key(role, signer.public)
+    for binding in (REDIRECT, POST):
+        _service(role, "SingleLogoutService", binding, slo_address())
+    for name in (UNSPECIFIED, *reversed(NAME_IDS.values())):  # the first is what some libraries ask for
+        etree.SubElement(role, f"{{{MD}}}NameIDFormat").text = name
+    for binding in (REDIRECT, POST):
+        _service(role, "SingleSignOnService", binding, sso_address())
+    return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+
+
+def _key(role: etree._Element, certificate: str) -> None:
+    described = etree.SubElement(role, f"{{{MD}}}KeyDescriptor", use="signing")
+    parent = described
+    for name in ("KeyInfo", "X509Data", "X509Certificate"):
+        parent = etree.SubElement(parent, f"{{{xml_signature.DS}}}{name}")
+    parent.text = xml_signature.bare(certificate)
+
+
+def _service(role: etree._Element, name: str, binding: str, address: str) -> None:
+    etree.SubElement(role, f"{{{MD}}}{name}", Binding=binding, Location=address)

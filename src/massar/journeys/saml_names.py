@@ -1,0 +1,46 @@
+"""Names of SAML 2.0 that several files need, and where the account's own ends are."""
+
+from massar.journeys import issue_assertion
+
+SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
+SAMLP = "urn:oasis:names:tc:SAML:2.0:protocol"
+MD = "urn:oasis:names:tc:SAML:2.0:metadata"
+POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
+REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
+BEARER = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
+BASIC = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic"
+ENTITY = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
+UNSPECIFIED = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
+NAME_IDS = {
+    "transient": "urn:oasis:names:tc:SAML:2.0:nameid-format:transient",
+    "persistent": "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",
+    "email": "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress",
+}  # from the one that tells least to the one that tells most
+_STATUS = "urn:oasis:names:tc:SAML:2.0:status:"
+SUCCESS, REQUESTER, RESPONDER = (f"{_STATUS}{name}" for name in ("Success", "Requester", "Responder"))
+NO_PASSIVE, NO_CONTEXT, BAD_NAME_ID, UNKNOWN_PRINCIPAL = (
+    f"{_STATUS}{name}" for name in ("NoPassive", "NoAuthnContext", "InvalidNameIDPolicy", "UnknownPrincipal")
+)
+_CLASS = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
+CLASS_PROTECTED, CLASS_PASSWORD, CLASS_UNSPECIFIED = (
+    f"{_CLASS}{name}" for name in ("PasswordProtectedTransport", "Password", "unspecified")
+)
+
+
+def kinds_for(name_id: str) -> list[str]:
+    """The kinds of NameID that a site registered for this one may get: itself and those that tell less."""
+    least_first = list(NAME_IDS)
+    return least_first[: least_first.index(name_id) + 1]
+
+
+def entity_id() -> str:
+    """The account's own name: the address of its metadata."""
+    return f"{issue_assertion.issuer()}/saml/metadata"
+
+
+def sso_address() -> str:
+    return f"{issue_assertion.issuer()}/saml/sso"
+
+
+def slo_address() -> str:
+    return f"{issue_assertion.issuer()}/saml/slo"

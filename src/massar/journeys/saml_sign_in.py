@@ -1,0 +1,131 @@
+"""Letting a person into a SAML site: the judge of all protocols, then a signed answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from massar.core import seal
+from massar.core.browser import Browser
+from massar.domain.people import api as people
+from massar.domain.sites import api as sites
+from massar.journeys import issue_assertion
+from massar.journeys.close_sessions import SignedIn
+from massar.journeys.issue_assertion import ACR_SETTLED, Enter, NotForYou, SignInFirst
+from massar.journeys.saml_answer import Statement, response
+from massar.journeys.saml_names import (
+    BAD_NAME_ID,
+    CLASS_PROTECTED,
+    NAME_IDS,
+    NO_CONTEXT,
+    NO_PASSIVE,
+    REQUESTER,
+    RESPONDER,
+)
+from massar.journeys.saml_request import Asked
+
+SCOPE = "saml"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the browser carries to the site: `saml_response` (base64) by POST to `acs`."""
+
+    site: sites.Site
+    acs: str
+    saml_response: str
+    relay_state: str
+
+
+def site_of(asked: Asked) -> sites.Site | None:
+    """The registered site of a request, if it still is one and the address still its own."""
+    site = settings.MASSAR.sites.by_slug.get(asked.site)
+    return site if site and site.protocol == "saml" and asked.acs in site.acs else None
+
+
+def answer(
+    *, site: sites.Site, asked: Asked, here: SignedIn | None, browser: Browser, now: datetime
+) -> Answer | SignInFirst | NotForYou:
+    """The answer for whoever is signed in, or an error that the site asked for, or what stands in between."""
+    if asked.name_id is None:
+        return _refusal(site, asked, (REQUESTER, BAD_NAME_ID), now)
+    if asked.context is None:
+        return _refusal(site, asked, (RESPONDER, NO_CONTEXT), now)
+    judged = issue_assertion.judge(
+        site=site,
+        here=here,
+        now=now,
+        fresh_since=datetime.fromisoformat(asked.received) if asked.force else None,
+        settled=asked.context == ACR_SETTLED,
+    )
+    match judged:
+        case SignInFirst() if asked.passive:
+            return _refusal(site, asked, (RESPONDER, NO_PASSIVE), now)
+        case NotForYou():
+            issue_assertion.refused(site=site, here=here, why=judged, browser=browser, now=now)
+            return _refusal(site, asked, (RESPONDER, NO_PASSIVE), now) if asked.passive else judged
+        case Enter():
+            return _entered(site, asked, judged, browser, now)
+    return judged
+
+
+def _refusal(site: sites.Site, asked: Asked, status: tuple[str, ...], now: datetime) -> Answer:
+    signer = sites.keys.active(sites.keys.SAML, now=now)
+    said = response(
+        acs=asked.acs,
+        audience=site.entity_id,
+        in_response_to=asked.id,
+        statement=None,
+        signer=signer,
+        now=now,
+        status=status,
+    )
+    return Answer(site, asked.acs, said, asked.relay_state)
+
+
+def _entered(site: sites.Site, asked: Asked, enter: Enter, browser: Browser, now: datetime) -> Answer:
+    with transaction.atomic():
+        _grant, subject = issue_assertion.opened(
+            site=site, enter=enter, scope=SCOPE, nonce="", life=_longest(), now=now
+        )
+        issue_assertion.entered(site=site, enter=enter, browser=browser, now=now)
+    signer = sites.keys.active(sites.keys.SAML, now=now)
+    said = response(
+        acs=asked.acs,
+        audience=site.entity_id,
+        in_response_to=asked.id,
+        statement=_statement(site, asked, enter, subject),
+        signer=signer,
+        now=now,
+    )
+    return Answer(site, asked.acs, said, asked.relay_state)
+
+
+def _statement(site: sites.Site, asked: Asked, enter: Enter, subject: str) -> Statement:
+    kind = asked.name_id or site.name_id
+    return Statement(
+        name_id=names_of(site, enter.session_id, subject, enter.person)[kind],
+        name_format=NAME_IDS[kind],
+        signed_in_at=enter.auth_time,
+        ends_at=enter.auth_time + settings.MASSAR.session_longest,
+        session_name=issue_assertion.session_name(site, enter.session_id),
+        context=asked.context or CLASS_PROTECTED,
+        attributes=issue_assertion.claims_of(enter.person, names=set(site.attributes)),
+    )
+
+
+def names_of(site: sites.Site, session_id: int, subject: str, person: people.PersonFacts) -> dict[str, str]:
+    """Every NameID under which the site may know this person and session, by kind."""
+    return {
+        "transient": f"_{seal.browser_keys().tag('saml-transient', site.slug, session_id)[:32]}",
+        "persistent": subject,
+        "email": person.login,
+    }
+
+
+def _longest() -> int:
+    """Seconds. The grant ends with its session in any case."""
+    return int(settings.MASSAR.session_longest / timedelta(seconds=1))

@@ -1,0 +1,176 @@
+"""Six sites, one account: the sample sites of the demo, real programs on client libraries that are not ours."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser import pages
+from tests.browser.conftest import Opener
+from tests.browser.walk import Walk
+from tests.support.product import ROOT, Product
+from tests.support.words import site
+
+YOUSSEF = "youssef.benali@men.gov.ma"
+JAMAL = "jamal.jalal@taalim.ma"
+FATIMA, FATIMA_PHONE = "fatima.zahra.alaoui@taalim.ma", "0661000222"
+NAME = "Youssef Benali"
+SIX = ("taalim", "massar", "haraka", "notifrh", "retraite", "esise")
+ONE_OF_EACH_PROTOCOL = ("massar", "taalim", "notifrh")
+ASKS_AGAIN = ("massar", "taalim")  # the gate has no way to ask for a fresh proof
+NEW_PASSWORD = "Rivage-8412-ouvert"
+
+
+@pytest.fixture
+def walk(product: Product, open_page: Opener) -> Walk:
+    return Walk(open_page(product, size=pages.DESK), product, "fr")
+
+
+def signed_in(walk: Walk) -> Walk:
+    walk.opens_the_first_page()
+    walk.types_user_and_password(YOUSSEF, walk.product.people[YOUSSEF])
+    walk.is_home(NAME)
+    return walk
+
+
+def is_known_at(walk: Walk, slug: str) -> None:
+    expect(walk.page.locator(f"main#{slug} #who")).to_have_text(NAME)
+
+
+def claim(walk: Walk, name: str) -> str:
+    row = walk.page.locator("tr").filter(has=walk.page.get_by_role("rowheader", name=name, exact=True))
+    return row.locator("td").inner_text()
+
+
+def is_closed(walk: Walk, slug: str) -> bool:
+    """The site itself shows nobody. The gated site lets nobody through: it shows the way to the account."""
+    answer = walk.page.request.get(f"{walk.product.sites[slug]}/", max_redirects=0)
+    return answer.status == 303 if slug == "notifrh" else "id=nobody" in answer.text()
+
+
+def test_sign_in_once_open_all_six_change_the_password_all_six_are_closed(
+    fresh_product: Product, open_page: Opener
+):
+    walk = signed_in(Walk(open_page(fresh_product, size=pages.DESK), fresh_product, "fr"))
+    for slug in SIX:
+        walk.opens_a_site(slug, NAME)
+    assert not any(is_closed(walk, slug) for slug in SIX)
+    walk.chooses_in_the_menu(walk.words.change_password)
+    walk.types_new_password(fresh_product.people[YOUSSEF], NEW_PASSWORD)
+    walk.button(walk.words.save).click()
+    walk.meets_the_changed_dialog()
+    expect(walk.page.locator("[data-told] .badge.good")).to_have_count(len(SIX))
+    pages.inspect(walk.page, "18-changed-sites-told", "fr")
+    assert [slug for slug in SIX if not is_closed(walk, slug)] == []
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["javascript", "plain"])
+@pytest.mark.parametrize("slug", ONE_OF_EACH_PROTOCOL)
+def test_who_comes_from_a_site_signs_in_and_is_back_there(
+    product: Product, open_page: Opener, slug: str, script: bool
+):
+    walk = Walk(open_page(product, script=script), product, "ar")
+    walk.page.goto(site_start(product, slug))
+    walk.types_user_and_password(YOUSSEF, product.people[YOUSSEF])
+    if not script and slug == "taalim":
+        walk.page.locator("form[action$='/acs'] button").click()  # the answer of SAML is a form; without scripts it has a button
+    is_known_at(walk, slug)
+
+
+def site_start(product: Product, slug: str) -> str:
+    return product.sites[slug] + ("/" if slug == "notifrh" else "/login")
+
+
+@pytest.mark.parametrize("slug", ASKS_AGAIN)
+def test_a_site_can_ask_for_a_fresh_proof(walk: Walk, slug: str):
+    signed_in(walk).opens_a_site(slug, NAME)
+    walk.page.goto(f"{walk.product.sites[slug]}/")
+    walk.page.get_by_role("link", name="Sign in again").click()
+    walk.types_user_and_password(YOUSSEF, walk.product.people[YOUSSEF])
+    is_known_at(walk, slug)
+
+
+def test_a_site_is_told_what_it_may_know_and_no_personal_contact(walk: Walk):
+    signed_in(walk).page.goto(f"{walk.product.sites['massar']}/login")
+    is_known_at(walk, "massar")
+    assert claim(walk, "email") == YOUSSEF
+    assert claim(walk, "sub") not in (YOUSSEF, NAME)
+    assert "example.org" not in walk.page.content() and "+212" not in walk.page.content()
+
+
+@pytest.mark.parametrize("slug", ASKS_AGAIN)
+def test_signing_out_at_one_site_closes_the_others_and_the_account(walk: Walk, slug: str):
+    signed_in(walk)
+    for one in SIX:
+        walk.opens_a_site(one, NAME)
+    walk.page.goto(f"{walk.product.sites[slug]}/")
+    walk.page.get_by_role("link", name="Sign out everywhere").click()
+    expect(walk.page.locator(f"main#{slug} #nobody")).to_be_visible()
+    walk.page.goto("/")
+    expect(walk.button(walk.words.sign_in)).to_be_visible()
+    for one in SIX:
+        wait_until_closed(walk, one)
+
+
+def wait_until_closed(walk: Walk, slug: str) -> None:
+    for _ in range(75):
+        if is_closed(walk, slug):
+            return
+        walk.page.wait_for_timeout(200)
+    raise AssertionError(f"{slug} is still open")
+
+
+@pytest.mark.parametrize("slug", SIX)
+def test_massar_sites_test_is_content_with_every_sample(product: Product, slug: str):
+    """The operator's command against real sites: closed gate, verified logout tokens, forged ones refused."""
+    folder = product.log.parent / "var"
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("MASSAR_", "DJANGO_"))},
+        "PYTHONPATH": str(ROOT / "src"),
+        "MASSAR_MODE": "demo",
+        "MASSAR_VAR": str(folder),
+        "MASSAR_CONFIG": str(folder / "sites.toml"),
+        "MASSAR_PUBLIC_URL": product.url,
+    }
+    command = [sys.executable, "-m", "massar", "sites", "test", slug]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("  well ") >= 2
+
+
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+def test_signing_out_everywhere_from_home(product: Product, open_page: Opener, language: str):
+    walk = Walk(open_page(product, size=pages.DESK), product, language)
+    walk.opens_the_first_page()
+    walk.types_user_and_password(JAMAL, product.people[JAMAL])
+    for slug in ONE_OF_EACH_PROTOCOL:
+        walk.opens_a_site(slug, "Jamal Jalal")
+    walk.page.get_by_role("link", name=walk.said("sso.everywhere.title"), exact=True).click()
+    walk.sees("sso.everywhere.here_too")
+    pages.inspect(walk.page, "19-everywhere", language)
+    walk.button(walk.said("sso.everywhere.confirm")).click()
+    expect(walk.page.locator("[data-told] .badge.good")).to_have_count(len(ONE_OF_EACH_PROTOCOL))
+    expect(walk.page.get_by_text(site("massar").called(language)).first).to_be_visible()
+    pages.inspect(walk.page, "20-everywhere-done", language)
+    assert all(is_closed(walk, slug) for slug in ONE_OF_EACH_PROTOCOL)
+
+
+def test_what_a_site_asked_waits_through_recovery_and_the_forced_change(
+    fresh_product: Product, open_page: Opener
+):
+    """Fatima comes from a site, has forgotten her password, and is let into that site at the end of it all."""
+    walk = Walk(open_page(fresh_product), fresh_product, "ar")
+    walk.page.goto(site_start(fresh_product, "massar"))
+    walk.asks_for_recovery(FATIMA, "phone", FATIMA_PHONE)
+    secret = walk.reads_the_temporary_password(FATIMA_PHONE)
+    walk.types_user_and_password(FATIMA, secret)
+    assert is_closed(walk, "massar"), "a temporary password opens no site"
+    walk.meets_the_expired_dialog().get_by_role("link", name=walk.words.change_password, exact=True).click()
+    walk.types_new_password(secret, NEW_PASSWORD)
+    walk.button(walk.words.save).click()
+    walk.meets_the_changed_dialog().get_by_role("link", name=walk.words.close, exact=True).click()
+    expect(walk.page.locator("main#massar #who")).to_contain_text("Fatima")

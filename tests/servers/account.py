@@ -1,0 +1,90 @@
+"""The product itself, started as an operator starts it: tables, web server and worker, with sites registered in a file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cast import YOUSSEF
+from tests.servers.machine import running
+from tests.servers.surfer import Surfer
+from tests.support.postgres import free_port
+from tests.support.product import ROOT
+
+COMMAND = [sys.executable, "-m", "massar"]
+
+
+@dataclass(frozen=True)
+class Account:
+    """A running product: its address (no slash at the end) and the folder with its logs."""
+
+    url: str
+    folder: Path
+    environment: dict[str, str]
+
+    def sign_in(self, surfer: Surfer, person=YOUSSEF) -> None:
+        """At the sign-in page in front of the surfer, or at the product's own."""
+        if surfer.page is None or not surfer.page.address.startswith(f"{self.url}/sign-in/"):
+            surfer.open(f"{self.url}/sign-in/")
+        surfer.submit("/sign-in/", user=person.login, password=person.password)
+
+    def sign_out(self, surfer: Surfer) -> None:
+        surfer.open(f"{self.url}/")
+        surfer.submit("/sign-out/")
+
+
+@contextlib.contextmanager
+def running_account(folder: Path, port: int, sites: str) -> Iterator[Account]:
+    """Starts the product on that port with `sites` (TOML) as its MASSAR_CONFIG and one person of the cast."""
+    config = folder / "sites.toml"
+    config.write_text(sites, "utf-8")
+    environment = _environment(folder, port, config)
+    account = Account(f"http://localhost:{port}", folder, environment)
+    _run(account, "migrate")
+    _run(
+        account, "createperson", YOUSSEF.login, "--name", "Youssef", "Benali", "--name-ar", "يوسف", "بنعلي",
+        "--school", *YOUSSEF.establishment, "--language", "fr", "--email", YOUSSEF.email, "--password-stdin",
+        typed=YOUSSEF.password,
+    )  # fmt: skip
+    (folder / "worker").mkdir()
+    serve = [*COMMAND, "serve", "--host", "127.0.0.1", "--port", str(port), "--processes", "1"]
+    with (
+        running(serve, folder=folder, ports=(port,), environment=environment),
+        running([*COMMAND, "worker"], folder=folder / "worker", ports=(), environment=environment),
+    ):
+        yield account
+
+
+def _environment(folder: Path, port: int, config: Path) -> dict[str, str]:
+    """Without the variables of the tests around it. Plain http is for this machine only, as in the demo."""
+    unset = {name: "" for name in os.environ if name.startswith("MASSAR_")}
+    return {
+        **unset,
+        "PYTHONPATH": str(ROOT / "src"),
+        "PYTHONUNBUFFERED": "1",
+        "DJANGO_SETTINGS_MODULE": "massar.config.django_settings",
+        "MASSAR_MODE": "test",
+        "MASSAR_PUBLIC_URL": f"http://localhost:{port}",
+        "MASSAR_VAR": str(folder / "var"),
+        "MASSAR_CONFIG": str(config),
+        "MASSAR_DATABASE_URL": f"sqlite:///{folder}/massar.sqlite3",
+        "MASSAR_ARGON2": "256,1",
+    }
+
+
+def _run(account: Account, *arguments: str, typed: str = "") -> None:
+    done = subprocess.run(
+        [*COMMAND, *arguments], cwd=account.folder, env={**os.environ, **account.environment},
+        input=f"{typed}\n", capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, f"massar {arguments[0]}: {done.stdout}{done.stderr}"
+
+
+def ports(*names: str) -> dict[str, int]:
+    """A free loopback port for each name."""
+    return {name: free_port() for name in names}

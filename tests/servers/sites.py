@@ -1,0 +1,100 @@
+"""The sites of these tests: a port and secrets for each, and the registry file that the product reads.
+
+The product is `localhost`, the sites are `127.0.0.1`: two hosts, as in life, so that their cookies stay apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+
+from tests.servers.account import ports
+
+NAMES = ("account", "gated", "lost", "archive", "backend", "apache_oidc", "apache_saml", "node", "authlib",
+         "imap", "submission", "relay", "mail")  # fmt: skip
+SECRETS = {
+    name: f"secret-of-{name}-0123456789-abcdefghij"
+    for name in ("apache_oidc", "node", "authlib", "mail", "dovecot")
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Ports by name; the SAML site's private key and certificate (PEM)."""
+
+    ports: dict[str, int]
+    key: str
+    certificate: str
+
+    def port(self, name: str) -> int:
+        return self.ports[name]
+
+    def at(self, name: str, path: str = "") -> str:
+        return f"http://127.0.0.1:{self.ports[name]}{path}"
+
+    def registry(self) -> str:
+        return "\n".join(_table(slug, values) for slug, values in self._sites().items())
+
+    def _sites(self) -> dict[str, dict]:
+        return {
+            "gated": {"protocol": "gate", "gate_origin": self.at("gated"), "attributes": ["email", "name", "school"]},
+            "archive": {"protocol": "gate", "gate_origin": self.at("archive")},
+            "lost": {"protocol": "gate", "gate_origin": self.at("lost")},
+            "apache": _oidc("apache_oidc", self.at("apache_oidc", "/private/back"),
+                            backchannel_logout_uri=self.at("apache_oidc", "/private/back?logout=backchannel"),
+                            scopes=["openid", "profile", "email", "school"], algorithm="RS256"),
+            "node": _oidc("node", self.at("node", "/back"), scopes=["openid", "profile", "email", "offline_access"],
+                          client_auth="client_secret_post"),
+            "authlib": _oidc("authlib", self.at("authlib", "/back"), scopes=["openid", "profile", "email"]),
+            "mail": _oidc("mail", self.at("mail", "/back"), scopes=["openid", "email", "mail"]),
+            "dovecot": {"protocol": "oidc", "client_id": "dovecot", "client_secret": _hash("dovecot"),
+                        "introspects": True},
+            "mellon": {"protocol": "saml", "entity_id": self.at("apache_saml", "/mellon/metadata"),
+                       "acs": [self.at("apache_saml", "/mellon/postResponse")],
+                       "slo": self.at("apache_saml", "/mellon/logout"), "certificate": self.certificate,
+                       "signed_requests": True, "attributes": ["email", "name", "school"]},
+        }  # fmt: skip
+
+
+def lay_out() -> Layout:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a site of the tests")])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - timedelta(hours=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=2))
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )
+    return Layout(ports(*NAMES), pem.decode(), certificate.public_bytes(serialization.Encoding.PEM).decode())
+
+
+def _oidc(name: str, redirect: str, **values) -> dict:
+    return {
+        "protocol": "oidc",
+        "client_id": name,
+        "client_secret": _hash(name),
+        "redirect_uris": [redirect],
+        **values,
+    }
+
+
+def _hash(name: str) -> str:
+    return f"sha256:{hashlib.sha256(SECRETS[name].encode()).hexdigest()}"
+
+
+def _table(slug: str, values: dict) -> str:
+    """JSON's texts, numbers, booleans and lists of texts read the same in TOML."""
+    lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
+    return "\n".join([f"[sites.{slug}]", f'name = {{ en = "{slug}" }}', *lines, ""])

@@ -1,0 +1,79 @@
+"""Apache's mod_auth_mellon (lasso), with deploy/apache/mellon.conf: what it gets from the account, and single logout."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cast import YOUSSEF
+from tests.servers.apache import running_apache
+from tests.servers.machine import open_folder
+from tests.servers.surfer import Surfer
+from tests.support.product import ROOT
+from tests.support.programs import AUTH_MELLON
+
+SEEN = """
+<Location /private/>
+  Header always set X-Seen-User "expr=%{REMOTE_USER}"
+  Header always set X-Seen-Email "expr=%{reqenv:MELLON_email}"
+  Header always set X-Seen-Name "expr=%{reqenv:MELLON_name}"
+</Location>
+"""
+
+
+@pytest.fixture(scope="module")
+def site(account, layout):
+    with open_folder() as folder:
+        metadata = Surfer().open(f"{account.url}/saml/metadata")
+        assert metadata.status == 200, metadata.text
+        (folder / "account.xml").write_text(metadata.text)
+        (folder / "site.key").write_text(layout.key)
+        (folder / "site.pem").write_text(layout.certificate)
+        text = (ROOT / "deploy" / "apache" / "mellon.conf").read_text("utf-8")
+        text = text.replace("/etc/apache2/mellon/", f"{folder}/").replace(
+            "MellonSecureCookie On", "MellonSecureCookie Off"
+        )
+        text = text.replace("https://retraite.example.ma", layout.at("apache_saml"))
+        with running_apache(
+            folder,
+            layout.port("apache_saml"),
+            AUTH_MELLON,
+            "auth_mellon",
+            text + SEEN,
+            log="auth_mellon:debug",
+        ):
+            yield layout.at("apache_saml")
+
+
+def through(surfer: Surfer) -> None:
+    """What the browser's script does: the account's answer is a form, and it is sent."""
+    if any(form.action.endswith("/mellon/postResponse") for form in surfer.forms()):
+        surfer.submit("/mellon/postResponse")
+
+
+def test_sign_in_once_and_the_page_opens_with_the_attributes(site, account, surfer):
+    page = surfer.open(f"{site}/private/")
+    assert page.address == f"{account.url}/sign-in/"
+    account.sign_in(surfer)
+    through(surfer)
+    page = surfer.page
+    assert (page.status, page.text) == (200, "<h1>private</h1>"), (page.address, page.text[:1000])
+    assert page.headers["x-seen-email"] == YOUSSEF.login
+    assert page.headers["x-seen-name"] == "Youssef Benali"
+    assert YOUSSEF.login not in page.headers["x-seen-user"], "the name at the site is an opaque subject"
+
+
+def test_whoever_is_signed_in_meets_no_form_to_fill(site, account, surfer):
+    account.sign_in(surfer)
+    surfer.open(f"{site}/private/")
+    through(surfer)
+    assert surfer.page.text == "<h1>private</h1>"
+
+
+def test_signing_out_at_the_site_signs_out_of_the_account(site, account, surfer):
+    account.sign_in(surfer)
+    surfer.open(f"{site}/private/")
+    through(surfer)
+    page = surfer.open(f"{site}/mellon/logout?ReturnTo={site}/open/")
+    assert page.text == "<h1>open</h1>", (page.address, page.text[:1000])
+    assert surfer.open(f"{account.url}/").address == f"{account.url}/sign-in/"
+    assert surfer.open(f"{site}/private/").address == f"{account.url}/sign-in/"

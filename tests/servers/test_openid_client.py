@@ -1,0 +1,64 @@
+"""openid-client, the certified library for Node.js: it checks what it gets more strictly than most sites will."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from tests.cast import YOUSSEF
+from tests.servers.machine import program, running
+from tests.servers.sites import SECRETS
+from tests.support.product import ROOT
+from tests.support.programs import NODE, NPM
+
+SITE = ROOT / "tests" / "servers" / "node"
+
+
+@pytest.fixture(scope="module")
+def site(account, layout, tmp_path_factory):
+    npm, node = program(NPM), program(NODE)
+    folder = tmp_path_factory.mktemp("node") / "site"
+    shutil.copytree(SITE, folder, ignore=shutil.ignore_patterns("node_modules"))
+    done = subprocess.run(
+        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    command = [node, *_flags(node), "site.mjs", account.url, str(layout.port("node")), SECRETS["node"]]
+    with running(command, folder=folder, ports=(layout.port("node"),)):
+        yield layout.at("node")
+
+
+def _flags(node: str) -> list[str]:
+    """Debian 12 brings Node.js 18, which keeps the Web Crypto that the library needs behind a flag."""
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
+    return ["--experimental-global-webcrypto"] if int(version.strip("v\n").split(".")[0]) < 20 else []
+
+
+def test_code_flow_refresh_with_rotation_userinfo_and_reuse(site, account, surfer):
+    account.sign_in(surfer)
+    page = surfer.open(f"{site}/")
+    assert page.status == 200, page.text
+    got = json.loads(page.text)
+    assert got["claims"]["iss"] == account.url and got["claims"]["aud"] == "node"
+    assert got["claims"]["amr"] == ["pwd"] and got["claims"]["sid"]
+    assert got["told"]["email"] == YOUSSEF.login and got["told"]["sub"] == got["claims"]["sub"]
+    assert got["rotated"]
+    assert got["reused"] == "invalid_grant" and got["after"] == "refused", (
+        "a reused refresh token ends its family"
+    )
+
+
+def test_leaving_from_the_site_signs_out_of_the_account(site, account, surfer):
+    account.sign_in(surfer)
+    leave = json.loads(surfer.open(f"{site}/").text)["leave"]
+    page = surfer.open(leave)
+    if any(form.action.split("?")[0].endswith("/logout") for form in surfer.forms()):
+        surfer.submit("/logout")
+    assert surfer.open(f"{account.url}/").address == f"{account.url}/sign-in/", page.address

@@ -1,0 +1,159 @@
+"""Signing out everywhere, and changing the password: every site is told, and the page shows what each said."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from massar.domain.sites.api import Registry, Site
+from massar.interfaces.commands.worker import Worker
+from massar.journeys import close_sessions, issue_assertion
+from massar.journeys.tell_sites import Told, told
+from tests.contracts.fakes import BehavingCarrier
+from tests.support.faults import AtOnce
+from tests.support.steps import shows
+from tests.support.visitor import Visitor
+
+TOLD_BY_TOKEN = Site(
+    "massar",
+    protocol="oidc",
+    order=1,
+    name={"ar": "مسار"},
+    client_id="massar",
+    client_auth="none",
+    redirect_uris=("https://massar.example.ma/callback",),
+    backchannel_logout_uri="https://massar.example.ma/logout-token",
+)
+TAKES_NO_NOTICE = Site(
+    "taalim",
+    protocol="saml",
+    order=2,
+    name={"ar": "taalim.ma"},
+    entity_id="https://taalim.example.ma/metadata",
+    acs=("https://taalim.example.ma/acs",),
+)
+GATED = Site("notifrh", protocol="gate", order=3, name={"ar": "تبليغ"}, gate_origin="https://notif.example.ma")
+SITES = (TOLD_BY_TOKEN, TAKES_NO_NOTICE, GATED)
+NEW_PASSWORD = "Rivage-8412-ouvert"
+
+
+@pytest.fixture(autouse=True)
+def registered(settings) -> None:
+    settings.MASSAR = dataclasses.replace(settings.MASSAR, sites=Registry([*SITES]))
+
+
+@pytest.fixture
+def site_carrier() -> BehavingCarrier:
+    return BehavingCarrier("site")
+
+
+@pytest.fixture
+def deliver(clock, site_carrier):
+    """Turns a worker until nothing is due."""
+    carriers = {"email": BehavingCarrier("email"), "sms": BehavingCarrier("sms"), "site": site_carrier}
+    worker = Worker(carriers, tick=clock)
+
+    def turn() -> None:
+        while worker.turn(AtOnce()):
+            pass
+
+    return turn
+
+
+def in_all_sites(cast, clock, person=None) -> Visitor:
+    """Somebody signed in here and at the three sites."""
+    person = person or cast.JAMAL
+    visitor = Visitor().sign_in(person.login, person.password)
+    here = close_sessions.signed_in(cookie=visitor.cookies["massar-session"], now=clock())
+    for site in SITES:
+        enter = issue_assertion.judge(site=site, here=here, now=clock())
+        issue_assertion.opened(site=site, enter=enter, scope="openid", nonce="", life=3600, now=clock())
+    return visitor
+
+
+def states(cast, since) -> dict[str, str]:
+    return {one.site.slug: one.state for one in told(cast.facts(cast.JAMAL).id, since=since)}
+
+
+def test_every_site_is_told_and_the_page_shows_what_each_said(cast, clock, deliver, site_carrier):
+    visitor, since = in_all_sites(cast, clock), clock()
+    visitor.get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
+    assert not visitor.signed_in
+    assert states(cast, since) == {"massar": "waiting", "taalim": "unreachable", "notifrh": "confirmed"}
+    assert shows(visitor, "sso.told.waiting") and shows(visitor, "sso.told.unreachable")
+    assert "data-waits" in visitor.html and 'http-equiv="refresh"' in visitor.html
+    deliver()
+    assert [m.to for m in site_carrier.received] == ["https://massar.example.ma/logout-token"]
+    assert states(cast, since)["massar"] == "confirmed"
+    visitor.get("/sign-out/everywhere/")
+    assert not shows(visitor, "sso.told.waiting") and "data-waits" not in visitor.html
+    assert 'http-equiv="refresh"' not in visitor.html
+
+
+def test_all_other_devices_end_too_with_what_they_opened(cast, clock):
+    elsewhere, here = in_all_sites(cast, clock), in_all_sites(cast, clock)
+    here.get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
+    assert not elsewhere.signed_in and not here.signed_in
+
+
+def test_a_site_that_refuses_is_shown_as_silent(cast, clock, deliver, site_carrier):
+    visitor, since = in_all_sites(cast, clock), clock()
+    site_carrier.mood = "refused"
+    visitor.get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
+    deliver()
+    assert states(cast, since)["massar"] == "failed"
+    assert shows(visitor.get("/sign-out/everywhere/"), "sso.told.failed")
+
+
+def test_a_changed_password_tells_all_sites_and_shows_it(cast, clock, deliver):
+    visitor = in_all_sites(cast, clock)
+    visitor.change(cast.JAMAL.password, NEW_PASSWORD)
+    assert visitor.path == "/password/changed/" and shows(visitor, "sso.told.waiting")
+    deliver()
+    visitor.get("/password/changed/")
+    assert shows(visitor, "sso.told.confirmed") and not shows(visitor, "sso.told.waiting")
+
+
+def test_without_sites_nothing_is_said_of_them(cast, clock):
+    visitor = Visitor().sign_in(cast.JAMAL.login, cast.JAMAL.password)
+    visitor.change(cast.JAMAL.password, NEW_PASSWORD)
+    assert not shows(visitor, "sso.told.title")
+
+
+def test_what_ended_before_is_not_shown(cast, clock):
+    in_all_sites(cast, clock).get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
+    assert told(cast.facts(cast.JAMAL).id, since=clock.advance(seconds=2)) == []
+
+
+def test_the_next_person_at_this_browser_does_not_see_it(cast, clock):
+    visitor = in_all_sites(cast, clock)
+    visitor.get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
+    visitor.sign_in(cast.FATIMA.login, cast.FATIMA.password).get("/sign-out/everywhere/")
+    assert not shows(visitor, "sso.told.title") and shows(visitor, "sso.everywhere.what")
+
+
+@pytest.mark.parametrize("changed", ["", "1.2.x", "1.1771120500.AAAA", "nonsense", "."])
+def test_only_our_own_cookie_opens_the_list(cast, clock, changed):
+    visitor = in_all_sites(cast, clock)
+    visitor.get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
+    visitor.client.cookies["massar-told"] = changed
+    assert visitor.get("/sign-out/everywhere/").path == "/sign-in/"
+
+
+def test_the_list_closes_after_a_while(cast, clock):
+    visitor = in_all_sites(cast, clock)
+    visitor.get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
+    clock.advance(minutes=15)
+    assert visitor.get("/sign-out/everywhere/").path == "/sign-in/"
+
+
+def test_told_says_the_newest_word_only(cast, clock, deliver, site_carrier):
+    in_all_sites(cast, clock).get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
+    site_carrier.mood = "refused"
+    deliver()
+    clock.advance(minutes=1)
+    since, site_carrier.mood = clock(), ""
+    in_all_sites(cast, clock).get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
+    deliver()
+    assert told(cast.facts(cast.JAMAL).id, since=since)[0] == Told(TOLD_BY_TOKEN, "confirmed")

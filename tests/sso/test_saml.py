@@ -1,0 +1,462 @@
+"""SAML 2.0: into a site, asked or not; what the answer says; out again; and the metadata. The sites are not ours to trust."""
+
+from __future__ import annotations
+
+import base64
+import re
+import zlib
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.conf import settings
+from lxml import etree
+from onelogin.saml2.auth import OneLogin_Saml2_Auth
+from onelogin.saml2.constants import OneLogin_Saml2_Constants as saml
+from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
+from signxml import SignatureConfiguration, XMLVerifier
+
+from massar.domain.delivery import api as delivery
+from massar.domain.people.models import Person
+from massar.domain.sites import api as sites
+from massar.domain.sites import keys
+from tests.cast import KHADIJA, YOUSSEF
+from tests.sso.saml_site import (
+    ACS,
+    ACS_TWO,
+    CLOSED,
+    ENTITY,
+    METADATA,
+    NS,
+    RETRAITE,
+    SITE_KEYS,
+    SLO_OF_SITE,
+    TAALIM,
+    authn_request,
+    enveloped,
+    logout_request,
+    posted,
+    redirect,
+    register,
+    written,
+)
+from tests.support.steps import secrets
+from tests.support.visitor import Visitor
+
+FIELD = re.compile(r'name="(SAMLResponse|RelayState)" value="([^"]*)"')
+TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+PERSISTENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
+EMAIL = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch):
+    keys._RING.forget()  # the last test rolled its keys back
+    register(monkeypatch)
+
+
+@pytest.fixture
+def youssef(cast) -> Visitor:
+    return Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+
+
+def carried(visitor: Visitor) -> dict[str, str]:
+    """The fields of the form that goes to the site."""
+    return dict(FIELD.findall(visitor.html))
+
+
+def answered(visitor: Visitor) -> etree._Element:
+    return etree.fromstring(base64.b64decode(carried(visitor)["SAMLResponse"]))
+
+
+def text(root: etree._Element, path: str) -> str:
+    found = root.xpath(path, namespaces=NS)
+    assert len(found) == 1, (path, found)
+    return found[0] if isinstance(found[0], str) else found[0].text
+
+
+def statuses(root: etree._Element) -> list[str]:
+    return [v.rsplit(":", 1)[1] for v in root.xpath("//samlp:StatusCode/@Value", namespaces=NS)]
+
+
+def metadata_of(visitor: Visitor) -> etree._Element:
+    return etree.fromstring(visitor.client.get("/saml/metadata").content)
+
+
+def test_a_signed_in_person_is_carried_to_the_site(youssef, clock):
+    youssef.get(redirect(authn_request(clock(), id="_ask"), relay="back<here>&"))
+    assert youssef.page.status_code == 200
+    assert f'action="{ACS}"' in youssef.html and "back&lt;here&gt;&amp;" in youssef.html
+    policy = youssef.page.headers["Content-Security-Policy"]
+    assert "form-action 'self' https://retraite.example.ma;" in policy
+    root = answered(youssef)
+    assert (root.get("Destination"), root.get("InResponseTo")) == (ACS, "_ask")
+    assert statuses(root) == ["Success"]
+    data = root.find(".//saml:SubjectConfirmationData", NS)
+    assert (data.get("Recipient"), data.get("InResponseTo")) == (ACS, "_ask")
+    assert data.get("NotOnOrAfter") == written(clock() + timedelta(minutes=3))
+    assert text(root, "//saml:Audience") == ENTITY
+    assert [text(root, f"/samlp:Response{p}/saml:Issuer") for p in ("", "/saml:Assertion")] == [METADATA] * 2
+
+
+def test_other_pages_may_not_post_to_the_site(youssef):
+    youssef.get("/")
+    assert "form-action 'self';" in youssef.page.headers["Content-Security-Policy"]
+
+
+def test_attributes_are_those_of_the_registry(youssef, clock):
+    """Personal contacts are never among them, and the name is the site's own."""
+    root = answered(youssef.get(redirect(authn_request(clock()))))
+    names = root.xpath("//saml:Attribute/@Name", namespaces=NS)
+    assert sorted(names) == sorted(n for n in ("email", "name", "school") if n in names)
+    assert {"email", "name"} <= set(names)
+    assert text(root, "//saml:Attribute[@Name='email']/saml:AttributeValue") == YOUSSEF.login
+    name = root.find(".//saml:NameID", NS)
+    assert (name.get("Format"), name.get("SPNameQualifier")) == (PERSISTENT, ENTITY)
+    assert YOUSSEF.login not in name.text and "youssef" not in name.text
+    again = answered(youssef.get(redirect(authn_request(clock()))))
+    assert text(again, "//saml:NameID") == name.text
+
+
+def test_both_signatures_hold_for_another_library(youssef, clock):
+    """signxml, with the certificate of the metadata, sees the whole Response and the Assertion in it."""
+    root = answered(youssef.get(redirect(authn_request(clock()))))
+    certificate = metadata_of(youssef).find(".//ds:X509Certificate", NS).text
+    for location, name in (("./", "Response"), (f"./{{{NS['saml']}}}Assertion/", "Assertion")):
+        config = SignatureConfiguration(location=location, verification_time=clock())
+        found = XMLVerifier().verify(
+            etree.tostring(root), x509_cert=certificate, id_attribute="ID", expect_config=config
+        )
+        assert etree.QName(found.signed_xml).localname == name
+
+
+@pytest.fixture
+def real_time(clock):
+    """python3-saml asks the system for the time."""
+    clock.set(datetime.now(UTC).replace(microsecond=0))
+
+
+def relying_site(visitor: Visitor, **request) -> OneLogin_Saml2_Auth:
+    """python3-saml as the site, strict, with the account's metadata."""
+    theirs = OneLogin_Saml2_IdPMetadataParser.parse(visitor.client.get("/saml/metadata").content)
+    ours = {
+        "strict": True,
+        "sp": {
+            "entityId": ENTITY,
+            "assertionConsumerService": {"url": ACS, "binding": saml.BINDING_HTTP_POST},
+            "singleLogoutService": {"url": SLO_OF_SITE, "binding": saml.BINDING_HTTP_REDIRECT},
+            "NameIDFormat": PERSISTENT,
+            "x509cert": SITE_KEYS.certificate,
+            "privateKey": SITE_KEYS.pem,
+        },
+        "security": {
+            "authnRequestsSigned": True,
+            "logoutRequestSigned": True,
+            "wantAssertionsSigned": True,
+            "wantMessagesSigned": True,
+            "wantNameId": True,
+            "requestedAuthnContext": ["urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"],
+            "rejectUnsolicitedResponsesWithInResponseTo": True,
+            "signatureAlgorithm": saml.RSA_SHA256,
+        },
+    }
+    about = {"https": "on", "http_host": "retraite.example.ma", "get_data": {}, "post_data": {}, **request}
+    settled = OneLogin_Saml2_IdPMetadataParser.merge_settings(ours, theirs)
+    return OneLogin_Saml2_Auth({"script_name": urlsplit(ACS).path, **about}, settled)
+
+
+def local(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.path}?{parts.query}"
+
+
+def test_a_public_library_signs_in_and_out(real_time, youssef):
+    site = relying_site(youssef)
+    youssef.get(local(site.login(return_to="state-1")))
+    there = relying_site(youssef, post_data=carried(youssef))
+    there.process_response(request_id=site.get_last_request_id())
+    assert (there.get_errors(), there.get_last_error_reason()) == ([], None)
+    assert there.is_authenticated() and there.get_attributes()["email"] == [YOUSSEF.login]
+    assert carried(youssef)["RelayState"] == "state-1"
+    leaving = there.logout(
+        name_id=there.get_nameid(), session_index=there.get_session_index(), name_id_format=PERSISTENT
+    )
+    answer = youssef.client.get(local(leaving))
+    assert answer.status_code == 303 and answer["Location"].startswith(f"{SLO_OF_SITE}?SAMLResponse=")
+    assert not youssef.signed_in
+    query = urlsplit(answer["Location"]).query
+    back = relying_site(
+        youssef,
+        get_data={k: v[0] for k, v in parse_qs(query).items()},
+        query_string=query,
+        script_name=urlsplit(SLO_OF_SITE).path,
+    )
+    back.process_slo(request_id=there.get_last_request_id())
+    assert (back.get_errors(), back.get_last_error_reason()) == ([], None)
+
+
+@pytest.mark.parametrize("way", ["redirect", "post"])
+def test_a_stranger_signs_in_and_goes_on(cast, clock, way):
+    """The request waits here, not in the browser, and resumes at the address that was stored with it."""
+    visitor = Visitor()
+    if way == "redirect":
+        visitor.get(redirect(authn_request(clock(), id="_w"), relay="r"))
+    else:
+        visitor.page = visitor.client.post(
+            "/saml/sso",
+            {"SAMLRequest": posted(authn_request(clock(), id="_w")), "RelayState": "r"},
+            follow=True,
+        )
+    assert visitor.path == "/sign-in/"
+    visitor.submit("/sign-in/", user=YOUSSEF.login, password=YOUSSEF.password)
+    assert visitor.path == "/saml/sso/resume/"
+    assert answered(visitor).get("InResponseTo") == "_w" and carried(visitor)["RelayState"] == "r"
+    assert visitor.get("/saml/sso/resume/").path == "/", "it was answered once"
+
+
+def test_a_posted_request_of_a_signed_in_person(youssef, clock):
+    """A form from a site comes without our cookies, so it takes one step more and finds the session there."""
+    form = {"SAMLRequest": posted(enveloped(authn_request(clock(), id="_p")))}
+    first = Visitor().client.post("/saml/sso", form)
+    assert (first.status_code, first["Location"]) == (303, "/saml/sso/resume/")
+    for name, morsel in first.cookies.items():
+        youssef.client.cookies[name] = morsel.value
+    youssef.get("/saml/sso/resume/")
+    assert answered(youssef).get("InResponseTo") == "_p"
+
+
+def test_a_card_opens_the_site_unasked(youssef):
+    root = answered(youssef.get("/saml/start/retraite/"))
+    assert root.get("InResponseTo") is None and statuses(root) == ["Success"]
+    assert root.find(".//saml:SubjectConfirmationData", NS).get("InResponseTo") is None
+    assert youssef.client.get("/saml/start/nothing/").status_code == 404
+
+
+def test_the_home_card_leads_there(youssef):
+    youssef.get("/sites/retraite/")
+    assert youssef.path == "/saml/start/retraite/" and statuses(answered(youssef)) == ["Success"]
+
+
+def test_a_card_of_a_stranger_waits_for_the_sign_in(cast):
+    visitor = Visitor().get("/saml/start/retraite/")
+    assert visitor.path == "/sign-in/"
+    visitor.submit("/sign-in/", user=YOUSSEF.login, password=YOUSSEF.password)
+    assert statuses(answered(visitor)) == ["Success"]
+
+
+def test_passive_never_asks(cast, clock):
+    visitor = Visitor().get(redirect(authn_request(clock(), IsPassive="true", id="_q")))
+    root = answered(visitor)
+    assert statuses(root) == ["Responder", "NoPassive"] and root.get("InResponseTo") == "_q"
+    assert root.find(".//saml:Assertion", NS) is None
+
+
+def test_force_asks_again(youssef, clock):
+    clock.advance(minutes=1)
+    answer = youssef.client.get(redirect(authn_request(clock(), ForceAuthn="true")))
+    assert answer.status_code == 303 and answer["Location"].startswith("/sign-in/")
+    still = youssef.client.get("/saml/sso/resume/")
+    assert still.status_code == 303, "the old sign-in is not enough, however often it is tried"
+    clock.advance(seconds=20)
+    youssef.sign_in(YOUSSEF.login, YOUSSEF.password)
+    assert answered(youssef).find(".//saml:AuthnStatement", NS).get("AuthnInstant") == written(clock())
+
+
+def context(*names: str, comparison: str = "exact") -> str:
+    classes = "".join(f"<saml:AuthnContextClassRef>{n}</saml:AuthnContextClassRef>" for n in names)
+    return f'<samlp:RequestedAuthnContext Comparison="{comparison}">{classes}</samlp:RequestedAuthnContext>'
+
+
+SETTLED = "urn:massar:acr:settled"
+PASSWORD = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
+
+
+@pytest.mark.parametrize(
+    ("inside", "said"),
+    [("", PASSWORD), (context(PASSWORD), PASSWORD), (context("x", SETTLED), SETTLED),
+     (context(PASSWORD, comparison="better"), SETTLED)],
+)  # fmt: skip
+def test_the_class_that_was_asked_for_is_claimed(youssef, clock, inside, said):
+    root = answered(youssef.get(redirect(authn_request(clock(), inside=inside))))
+    assert text(root, "//saml:AuthnContextClassRef") == said
+
+
+def test_a_class_that_is_not_ours(youssef, clock):
+    inside = context("urn:oasis:names:tc:SAML:2.0:ac:classes:Smartcard")
+    root = answered(youssef.get(redirect(authn_request(clock(), inside=inside))))
+    assert statuses(root) == ["Responder", "NoAuthnContext"]
+
+
+def test_settled_is_refused_after_a_recovery(cast, clock, post):
+    visitor = Visitor()
+    visitor.ask(KHADIJA.login, email=cast.KHADIJA_EMAIL)
+    secret = secrets(post, cast.KHADIJA_EMAIL)[-1]
+    visitor.sign_in(KHADIJA.login, secret).change(secret, "Rmel-et-mer!8842")
+    assert visitor.signed_in
+    visitor.get(redirect(authn_request(clock(), inside=context(SETTLED))))
+    assert visitor.page.status_code == 403 and "SAMLResponse" not in visitor.html
+    visitor.get(redirect(authn_request(clock())))
+    assert statuses(answered(visitor)) == ["Success"], "another request of the same person is answered"
+
+
+def test_half_a_session_reaches_no_site(cast, clock, post):
+    """Promise ii: the session that may only change the password is none here."""
+    visitor = Visitor()
+    visitor.ask(KHADIJA.login, email=cast.KHADIJA_EMAIL)
+    visitor.sign_in(KHADIJA.login, secrets(post, cast.KHADIJA_EMAIL)[-1])
+    answer = visitor.client.get(redirect(authn_request(clock())))
+    assert answer.status_code == 303 and answer["Location"].startswith("/sign-in/")
+
+
+def test_a_role_that_may_not_enter(youssef, clock):
+    youssef.get(redirect(authn_request(clock(), issuer=CLOSED.entity_id)))
+    assert youssef.page.status_code == 403 and "SAMLResponse" not in youssef.html
+
+
+def test_a_disabled_person_reaches_no_site(youssef, clock):
+    Person.objects.filter(login=YOUSSEF.login).update(state="disabled")
+    assert youssef.get(redirect(authn_request(clock()))).path == "/sign-in/"
+
+
+def policy(name: str) -> str:
+    return f'<samlp:NameIDPolicy Format="{name}" AllowCreate="true"/>'
+
+
+@pytest.mark.parametrize("asked", [TRANSIENT, PERSISTENT, EMAIL])
+def test_a_site_never_learns_more_than_it_may(youssef, clock, asked):
+    """Registered as persistent: less may be asked for, more not."""
+    root = answered(youssef.get(redirect(authn_request(clock(), inside=policy(asked)))))
+    if asked == EMAIL:
+        assert statuses(root) == ["Requester", "InvalidNameIDPolicy"]
+    else:
+        assert root.find(".//saml:NameID", NS).get("Format") == asked
+
+
+def test_a_site_that_is_registered_for_addresses(youssef, clock):
+    request = authn_request(clock(), issuer=TAALIM.entity_id)
+    root = answered(youssef.get(redirect(request, key=SITE_KEYS.key)))
+    name = root.find(".//saml:NameID", NS)
+    assert (name.get("Format"), name.text) == (EMAIL, YOUSSEF.login)
+
+
+def test_transient_names_change_with_the_session(youssef, clock):
+    def name(visitor):
+        return text(
+            answered(visitor.get(redirect(authn_request(clock(), inside=policy(TRANSIENT))))), "//saml:NameID"
+        )
+
+    other = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    assert name(youssef) == name(youssef) != name(other)
+
+
+def test_the_second_address_by_index(youssef, clock):
+    request = authn_request(clock(), AssertionConsumerServiceIndex="1")
+    assert answered(youssef.get(redirect(request))).get("Destination") == ACS_TWO
+
+
+def test_two_certificates_while_one_is_rolled(youssef, clock):
+    def certificates():
+        return [e.text for e in metadata_of(youssef).iterfind(".//ds:X509Certificate", NS)]
+
+    def signing():
+        root = answered(youssef.get(redirect(authn_request(clock()))))
+        return root.find("ds:Signature//ds:X509Certificate", NS).text
+
+    (old,) = certificates()
+    sites.keys.rotate(now=clock(), uses=(sites.keys.SAML,))
+    (new,) = set(certificates()) - {old}
+    assert len(certificates()) == 2 and signing() == old
+    clock.advance(hours=25)
+    youssef.sign_in(YOUSSEF.login, YOUSSEF.password)
+    assert signing() == new and len(certificates()) == 2
+
+
+def visit(visitor: Visitor, clock, **request) -> tuple[str, str]:
+    """Into the site: (NameID, SessionIndex)."""
+    root = answered(visitor.get(redirect(authn_request(clock(), **request))))
+    return text(root, "//saml:NameID"), root.find(".//saml:AuthnStatement", NS).get("SessionIndex")
+
+
+def logout_status(answer) -> list[str]:
+    assert answer.status_code == 303, answer.content.decode()
+    query = parse_qs(urlsplit(answer["Location"]).query)
+    packed = query["SAMLResponse"][0]
+    return statuses(etree.fromstring(zlib.decompress(base64.b64decode(packed), -15)))
+
+
+def test_logout_ends_the_session_and_is_answered(youssef, clock):
+    name, index = visit(youssef, clock)
+    request = logout_request(clock(), name=name, index=index)
+    answer = youssef.client.get(redirect(request, key=SITE_KEYS.key, to="/saml/slo", relay="after"))
+    assert logout_status(answer) == ["Success"]
+    assert parse_qs(urlsplit(answer["Location"]).query)["RelayState"] == ["after"]
+    assert not youssef.signed_in
+
+
+def test_logout_by_post_comes_without_cookies(youssef, clock):
+    name, index = visit(youssef, clock)
+    form = {"SAMLRequest": posted(enveloped(logout_request(clock(), name=name, index=index)))}
+    assert logout_status(Visitor().client.post("/saml/slo", form)) == ["Success"]
+    assert not youssef.signed_in
+
+
+def test_logout_of_a_transient_name(youssef, clock):
+    name, index = visit(youssef, clock, inside=policy(TRANSIENT))
+    request = logout_request(clock(), name=name, index=index)
+    answer = youssef.client.get(redirect(request, key=SITE_KEYS.key, to="/saml/slo"))
+    assert logout_status(answer) == ["Success"] and not youssef.signed_in
+
+
+def test_logout_of_a_session_that_is_over_already(youssef, clock):
+    name, index = visit(youssef, clock)
+    youssef.get("/").submit("/sign-out/")
+    request = logout_request(clock(), name=name, index=index)
+    answer = youssef.client.get(redirect(request, key=SITE_KEYS.key, to="/saml/slo"))
+    assert logout_status(answer) == ["Success"]
+
+
+def test_logout_at_a_site_without_an_address_for_the_answer(youssef, clock, monkeypatch):
+    register(monkeypatch, replace(RETRAITE, slo=""))
+    name, index = visit(youssef, clock)
+    request = logout_request(clock(), name=name, index=index)
+    youssef.get(redirect(request, key=SITE_KEYS.key, to="/saml/slo"))
+    assert youssef.path == "/sign-in/" and not youssef.signed_in
+
+
+def test_other_sites_hear_of_it(youssef, clock, monkeypatch, post):
+    told = replace(CLOSED, roles=(), backchannel_logout_uri="https://closed.example.ma/logout-token")
+    register(monkeypatch, RETRAITE, told)
+    name, index = visit(youssef, clock)
+    visit(youssef, clock, issuer=told.entity_id)
+    request = logout_request(clock(), name=name, index=index)
+    youssef.client.get(redirect(request, key=SITE_KEYS.key, to="/saml/slo"))
+    waiting = sites_told(clock)
+    assert waiting == ["inspectors"]
+
+
+def sites_told(clock) -> list[str]:
+    person = Person.objects.get(login=YOUSSEF.login)
+    return [slug for slug, _ in outbox_about(person.id, clock)]
+
+
+def outbox_about(person_id: int, clock):
+    return delivery.outbox.about(person_id, purpose="site_logout", since=clock() - timedelta(minutes=1))
+
+
+def test_metadata_says_where_everything_is():
+    root = metadata_of(Visitor())
+    assert root.get("entityID") == METADATA == f"{settings.MASSAR.public_url}/saml/metadata"
+    services = {
+        (etree.QName(e).localname, e.get("Binding").rsplit("-", 1)[1], e.get("Location"))
+        for e in root.iter()
+        if e.get("Location")
+    }
+    end = settings.MASSAR.public_url
+    assert services == {
+        (kind, way, f"{end}/saml/{path}")
+        for kind, path in (("SingleSignOnService", "sso"), ("SingleLogoutService", "slo"))
+        for way in ("Redirect", "POST")
+    }

@@ -1,0 +1,134 @@
+"""A site's metadata becomes a table of the registry, which then reads it without a mistake."""
+
+from __future__ import annotations
+
+import base64
+import tomllib
+
+import pytest
+from onelogin.saml2.metadata import OneLogin_Saml2_Metadata
+
+from massar.domain.sites.registry import load
+from massar.domain.sites.saml_metadata import MetadataRefused, as_toml, read
+from massar.interfaces.commands import saml_import
+from tests.sso.saml_site import ACS, ACS_TWO, ENTITY, SITE_KEYS, SLO_OF_SITE, STRANGER_KEYS
+
+HEAD = (
+    '<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" '
+    'xmlns:ds="http://www.w3.org/2000/09/xmldsig#" entityID="{entity}">{inside}</md:EntityDescriptor>'
+)
+POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
+REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
+
+
+def bare(certificate: str) -> str:
+    return "".join(certificate.splitlines()[1:-1])
+
+
+def key(certificate: str, use: str = ' use="signing"') -> str:
+    held = f"<ds:KeyInfo><ds:X509Data><ds:X509Certificate>\n{bare(certificate)}\n</ds:X509Certificate></ds:X509Data></ds:KeyInfo>"
+    return f"<md:KeyDescriptor{use}>{held}</md:KeyDescriptor>"
+
+
+def acs(location: str, index: int, *, binding: str = POST, default: bool = False) -> str:
+    mark = ' isDefault="true"' if default else ""
+    return f'<md:AssertionConsumerService Binding="{binding}" Location="{location}" index="{index}"{mark}/>'
+
+
+def metadata(inside: str, *, entity: str = ENTITY, signed: str = "true") -> bytes:
+    protocols = 'protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"'
+    role = f'<md:SPSSODescriptor {protocols} AuthnRequestsSigned="{signed}">{inside}</md:SPSSODescriptor>'
+    return HEAD.format(entity=entity, inside=role).encode()
+
+
+FULL = (
+    key(SITE_KEYS.certificate)
+    + key(STRANGER_KEYS.certificate, ' use="encryption"')
+    + f'<md:SingleLogoutService Binding="{REDIRECT}" Location="{SLO_OF_SITE}"/>'
+    + "<md:NameIDFormat>urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress</md:NameIDFormat>"
+    + acs(ACS_TWO, 0)
+    + acs(ACS, 1, default=True)
+    + acs(
+        "https://retraite.example.ma/artifact",
+        2,
+        binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact",
+    )
+)
+
+
+def test_everything_that_the_registry_wants():
+    assert read(metadata(FULL)) == {
+        "protocol": "saml",
+        "entity_id": ENTITY,
+        "acs": [ACS, ACS_TWO],
+        "slo": SLO_OF_SITE,
+        "name_id": "email",
+        "certificate": SITE_KEYS.certificate,
+        "signed_requests": True,
+    }
+
+
+def test_two_certificates_while_the_site_rolls_its_key():
+    values = read(metadata(key(SITE_KEYS.certificate) + key(STRANGER_KEYS.certificate, "") + acs(ACS, 0)))
+    assert values["certificate"] == SITE_KEYS.certificate + STRANGER_KEYS.certificate
+
+
+def test_the_registry_reads_what_is_printed(tmp_path, capsys):
+    file = tmp_path / "site.xml"
+    file.write_bytes(metadata(FULL))
+    assert saml_import.run(str(file)) == 0
+    printed = capsys.readouterr().out
+    (tmp_path / "sites.toml").write_text(printed)
+    site = load(tmp_path / "sites.toml").by_slug["retraite"]
+    assert (site.entity_id, site.acs, site.certificate) == (ENTITY, (ACS, ACS_TWO), SITE_KEYS.certificate)
+
+
+def test_metadata_of_a_public_library():
+    sp = {
+        "entityId": ENTITY,
+        "assertionConsumerService": {"url": ACS, "binding": POST},
+        "singleLogoutService": {"url": SLO_OF_SITE, "binding": REDIRECT},
+        "NameIDFormat": "urn:oasis:names:tc:SAML:2.0:nameid-format:transient",
+        "attributeConsumingService": {},
+    }
+    made = OneLogin_Saml2_Metadata.builder(sp, authnsign=True, wsign=True)
+    made = OneLogin_Saml2_Metadata.add_x509_key_descriptors(made, SITE_KEYS.certificate, False)
+    values = read(made if isinstance(made, bytes) else made.encode())
+    assert (values["acs"], values["slo"], values["name_id"]) == ([ACS], SLO_OF_SITE, "transient")
+    assert values["certificate"] == SITE_KEYS.certificate
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"",
+        b"no XML",
+        b'<!DOCTYPE a [<!ENTITY e "x">]>' + metadata(FULL),
+        metadata(key(SITE_KEYS.certificate)),
+        metadata(FULL, entity=""),
+        HEAD.format(entity=ENTITY, inside="").encode(),
+        metadata(FULL.replace(bare(SITE_KEYS.certificate), base64.b64encode(b"nothing").decode())),
+        b"<a>" + b" " * 1024 * 1024 + b"</a>",
+    ],
+)
+def test_what_can_not_be_used(document, tmp_path, capsys):
+    with pytest.raises(MetadataRefused):
+        read(document)
+    file = tmp_path / "bad.xml"
+    file.write_bytes(document)
+    assert saml_import.run(str(file)) == 1
+    assert "can't be used" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("evil", ['a"\nclient_secret = "x', "a\\u0022", "a\x7fb", 'a"""b', "ب"])
+def test_no_text_leaves_its_quotes(evil):
+    values = {"entity_id": evil, "acs": [evil]}
+    assert tomllib.loads(as_toml("site", values))["sites"]["site"] == values
+
+
+def test_a_name_from_the_host(tmp_path, capsys):
+    file = tmp_path / "site.xml"
+    for entity, name in (("https://www.Retraite.example.ma/x", "retraite"), ("urn:site:1", "new-site")):
+        file.write_bytes(metadata(FULL, entity=entity))
+        saml_import.run(str(file))
+        assert capsys.readouterr().out.startswith(f"[sites.{name}]")

@@ -1,0 +1,275 @@
+"""`massar sites`: what an operator reads, and whether `test` can tell a closed gate from an open one."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import re
+import threading
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from massar.domain.sites import api as rooms
+from massar.domain.sites.api import Registry, Site
+from massar.domain.sites.registry import load
+from massar.interfaces.commands import main, sites
+from tests.support.certificates import certificate_until
+
+NOTIF = "http://127.0.0.1:1"
+
+
+class SiteAtWork:
+    """A site on loopback that answers as `answer(method, path, form) -> (status, location)` says."""
+
+    def __init__(self, answer):
+        self.asked: list[tuple[str, str, dict]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                length = int(self.headers.get("Content-Length", 0))
+                form = {k: v[0] for k, v in parse_qs(self.rfile.read(length).decode()).items()}
+                outer.asked.append((self.command, self.path, form))
+                status, location = answer(self.command, self.path, form)
+                self.send_response(status)
+                if location:
+                    self.send_header("Location", location)
+                self.end_headers()
+
+            do_POST = do_GET
+
+            def log_message(self, *args):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.origin = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def at_work():
+    """Starts sites; all end with the test."""
+    started = []
+
+    def start(answer) -> SiteAtWork:
+        started.append(SiteAtWork(answer))
+        return started[-1]
+
+    yield start
+    for site in started:
+        site.close()
+
+
+@pytest.fixture(autouse=True)
+def no_key_is_remembered():
+    """Keys are made anew in each test's database."""
+    rooms.keys._RING.forget()
+
+
+@pytest.fixture
+def register(settings):
+    def put(*registered: Site, **changed) -> None:
+        settings.MASSAR = dataclasses.replace(settings.MASSAR, sites=Registry([*registered]), **changed)
+
+    return put
+
+
+def run(action: str, slug: str = "") -> int:
+    return sites.run(argparse.Namespace(action=action, slug=slug))
+
+
+def oidc(**changed) -> Site:
+    facts = dict(
+        protocol="oidc", name={"en": "Massar"}, client_id="m-1", redirect_uris=("https://m.example.ma/cb",),
+        backchannel_logout_uri="https://m.example.ma/out",
+    )  # fmt: skip
+    return Site("massar", **{**facts, **changed})
+
+
+def test_list_names_the_six_sites_of_the_guide_in_its_order(register, capsys):
+    register(*load(None).sites)
+    assert run("list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["taalim", "saml"], ["massar", "oidc"], ["haraka", "oidc"],
+        ["notifrh", "gate"], ["retraite", "saml"], ["esise", "oidc"],
+    ]  # fmt: skip
+    assert all("not connected" in line and "everybody" in line for line in lines)
+
+
+def test_list_says_who_may_enter(register, capsys):
+    register(oidc(roles=("director", "inspector")))
+    run("list")
+    said = capsys.readouterr().out
+    assert "director, inspector" in said and "not connected" not in said and " connected" in said
+
+
+def test_check_is_content_with_a_good_registry(register, capsys):
+    register(oidc())
+    assert run("check") == 0
+    assert "is well" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("days", "told"), [(-1, "ended on"), (10, "ends on"), (400, None)], ids=["over", "soon", "good"]
+)
+def test_check_reads_the_dates_of_certificates(register, capsys, days, told):
+    pem = certificate_until(datetime.now(UTC) + timedelta(days=days))
+    register(Site("taalim", protocol="saml", entity_id="e", acs=("https://t.example.ma/acs",), certificate=pem))
+    assert run("check") == (1 if told else 0)
+    assert (told or "is well") in capsys.readouterr().out
+
+
+def test_check_names_an_unreadable_certificate(register, capsys):
+    register(Site("taalim", protocol="saml", entity_id="e", acs=("https://t.example.ma/a",), certificate="MII"))
+    assert run("check") == 1
+    assert "can't be read" in capsys.readouterr().out
+
+
+def test_check_names_a_site_that_would_not_hear_of_a_sign_out(register, capsys):
+    register(oidc(backchannel_logout_uri=""))
+    assert run("check") == 1
+    assert "backchannel_logout_uri" in capsys.readouterr().out
+
+
+def test_check_refuses_this_machine_in_production_only(register, capsys):
+    site = oidc(redirect_uris=("http://localhost:9/cb",))
+    register(site)
+    assert run("check") == 0
+    register(site, mode="production")
+    assert run("check") == 1
+    assert "http://localhost:9/cb is this machine" in capsys.readouterr().out
+
+
+@pytest.mark.django_db
+def test_show_prints_what_the_other_side_needs(register, capsys):
+    register(
+        oidc(),
+        Site("taalim", protocol="saml", entity_id="urn:t", acs=("https://t.example.ma/acs",), name_id="email"),
+        Site("notifrh", protocol="gate", gate_origin="https://n.example.ma"),
+        Site("later", protocol="oidc", client_id="later"),
+        public_url="https://compte.example.ma",
+    )
+    said = {}
+    for slug in ("massar", "taalim", "notifrh", "later"):
+        assert run("show", slug) == 0
+        said[slug] = capsys.readouterr().out
+    assert "https://compte.example.ma/.well-known/openid-configuration" in said["massar"]
+    assert "https://m.example.ma/cb" in said["massar"] and "m-1" in said["massar"]
+    assert "https://compte.example.ma/saml/metadata" in said["taalim"] and "email" in said["taalim"]
+    assert re.search(r"SHA-256\s+([0-9a-f]{2}:){31}[0-9a-f]{2}\n", said["taalim"])
+    assert "https://n.example.ma" in said["notifrh"] and "X-Massar-Token" in said["notifrh"]
+    assert "Not connected yet: give redirect_uris under [sites.later]" in said["later"]
+
+
+def test_a_site_that_is_not_there(register, capsys):
+    register(oidc())
+    assert run("show", "nobody") == 1
+    assert "massar sites list" in capsys.readouterr().err
+
+
+def test_a_secret_fits_its_hash_and_is_new_each_time(register, capsys):
+    register()
+    seen = set()
+    for _ in range(2):
+        run("secret")
+        secret, hashed = (line.split()[-1] for line in capsys.readouterr().out.splitlines())
+        assert hashed == f"sha256:{hashlib.sha256(secret.encode()).hexdigest()}"
+        seen.add(secret)
+    assert len(seen) == 2 and all(len(secret) >= 43 for secret in seen)
+
+
+def test_test_is_content_with_a_gate_that_is_closed(register, at_work, capsys, settings):
+    account = settings.MASSAR.public_url
+    gate = at_work(lambda m, path, f: (303, f"{account}/gate/start/?to=x") if path == "/" else (403, ""))
+    register(Site("notifrh", protocol="gate", gate_origin=gate.origin))
+    assert run("test", "notifrh") == 0
+    assert "WRONG" not in capsys.readouterr().out
+    assert [path for _, path, _ in gate.asked] == ["/", "/a/../b//c"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda m, path, f: (200, ""),
+        lambda m, path, f: (303, "https://elsewhere.example/gate/start/"),
+        lambda m, path, f: (303, "http://localhost:8000/gate/start/") if path == "/" else (200, ""),
+    ],
+    ids=["a page for a stranger", "another account", "odd addresses pass"],
+)
+def test_test_sees_a_gate_that_is_open(register, at_work, capsys, answer):
+    register(Site("notifrh", protocol="gate", gate_origin=at_work(answer).origin))
+    assert run("test", "notifrh") == 1
+    assert "WRONG" in capsys.readouterr().out
+
+
+@pytest.mark.django_db
+def test_test_sends_a_token_about_nobody_and_a_forged_one(register, at_work, capsys, clock):
+    def verifying(method: str, path: str, form: dict) -> tuple[int, str]:
+        if method == "GET":
+            return 400, ""  # a callback without a code
+        keys = KeySet.import_key_set({"keys": [rooms.keys.public_jwk(k) for k in published]})
+        try:
+            token = jwt.decode(form["logout_token"], keys, algorithms=["ES256"])
+        except Exception:
+            return 400, ""
+        return (200, "") if token.claims["aud"] == "m-1" else (400, "")
+
+    rooms.keys.active(rooms.keys.ES256, now=clock())
+    published = rooms.keys.published(now=clock())
+    site = at_work(verifying)
+    register(oidc(redirect_uris=(f"{site.origin}/cb",), backchannel_logout_uri=f"{site.origin}/out"))
+    assert run("test", "massar") == 0, capsys.readouterr().out
+    assert [method for method, _, _ in site.asked] == ["GET", "POST", "POST"]
+
+
+@pytest.mark.django_db
+def test_test_sees_a_site_that_believes_every_token(register, at_work, capsys, clock):
+    site = at_work(lambda *asked: (200, ""))
+    register(oidc(redirect_uris=(f"{site.origin}/cb",), backchannel_logout_uri=f"{site.origin}/out"))
+    assert run("test", "massar") == 1
+    assert "WRONG" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_test_sees_a_site_that_is_away(register, capsys):
+    register(Site("notifrh", protocol="gate", gate_origin=NOTIF))
+    assert run("test", "notifrh") == 1
+    assert "nothing: " in capsys.readouterr().out
+
+
+def test_there_is_nothing_to_ask_a_site_that_is_not_connected(register, capsys):
+    register(Site("massar", protocol="oidc"))
+    assert run("test", "massar") == 1
+    assert "not connected" in capsys.readouterr().err
+
+
+def test_a_mistake_in_the_file_is_one_sentence_and_stops_the_command(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "sites.toml"
+    path.write_text('[sites.massar]\ncolour = "red"\nredirect_uris = ["http://example.org/x"]\n', "utf-8")
+    with pytest.raises(rooms.RegistryError) as refused:
+        load(path)
+    assert len(refused.value.mistakes) == 3, json.dumps(refused.value.mistakes)
+    assert any("colour" in m for m in refused.value.mistakes)
+
+
+def test_metadata_becomes_a_table_for_the_file(tmp_path, capsys):
+    """The command itself; tests/sso/test_saml_metadata.py judges what is read."""
+    assert sites.run(argparse.Namespace(action="import-metadata", file=str(tmp_path / "none"), slug="")) == 1
+    assert "can't be used" in capsys.readouterr().err
+
+
+def test_every_action_is_on_the_command_line():
+    for arguments in (["list"], ["check"], ["secret"], ["show", "massar"], ["test", "massar"], ["import-metadata", "x"]):
+        options = main._parser().parse_args(["sites", *arguments])
+        assert options.module == "massar.interfaces.commands.sites" and options.action == arguments[0]

@@ -1,0 +1,67 @@
+"""The pages of the sign-in for sites, in three languages: who may not enter, what went wrong, signing out?"""
+
+from __future__ import annotations
+
+import html
+import re
+from datetime import timedelta
+
+import pytest
+from django.test import RequestFactory
+from django.utils import translation
+
+from massar.core import browser
+from massar.interfaces.frame import page
+from massar.journeys.issue_assertion import NotForYou
+from tests.support.words import saying, site
+
+LANGUAGES = ("ar", "fr", "en")
+PROBLEMS = ("site", "address", "request", "expired", "logout")
+
+
+@pytest.fixture
+def shown(clock):
+    """The words of a rendered template."""
+
+    def show(language: str, template: str, **context) -> str:
+        request = RequestFactory().get("/authorize")
+        request.language, request.now, request.here, request.browser = language, clock(), None, browser.Browser()
+        with translation.override(language):
+            response = page.render(request, template, status=400, **context)
+        return html.unescape(re.sub(r"<[^>]*>", "", response.content.decode()))
+
+    return show
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_who_recovered_lately_reads_until_when_and_why(shown, clock, language):
+    until = clock() + timedelta(hours=72)
+    said = shown(language, "sso/not_for_you.html", site=site("haraka"), why=NotForYou("recovered", until))
+    assert saying(language, "sso.not_for_you.recovered").search(said)
+    assert saying(language, "sso.not_for_you.recovered_why").search(said)
+    assert site("haraka").called(language) in said and "01:55" in said  # Morocco is at UTC during Ramadan
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_who_has_another_role_reads_what_to_do(shown, language):
+    said = shown(language, "sso/not_for_you.html", site=site("esise"), why=NotForYou("role"))
+    assert saying(language, "sso.not_for_you.role_what").search(said)
+    assert not saying(language, "sso.not_for_you.recovered").search(said)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_a_request_that_can_not_be_answered_is_explained(shown, language, problem):
+    said = shown(language, "sso/error.html", problem=problem, reference="r-17", detail="<b>no such client</b>")
+    assert saying(language, f"sso.error.{problem}.title").search(said)
+    assert saying(language, f"sso.error.{problem}.text").search(said)
+    assert "r-17" in said and "<b>no such client</b>" in said, "the detail is escaped, not run"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_signing_out_at_the_wish_of_a_site_is_asked_first(shown, language):
+    fields = {"state": 'x" onfocus="y'}
+    said = shown(language, "sso/logout.html", site=site("massar"), action="/logout", fields=fields)
+    assert site("massar").called(language) in said and saying(language, "sso.logout.confirm").search(said)
+    unknown = shown(language, "sso/logout.html", site=None, action="/logout", fields={})
+    assert saying(language, "sso.logout.asked_by_one").search(unknown)
