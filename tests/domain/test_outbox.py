@@ -121,12 +121,10 @@ def test_a_body_that_can_not_be_opened_fails_alone():
     assert Message.objects.earliest("id").state == "failed"
 
 
-def test_what_waits_is_counted_and_what_is_not_wanted_is_cancelled():
+def test_what_waits_is_counted():
     put(temporary_id=5)
     put()
     assert outbox.waiting() == {"queued": 2}
-    assert outbox.cancel([5], now=NOW) == 1
-    assert outbox.waiting() == {"queued": 1} and Message.objects.get(temporary_id=5).sealed is None
 
 
 def test_requests_are_put_once_claimed_under_a_lease_and_wiped():

@@ -298,3 +298,16 @@ def test_a_strangers_name_asks_like_any_other(cast, post):
 def _other(secret: str) -> str:
     """Another secret of the same shape."""
     return ("b" if secret[0] != "b" else "c") + secret[1:]
+
+
+def test_a_message_that_nobody_wants_any_more_is_not_sent_and_keeps_no_body(cast, post, clock):
+    """The carrier is away; meanwhile the asking browser remembers the old password (decision 6)."""
+    post.sms.mood = "gone"
+    fatima = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    assert post.messages("+212661000222") == []
+    fatima.sign_in(FATIMA.login, FATIMA.password)
+    post.sms.mood = ""
+    clock.advance(minutes=1)
+    assert post.messages("+212661000222") == []
+    message = Message.objects.get(purpose="temporary_password")
+    assert (message.state, message.sealed) == ("cancelled", None)

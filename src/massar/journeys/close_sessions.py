@@ -69,27 +69,19 @@ def end_one(*, here: SignedIn, session_id: int, browser: Browser, now: datetime)
     return Done()
 
 
-@transaction.atomic
 def end_all(*, here: SignedIn, browser: Browser, now: datetime) -> int:
     """Ends every session but this one, and half-done password changes with them."""
-    ended = sessions.signed_in.end_all(here.person.id, now=now, why="by_owner", besides=here.session.id)
-    sessions.changing.end_all(here.person.id, now=now)
-    tell_sites.sessions_ended(here.person, ended, now=now)
-    trail.record(
-        "sessions_ended_all",
-        now=now,
-        person_id=here.person.id,
-        session_id=here.session.id,
-        browser=browser,
-        ended=len(ended),
-    )
-    return len(ended)
+    return _end_sessions(here, browser, now, besides=here.session.id)
+
+
+def sign_out_everywhere(*, here: SignedIn, browser: Browser, now: datetime) -> int:
+    """Ends every session, this one too, half-done changes, and what the sites were given. Returns how many ended."""
+    return _end_sessions(here, browser, now, besides=None)
 
 
 @transaction.atomic
-def sign_out_everywhere(*, here: SignedIn, browser: Browser, now: datetime) -> int:
-    """Ends every session, this one too, half-done changes, and what the sites were given. Returns how many ended."""
-    ended = sessions.signed_in.end_all(here.person.id, now=now, why="by_owner")
+def _end_sessions(here: SignedIn, browser: Browser, now: datetime, *, besides: int | None) -> int:
+    ended = sessions.signed_in.end_all(here.person.id, now=now, why="by_owner", besides=besides)
     sessions.changing.end_all(here.person.id, now=now)
     tell_sites.sessions_ended(here.person, ended, now=now)
     trail.record(

@@ -168,13 +168,6 @@ def later(letter: Letter, *, now: datetime, reason: str) -> bool:
     )
 
 
-def cancel(temporary_ids: list[int], *, now: datetime) -> int:
-    """Messages of secrets that are no longer wanted and are not on their way."""
-    return Message.objects.filter(temporary_id__in=temporary_ids, state=State.QUEUED).update(
-        state=State.CANCELLED, sealed=None, final_at=now, reason="no longer wanted"
-    )
-
-
 def waiting() -> dict[str, int]:
     """How many messages stand in each state that is not final."""
     return dict(
