@@ -4,7 +4,8 @@ PYTHON  ?= python3
 VENV    := .venv
 BIN     := $(VENV)/bin
 PORT    ?= 8000
-LOCK     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
+# The locks are complete, so nothing is resolved: pip would look at newer releases of an extra's package and refuse them.
+LOCK     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all:
 
 .PHONY: help demo demo-reset test test-fast test-servers check bench messages lock blocklist clean
 

@@ -6,15 +6,21 @@ from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from .contract import (
+    DELIVERED,
     EMAIL,
+    FAILED,
     SITE,
     SMS,
+    UNDERWAY,
     Accepted,
     Carrier,
     CarrierOptions,
     CarrierSettingError,
     NotSent,
     Outgoing,
+    Pipelined,
+    Receipt,
+    ReceiptSink,
     Refused,
     Result,
     Unsure,
@@ -98,15 +104,21 @@ def _sms(parts: SplitResult, port: int | None, options: CarrierOptions) -> SmsHt
 
 
 __all__ = [
+    "DELIVERED",
     "EMAIL",
+    "FAILED",
     "SITE",
     "SMS",
+    "UNDERWAY",
     "Accepted",
     "Carrier",
     "CarrierOptions",
     "CarrierSettingError",
     "NotSent",
     "Outgoing",
+    "Pipelined",
+    "Receipt",
+    "ReceiptSink",
     "Refused",
     "Result",
     "SiteCarrier",

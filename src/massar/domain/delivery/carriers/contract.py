@@ -3,7 +3,8 @@
 import ipaddress
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -46,9 +47,15 @@ class Outgoing:
 
 @dataclass(frozen=True)
 class Accepted:
-    """The carrier has taken the message over. `reference` is its own name for it, or empty."""
+    """The carrier has taken the message over. `reference` is its own name for it, or empty.
+
+    `parts`: the names of all its segments when it left as several, the first being `reference`. `receipt`: the
+    carrier was asked to tell later what became of it, and usually does.
+    """
 
     reference: str
+    parts: tuple[str, ...] = ()
+    receipt: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,12 +64,14 @@ class Refused:
 
     `permanent`: this message to this recipient will not go, neither later nor elsewhere.
     `ours`: our account, sender or setting is at fault, so nothing is known about the recipient; never
-    permanent: another carrier may do it, and an operator must look. Neither: the same try may work later.
+    permanent: another carrier may do it, and an operator must look. `busy`: more than the carrier takes just now,
+    which is nobody's fault. None of them: the same try may work later.
     """
 
     code: str
     permanent: bool
     ours: bool = False
+    busy: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,28 @@ class NotSent:
 
 Result = Accepted | Refused | Unsure | NotSent
 
+DELIVERED, FAILED, UNDERWAY = "delivered", "failed", "underway"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a carrier tells later about a message it had accepted.
+
+    `reference`: as in the answer to which it belongs, in that same form. `state`: DELIVERED, FAILED (it will not arrive
+    by this carrier), or UNDERWAY (a word in between that settles nothing). `code`: the carrier's reason. `to`: the
+    number in E.164 or the address it was for, or empty where the carrier does not say.
+    """
+
+    carrier: str
+    reference: str
+    state: str
+    code: str = ""
+    to: str = field(default="", repr=False)
+
+
+# Stores a receipt. Done once it is committed; only then may the carrier be told that it was received.
+ReceiptSink = Callable[[Receipt], "Future[None]"]
+
 
 class Carrier(Protocol):
     """Takes messages of one channel out. Called from worker threads at once, outside any transaction."""
@@ -95,6 +126,22 @@ class Carrier(Protocol):
 
     def check(self) -> list[str]:
         """Connect (and sign in where that is possible) without sending. Sentences about what is wrong."""
+
+
+class Pipelined(Carrier, Protocol):
+    """A carrier with a standing connection over which many messages are under way at once (SMPP)."""
+
+    def open(self, receipts: ReceiptSink) -> None:
+        """Begin to connect, in the background, and to take receipts. Returns at once."""
+
+    def submit(self, message: Outgoing, *, valid_for: timedelta) -> "Future[Result]":
+        """As `send`, without waiting. Never raises; the future always gets a Result within `longest`."""
+
+    def room(self) -> int:
+        """How many more messages could leave without waiting for an answer; 0 while there is no connection."""
+
+    def close(self) -> None:
+        """Answer what is under way, say goodbye, disconnect. Waits for that, at most `longest`."""
 
 
 @dataclass(frozen=True)
