@@ -51,10 +51,10 @@ def places(answer, deliver, delivery):
         "answer-after-commit": (answer, "answer", then_die(answer.answer)),
         "claimed": (outbox, "claim", _if_any(outbox.claim)),
         "expiry-fixed": (outbox, "fix_expiry", then_die(outbox.fix_expiry)),
-        "attempt-written": (outbox, "begin_attempt", then_die(outbox.begin_attempt)),
+        "attempt-written": (outbox, "begin_attempts", then_die(outbox.begin_attempts)),
         "before-send": (deliver, "hand_over", die_instead),
         "sent": (deliver, "settle", die_instead),
-        "settled-before-commit": (outbox, "finish", then_die(outbox.finish)),
+        "settled-before-commit": (outbox, "accept", then_die(outbox.accept)),
         "settled": (deliver, "settle", then_die(deliver.settle)),
     }
 
@@ -77,6 +77,8 @@ def main() -> None:
     answer, deliver = load("massar.journeys.recover_password"), load("massar.journeys.deliver_messages")
     worker, clock = load("massar.interfaces.commands.worker"), load("massar.core.clock")
     delivery.outbox.LEASE = delivery.requests.LEASE = LEASE
+    delivery.outbox.GRACE = timedelta(0)
+    delivery.CarrierOptions.longest = property(lambda _: LEASE)
     delivery.outbox._BACKOFF = (1,) * 11
     known = places(answer, deliver, delivery)
     options = main_program._parser().parse_args(["worker"])

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.django_db
 outbox = delivery.outbox
 NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
 LATER = timedelta(minutes=30)
+LONGEST = timedelta(seconds=40)
 
 
 def put(**changed) -> str:
@@ -88,8 +89,8 @@ def test_pauses_grow_and_end():
 def test_the_end_is_fixed_once():
     put(lifetime=timedelta(minutes=10))
     (letter,) = claim()
-    outbox.fix_expiry(letter, NOW + timedelta(minutes=10))
-    outbox.fix_expiry(letter, NOW + timedelta(minutes=99))
+    outbox.fix_expiry([letter], NOW + timedelta(minutes=10))
+    outbox.fix_expiry([letter], NOW + timedelta(minutes=99))
     assert Message.objects.get().expires_at == NOW + timedelta(minutes=10)
 
 
@@ -103,9 +104,9 @@ def test_too_late_is_judged_before_the_secret_ends():
 def test_an_attempt_without_outcome_is_marked_when_the_next_begins():
     put()
     (first,) = claim()
-    outbox.begin_attempt(first, "carrier", now=NOW)
+    outbox.begin_attempts([first], "carrier", longest=LONGEST, now=NOW)
     (second,) = claim(NOW + LEASE)
-    outbox.begin_attempt(second, "carrier", now=NOW + LEASE)
+    outbox.begin_attempts([second], "carrier", longest=LONGEST, now=NOW + LEASE)
     outbox.end_attempt(second, "accepted", now=NOW + LEASE, reference="ref")
     assert list(Attempt.objects.order_by("number").values_list("outcome", flat=True)) == [
         "unknown",

@@ -32,7 +32,8 @@ from tests.cast import FATIMA, JAMAL, KHADIJA, KHADIJA_EMAIL, STRANGER, YOUSSEF,
 from tests.contracts.http_rig import Gateway
 from tests.contracts.smtp_rig import MailServer
 from tests.house.test_open_doors import OPEN, addresses, leads_to_sign_in
-from tests.support.faults import AtOnce, PostOffice, empty
+from tests.support.faults import PostOffice, empty
+from tests.support.post_office import worker_with
 from tests.support.visitor import CODE, TEMPORARY, Visitor
 from tests.support.words import said
 
@@ -71,7 +72,7 @@ def far_ends():
 def test_nothing_that_was_sent_can_be_read_from_the_database(committed, clock, cast, far_ends):
     """Secrets, codes and contacts of handed, refused and expired messages, looked for in every byte that was stored."""
     server, gateway, carriers = far_ends
-    worker, canaries = Worker(carriers, tick=clock), {YOUSSEF_EMAIL, PHONE, KHADIJA_EMAIL, "new.one@example.org"}
+    worker, canaries = worker_with(carriers, clock), {YOUSSEF_EMAIL, PHONE, KHADIJA_EMAIL, "new.one@example.org"}
     Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
     Visitor().ask(YOUSSEF.login, phone=PHONE)
     work(worker)
@@ -102,7 +103,7 @@ def test_nothing_that_was_sent_can_be_read_from_the_database(committed, clock, c
 
 
 def work(worker: Worker) -> None:
-    while worker.turn(AtOnce()):
+    while worker.turn():
         pass
 
 

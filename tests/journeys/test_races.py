@@ -22,7 +22,6 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people_api
 from massar.domain.people.models import Contact
 from massar.domain.sessions.models import ChangeSession, Session
-from massar.interfaces.commands.worker import Worker
 from massar.journeys import (
     change_password,
     close_sessions,
@@ -35,6 +34,7 @@ from massar.journeys.outcomes import Done, Entered, Gone, MustChange, Problems, 
 from tests import cast
 from tests.cast import FATIMA, FATIMA_PHONE, KHADIJA, KHADIJA_EMAIL, YOUSSEF, YOUSSEF_EMAIL
 from tests.support.faults import RememberingCarrier, empty
+from tests.support.post_office import worker_with
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -83,7 +83,7 @@ def secret_of(person, contact_kind: str, clock) -> tuple[int, str]:
     contact = Contact.objects.get(person_id=facts.id, kind=contact_kind)
     channel = "email" if contact_kind == "email" else "sms"
     row, secret = credentials.temporary.issue(facts.id, channel=channel, contact_id=contact.pk, asked=HERE.asked, now=clock())
-    assert credentials.temporary.fix_expiry(row, clock() + timedelta(minutes=10))
+    credentials.temporary.fix_expiry([row], clock() + timedelta(minutes=10))
     return row, secret
 
 
@@ -319,10 +319,10 @@ def test_several_workers_answer_and_hand_over_once(people, clock):
     carriers = {c: RememberingCarrier(c, clock) for c in ("email", "sms")}
 
     def turns(number: int) -> None:
-        worker = Worker(carriers, tick=clock, senders=2)
         with ThreadPoolExecutor(2) as pool:
+            worker = worker_with(carriers, clock, senders=2, pool=_Closing(pool))
             while RecoveryRequest.objects.exclude(state="done").exists() or delivery.outbox.waiting():
-                worker.turn(_Closing(pool))
+                worker.turn()
 
     at_once(4, turns)
     answered = [e.outcome for e in trail.everything() if e.event == "recovery_asked"]

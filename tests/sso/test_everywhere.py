@@ -7,11 +7,10 @@ import dataclasses
 import pytest
 
 from massar.domain.sites.api import Registry, Site
-from massar.interfaces.commands.worker import Worker
 from massar.journeys import close_sessions, issue_assertion
 from massar.journeys.tell_sites import Told, told
 from tests.contracts.fakes import BehavingCarrier
-from tests.support.faults import AtOnce
+from tests.support.post_office import worker_with
 from tests.support.steps import shows
 from tests.support.visitor import Visitor
 
@@ -52,10 +51,10 @@ def site_carrier() -> BehavingCarrier:
 def deliver(clock, site_carrier):
     """Turns a worker until nothing is due."""
     carriers = {"email": BehavingCarrier("email"), "sms": BehavingCarrier("sms"), "site": site_carrier}
-    worker = Worker(carriers, tick=clock)
+    worker = worker_with(carriers, clock)
 
     def turn() -> None:
-        while worker.turn(AtOnce()):
+        while worker.turn():
             pass
 
     return turn

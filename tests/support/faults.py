@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection
 
 from massar.domain.delivery.carriers.base import Outgoing, Result
-from massar.interfaces.commands.worker import Worker
 from massar.journeys import deliver_messages
 from tests.contracts.fakes import BehavingCarrier
+from tests.support.post_office import worker_with
 
 SLOW = timedelta(seconds=25)
 
@@ -48,27 +47,18 @@ class RememberingCarrier(BehavingCarrier):
         return result
 
 
-class AtOnce:
-    """A pool that runs what it is given in this thread, and lets a kill through."""
-
-    def submit(self, work, *args) -> Future:
-        future: Future = Future()
-        future.set_result(work(*args))
-        return future
-
-
 class PostOffice:
     """Workers on one queue with the same two carriers, turned by hand."""
 
     def __init__(self, clock, *, workers: int = 2):
         self.carriers = {c: RememberingCarrier(c, clock) for c in ("email", "sms")}
-        self.workers = [Worker(self.carriers, tick=clock) for _ in range(workers)]
+        self.workers = [worker_with(self.carriers, clock) for _ in range(workers)]
 
     def work(self, mood: str = "", *, which: int = 0, most: int = 20) -> None:
         """Turns of one worker until nothing is due (at most `most`), the carriers in the given mood."""
         self._mood(mood)
         for _ in range(most):
-            if not self.workers[which].turn(AtOnce()):
+            if not self.workers[which].turn():
                 break
         self._mood("")
 
@@ -81,7 +71,7 @@ class PostOffice:
         with monkeypatch.context() as patch:
             patch.setattr(deliver_messages, place, die_here)
             try:
-                self.workers[0].turn(AtOnce())
+                self.workers[0].turn()
             except Killed:
                 return True
         return False

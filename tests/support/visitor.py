@@ -7,13 +7,12 @@ or a field that it renamed, fails the story. `Post` is the worker's own loop wit
 from __future__ import annotations
 
 import re
-from concurrent.futures import Future
 from html.parser import HTMLParser
 
 from django.test import Client
 
-from massar.interfaces.commands.worker import Worker
 from tests.contracts.fakes import BehavingCarrier
+from tests.support.post_office import worker_with
 
 TEMPORARY = re.compile(r"\b[bcdfghjkmnpqrstvwxz]{5}-[2-9]{5}\b")
 CODE = re.compile(r"(?<![\d+])\d{6}(?!\d)")
@@ -91,25 +90,16 @@ class Visitor:
         return {name: morsel.value for name, morsel in self.client.cookies.items() if morsel.value}
 
 
-class _AtOnce:
-    """A pool that runs what it is given in this thread: stories have one order."""
-
-    def submit(self, work, *args) -> Future:
-        future: Future = Future()
-        future.set_result(work(*args))
-        return future
-
-
 class Post:
     """The worker, one turn at a time, with a phone net and a mail server that keep what they receive."""
 
     def __init__(self, clock):
         self.email, self.sms = BehavingCarrier("email"), BehavingCarrier("sms")
-        self.worker = Worker({"email": self.email, "sms": self.sms}, tick=clock)
+        self.worker = worker_with({"email": self.email, "sms": self.sms}, clock)
 
     def work(self) -> None:
         """Until nothing is due any more."""
-        while self.worker.turn(_AtOnce()):
+        while self.worker.turn():
             pass
 
     def messages(self, to: str):

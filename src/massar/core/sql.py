@@ -54,3 +54,20 @@ def lock_in_order(column: str) -> str:
 def skip_locked() -> str:
     """Claims of two workers don't wait for each other. SQLite has one writer at a time and needs nothing."""
     return "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
+
+
+def marks(rows: int, columns: int) -> str:
+    """Placeholders for VALUES. As a table in FROM its columns are column1, column2, … in both databases."""
+    return ", ".join([f"({', '.join(['%s'] * columns)})"] * rows)
+
+
+def one_of(count: int) -> str:
+    """Placeholders for IN (…)."""
+    return ", ".join(["%s"] * count)
+
+
+def seconds_between(earlier: str, later: str) -> str:
+    """Seconds from one column of moments to another."""
+    if connection.vendor == "postgresql":
+        return f"EXTRACT(EPOCH FROM {later} - {earlier})"
+    return f"((julianday({later}) - julianday({earlier})) * 86400)"

@@ -1,13 +1,14 @@
-"""Handing messages over: claim, fix text and time, write the attempt, and only then speak to the carrier.
+"""Handing messages over: claim, fix the end, choose the carrier, write the attempt, and only then speak to the carrier.
 
 No transaction is open while a carrier is spoken to. A worker may die at any line: the lease ends, another takes over,
-and a repeat carries the same secret and the same time.
+and a repeat carries the same secret and the same time. What many carriers' calls brought is settled together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -18,102 +19,208 @@ from massar.domain.delivery import api as delivery
 from massar.journeys import tell_sites
 
 outbox, Letter, State = delivery.outbox, delivery.Letter, delivery.State
-Carriers = Mapping[str, delivery.Carrier]
+NO_CARRIER = "no carrier for this channel"
+TOO_LATE = delivery.NotSent("too late")
+BUSY_PAUSE = timedelta(seconds=2)  # a carrier that is throttled takes more in a moment: no growing pause
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A message whose attempt is written: it may leave by that carrier."""
+
+    letter: Letter
+    carrier: delivery.Carrier
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a carrier answered. `segments`: as how many the text counts (0 where that means nothing)."""
+
+    letter: Letter
+    carrier: delivery.Carrier
+    result: delivery.Result
+    segments: int = 0
+
+
+class TooLate(Exception):
+    """The queue inside this worker was long: the message must not leave any more."""
 
 
 @transaction.atomic
-def take(most: int, *, carriers: Carriers, now: datetime) -> list[Letter]:
-    """Claims due messages, ends those that are too late or no longer wanted, and writes the attempt of the others."""
-    ready = []
-    for letter in outbox.claim(most, now=now):
-        fixed = _prepare(letter, now)
-        if fixed is None:
-            continue
-        if letter.channel not in carriers:
-            outbox.later(letter, now=now, reason="no carrier for this channel")
-            continue
-        outbox.begin_attempt(letter, carriers[letter.channel].name, now=now)
-        ready.append(fixed)
+def take(most: int, *, channel: str, router: delivery.Router, now: datetime) -> list[Ready]:
+    """Claims due messages, ends those that are too late or no longer wanted, and writes the attempts of the others."""
+    letters = _fixed(_still_wanted(outbox.claim(most, now=now, channel=channel), now), now)
+    ready, shut = [], []
+    for letter in letters:
+        carrier = router.choose(letter, now)
+        if carrier:
+            ready.append(Ready(letter, carrier))
+        elif router.roster.of(channel):
+            shut.append(letter)
+        else:
+            outbox.later(letter, now=now, reason=NO_CARRIER)
+    outbox.put_back(shut, now=now, pause=router.next_probe(channel, now), reason="every carrier is shut")
+    for carrier in {one.carrier.name: one.carrier for one in ready}.values():
+        theirs = [one.letter for one in ready if one.carrier is carrier]
+        outbox.begin_attempts(theirs, carrier.name, longest=carrier.longest, now=now)
     return ready
 
 
-def hand_over(letter: Letter, *, carriers: Carriers, tick: Callable[[], datetime]) -> str:
-    """Speaks to the carrier and settles the attempt. Returns the outcome's name."""
-    moment = tick()
-    if letter.too_late(moment):  # the queue inside this worker was long
-        _give_up(letter, State.EXPIRED, "too late", moment)
-        return "expired"
-    result = carriers[letter.channel].send(_written(letter, moment), valid_for=letter.expires_at - moment)
-    return settle(letter, result, now=tick())
+def _still_wanted(letters: list[Letter], now: datetime) -> list[Letter]:
+    wanted = credentials.temporary.wanted([x.temporary_id for x in letters if x.temporary_id], now)
+    kept = []
+    for letter in letters:
+        if letter.too_late(now):
+            _give_up(letter, State.EXPIRED, "too late", now)
+        elif letter.attempt > outbox.MOST_ATTEMPTS:  # each worker that took it died: do not kill the next
+            _give_up(letter, State.FAILED, "too many attempts", now)
+        elif letter.temporary_id and letter.temporary_id not in wanted:
+            _give_up(letter, State.CANCELLED, "no longer wanted", now)
+        else:
+            kept.append(letter)
+    return kept
 
 
-@transaction.atomic
-def settle(letter: Letter, result, *, now: datetime) -> str:
-    """Writes what became of the attempt, and of the message."""
+def _fixed(letters: list[Letter], now: datetime) -> list[Letter]:
+    """Each with its end, which is counted from here where it was still open."""
+    ends: dict[datetime, list[Letter]] = {}
+    for letter in letters:
+        if letter.expires_at is None:
+            ends.setdefault(now + letter.lifetime if letter.lifetime else letter.deadline, []).append(letter)
+    fixed = {}
+    for expires_at, theirs in ends.items():
+        outbox.fix_expiry(theirs, expires_at)
+        credentials.temporary.fix_expiry([x.temporary_id for x in theirs if x.temporary_id], expires_at)
+        fixed |= {letter.id: replace(letter, expires_at=expires_at) for letter in theirs}
+    return [fixed.get(letter.id, letter) for letter in letters]
+
+
+def written(ready: Ready, *, now: datetime) -> tuple[delivery.Outgoing, timedelta, int]:
+    """What the carrier gets: the message, how long it is worth something, its segments. Raises TooLate."""
+    if ready.letter.too_late(now):
+        raise TooLate
+    outgoing = _written(ready.letter, now)
+    segments = delivery.measure(outgoing.text).segments if outgoing.channel == "sms" else 0
+    return outgoing, ready.letter.expires_at - now, segments
+
+
+def hand_over(ready: Ready, *, now: datetime) -> Done:
+    """Speaks to a carrier that answers at once."""
+    try:
+        outgoing, valid_for, segments = written(ready, now=now)
+    except TooLate:
+        return Done(ready.letter, ready.carrier, TOO_LATE)
+    return Done(ready.letter, ready.carrier, ready.carrier.send(outgoing, valid_for=valid_for), segments)
+
+
+def settle(done: list[Done], *, router: delivery.Router, now: datetime) -> list[tuple[Letter, str]]:
+    """Writes what became of the attempts, and of the messages. Returns those that were not accepted, with the reason."""
+    with transaction.atomic():
+        _accepted([one for one in done if isinstance(one.result, delivery.Accepted)], router, now)
+        refused = [
+            (one.letter, _refused(one, router, now))
+            for one in done
+            if not isinstance(one.result, delivery.Accepted)
+        ]
+    _judge_carriers(done, now)
+    return refused
+
+
+def _accepted(done: list[Done], router: delivery.Router, now: datetime) -> None:
+    taken = [
+        outbox.Taken(
+            one.letter,
+            one.carrier.name,
+            one.result.parts or ((one.result.reference,) if one.result.reference else ()),
+            one.result.receipt,
+            segments := max(one.segments, len(one.result.parts)),
+            segments * router.roster.price(one.carrier.name),
+        )
+        for one in done
+    ]
+    settled = outbox.accept(taken, now=now)
+    _tell([one.letter for one in settled], "handed", now)
+    counts = Counter()
+    for one in taken:
+        labels = {"channel": one.letter.channel, "carrier": one.carrier}
+        counts[delivery.counters.name("massar_messages_total", **labels, outcome="accepted")] += 1
+        counts[delivery.counters.name("massar_message_segments_total", **labels)] += one.segments
+        counts[delivery.counters.name("massar_message_cost_thousandths_total", **labels)] += one.cost
+    for channel in {one.letter.channel for one in settled}:
+        waits = [max(0.0, (now - x.letter.created_at).total_seconds()) for x in settled if x.letter.channel == channel]
+        counts.update(delivery.counters.of_hand_over(channel, waits))
+    delivery.counters.add(counts)
+
+
+def _refused(one: Done, router: delivery.Router, now: datetime) -> str:
+    """One attempt that did not end well: again by another carrier, later, or never."""
+    letter, result = one.letter, one.result
+    outcome, code = _outcome(result)
+    outbox.end_attempt(letter, outcome, now=now, code=code)
+    labels = {"channel": letter.channel, "carrier": one.carrier.name, "outcome": outcome}
+    delivery.counters.add({delivery.counters.name("massar_messages_total", **labels): 1})
+    if letter.too_late(now):
+        _give_up(letter, State.EXPIRED, "too late", now)
+    elif isinstance(result, delivery.Refused) and result.permanent:
+        _give_up(letter, State.FAILED, code, now)
+    elif isinstance(result, delivery.Unsure) and not outbox.may_repeat(letter):
+        _give_up(letter, State.FAILED, code, now)
+    else:
+        outbox.later(letter, now=now, reason=code, pause=_pause(one, router))
+    return f"{outcome}: {code}"
+
+
+def _outcome(result: delivery.Result) -> tuple[str, str]:
     match result:
-        case delivery.Accepted(reference=reference):
-            outbox.end_attempt(letter, "accepted", now=now, reference=reference)
-            if outbox.finish(letter.id, letter.lease, State.HANDED, now=now):
-                _tell(letter, "handed", now)
-            return "accepted"
-        case delivery.Refused(code=code, ours=True):
-            outbox.end_attempt(letter, "refused", now=now, code=code)
-            outbox.later(letter, now=now, reason=code)
-            return "refused: our account or setting is at fault"
-        case delivery.Refused(code=code, permanent=permanent):
-            outbox.end_attempt(letter, "refused", now=now, code=code)
-            if permanent:
-                _give_up(letter, State.FAILED, code, now)
-            else:
-                outbox.later(letter, now=now, reason=code)
-            return "refused"
+        case delivery.Refused(code=code):
+            return "refused", code
         case delivery.Unsure(why=why):
-            outbox.end_attempt(letter, "unsure", now=now, code=why)
-            if outbox.may_repeat(letter):
-                outbox.later(letter, now=now, reason=why)
-            else:
-                _give_up(letter, State.FAILED, why, now)
-            return "unsure"
+            return "unsure", why
         case delivery.NotSent(why=why):
-            outbox.end_attempt(letter, "not_sent", now=now, code=why)
-            outbox.later(letter, now=now, reason=why)
-            return "not_sent"
+            return "not_sent", why
     raise TypeError(f"a carrier answered {result!r}")
 
 
-def _prepare(letter: Letter, now: datetime) -> Letter | None:
-    """The letter with its time fixed, or None if it ended here."""
-    if letter.too_late(now):
-        _give_up(letter, State.EXPIRED, "too late", now)
-        return None
-    if letter.attempt > outbox.MOST_ATTEMPTS:  # each worker that took it died: do not kill the next
-        _give_up(letter, State.FAILED, "too many attempts", now)
-        return None
-    if letter.temporary_id and not credentials.temporary.wanted(letter.temporary_id, now):
-        _give_up(letter, State.CANCELLED, "no longer wanted", now)
-        return None
-    if letter.expires_at is not None:
-        return letter
-    expires_at = now + letter.lifetime if letter.lifetime else letter.deadline
-    outbox.fix_expiry(letter, expires_at)
-    if letter.temporary_id:
-        credentials.temporary.fix_expiry(letter.temporary_id, expires_at)
-    return Letter(**{**letter.__dict__, "expires_at": expires_at})
+def _pause(one: Done, router: delivery.Router) -> timedelta | None:
+    """At once where another carrier has not had it; after an unsure answer a receipt may still tell what became of it."""
+    letter, unsure = one.letter, isinstance(one.result, delivery.Unsure)
+    if router.others_left(letter.channel, {*letter.tried, one.carrier.name}):
+        return outbox.GRACE if unsure else timedelta(0)
+    if isinstance(one.result, delivery.Refused) and one.result.busy:
+        return BUSY_PAUSE
+    return outbox.GRACE if unsure and letter.attempt < 3 else None
+
+
+def _judge_carriers(done: list[Done], now: datetime) -> None:
+    """Breakers hear of what is the carrier's fault, not of a number that does not exist, nor of throttling."""
+    for carrier in {one.carrier.name: one.carrier for one in done if one.letter.channel != "site"}.values():
+        results = [one.result for one in done if one.carrier is carrier]
+        if any(_is_good(result) for result in results):
+            delivery.breaker.success(carrier.name, now=now)
+            continue
+        for result in results:
+            if not (isinstance(result, delivery.Refused) and result.busy) and result != TOO_LATE:
+                ours = isinstance(result, delivery.Refused) and result.ours
+                delivery.breaker.fault(carrier.name, _outcome(result)[1], now=now, at_once=ours)
+
+
+def _is_good(result: delivery.Result) -> bool:
+    return isinstance(result, delivery.Accepted) or (isinstance(result, delivery.Refused) and result.permanent)
 
 
 def _give_up(letter: Letter, state: str, reason: str, now: datetime) -> None:
     if outbox.finish(letter.id, letter.lease, state, now=now, reason=reason):
-        _tell(letter, str(state), now)
+        _tell([letter], str(state), now)
 
 
-def _tell(letter: Letter, outcome: str, now: datetime) -> None:
-    trail.record(
+def _tell(letters: list[Letter], outcome: str, now: datetime) -> None:
+    trail.record_many(
         "message",
+        [
+            {"person_id": x.person_id, "outcome": outcome, "purpose": x.purpose, "channel": x.channel}
+            for x in letters
+        ],
         now=now,
-        person_id=letter.person_id,
-        outcome=outcome,
-        purpose=letter.purpose,
-        channel=letter.channel,
     )
 
 

@@ -10,9 +10,8 @@ from urllib.parse import parse_qsl
 import pytest
 
 from massar.interfaces.commands import carriers
-from massar.interfaces.commands.worker import Worker
 from tests.sso.relying_party import ISSUER, SITES, SUITE, party, register, verified
-from tests.support.visitor import _AtOnce
+from tests.support.post_office import worker_with
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
@@ -60,8 +59,8 @@ def suite(clock, settings, door):
 
 def work(clock, settings) -> None:
     """The worker with the product's own carrier for sites, until nothing is due."""
-    worker = Worker({"site": carriers.sites(settings.MASSAR)}, tick=clock)
-    while worker.turn(_AtOnce()):
+    worker = worker_with({"site": carriers.sites(settings.MASSAR)}, clock)
+    while worker.turn():
         pass
 
 

@@ -57,19 +57,20 @@ def issue(person_id: int, *, channel: str, contact_id: int, asked: str, now: dat
     return row.pk, secret
 
 
-def fix_expiry(temporary_id: int, expires_at: datetime) -> bool:
-    """Sets the end once, just before the first attempt to hand over. False if it is no longer wanted."""
-    return bool(
-        TemporaryPassword.objects.filter(pk=temporary_id, state=State.ISSUED, expires_at=None).update(
+def fix_expiry(temporary_ids: list[int], expires_at: datetime) -> None:
+    """Sets their end once, just before the first attempt to hand over."""
+    if temporary_ids:
+        TemporaryPassword.objects.filter(pk__in=temporary_ids, state=State.ISSUED, expires_at=None).update(
             expires_at=expires_at
         )
-    )
 
 
-def wanted(temporary_id: int, now: datetime) -> bool:
-    """Whether sending it still makes sense."""
-    rows = TemporaryPassword.objects.filter(pk=temporary_id, state__in=LIVE)
-    return rows.filter(Q(expires_at=None) | Q(expires_at__gt=now)).exists()
+def wanted(temporary_ids: list[int], now: datetime) -> set[int]:
+    """Those of them that it still makes sense to send."""
+    if not temporary_ids:
+        return set()
+    rows = TemporaryPassword.objects.filter(pk__in=temporary_ids, state__in=LIVE)
+    return set(rows.filter(Q(expires_at=None) | Q(expires_at__gt=now)).values_list("pk", flat=True))
 
 
 def match(person_id: int | None, secret: str, *, asked: str, now: datetime) -> Match | None:

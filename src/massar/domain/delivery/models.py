@@ -27,12 +27,16 @@ class Message(models.Model):
     """One message of the outbox. Moves: `outbox.MOVES`. `sealed` holds destination and values; NULL once final.
 
     expires_at: after it nothing is handed over. Empty with `lifetime` (seconds) set: fixed just before the first attempt.
+    What stays readable of the destination is `masked`; `to_tag` and `block_tag` (of an SMS number without its last three
+    digits, which `block_sealed` holds) find equal ones. `cost` is in thousandths of the carrier's currency.
     """
 
     class State(models.TextChoices):
         QUEUED = "queued"
         SENDING = "sending"
+        SENT = "sent"
         HANDED = "handed"
+        DELIVERED = "delivered"
         FAILED = "failed"
         EXPIRED = "expired"
         CANCELLED = "cancelled"
@@ -51,11 +55,20 @@ class Message(models.Model):
     deadline = models.DateTimeField()
     lifetime = models.PositiveIntegerField(null=True)
     expires_at = models.DateTimeField(null=True)
+    masked = models.CharField(max_length=80, blank=True)
+    to_tag = models.CharField(max_length=64, blank=True)
+    block_tag = models.CharField(max_length=64, blank=True)
+    block_sealed = models.BinaryField(null=True)
+    carrier = models.CharField(max_length=40, blank=True)
+    segments = models.PositiveSmallIntegerField(default=0)
+    cost = models.PositiveIntegerField(default=0)
     attempts = models.PositiveSmallIntegerField(default=0)
     lease_by = models.CharField(max_length=22, blank=True)
     lease_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     handed_at = models.DateTimeField(null=True)
+    delivered_at = models.DateTimeField(null=True)
+    used_at = models.DateTimeField(null=True)
     final_at = models.DateTimeField(null=True)
     reason = models.CharField(max_length=80, blank=True)
 
@@ -65,7 +78,14 @@ class Message(models.Model):
                 fields=["priority", "not_before"], name="delivery_queue", condition=models.Q(state="queued")
             ),
             models.Index(fields=["lease_until"], name="delivery_leases", condition=models.Q(state="sending")),
+            models.Index(
+                fields=["expires_at"], name="delivery_receipts_due", condition=models.Q(state="sent")
+            ),
             models.Index(fields=["person_id", "-id"], name="delivery_by_person"),
+            models.Index(
+                fields=["block_tag", "created_at"], name="delivery_by_block", condition=~models.Q(block_tag="")
+            ),
+            models.Index(fields=["created_at"], name="delivery_by_time"),
         ]
 
 
@@ -83,3 +103,66 @@ class Attempt(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["message", "number"], name="delivery_one_attempt")]
+
+
+class Part(models.Model):
+    """What a carrier calls one segment of a message it accepted, and what it told about it since. state '': nothing yet."""
+
+    carrier = models.CharField(max_length=40)
+    reference = models.CharField(max_length=100)
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+")
+    number = models.PositiveSmallIntegerField()
+    sent_at = models.DateTimeField()
+    state = models.CharField(max_length=10, blank=True)
+    code = models.CharField(max_length=80, blank=True)
+    told_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["carrier", "reference"], name="delivery_part_reference"),
+            models.Index(fields=["sent_at"], name="delivery_part_time"),
+        ]
+
+
+class StrayReceipt(models.Model):
+    """A receipt that fits no segment we know yet: it came before the carrier's answer, or the worker died in between."""
+
+    carrier = models.CharField(max_length=40)
+    reference = models.CharField(max_length=100, blank=True)
+    uid = models.CharField(max_length=22, blank=True)
+    state = models.CharField(max_length=10)
+    code = models.CharField(max_length=80, blank=True)
+    to_tag = models.CharField(max_length=64, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["carrier", "reference", "uid", "state"], name="delivery_one_stray_receipt"
+            )
+        ]
+        indexes = [models.Index(fields=["to_tag"], name="delivery_stray_to")]
+
+
+class Breaker(models.Model):
+    """Whether a carrier may be used. Moves: `breaker.MOVES`. `pause` in seconds; `until`: the next probe, or the probe's end."""
+
+    class State(models.TextChoices):
+        CLOSED = "closed"
+        OPEN = "open"
+        HALF_OPEN = "half-open"
+
+    carrier = models.CharField(max_length=40, primary_key=True)
+    state = models.CharField(max_length=10, choices=State, default=State.CLOSED)
+    faults = models.PositiveIntegerField(default=0)
+    pause = models.PositiveIntegerField(default=0)
+    until = models.DateTimeField(null=True)
+    reason = models.CharField(max_length=80, blank=True)
+    changed_at = models.DateTimeField()
+
+
+class Counter(models.Model):
+    """A number that only grows, for Prometheus. `name` with its labels as it is exposed."""
+
+    name = models.CharField(max_length=200, primary_key=True)
+    value = models.BigIntegerField(default=0)

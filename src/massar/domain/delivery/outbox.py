@@ -1,42 +1,51 @@
 """The outbox: a message stands in the same transaction as what it tells, and leaves under a lease.
 
-    queued --claim, attempt row--> sending --accepted--> handed
+    queued --claim, attempt row--> sending --accepted--> handed, or sent where the carrier will tell more
                                       |----temporary refusal, not sent, unsure, lapsed lease--> queued (later)
                                       |----permanent refusal, or too many attempts--> failed
+    sent --delivered--> delivered      sent --it will not arrive--> queued (another carrier), or failed
+    sent --no word before its end--> handed
     queued, sending --too late--> expired          queued, sending --no longer wanted--> cancelled
 
-Final rows (handed, failed, expired, cancelled) keep neither body nor destination.
+Final rows (handed, delivered, failed, expired, cancelled) keep neither body nor destination.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from massar.core import ids, seal, sql
+from massar.core import ids, seal, sql, text
 from massar.domain.delivery.models import Attempt, Message
 
 State = Message.State
-FINAL = (State.HANDED, State.FAILED, State.EXPIRED, State.CANCELLED)
+FINAL = (State.HANDED, State.DELIVERED, State.FAILED, State.EXPIRED, State.CANCELLED)
 MOVES = {
     State.QUEUED: {State.SENDING, State.EXPIRED, State.CANCELLED},
-    State.SENDING: {State.QUEUED, *FINAL},
+    State.SENDING: {State.QUEUED, State.SENT, State.HANDED, State.FAILED, State.EXPIRED, State.CANCELLED},
+    State.SENT: {State.QUEUED, State.HANDED, State.DELIVERED, State.FAILED},
     **{state: set() for state in FINAL},
 }
-LEASE = timedelta(
-    seconds=90
-)  # longer than the longest call of a carrier (`Carrier.longest`, 40 s by default)
+LEASE = timedelta(seconds=90)  # until the carrier is chosen, whose longest call then counts
+GRACE = timedelta(seconds=8)  # in which a receipt may still tell what became of an attempt without an answer
 MOST_ATTEMPTS = 120  # the deadline ends a message long before; this bounds what a deadly one can do to workers
 MOST_UNSURE = 3  # it left us and nobody answered: a twin is harmless, a dozen is not
 STOP_BEFORE = timedelta(seconds=30)  # a secret that ends in less is of no use to the person
 _BACKOFF = (2, 5, 10, 20, 40, 60, 60, 120, 300, 600, 1800)
-_COLUMNS = "id, uid, purpose, channel, language, person_id, temporary_id, sealed, lifetime, expires_at, deadline, attempts"
+_BLOCK_DIGITS = 3  # a block of 1 000 numbers: what toll fraud takes its numbers from
+_COLUMNS = (
+    "id, uid, purpose, channel, language, person_id, temporary_id, sealed, lifetime, expires_at, deadline, "
+    "attempts, created_at"
+)
 
 
 @dataclass(frozen=True)
 class Letter:
-    """A claimed message, opened. `values` fill the wording; `expires_at` None until fixed at the first attempt."""
+    """A claimed message, opened. `values` fill the wording; `expires_at` None until fixed at the first attempt.
+
+    `tried`: the carriers of earlier attempts, oldest first.
+    """
 
     id: int
     uid: str
@@ -51,7 +60,9 @@ class Letter:
     expires_at: datetime | None
     deadline: datetime
     attempt: int
+    created_at: datetime
     lease: str
+    tried: tuple[str, ...] = ()
 
     def too_late(self, now: datetime) -> bool:
         limit = min(self.expires_at - STOP_BEFORE, self.deadline) if self.expires_at else self.deadline
@@ -77,6 +88,8 @@ def put(
     """Adds a message. `within`: how long it may wait to be handed over at all. Returns its uid."""
     uid = ids.short_token()
     body = json.dumps({"to": to, "values": values}, ensure_ascii=False).encode()
+    block = to[:-_BLOCK_DIGITS] if channel == "sms" else ""
+    keys = seal.data_keys()
     Message.objects.create(
         uid=uid,
         purpose=purpose,
@@ -85,7 +98,11 @@ def put(
         person_id=person_id,
         temporary_id=temporary_id,
         about=about,
-        sealed=seal.data_keys().seal(body, place=_place(uid)),
+        sealed=keys.seal(body, place=_place(uid)),
+        masked=_masked(channel, to),
+        to_tag=to_tag(to),
+        block_tag=block_tag(to) if block else "",
+        block_sealed=keys.seal(block.encode(), place=_place_of_block(uid)) if block else None,
         priority=priority,
         not_before=now,
         deadline=now + within,
@@ -96,36 +113,86 @@ def put(
     return uid
 
 
-def claim(most: int, *, now: datetime) -> list[Letter]:
+def to_tag(to: str) -> str:
+    """Finds messages and receipts for the same destination."""
+    return seal.data_keys().tag("destination", to)
+
+
+def block_tag(number: str) -> str:
+    """Finds messages to the same block of 1 000 numbers."""
+    return seal.data_keys().tag("block", number[:-_BLOCK_DIGITS])
+
+
+def block_of(uid: str, sealed: bytes) -> str:
+    """The readable beginning of the numbers of a block, as `+212661123`."""
+    return seal.data_keys().open(sealed, place=_place_of_block(uid)).decode()
+
+
+def claim(most: int, *, now: datetime, channel: str | None = None) -> list[Letter]:
     """Up to `most` due messages under one lease, most urgent first. What can't be opened is failed at once."""
     lease = ids.short_token()
+    of_channel, named = ("AND channel = %s ", [channel]) if channel else ("", [])
     found = sql.rows(
         "UPDATE delivery_message SET state = 'sending', lease_by = %s, lease_until = %s, attempts = attempts + 1 WHERE id IN ("
-        "SELECT id FROM delivery_message WHERE (state = 'queued' AND not_before <= %s) "
-        "OR (state = 'sending' AND lease_until <= %s) "
-        f"ORDER BY priority, not_before, id LIMIT %s {sql.skip_locked()}) RETURNING {_COLUMNS}",
-        (lease, sql.at(now + LEASE), sql.at(now), sql.at(now), most),
+        "SELECT id FROM delivery_message WHERE ((state = 'queued' AND not_before <= %s) "
+        f"OR (state = 'sending' AND lease_until <= %s)) {of_channel}"
+        f"ORDER BY priority, not_before, id LIMIT %s {sql.skip_locked()}) RETURNING priority, {_COLUMNS}",
+        [lease, sql.at(now + LEASE), sql.at(now), sql.at(now), *named, most],
     )
-    letters = [_open(row, lease) for row in sorted(found)]
-    for broken in (row for row, letter in zip(sorted(found), letters, strict=True) if letter is None):
+    ordered = [row[1:] for row in sorted(found, key=lambda row: row[:2])]
+    letters = [_open(row, lease) for row in ordered]
+    for broken in (row for row, letter in zip(ordered, letters, strict=True) if letter is None):
         finish(broken[0], lease, State.FAILED, now=now, reason="can't be opened")
-    return [letter for letter in letters if letter]
+    return _with_history([letter for letter in letters if letter])
 
 
-def fix_expiry(letter: Letter, expires_at: datetime) -> None:
+def _with_history(letters: list[Letter]) -> list[Letter]:
+    again = [letter.id for letter in letters if letter.attempt > 1]
+    if not again:
+        return letters
+    tried: dict[int, list[str]] = {}
+    for message_id, carrier in sql.rows(
+        f"SELECT message_id, carrier FROM delivery_attempt WHERE message_id IN ({sql.one_of(len(again))}) ORDER BY number",
+        again,
+    ):
+        tried.setdefault(message_id, []).append(carrier)
+    return [replace(letter, tried=tuple(tried.get(letter.id, ()))) for letter in letters]
+
+
+def fix_expiry(letters: list[Letter], expires_at: datetime) -> None:
+    """The end of messages that had none: once, at the first attempt."""
+    if letters:
+        sql.change(
+            f"UPDATE delivery_message SET expires_at = %s WHERE expires_at IS NULL AND id IN ({sql.one_of(len(letters))})",
+            [sql.at(expires_at), *(letter.id for letter in letters)],
+        )
+
+
+def begin_attempts(letters: list[Letter], carrier: str, *, longest: timedelta, now: datetime) -> None:
+    """The attempt rows, before the carrier is called, and a lease that outlives its longest call.
+
+    An attempt of an earlier lease without outcome is marked unknown.
+    """
+    if not letters:
+        return
+    numbers = [letter.id for letter in letters]
+    again = [letter.id for letter in letters if letter.attempt > 1]
+    if again:
+        sql.change(
+            "UPDATE delivery_attempt SET outcome = 'unknown', ended_at = %s "
+            f"WHERE outcome = '' AND message_id IN ({sql.one_of(len(again))})",
+            [sql.at(now), *again],
+        )
+    rows = [v for letter in letters for v in (letter.id, letter.attempt, carrier, sql.at(now), "", "", "")]
     sql.change(
-        "UPDATE delivery_message SET expires_at = %s WHERE id = %s AND expires_at IS NULL",
-        (sql.at(expires_at), letter.id),
+        "INSERT INTO delivery_attempt (message_id, number, carrier, started_at, outcome, code, reference) "
+        f"VALUES {sql.marks(len(letters), 7)}",
+        rows,
     )
-
-
-def begin_attempt(letter: Letter, carrier: str, *, now: datetime) -> None:
-    """The attempt row, before the carrier is called. One of an earlier lease without outcome is marked unknown."""
     sql.change(
-        "UPDATE delivery_attempt SET outcome = 'unknown', ended_at = %s WHERE message_id = %s AND outcome = ''",
-        (sql.at(now), letter.id),
+        f"UPDATE delivery_message SET lease_until = %s WHERE id IN ({sql.one_of(len(numbers))})",
+        [sql.at(now + longest + GRACE), *numbers],
     )
-    Attempt.objects.create(message_id=letter.id, number=letter.attempt, carrier=carrier, started_at=now)
 
 
 def may_repeat(letter: Letter) -> bool:
@@ -138,6 +205,70 @@ def end_attempt(letter: Letter, outcome: str, *, now: datetime, code: str = "", 
     Attempt.objects.filter(message_id=letter.id, number=letter.attempt).update(
         ended_at=now, outcome=outcome, code=code[:80], reference=reference[:100]
     )
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A message that a carrier accepted. `references`: its name, or that of each segment; none if it has none."""
+
+    letter: Letter
+    carrier: str
+    references: tuple[str, ...]
+    receipt: bool
+    segments: int
+    cost: int
+
+
+def accept(taken: list[Taken], *, now: datetime) -> list[Taken]:
+    """Settles what carriers accepted, in three statements for all. Returns those whose lease was still ours.
+
+    Attempt and segments are kept whoever holds the lease now: it did leave.
+    """
+    if not taken:
+        return []
+    _end_accepted_attempts(taken, now)
+    _keep_parts(taken, now)
+    values = []
+    for one in taken:
+        awaited = one.receipt and bool(one.references)
+        values += [one.letter.id, one.letter.lease, State.SENT if awaited else State.HANDED, one.carrier]
+        values += [one.segments, one.cost]
+    settled = sql.rows(
+        "UPDATE delivery_message AS m SET state = v.column3, carrier = v.column4, segments = v.column5, "
+        "cost = m.cost + v.column6, handed_at = %s, lease_until = NULL, reason = '', "
+        "sealed = CASE WHEN v.column3 = 'sent' THEN m.sealed ELSE NULL END, "
+        "final_at = CASE WHEN v.column3 = 'sent' THEN NULL ELSE %s END "
+        f"FROM (VALUES {sql.marks(len(taken), 6)}) AS v "
+        "WHERE m.id = v.column1 AND m.state = 'sending' AND m.lease_by = v.column2 RETURNING id",
+        [sql.at(now), sql.at(now), *values],
+    )
+    ours = {row[0] for row in settled}
+    return [one for one in taken if one.letter.id in ours]
+
+
+def _end_accepted_attempts(taken: list[Taken], now: datetime) -> None:
+    values = [v for one in taken for v in (one.letter.id, one.letter.attempt, (one.references or ("",))[0][:100])]
+    sql.change(
+        "UPDATE delivery_attempt AS a SET outcome = 'accepted', ended_at = %s, reference = v.column3 "
+        f"FROM (VALUES {sql.marks(len(taken), 3)}) AS v WHERE a.message_id = v.column1 AND a.number = v.column2",
+        [sql.at(now), *values],
+    )
+
+
+def _keep_parts(taken: list[Taken], now: datetime) -> None:
+    """Only where a receipt is to come: it is found by these names."""
+    rows = [
+        (one.carrier, reference[:100], one.letter.id, one.letter.attempt, sql.at(now), "", "")
+        for one in taken
+        if one.receipt
+        for reference in one.references
+    ]
+    if rows:
+        sql.change(
+            "INSERT INTO delivery_part (carrier, reference, message_id, number, sent_at, state, code) "
+            f"VALUES {sql.marks(len(rows), 7)}",
+            [value for row in rows for value in row],
+        )
 
 
 def finish(message_id: int, lease: str, state: str, *, now: datetime, reason: str = "") -> bool:
@@ -153,11 +284,12 @@ def finish(message_id: int, lease: str, state: str, *, now: datetime, reason: st
     )
 
 
-def later(letter: Letter, *, now: datetime, reason: str) -> bool:
-    """Back to the queue with a growing pause; failed for good after MOST_ATTEMPTS."""
+def later(letter: Letter, *, now: datetime, reason: str, pause: timedelta | None = None) -> bool:
+    """Back to the queue: after `pause`, or one that grows with the attempts. Failed for good after MOST_ATTEMPTS."""
     if letter.attempt >= MOST_ATTEMPTS:
         return finish(letter.id, letter.lease, State.FAILED, now=now, reason=reason)
-    pause = timedelta(seconds=_BACKOFF[min(letter.attempt, len(_BACKOFF)) - 1])
+    if pause is None:
+        pause = timedelta(seconds=_BACKOFF[min(letter.attempt, len(_BACKOFF)) - 1])
     return (
         sql.change(
             "UPDATE delivery_message SET state = 'queued', not_before = %s, lease_until = NULL, reason = %s "
@@ -168,8 +300,18 @@ def later(letter: Letter, *, now: datetime, reason: str) -> bool:
     )
 
 
+def put_back(letters: list[Letter], *, now: datetime, pause: timedelta, reason: str) -> None:
+    """Claimed, but no carrier may be spoken to now: the try does not count."""
+    for letter in letters:
+        sql.change(
+            "UPDATE delivery_message SET state = 'queued', not_before = %s, lease_until = NULL, reason = %s, "
+            "attempts = attempts - 1 WHERE id = %s AND state = 'sending' AND lease_by = %s",
+            (sql.at(now + pause), reason[:80], letter.id, letter.lease),
+        )
+
+
 def waiting() -> dict[str, int]:
-    """How many messages stand in each state that is not final."""
+    """How many messages stand in each state in which they still have to leave."""
     return dict(
         sql.rows(
             "SELECT state, COUNT(*) FROM delivery_message WHERE state IN ('queued', 'sending') GROUP BY state"
@@ -177,21 +319,31 @@ def waiting() -> dict[str, int]:
     )
 
 
+def used(person_id: int, purpose: str, *, to: str = "", temporary_id: int | None = None, now: datetime) -> None:
+    """What the newest such message carried was typed in: it arrived and served (conversion)."""
+    which, params = ("to_tag = %s", to_tag(to)) if to else ("temporary_id = %s", temporary_id)
+    sql.change(
+        "UPDATE delivery_message SET used_at = %s WHERE used_at IS NULL AND id = ("
+        f"SELECT MAX(id) FROM delivery_message WHERE person_id = %s AND purpose = %s AND {which})",
+        (sql.at(now), person_id, purpose, params),
+    )
+
+
+def about(person_id: int, *, purpose: str, since: datetime) -> list[tuple[str, str]]:
+    """(what it is about, state) of the person's messages of one purpose, oldest first."""
+    return sql.rows(
+        "SELECT about, state FROM delivery_message WHERE person_id = %s AND purpose = %s AND created_at >= %s ORDER BY id",
+        (person_id, purpose, sql.at(since)),
+    )
+
+
+def sweep(*, now: datetime, keep: timedelta = timedelta(days=30)) -> int:
+    """Forgets messages that ended long ago, with their attempts and segments."""
+    return Message.objects.filter(state__in=FINAL, final_at__lt=now - keep).delete()[0]
+
+
 def _open(row: tuple, lease: str) -> Letter | None:
-    (
-        row_id,
-        uid,
-        purpose,
-        channel,
-        language,
-        person_id,
-        temporary_id,
-        sealed,
-        lifetime,
-        expires_at,
-        deadline,
-        attempts,
-    ) = row
+    row_id, uid, purpose, channel, language, person_id, temporary_id, sealed, lifetime, *moments, attempts, created_at = row
     try:
         body = json.loads(seal.data_keys().open(sealed or b"", place=_place(uid)))
     except (seal.SealBroken, ValueError):
@@ -207,20 +359,21 @@ def _open(row: tuple, lease: str) -> Letter | None:
         body["to"],
         body["values"],
         timedelta(seconds=lifetime) if lifetime else None,
-        sql.moment(expires_at),
-        sql.moment(deadline),
+        *map(sql.moment, moments),
         attempts,
+        sql.moment(created_at),
         lease,
     )
+
+
+def _masked(channel: str, to: str) -> str:
+    """What the owner may read on the devices page; for a site its address is no secret, but `about` names it."""
+    return {"sms": text.masked_phone, "email": text.masked_email}.get(channel, lambda _: "")(to)
 
 
 def _place(uid: str) -> str:
     return f"message|{uid}"
 
 
-def about(person_id: int, *, purpose: str, since: datetime) -> list[tuple[str, str]]:
-    """(what it is about, state) of the person's messages of one purpose, oldest first."""
-    return sql.rows(
-        "SELECT about, state FROM delivery_message WHERE person_id = %s AND purpose = %s AND created_at >= %s ORDER BY id",
-        (person_id, purpose, sql.at(since)),
-    )
+def _place_of_block(uid: str) -> str:
+    return f"message-block|{uid}"

@@ -1,4 +1,4 @@
-"""The carriers that the settings name, one for each channel."""
+"""The carriers that the settings name: those of the file, or the one of the environment, for each channel."""
 
 from __future__ import annotations
 
@@ -13,26 +13,21 @@ _TEXTS = {"to_field", "text_field", "sender_field", "sender", "validity_field", 
 _TABLES = {"headers", "extra"}
 
 
-def from_settings() -> dict[str, delivery.Carrier]:
-    """By channel; sites can always be told. Raises CarrierSettingError with one sentence."""
+def from_settings() -> delivery.Roster:
+    """By channel, in the operator's order; sites can always be told. Raises CarrierSettingError with one sentence."""
     massar = settings.MASSAR
-    carriers = {}
+    carriers: dict[str, list[delivery.Carrier]] = {}
     if massar.email_url:
-        carriers["email"] = delivery.carrier_from_url(
-            massar.email_url,
-            delivery.CarrierOptions(
-                name="mail", sender=massar.email_from, ca_file=_path(massar.email_ca_file)
-            ),
+        options = delivery.CarrierOptions(
+            name="mail", sender=massar.email_from, ca_file=_path(massar.email_ca_file)
         )
+        carriers["email"] = [delivery.carrier_from_url(massar.email_url, options)]
     if massar.sms_url:
-        carriers["sms"] = delivery.carrier_from_url(
-            massar.sms_url,
-            delivery.CarrierOptions(
-                name="sms", ca_file=_path(massar.sms_ca_file), **_sms_options(massar.sms_options)
-            ),
+        options = delivery.CarrierOptions(
+            name="sms", ca_file=_path(massar.sms_ca_file), **_sms_options(massar.sms_options)
         )
-    carriers["site"] = sites(massar)
-    return carriers
+        carriers["sms"] = [delivery.carrier_from_url(massar.sms_url, options)]
+    return delivery.Roster({**carriers, "site": [sites(massar)]})
 
 
 def sites(massar) -> delivery.Carrier:

@@ -36,14 +36,12 @@ def _database() -> list[str]:
 
 def _carriers() -> list[str]:
     try:
-        carriers = from_settings()
+        roster = from_settings()
     except delivery.CarrierSettingError as mistake:
         return [str(mistake)]
     missing = [
         f"No carrier for {channel}: set {name}, or people who choose it wait for nothing."
         for channel, name in (("email", "MASSAR_EMAIL_URL"), ("sms", "MASSAR_SMS_URL"))
-        if channel not in carriers
+        if not roster.of(channel)
     ]
-    return missing + [
-        f"{carrier.name}: {sentence}" for carrier in carriers.values() for sentence in carrier.check()
-    ]
+    return missing + [f"{carrier.name}: {sentence}" for carrier in roster.all() for sentence in carrier.check()]

@@ -1,4 +1,4 @@
-"""Answers recovery requests and hands messages over to mail and SMS carriers.
+"""Answers recovery requests, hands messages over to carriers, and takes their receipts.
 
 Runs until it is stopped. Several may run, on one machine or many: leases keep them out of each other's way, and what
 a dying one held is taken over by the next.
@@ -7,9 +7,13 @@ a dying one held is taken over by the next.
 from __future__ import annotations
 
 import logging
+import queue
 import signal
 import threading
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import timedelta
 
 from django.db import DatabaseError, close_old_connections
 
@@ -20,66 +24,204 @@ from massar.domain.limits import api as limits
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.interfaces.commands.carriers import from_settings
-from massar.journeys import deliver_messages, recover_password
+from massar.journeys import deliver_messages, recover_password, take_receipt
 
-REST = 0.2  # seconds between two looks at empty tables
-SWEEP_EVERY = 30.0
+REST = 0.5  # seconds between two looks when nobody rings; what waits for its time is that much late at most
+RECEIPTS_EVERY = timedelta(seconds=1)
+SWEEP_EVERY = timedelta(seconds=30)
+MOST_AT_ONCE = 100  # messages of one channel in one claim
+MOST_ANSWERED = 20  # recovery requests in one turn, so that what is ready leaves meanwhile
 
 note = logging.getLogger("massar.worker")
 
 
 def run(options) -> int:
     log.set_up(logging.WARNING if options.quiet else logging.INFO)
-    carriers = from_settings()
+    roster = from_settings()
     stop = threading.Event()
+    worker = Worker(roster, senders=options.senders)
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stop.set())
-    note.info("worker started with %s", ", ".join(c.name for c in carriers.values()) or "no carrier")
-    Worker(carriers, senders=options.senders).run(stop)
+        signal.signal(name, lambda *_: (stop.set(), worker.bell.set()))
+    note.info("worker started with %s", ", ".join(c.name for c in roster.all()) or "no carrier")
+    worker.run(stop)
     note.info("worker stopped")
     return 0
 
 
-class Worker:
-    """One loop that claims, and a few threads that hand over."""
+class Senders:
+    """A few threads for a channel whose carriers answer at once: a slow mail server holds up no SMS."""
 
-    def __init__(self, carriers, *, senders: int = 4, tick=clock.now):
-        self.carriers, self.tick, self.senders = carriers, tick, senders
+    def __init__(self, count: int, pool):
+        self.count, self.pool = count, pool
         self.under_way: set[Future] = set()
-        self.last_sweep = None
+
+    def free(self) -> int:
+        self.under_way = {f for f in self.under_way if not f.done()}
+        return self.count - len(self.under_way)
+
+    def submit(self, work: Callable, *words) -> None:
+        self.under_way.add(self.pool.submit(work, *words))
+
+
+class Worker:
+    """One loop that reads and writes the database; threads and connections that speak to carriers.
+
+    `pool`: what runs the senders' work, for each channel; a thread pool where nothing is given.
+    """
+
+    def __init__(self, roster: delivery.Roster, *, senders: int = 4, tick=clock.now, pool=None):
+        self.roster, self.router, self.tick = roster, delivery.Router(roster), tick
+        self.bell = threading.Event()
+        self.senders = {
+            channel: Senders(senders, pool or ThreadPoolExecutor(senders, thread_name_prefix=channel))
+            for channel in roster.carriers
+        }
+        self.done: queue.SimpleQueue[deliver_messages.Done] = queue.SimpleQueue()
+        self.told: queue.SimpleQueue[tuple[delivery.Receipt, Future]] = queue.SimpleQueue()
+        self.in_flight: Counter[str] = Counter()
+        self.counting = threading.Lock()
+        self.last: dict[Callable, object] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set; then what is being handed over is finished first."""
-        with ThreadPoolExecutor(self.senders, thread_name_prefix="sender") as pool:
-            while not stop.is_set():
-                try:
-                    busy = self.turn(pool)
-                except DatabaseError:
-                    note.exception("the database did not answer; trying again")
-                    close_old_connections()
-                    busy = False
-                    stop.wait(1.0)
-                if not busy:
-                    self._rest(stop)
+        delivery.doorbell.listen(self.bell.set, stop)
+        for carrier in self._pipelined():
+            carrier.open(self.take_receipt)
+        while not stop.is_set():
+            self.bell.clear()
+            if not self._turn_or_rest(stop):
+                self.bell.wait(REST)
+        self._finish()
 
-    def _rest(self, stop: threading.Event) -> None:
-        """Until the next look: at once when a sender becomes free, or a full queue would leave in steps of REST."""
-        if self.under_way:
-            wait(self.under_way, timeout=REST, return_when=FIRST_COMPLETED)
+    def _turn_or_rest(self, stop: threading.Event) -> bool:
+        try:
+            return self.turn()
+        except DatabaseError:
+            note.exception("the database did not answer; trying again")
+            close_old_connections()
+            stop.wait(1.0)
+            return True
+
+    def _finish(self) -> None:
+        for carrier in self._pipelined():
+            carrier.close()
+        for senders in self.senders.values():
+            wait(senders.under_way)
+        self._settle()
+        self._store_receipts()
+
+    def _pipelined(self) -> list[delivery.Pipelined]:
+        return [carrier for carrier in self.roster.all() if hasattr(carrier, "submit")]
+
+    def turn(self) -> bool:
+        """One look at everything. True if there was something to do."""
+        self._now_and_then(self._sweep_receipts, RECEIPTS_EVERY)
+        self._now_and_then(self._sweep, SWEEP_EVERY)
+        busy = self._settle() + self._store_receipts() + self.answer()
+        for channel in self.roster.carriers:
+            busy += self._send(channel)
+        return bool(busy + self._settle())
+
+    # What leaves
+
+    def _send(self, channel: str) -> int:
+        now = self.tick()
+        self.router.look(now)
+        room = min(self._room(channel, now), MOST_AT_ONCE)
+        if room <= 0:
+            return 0
+        ready = deliver_messages.take(room, channel=channel, router=self.router, now=now)
+        for one in ready:
+            self._start(one)
+        return len(ready)
+
+    def _room(self, channel: str, now) -> int:
+        """How many messages the carrier that most of them would take can begin with now.
+
+        One is tried where a standing connection has no room although nothing is under way: that tells what is wrong.
+        """
+        carrier = self.router.first_fit(channel, now)
+        if carrier is None or not hasattr(carrier, "submit"):
+            return self.senders[channel].free()
+        return max(carrier.room(), 0 if self.in_flight[carrier.name] else 1)
+
+    def _start(self, ready: deliver_messages.Ready) -> None:
+        if hasattr(ready.carrier, "submit"):
+            self._submit(ready)
         else:
-            stop.wait(REST)
+            self.senders[ready.letter.channel].submit(self._hand_over, ready)
 
-    def turn(self, pool: ThreadPoolExecutor) -> bool:
-        """One look at both tables. True if there was something to do."""
-        self._sweep()
-        answered = self.answer()
-        self.under_way = {f for f in self.under_way if not f.done()}
-        room = 2 * self.senders - len(self.under_way)
-        letters = deliver_messages.take(room, carriers=self.carriers, now=self.tick()) if room > 0 else []
-        self.under_way |= {pool.submit(self._hand_over, letter) for letter in letters}
-        return bool(answered or letters)
+    def _hand_over(self, ready: deliver_messages.Ready) -> None:
+        """In a sender's thread. A fault settles nothing: the lease ends and the message is taken up again."""
+        try:
+            self.done.put(deliver_messages.hand_over(ready, now=self.tick()))
+        except Exception:
+            note.exception("message %s: fault while handing over", ready.letter.uid)
+            close_old_connections()
+        self.bell.set()
 
-    def answer(self, most: int = 50) -> int:
+    def _submit(self, ready: deliver_messages.Ready) -> None:
+        letter, carrier = ready.letter, ready.carrier
+        try:
+            outgoing, valid_for, segments = deliver_messages.written(ready, now=self.tick())
+        except deliver_messages.TooLate:
+            self.done.put(deliver_messages.Done(letter, carrier, deliver_messages.TOO_LATE))
+            return
+        except Exception:
+            note.exception("message %s: fault while writing it", letter.uid)
+            return
+        with self.counting:
+            self.in_flight[carrier.name] += 1
+        answer = carrier.submit(outgoing, valid_for=valid_for)
+        answer.add_done_callback(lambda f: self._answered(letter, carrier, f, segments))
+
+    def _answered(self, letter, carrier, answer: Future, segments: int) -> None:
+        """In the carrier's thread."""
+        with self.counting:
+            self.in_flight[carrier.name] -= 1
+        self.done.put(deliver_messages.Done(letter, carrier, answer.result(), segments))
+        self.bell.set()
+
+    def _settle(self) -> int:
+        done = _drained(self.done)
+        if not done:
+            return 0
+        try:
+            refused = deliver_messages.settle(done, router=self.router, now=self.tick())
+        except DatabaseError:  # what carriers answered is not forgotten: a message would leave twice
+            for one in done:
+                self.done.put(one)
+            raise
+        for letter, why in refused:
+            note.warning("message %s: %s", letter.uid, why)
+        return len(done)
+
+    # What comes back
+
+    def take_receipt(self, receipt: delivery.Receipt) -> Future:
+        """In a carrier's thread. The future is done when the receipt is committed."""
+        stored: Future = Future()
+        self.told.put((receipt, stored))
+        self.bell.set()
+        return stored
+
+    def _store_receipts(self) -> int:
+        told = _drained(self.told)
+        if not told:
+            return 0
+        try:
+            take_receipt.take([(receipt, "") for receipt, _ in told], now=self.tick())
+        except DatabaseError as trouble:  # the carriers hear it, and repeat
+            for _, stored in told:
+                stored.set_exception(trouble)
+            raise
+        for _, stored in told:
+            stored.set_result(None)
+        return len(told)
+
+    # What was asked for
+
+    def answer(self, most: int = MOST_ANSWERED) -> int:
         """Answers open requests; returns how many."""
         claimed = delivery.requests.claim(most, now=self.tick())
         for one in claimed:
@@ -95,24 +237,31 @@ class Worker:
             note.exception("a recovery request could not be answered")
             delivery.requests.finish(claimed, now=self.tick())
 
-    def _hand_over(self, letter) -> None:
-        try:
-            outcome = deliver_messages.hand_over(letter, carriers=self.carriers, tick=self.tick)
-            if outcome != "accepted":
-                note.warning("message %s: %s", letter.uid, outcome)
-        except Exception:  # the lease ends and the message is taken up again
-            note.exception("message %s: fault while handing over", letter.uid)
-            close_old_connections()
+    # Now and then
 
-    def _sweep(self) -> None:
+    def _now_and_then(self, work: Callable, every: timedelta) -> None:
         now = self.tick()
-        if self.last_sweep and (now - self.last_sweep).total_seconds() < SWEEP_EVERY:
-            return
-        self.last_sweep = now
+        if work.__name__ not in self.last or now - self.last[work.__name__] >= every:
+            self.last[work.__name__] = now
+            work(now)
+
+    def _sweep_receipts(self, now) -> None:
+        take_receipt.sweep(router=self.router, now=now)
+
+    def _sweep(self, now) -> None:
         limits.sweep(now=now)
         credentials.temporary.sweep(now=now)
         sessions.signed_in.sweep(now=now)
         delivery.requests.sweep(now=now)
+        delivery.outbox.sweep(now=now)
+        delivery.receipts.sweep(now=now)
         sites.grants.sweep(now=int(now.timestamp()))
         sites.pending.sweep(now=now)
         sites.seen.sweep(now=now)
+
+
+def _drained(waiting: queue.SimpleQueue) -> list:
+    found = []
+    while not waiting.empty():
+        found.append(waiting.get())
+    return found

@@ -1,0 +1,167 @@
+"""Receipts, segments, breakers, counters; and on PostgreSQL a bell that wakes the workers (NOTIFY, `doorbell.py`)."""
+
+import django.db.models.deletion
+from django.db import migrations, models
+
+TABLES = ("delivery_recoveryrequest", "delivery_message")
+
+
+def hang_the_bell(apps, editor):
+    """A trigger rings in the transaction that inserts: no statement more for the page, and nobody can forget it."""
+    if editor.connection.vendor != "postgresql":
+        return
+    editor.execute(
+        "CREATE FUNCTION delivery_ring() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM pg_notify('massar_delivery', ''); RETURN NULL; END $$"
+    )
+    for table in TABLES:
+        editor.execute(
+            f"CREATE TRIGGER delivery_ring AFTER INSERT ON {table} FOR EACH STATEMENT EXECUTE FUNCTION delivery_ring()"
+        )
+
+
+def take_the_bell_down(apps, editor):
+    if editor.connection.vendor != "postgresql":
+        return
+    for table in TABLES:
+        editor.execute(f"DROP TRIGGER delivery_ring ON {table}")
+    editor.execute("DROP FUNCTION delivery_ring()")
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('delivery', '0002_message_about'),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name='Breaker',
+            fields=[
+                ('carrier', models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ('state', models.CharField(choices=[('closed', 'Closed'), ('open', 'Open'), ('half-open', 'Half Open')], default='closed', max_length=10)),
+                ('faults', models.PositiveIntegerField(default=0)),
+                ('pause', models.PositiveIntegerField(default=0)),
+                ('until', models.DateTimeField(null=True)),
+                ('reason', models.CharField(blank=True, max_length=80)),
+                ('changed_at', models.DateTimeField()),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Counter',
+            fields=[
+                ('name', models.CharField(max_length=200, primary_key=True, serialize=False)),
+                ('value', models.BigIntegerField(default=0)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Part',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('carrier', models.CharField(max_length=40)),
+                ('reference', models.CharField(max_length=100)),
+                ('number', models.PositiveSmallIntegerField()),
+                ('sent_at', models.DateTimeField()),
+                ('state', models.CharField(blank=True, max_length=10)),
+                ('code', models.CharField(blank=True, max_length=80)),
+                ('told_at', models.DateTimeField(null=True)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='StrayReceipt',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('carrier', models.CharField(max_length=40)),
+                ('reference', models.CharField(blank=True, max_length=100)),
+                ('uid', models.CharField(blank=True, max_length=22)),
+                ('state', models.CharField(max_length=10)),
+                ('code', models.CharField(blank=True, max_length=80)),
+                ('to_tag', models.CharField(blank=True, max_length=64)),
+                ('at', models.DateTimeField()),
+            ],
+        ),
+        migrations.AddField(
+            model_name='message',
+            name='block_sealed',
+            field=models.BinaryField(null=True),
+        ),
+        migrations.AddField(
+            model_name='message',
+            name='block_tag',
+            field=models.CharField(blank=True, max_length=64),
+        ),
+        migrations.AddField(
+            model_name='message',
+            name='carrier',
+            field=models.CharField(blank=True, max_length=40),
+        ),
+        migrations.AddField(
+            model_name='message',
+            name='cost',
+            field=models.PositiveIntegerField(default=0),
+        ),
+        migrations.AddField(
+            model_name='message',
+            name='delivered_at',
+            field=models.DateTimeField(null=True),
+        ),
+        migrations.AddField(
+            model_name='message',
+            name='masked',
+            field=models.CharField(blank=True, max_length=80),
+        ),
+        migrations.AddField(
+            model_name='message',
+            name='segments',
+            field=models.PositiveSmallIntegerField(default=0),
+        ),
+        migrations.AddField(
+            model_name='message',
+            name='to_tag',
+            field=models.CharField(blank=True, max_length=64),
+        ),
+        migrations.AddField(
+            model_name='message',
+            name='used_at',
+            field=models.DateTimeField(null=True),
+        ),
+        migrations.AlterField(
+            model_name='message',
+            name='state',
+            field=models.CharField(choices=[('queued', 'Queued'), ('sending', 'Sending'), ('sent', 'Sent'), ('handed', 'Handed'), ('delivered', 'Delivered'), ('failed', 'Failed'), ('expired', 'Expired'), ('cancelled', 'Cancelled')], default='queued', max_length=10),
+        ),
+        migrations.AddIndex(
+            model_name='message',
+            index=models.Index(condition=models.Q(('state', 'sent')), fields=['expires_at'], name='delivery_receipts_due'),
+        ),
+        migrations.AddIndex(
+            model_name='message',
+            index=models.Index(condition=models.Q(('block_tag', ''), _negated=True), fields=['block_tag', 'created_at'], name='delivery_by_block'),
+        ),
+        migrations.AddIndex(
+            model_name='message',
+            index=models.Index(fields=['created_at'], name='delivery_by_time'),
+        ),
+        migrations.AddField(
+            model_name='part',
+            name='message',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='delivery.message'),
+        ),
+        migrations.AddIndex(
+            model_name='strayreceipt',
+            index=models.Index(fields=['to_tag'], name='delivery_stray_to'),
+        ),
+        migrations.AddConstraint(
+            model_name='strayreceipt',
+            constraint=models.UniqueConstraint(fields=('carrier', 'reference', 'uid', 'state'), name='delivery_one_stray_receipt'),
+        ),
+        migrations.AddIndex(
+            model_name='part',
+            index=models.Index(fields=['carrier', 'reference'], name='delivery_part_reference'),
+        ),
+        migrations.AddIndex(
+            model_name='part',
+            index=models.Index(fields=['sent_at'], name='delivery_part_time'),
+        ),
+        migrations.RunPython(hang_the_bell, take_the_bell_down),
+    ]

@@ -1,0 +1,147 @@
+"""Which carrier a message takes: the first of the channel's list that is fit, another one for a message it has failed.
+
+Order is the operator's. Two things change it: a breaker that is open (`breaker.py`), and lateness. A carrier is late only
+beside a better one: when all are late, the network is, and switching would help nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from massar.core import sql
+from massar.domain.delivery import breaker
+from massar.domain.delivery.carriers.base import Carrier
+from massar.domain.delivery.outbox import Letter
+
+LATE_AFTER = timedelta(seconds=45)  # from hand-over to "delivered"
+WINDOW = timedelta(minutes=10)
+ENOUGH, FEW = 10, 5  # messages that tell something about a carrier in use, and about one on trial
+LATE, BETTER_BY = 0.5, 0.4
+EVERY = 5  # of so many messages one goes to the carrier that is on trial, or comes back to the late one
+LOOK_AGAIN = timedelta(seconds=10)
+
+
+@dataclass(frozen=True)
+class Roster:
+    """The carriers of each channel in the operator's order, and what a segment costs by name (thousandths)."""
+
+    carriers: Mapping[str, Sequence[Carrier]]
+    prices: Mapping[str, int] = field(default_factory=dict)
+
+    def of(self, channel: str) -> Sequence[Carrier]:
+        return self.carriers.get(channel, ())
+
+    def all(self) -> list[Carrier]:
+        return [carrier for carriers in self.carriers.values() for carrier in carriers]
+
+    def named(self, name: str) -> Carrier | None:
+        return next((carrier for carrier in self.all() if carrier.name == name), None)
+
+    def price(self, carrier: str) -> int:
+        return self.prices.get(carrier, 0)
+
+
+@dataclass(frozen=True)
+class Punctuality:
+    """Of a carrier's messages with receipts in the window: how many, and how many of them were late."""
+
+    total: int
+    late: int
+
+    @property
+    def share(self) -> float:
+        return self.late / self.total if self.total else 0.0
+
+
+class Router:
+    """One worker's view of the carriers; what it knows of breakers and lateness is a few seconds old at most."""
+
+    def __init__(self, roster: Roster):
+        self.roster = roster
+        self._states: dict[str, breaker.Facts] = {}
+        self._late: dict[str, Punctuality] = {}
+        self._looked_at: datetime | None = None
+
+    def look(self, now: datetime) -> None:
+        """Once a turn: breakers always, lateness now and then."""
+        self._states = breaker.all_states()
+        if self._looked_at is None or now - self._looked_at >= LOOK_AGAIN:
+            self._late = punctuality(now=now)
+            self._looked_at = now
+
+    def choose(self, letter: Letter, now: datetime) -> Carrier | None:
+        """The carrier for this message now; None while all of the channel are shut."""
+        ordered = self._ordered(letter.channel, letter.id)
+        fresh = [c for c in ordered if c.name not in letter.tried]
+        again = sorted(
+            (c for c in ordered if c.name in letter.tried), key=lambda c: _last(letter.tried, c.name)
+        )
+        return next((c for c in (*fresh, *again) if self._may_use(c.name, now)), None)
+
+    def first_fit(self, channel: str, now: datetime) -> Carrier | None:
+        """The carrier that most messages of the channel would take now."""
+        fit = [c for c in self._ordered(channel, 1) if self._is_shut(c.name) is None]
+        due = [c for c in self.roster.of(channel) if self._is_due(c.name, now)]
+        return next(iter([*due, *fit]), None)
+
+    def others_left(self, channel: str, tried: set[str]) -> bool:
+        """Whether a carrier that has not had the message could still take it."""
+        return any(c.name not in tried and self._is_shut(c.name) is None for c in self.roster.of(channel))
+
+    def next_probe(self, channel: str, now: datetime) -> timedelta:
+        """How long until one of the shut carriers of the channel is tried again."""
+        moments = [
+            facts.until
+            for carrier in self.roster.of(channel)
+            if (facts := self._states.get(carrier.name)) and facts.until
+        ]
+        wait = min(moments, default=now) - now
+        return min(max(wait, timedelta(seconds=1)), timedelta(seconds=breaker.LONGEST_PAUSE))
+
+    def _may_use(self, name: str, now: datetime) -> bool:
+        if self._is_shut(name) is None:
+            return True
+        return self._is_due(name, now) and breaker.claim_probe(name, now=now)
+
+    def _is_shut(self, name: str) -> breaker.Facts | None:
+        facts = self._states.get(name)
+        return facts if facts and facts.state != breaker.State.CLOSED else None
+
+    def _is_due(self, name: str, now: datetime) -> bool:
+        facts = self._is_shut(name)
+        return facts is not None and facts.due(now)
+
+    def _ordered(self, channel: str, number: int) -> list[Carrier]:
+        """A carrier whose probe is due comes first: it is tried with the next message. Then lateness speaks."""
+        carriers = list(self.roster.of(channel))
+        if len(carriers) < 2:
+            return carriers
+        first, *rest = carriers
+        told = self._late.get(first.name, Punctuality(0, 0))
+        if told.total < ENOUGH or told.share < LATE:
+            return carriers
+        for other in rest:
+            beside = self._late.get(other.name, Punctuality(0, 0))
+            turn = number % EVERY == 0
+            if beside.total < FEW:
+                return [other, *(c for c in carriers if c is not other)] if turn else carriers
+            if beside.share <= told.share - BETTER_BY:
+                return carriers if turn else [other, *(c for c in carriers if c is not other)]
+        return carriers
+
+
+def punctuality(*, now: datetime) -> dict[str, Punctuality]:
+    """By carrier, of what was handed over in the window and has had time to arrive."""
+    late = f"told_at IS NULL OR state = 'failed' OR {sql.seconds_between('sent_at', 'told_at')} > %s"
+    found = sql.rows(
+        f"SELECT carrier, COUNT(*), SUM(CASE WHEN {late} THEN 1 ELSE 0 END) FROM delivery_part "
+        "WHERE sent_at > %s AND sent_at <= %s GROUP BY carrier",
+        (LATE_AFTER.total_seconds(), sql.at(now - WINDOW), sql.at(now - LATE_AFTER)),
+    )
+    return {row[0]: Punctuality(row[1], row[2]) for row in found}
+
+
+def _last(tried: tuple[str, ...], name: str) -> int:
+    return len(tried) - tried[::-1].index(name)

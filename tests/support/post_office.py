@@ -1,0 +1,24 @@
+"""A worker for tests: one carrier for each channel, and senders that work in the test's own thread, so stories have one order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+
+from massar.domain.delivery import api as delivery
+from massar.interfaces.commands.worker import Worker
+
+
+class AtOnce:
+    """A pool that runs what it is given in this thread, and lets a kill through."""
+
+    def submit(self, work, *args) -> Future:
+        future: Future = Future()
+        future.set_result(work(*args))
+        return future
+
+
+def worker_with(carriers: Mapping[str, delivery.Carrier], clock, **settings) -> Worker:
+    """A worker with one carrier for each channel."""
+    roster = delivery.Roster({channel: [carrier] for channel, carrier in carriers.items()})
+    return Worker(roster, **{"tick": clock, "pool": AtOnce(), **settings})
