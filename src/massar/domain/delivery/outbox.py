@@ -230,8 +230,8 @@ def accept(taken: list[Taken], *, now: datetime) -> list[Taken]:
     _keep_parts(taken, now)
     values = []
     for one in taken:
-        awaited = one.receipt and bool(one.references)
-        values += [one.letter.id, one.letter.lease, State.SENT if awaited else State.HANDED, one.carrier]
+        state = State.SENT if one.receipt else State.HANDED
+        values += [one.letter.id, one.letter.lease, state, one.carrier]
         values += [one.segments, one.cost]
     settled = sql.rows(
         "UPDATE delivery_message AS m SET state = v.column3, carrier = v.column4, segments = v.column5, "
@@ -256,12 +256,12 @@ def _end_accepted_attempts(taken: list[Taken], now: datetime) -> None:
 
 
 def _keep_parts(taken: list[Taken], now: datetime) -> None:
-    """Only where a receipt is to come: it is found by these names."""
+    """Only where a receipt is to come: it is found by these names, or by our own where the carrier gave none."""
     rows = [
         (one.carrier, reference[:100], one.letter.id, one.letter.attempt, sql.at(now), "", "")
         for one in taken
         if one.receipt
-        for reference in one.references
+        for reference in one.references or ("",)
     ]
     if rows:
         sql.change(

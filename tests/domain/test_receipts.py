@@ -1,0 +1,187 @@
+"""Receipts: matched, repeated, early, of segments, instead of an answer; and that nothing final is ever taken back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from massar.domain.delivery import api as delivery
+from massar.domain.delivery.models import Attempt, Message, Part, StrayReceipt
+from massar.domain.delivery.outbox import Taken
+from massar.journeys import take_receipt
+from tests.contracts.fakes import BehavingCarrier
+
+pytestmark = pytest.mark.django_db
+outbox = delivery.outbox
+NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
+NUMBER = "+212661123456"
+LONGEST = timedelta(seconds=12)
+
+
+def sent(*references: str, to: str = NUMBER, now=NOW, carrier="iam", receipt=True) -> Message:
+    """A message that the carrier has accepted."""
+    letter = begun(to=to, now=now, carrier=carrier)
+    outbox.accept([Taken(letter, carrier, references, receipt, max(1, len(references)), 0)], now=now)
+    return Message.objects.get(pk=letter.id)
+
+
+def begun(to: str = NUMBER, now=NOW, carrier="iam") -> delivery.Letter:
+    """A message that left, and nobody knows yet what became of it."""
+    outbox.put(purpose="contact_code", channel="sms", language="ar", person_id=7, to=to, values={"code": "1"},
+               now=now, within=timedelta(minutes=10), expires_at=now + timedelta(minutes=10))  # fmt: skip
+    letter = outbox.claim(1, now=now)[0]
+    outbox.begin_attempts([letter], carrier, longest=LONGEST, now=now)
+    return letter
+
+
+def tell(*receipts: delivery.Receipt, uid: str = "", now=NOW) -> None:
+    take_receipt.take([(one, uid) for one in receipts], now=now)
+
+
+def receipt(reference: str, state="delivered", **changed) -> delivery.Receipt:
+    return delivery.Receipt(**{"carrier": "iam", "reference": reference, "state": state, **changed})
+
+
+def router(*names: str) -> delivery.Router:
+    carriers = [BehavingCarrier("sms") for _ in names]
+    for carrier, name in zip(carriers, names, strict=True):
+        carrier.name = name
+    return delivery.Router(delivery.Roster({"sms": carriers}))
+
+
+def again(message: Message) -> Message:
+    message.refresh_from_db()
+    return message
+
+
+def test_delivered_wipes_what_was_kept_for_another_try():
+    message = sent("77")
+    assert (message.state, message.carrier) == ("sent", "iam") and message.sealed
+    tell(receipt("77"), now=NOW + timedelta(seconds=4))
+    assert (again(message).state, message.sealed) == ("delivered", None)
+    assert message.delivered_at == NOW + timedelta(seconds=4) and message.handed_at == NOW
+
+
+def test_without_a_receipt_to_come_it_is_handed_over_and_that_is_all():
+    message = sent("77", receipt=False)
+    assert (message.state, message.sealed) == ("handed", None) and not Part.objects.exists()
+
+
+def test_a_word_on_the_way_settles_nothing():
+    message = sent("77")
+    tell(receipt("77", "underway"))
+    assert again(message).state == "sent"
+    tell(receipt("77"))
+    assert again(message).state == "delivered"
+
+
+def test_a_repeat_or_a_change_of_mind_changes_nothing():
+    message = sent("77")
+    tell(receipt("77"), receipt("77"))
+    tell(receipt("77", "failed", code="UNDELIV"), now=NOW + timedelta(seconds=9))
+    take_receipt.sweep(router=router("iam", "other"), now=NOW + timedelta(seconds=9))
+    assert again(message).state == "delivered" and message.delivered_at == NOW
+    assert not StrayReceipt.objects.exists()
+
+
+def test_all_segments_must_arrive_and_one_that_does_not_is_enough():
+    both, lost = sent("1", "2"), sent("3", "4", to="+212661999999")
+    tell(receipt("1"), receipt("3"))
+    assert again(both).state == "sent" and again(lost).state == "sent"
+    tell(receipt("2"), receipt("4", "failed", code="REJECTD"))
+    assert again(both).state == "delivered"
+    take_receipt.sweep(router=router("iam"), now=NOW)
+    assert (again(lost).state, lost.reason, lost.sealed) == ("failed", "REJECTD", None)
+
+
+@pytest.mark.parametrize(("others", "minutes_left", "state"), [
+    (("iam", "other"), 10, "queued"), (("iam",), 10, "failed"), (("iam", "other"), 2, "failed"),
+])  # fmt: skip
+def test_not_delivered_tries_another_carrier_while_there_is_time(others, minutes_left, state):
+    message = sent("77")
+    now = NOW + timedelta(minutes=10 - minutes_left)
+    tell(receipt("77", "failed", code="UNDELIV"), now=now)
+    take_receipt.sweep(router=router(*others), now=now)
+    assert again(message).state == state
+    if state == "queued":
+        (letter,) = outbox.claim(5, now=now)
+        assert letter.tried == ("iam",) and router(*others).choose(letter, now).name == "other"
+
+
+def test_a_receipt_before_the_answer_waits_for_it():
+    letter = begun()
+    tell(receipt("77", to=NUMBER))
+    assert StrayReceipt.objects.count() == 1
+    outbox.accept([Taken(letter, "iam", ("77",), True, 1, 0)], now=NOW)
+    take_receipt.sweep(router=router("iam"), now=NOW)
+    assert Message.objects.get().state == "delivered" and not StrayReceipt.objects.exists()
+
+
+def test_a_receipt_instead_of_an_answer_is_the_answer():
+    """The worker died between hand-over and answer; its lease lapses, but no twin is sent."""
+    letter = begun()
+    tell(receipt("77", to=NUMBER), now=NOW + timedelta(seconds=3))
+    lapses = NOW + LONGEST + outbox.GRACE
+    take_receipt.sweep(router=router("iam"), now=NOW + timedelta(seconds=3))
+    assert Message.objects.get().state == "sending", "its worker may still live"
+    take_receipt.sweep(router=router("iam"), now=lapses - timedelta(seconds=1))
+    message = Message.objects.get()
+    assert message.state == "delivered" and outbox.claim(5, now=lapses) == []
+    assert Attempt.objects.get().outcome == "adopted"
+    assert not outbox.accept([Taken(letter, "iam", ("77",), True, 1, 0)], now=lapses), "the lease is nobody's any more"
+
+
+def test_an_unsure_answer_is_made_sure_by_its_receipt():
+    letter = begun()
+    outbox.end_attempt(letter, "unsure", now=NOW, code="no answer in time")
+    outbox.later(letter, now=NOW, reason="no answer in time", pause=outbox.GRACE)
+    tell(receipt("77", to=NUMBER), now=NOW + timedelta(seconds=2))
+    take_receipt.sweep(router=router("iam"), now=NOW + timedelta(seconds=2))
+    assert Message.objects.get().state == "delivered" and outbox.claim(5, now=NOW + outbox.GRACE) == []
+
+
+@pytest.mark.parametrize("changed", [{"to": "+212661123457"}, {"to": ""}, {"carrier": "other", "to": NUMBER}])
+def test_a_receipt_of_somebody_else_is_not_adopted(changed):
+    begun()
+    tell(receipt("77", **changed), now=NOW + timedelta(seconds=3))
+    take_receipt.sweep(router=router("iam"), now=NOW + timedelta(seconds=19))
+    assert Message.objects.get().state == "sending"
+
+
+def test_two_messages_on_their_way_to_one_number_are_not_guessed_at():
+    begun()
+    begun(now=NOW + timedelta(milliseconds=1))
+    tell(receipt("77", to=NUMBER), now=NOW + timedelta(seconds=3))
+    take_receipt.sweep(router=router("iam"), now=NOW + timedelta(seconds=19))
+    assert set(Message.objects.values_list("state", flat=True)) == {"sending"}
+
+
+def test_no_word_before_its_end_leaves_it_handed_over_and_a_late_one_is_still_written_down():
+    message = sent("77")
+    take_receipt.sweep(router=router("iam"), now=NOW + timedelta(minutes=10))
+    assert (again(message).state, message.sealed, message.delivered_at) == ("handed", None, None)
+    late = NOW + timedelta(hours=2)
+    tell(receipt("77"), now=late)
+    assert (again(message).state, message.delivered_at) == ("handed", late)
+
+
+def test_a_carrier_that_names_messages_by_our_own_name():
+    """An HTTP gateway whose answer has no id, and whose call-back comes to an address that holds ours."""
+    message = sent()
+    tell(receipt(""), uid=message.uid)
+    assert again(message).state == "delivered"
+
+
+def test_references_used_again_by_the_carrier_belong_to_the_newest():
+    old = sent("77", now=NOW)
+    tell(receipt("77"))
+    new = sent("77", to="+212661000000", now=NOW + timedelta(days=1))
+    tell(receipt("77"), now=NOW + timedelta(days=1, seconds=1))
+    assert again(new).state == "delivered" and again(old).delivered_at == NOW
+
+
+def test_strays_are_forgotten():
+    tell(receipt("nobody's"))
+    assert delivery.receipts.sweep(now=NOW + timedelta(days=2)) == 0
+    assert delivery.receipts.sweep(now=NOW + timedelta(days=4)) == 1

@@ -1,0 +1,115 @@
+"""Which carrier a message takes: the list, the breakers, what it has tried, and lateness beside a better one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from massar.domain.delivery import api as delivery
+from massar.domain.delivery import breaker, routing
+from massar.domain.delivery.models import Message, Part
+from tests.contracts.fakes import BehavingCarrier
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
+
+
+def router(*names: str, channel: str = "sms") -> delivery.Router:
+    carriers = []
+    for name in names:
+        carriers.append(BehavingCarrier(channel))
+        carriers[-1].name = name
+    return delivery.Router(delivery.Roster({channel: carriers}))
+
+
+def letter(number: int = 1, *tried: str) -> delivery.Letter:
+    return delivery.Letter(number, "u", "contact_code", "sms", "ar", 7, None, "+212661123456", {}, None,
+                           NOW + timedelta(minutes=10), NOW + timedelta(minutes=10), 1 + len(tried), NOW, "l", tried)  # fmt: skip
+
+
+def chosen(of: delivery.Router, one: delivery.Letter, now=NOW) -> str:
+    of.look(now)
+    carrier = of.choose(one, now)
+    return carrier.name if carrier else ""
+
+
+def shares(of: delivery.Router, now=NOW) -> dict[str, int]:
+    """Of a hundred messages."""
+    found = [chosen(of, letter(n), now) for n in range(100)]
+    return {name: found.count(name) for name in sorted(set(found))}
+
+
+def history(carrier: str, *, late: int = 0, prompt: int = 0, now=NOW) -> None:
+    """Messages of some minutes ago whose receipts came in time, or have not come."""
+    message, _ = Message.objects.get_or_create(
+        uid="history", defaults={"purpose": "notice", "channel": "sms", "language": "ar", "person_id": 7,
+                                 "not_before": now, "deadline": now, "created_at": now, "state": "handed"},
+    )  # fmt: skip
+    sent_at = now - timedelta(minutes=2)
+    for number in range(late + prompt):
+        told = {"told_at": sent_at + timedelta(seconds=5), "state": "delivered"} if number < prompt else {}
+        Part.objects.create(carrier=carrier, reference=f"{number}", message=message, number=1, sent_at=sent_at, **told)
+
+
+def open_breaker(name: str) -> None:
+    breaker.fault(name, "gone", now=NOW, at_once=True)
+
+
+def test_the_first_of_the_list_gets_everything():
+    assert shares(router("a", "b")) == {"a": 100}
+
+
+def test_a_message_goes_to_one_that_has_not_had_it_then_to_the_one_that_had_it_longest_ago():
+    of = router("a", "b", "c")
+    assert [chosen(of, letter(1, *tried)) for tried in (("a",), ("a", "b"), ("a", "b", "c"), ("a", "b", "c", "a"))] == [
+        "b", "c", "a", "b",
+    ]  # fmt: skip
+
+
+def test_an_open_breaker_is_passed_over_and_probed_with_one_message_when_its_pause_is_over():
+    open_breaker("a")
+    of = router("a", "b")
+    assert shares(of) == {"b": 100}
+    later = NOW + timedelta(seconds=breaker.FIRST_PAUSE)
+    assert [chosen(of, letter(n), later) for n in range(4)] == ["a", "b", "b", "b"]
+
+
+def test_all_shut_is_nobody_until_the_next_probe():
+    open_breaker("a")
+    of = router("a")
+    assert chosen(of, letter()) == ""
+    of.look(NOW)
+    assert of.next_probe("sms", NOW) == timedelta(seconds=breaker.FIRST_PAUSE)
+    assert not of.others_left("sms", set())
+
+
+def test_a_late_carrier_is_compared_before_it_is_left():
+    history("a", late=routing.ENOUGH)
+    assert shares(router("a", "b")) == {"a": 80, "b": 20}, "the other is on trial"
+    history("b", prompt=routing.FEW)
+    assert shares(router("a", "b")) == {"a": 20, "b": 80}, "the late one keeps a share, or it could never come back"
+
+
+def test_when_all_are_late_nobody_is_left():
+    history("a", late=20)
+    history("b", late=20)
+    assert shares(router("a", "b")) == {"a": 100}
+
+
+def test_some_lateness_is_the_trade():
+    history("a", late=9, prompt=10)
+    history("b", prompt=20)
+    assert shares(router("a", "b")) == {"a": 100}
+
+
+def test_what_had_no_time_to_arrive_is_not_late():
+    history("a", late=20, now=NOW + timedelta(minutes=2) - routing.LATE_AFTER + timedelta(seconds=1))
+    assert routing.punctuality(now=NOW) == {}
+    assert routing.punctuality(now=NOW + timedelta(seconds=1))["a"].late == 20
+
+
+def test_a_receipt_that_came_too_late_is_late():
+    history("a", prompt=3)
+    Part.objects.filter(reference="0").update(told_at=NOW)
+    assert routing.punctuality(now=NOW) == {"a": routing.Punctuality(3, 1)}
