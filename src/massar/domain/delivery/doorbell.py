@@ -40,15 +40,19 @@ def _for_ever(work, ring, stop: threading.Event) -> None:
 
 
 def _listen_postgres(ring, stop: threading.Event) -> None:
-    """On a connection of its own, outside the pool: it never ends."""
-    held = connection.get_connection_params()
-    held = {k: v for k, v in held.items() if k in ("dbname", "user", "password", "host", "port", "sslmode", "sslrootcert")}
-    with psycopg.connect(**held, autocommit=True) as line:
+    with line_of_its_own() as line:
         line.execute(f"LISTEN {CHANNEL}")
         ring()  # what was put in before we listened
         while not stop.is_set():
             for _ in line.notifies(timeout=1.0, stop_after=1):
                 ring()
+
+
+def line_of_its_own() -> psycopg.Connection:
+    """A connection outside the pool, for what lasts as long as the process."""
+    held = connection.get_connection_params()
+    ours = ("context", "cursor_factory", "prepare_threshold", "pool", "server_side_binding")  # Django's own
+    return psycopg.connect(**{k: v for k, v in held.items() if k not in ours}, autocommit=True)
 
 
 def _watch_sqlite(ring, stop: threading.Event) -> None:

@@ -1,0 +1,96 @@
+"""A contract's binds, shared by all workers: an operator that sold two refuses the third, and counts it as a fault.
+
+A slot is held by a connection (PostgreSQL's advisory locks) or by an open file (beside SQLite, where all workers are on
+one machine). Both are let go by the system when a worker dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import re
+import threading
+import zlib
+from pathlib import Path
+from typing import IO
+
+import psycopg
+from django.conf import settings
+from django.db import connection
+
+from massar.domain.delivery import doorbell
+
+
+def of_carrier(carrier: str) -> DatabaseSlots | FileSlots:
+    """The slots of the carrier of that name, on the database of this installation."""
+    if connection.vendor == "postgresql":
+        return DatabaseSlots(carrier)
+    return FileSlots(settings.MASSAR.var / "binds", carrier)
+
+
+class DatabaseSlots:
+    """By `pg_try_advisory_lock`, on a connection of its own that lasts as long as the slots."""
+
+    def __init__(self, carrier: str):
+        self._family = zlib.crc32(f"massar bind {carrier}".encode()) - 2**31  # int4, signed
+        self._held: set[int] = set()
+        self._line: psycopg.Connection | None = None
+        self._one = threading.Lock()
+
+    def try_take(self, n: int) -> bool:
+        with self._one:
+            line = self._alive()
+            if n not in self._held and self._ask(line, "pg_try_advisory_lock", n):
+                self._held.add(n)
+            return n in self._held
+
+    def release(self, n: int) -> None:
+        with self._one:
+            if n in self._held:
+                self._held.discard(n)
+                with contextlib.suppress(psycopg.Error):  # the connection has gone, and the lock with it
+                    self._ask(self._alive(), "pg_advisory_unlock", n)
+
+    def _ask(self, line: psycopg.Connection, function: str, n: int) -> bool:
+        return line.execute(f"SELECT {function}(%s, %s)", (self._family, n)).fetchone()[0]
+
+    def _alive(self) -> psycopg.Connection:
+        """What a lost connection held is held no more."""
+        try:
+            if self._line is not None:
+                self._line.execute("SELECT 1")
+                return self._line
+        except psycopg.Error:
+            self._line.close()
+        self._held.clear()
+        self._line = doorbell.line_of_its_own()
+        return self._line
+
+
+class FileSlots:
+    """By locks on files in a folder of the installation."""
+
+    def __init__(self, folder: Path, carrier: str):
+        self._folder, self._carrier = folder, re.sub(r"[^\w-]", "_", carrier)
+        self._held: dict[int, IO] = {}
+        self._one = threading.Lock()
+
+    def try_take(self, n: int) -> bool:
+        with self._one:
+            return n in self._held or self._lock(n)
+
+    def release(self, n: int) -> None:
+        with self._one:
+            if n in self._held:
+                self._held.pop(n).close()
+
+    def _lock(self, n: int) -> bool:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        file = (self._folder / f"{self._carrier}-{n}.lock").open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            return False
+        self._held[n] = file
+        return True
