@@ -4,6 +4,7 @@ from massar.domain.delivery import breaker, counters, doorbell, outbox, receipts
 from massar.domain.delivery.carriers.base import (
     DELIVERED,
     FAILED,
+    UNDERWAY,
     Accepted,
     Carrier,
     CarrierOptions,
@@ -27,6 +28,7 @@ from massar.domain.delivery.sms_text import measure
 __all__ = [
     "DELIVERED",
     "FAILED",
+    "UNDERWAY",
     "Accepted",
     "Asked",
     "Carrier",

@@ -229,6 +229,20 @@ def _tell_part(part_id: int, receipt: Receipt, now: datetime) -> bool:
     return told == 1 and receipt.state in (DELIVERED, FAILED)
 
 
+def take_stray(carrier: str, *, uid: str, references: set[str]) -> Receipt | None:
+    """Takes away a receipt that belongs to no message of the outbox: an operator's trial."""
+    named = sorted(references - {""})
+    by_name = f"OR reference IN ({sql.one_of(len(named))})" if named else ""
+    found = sql.row(
+        f"SELECT id, reference, state, code FROM delivery_strayreceipt WHERE carrier = %s AND (uid = %s {by_name}) LIMIT 1",
+        [carrier, uid, *named],
+    )
+    if found is None:
+        return None
+    sql.change("DELETE FROM delivery_strayreceipt WHERE id = %s", (found[0],))
+    return Receipt(carrier, *found[1:])
+
+
 def _was_told(carrier: str, reference: str) -> bool:
     return (
         sql.row("SELECT 1 FROM delivery_part WHERE carrier = %s AND reference = %s LIMIT 1", (carrier, reference[:100]))

@@ -21,6 +21,7 @@ from .sms_text import GSM7, measure
 TEMPORARY_PASSWORD = "temporary_password"
 CONTACT_CODE = "contact_code"
 NOTICE = "notice"
+TRIAL = "trial"
 
 EVENTS = (
     "password_changed",
@@ -55,6 +56,9 @@ ALLOWANCE: Mapping[tuple[str, str], Allowance] = {
     (NOTICE, "ar"): Allowance(2, gsm7=False),
     (NOTICE, "fr"): Allowance(1, gsm7=True),
     (NOTICE, "en"): Allowance(1, gsm7=True),
+    (TRIAL, "ar"): Allowance(1, gsm7=False),
+    (TRIAL, "fr"): Allowance(1, gsm7=True),
+    (TRIAL, "en"): Allowance(1, gsm7=True),
 }
 
 
@@ -71,11 +75,13 @@ _REQUIRED = {
     TEMPORARY_PASSWORD: {"secret", "valid_until"},
     CONTACT_CODE: {"code", "valid_until"},
     NOTICE: {"event", "when"},
+    TRIAL: {"when"},
 }
 _OPTIONAL = {
     TEMPORARY_PASSWORD: {"valid_date", "host", "help"},
     CONTACT_CODE: {"valid_date", "host", "help"},
     NOTICE: {"device", "contact", "counts_from", "cancel_url", "host", "help"},
+    TRIAL: {"host", "help"},
 }
 _SECRET_FIELD = {TEMPORARY_PASSWORD: "secret", CONTACT_CODE: "code"}
 
@@ -102,7 +108,8 @@ def render(template: str, *, language: str, channel: str, values: Mapping[str, o
     """The words of one message.
 
     template: TEMPORARY_PASSWORD (values secret, valid_until; optional valid_date, host, help), CONTACT_CODE
-    (code, valid_until; the same options) or NOTICE (event of EVENTS, when; optional device, contact (masked),
+    (code, valid_until; the same options), TRIAL (when; an operator tries a carrier) or
+    NOTICE (event of EVENTS, when; optional device, contact (masked),
     counts_from, cancel_url (e-mail only), host, help). Empty and None are "not there". Moments may be aware
     datetimes, which are written in the country's time, or text that is written already.
     Raises KeyError for an unknown template, language, channel, event or value, or a missing one.

@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="massar", description="One account for a whole school ministry.", epilog=EPILOG
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_demo, _serve, _worker, _check, _newkeys, _migrate, _createperson, _audit, _sites, _keys):
+    for add in (_demo, _serve, _worker, _check, _newkeys, _migrate, _createperson, _audit, _sites, _keys, _send_test):
         add(commands)
     return parser
 
@@ -175,6 +175,22 @@ def _audit(commands) -> None:
     which.add_argument("--person", metavar="LOGIN", help="institution address of the person")
     which.add_argument("--verify", action="store_true", help="verify the tag of every row")
     one.add_argument("--limit", type=int, default=50, help="how many rows, newest first (default 50)")
+
+
+def _send_test(commands) -> None:
+    one = _command(
+        commands,
+        "send-test",
+        "send a real message through one carrier and print each step",
+        "It goes past queue, breakers and budgets, and costs what a message costs. Ends with code 1 where it stops.",
+        module="massar.interfaces.commands.send_test",
+    )
+    one.add_argument("carrier", help="its name; `massar messages` lists them")
+    one.add_argument("to", help="an address, or a mobile number as people type it")
+    one.add_argument("--language", choices=("ar", "fr", "en"), default="fr", help="of the words (default fr)")
+    one.add_argument(
+        "--wait", type=int, default=60, metavar="SECONDS", help="for the receipt (default 60; 0: do not wait)"
+    )
 
 
 def _sites(commands) -> None:
