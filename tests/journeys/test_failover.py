@@ -1,0 +1,217 @@
+"""Two carriers for one channel: one falls silent, errs, swallows, is late, is throttled; messages find their way.
+
+Minutes of traffic, turned by hand on the test's clock. The faults and what is expected of each: delivery design, §6.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from datetime import timedelta
+
+import pytest
+
+from massar.domain.delivery import api as delivery
+from massar.domain.delivery.models import Attempt, Message
+from massar.interfaces.commands.worker import Worker
+from tests.support.post_office import AtOnce
+
+pytestmark = pytest.mark.django_db
+PROMPT = timedelta(seconds=4)
+
+
+class Operator:
+    """A carrier with a standing connection that answers at once and sends receipts when the test's clock is there.
+
+    `mood`: '' (good), `mute`, `error`, `swallow` (accepts, delivers nothing), `late`, `busy`, `gone`, `ours`, `undeliverable`.
+    """
+
+    channel, longest = "sms", timedelta(seconds=12)
+
+    def __init__(self, name: str, clock):
+        self.name, self.clock, self.mood = name, clock, ""
+        self.arrived: list[str] = []
+        self.asked = 0
+        self.due: list = []
+        self.sink = None
+
+    def open(self, receipts) -> None:
+        self.sink = receipts
+
+    def room(self) -> int:
+        return 20
+
+    def submit(self, message: delivery.Outgoing, *, valid_for) -> Future:
+        self.asked += 1
+        answer: Future = Future()
+        answer.set_result(self._answer(message))
+        return answer
+
+    def _answer(self, message):
+        mood, name = self.mood, f"{self.name}-{self.asked}"
+        if mood in ("mute", "error", "busy", "gone", "ours"):
+            return {
+                "mute": delivery.Unsure("no answer in time"),
+                "error": delivery.Refused("0x08", permanent=False),
+                "busy": delivery.Refused("0x58", permanent=False, busy=True),
+                "gone": delivery.NotSent("no bind"),
+                "ours": delivery.Refused("0x0E", permanent=False, ours=True),
+            }[mood]
+        if mood == "undeliverable":
+            self._tell_later(name, message, delivery.FAILED, PROMPT)
+        elif mood != "swallow":
+            self.arrived.append(message.message_id)
+            self._tell_later(name, message, delivery.DELIVERED, timedelta(minutes=3) if mood == "late" else PROMPT)
+        return delivery.Accepted(name, receipt=True)
+
+    def _tell_later(self, name: str, message, state: str, after: timedelta) -> None:
+        self.due.append((self.clock() + after, delivery.Receipt(self.name, name, state, to=message.to)))
+
+    def tell(self) -> None:
+        for one in [one for one in self.due if one[0] <= self.clock()]:
+            self.due.remove(one)
+            self.sink(one[1])
+
+
+class Traffic:
+    """One message a second to a number of its own, and a worker with both carriers."""
+
+    def __init__(self, clock):
+        self.clock = clock
+        self.a, self.b = Operator("a", clock), Operator("b", clock)
+        roster = delivery.Roster({"sms": [self.a, self.b]})
+        self.worker = Worker(roster, tick=clock, pool=AtOnce())
+        for operator in (self.a, self.b):
+            operator.open(self.worker.take_receipt)
+        self.count = 0
+
+    def flow(self, seconds: int, *, put: bool = True) -> None:
+        for _ in range(seconds):
+            if put:
+                self._put()
+            for operator in (self.a, self.b):
+                operator.tell()
+            for _ in range(20):
+                if not self.worker.turn():
+                    break
+            self.clock.advance(seconds=1)
+
+    def _put(self) -> None:
+        self.count += 1
+        now = self.clock()
+        delivery.outbox.put(
+            purpose="contact_code", channel="sms", language="fr", person_id=self.count, now=now,
+            to=f"+2126611{self.count:05d}", values={"code": "123456", "host": "compte.example.ma"},
+            within=timedelta(minutes=10), expires_at=now + timedelta(minutes=10),
+        )  # fmt: skip
+
+    def states(self) -> dict[str, int]:
+        found = list(Message.objects.values_list("state", flat=True))
+        return {state: found.count(state) for state in set(found)}
+
+    def shares(self, seconds: int) -> tuple[int, int]:
+        """How many messages each carrier is asked for in so many seconds of traffic."""
+        before = self.a.asked, self.b.asked
+        self.flow(seconds)
+        return self.a.asked - before[0], self.b.asked - before[1]
+
+    def twins(self) -> int:
+        arrived = self.a.arrived + self.b.arrived
+        return len(arrived) - len(set(arrived))
+
+
+@pytest.fixture
+def traffic(clock) -> Traffic:
+    return Traffic(clock)
+
+
+def test_while_all_is_well_the_second_has_nothing_to_do(traffic):
+    assert traffic.shares(60) == (60, 0)
+    traffic.flow(10, put=False)
+    assert traffic.states() == {"delivered": 60}
+
+
+@pytest.mark.parametrize("mood", ["gone", "error", "ours"])
+def test_what_one_refuses_leaves_by_the_other_in_the_same_second(traffic, mood):
+    traffic.flow(10)
+    traffic.a.mood = mood
+    traffic.flow(60)
+    assert max(t for t in hand_over_seconds()) < 1.0, "nobody waited"
+    traffic.flow(10, put=False)
+    assert traffic.states() == {"delivered": 70} and traffic.twins() == 0
+    assert traffic.a.asked < 30, "the breaker keeps most of them away from it"
+
+
+def test_a_mute_carrier_costs_the_first_few_a_little_time_and_nobody_the_message(traffic):
+    traffic.flow(10)
+    traffic.a.mood = "mute"
+    traffic.flow(90)
+    traffic.flow(20, put=False)
+    assert traffic.states() == {"delivered": 100} and traffic.twins() == 0
+    waits = hand_over_seconds()
+    assert max(waits) < 20 and sum(w > 1 for w in waits) < 15
+
+
+def test_it_comes_back_by_a_probe_as_soon_as_it_is_well(traffic):
+    traffic.a.mood = "gone"
+    traffic.flow(60)
+    traffic.a.mood = ""
+    traffic.flow(90)
+    assert traffic.shares(30) == (30, 0)
+
+
+def test_throttling_is_no_fault(traffic):
+    traffic.a.mood = "busy"
+    traffic.flow(30)
+    assert delivery.breaker.all_states() == {} and traffic.states().get("failed") is None
+    assert len(traffic.b.arrived) == 30
+
+
+def test_a_carrier_that_swallows_loses_its_share_to_one_that_delivers(traffic):
+    traffic.a.mood = "swallow"
+    traffic.flow(150)
+    a, b = traffic.shares(50)
+    assert b > 3 * a > 0, "a trickle stays, or it could never come back"
+    traffic.a.mood = ""
+    traffic.flow(700)
+    assert traffic.shares(20) == (20, 0)
+
+
+def test_when_both_are_late_nothing_is_switched(traffic):
+    traffic.a.mood = traffic.b.mood = "late"
+    traffic.flow(400)
+    a, b = traffic.shares(50)
+    assert (a, b) == (50, 0)
+    traffic.flow(200, put=False)
+    assert traffic.states() == {"delivered": 450}
+
+
+def test_what_will_not_arrive_by_one_goes_by_the_other(traffic):
+    traffic.a.mood = "undeliverable"
+    traffic.flow(20)
+    traffic.flow(20, put=False)
+    assert traffic.states() == {"delivered": 20} and len(traffic.b.arrived) == 20
+    assert set(Attempt.objects.values_list("carrier", flat=True)) == {"a", "b"}
+
+
+def test_both_gone_holds_everything_until_its_end_and_sends_nothing_after_it(traffic, clock):
+    traffic.a.mood = traffic.b.mood = "gone"
+    traffic.flow(10)
+    traffic.flow(590, put=False)
+    traffic.a.mood = ""
+    traffic.flow(30, put=False)
+    assert traffic.states() == {"expired": 10} and traffic.a.arrived == []
+    assert not Message.objects.exclude(sealed=None).exists()
+
+
+def test_both_gone_for_a_while_loses_nothing(traffic):
+    traffic.a.mood = traffic.b.mood = "gone"
+    traffic.flow(120)
+    traffic.b.mood = ""
+    traffic.flow(120, put=False)
+    assert traffic.states() == {"delivered": 120} and traffic.twins() == 0
+
+
+def hand_over_seconds() -> list[float]:
+    """From putting to the carrier's answer, of every message that was accepted."""
+    rows = Message.objects.exclude(handed_at=None).values_list("created_at", "handed_at")
+    return [(handed - created).total_seconds() for created, handed in rows]
