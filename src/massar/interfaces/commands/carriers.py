@@ -31,6 +31,10 @@ def from_settings() -> dict[str, delivery.Carrier]:
                 name="sms", ca_file=_path(massar.sms_ca_file), **_sms_options(massar.sms_options)
             ),
         )
+    for name, table in massar.carriers.items():
+        if table.get("kind") != "http":
+            raise delivery.CarrierSettingError(f"The carrier {name} needs a kind: http.")
+        carriers["sms"] = delivery.from_table(table, name=name, receipts_base=massar.public_url)
     carriers["site"] = sites(massar)
     return carriers
 

@@ -44,6 +44,9 @@ def _carriers() -> list[str]:
         for channel, name in (("email", "MASSAR_EMAIL_URL"), ("sms", "MASSAR_SMS_URL"))
         if channel not in carriers
     ]
+    for carrier in carriers.values():
+        if getattr(carrier, "receipts_at", ""):
+            print(f"{carrier.name}: tell the gateway to call back at {carrier.receipts_at}")
     return missing + [
         f"{carrier.name}: {sentence}" for carrier in carriers.values() for sentence in carrier.check()
     ]

@@ -25,9 +25,10 @@ from .contract import (
     Result,
     Unsure,
 )
-from .http_post import Place
+from .http_receipt import ReceiptForm
+from .http_settings import receipt_form
 from .site_http import SiteCarrier
-from .sms_http import SmsHttpCarrier
+from .sms_http import HttpCarrier, from_table, from_url
 from .smtp import DEFAULT_PORT, PLAIN, STARTTLS, TLS, SmtpCarrier, SmtpServer
 
 _SECURITY = {"smtp": PLAIN, "smtp+starttls": STARTTLS, "smtps": TLS}
@@ -52,7 +53,7 @@ def carrier_from_url(url: str, options: CarrierOptions) -> Carrier:
     if parts.scheme in _SECURITY:
         return _smtp(parts, port, options)
     if parts.scheme in ("http", "https"):
-        return _sms(parts, port, options)
+        return from_url(url, options)
     raise CarrierSettingError(
         "A carrier's URL must begin with smtp://, smtp+starttls://, smtps:// (e-mail) or https:// (SMS)."
     )
@@ -95,14 +96,6 @@ def _with_setting(options: CarrierOptions, name: str, value: str) -> CarrierOpti
     return options
 
 
-def _sms(parts: SplitResult, port: int | None, options: CarrierOptions) -> SmsHttpCarrier:
-    if parts.username or parts.password:
-        raise CarrierSettingError("An SMS gateway's key goes into its headers, not into the URL.")
-    secure = parts.scheme == "https"
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return SmsHttpCarrier(Place(secure, parts.hostname, port or (443 if secure else 80), target), options)
-
-
 __all__ = [
     "DELIVERED",
     "EMAIL",
@@ -114,14 +107,18 @@ __all__ = [
     "Carrier",
     "CarrierOptions",
     "CarrierSettingError",
+    "HttpCarrier",
     "NotSent",
     "Outgoing",
     "Pipelined",
     "Receipt",
+    "ReceiptForm",
     "ReceiptSink",
     "Refused",
     "Result",
     "SiteCarrier",
     "Unsure",
     "carrier_from_url",
+    "from_table",
+    "receipt_form",
 ]

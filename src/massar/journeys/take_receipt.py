@@ -1,0 +1,17 @@
+"""A carrier tells what became of messages. Who calls was proved by the address that was called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from massar.domain.delivery import api as delivery
+
+
+@transaction.atomic
+def take(receipts: Sequence[delivery.Receipt], *, uid: str = "", now: datetime) -> None:
+    """Stores them, all or none; a repeat changes nothing. `uid`: the message that the called address was made for."""
+    for receipt in receipts:
+        delivery.receipts.store(receipt, uid=uid, now=now)
