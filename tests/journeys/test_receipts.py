@@ -85,6 +85,16 @@ def test_a_list_of_results_is_matched_by_their_ids(client: Client, attempt):
     assert read() == ("failed", "27") and read_other() == ("accepted", "")
 
 
+def test_one_result_that_names_no_known_id_is_matched_by_the_address(client: Client, attempt):
+    """The answer with the gateway's id never arrived; the address knows the message all the same."""
+    uid, read = attempt("list")
+    other, read_other = attempt("list", "gw-9")
+    body = {"results": [{"messageId": "gw-1", "status": {"groupName": "DELIVERED"}}]}
+    for called in (uid, other):
+        assert client.post(address("list", called), body, content_type="application/json").status_code == 200
+    assert read() == ("delivered", "DELIVERED") and read_other() == ("accepted", "")
+
+
 def test_a_form_may_be_posted(client: Client, attempt):
     uid, read = attempt("kannel")
     form = "application/x-www-form-urlencoded"

@@ -13,24 +13,31 @@ _FINAL = {DELIVERED: "delivered", FAILED: "failed"}
 def store(receipt: Receipt, *, uid: str = "", now: datetime) -> None:
     """Writes the last word about an attempt, once: a repeat changes nothing.
 
-    `uid`: the message it is about, where the call-back's address told it; otherwise it is found by carrier and reference.
+    Found by carrier and reference, else by `uid`, the message that the call-back's address told.
     """
     outcome = _FINAL.get(receipt.state)
-    if outcome is None or not (uid or receipt.reference):
+    if outcome is None:
         return
-    which = "m.uid = %s" if uid else "a.reference = %s"
-    found = sql.row(
-        "SELECT a.id, m.uid FROM delivery_attempt a JOIN delivery_message m ON m.id = a.message_id "
-        f"WHERE a.carrier = %s AND a.outcome <> 'refused' AND {which} ORDER BY a.id DESC LIMIT 1",
-        (receipt.carrier, uid or receipt.reference),
-    )
-    if found is None:
+    attempt = receipt.reference and _attempt("a.reference = %s", receipt, receipt.reference)
+    if not attempt and uid:
+        # An attempt that has another reference of its own is about something else.
+        attempt = _attempt("m.uid = %s" + (" AND a.reference = ''" if receipt.reference else ""), receipt, uid)
+    if not attempt:
         note.warning("a receipt of %s fits no message", receipt.carrier)
         return
     changed = sql.change(
         "UPDATE delivery_attempt SET outcome = %s, code = %s, ended_at = %s "
         "WHERE id = %s AND outcome NOT IN ('delivered', 'failed')",
-        (outcome, receipt.code[:80], sql.at(now), found[0]),
+        (outcome, receipt.code[:80], sql.at(now), attempt[0]),
     )
     if changed:
-        note.info("message %s: %s by %s", found[1], outcome, receipt.carrier)
+        note.info("message %s: %s by %s", attempt[1], outcome, receipt.carrier)
+
+
+def _attempt(which: str, receipt: Receipt, *values: str) -> tuple | None:
+    """(row id, message uid) of the newest attempt of this carrier that it may be about."""
+    return sql.row(
+        "SELECT a.id, m.uid FROM delivery_attempt a JOIN delivery_message m ON m.id = a.message_id "
+        f"WHERE a.carrier = %s AND a.outcome <> 'refused' AND {which} ORDER BY a.id DESC LIMIT 1",
+        (receipt.carrier, *values),
+    )

@@ -25,7 +25,7 @@ LONGEST_QUERY = 4000
 def receipt(request: HttpRequest, carrier: str, token: str) -> HttpResponse:
     """404 to whoever does not know the address or calls from elsewhere; 503 when nothing could be stored, so that the
     carrier calls again."""
-    form = _form(carrier)
+    form = _known(carrier) if carrier in settings.MASSAR.carriers else None
     uid = delivery.receipts_address.read(carrier, token) if form else None
     if form is None or uid is None or not form.may_call(client_address(request)):
         return _said("unknown", 404)
@@ -56,12 +56,8 @@ def _read(form: delivery.ReceiptForm, request: HttpRequest) -> list[delivery.Rec
 
 @lru_cache(maxsize=64)
 def _known(carrier: str) -> delivery.ReceiptForm | None:
-    table = settings.MASSAR.carriers.get(carrier)
-    return delivery.receipt_form(table, name=carrier) if table and table.get("kind") == "http" else None
-
-
-def _form(carrier: str) -> delivery.ReceiptForm | None:
-    return _known(carrier) if carrier in settings.MASSAR.carriers else None
+    table = settings.MASSAR.carriers[carrier]
+    return delivery.receipt_form(table, name=carrier) if table.get("kind") == "http" else None
 
 
 def _said(word: str, status: int) -> HttpResponse:

@@ -1,7 +1,7 @@
 """Reading what a gateway says: a value at a path of its JSON or by a pattern, and what an answer as a whole means.
 
 Patterns come from the operator's own file and see at most PATTERN_SEES characters of an answer, so that an unlucky one
-costs little. One with nested repeats ((a+)+) can still take very long: that is for its writer to avoid.
+costs little. One with nested or many repeats, as (a+)+ or .*.*.*, can still take very long: its writer must avoid it.
 """
 
 import json
@@ -14,7 +14,7 @@ from .http_line import Answer
 
 ACCEPTED, PERMANENT, TEMPORARY, BUSY, OURS = "accepted", "permanent", "temporary", "busy", "ours"
 OUTCOMES = (ACCEPTED, PERMANENT, TEMPORARY, BUSY, OURS)
-PATTERN_SEES = 2000
+PATTERN_SEES = 1000
 LONGEST_REFERENCE = 100
 # What is not here (401 and 403, but also a redirect, 402 or 405): the address, the account or the key is wrong.
 STATUSES = {

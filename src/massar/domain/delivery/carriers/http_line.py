@@ -141,6 +141,7 @@ class _Line:
         self._socket = raw
         self._http = http.client.HTTPConnection(place.host, place.port)
         self._http.auto_open = 0
+        self._http.default_port = 443 if place.secure else 80  # which the Host header leaves out (RFC 9110 §7.2)
 
     def secure(self, tls: ssl.SSLContext | None) -> None:
         try:

@@ -186,9 +186,9 @@ class _Reader:
     # -- parts
 
     def settings(self, options: CarrierOptions | None = None) -> HttpSettings:
-        proof = self.proof()
-        receipt = self.receipt()
         request = self.request()
+        receipt = self.receipt()
+        proof = self.proof()
         self._check_placeholders(request, receipt)
         if not isinstance(proof, TokenPlace):
             self._check_headers({**proof})
