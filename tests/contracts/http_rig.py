@@ -16,7 +16,7 @@ class _Server(ThreadingHTTPServer):
 
 class Gateway:
     """`mood`: empty, a status number, `cut_before`, `cut_after`, `silent`, `drip`, `huge`, `redirect`,
-    `garbage`, `lost_body`, or a delay in seconds. `requests`: (path, headers, body) of all that was read.
+    `garbage`, `lost_body`, `short_body`, or a delay in seconds. `requests`: (path, headers, body) of all that was read.
 
     `answer` is sent as JSON, bytes as they are; `headers` go with it. `keeps`: connections stay open (HTTP/1.1), and
     `lines` counts them. `hangs_up`: closes each connection after its answer, without having said so.
@@ -71,6 +71,9 @@ class Gateway:
         elif self.mood == "lost_body":
             handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{")
             _cut(handler)
+        elif self.mood == "short_body":
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + body)
+            handler.close_connection = True
         elif self.mood == "redirect":
             _answer(handler, 307, b"", Location=f"http://127.0.0.1:{self.port}/elsewhere")
         elif isinstance(self.mood, int):

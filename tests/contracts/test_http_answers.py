@@ -59,7 +59,8 @@ def test_an_answer_of_200_may_still_be_a_no(gateway, answer, result):
 
 def test_a_yes_that_must_be_read_and_can_not_be_is_unsure(gateway):
     server = gateway()
-    for mood in ("huge", "lost_body"):
+    server.answer = {"messages": [{"id": "a", "status": 0}]}
+    for mood in ("huge", "lost_body", "short_body"):
         server.mood = mood
         assert sent(carrier_to(server, answer=CODES)) == Unsure("the answer can't be read")
 

@@ -100,6 +100,8 @@ def test_another_charset_is_that_of_the_text_alone(send):
     assert path.endswith("?to=%2B212661000222&%C3%A9=%C3%A9&text=%E0+14%3A35")
     path, _, _ = send({**table, "charset": "utf-16-be"}, message("م"))
     assert path.endswith("&text=%06E")
+    path, _, _ = send({"charset": "utf-16-be", "method": "GET"}, message("م"), path="/{to_plain}/{text}")
+    assert path == "/212661000222/%06E"
 
 
 def test_a_text_that_the_charset_can_not_say_is_not_sent_and_is_our_fault(gateway):

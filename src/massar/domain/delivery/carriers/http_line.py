@@ -66,7 +66,7 @@ class Caller:
 
     def ask(self, call: Call, *, ends: float | None = None) -> Answer | NotSent | Unsure:
         """Before everything has left it is NotSent, without an answer Unsure."""
-        ends = ends or self.ends()
+        ends = self.ends() if ends is None else ends
         line = self._take(call.place)
         if line:
             result = self._talk(line, call, ends)
@@ -136,12 +136,14 @@ class _Line:
 
     def __init__(self, raw: socket.socket, place: Place):
         self.place, self.kept_until = place, 0.0
-        self.handle = raw.dup()  # wrapping in TLS takes the first descriptor away; this one can still cut the line
+        # Wrapping in TLS takes the first descriptor away; this one can still cut the line.
+        self.handle = raw.dup()
         self.handle.settimeout(0)
         self._socket = raw
         self._http = http.client.HTTPConnection(place.host, place.port)
         self._http.auto_open = 0
-        self._http.default_port = 443 if place.secure else 80  # which the Host header leaves out (RFC 9110 §7.2)
+        # The Host header leaves the scheme's own port out (RFC 9110 §7.2).
+        self._http.default_port = 443 if place.secure else 80
 
     def secure(self, tls: ssl.SSLContext | None) -> None:
         try:

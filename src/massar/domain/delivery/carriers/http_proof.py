@@ -77,7 +77,8 @@ class ClientCredentials:
 
     def renew(self, refused: Mapping[str, str]) -> bool:
         with self._lock:
-            if refused == {"Authorization": f"Bearer {self._token}"}:  # another thread may have a new one already
+            # Another thread may have fetched a new one already.
+            if refused == {"Authorization": f"Bearer {self._token}"}:
                 self._token = ""
         return True
 

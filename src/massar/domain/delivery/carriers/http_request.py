@@ -6,7 +6,7 @@ string in JSON), and what was filled in is never read again, so no text of a mes
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, quote_plus
 
@@ -43,9 +43,9 @@ class Template:
     def __repr__(self):
         return f"<Template with {', '.join(sorted(self.names)) or 'no placeholder'}>"
 
-    def fill(self, values: Values, encode=str) -> str:
-        """`encode` is applied to the values alone."""
-        return "".join(encode(str(values[text])) if is_name else text for text, is_name in self._pieces)
+    def fill(self, values: Values, encode: Callable[[str, str], str] = lambda name, value: value) -> str:
+        """`encode` is given the name and the value of each placeholder; what stands around them stays."""
+        return "".join(encode(text, str(values[text])) if is_name else text for text, is_name in self._pieces)
 
     def json(self, values: Values) -> str | int:
         """A placeholder that stands alone keeps its kind: seconds and minutes are numbers."""
@@ -87,7 +87,7 @@ class RequestForm:
 
     def render(self, values: Values) -> Call:
         """Raises UnicodeEncodeError where the charset has no sign for the text."""
-        target = self.target.fill(values, lambda value: quote(value, safe="", encoding=self._charset(self.target)))
+        target = self.target.fill(values, self._quoted)
         if self.query:
             target += ("&" if "?" in target else "?") + self._encoded(self.query, values)
         headers = {name: template.fill(values) for name, template in self.headers.items()}
@@ -102,15 +102,15 @@ class RequestForm:
             body = self._encoded(self.form, values).encode("ascii")
         return Call(self.method, self.place._replace(target=target), headers, body)
 
-    def _charset(self, template: Template) -> str:
-        return self.charset if "text" in template.names else "utf-8"
+    def _quoted(self, name: str, value: str) -> str:
+        return quote(value, safe="", encoding=self.charset if name == "text" else "utf-8")
 
     def _encoded(self, fields: Mapping[str, Template], values: Values) -> str:
-        pairs = (
-            (quote_plus(name), quote_plus(template.fill(values), encoding=self._charset(template), errors="strict"))
-            for name, template in fields.items()
-        )
-        return "&".join(f"{name}={value}" for name, value in pairs)
+        pairs = []
+        for name, template in fields.items():
+            charset = self.charset if "text" in template.names else "utf-8"
+            pairs.append(f"{quote_plus(name)}={quote_plus(template.fill(values), encoding=charset)}")
+        return "&".join(pairs)
 
 
 def _leaves(node) -> list[Template]:

@@ -252,7 +252,8 @@ class _Reader:
         text = self.text("url")
         parts = self.split(text, "url")
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        return self.place(parts, "url"), self.template(Literal(target) if isinstance(text, Literal) else target, "url")
+        kind = type(text)  # a text without placeholders stays one
+        return self.place(parts, "url"), self.template(kind(target), "url")
 
     def split(self, url: str, where: str) -> SplitResult:
         if not url:
