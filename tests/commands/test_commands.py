@@ -156,6 +156,32 @@ def test_check_names_an_option_the_gateway_does_not_know(installed):
     assert done.returncode == 1 and "JSON object" in done.stdout
 
 
+def test_check_judges_the_carriers_of_the_file(installed, tmp_path):
+    file = tmp_path / "massar.toml"
+    gateway = '[carriers.gateway]\nkind = "http"\npreset = "oauth2-json"\n'
+    for text, told in [
+        (gateway, "The carrier gateway needs url: "),
+        (gateway.replace("oauth2", "best"), "unknown preset"),
+        (gateway.replace("http", "pigeon"), "needs a kind"),
+        ("carriers = 7\n", "give each carrier a table"),
+        ("[carriers]\na = 7\n", "give each carrier a table"),
+    ]:
+        file.write_text(text)
+        done = installed.massar("check", MASSAR_CONFIG=str(file))
+        assert done.returncode != 0 and told in done.stdout + done.stderr, done.stdout + done.stderr
+
+
+def test_check_says_where_a_gateway_is_to_call_back(installed, tmp_path):
+    file = tmp_path / "massar.toml"
+    file.write_text(
+        '[carriers.gateway]\nkind = "http"\nurl = "http://127.0.0.1:9/"\nform = { to = "{to}", text = "{text}" }\n'
+        'receipt = { reference = "id", state = "state", states = { ok = "delivered" } }\n'
+    )
+    done = installed.massar("check", MASSAR_CONFIG=str(file), MASSAR_PUBLIC_URL="http://localhost:8123")
+    assert re.search(r"call back at http://localhost:8123/receipts/gateway/[0-9a-f]{64}$", done.stdout, re.MULTILINE)
+    assert "SMS gateway 127.0.0.1:9 can't be reached" in done.stdout
+
+
 def test_check_says_when_the_database_is_out_of_reach(empty):
     done = empty.massar("check", MASSAR_DATABASE_URL="postgres://u:geheim@127.0.0.1:9/x")
     assert done.returncode == 1 and "can't be reached" in done.stdout

@@ -88,8 +88,8 @@ def script(servers) -> Callable[..., Script]:
 
 @pytest.fixture
 def gateway(servers) -> Callable[..., Gateway]:
-    def make(tls=None) -> Gateway:
-        server = Gateway(tls)
+    def make(tls=None, *, keeps=False) -> Gateway:
+        server = Gateway(tls, keeps=keeps)
         servers.callback(server.stop)
         return server
 

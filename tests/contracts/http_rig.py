@@ -16,14 +16,21 @@ class _Server(ThreadingHTTPServer):
 
 class Gateway:
     """`mood`: empty, a status number, `cut_before`, `cut_after`, `silent`, `drip`, `huge`, `redirect`,
-    `garbage`, `lost_body`, or a delay in seconds. `requests`: (path, headers, body) of all that was read."""
+    `garbage`, `lost_body`, `short_body`, or a delay in seconds. `requests`: (path, headers, body) of all that was read.
 
-    def __init__(self, tls: ssl.SSLContext | None = None):
+    `answer` is sent as JSON, bytes as they are; `headers` go with it. `keeps`: connections stay open (HTTP/1.1), and
+    `lines` counts them. `hangs_up`: closes each connection after its answer, without having said so.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None, *, keeps: bool = False):
         self.mood: str | int | float = ""
         self.answer: object = {"id": "gw-1"}
         self.requests: list[tuple[str, dict[str, str], dict]] = []
+        self.headers: dict[str, str] = {}
+        self.lines = 0
+        self.hangs_up = False
         self._ended = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self, "HTTP/1.1" if keeps else "HTTP/1.0"))
         if tls:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
@@ -39,7 +46,8 @@ class Gateway:
     def serve(self, handler: BaseHTTPRequestHandler) -> None:
         if self.mood == "cut_before":
             return _cut(handler)
-        body = _read(handler.headers["Content-Type"], handler.rfile.read(int(handler.headers["Content-Length"])))
+        length = int(handler.headers["Content-Length"] or 0)
+        body = _read(handler.headers["Content-Type"] or "", handler.rfile.read(length))
         self.requests.append((handler.path, dict(handler.headers), body))
         if self.mood == "cut_after":
             return _cut(handler)
@@ -49,7 +57,9 @@ class Gateway:
         return self._respond(handler)
 
     def _respond(self, handler: BaseHTTPRequestHandler) -> None:
-        body = json.dumps(self.answer).encode()
+        body = self.answer if isinstance(self.answer, bytes) else json.dumps(self.answer).encode()
+        if self.hangs_up:
+            handler.close_connection = True
         if self.mood == "drip":
             handler.wfile.write(b"HTTP/1.1 ")
             while not self._ended.wait(0.05):
@@ -61,27 +71,38 @@ class Gateway:
         elif self.mood == "lost_body":
             handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{")
             _cut(handler)
+        elif self.mood == "short_body":
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + body)
+            handler.close_connection = True
         elif self.mood == "redirect":
             _answer(handler, 307, b"", Location=f"http://127.0.0.1:{self.port}/elsewhere")
         elif isinstance(self.mood, int):
-            _answer(handler, self.mood, body)
+            _answer(handler, self.mood, body, **self.headers)
         else:
             time.sleep(self.mood or 0)
-            _answer(handler, 200, body)
+            _answer(handler, 200, body, **self.headers)
 
 
 def _read(kind: str, body: bytes) -> dict:
     """Gateways speak JSON, sites take a form."""
-    return json.loads(body) if "json" in kind else dict(parse_qsl(body.decode(), strict_parsing=True))
+    return json.loads(body) if "json" in kind else dict(parse_qsl(body.decode()))
 
 
-def _handler(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
+def _handler(gateway: Gateway, version: str) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = version
+
+        def setup(self):
+            super().setup()
+            gateway.lines += 1
+
         def do_POST(self):
             try:
                 gateway.serve(self)
             except OSError:
                 self.close_connection = True
+
+        do_GET = do_POST
 
         def log_message(self, *words):
             """Silent: tests read `requests`."""

@@ -19,6 +19,7 @@ from massar.domain.delivery.carriers.base import (
     Unsure,
     carrier_from_url,
 )
+from massar.domain.delivery.carriers.sms_http import from_table
 
 from .conftest import HASTY
 from .fakes import BehavingCarrier
@@ -40,6 +41,7 @@ MAIL = Outgoing(
 )
 LOGOUT = Outgoing("Zk3_x-1", "site", "", "fr", "", "eyJhbGciOiJFUzI1NiJ9.eyJzaWQiOiJ4In0.c2lnbmF0dXJl")
 SITES = ("site-http", "site-https")
+TABLES = ("table-http", "table-https")
 
 
 @dataclass
@@ -102,12 +104,24 @@ def _mail(server, url, *options):
     )
 
 
+def _table(server, url, *options):
+    """A gateway by settings, on kept connections."""
+    request = {"url": url, "json": {"to": "{to}", "text": "{text}"}, "answer": {"reference": "id"}}
+    patience = ("connect_timeout", "answer_timeout", "total_timeout")
+    tables = ({"ca_file": str(o.ca_file), **{key: getattr(o, key) for key in patience}, **request} for o in options)
+    return _gateway(server, *(from_table(table, name="gateway", receipts_base="") for table in tables))
+
+
 def _sms(server, url, *options):
+    return _gateway(server, *(carrier_from_url(url, patience) for patience in options))
+
+
+def _gateway(server, *carriers):
     def mood(name):
         server.mood = {"refused": 422, "not_now": 503, "ours": 401, "silent": "silent"}.get(name, "")
 
     return Rig(
-        *(carrier_from_url(url, patience) for patience in options),
+        *carriers,
         SMS,
         mood,
         lambda: [body["text"] for _, _, body in server.requests],
@@ -137,7 +151,7 @@ def _login(url: str) -> str:
     )
 
 
-@pytest.fixture(params=["fake-sms", "fake-email", "smtp", "smtp+starttls", "smtps", "http", "https", *SITES])
+@pytest.fixture(params=["fake-sms", "fake-email", "smtp", "smtp+starttls", "smtps", "http", "https", *TABLES, *SITES])
 def rig(request, mail_server, gateway, server_tls, options):
     kind = request.param
     if kind.startswith("site"):
@@ -150,6 +164,10 @@ def rig(request, mail_server, gateway, server_tls, options):
         tls = {"smtps": {"tls": server_tls}, "smtp+starttls": {"starttls": server_tls}}.get(kind, {})
         server = mail_server(auth=True, **tls)
         return _mail(server, _login(f"{kind}://localhost:{server.port}"), options(), options(**HASTY))
+    if kind in TABLES:
+        scheme = kind.partition("-")[2]
+        server = gateway(server_tls if scheme == "https" else None, keeps=True)
+        return _table(server, f"{scheme}://localhost:{server.port}/send", options(), options(**HASTY))
     server = gateway(server_tls if kind == "https" else None)
     return _sms(server, f"{kind}://localhost:{server.port}/send", options(), options(**HASTY))
 

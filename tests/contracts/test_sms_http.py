@@ -67,27 +67,29 @@ def test_fields_without_a_name_stay_out_and_settings_are_not_written_to(gateway,
 
 
 @pytest.mark.parametrize(
-    ("status", "permanent", "ours"),
+    ("status", "kind"),
     [
-        (400, True, False),
-        (404, True, False),
-        (422, True, False),
-        (401, False, True),
-        (403, False, True),
-        (402, False, True),
-        (405, False, True),
-        (302, False, True),
-        (408, False, False),
-        (429, False, False),
-        (500, False, False),
-        (503, False, False),
-        (599, False, False),
+        (400, "permanent"),
+        (404, "permanent"),
+        (422, "permanent"),
+        (401, "ours"),
+        (403, "ours"),
+        (402, "ours"),
+        (405, "ours"),
+        (302, "ours"),
+        (408, "temporary"),
+        (429, "busy"),
+        (500, "temporary"),
+        (503, "temporary"),
+        (599, "temporary"),
     ],
 )
-def test_each_status_means_what_it_says(gateway, send, status, permanent, ours):
+def test_each_status_means_what_it_says(gateway, send, status, kind):
     server = gateway()
     server.mood = status
-    assert send(server) == Refused(f"http {status}", permanent=permanent, ours=ours)
+    assert send(server) == Refused(
+        f"http {status}", permanent=kind == "permanent", ours=kind == "ours", busy=kind == "busy"
+    )
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
@@ -95,14 +97,6 @@ def test_every_two_hundred_is_taken_over(gateway, send, status):
     server = gateway()
     server.mood = status
     assert send(server) == Accepted("gw-1")
-
-
-def test_which_statuses_mean_what_can_be_set(gateway, send):
-    server = gateway()
-    server.mood = 400
-    assert send(server, sms_permanent_statuses=frozenset({422})) == Refused(
-        "http 400", permanent=False, ours=True
-    )
 
 
 def test_a_redirect_is_not_followed(gateway, send):
@@ -144,7 +138,7 @@ def test_a_reference_that_is_not_there_is_empty(gateway, send, answer):
 def test_a_reference_is_bounded_and_on_one_line(gateway, send):
     server = gateway()
     server.answer = {"id": "a\r\nb" + "c" * 500}
-    assert send(server).reference == "ab" + "c" * 118
+    assert send(server).reference == "ab" + "c" * 98
 
 
 def test_a_slow_gateway_within_its_time_is_waited_for(gateway, send):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from massar.domain.delivery.carriers.base import CarrierSettingError, carrier_from_url
-from massar.domain.delivery.carriers.sms_http import SmsHttpCarrier
+from massar.domain.delivery.carriers.sms_http import HttpCarrier
 from massar.domain.delivery.carriers.smtp import SmtpCarrier
 
 
@@ -20,15 +20,15 @@ from massar.domain.delivery.carriers.smtp import SmtpCarrier
             "smtp-mail.example.ma",
         ),
         ("smtp://a:b@[::1]:2525", SmtpCarrier, "smtp-::1"),
-        ("https://gateway.example.ma/v1?x=y", SmsHttpCarrier, "sms-gateway.example.ma"),
-        ("http://127.0.0.1:8025/sms", SmsHttpCarrier, "sms-127.0.0.1"),
-        ("http://localhost/sms", SmsHttpCarrier, "sms-localhost"),
+        ("https://gateway.example.ma/v1?x=y", HttpCarrier, "sms-gateway.example.ma"),
+        ("http://127.0.0.1:8025/sms", HttpCarrier, "sms-127.0.0.1"),
+        ("http://localhost/sms", HttpCarrier, "sms-localhost"),
     ],
 )
 def test_a_url_makes_its_carrier(options, url, kind, name):
     carrier = carrier_from_url(url, options())
     assert isinstance(carrier, kind) and carrier.name == name
-    assert carrier.channel == ("sms" if kind is SmsHttpCarrier else "email")
+    assert carrier.channel == ("sms" if kind is HttpCarrier else "email")
     assert carrier.longest.total_seconds() >= 3
 
 

@@ -138,3 +138,11 @@ def test_the_env_file(tmp_path):
 def test_options_of_the_gateway_are_collected():
     massar = production(MASSAR_SMS_TO_FIELD="recipient", MASSAR_SMS_HEADERS='{"Authorization": "x"}')
     assert massar.sms_options == {"to_field": "recipient", "headers": '{"Authorization": "x"}'}
+
+
+def test_with_a_carrier_in_the_file_no_gateway_is_required_in_the_environment(tmp_path):
+    file = tmp_path / "massar.toml"
+    file.write_text('[carriers.gateway]\nkind = "http"\n')
+    massar = production(MASSAR_SMS_URL=None, MASSAR_CONFIG=str(file))
+    assert massar.carriers == {"gateway": {"kind": "http"}} and massar.sms_url == ""
+    assert production().carriers == {}

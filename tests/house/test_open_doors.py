@@ -34,8 +34,9 @@ OPEN = {
     "oidc_introspect": "the site proves itself",
     "oidc_revoke": "the site proves itself",
     "oidc_logout": "an ID token is the proof, else the person is asked, by a form with its token",
+    "receipt": "the address itself is the proof; 404 without it",
 }
-# Posted by sites, without a form of ours: each with the answer to one that proves nothing.
+# Posted by sites and carriers, without a form of ours: each with the answer to one that proves nothing.
 POSTED_BY_SITES = {
     "oidc_authorize": 303,  # to itself, asked with GET
     "oidc_token": 400,
@@ -45,6 +46,7 @@ POSTED_BY_SITES = {
     "oidc_logout": 303,
     "saml_sso": 400,
     "saml_slo": 400,
+    "receipt": 404,
 }
 PUBLIC = {"oidc_discovery", "oidc_jwks"}  # may be kept, by whoever
 SAMPLES = {"int": "1", "slug": "massar", "str": "nothing-of-this-name"}

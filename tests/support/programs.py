@@ -79,6 +79,7 @@ SUBMISSION = Need(
     ("dovecot-submissiond",),
     "The mail test needs Dovecot's submission: install the package dovecot-submissiond.",
 )
+KANNEL = Need("Kannel", ("kannel",), "The SMS gateway's test needs Kannel: install the package kannel.")
 NODE = Need("Node.js", ("nodejs",), "The test of openid-client needs Node.js: install the package nodejs.")
 NPM = Need("npm", ("npm",), "The test of openid-client needs npm: install the package npm.")
 
@@ -90,6 +91,7 @@ SERVERS = {
     AUTH_MELLON: (f"{APACHE_MODULES}/mod_auth_mellon.so",),
     DOVECOT: ("dovecot",),
     SUBMISSION: ("/usr/lib/dovecot/submission-login", "/usr/libexec/dovecot/submission-login"),
+    KANNEL: ("bearerbox",),
     NODE: ("node", "nodejs"),
     NPM: ("npm",),
 }

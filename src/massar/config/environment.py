@@ -9,6 +9,7 @@ import base64
 import binascii
 import os
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -24,6 +25,7 @@ DEMO_SECRET_KEY = "demo-secret-key-for-a-loopback-address-only-0123456789"
 DEMO_DATA_KEYS = "demo:" + base64.b64encode(b"demo-data-key-not-for-production"[:32]).decode()
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 MODES = ("production", "demo", "test")
+_CARRIER_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 PASSWORD_PROFILES = ("guide", "nist")
 
 
@@ -59,6 +61,7 @@ class Settings:
     sms_url: str
     sms_options: Mapping[str, str]
     sms_ca_file: str | None
+    carriers: Mapping[str, Mapping]
     institution_domains: tuple[str, ...]
     phone_countries: tuple[str, ...]
     password_profile: str
@@ -153,6 +156,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     mode = read.one_of("MASSAR_MODE", MODES)
     var = Path(read.text("MASSAR_VAR", "var")).absolute()
     public_url = _public_url(read, mode)
+    carriers = _carriers(read)
     settings = Settings(
         mode=mode,
         public_url=public_url,
@@ -160,16 +164,19 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         data_keys=_data_keys(read, mode),
         database=_database(read, mode, var),
         var=var,
-        email_url=_carrier_url(read, "MASSAR_EMAIL_URL", ("smtp", "smtp+starttls", "smtps"), mode),
+        email_url=_carrier_url(
+            read, "MASSAR_EMAIL_URL", ("smtp", "smtp+starttls", "smtps"), "" if _any(carriers, "smtp") else mode
+        ),
         email_from=read.text("MASSAR_EMAIL_FROM", f"massar@{_split(public_url).hostname or 'localhost'}"),
         email_ca_file=_file(read, "MASSAR_EMAIL_CA_FILE"),
-        sms_url=_carrier_url(read, "MASSAR_SMS_URL", ("https", "http"), mode),
+        sms_url=_carrier_url(read, "MASSAR_SMS_URL", ("https", "http"), "" if _any(carriers, "http", "smpp") else mode),
         sms_options={
             k[len("MASSAR_SMS_") :].lower(): v
             for k, v in environ.items()
             if k.startswith("MASSAR_SMS_") and k not in ("MASSAR_SMS_URL", "MASSAR_SMS_CA_FILE")
         },
         sms_ca_file=_file(read, "MASSAR_SMS_CA_FILE"),
+        carriers=carriers,
         institution_domains=read.words("MASSAR_INSTITUTION_DOMAINS", "taalim.ma,men.gov.ma"),
         phone_countries=_phone_countries(read),
         password_profile=read.one_of("MASSAR_PASSWORD_PROFILE", PASSWORD_PROFILES),
@@ -375,6 +382,25 @@ def _phone_countries(read: _Reader) -> tuple[str, ...]:
     for unknown in set(countries) - phonenumbers.SUPPORTED_REGIONS:
         read.mistakes.append(f"MASSAR_PHONE_COUNTRIES: {unknown!r} is no country; give ISO codes, as MA,FR.")
     return countries
+
+
+def _carriers(read: _Reader) -> Mapping[str, Mapping]:
+    """The tables `[carriers.NAME]` of the file MASSAR_CONFIG, as they are; each carrier judges its own (`massar check`)."""
+    path = read.text("MASSAR_CONFIG")
+    try:
+        carriers = tomllib.loads(Path(path).read_text("utf-8")).get("carriers", {}) if path else {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return {}  # the registry of sites, in the same file, says so
+    if not isinstance(carriers, Mapping) or not all(isinstance(one, Mapping) for one in carriers.values()):
+        read.mistakes.append("MASSAR_CONFIG: give each carrier a table, as [carriers.gateway].")
+        return {}
+    for name in (name for name in carriers if not _CARRIER_NAME.fullmatch(name)):
+        read.mistakes.append(f"MASSAR_CONFIG: {name!r} is no name for a carrier: small letters, digits and -, 40 at most.")
+    return carriers
+
+
+def _any(carriers: Mapping[str, Mapping], *kinds: str) -> bool:
+    return any(table.get("kind") in kinds for table in carriers.values())
 
 
 def _sites(read: _Reader) -> Registry:

@@ -1,6 +1,16 @@
 """What others may use from the room `delivery`."""
 
-from massar.domain.delivery import breaker, counters, doorbell, outbox, receipts, requests, wording
+from massar.domain.delivery import (
+    bind_slots,
+    breaker,
+    counters,
+    doorbell,
+    outbox,
+    receipts,
+    receipts_address,
+    requests,
+    wording,
+)
 from massar.domain.delivery.carriers.base import (
     DELIVERED,
     FAILED,
@@ -13,11 +23,14 @@ from massar.domain.delivery.carriers.base import (
     Outgoing,
     Pipelined,
     Receipt,
+    ReceiptForm,
     Refused,
     Result,
     SiteCarrier,
     Unsure,
+    carrier_from_table,
     carrier_from_url,
+    receipt_form,
 )
 from massar.domain.delivery.outbox import Letter, State
 from massar.domain.delivery.receipts import Told
@@ -39,6 +52,7 @@ __all__ = [
     "Outgoing",
     "Pipelined",
     "Receipt",
+    "ReceiptForm",
     "Refused",
     "Result",
     "Roster",
@@ -47,13 +61,17 @@ __all__ = [
     "State",
     "Told",
     "Unsure",
+    "bind_slots",
     "breaker",
+    "carrier_from_table",
     "carrier_from_url",
     "counters",
     "doorbell",
     "measure",
     "outbox",
+    "receipt_form",
     "receipts",
+    "receipts_address",
     "requests",
     "wording",
 ]

@@ -71,38 +71,52 @@ def store_by_reference(told: list[Receipt], *, now: datetime) -> list[Told]:
 
 
 def match_strays(*, now: datetime) -> list[Told]:
-    """Strays whose segment is known by now."""
+    """Strays whose segment is known by now: by the carrier's name for it, or by ours where it has none."""
+    columns = "SELECT s.id, p.id, p.message_id, s.state, s.code FROM delivery_strayreceipt s "
     found = sql.rows(
-        "SELECT s.id, p.id, p.message_id, s.state, s.code FROM delivery_strayreceipt s "
-        "JOIN delivery_part p ON p.carrier = s.carrier AND p.reference = s.reference "
+        f"{columns} JOIN delivery_part p ON p.carrier = s.carrier AND p.reference = s.reference "
         "WHERE s.reference <> '' AND p.state IN ('', 'underway') ORDER BY s.id LIMIT 500"
+    ) + sql.rows(
+        f"{columns} JOIN delivery_message m ON m.uid = s.uid "
+        "JOIN delivery_part p ON p.message_id = m.id AND p.carrier = s.carrier AND p.reference IN ('', s.reference) "
+        "WHERE s.uid <> '' AND p.state IN ('', 'underway') ORDER BY s.id LIMIT 500"
     )
     for stray, part, _, state, code in found:
         sql.change(
-            "UPDATE delivery_part SET state = %s, code = %s, told_at = %s WHERE id = %s",
+            "UPDATE delivery_part SET state = %s, code = %s, told_at = %s WHERE id = %s AND state IN ('', 'underway')",
             (state, code, sql.at(now), part),
         )
         sql.change("DELETE FROM delivery_strayreceipt WHERE id = %s", (stray,))
     return _news({row[2] for row in found})
 
 
+_UNANSWERED = (
+    "SELECT s.id, s.carrier, s.reference, s.state, s.code, m.id, a.number FROM delivery_strayreceipt s "
+    "JOIN delivery_message m ON {same} "
+    "JOIN delivery_attempt a ON a.message_id = m.id AND a.number = m.attempts AND a.carrier = s.carrier "
+    "WHERE {told} AND s.at >= a.started_at "
+    "AND ((m.state = 'sending' AND a.outcome = '' AND m.lease_until <= %s) "
+    "  OR (m.state = 'queued' AND a.outcome IN ('unsure', 'unknown'))) {alone} ORDER BY s.id LIMIT 100"
+)
+_BY_DESTINATION = _UNANSWERED.format(
+    same="m.to_tag = s.to_tag",
+    told="s.to_tag <> '' AND s.reference <> '' AND s.uid = ''",
+    alone="AND NOT EXISTS (SELECT 1 FROM delivery_message o WHERE o.to_tag = s.to_tag AND o.id <> m.id "
+    "AND o.state IN ('sending', 'sent'))",
+)
+_BY_OUR_NAME = _UNANSWERED.format(same="m.uid = s.uid", told="s.uid <> ''", alone="")
+
+
 def adopt(*, now: datetime) -> list[Told]:
-    """Strays that are the missing answer to an attempt: same carrier, same destination, told after it began, and no
-    other message under way to that destination. The attempt counts as accepted; no twin is sent.
+    """Strays that are the missing answer to an attempt, which then counts as accepted; no twin is sent.
+
+    Same carrier, told after the attempt began, and our own name for the message; or the same destination, if no other
+    message is under way to it.
     """
-    found = sql.rows(
-        "SELECT s.id, s.carrier, s.reference, s.state, s.code, m.id, a.number FROM delivery_strayreceipt s "
-        "JOIN delivery_message m ON m.to_tag = s.to_tag "
-        "JOIN delivery_attempt a ON a.message_id = m.id AND a.number = m.attempts AND a.carrier = s.carrier "
-        "WHERE s.to_tag <> '' AND s.reference <> '' AND s.at >= a.started_at "
-        "AND ((m.state = 'sending' AND a.outcome = '' AND m.lease_until <= %s) "
-        "  OR (m.state = 'queued' AND a.outcome IN ('unsure', 'unknown'))) "
-        "AND NOT EXISTS (SELECT 1 FROM delivery_message o WHERE o.to_tag = s.to_tag AND o.id <> m.id "
-        "  AND o.state IN ('sending', 'sent')) ORDER BY s.id LIMIT 100",
-        (sql.at(now + outbox.GRACE),),
-    )
+    lapses = (sql.at(now + outbox.GRACE),)
     adopted: set[int] = set()
-    for stray, carrier, reference, state, code, message_id, number in found:
+    for row in sql.rows(_BY_OUR_NAME, lapses) + sql.rows(_BY_DESTINATION, lapses):
+        stray, carrier, reference, state, code, message_id, number = row
         if message_id not in adopted and not _adopt(carrier, message_id, number, now):
             continue
         adopted.add(message_id)
@@ -213,9 +227,11 @@ def _find(receipt: Receipt, uid: str) -> tuple[int, int] | None:
             return found
     if not uid:
         return None
+    # A segment that has another name of its own is about something else.
+    nameless = "AND p.reference = '' " if receipt.reference else ""
     return sql.row(
         "SELECT p.id, p.message_id FROM delivery_part p JOIN delivery_message m ON m.id = p.message_id "
-        "WHERE p.carrier = %s AND m.uid = %s ORDER BY p.id DESC LIMIT 1",
+        f"WHERE p.carrier = %s AND m.uid = %s {nameless}ORDER BY p.id DESC LIMIT 1",
         (receipt.carrier, uid),
     )
 

@@ -27,7 +27,35 @@ def from_settings() -> delivery.Roster:
             name="sms", ca_file=_path(massar.sms_ca_file), **_sms_options(massar.sms_options)
         )
         carriers["sms"] = [delivery.carrier_from_url(massar.sms_url, options)]
-    return delivery.Roster({**carriers, "site": [sites(massar)]})
+    for name, table in massar.carriers.items():
+        carrier = delivery.carrier_from_table(
+            table, name=name, receipts_base=massar.public_url, slots=delivery.bind_slots.of_carrier(name)
+        )
+        _only_in_one_place(massar, carrier)
+        carriers.setdefault(carrier.channel, []).append(carrier)
+    prices = {name: _price(name, table) for name, table in massar.carriers.items()}
+    return delivery.Roster({**carriers, "site": [sites(massar)]}, prices)
+
+
+def _only_in_one_place(massar, carrier: delivery.Carrier) -> None:
+    """An address in the environment beside a list in the file: nobody could say which comes first."""
+    variable, url = (
+        ("MASSAR_EMAIL_URL", massar.email_url) if carrier.channel == "email" else ("MASSAR_SMS_URL", massar.sms_url)
+    )
+    if url:
+        raise delivery.CarrierSettingError(
+            f"Both {variable} and [carriers.{carrier.name}] say where messages go: keep one of them."
+        )
+
+
+def _price(name: str, table) -> int:
+    """Of a segment, or a letter, in thousandths of the currency."""
+    price = table.get("price", 0)
+    if type(price) is not int or not 0 <= price <= 1_000_000:
+        raise delivery.CarrierSettingError(
+            f"[carriers.{name}] price must be a whole number of thousandths, from 0 to 1000000."
+        )
+    return price
 
 
 def sites(massar) -> delivery.Carrier:

@@ -44,4 +44,7 @@ def _carriers() -> list[str]:
         for channel, name in (("email", "MASSAR_EMAIL_URL"), ("sms", "MASSAR_SMS_URL"))
         if not roster.of(channel)
     ]
+    for carrier in roster.all():
+        if getattr(carrier, "receipts_at", ""):
+            print(f"{carrier.name}: tell the gateway to call back at {carrier.receipts_at}")
     return missing + [f"{carrier.name}: {sentence}" for carrier in roster.all() for sentence in carrier.check()]

@@ -11,6 +11,9 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from massar.domain.delivery import api as delivery
+from massar.interfaces.commands import carriers
+
 
 def run(options) -> int:
     if settings.MASSAR.demo:
@@ -18,6 +21,11 @@ def run(options) -> int:
         return 2
     if pending_migrations():
         print("The database's tables are not up to date: run `massar migrate` first.", file=sys.stderr)
+        return 2
+    try:
+        carriers.from_settings()
+    except delivery.CarrierSettingError as mistake:  # the worker could not start, and call-backs could not be read
+        print(mistake, file=sys.stderr)
         return 2
     prepare_static()
     connection.close()

@@ -1,6 +1,6 @@
 """The door of the carriers: everything the rest of the room needs, and making one from a URL."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -25,9 +25,11 @@ from .contract import (
     Result,
     Unsure,
 )
-from .http_post import Place
+from .http_receipt import ReceiptForm
+from .http_settings import receipt_form
 from .site_http import SiteCarrier
-from .sms_http import SmsHttpCarrier
+from .sms_http import HttpCarrier, from_url
+from .sms_http import from_table as http_from_table
 from .smtp import DEFAULT_PORT, PLAIN, STARTTLS, TLS, SmtpCarrier, SmtpServer
 
 _SECURITY = {"smtp": PLAIN, "smtp+starttls": STARTTLS, "smtps": TLS}
@@ -38,6 +40,23 @@ _IN_URL: dict[str, Callable] = {
     "answer_timeout": float,
     "total_timeout": float,
 }
+
+
+KINDS = ("http",)
+_OURS = {"kind", "price"}  # what the table says to the roster, not to the carrier
+
+
+def carrier_from_table(table: Mapping, *, name: str, receipts_base: str, slots) -> Carrier:
+    """The carrier of one table `[carriers.NAME]`. Nothing is connected yet.
+
+    `receipts_base`: the product's public address, for call-backs. `slots`: the binds that its workers share.
+    Raises CarrierSettingError with one sentence.
+    """
+    settings = {key: value for key, value in table.items() if key not in _OURS}
+    match table.get("kind"):
+        case "http":
+            return http_from_table(settings, name=name, receipts_base=receipts_base)
+    raise CarrierSettingError(f"The carrier {name} needs a kind: one of {', '.join(KINDS)}.")
 
 
 def carrier_from_url(url: str, options: CarrierOptions) -> Carrier:
@@ -52,7 +71,7 @@ def carrier_from_url(url: str, options: CarrierOptions) -> Carrier:
     if parts.scheme in _SECURITY:
         return _smtp(parts, port, options)
     if parts.scheme in ("http", "https"):
-        return _sms(parts, port, options)
+        return from_url(url, options)
     raise CarrierSettingError(
         "A carrier's URL must begin with smtp://, smtp+starttls://, smtps:// (e-mail) or https:// (SMS)."
     )
@@ -95,14 +114,6 @@ def _with_setting(options: CarrierOptions, name: str, value: str) -> CarrierOpti
     return options
 
 
-def _sms(parts: SplitResult, port: int | None, options: CarrierOptions) -> SmsHttpCarrier:
-    if parts.username or parts.password:
-        raise CarrierSettingError("An SMS gateway's key goes into its headers, not into the URL.")
-    secure = parts.scheme == "https"
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return SmsHttpCarrier(Place(secure, parts.hostname, port or (443 if secure else 80), target), options)
-
-
 __all__ = [
     "DELIVERED",
     "EMAIL",
@@ -114,14 +125,18 @@ __all__ = [
     "Carrier",
     "CarrierOptions",
     "CarrierSettingError",
+    "HttpCarrier",
     "NotSent",
     "Outgoing",
     "Pipelined",
     "Receipt",
+    "ReceiptForm",
     "ReceiptSink",
     "Refused",
     "Result",
     "SiteCarrier",
     "Unsure",
+    "carrier_from_table",
     "carrier_from_url",
+    "receipt_form",
 ]

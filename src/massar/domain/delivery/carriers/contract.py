@@ -168,8 +168,6 @@ class CarrierOptions:
     sms_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     sms_extra: Mapping[str, object] = field(default_factory=dict, repr=False)
     sms_reference_field: str = "id"
-    sms_permanent_statuses: frozenset[int] = frozenset({400, 404, 410, 413, 414, 422})
-    sms_temporary_statuses: frozenset[int] = frozenset({408, 409, 425, 429})
     ca_file: Path | None = None
     connect_timeout: float = 5.0
     answer_timeout: float = 15.0

@@ -1,6 +1,5 @@
 """Telling a site that a session is over: OpenID Connect Back-Channel Logout 1.0 §2.5, by POST to the site's address."""
 
-import http.client
 from datetime import timedelta
 from urllib.parse import urlencode, urlsplit
 
@@ -14,7 +13,7 @@ from .contract import (
     is_loopback,
     tls_context,
 )
-from .http_post import Place, Poster
+from .http_line import Answer, Call, Caller, Place
 
 _LATER = frozenset({408, 409, 425, 429})
 
@@ -27,7 +26,7 @@ class SiteCarrier:
     def __init__(self, options: CarrierOptions):
         self.name = options.name or "sites"
         self.longest = options.longest
-        self._poster = Poster(options, tls_context(options.ca_file))
+        self._caller = Caller(options, tls_context(options.ca_file))
 
     def __repr__(self):
         return f"<SiteCarrier {self.name}>"
@@ -42,7 +41,8 @@ class SiteCarrier:
             "Idempotency-Key": message.message_id,
         }
         body = urlencode({"logout_token": message.text}).encode()
-        return self._poster.post(place, body, headers, _judged)
+        answer = self._caller.ask(Call("POST", place, headers, body))
+        return _judged(answer) if isinstance(answer, Answer) else answer
 
     def check(self) -> list[str]:
         """Nothing to ask: every message has a place of its own, and `massar sites test` reaches them."""
@@ -58,7 +58,7 @@ def _place(address: str) -> Place | None:
     return Place(secure, parts.hostname, parts.port or (443 if secure else 80), target)
 
 
-def _judged(answer: http.client.HTTPResponse) -> Result:
+def _judged(answer: Answer) -> Result:
     """200 or 204: done. 400: the site can't end this session (§2.8), and could not the next time either.
 
     Anything else that is not a matter of load is an address, a proxy or a deployment to be put right.

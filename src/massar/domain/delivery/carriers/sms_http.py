@@ -1,118 +1,152 @@
-"""SMS through a gateway's web interface: one JSON object by POST, one JSON object back.
-
-Field names, headers and where the reference stands are settings, because no two gateways agree. Redirects are
-not followed: they would carry the secret and our key to an address that nobody configured.
+"""SMS through a gateway's web interface. Everything about the gateway is data: a table of settings, or a preset with
+the operator's values over it (`presets/`).
 """
 
-import http.client
 import json
 from collections.abc import Mapping
 from datetime import timedelta
+from urllib.parse import urlsplit
 
+from ..receipts_address import make
+from ..sms_text import UCS2, measure
 from .contract import (
     SMS,
-    Accepted,
     CarrierOptions,
     CarrierSettingError,
+    NotSent,
     Outgoing,
     Refused,
     Result,
-    is_loopback,
+    Unsure,
     tls_context,
-    trouble,
 )
-from .http_post import Place, Poster
-
-LARGEST_ANSWER = 64 * 1024
-_OWN_HEADERS = frozenset(
-    ("host", "content-length", "content-type", "transfer-encoding", "connection", "idempotency-key")
-)
+from .http_line import Answer, Call, Caller
+from .http_proof import ClientCredentials, Fixed, Proof, TokenPlace
+from .http_request import Literal, Values
+from .http_settings import HttpSettings, judged, settings_of
 
 
-class SmsHttpCarrier:
-    """One request per message, on a connection of its own."""
+class HttpCarrier:
+    """One request per message, on connections that are kept while they live.
+
+    `receipts_base`: the product's public address, for call-backs; `receipts_at`: the one address for all messages,
+    for gateways that are told once where to call instead of with each message.
+    """
 
     channel = SMS
 
-    def __init__(self, gateway: Place, options: CarrierOptions):
-        if not gateway.secure and not is_loopback(gateway.host):
-            raise CarrierSettingError("An SMS gateway on another machine must be reached by https://.")
-        _check_headers(options.sms_headers)
-        for name in (options.sms_to_field, options.sms_text_field):
-            if not name or "" in name.split("."):
-                raise CarrierSettingError("An SMS gateway needs names for the fields of number and text.")
-        self.name = options.name or f"sms-{gateway.host}"
+    def __init__(self, settings: HttpSettings, *, receipts_base: str = ""):
+        options = settings.options
+        self.name = settings.name
         self.longest = options.longest
-        self._gateway = gateway
-        self._options = options
-        self._poster = Poster(options, tls_context(options.ca_file) if gateway.secure else None)
-        # Field names that contradict each other show now, not with the first message.
-        self._body("+212600000000", "-", timedelta(minutes=1))
+        self._settings, self._base = settings, receipts_base
+        secure = settings.request.place.secure
+        self._caller = Caller(options, tls_context(options.ca_file) if secure else None, keeps=True)
+        self._proof = _proof(settings)
+        self._names_address = "receipt_url" in settings.request.names()
+        once = settings.receipt is not None and not self._names_address
+        self.receipts_at = make(self.name, "", receipts_base) if once else ""
 
     def __repr__(self):
-        return f"<SmsHttpCarrier {self.name}>"
+        return f"<HttpCarrier {self.name}>"
 
     def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
-        headers = {
-            "Accept": "application/json",
-            **self._options.sms_headers,
-            "Content-Type": "application/json; charset=utf-8",
-            # A repeat carries the same key, so that a gateway that knows it does not send twice.
-            "Idempotency-Key": message.message_id,
-        }
-        body = self._body(message.to, message.text, valid_for)
-        return self._poster.post(self._gateway, body, headers, self._judged)
+        try:
+            call = self._settings.request.render(self._values(message, valid_for))
+        except UnicodeEncodeError:
+            return Refused("the charset has no sign for this text", permanent=False, ours=True)
+        answer = self._asked(call, self._caller.ends())
+        return self._settings.answer.judge(answer) if isinstance(answer, Answer) else answer
 
     def check(self) -> list[str]:
-        """Reaches the gateway and verifies its certificate. Sends no request: gateways have none for free."""
-        try:
-            self._poster.reach(self._gateway)
-        except (OSError, ValueError) as problem:
-            where = f"{self._gateway.host}:{self._gateway.port}"
-            return [f"SMS gateway {where} can't be reached: {trouble(problem)}."]
+        """Reaches the gateway, verifies its certificate and fetches a token. Sends no message: none is for free."""
+        place, ends = self._settings.request.place, self._caller.ends()
+        trouble = self._caller.reach(place)
+        if trouble:
+            return [f"SMS gateway {place.host}:{place.port} can't be reached: {trouble.why}."]
+        match self._proof.headers(ends):
+            case Refused(code=why) | NotSent(why=why):
+                return [f"SMS gateway {place.host}:{place.port} gives us {why}."]
         return []
 
-    def _judged(self, answer: http.client.HTTPResponse) -> Result:
-        if 200 <= answer.status < 300:
-            return Accepted(self._reference(answer))
-        return self._refusal(answer.status)
+    def _asked(self, call: Call, ends: float) -> Answer | Refused | NotSent | Unsure:
+        """A 401 may mean that the token is over: once, the same request goes with a new one. It was refused before."""
+        for may_renew in (True, False):
+            proof = self._proof.headers(ends)
+            if isinstance(proof, Refused | NotSent):
+                return proof
+            answer = self._caller.ask(call._replace(headers={**call.headers, **proof}), ends=ends)
+            refused = isinstance(answer, Answer) and answer.status == 401
+            if not (refused and may_renew and self._proof.renew(proof)):
+                break
+        return answer
 
-    def _refusal(self, status: int) -> Refused:
-        code = f"http {status}"
-        if status in self._options.sms_permanent_statuses:
-            return Refused(code, permanent=True)
-        if status in self._options.sms_temporary_statuses or status >= 500:
-            return Refused(code, permanent=False)
-        # 401 and 403, but also a redirect, 402 or 405: the address, the account or the key is wrong.
-        return Refused(code, permanent=False, ours=True)
-
-    def _reference(self, answer: http.client.HTTPResponse) -> str:
-        """The gateway's own id. Trouble from here on changes nothing: the status said that it was taken."""
-        try:
-            told = answer.read(LARGEST_ANSWER + 1)
-            if len(told) > LARGEST_ANSWER or not self._options.sms_reference_field:
-                return ""
-            found = json.loads(told)
-            for step in self._options.sms_reference_field.split("."):
-                found = found[int(step)] if isinstance(found, list) else found[step]
-        except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError, RecursionError):
-            return ""
-        usable = isinstance(found, str | int) and not isinstance(found, bool)
-        return "".join(sign for sign in str(found) if sign.isprintable())[:120] if usable else ""
-
-    def _body(self, to: str, text: str, valid_for: timedelta) -> bytes:
-        options = self._options
-        content = json.loads(json.dumps(dict(options.sms_extra)))  # our own copy: fields are placed in it
-        fields = {
-            options.sms_to_field: to,
-            options.sms_text_field: text,
-            options.sms_sender_field: options.sms_sender,
-            options.sms_validity_field: max(1, int(valid_for.total_seconds())),
+    def _values(self, message: Outgoing, valid_for: timedelta) -> Values:
+        settings, seconds = self._settings, max(1, int(valid_for.total_seconds()))
+        coding = measure(message.text).encoding
+        as_hex = settings.ucs2_hex and coding == UCS2
+        return {
+            "to": message.to,
+            "to_plain": message.to.removeprefix("+"),
+            "text": message.text.encode("utf-16-be").hex().upper() if as_hex else message.text,
+            "sender": settings.sender,
+            "seconds": seconds,
+            "minutes": max(1, seconds // 60),
+            "id": message.message_id,
+            "coding": settings.coding[coding],
+            "receipt_url": make(self.name, message.message_id, self._base) if self._names_address else "",
         }
-        for path, value in fields.items():
-            if path:
-                _place(content, path.split("."), value)
-        return json.dumps(content, ensure_ascii=False).encode()
+
+
+def _proof(settings: HttpSettings) -> Proof:
+    if not isinstance(settings.proof, TokenPlace):
+        return Fixed(settings.proof)
+    tls = tls_context(settings.options.ca_file) if settings.proof.place.secure else None
+    return ClientCredentials(settings.proof, Caller(settings.options, tls))
+
+
+def from_table(table: Mapping, *, name: str, receipts_base: str) -> HttpCarrier:
+    """A carrier from the operator's table. Nothing is connected yet.
+
+    Raises CarrierSettingError with one sentence for the first mistake.
+    """
+    settings = settings_of(table, name=name)
+    if settings.receipt and not receipts_base:
+        raise CarrierSettingError(f"The carrier {name} reads receipts, but there is no address where they could come.")
+    return HttpCarrier(settings, receipts_base=receipts_base)
+
+
+def from_url(url: str, options: CarrierOptions) -> HttpCarrier:
+    """The carrier that MASSAR_SMS_URL and its kin describe: one JSON object by POST, one JSON object back."""
+    fields = {
+        options.sms_to_field: "{to}",
+        options.sms_text_field: "{text}",
+        options.sms_sender_field: "{sender}",
+        options.sms_validity_field: "{seconds}",
+    }
+    for name in (options.sms_to_field, options.sms_text_field):
+        if not name or "" in name.split("."):
+            raise CarrierSettingError("An SMS gateway needs names for the fields of number and text.")
+    content = _literal(json.loads(json.dumps(dict(options.sms_extra))))
+    for path, value in fields.items():
+        if path:
+            _place(content, path.split("."), value)
+    table = {
+        "url": Literal(url),
+        "headers": {name: Literal(value) for name, value in options.sms_headers.items()},
+        "json": content,
+        "sender": options.sms_sender,
+        "answer": {"reference": options.sms_reference_field},
+    }
+    return HttpCarrier(judged(table, name=options.name or f"sms-{urlsplit(url).hostname}", options=options))
+
+
+def _literal(node):
+    if isinstance(node, str):
+        return Literal(node)
+    if isinstance(node, dict):
+        return {name: _literal(one) for name, one in node.items()}
+    return [_literal(one) for one in node] if isinstance(node, list) else node
 
 
 def _place(content: dict, path: list[str], value: object) -> None:
@@ -121,13 +155,3 @@ def _place(content: dict, path: list[str], value: object) -> None:
         if not isinstance(content, dict):
             raise CarrierSettingError(f"The SMS field {'.'.join(path)} would go inside a value.")
     content[path[-1]] = value
-
-
-def _check_headers(headers: Mapping[str, str]) -> None:
-    for name, value in headers.items():
-        if name.lower() in _OWN_HEADERS:
-            raise CarrierSettingError(f"The SMS header {name} is set by us and can't be a setting.")
-        if not name.isascii() or not name.replace("-", "").isalnum() or not f"{value}".isprintable():
-            raise CarrierSettingError(f"The SMS header {name!r} has a name or a value that can't be sent.")
-        if not f"{value}".isascii():
-            raise CarrierSettingError(f"The SMS header {name} must be ASCII.")

@@ -1,0 +1,136 @@
+"""Reading what a gateway says: a value at a path of its JSON or by a pattern, and what an answer as a whole means.
+
+Patterns come from the operator's own file and see at most PATTERN_SEES characters of an answer, so that an unlucky one
+costs little. One with nested or many repeats, as (a+)+ or .*.*.*, can still take very long: its writer must avoid it.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from .contract import Accepted, Refused, Result, Unsure
+from .http_line import Answer
+
+ACCEPTED, PERMANENT, TEMPORARY, BUSY, OURS = "accepted", "permanent", "temporary", "busy", "ours"
+OUTCOMES = (ACCEPTED, PERMANENT, TEMPORARY, BUSY, OURS)
+PATTERN_SEES = 1000
+LONGEST_REFERENCE = 100
+# What is not here (401 and 403, but also a redirect, 402 or 405): the address, the account or the key is wrong.
+STATUSES = {
+    "2xx": ACCEPTED,
+    **dict.fromkeys(("400", "404", "410", "413", "414", "422"), PERMANENT),
+    **dict.fromkeys(("408", "409", "425", "5xx"), TEMPORARY),
+    "429": BUSY,
+}
+_NUMBER = re.compile(r"\d{7,}")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was said, as data (None where it is none) and as text."""
+
+    data: object
+    text: str
+
+
+def told(body: bytes) -> Told:
+    text = body.decode("utf-8", "replace")
+    try:
+        return Told(json.loads(text), text)
+    except (ValueError, RecursionError):
+        return Told(None, text)
+
+
+@dataclass(frozen=True)
+class Finder:
+    """`path`: steps into the data, where a number picks from a list and `*` means each. `pattern`: its first group
+    that took part (or all of the match) in what stands there; without a path, in the text."""
+
+    path: tuple[str, ...] = ()
+    pattern: re.Pattern | None = None
+
+    def all(self, said: Told) -> list[str]:
+        values = [_scalar(value) for value in _walk(said.data, self.path)] if self.path else [said.text]
+        if self.pattern is None:
+            return [value for value in values if value]
+        matches = (self.pattern.search(value[:PATTERN_SEES]) for value in values)
+        taken = (next(filter(None, match.groups()), match[0]) for match in matches if match)
+        return [value for value in taken if value]
+
+    def first(self, said: Told) -> str:
+        return next(iter(self.all(said)), "")
+
+
+def _walk(node: object, path: tuple[str, ...]) -> Iterator[object]:
+    if not path:
+        yield node
+        return
+    step, rest = path[0], path[1:]
+    if step == "*":
+        inside = node if isinstance(node, list) else node.values() if isinstance(node, dict) else ()
+        for one in inside:
+            yield from _walk(one, rest)
+    elif isinstance(node, dict) and step in node:
+        yield from _walk(node[step], rest)
+    elif isinstance(node, list) and step.isascii() and step.isdecimal() and int(step) < len(node):
+        yield from _walk(node[int(step)], rest)
+
+
+def _scalar(value: object) -> str:
+    usable = isinstance(value, str | int) and not isinstance(value, bool)
+    return str(value) if usable else ""
+
+
+def reference(value: str) -> str:
+    """A gateway's id in the one form that answers and receipts share: printable, on one line, bounded."""
+    return "".join(sign for sign in value if sign.isprintable())[:LONGEST_REFERENCE]
+
+
+def reason(value: str) -> str:
+    """A gateway's code for trail and log: short, and never with a telephone number in it."""
+    return _NUMBER.sub("#", "".join(sign for sign in value if sign.isprintable())[:40])
+
+
+@dataclass(frozen=True)
+class AnswerForm:
+    """What answers mean. `codes` (by what `code` finds, `*` for the rest) go before `statuses`."""
+
+    reference: Finder | None = None
+    code: Finder | None = None
+    codes: Mapping[str, str] = field(default_factory=dict)
+    statuses: Mapping[str, str] = field(default_factory=lambda: STATUSES)
+    receipts: bool = False
+
+    def judge(self, answer: Answer) -> Result:
+        said = told(answer.body) if answer.body is not None else None
+        codes = self.code.all(said) if self.code and said else []
+        by_code = [self.codes.get(code, self.codes.get("*")) for code in codes]
+        by_status = self._by_status(answer)
+        must_say_yes = by_status == ACCEPTED and ACCEPTED in self.codes.values()
+        if must_say_yes and not codes:
+            return Unsure("the answer can't be read")
+        otherwise = TEMPORARY if must_say_yes else by_status
+        outcomes = [outcome or otherwise for outcome in by_code] or [by_status]
+        if len(set(outcomes)) > 1 and ACCEPTED in outcomes:
+            return Unsure("only a part of it was taken")
+        if outcomes[0] == ACCEPTED:
+            return self._accepted(said)
+        return _refused(outcomes[0], answer.status, codes[0] if codes else "")
+
+    def _by_status(self, answer: Answer) -> str:
+        status = str(answer.status)
+        if status == "503" and "retry-after" in answer.headers and status not in self.statuses:
+            return BUSY
+        return self.statuses.get(status) or self.statuses.get(f"{status[0]}xx", OURS)
+
+    def _accepted(self, said: Told | None) -> Accepted:
+        """Trouble with the reference changes nothing: the message was taken."""
+        found = self.reference.all(said) if self.reference and said else []
+        names = tuple(dict.fromkeys(filter(None, map(reference, found))))
+        return Accepted(names[0] if names else "", names if len(names) > 1 else (), self.receipts)
+
+
+def _refused(outcome: str, status: int, code: str) -> Refused:
+    said = f"http {status}" + (f", code {reason(code)}" if code else "")
+    return Refused(said, permanent=outcome == PERMANENT, ours=outcome == OURS, busy=outcome == BUSY)

@@ -1,0 +1,64 @@
+"""Call-backs of carriers: read, stored, and only then answered. A repeat gets the same answer as the first call."""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from massar.domain.delivery import api as delivery
+from massar.interfaces.frame.middleware import client_address
+from massar.journeys import take_receipt
+
+note = logging.getLogger("massar.receipts")
+LONGEST_QUERY = 4000
+
+
+@csrf_exempt
+@require_http_methods(["GET", "POST"])
+def receipt(request: HttpRequest, carrier: str, token: str) -> HttpResponse:
+    """404 to whoever does not know the address or calls from elsewhere; 503 when nothing could be stored, so that the
+    carrier calls again."""
+    form = _known(carrier) if carrier in settings.MASSAR.carriers else None
+    uid = delivery.receipts_address.read(carrier, token) if form else None
+    if form is None or uid is None or not form.may_call(client_address(request)):
+        return _said("unknown", 404)
+    receipts = _read(form, request)
+    if receipts is None:
+        note.warning("a call-back of %s can't be read", carrier)
+        return _said("unreadable", 400)
+    try:
+        take_receipt.take([(one, uid if len(receipts) == 1 else "") for one in receipts], now=request.now)
+    except DatabaseError:
+        note.exception("a receipt of %s could not be stored", carrier)
+        answer = _said("later", 503)
+        answer["Retry-After"] = "30"
+        return answer
+    return _said("ok", 200)
+
+
+def _read(form: delivery.ReceiptForm, request: HttpRequest) -> list[delivery.Receipt] | None:
+    query = request.META.get("QUERY_STRING", "")
+    try:
+        body = request.body  # bounded by DATA_UPLOAD_MAX_MEMORY_SIZE
+    except RequestDataTooBig:
+        return None
+    if len(query) > LONGEST_QUERY:
+        return None
+    return form.read(query=query, content_type=request.content_type or "", body=body)
+
+
+@lru_cache(maxsize=64)
+def _known(carrier: str) -> delivery.ReceiptForm | None:
+    table = settings.MASSAR.carriers[carrier]
+    return delivery.receipt_form(table, name=carrier) if table.get("kind") == "http" else None
+
+
+def _said(word: str, status: int) -> HttpResponse:
+    return HttpResponse(f"{word}\n", status=status, content_type="text/plain; charset=utf-8")

@@ -1,0 +1,201 @@
+"""A carrier calls back: the address is the proof, a repeat changes nothing, and nothing is lost when storing fails."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from django.db import OperationalError
+from django.test import Client
+
+from massar.domain.delivery import api as delivery
+from massar.domain.delivery.models import Part
+from massar.domain.delivery.outbox import Taken
+from massar.interfaces.receipts import views
+from massar.journeys import take_receipt
+
+BASE = "https://compte.example.ma"
+CARRIERS = {
+    "kannel": {"kind": "http", "preset": "kannel"},
+    "list": {"kind": "http", "preset": "json-bearer"},
+    "near": {"kind": "http", "preset": "kannel", "receipt": {"networks": ["192.0.2.0/24", "2001:db8::/32"]}},
+    "deaf": {"kind": "http", "url": "https://gateway.example.ma/"},
+    "smsc": {"kind": "smpp"},
+}
+FINAL = "state=1"
+
+
+@pytest.fixture(autouse=True)
+def carriers(settings):
+    settings.MASSAR = replace(settings.MASSAR, carriers=CARRIERS)
+    views._known.cache_clear()
+    yield
+    views._known.cache_clear()
+
+
+@pytest.fixture
+def attempt(clock, db):
+    """An accepted attempt of a carrier; gives (uid, a function that reads its outcome and code)."""
+
+    def make(carrier: str, reference: str = ""):
+        uid = delivery.outbox.put(
+            purpose="contact_code", channel="sms", language="fr", person_id=1, to="+212661000222", values={},
+            now=clock(), within=timedelta(minutes=10),
+        )  # fmt: skip
+        letter = next(one for one in delivery.outbox.claim(50, now=clock()) if one.uid == uid)
+        delivery.outbox.begin_attempts([letter], carrier, longest=timedelta(seconds=40), now=clock())
+        references = (reference,) if reference else ()
+        delivery.outbox.accept([Taken(letter, carrier, references, True, 1, 0)], now=clock())
+
+        def read():
+            state, code = Part.objects.values_list("state", "code").get(message_id=letter.id)
+            return (state, code) if state in ("delivered", "failed") else ("accepted", "")
+
+        return uid, read
+
+    return make
+
+
+def address(carrier: str, uid: str) -> str:
+    return delivery.receipts_address.make(carrier, uid, BASE).removeprefix(BASE)
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_call_back_settles_the_attempt_once(client: Client, attempt, method):
+    uid, read = attempt("kannel")
+    call = getattr(Client(enforce_csrf_checks=True), method)
+    for state, outcome in [("8", ("accepted", "")), ("1", ("delivered", "1")), ("1", ("delivered", "1"))]:
+        answer = call(f"{address('kannel', uid)}?state={state}")
+        assert (answer.status_code, answer.content) == (200, b"ok\n")
+        assert not answer.cookies and answer.headers["Cache-Control"] == "no-store"
+        assert read() == outcome
+    call(f"{address('kannel', uid)}?state=2")  # a last word is the last
+    assert read() == ("delivered", "1")
+
+
+def test_a_list_of_results_is_matched_by_their_ids(client: Client, attempt):
+    uid, read = attempt("list", "gw-1")
+    _, read_other = attempt("list", "gw-2")
+    body = {
+        "results": [
+            {"messageId": "gw-1", "status": {"groupName": "UNDELIVERABLE"}, "error": {"id": 27}},
+            {"messageId": "gw-3", "status": {"groupName": "DELIVERED"}},
+        ]
+    }
+    everybody = address("list", "")
+    assert client.post(everybody, body, content_type="application/json").status_code == 200
+    assert read() == ("failed", "27") and read_other() == ("accepted", "")
+
+
+def test_one_result_that_names_no_known_id_is_matched_by_the_address(client: Client, attempt):
+    """The answer with the gateway's id never arrived; the address knows the message all the same."""
+    uid, read = attempt("list")
+    other, read_other = attempt("list", "gw-9")
+    body = {"results": [{"messageId": "gw-1", "status": {"groupName": "DELIVERED"}}]}
+    for called in (uid, other):
+        assert client.post(address("list", called), body, content_type="application/json").status_code == 200
+    assert read() == ("delivered", "DELIVERED") and read_other() == ("accepted", "")
+
+
+def test_a_form_may_be_posted(client: Client, attempt):
+    uid, read = attempt("kannel")
+    form = "application/x-www-form-urlencoded"
+    assert client.post(address("kannel", uid), "state=16", content_type=form).status_code == 200
+    assert read() == ("failed", "16")
+
+
+@pytest.mark.parametrize("change", ["carrier", "uid", "tag", "short", "none", "other carrier", "without", "unknown", "é"])
+@pytest.mark.django_db
+def test_who_does_not_know_the_address_gets_404(client: Client, attempt, change):
+    uid, read = attempt("kannel")
+    right = address("kannel", uid)
+    wrong = {
+        "carrier": right.replace("/kannel/", "/list/"),
+        "uid": right.replace(uid, "x" * 21),
+        "tag": right[:-1] + ("0" if right[-1] != "0" else "1"),
+        "short": right[:-1],
+        "none": f"/receipts/kannel/{uid}",
+        "other carrier": address("list", uid).replace("/list/", "/kannel/"),
+        "without": address("kannel", "").replace("/receipts/kannel/", f"/receipts/kannel/{uid}."),
+        "unknown": address("nobody", uid),
+        "é": f"/receipts/kannel/{uid}.é",
+    }[change]
+    assert client.get(f"{wrong}?{FINAL}").status_code == 404
+    assert read() == ("accepted", "")
+
+
+@pytest.mark.parametrize("carrier", ["deaf", "smsc"])
+@pytest.mark.django_db
+def test_a_carrier_that_reads_no_receipts_has_no_address(client: Client, carrier):
+    assert client.get(f"{address(carrier, 'x')}?{FINAL}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("caller", "status"),
+    [("192.0.2.7", 200), ("::ffff:192.0.2.7", 200), ("2001:db8::1", 200), ("198.51.100.1", 404), ("", 404)],
+)
+def test_a_carrier_may_be_heard_from_its_own_networks_only(attempt, caller, status):
+    uid, read = attempt("near")
+    assert Client(REMOTE_ADDR=caller).get(f"{address('near', uid)}?{FINAL}").status_code == status
+    assert read()[0] == ("delivered" if status == 200 else "accepted")
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "kind"),
+    [
+        ("", "", ""),
+        ("status=1", "", ""),
+        ("", "[" * 50_000, "application/json"),
+        ("", "{", "application/json"),
+        ("", "7", "application/json"),
+        ("", '[{"state": "1"}, 7]', "application/json"),
+        ("", "state=%ff", "application/x-www-form-urlencoded"),
+        ("", "&".join(f"a{n}=1" for n in range(100)) + "&state=1", "application/x-www-form-urlencoded"),
+        ("", "x" * 70_000 + "&state=1", "application/x-www-form-urlencoded"),
+        ("state=1&x=" + "x" * 5000, "", ""),
+    ],
+    ids=range(10),
+)
+def test_what_is_no_receipt_changes_nothing(client: Client, attempt, query, body, kind):
+    uid, read = attempt("kannel")
+    answer = client.post(f"{address('kannel', uid)}?{query}", body, content_type=kind or "text/plain")
+    assert answer.status_code == 400 and read() == ("accepted", "")
+
+
+def test_when_nothing_can_be_stored_the_carrier_is_asked_to_call_again(client: Client, attempt, monkeypatch):
+    uid, read = attempt("kannel")
+
+    def fail(*_, **__):
+        raise OperationalError("the database is gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(delivery.receipts, "store", fail)
+        answer = client.get(f"{address('kannel', uid)}?{FINAL}")
+    assert answer.status_code == 503 and answer.headers["Retry-After"]
+    assert client.get(f"{address('kannel', uid)}?{FINAL}").status_code == 200
+    assert read() == ("delivered", "1")
+
+
+def test_receipts_of_one_call_are_stored_all_or_none(attempt, monkeypatch, clock):
+    _, read = attempt("list", "gw-1")
+    told = [(delivery.Receipt("list", "gw-1", "delivered"), ""), (delivery.Receipt("list", "", "delivered"), "x")]
+
+    def fail(told, **rest):
+        assert read() == ("delivered", ""), "the first was written"
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(delivery.receipts, "store", fail)
+    with pytest.raises(OperationalError):
+        take_receipt.take(told, now=clock())
+    assert read() == ("accepted", "")
+
+
+def test_an_address_made_before_the_keys_changed_is_still_known(settings, attempt):
+    new = replace(settings.MASSAR, data_keys=(("new", b"n" * 32), *settings.MASSAR.data_keys))
+    old = address("kannel", "x")
+    settings.MASSAR = new
+    assert address("kannel", "x") != old
+    token = old.rpartition("/")[2]
+    assert delivery.receipts_address.read("kannel", token) == "x"
+    assert delivery.receipts_address.read("list", token) is None

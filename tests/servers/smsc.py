@@ -1,0 +1,110 @@
+"""A small SMSC that speaks SMPP 3.4 on loopback, for Kannel to hand its messages to.
+
+Numbers that end in 99 it refuses (ESME_RINVDSTADR), those in 88 it takes and then fails to deliver; each message it
+takes is followed by a receipt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+from dataclasses import dataclass
+
+BIND_TRANSCEIVER, SUBMIT, DELIVER, ENQUIRE_LINK, UNBIND = 0x09, 0x04, 0x05, 0x15, 0x06
+ANSWER = 0x80000000
+INVALID_DESTINATION = 0x0B
+IS_RECEIPT = 0x04
+UCS2 = 8
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """One message as it reached the SMSC. `validity`: SMPP's own form of the time, empty for its default."""
+
+    sender: str
+    to: str
+    text: str
+    validity: str
+
+
+class Smsc:
+    """Listens until `stop`; `messages` are those it took, oldest first."""
+
+    def __init__(self, port: int):
+        self.messages: list[Arrived] = []
+        self._arrived = threading.Condition()
+        self._listening = socket.create_server(("127.0.0.1", port))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def wait_for(self, to: str, seconds: float = 20) -> Arrived:
+        """The newest message to that number."""
+        with self._arrived:
+            found = self._arrived.wait_for(lambda: [m for m in self.messages if m.to == to], seconds)
+        assert found, f"no message to {to} among {self.messages}"
+        return found[-1]
+
+    def stop(self) -> None:
+        self._listening.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                line, _ = self._listening.accept()
+                threading.Thread(target=self._talk, args=(line,), daemon=True).start()
+
+    def _talk(self, line: socket.socket) -> None:
+        with line, line.makefile("rb") as words, contextlib.suppress(OSError):
+            while len(head := words.read(16)) == 16:
+                length, command, _status, number = struct.unpack(">IIII", head)
+                self._answer(line, command, number, words.read(length - 16))
+
+    def _answer(self, line: socket.socket, command: int, number: int, body: bytes) -> None:
+        if command == BIND_TRANSCEIVER:
+            line.sendall(_pdu(command | ANSWER, 0, number, b"smsc\0"))
+        elif command == SUBMIT:
+            self._submitted(line, number, body)
+        elif command in (ENQUIRE_LINK, UNBIND):
+            line.sendall(_pdu(command | ANSWER, 0, number))
+
+    def _submitted(self, line: socket.socket, number: int, body: bytes) -> None:
+        message = _read(body)
+        if message.to.endswith("99"):
+            line.sendall(_pdu(SUBMIT | ANSWER, INVALID_DESTINATION, number))
+            return
+        with self._arrived:
+            self.messages.append(message)
+            reference = str(len(self.messages))
+            self._arrived.notify_all()
+        line.sendall(_pdu(SUBMIT | ANSWER, 0, number, f"{reference}\0".encode()))
+        line.sendall(_pdu(DELIVER, 0, 1000 + len(self.messages), _receipt(message, reference)))
+
+
+def _pdu(command: int, status: int, number: int, body: bytes = b"") -> bytes:
+    return struct.pack(">IIII", 16 + len(body), command, status, number) + body
+
+
+def _read(body: bytes) -> Arrived:
+    """submit_sm, SMPP 3.4 §4.4.1."""
+    _service, rest = _text(body)
+    sender, rest = _text(rest[2:])
+    to, rest = _text(rest[2:])
+    _schedule, rest = _text(rest[3:])
+    validity, rest = _text(rest)
+    _receipt_wanted, _replace, coding, _default, length = rest[:5]
+    said = rest[5 : 5 + length]
+    return Arrived(sender, to, said.decode("utf-16-be") if coding == UCS2 else said.decode("ascii", "replace"), validity)
+
+
+def _text(body: bytes) -> tuple[str, bytes]:
+    value, _, rest = body.partition(b"\0")
+    return value.decode("ascii"), rest
+
+
+def _receipt(message: Arrived, reference: str) -> bytes:
+    """deliver_sm with a receipt in the usual words, SMPP 3.4 appendix B."""
+    state = "UNDELIV" if message.to.endswith("88") else "DELIVRD"
+    text = f"id:{reference} sub:001 dlvrd:001 submit date:2602150155 done date:2602150155 stat:{state} err:000 text:".encode()
+    addresses = b"\0\1\1" + message.to.encode() + b"\0\0\0" + message.sender.encode() + b"\0"
+    return addresses + bytes((IS_RECEIPT, 0, 0, 0, 0, 0, 0, 0, 0, len(text))) + text

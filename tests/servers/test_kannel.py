@@ -1,0 +1,205 @@
+"""Debian's Kannel as SMS gateway: our carrier hands over, an SMSC behind it takes or refuses, and Kannel's call-backs
+arrive at the running product.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import re
+import sqlite3
+import threading
+import time
+import tomllib
+from collections.abc import Iterator
+from datetime import timedelta
+from urllib.parse import quote
+
+import pytest
+
+from massar.domain.delivery.carriers import http_settings
+from massar.domain.delivery.carriers.base import Accepted, Outgoing, Refused
+from massar.domain.delivery.carriers.sms_http import from_table
+from tests.cast import YOUSSEF
+from tests.servers import account as product
+from tests.servers.machine import program, running
+from tests.servers.smsc import Smsc
+from tests.servers.surfer import Surfer
+from tests.support.programs import KANNEL
+
+CONF = """
+group = core
+admin-port = {admin}
+admin-interface = 127.0.0.1
+admin-password = {password}
+smsbox-port = {boxes}
+smsbox-interface = 127.0.0.1
+box-deny-ip = "*.*.*.*"
+box-allow-ip = 127.0.0.1
+dlr-storage = internal
+log-file = bearerbox.log
+log-level = 1
+
+group = smsc
+smsc = smpp
+smsc-id = one
+host = 127.0.0.1
+port = {smsc}
+transceiver-mode = true
+smsc-username = kannel
+smsc-password = secret
+system-type = ""
+reconnect-delay = 1
+
+group = smsbox
+bearerbox-host = 127.0.0.1
+sendsms-port = {sendsms}
+sendsms-interface = 127.0.0.1
+http-request-retry = 20
+http-queue-delay = 1
+log-file = smsbox.log
+log-level = 1
+
+group = sendsms-user
+username = massar
+password = {password}
+concatenation = true
+max-messages = 3
+"""
+PASSWORD = "s3cret&="
+PHONE, UNDELIVERED, REFUSED = "+212661123456", "+212661000288", "+212661000299"
+TEN_MINUTES = timedelta(minutes=10)
+EXAMPLES = tomllib.loads((http_settings.PRESETS / "kannel.examples.toml").read_text("utf-8"))
+ANSWERED = {one["what"]: one for one in EXAMPLES["answers"]}
+
+
+class Place:
+    """Ports and folders of one Kannel and the product that uses it."""
+
+    def __init__(self, ports: dict[str, int]):
+        self.ports = ports
+        self.url = f"http://127.0.0.1:{ports['sendsms']}/cgi-bin/sendsms"
+
+    def table(self, password: str = PASSWORD) -> dict:
+        return {"preset": "kannel", "url": self.url, "query": {"username": "massar", "password": password}}
+
+    def carrier(self, password: str = PASSWORD):
+        return from_table(self.table(password), name="kannel", receipts_base=f"http://localhost:{self.ports['account']}")
+
+
+@pytest.fixture(scope="module")
+def place() -> Place:
+    return Place(product.ports("admin", "boxes", "sendsms", "smsc", "account"))
+
+
+@pytest.fixture(scope="module")
+def smsc(place: Place) -> Iterator[Smsc]:
+    one = Smsc(place.ports["smsc"])
+    yield one
+    one.stop()
+
+
+@pytest.fixture(scope="module")
+def kannel(place: Place, smsc: Smsc, tmp_path_factory) -> Iterator[Place]:
+    bearerbox = program(KANNEL)
+    folder = tmp_path_factory.mktemp("kannel")
+    (folder / "kannel.conf").write_text(CONF.format(password=PASSWORD, **place.ports))
+    box, sms = [bearerbox, "-v", "2", "kannel.conf"], [bearerbox.replace("bearerbox", "smsbox"), "-v", "2", "kannel.conf"]
+    with (
+        running(box, folder=folder, ports=(place.ports["admin"], place.ports["boxes"]), logs=("bearerbox.log",)),
+        running(sms, folder=folder, ports=(place.ports["sendsms"],), logs=("smsbox.log",)),
+    ):
+        yield place
+
+
+@pytest.fixture(scope="module")
+def running_product(kannel: Place, tmp_path_factory):
+    table = {"kind": "http", **kannel.table()}
+    config = "[carriers.kannel]\n" + "".join(
+        f"{name} = {json.dumps(value)}\n" for name, value in table.items() if isinstance(value, str)
+    )
+    config += "[carriers.kannel.query]\n" + "".join(f"{n} = {json.dumps(v)}\n" for n, v in table["query"].items())
+    with product.running_account(tmp_path_factory.mktemp("account"), kannel.ports["account"], config) as it:
+        yield it
+
+
+def message(to: str, text: str, uid: str = "Zk3_x-1") -> Outgoing:
+    return Outgoing(uid, "sms", to, "ar", "", text)
+
+
+def test_a_text_arrives_word_for_word_with_its_time(kannel: Place, smsc: Smsc):
+    carrier = kannel.carrier()
+    text = "مسار: {to} kdmwt-47392\n\"'&=+%<\\"
+    assert carrier.send(message("+212661000222", text), valid_for=TEN_MINUTES) == Accepted("", receipt=True)
+    arrived = smsc.wait_for("212661000222")
+    assert (arrived.sender, arrived.text) == ("MASSAR", text) and arrived.validity
+    plain = "Massar: kdmwt-47392\nne le donnez pas."
+    assert isinstance(carrier.send(message("+212661000223", plain), valid_for=TEN_MINUTES), Accepted)
+    assert smsc.wait_for("212661000223").text == plain
+
+
+def test_a_wrong_password_is_our_fault(kannel: Place):
+    result = kannel.carrier("wrong").send(message(PHONE, "x"), valid_for=TEN_MINUTES)
+    assert result == Refused("http 403", permanent=False, ours=True)
+
+
+def test_what_is_no_number_is_refused_for_good(kannel: Place):
+    result = kannel.carrier().send(message("nobody", "x"), valid_for=TEN_MINUTES)
+    assert result == Refused("http 400", permanent=True)
+
+
+def test_a_hundred_messages_take_few_connections(kannel: Place, smsc: Smsc):
+    carrier = kannel.carrier()
+    results = [carrier.send(message("+212661000230", f"n {n}"), valid_for=TEN_MINUTES) for n in range(100)]
+    assert [r for r in results if not isinstance(r, Accepted)] == []
+    assert len(carrier._caller._kept) == 1
+
+
+def test_the_recorded_answers_are_what_this_kannel_says(kannel: Place):
+    taken, wrong, denied = (ANSWERED[what] for what in ("taken", "wrong password", "a number that is not allowed, or none"))
+    secret, to = quote(PASSWORD), quote("+212661000222")
+    for query, expected in [
+        (f"username=massar&password={secret}&from=MASSAR&to={to}&text=x", taken),
+        (f"username=massar&password=x&from=MASSAR&to={to}&text=x", wrong),
+        (f"username=massar&password={secret}&from=MASSAR&to=nobody&text=x", denied),
+    ]:
+        assert _get(kannel, query) == (expected["status"], expected["body"])
+
+
+def _get(kannel: Place, query: str) -> tuple[int, str]:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", kannel.ports["sendsms"], timeout=20)) as line:
+        line.request("GET", f"/cgi-bin/sendsms?{query}")
+        answer = line.getresponse()
+        return answer.status, answer.read().decode()
+
+
+def test_a_receipt_reaches_the_running_product(running_product, smsc: Smsc, surfer: Surfer):
+    """A person adds a phone; the code goes through Kannel, and what Kannel tells of it stands in the attempt."""
+    assert _add_phone(running_product, surfer, PHONE, smsc)
+    assert _outcome(running_product, 1) == ("kannel", "delivered", "1")
+
+
+@pytest.mark.parametrize(("phone", "number", "code"), [(UNDELIVERED, 2, "2"), (REFUSED, 3, "16")])
+def test_a_bad_end_is_told_too(running_product, smsc: Smsc, surfer: Surfer, phone: str, number: int, code: str):
+    _add_phone(running_product, surfer, phone, smsc if phone == UNDELIVERED else None)
+    assert _outcome(running_product, number) == ("kannel", "failed", code)
+
+
+def _add_phone(account, surfer: Surfer, phone: str, smsc: Smsc | None) -> str:
+    account.sign_in(surfer)
+    surfer.open(f"{account.url}/profile/")
+    surfer.submit("/profile/", phone=phone, password=YOUSSEF.password)
+    found = re.search(r"\b\d{6}\b", smsc.wait_for(phone.lstrip("+")).text) if smsc else None
+    return found[0] if found else ""
+
+
+def _outcome(account, number: int) -> tuple[str, str, str]:
+    """Carrier, state and code of the segment, once its last word is there."""
+    statement = "SELECT carrier, state, code FROM delivery_part ORDER BY id LIMIT 1 OFFSET ?"
+    row, limit = ("", "", ""), time.monotonic() + 30
+    while row[1] not in ("delivered", "failed") and time.monotonic() < limit:
+        with contextlib.closing(sqlite3.connect(account.folder / "massar.sqlite3")) as store:
+            row = store.execute(statement, (number - 1,)).fetchone() or row
+        threading.Event().wait(0.1)
+    return row
