@@ -27,6 +27,10 @@ from .contract import (
 )
 from .http_post import Place
 from .site_http import SiteCarrier
+from .smpp import SmppCarrier
+from .smpp import from_table as smpp_carrier
+from .smpp_engine import BindSlots
+from .smpp_settings import read_url
 from .sms_http import SmsHttpCarrier
 from .smtp import DEFAULT_PORT, PLAIN, STARTTLS, TLS, SmtpCarrier, SmtpServer
 
@@ -45,7 +49,9 @@ def carrier_from_url(url: str, options: CarrierOptions) -> Carrier:
 
     E-mail: `smtp://`, `smtp+starttls://` or `smtps://user:password@host:port`, user and password
     percent-encoded; of the options, ca_file, hello and the timeouts may stand in its query.
-    SMS: `https://…`, or `http://` on this machine; its path and query are the gateway's own.
+    SMS: `https://…`, or `http://` on this machine; its path and query are the gateway's own. Or an SMSC:
+    `smpps://user:password@host:port`, its query holds settings of smpp_settings.py; `smpp://` on this machine, or
+    with `?tls=off`.
     Raises CarrierSettingError with one sentence, which never holds the password.
     """
     parts, port = _split(url)
@@ -53,8 +59,11 @@ def carrier_from_url(url: str, options: CarrierOptions) -> Carrier:
         return _smtp(parts, port, options)
     if parts.scheme in ("http", "https"):
         return _sms(parts, port, options)
+    if parts.scheme in ("smpp", "smpps"):
+        return smpp_carrier(read_url(parts, port, options), name=options.name or f"smpp-{parts.hostname}")
     raise CarrierSettingError(
-        "A carrier's URL must begin with smtp://, smtp+starttls://, smtps:// (e-mail) or https:// (SMS)."
+        "A carrier's URL must begin with smtp://, smtp+starttls://, smtps:// (e-mail), https://, smpp:// or "
+        "smpps:// (SMS)."
     )
 
 
@@ -111,6 +120,7 @@ __all__ = [
     "SMS",
     "UNDERWAY",
     "Accepted",
+    "BindSlots",
     "Carrier",
     "CarrierOptions",
     "CarrierSettingError",
@@ -122,6 +132,8 @@ __all__ = [
     "Refused",
     "Result",
     "SiteCarrier",
+    "SmppCarrier",
     "Unsure",
     "carrier_from_url",
+    "smpp_carrier",
 ]
