@@ -211,8 +211,12 @@ class Smsc:
 
     def release(self) -> None:
         """Answer what was kept, in reverse: answers need not come in order."""
-        self.do(lambda: [self._accept(link, pdu) for link, pdu in reversed(self._kept)])
-        self._kept.clear()
+        self.do(self._release)
+
+    def _release(self) -> None:
+        kept, self._kept = self._kept, []
+        for link, pdu in reversed(kept):
+            self._accept(link, pdu)
 
     def asked(self, command: int) -> int:
         return sum(pdu.command == command for pdu in list(self.heard))

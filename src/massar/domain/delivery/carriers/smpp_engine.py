@@ -94,8 +94,10 @@ def _whole(results: list[Result]) -> Result:
         found = next((result for result in results if isinstance(result, kind)), None)
         if found:
             return found
+    if len(results) == 1:
+        return results[0]
     names = tuple(result.reference for result in results)
-    return Accepted(names[0], names if len(names) > 1 else (), receipt=True)
+    return Accepted(names[0], names, receipt=all(names))
 
 
 class Engine:

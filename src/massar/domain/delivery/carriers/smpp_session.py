@@ -58,7 +58,8 @@ class Pace:
         passed, self._at = now - self._at, now
         self._rate = min(self._full, self._rate + RECOVERY * self._full * passed)
         self._tokens = min(self._most, self._tokens + self._rate * passed)
-        return 0.0 if self._tokens >= 1 else (1 - self._tokens) / self._rate
+        lacking = 1 - self._tokens
+        return lacking / self._rate if lacking > 1e-9 else 0.0  # less is the rounding of sums
 
     def take(self) -> None:
         self._tokens -= 1
@@ -66,6 +67,7 @@ class Pace:
     def slow(self, now: float, written: float) -> None:
         """The SMSC found a message of `written` too much. What was on its way when we slowed tells nothing new."""
         if written > self._slowed:
+            self.wait(now)
             self._rate = max(self._rate / 2, self._full * SLOWEST)
             self._tokens, self._slowed = min(self._tokens, 0.0), now
 

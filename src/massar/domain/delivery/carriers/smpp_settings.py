@@ -145,6 +145,8 @@ def read_url(parts: SplitResult, port: int | None, options: CarrierOptions) -> d
     if options.ca_file and secure:
         table["ca_file"] = str(options.ca_file)
     asked = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if asked.keys() & {"host", "port", "system_id", "password"}:
+        raise CarrierSettingError("An SMSC's URL names host, port, system_id and password before its ? and once.")
     explicit = asked.pop("tls", None)
     if explicit not in (None, table["tls"]):
         raise CarrierSettingError("An SMSC's URL that begins with smpp:// is tls=off, smpps:// is tls=on.")
