@@ -587,8 +587,8 @@ def test_the_pace_halves_once_for_what_was_under_way_and_comes_back():
 
 def test_the_pace_never_stands_still():
     pace = Pace(32.0, 0.0)
-    for second in range(1, 20):
-        pace.slow(float(second), second - 0.1)
+    for hundredth in range(1, 20):
+        pace.slow(hundredth / 100, hundredth / 100 - 0.005)
     assert pace.rate == 1.0
 
 

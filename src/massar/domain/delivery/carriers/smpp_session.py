@@ -34,7 +34,7 @@ class NoBind(Exception):
     """The connection did not come to be bound; `result` is what a message gets meanwhile."""
 
     def __init__(self, result: Refused | NotSent):
-        super().__init__(str(result))
+        super().__init__(result.why if isinstance(result, NotSent) else result.code)
         self.result = result
 
 
