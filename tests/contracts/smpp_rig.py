@@ -148,6 +148,7 @@ class Smsc:
         self.references: list[str] = []
         self.after_bind = b""
         self._kept: list[tuple[Link, Pdu]] = []
+        self.kept_ever: list[tuple[Link, Pdu]] = []
         self._ids = itertools.count(1001)
         self._sequences = itertools.count(1)
         self._tls = tls
@@ -265,6 +266,7 @@ class Smsc:
                 link.transport.abort()
             elif mood == "late":
                 self._kept.append((link, pdu))
+                self.kept_ever.append((link, pdu))
             elif mood != "silent":
                 self._accept(link, pdu)
 

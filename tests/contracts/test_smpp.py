@@ -255,6 +255,19 @@ def test_a_window_smaller_than_the_segments_is_enough(smsc, smpp):
     assert len(result(submit(smpp(server, window=1), LONG)).parts) == 3
 
 
+def test_segments_leave_by_one_bind_and_nothing_spins_meanwhile(smsc, smpp):
+    server = smsc()
+    server.mood = "late"
+    carrier = smpp(server, window=1, binds=2)
+    until(lambda: carrier.room() == 2)
+    future = submit(carrier, LONG)
+    for there in (1, 2, 3):
+        until(lambda there=there: len(server.submits) == there)
+        assert carrier._engine._timer is None  # the other bind is free, but this message does not wait for it
+        server.release()
+    assert len(result(future).parts) == 3 and len({link for link, _ in server.kept_ever}) == 1
+
+
 @pytest.mark.parametrize(
     ("second", "outcome"),
     [(0x58, Refused("smpp 0x58", False, busy=True)), (0x0B, Refused("smpp 0x0b", True))],

@@ -18,7 +18,7 @@ from massar.core import clock, ids
 
 from . import smpp_pdu as smpp
 from . import smpp_receipt
-from .contract import Accepted, NotSent, Receipt, ReceiptSink, Refused, Result, Unsure
+from .contract import Accepted, NotSent, Receipt, ReceiptSink, Refused, Result, Unsure, trouble
 from .smpp_session import NoBind, Session, connect
 from .smpp_settings import RELATIVE, TRX, SmppSettings
 from .smpp_text import Content
@@ -238,6 +238,10 @@ class Engine:
             self._why = problem.result
             note.warning("%s: no bind: %s", self._name, problem)
             return
+        except Exception as problem:  # a bind that nobody tries again would be found by the first silent night
+            self._why = NotSent(trouble(problem))
+            note.exception("%s: no bind", self._name)
+            return
         note.info("%s: bound", self._name)
         self._joined(session)
         why = await asyncio.shield(session.ended)
@@ -269,7 +273,7 @@ class Engine:
                 job.give_up(why)
                 continue
             if line is None or line.free() < 1 or line.pace.wait(now) > 0:
-                self._wake_later(now)
+                self._wake_later((job.line,) if job.line else self._lines, now)
                 return
             self._write(job, line, now)
 
@@ -308,9 +312,9 @@ class Engine:
             content=segment.content,
         )
 
-    def _wake_later(self, now: float) -> None:
+    def _wake_later(self, lines: tuple[Session, ...], now: float) -> None:
         """Answers wake us by themselves; the pace does not."""
-        waits = [line.pace.wait(now) for line in self._lines if line.free() > 0]
+        waits = [line.pace.wait(now) for line in lines if line.free() > 0]
         if self._timer:
             self._timer.cancel()
         self._timer = self._loop.call_later(min(waits), self._pump) if waits else None
