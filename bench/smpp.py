@@ -70,9 +70,11 @@ def _own() -> Iterator[tuple[str, int]]:
     process = multiprocessing.get_context("spawn").Process(target=serve, args=(there,), daemon=True)
     with machine.on_core(machine.OTHER_CORE):
         process.start()
-    yield "the scripted one of the contract tests", here.recv()
-    process.terminate()
-    process.join()
+    try:
+        yield "the scripted one of the contract tests", here.recv()
+    finally:
+        process.terminate()
+        process.join()
 
 
 def serve(pipe) -> None:

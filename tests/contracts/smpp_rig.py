@@ -124,7 +124,8 @@ class Link(asyncio.Protocol):
         self.smsc.links.remove(self)
 
     def send(self, pdu: Pdu) -> None:
-        self.transport.write(pdu.encoded())
+        if not self.transport.is_closing():
+            self.transport.write(pdu.encoded())
 
     def answer(self, pdu: Pdu, status: int = 0, body: bytes = b"") -> None:
         self.send(Pdu(pdu.command | RESPONSE, status, pdu.sequence, body))

@@ -1,6 +1,8 @@
 """The settings of an SMPP carrier: every mistake is one sentence that names the setting and holds no secret."""
 
 import math
+import re
+from dataclasses import MISSING, fields
 
 import pytest
 
@@ -10,7 +12,8 @@ from massar.domain.delivery.carriers.base import (
     carrier_from_url,
     smpp_carrier,
 )
-from massar.domain.delivery.carriers.smpp_settings import read_table
+from massar.domain.delivery.carriers.smpp_settings import SmppSettings, read_table
+from tests.house.laws import ROOT
 
 TABLE = {"host": "smsc.example.ma", "system_id": "massar", "password": "s3cret"}
 
@@ -121,3 +124,16 @@ def test_a_plain_line_to_another_machine_is_written_down(caplog):
     carrier.open(lambda receipt: None)
     carrier.close()
     assert any("iam: tls is off" in record.getMessage() for record in caplog.records)
+
+
+def test_every_setting_is_documented_with_its_default():
+    page = (ROOT / "docs" / "operate" / "smpp.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| .*\|$|^\| `(\w+)` \| ([^|]+) \| \|$", page, re.MULTILINE)
+    said = {name or other: (default or others).strip("`") for name, default, other, others in rows}
+    defaults = {one.name: one.default for one in fields(SmppSettings)}
+    assert set(defaults) <= set(said)
+    for name, default in defaults.items():
+        if default is MISSING:
+            assert said[name] == "required"
+        elif default not in ("", -1) and name != "port":
+            assert said[name] == str(default), name
