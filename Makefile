@@ -30,6 +30,12 @@ $(VENV)/dev.stamp: requirements/runtime.txt requirements/demo.txt requirements/d
 	@$(LOCK) -r requirements/runtime.txt -r requirements/demo.txt -r requirements/dev.txt
 	@touch $@ $(VENV)/demo.stamp
 
+# One package of these has no wheel: it is built here, with the setuptools that is locked above.
+$(VENV)/servers.stamp: $(VENV)/dev.stamp requirements/servers.txt
+	@echo "Installing the locked requirements for tests against real servers ..."
+	@$(LOCK) --no-build-isolation --no-binary smpp.twisted3 -r requirements/servers.txt
+	@touch $@
+
 demo: $(VENV)/demo.stamp ## start the product on this machine, with a phone and a mailbox on screen
 	@PYTHONPATH=src exec $(BIN)/python -m massar demo --port $(PORT)
 
@@ -42,7 +48,7 @@ test: $(VENV)/dev.stamp ## every test, on SQLite and on PostgreSQL, with the bro
 test-fast: $(VENV)/dev.stamp ## unit and journey tests on SQLite only
 	@$(BIN)/python -m pytest tests -m "not browser and not servers"
 
-test-servers: $(VENV)/dev.stamp ## against real servers from distribution packages
+test-servers: $(VENV)/servers.stamp ## against real servers from distribution packages
 	@$(BIN)/python tests/run.py --servers
 
 check: $(VENV)/dev.stamp ## style and the laws of the house
@@ -59,7 +65,7 @@ blocklist: $(VENV)/dev.stamp ## make the list of common passwords again
 	@PYTHONPATH=src $(BIN)/python -m massar.domain.policy.make_blocklist
 
 lock: ## pin the requirements again (needs uv)
-	@for f in runtime demo dev; do uv pip compile -q --upgrade --universal --generate-hashes --no-header --no-emit-index-url \
+	@for f in runtime demo dev servers; do uv pip compile -q --upgrade --universal --generate-hashes --no-header --no-emit-index-url \
 	  --no-emit-find-links --python-version 3.11 requirements/$$f.in -o requirements/$$f.txt; done
 
 clean: ## remove the environment and the data

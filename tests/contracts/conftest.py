@@ -1,16 +1,20 @@
 """Certificates of a CA made for this run, and the servers under test."""
 
 import ssl
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import trustme
 
-from massar.domain.delivery.carriers.base import CarrierOptions
+from massar.domain.delivery.carriers.base import CarrierOptions, Receipt, SmppCarrier
+from massar.domain.delivery.carriers.smpp import from_table as smpp_carrier
 
 from .http_rig import Gateway
+from .smpp_rig import PASSWORD, SYSTEM_ID, Smsc, until
 from .smtp_rig import MailServer, Script
 
 
@@ -92,5 +96,70 @@ def gateway(servers) -> Callable[..., Gateway]:
         server = Gateway(tls, keeps=keeps)
         servers.callback(server.stop)
         return server
+
+    return make
+
+
+@pytest.fixture
+def smsc(servers) -> Callable[..., Smsc]:
+    def make(tls=None) -> Smsc:
+        server = Smsc(tls)
+        servers.callback(server.stop)
+        return server
+
+    return make
+
+
+class Sink:
+    """Where receipts go. `stored`: what came. `mood`: empty, `fails`, `raises`, `never`; failures count down."""
+
+    def __init__(self):
+        self.stored: list[Receipt] = []
+        self.mood = ""
+        self.threads: set[str] = set()
+
+    def __call__(self, receipt: Receipt) -> "Future[None]":
+        self.threads.add(threading.current_thread().name)
+        if self.mood == "raises":
+            raise OSError("the database is gone")
+        future: Future[None] = Future()
+        if self.mood == "fails":
+            future.set_exception(OSError("the database is gone"))
+        elif self.mood != "never":
+            self.stored.append(receipt)
+            future.set_result(None)
+        return future
+
+
+@pytest.fixture
+def sink() -> Sink:
+    return Sink()
+
+
+@pytest.fixture
+def smpp(servers, sink, ca_file) -> Callable[..., SmppCarrier]:
+    """An open carrier to an SMSC of the rig; `bound`: wait until it is."""
+
+    def make(server: Smsc | int, *, bound: bool = True, slots=None, **changes) -> SmppCarrier:
+        settled = {
+            "host": "127.0.0.1",
+            "port": server if isinstance(server, int) else server.port,
+            "system_id": SYSTEM_ID,
+            "password": PASSWORD,
+            "tls": "off",
+            "rate": 100_000.0,
+            "answer_timeout": 5.0,
+            "reconnect_first": 0.02,
+            "reconnect_most": 0.1,
+        }
+        table = {**settled, **changes}
+        if table["tls"] == "on":
+            table.setdefault("ca_file", str(ca_file))
+        carrier = smpp_carrier(table, name="smpp-test", slots=slots)
+        servers.callback(carrier.close)
+        carrier.open(sink)
+        if bound:
+            until(carrier.room)
+        return carrier
 
     return make

@@ -23,6 +23,7 @@ from massar.domain.delivery.carriers.sms_http import from_table
 
 from .conftest import HASTY
 from .fakes import BehavingCarrier
+from .smpp_rig import PASSWORD as SMSC_PASSWORD
 from .smtp_rig import PASSWORD, USER
 
 TEN_MINUTES = timedelta(minutes=10)
@@ -48,7 +49,8 @@ TABLES = ("table-http", "table-https")
 class Rig:
     """A carrier with its far end. `set_mood` sets the far end; `texts` and `keys` are what arrived there.
 
-    `hasty` is the same carrier with little patience, for a far end that stays silent.
+    `hasty` is the same carrier with little patience, for a far end that stays silent. `keys` is None where the
+    protocol has no place for a name that we give.
     """
 
     carrier: Carrier
@@ -56,7 +58,7 @@ class Rig:
     message: Outgoing
     set_mood: Callable[[str], None]
     texts: Callable[[], list[str]]
-    keys: Callable[[], list[str]]
+    keys: Callable[[], list[str]] | None
     silent: bool = False
 
     def mood(self, name: str) -> None:
@@ -145,15 +147,43 @@ def _site(server, address, *options):
     )
 
 
+def _smsc(server, carrier, hasty):
+    def mood(name):
+        server.mood = {"refused": 0x0B, "not_now": 0x58, "ours": 0x0A}.get(name, name)
+
+    return Rig(carrier, hasty, SMS, mood, lambda: [submit.text for submit in server.submits], None)
+
+
 def _login(url: str) -> str:
     return url.replace(
         "://", f"://{USER.replace('@', '%40')}:{PASSWORD.replace('@', '%40').replace('/', '%2F')}@"
     )
 
 
-@pytest.fixture(params=["fake-sms", "fake-email", "smtp", "smtp+starttls", "smtps", "http", "https", *TABLES, *SITES])
-def rig(request, mail_server, gateway, server_tls, options):
-    kind = request.param
+KEYED = ("fake-sms", "fake-email", "smtp", "smtp+starttls", "smtps", "http", "https", *TABLES, *SITES)
+SMSCS = ("smpp", "smpps")
+
+
+@pytest.fixture(params=KEYED)
+def keyed_rig(request, rigs):
+    return rigs(request.param)
+
+
+@pytest.fixture(params=[*KEYED, *SMSCS])
+def rig(request, rigs):
+    return rigs(request.param)
+
+
+@pytest.fixture
+def rigs(mail_server, gateway, smsc, smpp, server_tls, options):
+    return lambda kind: _rig(kind, mail_server, gateway, smsc, smpp, server_tls, options)
+
+
+def _rig(kind, mail_server, gateway, smsc, smpp, server_tls, options):
+    if kind in SMSCS:
+        server = smsc(server_tls if kind == "smpps" else None)
+        secure = {"tls": "on" if kind == "smpps" else "off", "host": "localhost", "window": 20}
+        return _smsc(server, smpp(server, **secure), smpp(server, answer_timeout=0.3, **secure))
     if kind.startswith("site"):
         scheme = kind.partition("-")[2]
         server = gateway(server_tls if scheme == "https" else None)
@@ -172,6 +202,23 @@ def rig(request, mail_server, gateway, server_tls, options):
     return _sms(server, f"{kind}://localhost:{server.port}/send", options(), options(**HASTY))
 
 
+LOGINS = {"smpp": "massar:secret@", "smpps": "massar:secret@"}
+
+
+@pytest.fixture
+def opened(servers, sink):
+    """A carrier of a URL; one that stands on a connection is opened, and closed after the test."""
+
+    def make(url, patience):
+        carrier = carrier_from_url(url, patience)
+        if hasattr(carrier, "open"):
+            servers.callback(carrier.close)
+            carrier.open(sink)
+        return carrier
+
+    return make
+
+
 def test_an_accepted_message_arrives_word_for_word_with_a_reference(rig):
     result = rig.send()
     assert isinstance(result, Accepted) and result.reference
@@ -179,14 +226,16 @@ def test_an_accepted_message_arrives_word_for_word_with_a_reference(rig):
     assert rig.carrier.channel == rig.message.channel and rig.carrier.name
 
 
-def test_the_same_message_twice_carries_the_same_key(rig):
+def test_the_same_message_twice_carries_the_same_key(keyed_rig):
+    rig = keyed_rig
     rig.send()
     rig.send()
     first, second = rig.keys()
     assert first == second and rig.message.message_id in first
 
 
-def test_different_messages_carry_different_keys(rig):
+def test_different_messages_carry_different_keys(keyed_rig):
+    rig = keyed_rig
     rig.send()
     rig.send(replace(rig.message, message_id="another"))
     assert len(set(rig.keys())) == 2
@@ -227,14 +276,16 @@ def test_it_works_again_after_every_trouble(rig):
 
 def test_many_threads_may_send_at_once(rig):
     results = []
-    messages = [replace(rig.message, message_id=f"m{number}") for number in range(12)]
+    messages = [
+        replace(rig.message, message_id=f"m{number}", text=f"{rig.message.text}-{number}") for number in range(12)
+    ]
     threads = [threading.Thread(target=lambda m=m: results.append(rig.send(m))) for m in messages]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(10)
     assert [type(result) for result in results] == [Accepted] * 12
-    assert len(set(rig.keys())) == 12
+    assert len({text.strip() for text in rig.texts()}) == 12
 
 
 def test_check_finds_a_healthy_far_end_healthy_and_sends_nothing(rig):
@@ -247,7 +298,8 @@ def test_nothing_that_is_printed_holds_the_secret_or_the_recipient(rig):
     for mood in ("", "refused", "not_now", "ours", "silent"):
         rig.mood(mood)
         shown += repr(rig.send())
-    assert SECRET not in shown and rig.message.to not in shown and PASSWORD not in shown
+    for hidden in (SECRET, rig.message.to, rig.message.to[1:], PASSWORD, SMSC_PASSWORD):
+        assert hidden not in shown
 
 
 @pytest.mark.parametrize(
@@ -258,20 +310,22 @@ def test_nothing_that_is_printed_holds_the_secret_or_the_recipient(rig):
         ("smtps", MAIL),
         ("http", SMS),
         ("https", SMS),
+        ("smpp", SMS),
+        ("smpps", SMS),
     ],
 )
-def test_nobody_there_means_not_sent(kind, message, options):
+def test_nobody_there_means_not_sent(kind, message, options, opened):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, not listening: refused for certain
-        carrier = carrier_from_url(f"{kind}://localhost:{taken.getsockname()[1]}", options())
+        carrier = opened(f"{kind}://{LOGINS.get(kind, '')}localhost:{taken.getsockname()[1]}", options())
         assert isinstance(carrier.send(message, valid_for=TEN_MINUTES), NotSent)
         (sentence,) = carrier.check()
         assert "can't be reached" in sentence
 
 
-@pytest.mark.parametrize(("kind", "message"), [("smtps", MAIL), ("https", SMS)])
-def test_a_name_that_does_not_exist_means_not_sent(kind, message, options):
-    carrier = carrier_from_url(f"{kind}://nowhere.invalid", options())
+@pytest.mark.parametrize(("kind", "message"), [("smtps", MAIL), ("https", SMS), ("smpps", SMS)])
+def test_a_name_that_does_not_exist_means_not_sent(kind, message, options, opened):
+    carrier = opened(f"{kind}://{LOGINS.get(kind, '')}nowhere.invalid", options())
     assert isinstance(carrier.send(message, valid_for=TEN_MINUTES), NotSent)
 
 

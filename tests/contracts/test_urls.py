@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from massar.domain.delivery.carriers.base import CarrierSettingError, carrier_from_url
+from massar.domain.delivery.carriers.base import CarrierSettingError, SmppCarrier, carrier_from_url
 from massar.domain.delivery.carriers.sms_http import HttpCarrier
 from massar.domain.delivery.carriers.smtp import SmtpCarrier
 
@@ -23,12 +23,15 @@ from massar.domain.delivery.carriers.smtp import SmtpCarrier
         ("https://gateway.example.ma/v1?x=y", HttpCarrier, "sms-gateway.example.ma"),
         ("http://127.0.0.1:8025/sms", HttpCarrier, "sms-127.0.0.1"),
         ("http://localhost/sms", HttpCarrier, "sms-localhost"),
+        ("smpps://massar:s%40cret@smsc.example.ma", SmppCarrier, "smpp-smsc.example.ma"),
+        ("smpp://massar:x@127.0.0.1:2776?source=3737&rate=27&binds=2", SmppCarrier, "smpp-127.0.0.1"),
+        ("smpp://massar:x@10.0.0.1?tls=off&validity=absolute", SmppCarrier, "smpp-10.0.0.1"),
     ],
 )
 def test_a_url_makes_its_carrier(options, url, kind, name):
     carrier = carrier_from_url(url, options())
     assert isinstance(carrier, kind) and carrier.name == name
-    assert carrier.channel == ("sms" if kind is HttpCarrier else "email")
+    assert carrier.channel == ("email" if kind is SmtpCarrier else "sms")
     assert carrier.longest.total_seconds() >= 3
 
 
@@ -52,6 +55,17 @@ def test_a_url_makes_its_carrier(options, url, kind, name):
         "https://gateway.example.ma/\r\nX: y",
         "smtp://u:s3cret@10.0.0.1",
         "http://127.0.0.1.example.ma/",
+        "smpp://u:s3cret@10.0.0.1",
+        "smpp://u:s3cret@smsc.example.ma?rate=27",
+        "smpp://u:s3cret@127.0.0.1?tls=on",
+        "smpps://u:s3cret@smsc.example.ma?tls=off",
+        "smpps://:s3cret@smsc.example.ma",
+        "smpps://u:s3cret@smsc.example.ma/path",
+        "smpps://u:s3cret@smsc.example.ma?color=red",
+        "smpps://u:s3cret@smsc.example.ma?rate=fast",
+        "smpps://u:s3cret@smsc.example.ma?window=0",
+        "smpps://u:s3cret@smsc.example.ma?port=1",
+        "smpps://u:s3cret@smsc.example.ma?ca_file=nowhere.pem",
     ],
 )
 def test_a_url_that_can_not_work_gets_one_sentence(options, url):

@@ -48,6 +48,11 @@ def test_random_names_have_their_shape_and_do_not_repeat():
     assert len(ids.key_bytes()) == 32 and len(ids.nonce()) == 12
 
 
+def test_jitter_takes_at_most_half_away():
+    drawn = [ids.jitter(60.0) for _ in range(200)]
+    assert all(30.0 <= pause < 60.0 for pause in drawn) and len(set(drawn)) > 150
+
+
 @pytest.mark.parametrize(
     ("agent", "label"),
     [

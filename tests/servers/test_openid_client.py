@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 
 import pytest
 
 from tests.cast import YOUSSEF
 from tests.servers.machine import program, running
+from tests.servers.node_modules import installed
 from tests.servers.sites import SECRETS
-from tests.support.product import ROOT
-from tests.support.programs import NODE, NPM
-
-SITE = ROOT / "tests" / "servers" / "node"
+from tests.support.programs import NODE
 
 
 @pytest.fixture(scope="module")
 def site(account, layout, tmp_path_factory):
-    npm, node = program(NPM), program(NODE)
-    folder = tmp_path_factory.mktemp("node") / "site"
-    shutil.copytree(SITE, folder, ignore=shutil.ignore_patterns("node_modules"))
-    done = subprocess.run(
-        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    node = program(NODE)
+    folder = installed(tmp_path_factory.mktemp("node") / "site")
     command = [node, *_flags(node), "site.mjs", account.url, str(layout.port("node")), SECRETS["node"]]
     with running(command, folder=folder, ports=(layout.port("node"),)):
         yield layout.at("node")

@@ -80,8 +80,12 @@ SUBMISSION = Need(
     "The mail test needs Dovecot's submission: install the package dovecot-submissiond.",
 )
 KANNEL = Need("Kannel", ("kannel",), "The SMS gateway's test needs Kannel: install the package kannel.")
-NODE = Need("Node.js", ("nodejs",), "The test of openid-client needs Node.js: install the package nodejs.")
-NPM = Need("npm", ("npm",), "The test of openid-client needs npm: install the package npm.")
+NODE = Need(
+    "Node.js",
+    ("nodejs",),
+    "The tests of openid-client and SMPP need Node.js: install the package nodejs.",
+)
+NPM = Need("npm", ("npm",), "The tests of openid-client and SMPP need npm: install the package npm.")
 
 # What `make test-servers` looks for: the names of programs, or whole paths, any one of which is enough.
 SERVERS = {

@@ -169,7 +169,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         ),
         email_from=read.text("MASSAR_EMAIL_FROM", f"massar@{_split(public_url).hostname or 'localhost'}"),
         email_ca_file=_file(read, "MASSAR_EMAIL_CA_FILE"),
-        sms_url=_carrier_url(read, "MASSAR_SMS_URL", ("https", "http"), "" if _any(carriers, "http", "smpp") else mode),
+        sms_url=_carrier_url(
+            read, "MASSAR_SMS_URL", ("https", "http", "smpps", "smpp"), "" if _any(carriers, "http", "smpp") else mode
+        ),
         sms_options={
             k[len("MASSAR_SMS_") :].lower(): v
             for k, v in environ.items()

@@ -1,4 +1,4 @@
-"""The only place that draws random secrets (operating system CSPRNG through `secrets`; OWASP ASVS 5.0 11.5.1)."""
+"""The only place that draws at random, secrets above all (operating system CSPRNG through `secrets`; OWASP ASVS 5.0 11.5.1)."""
 
 import base64
 import secrets
@@ -41,3 +41,8 @@ def key_bytes() -> bytes:
 def nonce() -> bytes:
     """A 96-bit nonce for AES-GCM (NIST SP 800-38D §8.2.2)."""
     return secrets.token_bytes(12)
+
+
+def jitter(seconds: float) -> float:
+    """Between half of `seconds` and all of it, so that what failed together does not come back together."""
+    return seconds * (0.5 + secrets.randbelow(1 << 20) / (1 << 21))

@@ -26,7 +26,8 @@ def from_settings() -> delivery.Roster:
         options = delivery.CarrierOptions(
             name="sms", ca_file=_path(massar.sms_ca_file), **_sms_options(massar.sms_options)
         )
-        carriers["sms"] = [delivery.carrier_from_url(massar.sms_url, options)]
+        slots = delivery.bind_slots.of_carrier("sms")
+        carriers["sms"] = [delivery.carrier_from_url(massar.sms_url, options, slots=slots)]
     for name, table in massar.carriers.items():
         carrier = delivery.carrier_from_table(
             table, name=name, receipts_base=massar.public_url, slots=delivery.bind_slots.of_carrier(name)

@@ -28,6 +28,10 @@ from .contract import (
 from .http_receipt import ReceiptForm
 from .http_settings import receipt_form
 from .site_http import SiteCarrier
+from .smpp import SmppCarrier
+from .smpp import from_table as smpp_from_table
+from .smpp_engine import BindSlots
+from .smpp_settings import read_url
 from .sms_http import HttpCarrier, from_url
 from .sms_http import from_table as http_from_table
 from .smtp import DEFAULT_PORT, PLAIN, STARTTLS, TLS, SmtpCarrier, SmtpServer
@@ -42,11 +46,11 @@ _IN_URL: dict[str, Callable] = {
 }
 
 
-KINDS = ("http",)
+KINDS = ("http", "smpp")
 _OURS = {"kind", "price"}  # what the table says to the roster, not to the carrier
 
 
-def carrier_from_table(table: Mapping, *, name: str, receipts_base: str, slots) -> Carrier:
+def carrier_from_table(table: Mapping, *, name: str, receipts_base: str, slots: BindSlots) -> Carrier:
     """The carrier of one table `[carriers.NAME]`. Nothing is connected yet.
 
     `receipts_base`: the product's public address, for call-backs. `slots`: the binds that its workers share.
@@ -56,15 +60,19 @@ def carrier_from_table(table: Mapping, *, name: str, receipts_base: str, slots) 
     match table.get("kind"):
         case "http":
             return http_from_table(settings, name=name, receipts_base=receipts_base)
+        case "smpp":
+            return smpp_from_table(settings, name=name, slots=slots)
     raise CarrierSettingError(f"The carrier {name} needs a kind: one of {', '.join(KINDS)}.")
 
 
-def carrier_from_url(url: str, options: CarrierOptions) -> Carrier:
+def carrier_from_url(url: str, options: CarrierOptions, *, slots: BindSlots | None = None) -> Carrier:
     """A carrier for `url`. Nothing is connected yet.
 
     E-mail: `smtp://`, `smtp+starttls://` or `smtps://user:password@host:port`, user and password
     percent-encoded; of the options, ca_file, hello and the timeouts may stand in its query.
-    SMS: `https://…`, or `http://` on this machine; its path and query are the gateway's own.
+    SMS: `https://…`, or `http://` on this machine; its path and query are the gateway's own. Or an SMSC:
+    `smpps://user:password@host:port`, its query holds settings of smpp_settings.py; `smpp://` on this machine, or
+    with `?tls=off`.
     Raises CarrierSettingError with one sentence, which never holds the password.
     """
     parts, port = _split(url)
@@ -72,8 +80,12 @@ def carrier_from_url(url: str, options: CarrierOptions) -> Carrier:
         return _smtp(parts, port, options)
     if parts.scheme in ("http", "https"):
         return from_url(url, options)
+    if parts.scheme in ("smpp", "smpps"):
+        table = read_url(parts, port, options)
+        return smpp_from_table(table, name=options.name or f"smpp-{parts.hostname}", slots=slots)
     raise CarrierSettingError(
-        "A carrier's URL must begin with smtp://, smtp+starttls://, smtps:// (e-mail) or https:// (SMS)."
+        "A carrier's URL must begin with smtp://, smtp+starttls://, smtps:// (e-mail), https://, smpp:// or "
+        "smpps:// (SMS)."
     )
 
 
@@ -122,6 +134,7 @@ __all__ = [
     "SMS",
     "UNDERWAY",
     "Accepted",
+    "BindSlots",
     "Carrier",
     "CarrierOptions",
     "CarrierSettingError",
@@ -135,6 +148,7 @@ __all__ = [
     "Refused",
     "Result",
     "SiteCarrier",
+    "SmppCarrier",
     "Unsure",
     "carrier_from_table",
     "carrier_from_url",

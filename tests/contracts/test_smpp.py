@@ -1,0 +1,729 @@
+"""What only SMPP can do wrong: binds, windows, receipts, silence, throttling, goodbyes. Against our own scripted SMSC."""
+
+import threading
+from concurrent.futures import Future
+from datetime import timedelta
+
+import pytest
+
+from massar.domain.delivery.carriers import smpp_pdu as pdu
+from massar.domain.delivery.carriers.base import (
+    DELIVERED,
+    FAILED,
+    Accepted,
+    NotSent,
+    Outgoing,
+    Receipt,
+    Refused,
+    Unsure,
+)
+from massar.domain.delivery.carriers.smpp_session import Pace
+
+from .smpp_rig import Smsc, deliver_body, read_submit, receipt_text, until
+
+TEN_MINUTES = timedelta(minutes=10)
+NUMBER = "+212661000222"
+SMS = Outgoing("Zk3_x-1", "sms", NUMBER, "fr", "", "Massar: mot de passe\nkdmwt-47392\nà 14:35")
+LONG = Outgoing("Zk3_x-2", "sms", NUMBER, "ar", "", "مسار: كلمة مرور مؤقتة\n" * 8)
+
+
+def submit(carrier, message=SMS, valid_for=TEN_MINUTES) -> Future:
+    return carrier.submit(message, valid_for=valid_for)
+
+
+def result(future: Future):
+    return future.result(10)
+
+
+# -- binds
+
+
+@pytest.mark.parametrize(("bind", "binds", "made"), [("trx", 2, ["trx", "trx"]), ("tx+rx", 1, ["rx", "tx"])])
+def test_each_kind_of_bind_sends_and_receives(smsc, smpp, sink, bind, binds, made):
+    server = smsc()
+    carrier = smpp(server, bind=bind, binds=binds)
+    until(lambda: len(server.binds) == len(made))
+    assert sorted(server.binds) == made
+    accepted = result(submit(carrier))
+    assert accepted == Accepted("1001", receipt=True)
+    until(lambda: any(link.mode in ("rx", "trx") for link in server.links))
+    server.receipt(receipt_text("1001"))
+    until(lambda: sink.stored)
+    assert sink.stored[0] == Receipt("smpp-test", "1001", DELIVERED, "DELIVRD", NUMBER)
+
+
+@pytest.mark.parametrize("status", [0x0D, 0x0E, 0x0F])
+def test_a_bind_that_is_refused_is_our_fault_and_is_tried_again(smsc, smpp, status):
+    server = smsc()
+    server.bind_mood = status
+    carrier = smpp(server, bound=False)
+    until(lambda: len(server.binds) >= 3)
+    assert result(submit(carrier)) == Refused(f"smpp 0x{status:02x} at bind", permanent=False, ours=True)
+    (sentence,) = carrier.check()
+    assert "refuses us" in sentence and f"0x{status:02x}" in sentence
+    server.bind_mood = 0
+    until(carrier.room)
+    assert isinstance(result(submit(carrier)), Accepted)
+
+
+def test_a_wrong_password_is_found_by_check(smsc, smpp):
+    carrier = smpp(smsc(), bound=False, password="wrong")
+    (sentence,) = carrier.check()
+    assert "refuses us: smpp 0x0e at bind" in sentence
+
+
+@pytest.mark.parametrize("status", [0x05, 0x08, 0x58])
+def test_a_bind_that_fails_for_now_is_nobodys_fault(smsc, smpp, status):
+    server = smsc()
+    server.bind_mood = status
+    carrier = smpp(server, bound=False)
+    until(lambda: len(server.binds) >= 2)
+    assert isinstance(result(submit(carrier)), NotSent)
+
+
+@pytest.mark.parametrize("mood", ["silent", "garbage", "nack", "other"])
+def test_a_bind_that_gets_no_sensible_answer_is_given_up_and_tried_again(smsc, smpp, mood):
+    server = smsc()
+
+    def answer(link, asked):
+        if mood == "garbage":
+            link.transport.write(b"220 mail.test ESMTP\r\n" * 3)
+        elif mood == "nack":
+            link.send(pdu.Pdu(pdu.GENERIC_NACK, 3, asked.sequence))
+        elif mood == "other":
+            link.send(pdu.Pdu(pdu.SUBMIT_SM | pdu.RESPONSE, 0, asked.sequence))
+
+    server.bind_mood = answer
+    carrier = smpp(server, bound=False, answer_timeout=0.2)
+    until(lambda: len(server.binds) >= 2)
+    assert carrier.room() == 0 and not isinstance(result(submit(carrier)), Accepted | Unsure)
+
+
+def test_a_check_of_a_bound_carrier_makes_no_bind_of_its_own(smsc, smpp):
+    server = smsc()
+    carrier = smpp(server)
+    assert carrier.check() == [] and server.binds == ["trx"]
+
+
+def test_a_check_takes_no_receipt_from_those_who_store_it(smsc, smpp, sink):
+    server = smsc()
+    server.after_bind = pdu.Pdu(pdu.DELIVER_SM, 0, 99, deliver_body(receipt_text("1001"))).encoded()
+    server.bind_mood = 0x0D
+    carrier = smpp(server, bound=False, reconnect_first=60.0, reconnect_most=60.0)
+    until(lambda: server.binds)
+    server.bind_mood = 0
+    assert carrier.check() == []
+    assert server.answered(99).status == pdu.TRY_AGAIN and sink.stored == []
+    until(lambda: server.asked(pdu.UNBIND))
+
+
+class Slots:
+    """One bind for everybody."""
+
+    def __init__(self):
+        self.holder: dict[int, object] = {}
+        self.lock = threading.Lock()
+
+    def of(self, who: str):
+        slots = self
+
+        class Own:
+            def try_take(self, n: int) -> bool:
+                with slots.lock:
+                    return slots.holder.setdefault(n, who) == who
+
+            def release(self, n: int) -> None:
+                with slots.lock:
+                    assert slots.holder.pop(n) == who
+
+        return Own()
+
+
+@pytest.mark.parametrize("bind", ["trx", "tx+rx"])
+def test_binds_are_shared_between_processes(smsc, smpp, bind):
+    server, slots = smsc(), Slots()
+    first = smpp(server, bind=bind, slots=slots.of("first"))
+    second = smpp(server, bind=bind, slots=slots.of("second"), bound=False)
+    until(lambda: "taken" in getattr(result(submit(second)), "why", ""))
+    assert second.room() == 0
+    first.close()
+    until(second.room)
+    assert isinstance(result(submit(second)), Accepted) and slots.holder == {0: "second"}
+
+
+def test_slots_that_can_not_be_asked_keep_it_unbound(smsc, smpp):
+    class Broken:
+        asked = 0
+
+        def try_take(self, n):
+            self.asked += 1
+            raise OSError("the database is gone")
+
+    slots = Broken()
+    carrier = smpp(smsc(), slots=slots, bound=False)
+    until(lambda: slots.asked >= 2)
+    assert carrier.room() == 0
+
+
+# -- TLS
+
+
+def test_tls_with_the_right_name_works(smsc, smpp, server_tls):
+    carrier = smpp(smsc(server_tls), tls="on", host="localhost")
+    assert isinstance(result(submit(carrier)), Accepted)
+
+
+@pytest.mark.parametrize("fault", ["unknown authority", "other name"])
+def test_a_certificate_that_does_not_verify_ends_it(smsc, smpp, server_tls, other_name_tls, fault):
+    server = smsc(other_name_tls if fault == "other name" else server_tls)
+    changes = {"ca_file": ""} if fault == "unknown authority" else {}
+    carrier = smpp(server, tls="on", host="localhost", bound=False, **changes)
+    until(lambda: "certificate" in getattr(result(submit(carrier)), "why", ""))
+    assert "certificate" in carrier.check()[0] and server.binds == []
+
+
+# -- what a submit_sm says
+
+
+def test_the_fields_of_a_submit(smsc, smpp):
+    server = smsc()
+    carrier = smpp(server, service_type="OTP")
+    result(submit(carrier))
+    (sent,) = server.submits
+    assert (sent.service, sent.source, sent.to) == ("OTP", (5, 0, "MASSAR"), (1, 1, "212661000222"))
+    assert (sent.esm_class, sent.registered, sent.coding) == (0, 1, 0)
+    assert sent.text == SMS.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "source"),
+    [
+        ({"source": "+212600000000"}, (1, 1, "212600000000")),
+        ({"source": "212600000000"}, (1, 1, "212600000000")),
+        ({"source": "3737"}, (0, 0, "3737")),
+        ({"source": "3737", "source_ton": 3, "source_npi": 8}, (3, 8, "3737")),
+    ],
+)
+def test_the_sender_has_its_type(smsc, smpp, changes, source):
+    server = smsc()
+    result(submit(smpp(server, **changes)))
+    assert server.submits[0].source == source
+
+
+@pytest.mark.parametrize(
+    ("valid_for", "longest"), [(TEN_MINUTES, "000000001000000R"), (timedelta(seconds=1.9), "000000000001000R")]
+)
+def test_validity_is_never_longer_than_what_was_given(smsc, smpp, valid_for, longest):
+    server = smsc()
+    result(submit(smpp(server), valid_for=valid_for))
+    assert longest[:10] == server.submits[0].validity[:10] or server.submits[0].validity < longest
+    assert server.submits[0].validity <= longest and server.submits[0].validity.endswith("000R")
+
+
+def test_absolute_validity(smsc, smpp, clock):
+    server = smsc()
+    result(submit(smpp(server, validity="absolute"), valid_for=timedelta(seconds=600.9)))
+    assert server.submits[0].validity in ("260215020500000+", "260215020459000+")
+
+
+@pytest.mark.parametrize("seconds", [0.9, 0, -5])
+def test_what_is_worth_nothing_any_more_does_not_leave(smsc, smpp, seconds):
+    server = smsc()
+    assert result(submit(smpp(server), valid_for=timedelta(seconds=seconds))) == NotSent("too late")
+    assert server.submits == []
+
+
+@pytest.mark.parametrize("to", ["", "0661000222", "+", "+0661000222", "212661000222", "+21266100022a", "+" + "1" * 16])
+def test_a_number_that_is_none_is_refused_for_good(smsc, smpp, to):
+    server = smsc()
+    refused = result(submit(smpp(server), Outgoing("m", "sms", to, "fr", "", "-")))
+    assert refused.permanent and not refused.ours and server.submits == []
+
+
+def test_a_long_text_leaves_in_segments_that_the_phone_joins(smsc, smpp):
+    server = smsc()
+    accepted = result(submit(smpp(server), LONG))
+    assert accepted == Accepted("1001", ("1001", "1002", "1003"), receipt=True)
+    assert "".join(sent.text for sent in server.submits) == LONG.text
+    headers = [sent.header for sent in server.submits]
+    assert [header[:3] + header[4:] for header in headers] == [bytes((5, 0, 3, 3, n)) for n in (1, 2, 3)]
+    assert len({header[3] for header in headers}) == 1
+
+
+def test_a_window_smaller_than_the_segments_is_enough(smsc, smpp):
+    server = smsc()
+    assert len(result(submit(smpp(server, window=1), LONG)).parts) == 3
+
+
+def test_segments_leave_by_one_bind_and_nothing_spins_meanwhile(smsc, smpp):
+    server = smsc()
+    server.mood = "late"
+    carrier = smpp(server, window=1, binds=2)
+    until(lambda: carrier.room() == 2)
+    future = submit(carrier, LONG)
+    for there in (1, 2, 3):
+        until(lambda there=there: len(server.submits) == there)
+        assert carrier._engine._timer is None  # the other bind is free, but this message does not wait for it
+        server.release()
+    assert len(result(future).parts) == 3 and len({link for link, _ in server.kept_ever}) == 1
+
+
+@pytest.mark.parametrize(
+    ("second", "outcome"),
+    [(0x58, Refused("smpp 0x58", False, busy=True)), (0x0B, Refused("smpp 0x0b", True))],
+)
+def test_a_message_that_lacks_a_segment_is_refused_as_a_whole(smsc, smpp, second, outcome):
+    server = smsc()
+    server.mood = lambda link, asked: link.answer(asked, 0 if read_submit(asked.body).header[5] == 1 else second, b"1\0")
+    assert result(submit(smpp(server, window=1), LONG)) == outcome
+    assert len(server.submits) == 2  # the third would be of no use
+
+
+# -- answers
+
+
+@pytest.mark.parametrize(
+    ("status", "flags"),
+    [(0x0B, "permanent"), (0x0A, "ours"), (0x45, "ours"), (0x58, "busy"), (0x14, "busy"), (0x08, ""), (0x400, "")],
+)
+def test_a_refusal_says_whose_fault_it_is(smsc, smpp, status, flags):
+    server = smsc()
+    server.mood = status
+    refused = result(submit(smpp(server)))
+    assert [name for name in ("permanent", "ours", "busy") if getattr(refused, name)] == flags.split()
+
+
+def test_a_generic_nack_is_a_refusal(smsc, smpp):
+    server = smsc()
+    server.mood = lambda link, asked: link.send(pdu.Pdu(pdu.GENERIC_NACK, 3, asked.sequence))
+    assert result(submit(smpp(server))) == Refused("smpp 0x03", permanent=False, ours=True)
+
+
+def test_answers_may_come_in_any_order(smsc, smpp):
+    server = smsc()
+    server.mood = "late"
+    carrier = smpp(server, window=5)
+    futures = [submit(carrier) for _ in range(5)]
+    until(lambda: len(server.submits) == 5)
+    server.release()
+    assert [result(future).reference for future in futures] == ["1005", "1004", "1003", "1002", "1001"]
+
+
+def test_never_more_than_the_window_is_under_way(smsc, smpp):
+    server = smsc()
+    server.mood = "late"
+    carrier = smpp(server, window=4)
+    assert carrier.room() == 4
+    futures = [submit(carrier) for _ in range(9)]
+    until(lambda: len(server.submits) == 4)
+    assert carrier.room() == 0
+    for there in (8, 9):
+        server.release()
+        until(lambda there=there: len(server.submits) == there)
+    server.release()
+    assert all(isinstance(result(future), Accepted) for future in futures)
+
+
+def test_an_answer_without_an_id_is_accepted_without_a_receipt(smsc, smpp):
+    server = smsc()
+    server.mood = lambda link, asked: link.answer(asked)
+    assert result(submit(smpp(server))) == Accepted("")
+
+
+def test_silence_is_unsure_and_the_line_is_asked_whether_it_lives(smsc, smpp):
+    server = smsc()
+    server.mood = "late"
+    carrier = smpp(server, answer_timeout=0.2, window=1)
+    assert result(submit(carrier)) == Unsure("no answer in time")
+    until(lambda: server.asked(pdu.ENQUIRE_LINK) == 1)
+    server.release()  # an answer that comes too late changes nothing
+    server.mood = ""
+    until(carrier.room)
+    assert result(submit(carrier)) == Accepted("1002", receipt=True) and server.binds == ["trx"]
+
+
+def test_what_waits_for_a_window_that_never_opens_is_not_sent(smsc, smpp):
+    server = smsc()
+    server.mood = "silent"
+    carrier = smpp(server, answer_timeout=0.3, window=1)
+    server.deaf = True  # so that the line is not used again either
+    first, second = submit(carrier), submit(carrier)
+    assert isinstance(result(first), Unsure) and isinstance(result(second), NotSent)
+    assert len(server.submits) == 1
+
+
+def test_waiting_counts_against_the_validity(smsc, smpp):
+    server = smsc()
+    server.mood = "late"
+    carrier = smpp(server, window=1, answer_timeout=5.0)
+    first, second = submit(carrier), submit(carrier, valid_for=timedelta(seconds=1.05))
+    assert result(second) == NotSent("too late")
+    server.release()
+    assert isinstance(result(first), Accepted)
+
+
+# -- connections that end
+
+
+@pytest.mark.parametrize("mood", ["cut_before", "cut_after"])
+def test_a_connection_that_breaks_after_the_submit_is_unsure_and_the_next_is_not_sent(smsc, smpp, mood):
+    server = smsc()
+    carrier = smpp(server, reconnect_first=0.5, reconnect_most=0.5)
+    server.mood = mood
+    assert isinstance(result(submit(carrier)), Unsure)
+    server.mood = ""
+    until(lambda: isinstance(result(submit(carrier)), NotSent), 1)
+    until(carrier.room)
+    assert isinstance(result(submit(carrier)), Accepted) and server.binds == ["trx", "trx"]
+
+
+def test_what_still_waited_when_the_connection_broke_is_not_sent(smsc, smpp):
+    server = smsc()
+    server.mood = "late"
+    carrier = smpp(server, window=2, reconnect_first=5.0, reconnect_most=5.0)
+    futures = [submit(carrier) for _ in range(5)]
+    until(lambda: len(server.submits) == 2)
+    server.cut()
+    assert [type(result(future)) for future in futures] == [Unsure, Unsure, NotSent, NotSent, NotSent]
+
+
+def test_the_other_bind_takes_over(smsc, smpp):
+    server = smsc()
+    carrier = smpp(server, binds=2, reconnect_first=5.0, reconnect_most=5.0)
+    until(lambda: len(server.links) == 2)
+    server.do(lambda: server.links[0].transport.abort())
+    until(lambda: len(server.links) == 1)
+    until(lambda: isinstance(result(submit(carrier)), Accepted))
+
+
+def test_a_quiet_line_is_asked_and_an_answer_keeps_it(smsc, smpp):
+    server = smsc()
+    smpp(server, enquire_after=0.05)
+    until(lambda: server.asked(pdu.ENQUIRE_LINK) >= 3)
+    assert server.binds == ["trx"]
+
+
+def test_an_unanswered_enquire_link_ends_the_line_and_a_new_one_comes(smsc, smpp):
+    server = smsc()
+    server.deaf = True
+    carrier = smpp(server, enquire_after=0.1, answer_timeout=0.3)
+    until(lambda: len(server.binds) >= 2)
+    server.deaf = False
+    until(lambda: isinstance(result(submit(carrier)), Accepted))
+
+
+def test_an_unbind_is_answered_and_a_new_bind_comes(smsc, smpp):
+    server = smsc()
+    carrier = smpp(server)
+    assert server.answered(server.send(pdu.UNBIND), pdu.UNBIND).status == pdu.OK
+    until(lambda: len(server.binds) == 2)
+    until(carrier.room)
+    assert isinstance(result(submit(carrier)), Accepted)
+
+
+def test_an_enquire_link_of_theirs_is_answered(smsc, smpp):
+    server = smsc()
+    smpp(server)
+    answer = server.answered(server.send(pdu.ENQUIRE_LINK), pdu.ENQUIRE_LINK)
+    assert (answer.command, answer.status) == (pdu.ENQUIRE_LINK | pdu.RESPONSE, pdu.OK)
+
+
+def test_pauses_between_binds_grow_to_the_most(smsc, smpp):
+    """Counted, not timed: with pauses that doubled without end, the fifth bind would take over a minute."""
+    server = smsc()
+    server.bind_mood = 0x0D
+    smpp(server, bound=False, reconnect_first=0.01, reconnect_most=0.02)
+    until(lambda: len(server.binds) >= 8, 5)
+
+
+# -- receipts
+
+
+def test_a_receipt_may_come_before_the_answer(smsc, smpp, sink):
+    server = smsc()
+
+    def early(link, asked):
+        link.send(pdu.Pdu(pdu.DELIVER_SM, 0, 77, deliver_body(receipt_text("1001"))))
+        server._accept(link, asked)
+
+    server.mood = early
+    assert result(submit(smpp(server))).reference == "1001"
+    until(lambda: [receipt.reference for receipt in sink.stored] == ["1001"])
+    assert server.answered(77).status == pdu.OK
+
+
+def test_a_receipt_in_the_packet_of_the_bind_is_taken(smsc, smpp, sink):
+    server = smsc()
+    server.after_bind = pdu.Pdu(pdu.DELIVER_SM, 0, 99, deliver_body(receipt_text("7"))).encoded()
+    smpp(server)
+    assert server.answered(99).status == pdu.OK and sink.stored[0].reference == "7"
+
+
+def test_a_receipt_that_comes_twice_is_stored_twice(smsc, smpp, sink):
+    server = smsc()
+    smpp(server)
+    for _ in range(2):
+        assert server.answered(server.receipt(receipt_text("1001", "UNDELIV", "011"))).status == pdu.OK
+    assert sink.stored == [Receipt("smpp-test", "1001", FAILED, "UNDELIV 011", NUMBER)] * 2
+
+
+@pytest.mark.parametrize("mood", ["fails", "raises", "never"])
+def test_a_receipt_that_is_not_stored_is_asked_for_again(smsc, smpp, sink, mood):
+    server = smsc()
+    smpp(server, answer_timeout=0.3)
+    sink.mood = mood
+    answer = server.answered(server.receipt(receipt_text("1001")))
+    assert (answer.status, answer.body) == (pdu.TRY_AGAIN, b"\0")
+    sink.mood = ""
+    assert server.answered(server.receipt(receipt_text("1001"))).status == pdu.OK
+    assert len(sink.stored) == 1
+
+
+def test_a_receipt_is_answered_only_once_it_is_stored(smsc, smpp, sink, monkeypatch):
+    server, asked, future = smsc(), threading.Event(), Future()
+
+    def slow(receipt):
+        asked.set()
+        return future
+
+    monkeypatch.setattr(type(sink), "__call__", lambda self, receipt: slow(receipt))
+    carrier = smpp(server)
+    sequence = server.receipt(receipt_text("1001"))
+    assert asked.wait(10)
+    assert isinstance(result(submit(carrier)), Accepted)  # a whole round later there is still no answer
+    assert not [found for found in server.heard if found.command == pdu.DELIVER_SM | pdu.RESPONSE]
+    future.set_result(None)
+    assert server.answered(sequence).status == pdu.OK
+
+
+def test_a_sink_that_blocks_does_not_hold_up_the_messages(smsc, smpp, sink, monkeypatch):
+    server, let_go = smsc(), threading.Event()
+
+    def blocking(self, receipt):
+        self.threads.add(threading.current_thread().name)
+        let_go.wait(10)
+        future = Future()
+        future.set_result(None)
+        return future
+
+    monkeypatch.setattr(type(sink), "__call__", blocking)
+    carrier = smpp(server)
+    sequence = server.receipt(receipt_text("1001"))
+    until(lambda: sink.threads)
+    assert isinstance(result(submit(carrier)), Accepted)
+    let_go.set()
+    assert server.answered(sequence).status == pdu.OK
+
+
+def test_receipts_of_a_data_sm_are_taken(smsc, smpp, sink):
+    server = smsc()
+    smpp(server)
+    body = b"\0\1\x01212661000222\0\5\0MASSAR\0\4\0\0" + b"\0\x1e\0\x051001\0" + b"\x04\x27\0\1\2"
+    assert server.answered(server.send(pdu.DATA_SM, body), pdu.DATA_SM).status == pdu.OK
+    assert sink.stored == [Receipt("smpp-test", "1001", DELIVERED, "DELIVRD", NUMBER)]
+
+
+def test_ids_are_turned_as_it_was_set(smsc, smpp, sink):
+    server = smsc()
+    carrier = smpp(server, receipt_id="hex_to_dec")
+    accepted = result(submit(carrier))
+    server.receipt(receipt_text(f"{int(accepted.reference):08X}"))
+    until(lambda: sink.stored)
+    assert sink.stored[0].reference == accepted.reference
+
+
+def test_a_message_of_a_person_is_taken_and_dropped(smsc, smpp, sink):
+    server = smsc()
+    smpp(server)
+    sequence = server.receipt(receipt_text("1001"), esm_class=0)
+    assert server.answered(sequence).status == pdu.OK and sink.stored == []
+
+
+def test_a_receipt_that_names_no_message_is_taken_and_dropped(smsc, smpp, sink):
+    server = smsc()
+    smpp(server)
+    assert server.answered(server.receipt(b"stat:DELIVRD")).status == pdu.OK and sink.stored == []
+
+
+def test_receipts_come_on_while_messages_go_out(smsc, smpp, sink):
+    server = smsc()
+
+    def with_receipt(link, asked):
+        server._accept(link, asked)
+        body = deliver_body(receipt_text(server.references[-1]))
+        link.send(pdu.Pdu(pdu.DELIVER_SM, 0, len(server.references), body))
+
+    server.mood = with_receipt
+    carrier = smpp(server, window=20)
+    futures = [submit(carrier) for _ in range(200)]
+    references = {result(future).reference for future in futures}
+    until(lambda: len(sink.stored) == 200)
+    assert len(references) == 200 and {receipt.reference for receipt in sink.stored} == references
+
+
+# -- throttling
+
+
+def test_the_bucket_lets_go_what_was_agreed():
+    pace, now, sent = Pace(9.0, 0.0), 0.0, 0
+    while now < 10:
+        wait = pace.wait(now)
+        if wait:
+            now += wait
+        else:
+            pace.take()
+            sent += 1
+    assert 90 <= sent <= 91
+
+
+def test_a_large_rate_may_leave_in_small_bursts():
+    pace = Pace(100.0, 0.0)
+    burst = 0
+    while pace.wait(5.0) == 0:
+        pace.take()
+        burst += 1
+    assert burst == 10
+
+
+def test_the_pace_halves_once_for_what_was_under_way_and_comes_back():
+    pace = Pace(40.0, 0.0)
+    for written in (1.0, 1.01, 1.02):  # three of one window were refused
+        pace.slow(1.1, written)
+    assert pace.rate == 20.0
+    pace.wait(2.1)
+    assert pace.rate == pytest.approx(24.0)
+    pace.slow(2.1, 2.05)
+    assert pace.rate == pytest.approx(12.0)
+    pace.wait(20.0)
+    assert pace.rate == 40.0
+
+
+def test_the_pace_never_stands_still():
+    pace = Pace(32.0, 0.0)
+    for hundredth in range(1, 20):
+        pace.slow(hundredth / 100, hundredth / 100 - 0.005)
+    assert pace.rate == 1.0
+
+
+@pytest.mark.parametrize("status", [0x58, 0x14])
+def test_a_throttled_message_comes_back_as_busy_and_room_shrinks(smsc, smpp, status):
+    server = smsc()
+    carrier = smpp(server, rate=100.0, window=200)
+    before = until(carrier.room)
+    server.mood = status
+    assert result(submit(carrier)) == Refused(f"smpp 0x{status:02x}", permanent=False, busy=True)
+    assert carrier.room() <= before / 2 + 2
+    server.mood = ""
+    assert isinstance(result(submit(carrier)), Accepted)
+
+
+def test_the_rate_is_shared_out_among_the_binds(smsc, smpp):
+    carrier = smpp(smsc(), rate=20.0, binds=2, window=100)
+    until(lambda: carrier.room() == 18)
+
+
+# -- PDUs of all kinds
+
+
+@pytest.mark.parametrize("command", [0x00000021, 0x00000007, 0x00000003, 0x00000001, 0x00000999])
+def test_a_request_that_is_not_for_us_is_refused(smsc, smpp, command):
+    server = smsc()
+    carrier = smpp(server)
+    sequence = server.send(command, b"\0" * 20)
+    until(lambda: (pdu.GENERIC_NACK, pdu.BAD_COMMAND, sequence) in [found[:3] for found in server.heard])
+    assert isinstance(result(submit(carrier)), Accepted) and len(server.binds) == 1
+
+
+@pytest.mark.parametrize("command", [pdu.ALERT_NOTIFICATION, pdu.OUTBIND])
+def test_what_needs_no_answer_gets_none(smsc, smpp, command):
+    server = smsc()
+    carrier = smpp(server)
+    server.send(command, b"\0" * 20)
+    assert isinstance(result(submit(carrier)), Accepted)
+    assert not [found for found in server.heard if found.command & pdu.RESPONSE]
+
+
+def test_answers_to_nothing_are_ignored(smsc, smpp):
+    server = smsc()
+    carrier = smpp(server)
+    for command in (pdu.SUBMIT_SM | pdu.RESPONSE, pdu.GENERIC_NACK, pdu.UNBIND | pdu.RESPONSE, 0x80000999):
+        for sequence in (0, 4_711, 0xFFFFFFFF):
+            server.write(pdu.Pdu(command, 0, sequence, b"1\0").encoded())
+    assert isinstance(result(submit(carrier)), Accepted) and len(server.binds) == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"\0", b"\0\1\1" + b"1" * 70, deliver_body(b"x")[:-1], deliver_body(b"") + b"\0\x1e\0"])
+def test_a_deliver_sm_that_can_not_be_read_is_refused_for_good(smsc, smpp, sink, body):
+    server = smsc()
+    carrier = smpp(server)
+    assert server.answered(server.send(pdu.DELIVER_SM, body)).status == pdu.NEVER
+    assert sink.stored == [] and isinstance(result(submit(carrier)), Accepted)
+
+
+# -- the end
+
+
+def test_closing_waits_for_what_is_under_way_and_says_goodbye(smsc, smpp, sink):
+    server = smsc()
+    server.mood = "late"
+    carrier = smpp(server, window=2)
+    futures = [submit(carrier) for _ in range(3)]
+    until(lambda: len(server.submits) == 2)
+    closing = threading.Thread(target=carrier.close)
+    closing.start()
+    assert result(futures[2]) == NotSent("the carrier is closed")
+    assert carrier.room() == 0 and isinstance(result(submit(carrier)), NotSent)
+    assert not server.asked(pdu.UNBIND)
+    server.release()
+    assert [type(result(future)) for future in futures[:2]] == [Accepted, Accepted]
+    closing.join(10)
+    until(lambda: not server.links)
+    assert server.asked(pdu.UNBIND) == 1 and not closing.is_alive()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("smpp-test")]
+
+
+def test_closing_does_not_wait_for_ever(smsc, smpp):
+    server = smsc()
+    server.mood = "silent"
+    carrier = smpp(server, answer_timeout=0.3)
+    future = submit(carrier)
+    until(lambda: server.submits)
+    server.deaf = True
+    carrier.close()
+    assert isinstance(result(future), Unsure)
+
+
+def test_a_carrier_that_never_met_anybody_closes_at_once(smpp):
+    carrier = smpp(1, bound=False, reconnect_first=60.0, reconnect_most=60.0)
+    carrier.close()
+    carrier.close()
+    assert isinstance(result(submit(carrier)), NotSent)
+
+
+def test_before_it_is_open_nothing_is_sent(smsc, smpp, sink):
+    carrier = smpp(smsc())
+    with pytest.raises(RuntimeError):
+        carrier.open(sink)
+    fresh = type(carrier)(carrier._settings)
+    assert fresh.room() == 0 and result(submit(fresh)) == NotSent("the carrier is not open")
+    fresh.close()
+
+
+def test_a_future_can_not_be_taken_back(smsc, smpp):
+    server = smsc()
+    server.mood = "late"
+    future = submit(smpp(server))
+    assert not future.cancel()
+    until(lambda: server.submits)
+    server.release()
+    assert isinstance(result(future), Accepted)
+
+
+def test_a_server_that_does_not_read_is_given_up(smsc, smpp):
+    server: Smsc = smsc()
+    carrier = smpp(server, enquire_after=0.1, answer_timeout=0.4)
+    server.do(lambda: server.links[0].transport.pause_reading())
+    burst = b"".join(pdu.Pdu(pdu.ENQUIRE_LINK, 0, n).encoded() for n in range(1, 4_000))
+    server.do(lambda: [server.links[0].transport.write(burst) for _ in range(200)])
+    until(lambda: len(server.binds) >= 2)
+    until(lambda: isinstance(result(submit(carrier)), Accepted))

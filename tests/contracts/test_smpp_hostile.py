@@ -1,0 +1,210 @@
+"""Whatever an SMSC sends: the loop lives, nothing hangs, a broken stream is closed and bound anew, and what was under
+way is unsure. Real sockets; hypothesis chooses the bytes."""
+
+import struct
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from massar.domain.delivery.carriers import smpp_pdu as pdu
+from massar.domain.delivery.carriers.base import Accepted, NotSent, Outgoing, Refused, Unsure
+from massar.domain.delivery.carriers.smpp import from_table as smpp_carrier
+
+from .conftest import Sink
+from .smpp_rig import PASSWORD, SYSTEM_ID, Smsc, deliver_body, receipt_text, until
+
+SMS = Outgoing("m1", "sms", "+212661000222", "fr", "", "Massar: kdmwt-47392")
+TEN_MINUTES = timedelta(minutes=10)
+COMMANDS = (
+    pdu.GENERIC_NACK, pdu.BIND_TRANSCEIVER, pdu.BIND_TRANSCEIVER | pdu.RESPONSE, pdu.SUBMIT_SM,
+    pdu.SUBMIT_SM | pdu.RESPONSE, pdu.DELIVER_SM, pdu.DELIVER_SM | pdu.RESPONSE, pdu.DATA_SM, pdu.OUTBIND,
+    pdu.ENQUIRE_LINK, pdu.ENQUIRE_LINK | pdu.RESPONSE, pdu.ALERT_NOTIFICATION, pdu.UNBIND | pdu.RESPONSE, 0x999,
+)  # fmt: skip
+FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+bodies = st.one_of(
+    st.binary(max_size=200),
+    st.just(deliver_body(receipt_text("1001"))),
+    st.integers(0, 90).map(lambda end: deliver_body(receipt_text("1001"))[:end]),  # truncated
+    st.lists(st.tuples(st.sampled_from([0x1E, 0x427, 0x423, 0x424, 0x999]), st.binary(max_size=70)), max_size=4).map(
+        lambda tlvs: deliver_body(b"", tlvs=tlvs)
+    ),
+)
+# Well framed, whatever they say. No unbind: that is a polite end, and tested elsewhere.
+framed = st.builds(
+    lambda command, status, sequence, body: pdu.Pdu(command, status, sequence, body),
+    st.sampled_from(COMMANDS) | st.integers(0, 2**32 - 1).filter(lambda command: command != pdu.UNBIND),
+    st.sampled_from([0, 0x0B, 0x58, 2**32 - 1]),
+    st.integers(1_000_000, 2**32 - 1),  # never that of a request of ours
+    bodies,
+)
+impossible = st.one_of(st.integers(0, 15), st.integers(65_537, 2**32 - 1))
+
+
+class Bench:
+    """One SMSC and one carrier for all examples: what one of them breaks, the next would see."""
+
+    def __init__(self, stack: ExitStack):
+        self.smsc, self.sink = Smsc(), Sink()
+        stack.callback(self.smsc.stop)
+        table = {
+            "host": "127.0.0.1", "port": self.smsc.port, "system_id": SYSTEM_ID, "password": PASSWORD, "tls": "off",
+            "rate": 100_000.0, "answer_timeout": 5.0, "reconnect_first": 0.01, "reconnect_most": 0.02,
+        }  # fmt: skip
+        self.carrier = smpp_carrier(table, name="smpp-test")
+        stack.callback(self.carrier.close)
+        self.carrier.open(self.sink)
+
+    def submit(self):
+        return self.carrier.submit(SMS, valid_for=TEN_MINUTES)
+
+    def healthy(self) -> None:
+        """It works, be it on the old connection or on a new one."""
+        self.smsc.mood = ""
+        until(lambda: isinstance(self.submit().result(10), Accepted))
+
+    def under_way(self):
+        until(self.carrier.room)
+        self.smsc.mood = "late"
+        before = len(self.smsc.submits)
+        future = self.submit()
+        until(lambda: len(self.smsc.submits) > before)
+        return future
+
+
+@pytest.fixture(scope="module")
+def bench():
+    with ExitStack() as stack:
+        yield Bench(stack)
+
+
+def pieces(stream: bytes, cuts: list[int]) -> list[bytes]:
+    ends = sorted({cut % (len(stream) + 1) for cut in cuts} | {len(stream)})
+    return [stream[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+
+
+@FUZZ
+@given(st.lists(framed, min_size=1, max_size=6), st.lists(st.integers(0, 2_000), max_size=6))
+def test_well_framed_nonsense_ends_nothing_however_it_is_split_or_joined(bench, sent, cuts):
+    bench.healthy()
+    binds = len(bench.smsc.binds)
+    future = bench.under_way()
+    for piece in pieces(b"".join(one.encoded() for one in sent), cuts):
+        bench.smsc.write(piece)
+    bench.smsc.release()
+    assert isinstance(future.result(10), Accepted)
+    assert len(bench.smsc.binds) == binds, "a good connection was given up"
+
+
+@FUZZ
+@given(st.lists(framed, max_size=3), impossible, st.binary(min_size=12, max_size=40))
+def test_a_broken_frame_ends_the_connection_and_what_was_under_way_is_unsure(bench, before, length, rest):
+    bench.healthy()
+    binds = len(bench.smsc.binds)
+    future = bench.under_way()
+    bench.smsc.write(b"".join(one.encoded() for one in before) + struct.pack(">I", length) + rest)
+    found = future.result(10)
+    assert isinstance(found, Unsure) and "bytes" in found.why
+    until(lambda: len(bench.smsc.binds) > binds)
+    bench.healthy()
+
+
+@FUZZ
+@given(framed, st.data())
+def test_a_pdu_that_stops_in_the_middle_leaves_it_unsure(bench, one, data):
+    bench.healthy()
+    future = bench.under_way()
+    stream = one.encoded()
+    bench.smsc.write(stream[: data.draw(st.integers(1, len(stream) - 1))])
+    bench.smsc.cut()
+    assert isinstance(future.result(10), Unsure)
+    bench.healthy()
+
+
+@FUZZ
+@given(st.binary(min_size=1, max_size=400))
+def test_bytes_at_random_never_hang_it(bench, noise):
+    bench.healthy()
+    future = bench.under_way()
+    bench.smsc.write(noise)
+    bench.smsc.cut()
+    # The noise may happen to be an answer to it.
+    assert isinstance(future.result(10), Unsure | Refused | Accepted)
+    bench.healthy()
+
+
+@FUZZ
+@given(st.binary(max_size=300), st.sampled_from([0, 0x0B, 0x58, 2**32 - 1]), st.booleans())
+def test_any_answer_to_a_submit_is_a_result(bench, body, status, nack):
+    bench.healthy()
+
+    def answer(link, asked):
+        command = pdu.GENERIC_NACK if nack else asked.command | pdu.RESPONSE
+        link.send(pdu.Pdu(command, status, asked.sequence, body))
+
+    bench.smsc.mood = answer
+    until(bench.carrier.room)
+    found = bench.submit().result(10)
+    assert isinstance(found, Accepted if status == 0 and not nack else Refused)
+    assert f"{found.reference if isinstance(found, Accepted) else found.code}".isprintable()
+
+
+@FUZZ
+@given(bodies, st.sampled_from([pdu.DELIVER_SM, pdu.DATA_SM]))
+def test_whatever_a_deliver_sm_says_it_is_answered(bench, body, command):
+    bench.healthy()
+    bench.smsc.heard.clear()
+    answer = bench.smsc.answered(bench.smsc.send(command, body), command)
+    assert answer.status in (pdu.OK, pdu.NEVER)
+
+
+@FUZZ
+@given(st.binary(max_size=300))
+def test_noise_instead_of_an_answer_to_the_bind_is_survived(bench, noise):
+    bench.healthy()
+
+    def answer(link, asked):
+        link.transport.write(noise)
+        link.transport.close()
+
+    bench.smsc.bind_mood = answer
+    bench.smsc.cut()
+    tried = len(bench.smsc.binds)
+    until(lambda: len(bench.smsc.binds) > tried)
+    assert isinstance(bench.submit().result(10), NotSent | Refused | Unsure)
+    bench.smsc.bind_mood = 0
+    bench.healthy()
+
+
+@FUZZ
+@given(st.text(max_size=600), st.text(max_size=20))
+def test_any_text_to_any_number_gets_a_result(bench, text, to):
+    bench.healthy()
+    message = replace(SMS, text=text)
+    assert isinstance(bench.carrier.send(message, valid_for=TEN_MINUTES), Accepted)
+    assert isinstance(bench.carrier.send(replace(message, to=to), valid_for=TEN_MINUTES), Refused)
+
+
+def test_a_flood_of_receipts_is_bounded(smsc, smpp, sink):
+    """Nobody stores them: past a thousand the SMSC is told at once to come again."""
+    server = smsc()
+    sink.mood = "never"
+    carrier = smpp(server, answer_timeout=30.0)
+    body = deliver_body(receipt_text("1001"))
+    server.write(b"".join(pdu.Pdu(pdu.DELIVER_SM, 0, n, body).encoded() for n in range(1, 1_102)))
+    until(lambda: server.asked(pdu.DELIVER_SM | pdu.RESPONSE) == 101)
+    assert {one.status for one in server.heard if one.command == pdu.DELIVER_SM | pdu.RESPONSE} == {pdu.TRY_AGAIN}
+    assert isinstance(carrier.submit(SMS, valid_for=TEN_MINUTES).result(10), Accepted)
+    server.cut()  # so that closing need not wait for those that nobody stores
+
+
+def test_a_flood_of_questions_leaves_room_for_messages(smsc, smpp):
+    server = smsc()
+    carrier = smpp(server)
+    server.write(b"".join(pdu.Pdu(pdu.ENQUIRE_LINK, 0, n).encoded() for n in range(1, 20_000)))
+    assert isinstance(carrier.submit(SMS, valid_for=TEN_MINUTES).result(10), Accepted)
+    until(lambda: server.asked(pdu.ENQUIRE_LINK | pdu.RESPONSE) == 19_999)

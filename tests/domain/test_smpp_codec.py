@@ -1,0 +1,338 @@
+"""SMPP as bytes: framing, texts, receipts, settings. Expected bytes are written by hand from the specification."""
+
+import struct
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from massar.domain.delivery.carriers import smpp_pdu as smpp
+from massar.domain.delivery.carriers.contract import DELIVERED, FAILED, UNDERWAY
+from massar.domain.delivery.carriers.smpp_receipt import (
+    DEC_TO_HEX,
+    HEX_TO_DEC,
+    Forms,
+    is_receipt,
+    number,
+    read,
+)
+from massar.domain.delivery.carriers.smpp_status import BUSY, OURS, PERMANENT, refusal
+from massar.domain.delivery.carriers.smpp_text import contents
+from massar.domain.delivery.sms_text import GSM7_CODES, measure, segments
+
+pdus = st.builds(
+    smpp.Pdu,
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 2**32 - 1),
+    st.binary(max_size=300),
+)
+
+
+# -- framing
+
+
+@given(st.lists(pdus, max_size=8), st.data())
+def test_a_stream_gives_the_same_pdus_however_it_is_cut(sent, data):
+    stream = b"".join(pdu.encoded() for pdu in sent)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
+    splitter, got = smpp.Splitter(), []
+    for begin, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        got += splitter.feed(stream[begin:end])
+    assert got == sent
+
+
+def test_a_pdu_that_lacks_its_last_byte_is_waited_for():
+    whole = smpp.Pdu(smpp.SUBMIT_SM, 0, 1, b"abc").encoded()
+    splitter = smpp.Splitter()
+    assert list(splitter.feed(whole[:-1])) == []
+    assert [pdu.body for pdu in splitter.feed(whole[-1:])] == [b"abc"]
+
+
+@pytest.mark.parametrize("length", [0, 1, 15, 65_537, 2**31, 2**32 - 1])
+def test_an_impossible_length_ends_the_stream_after_what_came_before(length):
+    good = smpp.Pdu(smpp.ENQUIRE_LINK, 0, 7).encoded()
+    found = smpp.Splitter().feed(good + struct.pack(">IIII", length, 4, 0, 1))
+    assert next(found).sequence == 7
+    with pytest.raises(smpp.BadPdu):
+        next(found)
+
+
+@pytest.mark.parametrize("length", [16, 65_536])
+def test_the_bounds_themselves_are_allowed(length):
+    pdu = smpp.Pdu(smpp.DELIVER_SM, 0, 1, bytes(length - 16))
+    assert list(smpp.Splitter().feed(pdu.encoded())) == [pdu]
+
+
+# -- requests
+
+
+def test_a_bind_has_its_fields_in_their_order():
+    assert smpp.bind("massar", "secret", "OTP") == b"massar\0secret\0OTP\0\x34\0\0\0"
+
+
+def test_a_submit_has_its_fields_in_their_order():
+    body = smpp.submit(
+        "OTP",
+        smpp.Address(5, 0, "MASSAR"),
+        smpp.Address(1, 1, "212661000222"),
+        udh=True,
+        validity="000000001000000R",
+        coding=8,
+        content=b"\5\0\3\7\2\1\6\x45",
+    )
+    assert body == (
+        b"OTP\0" b"\5\0MASSAR\0" b"\1\x01212661000222\0" b"\x40\0\0" b"\0" b"000000001000000R\0"
+        b"\1\0\x08\0" b"\x08\5\0\3\7\2\1\6\x45"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [
+        (1, "000000000001000R"),
+        (600, "000000001000000R"),
+        (3_599, "000000005959000R"),
+        (86_400 * 3 + 3_661, "000003010101000R"),
+        (86_400 * 400, "000030000000000R"),  # never longer than asked for
+    ],
+)
+def test_relative_times(seconds, written):
+    assert smpp.relative_time(seconds) == written and len(written) == 16
+
+
+def test_absolute_times_are_in_utc():
+    moment = datetime(2026, 2, 15, 2, 5, 9, tzinfo=timezone(timedelta(hours=1)))
+    assert smpp.absolute_time(moment) == "260215010509000+"
+    assert smpp.absolute_time(moment.astimezone(UTC)) == "260215010509000+"
+
+
+# -- texts
+
+
+def test_every_sign_of_the_alphabet_has_a_code_of_its_own():
+    assert len(GSM7_CODES) == 137 and len(set(GSM7_CODES.values())) == 137
+    assert GSM7_CODES["@"] == b"\x00" and GSM7_CODES["à"] == b"\x7f" and GSM7_CODES["é"] == b"\x05"
+    assert GSM7_CODES["€"] == b"\x1b\x65" and GSM7_CODES["["] == b"\x1b\x3c" and "`" not in GSM7_CODES
+    assert GSM7_CODES["Æ"] == b"\x1c" and GSM7_CODES[" "] == b" "  # the escape keeps its place before them
+
+
+@pytest.mark.parametrize("sign", ["\x00", "\x1b", "`", "ê"])
+def test_what_has_no_code_makes_it_ucs2(sign):
+    (content,) = contents(f"a{sign}", "m1")
+    assert (content.coding, content.content) == (8, f"a{sign}".encode("utf-16-be"))
+
+
+def test_a_short_text_is_one_content_without_a_header():
+    (content,) = contents("é€[]\nkdmwt-47392", "m1")
+    assert content == (0, b"\x05\x1b\x65\x1b\x3c\x1b\x3e\nkdmwt-47392", False)
+
+
+def test_segments_carry_a_header_that_is_the_same_when_sent_again():
+    first, again, other = contents("a" * 400, "m1"), contents("a" * 400, "m1"), contents("a" * 400, "m2")
+    assert first == again and first[0].content[3] != other[0].content[3]
+    assert [part.content[:3] + part.content[4:6] for part in first] == [bytes((5, 0, 3, 3, n)) for n in (1, 2, 3)]
+    assert [len(part.content) - 6 for part in first] == [153, 153, 94] and all(part.joined for part in first)
+
+
+def test_an_escape_is_never_parted_from_its_sign():
+    first, second = contents("a" * 152 + "€" + "b" * 20, "m1")
+    assert first.content[6:] == b"a" * 152 and second.content[6:] == b"\x1b\x65" + b"b" * 20
+
+
+def test_a_surrogate_pair_is_never_parted():
+    first, second = contents("م" * 66 + "😀" + "م" * 10, "m1")
+    assert len(first.content) == 6 + 132 and second.content[6:].decode("utf-16-be") == "😀" + "م" * 10
+
+
+def test_half_a_pair_becomes_a_question_mark():
+    (content,) = contents("م\ud83d", "m1")
+    assert content.content.decode("utf-16-be") == "م?"
+
+
+def test_too_long_for_a_header_is_an_error():
+    assert len(contents("a" * 153 * 255, "m1")) == 255
+    with pytest.raises(ValueError, match="too long"):
+        contents("a" * (153 * 255 + 1), "m1")
+
+
+@given(st.text(alphabet=st.sampled_from("aé€[مâ😀\n"), max_size=700))
+def test_contents_hold_the_whole_text_within_140_octets(text):
+    parts = contents(text, "m1")
+    encoding, pieces = segments(text)
+    assert "".join(pieces) == text and len(parts) == len(pieces) == measure(text).segments
+    for part in parts:
+        octets = len(part.content) - 6 if part.joined else len(part.content)
+        room = (153 if part.joined else 160) if encoding == "gsm7" else (134 if part.joined else 140)
+        assert octets <= room
+
+
+# -- receipts
+
+TEXT = b"id:%s sub:001 dlvrd:001 submit date:2602150155 done date:2602150156 stat:%s err:%s text:stat:UNDELIV id:9"
+
+
+def delivered(content=b"", *, esm_class=4, coding=0, source=(1, 1, "212661000222"), tlvs=None):
+    return smpp.Delivery(smpp.Address(*source), esm_class, coding, content, tlvs or {})
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        (b"DELIVRD", DELIVERED),
+        (b"delivrd", DELIVERED),
+        (b"UNDELIV", FAILED),
+        (b"EXPIRED", FAILED),
+        (b"DELETED", FAILED),
+        (b"REJECTD", FAILED),
+        (b"ACCEPTD", UNDERWAY),
+        (b"ENROUTE", UNDERWAY),
+        (b"UNKNOWN", UNDERWAY),
+        (b"WHATEVR", UNDERWAY),
+    ],
+)
+def test_states_of_the_text(word, state):
+    told = read(delivered(TEXT % (b"1001", word, b"000")), Forms())
+    assert told == ("1001", state, word.decode().upper())
+
+
+def test_the_reason_is_state_and_error():
+    assert read(delivered(TEXT % (b"1001", b"UNDELIV", b"011")), Forms()).code == "UNDELIV 011"
+    assert read(delivered(TEXT % (b"1001", b"UNDELIV", b"0AB")), Forms()).code == "UNDELIV 0AB"
+
+
+def test_what_the_message_itself_says_is_not_read():
+    told = read(delivered(b"id:7 text:stat:DELIVRD err:5"), Forms())
+    assert told == ("7", UNDERWAY, "")
+
+
+@pytest.mark.parametrize("kind", [0x04, 0x44, 0x84])
+def test_a_receipt_is_known_by_its_type(kind):
+    assert is_receipt(delivered(b"", esm_class=kind))
+
+
+def test_a_text_of_a_person_is_no_receipt_whatever_it_says():
+    assert not is_receipt(delivered(TEXT % (b"1001", b"DELIVRD", b"000"), esm_class=0))
+    assert is_receipt(delivered(esm_class=0, tlvs={smpp.RECEIPTED_ID: b"1001\0"}))
+
+
+def test_optional_parameters_win_over_the_text():
+    tlvs = {smpp.RECEIPTED_ID: b"2002\0", smpp.MESSAGE_STATE: b"\5", smpp.NETWORK_ERROR: b"\3\0\x15"}
+    told = read(delivered(TEXT % (b"1001", b"DELIVRD", b"000"), tlvs=tlvs), Forms())
+    assert told == ("2002", FAILED, "UNDELIV 021")
+
+
+@pytest.mark.parametrize("state", [b"", b"\xff", b"\2\2"])
+def test_a_state_that_is_none_leaves_the_text(state):
+    told = read(delivered(TEXT % (b"1001", b"DELIVRD", b"000"), tlvs={smpp.MESSAGE_STATE: state}), Forms())
+    assert told.state == DELIVERED
+
+
+def test_an_intermediate_notification_settles_nothing():
+    told = read(delivered(TEXT % (b"1001", b"UNDELIV", b"011"), esm_class=0x20), Forms())
+    assert told.state == UNDERWAY
+
+
+def test_a_receipt_in_ucs2_is_read():
+    content = (TEXT % (b"1001", b"DELIVRD", b"000")).decode().encode("utf-16-be")
+    assert read(delivered(content, coding=8), Forms()).reference == "1001"
+
+
+@pytest.mark.parametrize(
+    ("form", "answer", "receipt", "reference"),
+    [
+        ("same", "0A3f", b"0A3f", "0A3f"),
+        ("same", "007", b"007", "007"),
+        (HEX_TO_DEC, "4097", b"1001", "4097"),
+        (HEX_TO_DEC, "0004097", b"00001001", "4097"),
+        (HEX_TO_DEC, "2623", b"A3F", "2623"),
+        (DEC_TO_HEX, "1001", b"4097", "1001"),
+        (DEC_TO_HEX, "0A3F", b"2623", "a3f"),
+        (DEC_TO_HEX, "a3f", b"0002623", "a3f"),
+    ],
+)
+def test_an_id_of_a_receipt_is_the_one_of_the_answer(form, answer, receipt, reference):
+    forms = Forms(text=form)
+    assert forms.of_answer(answer) == reference
+    assert read(delivered(TEXT % (receipt, b"DELIVRD", b"000")), forms).reference == reference
+
+
+def test_text_and_parameter_may_have_forms_of_their_own():
+    forms = Forms(text=HEX_TO_DEC)
+    told = read(delivered(TEXT % (b"1001", b"DELIVRD", b"000"), tlvs={smpp.RECEIPTED_ID: b"004097\0"}), forms)
+    assert told.reference == forms.of_answer("4097") == "4097"
+
+
+@pytest.mark.parametrize("told", ["x-1", "", "1_000", "١٢", "+5", "0x10"])
+@pytest.mark.parametrize("form", [HEX_TO_DEC, DEC_TO_HEX])
+def test_an_id_that_is_no_number_stays_as_it_is(form, told):
+    assert Forms(text=form).of_receipt(told, form) == told
+
+
+@pytest.mark.parametrize(
+    ("source", "to"),
+    [
+        ((1, 1, "212661000222"), "+212661000222"),
+        ((1, 1, "+212661000222"), "+212661000222"),
+        ((0, 0, "212661000222"), "+212661000222"),
+        ((0, 1, "00212661000222"), "+212661000222"),
+        ((2, 1, "0661000222"), ""),
+        ((0, 0, "0661000222"), ""),
+        ((0, 0, "661000222"), ""),
+        ((5, 0, "MASSAR"), ""),
+        ((1, 1, ""), ""),
+    ],
+)
+def test_the_number_is_in_e164_or_left_out(source, to):
+    assert number(delivered(source=source)) == to
+
+
+@given(st.binary(max_size=400), st.sampled_from([smpp.DELIVER_SM, smpp.DATA_SM]))
+def test_any_body_is_read_or_refused(body, command):
+    try:
+        found = smpp.delivery(smpp.Pdu(command, 0, 1, body))
+    except smpp.BadPdu:
+        return
+    told = read(found, Forms(HEX_TO_DEC, HEX_TO_DEC))
+    assert is_receipt(found) in (True, False)
+    assert len(told.reference) <= 80 and len(told.code) <= 45 and f"{told.reference}{told.code}".isprintable()
+    assert number(found) == "" or number(found)[0] == "+"
+
+
+@given(st.binary(max_size=200))
+def test_an_id_of_an_answer_is_bounded_and_printable(body):
+    found = smpp.message_id(body)
+    assert len(found) <= 65 and found.isprintable()
+
+
+# -- statuses
+
+
+def test_no_status_means_two_things():
+    assert not (PERMANENT & BUSY or PERMANENT & OURS or BUSY & OURS)
+
+
+@pytest.mark.parametrize(
+    ("status", "permanent", "ours", "busy"),
+    [
+        (0x0B, True, False, False),
+        (0x0A, False, True, False),
+        (0x0D, False, True, False),
+        (0x0E, False, True, False),
+        (0x0F, False, True, False),
+        (0x45, False, True, False),
+        (0x04, False, True, False),
+        (0x58, False, False, True),
+        (0x14, False, False, True),
+        (0x08, False, False, False),
+        (0x64, False, False, False),
+        (0x05, False, False, False),
+        (0x0400, False, False, False),
+        (0xFFFFFFFF, False, False, False),
+    ],
+)
+def test_each_status_means_what_it_says(status, permanent, ours, busy):
+    found = refusal(status)
+    assert (found.permanent, found.ours, found.busy) == (permanent, ours, busy)
+    assert found.code == f"smpp 0x{status:02x}"

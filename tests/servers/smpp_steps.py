@@ -1,0 +1,170 @@
+"""What both SMSCs of other people are asked: does their codec read what ours wrote, and ours what theirs writes?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from massar.domain.delivery.carriers.base import (
+    DELIVERED,
+    FAILED,
+    Accepted,
+    Outgoing,
+    Receipt,
+    Refused,
+    Result,
+    SmppCarrier,
+)
+from massar.domain.delivery.carriers.smpp import from_table as smpp_carrier
+from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID, until
+
+TEN_MINUTES = timedelta(minutes=10)
+FRENCH = "Massar: mot de passe\nkdmwt-47392\nà 14:35 [é€]"
+ARABIC = "مسار: كلمة مرور مؤقتة\nkdmwt-47392 😀"
+NUMBER = "+2126610002"
+
+
+@dataclass
+class Sink:
+    """Stores receipts, but not the first `failures` of them."""
+
+    stored: list[Receipt] = field(default_factory=list)
+    failures: int = 0
+
+    def __call__(self, receipt: Receipt) -> Future[None]:
+        future: Future[None] = Future()
+        if self.failures:
+            self.failures -= 1
+            future.set_exception(OSError("the database is gone"))
+        else:
+            self.stored.append(receipt)
+            future.set_result(None)
+        return future
+
+
+@dataclass
+class Far:
+    """A running SMSC: where it listens, and the file in which it writes what it reads."""
+
+    port: int
+    file: Path
+    stack: ExitStack
+    sink: Sink = field(default_factory=Sink)
+
+    def open(self, **changes) -> SmppCarrier:
+        table = {
+            "host": "127.0.0.1", "port": self.port, "system_id": SYSTEM_ID, "password": PASSWORD, "tls": "off",
+            "rate": 1_000.0, "reconnect_first": 0.05, "reconnect_most": 0.2, **changes,
+        }  # fmt: skip
+        carrier = smpp_carrier(table, name="smsc")
+        self.stack.callback(carrier.close)
+        carrier.open(self.sink)
+        return carrier
+
+    def bound(self, **changes) -> SmppCarrier:
+        carrier = self.open(**changes)
+        until(carrier.room)
+        return carrier
+
+    def records(self, kind: str) -> list[dict]:
+        lines = self.file.read_text("utf-8").splitlines() if self.file.exists() else []
+        return [entry for entry in map(json.loads, lines) if kind in entry]
+
+    def submits(self) -> list[dict]:
+        return [entry["submit"] for entry in self.records("submit")]
+
+    def statuses(self) -> list[int]:
+        """Our answers to receipts."""
+        return [entry["status"] for entry in self.records("receipt")]
+
+
+def send(carrier: SmppCarrier, ending: str = "00", text: str = FRENCH, valid_for: timedelta = TEN_MINUTES) -> Result:
+    message = Outgoing("Zk3_x-1", "sms", f"{NUMBER}{ending}", "fr", "", text)
+    return carrier.submit(message, valid_for=valid_for).result(30)
+
+
+class BothServers:
+    """Asked of each server; `far` makes one that is fresh."""
+
+    @pytest.fixture
+    def far(self) -> Callable[..., Far]:
+        raise NotImplementedError
+
+    def test_a_message_and_its_receipt(self, far):
+        carrier = (smsc := far()).bound()
+        accepted = send(carrier)
+        assert isinstance(accepted, Accepted) and accepted.receipt
+        until(lambda: smsc.sink.stored)
+        assert smsc.sink.stored == [Receipt("smsc", accepted.reference, DELIVERED, "DELIVRD", f"{NUMBER}00")]
+        until(lambda: smsc.statuses() == [0])
+
+    def test_a_message_that_was_not_delivered(self, far):
+        carrier = (smsc := far()).bound()
+        accepted = send(carrier, "11")
+        until(lambda: smsc.sink.stored)
+        assert smsc.sink.stored == [Receipt("smsc", accepted.reference, FAILED, "UNDELIV 011", f"{NUMBER}11")]
+
+    def test_two_binds_of_two_kinds(self, far):
+        carrier = (smsc := far()).bound(bind="tx+rx")
+        accepted = send(carrier)
+        assert smsc.submits()[0]["bind"] == "bind_transmitter" and isinstance(accepted, Accepted)
+
+    @pytest.mark.parametrize(
+        ("ending", "result"),
+        [
+            ("08", Refused("smpp 0x08", False)),
+            ("10", Refused("smpp 0x0a", False, ours=True)),
+            ("13", Refused("smpp 0x0b", True)),
+            ("14", Refused("smpp 0x14", False, busy=True)),
+            ("58", Refused("smpp 0x58", False, busy=True)),
+        ],
+    )
+    def test_a_refusal(self, far, ending, result):
+        assert send(far().bound(), ending) == result
+
+    def test_a_wrong_password_and_a_wrong_name(self, far):
+        smsc = far()
+        (sentence,) = smsc.open(password="wrong").check()
+        assert "refuses us: smpp 0x0e at bind" in sentence
+        carrier = smsc.open(system_id="nobody")
+        until(lambda: isinstance(send(carrier), Refused))
+        assert send(carrier) == Refused("smpp 0x0f at bind", False, ours=True)
+
+    def test_check_finds_it_healthy_and_sends_nothing(self, far):
+        smsc = far()
+        assert smsc.open().check() == [] and smsc.submits() == []
+
+    def test_a_receipt_that_comes_twice(self, far):
+        smsc = far()
+        send(smsc.bound(), "41")
+        until(lambda: len(smsc.sink.stored) == 2)
+        assert smsc.sink.stored[0] == smsc.sink.stored[1]
+
+    def test_a_receipt_that_can_not_be_stored_comes_again(self, far):
+        smsc = far()
+        smsc.sink.failures = 2
+        accepted = send(smsc.bound())
+        until(lambda: smsc.sink.stored)
+        assert smsc.sink.stored[0].reference == accepted.reference
+        until(lambda: smsc.statuses() == [0x64, 0x64, 0])
+
+    def test_a_goodbye_of_theirs(self, far):
+        carrier = (smsc := far()).bound()
+        assert isinstance(send(carrier, "61"), Accepted)
+        until(lambda: smsc.records("unbound"))
+        until(lambda: isinstance(send(carrier), Accepted))
+
+    def test_many_at_once_with_their_receipts(self, far):
+        carrier = (smsc := far()).bound(window=50, rate=100_000.0)
+        message = Outgoing("m", "sms", f"{NUMBER}00", "fr", "", FRENCH)
+        futures = [carrier.submit(message, valid_for=TEN_MINUTES) for _ in range(500)]
+        references = {future.result(30).reference for future in futures}
+        until(lambda: len(smsc.sink.stored) == 500, 30)
+        assert len(references) == 500 and {receipt.reference for receipt in smsc.sink.stored} == references
