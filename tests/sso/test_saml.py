@@ -155,6 +155,7 @@ def relying_site(visitor: Visitor, **request) -> OneLogin_Saml2_Auth:
         "security": {
             "authnRequestsSigned": True,
             "logoutRequestSigned": True,
+            "logoutResponseSigned": True,
             "wantAssertionsSigned": True,
             "wantMessagesSigned": True,
             "wantNameId": True,

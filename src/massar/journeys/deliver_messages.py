@@ -15,10 +15,11 @@ from massar.core import ids
 from massar.core.audit import api as trail
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
-from massar.journeys import tell_sites
+from massar.journeys import saml_farewell, tell_sites
 
 outbox, Letter, State = delivery.outbox, delivery.Letter, delivery.State
 Carriers = Mapping[str, delivery.Carrier]
+TO_SITES = {"site": tell_sites.logout_token, "soap": saml_farewell.envelope}  # what says it, by channel
 
 
 @transaction.atomic
@@ -44,6 +45,8 @@ def hand_over(letter: Letter, *, carriers: Carriers, tick: Callable[[], datetime
         _give_up(letter, State.EXPIRED, "too late", moment)
         return "expired"
     result = carriers[letter.channel].send(_written(letter, moment), valid_for=letter.expires_at - moment)
+    if letter.channel == "soap":
+        result = saml_farewell.heard(letter, result, now=tick())
     return settle(letter, result, now=tick())
 
 
@@ -118,16 +121,15 @@ def _tell(letter: Letter, outcome: str, now: datetime) -> None:
 
 
 def _written(letter: Letter, now: datetime) -> delivery.Outgoing:
-    """The message as the carrier gets it; the same for every repeat (a logout token is signed anew)."""
-    if letter.channel == "site":
-        token = tell_sites.logout_token(letter.values, now=now)
+    """The message as the carrier gets it; the same for every repeat (what a site gets is signed anew)."""
+    if letter.channel in TO_SITES:
         return delivery.Outgoing(
             message_id=letter.uid,
-            channel="site",
+            channel=letter.channel,
             to=letter.to,
             language=letter.language,
             subject="",
-            text=token,
+            text=TO_SITES[letter.channel](letter, now=now),
         )
     values = dict(letter.values)
     if letter.purpose == "temporary_password":

@@ -8,9 +8,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
-from massar.core import seal
 from massar.core.browser import Browser
-from massar.domain.people import api as people
 from massar.domain.sites import api as sites
 from massar.journeys import issue_assertion
 from massar.journeys.close_sessions import SignedIn
@@ -24,6 +22,7 @@ from massar.journeys.saml_names import (
     NO_PASSIVE,
     REQUESTER,
     RESPONDER,
+    names_of,
 )
 from massar.journeys.saml_request import Asked
 
@@ -88,8 +87,10 @@ def _refusal(site: sites.Site, asked: Asked, status: tuple[str, ...], now: datet
 
 def _entered(site: sites.Site, asked: Asked, enter: Enter, browser: Browser, now: datetime) -> Answer:
     with transaction.atomic():
+        # The kind of name is kept: a LogoutRequest must call the person as the site was told.
+        scope = f"{SCOPE} {asked.name_id or site.name_id}"
         _grant, subject = issue_assertion.opened(
-            site=site, enter=enter, scope=SCOPE, nonce="", life=_longest(), now=now
+            site=site, enter=enter, scope=scope, nonce="", life=_longest(), now=now
         )
         issue_assertion.entered(site=site, enter=enter, browser=browser, now=now)
     signer = sites.keys.active(sites.keys.SAML, now=now)
@@ -107,7 +108,7 @@ def _entered(site: sites.Site, asked: Asked, enter: Enter, browser: Browser, now
 def _statement(site: sites.Site, asked: Asked, enter: Enter, subject: str) -> Statement:
     kind = asked.name_id or site.name_id
     return Statement(
-        name_id=names_of(site, enter.session_id, subject, enter.person)[kind],
+        name_id=names_of(site, enter.session_id, subject, enter.person.login)[kind],
         name_format=NAME_IDS[kind],
         signed_in_at=enter.auth_time,
         ends_at=enter.auth_time + settings.MASSAR.session_longest,
@@ -115,15 +116,6 @@ def _statement(site: sites.Site, asked: Asked, enter: Enter, subject: str) -> St
         context=asked.context or CLASS_PROTECTED,
         attributes=issue_assertion.claims_of(enter.person, names=set(site.attributes)),
     )
-
-
-def names_of(site: sites.Site, session_id: int, subject: str, person: people.PersonFacts) -> dict[str, str]:
-    """Every NameID under which the site may know this person and session, by kind."""
-    return {
-        "transient": f"_{seal.browser_keys().tag('saml-transient', site.slug, session_id)[:32]}",
-        "persistent": subject,
-        "email": person.login,
-    }
 
 
 def _longest() -> int:

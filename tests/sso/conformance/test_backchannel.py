@@ -60,7 +60,7 @@ def suite(clock, settings, door):
 
 def work(clock, settings) -> None:
     """The worker with the product's own carrier for sites, until nothing is due."""
-    worker = Worker({"site": carriers.sites(settings.MASSAR)}, tick=clock)
+    worker = Worker(carriers.sites(), tick=clock)
     while worker.turn(_AtOnce()):
         pass
 

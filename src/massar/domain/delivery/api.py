@@ -10,6 +10,7 @@ from massar.domain.delivery.carriers.base import (
     Outgoing,
     Refused,
     SiteCarrier,
+    SoapCarrier,
     Unsure,
     carrier_from_url,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "Outgoing",
     "Refused",
     "SiteCarrier",
+    "SoapCarrier",
     "State",
     "Unsure",
     "carrier_from_url",

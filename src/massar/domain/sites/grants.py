@@ -174,12 +174,13 @@ def of_session(session_id: int) -> list[GrantFacts]:
     ]
 
 
-def ended_since(person_id: int, *, since: int) -> set[str]:
-    """The sites of the person's grants that ended then or later."""
+def ended_since(person_id: int, *, since: int) -> list[GrantFacts]:
+    """The person's grants that ended then or later, newest first."""
     found = sql.rows(
-        "SELECT DISTINCT site FROM sites_grant WHERE person_id = %s AND ended_at >= %s", (person_id, since)
+        f"SELECT {_GRANT} FROM sites_grant g WHERE g.person_id = %s AND g.ended_at >= %s ORDER BY g.id DESC",
+        (person_id, since),
     )
-    return {site for (site,) in found}
+    return [GrantFacts(*row) for row in found]
 
 
 def visits(site: str, person_id: int) -> list[tuple[int, str]]:

@@ -64,6 +64,8 @@ class Site:
     entity_id: str = ""
     acs: tuple[str, ...] = ()
     slo: str = ""
+    slo_response: str = ""
+    slo_soap: str = ""
     name_id: str = "persistent"
     attributes: tuple[str, ...] = ("email", "name")
     certificate: str = ""
@@ -83,6 +85,11 @@ class Site:
     @property
     def recovery_wait(self) -> timedelta:
         return timedelta(hours=self.no_recovery_hours)
+
+    @property
+    def slo_answers(self) -> str:
+        """Where a LogoutResponse goes (SAML metadata §2.2.2, ResponseLocation)."""
+        return self.slo_response or self.slo
 
     def called(self, language: str) -> str:
         return self.name.get(language) or next(iter(self.name.values()), self.slug)
@@ -173,7 +180,7 @@ def _judged(site: Site):
         *site.redirect_uris,
         *site.post_logout_redirect_uris,
         *site.acs,
-        *filter(None, (site.backchannel_logout_uri, site.slo, site.home, site.gate_origin)),
+        *filter(None, (site.backchannel_logout_uri, site.slo, site.slo_response, site.slo_soap, site.home, site.gate_origin)),
     ):
         yield from _judged_address(address)
 
@@ -204,6 +211,8 @@ def _judged_saml(site: Site):
         yield f"has an unknown attribute {name!r}: choose from {', '.join(CLAIMS)}."
     if site.signed_requests and not site.certificate:
         yield "asks for signed requests: give the site's certificate."
+    if site.slo_soap and site.backchannel_logout_uri:
+        yield "can be told in two ways: give slo_soap or backchannel_logout_uri."
 
 
 def _judged_gate(site: Site):

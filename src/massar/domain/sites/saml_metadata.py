@@ -13,6 +13,7 @@ from massar.core import xml, xml_signature
 MD = "urn:oasis:names:tc:SAML:2.0:metadata"
 POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
+SOAP = "urn:oasis:names:tc:SAML:2.0:bindings:SOAP"
 LONGEST = 1024 * 1024  # bytes: Microsoft's metadata is large
 _FORMATS = {"persistent": "persistent", "transient": "transient", "emailAddress": "email"}
 
@@ -22,7 +23,7 @@ class MetadataRefused(Exception):
 
 
 def read(document: bytes) -> dict:
-    """The values of a [sites.…] table: entity_id, acs, slo, name_id, certificate, signed_requests. Raises MetadataRefused.
+    """The values of a [sites.…] table: names, addresses, certificate. Raises MetadataRefused.
 
     The address first in `acs` is the default one; only addresses for the POST binding are taken.
     """
@@ -34,7 +35,9 @@ def read(document: bytes) -> dict:
         "protocol": "saml",
         "entity_id": entity.get("entityID", ""),
         "acs": acs,
-        "slo": _logout(role),
+        "slo": _logout(role, REDIRECT),
+        "slo_response": _logout(role, REDIRECT, "ResponseLocation"),
+        "slo_soap": _logout(role, SOAP),
         "name_id": _name_id(role),
         "certificate": _certificates(role),
         "signed_requests": role.get("AuthnRequestsSigned") in ("true", "1"),
@@ -65,11 +68,10 @@ def _index(end: etree._Element) -> int:
     return int(said) if said.isascii() and said.isdecimal() else 0
 
 
-def _logout(role: etree._Element) -> str:
-    for end in role.iterfind(f"{{{MD}}}SingleLogoutService"):
-        if end.get("Binding") == REDIRECT:
-            return end.get("ResponseLocation") or end.get("Location", "")
-    return ""
+def _logout(role: etree._Element, binding: str, which: str = "Location") -> str:
+    """The first address for that binding; '' where there is none."""
+    ends = role.iterfind(f"{{{MD}}}SingleLogoutService")
+    return next((e.get(which, "") for e in ends if e.get("Binding") == binding), "")
 
 
 def _name_id(role: etree._Element) -> str:

@@ -31,14 +31,13 @@ def from_settings() -> dict[str, delivery.Carrier]:
                 name="sms", ca_file=_path(massar.sms_ca_file), **_sms_options(massar.sms_options)
             ),
         )
-    carriers["site"] = sites(massar)
-    return carriers
+    return carriers | sites()
 
 
-def sites(massar) -> delivery.Carrier:
-    """The carrier that tells sites of the end of a session. It needs no setting: addresses stand in the registry."""
-    patience = {"connect_timeout": 3.0, "answer_timeout": 8.0, "total_timeout": 10.0}
-    return delivery.SiteCarrier(delivery.CarrierOptions(name="sites", **patience))
+def sites() -> dict[str, delivery.Carrier]:
+    """What tells sites of the end of a session. It needs no setting: addresses stand in the registry."""
+    options = delivery.CarrierOptions(name="sites", connect_timeout=3.0, answer_timeout=8.0, total_timeout=10.0)
+    return {"site": delivery.SiteCarrier(options), "soap": delivery.SoapCarrier(options)}
 
 
 def _path(name: str | None) -> Path | None:

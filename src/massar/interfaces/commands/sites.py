@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import re
 import ssl
 import sys
 from datetime import datetime, timedelta
@@ -22,10 +23,12 @@ from cryptography.hazmat.primitives import hashes
 from django.conf import settings
 
 from massar.core import clock, ids
+from massar.domain.delivery import api as delivery
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import Site
-from massar.interfaces.commands import saml_import
-from massar.journeys import issue_assertion, tell_sites
+from massar.interfaces.commands import carriers, saml_import
+from massar.journeys import issue_assertion, saml_farewell, tell_sites
+from massar.journeys.saml_message import Refused
 
 SOON = timedelta(days=30)
 PATIENCE = 10  # seconds for one answer of a site
@@ -77,6 +80,8 @@ def _judged(site: Site, now: datetime):
                 yield f"{address} is this machine: people's browsers don't get there."
     if site.protocol == "oidc" and site.connected and not site.backchannel_logout_uri:
         yield "has no backchannel_logout_uri: it won't hear that somebody signed out."
+    if site.slo and not site.certificate:
+        yield "has slo but no certificate: nothing that it says about a sign-out can be believed."
 
 
 def _certificate_judged(site: Site, now: datetime):
@@ -91,7 +96,7 @@ def _certificate_judged(site: Site, now: datetime):
 
 
 def _addresses(site: Site) -> list[str]:
-    one = (site.backchannel_logout_uri, site.slo, site.home, site.gate_origin)
+    one = (site.backchannel_logout_uri, site.slo, site.slo_response, site.slo_soap, site.home, site.gate_origin)
     return [*site.redirect_uris, *site.acs, *filter(None, one)]
 
 
@@ -128,14 +133,23 @@ def _saml(site: Site):
     yield "Metadata of the account", f"{account}/saml/metadata"
     yield "Entity id of the account", f"{account}/saml/metadata"
     yield "Single sign-on (Redirect, POST)", f"{account}/saml/sso"
-    yield "Single logout (Redirect)", f"{account}/saml/slo"
+    yield "Single logout (Redirect, POST)", f"{account}/saml/slo"
     for signer in sites.keys.published((sites.keys.SAML,), now=clock.now()):
         yield "Certificate, SHA-256", _fingerprint(signer.public)
     yield "Entity id of the site", site.entity_id or "not given"
     yield "Answers go to (exact)", _several(site.acs)
     yield "NameID", site.name_id
     yield "Attributes", ", ".join(site.attributes)
+    yield "Hears of a sign-out", _hears(site)
     yield "Requests must be signed", "yes" if site.signed_requests else "no"
+
+
+def _hears(site: Site) -> str:
+    if site.slo_soap:
+        return f"by SOAP at {site.slo_soap}"
+    if site.backchannel_logout_uri:
+        return f"by a logout token at {site.backchannel_logout_uri}"
+    return f"through the browser at {site.slo}" if tell_sites.through_browser(site) else "not at all"
 
 
 def _gate(site: Site):
@@ -179,6 +193,7 @@ def _test(site: Site) -> int:
         return 1
     tried = list(_gate_tried(site) if site.protocol == "gate" else _pages_tried(site))
     tried += _logout_tried(site) if site.backchannel_logout_uri else []
+    tried += _soap_tried(site) if site.slo_soap else []
     for good, sentence in tried:
         print(f"  {'well ' if good else 'WRONG'}  {sentence}")
     return 0 if all(good for good, _ in tried) else 1
@@ -202,14 +217,40 @@ def _gate_tried(site: Site):
 
 def _logout_tried(site: Site) -> list[tuple[bool, str]]:
     """A signed logout token about nobody: a site that verifies it says 200 or 204, and ends nothing."""
-    nobody = {"site": site.slug, "subject": ids.short_token(), "sid": ids.short_token()}
-    token = tell_sites.logout_token(nobody, now=clock.now())
+    token = tell_sites.token_for(site, ids.short_token(), ids.short_token(), now=clock.now())
     status, word = _asked("POST", site.backchannel_logout_uri, {"logout_token": token})
     forged, told = _asked("POST", site.backchannel_logout_uri, {"logout_token": f"{token[:-8]}AAAAAAAA"})
     return [
         (status in (200, 204), f"{site.backchannel_logout_uri} answers our logout token with {word}"),
         (forged == 400, f"{site.backchannel_logout_uri} answers a forged one with {told}"),
     ]
+
+
+def _soap_tried(site: Site) -> list[tuple[bool, str]]:
+    """A signed LogoutRequest about nobody must be answered in a way that can be believed, a forged one without success."""
+    right, forged = _soap_asked(site), _soap_asked(site, forge=True)
+    word = right.why if isinstance(right, Refused) else right.status
+    told = forged.why if isinstance(forged, Refused) else forged.status
+    return [
+        (not isinstance(right, Refused), f"{site.slo_soap} answers our LogoutRequest with {word}"),
+        (isinstance(forged, Refused) or not forged.success, f"{site.slo_soap} answers a forged one with {told}"),
+    ]
+
+
+def _soap_asked(site: Site, *, forge: bool = False) -> saml_farewell.Left | Refused:
+    id = f"_{ids.short_token()}"
+    text = saml_farewell.about_nobody(site, id, now=clock.now())
+    if forge:  # another name than the one that was signed
+        text = re.sub(r"(<saml:NameID[^>]*>)", r"\1x", text)
+    asked = delivery.Outgoing(message_id=id, channel="soap", to=site.slo_soap, language="en", subject="", text=text)
+    result = carriers.sites()["soap"].send(asked, valid_for=SOON)
+    if not isinstance(result, delivery.Accepted):
+        return Refused("request", str(getattr(result, "code", None) or result.why))
+    try:
+        left = saml_farewell.answered(result.answer, now=clock.now())
+    except Refused as refused:
+        return refused
+    return left if left.asked == id else Refused("request", "the answer to another request")
 
 
 def _asked(method: str, address: str, form: dict | None = None) -> tuple[int, str]:

@@ -11,6 +11,7 @@ from .contract import (
     FAILED,
     SITE,
     SMS,
+    SOAP,
     UNDERWAY,
     Accepted,
     Carrier,
@@ -26,7 +27,7 @@ from .contract import (
     Unsure,
 )
 from .http_post import Place
-from .site_http import SiteCarrier
+from .site_http import SiteCarrier, SoapCarrier
 from .sms_http import SmsHttpCarrier
 from .smtp import DEFAULT_PORT, PLAIN, STARTTLS, TLS, SmtpCarrier, SmtpServer
 
@@ -109,6 +110,7 @@ __all__ = [
     "FAILED",
     "SITE",
     "SMS",
+    "SOAP",
     "UNDERWAY",
     "Accepted",
     "Carrier",
@@ -122,6 +124,7 @@ __all__ = [
     "Refused",
     "Result",
     "SiteCarrier",
+    "SoapCarrier",
     "Unsure",
     "carrier_from_url",
 ]

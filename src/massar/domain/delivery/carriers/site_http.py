@@ -1,4 +1,6 @@
-"""Telling a site that a session is over: OpenID Connect Back-Channel Logout 1.0 §2.5, by POST to the site's address."""
+"""Telling a site that a session is over, by POST to the site's address: a logout token (OpenID Connect Back-Channel Logout
+1.0 §2.5), or a LogoutRequest by SOAP (SAML bindings §3.2).
+"""
 
 import http.client
 from datetime import timedelta
@@ -6,23 +8,26 @@ from urllib.parse import urlencode, urlsplit
 
 from .contract import (
     SITE,
+    SOAP,
     Accepted,
     CarrierOptions,
     Outgoing,
     Refused,
     Result,
+    Unsure,
     is_loopback,
     tls_context,
+    trouble,
 )
 from .http_post import Place, Poster
 
 _LATER = frozenset({408, 409, 425, 429})
+ACTION = '"http://www.oasis-open.org/committees/security"'  # SAML bindings §3.2.3.1
+LONGEST_ANSWER = 64 * 1024  # bytes
 
 
-class SiteCarrier:
-    """`to` is the site's registered logout address, `text` the signed token, made anew for every try."""
-
-    channel = SITE
+class _ToSites:
+    """What both ways share: the message's own place, and no redirects."""
 
     def __init__(self, options: CarrierOptions):
         self.name = options.name or "sites"
@@ -30,23 +35,38 @@ class SiteCarrier:
         self._poster = Poster(options, tls_context(options.ca_file))
 
     def __repr__(self):
-        return f"<SiteCarrier {self.name}>"
-
-    def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
-        place = _place(message.to)
-        if place is None:
-            return Refused("the address is not https", permanent=True)
-        headers = {
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Accept": "*/*",
-            "Idempotency-Key": message.message_id,
-        }
-        body = urlencode({"logout_token": message.text}).encode()
-        return self._poster.post(place, body, headers, _judged)
+        return f"<{type(self).__name__} {self.name}>"
 
     def check(self) -> list[str]:
         """Nothing to ask: every message has a place of its own, and `massar sites test` reaches them."""
         return []
+
+    def _post(self, message: Outgoing, body: bytes, headers: dict[str, str], judge) -> Result:
+        place = _place(message.to)
+        if place is None:
+            return Refused("the address is not https", permanent=True)
+        sent = {"Accept": "*/*", "Idempotency-Key": message.message_id, **headers}
+        return self._poster.post(place, body, sent, judge)
+
+
+class SiteCarrier(_ToSites):
+    """`to` is the site's registered logout address, `text` the signed token, made anew for every try."""
+
+    channel = SITE
+
+    def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
+        body = urlencode({"logout_token": message.text}).encode()
+        return self._post(message, body, {"Content-Type": "application/x-www-form-urlencoded"}, _judged)
+
+
+class SoapCarrier(_ToSites):
+    """`to` is the site's registered address for SOAP, `text` the envelope. What the site answers is for others to judge."""
+
+    channel = SOAP
+
+    def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
+        headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": ACTION}
+        return self._post(message, message.text.encode(), headers, _answered)
 
 
 def _place(address: str) -> Place | None:
@@ -70,3 +90,16 @@ def _judged(answer: http.client.HTTPResponse) -> Result:
         return Refused(code, permanent=True)
     busy = answer.status in _LATER or answer.status >= 500
     return Refused(code, permanent=False, ours=not busy)
+
+
+def _answered(answer: http.client.HTTPResponse) -> Result:
+    """200 carries an envelope; a fault comes with 500 (SOAP 1.1 §6.2)."""
+    if answer.status != 200:
+        return _judged(answer)
+    try:
+        body = answer.read(LONGEST_ANSWER + 1)
+    except (OSError, http.client.HTTPException) as problem:
+        return Unsure(trouble(problem))
+    if len(body) > LONGEST_ANSWER:
+        return Refused("the answer is too long", permanent=False, ours=True)
+    return Accepted("http 200", answer=body)
