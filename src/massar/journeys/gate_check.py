@@ -37,7 +37,7 @@ def passes(*, site: sites.Site, token: str, now: datetime) -> Passed | None:
     person = people.directory.by_id(grant.person_id)
     if person is None or not person.active or (site.roles and person.role not in site.roles):
         return None
-    claims = issue_assertion.claims_of(person, names=set(site.attributes))
+    claims = issue_assertion.claims_of(person, names=set(site.released))
     return Passed(grant.subject, _signed(site, grant, claims, now), claims)
 
 

@@ -147,6 +147,12 @@ def claims_of(person: people.PersonFacts, *, names: set[str]) -> dict[str, str]:
     return {k: v for k, v in held.items() if v and k in names}
 
 
+def subject_of(site: sites.Site, login: str) -> str | None:
+    """The person's subject at that site, before the first visit too; None: nobody has that login."""
+    person = people.directory.by_login(login)
+    return sites.subjects.of(site.slug, person.id) if person else None
+
+
 def session_name(site: sites.Site, session_id: int) -> str:
     """The sid claim, or SAML SessionIndex."""
     return tell_sites.sid(site.slug, session_id)

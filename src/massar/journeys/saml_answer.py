@@ -14,7 +14,7 @@ from lxml import etree
 
 from massar.core import ids, xml, xml_signature
 from massar.domain.sites import api as sites
-from massar.journeys.saml_names import BASIC, BEARER, SAML, SAMLP, SUCCESS, entity_id
+from massar.journeys.saml_names import BASIC, BEARER, SAML, SAMLP, SUCCESS, URI, entity_id
 
 LIFE = timedelta(minutes=3)
 SKEW = timedelta(seconds=60)
@@ -23,7 +23,7 @@ _MAPS = {"saml": SAML, "samlp": SAMLP}
 
 @dataclass(frozen=True)
 class Statement:
-    """What is said about a person. Moments are aware; `attributes` by basic name."""
+    """What is said about a person. Moments are aware; `attributes` by the site's own names."""
 
     name_id: str
     name_format: str
@@ -89,7 +89,7 @@ def _assertion(acs, audience, in_response_to, said: Statement, signer, now) -> e
     if said.attributes:
         held = add(root, SAML, "AttributeStatement")
         for name, value in said.attributes.items():
-            attribute = add(held, SAML, "Attribute", Name=name, NameFormat=BASIC)
+            attribute = add(held, SAML, "Attribute", Name=name, NameFormat=URI if ":" in name else BASIC)
             add(attribute, SAML, "AttributeValue", value)
     sign(root, signer)
     return root

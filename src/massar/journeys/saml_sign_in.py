@@ -107,6 +107,7 @@ def _entered(site: sites.Site, asked: Asked, enter: Enter, browser: Browser, now
 
 def _statement(site: sites.Site, asked: Asked, enter: Enter, subject: str) -> Statement:
     kind = asked.name_id or site.name_id
+    said = issue_assertion.claims_of(enter.person, names=set(site.released.values()))
     return Statement(
         name_id=names_of(site, enter.session_id, subject, enter.person.login)[kind],
         name_format=NAME_IDS[kind],
@@ -114,7 +115,7 @@ def _statement(site: sites.Site, asked: Asked, enter: Enter, subject: str) -> St
         ends_at=enter.auth_time + settings.MASSAR.session_longest,
         session_name=issue_assertion.session_name(site, enter.session_id),
         context=asked.context or CLASS_PROTECTED,
-        attributes=issue_assertion.claims_of(enter.person, names=set(site.attributes)),
+        attributes={name: said[claim] for name, claim in site.released.items() if claim in said},
     )
 
 

@@ -6,6 +6,7 @@
     massar sites secret           a new client secret, and its hash for the file
     massar sites test SLUG        asks the site over the network, as a stranger and as the account
     massar sites import-metadata FILE [SLUG]    a SAML site's metadata as the table for the file
+    massar sites subjects SLUG FILE             what the site calls each person, for sites that must know it beforehand
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import re
 import ssl
 import sys
 from datetime import datetime, timedelta
+from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from cryptography import x509
@@ -45,6 +47,8 @@ def run(options) -> int:
     if site is None:
         print(f"There is no site {options.slug}; `massar sites list` names them.", file=sys.stderr)
         return 1
+    if options.action == "subjects":
+        return _subjects(site, Path(options.file))
     return {"show": _show, "test": _test}[options.action](site)
 
 
@@ -139,7 +143,7 @@ def _saml(site: Site):
     yield "Entity id of the site", site.entity_id or "not given"
     yield "Answers go to (exact)", _several(site.acs)
     yield "NameID", site.name_id
-    yield "Attributes", ", ".join(site.attributes)
+    yield "Attributes", ", ".join(name if name == claim else f"{name} ({claim})" for name, claim in site.released.items())
     yield "Hears of a sign-out", _hears(site)
     yield "Requests must be signed", "yes" if site.signed_requests else "no"
 
@@ -182,6 +186,22 @@ def _secret() -> int:
     print(f"For the site, shown this once:   {secret}")
     print(f"For the file, as client_secret:  sha256:{hashlib.sha256(secret.encode()).hexdigest()}")
     return 0
+
+
+# -- subjects
+
+
+def _subjects(site: Site, file: Path) -> int:
+    """CSV on the output: login and subject. The file holds one login a line."""
+    try:
+        logins = file.read_text("utf-8").split()
+    except (OSError, UnicodeDecodeError) as trouble:
+        print(f"{file} can't be read: {trouble}.", file=sys.stderr)
+        return 1
+    found = [(login, issue_assertion.subject_of(site, login)) for login in logins]
+    for login, subject in found:
+        print(f"{login},{subject}" if subject else f"{login}: there is no such account.", file=None if subject else sys.stderr)
+    return 0 if all(subject for _, subject in found) else 1
 
 
 # -- test
