@@ -51,14 +51,14 @@ def answer(
     """The answer for whoever is signed in, or an error that the site asked for, or what stands in between."""
     if asked.name_id is None:
         return _refusal(site, asked, (REQUESTER, BAD_NAME_ID), now)
-    if asked.context is None:
+    if asked.contexts is None:
         return _refusal(site, asked, (RESPONDER, NO_CONTEXT), now)
     judged = issue_assertion.judge(
         site=site,
         here=here,
         now=now,
         fresh_since=datetime.fromisoformat(asked.received) if asked.force else None,
-        settled=asked.context == ACR_SETTLED,
+        settled=set(asked.contexts) == {ACR_SETTLED},
     )
     match judged:
         case SignInFirst() if asked.passive:
@@ -114,9 +114,15 @@ def _statement(site: sites.Site, asked: Asked, enter: Enter, subject: str) -> St
         signed_in_at=enter.auth_time,
         ends_at=enter.auth_time + settings.MASSAR.session_longest,
         session_name=issue_assertion.session_name(site, enter.session_id),
-        context=asked.context or CLASS_PROTECTED,
+        context=_context(asked, enter),
         attributes={name: said[claim] for name, claim in site.released.items() if claim in said},
     )
+
+
+def _context(asked: Asked, enter: Enter) -> str:
+    """The first of the classes that were asked for that is true."""
+    true = (name for name in asked.contexts if name != ACR_SETTLED or enter.acr == ACR_SETTLED)
+    return next(true, CLASS_PROTECTED)
 
 
 def _longest() -> int:

@@ -47,6 +47,8 @@ class Site:
     # who may enter
     roles: tuple[str, ...] = ()
     no_recovery_hours: int = 0
+    max_age_minutes: int = 0
+    settled: bool = False
     # OpenID Connect
     client_id: str = ""
     client_secret: str = ""
@@ -85,6 +87,11 @@ class Site:
     @property
     def recovery_wait(self) -> timedelta:
         return timedelta(hours=self.no_recovery_hours)
+
+    @property
+    def longest_age(self) -> timedelta | None:
+        """How old a sign-in may be to enter; None: as old as the session."""
+        return timedelta(minutes=self.max_age_minutes) if self.max_age_minutes else None
 
     @property
     def released(self) -> dict[str, str]:
@@ -176,6 +183,9 @@ def _judged(site: Site):
     if site.protocol not in PROTOCOLS:
         yield f"protocol is {site.protocol!r}: choose one of {', '.join(PROTOCOLS)}."
         return
+    for name in ("no_recovery_hours", "max_age_minutes"):
+        if getattr(site, name) < 0:
+            yield f"{name} can't be less than 0."
     if site.protocol == "oidc" and (site.redirect_uris or site.service or site.introspects):
         yield from _judged_oidc(site)
     if site.protocol == "saml" and site.acs:

@@ -111,10 +111,21 @@ def _show(site: Site) -> int:
     print(f"{site.called('en')} ({site.slug}), {site.protocol}: settings for the site's own configuration\n")
     for name, value in {"oidc": _oidc, "saml": _saml, "gate": _gate, "none": _none}[site.protocol](site):
         print(f"  {name:<32} {value}")
+    print(f"  {'Who may enter':<32} {_who(site)}")
     if not site.connected:
         wanted = {"oidc": "redirect_uris", "saml": "entity_id and acs", "gate": "gate_origin"}.get(site.protocol)
         print(f"\nNot connected yet: give {wanted or 'a protocol'} under [sites.{site.slug}] in MASSAR_CONFIG.")
     return 0
+
+
+def _who(site: Site) -> str:
+    wants = [", ".join(site.roles) or "everybody"]
+    if site.longest_age:
+        wants.append(f"signed in within the last {site.max_age_minutes} minutes")
+    hours = max(site.no_recovery_hours, site.settled and issue_assertion.SETTLED_AFTER // timedelta(hours=1))
+    if hours:
+        wants.append(f"no recovery in the last {hours} hours")
+    return "; ".join(wants)
 
 
 def _oidc(site: Site):
