@@ -411,3 +411,25 @@ def test_answers_go_to_their_own_address_where_there_is_one(youssef, clock, monk
     visit(youssef, clock)
     _, request = sent_there(everywhere(youssef))
     assert request.get("Destination") == SLO_OF_SITE
+
+
+def test_a_plain_sign_out_lists_what_only_the_browser_can_tell(youssef, clock):
+    """On a shared computer the next person must not find the site open. Other devices stay signed in."""
+    elsewhere = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    visit(youssef, clock)
+    youssef.get("/").submit("/sign-out/")
+    assert youssef.path == "/sign-out/everywhere/" and not youssef.signed_in and elsewhere.signed_in
+    assert shows(youssef, "flash.signed_out") and not shows(youssef, "sso.everywhere.done")
+    _, request = sent_there(youssef)
+    youssef.get(back(clock(), request))
+    assert shows(youssef, "sso.told.confirmed") and shows(youssef, "flash.signed_out")
+
+
+def test_a_plain_sign_out_without_such_a_site_is_as_ever(youssef):
+    assert youssef.get("/").submit("/sign-out/").path == "/sign-in/"
+
+
+def test_the_language_can_be_changed_on_the_list(youssef, clock):
+    visit(youssef, clock)
+    everywhere(youssef).submit("/language/", language="en")
+    assert youssef.path == "/sign-out/everywhere/" and steps.shows(youssef, "sso.told.by_hand", "en")

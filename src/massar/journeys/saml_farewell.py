@@ -25,11 +25,15 @@ STATUS = f"{{{SAMLP}}}Status"
 
 @dataclass(frozen=True)
 class Leaving:
-    """What this browser may still see and do after a sign-out: whose sessions ended since then, and which was its own."""
+    """What this browser may still see and do after a sign-out: whose sessions ended since then, and which was its own.
+
+    alone: this session ended and no other.
+    """
 
     person_id: int
     since: datetime
     session_id: int
+    alone: bool = False
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,11 @@ def told(person_id: int, *, since: datetime, left: tuple[str, ...] = ()) -> list
     ]
 
 
+def has_left_open(person_id: int, *, since: datetime) -> bool:
+    """Whether a site that only the browser can tell was opened by the sessions that ended since then."""
+    return any(one.state == "open" for one in told(person_id, since=since))
+
+
 def _without_message(site: sites.Site) -> str:
     if site.protocol == "gate":
         return "confirmed"

@@ -77,7 +77,7 @@ def write_told(response: HttpResponse, leaving: Leaving, left: tuple[str, ...] =
 
     left: the sites that have confirmed through this browser.
     """
-    body = f"{leaving.person_id}.{int(leaving.since.timestamp())}.{leaving.session_id}.{'+'.join(left)}"
+    body = f"{leaving.person_id}.{int(leaving.since.timestamp())}.{leaving.session_id}.{int(leaving.alone)}.{'+'.join(left)}"
     TOLD.write(response, f"{body}.{seal.browser_keys().tag('told', body)}")
 
 
@@ -86,6 +86,7 @@ def read_told(request: HttpRequest) -> tuple[Leaving, tuple[str, ...]] | None:
     body, _, tag = TOLD.read(request)[:2000].rpartition(".")
     if not tag or not seal.browser_keys().matches(tag, "told", body):
         return None
-    person_id, since, session_id, left = body.split(".")
-    leaving = Leaving(int(person_id), datetime.fromtimestamp(int(since), tz=UTC), int(session_id))
+    *numbers, left = body.split(".")
+    person_id, since, session_id, alone = map(int, numbers)
+    leaving = Leaving(person_id, datetime.fromtimestamp(since, tz=UTC), session_id, bool(alone))
     return (leaving, tuple(filter(None, left.split("+")))) if request.now - leaving.since < TOLD.life else None

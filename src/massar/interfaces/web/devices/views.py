@@ -72,7 +72,8 @@ def everywhere(request: HttpRequest) -> HttpResponse:
     seen = cookies.read_told(request)
     if not seen and not request.here:
         return to("sign_in")
-    return page.render(request, "devices/everywhere.html", told=told_sites.shown(request, seen))
+    alone = bool(seen and seen[0].alone and not request.here)
+    return page.render(request, "devices/everywhere.html", told=told_sites.shown(request, seen), alone=alone)
 
 
 def _session(session, current_id: int) -> dict:
