@@ -64,7 +64,7 @@ def _saml(slug: str, origin: str) -> tuple[dict, dict]:
         "slo": f"{origin}/slo",
         "certificate": certificate,
         "signed_requests": True,
-        "backchannel_logout_uri": f"{origin}/logout-token",
+        "slo_soap": f"{origin}/slo/soap",
         "home": f"{origin}/login",
     }
     return theirs, {"entity_id": entity_id, "key": key, "certificate": certificate}

@@ -1,6 +1,7 @@
 """A site that speaks SAML 2.0, with python3-saml. This page is all that such a site needs.
 
-Registered are the entity id, the address for answers (/acs), for single logout (/slo) and the site's certificate.
+Registered are the entity id, the address for answers (/acs), two for single logout (/slo for browsers, /slo/soap for the
+account itself) and the site's certificate.
 """
 
 from __future__ import annotations
@@ -9,17 +10,23 @@ import secrets
 from functools import cache
 
 from django.conf import settings
-from django.http import HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import path
 from django.views.decorators.http import require_POST
 from onelogin.saml2.auth import OneLogin_Saml2_Auth
 from onelogin.saml2.constants import OneLogin_Saml2_Constants as saml
 from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
+from onelogin.saml2.logout_request import OneLogin_Saml2_Logout_Request as Request
+from onelogin.saml2.logout_response import OneLogin_Saml2_Logout_Response as Response
+from onelogin.saml2.utils import OneLogin_Saml2_Utils as Utils
+from onelogin.saml2.xml_utils import OneLogin_Saml2_XML as XML
 
 from examples import kit
 
 WAITING: dict[str, str] = {}  # RelayState -> id of the request that we sent
 SIGN_IN = [("Sign in", "/login")]
+SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
+ENVELOPE = f'<S:Envelope xmlns:S="{SOAP}"><S:Body>{{}}</S:Body></S:Envelope>'
 
 
 @cache
@@ -122,9 +129,40 @@ def slo(request):
 
 
 @require_POST
-def logout_token(request):
-    """Beyond SAML: the account can say it behind the browser's back as well, in OpenID Connect's words."""
-    return kit.told_to_sign_out(request, audience=request.site.about["entity_id"])
+def slo_soap(request):
+    """Single logout behind the browser: the account asks by SOAP and is answered at once (SAML bindings §3.2)."""
+    try:
+        asked = believed(request)
+    except Exception as refused:  # whatever is wrong with it: not believed
+        return HttpResponse(str(refused), status=400, content_type="text/plain; charset=utf-8")
+    for index in Request.get_session_indexes(asked):
+        request.site.end(index)
+    client = client_of(request)
+    done = Response(client.get_settings())
+    done.build(Request.get_id(asked))
+    about = request.site.about
+    signed = Utils.add_sign(done.get_xml(), about["key"], about["certificate"], sign_algorithm=saml.RSA_SHA256)
+    return HttpResponse(ENVELOPE.format(signed.decode()), content_type="text/xml; charset=utf-8")
+
+
+def believed(request) -> bytes:
+    """The LogoutRequest in the envelope: signed by the account, over itself, for this address, in time. Raises if not.
+
+    Only what the signature covers is handed on.
+    """
+    (asked,) = XML.to_etree(request.body).findall(f"{{{SOAP}}}Body/{{{saml.NS_SAMLP}}}LogoutRequest")
+    text, theirs = XML.to_string(asked), settings_of(request.site.slug)["idp"]
+    references = asked.xpath(".//ds:Reference/@URI", namespaces={"ds": saml.NS_DS})
+    multi = theirs.get("x509certMulti", {}).get("signing", [])
+    certificates = {"cert": theirs.get("x509cert"), "multicerts": multi}
+    path = "/samlp:LogoutRequest/ds:Signature"
+    if references != [f"#{asked.get('ID')}"] or not Utils.validate_sign(text, xpath=path, **certificates):
+        raise ValueError("the request is not signed by the account")
+    if Request.get_issuer(text) != theirs["entityId"] or asked.get("Destination") != f"{request.site.origin}/slo/soap":
+        raise ValueError("the request is not for this site")
+    if Utils.parse_SAML_to_time(asked.get("NotOnOrAfter")) <= Utils.now():
+        raise ValueError("the request is too old")
+    return text
 
 
 urlpatterns = [
@@ -133,5 +171,5 @@ urlpatterns = [
     path("acs", acs),
     path("logout", logout),
     path("slo", slo),
-    path("logout-token", logout_token),
+    path("slo/soap", slo_soap),
 ]

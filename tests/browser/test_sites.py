@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from tests import cast
 from tests.browser import pages
 from tests.browser.conftest import Opener
 from tests.browser.walk import Walk
+from tests.servers.account import ports, running_account
+from tests.servers.machine import running
 from tests.support.product import ROOT, Product
 from tests.support.words import site
 
@@ -174,3 +180,72 @@ def test_what_a_site_asked_waits_through_recovery_and_the_forced_change(
     walk.button(walk.words.save).click()
     walk.meets_the_changed_dialog().get_by_role("link", name=walk.words.close, exact=True).click()
     expect(walk.page.locator("main#massar #who")).to_contain_text("Fatima")
+
+
+@pytest.fixture(scope="module")
+def strict_product(tmp_path_factory) -> Iterator[Product]:
+    """The product and the sample sites with an operator's wishes: SAML sites are told through the browser alone, eSISE is
+    for inspectors, NotifRH wants a fresh sign-in.
+    """
+    folder: Path = tmp_path_factory.mktemp("strict")
+    account, *sites = ports("account", *SIX).values()
+    samples = {**os.environ, "PYTHONPATH": str(ROOT)}
+    register = [sys.executable, "-m", "examples", "register", str(folder / "var"), f"http://localhost:{account}"]
+    subprocess.run([*register, *map(str, sites)], check=True, env=samples, cwd=folder)
+    wishes = re.sub(r"(?m)^slo_soap = .*\n", "", (folder / "var" / "sites.toml").read_text("utf-8"))
+    wishes = wishes.replace("[sites.esise]", '[sites.esise]\nroles = ["inspector"]')
+    wishes = wishes.replace("[sites.notifrh]", "[sites.notifrh]\nmax_age_minutes = 600")
+    run = [sys.executable, "-m", "examples", "run", str(folder / "var")]
+    (folder / "samples").mkdir()
+    with (
+        running_account(folder, account, wishes) as it,
+        running(run, folder=folder / "samples", ports=tuple(sites), environment={"PYTHONPATH": str(ROOT)}),
+    ):
+        yield Product(it.url, None, folder / "output.txt", people={cast.YOUSSEF.login: cast.YOUSSEF.password})
+
+
+def arrives(product: Product, page, language: str) -> Walk:
+    """Youssef is signed in, in that language."""
+    walk = Walk(page, product, language)
+    walk.opens_the_first_page()
+    walk.chooses_the_language()  # Arabic too: his own is French
+    walk.types_user_and_password(YOUSSEF, product.people[YOUSSEF])
+    expect(walk.menu()).to_be_visible()
+    return walk
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["javascript", "plain"])
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+def test_a_site_that_only_browsers_can_tell_is_left_by_a_link(
+    strict_product: Product, open_page: Opener, language: str, script: bool
+):
+    walk = arrives(strict_product, open_page(strict_product, script=script), language)
+    walk.page.get_by_role("link", name=site("retraite").serves(language)).click()
+    if not script:
+        walk.page.locator("form[action$='/acs'] button").click()
+    is_known_at(walk, "retraite")
+    walk.page.goto("/sign-out/everywhere/")
+    walk.button(walk.said("sso.everywhere.confirm")).click()
+    walk.sees("sso.told.by_hand")
+    assert not is_closed(walk, "retraite")
+    if script:
+        pages.inspect(walk.page, "21-everywhere-by-hand", language)
+    walk.page.get_by_role("link", name=walk.said("sso.told.finish")).click()
+    expect(walk.page.locator("[data-told] .badge.good")).to_have_count(1)
+    expect(walk.page).to_have_url(f"{strict_product.url}/sign-out/everywhere/")
+    assert is_closed(walk, "retraite")
+
+
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+def test_the_pages_that_stand_between_a_person_and_a_site(strict_product: Product, open_page: Opener, language: str):
+    page = open_page(strict_product)
+    walk = arrives(strict_product, page, language)
+    page.goto(f"{strict_product.sites['esise']}/login")
+    walk.sees("sso.not_for_you.role_what")
+    pages.inspect(page, "22-not-for-you", language)
+    page.goto("/authorize?client_id=nobody")
+    walk.sees("sso.error.site.title")
+    pages.inspect(page, "23-site-error", language)
+    page.goto("/logout?client_id=massar")
+    walk.sees("sso.logout.what")
+    pages.inspect(page, "24-sign-out-asked", language)

@@ -84,7 +84,9 @@ class Gateway:
 
 
 def _read(kind: str, body: bytes) -> dict:
-    """Gateways speak JSON, sites take a form."""
+    """Gateways speak JSON, sites take a form or an envelope."""
+    if "xml" in kind:
+        return {"envelope": body.decode()}
     return json.loads(body) if "json" in kind else dict(parse_qsl(body.decode()))
 
 

@@ -16,6 +16,7 @@ from massar.domain.delivery.carriers.base import (
     Refused,
     Result,
     SiteCarrier,
+    SoapCarrier,
     Unsure,
     carrier_from_url,
 )
@@ -41,7 +42,8 @@ MAIL = Outgoing(
     "<p>سلام</p>",
 )
 LOGOUT = Outgoing("Zk3_x-1", "site", "", "fr", "", "eyJhbGciOiJFUzI1NiJ9.eyJzaWQiOiJ4In0.c2lnbmF0dXJl")
-SITES = ("site-http", "site-https")
+ENVELOPE = Outgoing("Zk3_x-1", "soap", "", "fr", "", "<S:Envelope><a>é</a></S:Envelope>")
+SITES = ("site-http", "site-https", "soap-http", "soap-https")
 TABLES = ("table-http", "table-https")
 
 
@@ -131,18 +133,22 @@ def _gateway(server, *carriers):
     )
 
 
-def _site(server, address, *options):
-    """Far end: a site's logout address. The token is the one field of the form."""
+def _site(server, address, kind, *options):
+    """Far end: a site's logout address. The token is the one field of the form, or an envelope is the body."""
+    carrier, message, name = {
+        "site": (SiteCarrier, LOGOUT, "logout_token"),
+        "soap": (SoapCarrier, ENVELOPE, "envelope"),
+    }[kind]
 
     def mood(name):
         answers = {"refused": 400, "not_now": 503, "ours": 404, "silent": "silent"}
         server.mood = answers.get(name, "")
 
     return Rig(
-        *(SiteCarrier(patience) for patience in options),
-        replace(LOGOUT, to=address),
+        *(carrier(patience) for patience in options),
+        replace(message, to=address),
         mood,
-        lambda: [body["logout_token"] for _, _, body in server.requests],
+        lambda: [body[name] for _, _, body in server.requests],
         lambda: [headers["Idempotency-Key"] for _, headers, _ in server.requests],
     )
 
@@ -184,10 +190,10 @@ def _rig(kind, mail_server, gateway, smsc, smpp, server_tls, options):
         server = smsc(server_tls if kind == "smpps" else None)
         secure = {"tls": "on" if kind == "smpps" else "off", "host": "localhost", "window": 20}
         return _smsc(server, smpp(server, **secure), smpp(server, answer_timeout=0.3, **secure))
-    if kind.startswith("site"):
-        scheme = kind.partition("-")[2]
+    if kind in SITES:
+        way, _, scheme = kind.partition("-")
         server = gateway(server_tls if scheme == "https" else None)
-        return _site(server, f"{scheme}://localhost:{server.port}/logout?a=b", options(), options(**HASTY))
+        return _site(server, f"{scheme}://localhost:{server.port}/logout?a=b", way, options(), options(**HASTY))
     if kind.startswith("fake"):
         return _fake("sms", SMS) if kind == "fake-sms" else _fake("email", MAIL)
     if kind.startswith("smtp"):

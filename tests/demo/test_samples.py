@@ -27,7 +27,7 @@ def test_the_account_accepts_the_file_and_all_six_are_connected(folder):
     registry = load(folder / "sites.toml")
     assert {s.slug: s.protocol for s in registry.sites} == {slug: protocol for slug, (protocol, _) in SITES.items()}
     assert all(site.connected and site.home.startswith("http://127.0.0.1:") for site in registry.sites)
-    told_behind_the_back = {site.slug for site in registry.sites if site.backchannel_logout_uri}
+    told_behind_the_back = {s.slug for s in registry.sites if s.backchannel_logout_uri or s.slo_soap}
     assert told_behind_the_back == set(SITES) - {"notifrh"}
 
 

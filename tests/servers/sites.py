@@ -56,11 +56,21 @@ class Layout:
             "mail": _oidc("mail", self.at("mail", "/back"), scopes=["openid", "email", "mail"]),
             "dovecot": {"protocol": "oidc", "client_id": "dovecot", "client_secret": _hash("dovecot"),
                         "introspects": True},
-            "mellon": {"protocol": "saml", "entity_id": self.at("apache_saml", "/mellon/metadata"),
-                       "acs": [self.at("apache_saml", "/mellon/postResponse")],
-                       "slo": self.at("apache_saml", "/mellon/logout"), "certificate": self.certificate,
-                       "signed_requests": True, "attributes": ["email", "name", "school"]},
+            "mellon": self._mellon("/mellon") | {"slo_soap": self.at("apache_saml", "/mellon/logout")},
+            "library": self._mellon("/library/mellon"),
         }  # fmt: skip
+
+    def _mellon(self, endpoint: str) -> dict:
+        """A site of mod_auth_mellon; without slo_soap only the browser can tell it."""
+        return {
+            "protocol": "saml",
+            "entity_id": self.at("apache_saml", f"{endpoint}/metadata"),
+            "acs": [self.at("apache_saml", f"{endpoint}/postResponse")],
+            "slo": self.at("apache_saml", f"{endpoint}/logout"),
+            "certificate": self.certificate,
+            "signed_requests": True,
+            "attributes": ["email", "name", "school"],
+        }
 
 
 def lay_out() -> Layout:

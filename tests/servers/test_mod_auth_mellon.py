@@ -1,6 +1,12 @@
-"""Apache's mod_auth_mellon (lasso), with deploy/apache/mellon.conf: what it gets from the account, and single logout."""
+"""Apache's mod_auth_mellon (lasso), with deploy/apache/mellon.conf: what it gets from the account, and single logout.
+
+Single logout both ways round: the site asks; the account asks by SOAP, and through the browser.
+"""
 
 from __future__ import annotations
+
+import re
+import time
 
 import pytest
 
@@ -17,6 +23,7 @@ SEEN = """
   Header always set X-Seen-Email "expr=%{reqenv:MELLON_email}"
   Header always set X-Seen-Name "expr=%{reqenv:MELLON_name}"
 </Location>
+Alias /library/private/ "{folder}/pages/private/"
 """
 
 
@@ -33,21 +40,43 @@ def site(account, layout):
             "MellonSecureCookie On", "MellonSecureCookie Off"
         )
         text = text.replace("https://retraite.example.ma", layout.at("apache_saml"))
+        seen = SEEN.replace("{folder}", str(folder))
         with running_apache(
             folder,
             layout.port("apache_saml"),
             AUTH_MELLON,
             "auth_mellon",
-            text + SEEN,
+            text + beside(text) + seen,
             log="auth_mellon:debug",
         ):
             yield layout.at("apache_saml")
+
+
+def beside(text: str) -> str:
+    """The same site once more under /library/, by the same file: another entity, another cookie."""
+    whole = text[text.index("<Location />") :]
+    return (
+        whole.replace("<Location />", "<Location /library/>\n  MellonVariable library")
+        .replace("/mellon/metadata", "/library/mellon/metadata")
+        .replace("MellonEndpointPath /mellon", "MellonEndpointPath /library/mellon")
+        .replace("/private/", "/library/private/")
+    )
 
 
 def through(surfer: Surfer) -> None:
     """What the browser's script does: the account's answer is a form, and it is sent."""
     if any(form.action.endswith("/mellon/postResponse") for form in surfer.forms()):
         surfer.submit("/mellon/postResponse")
+
+
+def everywhere(account, surfer: Surfer) -> None:
+    surfer.open(f"{account.url}/sign-out/everywhere/")
+    surfer.submit("/sign-out/everywhere/")
+
+
+def badges(surfer: Surfer) -> list[str]:
+    """What the list says of each site, by colour: `good` is confirmed."""
+    return re.findall(r'class="badge (\w+)"', surfer.page.text)
 
 
 def test_sign_in_once_and_the_page_opens_with_the_attributes(site, account, surfer):
@@ -77,3 +106,32 @@ def test_signing_out_at_the_site_signs_out_of_the_account(site, account, surfer)
     assert page.text == "<h1>open</h1>", (page.address, page.text[:1000])
     assert surfer.open(f"{account.url}/").address == f"{account.url}/sign-in/"
     assert surfer.open(f"{site}/private/").address == f"{account.url}/sign-in/"
+
+
+def test_signing_out_everywhere_ends_the_session_at_the_site_by_soap(site, account, surfer):
+    """The browser never goes there: the worker asks, and the module's signed answer is shown as confirmed."""
+    account.sign_in(surfer)
+    surfer.open(f"{site}/private/")
+    through(surfer)
+    assert surfer.page.text == "<h1>private</h1>"
+    everywhere(account, surfer)
+    deadline = time.monotonic() + 30
+    while badges(surfer) != ["good"] and time.monotonic() < deadline:
+        time.sleep(0.2)
+        surfer.open(f"{account.url}/sign-out/everywhere/")
+    assert badges(surfer) == ["good"], surfer.page.text
+    assert surfer.open(f"{site}/private/").address == f"{account.url}/sign-in/"
+
+
+def test_a_site_without_soap_is_signed_out_through_the_browser(site, account, surfer):
+    account.sign_in(surfer)
+    surfer.open(f"{site}/library/private/")
+    through(surfer)
+    assert surfer.page.text == "<h1>private</h1>"
+    everywhere(account, surfer)
+    assert badges(surfer) == ["wait"] and surfer.page.address == f"{account.url}/sign-out/everywhere/"
+    assert surfer.open(f"{site}/library/private/").text == "<h1>private</h1>", "nobody has told the site yet"
+    page = surfer.open(f"{account.url}/saml/leave/library/")
+    assert page.address == f"{account.url}/sign-out/everywhere/", (surfer.way, page.text[:1000])
+    assert badges(surfer) == ["good"]
+    assert surfer.open(f"{site}/library/private/").address == f"{account.url}/sign-in/"

@@ -143,10 +143,10 @@ def deflated(text: str | bytes) -> str:
 
 def redirect(
     text: str | bytes, *, relay: str | None = None, key: rsa.RSAPrivateKey | None = None, to: str = "/saml/sso",
-    algorithm: str = RSA_SHA256,
+    algorithm: str = RSA_SHA256, name: str = "SAMLRequest",
 ) -> str:  # fmt: skip
     """The path and query of the Redirect binding, signed when a key is given."""
-    query = f"SAMLRequest={quote_plus(deflated(text))}"
+    query = f"{name}={quote_plus(deflated(text))}"
     if relay is not None:
         query += f"&RelayState={quote_plus(relay)}"
     if key:

@@ -405,3 +405,42 @@ def statements(work) -> int:
     with CaptureQueriesContext(connection) as seen:
         assert work().status_code == 200
     return len(seen)
+
+
+# A narrower scope at refresh (RFC 6749 §6) --------------------------------------------------------------------------
+
+
+def test_a_narrower_scope_is_that_of_the_access_token_alone(rp, browser, machine):
+    """UserInfo and introspection obey it; the next refresh token keeps the whole, and so does the first access token."""
+    before = rp.enter(browser)
+    said = rp.refresh(before.refresh, scope="openid school").json()
+    assert said["scope"] == "openid school"
+    claims = rp.userinfo(said["access_token"]).json()
+    assert {"sub", "school"} <= set(claims) and not {"email", "name"} & set(claims)
+    assert machine.post("introspection_endpoint", token=said["access_token"]).json()["scope"] == "openid school"
+    assert "email" in rp.userinfo(before.access).json()
+    whole = rp.refresh(said["refresh_token"]).json()
+    assert whole["scope"] == "openid profile email school offline_access"
+    assert {"email", "name", "school"} <= set(rp.userinfo(whole["access_token"]).json())
+
+
+def test_without_openid_an_access_token_tells_nothing_about_the_person(rp, browser):
+    said = rp.refresh(rp.enter(browser).refresh, scope="email").json()
+    assert said["scope"] == "email" and rp.userinfo(said["access_token"]).status_code == 401
+
+
+def test_a_single_claim_does_not_survive_a_narrower_scope(rp, browser):
+    wish = json.dumps({"userinfo": {"email": None}})
+    tokens = rp.enter(browser, scope="openid school offline_access", claims=wish)
+    assert "email" in rp.about(tokens)
+    said = rp.refresh(tokens.refresh, scope="openid school").json()
+    assert "email" not in rp.userinfo(said["access_token"]).json()
+    again = rp.refresh(said["refresh_token"]).json()
+    assert "email" in rp.userinfo(again["access_token"]).json()
+
+
+@pytest.mark.parametrize("scope", ["openid phone", "nonsense"])
+def test_a_scope_that_was_never_granted_changes_nothing(rp, browser, scope):
+    tokens = rp.enter(browser)
+    assert rp.refresh(tokens.refresh, scope=scope).json()["error"] == "invalid_scope"
+    assert rp.refresh(tokens.refresh).status_code == 200, "the token was not used up"

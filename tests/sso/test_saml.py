@@ -121,6 +121,20 @@ def test_attributes_are_those_of_the_registry(youssef, clock):
     assert text(again, "//saml:NameID") == name.text
 
 
+def test_a_site_has_its_own_names_for_them(youssef, clock, monkeypatch):
+    """One claim may go under two names; a name that is a URI says so in its NameFormat."""
+    oid = "urn:oid:0.9.2342.19200300.100.1.3"
+    register(monkeypatch, replace(RETRAITE, attributes={"IDPEmail": "email", oid: "email", "cn": "name_ar"}))
+    root = answered(youssef.get(redirect(authn_request(clock()))))
+    said = {
+        a.get("Name"): (a.get("NameFormat").rsplit(":", 1)[1], a[0].text)
+        for a in root.iterfind(".//saml:Attribute", NS)
+    }
+    assert said == {
+        "IDPEmail": ("basic", YOUSSEF.login), oid: ("uri", YOUSSEF.login), "cn": ("basic", "يوسف بنعلي"),
+    }  # fmt: skip
+
+
 def test_both_signatures_hold_for_another_library(youssef, clock):
     """signxml, with the certificate of the metadata, sees the whole Response and the Assertion in it."""
     root = answered(youssef.get(redirect(authn_request(clock()))))
@@ -155,6 +169,7 @@ def relying_site(visitor: Visitor, **request) -> OneLogin_Saml2_Auth:
         "security": {
             "authnRequestsSigned": True,
             "logoutRequestSigned": True,
+            "logoutResponseSigned": True,
             "wantAssertionsSigned": True,
             "wantMessagesSigned": True,
             "wantNameId": True,

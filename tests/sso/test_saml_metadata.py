@@ -19,6 +19,7 @@ HEAD = (
 )
 POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
+SOAP = "urn:oasis:names:tc:SAML:2.0:bindings:SOAP"
 
 
 def bare(certificate: str) -> str:
@@ -66,6 +67,38 @@ def test_everything_that_the_registry_wants():
         "certificate": SITE_KEYS.certificate,
         "signed_requests": True,
     }
+
+
+def logout(binding: str, location: str, answers: str = "") -> str:
+    back = f' ResponseLocation="{answers}"' if answers else ""
+    return f'<md:SingleLogoutService Binding="{binding}" Location="{location}"{back}/>'
+
+
+def test_every_way_to_tell_the_site_of_a_sign_out():
+    ends = logout(SOAP, "https://retraite.example.ma/soap") + logout(REDIRECT, SLO_OF_SITE, f"{SLO_OF_SITE}/answers")
+    values = read(metadata(ends + acs(ACS, 0)))
+    assert [values[name] for name in ("slo", "slo_response", "slo_soap")] == [
+        SLO_OF_SITE, f"{SLO_OF_SITE}/answers", "https://retraite.example.ma/soap",
+    ]  # fmt: skip
+
+
+def test_the_names_that_the_site_asks_for(tmp_path, capsys):
+    """Those that are known become a table with the fitting claim; the registry reads it."""
+    names = ("urn:oid:0.9.2342.19200300.100.1.3", "sn", "eduPersonAffiliation")
+    asked = "".join(f'<md:RequestedAttribute Name="{name}"/>' for name in names)
+    service = f'<md:AttributeConsumingService index="0">{asked}</md:AttributeConsumingService>'
+    file = tmp_path / "site.xml"
+    file.write_bytes(metadata(FULL + service))
+    saml_import.run(str(file))
+    (tmp_path / "sites.toml").write_text(capsys.readouterr().out)
+    assert load(tmp_path / "sites.toml").by_slug["retraite"].released == {
+        "urn:oid:0.9.2342.19200300.100.1.3": "email", "sn": "family_name",
+    }  # fmt: skip
+
+
+def test_microsoft_wants_a_name_that_its_metadata_does_not_say():
+    values = read(metadata(acs("https://login.microsoftonline.com/login.srf", 0), entity="urn:federation:MicrosoftOnline"))
+    assert (values["name_id"], values["attributes"]) == ("persistent", {"IDPEmail": "email"})
 
 
 def test_two_certificates_while_the_site_rolls_its_key():

@@ -20,6 +20,7 @@ from massar.domain.sites import api as rooms
 from massar.domain.sites.api import Registry, Site
 from massar.domain.sites.registry import load
 from massar.interfaces.commands import main, sites
+from tests.cast import JAMAL, YOUSSEF
 from tests.support.certificates import certificate_until
 
 NOTIF = "http://127.0.0.1:1"
@@ -177,6 +178,42 @@ def test_a_site_that_is_not_there(register, capsys):
     register(oidc())
     assert run("show", "nobody") == 1
     assert "massar sites list" in capsys.readouterr().err
+
+
+@pytest.mark.django_db
+def test_subjects_are_known_before_the_first_visit(register, cast, tmp_path, capsys):
+    """Some sites must hold the name beforehand; it is the one that the first visit will tell."""
+    site = Site("taalim", protocol="saml", entity_id="urn:t", acs=("https://t.example.ma/acs",))
+    register(site)
+    file = tmp_path / "logins.txt"
+    file.write_text(f"{YOUSSEF.login}\n{JAMAL.login}\n", "utf-8")
+    assert sites.run(argparse.Namespace(action="subjects", slug="taalim", file=str(file))) == 0
+    said = dict(line.split(",") for line in capsys.readouterr().out.splitlines())
+    people = {one.login: cast.facts(one).id for one in (YOUSSEF, JAMAL)}
+    assert said == {login: rooms.subjects.of("taalim", id) for login, id in people.items()}
+    file.write_text("nobody@men.gov.ma\n", "utf-8")
+    assert sites.run(argparse.Namespace(action="subjects", slug="taalim", file=str(file))) == 1
+    assert "no such account" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('protocol = "saml"\nattributes = { mail = "phone" }', "unknown attribute 'phone'"),
+        ('protocol = "saml"\nattributes = { "e mail" = "email" }', "has no spaces"),
+        ('protocol = "saml"\nattributes = { mail = 3 }', "unknown attribute 3"),
+        ('protocol = "gate"\nattributes = { mail = "email" }', "must be a list"),
+        ('protocol = "gate"\nattributes = ["phone"]', "unknown attribute 'phone'"),
+        ('protocol = "saml"\nslo_soap = "https://l.ma/s"\nbackchannel_logout_uri = "https://l.ma/t"', "in two ways"),
+    ],
+)  # fmt: skip
+def test_mistakes_about_what_a_site_is_told(tmp_path, table, said):
+    path = tmp_path / "sites.toml"
+    ends = 'entity_id = "urn:l"\nacs = ["https://l.example.ma/acs"]' if "saml" in table else 'gate_origin = "https://l.example.ma"'
+    path.write_text(f"[sites.library]\n{table}\n{ends}\n", "utf-8")
+    with pytest.raises(rooms.RegistryError) as refused:
+        load(path)
+    assert len(refused.value.mistakes) == 1 and said in refused.value.mistakes[0], refused.value.mistakes
 
 
 def test_a_secret_fits_its_hash_and_is_new_each_time(register, capsys):

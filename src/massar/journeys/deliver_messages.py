@@ -7,6 +7,7 @@ and a repeat carries the same secret and the same time. What many carriers' call
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,11 +17,12 @@ from massar.core import ids
 from massar.core.audit import api as trail
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
-from massar.journeys import tell_sites
+from massar.journeys import saml_farewell, tell_sites
 
 outbox, Letter, State = delivery.outbox, delivery.Letter, delivery.State
 NO_CARRIER = "no carrier for this channel"
 TOO_LATE = delivery.NotSent("too late")
+TO_SITES = {"site": tell_sites.logout_token, "soap": saml_farewell.envelope}  # what says it, by channel
 BUSY_PAUSE = timedelta(seconds=2)  # a carrier that is throttled takes more in a moment: no growing pause
 
 
@@ -104,13 +106,16 @@ def written(ready: Ready, *, now: datetime) -> tuple[delivery.Outgoing, timedelt
     return outgoing, ready.letter.expires_at - now, segments
 
 
-def hand_over(ready: Ready, *, now: datetime) -> Done:
+def hand_over(ready: Ready, *, tick: Callable[[], datetime]) -> Done:
     """Speaks to a carrier that answers at once."""
     try:
-        outgoing, valid_for, segments = written(ready, now=now)
+        outgoing, valid_for, segments = written(ready, now=tick())
     except TooLate:
         return Done(ready.letter, ready.carrier, TOO_LATE)
-    return Done(ready.letter, ready.carrier, ready.carrier.send(outgoing, valid_for=valid_for), segments)
+    result = ready.carrier.send(outgoing, valid_for=valid_for)
+    if ready.letter.channel == "soap":
+        result = saml_farewell.heard(ready.letter, result, now=tick())
+    return Done(ready.letter, ready.carrier, result, segments)
 
 
 def settle(done: list[Done], *, router: delivery.Router, now: datetime) -> list[tuple[Letter, str]]:
@@ -193,7 +198,7 @@ def _pause(one: Done, router: delivery.Router) -> timedelta | None:
 
 def _judge_carriers(done: list[Done], now: datetime) -> None:
     """Breakers hear of what is the carrier's fault, not of a number that does not exist, nor of throttling."""
-    for carrier in {one.carrier.name: one.carrier for one in done if one.letter.channel != "site"}.values():
+    for carrier in {one.carrier.name: one.carrier for one in done if one.letter.channel not in TO_SITES}.values():
         results = [one.result for one in done if one.carrier is carrier]
         if any(_is_good(result) for result in results):
             delivery.breaker.success(carrier.name, now=now)
@@ -225,16 +230,15 @@ def _tell(letters: list[Letter], outcome: str, now: datetime) -> None:
 
 
 def _written(letter: Letter, now: datetime) -> delivery.Outgoing:
-    """The message as the carrier gets it; the same for every repeat (a logout token is signed anew)."""
-    if letter.channel == "site":
-        token = tell_sites.logout_token(letter.values, now=now)
+    """The message as the carrier gets it; the same for every repeat (what a site gets is signed anew)."""
+    if letter.channel in TO_SITES:
         return delivery.Outgoing(
             message_id=letter.uid,
-            channel="site",
+            channel=letter.channel,
             to=letter.to,
             language=letter.language,
             subject="",
-            text=token,
+            text=TO_SITES[letter.channel](letter, now=now),
         )
     values = dict(letter.values)
     if letter.purpose == "temporary_password":

@@ -6,7 +6,7 @@ Asked for each request that reaches a site's proxy: three statements and one ES2
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
@@ -35,9 +35,11 @@ def passes(*, site: sites.Site, token: str, now: datetime) -> Passed | None:
     if sessions.signed_in.alive(grant.session_id, grant.person_id, now=now) is None:
         return None
     person = people.directory.by_id(grant.person_id)
-    if person is None or not person.active or (site.roles and person.role not in site.roles):
+    if person is None or not person.active or not issue_assertion.has_role(site, person):
         return None
-    claims = issue_assertion.claims_of(person, names=set(site.attributes))
+    if issue_assertion.is_stale(site, datetime.fromtimestamp(grant.auth_time, UTC), now=now):
+        return None
+    claims = issue_assertion.claims_of(person, names=set(site.released))
     return Passed(grant.subject, _signed(site, grant, claims, now), claims)
 
 

@@ -64,24 +64,33 @@ def judge(
     """Whether the person behind the browser may enter the site now.
 
     max_age: seconds that the sign-in may be old (OIDC Core §3.1.2.1). fresh_since: it must be newer than that
-    (prompt=login, ForceAuthn). settled: the site asks for ACR_SETTLED.
+    (prompt=login, ForceAuthn). settled: the site asks for ACR_SETTLED. The registry may ask for as much by itself.
     """
     if here is None:
         return SignInFirst(again=False)
     signed_in_at = here.session.signed_in_at
     too_old = max_age is not None and now - signed_in_at > timedelta(seconds=max_age)
-    if too_old or (fresh_since is not None and signed_in_at < fresh_since):
+    if too_old or is_stale(site, signed_in_at, now=now) or (fresh_since is not None and signed_in_at < fresh_since):
         return SignInFirst(again=True)
-    if site.roles and here.person.role not in site.roles:
+    if not has_role(site, here.person):
         return NotForYou("role")
     recovered_at = credentials.passwords.recovered_at(here.person.id)
-    wait = max(site.recovery_wait, SETTLED_AFTER if settled else timedelta(0))
+    wait = max(site.recovery_wait, SETTLED_AFTER if settled or site.settled else timedelta(0))
     if recovered_at and now < recovered_at + wait:
         return NotForYou("recovered", recovered_at + wait)
     is_settled = recovered_at is None or now >= recovered_at + SETTLED_AFTER
     return Enter(
         here.person, here.session.id, signed_in_at, ACR_SETTLED if is_settled else ACR_PASSWORD, recovered_at
     )
+
+
+def is_stale(site: sites.Site, signed_in_at: datetime, *, now: datetime) -> bool:
+    """Whether the registry wants a newer sign-in for this site."""
+    return site.longest_age is not None and now - signed_in_at > site.longest_age
+
+
+def has_role(site: sites.Site, person: people.PersonFacts) -> bool:
+    return not site.roles or person.role in site.roles
 
 
 def opened(
@@ -145,6 +154,12 @@ def claims_of(person: people.PersonFacts, *, names: set[str]) -> dict[str, str]:
         "locale": person.language,
     }
     return {k: v for k, v in held.items() if v and k in names}
+
+
+def subject_of(site: sites.Site, login: str) -> str | None:
+    """The person's subject at that site, before the first visit too; None: nobody has that login."""
+    person = people.directory.by_login(login)
+    return sites.subjects.of(site.slug, person.id) if person else None
 
 
 def session_name(site: sites.Site, session_id: int) -> str:

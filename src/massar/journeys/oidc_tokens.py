@@ -54,14 +54,22 @@ def for_code(
 
 @transaction.atomic
 def for_refresh(*, site: sites.Site, token: str, scope: str, now: datetime) -> dict | Refused:
-    """The token answer for a refresh token, with the next one in it; the old one is used up (RFC 9700 §4.14.2)."""
+    """The token answer for a refresh token, with the next one in it; the old one is used up (RFC 9700 §4.14.2).
+
+    A narrower scope is that of the answer's access token alone; the next refresh token keeps the whole (RFC 6749 §6).
+    """
     found = grants.grant_of(token)
     if found and found.site == site.slug and not set(scope.split()) <= set(found.scope.split()):
         return Refused("invalid_scope", "scope may not become wider than it was.")
     spent = grants.spend("refresh", token, site=site.slug, now=int(now.timestamp()))
     if spent is None:
         return Refused("invalid_grant", "The refresh token is unknown, used, too old or another site's.")
-    return _tokens(site, spent.grant, spent.grant.scope, spent.binding, "", now)
+    return _tokens(site, spent.grant, _narrowed(spent.grant.scope, scope), spent.binding, "", now)
+
+
+def _narrowed(granted: str, asked: str) -> str:
+    """What is both granted and asked for. Single claims of the first request belong to no scope and stay behind."""
+    return " ".join(mark for mark in granted.split() if mark in asked.split()) if asked else granted
 
 
 @transaction.atomic
@@ -85,7 +93,7 @@ def for_site(*, site: sites.Site, scope: str, now: datetime) -> dict | Refused:
 def userinfo(*, token: str, now: datetime) -> dict | None:
     """The claims behind an access token; None if it opens nothing (RFC 6750 §3.1 invalid_token)."""
     grant = grants.live("access", token, now=int(now.timestamp()))
-    person = _person(grant) if grant and grant.person_id else None
+    person = _person(grant) if grant and grant.person_id and "openid" in grant.scope.split() else None
     if person is None:
         return None
     return {**oidc_claims.values(person, oidc_claims.for_userinfo(grant.scope)), "sub": grant.subject}
@@ -147,9 +155,10 @@ def _tokens(
         return Refused("invalid_grant", "The session behind it has ended.")
     moment = int(now.timestamp())
     life = min(grants.ACCESS_LIFE, grant.expires_at - moment)
-    access = grants.issue("access", grant.id, now=moment, life=life)
+    narrower = {"scope": scope} if scope != grant.scope else None
+    access = grants.issue("access", grant.id, now=moment, life=life, binding=narrower)
     answer = _answer(access, life, oidc_claims.scopes_in(scope))
-    if "offline_access" in scope.split():
+    if "offline_access" in grant.scope.split():
         answer["refresh_token"] = grants.issue(
             "refresh", grant.id, now=moment, life=grant.expires_at - moment, binding={"acr": bound["acr"]}
         )

@@ -14,7 +14,7 @@ from lxml import etree
 
 from massar.core import ids, xml, xml_signature
 from massar.domain.sites import api as sites
-from massar.journeys.saml_names import BASIC, BEARER, SAML, SAMLP, SUCCESS, entity_id
+from massar.journeys.saml_names import BASIC, BEARER, SAML, SAMLP, SUCCESS, URI, entity_id
 
 LIFE = timedelta(minutes=3)
 SKEW = timedelta(seconds=60)
@@ -23,7 +23,7 @@ _MAPS = {"saml": SAML, "samlp": SAMLP}
 
 @dataclass(frozen=True)
 class Statement:
-    """What is said about a person. Moments are aware; `attributes` by basic name."""
+    """What is said about a person. Moments are aware; `attributes` by the site's own names."""
 
     name_id: str
     name_format: str
@@ -48,34 +48,36 @@ def response(
     root = message("Response", to=acs, in_response_to=in_response_to, status=status, now=now)
     if statement:
         root.append(_assertion(acs, audience, in_response_to, statement, signer, now))
-    _sign(root, signer)
+    sign(root, signer)
     return base64.b64encode(etree.tostring(root)).decode()
 
 
-def message(kind: str, *, to: str, now: datetime, in_response_to: str = "", status: tuple[str, ...] = ()):
+def message(
+    kind: str, *, to: str, now: datetime, id: str = "", in_response_to: str = "", status: tuple[str, ...] = ()
+):
     """A message of ours (an lxml element) with its Issuer; status: the codes from the outermost inwards."""
     root = etree.Element(f"{{{SAMLP}}}{kind}", nsmap=_MAPS)
-    _begin(root, now)
+    _begin(root, now, id)
     root.set("Destination", to)
     if in_response_to:
         root.set("InResponseTo", in_response_to)
-    _add(root, SAML, "Issuer", entity_id())
-    parent = _add(root, SAMLP, "Status") if status else root
+    add(root, SAML, "Issuer", entity_id())
+    parent = add(root, SAMLP, "Status") if status else root
     for code in status:
-        parent = _add(parent, SAMLP, "StatusCode", Value=code)
+        parent = add(parent, SAMLP, "StatusCode", Value=code)
     return root
 
 
 def _assertion(acs, audience, in_response_to, said: Statement, signer, now) -> etree._Element:
     root = etree.Element(f"{{{SAML}}}Assertion", nsmap=_MAPS)
     _begin(root, now)
-    _add(root, SAML, "Issuer", entity_id())
+    add(root, SAML, "Issuer", entity_id())
     _subject(root, acs, audience, in_response_to, said, now)
-    conditions = _add(
+    conditions = add(
         root, SAML, "Conditions", NotBefore=written(now - SKEW), NotOnOrAfter=written(now + LIFE)
     )
-    _add(_add(conditions, SAML, "AudienceRestriction"), SAML, "Audience", audience)
-    signed_in = _add(
+    add(add(conditions, SAML, "AudienceRestriction"), SAML, "Audience", audience)
+    signed_in = add(
         root,
         SAML,
         "AuthnStatement",
@@ -83,21 +85,21 @@ def _assertion(acs, audience, in_response_to, said: Statement, signer, now) -> e
         SessionIndex=said.session_name,
         SessionNotOnOrAfter=written(said.ends_at),
     )
-    _add(_add(signed_in, SAML, "AuthnContext"), SAML, "AuthnContextClassRef", said.context)
+    add(add(signed_in, SAML, "AuthnContext"), SAML, "AuthnContextClassRef", said.context)
     if said.attributes:
-        held = _add(root, SAML, "AttributeStatement")
+        held = add(root, SAML, "AttributeStatement")
         for name, value in said.attributes.items():
-            attribute = _add(held, SAML, "Attribute", Name=name, NameFormat=BASIC)
-            _add(attribute, SAML, "AttributeValue", value)
-    _sign(root, signer)
+            attribute = add(held, SAML, "Attribute", Name=name, NameFormat=URI if ":" in name else BASIC)
+            add(attribute, SAML, "AttributeValue", value)
+    sign(root, signer)
     return root
 
 
 def _subject(root, acs, audience, in_response_to, said: Statement, now) -> None:
-    subject = _add(root, SAML, "Subject")
+    subject = add(root, SAML, "Subject")
     name_id(subject, said.name_id, said.name_format, audience)
-    confirmation = _add(subject, SAML, "SubjectConfirmation", Method=BEARER)
-    data = _add(
+    confirmation = add(subject, SAML, "SubjectConfirmation", Method=BEARER)
+    data = add(
         confirmation, SAML, "SubjectConfirmationData", NotOnOrAfter=written(now + LIFE), Recipient=acs
     )
     if in_response_to:
@@ -106,19 +108,19 @@ def _subject(root, acs, audience, in_response_to, said: Statement, now) -> None:
 
 def name_id(parent: etree._Element, value: str, name_format: str, audience: str) -> None:
     """A name is the site's own (SPNameQualifier), unless it is an address, which is the same everywhere."""
-    found = _add(parent, SAML, "NameID", value, Format=name_format)
+    found = add(parent, SAML, "NameID", value, Format=name_format)
     if not name_format.endswith("emailAddress"):
         found.set("NameQualifier", entity_id())
         found.set("SPNameQualifier", audience)
 
 
-def _begin(root: etree._Element, now: datetime) -> None:
-    root.set("ID", f"_{ids.short_token()}")
+def _begin(root: etree._Element, now: datetime, id: str = "") -> None:
+    root.set("ID", id or f"_{ids.short_token()}")
     root.set("Version", "2.0")
     root.set("IssueInstant", written(now))
 
 
-def _add(parent: etree._Element, space: str, name: str, text: str = "", **attributes: str) -> etree._Element:
+def add(parent: etree._Element, space: str, name: str, text: str = "", **attributes: str) -> etree._Element:
     clean = {key: xml.clean(value) for key, value in attributes.items()}
     element = etree.SubElement(parent, f"{{{space}}}{name}", clean)
     if text:
@@ -126,7 +128,7 @@ def _add(parent: etree._Element, space: str, name: str, text: str = "", **attrib
     return element
 
 
-def _sign(root: etree._Element, signer: sites.Signer) -> None:
+def sign(root: etree._Element, signer: sites.Signer) -> None:
     xml_signature.sign(root, key=signer.key, certificate=signer.public)
 
 

@@ -27,9 +27,9 @@ from massar.journeys.saml_names import (
     SUCCESS,
     UNKNOWN_PRINCIPAL,
     kinds_for,
+    names_of,
     slo_address,
 )
-from massar.journeys.saml_sign_in import names_of
 
 CHILDREN = (f"{{{SAML}}}NameID", f"{{{SAMLP}}}SessionIndex")
 MOST_INDEXES = 20
@@ -116,7 +116,7 @@ def _meant(wanted: Wanted, person: people.PersonFacts) -> list[int]:
     """Sessions in which the person visited the site under that name."""
     found = []
     for session_id, subject in sites.grants.visits(wanted.site.slug, person.id):
-        names = names_of(wanted.site, session_id, subject, person)
+        names = names_of(wanted.site, session_id, subject, person.login)
         own = [names[kind] for kind in kinds_for(wanted.site.name_id)]
         index = tell_sites.sid(wanted.site.slug, session_id)
         if wanted.name in own and (not wanted.indexes or index in wanted.indexes):
@@ -129,6 +129,6 @@ def response(*, wanted: Wanted, ended: Ended, now: datetime) -> bytes:
     status = (SUCCESS,) if ended.site_knows else (REQUESTER, UNKNOWN_PRINCIPAL)
     return etree.tostring(
         saml_answer.message(
-            "LogoutResponse", to=wanted.site.slo, in_response_to=wanted.id, status=status, now=now
+            "LogoutResponse", to=wanted.site.slo_answers, in_response_to=wanted.id, status=status, now=now
         )
     )

@@ -61,11 +61,18 @@ class Read:
 
 
 def read(
-    message: Message, *, kind: str, children: tuple[str, ...], destination: str, signed: bool, now: datetime
+    message: Message,
+    *,
+    kind: str,
+    children: tuple[str, ...],
+    destination: str | None,
+    signed: bool,
+    now: datetime,
 ) -> Read:
     """A message of that kind ('AuthnRequest', 'LogoutRequest'). Raises Refused. Writes down that its ID was seen.
 
     children: the elements that the schema allows, each at most once. signed: it must be, whatever the registry says.
+    destination: None where the connection itself says where it goes (SOAP).
     """
     if len(message.relay_state.encode("utf-8", "surrogatepass")) > LONGEST_RELAY_STATE:
         raise Refused("request", f"RelayState is longer than {LONGEST_RELAY_STATE} bytes.")
@@ -79,7 +86,8 @@ def read(
         root = _verified(message, root, site, now)
     elif is_signed and signed:
         raise Refused("request", "No certificate is registered for the site.")
-    _judge_destination(root, destination, is_signed)
+    if destination is not None:
+        _judge_destination(root, destination, is_signed)
     _judge_fresh(root, site, now)
     return Read(site, root, root.get("ID"), message.relay_state)
 

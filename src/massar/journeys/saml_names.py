@@ -1,5 +1,7 @@
 """Names of SAML 2.0 that several files need, and where the account's own ends are."""
 
+from massar.core import seal
+from massar.domain.sites import api as sites
 from massar.journeys import issue_assertion
 
 SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
@@ -7,8 +9,9 @@ SAMLP = "urn:oasis:names:tc:SAML:2.0:protocol"
 MD = "urn:oasis:names:tc:SAML:2.0:metadata"
 POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
+SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 BEARER = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
-BASIC = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic"
+BASIC, URI = (f"urn:oasis:names:tc:SAML:2.0:attrname-format:{name}" for name in ("basic", "uri"))
 ENTITY = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
 UNSPECIFIED = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
 NAME_IDS = {
@@ -31,6 +34,15 @@ def kinds_for(name_id: str) -> list[str]:
     """The kinds of NameID that a site registered for this one may get: itself and those that tell less."""
     least_first = list(NAME_IDS)
     return least_first[: least_first.index(name_id) + 1]
+
+
+def names_of(site: sites.Site, session_id: int, subject: str, login: str) -> dict[str, str]:
+    """Every NameID under which the site may know a person and session, by kind."""
+    return {
+        "transient": f"_{seal.browser_keys().tag('saml-transient', site.slug, session_id)[:32]}",
+        "persistent": subject,
+        "email": login,
+    }
 
 
 def entity_id() -> str:

@@ -40,8 +40,8 @@ CLASSES = (CLASS_PROTECTED, CLASS_PASSWORD, CLASS_UNSPECIFIED, ACR_PASSWORD, ACR
 class Asked:
     """A request of a site, ours to answer. Texts and flags only, so that it can wait.
 
-    id '': nobody asked, the card on the home page was pressed. context '': any. name_id and context are None where
-    the site asked for one that it can't have.
+    id '': nobody asked, the card on the home page was pressed. contexts: classes that will do, (): any. name_id and
+    contexts are None where the site asked for one that it can't have.
     """
 
     site: str
@@ -52,7 +52,7 @@ class Asked:
     force: bool = False
     passive: bool = False
     name_id: str | None = ""
-    context: str | None = ""
+    contexts: tuple[str, ...] | list[str] | None = ()
 
     def kept(self) -> dict:
         return asdict(self)
@@ -80,7 +80,7 @@ def asked(message: Message, *, now: datetime) -> Asked:
         force=_flag(root, "ForceAuthn"),
         passive=_flag(root, "IsPassive"),
         name_id=_name_id(root, site),
-        context=_context(root),
+        contexts=_contexts(root),
     )
 
 
@@ -119,14 +119,14 @@ def _name_id(root: etree._Element, site: sites.Site) -> str | None:
     return next((kind for kind in kinds_for(site.name_id) if NAME_IDS[kind] == wanted), None)
 
 
-def _context(root: etree._Element) -> str | None:
-    """The class to claim. 'better' than a password is ACR_SETTLED alone; None if no class of the list is ours."""
+def _contexts(root: etree._Element) -> tuple[str, ...] | None:
+    """The classes that will do, best first. 'better' than a password is ACR_SETTLED alone; None: none of them is ours."""
     wanted = root.find(f"{{{SAMLP}}}RequestedAuthnContext")
     if wanted is None:
-        return ""
+        return ()
     comparison = wanted.get("Comparison", "exact")
     named = [(e.text or "").strip() for e in wanted.iter(f"{{{SAML}}}AuthnContextClassRef")]
-    ours = [name for name in named if name in CLASSES]
+    ours = tuple(name for name in named if name in CLASSES)
     if comparison == "better":
-        return ACR_SETTLED if ours and ACR_SETTLED not in ours else None
-    return ours[0] if ours else None
+        return (ACR_SETTLED,) if ours and ACR_SETTLED not in ours else None
+    return ours or None

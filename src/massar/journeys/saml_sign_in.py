@@ -8,9 +8,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
-from massar.core import seal
 from massar.core.browser import Browser
-from massar.domain.people import api as people
 from massar.domain.sites import api as sites
 from massar.journeys import issue_assertion
 from massar.journeys.close_sessions import SignedIn
@@ -24,6 +22,7 @@ from massar.journeys.saml_names import (
     NO_PASSIVE,
     REQUESTER,
     RESPONDER,
+    names_of,
 )
 from massar.journeys.saml_request import Asked
 
@@ -52,14 +51,14 @@ def answer(
     """The answer for whoever is signed in, or an error that the site asked for, or what stands in between."""
     if asked.name_id is None:
         return _refusal(site, asked, (REQUESTER, BAD_NAME_ID), now)
-    if asked.context is None:
+    if asked.contexts is None:
         return _refusal(site, asked, (RESPONDER, NO_CONTEXT), now)
     judged = issue_assertion.judge(
         site=site,
         here=here,
         now=now,
         fresh_since=datetime.fromisoformat(asked.received) if asked.force else None,
-        settled=asked.context == ACR_SETTLED,
+        settled=set(asked.contexts) == {ACR_SETTLED},
     )
     match judged:
         case SignInFirst() if asked.passive:
@@ -88,8 +87,10 @@ def _refusal(site: sites.Site, asked: Asked, status: tuple[str, ...], now: datet
 
 def _entered(site: sites.Site, asked: Asked, enter: Enter, browser: Browser, now: datetime) -> Answer:
     with transaction.atomic():
+        # The kind of name is kept: a LogoutRequest must call the person as the site was told.
+        scope = f"{SCOPE} {asked.name_id or site.name_id}"
         _grant, subject = issue_assertion.opened(
-            site=site, enter=enter, scope=SCOPE, nonce="", life=_longest(), now=now
+            site=site, enter=enter, scope=scope, nonce="", life=_longest(), now=now
         )
         issue_assertion.entered(site=site, enter=enter, browser=browser, now=now)
     signer = sites.keys.active(sites.keys.SAML, now=now)
@@ -106,24 +107,22 @@ def _entered(site: sites.Site, asked: Asked, enter: Enter, browser: Browser, now
 
 def _statement(site: sites.Site, asked: Asked, enter: Enter, subject: str) -> Statement:
     kind = asked.name_id or site.name_id
+    said = issue_assertion.claims_of(enter.person, names=set(site.released.values()))
     return Statement(
-        name_id=names_of(site, enter.session_id, subject, enter.person)[kind],
+        name_id=names_of(site, enter.session_id, subject, enter.person.login)[kind],
         name_format=NAME_IDS[kind],
         signed_in_at=enter.auth_time,
         ends_at=enter.auth_time + settings.MASSAR.session_longest,
         session_name=issue_assertion.session_name(site, enter.session_id),
-        context=asked.context or CLASS_PROTECTED,
-        attributes=issue_assertion.claims_of(enter.person, names=set(site.attributes)),
+        context=_context(asked, enter),
+        attributes={name: said[claim] for name, claim in site.released.items() if claim in said},
     )
 
 
-def names_of(site: sites.Site, session_id: int, subject: str, person: people.PersonFacts) -> dict[str, str]:
-    """Every NameID under which the site may know this person and session, by kind."""
-    return {
-        "transient": f"_{seal.browser_keys().tag('saml-transient', site.slug, session_id)[:32]}",
-        "persistent": subject,
-        "email": person.login,
-    }
+def _context(asked: Asked, enter: Enter) -> str:
+    """The first of the classes that were asked for that is true."""
+    true = (name for name in asked.contexts if name != ACR_SETTLED or enter.acr == ACR_SETTLED)
+    return next(true, CLASS_PROTECTED)
 
 
 def _longest() -> int:

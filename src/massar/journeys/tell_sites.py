@@ -1,7 +1,11 @@
-"""Sites hear that a session is over: their tokens end with it, and each is told by a signed logout token.
+"""Sites hear that a session is over: their tokens end with it, and each is told by what it can take.
 
-OpenID Connect Back-Channel Logout 1.0. The messages stand in the outbox, in the same transaction as the end of the
-session, and go out by the worker with its leases and retries; the person sees which sites have confirmed.
+    logout token (OpenID Connect Back-Channel Logout 1.0), LogoutRequest by SOAP    the worker, from the outbox
+    LogoutRequest through the browser (saml_farewell)                               the person, by a link on the page
+    the gate                                                                        asks by itself at every request
+
+The messages stand in the outbox in the same transaction as the end of the session, and go out with its leases and
+retries; the person sees which sites have confirmed.
 """
 
 from __future__ import annotations
@@ -23,10 +27,23 @@ LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 @dataclass(frozen=True)
 class Told:
-    """What became of telling one site. state: 'waiting', 'confirmed', 'failed', or 'unreachable' (it takes no notice)."""
+    """What became of telling one site.
+
+    state: 'waiting', 'confirmed', 'failed', 'open' (only the browser can tell it), or 'unreachable' (it takes no notice).
+    """
 
     site: sites.Site
     state: str
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether the person may take the message there in this browser."""
+        return self.state in ("open", "failed") and through_browser(self.site)
+
+
+def through_browser(site: sites.Site) -> bool:
+    """Whether a browser can carry a LogoutRequest there, and an answer back that can be believed."""
+    return bool(site.protocol == "saml" and site.slo and site.certificate)
 
 
 def sid(site: str, session_id: int) -> str:
@@ -35,29 +52,44 @@ def sid(site: str, session_id: int) -> str:
 
 
 def sessions_ended(person: people.PersonFacts, session_ids: list[int], *, now: datetime) -> int:
-    """Ends what these sessions granted and puts one message for each site and session. Returns how many were put.
+    """Ends what these sessions granted and puts one message for each site, session and name of the person there.
+
+    Returns how many were put.
 
     Inside the transaction that ends the sessions.
     """
     grants = sites.grants.end_of_sessions(session_ids, now=int(now.timestamp()))
-    visits = {(g.site, g.session_id): g for g in grants}
-    put = 0
-    for (slug, session_id), grant in visits.items():
-        site = settings.MASSAR.sites.by_slug.get(slug)
-        if site and site.backchannel_logout_uri:
-            _put(person, site, session_id, grant.subject, now)
-            put += 1
-    return put
+    visits = {(g.site, g.session_id, name_kind(g)): g for g in grants}
+    told = [g for g in visits.values() if (site := _registered(g.site)) and (site.slo_soap or site.backchannel_logout_uri)]
+    for grant in told:
+        _put(person, _registered(grant.site), grant, now)
+    return len(told)
 
 
-def _put(person, site, session_id: int, subject: str, now: datetime) -> None:
+def _registered(slug: str) -> sites.Site | None:
+    return settings.MASSAR.sites.by_slug.get(slug)
+
+
+def name_kind(grant: sites.GrantFacts) -> str:
+    """The kind of NameID that a SAML site was told at that visit; '' for other sites."""
+    protocol, _, kind = grant.scope.partition(" ")
+    return kind if protocol == "saml" else ""
+
+
+def _put(person, site, grant: sites.GrantFacts, now: datetime) -> None:
     delivery.outbox.put(
         purpose="site_logout",
-        channel="site",
+        channel="soap" if site.slo_soap else "site",
         language=person.language,
         person_id=person.id,
-        to=site.backchannel_logout_uri,
-        values={"site": site.slug, "subject": subject, "sid": sid(site.slug, session_id)},
+        to=site.slo_soap or site.backchannel_logout_uri,
+        values={
+            "site": site.slug,
+            "subject": grant.subject,
+            "session": grant.session_id,
+            "login": grant.login,
+            "kind": name_kind(grant),
+        },
         now=now,
         within=WITHIN,
         priority=1,
@@ -65,9 +97,14 @@ def _put(person, site, session_id: int, subject: str, now: datetime) -> None:
     )
 
 
-def logout_token(values: dict, *, now: datetime) -> str:
+def logout_token(letter: delivery.Letter, *, now: datetime) -> str:
     """The signed token of one message, made anew for each attempt: it lives two minutes."""
-    site = settings.MASSAR.sites.by_slug[values["site"]]
+    site = settings.MASSAR.sites.by_slug[letter.values["site"]]
+    return token_for(site, letter.values["subject"], sid(site.slug, letter.values["session"]), now=now)
+
+
+def token_for(site: sites.Site, subject: str, session: str, *, now: datetime) -> str:
+    """A logout token about that subject and sid."""
     moment = clock.micros(now) // 1_000_000
     claims = {
         "iss": settings.MASSAR.public_url,
@@ -75,25 +112,36 @@ def logout_token(values: dict, *, now: datetime) -> str:
         "iat": moment,
         "exp": moment + LOGOUT_TOKEN_LIFE,
         "jti": ids.short_token(),
-        "sub": values["subject"],
-        "sid": values["sid"],
+        "sub": subject,
+        "sid": session,
         "events": {LOGOUT_EVENT: {}},
     }
     return sites.keys.signed(claims, use=site.algorithm, kind="logout+jwt", now=now)
 
 
-def told(person_id: int, *, since: datetime) -> list[Told]:
+def told(person_id: int, *, since: datetime, left: tuple[str, ...] = ()) -> list[Told]:
     """What the sites of sessions that ended since then said, newest word of each.
 
-    A gated site needs no word: its gate asks the account at every request.
+    A gated site needs no word: its gate asks the account at every request. left: sites that confirmed through the browser.
     """
     states = {"handed": "confirmed", "queued": "waiting", "sending": "waiting"}
-    latest = {}
+    latest = dict.fromkeys(left, "confirmed")
     for slug, state in delivery.outbox.about(person_id, purpose="site_logout", since=since):
-        latest[slug] = states.get(state, "failed")
-    opened = sites.grants.ended_since(person_id, since=int(since.timestamp()))
+        latest[slug] = "confirmed" if slug in left else states.get(state, "failed")
+    opened = {grant.site for grant in sites.grants.ended_since(person_id, since=int(since.timestamp()))}
     return [
-        Told(site, latest.get(site.slug) or ("confirmed" if site.protocol == "gate" else "unreachable"))
+        Told(site, latest.get(site.slug) or _without_message(site))
         for site in settings.MASSAR.sites.sites
         if site.slug in latest or site.slug in opened
     ]
+
+
+def has_left_open(person_id: int, *, since: datetime) -> bool:
+    """Whether a site that only the browser can tell was opened by the sessions that ended since then."""
+    return any(one.state == "open" for one in told(person_id, since=since))
+
+
+def _without_message(site: sites.Site) -> str:
+    if site.protocol == "gate":
+        return "confirmed"
+    return "open" if through_browser(site) else "unreachable"

@@ -59,7 +59,7 @@ def suite(clock, settings, door):
 
 def work(clock, settings) -> None:
     """The worker with the product's own carrier for sites, until nothing is due."""
-    worker = worker_with({"site": carriers.sites(settings.MASSAR)}, clock)
+    worker = worker_with(carriers.sites(), clock)
     while worker.turn():
         pass
 

@@ -36,3 +36,6 @@ CODE_GAP = Limit("code-gap", 1, MINUTE)
 CODE_ACCOUNT = Limit("code-account", 6, 4 * HOUR)
 CODE_DESTINATION = Limit("code-destination", 5, DAY / 5)
 CODE_NETWORK = Limit("code-network", 60, MINUTE)
+
+# Requests of sites that wait while a stranger signs in: a row of an hour for whoever asks.
+PENDING_NETWORK = Limit("pending-network", 600, timedelta(seconds=1))

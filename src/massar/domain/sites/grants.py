@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from massar.core import ids, sql
 
@@ -75,13 +75,20 @@ def issue(kind: str, grant_id: int, *, now: int, life: int, binding: dict | None
 
 
 def live(kind: str, token: str, *, now: int) -> GrantFacts | None:
-    """The grant behind an access or refresh token that is in time, unused and not ended. One statement."""
+    """The grant behind an access or refresh token that is in time, unused and not ended. One statement.
+
+    Its scope is the token's, where that is narrower (RFC 6749 §6).
+    """
     found = sql.row(
-        f"SELECT {_GRANT} FROM sites_token t JOIN sites_grant g ON g.id = t.grant_id "
+        f"SELECT {_GRANT}, t.binding FROM sites_token t JOIN sites_grant g ON g.id = t.grant_id "
         "WHERE t.hash = %s AND t.kind = %s AND t.expires_at > %s AND t.used_at = 0 AND g.ended_at = 0 AND g.expires_at > %s",
         (hashed(token), kind, now, now),
     )
-    return GrantFacts(*found) if found else None
+    if found is None:
+        return None
+    narrower = json.loads(found[-1]).get("scope") if found[-1] else None
+    grant = GrantFacts(*found[:-1])
+    return replace(grant, scope=narrower) if narrower else grant
 
 
 def ends_at(token: str) -> int:
@@ -174,12 +181,13 @@ def of_session(session_id: int) -> list[GrantFacts]:
     ]
 
 
-def ended_since(person_id: int, *, since: int) -> set[str]:
-    """The sites of the person's grants that ended then or later."""
+def ended_since(person_id: int, *, since: int) -> list[GrantFacts]:
+    """The person's grants that ended then or later, newest first."""
     found = sql.rows(
-        "SELECT DISTINCT site FROM sites_grant WHERE person_id = %s AND ended_at >= %s", (person_id, since)
+        f"SELECT {_GRANT} FROM sites_grant g WHERE g.person_id = %s AND g.ended_at >= %s ORDER BY g.id DESC",
+        (person_id, since),
     )
-    return {site for (site,) in found}
+    return [GrantFacts(*row) for row in found]
 
 
 def visits(site: str, person_id: int) -> list[tuple[int, str]]:

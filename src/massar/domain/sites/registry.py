@@ -17,7 +17,7 @@ DEFAULTS = Path(__file__).with_name("defaults.toml")
 PROTOCOLS = ("oidc", "saml", "gate", "none")
 CLIENT_AUTH = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
 NAME_IDS = ("persistent", "transient", "email")
-CLAIMS = ("name", "given_name", "family_name", "email", "school", "role", "locale")
+CLAIMS = ("name", "name_ar", "given_name", "family_name", "email", "school", "school_ar", "role", "locale")
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _SLUG = re.compile(r"[a-z][a-z0-9_-]{1,38}")
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[1-9][0-9]{0,4})?")
@@ -47,6 +47,8 @@ class Site:
     # who may enter
     roles: tuple[str, ...] = ()
     no_recovery_hours: int = 0
+    max_age_minutes: int = 0
+    settled: bool = False
     # OpenID Connect
     client_id: str = ""
     client_secret: str = ""
@@ -64,8 +66,10 @@ class Site:
     entity_id: str = ""
     acs: tuple[str, ...] = ()
     slo: str = ""
+    slo_response: str = ""
+    slo_soap: str = ""
     name_id: str = "persistent"
-    attributes: tuple[str, ...] = ("email", "name")
+    attributes: tuple[str, ...] | dict[str, str] = ("email", "name")
     certificate: str = ""
     signed_requests: bool = False
     # the gate
@@ -83,6 +87,21 @@ class Site:
     @property
     def recovery_wait(self) -> timedelta:
         return timedelta(hours=self.no_recovery_hours)
+
+    @property
+    def longest_age(self) -> timedelta | None:
+        """How old a sign-in may be to enter; None: as old as the session."""
+        return timedelta(minutes=self.max_age_minutes) if self.max_age_minutes else None
+
+    @property
+    def released(self) -> dict[str, str]:
+        """What a SAML or gated site is told: the site's name for it -> the claim."""
+        return self.attributes if isinstance(self.attributes, dict) else {name: name for name in self.attributes}
+
+    @property
+    def slo_answers(self) -> str:
+        """Where a LogoutResponse goes (SAML metadata §2.2.2, ResponseLocation)."""
+        return self.slo_response or self.slo
 
     def called(self, language: str) -> str:
         return self.name.get(language) or next(iter(self.name.values()), self.slug)
@@ -133,7 +152,8 @@ def _site(slug: str, values: dict, mistakes: list[str]) -> Site:
             known[name].default_factory() if callable(known[name].default_factory) else known[name].default
         )
         value = tuple(value) if wanted is tuple and isinstance(value, list) else value
-        if type(value) is not wanted:
+        renamed = name == "attributes" and isinstance(value, dict)
+        if type(value) is not wanted and not renamed:
             mistakes.append(f"{said} {name} must be {_kind(wanted)}.")
             continue
         clean[name] = _from_environment(value) if isinstance(value, str) else value
@@ -163,6 +183,9 @@ def _judged(site: Site):
     if site.protocol not in PROTOCOLS:
         yield f"protocol is {site.protocol!r}: choose one of {', '.join(PROTOCOLS)}."
         return
+    for name in ("no_recovery_hours", "max_age_minutes"):
+        if getattr(site, name) < 0:
+            yield f"{name} can't be less than 0."
     if site.protocol == "oidc" and (site.redirect_uris or site.service or site.introspects):
         yield from _judged_oidc(site)
     if site.protocol == "saml" and site.acs:
@@ -173,7 +196,7 @@ def _judged(site: Site):
         *site.redirect_uris,
         *site.post_logout_redirect_uris,
         *site.acs,
-        *filter(None, (site.backchannel_logout_uri, site.slo, site.home, site.gate_origin)),
+        *filter(None, (site.backchannel_logout_uri, site.slo, site.slo_response, site.slo_soap, site.home, site.gate_origin)),
     ):
         yield from _judged_address(address)
 
@@ -200,13 +223,25 @@ def _judged_saml(site: Site):
         yield "needs an entity_id."
     if site.name_id not in NAME_IDS:
         yield f"name_id is {site.name_id!r}: choose one of {', '.join(NAME_IDS)}."
-    for name in set(site.attributes) - set(CLAIMS):
-        yield f"has an unknown attribute {name!r}: choose from {', '.join(CLAIMS)}."
+    yield from _judged_attributes(site)
     if site.signed_requests and not site.certificate:
         yield "asks for signed requests: give the site's certificate."
+    if site.slo_soap and site.backchannel_logout_uri:
+        yield "can be told in two ways: give slo_soap or backchannel_logout_uri."
+
+
+def _judged_attributes(site: Site):
+    for name, claim in site.released.items():
+        if claim not in CLAIMS:
+            yield f"has an unknown attribute {claim!r}: choose from {', '.join(CLAIMS)}."
+        if not name or not name.isprintable() or " " in name:
+            yield f"calls an attribute {name!r}: a name has no spaces."
 
 
 def _judged_gate(site: Site):
+    yield from _judged_attributes(site)
+    if isinstance(site.attributes, dict):
+        yield "attributes must be a list: the names of the gate's headers are fixed."
     if not _ORIGIN.fullmatch(site.gate_origin) or site.gate_origin.endswith((":80", ":443")):
         yield "gate_origin must be scheme, host and a port that is not the usual one, in small letters, as https://notifrh.example.ma."
 

@@ -13,7 +13,22 @@ from massar.core import xml, xml_signature
 MD = "urn:oasis:names:tc:SAML:2.0:metadata"
 POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
+SOAP = "urn:oasis:names:tc:SAML:2.0:bindings:SOAP"
 LONGEST = 1024 * 1024  # bytes: Microsoft's metadata is large
+MICROSOFT = "urn:federation:MicrosoftOnline"
+# Names that sites ask for (RequestedAttribute) -> our claim: plain ones, X.500 and eduPerson OIDs, WS-Federation claims.
+_KNOWN = {
+    **dict.fromkeys(("email", "mail", "urn:oid:0.9.2342.19200300.100.1.3"), "email"),
+    **dict.fromkeys(("name", "displayName", "cn", "urn:oid:2.16.840.1.113730.3.1.241", "urn:oid:2.5.4.3"), "name"),
+    **dict.fromkeys(("given_name", "givenName", "firstName", "urn:oid:2.5.4.42"), "given_name"),
+    **dict.fromkeys(("family_name", "sn", "surname", "lastName", "urn:oid:2.5.4.4"), "family_name"),
+    **{
+        f"http://schemas.xmlsoap.org/ws/2005/05/identity/claims/{theirs}": ours
+        for theirs, ours in (("emailaddress", "email"), ("name", "name"), ("givenname", "given_name"), ("surname", "family_name"))
+    },
+    "school": "school",
+    "role": "role",
+}
 _FORMATS = {"persistent": "persistent", "transient": "transient", "emailAddress": "email"}
 
 
@@ -22,7 +37,7 @@ class MetadataRefused(Exception):
 
 
 def read(document: bytes) -> dict:
-    """The values of a [sites.…] table: entity_id, acs, slo, name_id, certificate, signed_requests. Raises MetadataRefused.
+    """The values of a [sites.…] table: names, addresses, certificate. Raises MetadataRefused.
 
     The address first in `acs` is the default one; only addresses for the POST binding are taken.
     """
@@ -34,11 +49,16 @@ def read(document: bytes) -> dict:
         "protocol": "saml",
         "entity_id": entity.get("entityID", ""),
         "acs": acs,
-        "slo": _logout(role),
+        "slo": _logout(role, REDIRECT),
+        "slo_response": _logout(role, REDIRECT, "ResponseLocation"),
+        "slo_soap": _logout(role, SOAP),
         "name_id": _name_id(role),
+        "attributes": _attributes(role),
         "certificate": _certificates(role),
         "signed_requests": role.get("AuthnRequestsSigned") in ("true", "1"),
     }
+    if values["entity_id"] == MICROSOFT:  # says nothing of names in its metadata (docs/integrate/saml-microsoft365.md)
+        values |= {"name_id": "persistent", "attributes": {"IDPEmail": "email"}}
     return {name: value for name, value in values.items() if value}
 
 
@@ -65,17 +85,22 @@ def _index(end: etree._Element) -> int:
     return int(said) if said.isascii() and said.isdecimal() else 0
 
 
-def _logout(role: etree._Element) -> str:
-    for end in role.iterfind(f"{{{MD}}}SingleLogoutService"):
-        if end.get("Binding") == REDIRECT:
-            return end.get("ResponseLocation") or end.get("Location", "")
-    return ""
+def _logout(role: etree._Element, binding: str, which: str = "Location") -> str:
+    """The first address for that binding; '' where there is none."""
+    ends = role.iterfind(f"{{{MD}}}SingleLogoutService")
+    return next((e.get(which, "") for e in ends if e.get("Binding") == binding), "")
 
 
 def _name_id(role: etree._Element) -> str:
     """The first format that we know; '' leaves the registry's own choice."""
     said = ((e.text or "").strip().rsplit(":", 1)[-1] for e in role.iterfind(f"{{{MD}}}NameIDFormat"))
     return next((_FORMATS[name] for name in said if name in _FORMATS), "")
+
+
+def _attributes(role: etree._Element) -> dict[str, str]:
+    """The asked names that we know, with the claim that fits."""
+    asked = (e.get("Name", "") for e in role.iter(f"{{{MD}}}RequestedAttribute"))
+    return {name: _KNOWN[name] for name in asked if name in _KNOWN}
 
 
 def _certificates(role: etree._Element) -> str:
@@ -98,6 +123,8 @@ def as_toml(slug: str, values: dict) -> str:
     return "\n".join([f"[sites.{slug}]", *lines, ""])
 
 
-def _toml(value: str | bool | list) -> str:
+def _toml(value: str | bool | list | dict) -> str:
     """JSON's texts and lists of texts read the same in TOML, but for DEL (TOML 1.0, basic strings)."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_toml(key)} = {_toml(held)}" for key, held in value.items()) + " }"
     return json.dumps(value).replace("\x7f", "\\u007f")

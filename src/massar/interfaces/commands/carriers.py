@@ -35,7 +35,8 @@ def from_settings() -> delivery.Roster:
         _only_in_one_place(massar, carrier)
         carriers.setdefault(carrier.channel, []).append(carrier)
     prices = {name: _price(name, table) for name, table in massar.carriers.items()}
-    return delivery.Roster({**carriers, "site": [sites(massar)]}, prices)
+    to_sites = {channel: [carrier] for channel, carrier in sites().items()}
+    return delivery.Roster({**carriers, **to_sites}, prices)
 
 
 def _only_in_one_place(massar, carrier: delivery.Carrier) -> None:
@@ -59,10 +60,10 @@ def _price(name: str, table) -> int:
     return price
 
 
-def sites(massar) -> delivery.Carrier:
-    """The carrier that tells sites of the end of a session. It needs no setting: addresses stand in the registry."""
-    patience = {"connect_timeout": 3.0, "answer_timeout": 8.0, "total_timeout": 10.0}
-    return delivery.SiteCarrier(delivery.CarrierOptions(name="sites", **patience))
+def sites() -> dict[str, delivery.Carrier]:
+    """What tells sites of the end of a session. It needs no setting: addresses stand in the registry."""
+    options = delivery.CarrierOptions(name="sites", connect_timeout=3.0, answer_timeout=8.0, total_timeout=10.0)
+    return {"site": delivery.SiteCarrier(options), "soap": delivery.SoapCarrier(options)}
 
 
 def _path(name: str | None) -> Path | None:

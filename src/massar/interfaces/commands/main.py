@@ -213,6 +213,10 @@ def _sites(commands) -> None:
         ("test", "ask the site over the network, as a stranger and as the account"),
     ):
         actions.add_parser(name, help=what, description=what.capitalize()).add_argument("slug", metavar="SLUG")
+    what = "print what the site calls each person (NameID, sub), for sites that must know it beforehand"
+    subjects = actions.add_parser("subjects", help=what, description=what.capitalize())
+    subjects.add_argument("slug", metavar="SLUG")
+    subjects.add_argument("file", metavar="FILE", help="institution addresses, one a line")
     what = "print a SAML site's metadata as the table to paste into the file"
     metadata = actions.add_parser("import-metadata", help=what, description=what.capitalize())
     metadata.add_argument("file", metavar="FILE", help="the site's metadata, XML")

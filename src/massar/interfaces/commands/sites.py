@@ -6,15 +6,18 @@
     massar sites secret           a new client secret, and its hash for the file
     massar sites test SLUG        asks the site over the network, as a stranger and as the account
     massar sites import-metadata FILE [SLUG]    a SAML site's metadata as the table for the file
+    massar sites subjects SLUG FILE             what the site calls each person, for sites that must know it beforehand
 """
 
 from __future__ import annotations
 
 import hashlib
 import http.client
+import re
 import ssl
 import sys
 from datetime import datetime, timedelta
+from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from cryptography import x509
@@ -22,10 +25,12 @@ from cryptography.hazmat.primitives import hashes
 from django.conf import settings
 
 from massar.core import clock, ids
+from massar.domain.delivery import api as delivery
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import Site
-from massar.interfaces.commands import saml_import
-from massar.journeys import issue_assertion, tell_sites
+from massar.interfaces.commands import carriers, saml_import
+from massar.journeys import issue_assertion, saml_farewell, tell_sites
+from massar.journeys.saml_message import Refused
 
 SOON = timedelta(days=30)
 PATIENCE = 10  # seconds for one answer of a site
@@ -42,6 +47,8 @@ def run(options) -> int:
     if site is None:
         print(f"There is no site {options.slug}; `massar sites list` names them.", file=sys.stderr)
         return 1
+    if options.action == "subjects":
+        return _subjects(site, Path(options.file))
     return {"show": _show, "test": _test}[options.action](site)
 
 
@@ -77,6 +84,8 @@ def _judged(site: Site, now: datetime):
                 yield f"{address} is this machine: people's browsers don't get there."
     if site.protocol == "oidc" and site.connected and not site.backchannel_logout_uri:
         yield "has no backchannel_logout_uri: it won't hear that somebody signed out."
+    if site.slo and not site.certificate:
+        yield "has slo but no certificate: nothing that it says about a sign-out can be believed."
 
 
 def _certificate_judged(site: Site, now: datetime):
@@ -91,7 +100,7 @@ def _certificate_judged(site: Site, now: datetime):
 
 
 def _addresses(site: Site) -> list[str]:
-    one = (site.backchannel_logout_uri, site.slo, site.home, site.gate_origin)
+    one = (site.backchannel_logout_uri, site.slo, site.slo_response, site.slo_soap, site.home, site.gate_origin)
     return [*site.redirect_uris, *site.acs, *filter(None, one)]
 
 
@@ -102,10 +111,21 @@ def _show(site: Site) -> int:
     print(f"{site.called('en')} ({site.slug}), {site.protocol}: settings for the site's own configuration\n")
     for name, value in {"oidc": _oidc, "saml": _saml, "gate": _gate, "none": _none}[site.protocol](site):
         print(f"  {name:<32} {value}")
+    print(f"  {'Who may enter':<32} {_who(site)}")
     if not site.connected:
         wanted = {"oidc": "redirect_uris", "saml": "entity_id and acs", "gate": "gate_origin"}.get(site.protocol)
         print(f"\nNot connected yet: give {wanted or 'a protocol'} under [sites.{site.slug}] in MASSAR_CONFIG.")
     return 0
+
+
+def _who(site: Site) -> str:
+    wants = [", ".join(site.roles) or "everybody"]
+    if site.longest_age:
+        wants.append(f"signed in within the last {site.max_age_minutes} minutes")
+    hours = max(site.no_recovery_hours, site.settled and issue_assertion.SETTLED_AFTER // timedelta(hours=1))
+    if hours:
+        wants.append(f"no recovery in the last {hours} hours")
+    return "; ".join(wants)
 
 
 def _oidc(site: Site):
@@ -128,14 +148,23 @@ def _saml(site: Site):
     yield "Metadata of the account", f"{account}/saml/metadata"
     yield "Entity id of the account", f"{account}/saml/metadata"
     yield "Single sign-on (Redirect, POST)", f"{account}/saml/sso"
-    yield "Single logout (Redirect)", f"{account}/saml/slo"
+    yield "Single logout (Redirect, POST)", f"{account}/saml/slo"
     for signer in sites.keys.published((sites.keys.SAML,), now=clock.now()):
         yield "Certificate, SHA-256", _fingerprint(signer.public)
     yield "Entity id of the site", site.entity_id or "not given"
     yield "Answers go to (exact)", _several(site.acs)
     yield "NameID", site.name_id
-    yield "Attributes", ", ".join(site.attributes)
+    yield "Attributes", ", ".join(name if name == claim else f"{name} ({claim})" for name, claim in site.released.items())
+    yield "Hears of a sign-out", _hears(site)
     yield "Requests must be signed", "yes" if site.signed_requests else "no"
+
+
+def _hears(site: Site) -> str:
+    if site.slo_soap:
+        return f"by SOAP at {site.slo_soap}"
+    if site.backchannel_logout_uri:
+        return f"by a logout token at {site.backchannel_logout_uri}"
+    return f"through the browser at {site.slo}" if tell_sites.through_browser(site) else "not at all"
 
 
 def _gate(site: Site):
@@ -170,6 +199,22 @@ def _secret() -> int:
     return 0
 
 
+# -- subjects
+
+
+def _subjects(site: Site, file: Path) -> int:
+    """CSV on the output: login and subject. The file holds one login a line."""
+    try:
+        logins = file.read_text("utf-8").split()
+    except (OSError, UnicodeDecodeError) as trouble:
+        print(f"{file} can't be read: {trouble}.", file=sys.stderr)
+        return 1
+    found = [(login, issue_assertion.subject_of(site, login)) for login in logins]
+    for login, subject in found:
+        print(f"{login},{subject}" if subject else f"{login}: there is no such account.", file=None if subject else sys.stderr)
+    return 0 if all(subject for _, subject in found) else 1
+
+
 # -- test
 
 
@@ -179,6 +224,7 @@ def _test(site: Site) -> int:
         return 1
     tried = list(_gate_tried(site) if site.protocol == "gate" else _pages_tried(site))
     tried += _logout_tried(site) if site.backchannel_logout_uri else []
+    tried += _soap_tried(site) if site.slo_soap else []
     for good, sentence in tried:
         print(f"  {'well ' if good else 'WRONG'}  {sentence}")
     return 0 if all(good for good, _ in tried) else 1
@@ -202,14 +248,40 @@ def _gate_tried(site: Site):
 
 def _logout_tried(site: Site) -> list[tuple[bool, str]]:
     """A signed logout token about nobody: a site that verifies it says 200 or 204, and ends nothing."""
-    nobody = {"site": site.slug, "subject": ids.short_token(), "sid": ids.short_token()}
-    token = tell_sites.logout_token(nobody, now=clock.now())
+    token = tell_sites.token_for(site, ids.short_token(), ids.short_token(), now=clock.now())
     status, word = _asked("POST", site.backchannel_logout_uri, {"logout_token": token})
     forged, told = _asked("POST", site.backchannel_logout_uri, {"logout_token": f"{token[:-8]}AAAAAAAA"})
     return [
         (status in (200, 204), f"{site.backchannel_logout_uri} answers our logout token with {word}"),
         (forged == 400, f"{site.backchannel_logout_uri} answers a forged one with {told}"),
     ]
+
+
+def _soap_tried(site: Site) -> list[tuple[bool, str]]:
+    """A signed LogoutRequest about nobody must be answered in a way that can be believed, a forged one without success."""
+    right, forged = _soap_asked(site), _soap_asked(site, forge=True)
+    word = right.why if isinstance(right, Refused) else right.status
+    told = forged.why if isinstance(forged, Refused) else forged.status
+    return [
+        (not isinstance(right, Refused), f"{site.slo_soap} answers our LogoutRequest with {word}"),
+        (isinstance(forged, Refused) or not forged.success, f"{site.slo_soap} answers a forged one with {told}"),
+    ]
+
+
+def _soap_asked(site: Site, *, forge: bool = False) -> saml_farewell.Left | Refused:
+    id = f"_{ids.short_token()}"
+    text = saml_farewell.about_nobody(site, id, now=clock.now())
+    if forge:  # another name than the one that was signed
+        text = re.sub(r"(<saml:NameID[^>]*>)", r"\1x", text)
+    asked = delivery.Outgoing(message_id=id, channel="soap", to=site.slo_soap, language="en", subject="", text=text)
+    result = carriers.sites()["soap"].send(asked, valid_for=SOON)
+    if not isinstance(result, delivery.Accepted):
+        return Refused("request", str(getattr(result, "code", None) or result.why))
+    try:
+        left = saml_farewell.answered(result.answer, now=clock.now())
+    except Refused as refused:
+        return refused
+    return left if left.asked == id else Refused("request", "the answer to another request")
 
 
 def _asked(method: str, address: str, form: dict | None = None) -> tuple[int, str]:

@@ -154,7 +154,7 @@ class Worker:
     def _hand_over(self, ready: deliver_messages.Ready) -> None:
         """In a sender's thread. A fault settles nothing: the lease ends and the message is taken up again."""
         try:
-            self.done.put(deliver_messages.hand_over(ready, now=self.tick()))
+            self.done.put(deliver_messages.hand_over(ready, tick=self.tick))
         except Exception:
             note.exception("message %s: fault while handing over", ready.letter.uid)
             close_old_connections()

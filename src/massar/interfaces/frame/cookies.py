@@ -11,6 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from massar.core import seal
+from massar.journeys.saml_farewell import Leaving
 
 DAY = timedelta(days=1)
 
@@ -71,17 +72,21 @@ def read_flash(request: HttpRequest) -> tuple[str, str, dict] | None:
     return kind, message_id, args
 
 
-def write_told(response: HttpResponse, person_id: int, since: datetime) -> None:
-    """Lets this browser see which sites have confirmed the end of sessions since then; it opens nothing."""
-    body = f"{person_id}.{int(since.timestamp())}"
+def write_told(response: HttpResponse, leaving: Leaving, left: tuple[str, ...] = ()) -> None:
+    """Lets this browser see which sites have confirmed the end of sessions since then; it opens nothing.
+
+    left: the sites that have confirmed through this browser.
+    """
+    body = f"{leaving.person_id}.{int(leaving.since.timestamp())}.{leaving.session_id}.{int(leaving.alone)}.{'+'.join(left)}"
     TOLD.write(response, f"{body}.{seal.browser_keys().tag('told', body)}")
 
 
-def read_told(request: HttpRequest) -> tuple[int, datetime] | None:
-    """(person id, since) of what this browser may see, for as long as the cookie lives."""
-    body, _, tag = TOLD.read(request)[:200].rpartition(".")
+def read_told(request: HttpRequest) -> tuple[Leaving, tuple[str, ...]] | None:
+    """What this browser may see, for as long as the cookie lives, and the sites that confirmed through it."""
+    body, _, tag = TOLD.read(request)[:2000].rpartition(".")
     if not tag or not seal.browser_keys().matches(tag, "told", body):
         return None
-    person_id, since = (int(part) for part in body.split("."))
-    moment = datetime.fromtimestamp(since, tz=UTC)
-    return (person_id, moment) if request.now - moment < TOLD.life else None
+    *numbers, left = body.split(".")
+    person_id, since, session_id, alone = map(int, numbers)
+    leaving = Leaving(person_id, datetime.fromtimestamp(since, tz=UTC), session_id, bool(alone))
+    return (leaving, tuple(filter(None, left.split("+")))) if request.now - leaving.since < TOLD.life else None

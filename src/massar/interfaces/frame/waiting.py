@@ -13,6 +13,7 @@ from django.urls import reverse
 from massar.domain.sites import api as sites
 from massar.interfaces.frame import cookies
 from massar.interfaces.frame.answers import see_other
+from massar.journeys import keep_request
 
 
 def of(request: HttpRequest) -> dict:
@@ -25,8 +26,17 @@ def of(request: HttpRequest) -> dict:
 def begin(request: HttpRequest, asked: dict) -> HttpResponse:
     """Keeps the request and leads to the sign-in page. What waited before is given up."""
     sites.pending.drop(cookies.PENDING.read(request))
-    response = see_other(reverse("sign_in"))
-    cookies.PENDING.write(response, sites.pending.put(asked, now=request.now))
+    return keep(request, see_other(reverse("sign_in")), asked)
+
+
+def keep(request: HttpRequest, response: HttpResponse, asked: dict) -> HttpResponse:
+    """The response with the reference in a cookie; or, over the budget, with a sentence for the page it leads to."""
+    ref = keep_request.keep(asked, here=request.here or None, browser=request.browser, now=request.now)
+    if ref:
+        cookies.PENDING.write(response, ref)
+    else:
+        cookies.PENDING.drop(response)
+        cookies.write_flash(response, "warning", "sso.waiting.full")
     return response
 
 

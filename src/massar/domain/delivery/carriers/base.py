@@ -11,6 +11,7 @@ from .contract import (
     FAILED,
     SITE,
     SMS,
+    SOAP,
     UNDERWAY,
     Accepted,
     Carrier,
@@ -27,7 +28,7 @@ from .contract import (
 )
 from .http_receipt import ReceiptForm
 from .http_settings import receipt_form
-from .site_http import SiteCarrier
+from .site_http import SiteCarrier, SoapCarrier
 from .smpp import SmppCarrier
 from .smpp import from_table as smpp_from_table
 from .smpp_engine import BindSlots
@@ -132,6 +133,7 @@ __all__ = [
     "FAILED",
     "SITE",
     "SMS",
+    "SOAP",
     "UNDERWAY",
     "Accepted",
     "BindSlots",
@@ -149,6 +151,7 @@ __all__ = [
     "Result",
     "SiteCarrier",
     "SmppCarrier",
+    "SoapCarrier",
     "Unsure",
     "carrier_from_table",
     "carrier_from_url",

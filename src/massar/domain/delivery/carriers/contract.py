@@ -13,6 +13,7 @@ from typing import Protocol
 EMAIL = "email"
 SMS = "sms"
 SITE = "site"
+SOAP = "soap"
 
 _ID_SHAPE = re.compile(r"(?=.{1,100}\Z)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 
@@ -26,8 +27,8 @@ class Outgoing:
     """One message, ready to leave.
 
     `message_id` is the outbox's own id and stays the same when the message is sent again: 1 to 100 of
-    `A-Za-z0-9._-`. `to` is an e-mail address, a number in E.164 (`+212…`), or a site's logout
-    address. Only mail has subject and html.
+    `A-Za-z0-9._-`. `to` is an e-mail address, a number in E.164 (`+212…`), or a site's address
+    for logout tokens or for SOAP. Only mail has subject and html.
     """
 
     message_id: str
@@ -39,7 +40,7 @@ class Outgoing:
     html: str | None = field(default=None, repr=False)
 
     def __post_init__(self):
-        if self.channel not in (EMAIL, SMS, SITE):
+        if self.channel not in (EMAIL, SMS, SITE, SOAP):
             raise ValueError(f"unknown channel {self.channel!r}")
         if not _ID_SHAPE.fullmatch(self.message_id):
             raise ValueError("message_id has an impossible shape")
@@ -50,12 +51,13 @@ class Accepted:
     """The carrier has taken the message over. `reference` is its own name for it, or empty.
 
     `parts`: the names of all its segments when it left as several, the first being `reference`. `receipt`: the
-    carrier was asked to tell later what became of it, and usually does.
+    carrier was asked to tell later what became of it, and usually does. `answer`: what a site said by SOAP, unread.
     """
 
     reference: str
     parts: tuple[str, ...] = ()
     receipt: bool = False
+    answer: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,13 @@
-"""Telling a site that a session is over: OpenID Connect Back-Channel Logout 1.0 §2.5, by POST to the site's address."""
+"""Telling a site that a session is over, by POST to the site's address: a logout token (OpenID Connect Back-Channel Logout
+1.0 §2.5), or a LogoutRequest by SOAP (SAML bindings §3.2).
+"""
 
 from datetime import timedelta
 from urllib.parse import urlencode, urlsplit
 
 from .contract import (
     SITE,
+    SOAP,
     Accepted,
     CarrierOptions,
     Outgoing,
@@ -16,12 +19,11 @@ from .contract import (
 from .http_line import Answer, Call, Caller, Place
 
 _LATER = frozenset({408, 409, 425, 429})
+ACTION = '"http://www.oasis-open.org/committees/security"'  # SAML bindings §3.2.3.1
 
 
-class SiteCarrier:
-    """`to` is the site's registered logout address, `text` the signed token, made anew for every try."""
-
-    channel = SITE
+class _ToSites:
+    """What both ways share: the message's own place, and no redirects."""
 
     def __init__(self, options: CarrierOptions):
         self.name = options.name or "sites"
@@ -29,24 +31,39 @@ class SiteCarrier:
         self._caller = Caller(options, tls_context(options.ca_file))
 
     def __repr__(self):
-        return f"<SiteCarrier {self.name}>"
-
-    def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
-        place = _place(message.to)
-        if place is None:
-            return Refused("the address is not https", permanent=True)
-        headers = {
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Accept": "*/*",
-            "Idempotency-Key": message.message_id,
-        }
-        body = urlencode({"logout_token": message.text}).encode()
-        answer = self._caller.ask(Call("POST", place, headers, body))
-        return _judged(answer) if isinstance(answer, Answer) else answer
+        return f"<{type(self).__name__} {self.name}>"
 
     def check(self) -> list[str]:
         """Nothing to ask: every message has a place of its own, and `massar sites test` reaches them."""
         return []
+
+    def _post(self, message: Outgoing, body: bytes, headers: dict[str, str], judge) -> Result:
+        place = _place(message.to)
+        if place is None:
+            return Refused("the address is not https", permanent=True)
+        sent = {"Accept": "*/*", "Idempotency-Key": message.message_id, **headers}
+        answer = self._caller.ask(Call("POST", place, sent, body))
+        return judge(answer) if isinstance(answer, Answer) else answer
+
+
+class SiteCarrier(_ToSites):
+    """`to` is the site's registered logout address, `text` the signed token, made anew for every try."""
+
+    channel = SITE
+
+    def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
+        body = urlencode({"logout_token": message.text}).encode()
+        return self._post(message, body, {"Content-Type": "application/x-www-form-urlencoded"}, _judged)
+
+
+class SoapCarrier(_ToSites):
+    """`to` is the site's registered address for SOAP, `text` the envelope. What the site answers is for others to judge."""
+
+    channel = SOAP
+
+    def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
+        headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": ACTION}
+        return self._post(message, message.text.encode(), headers, _answered)
 
 
 def _place(address: str) -> Place | None:
@@ -70,3 +87,12 @@ def _judged(answer: Answer) -> Result:
         return Refused(code, permanent=True)
     busy = answer.status in _LATER or answer.status >= 500
     return Refused(code, permanent=False, ours=not busy)
+
+
+def _answered(answer: Answer) -> Result:
+    """200 carries an envelope; a fault comes with 500 (SOAP 1.1 §6.2)."""
+    if answer.status != 200:
+        return _judged(answer)
+    if answer.body is None:
+        return Refused("the answer is too long, or broke off", permanent=False, ours=True)
+    return Accepted("http 200", answer=answer.body)

@@ -44,8 +44,8 @@ def _onwards(request: HttpRequest, place: Wanted, state: str) -> HttpResponse:
         wanted=place, state=state, here=request.here or None, browser=request.browser, now=request.now
     )
     match found:
-        case SignInFirst():
-            return waiting.begin(request, _kept(place, state))
+        case SignInFirst(again=again):
+            return waiting.begin(request, {**_kept(place, state), "again": "yes" if again else ""})
         case NotForYou():
             response = page.render(request, "sso/not_for_you.html", status=403, site=place.site, why=found)
         case _:

@@ -1,24 +1,41 @@
-"""Single logout: a site asks, the session ends, the site hears how it went."""
+"""Single logout, both ways round.
+
+    a site asks:     slo (LogoutRequest), the session ends, back to the site with a LogoutResponse
+    the account asks: leave, the site (LogoutRequest), slo (LogoutResponse), left, the page that lists the sites
+"""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
-from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods
+import logging
+from urllib.parse import urlencode
 
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_http_methods
+
+from massar.core import seal
 from massar.domain.sites import api as sites
 from massar.interfaces.frame import cookies
 from massar.interfaces.frame.answers import see_other, to
 from massar.interfaces.sso.saml import bindings
 from massar.interfaces.sso.saml.views import problem
-from massar.journeys import saml_logout
+from massar.journeys import saml_farewell, saml_logout
 from massar.journeys.saml_message import Refused
+
+log = logging.getLogger("massar.saml")
 
 
 @csrf_exempt  # comes from a site, and is believed for its signature alone
 @require_http_methods(["GET", "POST"])
 def slo(request: HttpRequest) -> HttpResponse:
-    """A LogoutRequest. By POST the browser's session does not come along: the name and SessionIndex decide."""
+    """A LogoutRequest. By POST the browser's session does not come along: the name and SessionIndex decide.
+
+    Or the answer to one of ours: then the browser is asked once more, with its cookies (SameSite).
+    """
+    if "SAMLResponse" in request.GET or "SAMLResponse" in request.POST:
+        return _answered(request)
     try:
         wanted = saml_logout.wanted(bindings.received(request, "SAMLRequest"), now=request.now)
     except Refused as refused:
@@ -31,12 +48,12 @@ def slo(request: HttpRequest) -> HttpResponse:
 
 
 def _leave(request: HttpRequest, wanted: saml_logout.Wanted, ended: saml_logout.Ended) -> HttpResponse:
-    if wanted.site.slo:
+    if wanted.site.slo_answers:
         document = saml_logout.response(wanted=wanted, ended=ended, now=request.now)
         signer = sites.keys.active(sites.keys.SAML, now=request.now)
         response = see_other(
             bindings.address(
-                wanted.site.slo, "SAMLResponse", document, relay_state=wanted.relay_state, signer=signer
+                wanted.site.slo_answers, "SAMLResponse", document, relay_state=wanted.relay_state, signer=signer
             )
         )
     elif ended.site_knows:
@@ -47,3 +64,51 @@ def _leave(request: HttpRequest, wanted: saml_logout.Wanted, ended: saml_logout.
     if ended.here:
         cookies.SESSION.drop(response)
     return response
+
+
+@require_GET
+def leave(request: HttpRequest, slug: str) -> HttpResponse:
+    """To the site with a signed LogoutRequest, for a browser whose session has just ended here."""
+    seen, site = cookies.read_told(request), settings.MASSAR.sites.by_slug.get(slug)
+    document = saml_farewell.take_along(site, seen[0], now=request.now) if seen and site else None
+    if document is None:
+        return to("sign_in")
+    signer = sites.keys.active(sites.keys.SAML, now=request.now)
+    return see_other(bindings.address(site.slo, "SAMLRequest", document, relay_state="", signer=signer))
+
+
+def _answered(request: HttpRequest) -> HttpResponse:
+    """What the site answered, believed or not, goes on to `left` as one word of ours. Nobody is held up by it."""
+    try:
+        found = saml_farewell.brought_back(bindings.received(request, "SAMLResponse"), now=request.now)
+        word = f"{found.site.slug}.{found.asked}" if found.success else ""
+    except Refused as refused:
+        log.info("a LogoutResponse was not believed: %s", refused.why)
+        word = ""
+    query = urlencode({"said": f"{word}.{seal.browser_keys().tag('left', word)}"})
+    return see_other(f"{reverse('saml_left')}?{query}")
+
+
+@require_GET
+def left(request: HttpRequest) -> HttpResponse:
+    """Back from a site: onwards to the list of the sites, which shows that this one has confirmed."""
+    seen = cookies.read_told(request)
+    if not seen:
+        return to("sign_in")
+    response = to("password_changed" if request.here else "everywhere")
+    leaving, before = seen
+    slug = _confirmed(request.GET.get("said", ""), leaving)
+    if slug:
+        cookies.write_told(response, leaving, tuple(dict.fromkeys((*before, slug))))
+    else:
+        cookies.write_flash(response, "warning", "sso.told.not_confirmed")
+    return response
+
+
+def _confirmed(said: str, leaving: saml_farewell.Leaving) -> str:
+    """The site that has answered a request of this browser; '' for anything else."""
+    word, _, tag = said.rpartition(".")
+    slug, _, asked = word.partition(".")
+    site = settings.MASSAR.sites.by_slug.get(slug)
+    ours = site and tag and seal.browser_keys().matches(tag, "left", word)
+    return slug if ours and saml_farewell.is_of(leaving, site, asked) else ""

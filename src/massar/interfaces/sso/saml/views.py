@@ -8,8 +8,7 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods
 
-from massar.domain.sites import api as sites
-from massar.interfaces.frame import cookies, page, policy, waiting
+from massar.interfaces.frame import page, policy, waiting
 from massar.interfaces.frame.answers import see_other, to
 from massar.interfaces.sso.saml import bindings
 from massar.journeys import saml_metadata, saml_request, saml_sign_in
@@ -83,9 +82,7 @@ def _kept(asked: Asked) -> dict:
 
 def _one_step_more(request: HttpRequest, asked: Asked) -> HttpResponse:
     """The browser asks again by itself, and this time its session comes along."""
-    response = see_other(reverse("saml_resume"))
-    cookies.PENDING.write(response, sites.pending.put(_kept(asked), now=request.now))
-    return response
+    return waiting.keep(request, see_other(reverse("saml_resume")), _kept(asked))
 
 
 def _carry(request: HttpRequest, answer: Answer) -> HttpResponse:

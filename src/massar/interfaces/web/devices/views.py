@@ -8,8 +8,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from massar.interfaces.frame import cookies, page
 from massar.interfaces.frame.answers import signed_in_only, to
 from massar.interfaces.frame.jinja import t
-from massar.journeys import close_sessions, tell_sites
+from massar.interfaces.web.devices import told_sites
+from massar.journeys import close_sessions
 from massar.journeys.outcomes import Done
+from massar.journeys.saml_farewell import Leaving
 
 
 @require_GET
@@ -62,16 +64,16 @@ def everywhere(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and request.here:
         close_sessions.sign_out_everywhere(here=request.here, browser=request.browser, now=request.now)
         response = to("everywhere")
-        cookies.write_told(response, request.here.person.id, request.now)
+        here = request.here
+        cookies.write_told(response, Leaving(here.person.id, request.now, here.session.id))
         cookies.SESSION.drop(response)
         cookies.CHANGE.drop(response)
         return response
     seen = cookies.read_told(request)
     if not seen and not request.here:
         return to("sign_in")
-    mine = seen and (not request.here or seen[0] == request.here.person.id)
-    told = tell_sites.told(seen[0], since=seen[1]) if mine else []
-    return page.render(request, "devices/everywhere.html", told=told)
+    alone = bool(seen and seen[0].alone and not request.here)
+    return page.render(request, "devices/everywhere.html", told=told_sites.shown(request, seen), alone=alone)
 
 
 def _session(session, current_id: int) -> dict:

@@ -9,10 +9,12 @@ from massar.interfaces.frame import cookies, fields, page
 from massar.interfaces.frame.answers import come_back, let_in, signed_in_only, to
 from massar.interfaces.frame.errors import show
 from massar.interfaces.frame.jinja import t
+from massar.interfaces.web.devices import told_sites
 from massar.interfaces.web.password.forms import Change
 from massar.journeys import change_password as journey
-from massar.journeys import close_sessions, tell_sites
+from massar.journeys import close_sessions
 from massar.journeys.outcomes import Busy, Entered, Gone, Problems, Wait
+from massar.journeys.saml_farewell import Leaving
 
 
 def _granted(request):
@@ -68,7 +70,8 @@ def _answer(request, form, person, granted, outcome) -> HttpResponse:
     match outcome:
         case Entered():
             response = let_in(request, to("password_changed"), outcome)
-            cookies.write_told(response, person.id, request.now)
+            ended = 0 if granted else request.here.session.id
+            cookies.write_told(response, Leaving(person.id, request.now, ended))
             return response
         case Problems():
             fields.show_problems(form, outcome)
@@ -91,8 +94,7 @@ def _answer(request, form, person, granted, outcome) -> HttpResponse:
 @require_GET
 @signed_in_only
 def changed(request: HttpRequest) -> HttpResponse:
-    seen = cookies.read_told(request)
-    told = tell_sites.told(seen[0], since=seen[1]) if seen and seen[0] == request.here.person.id else []
+    told = told_sites.shown(request, cookies.read_told(request))
     return page.render(request, "password/changed.html", told=told)
 
 

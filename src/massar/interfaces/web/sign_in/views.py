@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import translation
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -12,9 +13,10 @@ from massar.interfaces.frame import cookies, page, policy, waiting
 from massar.interfaces.frame.answers import come_back, let_in, to
 from massar.interfaces.web.home import sites
 from massar.interfaces.web.sign_in.forms import SignIn
-from massar.journeys import change_password, close_sessions
+from massar.journeys import change_password, close_sessions, tell_sites
 from massar.journeys import sign_in as journey
 from massar.journeys.outcomes import Busy, Entered, Late, MustChange, Wait, Wrong
+from massar.journeys.saml_farewell import Leaving
 
 LONG_WAIT = timedelta(hours=1)
 
@@ -108,14 +110,19 @@ def _speak(request, language: str) -> None:
 
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
-    """Ends the session on the server; the cookies go too."""
+    """Ends the session on the server; the cookies go too. Sites that only this browser can tell are listed."""
+    response = to("sign_in")
     if request.here:
-        close_sessions.sign_out(here=request.here, browser=request.browser, now=request.now)
+        here = request.here
+        close_sessions.sign_out(here=here, browser=request.browser, now=request.now)
+        if tell_sites.has_left_open(here.person.id, since=request.now):
+            response = to("everywhere")
+            cookies.write_told(response, Leaving(here.person.id, request.now, here.session.id, alone=True))
     granted = close_sessions.may_change(cookie=cookies.CHANGE.read(request), now=request.now)
     if granted:
         change_password.close(grant=granted[1], now=request.now)
-    response = to("sign_in")
     cookies.SESSION.drop(response)
     cookies.CHANGE.drop(response)
-    cookies.write_flash(response, "info", "flash.signed_out")
+    if response["Location"] == reverse("sign_in"):  # the list says so by itself
+        cookies.write_flash(response, "info", "flash.signed_out")
     return waiting.over(request, response)

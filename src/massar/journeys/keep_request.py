@@ -1,0 +1,21 @@
+"""Keeping what a site asked while its person signs in, recovers or changes a password."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from massar.core.browser import Browser
+from massar.domain.limits import api as limits
+from massar.domain.sites import api as sites
+from massar.journeys.close_sessions import SignedIn
+
+
+def keep(asked: dict, *, here: SignedIn | None, browser: Browser, now: datetime) -> str | None:
+    """The reference for the browser's cookie; None: too many came from this network, and the request is not kept.
+
+    Anybody can make a row, so strangers share a budget by network. It never asks about an account, and it keeps nobody
+    from signing in.
+    """
+    if here is None and limits.take([limits.draw(limits.lanes.PENDING_NETWORK, browser.network)], now=now):
+        return None
+    return sites.pending.put(asked, now=now)

@@ -1,0 +1,172 @@
+"""The account tells a SAML site that sessions are over (SAML core §3.7.1, profiles §4.4.3.2).
+
+The sessions have ended here before; nothing of this can bring them back or hold their end up. Either the worker asks
+by SOAP, with the leases and retries of the outbox, or the person follows a link: one site, one step, and back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from lxml import etree
+
+from massar.core import ids, seal, xml
+from massar.domain.delivery import api as delivery
+from massar.domain.sites import api as sites
+from massar.journeys import saml_answer, tell_sites
+from massar.journeys.saml_message import Message, Refused, read
+from massar.journeys.saml_names import NAME_IDS, SAMLP, SOAP, SUCCESS, names_of, slo_address
+
+LIFE = timedelta(minutes=3)
+STATUS = f"{{{SAMLP}}}Status"
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """What this browser may still see and do after a sign-out: whose sessions ended since then, and which was its own.
+
+    alone: this session ended and no other.
+    """
+
+    person_id: int
+    since: datetime
+    session_id: int
+    alone: bool = False
+
+
+@dataclass(frozen=True)
+class Left:
+    """A believed answer. asked: the ID of the request that it answers; success: the site says that it is done."""
+
+    site: sites.Site
+    asked: str
+    success: bool
+    status: str
+
+
+# -- by SOAP
+
+
+def envelope(letter: delivery.Letter, *, now: datetime) -> str:
+    """The LogoutRequest of one message, signed anew for each attempt."""
+    values = letter.values
+    site = settings.MASSAR.sites.by_slug[values["site"]]
+    kind = values["kind"] or site.name_id
+    name = names_of(site, values["session"], values["subject"], values["login"])[kind]
+    indexes = [tell_sites.sid(site.slug, values["session"])]
+    return _enveloped(_request(site, letter.to, _asked(letter), kind, name, indexes, now), now)
+
+
+def about_nobody(site: sites.Site, id: str, *, now: datetime) -> str:
+    """A LogoutRequest that ends nothing, to try the site with."""
+    nobody = ids.short_token()
+    return _enveloped(_request(site, site.slo_soap, id, site.name_id, nobody, [nobody], now), now)
+
+
+def _enveloped(request: etree._Element, now: datetime) -> str:
+    saml_answer.sign(request, sites.keys.active(sites.keys.SAML, now=now))
+    root = etree.Element(f"{{{SOAP}}}Envelope", nsmap={"S": SOAP})
+    etree.SubElement(root, f"{{{SOAP}}}Body").append(request)
+    return etree.tostring(root).decode()
+
+
+def _asked(letter: delivery.Letter) -> str:
+    """The ID of the request of this attempt."""
+    return f"_{letter.uid}.{letter.attempt}"
+
+
+def heard(letter: delivery.Letter, result, *, now: datetime):
+    """What the site's answer is worth. Only a believed Success is Accepted; what can't be believed is tried again."""
+    if not isinstance(result, delivery.Accepted):
+        return result
+    try:
+        left = answered(result.answer, now=now)
+    except Refused as refused:
+        return delivery.Refused(refused.why, permanent=False, ours=True)
+    if left.site.slug != letter.values["site"] or left.asked != _asked(letter):
+        return delivery.Refused("the answer is another's", permanent=False, ours=True)
+    return result if left.success else delivery.Refused(left.status, permanent=True)
+
+
+def answered(document: bytes, *, now: datetime) -> Left:
+    """What stands in the envelope that a site sent back, believed. Raises Refused.
+
+    The connection says whose it is; a signature is demanded of sites that sign everything, and judged where it stands.
+    """
+    return _answered(_body(document), destination=None, signed=False, now=now)
+
+
+def _body(document: bytes) -> Message:
+    """What stands in the envelope, as a message of its own."""
+    try:
+        found = xml.parse(document).findall(f"{{{SOAP}}}Body/*")
+    except xml.XmlRefused as refused:
+        raise Refused("request", f"The answer was not read: {refused}.") from refused
+    if len(found) != 1:
+        raise Refused("request", "The answer must be an envelope with one message.")
+    return Message(etree.tostring(found[0], with_tail=False), "", redirect=False)
+
+
+# -- through the browser
+
+
+def take_along(site: sites.Site, leaving: Leaving, *, now: datetime) -> bytes | None:
+    """The LogoutRequest for the Redirect binding, which signs it in the address. None: the site was not visited.
+
+    It calls the person as this browser's session did there, else as the newest did, and names every session that knew
+    the person by that name.
+    """
+    ended = sites.grants.ended_since(leaving.person_id, since=int(leaving.since.timestamp()))
+    visits = [g for g in ended if g.site == site.slug]
+    if not visits or not tell_sites.through_browser(site):
+        return None
+    own = next((g for g in visits if g.session_id == leaving.session_id), visits[0])
+    kind, name = _called(site, own)
+    sessions = dict.fromkeys(g.session_id for g in visits if _called(site, g) == (kind, name))
+    indexes = [tell_sites.sid(site.slug, session_id) for session_id in sessions]
+    return etree.tostring(_request(site, site.slo, _mark(site, leaving, ids.short_token()), kind, name, indexes, now))
+
+
+def _called(site: sites.Site, grant: sites.GrantFacts) -> tuple[str, str]:
+    kind = tell_sites.name_kind(grant) or site.name_id
+    return kind, names_of(site, grant.session_id, grant.subject, grant.login)[kind]
+
+
+def _mark(site: sites.Site, leaving: Leaving, nonce: str) -> str:
+    """An ID that says by itself for whom and for which site it was made: nothing has to be kept."""
+    tag = seal.browser_keys().tag("saml-leaving", site.slug, leaving.person_id, int(leaving.since.timestamp()), nonce)
+    return f"_{nonce}.{tag[:32]}"
+
+
+def brought_back(message: Message, *, now: datetime) -> Left:
+    """The site's answer, believed. Whose it is is for `is_of` to say. Raises Refused."""
+    return _answered(message, destination=slo_address(), signed=True, now=now)
+
+
+def is_of(leaving: Leaving, site: sites.Site, asked: str) -> bool:
+    """Whether that request was made for this browser and that site."""
+    nonce = asked[1:].partition(".")[0]
+    return asked == _mark(site, leaving, nonce)
+
+
+# -- both
+
+
+def _request(site, to: str, id: str, kind: str, name: str, indexes: list[str], now: datetime) -> etree._Element:
+    root = saml_answer.message("LogoutRequest", to=to, id=id, now=now)
+    root.set("NotOnOrAfter", saml_answer.written(now + LIFE))
+    saml_answer.name_id(root, name, NAME_IDS[kind], site.entity_id)
+    for index in indexes:
+        saml_answer.add(root, SAMLP, "SessionIndex", index)
+    return root
+
+
+def _answered(message: Message, *, destination: str | None, signed: bool, now: datetime) -> Left:
+    found = read(
+        message, kind="LogoutResponse", children=(STATUS,), destination=destination, signed=signed, now=now
+    )
+    code = found.root.find(f"{STATUS}/{{{SAMLP}}}StatusCode")
+    status = code.get("Value", "") if code is not None else ""
+    return Left(found.site, found.root.get("InResponseTo", ""), status == SUCCESS, status.rpartition(":")[2])

@@ -1,0 +1,434 @@
+"""The account tells SAML sites that a session is over: behind the browser by SOAP, or through it by a link."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import threading
+import zlib
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from lxml import etree
+from onelogin.saml2.utils import OneLogin_Saml2_Utils
+
+from massar.core import ids, xml_signature
+from massar.domain.people.models import Person
+from massar.domain.sites import keys
+from massar.interfaces.commands import carriers, sites
+from massar.journeys.tell_sites import told
+from tests.cast import JAMAL, YOUSSEF
+from tests.sso.saml_site import (
+    ENTITY,
+    NS,
+    RETRAITE,
+    SITE_KEYS,
+    SLO,
+    SLO_OF_SITE,
+    STRANGER_KEYS,
+    authn_request,
+    enveloped,
+    posted,
+    redirect,
+    register,
+    written,
+)
+from tests.sso.test_saml import TRANSIENT, local, metadata_of, policy, real_time, relying_site, visit
+from tests.support import steps
+from tests.support.post_office import worker_with
+from tests.support.visitor import Visitor
+
+__all__ = ["real_time"]  # a fixture
+
+SUCCESS, REQUESTER = (f"urn:oasis:names:tc:SAML:2.0:status:{word}" for word in ("Success", "Requester"))
+ENVELOPE = '<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body>{}</S:Body></S:Envelope>'
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch):
+    keys._RING.forget()  # the last test rolled its keys back
+    register(monkeypatch)
+
+
+@pytest.fixture
+def youssef(cast) -> Visitor:
+    return Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+
+
+def shows(visitor: Visitor, id: str) -> bool:
+    return steps.shows(visitor, id, "fr")
+
+
+def everywhere(visitor: Visitor) -> Visitor:
+    return visitor.get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
+
+
+def states(since) -> dict[str, str]:
+    person = Person.objects.get(login=YOUSSEF.login)
+    return {one.site.slug: one.state for one in told(person.id, since=since)}
+
+
+# -- by SOAP
+
+
+@dataclass
+class Site:
+    """A SAML site's SOAP endpoint on loopback; `answer` turns the request (an element) into (status, body)."""
+
+    address: str = ""
+    answer: object = None
+    asked: list[tuple[dict, etree._Element]] = field(default_factory=list)
+
+
+@pytest.fixture
+def site(clock):
+    kept = Site(answer=lambda request: (200, soap(enveloped(logout_response(clock(), request)))))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            root = etree.fromstring(self.rfile.read(int(self.headers["Content-Length"])))
+            (request,) = root.findall("{*}Body/*")
+            kept.asked.append((dict(self.headers), request))
+            status, body = kept.answer(request)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    kept.address = f"http://127.0.0.1:{server.server_port}/slo/soap"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield kept
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def by_soap(monkeypatch, site):
+    register(monkeypatch, replace(RETRAITE, slo_soap=site.address, signed_requests=True))
+    return site
+
+
+def logout_response(
+    now, request: etree._Element, *, status: str = SUCCESS, issuer: str = ENTITY, to: str = ""
+) -> str:
+    destination = f'Destination="{to}"' if to else ""
+    return (
+        f'<samlp:LogoutResponse xmlns:samlp="{NS["samlp"]}" xmlns:saml="{NS["saml"]}" ID="_{ids.short_token()}" '
+        f'Version="2.0" IssueInstant="{written(now)}" InResponseTo="{request.get("ID")}" {destination}>'
+        f"<saml:Issuer>{issuer}</saml:Issuer><samlp:Status>"
+        f'<samlp:StatusCode Value="{status}"/></samlp:Status></samlp:LogoutResponse>'
+    )
+
+
+def soap(message: etree._Element | str) -> bytes:
+    return ENVELOPE.format(message if isinstance(message, str) else etree.tostring(message).decode()).encode()
+
+
+def work(clock) -> None:
+    """The worker with the product's own carriers, until nothing is due."""
+    worker = worker_with(carriers.sites(), clock)
+    while worker.turn():
+        pass
+
+
+def enter(visitor: Visitor, clock, **request) -> tuple[str, str]:
+    """Into the site with a signed request: (NameID, SessionIndex)."""
+    visitor.get(redirect(authn_request(clock(), **request), key=SITE_KEYS.key))
+    root = etree.fromstring(base64.b64decode(visitor.html.split('name="SAMLResponse" value="')[1].split('"')[0]))
+    return root.find(".//saml:NameID", NS).text, root.find(".//saml:AuthnStatement", NS).get("SessionIndex")
+
+
+@pytest.mark.parametrize("inside", ["", policy(TRANSIENT)], ids=["persistent", "transient"])
+def test_the_site_is_asked_by_soap_and_its_answer_is_shown(youssef, clock, by_soap, inside):
+    name, index = enter(youssef, clock, inside=inside)
+    since = clock()
+    everywhere(youssef)
+    assert not youssef.signed_in and states(since) == {"retraite": "waiting"}
+    work(clock)
+    ((headers, request),) = by_soap.asked
+    assert headers["Content-Type"].startswith("text/xml") and "oasis-open.org" in headers["SOAPAction"]
+    assert (request.get("Destination"), request.find("saml:NameID", NS).text) == (by_soap.address, name)
+    assert [e.text for e in request.findall("samlp:SessionIndex", NS)] == [index]
+    assert states(since) == {"retraite": "confirmed"}
+    assert shows(youssef.get("/sign-out/everywhere/"), "sso.told.confirmed")
+
+
+def test_the_request_is_signed_for_a_public_library(real_time, youssef, clock, by_soap):
+    enter(youssef, clock)
+    everywhere(youssef)
+    work(clock)
+    ((_, request),) = by_soap.asked
+    certificate = OneLogin_Saml2_Utils.format_cert(metadata_of(Visitor()).find(".//ds:X509Certificate", NS).text)
+    assert OneLogin_Saml2_Utils.validate_sign(
+        etree.tostring(request), cert=certificate, xpath="/samlp:LogoutRequest/ds:Signature", raise_exceptions=True
+    )
+
+
+def test_a_changed_password_tells_it_too(youssef, clock, by_soap):
+    enter(youssef, clock)
+    youssef.change(YOUSSEF.password, "Rivage-8412-ouvert")
+    work(clock)
+    assert len(by_soap.asked) == 1 and shows(youssef.get("/password/changed/"), "sso.told.confirmed")
+
+
+def test_every_name_that_the_site_was_told_is_signed_out(youssef, clock, by_soap):
+    names = {enter(youssef, clock)[0], enter(youssef, clock, inside=policy(TRANSIENT))[0]}
+    everywhere(youssef)
+    work(clock)
+    assert {request.find("saml:NameID", NS).text for _, request in by_soap.asked} == names
+
+
+def test_a_site_that_was_away_is_asked_later_with_a_fresh_request(youssef, clock, by_soap):
+    enter(youssef, clock)
+    since, right = clock(), by_soap.answer
+    by_soap.answer = lambda request: (503, b"")
+    everywhere(youssef)
+    work(clock)
+    assert states(since) == {"retraite": "waiting"}
+    by_soap.answer = right
+    clock.advance(hours=1)
+    work(clock)
+    first, last = by_soap.asked[0][1], by_soap.asked[-1][1]
+    assert first.get("ID") != last.get("ID") and last.get("IssueInstant") == written(clock())
+    assert states(since) == {"retraite": "confirmed"}
+
+
+def test_a_site_that_says_no_is_shown_as_silent(youssef, clock, by_soap):
+    """And because it has an address for browsers too, the person can still take the request there."""
+    enter(youssef, clock)
+    since = clock()
+    by_soap.answer = lambda request: (200, soap(enveloped(logout_response(clock(), request, status=REQUESTER))))
+    everywhere(youssef)
+    work(clock)
+    assert states(since) == {"retraite": "failed"} and len(by_soap.asked) == 1
+    assert 'href="/saml/leave/retraite/"' in youssef.get("/sign-out/everywhere/").html
+
+
+UNBELIEVED = {
+    "not signed": lambda now, r: soap(logout_response(now, r)),
+    "another's key": lambda now, r: soap(enveloped(logout_response(now, r), STRANGER_KEYS)),
+    "another site": lambda now, r: soap(enveloped(logout_response(now, r, issuer="https://mail.example.ma/saml"))),
+    "to another request": lambda now, r: soap(enveloped(logout_response(now, etree.Element("a", ID="_x")))),
+    "changed afterwards": lambda now, r: soap(enveloped(logout_response(now, r, status=REQUESTER))).replace(
+        b"status:Requester", b"status:Success"
+    ),
+    "no envelope": lambda now, r: etree.tostring(enveloped(logout_response(now, r))),
+    "two messages": lambda now, r: soap(etree.tostring(enveloped(logout_response(now, r))).decode() * 2),
+    "a document type": lambda now, r: b"<!DOCTYPE a>" + soap(enveloped(logout_response(now, r))),
+    "too long": lambda now, r: soap(enveloped(logout_response(now, r))) + b" " * 70_000,
+    "no XML": lambda now, r: b"OK",
+}
+
+
+@pytest.mark.parametrize("wrong", UNBELIEVED)
+def test_an_answer_that_can_not_be_believed_confirms_nothing(youssef, clock, by_soap, wrong):
+    enter(youssef, clock)
+    since = clock()
+    by_soap.answer = lambda request: (200, UNBELIEVED[wrong](clock(), request))
+    everywhere(youssef)
+    work(clock)
+    assert by_soap.asked and states(since) == {"retraite": "waiting"}
+
+
+def test_the_same_answer_confirms_once(youssef, clock, by_soap):
+    """An answer that was seen before can't confirm another session (ATK-126)."""
+    enter(youssef, clock)
+    other = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    enter(other, clock)
+    first = []
+
+    def again(request):
+        first.append(soap(enveloped(logout_response(clock(), request))))
+        return 200, first[0]
+
+    by_soap.answer = again
+    since = clock()
+    everywhere(youssef)
+    work(clock)
+    assert len(by_soap.asked) >= 2 and states(since) == {"retraite": "waiting"}
+
+
+def tried(capsys) -> tuple[int, str]:
+    code = sites.run(argparse.Namespace(action="test", slug="retraite"))
+    return code, capsys.readouterr().out
+
+
+def test_massar_sites_test_is_content_with_a_site_that_verifies(by_soap, clock, capsys, monkeypatch, cast):
+    monkeypatch.setattr(sites.clock, "now", clock)
+    certificate = keys.active(keys.SAML, now=clock()).public
+
+    def verifying(request):
+        try:
+            xml_signature.verified(request, certificates=certificate, now=clock())
+        except xml_signature.SignatureRefused:
+            return 400, b""
+        return 200, soap(enveloped(logout_response(clock(), request)))
+
+    by_soap.answer = verifying
+    _, said = tried(capsys)
+    assert said.count(f"well   {by_soap.address}") == 2, said
+
+
+def test_massar_sites_test_sees_a_site_that_believes_every_request(by_soap, clock, capsys, monkeypatch, cast):
+    monkeypatch.setattr(sites.clock, "now", clock)
+    code, said = tried(capsys)
+    assert code == 1 and f"WRONG  {by_soap.address} answers a forged one with Success" in said
+
+
+# -- through the browser
+
+
+def sent_there(visitor: Visitor) -> tuple[str, etree._Element]:
+    """Presses the link of the list: (address at the site, the LogoutRequest in it)."""
+    assert 'href="/saml/leave/retraite/"' in visitor.html
+    answer = visitor.client.get("/saml/leave/retraite/")
+    assert answer.status_code == 303 and answer["Location"].startswith(f"{SLO_OF_SITE}?SAMLRequest=")
+    packed = parse_qs(urlsplit(answer["Location"]).query)["SAMLRequest"][0]
+    return answer["Location"], etree.fromstring(zlib.decompress(base64.b64decode(packed), -15))
+
+
+def back(now, request: etree._Element, key=SITE_KEYS.key, **changed) -> str:
+    """The site's answer by Redirect, as a path."""
+    document = logout_response(now, request, **{"to": SLO, **changed})
+    return redirect(document, key=key, to="/saml/slo", name="SAMLResponse")
+
+
+def test_a_public_library_is_signed_out_through_the_browser(real_time, youssef, clock):
+    """python3-saml as the site: it believes the request, and its answer is shown as confirmed."""
+    name, index = visit(youssef, clock)
+    everywhere(youssef)
+    assert shows(youssef, "sso.told.open") and shows(youssef, "sso.told.by_hand") and not youssef.signed_in
+    address, request = sent_there(youssef)
+    query = urlsplit(address).query
+    there = relying_site(
+        youssef,
+        get_data={k: v[0] for k, v in parse_qs(query).items()},
+        query_string=query,
+        script_name=urlsplit(SLO_OF_SITE).path,
+    )
+    ended = []
+    answer = there.process_slo(delete_session_cb=lambda: ended.append(True))
+    assert (there.get_errors(), there.get_last_error_reason()) == ([], None) and ended
+    assert (request.find("saml:NameID", NS).text, request.find("samlp:SessionIndex", NS).text) == (name, index)
+    youssef.get(local(answer))
+    assert youssef.path == "/sign-out/everywhere/" and shows(youssef, "sso.told.confirmed")
+    assert "/saml/leave/" not in youssef.html and not shows(youssef, "sso.told.not_confirmed")
+
+
+def test_the_answer_may_come_as_a_form(youssef, clock):
+    """It comes without our cookies, so the browser is asked once more."""
+    visit(youssef, clock)
+    _, request = sent_there(everywhere(youssef))
+    form = {"SAMLResponse": posted(enveloped(logout_response(clock(), request, to=SLO)))}
+    answer = Visitor().client.post("/saml/slo", form)
+    assert answer.status_code == 303 and answer["Location"].startswith("/saml/left/?")
+    assert shows(youssef.get(answer["Location"]), "sso.told.confirmed")
+
+
+def test_after_a_changed_password_it_comes_back_to_that_page(youssef, clock):
+    visit(youssef, clock)
+    youssef.change(YOUSSEF.password, "Rivage-8412-ouvert")
+    _, request = sent_there(youssef)
+    youssef.get(back(clock(), request))
+    assert youssef.path == "/password/changed/" and shows(youssef, "sso.told.confirmed")
+
+
+def test_every_session_under_that_name_is_named(youssef, clock):
+    """A site that keeps its sessions by index can end those of other devices as well."""
+    other = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    indexes = {visit(youssef, clock)[1], visit(other, clock)[1]}
+    _, request = sent_there(everywhere(youssef))
+    assert {e.text for e in request.findall("samlp:SessionIndex", NS)} == indexes
+
+
+def test_a_transient_name_is_that_of_this_browser(youssef, clock):
+    name, index = visit(youssef, clock, inside=policy(TRANSIENT))
+    visit(Visitor().sign_in(YOUSSEF.login, YOUSSEF.password), clock, inside=policy(TRANSIENT))
+    _, request = sent_there(everywhere(youssef))
+    assert request.find("saml:NameID", NS).text == name
+    assert [e.text for e in request.findall("samlp:SessionIndex", NS)] == [index]
+
+
+NOT_CONFIRMED = {
+    "the site says no": lambda now, r: back(now, r, status=REQUESTER),
+    "not signed": lambda now, r: back(now, r, key=None),
+    "another's key": lambda now, r: back(now, r, key=STRANGER_KEYS.key),
+    "to another address": lambda now, r: back(now, r, to=f"{SLO}/"),
+    "to another request": lambda now, r: back(now, etree.Element("a", ID="_x")),
+    "nonsense": lambda now, r: "/saml/slo?SAMLResponse=AAAA",
+    "an own word": lambda now, r: f"/saml/left/?said=retraite.{r.get('ID')}.AAAA",
+    "nothing": lambda now, r: "/saml/left/",
+}
+
+
+@pytest.mark.parametrize("wrong", NOT_CONFIRMED)
+def test_whatever_comes_back_the_person_is_on_the_page_and_signed_out(youssef, clock, wrong):
+    visit(youssef, clock)
+    _, request = sent_there(everywhere(youssef))
+    youssef.get(NOT_CONFIRMED[wrong](clock(), request))
+    assert youssef.path == "/sign-out/everywhere/" and not youssef.signed_in
+    assert shows(youssef, "sso.told.not_confirmed") and shows(youssef, "sso.told.open")
+
+
+def test_the_answer_to_another_persons_request_confirms_nothing(youssef, clock):
+    jamal = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    visit(jamal, clock)
+    visit(youssef, clock)
+    _, of_jamal = sent_there(everywhere(jamal))
+    everywhere(youssef).get(back(clock(), of_jamal))
+    assert shows(youssef, "sso.told.open") and shows(youssef, "sso.told.not_confirmed")
+
+
+def test_the_way_there_closes_with_the_list(youssef, clock):
+    visit(youssef, clock)
+    everywhere(youssef)
+    assert Visitor().get("/saml/leave/retraite/").path == "/sign-in/", "another browser"
+    assert youssef.client.get("/saml/leave/taalim/")["Location"] == "/sign-in/", "a site that was not visited"
+    clock.advance(minutes=15)
+    assert youssef.get("/saml/leave/retraite/").path == "/sign-in/"
+
+
+def test_without_a_certificate_no_answer_could_be_believed(youssef, clock, monkeypatch):
+    register(monkeypatch, replace(RETRAITE, certificate=""))
+    visit(youssef, clock)
+    assert shows(everywhere(youssef), "sso.told.unreachable") and "/saml/leave/" not in youssef.html
+
+
+def test_answers_go_to_their_own_address_where_there_is_one(youssef, clock, monkeypatch):
+    """ResponseLocation is for answers, Location for requests (SAML metadata §2.2.2)."""
+    register(monkeypatch, replace(RETRAITE, slo_response=f"{SLO_OF_SITE}/answers"))
+    visit(youssef, clock)
+    _, request = sent_there(everywhere(youssef))
+    assert request.get("Destination") == SLO_OF_SITE
+
+
+def test_a_plain_sign_out_lists_what_only_the_browser_can_tell(youssef, clock):
+    """On a shared computer the next person must not find the site open. Other devices stay signed in."""
+    elsewhere = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    visit(youssef, clock)
+    youssef.get("/").submit("/sign-out/")
+    assert youssef.path == "/sign-out/everywhere/" and not youssef.signed_in and elsewhere.signed_in
+    assert shows(youssef, "flash.signed_out") and not shows(youssef, "sso.everywhere.done")
+    _, request = sent_there(youssef)
+    youssef.get(back(clock(), request))
+    assert shows(youssef, "sso.told.confirmed") and shows(youssef, "flash.signed_out")
+
+
+def test_a_plain_sign_out_without_such_a_site_is_as_ever(youssef):
+    assert youssef.get("/").submit("/sign-out/").path == "/sign-in/"
+
+
+def test_the_language_can_be_changed_on_the_list(youssef, clock):
+    visit(youssef, clock)
+    everywhere(youssef).submit("/language/", language="en")
+    assert youssef.path == "/sign-out/everywhere/" and steps.shows(youssef, "sso.told.by_hand", "en")

@@ -1,0 +1,160 @@
+"""What the registry wants of whoever enters: a fresh sign-in, a settled account. One judge, every protocol."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+import pytest
+
+from massar.domain.sites import api as sites
+from massar.domain.sites.registry import RegistryError, load
+from massar.interfaces.commands import sites as command
+from tests.cast import YOUSSEF, YOUSSEF_EMAIL
+from tests.sso import saml_site, test_gate
+from tests.sso.relying_party import STRICT, Surfer, party
+from tests.sso.saml_site import RETRAITE, authn_request, redirect
+from tests.sso.test_gate import NOTIFRH, Proxy, at_account, opened
+from tests.sso.test_saml import PASSWORD, SETTLED, answered, context, statuses, text
+from tests.support.visitor import Visitor
+
+NEW = "Rivage-8412-ouvert"
+WANTS = {"max_age_minutes": 10}
+OIDC = replace(STRICT, slug="fresh", client_id="fresh", **WANTS)
+SAML, GATE = replace(RETRAITE, **WANTS), replace(NOTIFRH, **WANTS)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def register(cast, settings):
+    def put(*registered: sites.Site) -> None:
+        settings.MASSAR = replace(settings.MASSAR, sites=sites.Registry([*registered]))
+        sites.keys._RING.forget()
+
+    put(OIDC, SAML, GATE)
+    return put
+
+
+def asks_saml(visitor: Visitor, clock, **request) -> Visitor:
+    return visitor.get(redirect(authn_request(clock(), **request)))
+
+
+def proves(visitor: Visitor, password: str = YOUSSEF.password) -> Visitor:
+    """Types the password on the page in front of us, wherever that leads."""
+    assert visitor.path == "/sign-in/", visitor.path
+    return visitor.submit("/sign-in/", user=YOUSSEF.login, password=password)
+
+
+def test_saml_asks_again_and_goes_on(register, clock):
+    visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    clock.advance(minutes=10)
+    assert statuses(answered(asks_saml(visitor, clock))) == ["Success"], "ten minutes are not more than ten"
+    clock.advance(minutes=1)
+    proves(asks_saml(visitor, clock, id="_again"))
+    root = answered(visitor)
+    assert root.get("InResponseTo") == "_again"
+    assert root.find(".//saml:AuthnStatement", saml_site.NS).get("AuthnInstant") == saml_site.written(clock())
+
+
+def test_saml_that_may_not_ask_says_so(register, clock):
+    visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    clock.advance(minutes=11)
+    root = answered(asks_saml(visitor, clock, IsPassive="true"))
+    assert statuses(root) == ["Responder", "NoPassive"]
+
+
+def test_oidc_asks_again_and_goes_on(register, clock):
+    rp, browser = party(clock, OIDC), Surfer()
+    before = rp.enter(browser).claims["auth_time"]
+    clock.advance(minutes=11)
+    silent = rp.ask(prompt="none")
+    browser.open(silent.url)
+    assert rp.error(browser, silent) == "login_required"
+    asked = rp.ask(max_age="100000")
+    browser.open(asked.url)
+    assert browser.at_sign_in, "a site can't ask for less than its registry does"
+    browser.prove()
+    tokens = rp.tokens(asked, rp.redeem(asked, rp.code(browser, asked)))
+    assert tokens.claims["auth_time"] == int(clock().timestamp()) > before
+
+
+def test_the_gate_closes_and_leads_back_to_the_same_address(register, clock):
+    youssef = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    proxy = opened(youssef, "/dossier/12?page=2")
+    for _ in range(10):
+        clock.advance(minutes=1)
+        assert proxy.check("/dossier/12?page=2").status_code == 200
+    clock.advance(minutes=1)
+    assert proxy.check("/dossier/12?page=2").status_code == 401
+    answer = at_account(youssef, proxy.begin("/dossier/12?page=2"))
+    assert answer["Location"] == "/sign-in/"
+    assert youssef.client.get("/gate/resume/")["Location"] == "/sign-in/", "walking around the form"
+    page = youssef.client.get("/sign-in/")
+    assert page.status_code == 200, "somebody is signed in, and is asked all the same"
+    form = {"user": YOUSSEF.login, "password": YOUSSEF.password}
+    token = page.content.decode().split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+    resumed = youssef.client.post("/sign-in/", {**form, "csrfmiddlewaretoken": token})
+    ticket = youssef.client.get(resumed["Location"])
+    back = proxy.enter(ticket["Location"])
+    assert back["Location"] == f"{test_gate.ORIGIN}/dossier/12?page=2"
+    assert proxy.check("/dossier/12?page=2").status_code == 200
+
+
+def test_a_check_at_a_site_that_wants_freshness_costs_no_statement_more(register, django_assert_num_queries):
+    proxy = opened(Visitor().sign_in(YOUSSEF.login, YOUSSEF.password))
+    proxy.check()
+    with django_assert_num_queries(3):
+        assert proxy.check("/logo.png").status_code == 200
+
+
+@pytest.fixture
+def recovered(register, clock, post) -> Visitor:
+    register(*(replace(site, settled=True, max_age_minutes=0) for site in (OIDC, SAML, GATE)))
+    visitor = Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
+    secret = post.secret(YOUSSEF_EMAIL)
+    visitor.sign_in(YOUSSEF.login, secret).change(secret, NEW)
+    assert visitor.signed_in
+    return visitor
+
+
+def enters(visitor: Visitor, clock) -> dict[str, int]:
+    """The answer of each protocol, by status: 403 is the page that says why not."""
+    saml = asks_saml(visitor, clock).page.status_code
+    oidc = visitor.client.get(party(clock, OIDC).ask().url).status_code
+    return {"saml": saml, "oidc": oidc, "gate": at_account(visitor, Proxy().begin()).status_code}
+
+
+def test_a_settled_account_is_wanted_by_every_protocol(recovered, clock):
+    assert set(enters(recovered, clock).values()) == {403}
+    clock.advance(hours=73)
+    recovered.sign_in(YOUSSEF.login, NEW)
+    assert enters(recovered, clock) == {"saml": 200, "oidc": 303, "gate": 303}
+
+
+def test_saml_gets_the_best_of_the_classes_that_is_true(recovered, register, clock):
+    """RequestedAuthnContext lists what will do; who recovered lately is not refused for the first of them."""
+    register(RETRAITE)
+    inside = context(SETTLED, PASSWORD)
+    assert text(answered(asks_saml(recovered, clock, inside=inside)), "//saml:AuthnContextClassRef") == PASSWORD
+    clock.advance(hours=73)
+    recovered.sign_in(YOUSSEF.login, NEW)
+    assert text(answered(asks_saml(recovered, clock, inside=inside)), "//saml:AuthnContextClassRef") == SETTLED
+
+
+def test_show_says_who_may_enter(register, capsys):
+    register(replace(OIDC, roles=("director",), settled=True), replace(GATE, no_recovery_hours=96))
+    for slug in ("fresh", "notifrh"):
+        command.run(argparse.Namespace(action="show", slug=slug))
+    said = capsys.readouterr().out
+    assert "director; signed in within the last 10 minutes; no recovery in the last 72 hours" in said
+    assert "everybody; signed in within the last 10 minutes; no recovery in the last 96 hours" in said
+
+
+@pytest.mark.parametrize("setting", ["max_age_minutes = -1", "no_recovery_hours = -1", "settled = 1", "max_age_minutes = 1.5"])
+def test_the_registry_refuses_what_can_not_be(tmp_path, setting):
+    path = tmp_path / "sites.toml"
+    path.write_text(f"[sites.massar]\n{setting}\n", "utf-8")
+    with pytest.raises(RegistryError) as refused:
+        load(path)
+    assert len(refused.value.mistakes) == 1 and setting.split()[0] in refused.value.mistakes[0]

@@ -1,0 +1,106 @@
+"""Strangers can't fill the table of waiting requests; whoever meets the end of the budget still signs in, and is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from massar.domain.limits import api as limits
+from massar.domain.sites import api as sites
+from massar.domain.sites.models import PendingRequest
+from massar.interfaces.frame.cookies import PENDING
+from tests.cast import YOUSSEF
+from tests.sso.relying_party import STRICT, party
+from tests.sso.saml_site import RETRAITE, authn_request, posted, redirect
+from tests.sso.test_gate import NOTIFRH, Proxy, at_account
+from tests.support.steps import shows
+from tests.support.visitor import Visitor
+
+ROOM = 3
+ELSEWHERE = "198.51.100.7"
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def registered(cast, settings, monkeypatch):
+    settings.MASSAR = replace(settings.MASSAR, sites=sites.Registry([STRICT, RETRAITE, NOTIFRH]))
+    sites.keys._RING.forget()
+    small = limits.Limit("pending-network", ROOM, timedelta(minutes=1))
+    monkeypatch.setattr(limits.lanes, "PENDING_NETWORK", small)
+
+
+def by_oidc(visitor: Visitor, clock):
+    return visitor.client.get(party(clock, STRICT).ask().url)
+
+
+def by_saml(visitor: Visitor, clock):
+    return visitor.client.get(redirect(authn_request(clock())))
+
+
+def by_saml_form(visitor: Visitor, clock):
+    return visitor.client.post("/saml/sso", {"SAMLRequest": posted(authn_request(clock()))})
+
+
+def by_gate(visitor: Visitor, clock):
+    return at_account(visitor, Proxy().begin("/dossier"))
+
+
+WAYS = (by_oidc, by_saml, by_saml_form, by_gate)
+
+
+def flood(clock) -> None:
+    for number in range(4 * ROOM):
+        WAYS[number % 4](Visitor(), clock)
+
+
+def test_a_flood_ends_at_the_budget(clock):
+    flood(clock)
+    assert PendingRequest.objects.count() == ROOM
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_over_the_budget_people_sign_in_and_read_what_to_do(clock, way):
+    flood(clock)
+    visitor = Visitor()
+    visitor.get(way(visitor, clock)["Location"])
+    assert visitor.path == "/sign-in/" and shows(visitor, "sso.waiting.full")
+    assert PENDING.name not in visitor.cookies
+    visitor.submit("/sign-in/", user=YOUSSEF.login, password=YOUSSEF.password)
+    assert visitor.path == "/" and visitor.signed_in
+
+
+def test_whoever_is_signed_in_needs_no_budget(clock):
+    """Asked for the password again while the network is full: the request waits all the same."""
+    visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    flood(clock)
+    visitor.get(redirect(authn_request(clock.advance(seconds=20), ForceAuthn="true")))
+    assert visitor.path == "/sign-in/" and PENDING.name in visitor.cookies
+    visitor.submit("/sign-in/", user=YOUSSEF.login, password=YOUSSEF.password)
+    assert "SAMLResponse" in visitor.html
+
+
+def test_a_form_from_a_site_over_the_budget_leads_home_and_says_so(clock):
+    """It comes without the session's cookie, so it counts as a stranger's."""
+    visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    flood(clock)
+    stranger = Visitor()
+    answer = by_saml_form(stranger, clock)
+    for name, morsel in answer.cookies.items():
+        visitor.client.cookies[name] = morsel.value
+    visitor.get(answer["Location"])
+    assert visitor.path == "/" and shows(visitor, "sso.waiting.full", "fr")
+
+
+def test_other_networks_and_later_moments_are_not_touched(clock):
+    flood(clock)
+    elsewhere = Visitor()
+    elsewhere.client.defaults["REMOTE_ADDR"] = ELSEWHERE
+    by_saml(elsewhere, clock)
+    assert PENDING.name in elsewhere.cookies
+    clock.advance(minutes=1)
+    later = Visitor()
+    by_saml(later, clock)
+    assert PENDING.name in later.cookies
