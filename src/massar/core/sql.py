@@ -54,3 +54,8 @@ def lock_in_order(column: str) -> str:
 def skip_locked() -> str:
     """Claims of two workers don't wait for each other. SQLite has one writer at a time and needs nothing."""
     return "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
+
+
+def writes_in_with() -> bool:
+    """Whether a WITH may write, so that one statement, atomic by itself, fills two tables."""
+    return connection.vendor == "postgresql"
