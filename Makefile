@@ -55,7 +55,7 @@ check: $(VENV)/dev.stamp ## style and the laws of the house
 	@$(BIN)/python -m ruff check src tests bench examples
 	@PYTHONPATH=src $(BIN)/lint-imports
 
-bench: $(VENV)/dev.stamp ## measure: sign-ins beside the pure hash bound, recovery, page weights, timing signals
+bench: $(VENV)/dev.stamp ## measure: sign-ins, recovery, what sites ask (beside a peer), SAML, page weights, timing signals
 	@PYTHONPATH=src:. $(BIN)/python -m bench.run
 
 messages: $(VENV)/dev.stamp ## compile the catalogues in src/massar/locale/
@@ -65,7 +65,7 @@ blocklist: $(VENV)/dev.stamp ## make the list of common passwords again
 	@PYTHONPATH=src $(BIN)/python -m massar.domain.policy.make_blocklist
 
 lock: ## pin the requirements again (needs uv)
-	@for f in runtime demo dev servers; do uv pip compile -q --upgrade --universal --generate-hashes --no-header --no-emit-index-url \
+	@for f in runtime demo dev servers peers; do uv pip compile -q --upgrade --universal --generate-hashes --no-header --no-emit-index-url \
 	  --no-emit-find-links --python-version 3.11 requirements/$$f.in -o requirements/$$f.txt; done
 
 clean: ## remove the environment and the data

@@ -46,6 +46,7 @@ class Place:
     name: str
     folder: Path
     environment: dict[str, str]
+    python: str = sys.executable
 
     @property
     def database(self) -> str:
@@ -54,7 +55,7 @@ class Place:
     def run(self, *words: str) -> str:
         """`python …` to its end; its standard output. Raises CalledProcessError with what it said."""
         done = subprocess.run(
-            [sys.executable, *words], cwd=self.folder, env=self.environment, capture_output=True, text=True
+            [self.python, *words], cwd=self.folder, env=self.environment, capture_output=True, text=True
         )
         if done.returncode:
             raise DidNotStart(f"{' '.join(words[:4])}: {(done.stderr or done.stdout).strip()[-1500:]}")
@@ -117,11 +118,16 @@ def furnish(name: str, folder: Path, database: str, sink: Sink, sites: Path) -> 
     return place
 
 
-@contextlib.contextmanager
-def server(place: Place) -> Iterator[Program]:
+def server(place: Place) -> contextlib.AbstractContextManager[Program]:
     """`massar serve` with one process, on the first core."""
+    return serving(place, ["-m", "massar", "serve", "--host", "127.0.0.1", "--processes", "1"])
+
+
+@contextlib.contextmanager
+def serving(place: Place, words: list[str]) -> Iterator[Program]:
+    """A server on a free port of loopback, on the first core."""
     port = postgres.free_port()
-    words = ["-m", "massar", "serve", "--host", "127.0.0.1", "--port", str(port), "--processes", "1"]
+    words = [*words, "--port", str(port)]
     with contextlib.ExitStack() as stack:
         with machine.on_core(machine.SERVER_CORE):
             process = stack.enter_context(started(place, "server", words))
@@ -172,7 +178,7 @@ def started(place: Place, name: str, words: list[str]) -> Iterator[subprocess.Po
     """A program of this place until the block is left, however it is left."""
     with (place.folder / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, *words],
+            [place.python, *words],
             cwd=place.folder,
             env=place.environment,
             stdin=subprocess.DEVNULL,

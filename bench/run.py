@@ -21,6 +21,8 @@ from pathlib import Path
 
 from bench import load, machine, people, place, report, signals, tokens, weights
 from bench.client import Browser
+from bench.peer import place as peer_place
+from bench.peer.place import NAME, NotThere, Peer
 from bench.place import Place, Program, Sink
 
 PEOPLE, WITH_CONTACT = 2000, 1240
@@ -29,7 +31,7 @@ RECOVERY_PAGE, RECOVERY_IDLE, RECOVERY_SIGNAL = (0, 400), (400, 460), 600
 SIGN_IN_SIGNAL = 1200
 SAMPLES = 600
 ROUNDS = 3
-PARTS = ("sign-in", "pages", "recovery", "tokens", "signals", "weights")
+PARTS = ("sign-in", "pages", "recovery", "tokens", "saml", "signals", "weights")
 BOUNDS = ("12288,3", "19456,2")
 BROWSERS = 16
 # What sites ask, by kind of bench.tokens: its name in the table, and the aim per CPU-second on PostgreSQL.
@@ -42,6 +44,13 @@ TOKEN_AIMS = {
     "jwks": ("key set", 0),
     "round_es256": ("whole round, ES256", 250),
     "round_rs256": ("whole round, RS256", 0),
+}
+PEER_KINDS = {
+    "client_credentials": "client credentials",
+    "own_slow_hash": "client credentials, secret hashed as by default",
+    "refresh_rs256": "refresh, RS256",
+    "userinfo": "userinfo",
+    "introspection": "introspection",
 }
 
 
@@ -126,6 +135,7 @@ def _measured(standings: list[Standing], sink: Sink, asked: argparse.Namespace) 
         "pages": lambda: _fairness(standings, 2.0 if quick else 6.0),
         "recovery": lambda: _recovery(standings, sink, quick),
         "tokens": lambda: _tokens(standings, 1 if quick else ROUNDS, 1.0 if quick else 4.0),
+        "saml": lambda: _saml(standings[0], 100 if quick else 400),
         "signals": lambda: _signals(standings, 100 if quick else SAMPLES),
         "weights": lambda: _weights(standings[0]),
     }
@@ -318,21 +328,45 @@ def _idle_waits(one: Standing, sink: Sink, numbers: range) -> list[float]:
 def _tokens(standings: list[Standing], rounds: int, seconds: float) -> str:
     runs: dict[tuple[str, str], list[dict]] = {}
     bounds: dict[str, list[dict]] = {one.place.name: [] for one in standings}
-    for number in range(rounds):
-        for one in standings:
-            say(f"round {number + 1} of {rounds}: what sites ask, on {one.place.name}")
-            with machine.on_core(machine.SERVER_CORE):
-                out = one.place.run("-m", "bench.tokens", "bound", str(seconds / 5))
-            bounds[one.place.name].append(json.loads(out))
-            for kind in TOKEN_AIMS:
-                runs.setdefault((kind, one.place.name), []).append(_calls(one, kind, seconds))
-    return f"{_signature_table(bounds)}\n{_token_table(standings, runs)}"
+    with _peer(standings, codes=BROWSERS * len(PEER_KINDS) * rounds) as peer:
+        for number in range(rounds):
+            for one in standings:
+                say(f"round {number + 1} of {rounds}: what sites ask, on {one.place.name}")
+                with machine.on_core(machine.SERVER_CORE):
+                    out = one.place.run("-m", "bench.tokens", "bound", str(seconds / 5))
+                bounds[one.place.name].append(json.loads(out))
+                for kind in TOKEN_AIMS:
+                    runs.setdefault((kind, one.place.name), []).append(_calls(one, one.server, kind, seconds))
+                    if one.place.name == "PostgreSQL" and isinstance(peer, Peer) and kind in PEER_KINDS:
+                        runs.setdefault((kind, NAME), []).append(_calls(one, peer.server, kind, seconds, peer))
+            if isinstance(peer, Peer):
+                slow = _calls(standings[0], peer.server, "own_slow_hash", seconds, peer)
+                runs.setdefault(("own_slow_hash", NAME), []).append(slow)
+    note = _peer_note(peer) if isinstance(peer, Peer) else peer
+    return "\n".join([_signature_table(bounds), _token_table(standings, runs), _peer_table(runs, note)])
 
 
-def _calls(one: Standing, kind: str, seconds: float) -> dict:
+@contextlib.contextmanager
+def _peer(standings: list[Standing], codes: int) -> Iterator[Peer | str]:
+    """The peer on the same PostgreSQL, or the sentence that says why there is none."""
+    with contextlib.ExitStack() as stack:
+        first = standings[0].place
+        try:
+            if first.name != "PostgreSQL":
+                raise NotThere(f"{NAME} is measured on PostgreSQL alone, which is not here.")
+            say(f"{NAME}: an environment of its own")
+            peer = stack.enter_context(peer_place.opened(first.folder, first.database, codes))
+        except NotThere as why:
+            peer = str(why)
+            say(peer)
+        yield peer
+
+
+def _calls(one: Standing, server: Program, kind: str, seconds: float, peer: Peer | None = None) -> dict:
     """Many callers in a process of their own. CPU is counted over the run, preparations left out."""
-    words = ["-m", "bench.tokens", kind, str(one.server.port), "--seconds", str(seconds), "--callers", str(BROWSERS)]
-    result = json.loads(one.place.run(*words, "--server", str(one.server.pid)))
+    words = ["-m", "bench.tokens", kind, str(server.port), "--seconds", str(seconds), "--callers", str(BROWSERS)]
+    words += ["--peer", str(peer.for_callers(BROWSERS))] if peer else []
+    result = json.loads(one.place.run(*words, "--server", str(server.pid)))
     if result["bad"] or not result["times"]:
         raise SystemExit(f"{kind} on {one.place.name}: {result['bad']} answers were not as they should be")
     return result
@@ -345,35 +379,83 @@ def _signature_table(bounds: dict[str, list[dict]]) -> str:
         for name, key in (("ES256 (P-256)", "es256"), ("RS256 (2048 bits)", "rs256"))
     ]
     rows += [
-        [f"bare look-up of a token, {name}", report.per_second(report.middle(b["read"] for b in runs)), "per second"]
+        [f"{what}, {name}", report.per_second(report.middle(b[key] for b in runs)), "per second"]
+        for what, key in (("bare look-up of a token", "read"), ("bare insert of a grant and its token", "write"))
         for name, runs in bounds.items()
     ]
     return report.table(
         "The bound: signatures and statements alone", ["", "rate", ""], rows,
-        f"The look-up over {BROWSERS} connections on PostgreSQL and one on SQLite. Bare inserts stand under Recovery.",
+        f"Statements over {BROWSERS} connections on PostgreSQL and one on SQLite; each insert is a commit of its own, which "
+        "waits for the disk on PostgreSQL.",
     )  # fmt: skip
 
 
 def _token_table(standings: list[Standing], runs: dict[tuple[str, str], list[dict]]) -> str:
-    rows = []
-    for kind, (title, aim) in TOKEN_AIMS.items():
-        for one in standings:
-            found = runs[kind, one.place.name]
-            times = [t for r in found for t in r["times"]]
-            rows.append([
-                f"{title}, {one.place.name}",
-                report.per_second(report.middle(len(r["times"]) / r["seconds"] for r in found)),
-                report.per_second(report.middle(len(r["times"]) / r["cpu"] for r in found)),
-                str(aim) if aim else "",
-                report.ms(report.quantile(times, 0.5)),
-                report.ms(report.quantile(times, 0.99)),
-            ])  # fmt: skip
-    heads = ["", "per second", "per CPU-second", "aim", "p50 ms", "p99 ms"]
+    rows = [
+        [*_call_row(f"{title}, {one.place.name}", runs[kind, one.place.name]), str(aim) if aim else ""]
+        for kind, (title, aim) in TOKEN_AIMS.items()
+        for one in standings
+    ]
     return report.table(
-        "What sites ask, one server process on one core", heads, rows,
+        "What sites ask, one server process on one core", [*_CALL_HEADS, "aim"], rows,
         f"{BROWSERS} callers at once, client secrets in the Basic header. The round: /authorize of a signed-in person "
         "with PKCE, then /token with a refresh token. The aims are per CPU-second and those of PostgreSQL.",
     )  # fmt: skip
+
+
+_CALL_HEADS = ["", "per second", "per CPU-second", "p50 ms", "p99 ms"]
+
+
+def _call_row(title: str, found: list[dict]) -> list[str]:
+    times = [t for r in found for t in r["times"]]
+    return [
+        title,
+        report.per_second(report.middle(len(r["times"]) / r["seconds"] for r in found)),
+        report.per_second(report.middle(len(r["times"]) / r["cpu"] for r in found)),
+        report.ms(report.quantile(times, 0.5)),
+        report.ms(report.quantile(times, 0.99)),
+    ]
+
+
+def _peer_table(runs: dict[tuple[str, str], list[dict]], note: str) -> str:
+    title = f"The same at {NAME}, PostgreSQL"
+    rows = []
+    for kind, name in PEER_KINDS.items():
+        if (kind, NAME) in runs:
+            ours = runs.get((kind, "PostgreSQL")) or runs["client_credentials", "PostgreSQL"]
+            theirs, per_cpu = runs[kind, NAME], [_per_cpu(found) for found in (ours, runs[kind, NAME])]
+            rows.append([*_call_row(name, theirs), f"{per_cpu[0] / per_cpu[1]:.1f}"])
+    return report.table(title, [*_CALL_HEADS, "ours, times"], rows, note)
+
+
+def _per_cpu(found: list[dict]) -> float:
+    return report.middle(len(r["times"]) / r["cpu"] for r in found)
+
+
+def _peer_note(peer: Peer) -> str:
+    return (
+        f"{NAME} {peer.version} in the same minutes, on the same Granian, PostgreSQL and core, with the same callers; "
+        "tokens stored hashed, reuse of a refresh token ends its family, client secrets hashed by one SHA-256. The second "
+        "line is what it does when nothing is said about that hash (Django's PBKDF2). Ours, times: the product's "
+        "figure per CPU-second on PostgreSQL divided by this one."
+    )
+
+
+# SAML ---------------------------------------------------------------------------------------------------------------
+
+
+def _saml(one: Standing, samples: int) -> str:
+    say("one signed SAML answer")
+    with machine.on_core(machine.SERVER_CORE):
+        cost = json.loads(one.place.run("-m", "bench.saml", str(samples)))
+    rows = [
+        ["one bare RSA-3072 signature", f"{cost['rsa']:.2f}"],
+        ["one answer: Response and Assertion, both signed", f"{cost['answer']:.2f}"],
+        ["the answer over its two signatures", f"{cost['answer'] - 2 * cost['rsa']:.2f}"],
+    ]
+    return report.table(
+        "One SAML answer", ["", "CPU ms"], rows, "Medians of one thread, interleaved; no database is asked."
+    )
 
 
 # Known and unknown --------------------------------------------------------------------------------------------------

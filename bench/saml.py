@@ -1,38 +1,36 @@
-"""The cost of one SAML answer: a Response with its Assertion, both signed, beside the two bare RSA signatures in it."""
+"""The cost of one SAML answer: a Response with its Assertion, both signed, beside the two bare RSA signatures in it.
+
+    python -m bench.saml SAMPLES        (with the settings of the place in the environment)
+
+Prints CPU milliseconds of one thread as JSON, medians: `rsa` is one bare RSA-3072 signature, of which `answer` holds two.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import statistics
+import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import django
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from massar.domain.sites import api as sites
-from massar.journeys import saml_answer
-from massar.journeys.saml_names import CLASS_PROTECTED, NAME_IDS
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "massar.config.django_settings")
+django.setup()
+
+from massar.domain.sites import api as sites  # noqa: E402
+from massar.journeys import saml_answer  # noqa: E402
+from massar.journeys.saml_names import CLASS_PROTECTED, NAME_IDS  # noqa: E402
 
 
-@dataclass(frozen=True)
-class Cost:
-    """CPU milliseconds of one thread, medians. `rsa` is one bare RSA-3072 signature; an answer holds two."""
-
-    rsa: float
-    answer: float
-
-    @property
-    def beside(self) -> float:
-        """What the answer costs over its two signatures."""
-        return self.answer - 2 * self.rsa
-
-
-def measure(samples: int = 200) -> Cost:
+def measure(samples: int) -> dict[str, float]:
     """Interleaved, so that a busy neighbour slows both alike. Needs settings, no database."""
     signer, now = _signer(), datetime.now(UTC)
     bare: list[float] = []
@@ -40,17 +38,7 @@ def measure(samples: int = 200) -> Cost:
     for _ in range(samples):
         bare.append(_spent(lambda: signer.key.sign(b"x" * 500, padding.PKCS1v15(), hashes.SHA256())))
         whole.append(_spent(lambda: _answer(signer, now)))
-    return Cost(statistics.median(bare), statistics.median(whole))
-
-
-def table(cost: Cost) -> str:
-    """As it stands in docs/performance.md."""
-    rows = (
-        ("one bare RSA-3072 signature", cost.rsa),
-        ("one answer: Response and Assertion, both signed", cost.answer),
-        ("the answer over its two signatures", cost.beside),
-    )
-    return "\n".join(["| SAML, CPU ms | |", "|---|---:|", *(f"| {what} | {ms:.2f} |" for what, ms in rows)])
+    return {"rsa": statistics.median(bare), "answer": statistics.median(whole)}
 
 
 def _spent(work: Callable[[], object]) -> float:
@@ -94,3 +82,7 @@ def _signer() -> sites.Signer:
         .sign(key, hashes.SHA256())
     )
     return sites.Signer("bench", "SAML", key, certificate.public_bytes(Encoding.PEM).decode())
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(int(sys.argv[1]))))

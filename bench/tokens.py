@@ -1,6 +1,6 @@
 """What sites ask of the account, many at once on one server. Prints one JSON object, as bench.load does.
 
-    python -m bench.tokens KIND PORT --seconds S --callers N --server PID
+    python -m bench.tokens KIND PORT --seconds S --callers N --server PID [--peer FILE]
     python -m bench.tokens bound SECONDS          (with MASSAR_DATABASE_URL in the environment)
 
 KIND  client_credentials   a site's own token (one insert of a grant, one of a token)
@@ -11,6 +11,8 @@ KIND  client_credentials   a site's own token (one insert of a grant, one of a t
       jwks                 the published keys
       round_es256          the whole round of a signed-in person: /authorize, then /token
       round_rs256          the same for a site that wants RSA
+       own_slow_hash        peer only: a site's own token, the client secret hashed as the peer does by itself
+FILE   what bench.peer.seeding has printed; then the server is the peer, which has its own addresses and clients.
 bound  signatures and bare statements alone: what none of these can pass.
 """
 
@@ -25,9 +27,9 @@ import os
 import secrets
 import sqlite3
 import sys
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -141,6 +143,33 @@ class Caller:
         return answer.seconds if answer.status == 200 and b'"keys"' in answer.body else None
 
 
+class PeerCaller(Caller):
+    """The same at the peer. Its tokens come of a code that was seeded."""
+
+    def __init__(self, browser: Browser, index: int, slug: str, seeded: dict):
+        self.browser, self.index, self.slug, self.seeded = browser, index, slug, seeded
+        ends = {"token_endpoint": "token", "userinfo_endpoint": "userinfo", "introspection_endpoint": "introspect"}
+        self.paths = {name: f"/o/{path}/" for name, path in ends.items()}
+        self._as(slug)
+
+    def _as(self, client: str) -> None:
+        pair = base64.b64encode(f"{client}:{self.seeded['secret']}".encode()).decode()
+        self.headers = {"Authorization": f"Basic {pair}"}
+
+    def take_tokens(self) -> None:
+        self._as("site")
+        answer = self.call(
+            "token_endpoint",
+            grant_type="authorization_code",
+            code=self.seeded["codes"][self.index],
+            redirect_uri=self.seeded["redirect_uri"],
+            code_verifier=self.seeded["verifier"],
+        )
+        if not self._kept(answer):
+            raise SystemExit(f"the peer gave no tokens: {answer.status} {answer.body[:300]!r}")
+        self._as(self.slug)
+
+
 def _nothing(caller: Caller) -> None:
     pass
 
@@ -171,14 +200,25 @@ KINDS: dict[str, tuple[str, Callable[[Caller], None], Callable[[Caller], float |
 }
 
 
-def measured(kind: str, port: int, seconds: float, callers: int, server: int) -> dict:
+# The peer has no session of a person to measure a round with, and signs with RSA alone.
+PEER_KINDS: dict[str, tuple[str, Callable[[PeerCaller], None], Callable[[Caller], float | None]]] = {
+    "client_credentials": ("machine", _nothing, Caller.own),
+    "own_slow_hash": ("machine_as_it_comes", _nothing, Caller.own),
+    "refresh_rs256": ("site", PeerCaller.take_tokens, Caller.turn),
+    "userinfo": ("site", PeerCaller.take_tokens, Caller.about),
+    "introspection": ("machine", PeerCaller.take_tokens, Caller.introspect),
+}
+
+
+def measured(kind: str, port: int, seconds: float, callers: int, server: int, peer: dict | None = None) -> dict:
     """As Crowd.run, and `cpu`: the server's CPU-seconds from the moment everybody is ready."""
-    slug, prepare, step = KINDS[kind]
+    slug, prepare, step = (PEER_KINDS if peer else KINDS)[kind]
     ready_at: list[float] = []
     known: dict[int, Caller] = {}
 
     def ready(browser: Browser, index: int) -> None:
-        known[id(browser)] = caller = Caller(browser, index, slug)
+        caller = PeerCaller(browser, index, slug, peer) if peer else Caller(browser, index, slug)
+        known[id(browser)] = caller
         prepare(caller)
         if len(known) == callers:
             ready_at.append(machine.cpu_seconds(server))
@@ -199,7 +239,8 @@ def bound(seconds: float) -> dict[str, float]:
     return {
         "es256": _per_cpu_second(lambda: elliptic.sign(text, ec.ECDSA(hashes.SHA256())), seconds),
         "rs256": _per_cpu_second(lambda: big.sign(text, padding.PKCS1v15(), hashes.SHA256()), seconds),
-        "read": _reads(os.environ["MASSAR_DATABASE_URL"], seconds),
+        "read": _statements(os.environ["MASSAR_DATABASE_URL"], seconds, _read_once),
+        "write": _statements(os.environ["MASSAR_DATABASE_URL"], seconds, _write_once),
     }
 
 
@@ -217,29 +258,47 @@ READ = (
 )
 
 
-def _reads(address: str, seconds: float) -> float:
-    """The statement behind an access token, and nothing else; as many connections as callers (SQLite: one)."""
+GRANT = (
+    "INSERT INTO sites_grant (site, person_id, session_id, subject, login, scope, auth_time, nonce, created_at, "
+    "expires_at, ended_at) VALUES ('bound', 0, 0, 'bound', '', 'profile email school', 0, '', 0, 1, 0) RETURNING id"
+)
+TOKEN = "INSERT INTO sites_token (hash, kind, grant_id, binding, expires_at, used_at) "
+
+
+def _read_once(ask: Callable, mark: str) -> None:
+    """What stands behind an access token."""
+    ask(READ.format(mark), ("0" * 64,)).fetchone()
+
+
+def _write_once(ask: Callable, mark: str) -> None:
+    """A grant and its token, durably: one statement on PostgreSQL, a transaction on SQLite."""
+    key = secrets.token_hex(32)
+    if mark == "%s":
+        ask(f"WITH g AS ({GRANT}) {TOKEN} SELECT %s, 'access', g.id, '', 1, 0 FROM g", (key,))
+        return
+    ask("BEGIN IMMEDIATE")
+    grant = ask(GRANT).fetchone()[0]
+    ask(f"{TOKEN} VALUES (?, 'access', ?, '', 1, 0)", (key, grant))
+    ask("COMMIT")
+
+
+def _statements(address: str, seconds: float, once: Callable[[Callable, str], None]) -> float:
+    """Per second, and nothing else; as many connections as callers (SQLite: one, set as the product sets it)."""
     if address.startswith("sqlite:///"):
-        ask = sqlite3.connect(address.removeprefix("sqlite:///")).execute
-        start, count = time.perf_counter(), 0
-        while time.perf_counter() - start < seconds:
-            ask(READ.format("?"), ("0" * 64,)).fetchone()
-            count += 1
-        return count / (time.perf_counter() - start)
+        connection = sqlite3.connect(address.removeprefix("sqlite:///"), isolation_level=None)
+        connection.execute("PRAGMA synchronous=NORMAL")
+        return _repeated(lambda: once(connection.execute, "?"), seconds) / seconds
     asks = [psycopg.connect(address, autocommit=True).execute for _ in range(READERS)]
-    counts, end = [0] * READERS, time.perf_counter() + seconds
+    with ThreadPoolExecutor(READERS) as pool:
+        return sum(pool.map(lambda ask: _repeated(lambda: once(ask, "%s"), seconds), asks)) / seconds
 
-    def repeat(index: int) -> None:
-        while time.perf_counter() < end:
-            asks[index](READ.format("%s"), ("0" * 64,)).fetchone()
-            counts[index] += 1
 
-    threads = [threading.Thread(target=repeat, args=(i,)) for i in range(READERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sum(counts) / seconds
+def _repeated(work: Callable[[], object], seconds: float) -> int:
+    end, count = time.perf_counter() + seconds, 0
+    while time.perf_counter() < end:
+        work()
+        count += 1
+    return count
 
 
 def main() -> None:
@@ -247,14 +306,16 @@ def main() -> None:
         print(json.dumps(bound(float(sys.argv[2]))))
         return
     parser = argparse.ArgumentParser(prog="bench.tokens")
-    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("kind", choices=[*KINDS, "own_slow_hash"])
     parser.add_argument("port", type=int)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--callers", type=int, default=16)
     parser.add_argument("--server", type=int, required=True)
+    parser.add_argument("--peer", type=Path)
     asked = parser.parse_args()
+    peer = json.loads(asked.peer.read_text()) if asked.peer else None
     gc.freeze()
-    print(json.dumps(measured(asked.kind, asked.port, asked.seconds, asked.callers, asked.server)))
+    print(json.dumps(measured(asked.kind, asked.port, asked.seconds, asked.callers, asked.server, peer)))
 
 
 if __name__ == "__main__":

@@ -7,10 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
+from django.test import client as django_client
 
 from massar.core import clock as product_clock
 from tests import cast as people_of_the_cast
 from tests.support.visitor import Post
+from tests.support.wire import Wire
+
+django_client.ClientHandler = Wire  # every test client goes in by the product's own WSGI callable
 
 # In the night to 15 February 2026 clocks in Africa/Casablanca went from 02:59 (+01) back to 02:00 (+00), for
 # Ramadan. An SMS that is sent now, at 02:55 local time, lives ten minutes, across the change: until "02:05".

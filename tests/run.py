@@ -29,7 +29,7 @@ from support import postgres, programs
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = "not browser and not servers"
 # What of these touches the database (tests/conftest.py sees which) runs a second time, on PostgreSQL.
-ON_BOTH_DATABASES = ("tests/core", "tests/domain", "tests/journeys", "tests/contracts", "tests/crash")
+ON_BOTH_DATABASES = ("tests/core", "tests/domain", "tests/journeys", "tests/sso", "tests/contracts", "tests/crash")
 PASSED, FAILED, SKIPPED = "passed", "FAILED", "skipped"
 NO_TESTS_COLLECTED = 5  # pytest's exit status
 CLEARING_UP_SECONDS = 60

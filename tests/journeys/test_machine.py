@@ -295,7 +295,7 @@ class Journeys(RuleBasedStateMachine):
         self._read_post()
         assert self._rows(self.person) == before, "answering or sending changed something of the owner's"
 
-    @rule(place=st.sampled_from(["_written", "settle", "_prepare"]))
+    @rule(place=st.sampled_from(["_written", "settle", "_still_wanted"]))
     def worker_dies(self, place):
         self._expect_answers()
         self.seen[f"killed before {place}"] += self.post.die(self.patch, place)

@@ -120,11 +120,11 @@ def test_one_sign_in_opens_the_site(youssef, clock):
     assert token.claims["email"] == YOUSSEF.login and "role" not in token.claims
 
 
-def test_a_check_costs_three_statements(youssef, django_assert_num_queries):
+def test_a_check_costs_two_statements(youssef, django_assert_num_queries):
     """It is asked for every picture of the site."""
     proxy = opened(youssef)
     proxy.check()
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(2):
         assert proxy.check("/logo.png").status_code == 200
 
 

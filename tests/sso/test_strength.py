@@ -104,7 +104,7 @@ def test_the_gate_closes_and_leads_back_to_the_same_address(register, clock):
 def test_a_check_at_a_site_that_wants_freshness_costs_no_statement_more(register, django_assert_num_queries):
     proxy = opened(Visitor().sign_in(YOUSSEF.login, YOUSSEF.password))
     proxy.check()
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(2):
         assert proxy.check("/logo.png").status_code == 200
 
 

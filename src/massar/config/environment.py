@@ -321,6 +321,9 @@ def _postgres(read: _Reader, parts) -> dict[str, object]:
                 "max_size": read.number("MASSAR_DATABASE_POOL", 28, 2, 500),
                 "timeout": 10,
             },
+            # Values apart from statements, plans kept on the connection (docs/adr/0019-direct-views.md).
+            "server_side_binding": True,
+            "prepare_threshold": 5,
             **query,
         },
     }

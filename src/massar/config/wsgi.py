@@ -8,4 +8,8 @@ from massar.core.log import set_up
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "massar.config.django_settings")
 set_up()
-application = get_wsgi_application()
+whole = get_wsgi_application()
+
+from massar.interfaces.frame.direct import Direct  # noqa: E402 (Django must be set up before)
+
+application = Direct(whole)

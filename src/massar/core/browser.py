@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _SYSTEMS = (
     ("Android", "Android"),
@@ -37,6 +37,10 @@ class Browser:
     devices: str = ""
     asked: str = ""
     language: str = ""
+
+    def asking(self, asked: str) -> Browser:
+        """The same browser with that token of who asks for recoveries."""
+        return replace(self, asked=asked)
 
 
 def label(user_agent: str) -> str:

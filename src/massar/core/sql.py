@@ -71,3 +71,8 @@ def seconds_between(earlier: str, later: str) -> str:
     if connection.vendor == "postgresql":
         return f"EXTRACT(EPOCH FROM {later} - {earlier})"
     return f"((julianday({later}) - julianday({earlier})) * 86400)"
+
+
+def writes_in_with() -> bool:
+    """Whether a WITH may write, so that one statement, atomic by itself, fills two tables."""
+    return connection.vendor == "postgresql"

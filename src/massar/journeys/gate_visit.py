@@ -20,7 +20,7 @@ from django.db import transaction
 from massar.core import ids
 from massar.core.browser import Browser
 from massar.domain.sites import api as sites
-from massar.journeys import issue_assertion
+from massar.journeys import issue_assertion, token_standing
 from massar.journeys.close_sessions import SignedIn
 from massar.journeys.gate_address import Wanted
 from massar.journeys.issue_assertion import NotForYou, SignInFirst
@@ -93,15 +93,14 @@ def _ticket(wanted: Wanted, state: str, enter: issue_assertion.Enter, browser: B
 
 def enter(*, site: sites.Site, ticket: str, mark: str, now: datetime) -> Admitted | None:
     """Back at the site's host: the ticket becomes the gate cookie, once, in the browser that began, at that site."""
+    held = token_standing.of(ticket)
+    if held is None:
+        return None
     moment = int(now.timestamp())
-    with transaction.atomic():
-        spent = sites.grants.spend(TICKET, ticket, site=site.slug, now=moment)
-        if spent is None or not _same(mark, spent.binding["state"]):
-            return None
-        token = sites.grants.issue(
-            GATE, spent.grant.id, now=moment, life=max(1, spent.grant.expires_at - moment)
-        )
-    return Admitted(token, site.gate_origin + spent.binding["uri"])
+    right = held.kind == TICKET and held.grant.site == site.slug and _same(mark, held.binding["state"])
+    cookie = [sites.grants.Fresh(GATE, max(1, held.grant.expires_at - moment))] if right else []
+    issued = sites.grants.turn(TICKET, ticket, cookie, site=site.slug, now=moment)
+    return Admitted(issued[0], site.gate_origin + held.binding["uri"]) if issued else None
 
 
 def _same(mark: str, state: str) -> bool:

@@ -1,7 +1,7 @@
 """What a site's server gets: tokens for a code, for a refresh token, for itself; claims; whether a token is good.
 
-Hot paths: a handful of statements, no page, no session of a browser. Whatever is asked, the person must be active and
-the session that granted it must not have ended.
+Hot paths: one statement that judges (`token_standing`), one that writes, no page, no session of a browser. Whatever is
+asked, the person must be active and the session that granted it must not have ended.
 """
 
 from __future__ import annotations
@@ -14,17 +14,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db import transaction
 
-from massar.domain.people import api as people
-from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.journeys import issue_assertion as assertion
-from massar.journeys import oidc_claims
+from massar.journeys import oidc_claims, token_standing
+from massar.journeys.token_standing import Held
 
 ID_TOKEN_LIFE = 300
 VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 §4.1
 grants = sites.grants
+_CALLED = {"code": "code", "refresh": "refresh token"}
 
 
 @dataclass(frozen=True)
@@ -35,36 +34,32 @@ class Refused:
     detail: str = ""
 
 
-@transaction.atomic
 def for_code(
     *, site: sites.Site, code: str, redirect_uri: str, verifier: str, now: datetime
 ) -> dict | Refused:
     """The token answer for an authorization code, which this call uses up whatever comes of it."""
-    moment = int(now.timestamp())
-    spent = grants.spend("code", code, site=site.slug, now=moment)
-    if spent is None:
-        return Refused("invalid_grant", "The code is unknown, used, too old or another site's.")
-    bound = spent.binding
-    if redirect_uri != bound.get("redirect_uri"):
-        return Refused("invalid_grant", "redirect_uri is not the one of the authorization request.")
-    if not _verifies(verifier, bound.get("challenge", "")):
-        return Refused("invalid_grant", "code_verifier does not fit the request's code_challenge.")
-    return _tokens(site, spent.grant, spent.grant.scope, bound, spent.grant.nonce, now)
+    held = token_standing.of(code)
+    if not _is(held, "code", site):
+        return _not_ours("code")
+    mistake = None
+    if redirect_uri != held.binding.get("redirect_uri"):
+        mistake = Refused("invalid_grant", "redirect_uri is not the one of the authorization request.")
+    elif not _verifies(verifier, held.binding.get("challenge", "")):
+        mistake = Refused("invalid_grant", "code_verifier does not fit the request's code_challenge.")
+    return _turned(held, code, site, mistake, now)
 
 
-@transaction.atomic
 def for_refresh(*, site: sites.Site, token: str, scope: str, now: datetime) -> dict | Refused:
     """The token answer for a refresh token, with the next one in it; the old one is used up (RFC 9700 §4.14.2).
 
     A narrower scope is that of the answer's access token alone; the next refresh token keeps the whole (RFC 6749 §6).
     """
-    found = grants.grant_of(token)
-    if found and found.site == site.slug and not set(scope.split()) <= set(found.scope.split()):
+    held = token_standing.of(token)
+    if not _is(held, "refresh", site):
+        return _not_ours("refresh")
+    if not set(scope.split()) <= set(held.grant.scope.split()):
         return Refused("invalid_scope", "scope may not become wider than it was.")
-    spent = grants.spend("refresh", token, site=site.slug, now=int(now.timestamp()))
-    if spent is None:
-        return Refused("invalid_grant", "The refresh token is unknown, used, too old or another site's.")
-    return _tokens(site, spent.grant, _narrowed(spent.grant.scope, scope), spent.binding, "", now)
+    return _turned(held, token, site, None, now, scope=_narrowed(held.grant.scope, scope))
 
 
 def _narrowed(granted: str, asked: str) -> str:
@@ -72,7 +67,6 @@ def _narrowed(granted: str, asked: str) -> str:
     return " ".join(mark for mark in granted.split() if mark in asked.split()) if asked else granted
 
 
-@transaction.atomic
 def for_site(*, site: sites.Site, scope: str, now: datetime) -> dict | Refused:
     """An access token of the site's own (RFC 6749 §4.4)."""
     if not site.service:
@@ -81,36 +75,35 @@ def for_site(*, site: sites.Site, scope: str, now: datetime) -> dict | Refused:
     wanted = scope.split() or own
     if not set(wanted) <= set(own):
         return Refused("invalid_scope", "A scope is not registered for this site.")
-    moment = int(now.timestamp())
-    granted = " ".join(dict.fromkeys(wanted))
-    grant_id = grants.open_grant(
-        site=site.slug, scope=granted, now=moment, life=grants.SERVICE_LIFE, subject=site.client_id
+    granted, life = " ".join(dict.fromkeys(wanted)), grants.SERVICE_LIFE
+    access = grants.open_own(
+        site=site.slug, scope=granted, subject=site.client_id, life=life, now=int(now.timestamp())
     )
-    access = grants.issue("access", grant_id, now=moment, life=grants.SERVICE_LIFE)
-    return _answer(access, grants.SERVICE_LIFE, granted)
+    return _answer(access, life, granted)
 
 
 def userinfo(*, token: str, now: datetime) -> dict | None:
     """The claims behind an access token; None if it opens nothing (RFC 6750 §3.1 invalid_token)."""
-    grant = grants.live("access", token, now=int(now.timestamp()))
-    person = _person(grant) if grant and grant.person_id and "openid" in grant.scope.split() else None
-    if person is None:
+    held = token_standing.of(token)
+    if held is None or held.person is None or not held.opens("access", now=now) or "openid" not in held.scope.split():
         return None
-    return {**oidc_claims.values(person, oidc_claims.for_userinfo(grant.scope)), "sub": grant.subject}
+    names = oidc_claims.for_userinfo(held.scope)
+    return {**oidc_claims.values(held.person, names), "sub": held.grant.subject}
 
 
 def introspect(*, asking: sites.Site, token: str, now: datetime) -> dict:
     """What a resource server may know of an access token (RFC 7662 §2.2). Refresh tokens are nobody's business."""
-    grant = grants.live("access", token, now=int(now.timestamp()))
-    if grant is None or (grant.person_id and _person(grant) is None):
+    held = token_standing.of(token)
+    if held is None or not held.opens("access", now=now):
         return {"active": False}
+    grant = held.grant
     said = {
         "active": True,
         "token_type": "Bearer",
         "client_id": _client_id(grant.site),
-        "scope": oidc_claims.scopes_in(grant.scope),
+        "scope": oidc_claims.scopes_in(held.scope),
         "iss": assertion.issuer(),
-        "exp": grants.ends_at(token),
+        "exp": held.expires_at,
     }
     if grant.login:
         said["username"] = grant.login
@@ -131,11 +124,12 @@ def _client_id(slug: str) -> str:
     return known.client_id if known else ""
 
 
-def _person(grant: sites.GrantFacts) -> people.PersonFacts | None:
-    """The person of a grant, as long as account and session stand."""
-    person = people.directory.by_id(grant.person_id)
-    stands = person and person.active and not sessions.signed_in.has_ended(grant.session_id)
-    return person if stands else None
+def _is(held: Held | None, kind: str, site: sites.Site) -> bool:
+    return held is not None and held.kind == kind and held.grant.site == site.slug
+
+
+def _not_ours(kind: str) -> Refused:
+    return Refused("invalid_grant", f"The {_CALLED[kind]} is unknown, used, too old or another site's.")
 
 
 def _verifies(verifier: str, challenge: str) -> bool:
@@ -147,22 +141,40 @@ def _verifies(verifier: str, challenge: str) -> bool:
     return bool(VERIFIER.fullmatch(verifier)) and right
 
 
-def _tokens(
-    site: sites.Site, grant: sites.GrantFacts, scope: str, bound: dict, nonce: str, now: datetime
+def _turned(
+    held: Held, token: str, site: sites.Site, mistake: Refused | None, now: datetime, *, scope: str = ""
 ) -> dict | Refused:
-    person = _person(grant)
-    if person is None:
-        return Refused("invalid_grant", "The session behind it has ended.")
-    moment = int(now.timestamp())
-    life = min(grants.ACCESS_LIFE, grant.expires_at - moment)
-    narrower = {"scope": scope} if scope != grant.scope else None
-    access = grants.issue("access", grant.id, now=moment, life=life, binding=narrower)
-    answer = _answer(access, life, oidc_claims.scopes_in(scope))
-    if "offline_access" in grant.scope.split():
-        answer["refresh_token"] = grants.issue(
-            "refresh", grant.id, now=moment, life=grant.expires_at - moment, binding={"acr": bound["acr"]}
-        )
-    answer["id_token"] = _id_token(site, grant, person, access, bound["acr"], nonce, now)
+    """Uses the code or refresh token up and issues what follows it, unless a mistake was made: one atomic step.
+
+    `scope`: of the access token, where it is narrower than the grant's.
+    """
+    scope = scope or held.grant.scope
+    if mistake is None and not (held.stands(now=now) and held.person):
+        mistake = Refused("invalid_grant", "The session behind it has ended.")
+    fresh = [] if mistake else _following(held, scope, now)
+    issued = grants.turn(held.kind, token, fresh, site=site.slug, now=int(now.timestamp()))
+    if issued is None:
+        return _not_ours(held.kind)
+    return mistake or _said(held, site, scope, fresh, issued, now)
+
+
+def _following(held: Held, scope: str, now: datetime) -> list[grants.Fresh]:
+    left = held.grant.expires_at - int(now.timestamp())
+    narrower = {"scope": scope} if scope != held.grant.scope else None
+    fresh = [grants.Fresh("access", min(grants.ACCESS_LIFE, left), narrower)]
+    if "offline_access" in held.grant.scope.split():
+        fresh.append(grants.Fresh("refresh", left, {"acr": held.binding["acr"]}))
+    return fresh
+
+
+def _said(
+    held: Held, site: sites.Site, scope: str, fresh: list[grants.Fresh], issued: list[str], now: datetime
+) -> dict:
+    access, *refresh = issued
+    answer = _answer(access, fresh[0].life, oidc_claims.scopes_in(scope))
+    if refresh:
+        answer["refresh_token"] = refresh[0]
+    answer["id_token"] = _id_token(held, site, access, now)
     return answer
 
 
@@ -170,32 +182,24 @@ def _answer(access: str, life: int, scope: str) -> dict:
     return {"access_token": access, "token_type": "Bearer", "expires_in": life, "scope": scope}
 
 
-def _id_token(
-    site: sites.Site,
-    grant: sites.GrantFacts,
-    person: people.PersonFacts,
-    access: str,
-    acr: str,
-    nonce: str,
-    now: datetime,
-) -> str:
+def _id_token(held: Held, site: sites.Site, access: str, now: datetime) -> str:
     """OIDC Core §2 and §3.1.3.6. No typ but JWT: every library knows that one."""
-    moment = int(now.timestamp())
+    moment, grant = int(now.timestamp()), held.grant
     claims = {
-        **oidc_claims.values(person, oidc_claims.for_id_token(grant.scope)),
+        **oidc_claims.values(held.person, oidc_claims.for_id_token(grant.scope)),
         "iss": assertion.issuer(),
         "sub": grant.subject,
         "aud": site.client_id,
         "iat": moment,
         "exp": moment + ID_TOKEN_LIFE,
         "auth_time": grant.auth_time,
-        "acr": acr,
+        "acr": held.binding["acr"],
         "amr": list(assertion.AMR),
         "sid": assertion.session_name(site, grant.session_id),
         "at_hash": _b64(hashlib.sha256(access.encode()).digest()[:16]),
     }
-    if nonce:
-        claims["nonce"] = nonce
+    if grant.nonce and held.kind == "code":  # OIDC Core §12.2: not needed again
+        claims["nonce"] = grant.nonce
     return sites.keys.signed(claims, use=site.algorithm, kind="JWT", now=now)
 
 

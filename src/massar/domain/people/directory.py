@@ -8,9 +8,9 @@ from datetime import datetime
 from massar.core import sql
 from massar.domain.people.models import Establishment, Person
 
-_COLUMNS = """p.id, p.login, p.first_name_ar, p.last_name_ar, p.first_name_latin, p.last_name_latin, p.language, p.state,
+COLUMNS = """p.id, p.login, p.first_name_ar, p.last_name_ar, p.first_name_latin, p.last_name_latin, p.language, p.state,
 p.contacts_frozen_until, e.name_ar, e.name_latin, p.role"""
-_FROM = "FROM people_person p LEFT JOIN people_establishment e ON e.id = p.establishment_id"
+TABLE, WITH_SCHOOL = "people_person p", "LEFT JOIN people_establishment e ON e.id = p.establishment_id"
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ def by_login(typed: str | None) -> PersonFacts | None:
     """
     typed = typed or ""
     column = "login" if "@" in typed else "local"
-    found = sql.rows(f"SELECT {_COLUMNS} {_FROM} WHERE p.{column} = %s LIMIT 2", (typed,))
-    return _facts(found[0]) if len(found) == 1 else None
+    found = sql.rows(f"SELECT {COLUMNS} FROM {TABLE} {WITH_SCHOOL} WHERE p.{column} = %s LIMIT 2", (typed,))
+    return facts(found[0]) if len(found) == 1 else None
 
 
 def by_id(person_id: int) -> PersonFacts | None:
-    found = sql.row(f"SELECT {_COLUMNS} {_FROM} WHERE p.id = %s", (person_id,))
-    return _facts(found) if found else None
+    found = sql.row(f"SELECT {COLUMNS} FROM {TABLE} {WITH_SCHOOL} WHERE p.id = %s", (person_id,))
+    return facts(found) if found else None
 
 
 def speak(person_id: int, language: str) -> None:
@@ -113,7 +113,8 @@ def enable(person_id: int) -> None:
     Person.objects.filter(pk=person_id).update(state=Person.State.ACTIVE)
 
 
-def _facts(row: tuple) -> PersonFacts:
+def facts(row: tuple) -> PersonFacts:
+    """The person of a row of COLUMNS."""
     return PersonFacts(
         *row[:7],
         active=row[7] == Person.State.ACTIVE,

@@ -30,6 +30,8 @@ class SessionFacts:
 
 
 _COLUMNS = "id, person_id, how, signed_in_at, last_seen_at, expires_at, network, browser"
+# For a statement in which sessions are joined: what a session granted has its own end, so being idle does not count.
+TABLE, NOT_ENDED = "sessions_session s", "s.ended_at IS NULL"
 
 
 def open_for(person_id: int, *, how: str, browser: Browser, now: datetime) -> tuple[int, str]:
@@ -82,13 +84,6 @@ def alive(session_id: int, person_id: int, *, now: datetime) -> SessionFacts | N
     """The live session of that person with that id, or None. Being asked for counts as use of it."""
     found = sql.row(f"SELECT {_COLUMNS} FROM sessions_session WHERE id = %s AND ended_at IS NULL", (session_id,))
     return _if_live(found, person_id, now)
-
-
-def has_ended(session_id: int) -> bool:
-    """Whether a session was ended (or is forgotten). Being idle does not count: what it granted has its own end."""
-    return (
-        sql.row("SELECT 1 FROM sessions_session WHERE id = %s AND ended_at IS NULL", (session_id,)) is None
-    )
 
 
 def _if_live(found: tuple | None, owner: int, now: datetime) -> SessionFacts | None:

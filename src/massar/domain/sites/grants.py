@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from django.db import transaction
 
 from massar.core import ids, sql
 
@@ -39,7 +41,18 @@ _NAMES = (
     "id", "site", "person_id", "session_id", "subject", "login", "scope", "auth_time", "nonce", "created_at",
     "expires_at", "ended_at",
 )  # fmt: skip
-_GRANT = ", ".join(f"g.{name}" for name in _NAMES)
+COLUMNS, WIDTH = ", ".join(f"g.{name}" for name in _NAMES), len(_NAMES)
+TOKEN_COLUMNS = "t.kind, t.binding, t.expires_at, t.used_at"
+TABLES = "sites_token t JOIN sites_grant g ON g.id = t.grant_id"
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """A token to be issued. `life` in seconds; `binding` is what it carries until it is used."""
+
+    kind: str
+    life: int
+    binding: dict | None = None
 
 
 def open_grant(
@@ -57,74 +70,46 @@ def open_grant(
 ) -> int:
     """A new grant; returns its id."""
     return sql.row(
-        "INSERT INTO sites_grant (site, person_id, session_id, subject, login, scope, auth_time, nonce, created_at, "
-        "expires_at, ended_at) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0) RETURNING id",
-        (site, person_id, session_id, subject, login, scope, auth_time, nonce, now, now + life),
+        _OPEN, (site, person_id, session_id, subject, login, scope, auth_time, nonce, now, now + life)
     )[0]
 
 
+_OPEN = (
+    "INSERT INTO sites_grant (site, person_id, session_id, subject, login, scope, auth_time, nonce, created_at, "
+    "expires_at, ended_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0) RETURNING id"
+)
+
+
+def open_own(*, site: str, scope: str, subject: str, life: int, now: int) -> str:
+    """A site's own grant and the access token that is all of it. Atomic."""
+    opened = (site, 0, 0, subject, "", scope, 0, "", now, now + life)
+    return _with_tokens(_OPEN, opened, [Fresh("access", life)], now)[0]
+
+
 def issue(kind: str, grant_id: int, *, now: int, life: int, binding: dict | None = None) -> str:
-    """A new token of that kind; only its hash stays here."""
+    """A new token of that kind."""
     token = ids.token()
-    sql.change(
-        "INSERT INTO sites_token (hash, kind, grant_id, binding, expires_at, used_at) VALUES (%s, %s, %s, %s, %s, 0)",
-        (hashed(token), kind, grant_id, json.dumps(binding) if binding else "", now + life),
-    )
+    _insert(token, grant_id, Fresh(kind, life, binding), now)
     return token
 
 
-def live(kind: str, token: str, *, now: int) -> GrantFacts | None:
-    """The grant behind an access or refresh token that is in time, unused and not ended. One statement.
+def turn(kind: str, token: str, fresh: list[Fresh], *, site: str, now: int) -> list[str] | None:
+    """Uses a token up, once, for the site that it was issued to, and issues `fresh` in its place. Atomic.
 
-    Its scope is the token's, where that is narrower (RFC 6749 §6).
-    """
-    found = sql.row(
-        f"SELECT {_GRANT}, t.binding FROM sites_token t JOIN sites_grant g ON g.id = t.grant_id "
-        "WHERE t.hash = %s AND t.kind = %s AND t.expires_at > %s AND t.used_at = 0 AND g.ended_at = 0 AND g.expires_at > %s",
-        (hashed(token), kind, now, now),
-    )
-    if found is None:
-        return None
-    narrower = json.loads(found[-1]).get("scope") if found[-1] else None
-    grant = GrantFacts(*found[:-1])
-    return replace(grant, scope=narrower) if narrower else grant
-
-
-def ends_at(token: str) -> int:
-    """When a token runs out, 0 for an unknown one."""
-    found = sql.row("SELECT expires_at FROM sites_token WHERE hash = %s", (hashed(token),))
-    return found[0] if found else 0
-
-
-@dataclass(frozen=True)
-class Spent:
-    """A code or refresh token, claimed by this call alone. `binding` is what it was issued with."""
-
-    grant: GrantFacts
-    binding: dict
-
-
-def spend(kind: str, token: str, *, site: str, now: int) -> Spent | None:
-    """Atomic, once, by the site that it was issued to.
-
-    A second use ends the whole family: somebody has a copy (RFC 9700 §2.2.2, OAuth 2.1 §4.1.3). Another site's try
-    changes nothing: it could end what is not its own.
+    None: it can't be used (again). A second use ends the whole family: somebody has a copy (RFC 9700 §2.2.2, OAuth
+    2.1 §4.1.3). Another site's try changes nothing: it could end what is not its own.
     """
     key = hashed(token)
-    claimed = sql.row(
-        "UPDATE sites_token SET used_at = %s WHERE hash = %s AND kind = %s AND used_at = 0 AND expires_at > %s "
-        "AND grant_id IN (SELECT id FROM sites_grant WHERE site = %s) RETURNING grant_id, binding",
-        (now, key, kind, now, site),
-    )
-    if claimed is None:
+    issued = _with_tokens(_SPEND, (now, key, kind, now, site, now), fresh, now)
+    if issued is None:
         _end_family_of_used(key, kind, site, now)
-        return None
-    found = sql.row(
-        f"SELECT {_GRANT} FROM sites_grant g WHERE g.id = %s AND g.ended_at = 0 AND g.expires_at > %s",
-        (claimed[0], now),
-    )
-    return Spent(GrantFacts(*found), json.loads(claimed[1]) if claimed[1] else {}) if found else None
+    return issued
+
+
+_SPEND = (
+    "UPDATE sites_token SET used_at = %s WHERE hash = %s AND kind = %s AND used_at = 0 AND expires_at > %s AND grant_id "
+    "IN (SELECT id FROM sites_grant WHERE site = %s AND ended_at = 0 AND expires_at > %s) RETURNING grant_id"
+)
 
 
 def _end_family_of_used(key: str, kind: str, site: str, now: int) -> None:
@@ -138,7 +123,7 @@ def _end_family_of_used(key: str, kind: str, site: str, now: int) -> None:
 def grant_of(token: str) -> GrantFacts | None:
     """The grant of any token of ours, live or not, for revocation (RFC 7009 §2.1)."""
     found = sql.row(
-        f"SELECT {_GRANT} FROM sites_token t JOIN sites_grant g ON g.id = t.grant_id WHERE t.hash = %s",
+        f"SELECT {COLUMNS} FROM {TABLES} WHERE t.hash = %s",
         (hashed(token),),
     )
     return GrantFacts(*found) if found else None
@@ -166,7 +151,7 @@ def end_of_sessions(session_ids: list[int], *, now: int) -> list[GrantFacts]:
     return [
         GrantFacts(*r)
         for r in sql.rows(
-            f"SELECT {_GRANT} FROM sites_grant g WHERE g.session_id IN ({marks}) ORDER BY g.id", session_ids
+            f"SELECT {COLUMNS} FROM sites_grant g WHERE g.session_id IN ({marks}) ORDER BY g.id", session_ids
         )
     ]
 
@@ -176,7 +161,7 @@ def of_session(session_id: int) -> list[GrantFacts]:
     return [
         GrantFacts(*r)
         for r in sql.rows(
-            f"SELECT {_GRANT} FROM sites_grant g WHERE g.session_id = %s ORDER BY g.id", (session_id,)
+            f"SELECT {COLUMNS} FROM sites_grant g WHERE g.session_id = %s ORDER BY g.id", (session_id,)
         )
     ]
 
@@ -184,7 +169,7 @@ def of_session(session_id: int) -> list[GrantFacts]:
 def ended_since(person_id: int, *, since: int) -> list[GrantFacts]:
     """The person's grants that ended then or later, newest first."""
     found = sql.rows(
-        f"SELECT {_GRANT} FROM sites_grant g WHERE g.person_id = %s AND g.ended_at >= %s ORDER BY g.id DESC",
+        f"SELECT {COLUMNS} FROM sites_grant g WHERE g.person_id = %s AND g.ended_at >= %s ORDER BY g.id DESC",
         (person_id, since),
     )
     return [GrantFacts(*row) for row in found]
@@ -205,6 +190,45 @@ def sweep(*, now: int, keep: int = 24 * 3600) -> int:
         "DELETE FROM sites_grant WHERE expires_at < %s AND id NOT IN (SELECT grant_id FROM sites_token)",
         (now - keep,),
     )
+
+
+_INTO_TOKENS = "INSERT INTO sites_token (hash, kind, grant_id, binding, expires_at, used_at)"
+_FRESH = "(%s, %s, %s, CAST(%s AS bigint))"
+
+
+def _with_tokens(head: str, params: tuple, fresh: list[Fresh], now: int) -> list[str] | None:
+    """Runs `head`, which names a grant, and issues tokens under it: all or nothing. None if it names none.
+
+    PostgreSQL writes both tables in one statement, which needs no BEGIN and COMMIT around it.
+    """
+    tokens = [ids.token() for _ in fresh]
+    pairs = list(zip(tokens, fresh, strict=True))
+    if fresh and sql.writes_in_with():
+        marks = ", ".join([_FRESH] * len(fresh))
+        values = [v for token, one in pairs for v in (hashed(token), one.kind, _bound(one), now + one.life)]
+        done = sql.change(
+            f"WITH head (grant_id) AS ({head}) {_INTO_TOKENS} SELECT f.hash, f.kind, head.grant_id, f.binding, f.expires_at, 0 "
+            f"FROM head CROSS JOIN (VALUES {marks}) AS f (hash, kind, binding, expires_at)",
+            (*params, *values),
+        )
+        return tokens if done else None
+    with transaction.atomic():
+        found = sql.row(head, params)
+        for token, one in pairs if found else ():
+            _insert(token, found[0], one, now)
+    return tokens if found else None
+
+
+def _insert(token: str, grant_id: int, one: Fresh, now: int) -> None:
+    """Only the hash stays here."""
+    sql.change(
+        f"{_INTO_TOKENS} VALUES (%s, %s, %s, %s, %s, 0)",
+        (hashed(token), one.kind, grant_id, _bound(one), now + one.life),
+    )
+
+
+def _bound(one: Fresh) -> str:
+    return json.dumps(one.binding) if one.binding else ""
 
 
 def hashed(token: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -41,19 +42,25 @@ class Signer:
 
 
 class _Ring:
-    """Opened keys of this process. Which key is active is asked again every half minute."""
+    """Opened keys of this process. Which one is active and which are published is asked again every half minute."""
 
     def __init__(self):
         self._lock = threading.Lock()
         self._opened: dict[str, Signer] = {}
-        self._active: dict[str, tuple[datetime, str]] = {}
+        self._known: dict[object, tuple[datetime, list[str]]] = {}
 
     def active(self, use: str, now: datetime) -> Signer:
-        asked, kid = self._active.get(use, (None, ""))
+        return self.opened(self._kids(use, lambda: [_active_kid(use, now)], now)[0])
+
+    def published(self, uses: tuple[str, ...], now: datetime) -> list[Signer]:
+        return [self.opened(kid) for kid in self._kids(uses, lambda: _published_kids(uses, now), now)]
+
+    def _kids(self, what: object, ask: Callable[[], list[str]], now: datetime) -> list[str]:
+        asked, kids = self._known.get(what, (None, []))
         if asked is None or not asked <= now < asked + LOOKED_UP_EVERY:
-            kid = _active_kid(use, now)
-            self._active[use] = (now, kid)
-        return self.opened(kid)
+            kids = ask()
+            self._known[what] = (now, kids)
+        return kids
 
     def opened(self, kid: str) -> Signer:
         with self._lock:
@@ -64,7 +71,7 @@ class _Ring:
     def forget(self) -> None:
         with self._lock:
             self._opened.clear()
-            self._active.clear()
+            self._known.clear()
 
 
 _RING = _Ring()
@@ -77,14 +84,18 @@ def active(use: str, *, now: datetime) -> Signer:
 
 def published(uses: tuple[str, ...] = (ES256, RS256), *, now: datetime) -> list[Signer]:
     """All keys that verifiers should know, newest first."""
+    return _RING.published(uses, now)
+
+
+def _published_kids(uses: tuple[str, ...], now: datetime) -> list[str]:
     for use in uses:
         _active_kid(use, now)
     marks = ", ".join(["%s"] * len(uses))
-    kids = sql.rows(
+    found = sql.rows(
         f"SELECT kid FROM sites_signingkey WHERE use IN ({marks}) AND removed_at IS NULL ORDER BY id DESC",
         uses,
     )
-    return [_RING.opened(kid) for (kid,) in kids]
+    return [kid for (kid,) in found]
 
 
 def public_jwk(signer: Signer) -> dict:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import cache
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.functional import SimpleLazyObject
 
@@ -14,6 +16,7 @@ from massar.interfaces.frame import cookies, errors, policy
 from massar.journeys import close_sessions
 
 LANGUAGES = ("ar", "fr", "en")
+OF_PAGES = ("Cache-Control", "Content-Language")  # files have their own life and no language
 
 
 class Frame:
@@ -23,23 +26,29 @@ class Frame:
         self.get_response = get_response
 
     def __call__(self, request):
-        request.now = clock.now()
-        request.fault_id = ids.short_token()[:10]
-        log.request_id.set(request.fault_id)
-        typed = cookies.LANGUAGE.read(request)
-        request.language = typed if typed in LANGUAGES else "ar"
-        request.browser = _browser(request)
-        request.here = SimpleLazyObject(lambda: _here(request))
+        begin(request)
         with translation.override(request.language):
-            response = self._answer(request)
+            response = refused(request) or self.get_response(request)
         return _with_headers(request, response)
 
-    def _answer(self, request):
-        try:
-            request.get_host()  # one configured public address: nothing is built from what the client says (ATK-031)
-        except DisallowedHost:
-            return errors.bad_request(request, None)
-        return self.get_response(request)
+
+def begin(request: HttpRequest) -> None:
+    request.now = clock.now()
+    request.fault_id = ids.short_token()[:10]
+    log.request_id.set(request.fault_id)
+    typed = cookies.LANGUAGE.read(request)
+    request.language = typed if typed in LANGUAGES else "ar"
+    request.browser = SimpleLazyObject(lambda: _browser(request))
+    request.here = SimpleLazyObject(lambda: _here(request))
+
+
+def refused(request: HttpRequest) -> HttpResponse | None:
+    """One configured public address: nothing is built from what the client says (ATK-031)."""
+    try:
+        request.get_host()
+    except DisallowedHost:
+        return errors.bad_request(request, None)
+    return None
 
 
 def _here(request):
@@ -75,12 +84,16 @@ def network(address: str) -> str:
     return str(ipaddress.ip_network(f"{ip}/{24 if ip.version == 4 else 56}", strict=False))
 
 
-def _with_headers(request, response):
-    for name, value in policy.HEADERS.items():
-        response.headers.setdefault(name, value)
-    if settings.MASSAR.https:
-        response.headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
-    if not request.path.startswith(settings.STATIC_URL):
-        response.headers.setdefault("Cache-Control", "no-store")  # public keys alone may be kept
-        response.headers["Content-Language"] = request.language
+@cache
+def headers(language: str, https: bool) -> dict[str, str]:
+    """What every answer carries where its view has not said otherwise (public keys alone may be kept)."""
+    over_https = {"Strict-Transport-Security": "max-age=63072000; includeSubDomains"} if https else {}
+    return {**policy.HEADERS, **over_https, "Cache-Control": "no-store", "Content-Language": language}
+
+
+def _with_headers(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    static = request.path.startswith(settings.STATIC_URL)
+    for name, value in headers(request.language, settings.MASSAR.https).items():
+        if not static or name not in OF_PAGES:
+            response.headers.setdefault(name, value)
     return response

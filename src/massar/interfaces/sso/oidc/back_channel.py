@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from functools import wraps
 from urllib.parse import unquote_plus
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.csrf import csrf_exempt
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from massar.domain.sites.api import Site
+from massar.interfaces.frame import direct
 from massar.interfaces.sso.oidc.discovery import address
 from massar.journeys import issue_assertion, oidc_clients, oidc_tokens
 from massar.journeys.oidc_tokens import Refused
@@ -30,7 +31,7 @@ class _Malformed(Exception):
 def _of_a_server(view):
     """Reads the form; malformed ones are refused as RFC 6749 §5.2 says."""
 
-    @csrf_exempt
+    @direct.asked_by_servers
     @wraps(view)
     def guarded(request: HttpRequest) -> HttpResponse:
         try:
@@ -49,7 +50,7 @@ def token(request: HttpRequest) -> HttpResponse:
     if site is None:
         return _who_are_you(request)
     outcome = _granted(site, form, request.now)
-    return _error(outcome.error, outcome.detail) if isinstance(outcome, Refused) else JsonResponse(outcome)
+    return _error(outcome.error, outcome.detail) if isinstance(outcome, Refused) else _json(outcome)
 
 
 def _granted(site: Site, form: dict[str, str], now) -> dict | Refused:
@@ -84,7 +85,7 @@ def userinfo(request: HttpRequest) -> HttpResponse:
         raise _Malformed("The access token came in two ways.")
     found = oidc_tokens.userinfo(token=tokens[0], now=request.now) if tokens else None
     if found is not None:
-        return JsonResponse(found)
+        return _json(found)
     challenge = f'Bearer realm="{issue_assertion.issuer()}"'
     if not tokens:  # RFC 6750 §3.1: who brings nothing is told no error
         return _challenged(HttpResponse(status=401), challenge)
@@ -101,7 +102,7 @@ def introspect(request: HttpRequest) -> HttpResponse:
         return _who_are_you(request)
     if not site.introspects:
         return _error("unauthorized_client", "This site is not registered to introspect.", status=403)
-    return JsonResponse(oidc_tokens.introspect(asking=site, token=form.get("token", ""), now=request.now))
+    return _json(oidc_tokens.introspect(asking=site, token=form.get("token", ""), now=request.now))
 
 
 @_of_a_server
@@ -144,7 +145,7 @@ def _client(request: HttpRequest, form: dict[str, str]) -> Site | None:
 
 def _basic(request: HttpRequest) -> tuple[str, str] | None:
     """Name and secret, each form-encoded inside (RFC 6749 §2.3.1). Unreadable is nobody, not nothing."""
-    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
@@ -155,7 +156,7 @@ def _basic(request: HttpRequest) -> tuple[str, str] | None:
 
 
 def _bearer(request: HttpRequest) -> str:
-    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     return value.strip()[:LONGEST] if scheme.lower() == "bearer" else ""
 
 
@@ -165,9 +166,13 @@ def _who_are_you(request: HttpRequest) -> HttpResponse:
     return _challenged(said, f'Basic realm="{issue_assertion.issuer()}"')
 
 
+def _json(said: dict, *, status: int = 200) -> HttpResponse:
+    return HttpResponse(json.dumps(said), content_type="application/json", status=status)
+
+
 def _error(error: str, detail: str = "", *, status: int = 400) -> HttpResponse:
     said = {"error": error, **({"error_description": detail} if detail else {})}
-    return JsonResponse(said, status=status)
+    return _json(said, status=status)
 
 
 def _challenged(response: HttpResponse, challenge: str) -> HttpResponse:

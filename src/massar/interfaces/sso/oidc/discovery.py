@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from massar.domain.sites import api as sites
+from massar.interfaces.frame import direct
 from massar.journeys import issue_assertion, oidc_claims, oidc_proof
 
 KEPT = 3600  # seconds that a site may keep the answer; a new key is published a day before it signs
@@ -15,6 +18,7 @@ SERVER_AUTH = CLIENT_AUTH[:3]
 OF_THE_PROTOCOL = ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid"]
 
 
+@direct.asked_by_servers
 @require_safe
 def document(request: HttpRequest) -> HttpResponse:
     """Built on the configured address, whatever Host was asked for (ATK-115)."""
@@ -48,6 +52,7 @@ def document(request: HttpRequest) -> HttpResponse:
     return _kept(JsonResponse(said))
 
 
+@direct.asked_by_servers
 @require_safe
 def key_set(request: HttpRequest) -> HttpResponse:
     """All keys that verifiers should know: the next ones and the retired ones too."""
@@ -57,7 +62,12 @@ def key_set(request: HttpRequest) -> HttpResponse:
 
 def address(view: str) -> str:
     """An endpoint as the world calls it."""
-    return issue_assertion.issuer() + reverse(view)
+    return issue_assertion.issuer() + _path(view)
+
+
+@cache
+def _path(view: str) -> str:
+    return reverse(view)
 
 
 def _kept(response: HttpResponse) -> HttpResponse:

@@ -7,7 +7,6 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET, require_http_methods
 
 from massar.core import ids, text
-from massar.core.browser import Browser
 from massar.interfaces.frame import cookies, errors, page
 from massar.interfaces.frame.answers import see_other, to
 from massar.interfaces.web.recovery.forms import Ask
@@ -28,13 +27,12 @@ def ask(request: HttpRequest) -> HttpResponse:
 
 def _ask(request, typed: dict) -> HttpResponse:
     asked = request.browser.asked or ids.token()
-    browser = Browser(**{**request.browser.__dict__, "asked": asked})
     outcome = journey.ask(
         typed_login=typed["user"],
         channel=typed["channel"],
         typed_contact=typed[typed["channel"]],
         ask_id=typed["ask_id"],
-        browser=browser,
+        browser=request.browser.asking(asked),
         now=request.now,
     )
     if isinstance(outcome, Wait):

@@ -1,0 +1,72 @@
+"""Whether a token of ours stands: token, grant, session and person, in one statement.
+
+Four rooms' tables meet in it (docs/adr/0019-direct-views.md); each room says itself how its part is read. Nothing is
+kept between two requests: a disabled person and an ended session are refused at once.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from massar.core import sql
+from massar.domain.people import api as people
+from massar.domain.sessions import api as sessions
+from massar.domain.sites import api as sites
+
+_STATEMENT = f"""SELECT {sites.grants.TOKEN_COLUMNS}, {sites.grants.COLUMNS}, s.id, {people.directory.COLUMNS}
+FROM {sites.grants.TABLES} LEFT JOIN {sessions.signed_in.TABLE} ON s.id = g.session_id AND {sessions.signed_in.NOT_ENDED}
+LEFT JOIN {people.directory.TABLE} ON p.id = g.person_id {people.directory.WITH_SCHOOL}
+WHERE t.hash = %s"""
+_GRANT = slice(4, 4 + sites.grants.WIDTH)
+_SESSION = _GRANT.stop
+
+
+@dataclass(frozen=True)
+class Held:
+    """A token that we have issued, and what decides about it. Times are seconds since 1970.
+
+    `binding` is what it was issued with. `person` is None for a site's own token and where the person is gone.
+    """
+
+    kind: str
+    binding: dict
+    expires_at: int
+    used_at: int
+    grant: sites.GrantFacts
+    session_ended: bool
+    person: people.PersonFacts | None
+
+    @property
+    def scope(self) -> str:
+        """The grant's, or the token's own where that is narrower (RFC 6749 §6)."""
+        return self.binding.get("scope") or self.grant.scope
+
+    def opens(self, kind: str, *, now: datetime) -> bool:
+        """A token of that kind, in time, unused, whose grant stands."""
+        moment = int(now.timestamp())
+        return self.kind == kind and self.used_at == 0 and self.expires_at > moment and self.stands(now=now)
+
+    def stands(self, *, now: datetime) -> bool:
+        """The grant has not ended, nor its session; its person is active. A site's own grant has neither."""
+        if self.grant.ended_at or self.grant.expires_at <= int(now.timestamp()):
+            return False
+        return not self.grant.person_id or bool(self.person and self.person.active and not self.session_ended)
+
+
+def of(token: str) -> Held | None:
+    """The token with its grant, session and person; None for what we never issued."""
+    found = sql.row(_STATEMENT, (sites.grants.hashed(token),))
+    if found is None:
+        return None
+    kind, binding, expires_at, used_at = found[:4]
+    return Held(
+        kind,
+        json.loads(binding) if binding else {},
+        expires_at,
+        used_at,
+        sites.GrantFacts(*found[_GRANT]),
+        session_ended=found[_SESSION] is None,
+        person=people.directory.facts(found[_SESSION + 1 :]) if found[_SESSION + 1] is not None else None,
+    )

@@ -1,0 +1,37 @@
+"""Django's test client, in front of the product's own WSGI callable instead of Django's handler alone.
+
+What servers ask goes by the short way of `interfaces/frame/direct.py` in the product; so it does in every test.
+"""
+
+from __future__ import annotations
+
+import io
+
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.test.client import ClientHandler, conditional_content_removal
+
+from massar.interfaces.frame.direct import Direct
+
+
+class _Direct(Direct):
+    def release(self) -> None:
+        """The connection stays: the test's transaction is open on it (Django's client does the same)."""
+
+
+class Wire(ClientHandler):
+    """A test client's handler."""
+
+    def __call__(self, environ: dict) -> HttpResponseBase:
+        said: list = []
+        by_django = super().__call__
+        answer = _Direct(lambda environ, _: by_django(environ))(environ, lambda *head: said.extend(head))
+        return answer if isinstance(answer, HttpResponseBase) else _response(environ, *said, b"".join(answer))
+
+
+def _response(environ: dict, status: str, headers: list[tuple[str, str]], body: bytes) -> HttpResponse:
+    code, _, reason = status.partition(" ")
+    response = HttpResponse(body, status=int(code), reason=reason, headers=dict(headers))
+    response.wsgi_request = WSGIRequest({**environ, "wsgi.input": io.BytesIO(), "CONTENT_LENGTH": "0"})
+    return conditional_content_removal(response.wsgi_request, response)
