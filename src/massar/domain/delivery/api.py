@@ -1,13 +1,17 @@
 """What others may use from the room `delivery`."""
 
-from massar.domain.delivery import outbox, requests, wording
+from massar.domain.delivery import bounces, outbox, requests, return_path, wording
 from massar.domain.delivery.carriers.base import (
+    DELIVERED,
+    FAILED,
+    UNDERWAY,
     Accepted,
     Carrier,
     CarrierOptions,
     CarrierSettingError,
     NotSent,
     Outgoing,
+    Receipt,
     Refused,
     SiteCarrier,
     Unsure,
@@ -17,6 +21,9 @@ from massar.domain.delivery.outbox import Letter, State
 from massar.domain.delivery.requests import Asked
 
 __all__ = [
+    "DELIVERED",
+    "FAILED",
+    "UNDERWAY",
     "Accepted",
     "Asked",
     "Carrier",
@@ -25,12 +32,15 @@ __all__ = [
     "Letter",
     "NotSent",
     "Outgoing",
+    "Receipt",
     "Refused",
     "SiteCarrier",
     "State",
     "Unsure",
+    "bounces",
     "carrier_from_url",
     "outbox",
     "requests",
+    "return_path",
     "wording",
 ]

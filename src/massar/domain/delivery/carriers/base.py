@@ -28,12 +28,15 @@ from .contract import (
 from .http_post import Place
 from .site_http import SiteCarrier
 from .sms_http import SmsHttpCarrier
-from .smtp import DEFAULT_PORT, PLAIN, STARTTLS, TLS, SmtpCarrier, SmtpServer
+from .smtp import SmtpCarrier
+from .smtp_line import DEFAULT_PORT, PLAIN, STARTTLS, TLS, SmtpServer
 
 _SECURITY = {"smtp": PLAIN, "smtp+starttls": STARTTLS, "smtps": TLS}
 _IN_URL: dict[str, Callable] = {
     "ca_file": Path,
     "hello": str,
+    "bounces": str,
+    "connections": int,
     "connect_timeout": float,
     "answer_timeout": float,
     "total_timeout": float,
@@ -44,7 +47,7 @@ def carrier_from_url(url: str, options: CarrierOptions) -> Carrier:
     """A carrier for `url`. Nothing is connected yet.
 
     E-mail: `smtp://`, `smtp+starttls://` or `smtps://user:password@host:port`, user and password
-    percent-encoded; of the options, ca_file, hello and the timeouts may stand in its query.
+    percent-encoded; of the options, ca_file, hello, bounces, connections and the timeouts may stand in its query.
     SMS: `https://…`, or `http://` on this machine; its path and query are the gateway's own.
     Raises CarrierSettingError with one sentence, which never holds the password.
     """
