@@ -79,6 +79,8 @@ SUBMISSION = Need(
     ("dovecot-submissiond",),
     "The mail test needs Dovecot's submission: install the package dovecot-submissiond.",
 )
+LMTP = Need("Dovecot's LMTP", ("dovecot-lmtpd",), "The mail test needs Dovecot's LMTP: install the package dovecot-lmtpd.")
+POSTFIX = Need("Postfix", ("postfix",), "The mail test needs Postfix: install the package postfix (none has to be running).")
 NODE = Need("Node.js", ("nodejs",), "The test of openid-client needs Node.js: install the package nodejs.")
 NPM = Need("npm", ("npm",), "The test of openid-client needs npm: install the package npm.")
 
@@ -90,6 +92,8 @@ SERVERS = {
     AUTH_MELLON: (f"{APACHE_MODULES}/mod_auth_mellon.so",),
     DOVECOT: ("dovecot",),
     SUBMISSION: ("/usr/lib/dovecot/submission-login", "/usr/libexec/dovecot/submission-login"),
+    LMTP: ("/usr/lib/dovecot/lmtp", "/usr/libexec/dovecot/lmtp"),
+    POSTFIX: ("postfix",),
     NODE: ("node", "nodejs"),
     NPM: ("npm",),
 }
