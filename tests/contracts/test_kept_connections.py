@@ -22,6 +22,7 @@ from massar.domain.delivery.carriers.base import (
     Unsure,
     carrier_from_url,
 )
+from massar.interfaces.commands.worker import Worker
 
 from .conftest import HASTY
 from .smtp_rig import PASSWORD, USER
@@ -194,12 +195,11 @@ def test_no_more_connections_at_once_than_are_set(mail_server, carrier):
     assert server.at_once == 2 and server.conversations == 2
 
 
-def test_who_waits_too_long_for_a_connection_is_told_that_it_is_busy(script, carrier):
-    played = script(*HELLO, "read", "read")  # the one connection hangs at MAIL
-    one = carrier(played.port, connections=1, **HASTY)
-    results = in_threads(lambda n: send(one, f"m{n}"), 3)
-    assert any(isinstance(result, Refused) and result.busy for result in results)
-    assert not any(isinstance(result, Accepted | Unsure) for result in results)
+def test_who_waits_too_long_for_a_connection_is_told_that_it_is_busy(carrier):
+    one = carrier(1, connections=1, total_timeout=0.2)
+    with one._free:  # another sender has the only one
+        result = send(one)
+    assert isinstance(result, Refused) and result.busy and not (result.permanent or result.ours)
 
 
 def in_threads(work, count: int) -> list:
@@ -218,6 +218,16 @@ def test_closing_says_goodbye_and_what_comes_later_still_goes(script, carrier):
     send(one)
     one.close()
     assert isinstance(send(one, "late"), Accepted)
+    assert [line for line in played.heard if line.upper() == b"QUIT\r\n"]
+
+
+def test_a_worker_that_stops_says_goodbye(script, carrier):
+    played = script(*HELLO, *WHOLE, "read", "next", *HELLO)
+    one, stop = carrier(played.port), threading.Event()
+    send(one)
+    stop.set()
+    Worker({"email": one}).run(stop)
+    assert carrier(played.port).check() == [], "the first conversation is over"
     assert [line for line in played.heard if line.upper() == b"QUIT\r\n"]
 
 

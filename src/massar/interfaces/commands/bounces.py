@@ -48,6 +48,11 @@ def taken(recipient: str, letter: bytes) -> str:
     except Exception:  # one report that can't be taken must not hold up the others of its conversation
         note.exception("a report could not be taken in")
         return "451 4.3.0 Not now"
+
+
+def _taken_in_a_thread(recipient: str, letter: bytes) -> str:
+    try:
+        return taken(recipient, letter)
     finally:
         close_old_connections()
 
@@ -60,7 +65,7 @@ async def _serve(options) -> None:
     with ThreadPoolExecutor(THREADS, thread_name_prefix="bounces") as pool:
 
         async def take(recipient: str, letter: bytes) -> str:
-            return await loop.run_in_executor(pool, taken, recipient, letter)
+            return await loop.run_in_executor(pool, _taken_in_a_thread, recipient, letter)
 
         server = await _listen(lmtp.Server(take, hello="massar.localhost"), options)
         note.info("bounces are taken in at %s", options.socket or f"{options.host}:{options.port}")

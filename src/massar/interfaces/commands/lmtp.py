@@ -140,13 +140,14 @@ class _Conversation:
 
     async def _letter(self) -> bytes | None:
         """The letter as it was written, or None when it is larger than is taken; then its end is waited for."""
-        lines, size, at_start = [], 0, True
+        lines, size, before = [], 0, b"\r\n"  # a line may be read in pieces, cut between CR and LF
         async with asyncio.timeout(PATIENCE):
-            while (line := await self._line()) != b".\r\n" or not at_start:
-                size += len(line)
+            while (line := await self._line()) != b".\r\n" or before != b"\r\n":
+                plain = line.removeprefix(b".") if before == b"\r\n" else line
+                before = (before + line)[-2:]
+                size += len(plain)
                 if size <= LARGEST_LETTER:
-                    lines.append(line[1:] if at_start and line.startswith(b".") else line)
-                at_start = line.endswith(b"\r\n")
+                    lines.append(plain)
         return b"".join(lines) if size <= LARGEST_LETTER else None
 
     async def _command(self) -> bytes:

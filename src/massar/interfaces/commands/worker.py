@@ -49,7 +49,7 @@ class Worker:
         self.last_sweep = None
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop` is set; then what is being handed over is finished first."""
+        """Until `stop` is set; then what is being handed over is finished first, and kept connections are closed."""
         with ThreadPoolExecutor(self.senders, thread_name_prefix="sender") as pool:
             while not stop.is_set():
                 try:
@@ -61,6 +61,9 @@ class Worker:
                     stop.wait(1.0)
                 if not busy:
                     self._rest(stop)
+        for carrier in self.carriers.values():
+            if hasattr(carrier, "close"):
+                carrier.close()
 
     def _rest(self, stop: threading.Event) -> None:
         """Until the next look: at once when a sender becomes free, or a full queue would leave in steps of REST."""
