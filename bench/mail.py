@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import signal
 import ssl
 import subprocess
@@ -141,6 +142,7 @@ def judge(server, session, envelope, mechanism, data) -> AuthResult:
 
 
 async def serve(port: int, certificate: Path) -> None:
+    logging.getLogger("mail.log").setLevel(logging.ERROR)  # it warns of its own future at every sign-in
     tls = None
     if certificate.is_file():
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
