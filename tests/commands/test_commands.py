@@ -14,7 +14,10 @@ import pytest
 from massar.config.environment import DEMO_DATA_KEYS, DEMO_SECRET_KEY
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
-COMMANDS = ("demo", "serve", "worker", "check", "newkeys", "migrate", "createperson", "audit", "sites", "keys", "send-test")
+COMMANDS = (
+    "demo", "serve", "worker", "bounces", "check", "newkeys", "migrate", "createperson", "audit", "sites", "keys",
+    "send-test",
+)  # fmt: skip
 PASSWORD = "Girafe&7194-sable"
 
 

@@ -14,7 +14,10 @@ USER, PASSWORD = "massar@relay", "p@ss:w/rd"
 
 
 class MailServer:
-    """`stages` maps AUTH, MAIL, RCPT or DATA to the answer; `after_data`: `cut`, `silent` or a delay."""
+    """`stages` maps AUTH, MAIL, RCPT or DATA to the answer; `after_data`: `cut`, `silent` or a delay.
+
+    `conversations` counts the connections so far, `at_once` the most letters that were under way together.
+    """
 
     def __init__(
         self, *, tls: ssl.SSLContext | None = None, starttls: ssl.SSLContext | None = None, auth=False
@@ -23,7 +26,7 @@ class MailServer:
         self.envelopes: list[tuple[str, list[str]]] = []
         self.stages: dict[str, str] = {}
         self.after_data: str | float = ""
-        self.port = 0
+        self.port = self.conversations = self.at_once = self._under_way = 0
         self._tls, self._starttls, self._auth = tls, starttls, auth
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -38,6 +41,7 @@ class MailServer:
         self.port = listening.sockets[0].getsockname()[1]
 
     def _protocol(self) -> SMTP:
+        self.conversations += 1
         return SMTP(
             self,
             hostname="mail.test",
@@ -78,22 +82,27 @@ class MailServer:
             return self.stages["DATA"]
         self.envelopes.append((envelope.mail_from, list(envelope.rcpt_tos)))
         self.letters.append(message_from_bytes(envelope.content, policy=default))
+        self._under_way += 1
+        self.at_once = max(self.at_once, self._under_way)
         if self.after_data == "cut":
             server.transport.abort()
         elif self.after_data == "silent":
             await asyncio.sleep(5)
         elif self.after_data:
             await asyncio.sleep(self.after_data)
+        self._under_way -= 1
         return "250 2.0.0 OK: queued as 4XyZ"
 
 
 class Script:
     """A server that plays `lines`: bytes are sent, `read` waits for a line, `body` for the final dot, `drip`
-    sends a byte every 50 ms for ever, `cut` closes hard. What it read is in `heard`."""
+    sends a byte every 50 ms for ever, `cut` closes hard, `next` goes on with another connection. What it read is in
+    `heard`; `conversations` counts the connections."""
 
     def __init__(self, *lines: bytes | str):
         self._lines = lines
         self.heard: list[bytes] = []
+        self.conversations = 0
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
         self._ended = threading.Event()
@@ -101,17 +110,25 @@ class Script:
         self._thread.start()
 
     def _play(self) -> None:
-        try:
-            line, _ = self._listening.accept()
-        except OSError:
-            return
+        steps = list(self._lines)
+        while steps:
+            end = steps.index("next") if "next" in steps else len(steps)
+            scene, steps = steps[:end], steps[end + 1 :]
+            try:
+                line, _ = self._listening.accept()
+            except OSError:
+                return
+            self.conversations += 1
+            self._play_scene(scene, line, last=not steps)
+
+    def _play_scene(self, scene: list[bytes | str], line: socket.socket, *, last: bool) -> None:
         with line, line.makefile("rb") as words:
             try:
-                for step in self._lines:
+                for step in scene:
                     self._step(step, line, words)
             except OSError:
                 return
-            if self._lines[-1] != "cut":
+            if last and scene[-1] != "cut":
                 self._ended.wait(5)
 
     def _step(self, step: bytes | str, line: socket.socket, words) -> None:

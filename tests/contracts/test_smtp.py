@@ -14,7 +14,7 @@ from massar.domain.delivery.carriers.base import (
     Unsure,
     carrier_from_url,
 )
-from massar.domain.delivery.carriers.smtp import mail_address
+from massar.domain.delivery.carriers.letter import mail_address
 
 from .conftest import HASTY
 from .smtp_rig import PASSWORD, USER

@@ -127,3 +127,20 @@ def test_changes_need_a_transaction(person, monkeypatch):
         patched.setattr(connections["default"], "in_atomic_block", False)
         with pytest.raises(RuntimeError, match="transaction"):
             contacts.lock(person)
+
+
+def test_the_same_value_is_not_doubled_when_it_is_proved_anew(person):
+    first = proposed(person, "email", "a@example.org")
+    contacts.prove(first.id, person, now=NOW, wait=WAIT)
+    later = NOW + timedelta(hours=1)
+    assert not contacts.came_back(first.id, sent_at=NOW - timedelta(seconds=1), now=later), "sent before the proof"
+    assert contacts.came_back(first.id, sent_at=NOW, now=later)
+    assert not contacts.arrived(first.id, sent_at=NOW), "an older message proves nothing"
+    proved = contacts.prove(again(person), person, now=later, wait=WAIT)
+    assert (proved.id, proved.bounced_at, proved.counts_from, proved.proved_at) == (first.id, None, NOW, later)
+    assert [c.id for c in contacts.of_person(person, later)] == [first.id]
+    assert contacts.came_back(first.id, sent_at=later, now=later) and contacts.arrived(first.id, sent_at=later)
+
+
+def again(person: int) -> int:
+    return proposed(person, "email", "a@example.org", "654321").id

@@ -214,7 +214,7 @@ def test_atk_087_a_fault_page_is_as_strict_and_tells_nothing(cast, monkeypatch):
     def broken(*args, **kwargs):
         raise RuntimeError("the secret of the day")
 
-    monkeypatch.setattr("massar.journeys.edit_profile.needs_contacts", broken)
+    monkeypatch.setattr("massar.journeys.edit_profile.to_put_right", broken)
     visitor = Visitor()
     visitor.client.raise_request_exception = False
     visitor.sign_in(JAMAL.login, JAMAL.password)

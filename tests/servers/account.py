@@ -27,6 +27,15 @@ class Account:
     folder: Path
     environment: dict[str, str]
 
+    def run(self, *arguments: str, typed: str = "") -> str:
+        """`massar …` to its end; what it printed."""
+        done = subprocess.run(
+            [*COMMAND, *arguments], cwd=self.folder, env={**os.environ, **self.environment},
+            input=f"{typed}\n", capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, f"massar {arguments[0]}: {done.stdout}{done.stderr}"
+        return done.stdout
+
     def sign_in(self, surfer: Surfer, person=YOUSSEF) -> None:
         """At the sign-in page in front of the surfer, or at the product's own."""
         if surfer.page is None or not surfer.page.address.startswith(f"{self.url}/sign-in/"):
@@ -39,15 +48,15 @@ class Account:
 
 
 @contextlib.contextmanager
-def running_account(folder: Path, port: int, sites: str) -> Iterator[Account]:
+def running_account(folder: Path, port: int, sites: str, **settings: str) -> Iterator[Account]:
     """Starts the product on that port with `sites` (TOML) as its MASSAR_CONFIG and one person of the cast."""
     config = folder / "sites.toml"
     config.write_text(sites, "utf-8")
-    environment = _environment(folder, port, config)
+    environment = {**_environment(folder, port, config), **settings}
     account = Account(f"http://localhost:{port}", folder, environment)
-    _run(account, "migrate")
-    _run(
-        account, "createperson", YOUSSEF.login, "--name", "Youssef", "Benali", "--name-ar", "يوسف", "بنعلي",
+    account.run("migrate")
+    account.run(
+        "createperson", YOUSSEF.login, "--name", "Youssef", "Benali", "--name-ar", "يوسف", "بنعلي",
         "--school", *YOUSSEF.establishment, "--language", "fr", "--email", YOUSSEF.email, "--password-stdin",
         typed=YOUSSEF.password,
     )  # fmt: skip
@@ -75,14 +84,6 @@ def _environment(folder: Path, port: int, config: Path) -> dict[str, str]:
         "MASSAR_DATABASE_URL": f"sqlite:///{folder}/massar.sqlite3",
         "MASSAR_ARGON2": "256,1",
     }
-
-
-def _run(account: Account, *arguments: str, typed: str = "") -> None:
-    done = subprocess.run(
-        [*COMMAND, *arguments], cwd=account.folder, env={**os.environ, **account.environment},
-        input=f"{typed}\n", capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 0, f"massar {arguments[0]}: {done.stdout}{done.stderr}"
 
 
 def ports(*names: str) -> dict[str, int]:

@@ -80,6 +80,8 @@ SUBMISSION = Need(
     "The mail test needs Dovecot's submission: install the package dovecot-submissiond.",
 )
 KANNEL = Need("Kannel", ("kannel",), "The SMS gateway's test needs Kannel: install the package kannel.")
+LMTP = Need("Dovecot's LMTP", ("dovecot-lmtpd",), "The mail test needs Dovecot's LMTP: install the package dovecot-lmtpd.")
+POSTFIX = Need("Postfix", ("postfix",), "The mail test needs Postfix: install the package postfix (none has to be running).")
 NODE = Need(
     "Node.js",
     ("nodejs",),
@@ -96,6 +98,8 @@ SERVERS = {
     DOVECOT: ("dovecot",),
     SUBMISSION: ("/usr/lib/dovecot/submission-login", "/usr/libexec/dovecot/submission-login"),
     KANNEL: ("bearerbox",),
+    LMTP: ("/usr/lib/dovecot/lmtp", "/usr/libexec/dovecot/lmtp"),
+    POSTFIX: ("postfix",),
     NODE: ("node", "nodejs"),
     NPM: ("npm",),
 }

@@ -41,20 +41,23 @@ def prove(
         most = settings.MASSAR.accounts_per_phone
         return Problems({"code": [Problem("phone_too_many", {"count": most})]})
     proved = people.contacts.prove(contact_id, person.id, now=now, wait=settings.MASSAR.contact_wait)
-    return _proved(person, proved, browser, now) if proved else Gone()
+    return _proved(person, proved, proved.id != contact_id, browser, now) if proved else Gone()
 
 
-def _proved(person, contact, browser, now) -> Done:
+def _proved(person, contact, again: bool, browser, now) -> Done:
+    """`again`: a contact whose messages came back was proved anew. Nothing changed, so nobody is told."""
     waits = contact.counts_from > now
     trail.record(
         "contact_proved",
         now=now,
         person_id=person.id,
-        outcome="waits" if waits else "counts",
+        outcome="again" if again else "waits" if waits else "counts",
         browser=browser,
         kind=contact.kind,
         contact=contact.masked,
     )
+    if again:
+        return Done(masked=contact.masked)
     event = "contact_change_waiting" if waits else "contact_added"
     notices.tell(
         person,

@@ -89,11 +89,11 @@ def is_institution_address(address: str) -> bool:
 
 
 def _only_new(person, typed: dict[str, str], now) -> dict[str, str]:
-    """What is not held already. A proposal too old to be shown any more may be made again."""
+    """What is not held already. A proposal too old to be shown any more, and what came back, may be proved again."""
     held = {
         (c.kind, c.value)
         for c in people.contacts.of_person(person.id, now)
-        if c.ends_at is None and (c.proved or _fresh(c, now))
+        if c.ends_at is None and ((c.proved and not c.bounced_at) or (not c.proved and _fresh(c, now)))
     }
     return {kind: value for kind, value in typed.items() if (kind, value) not in held}
 
@@ -179,9 +179,18 @@ def resend_at(contact: people.ContactFacts) -> datetime:
     return (contact.code_sent_at or contact.proposed_at) + RESEND_AFTER
 
 
-def needs_contacts(*, person: people.PersonFacts, now: datetime) -> bool:
-    """Whether the banner is due: no contact is proved yet."""
-    return not any(c.receives(now) for c in people.contacts.of_person(person.id, now))
+@dataclass(frozen=True)
+class ToPutRight:
+    """What home asks for: a first contact, or (masked) those whose messages come back."""
+
+    no_contact: bool
+    came_back: tuple[str, ...]
+
+
+def to_put_right(*, person: people.PersonFacts, now: datetime) -> ToPutRight:
+    """What the banner says, until it is put right."""
+    held = [c for c in people.contacts.of_person(person.id, now) if c.receives(now)]
+    return ToPutRight(not held, tuple(c.masked for c in held if c.bounced_at))
 
 
 @dataclass(frozen=True)

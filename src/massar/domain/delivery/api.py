@@ -2,6 +2,7 @@
 
 from massar.domain.delivery import (
     bind_slots,
+    bounces,
     breaker,
     counters,
     doorbell,
@@ -9,6 +10,7 @@ from massar.domain.delivery import (
     receipts,
     receipts_address,
     requests,
+    return_path,
     wording,
 )
 from massar.domain.delivery.carriers.base import (
@@ -64,6 +66,7 @@ __all__ = [
     "Told",
     "Unsure",
     "bind_slots",
+    "bounces",
     "breaker",
     "carrier_from_table",
     "carrier_from_url",
@@ -75,5 +78,6 @@ __all__ = [
     "receipts",
     "receipts_address",
     "requests",
+    "return_path",
     "wording",
 ]

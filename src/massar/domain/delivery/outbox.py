@@ -377,3 +377,25 @@ def _place(uid: str) -> str:
 
 def _place_of_block(uid: str) -> str:
     return f"message-block|{uid}"
+
+
+@dataclass(frozen=True)
+class Handed:
+    """What is known of a message after it left: whose it is, and who took it under which name."""
+
+    person_id: int
+    purpose: str
+    channel: str
+    created_at: datetime
+    carrier: str
+    reference: str
+
+
+def handed(uid: str) -> Handed | None:
+    """The message `uid` with its newest attempt. A report may come before the attempt is settled: any outcome will do."""
+    row = sql.row(
+        "SELECT m.person_id, m.purpose, m.channel, m.created_at, a.carrier, a.reference FROM delivery_message m "
+        "JOIN delivery_attempt a ON a.message_id = m.id WHERE m.uid = %s ORDER BY a.number DESC LIMIT 1",
+        (uid,),
+    )
+    return Handed(*row[:3], sql.moment(row[3]), *row[4:]) if row else None

@@ -15,6 +15,7 @@ from massar.core import sql
 from massar.domain.delivery import outbox
 from massar.domain.delivery.carriers.base import DELIVERED, FAILED, Receipt
 
+RETURNED = "returned"
 STRAYS_KEPT = timedelta(days=3)
 
 
@@ -44,7 +45,8 @@ def store(told: Iterable[tuple[Receipt, str]], *, now: datetime) -> list[Told]:
     for receipt, uid in told:
         found = _find(receipt, uid)
         if found is None:
-            _keep_stray(receipt, uid, now)
+            if not _came_back(receipt, uid):
+                _keep_stray(receipt, uid, now)
         elif _tell_part(found[0], receipt, now):
             changed.add(found[1])
     return _news(changed)
@@ -257,6 +259,16 @@ def take_stray(carrier: str, *, uid: str, references: set[str]) -> Receipt | Non
         return None
     sql.change("DELETE FROM delivery_strayreceipt WHERE id = %s", (found[0],))
     return Receipt(carrier, *found[1:])
+
+
+def _came_back(receipt: Receipt, uid: str) -> bool:
+    """Mail for which no receipt was to come, and which is returned: its state is final, what is known of it is not."""
+    return receipt.state == FAILED and bool(
+        sql.change(
+            "UPDATE delivery_message SET reason = %s WHERE uid = %s AND state = 'handed'",
+            (f"{RETURNED}: {receipt.code}"[:80], uid),
+        )
+    )
 
 
 def _was_told(carrier: str, reference: str) -> bool:

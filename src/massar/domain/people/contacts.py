@@ -41,6 +41,7 @@ class ContactFacts:
     code_sent_at: datetime | None
     code_expires_at: datetime | None
     code_tries: int
+    bounced_at: datetime | None = None
 
     @property
     def proved(self) -> bool:
@@ -136,18 +137,50 @@ def try_code(contact_id: int, person_id: int, code: str, *, now: datetime) -> st
 
 
 def prove(contact_id: int, person_id: int, *, now: datetime, wait: timedelta) -> ContactFacts | None:
-    """proposed -> proved. It counts at once only if the person had no counting contact within `wait`."""
+    """proposed -> proved. It counts at once only if the person had no counting contact within `wait`.
+
+    A value that counts already is not doubled: the proposal goes, and the contact that has it no longer bounces.
+    """
     lock(person_id)
+    held = _prove_again(contact_id, person_id, now)
+    if held:
+        return _open(held)
     had_one = _had_contact_since(person_id, now - wait)
     counts_from = now + wait if had_one else now
     moved = Contact.objects.filter(pk=contact_id, person_id=person_id, state=Contact.State.PROPOSED).update(
-        state=Contact.State.PROVED, proved_at=now, counts_from=counts_from, code_tag=""
+        state=Contact.State.PROVED, proved_at=now, counts_from=counts_from, code_tag="", bounced_at=None
     )
     if not moved:
         return None
     proved = Contact.objects.get(pk=contact_id)
     _replace_older(proved, now)
     return _open(proved)
+
+
+def _prove_again(contact_id: int, person_id: int, now: datetime) -> Contact | None:
+    mine = Contact.objects.filter(person_id=person_id)
+    row = mine.filter(pk=contact_id, state=Contact.State.PROPOSED).first()
+    proposed = _open(row) if row else None
+    if proposed is None:
+        return None
+    same = mine.filter(kind=proposed.kind, value_tag__in=_tags(proposed.kind, proposed.value))
+    held = same.filter(state=Contact.State.PROVED, bounced_at__isnull=False, ends_at=None).first()
+    if held is None:
+        return None
+    mine.filter(pk=contact_id).update(state=Contact.State.CANCELLED, ends_at=now, code_tag="")
+    mine.filter(pk=held.pk).update(bounced_at=None, proved_at=now)
+    return mine.get(pk=held.pk)
+
+
+def came_back(contact_id: int, *, sent_at: datetime, now: datetime) -> bool:
+    """Notes that this address does not exist, unless it was proved after the message was sent. False: nothing is new."""
+    open_rows = Contact.objects.filter(pk=contact_id, bounced_at=None).exclude(state=Contact.State.CANCELLED)
+    return bool(open_rows.filter(Q(proved_at=None) | Q(proved_at__lte=sent_at)).update(bounced_at=now))
+
+
+def arrived(contact_id: int, *, sent_at: datetime) -> bool:
+    """A message that was sent after the bounce has arrived: the address exists. False: nothing is new."""
+    return bool(Contact.objects.filter(pk=contact_id, bounced_at__lte=sent_at).update(bounced_at=None))
 
 
 def cancel(contact_id: int, person_id: int, *, now: datetime) -> bool:
@@ -246,6 +279,7 @@ def _open(row: Contact) -> ContactFacts | None:
         row.code_sent_at,
         row.code_expires_at,
         row.code_tries,
+        row.bounced_at,
     )
 
 

@@ -35,6 +35,7 @@ class Person(models.Model):
 class Contact(models.Model):
     """A personal e-mail or phone. The value is sealed; `value_tag` finds the same value on other accounts.
 
+    bounced_at: when a message came back because the address does not exist. It still serves; the person is told.
     State moves are in `contacts.MOVES`. Whether a proved contact counts is a matter of time:
     counts_from <= now and (ends_at is null or ends_at > now).
     """
@@ -58,6 +59,7 @@ class Contact(models.Model):
     proved_at = models.DateTimeField(null=True)
     counts_from = models.DateTimeField(null=True)
     ends_at = models.DateTimeField(null=True)
+    bounced_at = models.DateTimeField(null=True)
     code_tag = models.CharField(max_length=64, blank=True)
     code_sent_at = models.DateTimeField(null=True)
     code_expires_at = models.DateTimeField(null=True)

@@ -55,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="massar", description="One account for a whole school ministry.", epilog=EPILOG
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_demo, _serve, _worker, _check, _newkeys, _migrate, _createperson, _audit, _sites, _keys, _send_test):
+    for add in (
+        _demo, _serve, _worker, _bounces, _check, _newkeys, _migrate, _createperson, _audit, _sites, _keys, _send_test,
+    ):  # fmt: skip
         add(commands)
     return parser
 
@@ -109,6 +111,19 @@ def _worker(commands) -> None:
         "--senders", type=int, default=4, help="messages handed over at the same time (default 4)"
     )
     one.add_argument("--quiet", action="store_true", help="say only what went wrong")
+
+
+def _bounces(commands) -> None:
+    one = _command(
+        commands,
+        "bounces",
+        "take in mail that came back",
+        "An LMTP server (RFC 2033) for your mail server, which hands on what arrives for the domain for bounces. It asks "
+        "for no password: let nobody else reach it. Runs until it is stopped.",
+    )
+    one.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    one.add_argument("--port", type=int, default=2424, help="port to listen on (default 2424)")
+    one.add_argument("--socket", default="", metavar="PATH", help="listen on a Unix socket instead")
 
 
 def _check(commands) -> None:

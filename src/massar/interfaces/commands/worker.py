@@ -103,10 +103,17 @@ class Worker:
             return True
 
     def _finish(self) -> None:
-        for carrier in self._pipelined():
-            carrier.close()
+        """What is under way is answered, and what is told meanwhile is stored: carriers wait for both."""
         for senders in self.senders.values():
             wait(senders.under_way)
+        closable = [carrier for carrier in self.roster.all() if hasattr(carrier, "close")]
+        with ThreadPoolExecutor(max(1, len(closable))) as pool:
+            closing = [pool.submit(carrier.close) for carrier in closable]
+            while not all(one.done() for one in closing):
+                self._settle()
+                self._store_receipts()
+                self.bell.wait(0.05)
+                self.bell.clear()
         self._settle()
         self._store_receipts()
 

@@ -35,19 +35,23 @@ from .smpp_engine import BindSlots
 from .smpp_settings import read_url
 from .sms_http import HttpCarrier, from_url
 from .sms_http import from_table as http_from_table
-from .smtp import DEFAULT_PORT, PLAIN, STARTTLS, TLS, SmtpCarrier, SmtpServer
+from .smtp import SmtpCarrier
+from .smtp_line import DEFAULT_PORT, PLAIN, STARTTLS, TLS, SmtpServer
+from .smtp_table import from_table as smtp_from_table
 
 _SECURITY = {"smtp": PLAIN, "smtp+starttls": STARTTLS, "smtps": TLS}
 _IN_URL: dict[str, Callable] = {
     "ca_file": Path,
     "hello": str,
+    "bounces": str,
+    "connections": int,
     "connect_timeout": float,
     "answer_timeout": float,
     "total_timeout": float,
 }
 
 
-KINDS = ("http", "smpp")
+KINDS = ("http", "smpp", "smtp")
 _OURS = {"kind", "price"}  # what the table says to the roster, not to the carrier
 
 
@@ -63,6 +67,8 @@ def carrier_from_table(table: Mapping, *, name: str, receipts_base: str, slots: 
             return http_from_table(settings, name=name, receipts_base=receipts_base)
         case "smpp":
             return smpp_from_table(settings, name=name, slots=slots)
+        case "smtp":
+            return smtp_from_table(settings, name=name)
     raise CarrierSettingError(f"The carrier {name} needs a kind: one of {', '.join(KINDS)}.")
 
 
@@ -70,7 +76,7 @@ def carrier_from_url(url: str, options: CarrierOptions, *, slots: BindSlots | No
     """A carrier for `url`. Nothing is connected yet.
 
     E-mail: `smtp://`, `smtp+starttls://` or `smtps://user:password@host:port`, user and password
-    percent-encoded; of the options, ca_file, hello and the timeouts may stand in its query.
+    percent-encoded; of the options, ca_file, hello, bounces, connections and the timeouts may stand in its query.
     SMS: `https://…`, or `http://` on this machine; its path and query are the gateway's own. Or an SMSC:
     `smpps://user:password@host:port`, its query holds settings of smpp_settings.py; `smpp://` on this machine, or
     with `?tls=off`.

@@ -151,7 +151,9 @@ class CarrierOptions:
     """What can be set beside the URL. Times are in seconds.
 
     E-mail: `sender` is the bare address that mail comes from, `sender_name` the name shown with it, `hello`
-    the name given to the server (default: this machine's, or an address literal).
+    the name given to the server (default: this machine's, or an address literal). `connections` is how many are
+    kept and used at once. `bounces` is the domain that what can't be delivered comes back to, under an address of
+    its own for each message (VERP); empty: to the sender. `receipts`: ask to be told of success too.
     SMS: names of the JSON fields; a dot goes one object deeper (`message.text`). `sms_reference_field` is
     where the gateway's own id stands in its answer (a number picks from a list: `messages.0.id`). An empty
     `sms_sender_field` or `sms_validity_field` leaves that field out; validity is sent in seconds.
@@ -162,6 +164,9 @@ class CarrierOptions:
     sender: str = "no-reply@localhost"
     sender_name: str = "Massar"
     hello: str = ""
+    connections: int = 4
+    bounces: str = ""
+    receipts: bool = False
     sms_to_field: str = "to"
     sms_text_field: str = "text"
     sms_sender_field: str = "from"

@@ -1,5 +1,6 @@
 """Opening a connection, and making sure that a conversation ends."""
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -46,7 +47,7 @@ def curfew(line: socket.socket, seconds: float) -> Iterator[Curfew]:
     """
     state = Curfew()
     # A second handle on the same connection: wrapping the first in TLS takes its descriptor away.
-    handle = line.dup()
+    handle = socket.socket(fileno=os.dup(line.fileno()))  # `dup` of a socket is not allowed once it speaks TLS
     holding = threading.Lock()  # closing while the timer cuts could hit a descriptor that was given out anew
 
     def cut() -> None:

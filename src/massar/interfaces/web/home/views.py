@@ -1,4 +1,4 @@
-"""Home: the six sites, and the banner until a contact is proved."""
+"""Home: the six sites, and the banner until a contact is proved and messages reach it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def home(request: HttpRequest) -> HttpResponse:
         request,
         "home/home.html",
         sites=sites.cards(request.language),
-        needs_contacts=edit_profile.needs_contacts(person=request.here.person, now=request.now),
+        put_right=edit_profile.to_put_right(person=request.here.person, now=request.now),
     )
 
 

@@ -184,9 +184,20 @@ def _shown(standing, now, frozen, remove_problem) -> dict:
     problem = remove_problem[1] if remove_problem and current and remove_problem[0] == current.id else None
     return {
         "kind": standing.kind,
-        "current": current and {"id": current.id, "value": _readable(current), "since": current.counts_from},
+        "current": current
+        and {
+            "id": current.id,
+            "value": _readable(current),
+            "since": current.counts_from,
+            "came_back": current.bounced_at,
+        },
         "waiting": waiting
-        and {"id": waiting.id, "value": _readable(waiting), "counts_from": waiting.counts_from},
+        and {
+            "id": waiting.id,
+            "value": _readable(waiting),
+            "counts_from": waiting.counts_from,
+            "came_back": waiting.bounced_at,
+        },
         "proposed": proposed and _proposed(proposed, now),
         "leaving": {"id": current.id, "ends_at": current.ends_at}
         if current and current.ends_at and not waiting
@@ -203,6 +214,7 @@ def _proposed(contact, now) -> dict:
         "value": _readable(contact),
         "resend_at": resend_at,
         "expires_at": contact.code_expires_at,
+        "came_back": contact.bounced_at,
         "resend_seconds": max(0, int((resend_at - now).total_seconds() + 0.999)),
     }
 

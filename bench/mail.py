@@ -1,0 +1,164 @@
+"""Letters a second over kept connections and over a new one for each, against aiosmtpd in a process of its own.
+
+    PYTHONPATH=src:. python -m bench.mail [--letters N] [--rounds R]
+
+Rounds of all ways are interleaved; the medians are told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from statistics import median
+from unittest.mock import patch
+
+import trustme
+from aiosmtpd.smtp import SMTP, AuthResult
+
+from bench import report
+from massar.domain.delivery.carriers import smtp_line
+from massar.domain.delivery.carriers.base import Accepted, CarrierOptions, Outgoing, carrier_from_url
+from tests.support.postgres import free_port
+
+USER, PASSWORD = "massar", "a-password-of-the-bench"
+SENDERS = (1, 4)
+WAYS = {"in the clear": "smtp", "STARTTLS and sign-in": "smtp+starttls"}
+VALID = timedelta(minutes=10)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--letters", type=int, default=400, help="letters of each round (default 400)")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--serve", nargs=2, metavar=("PORT", "FOLDER"), help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.serve:
+        asyncio.run(serve(int(asked.serve[0]), Path(asked.serve[1])))
+        return 0
+    print(measured(asked.letters, asked.rounds))
+    return 0
+
+
+def measured(letters: int, rounds: int) -> str:
+    """The table, as Markdown."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(folder / "ca.pem")
+        authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
+        cells: dict[tuple[str, int, bool], list[float]] = {}
+        with receiving("clear", folder) as clear, receiving("tls", folder) as secure:
+            ports = {"smtp": clear, "smtp+starttls": secure}
+            for _ in range(rounds):
+                for way, kind in WAYS.items():
+                    for senders in SENDERS:
+                        for kept in (False, True):
+                            rate = letters_a_second(kind, ports[kind], folder, senders, kept, letters)
+                            cells.setdefault((way, senders, kept), []).append(rate)
+    rows = [
+        [f"{way}, {senders} sender{'s' if senders > 1 else ''}", *(told(cells[way, senders, k]) for k in (False, True))]
+        for way in WAYS
+        for senders in SENDERS
+    ]
+    return report.table("Letters a second, by SMTP", ["", "a new connection each", "kept"], rows)
+
+
+def told(rates: list[float]) -> str:
+    return report.per_second(median(rates))
+
+
+def letters_a_second(kind: str, port: int, folder: Path, senders: int, kept: bool, letters: int) -> float:
+    """With `kept` off, a connection is renewed after every letter, as it was before."""
+    login = f"{USER}:{PASSWORD}@" if kind != "smtp" else ""
+    options = CarrierOptions(sender="massar@example.ma", ca_file=folder / "ca.pem", connections=senders)
+    carrier = carrier_from_url(f"{kind}://{login}localhost:{port}", options)
+    share = letters // senders
+
+    def work(first: int) -> None:
+        for number in range(first, first + share):
+            result = carrier.send(letter(number), valid_for=VALID)
+            assert isinstance(result, Accepted), result
+
+    with patch.object(smtp_line, "MOST_LETTERS", 100 if kept else 1):
+        threads = [threading.Thread(target=work, args=(n * share,)) for n in range(senders)]
+        begun = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        taken = time.perf_counter() - begun
+    carrier.close()
+    return share * senders / taken
+
+
+def letter(number: int) -> Outgoing:
+    text = "السلام عليكم\n\nkdmwt-47392\n\nصالحة إلى غاية 14:35.\n"
+    return Outgoing(f"bench-{number}", "email", f"p{number}@example.org", "ar", "مسار", text, f"<p dir=rtl>{text}</p>")
+
+
+# -- the far end
+
+
+@contextlib.contextmanager
+def receiving(way: str, folder: Path) -> Iterator[int]:
+    """A mail server in a process of its own until the block is left; its port."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.mail", "--serve", str(port), str(folder / ("server.pem" if way == "tls" else "-"))]
+    )
+    try:
+        deadline = time.monotonic() + 20
+        options = CarrierOptions(sender="massar@example.ma", connect_timeout=1)
+        probe = carrier_from_url(f"smtp://localhost:{port}", options)
+        while probe.check() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+class Keeper:
+    """Takes everything and keeps nothing."""
+
+    async def handle_DATA(self, server, session, envelope) -> str:
+        return "250 2.0.0 OK"
+
+
+def judge(server, session, envelope, mechanism, data) -> AuthResult:
+    return AuthResult(success=(data.login, data.password) == (USER.encode(), PASSWORD.encode()))
+
+
+async def serve(port: int, certificate: Path) -> None:
+    logging.getLogger("mail.log").setLevel(logging.ERROR)  # it warns of its own future at every sign-in
+    tls = None
+    if certificate.is_file():
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(certificate)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    secured = {"tls_context": tls, "require_starttls": True, "auth_required": True, "authenticator": judge}
+
+    def conversation() -> SMTP:
+        return SMTP(Keeper(), hostname="bench.test", loop=loop, **(secured if tls else {}))
+
+    server = await loop.create_server(conversation, "127.0.0.1", port)
+    await stop.wait()
+    server.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,256 @@
+"""One connection to a mail server (RFC 5321), with STARTTLS (RFC 3207), TLS from the first byte (RFC 8314) or in the
+clear, and the letters that go over it.
+
+The steps are spelled out instead of `smtplib.sendmail`, because the one thing that matters after trouble is
+whether the final dot had left us.
+"""
+
+import re
+import select
+import smtplib
+import socket
+import ssl
+import time
+from contextlib import suppress
+from datetime import timedelta
+from typing import NamedTuple
+
+from .contract import Accepted, CarrierOptions, NotSent, Refused, Result, Unsure, trouble
+from .letter import one_line
+
+PLAIN = "plain"
+STARTTLS = "starttls"
+TLS = "tls"
+DEFAULT_PORT = {PLAIN: 25, STARTTLS: 587, TLS: 465}
+MOST_LETTERS = 100  # then a connection is renewed, before a server's own limit ends it
+REST = 30.0  # seconds without a letter, after which a connection is asked whether it lives
+
+_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})\b")
+_SENDER_FAULTS = ("5.1.7", "5.1.8")  # RFC 3463: the sender's address, not the recipient's
+_OVERLOADED = ("4.3.1", "4.3.2", "4.4.5")  # RFC 3463: no room, not accepting mail now, congestion
+
+
+class SmtpServer(NamedTuple):
+    """Where and how. `security` is one of PLAIN, STARTTLS, TLS; an empty `user` means no sign-in."""
+
+    host: str
+    port: int
+    security: str
+    user: str = ""
+    password: str = ""
+
+
+class Parcel(NamedTuple):
+    """A letter with its envelope. `message_id` is told to servers that report (RFC 3461); `receipt`: of success too."""
+
+    message_id: str
+    sender: str
+    recipient: str
+    letter: bytes
+    valid_for: timedelta
+    receipt: bool
+
+
+class Line:
+    """A connection from greeting to goodbye. One thread at a time. Call `ready`, then `deliver`, as long as `kept`."""
+
+    def __init__(
+        self,
+        wire: socket.socket,
+        server: SmtpServer,
+        options: CarrierOptions,
+        *,
+        tls: ssl.SSLContext | None,
+        hello: str,
+    ):
+        self.wire, self.kept = wire, False
+        self._server, self._options, self._tls, self._hello = server, options, tls, hello
+        self._smtp: smtplib.SMTP | None = None
+        self._letters, self._used, self._unclean = 0, 0.0, False
+
+    def ready(self) -> Result | None:
+        """Everything before a letter: None when the server is ready for it. On a used connection, NotSent means
+        that it is dead and a new one is worth a try."""
+        if self._smtp is None:
+            return self._greet()
+        return None if self._lives() else NotSent("the kept connection was gone")
+
+    def deliver(self, parcel: Parcel) -> Result:
+        """One letter. Afterwards `kept` says whether another may follow."""
+        result = self._envelope(parcel) or self._content(parcel)
+        self._letters += 1
+        self._used = time.monotonic()
+        # A refused recipient leaves half an envelope behind; it is cleared when somebody needs the connection.
+        self._unclean = not isinstance(result, Accepted)
+        goodbye = isinstance(result, Refused) and (result.ours or result.code.startswith("421"))
+        self.kept = isinstance(result, Accepted | Refused) and not goodbye and self._letters < MOST_LETTERS
+        return result
+
+    def close(self) -> None:
+        """Say goodbye and don't wait: the answer to QUIT has no bearing on any letter."""
+        self.kept = False
+        with suppress(AttributeError, OSError, smtplib.SMTPException):
+            self._smtp.putcmd("QUIT")
+        with suppress(AttributeError, OSError):
+            self._smtp.close()
+        self.wire.close()
+
+    def _greet(self) -> Result | None:
+        try:
+            self._open()
+            return self._sign_in()
+        except smtplib.SMTPConnectError as problem:
+            return _refusal(problem.smtp_code, problem.smtp_error, "greeting", ours=problem.smtp_code >= 500)
+        except (OSError, smtplib.SMTPException, ValueError) as problem:
+            return NotSent(_reason(problem))
+
+    def _open(self) -> None:
+        if self._server.security == TLS:
+            self.wire = self._tls.wrap_socket(self.wire, server_hostname=self._server.host)
+        self.wire.settimeout(self._options.answer_timeout)
+        smtp = self._smtp = smtplib.SMTP(local_hostname=self._hello, timeout=self._options.answer_timeout)
+        smtp.sock, smtp._host = self.wire, self._server.host
+        code, words = smtp.getreply()
+        if code != 220:
+            raise smtplib.SMTPConnectError(code, words)
+        smtp.ehlo_or_helo_if_needed()
+
+    def _sign_in(self) -> Result | None:
+        smtp = self._smtp
+        if self._server.security == STARTTLS:
+            if not smtp.has_extn("starttls"):
+                # A listener in the middle hides the offer; going on in the clear is what it waits for.
+                return NotSent("the server offers no STARTTLS")
+            smtp.starttls(context=self._tls)
+            self.wire = smtp.sock
+            smtp.ehlo_or_helo_if_needed()
+        if not self._server.user:
+            return None
+        offered = smtp.esmtp_features.get("auth", "").upper().split()
+        # One method, one try: `login` would go through all of them, and each counts as a wrong password.
+        method = next((known for known in ("PLAIN", "LOGIN") if known in offered), None)
+        if method is None:
+            return Refused("no sign-in method in common", permanent=False, ours=True)
+        smtp.user, smtp.password = self._server.user, self._server.password
+        try:
+            smtp.auth(method, smtp.auth_plain if method == "PLAIN" else smtp.auth_login)
+        except smtplib.SMTPAuthenticationError as problem:
+            return _refusal(problem.smtp_code, problem.smtp_error, "sign-in", ours=problem.smtp_code >= 500)
+        return None
+
+    def _lives(self) -> bool:
+        """Whether the connection can take a letter. RSET after a rest or a refusal: it asks and clears in one."""
+        if not self._quiet():
+            return False
+        if not self._unclean and time.monotonic() - self._used < REST:
+            return True
+        try:
+            self.wire.settimeout(self._options.connect_timeout)  # slower than a new connection is no use
+            code, _ = self._smtp.rset()
+            self.wire.settimeout(self._options.answer_timeout)
+        except (OSError, smtplib.SMTPException):
+            return False
+        return code == 250
+
+    def _quiet(self) -> bool:
+        """Whether nothing came unasked: a hang-up, a goodbye, or an answer too many, which would shift all others."""
+        try:
+            watch = select.poll()
+            watch.register(self.wire, select.POLLIN)
+            if watch.poll(0):
+                return False
+            self.wire.settimeout(0)
+            left_over = self._smtp.file.peek(1)
+        except ssl.SSLWantReadError:
+            left_over = b""
+        except (OSError, ValueError):
+            return False
+        self.wire.settimeout(self._options.answer_timeout)
+        return not left_over
+
+    def _envelope(self, parcel: Parcel) -> Result | None:
+        smtp = self._smtp
+        try:
+            code, words = smtp.mail(parcel.sender, self._mail_options(parcel))
+            if code != 250:
+                return self._refused(code, words, "MAIL", ours=code >= 500)
+            code, words = smtp.rcpt(parcel.recipient, self._rcpt_options(parcel))
+            if code not in (250, 251, 252):
+                return self._refused(code, words, "RCPT", ours=_is_about_us(code, words))
+            code, words = smtp.docmd("DATA")
+            return None if code == 354 else self._refused(code, words, "DATA")
+        except (OSError, smtplib.SMTPException, ValueError) as problem:
+            return NotSent(_reason(problem))
+
+    def _refused(self, code: int, words: bytes, stage: str, *, ours: bool = False) -> Result:
+        """A goodbye on a used connection says nothing about this letter: it never left us."""
+        if code == 421 and self._letters:
+            return NotSent("the server ended the kept connection")
+        return _refusal(code, words, stage, ours=ours)
+
+    def _mail_options(self, parcel: Parcel) -> list[str]:
+        """What the server offers to do: give late letters back, and report under our name without the body."""
+        reports = ["RET=HDRS", f"ENVID={parcel.message_id}"] if self._smtp.has_extn("dsn") else []
+        seconds = int(parcel.valid_for.total_seconds())
+        if not self._smtp.has_extn("deliverby") or seconds < 1:
+            return reports
+        shortest = self._smtp.esmtp_features["deliverby"].strip()
+        if shortest.isdigit() and seconds < int(shortest):
+            return reports
+        # RFC 2852: give it back rather than deliver it late
+        return [*reports, f"BY={min(seconds, 999_999_999)};R"]
+
+    def _rcpt_options(self, parcel: Parcel) -> list[str]:
+        if not self._smtp.has_extn("dsn"):
+            return []
+        return ["NOTIFY=SUCCESS,FAILURE,DELAY" if parcel.receipt else "NOTIFY=FAILURE,DELAY"]
+
+    def _content(self, parcel: Parcel) -> Result:
+        smtp = self._smtp
+        try:
+            smtp.send(re.sub(rb"(?m)^\.", b"..", parcel.letter))
+        except (OSError, smtplib.SMTPException) as problem:
+            return NotSent(_reason(problem))
+        try:
+            smtp.send(b".\r\n")
+            code, words = smtp.getreply()
+        except (OSError, smtplib.SMTPException) as problem:
+            return Unsure(_reason(problem))
+        if code == 250:
+            return Accepted(_words(words), receipt=parcel.receipt and smtp.has_extn("dsn"))
+        if not 400 <= code <= 599:
+            return Unsure(f"the server answered {code} to the message")
+        return _refusal(code, words, "the end of the message")
+
+
+def _words(words: bytes) -> str:
+    return one_line(words.decode("ascii", "replace"))[:120]
+
+
+def _reason(problem: BaseException) -> str:
+    if isinstance(problem, smtplib.SMTPServerDisconnected):
+        # smtplib turns a timeout inside an answer into this one; the cause tells them apart.
+        cause = problem.__cause__ or problem.__context__
+        return trouble(cause) if isinstance(cause, OSError) else "the server hung up"
+    if isinstance(problem, smtplib.SMTPResponseException):
+        return f"the server answered {problem.smtp_code}"
+    return trouble(problem)
+
+
+def _refusal(code: int, words: bytes, stage: str, *, ours: bool = False) -> Result:
+    """The server's no. Its free text is left out: it often repeats the address."""
+    if not 400 <= code <= 599:
+        return NotSent(f"the server answered {code} at {stage}")
+    found = _ENHANCED.match(words.decode("ascii", "replace").strip())
+    enhanced = found[1] if found else ""
+    told = " ".join(filter(None, (str(code), enhanced, "at", stage)))
+    # Policy (x.7.x) is about who we are or what we send, and so is what is wrong with the sender's address.
+    ours = ours or (code >= 500 and (enhanced.startswith("5.7.") or enhanced in _SENDER_FAULTS))
+    busy = code == 421 or enhanced in _OVERLOADED
+    return Refused(told, permanent=code >= 500 and not ours, ours=ours, busy=busy)
+
+
+def _is_about_us(code: int, words: bytes) -> bool:
+    """Whether a refused recipient tells about us: not signed in (RFC 4954), or not allowed to relay."""
+    text = words.decode("ascii", "replace").lower()
+    return code in (530, 535, 538) or (code >= 500 and "relay" in text)

@@ -1,0 +1,80 @@
+"""A mail carrier from a table of the operator's file, judged with one sentence for each mistake."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from .contract import CarrierOptions, CarrierSettingError
+from .smtp import SmtpCarrier
+from .smtp_line import DEFAULT_PORT, STARTTLS, SmtpServer
+
+_KINDS = {str: "a text", int: "a whole number", float: "a number of seconds", bool: "true or false", Path: "a path"}
+_SERVER = {"host": str, "port": int, "security": str, "user": str, "password": str}
+_OPTIONS = {
+    "sender": str,
+    "sender_name": str,
+    "hello": str,
+    "connections": int,
+    "bounces": str,
+    "receipts": bool,
+    "ca_file": Path,
+    "connect_timeout": float,
+    "answer_timeout": float,
+    "total_timeout": float,
+}
+
+
+def from_table(table: Mapping, *, name: str) -> SmtpCarrier:
+    """A carrier called `name`. Nothing is connected yet. Secrets are `env:NAME` or `file:PATH`.
+
+    Raises CarrierSettingError with one sentence, which never holds a secret.
+    """
+    values = {key: _typed(name, key, value) for key, value in table.items()}
+    for needed in ("host", "sender"):
+        if not values.get(needed):
+            raise CarrierSettingError(f"[{name}] needs {needed}.")
+    security = values.get("security", STARTTLS)
+    if security not in DEFAULT_PORT:
+        raise CarrierSettingError(f"[{name}] security is {security!r}: choose one of {', '.join(DEFAULT_PORT)}.")
+    port = values.get("port", DEFAULT_PORT[security])
+    if not 0 < port < 65536:
+        raise CarrierSettingError(f"[{name}] port must be from 1 to 65535.")
+    user, password = values.get("user", ""), _secret(name, values.get("password", ""))
+    if bool(user) != bool(password):
+        raise CarrierSettingError(f"[{name}] needs both user and password, or neither.")
+    try:
+        options = CarrierOptions(name=name, **{key: values[key] for key in _OPTIONS if key in values})
+        return SmtpCarrier(SmtpServer(values["host"], port, security, user, password), options)
+    except CarrierSettingError as mistake:
+        raise CarrierSettingError(f"[{name}] {mistake}") from mistake
+
+
+def _typed(name: str, key: str, value):
+    wanted = {**_SERVER, **_OPTIONS}.get(key)
+    if wanted is None:
+        known = ", ".join([*_SERVER, *_OPTIONS])
+        raise CarrierSettingError(f"[{name}] has no setting {key!r}: it knows {known}.")
+    accepted = {float: (int, float), Path: (str,)}.get(wanted, (wanted,))
+    if type(value) not in accepted or (wanted is str and not value.isprintable()):
+        raise CarrierSettingError(f"[{name}] {key} must be {_KINDS[wanted]}.")
+    return wanted(value)
+
+
+def _secret(name: str, told: str) -> str:
+    """What `env:NAME` or `file:PATH` leads to; the file's last line end is not part of it."""
+    where, _, place = told.partition(":")
+    if not told:
+        return ""
+    if where == "env" and os.environ.get(place):
+        return os.environ[place]
+    if where == "env":
+        raise CarrierSettingError(f"[{name}] password names the variable {place}, which is not set.")
+    if where != "file":
+        raise CarrierSettingError(f"[{name}] password must be env:NAME or file:PATH: no secret stands in the file.")
+    try:
+        secret = Path(place).read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise CarrierSettingError(f"[{name}] password names the file {place}, which can't be read.") from problem
+    if not secret:
+        raise CarrierSettingError(f"[{name}] password names the file {place}, which is empty.")
+    return secret

@@ -1,0 +1,176 @@
+"""A small LMTP server (RFC 2033) for what a mail server hands on: it reads, asks `take` about each recipient, answers.
+
+Everything a stranger can make large is bounded: lines, letters, recipients, conversations, and their time. A letter ends
+at CRLF . CRLF and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+LINE = 64 * 1024  # what is read at once
+LONGEST_COMMAND = 2048  # RFC 5321 §4.5.3.1.4 with room for options
+LARGEST_LETTER = 512 * 1024  # a report with the head of our letter is some 5 kB; some servers return all of it
+MOST_RECIPIENTS = 100  # RFC 5321 §4.5.3.1.8
+MOST_CONVERSATIONS = 20
+MOST_MISTAKES = 10
+PATIENCE = 60.0  # seconds for one command or one letter
+LONGEST_CONVERSATION = 600.0
+
+_MAIL = re.compile(rb"MAIL FROM:\s*<([^<>\s]*)>(?:\s.*)?", re.IGNORECASE)
+_RCPT = re.compile(rb"RCPT TO:\s*<([^<>\s]+)>(?:\s.*)?", re.IGNORECASE)
+
+# Given a recipient and the letter; the answer for that recipient, once it is kept.
+Take = Callable[[str, bytes], Awaitable[str]]
+
+note = logging.getLogger("massar.bounces")
+
+
+class Hangup(Exception):
+    """This conversation is over; the text is the last answer."""
+
+
+class Server:
+    """Speaks with several mail servers at once. `hello` is the name it greets with."""
+
+    def __init__(self, take: Take, *, hello: str):
+        self._take, self._hello = take, hello
+        self._conversations = 0
+
+    async def meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One conversation, from greeting to goodbye. Never raises. `reader` must have the limit LINE."""
+        self._conversations += 1
+        try:
+            async with asyncio.timeout(LONGEST_CONVERSATION):
+                if self._conversations > MOST_CONVERSATIONS:
+                    raise Hangup("421 4.3.2 Too many conversations")
+                await _Conversation(self._take, self._hello, reader, writer).hold()
+        except Hangup as goodbye:
+            with suppress(OSError):
+                writer.write(f"{goodbye}\r\n".encode())
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            pass  # the other side hung up or fell silent: it will come again
+        except Exception:
+            note.exception("a conversation ended in a fault")
+        finally:
+            self._conversations -= 1
+            writer.close()
+
+
+class _Conversation:
+    def __init__(self, take: Take, hello: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter):
+        self._take, self._hello, self._reader, self._writer = take, hello, reader, writer
+        self._greeted, self._mistakes = False, 0
+        self._begin_again()
+
+    def _begin_again(self) -> None:
+        self._sender: bytes | None = None
+        self._recipients: list[str] = []
+
+    async def hold(self) -> None:
+        await self._say(f"220 {self._hello} LMTP")
+        while True:
+            line = await self._command()
+            await self._say(await self._answer(line))
+
+    async def _answer(self, line: bytes) -> str:
+        verb = line.partition(b" ")[0].upper()
+        match verb:
+            case b"LHLO":
+                return self._hear_hello()
+            case b"MAIL":
+                return self._hear_sender(line)
+            case b"RCPT":
+                return self._hear_recipient(line)
+            case b"DATA":
+                return await self._hear_letter()
+            case b"RSET":
+                self._begin_again()
+                return "250 2.0.0 OK"
+            case b"NOOP":
+                return "250 2.0.0 OK"
+            case b"VRFY":
+                return "252 2.1.5 Perhaps"
+            case b"QUIT":
+                raise Hangup("221 2.0.0 Goodbye")
+        return self._mistake("500 5.5.1 Not a command of LMTP")
+
+    def _hear_hello(self) -> str:
+        self._begin_again()
+        self._greeted = True
+        offers = ("PIPELINING", "ENHANCEDSTATUSCODES", "8BITMIME", f"SIZE {LARGEST_LETTER}")
+        return "\r\n".join([f"250-{self._hello}", *(f"250-{o}" for o in offers[:-1]), f"250 {offers[-1]}"])
+
+    def _hear_sender(self, line: bytes) -> str:
+        found = _MAIL.fullmatch(line)
+        if not self._greeted or self._sender is not None:
+            return self._mistake("503 5.5.1 Not now")
+        if not found:
+            return self._mistake("501 5.5.4 MAIL FROM:<address>")
+        self._sender = found[1]
+        return "250 2.1.0 OK"
+
+    def _hear_recipient(self, line: bytes) -> str:
+        """Any address: which ones are real is nobody's business."""
+        found = _RCPT.fullmatch(line)
+        if self._sender is None:
+            return self._mistake("503 5.5.1 MAIL first")
+        if not found:
+            return self._mistake("501 5.5.4 RCPT TO:<address>")
+        if len(self._recipients) >= MOST_RECIPIENTS:
+            return "452 4.5.3 Too many recipients"
+        self._recipients.append(found[1].decode("ascii", "replace"))
+        return "250 2.1.5 OK"
+
+    async def _hear_letter(self) -> str:
+        """One answer for each recipient (RFC 2033 §4.2)."""
+        if not self._recipients:
+            return self._mistake("503 5.5.1 RCPT first")
+        await self._say("354 End with a dot on a line of its own")
+        letter = await self._letter()
+        recipients = self._recipients
+        self._begin_again()
+        if letter is None:
+            return "\r\n".join(["552 5.3.4 Too large"] * len(recipients))
+        return "\r\n".join([await self._take(recipient, letter) for recipient in recipients])
+
+    async def _letter(self) -> bytes | None:
+        """The letter as it was written, or None when it is larger than is taken; then its end is waited for."""
+        lines, size, before = [], 0, b"\r\n"  # a line may be read in pieces, cut between CR and LF
+        async with asyncio.timeout(PATIENCE):
+            while (line := await self._line()) != b".\r\n" or before != b"\r\n":
+                plain = line.removeprefix(b".") if before == b"\r\n" else line
+                before = (before + line)[-2:]
+                size += len(plain)
+                if size <= LARGEST_LETTER:
+                    lines.append(plain)
+        return b"".join(lines) if size <= LARGEST_LETTER else None
+
+    async def _command(self) -> bytes:
+        async with asyncio.timeout(PATIENCE):
+            line = await self._line()
+        if len(line) > LONGEST_COMMAND:
+            raise Hangup("500 5.5.2 Line too long")
+        return line.strip()
+
+    async def _line(self) -> bytes:
+        """A line with its end; of one that is longer than LINE, a piece."""
+        try:
+            return await self._reader.readuntil(b"\n")
+        except asyncio.LimitOverrunError as endless:
+            return await self._reader.readexactly(endless.consumed)
+
+    def _mistake(self, answer: str) -> str:
+        self._mistakes += 1
+        if self._mistakes > MOST_MISTAKES:
+            raise Hangup("421 4.7.0 Too many mistakes")
+        return answer
+
+    async def _say(self, answer: str) -> None:
+        self._writer.write(f"{answer}\r\n".encode())
+        async with asyncio.timeout(PATIENCE):
+            await self._writer.drain()

@@ -1,0 +1,112 @@
+"""A letter came back: what home and the profile show, until the address is proved anew."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import smtplib
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+from playwright.sync_api import expect
+
+from massar.domain.delivery import return_path
+from tests.browser import pages
+from tests.browser.conftest import Opener
+from tests.browser.walk import Walk
+from tests.domain.test_bounces import REPORTS
+from tests.support.postgres import free_port
+from tests.support.product import ROOT, TEMPORARY_PASSWORD, Product
+
+KHADIJA, EMAIL = "khadija.idrissi@taalim.ma", "khadija@example.org"
+WRONG = "khadija@exmaple.org"
+
+
+def test_a_letter_that_came_back_is_told_until_it_is_put_right(fresh_product: Product, open_page: Opener):
+    product = fresh_product
+    walk = Walk(open_page(product), product, "ar")
+    walk.opens_the_first_page()
+    walk.asks_for_recovery(KHADIJA, "email", EMAIL)
+    product.read(EMAIL, TEMPORARY_PASSWORD)
+    comes_back(product, EMAIL)
+    for language in ("ar", "fr", "en"):
+        walk = signed_in(product, open_page, language)
+        walk.sees("home.came_back")
+        pages.inspect(walk.page, "23-home-came-back", language)
+        walk.chooses_in_the_menu(walk.words.profile)
+        walk.sees("contact.came_back")
+        pages.inspect(walk.page, "24-profile-came-back", language)
+    walk.saves_contacts(product.people[KHADIJA], email=EMAIL)
+    walk.proves_contact(EMAIL, "email")
+    walk.sees("flash.contact_proved")
+    expect(walk.page.get_by_text(walk.said("contact.came_back"))).to_have_count(0)
+
+
+def test_an_address_that_does_not_exist_is_told_while_its_code_is_waited_for(
+    fresh_product: Product, open_page: Opener
+):
+    product = fresh_product
+    walk = signed_in(product, open_page, "ar")
+    walk.chooses_in_the_menu(walk.words.profile)
+    walk.saves_contacts(product.people[KHADIJA], email=WRONG)
+    walk.sees("flash.code_sent")
+    comes_back(product, WRONG)
+    for language in ("ar", "fr"):
+        walk = signed_in(product, open_page, language)
+        walk.chooses_in_the_menu(walk.words.profile)
+        walk.sees("prove.came_back")
+        pages.inspect(walk.page, "25-code-came-back", language)
+
+
+def signed_in(product: Product, open_page: Opener, language: str) -> Walk:
+    walk = Walk(open_page(product), product, language)
+    walk.opens_the_first_page()
+    walk.chooses_the_language()
+    walk.types_user_and_password(KHADIJA, product.people[KHADIJA])
+    expect(walk.menu()).to_be_visible()
+    return walk
+
+
+def comes_back(product: Product, to: str) -> None:
+    """A mail server says of the newest letter to that address that there is no such mailbox."""
+    uid = newest_letter(product, to)
+    path = return_path.address(uid, to, "bounce.example.ma")
+    with bounces(product) as port, smtplib.LMTP("127.0.0.1", port) as client:
+        client.sendmail("", [path], (REPORTS / "no_mailbox.eml").read_bytes())
+
+
+def newest_letter(product: Product, to: str) -> str:
+    """The message's id, as its Message-ID has it. The demo's mailbox keeps what it received in a file."""
+    inbox = product.log.parent / "var" / "demo-inbox.sqlite3"
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with contextlib.closing(sqlite3.connect(inbox)) as database:
+            found = database.execute("SELECT key FROM message WHERE recipient = ? ORDER BY id DESC", (to,)).fetchone()
+        if found:
+            return found[0].strip("<>").partition("@")[0]
+        time.sleep(0.1)
+    raise AssertionError(f"no letter to {to}")
+
+
+@contextlib.contextmanager
+def bounces(product: Product) -> Iterator[int]:
+    """`massar bounces` beside the demo, with its settings; the port it listens on."""
+    port = free_port()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MASSAR_", "DJANGO_"))}
+    environment = {
+        **kept, "PYTHONPATH": str(ROOT / "src"), "MASSAR_MODE": "demo", "MASSAR_PUBLIC_URL": product.url,
+        "MASSAR_VAR": str(product.log.parent / "var"),
+    }  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "massar", "bounces", "--port", str(port)],
+        cwd=product.log.parent, env=environment, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert "taken in at" in process.stderr.readline()
+        yield port
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)

@@ -1,0 +1,359 @@
+"""Connections that are kept: used again, asked, renewed, closed; and dead at every moment, without a fifth outcome."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from massar.domain.delivery import api as delivery
+from massar.domain.delivery.carriers import smtp_line
+from massar.domain.delivery.carriers.base import (
+    Accepted,
+    CarrierOptions,
+    NotSent,
+    Outgoing,
+    Refused,
+    Unsure,
+    carrier_from_url,
+)
+from massar.interfaces.commands.worker import Worker
+
+from .conftest import HASTY
+from .smtp_rig import PASSWORD, USER
+
+TEN_MINUTES = timedelta(minutes=10)
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+LETTER = Outgoing("first", "email", "khadija@example.org", "fr", "Bonjour", "Bonjour\n")
+HELLO = [b"220 mail.test ESMTP\r\n", "read", b"250-mail.test\r\n250 8BITMIME\r\n"]
+TO_DATA = ["read", b"250 OK\r\n", "read", b"250 OK\r\n", "read"]
+WHOLE = [*TO_DATA, b"354 go on\r\n", "body", b"250 2.0.0 kept\r\n"]
+
+
+@pytest.fixture
+def carrier(options):
+    """A carrier for that port; its connections are closed in the end."""
+    made = []
+
+    def make(port: int, *, kind="smtp", login="", **changes):
+        made.append(carrier_from_url(f"{kind}://{login}localhost:{port}", options(**changes)))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def send(carrier, name="first", **changes):
+    return carrier.send(replace(LETTER, message_id=name, **changes), valid_for=TEN_MINUTES)
+
+
+@pytest.mark.parametrize("kind", ["smtp", "smtp+starttls", "smtps"])
+def test_letters_share_one_connection_and_one_sign_in(mail_server, server_tls, carrier, kind):
+    tls = {"smtps": {"tls": server_tls}, "smtp+starttls": {"starttls": server_tls}}.get(kind, {})
+    server = mail_server(auth=True, **tls)
+    login = f"{USER.replace('@', '%40')}:{PASSWORD.replace('@', '%40').replace('/', '%2F')}@"
+    one = carrier(server.port, kind=kind, login=login)
+    assert [type(send(one, f"m{n}")) for n in range(5)] == [Accepted] * 5
+    assert server.conversations == 1
+    assert [letter["Message-ID"] for letter in server.letters] == [f"<m{n}@example.ma>" for n in range(5)]
+
+
+def test_a_connection_is_renewed_after_its_letters(mail_server, carrier, monkeypatch):
+    monkeypatch.setattr(smtp_line, "MOST_LETTERS", 3)
+    server = mail_server()
+    one = carrier(server.port)
+    assert [type(send(one)) for _ in range(7)] == [Accepted] * 7
+    assert server.conversations == 3
+
+
+def test_after_a_rest_a_connection_is_asked_whether_it_lives(script, carrier, monkeypatch):
+    monkeypatch.setattr(smtp_line, "REST", 0.0)
+    played = script(*HELLO, *WHOLE, "read", b"250 reset\r\n", *WHOLE)
+    one = carrier(played.port)
+    assert isinstance(send(one), Accepted) and isinstance(send(one), Accepted)
+    assert b"rset\r\n" in [line.lower() for line in played.heard] and played.conversations == 1
+
+
+@pytest.mark.parametrize(
+    "answer", [[b"421 4.4.2 gone\r\n"], [b"502 what?\r\n"], [], ["drip"]], ids=["421", "502", "silent", "drips"]
+)
+def test_one_that_does_not_say_it_lives_is_replaced(script, carrier, monkeypatch, answer):
+    monkeypatch.setattr(smtp_line, "REST", 0.0)
+    played = script(*HELLO, *WHOLE, "read", *answer, *(["read"] if not answer else []), "next", *HELLO, *WHOLE)
+    if answer == ["drip"]:
+        played = script(*HELLO, *WHOLE, "read", "drip")
+    one = carrier(played.port, connect_timeout=0.3, total_timeout=2.0)
+    assert isinstance(send(one), Accepted)
+    begun = time.monotonic()
+    result = send(one, "second")
+    assert isinstance(result, NotSent if answer == ["drip"] else Accepted)
+    assert time.monotonic() - begun < one.longest.total_seconds() + 1
+
+
+DEATHS = {
+    "hangs up while resting": [],
+    "cut while resting": ["cut"],
+    "says goodbye while resting": [b"421 4.4.2 idle for too long\r\n"],
+    "one answer too many": [b"250 OK\r\n", "read", "read"],
+    "421 at MAIL": ["read", b"421 4.7.0 enough\r\n"],
+    "421 at RCPT": ["read", b"250 OK\r\n", "read", b"421 4.7.0 enough\r\n"],
+    "421 at DATA": [*TO_DATA, b"421 4.7.0 enough\r\n"],
+    "cut at MAIL": ["read", "cut"],
+    "cut at RCPT": ["read", b"250 OK\r\n", "read", "cut"],
+    "cut at DATA": [*TO_DATA, "cut"],
+    "cut in the letter": [*TO_DATA, b"354 go on\r\n", "read", "cut"],
+    "silent at MAIL": ["read", "read"],
+    "nonsense at MAIL": ["read", b"\x80\x81\r\n"],
+}
+
+
+@pytest.mark.parametrize("death", DEATHS)
+def test_a_kept_connection_that_dies_before_the_final_dot_is_not_noticed(script, carrier, death):
+    played = script(*HELLO, *WHOLE, *DEATHS[death], "next", *HELLO, *WHOLE)
+    one = carrier(played.port, answer_timeout=0.5)
+    text = "line of text\n" * 400_000 if death == "cut in the letter" else LETTER.text
+    assert isinstance(send(one), Accepted)
+    assert isinstance(send(one, "second", text=text), Accepted)
+    assert played.conversations == 2
+
+
+@pytest.mark.parametrize("end", [["cut"], ["read"], ["drip"]], ids=["cut", "silent", "drips"])
+def test_one_that_dies_after_the_final_dot_leaves_it_unsure_and_is_not_tried_again(script, carrier, end):
+    played = script(*HELLO, *WHOLE, *TO_DATA, b"354 go on\r\n", "body", *end, "next", *HELLO, *WHOLE)
+    one = carrier(played.port, **HASTY)
+    assert isinstance(send(one), Accepted)
+    assert isinstance(send(one, "second"), Unsure)
+    assert played.conversations == 1
+
+
+def test_a_new_connection_is_tried_once_and_no_more(script, carrier):
+    played = script(*HELLO, *WHOLE, "cut", "next", *HELLO, "read", "cut", "next", *HELLO, *WHOLE)
+    one = carrier(played.port)
+    assert isinstance(send(one), Accepted)
+    assert isinstance(send(one, "second"), NotSent)
+    assert played.conversations == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "permanent"), [(b"550 5.1.1 nobody\r\n", True), (b"450 4.2.1 later\r\n", False)]
+)
+def test_a_refusal_on_a_kept_connection_stands_and_the_next_letter_starts_clean(
+    script, carrier, answer, permanent
+):
+    refused = ["read", b"250 OK\r\n", "read", answer]
+    played = script(*HELLO, *WHOLE, *refused, "read", b"250 reset\r\n", *WHOLE)
+    one = carrier(played.port)
+    assert isinstance(send(one), Accepted)
+    result = send(one, "second")
+    assert isinstance(result, Refused) and result.permanent == permanent and not result.busy
+    assert isinstance(send(one, "third"), Accepted)
+    assert played.conversations == 1 and b"rset\r\n" in played.heard
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [b"421 4.3.2 too busy\r\n"],
+        [*HELLO, "read", b"421 4.7.0 enough\r\n"],
+        [*HELLO, "read", b"452 4.3.1 no room\r\n"],
+        [*HELLO, *TO_DATA, b"354 go on\r\n", "body", b"421 4.3.2 not now\r\n"],
+    ],
+    ids=["greeting", "MAIL", "no room", "the end"],
+)
+def test_a_new_connection_that_is_sent_away_says_busy(script, carrier, lines):
+    result = send(carrier(script(*lines).port))
+    assert isinstance(result, Refused) and result.busy and not (result.permanent or result.ours)
+
+
+@pytest.mark.parametrize(
+    ("lines", "ours"),
+    [
+        (["read", b"250 OK\r\n", "read", b"550 5.7.1 policy\r\n"], True),
+        (["read", b"250 OK\r\n", "read", b"550 5.1.8 sender domain\r\n"], True),
+        ([*TO_DATA, b"354 go on\r\n", "body", b"554 5.7.1 looks like spam\r\n"], True),
+        ([*TO_DATA, b"354 go on\r\n", "body", b"554 5.6.0 content\r\n"], False),
+    ],
+    ids=["policy", "sender", "spam", "content"],
+)
+def test_a_policy_is_about_us(script, carrier, lines, ours):
+    result = send(carrier(script(*HELLO, *lines).port))
+    assert isinstance(result, Refused) and result.ours == ours and result.permanent != ours
+
+
+def test_no_more_connections_at_once_than_are_set(mail_server, carrier):
+    server = mail_server()
+    server.after_data = 0.05
+    one = carrier(server.port, connections=2)
+    results = in_threads(lambda n: send(one, f"m{n}"), 10)
+    assert [type(result) for result in results] == [Accepted] * 10
+    assert server.at_once == 2 and server.conversations == 2
+
+
+def test_who_waits_too_long_for_a_connection_is_told_that_it_is_busy(carrier):
+    one = carrier(1, connections=1, total_timeout=0.2)
+    with one._free:  # another sender has the only one
+        result = send(one)
+    assert isinstance(result, Refused) and result.busy and not (result.permanent or result.ours)
+
+
+def in_threads(work, count: int) -> list:
+    results = []
+    threads = [threading.Thread(target=lambda n=n: results.append(work(n))) for n in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    return results
+
+
+def test_closing_says_goodbye_and_what_comes_later_still_goes(script, carrier):
+    played = script(*HELLO, *WHOLE, "read", b"221 bye\r\n", "next", *HELLO, *WHOLE, "read")
+    one = carrier(played.port)
+    send(one)
+    one.close()
+    assert isinstance(send(one, "late"), Accepted)
+    assert [line for line in played.heard if line.upper() == b"QUIT\r\n"]
+
+
+def test_a_worker_that_stops_says_goodbye(script, carrier):
+    played = script(*HELLO, *WHOLE, "read", "next", *HELLO)
+    one, stop = carrier(played.port), threading.Event()
+    send(one)
+    stop.set()
+    Worker(delivery.Roster({"email": [one]})).run(stop)
+    assert carrier(played.port).check() == [], "the first conversation is over"
+    assert [line for line in played.heard if line.upper() == b"QUIT\r\n"]
+
+
+def test_the_check_leaves_the_kept_connections_alone(mail_server, carrier):
+    server = mail_server()
+    one = carrier(server.port)
+    send(one)
+    assert one.check() == [] and isinstance(send(one), Accepted)
+    assert server.conversations == 2
+
+
+def test_a_server_that_reports_is_asked_to_and_told_our_name(script, carrier):
+    hello = [b"220 mail.test\r\n", "read", b"250-mail.test\r\n250 DSN\r\n"]
+    quiet, told = script(*hello, *WHOLE), script(*hello, *WHOLE)
+    assert send(carrier(quiet.port)).receipt is False
+    assert send(carrier(told.port, bounces="bounce.example.ma", receipts=True)).receipt is True
+    mail, rcpt = quiet.heard[1:3]
+    assert b"RET=HDRS ENVID=first" in mail and rcpt.endswith(b"NOTIFY=FAILURE,DELAY\r\n")
+    assert told.heard[2].endswith(b"NOTIFY=SUCCESS,FAILURE,DELAY\r\n")
+
+
+def test_a_server_that_does_not_report_is_asked_for_nothing(script, carrier):
+    played = script(*HELLO, *WHOLE)
+    assert send(carrier(played.port, bounces="bounce.example.ma", receipts=True)).receipt is False
+    assert b"ENVID" not in played.heard[1] and b"NOTIFY" not in played.heard[2]
+
+
+# -- whatever a server does, in any order: the answer is true
+
+
+FAULTS = ("cut", "421", "450", "550", "extra", "fine", "fine", "fine")
+STAGES = ("MAIL", "RCPT", "DATA", "body", "dot", "after", "rest")
+
+
+class Fickle:
+    """A server with a plan: for each letter a fault at a stage. `kept` holds the names of the letters it took."""
+
+    def __init__(self, plan: list[tuple[str, str]]):
+        self.plan, self.kept = list(plan), []
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                line, _ = self._listening.accept()
+            except OSError:
+                return
+            with line, line.makefile("rb") as words:
+                self._talk(line, words)
+
+    def _talk(self, line, words) -> None:
+        try:
+            line.sendall(b"220 hello\r\n")
+            words.readline()
+            line.sendall(b"250 hello\r\n")
+            while self._letter(line, words):
+                pass
+        except OSError:
+            return
+
+    def _letter(self, line, words) -> bool:
+        asked = words.readline()
+        while asked.upper().startswith(b"RSET"):
+            line.sendall(b"250 reset\r\n")
+            asked = words.readline()
+        if not asked.upper().startswith(b"MAIL"):
+            return False
+        fault, at = self.plan.pop(0) if self.plan else ("fine", "MAIL")
+        for stage in ("MAIL", "RCPT", "DATA"):
+            if stage != "MAIL":
+                words.readline()
+            answer = b"354 go on\r\n" if stage == "DATA" else b"250 OK\r\n"
+            if stage == at and fault != "fine":
+                return self._fail(line, fault, answer)
+            line.sendall(answer)
+        return self._content(line, words, fault, at)
+
+    def _content(self, line, words, fault: str, at: str) -> bool:
+        name = b""
+        while (heard := words.readline()) != b".\r\n":
+            if not heard or (at == "body" and fault == "cut"):
+                return self._fail(line, "cut", b"")
+            name = heard if heard.startswith(b"Message-ID") else name
+        if at == "dot" and fault in ("450", "550", "421"):
+            return self._fail(line, fault, b"")
+        self.kept.append(name.decode().split("<")[1].split("@")[0])
+        if at == "after" and fault == "cut":
+            return self._fail(line, "cut", b"")
+        line.sendall(b"250 kept\r\n" + (b"250 and again\r\n" if fault == "extra" else b""))
+        return at != "rest" or fault not in ("cut", "421")
+
+    def _fail(self, line, fault: str, answer: bytes) -> bool:
+        if fault == "cut":
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+            return False
+        if fault == "extra":
+            line.sendall(answer * 2)
+            return False
+        line.sendall(f"{fault} 4.0.0 no\r\n".encode())
+        return fault != "421"
+
+    def stop(self) -> None:
+        self._listening.close()
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from(FAULTS), st.sampled_from(STAGES)), min_size=1, max_size=8))
+def test_the_answer_is_true_whatever_the_server_does(plan):
+    server = Fickle(plan)
+    one = carrier_from_url(
+        f"smtp://127.0.0.1:{server.port}", CarrierOptions(sender="massar@example.ma", answer_timeout=2)
+    )
+    try:
+        for number in range(len(plan) + 2):
+            result = send(one, f"m{number}")
+            arrived = server.kept.count(f"m{number}")
+            match result:
+                case Accepted():
+                    assert arrived == 1
+                case Refused() | NotSent():
+                    assert arrived == 0
+                case Unsure():
+                    assert arrived <= 1
+    finally:
+        one.close()
+        server.stop()

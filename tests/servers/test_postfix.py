@@ -1,0 +1,225 @@
+"""Mail through a real Postfix with deploy/postfix: what arrives, what comes back, and what the product makes of it."""
+
+from __future__ import annotations
+
+import html
+import queue
+import re
+import sqlite3
+import time
+from datetime import timedelta
+from email import message_from_bytes
+
+import pytest
+
+from massar.core import ids
+from massar.domain.delivery import api as delivery
+from massar.domain.delivery.carriers.smtp_table import from_table
+from tests.cast import FATIMA, JAMAL, YOUSSEF
+from tests.servers import postoffice
+from tests.servers.account import COMMAND, running_account
+from tests.servers.machine import running
+from tests.servers.surfer import Surfer
+from tests.support.postgres import free_port
+from tests.support.words import saying
+
+SECRET = "kdmwt-47392"
+PATIENCE = 30  # seconds for a report; the queue gives a letter up after six
+
+
+@pytest.fixture(scope="module")
+def office():
+    with postoffice.open_post_office() as it:
+        yield it
+
+
+@pytest.fixture
+def carrier(office):
+    table = {
+        "host": "127.0.0.1", "port": office.port, "security": "plain", "sender": "massar@example.ma",
+        "bounces": "bounce.example.ma", "receipts": True,
+    }  # fmt: skip
+    made = from_table(table, name="mail")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def reports(office):
+    with postoffice.catching(office.bounces) as caught:
+        yield caught
+
+
+def letter(to: str) -> delivery.Outgoing:
+    return delivery.Outgoing(ids.short_token(), "email", to, "fr", "Mot de passe", f"Voici :\n\n{SECRET}\n", f"<p>{SECRET}</p>")
+
+
+def send(carrier, message: delivery.Outgoing) -> delivery.Accepted:
+    result = carrier.send(message, valid_for=timedelta(minutes=10))
+    assert isinstance(result, delivery.Accepted) and result.receipt and result.reference, result
+    return result
+
+
+def told(reports: queue.Queue, message: delivery.Outgoing) -> tuple[bytes, delivery.bounces.Report]:
+    """The next report about this message, and how it is read."""
+    recipient, report = reports.get(timeout=PATIENCE)
+    returned = delivery.return_path.read(recipient)
+    assert returned.uid == message.message_id and returned.was_to(message.to)
+    assert f"Original-Envelope-Id: {message.message_id}".encode() in report
+    return report, delivery.bounces.read(report)
+
+
+def eventually(seen, seconds: float = PATIENCE):
+    """What `seen` answers as soon as it is something."""
+    end = time.monotonic() + seconds
+    while not (answer := seen()) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert answer, "it did not come about in time"
+    return answer
+
+
+# -- the carrier against Postfix
+
+
+def test_a_letter_lands_in_the_mailbox_and_a_repeat_has_the_same_message_id(office, carrier, reports):
+    message = letter("khadija@example.org")
+    send(carrier, message)
+    send(carrier, message)
+    first, twin = eventually(lambda: len(found := office.letters("khadija@example.org")) == 2 and found)
+    assert first["Message-ID"] == twin["Message-ID"] == f"<{message.message_id}@example.ma>"
+    assert first["Auto-Submitted"] == "auto-generated"
+    assert SECRET in first.get_body(("plain",)).get_content()
+    path = first["Return-Path"].strip("<>")
+    assert delivery.return_path.read(path).was_to("khadija@example.org") and path.endswith("@bounce.example.ma")
+    for _ in range(2):  # Dovecot makes no reports of its own: handed on is all that is known
+        assert told(reports, message)[1] == delivery.bounces.Report(delivery.UNDERWAY, "2.0.0")
+
+
+def test_a_letter_that_is_kept_is_reported_as_delivered(carrier, reports):
+    message = letter("khadija@kept.example")
+    send(carrier, message)
+    assert told(reports, message)[1] == delivery.bounces.Report(delivery.DELIVERED, "2.0.0")
+
+
+def test_an_unknown_mailbox_comes_back_without_the_letter(carrier, reports):
+    message = letter("nobody@example.org")
+    send(carrier, message)
+    report, read = told(reports, message)
+    assert read == delivery.bounces.Report(delivery.FAILED, "5.1.1") and read.address_fault
+    assert SECRET.encode() not in report and b"bW90" not in report
+    assert "message/rfc822" not in {part.get_content_type() for part in message_from_bytes(report).walk()}
+
+
+def test_a_policy_is_not_the_address_s_fault(carrier, reports):
+    message = letter("a@policy.example")
+    send(carrier, message)
+    read = told(reports, message)[1]
+    assert read == delivery.bounces.Report(delivery.FAILED, "5.7.1") and read.ours and not read.address_fault
+
+
+def test_what_stays_in_the_queue_is_reported_late_and_then_given_back(carrier, reports):
+    message = letter("a@late.example")
+    send(carrier, message)
+    late, gone = told(reports, message)[1], told(reports, message)[1]
+    assert late == delivery.bounces.Report(delivery.UNDERWAY, "4.4.1")
+    assert gone == delivery.bounces.Report(delivery.FAILED, "4.4.1") and not gone.address_fault
+
+
+def test_a_report_waits_at_the_mail_server_while_nobody_takes_it(office, carrier):
+    message = letter("nobody@example.org")
+    send(carrier, message)
+    eventually(lambda: message.message_id in office.queue())
+    with postoffice.catching(office.bounces) as reports:
+        assert told(reports, message)[1].code == "5.1.1"
+
+
+# -- the whole product
+
+
+@pytest.fixture(scope="module")
+def account(office, tmp_path_factory):
+    """The product with its worker, its mail at the post office, and `massar bounces`. YOUSSEF's mailbox is unknown there."""
+    folder = tmp_path_factory.mktemp("mail-account")
+    url = f"smtp://127.0.0.1:{office.port}?bounces=bounce.example.ma"
+    with running_account(folder, free_port(), "", MASSAR_EMAIL_URL=url, MASSAR_EMAIL_FROM="massar@example.ma") as it:
+        (folder / "bounces").mkdir()
+        bounces = [*COMMAND, "bounces", "--port", str(office.bounces)]
+        with running(bounces, folder=folder / "bounces", ports=(office.bounces,), environment=it.environment):
+            yield it
+
+
+def rows(account, statement: str, *values) -> list[tuple]:
+    database = sqlite3.connect(f"file:{account.folder}/massar.sqlite3?mode=ro", uri=True, timeout=20)
+    try:
+        return database.execute(statement, values).fetchall()
+    finally:
+        database.close()
+
+
+def create(account, person, email: str) -> None:
+    account.run(
+        "createperson", person.login, "--name", person.first_latin, person.last_latin, "--language", "fr",
+        "--email", email, "--password-stdin", typed=person.password,
+    )  # fmt: skip
+
+
+def recover(account, person, email: str) -> None:
+    surfer = Surfer()
+    surfer.open(f"{account.url}/recovery/")
+    surfer.submit("/recovery/", user=person.login, channel="email", email=email)
+
+
+def state_of(account, person, event: str = "message_report") -> list[tuple]:
+    """(outcome, detail) of the person's trail of that event, oldest first."""
+    return rows(
+        account,
+        "SELECT t.outcome, t.detail FROM audit_trailrow t JOIN people_person p ON p.id = t.person_id "
+        "WHERE p.login = ? AND t.event = ? ORDER BY t.id",
+        person.login,
+        event,
+    )
+
+
+def came_back(account, person) -> bool:
+    found = rows(
+        account,
+        "SELECT bounced_at FROM people_contact c JOIN people_person p ON p.id = c.person_id WHERE p.login = ?",
+        person.login,
+    )
+    return found[0][0] is not None
+
+
+def home(account, person) -> str:
+    surfer = Surfer()
+    account.sign_in(surfer, person)
+    surfer.open(f"{account.url}/")
+    return surfer.page.text
+
+
+def test_a_letter_to_an_unknown_mailbox_flags_the_contact_and_the_person_is_told(account):
+    assert not came_back(account, YOUSSEF)
+    recover(account, YOUSSEF, YOUSSEF.email)
+    ((outcome, detail),) = eventually(lambda: state_of(account, YOUSSEF))
+    assert outcome == "failed" and '"contact": "flagged"' in detail and '"code": "5.1.1"' in detail
+    assert came_back(account, YOUSSEF)
+    # The row of the outbox stays as it was handed over: what became of it is told by the report.
+    assert rows(account, "SELECT state, sealed FROM delivery_message WHERE purpose = 'temporary_password'") == [
+        ("handed", None)
+    ]
+    page = re.sub(r"<[^>]*>", "", html.unescape(home(account, YOUSSEF)))
+    assert saying("fr", "home.came_back").search(page) and "y•••@e•••" in page
+
+
+def test_what_the_queue_gives_back_is_reported_and_flags_nobody(account):
+    create(account, JAMAL, "jamal@late.example")
+    recover(account, JAMAL, "jamal@late.example")
+    outcomes = eventually(lambda: len(found := state_of(account, JAMAL)) == 2 and [outcome for outcome, _ in found])
+    assert outcomes == ["underway", "failed"]
+    assert not came_back(account, JAMAL)
+
+
+def test_what_arrives_flags_nobody(account, office):
+    create(account, FATIMA, "fatima@example.org")
+    recover(account, FATIMA, "fatima@example.org")
+    eventually(lambda: office.letters("fatima@example.org"))
+    assert state_of(account, FATIMA) == [] and not came_back(account, FATIMA)
