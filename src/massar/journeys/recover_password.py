@@ -19,10 +19,12 @@ from massar.domain.delivery import api as delivery
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
+from massar.journeys import sms_budget
 from massar.journeys.outcomes import Done, Wait
 
 lanes = limits.lanes
 QUEUE_LONGEST = timedelta(minutes=45)  # after that the person has gone: nothing is issued or sent
+POSTPONED = timedelta(minutes=2)  # at least, while the country's SMS are spent: a long queue must not turn in place
 
 
 def ask(
@@ -82,9 +84,25 @@ class _Judged:
     contact: people.ContactFacts | None = None
 
 
-@transaction.atomic
+class _Later(Exception):
+    """The country's SMS are spent; there is time to try again at `until`. What was reserved goes back with it."""
+
+    def __init__(self, until: datetime):
+        super().__init__()
+        self.until = until
+
+
 def answer(claimed, *, now: datetime) -> str:
     """Answers one claimed request, in one transaction. Returns what was done, for the worker's log: no person, no contact."""
+    try:
+        return _answer(claimed, now)
+    except _Later as later:
+        delivery.requests.postpone(claimed, until=later.until)
+        return "postponed"
+
+
+@transaction.atomic
+def _answer(claimed, now: datetime) -> str:
     if not delivery.requests.finish(claimed, now=now):
         return "lost"
     asked = claimed.asked
@@ -133,7 +151,20 @@ def _judge(asked, asked_at: datetime, now: datetime) -> _Judged:
     sends = [limits.draw(_hourly(lanes.SEND_HOUR), *owner), limits.draw(lanes.SEND_DAY, *owner)]
     if limits.take(sends, now=now):
         return _Judged(person, "too_often")
+    if kind == "phone" and not _may_send_sms(asked_at, now):
+        return _Judged(person, "over_budget")
     return _Judged(person, "sent", contact)
+
+
+def _may_send_sms(asked_at: datetime, now: datetime) -> bool:
+    """False when the country's SMS are spent for longer than the person will wait. Raises _Later before that."""
+    refused = sms_budget.take_for_recovery(now=now)
+    if refused is None:
+        return True
+    again = max(refused.until, now + POSTPONED)
+    if again - asked_at <= QUEUE_LONGEST:
+        raise _Later(again)
+    return False
 
 
 def _may_guess(person, asked, now) -> bool:

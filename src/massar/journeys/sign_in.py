@@ -16,6 +16,7 @@ from massar.core import text
 from massar.core.audit import api as trail
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
+from massar.domain.delivery import api as delivery
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.policy import api as policy
@@ -115,6 +116,7 @@ def _claim(person, temporary_id, browser, now) -> MustChange | Late:
     if claim is None:
         return Late()
     cookie = sessions.changing.open_for(person.id, temporary_id=temporary_id, claim=claim, now=now)
+    delivery.outbox.used(person.id, "temporary_password", temporary_id=temporary_id, now=now)
     trail.record("temporary_accepted", now=now, person_id=person.id, browser=browser)
     return MustChange(person, cookie)
 

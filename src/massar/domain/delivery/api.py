@@ -1,6 +1,15 @@
 """What others may use from the room `delivery`."""
 
-from massar.domain.delivery import breaker, counters, doorbell, outbox, receipts, requests, wording
+from massar.domain.delivery import (
+    breaker,
+    conversion,
+    counters,
+    doorbell,
+    outbox,
+    receipts,
+    requests,
+    wording,
+)
 from massar.domain.delivery.carriers.base import (
     DELIVERED,
     FAILED,
@@ -47,6 +56,7 @@ __all__ = [
     "Unsure",
     "breaker",
     "carrier_from_url",
+    "conversion",
     "counters",
     "doorbell",
     "measure",

@@ -7,12 +7,12 @@ answer (adoption), and no twin is sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from massar.core import sql
-from massar.domain.delivery import outbox
+from massar.domain.delivery import counters, outbox, wording
 from massar.domain.delivery.carriers.base import DELIVERED, FAILED, Receipt
 
 STRAYS_KEPT = timedelta(days=3)
@@ -86,12 +86,14 @@ def match_strays(*, now: datetime) -> list[Told]:
     return _news({row[2] for row in found})
 
 
-def adopt(*, now: datetime) -> list[Told]:
+def adopt(*, price: Callable[[str], int], now: datetime) -> list[Told]:
     """Strays that are the missing answer to an attempt: same carrier, same destination, told after it began, and no
-    other message under way to that destination. The attempt counts as accepted; no twin is sent.
+    other message under way to that destination. The attempt counts as accepted; no twin is sent. `price`: of a
+    segment, by carrier. Segments are taken as the most of its kind: the text is not written again.
     """
     found = sql.rows(
-        "SELECT s.id, s.carrier, s.reference, s.state, s.code, m.id, a.number FROM delivery_strayreceipt s "
+        "SELECT s.id, s.carrier, s.reference, s.state, s.code, m.id, a.number, m.channel, m.purpose, m.language "
+        "FROM delivery_strayreceipt s "
         "JOIN delivery_message m ON m.to_tag = s.to_tag "
         "JOIN delivery_attempt a ON a.message_id = m.id AND a.number = m.attempts AND a.carrier = s.carrier "
         "WHERE s.to_tag <> '' AND s.reference <> '' AND s.at >= a.started_at "
@@ -102,10 +104,14 @@ def adopt(*, now: datetime) -> list[Told]:
         (sql.at(now + outbox.GRACE),),
     )
     adopted: set[int] = set()
-    for stray, carrier, reference, state, code, message_id, number in found:
-        if message_id not in adopted and not _adopt(carrier, message_id, number, now):
-            continue
-        adopted.add(message_id)
+    for stray, carrier, reference, state, code, message_id, number, channel, *kind in found:
+        if message_id not in adopted:
+            if not _adopt(carrier, message_id, number, now):
+                continue
+            adopted.add(message_id)
+            segments = wording.most_segments(*kind) if channel == "sms" else 0
+            outbox.bill(message_id, segments, segments * price(carrier))
+            counters.add(counters.of_accepted(channel, carrier, "adopted", segments, segments * price(carrier)))
         sql.change(
             "INSERT INTO delivery_part (carrier, reference, message_id, number, sent_at, state, code, told_at) "
             "SELECT %s, %s, message_id, number, started_at, %s, %s, %s FROM delivery_attempt "
@@ -118,8 +124,7 @@ def adopt(*, now: datetime) -> list[Told]:
 
 def _adopt(carrier: str, message_id: int, number: int, now: datetime) -> bool:
     taken = sql.change(
-        "UPDATE delivery_message SET state = 'sent', carrier = %s, handed_at = %s, lease_until = NULL, lease_by = '', "
-        "segments = CASE WHEN segments = 0 THEN 1 ELSE segments END "
+        "UPDATE delivery_message SET state = 'sent', carrier = %s, handed_at = %s, lease_until = NULL, lease_by = '' "
         "WHERE id = %s AND state IN ('sending', 'queued') AND attempts = %s",
         (carrier, sql.at(now), message_id, number),
     )
