@@ -121,6 +121,7 @@ def _propose(person, new: dict[str, str], browser, now) -> Saved | Wait:
 
 def _may_send(person_id: int, codes: dict[str, str], browser, now: datetime) -> Wait | None:
     """Reserves what the codes of one save need: all or none, in one statement, for two could wait for each other.
+    The person's lock comes before the country's budgets, as everywhere.
 
     A phone that has to wait is always told the same, so that nobody learns why: its own budget, what others in its
     block have asked for, or the country's.
@@ -130,6 +131,7 @@ def _may_send(person_id: int, codes: dict[str, str], browser, now: datetime) -> 
     until = delivery.conversion.stopped(number, now=now) if number else None
     if until:
         return Wait(until, instead)
+    people.contacts.lock(person_id)
     draws = [one for kind, value in codes.items() for one in _code_draws(person_id, kind, value, browser)]
     refused = limits.take(draws, now=now) if draws else None
     return Wait(refused.until, instead) if refused else None

@@ -84,20 +84,26 @@ class _Judged:
     contact: people.ContactFacts | None = None
 
 
-class _Later(Exception):
-    """The country's SMS are spent; there is time to try again at `until`. What was reserved goes back with it."""
+class _Spent(Exception):
+    """The country's SMS are spent until then. All that was written and reserved for this answer goes back."""
 
-    def __init__(self, until: datetime):
+    def __init__(self, person: people.PersonFacts, until: datetime):
         super().__init__()
-        self.until = until
+        self.person, self.until = person, until
 
 
 def answer(claimed, *, now: datetime) -> str:
-    """Answers one claimed request, in one transaction. Returns what was done, for the worker's log: no person, no contact."""
+    """Answers one claimed request, in one transaction. Returns what was done, for the worker's log: no person, no contact.
+
+    Where the country's SMS are spent, it waits while there is time.
+    """
     try:
         return _answer(claimed, now)
-    except _Later as later:
-        delivery.requests.postpone(claimed, until=later.until)
+    except _Spent as spent:
+        again = max(spent.until, now + POSTPONED)
+        if again - claimed.created_at > QUEUE_LONGEST:
+            return _end_over_budget(claimed, spent.person, now)
+        delivery.requests.postpone(claimed, until=again)
         return "postponed"
 
 
@@ -110,6 +116,22 @@ def _answer(claimed, now: datetime) -> str:
         trail.record("recovery_asked", now=now, outcome="unreadable")
         return "unreadable"
     judged = _judge(asked, claimed.created_at, now)
+    _tell(asked, judged, now)
+    if judged.contact:
+        _issue(judged.person, judged.contact, asked, now)
+    return judged.outcome
+
+
+@transaction.atomic
+def _end_over_budget(claimed, person: people.PersonFacts, now: datetime) -> str:
+    if not delivery.requests.finish(claimed, now=now):
+        return "lost"
+    judged = _Judged(person, "over_budget")
+    _tell(claimed.asked, judged, now)
+    return judged.outcome
+
+
+def _tell(asked, judged: _Judged, now: datetime) -> None:
     browser = Browser(
         network=asked.network,
         label=asked.browser,
@@ -125,9 +147,6 @@ def _answer(claimed, now: datetime) -> str:
         browser=browser,
         channel=asked.channel,
     )
-    if judged.contact:
-        _issue(judged.person, judged.contact, asked, now)
-    return judged.outcome
 
 
 def _judge(asked, asked_at: datetime, now: datetime) -> _Judged:
@@ -151,20 +170,7 @@ def _judge(asked, asked_at: datetime, now: datetime) -> _Judged:
     sends = [limits.draw(_hourly(lanes.SEND_HOUR), *owner), limits.draw(lanes.SEND_DAY, *owner)]
     if limits.take(sends, now=now):
         return _Judged(person, "too_often")
-    if kind == "phone" and not _may_send_sms(asked_at, now):
-        return _Judged(person, "over_budget")
     return _Judged(person, "sent", contact)
-
-
-def _may_send_sms(asked_at: datetime, now: datetime) -> bool:
-    """False when the country's SMS are spent for longer than the person will wait. Raises _Later before that."""
-    refused = sms_budget.take_for_recovery(now=now)
-    if refused is None:
-        return True
-    again = max(refused.until, now + POSTPONED)
-    if again - asked_at <= QUEUE_LONGEST:
-        raise _Later(again)
-    return False
 
 
 def _may_guess(person, asked, now) -> bool:
@@ -183,7 +189,7 @@ def _guess_draw(person, asked, now) -> limits.Draw:
 
 
 def _issue(person, contact, asked, now) -> None:
-    """The secret, its message and the trail row: one commit with the end of the request."""
+    """The secret, its message and the trail row: one commit with the end of the request. Raises _Spent."""
     people.contacts.lock(person.id)  # requests answered side by side still leave two secrets alive at most
     channel = "sms" if contact.kind == "phone" else "email"
     temporary_id, secret = credentials.temporary.issue(
@@ -208,3 +214,6 @@ def _issue(person, contact, asked, now) -> None:
             "help": settings.MASSAR.help_contact,
         },
     )
+    refused = sms_budget.take_for_recovery(now=now) if channel == "sms" else None
+    if refused:
+        raise _Spent(person, refused.until)

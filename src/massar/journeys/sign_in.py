@@ -112,11 +112,11 @@ def _enter_with_code(person, stored, secret, browser, now):
 @transaction.atomic
 def _claim(person, temporary_id, browser, now) -> MustChange | Late:
     people.contacts.lock(person.id)  # two secrets claimed at once still leave one change session
+    delivery.outbox.used(person.id, "temporary_password", temporary_id=temporary_id, now=now)
     claim = credentials.temporary.claim(temporary_id, now=now)
     if claim is None:
         return Late()
     cookie = sessions.changing.open_for(person.id, temporary_id=temporary_id, claim=claim, now=now)
-    delivery.outbox.used(person.id, "temporary_password", temporary_id=temporary_id, now=now)
     trail.record("temporary_accepted", now=now, person_id=person.id, browser=browser)
     return MustChange(person, cookie)
 

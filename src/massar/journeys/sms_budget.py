@@ -3,6 +3,9 @@
 Codes that prove a contact and temporary passwords are charged when they are asked for: one segment each, to which the
 wording is held. Everything else, notices above all, is charged when it is about to leave, and waits in the queue while
 nothing is left. Only recovery goes on to the reserve.
+
+All of the country meets in these few rows, so they are the last that a transaction locks: after the person, the
+messages and the temporary passwords.
 """
 
 from __future__ import annotations
