@@ -46,7 +46,7 @@ def test_below_a_third_is_an_alarm_and_below_a_tenth_a_stop(used, alarm, stops):
     """20 codes: 5 %, 10 %, 25 %, 30 % typed in."""
     send(20, used=used)
     found = conversion.block_alarms(now=NOW)
-    assert [name for name, _ in found] == ([f"sms_conversion_block_{alarm}"] if alarm else [])
+    assert [name for name, _ in found] == ([f"sms-conversion-block-{alarm}"] if alarm else [])
     assert all(facts["block"] == BLOCK and facts["sent"] == 20 and facts["used"] == used for _, facts in found)
     assert (stopped() is not None) == stops
     assert [b.numbers for b in conversion.stopped_blocks(now=NOW)] == ([BLOCK] if stops else [])
@@ -104,11 +104,11 @@ def test_the_country_needs_two_hundred_codes():
     for block in range(10):
         send(20, used=5 if block else 4, block=f"+2126610{block:02d}", at=NOW - 20 * MINUTE)
     (name, facts), *more = conversion.national_alarms(now=NOW)
-    assert name == "sms_conversion_nation_low" and not more and facts == {"sent": 200, "used": 49}
+    assert name == "sms-conversion-nation-low" and not more and facts == {"sent": 200, "used": 49}
     assert stopped("+212699000") is None
     Message.objects.update(used_at=None)
     ((name, facts),) = conversion.national_alarms(now=NOW)
-    assert name == "sms_conversion_nation_stopped" and facts["until"] == NOW + 40 * MINUTE
+    assert name == "sms-conversion-nation-stopped" and facts["until"] == NOW + 40 * MINUTE
     assert stopped("+212699000") == NOW + 40 * MINUTE, "for every number"
     Message.objects.filter(pk=Message.objects.first().pk).delete()
     assert conversion.national_alarms(now=NOW) == [] and stopped("+212699000") is None, "199 tell nothing"
@@ -136,7 +136,7 @@ def test_a_carrier_far_behind_the_others_accepts_and_does_not_deliver():
     send(20, used=12, carrier="good")
     send(20, used=6, carrier="swallows", block=OTHER)
     ((name, facts),) = conversion.carrier_alarms(now=NOW)
-    assert name == "sms_conversion_carrier_low"
+    assert name == "sms-conversion-carrier-low"
     assert facts == {"carrier": "swallows", "sent": 20, "used": 6, "best": 0.6}
     send(1, used=1, carrier="swallows", block=OTHER)
     assert conversion.carrier_alarms(now=NOW) == [], "7 of 21 is less than 30 points behind"

@@ -148,7 +148,7 @@ def test_atk_063_a_country_that_types_no_code_gets_no_more_and_recovery_goes_on(
     clock.advance(minutes=5)
     refused = asks(200, "+212699000111", clock)
     assert refused == Wait(clock() + timedelta(minutes=55), "email"), "an hour from the last code"
-    assert [name for name, _ in delivery.conversion.national_alarms(now=clock())] == ["sms_conversion_nation_stopped"]
+    assert [name for name, _ in delivery.conversion.national_alarms(now=clock())] == ["sms-conversion-nation-stopped"]
     own = limits.draw(limits.lanes.CODE_DESTINATION, "phone", "+212699000111")
     assert limits.left(own, now=clock()) == 5, "what is refused costs no budget"
     Visitor().ask(FATIMA.login, phone=FATIMA.phone)
@@ -172,7 +172,7 @@ def test_atk_063_codes_that_use_up_the_hour_leave_recovery_its_share(cast, signe
     assert len(secrets(post, FATIMA_PHONE)) == len(secrets(post, YOUSSEF_PHONE)) == 1
     assert left(True, clock)[0] == 0
     assert isinstance(asks(31, "+212688000111", clock), Wait)
-    assert {name for name, _ in sms_budget.alarms(now=clock())} == {"sms_budget_spent"}
+    assert {name for name, _ in sms_budget.alarms(now=clock())} == {"sms-budget-spent"}
 
 
 def test_atk_063_a_recovery_beyond_the_reserve_is_late_and_not_lost(cast, post, clock, budget):

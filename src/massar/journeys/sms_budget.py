@@ -44,7 +44,7 @@ def alarms(*, now: datetime) -> list[tuple[str, dict]]:
     for draw in shared() + _draws(1, reserve=True):
         left, of = limits.left(draw, now=now), draw.limit.burst
         if left <= LOW * of:
-            found.append(("sms_budget_low" if left else "sms_budget_spent", {"budget": draw.limit.name, "left": left, "of": of}))
+            found.append(("sms-budget-low" if left else "sms-budget-spent", {"budget": draw.limit.name, "left": left, "of": of}))
     return found
 
 

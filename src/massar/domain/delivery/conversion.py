@@ -121,7 +121,7 @@ def carrier_alarms(*, now: datetime) -> list[tuple[str, dict]]:
     told = {name: tally for name, tally in by_carrier(now=now).items() if tally.sent >= CARRIER_ENOUGH}
     best = max((tally.share for tally in told.values()), default=0.0)
     return [
-        ("sms_conversion_carrier_low", {"carrier": name, "sent": t.sent, "used": t.used, "best": round(best, 2)})
+        ("sms-conversion-carrier-low", {"carrier": name, "sent": t.sent, "used": t.used, "best": round(best, 2)})
         for name, t in told.items()
         if t.share <= best - CARRIER_BEHIND
     ]
@@ -130,7 +130,7 @@ def carrier_alarms(*, now: datetime) -> list[tuple[str, dict]]:
 def _alarm(scope: str, tally: Tally, rule: Rule, **facts) -> tuple[str, dict]:
     until = tally.stopped_until(rule)
     facts |= {"sent": tally.sent, "used": tally.used}
-    return (f"sms_conversion_{scope}_stopped", {**facts, "until": until}) if until else (f"sms_conversion_{scope}_low", facts)
+    return (f"sms-conversion-{scope}-stopped", {**facts, "until": until}) if until else (f"sms-conversion-{scope}-low", facts)
 
 
 def _tally(scope: str, params: list, now: datetime) -> Tally:

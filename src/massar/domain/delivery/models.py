@@ -87,6 +87,11 @@ class Message(models.Model):
                 fields=["block_tag", "created_at"], name="delivery_by_block", condition=~models.Q(block_tag="")
             ),
             models.Index(fields=["created_at"], name="delivery_by_time"),
+            models.Index(  # conversion is asked for with every code
+                fields=["created_at"],
+                name="delivery_codes",
+                condition=models.Q(purpose="contact_code", channel="sms"),
+            ),
         ]
 
 
