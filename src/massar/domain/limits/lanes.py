@@ -26,6 +26,11 @@ GUESS = Limit("guess-contact", 10, DAY / 10)  # wrong contacts typed for one acc
 GUESS_DEVICE = Limit("guess-contact-device", 10, 2 * HOUR)  # the share kept for known devices
 
 
+def hourly(limit: Limit, times: int) -> Limit:
+    """The same budget with as many units an hour as the operator's setting says."""
+    return Limit(limit.name, times, HOUR / times)
+
+
 # Contacts: proving.
 CODE_GAP = Limit("code-gap", 1, MINUTE)
 CODE_ACCOUNT = Limit("code-account", 6, 4 * HOUR)
@@ -43,11 +48,6 @@ SMS_DAY = Limit("sms-day", 200_000, DAY / 200_000)
 SMS_HOUR_RESERVE = Limit("sms-hour-reserve", 8_000, HOUR / 8_000)
 SMS_DAY_RESERVE = Limit("sms-day-reserve", 50_000, DAY / 50_000)
 NOTICE_SMS = Limit("notice-sms", 10, 2 * HOUR)  # notices by SMS that one account causes; mail tells the same
-
-
-def hourly(limit: Limit, times: int) -> Limit:
-    """The same budget with as many units an hour as the operator's setting says."""
-    return Limit(limit.name, times, HOUR / times)
 
 
 def sms(per_hour: int, per_day: int, *, reserve: bool) -> tuple[Limit, Limit]:
