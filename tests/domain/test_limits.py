@@ -120,3 +120,29 @@ def test_the_hourly_number_is_a_setting():
     draw = limits.draw(five, "x")
     assert [take(draw) for _ in range(5)] == [None] * 5
     assert take(draw).until == NOW + timedelta(minutes=12)
+
+
+def test_several_units_are_taken_and_given_back_together():
+    two = limits.draw(THREE, "a", units=2)
+    assert take(two) is None and limits.left(two, now=NOW) == 1
+    refused = take(two)
+    assert refused.until == NOW + timedelta(minutes=10), "when both are there"
+    assert take(limits.draw(THREE, "a")) is None, "one is still there for who needs no more"
+    limits.give_back([two])
+    assert limits.left(two, now=NOW) == 2
+
+
+def test_a_budget_that_is_drawn_upon_twice_gives_both_or_none():
+    """One person saves an e-mail address and a phone: two codes of one account."""
+    one, other = limits.draw(THREE, "a"), limits.draw(ONE, "b")
+    assert take(one, other, one) is None and limits.left(one, now=NOW) == 1
+    assert take(one, one).limit == "three" and limits.left(one, now=NOW) == 1
+    limits.give_back([one, one])
+    assert limits.left(one, now=NOW) == 3
+
+
+def test_more_than_a_budget_ever_holds_counts_as_all_of_it():
+    """An operator's small number must not keep a message of two segments for ever."""
+    assert take(limits.draw(ONE, "a", units=2)) is None
+    assert take(limits.draw(ONE, "a", units=2)).until == NOW + timedelta(minutes=1)
+    assert take(limits.draw(ONE, "a", units=2), now=NOW + timedelta(minutes=1)) is None

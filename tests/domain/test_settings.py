@@ -73,6 +73,8 @@ def test_production_is_what_nobody_asked_for_is():
         ({"MASSAR_SESSION_HOURS": "\u0661\u0662"}, "whole number"),
         ({"MASSAR_TRUSTED_PROXIES": "-1"}, "from 0 to 10"),
         ({"MASSAR_ACCOUNTS_PER_PHONE": "0"}, "from 1 to 100"),
+        ({"MASSAR_SMS_PER_HOUR": "1"}, "from 5 to"),
+        ({"MASSAR_SMS_PER_DAY": "many"}, "whole number"),
         ({"MASSAR_MODE": "debug"}, "production, demo, test"),
     ],
 )
@@ -136,7 +138,10 @@ def test_the_env_file(tmp_path):
 
 
 def test_options_of_the_gateway_are_collected():
-    massar = production(MASSAR_SMS_TO_FIELD="recipient", MASSAR_SMS_HEADERS='{"Authorization": "x"}')
+    massar = production(
+        MASSAR_SMS_TO_FIELD="recipient", MASSAR_SMS_HEADERS='{"Authorization": "x"}', MASSAR_SMS_PER_HOUR="900"
+    )
+    assert massar.sms_per_hour == 900 and massar.sms_per_day == 250_000
     assert massar.sms_options == {"to_field": "recipient", "headers": '{"Authorization": "x"}'}
 
 

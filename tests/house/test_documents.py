@@ -164,11 +164,10 @@ def test_documents_name_no_setting_that_does_not_exist():
 
 
 def spoken(pause: timedelta) -> str:
-    """`90 s`, `6 min`, `2 h 24 min`."""
-    seconds = int(pause.total_seconds())
-    if seconds < 60 or seconds % 60:
-        return f"{seconds} s"
-    hours, minutes = divmod(seconds // 60, 60)
+    """`90 s`, `0.45 s`, `6 min`, `2 h 24 min`."""
+    if pause < timedelta(minutes=1) or pause % timedelta(minutes=1):
+        return f"{pause.total_seconds():g} s"
+    hours, minutes = divmod(pause // timedelta(minutes=1), 60)
     return " ".join(filter(None, (f"{hours} h" if hours else "", f"{minutes} min" if minutes else "")))
 
 

@@ -139,7 +139,7 @@ def test_resending_waits_a_minute_and_ends_the_older_code(jamal, post, clock):
     assert "data-countdown=" in jamal.html and shows(jamal, "prove.resend_at")
     resend = actions(jamal, "/resend/")[0]
     jamal.submit(resend)
-    assert shows(jamal, "error.wait"), "the wait is said"
+    assert shows(jamal, "error.wait_email"), "the wait is said, and what can be done meanwhile"
     assert len(post.messages(E164)) == 1
     clock.advance(seconds=60)
     jamal.get("/profile/")
@@ -294,6 +294,6 @@ def test_no_contact_is_asked_for_twice_in_a_row(jamal, post, clock):
         assert shows(jamal, "flash.code_sent")
         clock.advance(seconds=61)
     save_contact(jamal, JAMAL.password, phone="0661130000")
-    assert jamal.page.status_code == 429 and shows(jamal, "error.wait")
+    assert jamal.page.status_code == 429 and shows(jamal, "error.wait_email")
     assert int(jamal.page.headers["Retry-After"]) > 3600
     assert timedelta(seconds=int(jamal.page.headers["Retry-After"])) <= timedelta(hours=4)

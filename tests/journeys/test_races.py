@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -29,7 +30,9 @@ from massar.journeys import (
     edit_profile,
     recover_password,
     sign_in,
+    sms_budget,
 )
+from massar.journeys.import_people import NewPerson
 from massar.journeys.outcomes import Done, Entered, Gone, MustChange, Problems, Wait, Wrong
 from tests import cast
 from tests.cast import FATIMA, FATIMA_PHONE, KHADIJA, KHADIJA_EMAIL, YOUSSEF, YOUSSEF_EMAIL
@@ -144,6 +147,73 @@ def test_right_and_wrong_sign_ins_of_one_account_at_once(people, clock):
     assert all(isinstance(o, (Entered, Wait)) for o in outcomes[::3])
     assert not any(isinstance(o, Entered) for n, o in enumerate(outcomes) if n % 3)
     assert any(isinstance(o, Entered) for o in outcomes)
+
+
+def test_sixteen_phones_of_a_block_with_one_code_left_get_one(people, clock, monkeypatch):
+    """Sixteen accounts, sixteen adjacent numbers, at the same moment."""
+    monkeypatch.setattr(sign_in, "prove_again", lambda **_: None)
+    block = delivery.outbox.block_tag("+212661123000")
+    for _ in range(limits.lanes.CODE_BLOCK.burst - 1):
+        assert limits.take([limits.draw(limits.lanes.CODE_BLOCK, block)], now=clock()) is None
+    persons = _accounts(16, clock)
+    outcomes = at_once(16, lambda n: _ask_for_code(persons[n], clock, phone=f"+2126611230{n:02d}", network=f"net-{n}"))
+    assert Counter(type(o) for o in outcomes) == {edit_profile.Saved: 1, Wait: 15}
+    assert Message.objects.filter(purpose="contact_code").count() == 1
+
+
+def test_sixteen_codes_and_one_left_in_the_country(people, clock, monkeypatch, settings):
+    """Numbers far apart. The reserve of recovery is not touched."""
+    monkeypatch.setattr(sign_in, "prove_again", lambda **_: None)
+    settings.MASSAR = replace(settings.MASSAR, sms_per_hour=5)
+    for _ in range(3):
+        assert sms_budget.take(1, now=clock()) is None
+    persons = _accounts(16, clock)
+    outcomes = at_once(16, lambda n: _ask_for_code(persons[n], clock, phone=f"+2126{10 + n}123000", network=f"net-{n}"))
+    assert Counter(type(o) for o in outcomes) == {edit_profile.Saved: 1, Wait: 15}
+    reserve = [limits.draw(limit) for limit in limits.lanes.sms(5, settings.MASSAR.sms_per_day, reserve=True)]
+    assert [limits.left(one, now=clock()) for one in reserve] == [1, 50_000]
+
+
+def test_sixteen_recoveries_and_one_left_in_the_reserve(people, clock, settings):
+    settings.MASSAR = replace(settings.MASSAR, sms_per_hour=5)
+    for _ in range(4):
+        assert sms_budget.take(1, now=clock()) is None
+    phones = [f"+2126{10 + n}123000" for n in range(16)]
+    for number, number_of in enumerate(phones):
+        cast.enter(NewPerson(f"racer.{number}@taalim.ma", phone=number_of, password=YOUSSEF.password), now=clock())
+    clock.advance(seconds=1)
+    claimed = []
+    for number, number_of in enumerate(phones):
+        person = NewPerson(f"racer.{number}@taalim.ma")
+        ask(person, "phone", number_of, clock, browser=Browser(network=HERE.network, asked=f"b{number}"))
+        claimed += delivery.requests.claim(1, now=clock())
+    outcomes = Counter(at_once(16, lambda n: recover_password.answer(claimed[n], now=clock())))
+    assert outcomes == {"sent": 1, "postponed": 15}
+    assert Message.objects.count() == TemporaryPassword.objects.count() == 1
+    assert RecoveryRequest.objects.filter(state="claimed").count() == 15
+
+
+def test_saves_of_one_and_of_both_contacts_never_wait_for_each_other(people, clock, monkeypatch):
+    """They share the network, the block and the country. Taken kind by kind, two of them would hold what the other needs."""
+    monkeypatch.setattr(sign_in, "prove_again", lambda **_: None)
+    persons = _accounts(24, clock)
+    mail = [f"n{n}@example.org" if n % 2 else "" for n in range(24)]
+    outcomes = at_once(24, lambda n: _ask_for_code(persons[n], clock, phone=f"+21266112{n % 3}0{n:02d}", email=mail[n]))
+    assert [len(o.sent_to) for o in outcomes] == [1, 2] * 12
+    assert Message.objects.filter(purpose="contact_code").count() == 36
+
+
+def _accounts(count: int, clock) -> list[people_api.PersonFacts]:
+    names = [f"racer.{number}@taalim.ma" for number in range(count)]
+    for login in names:
+        people_api.directory.create(login=login, names_ar=("", ""), names_latin=("", ""), language="ar", now=clock())
+    return [people_api.directory.by_login(login) for login in names]
+
+
+def _ask_for_code(person, clock, *, phone: str, email: str = "", network: str = HERE.network):
+    return edit_profile.save(
+        person=person, email=email, phone_number=phone, password="", browser=Browser(network=network), now=clock()
+    )
 
 
 # --- the temporary password

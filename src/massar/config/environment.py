@@ -27,6 +27,7 @@ LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 MODES = ("production", "demo", "test")
 _CARRIER_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 PASSWORD_PROFILES = ("guide", "nist")
+NOT_THE_GATEWAYS = {"MASSAR_SMS_URL", "MASSAR_SMS_CA_FILE", "MASSAR_SMS_PER_HOUR", "MASSAR_SMS_PER_DAY"}
 
 
 class SettingsError(Exception):
@@ -73,6 +74,8 @@ class Settings:
     session_idle: timedelta
     session_longest: timedelta
     recoveries_per_hour: int
+    sms_per_hour: int
+    sms_per_day: int
     accounts_per_phone: int
     help_contact: str
     trusted_proxies: int
@@ -175,7 +178,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         sms_options={
             k[len("MASSAR_SMS_") :].lower(): v
             for k, v in environ.items()
-            if k.startswith("MASSAR_SMS_") and k not in ("MASSAR_SMS_URL", "MASSAR_SMS_CA_FILE")
+            if k.startswith("MASSAR_SMS_") and k not in NOT_THE_GATEWAYS
         },
         sms_ca_file=_file(read, "MASSAR_SMS_CA_FILE"),
         carriers=carriers,
@@ -190,6 +193,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         session_idle=read.minutes("MASSAR_SESSION_IDLE_MINUTES", 30, 24 * 60),
         session_longest=timedelta(hours=read.number("MASSAR_SESSION_HOURS", 12, 1, 24 * 30)),
         recoveries_per_hour=read.number("MASSAR_RECOVERIES_PER_HOUR", 3, 1, 20),
+        sms_per_hour=read.number("MASSAR_SMS_PER_HOUR", 40000, 5, 10_000_000),
+        sms_per_day=read.number("MASSAR_SMS_PER_DAY", 250000, 5, 100_000_000),
         accounts_per_phone=read.number("MASSAR_ACCOUNTS_PER_PHONE", 10, 1, 100),
         help_contact=_help_contact(read, mode),
         trusted_proxies=read.number("MASSAR_TRUSTED_PROXIES", 0, 0, 10),

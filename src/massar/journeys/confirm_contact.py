@@ -10,6 +10,7 @@ from django.db import transaction
 from massar.core import text
 from massar.core.audit import api as trail
 from massar.core.browser import Browser
+from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
 from massar.journeys import edit_profile, notices, sign_in
 from massar.journeys.outcomes import Busy, Done, Frozen, Gone, Problem, Problems, Wait, Wrong
@@ -36,7 +37,10 @@ def prove(
         }[answer]
         return Problems({"code": [Problem(problem, {"left": left})]})
     contact = people.contacts.by_id(contact_id, person.id)
-    if contact and edit_profile.serves_too_many(contact, now):
+    if contact is None:
+        return Gone()
+    delivery.outbox.used(person.id, "contact_code", to=contact.value, now=now)
+    if edit_profile.serves_too_many(contact, now):
         # Several people may have typed the number while it was still free for one more.
         most = settings.MASSAR.accounts_per_phone
         return Problems({"code": [Problem("phone_too_many", {"count": most})]})

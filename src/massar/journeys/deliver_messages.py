@@ -17,12 +17,14 @@ from massar.core import ids
 from massar.core.audit import api as trail
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
-from massar.journeys import saml_farewell, tell_sites
+from massar.journeys import saml_farewell, sms_budget, tell_sites
 
 outbox, Letter, State = delivery.outbox, delivery.Letter, delivery.State
 NO_CARRIER = "no carrier for this channel"
 TOO_LATE = delivery.NotSent("too late")
 TO_SITES = {"site": tell_sites.logout_token, "soap": saml_farewell.envelope}  # what says it, by channel
+CHARGED_WHEN_ASKED = ("temporary_password", "contact_code")  # to the country's SMS; the others when they leave
+SPENT_PAUSE = timedelta(minutes=1)  # at least, before what is not urgent asks again whether something is left
 BUSY_PAUSE = timedelta(seconds=2)  # a carrier that is throttled takes more in a moment: no growing pause
 
 
@@ -62,10 +64,28 @@ def take(most: int, *, channel: str, router: delivery.Router, now: datetime) -> 
         else:
             outbox.later(letter, now=now, reason=NO_CARRIER)
     outbox.put_back(shut, now=now, pause=router.next_probe(channel, now), reason="every carrier is shut")
+    ready = _within_budget(ready, now)
     for carrier in {one.carrier.name: one.carrier for one in ready}.values():
         theirs = [one.letter for one in ready if one.carrier is carrier]
         outbox.begin_attempts(theirs, carrier.name, longest=carrier.longest, now=now)
     return ready
+
+
+def _within_budget(ready: list[Ready], now: datetime) -> list[Ready]:
+    """SMS that nobody waits for stay in the queue while the country's budget is spent. A repeat is not charged again."""
+    kept, waiting, refused = [], [], None
+    for one in ready:
+        letter = one.letter
+        if letter.channel == "sms" and letter.attempt == 1 and letter.purpose not in CHARGED_WHEN_ASKED:
+            segments = delivery.wording.most_segments(letter.purpose, letter.language)
+            refused = refused or sms_budget.take(segments, now=now)
+            if refused:
+                waiting.append(letter)
+                continue
+        kept.append(one)
+    if refused:
+        outbox.put_back(waiting, now=now, pause=max(refused.until - now, SPENT_PAUSE), reason="the SMS budget is spent")
+    return kept
 
 
 def _still_wanted(letters: list[Letter], now: datetime) -> list[Letter]:
@@ -147,10 +167,9 @@ def _accepted(done: list[Done], router: delivery.Router, now: datetime) -> None:
     _tell([one.letter for one in settled], "handed", now)
     counts = Counter()
     for one in taken:
-        labels = {"channel": one.letter.channel, "carrier": one.carrier}
-        counts[delivery.counters.name("massar_messages_total", **labels, outcome="accepted")] += 1
-        counts[delivery.counters.name("massar_message_segments_total", **labels)] += one.segments
-        counts[delivery.counters.name("massar_message_cost_thousandths_total", **labels)] += one.cost
+        counts.update(
+            delivery.counters.of_accepted(one.letter.channel, one.carrier, "accepted", one.segments, one.cost)
+        )
     for channel in {one.letter.channel for one in settled}:
         waits = [max(0.0, (now - x.letter.created_at).total_seconds()) for x in settled if x.letter.channel == channel]
         counts.update(delivery.counters.of_hand_over(channel, waits))

@@ -14,7 +14,7 @@ from massar.core.browser import Browser
 from massar.domain.delivery import api as delivery
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
-from massar.journeys import sign_in
+from massar.journeys import sign_in, sms_budget
 from massar.journeys.outcomes import Busy, Done, Frozen, Gone, Problem, Problems, Wait, Wrong
 
 lanes = limits.lanes
@@ -100,12 +100,11 @@ def _only_new(person, typed: dict[str, str], now) -> dict[str, str]:
 
 @transaction.atomic
 def _propose(person, new: dict[str, str], browser, now) -> Saved | Wait:
+    refused = _may_send(person.id, new, browser, now)
+    if refused:
+        return refused
     sent = []
     for kind, value in new.items():
-        refused = limits.take(_code_draws(person.id, kind, value, browser), now=now)
-        if refused:
-            transaction.set_rollback(True)
-            return Wait(refused.until)
         contact = people.contacts.propose(person.id, kind, value, now=now)
         _send_code(contact, person.spoken(browser.language), now)
         trail.record(
@@ -120,13 +119,35 @@ def _propose(person, new: dict[str, str], browser, now) -> Saved | Wait:
     return Saved(tuple(sent))
 
 
+def _may_send(person_id: int, codes: dict[str, str], browser, now: datetime) -> Wait | None:
+    """Reserves what the codes of one save need: all or none, in one statement, for two could wait for each other.
+    The person's lock comes before the country's budgets, as everywhere.
+
+    A phone that has to wait is always told the same, so that nobody learns why: its own budget, what others in its
+    block have asked for, or the country's.
+    """
+    number = codes.get("phone")
+    instead = "email" if number else ""
+    until = delivery.conversion.stopped(number, now=now) if number else None
+    if until:
+        return Wait(until, instead)
+    people.contacts.lock(person_id)
+    draws = [one for kind, value in codes.items() for one in _code_draws(person_id, kind, value, browser)]
+    refused = limits.take(draws, now=now) if draws else None
+    return Wait(refused.until, instead) if refused else None
+
+
 def _code_draws(person_id: int, kind: str, value: str, browser) -> list[limits.Draw]:
-    return [
+    draws = [
         limits.draw(lanes.CODE_GAP, person_id, kind, value),
         limits.draw(lanes.CODE_ACCOUNT, person_id),
         limits.draw(lanes.CODE_DESTINATION, kind, value),
         limits.draw(lanes.CODE_NETWORK, browser.network),
     ]
+    if kind == "phone":
+        block = delivery.outbox.block_tag(value)
+        draws += [limits.draw(lanes.CODE_BLOCK, block), limits.draw(lanes.CODE_BLOCK_DAY, block), *sms_budget.shared()]
+    return draws
 
 
 def _send_code(contact: people.ContactFacts, language: str, now: datetime) -> None:
@@ -158,9 +179,9 @@ def resend(
     contact = people.contacts.by_id(contact_id, person.id)
     if contact is None or contact.state != "proposed":
         return Gone()
-    refused = limits.take(_code_draws(person.id, contact.kind, contact.value, browser), now=now)
+    refused = _may_send(person.id, {contact.kind: contact.value}, browser, now)
     if refused:
-        return Wait(refused.until)
+        return refused
     _send_code(contact, person.spoken(browser.language), now)
     trail.record(
         "contact_proposed",

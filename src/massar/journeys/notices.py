@@ -9,6 +9,7 @@ from django.conf import settings
 from massar.core import seal
 from massar.core.browser import Browser
 from massar.domain.delivery import api as delivery
+from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 
 WITHIN = timedelta(days=2)
@@ -24,7 +25,10 @@ def tell(
     about: people.ContactFacts | None = None,
     counts_from: datetime | None = None,
 ) -> None:
-    """One notice to each address of the person, inside the transaction of the event. `besides`: a contact left out."""
+    """One notice to each address of the person, inside the transaction of the event. `besides`: a contact left out.
+
+    Who adds and takes back without end causes no SMS without end: past the account's budget the mails alone tell it.
+    """
     language = person.spoken(browser.language)
     values = {
         "event": event,
@@ -44,6 +48,8 @@ def tell(
     ]
     for kind, to in receivers:
         channel = "sms" if kind == "phone" else "email"
+        if channel == "sms" and limits.take([limits.draw(limits.lanes.NOTICE_SMS, person.id)], now=now):
+            continue
         delivery.outbox.put(
             purpose="notice",
             channel=channel,

@@ -38,9 +38,13 @@ class Late:
 
 @dataclass(frozen=True)
 class Wait:
-    """A budget is spent until then. Recovery and known devices have budgets of their own."""
+    """A budget is spent until then. Recovery and known devices have budgets of their own.
+
+    `instead`: what can be done meanwhile; `email`: prove an e-mail address, not a phone.
+    """
 
     until: datetime
+    instead: str = ""
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,12 @@ from massar.domain.delivery import api as delivery
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
+from massar.journeys import sms_budget
 from massar.journeys.outcomes import Done, Wait
 
 lanes = limits.lanes
 QUEUE_LONGEST = timedelta(minutes=45)  # after that the person has gone: nothing is issued or sent
+POSTPONED = timedelta(minutes=2)  # at least, while the country's SMS are spent: a long queue must not turn in place
 
 
 def ask(
@@ -82,9 +84,31 @@ class _Judged:
     contact: people.ContactFacts | None = None
 
 
-@transaction.atomic
+class _Spent(Exception):
+    """The country's SMS are spent until then. All that was written and reserved for this answer goes back."""
+
+    def __init__(self, person: people.PersonFacts, until: datetime):
+        super().__init__()
+        self.person, self.until = person, until
+
+
 def answer(claimed, *, now: datetime) -> str:
-    """Answers one claimed request, in one transaction. Returns what was done, for the worker's log: no person, no contact."""
+    """Answers one claimed request, in one transaction. Returns what was done, for the worker's log: no person, no contact.
+
+    Where the country's SMS are spent, it waits while there is time.
+    """
+    try:
+        return _answer(claimed, now)
+    except _Spent as spent:
+        again = max(spent.until, now + POSTPONED)
+        if again - claimed.created_at > QUEUE_LONGEST:
+            return _end_over_budget(claimed, spent.person, now)
+        delivery.requests.postpone(claimed, until=again)
+        return "postponed"
+
+
+@transaction.atomic
+def _answer(claimed, now: datetime) -> str:
     if not delivery.requests.finish(claimed, now=now):
         return "lost"
     asked = claimed.asked
@@ -92,6 +116,22 @@ def answer(claimed, *, now: datetime) -> str:
         trail.record("recovery_asked", now=now, outcome="unreadable")
         return "unreadable"
     judged = _judge(asked, claimed.created_at, now)
+    _tell(asked, judged, now)
+    if judged.contact:
+        _issue(judged.person, judged.contact, asked, now)
+    return judged.outcome
+
+
+@transaction.atomic
+def _end_over_budget(claimed, person: people.PersonFacts, now: datetime) -> str:
+    if not delivery.requests.finish(claimed, now=now):
+        return "lost"
+    judged = _Judged(person, "over_budget")
+    _tell(claimed.asked, judged, now)
+    return judged.outcome
+
+
+def _tell(asked, judged: _Judged, now: datetime) -> None:
     browser = Browser(
         network=asked.network,
         label=asked.browser,
@@ -107,9 +147,6 @@ def answer(claimed, *, now: datetime) -> str:
         browser=browser,
         channel=asked.channel,
     )
-    if judged.contact:
-        _issue(judged.person, judged.contact, asked, now)
-    return judged.outcome
 
 
 def _judge(asked, asked_at: datetime, now: datetime) -> _Judged:
@@ -152,7 +189,7 @@ def _guess_draw(person, asked, now) -> limits.Draw:
 
 
 def _issue(person, contact, asked, now) -> None:
-    """The secret, its message and the trail row: one commit with the end of the request."""
+    """The secret, its message and the trail row: one commit with the end of the request. Raises _Spent."""
     people.contacts.lock(person.id)  # requests answered side by side still leave two secrets alive at most
     channel = "sms" if contact.kind == "phone" else "email"
     temporary_id, secret = credentials.temporary.issue(
@@ -177,3 +214,6 @@ def _issue(person, contact, asked, now) -> None:
             "help": settings.MASSAR.help_contact,
         },
     )
+    refused = sms_budget.take_for_recovery(now=now) if channel == "sms" else None
+    if refused:
+        raise _Spent(person, refused.until)

@@ -16,6 +16,7 @@ from massar.core import text
 from massar.core.audit import api as trail
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
+from massar.domain.delivery import api as delivery
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.policy import api as policy
@@ -111,6 +112,7 @@ def _enter_with_code(person, stored, secret, browser, now):
 @transaction.atomic
 def _claim(person, temporary_id, browser, now) -> MustChange | Late:
     people.contacts.lock(person.id)  # two secrets claimed at once still leave one change session
+    delivery.outbox.used(person.id, "temporary_password", temporary_id=temporary_id, now=now)
     claim = credentials.temporary.claim(temporary_id, now=now)
     if claim is None:
         return Late()

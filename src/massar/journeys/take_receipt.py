@@ -29,7 +29,7 @@ def take(told: Sequence[tuple[delivery.Receipt, str]], *, now: datetime) -> None
 @transaction.atomic
 def sweep(*, router: delivery.Router, now: datetime) -> None:
     """Receipts that came before their answer, or instead of it; what will not arrive; what ended without a word."""
-    _delivered(receipts.match_strays(now=now) + receipts.adopt(now=now), now)
+    _delivered(receipts.match_strays(now=now) + receipts.adopt(price=router.roster.price, now=now), now)
     for one in receipts.undelivered():
         if not (_another_may(one, router, now) and receipts.try_again(one, now=now)) and receipts.fail(one, now=now):
             _tell([one], "failed", now)

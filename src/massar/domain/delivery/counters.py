@@ -30,6 +30,16 @@ def name(metric: str, **labels: str) -> str:
     return f"{metric}{{{inside}}}" if inside else metric
 
 
+def of_accepted(channel: str, carrier: str, outcome: str, segments: int, cost: int) -> dict[str, int]:
+    """One message that a carrier took: it, its segments, and what they cost in thousandths."""
+    labels = {"channel": channel, "carrier": carrier}
+    return {
+        name("massar_messages_total", **labels, outcome=outcome): 1,
+        name("massar_message_segments_total", **labels): segments,
+        name("massar_message_cost_thousandths_total", **labels): cost,
+    }
+
+
 def of_hand_over(channel: str, seconds: list[float]) -> dict[str, int]:
     """A histogram's buckets, count and sum (in milliseconds, for counters are whole) of times from request to carrier."""
     counts: dict[str, int] = {}

@@ -28,7 +28,8 @@ class Message(models.Model):
 
     expires_at: after it nothing is handed over. Empty with `lifetime` (seconds) set: fixed just before the first attempt.
     What stays readable of the destination is `masked`; `to_tag` and `block_tag` (of an SMS number without its last three
-    digits, which `block_sealed` holds) find equal ones. `cost` is in thousandths of the carrier's currency.
+    digits, which `block_sealed` holds) find equal ones. `segments` and `cost` (in thousandths of the
+    carrier's currency) are those of all attempts that a carrier accepted.
     """
 
     class State(models.TextChoices):
@@ -86,6 +87,11 @@ class Message(models.Model):
                 fields=["block_tag", "created_at"], name="delivery_by_block", condition=~models.Q(block_tag="")
             ),
             models.Index(fields=["created_at"], name="delivery_by_time"),
+            models.Index(  # conversion is asked for with every code
+                fields=["created_at"],
+                name="delivery_codes",
+                condition=models.Q(purpose="contact_code", channel="sms"),
+            ),
         ]
 
 

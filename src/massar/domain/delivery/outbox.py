@@ -222,11 +222,11 @@ class Taken:
 def accept(taken: list[Taken], *, now: datetime) -> list[Taken]:
     """Settles what carriers accepted, in three statements for all. Returns those whose lease was still ours.
 
-    Attempt and segments are kept whoever holds the lease now: it did leave.
+    Attempt, segments and cost are kept whoever holds the lease now: it did leave, and is paid for.
     """
     if not taken:
         return []
-    _end_accepted_attempts(taken, now)
+    new = _end_accepted_attempts(taken, now)
     _keep_parts(taken, now)
     values = []
     for one in taken:
@@ -234,7 +234,7 @@ def accept(taken: list[Taken], *, now: datetime) -> list[Taken]:
         values += [one.letter.id, one.letter.lease, state, one.carrier]
         values += [one.segments, one.cost]
     settled = sql.rows(
-        "UPDATE delivery_message AS m SET state = v.column3, carrier = v.column4, segments = v.column5, "
+        "UPDATE delivery_message AS m SET state = v.column3, carrier = v.column4, segments = m.segments + v.column5, "
         "cost = m.cost + v.column6, handed_at = %s, lease_until = NULL, reason = '', "
         "sealed = CASE WHEN v.column3 = 'sent' THEN m.sealed ELSE NULL END, "
         "final_at = CASE WHEN v.column3 = 'sent' THEN NULL ELSE %s END "
@@ -243,16 +243,29 @@ def accept(taken: list[Taken], *, now: datetime) -> list[Taken]:
         [sql.at(now), sql.at(now), *values],
     )
     ours = {row[0] for row in settled}
+    for one in taken:
+        if one.letter.id in new - ours:
+            bill(one.letter.id, one.segments, one.cost)
     return [one for one in taken if one.letter.id in ours]
 
 
-def _end_accepted_attempts(taken: list[Taken], now: datetime) -> None:
-    values = [v for one in taken for v in (one.letter.id, one.letter.attempt, (one.references or ("",))[0][:100])]
+def bill(message_id: int, segments: int, cost: int) -> None:
+    """A carrier takes money for it whatever became of the message."""
     sql.change(
+        "UPDATE delivery_message SET segments = segments + %s, cost = cost + %s WHERE id = %s", (segments, cost, message_id)
+    )
+
+
+def _end_accepted_attempts(taken: list[Taken], now: datetime) -> set[int]:
+    """Returns the messages among them whose attempt was not adopted meanwhile, for that has been paid."""
+    values = [v for one in taken for v in (one.letter.id, one.letter.attempt, (one.references or ("",))[0][:100])]
+    found = sql.rows(
         "UPDATE delivery_attempt AS a SET outcome = 'accepted', ended_at = %s, reference = v.column3 "
-        f"FROM (VALUES {sql.marks(len(taken), 3)}) AS v WHERE a.message_id = v.column1 AND a.number = v.column2",
+        f"FROM (VALUES {sql.marks(len(taken), 3)}) AS v "
+        "WHERE a.message_id = v.column1 AND a.number = v.column2 AND a.outcome <> 'adopted' RETURNING message_id",
         [sql.at(now), *values],
     )
+    return {row[0] for row in found}
 
 
 def _keep_parts(taken: list[Taken], now: datetime) -> None:

@@ -7,12 +7,12 @@ answer (adoption), and no twin is sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from massar.core import sql
-from massar.domain.delivery import outbox
+from massar.domain.delivery import counters, outbox, wording
 from massar.domain.delivery.carriers.base import DELIVERED, FAILED, Receipt
 
 RETURNED = "returned"
@@ -93,7 +93,8 @@ def match_strays(*, now: datetime) -> list[Told]:
 
 
 _UNANSWERED = (
-    "SELECT s.id, s.carrier, s.reference, s.state, s.code, m.id, a.number FROM delivery_strayreceipt s "
+    "SELECT s.id, s.carrier, s.reference, s.state, s.code, m.id, a.number, m.channel, m.purpose, m.language "
+    "FROM delivery_strayreceipt s "
     "JOIN delivery_message m ON {same} "
     "JOIN delivery_attempt a ON a.message_id = m.id AND a.number = m.attempts AND a.carrier = s.carrier "
     "WHERE {told} AND s.at >= a.started_at "
@@ -109,19 +110,24 @@ _BY_DESTINATION = _UNANSWERED.format(
 _BY_OUR_NAME = _UNANSWERED.format(same="m.uid = s.uid", told="s.uid <> ''", alone="")
 
 
-def adopt(*, now: datetime) -> list[Told]:
+def adopt(*, price: Callable[[str], int], now: datetime) -> list[Told]:
     """Strays that are the missing answer to an attempt, which then counts as accepted; no twin is sent.
 
     Same carrier, told after the attempt began, and our own name for the message; or the same destination, if no other
-    message is under way to it.
+    message is under way to it. `price`: of a segment, by carrier. Segments are taken as the most of its kind: the text
+    is not written again.
     """
     lapses = (sql.at(now + outbox.GRACE),)
     adopted: set[int] = set()
     for row in sql.rows(_BY_OUR_NAME, lapses) + sql.rows(_BY_DESTINATION, lapses):
-        stray, carrier, reference, state, code, message_id, number = row
-        if message_id not in adopted and not _adopt(carrier, message_id, number, now):
-            continue
-        adopted.add(message_id)
+        stray, carrier, reference, state, code, message_id, number, channel, *kind = row
+        if message_id not in adopted:
+            if not _adopt(carrier, message_id, number, now):
+                continue
+            adopted.add(message_id)
+            segments = wording.most_segments(*kind) if channel == "sms" else 0
+            outbox.bill(message_id, segments, segments * price(carrier))
+            counters.add(counters.of_accepted(channel, carrier, "adopted", segments, segments * price(carrier)))
         sql.change(
             "INSERT INTO delivery_part (carrier, reference, message_id, number, sent_at, state, code, told_at) "
             "SELECT %s, %s, message_id, number, started_at, %s, %s, %s FROM delivery_attempt "
@@ -134,8 +140,7 @@ def adopt(*, now: datetime) -> list[Told]:
 
 def _adopt(carrier: str, message_id: int, number: int, now: datetime) -> bool:
     taken = sql.change(
-        "UPDATE delivery_message SET state = 'sent', carrier = %s, handed_at = %s, lease_until = NULL, lease_by = '', "
-        "segments = CASE WHEN segments = 0 THEN 1 ELSE segments END "
+        "UPDATE delivery_message SET state = 'sent', carrier = %s, handed_at = %s, lease_until = NULL, lease_by = '' "
         "WHERE id = %s AND state IN ('sending', 'queued') AND attempts = %s",
         (carrier, sql.at(now), message_id, number),
     )

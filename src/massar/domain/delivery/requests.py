@@ -76,6 +76,17 @@ def finish(claimed: Claimed, *, now: datetime) -> bool:
     )
 
 
+def postpone(claimed: Claimed, *, until: datetime) -> bool:
+    """Nobody takes it before then. False if the lease went to another worker meanwhile."""
+    return (
+        sql.change(
+            "UPDATE delivery_recoveryrequest SET lease_until = %s WHERE id = %s AND state = 'claimed' AND lease_by = %s",
+            (sql.at(until), claimed.id, claimed.lease),
+        )
+        == 1
+    )
+
+
 def sweep(*, now: datetime, keep: timedelta = timedelta(days=1)) -> int:
     return sql.change(
         "DELETE FROM delivery_recoveryrequest WHERE state = 'done' AND done_at < %s", (sql.at(now - keep),)

@@ -120,6 +120,11 @@ def render(template: str, *, language: str, channel: str, values: Mapping[str, o
     return shape(template, language, values)
 
 
+def most_segments(template: str, language: str) -> int:
+    """The most segments an SMS of this kind takes."""
+    return ALLOWANCE[template, language].segments
+
+
 def _expect(template: str, language: str, channel: str, values: Mapping[str, object]) -> None:
     if language not in LANGUAGES or channel not in CHANNELS or template not in _REQUIRED:
         raise KeyError(f"no wording for {template!r} in {language!r} by {channel!r}")

@@ -7,7 +7,7 @@ recovery stays open.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from massar.core import clock, seal, sql
@@ -25,6 +25,10 @@ class Limit:
     def cost(self) -> int:
         return int(self.refill.total_seconds() * 1_000_000)
 
+    @property
+    def room(self) -> int:
+        return self.cost * self.burst
+
 
 @dataclass(frozen=True)
 class Refused:
@@ -36,24 +40,35 @@ class Refused:
 
 @dataclass(frozen=True)
 class Draw:
-    """One unit of one budget. The key is a keyed tag: the table tells nothing about what was typed."""
+    """Units of one budget, mostly one; more than it ever holds counts as all of it.
+
+    The key is a keyed tag: the table tells nothing about what was typed.
+    """
 
     limit: Limit
     key: str
+    units: int = 1
+
+    @property
+    def cost(self) -> int:
+        return self.limit.cost * min(self.units, self.limit.burst)
 
 
-def draw(limit: Limit, *owner: object) -> Draw:
-    return Draw(limit, seal.data_keys().tag("limit", limit.name, *owner))
+def draw(limit: Limit, *owner: object, units: int = 1) -> Draw:
+    return Draw(limit, seal.data_keys().tag("limit", limit.name, *owner), units)
 
 
 def take(draws: list[Draw], *, now: datetime) -> Refused | None:
-    """Reserves one unit of every budget, or of none. One statement decides: parallel calls can't overrun."""
-    ordered = sorted(draws, key=lambda d: d.key)  # one order for all: no deadlock between rows
+    """Reserves the units of every budget, or of none. One statement decides: parallel calls can't overrun.
+
+    A budget that is drawn upon twice gives both or none.
+    """
+    ordered = _by_key(draws)
     moment = clock.micros(now)
     values = ", ".join(["(%s, %s, %s, %s)"] * len(ordered))
     params: list[object] = []
     for one in ordered:
-        params += [one.key, moment + one.limit.cost, one.limit.cost, one.limit.cost * one.limit.burst]
+        params += [one.key, moment + one.cost, one.cost, one.limit.room]
     owed = f"{sql.greatest()}(limits_budget.tat, excluded.tat - excluded.cost)"
     taken = {
         r[0]
@@ -68,7 +83,7 @@ def take(draws: list[Draw], *, now: datetime) -> Refused | None:
     if not missing:
         return None
     give_back([d for d in ordered if d.key in taken])
-    return _refusal(missing[0], now)
+    return _refusal(missing, now)
 
 
 def give_back(draws: list[Draw], *, whole: list[Draw] | None = None) -> None:
@@ -77,16 +92,25 @@ def give_back(draws: list[Draw], *, whole: list[Draw] | None = None) -> None:
     One statement that locks its rows in the order of `take`: two that follow each other in a transaction could wait
     for a `take` which waits for them.
     """
-    keys, filled = [d.key for d in draws], [d.key for d in whole or []]
-    if not keys + filled:
+    filled, returned = [d.key for d in whole or []], _by_key(draws)
+    keys = filled + [d.key for d in returned]
+    if not keys:
         return
-    chosen = f"key IN ({', '.join(['%s'] * len(keys + filled))})"
-    tat = f"CASE WHEN key IN ({', '.join(['%s'] * len(filled))}) THEN 0 ELSE tat - cost END" if filled else "tat - cost"
+    cases = "WHEN key = %s THEN 0 " * len(filled) + "WHEN key = %s THEN tat - %s " * len(returned)
     sql.change(
-        f"UPDATE limits_budget SET tat = {tat} WHERE key IN "
-        f"(SELECT key FROM limits_budget WHERE {chosen} {sql.lock_in_order('key')})",
-        [*filled, *keys, *filled],
+        f"UPDATE limits_budget SET tat = CASE {cases}ELSE tat END WHERE key IN "
+        f"(SELECT key FROM limits_budget WHERE key IN ({sql.one_of(len(keys))}) {sql.lock_in_order('key')})",
+        [*filled, *(value for d in returned for value in (d.key, d.cost)), *keys],
     )
+
+
+def _by_key(draws: list[Draw]) -> list[Draw]:
+    """Each budget once, in one order for all: no deadlock between rows."""
+    found: dict[str, Draw] = {}
+    for one in draws:
+        known = found.get(one.key)
+        found[one.key] = replace(one, units=known.units + one.units) if known else one
+    return sorted(found.values(), key=lambda d: d.key)
 
 
 def forget(draws: list[Draw]) -> None:
@@ -99,7 +123,7 @@ def left(one: Draw, *, now: datetime) -> int:
     """How many units could be taken now."""
     found = sql.row("SELECT tat FROM limits_budget WHERE key = %s", (one.key,))
     owed = max(0, (found[0] if found else 0) - clock.micros(now))
-    return max(0, (one.limit.cost * one.limit.burst - owed) // one.limit.cost)
+    return max(0, (one.limit.room - owed) // one.limit.cost)
 
 
 def sweep(*, now: datetime) -> int:
@@ -107,9 +131,11 @@ def sweep(*, now: datetime) -> int:
     return sql.change("DELETE FROM limits_budget WHERE tat < %s", (clock.micros(now),))
 
 
-def _refusal(one: Draw, now: datetime) -> Refused:
-    found = sql.row("SELECT tat, cost, room FROM limits_budget WHERE key = %s", (one.key,))
-    if found is None:  # filled by its owner since: the next try finds it open
-        return Refused(one.limit.name, now)
-    tat, cost, room = found
-    return Refused(one.limit.name, clock.from_micros(tat + cost - room))
+def _refusal(missing: list[Draw], now: datetime) -> Refused:
+    """The budget that takes longest to give what was asked for: before that no try would pass."""
+    keys = [d.key for d in missing]
+    full_at = dict(sql.rows(f"SELECT key, tat FROM limits_budget WHERE key IN ({sql.one_of(len(keys))})", keys))
+    # Not found: filled by its owner since, the next try finds it open.
+    again = [full_at[d.key] + d.cost - d.limit.room if d.key in full_at else clock.micros(now) for d in missing]
+    until, name = max(zip(again, (d.limit.name for d in missing), strict=True))
+    return Refused(name, clock.from_micros(until))

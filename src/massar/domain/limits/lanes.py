@@ -36,6 +36,26 @@ CODE_GAP = Limit("code-gap", 1, MINUTE)
 CODE_ACCOUNT = Limit("code-account", 6, 4 * HOUR)
 CODE_DESTINATION = Limit("code-destination", 5, DAY / 5)
 CODE_NETWORK = Limit("code-network", 60, MINUTE)
+# Toll fraud takes adjacent numbers, each with another account: blocks of 1 000 numbers. The day's budget leaves room
+# for an institution whose phones were bought in one piece.
+CODE_BLOCK = Limit("code-block", 15, timedelta(seconds=40))
+CODE_BLOCK_DAY = Limit("code-block-day", 200, DAY / 200)
+
+# All SMS of the country, in segments. The numbers are settings, see `sms`; a share only recovery may draw upon.
+RECOVERY_SHARE = 20  # percent
+SMS_HOUR = Limit("sms-hour", 32_000, HOUR / 32_000)
+SMS_DAY = Limit("sms-day", 200_000, DAY / 200_000)
+SMS_HOUR_RESERVE = Limit("sms-hour-reserve", 8_000, HOUR / 8_000)
+SMS_DAY_RESERVE = Limit("sms-day-reserve", 50_000, DAY / 50_000)
+NOTICE_SMS = Limit("notice-sms", 10, 2 * HOUR)  # notices by SMS that one account causes; mail tells the same
+
+
+def sms(per_hour: int, per_day: int, *, reserve: bool) -> tuple[Limit, Limit]:
+    """The country's budgets of an hour and of a day at the operator's numbers: what all share, or recovery's reserve."""
+    kept = [max(1, times * RECOVERY_SHARE // 100) for times in (per_hour, per_day)]
+    hour, day = kept if reserve else (per_hour - kept[0], per_day - kept[1])
+    names = (SMS_HOUR_RESERVE, SMS_DAY_RESERVE) if reserve else (SMS_HOUR, SMS_DAY)
+    return hourly(names[0], hour), Limit(names[1].name, day, DAY / day)
 
 # Requests of sites that wait while a stranger signs in: a row of an hour for whoever asks.
 PENDING_NETWORK = Limit("pending-network", 600, timedelta(seconds=1))

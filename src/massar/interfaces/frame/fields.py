@@ -39,10 +39,10 @@ def show_problems(form: forms.Form, problems: Problems) -> None:
             form.add_error(name, as_error(problem))
 
 
-def show_wait(form: forms.Form, until: datetime, request) -> None:
+def show_wait(form: forms.Form, until: datetime, request, *, sentence: str = "error.wait") -> None:
     """A spent budget, said above the form; what was typed stays."""
     text = when.until(until, request.now, request.language)
-    form.add_error(None, ValidationError("error.wait", params={"until": text}))
+    form.add_error(None, ValidationError(sentence, params={"until": text}))
 
 
 def as_error(problem: Problem) -> ValidationError:

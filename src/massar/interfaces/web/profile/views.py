@@ -44,7 +44,7 @@ def profile(request: HttpRequest) -> HttpResponse:
             fields.show_problems(form, outcome)
             return _page(request, form, status=422)
         case Wait(until=until):
-            fields.show_wait(form, until, request)
+            fields.show_wait(form, until, request, sentence=_wait_sentence(outcome))
             return come_back(_page(request, form, status=429), until, request.now)
     return _refused(request, outcome)
 
@@ -88,7 +88,8 @@ def resend(request: HttpRequest, contact_id: int) -> HttpResponse:
         case Done(masked=masked):
             return _flashed("success", "flash.code_sent", to=masked)
         case Wait(until=until) if until:
-            return _flashed("warning", "error.wait", until=when.until(until, request.now, request.language))
+            text = when.until(until, request.now, request.language)
+            return _flashed("warning", _wait_sentence(outcome), until=text)
     return _refused(request, outcome)
 
 
@@ -134,6 +135,10 @@ def cancel_link(request: HttpRequest, token: str) -> HttpResponse:
         )
     live = confirm_contact.link_is_live(token=token, now=request.now)
     return page.render(request, "profile/cancel.html", done=False, gone=not live)
+
+
+def _wait_sentence(wait: Wait) -> str:
+    return "error.wait_email" if wait.instead == "email" else "error.wait"
 
 
 def _refused(request, outcome) -> HttpResponse:

@@ -1,0 +1,159 @@
+"""Conversion: of the codes sent to phones, how many were typed in. Who pumps numbers for a share of the toll types none.
+
+Counted from the outbox itself: codes that prove a contact, handed over to a carrier, and either used or older than
+`RIPE`. A stop is not written anywhere. It holds for an hour from the last code, because no more are sent meanwhile;
+then counting starts anew. What is typed in late opens it sooner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from massar.core import sql
+from massar.domain.delivery import outbox
+
+
+@dataclass(frozen=True)
+class Rule:
+    """From `enough` codes on: an alarm below the share `low`, and no more codes below `stop`."""
+
+    enough: int
+    low: float
+    stop: float
+
+
+BLOCK = Rule(20, low=0.30, stop=0.10)  # of 1 000 numbers
+NATION = Rule(200, low=0.30, stop=0.10)
+CARRIER_ENOUGH, CARRIER_BEHIND = 20, 0.30  # so far behind the best carrier: it accepts and does not deliver
+WINDOW = timedelta(hours=1)
+RIPE = timedelta(minutes=5)
+
+_CODES = "purpose = 'contact_code' AND channel = 'sms' AND handed_at IS NOT NULL"
+_COUNTS = "used_at IS NOT NULL OR handed_at <= %s"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Codes sent that tell something by now, and those of them that were used. `last`: when the newest was put in."""
+
+    sent: int
+    used: int
+    last: datetime | None = None
+
+    @property
+    def share(self) -> float:
+        return self.used / self.sent if self.sent else 1.0
+
+    def low(self, rule: Rule) -> bool:
+        return self.sent >= rule.enough and self.share < rule.low
+
+    def stopped_until(self, rule: Rule) -> datetime | None:
+        """Until when no code is sent; None while codes are sent."""
+        stopped = self.sent >= rule.enough and self.share < rule.stop and self.last
+        return self.last + WINDOW if stopped else None
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of 1 000 numbers by its readable beginning, as `+212661123`."""
+
+    numbers: str
+    tally: Tally
+
+
+def stopped(number: str, *, now: datetime) -> datetime | None:
+    """Until when no code goes to this number, because of its block or of the whole country. None: it may go."""
+    of_block = _tally("AND block_tag = %s", [outbox.block_tag(number)], now).stopped_until(BLOCK)
+    of_nation = national(now=now).stopped_until(NATION)
+    return max(filter(None, (of_block, of_nation)), default=None)
+
+
+def national(*, now: datetime) -> Tally:
+    """Of all codes sent to phones in the hour up to the newest."""
+    return _tally("", [], now)
+
+
+def by_block(*, now: datetime) -> list[Block]:
+    """Blocks with enough codes to tell something, the worst first; each in the hour up to its newest code."""
+    found = sql.rows(
+        "WITH codes AS (SELECT id, block_tag, created_at, handed_at, used_at, "
+        "MAX(created_at) OVER (PARTITION BY block_tag) AS last FROM delivery_message "
+        f"WHERE {_CODES} AND block_tag <> '' AND created_at > %s) "
+        f"SELECT MAX(id), MAX(last), SUM(CASE WHEN {_COUNTS} THEN 1 ELSE 0 END), COUNT(used_at) FROM codes "
+        f"WHERE last > %s AND {sql.seconds_between('created_at', 'last')} < %s GROUP BY block_tag",
+        [sql.at(now - 2 * WINDOW), sql.at(now - RIPE), sql.at(now - WINDOW), WINDOW.total_seconds()],
+    )
+    told = {row[0]: Tally(row[2], row[3], sql.moment(row[1])) for row in found if row[2] >= BLOCK.enough}
+    numbers = _readable(list(told))
+    return sorted((Block(numbers[one], told[one]) for one in told), key=lambda b: b.tally.share)
+
+
+def stopped_blocks(*, now: datetime) -> list[Block]:
+    """Blocks to which no code is sent just now."""
+    return [block for block in by_block(now=now) if block.tally.stopped_until(BLOCK)]
+
+
+def by_carrier(*, now: datetime) -> dict[str, Tally]:
+    """Of each carrier that accepted codes within the last hour."""
+    found = sql.rows(
+        f"SELECT carrier, SUM(CASE WHEN {_COUNTS} THEN 1 ELSE 0 END), COUNT(used_at) FROM delivery_message "
+        f"WHERE {_CODES} AND created_at > %s GROUP BY carrier ORDER BY carrier",
+        [sql.at(now - RIPE), sql.at(now - WINDOW)],
+    )
+    return {row[0]: Tally(row[1], row[2]) for row in found}
+
+
+# What somebody should look at: (alarm id, facts)
+
+
+def block_alarms(*, now: datetime) -> list[tuple[str, dict]]:
+    return [_alarm("block", b.tally, BLOCK, block=b.numbers) for b in by_block(now=now) if b.tally.low(BLOCK)]
+
+
+def national_alarms(*, now: datetime) -> list[tuple[str, dict]]:
+    tally = national(now=now)
+    return [_alarm("nation", tally, NATION)] if tally.low(NATION) else []
+
+
+def carrier_alarms(*, now: datetime) -> list[tuple[str, dict]]:
+    """Carriers far behind the best one: all low at once is no carrier's fault."""
+    told = {name: tally for name, tally in by_carrier(now=now).items() if tally.sent >= CARRIER_ENOUGH}
+    best = max((tally.share for tally in told.values()), default=0.0)
+    return [
+        ("sms-conversion-carrier-low", {"carrier": name, "sent": t.sent, "used": t.used, "best": round(best, 2)})
+        for name, t in told.items()
+        if t.share <= best - CARRIER_BEHIND
+    ]
+
+
+def _alarm(scope: str, tally: Tally, rule: Rule, **facts) -> tuple[str, dict]:
+    until = tally.stopped_until(rule)
+    facts |= {"sent": tally.sent, "used": tally.used}
+    return (f"sms-conversion-{scope}-stopped", {**facts, "until": until}) if until else (f"sms-conversion-{scope}-low", facts)
+
+
+def _tally(scope: str, params: list, now: datetime) -> Tally:
+    """Within the hour up to the newest code; nothing if that is an hour old."""
+    found = sql.row(
+        f"SELECT MAX(created_at) FROM delivery_message WHERE {_CODES} AND created_at > %s {scope}",
+        [sql.at(now - WINDOW), *params],
+    )
+    last = sql.moment(found[0])
+    if last is None:
+        return Tally(0, 0)
+    sent, used = sql.row(
+        f"SELECT SUM(CASE WHEN {_COUNTS} THEN 1 ELSE 0 END), COUNT(used_at) FROM delivery_message "
+        f"WHERE {_CODES} AND created_at > %s {scope}",
+        [sql.at(now - RIPE), sql.at(last - WINDOW), *params],
+    )
+    return Tally(sent, used, last)
+
+
+def _readable(message_ids: list[int]) -> dict[int, str]:
+    if not message_ids:
+        return {}
+    found = sql.rows(
+        f"SELECT id, uid, block_sealed FROM delivery_message WHERE id IN ({sql.one_of(len(message_ids))})", message_ids
+    )
+    return {row_id: outbox.block_of(uid, sealed) for row_id, uid, sealed in found}

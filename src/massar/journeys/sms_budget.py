@@ -1,0 +1,54 @@
+"""What all SMS of the country may cost: segments an hour and a day, with a share that only recovery may draw upon.
+
+Codes that prove a contact and temporary passwords are charged when they are asked for: one segment each, to which the
+wording is held. Everything else, notices above all, is charged when it is about to leave, and waits in the queue while
+nothing is left. Only recovery goes on to the reserve.
+
+All of the country meets in these few rows, so they are the last that a transaction locks: after the person, the
+messages and the temporary passwords.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.conf import settings
+
+from massar.domain.limits import api as limits
+
+LOW = 0.30  # of a budget left: somebody should look
+
+
+def shared(segments: int = 1) -> list[limits.Draw]:
+    """What a message draws upon that is no recovery."""
+    return _draws(segments, reserve=False)
+
+
+def take(segments: int, *, now: datetime) -> limits.Refused | None:
+    """For a message that may wait."""
+    return limits.take(shared(segments), now=now)
+
+
+def take_for_recovery(*, now: datetime) -> limits.Refused | None:
+    """First of what all share, then of the reserve. Refused: both are spent; `until` is when the first gives again."""
+    refused = limits.take(shared(), now=now)
+    if refused is None:
+        return None
+    beyond = limits.take(_draws(1, reserve=True), now=now)
+    return beyond and min(refused, beyond, key=lambda one: one.until)
+
+
+def alarms(*, now: datetime) -> list[tuple[str, dict]]:
+    """(alarm id, facts) for each budget of the country that is nearly or wholly spent."""
+    found = []
+    for draw in shared() + _draws(1, reserve=True):
+        left, of = limits.left(draw, now=now), draw.limit.burst
+        if left <= LOW * of:
+            found.append(("sms-budget-low" if left else "sms-budget-spent", {"budget": draw.limit.name, "left": left, "of": of}))
+    return found
+
+
+def _draws(segments: int, *, reserve: bool) -> list[limits.Draw]:
+    massar = settings.MASSAR
+    both = limits.lanes.sms(massar.sms_per_hour, massar.sms_per_day, reserve=reserve)
+    return [limits.draw(limit, units=segments) for limit in both]

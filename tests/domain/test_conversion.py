@@ -1,0 +1,159 @@
+"""Conversion of codes by SMS: what counts, when a block, the country or a carrier is low, and how long a stop holds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from massar.domain.delivery import api as delivery
+from massar.domain.delivery.models import Message
+
+pytestmark = pytest.mark.django_db
+conversion, outbox = delivery.conversion, delivery.outbox
+NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+BLOCK, OTHER = "+212661123", "+212661124"
+
+
+def send(
+    count: int, *, used: int = 0, block: str = BLOCK, at: datetime = NOW - 20 * MINUTE, carrier: str = "one", **changed
+) -> None:
+    """`count` codes to numbers of a block, handed over at once; the first `used` of them were typed in a minute later."""
+    for number in range(count):
+        values = {"purpose": "contact_code", "channel": "sms", "language": "ar", "person_id": 1, "to": f"{block}{number:03d}",
+                  "values": {"code": "123456"}, "now": at, "within": 10 * MINUTE}  # fmt: skip
+        uid = outbox.put(**{**values, **changed})
+        Message.objects.filter(uid=uid).update(
+            state="handed", handed_at=at, carrier=carrier, used_at=at + MINUTE if number < used else None
+        )
+
+
+def stopped(block: str = BLOCK, now: datetime = NOW) -> datetime | None:
+    return conversion.stopped(f"{block}999", now=now)
+
+
+def test_twenty_codes_that_nobody_types_stop_their_block_and_no_other():
+    send(19)
+    assert stopped() is None
+    send(1, at=NOW - 10 * MINUTE)
+    assert stopped() == NOW + 50 * MINUTE, "an hour from the last code"
+    assert stopped(OTHER) is None
+
+
+@pytest.mark.parametrize(("used", "alarm", "stops"), [(1, "stopped", True), (2, "low", False), (5, "low", False), (6, "", False)])
+def test_below_a_third_is_an_alarm_and_below_a_tenth_a_stop(used, alarm, stops):
+    """20 codes: 5 %, 10 %, 25 %, 30 % typed in."""
+    send(20, used=used)
+    found = conversion.block_alarms(now=NOW)
+    assert [name for name, _ in found] == ([f"sms-conversion-block-{alarm}"] if alarm else [])
+    assert all(facts["block"] == BLOCK and facts["sent"] == 20 and facts["used"] == used for _, facts in found)
+    assert (stopped() is not None) == stops
+    assert [b.numbers for b in conversion.stopped_blocks(now=NOW)] == ([BLOCK] if stops else [])
+
+
+def test_a_code_counts_after_five_minutes_or_once_it_was_used():
+    send(20, at=NOW - 5 * MINUTE + timedelta(seconds=1))
+    assert stopped() is None, "people may still be typing"
+    assert stopped(now=NOW + timedelta(seconds=1)) is not None
+    Message.objects.all().delete()
+    send(20, used=20, at=NOW - 2 * MINUTE)
+    assert conversion.national(now=NOW).sent == 20
+
+
+def test_the_five_minutes_begin_with_the_hand_over():
+    """A carrier that was away for four minutes is not the people's doing."""
+    send(20, at=NOW - 8 * MINUTE)
+    Message.objects.update(handed_at=NOW - 4 * MINUTE)
+    assert stopped() is None
+
+
+def test_codes_that_no_carrier_took_tell_nothing():
+    send(30)
+    Message.objects.update(handed_at=None, state="expired")
+    assert stopped() is None and conversion.by_block(now=NOW) == [] and conversion.by_carrier(now=NOW) == {}
+
+
+def test_codes_by_mail_and_other_messages_do_not_count():
+    send(30, channel="email")
+    send(30, purpose="temporary_password")
+    send(30, purpose="notice")
+    assert stopped() is None and conversion.national(now=NOW).sent == 0
+
+
+def test_a_stop_holds_for_an_hour_and_then_counting_starts_anew():
+    """Codes spread over the hour do not fall out of the window one by one while it is stopped."""
+    for number in range(20):
+        send(1, at=NOW - (60 - 2 * number) * MINUTE)
+    last = NOW - 22 * MINUTE
+    assert stopped() == last + timedelta(hours=1)
+    assert stopped(now=last + timedelta(minutes=59)) is not None
+    assert stopped(now=last + timedelta(hours=1)) is None
+    send(1, at=last + timedelta(minutes=61))
+    assert stopped(now=last + timedelta(minutes=70)) is None, "one code tells nothing"
+
+
+def test_what_is_typed_in_late_opens_the_block_sooner():
+    send(20, used=1)
+    assert stopped() is not None
+    outbox.used(1, "contact_code", to=f"{BLOCK}007", now=NOW)
+    assert stopped() is None, "2 of 20"
+
+
+def test_the_country_needs_two_hundred_codes():
+    for block in range(10):
+        send(20, used=5 if block else 4, block=f"+2126610{block:02d}", at=NOW - 20 * MINUTE)
+    (name, facts), *more = conversion.national_alarms(now=NOW)
+    assert name == "sms-conversion-nation-low" and not more and facts == {"sent": 200, "used": 49}
+    assert stopped("+212699000") is None
+    Message.objects.update(used_at=None)
+    ((name, facts),) = conversion.national_alarms(now=NOW)
+    assert name == "sms-conversion-nation-stopped" and facts["until"] == NOW + 40 * MINUTE
+    assert stopped("+212699000") == NOW + 40 * MINUTE, "for every number"
+    Message.objects.filter(pk=Message.objects.first().pk).delete()
+    assert conversion.national_alarms(now=NOW) == [] and stopped("+212699000") is None, "199 tell nothing"
+
+
+def test_blocks_come_worst_first_and_readable():
+    send(20, used=5)
+    send(40, used=3, block=OTHER)
+    send(10, block="+212661125")
+    found = conversion.by_block(now=NOW)
+    assert [(b.numbers, b.tally.sent, b.tally.used) for b in found] == [(OTHER, 40, 3), (BLOCK, 20, 5)]
+    assert BLOCK not in repr(list(Message.objects.values_list("block_tag", "masked"))), "at rest it is not"
+
+
+def test_a_block_keeps_its_own_hour():
+    """The window ends with the block's newest code, wherever that lies."""
+    send(20, at=NOW - 100 * MINUTE)
+    send(1, at=NOW - 50 * MINUTE)
+    assert [(b.tally.sent) for b in conversion.by_block(now=NOW)] == [21]
+    send(20, at=NOW - 130 * MINUTE, block=OTHER)
+    assert len(conversion.by_block(now=NOW)) == 1, "long ago"
+
+
+def test_a_carrier_far_behind_the_others_accepts_and_does_not_deliver():
+    send(20, used=12, carrier="good")
+    send(20, used=6, carrier="swallows", block=OTHER)
+    ((name, facts),) = conversion.carrier_alarms(now=NOW)
+    assert name == "sms-conversion-carrier-low"
+    assert facts == {"carrier": "swallows", "sent": 20, "used": 6, "best": 0.6}
+    send(1, used=1, carrier="swallows", block=OTHER)
+    assert conversion.carrier_alarms(now=NOW) == [], "7 of 21 is less than 30 points behind"
+
+
+def test_carriers_that_are_all_low_or_hardly_used_are_no_alarm():
+    send(40, used=2, carrier="one")
+    send(40, used=3, carrier="other", block=OTHER)
+    send(19, used=19, carrier="third", block="+212661125")
+    assert conversion.carrier_alarms(now=NOW) == []
+
+
+def test_a_use_marks_the_newest_message_to_that_destination():
+    send(2)
+    Message.objects.update(to_tag=outbox.to_tag("+212661123000"))
+    outbox.used(1, "contact_code", to="+212661123000", now=NOW)
+    older, newer = Message.objects.order_by("id").values_list("used_at", flat=True)
+    assert older is None and newer == NOW
+    outbox.used(1, "contact_code", to="+212661123000", now=NOW + MINUTE)
+    assert Message.objects.latest("id").used_at == NOW, "once"

@@ -1,0 +1,124 @@
+"""Segments and cost of a message are those of every attempt that a carrier accepted, however it ended."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from massar.domain.delivery import api as delivery
+from massar.domain.delivery.models import Attempt, Message
+from massar.interfaces.commands.worker import Worker
+from massar.journeys import deliver_messages, take_receipt
+from tests.contracts.fakes import BehavingCarrier
+from tests.support.post_office import AtOnce
+
+pytestmark = pytest.mark.django_db
+NUMBER = "+212661000222"
+PRICES = {"first": 180, "second": 250}
+
+
+class Telling(BehavingCarrier):
+    """A carrier that names each segment and tells later what became of it."""
+
+    def __init__(self, name: str):
+        super().__init__("sms", slow=0)
+        self.name = name
+
+    def send(self, message: delivery.Outgoing, *, valid_for: timedelta) -> delivery.Result:
+        result = super().send(message, valid_for=valid_for)
+        if not isinstance(result, delivery.Accepted):
+            return result
+        parts = [f"{self.name}-{len(self.received)}-{n}" for n in range(delivery.measure(message.text).segments)]
+        return delivery.Accepted(parts[0], parts=tuple(parts) if len(parts) > 1 else (), receipt=True)
+
+
+@pytest.fixture
+def office(clock):
+    """A worker with two carriers for SMS, the first one preferred, at 0.180 and 0.250 a segment."""
+    return Worker(
+        delivery.Roster({"sms": [Telling("first"), Telling("second")]}, prices=PRICES), tick=clock, pool=AtOnce()
+    )
+
+
+def put(clock, purpose: str = "contact_code", language: str = "fr", **values) -> None:
+    told = {"contact_code": {"code": "123456"}, "notice": {"event": "password_recovered", "when": clock().isoformat()}}
+    delivery.outbox.put(
+        purpose=purpose, channel="sms", language=language, person_id=1, to=NUMBER, values={**told[purpose], **values},
+        now=clock(), within=timedelta(minutes=30), expires_at=clock() + timedelta(minutes=10),
+    )  # fmt: skip
+
+
+def hand_over(ready: deliver_messages.Ready, clock) -> deliver_messages.Done:
+    """By a worker that does not come to write down the answer."""
+    outgoing, valid_for, segments = deliver_messages.written(ready, now=clock())
+    return deliver_messages.Done(ready.letter, ready.carrier, ready.carrier.send(outgoing, valid_for=valid_for), segments)
+
+
+def bill() -> tuple[int, int]:
+    return Message.objects.values_list("segments", "cost").get()
+
+
+def told(office, clock, reference: str, state: str, to: str = "") -> None:
+    take_receipt.take([(delivery.Receipt(reference.split("-")[0], reference, state, to=to), "")], now=clock())
+    clock.advance(seconds=1)
+    office.turn()
+
+
+def counted(metric: str, carrier: str) -> int:
+    return delivery.counters.everything().get(delivery.counters.name(metric, channel="sms", carrier=carrier), 0)
+
+
+def test_each_segment_of_a_long_message_costs(office, clock):
+    put(clock, "notice", "ar", device="Firefox · Linux", help="0537 00 00 00")
+    office.turn()
+    assert bill() == (2, 360)
+    assert counted("massar_message_segments_total", "first") == 2
+    assert counted("massar_message_cost_thousandths_total", "first") == 360
+
+
+def test_a_refused_attempt_costs_nothing(office, clock):
+    office.roster.carriers["sms"][0].mood = "not_now"
+    put(clock)
+    office.turn()
+    office.turn()
+    assert bill() == (1, 250) and counted("massar_message_cost_thousandths_total", "first") == 0
+
+
+def test_a_message_that_a_second_carrier_had_to_bring_costs_both(office, clock):
+    put(clock)
+    office.turn()
+    assert bill() == (1, 180)
+    told(office, clock, "first-1-0", delivery.FAILED)
+    office.turn()
+    assert Message.objects.get().carrier == "second" and bill() == (2, 430)
+    told(office, clock, "second-1-0", delivery.DELIVERED)
+    assert Message.objects.get().state == "delivered" and bill() == (2, 430)
+
+
+def test_an_adopted_attempt_costs_once(office, clock):
+    """The worker died between hand-over and answer; the receipt tells that it arrived. A late answer changes nothing."""
+    put(clock)
+    (ready,) = deliver_messages.take(1, channel="sms", router=office.router, now=clock())
+    late = hand_over(ready, clock)
+    clock.advance(minutes=2)
+    told(office, clock, "first-1-0", delivery.DELIVERED, to=NUMBER)
+    assert Attempt.objects.get().outcome == "adopted" and Message.objects.get().state == "delivered"
+    assert bill() == (1, 180)
+    assert counted("massar_message_segments_total", "first") == 1
+    assert counted("massar_message_cost_thousandths_total", "first") == 180
+    deliver_messages.settle([late], router=office.router, now=clock())
+    assert bill() == (1, 180)
+
+
+def test_a_message_that_left_twice_costs_twice(office, clock):
+    """A worker slept through its lease with the message handed over; another one sent it again."""
+    put(clock)
+    (ready,) = deliver_messages.take(1, channel="sms", router=office.router, now=clock())
+    asleep = hand_over(ready, clock)
+    clock.advance(minutes=3)
+    office.turn()
+    assert bill() == (1, 250), "the other carrier"
+    deliver_messages.settle([asleep], router=office.router, now=clock())
+    assert bill() == (2, 430)
+    assert list(Attempt.objects.order_by("number").values_list("outcome", flat=True)) == ["accepted", "accepted"]
