@@ -3,7 +3,11 @@
 from django.conf import settings
 from django.urls import include, path
 
-urlpatterns = [path("", include("massar.interfaces.web.urls")), path("", include("massar.interfaces.sso.urls"))]
+urlpatterns = [
+    path("", include("massar.interfaces.web.urls")),
+    path("", include("massar.interfaces.sso.urls")),
+    path("", include("massar.interfaces.desk.urls")),
+]
 if settings.MASSAR.demo:  # the on-screen phone exists in the demo alone
     urlpatterns.append(path("demo/", include("massar.interfaces.demo.urls")))
 

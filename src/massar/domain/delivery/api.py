@@ -1,6 +1,6 @@
 """What others may use from the room `delivery`."""
 
-from massar.domain.delivery import breaker, counters, doorbell, outbox, receipts, requests, wording
+from massar.domain.delivery import alarms, breaker, counters, doorbell, figures, outbox, receipts, requests, wording
 from massar.domain.delivery.carriers.base import (
     DELIVERED,
     FAILED,
@@ -45,10 +45,12 @@ __all__ = [
     "State",
     "Told",
     "Unsure",
+    "alarms",
     "breaker",
     "carrier_from_url",
     "counters",
     "doorbell",
+    "figures",
     "measure",
     "outbox",
     "receipts",

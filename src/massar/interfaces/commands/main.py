@@ -158,6 +158,9 @@ def _createperson(commands) -> None:
     one.add_argument(
         "--language", choices=("ar", "fr", "en"), default="ar", help="language of messages (default ar)"
     )
+    one.add_argument(
+        "--role", choices=("staff", "operator"), default="staff", help="an operator also sees the pages under /desk/"
+    )
     one.add_argument("--email", default="", help="personal e-mail, vouched for")
     one.add_argument("--phone", default="", help="personal mobile phone, vouched for")
     one.add_argument("--password-stdin", action="store_true", help="read the password from standard input")

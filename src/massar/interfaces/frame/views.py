@@ -24,6 +24,7 @@ GET_ONLY = (
     "profile",
     "contact_cancel_link",
     "devices",
+    "desk_messages",
     "demo",
 )
 
