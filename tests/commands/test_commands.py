@@ -14,7 +14,7 @@ import pytest
 from massar.config.environment import DEMO_DATA_KEYS, DEMO_SECRET_KEY
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
-COMMANDS = ("demo", "serve", "worker", "check", "newkeys", "migrate", "createperson", "audit", "sites", "keys")
+COMMANDS = ("demo", "serve", "worker", "check", "newkeys", "migrate", "createperson", "audit", "messages", "sites", "keys")
 PASSWORD = "Girafe&7194-sable"
 
 

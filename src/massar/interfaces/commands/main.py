@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="massar", description="One account for a whole school ministry.", epilog=EPILOG
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_demo, _serve, _worker, _check, _newkeys, _migrate, _createperson, _audit, _sites, _keys):
+    for add in (_demo, _serve, _worker, _check, _newkeys, _migrate, _createperson, _audit, _messages, _sites, _keys):
         add(commands)
     return parser
 
@@ -178,6 +178,18 @@ def _audit(commands) -> None:
     which.add_argument("--person", metavar="LOGIN", help="institution address of the person")
     which.add_argument("--verify", action="store_true", help="verify the tag of every row")
     one.add_argument("--limit", type=int, default=50, help="how many rows, newest first (default 50)")
+
+
+def _messages(commands) -> None:
+    one = _command(
+        commands,
+        "messages",
+        "show the queue, the carriers, the last errors and the alarms",
+        "Of the last hour; no address or number is shown. With --follow again every two seconds until Ctrl-C.",
+    )
+    one.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
+    one.add_argument("--day", action="store_true", help="of the last 24 hours")
+    one.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
 
 
 def _sites(commands) -> None:
