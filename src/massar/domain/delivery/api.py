@@ -1,6 +1,16 @@
 """What others may use from the room `delivery`."""
 
-from massar.domain.delivery import alarms, breaker, counters, doorbell, figures, outbox, receipts, requests, wording
+from massar.domain.delivery import (
+    alarms,
+    breaker,
+    counters,
+    doorbell,
+    figures,
+    outbox,
+    receipts,
+    requests,
+    wording,
+)
 from massar.domain.delivery.carriers.base import (
     DELIVERED,
     FAILED,

@@ -130,7 +130,8 @@ class Look:
 def queue() -> list[Waiting]:
     """By state and purpose, requests for recovery too. Each part has a partial index (SQLite takes it for literals only)."""
     messages = " UNION ALL ".join(
-        f"SELECT '{state}' AS state, purpose, COUNT(*), MIN(created_at) FROM delivery_message WHERE state = '{state}' GROUP BY purpose"
+        f"SELECT '{state}' AS state, purpose, COUNT(*), MIN(created_at) FROM delivery_message "
+        f"WHERE state = '{state}' GROUP BY purpose"
         for state in ("queued", "sending", "sent")
     )
     requests = (

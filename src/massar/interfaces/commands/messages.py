@@ -70,7 +70,13 @@ def as_json(seen: watch_messages.Seen) -> dict:
             for (channel, carrier), tally in seen.tallies.items()
         ],
         "breakers": [
-            {"carrier": one.carrier, "state": one.state, "reason": one.reason, "since": _iso(one.changed_at), "until": _iso(one.until)}
+            {
+                "carrier": one.carrier,
+                "state": one.state,
+                "reason": one.reason,
+                "since": _iso(one.changed_at),
+                "until": _iso(one.until),
+            }
             for one in seen.breakers.values()
         ],
         "errors": [

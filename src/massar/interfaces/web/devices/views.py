@@ -8,7 +8,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from massar.interfaces.frame import cookies, page
 from massar.interfaces.frame.answers import signed_in_only, to
 from massar.interfaces.frame.jinja import t
-from massar.journeys import close_sessions, tell_sites
+from massar.journeys import close_sessions, messages_seen, tell_sites
 from massar.journeys.outcomes import Done
 
 
@@ -28,7 +28,8 @@ def devices(request: HttpRequest) -> HttpResponse:
         }
         for e in close_sessions.activity(person=here.person)
     ]
-    return page.render(request, "devices/devices.html", sessions=shown, activity=activity)
+    messages = messages_seen.of_person(person=here.person, now=request.now)
+    return page.render(request, "devices/devices.html", sessions=shown, messages=messages, activity=activity)
 
 
 @require_POST
