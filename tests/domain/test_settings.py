@@ -138,3 +138,15 @@ def test_the_env_file(tmp_path):
 def test_options_of_the_gateway_are_collected():
     massar = production(MASSAR_SMS_TO_FIELD="recipient", MASSAR_SMS_HEADERS='{"Authorization": "x"}')
     assert massar.sms_options == {"to_field": "recipient", "headers": '{"Authorization": "x"}'}
+
+
+def test_the_token_of_the_metrics_is_long():
+    assert production().metrics_token == ""
+    assert production(MASSAR_METRICS_TOKEN="a" * 24).metrics_token == "a" * 24
+    for weak in ("a" * 23, "with spaces are not accepted here", "أ" * 30):
+        assert "24" in only_mistake(MASSAR_METRICS_TOKEN=weak)
+
+
+def test_limits_of_alarms_are_numbers():
+    assert production(MASSAR_ALARMS=" queue-growing=120, expired=20,").alarm_limits == {"queue-growing": 120, "expired": 20}
+    assert "'expired=many'" in only_mistake(MASSAR_ALARMS="expired=many,queue-growing=1")

@@ -125,11 +125,11 @@ def _before(moment: datetime, look: Look, seconds: int) -> bool:
 # What stands later in the table is more often a consequence of what stands before.
 TABLE: tuple[Alarm, ...] = (
     Alarm("worker-missing", 30, "s", _worker_missing),
-    Alarm("undecryptable", 1, "messages", _undecryptable),
+    Alarm("undecryptable", 1, "in an hour", _undecryptable),
     Alarm("carrier-ours", 0, "s", _carrier_ours),
     Alarm("carrier-open", 60, "s", _carrier_open),
     Alarm("all-late", 50, "%", _all_late),
     Alarm("one-late", 50, "%", _one_late),
     Alarm("queue-growing", 60, "s", _queue_growing),
-    Alarm("expired", 1, "messages", _expired),
+    Alarm("expired", 1, "in an hour", _expired),
 )
