@@ -131,7 +131,7 @@ def traffic(cast, clock):
 @pytest.mark.parametrize("window", ["", "?window=day"])
 def test_the_page_shows_alarms_plots_carriers_and_the_queue(traffic, window):
     page = signed_in(SALMA).get(DESK + window)
-    assert shows(page, "alarm.carrier_open") and "docs/operate/alarms/carrier-open.md" in page.html
+    assert shows(page, "alarm.carrier_open") and "docs/operate/alarms/carrier-open.md" in shown(page)
     assert shows(page, "alarm.queue_growing") and shows(page, "desk.breaker.open")
     assert page.html.count('<svg class="drawing"') == page.html.count("<details class=\"table\"") == 4
     assert "style=" not in page.html and "0:01:05" in page.html
@@ -154,6 +154,20 @@ def test_the_table_beside_a_plot_holds_its_values(traffic):
     assert cells[1] == ["02:45", "1,00", "3,00", "3,00"], "p50, p95, p99 of all four"
     assert cells[2] == ["02:45", "1,00"], "four times 250 thousandths"
     assert cells[3] == ["02:55", "100", "02:50", "100", "02:45", "100"], "the half hour until then"
+
+
+def test_that_nothing_is_used_is_drawn_and_not_left_out(cast, clock):
+    message(clock() - timedelta(minutes=1), waited=1)
+    page = signed_in(SALMA).get(DESK)
+    assert page.html.count('<svg class="drawing"') == 4 and not shows(page, "desk.plot.empty")
+    used = re.findall(r"<tbody>(.*?)</tbody>", page.html, re.DOTALL)[3]
+    assert re.findall(r'<bdi dir="ltr">([^<]*)</bdi>', used) == ["02:55", "0", "02:50", "0"]
+
+
+def test_a_shut_carrier_stands_there_without_traffic(cast, clock):
+    shut("sms-b", clock())
+    page = signed_in(SALMA).get(DESK)
+    assert "sms-b" in shown(page) and shows(page, "desk.breaker.open")
 
 
 def test_the_language_switch_comes_back_to_the_same_period(traffic):

@@ -14,7 +14,9 @@ STEP = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Seen:
-    """All of one moment. `tallies`: (channel, carrier) -> figures.Tally of the window."""
+    """All of one moment. `tallies`: (channel, carrier) -> figures.Tally of the window; a shut carrier without traffic
+    stands there too, with channel ''.
+    """
 
     now: datetime
     window: timedelta
@@ -33,13 +35,17 @@ def may_watch(here: SignedIn) -> bool:
 def look(*, now: datetime, window: timedelta = figures.HOUR) -> Seen:
     """One look at queue, carriers and alarms, as operators read it."""
     seen = figures.Look(now)
+    tallies = seen.hour if window == figures.HOUR else figures.by_carrier(now=now, window=window)
+    busy = {carrier for _, carrier in tallies}
+    closed = delivery.breaker.State.CLOSED
+    idle = [facts.carrier for facts in seen.breakers.values() if facts.state != closed and facts.carrier not in busy]
     return Seen(
         now=now,
         window=window,
         alarms=delivery.alarms.standing(seen),
         queue=seen.queue,
         breakers=seen.breakers,
-        tallies=seen.hour if window == figures.HOUR else figures.by_carrier(now=now, window=window),
+        tallies=tallies | {("", carrier): figures.Tally() for carrier in idle},
         errors=figures.errors(),
     )
 

@@ -115,16 +115,17 @@ def _queue(seen: watch_messages.Seen, width: int) -> list[str]:
 
 
 def _carriers(seen: watch_messages.Seen, width: int) -> list[str]:
-    rows = []
-    shut = {name: facts for name, facts in seen.breakers.items() if facts.state != delivery.breaker.State.CLOSED}
-    for (channel, carrier), tally in seen.tallies.items():
-        rows.append((channel, carrier or "(none)", *_breaker(shut.pop(carrier, None)), *_tally(tally)))
-    rows += [("", name, *_breaker(facts), *["0"] * 5, *["-"] * 6) for name, facts in shut.items()]
+    rows = [
+        (channel, carrier or "(none)", *_breaker(seen.breakers.get(carrier)), *_tally(tally))
+        for (channel, carrier), tally in seen.tallies.items()
+    ]
     return _table(("channel", "carrier", "breaker", "breaker since", *_TALLY), rows, width, left=4)
 
 
 def _breaker(facts: delivery.breaker.Facts | None) -> tuple[str, str]:
-    return (facts.state, f"{when.clock_time(facts.changed_at)} {facts.reason}"[:30]) if facts else ("closed", "")
+    if facts is None or facts.state == delivery.breaker.State.CLOSED:
+        return "closed", ""
+    return facts.state, f"{when.clock_time(facts.changed_at)} {facts.reason}"[:30]
 
 
 def _tally(one: delivery.figures.Tally) -> list[str]:

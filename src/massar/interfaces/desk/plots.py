@@ -40,7 +40,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Plot:
-    """`id`: of its words in the catalogues, `desk.plot.<id>`. `digits`: after the comma, in the table and at the axis."""
+    """`id`: of its words in the catalogues, `desk.plot.<id>`. `digits`: after the comma, in the table and at the axis.
+
+    `filled`: it shows amounts, of which 0 is nothing; elsewhere nothing is None, and 0 may be the worst there is.
+    """
 
     id: str
     top: float
@@ -55,7 +58,7 @@ class Plot:
 
     @property
     def empty(self) -> bool:
-        return not any(value for line in self.lines for value in line.values)
+        return not any(self._is_there(value) for line in self.lines for value in line.values)
 
     @property
     def times(self) -> list[datetime]:
@@ -67,7 +70,10 @@ class Plot:
     def rows(self) -> list[tuple[datetime, list[Value]]]:
         """For the table, newest first, without the steps in which there was nothing."""
         listed = ((at, [line.values[n] for line in self.lines]) for n, at in enumerate(self.starts))
-        return [row for row in reversed(list(listed)) if any(value for value in row[1])]
+        return [row for row in reversed(list(listed)) if any(map(self._is_there, row[1]))]
+
+    def _is_there(self, value: Value) -> bool:
+        return bool(value) if self.filled else value is not None
 
 
 def of(steps: list[tuple[datetime, Tally]]) -> list[Plot]:
