@@ -252,7 +252,7 @@ def pulse(*, now: datetime) -> Pulse:
         (at, at),
     )
     signs = sql.row(
-        "SELECT (SELECT started_at FROM delivery_attempt ORDER BY id DESC LIMIT 1), "
+        "SELECT (SELECT started_at FROM delivery_attempt WHERE id = (SELECT MAX(id) FROM delivery_attempt)), "
         "(SELECT done_at FROM delivery_recoveryrequest WHERE state = 'done' ORDER BY id DESC LIMIT 1)"
     )
     moments = [moment for value in due if (moment := sql.moment(value)) and moment <= now]
