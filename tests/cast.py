@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from massar.domain.people import api as people
-from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, STRANGER, YOUSSEF
+from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, SALMA, STRANGER, YOUSSEF
 from massar.journeys import import_people
 from massar.journeys.outcomes import Done
 
@@ -16,7 +16,7 @@ YOUSSEF_EMAIL = "youssef.benali@example.org"
 
 def enter(*cast: import_people.NewPerson, now: datetime) -> None:
     """Adds the given people of the cast, all of them by default."""
-    for person in cast or (JAMAL, FATIMA, YOUSSEF, KHADIJA):
+    for person in cast or (JAMAL, FATIMA, YOUSSEF, KHADIJA, SALMA):
         assert import_people.add(person, now=now) == Done()
 
 
@@ -32,6 +32,7 @@ __all__ = [
     "JAMAL",
     "KHADIJA",
     "KHADIJA_EMAIL",
+    "SALMA",
     "STRANGER",
     "YOUSSEF",
     "YOUSSEF_EMAIL",

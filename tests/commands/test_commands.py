@@ -15,7 +15,7 @@ from massar.config.environment import DEMO_DATA_KEYS, DEMO_SECRET_KEY
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 COMMANDS = (
-    "demo", "serve", "worker", "bounces", "check", "newkeys", "migrate", "createperson", "audit", "sites", "keys",
+    "demo", "serve", "worker", "bounces", "check", "newkeys", "migrate", "createperson", "audit", "messages", "sites", "keys",
     "send-test",
 )  # fmt: skip
 PASSWORD = "Girafe&7194-sable"
@@ -143,6 +143,20 @@ def test_check_names_what_is_missing_one_sentence_each(empty):
     assert any("massar migrate" in line for line in told)
     assert any("MASSAR_EMAIL_URL" in line for line in told) and any("MASSAR_SMS_URL" in line for line in told)
     assert f"{len(told)} thing(s) to put right." in done.stdout
+
+
+def test_check_knows_the_alarms(installed):
+    done = installed.massar("check", MASSAR_ALARMS="expired=9,no-such=1")
+    assert "MASSAR_ALARMS names 'no-such', which is no alarm." in done.stdout and "'expired'" not in done.stdout
+
+
+def test_an_operator_is_made_by_whoever_runs_the_installation(installed):
+    done = installed.massar("createperson", "salma.x@taalim.ma", "--no-password", "--role", "operator")
+    assert done.returncode == 0, done.stderr
+    assert installed.massar("createperson", "other.x@taalim.ma", "--no-password", "--role", "king").returncode == 2
+    with sqlite3.connect(installed.folder / "massar.sqlite3") as database:
+        roles = dict(database.execute("SELECT login, role FROM people_person"))
+    assert roles["salma.x@taalim.ma"] == "operator" and set(roles.values()) <= {"staff", "operator"}
 
 
 def test_check_reaches_the_carriers(installed):

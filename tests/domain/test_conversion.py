@@ -11,6 +11,7 @@ from massar.domain.delivery.models import Message
 
 pytestmark = pytest.mark.django_db
 conversion, outbox = delivery.conversion, delivery.outbox
+alarms, figures = delivery.alarms, delivery.figures
 NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 BLOCK, OTHER = "+212661123", "+212661124"
@@ -33,6 +34,10 @@ def stopped(block: str = BLOCK, now: datetime = NOW) -> datetime | None:
     return conversion.stopped(f"{block}999", now=now)
 
 
+def alarms_about(what: str) -> list[str]:
+    return [one.id for one in alarms.standing(figures.Look(NOW)) if what in one.about]
+
+
 def test_twenty_codes_that_nobody_types_stop_their_block_and_no_other():
     send(19)
     assert stopped() is None
@@ -41,13 +46,13 @@ def test_twenty_codes_that_nobody_types_stop_their_block_and_no_other():
     assert stopped(OTHER) is None
 
 
-@pytest.mark.parametrize(("used", "alarm", "stops"), [(1, "stopped", True), (2, "low", False), (5, "low", False), (6, "", False)])
+@pytest.mark.parametrize(("used", "alarm", "stops"), [
+    (1, "block-stopped", True), (2, "conversion-low", False), (5, "conversion-low", False), (6, "", False),
+])  # fmt: skip
 def test_below_a_third_is_an_alarm_and_below_a_tenth_a_stop(used, alarm, stops):
     """20 codes: 5 %, 10 %, 25 %, 30 % typed in."""
     send(20, used=used)
-    found = conversion.block_alarms(now=NOW)
-    assert [name for name, _ in found] == ([f"sms-conversion-block-{alarm}"] if alarm else [])
-    assert all(facts["block"] == BLOCK and facts["sent"] == 20 and facts["used"] == used for _, facts in found)
+    assert alarms_about(BLOCK) == ([alarm] if alarm else [])
     assert (stopped() is not None) == stops
     assert [b.numbers for b in conversion.stopped_blocks(now=NOW)] == ([BLOCK] if stops else [])
 
@@ -103,15 +108,13 @@ def test_what_is_typed_in_late_opens_the_block_sooner():
 def test_the_country_needs_two_hundred_codes():
     for block in range(10):
         send(20, used=5 if block else 4, block=f"+2126610{block:02d}", at=NOW - 20 * MINUTE)
-    (name, facts), *more = conversion.national_alarms(now=NOW)
-    assert name == "sms-conversion-nation-low" and not more and facts == {"sent": 200, "used": 49}
+    assert alarms_about("nation") == ["conversion-low"]
     assert stopped("+212699000") is None
     Message.objects.update(used_at=None)
-    ((name, facts),) = conversion.national_alarms(now=NOW)
-    assert name == "sms-conversion-nation-stopped" and facts["until"] == NOW + 40 * MINUTE
+    assert alarms_about("nation") == ["block-stopped"]
     assert stopped("+212699000") == NOW + 40 * MINUTE, "for every number"
     Message.objects.filter(pk=Message.objects.first().pk).delete()
-    assert conversion.national_alarms(now=NOW) == [] and stopped("+212699000") is None, "199 tell nothing"
+    assert alarms_about("nation") == [] and stopped("+212699000") is None, "199 tell nothing"
 
 
 def test_blocks_come_worst_first_and_readable():
@@ -135,18 +138,16 @@ def test_a_block_keeps_its_own_hour():
 def test_a_carrier_far_behind_the_others_accepts_and_does_not_deliver():
     send(20, used=12, carrier="good")
     send(20, used=6, carrier="swallows", block=OTHER)
-    ((name, facts),) = conversion.carrier_alarms(now=NOW)
-    assert name == "sms-conversion-carrier-low"
-    assert facts == {"carrier": "swallows", "sent": 20, "used": 6, "best": 0.6}
+    assert conversion.behind(now=NOW) == ["swallows"] and alarms_about("swallows") == ["conversion-low"]
     send(1, used=1, carrier="swallows", block=OTHER)
-    assert conversion.carrier_alarms(now=NOW) == [], "7 of 21 is less than 30 points behind"
+    assert conversion.behind(now=NOW) == [], "7 of 21 is less than 30 points behind"
 
 
 def test_carriers_that_are_all_low_or_hardly_used_are_no_alarm():
     send(40, used=2, carrier="one")
     send(40, used=3, carrier="other", block=OTHER)
     send(19, used=19, carrier="third", block="+212661125")
-    assert conversion.carrier_alarms(now=NOW) == []
+    assert conversion.behind(now=NOW) == []
 
 
 def test_a_use_marks_the_newest_message_to_that_destination():

@@ -151,3 +151,15 @@ def test_with_a_carrier_in_the_file_no_gateway_is_required_in_the_environment(tm
     massar = production(MASSAR_SMS_URL=None, MASSAR_CONFIG=str(file))
     assert massar.carriers == {"gateway": {"kind": "http"}} and massar.sms_url == ""
     assert production().carriers == {}
+
+
+def test_the_token_of_the_metrics_is_long():
+    assert production().metrics_token == ""
+    assert production(MASSAR_METRICS_TOKEN="a" * 24).metrics_token == "a" * 24
+    for weak in ("a" * 23, "with spaces are not accepted here", "أ" * 30):
+        assert "24" in only_mistake(MASSAR_METRICS_TOKEN=weak)
+
+
+def test_limits_of_alarms_are_numbers():
+    assert production(MASSAR_ALARMS=" queue-growing=120, expired=20,").alarm_limits == {"queue-growing": 120, "expired": 20}
+    assert "'expired=many'" in only_mistake(MASSAR_ALARMS="expired=many,queue-growing=1")

@@ -17,6 +17,7 @@ OPEN = {
     "contact_cancel_link": "the link in a notice carries its own proof",
     "language": "chooses the words of the next page",
     "health": "says whether the database answers, nothing else",
+    "metrics": "asked by a program; what its token does not open does not exist",
     "gate_check": "asked by a site's proxy; 401 without a gate cookie",
     "gate_begin": "asked by a site's proxy for whoever has not entered",
     "gate_enter": "asked by a site's proxy; the ticket is the proof",

@@ -19,13 +19,18 @@ DATABASE_CLOCK = re.compile(r"\bCURRENT_TIMESTAMP\b|\bNOW\(\)|\bclock_timestamp\
 ARABIC_LETTER = re.compile("[\u0621-\u064a]")
 ARABIC_IN_ARABIC = "العربية"  # a language is offered in its own words, which no catalogue translates
 TEMPLATE_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
-WEB_SOURCE = laws.SOURCE / "massar" / "interfaces" / "web"
+PAGES_SOURCE = [laws.SOURCE / "massar" / "interfaces" / name for name in ("web", "desk")]
 # The page of last resort is shown when even the catalogues can't be read: it carries its own words.
 LAST_RESORT = "errors/plain.html"
 CHECKED_FOR_WORDS = [
-    *laws.python_files(WEB_SOURCE),
+    *[path for folder in PAGES_SOURCE for path in laws.python_files(folder)],
     *laws.python_files(laws.SOURCE / "massar" / "journeys"),
-    *sorted(path for path in WEB_SOURCE.rglob("*.html") if not path.as_posix().endswith(LAST_RESORT)),
+    *sorted(
+        path
+        for folder in PAGES_SOURCE
+        for path in folder.rglob("*.html")
+        if not path.as_posix().endswith(LAST_RESORT)
+    ),
 ]
 
 

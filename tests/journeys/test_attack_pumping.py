@@ -15,7 +15,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Message, RecoveryRequest
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
-from massar.journeys import confirm_contact, edit_profile, sign_in, sms_budget
+from massar.journeys import confirm_contact, edit_profile, sign_in, sms_budget, watch_messages
 from massar.journeys.edit_profile import Saved
 from massar.journeys.outcomes import Done, Wait
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, YOUSSEF, YOUSSEF_EMAIL, facts
@@ -117,7 +117,7 @@ def test_atk_062_an_honest_block_is_not_stopped(signed_in, post, clock):
             done = confirm_contact.prove(person=person, contact_id=contact.id, code=code, browser=Browser(), now=clock())
             assert isinstance(done, Done)
     tally = delivery.conversion.national(now=clock())
-    assert tally.share > 0.6 and delivery.conversion.block_alarms(now=clock()) == []
+    assert tally.share > 0.6 and delivery.conversion.stopped_blocks(now=clock()) == []
 
 
 def test_atk_062_another_block_and_mail_go_on_meanwhile(cast, signed_in, post, clock):
@@ -148,7 +148,7 @@ def test_atk_063_a_country_that_types_no_code_gets_no_more_and_recovery_goes_on(
     clock.advance(minutes=5)
     refused = asks(200, "+212699000111", clock)
     assert refused == Wait(clock() + timedelta(minutes=55), "email"), "an hour from the last code"
-    assert [name for name, _ in delivery.conversion.national_alarms(now=clock())] == ["sms-conversion-nation-stopped"]
+    assert standing(clock)["block-stopped"] == ("nation",)
     own = limits.draw(limits.lanes.CODE_DESTINATION, "phone", "+212699000111")
     assert limits.left(own, now=clock()) == 5, "what is refused costs no budget"
     Visitor().ask(FATIMA.login, phone=FATIMA.phone)
@@ -158,6 +158,10 @@ def test_atk_063_a_country_that_types_no_code_gets_no_more_and_recovery_goes_on(
     assert shows(jamal, "flash.code_sent"), "and mail"
     clock.advance(minutes=55)
     assert isinstance(asks(200, "+212699000111", clock), Saved), "an hour later it is tried again"
+
+
+def standing(clock) -> dict[str, tuple[str, ...]]:
+    return {one.id: one.about for one in watch_messages.look(now=clock()).alarms}
 
 
 # --- recovery's reserve
@@ -172,7 +176,7 @@ def test_atk_063_codes_that_use_up_the_hour_leave_recovery_its_share(cast, signe
     assert len(secrets(post, FATIMA_PHONE)) == len(secrets(post, YOUSSEF_PHONE)) == 1
     assert left(True, clock)[0] == 0
     assert isinstance(asks(31, "+212688000111", clock), Wait)
-    assert {name for name, _ in sms_budget.alarms(now=clock())} == {"sms-budget-spent"}
+    assert set(standing(clock)["budget-70"]) == {"sms-hour", "sms-hour-reserve"}
 
 
 def test_atk_063_a_recovery_beyond_the_reserve_is_late_and_not_lost(cast, post, clock, budget):

@@ -79,6 +79,8 @@ class Settings:
     accounts_per_phone: int
     help_contact: str
     trusted_proxies: int
+    metrics_token: str
+    alarm_limits: Mapping[str, int]
     demo_store: Path | None = None
     sites: Registry = field(default_factory=lambda: Registry([]))
 
@@ -198,6 +200,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         accounts_per_phone=read.number("MASSAR_ACCOUNTS_PER_PHONE", 10, 1, 100),
         help_contact=_help_contact(read, mode),
         trusted_proxies=read.number("MASSAR_TRUSTED_PROXIES", 0, 0, 10),
+        metrics_token=_metrics_token(read),
+        alarm_limits=_alarm_limits(read),
         demo_store=var / "demo-inbox.sqlite3" if mode == "demo" else None,
         sites=_sites(read),
     )
@@ -420,6 +424,25 @@ def _sites(read: _Reader) -> Registry:
     except RegistryError as refused:
         read.mistakes += [f"MASSAR_CONFIG: {mistake}" for mistake in refused.mistakes]
         return Registry([])
+
+
+def _metrics_token(read: _Reader) -> str:
+    token = read.text("MASSAR_METRICS_TOKEN")
+    if token and (len(token) < 24 or not token.isascii() or not token.isprintable() or " " in token):
+        read.mistakes.append("MASSAR_METRICS_TOKEN must be at least 24 ASCII characters without spaces.")
+    return token
+
+
+def _alarm_limits(read: _Reader) -> dict[str, int]:
+    """`id=number,id=number`. Which ids there are is the alarms' own knowledge (`massar check` asks it)."""
+    limits = {}
+    for word in filter(None, (w.strip() for w in read.text("MASSAR_ALARMS").split(","))):
+        name, _, number = word.partition("=")
+        if number.isascii() and number.isdecimal():
+            limits[name.strip()] = int(number)
+        else:
+            read.mistakes.append(f"MASSAR_ALARMS: {word!r} must read name=number, as queue-growing=120.")
+    return limits
 
 
 def _help_contact(read: _Reader, mode: str) -> str:

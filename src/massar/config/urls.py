@@ -7,6 +7,7 @@ urlpatterns = [
     path("", include("massar.interfaces.web.urls")),
     path("", include("massar.interfaces.sso.urls")),
     path("", include("massar.interfaces.receipts.urls")),
+    path("", include("massar.interfaces.desk.urls")),
 ]
 if settings.MASSAR.demo:  # the on-screen phone exists in the demo alone
     urlpatterns.append(path("demo/", include("massar.interfaces.demo.urls")))

@@ -66,6 +66,13 @@ def one_of(count: int) -> str:
     return ", ".join(["%s"] * count)
 
 
+def span_number(column: str, seconds: int) -> str:
+    """In which span of so many seconds since 1970 a column of moments lies."""
+    if connection.vendor == "postgresql":
+        return f"CAST(FLOOR(EXTRACT(EPOCH FROM {column}) / {seconds}) AS BIGINT)"
+    return f"(CAST(strftime('%%s', {column}) AS INTEGER) / {seconds})"
+
+
 def seconds_between(earlier: str, later: str) -> str:
     """Seconds from one column of moments to another."""
     if connection.vendor == "postgresql":

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_datetime
 
 ZONE = ZoneInfo("Africa/Casablanca")
-_LOCALES = {"ar": "ar_MA", "fr": "fr_MA", "en": "en_GB"}
+LOCALES = {"ar": "ar_MA", "fr": "fr_MA", "en": "en_GB"}
 _DAY_TIME = {"ar": "EEEE d MMMM y، HH:mm", "fr": "EEEE d MMMM y 'à' HH:mm", "en": "EEEE d MMMM y, HH:mm"}
 _SHORT = {"ar": "d MMMM، HH:mm", "fr": "d MMMM 'à' HH:mm", "en": "d MMMM, HH:mm"}
 
@@ -31,12 +31,12 @@ def clock_time(moment: datetime) -> str:
 
 def day_time(moment: datetime, language: str) -> str:
     """`الإثنين 23 نونبر 2026، 14:35`."""
-    return format_datetime(local(moment), _DAY_TIME[language], locale=_LOCALES[language])
+    return format_datetime(local(moment), _DAY_TIME[language], locale=LOCALES[language])
 
 
 def short(moment: datetime, language: str) -> str:
     """`23 نونبر، 14:35`."""
-    return format_datetime(local(moment), _SHORT[language], locale=_LOCALES[language])
+    return format_datetime(local(moment), _SHORT[language], locale=LOCALES[language])
 
 
 def until(moment: datetime, now: datetime, language: str) -> str:

@@ -43,7 +43,17 @@ def signed_in(*, cookie: str, now: datetime) -> SignedIn | None:
     """The person behind a session cookie; None when there is none, it ended, or the account is disabled."""
     session = sessions.signed_in.resume(cookie, now=now) if cookie else None
     person = people.directory.by_id(session.person_id) if session else None
-    return SignedIn(person, session) if person and person.active else None
+    if not person or not person.active or _ended_early(person, session, now):
+        return None
+    return SignedIn(person, session)
+
+
+def _ended_early(person: people.PersonFacts, session: sessions.SessionFacts, now: datetime) -> bool:
+    """An operator's session has shorter limits, on every page: another page must not keep it alive for the desk."""
+    if not person.operates or sessions.signed_in.fits_privileged(session, now=now):
+        return False
+    sessions.signed_in.end(session.id, person.id, now=now, why="privileged")
+    return True
 
 
 def may_change(*, cookie: str, now: datetime) -> tuple[people.PersonFacts, sessions.ChangeFacts] | None:

@@ -29,6 +29,7 @@ class NewPerson:
     first_latin: str = ""
     last_latin: str = ""
     language: str = "ar"
+    role: str = "staff"
     establishment: tuple[str, str, str] | None = None
     email: str = ""
     phone: str = ""
@@ -46,6 +47,7 @@ def add(new: NewPerson, *, now: datetime) -> Done | Problems:
         names_ar=(new.first_ar, new.last_ar),
         names_latin=(new.first_latin, new.last_latin),
         language=new.language,
+        role=new.role,
         establishment=new.establishment,
         now=now,
     )

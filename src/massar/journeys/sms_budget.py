@@ -16,8 +16,6 @@ from django.conf import settings
 
 from massar.domain.limits import api as limits
 
-LOW = 0.30  # of a budget left: somebody should look
-
 
 def shared(segments: int = 1) -> list[limits.Draw]:
     """What a message draws upon that is no recovery."""
@@ -38,14 +36,10 @@ def take_for_recovery(*, now: datetime) -> limits.Refused | None:
     return beyond and min(refused, beyond, key=lambda one: one.until)
 
 
-def alarms(*, now: datetime) -> list[tuple[str, dict]]:
-    """(alarm id, facts) for each budget of the country that is nearly or wholly spent."""
-    found = []
-    for draw in shared() + _draws(1, reserve=True):
-        left, of = limits.left(draw, now=now), draw.limit.burst
-        if left <= LOW * of:
-            found.append(("sms-budget-low" if left else "sms-budget-spent", {"budget": draw.limit.name, "left": left, "of": of}))
-    return found
+def standing(*, now: datetime) -> list[tuple[str, int, int]]:
+    """(name, segments left, of how many) of each budget of the country."""
+    draws = shared() + _draws(1, reserve=True)
+    return [(draw.limit.name, limits.left(draw, now=now), draw.limit.burst) for draw in draws]
 
 
 def _draws(segments: int, *, reserve: bool) -> list[limits.Draw]:

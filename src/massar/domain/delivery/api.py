@@ -1,12 +1,14 @@
 """What others may use from the room `delivery`."""
 
 from massar.domain.delivery import (
+    alarms,
     bind_slots,
     bounces,
     breaker,
     conversion,
     counters,
     doorbell,
+    figures,
     outbox,
     receipts,
     receipts_address,
@@ -66,6 +68,7 @@ __all__ = [
     "State",
     "Told",
     "Unsure",
+    "alarms",
     "bind_slots",
     "bounces",
     "breaker",
@@ -74,6 +77,7 @@ __all__ = [
     "conversion",
     "counters",
     "doorbell",
+    "figures",
     "measure",
     "outbox",
     "receipt_form",

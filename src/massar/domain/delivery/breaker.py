@@ -24,12 +24,13 @@ MOVES = {
 }
 FAULTS = 5
 FIRST_PAUSE, LONGEST_PAUSE = 5, 300  # seconds
+OURS = "ours: "  # begins the reason where the carrier refused our account or setting
 PROBE_ENDS = timedelta(seconds=60)  # a worker that died with the probe must not keep the carrier shut
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Where a carrier's breaker stands."""
+    """Where a carrier's breaker stands. `changed_at`: when it closed, or since when it is not closed."""
 
     carrier: str
     state: str
@@ -41,6 +42,11 @@ class Facts:
     def due(self, now: datetime) -> bool:
         """Open or given up by whoever probed, and time for a probe."""
         return self.state != State.CLOSED and self.until is not None and self.until <= now
+
+    @property
+    def ours(self) -> bool:
+        """The carrier refused our account or setting: it will not get well by itself."""
+        return self.state != State.CLOSED and self.reason.startswith(OURS)
 
 
 def all_states() -> dict[str, Facts]:
@@ -54,12 +60,14 @@ def fault(carrier: str, reason: str, *, now: datetime, at_once: bool = False) ->
     """Counts a fault; True if it opened the breaker. `at_once`: our account or setting is wrong, no more tries are due."""
     Breaker.objects.get_or_create(carrier=carrier, defaults={"changed_at": now})
     row = Breaker.objects.select_for_update().get(carrier=carrier)
-    row.faults, row.reason = row.faults + 1, reason[:80]
+    row.faults, row.reason = row.faults + 1, f"{OURS if at_once else ''}{reason}"[:80]
     enough = at_once or row.faults >= FAULTS or row.state == State.HALF_OPEN
     opens = enough and row.state != State.OPEN
     if opens:
         row.pause = min(2 * row.pause, LONGEST_PAUSE) or FIRST_PAUSE
-        row.state, row.changed_at, row.until = State.OPEN, now, now + timedelta(seconds=row.pause)
+        if row.state == State.CLOSED:
+            row.changed_at = now
+        row.state, row.until = State.OPEN, now + timedelta(seconds=row.pause)
     row.save()
     return opens
 

@@ -16,15 +16,14 @@ from massar.domain.delivery import outbox
 
 @dataclass(frozen=True)
 class Rule:
-    """From `enough` codes on: an alarm below the share `low`, and no more codes below `stop`."""
+    """From `enough` codes on: no more codes below the share `stop`. When to raise an alarm is the alarm's own limit."""
 
     enough: int
-    low: float
     stop: float
 
 
-BLOCK = Rule(20, low=0.30, stop=0.10)  # of 1 000 numbers
-NATION = Rule(200, low=0.30, stop=0.10)
+BLOCK = Rule(20, stop=0.10)  # of 1 000 numbers
+NATION = Rule(200, stop=0.10)
 CARRIER_ENOUGH, CARRIER_BEHIND = 20, 0.30  # so far behind the best carrier: it accepts and does not deliver
 WINDOW = timedelta(hours=1)
 RIPE = timedelta(minutes=5)
@@ -45,8 +44,9 @@ class Tally:
     def share(self) -> float:
         return self.used / self.sent if self.sent else 1.0
 
-    def low(self, rule: Rule) -> bool:
-        return self.sent >= rule.enough and self.share < rule.low
+    def low(self, rule: Rule, share: float) -> bool:
+        """Enough codes, and fewer of them used than that share."""
+        return self.sent >= rule.enough and self.share < share
 
     def stopped_until(self, rule: Rule) -> datetime | None:
         """Until when no code is sent; None while codes are sent."""
@@ -104,33 +104,11 @@ def by_carrier(*, now: datetime) -> dict[str, Tally]:
     return {row[0]: Tally(row[1], row[2]) for row in found}
 
 
-# What somebody should look at: (alarm id, facts)
-
-
-def block_alarms(*, now: datetime) -> list[tuple[str, dict]]:
-    return [_alarm("block", b.tally, BLOCK, block=b.numbers) for b in by_block(now=now) if b.tally.low(BLOCK)]
-
-
-def national_alarms(*, now: datetime) -> list[tuple[str, dict]]:
-    tally = national(now=now)
-    return [_alarm("nation", tally, NATION)] if tally.low(NATION) else []
-
-
-def carrier_alarms(*, now: datetime) -> list[tuple[str, dict]]:
-    """Carriers far behind the best one: all low at once is no carrier's fault."""
+def behind(*, now: datetime) -> list[str]:
+    """Carriers far behind the best one, which accept and do not deliver: all low at once is no carrier's fault."""
     told = {name: tally for name, tally in by_carrier(now=now).items() if tally.sent >= CARRIER_ENOUGH}
     best = max((tally.share for tally in told.values()), default=0.0)
-    return [
-        ("sms-conversion-carrier-low", {"carrier": name, "sent": t.sent, "used": t.used, "best": round(best, 2)})
-        for name, t in told.items()
-        if t.share <= best - CARRIER_BEHIND
-    ]
-
-
-def _alarm(scope: str, tally: Tally, rule: Rule, **facts) -> tuple[str, dict]:
-    until = tally.stopped_until(rule)
-    facts |= {"sent": tally.sent, "used": tally.used}
-    return (f"sms-conversion-{scope}-stopped", {**facts, "until": until}) if until else (f"sms-conversion-{scope}-low", facts)
+    return [name for name, tally in told.items() if tally.share <= best - CARRIER_BEHIND]
 
 
 def _tally(scope: str, params: list, now: datetime) -> Tally:

@@ -151,7 +151,10 @@ class StrayReceipt(models.Model):
 
 
 class Breaker(models.Model):
-    """Whether a carrier may be used. Moves: `breaker.MOVES`. `pause` in seconds; `until`: the next probe, or the probe's end."""
+    """Whether a carrier may be used. Moves: `breaker.MOVES`. `pause` in seconds; `until`: the next probe, or the probe's end.
+
+    `changed_at`: when it closed, or since when it is not closed.
+    """
 
     class State(models.TextChoices):
         CLOSED = "closed"

@@ -33,6 +33,7 @@ MOST_ATTEMPTS = 120  # the deadline ends a message long before; this bounds what
 MOST_UNSURE = 3  # it left us and nobody answered: a twin is harmless, a dozen is not
 STOP_BEFORE = timedelta(seconds=30)  # a secret that ends in less is of no use to the person
 _BACKOFF = (2, 5, 10, 20, 40, 60, 60, 120, 300, 600, 1800)
+UNREADABLE = "can't be opened"  # the reason of a message whose key is gone, or whose row was changed
 _BLOCK_DIGITS = 3  # a block of 1 000 numbers: what toll fraud takes its numbers from
 _COLUMNS = (
     "id, uid, purpose, channel, language, person_id, temporary_id, sealed, lifetime, expires_at, deadline, "
@@ -142,7 +143,7 @@ def claim(most: int, *, now: datetime, channel: str | None = None) -> list[Lette
     ordered = [row[1:] for row in sorted(found, key=lambda row: row[:2])]
     letters = [_open(row, lease) for row in ordered]
     for broken in (row for row, letter in zip(ordered, letters, strict=True) if letter is None):
-        finish(broken[0], lease, State.FAILED, now=now, reason="can't be opened")
+        finish(broken[0], lease, State.FAILED, now=now, reason=UNREADABLE)
     return _with_history([letter for letter in letters if letter])
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from massar.core import sql
 from massar.domain.people.models import Establishment, Person
 
+OPERATOR = "operator"  # the role of those who watch over the installation
 COLUMNS = """p.id, p.login, p.first_name_ar, p.last_name_ar, p.first_name_latin, p.last_name_latin, p.language, p.state,
 p.contacts_frozen_until, e.name_ar, e.name_latin, p.role"""
 TABLE, WITH_SCHOOL = "people_person p", "LEFT JOIN people_establishment e ON e.id = p.establishment_id"
@@ -43,6 +44,10 @@ class PersonFacts:
     def establishment(self, language: str) -> str:
         both = (self.establishment_ar, self.establishment_latin)
         return (both[0] or both[1]) if language == "ar" else (both[1] or both[0])
+
+    @property
+    def operates(self) -> bool:
+        return self.role == OPERATOR
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from massar.core.browser import Browser
 from massar.domain.sessions.models import Session
 
 MOST_SESSIONS = 10  # ASVS 7.1.2: documented; the oldest gives way
+PRIVILEGED_IDLE, PRIVILEGED_LONGEST = timedelta(minutes=15), timedelta(hours=8)
 TOUCH_EVERY = timedelta(seconds=60)
 
 
@@ -95,6 +96,11 @@ def _if_live(found: tuple | None, owner: int, now: datetime) -> SessionFacts | N
     if now - facts.last_seen_at >= TOUCH_EVERY:
         sql.change("UPDATE sessions_session SET last_seen_at = %s WHERE id = %s", (sql.at(now), facts.id))
     return facts
+
+
+def fits_privileged(facts: SessionFacts, *, now: datetime) -> bool:
+    """Whether the session is young and busy enough for somebody with rights over others."""
+    return now - facts.last_seen_at < PRIVILEGED_IDLE and now - facts.signed_in_at < PRIVILEGED_LONGEST
 
 
 def of_person(person_id: int, *, now: datetime) -> list[SessionFacts]:

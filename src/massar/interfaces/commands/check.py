@@ -11,7 +11,7 @@ from massar.interfaces.commands.serve import pending_migrations
 
 
 def run(options) -> int:
-    found = [*_database(), *_carriers()]
+    found = [*_database(), *_carriers(), *_alarms()]
     for sentence in found:
         print(f"  - {sentence}")
     print(
@@ -48,3 +48,7 @@ def _carriers() -> list[str]:
         if getattr(carrier, "receipts_at", ""):
             print(f"{carrier.name}: tell the gateway to call back at {carrier.receipts_at}")
     return missing + [f"{carrier.name}: {sentence}" for carrier in roster.all() for sentence in carrier.check()]
+
+
+def _alarms() -> list[str]:
+    return [f"MASSAR_ALARMS names {name!r}, which is no alarm." for name in delivery.alarms.unknown_limits()]

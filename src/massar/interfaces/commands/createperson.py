@@ -27,6 +27,7 @@ def run(options) -> int:
             first_latin=options.name[0],
             last_latin=options.name[1],
             language=options.language,
+            role=options.role,
             establishment=options.school and tuple(options.school),
             email=options.email,
             phone=options.phone,

@@ -187,6 +187,7 @@ def _greet(port: int, cast: str) -> None:
     3. Sign in with it, change the password, and you are home.
     4. Open the six sites from home: each is a sample site on this machine, already signed in.
        Sign out everywhere, and watch them close.
+    5. Sign in as salma.bennani@men.gov.ma and choose «حركة الرسائل» in the menu: what was sent, by whom, how fast.
 
   Ctrl-C stops everything. PORT=8001 make demo chooses another port.
 """,

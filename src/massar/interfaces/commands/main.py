@@ -56,7 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
-        _demo, _serve, _worker, _bounces, _check, _newkeys, _migrate, _createperson, _audit, _sites, _keys, _send_test,
+        _demo, _serve, _worker, _bounces, _check, _newkeys, _migrate, _createperson, _audit, _messages, _send_test, _sites,
+        _keys,
     ):  # fmt: skip
         add(commands)
     return parser
@@ -173,6 +174,9 @@ def _createperson(commands) -> None:
     one.add_argument(
         "--language", choices=("ar", "fr", "en"), default="ar", help="language of messages (default ar)"
     )
+    one.add_argument(
+        "--role", choices=("staff", "operator"), default="staff", help="an operator also sees the pages under /desk/"
+    )
     one.add_argument("--email", default="", help="personal e-mail, vouched for")
     one.add_argument("--phone", default="", help="personal mobile phone, vouched for")
     one.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
@@ -206,6 +210,18 @@ def _send_test(commands) -> None:
     one.add_argument(
         "--wait", type=int, default=60, metavar="SECONDS", help="for the receipt (default 60; 0: do not wait)"
     )
+
+
+def _messages(commands) -> None:
+    one = _command(
+        commands,
+        "messages",
+        "show the queue, the carriers, the last errors and the alarms",
+        "Of the last hour; no address or number is shown. With --follow again every two seconds until Ctrl-C.",
+    )
+    one.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
+    one.add_argument("--day", action="store_true", help="of the last 24 hours")
+    one.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
 
 
 def _sites(commands) -> None:

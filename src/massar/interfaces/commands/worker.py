@@ -24,11 +24,12 @@ from massar.domain.limits import api as limits
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.interfaces.commands.carriers import from_settings
-from massar.journeys import deliver_messages, recover_password, take_receipt
+from massar.journeys import deliver_messages, recover_password, take_receipt, watch_messages
 
 REST = 0.5  # seconds between two looks when nobody rings; what waits for its time is that much late at most
 RECEIPTS_EVERY = timedelta(seconds=1)
 SWEEP_EVERY = timedelta(seconds=30)
+WATCH_EVERY = timedelta(seconds=10)
 MOST_AT_ONCE = 100  # messages of one channel in one claim
 MOST_ANSWERED = 20  # recovery requests in one turn, so that what is ready leaves meanwhile
 
@@ -81,6 +82,7 @@ class Worker:
         self.in_flight: Counter[str] = Counter()
         self.counting = threading.Lock()
         self.last: dict[Callable, object] = {}
+        self.alarms: set[str] = set()
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set; then what is being handed over is finished first."""
@@ -127,7 +129,9 @@ class Worker:
         busy = self._settle() + self._store_receipts() + self.answer()
         for channel in self.roster.carriers:
             busy += self._send(channel)
-        return bool(busy + self._settle())
+        busy += self._settle()
+        self._now_and_then(self._watch, WATCH_EVERY)  # last: what this turn has put right is no alarm
+        return bool(busy)
 
     # What leaves
 
@@ -254,6 +258,16 @@ class Worker:
 
     def _sweep_receipts(self, now) -> None:
         take_receipt.sweep(router=self.router, now=now)
+
+    def _watch(self, now) -> None:
+        """Says when an alarm begins and ends; other workers may say it too."""
+        standing = {one.id: one for one in delivery.alarms.standing(watch_messages.glance(now=now))}
+        for begun in standing.keys() - self.alarms:
+            about, page = ", ".join(standing[begun].about), standing[begun].page
+            note.warning("alarm %s begins (%s): see %s", begun, about, page)
+        for over in self.alarms - standing.keys():
+            note.info("alarm %s is over", over)
+        self.alarms = set(standing)
 
     def _sweep(self, now) -> None:
         limits.sweep(now=now)

@@ -46,6 +46,17 @@ KHADIJA = NewPerson(
     email="khadija@example.org",
     password="Sahrij+5173-vert",
 )
+SALMA = NewPerson(
+    login="salma.bennani@men.gov.ma",
+    first_ar="سلمى",
+    last_ar="بناني",
+    first_latin="Salma",
+    last_latin="Bennani",
+    role="operator",
+    establishment=_DIRECTORATE,
+    email="salma.bennani@example.org",
+    password="Qantara+6184-jaune",
+)
 STRANGER = "nobody.atall@taalim.ma"
 
 PEOPLE = (
@@ -53,4 +64,5 @@ PEOPLE = (
     (FATIMA, "a phone only"),
     (YOUSSEF, "e-mail and phone, French"),
     (KHADIJA, "an e-mail only"),
+    (SALMA, "operator: sees the traffic of messages"),
 )

@@ -18,7 +18,7 @@ class Shown:
     """The signed-in person as the frame shows one."""
 
     def __init__(self, person, language: str):
-        self.name, self.login = person.name(language), person.login
+        self.name, self.login, self.operates = person.name(language), person.login, person.operates
 
 
 def render(request: HttpRequest, template: str, *, status: int = 200, **context) -> HttpResponse:

@@ -25,6 +25,7 @@ GET_ONLY = (
     "contact_cancel_link",
     "devices",
     "everywhere",
+    "desk_messages",
     "demo",
 )
 

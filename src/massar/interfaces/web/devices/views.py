@@ -9,7 +9,7 @@ from massar.interfaces.frame import cookies, page
 from massar.interfaces.frame.answers import signed_in_only, to
 from massar.interfaces.frame.jinja import t
 from massar.interfaces.web.devices import told_sites
-from massar.journeys import close_sessions
+from massar.journeys import close_sessions, messages_seen
 from massar.journeys.outcomes import Done
 from massar.journeys.saml_farewell import Leaving
 
@@ -30,7 +30,8 @@ def devices(request: HttpRequest) -> HttpResponse:
         }
         for e in close_sessions.activity(person=here.person)
     ]
-    return page.render(request, "devices/devices.html", sessions=shown, activity=activity)
+    messages = messages_seen.of_person(person=here.person, now=request.now)
+    return page.render(request, "devices/devices.html", sessions=shown, messages=messages, activity=activity)
 
 
 @require_POST

@@ -1,0 +1,165 @@
+"""Alarms: a table of what must not stay unseen, each with its limit and its runbook page `docs/operate/alarms/<id>.md`.
+
+An alarm is a function of one look at the figures: it returns what it is about (carriers, channels, purposes), or [] when
+all is well. Nothing is stored: an alarm stands as long as its reason does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from massar.domain.delivery import conversion, routing
+from massar.domain.delivery.breaker import State
+from massar.domain.delivery.figures import RECOVERY, SECRETS, Look
+
+URGENT = (RECOVERY, *SECRETS)
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """`limit` in `unit`, which MASSAR_ALARMS may change."""
+
+    id: str
+    limit: int
+    unit: str
+    judge: Callable[[Look, int], list[str]]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """An alarm that stands. `about`: carriers, channels or purposes it is about; may be empty."""
+
+    id: str
+    about: tuple[str, ...]
+
+    @property
+    def word(self) -> str:
+        """Its id in the catalogues: `alarm.<word>`."""
+        return self.id.replace("-", "_")
+
+    @property
+    def page(self) -> str:
+        return f"docs/operate/alarms/{self.id}.md"
+
+
+def limit_of(alarm: Alarm) -> int:
+    return settings.MASSAR.alarm_limits.get(alarm.id, alarm.limit)
+
+
+def standing(look: Look) -> list[Standing]:
+    """The alarms that stand at the moment of this look, in the order of the table."""
+    judged = ((alarm, alarm.judge(look, limit_of(alarm))) for alarm in TABLE)
+    return [Standing(alarm.id, tuple(filter(None, about))) for alarm, about in judged if about]
+
+
+def unknown_limits() -> list[str]:
+    """Names in MASSAR_ALARMS that no alarm has."""
+    return sorted(set(settings.MASSAR.alarm_limits) - {alarm.id for alarm in TABLE})
+
+
+def _queue_growing(look: Look, seconds: int) -> list[str]:
+    """Somebody waits for a secret. What has left and waits for its receipt is no queue."""
+    waits = (one for one in look.queue if one.purpose in URGENT and one.state != "sent")
+    return sorted({one.purpose for one in waits if _before(one.oldest, look, seconds)})
+
+
+def _worker_missing(look: Look, seconds: int) -> list[str]:
+    """Something could be claimed, nobody holds a lease, and nothing was begun. One that died is missed when its lease is over."""
+    pulse = look.pulse
+    due = pulse.due_since is not None and _before(pulse.due_since, look, seconds)
+    quiet = pulse.last_sign is None or _before(pulse.last_sign, look, seconds)
+    return ["worker"] if due and quiet and not pulse.held else []
+
+
+def _carrier_open(look: Look, seconds: int) -> list[str]:
+    shut = (facts for facts in look.breakers.values() if facts.state != State.CLOSED)
+    return sorted(facts.carrier for facts in shut if _before(facts.changed_at, look, seconds))
+
+
+def _carrier_ours(look: Look, seconds: int) -> list[str]:
+    ours = (facts for facts in look.breakers.values() if facts.ours)
+    return sorted(facts.carrier for facts in ours if _before(facts.changed_at, look, seconds))
+
+
+def _lateness(look: Look, percent: int) -> dict[str, tuple[list[str], list[str]]]:
+    """channel -> (late carriers, those in time), of carriers that had enough to be judged by."""
+    judged: dict[str, tuple[list[str], list[str]]] = {}
+    for channel, carrier in look.hour:
+        told = look.punctuality.get(carrier, routing.Punctuality(0, 0))
+        if told.total >= routing.ENOUGH:
+            late, in_time = judged.setdefault(channel, ([], []))
+            (late if 100 * told.share >= percent else in_time).append(carrier)
+    return judged
+
+
+def _all_late(look: Look, percent: int) -> list[str]:
+    """The network is late, or the only carrier: there is none to switch to."""
+    return [channel for channel, (late, in_time) in _lateness(look, percent).items() if late and not in_time]
+
+
+def _one_late(look: Look, percent: int) -> list[str]:
+    return [name for late, in_time in _lateness(look, percent).values() if in_time for name in late]
+
+
+def _expired(look: Look, count: int) -> list[str]:
+    """Of what was put in within the hour, which is longer than a code or temporary password may wait."""
+    ended: dict[str, int] = {}
+    for (channel, _), tally in look.hour.items():
+        if channel != "site":
+            ended[channel] = ended.get(channel, 0) + tally.expired
+    return [channel for channel, number in ended.items() if number >= count]
+
+
+def _undecryptable(look: Look, count: int) -> list[str]:
+    return ["outbox"] if look.unreadable >= count else []
+
+
+def _block_stopped(look: Look, blocks: int) -> list[str]:
+    """No code by SMS goes there just now; `nation` for everywhere."""
+    stopped = [block.numbers for block in conversion.stopped_blocks(now=look.now)]
+    if conversion.national(now=look.now).stopped_until(conversion.NATION):
+        stopped.append("nation")
+    return stopped if len(stopped) >= blocks else []
+
+
+def _conversion_low(look: Look, percent: int) -> list[str]:
+    """Carriers behind the others, and where few codes are used although none is stopped yet."""
+    share = percent / 100
+    low = [b.numbers for b in conversion.by_block(now=look.now) if b.tally.low(conversion.BLOCK, share) and not _stopped(b)]
+    nation = conversion.national(now=look.now)
+    if nation.low(conversion.NATION, share) and not nation.stopped_until(conversion.NATION):
+        low.append("nation")
+    return [*conversion.behind(now=look.now), *low]
+
+
+def _stopped(block: conversion.Block) -> bool:
+    return block.tally.stopped_until(conversion.BLOCK) is not None
+
+
+def _budget_70(look: Look, percent: int) -> list[str]:
+    """Of the country's SMS: what all share, or recovery's reserve."""
+    return [name for name, left, of in look.budgets if 100 * (of - left) >= percent * of]
+
+
+def _before(moment: datetime, look: Look, seconds: int) -> bool:
+    return look.now - moment >= timedelta(seconds=seconds)
+
+
+# What stands later in the table is more often a consequence of what stands before.
+TABLE: tuple[Alarm, ...] = (
+    Alarm("worker-missing", 30, "s", _worker_missing),
+    Alarm("undecryptable", 1, "in an hour", _undecryptable),
+    Alarm("carrier-ours", 0, "s", _carrier_ours),
+    Alarm("carrier-open", 60, "s", _carrier_open),
+    Alarm("all-late", 50, "%", _all_late),
+    Alarm("one-late", 50, "%", _one_late),
+    Alarm("queue-growing", 60, "s", _queue_growing),
+    Alarm("expired", 1, "in an hour", _expired),
+    Alarm("block-stopped", 1, "at once", _block_stopped),
+    Alarm("conversion-low", 30, "%", _conversion_low),
+    Alarm("budget-70", 70, "%", _budget_70),
+)

@@ -1,0 +1,288 @@
+"""What becomes of messages, in numbers: behind the operators' page, `massar messages`, the metrics and the alarms.
+
+Work is bounded by the window, not by the table: everything is found through an index (`created_at`, the partial ones of
+the queue, the newest rows by id). A million rows and what a look at them costs: docs/operate/messages.md. A message
+belongs to the carrier that took it last, and to the moment it was put in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+from massar.core import sql
+from massar.domain.delivery import breaker, routing
+from massar.domain.delivery.models import Message
+from massar.domain.delivery.outbox import UNREADABLE
+
+HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
+RECOVERY = "recovery"  # a request that waits for its answer, beside the purposes of messages
+SECRETS = ("temporary_password", "contact_code")  # what is to be typed in soon: conversion, urgency
+NEWEST_LOOKED_AT = 20_000  # rows that a search for errors may cost
+_DESTINATION = re.compile(r"\S+@\S+|\+?\d{8,}")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What has not left, or has left without a word since: how many in one state with one purpose, and the oldest."""
+
+    state: str
+    purpose: str
+    count: int
+    oldest: datetime
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Messages that were put in during some time.
+
+    sent: handed over; late: not delivered 45 seconds after it, or not until then, where receipts come; failed, expired:
+    ended so; waits: seconds from put in to handed over, at p50, p95 and p99 (nearest rank), None where none was;
+    cost: thousandths; secrets, used: of the codes and temporary passwords sent, how many were typed in.
+    """
+
+    sent: int = 0
+    delivered: int = 0
+    late: int = 0
+    failed: int = 0
+    expired: int = 0
+    segments: int = 0
+    cost: int = 0
+    secrets: int = 0
+    used: int = 0
+    waits: tuple[float, float, float] | None = None
+
+    @property
+    def conversion(self) -> float | None:
+        """Share of the sent secrets that were used, 0 to 1."""
+        return self.used / self.secrets if self.secrets else None
+
+
+@dataclass(frozen=True)
+class Error:
+    """An attempt or a segment that did not end well. `code` is the carrier's, without a destination."""
+
+    at: datetime
+    carrier: str
+    channel: str
+    outcome: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """Whether somebody works. due_since: since when the longest waiting could be claimed; held: a lease lives;
+    last_sign: when something was last begun or answered.
+    """
+
+    due_since: datetime | None
+    held: bool
+    last_sign: datetime | None
+
+
+@dataclass(frozen=True)
+class ToPerson:
+    """One message as its owner may see it: what, where to (masked), when handed over and delivered."""
+
+    purpose: str
+    channel: str
+    masked: str
+    state: str
+    created_at: datetime
+    handed_at: datetime | None
+    delivered_at: datetime | None
+
+
+class Look:
+    """One look at everything, at one moment: each part is read once, and only if it is asked for.
+
+    `read_budgets`: (name, segments left, of how many) of each budget of all SMS, which another room keeps.
+    """
+
+    def __init__(self, now: datetime, read_budgets: Callable[[], list[tuple[str, int, int]]] = list):
+        self.now, self._read_budgets = now, read_budgets
+
+    @cached_property
+    def budgets(self) -> list[tuple[str, int, int]]:
+        return self._read_budgets()
+
+    @cached_property
+    def queue(self) -> list[Waiting]:
+        return queue()
+
+    @cached_property
+    def hour(self) -> dict[tuple[str, str], Tally]:
+        return by_carrier(now=self.now, window=HOUR)
+
+    @cached_property
+    def breakers(self) -> dict[str, breaker.Facts]:
+        return breaker.all_states()
+
+    @cached_property
+    def punctuality(self) -> dict[str, routing.Punctuality]:
+        return routing.punctuality(now=self.now)
+
+    @cached_property
+    def pulse(self) -> Pulse:
+        return pulse(now=self.now)
+
+    @cached_property
+    def unreadable(self) -> int:
+        return unreadable(since=self.now - HOUR)
+
+
+def queue() -> list[Waiting]:
+    """By state and purpose, requests for recovery too. Each part has a partial index (SQLite takes it for literals only)."""
+    messages = " UNION ALL ".join(
+        f"SELECT '{state}' AS state, purpose, COUNT(*), MIN(created_at) FROM delivery_message "
+        f"WHERE state = '{state}' GROUP BY purpose"
+        for state in ("queued", "sending", "sent")
+    )
+    requests = (
+        f"SELECT state, '{RECOVERY}', COUNT(*), MIN(created_at) FROM delivery_recoveryrequest "
+        "WHERE state IN ('waiting', 'claimed') GROUP BY state"
+    )
+    return [Waiting(*row[:3], sql.moment(row[3])) for row in sql.rows(f"{messages} UNION ALL {requests}")]
+
+
+def by_carrier(*, now: datetime, window: timedelta) -> dict[tuple[str, str], Tally]:
+    """(channel, carrier) -> tally of the messages put in during the window. Carrier '': none had it."""
+    since, keys = now - window, ("channel", "carrier")
+    found = {row[:2]: Tally(*map(int, row[2:])) for row in _counted(keys, since, now)}
+    for channel, carrier, failed, expired in _never_taken(since):
+        known = found.setdefault((channel, carrier or ""), Tally())
+        changed = replace(known, failed=known.failed + failed, expired=known.expired + expired)
+        found[channel, carrier or ""] = changed
+    for channel, carrier, *waits in _waits(keys, since):
+        found[channel, carrier] = replace(found[channel, carrier], waits=tuple(map(float, waits)))
+    return dict(sorted(found.items()))
+
+
+def over_time(*, now: datetime, window: timedelta, step: timedelta) -> list[tuple[datetime, Tally]]:
+    """(beginning, tally) of every step of the window, oldest first, empty ones too; sites are left out."""
+    width = int(step.total_seconds())
+    last = int(now.timestamp()) // width
+    first = last - int(window / step) + 1
+    since, keys = datetime.fromtimestamp(first * width, UTC), (sql.span_number("created_at", width),)
+    found = {int(row[0]): Tally(*map(int, row[1:])) for row in _counted(keys, since, now, people=True)}
+    for number, *waits in _waits(keys, since, people=True):
+        found[int(number)] = replace(found[int(number)], waits=tuple(map(float, waits)))
+    return [
+        (datetime.fromtimestamp(number * width, UTC), found.get(number, Tally()))
+        for number in range(first, last + 1)
+    ]
+
+
+def total(tallies: Iterator[Tally]) -> Tally:
+    """All together; how long they took can't be added up."""
+    names = ("sent", "delivered", "late", "failed", "expired", "segments", "cost", "secrets", "used")
+    listed = list(tallies)
+    return Tally(**{name: sum(getattr(one, name) for one in listed) for name in names})
+
+
+def _counted(keys: tuple[str, ...], since: datetime, now: datetime, *, people: bool = False) -> list[tuple]:
+    """Of messages that a carrier has taken. Silent until its end: handed, and final later than handed over."""
+    until = "COALESCE(delivered_at, CASE state WHEN 'sent' THEN %s ELSE final_at END)"
+    late = f"state <> 'failed' AND {sql.seconds_between('handed_at', until)} > {routing.LATE_AFTER.total_seconds()}"
+    secret = f"handed_at IS NOT NULL AND purpose IN ({sql.one_of(len(SECRETS))})"
+    grouped = ", ".join(keys)
+    return sql.rows(
+        f"SELECT {grouped}, COUNT(handed_at), COUNT(delivered_at), COUNT(CASE WHEN {late} THEN 1 END), "
+        "COUNT(CASE WHEN state = 'failed' THEN 1 END), COUNT(CASE WHEN state = 'expired' THEN 1 END), "
+        f"SUM(segments), SUM(cost), COUNT(CASE WHEN {secret} THEN 1 END), COUNT(CASE WHEN {secret} THEN used_at END) "
+        f"FROM delivery_message WHERE created_at >= %s AND carrier <> ''{_to_people(people)} GROUP BY {grouped}",
+        [sql.at(now), *SECRETS, *SECRETS, sql.at(since)],
+    )
+
+
+def _never_taken(since: datetime) -> list[tuple]:
+    """(channel, carrier of the last try, failed, expired) of messages that no carrier has taken."""
+    return sql.rows(
+        "SELECT m.channel, a.carrier, COUNT(CASE WHEN m.state = 'failed' THEN 1 END), "
+        "COUNT(CASE WHEN m.state = 'expired' THEN 1 END) FROM delivery_message m "
+        "LEFT JOIN delivery_attempt a ON a.message_id = m.id AND a.number = m.attempts "
+        "WHERE m.created_at >= %s AND m.carrier = '' AND m.state IN ('failed', 'expired') GROUP BY m.channel, a.carrier",
+        (sql.at(since),),
+    )
+
+
+def _waits(keys: tuple[str, ...], since: datetime, *, people: bool = False) -> list[tuple]:
+    """(key…, p50, p95, p99) in seconds: the value at the nearest rank, the same in both databases."""
+    named = ", ".join(f"{key} AS k{number}" for number, key in enumerate(keys))
+    names = ", ".join(f"k{number}" for number, _ in enumerate(keys))
+    ranks = ", ".join(f"MIN(CASE WHEN 100 * place >= {p} * total THEN wait END)" for p in (50, 95, 99))
+    return sql.rows(
+        f"SELECT {names}, {ranks} FROM (SELECT {names}, wait, "
+        f"ROW_NUMBER() OVER (PARTITION BY {names} ORDER BY wait) AS place, COUNT(*) OVER (PARTITION BY {names}) AS total "
+        f"FROM (SELECT {named}, {sql.seconds_between('created_at', 'handed_at')} AS wait FROM delivery_message "
+        f"WHERE created_at >= %s AND handed_at IS NOT NULL AND carrier <> ''{_to_people(people)}) AS waited) AS ranked "
+        f"GROUP BY {names}",
+        (sql.at(since),),
+    )
+
+
+def _to_people(only: bool) -> str:
+    return " AND channel <> 'site'" if only else ""
+
+
+def errors(*, most: int = 10) -> list[Error]:
+    """The newest that did not end well, newest first, among the last NEWEST_LOOKED_AT attempts and segments."""
+    tried = (
+        "SELECT a.started_at, a.carrier, m.channel, a.outcome, a.code FROM delivery_attempt a "
+        "JOIN delivery_message m ON m.id = a.message_id WHERE a.outcome NOT IN ('', 'accepted', 'adopted') "
+        "AND a.id > (SELECT MAX(id) FROM delivery_attempt) - %s ORDER BY a.id DESC LIMIT %s"
+    )
+    told = (
+        "SELECT p.told_at, p.carrier, m.channel, 'undelivered', p.code FROM delivery_part p "
+        "JOIN delivery_message m ON m.id = p.message_id WHERE p.state = 'failed' "
+        "AND p.id > (SELECT MAX(id) FROM delivery_part) - %s ORDER BY p.id DESC LIMIT %s"
+    )
+    found = [row for part in (tried, told) for row in sql.rows(part, (NEWEST_LOOKED_AT, most))]
+    listed = [Error(sql.moment(row[0]), *row[1:4], _DESTINATION.sub("…", row[4])) for row in found]
+    return sorted(listed, key=lambda error: error.at, reverse=True)[:most]
+
+
+def pulse(*, now: datetime) -> Pulse:
+    at = sql.at(now)
+    due = sql.row(
+        "SELECT (SELECT MIN(not_before) FROM delivery_message WHERE state = 'queued'), "
+        "(SELECT MIN(lease_until) FROM delivery_message WHERE state = 'sending'), "
+        "(SELECT MIN(created_at) FROM delivery_recoveryrequest WHERE state = 'waiting'), "
+        "(SELECT MIN(lease_until) FROM delivery_recoveryrequest WHERE state = 'claimed')"
+    )
+    held = sql.row(
+        "SELECT 1 WHERE EXISTS (SELECT 1 FROM delivery_message WHERE state = 'sending' AND lease_until > %s) "
+        "OR EXISTS (SELECT 1 FROM delivery_recoveryrequest WHERE state = 'claimed' AND lease_until > %s)",
+        (at, at),
+    )
+    signs = sql.row(
+        "SELECT (SELECT started_at FROM delivery_attempt WHERE id = (SELECT MAX(id) FROM delivery_attempt)), "
+        "(SELECT done_at FROM delivery_recoveryrequest WHERE state = 'done' ORDER BY id DESC LIMIT 1)"
+    )
+    moments = [moment for value in due if (moment := sql.moment(value)) and moment <= now]
+    return Pulse(
+        min(moments, default=None),
+        held is not None,
+        max((moment for value in signs if (moment := sql.moment(value))), default=None),
+    )
+
+
+def unreadable(*, since: datetime) -> int:
+    """Messages that could not be opened: their key is gone, or their row was changed."""
+    return sql.row(
+        "SELECT COUNT(*) FROM delivery_message WHERE created_at >= %s AND state = 'failed' AND reason = %s",
+        (sql.at(since), UNREADABLE),
+    )[0]
+
+
+def to_person(person_id: int, *, since: datetime, most: int) -> list[ToPerson]:
+    """The person's own messages, newest first; what sites are told is none."""
+    found = sql.rows(
+        "SELECT purpose, channel, masked, state, created_at, handed_at, delivered_at FROM delivery_message "
+        "WHERE person_id = %s AND channel <> 'site' AND created_at >= %s ORDER BY id DESC LIMIT %s",
+        (person_id, sql.at(since), most),
+    )
+    return [ToPerson(*row[:3], Message.State(row[3]), *map(sql.moment, row[4:])) for row in found]

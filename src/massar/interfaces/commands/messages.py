@@ -1,0 +1,168 @@
+"""Shows what happens to messages: alarms, the queue, carriers and their breakers, the last errors. No destination is shown.
+
+Plain text as wide as the terminal, or with --json one object a line, for programs.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from datetime import datetime
+
+from django.utils import translation
+from django.utils.translation import gettext
+
+from massar.core import clock, when
+from massar.domain.delivery import api as delivery
+from massar.journeys import watch_messages
+
+FOLLOW_EVERY = 2.0  # seconds
+CLEAR = "\x1b[H\x1b[2J"
+_TALLY = ("sent", "delivered", "late", "failed", "expired", "p50 s", "p95 s", "p99 s", "segments", "cost", "used")
+_LEAVES_FIRST = ("segments", "p50 s", "p99 s", "expired", "cost", "breaker since", "used", "delivered")  # where it is narrow
+
+
+def run(options) -> int:
+    try:
+        _show(options)
+        while options.follow:
+            time.sleep(FOLLOW_EVERY)
+            _show(options)
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _show(options) -> None:
+    window = delivery.figures.DAY if options.day else delivery.figures.HOUR
+    seen = watch_messages.look(now=clock.now(), window=window)
+    if options.json:
+        print(json.dumps(as_json(seen), ensure_ascii=False), flush=True)
+        return
+    redraws = options.follow and sys.stdout.isatty()
+    width = shutil.get_terminal_size((100, 40)).columns
+    print((CLEAR if redraws else "") + as_text(seen, width), flush=True)
+
+
+def as_json(seen: watch_messages.Seen) -> dict:
+    """Moments in UTC, ISO 8601; times in seconds; cost in thousandths of the carriers' currency."""
+    return {
+        "at": seen.now.isoformat(),
+        "window_seconds": int(seen.window.total_seconds()),
+        "alarms": [{"id": one.id, "about": list(one.about), "page": one.page} for one in seen.alarms],
+        "queue": [
+            {"state": one.state, "purpose": one.purpose, "count": one.count, "oldest_seconds": _age(one.oldest, seen.now)}
+            for one in seen.queue
+        ],
+        "carriers": [
+            {
+                "channel": channel,
+                "carrier": carrier,
+                **{name: getattr(tally, name) for name in _TALLY[:5]},
+                "hand_over_seconds": dict(zip(("p50", "p95", "p99"), tally.waits, strict=True)) if tally.waits else None,
+                "segments": tally.segments,
+                "cost_thousandths": tally.cost,
+                "secrets": tally.secrets,
+                "used": tally.used,
+            }
+            for (channel, carrier), tally in seen.tallies.items()
+        ],
+        "breakers": [
+            {
+                "carrier": one.carrier,
+                "state": one.state,
+                "reason": one.reason,
+                "since": _iso(one.changed_at),
+                "until": _iso(one.until),
+            }
+            for one in seen.breakers.values()
+        ],
+        "errors": [
+            {"at": one.at.isoformat(), "carrier": one.carrier, "channel": one.channel, "outcome": one.outcome, "code": one.code}
+            for one in seen.errors
+        ],
+    }
+
+
+def as_text(seen: watch_messages.Seen, width: int) -> str:
+    hours = int(seen.window.total_seconds() // 3600)
+    parts = [f"Messages at {when.local(seen.now):%H:%M:%S %z}, the last {hours} h", "", *_alarms(seen)]
+    for title, lines in (
+        ("Queue", _queue(seen, width)),
+        ("Carriers", _carriers(seen, width)),
+        ("Last errors", _errors(seen, width)),
+    ):
+        parts += ["", title, *(lines or ["  none"])]
+    return "\n".join(line[:width].rstrip() for line in parts) + "\n"
+
+
+def _alarms(seen: watch_messages.Seen) -> list[str]:
+    if not seen.alarms:
+        return ["No alarm stands."]
+    with translation.override("en"):
+        return [
+            line
+            for one in seen.alarms
+            for line in (f"ALARM  {gettext(f'alarm.{one.word}')}: {', '.join(one.about)}", f"       {one.page}")
+        ]
+
+
+def _queue(seen: watch_messages.Seen, width: int) -> list[str]:
+    rows = [(one.state, one.purpose, str(one.count), _clock(_age(one.oldest, seen.now))) for one in seen.queue]
+    return _table(("state", "purpose", "count", "oldest"), rows, width, left=2)
+
+
+def _carriers(seen: watch_messages.Seen, width: int) -> list[str]:
+    rows = [
+        (channel, carrier or "(none)", *_breaker(seen.breakers.get(carrier)), *_tally(tally))
+        for (channel, carrier), tally in seen.tallies.items()
+    ]
+    return _table(("channel", "carrier", "breaker", "breaker since", *_TALLY), rows, width, left=4)
+
+
+def _breaker(facts: delivery.breaker.Facts | None) -> tuple[str, str]:
+    if facts is None or facts.state == delivery.breaker.State.CLOSED:
+        return "closed", ""
+    return facts.state, f"{when.clock_time(facts.changed_at)} {facts.reason}"[:30]
+
+
+def _tally(one: delivery.figures.Tally) -> list[str]:
+    counted = [str(getattr(one, name)) for name in _TALLY[:5]]
+    waits = [f"{seconds:.2f}" for seconds in one.waits] if one.waits else ["-"] * 3
+    used = "-" if one.conversion is None else f"{100 * one.conversion:.0f}%"
+    return [*counted, *waits, str(one.segments), f"{one.cost / 1000:.3f}", used]
+
+
+def _errors(seen: watch_messages.Seen, width: int) -> list[str]:
+    rows = [(f"{when.local(e.at):%d %b %H:%M:%S}", e.channel, e.carrier, e.outcome, e.code) for e in seen.errors]
+    return _table(("when", "channel", "carrier", "outcome", "code"), rows, width, left=5)
+
+
+def _table(head: tuple[str, ...], rows: list, width: int, *, left: int) -> list[str]:
+    """Columns as wide as what stands in them, the first `left` of them bound left; less important ones leave if it is narrow."""
+    if not rows:
+        return []
+    kept = list(range(len(head)))
+    widths = [max(len(row[n]) for row in (head, *rows)) for n in kept]
+    for name in _LEAVES_FIRST:
+        if name in head and sum(widths[n] + 2 for n in kept) > width:
+            kept.remove(head.index(name))
+    return [
+        "  " + "  ".join(row[n].ljust(widths[n]) if n < left else row[n].rjust(widths[n]) for n in kept).rstrip()
+        for row in (head, *rows)
+    ]
+
+
+def _age(moment: datetime, now: datetime) -> int:
+    return max(0, int((now - moment).total_seconds()))
+
+
+def _clock(seconds: int) -> str:
+    """`0:01:05`."""
+    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

@@ -1,0 +1,10 @@
+"""What those who run the installation look at. People open /desk/ with their role, programs /metrics with a token."""
+
+from django.urls import path
+
+from massar.interfaces.desk import metrics, views
+
+urlpatterns = [
+    path("desk/messages/", views.messages, name="desk_messages"),
+    path("metrics", metrics.metrics, name="metrics"),
+]

@@ -1,0 +1,63 @@
+"""The operators' page about messages. Whoever may not see it meets what stands at an address that does not exist."""
+
+from __future__ import annotations
+
+from functools import wraps
+
+from babel.numbers import format_decimal
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.http import require_GET
+
+from massar.core import when
+from massar.interfaces.desk import plots
+from massar.interfaces.frame import page
+from massar.interfaces.frame.answers import signed_in_only
+from massar.journeys import watch_messages
+
+figures = watch_messages.figures
+
+
+def operators_only(view):
+    """A stranger is sent to sign in, as everywhere; a person without the right finds nothing here."""
+
+    @wraps(view)
+    def guarded(request, *args, **kwargs):
+        if not watch_messages.may_watch(request.here):
+            raise Http404
+        return view(request, *args, **kwargs)
+
+    return signed_in_only(guarded)
+
+
+@require_GET
+@operators_only
+def messages(request: HttpRequest) -> HttpResponse:
+    day = request.GET.get("window") == "day"
+    window = figures.DAY if day else figures.HOUR
+    seen = watch_messages.look(now=request.now, window=window)
+    steps = watch_messages.over_time(now=request.now, window=window)
+    return page.render(
+        request,
+        "desk/messages.html",
+        day=day,
+        seen=seen,
+        total=figures.total(tally for (channel, _), tally in seen.tallies.items() if channel != "site"),
+        waiting=sum(one.count for one in seen.queue if one.state != "sent"),
+        plots=plots.of(steps),
+        number=lambda value, digits=0: _number(value, digits, request.language),
+        age=lambda moment: _age(int((request.now - moment).total_seconds())),
+    )
+
+
+def _number(value: float | None, digits: int, language: str) -> str:
+    """`1 234,50` in Moroccan French; a dash where there is none."""
+    if value is None:
+        return "–"
+    pattern = f"#,##0.{'0' * digits}" if digits else "#,##0"
+    return format_decimal(round(value, digits), pattern, locale=when.LOCALES[language])
+
+
+def _age(seconds: int) -> str:
+    """`0:01:05`."""
+    seconds = max(0, seconds)
+    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"

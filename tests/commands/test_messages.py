@@ -1,0 +1,94 @@
+"""`massar messages`: readable on any terminal, exact as JSON, until Ctrl-C, and never a destination."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from argparse import Namespace
+from datetime import timedelta
+
+import pytest
+
+from massar.interfaces.commands import messages
+from tests.commands.test_commands import Installation, installed  # noqa: F401 - a fixture
+from tests.support.outbox import attempt, message, shut
+
+FRAME_SECONDS = 30
+
+
+@pytest.fixture
+def busy_day(clock, db):
+    """A few messages by two carriers, one of them shut."""
+    now = clock()
+    for seconds in (1, 2, 3):
+        message(now - timedelta(minutes=9), waited=seconds, arrived=4, used=60, masked="+212 6•• 22")
+    message(now - timedelta(minutes=9), waited=1, channel="email", carrier="mail", purpose="notice", cost=0, segments=0)
+    late = message(now - timedelta(seconds=65))
+    attempt(late, now - timedelta(seconds=5), "not_sent", code="refused for amina@example.org")
+    shut("sms-b", now - timedelta(minutes=2), reason="no answer in time")
+    return now
+
+
+def shown(capsys, *, columns: int = 160, monkeypatch=None, **options) -> str:
+    if monkeypatch:
+        monkeypatch.setenv("COLUMNS", str(columns))
+    assert messages.run(Namespace(**{"follow": False, "day": False, "json": False, **options})) == 0
+    return capsys.readouterr().out
+
+
+def line_with(text: str, *words: str) -> list[str]:
+    return next(line.split() for line in text.splitlines() if all(word in line for word in words))
+
+
+def test_what_waits_what_left_and_what_went_wrong(busy_day, capsys, monkeypatch):
+    text = shown(capsys, monkeypatch=monkeypatch)
+    assert "Messages at 02:55:00 +0100, the last 1 h" in text
+    assert line_with(text, "queued", "temporary_password") == ["queued", "temporary_password", "1", "0:01:05"]
+    assert line_with(text, "sms-a", "closed")[3:] == [
+        "3", "3", "0", "0", "0", "2.00", "3.00", "3.00", "3", "0.750", "100%"]  # fmt: skip
+    assert line_with(text, "email", "mail")[-1] == "-"
+    assert line_with(text, "sms-b", "open ")[:5] == ["sms-b", "open", "02:53", "no", "answer"]
+    assert line_with(text, "not_sent")[3:] == ["sms", "sms-a", "not_sent", "refused", "for", "…"]
+    assert "docs/operate/alarms/carrier-open.md" in text and "docs/operate/alarms/queue-growing.md" in text
+    assert "example.org" not in text and "212" not in text
+
+
+def test_a_quiet_installation_says_so(clock, db, capsys):
+    text = shown(capsys)
+    assert "No alarm stands." in text and text.count("  none") == 3
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 100])
+def test_a_narrow_terminal_loses_columns_and_no_line_folds(busy_day, capsys, monkeypatch, columns):
+    text = shown(capsys, columns=columns, monkeypatch=monkeypatch)
+    assert max(map(len, text.splitlines())) <= columns
+    head = line_with(text, "channel", "carrier", "breaker")
+    assert "segments" not in head and {"channel", "carrier", "breaker"} <= set(head)
+
+
+def test_json_says_the_same_to_programs(busy_day, capsys):
+    told = json.loads(shown(capsys, json=True, day=True))
+    assert told["window_seconds"] == 86400
+    assert {one["id"]: one["about"] for one in told["alarms"]} == {
+        "carrier-open": ["sms-b"], "queue-growing": ["temporary_password"]}  # fmt: skip
+    assert told["queue"] == [{"state": "queued", "purpose": "temporary_password", "count": 1, "oldest_seconds": 65}]
+    sms = next(one for one in told["carriers"] if one["carrier"] == "sms-a")
+    assert (sms["sent"], sms["used"], sms["cost_thousandths"]) == (3, 3, 750)
+    assert sms["hand_over_seconds"] == pytest.approx({"p50": 2, "p95": 3, "p99": 3}, abs=0.01)
+    assert told["breakers"][0]["state"] == "open" and told["errors"][0]["code"] == "refused for …"
+
+
+def test_it_follows_until_ctrl_c(installed: Installation):  # noqa: F811
+    command = [sys.executable, "-m", "massar", "messages", "--follow", "--json"]
+    following = subprocess.Popen(command, cwd=installed.folder, env=installed.environ, stdout=subprocess.PIPE, text=True)
+    try:
+        first, second = (json.loads(following.stdout.readline()) for _ in range(2))
+        assert first["at"] < second["at"]
+        following.send_signal(signal.SIGINT)
+        assert following.wait(FRAME_SECONDS) == 0
+    finally:
+        following.kill()
+        following.wait()
+        following.stdout.close()

@@ -1,0 +1,141 @@
+"""Alarms: each one begins at its limit, ends with its reason, and is quiet beside what is no reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.conf import settings
+
+from massar.domain.delivery import api as delivery
+from tests.support.outbox import attempt, message, part, request, shut
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 2, 15, 1, 57, tzinfo=UTC)
+
+
+def ago(**duration) -> datetime:
+    return NOW - timedelta(**duration)
+
+
+def standing(now: datetime = NOW) -> dict[str, tuple[str, ...]]:
+    return {one.id: one.about for one in delivery.alarms.standing(delivery.figures.Look(now))}
+
+
+def busy(at: datetime = NOW) -> None:
+    """A worker has just begun something."""
+    attempt(message(at, waited=0, purpose="notice"), at)
+
+
+def test_all_is_well_when_nothing_happens():
+    assert standing() == {}
+
+
+def test_somebody_waits_for_a_secret():
+    busy()
+    message(ago(seconds=59))
+    message(ago(minutes=9), purpose="notice")
+    message(ago(minutes=9), waited=1, state="sent")
+    assert "queue-growing" not in standing()
+    message(ago(seconds=60), purpose="contact_code", state="sending", lease_until=NOW + timedelta(seconds=9))
+    request(ago(seconds=60))
+    assert standing()["queue-growing"] == ("contact_code", "recovery")
+
+
+def test_nobody_takes_what_is_due():
+    message(ago(seconds=29))
+    assert "worker-missing" not in standing()
+    message(ago(seconds=30))
+    assert standing()["worker-missing"] == ("worker",)
+    busy(ago(seconds=29))
+    assert "worker-missing" not in standing()
+
+
+def test_a_lease_that_lives_is_a_worker_that_lives():
+    message(ago(seconds=40))
+    message(ago(seconds=40), state="sending", lease_until=NOW + timedelta(seconds=1))
+    assert "worker-missing" not in standing()
+    assert "worker-missing" in standing(NOW + timedelta(seconds=31))
+
+
+def test_a_carrier_is_shut_for_long():
+    shut("sms-a", ago(seconds=59))
+    assert standing() == {}
+    shut("sms-b", ago(seconds=60), state="half-open")
+    shut("sms-c", ago(hours=1), state="closed")
+    assert standing() == {"carrier-open": ("sms-b",)}
+
+
+def test_a_breaker_that_opens_again_was_never_well():
+    """Its probes fail, each opening is the same trouble: it does not begin anew."""
+    for _ in range(delivery.breaker.FAULTS):
+        delivery.breaker.fault("sms-a", "no answer", now=ago(seconds=90))
+    assert delivery.breaker.claim_probe("sms-a", now=ago(seconds=40))
+    delivery.breaker.fault("sms-a", "no answer", now=ago(seconds=30))
+    assert standing() == {"carrier-open": ("sms-a",)}
+    assert delivery.breaker.claim_probe("sms-a", now=NOW) and delivery.breaker.success("sms-a", now=NOW)
+    assert standing() == {}
+
+
+def test_our_own_account_is_refused():
+    delivery.breaker.fault("sms-a", "401", now=NOW, at_once=True)
+    shut("sms-b", NOW)
+    assert standing() == {"carrier-ours": ("sms-a",)}
+    assert delivery.breaker.claim_probe("sms-a", now=NOW + timedelta(minutes=1))
+    delivery.breaker.success("sms-a", now=NOW + timedelta(minutes=1))
+    assert "carrier-ours" not in standing(NOW + timedelta(minutes=1))
+
+
+def handed(carrier: str, number: int, arrived: float | None, channel: str = "sms") -> None:
+    for _ in range(number):
+        at = ago(minutes=5)
+        part(message(at, waited=0, carrier=carrier, channel=channel, state="sent", purpose="notice"), at, arrived)
+
+
+def test_one_carrier_is_late_beside_another():
+    handed("sms-a", 10, None)
+    handed("sms-b", 10, 4)
+    assert standing() == {"one-late": ("sms-a",)}
+
+
+def test_all_of_a_channel_are_late():
+    handed("sms-a", 10, 100)
+    handed("sms-b", 12, None)
+    handed("mail", 10, 3, channel="email")
+    assert standing() == {"all-late": ("sms",)}
+
+
+def test_few_messages_tell_nothing():
+    handed("sms-a", 9, None)
+    assert standing() == {}
+
+
+def test_a_message_ended_without_leaving():
+    message(ago(minutes=40), state="expired")
+    message(ago(minutes=40), state="expired", channel="site", purpose="logout")
+    message(ago(minutes=61), state="expired", channel="email")
+    assert standing() == {"expired": ("sms",)}
+
+
+def test_a_message_can_not_be_opened():
+    message(ago(minutes=40), state="failed", reason="refused")
+    assert standing() == {}
+    broken = message(NOW)
+    broken.sealed = b"not what was sealed"
+    broken.save()
+    assert delivery.outbox.claim(1, now=NOW) == []
+    assert standing() == {"undecryptable": ("outbox",)}
+
+
+def test_a_limit_can_be_set(monkeypatch):
+    message(ago(minutes=40), state="expired")
+    message(ago(minutes=40), state="expired")
+    limited = {"expired": 3, "no-such": 1}
+    monkeypatch.setattr(settings, "MASSAR", replace(settings.MASSAR, alarm_limits=limited))
+    assert standing() == {} and delivery.alarms.unknown_limits() == ["no-such"]
+
+
+def test_no_two_alarms_have_one_name():
+    ids = [alarm.id for alarm in delivery.alarms.TABLE]
+    assert len(set(ids)) == len(ids) == 11
