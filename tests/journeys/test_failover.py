@@ -40,6 +40,9 @@ class Operator:
     def room(self) -> int:
         return 20
 
+    def standby(self) -> bool:
+        return self.mood == "standby"
+
     def submit(self, message: delivery.Outgoing, *, valid_for) -> Future:
         self.asked += 1
         answer: Future = Future()
@@ -157,6 +160,15 @@ def test_it_comes_back_by_a_probe_as_soon_as_it_is_well(traffic):
     traffic.a.mood = ""
     traffic.flow(90)
     assert traffic.shares(30) == (30, 0)
+
+
+def test_while_other_workers_hold_all_binds_nothing_is_taken_and_nobody_is_blamed(traffic):
+    traffic.a.mood = "standby"
+    traffic.flow(20)
+    assert traffic.states() == {"queued": 20} and delivery.breaker.all_states() == {}
+    traffic.a.mood = ""
+    traffic.flow(10, put=False)
+    assert traffic.states() == {"delivered": 20}
 
 
 def test_throttling_is_no_fault(traffic):

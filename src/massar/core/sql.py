@@ -51,6 +51,13 @@ def lock_in_order(column: str) -> str:
     return f"ORDER BY {column} FOR UPDATE" if connection.vendor == "postgresql" else ""
 
 
+def fold_log() -> None:
+    """Folds SQLite's write-ahead log into its file. By itself that needs a moment without readers, which a busy server
+    never has: the log would grow without end, and every look-up with it."""
+    if connection.vendor == "sqlite" and not connection.in_atomic_block:
+        rows("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def skip_locked() -> str:
     """Claims of two workers don't wait for each other. SQLite has one writer at a time and needs nothing."""
     return "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""

@@ -1,6 +1,7 @@
 // An SMSC on the package smpp. It writes down what its own codec reads, one JSON object a line, and does what the last
 // two digits of the number say; receipts are repeated until they are taken, and kept while nobody is bound.
 //   node smsc.mjs PORT FILE [RATE] [KEY CERTIFICATE]      (FILE "-": writes nothing down; RATE 0: no throttling)
+// SMSC_ANSWERS_AFTER: milliseconds before a message is answered.
 import { appendFileSync, readFileSync } from "node:fs";
 import smpp from "smpp";
 
@@ -8,6 +9,7 @@ const [port, file, rate, key, certificate] = process.argv.slice(2);
 const REFUSALS = { "08": 0x08, "10": 0x0a, "13": 0x0b, "14": 0x14, "58": 0x58 };
 const STATES = { DELIVRD: 2, EXPIRED: 3, UNDELIV: 5 };
 const RECEIVES = ["bind_transceiver", "bind_receiver"];
+const PAUSE = Number(process.env.SMSC_ANSWERS_AFTER ?? 0);
 const bound = new Set();
 const kept = [];
 let ids = 1000, window = [0, 0];
@@ -55,7 +57,7 @@ function take(session, submit) {
   if (ending === "31") return session.destroy();
   const entry = written(submit, session.how);
   const status = REFUSALS[ending] ?? (tooMany() ? 0x58 : 0);
-  record({ submit: entry, status });
+  record({ submit: entry, status, at: Date.now() });
   if (status) return session.send(submit.response({ command_status: status }));
   if (ending === "30") return;
   if (ending === "32") return session.destroy();
@@ -63,7 +65,8 @@ function take(session, submit) {
   const receipt = { id, state: "DELIVRD", error: "000", submit };
   if (ending === "11") Object.assign(receipt, { state: "UNDELIV", error: "011" });
   if (ending === "40") deliver(receipt);
-  session.send(submit.response({ message_id: id }));
+  const answer = () => session.send(submit.response({ message_id: id }));
+  if (PAUSE) setTimeout(answer, PAUSE); else answer();
   if (ending === "40") return;
   if (ending === "50") {
     const late = entry.valid_for < 1.5;
@@ -73,7 +76,7 @@ function take(session, submit) {
   if (ending === "42") session.destroy(); // the answer may be lost with it, the receipt is not
   if (ending === "60") session.deaf = true;
   if (ending === "61") session.unbind(() => { record({ unbound: true }); session.close(); });
-  setImmediate(deliver, receipt);
+  if (PAUSE) setTimeout(deliver, 2 * PAUSE, receipt); else setImmediate(deliver, receipt);
   if (ending === "41") setImmediate(deliver, receipt);
 }
 

@@ -24,7 +24,7 @@ from joserfc.jwk import ECKey, RSAKey
 from massar.core import ids, seal, sql
 from massar.domain.sites.models import SigningKey
 
-ES256, RS256, SAML = SigningKey.Use.ES256, SigningKey.Use.RS256, SigningKey.Use.SAML
+USES = ES256, RS256, SAML = SigningKey.Use.ES256, SigningKey.Use.RS256, SigningKey.Use.SAML
 PUBLISHED_BEFORE = timedelta(days=1)
 KEPT_AFTER = timedelta(days=1)
 SAML_CERTIFICATE_LIFE = timedelta(days=365 * 3)

@@ -19,10 +19,10 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import call_command
 
-from massar.interfaces.commands import serve
+from massar.interfaces.commands import web_server
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-CHECKOUT = Path(serve.__file__).resolve().parents[4]  # where examples/ stands, beside src/
+CHECKOUT = Path(web_server.__file__).resolve().parents[4]  # where examples/ stands, beside src/
 SAMPLES = 6
 
 
@@ -78,7 +78,7 @@ def _sample_environment() -> dict[str, str]:
 def run(options) -> int:
     _folder().mkdir(parents=True, exist_ok=True)
     call_command("migrate", interactive=False, verbosity=0)
-    serve.prepare_static()
+    web_server.prepare_static()
     cast = subprocess.run(
         [sys.executable, "-m", "massar.interfaces.demo.seed"], check=True, text=True, capture_output=True
     )
@@ -94,7 +94,7 @@ def run(options) -> int:
             str(settings.MASSAR.demo_store),
         ),
         _start("-m", "massar", "worker", "--quiet"),
-        _child(serve.command("127.0.0.1", options.port, 1)),
+        _child(web_server.command("127.0.0.1", options.port, 1)),
     ]
     if options.samples:
         sites = [sys.executable, "-m", "examples", "run", str(_folder())]

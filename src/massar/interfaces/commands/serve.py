@@ -7,12 +7,13 @@ import os
 import sys
 
 from django.conf import settings
-from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from massar.core import clock
 from massar.domain.delivery import api as delivery
-from massar.interfaces.commands import carriers
+from massar.domain.sites import api as sites
+from massar.interfaces.commands import carriers, web_server
 
 
 def run(options) -> int:
@@ -27,43 +28,12 @@ def run(options) -> int:
     except delivery.CarrierSettingError as mistake:  # the worker could not start, and call-backs could not be read
         print(mistake, file=sys.stderr)
         return 2
-    prepare_static()
+    sites.keys.published(sites.keys.USES, now=clock.now())  # made once, here: many first requests would each make one
+    web_server.prepare_static()
     connection.close()
-    os.execv(sys.executable, command(options.host, options.port, options.processes))
-
-
-def command(host: str, port: int, processes: int) -> list[str]:
-    """The server's command line. Threads wait for the hash gate and the database; 24 of them keep one core busy."""
-    return [
-        sys.executable,
-        "-m",
-        "granian",
-        "--interface",
-        "wsgi",
-        "massar.config.wsgi:application",
-        "--host",
-        host,
-        "--port",
-        str(port),
-        "--workers",
-        str(processes),
-        "--blocking-threads",
-        "24",
-        "--no-ws",
-        "--backlog",
-        "1024",
-        "--log-level",
-        "error",
-        "--respawn-failed-workers",
-    ]
+    os.execv(sys.executable, web_server.command(options.host, options.port, options.processes))
 
 
 def pending_migrations() -> bool:
     executor = MigrationExecutor(connection)
     return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
-
-
-def prepare_static() -> None:
-    """Styles, scripts and fonts under names that hold their content's hash, compressed once."""
-    settings.MASSAR.var.mkdir(parents=True, exist_ok=True)
-    call_command("collectstatic", interactive=False, verbosity=0, clear=True)

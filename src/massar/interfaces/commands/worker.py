@@ -17,7 +17,7 @@ from datetime import timedelta
 
 from django.db import DatabaseError, close_old_connections
 
-from massar.core import clock, log
+from massar.core import clock, log, sql
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
 from massar.domain.limits import api as limits
@@ -154,6 +154,8 @@ class Worker:
         carrier = self.router.first_fit(channel, now)
         if carrier is None or not hasattr(carrier, "submit"):
             return self.senders[channel].free()
+        if carrier.standby():
+            return 0
         return max(carrier.room(), 0 if self.in_flight[carrier.name] else 1)
 
     def _start(self, ready: deliver_messages.Ready) -> None:
@@ -279,6 +281,7 @@ class Worker:
         sites.grants.sweep(now=int(now.timestamp()))
         sites.pending.sweep(now=now)
         sites.seen.sweep(now=now)
+        sql.fold_log()
 
 
 def _drained(waiting: queue.SimpleQueue) -> list:

@@ -142,6 +142,10 @@ class Pipelined(Carrier, Protocol):
     def room(self) -> int:
         """How many more messages could leave without waiting for an answer; 0 while there is no connection."""
 
+    def standby(self) -> bool:
+        """Whether it has no connection and that is nobody's fault: other workers hold all that the contract allows, or
+        the first one is only being made. Others send meanwhile."""
+
     def close(self) -> None:
         """Answer what is under way, say goodbye, disconnect. Waits for that, at most `longest`."""
 

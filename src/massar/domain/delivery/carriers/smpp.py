@@ -79,6 +79,9 @@ class SmppCarrier:
     def room(self) -> int:
         return self._engine.room() if self._engine else 0
 
+    def standby(self) -> bool:
+        return self._engine is None or self._engine.standby()
+
     def close(self) -> None:
         if self._engine:
             self._engine.stop(self.longest.total_seconds())

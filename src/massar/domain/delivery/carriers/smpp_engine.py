@@ -26,6 +26,7 @@ from .smpp_text import Content
 note = logging.getLogger("massar.smpp")
 
 STEADY = 60.0  # a connection that lived so many seconds was a good one
+TAKEN = NotSent("all binds of the contract are taken")
 SLOT_PAUSE = 5  # first pauses of a reconnect, until a taken bind is asked for again
 NO_CONNECTION = NotSent("no connection to the SMSC yet")
 CLOSED = NotSent("the carrier is closed")
@@ -149,6 +150,10 @@ class Engine:
         free = sum(min(line.free(), max(1, int(line.pace.rate))) for line in self._lines)
         return max(0, free - len(self._queue))
 
+    def standby(self) -> bool:
+        """Nothing to send through, and nobody's fault: others hold the binds, or the first connect is not over."""
+        return not self._lines and self._why in (NO_CONNECTION, TAKEN)
+
     def bound(self) -> bool:
         return bool(self._sessions)
 
@@ -226,7 +231,7 @@ class Engine:
             self._held.add(n)
         else:
             self._held.discard(n)
-            self._why = NotSent("all binds of the contract are taken")
+            self._why = TAKEN
         return taken
 
     async def _stay(self, command: int) -> None:
