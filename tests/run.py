@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 QUICK = "not browser and not servers"
 # What of these touches the database (tests/conftest.py sees which) runs a second time, on PostgreSQL.
 ON_BOTH_DATABASES = ("tests/core", "tests/domain", "tests/journeys", "tests/sso", "tests/contracts", "tests/crash")
+CARRIERS, CARRIERS_COVERAGE = "tests/contracts", ".coverage.carriers"
 PASSED, FAILED, SKIPPED = "passed", "FAILED", "skipped"
 NO_TESTS_COLLECTED = 5  # pytest's exit status
 CLEARING_UP_SECONDS = 60
@@ -195,15 +196,25 @@ def run_all(run: Run, options: argparse.Namespace) -> int:
         on_sqlite(run)
     else:
         install_what_is_missing()
-        with in_the_browser(run):
-            on_sqlite(run)
+        with in_the_browser(run), carriers_beside(run):
+            on_sqlite(run, f"--ignore={CARRIERS}")
             on_postgres(run)
     coverage(run)
     return run.close()
 
 
-def on_sqlite(run: Run) -> None:
-    run.pytest("laws, units and journeys on SQLite", "tests", "-m", QUICK, "--cov=massar", "--cov-report=")
+def on_sqlite(run: Run, *options: str) -> None:
+    run.pytest("laws, units and journeys on SQLite", "tests", "-m", QUICK, *options, "--cov=massar", "--cov-report=")
+
+
+@contextlib.contextmanager
+def carriers_beside(run: Run) -> Iterator[None]:
+    """These wait for far ends that are silent on purpose, twenty seconds for each second of work."""
+    with run.beside(
+        "carriers over real sockets", CARRIERS, "-m", QUICK, "--cov=massar", "--cov-report=",
+        environment={"COVERAGE_FILE": str(ROOT / CARRIERS_COVERAGE)},
+    ):  # fmt: skip
+        yield
 
 
 def install_what_is_missing() -> None:
@@ -254,6 +265,8 @@ def clear_pictures(run: Run) -> None:
 def coverage(run: Run) -> None:
     """Lines covered by the first two stages together; the browser drives a product of its own."""
     run.heading("coverage (both databases together, without the browser)")
+    if (ROOT / CARRIERS_COVERAGE).exists():
+        subprocess.run([sys.executable, "-m", "coverage", "combine", "--append", "--quiet", CARRIERS_COVERAGE], cwd=ROOT)
     command = [sys.executable, "-m", "coverage", "report", "--skip-covered", "--skip-empty"]
     subprocess.run(command, cwd=ROOT)
 
