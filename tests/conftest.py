@@ -6,11 +6,13 @@ import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from django.db import connection
 from django.test import client as django_client
 
 from massar.core import clock as product_clock
 from tests import cast as people_of_the_cast
+from tests.support.kept import Rows, few_rsa_keys
 from tests.support.visitor import Post
 from tests.support.wire import Wire
 
@@ -80,8 +82,23 @@ def post(clock, db) -> Post:
     return Post(clock)
 
 
+_CAST: dict[datetime, Rows] = {}
+
+
 @pytest.fixture
 def cast(clock, db):
-    """The whole cast has accounts."""
-    people_of_the_cast.enter(now=clock())
+    """The whole cast has accounts. Only the first test of a run adds them by the journey; the others get its rows."""
+    kept = _CAST.get(clock())
+    if kept:
+        kept.write()
+    else:
+        _CAST[clock()] = Rows(lambda: people_of_the_cast.enter(now=clock()))
     return people_of_the_cast
+
+
+@pytest.fixture(scope="session", autouse=True)
+def rsa_keys():
+    """A key of 3072 bits takes a tenth of a second, and a hundred tests begin without any."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rsa, "generate_private_key", few_rsa_keys())
+        yield

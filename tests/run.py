@@ -1,9 +1,10 @@
 """`make test`: every test, on SQLite and on PostgreSQL, with a browser. `--help` lists the ways to run less.
 
 Finds the outside programs (or installs them, as root on Debian), starts a throw-away PostgreSQL, runs pytest
-in stages and ends with one line for each stage. The browser, which mostly waits, runs beside the other stages;
-its words are printed when they are done. The exit status is 0 only if nothing failed; on a build
-machine (`CI=true`) a missing program is a failure too, elsewhere that half is named as skipped.
+in stages and ends with one line for each stage. The stages run side by side: that on SQLite speaks at once, the
+others, which wait a good deal (for a database, a browser, a silent far end), are printed when it is done. The exit
+status is 0 only if nothing failed; on a build machine (`CI=true`) a missing program is a failure too, elsewhere that
+part is named as skipped.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ QUICK = "not browser and not servers"
 # What of these touches the database (tests/conftest.py sees which) runs a second time, on PostgreSQL.
 ON_BOTH_DATABASES = ("tests/core", "tests/domain", "tests/journeys", "tests/sso", "tests/contracts", "tests/crash")
 CARRIERS, CARRIERS_COVERAGE = "tests/contracts", ".coverage.carriers"
+COVERAGE = ("--cov=massar", "--cov-report=")
 PASSED, FAILED, SKIPPED = "passed", "FAILED", "skipped"
 NO_TESTS_COLLECTED = 5  # pytest's exit status
 CLEARING_UP_SECONDS = 60
@@ -86,10 +88,10 @@ class Run:
         self.started = time.monotonic()
         self.strict = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 
-    def pytest(self, name: str, *arguments: str, environment: dict[str, str] | None = None) -> None:
+    def pytest(self, name: str, *arguments: str) -> None:
         """Run pytest as stage `name`. Its own closing line ("N passed") stays on the screen."""
         self.heading(name)
-        with self.start(arguments, environment) as running:
+        with self.start(arguments, None) as running:
             running.wait()
         self.ended(name, running)
 
@@ -196,24 +198,22 @@ def run_all(run: Run, options: argparse.Namespace) -> int:
         on_sqlite(run)
     else:
         install_what_is_missing()
-        with in_the_browser(run), carriers_beside(run):
+        print("\nAll stages run side by side; the words of the others come after those of the first.", flush=True)
+        with in_the_browser(run), carriers_beside(run), on_postgres(run):
             on_sqlite(run, f"--ignore={CARRIERS}")
-            on_postgres(run)
     coverage(run)
     return run.close()
 
 
 def on_sqlite(run: Run, *options: str) -> None:
-    run.pytest("laws, units and journeys on SQLite", "tests", "-m", QUICK, *options, "--cov=massar", "--cov-report=")
+    run.pytest("laws, units and journeys on SQLite", "tests", "-m", QUICK, *options, *COVERAGE)
 
 
 @contextlib.contextmanager
 def carriers_beside(run: Run) -> Iterator[None]:
     """These wait for far ends that are silent on purpose, twenty seconds for each second of work."""
-    with run.beside(
-        "carriers over real sockets", CARRIERS, "-m", QUICK, "--cov=massar", "--cov-report=",
-        environment={"COVERAGE_FILE": str(ROOT / CARRIERS_COVERAGE)},
-    ):  # fmt: skip
+    environment = {"COVERAGE_FILE": str(ROOT / CARRIERS_COVERAGE)}
+    with run.beside("carriers over real sockets", CARRIERS, "-m", QUICK, *COVERAGE, environment=environment):
         yield
 
 
@@ -223,11 +223,13 @@ def install_what_is_missing() -> None:
         programs.install(missing)
 
 
-def on_postgres(run: Run) -> None:
+@contextlib.contextmanager
+def on_postgres(run: Run) -> Iterator[None]:
     name = "units and journeys on PostgreSQL"
     folder = programs.find_postgres()
     if folder is None:
         run.missing(name, programs.POSTGRES)
+        yield
         return
     places = [place for place in ON_BOTH_DATABASES if (ROOT / place).is_dir()]
     with contextlib.ExitStack() as stack:
@@ -235,11 +237,10 @@ def on_postgres(run: Run) -> None:
             address = stack.enter_context(postgres.throwaway_postgres(folder))
         except postgres.PostgresDidNotStart as problem:
             run.stages.append(Stage(name, FAILED, note=f"PostgreSQL did not start: {problem}"))
-            return
-        run.pytest(
-            name, *places, "-m", QUICK, "--cov=massar", "--cov-report=", "--cov-append",
-            environment={"MASSAR_TEST_DATABASE_URL": address},
-        )  # fmt: skip
+        else:
+            environment = {"MASSAR_TEST_DATABASE_URL": address}
+            stack.enter_context(run.beside(name, *places, "-m", QUICK, environment=environment))
+        yield
 
 
 @contextlib.contextmanager
@@ -251,7 +252,6 @@ def in_the_browser(run: Run) -> Iterator[None]:
         yield
         return
     clear_pictures(run)
-    print(f"\nBeside what follows: {name}; its words come at the end.", flush=True)
     with run.beside(name, "tests/browser", "-m", "browser"):
         yield
 
@@ -263,12 +263,12 @@ def clear_pictures(run: Run) -> None:
 
 
 def coverage(run: Run) -> None:
-    """Lines covered by the first two stages together; the browser drives a product of its own."""
-    run.heading("coverage (both databases together, without the browser)")
+    """Lines covered on SQLite and by the carriers' tests. Counting costs a quarter of the time, so it is done once."""
+    run.heading("coverage (on SQLite, without the browser)")
+    words = [sys.executable, "-m", "coverage"]
     if (ROOT / CARRIERS_COVERAGE).exists():
-        subprocess.run([sys.executable, "-m", "coverage", "combine", "--append", "--quiet", CARRIERS_COVERAGE], cwd=ROOT)
-    command = [sys.executable, "-m", "coverage", "report", "--skip-covered", "--skip-empty"]
-    subprocess.run(command, cwd=ROOT)
+        subprocess.run([*words, "combine", "--append", "--quiet", CARRIERS_COVERAGE], cwd=ROOT)
+    subprocess.run([*words, "report", "--skip-covered", "--skip-empty"], cwd=ROOT)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,53 @@
+"""What many tests need and is dear to make, made once for each run: rows of the cast, RSA keys."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from django.apps import apps
+from django.db import connection
+
+
+class Rows:
+    """The rows that `make` writes into tables that were empty, to be written again without its work."""
+
+    def __init__(self, make: Callable[[], None]):
+        empty = [table for table in _tables() if not _all(f"SELECT 1 FROM {table} LIMIT 1")[1]]
+        make()
+        self._found = {table: _all(f"SELECT * FROM {table}") for table in empty}
+
+    def write(self) -> None:
+        """In the order of the models, without a look at references: those are checked when the test commits."""
+        with connection.cursor() as cursor:
+            for table, (columns, rows) in self._found.items():
+                if rows:
+                    marks = ", ".join(["%s"] * len(columns))
+                    one = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
+                    cursor.executemany(one, rows)
+
+
+def _tables() -> list[str]:
+    return [model._meta.db_table for model in apps.get_models()]
+
+
+def _all(statement: str) -> tuple[list[str], list[tuple]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return [
+            f'"{column.name if hasattr(column, "name") else column[0]}"' for column in cursor.description
+        ], cursor.fetchall()
+
+
+def few_rsa_keys(make: Callable[..., rsa.RSAPrivateKey] = rsa.generate_private_key, kept: int = 4):
+    """Stands in for `rsa.generate_private_key`: real keys, of each size the same four in turn."""
+    rounds: dict[tuple, Iterator[rsa.RSAPrivateKey]] = {}
+
+    def generate(public_exponent: int, key_size: int, backend: object = None) -> rsa.RSAPrivateKey:
+        asked = (public_exponent, key_size)
+        if asked not in rounds:
+            rounds[asked] = itertools.cycle(make(public_exponent, key_size) for _ in range(kept))
+        return next(rounds[asked])
+
+    return generate
