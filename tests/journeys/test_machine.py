@@ -743,7 +743,7 @@ REACHED = (
 )  # fmt: skip
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)  # each example is rolled back by itself
 def test_journeys_in_every_order(clock, monkeypatch):
     Journeys.clock, Journeys.patch = clock, monkeypatch
     profile = settings(
