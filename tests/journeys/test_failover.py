@@ -223,6 +223,21 @@ def test_both_gone_for_a_while_loses_nothing(traffic):
     assert traffic.states() == {"delivered": 120} and traffic.twins() == 0
 
 
+def test_without_a_carrier_messages_wait_for_one_until_their_end(traffic, clock):
+    with_carriers = traffic.worker
+    traffic.worker = Worker(delivery.Roster({}), tick=clock, pool=AtOnce())
+    traffic.flow(10)
+    assert set(Message.objects.values_list("reason", "attempts")) == {("no carrier for this channel", 0)}
+    traffic.worker = with_carriers
+    traffic.flow(70, put=False)
+    assert traffic.states() == {"delivered": 10}, "the carrier that was configured meanwhile takes them"
+    traffic.worker = Worker(delivery.Roster({}), tick=clock, pool=AtOnce())
+    traffic.flow(1)
+    traffic.flow(630, put=False)
+    assert traffic.states() == {"delivered": 10, "expired": 1}
+    assert not Message.objects.exclude(sealed=None).exists()
+
+
 def hand_over_seconds() -> list[float]:
     """From putting to the carrier's answer, of every message that was accepted."""
     rows = Message.objects.exclude(handed_at=None).values_list("created_at", "handed_at")

@@ -61,11 +61,19 @@ def test_each_state_has_its_word(cast, clock, state, word):
     assert shows(page, "message.created_at")
 
 
+def test_a_letter_that_came_back_is_told_as_such_with_what_to_do(cast, clock):
+    message(clock(), person_id=facts(JAMAL).id, waited=1, channel="email", reason="returned: 5.1.1", masked="j•••@e•••")
+    page = signed_in(JAMAL).get("/devices/")
+    assert shows(page, "message.state.returned") and not shows(page, "message.state.handed")
+    assert shows(page, "message.put_right") and page.html.count('href="/profile/"') == 2, "in the menu, and here"
+
+
 def test_the_newest_ten_of_thirty_days_without_what_sites_were_told(cast, clock):
     mine = {"person_id": facts(JAMAL).id, "purpose": "notice", "waited": 0}
     for day in reversed(range(12)):
         message(clock() - timedelta(days=day), **mine, masked=f"day-{day:02}")
-    message(clock(), **mine | {"purpose": "site_logout"}, channel="site", masked="a-site")
+    for channel in ("site", "soap"):
+        message(clock(), **mine | {"purpose": "site_logout"}, channel=channel, masked="a-site")
     words = shown(signed_in(JAMAL).get("/devices/"))
     assert all(f"day-{day:02}" in words for day in range(10)) and "day-10" not in words and "a-site" not in words
 

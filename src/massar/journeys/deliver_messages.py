@@ -22,9 +22,11 @@ from massar.journeys import saml_farewell, sms_budget, tell_sites
 outbox, Letter, State = delivery.outbox, delivery.Letter, delivery.State
 NO_CARRIER = "no carrier for this channel"
 TOO_LATE = delivery.NotSent("too late")
+TO_PEOPLE = ("sms", "email")  # what the product puts in even where no carrier is configured
 TO_SITES = {"site": tell_sites.logout_token, "soap": saml_farewell.envelope}  # what says it, by channel
 CHARGED_WHEN_ASKED = ("temporary_password", "contact_code")  # to the country's SMS; the others when they leave
 SPENT_PAUSE = timedelta(minutes=1)  # at least, before what is not urgent asks again whether something is left
+NO_CARRIER_PAUSE = timedelta(minutes=1)
 BUSY_PAUSE = timedelta(seconds=2)  # a carrier that is throttled takes more in a moment: no growing pause
 
 
@@ -54,15 +56,16 @@ class TooLate(Exception):
 def take(most: int, *, channel: str, router: delivery.Router, now: datetime) -> list[Ready]:
     """Claims due messages, ends those that are too late or no longer wanted, and writes the attempts of the others."""
     letters = _fixed(_still_wanted(outbox.claim(most, now=now, channel=channel), now), now)
+    if not router.roster.of(channel):
+        outbox.put_back(letters, now=now, pause=NO_CARRIER_PAUSE, reason=NO_CARRIER)
+        return []
     ready, shut = [], []
     for letter in letters:
         carrier = router.choose(letter, now)
         if carrier:
             ready.append(Ready(letter, carrier))
-        elif router.roster.of(channel):
-            shut.append(letter)
         else:
-            outbox.later(letter, now=now, reason=NO_CARRIER)
+            shut.append(letter)
     outbox.put_back(shut, now=now, pause=router.next_probe(channel, now), reason="every carrier is shut")
     ready = _within_budget(ready, now)
     for carrier in {one.carrier.name: one.carrier for one in ready}.values():

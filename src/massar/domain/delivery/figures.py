@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from massar.core import sql
-from massar.domain.delivery import breaker, routing
+from massar.domain.delivery import breaker, receipts, routing
 from massar.domain.delivery.models import Message
 from massar.domain.delivery.outbox import UNREADABLE
 
@@ -85,7 +85,10 @@ class Pulse:
 
 @dataclass(frozen=True)
 class ToPerson:
-    """One message as its owner may see it: what, where to (masked), when handed over and delivered."""
+    """One message as its owner may see it: what, where to (masked), when handed over and delivered.
+
+    `state` is that of the outbox, or `returned`: it was handed over, and came back.
+    """
 
     purpose: str
     channel: str
@@ -281,8 +284,13 @@ def unreadable(*, since: datetime) -> int:
 def to_person(person_id: int, *, since: datetime, most: int) -> list[ToPerson]:
     """The person's own messages, newest first; what sites are told is none."""
     found = sql.rows(
-        "SELECT purpose, channel, masked, state, created_at, handed_at, delivered_at FROM delivery_message "
-        "WHERE person_id = %s AND channel <> 'site' AND created_at >= %s ORDER BY id DESC LIMIT %s",
+        "SELECT purpose, channel, masked, state, reason, created_at, handed_at, delivered_at FROM delivery_message "
+        "WHERE person_id = %s AND channel IN ('email', 'sms') AND created_at >= %s ORDER BY id DESC LIMIT %s",
         (person_id, sql.at(since), most),
     )
-    return [ToPerson(*row[:3], Message.State(row[3]), *map(sql.moment, row[4:])) for row in found]
+    return [ToPerson(*row[:3], _to_owner(row[3], row[4]), *map(sql.moment, row[5:])) for row in found]
+
+
+def _to_owner(state: str, reason: str) -> str:
+    came_back = state == Message.State.HANDED and reason.startswith(receipts.RETURNED)
+    return receipts.RETURNED if came_back else state

@@ -127,7 +127,7 @@ class Worker:
         self._now_and_then(self._sweep_receipts, RECEIPTS_EVERY)
         self._now_and_then(self._sweep, SWEEP_EVERY)
         busy = self._settle() + self._store_receipts() + self.answer()
-        for channel in self.roster.carriers:
+        for channel in {**self.roster.carriers, **dict.fromkeys(deliver_messages.TO_PEOPLE)}:
             busy += self._send(channel)
         busy += self._settle()
         self._now_and_then(self._watch, WATCH_EVERY)  # last: what this turn has put right is no alarm
@@ -151,6 +151,8 @@ class Worker:
 
         One is tried where a standing connection has no room although nothing is under way: that tells what is wrong.
         """
+        if not self.roster.of(channel):
+            return MOST_AT_ONCE  # nothing leaves, but what waits ends at its time, and says why
         carrier = self.router.first_fit(channel, now)
         if carrier is None or not hasattr(carrier, "submit"):
             return self.senders[channel].free()
