@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import pytest
 import massar
 from massar.domain.delivery.carriers.base import Carrier, CarrierOptions, Outgoing, Result, carrier_from_url
 from massar.interfaces.demo.store import Received, Store
+from tests.support.postgres import free_port
 
 TEN_MINUTES = timedelta(minutes=10)
 
@@ -37,12 +37,6 @@ class Running:
 
     def received(self) -> list[Received]:
         return self.store.after(0)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def environment() -> dict[str, str]:

@@ -13,8 +13,9 @@ import pytest
 
 from massar.domain.delivery.carriers.base import Accepted, Refused, Unsure
 from massar.domain.delivery.wording import LANGUAGES, TEMPORARY_PASSWORD, render
+from tests.support.postgres import free_port
 
-from .conftest import environment, free_port, start
+from .conftest import environment, start
 
 
 def test_an_sms_arrives_word_for_word(receiver):

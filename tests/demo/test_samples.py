@@ -57,7 +57,7 @@ def test_the_sites_follow_the_web_server_and_step_aside_when_a_port_is_taken():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        ports = demo._sample_ports(port - 3)
+        ports = demo._ports_from(port - 2, demo.SAMPLES)
     assert port not in ports and len(set(ports)) == demo.SAMPLES
 
 

@@ -7,17 +7,14 @@ changes nothing for the owner.
 
 from __future__ import annotations
 
-import base64
 import re
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from massar.core import phone
 from massar.domain.credentials import api as credentials
 from massar.domain.credentials.models import FormerPassword, Password, TemporaryPassword
 from massar.domain.delivery import api as delivery
@@ -32,6 +29,7 @@ from tests.cast import FATIMA, JAMAL, KHADIJA, KHADIJA_EMAIL, STRANGER, YOUSSEF,
 from tests.contracts.http_rig import Gateway
 from tests.contracts.smtp_rig import MailServer
 from tests.house.test_open_doors import OPEN, addresses, leads_to_sign_in
+from tests.support.canary import everything_stored, readable_forms
 from tests.support.faults import PostOffice, empty
 from tests.support.post_office import worker_with
 from tests.support.visitor import CODE, TEMPORARY, Visitor
@@ -111,35 +109,6 @@ def secrets_of(server: MailServer, gateway: Gateway) -> set[str]:
     texts = [letter.get_body(("plain",)).get_content() for letter in server.letters]
     texts += [str(body["text"]) for _, _, body in gateway.requests]
     return {s for text in texts for s in (*TEMPORARY.findall(text), *CODE.findall(text))}
-
-
-def readable_forms(canary: str) -> set[bytes]:
-    """As typed, without its hyphen, with the digits as people write them, in base64 (at every offset) and in hex."""
-    plain = {canary, canary.replace("-", ""), canary.upper(), canary.lstrip("+")}
-    if canary.startswith("+"):
-        plain |= {"0" + canary[4:], phone.shown(canary)}
-    if CODE.fullmatch(canary):
-        return {f'"{canary}"'.encode(), canary.encode("utf-16-le"), f">{canary}<".encode(), f" {canary}".encode()}
-    forms: set[bytes] = set()
-    for one in (p.encode() for p in plain):
-        forms |= {one, one.hex().encode(), one.decode().encode("utf-16-le")}
-        forms |= {base64.b64encode(b"x" * n + one)[4:-4] for n in range(3)}
-    return {f for f in forms if len(f) > 6}
-
-
-def everything_stored() -> bytes:
-    """All bytes of the SQLite file and of its journal; or every row of every table of PostgreSQL, as text."""
-    if connection.vendor == "sqlite":
-        path = Path(connection.settings_dict["NAME"])
-        files = [path, Path(f"{path}-wal"), Path(f"{path}-journal")]
-        return b"".join(f.read_bytes() for f in files if f.exists())
-    rows = []
-    with connection.cursor() as cursor:
-        for table in connection.introspection.table_names():
-            cursor.execute(f"SELECT t::text FROM {table} t")
-            rows += [r[0].encode() for r in cursor.fetchall()]
-    text = b"\n".join(rows)
-    return text + b"".join(bytes.fromhex(h.decode()) for h in re.findall(rb"\\x([0-9a-f]+)", text))
 
 
 # --- (ii) below full strength no page opens

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.apps import apps
+from django.core.management.color import no_style
 from django.db import connection
 
 
@@ -16,16 +17,19 @@ class Rows:
     def __init__(self, make: Callable[[], None]):
         empty = [table for table in _tables() if not _all(f"SELECT 1 FROM {table} LIMIT 1")[1]]
         make()
-        self._found = {table: _all(f"SELECT * FROM {table}") for table in empty}
+        found = {table: _all(f"SELECT * FROM {table}") for table in empty}
+        self._found = {table: (columns, rows) for table, (columns, rows) in found.items() if rows}
+        self._models = [model for model in apps.get_models() if model._meta.db_table in self._found]
 
     def write(self) -> None:
-        """In the order of the models, without a look at references: those are checked when the test commits."""
+        """In the order of the models; what is numbered by the database goes on after these rows."""
         with connection.cursor() as cursor:
             for table, (columns, rows) in self._found.items():
-                if rows:
-                    marks = ", ".join(["%s"] * len(columns))
-                    one = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
-                    cursor.executemany(one, rows)
+                marks = ", ".join(["%s"] * len(columns))
+                one = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
+                cursor.executemany(one, rows)
+            for statement in connection.ops.sequence_reset_sql(no_style(), self._models):
+                cursor.execute(statement)
 
 
 def _tables() -> list[str]:
@@ -35,9 +39,7 @@ def _tables() -> list[str]:
 def _all(statement: str) -> tuple[list[str], list[tuple]]:
     with connection.cursor() as cursor:
         cursor.execute(statement)
-        return [
-            f'"{column.name if hasattr(column, "name") else column[0]}"' for column in cursor.description
-        ], cursor.fetchall()
+        return [f'"{column[0]}"' for column in cursor.description], cursor.fetchall()
 
 
 def few_rsa_keys(make: Callable[..., rsa.RSAPrivateKey] = rsa.generate_private_key, kept: int = 4):

@@ -50,10 +50,15 @@ def throwaway_postgres(programs: Path, options: tuple[str, ...] = FAST_AND_FORGE
 
 
 def free_port() -> int:
-    """A loopback TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A loopback TCP port that nobody uses, by chance out of many: stages run side by side.
+
+    None of those that the system lends to outgoing connections: one of them would soon be somebody else's.
+    """
+    while True:
+        port = 10_000 + secrets.randbelow(20_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _owner(folder: Path) -> dict:

@@ -36,7 +36,7 @@ def prepare(options) -> int | None:
             file=sys.stderr,
         )
         return 2
-    smtp_port, sms_port = _free_ports(2)
+    smtp_port, sms_port = _ports_from(options.port + 1 + SAMPLES, 2)
     os.environ.update(
         {
             "MASSAR_MODE": "demo",
@@ -56,17 +56,17 @@ def _register_samples(port: int) -> bool:
     """Registers the sample sites on ports of this machine. An installed package has none: their cards explain then."""
     if not (CHECKOUT / "examples" / "register.py").is_file():
         return False
-    account, ports = os.environ["MASSAR_PUBLIC_URL"], [str(p) for p in _sample_ports(port)]
+    account, ports = os.environ["MASSAR_PUBLIC_URL"], [str(p) for p in _ports_from(port + 1, SAMPLES)]
     command = [sys.executable, "-m", "examples", "register", str(_folder()), account, *ports]
     subprocess.run(command, check=True, env=_sample_environment())
     os.environ["MASSAR_CONFIG"] = str(_folder() / "sites.toml")
     return True
 
 
-def _sample_ports(port: int) -> list[int]:
-    """The six ports after the web server's, or any that are free."""
-    following = list(range(port + 1, port + 1 + SAMPLES))
-    return following if all(_is_free(p) for p in following) else _free_ports(SAMPLES)
+def _ports_from(first: int, count: int) -> list[int]:
+    """So many ports from that one on, or any that are free."""
+    following = list(range(first, first + count))
+    return following if all(_is_free(p) for p in following) else _free_ports(count)
 
 
 def _sample_environment() -> dict[str, str]:
