@@ -22,6 +22,7 @@ WINDOW = 50
 PATIENCE = 120.0
 # People with a phone, entered for this part alone. The page takes the odd ones for those who use a phone.
 ASKING, DRAINED = 10_000, 20_000
+WARM = 5  # requests before those that are measured
 WORKERS = (1, 2)
 CORES = {1: [machine.SERVER_CORE], 2: [machine.SERVER_CORE, machine.OTHER_CORE]}
 
@@ -119,7 +120,7 @@ def tables(standings: list[tuple[Place, int]], quick: bool, say: Callable[[str],
     with open_office() as (name, office):
         waits = []
         for one, port in standings:
-            one.run("-m", "bench.filling", "people", str(ASKING), str(ASKING + 2 * size.requests))
+            one.run("-m", "bench.filling", "people", str(ASKING), str(ASKING + 2 * (WARM + size.requests)))
             say(f"{size.requests} requests for an SMS, one at a time, on {one.name}")
             waits.append(_waits(office, one, port, size.requests))
         drains = _drains(office, [one for one, _ in standings], size, say)
@@ -147,7 +148,9 @@ def _waits(office: Office, one: Place, port: int, count: int) -> tuple[str, list
     chance, browser, ours, bare = random.Random(47392), Browser(port), [], []
     load.fetch_recovery_form(browser, 0)
     with office.workers(one, [machine.SERVER_CORE]), BareWay(one.database, office.bare_port) as bare_way:
-        for number in range(ASKING + 1, ASKING + 1 + 2 * count, 2):
+        for number in range(ASKING + 1, ASKING + 1 + 2 * WARM, 2):
+            _wait(office.notes, browser, number)
+        for number in range(ASKING + 1 + 2 * WARM, ASKING + 1 + 2 * (WARM + count), 2):
             time.sleep(chance.uniform(0.05, 0.35))
             bare.append(bare_way())
             time.sleep(chance.uniform(0.05, 0.15))
@@ -229,7 +232,7 @@ def _drains(office: Office, places: list[Place], size: Size, say) -> tuple[dict[
             alone.append(smpp.measured(office.bare_port, WINDOW, size.seconds / 2)[0])
         for workers in WORKERS:
             for one in places:
-                say(f"round {number + 1} of {size.rounds}: {size.messages} SMS, {workers} workers, on {one.name}")
+                say(f"round {number + 1} of {size.rounds}: {size.messages} SMS, workers: {workers}, on {one.name}")
                 found = _drain(office, one, range(first, first + size.messages), workers)
                 drains.setdefault((one.name, workers), []).append(found)
             first += size.messages
