@@ -17,15 +17,18 @@ import time
 
 import psycopg
 
+SQLITE = "sqlite:///"
 SEALED = bytes(420)
 NOW = "2026-11-23 08:00:00+00"
 TABLE = "CREATE TABLE IF NOT EXISTS bench_row (id {id}, ask_id varchar(43) UNIQUE, sealed {bytes}, created_at text)"
 INSERT = "INSERT INTO bench_row (ask_id, sealed, created_at) VALUES ({0}, {0}, {0}) ON CONFLICT (ask_id) DO NOTHING"
 
 
-def postgres(address: str):
+def postgres(address: str, bell: str = ""):
+    """`bell`: a channel that each insert notifies, in the same commit."""
     connection = psycopg.connect(address, autocommit=True)
-    return lambda key: connection.execute(INSERT.format("%s"), (key, SEALED, NOW))
+    statement = INSERT.format("%s") + (f" RETURNING pg_notify('{bell}', '')" if bell else "")
+    return lambda key: connection.execute(statement, (key, SEALED, NOW))
 
 
 def sqlite(address: str):
@@ -33,6 +36,17 @@ def sqlite(address: str):
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
     return lambda key: connection.execute(INSERT.format("?"), (key, SEALED, NOW))
+
+
+def opened(address: str, bell: str = ""):
+    """One writer's `insert(key)` on that database, its table made."""
+    if address.startswith(SQLITE):
+        path = address.removeprefix(SQLITE)
+        sqlite3.connect(path).execute(TABLE.format(id="INTEGER PRIMARY KEY", bytes="BLOB"))
+        return sqlite(path)
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(TABLE.format(id="bigserial PRIMARY KEY", bytes="bytea"))
+    return postgres(address, bell)
 
 
 def repeat(insert, writer: int, end: float, counts: list[int]) -> None:
@@ -44,16 +58,8 @@ def repeat(insert, writer: int, end: float, counts: list[int]) -> None:
 def main() -> None:
     seconds, writers = float(sys.argv[1]), int(sys.argv[2])
     address = os.environ["MASSAR_DATABASE_URL"]
-    if address.startswith("sqlite:///"):
-        writers, open_one = 1, lambda: sqlite(address.removeprefix("sqlite:///"))
-        sqlite3.connect(address.removeprefix("sqlite:///")).execute(
-            TABLE.format(id="INTEGER PRIMARY KEY", bytes="BLOB")
-        )
-    else:
-        open_one = lambda: postgres(address)  # noqa: E731
-        with psycopg.connect(address, autocommit=True) as connection:
-            connection.execute(TABLE.format(id="bigserial PRIMARY KEY", bytes="bytea"))
-    inserts, counts = [open_one() for _ in range(writers)], [0] * writers
+    writers = 1 if address.startswith(SQLITE) else writers
+    inserts, counts = [opened(address) for _ in range(writers)], [0] * writers
     start = time.perf_counter()
     threads = [
         threading.Thread(target=repeat, args=(insert, i, start + seconds, counts))

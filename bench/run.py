@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import load, machine, people, place, report, signals, tokens, weights
+from bench import load, machine, people, place, post, report, signals, tokens, weights
 from bench.client import Browser
 from bench.peer import place as peer_place
 from bench.peer.place import NAME, NotThere, Peer
@@ -31,7 +31,7 @@ RECOVERY_PAGE, RECOVERY_IDLE, RECOVERY_SIGNAL = (0, 400), (400, 460), 600
 SIGN_IN_SIGNAL = 1200
 SAMPLES = 600
 ROUNDS = 3
-PARTS = ("sign-in", "pages", "recovery", "tokens", "saml", "signals", "weights")
+PARTS = ("sign-in", "pages", "recovery", "messages", "tokens", "saml", "signals", "weights")
 BOUNDS = ("12288,3", "19456,2")
 BROWSERS = 16
 # What sites ask, by kind of bench.tokens: its name in the table, and the aim per CPU-second on PostgreSQL.
@@ -134,6 +134,7 @@ def _measured(standings: list[Standing], sink: Sink, asked: argparse.Namespace) 
         "sign-in": lambda: _sign_ins(standings, 1 if quick else ROUNDS, 2.0 if quick else 5.0),
         "pages": lambda: _fairness(standings, 2.0 if quick else 6.0),
         "recovery": lambda: _recovery(standings, sink, quick),
+        "messages": lambda: post.tables([(one.place, one.server.port) for one in standings], quick, say),
         "tokens": lambda: _tokens(standings, 1 if quick else ROUNDS, 1.0 if quick else 4.0),
         "saml": lambda: _saml(standings[0], 100 if quick else 400),
         "signals": lambda: _signals(standings, 100 if quick else SAMPLES),

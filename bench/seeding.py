@@ -1,4 +1,4 @@
-"""Gives N people an account with a password; the first of them a proved personal e-mail or phone too.
+"""Gives N people an account with a password; the first of them a proved personal e-mail (even) or phone (odd) too.
 
     python -m bench.seeding COUNT WITH_CONTACT        (with the settings of the place in the environment)
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 
 import django
 
@@ -29,13 +30,13 @@ from massar.domain.people.models import Establishment, Person  # noqa: E402
 AT_ONCE = timedelta(0)
 
 
-def enter(count: int, with_contact: int) -> None:
-    """People 0 … count-1; the first `with_contact` of them have a proved contact (even: e-mail, odd: phone)."""
+def enter(numbers: range, kind_of: Callable[[int], str]) -> None:
+    """`kind_of`: which contact a number has proved, 'email', 'phone' or '' (none)."""
     now = clock.now()
     hashes = {p: credentials.hashing.hashed(p) for p in cast.PASSWORDS}
     with transaction.atomic():
-        rows = _people(count, now)
-        phcs = [hashes[cast.password(number)] for number in range(count)]
+        rows = _people(numbers, now)
+        phcs = [hashes[cast.password(number)] for number in numbers]
         Password.objects.bulk_create(
             [
                 # The room's own way to seal: its `save` keeps a history and costs four statements for each.
@@ -43,21 +44,22 @@ def enter(count: int, with_contact: int) -> None:
                 for row, phc in zip(rows, phcs, strict=True)
             ]
         )
-        for number, row in enumerate(rows[:with_contact]):
-            kind, value = ("phone", cast.phone_sent(number)) if number % 2 else ("email", cast.email(number))
-            contact = people.contacts.propose(row.pk, kind, value, now=now)
-            people.contacts.prove(contact.id, row.pk, now=now, wait=AT_ONCE)
+        for number, row in zip(numbers, rows, strict=True):
+            if kind := kind_of(number):
+                value = cast.phone_sent(number) if kind == "phone" else cast.email(number)
+                contact = people.contacts.propose(row.pk, kind, value, now=now)
+                people.contacts.prove(contact.id, row.pk, now=now, wait=AT_ONCE)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
 
 
-def _people(count: int, now) -> list[Person]:
-    school = Establishment.objects.create(
-        code="99001X", name_ar="ثانوية القياس", name_latin="Lycée des Mesures"
+def _people(numbers: range, now) -> list[Person]:
+    school, _ = Establishment.objects.get_or_create(
+        code="99001X", defaults={"name_ar": "ثانوية القياس", "name_latin": "Lycée des Mesures"}
     )
     names = {"first_name_ar": "سلمى", "last_name_ar": "القايسي"}
     names |= {"first_name_latin": "Salma", "last_name_latin": "Elkaissi"}
-    logins = [cast.login(number) for number in range(count)]
+    logins = [cast.login(number) for number in numbers]
     return Person.objects.bulk_create(
         [
             Person(login=one, local=one.partition("@")[0], establishment=school, created_at=now, **names)
@@ -67,4 +69,5 @@ def _people(count: int, now) -> list[Person]:
 
 
 if __name__ == "__main__":
-    enter(int(sys.argv[1]), int(sys.argv[2]))
+    count, with_contact = map(int, sys.argv[1:])
+    enter(range(count), lambda n: ("phone" if n % 2 else "email") if n < with_contact else "")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from massar.core import sql
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Message
 from massar.domain.delivery.outbox import FINAL, LEASE, MOST_ATTEMPTS, MOVES, State
@@ -41,6 +42,22 @@ def test_a_claimed_message_is_nobody_elses_until_the_lease_ends():
     assert claim() == [] and claim(NOW + LEASE - timedelta(seconds=1)) == []
     (again,) = claim(NOW + LEASE)
     assert again.attempt == 2
+
+
+def wrong_statistics(vendor: str) -> None:
+    """A queue that has filled since they were made. PostgreSQL may then run an inner SELECT once for each row."""
+    if vendor == "postgresql":
+        sql.change("ANALYZE delivery_message, delivery_recoveryrequest")
+        for way in ("hashjoin", "mergejoin", "hashagg", "sort", "material"):
+            sql.change(f"SET LOCAL enable_{way} = off")
+
+
+def test_a_claim_takes_no_more_than_it_was_asked_for(vendor):
+    put()
+    wrong_statistics(vendor)
+    for _ in range(8):
+        put()
+    assert len(claim(most=2)) == 2
 
 
 def test_who_lost_the_lease_settles_nothing():
@@ -128,13 +145,23 @@ def test_what_waits_is_counted():
     assert outbox.waiting() == {"queued": 2}
 
 
+ASKED = delivery.Asked("a@taalim.ma", "email", "a@example.org", "", "", "", "", "", False)
+
+
+def test_a_claim_of_requests_takes_no_more_than_it_was_asked_for(vendor):
+    delivery.requests.put("form", ASKED, now=NOW)
+    wrong_statistics(vendor)
+    for number in range(8):
+        delivery.requests.put(f"form-{number}", ASKED, now=NOW)
+    assert len(delivery.requests.claim(2, now=NOW)) == 2
+
+
 def test_requests_are_put_once_claimed_under_a_lease_and_wiped():
-    asked = delivery.Asked("a@taalim.ma", "email", "a@example.org", "", "", "", "", "", False)
-    assert delivery.requests.put("form-1", asked, now=NOW) and not delivery.requests.put(
-        "form-1", asked, now=NOW
+    assert delivery.requests.put("form-1", ASKED, now=NOW) and not delivery.requests.put(
+        "form-1", ASKED, now=NOW
     )
     (claimed,) = delivery.requests.claim(5, now=NOW)
-    assert claimed.asked == asked and delivery.requests.claim(5, now=NOW) == []
+    assert claimed.asked == ASKED and delivery.requests.claim(5, now=NOW) == []
     (again,) = delivery.requests.claim(5, now=NOW + delivery.requests.LEASE)
     assert not delivery.requests.finish(claimed, now=NOW) and delivery.requests.finish(again, now=NOW)
     assert delivery.requests.sweep(now=NOW) == 0

@@ -130,15 +130,20 @@ def block_of(uid: str, sealed: bytes) -> str:
 
 
 def claim(most: int, *, now: datetime, channel: str | None = None) -> list[Letter]:
-    """Up to `most` due messages under one lease, most urgent first. What can't be opened is failed at once."""
+    """Up to `most` due messages under one lease, most urgent first. What can't be opened is failed at once.
+
+    They are picked in a WITH, which runs once. A SELECT inside IN may run again for each row: each time it skips what is
+    claimed already and finds `most` others.
+    """
     lease = ids.short_token()
     of_channel, named = ("AND channel = %s ", [channel]) if channel else ("", [])
     found = sql.rows(
-        "UPDATE delivery_message SET state = 'sending', lease_by = %s, lease_until = %s, attempts = attempts + 1 WHERE id IN ("
-        "SELECT id FROM delivery_message WHERE ((state = 'queued' AND not_before <= %s) "
+        "WITH picked AS MATERIALIZED (SELECT id FROM delivery_message WHERE ((state = 'queued' AND not_before <= %s) "
         f"OR (state = 'sending' AND lease_until <= %s)) {of_channel}"
-        f"ORDER BY priority, not_before, id LIMIT %s {sql.skip_locked()}) RETURNING priority, {_COLUMNS}",
-        [lease, sql.at(now + LEASE), sql.at(now), sql.at(now), *named, most],
+        f"ORDER BY priority, not_before, id LIMIT %s {sql.skip_locked()}) "
+        "UPDATE delivery_message SET state = 'sending', lease_by = %s, lease_until = %s, attempts = attempts + 1 "
+        f"WHERE id IN (SELECT id FROM picked) RETURNING priority, {_COLUMNS}",
+        [sql.at(now), sql.at(now), *named, most, lease, sql.at(now + LEASE)],
     )
     ordered = [row[1:] for row in sorted(found, key=lambda row: row[:2])]
     letters = [_open(row, lease) for row in ordered]

@@ -53,10 +53,12 @@ def claim(most: int, *, now: datetime) -> list[Claimed]:
     """Up to `most` open requests, oldest first, under a new lease; a lapsed lease counts as open."""
     lease = ids.short_token()
     found = sql.rows(
-        "UPDATE delivery_recoveryrequest SET state = 'claimed', lease_by = %s, lease_until = %s WHERE id IN ("
+        "WITH picked AS MATERIALIZED ("  # once: see outbox.claim
         "SELECT id FROM delivery_recoveryrequest WHERE state = 'waiting' OR (state = 'claimed' AND lease_until <= %s) "
-        f"ORDER BY id LIMIT %s {sql.skip_locked()}) RETURNING id, ask_id, sealed, created_at",
-        (lease, sql.at(now + LEASE), sql.at(now), most),
+        f"ORDER BY id LIMIT %s {sql.skip_locked()}) "
+        "UPDATE delivery_recoveryrequest SET state = 'claimed', lease_by = %s, lease_until = %s "
+        "WHERE id IN (SELECT id FROM picked) RETURNING id, ask_id, sealed, created_at",
+        (sql.at(now), most, lease, sql.at(now + LEASE)),
     )
     return [
         Claimed(row_id, lease, _open(ask_id, sealed), sql.moment(created))
