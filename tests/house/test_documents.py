@@ -250,6 +250,12 @@ def test_paths_in_documents_exist(path: Path):
         assert any(place.exists() for place in places), f"{written} does not exist"
 
 
+@pytest.mark.parametrize("path", documents(), ids=name_of)
+def test_tests_named_in_documents_exist(path: Path):
+    for file, name in re.findall(r"(tests/[\w/]+\.py)::(\w+)", path.read_text("utf-8")):
+        assert (ROOT / file).exists() and f"def {name}(" in (ROOT / file).read_text("utf-8"), f"{file}::{name}"
+
+
 def test_pictures_are_small():
     pictures = sorted((ROOT / "docs" / "images").glob("*.webp"))
     assert pictures, "no pictures"
