@@ -31,7 +31,8 @@ ROOT = Path(__file__).resolve().parent.parent
 QUICK = "not browser and not servers"
 # What of these touches the database (tests/conftest.py sees which) runs a second time, on PostgreSQL.
 ON_BOTH_DATABASES = ("tests/core", "tests/domain", "tests/journeys", "tests/sso", "tests/contracts", "tests/crash")
-CARRIERS, CARRIERS_COVERAGE = "tests/contracts", ".coverage.carriers"
+# These mostly wait: for far ends that are silent on purpose, for programs that start.
+WAITING, WAITING_COVERAGE = ("tests/contracts", "tests/commands", "tests/demo"), ".coverage.waiting"
 COVERAGE = ("--cov=massar", "--cov-report=")
 PASSED, FAILED, SKIPPED = "passed", "FAILED", "skipped"
 NO_TESTS_COLLECTED = 5  # pytest's exit status
@@ -199,8 +200,8 @@ def run_all(run: Run, options: argparse.Namespace) -> int:
     else:
         install_what_is_missing()
         print("\nAll stages run side by side; the words of the others come after those of the first.", flush=True)
-        with in_the_browser(run), carriers_beside(run), on_postgres(run):
-            on_sqlite(run, f"--ignore={CARRIERS}")
+        with in_the_browser(run), waiting_beside(run), on_postgres(run):
+            on_sqlite(run, *(f"--ignore={place}" for place in WAITING))
     coverage(run)
     return run.close()
 
@@ -210,10 +211,9 @@ def on_sqlite(run: Run, *options: str) -> None:
 
 
 @contextlib.contextmanager
-def carriers_beside(run: Run) -> Iterator[None]:
-    """These wait for far ends that are silent on purpose, twenty seconds for each second of work."""
-    environment = {"COVERAGE_FILE": str(ROOT / CARRIERS_COVERAGE)}
-    with run.beside("carriers over real sockets", CARRIERS, "-m", QUICK, *COVERAGE, environment=environment):
+def waiting_beside(run: Run) -> Iterator[None]:
+    environment = {"COVERAGE_FILE": str(ROOT / WAITING_COVERAGE)}
+    with run.beside("carriers, commands, demo", *WAITING, "-m", QUICK, *COVERAGE, environment=environment):
         yield
 
 
@@ -263,11 +263,11 @@ def clear_pictures(run: Run) -> None:
 
 
 def coverage(run: Run) -> None:
-    """Lines covered on SQLite and by the carriers' tests. Counting costs a quarter of the time, so it is done once."""
+    """Lines covered on SQLite. Counting costs a quarter of the time, so it is done once."""
     run.heading("coverage (on SQLite, without the browser)")
     words = [sys.executable, "-m", "coverage"]
-    if (ROOT / CARRIERS_COVERAGE).exists():
-        subprocess.run([*words, "combine", "--append", "--quiet", CARRIERS_COVERAGE], cwd=ROOT)
+    if (ROOT / WAITING_COVERAGE).exists():
+        subprocess.run([*words, "combine", "--append", "--quiet", WAITING_COVERAGE], cwd=ROOT)
     subprocess.run([*words, "report", "--skip-covered", "--skip-empty"], cwd=ROOT)
 
 
