@@ -152,9 +152,10 @@ def running_product(folder: Path | None = None) -> Iterator[Product]:
 
 
 def _start(home: Path) -> Product:
-    # Ctrl-C must reach the demo even where the tests run in the background, with the signal ignored.
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Both must reach the demo even where the tests run in the background, with the signals ignored.
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
     port = free_port()
     log = home / "output.txt"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MASSAR_")}
