@@ -7,7 +7,7 @@ PORT    ?= 8000
 # The locks are complete, so nothing is resolved: pip would look at newer releases of an extra's package and refuse them.
 LOCK     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help demo demo-reset test test-fast test-servers check bench messages lock blocklist clean
+.PHONY: help demo demo-reset test coverage test-fast test-servers check bench messages lock blocklist clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ demo-reset: $(VENV)/demo.stamp ## empty the demo's data
 
 test: $(VENV)/dev.stamp ## every test, on SQLite and on PostgreSQL, with the browser
 	@$(BIN)/python tests/run.py
+
+coverage: $(VENV)/dev.stamp ## the same, and which lines of the product were not run
+	@$(BIN)/python tests/run.py --coverage
 
 test-fast: $(VENV)/dev.stamp ## unit and journey tests on SQLite only
 	@$(BIN)/python -m pytest tests -m "not browser and not servers"

@@ -83,7 +83,8 @@ class Running:
 class Run:
     """One run of the suite: its stages so far, and what every call of pytest gets."""
 
-    def __init__(self, passed_through: list[str]):
+    def __init__(self, passed_through: list[str], *, coverage: bool = False):
+        self.coverage = COVERAGE if coverage else ()
         self.stages: list[Stage] = []
         self.passed_through = passed_through
         self.started = time.monotonic()
@@ -162,7 +163,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds: PostgreSQL is ended and removed
     if options.keyword:
         passed_through += ["-k", options.keyword]
-    run = Run(passed_through)
+    run = Run(passed_through, coverage=options.coverage)
     try:
         if options.servers:
             return run_servers(run)
@@ -179,6 +180,7 @@ def read_arguments() -> tuple[argparse.Namespace, list[str]]:
     )
     parser.add_argument("--servers", action="store_true", help="only the tests against real servers")
     parser.add_argument("--sqlite-only", action="store_true", help="leave out PostgreSQL and the browser")
+    parser.add_argument("--coverage", action="store_true", help="count covered lines; takes a quarter longer")
     parser.add_argument("-k", dest="keyword", metavar="EXPRESSION", help="only tests that fit (as pytest -k)")
     return parser.parse_known_args()
 
@@ -202,18 +204,19 @@ def run_all(run: Run, options: argparse.Namespace) -> int:
         print("\nAll stages run side by side; the words of the others come after those of the first.", flush=True)
         with in_the_browser(run), waiting_beside(run), on_postgres(run):
             on_sqlite(run, *(f"--ignore={place}" for place in WAITING))
-    coverage(run)
+    if run.coverage:
+        show_coverage(run)
     return run.close()
 
 
 def on_sqlite(run: Run, *options: str) -> None:
-    run.pytest("laws, units and journeys on SQLite", "tests", "-m", QUICK, *options, *COVERAGE)
+    run.pytest("laws, units and journeys on SQLite", "tests", "-m", QUICK, *options, *run.coverage)
 
 
 @contextlib.contextmanager
 def waiting_beside(run: Run) -> Iterator[None]:
     environment = {"COVERAGE_FILE": str(ROOT / WAITING_COVERAGE)}
-    with run.beside("carriers, commands, demo", *WAITING, "-m", QUICK, *COVERAGE, environment=environment):
+    with run.beside("carriers, commands, demo", *WAITING, "-m", QUICK, *run.coverage, environment=environment):
         yield
 
 
@@ -262,8 +265,8 @@ def clear_pictures(run: Run) -> None:
         shutil.rmtree(ROOT / "build" / "screenshots", ignore_errors=True)
 
 
-def coverage(run: Run) -> None:
-    """Lines covered on SQLite. Counting costs a quarter of the time, so it is done once."""
+def show_coverage(run: Run) -> None:
+    """Lines covered on SQLite."""
     run.heading("coverage (on SQLite, without the browser)")
     words = [sys.executable, "-m", "coverage"]
     if (ROOT / WAITING_COVERAGE).exists():

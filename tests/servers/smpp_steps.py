@@ -74,8 +74,10 @@ class Far:
         return carrier
 
     def records(self, kind: str) -> list[dict]:
+        """Without their moments, which only measurements read."""
         lines = self.file.read_text("utf-8").splitlines() if self.file.exists() else []
-        return [entry for entry in map(json.loads, lines) if kind in entry]
+        entries = [entry for entry in map(json.loads, lines) if kind in entry]
+        return [{name: value for name, value in entry.items() if name != "moment"} for entry in entries]
 
     def submits(self) -> list[dict]:
         return [entry["submit"] for entry in self.records("submit")]
