@@ -20,6 +20,8 @@ from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError
 from joserfc.jwk import KeySet
 
+OPENED = ("claims", "sid", "hint", "name_id", "name_id_format")  # what a sign-in leaves in a session
+
 
 @dataclass
 class Sample:
@@ -46,11 +48,13 @@ class Sample:
             return cookie, self.sessions[cookie]
 
     def end(self, sid: str) -> None:
-        """The account says that its session is over: everything that was opened with it here ends."""
+        """The account says that its session is over: everything that was opened with it here ends. A sign-in that is on
+        its way meanwhile goes on: what it needs (state, nonce) stands beside."""
         with self.lock:
             for session in self.sessions.values():
                 if session.get("sid") == sid:
-                    session.clear()
+                    for name in OPENED:
+                        session.pop(name, None)
 
 
 class BySite:

@@ -9,6 +9,7 @@ import stat
 
 import pytest
 
+from examples import kit
 from examples.register import SITES, register
 from massar.domain.sites.registry import load
 from massar.interfaces.commands import demo
@@ -66,3 +67,14 @@ def test_the_sites_see_no_setting_of_the_product(monkeypatch):
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "massar.config.django_settings")
     seen = demo._sample_environment()
     assert {name for name in seen if name.startswith(("MASSAR_", "DJANGO_"))} == {"MASSAR_VAR"}
+
+
+def test_a_session_that_is_over_takes_no_sign_in_with_it_that_is_on_its_way():
+    """The account's word may come between leaving for the account and coming back from it."""
+    site = kit.Sample("massar", "oidc", 1, "Massar", {})
+    _, session = site.session("")
+    session.update(claims={"name": "Y"}, sid="old", hint="a.b.c", _state_massar_x={"data": {}})
+    site.end("another")
+    assert session["claims"]
+    site.end("old")
+    assert session == {"_state_massar_x": {"data": {}}}

@@ -19,10 +19,10 @@ GRACE = 60  # seconds between typing the password and coming back to the waiting
 
 @dataclass(frozen=True)
 class Waited:
-    """The request had waited for a sign-in. `besides`: the session that was there when it came, 0 for none."""
+    """The request had waited for a sign-in. `besides`: the proof that was there when it came, "" for none."""
 
     since: datetime
-    besides: int
+    besides: str
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def _judged(ask: Ask, here: SignedIn | None, waited: Waited | None, now: datetim
     if here and ask.fresh and not _is_fresh(here, waited):
         return assertion.SignInFirst(again=True)
     max_age = None if ask.fresh else ask.max_age
-    # Grace is for who has just proved anew; the session that was too old stays so for its request (ATK-111).
-    anew = waited is not None and here is not None and here.session.id != waited.besides
+    # Grace is for who has just proved anew; the sign-in that was too old stays so for its request (ATK-111).
+    anew = waited is not None and here is not None and here.session.proof != waited.besides
     return assertion.judge(
         site=ask.site,
         here=here,
@@ -76,10 +76,10 @@ def _judged(ask: Ask, here: SignedIn | None, waited: Waited | None, now: datetim
 
 
 def _is_fresh(here: SignedIn, waited: Waited | None) -> bool:
-    """prompt=login: only a session that began after the request came will do."""
-    if waited is None or here.session.id == waited.besides:
+    """prompt=login: only a sign-in after the request came will do."""
+    if waited is None or here.session.proof == waited.besides:
         return False
-    # Two machines' clocks differ a little; within that second the session's id has told them apart.
+    # Two machines' clocks differ a little; within that second the proof's name has told them apart.
     return here.session.signed_in_at >= waited.since - timedelta(seconds=1)
 
 

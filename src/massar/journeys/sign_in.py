@@ -26,19 +26,27 @@ from massar.journeys.outcomes import Busy, Entered, Late, MustChange, Wait, Wron
 
 
 def enter(
-    *, typed_login: str, password: str, browser: Browser, now: datetime
+    *,
+    typed_login: str,
+    password: str,
+    browser: Browser,
+    now: datetime,
+    earlier: sessions.SessionFacts | None = None,
 ) -> Entered | MustChange | Wrong | Late | Wait | Busy:
-    """Judges what was typed on the sign-in page. Nothing tells an unknown account from a wrong password."""
+    """Judges what was typed on the sign-in page. Nothing tells an unknown account from a wrong password.
+
+    earlier: the session this browser has; its own person's sign-in renews it, another's leaves it to the caller.
+    """
     login = text.login(typed_login) or ""
     person = people.directory.by_login(login)
     stored = credentials.passwords.stored(person.id if person else None)
     secret = policy.canonical_temporary(password)
     if secret is not None:
         return _enter_with_code(person, stored, secret, browser, now)
-    return _enter_with_password(login or typed_login, person, stored, password, browser, now)
+    return _enter_with_password(login or typed_login, person, stored, password, browser, earlier, now)
 
 
-def _enter_with_password(login, person, stored, password, browser, now):
+def _enter_with_password(login, person, stored, password, browser, earlier, now):
     device = _known_device(person, stored, browser, now)
     draws, refused = password_lanes.reserve(login, person, device, now=now)
     if refused:
@@ -58,7 +66,7 @@ def _enter_with_password(login, person, stored, password, browser, now):
         )
         return Wrong()
     _refresh_hash(person, stored, typed)
-    return _open_session(person, stored, draws, browser, now)
+    return _open_session(person, stored, draws, browser, earlier, now)
 
 
 def _refresh_hash(person, stored, typed: str) -> None:
@@ -70,7 +78,7 @@ def _refresh_hash(person, stored, typed: str) -> None:
 
 
 @transaction.atomic
-def _open_session(person, stored, draws, browser, now) -> Entered | Wrong:
+def _open_session(person, stored, draws, browser, earlier, now) -> Entered | Wrong:
     people.contacts.lock(person.id)
     if not credentials.passwords.unchanged(
         person.id, stored
@@ -79,17 +87,33 @@ def _open_session(person, stored, draws, browser, now) -> Entered | Wrong:
         return Wrong()
     password_lanes.proven(person, draws)
     credentials.temporary.end_asked_by(person.id, browser.asked, now=now)
-    return open_session(person, how="password", browser=browser, now=now)
+    return open_session(person, how="password", browser=browser, now=now, earlier=earlier)
 
 
-def open_session(person: people.PersonFacts, *, how: str, browser: Browser, now: datetime) -> Entered:
-    """A new full session and a fresh device entry, inside the caller's transaction."""
+def open_session(
+    person: people.PersonFacts,
+    *,
+    how: str,
+    browser: Browser,
+    now: datetime,
+    earlier: sessions.SessionFacts | None = None,
+) -> Entered:
+    """A full session, new or the person's `earlier` one renewed, and a fresh device entry, inside the caller's transaction."""
     if browser.language and browser.language != person.language:
         people.directory.speak(person.id, browser.language)
-    session_id, cookie = sessions.signed_in.open_for(person.id, how=how, browser=browser, now=now)
+    session_id, cookie = _renewed(person, earlier, how, browser, now) or sessions.signed_in.open_for(
+        person.id, how=how, browser=browser, now=now
+    )
     trail.record("sign_in", now=now, person_id=person.id, session_id=session_id, outcome=how, browser=browser)
     devices = sessions.devices.remember(browser.devices, person.id, now=now)
     return Entered(person, session_id, cookie, devices)
+
+
+def _renewed(person, earlier, how, browser, now) -> tuple[int, str] | None:
+    if earlier is None or earlier.person_id != person.id:
+        return None
+    cookie = sessions.signed_in.renew(earlier, how=how, browser=browser, now=now)
+    return (earlier.id, cookie) if cookie else None
 
 
 def _enter_with_code(person, stored, secret, browser, now):

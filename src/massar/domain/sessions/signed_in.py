@@ -29,6 +29,11 @@ class SessionFacts:
     network: str
     browser: str
 
+    @property
+    def proof(self) -> str:
+        """Names the sign-in itself: a session that is renewed keeps its id, and this becomes another."""
+        return f"{self.id}@{self.signed_in_at.isoformat()}"
+
 
 _COLUMNS = "id, person_id, how, signed_in_at, last_seen_at, expires_at, network, browser"
 # For a statement in which sessions are joined: what a session granted has its own end, so being idle does not count.
@@ -59,11 +64,37 @@ def open_for(person_id: int, *, how: str, browser: Browser, now: datetime) -> tu
     return session_id, cookie
 
 
+def renew(earlier: SessionFacts, *, how: str, browser: Browser, now: datetime) -> str | None:
+    """Its person has signed in anew in the same browser: the new cookie value, or None if the session has ended.
+
+    The earlier cookie opens nothing from now on (ASVS 7.2.4). The id stays, so what sites were given in this session
+    stays too. A later sign-in is never told as the earlier one, whatever the clocks of two machines say.
+    """
+    at = max(now, earlier.signed_in_at + timedelta(microseconds=1))
+    cookie = f"{earlier.person_id}.{ids.token()}"
+    found = sql.change(
+        "UPDATE sessions_session SET tag = %s, how = %s, signed_in_at = %s, last_seen_at = %s, expires_at = %s, network = %s, "
+        "browser = %s WHERE id = %s AND person_id = %s AND ended_at IS NULL",
+        (
+            _tag(cookie),
+            how,
+            sql.at(at),
+            sql.at(at),
+            sql.at(at + settings.MASSAR.session_longest),
+            browser.network,
+            browser.label,
+            earlier.id,
+            earlier.person_id,
+        ),
+    )
+    return cookie if found else None
+
+
 def _end_oldest(person_id: int, now: datetime) -> None:
-    """Of more than MOST_SESSIONS live ones the oldest end."""
+    """Of more than MOST_SESSIONS live ones those signed in to the longest ago end."""
     sql.change(
         "UPDATE sessions_session SET ended_at = %s, ended_why = 'too_many' WHERE person_id = %s AND ended_at IS NULL AND id NOT IN "
-        "(SELECT id FROM sessions_session WHERE person_id = %s AND ended_at IS NULL ORDER BY id DESC LIMIT %s)",
+        "(SELECT id FROM sessions_session WHERE person_id = %s AND ended_at IS NULL ORDER BY signed_in_at DESC, id DESC LIMIT %s)",
         (sql.at(now), person_id, person_id, MOST_SESSIONS),
     )
 
@@ -107,7 +138,7 @@ def of_person(person_id: int, *, now: datetime) -> list[SessionFacts]:
     """Live sessions, newest sign-in first."""
     found = sql.rows(
         f"SELECT {_COLUMNS} FROM sessions_session WHERE person_id = %s AND ended_at IS NULL AND expires_at > %s "
-        "AND last_seen_at > %s ORDER BY id DESC",
+        "AND last_seen_at > %s ORDER BY signed_in_at DESC, id DESC",
         (person_id, sql.at(now), sql.at(now - settings.MASSAR.session_idle)),
     )
     return [_facts(r) for r in found]

@@ -158,12 +158,15 @@ class Engine:
         return bool(self._sessions)
 
     def stop(self, seconds: float) -> None:
+        """Both threads have ended then, unless they need longer than `seconds`: receipts that came in are stored."""
+        until = time.monotonic() + seconds
         with self._lock:
             if self._closed:
                 return
             self._closed = True
             self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(seconds)
+        self._storing.join(max(0, until - time.monotonic()))
 
     # The loop's thread --------------------------------------------------------------------------------------------
 

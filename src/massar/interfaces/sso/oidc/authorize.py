@@ -49,7 +49,7 @@ def resume(request: HttpRequest) -> HttpResponse:
         return to("sign_in")
     ask = oidc_request.read(parse_qs(kept["query"], keep_blank_values=True), settings.MASSAR.sites)
     since = datetime.fromtimestamp(int(kept["since"]), UTC)
-    return _answer(request, ask, journey.Waited(since, int(kept["besides"])))
+    return _answer(request, ask, journey.Waited(since, kept["besides"]))
 
 
 def _answer(request: HttpRequest, ask, waited: journey.Waited | None) -> HttpResponse:
@@ -82,7 +82,7 @@ def _kept(request: HttpRequest, ask: Ask, again: bool) -> dict:
         "language": next((tag for tag in spoken if tag in LANGUAGES), ""),
         "again": "yes" if again else "",
         "since": str(int(request.now.timestamp())),
-        "besides": str(request.here.session.id if request.here else 0),
+        "besides": request.here.session.proof if request.here else "",
     }
 
 

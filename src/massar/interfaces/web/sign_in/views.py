@@ -36,14 +36,16 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         password=form.cleaned_data["password"],
         browser=request.browser,
         now=request.now,
+        earlier=request.here.session if request.here else None,
     )
     return _answer(request, form, outcome)
 
 
 def _answer(request, form, outcome) -> HttpResponse:
     match outcome:
-        case Entered(person=person):
-            _leave_earlier(request)
+        case Entered(person=person, session_id=session_id):
+            if request.here and request.here.session.id != session_id:
+                _leave_earlier(request)
             response = let_in(request, waiting.onwards(request), outcome)
             return _in_own_language(request, response, person)
         case MustChange(cookie=cookie):
@@ -66,7 +68,7 @@ def _answer(request, form, outcome) -> HttpResponse:
 
 
 def _leave_earlier(request) -> None:
-    """A session that this browser had before ends on the server too, whoever's it was (ATK-081)."""
+    """A session that this browser had before and that was not renewed ends on the server too (ATK-081)."""
     if request.here:
         close_sessions.sign_out(here=request.here, browser=request.browser, now=request.now)
 
