@@ -153,8 +153,8 @@ def believed(request) -> bytes:
     (asked,) = XML.to_etree(request.body).findall(f"{{{SOAP}}}Body/{{{saml.NS_SAMLP}}}LogoutRequest")
     text, theirs = XML.to_string(asked), settings_of(request.site.slug)["idp"]
     references = asked.xpath(".//ds:Reference/@URI", namespaces={"ds": saml.NS_DS})
-    multi = theirs.get("x509certMulti", {}).get("signing", [])
-    certificates = {"cert": theirs.get("x509cert"), "multicerts": multi}
+    multi = [Utils.format_cert(one) for one in theirs.get("x509certMulti", {}).get("signing", [])]
+    certificates = {"cert": Utils.format_cert(theirs.get("x509cert") or ""), "multicerts": multi}
     path = "/samlp:LogoutRequest/ds:Signature"
     if references != [f"#{asked.get('ID')}"] or not Utils.validate_sign(text, xpath=path, **certificates):
         raise ValueError("the request is not signed by the account")
