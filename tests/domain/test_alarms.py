@@ -9,10 +9,12 @@ import pytest
 from django.conf import settings
 
 from massar.domain.delivery import api as delivery
+from massar.domain.delivery.outbox import UNREADABLE
 from tests.support.outbox import attempt, message, part, request, shut
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 2, 15, 1, 57, tzinfo=UTC)
+ASKED = delivery.Asked("a@taalim.ma", "email", "a@example.org", "", "", "", "", "", False)
 
 
 def ago(**duration) -> datetime:
@@ -21,6 +23,11 @@ def ago(**duration) -> datetime:
 
 def standing(now: datetime = NOW) -> dict[str, tuple[str, ...]]:
     return {one.id: one.about for one in delivery.alarms.standing(delivery.figures.Look(now))}
+
+
+def ended(at: datetime, state: str, **changed) -> None:
+    """It was put in a little before it ended."""
+    message(at - timedelta(minutes=2), state=state, final_at=at, **changed)
 
 
 def busy(at: datetime = NOW) -> None:
@@ -112,14 +119,20 @@ def test_few_messages_tell_nothing():
 
 
 def test_a_message_ended_without_leaving():
-    message(ago(minutes=40), state="expired")
-    message(ago(minutes=40), state="expired", channel="site", purpose="logout")
-    message(ago(minutes=61), state="expired", channel="email")
+    ended(ago(minutes=40), "expired")
+    ended(ago(minutes=40), "expired", channel="site", purpose="logout")
+    ended(ago(minutes=61), "expired", channel="email")
+    assert standing() == {"expired": ("sms",)}
+
+
+def test_a_notice_that_waited_for_a_day_before_it_ended():
+    message(ago(hours=20), state="expired", purpose="notice", final_at=ago(minutes=10))
     assert standing() == {"expired": ("sms",)}
 
 
 def test_a_message_can_not_be_opened():
-    message(ago(minutes=40), state="failed", reason="refused")
+    ended(ago(minutes=40), "failed", reason="refused")
+    ended(ago(minutes=61), "failed", reason=UNREADABLE)
     assert standing() == {}
     broken = message(NOW)
     broken.sealed = b"not what was sealed"
@@ -128,9 +141,25 @@ def test_a_message_can_not_be_opened():
     assert standing() == {"undecryptable": ("outbox",)}
 
 
+@pytest.mark.parametrize("minutes, seen", [(40, {"undecryptable": ("outbox",)}), (61, {})])
+def test_a_request_can_not_be_opened(minutes, seen):
+    at = ago(minutes=minutes)
+    request(at, sealed=b"sealed with a key that this worker has not")
+    [claimed] = delivery.requests.claim(1, now=at)
+    assert delivery.requests.finish(claimed, now=at)
+    assert standing() == seen
+
+
+def test_a_request_that_was_answered_is_none_that_can_not_be_opened():
+    delivery.requests.put("asked", ASKED, now=NOW)
+    [claimed] = delivery.requests.claim(1, now=NOW)
+    assert delivery.requests.finish(claimed, now=NOW)
+    assert standing() == {}
+
+
 def test_a_limit_can_be_set(monkeypatch):
-    message(ago(minutes=40), state="expired")
-    message(ago(minutes=40), state="expired")
+    ended(ago(minutes=40), "expired")
+    ended(ago(minutes=40), "expired")
     limited = {"expired": 3, "no-such": 1}
     monkeypatch.setattr(settings, "MASSAR", replace(settings.MASSAR, alarm_limits=limited))
     assert standing() == {} and delivery.alarms.unknown_limits() == ["no-such"]

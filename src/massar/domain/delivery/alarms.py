@@ -106,12 +106,8 @@ def _one_late(look: Look, percent: int) -> list[str]:
 
 
 def _expired(look: Look, count: int) -> list[str]:
-    """Of what was put in within the hour, which is longer than a code or temporary password may wait."""
-    ended: dict[str, int] = {}
-    for (channel, _), tally in look.hour.items():
-        if channel != "site":
-            ended[channel] = ended.get(channel, 0) + tally.expired
-    return [channel for channel, number in ended.items() if number >= count]
+    """Counted by when they ended: a notice may have waited for half a day."""
+    return sorted(channel for channel, number in look.expired.items() if number >= count)
 
 
 def _undecryptable(look: Look, count: int) -> list[str]:

@@ -22,6 +22,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
 RECOVERY = "recovery"  # a request that waits for its answer, beside the purposes of messages
 SECRETS = ("temporary_password", "contact_code")  # what is to be typed in soon: conversion, urgency
 NEWEST_LOOKED_AT = 20_000  # rows that a search for errors may cost
+_ENDED_UNSENT = "state IN ('failed', 'expired')"  # as in the index, which SQLite takes for the same words only
 _DESTINATION = re.compile(r"\S+@\S+|\+?\d{8,}")
 
 
@@ -131,6 +132,10 @@ class Look:
     @cached_property
     def pulse(self) -> Pulse:
         return pulse(now=self.now)
+
+    @cached_property
+    def expired(self) -> dict[str, int]:
+        return expired(since=self.now - HOUR)
 
     @cached_property
     def unreadable(self) -> int:
@@ -273,11 +278,23 @@ def pulse(*, now: datetime) -> Pulse:
     )
 
 
+def expired(*, since: datetime) -> dict[str, int]:
+    """channel -> messages to people that ended since then because it was too late, whenever they were put in."""
+    return dict(
+        sql.rows(
+            f"SELECT channel, COUNT(*) FROM delivery_message WHERE {_ENDED_UNSENT} AND final_at >= %s AND state = 'expired'"
+            f"{_to_people(True)} GROUP BY channel",
+            (sql.at(since),),
+        )
+    )
+
+
 def unreadable(*, since: datetime) -> int:
-    """Messages that could not be opened: their key is gone, or their row was changed."""
+    """Messages and requests that ended since then because they could not be opened: a key is gone, or a row was changed."""
     return sql.row(
-        "SELECT COUNT(*) FROM delivery_message WHERE created_at >= %s AND state = 'failed' AND reason = %s",
-        (sql.at(since), UNREADABLE),
+        f"SELECT (SELECT COUNT(*) FROM delivery_message WHERE {_ENDED_UNSENT} AND final_at >= %s AND reason = %s) "
+        "+ (SELECT COUNT(*) FROM delivery_recoveryrequest WHERE unreadable AND done_at >= %s)",
+        (sql.at(since), UNREADABLE, sql.at(since)),
     )[0]
 
 

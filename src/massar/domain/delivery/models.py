@@ -4,7 +4,10 @@ from django.db import models
 
 
 class RecoveryRequest(models.Model):
-    """What was typed on the recovery page, sealed; nothing was looked up yet (decision 2). Wiped when answered."""
+    """What was typed on the recovery page, sealed; nothing was looked up yet (decision 2). Wiped when answered.
+
+    `unreadable`: it could not be opened, so nobody was answered.
+    """
 
     class State(models.TextChoices):
         WAITING = "waiting"
@@ -18,9 +21,13 @@ class RecoveryRequest(models.Model):
     lease_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     done_at = models.DateTimeField(null=True)
+    unreadable = models.BooleanField(db_default=False)  # the last version's web servers do not name it
 
     class Meta:
-        indexes = [models.Index(fields=["state", "id"], name="delivery_requests_open")]
+        indexes = [
+            models.Index(fields=["state", "id"], name="delivery_requests_open"),
+            models.Index(fields=["done_at"], name="delivery_requests_unread", condition=models.Q(unreadable=True)),
+        ]
 
 
 class Message(models.Model):
@@ -87,6 +94,11 @@ class Message(models.Model):
                 fields=["block_tag", "created_at"], name="delivery_by_block", condition=~models.Q(block_tag="")
             ),
             models.Index(fields=["created_at"], name="delivery_by_time"),
+            models.Index(  # a notice may wait for a day: alarms ask when it ended
+                fields=["final_at"],
+                name="delivery_ended_unsent",
+                condition=models.Q(state__in=("failed", "expired")),
+            ),
             models.Index(  # conversion is asked for with every code
                 fields=["created_at"],
                 name="delivery_codes",

@@ -70,9 +70,9 @@ def finish(claimed: Claimed, *, now: datetime) -> bool:
     """Answered: the row keeps no content. False if the lease went to another worker meanwhile."""
     return (
         sql.change(
-            "UPDATE delivery_recoveryrequest SET state = 'done', sealed = NULL, done_at = %s, lease_until = NULL "
-            "WHERE id = %s AND state = 'claimed' AND lease_by = %s",
-            (sql.at(now), claimed.id, claimed.lease),
+            "UPDATE delivery_recoveryrequest SET state = 'done', sealed = NULL, done_at = %s, lease_until = NULL, "
+            "unreadable = %s WHERE id = %s AND state = 'claimed' AND lease_by = %s",
+            (sql.at(now), claimed.asked is None, claimed.id, claimed.lease),
         )
         == 1
     )

@@ -37,6 +37,7 @@ _HARD_CLOSE = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # SO_LINGER on, zero seconds:
 
 def serve(smtp_port: int, sms_port: int, store_path: Path) -> None:
     """Receive until SIGINT or SIGTERM. Raises OSError when a port is taken. Runs in the main thread."""
+    parent = os.getppid()  # before any port answers: whoever saw one answer may be killed at once
     store = Store(store_path)
     store.prepare()
     gateway = _Gateway((LOOPBACK, sms_port), _SmsRequest)
@@ -44,7 +45,7 @@ def serve(smtp_port: int, sms_port: int, store_path: Path) -> None:
     thread = threading.Thread(target=gateway.serve_forever, kwargs={"poll_interval": 0.1})
     thread.start()
     try:
-        asyncio.run(_receive_mail(smtp_port, store))
+        asyncio.run(_receive_mail(smtp_port, store, parent))
     finally:
         gateway.shutdown()
         gateway.server_close()
@@ -56,7 +57,7 @@ def ending(recipient: str) -> str:
     return recipient.partition("@")[0][-4:]
 
 
-async def _receive_mail(port: int, store: Store) -> None:
+async def _receive_mail(port: int, store: Store, parent: int) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -67,7 +68,7 @@ async def _receive_mail(port: int, store: Store) -> None:
         return SMTP(mailbox, hostname="demo.localhost", data_size_limit=LARGEST, loop=loop)
 
     server = await loop.create_server(conversation, LOOPBACK, port)
-    orphaned = asyncio.create_task(_stop_with_parent(stop))
+    orphaned = asyncio.create_task(_stop_with_parent(stop, parent))
     try:
         await stop.wait()
     finally:
@@ -75,9 +76,8 @@ async def _receive_mail(port: int, store: Store) -> None:
         server.close()
 
 
-async def _stop_with_parent(stop: asyncio.Event) -> None:
+async def _stop_with_parent(stop: asyncio.Event, parent: int) -> None:
     """A demo that was killed can't end its children; without this they would hold ports and store for ever."""
-    parent = os.getppid()
     while os.getppid() == parent:
         await asyncio.sleep(PARENT_CHECK_SECONDS)
     stop.set()
