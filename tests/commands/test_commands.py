@@ -274,7 +274,9 @@ def test_migrating_again_is_safe(installed):
 
 def test_keys_are_listed_and_rolled(installed):
     def listed() -> list[list[str]]:
-        return [line.split() for line in installed.massar("keys", "list").stdout.splitlines()]
+        done = installed.massar("keys", "list")
+        assert done.returncode == 0, done.stderr
+        return [line.split() for line in done.stdout.splitlines()]
 
     rolled = installed.massar("keys", "rotate")
     assert rolled.returncode == 0, rolled.stderr
@@ -286,5 +288,6 @@ def test_keys_are_listed_and_rolled(installed):
         ("RS256", "waiting"),
     ]
     stolen = installed.massar("keys", "rotate", "--at-once")
+    assert stolen.returncode == 0, stolen.stderr
     assert stolen.stdout.count("was removed") == 4
     assert [state for _, _, state, *_ in listed()] == ["active", "active"]

@@ -27,6 +27,6 @@ os.environ.setdefault("MASSAR_ARGON2", "256,1")
 from massar.config.django_settings import *  # noqa: E402, F403
 from massar.config.django_settings import DATABASES  # noqa: E402
 
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+if DATABASES["default"]["ENGINE"].endswith("sqlite"):
     # A file, not Django's shared memory: threads then meet the same locks as in the product.
     DATABASES["default"]["TEST"] = {"NAME": str(FOLDER / "test.sqlite3")}

@@ -302,7 +302,7 @@ def _database(read: _Reader, mode: str, var: Path) -> dict[str, object]:
 def _sqlite(path: Path) -> dict[str, object]:
     # IMMEDIATE: a transaction that reads and then writes would otherwise die with "database is locked".
     return {
-        "ENGINE": "django.db.backends.sqlite3",
+        "ENGINE": "massar.core.sqlite",
         "NAME": str(path),
         # Kept open for the life of its thread: the last one to close folds the write-ahead log into the file, which
         # cost every request 13 ms of waiting and 2.5 ms of work (docs/performance.md).

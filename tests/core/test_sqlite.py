@@ -1,0 +1,165 @@
+"""Writers of one process wait for each other, not for SQLite. (On files of their own, whatever the rest of the run is on.)"""
+
+from __future__ import annotations
+
+import gc
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import ConnectionHandler, OperationalError, transaction
+
+PATIENT, HASTY = 20, 0.02  # seconds
+THREADS, TIMES = 8, 25
+
+
+@pytest.fixture
+def connections(tmp_path, monkeypatch, django_db_blocker):
+    """As in the product, but SQLite itself waits for nobody: without the turns a second writer is refused at once."""
+    options = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": PATIENT,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA busy_timeout=0",
+    }
+    handler = ConnectionHandler(
+        {"default": {"ENGINE": "massar.core.sqlite", "NAME": str(tmp_path / "one.sqlite3"), "OPTIONS": options}}
+    )
+    monkeypatch.setattr("django.db.transaction.connections", handler)
+    with django_db_blocker.unblock():
+        run(handler, "CREATE TABLE number (value INTEGER)")
+        run(handler, "INSERT INTO number VALUES (0)")
+        yield handler
+        handler["default"].close()
+
+
+@pytest.fixture
+def elsewhere(connections):
+    """Runs something in a thread that closes its connection in the end; gives its result or raises its error."""
+
+    def result(job):
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(closing, connections, job).result()
+
+    return result
+
+
+def run(connections, statement: str, parameters: tuple = ()) -> list:
+    with connections["default"].cursor() as cursor:
+        return cursor.execute(statement, parameters).fetchall()
+
+
+def closing(connections, job):
+    try:
+        return job()
+    finally:
+        connections["default"].close()
+
+
+def add_one(connections) -> None:
+    """Reads before it writes, as journeys do."""
+    with transaction.atomic():
+        [(value,)] = run(connections, "SELECT value FROM number")
+        run(connections, "UPDATE number SET value = %s", (value + 1,))
+
+
+def together(connections, job) -> None:
+    def many():
+        for _ in range(TIMES):
+            job(connections)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        for one in [pool.submit(closing, connections, many) for _ in range(THREADS)]:
+            one.result()
+    assert run(connections, "SELECT value FROM number") == [(THREADS * TIMES,)]
+
+
+def test_nobody_is_refused_and_nothing_is_lost(connections):
+    together(connections, add_one)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE number SET value = value + 1",
+        "  update number SET value = value + 1",
+        "WITH one AS (SELECT 1 AS more) UPDATE number SET value = value + (SELECT more FROM one)",
+    ],
+)
+def test_a_statement_outside_a_transaction_takes_its_turn_too(connections, statement):
+    turns = threading.local()
+
+    def one_of_both(connections):
+        turns.count = getattr(turns, "count", 0) + 1
+        add_one(connections) if turns.count % 2 else run(connections, statement)
+
+    together(connections, one_of_both)
+
+
+def test_reading_waits_for_nobody(connections, elsewhere):
+    with transaction.atomic():
+        run(connections, "UPDATE number SET value = 7")
+        assert elsewhere(lambda: run(connections, "SELECT value FROM number")) == [(0,)]
+
+
+def test_a_part_of_a_transaction_takes_no_second_turn(connections, elsewhere):
+    with transaction.atomic():
+        with transaction.atomic():
+            run(connections, "UPDATE number SET value = 7")
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            run(connections, "UPDATE number SET value = 1 / 0")
+            raise ZeroDivisionError
+    elsewhere(lambda: add_one(connections))
+    assert run(connections, "SELECT value FROM number") == [(8,)]
+
+
+def test_an_undone_transaction_gives_its_turn_on(connections, elsewhere):
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        run(connections, "UPDATE number SET value = 7")
+        raise ZeroDivisionError
+    elsewhere(lambda: add_one(connections))
+    assert run(connections, "SELECT value FROM number") == [(1,)]
+
+
+def test_a_statement_that_fails_gives_its_turn_on(connections, elsewhere):
+    with pytest.raises(OperationalError, match="no such table"):
+        run(connections, "UPDATE no_such SET value = 7")
+    elsewhere(lambda: add_one(connections))
+
+
+def test_another_process_is_met_as_before_and_the_turn_is_given_on(connections, elsewhere, tmp_path):
+    other = sqlite3.connect(tmp_path / "one.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for job in (add_one, lambda all_: run(all_, "UPDATE number SET value = 7")):
+        with pytest.raises(OperationalError, match="locked"):
+            job(connections)
+    other.execute("COMMIT")
+    other.close()
+    elsewhere(lambda: add_one(connections))
+
+
+def begin_and_leave(connections) -> None:
+    connections["default"].set_autocommit(False, force_begin_transaction_with_broken_autocommit=True)
+
+
+def test_a_closed_connection_gives_its_turn_on(connections, elsewhere):
+    elsewhere(lambda: begin_and_leave(connections))
+    add_one(connections)
+
+
+def test_a_thread_that_dies_in_a_transaction_gives_its_turn_on(connections):
+    thread = threading.Thread(target=begin_and_leave, args=(connections,))
+    thread.start()
+    thread.join()
+    gc.collect()
+    add_one(connections)
+
+
+def test_who_waits_too_long_is_told_by_sqlite(connections, elsewhere):
+    connections.settings["default"]["OPTIONS"]["timeout"] = HASTY
+    with transaction.atomic():
+        run(connections, "UPDATE number SET value = 7")
+        with pytest.raises(OperationalError, match="locked"):
+            elsewhere(lambda: add_one(connections))
+    elsewhere(lambda: add_one(connections))
+    assert run(connections, "SELECT value FROM number") == [(8,)]
