@@ -57,6 +57,12 @@ def test_below_a_third_is_an_alarm_and_below_a_tenth_a_stop(used, alarm, stops):
     assert [b.numbers for b in conversion.stopped_blocks(now=NOW)] == ([BLOCK] if stops else [])
 
 
+def test_a_block_whose_key_is_gone_is_stopped_and_reported_all_the_same():
+    send(20)
+    Message.objects.update(block_sealed=b"sealed with a key that is gone")
+    assert stopped() is not None and alarms_about("?") == ["block-stopped"]
+
+
 def test_a_code_counts_after_five_minutes_or_once_it_was_used():
     send(20, at=NOW - 5 * MINUTE + timedelta(seconds=1))
     assert stopped() is None, "people may still be typing"

@@ -71,6 +71,25 @@ def test_waits_are_the_values_at_the_nearest_rank():
     assert hour()["sms", "sms-b"].waits == pytest.approx((7, 7, 7), abs=0.01)
 
 
+def hours():
+    return figures.over_time(now=NOW, window=figures.DAY, step=figures.HOUR)
+
+
+@pytest.mark.parametrize("look", [hour, hours])
+def test_a_first_message_that_leaves_while_we_count_waits_for_the_next_look(monkeypatch, look):
+    before, counted = look(), figures._counted
+
+    def counted_before_it_left(*what, **more):
+        found = counted(*what, **more)
+        message(NOW - timedelta(seconds=9), waited=7, carrier="sms-b")
+        return found
+
+    monkeypatch.setattr(figures, "_counted", counted_before_it_left)
+    assert look() == before
+    monkeypatch.undo()
+    assert look() != before
+
+
 def test_what_no_carrier_took_counts_for_the_last_that_was_tried():
     attempt(message(AGO, state="failed", attempts=1), AGO, "refused")
     message(AGO, state="expired")

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from massar.domain.delivery import alarms
 from massar.domain.delivery.models import Breaker, Message
 from massar.domain.sessions.models import Session
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, SALMA
@@ -211,3 +212,15 @@ def test_a_worker_that_comes_back_does_not_miss_itself(post, clock, caplog):
     message(clock() - timedelta(minutes=5), purpose="notice", channel="email")
     post.work()
     assert "worker-missing" not in caplog.text
+
+
+def test_messages_leave_although_alarms_can_not_be_judged(cast, post, clock, caplog, monkeypatch):
+    def confused(look):
+        raise KeyError("a fault of ours")
+
+    monkeypatch.setattr(alarms, "standing", confused)
+    for _ in range(2):
+        Visitor().ask(FATIMA.login, phone="0661000222")
+        assert post.secret(FATIMA_PHONE)
+        clock.advance(seconds=61)
+    assert caplog.text.count("alarms could not be judged") == 2 and FATIMA_PHONE not in caplog.text

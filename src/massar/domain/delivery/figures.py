@@ -165,7 +165,7 @@ def by_carrier(*, now: datetime, window: timedelta) -> dict[tuple[str, str], Tal
         changed = replace(known, failed=known.failed + failed, expired=known.expired + expired)
         found[channel, carrier or ""] = changed
     for channel, carrier, *waits in _waits(keys, since):
-        found[channel, carrier] = replace(found[channel, carrier], waits=tuple(map(float, waits)))
+        _add_waits(found, (channel, carrier), waits)
     return dict(sorted(found.items()))
 
 
@@ -177,11 +177,17 @@ def over_time(*, now: datetime, window: timedelta, step: timedelta) -> list[tupl
     since, keys = datetime.fromtimestamp(first * width, UTC), (sql.span_number("created_at", width),)
     found = {int(row[0]): Tally(*map(int, row[1:])) for row in _counted(keys, since, now, people=True)}
     for number, *waits in _waits(keys, since, people=True):
-        found[int(number)] = replace(found[int(number)], waits=tuple(map(float, waits)))
+        _add_waits(found, int(number), waits)
     return [
         (datetime.fromtimestamp(number * width, UTC), found.get(number, Tally()))
         for number in range(first, last + 1)
     ]
+
+
+def _add_waits(found: dict, key: object, waits: list) -> None:
+    """The first one may have been handed over since the others were counted: the next look has it."""
+    if key in found:
+        found[key] = replace(found[key], waits=tuple(map(float, waits)))
 
 
 def total(tallies: Iterator[Tally]) -> Tally:

@@ -125,8 +125,11 @@ def block_tag(number: str) -> str:
 
 
 def block_of(uid: str, sealed: bytes) -> str:
-    """The readable beginning of the numbers of a block, as `+212661123`."""
-    return seal.data_keys().open(sealed, place=_place_of_block(uid)).decode()
+    """The readable beginning of the numbers of a block, as `+212661123`; `?` if its key is gone."""
+    try:
+        return seal.data_keys().open(sealed, place=_place_of_block(uid)).decode()
+    except seal.SealBroken:
+        return "?"
 
 
 def claim(most: int, *, now: datetime, channel: str | None = None) -> list[Letter]:

@@ -264,8 +264,14 @@ class Worker:
         take_receipt.sweep(router=self.router, now=now)
 
     def _watch(self, now) -> None:
-        """Says when an alarm begins and ends; other workers may say it too."""
-        standing = {one.id: one for one in delivery.alarms.standing(watch_messages.glance(now=now))}
+        """Says when an alarm begins and ends; other workers may say it too. Messages leave whatever goes wrong here."""
+        try:
+            standing = {one.id: one for one in delivery.alarms.standing(watch_messages.glance(now=now))}
+        except DatabaseError:
+            raise
+        except Exception:
+            note.exception("alarms could not be judged; messages go on")
+            return
         for begun in standing.keys() - self.alarms:
             about, page = ", ".join(standing[begun].about), standing[begun].page
             note.warning("alarm %s begins (%s): see %s", begun, about, page)
