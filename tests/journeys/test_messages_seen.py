@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from datetime import timedelta
 
 import pytest
 
 from massar.domain.delivery import alarms
+from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Breaker, Message
 from massar.domain.sessions.models import Session
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, SALMA
+from massar.journeys import take_receipt
 from tests.cast import FATIMA_PHONE, KHADIJA_EMAIL, facts
 from tests.support.outbox import message, shut
 from tests.support.steps import shown, shows
@@ -224,3 +227,21 @@ def test_messages_leave_although_alarms_can_not_be_judged(cast, post, clock, cap
         assert post.secret(FATIMA_PHONE)
         clock.advance(seconds=61)
     assert caplog.text.count("alarms could not be judged") == 2 and FATIMA_PHONE not in caplog.text
+
+
+def test_the_worker_outlives_a_fault_of_ours(post, clock, caplog, monkeypatch):
+    worker, over, closed = post.worker, threading.Event(), []
+    over.set()
+    monkeypatch.setattr("massar.interfaces.commands.worker.close_old_connections", lambda: closed.append(1))
+    monkeypatch.setattr(worker, "turn", lambda: {}["a fault of ours"])
+    assert worker._turn_or_rest(over) and "a fault in this turn" in caplog.text and closed
+    monkeypatch.undo()
+    assert not worker._turn_or_rest(over)
+
+
+def test_a_carrier_hears_that_a_receipt_was_not_stored(post, clock, monkeypatch):
+    monkeypatch.setattr(take_receipt, "take", lambda told, *, now: {}["a fault of ours"])
+    stored = post.worker.take_receipt(delivery.Receipt("sms-a", "reference", "delivered"))
+    with pytest.raises(KeyError):
+        post.worker.turn()
+    assert isinstance(stored.exception(timeout=1), KeyError)

@@ -100,9 +100,11 @@ class Worker:
             return self.turn()
         except DatabaseError:
             note.exception("the database did not answer; trying again")
-            close_old_connections()
-            stop.wait(1.0)
-            return True
+        except Exception:  # a fault of ours in one place must not end the binds and all the rest
+            note.exception("a fault in this turn; trying again")
+        close_old_connections()
+        stop.wait(1.0)
+        return True
 
     def _finish(self) -> None:
         """What is under way is answered, and what is told meanwhile is stored: carriers wait for both."""
@@ -226,7 +228,7 @@ class Worker:
             return 0
         try:
             take_receipt.take([(receipt, "") for receipt, _ in told], now=self.tick())
-        except DatabaseError as trouble:  # the carriers hear it, and repeat
+        except Exception as trouble:  # the carriers hear it, and repeat
             for _, stored in told:
                 stored.set_exception(trouble)
             raise
