@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
 
 from massar.domain.delivery import api as delivery
 from tests.support.outbox import attempt, message, part, request
+from tests.support.plans import whole_reads
 
 pytestmark = pytest.mark.django_db
 figures = delivery.figures
@@ -172,22 +171,13 @@ def test_no_look_reads_a_whole_table(vendor):
     """A million old messages must not make the newest hour slow. SQLite tells how it would go about each statement."""
     if vendor != "sqlite":
         pytest.skip("PostgreSQL reads small tables whole; how it reads large ones: docs/operate/messages.md")
-    asked = []
 
-    def listen(execute, statement, params, many, context):
-        asked.append((statement, params))
-        return execute(statement, params, many, context)
-
-    with connection.execute_wrapper(listen):
+    def looks() -> None:
         delivery.alarms.standing(figures.Look(NOW))
         figures.by_carrier(now=NOW, window=figures.DAY)
         figures.over_time(now=NOW, window=figures.DAY, step=timedelta(minutes=5))
         figures.errors()
         figures.to_person(1, since=AGO, most=10)
-    assert len(asked) > 10
-    for statement, params in asked:
-        with connection.cursor() as cursor:
-            cursor.execute(f"EXPLAIN QUERY PLAN {statement}", params)
-            plan = [row[3] for row in cursor.fetchall()]
-        whole = [step for step in plan if re.match(r"SCAN (delivery_(message|attempt|part)|m|a|p)\b", step)]
-        assert [step for step in whole if "INDEX" not in step] == [], statement
+
+    asked, whole = whole_reads(looks)
+    assert asked > 10 and whole == {}

@@ -16,7 +16,7 @@ from functools import cached_property
 from massar.core import sql
 from massar.domain.delivery import breaker, receipts, routing
 from massar.domain.delivery.models import Message
-from massar.domain.delivery.outbox import UNREADABLE
+from massar.domain.delivery.outbox import OPEN, UNREADABLE
 
 HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
 RECOVERY = "recovery"  # a request that waits for its answer, beside the purposes of messages
@@ -145,9 +145,8 @@ class Look:
 def queue() -> list[Waiting]:
     """By state and purpose, requests for recovery too. Each part has a partial index (SQLite takes it for literals only)."""
     messages = " UNION ALL ".join(
-        f"SELECT '{state}' AS state, purpose, COUNT(*), MIN(created_at) FROM delivery_message "
-        f"WHERE state = '{state}' GROUP BY purpose"
-        for state in ("queued", "sending", "sent")
+        f"SELECT state, purpose, COUNT(*), MIN(created_at) FROM delivery_message WHERE {one} GROUP BY state, purpose"
+        for one in (OPEN, "state = 'sent'")
     )
     requests = (
         f"SELECT state, '{RECOVERY}', COUNT(*), MIN(created_at) FROM delivery_recoveryrequest "
@@ -262,7 +261,7 @@ def errors(*, most: int = 10) -> list[Error]:
 def pulse(*, now: datetime) -> Pulse:
     at = sql.at(now)
     due = sql.row(
-        "SELECT (SELECT MIN(not_before) FROM delivery_message WHERE state = 'queued'), "
+        f"SELECT (SELECT MIN(not_before) FROM delivery_message WHERE {OPEN} AND state = 'queued'), "
         "(SELECT MIN(lease_until) FROM delivery_message WHERE state = 'sending'), "
         "(SELECT MIN(created_at) FROM delivery_recoveryrequest WHERE state = 'waiting'), "
         "(SELECT MIN(lease_until) FROM delivery_recoveryrequest WHERE state = 'claimed')"

@@ -82,8 +82,15 @@ class Message(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(
-                fields=["priority", "not_before"], name="delivery_queue", condition=models.Q(state="queued")
+            models.Index(  # in the order of claims, so that a long queue is not sorted for each of them
+                fields=["channel", "priority", "not_before", "id"],
+                name="delivery_claims",
+                condition=models.Q(state__in=("queued", "sending")),
+            ),
+            models.Index(  # receipts that came instead of an answer ask who else is written to
+                fields=["to_tag"],
+                name="delivery_under_way",
+                condition=models.Q(state__in=("queued", "sending", "sent")),
             ),
             models.Index(fields=["lease_until"], name="delivery_leases", condition=models.Q(state="sending")),
             models.Index(

@@ -33,6 +33,7 @@ MOST_ATTEMPTS = 120  # the deadline ends a message long before; this bounds what
 MOST_UNSURE = 3  # it left us and nobody answered: a twin is harmless, a dozen is not
 STOP_BEFORE = timedelta(seconds=30)  # a secret that ends in less is of no use to the person
 _BACKOFF = (2, 5, 10, 20, 40, 60, 60, 120, 300, 600, 1800)
+OPEN = "state IN ('queued', 'sending')"  # as in the index of claims, which SQLite takes for the same words only
 UNREADABLE = "can't be opened"  # the reason of a message whose key is gone, or whose row was changed
 _BLOCK_DIGITS = 3  # a block of 1 000 numbers: what toll fraud takes its numbers from
 _COLUMNS = (
@@ -141,7 +142,7 @@ def claim(most: int, *, now: datetime, channel: str | None = None) -> list[Lette
     lease = ids.short_token()
     of_channel, named = ("AND channel = %s ", [channel]) if channel else ("", [])
     found = sql.rows(
-        "WITH picked AS MATERIALIZED (SELECT id FROM delivery_message WHERE ((state = 'queued' AND not_before <= %s) "
+        f"WITH picked AS MATERIALIZED (SELECT id FROM delivery_message WHERE {OPEN} AND ((state = 'queued' AND not_before <= %s) "
         f"OR (state = 'sending' AND lease_until <= %s)) {of_channel}"
         f"ORDER BY priority, not_before, id LIMIT %s {sql.skip_locked()}) "
         "UPDATE delivery_message SET state = 'sending', lease_by = %s, lease_until = %s, attempts = attempts + 1 "
@@ -334,11 +335,7 @@ def put_back(letters: list[Letter], *, now: datetime, pause: timedelta, reason: 
 
 def waiting() -> dict[str, int]:
     """How many messages stand in each state in which they still have to leave."""
-    return dict(
-        sql.rows(
-            "SELECT state, COUNT(*) FROM delivery_message WHERE state IN ('queued', 'sending') GROUP BY state"
-        )
-    )
+    return dict(sql.rows(f"SELECT state, COUNT(*) FROM delivery_message WHERE {OPEN} GROUP BY state"))
 
 
 def used(person_id: int, purpose: str, *, to: str = "", temporary_id: int | None = None, now: datetime) -> None:
@@ -361,7 +358,8 @@ def about(person_id: int, *, purpose: str, since: datetime) -> list[tuple[str, s
 
 def sweep(*, now: datetime, keep: timedelta = timedelta(days=30)) -> int:
     """Forgets messages that ended long ago, with their attempts and segments."""
-    return Message.objects.filter(state__in=FINAL, final_at__lt=now - keep).delete()[0]
+    old = now - keep
+    return Message.objects.filter(created_at__lt=old, state__in=FINAL, final_at__lt=old).delete()[0]
 
 
 def _open(row: tuple, lease: str) -> Letter | None:

@@ -92,6 +92,7 @@ def match_strays(*, now: datetime) -> list[Told]:
     return _news({row[2] for row in found})
 
 
+_UNDER_WAY = "state IN ('queued', 'sending', 'sent')"  # as in the index by destination: SQLite takes it for the same words
 _UNANSWERED = (
     "SELECT s.id, s.carrier, s.reference, s.state, s.code, m.id, a.number, m.channel, m.purpose, m.language "
     "FROM delivery_strayreceipt s "
@@ -102,10 +103,10 @@ _UNANSWERED = (
     "  OR (m.state = 'queued' AND a.outcome IN ('unsure', 'unknown'))) {alone} ORDER BY s.id LIMIT 100"
 )
 _BY_DESTINATION = _UNANSWERED.format(
-    same="m.to_tag = s.to_tag",
+    same=f"m.to_tag = s.to_tag AND m.{_UNDER_WAY}",
     told="s.to_tag <> '' AND s.reference <> '' AND s.uid = ''",
-    alone="AND NOT EXISTS (SELECT 1 FROM delivery_message o WHERE o.to_tag = s.to_tag AND o.id <> m.id "
-    "AND o.state IN ('sending', 'sent'))",
+    alone=f"AND NOT EXISTS (SELECT 1 FROM delivery_message o WHERE o.to_tag = s.to_tag AND o.{_UNDER_WAY} AND o.id <> m.id "
+    "AND o.state <> 'queued')",
 )
 _BY_OUR_NAME = _UNANSWERED.format(same="m.uid = s.uid", told="s.uid <> ''", alone="")
 
@@ -155,8 +156,8 @@ def _adopt(carrier: str, message_id: int, number: int, now: datetime) -> bool:
 def undelivered() -> list[Told]:
     """Messages that a carrier said will not arrive, and that still wait for what is to be done about it."""
     found = sql.rows(
-        "SELECT DISTINCT m.id FROM delivery_message m JOIN delivery_part p ON p.message_id = m.id AND p.state = 'failed' "
-        "WHERE m.state = 'sent' ORDER BY m.id LIMIT 100"
+        "SELECT m.id FROM delivery_message m WHERE m.state = 'sent' AND EXISTS "
+        "(SELECT 1 FROM delivery_part p WHERE p.message_id = m.id AND p.state = 'failed') ORDER BY m.expires_at LIMIT 100"
     )
     return _news({row[0] for row in found})
 

@@ -106,9 +106,11 @@ def turn(kind: str, token: str, fresh: list[Fresh], *, site: str, now: int) -> l
     return issued
 
 
+# EXISTS: for an IN, SQLite lists every grant of the site first.
 _SPEND = (
-    "UPDATE sites_token SET used_at = %s WHERE hash = %s AND kind = %s AND used_at = 0 AND expires_at > %s AND grant_id "
-    "IN (SELECT id FROM sites_grant WHERE site = %s AND ended_at = 0 AND expires_at > %s) RETURNING grant_id"
+    "UPDATE sites_token SET used_at = %s WHERE hash = %s AND kind = %s AND used_at = 0 AND expires_at > %s AND EXISTS "
+    "(SELECT 1 FROM sites_grant g WHERE g.id = sites_token.grant_id AND g.site = %s AND g.ended_at = 0 AND g.expires_at > %s) "
+    "RETURNING grant_id"
 )
 
 
@@ -187,7 +189,8 @@ def sweep(*, now: int, keep: int = 24 * 3600) -> int:
     """Forgets tokens and grants whose time is long over."""
     sql.change("DELETE FROM sites_token WHERE expires_at < %s", (now - keep,))
     return sql.change(
-        "DELETE FROM sites_grant WHERE expires_at < %s AND id NOT IN (SELECT grant_id FROM sites_token)",
+        "DELETE FROM sites_grant WHERE expires_at < %s "
+        "AND NOT EXISTS (SELECT 1 FROM sites_token t WHERE t.grant_id = sites_grant.id)",
         (now - keep,),
     )
 

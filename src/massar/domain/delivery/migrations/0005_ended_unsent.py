@@ -10,6 +10,18 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RemoveIndex(
+            model_name='message',
+            name='delivery_queue',
+        ),
+        migrations.AddIndex(
+            model_name='message',
+            index=models.Index(condition=models.Q(('state__in', ('queued', 'sending'))), fields=['channel', 'priority', 'not_before', 'id'], name='delivery_claims'),
+        ),
+        migrations.AddIndex(
+            model_name='message',
+            index=models.Index(condition=models.Q(('state__in', ('queued', 'sending', 'sent'))), fields=['to_tag'], name='delivery_under_way'),
+        ),
         migrations.AddField(
             model_name='recoveryrequest',
             name='unreadable',

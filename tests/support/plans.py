@@ -1,0 +1,36 @@
+"""Which statements would read a whole table. SQLite tells how it would go about each, also while tables are small."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from django.db import connection
+
+# Whoever reads one of them from end to end gets slower with every day: all else stays small, or is short-lived.
+GROW = "delivery_message|delivery_attempt|delivery_part|sites_token|sites_grant|sessions_session|people_person|people_contact"
+_NO_ALIAS = "WHERE|SET|ON|LEFT|INNER|JOIN|ORDER|GROUP|LIMIT"
+_NAMED = re.compile(rf'\b(?:FROM|JOIN|UPDATE)\s+"?(?:{GROW})"?(?:\s+(?:AS\s+)?(?!(?:{_NO_ALIAS})\b)(\w+))?')
+_READ = re.compile(r"\s*(SELECT|UPDATE|DELETE|WITH)\b")
+
+
+def whole_reads(job: Callable[[], object]) -> tuple[int, dict[str, list[str]]]:
+    """(statements asked, statement -> its steps that read a table of GROW without an index). For SQLite alone."""
+    asked: list[tuple[str, object]] = []
+
+    def listen(execute, statement, params, many, context):
+        if _READ.match(statement):
+            asked.append((statement, params))
+        return execute(statement, params, many, context)
+
+    with connection.execute_wrapper(listen):
+        job()
+    return len(asked), {statement: whole for statement, params in asked if (whole := _whole(statement, params))}
+
+
+def _whole(statement: str, params: object) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {statement}", params)
+        plan = [row[3] for row in cursor.fetchall()]
+    names = "|".join([GROW, *(alias for alias in _NAMED.findall(statement) if alias)])  # a step names the alias
+    return [step for step in plan if re.fullmatch(rf"SCAN ({names})", step)]
