@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -24,6 +23,7 @@ from massar.domain.delivery.carriers.base import (
 )
 from massar.domain.delivery.carriers.smpp import from_table as smpp_carrier
 from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID, until
+from tests.support.written import entries
 
 TEN_MINUTES = timedelta(minutes=10)
 FRENCH = "Massar: mot de passe\nkdmwt-47392\nà 14:35 [é€]"
@@ -75,9 +75,8 @@ class Far:
 
     def records(self, kind: str) -> list[dict]:
         """Without their moments, which only measurements read."""
-        lines = self.file.read_text("utf-8").splitlines() if self.file.exists() else []
-        entries = [entry for entry in map(json.loads, lines) if kind in entry]
-        return [{name: value for name, value in entry.items() if name != "moment"} for entry in entries]
+        found = (entry for entry in entries(self.file) if kind in entry)
+        return [{name: value for name, value in entry.items() if name != "moment"} for entry in found]
 
     def submits(self) -> list[dict]:
         return [entry["submit"] for entry in self.records("submit")]

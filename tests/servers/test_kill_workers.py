@@ -27,6 +27,7 @@ from tests.servers.machine import open_folder, program, running
 from tests.servers.node_modules import installed
 from tests.support import postgres, programs
 from tests.support.product import ROOT
+from tests.support.written import entries
 
 pytestmark = pytest.mark.servers
 MESSAGES, HASTY, KILLS = 4000, 200, 22
@@ -82,9 +83,8 @@ class Office:
 
     def arrived(self) -> list[tuple[str, float]]:
         """(number, when in ms) of every message that the SMSC accepted."""
-        lines = self.log.read_text("utf-8").splitlines() if self.log.exists() else []
-        entries = (json.loads(line) for line in lines if line.startswith('{"submit"'))
-        return [(e["submit"]["to"][2], e["at"]) for e in entries if e["status"] == 0]
+        submits = (e for e in entries(self.log) if "submit" in e)
+        return [(e["submit"]["to"][2], e["at"]) for e in submits if e["status"] == 0]
 
     def states(self) -> dict[str, int]:
         return dict(self.database.execute("SELECT state, COUNT(*) FROM delivery_message GROUP BY state").fetchall())
