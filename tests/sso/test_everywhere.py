@@ -6,6 +6,8 @@ import dataclasses
 
 import pytest
 
+from massar.domain.delivery.models import Message
+from massar.domain.sessions import api as sessions
 from massar.domain.sites.api import Registry, Site
 from massar.journeys import close_sessions, issue_assertion
 from massar.journeys.tell_sites import Told, told
@@ -156,3 +158,32 @@ def test_told_says_the_newest_word_only(cast, clock, deliver, site_carrier):
     in_all_sites(cast, clock).get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
     deliver()
     assert told(cast.facts(cast.JAMAL).id, since=since)[0] == Told(TOLD_BY_TOKEN, "confirmed")
+
+
+def test_who_signs_in_ten_times_more_keeps_no_site_open(cast, clock, deliver, site_carrier):
+    """A thief must not get his visit to a site out of sight by newer sessions: the old one ends, and the site hears it."""
+    in_all_sites(cast, clock)
+    for _ in range(sessions.signed_in.MOST_SESSIONS):
+        clock.advance(minutes=2)
+        assert Visitor().sign_in(cast.JAMAL.login, cast.JAMAL.password).signed_in
+    deliver()
+    assert len(site_carrier.received) == 1
+
+
+def test_an_operator_who_was_idle_is_signed_out_at_the_sites_too(cast, clock, deliver, site_carrier):
+    visitor = in_all_sites(cast, clock, cast.SALMA)
+    clock.advance(minutes=16)
+    assert not visitor.get("/").signed_in
+    deliver()
+    assert len(site_carrier.received) == 1
+
+
+def test_a_site_that_never_answers_is_told_for_hours(cast, clock, deliver, site_carrier):
+    visitor = in_all_sites(cast, clock)
+    site_carrier.mood = "silent"
+    visitor.get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
+    for _ in range(6):
+        deliver()
+        assert Message.objects.get(channel="site").state == "queued"
+        clock.advance(minutes=31)
+    assert len(site_carrier.received) == 6

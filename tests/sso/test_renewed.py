@@ -80,7 +80,7 @@ def test_two_clocks_that_differ_never_make_a_new_proof_look_like_the_old_one(rp,
 
 def test_a_session_that_has_ended_is_not_renewed(cast, clock):
     person = facts(JAMAL)
-    session_id, cookie = sessions.signed_in.open_for(person.id, how="password", browser=HERE, now=clock())
+    session_id, cookie, _ = sessions.signed_in.open_for(person.id, how="password", browser=HERE, now=clock())
     earlier = sessions.signed_in.resume(cookie, now=clock())
     sessions.signed_in.end(session_id, person.id, now=clock(), why="by_owner")
     assert sessions.signed_in.renew(earlier, how="password", browser=HERE, now=clock()) is None

@@ -52,7 +52,9 @@ def _ended_early(person: people.PersonFacts, session: sessions.SessionFacts, now
     """An operator's session has shorter limits, on every page: another page must not keep it alive for the desk."""
     if not person.operates or sessions.signed_in.fits_privileged(session, now=now):
         return False
-    sessions.signed_in.end(session.id, person.id, now=now, why="privileged")
+    with transaction.atomic():
+        if sessions.signed_in.end(session.id, person.id, now=now, why="privileged"):
+            tell_sites.sessions_ended(person, [session.id], now=now)
     return True
 
 

@@ -190,7 +190,7 @@ def _refused(one: Done, router: delivery.Router, now: datetime) -> str:
         _give_up(letter, State.EXPIRED, "too late", now)
     elif isinstance(result, delivery.Refused) and result.permanent:
         _give_up(letter, State.FAILED, code, now)
-    elif isinstance(result, delivery.Unsure) and not outbox.may_repeat(letter):
+    elif isinstance(result, delivery.Unsure) and letter.channel not in TO_SITES and not outbox.may_repeat(letter):
         _give_up(letter, State.FAILED, code, now)
     else:
         outbox.later(letter, now=now, reason=code, pause=_pause(one, router))

@@ -21,7 +21,7 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.policy import api as policy
 from massar.domain.sessions import api as sessions
-from massar.journeys import password_lanes
+from massar.journeys import password_lanes, tell_sites
 from massar.journeys.outcomes import Busy, Entered, Late, MustChange, Wait, Wrong
 
 
@@ -101,9 +101,7 @@ def open_session(
     """A full session, new or the person's `earlier` one renewed, and a fresh device entry, inside the caller's transaction."""
     if browser.language and browser.language != person.language:
         people.directory.speak(person.id, browser.language)
-    session_id, cookie = _renewed(person, earlier, how, browser, now) or sessions.signed_in.open_for(
-        person.id, how=how, browser=browser, now=now
-    )
+    session_id, cookie = _renewed(person, earlier, how, browser, now) or _opened(person, how, browser, now)
     trail.record("sign_in", now=now, person_id=person.id, session_id=session_id, outcome=how, browser=browser)
     devices = sessions.devices.remember(browser.devices, person.id, now=now)
     return Entered(person, session_id, cookie, devices)
@@ -114,6 +112,13 @@ def _renewed(person, earlier, how, browser, now) -> tuple[int, str] | None:
         return None
     cookie = sessions.signed_in.renew(earlier, how=how, browser=browser, now=now)
     return (earlier.id, cookie) if cookie else None
+
+
+def _opened(person, how, browser, now) -> tuple[int, str]:
+    """What gives way ends like any other session: nobody may keep a site open by signing in ten times more."""
+    session_id, cookie, gave_way = sessions.signed_in.open_for(person.id, how=how, browser=browser, now=now)
+    tell_sites.sessions_ended(person, gave_way, now=now)
+    return session_id, cookie
 
 
 def _enter_with_code(person, stored, secret, browser, now):

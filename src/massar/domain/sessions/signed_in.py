@@ -40,8 +40,11 @@ _COLUMNS = "id, person_id, how, signed_in_at, last_seen_at, expires_at, network,
 TABLE, NOT_ENDED = "sessions_session s", "s.ended_at IS NULL"
 
 
-def open_for(person_id: int, *, how: str, browser: Browser, now: datetime) -> tuple[int, str]:
-    """A new session: (id, cookie value). The secret is 256 bits and only its tag is stored."""
+def open_for(person_id: int, *, how: str, browser: Browser, now: datetime) -> tuple[int, str, list[int]]:
+    """A new session: (id, cookie value, ids of older ones that gave way, whose sites are to be told).
+
+    The secret is 256 bits and only its tag is stored.
+    """
     cookie = f"{person_id}.{ids.token()}"
     session_id, others = sql.row(
         "INSERT INTO sessions_session (tag, person_id, how, signed_in_at, last_seen_at, expires_at, network, browser, ended_why) "
@@ -59,9 +62,9 @@ def open_for(person_id: int, *, how: str, browser: Browser, now: datetime) -> tu
             person_id,
         ),
     )
-    if others >= MOST_SESSIONS:  # may count the new one or not: both databases have their own view of it
-        _end_oldest(person_id, now)
-    return session_id, cookie
+    # May count the new one or not: both databases have their own view of it.
+    gave_way = _end_oldest(person_id, now) if others >= MOST_SESSIONS else []
+    return session_id, cookie, gave_way
 
 
 def renew(earlier: SessionFacts, *, how: str, browser: Browser, now: datetime) -> str | None:
@@ -90,13 +93,15 @@ def renew(earlier: SessionFacts, *, how: str, browser: Browser, now: datetime) -
     return cookie if found else None
 
 
-def _end_oldest(person_id: int, now: datetime) -> None:
+def _end_oldest(person_id: int, now: datetime) -> list[int]:
     """Of more than MOST_SESSIONS live ones those signed in to the longest ago end."""
-    sql.change(
+    ended = sql.rows(
         "UPDATE sessions_session SET ended_at = %s, ended_why = 'too_many' WHERE person_id = %s AND ended_at IS NULL AND id NOT IN "
-        "(SELECT id FROM sessions_session WHERE person_id = %s AND ended_at IS NULL ORDER BY signed_in_at DESC, id DESC LIMIT %s)",
+        "(SELECT id FROM sessions_session WHERE person_id = %s AND ended_at IS NULL ORDER BY signed_in_at DESC, id DESC LIMIT %s) "
+        "RETURNING id",
         (sql.at(now), person_id, person_id, MOST_SESSIONS),
     )
+    return [session_id for (session_id,) in ended]
 
 
 def resume(cookie: str, *, now: datetime) -> SessionFacts | None:
