@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -189,9 +189,8 @@ def run_servers(run: Run) -> int:
     if not any((ROOT / "tests" / "servers").glob("test_*.py")):
         print("There are no tests against real servers yet: tests/servers holds none.")
         return 0
-    missing = [need for need in programs.SERVERS if programs.find_server(need) is None]
-    if missing and programs.can_install():
-        programs.install(missing)
+    # The gate's test looks with a browser, that of killed workers needs PostgreSQL.
+    install_what_is_missing([need for need in programs.SERVERS if programs.find_server(need) is None])
     run.pytest("real servers", "tests/servers", "-m", "servers", "-rs")
     return run.close()
 
@@ -220,8 +219,8 @@ def waiting_beside(run: Run) -> Iterator[None]:
         yield
 
 
-def install_what_is_missing() -> None:
-    missing = [need for need, find in programs.FINDERS.items() if find() is None]
+def install_what_is_missing(also: Sequence[programs.Need] = ()) -> None:
+    missing = [*also, *(need for need, find in programs.FINDERS.items() if find() is None)]
     if missing and programs.can_install():
         programs.install(missing)
 

@@ -50,7 +50,7 @@ def _signed(site: sites.Site, grant: sites.GrantFacts, claims: dict[str, str], n
             "iss": issue_assertion.issuer(),
             "aud": site.gate_origin,
             "sub": grant.subject,
-            "sid": issue_assertion.session_name(site, grant.session_id),
+            "sid": grant.sid,
             "auth_time": grant.auth_time,
             "iat": moment,
             "exp": moment + PASS_LIFE,

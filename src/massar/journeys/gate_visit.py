@@ -78,13 +78,11 @@ def start(
 
 @transaction.atomic
 def _ticket(wanted: Wanted, state: str, enter: issue_assertion.Enter, browser: Browser, now: datetime) -> str:
-    grant_id, _subject = issue_assertion.opened(
-        site=wanted.site, enter=enter, scope=SCOPE, nonce="", life=_longest(), now=now
-    )
+    visit = issue_assertion.opened(site=wanted.site, enter=enter, scope=SCOPE, nonce="", life=_longest(), now=now)
     issue_assertion.entered(site=wanted.site, enter=enter, browser=browser, now=now)
     return sites.grants.issue(
         TICKET,
-        grant_id,
+        visit.grant_id,
         now=int(now.timestamp()),
         life=TICKET_LIFE,
         binding={"uri": wanted.uri, "state": state},

@@ -93,11 +93,18 @@ def has_role(site: sites.Site, person: people.PersonFacts) -> bool:
     return not site.roles or person.role in site.roles
 
 
-def opened(
-    *, site: sites.Site, enter: Enter, scope: str, nonce: str, life: int, now: datetime
-) -> tuple[int, str]:
-    """Opens the grant that all of this visit's tokens belong to: (grant id, the person's subject at this site)."""
-    subject = sites.subjects.of(site.slug, enter.person.id)
+@dataclass(frozen=True)
+class Opened:
+    """A visit. subject, sid: what the site calls the person and the session."""
+
+    grant_id: int
+    subject: str
+    sid: str
+
+
+def opened(*, site: sites.Site, enter: Enter, scope: str, nonce: str, life: int, now: datetime) -> Opened:
+    """Opens the grant that all of this visit's tokens belong to."""
+    subject, sid = sites.subjects.of(site.slug, enter.person.id), tell_sites.sid(site.slug, enter.session_id)
     grant_id = sites.grants.open_grant(
         site=site.slug,
         scope=scope,
@@ -109,8 +116,9 @@ def opened(
         login=enter.person.login,
         auth_time=int(enter.auth_time.timestamp()),
         nonce=nonce,
+        sid=sid,
     )
-    return grant_id, subject
+    return Opened(grant_id, subject, sid)
 
 
 def entered(*, site: sites.Site, enter: Enter, browser: Browser, now: datetime) -> None:
@@ -160,11 +168,6 @@ def subject_of(site: sites.Site, login: str) -> str | None:
     """The person's subject at that site, before the first visit too; None: nobody has that login."""
     person = people.directory.by_login(login)
     return sites.subjects.of(site.slug, person.id) if person else None
-
-
-def session_name(site: sites.Site, session_id: int) -> str:
-    """The sid claim, or SAML SessionIndex."""
-    return tell_sites.sid(site.slug, session_id)
 
 
 def issuer() -> str:

@@ -101,11 +101,9 @@ def _is_meant(ask: Ask, subjects: set[str], here: SignedIn) -> bool:
 @transaction.atomic
 def _code(ask: Ask, enter: assertion.Enter, here: SignedIn, browser: Browser, now: datetime) -> str:
     life = max(1, min(sites.grants.REFRESH_LIFE, int((here.session.expires_at - now).total_seconds())))
-    grant_id, _ = assertion.opened(
-        site=ask.site, enter=enter, scope=ask.scope, nonce=ask.nonce, life=life, now=now
-    )
+    visit = assertion.opened(site=ask.site, enter=enter, scope=ask.scope, nonce=ask.nonce, life=life, now=now)
     assertion.entered(site=ask.site, enter=enter, browser=browser, now=now)
     bound = {"redirect_uri": ask.redirect_uri, "challenge": ask.challenge, "acr": enter.acr}
     return sites.grants.issue(
-        "code", grant_id, now=int(now.timestamp()), life=sites.grants.CODE_LIFE, binding=bound
+        "code", visit.grant_id, now=int(now.timestamp()), life=sites.grants.CODE_LIFE, binding=bound
     )

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from massar.core.browser import Browser
 from massar.domain.sites import api as sites
-from massar.journeys import close_sessions, oidc_proof
+from massar.journeys import close_sessions, oidc_proof, tell_sites
 from massar.journeys import issue_assertion as assertion
 from massar.journeys.close_sessions import SignedIn
 
@@ -28,9 +28,7 @@ class Wish:
 
     def fits(self, here: SignedIn) -> bool:
         """Whether the proof is of this very session."""
-        return bool(self.site and self.session) and self.session == assertion.session_name(
-            self.site, here.session.id
-        )
+        return bool(self.site) and tell_sites.names_session(self.session, self.site.slug, here.session.id)
 
 
 def read(
@@ -42,10 +40,11 @@ def read(
     """
     session = ""
     if id_token_hint:
-        hint = oidc_proof.of_ours(id_token_hint, now=now)
+        proof = oidc_proof.of_ours(id_token_hint, now=now)
+        hint = proof or oidc_proof.of_a_removed_key(id_token_hint)
         if hint is None or hint["iss"] != assertion.issuer() or client_id not in ("", hint["aud"]):
             return None
-        client_id, session = hint["aud"], hint["sid"]
+        client_id, session = hint["aud"], hint["sid"] if proof else ""
     site = settings.MASSAR.sites.by_client.get(client_id) if client_id else None
     if client_id and site is None:
         return None

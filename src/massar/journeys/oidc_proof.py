@@ -41,7 +41,15 @@ def verified(token: str, jwks: Sequence[dict], algorithms: Sequence[str]) -> dic
 
 def of_ours(token: str, *, now: datetime) -> dict | None:
     """The claims of an ID token that we signed, however old (OIDC Core §3.1.2.1, RP-Initiated Logout §2)."""
-    jwks = [sites.keys.public_jwk(signer) for signer in sites.keys.published(now=now)]
+    return _claims(token, [sites.keys.public_jwk(signer) for signer in sites.keys.published(now=now)])
+
+
+def of_a_removed_key(token: str) -> dict | None:
+    """The same under a key that signs no longer. It may have been stolen: this says what site may be meant, and proves nothing."""
+    return _claims(token, sites.keys.removed_jwks())
+
+
+def _claims(token: str, jwks: list[dict]) -> dict | None:
     claims = verified(token, jwks, ("ES256", "RS256"))
     plain = claims is not None and all(isinstance(claims.get(n), str) for n in ("iss", "aud", "sub", "sid"))
     return claims if plain else None

@@ -195,7 +195,7 @@ def _id_token(held: Held, site: sites.Site, access: str, now: datetime) -> str:
         "auth_time": grant.auth_time,
         "acr": held.binding["acr"],
         "amr": list(assertion.AMR),
-        "sid": assertion.session_name(site, grant.session_id),
+        "sid": grant.sid,
         "at_hash": _b64(hashlib.sha256(access.encode()).digest()[:16]),
     }
     if grant.nonce and held.kind == "code":  # OIDC Core §12.2: not needed again

@@ -18,22 +18,10 @@ from massar.domain.sites import api as sites
 from massar.journeys import saml_answer, tell_sites
 from massar.journeys.saml_message import Message, Refused, read
 from massar.journeys.saml_names import NAME_IDS, SAMLP, SOAP, SUCCESS, names_of, slo_address
+from massar.journeys.tell_sites import Leaving
 
 LIFE = timedelta(minutes=3)
 STATUS = f"{{{SAMLP}}}Status"
-
-
-@dataclass(frozen=True)
-class Leaving:
-    """What this browser may still see and do after a sign-out: whose sessions ended since then, and which was its own.
-
-    alone: this session ended and no other.
-    """
-
-    person_id: int
-    since: datetime
-    session_id: int
-    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,9 +42,8 @@ def envelope(letter: delivery.Letter, *, now: datetime) -> str:
     values = letter.values
     site = settings.MASSAR.sites.by_slug[values["site"]]
     kind = values["kind"] or site.name_id
-    name = names_of(site, values["session"], values["subject"], values["login"])[kind]
-    indexes = [tell_sites.sid(site.slug, values["session"])]
-    return _enveloped(_request(site, letter.to, _asked(letter), kind, name, indexes, now), now)
+    name = names_of(values["sid"], values["subject"], values["login"])[kind]
+    return _enveloped(_request(site, letter.to, _asked(letter), kind, name, [values["sid"]], now), now)
 
 
 def about_nobody(site: sites.Site, id: str, *, now: datetime) -> str:
@@ -124,14 +111,13 @@ def take_along(site: sites.Site, leaving: Leaving, *, now: datetime) -> bytes | 
         return None
     own = next((g for g in visits if g.session_id == leaving.session_id), visits[0])
     kind, name = _called(site, own)
-    sessions = dict.fromkeys(g.session_id for g in visits if _called(site, g) == (kind, name))
-    indexes = [tell_sites.sid(site.slug, session_id) for session_id in sessions]
+    indexes = list(dict.fromkeys(g.sid for g in visits if _called(site, g) == (kind, name)))
     return etree.tostring(_request(site, site.slo, _mark(site, leaving, ids.short_token()), kind, name, indexes, now))
 
 
 def _called(site: sites.Site, grant: sites.GrantFacts) -> tuple[str, str]:
     kind = tell_sites.name_kind(grant) or site.name_id
-    return kind, names_of(site, grant.session_id, grant.subject, grant.login)[kind]
+    return kind, names_of(grant.sid, grant.subject, grant.login)[kind]
 
 
 def _mark(site: sites.Site, leaving: Leaving, nonce: str) -> str:

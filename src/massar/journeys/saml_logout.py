@@ -114,14 +114,13 @@ def _person(wanted: Wanted, here: SignedIn | None) -> people.PersonFacts | None:
 
 def _meant(wanted: Wanted, person: people.PersonFacts) -> list[int]:
     """Sessions in which the person visited the site under that name."""
-    found = []
-    for session_id, subject in sites.grants.visits(wanted.site.slug, person.id):
-        names = names_of(wanted.site, session_id, subject, person.login)
+    found = {}
+    for visit in sites.grants.visits(wanted.site.slug, person.id):
+        names = names_of(visit.sid, visit.subject, person.login)
         own = [names[kind] for kind in kinds_for(wanted.site.name_id)]
-        index = tell_sites.sid(wanted.site.slug, session_id)
-        if wanted.name in own and (not wanted.indexes or index in wanted.indexes):
-            found.append(session_id)
-    return found
+        if wanted.name in own and (not wanted.indexes or visit.sid in wanted.indexes):
+            found[visit.session_id] = True
+    return list(found)
 
 
 def response(*, wanted: Wanted, ended: Ended, now: datetime) -> bytes:

@@ -1,7 +1,5 @@
 """Names of SAML 2.0 that several files need, and where the account's own ends are."""
 
-from massar.core import seal
-from massar.domain.sites import api as sites
 from massar.journeys import issue_assertion
 
 SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
@@ -36,10 +34,10 @@ def kinds_for(name_id: str) -> list[str]:
     return least_first[: least_first.index(name_id) + 1]
 
 
-def names_of(site: sites.Site, session_id: int, subject: str, login: str) -> dict[str, str]:
-    """Every NameID under which the site may know a person and session, by kind."""
+def names_of(sid: str, subject: str, login: str) -> dict[str, str]:
+    """Every NameID under which a site may know a person and session, by kind. sid: the session's name at that site."""
     return {
-        "transient": f"_{seal.browser_keys().tag('saml-transient', site.slug, session_id)[:32]}",
+        "transient": f"_{sid}",
         "persistent": subject,
         "email": login,
     }

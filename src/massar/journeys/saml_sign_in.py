@@ -12,7 +12,7 @@ from massar.core.browser import Browser
 from massar.domain.sites import api as sites
 from massar.journeys import issue_assertion
 from massar.journeys.close_sessions import SignedIn
-from massar.journeys.issue_assertion import ACR_SETTLED, Enter, NotForYou, SignInFirst
+from massar.journeys.issue_assertion import ACR_SETTLED, Enter, NotForYou, Opened, SignInFirst
 from massar.journeys.saml_answer import Statement, response
 from massar.journeys.saml_names import (
     BAD_NAME_ID,
@@ -89,31 +89,29 @@ def _entered(site: sites.Site, asked: Asked, enter: Enter, browser: Browser, now
     with transaction.atomic():
         # The kind of name is kept: a LogoutRequest must call the person as the site was told.
         scope = f"{SCOPE} {asked.name_id or site.name_id}"
-        _grant, subject = issue_assertion.opened(
-            site=site, enter=enter, scope=scope, nonce="", life=_longest(), now=now
-        )
+        visit = issue_assertion.opened(site=site, enter=enter, scope=scope, nonce="", life=_longest(), now=now)
         issue_assertion.entered(site=site, enter=enter, browser=browser, now=now)
     signer = sites.keys.active(sites.keys.SAML, now=now)
     said = response(
         acs=asked.acs,
         audience=site.entity_id,
         in_response_to=asked.id,
-        statement=_statement(site, asked, enter, subject),
+        statement=_statement(site, asked, enter, visit),
         signer=signer,
         now=now,
     )
     return Answer(site, asked.acs, said, asked.relay_state)
 
 
-def _statement(site: sites.Site, asked: Asked, enter: Enter, subject: str) -> Statement:
+def _statement(site: sites.Site, asked: Asked, enter: Enter, visit: Opened) -> Statement:
     kind = asked.name_id or site.name_id
     said = issue_assertion.claims_of(enter.person, names=set(site.released.values()))
     return Statement(
-        name_id=names_of(site, enter.session_id, subject, enter.person.login)[kind],
+        name_id=names_of(visit.sid, visit.subject, enter.person.login)[kind],
         name_format=NAME_IDS[kind],
         signed_in_at=enter.auth_time,
         ends_at=enter.auth_time + settings.MASSAR.session_longest,
-        session_name=issue_assertion.session_name(site, enter.session_id),
+        session_name=visit.sid,
         context=_context(asked, enter),
         attributes={name: said[claim] for name, claim in site.released.items() if claim in said},
     )

@@ -26,6 +26,33 @@ LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 
 @dataclass(frozen=True)
+class Asker:
+    """The site that began a sign-out and waits for the browser. address: where to; '' with SAML, which is answered anew.
+
+    asked, relay_state: of its LogoutRequest.
+    """
+
+    site: str
+    address: str = ""
+    asked: str = ""
+    relay_state: str = ""
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """What this browser may still see and do after a sign-out: whose sessions ended since then, and which was its own.
+
+    alone: this session ended and no other. asker: None if the person began here.
+    """
+
+    person_id: int
+    since: datetime
+    session_id: int
+    alone: bool = False
+    asker: Asker | None = None
+
+
+@dataclass(frozen=True)
 class Told:
     """What became of telling one site.
 
@@ -47,8 +74,16 @@ def through_browser(site: sites.Site) -> bool:
 
 
 def sid(site: str, session_id: int) -> str:
-    """The name of a session at one site: the same in ID tokens and logout tokens, different at every site."""
-    return seal.browser_keys().tag("sid", site, session_id)[:32]
+    """A name for the session at one site, different at every site: the sid claim, or SAML SessionIndex.
+
+    It is kept with the grant and read from there: what a site was told stays what it is told, whatever keys change.
+    """
+    return seal.data_keys().tag("sid", site, session_id)[:32]
+
+
+def names_session(said: str, site: str, session_id: int) -> bool:
+    """Whether a site may have been told of the session by that name, under any key that is listed."""
+    return said in [tag[:32] for tag in seal.data_keys().tags("sid", site, session_id)]
 
 
 def sessions_ended(person: people.PersonFacts, session_ids: list[int], *, now: datetime) -> int:
@@ -59,7 +94,7 @@ def sessions_ended(person: people.PersonFacts, session_ids: list[int], *, now: d
     Inside the transaction that ends the sessions.
     """
     grants = sites.grants.end_of_sessions(session_ids, now=int(now.timestamp()))
-    visits = {(g.site, g.session_id, name_kind(g)): g for g in grants}
+    visits = {(g.site, g.session_id, g.sid, name_kind(g)): g for g in grants}
     told = [g for g in visits.values() if (site := _registered(g.site)) and (site.slo_soap or site.backchannel_logout_uri)]
     for grant in told:
         _put(person, _registered(grant.site), grant, now)
@@ -86,7 +121,7 @@ def _put(person, site, grant: sites.GrantFacts, now: datetime) -> None:
         values={
             "site": site.slug,
             "subject": grant.subject,
-            "session": grant.session_id,
+            "sid": grant.sid,
             "login": grant.login,
             "kind": name_kind(grant),
         },
@@ -100,15 +135,15 @@ def _put(person, site, grant: sites.GrantFacts, now: datetime) -> None:
 def logout_token(letter: delivery.Letter, *, now: datetime) -> str:
     """The signed token of one message, made anew for each attempt: it lives two minutes."""
     site = settings.MASSAR.sites.by_slug[letter.values["site"]]
-    return token_for(site, letter.values["subject"], sid(site.slug, letter.values["session"]), now=now)
+    return token_for(site, letter.values["subject"], letter.values["sid"], now=now)
 
 
 def token_for(site: sites.Site, subject: str, session: str, *, now: datetime) -> str:
-    """A logout token about that subject and sid."""
+    """A logout token about that subject and sid. Its audience is the name that the site has in its protocol."""
     moment = clock.micros(now) // 1_000_000
     claims = {
         "iss": settings.MASSAR.public_url,
-        "aud": site.client_id or site.entity_id,
+        "aud": site.entity_id if site.protocol == "saml" else site.client_id,
         "iat": moment,
         "exp": moment + LOGOUT_TOKEN_LIFE,
         "jti": ids.short_token(),
@@ -136,9 +171,12 @@ def told(person_id: int, *, since: datetime, left: tuple[str, ...] = ()) -> list
     ]
 
 
-def has_left_open(person_id: int, *, since: datetime) -> bool:
-    """Whether a site that only the browser can tell was opened by the sessions that ended since then."""
-    return any(one.state == "open" for one in told(person_id, since=since))
+def has_left_open(person_id: int, *, since: datetime, besides: str = "") -> bool:
+    """Whether a site that only the browser can tell was opened by the sessions that ended since then.
+
+    besides: the site that asked for it, and knows.
+    """
+    return any(one.state == "open" and one.site.slug != besides for one in told(person_id, since=since))
 
 
 def _without_message(site: sites.Site) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from massar.domain.sites import api as sites
 from tests.cast import JAMAL
 from tests.sso.conformance.test_basic import unsigned
 from tests.sso.relying_party import KEY, SUITE, Surfer, Tokens, is_ours, local, parts, signed_es256
@@ -126,3 +127,16 @@ def test_the_id_token_of_somebody_else_ends_no_session(rp, browser, entered):
         rp.end_session(id_token_hint=stranger.id_token, post_logout_redirect_uri=SIGNED_OUT, state=STATE)
     )
     assert browser.signed_in
+
+
+def test_an_id_token_under_a_removed_key_says_which_site_and_proves_nothing(rp, browser, entered, clock):
+    """Ten minutes or a year later: the person is asked, and led back; a token that we never signed leads nowhere."""
+    sites.keys.rotate(now=clock(), at_once=True)
+    browser.open(rp.end_session(id_token_hint=entered.id_token, post_logout_redirect_uri=SIGNED_OUT, state=STATE))
+    assert stays_here(browser) and browser.page.status_code == 200 and browser.signed_in
+    browser.confirm(local(rp.metadata["end_session_endpoint"]))
+    assert browser.arrived.address == SIGNED_OUT and browser.arrived.fields == {"state": STATE}
+    assert gone(rp, browser)
+    head, _, rest = entered.id_token.partition(".")
+    browser.open(rp.end_session(id_token_hint=f"{head}.{rest[:-8]}AAAAAAAA", post_logout_redirect_uri=SIGNED_OUT))
+    assert browser.page.status_code == 400

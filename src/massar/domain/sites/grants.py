@@ -35,11 +35,12 @@ class GrantFacts:
     created_at: int
     expires_at: int
     ended_at: int
+    sid: str
 
 
 _NAMES = (
     "id", "site", "person_id", "session_id", "subject", "login", "scope", "auth_time", "nonce", "created_at",
-    "expires_at", "ended_at",
+    "expires_at", "ended_at", "sid",
 )  # fmt: skip
 COLUMNS, WIDTH = ", ".join(f"g.{name}" for name in _NAMES), len(_NAMES)
 TOKEN_COLUMNS = "t.kind, t.binding, t.expires_at, t.used_at"
@@ -67,22 +68,23 @@ def open_grant(
     login: str = "",
     auth_time: int = 0,
     nonce: str = "",
+    sid: str = "",
 ) -> int:
     """A new grant; returns its id."""
     return sql.row(
-        _OPEN, (site, person_id, session_id, subject, login, scope, auth_time, nonce, now, now + life)
+        _OPEN, (site, person_id, session_id, subject, login, scope, auth_time, nonce, now, now + life, sid)
     )[0]
 
 
 _OPEN = (
     "INSERT INTO sites_grant (site, person_id, session_id, subject, login, scope, auth_time, nonce, created_at, "
-    "expires_at, ended_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0) RETURNING id"
+    "expires_at, sid, ended_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0) RETURNING id"
 )
 
 
 def open_own(*, site: str, scope: str, subject: str, life: int, now: int) -> str:
     """A site's own grant and the access token that is all of it. Atomic."""
-    opened = (site, 0, 0, subject, "", scope, 0, "", now, now + life)
+    opened = (site, 0, 0, subject, "", scope, 0, "", now, now + life, "")
     return _with_tokens(_OPEN, opened, [Fresh("access", life)], now)[0]
 
 
@@ -177,12 +179,13 @@ def ended_since(person_id: int, *, since: int) -> list[GrantFacts]:
     return [GrantFacts(*row) for row in found]
 
 
-def visits(site: str, person_id: int) -> list[tuple[int, str]]:
-    """(session id, subject) of every session in which the person visited the site, ended ones too."""
-    return sql.rows(
-        "SELECT DISTINCT session_id, subject FROM sites_grant WHERE person_id = %s AND site = %s AND session_id > 0",
+def visits(site: str, person_id: int) -> list[GrantFacts]:
+    """What every session in which the person visited the site was granted, ended ones too."""
+    found = sql.rows(
+        f"SELECT {COLUMNS} FROM sites_grant g WHERE g.person_id = %s AND g.site = %s AND g.session_id > 0 ORDER BY g.id",
         (person_id, site),
     )
+    return [GrantFacts(*row) for row in found]
 
 
 def sweep(*, now: int, keep: int = 24 * 3600) -> int:

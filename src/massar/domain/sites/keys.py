@@ -103,6 +103,15 @@ def public_jwk(signer: Signer) -> dict:
     return {**json.loads(signer.public), "kid": signer.kid, "use": "sig", "alg": str(signer.use)}
 
 
+def removed_jwks() -> list[dict]:
+    """Public keys that nothing is believed under any more, newest first: what they signed can still be told from a forgery."""
+    found = sql.rows(
+        "SELECT kid, use, public FROM sites_signingkey WHERE use IN (%s, %s) AND removed_at IS NOT NULL ORDER BY id DESC",
+        (ES256, RS256),
+    )
+    return [{**json.loads(public), "kid": kid, "use": "sig", "alg": use} for kid, use, public in found]
+
+
 def rotate(*, now: datetime, uses: tuple[str, ...] = (ES256, RS256), at_once: bool = False) -> list[str]:
     """Makes the next keys and removes those that nobody needs any more. `at_once`: a stolen key signs no longer.
 

@@ -36,7 +36,7 @@ class Grant(models.Model):
     """What one session granted to one site: the family of all codes and tokens that came of it.
 
     Ends with its session, with a password change, with reuse of a code or refresh token. `session_id` 0: a site's own
-    (client credentials).
+    (client credentials). `sid`: the name under which the site was told of the session; '' only in rows of older versions.
     """
 
     site = models.CharField(max_length=40)
@@ -50,6 +50,7 @@ class Grant(models.Model):
     created_at = models.BigIntegerField()
     expires_at = models.BigIntegerField()
     ended_at = models.BigIntegerField(default=0)
+    sid = models.CharField(max_length=32, blank=True, db_default="")
 
     class Meta:
         indexes = [models.Index(fields=["person_id", "site"], name="sites_grants_of")]

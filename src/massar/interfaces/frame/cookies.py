@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from massar.core import seal
-from massar.journeys.saml_farewell import Leaving
+from massar.journeys.tell_sites import Asker, Leaving
 
 DAY = timedelta(days=1)
+LONGEST = 3600  # characters of one; browsers keep 4096 with its name
 
 
 @dataclass(frozen=True)
@@ -77,16 +78,19 @@ def write_told(response: HttpResponse, leaving: Leaving, left: tuple[str, ...] =
 
     left: the sites that have confirmed through this browser.
     """
-    body = f"{leaving.person_id}.{int(leaving.since.timestamp())}.{leaving.session_id}.{int(leaving.alone)}.{'+'.join(left)}"
+    asker = [*astuple(leaving.asker)] if leaving.asker else []
+    facts = [leaving.person_id, int(leaving.since.timestamp()), leaving.session_id, leaving.alone, left, asker]
+    body = base64.urlsafe_b64encode(json.dumps(facts).encode()).decode()
     TOLD.write(response, f"{body}.{seal.browser_keys().tag('told', body)}")
 
 
 def read_told(request: HttpRequest) -> tuple[Leaving, tuple[str, ...]] | None:
     """What this browser may see, for as long as the cookie lives, and the sites that confirmed through it."""
-    body, _, tag = TOLD.read(request)[:2000].rpartition(".")
+    body, _, tag = TOLD.read(request)[:LONGEST].rpartition(".")
     if not tag or not seal.browser_keys().matches(tag, "told", body):
         return None
-    *numbers, left = body.split(".")
-    person_id, since, session_id, alone = map(int, numbers)
-    leaving = Leaving(person_id, datetime.fromtimestamp(since, tz=UTC), session_id, bool(alone))
-    return (leaving, tuple(filter(None, left.split("+")))) if request.now - leaving.since < TOLD.life else None
+    person_id, since, session_id, alone, left, asker = json.loads(base64.urlsafe_b64decode(body))
+    leaving = Leaving(
+        person_id, datetime.fromtimestamp(since, tz=UTC), session_id, alone, Asker(*asker) if asker else None
+    )
+    return (leaving, tuple(left)) if request.now - leaving.since < TOLD.life else None

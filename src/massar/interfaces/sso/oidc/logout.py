@@ -12,9 +12,11 @@ from django.views.decorators.http import require_http_methods
 from massar.interfaces.frame import cookies, page, policy, waiting
 from massar.interfaces.frame.answers import see_other, to
 from massar.journeys import oidc_logout as journey
+from massar.journeys.tell_sites import Asker, Leaving, has_left_open
 
 FIELDS = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state")
 LONGEST = 6000
+LONGEST_WAY = 2000
 
 
 @csrf_exempt  # sites may post to it; our own confirmation is protected below
@@ -62,21 +64,41 @@ def _wish(request: HttpRequest, given: QueryDict) -> journey.Wish | None:
 
 def _signed_out(request: HttpRequest, wish: journey.Wish) -> HttpResponse:
     journey.sign_out(here=request.here, browser=request.browser, now=request.now)
-    response = waiting.over(request, _onwards(wish))
+    response = waiting.over(request, _listed(request, wish) or _onwards(wish))
     cookies.SESSION.drop(response)
     cookies.CHANGE.drop(response)
     return response
 
 
+def _listed(request: HttpRequest, wish: journey.Wish) -> HttpResponse | None:
+    """The list of the sites, if one of them can only be told by this browser: from there it goes on to the asking site.
+
+    None: there is none, or the way on is longer than a cookie.
+    """
+    here, way = request.here, _way(wish)
+    asker = Asker(wish.site.slug, way) if way else None
+    besides = wish.site.slug if wish.site else ""
+    if len(way) > LONGEST_WAY or not has_left_open(here.person.id, since=request.now, besides=besides):
+        return None
+    response = to("everywhere")
+    left = (besides,) if besides else ()
+    cookies.write_told(response, Leaving(here.person.id, request.now, here.session.id, alone=True, asker=asker), left)
+    return response
+
+
 def _onwards(wish: journey.Wish) -> HttpResponse:
-    if not wish.back:
-        response = to("sign_in")
-        cookies.write_flash(response, "info", "flash.signed_out")
-        return response
-    if not wish.state:
-        return see_other(wish.back)
-    mark = "&" if "?" in wish.back else "?"
-    return see_other(f"{wish.back}{mark}{urlencode({'state': wish.state})}")
+    if wish.back:
+        return see_other(_way(wish))
+    response = to("sign_in")
+    cookies.write_flash(response, "info", "flash.signed_out")
+    return response
+
+
+def _way(wish: journey.Wish) -> str:
+    """Back to the asking site, with its state; '' if it did not say where to."""
+    if not wish.back or not wish.state:
+        return wish.back
+    return f"{wish.back}{'&' if '?' in wish.back else '?'}{urlencode({'state': wish.state})}"
 
 
 def _refused(request: HttpRequest) -> HttpResponse:

@@ -1,12 +1,14 @@
 """Single logout, both ways round.
 
-    a site asks:     slo (LogoutRequest), the session ends, back to the site with a LogoutResponse
+    a site asks:     slo (LogoutRequest), the session ends, back to the site with a LogoutResponse; where another site can
+                     only be told by this browser, the list stands in between and `answer` leads back
     the account asks: leave, the site (LogoutRequest), slo (LogoutResponse), left, the page that lists the sites
 """
 
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -21,8 +23,9 @@ from massar.interfaces.frame import cookies
 from massar.interfaces.frame.answers import see_other, to
 from massar.interfaces.sso.saml import bindings
 from massar.interfaces.sso.saml.views import problem
-from massar.journeys import saml_farewell, saml_logout
+from massar.journeys import saml_farewell, saml_logout, tell_sites
 from massar.journeys.saml_message import Refused
+from massar.journeys.tell_sites import Asker, Leaving
 
 log = logging.getLogger("massar.saml")
 
@@ -48,22 +51,49 @@ def slo(request: HttpRequest) -> HttpResponse:
 
 
 def _leave(request: HttpRequest, wanted: saml_logout.Wanted, ended: saml_logout.Ended) -> HttpResponse:
+    if not wanted.site.slo_answers and not ended.site_knows:
+        return problem(request, Refused("logout", "The NameID and SessionIndex are not the site's own."))
+    response = _listed(request, wanted, ended) or _onwards(wanted, ended, now=request.now)
+    if ended.here:
+        cookies.SESSION.drop(response)
+    return response
+
+
+def _onwards(wanted: saml_logout.Wanted, ended: saml_logout.Ended, *, now: datetime) -> HttpResponse:
     if wanted.site.slo_answers:
-        document = saml_logout.response(wanted=wanted, ended=ended, now=request.now)
-        signer = sites.keys.active(sites.keys.SAML, now=request.now)
-        response = see_other(
+        document = saml_logout.response(wanted=wanted, ended=ended, now=now)
+        signer = sites.keys.active(sites.keys.SAML, now=now)
+        return see_other(
             bindings.address(
                 wanted.site.slo_answers, "SAMLResponse", document, relay_state=wanted.relay_state, signer=signer
             )
         )
-    elif ended.site_knows:
-        response = to("sign_in")
-        cookies.write_flash(response, "info", "flash.signed_out")
-    else:
-        return problem(request, Refused("logout", "The NameID and SessionIndex are not the site's own."))
-    if ended.here:
-        cookies.SESSION.drop(response)
+    response = to("sign_in")
+    cookies.write_flash(response, "info", "flash.signed_out")
     return response
+
+
+def _listed(request: HttpRequest, wanted: saml_logout.Wanted, ended: saml_logout.Ended) -> HttpResponse | None:
+    """The list of the sites, if another of them can only be told by this browser: the asking site is answered from there."""
+    here, slug = request.here, wanted.site.slug
+    if not ended.here or not tell_sites.has_left_open(here.person.id, since=request.now, besides=slug):
+        return None
+    response = to("everywhere")
+    asker = Asker(slug, asked=wanted.id, relay_state=wanted.relay_state) if wanted.site.slo_answers else None
+    cookies.write_told(response, Leaving(here.person.id, request.now, here.session.id, alone=True, asker=asker), (slug,))
+    return response
+
+
+@require_GET
+def answer(request: HttpRequest) -> HttpResponse:
+    """From the list on to the site that had asked, with the LogoutResponse that it waits for."""
+    seen = cookies.read_told(request)
+    asker = seen[0].asker if seen else None
+    site = settings.MASSAR.sites.by_slug.get(asker.site) if asker else None
+    if site is None or not site.slo_answers or not asker.asked:
+        return to("sign_in")
+    wanted = saml_logout.Wanted(site, asker.asked, "", (), asker.relay_state)
+    return _onwards(wanted, saml_logout.Ended(site_knows=True, here=False), now=request.now)
 
 
 @require_GET
@@ -105,7 +135,7 @@ def left(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _confirmed(said: str, leaving: saml_farewell.Leaving) -> str:
+def _confirmed(said: str, leaving: Leaving) -> str:
     """The site that has answered a request of this browser; '' for anything else."""
     word, _, tag = said.rpartition(".")
     slug, _, asked = word.partition(".")

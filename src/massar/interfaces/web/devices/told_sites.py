@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
 
+from massar.domain.sites.api import Site
 from massar.journeys import tell_sites
-from massar.journeys.saml_farewell import Leaving
+from massar.journeys.tell_sites import Leaving
+
+
+def asker(leaving: Leaving | None) -> tuple[Site, str] | None:
+    """The site that waits for this browser, and the way there."""
+    begun = leaving.asker if leaving else None
+    site = settings.MASSAR.sites.by_slug.get(begun.site) if begun else None
+    return (site, begun.address or reverse("saml_answer")) if site else None
 
 
 def shown(request: HttpRequest, seen: tuple[Leaving, tuple[str, ...]] | None) -> list[tell_sites.Told]:

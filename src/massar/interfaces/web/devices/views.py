@@ -11,7 +11,7 @@ from massar.interfaces.frame.jinja import t
 from massar.interfaces.web.devices import told_sites
 from massar.journeys import close_sessions, messages_seen
 from massar.journeys.outcomes import Done
-from massar.journeys.saml_farewell import Leaving
+from massar.journeys.tell_sites import Leaving
 
 
 @require_GET
@@ -73,8 +73,14 @@ def everywhere(request: HttpRequest) -> HttpResponse:
     seen = cookies.read_told(request)
     if not seen and not request.here:
         return to("sign_in")
-    alone = bool(seen and seen[0].alone and not request.here)
-    return page.render(request, "devices/everywhere.html", told=told_sites.shown(request, seen), alone=alone)
+    leaving = seen[0] if seen and not request.here else None
+    return page.render(
+        request,
+        "devices/everywhere.html",
+        told=told_sites.shown(request, seen),
+        alone=bool(leaving and leaving.alone),
+        asker=told_sites.asker(leaving),
+    )
 
 
 def _session(session, current_id: int) -> dict:

@@ -14,7 +14,7 @@ from massar.interfaces.web.password.forms import Change
 from massar.journeys import change_password as journey
 from massar.journeys import close_sessions
 from massar.journeys.outcomes import Busy, Entered, Gone, Problems, Wait
-from massar.journeys.saml_farewell import Leaving
+from massar.journeys.tell_sites import Leaving
 
 
 def _granted(request):

@@ -16,7 +16,7 @@ from massar.interfaces.web.sign_in.forms import SignIn
 from massar.journeys import change_password, close_sessions, tell_sites
 from massar.journeys import sign_in as journey
 from massar.journeys.outcomes import Busy, Entered, Late, MustChange, Wait, Wrong
-from massar.journeys.saml_farewell import Leaving
+from massar.journeys.tell_sites import Leaving
 
 LONG_WAIT = timedelta(hours=1)
 

@@ -1,0 +1,105 @@
+"""The operator gives new keys while people are in the sites: what a site was told stays what it is told at the end."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import replace
+
+import pytest
+from lxml import etree
+
+from massar.domain.delivery import api as delivery
+from massar.domain.sites import api as sites
+from massar.domain.sites.api import Registry
+from tests.cast import YOUSSEF
+from tests.contracts.fakes import BehavingCarrier
+from tests.sso.relying_party import SITES, SUITE, Surfer, party, verified
+from tests.sso.saml_site import NS, RETRAITE, SITE_KEYS, logout_request, redirect
+from tests.sso.test_saml import TRANSIENT, logout_status, policy, visit
+from tests.support.post_office import worker_with
+from tests.support.visitor import Visitor
+
+TOLD = replace(SUITE, backchannel_logout_uri="https://suite.example.ma/backchannel")
+BY_SOAP = replace(RETRAITE, slo_soap="https://retraite.example.ma/saml/soap")
+# A site of the guide that an operator has connected by another protocol than the one that it comes with.
+CONVERTED = replace(
+    RETRAITE, slug="massar", client_id="massar", entity_id="https://massar.example.ma/saml",
+    acs=("https://massar.example.ma/acs",), backchannel_logout_uri="https://massar.example.ma/backchannel", slo="",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def registered(cast, settings):
+    others = [site for site in SITES if site.slug != SUITE.slug]
+    settings.MASSAR = dataclasses.replace(settings.MASSAR, sites=Registry([TOLD, BY_SOAP, CONVERTED, *others]))
+    sites.keys._RING.forget()
+
+
+@pytest.fixture
+def told(clock):
+    """Turns a worker until nothing is due; what the sites got."""
+    carriers = {channel: BehavingCarrier(channel) for channel in ("site", "soap")}
+    worker = worker_with(carriers, clock)
+
+    def turn() -> list[delivery.Outgoing]:
+        while worker.turn():
+            pass
+        return [message for carrier in carriers.values() for message in carrier.received]
+
+    return turn
+
+
+def give_new_keys(settings) -> None:
+    before = settings.MASSAR
+    keys = (("new", b"n" * 32), *before.data_keys)
+    settings.MASSAR = dataclasses.replace(before, secret_key="x" * 60, data_keys=keys)
+
+
+def leave(browser: Visitor) -> None:
+    browser.get("/").submit("/sign-out/")
+    assert not browser.signed_in
+
+
+def test_the_logout_token_names_the_session_as_the_id_token_did(clock, settings, told):
+    browser, suite = Surfer(), party(clock, TOLD)
+    tokens = suite.enter(browser)
+    give_new_keys(settings)
+    leave(browser)
+    claims = verified(told()[0].text, suite.keys(), {"RS256"})[1]
+    assert (claims["sub"], claims["sid"]) == (tokens.claims["sub"], tokens.claims["sid"])
+
+
+def test_an_id_token_from_before_still_signs_out_without_a_question(clock, settings):
+    browser, suite = Surfer(), party(clock, TOLD)
+    tokens = suite.enter(browser)
+    give_new_keys(settings)
+    uri = TOLD.post_logout_redirect_uris[0]
+    browser.open(suite.end_session(id_token_hint=tokens.id_token, post_logout_redirect_uri=uri, state="s"))
+    assert browser.arrived.address == uri and not browser.signed_in
+
+
+def test_a_saml_site_that_knows_a_passing_name_is_asked_by_it(clock, settings, told):
+    visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    name, index = visit(visitor, clock, inside=policy(TRANSIENT))
+    give_new_keys(settings)
+    leave(visitor)
+    request = etree.fromstring(told()[0].text.encode()).find(".//samlp:LogoutRequest", NS)
+    assert request.find("saml:NameID", NS).text == name
+    assert [e.text for e in request.findall("samlp:SessionIndex", NS)] == [index]
+
+
+def test_a_saml_site_asks_with_the_name_that_it_was_told(clock, settings):
+    visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    name, index = visit(visitor, clock, inside=policy(TRANSIENT))
+    give_new_keys(settings)
+    request = logout_request(clock(), name=name, index=index)
+    answer = visitor.client.get(redirect(request, key=SITE_KEYS.key, to="/saml/slo"))
+    assert logout_status(answer) == ["Success"] and not visitor.signed_in
+
+
+def test_the_audience_is_the_name_that_the_site_has_in_its_protocol(clock, told):
+    visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    assert visitor.client.get(f"/saml/start/{CONVERTED.slug}/").status_code == 200
+    leave(visitor)
+    claims = verified(told()[0].text, party(clock, TOLD).keys(), {"ES256"})[1]
+    assert claims["aud"] == CONVERTED.entity_id
