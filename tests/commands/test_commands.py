@@ -7,6 +7,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,8 @@ from massar.config.environment import DEMO_DATA_KEYS, DEMO_SECRET_KEY
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 COMMANDS = (
-    "demo", "serve", "worker", "bounces", "check", "newkeys", "migrate", "createperson", "audit", "messages", "sites", "keys",
-    "send-test",
+    "demo", "serve", "worker", "bounces", "check", "newkeys", "migrate", "createperson", "people", "audit", "messages", "sites",
+    "keys", "send-test",
 )  # fmt: skip
 PASSWORD = "Girafe&7194-sable"
 
@@ -287,7 +288,15 @@ def test_keys_are_listed_and_rolled(installed):
         ("RS256", "active"),
         ("RS256", "waiting"),
     ]
+    before = datetime.now(UTC)
+    certificate = installed.massar("keys", "rotate", "--use", "saml", "--days", "30")
+    begins = {f"{moment + timedelta(days=30):%Y-%m-%d}" for moment in (before, datetime.now(UTC))}
+    assert certificate.returncode == 0 and any(day in certificate.stdout for day in begins), certificate
+    for days in ("0", "91", "-1", "two"):
+        assert installed.massar("keys", "rotate", "--days", days).returncode == 2
     stolen = installed.massar("keys", "rotate", "--at-once")
     assert stolen.returncode == 0, stolen.stderr
     assert stolen.stdout.count("was removed") == 4
-    assert [state for _, _, state, *_ in listed()] == ["active", "active"]
+    assert [(use, state) for use, _, state, *_ in listed()] == [
+        ("ES256", "active"), ("RS256", "active"), ("SAML", "waiting"), ("SAML", "active"),
+    ]  # fmt: skip

@@ -383,10 +383,21 @@ def test_two_certificates_while_one_is_rolled(youssef, clock):
     (old,) = certificates()
     sites.keys.rotate(now=clock(), uses=(sites.keys.SAML,))
     (new,) = set(certificates()) - {old}
-    assert len(certificates()) == 2 and signing() == old
-    clock.advance(hours=25)
+    assert certificates() == [old, new] and signing() == old, "some sites read the first one only"
+    clock.advance(days=13)
     youssef.sign_in(YOUSSEF.login, YOUSSEF.password)
-    assert signing() == new and len(certificates()) == 2
+    assert signing() == old, "people who copy certificates by hand have two weeks"
+    clock.advance(days=2)
+    youssef.sign_in(YOUSSEF.login, YOUSSEF.password)
+    assert certificates() == [new, old] and signing() == new
+
+
+def test_an_operator_says_when_the_next_certificate_begins(youssef, clock):
+    sites.keys.active(sites.keys.SAML, now=clock())
+    (sentence,) = sites.keys.rotate(now=clock(), uses=(sites.keys.SAML,), lead=timedelta(days=40))
+    assert (clock() + timedelta(days=40)).isoformat(timespec="minutes") in sentence
+    assert [key.state for key in sites.keys.held(now=clock() + timedelta(days=39))] == ["waiting", "active"]
+    assert [key.state for key in sites.keys.held(now=clock() + timedelta(days=41))] == ["active", "retired"]
 
 
 def visit(visitor: Visitor, clock, **request) -> tuple[str, str]:

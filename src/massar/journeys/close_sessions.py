@@ -28,6 +28,8 @@ SHOWN = (
     "contact_removed",
     "session_ended",
     "sessions_ended_all",
+    "account_disabled",
+    "account_enabled",
 )
 
 

@@ -20,17 +20,19 @@ from massar.journeys.saml_names import (
     sso_address,
 )
 
-CACHED = "PT6H"  # a new certificate is published a day before it signs
+CACHED = "PT6H"  # a new certificate is published at least a day before it signs
 
 
 def ours(*, now: datetime) -> bytes:
-    """The EntityDescriptor, UTF-8. While a certificate is being rolled it holds both."""
+    """The EntityDescriptor, UTF-8. While a certificate is being rolled it holds both, the one that signs first."""
     root = etree.Element(f"{{{MD}}}EntityDescriptor", nsmap={"md": MD, "ds": xml_signature.DS})
     root.set("entityID", entity_id())
     root.set("cacheDuration", CACHED)
     role = etree.SubElement(root, f"{{{MD}}}IDPSSODescriptor", protocolSupportEnumeration=SAMLP)
     role.set("WantAuthnRequestsSigned", "false")
-    for signer in sites.keys.published((sites.keys.SAML,), now=now):
+    signs = sites.keys.active(sites.keys.SAML, now=now)
+    others = [signer for signer in sites.keys.published((sites.keys.SAML,), now=now) if signer.kid != signs.kid]
+    for signer in (signs, *others):
         _key(role, signer.public)
     for binding in (REDIRECT, POST):
         _service(role, "SingleLogoutService", binding, slo_address())

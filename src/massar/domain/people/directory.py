@@ -110,12 +110,18 @@ def create(
     return person.pk
 
 
-def disable(person_id: int) -> None:
-    Person.objects.filter(pk=person_id).update(state=Person.State.DISABLED)
+def disable(person_id: int) -> bool:
+    """Whether the person was active until now. `journeys.close_account` ends what is open."""
+    return _move(person_id, Person.State.ACTIVE, Person.State.DISABLED)
 
 
-def enable(person_id: int) -> None:
-    Person.objects.filter(pk=person_id).update(state=Person.State.ACTIVE)
+def enable(person_id: int) -> bool:
+    """Whether the person was disabled until now."""
+    return _move(person_id, Person.State.DISABLED, Person.State.ACTIVE)
+
+
+def _move(person_id: int, before: str, after: str) -> bool:
+    return Person.objects.filter(pk=person_id, state=before).update(state=after) == 1
 
 
 def facts(row: tuple) -> PersonFacts:

@@ -2,8 +2,8 @@
 
     published --active_from--> active --a newer one is active--> retired --every token it signed has ended--> removed
 
-A new key is published a day before it signs (sites cache key sets for hours), and stays published for a day after the
-last token it may have signed.
+A new key is published before it signs: a day for tokens (sites cache key sets for hours), two weeks for SAML (many sites
+hold a copy of the certificate that a person put there). It stays published for a day after the last token it may have signed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from massar.core import ids, seal, sql
 from massar.domain.sites.models import SigningKey
 
 USES = ES256, RS256, SAML = SigningKey.Use.ES256, SigningKey.Use.RS256, SigningKey.Use.SAML
-PUBLISHED_BEFORE = timedelta(days=1)
+PUBLISHED_BEFORE = {ES256: timedelta(days=1), RS256: timedelta(days=1), SAML: timedelta(days=14)}
 KEPT_AFTER = timedelta(days=1)
 SAML_CERTIFICATE_LIFE = timedelta(days=365 * 3)
 LOOKED_UP_EVERY = timedelta(seconds=30)
@@ -112,15 +112,18 @@ def removed_jwks() -> list[dict]:
     return [{**json.loads(public), "kid": kid, "use": "sig", "alg": use} for kid, use, public in found]
 
 
-def rotate(*, now: datetime, uses: tuple[str, ...] = (ES256, RS256), at_once: bool = False) -> list[str]:
+def rotate(
+    *, now: datetime, uses: tuple[str, ...] = (ES256, RS256), at_once: bool = False, lead: timedelta | None = None
+) -> list[str]:
     """Makes the next keys and removes those that nobody needs any more. `at_once`: a stolen key signs no longer.
 
+    lead: how long the new key is published before it signs; None: PUBLISHED_BEFORE of its use.
     Returns a sentence for each thing that was done.
     """
     done = []
     for use in uses:
         _active_kid(use, now)
-        starts = now if at_once else now + PUBLISHED_BEFORE
+        starts = now if at_once else now + (PUBLISHED_BEFORE[use] if lead is None else lead)
         kid = _make(use, now, starts)
         done.append(f"{use}: key {kid} is published and signs from {starts.isoformat(timespec='minutes')}.")
         done += _remove_all_but(use, kid, now) if at_once else _remove_old(use, now)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from massar.core import clock, when
 from massar.domain.sites import api as sites
 
@@ -23,6 +25,7 @@ def _list() -> int:
 
 
 def _rotate(options) -> int:
-    for sentence in sites.keys.rotate(now=clock.now(), uses=USES[options.use], at_once=options.at_once):
+    lead = None if options.days is None else timedelta(days=options.days)
+    for sentence in sites.keys.rotate(now=clock.now(), uses=USES[options.use], at_once=options.at_once, lead=lead):
         print(sentence)
     return 0

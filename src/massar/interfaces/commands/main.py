@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
-        _demo, _serve, _worker, _bounces, _check, _newkeys, _migrate, _createperson, _audit, _messages, _send_test, _sites,
+        _demo, _serve, _worker, _bounces, _check, _newkeys, _migrate, _createperson, _people, _audit, _messages, _send_test, _sites,
         _keys,
     ):  # fmt: skip
         add(commands)
@@ -183,6 +183,24 @@ def _createperson(commands) -> None:
     one.add_argument("--no-password", action="store_true", help="no password: the person starts by recovery")
 
 
+def _people(commands) -> None:
+    one = _command(
+        commands,
+        "people",
+        "disable accounts of people who left, or enable them again",
+        "A disabled account signs in nowhere: its sessions, temporary passwords and half-done changes end, and the sites "
+        "that are open are told by the worker.",
+    )
+    actions = one.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, what in (
+        ("disable", "shut accounts at once, here and at every site"),
+        ("enable", "let their people sign in again"),
+    ):
+        action = actions.add_parser(name, help=what, description=f"{what.capitalize()}.")
+        action.add_argument("logins", nargs="+", metavar="LOGIN", help="institution address, as jamal.jalal@taalim.ma")
+        action.add_argument("--reason", default="", help="kept in the trail, at most 200 characters")
+
+
 def _audit(commands) -> None:
     one = _command(
         commands,
@@ -254,18 +272,28 @@ def _sites(commands) -> None:
     metadata.add_argument("slug", metavar="SLUG", nargs="?", default="", help="its name in the registry")
 
 
+def _days(text: str) -> int:
+    """How long before it signs a key may be published: long enough for caches, short enough to be meant."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 90:
+        raise argparse.ArgumentTypeError("give a whole number of days from 1 to 90")
+    return int(text)
+
+
 def _keys(commands) -> None:
     one = _command(
         commands,
         "keys",
         "list or roll the keys that sign for sites",
-        "A new key is published a day before it signs, so no site notices; run `rotate` every 90 days. --at-once is for a "
+        "A new key is published before it signs, so no site notices: a day for tokens, two weeks for the SAML certificate, of "
+        "which many sites hold a copy. Run `rotate` every 90 days, `rotate --use saml` every two years. --at-once is for a "
         "stolen key: it signs no longer, and sites that keep old key sets may refuse sign-ins for up to an hour.",
     )
     actions = one.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("list", help="every key, what it is for, since when", description="Every key.")
     rotate = actions.add_parser("rotate", help="make the next keys", description="Makes the next keys.")
-    rotate.add_argument("--at-once", action="store_true", help="sign with them now and remove the others")
+    start = rotate.add_mutually_exclusive_group()
+    start.add_argument("--at-once", action="store_true", help="sign with them now and remove the others")
+    start.add_argument("--days", type=_days, metavar="DAYS", help="published so long before they sign (default 1; SAML 14)")
     rotate.add_argument(
         "--use", choices=("oidc", "saml"), default="oidc", help="which keys: tokens or SAML (default oidc)"
     )
