@@ -69,3 +69,13 @@ def test_a_probe_of_a_dead_worker_is_taken_over():
 def test_a_late_success_does_not_open_a_door_that_was_shut_since():
     open_it()
     assert not breaker.success("iam", now=NOW) and state() == "open"
+
+
+def test_what_nothing_has_tried_for_a_day_is_forgotten(clock):
+    """A carrier that is no longer configured must not stand as shut for ever."""
+    for _ in range(breaker.FAULTS):
+        breaker.fault("gone", "no answer", now=clock())
+    breaker.fault("well", "once", now=clock())
+    assert breaker.sweep(now=clock.advance(hours=23)) == 0
+    assert breaker.sweep(now=clock.advance(hours=2)) == 1
+    assert set(breaker.all_states()) == {"well"}

@@ -7,10 +7,11 @@ and a repeat carries the same secret and the same time. What many carriers' call
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 
 from massar.core import ids
@@ -22,11 +23,13 @@ from massar.journeys import saml_farewell, sms_budget, tell_sites
 outbox, Letter, State = delivery.outbox, delivery.Letter, delivery.State
 NO_CARRIER = "no carrier for this channel"
 TOO_LATE = delivery.NotSent("too late")
+NOTHING: Mapping[str, int] = {}
 TO_PEOPLE = ("sms", "email")  # what the product puts in even where no carrier is configured
 TO_SITES = {"site": tell_sites.logout_token, "soap": saml_farewell.envelope}  # what says it, by channel
 CHARGED_WHEN_ASKED = ("temporary_password", "contact_code")  # to the country's SMS; the others when they leave
 SPENT_PAUSE = timedelta(minutes=1)  # at least, before what is not urgent asks again whether something is left
 NO_CARRIER_PAUSE = timedelta(minutes=1)
+NOT_REGISTERED = "the site is no longer registered"
 BUSY_PAUSE = timedelta(seconds=2)  # a carrier that is throttled takes more in a moment: no growing pause
 
 
@@ -53,12 +56,34 @@ class TooLate(Exception):
 
 
 @transaction.atomic
-def take(most: int, *, channel: str, router: delivery.Router, now: datetime) -> list[Ready]:
-    """Claims due messages, ends those that are too late or no longer wanted, and writes the attempts of the others."""
-    letters = _fixed(_still_wanted(outbox.claim(most, now=now, channel=channel), now), now)
+def take(
+    most: int,
+    *,
+    channel: str,
+    router: delivery.Router,
+    now: datetime,
+    under_way: Mapping[str, int] = NOTHING,
+    share: int | None = None,
+) -> list[Ready]:
+    """Claims due messages, ends those that are too late or no longer wanted, and writes the attempts of the others.
+
+    under_way: by carrier's name, how many messages are being handed over; share: of these, how many one site may have
+    (None: as many as there are), so that a slow site holds up no other.
+    """
+    to_sites = channel in TO_SITES
+    besides = _left_alone(router, now, under_way, share) if to_sites else []
+    letters = _fixed(_still_wanted(outbox.claim(most, now=now, channel=channel, besides=besides), now), now)
     if not router.roster.of(channel):
         outbox.put_back(letters, now=now, pause=NO_CARRIER_PAUSE, reason=NO_CARRIER)
         return []
+    ready = _to_sites(letters, router, now, under_way, share) if to_sites else _to_people(letters, channel, router, now)
+    for carrier in {one.carrier.name: one.carrier for one in ready}.values():
+        theirs = [one.letter for one in ready if one.carrier.name == carrier.name]
+        outbox.begin_attempts(theirs, carrier.name, longest=carrier.longest, now=now)
+    return ready
+
+
+def _to_people(letters: list[Letter], channel: str, router: delivery.Router, now: datetime) -> list[Ready]:
     ready, shut = [], []
     for letter in letters:
         carrier = router.choose(letter, now)
@@ -67,10 +92,29 @@ def take(most: int, *, channel: str, router: delivery.Router, now: datetime) -> 
         else:
             shut.append(letter)
     outbox.put_back(shut, now=now, pause=router.next_probe(channel, now), reason="every carrier is shut")
-    ready = _within_budget(ready, now)
-    for carrier in {one.carrier.name: one.carrier for one in ready}.values():
-        theirs = [one.letter for one in ready if one.carrier is carrier]
-        outbox.begin_attempts(theirs, carrier.name, longest=carrier.longest, now=now)
+    return _within_budget(ready, now)
+
+
+def _left_alone(router: delivery.Router, now: datetime, under_way: Mapping[str, int], share: int | None) -> list[str]:
+    """Sites that rest after faults, or have their share of the senders. Their messages stay in the queue."""
+    full = {name for name, count in under_way.items() if share and count >= share}
+    names = {site.slug: delivery.to_site(site.slug) for site in settings.MASSAR.sites.sites}
+    return [slug for slug, name in names.items() if name in full or router.rests(name, now)]
+
+
+def _to_sites(
+    letters: list[Letter], router: delivery.Router, now: datetime, under_way: Mapping[str, int], share: int | None
+) -> list[Ready]:
+    ready, busy = [], Counter(under_way)
+    for letter in letters:
+        name = delivery.to_site(letter.values["site"])
+        if share and busy[name] >= share:
+            outbox.put_back([letter], now=now, pause=timedelta(0), reason="the site has its share")
+        elif not router.may_use(name, now):
+            outbox.put_back([letter], now=now, pause=router.probe_in([name], now), reason="the site is away")
+        else:
+            busy[name] += 1
+            ready.append(Ready(letter, delivery.ToSite(router.roster.of(letter.channel)[0], name)))
     return ready
 
 
@@ -99,6 +143,8 @@ def _still_wanted(letters: list[Letter], now: datetime) -> list[Letter]:
             _give_up(letter, State.EXPIRED, "too late", now)
         elif letter.attempt > outbox.MOST_ATTEMPTS:  # each worker that took it died: do not kill the next
             _give_up(letter, State.FAILED, "too many attempts", now)
+        elif letter.channel in TO_SITES and letter.values["site"] not in settings.MASSAR.sites.by_slug:
+            _give_up(letter, State.CANCELLED, NOT_REGISTERED, now)
         elif letter.temporary_id and letter.temporary_id not in wanted:
             _give_up(letter, State.CANCELLED, "no longer wanted", now)
         else:
@@ -211,7 +257,7 @@ def _outcome(result: delivery.Result) -> tuple[str, str]:
 def _pause(one: Done, router: delivery.Router) -> timedelta | None:
     """At once where another carrier has not had it; after an unsure answer a receipt may still tell what became of it."""
     letter, unsure = one.letter, isinstance(one.result, delivery.Unsure)
-    if router.others_left(letter.channel, {*letter.tried, one.carrier.name}):
+    if letter.channel not in TO_SITES and router.others_left(letter.channel, {*letter.tried, one.carrier.name}):
         return outbox.GRACE if unsure else timedelta(0)
     if isinstance(one.result, delivery.Refused) and one.result.busy:
         return BUSY_PAUSE
@@ -220,8 +266,8 @@ def _pause(one: Done, router: delivery.Router) -> timedelta | None:
 
 def _judge_carriers(done: list[Done], now: datetime) -> None:
     """Breakers hear of what is the carrier's fault, not of a number that does not exist, nor of throttling."""
-    for carrier in {one.carrier.name: one.carrier for one in done if one.letter.channel not in TO_SITES}.values():
-        results = [one.result for one in done if one.carrier is carrier]
+    for carrier in {one.carrier.name: one.carrier for one in done}.values():
+        results = [one.result for one in done if one.carrier.name == carrier.name]
         if any(_is_good(result) for result in results):
             delivery.breaker.success(carrier.name, now=now)
             continue

@@ -41,7 +41,7 @@ from massar.domain.delivery.carriers.base import (
 from massar.domain.delivery.outbox import Letter, State
 from massar.domain.delivery.receipts import Told
 from massar.domain.delivery.requests import Asked
-from massar.domain.delivery.routing import Roster, Router
+from massar.domain.delivery.routing import Roster, Router, ToSite, to_site
 from massar.domain.delivery.sms_text import measure
 
 __all__ = [
@@ -66,6 +66,7 @@ __all__ = [
     "SiteCarrier",
     "SoapCarrier",
     "State",
+    "ToSite",
     "Told",
     "Unsure",
     "alarms",
@@ -85,5 +86,6 @@ __all__ = [
     "receipts_address",
     "requests",
     "return_path",
+    "to_site",
     "wording",
 ]

@@ -25,6 +25,7 @@ MOVES = {
 FAULTS = 5
 FIRST_PAUSE, LONGEST_PAUSE = 5, 300  # seconds
 OURS = "ours: "  # begins the reason where the carrier refused our account or setting
+FORGOTTEN_AFTER = timedelta(days=1)
 PROBE_ENDS = timedelta(seconds=60)  # a worker that died with the probe must not keep the carrier shut
 
 
@@ -91,3 +92,8 @@ def claim_probe(carrier: str, *, now: datetime) -> bool:
         )
         == 1
     )
+
+
+def sweep(*, now: datetime) -> int:
+    """Forgets breakers that nothing has tried for a day: the carrier or site is gone, or nothing is to be sent there."""
+    return sql.change("DELETE FROM delivery_breaker WHERE until < %s", (sql.at(now - FORGOTTEN_AFTER),))

@@ -238,7 +238,7 @@ def _waits(keys: tuple[str, ...], since: datetime, *, people: bool = False) -> l
 
 
 def _to_people(only: bool) -> str:
-    return " AND channel <> 'site'" if only else ""
+    return " AND channel IN ('sms', 'email')" if only else ""
 
 
 def errors(*, most: int = 10) -> list[Error]:

@@ -13,6 +13,7 @@ Final rows (handed, delivered, failed, expired, cancelled) keep neither body nor
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -133,14 +134,19 @@ def block_of(uid: str, sealed: bytes) -> str:
         return "?"
 
 
-def claim(most: int, *, now: datetime, channel: str | None = None) -> list[Letter]:
+def claim(most: int, *, now: datetime, channel: str | None = None, besides: Sequence[str] = ()) -> list[Letter]:
     """Up to `most` due messages under one lease, most urgent first. What can't be opened is failed at once.
+
+    besides: what messages may be about that stay where they are, unless their time is over.
 
     They are picked in a WITH, which runs once. A SELECT inside IN may run again for each row: each time it skips what is
     claimed already and finds `most` others.
     """
     lease = ids.short_token()
     of_channel, named = ("AND channel = %s ", [channel]) if channel else ("", [])
+    if besides:
+        of_channel += f"AND (about NOT IN ({sql.one_of(len(besides))}) OR deadline <= %s) "
+        named += [*besides, sql.at(now)]
     found = sql.rows(
         f"WITH picked AS MATERIALIZED (SELECT id FROM delivery_message WHERE {OPEN} AND ((state = 'queued' AND not_before <= %s) "
         f"OR (state = 'sending' AND lease_until <= %s)) {of_channel}"

@@ -6,13 +6,13 @@ beside a better one: when all are late, the network is, and switching would help
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from massar.core import sql
 from massar.domain.delivery import breaker
-from massar.domain.delivery.carriers.base import Carrier
+from massar.domain.delivery.carriers.base import Carrier, Outgoing, Result
 from massar.domain.delivery.outbox import Letter
 
 LATE_AFTER = timedelta(seconds=45)  # from hand-over to "delivered"
@@ -41,6 +41,26 @@ class Roster:
 
     def price(self, carrier: str) -> int:
         return self.prices.get(carrier, 0)
+
+
+@dataclass(frozen=True)
+class ToSite:
+    """A carrier as it speaks to one site: a site that is away has a breaker and figures of its own."""
+
+    carrier: Carrier
+    name: str
+
+    @property
+    def longest(self) -> timedelta:
+        return self.carrier.longest
+
+    def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
+        return self.carrier.send(message, valid_for=valid_for)
+
+
+def to_site(slug: str) -> str:
+    """The name under which a site stands among the carriers; as long as the columns for names are."""
+    return f"site:{slug}"[:40]
 
 
 @dataclass(frozen=True)
@@ -78,7 +98,7 @@ class Router:
         again = sorted(
             (c for c in ordered if c.name in letter.tried), key=lambda c: _last(letter.tried, c.name)
         )
-        return next((c for c in (*fresh, *again) if self._may_use(c.name, now)), None)
+        return next((c for c in (*fresh, *again) if self.may_use(c.name, now)), None)
 
     def first_fit(self, channel: str, now: datetime) -> Carrier | None:
         """The carrier that most messages of the channel would take now."""
@@ -92,15 +112,20 @@ class Router:
 
     def next_probe(self, channel: str, now: datetime) -> timedelta:
         """How long until one of the shut carriers of the channel is tried again."""
-        moments = [
-            facts.until
-            for carrier in self.roster.of(channel)
-            if (facts := self._states.get(carrier.name)) and facts.until
-        ]
+        return self.probe_in([carrier.name for carrier in self.roster.of(channel)], now)
+
+    def probe_in(self, names: Iterable[str], now: datetime) -> timedelta:
+        """How long until one of these that are shut is tried again."""
+        moments = [facts.until for name in names if (facts := self._states.get(name)) and facts.until]
         wait = min(moments, default=now) - now
         return min(max(wait, timedelta(seconds=1)), timedelta(seconds=breaker.LONGEST_PAUSE))
 
-    def _may_use(self, name: str, now: datetime) -> bool:
+    def rests(self, name: str, now: datetime) -> bool:
+        """Shut, and not to be tried yet."""
+        return self._is_shut(name) is not None and not self._is_due(name, now)
+
+    def may_use(self, name: str, now: datetime) -> bool:
+        """Not shut, or shut and this is the message that tries it."""
         if self._is_shut(name) is None:
             return True
         return self._is_due(name, now) and breaker.claim_probe(name, now=now)

@@ -143,7 +143,12 @@ class Worker:
         room = min(self._room(channel, now), MOST_AT_ONCE)
         if room <= 0:
             return 0
-        ready = deliver_messages.take(room, channel=channel, router=self.router, now=now)
+        with self.counting:
+            under_way = self.in_flight.copy()
+        share = max(1, self.senders[channel].count // 2) if channel in self.senders else None
+        ready = deliver_messages.take(
+            room, channel=channel, router=self.router, now=now, under_way=under_way, share=share
+        )
         for one in ready:
             self._start(one)
         return len(ready)
@@ -166,6 +171,8 @@ class Worker:
         if hasattr(ready.carrier, "submit"):
             self._submit(ready)
         else:
+            with self.counting:
+                self.in_flight[ready.carrier.name] += 1
             self.senders[ready.letter.channel].submit(self._hand_over, ready)
 
     def _hand_over(self, ready: deliver_messages.Ready) -> None:
@@ -175,7 +182,10 @@ class Worker:
         except Exception:
             note.exception("message %s: fault while handing over", ready.letter.uid)
             close_old_connections()
-        self.bell.set()
+        finally:
+            with self.counting:
+                self.in_flight[ready.carrier.name] -= 1
+            self.bell.set()
 
     def _submit(self, ready: deliver_messages.Ready) -> None:
         letter, carrier = ready.letter, ready.carrier
@@ -287,6 +297,7 @@ class Worker:
         sessions.signed_in.sweep(now=now)
         delivery.requests.sweep(now=now)
         delivery.outbox.sweep(now=now)
+        delivery.breaker.sweep(now=now)
         delivery.receipts.sweep(now=now)
         sites.grants.sweep(now=int(now.timestamp()))
         sites.pending.sweep(now=now)

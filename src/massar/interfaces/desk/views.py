@@ -41,7 +41,7 @@ def messages(request: HttpRequest) -> HttpResponse:
         "desk/messages.html",
         day=day,
         seen=seen,
-        total=figures.total(tally for (channel, _), tally in seen.tallies.items() if channel != "site"),
+        total=figures.total(tally for (channel, _), tally in seen.tallies.items() if channel in ("sms", "email")),
         waiting=sum(one.count for one in seen.queue if one.state != "sent"),
         plots=plots.of(steps),
         number=lambda value, digits=0: _number(value, digits, request.language),

@@ -1,0 +1,185 @@
+"""Every site has its own breaker, share of the senders and figures: one that is away or slow holds up no other."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from massar.domain.delivery import api as delivery
+from massar.domain.delivery.models import Attempt, Message
+from massar.domain.sites.api import Registry, Site
+from massar.interfaces.commands.worker import Worker
+from massar.journeys import watch_messages
+from tests.contracts.fakes import BehavingCarrier
+from tests.support.post_office import worker_with
+
+LONG_SLUG = "x" * 39
+
+
+def _site(slug: str) -> Site:
+    return Site(
+        slug, protocol="oidc", client_id=slug, redirect_uris=(f"https://{slug}.example.ma/back",),
+        backchannel_logout_uri=f"https://{slug}.example.ma/out",
+    )  # fmt: skip
+
+
+class Sites(BehavingCarrier):
+    """A carrier to sites: `away` are those that nobody answers at."""
+
+    def __init__(self, channel: str = "site"):
+        super().__init__(channel)
+        self.away: set[str] = set()
+        self.asked = Counter()
+
+    def send(self, message, *, valid_for):
+        site = message.to.removeprefix("https://").partition(".")[0]
+        self.asked[site] += 1
+        if site in self.away:
+            return delivery.NotSent("nobody there")
+        return super().send(message, valid_for=valid_for)
+
+
+@pytest.fixture(autouse=True)
+def registered(cast, settings):
+    registered = [_site(slug) for slug in ("massar", "haraka", LONG_SLUG)]
+    settings.MASSAR = dataclasses.replace(settings.MASSAR, sites=Registry(registered))
+
+
+@pytest.fixture
+def carrier() -> Sites:
+    return Sites()
+
+
+@pytest.fixture
+def turn(clock, carrier):
+    worker = worker_with({"site": carrier}, clock)
+
+    def until_nothing_is_due() -> None:
+        while worker.turn():
+            pass
+
+    return until_nothing_is_due
+
+
+def put(site: str, clock, *, channel: str = "site", count: int = 1) -> None:
+    for _ in range(count):
+        delivery.outbox.put(
+            purpose="site_logout", channel=channel, language="ar", person_id=1, to=f"https://{site}.example.ma/out",
+            values={"site": site, "subject": "s1", "sid": "x", "login": "", "kind": ""}, now=clock(),
+            within=timedelta(hours=12), priority=1, about=site,
+        )  # fmt: skip
+
+
+def states(site: str) -> Counter:
+    return Counter(Message.objects.filter(about=site).values_list("state", flat=True))
+
+
+def test_a_site_that_is_away_is_left_alone_and_the_others_are_told(turn, carrier, clock):
+    carrier.away = {"massar"}
+    put("massar", clock, count=60)
+    put("haraka", clock, count=3)
+    turn()
+    assert states("haraka") == {"handed": 3}
+    assert states("massar") == {"queued": 60}
+    assert carrier.asked["massar"] <= delivery.breaker.FAULTS + 1  # two leave at the same time
+    assert Attempt.objects.filter(carrier="site:massar").count() == carrier.asked["massar"]
+
+
+def test_it_is_tried_with_one_message_and_told_all_when_it_is_back(turn, carrier, clock):
+    carrier.away = {"massar"}
+    put("massar", clock, count=60)
+    turn()
+    before = carrier.asked["massar"]
+    clock.advance(minutes=1)
+    turn()
+    assert carrier.asked["massar"] == before + 1
+    carrier.away = set()
+    for _ in range(2):  # those that were claimed beside the one that tried wait until it must have ended
+        clock.advance(minutes=40)
+        turn()
+    assert states("massar") == {"handed": 60}
+
+
+def test_what_waits_for_a_site_that_stays_away_ends_at_its_time(turn, carrier, clock):
+    carrier.away = {"massar"}
+    put("massar", clock, count=12)
+    for _ in range(150):
+        turn()
+        clock.advance(minutes=5)
+    assert states("massar") == {"expired": 12}
+
+
+def test_a_site_that_is_no_longer_registered_is_not_told(turn, carrier, clock, settings):
+    put("haraka", clock)
+    settings.MASSAR = dataclasses.replace(settings.MASSAR, sites=Registry([_site("massar")]))
+    turn()
+    assert states("haraka") == {"cancelled": 1} and not carrier.asked
+
+
+def test_the_longest_name_of_a_site_fits(turn, clock):
+    put(LONG_SLUG, clock)
+    turn()
+    assert states(LONG_SLUG) == {"handed": 1}
+    assert Message.objects.get(about=LONG_SLUG).carrier == delivery.to_site(LONG_SLUG)
+
+
+class Slow(Sites):
+    """Holds every message to `massar` until it is let go."""
+
+    def __init__(self):
+        super().__init__()
+        self.let_go = threading.Event()
+
+    def send(self, message, *, valid_for):
+        if "massar" in message.to:
+            self.let_go.wait(20)
+        return super().send(message, valid_for=valid_for)
+
+
+def test_a_slow_site_has_half_of_the_senders_at_most(clock):
+    carrier = Slow()
+    put("massar", clock, count=10)
+    put("haraka", clock, count=3)
+    worker = Worker(delivery.Roster({"site": [carrier]}), senders=4, tick=clock)
+    try:
+        for _ in range(400):
+            worker.turn()
+            if states("haraka") == {"handed": 3}:
+                break
+            worker.bell.wait(0.05)
+            worker.bell.clear()
+        assert states("haraka") == {"handed": 3}
+        assert states("massar") == {"sending": 2, "queued": 8}
+    finally:
+        carrier.let_go.set()
+        worker._finish()
+
+
+def test_operators_see_every_site_by_itself(turn, carrier, clock):
+    carrier.away = {"massar"}
+    put("massar", clock, count=6)
+    put("haraka", clock, count=2)
+    turn()
+    clock.advance(seconds=70)
+    seen = watch_messages.look(now=clock())
+    assert seen.tallies[("site", "site:haraka")].sent == 2
+    assert seen.breakers["site:massar"].state == "open"
+    assert {error.carrier for error in seen.errors} == {"site:massar"}
+    assert ("carrier-open", ("site:massar",)) in [(one.id, one.about) for one in seen.alarms]
+
+
+@pytest.mark.parametrize("channel", ["site", "soap"])
+def test_what_sites_are_told_is_no_message_to_people(turn, carrier, clock, channel):
+    carrier.away = {"massar"}
+    put("massar", clock, channel=channel)
+    clock.advance(hours=13)
+    turn()
+    worker = worker_with({"soap": Sites("soap"), "site": carrier}, clock)
+    worker.turn()
+    assert states("massar") == {"expired": 1}
+    assert delivery.figures.expired(since=clock() - timedelta(hours=1)) == {}
+    assert "expired" not in [alarm.id for alarm in watch_messages.look(now=clock()).alarms]
