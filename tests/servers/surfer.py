@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 from dataclasses import dataclass, field
+from html import unescape
 from html.parser import HTMLParser
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -81,14 +82,22 @@ class Surfer:
         for _ in range(MOST_STEPS):
             self.way.append(address)
             self.page = self.ask(method, address, body)
-            if self.page.status not in (301, 302, 303, 307, 308):
+            leads = self._leads()
+            if not leads:
                 return self.page
             assert self.page.status not in (307, 308) or method == "GET", "a typed form must never travel on"
-            method, address, body = "GET", urljoin(address, self.page.headers["location"]), None
+            method, address, body = "GET", urljoin(address, leads), None
             if self.stops_at and address.startswith(self.stops_at):
                 self.way.append(address)
                 return self.page
         raise AssertionError(f"going round in circles: {self.way[-4:]}")
+
+    def _leads(self) -> str:
+        """Where the page in front of us leads by itself, by redirect or at once by its head; '' for one that stays."""
+        if self.page.status in (301, 302, 303, 307, 308):
+            return self.page.headers["location"]
+        found = re.search(r'<meta http-equiv="refresh" content="0;url=([^"]*)">', self.page.text)
+        return unescape(found[1]) if found else ""
 
     def ask(self, method: str, address: str, body: str | None = None, **headers: str) -> Page:
         """One request, no redirect followed. Cookies go by host name, whatever the port, as in browsers."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import secrets
 from dataclasses import dataclass, replace
 from functools import cached_property
+from html import unescape
 from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
 
 from cryptography.hazmat.primitives import hashes
@@ -96,12 +98,10 @@ class Surfer(Visitor):
         return self
 
     def submit(self, action: str, **typed: str) -> Surfer:
-        """As in Chromium: a form leads to another host only if the page's own policy lets it, redirects included."""
-        policy = self.page.headers.get("Content-Security-Policy", "")
+        """As in Chromium: form-action is held against every redirect after a form, and who knows where a site leads on to."""
         super().submit(action, **typed)
-        left = self.arrived
-        if left and self.page.status_code != 200 and not lets_forms_go(policy, left.address):
-            raise Distrust(f"a browser would have stayed: {policy}")
+        if self.arrived and self.page.status_code != 200:
+            raise Distrust("a browser would have stayed if the site leads on to another host")
         return self
 
     @property
@@ -112,6 +112,10 @@ class Surfer(Visitor):
             return Arrival(
                 parts._replace(query="", fragment="").geturl(), _once(parts.query), self.page.status_code
             )
+        led = led_on(self.html)
+        if led:
+            parts = urlsplit(led)
+            return Arrival(parts._replace(query="", fragment="").geturl(), _once(parts.query), self.page.status_code)
         for action, fields in self._forms():
             if urlsplit(action).netloc and not is_ours(action):
                 if not lets_forms_go(self.page.headers.get("Content-Security-Policy", ""), action):
@@ -138,10 +142,15 @@ class Surfer(Visitor):
 
 
 def lets_forms_go(policy: str, address: str) -> bool:
-    """Whether a page under this policy may send a form there (CSP Level 3 §6.4.1)."""
-    parts = urlsplit(address)
+    """Whether a page under this policy may send a form there, and the site may lead on (CSP Level 3 §6.4.1)."""
     lists = [d.split()[1:] for d in policy.split(";") if d.split()[:1] == ["form-action"]]
-    return not lists or f"{parts.scheme}://{parts.netloc}" in lists[0] or address in lists[0]
+    return not lists or f"{urlsplit(address).scheme}:" in lists[0]
+
+
+def led_on(html: str) -> str:
+    """Where the page leads by itself, at once; '' for a page that stays."""
+    found = re.search(r'<meta http-equiv="refresh" content="0;url=([^"]*)">', html)
+    return unescape(found[1]) if found else ""
 
 
 def is_ours(address: str) -> bool:

@@ -19,6 +19,7 @@ from massar.domain.sites.registry import RegistryError, load
 from massar.interfaces.frame.cookies import SESSION
 from massar.journeys import gate_address
 from tests.cast import YOUSSEF
+from tests.sso.relying_party import led_on
 from tests.support.steps import secrets
 from tests.support.visitor import Visitor
 
@@ -158,7 +159,7 @@ def test_the_waiting_request_resumes_once(cast):
     signed_in = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
     visitor.client.cookies[SESSION.name] = signed_in.client.cookies[SESSION.name].value
     answer = visitor.client.get("/gate/resume/")
-    assert proxy.enter(answer["Location"])["Location"] == f"{ORIGIN}/avis"
+    assert proxy.enter(led_on(answer.content.decode()))["Location"] == f"{ORIGIN}/avis"
     visitor.client.cookies["massar-pending"] = kept
     assert visitor.client.get("/gate/resume/")["Location"] == "/"
 
@@ -175,7 +176,7 @@ def test_the_waiting_request_survives_a_recovery(cast, post):
     visitor.change(temporary, "Rmel-et-mer!8842")
     assert visitor.client.get("/continue/")["Location"] == "/gate/resume/"
     answer = visitor.client.get("/gate/resume/")
-    assert proxy.enter(answer["Location"])["Location"] == f"{ORIGIN}/avis"
+    assert proxy.enter(led_on(answer.content.decode()))["Location"] == f"{ORIGIN}/avis"
 
 
 def test_signing_out_closes_the_site_at_once(youssef):

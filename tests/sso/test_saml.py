@@ -91,7 +91,7 @@ def test_a_signed_in_person_is_carried_to_the_site(youssef, clock):
     assert youssef.page.status_code == 200
     assert f'action="{ACS}"' in youssef.html and "back&lt;here&gt;&amp;" in youssef.html
     policy = youssef.page.headers["Content-Security-Policy"]
-    assert "form-action 'self' https://retraite.example.ma;" in policy
+    assert "form-action 'self' https:;" in policy
     root = answered(youssef)
     assert (root.get("Destination"), root.get("InResponseTo")) == (ACS, "_ask")
     assert statuses(root) == ["Success"]

@@ -12,7 +12,7 @@ from massar.domain.sites.registry import RegistryError, load
 from massar.interfaces.commands import sites as command
 from tests.cast import YOUSSEF, YOUSSEF_EMAIL
 from tests.sso import saml_site, test_gate
-from tests.sso.relying_party import STRICT, Surfer, party
+from tests.sso.relying_party import STRICT, Surfer, led_on, party
 from tests.sso.saml_site import RETRAITE, authn_request, redirect
 from tests.sso.test_gate import NOTIFRH, Proxy, at_account, opened
 from tests.sso.test_saml import PASSWORD, SETTLED, answered, context, statuses, text
@@ -96,7 +96,7 @@ def test_the_gate_closes_and_leads_back_to_the_same_address(register, clock):
     token = page.content.decode().split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
     resumed = youssef.client.post("/sign-in/", {**form, "csrfmiddlewaretoken": token})
     ticket = youssef.client.get(resumed["Location"])
-    back = proxy.enter(ticket["Location"])
+    back = proxy.enter(led_on(ticket.content.decode()))
     assert back["Location"] == f"{test_gate.ORIGIN}/dossier/12?page=2"
     assert proxy.check("/dossier/12?page=2").status_code == 200
 

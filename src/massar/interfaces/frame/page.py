@@ -8,6 +8,7 @@ from django.middleware.csrf import get_token
 from django.template.loader import get_template
 from markupsafe import Markup
 
+from massar.domain.sites.api import Site
 from massar.interfaces.frame import cookies
 from massar.interfaces.frame.jinja import ltr, t
 
@@ -49,6 +50,11 @@ def render(request: HttpRequest, template: str, *, status: int = 200, **context)
     if flash:
         cookies.FLASH.drop(response)
     return response
+
+
+def go_on(request: HttpRequest, address: str, site: Site | None) -> HttpResponse:
+    """On to a site after a form of ours: a page of its own, at once, without scripts too (see `policy`)."""
+    return render(request, "sso/go_on.html", site=site, address=address)
 
 
 def _spoken(flash) -> dict:

@@ -22,12 +22,12 @@ HEADERS = {
 }
 
 
-def forms_may_lead_to(response: HttpResponse, address: str) -> HttpResponse:
-    """Lets the forms of this page end at the origin of a registered address.
+def form_goes_to_site(response: HttpResponse, address: str) -> HttpResponse:
+    """For a page that is nothing but an answer to a site, as a form: it may end wherever the site leads.
 
-    Browsers hold form-action against the whole chain of redirects that follows a form, not only its first step.
+    Browsers hold form-action against every redirect that follows a form, those of the site too, and sites do lead on to
+    other hosts. Pages on which people type keep 'self'; what follows their forms goes through `page.go_on`.
     """
-    parts = urlsplit(address)
-    if parts.scheme in ("http", "https") and parts.netloc:
-        response["Content-Security-Policy"] = _CSP.format(f"'self' {parts.scheme}://{parts.netloc}")
+    loopback = " http:" if urlsplit(address).scheme == "http" else ""  # no other address of a site is plain
+    response["Content-Security-Policy"] = _CSP.format(f"'self' https:{loopback}")
     return response

@@ -1,8 +1,8 @@
 """The request of a site that waits while its person signs in, recovers or changes a password.
 
 The browser holds a reference in a cookie; what was asked stays on the server. Keys every protocol gives: `protocol`,
-`resume` (path where it goes on). Keys the pages know beside: `leads_to` (address of the site), `login_hint`,
-`language`, `again` (the password is to be typed although somebody is signed in).
+`resume` (path where it goes on). Keys the pages know beside: `login_hint`, `language`, `again` (the password is to be
+typed although somebody is signed in).
 """
 
 from __future__ import annotations

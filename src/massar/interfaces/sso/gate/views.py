@@ -36,10 +36,10 @@ def resume(request: HttpRequest) -> HttpResponse:
     place = wanted(kept["to"], settings.MASSAR.sites) if kept.get("protocol") == PROTOCOL else None
     if place is None:
         return to("home")
-    return _onwards(request, place, kept["state"]) if request.here else to("sign_in")
+    return _onwards(request, place, kept["state"], after_form=True) if request.here else to("sign_in")
 
 
-def _onwards(request: HttpRequest, place: Wanted, state: str) -> HttpResponse:
+def _onwards(request: HttpRequest, place: Wanted, state: str, *, after_form: bool = False) -> HttpResponse:
     found = gate_visit.start(
         wanted=place, state=state, here=request.here or None, browser=request.browser, now=request.now
     )
@@ -49,7 +49,7 @@ def _onwards(request: HttpRequest, place: Wanted, state: str) -> HttpResponse:
         case NotForYou():
             response = page.render(request, "sso/not_for_you.html", status=403, site=place.site, why=found)
         case _:
-            response = see_other(found)
+            response = page.go_on(request, found, place.site) if after_form else see_other(found)
     return waiting.over(request, response) if waiting.of(request).get("protocol") == PROTOCOL else response
 
 
@@ -57,7 +57,6 @@ def _kept(place: Wanted, state: str) -> dict:
     return {
         "protocol": PROTOCOL,
         "resume": reverse("gate_resume"),
-        "leads_to": place.site.gate_origin,
         "to": place.address,
         "state": state,
     }

@@ -57,7 +57,7 @@ def _answer(request: HttpRequest, ask, waited: journey.Waited | None) -> HttpRes
         case Unusable():
             return waiting.over(request, _unusable(request, ask)) if waited else _unusable(request, ask)
         case SendBack():
-            return waiting.over(request, sent(request, ask)) if waited else sent(request, ask)
+            return waiting.over(request, sent(request, ask, after_form=True)) if waited else sent(request, ask)
     found = journey.answer(
         ask=ask, here=request.here or None, waited=waited, browser=request.browser, now=request.now
     )
@@ -67,7 +67,7 @@ def _answer(request: HttpRequest, ask, waited: journey.Waited | None) -> HttpRes
         case journey.Refused(why=why):
             response = page.render(request, "sso/not_for_you.html", status=403, site=ask.site, why=why)
         case SendBack():
-            response = sent(request, found)
+            response = sent(request, found, after_form=waited is not None)
     return waiting.over(request, response) if waited else response
 
 
@@ -77,7 +77,6 @@ def _kept(request: HttpRequest, ask: Ask, again: bool) -> dict:
         "protocol": PROTOCOL,
         "resume": reverse("oidc_resume"),
         "query": urlencode(ask.raw),
-        "leads_to": ask.redirect_uri,
         "login_hint": ask.login_hint,
         "language": next((tag for tag in spoken if tag in LANGUAGES), ""),
         "again": "yes" if again else "",
@@ -86,15 +85,19 @@ def _kept(request: HttpRequest, ask: Ask, again: bool) -> dict:
     }
 
 
-def sent(request: HttpRequest, back: SendBack) -> HttpResponse:
-    """The answer on its way: 303 with a query, or a form that posts itself (OAuth 2.0 Form Post Response Mode)."""
+def sent(request: HttpRequest, back: SendBack, *, after_form: bool = False) -> HttpResponse:
+    """The answer on its way: 303 with a query, or a form that posts itself (OAuth 2.0 Form Post Response Mode).
+
+    after_form: the browser comes from our sign-in form, whose policy must not be held against what the site does next.
+    """
     if back.mode == "form_post":
         response = page.render(
             request, "sso/send_on.html", site=back.site, action=back.address, fields=back.fields
         )
-        return policy.forms_may_lead_to(response, back.address)
+        return policy.form_goes_to_site(response, back.address)
     mark = "&" if "?" in back.address else "?"
-    return see_other(f"{back.address}{mark}{urlencode(back.fields)}")
+    way = f"{back.address}{mark}{urlencode(back.fields)}"
+    return page.go_on(request, way, back.site) if after_form else see_other(way)
 
 
 def _unusable(request: HttpRequest, why: Unusable) -> HttpResponse:

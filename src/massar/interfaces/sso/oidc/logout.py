@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
-from massar.interfaces.frame import cookies, page, policy, waiting
+from massar.interfaces.frame import cookies, page, waiting
 from massar.interfaces.frame.answers import see_other, to
 from massar.journeys import oidc_logout as journey
 from massar.journeys.tell_sites import Asker, Leaving, has_left_open
@@ -37,14 +37,11 @@ def _asked(request: HttpRequest) -> HttpResponse:
     if wish is None:
         return _refused(request)
     if not request.here:
-        return _onwards(wish)
+        return _onwards(request, wish)
     if wish.fits(request.here):
         return _signed_out(request, wish)
     fields = {name: request.GET[name] for name in FIELDS if request.GET.get(name)}
-    response = page.render(
-        request, "sso/logout.html", site=wish.site, action=reverse("oidc_logout"), fields=fields
-    )
-    return policy.forms_may_lead_to(response, wish.back) if wish.back else response
+    return page.render(request, "sso/logout.html", site=wish.site, action=reverse("oidc_logout"), fields=fields)
 
 
 @csrf_protect
@@ -52,7 +49,7 @@ def _confirmed(request: HttpRequest) -> HttpResponse:
     wish = _wish(request, request.POST)
     if wish is None:
         return _refused(request)
-    return _signed_out(request, wish) if request.here else _onwards(wish)
+    return _signed_out(request, wish) if request.here else _onwards(request, wish)
 
 
 def _wish(request: HttpRequest, given: QueryDict) -> journey.Wish | None:
@@ -64,7 +61,7 @@ def _wish(request: HttpRequest, given: QueryDict) -> journey.Wish | None:
 
 def _signed_out(request: HttpRequest, wish: journey.Wish) -> HttpResponse:
     journey.sign_out(here=request.here, browser=request.browser, now=request.now)
-    response = waiting.over(request, _listed(request, wish) or _onwards(wish))
+    response = waiting.over(request, _listed(request, wish) or _onwards(request, wish))
     cookies.SESSION.drop(response)
     cookies.CHANGE.drop(response)
     return response
@@ -86,7 +83,9 @@ def _listed(request: HttpRequest, wish: journey.Wish) -> HttpResponse | None:
     return response
 
 
-def _onwards(wish: journey.Wish) -> HttpResponse:
+def _onwards(request: HttpRequest, wish: journey.Wish) -> HttpResponse:
+    if wish.back and request.method == "POST":
+        return page.go_on(request, _way(wish), wish.site)
     if wish.back:
         return see_other(_way(wish))
     response = to("sign_in")

@@ -86,7 +86,7 @@ def _one_step_more(request: HttpRequest, asked: Asked) -> HttpResponse:
 
 
 def _carry(request: HttpRequest, answer: Answer) -> HttpResponse:
-    """A form to the site, sent by a small script or by its button. This page alone may post to that origin."""
+    """A form to the site, sent by a small script or by its button."""
     fields = {"SAMLResponse": answer.saml_response, "RelayState": answer.relay_state}
     response = page.render(
         request,
@@ -95,7 +95,7 @@ def _carry(request: HttpRequest, answer: Answer) -> HttpResponse:
         action=answer.acs,
         fields={name: value for name, value in fields.items() if value},
     )
-    return policy.forms_may_lead_to(response, answer.acs)
+    return policy.form_goes_to_site(response, answer.acs)
 
 
 def problem(request: HttpRequest, refused: Refused) -> HttpResponse:

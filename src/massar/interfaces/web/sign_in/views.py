@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import translation
 from django.views.decorators.http import require_http_methods, require_POST
 
-from massar.interfaces.frame import cookies, page, policy, waiting
+from massar.interfaces.frame import cookies, page, waiting
 from massar.interfaces.frame.answers import come_back, let_in, to
 from massar.interfaces.web.home import sites
 from massar.interfaces.web.sign_in.forms import SignIn
@@ -90,7 +90,7 @@ def _in_own_language(request, response, person) -> HttpResponse:
 def _page(request, form, problem=None, *, status=200, wait_until=None) -> HttpResponse:
     waits = waiting.of(request)
     _speak(request, waits.get("language", ""))
-    response = page.render(
+    return page.render(
         request,
         "sign_in/sign_in.html",
         status=status,
@@ -100,7 +100,6 @@ def _page(request, form, problem=None, *, status=200, wait_until=None) -> HttpRe
         form_token=None,
         sites=sites.cards(request.language),
     )
-    return policy.forms_may_lead_to(response, waits.get("leads_to", ""))
 
 
 def _speak(request, language: str) -> None:
