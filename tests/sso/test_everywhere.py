@@ -187,3 +187,12 @@ def test_a_site_that_never_answers_is_told_for_hours(cast, clock, deliver, site_
         assert Message.objects.get(channel="site").state == "queued"
         clock.advance(minutes=31)
     assert len(site_carrier.received) == 6
+
+
+def test_a_site_without_a_card_stands_on_the_list_too(cast, clock, settings):
+    """A mail server or a program has no card (icon = ""); the page that lists it must not break."""
+    hidden = [dataclasses.replace(site, icon="") for site in SITES]
+    settings.MASSAR = dataclasses.replace(settings.MASSAR, sites=Registry(hidden))
+    visitor = in_all_sites(cast, clock)
+    visitor.get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
+    assert visitor.page.status_code == 200 and shows(visitor, "sso.told.waiting")

@@ -9,11 +9,11 @@ import pytest
 
 from massar.domain.limits import api as limits
 from massar.domain.sites import api as sites
-from massar.domain.sites.models import PendingRequest
+from massar.domain.sites.models import PendingRequest, SeenRequest
 from massar.interfaces.frame.cookies import PENDING
-from tests.cast import YOUSSEF
+from tests.cast import YOUSSEF, YOUSSEF_EMAIL
 from tests.sso.relying_party import STRICT, party
-from tests.sso.saml_site import RETRAITE, authn_request, posted, redirect
+from tests.sso.saml_site import RETRAITE, SITE_KEYS, authn_request, posted, redirect
 from tests.sso.test_gate import NOTIFRH, Proxy, at_account
 from tests.support.steps import shows
 from tests.support.visitor import Visitor
@@ -104,3 +104,45 @@ def test_other_networks_and_later_moments_are_not_touched(clock):
     later = Visitor()
     by_saml(later, clock)
     assert PENDING.name in later.cookies
+
+
+def test_ids_that_nobody_signed_fill_no_table(clock, monkeypatch):
+    """Whoever sends a new ID each time makes rows up to the budget, and is answered all the same."""
+    monkeypatch.setattr(limits.lanes, "SEEN_NETWORK", limits.Limit("seen-network", ROOM, timedelta(minutes=1)))
+    for _ in range(4 * ROOM):
+        assert by_saml(Visitor(), clock).status_code == 303
+    assert SeenRequest.objects.count() == ROOM
+    assert by_saml(Visitor(**{"X-Forwarded-For": ELSEWHERE}), clock).status_code == 303
+
+
+def test_who_is_signed_in_or_signs_comes_once_whatever_strangers_did(clock, monkeypatch):
+    monkeypatch.setattr(limits.lanes, "SEEN_NETWORK", limits.Limit("seen-network", 1, timedelta(minutes=1)))
+    by_saml(Visitor(), clock)
+    youssef = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    for visitor, address in (
+        (youssef, redirect(authn_request(clock()))),
+        (Visitor(), redirect(authn_request(clock()), key=SITE_KEYS.key)),
+    ):
+        assert visitor.client.get(address).status_code in (200, 303)
+        assert visitor.client.get(address).status_code == 400
+
+
+@pytest.mark.parametrize(("contact", "minutes"), [({"email": YOUSSEF_EMAIL}, 225), ({"phone": "+212661000111"}, 125)])
+def test_what_a_site_asked_waits_as_long_as_the_secret_may_live(clock, contact, minutes):
+    """The message came late, and its person later still: the site opens all the same after the change."""
+    visitor = Visitor()
+    by_oidc(visitor, clock)
+    visitor.ask(YOUSSEF.login, **contact)
+    clock.advance(minutes=minutes - 1)
+    assert sites.pending.sweep(now=clock()) == 0
+    assert visitor.client.cookies[PENDING.name]["max-age"] > 60 * minutes
+    clock.advance(minutes=1)
+    assert sites.pending.sweep(now=clock()) == 1
+
+
+def test_what_no_longer_waits_is_not_brought_back(clock):
+    visitor = Visitor()
+    by_oidc(visitor, clock)
+    clock.advance(hours=1)
+    visitor.ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
+    assert sites.pending.sweep(now=clock()) == 1

@@ -1,4 +1,4 @@
-"""Keeping what a site asked while its person signs in, recovers or changes a password."""
+"""Keeping what a site asked while its person signs in, recovers or changes a password; and what strangers may make us keep."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 from massar.core.browser import Browser
 from massar.domain.limits import api as limits
 from massar.domain.sites import api as sites
+from massar.journeys import recover_password
 from massar.journeys.close_sessions import SignedIn
 
 
@@ -19,3 +20,14 @@ def keep(asked: dict, *, here: SignedIn | None, browser: Browser, now: datetime)
     if here is None and limits.take([limits.draw(limits.lanes.PENDING_NETWORK, browser.network)], now=now):
         return None
     return sites.pending.put(asked, now=now)
+
+
+def hold(ref: str, *, channel: str, now: datetime) -> None:
+    """Keeps it until the temporary password that was asked for has ended for sure, and the change after it."""
+    if ref:
+        sites.pending.extend(ref, until=now + recover_password.longest(channel) + sites.pending.LIFE, now=now)
+
+
+def may_remember(*, here: SignedIn | None, browser: Browser, now: datetime) -> bool:
+    """Whether the ID of a request that nobody signed may take a row: strangers of one network share a budget."""
+    return bool(here) or not limits.take([limits.draw(limits.lanes.SEEN_NETWORK, browser.network)], now=now)

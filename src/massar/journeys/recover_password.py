@@ -188,6 +188,15 @@ def _guess_draw(person, asked, now) -> limits.Draw:
     )
 
 
+def _lifetime(channel: str) -> timedelta:
+    return settings.MASSAR.temporary_sms if channel == "sms" else settings.MASSAR.temporary_email
+
+
+def longest(channel: str) -> timedelta:
+    """From asking until nothing of it can be of use: the wait, the hand-over, the life of the secret. channel: 'email', 'sms'."""
+    return QUEUE_LONGEST + 2 * _lifetime(channel)
+
+
 def _issue(person, contact, asked, now) -> None:
     """The secret, its message and the trail row: one commit with the end of the request. Raises _Spent."""
     people.contacts.lock(person.id)  # requests answered side by side still leave two secrets alive at most
@@ -195,7 +204,7 @@ def _issue(person, contact, asked, now) -> None:
     temporary_id, secret = credentials.temporary.issue(
         person.id, channel=channel, contact_id=contact.id, asked=asked.asked, now=now
     )
-    lifetime = settings.MASSAR.temporary_sms if channel == "sms" else settings.MASSAR.temporary_email
+    lifetime = _lifetime(channel)
     delivery.outbox.put(
         purpose="temporary_password",
         channel=channel,

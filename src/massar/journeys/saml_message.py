@@ -6,6 +6,7 @@ Nothing of a message is believed before this module has returned it.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -68,11 +69,13 @@ def read(
     destination: str | None,
     signed: bool,
     now: datetime,
+    remembers: Callable[[], bool] = lambda: True,
 ) -> Read:
     """A message of that kind ('AuthnRequest', 'LogoutRequest'). Raises Refused. Writes down that its ID was seen.
 
     children: the elements that the schema allows, each at most once. signed: it must be, whatever the registry says.
-    destination: None where the connection itself says where it goes (SOAP).
+    destination: None where the connection itself says where it goes (SOAP). remembers: whether there is room for one more
+    ID that nobody has signed; such a message could as well come with another ID, so it is read all the same.
     """
     if len(message.relay_state.encode("utf-8", "surrogatepass")) > LONGEST_RELAY_STATE:
         raise Refused("request", f"RelayState is longer than {LONGEST_RELAY_STATE} bytes.")
@@ -88,7 +91,9 @@ def read(
         raise Refused("request", "No certificate is registered for the site.")
     if destination is not None:
         _judge_destination(root, destination, is_signed)
-    _judge_fresh(root, site, now)
+    _judge_fresh(root, now)
+    if is_signed or remembers():
+        _judge_new(root, site)
     return Read(site, root, root.get("ID"), message.relay_state)
 
 
@@ -151,13 +156,17 @@ def _judge_destination(root: etree._Element, destination: str, is_signed: bool) 
         raise Refused("request", f"Destination must be {destination}.")
 
 
-def _judge_fresh(root: etree._Element, site: sites.Site, now: datetime) -> None:
+def _judge_fresh(root: etree._Element, now: datetime) -> None:
     said = instant(root.get("IssueInstant", ""))
     if said is None or said > now + SKEW:
         raise Refused("request", "IssueInstant is not a moment, or lies ahead of us.")
     if said < now - WINDOW:
         raise Refused("expired", "IssueInstant is older than five minutes.")
-    if not sites.seen.first_time("saml", site.slug, root.get("ID"), until=said + WINDOW + SKEW):
+
+
+def _judge_new(root: etree._Element, site: sites.Site) -> None:
+    until = instant(root.get("IssueInstant")) + WINDOW + SKEW
+    if not sites.seen.first_time("saml", site.slug, root.get("ID"), until=until):
         raise Refused("expired", "This ID has come before.")
 
 

@@ -7,7 +7,10 @@ from datetime import datetime
 
 from lxml import etree
 
+from massar.core.browser import Browser
 from massar.domain.sites import api as sites
+from massar.journeys import keep_request
+from massar.journeys.close_sessions import SignedIn
 from massar.journeys.issue_assertion import ACR_PASSWORD, ACR_SETTLED
 from massar.journeys.saml_message import Message, Refused, read
 from massar.journeys.saml_names import (
@@ -58,7 +61,7 @@ class Asked:
         return asdict(self)
 
 
-def asked(message: Message, *, now: datetime) -> Asked:
+def asked(message: Message, *, here: SignedIn | None, browser: Browser, now: datetime) -> Asked:
     """Raises Refused, after which nothing is sent anywhere."""
     found = read(
         message,
@@ -67,6 +70,7 @@ def asked(message: Message, *, now: datetime) -> Asked:
         destination=sso_address(),
         signed=False,
         now=now,
+        remembers=lambda: keep_request.may_remember(here=here, browser=browser, now=now),
     )
     root, site = found.root, found.site
     if root.find(f"{{{SAML}}}Subject") is not None:

@@ -59,3 +59,5 @@ def sms(per_hour: int, per_day: int, *, reserve: bool) -> tuple[Limit, Limit]:
 
 # Requests of sites that wait while a stranger signs in: a row of an hour for whoever asks.
 PENDING_NETWORK = Limit("pending-network", 600, timedelta(seconds=1))
+# Ids of SAML requests that nobody signed, so that they come once: rows of six minutes for whoever asks.
+SEEN_NETWORK = Limit("seen-network", 600, timedelta(seconds=1))

@@ -35,6 +35,11 @@ def read(ref: str, *, now: datetime) -> dict | None:
         return None
 
 
+def extend(ref: str, *, until: datetime, now: datetime) -> None:
+    """Keeps it until then, if it still waits and would have ended before."""
+    PendingRequest.objects.filter(ref=_tag(ref), expires_at__gt=now, expires_at__lt=until).update(expires_at=until)
+
+
 def drop(ref: str) -> None:
     """It was answered."""
     if ref:

@@ -40,6 +40,11 @@ def keep(request: HttpRequest, response: HttpResponse, asked: dict) -> HttpRespo
     return response
 
 
+def hold(request: HttpRequest, *, channel: str) -> None:
+    """A recovery was asked for: what waits must outlive the temporary password. channel: 'email' or 'sms'."""
+    keep_request.hold(cookies.PENDING.read(request), channel=channel, now=request.now)
+
+
 def over(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """It was answered, or can't be."""
     kept = cookies.PENDING.read(request)

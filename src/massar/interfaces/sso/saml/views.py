@@ -30,7 +30,12 @@ def metadata(request: HttpRequest) -> HttpResponse:
 def sso(request: HttpRequest) -> HttpResponse:
     """An AuthnRequest. A form from elsewhere comes without our cookies (SameSite), so it waits for one step."""
     try:
-        asked = saml_request.asked(bindings.received(request, "SAMLRequest"), now=request.now)
+        asked = saml_request.asked(
+            bindings.received(request, "SAMLRequest"),
+            here=request.here or None,
+            browser=request.browser,
+            now=request.now,
+        )
     except Refused as refused:
         return problem(request, refused)
     if request.method == "POST":
