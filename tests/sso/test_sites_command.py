@@ -201,7 +201,7 @@ def test_subjects_are_known_before_the_first_visit(register, cast, tmp_path, cap
     [
         ('protocol = "saml"\nattributes = { mail = "phone" }', "unknown attribute 'phone'"),
         ('protocol = "saml"\nattributes = { "e mail" = "email" }', "has no spaces"),
-        ('protocol = "saml"\nattributes = { mail = 3 }', "unknown attribute 3"),
+        ('protocol = "saml"\nattributes = { mail = 3 }', "attributes must be a list of texts"),
         ('protocol = "gate"\nattributes = { mail = "email" }', "must be a list"),
         ('protocol = "gate"\nattributes = ["phone"]', "unknown attribute 'phone'"),
         ('protocol = "saml"\nslo_soap = "https://l.ma/s"\nbackchannel_logout_uri = "https://l.ma/t"', "in two ways"),

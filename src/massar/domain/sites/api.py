@@ -3,7 +3,8 @@
 from massar.domain.sites import grants, keys, pending, registry, saml_metadata, seen, subjects
 from massar.domain.sites.grants import GrantFacts
 from massar.domain.sites.keys import Signer
-from massar.domain.sites.registry import Registry, RegistryError, Site
+from massar.domain.sites.registry import RegistryError
+from massar.domain.sites.site import Registry, Site
 
 __all__ = [
     "GrantFacts",
