@@ -20,6 +20,7 @@ from massar.domain.sites.site import Registry, Site
 from massar.journeys import oidc_claims, oidc_proof
 from tests.support.steps import production
 
+SAML = 'protocol = "saml"\nentity_id = "urn:l"\nacs = ["https://l.example.ma/acs"]'
 SECRET = f'client_secret = "sha256:{"0" * 64}"'
 NATIVE = 'protocol = "oidc"\nclient_id = "l"\nclient_auth = "none"\nredirect_uris = ["https://l.example.ma/back"]'
 
@@ -78,6 +79,12 @@ def only(folder, text: str, **environ: str) -> str:
         ('[sites.library]\nredirect_uris = ["https://l.ma/x"]', 'add protocol = "oidc"'),
         ('[sites.library]\ngate_origin = "https://l.ma"', 'add protocol = "gate"'),
         ("[sites.taalim]\nsigned_requests = true", "give the site's certificate"),
+        (f"[sites.library]\n{SAML}\nacs_indexes = [1, 2]", "has 2 numbers for 1 addresses"),
+        (f"[sites.library]\n{SAML}\nacs_indexes = [-1]", "from 0 to 65535"),
+        (f"[sites.library]\n{SAML}\nacs_indexes = [65536]", "from 0 to 65535"),
+        (f"[sites.library]\n{SAML}\nacs_indexes = [true]", "acs_indexes must be a list of whole numbers"),
+        (f"[sites.library]\n{SAML.replace(']', ', ')}\"https://l.ma/\"]\nacs_indexes = [1, 1]", "holds a number twice"),
+        ("[sites.library]\nprotocol = \"saml\"\nentity_id = \"u\"\nacs = 3\nacs_indexes = [1]", "acs must be a list of texts"),
     ],
 )  # fmt: skip
 def test_each_mistake_is_one_sentence(tmp_path, text, told):

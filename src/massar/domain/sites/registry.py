@@ -137,6 +137,7 @@ _KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "bool": ("true or false", lambda value: type(value) is bool),
     "dict[str, str]": ('a table of texts by language, as { fr = "…", ar = "…" }', _table_of_texts),
     "tuple[str, ...]": ('a list of texts, as ["…", "…"]', _list_of(str)),
+    "tuple[int, ...]": ("a list of whole numbers, as [0, 2]", _list_of(int)),
     "tuple[dict, ...]": ("a list of tables, one for each key", _list_of(dict)),
     "tuple[str, ...] | dict[str, str]": (
         'a list of texts, as ["email", "name"], or a table of texts, as { IDPEmail = "email" }',

@@ -42,6 +42,7 @@ _PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}  # RFC 7518 §6
 # By curve, RSA by its name: what an assertion under such a key may be signed with.
 SIGNS = {"P-256": ("ES256",), "P-384": ("ES384",), "Ed25519": ("EdDSA",), "RSA": ("PS256", "RS256")}
 SHORTEST_RSA = 2048  # bits; NIST SP 800-131A
+HIGHEST_INDEX = 65535  # xs:unsignedShort
 
 Mistakes = Iterator[tuple[str, str]]
 
@@ -170,10 +171,22 @@ def _judged_oidc(site: Site) -> Mistakes:
 def _judged_saml(site: Site) -> Mistakes:
     if site.acs and not site.entity_id:
         yield "entity_id", "needs an entity_id."
+    yield from _judged_indexes(site)
     if site.signed_requests and not site.certificate:
         yield "certificate signed_requests", "asks for signed requests: give the site's certificate."
     if site.slo_soap and site.backchannel_logout_uri:
         yield "slo_soap backchannel_logout_uri", "can be told in two ways: give slo_soap or backchannel_logout_uri."
+
+
+def _judged_indexes(site: Site) -> Mistakes:
+    """Each address has its own, an xs:unsignedShort (SAML metadata §2.2.3)."""
+    indexes = site.acs_indexes
+    if indexes and len(indexes) != len(site.acs):
+        yield "acs acs_indexes", f"acs_indexes has {len(indexes)} numbers for {len(site.acs)} addresses in acs: give one for each."
+    if len(set(indexes)) != len(indexes):
+        yield "acs_indexes", "acs_indexes holds a number twice: each address in acs has its own."
+    if not all(0 <= index <= HIGHEST_INDEX for index in indexes):
+        yield "acs_indexes", f"acs_indexes must be whole numbers from 0 to {HIGHEST_INDEX}."
 
 
 def _judged_gate(site: Site) -> Mistakes:

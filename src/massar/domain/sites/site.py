@@ -39,6 +39,7 @@ class Site:
     # SAML 2.0
     entity_id: str = ""
     acs: tuple[str, ...] = ()
+    acs_indexes: tuple[int, ...] = ()
     slo: str = ""
     slo_response: str = ""
     slo_soap: str = ""
@@ -71,6 +72,11 @@ class Site:
     def released(self) -> dict[str, str]:
         """What a SAML or gated site is told: the site's name for it -> the claim."""
         return self.attributes if isinstance(self.attributes, dict) else {name: name for name in self.attributes}
+
+    @property
+    def acs_by_index(self) -> dict[str, str]:
+        """AssertionConsumerServiceIndex as a request writes it -> address (SAML core §3.4.1); positions where none are given."""
+        return {str(index): address for index, address in zip(self.acs_indexes or range(len(self.acs)), self.acs, strict=True)}
 
     @property
     def slo_answers(self) -> str:
