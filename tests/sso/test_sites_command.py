@@ -98,6 +98,11 @@ def oidc(**changed) -> Site:
     return Site("massar", **{**facts, **changed})
 
 
+def saml(certificate: str = "", **changed) -> Site:
+    facts = dict(protocol="saml", entity_id="urn:t", acs=("https://t.example.ma/acs",), slo_soap="https://t.example.ma/soap")
+    return Site("taalim", **{**facts, "certificate": certificate, **changed})
+
+
 def test_list_names_the_six_sites_of_the_guide_in_its_order(register, capsys):
     register(*load(None).sites)
     assert run("list") == 0
@@ -126,22 +131,82 @@ def test_check_is_content_with_a_good_registry(register, capsys):
     ("days", "told"), [(-1, "ended on"), (10, "ends on"), (400, None)], ids=["over", "soon", "good"]
 )
 def test_check_reads_the_dates_of_certificates(register, capsys, days, told):
-    pem = certificate_until(datetime.now(UTC) + timedelta(days=days))
-    register(Site("taalim", protocol="saml", entity_id="e", acs=("https://t.example.ma/acs",), certificate=pem))
+    register(saml(certificate_until(datetime.now(UTC) + timedelta(days=days))))
     assert run("check") == (1 if told else 0)
     assert (told or "is well") in capsys.readouterr().out
 
 
+def block(*, begins: int = -100, ends: int = 400, bits: int = 2048) -> str:
+    """A certificate; days from now."""
+    now = datetime.now(UTC)
+    return certificate_until(now + timedelta(days=ends), begins=now + timedelta(days=begins), bits=bits)
+
+
+LONG, OVER, LAST, NEXT, CURVE, WEAK = (
+    block(), block(ends=-1), block(ends=10), block(begins=5), block(bits=0), block(bits=1024)
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("pem", "status", "told"),
+    [
+        (LONG + LONG, 0, []),
+        (OVER + LONG, 0, ["note taalim: certificate, block 1, ended on"]),
+        (LONG + OVER, 0, ["note taalim: certificate, block 2, ended on"]),
+        (LAST + LONG, 0, ["note taalim: certificate, block 1, ends on"]),
+        (LAST + NEXT, 0, ["note taalim: certificate, block 1, ends on", "note taalim: certificate, block 2, begins on"]),
+        (LAST + block(begins=20), 1, ["- taalim: certificate, block 1, ends on", "note taalim: certificate, block 2, begins on"]),
+        (LAST + block(ends=12), 1, ["- taalim: certificate, block 1, ends on", "- taalim: certificate, block 2, ends on"]),
+        (OVER + OVER, 1, ["- taalim: certificate, block 1, ended on", "- taalim: certificate, block 2, ended on"]),
+        (OVER + CURVE, 1, ["- taalim: certificate, block 1, ended on", "note taalim: certificate, block 2, has a key"]),
+        (NEXT, 1, ["- taalim: certificate begins on"]),
+        (CURVE, 1, ["- taalim: certificate has a key that is not RSA"]),
+        (CURVE + LONG, 0, ["note taalim: certificate, block 1, has a key that is not RSA"]),
+        (WEAK + LONG, 1, ["- taalim: certificate, block 1, has an RSA key of 1024 bits"]),
+        (LONG + LONG[:300], 1, ["- taalim: certificate can't be read"]),
+        (LONG + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", 1, ["- taalim: certificate can't be read"]),
+        (f"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n{LONG}", 1, ["- taalim: certificate holds a private key"]),
+    ],
+)  # fmt: skip
+def test_check_judges_each_certificate_of_a_site_that_rolls_its_key(register, capsys, pem, status, told):
+    register(saml(pem))
+    assert run("check") == status
+    said = [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    assert len(said) == len(told) and all(map(str.startswith, said, told)), said
+
+
 def test_check_names_an_unreadable_certificate(register, capsys):
-    register(Site("taalim", protocol="saml", entity_id="e", acs=("https://t.example.ma/a",), certificate="MII"))
+    register(saml("MII"))
     assert run("check") == 1
     assert "can't be read" in capsys.readouterr().out
 
 
 def test_check_names_a_site_that_would_not_hear_of_a_sign_out(register, capsys):
-    register(oidc(backchannel_logout_uri=""))
+    deaf = oidc(backchannel_logout_uri=""), saml(slo_soap="")
+    register(*deaf)
     assert run("check") == 1
-    assert "backchannel_logout_uri" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "massar: has no backchannel_logout_uri" in said and "taalim: has no slo_soap, backchannel_logout_uri or slo" in said
+    register(*(dataclasses.replace(site, hears_sign_out=False) for site in deaf))
+    assert run("check") == 0 and "is well" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("way", ["slo_soap", "backchannel_logout_uri", "slo"])
+def test_check_knows_every_way_to_hear(register, capsys, way):
+    register(saml(LONG, **{"slo_soap": "", way: "https://t.example.ma/out"}))
+    assert run("check") == 0, capsys.readouterr().out
+
+
+def test_check_does_not_speak_of_sites_that_nobody_enters(register, capsys):
+    gated = Site("notifrh", protocol="gate", gate_origin="https://n.example.ma")
+    register(oidc(redirect_uris=(), backchannel_logout_uri="", introspects=True), gated, saml(acs=(), slo_soap=""))
+    assert run("check") == 0, capsys.readouterr().out
+
+
+def test_check_names_a_sign_out_that_can_not_be_believed(register, capsys):
+    register(saml(slo="https://t.example.ma/slo"))
+    assert run("check") == 1
+    assert "has slo but no certificate" in capsys.readouterr().out
 
 
 def test_check_refuses_this_machine_in_production_only(register, capsys):

@@ -79,6 +79,7 @@ def only(folder, text: str, **environ: str) -> str:
         ('[sites.library]\nredirect_uris = ["https://l.ma/x"]', 'add protocol = "oidc"'),
         ('[sites.library]\ngate_origin = "https://l.ma"', 'add protocol = "gate"'),
         ("[sites.taalim]\nsigned_requests = true", "give the site's certificate"),
+        (f'[sites.library]\n{SAML}\nhears_sign_out = false\nslo_soap = "https://l.ma/"', "hears_sign_out is false, but slo_soap"),
         (f"[sites.library]\n{SAML}\nacs_indexes = [1, 2]", "has 2 numbers for 1 addresses"),
         (f"[sites.library]\n{SAML}\nacs_indexes = [-1]", "from 0 to 65535"),
         (f"[sites.library]\n{SAML}\nacs_indexes = [65536]", "from 0 to 65535"),

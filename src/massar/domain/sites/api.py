@@ -1,6 +1,6 @@
 """What others may use from the room `sites`."""
 
-from massar.domain.sites import grants, keys, pending, registry, saml_metadata, seen, subjects
+from massar.domain.sites import grants, keys, pending, registry, rules, saml_metadata, seen, subjects
 from massar.domain.sites.grants import GrantFacts
 from massar.domain.sites.keys import Signer
 from massar.domain.sites.registry import RegistryError
@@ -16,6 +16,7 @@ __all__ = [
     "keys",
     "pending",
     "registry",
+    "rules",
     "saml_metadata",
     "seen",
     "subjects",

@@ -53,6 +53,7 @@ def judged(site: Site) -> Mistakes:
         yield "", "is no name for a site: 2 to 39 small letters, digits, - and _, a letter first."
     yield from _judged_choices(site)
     yield from _judged_words(site)
+    yield from _judged_sign_out(site)
     yield from _judged_scopes(site)
     yield from _judged_keys(site)
     yield from _judged_attributes(site)
@@ -91,6 +92,12 @@ def _judged_words(site: Site) -> Mistakes:
     for role in site.roles:
         if not role or len(role) > LONGEST_ROLE or role != role.strip() or not role.isprintable():
             yield "roles", f"roles holds {role!r}: a role has 1 to {LONGEST_ROLE} characters and no space around it."
+
+
+def _judged_sign_out(site: Site) -> Mistakes:
+    for name in ("slo_soap", "backchannel_logout_uri"):
+        if not site.hears_sign_out and getattr(site, name):
+            yield f"hears_sign_out {name}", f"hears_sign_out is false, but {name} is given: leave one of them out."
 
 
 def _judged_scopes(site: Site) -> Mistakes:

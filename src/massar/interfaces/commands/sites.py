@@ -1,7 +1,7 @@
 """The registered sites: list them, judge them, print what to paste at the other side, try them.
 
     massar sites list             every site, its protocol, whether it is connected
-    massar sites check            certificates and addresses; mistakes in the file itself stop every command
+    massar sites check            certificates, addresses, sign-outs; mistakes in the file itself stop every command
     massar sites show SLUG        the settings for whoever runs that site
     massar sites secret           a new client secret, and its hash for the file
     massar sites test SLUG        asks the site over the network, as a stranger and as the account
@@ -16,7 +16,7 @@ import http.client
 import re
 import ssl
 import sys
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -28,13 +28,12 @@ from massar.core import clock, ids
 from massar.domain.delivery import api as delivery
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import Site
-from massar.interfaces.commands import carriers, saml_import
+from massar.interfaces.commands import carriers, saml_import, site_checks
 from massar.journeys import issue_assertion, saml_farewell, tell_sites
 from massar.journeys.saml_message import Refused
 
-SOON = timedelta(days=30)
+VALID_FOR = timedelta(hours=1)  # a LogoutRequest about nobody
 PATIENCE = 10  # seconds for one answer of a site
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def run(options) -> int:
@@ -64,44 +63,17 @@ def _list() -> int:
 
 
 def _check() -> int:
+    """1 if there is a mistake; notes alone are 0."""
     now = clock.now()
-    found = [f"{site.slug}: {said}" for site in settings.MASSAR.sites.sites for said in _judged(site, now)]
-    for sentence in found:
-        print(f"  - {sentence}")
+    found = [(site.slug, finding) for site in settings.MASSAR.sites.sites for finding in site_checks.judged(site, now)]
+    for slug, finding in found:
+        print(f"  {'note' if finding.note else '-'} {slug}: {finding.sentence}")
     waiting = [site.slug for site in settings.MASSAR.sites.sites if not site.connected]
     if waiting:
         print(f"Not connected yet, their cards explain: {', '.join(waiting)}.")
-    print(f"{len(found)} thing(s) to put right." if found else "The registry of sites is well.")
-    return 1 if found else 0
-
-
-def _judged(site: Site, now: datetime):
-    """What the file can't tell by itself: time, and what is fine on one machine only."""
-    yield from _certificate_judged(site, now) if site.certificate else ()
-    if settings.MASSAR.mode == "production":
-        for address in _addresses(site):
-            if urlsplit(address).hostname in LOOPBACK:
-                yield f"{address} is this machine: people's browsers don't get there."
-    if site.protocol == "oidc" and site.connected and not site.backchannel_logout_uri:
-        yield "has no backchannel_logout_uri: it won't hear that somebody signed out."
-    if site.slo and not site.certificate:
-        yield "has slo but no certificate: nothing that it says about a sign-out can be believed."
-
-
-def _certificate_judged(site: Site, now: datetime):
-    try:
-        certificate = x509.load_pem_x509_certificate(site.certificate.encode())
-    except ValueError:
-        yield "certificate can't be read: give it in PEM, as -----BEGIN CERTIFICATE-----."
-        return
-    ends = certificate.not_valid_after_utc
-    if ends <= now + SOON:
-        yield f"certificate {'ended' if ends <= now else 'ends'} on {ends:%Y-%m-%d}."
-
-
-def _addresses(site: Site) -> list[str]:
-    one = (site.backchannel_logout_uri, site.slo, site.slo_response, site.slo_soap, site.home, site.gate_origin)
-    return [*site.redirect_uris, *site.acs, *filter(None, one)]
+    mistakes = sum(not finding.note for _, finding in found)
+    print(f"{mistakes} thing(s) to put right." if mistakes else "The registry of sites is well.")
+    return 1 if mistakes else 0
 
 
 # -- show
@@ -274,7 +246,7 @@ def _soap_asked(site: Site, *, forge: bool = False) -> saml_farewell.Left | Refu
     if forge:  # another name than the one that was signed
         text = re.sub(r"(<saml:NameID[^>]*>)", r"\1x", text)
     asked = delivery.Outgoing(message_id=id, channel="soap", to=site.slo_soap, language="en", subject="", text=text)
-    result = carriers.sites()["soap"].send(asked, valid_for=SOON)
+    result = carriers.sites()["soap"].send(asked, valid_for=VALID_FOR)
     if not isinstance(result, delivery.Accepted):
         return Refused("request", str(getattr(result, "code", None) or result.why))
     try:
