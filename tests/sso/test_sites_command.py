@@ -13,16 +13,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
 import pytest
+from django.db import OperationalError
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from massar.domain.sites import api as rooms
 from massar.domain.sites.api import Registry, Site
 from massar.domain.sites.registry import load
-from massar.interfaces.commands import main, sites
+from massar.interfaces.commands import check, main, sites
 from tests.cast import JAMAL, YOUSSEF
 from tests.support.certificates import certificate_until
 
+pytestmark = pytest.mark.django_db
 NOTIF = "http://127.0.0.1:1"
 
 
@@ -218,7 +220,81 @@ def test_check_refuses_this_machine_in_production_only(register, capsys):
     assert "http://localhost:9/cb is this machine" in capsys.readouterr().out
 
 
-@pytest.mark.django_db
+LIFE = rooms.keys.SAML_CERTIFICATE_LIFE
+
+
+def own_certificate(now: datetime) -> datetime:
+    """The account's first SAML key, made at that time: when its certificate ends."""
+    rooms.keys.active(rooms.keys.SAML, now=now)
+    return now + LIFE
+
+
+def both_checks(capsys) -> list[str]:
+    """What each of `massar sites check` and `massar check` says of the account's certificate."""
+    said = []
+    for action in (lambda: run("check"), lambda: check.run(argparse.Namespace())):
+        status = action()
+        lines = [line for line in capsys.readouterr().out.splitlines() if "SAML certificate" in line]
+        assert status == 1 or not lines, lines
+        said += lines
+    return said
+
+
+@pytest.mark.parametrize(
+    ("left", "word"),
+    [
+        (timedelta(days=61), ""), (timedelta(days=60), "ends on"), (timedelta(days=1), "ends on"), (timedelta(0), "ended on"),
+        (timedelta(days=-9), "ended on"),
+    ],
+)  # fmt: skip
+def test_both_checks_tell_the_end_of_the_accounts_own_certificate(register, clock, capsys, left, word):
+    register(oidc())
+    ends = own_certificate(clock())
+    clock.advance(seconds=(LIFE - left).total_seconds())
+    told = f"  - The account's SAML certificate {word} {ends:%Y-%m-%d}: make the next one with `massar keys rotate --use saml`"
+    said = both_checks(capsys)
+    assert len(said) == (2 if word else 0) and all(line.startswith(told) for line in said), said
+
+
+def test_a_certificate_that_was_rolled_is_no_matter_any_more(register, clock, capsys):
+    register(oidc())
+    own_certificate(clock())
+    clock.advance(days=LIFE.days - 50)
+    rooms.keys.rotate(now=clock(), uses=(rooms.keys.SAML,))
+    assert both_checks(capsys) == [], "the new one waits for its day"
+    clock.advance(days=20)
+    assert both_checks(capsys) == [], "the new one signs"
+
+
+@pytest.mark.parametrize("left", [timedelta(hours=1), timedelta(days=-3)])
+def test_a_certificate_that_was_rolled_too_late(register, clock, capsys, left):
+    """To roll it once more would not help: the next one would wait as long."""
+    register(oidc())
+    own_certificate(clock())
+    clock.advance(seconds=(LIFE - left).total_seconds())
+    rooms.keys.rotate(now=clock(), uses=(rooms.keys.SAML,))
+    said = both_checks(capsys)
+    assert len(said) == 2 and all("rotate --use saml --at-once" in line and " only: " in line for line in said), said
+
+
+def test_a_check_makes_no_key(register, capsys):
+    register(saml(LONG))
+    assert both_checks(capsys) == []
+    assert rooms.keys.held(now=datetime.now(UTC)) == []
+
+
+def test_the_file_is_judged_without_a_database(register, capsys, monkeypatch):
+    def away(**asked):
+        raise OperationalError("no route")
+
+    monkeypatch.setattr(rooms.keys, "saml_ending", away)
+    register(oidc())
+    assert run("check") == 0
+    assert "note The database did not answer" in capsys.readouterr().out
+    register(saml(OVER))
+    assert run("check") == 1
+
+
 def test_show_prints_what_the_other_side_needs(register, capsys):
     register(
         oidc(),
@@ -245,7 +321,6 @@ def test_a_site_that_is_not_there(register, capsys):
     assert "massar sites list" in capsys.readouterr().err
 
 
-@pytest.mark.django_db
 def test_subjects_are_known_before_the_first_visit(register, cast, tmp_path, capsys):
     """Some sites must hold the name beforehand; it is the one that the first visit will tell."""
     site = Site("taalim", protocol="saml", entity_id="urn:t", acs=("https://t.example.ma/acs",))
@@ -316,7 +391,6 @@ def test_test_sees_a_gate_that_is_open(register, at_work, capsys, answer):
     assert "WRONG" in capsys.readouterr().out
 
 
-@pytest.mark.django_db
 def test_test_sends_a_token_about_nobody_and_a_forged_one(register, at_work, capsys, clock):
     def verifying(method: str, path: str, form: dict) -> tuple[int, str]:
         if method == "GET":
@@ -336,7 +410,6 @@ def test_test_sends_a_token_about_nobody_and_a_forged_one(register, at_work, cap
     assert [method for method, _, _ in site.asked] == ["GET", "POST", "POST"]
 
 
-@pytest.mark.django_db
 def test_test_sees_a_site_that_believes_every_token(register, at_work, capsys, clock):
     site = at_work(lambda *asked: (200, ""))
     register(oidc(redirect_uris=(f"{site.origin}/cb",), backchannel_logout_uri=f"{site.origin}/out"))

@@ -1,4 +1,5 @@
-"""What the file of sites can't tell by itself: time, the place, what our verifier takes, who would not hear of a sign-out.
+"""What the file of sites can't tell by itself: time, the place, what our verifier takes, who would not hear of a sign-out,
+and the end of the account's own SAML certificate.
 
 Two kinds. A mistake is to be put right: something does not work, or soon will not, or is not safe. A note is worth
 knowing while all works; it does not change the exit status.
@@ -16,10 +17,11 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.conf import settings
 
-from massar.domain.sites.api import Site, rules
+from massar.domain.sites.api import Site, keys, rules
 from massar.journeys import tell_sites
 
 SOON = timedelta(days=30)
+ROLLED_BEFORE = timedelta(days=60)  # people at many sites put the account's next certificate in by hand
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,24 @@ def _addresses(site: Site) -> list[str]:
     return [*site.redirect_uris, *site.acs, *filter(None, one)]
 
 
-# -- certificates
+# -- the account's own certificate
+
+
+def own_certificate_judged(now: datetime) -> list[str]:
+    """What `massar check` says as well. Raises django.db.Error where the database does not answer."""
+    ending = keys.saml_ending(now=now)
+    if ending is None or ending.ends > now + ROLLED_BEFORE:
+        return []
+    if ending.next_from and ending.next_from <= ending.ends:
+        return []  # it is rolled, the new one takes over in time
+    told = f"The account's SAML certificate {'ended' if ending.ends <= now else 'ends'} on {ending.ends:%Y-%m-%d}"
+    if ending.next_from:
+        late = f"{told} and the next one signs from {ending.next_from:%Y-%m-%d} only"
+        return [f"{late}: `massar keys rotate --use saml --at-once` signs with a new one now, give it to every SAML site."]
+    return [f"{told}: make the next one with `massar keys rotate --use saml` and give it to every SAML site."]
+
+
+# -- certificates of sites
 
 
 @dataclass(frozen=True)

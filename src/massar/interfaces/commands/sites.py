@@ -16,13 +16,14 @@ import http.client
 import re
 import ssl
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from django.conf import settings
+from django.db import Error
 
 from massar.core import clock, ids
 from massar.domain.delivery import api as delivery
@@ -68,12 +69,24 @@ def _check() -> int:
     found = [(site.slug, finding) for site in settings.MASSAR.sites.sites for finding in site_checks.judged(site, now)]
     for slug, finding in found:
         print(f"  {'note' if finding.note else '-'} {slug}: {finding.sentence}")
+    own = _own_certificate(now)
+    for finding in own:
+        print(f"  {'note' if finding.note else '-'} {finding.sentence}")
     waiting = [site.slug for site in settings.MASSAR.sites.sites if not site.connected]
     if waiting:
         print(f"Not connected yet, their cards explain: {', '.join(waiting)}.")
-    mistakes = sum(not finding.note for _, finding in found)
+    mistakes = sum(not finding.note for finding in (*own, *(finding for _, finding in found)))
     print(f"{mistakes} thing(s) to put right." if mistakes else "The registry of sites is well.")
     return 1 if mistakes else 0
+
+
+def _own_certificate(now: datetime) -> list[site_checks.Finding]:
+    """The file can be judged where there is no database, too."""
+    try:
+        return [site_checks.Finding(sentence) for sentence in site_checks.own_certificate_judged(now)]
+    except Error:
+        told = "The database did not answer: the end of the account's own SAML certificate was not judged (`massar check`)."
+        return [site_checks.Finding(told, note=True)]
 
 
 # -- show
