@@ -315,6 +315,25 @@ def test_show_prints_what_the_other_side_needs(register, capsys):
     assert "Not connected yet: give redirect_uris under [sites.later]" in said["later"]
 
 
+def test_list_and_show_say_what_was_decided(register, capsys):
+    two = ("https://t.example.ma/acs", "https://t.example.ma/acs2")
+    quiet = {"hears_sign_out": False}
+    register(saml(slo_soap="", acs=two, acs_indexes=(3, 1), **quiet), oidc(backchannel_logout_uri="", **quiet))
+    run("list")
+    said = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert said["taalim"].endswith("  acs_indexes 3, 1  hears no sign-out") and said["massar"].endswith("  hears no sign-out")
+    run("show", "taalim")
+    shown = capsys.readouterr().out
+    assert re.search(rf"\(index\) +3 {two[0]}  1 {two[1]}\n", shown) and "not at all, on purpose" in shown
+    run("show", "massar")
+    assert "none, on purpose" in capsys.readouterr().out
+    register(saml(slo_soap="", acs=two), oidc())
+    for arguments in (("list",), ("show", "taalim"), ("show", "massar")):
+        run(*arguments)
+    said = capsys.readouterr().out
+    assert "index" not in said and "purpose" not in said and "hears no" not in said and "not at all" in said
+
+
 def test_a_site_that_is_not_there(register, capsys):
     register(oidc())
     assert run("show", "nobody") == 1

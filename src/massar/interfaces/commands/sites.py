@@ -16,6 +16,7 @@ import http.client
 import re
 import ssl
 import sys
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
@@ -56,8 +57,17 @@ def _list() -> int:
     for site in settings.MASSAR.sites.sites:
         state = "connected" if site.connected else "not connected"
         who = ", ".join(site.roles) or "everybody"
-        print(f"{site.slug:<12} {site.protocol:<5} {state:<14} {who:<18} {site.called('en')}  {site.host}")
+        line = f"{site.slug:<12} {site.protocol:<5} {state:<14} {who:<18} {site.called('en')}  {site.host}"
+        print("  ".join([line.rstrip(), *_decided(site)]))
     return 0
+
+
+def _decided(site: Site) -> Iterator[str]:
+    """What the file says beyond the usual."""
+    if site.acs_indexes:
+        yield f"acs_indexes {', '.join(map(str, site.acs_indexes))}"
+    if not site.hears_sign_out:
+        yield "hears no sign-out"
 
 
 # -- check
@@ -121,7 +131,7 @@ def _oidc(site: Site):
     yield "Client authentication", site.client_auth
     yield "Redirect URIs (exact)", _several(site.redirect_uris)
     yield "After sign-out (exact)", _several(site.post_logout_redirect_uris)
-    yield "Back-channel logout URI", site.backchannel_logout_uri or "none"
+    yield "Back-channel logout URI", site.backchannel_logout_uri or ("none" if site.hears_sign_out else "none, on purpose")
     yield "Scopes", " ".join(site.scopes)
     yield "PKCE", "S256, required" if site.pkce else "S256, if you can"
     yield "ID token signed with", site.algorithm
@@ -138,6 +148,8 @@ def _saml(site: Site):
         yield "Certificate, SHA-256", _fingerprint(signer.public)
     yield "Entity id of the site", site.entity_id or "not given"
     yield "Answers go to (exact)", _several(site.acs)
+    if site.acs_indexes:
+        yield "Their numbers (index)", "  ".join(f"{index} {address}" for index, address in site.acs_by_index.items())
     yield "NameID", site.name_id
     yield "Attributes", ", ".join(name if name == claim else f"{name} ({claim})" for name, claim in site.released.items())
     yield "Hears of a sign-out", _hears(site)
@@ -149,7 +161,9 @@ def _hears(site: Site) -> str:
         return f"by SOAP at {site.slo_soap}"
     if site.backchannel_logout_uri:
         return f"by a logout token at {site.backchannel_logout_uri}"
-    return f"through the browser at {site.slo}" if tell_sites.through_browser(site) else "not at all"
+    if tell_sites.through_browser(site):
+        return f"through the browser at {site.slo}"
+    return "not at all" if site.hears_sign_out else "not at all, on purpose"
 
 
 def _gate(site: Site):
