@@ -143,12 +143,15 @@ def _key_trouble(jwk: dict) -> str:
 
 
 def _unreadable(kind: str, public: dict) -> str:
+    short = f"is RSA of less than {SHORTEST_RSA} bits: the site needs a longer one"
+    if kind == "RSA" and len(public["n"]) * 6 < SHORTEST_RSA:  # six bits a letter; reading it would print a warning as well
+        return short
     try:
         key = _KEYS[kind].import_key(public)
     except (JoseError, ValueError, TypeError, KeyError, OverflowError):
         return "can't be read: copy the public JWK again"
     if kind == "RSA" and key.public_key.key_size < SHORTEST_RSA:
-        return f"is RSA of less than {SHORTEST_RSA} bits: the site needs a longer one"
+        return short
     return ""
 
 
