@@ -372,6 +372,19 @@ def test_the_second_address_by_index(youssef, clock):
     assert answered(youssef.get(redirect(request))).get("Destination") == ACS_TWO
 
 
+def test_the_numbers_that_the_site_gave_its_addresses(youssef, clock, monkeypatch):
+    """They are the site's own: the first address is not number 0 here, and number 0 is nobody's."""
+    register(monkeypatch, replace(RETRAITE, acs_indexes=(3, 1)))
+
+    def to(**attributes: str) -> str:
+        return answered(youssef.get(redirect(authn_request(clock(), **attributes)))).get("Destination")
+
+    assert [to(AssertionConsumerServiceIndex="1"), to(AssertionConsumerServiceIndex="3"), to()] == [ACS_TWO, ACS, ACS]
+    for index in ("0", "2", "01", "+1", " 1"):
+        refused = youssef.client.get(redirect(authn_request(clock(), AssertionConsumerServiceIndex=index)))
+        assert refused.status_code == 400, index
+
+
 def test_two_certificates_while_one_is_rolled(youssef, clock):
     def certificates():
         return [e.text for e in metadata_of(youssef).iterfind(".//ds:X509Certificate", NS)]

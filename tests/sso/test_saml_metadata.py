@@ -31,9 +31,10 @@ def key(certificate: str, use: str = ' use="signing"') -> str:
     return f"<md:KeyDescriptor{use}>{held}</md:KeyDescriptor>"
 
 
-def acs(location: str, index: int, *, binding: str = POST, default: bool = False) -> str:
-    mark = ' isDefault="true"' if default else ""
-    return f'<md:AssertionConsumerService Binding="{binding}" Location="{location}" index="{index}"{mark}/>'
+def acs(location: str, index: object, *, binding: str = POST, default: bool | None = None) -> str:
+    mark = "" if default is None else f' isDefault="{str(default).lower()}"'
+    number = "" if index is None else f' index="{index}"'
+    return f'<md:AssertionConsumerService Binding="{binding}" Location="{location}"{number}{mark}/>'
 
 
 def metadata(inside: str, *, entity: str = ENTITY, signed: str = "true") -> bytes:
@@ -62,11 +63,54 @@ def test_everything_that_the_registry_wants():
         "protocol": "saml",
         "entity_id": ENTITY,
         "acs": [ACS, ACS_TWO],
+        "acs_indexes": [1, 0],
         "slo": SLO_OF_SITE,
         "name_id": "email",
         "certificate": SITE_KEYS.certificate,
         "signed_requests": True,
     }
+
+
+ARTIFACT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact"
+THREE = "https://retraite.example.ma/saml/acs3"
+
+
+@pytest.mark.parametrize(
+    ("ends", "addresses", "indexes"),
+    [
+        ([acs(ACS, 0), acs(ACS_TWO, 1)], [ACS, ACS_TWO], None),
+        ([acs(ACS, 1), acs(ACS_TWO, 2)], [ACS, ACS_TWO], [1, 2]),
+        ([acs(ACS, 7)], [ACS], [7]),
+        ([acs(ACS, 65535)], [ACS], [65535]),
+        ([acs(ACS, None), acs(ACS_TWO, None)], [ACS, ACS_TWO], None),
+        ([acs(ACS, 0), acs("https://x.ma/", 1, binding=ARTIFACT), acs(ACS_TWO, 2)], [ACS, ACS_TWO], [0, 2]),
+        # the default: as written the first that is true, else the first that does not say false, else the first
+        ([acs(ACS, 0), acs(ACS_TWO, 1, default=True), acs(THREE, 2, default=True)], [ACS_TWO, ACS, THREE], [1, 0, 2]),
+        ([acs(ACS, 0, default=False), acs(ACS_TWO, 1)], [ACS_TWO, ACS], [1, 0]),
+        ([acs(ACS_TWO, 1), acs(ACS, 0)], [ACS_TWO, ACS], [1, 0]),
+        ([acs(ACS, 1, default=False), acs(ACS_TWO, 0, default=False)], [ACS, ACS_TWO], [1, 0]),
+        # one address under two numbers stays under both; the same line twice is one
+        ([acs(ACS, 0), acs(ACS, 1), acs(ACS, 1)], [ACS, ACS], None),
+    ],
+)  # fmt: skip
+def test_the_site_keeps_its_own_numbers(tmp_path, capsys, ends, addresses, indexes):
+    values = read(metadata(key(SITE_KEYS.certificate) + "".join(ends)))
+    assert (values["acs"], values.get("acs_indexes")) == (addresses, indexes)
+    (tmp_path / "sites.toml").write_text(as_toml("retraite", values))
+    site = load(tmp_path / "sites.toml").by_slug["retraite"]
+    assert list(site.acs_by_index.items()) == list(zip(map(str, indexes or range(len(addresses))), addresses, strict=True))
+
+
+@pytest.mark.parametrize("index", [-1, 65536, "x", "٠", "9" * 5000])
+def test_a_number_that_is_none(index):
+    with pytest.raises(MetadataRefused, match="from 0 to 65535"):
+        read(metadata(acs(ACS, index)))
+
+
+@pytest.mark.parametrize("index", [0, None])
+def test_numbers_that_do_not_tell_the_addresses_apart(index):
+    with pytest.raises(MetadataRefused, match="an index of its own"):
+        read(metadata(acs(ACS, 0) + acs(ACS_TWO, index)))
 
 
 def logout(binding: str, location: str, answers: str = "") -> str:
@@ -114,6 +158,7 @@ def test_the_registry_reads_what_is_printed(tmp_path, capsys):
     (tmp_path / "sites.toml").write_text(printed)
     site = load(tmp_path / "sites.toml").by_slug["retraite"]
     assert (site.entity_id, site.acs, site.certificate) == (ENTITY, (ACS, ACS_TWO), SITE_KEYS.certificate)
+    assert site.acs_by_index == {"1": ACS, "0": ACS_TWO}
 
 
 def test_metadata_of_a_public_library():

@@ -13,16 +13,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
 import pytest
+from django.db import OperationalError
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from massar.domain.sites import api as rooms
 from massar.domain.sites.api import Registry, Site
 from massar.domain.sites.registry import load
-from massar.interfaces.commands import main, sites
+from massar.interfaces.commands import check, main, sites
 from tests.cast import JAMAL, YOUSSEF
 from tests.support.certificates import certificate_until
 
+pytestmark = pytest.mark.django_db
 NOTIF = "http://127.0.0.1:1"
 
 
@@ -98,6 +100,11 @@ def oidc(**changed) -> Site:
     return Site("massar", **{**facts, **changed})
 
 
+def saml(certificate: str = "", **changed) -> Site:
+    facts = dict(protocol="saml", entity_id="urn:t", acs=("https://t.example.ma/acs",), slo_soap="https://t.example.ma/soap")
+    return Site("taalim", **{**facts, "certificate": certificate, **changed})
+
+
 def test_list_names_the_six_sites_of_the_guide_in_its_order(register, capsys):
     register(*load(None).sites)
     assert run("list") == 0
@@ -126,22 +133,82 @@ def test_check_is_content_with_a_good_registry(register, capsys):
     ("days", "told"), [(-1, "ended on"), (10, "ends on"), (400, None)], ids=["over", "soon", "good"]
 )
 def test_check_reads_the_dates_of_certificates(register, capsys, days, told):
-    pem = certificate_until(datetime.now(UTC) + timedelta(days=days))
-    register(Site("taalim", protocol="saml", entity_id="e", acs=("https://t.example.ma/acs",), certificate=pem))
+    register(saml(certificate_until(datetime.now(UTC) + timedelta(days=days))))
     assert run("check") == (1 if told else 0)
     assert (told or "is well") in capsys.readouterr().out
 
 
+def block(*, begins: int = -100, ends: int = 400, bits: int = 2048) -> str:
+    """A certificate; days from now."""
+    now = datetime.now(UTC)
+    return certificate_until(now + timedelta(days=ends), begins=now + timedelta(days=begins), bits=bits)
+
+
+LONG, OVER, LAST, NEXT, CURVE, WEAK = (
+    block(), block(ends=-1), block(ends=10), block(begins=5), block(bits=0), block(bits=1024)
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("pem", "status", "told"),
+    [
+        (LONG + LONG, 0, []),
+        (OVER + LONG, 0, ["note taalim: certificate, block 1, ended on"]),
+        (LONG + OVER, 0, ["note taalim: certificate, block 2, ended on"]),
+        (LAST + LONG, 0, ["note taalim: certificate, block 1, ends on"]),
+        (LAST + NEXT, 0, ["note taalim: certificate, block 1, ends on", "note taalim: certificate, block 2, begins on"]),
+        (LAST + block(begins=20), 1, ["- taalim: certificate, block 1, ends on", "note taalim: certificate, block 2, begins on"]),
+        (LAST + block(ends=12), 1, ["- taalim: certificate, block 1, ends on", "- taalim: certificate, block 2, ends on"]),
+        (OVER + OVER, 1, ["- taalim: certificate, block 1, ended on", "- taalim: certificate, block 2, ended on"]),
+        (OVER + CURVE, 1, ["- taalim: certificate, block 1, ended on", "note taalim: certificate, block 2, has a key"]),
+        (NEXT, 1, ["- taalim: certificate begins on"]),
+        (CURVE, 1, ["- taalim: certificate has a key that is not RSA"]),
+        (CURVE + LONG, 0, ["note taalim: certificate, block 1, has a key that is not RSA"]),
+        (WEAK + LONG, 1, ["- taalim: certificate, block 1, has an RSA key of 1024 bits"]),
+        (LONG + LONG[:300], 1, ["- taalim: certificate can't be read"]),
+        (LONG + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", 1, ["- taalim: certificate can't be read"]),
+        (f"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n{LONG}", 1, ["- taalim: certificate holds a private key"]),
+    ],
+)  # fmt: skip
+def test_check_judges_each_certificate_of_a_site_that_rolls_its_key(register, capsys, pem, status, told):
+    register(saml(pem))
+    assert run("check") == status
+    said = [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    assert len(said) == len(told) and all(map(str.startswith, said, told)), said
+
+
 def test_check_names_an_unreadable_certificate(register, capsys):
-    register(Site("taalim", protocol="saml", entity_id="e", acs=("https://t.example.ma/a",), certificate="MII"))
+    register(saml("MII"))
     assert run("check") == 1
     assert "can't be read" in capsys.readouterr().out
 
 
 def test_check_names_a_site_that_would_not_hear_of_a_sign_out(register, capsys):
-    register(oidc(backchannel_logout_uri=""))
+    deaf = oidc(backchannel_logout_uri=""), saml(slo_soap="")
+    register(*deaf)
     assert run("check") == 1
-    assert "backchannel_logout_uri" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "massar: has no backchannel_logout_uri" in said and "taalim: has no slo_soap, backchannel_logout_uri or slo" in said
+    register(*(dataclasses.replace(site, hears_sign_out=False) for site in deaf))
+    assert run("check") == 0 and "is well" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("way", ["slo_soap", "backchannel_logout_uri", "slo"])
+def test_check_knows_every_way_to_hear(register, capsys, way):
+    register(saml(LONG, **{"slo_soap": "", way: "https://t.example.ma/out"}))
+    assert run("check") == 0, capsys.readouterr().out
+
+
+def test_check_does_not_speak_of_sites_that_nobody_enters(register, capsys):
+    gated = Site("notifrh", protocol="gate", gate_origin="https://n.example.ma")
+    register(oidc(redirect_uris=(), backchannel_logout_uri="", introspects=True), gated, saml(acs=(), slo_soap=""))
+    assert run("check") == 0, capsys.readouterr().out
+
+
+def test_check_names_a_sign_out_that_can_not_be_believed(register, capsys):
+    register(saml(slo="https://t.example.ma/slo"))
+    assert run("check") == 1
+    assert "has slo but no certificate" in capsys.readouterr().out
 
 
 def test_check_refuses_this_machine_in_production_only(register, capsys):
@@ -153,7 +220,81 @@ def test_check_refuses_this_machine_in_production_only(register, capsys):
     assert "http://localhost:9/cb is this machine" in capsys.readouterr().out
 
 
-@pytest.mark.django_db
+LIFE = rooms.keys.SAML_CERTIFICATE_LIFE
+
+
+def own_certificate(now: datetime) -> datetime:
+    """The account's first SAML key, made at that time: when its certificate ends."""
+    rooms.keys.active(rooms.keys.SAML, now=now)
+    return now + LIFE
+
+
+def both_checks(capsys) -> list[str]:
+    """What each of `massar sites check` and `massar check` says of the account's certificate."""
+    said = []
+    for action in (lambda: run("check"), lambda: check.run(argparse.Namespace())):
+        status = action()
+        lines = [line for line in capsys.readouterr().out.splitlines() if "SAML certificate" in line]
+        assert status == 1 or not lines, lines
+        said += lines
+    return said
+
+
+@pytest.mark.parametrize(
+    ("left", "word"),
+    [
+        (timedelta(days=61), ""), (timedelta(days=60), "ends on"), (timedelta(days=1), "ends on"), (timedelta(0), "ended on"),
+        (timedelta(days=-9), "ended on"),
+    ],
+)  # fmt: skip
+def test_both_checks_tell_the_end_of_the_accounts_own_certificate(register, clock, capsys, left, word):
+    register(oidc())
+    ends = own_certificate(clock())
+    clock.advance(seconds=(LIFE - left).total_seconds())
+    told = f"  - The account's SAML certificate {word} {ends:%Y-%m-%d}: make the next one with `massar keys rotate --use saml`"
+    said = both_checks(capsys)
+    assert len(said) == (2 if word else 0) and all(line.startswith(told) for line in said), said
+
+
+def test_a_certificate_that_was_rolled_is_no_matter_any_more(register, clock, capsys):
+    register(oidc())
+    own_certificate(clock())
+    clock.advance(days=LIFE.days - 50)
+    rooms.keys.rotate(now=clock(), uses=(rooms.keys.SAML,))
+    assert both_checks(capsys) == [], "the new one waits for its day"
+    clock.advance(days=20)
+    assert both_checks(capsys) == [], "the new one signs"
+
+
+@pytest.mark.parametrize("left", [timedelta(hours=1), timedelta(days=-3)])
+def test_a_certificate_that_was_rolled_too_late(register, clock, capsys, left):
+    """To roll it once more would not help: the next one would wait as long."""
+    register(oidc())
+    own_certificate(clock())
+    clock.advance(seconds=(LIFE - left).total_seconds())
+    rooms.keys.rotate(now=clock(), uses=(rooms.keys.SAML,))
+    said = both_checks(capsys)
+    assert len(said) == 2 and all("rotate --use saml --at-once" in line and " only: " in line for line in said), said
+
+
+def test_a_check_makes_no_key(register, capsys):
+    register(saml(LONG))
+    assert both_checks(capsys) == []
+    assert rooms.keys.held(now=datetime.now(UTC)) == []
+
+
+def test_the_file_is_judged_without_a_database(register, capsys, monkeypatch):
+    def away(**asked):
+        raise OperationalError("no route")
+
+    monkeypatch.setattr(rooms.keys, "saml_ending", away)
+    register(oidc())
+    assert run("check") == 0
+    assert "note The database did not answer" in capsys.readouterr().out
+    register(saml(OVER))
+    assert run("check") == 1
+
+
 def test_show_prints_what_the_other_side_needs(register, capsys):
     register(
         oidc(),
@@ -174,13 +315,31 @@ def test_show_prints_what_the_other_side_needs(register, capsys):
     assert "Not connected yet: give redirect_uris under [sites.later]" in said["later"]
 
 
+def test_list_and_show_say_what_was_decided(register, capsys):
+    two = ("https://t.example.ma/acs", "https://t.example.ma/acs2")
+    quiet = {"hears_sign_out": False}
+    register(saml(slo_soap="", acs=two, acs_indexes=(3, 1), **quiet), oidc(backchannel_logout_uri="", **quiet))
+    run("list")
+    said = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert said["taalim"].endswith("  acs_indexes 3, 1  hears no sign-out") and said["massar"].endswith("  hears no sign-out")
+    run("show", "taalim")
+    shown = capsys.readouterr().out
+    assert re.search(rf"\(index\) +3 {two[0]}  1 {two[1]}\n", shown) and "not at all, on purpose" in shown
+    run("show", "massar")
+    assert "none, on purpose" in capsys.readouterr().out
+    register(saml(slo_soap="", acs=two), oidc())
+    for arguments in (("list",), ("show", "taalim"), ("show", "massar")):
+        run(*arguments)
+    said = capsys.readouterr().out
+    assert "index" not in said and "purpose" not in said and "hears no" not in said and "not at all" in said
+
+
 def test_a_site_that_is_not_there(register, capsys):
     register(oidc())
     assert run("show", "nobody") == 1
     assert "massar sites list" in capsys.readouterr().err
 
 
-@pytest.mark.django_db
 def test_subjects_are_known_before_the_first_visit(register, cast, tmp_path, capsys):
     """Some sites must hold the name beforehand; it is the one that the first visit will tell."""
     site = Site("taalim", protocol="saml", entity_id="urn:t", acs=("https://t.example.ma/acs",))
@@ -201,7 +360,7 @@ def test_subjects_are_known_before_the_first_visit(register, cast, tmp_path, cap
     [
         ('protocol = "saml"\nattributes = { mail = "phone" }', "unknown attribute 'phone'"),
         ('protocol = "saml"\nattributes = { "e mail" = "email" }', "has no spaces"),
-        ('protocol = "saml"\nattributes = { mail = 3 }', "unknown attribute 3"),
+        ('protocol = "saml"\nattributes = { mail = 3 }', "attributes must be a list of texts"),
         ('protocol = "gate"\nattributes = { mail = "email" }', "must be a list"),
         ('protocol = "gate"\nattributes = ["phone"]', "unknown attribute 'phone'"),
         ('protocol = "saml"\nslo_soap = "https://l.ma/s"\nbackchannel_logout_uri = "https://l.ma/t"', "in two ways"),
@@ -251,7 +410,6 @@ def test_test_sees_a_gate_that_is_open(register, at_work, capsys, answer):
     assert "WRONG" in capsys.readouterr().out
 
 
-@pytest.mark.django_db
 def test_test_sends_a_token_about_nobody_and_a_forged_one(register, at_work, capsys, clock):
     def verifying(method: str, path: str, form: dict) -> tuple[int, str]:
         if method == "GET":
@@ -271,7 +429,6 @@ def test_test_sends_a_token_about_nobody_and_a_forged_one(register, at_work, cap
     assert [method for method, _, _ in site.asked] == ["GET", "POST", "POST"]
 
 
-@pytest.mark.django_db
 def test_test_sees_a_site_that_believes_every_token(register, at_work, capsys, clock):
     site = at_work(lambda *asked: (200, ""))
     register(oidc(redirect_uris=(f"{site.origin}/cb",), backchannel_logout_uri=f"{site.origin}/out"))

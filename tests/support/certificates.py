@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 
-def certificate_until(ends: datetime) -> str:
-    """PEM of a self-signed certificate that ends then."""
-    key = ec.generate_private_key(ec.SECP256R1())
+def certificate_until(ends: datetime, *, begins: datetime | None = None, bits: int = 2048) -> str:
+    """PEM of a self-signed certificate of RSA that ends then; bits 0: of an elliptic curve."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=bits) if bits else ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a site")])
     certificate = (
         x509.CertificateBuilder()
@@ -20,7 +20,7 @@ def certificate_until(ends: datetime) -> str:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(ends - timedelta(days=500))
+        .not_valid_before(begins or ends - timedelta(days=500))
         .not_valid_after(ends)
         .sign(key, hashes.SHA256())
     )

@@ -9,7 +9,6 @@ import base64
 import binascii
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,7 +17,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import phonenumbers
 
-from massar.domain.sites.registry import Registry, RegistryError
+from massar.domain.sites.registry import Registry, RegistryError, parsed
 from massar.domain.sites.registry import load as load_registry
 
 DEMO_SECRET_KEY = "demo-secret-key-for-a-loopback-address-only-0123456789"
@@ -402,8 +401,8 @@ def _carriers(read: _Reader) -> Mapping[str, Mapping]:
     """The tables `[carriers.NAME]` of the file MASSAR_CONFIG, as they are; each carrier judges its own (`massar check`)."""
     path = read.text("MASSAR_CONFIG")
     try:
-        carriers = tomllib.loads(Path(path).read_text("utf-8")).get("carriers", {}) if path else {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        carriers = parsed(path).get("carriers", {}) if path else {}
+    except RegistryError:
         return {}  # the registry of sites, in the same file, says so
     if not isinstance(carriers, Mapping) or not all(isinstance(one, Mapping) for one in carriers.values()):
         read.mistakes.append("MASSAR_CONFIG: give each carrier a table, as [carriers.gateway].")
@@ -420,7 +419,7 @@ def _any(carriers: Mapping[str, Mapping], *kinds: str) -> bool:
 def _sites(read: _Reader) -> Registry:
     """The registered sites: the six of the guide, with the file MASSAR_CONFIG over them."""
     try:
-        return load_registry(read.text("MASSAR_CONFIG") or None)
+        return load_registry(read.text("MASSAR_CONFIG") or None, read.environ)
     except RegistryError as refused:
         read.mistakes += [f"MASSAR_CONFIG: {mistake}" for mistake in refused.mistakes]
         return Registry([])

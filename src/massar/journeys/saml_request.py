@@ -102,9 +102,11 @@ def _acs(root: etree._Element, site: sites.Site) -> str:
         raise Refused("address", "AssertionConsumerServiceURL and -Index exclude each other.")
     if url is not None and url not in site.acs:
         raise Refused("address", "AssertionConsumerServiceURL is not registered.")
-    if index is not None and index not in [str(n) for n in range(len(site.acs))]:
+    if index is not None and index not in site.acs_by_index:
         raise Refused("address", "AssertionConsumerServiceIndex is not registered.")
-    return url if url is not None else site.acs[int(index or 0)]
+    if url is None:
+        url = site.acs[0] if index is None else site.acs_by_index[index]
+    return url
 
 
 def _flag(root: etree._Element, name: str) -> bool:

@@ -1,9 +1,10 @@
 """What others may use from the room `sites`."""
 
-from massar.domain.sites import grants, keys, pending, registry, saml_metadata, seen, subjects
+from massar.domain.sites import grants, keys, pending, registry, rules, saml_metadata, seen, subjects
 from massar.domain.sites.grants import GrantFacts
 from massar.domain.sites.keys import Signer
-from massar.domain.sites.registry import Registry, RegistryError, Site
+from massar.domain.sites.registry import RegistryError
+from massar.domain.sites.site import Registry, Site
 
 __all__ = [
     "GrantFacts",
@@ -15,6 +16,7 @@ __all__ = [
     "keys",
     "pending",
     "registry",
+    "rules",
     "saml_metadata",
     "seen",
     "subjects",

@@ -241,3 +241,22 @@ def signed(claims: dict, *, use: str, kind: str, now: datetime) -> str:
     signer = active(use, now=now)
     header = {"alg": str(use), "kid": signer.kid, "typ": kind}
     return jwt.encode(header, claims, signer.key, algorithms=[str(use)])
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The end of the certificate that signs for SAML, and when the next key begins to sign; None: none waits."""
+
+    ends: datetime
+    next_from: datetime | None
+
+
+def saml_ending(*, now: datetime) -> Ending | None:
+    """None: there is no SAML key yet. Only looks: it makes no key and opens none."""
+    known = [key for key in held(now=now) if key.use == SAML]
+    active = next((key for key in known if key.state == "active"), None)
+    if active is None:
+        return None
+    certificate = x509.load_pem_x509_certificate(SigningKey.objects.get(kid=active.kid).public.encode())
+    waiting = [key.active_from for key in known if key.state == "waiting"]
+    return Ending(certificate.not_valid_after_utc, min(waiting, default=None))

@@ -6,22 +6,17 @@ An operator's file (MASSAR_CONFIG) adds sites or overrides single values of the 
 from __future__ import annotations
 
 import os
-import re
 import tomllib
-from dataclasses import dataclass, field, fields
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
-from urllib.parse import urlsplit
+
+from massar.domain.sites import rules
+from massar.domain.sites.site import Registry, Site
 
 DEFAULTS = Path(__file__).with_name("defaults.toml")
-PROTOCOLS = ("oidc", "saml", "gate", "none")
-CLIENT_AUTH = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
-NAME_IDS = ("persistent", "transient", "email")
-CLAIMS = ("name", "name_ar", "given_name", "family_name", "email", "school", "school_ar", "role", "locale")
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-_SLUG = re.compile(r"[a-z][a-z0-9_-]{1,38}")
-_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[1-9][0-9]{0,4})?")
-_SECRET_HASH = re.compile(r"sha256:[0-9a-f]{64}")
+TABLES = ("sites", "carriers")  # what may stand in the file; the carriers judge their own
+CONNECTS = {"redirect_uris": "oidc", "acs": "saml", "gate_origin": "gate"}  # setting -> the protocol that reads it
 
 
 class RegistryError(Exception):
@@ -32,227 +27,124 @@ class RegistryError(Exception):
         self.mistakes = mistakes
 
 
-@dataclass(frozen=True)
-class Site:
-    """One site. Texts by language; durations in seconds in the file. What a protocol does not use stays empty."""
+def load(path: str | Path | None, environ: Mapping[str, str] | None = None) -> Registry:
+    """The six of the guide with the operator's file over them. Raises RegistryError with every mistake.
 
-    slug: str
-    protocol: str = "none"
-    name: dict = field(default_factory=dict)
-    purpose: dict = field(default_factory=dict)
-    host: str = ""
-    icon: str = "notice"
-    home: str = ""
-    order: int = 100
-    # who may enter
-    roles: tuple[str, ...] = ()
-    no_recovery_hours: int = 0
-    max_age_minutes: int = 0
-    settled: bool = False
-    # OpenID Connect
-    client_id: str = ""
-    client_secret: str = ""
-    client_auth: str = "client_secret_basic"
-    client_keys: tuple[dict, ...] = ()
-    redirect_uris: tuple[str, ...] = ()
-    post_logout_redirect_uris: tuple[str, ...] = ()
-    backchannel_logout_uri: str = ""
-    pkce: bool = True
-    algorithm: str = "ES256"
-    scopes: tuple[str, ...] = ("openid", "profile", "email")
-    service: bool = False
-    introspects: bool = False
-    # SAML 2.0
-    entity_id: str = ""
-    acs: tuple[str, ...] = ()
-    slo: str = ""
-    slo_response: str = ""
-    slo_soap: str = ""
-    name_id: str = "persistent"
-    attributes: tuple[str, ...] | dict[str, str] = ("email", "name")
-    certificate: str = ""
-    signed_requests: bool = False
-    # the gate
-    gate_origin: str = ""
-
-    @property
-    def connected(self) -> bool:
-        """Whether a card can lead there."""
-        return bool(
-            {"oidc": self.redirect_uris, "saml": self.acs, "gate": self.gate_origin, "none": ()}[
-                self.protocol
-            ]
-        )
-
-    @property
-    def recovery_wait(self) -> timedelta:
-        return timedelta(hours=self.no_recovery_hours)
-
-    @property
-    def longest_age(self) -> timedelta | None:
-        """How old a sign-in may be to enter; None: as old as the session."""
-        return timedelta(minutes=self.max_age_minutes) if self.max_age_minutes else None
-
-    @property
-    def released(self) -> dict[str, str]:
-        """What a SAML or gated site is told: the site's name for it -> the claim."""
-        return self.attributes if isinstance(self.attributes, dict) else {name: name for name in self.attributes}
-
-    @property
-    def slo_answers(self) -> str:
-        """Where a LogoutResponse goes (SAML metadata §2.2.2, ResponseLocation)."""
-        return self.slo_response or self.slo
-
-    def called(self, language: str) -> str:
-        return self.name.get(language) or next(iter(self.name.values()), self.slug)
-
-    def serves(self, language: str) -> str:
-        return self.purpose.get(language) or next(iter(self.purpose.values()), "")
-
-
-class Registry:
-    """All sites, by slug, client id and SAML entity id."""
-
-    def __init__(self, sites: list[Site]):
-        self.sites = tuple(sorted(sites, key=lambda s: (s.order, s.slug)))
-        self.by_slug = {s.slug: s for s in sites}
-        self.by_client = {s.client_id: s for s in sites if s.client_id}
-        self.by_entity = {s.entity_id: s for s in sites if s.entity_id}
-        self.by_gate = {s.gate_origin: s for s in sites if s.gate_origin}
-
-
-def load(path: str | Path | None) -> Registry:
-    """The six of the guide with the operator's file over them. Raises RegistryError with every mistake."""
-    tables = tomllib.loads(DEFAULTS.read_text("utf-8"))["sites"]
-    if path:
-        try:
-            own = tomllib.loads(Path(path).read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as trouble:
-            raise RegistryError([f"{path} can't be read: {trouble}"]) from trouble
-        for slug, values in own.get("sites", {}).items():
-            tables[slug] = {**tables.get(slug, {}), **values}
+    environ: where `env:NAME` is looked up; None: the process's own.
+    """
     mistakes: list[str] = []
-    sites = [_site(slug, values, mistakes) for slug, values in tables.items()]
+    tables = tomllib.loads(DEFAULTS.read_text("utf-8"))["sites"]
+    for slug, values in _own(path, mistakes).items():
+        tables[slug] = {**tables.get(slug, {}), **values}
+    environ = dict(os.environ) if environ is None else environ
+    sites = [_site(slug, values, environ, mistakes) for slug, values in tables.items()]
     _unique(sites, mistakes)
     if mistakes:
         raise RegistryError(mistakes)
     return Registry(sites)
 
 
-def _site(slug: str, values: dict, mistakes: list[str]) -> Site:
-    known = {f.name: f for f in fields(Site) if f.name != "slug"}
-    said = f"[sites.{slug}]"
-    for name in set(values) - set(known):
-        mistakes.append(f"{said} has no setting {name!r}.")
-    clean = {}
+def _own(path: str | Path | None, mistakes: list[str]) -> dict[str, dict]:
+    """The operator's tables of sites, by slug; what is no table is told and left out."""
+    own = parsed(path) if path else {}
+    for name in own:
+        if name not in TABLES:
+            wish = f"write [sites.NAME] or [carriers.NAME]{rules.near(name, TABLES)}"
+            mistakes.append(f"the file has a table or value {name!r}, which nothing reads: {wish}.")
+    sites = own.get("sites", {})
+    if not isinstance(sites, dict):
+        mistakes.append("sites must be tables: write [sites.NAME] above the settings of each site.")
+        return {}
+    for slug in (slug for slug, values in sites.items() if not isinstance(values, dict)):
+        mistakes.append(f"{_called(slug)} must be a table: write {_called(slug)} on a line of its own above its settings.")
+    return {slug: values for slug, values in sites.items() if isinstance(values, dict)}
+
+
+def parsed(path: str | Path) -> dict:
+    """The file as tomllib reads it. Raises RegistryError where it can't be read.
+
+    Beside TOMLDecodeError tomllib lets out ValueError (a number of thousands of digits) and RecursionError.
+    """
+    try:
+        return tomllib.loads(Path(path).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as trouble:
+        raise RegistryError([f"{path} can't be read: {trouble}"]) from trouble
+
+
+def _called(slug: str) -> str:
+    """The head of a site's table, on one line whatever it holds."""
+    return f"[sites.{slug}]" if slug.replace("-", "_").isidentifier() else f"[sites.{slug!r}]"
+
+
+def _site(slug: str, values: dict, environ: Mapping[str, str], mistakes: list[str]) -> Site:
+    """The site of what can be read of the table; everything else is told."""
+    read, wrong = {}, set()
     for name, value in values.items():
-        if name not in known:
-            continue
-        wanted = type(
-            known[name].default_factory() if callable(known[name].default_factory) else known[name].default
-        )
-        value = tuple(value) if wanted is tuple and isinstance(value, list) else value
-        renamed = name == "attributes" and isinstance(value, dict)
-        if type(value) is not wanted and not renamed:
-            mistakes.append(f"{said} {name} must be {_kind(wanted)}.")
-            continue
-        clean[name] = _from_environment(value) if isinstance(value, str) else value
-    site = Site(slug, **clean)
-    mistakes += [f"{said} {sentence}" for sentence in _judged(site)]
+        try:
+            read[name] = _value(name, value, environ)
+        except _Wrong as mistake:
+            mistakes.append(f"{_called(slug)} {mistake}")
+            wrong.add(name)
+    if "protocol" not in values:  # with `protocol = "none"` a connected site can be closed for a while
+        for name in set(CONNECTS) & set(values):
+            mistakes.append(f'{_called(slug)} has {name} but no protocol: add protocol = "{CONNECTS[name]}".')
+    site = Site(slug, **read)
+    mistakes += [f"{_called(slug)} {said}" for about, said in rules.judged(site) if not wrong & set(about.split())]
     return site
 
 
-def _kind(wanted: type) -> str:
-    return {
-        str: "a text",
-        int: "a whole number",
-        bool: "true or false",
-        tuple: "a list",
-        dict: "a table by language",
-    }[wanted]
+class _Wrong(Exception):
+    """One setting can't be read; the message is the rest of the sentence."""
 
 
-def _from_environment(value: str) -> str:
+def _value(name: str, value: object, environ: Mapping[str, str]) -> object:
+    """What the setting says, lists as tuples. Raises _Wrong."""
+    if name not in _SETTINGS:
+        close = rules.near(name, _SETTINGS)
+        raise _Wrong(f"has no setting {name!r}: {f'correct its name{close}' if close else 'take it out'}.")
+    wanted, fits = _SETTINGS[name]
+    if not fits(value):
+        raise _Wrong(f"{name} must be {wanted}.")
+    if isinstance(value, list):
+        return tuple(_from_environment(name, one, environ) for one in value)
+    if isinstance(value, dict):
+        return {key: _from_environment(name, one, environ) for key, one in value.items()}
+    return _from_environment(name, value, environ)
+
+
+def _from_environment(name: str, value: object, environ: Mapping[str, str]) -> object:
     """`env:NAME` is read from the environment: secrets need not stand in the file."""
-    return os.environ.get(value[4:], "") if value.startswith("env:") else value
+    if not isinstance(value, str) or not value.startswith("env:"):
+        return value
+    found = environ.get(value[4:])
+    if not found:
+        raise _Wrong(f"{name} reads {value[4:]!r} from the environment, which does not hold it: set that variable.")
+    return found
 
 
-def _judged(site: Site):
-    if not _SLUG.fullmatch(site.slug):
-        yield "is no name for a site: small letters, digits, - and _."
-    if site.protocol not in PROTOCOLS:
-        yield f"protocol is {site.protocol!r}: choose one of {', '.join(PROTOCOLS)}."
-        return
-    for name in ("no_recovery_hours", "max_age_minutes"):
-        if getattr(site, name) < 0:
-            yield f"{name} can't be less than 0."
-    if site.protocol == "oidc" and (site.redirect_uris or site.service or site.introspects):
-        yield from _judged_oidc(site)
-    if site.protocol == "saml" and site.acs:
-        yield from _judged_saml(site)
-    if site.gate_origin:
-        yield from _judged_gate(site)
-    for address in (
-        *site.redirect_uris,
-        *site.post_logout_redirect_uris,
-        *site.acs,
-        *filter(None, (site.backchannel_logout_uri, site.slo, site.slo_response, site.slo_soap, site.home, site.gate_origin)),
-    ):
-        yield from _judged_address(address)
+def _list_of(kind: type) -> Callable[[object], bool]:
+    return lambda value: type(value) is list and all(type(one) is kind for one in value)
 
 
-def _judged_oidc(site: Site):
-    if not site.client_id:
-        yield "needs a client_id."
-    if site.client_auth not in CLIENT_AUTH:
-        yield f"client_auth is {site.client_auth!r}: choose one of {', '.join(CLIENT_AUTH)}."
-    if site.client_auth.startswith("client_secret") and not _SECRET_HASH.fullmatch(site.client_secret):
-        yield "client_secret must be the hash that `massar sites secret` prints (sha256:…)."
-    if site.client_auth == "private_key_jwt" and not site.client_keys:
-        yield "client_auth is private_key_jwt: give its public keys in client_keys."
-    if site.client_auth == "none" and not site.pkce:
-        yield "a client without a secret must use PKCE."
-    if site.algorithm not in ("ES256", "RS256"):
-        yield f"algorithm is {site.algorithm!r}: choose ES256 or RS256."
-    if site.redirect_uris and "openid" not in site.scopes:
-        yield "scopes must hold openid."
+def _table_of_texts(value: object) -> bool:
+    return type(value) is dict and all(type(one) is str for one in value.values())
 
 
-def _judged_saml(site: Site):
-    if not site.entity_id:
-        yield "needs an entity_id."
-    if site.name_id not in NAME_IDS:
-        yield f"name_id is {site.name_id!r}: choose one of {', '.join(NAME_IDS)}."
-    yield from _judged_attributes(site)
-    if site.signed_requests and not site.certificate:
-        yield "asks for signed requests: give the site's certificate."
-    if site.slo_soap and site.backchannel_logout_uri:
-        yield "can be told in two ways: give slo_soap or backchannel_logout_uri."
-
-
-def _judged_attributes(site: Site):
-    for name, claim in site.released.items():
-        if claim not in CLAIMS:
-            yield f"has an unknown attribute {claim!r}: choose from {', '.join(CLAIMS)}."
-        if not name or not name.isprintable() or " " in name:
-            yield f"calls an attribute {name!r}: a name has no spaces."
-
-
-def _judged_gate(site: Site):
-    yield from _judged_attributes(site)
-    if isinstance(site.attributes, dict):
-        yield "attributes must be a list: the names of the gate's headers are fixed."
-    if not _ORIGIN.fullmatch(site.gate_origin) or site.gate_origin.endswith((":80", ":443")):
-        yield "gate_origin must be scheme, host and a port that is not the usual one, in small letters, as https://notifrh.example.ma."
-
-
-def _judged_address(address: str):
-    parts = urlsplit(address)
-    if parts.scheme == "https" and parts.hostname and not parts.fragment:
-        return
-    if parts.scheme == "http" and parts.hostname in LOOPBACK and not parts.fragment:
-        return
-    yield f"{address!r} must begin with https:// (http:// on this machine only) and have no #."
+# By annotation of Site: what to tell the operator, and whether a value of the file fits. A bool is no int here.
+_KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
+    "str": ("a text, in quotes", lambda value: type(value) is str),
+    "int": ("a whole number", lambda value: type(value) is int),
+    "bool": ("true or false", lambda value: type(value) is bool),
+    "dict[str, str]": ('a table of texts by language, as { fr = "…", ar = "…" }', _table_of_texts),
+    "tuple[str, ...]": ('a list of texts, as ["…", "…"]', _list_of(str)),
+    "tuple[int, ...]": ("a list of whole numbers, as [0, 2]", _list_of(int)),
+    "tuple[dict, ...]": ("a list of tables, one for each key", _list_of(dict)),
+    "tuple[str, ...] | dict[str, str]": (
+        'a list of texts, as ["email", "name"], or a table of texts, as { IDPEmail = "email" }',
+        lambda value: _list_of(str)(value) or _table_of_texts(value),
+    ),
+}
+_SETTINGS = {field.name: _KINDS[field.type] for field in fields(Site) if field.name != "slug"}
 
 
 def _unique(sites: list[Site], mistakes: list[str]) -> None:
@@ -261,5 +153,6 @@ def _unique(sites: list[Site], mistakes: list[str]) -> None:
         for site in sites:
             value = getattr(site, what)
             if value and value in seen:
-                mistakes.append(f"[sites.{site.slug}] and [sites.{seen[value]}] have the same {what}.")
+                both = f"{_called(site.slug)} and {_called(seen[value])}"
+                mistakes.append(f"{both} have the same {what}: each site needs its own.")
             seen[value] = site.slug

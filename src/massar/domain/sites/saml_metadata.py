@@ -9,6 +9,7 @@ import json
 from lxml import etree
 
 from massar.core import xml, xml_signature
+from massar.domain.sites.rules import HIGHEST_INDEX
 
 MD = "urn:oasis:names:tc:SAML:2.0:metadata"
 POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
@@ -39,16 +40,19 @@ class MetadataRefused(Exception):
 def read(document: bytes) -> dict:
     """The values of a [sites.…] table: names, addresses, certificate. Raises MetadataRefused.
 
-    The address first in `acs` is the default one; only addresses for the POST binding are taken.
+    The address first in `acs` is the default one; only addresses for the POST binding are taken. `acs_indexes` is there
+    where the site's numbers are not the positions in `acs`.
     """
     entity, role = _roles(document)
-    acs = _addresses(role)
+    ends = _ends(role)
+    acs = [location for location, _ in ends]
     if not acs:
         raise MetadataRefused("there is no AssertionConsumerService with the HTTP-POST binding")
     values = {
         "protocol": "saml",
         "entity_id": entity.get("entityID", ""),
         "acs": acs,
+        "acs_indexes": _indexes(ends),
         "slo": _logout(role, REDIRECT),
         "slo_response": _logout(role, REDIRECT, "ResponseLocation"),
         "slo_soap": _logout(role, SOAP),
@@ -73,16 +77,39 @@ def _roles(document: bytes) -> tuple[etree._Element, etree._Element]:
     return found[0].getparent(), found[0]
 
 
-def _addresses(role: etree._Element) -> list[str]:
-    """Default first, then by index.."""
-    ends = [e for e in role.iterfind(f"{{{MD}}}AssertionConsumerService") if e.get("Binding") == POST]
-    ends.sort(key=lambda e: (e.get("isDefault") not in ("true", "1"), _index(e)))
-    return list(dict.fromkeys(e.get("Location", "") for e in ends if e.get("Location")))
+def _ends(role: etree._Element) -> list[tuple[str, int | None]]:
+    """(Location, index) of each address, the default one first, then by index; index None: the file gives none."""
+    written = [e for e in role.iterfind(f"{{{MD}}}AssertionConsumerService") if e.get("Binding") == POST and e.get("Location")]
+    default = _default(written)
+    found = sorted(written, key=lambda e: (e is not default, _index(e) or 0))
+    return list(dict.fromkeys((e.get("Location", ""), _index(e)) for e in found))
 
 
-def _index(end: etree._Element) -> int:
-    said = end.get("index", "0")
-    return int(said) if said.isascii() and said.isdecimal() else 0
+def _default(written: list[etree._Element]) -> etree._Element | None:
+    """SAML metadata §2.2.3: the first with isDefault true, else the first that does not say false, else the first."""
+    true = [e for e in written if e.get("isDefault") in ("true", "1")]
+    silent = [e for e in written if e.get("isDefault") not in ("false", "0")]
+    return next(iter([*true, *silent, *written]), None)
+
+
+def _index(end: etree._Element) -> int | None:
+    """Raises MetadataRefused for what is no xs:unsignedShort; None where there is none."""
+    said = (end.get("index") or "").strip()
+    if not said:
+        return None
+    if not (said.isascii() and said.isdecimal() and len(said) < 10 and int(said) <= HIGHEST_INDEX):
+        raise MetadataRefused(f"the index {said[:20]!r} of an AssertionConsumerService is no number from 0 to {HIGHEST_INDEX}")
+    return int(said)
+
+
+def _indexes(ends: list[tuple[str, int | None]]) -> list[int]:
+    """The site's own numbers; [] where they are the positions, or where the site has none at all."""
+    indexes = [index for _, index in ends if index is not None]
+    if not indexes or indexes == list(range(len(ends))):
+        return []
+    if len(indexes) != len(ends) or len(set(indexes)) != len(indexes):
+        raise MetadataRefused("each AssertionConsumerService needs an index of its own")
+    return indexes
 
 
 def _logout(role: etree._Element, binding: str, which: str = "Location") -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import Error, connection
 
+from massar.core import clock
 from massar.domain.delivery import api as delivery
+from massar.interfaces.commands import site_checks
 from massar.interfaces.commands.carriers import from_settings
 from massar.interfaces.commands.serve import pending_migrations
 
 
 def run(options) -> int:
-    found = [*_database(), *_carriers(), *_alarms()]
+    found = [*_database(), *_own_certificate(), *_carriers(), *_alarms()]
     for sentence in found:
         print(f"  - {sentence}")
     print(
@@ -32,6 +34,13 @@ def _database() -> list[str]:
         )
     except Error as trouble:
         return [f"The database can't be reached: {str(trouble).strip().splitlines()[0]}"]
+
+
+def _own_certificate() -> list[str]:
+    try:
+        return site_checks.own_certificate_judged(clock.now())
+    except Error:
+        return []  # the database is told of already
 
 
 def _carriers() -> list[str]:

@@ -253,7 +253,7 @@ def _sites(commands) -> None:
     actions = one.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, what in (
         ("list", "every site, its protocol, whether it is connected"),
-        ("check", "judge certificates and addresses; ends with code 1 if there is anything to put right"),
+        ("check", "judge certificates, addresses, sign-outs; ends with code 1 if there is anything to put right, with 0 for notes"),
         ("secret", "print a new client secret and its hash for the file"),
     ):
         actions.add_parser(name, help=what, description=what.capitalize())

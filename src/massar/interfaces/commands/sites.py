@@ -1,7 +1,7 @@
 """The registered sites: list them, judge them, print what to paste at the other side, try them.
 
     massar sites list             every site, its protocol, whether it is connected
-    massar sites check            certificates and addresses; mistakes in the file itself stop every command
+    massar sites check            certificates, addresses, sign-outs; mistakes in the file itself stop every command
     massar sites show SLUG        the settings for whoever runs that site
     massar sites secret           a new client secret, and its hash for the file
     massar sites test SLUG        asks the site over the network, as a stranger and as the account
@@ -16,6 +16,7 @@ import http.client
 import re
 import ssl
 import sys
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
@@ -23,18 +24,18 @@ from urllib.parse import urlencode, urlsplit
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from django.conf import settings
+from django.db import Error
 
 from massar.core import clock, ids
 from massar.domain.delivery import api as delivery
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import Site
-from massar.interfaces.commands import carriers, saml_import
+from massar.interfaces.commands import carriers, saml_import, site_checks
 from massar.journeys import issue_assertion, saml_farewell, tell_sites
 from massar.journeys.saml_message import Refused
 
-SOON = timedelta(days=30)
+VALID_FOR = timedelta(hours=1)  # a LogoutRequest about nobody
 PATIENCE = 10  # seconds for one answer of a site
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def run(options) -> int:
@@ -56,52 +57,46 @@ def _list() -> int:
     for site in settings.MASSAR.sites.sites:
         state = "connected" if site.connected else "not connected"
         who = ", ".join(site.roles) or "everybody"
-        print(f"{site.slug:<12} {site.protocol:<5} {state:<14} {who:<18} {site.called('en')}  {site.host}")
+        line = f"{site.slug:<12} {site.protocol:<5} {state:<14} {who:<18} {site.called('en')}  {site.host}"
+        print("  ".join([line.rstrip(), *_decided(site)]))
     return 0
+
+
+def _decided(site: Site) -> Iterator[str]:
+    """What the file says beyond the usual."""
+    if site.acs_indexes:
+        yield f"acs_indexes {', '.join(map(str, site.acs_indexes))}"
+    if not site.hears_sign_out:
+        yield "hears no sign-out"
 
 
 # -- check
 
 
 def _check() -> int:
+    """1 if there is a mistake; notes alone are 0."""
     now = clock.now()
-    found = [f"{site.slug}: {said}" for site in settings.MASSAR.sites.sites for said in _judged(site, now)]
-    for sentence in found:
-        print(f"  - {sentence}")
+    found = [(site.slug, finding) for site in settings.MASSAR.sites.sites for finding in site_checks.judged(site, now)]
+    for slug, finding in found:
+        print(f"  {'note' if finding.note else '-'} {slug}: {finding.sentence}")
+    own = _own_certificate(now)
+    for finding in own:
+        print(f"  {'note' if finding.note else '-'} {finding.sentence}")
     waiting = [site.slug for site in settings.MASSAR.sites.sites if not site.connected]
     if waiting:
         print(f"Not connected yet, their cards explain: {', '.join(waiting)}.")
-    print(f"{len(found)} thing(s) to put right." if found else "The registry of sites is well.")
-    return 1 if found else 0
+    mistakes = sum(not finding.note for finding in (*own, *(finding for _, finding in found)))
+    print(f"{mistakes} thing(s) to put right." if mistakes else "The registry of sites is well.")
+    return 1 if mistakes else 0
 
 
-def _judged(site: Site, now: datetime):
-    """What the file can't tell by itself: time, and what is fine on one machine only."""
-    yield from _certificate_judged(site, now) if site.certificate else ()
-    if settings.MASSAR.mode == "production":
-        for address in _addresses(site):
-            if urlsplit(address).hostname in LOOPBACK:
-                yield f"{address} is this machine: people's browsers don't get there."
-    if site.protocol == "oidc" and site.connected and not site.backchannel_logout_uri:
-        yield "has no backchannel_logout_uri: it won't hear that somebody signed out."
-    if site.slo and not site.certificate:
-        yield "has slo but no certificate: nothing that it says about a sign-out can be believed."
-
-
-def _certificate_judged(site: Site, now: datetime):
+def _own_certificate(now: datetime) -> list[site_checks.Finding]:
+    """The file can be judged where there is no database, too."""
     try:
-        certificate = x509.load_pem_x509_certificate(site.certificate.encode())
-    except ValueError:
-        yield "certificate can't be read: give it in PEM, as -----BEGIN CERTIFICATE-----."
-        return
-    ends = certificate.not_valid_after_utc
-    if ends <= now + SOON:
-        yield f"certificate {'ended' if ends <= now else 'ends'} on {ends:%Y-%m-%d}."
-
-
-def _addresses(site: Site) -> list[str]:
-    one = (site.backchannel_logout_uri, site.slo, site.slo_response, site.slo_soap, site.home, site.gate_origin)
-    return [*site.redirect_uris, *site.acs, *filter(None, one)]
+        return [site_checks.Finding(sentence) for sentence in site_checks.own_certificate_judged(now)]
+    except Error:
+        told = "The database did not answer: the end of the account's own SAML certificate was not judged (`massar check`)."
+        return [site_checks.Finding(told, note=True)]
 
 
 # -- show
@@ -136,7 +131,7 @@ def _oidc(site: Site):
     yield "Client authentication", site.client_auth
     yield "Redirect URIs (exact)", _several(site.redirect_uris)
     yield "After sign-out (exact)", _several(site.post_logout_redirect_uris)
-    yield "Back-channel logout URI", site.backchannel_logout_uri or "none"
+    yield "Back-channel logout URI", site.backchannel_logout_uri or ("none" if site.hears_sign_out else "none, on purpose")
     yield "Scopes", " ".join(site.scopes)
     yield "PKCE", "S256, required" if site.pkce else "S256, if you can"
     yield "ID token signed with", site.algorithm
@@ -153,6 +148,8 @@ def _saml(site: Site):
         yield "Certificate, SHA-256", _fingerprint(signer.public)
     yield "Entity id of the site", site.entity_id or "not given"
     yield "Answers go to (exact)", _several(site.acs)
+    if site.acs_indexes:
+        yield "Their numbers (index)", "  ".join(f"{index} {address}" for index, address in site.acs_by_index.items())
     yield "NameID", site.name_id
     yield "Attributes", ", ".join(name if name == claim else f"{name} ({claim})" for name, claim in site.released.items())
     yield "Hears of a sign-out", _hears(site)
@@ -164,7 +161,9 @@ def _hears(site: Site) -> str:
         return f"by SOAP at {site.slo_soap}"
     if site.backchannel_logout_uri:
         return f"by a logout token at {site.backchannel_logout_uri}"
-    return f"through the browser at {site.slo}" if tell_sites.through_browser(site) else "not at all"
+    if tell_sites.through_browser(site):
+        return f"through the browser at {site.slo}"
+    return "not at all" if site.hears_sign_out else "not at all, on purpose"
 
 
 def _gate(site: Site):
@@ -274,7 +273,7 @@ def _soap_asked(site: Site, *, forge: bool = False) -> saml_farewell.Left | Refu
     if forge:  # another name than the one that was signed
         text = re.sub(r"(<saml:NameID[^>]*>)", r"\1x", text)
     asked = delivery.Outgoing(message_id=id, channel="soap", to=site.slo_soap, language="en", subject="", text=text)
-    result = carriers.sites()["soap"].send(asked, valid_for=SOON)
+    result = carriers.sites()["soap"].send(asked, valid_for=VALID_FOR)
     if not isinstance(result, delivery.Accepted):
         return Refused("request", str(getattr(result, "code", None) or result.why))
     try:

@@ -1,0 +1,103 @@
+"""One registered site, and the registry of them all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+
+@dataclass(frozen=True)
+class Site:
+    """One site. Texts by language. What a protocol does not use stays empty. Annotations say what the file may hold."""
+
+    slug: str
+    protocol: str = "none"
+    name: dict[str, str] = field(default_factory=dict)
+    purpose: dict[str, str] = field(default_factory=dict)
+    host: str = ""
+    icon: str = "notice"
+    home: str = ""
+    order: int = 100
+    # who may enter
+    roles: tuple[str, ...] = ()
+    no_recovery_hours: int = 0
+    max_age_minutes: int = 0
+    settled: bool = False
+    # on purpose: a native program or a site with tokens alone has nothing that a sign-out could end
+    hears_sign_out: bool = True
+    # OpenID Connect
+    client_id: str = ""
+    client_secret: str = ""
+    client_auth: str = "client_secret_basic"
+    client_keys: tuple[dict, ...] = ()
+    redirect_uris: tuple[str, ...] = ()
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    backchannel_logout_uri: str = ""
+    pkce: bool = True
+    algorithm: str = "ES256"
+    scopes: tuple[str, ...] = ("openid", "profile", "email")
+    service: bool = False
+    introspects: bool = False
+    # SAML 2.0
+    entity_id: str = ""
+    acs: tuple[str, ...] = ()
+    acs_indexes: tuple[int, ...] = ()
+    slo: str = ""
+    slo_response: str = ""
+    slo_soap: str = ""
+    name_id: str = "persistent"
+    attributes: tuple[str, ...] | dict[str, str] = ("email", "name")
+    certificate: str = ""
+    signed_requests: bool = False
+    # the gate
+    gate_origin: str = ""
+
+    @property
+    def connected(self) -> bool:
+        """Whether a card can lead there."""
+        return bool(
+            {"oidc": self.redirect_uris, "saml": self.acs, "gate": self.gate_origin, "none": ()}[
+                self.protocol
+            ]
+        )
+
+    @property
+    def recovery_wait(self) -> timedelta:
+        return timedelta(hours=self.no_recovery_hours)
+
+    @property
+    def longest_age(self) -> timedelta | None:
+        """How old a sign-in may be to enter; None: as old as the session."""
+        return timedelta(minutes=self.max_age_minutes) if self.max_age_minutes else None
+
+    @property
+    def released(self) -> dict[str, str]:
+        """What a SAML or gated site is told: the site's name for it -> the claim."""
+        return self.attributes if isinstance(self.attributes, dict) else {name: name for name in self.attributes}
+
+    @property
+    def acs_by_index(self) -> dict[str, str]:
+        """AssertionConsumerServiceIndex as a request writes it -> address (SAML core §3.4.1); positions where none are given."""
+        return {str(index): address for index, address in zip(self.acs_indexes or range(len(self.acs)), self.acs, strict=True)}
+
+    @property
+    def slo_answers(self) -> str:
+        """Where a LogoutResponse goes (SAML metadata §2.2.2, ResponseLocation)."""
+        return self.slo_response or self.slo
+
+    def called(self, language: str) -> str:
+        return self.name.get(language) or next(iter(self.name.values()), self.slug)
+
+    def serves(self, language: str) -> str:
+        return self.purpose.get(language) or next(iter(self.purpose.values()), "")
+
+
+class Registry:
+    """All sites, by slug, client id and SAML entity id."""
+
+    def __init__(self, sites: list[Site]):
+        self.sites = tuple(sorted(sites, key=lambda s: (s.order, s.slug)))
+        self.by_slug = {s.slug: s for s in sites}
+        self.by_client = {s.client_id: s for s in sites if s.client_id}
+        self.by_entity = {s.entity_id: s for s in sites if s.entity_id}
+        self.by_gate = {s.gate_origin: s for s in sites if s.gate_origin}
