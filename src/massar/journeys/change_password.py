@@ -57,7 +57,7 @@ def _recover(person, grant, phc, browser, now) -> Entered | Gone:
     ended = sessions.signed_in.end_all(person.id, now=now, why="recovered")
     cancelled = people.contacts.settle_after_recovery(person.id, now=now, wait=settings.MASSAR.contact_wait)
     password_lanes.recovered(person)
-    told = tell_sites.sessions_ended(person, ended, now=now)
+    told = tell_sites.sessions_ended(person, ended, now=now, programs=True)
     notices.tell(person, "password_recovered", now=now, browser=browser)
     trail.record(
         "password_recovered",
@@ -109,7 +109,7 @@ def _change(person, session_id, phc, browser, now) -> Entered | Gone:
     credentials.temporary.end_all(person.id, now=now, why="changed")
     sessions.changing.end_all(person.id, now=now)
     ended = sessions.signed_in.end_all(person.id, now=now, why="password_changed")
-    told = tell_sites.sessions_ended(person, [session_id, *ended], now=now)
+    told = tell_sites.sessions_ended(person, [session_id, *ended], now=now, programs=True)
     notices.tell(person, "password_changed", now=now, browser=browser)
     trail.record(
         "password_changed",

@@ -59,7 +59,7 @@ def _ended(person: people.PersonFacts, changed: bool, now: datetime) -> Closed:
     ended = sessions.signed_in.end_all(person.id, now=now, why=WHY)
     sessions.changing.end_all(person.id, now=now)
     credentials.temporary.end_all(person.id, now=now, why=WHY)
-    return Closed(changed, len(ended), tell_sites.sessions_ended(person, ended, now=now))
+    return Closed(changed, len(ended), tell_sites.sessions_ended(person, ended, now=now, programs=True))
 
 
 def _outcome(changed: bool) -> str:

@@ -11,6 +11,7 @@ from massar.core.audit import api as trail
 from massar.core.browser import Browser
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
+from massar.domain.sites import api as sites
 from massar.journeys import tell_sites
 from massar.journeys.outcomes import Done, Gone
 
@@ -28,6 +29,7 @@ SHOWN = (
     "contact_removed",
     "session_ended",
     "sessions_ended_all",
+    "program_ended",
     "account_disabled",
     "account_enabled",
 )
@@ -84,7 +86,7 @@ def end_one(*, here: SignedIn, session_id: int, browser: Browser, now: datetime)
 
 
 def end_all(*, here: SignedIn, browser: Browser, now: datetime) -> int:
-    """Ends every session but this one, and half-done password changes with them."""
+    """Ends every session but this one, half-done password changes, and programs that stay signed in."""
     return _end_sessions(here, browser, now, besides=here.session.id)
 
 
@@ -97,7 +99,7 @@ def sign_out_everywhere(*, here: SignedIn, browser: Browser, now: datetime) -> i
 def _end_sessions(here: SignedIn, browser: Browser, now: datetime, *, besides: int | None) -> int:
     ended = sessions.signed_in.end_all(here.person.id, now=now, why="by_owner", besides=besides)
     sessions.changing.end_all(here.person.id, now=now)
-    tell_sites.sessions_ended(here.person, ended, now=now)
+    tell_sites.sessions_ended(here.person, ended, now=now, programs=True)
     trail.record(
         "sessions_ended_all",
         now=now,
@@ -107,6 +109,23 @@ def _end_sessions(here: SignedIn, browser: Browser, now: datetime, *, besides: i
         ended=len(ended),
     )
     return len(ended)
+
+
+@transaction.atomic
+def end_program(*, here: SignedIn, grant_id: int, browser: Browser, now: datetime) -> Done | Gone:
+    """A program that stays signed in must sign in again."""
+    ended = tell_sites.program_ended(here.person, grant_id, now=now)
+    if ended is None:
+        return Gone()
+    trail.record(
+        "program_ended", now=now, person_id=here.person.id, session_id=here.session.id, browser=browser, site=ended.site
+    )
+    return Done()
+
+
+def programs(*, person: people.PersonFacts, now: datetime) -> list[sites.GrantFacts]:
+    """What stays signed in without a session, newest first."""
+    return sites.grants.offline_of(person.id, now=int(now.timestamp()))
 
 
 def activity(*, person: people.PersonFacts, most: int = 20) -> list[trail.Entry]:

@@ -102,8 +102,10 @@ class Opened:
     sid: str
 
 
-def opened(*, site: sites.Site, enter: Enter, scope: str, nonce: str, life: int, now: datetime) -> Opened:
-    """Opens the grant that all of this visit's tokens belong to."""
+def opened(
+    *, site: sites.Site, enter: Enter, scope: str, nonce: str, life: int, now: datetime, offline: bool = False
+) -> Opened:
+    """Opens the grant that all of this visit's tokens belong to. offline: it outlives the session."""
     subject, sid = sites.subjects.of(site.slug, enter.person.id), tell_sites.sid(site.slug, enter.session_id)
     grant_id = sites.grants.open_grant(
         site=site.slug,
@@ -117,6 +119,7 @@ def opened(*, site: sites.Site, enter: Enter, scope: str, nonce: str, life: int,
         auth_time=int(enter.auth_time.timestamp()),
         nonce=nonce,
         sid=sid,
+        offline=offline,
     )
     return Opened(grant_id, subject, sid)
 

@@ -8,12 +8,15 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from massar.core.browser import Browser
+from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.journeys import issue_assertion as assertion
 from massar.journeys import oidc_proof
 from massar.journeys.close_sessions import SignedIn
 from massar.journeys.oidc_request import Ask, SendBack
 
+OFFLINE = "offline_access"
+DAY = 24 * 3600  # seconds
 GRACE = 60  # seconds between typing the password and coming back to the waiting request
 
 
@@ -98,10 +101,20 @@ def _is_meant(ask: Ask, subjects: set[str], here: SignedIn) -> bool:
     return all(sites.subjects.person_of(ask.site.slug, value) == here.person.id for value in subjects)
 
 
+def _stays(ask: Ask, here: SignedIn) -> bool:
+    """Whether the site's tokens outlive the session (OIDC Core §11): never those of who watches over the installation."""
+    return bool(ask.site.offline_days and OFFLINE in ask.scope.split() and not here.person.operates)
+
+
 @transaction.atomic
 def _code(ask: Ask, enter: assertion.Enter, here: SignedIn, browser: Browser, now: datetime) -> str:
-    life = max(1, min(sites.grants.REFRESH_LIFE, int((here.session.expires_at - now).total_seconds())))
-    visit = assertion.opened(site=ask.site, enter=enter, scope=ask.scope, nonce=ask.nonce, life=life, now=now)
+    # Held: what ends all sessions at this moment must find this grant, or the grant must find its session ended.
+    offline = _stays(ask, here) and sessions.signed_in.hold(here.session.id)
+    of_session = min(sites.grants.REFRESH_LIFE, int((here.session.expires_at - now).total_seconds()))
+    life = ask.site.offline_days * DAY if offline else max(1, of_session)
+    visit = assertion.opened(
+        site=ask.site, enter=enter, scope=ask.scope, nonce=ask.nonce, life=life, now=now, offline=offline
+    )
     assertion.entered(site=ask.site, enter=enter, browser=browser, now=now)
     bound = {"redirect_uri": ask.redirect_uri, "challenge": ask.challenge, "acr": enter.acr}
     return sites.grants.issue(

@@ -59,7 +59,10 @@ def for_refresh(*, site: sites.Site, token: str, scope: str, now: datetime) -> d
         return _not_ours("refresh")
     if not set(scope.split()) <= set(held.grant.scope.split()):
         return Refused("invalid_scope", "scope may not become wider than it was.")
-    return _turned(held, token, site, None, now, scope=_narrowed(held.grant.scope, scope))
+    mistake = None
+    if held.person and not assertion.has_role(site, held.person):
+        mistake = Refused("invalid_grant", "The person may no longer enter this site.")
+    return _turned(held, token, site, mistake, now, scope=_narrowed(held.grant.scope, scope))
 
 
 def _narrowed(granted: str, asked: str) -> str:

@@ -86,14 +86,36 @@ def names_session(said: str, site: str, session_id: int) -> bool:
     return said in [tag[:32] for tag in seal.data_keys().tags("sid", site, session_id)]
 
 
-def sessions_ended(person: people.PersonFacts, session_ids: list[int], *, now: datetime) -> int:
+def sessions_ended(
+    person: people.PersonFacts, session_ids: list[int], *, now: datetime, programs: bool = False
+) -> int:
     """Ends what these sessions granted and puts one message for each site, session and name of the person there.
 
-    Returns how many were put.
+    programs: ends what outlives the person's sessions as well. Returns how many messages were put.
 
     Inside the transaction that ends the sessions.
     """
-    grants = sites.grants.end_of_sessions(session_ids, now=int(now.timestamp()))
+    moment = int(now.timestamp())
+    grants = sites.grants.end_of_sessions(session_ids, now=moment)
+    grants += _programs_ended(person.id, moment) if programs else []
+    return _put_all(person, grants, now)
+
+
+def _programs_ended(person_id: int, moment: int) -> list[sites.GrantFacts]:
+    return [one for one in sites.grants.offline_of(person_id, now=moment) if sites.grants.end(one.id, now=moment)]
+
+
+def program_ended(person: people.PersonFacts, grant_id: int, *, now: datetime) -> sites.GrantFacts | None:
+    """Ends one that outlives the sessions, and tells its site; None: it is none of this person's."""
+    moment = int(now.timestamp())
+    found = next((one for one in sites.grants.offline_of(person.id, now=moment) if one.id == grant_id), None)
+    if found is None or not sites.grants.end(found.id, now=moment):
+        return None
+    _put_all(person, [found], now)
+    return found
+
+
+def _put_all(person: people.PersonFacts, grants: list[sites.GrantFacts], now: datetime) -> int:
     visits = {(g.site, g.session_id, g.sid, name_kind(g)): g for g in grants}
     told = [g for g in visits.values() if (site := _registered(g.site)) and (site.slo_soap or site.backchannel_logout_uri)]
     for grant in told:

@@ -49,10 +49,12 @@ class Held:
         return self.kind == kind and self.used_at == 0 and self.expires_at > moment and self.stands(now=now)
 
     def stands(self, *, now: datetime) -> bool:
-        """The grant has not ended, nor its session; its person is active. A site's own grant has neither."""
+        """The grant stands, its session too (or it outlives it), its person is active. A site's own grant has neither."""
         if self.grant.ended_at or self.grant.expires_at <= int(now.timestamp()):
             return False
-        return not self.grant.person_id or bool(self.person and self.person.active and not self.session_ended)
+        if not self.grant.person_id:
+            return True
+        return bool(self.person and self.person.active and (self.grant.offline or not self.session_ended))
 
 
 def of(token: str) -> Held | None:

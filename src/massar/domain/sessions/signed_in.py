@@ -149,6 +149,12 @@ def of_person(person_id: int, *, now: datetime) -> list[SessionFacts]:
     return [_facts(r) for r in found]
 
 
+def hold(session_id: int) -> bool:
+    """Whether the session has not ended; nobody ends it before this transaction is over."""
+    held = "UPDATE sessions_session SET last_seen_at = last_seen_at WHERE id = %s AND ended_at IS NULL"
+    return sql.change(held, (session_id,)) == 1
+
+
 def end(session_id: int, person_id: int, *, now: datetime, why: str) -> bool:
     """Ends one session of that person; False if it was not theirs or had ended."""
     return bool(

@@ -36,11 +36,12 @@ class GrantFacts:
     expires_at: int
     ended_at: int
     sid: str
+    offline: bool
 
 
 _NAMES = (
     "id", "site", "person_id", "session_id", "subject", "login", "scope", "auth_time", "nonce", "created_at",
-    "expires_at", "ended_at", "sid",
+    "expires_at", "ended_at", "sid", "offline",
 )  # fmt: skip
 COLUMNS, WIDTH = ", ".join(f"g.{name}" for name in _NAMES), len(_NAMES)
 TOKEN_COLUMNS = "t.kind, t.binding, t.expires_at, t.used_at"
@@ -69,22 +70,23 @@ def open_grant(
     auth_time: int = 0,
     nonce: str = "",
     sid: str = "",
+    offline: bool = False,
 ) -> int:
     """A new grant; returns its id."""
     return sql.row(
-        _OPEN, (site, person_id, session_id, subject, login, scope, auth_time, nonce, now, now + life, sid)
+        _OPEN, (site, person_id, session_id, subject, login, scope, auth_time, nonce, now, now + life, sid, offline)
     )[0]
 
 
 _OPEN = (
     "INSERT INTO sites_grant (site, person_id, session_id, subject, login, scope, auth_time, nonce, created_at, "
-    "expires_at, sid, ended_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0) RETURNING id"
+    "expires_at, sid, offline, ended_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0) RETURNING id"
 )
 
 
 def open_own(*, site: str, scope: str, subject: str, life: int, now: int) -> str:
     """A site's own grant and the access token that is all of it. Atomic."""
-    opened = (site, 0, 0, subject, "", scope, 0, "", now, now + life, "")
+    opened = (site, 0, 0, subject, "", scope, 0, "", now, now + life, "", False)
     return _with_tokens(_OPEN, opened, [Fresh("access", life)], now)[0]
 
 
@@ -143,13 +145,14 @@ def end(grant_id: int, *, now: int) -> bool:
 def end_of_sessions(session_ids: list[int], *, now: int) -> list[GrantFacts]:
     """Ends what these sessions granted; returns all grants they ever had, for the sites to be told.
 
-    Those that ended before are among them: a site that gave its token back still shows the person as signed in.
+    Those that ended before are among them: a site that gave its token back still shows the person as signed in. What
+    outlives its session goes on (OpenID Connect Back-Channel Logout 1.0 §2.7).
     """
     if not session_ids:
         return []
     marks = ", ".join(["%s"] * len(session_ids))
     sql.change(
-        f"UPDATE sites_grant SET ended_at = %s WHERE session_id IN ({marks}) AND ended_at = 0",
+        f"UPDATE sites_grant SET ended_at = %s WHERE session_id IN ({marks}) AND ended_at = 0 AND NOT offline",
         (now, *session_ids),
     )
     return [
@@ -158,6 +161,16 @@ def end_of_sessions(session_ids: list[int], *, now: int) -> list[GrantFacts]:
             f"SELECT {COLUMNS} FROM sites_grant g WHERE g.session_id IN ({marks}) ORDER BY g.id", session_ids
         )
     ]
+
+
+def offline_of(person_id: int, *, now: int) -> list[GrantFacts]:
+    """What outlives the person's sessions, newest first."""
+    found = sql.rows(
+        f"SELECT {COLUMNS} FROM sites_grant g WHERE g.person_id = %s AND g.offline AND g.ended_at = 0 AND g.expires_at > %s "
+        "ORDER BY g.id DESC",
+        (person_id, now),
+    )
+    return [GrantFacts(*row) for row in found]
 
 
 def of_session(session_id: int) -> list[GrantFacts]:

@@ -37,6 +37,7 @@ class Grant(models.Model):
 
     Ends with its session, with a password change, with reuse of a code or refresh token. `session_id` 0: a site's own
     (client credentials). `sid`: the name under which the site was told of the session; '' only in rows of older versions.
+    `offline`: outlives its session (a program that stays signed in), until the person or a password change ends it.
     """
 
     site = models.CharField(max_length=40)
@@ -51,6 +52,7 @@ class Grant(models.Model):
     expires_at = models.BigIntegerField()
     ended_at = models.BigIntegerField(default=0)
     sid = models.CharField(max_length=32, blank=True, db_default="")
+    offline = models.BooleanField(db_default=False)
 
     class Meta:
         indexes = [models.Index(fields=["person_id", "site"], name="sites_grants_of")]

@@ -28,7 +28,8 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 LONGEST_ROLE = 20  # characters, as the person's column
 LONGEST_SCOPES = 200  # characters with the spaces between, as the grant's column
 YEAR = 366 * 24  # hours; far more would leave the calendar
-_HIGHEST = {"order": 9999, "no_recovery_hours": YEAR, "max_age_minutes": YEAR * 60}
+LONGEST_OFFLINE = 90  # days
+_HIGHEST = {"order": 9999, "offline_days": LONGEST_OFFLINE, "no_recovery_hours": YEAR, "max_age_minutes": YEAR * 60}
 _CHOICES = {"protocol": PROTOCOLS, "client_auth": CLIENT_AUTH, "algorithm": ALGORITHMS, "name_id": NAME_IDS}
 _SLUG = re.compile(r"[a-z][a-z0-9_-]{1,38}")
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[1-9][0-9]{0,4})?")
@@ -55,6 +56,7 @@ def judged(site: Site) -> Mistakes:
     yield from _judged_words(site)
     yield from _judged_sign_out(site)
     yield from _judged_scopes(site)
+    yield from _judged_offline(site)
     yield from _judged_keys(site)
     yield from _judged_attributes(site)
     yield from {"oidc": _judged_oidc, "saml": _judged_saml, "gate": _judged_gate}.get(site.protocol, _judged_none)(site)
@@ -92,6 +94,11 @@ def _judged_words(site: Site) -> Mistakes:
     for role in site.roles:
         if not role or len(role) > LONGEST_ROLE or role != role.strip() or not role.isprintable():
             yield "roles", f"roles holds {role!r}: a role has 1 to {LONGEST_ROLE} characters and no space around it."
+
+
+def _judged_offline(site: Site) -> Mistakes:
+    if site.offline_days and "offline_access" not in site.scopes:
+        yield "offline_days scopes", "offline_days is given: add offline_access to scopes, which is what asks for it."
 
 
 def _judged_sign_out(site: Site) -> Mistakes:

@@ -36,6 +36,7 @@ class Site:
     pkce: bool = True
     algorithm: str = "ES256"
     scopes: tuple[str, ...] = ("openid", "profile", "email")
+    offline_days: int = 0
     service: bool = False
     introspects: bool = False
     # SAML 2.0

@@ -30,6 +30,7 @@ urlpatterns = [
     path("devices/", devices.devices, name="devices"),
     path("devices/<int:session_id>/end/", devices.end, name="session_end"),
     path("sign-out/everywhere/", devices.everywhere, name="everywhere"),
+    path("devices/programs/<int:grant_id>/end/", devices.end_program, name="program_end"),
     path("devices/end-all/", devices.end_all, name="sessions_end_all"),
     path("continue/", frame.go_on, name="continue"),
     path("language/", frame.language, name="language"),

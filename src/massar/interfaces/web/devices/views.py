@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -31,7 +34,10 @@ def devices(request: HttpRequest) -> HttpResponse:
         for e in close_sessions.activity(person=here.person)
     ]
     messages = messages_seen.of_person(person=here.person, now=request.now)
-    return page.render(request, "devices/devices.html", sessions=shown, messages=messages, activity=activity)
+    programs = [_program(one) for one in close_sessions.programs(person=here.person, now=request.now)]
+    return page.render(
+        request, "devices/devices.html", sessions=shown, programs=programs, messages=messages, activity=activity
+    )
 
 
 @require_POST
@@ -47,6 +53,18 @@ def end(request: HttpRequest, session_id: int) -> HttpResponse:
         response = to("devices")
     if isinstance(outcome, Done):
         cookies.write_flash(response, "success", "flash.session_ended")
+    return response
+
+
+@require_POST
+@signed_in_only
+def end_program(request: HttpRequest, grant_id: int) -> HttpResponse:
+    outcome = close_sessions.end_program(
+        here=request.here, grant_id=grant_id, browser=request.browser, now=request.now
+    )
+    response = to("devices")
+    if isinstance(outcome, Done):
+        cookies.write_flash(response, "success", "flash.program_ended")
     return response
 
 
@@ -81,6 +99,17 @@ def everywhere(request: HttpRequest) -> HttpResponse:
         alone=bool(leaving and leaving.alone),
         asker=told_sites.asker(leaving),
     )
+
+
+def _program(grant) -> dict:
+    """A site that is no longer registered still stands there, to be ended."""
+    return {
+        "id": grant.id,
+        "site": settings.MASSAR.sites.by_slug.get(grant.site),
+        "slug": grant.site,
+        "since": datetime.fromtimestamp(grant.created_at, UTC),
+        "until": datetime.fromtimestamp(grant.expires_at, UTC),
+    }
 
 
 def _session(session, current_id: int) -> dict:
