@@ -14,22 +14,36 @@ from massar.core import clock
 from tests.browser import pages
 from tests.cast import YOUSSEF
 from tests.servers.account import running_account
-from tests.sso.saml_site import authn_request
+from tests.sso.saml_site import SITE_KEYS, authn_request
 from tests.support.postgres import free_port
 
-SITES = """
+SITES = '''
 [sites.leads]
 protocol = "oidc"
 client_id = "leads"
 client_auth = "none"
+name = {{ ar = "البريد الإلكتروني", fr = "Messagerie", en = "Mail" }}
+icon = "mail"
 redirect_uris = ["{door}/callback"]
+scopes = ["openid", "offline_access"]
+offline_days = 30
 post_logout_redirect_uris = ["{door}/out"]
 
 [sites.posts]
 protocol = "saml"
 entity_id = "{door}/saml"
 acs = ["{door}/acs"]
-"""
+
+[sites.browser-only]
+protocol = "saml"
+name = {{ ar = "التقاعد", fr = "Retraite", en = "Retirement" }}
+icon = "sunset"
+entity_id = "{door}/saml-only"
+acs = ["{door}/acs-only"]
+slo = "{door}/slo"
+certificate = """
+{certificate}"""
+'''
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # RFC 7636, appendix B
 
 
@@ -68,7 +82,8 @@ def door():
 
 @pytest.fixture(scope="module")
 def account(tmp_path_factory, door):
-    with running_account(tmp_path_factory.mktemp("leads-on"), free_port(), SITES.format(door=door)) as it:
+    registry = SITES.format(door=door, certificate=SITE_KEYS.certificate)
+    with running_account(tmp_path_factory.mktemp("leads-on"), free_port(), registry) as it:
         yield it
 
 
@@ -129,7 +144,53 @@ def test_after_an_answer_that_is_a_form(page, account, door, binding, script):
     arrives(page, door, "/callback" if binding == "form_post" else "/acs")
 
 
-def saml(account, door: str) -> str:
-    request = authn_request(clock.now(), issuer=f"{door}/saml", Destination=f"{account.url}/saml/sso")
+def saml(account, door: str, site: str = "posts") -> str:
+    issuer = {"posts": "saml", "browser-only": "saml-only"}[site]
+    request = authn_request(clock.now(), issuer=f"{door}/{issuer}", Destination=f"{account.url}/saml/sso")
     packed = zlib.compress(request.encode(), wbits=-15)
     return f"{account.url}/saml/sso?SAMLRequest={quote(base64.b64encode(packed).decode(), safe='')}"
+
+
+# -- the pages that came with it
+
+
+@pytest.fixture
+def watched(browser, account):
+    context = browser.new_context(java_script_enabled=True, locale="en-GB", timezone_id="Africa/Casablanca")
+    context.set_default_timeout(15_000)
+    yield context.new_page()
+    context.close()
+
+
+def speak(page, account, language: str) -> None:
+    page.context.add_cookies([{"name": "massar-language", "value": language, "url": account.url}])
+
+
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+def test_the_pages_are_fit_to_be_seen(watched, account, door, language):
+    """The page that leads on (held still here), the list that leads on to the asking site, and programs that stay."""
+    page = watched
+    speak(page, account, language)
+    page.goto(ask(account, door, scope="openid offline_access"))
+    sign_in(page)
+    arrives(page, door, "/callback")
+    page.goto(f"{account.url}/devices/")
+    assert page.locator("section[aria-labelledby=programs-title] li.card").count() >= 1
+    pages.inspect(page, "programs", language)
+    page.goto(saml(account, door, "browser-only"))
+    arrives(page, door, "/acs-only")
+    page.goto(f"{account.url}/logout?{urlencode({'client_id': 'leads', 'post_logout_redirect_uri': f'{door}/out'})}")
+    page.click("form[action='/logout'] button")
+    page.wait_for_url(f"{account.url}/sign-out/everywhere/")
+    assert page.get_attribute("main .actions a.primary", "href") == f"{door}/out"
+    pages.inspect(page, "asked-by-a-site", language)
+    held_still(page, account, door)
+    pages.inspect(page, "on-to-a-site", language)
+
+
+def held_still(page, account, door: str) -> None:
+    """The page that leads on, at a site that answers nothing: the browser stays."""
+    page.route(f"{door}/callback*", lambda route: route.fulfill(status=204))
+    page.goto(ask(account, door))
+    sign_in(page)
+    page.wait_for_url(f"{account.url}/authorize/resume")
