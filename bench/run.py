@@ -51,6 +51,8 @@ PEER_KINDS = {
     "refresh_rs256": "refresh, RS256",
     "userinfo": "userinfo",
     "introspection": "introspection",
+    "jwks": "key set",
+    "round_rs256": "whole round, RS256",
 }
 
 
@@ -356,7 +358,7 @@ def _peer(standings: list[Standing], codes: int) -> Iterator[Peer | str]:
             if first.name != "PostgreSQL":
                 raise NotThere(f"{NAME} is measured on PostgreSQL alone, which is not here.")
             say(f"{NAME}: an environment of its own")
-            peer = stack.enter_context(peer_place.opened(first.folder, first.database, codes))
+            peer = stack.enter_context(peer_place.opened(first.folder, first.database, codes, BROWSERS))
         except NotThere as why:
             peer = str(why)
             say(peer)
@@ -438,7 +440,8 @@ def _peer_note(peer: Peer) -> str:
         f"{NAME} {peer.version} in the same minutes, on the same Granian, PostgreSQL and core, with the same callers; "
         "tokens stored hashed, reuse of a refresh token ends its family, client secrets hashed by one SHA-256. The second "
         "line is what it does when nothing is said about that hash (Django's PBKDF2). Ours, times: the product's "
-        "figure per CPU-second on PostgreSQL divided by this one."
+        "figure per CPU-second on PostgreSQL divided by this one. Its round: /o/authorize/ of a person with a session, consent "
+        "left out (skip_authorization), scope openid, PKCE, then /o/token/."
     )
 
 

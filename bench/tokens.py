@@ -82,6 +82,7 @@ class Caller:
         said = json.loads(browser.get("/.well-known/openid-configuration").body)
         self.paths = {k: urlsplit(v).path for k, v in said.items() if k.endswith(("_endpoint", "_uri"))}
         self.access = self.refresh = ""
+        self.wanted = {"redirect_uri": CALLBACK.format(slug=slug), "scope": "openid profile email offline_access"}
 
     def sign_in(self) -> None:
         load.enter_first(self.browser, self.index)
@@ -96,8 +97,7 @@ class Caller:
         asked = {
             "response_type": "code",
             "client_id": self.slug,
-            "redirect_uri": CALLBACK.format(slug=self.slug),
-            "scope": "openid profile email offline_access",
+            **self.wanted,
             "state": secrets.token_urlsafe(16),
             "nonce": secrets.token_urlsafe(16),
             "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
@@ -105,13 +105,13 @@ class Caller:
         }
         front = self.browser.get(f"{self.paths['authorization_endpoint']}?{urlencode(asked)}")
         found = parse_qs(urlsplit(front.header("location")).query)
-        if front.status != 303 or found.get("state") != [asked["state"]] or "code" not in found:
+        if front.status not in (302, 303) or found.get("state") != [asked["state"]] or "code" not in found:
             return None
         back = self.call(
             "token_endpoint",
             grant_type="authorization_code",
             code=found["code"][0],
-            redirect_uri=asked["redirect_uri"],
+            redirect_uri=self.wanted["redirect_uri"],
             code_verifier=verifier,
         )
         return front.seconds + back.seconds if self._kept(back) else None
@@ -148,9 +148,15 @@ class PeerCaller(Caller):
 
     def __init__(self, browser: Browser, index: int, slug: str, seeded: dict):
         self.browser, self.index, self.slug, self.seeded = browser, index, slug, seeded
-        ends = {"token_endpoint": "token", "userinfo_endpoint": "userinfo", "introspection_endpoint": "introspect"}
-        self.paths = {name: f"/o/{path}/" for name, path in ends.items()}
+        ends = {"token": "token", "userinfo": "userinfo", "introspection": "introspect", "authorization": "authorize"}
+        self.paths = {f"{name}_endpoint": f"/o/{path}/" for name, path in ends.items()}
+        self.paths["jwks_uri"] = "/o/.well-known/jwks.json"
+        self.wanted = {"redirect_uri": seeded["redirect_uri"], "scope": "openid"}
         self._as(slug)
+
+    def sign_in(self) -> None:
+        """The person has a session already: signing in is not what is measured."""
+        self.browser.jar["sessionid"] = self.seeded["sessions"][self.index]
 
     def _as(self, client: str) -> None:
         pair = base64.b64encode(f"{client}:{self.seeded['secret']}".encode()).decode()
@@ -200,13 +206,15 @@ KINDS: dict[str, tuple[str, Callable[[Caller], None], Callable[[Caller], float |
 }
 
 
-# The peer has no session of a person to measure a round with, and signs with RSA alone.
+# The peer signs with RSA alone.
 PEER_KINDS: dict[str, tuple[str, Callable[[PeerCaller], None], Callable[[Caller], float | None]]] = {
     "client_credentials": ("machine", _nothing, Caller.own),
     "own_slow_hash": ("machine_as_it_comes", _nothing, Caller.own),
     "refresh_rs256": ("site", PeerCaller.take_tokens, Caller.turn),
     "userinfo": ("site", PeerCaller.take_tokens, Caller.about),
     "introspection": ("machine", PeerCaller.take_tokens, Caller.introspect),
+    "jwks": ("site", _nothing, Caller.keys),
+    "round_rs256": ("site", PeerCaller.sign_in, Caller.round),
 }
 
 

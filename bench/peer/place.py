@@ -50,14 +50,14 @@ class Peer:
 
 
 @contextlib.contextmanager
-def opened(folder: Path, database: str, codes: int) -> Iterator[Peer]:
+def opened(folder: Path, database: str, codes: int, callers: int) -> Iterator[Peer]:
     """Installs, seeds and starts the peer, in `folder` alone. Raises NotThere."""
     home = folder / "peer"
     home.mkdir()
     peer = place.Place(NAME, home, _environment(database), _python(home))
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("CREATE DATABASE peer")
-    seeded = json.loads(peer.run("-m", "bench.peer.seeding", str(codes)))
+    seeded = json.loads(peer.run("-m", "bench.peer.seeding", str(codes), str(callers)))
     with place.serving(peer, SERVE) as server:
         yield Peer(server, _version(), home, seeded)
 

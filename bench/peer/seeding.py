@@ -1,6 +1,8 @@
 """Tables, clients, and a person with COUNT codes to be exchanged. Prints what the callers need as JSON.
 
-    python -m bench.peer.seeding COUNT
+    python -m bench.peer.seeding COUNT CALLERS
+
+CALLERS: how many browsers need a session of the person.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bench.peer.settings")
 django.setup()
 
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY  # noqa: E402
 from django.contrib.auth.hashers import make_password  # noqa: E402
 from django.contrib.auth.models import User  # noqa: E402
+from django.contrib.sessions.backends.db import SessionStore  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.utils import timezone  # noqa: E402
@@ -26,7 +30,7 @@ from oauth2_provider.models import Application, Grant  # noqa: E402
 CALLBACK = "https://peer.example.test/callback"
 
 
-def enter(count: int) -> dict:
+def enter(count: int, callers: int) -> dict:
     """One client for people, one that acts for itself, and the same with the hash that nobody chose."""
     call_command("migrate", verbosity=0)
     secret = secrets.token_urlsafe(32)
@@ -38,7 +42,19 @@ def enter(count: int) -> dict:
     codes = [_code(site, person, verifier) for _ in range(count)]
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-    return {"secret": secret, "codes": codes, "verifier": verifier, "redirect_uri": CALLBACK}
+    sessions = [_session(person) for _ in range(callers)]
+    return {
+        "secret": secret, "codes": codes, "sessions": sessions, "verifier": verifier, "redirect_uri": CALLBACK,
+    }  # fmt: skip
+
+
+def _session(person: User) -> str:
+    """The cookie of somebody who is signed in."""
+    session = SessionStore()
+    session[SESSION_KEY], session[HASH_SESSION_KEY] = str(person.pk), person.get_session_auth_hash()
+    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session.save()
+    return session.session_key
 
 
 def _client(name: str, hashed: str, grant: str) -> Application:
@@ -49,6 +65,7 @@ def _client(name: str, hashed: str, grant: str) -> Application:
         client_type=Application.CLIENT_CONFIDENTIAL,
         authorization_grant_type=grant,
         redirect_uris=CALLBACK,
+        skip_authorization=True,
         algorithm=Application.RS256_ALGORITHM,
     )
 
@@ -69,4 +86,4 @@ def _code(site: Application, person: User, verifier: str) -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps(enter(int(sys.argv[1]))))
+    print(json.dumps(enter(*map(int, sys.argv[1:]))))
