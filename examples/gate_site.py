@@ -11,7 +11,7 @@ from django.conf import settings
 from django.http import HttpResponse
 from django.urls import re_path
 
-from examples import kit
+from examples import kit, tokens
 
 
 def proxy(request):
@@ -49,7 +49,7 @@ def _passed_on(answer: requests.Response) -> HttpResponse:
 
 def application(request, token: str):
     """The old site itself. It reads who is there from the token that the account signed for it a moment ago."""
-    claims = kit.verified(token, audience=request.site.origin, kind="gate+jwt")
+    claims = tokens.verified(token, audience=request.site.origin, kind="gate+jwt")
     links = [("Sign out everywhere", f"{settings.ACCOUNT}/sign-out/everywhere/")]
     note = "The gate asks the account at every request, so this site closes at once. It has no way to ask for a fresh proof."
     return kit.page(request, claims, links=links, note=note)

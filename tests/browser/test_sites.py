@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests import cast
 from tests.browser import pages
@@ -102,6 +102,96 @@ def test_a_site_can_ask_for_a_fresh_proof(walk: Walk, slug: str):
     walk.types_user_and_password(YOUSSEF, walk.product.people[YOUSSEF])
     is_known_at(walk, slug)
     assert not any(is_closed(walk, one) for one in STAY_OPEN), "a fresh proof for one site closes no other"
+
+
+def answer_of(page: Page, start: str) -> dict[str, str]:
+    """The fields of the account's answer to a SAML site, as a browser without scripts shows them: not sent yet."""
+    page.goto(start)
+    form = page.locator("form[action$='/acs']")
+    return form.evaluate("form => Object.fromEntries(new FormData(form))")
+
+
+def as_jamal(product: Product, open_page: Opener) -> Page:
+    """A browser whose answers can be looked at. Jamal is the attacker."""
+    walk = Walk(open_page(product, script=False), product, "fr")
+    walk.opens_the_first_page()
+    walk.types_user_and_password(JAMAL, product.people[JAMAL])
+    walk.is_home("Jamal Jalal")
+    return walk.page
+
+
+def posts_from_elsewhere(page: Page, action: str, fields: dict[str, str]) -> None:
+    """Somebody's page posts a form to the site: SameSite=Lax cookies stay behind, as with the account's own form."""
+    page.goto("about:blank")
+    page.set_content(f'<form method="post" action="{action}"></form>')
+    fill = """([name, value]) => {
+      const field = Object.assign(document.createElement('input'), {type: 'hidden', name, value});
+      document.forms[0].append(field);
+    }"""
+    for pair in fields.items():
+        page.evaluate(fill, list(pair))
+    with page.expect_navigation():
+        page.evaluate("() => document.forms[0].submit()")
+
+
+@pytest.mark.parametrize("opened", [True, False], ids=["signed in there", "not signed in there"])
+def test_the_answer_to_somebody_elses_request_is_refused(product: Product, open_page: Opener, walk: Walk, opened: bool):
+    """Login CSRF: Jamal asks, and lets Youssef's browser bring the answer, so that Youssef works under Jamal's name."""
+    site_of_saml = product.sites["taalim"]
+    fields = answer_of(as_jamal(product, open_page), f"{site_of_saml}/login")
+    signed_in(walk)
+    if opened:
+        walk.opens_a_site("taalim", NAME)
+    posts_from_elsewhere(walk.page, f"{site_of_saml}/acs", fields)
+    expect(walk.page.locator("main#taalim")).to_contain_text("this browser did not ask for that")
+    walk.page.goto(f"{site_of_saml}/")
+    if opened:
+        is_known_at(walk, "taalim")
+    else:
+        expect(walk.page.locator("main#taalim #nobody")).to_be_visible()
+
+
+def test_an_answer_on_the_shelf_is_fetched_by_its_own_browser_only(product: Product, open_page: Opener, walk: Walk):
+    """The second step of the same attack: the address to which the site sends on whoever brought the answer."""
+    site_of_saml, jamal = product.sites["taalim"], as_jamal(product, open_page)
+    fields = answer_of(jamal, f"{site_of_saml}/login")
+    sent_on = jamal.request.post(f"{site_of_saml}/acs", form=fields, max_redirects=0)
+    address = f"{site_of_saml}{sent_on.headers['location']}"
+    signed_in(walk).opens_a_site("taalim", NAME)
+    walk.page.goto(address)
+    expect(walk.page.locator("main#taalim")).to_contain_text("this browser did not ask for that")
+    walk.page.goto(f"{site_of_saml}/")
+    is_known_at(walk, "taalim")
+
+
+def test_an_answer_nobody_asked_for_lets_in_whoever_is_in_this_browser(product: Product, open_page: Opener, walk: Walk):
+    """The account's card without the site's having asked. Jamal's card in Youssef's browser opens it for Youssef."""
+    card = f"{product.url}/saml/start/taalim/"
+    fields = answer_of(as_jamal(product, open_page), card)
+    signed_in(walk).page.goto(card)
+    is_known_at(walk, "taalim")
+    posts_from_elsewhere(walk.page, f"{product.sites['taalim']}/acs", fields)
+    is_known_at(walk, "taalim")
+
+
+def test_an_answer_is_taken_once(product: Product, open_page: Opener):
+    jamal, site_of_saml = as_jamal(product, open_page), product.sites["taalim"]
+    fields = answer_of(jamal, f"{site_of_saml}/login")
+    answers = [jamal.request.post(f"{site_of_saml}/acs", form=fields) for _ in range(2)]
+    assert [answer.status for answer in answers] == [200, 400]
+
+
+def test_a_logout_answer_of_somebody_else_signs_nobody_out(product: Product, open_page: Opener, walk: Walk):
+    jamal, site_of_saml = as_jamal(product, open_page), product.sites["taalim"]
+    jamal.goto(f"{site_of_saml}/login")
+    jamal.locator("form[action$='/acs'] button").click()
+    expect(jamal.locator("main#taalim #who")).to_have_text("Jamal Jalal")
+    with jamal.expect_request(re.compile(r"/slo\?SAMLResponse=")) as answered:
+        jamal.goto(f"{site_of_saml}/logout")
+    signed_in(walk).opens_a_site("taalim", NAME)
+    walk.page.goto(answered.value.url)
+    walk.page.goto(f"{site_of_saml}/")
+    is_known_at(walk, "taalim")
 
 
 def test_a_site_is_told_what_it_may_know_and_no_personal_contact(walk: Walk):

@@ -72,8 +72,8 @@ def test_the_sites_see_no_setting_of_the_product(monkeypatch):
 def test_a_session_that_is_over_takes_no_sign_in_with_it_that_is_on_its_way():
     """The account's word may come between leaving for the account and coming back from it."""
     site = kit.Sample("massar", "oidc", 1, "Massar", {})
-    _, session = site.session("")
-    session.update(claims={"name": "Y"}, sid="old", hint="a.b.c", _state_massar_x={"data": {}})
+    session = kit.Session(claims={"name": "Y"}, sid="old", hint="a.b.c", _state_massar_x={"data": {}})
+    site.keep(session)
     site.end("another")
     assert session["claims"]
     site.end("old")
