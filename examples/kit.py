@@ -56,6 +56,13 @@ class Sample:
                 session.cookie = secrets.token_urlsafe(32)
                 self.sessions[session.cookie] = session
 
+    def rename(self, session: Session) -> None:
+        """The cookie that the browser had is nobody's from now on; the session gets another."""
+        with self.lock:
+            self.sessions.pop(session.cookie, None)
+        session.cookie = ""
+        self.keep(session)
+
     def end(self, sid: str) -> None:
         """The account says that its session is over: everything that was opened with it here ends. A sign-in that is on
         its way meanwhile goes on: what it needs (state, nonce) stands beside."""
@@ -113,10 +120,12 @@ def home(request) -> HttpResponse:
 
 
 def signed_in(request, **learned) -> HttpResponse:
-    """Into this browser's session, in place of whoever was there."""
+    """Into this browser's session, in place of whoever was there, and under a new cookie: one that somebody planted or saw
+    before the sign-in (session fixation) opens nothing."""
     for name in OPENED:
         request.session.pop(name, None)
     request.session.update(learned)
+    request.site.rename(request.session)
     return HttpResponseRedirect("/")
 
 

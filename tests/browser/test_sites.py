@@ -194,6 +194,22 @@ def test_a_logout_answer_of_somebody_else_signs_nobody_out(product: Product, ope
     is_known_at(walk, "taalim")
 
 
+@pytest.mark.parametrize("slug", ASKS_AGAIN)
+def test_a_cookie_that_somebody_planted_opens_nothing_after_the_sign_in(
+    product: Product, open_page: Opener, walk: Walk, slug: str
+):
+    """Session fixation: the attacker's own cookie of the site in Youssef's browser, before he signs in."""
+    attacker, name = open_page(product), f"sample-{slug}"
+    attacker.goto(site_start(product, slug))
+    (planted,) = (c for c in attacker.context.cookies(product.sites[slug]) if c["name"] == name)
+    walk.page.context.add_cookies([planted])
+    signed_in(walk).opens_a_site(slug, NAME)
+    (own,) = (c for c in walk.page.context.cookies(product.sites[slug]) if c["name"] == name)
+    assert own["value"] != planted["value"]
+    attacker.goto(f"{product.sites[slug]}/")
+    expect(attacker.locator(f"main#{slug} #nobody")).to_be_visible()
+
+
 def test_a_site_is_told_what_it_may_know_and_no_personal_contact(walk: Walk):
     signed_in(walk).page.goto(f"{walk.product.sites['massar']}/login")
     is_known_at(walk, "massar")
