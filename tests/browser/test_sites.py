@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import os
 import re
 import subprocess
@@ -27,7 +29,7 @@ FATIMA, FATIMA_PHONE = "fatima.zahra.alaoui@taalim.ma", "0661000222"
 NAME = "Youssef Benali"
 SIX = ("taalim", "massar", "haraka", "notifrh", "retraite", "esise")
 ONE_OF_EACH_PROTOCOL = ("massar", "taalim", "notifrh")
-ASKS_AGAIN = ("massar", "taalim")  # the gate has no way to ask for a fresh proof
+WITH_SESSIONS = ("massar", "taalim")  # the gated site has none of its own: no cookie, no sign-out
 STAY_OPEN = ("haraka", "notifrh", "retraite")  # one of each protocol
 NEW_PASSWORD = "Rivage-8412-ouvert"
 
@@ -92,7 +94,7 @@ def site_start(product: Product, slug: str) -> str:
     return product.sites[slug] + ("/" if slug == "notifrh" else "/login")
 
 
-@pytest.mark.parametrize("slug", ASKS_AGAIN)
+@pytest.mark.parametrize("slug", ONE_OF_EACH_PROTOCOL)
 def test_a_site_can_ask_for_a_fresh_proof(walk: Walk, slug: str):
     signed_in(walk)
     for one in (slug, *STAY_OPEN):
@@ -113,10 +115,10 @@ def answer_of(page: Page, start: str) -> dict[str, str]:
 
 def as_jamal(product: Product, open_page: Opener) -> Page:
     """A browser whose answers can be looked at. Jamal is the attacker."""
-    walk = Walk(open_page(product, script=False), product, "fr")
+    walk = Walk(open_page(product, script=False), product, "ar")  # to choose another would be kept for other tests
     walk.opens_the_first_page()
     walk.types_user_and_password(JAMAL, product.people[JAMAL])
-    walk.is_home("Jamal Jalal")
+    expect(walk.menu()).to_be_visible()
     return walk.page
 
 
@@ -194,7 +196,7 @@ def test_a_logout_answer_of_somebody_else_signs_nobody_out(product: Product, ope
     is_known_at(walk, "taalim")
 
 
-@pytest.mark.parametrize("slug", ASKS_AGAIN)
+@pytest.mark.parametrize("slug", WITH_SESSIONS)
 def test_a_cookie_that_somebody_planted_opens_nothing_after_the_sign_in(
     product: Product, open_page: Opener, walk: Walk, slug: str
 ):
@@ -210,6 +212,28 @@ def test_a_cookie_that_somebody_planted_opens_nothing_after_the_sign_in(
     expect(attacker.locator(f"main#{slug} #nobody")).to_be_visible()
 
 
+ODD = (
+    "/a%2fb", "/%2fx", "//x", "/a//b", "/a/%2e%2e/b", "/..;/x", "/%252e%252e/x", "/%5cx", "/%zz", "/%", "/a#b", "/%00",
+    "/.massar", "/.massar/check", "/%2emassar/enter?ticket=x", "/.massar/again", "/.massar/again?//x", "http://127.0.0.1/",
+)  # fmt: skip
+
+
+def test_the_gated_sample_hands_an_odd_address_on_as_it_came(walk: Walk):
+    """Decoded and encoded again, half of these would look like ordinary ones."""
+    signed_in(walk).opens_a_site("notifrh", NAME)
+    assert asked_raw(walk, "/dossier/%C3%A9t%C3%A9?tri=date&page=%2f") == 200
+    assert {target: status for target in ODD if (status := asked_raw(walk, target)) not in (403, 404)} == {}
+
+
+def asked_raw(walk: Walk, target: str) -> int:
+    """The status of a request line exactly as given, with this browser's cookies."""
+    cookies = "; ".join(f"{c['name']}={c['value']}" for c in walk.page.context.cookies(walk.product.sites["notifrh"]))
+    connection = http.client.HTTPConnection(walk.product.sites["notifrh"].removeprefix("http://"), timeout=30)
+    with contextlib.closing(connection):
+        connection.request("GET", target, headers={"Cookie": cookies})
+        return connection.getresponse().status
+
+
 def test_a_site_is_told_what_it_may_know_and_no_personal_contact(walk: Walk):
     signed_in(walk).page.goto(f"{walk.product.sites['massar']}/login")
     is_known_at(walk, "massar")
@@ -218,7 +242,7 @@ def test_a_site_is_told_what_it_may_know_and_no_personal_contact(walk: Walk):
     assert "example.org" not in walk.page.content() and "+212" not in walk.page.content()
 
 
-@pytest.mark.parametrize("slug", ASKS_AGAIN)
+@pytest.mark.parametrize("slug", WITH_SESSIONS)
 def test_signing_out_at_one_site_closes_the_others_and_the_account(walk: Walk, slug: str):
     signed_in(walk)
     for one in SIX:

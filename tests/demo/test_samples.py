@@ -135,5 +135,7 @@ def test_what_lies_on_the_shelf_is_taken_once_and_within_a_minute(monkeypatch):
     assert (shelf.take(one), shelf.take(one), shelf.take("no ticket")) == ("one", None, None)
     moment += 61
     assert shelf.take(other) is None
+    shelf.put("never taken")
+    moment += 61
     late = shelf.put("late")
     assert list(shelf.things) == [late]
