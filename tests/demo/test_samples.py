@@ -6,6 +6,7 @@ import hashlib
 import json
 import socket
 import stat
+from pathlib import Path
 
 import pytest
 from django.http import HttpResponse
@@ -17,6 +18,8 @@ from massar.domain.sites.registry import load
 from massar.interfaces.commands import demo
 
 ACCOUNT = "http://localhost:8000"
+EXAMPLES = Path(kit.__file__).parent
+A_PAGE = 100  # lines
 PORTS = [8001, 8002, 8003, 8004, 8005, 8006]
 
 
@@ -24,6 +27,15 @@ PORTS = [8001, 8002, 8003, 8004, 8005, 8006]
 def folder(tmp_path):
     register(tmp_path, ACCOUNT, PORTS)
     return tmp_path
+
+
+def test_a_sample_and_what_it_leans_on_fit_on_a_page_each():
+    """Whoever connects a site reads the sample and the module beside it, and copies them. kit.py is what a framework has."""
+    samples = {path.name: path for path in EXAMPLES.glob("*_site.py")}
+    assert set(samples) == {"oidc_site.py", "saml_site.py", "gate_site.py"}
+    to_copy = [*samples.values(), EXAMPLES / "tokens.py", EXAMPLES / "saml_client.py"]
+    lines = {path.name: len(path.read_text("utf-8").splitlines()) for path in to_copy}
+    assert {name: count for name, count in lines.items() if count > A_PAGE} == {}
 
 
 def test_the_account_accepts_the_file_and_all_six_are_connected(folder):
