@@ -158,8 +158,10 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewp
 body {{ font: 1rem/1.6 system-ui, sans-serif; max-width: 44rem; margin: 2rem auto; padding: 0 1rem; color: #1c2522;
 background: #f7f6f2 }} table {{ border-collapse: collapse; width: 100%; background: #fff }}
 caption {{ text-align: start; padding: .5rem 0 }} th, td {{ border: 1px solid #d8d5cb; padding: .35rem .6rem;
-text-align: start; overflow-wrap: anywhere }} th {{ width: 12rem; font-weight: 500 }}
-.button {{ display: inline-block; margin: .3rem 0; padding: .5rem 1rem; border: 1px solid #0d6b54; border-radius: .4rem;
-color: #0d6b54; text-decoration: none; background: #fff }} small {{ color: #55605c }}</style>
+text-align: start; overflow-wrap: anywhere }} th {{ width: 30%; font-weight: 500;
+white-space: nowrap }}
+.button {{ display: inline-block; margin: .3rem 0; padding: .6rem 1rem; border: 1px solid #0d6b54; border-radius: .4rem;
+color: #0d6b54; text-decoration: none; background: #fff }} small {{ color: #55605c }}
+small a {{ display: inline-block; padding: .8rem 0 }}</style>
 <main id="{slug}"><small>Sample site, not the ministry's. Protocol: {protocol}.</small><h1><bdi>{title}</bdi></h1>
 {said}{table}<p>{note}</p><p>{ways}</p><p><small><a href="{account}/">Back to the account</a></small></p></main></html>"""
