@@ -24,7 +24,11 @@ class Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
 
-class Quiet(WSGIRequestHandler):
+class Handler(WSGIRequestHandler):
+    def get_environ(self) -> dict:
+        """With the target as it stands on the request line, under gunicorn's name for it: the gate repairs nothing."""
+        return {**super().get_environ(), "RAW_URI": self.requestline.split()[1]}
+
     def log_message(self, *args) -> None:
         """Nothing: the demo's terminal belongs to the demo."""
 
@@ -42,7 +46,7 @@ def run(folder: Path) -> None:
     )
     logging.basicConfig(level=logging.ERROR)
     application = get_wsgi_application()
-    servers = [make_server("127.0.0.1", site.port, application, Server, Quiet) for site in samples]
+    servers = [make_server("127.0.0.1", site.port, application, Server, Handler) for site in samples]
     waiting = [threading.Thread(target=server.serve_forever, daemon=True) for server in servers]
     for thread in waiting:
         thread.start()

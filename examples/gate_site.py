@@ -11,31 +11,34 @@ from django.conf import settings
 from django.http import HttpResponse
 from django.urls import re_path
 
-from examples import kit
+from examples import kit, tokens
 
 
 def proxy(request):
-    """Passes the gate, or shows the way to it; anything odd is refused."""
-    if request.path == "/.massar/enter":
-        return _passed_on(_ask(request, "enter"))
-    answer = _ask(request, "check")
+    """Passes the gate, or shows the way to it; anything odd is refused. The address is judged as it came, undecoded."""
+    target = request.META.get("RAW_URI") or request.META.get("REQUEST_URI", "")  # servers differ; none of them: refused
+    path, _, query = target.partition("?")
+    if path == "/.massar/enter":
+        return _passed_on(_ask(request, f"enter/?{query}", target))
+    if path == "/.massar/again":  # behind the question mark: the page to come back to
+        return _passed_on(_ask(request, "begin/?again=yes", query))
+    answer = _ask(request, "check/", target)
     if answer.status_code == 200:
         return application(request, answer.headers["X-Massar-Token"])
-    return _passed_on(_ask(request, "begin")) if answer.status_code == 401 else HttpResponse(status=403)
+    return _passed_on(_ask(request, "begin/", target)) if answer.status_code == 401 else HttpResponse(status=403)
 
 
-def _ask(request, what: str) -> requests.Response:
+def _ask(request, what: str, target: str) -> requests.Response:
     """The account's answer about this request: site, address and method in headers, cookies as they came."""
     asked = {
         "X-Massar-Origin": request.site.origin,
-        "X-Massar-Uri": request.get_full_path(),
+        "X-Massar-Uri": target,
         "X-Massar-Method": request.method,
         "Cookie": request.META.get("HTTP_COOKIE", ""),
         "Sec-Fetch-Dest": request.META.get("HTTP_SEC_FETCH_DEST", ""),
     }
-    query = request.META["QUERY_STRING"] if what == "enter" else ""
-    address = f"{settings.ACCOUNT}/gate/{what}/" + (f"?{query}" if query else "")
-    return requests.get(address, headers={k: v for k, v in asked.items() if v}, timeout=10, allow_redirects=False)
+    headers = {name: value for name, value in asked.items() if value}
+    return requests.get(f"{settings.ACCOUNT}/gate/{what}", headers=headers, timeout=10, allow_redirects=False)
 
 
 def _passed_on(answer: requests.Response) -> HttpResponse:
@@ -49,9 +52,10 @@ def _passed_on(answer: requests.Response) -> HttpResponse:
 
 def application(request, token: str):
     """The old site itself. It reads who is there from the token that the account signed for it a moment ago."""
-    claims = kit.verified(token, audience=request.site.origin, kind="gate+jwt")
-    links = [("Sign out everywhere", f"{settings.ACCOUNT}/sign-out/everywhere/")]
-    note = "The gate asks the account at every request, so this site closes at once. It has no way to ask for a fresh proof."
+    claims = tokens.verified(token, audience=request.site.origin, kind="gate+jwt")
+    again, out = "/.massar/again?/", f"{settings.ACCOUNT}/sign-out/everywhere/"
+    links = [("Sign in again (fresh proof)", again), ("Sign out everywhere", out)]
+    note = "The gate asks the account at every request, so this site closes at once."
     return kit.page(request, claims, links=links, note=note)
 
 

@@ -6,21 +6,25 @@ Sessions live in memory under a random cookie of each site. A site keeps in its 
 
 from __future__ import annotations
 
-import json
 import secrets
 import threading
+import time
 from dataclasses import dataclass, field
-from functools import cache
 
-import requests
 from django.conf import settings
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html, format_html_join
-from joserfc import jwt
-from joserfc.errors import InvalidKeyIdError
-from joserfc.jwk import KeySet
 
 OPENED = ("claims", "sid", "hint", "name_id", "name_id_format")  # what a sign-in leaves in a session
+SIGN_IN = [("Sign in", "/login")]
+SIGNED_IN = [("Sign in again (fresh proof)", "/login?again=1"), ("Sign out everywhere", "/logout")]
+ON_THE_SHELF = 60  # seconds
+
+
+class Session(dict):
+    """What a site knows of one browser. `cookie`: the name under which that browser has it, '' until it holds something."""
+
+    cookie = ""
 
 
 @dataclass
@@ -32,20 +36,32 @@ class Sample:
     port: int
     title: str
     about: dict
-    sessions: dict[str, dict] = field(default_factory=dict)
+    sessions: dict[str, Session] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def origin(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def session(self, cookie: str) -> tuple[str, dict]:
-        """(cookie, session) of a browser; a new one when the cookie is not ours."""
+    def session(self, cookie: str) -> Session:
+        """The session of a browser; a new one when the cookie is not ours."""
+        return self.sessions.get(cookie) or Session()
+
+    def keep(self, session: Session) -> None:
+        """Under a new cookie if it has none yet. An empty one is forgotten."""
         with self.lock:
-            if cookie not in self.sessions:
-                cookie = secrets.token_urlsafe(32)
-                self.sessions[cookie] = {}
-            return cookie, self.sessions[cookie]
+            if not session:
+                self.sessions.pop(session.cookie, None)
+            elif not session.cookie:
+                session.cookie = secrets.token_urlsafe(32)
+                self.sessions[session.cookie] = session
+
+    def rename(self, session: Session) -> None:
+        """The cookie that the browser had is nobody's from now on; the session gets another."""
+        with self.lock:
+            self.sessions.pop(session.cookie, None)
+        session.cookie = ""
+        self.keep(session)
 
     def end(self, sid: str) -> None:
         """The account says that its session is over: everything that was opened with it here ends. A sign-in that is on
@@ -67,52 +83,55 @@ class BySite:
         request.site = settings.SAMPLES[int(request.META["SERVER_PORT"])]
         request.urlconf = f"examples.{request.site.protocol}_site"
         name = f"sample-{request.site.slug}"
-        cookie, request.session = request.site.session(request.COOKIES.get(name, ""))
+        request.session = request.site.session(request.COOKIES.get(name, ""))
         response = self.get_response(request)
-        response.set_cookie(name, cookie, httponly=True, samesite="Lax")
+        request.site.keep(request.session)
+        if request.session and request.session.cookie != request.COOKIES.get(name):
+            response.set_cookie(name, request.session.cookie, httponly=True, samesite="Lax")
         response["Cache-Control"] = "no-store"
         return response
 
 
-@cache
-def discovered() -> dict:
-    """The account's own description of itself (OpenID Connect Discovery)."""
-    answer = requests.get(f"{settings.ACCOUNT}/.well-known/openid-configuration", timeout=10)
-    answer.raise_for_status()
-    return answer.json()
+class Shelf:
+    """What came without the browser's cookie, laid aside for a minute until the browser comes by itself; each thing once."""
+
+    def __init__(self):
+        self.lock, self.things = threading.Lock(), {}
+
+    def put(self, thing) -> str:
+        """The ticket that fetches it."""
+        ticket, now = secrets.token_urlsafe(32), time.monotonic()
+        with self.lock:
+            self.things = {name: kept for name, kept in self.things.items() if kept[0] > now}
+            self.things[ticket] = (now + ON_THE_SHELF, thing)
+        return ticket
+
+    def take(self, ticket: str):
+        """The thing, or None."""
+        with self.lock:
+            until, thing = self.things.pop(ticket, (0, None))
+        return thing if until > time.monotonic() else None
 
 
-@cache
-def _keys(_again: int = 0) -> KeySet:
-    return KeySet.import_key_set(requests.get(discovered()["jwks_uri"], timeout=10).json())
+def home(request) -> HttpResponse:
+    """Who is signed in, or the way to it."""
+    claims = request.session.get("claims")
+    return page(request, claims, links=SIGNED_IN if claims else SIGN_IN)
 
 
-def verified(token: str, *, audience: str, kind: str) -> dict:
-    """The claims of a token that the account signed for us. Raises joserfc.errors.JoseError. Keys roll: an unknown one is
-    looked up once more."""
-    try:
-        read = jwt.decode(token, _keys(), algorithms=["ES256", "RS256"])
-    except (InvalidKeyIdError, ValueError):
-        _keys.cache_clear()
-        read = jwt.decode(token, _keys(), algorithms=["ES256", "RS256"])
-    if read.header.get("typ") != kind:
-        raise ValueError(f"this is no {kind}")
-    wanted = {"iss": settings.ACCOUNT, "aud": audience}
-    must = {name: {"essential": True, "value": value} for name, value in wanted.items()}
-    jwt.JWTClaimsRegistry(exp={"essential": True}, leeway=30, **must).validate(read.claims)
-    return read.claims
+def signed_in(request, **learned) -> HttpResponse:
+    """Into this browser's session, in place of whoever was there, and under a new cookie: one that somebody planted or saw
+    before the sign-in (session fixation) opens nothing."""
+    for name in OPENED:
+        request.session.pop(name, None)
+    request.session.update(learned)
+    request.site.rename(request.session)
+    return HttpResponseRedirect("/")
 
 
-def told_to_sign_out(request, *, audience: str) -> HttpResponse:
-    """The account's signed word that a session is over (OpenID Connect Back-Channel Logout 1.0 §2.6)."""
-    try:
-        claims = verified(request.POST.get("logout_token", ""), audience=audience, kind="logout+jwt")
-        if "http://schemas.openid.net/event/backchannel-logout" not in claims["events"] or "nonce" in claims:
-            raise ValueError("this is no logout token")
-    except Exception as refused:  # whatever is wrong with it: not believed
-        return HttpResponse(json.dumps({"error": "invalid_request", "error_description": str(refused)}), status=400)
-    request.site.end(claims["sid"])
-    return HttpResponse(status=200)
+def refused(request, why: object) -> HttpResponse:
+    """Nothing came of this. Whoever was signed in before still is."""
+    return page(request, None, links=SIGN_IN, note=f"Refused: {why}", status=400)
 
 
 def page(request, claims: dict | None, *, links: list[tuple[str, str]], note: str = "", status: int = 200) -> HttpResponse:
@@ -121,9 +140,8 @@ def page(request, claims: dict | None, *, links: list[tuple[str, str]], note: st
         "", '<tr><th>{}</th><td><bdi dir="auto">{}</bdi></td></tr>', sorted((claims or {}).items())
     )
     who = (claims or {}).get("name") or (claims or {}).get("email") or (claims or {}).get("sub") or ""
-    said = format_html("<p>Signed in: <strong id=who><bdi>{}</bdi></strong></p>", who) if claims else format_html(
-        "<p id=nobody>Nobody is signed in here.</p>"
-    )
+    nobody = format_html("<p id=nobody>Nobody is signed in here.</p>") if status == 200 else ""
+    said = format_html("<p>Signed in: <strong id=who><bdi>{}</bdi></strong></p>", who) if claims else nobody
     table = format_html("<table><caption>What the account told this site</caption>{}</table>", rows) if claims else ""
     ways = format_html_join(" ", '<a class=button href="{1}">{0}</a>', links)
     return HttpResponse(
@@ -140,8 +158,10 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewp
 body {{ font: 1rem/1.6 system-ui, sans-serif; max-width: 44rem; margin: 2rem auto; padding: 0 1rem; color: #1c2522;
 background: #f7f6f2 }} table {{ border-collapse: collapse; width: 100%; background: #fff }}
 caption {{ text-align: start; padding: .5rem 0 }} th, td {{ border: 1px solid #d8d5cb; padding: .35rem .6rem;
-text-align: start; overflow-wrap: anywhere }} th {{ width: 12rem; font-weight: 500 }}
-.button {{ display: inline-block; margin: .3rem 0; padding: .5rem 1rem; border: 1px solid #0d6b54; border-radius: .4rem;
-color: #0d6b54; text-decoration: none; background: #fff }} small {{ color: #55605c }}</style>
+text-align: start; overflow-wrap: anywhere }} th {{ width: 30%; font-weight: 500;
+white-space: nowrap }}
+.button {{ display: inline-block; margin: .3rem 0; padding: .6rem 1rem; border: 1px solid #0d6b54; border-radius: .4rem;
+color: #0d6b54; text-decoration: none; background: #fff }} small {{ color: #55605c }}
+small a {{ display: inline-block; padding: .8rem 0 }}</style>
 <main id="{slug}"><small>Sample site, not the ministry's. Protocol: {protocol}.</small><h1><bdi>{title}</bdi></h1>
 {said}{table}<p>{note}</p><p>{ways}</p><p><small><a href="{account}/">Back to the account</a></small></p></main></html>"""

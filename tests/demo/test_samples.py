@@ -6,8 +6,11 @@ import hashlib
 import json
 import socket
 import stat
+from pathlib import Path
 
 import pytest
+from django.http import HttpResponse
+from django.test import RequestFactory, override_settings
 
 from examples import kit
 from examples.register import SITES, register
@@ -15,6 +18,8 @@ from massar.domain.sites.registry import load
 from massar.interfaces.commands import demo
 
 ACCOUNT = "http://localhost:8000"
+EXAMPLES = Path(kit.__file__).parent
+A_PAGE = 100  # lines
 PORTS = [8001, 8002, 8003, 8004, 8005, 8006]
 
 
@@ -22,6 +27,15 @@ PORTS = [8001, 8002, 8003, 8004, 8005, 8006]
 def folder(tmp_path):
     register(tmp_path, ACCOUNT, PORTS)
     return tmp_path
+
+
+def test_a_sample_and_what_it_leans_on_fit_on_a_page_each():
+    """Whoever connects a site reads the sample and the module beside it, and copies them. kit.py is what a framework has."""
+    samples = {path.name: path for path in EXAMPLES.glob("*_site.py")}
+    assert set(samples) == {"oidc_site.py", "saml_site.py", "gate_site.py"}
+    to_copy = [*samples.values(), EXAMPLES / "tokens.py", EXAMPLES / "saml_client.py"]
+    lines = {path.name: len(path.read_text("utf-8").splitlines()) for path in to_copy}
+    assert {name: count for name, count in lines.items() if count > A_PAGE} == {}
 
 
 def test_the_account_accepts_the_file_and_all_six_are_connected(folder):
@@ -72,9 +86,68 @@ def test_the_sites_see_no_setting_of_the_product(monkeypatch):
 def test_a_session_that_is_over_takes_no_sign_in_with_it_that_is_on_its_way():
     """The account's word may come between leaving for the account and coming back from it."""
     site = kit.Sample("massar", "oidc", 1, "Massar", {})
-    _, session = site.session("")
-    session.update(claims={"name": "Y"}, sid="old", hint="a.b.c", _state_massar_x={"data": {}})
+    session = kit.Session(claims={"name": "Y"}, sid="old", hint="a.b.c", _state_massar_x={"data": {}})
+    site.keep(session)
     site.end("another")
     assert session["claims"]
     site.end("old")
     assert session == {"_state_massar_x": {"data": {}}}
+
+
+@pytest.fixture
+def browser():
+    """One request of a browser at a sample: what the site does with it, and the cookie that the browser has afterwards."""
+    site = kit.Sample("massar", "oidc", 8001, "Massar", {})
+
+    def ask(cookie: str, view) -> str:
+        request = RequestFactory().get("/", SERVER_PORT="8001")
+        if cookie:
+            request.COOKIES["sample-massar"] = cookie
+        answer = kit.BySite(lambda request: view(request) or HttpResponse())(request)
+        return answer.cookies["sample-massar"].value if answer.cookies else cookie
+
+    with override_settings(SAMPLES={8001: site}, ACCOUNT=ACCOUNT):
+        ask.site = site
+        yield ask
+
+
+def test_a_sign_in_takes_another_cookie_and_the_one_before_opens_nothing(browser):
+    before = browser("", lambda request: request.session.update(asked=["_a"]))
+    after = browser(before, lambda request: kit.signed_in(request, claims={"name": "Y"}, sid="s"))
+    again = browser(after, lambda request: kit.signed_in(request, claims={"name": "Y"}, sid="s"))
+    assert len({before, after, again}) == 3 and list(browser.site.sessions) == [again]
+    assert browser.site.session(before) == {} == browser.site.session(after)
+    assert browser.site.session(again) == {"asked": ["_a"], "claims": {"name": "Y"}, "sid": "s"}
+
+
+def test_a_sign_in_leaves_nothing_of_whoever_was_there(browser):
+    cookie = browser("", lambda request: kit.signed_in(request, claims={"name": "X"}, sid="x", hint="of X"))
+    cookie = browser(cookie, lambda request: kit.signed_in(request, claims={"name": "Y"}, sid="y"))
+    assert browser.site.session(cookie) == {"claims": {"name": "Y"}, "sid": "y"}
+
+
+def test_a_browser_that_is_told_nothing_gets_no_cookie_and_loses_none(browser):
+    """The account's form comes without the cookie: an answer with a new one would throw the browser's own away."""
+    assert browser("", lambda request: None) == ""
+    cookie = browser("", lambda request: request.session.update(asked=["_a"]))
+    assert browser(cookie, lambda request: None) == cookie
+    assert browser("nobody's", lambda request: None) == "nobody's"
+
+
+def test_an_empty_session_is_forgotten(browser):
+    cookie = browser("", lambda request: request.session.update(asked=["_a"]))
+    browser(cookie, lambda request: request.session.clear())
+    assert browser.site.sessions == {}
+
+
+def test_what_lies_on_the_shelf_is_taken_once_and_within_a_minute(monkeypatch):
+    shelf, moment = kit.Shelf(), 1000.0
+    monkeypatch.setattr(kit.time, "monotonic", lambda: moment)
+    one, other = shelf.put("one"), shelf.put("other")
+    assert (shelf.take(one), shelf.take(one), shelf.take("no ticket")) == ("one", None, None)
+    moment += 61
+    assert shelf.take(other) is None
+    shelf.put("never taken")
+    moment += 61
+    late = shelf.put("late")
+    assert list(shelf.things) == [late]

@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from tests.servers.account import ports
 
 NAMES = ("account", "gated", "lost", "archive", "backend", "apache_oidc", "apache_saml", "node", "authlib",
-         "imap", "submission", "relay", "mail")  # fmt: skip
+         "toolkit", "imap", "submission", "relay", "mail")  # fmt: skip
 SECRETS = {
     name: f"secret-of-{name}-0123456789-abcdefghij"
     for name in ("apache_oidc", "node", "authlib", "mail", "dovecot")
@@ -58,15 +58,20 @@ class Layout:
                         "introspects": True},
             "mellon": self._mellon("/mellon") | {"slo_soap": self.at("apache_saml", "/mellon/logout")},
             "library": self._mellon("/library/mellon"),
+            "toolkit": self._saml(self.at("toolkit"), "/metadata", "/acs", "/slo"),
         }  # fmt: skip
 
     def _mellon(self, endpoint: str) -> dict:
         """A site of mod_auth_mellon; without slo_soap only the browser can tell it."""
+        ends = (f"{endpoint}/{name}" for name in ("metadata", "postResponse", "logout"))
+        return self._saml(self.at("apache_saml"), *ends)
+
+    def _saml(self, origin: str, metadata: str, acs: str, slo: str) -> dict:
         return {
             "protocol": "saml",
-            "entity_id": self.at("apache_saml", f"{endpoint}/metadata"),
-            "acs": [self.at("apache_saml", f"{endpoint}/postResponse")],
-            "slo": self.at("apache_saml", f"{endpoint}/logout"),
+            "entity_id": f"{origin}{metadata}",
+            "acs": [f"{origin}{acs}"],
+            "slo": f"{origin}{slo}",
             "certificate": self.certificate,
             "signed_requests": True,
             "attributes": ["email", "name", "school"],

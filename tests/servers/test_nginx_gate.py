@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -141,6 +143,31 @@ def test_signing_out_at_the_account_closes_the_site_at_once(nginx, account, surf
     assert surfer.open(nginx.at("gated", "/x")).status == 200
     account.sign_out(surfer)
     assert surfer.open(nginx.at("gated", "/x")).address == f"{account.url}/sign-in/"
+
+
+def test_a_page_asks_for_a_fresh_proof_and_gets_the_moment(nginx, account, surfer):
+    account.sign_in(surfer)
+    surfer.open(nginx.at("gated", "/"))
+    before = _auth_time(surfer.page.text)
+    time.sleep(1.1)  # seconds are all that auth_time has
+    page = surfer.open(nginx.at("gated", "/.massar/again?/dossier/7?tri=date&page=2"))
+    assert page.address == f"{account.url}/sign-in/"
+    account.sign_in(surfer)
+    assert json.loads(surfer.page.text)["path"] == "/dossier/7?tri=date&page=2"
+    assert _auth_time(surfer.page.text) > before
+
+
+def _auth_time(text: str) -> int:
+    """Of the token that reached the site; its signature is looked at elsewhere."""
+    payload = json.loads(text)["headers"]["X-Massar-Token"].split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(payload + "=="))["auth_time"]
+
+
+@pytest.mark.parametrize("to", ["", "x", "//evil.example.org/", "https://evil.example.org/", "/a%2fb", "/.massar/again?/x"])
+def test_a_fresh_proof_leads_back_to_a_plain_page_of_the_site_alone(nginx, account, surfer, to):
+    account.sign_in(surfer)
+    surfer.open(nginx.at("gated", "/"))
+    assert surfer.ask("GET", nginx.at("gated", f"/.massar/again?{to}")).status == 403
 
 
 def test_a_post_without_a_visit_reaches_nobody(nginx, account, surfer):

@@ -295,6 +295,58 @@ def test_the_page_for_a_late_ticket_says_what_to_do(client, db):
     assert answer.status_code == 400 and "<h1>" in answer.content.decode()
 
 
+# -- a fresh proof
+
+
+def begun_again(proxy: Proxy, uri: str = "/dossier/12?page=2") -> str:
+    answer = proxy.ask("begin/?again=yes", uri)
+    assert answer.status_code == 303
+    return answer["Location"]
+
+
+def test_a_site_asks_for_a_fresh_proof_and_learns_when_it_was(youssef, clock):
+    proxy = opened(youssef)
+    before = facts(proxy, clock)["auth_time"]
+    clock.advance(minutes=5)
+    assert facts(proxy, clock)["auth_time"] == before
+    assert at_account(youssef, begun_again(proxy))["Location"] == "/sign-in/", "who is signed in is asked all the same"
+    assert youssef.client.get("/gate/resume/")["Location"] == "/sign-in/", "walking around the form"
+    assert facts(proxy, clock)["auth_time"] == before, "asking proves nothing"
+    clock.advance(minutes=1)
+    assert proxy.enter(ticket_after_sign_in(youssef))["Location"] == f"{ORIGIN}/dossier/12?page=2"
+    assert facts(proxy, clock)["auth_time"] == int(clock().timestamp()) == before + 360
+
+
+def ticket_after_sign_in(visitor: Visitor) -> str:
+    """The address with the ticket, to which the browser is sent after the password was typed."""
+    page = visitor.client.get("/sign-in/").content.decode()
+    token = page.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+    form = {"user": YOUSSEF.login, "password": YOUSSEF.password, "csrfmiddlewaretoken": token}
+    resumed = visitor.client.post("/sign-in/", form)["Location"]
+    return led_on(visitor.client.get(resumed).content.decode())
+
+
+def facts(proxy: Proxy, clock) -> dict:
+    passed = proxy.check()
+    assert passed.status_code == 200
+    key = ECKey.import_key(sites.keys.public_jwk(sites.keys.active(sites.keys.ES256, now=clock())))
+    return jwt.decode(passed["X-Massar-Token"], key, algorithms=["ES256"]).claims
+
+
+def test_a_stranger_who_is_asked_for_a_fresh_proof_gives_it_once(cast, clock):
+    visitor, proxy = Visitor(), Proxy()
+    assert at_account(visitor, begun_again(proxy, "/x"))["Location"] == "/sign-in/"
+    clock.advance(minutes=1)
+    assert proxy.enter(ticket_after_sign_in(visitor))["Location"] == f"{ORIGIN}/x"
+
+
+@pytest.mark.parametrize("query", ["again=", "again=no", "again=1", "again=yes&again=yes"])
+def test_a_fresh_proof_is_asked_in_one_way(youssef, query):
+    proxy = opened(youssef)
+    assert proxy.ask(f"begin/?{query}").status_code == 403
+    assert youssef.client.get(f"/gate/start/?to={ORIGIN}/&state={'0' * 64}&{query}").status_code == 400
+
+
 # -- odd requests
 
 

@@ -48,11 +48,14 @@ class Admitted:
     address: str
 
 
-def begin(*, wanted: Wanted, method: str, mark: str) -> Begun:
-    """The way to the account. What was posted can't be repeated, so another method than GET leads to the first page."""
+def begin(*, wanted: Wanted, method: str, mark: str, again: bool = False) -> Begun:
+    """The way to the account. What was posted can't be repeated, so another method than GET leads to the first page.
+
+    again: the site wants a fresh proof, although the person may be signed in.
+    """
     mark = mark if _MARK.fullmatch(mark) else ids.token()
     to = wanted.address if method in READS else f"{wanted.site.gate_origin}/"
-    query = urlencode({"to": to, "state": state_of(mark)})
+    query = urlencode({"to": to, "state": state_of(mark), **({"again": "yes"} if again else {})})
     return Begun(mark, f"{issue_assertion.issuer()}/gate/start/?{query}")
 
 
@@ -62,10 +65,19 @@ def state_of(mark: str) -> str:
 
 
 def start(
-    *, wanted: Wanted, state: str, here: SignedIn | None, browser: Browser, now: datetime
+    *,
+    wanted: Wanted,
+    state: str,
+    here: SignedIn | None,
+    browser: Browser,
+    now: datetime,
+    fresh_since: datetime | None = None,
 ) -> str | SignInFirst | NotForYou:
-    """At the account: the address with a ticket for whoever is signed in and may enter."""
-    judged = issue_assertion.judge(site=wanted.site, here=here, now=now)
+    """At the account: the address with a ticket for whoever is signed in and may enter.
+
+    fresh_since: the password must have been typed since then, when the site asked for a fresh proof.
+    """
+    judged = issue_assertion.judge(site=wanted.site, here=here, now=now, fresh_since=fresh_since)
     match judged:
         case SignInFirst():
             return judged

@@ -1,7 +1,7 @@
 """What a site's own proxy asks the account (docs/integrate/nginx-gate.md).
 
     check  200 with facts in headers, 401 nobody has entered, 403 the request itself is odd
-    begin  303 to the account, with a mark in a cookie of the site's host
+    begin  303 to the account, with a mark in a cookie of the site's host; `?again=yes` asks for a fresh proof
     enter  303 to the page that was wanted, with the gate cookie of the site's host
 
 The proxy names itself and the page in three headers, each exactly once. Whatever does not read in one way is refused.
@@ -69,7 +69,12 @@ def begin(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=403)
     if request.headers.get("Sec-Fetch-Dest", "") not in NAVIGATES:
         return HttpResponse(status=401, headers={"WWW-Authenticate": "Massar-Gate"})
-    begun = gate_visit.begin(wanted=asked.wanted, method=asked.method, mark=_mark(request, asked.wanted))
+    again = request.GET.getlist("again")
+    if again not in ([], ["yes"]):
+        return HttpResponse(status=403)
+    begun = gate_visit.begin(
+        wanted=asked.wanted, method=asked.method, mark=_mark(request, asked.wanted), again=bool(again)
+    )
     response = see_other(begun.address)
     _write(response, "gate-mark", begun.mark, asked.wanted)
     return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -21,12 +22,15 @@ _STATE = re.compile(r"[0-9a-f]{64}")
 
 @require_GET
 def start(request: HttpRequest) -> HttpResponse:
-    """From a site's proxy with the page that is wanted. An address that is not the site's own leads nowhere."""
-    targets, states = request.GET.getlist("to"), request.GET.getlist("state")
+    """From a site's proxy with the page that is wanted. An address that is not the site's own leads nowhere.
+
+    `again=yes`: the site wants a fresh proof. Anybody may write that into an address; it only asks for the password.
+    """
+    targets, states, again = (request.GET.getlist(name) for name in ("to", "state", "again"))
     place = wanted(targets[0], settings.MASSAR.sites) if len(targets) == 1 else None
-    if place is None or len(states) != 1 or not _STATE.fullmatch(states[0]):
+    if place is None or len(states) != 1 or not _STATE.fullmatch(states[0]) or again not in ([], ["yes"]):
         return _problem(request, "address")
-    return _onwards(request, place, states[0])
+    return _onwards(request, place, states[0], fresh_since=request.now if again else None)
 
 
 @require_GET
@@ -36,16 +40,27 @@ def resume(request: HttpRequest) -> HttpResponse:
     place = wanted(kept["to"], settings.MASSAR.sites) if kept.get("protocol") == PROTOCOL else None
     if place is None:
         return to("home")
-    return _onwards(request, place, kept["state"], after_form=True) if request.here else to("sign_in")
+    if not request.here:
+        return to("sign_in")
+    since = datetime.fromisoformat(kept["fresh_since"]) if kept.get("fresh_since") else None
+    return _onwards(request, place, kept["state"], fresh_since=since, after_form=True)
 
 
-def _onwards(request: HttpRequest, place: Wanted, state: str, *, after_form: bool = False) -> HttpResponse:
+def _onwards(
+    request: HttpRequest, place: Wanted, state: str, *, fresh_since: datetime | None, after_form: bool = False
+) -> HttpResponse:
     found = gate_visit.start(
-        wanted=place, state=state, here=request.here or None, browser=request.browser, now=request.now
+        wanted=place,
+        state=state,
+        here=request.here or None,
+        browser=request.browser,
+        now=request.now,
+        fresh_since=fresh_since,
     )
     match found:
         case SignInFirst(again=again):
-            return waiting.begin(request, {**_kept(place, state), "again": "yes" if again else ""})
+            kept = {**_kept(place, state), "again": "yes" if again else ""}
+            return waiting.begin(request, kept | ({"fresh_since": fresh_since.isoformat()} if fresh_since else {}))
         case NotForYou():
             response = page.render(request, "sso/not_for_you.html", status=403, site=place.site, why=found)
         case _:

@@ -1,0 +1,140 @@
+"""A site on a real socket that speaks SAML with python3-saml (OneLogin's toolkit for Python), strict in everything.
+
+    /login[?again] to the account   /acs the answer   / who is there, as JSON   /logout   /slo single logout
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import threading
+from collections.abc import Iterator
+from http.cookies import SimpleCookie
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlsplit
+
+from lxml import etree
+from onelogin.saml2.auth import OneLogin_Saml2_Auth
+from onelogin.saml2.constants import OneLogin_Saml2_Constants as saml
+from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
+
+from tests.servers.sites import Layout
+
+NAME = "toolkit"
+COOKIE = f"{NAME}-session"
+
+
+def settings(layout: Layout, account: str) -> dict:
+    """Ours, and the account's as its metadata has them over the network."""
+    ours = {
+        "entityId": layout.at(NAME, "/metadata"),
+        "assertionConsumerService": {"url": layout.at(NAME, "/acs"), "binding": saml.BINDING_HTTP_POST},
+        "singleLogoutService": {"url": layout.at(NAME, "/slo"), "binding": saml.BINDING_HTTP_REDIRECT},
+        "NameIDFormat": saml.NAMEID_PERSISTENT,
+        "x509cert": layout.certificate,
+        "privateKey": layout.key,
+    }
+    security = {
+        "wantAssertionsSigned": True,
+        "wantMessagesSigned": True,
+        "wantNameId": True,
+        "wantAttributeStatement": True,
+        "authnRequestsSigned": True,
+        "logoutRequestSigned": True,
+        "logoutResponseSigned": True,
+        "requestedAuthnContext": [saml.AC_PASSWORD_PROTECTED],
+        "failOnAuthnContextMismatch": True,
+        "signatureAlgorithm": saml.RSA_SHA256,
+    }
+    theirs = OneLogin_Saml2_IdPMetadataParser.parse_remote(f"{account}/saml/metadata", timeout=10)
+    return {"strict": True, "sp": ours, "idp": theirs["idp"], "security": security}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """`server`: settings, and sessions by cookie: `asked` and `leaving` are ids of requests, `visit` is who is there."""
+
+    def do_GET(self):
+        self.answer(self.client({}))
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.answer(self.client(dict(parse_qsl(body))))
+
+    def client(self, form: dict[str, str]) -> OneLogin_Saml2_Auth:
+        parts = urlsplit(self.path)
+        asked = {
+            "https": "off",
+            "http_host": self.headers["Host"],
+            "script_name": parts.path,
+            "get_data": dict(parse_qsl(parts.query)),
+            "post_data": form,
+            "query_string": parts.query,
+        }
+        return OneLogin_Saml2_Auth(asked, self.server.settings)
+
+    def answer(self, client: OneLogin_Saml2_Auth) -> None:
+        cookies = SimpleCookie(self.headers.get("Cookie", ""))
+        name = cookies[COOKIE].value if COOKIE in cookies else secrets.token_urlsafe()
+        session = self.server.sessions.setdefault(name, {})
+        step = {"/login": self.login, "/acs": self.acs, "/logout": self.logout, "/slo": self.slo, "/": self.home}
+        status, words = step[urlsplit(self.path).path](client, session)
+        self.send_response(status)
+        self.send_header("Set-Cookie", f"{COOKIE}={name}; Path=/; HttpOnly")
+        self.send_header("Location" if status == 303 else "X-Status", words if status == 303 else str(status))
+        self.end_headers()
+        self.wfile.write(b"" if status == 303 else words.encode())
+
+    def home(self, _client, session) -> tuple[int, str]:
+        return 200, json.dumps(session.get("visit"))
+
+    def login(self, client, session) -> tuple[int, str]:
+        address = client.login(return_to="", force_authn=urlsplit(self.path).query == "again")
+        session["asked"] = client.get_last_request_id()
+        return 303, address
+
+    def acs(self, client, session) -> tuple[int, str]:
+        client.process_response(request_id=session.pop("asked", "nothing"))
+        if client.get_errors() or not client.is_authenticated():
+            return 400, str(client.get_last_error_reason())
+        statement = etree.fromstring(client.get_last_response_xml()).find(f".//{{{saml.NS_SAML}}}AuthnStatement")
+        session["visit"] = {
+            "attributes": client.get_attributes(),
+            "name_id": client.get_nameid(),
+            "format": client.get_nameid_format(),
+            "index": client.get_session_index(),
+            "proved": statement.get("AuthnInstant"),
+        }
+        return 303, "/"
+
+    def logout(self, client, session) -> tuple[int, str]:
+        visit = session["visit"]
+        address = client.logout(
+            return_to="", name_id=visit["name_id"], session_index=visit["index"], name_id_format=visit["format"]
+        )
+        session["leaving"] = client.get_last_request_id()
+        return 303, address
+
+    def slo(self, client, session) -> tuple[int, str]:
+        onwards = client.process_slo(
+            request_id=session.pop("leaving", "nothing"), delete_session_cb=lambda: session.pop("visit", None)
+        )
+        if client.get_errors():
+            return 400, f"{client.get_errors()}: {client.get_last_error_reason()}"
+        return 303, onwards if onwards and "SAMLResponse=" in onwards else "/"
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def running_toolkit(layout: Layout, account: str) -> Iterator[str]:
+    """The site's address while the block runs."""
+    server = ThreadingHTTPServer(("127.0.0.1", layout.port(NAME)), _Handler)
+    server.settings, server.sessions = settings(layout, account), {}
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield layout.at(NAME)
+    finally:
+        server.shutdown()
+        server.server_close()
