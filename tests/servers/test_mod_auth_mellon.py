@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from massar.core import clock
+from massar.domain.sites import saml_metadata
 from tests.cast import YOUSSEF
 from tests.servers.apache import running_apache
 from tests.servers.machine import open_folder
@@ -27,6 +29,10 @@ Alias /library/private/ "{folder}/pages/private/"
 """
 
 
+DEPLOY = ROOT / "deploy" / "apache"
+DEEP = "/private/?dossier=2024-118&tri=date&page=2&onglet=pieces-jointes&filtre=en-cours"
+
+
 @pytest.fixture(scope="module")
 def site(account, layout):
     with open_folder() as folder:
@@ -35,7 +41,10 @@ def site(account, layout):
         (folder / "account.xml").write_text(metadata.text)
         (folder / "site.key").write_text(layout.key)
         (folder / "site.pem").write_text(layout.certificate)
-        text = (ROOT / "deploy" / "apache" / "mellon.conf").read_text("utf-8")
+        text = (DEPLOY / "mellon.conf").read_text("utf-8")
+        about = _about(layout)
+        (folder / "site.xml").write_text(about)
+        (folder / "library.xml").write_text(about.replace("/mellon/", "/library/mellon/"))
         text = text.replace("/etc/apache2/mellon/", f"{folder}/").replace(
             "MellonSecureCookie On", "MellonSecureCookie Off"
         )
@@ -52,12 +61,19 @@ def site(account, layout):
             yield layout.at("apache_saml")
 
 
+def _about(layout) -> str:
+    """The file of deploy/ with the site's host and certificate."""
+    certificate = "".join(layout.certificate.strip().splitlines()[1:-1])
+    text = (DEPLOY / "mellon-site.xml").read_text("utf-8").replace("CERTIFICATE</", f"{certificate}</")
+    return text.replace("https://retraite.example.ma", layout.at("apache_saml"))
+
+
 def beside(text: str) -> str:
     """The same site once more under /library/, by the same file: another entity, another cookie."""
     whole = text[text.index("<Location />") :]
     return (
         whole.replace("<Location />", "<Location /library/>\n  MellonVariable library")
-        .replace("/mellon/metadata", "/library/mellon/metadata")
+        .replace("/site.xml", "/library.xml")
         .replace("MellonEndpointPath /mellon", "MellonEndpointPath /library/mellon")
         .replace("/private/", "/library/private/")
     )
@@ -90,6 +106,31 @@ def test_sign_in_once_and_the_page_opens_with_the_attributes(site, account, surf
     assert page.headers["x-seen-email"] == YOUSSEF.login
     assert page.headers["x-seen-name"] == "Youssef Benali"
     assert YOUSSEF.login not in page.headers["x-seen-user"], "the name at the site is an opaque subject"
+
+
+def test_the_name_of_a_person_stays_the_same(site, account):
+    names = []
+    for _ in range(2):
+        surfer = Surfer()
+        account.sign_in(surfer)
+        surfer.open(f"{site}/private/")
+        through(surfer)
+        names.append(surfer.page.headers["x-seen-user"])
+    assert names[0] == names[1] and names[0].startswith("s") and len(names[0]) > 10
+
+
+def test_a_page_deep_inside_is_come_back_to(site, account, surfer):
+    """mellon puts the wanted address into RelayState, whatever its length."""
+    surfer.open(f"{site}{DEEP}")
+    account.sign_in(surfer)
+    through(surfer)
+    assert surfer.page.text == "<h1>private</h1>" and surfer.page.address == f"{site}{DEEP}"
+
+
+def test_its_metadata_is_the_table_of_the_page(layout):
+    values = saml_metadata.read(_about(layout).encode(), now=clock.now())
+    assert values["name_id"] == "persistent" and values["slo_soap"] == values["slo"] == layout.at("apache_saml", "/mellon/logout")
+    assert values["acs"] == [layout.at("apache_saml", "/mellon/postResponse")] and values["signed_requests"]
 
 
 def test_whoever_is_signed_in_meets_no_form_to_fill(site, account, surfer):

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import zlib
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from lxml import etree
 
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import Registry
 from tests.cast import YOUSSEF
 from tests.sso.relying_party import SITES, SUITE, Surfer, party
-from tests.sso.saml_site import RETRAITE, SITE_KEYS, STRANGER_KEYS, logout_request, redirect
+from tests.sso.saml_site import (
+    RETRAITE,
+    SITE_KEYS,
+    STRANGER_KEYS,
+    enveloped,
+    logout_request,
+    posted,
+    redirect,
+)
 from tests.sso.test_farewell import back, sent_there, shows
 from tests.sso.test_saml import logout_status, visit
 from tests.support.visitor import Visitor
@@ -92,8 +103,26 @@ def asked_by_saml(clock) -> Visitor:
 def test_a_saml_site_is_answered_from_the_list(asked_by_saml):
     way = way_on(asked_by_saml)
     answer = asked_by_saml.client.get(way)
-    assert answer["Location"].startswith(f"{RETRAITE.slo}?SAMLResponse=") and logout_status(answer) == ["Success"]
+    assert answer["Location"].startswith(f"{RETRAITE.slo}?SAMLResponse=")
+    assert logout_status(answer) == ["Success", "PartialLogout"], "the other site was left open (SAML core §3.7.3.2)"
     assert parse_qs(urlsplit(answer["Location"]).query)["RelayState"] == ["after"]
+
+
+def test_a_saml_site_hears_that_all_are_closed(asked_by_saml, clock):
+    sent = parse_qs(urlsplit(asked_by_saml.client.get(f"/saml/leave/{OTHER.slug}/")["Location"]).query)
+    request = etree.fromstring(zlib.decompress(base64.b64decode(sent["SAMLRequest"][0]), -15))
+    asked_by_saml.get(back(clock(), request, key=STRANGER_KEYS.key, issuer=OTHER.entity_id))
+    assert shows(asked_by_saml, "sso.told.confirmed") and not shows(asked_by_saml, "sso.told.by_hand")
+    assert logout_status(asked_by_saml.client.get(way_on(asked_by_saml))) == ["Success"]
+
+
+def test_a_posted_request_shows_the_list_too(clock):
+    visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    name, index = visit(visitor, clock)
+    assert visitor.client.get(f"/saml/start/{OTHER.slug}/").status_code == 200
+    form = {"SAMLRequest": posted(enveloped(logout_request(clock(), name=name, index=index)))}
+    visitor.page = visitor.client.post("/saml/slo", form, follow=True)
+    assert visitor.path == "/sign-out/everywhere/" and not visitor.signed_in
 
 
 def test_only_the_other_site_is_to_be_told(asked_by_saml):

@@ -438,8 +438,48 @@ def test_logout_ends_the_session_and_is_answered(youssef, clock):
 def test_logout_by_post_comes_without_cookies(youssef, clock):
     name, index = visit(youssef, clock)
     form = {"SAMLRequest": posted(enveloped(logout_request(clock(), name=name, index=index)))}
-    assert logout_status(Visitor().client.post("/saml/slo", form)) == ["Success"]
+    other = Visitor()
+    assert logout_status(after(other, other.client.post("/saml/slo", form))) == ["Success"]
     assert not youssef.signed_in
+
+
+def after(visitor: Visitor, posted):
+    """The browser asks again by itself, and now its cookies come along."""
+    assert posted.status_code == 303 and posted["Location"].startswith("/saml/slo/asked/?ref=")
+    return visitor.client.get(posted["Location"])
+
+
+def test_a_posted_logout_of_a_transient_name_is_that_of_this_browser(youssef, clock):
+    name, index = visit(youssef, clock, inside=policy(TRANSIENT))
+    form = {"SAMLRequest": posted(enveloped(logout_request(clock(), name=name, index=index))), "RelayState": "after"}
+    first = youssef.client.post("/saml/slo", form)
+    answer = after(youssef, first)
+    assert logout_status(answer) == ["Success"] and not youssef.signed_in
+    assert parse_qs(urlsplit(answer["Location"]).query)["RelayState"] == ["after"]
+    assert youssef.client.get(first["Location"])["Location"] == "/sign-in/", "once"
+
+
+def test_a_way_that_nobody_posted_ends_nothing(youssef, clock):
+    visit(youssef, clock)
+    for ref in ("", "x" * 43, sites.pending.put({"protocol": "saml", "asked": {}}, now=clock())):
+        assert youssef.client.get(f"/saml/slo/asked/?ref={ref}")["Location"] == "/"
+    assert youssef.signed_in
+
+
+def test_logout_under_the_name_of_that_visit_after_the_address_changed(youssef, clock, monkeypatch):
+    register(monkeypatch, replace(RETRAITE, name_id="email"))
+    name, index = visit(youssef, clock)
+    Person.objects.filter(login=YOUSSEF.login).update(login="youssef.b@men.gov.ma")
+    request = logout_request(clock(), name=name, index=index)
+    answer = youssef.client.get(redirect(request, key=SITE_KEYS.key, to="/saml/slo"))
+    assert name == YOUSSEF.login and logout_status(answer) == ["Success"] and not youssef.signed_in
+
+
+def test_a_name_for_a_group_of_sites_can_not_be_had(youssef, clock):
+    """SAML core §3.4.1.1: SPNameQualifier other than the site itself."""
+    for qualifier, status in ((ENTITY, ["Success"]), ("https://other.example/sp", ["Requester", "InvalidNameIDPolicy"])):
+        asked = f'<samlp:NameIDPolicy Format="{PERSISTENT}" SPNameQualifier="{qualifier}"/>'
+        assert statuses(answered(youssef.get(redirect(authn_request(clock(), inside=asked))))) == status
 
 
 def test_logout_of_a_transient_name(youssef, clock):

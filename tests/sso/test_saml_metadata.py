@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 import tomllib
+from datetime import UTC, datetime
 
 import pytest
 from onelogin.saml2.metadata import OneLogin_Saml2_Metadata
 
+from massar.domain.sites import saml_metadata
 from massar.domain.sites.registry import load
-from massar.domain.sites.saml_metadata import MetadataRefused, as_toml, read
+from massar.domain.sites.saml_metadata import MetadataRefused, as_toml
 from massar.interfaces.commands import saml_import
 from tests.sso.saml_site import ACS, ACS_TWO, ENTITY, SITE_KEYS, SLO_OF_SITE, STRANGER_KEYS
 
+NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
 HEAD = (
     '<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" '
     'xmlns:ds="http://www.w3.org/2000/09/xmldsig#" entityID="{entity}">{inside}</md:EntityDescriptor>'
@@ -20,6 +23,10 @@ HEAD = (
 POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 SOAP = "urn:oasis:names:tc:SAML:2.0:bindings:SOAP"
+
+
+def read(document: bytes) -> dict:
+    return saml_metadata.read(document, now=NOW)
 
 
 def bare(certificate: str) -> str:
@@ -210,3 +217,40 @@ def test_a_name_from_the_host(tmp_path, capsys):
         file.write_bytes(metadata(FULL, entity=entity))
         saml_import.run(str(file))
         assert capsys.readouterr().out.startswith(f"[sites.{name}]")
+
+
+# -- as products write it
+
+COMMENT = b"<!-- This is example metadata only. -->"
+
+
+def test_shibboleths_comment_before_the_root_is_no_obstacle():
+    whole = metadata(FULL)
+    for document in (COMMENT + b"\n" + whole, b"\n\n" + whole, b'<?xml version="1.0"?>\n' + COMMENT + whole, whole + COMMENT):
+        assert read(document) == read(whole)
+
+
+def test_a_comment_inside_a_value_does_not_change_it():
+    inside = metadata(FULL).replace(b"nameid-format:emailAddress", b"nameid-format:emailA<!-- x -->ddress")
+    assert read(inside)["name_id"] == "email"
+
+
+@pytest.mark.parametrize("head", [b"<!DOCTYPE r>", b"<!-- x --><!DOCTYPE r [<!ENTITY e 'x'>]>", b"<?xml-stylesheet href='x'?>"])
+def test_what_is_dangerous_stays_refused(head):
+    with pytest.raises(MetadataRefused):
+        read(head + metadata(FULL))
+
+
+@pytest.mark.parametrize("until", ["2020-01-01T00:00:00Z", "soon"])
+@pytest.mark.parametrize("element", [b"<md:EntityDescriptor", b"<md:SPSSODescriptor"])
+def test_what_was_good_until_yesterday_is_refused(until, element):
+    with pytest.raises(MetadataRefused, match="good until"):
+        read(metadata(FULL).replace(element, element + b' validUntil="' + until.encode() + b'"'))
+    later = b' validUntil="2026-03-01T00:00:00Z"'
+    assert read(metadata(FULL).replace(element, element + later)) == read(metadata(FULL))
+
+
+def test_a_site_of_saml_1_is_refused():
+    old = metadata(FULL).replace(b"SAML:2.0:protocol", b"SAML:1.1:protocol")
+    with pytest.raises(MetadataRefused, match="SAML 2.0"):
+        read(old)

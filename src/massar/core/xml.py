@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from datetime import UTC, datetime
 
 from lxml import etree
 
@@ -15,7 +16,9 @@ LONGEST = 64 * 1024  # bytes of one document, after inflating
 DEEPEST = 24  # elements inside each other
 MOST = 2000  # elements
 _FORBIDDEN = re.compile(r"<!|<\?(?!xml[ \t\r\n])", re.IGNORECASE)
+_FORBIDDEN_BESIDE_COMMENTS = re.compile(r"<!(?!--)|<\?(?!xml[ \t\r\n])", re.IGNORECASE)
 _ENCODING = re.compile(r"^<\?xml[^>]*\bencoding\s*=\s*[\"']([^\"']*)", re.IGNORECASE)
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -23,28 +26,28 @@ class XmlRefused(Exception):
     """The document was not read; the message says why, for whoever sent it."""
 
 
-def parse(document: bytes, *, longest: int = LONGEST) -> etree._Element:
-    """The root element. Raises XmlRefused."""
+def parse(document: bytes, *, longest: int = LONGEST, comments: bool = False) -> etree._Element:
+    """The root element. Raises XmlRefused. comments: they are left out, for files that an operator has chosen to read."""
     if len(document) > longest:
         raise XmlRefused(f"it is longer than {longest} bytes")
     try:
         text = document.decode("utf-8")
     except UnicodeDecodeError as trouble:
         raise XmlRefused("it is not UTF-8") from trouble
-    encoding = _ENCODING.match(text.lstrip("\ufeff"))
+    encoding = _ENCODING.match(text.lstrip("\ufeff \t\r\n"))
     if encoding and encoding[1].lower() not in ("utf-8", "us-ascii"):
         raise XmlRefused("it is not UTF-8")
-    if _FORBIDDEN.search(text):
+    if (_FORBIDDEN_BESIDE_COMMENTS if comments else _FORBIDDEN).search(text):
         raise XmlRefused("it holds a document type, an entity, a comment, CDATA or a processing instruction")
     try:
-        root = etree.fromstring(document, _parser())
+        root = etree.fromstring(document.strip() if comments else document, _parser(comments))
     except (etree.XMLSyntaxError, ValueError) as trouble:
         raise XmlRefused("it is not well-formed") from trouble
     _judge_shape(root)
     return root
 
 
-def _parser() -> etree.XMLParser:
+def _parser(comments: bool) -> etree.XMLParser:
     """A new one each time: a parser must not be shared between threads."""
     return etree.XMLParser(
         resolve_entities=False,
@@ -53,6 +56,7 @@ def _parser() -> etree.XMLParser:
         dtd_validation=False,
         attribute_defaults=False,
         huge_tree=False,
+        remove_comments=comments,
         encoding="utf-8",
     )
 
@@ -97,3 +101,15 @@ def clean(text: str) -> str:
 def canonical(element: etree._Element) -> bytes:
     """Exclusive C14N without comments (W3C xml-exc-c14n)."""
     return etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
+
+
+def instant(text: str) -> datetime | None:
+    """An xs:dateTime; without a zone it is UTC (SAML core §1.3.3)."""
+    found = _INSTANT.fullmatch(text)
+    if not found:
+        return None
+    zone = {"Z": "+00:00", None: "+00:00"}.get(found[3], found[3])
+    try:
+        return datetime.fromisoformat(f"{found[1]}.{(found[2] or '0')[:6]:0<6}{zone}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

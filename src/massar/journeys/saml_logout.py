@@ -6,12 +6,14 @@ the browser if somebody is signed in there; otherwise nothing ends.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.db import transaction
 from lxml import etree
 
+from massar.core import xml
 from massar.core.audit import api as trail
 from massar.core.browser import Browser
 from massar.domain.people import api as people
@@ -19,8 +21,9 @@ from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.journeys import saml_answer, tell_sites
 from massar.journeys.close_sessions import SignedIn
-from massar.journeys.saml_message import Message, Read, Refused, instant, read
+from massar.journeys.saml_message import Message, Read, Refused, read
 from massar.journeys.saml_names import (
+    PARTIAL_LOGOUT,
     REQUESTER,
     SAML,
     SAMLP,
@@ -45,13 +48,28 @@ class Wanted:
     indexes: tuple[str, ...]
     relay_state: str
 
+    def kept(self) -> dict:
+        """Texts only, so that it can wait for the browser to come back with its cookies."""
+        return {**asdict(self), "site": self.site.slug, "indexes": "\n".join(self.indexes)}
+
+
+def kept(values: dict) -> Wanted | None:
+    """What `Wanted.kept` gave; None: the site is no longer registered."""
+    site = settings.MASSAR.sites.by_slug.get(values["site"])
+    indexes = tuple(values["indexes"].split("\n")) if values["indexes"] else ()
+    return Wanted(site, values["id"], values["name"], indexes, values["relay_state"]) if site else None
+
 
 @dataclass(frozen=True)
 class Ended:
-    """How it went. here: the session of this browser is over. `site_knows` False: the name was none of the site's."""
+    """How it went. here: the session of this browser is over. `site_knows` False: the name was none of the site's.
+
+    partial: another site stays open that only the person's browser can tell.
+    """
 
     site_knows: bool
     here: bool
+    partial: bool = False
 
 
 def wanted(message: Message, *, now: datetime) -> Wanted:
@@ -68,7 +86,7 @@ def wanted(message: Message, *, now: datetime) -> Wanted:
 
 def _judge_time(root: etree._Element, now: datetime) -> None:
     until = root.get("NotOnOrAfter")
-    if until is not None and (instant(until) is None or instant(until) <= now):
+    if until is not None and (xml.instant(until) is None or xml.instant(until) <= now):
         raise Refused("expired", "NotOnOrAfter is over.")
 
 
@@ -99,16 +117,19 @@ def end(*, wanted: Wanted, here: SignedIn | None, browser: Browser, now: datetim
             browser=browser,
             site=wanted.site.slug,
         )
-    return Ended(site_knows=True, here=bool(here and here.session.id in ended))
+    partial = tell_sites.has_left_open(person.id, since=now, besides=wanted.site.slug)
+    return Ended(site_knows=True, here=bool(here and here.session.id in ended), partial=partial)
 
 
 def _person(wanted: Wanted, here: SignedIn | None) -> people.PersonFacts | None:
-    """By the site's own name of the person; a transient name says nothing without the browser's session."""
+    """By the site's own name of the person; a passing name, or a former address, says nothing without the browser's session."""
     known = sites.subjects.person_of(wanted.site.slug, wanted.name)
     if known:
         return people.directory.by_id(known)
     if wanted.site.name_id == "email" and "@" in wanted.name:
-        return people.directory.by_login(wanted.name)
+        found = people.directory.by_login(wanted.name)
+        if found or not here:
+            return found
     return here.person if here else None
 
 
@@ -116,7 +137,7 @@ def _meant(wanted: Wanted, person: people.PersonFacts) -> list[int]:
     """Sessions in which the person visited the site under that name."""
     found = {}
     for visit in sites.grants.visits(wanted.site.slug, person.id):
-        names = names_of(visit.sid, visit.subject, person.login)
+        names = names_of(visit.sid, visit.subject, visit.login)
         own = [names[kind] for kind in kinds_for(wanted.site.name_id)]
         if wanted.name in own and (not wanted.indexes or visit.sid in wanted.indexes):
             found[visit.session_id] = True
@@ -125,7 +146,8 @@ def _meant(wanted: Wanted, person: people.PersonFacts) -> list[int]:
 
 def response(*, wanted: Wanted, ended: Ended, now: datetime) -> bytes:
     """The LogoutResponse for the Redirect binding, which signs it in the address."""
-    status = (SUCCESS,) if ended.site_knows else (REQUESTER, UNKNOWN_PRINCIPAL)
+    status = (SUCCESS, PARTIAL_LOGOUT) if ended.partial else (SUCCESS,)
+    status = status if ended.site_knows else (REQUESTER, UNKNOWN_PRINCIPAL)
     return etree.tostring(
         saml_answer.message(
             "LogoutResponse", to=wanted.site.slo_answers, in_response_to=wanted.id, status=status, now=now

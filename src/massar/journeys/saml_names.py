@@ -19,8 +19,9 @@ NAME_IDS = {
 }  # from the one that tells least to the one that tells most
 _STATUS = "urn:oasis:names:tc:SAML:2.0:status:"
 SUCCESS, REQUESTER, RESPONDER = (f"{_STATUS}{name}" for name in ("Success", "Requester", "Responder"))
-NO_PASSIVE, NO_CONTEXT, BAD_NAME_ID, UNKNOWN_PRINCIPAL = (
-    f"{_STATUS}{name}" for name in ("NoPassive", "NoAuthnContext", "InvalidNameIDPolicy", "UnknownPrincipal")
+NO_PASSIVE, NO_CONTEXT, BAD_NAME_ID, UNKNOWN_PRINCIPAL, PARTIAL_LOGOUT = (
+    f"{_STATUS}{name}"
+    for name in ("NoPassive", "NoAuthnContext", "InvalidNameIDPolicy", "UnknownPrincipal", "PartialLogout")
 )
 _CLASS = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
 CLASS_PROTECTED, CLASS_PASSWORD, CLASS_UNSPECIFIED = (

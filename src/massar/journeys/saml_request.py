@@ -120,6 +120,8 @@ def _name_id(root: etree._Element, site: sites.Site) -> str | None:
     """What the registry says; if the site asks for one that tells less, then that. More it can't have: None."""
     policy = root.find(f"{{{SAMLP}}}NameIDPolicy")
     wanted = policy.get("Format", UNSPECIFIED) if policy is not None else UNSPECIFIED
+    if policy is not None and policy.get("SPNameQualifier", site.entity_id) != site.entity_id:
+        return None  # a name for a group of sites: there are none (SAML core §3.4.1.1)
     if wanted == UNSPECIFIED:
         return site.name_id
     return next((kind for kind in kinds_for(site.name_id) if NAME_IDS[kind] == wanted), None)

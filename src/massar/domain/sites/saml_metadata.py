@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from datetime import datetime
 
 from lxml import etree
 
 from massar.core import xml, xml_signature
 from massar.domain.sites.rules import HIGHEST_INDEX
 
+PROTOCOL = "urn:oasis:names:tc:SAML:2.0:protocol"
 MD = "urn:oasis:names:tc:SAML:2.0:metadata"
 POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
@@ -37,13 +39,14 @@ class MetadataRefused(Exception):
     """The file can't be used; the message says why."""
 
 
-def read(document: bytes) -> dict:
-    """The values of a [sites.…] table: names, addresses, certificate. Raises MetadataRefused.
+def read(document: bytes, *, now: datetime) -> dict:
+    """The values of a [sites.…] table: names, addresses, certificate. Raises MetadataRefused, also for what is out of date.
 
     The address first in `acs` is the default one; only addresses for the POST binding are taken. `acs_indexes` is there
     where the site's numbers are not the positions in `acs`.
     """
     entity, role = _roles(document)
+    _judge_time(now, role, entity, *entity.iterancestors())
     ends = _ends(role)
     acs = [location for location, _ in ends]
     if not acs:
@@ -68,13 +71,24 @@ def read(document: bytes) -> dict:
 
 def _roles(document: bytes) -> tuple[etree._Element, etree._Element]:
     try:
-        root = xml.parse(document, longest=LONGEST)
+        root = xml.parse(document, longest=LONGEST, comments=True)  # Shibboleth writes one before the root
     except xml.XmlRefused as refused:
         raise MetadataRefused(f"it was not read: {refused}") from refused
-    found = list(root.iter(f"{{{MD}}}SPSSODescriptor"))
+    found = [
+        role for role in root.iter(f"{{{MD}}}SPSSODescriptor") if PROTOCOL in role.get("protocolSupportEnumeration", "").split()
+    ]
     if len(found) != 1 or not found[0].getparent().get("entityID"):
-        raise MetadataRefused("it must describe one service provider (SPSSODescriptor) with an entityID")
+        raise MetadataRefused("it must describe one service provider of SAML 2.0 (SPSSODescriptor) with an entityID")
     return found[0].getparent(), found[0]
+
+
+def _judge_time(now: datetime, *elements: etree._Element) -> None:
+    """What its own validUntil calls over may name addresses that are somebody else's by now (SAML metadata §2.3.2)."""
+    for element in elements:
+        said = element.get("validUntil")
+        until = xml.instant(said) if said else now
+        if until is None or until < now:
+            raise MetadataRefused(f"it was good until {said}: ask the site for its present metadata")
 
 
 def _ends(role: etree._Element) -> list[tuple[str, int | None]]:

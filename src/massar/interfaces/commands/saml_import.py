@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from massar.core import clock
 from massar.domain.sites import api as sites
 
 
 def run(file: str, slug: str = "") -> int:
     """Prints the table; 1 with one sentence on the error stream if the file can't be used."""
     try:
-        values = sites.saml_metadata.read(Path(file).read_bytes())
+        values = sites.saml_metadata.read(Path(file).read_bytes(), now=clock.now())
     except (OSError, sites.saml_metadata.MetadataRefused) as trouble:
         print(f"{file} can't be used: {trouble}.", file=sys.stderr)
         return 1

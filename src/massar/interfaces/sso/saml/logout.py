@@ -27,13 +27,14 @@ from massar.journeys import saml_farewell, saml_logout, tell_sites
 from massar.journeys.saml_message import Refused
 from massar.journeys.tell_sites import Asker, Leaving
 
+LONGEST_KEPT = 1000  # of a RelayState, which waits in a cookie; a longer one goes back at once
 log = logging.getLogger("massar.saml")
 
 
 @csrf_exempt  # comes from a site, and is believed for its signature alone
 @require_http_methods(["GET", "POST"])
 def slo(request: HttpRequest) -> HttpResponse:
-    """A LogoutRequest. By POST the browser's session does not come along: the name and SessionIndex decide.
+    """A LogoutRequest. By POST the browser's session does not come along, so the browser is asked once more.
 
     Or the answer to one of ours: then the browser is asked once more, with its cookies (SameSite).
     """
@@ -44,6 +45,23 @@ def slo(request: HttpRequest) -> HttpResponse:
     except Refused as refused:
         said = refused.problem if refused.problem == "site" else "logout"
         return problem(request, Refused(said, refused.why))
+    if request.method == "POST":  # the form comes from a site, so our SameSite cookies did not
+        ref = sites.pending.put(wanted.kept(), now=request.now)
+        return see_other(f"{reverse('saml_asked')}?{urlencode({'ref': ref})}")
+    return _end(request, wanted)
+
+
+@require_GET
+def asked(request: HttpRequest) -> HttpResponse:
+    """The browser after a posted LogoutRequest, now with its cookies. The site's word was believed when it came."""
+    ref = request.GET.get("ref", "")
+    found = sites.pending.read(ref, now=request.now)
+    wanted = saml_logout.kept(found) if found and "indexes" in found else None
+    sites.pending.drop(ref)
+    return _end(request, wanted) if wanted else to("home" if request.here else "sign_in")
+
+
+def _end(request: HttpRequest, wanted: saml_logout.Wanted) -> HttpResponse:
     ended = saml_logout.end(
         wanted=wanted, here=request.here or None, browser=request.browser, now=request.now
     )
@@ -76,7 +94,7 @@ def _onwards(wanted: saml_logout.Wanted, ended: saml_logout.Ended, *, now: datet
 def _listed(request: HttpRequest, wanted: saml_logout.Wanted, ended: saml_logout.Ended) -> HttpResponse | None:
     """The list of the sites, if another of them can only be told by this browser: the asking site is answered from there."""
     here, slug = request.here, wanted.site.slug
-    if not ended.here or not tell_sites.has_left_open(here.person.id, since=request.now, besides=slug):
+    if not (ended.here and ended.partial) or len(wanted.relay_state) > LONGEST_KEPT:
         return None
     response = to("everywhere")
     asker = Asker(slug, asked=wanted.id, relay_state=wanted.relay_state) if wanted.site.slo_answers else None
@@ -93,7 +111,10 @@ def answer(request: HttpRequest) -> HttpResponse:
     if site is None or not site.slo_answers or not asker.asked:
         return to("sign_in")
     wanted = saml_logout.Wanted(site, asker.asked, "", (), asker.relay_state)
-    return _onwards(wanted, saml_logout.Ended(site_knows=True, here=False), now=request.now)
+    leaving, left = seen
+    told = tell_sites.told(leaving.person_id, since=leaving.since, left=left)
+    partial = any(one.state == "open" for one in told)
+    return _onwards(wanted, saml_logout.Ended(site_knows=True, here=False, partial=partial), now=request.now)
 
 
 @require_GET

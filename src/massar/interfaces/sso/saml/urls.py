@@ -10,6 +10,7 @@ urlpatterns = [
     path("sso/resume/", views.resume, name="saml_resume"),
     path("start/<slug:slug>/", views.start, name="saml_start"),
     path("slo", logout.slo, name="saml_slo"),
+    path("slo/asked/", logout.asked, name="saml_asked"),
     path("answer/", logout.answer, name="saml_answer"),
     path("leave/<slug:slug>/", logout.leave, name="saml_leave"),
     path("left/", logout.left, name="saml_left"),
