@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from tests.servers.account import ports
 
 NAMES = ("account", "gated", "lost", "archive", "backend", "apache_oidc", "apache_saml", "node", "authlib",
-         "toolkit", "imap", "submission", "relay", "mail")  # fmt: skip
+         "toolkit", "imap", "submission", "relay", "mail", "counted", "pipe", "fastcgi", "uwsgi")  # fmt: skip
 SECRETS = {
     name: f"secret-of-{name}-0123456789-abcdefghij"
     for name in ("apache_oidc", "node", "authlib", "mail", "dovecot")
@@ -47,6 +47,7 @@ class Layout:
             "gated": {"protocol": "gate", "gate_origin": self.at("gated"), "attributes": ["email", "name", "school"]},
             "archive": {"protocol": "gate", "gate_origin": self.at("archive")},
             "lost": {"protocol": "gate", "gate_origin": self.at("lost")},
+            "counted": {"protocol": "gate", "gate_origin": self.at("counted")},
             "apache": _oidc("apache_oidc", self.at("apache_oidc", "/private/back"),
                             backchannel_logout_uri=self.at("apache_oidc", "/private/back?logout=backchannel"),
                             scopes=["openid", "profile", "email", "school"], algorithm="RS256"),

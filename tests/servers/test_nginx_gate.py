@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import re
 import socket
+import socketserver
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +21,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.cast import YOUSSEF
 from tests.servers.machine import program, running
+from tests.servers.old_sites import FastCgi, Server, Uwsgi
 from tests.servers.surfer import Surfer
 from tests.support import programs
 from tests.support.product import ROOT
@@ -32,7 +35,8 @@ http {{
   access_log access.log;
   client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
   include massar-gate-http.conf;
-  upstream massar_account {{ server 127.0.0.1:{account}; }}
+  upstream massar_account {{ server 127.0.0.1:{account}; keepalive 16; }}
+  upstream counted_account {{ server 127.0.0.1:{pipe}; keepalive 16; }}
   upstream nobody_there {{ server 127.0.0.1:1; }}
 {servers}
 }}
@@ -45,6 +49,18 @@ SERVER = """
     set $massar_host localhost:{account};
     include massar-gate.conf;
     location / {{ include massar-gate-guard.conf; proxy_pass http://127.0.0.1:{backend}; }}
+    location /php/ {{
+      include massar-gate-guard-fastcgi.conf; fastcgi_param REQUEST_URI $request_uri; fastcgi_pass 127.0.0.1:{fastcgi};
+    }}
+    location /wsgi/ {{
+      include massar-gate-guard-uwsgi.conf; uwsgi_param REQUEST_URI $request_uri; uwsgi_pass 127.0.0.1:{uwsgi};
+    }}
+    location /outer/ {{
+      include massar-gate-guard.conf; proxy_pass http://127.0.0.1:{backend};
+      location /outer/inner/ {{
+        include massar-gate-guard.conf; proxy_set_header X-Real-IP $remote_addr; proxy_pass http://127.0.0.1:{backend};
+      }}
+    }}
   }}
 """
 
@@ -76,22 +92,24 @@ def nginx(account, layout, tmp_path_factory):
             port=layout.port(name),
             upstream=upstream,
             account=layout.port("account"),
-            backend=layout.port("backend"),
+            **{one: layout.port(one) for one in ("backend", "fastcgi", "uwsgi")},
         )
         for name, upstream in (
             ("gated", "massar_account"),
             ("archive", "massar_account"),
+            ("counted", "counted_account"),
             ("lost", "nobody_there"),
         )
     )
-    (folder / "nginx.conf").write_text(BASE.format(account=layout.port("account"), servers=servers))
+    conf = BASE.format(account=layout.port("account"), pipe=layout.port("pipe"), servers=servers)
+    (folder / "nginx.conf").write_text(conf)
     backend = ThreadingHTTPServer(("127.0.0.1", layout.port("backend")), _Backend)
     threading.Thread(target=backend.serve_forever, daemon=True).start()
     try:
         with running(
             [binary, "-p", f"{folder}/", "-c", "nginx.conf", "-e", "error.log"],
             folder=folder,
-            ports=tuple(layout.port(name) for name in ("gated", "archive", "lost")),
+            ports=tuple(layout.port(name) for name in ("gated", "archive", "counted", "lost")),
             logs=("error.log", "access.log"),
         ):
             yield layout
@@ -127,15 +145,111 @@ def test_a_second_site_opens_without_a_word(nginx, account, surfer):
 def test_what_the_browser_claims_is_overwritten_and_the_cookie_stays_at_the_gate(nginx, account, surfer):
     account.sign_in(surfer)
     surfer.open(nginx.at("gated", "/"))
-    assert "massar-gate" in surfer.jar["127.0.0.1"]
+    assert "massar-gate-gated" in surfer.jar["127.0.0.1"]
     surfer.jar["127.0.0.1"]["own"] = "kept"
-    forged = {"X-Massar-User": "minister@men.gov.ma", "X-Massar-Role": "admin", "X_Massar_User": "minister@men.gov.ma",
-              "X-Massar-Token": "forged", "X-Massar-Origin": nginx.at("archive")}  # fmt: skip
-    page = surfer.ask("GET", nginx.at("gated", "/x"), None, **forged)
-    assert page.status == 200
-    assert "minister" not in page.text and "forged" not in page.text and "admin" not in page.text
-    cookies = json.loads(page.text)["headers"]["Cookie"]
-    assert "own=kept" in cookies and "massar-gate=" not in cookies
+    for path in ("/x", "/outer/inner/x"):
+        page = surfer.ask("GET", nginx.at("gated", path), None, **FORGED)
+        assert page.status == 200 and not _believed(page.text), path
+        headers = {name.lower(): value for name, value in json.loads(page.text)["headers"].items()}
+        assert headers["x-massar-user"] == YOUSSEF.login and headers["cookie"] == "own=kept"
+
+
+FORGED = {
+    "X-Massar-User": "minister@men.gov.ma", "X-Massar-Role": "admin", "X_Massar_User": "minister@men.gov.ma",
+    "X-Massar-Token": "forged", "X-Massar-Name": "forged",
+}  # fmt: skip
+
+
+def _believed(text: str) -> list[str]:
+    return [word for word in ("minister", "forged", "admin") if word in text]
+
+
+@pytest.mark.parametrize(("name", "kind"), [("fastcgi", FastCgi), ("uwsgi", Uwsgi)])
+def test_a_site_behind_another_protocol_reads_what_the_account_said(nginx, account, surfer, name, kind):
+    account.sign_in(surfer)
+    surfer.open(nginx.at("gated", "/"))
+    surfer.jar["127.0.0.1"]["own"] = "kept"
+    path = {"fastcgi": "/php/x", "uwsgi": "/wsgi/x"}[name]
+    with _serving(Server(("127.0.0.1", nginx.port(name)), kind)):
+        page = surfer.ask("GET", nginx.at("gated", path), None, **FORGED)
+        assert page.status == 200, page.text
+        assert Surfer().open(nginx.at("gated", path)).address == f"{account.url}/sign-in/"
+    seen = json.loads(page.text)
+    assert not _believed(page.text) and seen["HTTP_X_MASSAR_USER"] == YOUSSEF.login
+    assert seen["HTTP_COOKIE"] == "own=kept" and seen["REQUEST_URI"] == path
+
+
+@contextlib.contextmanager
+def _serving(server):
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+COOKIES = {
+    "{gate}; z=1": "z=1",
+    "z=1; {gate}": "z=1",
+    "a=1; {gate}; z=1": "a=1; z=1",
+    "xmassar-gate-gated=AAA; {gate}; z=1": "xmassar-gate-gated=AAA; z=1",
+    "massar-mark-gated=m; {gate}; z=1; massar-gate-archive=AAA": "z=1",
+    "__Host-massar-gate-gated=AAA; {gate}": None,
+    "{gate}": None,
+    "{gate};z=1": "z=1",
+}
+
+
+@pytest.mark.parametrize("sent", COOKIES)
+def test_only_the_gates_own_cookies_are_left_out(nginx, account, surfer, sent):
+    account.sign_in(surfer)
+    surfer.open(nginx.at("gated", "/"))
+    cookie = sent.format(gate=f"massar-gate-gated={surfer.jar['127.0.0.1']['massar-gate-gated']}")
+    page = surfer.ask("GET", nginx.at("gated", "/x"), None, Cookie=cookie)
+    assert page.status == 200 and json.loads(page.text)["headers"].get("Cookie") == COOKIES[sent]
+
+
+def test_two_gated_sites_of_one_host_stay_open_side_by_side(nginx, account, surfer):
+    account.sign_in(surfer)
+    for name in ("gated", "archive"):
+        surfer.open(nginx.at(name, "/"))
+    for name in ("gated", "archive"):
+        assert surfer.ask("POST", nginx.at(name, "/x"), "a=1").status == 200, name
+
+
+class _Pipe(socketserver.BaseRequestHandler):
+    """Hands everything on to the account, and is counted."""
+
+    opened = 0
+
+    def handle(self) -> None:
+        type(self).opened += 1
+        with socket.create_connection(self.server.onwards) as there:
+            back = threading.Thread(target=self._copied, args=(there, self.request), daemon=True)
+            back.start()
+            self._copied(self.request, there)
+            back.join()
+
+    @staticmethod
+    def _copied(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+
+def test_connections_to_the_account_stay_open(nginx, account, surfer):
+    """A new one for each request would cost a TLS handshake each time."""
+    server = Server(("127.0.0.1", nginx.port("pipe")), _Pipe)
+    server.onwards = ("127.0.0.1", nginx.port("account"))
+    with _serving(server):
+        account.sign_in(surfer)
+        assert surfer.open(nginx.at("counted", "/")).status == 200
+        before = _Pipe.opened
+        for number in range(20):
+            assert surfer.ask("GET", nginx.at("counted", f"/{number}")).status == 200
+        assert _Pipe.opened - before <= 2
 
 
 def test_signing_out_at_the_account_closes_the_site_at_once(nginx, account, surfer):
@@ -178,7 +292,7 @@ def test_a_post_without_a_visit_reaches_nobody(nginx, account, surfer):
 
 
 def test_a_silent_account_lets_nobody_in(nginx, surfer):
-    surfer.jar["127.0.0.1"] = {"massar-gate": "x" * 43}
+    surfer.jar["127.0.0.1"] = {"massar-gate-lost": "x" * 43}
     assert surfer.ask("GET", nginx.at("lost", "/x")).status == 500
 
 
@@ -221,7 +335,7 @@ def test_a_question_that_says_something_twice_is_refused(nginx, account, surfer)
     """Over the real server, which joins repeated header lines in its own way."""
     account.sign_in(surfer)
     surfer.open(nginx.at("gated", "/"))
-    cookie = f"Cookie: massar-gate={surfer.jar['127.0.0.1']['massar-gate']}"
+    cookie = f"Cookie: massar-gate-gated={surfer.jar['127.0.0.1']['massar-gate-gated']}"
     origin, uri, method = f"X-Massar-Origin: {nginx.at('gated')}", "X-Massar-Uri: /x", "X-Massar-Method: GET"
     assert _asked(account, nginx, cookie, origin, uri, method) == 200
     for line in (origin, uri, method, cookie):

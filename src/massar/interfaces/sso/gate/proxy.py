@@ -76,7 +76,7 @@ def begin(request: HttpRequest) -> HttpResponse:
         wanted=asked.wanted, method=asked.method, mark=_mark(request, asked.wanted), again=bool(again)
     )
     response = see_other(begun.address)
-    _write(response, "gate-mark", begun.mark, asked.wanted)
+    _write(response, "mark", begun.mark, asked.wanted)
     return response
 
 
@@ -105,14 +105,14 @@ def _asked(request: HttpRequest) -> _Asked | None:
     if request.method != "GET" or method not in gate_check.METHODS:
         return None
     origin, uri = (request.headers.get(f"X-Massar-{name}", "") for name in ("Origin", "Uri"))
-    said_twice = ",/" in uri  # servers join repeated header lines with a comma
+    said_twice = ",/" in uri.partition("?")[0]  # servers join repeated header lines with a comma
     wanted = None if said_twice else under(origin, uri, settings.MASSAR.sites)
     return _Asked(wanted, method) if wanted else None
 
 
 def _mark(request: HttpRequest, wanted: Wanted) -> str:
     """The mark that this browser carries, '' if there is not exactly one."""
-    marks = _cookies(request, _name("gate-mark", wanted))
+    marks = _cookies(request, _name("mark", wanted))
     return marks[0] if len(marks) == 1 else ""
 
 
@@ -123,7 +123,8 @@ def _cookies(request: HttpRequest, name: str) -> list[str]:
 
 
 def _name(short: str, wanted: Wanted) -> str:
-    return f"__Host-massar-{short}" if _over_https(wanted) else f"massar-{short}"
+    """With the site in it: cookies know no ports, and two gated sites of one host must not throw each other out."""
+    return f"{'__Host-' if _over_https(wanted) else ''}massar-{short}-{wanted.site.slug}"
 
 
 def _over_https(wanted: Wanted) -> bool:

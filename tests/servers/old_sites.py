@@ -1,0 +1,62 @@
+"""Old sites that nginx reaches by FastCGI or uwsgi: each answers with the parameters that reached it, as JSON."""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import struct
+
+BEGIN, END, PARAMS, STDIN, STDOUT = 1, 3, 4, 5, 6  # FastCGI §8: types of records
+
+
+class FastCgi(socketserver.StreamRequestHandler):
+    """One request for each connection (FastCGI 1.0 §3.3, §5)."""
+
+    def handle(self) -> None:
+        packed, ends = b"", 0
+        while ends < 2:  # an empty record ends the parameters, another one the body
+            head = self.rfile.read(8)
+            if len(head) < 8:
+                return
+            _, kind, request, length, padding = struct.unpack(">BBHHBx", head)
+            content = self.rfile.read(length + padding)[:length]
+            packed += content if kind == PARAMS else b""
+            ends += kind in (PARAMS, STDIN) and not length
+        body = answer(dict(_pairs(packed)))
+        for kind, content in ((STDOUT, body), (STDOUT, b""), (END, b"\0" * 8)):
+            self.wfile.write(struct.pack(">BBHHBx", 1, kind, request, len(content), 0) + content)
+
+
+def _pairs(packed: bytes):
+    """Names and values with their lengths in front (FastCGI 1.0 §3.4)."""
+    while packed:
+        lengths = []
+        for _ in range(2):
+            wide = packed[0] >> 7
+            lengths.append(int.from_bytes(packed[:4], "big") & 0x7FFFFFFF if wide else packed[0])
+            packed = packed[4 if wide else 1 :]
+        name, value = packed[: lengths[0]], packed[lengths[0] : sum(lengths)]
+        packed = packed[sum(lengths) :]
+        yield name.decode("latin-1"), value.decode("latin-1")
+
+
+class Uwsgi(socketserver.StreamRequestHandler):
+    """One request (the uwsgi protocol: a head of four bytes, then names and values with 16-bit lengths)."""
+
+    def handle(self) -> None:
+        _, size, _ = struct.unpack("<BHB", self.rfile.read(4))
+        packed, words = self.rfile.read(size), []
+        while packed:
+            (length,) = struct.unpack("<H", packed[:2])
+            words.append(packed[2 : 2 + length].decode("latin-1"))
+            packed = packed[2 + length :]
+        self.wfile.write(b"HTTP/1.0 200 OK\r\n" + answer(dict(zip(words[::2], words[1::2], strict=True))))
+
+
+def answer(params: dict[str, str]) -> bytes:
+    return b"Content-Type: application/json\r\n\r\n" + json.dumps(params).encode()
+
+
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
