@@ -63,6 +63,12 @@ class Site:
         )
 
     @property
+    def for_people(self) -> bool:
+        """Whether a card can say anything: a server that only asks, or acts for itself, has no page to press on."""
+        alone = self.protocol == "oidc" and (self.introspects or self.service)
+        return bool(self.home or self.redirect_uris) or not alone
+
+    @property
     def recovery_wait(self) -> timedelta:
         return timedelta(hours=self.no_recovery_hours)
 
