@@ -24,9 +24,10 @@ import trustme
 from tests.cast import KHADIJA, YOUSSEF
 from tests.servers import submission
 from tests.servers.machine import open_folder, program, running
-from tests.servers.oidc_steps import tokens
+from tests.servers.oidc_steps import posted, tokens
 from tests.servers.sites import SECRETS
 from tests.servers.surfer import Surfer
+from tests.support.postgres import free_port
 from tests.support.product import ROOT
 from tests.support.programs import DOVECOT
 
@@ -188,6 +189,53 @@ def test_after_signing_out_the_token_opens_nothing(mailbox, token, account, surf
         mailbox.authenticate(
             "OAUTHBEARER", lambda answer: b"" if answer else oauthbearer(YOUSSEF.login, token).encode()
         )
+
+
+# Programs that stay signed in ---------------------------------------------------------------------------------------
+
+
+def opens(layout, trust, token: str) -> bool:
+    """Whether a connection of its own gets into the person's mailbox."""
+    with imaplib.IMAP4_SSL("127.0.0.1", layout.port("imap"), ssl_context=trust) as box:
+        try:
+            box.authenticate("XOAUTH2", lambda answer: b"" if answer else xoauth2(YOUSSEF.login, token).encode())
+        except imaplib.IMAP4.error:
+            return False
+        return box.select("INBOX")[0] == "OK"
+
+
+def renewed(account, held: dict) -> dict:
+    page = posted(account, "mailprogram", grant_type="refresh_token", refresh_token=held["refresh_token"])
+    assert page.status == 200, page.text
+    return json.loads(page.text)
+
+
+def test_a_mail_program_goes_on_after_a_sign_out_but_not_after_one_everywhere(account, layout, trust):
+    surfer, back = Surfer(), f"http://127.0.0.1:{free_port()}/"
+    account.sign_in(surfer)
+    first = tokens(account, layout, surfer, "mailprogram", "openid email mail offline_access", back)
+    assert opens(layout, trust, first["access_token"])
+    surfer.stops_at = ""
+    account.sign_out(surfer)
+    second = renewed(account, first)
+    assert second["access_token"] != first["access_token"] and opens(layout, trust, second["access_token"])
+    later = Surfer()
+    account.sign_in(later)
+    later.open(f"{account.url}/sign-out/everywhere/")
+    later.submit("/sign-out/everywhere/")
+    assert not opens(layout, trust, second["access_token"]) and not opens(layout, trust, first["access_token"])
+    refused = posted(account, "mailprogram", grant_type="refresh_token", refresh_token=second["refresh_token"])
+    assert refused.status == 400 and json.loads(refused.text)["error"] == "invalid_grant"
+
+
+def test_a_program_without_days_of_its_own_ends_with_the_session(account, layout, trust, surfer):
+    account.sign_in(surfer)
+    held = tokens(account, layout, surfer, "mail", "openid email mail offline_access")
+    assert opens(layout, trust, held["access_token"])
+    account.sign_out(surfer)
+    assert not opens(layout, trust, held["access_token"])
+    refused = posted(account, "mail", grant_type="refresh_token", refresh_token=held["refresh_token"])
+    assert refused.status == 400 and json.loads(refused.text)["error"] == "invalid_grant"
 
 
 # Letters ------------------------------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ def _check() -> int:
     own = _own_certificate(now)
     for finding in own:
         print(f"  {'note' if finding.note else '-'} {finding.sentence}")
-    waiting = [site.slug for site in settings.MASSAR.sites.sites if not site.connected]
+    waiting = [site.slug for site in settings.MASSAR.sites.sites if not site.connected and site.for_people]
     if waiting:
         print(f"Not connected yet, their cards explain: {', '.join(waiting)}.")
     mistakes = sum(not finding.note for finding in (*own, *(finding for _, finding in found)))
