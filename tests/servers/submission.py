@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
 import re
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from tests.servers.postoffice import SERVICES
 from tests.support.product import ROOT
 from tests.support.programs import POSTFIX
 
+UID = 142  # owns the mailboxes, as a number that Debian's `adduser --system` gives; it needs no name
 DEPLOY = ROOT / "deploy" / "submission"
 # An alias as the page shows it: above the rule for all.
 ALIAS = "/^cellule\\.rabat@taalim\\.ma$/ fatima.zahra.alaoui@taalim.ma, {owner}\n"
@@ -37,8 +37,8 @@ virtual_transport = virtual
 virtual_mailbox_domains = taalim.ma
 virtual_mailbox_base = {folder}/mail
 virtual_mailbox_maps = inline:{{ {{ {mailbox} = taalim.ma/{local}/Maildir/ }} }}
-virtual_uid_maps = static:{owner.pw_uid}
-virtual_gid_maps = static:{owner.pw_gid}
+virtual_uid_maps = static:{uid}
+virtual_gid_maps = static:{uid}
 virtual_minimum_uid = 1
 smtpd_tls_cert_file = {folder}/server.pem
 smtpd_tls_key_file = {folder}/server.key
@@ -65,7 +65,7 @@ def running_postfix(folder: Path, port: int, mailbox: str, alias_of: str) -> Ite
     (folder / "data").mkdir()
     shutil.chown(folder / "data", "postfix")
     local = mailbox.partition("@")[0]
-    main = MAIN.format(folder=folder, mailbox=mailbox, local=local, owner=pwd.getpwnam("nobody"))
+    main = MAIN.format(folder=folder, mailbox=mailbox, local=local, uid=UID)
     (conf / "main.cf").write_text(main, "utf-8")
     ours = (DEPLOY / "master.cf").read_text("utf-8").replace("/etc/postfix/", f"{conf}/")
     ours, found = re.subn(r"^465 ( +inet  n  +- +)y", rf"127.0.0.1:{port} \1n", ours, flags=re.MULTILINE)  # no chroot here

@@ -8,7 +8,6 @@ import getpass
 import imaplib
 import json
 import os
-import pwd
 import re
 import smtplib
 import socket
@@ -41,7 +40,6 @@ log_path = {folder}/dovecot.log
 auth_verbose = yes
 auth_debug = yes
 listen = 127.0.0.1
-first_valid_uid = 1
 ssl_cert = <{folder}/server.pem
 ssl_key = <{folder}/server.key
 {users}
@@ -100,17 +98,15 @@ def postfix(trust, layout, folder):
 def _conf(layout, folder) -> str:
     """The file of deploy/ with the paths and accounts of this run."""
     root = os.geteuid() == 0
-    owner = pwd.getpwnam("nobody" if root else getpass.getuser())
+    uid, gid = (submission.UID, submission.UID) if root else (os.getuid(), os.getgid())
     (folder / "mail").mkdir()
-    os.chown(folder / "mail", owner.pw_uid, owner.pw_gid)
+    os.chown(folder / "mail", uid, gid)
     text = (DEPLOY / "massar.conf").read_text("utf-8").replace("/etc/dovecot/", f"{folder}/")
-    text = text.replace(
-        "uid=vmail gid=vmail home=/var/vmail", f"uid={owner.pw_uid} gid={owner.pw_gid} home={folder}/mail"
-    )
+    text = text.replace("uid=vmail gid=vmail home=/var/vmail", f"uid={uid} gid={gid} home={folder}/mail")
     text = text.replace("/var/spool/postfix/", f"{folder}/queue/")
     if not root:  # Postfix's user can't be given the socket
         text = re.sub(r"^ +(user|group) = postfix\n", "", text, flags=re.MULTILINE)
-    users = "" if root else f"default_internal_user = {owner.pw_name}\ndefault_login_user = {owner.pw_name}"
+    users = "" if root else f"default_internal_user = {getpass.getuser()}\ndefault_login_user = {getpass.getuser()}"
     return text + HERE.format(folder=folder, imap=layout.port("imap"), users=users)
 
 
