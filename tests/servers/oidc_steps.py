@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from tests.servers.account import Account
 from tests.servers.sites import SECRETS, Layout
-from tests.servers.surfer import Surfer
+from tests.servers.surfer import Page, Surfer
 
 
 def discovered(account: Account) -> dict:
@@ -19,9 +19,12 @@ def discovered(account: Account) -> dict:
     return json.loads(page.text)
 
 
-def tokens(account: Account, layout: Layout, surfer: Surfer, site: str, scope: str) -> dict:
-    """What the token endpoint gave for the person who is signed in at the surfer (RFC 6749 §5.1)."""
-    known, back, verifier = discovered(account), layout.at(site, "/back"), secrets.token_urlsafe(48)
+def tokens(account: Account, layout: Layout, surfer: Surfer, site: str, scope: str, back: str = "") -> dict:
+    """What the token endpoint gave for the person who is signed in at the surfer (RFC 6749 §5.1).
+
+    back: the redirect URI; the site's own at its port of the layout where it is left out.
+    """
+    known, back, verifier = discovered(account), back or layout.at(site, "/back"), secrets.token_urlsafe(48)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     asked = {
         "response_type": "code", "client_id": site, "redirect_uri": back, "scope": scope, "state": "s", "nonce": "n",
@@ -31,10 +34,17 @@ def tokens(account: Account, layout: Layout, surfer: Surfer, site: str, scope: s
     surfer.open(f"{known['authorization_endpoint']}?{urlencode(asked)}")
     answer = parse_qs(urlsplit(surfer.way[-1]).query)
     assert "code" in answer, surfer.way
-    basic = base64.b64encode(f"{site}:{SECRETS[site]}".encode()).decode()
-    form = {
-        "grant_type": "authorization_code", "code": answer["code"][0], "redirect_uri": back, "code_verifier": verifier,
-    }  # fmt: skip
-    page = Surfer().ask("POST", known["token_endpoint"], urlencode(form), Authorization=f"Basic {basic}")
+    page = posted(
+        account, site, grant_type="authorization_code", code=answer["code"][0], redirect_uri=back, code_verifier=verifier
+    )
     assert page.status == 200, page.text
     return json.loads(page.text)
+
+
+def posted(account: Account, site: str, **form: str) -> Page:
+    """The token endpoint's answer; a site without a secret only says who it is (RFC 6749 §2.3.1, §3.2.1)."""
+    endpoint, secret = discovered(account)["token_endpoint"], SECRETS.get(site)
+    if secret is None:
+        return Surfer().ask("POST", endpoint, urlencode({**form, "client_id": site}))
+    basic = base64.b64encode(f"{site}:{secret}".encode()).decode()
+    return Surfer().ask("POST", endpoint, urlencode(form), Authorization=f"Basic {basic}")

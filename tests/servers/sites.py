@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from tests.servers.account import ports
 
 NAMES = ("account", "gated", "lost", "archive", "backend", "apache_oidc", "apache_saml", "node", "authlib",
-         "toolkit", "imap", "submission", "relay", "mail", "counted", "pipe", "fastcgi", "uwsgi")  # fmt: skip
+         "toolkit", "imap", "submission", "mail", "counted", "pipe", "fastcgi", "uwsgi")  # fmt: skip
 SECRETS = {
     name: f"secret-of-{name}-0123456789-abcdefghij"
     for name in ("apache_oidc", "node", "authlib", "mail", "dovecot")
@@ -54,7 +54,11 @@ class Layout:
             "node": _oidc("node", self.at("node", "/back"), scopes=["openid", "profile", "email", "offline_access"],
                           client_auth="client_secret_post"),
             "authlib": _oidc("authlib", self.at("authlib", "/back"), scopes=["openid", "profile", "email"]),
-            "mail": _oidc("mail", self.at("mail", "/back"), scopes=["openid", "email", "mail"]),
+            "mail": _oidc("mail", self.at("mail", "/back"), scopes=["openid", "email", "mail", "offline_access"]),
+            # As in docs/integrate/dovecot.md; the port is the program's to choose.
+            "mailprogram": {"protocol": "oidc", "client_id": "mailprogram", "client_auth": "none",
+                            "redirect_uris": ["http://127.0.0.1/"], "hears_sign_out": False, "offline_days": 30,
+                            "max_age_minutes": 5, "scopes": ["openid", "email", "mail", "offline_access"]},
             "dovecot": {"protocol": "oidc", "client_id": "dovecot", "client_secret": _hash("dovecot"),
                         "introspects": True},
             "mellon": self._mellon("/mellon") | {"slo_soap": self.at("apache_saml", "/mellon/logout")},

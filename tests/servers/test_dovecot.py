@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import getpass
 import imaplib
 import json
 import os
-import pwd
 import re
 import smtplib
+import socket
 import ssl
+import time
+from email import message_from_bytes
 from email.message import EmailMessage
+from email.policy import default
 
 import pytest
 import trustme
-from aiosmtpd.controller import Controller
 
-from tests.cast import YOUSSEF
+from tests.cast import KHADIJA, YOUSSEF
+from tests.servers import submission
 from tests.servers.machine import open_folder, program, running
-from tests.servers.oidc_steps import tokens
+from tests.servers.oidc_steps import posted, tokens
 from tests.servers.sites import SECRETS
 from tests.servers.surfer import Surfer
+from tests.support.postgres import free_port
 from tests.support.product import ROOT
-from tests.support.programs import DOVECOT, SUBMISSION
+from tests.support.programs import DOVECOT
 
+COLLEAGUE = KHADIJA.login
+PATIENCE = 30  # seconds for a letter
 DEPLOY = ROOT / "deploy" / "dovecot"
 HERE = """
 base_dir = {folder}/run
@@ -33,7 +40,6 @@ log_path = {folder}/dovecot.log
 auth_verbose = yes
 auth_debug = yes
 listen = 127.0.0.1
-first_valid_uid = 1
 ssl_cert = <{folder}/server.pem
 ssl_key = <{folder}/server.key
 {users}
@@ -47,15 +53,6 @@ service imap-login {{
     ssl = yes
   }}
 }}
-service submission-login {{
-  chroot =
-  inet_listener submission {{
-    port = {submission}
-  }}
-  inet_listener submissions {{
-    port = 0
-  }}
-}}
 service anvil {{
   chroot =
   # Repeated failures make Dovecot wait ever longer; here they are on purpose.
@@ -67,65 +64,50 @@ auth_failure_delay = 0
 """
 
 
-class _Relay:
-    """The mail server proper: keeps what submission hands on."""
-
-    def __init__(self):
-        self.kept = []
-
-    async def handle_DATA(self, server, session, envelope):
-        self.kept.append(envelope)
-        return "250 kept"
+@pytest.fixture(scope="module")
+def folder():
+    with open_folder() as it:
+        submission.make_queue(it)
+        yield it
 
 
 @pytest.fixture(scope="module")
-def relay(layout):
-    keeper = _Relay()
-    server = Controller(keeper, hostname="127.0.0.1", port=layout.port("relay"))
-    server.start()
-    yield keeper
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def trust(account, layout, relay):
+def trust(account, layout, folder):
     """A running Dovecot; the TLS context that believes it."""
     binary = program(DOVECOT)
-    program(SUBMISSION)
     authority = trustme.CA()
-    with open_folder() as folder:
-        pair = authority.issue_cert("127.0.0.1", "localhost")
-        pair.cert_chain_pems[0].write_to_path(folder / "server.pem")
-        pair.private_key_pem.write_to_path(folder / "server.key")
-        (folder / "dovecot.conf").write_text(_conf(account, layout, folder))
-        (folder / "massar-oauth2.conf.ext").write_text(_oauth2(account))
-        ports = (layout.port("imap"), layout.port("submission"))
-        with running(
-            [binary, "-F", "-c", str(folder / "dovecot.conf")],
-            folder=folder,
-            ports=ports,
-            logs=("dovecot.log",),
-        ):
-            context = ssl.create_default_context()
-            authority.configure_trust(context)
-            yield context
+    pair = authority.issue_cert("127.0.0.1", "localhost")
+    pair.cert_chain_pems[0].write_to_path(folder / "server.pem")
+    pair.private_key_pem.write_to_path(folder / "server.key")
+    (folder / "dovecot.conf").write_text(_conf(layout, folder))
+    (folder / "massar-oauth2.conf.ext").write_text(_oauth2(account))
+    command = [binary, "-F", "-c", str(folder / "dovecot.conf")]
+    with running(command, folder=folder, ports=(layout.port("imap"),), logs=("dovecot.log",)):
+        context = ssl.create_default_context()
+        authority.configure_trust(context)
+        yield context
 
 
-def _conf(account, layout, folder) -> str:
+@pytest.fixture(scope="module")
+def postfix(trust, layout, folder):
+    """A running Postfix with deploy/submission; its log."""
+    with submission.running_postfix(folder, layout.port("submission"), COLLEAGUE, YOUSSEF.login) as log:
+        yield log
+
+
+def _conf(layout, folder) -> str:
     """The file of deploy/ with the paths and accounts of this run."""
     root = os.geteuid() == 0
-    owner = pwd.getpwnam("nobody" if root else getpass.getuser())
+    uid, gid = (submission.UID, submission.UID) if root else (os.getuid(), os.getgid())
     (folder / "mail").mkdir()
-    os.chown(folder / "mail", owner.pw_uid, owner.pw_gid)
+    os.chown(folder / "mail", uid, gid)
     text = (DEPLOY / "massar.conf").read_text("utf-8").replace("/etc/dovecot/", f"{folder}/")
-    text = text.replace(
-        "uid=vmail gid=vmail home=/var/vmail", f"uid={owner.pw_uid} gid={owner.pw_gid} home={folder}/mail"
-    )
-    text = text.replace("submission_relay_port = 25", f"submission_relay_port = {layout.port('relay')}")
-    users = "" if root else f"default_internal_user = {owner.pw_name}\ndefault_login_user = {owner.pw_name}"
-    return text + HERE.format(
-        folder=folder, imap=layout.port("imap"), submission=layout.port("submission"), users=users
-    )
+    text = text.replace("uid=vmail gid=vmail home=/var/vmail", f"uid={uid} gid={gid} home={folder}/mail")
+    text = text.replace("/var/spool/postfix/", f"{folder}/queue/")
+    if not root:  # Postfix's user can't be given the socket
+        text = re.sub(r"^ +(user|group) = postfix\n", "", text, flags=re.MULTILINE)
+    users = "" if root else f"default_internal_user = {getpass.getuser()}\ndefault_login_user = {getpass.getuser()}"
+    return text + HERE.format(folder=folder, imap=layout.port("imap"), users=users)
 
 
 def _oauth2(account) -> str:
@@ -205,31 +187,152 @@ def test_after_signing_out_the_token_opens_nothing(mailbox, token, account, surf
         )
 
 
-def test_a_letter_is_submitted(trust, token, layout, relay):
+# Programs that stay signed in ---------------------------------------------------------------------------------------
+
+
+def opens(layout, trust, token: str) -> bool:
+    """Whether a connection of its own gets into the person's mailbox."""
+    with imaplib.IMAP4_SSL("127.0.0.1", layout.port("imap"), ssl_context=trust) as box:
+        try:
+            box.authenticate("XOAUTH2", lambda answer: b"" if answer else xoauth2(YOUSSEF.login, token).encode())
+        except imaplib.IMAP4.error:
+            return False
+        return box.select("INBOX")[0] == "OK"
+
+
+def renewed(account, held: dict) -> dict:
+    page = posted(account, "mailprogram", grant_type="refresh_token", refresh_token=held["refresh_token"])
+    assert page.status == 200, page.text
+    return json.loads(page.text)
+
+
+def test_a_mail_program_goes_on_after_a_sign_out_but_not_after_one_everywhere(account, layout, trust):
+    surfer, back = Surfer(), f"http://127.0.0.1:{free_port()}/"
+    account.sign_in(surfer)
+    first = tokens(account, layout, surfer, "mailprogram", "openid email mail offline_access", back)
+    assert opens(layout, trust, first["access_token"])
+    surfer.stops_at = ""
+    account.sign_out(surfer)
+    second = renewed(account, first)
+    assert second["access_token"] != first["access_token"] and opens(layout, trust, second["access_token"])
+    later = Surfer()
+    account.sign_in(later)
+    later.open(f"{account.url}/sign-out/everywhere/")
+    later.submit("/sign-out/everywhere/")
+    assert not opens(layout, trust, second["access_token"]) and not opens(layout, trust, first["access_token"])
+    refused = posted(account, "mailprogram", grant_type="refresh_token", refresh_token=second["refresh_token"])
+    assert refused.status == 400 and json.loads(refused.text)["error"] == "invalid_grant"
+
+
+def test_a_program_without_days_of_its_own_ends_with_the_session(account, layout, trust, surfer):
+    account.sign_in(surfer)
+    held = tokens(account, layout, surfer, "mail", "openid email mail offline_access")
+    assert opens(layout, trust, held["access_token"])
+    account.sign_out(surfer)
+    assert not opens(layout, trust, held["access_token"])
+    refused = posted(account, "mail", grant_type="refresh_token", refresh_token=held["refresh_token"])
+    assert refused.status == 400 and json.loads(refused.text)["error"] == "invalid_grant"
+
+
+# Letters ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def wire(trust, postfix, layout):
+    with smtplib.SMTP_SSL("127.0.0.1", layout.port("submission"), context=trust) as it:
+        it.ehlo()
+        yield it
+
+
+def give(wire, way: str, login: str, token: str) -> tuple[int, bytes]:
+    """Postfix's answer to the token; the reason that Dovecot gives first is acknowledged (RFC 7628 §3.2.3)."""
+    code, said = wire.docmd(f"AUTH {way} {base64.b64encode(WAYS[way](login, token).encode()).decode()}")
+    if code == 334:
+        assert json.loads(base64.b64decode(said))["status"] in ("401", "400", "invalid_token")
+        code, said = wire.docmd(base64.b64encode(b"\x01").decode())
+    return code, said
+
+
+def envelope(wire, sender: str, to: str = COLLEAGUE) -> tuple[int, str]:
+    """The answer to the whole envelope: what is wrong with the sender is told at the recipient (smtpd_delay_reject)."""
+    code, said = wire.docmd(f"MAIL FROM:<{sender}>")
+    if code == 250:
+        code, said = wire.docmd(f"RCPT TO:<{to}>")
+    return code, said.decode()
+
+
+def arrived(folder, subject: str) -> EmailMessage:
+    """The letter in the colleague's Maildir, as soon as it is there."""
+    local, _, domain = COLLEAGUE.partition("@")
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        for path in (folder / "mail" / domain / local / "Maildir" / "new").glob("*"):
+            letter = message_from_bytes(path.read_bytes(), policy=default)
+            if letter["Subject"] == subject:
+                return letter
+        time.sleep(0.1)
+    raise AssertionError("the letter did not arrive")
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("spelt", [str, str.upper, str.title])
+def test_a_letter_from_the_own_address_arrives(wire, token, folder, way, spelt):
+    assert "PLAIN" not in wire.esmtp_features["auth"] and way in wire.esmtp_features["auth"]
+    assert give(wire, way, spelt(YOUSSEF.login), token)[0] == 235
     letter = EmailMessage()
-    letter["From"], letter["To"], letter["Subject"] = YOUSSEF.login, "khadija.idrissi@taalim.ma", "Réunion"
+    letter["From"], letter["To"], letter["Subject"] = YOUSSEF.login, COLLEAGUE, f"Réunion {way} {spelt.__name__}"
     letter.set_content("À lundi.")
-    with smtplib.SMTP("127.0.0.1", layout.port("submission")) as wire:
-        wire.starttls(context=trust)
-        wire.ehlo()
-        code, said = wire.docmd(
-            f"AUTH XOAUTH2 {base64.b64encode(xoauth2(YOUSSEF.login, token).encode()).decode()}"
-        )
-        assert code == 235, said
-        wire.send_message(letter)
-    kept = relay.kept[-1]
-    assert kept.mail_from == YOUSSEF.login and kept.rcpt_tos == ["khadija.idrissi@taalim.ma"]
+    wire.send_message(letter, from_addr=spelt(YOUSSEF.login))
+    kept = arrived(folder, letter["Subject"])
+    assert kept["Return-Path"].lower() == f"<{YOUSSEF.login}>"
+    assert f"Authenticated sender: {YOUSSEF.login}" in kept["Received"]
 
 
-def test_submission_refuses_a_stranger(trust, layout):
-    with smtplib.SMTP("127.0.0.1", layout.port("submission")) as wire:
-        wire.starttls(context=trust)
-        wire.ehlo()
-        assert wire.docmd("MAIL FROM:<x@example.org>")[0] >= 500
-        code, said = wire.docmd(
-            f"AUTH XOAUTH2 {base64.b64encode(xoauth2(YOUSSEF.login, 'x' * 43).encode()).decode()}"
-        )
-        if code == 334:  # the reason, which the client acknowledges (RFC 7628 §3.2.3)
-            assert json.loads(base64.b64decode(said))["status"] in ("401", "400", "invalid_token")
-            code, said = wire.docmd("")
-        assert code >= 500
+@pytest.mark.parametrize("sender", [
+    COLLEAGUE, COLLEAGUE.upper(), "nobody.yet@taalim.ma", "youssef.benali@example.org", "youssef.benali",
+    f"{YOUSSEF.login}.example.org", "youssef.benali+x@men.gov.ma",
+    f'"x {YOUSSEF.login} y"@taalim.ma', f'"x,{YOUSSEF.login},y"@taalim.ma', f"@taalim.ma:{COLLEAGUE}",
+])  # fmt: skip
+def test_nobody_writes_as_somebody_else(wire, token, sender):
+    assert give(wire, "XOAUTH2", YOUSSEF.login, token)[0] == 235
+    code, said = envelope(wire, sender)
+    assert code == 553 and f"not owned by user {YOUSSEF.login}" in said, said
+    assert wire.docmd("DATA")[0] >= 500
+
+
+def test_nobody_writes_as_nobody(wire, token):
+    assert give(wire, "XOAUTH2", YOUSSEF.login, token)[0] == 235
+    code, said = envelope(wire, "")
+    assert code == 553 and "Write your own address as MAIL FROM" in said, said
+
+
+def test_an_alias_of_the_map_is_open_to_those_it_names(wire, token, folder):
+    assert give(wire, "XOAUTH2", YOUSSEF.login, token)[0] == 235
+    assert envelope(wire, "Cellule.Rabat@taalim.ma")[0] == 250
+    assert wire.data(b"Subject: Convocation de la cellule\r\n\r\nLundi.\r\n")[0] == 250
+    assert arrived(folder, "Convocation de la cellule")["Return-Path"] == "<Cellule.Rabat@taalim.ma>"
+
+
+def test_without_a_token_nothing_is_accepted(wire):
+    for sender, to in ((YOUSSEF.login, COLLEAGUE), ("x@example.org", COLLEAGUE), ("", COLLEAGUE), ("", "x@example.org")):
+        code, said = envelope(wire, sender, to)
+        assert code >= 500 and ("denied" in said or "not logged in" in said or "MAIL FROM" in said), said
+        assert wire.docmd("DATA")[0] >= 500
+        wire.rset()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_token_that_is_none_or_somebody_elses_submits_nothing(wire, token, way):
+    for login, wrong in ((YOUSSEF.login, "x" * 43), (YOUSSEF.login, ""), (COLLEAGUE, token)):
+        assert give(wire, way, login, wrong)[0] >= 500
+    assert envelope(wire, YOUSSEF.login)[0] >= 500
+
+
+def test_no_token_travels_in_the_clear(postfix, layout):
+    """Postfix waits for TLS: it says nothing, or hangs up."""
+    with socket.create_connection(("127.0.0.1", layout.port("submission")), timeout=PATIENCE) as wire:
+        wire.sendall(b"EHLO here\r\nAUTH XOAUTH2 eA==\r\n")
+        heard = b""
+        with contextlib.suppress(ConnectionResetError):
+            heard = wire.recv(1000)
+        assert not re.match(rb"[2-5]\d\d", heard)

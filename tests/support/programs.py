@@ -74,11 +74,6 @@ AUTH_MELLON = Need(
     "The SAML test needs Apache's module: install the package libapache2-mod-auth-mellon.",
 )
 DOVECOT = Need("Dovecot", ("dovecot-imapd",), "The mail test needs Dovecot: install the package dovecot-imapd.")
-SUBMISSION = Need(
-    "Dovecot's submission",
-    ("dovecot-submissiond",),
-    "The mail test needs Dovecot's submission: install the package dovecot-submissiond.",
-)
 KANNEL = Need("Kannel", ("kannel",), "The SMS gateway's test needs Kannel: install the package kannel.")
 LMTP = Need("Dovecot's LMTP", ("dovecot-lmtpd",), "The mail test needs Dovecot's LMTP: install the package dovecot-lmtpd.")
 POSTFIX = Need("Postfix", ("postfix",), "The mail test needs Postfix: install the package postfix (none has to be running).")
@@ -96,7 +91,6 @@ SERVERS = {
     AUTH_OPENIDC: (f"{APACHE_MODULES}/mod_auth_openidc.so",),
     AUTH_MELLON: (f"{APACHE_MODULES}/mod_auth_mellon.so",),
     DOVECOT: ("dovecot",),
-    SUBMISSION: ("/usr/lib/dovecot/submission-login", "/usr/libexec/dovecot/submission-login"),
     KANNEL: ("bearerbox",),
     LMTP: ("/usr/lib/dovecot/lmtp", "/usr/libexec/dovecot/lmtp"),
     POSTFIX: ("postfix",),

@@ -108,7 +108,7 @@ def _certain(given, registry) -> tuple[sites.Site, str] | Unusable:
     site = registry.by_client.get(clients[0]) if len(clients) == 1 else None
     if site is None or site.protocol != "oidc":
         return Unusable("site", "client_id is not registered.")
-    if len(addresses) != 1 or addresses[0] not in site.redirect_uris:
+    if len(addresses) != 1 or not site.takes_back(addresses[0]):
         return Unusable("address", "redirect_uri is not one of the registered ones, character by character.")
     return site, addresses[0]
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import timedelta
+
+# Where a native program listens on the person's own machine (RFC 8252 §7.3); "localhost" may be somebody else (§8.3).
+_LOOPBACK = r"http://(?:127\.0\.0\.1|\[::1\])"
+_ANY_PORT = re.compile(rf"{_LOOPBACK}/.*")  # as registered
+_AT_A_PORT = re.compile(rf"({_LOOPBACK}):([1-9][0-9]{{0,4}})(/.*)")  # as asked for
+_HIGHEST_PORT = 65535
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,28 @@ class Site:
                 self.protocol
             ]
         )
+
+    @property
+    def loopback_uris(self) -> tuple[str, ...]:
+        """The redirect_uris of a native program, which may come back at any port. A public client with PKCE only: the code is
+        worth nothing to another program that listens there (RFC 8252 §8.1), and no secret is spread over people's machines."""
+        native = self.client_auth == "none" and self.pkce
+        return tuple(address for address in self.redirect_uris if native and _ANY_PORT.fullmatch(address))
+
+    def takes_back(self, address: str) -> bool:
+        """Whether a code may be sent there: character by character, but for the port of a native program."""
+        at = _AT_A_PORT.fullmatch(address)
+        if at and int(at[2]) <= _HIGHEST_PORT and f"{at[1]}{at[3]}" in self.loopback_uris:
+            return True
+        return address in self.redirect_uris
+
+    @property
+    def for_people(self) -> bool:
+        """Whether a card can say anything: a server that only asks, or acts for itself, has no page to press on, and a native
+        program is started on the person's own machine."""
+        if self.home or set(self.redirect_uris) - set(self.loopback_uris):
+            return True
+        return not (self.protocol == "oidc" and (self.introspects or self.service or self.loopback_uris))
 
     @property
     def recovery_wait(self) -> timedelta:

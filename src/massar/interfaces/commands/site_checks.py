@@ -52,8 +52,10 @@ def _hears(site: Site) -> bool:
 
 
 def _addresses(site: Site) -> list[str]:
+    """Where browsers and the account go; a native program listens on the person's own machine, which is right."""
     one = (site.backchannel_logout_uri, site.slo, site.slo_response, site.slo_soap, site.home, site.gate_origin)
-    return [*site.redirect_uris, *site.acs, *filter(None, one)]
+    pages = [address for address in site.redirect_uris if address not in site.loopback_uris]
+    return [*pages, *site.acs, *filter(None, one)]
 
 
 # -- the account's own certificate

@@ -82,7 +82,7 @@ def _check() -> int:
     own = _own_certificate(now)
     for finding in own:
         print(f"  {'note' if finding.note else '-'} {finding.sentence}")
-    waiting = [site.slug for site in settings.MASSAR.sites.sites if not site.connected]
+    waiting = [site.slug for site in settings.MASSAR.sites.sites if not site.connected and site.for_people]
     if waiting:
         print(f"Not connected yet, their cards explain: {', '.join(waiting)}.")
     mistakes = sum(not finding.note for finding in (*own, *(finding for _, finding in found)))
@@ -130,6 +130,8 @@ def _oidc(site: Site):
     yield "Client id", site.client_id
     yield "Client authentication", site.client_auth
     yield "Redirect URIs (exact)", _several(site.redirect_uris)
+    if site.loopback_uris:
+        yield "At any port", _several(site.loopback_uris)
     yield "After sign-out (exact)", _several(site.post_logout_redirect_uris)
     yield "Back-channel logout URI", site.backchannel_logout_uri or ("none" if site.hears_sign_out else "none, on purpose")
     yield "Scopes", " ".join(site.scopes)
@@ -230,8 +232,13 @@ def _test(site: Site) -> int:
 
 
 def _pages_tried(site: Site):
-    """Whether the addresses that browsers are sent to answer at all; a site may well refuse an empty request."""
+    """Whether the addresses that browsers are sent to answer at all; a site may well refuse an empty request.
+
+    A native program listens on people's machines, while somebody signs in.
+    """
     for address in (*site.redirect_uris, *site.acs):
+        if address in site.loopback_uris:
+            continue
         status, word = _asked("GET", address)
         yield 0 < status < 500, f"{address} answers {word}"
 

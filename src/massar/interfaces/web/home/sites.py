@@ -11,7 +11,7 @@ from massar.domain.sites.api import Site
 
 def cards(language: str) -> list[dict]:
     """What the cards of all shown sites say, in the language of the page."""
-    return [_card(site, language) for site in settings.MASSAR.sites.sites if site.icon]
+    return [_card(site, language) for site in settings.MASSAR.sites.sites if site.icon and site.for_people]
 
 
 def card(slug: str, language: str) -> dict | None:

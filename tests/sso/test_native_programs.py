@@ -1,0 +1,155 @@
+"""Native programs: back on this machine at a port chosen at run time (RFC 8252 §7.3), and nobody else anywhere."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from massar.domain.sites import api as sites
+from massar.domain.sites.models import Grant
+from massar.domain.sites.registry import load
+from massar.interfaces.commands import main
+from tests.cast import YOUSSEF
+from tests.sso.relying_party import STRICT, Surfer, party, register
+
+REGISTERED = ("http://127.0.0.1/back", "http://[::1]/six", "http://127.0.0.1:4000/fixed", "http://localhost/back")
+PROGRAM = replace(
+    STRICT, slug="program", client_id="program", client_auth="none", client_secret="", redirect_uris=REGISTERED,
+    backchannel_logout_uri="", hears_sign_out=False,
+)  # fmt: skip
+GOOD = (
+    *REGISTERED, "http://127.0.0.1:1/back", "http://127.0.0.1:53211/back", "http://127.0.0.1:65535/back",
+    "http://[::1]:53211/six",
+)  # fmt: skip
+FOREIGN = {
+    "user": "http://me@127.0.0.1:53211/back",
+    "user that looks like the host": "http://127.0.0.1:53211@evil.example/back",
+    "user before the port": "http://127.0.0.1@evil.example:53211/back",
+    "suffix": "http://127.0.0.1.evil.example:53211/back",
+    "another address of loopback": "http://127.0.0.2:53211/back",
+    "short address": "http://127.1:53211/back",
+    "number": "http://2130706433:53211/back",
+    "octal": "http://0177.0.0.1:53211/back",
+    "localhost": "http://localhost:53211/back",
+    "mapped": "http://[::ffff:127.0.0.1]:53211/six",
+    "long form": "http://[0:0:0:0:0:0:0:1]:53211/six",
+    "the other host's path": "http://[::1]:53211/back",
+    "another host": "http://10.0.0.1:53211/back",
+    "another path": "http://127.0.0.1:53211/other",
+    "longer path": "http://127.0.0.1:53211/back/",
+    "traversal": "http://127.0.0.1:53211/x/../back",
+    "case": "http://127.0.0.1:53211/Back",
+    "query": "http://127.0.0.1:53211/back?x=1",
+    "another query at six": "http://[::1]:53211/six?from=evil",
+    "fragment": "http://127.0.0.1:53211/back#x",
+    "no path": "http://127.0.0.1:53211",
+    "text": "http://127.0.0.1:53211x/back",
+    "words": "http://127.0.0.1:http/back",
+    "digits of another script": "http://127.0.0.1:٥٣٢١١/back",
+    "sign": "http://127.0.0.1:+80/back",
+    "space": "http://127.0.0.1: 80/back",
+    "empty": "http://127.0.0.1:/back",
+    "zero": "http://127.0.0.1:0/back",
+    "leading zero": "http://127.0.0.1:080/back",
+    "too high": "http://127.0.0.1:65536/back",
+    "far too high": f"http://127.0.0.1:{'9' * 50}/back",
+    "two ports": "http://127.0.0.1:80:81/back",
+    "https": "https://127.0.0.1:53211/back",
+    "capital scheme": "HTTP://127.0.0.1:53211/back",
+    "backslash": "http://127.0.0.1:53211\\@evil.example/back",
+    "newline": "http://127.0.0.1:53211/back\n",
+    "registered with a port": "http://127.0.0.1:4001/fixed",
+}
+ANY_PORT = "http://127.0.0.1:53211/back"
+
+
+@pytest.fixture(autouse=True)
+def registered(cast, settings):
+    register(settings, PROGRAM)
+    sites.keys._RING.forget()
+
+
+@pytest.fixture
+def program(clock):
+    return party(clock, PROGRAM)
+
+
+@pytest.fixture
+def browser() -> Surfer:
+    return Surfer()
+
+
+@pytest.mark.parametrize("address", GOOD)
+def test_a_program_comes_back_where_it_listens(program, browser, address):
+    assert program.enter(browser, redirect_uri=address).access
+
+
+@pytest.mark.parametrize("address", FOREIGN.values(), ids=FOREIGN)
+def test_no_other_address_gets_a_redirect(program, browser, address):
+    browser.sign_in(YOUSSEF.login, YOUSSEF.password)
+    browser.open(program.ask(redirect_uri=address).url)
+    assert browser.page.status_code == 400 and browser.arrived is None
+    assert not re.search(r'(href|action|src|content)="[^"/]*//', browser.html), "no way leads elsewhere"
+    assert not Grant.objects.exists()
+
+
+@pytest.mark.parametrize("changed", [
+    {"client_auth": "client_secret_basic", "client_secret": STRICT.client_secret},
+    {"client_auth": "client_secret_post", "client_secret": STRICT.client_secret},
+    {"client_auth": "private_key_jwt"},
+    {"pkce": False},
+])  # fmt: skip
+def test_a_site_with_a_secret_or_without_pkce_has_exact_addresses(clock, browser, settings, changed):
+    site = replace(PROGRAM, **changed)
+    register(settings, site)
+    assert not site.loopback_uris and site.takes_back(REGISTERED[0])
+    browser.sign_in(YOUSSEF.login, YOUSSEF.password)
+    browser.open(party(clock, site).ask(redirect_uri=ANY_PORT).url)
+    assert browser.page.status_code == 400 and browser.arrived is None
+
+
+def test_a_program_can_not_do_without_pkce(program, browser):
+    browser.sign_in(YOUSSEF.login, YOUSSEF.password)
+    asked = program.ask(redirect_uri=ANY_PORT, code_challenge=None, code_challenge_method=None)
+    browser.open(asked.url)
+    assert program.error(browser, asked) == "invalid_request"
+
+
+@pytest.mark.parametrize("other", ["http://127.0.0.1:53212/back", "http://127.0.0.1/back", "http://[::1]:53211/back", ""])
+def test_the_code_is_for_the_port_that_was_asked_for(program, browser, other):
+    """RFC 6749 §4.1.3: the same address at the token endpoint."""
+    asked, code = program.send(browser, redirect_uri=ANY_PORT)
+    answer = program.redeem(asked, code, redirect_uri=other)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+
+
+def test_the_registry_takes_such_an_address_and_still_wants_pkce(tmp_path):
+    file = tmp_path / "sites.toml"
+    table = '[sites.program]\nprotocol = "oidc"\nclient_id = "program"\nclient_auth = "none"\nredirect_uris = ["{}"]\n'
+    for address in ("http://127.0.0.1/", "http://[::1]/back"):
+        file.write_text(table.format(address), "utf-8")
+        assert load(file).by_slug["program"].loopback_uris == (address,)
+    file.write_text(table.format("http://127.0.0.1/") + "pkce = false\n", "utf-8")
+    with pytest.raises(sites.RegistryError, match="must use PKCE"):
+        load(file)
+
+
+def test_operators_read_that_any_port_will_do(settings, capsys):
+    native = replace(PROGRAM, redirect_uris=REGISTERED[:2], home="", post_logout_redirect_uris=())
+    register(settings, native)
+    settings.MASSAR = replace(settings.MASSAR, mode="production")
+    assert main.main(["sites", "show", "program"]) == 0
+    assert "At any port" in capsys.readouterr().out
+    assert main.main(["sites", "test", "program"]) == 0, "nobody listens while nobody signs in"
+    main.main(["sites", "check"])
+    assert "is this machine" not in capsys.readouterr().out
+    register(settings, replace(native, redirect_uris=("http://127.0.0.1:4000/fixed",)))
+    main.main(["sites", "check"])
+    assert "http://127.0.0.1:4000/fixed is this machine" in capsys.readouterr().out
+
+
+def test_a_program_on_the_own_machine_has_no_card():
+    assert not replace(PROGRAM, redirect_uris=REGISTERED[:2], home="").for_people
+    assert replace(PROGRAM, redirect_uris=(REGISTERED[0], "https://webmail.example.ma/back"), home="").for_people
