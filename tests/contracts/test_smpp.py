@@ -284,7 +284,7 @@ def test_a_message_that_lacks_a_segment_is_refused_as_a_whole(smsc, smpp, second
 
 @pytest.mark.parametrize(
     ("status", "flags"),
-    [(0x0B, "permanent"), (0x0A, "ours"), (0x45, "ours"), (0x58, "busy"), (0x14, "busy"), (0x08, ""), (0x400, "")],
+    [(0x0B, "permanent"), (0x0A, "ours"), (0x45, ""), (0x58, "busy"), (0x14, "busy"), (0x08, ""), (0x400, "")],
 )
 def test_a_refusal_says_whose_fault_it_is(smsc, smpp, status, flags):
     server = smsc()

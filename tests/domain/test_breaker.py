@@ -79,3 +79,12 @@ def test_what_nothing_has_tried_for_a_day_is_forgotten(clock):
     assert breaker.sweep(now=clock.advance(hours=23)) == 0
     assert breaker.sweep(now=clock.advance(hours=2)) == 1
     assert set(breaker.all_states()) == {"well"}
+
+
+def test_a_throttled_probe_has_found_it_well(clock):
+    open_it(clock())
+    assert not breaker.alive("iam", now=clock()), "no probe yet"
+    assert breaker.claim_probe("iam", now=clock.advance(seconds=6))
+    assert breaker.alive("iam", now=clock()) and state() == "closed"
+    breaker.fault("iam", "no answer", now=clock())
+    assert not breaker.alive("iam", now=clock()) and breaker.all_states()["iam"].faults == 1, "faults that are counted stay"

@@ -113,3 +113,10 @@ def test_a_receipt_that_came_too_late_is_late():
     history("a", prompt=3)
     Part.objects.filter(reference="0").update(told_at=NOW)
     assert routing.punctuality(now=NOW) == {"a": routing.Punctuality(3, 1)}
+
+
+def test_under_way_is_no_arrival():
+    """A gateway that says "taken over by the network" and nothing more swallows."""
+    history("a", prompt=3)
+    Part.objects.filter(reference="0").update(state="underway")
+    assert routing.punctuality(now=NOW) == {"a": routing.Punctuality(3, 1)}

@@ -321,7 +321,7 @@ def test_no_status_means_two_things():
         (0x0D, False, True, False),
         (0x0E, False, True, False),
         (0x0F, False, True, False),
-        (0x45, False, True, False),
+        (0x45, False, False, False),
         (0x04, False, True, False),
         (0x58, False, False, True),
         (0x14, False, False, True),

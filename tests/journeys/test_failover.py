@@ -13,7 +13,9 @@ import pytest
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Message
 from massar.interfaces.commands.worker import Worker
-from tests.support.post_office import AtOnce
+from massar.journeys import deliver_messages
+from tests.contracts.fakes import BehavingCarrier
+from tests.support.post_office import AtOnce, worker_with
 
 pytestmark = pytest.mark.django_db
 PROMPT = timedelta(seconds=4)
@@ -242,3 +244,45 @@ def hand_over_seconds() -> list[float]:
     """From putting to the carrier's answer, of every message that was accepted."""
     rows = Message.objects.exclude(handed_at=None).values_list("created_at", "handed_at")
     return [(handed - created).total_seconds() for created, handed in rows]
+
+
+# -- what a reading found
+
+
+def letters(count: int, clock) -> None:
+    for number in range(count):
+        delivery.outbox.put(
+            purpose="contact_code", channel="sms", language="fr", person_id=1, to=f"+2126611{number:05}",
+            values={"code": "123456", "help": "", "host": "x"}, now=clock(), within=timedelta(hours=1),
+        )  # fmt: skip
+
+
+def test_no_more_is_given_to_a_carrier_than_it_has_senders(clock):
+    """Behind a standing connection with room for twenty: what waited for a thread beside its lease would leave twice."""
+    first, second = Operator("first", clock), BehavingCarrier("sms")
+    roster = delivery.Roster({"sms": [first, second]})
+    router = delivery.Router(roster)
+    for _ in range(delivery.breaker.FAULTS):
+        delivery.breaker.fault("first", "no answer", now=clock())
+    router.look(clock())
+    letters(10, clock)
+    ready = deliver_messages.take(20, channel="sms", router=router, now=clock(), senders=4)
+    assert [one.carrier for one in ready] == [second] * 4
+    waiting = Message.objects.filter(state="queued")
+    assert waiting.count() == 6 and {row.not_before for row in waiting} == {clock() + deliver_messages.BUSY_PAUSE}
+
+
+def test_a_secret_does_not_age_while_every_carrier_is_shut(clock):
+    """Its life begins with the first attempt: after eleven minutes without a carrier it is still worth ten."""
+    delivery.outbox.put(
+        purpose="contact_code", channel="sms", language="fr", person_id=1, to="+212661100009",
+        values={"code": "123456", "help": "", "host": "x"}, now=clock(), within=timedelta(minutes=45),
+        lifetime=timedelta(minutes=10),
+    )  # fmt: skip
+    for _ in range(11):
+        worker_with({}, clock).turn()
+        clock.advance(minutes=1)
+    carrier = BehavingCarrier("sms")
+    worker_with({"sms": carrier}, clock).turn()
+    assert len(carrier.received) == 1
+    assert Message.objects.get().expires_at == clock() + timedelta(minutes=10)

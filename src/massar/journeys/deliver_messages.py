@@ -64,33 +64,44 @@ def take(
     now: datetime,
     under_way: Mapping[str, int] = NOTHING,
     share: int | None = None,
+    senders: int | None = None,
 ) -> list[Ready]:
     """Claims due messages, ends those that are too late or no longer wanted, and writes the attempts of the others.
 
     under_way: by carrier's name, how many messages are being handed over; share: of these, how many one site may have
-    (None: as many as there are), so that a slow site holds up no other.
+    (None: as many as there are), so that a slow site holds up no other. senders: how many of the threads are free that speak
+    to carriers which answer at once; what waited for one beside its lease would be taken up twice.
     """
     to_sites = channel in TO_SITES
     besides = _left_alone(router, now, under_way, share) if to_sites else []
-    letters = _fixed(_still_wanted(outbox.claim(most, now=now, channel=channel, besides=besides), now), now)
+    letters = _still_wanted(outbox.claim(most, now=now, channel=channel, besides=besides), now)
     if not router.roster.of(channel):
         outbox.put_back(letters, now=now, pause=NO_CARRIER_PAUSE, reason=NO_CARRIER)
         return []
-    ready = _to_sites(letters, router, now, under_way, share) if to_sites else _to_people(letters, channel, router, now)
+    if to_sites:
+        ready = _to_sites(letters, router, now, under_way, share)
+    else:
+        ready = _to_people(letters, channel, router, now, most if senders is None else senders)
+    ready = _fixed(ready, now)
     for carrier in {one.carrier.name: one.carrier for one in ready}.values():
         theirs = [one.letter for one in ready if one.carrier.name == carrier.name]
         outbox.begin_attempts(theirs, carrier.name, longest=carrier.longest, now=now)
     return ready
 
 
-def _to_people(letters: list[Letter], channel: str, router: delivery.Router, now: datetime) -> list[Ready]:
-    ready, shut = [], []
+def _to_people(letters: list[Letter], channel: str, router: delivery.Router, now: datetime, senders: int) -> list[Ready]:
+    ready, shut, crowded = [], [], []
     for letter in letters:
         carrier = router.choose(letter, now)
-        if carrier:
-            ready.append(Ready(letter, carrier))
-        else:
+        at_once = carrier is not None and not hasattr(carrier, "submit")
+        if carrier is None:
             shut.append(letter)
+        elif at_once and not senders:
+            crowded.append(letter)
+        else:
+            senders -= at_once
+            ready.append(Ready(letter, carrier))
+    outbox.put_back(crowded, now=now, pause=BUSY_PAUSE, reason="every sender is busy")
     outbox.put_back(shut, now=now, pause=router.next_probe(channel, now), reason="every carrier is shut")
     return _within_budget(ready, now)
 
@@ -152,8 +163,9 @@ def _still_wanted(letters: list[Letter], now: datetime) -> list[Letter]:
     return kept
 
 
-def _fixed(letters: list[Letter], now: datetime) -> list[Letter]:
-    """Each with its end, which is counted from here where it was still open."""
+def _fixed(ready: list[Ready], now: datetime) -> list[Ready]:
+    """Each with its end, which is counted from here where it was still open: a secret does not age while every carrier is shut."""
+    letters = [one.letter for one in ready]
     ends: dict[datetime, list[Letter]] = {}
     for letter in letters:
         if letter.expires_at is None:
@@ -163,7 +175,7 @@ def _fixed(letters: list[Letter], now: datetime) -> list[Letter]:
         outbox.fix_expiry(theirs, expires_at)
         credentials.temporary.fix_expiry([x.temporary_id for x in theirs if x.temporary_id], expires_at)
         fixed |= {letter.id: replace(letter, expires_at=expires_at) for letter in theirs}
-    return [fixed.get(letter.id, letter) for letter in letters]
+    return [replace(one, letter=fixed.get(one.letter.id, one.letter)) for one in ready]
 
 
 def written(ready: Ready, *, now: datetime) -> tuple[delivery.Outgoing, timedelta, int]:
@@ -272,7 +284,9 @@ def _judge_carriers(done: list[Done], now: datetime) -> None:
             delivery.breaker.success(carrier.name, now=now)
             continue
         for result in results:
-            if not (isinstance(result, delivery.Refused) and result.busy) and result != TOO_LATE:
+            if isinstance(result, delivery.Refused) and result.busy:
+                delivery.breaker.alive(carrier.name, now=now)
+            elif result != TOO_LATE:
                 ours = isinstance(result, delivery.Refused) and result.ours
                 delivery.breaker.fault(carrier.name, _outcome(result)[1], now=now, at_once=ours)
 

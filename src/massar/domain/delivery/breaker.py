@@ -82,6 +82,13 @@ def success(carrier: str, *, now: datetime) -> bool:
     return closed == 1
 
 
+def alive(carrier: str, *, now: datetime) -> bool:
+    """It answered that it is busy: the probe has found it well, and faults that were counted stay; True if that closed it."""
+    return Breaker.objects.filter(carrier=carrier, state=State.HALF_OPEN).update(
+        state=State.CLOSED, faults=0, pause=0, until=None, reason="", changed_at=now
+    ) == 1
+
+
 def claim_probe(carrier: str, *, now: datetime) -> bool:
     """Atomic: one worker may send one message through a carrier whose pause is over."""
     return (

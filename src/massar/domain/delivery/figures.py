@@ -258,10 +258,17 @@ def errors(*, most: int = 10) -> list[Error]:
     return sorted(listed, key=lambda error: error.at, reverse=True)[:most]
 
 
+# What a site is told waits in its place while the site rests after faults: no worker is missing for that.
+_RESTS = (
+    "(channel IN ('site', 'soap') AND EXISTS (SELECT 1 FROM delivery_breaker b WHERE b.state <> 'closed' "
+    "AND b.carrier = SUBSTR('site:' || about, 1, 40)))"
+)
+
+
 def pulse(*, now: datetime) -> Pulse:
     at = sql.at(now)
     due = sql.row(
-        f"SELECT (SELECT MIN(not_before) FROM delivery_message WHERE {OPEN} AND state = 'queued'), "
+        f"SELECT (SELECT MIN(not_before) FROM delivery_message WHERE {OPEN} AND state = 'queued' AND NOT {_RESTS}), "
         "(SELECT MIN(lease_until) FROM delivery_message WHERE state = 'sending'), "
         "(SELECT MIN(created_at) FROM delivery_recoveryrequest WHERE state = 'waiting'), "
         "(SELECT MIN(lease_until) FROM delivery_recoveryrequest WHERE state = 'claimed')"

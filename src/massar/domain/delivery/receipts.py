@@ -154,10 +154,11 @@ def _adopt(carrier: str, message_id: int, number: int, now: datetime) -> bool:
 
 
 def undelivered() -> list[Told]:
-    """Messages that a carrier said will not arrive, and that still wait for what is to be done about it."""
+    """Messages that their newest carrier said will not arrive, and that still wait for what is to be done about it."""
     found = sql.rows(
         "SELECT m.id FROM delivery_message m WHERE m.state = 'sent' AND EXISTS "
-        "(SELECT 1 FROM delivery_part p WHERE p.message_id = m.id AND p.state = 'failed') ORDER BY m.expires_at LIMIT 100"
+        "(SELECT 1 FROM delivery_part p WHERE p.message_id = m.id AND p.number = m.attempts AND p.state = 'failed') "
+        "ORDER BY m.expires_at LIMIT 100"
     )
     return _news({row[0] for row in found})
 

@@ -158,8 +158,8 @@ class Router:
 
 
 def punctuality(*, now: datetime) -> dict[str, Punctuality]:
-    """By carrier, of what was handed over in the window and has had time to arrive."""
-    late = f"told_at IS NULL OR state = 'failed' OR {sql.seconds_between('sent_at', 'told_at')} > %s"
+    """By carrier, of what was handed over in the window and has had time to arrive. "Under way" is no arrival."""
+    late = f"told_at IS NULL OR state <> 'delivered' OR {sql.seconds_between('sent_at', 'told_at')} > %s"
     found = sql.rows(
         f"SELECT carrier, COUNT(*), SUM(CASE WHEN {late} THEN 1 ELSE 0 END) FROM delivery_part "
         "WHERE sent_at > %s AND sent_at <= %s GROUP BY carrier",

@@ -31,6 +31,7 @@ RECEIPTS_EVERY = timedelta(seconds=1)
 SWEEP_EVERY = timedelta(seconds=30)
 WATCH_EVERY = timedelta(seconds=10)
 MOST_AT_ONCE = 100  # messages of one channel in one claim
+FOR_SITES = 4  # times as many senders, of which one site may have the fourth part
 MOST_ANSWERED = 20  # recovery requests in one turn, so that what is ready leaves meanwhile
 
 note = logging.getLogger("massar.worker")
@@ -64,6 +65,12 @@ class Senders:
         self.under_way.add(self.pool.submit(work, *words))
 
 
+def _senders(channel: str, count: int, pool) -> Senders:
+    """Sites are many, and each has a share of the senders: more of them, so that some slow ones leave room for the others."""
+    count *= FOR_SITES if channel in deliver_messages.TO_SITES else 1
+    return Senders(count, pool or ThreadPoolExecutor(count, thread_name_prefix=channel))
+
+
 class Worker:
     """One loop that reads and writes the database; threads and connections that speak to carriers.
 
@@ -73,10 +80,7 @@ class Worker:
     def __init__(self, roster: delivery.Roster, *, senders: int = 4, tick=clock.now, pool=None):
         self.roster, self.router, self.tick = roster, delivery.Router(roster), tick
         self.bell = threading.Event()
-        self.senders = {
-            channel: Senders(senders, pool or ThreadPoolExecutor(senders, thread_name_prefix=channel))
-            for channel in roster.carriers
-        }
+        self.senders = {channel: _senders(channel, senders, pool) for channel in roster.carriers}
         self.done: queue.SimpleQueue[deliver_messages.Done] = queue.SimpleQueue()
         self.told: queue.SimpleQueue[tuple[delivery.Receipt, Future]] = queue.SimpleQueue()
         self.in_flight: Counter[str] = Counter()
@@ -145,9 +149,15 @@ class Worker:
             return 0
         with self.counting:
             under_way = self.in_flight.copy()
-        share = max(1, self.senders[channel].count // 2) if channel in self.senders else None
+        senders = self.senders.get(channel)
         ready = deliver_messages.take(
-            room, channel=channel, router=self.router, now=now, under_way=under_way, share=share
+            room,
+            channel=channel,
+            router=self.router,
+            now=now,
+            under_way=under_way,
+            share=senders and max(1, senders.count // FOR_SITES),
+            senders=senders and senders.free(),
         )
         for one in ready:
             self._start(one)

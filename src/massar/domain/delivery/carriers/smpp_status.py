@@ -12,7 +12,7 @@ OURS = frozenset(
         0x01, 0x02, 0x03, 0x04,  # lengths, command, not bound for this
         0x06, 0x07, 0x0A,  # priority, registered delivery, source address
         0x0D, 0x0E, 0x0F,  # bind failed, password, system id
-        0x15, 0x43, 0x45,  # service type, esm_class, submit failed
+        0x15, 0x43,  # service type, esm_class
         0x48, 0x49, 0x50, 0x51, 0x53,  # types and plans of both addresses, system type
         0x61, 0x62,  # schedule, validity
         0xC0, 0xC1, 0xC2, 0xC3, 0xC4,  # optional parameters
