@@ -81,6 +81,7 @@ def trust(account, layout, folder):
     pair.private_key_pem.write_to_path(folder / "server.key")
     (folder / "dovecot.conf").write_text(_conf(layout, folder))
     (folder / "massar-oauth2.conf.ext").write_text(_oauth2(account))
+    (folder / "massar-oauth2.conf.ext").chmod(0o600)
     command = [binary, "-F", "-c", str(folder / "dovecot.conf")]
     with running(command, folder=folder, ports=(layout.port("imap"),), logs=("dovecot.log",)):
         context = ssl.create_default_context()

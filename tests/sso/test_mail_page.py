@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 
 import pytest
+from django.urls import reverse
 
 from massar.domain.sites.registry import load
 from massar.interfaces.commands import main
@@ -14,6 +16,7 @@ from massar.journeys import oidc_request
 from tests.house.laws import ROOT
 
 PAGE = (ROOT / "docs" / "integrate" / "dovecot.md").read_text("utf-8")
+THUNDERBIRD = json.loads(re.search(r"```json\n(.*?)```", PAGE, re.DOTALL)[1])
 DOVECOT = (ROOT / "deploy" / "dovecot" / "massar.conf").read_text("utf-8")
 SUBMISSION = ROOT / "deploy" / "submission"
 
@@ -48,6 +51,26 @@ def test_its_program_may_ask_for_mail_at_any_port(registry):
     }  # fmt: skip
     ask = oidc_request.read({name: [value] for name, value in asked.items()}, registry)
     assert isinstance(ask, oidc_request.Ask) and set(ask.scope.split()) == {"openid", "email", "mail", "offline_access"}
+
+
+@pytest.mark.parametrize("port", ["", ":50123"], ids=["inside the program", "in the browser"])
+def test_its_add_on_for_thunderbird_asks_what_the_registry_allows(registry, port):
+    """Thunderbird takes the code at the address as it is written, or listens there at a port of the system's."""
+    asks = THUNDERBIRD["oauth_provider"]
+    asked = {
+        "response_type": "code", "client_id": asks["clientId"], "scope": asks["scopes"],
+        "redirect_uri": asks["redirectionEndpoint"].replace("127.0.0.1", f"127.0.0.1{port}"),
+        "code_challenge": "x" * 43, "code_challenge_method": "S256",
+    }  # fmt: skip
+    ask = oidc_request.read({name: [value] for name, value in asked.items()}, registry)
+    assert isinstance(ask, oidc_request.Ask) and set(ask.scope.split()) == set(asks["scopes"].split())
+    assert asks["usePKCE"] is True and "clientSecret" not in asks
+
+
+def test_its_add_on_for_thunderbird_names_the_endpoints_of_the_account():
+    asks = THUNDERBIRD["oauth_provider"]
+    for name, route in (("authorizationEndpoint", "oidc_authorize"), ("tokenEndpoint", "oidc_token")):
+        assert asks[name] == f"https://{asks['issuer']}{reverse(route)}"
 
 
 def test_it_says_for_how_many_days_its_program_stays_signed_in(registry):
