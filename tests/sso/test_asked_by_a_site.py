@@ -14,7 +14,7 @@ from lxml import etree
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import Registry
 from tests.cast import YOUSSEF
-from tests.sso.relying_party import SITES, SUITE, Surfer, party
+from tests.sso.relying_party import SITES, STRICT, SUITE, Surfer, party
 from tests.sso.saml_site import (
     RETRAITE,
     SITE_KEYS,
@@ -141,3 +141,31 @@ def test_the_way_on_closes_with_the_list(asked_by_saml, clock):
 def test_who_signs_in_again_is_not_led_away(asked_by_saml):
     asked_by_saml.sign_in(YOUSSEF.login, YOUSSEF.password).get("/sign-out/everywhere/")
     assert "/saml/answer/" not in asked_by_saml.html
+
+
+def both(clock) -> tuple[Surfer, object, object, object]:
+    """One person at two sites; the second has a refresh token."""
+    browser, suite, other = Surfer(), party(clock, SUITE), party(clock, STRICT, scope="openid offline_access")
+    return browser, suite, suite.enter(browser), (other, other.enter(browser))
+
+
+@pytest.mark.parametrize("away", ["idle", "closed"])
+def test_a_site_signs_out_who_is_no_longer_seen_here(clock, away):
+    """Half an hour at the site is idle time here, and a browser that was closed has no cookie: the proof says who is meant."""
+    browser, suite, tokens, (other, kept) = both(clock)
+    if away == "idle":
+        clock.advance(minutes=31)
+    else:
+        del browser.client.cookies["massar-session"]
+    browser.open(suite.end_session(id_token_hint=tokens.id_token, post_logout_redirect_uri=BACK, state="s"))
+    assert browser.arrived.address == BACK
+    assert other.refresh(kept.refresh).status_code == 400, "the other site is closed with the session"
+
+
+def test_without_a_good_proof_nothing_ends_unseen(clock):
+    browser, suite, tokens, (other, kept) = both(clock)
+    stranger = Surfer()
+    stranger.open(suite.end_session(client_id="suite", post_logout_redirect_uri=BACK))
+    sites.keys.rotate(now=clock(), at_once=True)
+    stranger.open(suite.end_session(id_token_hint=tokens.id_token, post_logout_redirect_uri=BACK))
+    assert other.refresh(kept.refresh).status_code == 200 and browser.signed_in

@@ -196,3 +196,12 @@ def test_a_site_without_a_card_stands_on_the_list_too(cast, clock, settings):
     visitor = in_all_sites(cast, clock)
     visitor.get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
     assert visitor.page.status_code == 200 and shows(visitor, "sso.told.waiting")
+
+
+def test_who_was_away_for_long_signs_out_of_the_sites_too(cast, clock, deliver, site_carrier):
+    """The session is idle, so nobody is signed in here; the sites are still open, and the button must close them."""
+    visitor = in_all_sites(cast, clock).get("/")
+    clock.advance(minutes=40)
+    visitor.submit("/sign-out/")
+    deliver()
+    assert len(site_carrier.received) == 1 and visitor.path == "/sign-in/"

@@ -181,3 +181,26 @@ def test_what_begins_while_everything_ends_ends_too(mail, browser, clock, monkey
     answer = mail.redeem(asked, mail.code(browser, asked))
     assert answer.status_code == 400 and answer.json()["error"] == "invalid_grant"
     assert sites.grants.offline_of(facts(YOUSSEF).id, now=int(clock().timestamp())) == []
+
+
+def test_what_the_operator_closes_is_closed_at_once(mail, browser, clock, settings):
+    tokens = mail.enter(browser)
+    for sites_left in ([replace(MAIL, protocol="none")], []):
+        register(settings, *sites_left, *(site for site in SITES if site.slug != MAIL.slug))
+        assert mail.userinfo(tokens.access).status_code == 401
+        assert mail.refresh(tokens.refresh).status_code == 401
+
+
+def test_fewer_days_in_the_registry_hold_for_programs_that_are_inside(mail, browser, clock, settings):
+    tokens = mail.enter(browser)
+    clock.advance(days=5)
+    assert works(mail, tokens)
+    register(settings, replace(MAIL, offline_days=5))
+    assert not works(mail, tokens)
+
+
+def test_who_becomes_an_operator_keeps_no_program(mail, browser):
+    tokens = mail.enter(browser)
+    browser.get("/").submit("/sign-out/")
+    Person.objects.filter(login=YOUSSEF.login).update(role="operator")
+    assert not works(mail, tokens)

@@ -77,6 +77,16 @@ def sign_out(*, here: SignedIn, browser: Browser, now: datetime) -> None:
 
 
 @transaction.atomic
+def sign_out_left_open(*, cookie: str, browser: Browser, now: datetime) -> None:
+    """Who was away for long presses the button: nobody is signed in here any more, but the sites may still be open."""
+    found = sessions.signed_in.left_open(cookie) if cookie else None
+    person = people.directory.by_id(found[1]) if found else None
+    if person and sessions.signed_in.end(found[0], person.id, now=now, why="sign_out"):
+        tell_sites.sessions_ended(person, [found[0]], now=now)
+        trail.record("sign_out", now=now, person_id=person.id, session_id=found[0], browser=browser)
+
+
+@transaction.atomic
 def end_one(*, here: SignedIn, session_id: int, browser: Browser, now: datetime) -> Done | Gone:
     if not sessions.signed_in.end(session_id, here.person.id, now=now, why="by_owner"):
         return Gone()

@@ -43,7 +43,7 @@ def prove(presented: Presented, *, addresses: tuple[str, ...], now: datetime) ->
     if presented.basic and presented.client_id not in ("", name):
         return None
     site = settings.MASSAR.sites.by_client.get(name)
-    return site if site and _proved(site, secret) else None
+    return site if site and site.protocol == "oidc" and _proved(site, secret) else None
 
 
 def _proved(site: sites.Site, secret: str) -> bool:
@@ -69,7 +69,7 @@ def _candidates(presented: Presented) -> list[sites.Site]:
     """client_id may be left out with an assertion (RFC 7521 §4.2)."""
     registered = settings.MASSAR.sites.by_client
     named = [registered.get(presented.client_id)] if presented.client_id else registered.values()
-    return [site for site in named if site and site.client_auth == "private_key_jwt"]
+    return [site for site in named if site and site.protocol == "oidc" and site.client_auth == "private_key_jwt"]
 
 
 def _for_us(claims: dict, site: sites.Site, addresses: tuple[str, ...], now: datetime) -> bool:

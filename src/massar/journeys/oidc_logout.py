@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
+from django.db import transaction
 
+from massar.core.audit import api as trail
 from massar.core.browser import Browser
+from massar.domain.people import api as people
+from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.journeys import close_sessions, oidc_proof, tell_sites
 from massar.journeys import issue_assertion as assertion
@@ -19,12 +23,15 @@ from massar.journeys.close_sessions import SignedIn
 
 @dataclass(frozen=True)
 class Wish:
-    """A logout request. `back`: where the browser goes afterwards, '' for nowhere. `session`: the sid it proves."""
+    """A logout request. `back`: where the browser goes afterwards, '' for nowhere. `session`: the sid it proves, of whom
+    the site calls `subject`.
+    """
 
     site: sites.Site | None
     back: str
     state: str
     session: str
+    subject: str = ""
 
     def fits(self, here: SignedIn) -> bool:
         """Whether the proof is of this very session."""
@@ -38,13 +45,13 @@ def read(
 
     An address needs a site that is known for sure and has it registered; without a site it is left out.
     """
-    session = ""
+    session = subject = ""
     if id_token_hint:
         proof = oidc_proof.of_ours(id_token_hint, now=now)
         hint = proof or oidc_proof.of_a_removed_key(id_token_hint)
         if hint is None or hint["iss"] != assertion.issuer() or client_id not in ("", hint["aud"]):
             return None
-        client_id, session = hint["aud"], hint["sid"] if proof else ""
+        client_id, session, subject = hint["aud"], hint["sid"] if proof else "", hint["sub"]
     site = settings.MASSAR.sites.by_client.get(client_id) if client_id else None
     if client_id and site is None:
         return None
@@ -52,9 +59,28 @@ def read(
         return Wish(None, "", "", "")
     if post_logout_redirect_uri and post_logout_redirect_uri not in site.post_logout_redirect_uris:
         return None
-    return Wish(site, post_logout_redirect_uri, state, session)
+    return Wish(site, post_logout_redirect_uri, state, session, subject)
 
 
 def sign_out(*, here: SignedIn, browser: Browser, now: datetime) -> None:
     """Ends the session; every site it opened is told, the asking one too."""
     close_sessions.sign_out(here=here, browser=browser, now=now)
+
+
+@transaction.atomic
+def end_left_open(*, wish: Wish, browser: Browser, now: datetime) -> None:
+    """Nobody is signed in here any more (idle, or the browser was closed), but the site proves which session it means.
+
+    That session ends, and the other sites that it had opened are told.
+    """
+    person_id = sites.subjects.person_of(wish.site.slug, wish.subject) if wish.site and wish.session else None
+    person = people.directory.by_id(person_id) if person_id else None
+    visits = sites.grants.visits(wish.site.slug, person.id) if person else []
+    meant = {visit.session_id for visit in visits if visit.sid == wish.session}
+    ended = [id for id in sorted(meant) if sessions.signed_in.end(id, person.id, now=now, why="by_site")]
+    if ended:
+        tell_sites.sessions_ended(person, ended, now=now)
+    for session_id in ended:
+        trail.record(
+            "sign_out", now=now, person_id=person.id, session_id=session_id, browser=browser, site=wish.site.slug
+        )

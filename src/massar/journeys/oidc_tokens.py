@@ -60,6 +60,8 @@ def for_refresh(*, site: sites.Site, token: str, scope: str, now: datetime) -> d
     if not set(scope.split()) <= set(held.grant.scope.split()):
         return Refused("invalid_scope", "scope may not become wider than it was.")
     mistake = None
+    if held.grant.offline and int(now.timestamp()) >= held.grant.created_at + site.offline_days * 24 * 3600:
+        mistake = Refused("invalid_grant", "The registry lets no program stay signed in for so long.")
     if held.person and not assertion.has_role(site, held.person):
         mistake = Refused("invalid_grant", "The person may no longer enter this site.")
     return _turned(held, token, site, mistake, now, scope=_narrowed(held.grant.scope, scope))
@@ -90,6 +92,8 @@ def userinfo(*, token: str, now: datetime) -> dict | None:
     held = token_standing.of(token)
     if held is None or held.person is None or not held.opens("access", now=now) or "openid" not in held.scope.split():
         return None
+    if not _is_open(held.grant.site):
+        return None
     names = oidc_claims.for_userinfo(held.scope)
     return {**oidc_claims.values(held.person, names), "sub": held.grant.subject}
 
@@ -97,7 +101,7 @@ def userinfo(*, token: str, now: datetime) -> dict | None:
 def introspect(*, asking: sites.Site, token: str, now: datetime) -> dict:
     """What a resource server may know of an access token (RFC 7662 §2.2). Refresh tokens are nobody's business."""
     held = token_standing.of(token)
-    if held is None or not held.opens("access", now=now):
+    if held is None or not held.opens("access", now=now) or not _is_open(held.grant.site):
         return {"active": False}
     grant = held.grant
     said = {
@@ -120,6 +124,12 @@ def revoke(*, site: sites.Site, token: str, now: datetime) -> None:
     grant = grants.grant_of(token)
     if grant and grant.site == site.slug:
         grants.end(grant.id, now=int(now.timestamp()))
+
+
+def _is_open(slug: str) -> bool:
+    """Whether the site that a token was issued to is still registered: what the operator closes is closed at once."""
+    site = settings.MASSAR.sites.by_slug.get(slug)
+    return site is not None and site.protocol == "oidc"
 
 
 def _client_id(slug: str) -> str:

@@ -54,7 +54,9 @@ class Held:
             return False
         if not self.grant.person_id:
             return True
-        return bool(self.person and self.person.active and (self.grant.offline or not self.session_ended))
+        if not self.person or not self.person.active:
+            return False
+        return not self.session_ended or bool(self.grant.offline and not self.person.operates)
 
 
 def of(token: str) -> Held | None:

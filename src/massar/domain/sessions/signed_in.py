@@ -117,6 +117,13 @@ def resume(cookie: str, *, now: datetime) -> SessionFacts | None:
     return _if_live(found, int(owner), now)
 
 
+def left_open(cookie: str) -> tuple[int, int] | None:
+    """(session id, person id) of a cookie whose session nobody has ended, idle or run out though it may be."""
+    tags = seal.data_keys().tags("session", cookie[:100])
+    found = f"SELECT id, person_id FROM sessions_session WHERE tag IN ({', '.join(['%s'] * len(tags))}) AND ended_at IS NULL"
+    return sql.row(found, tags)
+
+
 def alive(session_id: int, person_id: int, *, now: datetime) -> SessionFacts | None:
     """The live session of that person with that id, or None. Being asked for counts as use of it."""
     found = sql.row(f"SELECT {_COLUMNS} FROM sessions_session WHERE id = %s AND ended_at IS NULL", (session_id,))

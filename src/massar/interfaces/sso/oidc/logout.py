@@ -37,6 +37,7 @@ def _asked(request: HttpRequest) -> HttpResponse:
     if wish is None:
         return _refused(request)
     if not request.here:
+        journey.end_left_open(wish=wish, browser=request.browser, now=request.now)
         return _onwards(request, wish)
     if wish.fits(request.here):
         return _signed_out(request, wish)

@@ -119,6 +119,10 @@ def sign_out(request: HttpRequest) -> HttpResponse:
         if tell_sites.has_left_open(here.person.id, since=request.now):
             response = to("everywhere")
             cookies.write_told(response, Leaving(here.person.id, request.now, here.session.id, alone=True))
+    else:
+        close_sessions.sign_out_left_open(
+            cookie=cookies.SESSION.read(request), browser=request.browser, now=request.now
+        )
     granted = close_sessions.may_change(cookie=cookies.CHANGE.read(request), now=request.now)
     if granted:
         change_password.close(grant=granted[1], now=request.now)
