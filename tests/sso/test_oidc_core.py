@@ -327,15 +327,17 @@ def test_a_request_that_bends_the_rules_goes_back_with_its_error(rp, browser, ch
     assert rp.error(browser, asked) == error
 
 
-def test_all_claims_at_once_still_fit_into_a_grant(rp):
-    """The longest scope that a site can be granted is refused rather than cut."""
+@pytest.mark.parametrize("scope", [" ".join(oidc_claims.OF_SCOPE), "openid"])
+def test_all_claims_at_once_are_no_error(rp, scope):
+    """OIDC Core §5.5: a voluntary claim that is not said is none. With their scopes granted, all are said."""
     every = replace(STRICT, scopes=tuple(oidc_claims.OF_SCOPE))
     wanted = dict.fromkeys(oidc_claims.SUPPORTED)
-    fields = rp.ask(scope=" ".join(oidc_claims.OF_SCOPE)).fields
     claims = json.dumps({"userinfo": wanted, "id_token": wanted})
-    given = {name: [value] for name, value in {**fields, "claims": claims}.items()}
+    given = {name: [value] for name, value in {**rp.ask(scope=scope).fields, "claims": claims}.items()}
     found = oidc_request.read(given, sites.Registry([every]))
-    assert isinstance(found, oidc_request.SendBack) and found.fields["error"] == "invalid_scope"
+    assert isinstance(found, oidc_request.Ask) and len(found.scope) <= oidc_claims.LONGEST_SCOPE
+    if scope != "openid":
+        assert oidc_claims.for_userinfo(found.scope) == oidc_claims.for_id_token(found.scope) == set(oidc_claims.SUPPORTED)
 
 
 def test_a_posted_request_that_is_too_long_for_an_address_gets_a_page(rp, browser):

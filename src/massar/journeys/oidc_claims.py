@@ -32,13 +32,18 @@ def scopes_for(site: sites.Site, asked: str) -> list[str]:
     return [s for s in dict.fromkeys(asked.split()) if s in site.scopes]
 
 
-def single_claims(site: sites.Site, claims: dict) -> list[str]:
-    """What the `claims` parameter asks of what the site's scopes allow, as marks for the grant."""
+def single_claims(site: sites.Site, claims: dict, scopes: list[str]) -> list[str]:
+    """What the `claims` parameter asks of what the site's scopes allow, as marks for the grant.
+
+    What UserInfo says for the granted scopes in any case needs no mark.
+    """
+    covered = {name for scope in scopes for name in OF_SCOPE.get(scope, ())}
     allowed = {name for scope in site.scopes for name in OF_SCOPE.get(scope, ())}
     marks = []
     for member, mark in (("userinfo", "u"), ("id_token", "i")):
         wanted = claims.get(member) or {}
-        marks += [f"{mark}:{name}" for name in SUPPORTED if name in wanted and name in allowed]
+        names = allowed - covered if mark == "u" else allowed
+        marks += [f"{mark}:{name}" for name in SUPPORTED if name in wanted and name in names]
     return marks
 
 
