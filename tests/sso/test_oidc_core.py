@@ -165,6 +165,13 @@ def test_a_key_of_the_site_opens_the_token_endpoint_once(clock, browser):
     assert again.headers["WWW-Authenticate"].startswith("Basic")
 
 
+@pytest.mark.parametrize(("kind", "needed"), [("authorization_code", "code"), ("refresh_token", "refresh_token")])
+def test_a_token_request_without_what_it_turns_is_malformed(rp, kind, needed):
+    for given in ({}, {needed: ""}):
+        answer = rp.post("token_endpoint", grant_type=kind, redirect_uri=rp.redirect_uri, **given)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request"), given
+
+
 # What the pages do --------------------------------------------------------------------------------------------------
 
 

@@ -53,7 +53,13 @@ def token(request: HttpRequest) -> HttpResponse:
     return _error(outcome.error, outcome.detail) if isinstance(outcome, Refused) else _json(outcome)
 
 
+_NEEDED = {"authorization_code": "code", "refresh_token": "refresh_token"}
+
+
 def _granted(site: Site, form: dict[str, str], now) -> dict | Refused:
+    needed = _NEEDED.get(form.get("grant_type", ""))
+    if needed and not form.get(needed):
+        return Refused("invalid_request", f"{needed} is missing.")  # RFC 6749 §5.2
     match form.get("grant_type", ""):
         case "authorization_code":
             return oidc_tokens.for_code(
