@@ -18,9 +18,12 @@ from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
 from signxml import SignatureConfiguration, XMLVerifier
 
 from massar.domain.delivery import api as delivery
+from massar.domain.people import api as people
 from massar.domain.people.models import Person
+from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.domain.sites import keys
+from massar.journeys import close_account, issue_assertion
 from tests.cast import KHADIJA, YOUSSEF
 from tests.sso.saml_site import (
     ACS,
@@ -539,3 +542,22 @@ def test_metadata_says_where_everything_is():
         for kind, path in (("SingleSignOnService", "sso"), ("SingleLogoutService", "slo"))
         for way in ("Redirect", "POST")
     }
+
+
+@pytest.mark.parametrize("end", ["disabled", "another password", "signed out"])
+def test_a_session_that_ends_between_the_judge_and_the_answer_enters_nothing(youssef, clock, monkeypatch, end):
+    """The site would hold an assertion of a session that nobody could end there any more."""
+    person, judge = people.directory.by_login(YOUSSEF.login), issue_assertion.judge
+
+    def and_then_ended(**given):
+        found = judge(**given)
+        if end == "disabled":
+            close_account.disable(person=person, reason="", now=clock())
+        else:
+            sessions.signed_in.end_all(person.id, now=clock(), why=end[:20])
+        return found
+
+    monkeypatch.setattr(issue_assertion, "judge", and_then_ended)
+    answer = youssef.client.get(redirect(authn_request(clock())))
+    assert (answer.status_code, answer["Location"]) == (303, "/sign-in/")
+    assert sites.grants.visits(RETRAITE.slug, person.id) == []

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 
 from massar.core.browser import Browser
+from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.journeys import issue_assertion
 from massar.journeys.close_sessions import SignedIn
@@ -85,8 +86,13 @@ def _refusal(site: sites.Site, asked: Asked, status: tuple[str, ...], now: datet
     return Answer(site, asked.acs, said, asked.relay_state)
 
 
-def _entered(site: sites.Site, asked: Asked, enter: Enter, browser: Browser, now: datetime) -> Answer:
+def _entered(
+    site: sites.Site, asked: Asked, enter: Enter, browser: Browser, now: datetime
+) -> Answer | SignInFirst:
     with transaction.atomic():
+        # Held: what ends the session at this moment finds this visit and tells the site, or the site is not entered.
+        if not sessions.signed_in.hold(enter.session_id):
+            return SignInFirst(again=False)
         # The kind of name is kept: a LogoutRequest must call the person as the site was told.
         scope = f"{SCOPE} {asked.name_id or site.name_id}"
         visit = issue_assertion.opened(site=site, enter=enter, scope=scope, nonce="", life=_longest(), now=now)
