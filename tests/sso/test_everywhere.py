@@ -205,19 +205,3 @@ def test_who_was_away_for_long_signs_out_of_the_sites_too(cast, clock, deliver, 
     visitor.submit("/sign-out/")
     deliver()
     assert len(site_carrier.received) == 1 and visitor.path == "/sign-in/"
-
-
-@pytest.mark.parametrize(("moods", "word"), [(("refused", ""), "failed"), (("", "refused"), "failed"), (("", "gone"), "waiting")])
-def test_of_two_sessions_at_a_site_the_worse_word_is_shown(cast, clock, deliver, site_carrier, monkeypatch, moods, word):
-    """One browser's session there ended, the other's not: that is no confirmation."""
-    since, send, left = clock(), site_carrier.send, list(moods)
-
-    def in_turn(message, *, valid_for):
-        site_carrier.mood = left.pop(0) if left else "gone"
-        return send(message, valid_for=valid_for)
-
-    monkeypatch.setattr(site_carrier, "send", in_turn)
-    in_all_sites(cast, clock)
-    in_all_sites(cast, clock).get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
-    deliver()
-    assert states(cast, since)["massar"] == word

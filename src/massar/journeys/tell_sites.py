@@ -21,7 +21,6 @@ from massar.domain.people import api as people
 from massar.domain.sites import api as sites
 
 WITHIN = timedelta(hours=12)  # a site that is away longer has let its own session run out
-WORSE = ("confirmed", "waiting", "failed")
 LOGOUT_TOKEN_LIFE = 120  # seconds; OpenID Connect Back-Channel Logout 1.0 §2.4
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
@@ -178,15 +177,15 @@ def token_for(site: sites.Site, subject: str, session: str, *, now: datetime) ->
 
 
 def told(person_id: int, *, since: datetime, left: tuple[str, ...] = ()) -> list[Told]:
-    """What the sites of sessions that ended since then said: of a site that was told of several, the worst.
+    """What the sites of sessions that ended since then said, newest word of each: an older session there may have run
+    out, and some sites answer that it was none.
 
     A gated site needs no word: its gate asks the account at every request. left: sites that confirmed through the browser.
     """
     states = {"handed": "confirmed", "queued": "waiting", "sending": "waiting"}
     said = dict.fromkeys(left, "confirmed")
     for slug, state in delivery.outbox.about(person_id, purpose="site_logout", since=since):
-        word = "confirmed" if slug in left else states.get(state, "failed")
-        said[slug] = max(said.get(slug, word), word, key=WORSE.index)
+        said[slug] = "confirmed" if slug in left else states.get(state, "failed")
     opened = {grant.site for grant in sites.grants.ended_since(person_id, since=int(since.timestamp()))}
     return [
         Told(site, said.get(site.slug) or _without_message(site))
