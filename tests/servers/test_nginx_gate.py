@@ -341,6 +341,9 @@ def test_a_question_that_says_something_twice_is_refused(nginx, account, surfer)
     for line in (origin, uri, method, cookie):
         twice = [cookie, origin, uri, method, line]
         assert _asked(account, nginx, *twice) in (400, 401, 403), line
+    for first, second in (("/x?", "//evil/../y"), ("/x?a=1", "/%2e%2e/y")):
+        lines = [cookie, origin, method, f"X-Massar-Uri: {first}", f"X-Massar-Uri: {second}"]
+        assert _asked(account, nginx, *lines) == 403, second
     for gone in (origin, uri, method):
         left = [line for line in (cookie, origin, uri, method) if line != gone]
         assert _asked(account, nginx, *left) == 403, gone

@@ -390,7 +390,17 @@ def test_the_gate_itself_is_only_asked_with_get(db, method):
 def test_a_comma_and_a_slash_in_a_query_are_no_second_line(youssef):
     proxy = opened(youssef)
     assert proxy.check("/q?a,/b=1").status_code == 200
+    assert proxy.check("/q?a,/b=1,/c?d").status_code == 200
     assert proxy.check("/q,/b?a=1").status_code == 403
+
+
+@pytest.mark.parametrize("odd", ["//x", "/..", "/../x", "/%2e%2e/x", "/a%2fb", "/..;/x", "/.massar/enter", "/a,/../b", "/[x]"])
+def test_a_query_hides_no_second_line_with_an_odd_path(youssef, odd):
+    """A proxy that adds its line to a browser's: the server hands both on as one value."""
+    proxy = opened(youssef)
+    for first in ("/x?", "/x?a=1", "/x?a,/b"):
+        assert proxy.check(f"{first},{odd}").status_code == 403, first
+        assert proxy.ask("begin/", f"{first},{odd}").status_code == 403, first
 
 
 def test_two_gate_cookies_are_refused(youssef):

@@ -20,7 +20,7 @@ from django.urls import reverse
 from massar.interfaces.frame import direct
 from massar.interfaces.frame.answers import see_other
 from massar.journeys import gate_check, gate_visit, issue_assertion
-from massar.journeys.gate_address import Wanted, under
+from massar.journeys.gate_address import Wanted, is_plain, under
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 NAVIGATES = ("", "document")  # Sec-Fetch-Dest of what a person opened; older browsers send none
@@ -105,9 +105,18 @@ def _asked(request: HttpRequest) -> _Asked | None:
     if request.method != "GET" or method not in gate_check.METHODS:
         return None
     origin, uri = (request.headers.get(f"X-Massar-{name}", "") for name in ("Origin", "Uri"))
-    said_twice = ",/" in uri.partition("?")[0]  # servers join repeated header lines with a comma
-    wanted = None if said_twice else under(origin, uri, settings.MASSAR.sites)
+    wanted = None if _may_hide_a_line(uri) else under(origin, uri, settings.MASSAR.sites)
     return _Asked(wanted, method) if wanted else None
+
+
+def _may_hide_a_line(uri: str) -> bool:
+    """Whether two header lines, which servers join with a comma, could stand in it and one of them be odd.
+
+    A query may hold `,/` of itself (`/q?a,/b=1`), so there each line that could begin with it must be a plain address: a
+    line `/x?` of a browser's in front of the proxy's own must not turn an odd path into a harmless query.
+    """
+    path, _, query = uri.partition("?")
+    return ",/" in path or not all(is_plain(f"/{line}") for line in query.split(",/")[1:])
 
 
 def _mark(request: HttpRequest, wanted: Wanted) -> str:
