@@ -198,6 +198,9 @@ COOKIES = {
     "__Host-massar-gate-gated=AAA; {gate}": None,
     "{gate}": None,
     "{gate};z=1": "z=1",
+    "a=1;  {gate};\tmassar-mark-gated=m; z=1": "a=1; z=1",
+    "massar-mark-a1=1; massar-gate-a1=2; massar-mark-b1=3; massar-gate-b1=4; massar-mark-gated=5; {gate}; z=1": "z=1",
+    "z=1; massar-mark-a1=1; massar-gate-a1=2; massar-mark-b1=3; massar-gate-b1=4; massar-mark-c1=5; massar-gate-c1=6; {gate}": None,
 }
 
 
