@@ -1,4 +1,4 @@
-"""Old sites that nginx reaches by FastCGI or uwsgi: each answers with the parameters that reached it, as JSON."""
+"""Old sites that nginx reaches by FastCGI, uwsgi or SCGI: each answers with its parameters, as JSON. And one that upgrades."""
 
 from __future__ import annotations
 
@@ -51,6 +51,35 @@ class Uwsgi(socketserver.StreamRequestHandler):
             words.append(packed[2 : 2 + length].decode("latin-1"))
             packed = packed[2 + length :]
         self.wfile.write(b"HTTP/1.0 200 OK\r\n" + answer(dict(zip(words[::2], words[1::2], strict=True))))
+
+
+class Scgi(socketserver.StreamRequestHandler):
+    """One request (SCGI: a netstring of names and values, each with a zero byte behind it)."""
+
+    def handle(self) -> None:
+        size = b""
+        while (sign := self.rfile.read(1)) not in (b":", b""):
+            size += sign
+        words = self.rfile.read(int(size)).decode("latin-1").split("\0")[:-1]
+        self.wfile.write(b"Status: 200 OK\r\n" + answer(dict(zip(words[::2], words[1::2], strict=True))))
+
+
+class Upgraded(socketserver.StreamRequestHandler):
+    """Takes an upgrade (RFC 6455 §4.2.2, without its proof of the key) and echoes what comes; anything else gets 400."""
+
+    def handle(self) -> None:
+        head = {}
+        while line := self.rfile.readline().strip():
+            name, _, value = line.decode("latin-1").partition(":")
+            head[name.lower()] = value.strip()
+        if head.get("upgrade") != "websocket" or head.get("connection") != "upgrade":
+            self.wfile.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            return
+        user = head.get("x-massar-user", "").encode()
+        self.wfile.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n")
+        self.wfile.write(b"X-Seen-User: " + user + b"\r\n\r\n")
+        while data := self.connection.recv(100):
+            self.connection.sendall(data)
 
 
 def answer(params: dict[str, str]) -> bytes:

@@ -18,7 +18,8 @@ from cryptography.x509.oid import NameOID
 from tests.servers.account import ports
 
 NAMES = ("account", "gated", "lost", "archive", "backend", "apache_oidc", "apache_saml", "node", "authlib",
-         "toolkit", "imap", "submission", "mail", "counted", "pipe", "fastcgi", "uwsgi")  # fmt: skip
+         "toolkit", "imap", "submission", "mail", "counted", "pipe", "fastcgi", "uwsgi",
+         "scgi", "socket")  # fmt: skip
 SECRETS = {
     name: f"secret-of-{name}-0123456789-abcdefghij"
     for name in ("apache_oidc", "node", "authlib", "mail", "dovecot")

@@ -21,7 +21,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.cast import YOUSSEF
 from tests.servers.machine import program, running
-from tests.servers.old_sites import FastCgi, Server, Uwsgi
+from tests.servers.old_sites import FastCgi, Scgi, Server, Upgraded, Uwsgi
 from tests.servers.surfer import Surfer
 from tests.support import programs
 from tests.support.product import ROOT
@@ -54,6 +54,16 @@ SERVER = """
     }}
     location /wsgi/ {{
       include massar-gate-guard-uwsgi.conf; uwsgi_param REQUEST_URI $request_uri; uwsgi_pass 127.0.0.1:{uwsgi};
+    }}
+    location /scgi/ {{
+      include massar-gate-guard-scgi.conf; scgi_param REQUEST_URI $request_uri; scgi_pass 127.0.0.1:{scgi};
+      location /scgi/inner/ {{
+        include massar-gate-guard-scgi.conf; scgi_param REQUEST_URI $request_uri; scgi_pass 127.0.0.1:{scgi};
+      }}
+    }}
+    location /socket/ {{
+      include massar-gate-guard.conf; proxy_http_version 1.1;
+      proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; proxy_pass http://127.0.0.1:{socket};
     }}
     location /outer/ {{
       include massar-gate-guard.conf; proxy_pass http://127.0.0.1:{backend};
@@ -92,7 +102,7 @@ def nginx(account, layout, tmp_path_factory):
             port=layout.port(name),
             upstream=upstream,
             account=layout.port("account"),
-            **{one: layout.port(one) for one in ("backend", "fastcgi", "uwsgi")},
+            **{one: layout.port(one) for one in ("backend", "fastcgi", "uwsgi", "scgi", "socket")},
         )
         for name, upstream in (
             ("gated", "massar_account"),
@@ -164,12 +174,19 @@ def _believed(text: str) -> list[str]:
     return [word for word in ("minister", "forged", "admin") if word in text]
 
 
-@pytest.mark.parametrize(("name", "kind"), [("fastcgi", FastCgi), ("uwsgi", Uwsgi)])
-def test_a_site_behind_another_protocol_reads_what_the_account_said(nginx, account, surfer, name, kind):
+@pytest.mark.parametrize(
+    ("name", "path", "kind"),
+    [
+        ("fastcgi", "/php/x", FastCgi),
+        ("uwsgi", "/wsgi/x", Uwsgi),
+        ("scgi", "/scgi/x", Scgi),
+        ("scgi", "/scgi/inner/x", Scgi),
+    ],
+)
+def test_a_site_behind_another_protocol_reads_what_the_account_said(nginx, account, surfer, name, path, kind):
     account.sign_in(surfer)
     surfer.open(nginx.at("gated", "/"))
     surfer.jar["127.0.0.1"]["own"] = "kept"
-    path = {"fastcgi": "/php/x", "uwsgi": "/wsgi/x"}[name]
     with _serving(Server(("127.0.0.1", nginx.port(name)), kind)):
         page = surfer.ask("GET", nginx.at("gated", path), None, **FORGED)
         assert page.status == 200, page.text
@@ -253,6 +270,34 @@ def test_connections_to_the_account_stay_open(nginx, account, surfer):
         for number in range(20):
             assert surfer.ask("GET", nginx.at("counted", f"/{number}")).status == 200
         assert _Pipe.opened - before <= 2
+
+
+def test_an_upgrade_passes_the_gate_and_stays_open_after_the_sign_out(nginx, account, surfer):
+    with _serving(Server(("127.0.0.1", nginx.port("socket")), Upgraded)):
+        assert _upgrade(nginx, "", "Sec-Fetch-Dest: websocket")[1].startswith("HTTP/1.1 401 ")
+        assert _upgrade(nginx, "")[1].startswith("HTTP/1.1 303 ")
+        account.sign_in(surfer)
+        surfer.open(nginx.at("gated", "/"))
+        cookie = f"massar-gate-gated={surfer.jar['127.0.0.1']['massar-gate-gated']}"
+        wire, head = _upgrade(nginx, cookie, "X-Massar-User: minister@men.gov.ma")
+        assert head.startswith("HTTP/1.1 101 ") and f"X-Seen-User: {YOUSSEF.login}\r\n" in head
+        account.sign_out(surfer)
+        wire.sendall(b"still")
+        assert wire.recv(100) == b"still"
+        wire.close()
+        assert _upgrade(nginx, cookie, "Sec-Fetch-Dest: websocket")[1].startswith("HTTP/1.1 401 ")
+
+
+def _upgrade(nginx, cookie: str, *lines: str) -> tuple[socket.socket, str]:
+    """The connection after a WebSocket's opening request, and the head of the answer."""
+    port = nginx.port("gated")
+    head = [f"Host: 127.0.0.1:{port}", "Upgrade: websocket", "Connection: Upgrade", f"Cookie: {cookie}", *lines]
+    wire = socket.create_connection(("127.0.0.1", port), timeout=10)
+    wire.sendall("\r\n".join(["GET /socket/x HTTP/1.1", *head, "", ""]).encode())
+    answer = b""
+    while b"\r\n\r\n" not in answer and (data := wire.recv(4096)):
+        answer += data
+    return wire, answer.decode("latin-1")
 
 
 def test_signing_out_at_the_account_closes_the_site_at_once(nginx, account, surfer):
