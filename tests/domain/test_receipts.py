@@ -185,3 +185,14 @@ def test_strays_are_forgotten():
     tell(receipt("nobody's"))
     assert delivery.receipts.sweep(now=NOW + timedelta(days=2)) == 0
     assert delivery.receipts.sweep(now=NOW + timedelta(days=4)) == 1
+
+
+def test_messages_that_wait_for_another_carriers_word_do_not_fill_the_list():
+    """A hundred are read at a time: those that were sent again already have been dealt with."""
+    for number in range(101):
+        message = sent(f"old-{number}")
+        Part.objects.filter(message=message).update(state="failed", code="UNDELIV")
+        Part.objects.create(carrier="inwi", reference=f"again-{number}", message=message, number=2, sent_at=NOW)
+    new = sent("new", now=NOW + timedelta(minutes=1))
+    Part.objects.filter(message=new).update(state="failed", code="UNDELIV")
+    assert [told.message_id for told in delivery.receipts.undelivered()] == [new.pk]

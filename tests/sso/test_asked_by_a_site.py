@@ -169,3 +169,11 @@ def test_without_a_good_proof_nothing_ends_unseen(clock):
     sites.keys.rotate(now=clock(), at_once=True)
     stranger.open(suite.end_session(id_token_hint=tokens.id_token, post_logout_redirect_uri=BACK))
     assert other.refresh(kept.refresh).status_code == 200 and browser.signed_in
+
+
+def test_the_button_closes_the_sites_after_a_long_look_at_the_question(clock):
+    browser, suite, _, (other, kept) = both(clock)
+    browser.open(suite.end_session(client_id="suite", post_logout_redirect_uri=BACK))
+    clock.advance(minutes=31)
+    browser.submit(urlsplit(suite.metadata["end_session_endpoint"]).path)
+    assert browser.arrived.address == BACK and other.refresh(kept.refresh).status_code == 400

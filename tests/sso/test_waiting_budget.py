@@ -13,7 +13,7 @@ from massar.domain.sites.models import PendingRequest, SeenRequest
 from massar.interfaces.frame.cookies import PENDING
 from tests.cast import YOUSSEF, YOUSSEF_EMAIL
 from tests.sso.relying_party import STRICT, party
-from tests.sso.saml_site import RETRAITE, SITE_KEYS, authn_request, posted, redirect, register
+from tests.sso.saml_site import RETRAITE, SITE_KEYS, authn_request, posted, redirect
 from tests.sso.test_gate import NOTIFRH, Proxy, at_account
 from tests.support.steps import shows
 from tests.support.visitor import Visitor
@@ -149,10 +149,10 @@ def test_what_no_longer_waits_is_not_brought_back(clock):
 
 
 @pytest.mark.parametrize("claimed", ["&SigAlg=x&Signature=AAAA", ""])
-def test_a_signature_that_nobody_can_check_is_none(clock, monkeypatch, claimed):
+def test_a_signature_that_nobody_can_check_is_none(clock, settings, monkeypatch, claimed):
     """A site without a certificate: whoever claims to have signed shares the strangers' room."""
     monkeypatch.setattr(limits.lanes, "SEEN_NETWORK", limits.Limit("seen-network", ROOM, timedelta(minutes=1)))
-    register(monkeypatch, replace(RETRAITE, certificate=""))
+    settings.MASSAR = replace(settings.MASSAR, sites=sites.Registry([replace(RETRAITE, certificate="")]))
     for _ in range(4 * ROOM):
         assert Visitor().client.get(redirect(authn_request(clock())) + claimed).status_code == 303
     assert SeenRequest.objects.count() == ROOM

@@ -71,9 +71,25 @@ def may_change(*, cookie: str, now: datetime) -> tuple[people.PersonFacts, sessi
 
 @transaction.atomic
 def sign_out(*, here: SignedIn, browser: Browser, now: datetime) -> None:
-    sessions.signed_in.end(here.session.id, here.person.id, now=now, why="sign_out")
-    tell_sites.sessions_ended(here.person, [here.session.id], now=now)
-    trail.record("sign_out", now=now, person_id=here.person.id, session_id=here.session.id, browser=browser)
+    _signed_out(here.person, [here.session.id], "sign_out", browser, now)
+
+
+def sign_out_by_site(
+    *, person: people.PersonFacts, session_ids: list[int], site: str, browser: Browser, now: datetime
+) -> list[int]:
+    """A site has proved which sessions of the person it means. Returns those that ended now.
+
+    Inside the transaction that found them.
+    """
+    return _signed_out(person, session_ids, "by_site", browser, now, site=site)
+
+
+def _signed_out(person, session_ids: list[int], why: str, browser: Browser, now: datetime, **detail: str) -> list[int]:
+    ended = [id for id in session_ids if sessions.signed_in.end(id, person.id, now=now, why=why)]
+    tell_sites.sessions_ended(person, ended, now=now)
+    for session_id in ended:
+        trail.record("sign_out", now=now, person_id=person.id, session_id=session_id, browser=browser, **detail)
+    return ended
 
 
 @transaction.atomic
@@ -81,9 +97,8 @@ def sign_out_left_open(*, cookie: str, browser: Browser, now: datetime) -> None:
     """Who was away for long presses the button: nobody is signed in here any more, but the sites may still be open."""
     found = sessions.signed_in.left_open(cookie) if cookie else None
     person = people.directory.by_id(found[1]) if found else None
-    if person and sessions.signed_in.end(found[0], person.id, now=now, why="sign_out"):
-        tell_sites.sessions_ended(person, [found[0]], now=now)
-        trail.record("sign_out", now=now, person_id=person.id, session_id=found[0], browser=browser)
+    if person:
+        _signed_out(person, [found[0]], "sign_out", browser, now)
 
 
 @transaction.atomic

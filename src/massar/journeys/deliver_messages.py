@@ -24,7 +24,7 @@ outbox, Letter, State = delivery.outbox, delivery.Letter, delivery.State
 NO_CARRIER = "no carrier for this channel"
 TOO_LATE = delivery.NotSent("too late")
 NOTHING: Mapping[str, int] = {}
-TO_PEOPLE = ("sms", "email")  # what the product puts in even where no carrier is configured
+TO_PEOPLE = delivery.wording.CHANNELS  # what the product puts in even where no carrier is configured
 TO_SITES = {"site": tell_sites.logout_token, "soap": saml_farewell.envelope}  # what says it, by channel
 CHARGED_WHEN_ASKED = ("temporary_password", "contact_code")  # to the country's SMS; the others when they leave
 SPENT_PAUSE = timedelta(minutes=1)  # at least, before what is not urgent asks again whether something is left

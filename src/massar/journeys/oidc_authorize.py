@@ -16,7 +16,6 @@ from massar.journeys.close_sessions import SignedIn
 from massar.journeys.oidc_request import Ask, SendBack
 
 OFFLINE = "offline_access"
-DAY = 24 * 3600  # seconds
 GRACE = 60  # seconds between typing the password and coming back to the waiting request
 
 
@@ -103,7 +102,7 @@ def _is_meant(ask: Ask, subjects: set[str], here: SignedIn) -> bool:
 
 def _stays(ask: Ask, here: SignedIn) -> bool:
     """Whether the site's tokens outlive the session (OIDC Core §11): never those of who watches over the installation."""
-    return bool(ask.site.offline_days and OFFLINE in ask.scope.split() and not here.person.operates)
+    return bool(ask.site.offline_life and OFFLINE in ask.scope.split() and not here.person.operates)
 
 
 @transaction.atomic
@@ -111,7 +110,7 @@ def _code(ask: Ask, enter: assertion.Enter, here: SignedIn, browser: Browser, no
     # Held: what ends all sessions at this moment must find this grant, or the grant must find its session ended.
     offline = _stays(ask, here) and sessions.signed_in.hold(here.session.id)
     of_session = min(sites.grants.REFRESH_LIFE, int((here.session.expires_at - now).total_seconds()))
-    life = ask.site.offline_days * DAY if offline else max(1, of_session)
+    life = ask.site.offline_life if offline else max(1, of_session)
     visit = assertion.opened(
         site=ask.site, enter=enter, scope=ask.scope, nonce=ask.nonce, life=life, now=now, offline=offline
     )

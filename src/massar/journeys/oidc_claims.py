@@ -24,7 +24,7 @@ OF_SCOPE = {
     "offline_access": (),
 }
 SUPPORTED = tuple(name for names in OF_SCOPE.values() for name in names)
-LONGEST_SCOPE = 200  # as the grant's column
+LONGEST_SCOPE = sites.rules.LONGEST_SCOPES
 
 
 def scopes_for(site: sites.Site, asked: str) -> list[str]:

@@ -11,10 +11,8 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
-from massar.core.audit import api as trail
 from massar.core.browser import Browser
 from massar.domain.people import api as people
-from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.journeys import close_sessions, oidc_proof, tell_sites
 from massar.journeys import issue_assertion as assertion
@@ -75,12 +73,10 @@ def end_left_open(*, wish: Wish, browser: Browser, now: datetime) -> None:
     """
     person_id = sites.subjects.person_of(wish.site.slug, wish.subject) if wish.site and wish.session else None
     person = people.directory.by_id(person_id) if person_id else None
-    visits = sites.grants.visits(wish.site.slug, person.id) if person else []
-    meant = {visit.session_id for visit in visits if visit.sid == wish.session}
-    ended = [id for id in sorted(meant) if sessions.signed_in.end(id, person.id, now=now, why="by_site")]
-    if ended:
-        tell_sites.sessions_ended(person, ended, now=now)
-    for session_id in ended:
-        trail.record(
-            "sign_out", now=now, person_id=person.id, session_id=session_id, browser=browser, site=wish.site.slug
-        )
+    if person is None:
+        return
+    visits = sites.grants.visits(wish.site.slug, person.id)
+    meant = sorted({visit.session_id for visit in visits if visit.sid == wish.session})
+    close_sessions.sign_out_by_site(
+        person=person, session_ids=meant, site=wish.site.slug, browser=browser, now=now
+    )

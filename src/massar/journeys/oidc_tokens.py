@@ -60,7 +60,7 @@ def for_refresh(*, site: sites.Site, token: str, scope: str, now: datetime) -> d
     if not set(scope.split()) <= set(held.grant.scope.split()):
         return Refused("invalid_scope", "scope may not become wider than it was.")
     mistake = None
-    if held.grant.offline and int(now.timestamp()) >= held.grant.created_at + site.offline_days * 24 * 3600:
+    if held.grant.offline and int(now.timestamp()) >= held.grant.created_at + site.offline_life:
         mistake = Refused("invalid_grant", "The registry lets no program stay signed in for so long.")
     if held.person and not assertion.has_role(site, held.person):
         mistake = Refused("invalid_grant", "The person may no longer enter this site.")

@@ -14,12 +14,10 @@ from django.db import transaction
 from lxml import etree
 
 from massar.core import xml
-from massar.core.audit import api as trail
 from massar.core.browser import Browser
 from massar.domain.people import api as people
-from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
-from massar.journeys import saml_answer, tell_sites
+from massar.journeys import close_sessions, saml_answer, tell_sites
 from massar.journeys.close_sessions import SignedIn
 from massar.journeys.saml_message import Message, Read, Refused, read
 from massar.journeys.saml_names import (
@@ -106,18 +104,10 @@ def end(*, wanted: Wanted, here: SignedIn | None, browser: Browser, now: datetim
     meant = _meant(wanted, person)
     if not meant:
         return Ended(site_knows=False, here=False)
-    ended = [id for id in meant if sessions.signed_in.end(id, person.id, now=now, why="by_site")]
-    tell_sites.sessions_ended(person, ended, now=now)
-    for session_id in ended:
-        trail.record(
-            "sign_out",
-            now=now,
-            person_id=person.id,
-            session_id=session_id,
-            browser=browser,
-            site=wanted.site.slug,
-        )
-    partial = tell_sites.has_left_open(person.id, since=now, besides=wanted.site.slug)
+    ended = close_sessions.sign_out_by_site(
+        person=person, session_ids=meant, site=wanted.site.slug, browser=browser, now=now
+    )
+    partial = tell_sites.has_left_open(person.id, since=now, left=(wanted.site.slug,))
     return Ended(site_knows=True, here=bool(here and here.session.id in ended), partial=partial)
 
 

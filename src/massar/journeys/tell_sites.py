@@ -194,12 +194,12 @@ def told(person_id: int, *, since: datetime, left: tuple[str, ...] = ()) -> list
     ]
 
 
-def has_left_open(person_id: int, *, since: datetime, besides: str = "") -> bool:
+def has_left_open(person_id: int, *, since: datetime, left: tuple[str, ...] = ()) -> bool:
     """Whether a site that only the browser can tell was opened by the sessions that ended since then.
 
-    besides: the site that asked for it, and knows.
+    left: sites that know, because they have confirmed through the browser or asked for it themselves.
     """
-    return any(one.state == "open" and one.site.slug != besides for one in told(person_id, since=since))
+    return any(one.state == "open" for one in told(person_id, since=since, left=left))
 
 
 def _without_message(site: sites.Site) -> str:

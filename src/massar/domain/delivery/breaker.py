@@ -75,11 +75,9 @@ def fault(carrier: str, reason: str, *, now: datetime, at_once: bool = False) ->
 
 def success(carrier: str, *, now: datetime) -> bool:
     """Forgets the faults; True if that closed the breaker, which only a probe can do."""
-    closed = Breaker.objects.filter(carrier=carrier, state=State.HALF_OPEN).update(
-        state=State.CLOSED, faults=0, pause=0, until=None, reason="", changed_at=now
-    )
+    closed = alive(carrier, now=now)
     Breaker.objects.filter(carrier=carrier, state=State.CLOSED, faults__gt=0).update(faults=0, reason="")
-    return closed == 1
+    return closed
 
 
 def alive(carrier: str, *, now: datetime) -> bool:

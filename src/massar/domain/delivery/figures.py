@@ -17,6 +17,7 @@ from massar.core import sql
 from massar.domain.delivery import breaker, receipts, routing
 from massar.domain.delivery.models import Message
 from massar.domain.delivery.outbox import OPEN, UNREADABLE
+from massar.domain.delivery.wording import CHANNELS
 
 HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
 RECOVERY = "recovery"  # a request that waits for its answer, beside the purposes of messages
@@ -237,8 +238,11 @@ def _waits(keys: tuple[str, ...], since: datetime, *, people: bool = False) -> l
     )
 
 
+_PEOPLE = f"channel IN {CHANNELS}"  # what sites are told is no message to people
+
+
 def _to_people(only: bool) -> str:
-    return " AND channel IN ('sms', 'email')" if only else ""
+    return f" AND {_PEOPLE}" if only else ""
 
 
 def errors(*, most: int = 10) -> list[Error]:
@@ -260,8 +264,8 @@ def errors(*, most: int = 10) -> list[Error]:
 
 # What a site is told waits in its place while the site rests after faults: no worker is missing for that.
 _RESTS = (
-    "(channel IN ('site', 'soap') AND EXISTS (SELECT 1 FROM delivery_breaker b WHERE b.state <> 'closed' "
-    "AND b.carrier = SUBSTR('site:' || about, 1, 40)))"
+    f"(NOT {_PEOPLE} AND EXISTS (SELECT 1 FROM delivery_breaker b WHERE b.state <> 'closed' "
+    f"AND b.carrier = {routing.SITE_OF_MESSAGE}))"
 )
 
 
@@ -314,7 +318,7 @@ def to_person(person_id: int, *, since: datetime, most: int) -> list[ToPerson]:
     """The person's own messages, newest first; what sites are told is none."""
     found = sql.rows(
         "SELECT purpose, channel, masked, state, reason, created_at, handed_at, delivered_at FROM delivery_message "
-        "WHERE person_id = %s AND channel IN ('email', 'sms') AND created_at >= %s ORDER BY id DESC LIMIT %s",
+        f"WHERE person_id = %s AND {_PEOPLE} AND created_at >= %s ORDER BY id DESC LIMIT %s",
         (person_id, sql.at(since), most),
     )
     return [ToPerson(*row[:3], _to_owner(row[3], row[4]), *map(sql.moment, row[5:])) for row in found]

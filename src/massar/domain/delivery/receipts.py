@@ -153,11 +153,15 @@ def _adopt(carrier: str, message_id: int, number: int, now: datetime) -> bool:
     return taken == 1
 
 
+# Of the newest accepted attempt: what an earlier carrier said was dealt with when the message went on.
+_NEWEST = "p.number = (SELECT MAX(q.number) FROM delivery_part q WHERE q.message_id = m.id)"
+
+
 def undelivered() -> list[Told]:
     """Messages that their newest carrier said will not arrive, and that still wait for what is to be done about it."""
     found = sql.rows(
         "SELECT m.id FROM delivery_message m WHERE m.state = 'sent' AND EXISTS "
-        "(SELECT 1 FROM delivery_part p WHERE p.message_id = m.id AND p.number = m.attempts AND p.state = 'failed') "
+        f"(SELECT 1 FROM delivery_part p WHERE p.message_id = m.id AND {_NEWEST} AND p.state = 'failed') "
         "ORDER BY m.expires_at LIMIT 100"
     )
     return _news({row[0] for row in found})
@@ -314,7 +318,7 @@ def _news(message_ids: set[int]) -> list[Told]:
         "MAX(CASE WHEN p.state = 'failed' THEN p.code END), SUM(CASE WHEN p.state = 'failed' THEN 1 ELSE 0 END) "
         "FROM delivery_message m JOIN delivery_part p ON p.message_id = m.id "
         f"WHERE m.id IN ({sql.one_of(len(ordered))}) AND m.delivered_at IS NULL "
-        "AND p.number = (SELECT MAX(q.number) FROM delivery_part q WHERE q.message_id = m.id) "
+        f"AND {_NEWEST} "
         "GROUP BY m.id, m.uid, m.person_id, m.purpose, m.channel, p.carrier, m.expires_at, m.deadline, m.handed_at",
         ordered,
     )

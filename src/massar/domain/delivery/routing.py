@@ -58,9 +58,13 @@ class ToSite:
         return self.carrier.send(message, valid_for=valid_for)
 
 
+LONGEST_NAME = 40  # as the columns for names of carriers
+SITE_OF_MESSAGE = f"SUBSTR('site:' || about, 1, {LONGEST_NAME})"  # to_site in SQL, of the site that a message is about
+
+
 def to_site(slug: str) -> str:
-    """The name under which a site stands among the carriers; as long as the columns for names are."""
-    return f"site:{slug}"[:40]
+    """The name under which a site stands among the carriers."""
+    return f"site:{slug}"[:LONGEST_NAME]
 
 
 @dataclass(frozen=True)

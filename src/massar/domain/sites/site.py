@@ -92,6 +92,11 @@ class Site:
         return not (self.protocol == "oidc" and (self.introspects or self.service or self.loopback_uris))
 
     @property
+    def offline_life(self) -> int:
+        """Seconds that a program may stay signed in after its session; 0: not at all."""
+        return self.offline_days * 24 * 3600
+
+    @property
     def recovery_wait(self) -> timedelta:
         return timedelta(hours=self.no_recovery_hours)
 

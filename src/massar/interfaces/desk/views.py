@@ -12,7 +12,7 @@ from massar.core import when
 from massar.interfaces.desk import plots
 from massar.interfaces.frame import page
 from massar.interfaces.frame.answers import signed_in_only
-from massar.journeys import watch_messages
+from massar.journeys import deliver_messages, watch_messages
 
 figures = watch_messages.figures
 
@@ -41,7 +41,7 @@ def messages(request: HttpRequest) -> HttpResponse:
         "desk/messages.html",
         day=day,
         seen=seen,
-        total=figures.total(tally for (channel, _), tally in seen.tallies.items() if channel in ("sms", "email")),
+        total=figures.total(tally for (channel, _), tally in seen.tallies.items() if channel in deliver_messages.TO_PEOPLE),
         waiting=sum(one.count for one in seen.queue if one.state != "sent"),
         plots=plots.of(steps),
         number=lambda value, digits=0: _number(value, digits, request.language),

@@ -10,7 +10,9 @@ from django.middleware.csrf import rotate_token
 from django.urls import reverse
 
 from massar.interfaces.frame import cookies
+from massar.journeys.close_sessions import SignedIn
 from massar.journeys.outcomes import Entered
+from massar.journeys.tell_sites import Asker, Leaving
 
 
 class SeeOther(HttpResponseRedirect):
@@ -25,6 +27,15 @@ def see_other(address: str) -> HttpResponse:
 
 def to(name: str, **kwargs) -> HttpResponse:
     return SeeOther(reverse(name, kwargs=kwargs or None))
+
+
+def to_the_list(
+    here: SignedIn, *, now: datetime, asker: Asker | None = None, left: tuple[str, ...] = ()
+) -> HttpResponse:
+    """To the list of the sites, for the browser whose session has just ended. left: sites that know by themselves."""
+    response = to("everywhere")
+    cookies.write_told(response, Leaving(here.person.id, now, here.session.id, alone=True, asker=asker), left)
+    return response
 
 
 def come_back(response: HttpResponse, until: datetime, now: datetime) -> HttpResponse:

@@ -10,9 +10,10 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from massar.interfaces.frame import cookies, page, waiting
-from massar.interfaces.frame.answers import see_other, to
+from massar.interfaces.frame.answers import see_other, to, to_the_list
+from massar.journeys import close_sessions
 from massar.journeys import oidc_logout as journey
-from massar.journeys.tell_sites import Asker, Leaving, has_left_open
+from massar.journeys.tell_sites import Asker, has_left_open
 
 FIELDS = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state")
 LONGEST = 6000
@@ -50,7 +51,10 @@ def _confirmed(request: HttpRequest) -> HttpResponse:
     wish = _wish(request, request.POST)
     if wish is None:
         return _refused(request)
-    return _signed_out(request, wish) if request.here else _onwards(request, wish)
+    if request.here:
+        return _signed_out(request, wish)
+    close_sessions.sign_out_left_open(cookie=cookies.SESSION.read(request), browser=request.browser, now=request.now)
+    return _onwards(request, wish)
 
 
 def _wish(request: HttpRequest, given: QueryDict) -> journey.Wish | None:
@@ -74,14 +78,10 @@ def _listed(request: HttpRequest, wish: journey.Wish) -> HttpResponse | None:
     None: there is none, or the way on is longer than a cookie.
     """
     here, way = request.here, _way(wish)
-    asker = Asker(wish.site.slug, way) if way else None
-    besides = wish.site.slug if wish.site else ""
-    if len(way) > LONGEST_WAY or not has_left_open(here.person.id, since=request.now, besides=besides):
+    left = (wish.site.slug,) if wish.site else ()
+    if len(way) > LONGEST_WAY or not has_left_open(here.person.id, since=request.now, left=left):
         return None
-    response = to("everywhere")
-    left = (besides,) if besides else ()
-    cookies.write_told(response, Leaving(here.person.id, request.now, here.session.id, alone=True, asker=asker), left)
-    return response
+    return to_the_list(here, now=request.now, asker=Asker(wish.site.slug, way) if way else None, left=left)
 
 
 def _onwards(request: HttpRequest, wish: journey.Wish) -> HttpResponse:

@@ -20,7 +20,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from massar.core import seal
 from massar.domain.sites import api as sites
 from massar.interfaces.frame import cookies
-from massar.interfaces.frame.answers import see_other, to
+from massar.interfaces.frame.answers import see_other, to, to_the_list
 from massar.interfaces.sso.saml import bindings
 from massar.interfaces.sso.saml.views import problem
 from massar.journeys import saml_farewell, saml_logout, tell_sites
@@ -96,10 +96,8 @@ def _listed(request: HttpRequest, wanted: saml_logout.Wanted, ended: saml_logout
     here, slug = request.here, wanted.site.slug
     if not (ended.here and ended.partial) or len(wanted.relay_state) > LONGEST_KEPT:
         return None
-    response = to("everywhere")
     asker = Asker(slug, asked=wanted.id, relay_state=wanted.relay_state) if wanted.site.slo_answers else None
-    cookies.write_told(response, Leaving(here.person.id, request.now, here.session.id, alone=True, asker=asker), (slug,))
-    return response
+    return to_the_list(here, now=request.now, asker=asker, left=(slug,))
 
 
 @require_GET
@@ -112,8 +110,7 @@ def answer(request: HttpRequest) -> HttpResponse:
         return to("sign_in")
     wanted = saml_logout.Wanted(site, asker.asked, "", (), asker.relay_state)
     leaving, left = seen
-    told = tell_sites.told(leaving.person_id, since=leaving.since, left=left)
-    partial = any(one.state == "open" for one in told)
+    partial = tell_sites.has_left_open(leaving.person_id, since=leaving.since, left=left)
     return _onwards(wanted, saml_logout.Ended(site_knows=True, here=False, partial=partial), now=request.now)
 
 

@@ -10,13 +10,12 @@ from django.utils import translation
 from django.views.decorators.http import require_http_methods, require_POST
 
 from massar.interfaces.frame import cookies, page, waiting
-from massar.interfaces.frame.answers import come_back, let_in, to
+from massar.interfaces.frame.answers import come_back, let_in, to, to_the_list
 from massar.interfaces.web.home import sites
 from massar.interfaces.web.sign_in.forms import SignIn
 from massar.journeys import change_password, close_sessions, tell_sites
 from massar.journeys import sign_in as journey
 from massar.journeys.outcomes import Busy, Entered, Late, MustChange, Wait, Wrong
-from massar.journeys.tell_sites import Leaving
 
 LONG_WAIT = timedelta(hours=1)
 
@@ -117,8 +116,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
         here = request.here
         close_sessions.sign_out(here=here, browser=request.browser, now=request.now)
         if tell_sites.has_left_open(here.person.id, since=request.now):
-            response = to("everywhere")
-            cookies.write_told(response, Leaving(here.person.id, request.now, here.session.id, alone=True))
+            response = to_the_list(here, now=request.now)
     else:
         close_sessions.sign_out_left_open(
             cookie=cookies.SESSION.read(request), browser=request.browser, now=request.now
