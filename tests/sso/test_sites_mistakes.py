@@ -166,8 +166,23 @@ def test_only_a_service_has_scopes_of_its_own(tmp_path):
     assert "longer than 200" in only(tmp_path, f"{own.replace(json.dumps(['books.read']), many)}service = true")
 
 
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["name", "email"], None),
+        (["nam"], "choose from name, given_name, family_name, name_ar, locale, email, email_verified, perhaps name"),
+        (["school"], "add school to scopes"),
+        (["sub"], "choose from"),
+        ("email", "id_token_claims must be a list of texts"),
+    ],
+)
+def test_claims_of_the_id_token_are_those_of_the_scopes(tmp_path, names, told):
+    table = f'[sites.library]\nprotocol = "oidc"\nclient_id = "l"\n{SECRET}\nid_token_claims = {json.dumps(names)}'
+    assert mistakes(tmp_path, table) == [] if told is None else told in only(tmp_path, table)
+
+
 def test_known_words_are_those_of_the_protocols():
-    assert set(rules.SCOPES) == set(oidc_claims.OF_SCOPE)
+    assert {"name", "email", "school"} <= set(rules.CLAIMS) <= set(oidc_claims.SUPPORTED)
     assert rules.LONGEST_SCOPES == oidc_claims.LONGEST_SCOPE
     assert {name for names in rules.SIGNS.values() for name in names} == set(oidc_proof.ASSERTION_ALGORITHMS)
 

@@ -14,15 +14,7 @@ from massar.domain.people import api as people
 from massar.domain.sites import api as sites
 from massar.journeys.issue_assertion import claims_of
 
-OF_SCOPE = {
-    "openid": (),
-    "profile": ("name", "given_name", "family_name", "name_ar", "locale"),
-    "email": ("email", "email_verified"),
-    "school": ("school", "school_ar", "role"),
-    "recovery": ("recovered_at",),
-    "mail": (),
-    "offline_access": (),
-}
+OF_SCOPE = sites.rules.CLAIMS_OF_SCOPE
 SUPPORTED = tuple(name for names in OF_SCOPE.values() for name in names)
 LONGEST_SCOPE = sites.rules.LONGEST_SCOPES
 
@@ -74,6 +66,11 @@ def for_userinfo(granted: str) -> set[str]:
 def for_id_token(granted: str) -> set[str]:
     """Names of the claims that were asked for the ID token itself."""
     return {mark[2:] for mark in granted.split() if mark.startswith("i:")}
+
+
+def always_in_id_token(site: sites.Site, scope: str) -> set[str]:
+    """Names of the claims that the registry puts into this site's ID tokens, as far as these scopes allow them."""
+    return {name for mark in scope.split() for name in OF_SCOPE.get(mark, ()) if name in site.id_token_claims}
 
 
 def values(person: people.PersonFacts, names: set[str]) -> dict:

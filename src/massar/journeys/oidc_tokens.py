@@ -187,7 +187,7 @@ def _said(
     answer = _answer(access, fresh[0].life, oidc_claims.scopes_in(scope))
     if refresh:
         answer["refresh_token"] = refresh[0]
-    answer["id_token"] = _id_token(held, site, access, now)
+    answer["id_token"] = _id_token(held, site, scope, access, now)
     return answer
 
 
@@ -195,11 +195,12 @@ def _answer(access: str, life: int, scope: str) -> dict:
     return {"access_token": access, "token_type": "Bearer", "expires_in": life, "scope": scope}
 
 
-def _id_token(held: Held, site: sites.Site, access: str, now: datetime) -> str:
-    """OIDC Core §2 and §3.1.3.6. No typ but JWT: every library knows that one."""
+def _id_token(held: Held, site: sites.Site, scope: str, access: str, now: datetime) -> str:
+    """OIDC Core §2 and §3.1.3.6. No typ but JWT: every library knows that one. scope: of the access token beside it."""
     moment, grant = int(now.timestamp()), held.grant
+    names = oidc_claims.for_id_token(grant.scope) | oidc_claims.always_in_id_token(site, scope)
     claims = {
-        **oidc_claims.values(held.person, oidc_claims.for_id_token(grant.scope)),
+        **oidc_claims.values(held.person, names),
         "iss": assertion.issuer(),
         "sub": grant.subject,
         "aud": site.client_id,

@@ -21,7 +21,16 @@ ALGORITHMS = ("ES256", "RS256")
 CLIENT_AUTH = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
 NAME_IDS = ("persistent", "transient", "email")
 CLAIMS = ("name", "name_ar", "given_name", "family_name", "email", "school", "school_ar", "role", "locale")
-SCOPES = ("openid", "profile", "email", "school", "recovery", "mail", "offline_access")
+CLAIMS_OF_SCOPE = {
+    "openid": (),
+    "profile": ("name", "given_name", "family_name", "name_ar", "locale"),
+    "email": ("email", "email_verified"),
+    "school": ("school", "school_ar", "role"),
+    "recovery": ("recovered_at",),
+    "mail": (),
+    "offline_access": (),
+}
+SCOPES = tuple(CLAIMS_OF_SCOPE)
 ICONS = ("mail", "school", "transfer", "notice", "sunset", "chart")  # drawn in parts.html; another would stop the page
 LANGUAGES = ("ar", "fr", "en")
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -56,6 +65,7 @@ def judged(site: Site) -> Mistakes:
     yield from _judged_words(site)
     yield from _judged_sign_out(site)
     yield from _judged_scopes(site)
+    yield from _judged_id_token(site)
     yield from _judged_offline(site)
     yield from _judged_keys(site)
     yield from _judged_attributes(site)
@@ -117,6 +127,17 @@ def _judged_scopes(site: Site) -> Mistakes:
             yield "scopes service", f"scopes holds {scope!r}: {wish} (only a site with service = true may have its own)."
     if len(" ".join(site.scopes)) > LONGEST_SCOPES:
         yield "scopes", f"scopes are longer than {LONGEST_SCOPES} characters together: take some out."
+
+
+def _judged_id_token(site: Site) -> Mistakes:
+    """What is never said because no scope allows it would be a setting without effect."""
+    allowed = [name for scope in site.scopes for name in CLAIMS_OF_SCOPE.get(scope, ())]
+    for name in site.id_token_claims:
+        scope = next((scope for scope, names in CLAIMS_OF_SCOPE.items() if name in names), None)
+        if name in allowed:
+            continue
+        wish = f"add {scope} to scopes" if scope else f"choose from {', '.join(allowed)}{near(name, allowed)}"
+        yield "id_token_claims scopes", f"id_token_claims holds {name!r}, which no scope of the site allows: {wish}."
 
 
 def _judged_keys(site: Site) -> Mistakes:

@@ -43,6 +43,7 @@ class Site:
     pkce: bool = True
     algorithm: str = "ES256"
     scopes: tuple[str, ...] = ("openid", "profile", "email")
+    id_token_claims: tuple[str, ...] = ()
     offline_days: int = 0
     service: bool = False
     introspects: bool = False

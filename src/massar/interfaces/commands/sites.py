@@ -135,6 +135,8 @@ def _oidc(site: Site):
     yield "After sign-out (exact)", _several(site.post_logout_redirect_uris)
     yield "Back-channel logout URI", site.backchannel_logout_uri or ("none" if site.hears_sign_out else "none, on purpose")
     yield "Scopes", " ".join(site.scopes)
+    if site.id_token_claims:
+        yield "In the ID token too", " ".join(site.id_token_claims)
     yield "PKCE", "S256, required" if site.pkce else "S256, if you can"
     yield "ID token signed with", site.algorithm
     yield "Key of a person", "sub (opaque, of this site alone); never the e-mail address"
