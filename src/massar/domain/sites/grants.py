@@ -1,6 +1,7 @@
 """Grants and their tokens. Hot paths: plain SQL, times as whole seconds since 1970, tokens only as SHA-256.
 
-A token is 256 random bits, so one fast hash at rest is enough; nothing readable in the table opens anything.
+A token is 256 random bits, so one fast hash at rest is enough; nothing readable in the table opens anything. The one
+exception is sealed and short: the successor of a refresh token, for who did not hear the answer (docs/adr/0040).
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from massar.core import ids, sql
+from massar.core import ids, seal, sql
 
 CODE_LIFE = 60  # seconds; ASVS 10.4.3
 ACCESS_LIFE = 600
 REFRESH_LIFE = 12 * 3600
 SERVICE_LIFE = 600
+REPEAT_WINDOW = 30  # seconds in which a refresh token that has just been replaced brings the same successor once more
 
 
 @dataclass(frozen=True)
@@ -92,19 +94,21 @@ def open_own(*, site: str, scope: str, subject: str, life: int, now: int) -> str
 
 def issue(kind: str, grant_id: int, *, now: int, life: int, binding: dict | None = None) -> str:
     """A new token of that kind."""
-    token = ids.token()
-    _insert(token, grant_id, Fresh(kind, life, binding), now)
-    return token
+    return _issue(grant_id, Fresh(kind, life, binding), now)
 
 
 def turn(kind: str, token: str, fresh: list[Fresh], *, site: str, now: int) -> list[str] | None:
     """Uses a token up, once, for the site that it was issued to, and issues `fresh` in its place. Atomic.
 
     None: it can't be used (again). A second use ends the whole family: somebody has a copy (RFC 9700 §2.2.2, OAuth
-    2.1 §4.1.3). Another site's try changes nothing: it could end what is not its own.
+    2.1 §4.1.3). Another site's try changes nothing: it could end what is not its own. One case is no second use: a
+    refresh token that comes again at once, from a program that asks twice or has not heard the answer.
     """
     key = hashed(token)
-    issued = _with_tokens(_SPEND, (now, key, kind, now, site, now), fresh, now)
+    replaced = key if kind == "refresh" else ""
+    issued = _with_tokens(_SPEND, (now, key, kind, now, site, now), fresh, now, replaced)
+    if issued is None and replaced and fresh:
+        issued = _once_more(key, fresh, site, now)
     if issued is None:
         _end_family_of_used(key, kind, site, now)
     return issued
@@ -112,10 +116,39 @@ def turn(kind: str, token: str, fresh: list[Fresh], *, site: str, now: int) -> l
 
 # EXISTS: for an IN, SQLite lists every grant of the site first.
 _SPEND = (
-    "UPDATE sites_token SET used_at = %s WHERE hash = %s AND kind = %s AND used_at = 0 AND expires_at > %s AND EXISTS "
+    "UPDATE sites_token SET used_at = %s, repeat = NULL, repeat_until = 0 "
+    "WHERE hash = %s AND kind = %s AND used_at = 0 AND expires_at > %s AND EXISTS "
     "(SELECT 1 FROM sites_grant g WHERE g.id = sites_token.grant_id AND g.site = %s AND g.ended_at = 0 AND g.expires_at > %s) "
     "RETURNING grant_id"
 )
+
+
+def _once_more(key: str, fresh: list[Fresh], site: str, now: int) -> list[str] | None:
+    """A new access token and the very refresh token that replaced this one a moment ago, while nobody has used that one.
+
+    A family has one refresh token that is not used, and the seal opens for the direct predecessor alone.
+    """
+    found = sql.row(_SUCCESSOR, (key, site, now, now, now))
+    if found is None:
+        return None
+    grant_id, successor, sealed = found
+    try:
+        repeated = seal.data_keys().open(sealed, place=_place(key, successor)).decode()
+    except seal.SealBroken:
+        return None
+    return [repeated if one.kind == "refresh" else _issue(grant_id, one, now) for one in fresh]
+
+
+_SUCCESSOR = (
+    "SELECT n.grant_id, n.hash, n.repeat FROM sites_token t JOIN sites_grant g ON g.id = t.grant_id "
+    "JOIN sites_token n ON n.grant_id = t.grant_id WHERE t.hash = %s AND t.kind = 'refresh' AND t.used_at > 0 "
+    "AND g.site = %s AND g.ended_at = 0 AND g.expires_at > %s "
+    "AND n.kind = 'refresh' AND n.used_at = 0 AND n.expires_at > %s AND n.repeat_until > %s"
+)
+
+
+def _place(replaced: str, successor: str) -> str:
+    return f"repeat|{replaced}|{successor}"
 
 
 def _end_family_of_used(key: str, kind: str, site: str, now: int) -> None:
@@ -202,7 +235,10 @@ def visits(site: str, person_id: int) -> list[GrantFacts]:
 
 
 def sweep(*, now: int, keep: int = 24 * 3600) -> int:
-    """Forgets tokens and grants whose time is long over."""
+    """Forgets tokens and grants whose time is long over, and wipes what nobody can be handed again."""
+    sql.change(
+        "UPDATE sites_token SET repeat = NULL, repeat_until = 0 WHERE repeat_until > 0 AND repeat_until <= %s", (now,)
+    )
     sql.change("DELETE FROM sites_token WHERE expires_at < %s", (now - keep,))
     return sql.change(
         "DELETE FROM sites_grant WHERE expires_at < %s "
@@ -211,43 +247,55 @@ def sweep(*, now: int, keep: int = 24 * 3600) -> int:
     )
 
 
-_INTO_TOKENS = "INSERT INTO sites_token (hash, kind, grant_id, binding, expires_at, used_at)"
-_FRESH = "(%s, %s, %s, CAST(%s AS bigint))"
+_INTO_TOKENS = "INSERT INTO sites_token (hash, kind, grant_id, binding, expires_at, used_at, repeat, repeat_until)"
+_FRESH = "(%s, %s, %s, CAST(%s AS bigint), CAST(%s AS bytea), CAST(%s AS bigint))"
 
 
-def _with_tokens(head: str, params: tuple, fresh: list[Fresh], now: int) -> list[str] | None:
+def _with_tokens(head: str, params: tuple, fresh: list[Fresh], now: int, replaced: str = "") -> list[str] | None:
     """Runs `head`, which names a grant, and issues tokens under it: all or nothing. None if it names none.
 
-    PostgreSQL writes both tables in one statement, which needs no BEGIN and COMMIT around it.
+    PostgreSQL writes both tables in one statement, which needs no BEGIN and COMMIT around it. replaced: hash of the
+    refresh token that these come instead of.
     """
     tokens = [ids.token() for _ in fresh]
-    pairs = list(zip(tokens, fresh, strict=True))
+    rows = [_row(token, one, now, replaced) for token, one in zip(tokens, fresh, strict=True)]
     if fresh and sql.writes_in_with():
         marks = ", ".join([_FRESH] * len(fresh))
-        values = [v for token, one in pairs for v in (hashed(token), one.kind, _bound(one), now + one.life)]
         done = sql.change(
-            f"WITH head (grant_id) AS ({head}) {_INTO_TOKENS} SELECT f.hash, f.kind, head.grant_id, f.binding, f.expires_at, 0 "
-            f"FROM head CROSS JOIN (VALUES {marks}) AS f (hash, kind, binding, expires_at)",
-            (*params, *values),
+            f"WITH head (grant_id) AS ({head}) {_INTO_TOKENS} "
+            "SELECT f.hash, f.kind, head.grant_id, f.binding, f.expires_at, 0, f.repeat, f.repeat_until "
+            f"FROM head CROSS JOIN (VALUES {marks}) AS f (hash, kind, binding, expires_at, repeat, repeat_until)",
+            (*params, *(value for row in rows for value in row)),
         )
         return tokens if done else None
     with transaction.atomic():
         found = sql.row(head, params)
-        for token, one in pairs if found else ():
-            _insert(token, found[0], one, now)
+        for row in rows if found else ():
+            _insert(found[0], row)
     return tokens if found else None
 
 
-def _insert(token: str, grant_id: int, one: Fresh, now: int) -> None:
-    """Only the hash stays here."""
+def _issue(grant_id: int, one: Fresh, now: int) -> str:
+    token = ids.token()
+    _insert(grant_id, _row(token, one, now))
+    return token
+
+
+def _row(token: str, one: Fresh, now: int, replaced: str = "") -> tuple:
+    """hash, kind, binding, expires_at, repeat, repeat_until. Only the hash stays here, but for a successor's window."""
+    key, bound = hashed(token), json.dumps(one.binding) if one.binding else ""
+    if not replaced or one.kind != "refresh":
+        return key, one.kind, bound, now + one.life, None, 0
+    sealed = seal.data_keys().seal(token.encode(), place=_place(replaced, key))
+    return key, one.kind, bound, now + one.life, sealed, now + REPEAT_WINDOW
+
+
+def _insert(grant_id: int, row: tuple) -> None:
+    key, kind, bound, expires_at, repeat, repeat_until = row
     sql.change(
-        f"{_INTO_TOKENS} VALUES (%s, %s, %s, %s, %s, 0)",
-        (hashed(token), one.kind, grant_id, _bound(one), now + one.life),
+        f"{_INTO_TOKENS} VALUES (%s, %s, %s, %s, %s, 0, %s, %s)",
+        (key, kind, grant_id, bound, expires_at, repeat, repeat_until),
     )
-
-
-def _bound(one: Fresh) -> str:
-    return json.dumps(one.binding) if one.binding else ""
 
 
 def hashed(token: str) -> str:

@@ -61,7 +61,8 @@ class Grant(models.Model):
 class Token(models.Model):
     """A code, access token, refresh token, or the gate's ticket or cookie.
 
-    Only its SHA-256 is stored: 256 random bits need no slow hash.
+    Only its SHA-256 is stored: 256 random bits need no slow hash. `repeat` is the token itself, sealed: of a refresh token
+    that has just replaced another, until `repeat_until`, or until it is used (docs/adr/0040-a-refresh-that-comes-twice.md).
     """
 
     class Kind(models.TextChoices):
@@ -77,6 +78,13 @@ class Token(models.Model):
     binding = models.TextField(blank=True)
     expires_at = models.BigIntegerField(db_index=True)
     used_at = models.BigIntegerField(default=0)
+    repeat = models.BinaryField(null=True)
+    repeat_until = models.BigIntegerField(default=0, db_default=0)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["repeat_until"], name="sites_token_repeats", condition=models.Q(repeat_until__gt=0))
+        ]
 
 
 class SeenRequest(models.Model):

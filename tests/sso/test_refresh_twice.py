@@ -1,0 +1,204 @@
+"""A refresh token that comes twice: at once from several threads of a site, or again because an answer was lost."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.db import connections
+
+from massar.domain.people import api as people
+from massar.domain.sites import api as sites
+from massar.domain.sites.models import Grant, Token
+from tests.cast import YOUSSEF, facts
+from tests.sso.relying_party import STRICT, SUITE, Surfer, party, register
+from tests.support.faults import empty
+
+SCOPE = "openid email school offline_access"
+WINDOW = timedelta(seconds=sites.grants.REPEAT_WINDOW)
+
+
+@pytest.fixture(autouse=True)
+def registered(cast, settings):
+    register(settings)
+    sites.keys._RING.forget()
+
+
+@pytest.fixture
+def rp(clock):
+    return party(clock, STRICT, scope=SCOPE)
+
+
+@pytest.fixture
+def browser() -> Surfer:
+    return Surfer()
+
+
+@pytest.fixture
+def kept(rp, browser):
+    return rp.enter(browser)
+
+
+def renewed(answer) -> dict:
+    assert answer.status_code == 200, answer.content
+    return answer.json()
+
+
+def is_refused(answer) -> bool:
+    return (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+
+
+def is_dead(rp, *refresh_tokens: str) -> bool:
+    return all(is_refused(rp.refresh(token)) for token in refresh_tokens) and Grant.objects.get().ended_at > 0
+
+
+def test_the_same_successor_and_an_access_token_of_its_own(rp, kept, clock):
+    """What a repeat after a lost answer gets; the site may go on with any of the answers."""
+    first = renewed(rp.refresh(kept.refresh))
+    clock.advance(seconds=WINDOW.total_seconds() - 1)
+    again = renewed(rp.refresh(kept.refresh))
+    assert again["refresh_token"] == first["refresh_token"] != kept.refresh
+    assert again["access_token"] != first["access_token"]
+    assert rp.userinfo(first["access_token"]).status_code == rp.userinfo(again["access_token"]).status_code == 200
+    rp.believed(again["id_token"], None, access=again["access_token"])
+    clock.advance(minutes=9)
+    assert renewed(rp.refresh(again["refresh_token"]))["refresh_token"] != again["refresh_token"]
+
+
+def test_each_repeat_has_the_scope_that_it_asks_for(rp, kept):
+    narrow = renewed(rp.refresh(kept.refresh, scope="openid"))
+    whole = renewed(rp.refresh(kept.refresh))
+    assert (narrow["scope"], whole["scope"]) == ("openid", SCOPE) and narrow["refresh_token"] == whole["refresh_token"]
+    assert "email" not in rp.userinfo(narrow["access_token"]).json() and "email" in rp.userinfo(whole["access_token"]).json()
+
+
+def test_a_chain_may_be_repeated_at_each_link(rp, kept, clock):
+    token = kept.refresh
+    for _ in range(4):
+        answers = [renewed(rp.refresh(token))["refresh_token"] for _ in range(3)]
+        assert len(set(answers)) == 1
+        token = answers[0]
+
+
+def test_after_the_window_it_is_a_copy(rp, kept, clock):
+    after = renewed(rp.refresh(kept.refresh))
+    clock.advance(seconds=WINDOW.total_seconds())
+    assert is_refused(rp.refresh(kept.refresh)) and is_dead(rp, after["refresh_token"])
+    assert rp.userinfo(after["access_token"]).status_code == 401
+
+
+def test_a_repeat_does_not_make_the_window_longer(rp, kept, clock):
+    renewed(rp.refresh(kept.refresh))
+    for _ in range(2):
+        clock.advance(seconds=14)
+        renewed(rp.refresh(kept.refresh))
+    clock.advance(seconds=2)
+    assert is_refused(rp.refresh(kept.refresh)) and is_dead(rp)
+
+
+def test_once_its_successor_was_used_it_is_a_copy(rp, kept):
+    """Whoever has used the successor has heard the answer: the one who still holds the older token is somebody else."""
+    second = renewed(rp.refresh(kept.refresh))
+    third = renewed(rp.refresh(second["refresh_token"]))
+    assert is_refused(rp.refresh(kept.refresh)) and is_dead(rp, second["refresh_token"], third["refresh_token"])
+
+
+def test_another_site_gets_nothing_and_ends_nothing(rp, kept, clock):
+    first = renewed(rp.refresh(kept.refresh))
+    assert is_refused(party(clock, SUITE).refresh(kept.refresh))
+    assert renewed(rp.refresh(kept.refresh))["refresh_token"] == first["refresh_token"]
+
+
+def signed_out(rp, kept, browser):
+    browser.get("/").submit("/sign-out/")
+
+
+def given_back(rp, kept, browser):
+    assert rp.post("revocation_endpoint", token=kept.refresh).status_code == 200
+
+
+def disabled(rp, kept, browser):
+    people.directory.disable(facts(YOUSSEF).id)
+
+
+@pytest.mark.parametrize("how", [signed_out, given_back, disabled])
+def test_what_has_ended_is_not_called_back_to_life(rp, kept, browser, how):
+    first = renewed(rp.refresh(kept.refresh))
+    how(rp, kept, browser)
+    known = set(Token.objects.values_list("hash"))
+    assert is_refused(rp.refresh(kept.refresh)) and is_refused(rp.refresh(first["refresh_token"]))
+    assert rp.userinfo(first["access_token"]).status_code == 401
+    assert set(Token.objects.values_list("hash")) == known, "nothing was issued"
+
+
+def test_a_code_comes_once(rp, browser):
+    asked, code = rp.send(browser)
+    renewed(rp.redeem(asked, code))
+    assert is_refused(rp.redeem(asked, code)) and is_dead(rp)
+
+
+# At rest ------------------------------------------------------------------------------------------------------------
+
+
+def sealed() -> list[bytes]:
+    return [bytes(found) for (found,) in Token.objects.exclude(repeat=None).values_list("repeat")]
+
+
+def test_the_successor_is_sealed_and_wiped_when_it_is_used(rp, kept):
+    second = renewed(rp.refresh(kept.refresh))["refresh_token"]
+    assert len(sealed()) == 1 and second.encode() not in sealed()[0]
+    before = sealed()
+    renewed(rp.refresh(second))
+    assert len(sealed()) == 1 and sealed() != before and Token.objects.filter(repeat_until__gt=0).count() == 1
+
+
+def test_the_successor_is_wiped_when_the_window_ends(rp, kept, clock):
+    renewed(rp.refresh(kept.refresh))
+    sites.grants.sweep(now=int(clock().timestamp()))
+    assert len(sealed()) == 1
+    clock.advance(seconds=WINDOW.total_seconds())
+    sites.grants.sweep(now=int(clock().timestamp()))
+    assert sealed() == [] and not Token.objects.filter(repeat_until__gt=0).exists()
+
+
+def test_what_was_moved_from_another_row_does_not_open(rp, kept, browser):
+    other = rp.enter(browser)
+    mine, theirs = (renewed(rp.refresh(token))["refresh_token"] for token in (kept.refresh, other.refresh))
+    rows = {token: Token.objects.get(hash=sites.grants.hashed(token)) for token in (mine, theirs)}
+    Token.objects.filter(hash=rows[mine].hash).update(repeat=rows[theirs].repeat)
+    assert is_refused(rp.refresh(kept.refresh))
+    assert renewed(rp.refresh(other.refresh))["refresh_token"] == theirs
+
+
+# At once ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def many_at_once(transactional_db):
+    """No transaction around the test. Its rows go first: the trail refuses the usual flush, but not an empty one."""
+    yield
+    empty()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("times", [2, 6, 24])
+def test_all_who_ask_at_once_get_one_successor(many_at_once, rp, kept, times):
+    rp.metadata, rp.keys()
+    together = threading.Barrier(times)
+
+    def once(_):
+        try:
+            together.wait(30)
+            return rp.refresh(kept.refresh)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(times) as pool:
+        answers = [renewed(answer) for answer in pool.map(once, range(times))]
+    assert len({answer["refresh_token"] for answer in answers}) == 1
+    assert len({answer["access_token"] for answer in answers}) == times
+    assert {rp.userinfo(answer["access_token"]).status_code for answer in answers} == {200}
+    assert Grant.objects.get().ended_at == 0 and Token.objects.filter(kind="refresh").count() == 2
+    renewed(rp.refresh(answers[0]["refresh_token"]))
