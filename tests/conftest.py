@@ -18,8 +18,9 @@ from tests.support.wire import Wire
 
 django_client.ClientHandler = Wire  # every test client goes in by the product's own WSGI callable
 
-# In the night to 15 February 2026 clocks in Africa/Casablanca went from 02:59 (+01) back to 02:00 (+00), for
-# Ramadan. An SMS that is sent now, at 02:55 local time, lives ten minutes, across the change: until "02:05".
+# In the night to 15 February 2026 clocks in Africa/Casablanca went from 02:59 (+01) back to 02:00 (+00), for Ramadan, by
+# every table since IANA 2018g; since 20 September 2026 they stand at +00 (2026c). An SMS that is sent now, at 02:55 local
+# time, lives ten minutes, across the change: until "02:05".
 AWKWARD_MOMENT = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
 
 

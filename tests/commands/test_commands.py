@@ -8,9 +8,11 @@ import sqlite3
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 from pathlib import Path
 
 import pytest
+import tzdata
 
 from massar.config.environment import DEMO_DATA_KEYS, DEMO_SECRET_KEY
 
@@ -144,6 +146,17 @@ def test_check_names_what_is_missing_one_sentence_each(empty):
     assert any("massar migrate" in line for line in told)
     assert any("MASSAR_EMAIL_URL" in line for line in told) and any("MASSAR_SMS_URL" in line for line in told)
     assert f"{len(told)} thing(s) to put right." in done.stdout
+
+
+def test_check_names_the_table_of_time_zones(installed, tmp_path):
+    (tmp_path / "tzdata.zi").write_text("# version 2099b\n")
+    (tmp_path / "Africa").mkdir()
+    (tmp_path / "Africa/Casablanca").write_bytes((resources.files("tzdata") / "zoneinfo/Africa/Casablanca").read_bytes())
+    newer = installed.massar("check", PYTHONTZPATH=str(tmp_path)).stdout
+    assert f"Times are those of Africa/Casablanca by the system's table in {tmp_path}, version 2099b." in newer
+    assert "Warning" not in newer
+    other = installed.massar("check", PYTHONTZPATH=str(tmp_path), MASSAR_TIME_ZONE="Africa/El_Aaiun").stdout
+    assert f"Times are those of Africa/El_Aaiun by PyPI's tzdata, version {tzdata.IANA_VERSION}." in other
 
 
 def test_check_knows_the_alarms(installed):

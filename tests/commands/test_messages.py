@@ -44,7 +44,7 @@ def line_with(text: str, *words: str) -> list[str]:
 
 def test_what_waits_what_left_and_what_went_wrong(busy_day, capsys, monkeypatch):
     text = shown(capsys, monkeypatch=monkeypatch)
-    assert "Messages at 02:55:00 +0100, the last 1 h" in text
+    assert "Messages at 2026-02-15 02:55:00 +0100, the last 1 h" in text
     assert line_with(text, "queued", "temporary_password") == ["queued", "temporary_password", "1", "0:01:05"]
     assert line_with(text, "sms-a", "closed")[3:] == [
         "3", "3", "0", "0", "0", "2.00", "3.00", "3.00", "3", "0.750", "100%"]  # fmt: skip

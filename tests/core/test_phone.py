@@ -42,3 +42,49 @@ def test_the_countries_are_a_setting():
 def test_as_people_write_it():
     assert phone.shown("+212661123456").replace("\u00a0", " ") == "06 61 12 34 56"
     assert phone.shown("+33612345678").startswith("+33 ")
+
+
+@pytest.mark.parametrize("beginning", ["0683", "0685", "0686", "0729", "0732", "0749", "0756", "0759", "0790", "0799"])
+def test_a_range_newer_than_the_table_is_opened_by_hand(beginning):
+    typed = f"{beginning}123456"
+    with pytest.raises(phone.BadPhone):
+        phone.mobile(typed, ("MA",))
+    opened = (phone.mobile_range(beginning, ("MA",)),)
+    assert phone.mobile(typed, ("MA",), opened) == f"+212{typed[1:]}"
+    assert phone.shown(f"+212{typed[1:]}") == f"{typed[:2]} {typed[2:4]} 12 34 56"
+    for broken in (typed[:-1], typed + "7"):
+        with pytest.raises(phone.BadPhone):
+            phone.mobile(broken, ("MA",), opened)
+    with pytest.raises(phone.BadPhone):
+        phone.mobile("0747123456", ("MA",), opened)
+
+
+@pytest.mark.parametrize("typed", ["0683", "683", "+212683", "+212 6 83", "00212683", "٠٦٨٣"])
+def test_a_range_has_many_spellings(typed):
+    assert phone.mobile_range(typed, ("MA",)) == "+212683"
+
+
+@pytest.mark.parametrize(
+    ("typed", "word"),
+    [
+        ("0522", "no mobile"),  # a fixed line
+        ("0890", "no mobile"),  # premium
+        ("0801", "no mobile"),
+        ("06", "too short"),
+        ("0683123456", "no beginning"),
+        ("+33612", "does not name"),
+        ("+8816", "does not name"),
+        ("mobile", "no beginning"),
+        ("", "no beginning"),
+    ],
+)
+def test_a_range_that_would_do_harm_is_refused(typed, word):
+    with pytest.raises(ValueError, match=word):
+        phone.mobile_range(typed, ("MA",))
+
+
+def test_an_opened_range_does_not_turn_fixed_lines_into_mobiles():
+    with pytest.raises(phone.BadPhone):
+        phone.mobile("0522334455", ("MA",), ("+212522",))
+    with pytest.raises(phone.BadPhone):
+        phone.mobile("0899123456", ("MA",), ("+212899",))

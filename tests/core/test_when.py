@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from massar.core import clock, when
 BEFORE = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)  # 02:55 at +01; five minutes later it is 02:00 at +00
 
 
-def test_the_zone_drops_to_utc_in_ramadan():
+def test_the_zone_dropped_to_utc_in_the_ramadan_of_2026():
     assert when.clock_time(BEFORE) == "02:55"
     assert when.clock_time(BEFORE + timedelta(minutes=10)) == "02:05"
 
@@ -29,6 +30,12 @@ def test_french_and_english():
     moment = datetime(2026, 8, 3, 12, 5, tzinfo=UTC)
     assert when.day_time(moment, "fr") == "lundi 3 août 2026 à 13:05"
     assert when.day_time(moment, "en").startswith("Monday")
+
+
+def test_the_zone_is_a_setting(settings):
+    noon = datetime(2026, 8, 3, 12, 0, 5, tzinfo=UTC)
+    settings.MASSAR = replace(settings.MASSAR, time_zone="Europe/Paris")
+    assert when.clock_time(noon) == "14:00" and when.stamp(noon) == "2026-08-03 14:00:05 +0200"
 
 
 def test_today_is_a_clock_time_and_another_day_has_its_date():

@@ -145,7 +145,7 @@ def test_the_secret_lives_ten_minutes_by_sms(cast, post, clock):
     asked_at = clock()
     visitor = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
     (sms,) = post.messages(FATIMA_PHONE)
-    assert "02:05" in sms.text, "the end as a clock time in Morocco, across the change to Ramadan time"
+    assert "02:05" in sms.text, "the end as a clock time in Morocco, across the change to the Ramadan time of 2026"
     secret = post.secret(FATIMA_PHONE)
     clock.set(asked_at + timedelta(minutes=9, seconds=59))
     assert Visitor().sign_in(FATIMA.login, secret).path == "/password/expired/"

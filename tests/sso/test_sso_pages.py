@@ -39,7 +39,7 @@ def test_who_recovered_lately_reads_until_when_and_why(shown, clock, language):
     said = shown(language, "sso/not_for_you.html", site=site("haraka"), why=NotForYou("recovered", until))
     assert saying(language, "sso.not_for_you.recovered").search(said)
     assert saying(language, "sso.not_for_you.recovered_why").search(said)
-    assert site("haraka").called(language) in said and "01:55" in said  # Morocco is at UTC during Ramadan
+    assert site("haraka").called(language) in said and "01:55" in said  # Morocco was at UTC during the Ramadan of 2026
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

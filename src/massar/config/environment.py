@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import phonenumbers
 
+from massar.core import phone, zone_table
 from massar.domain.sites.registry import Registry, RegistryError, parsed
 from massar.domain.sites.registry import load as load_registry
 
@@ -64,6 +65,8 @@ class Settings:
     carriers: Mapping[str, Mapping]
     institution_domains: tuple[str, ...]
     phone_countries: tuple[str, ...]
+    mobile_ranges: tuple[str, ...]
+    time_zone: str
     password_profile: str
     argon2: Argon2Parameters
     temporary_sms: timedelta
@@ -129,7 +132,7 @@ class _Reader:
     def hours(self, name: str, default: int, highest: int) -> timedelta:
         return timedelta(hours=self.number(name, default, 0, highest))
 
-    def words(self, name: str, default: str) -> tuple[str, ...]:
+    def words(self, name: str, default: str = "") -> tuple[str, ...]:
         return tuple(w.strip().lower() for w in self.text(name, default).split(",") if w.strip())
 
     def one_of(self, name: str, choices: tuple[str, ...]) -> str:
@@ -161,6 +164,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     var = Path(read.text("MASSAR_VAR", "var")).absolute()
     public_url = _public_url(read, mode)
     carriers = _carriers(read)
+    countries = _phone_countries(read)
     settings = Settings(
         mode=mode,
         public_url=public_url,
@@ -184,7 +188,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         sms_ca_file=_file(read, "MASSAR_SMS_CA_FILE"),
         carriers=carriers,
         institution_domains=read.words("MASSAR_INSTITUTION_DOMAINS", "taalim.ma,men.gov.ma"),
-        phone_countries=_phone_countries(read),
+        phone_countries=countries,
+        mobile_ranges=_mobile_ranges(read, countries),
+        time_zone=_time_zone(read),
         password_profile=read.one_of("MASSAR_PASSWORD_PROFILE", PASSWORD_PROFILES),
         argon2=_argon2(read, mode),
         temporary_sms=read.minutes("MASSAR_TEMPORARY_SMS_MINUTES", 10, 10),
@@ -395,6 +401,26 @@ def _phone_countries(read: _Reader) -> tuple[str, ...]:
     for unknown in set(countries) - phonenumbers.SUPPORTED_REGIONS:
         read.mistakes.append(f"MASSAR_PHONE_COUNTRIES: {unknown!r} is no country; give ISO codes, as MA,FR.")
     return countries
+
+
+def _mobile_ranges(read: _Reader, countries: tuple[str, ...]) -> tuple[str, ...]:
+    """Beginnings of mobile numbers that the locked table of libphonenumber does not know yet, in E.164 form."""
+    ranges = []
+    for typed in read.words("MASSAR_MOBILE_RANGES"):
+        try:
+            ranges.append(phone.mobile_range(typed, countries))
+        except ValueError as refused:
+            read.mistakes.append(f"MASSAR_MOBILE_RANGES: {typed!r} {refused}.")
+    return tuple(ranges)
+
+
+def _time_zone(read: _Reader) -> str:
+    key = read.text("MASSAR_TIME_ZONE", "Africa/Casablanca")
+    try:
+        zone_table.newest(key).zone(key)
+    except zone_table.UnknownZone:
+        read.mistakes.append(f"MASSAR_TIME_ZONE is {key!r}: give a name of the IANA table, as Africa/Casablanca.")
+    return key
 
 
 def _carriers(read: _Reader) -> Mapping[str, Mapping]:

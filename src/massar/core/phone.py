@@ -17,7 +17,10 @@ _REASONS = {
     PhoneNumberType.TOLL_FREE: "phone_premium",
     PhoneNumberType.UAN: "phone_premium",
 }
+_MOBILE = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 _NATIONAL_PREMIUM = ("8",)  # Moroccan 08…: shared cost and premium, whatever the plan of the day calls them
+_SHORTEST_RANGE = 3  # digits: a shorter one would open what was never assigned
+_NO_BEGINNING = "is no beginning of a mobile number; give it as 0683 or +212683"
 _SATELLITE = {870, 878, 881, 882, 883}
 
 
@@ -28,36 +31,102 @@ class BadPhone(Exception):
     reason: str
 
 
-def mobile(typed: str, countries: tuple[str, ...]) -> str:
+def mobile(typed: str, countries: tuple[str, ...], opened: tuple[str, ...] = ()) -> str:
     """The E.164 form of a mobile number of one of `countries` (ISO codes, first is the default).
 
-    `0661123456`, `+212 6 61…`, `00212…` and Arabic-Indic digits are one number. Raises BadPhone with the reason.
+    `0661123456`, `+212 6 61…`, `00212…` and Arabic-Indic digits are one number. opened: beginnings in E.164 form that
+    are mobile too (`mobile_range`). Raises BadPhone with the reason.
     """
+    number = _parsed(typed, countries)
+    _refuse_unusable(number, countries, opened)
+    return _e164(number)
+
+
+def mobile_range(typed: str, countries: tuple[str, ...]) -> str:
+    """The E.164 form of the beginning of mobile numbers that the library's table does not know yet: `0683` is +212683.
+
+    Regulators assign ranges between two releases of the table. Raises ValueError, whose text says why the range can't
+    be opened and follows what was typed.
+    """
+    sample, filled = _sample(typed, countries)
+    if _is_premium(sample) or phonenumbers.number_type(sample) not in (PhoneNumberType.UNKNOWN, *_MOBILE):
+        raise ValueError("is known as no mobile range: nobody there could read a message")
+    beginning = _e164(sample)[:-filled]
+    if len(beginning) - len(f"+{sample.country_code}") < _SHORTEST_RANGE:
+        raise ValueError("is too short: three digits after the country code or the leading 0, or more")
+    return beginning
+
+
+def _sample(typed: str, countries: tuple[str, ...]) -> tuple[phonenumbers.PhoneNumber, int]:
+    """A number that begins so, and how many digits were put behind it to make it whole."""
+    lengths = {phonenumbers.country_code_for_region(country): _length(country) for country in reversed(countries)}
+    if not typed.strip("+0 "):
+        raise ValueError(_NO_BEGINNING)
+    for filled in range(1, max(lengths.values())):
+        try:
+            sample = _parsed(typed + "1" * filled, countries)
+        except BadPhone:
+            continue
+        length = lengths.get(sample.country_code)
+        if length is None:
+            raise ValueError("is of a country that MASSAR_PHONE_COUNTRIES does not name")
+        digits = phonenumbers.national_significant_number(sample)
+        if len(digits) == length and not digits.startswith("0"):  # the parser keeps the 0 of what is too short
+            return sample, filled
+    raise ValueError(_NO_BEGINNING)
+
+
+def _parsed(typed: str, countries: tuple[str, ...]) -> phonenumbers.PhoneNumber:
     cleaned = text.one_line(typed[:100])
     if cleaned.startswith("00"):
         cleaned = "+" + cleaned[2:]
     if not cleaned or set(cleaned) - set("0123456789+-() ./"):
         raise BadPhone("phone_shape")
     try:
-        number = phonenumbers.parse(cleaned, countries[0])
+        return phonenumbers.parse(cleaned, countries[0])
     except phonenumbers.NumberParseException as unreadable:
         raise BadPhone("phone_shape") from unreadable
-    _refuse_unusable(number, countries)
+
+
+def _e164(number: phonenumbers.PhoneNumber) -> str:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
-def _refuse_unusable(number, countries: tuple[str, ...]) -> None:
+def _length(country: str) -> int:
+    """Digits of a mobile number of that country, without its code."""
+    example = phonenumbers.example_number_for_type(country, PhoneNumberType.MOBILE)
+    return len(phonenumbers.national_significant_number(example))
+
+
+def _is_premium(number: phonenumbers.PhoneNumber) -> bool:
+    return number.country_code == 212 and str(number.national_number).startswith(_NATIONAL_PREMIUM)
+
+
+def _is_opened(number: phonenumbers.PhoneNumber, opened: tuple[str, ...]) -> bool:
+    """In a range that was opened by hand, as long as a mobile number, and nothing else to the table."""
+    if not opened or not _e164(number).startswith(opened):
+        return False
+    length = _length(phonenumbers.region_code_for_country_code(number.country_code))
+    unknown = phonenumbers.number_type(number) == PhoneNumberType.UNKNOWN
+    return unknown and len(phonenumbers.national_significant_number(number)) == length
+
+
+def _refuse_unusable(
+    number: phonenumbers.PhoneNumber, countries: tuple[str, ...], opened: tuple[str, ...]
+) -> None:
     if number.country_code in _SATELLITE:
         raise BadPhone("phone_satellite")
-    if number.country_code == 212 and str(number.national_number).startswith(_NATIONAL_PREMIUM):
+    if _is_premium(number):
         raise BadPhone("phone_premium")
+    if _is_opened(number, opened):
+        return
     if not phonenumbers.is_possible_number(number):
         raise BadPhone("phone_shape")
     if phonenumbers.region_code_for_number(number) not in countries:
         foreign = number.country_code not in {phonenumbers.country_code_for_region(c) for c in countries}
         raise BadPhone("phone_country" if foreign else "phone_shape")
     kind = phonenumbers.number_type(number)
-    if kind not in (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE):
+    if kind not in _MOBILE:
         raise BadPhone(_REASONS.get(kind, "phone_not_mobile"))
 
 

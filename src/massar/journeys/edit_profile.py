@@ -63,7 +63,7 @@ def _read(person, email: str, phone_number: str, now) -> tuple[dict[str, str], d
             typed["email"] = address
     if phone_number.strip():
         try:
-            typed["phone"] = phone.mobile(phone_number, settings.MASSAR.phone_countries)
+            typed["phone"] = phone.mobile(phone_number, settings.MASSAR.phone_countries, settings.MASSAR.mobile_ranges)
         except phone.BadPhone as bad:
             problems["phone"] = [Problem(bad.reason)]
     number = typed.get("phone")

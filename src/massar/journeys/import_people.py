@@ -80,7 +80,7 @@ def _read(new: NewPerson):
         contacts["email"] = address
     if new.phone:
         try:
-            contacts["phone"] = phone.mobile(new.phone, settings.MASSAR.phone_countries)
+            contacts["phone"] = phone.mobile(new.phone, settings.MASSAR.phone_countries, settings.MASSAR.mobile_ranges)
         except phone.BadPhone as bad:
             problems["phone"] = [Problem(bad.reason)]
     return problems, login, contacts

@@ -70,7 +70,7 @@ def canonical_contact(channel: str, typed: str) -> str | None:
     if channel == "email":
         return text.email(typed)
     try:
-        return phone.mobile(typed, settings.MASSAR.phone_countries)
+        return phone.mobile(typed, settings.MASSAR.phone_countries, settings.MASSAR.mobile_ranges)
     except phone.BadPhone:
         return None
 

@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
-from massar.core import ids, seal, sql
+from massar.core import ids, seal, sql, when
 from massar.domain.sites.models import SigningKey
 
 USES = ES256, RS256, SAML = SigningKey.Use.ES256, SigningKey.Use.RS256, SigningKey.Use.SAML
@@ -125,7 +125,7 @@ def rotate(
         _active_kid(use, now)
         starts = now if at_once else now + (PUBLISHED_BEFORE[use] if lead is None else lead)
         kid = _make(use, now, starts)
-        done.append(f"{use}: key {kid} is published and signs from {starts.isoformat(timespec='minutes')}.")
+        done.append(f"{use}: key {kid} is published and signs from {when.stamp(starts)}.")
         done += _remove_all_but(use, kid, now) if at_once else _remove_old(use, now)
     _RING.forget()
     return done

@@ -30,7 +30,7 @@ def _print(options) -> int:
                 filter(
                     None,
                     (
-                        when.local(entry.at).strftime("%Y-%m-%d %H:%M:%S %z"),
+                        when.stamp(entry.at),
                         f"{entry.event:<20}",
                         f"{entry.outcome:<18}",
                         entry.network,
@@ -50,6 +50,6 @@ def _verify() -> int:
         rows += 1
         if not entry.genuine:
             bad += 1
-            print(f"The tag of row {entry.uid} ({entry.at.isoformat()}) does not fit.")
+            print(f"The tag of row {entry.uid} ({when.stamp(entry.at)}) does not fit.")
     print(f"{rows} rows read, {bad} not genuine.")
     return 1 if bad else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import Error, connection
 
-from massar.core import clock
+from massar.core import clock, zone_table
 from massar.domain.delivery import api as delivery
 from massar.interfaces.commands import site_checks
 from massar.interfaces.commands.carriers import from_settings
@@ -13,6 +13,7 @@ from massar.interfaces.commands.serve import pending_migrations
 
 
 def run(options) -> int:
+    _time_zone()
     found = [*_database(), *_own_certificate(), *_carriers(), *_alarms()]
     for sentence in found:
         print(f"  - {sentence}")
@@ -22,6 +23,15 @@ def run(options) -> int:
         else f"All is well. People reach the product at {settings.MASSAR.public_url}"
     )
     return 1 if found else 0
+
+
+def _time_zone() -> None:
+    """Which hours people read. A table that is old is a warning: the hours may still be right."""
+    zone = settings.MASSAR.time_zone
+    table = zone_table.newest(zone)
+    print(f"Times are those of {zone} by {table.name}, version {table.version or 'unknown'}.")
+    for doubt in table.doubts(clock.now()):
+        print(f"Warning: {doubt}")
 
 
 def _database() -> list[str]:

@@ -17,8 +17,7 @@ def run(options) -> int:
 def _list() -> int:
     held = sites.keys.held(now=clock.now())
     for key in held:
-        since = when.local(key.active_from).strftime("%Y-%m-%d %H:%M %z")
-        print(f"{key.use:<6} {key.kid}  {key.state:<8} signs from {since}")
+        print(f"{key.use:<6} {key.kid}  {key.state:<8} signs from {when.stamp(key.active_from)}")
     if not held:
         print("There is no key yet: the first site makes the first one.")
     return 0

@@ -88,7 +88,7 @@ def as_json(seen: watch_messages.Seen) -> dict:
 
 def as_text(seen: watch_messages.Seen, width: int) -> str:
     hours = int(seen.window.total_seconds() // 3600)
-    parts = [f"Messages at {when.local(seen.now):%H:%M:%S %z}, the last {hours} h", "", *_alarms(seen)]
+    parts = [f"Messages at {when.stamp(seen.now)}, the last {hours} h", "", *_alarms(seen)]
     for title, lines in (
         ("Queue", _queue(seen, width)),
         ("Carriers", _carriers(seen, width)),

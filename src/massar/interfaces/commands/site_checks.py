@@ -17,6 +17,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.conf import settings
 
+from massar.core import when
 from massar.domain.sites.api import Site, keys, rules
 from massar.journeys import tell_sites
 
@@ -68,9 +69,9 @@ def own_certificate_judged(now: datetime) -> list[str]:
         return []
     if ending.next_from and ending.next_from <= ending.ends:
         return []  # it is rolled, the new one takes over in time
-    told = f"The account's SAML certificate {'ended' if ending.ends <= now else 'ends'} on {ending.ends:%Y-%m-%d}"
+    told = f"The account's SAML certificate {'ended' if ending.ends <= now else 'ends'} on {when.day(ending.ends)}"
     if ending.next_from:
-        late = f"{told} and the next one signs from {ending.next_from:%Y-%m-%d} only"
+        late = f"{told} and the next one signs from {when.day(ending.next_from)} only"
         return [f"{late}: `massar keys rotate --use saml --at-once` signs with a new one now, give it to every SAML site."]
     return [f"{told}: make the next one with `massar keys rotate --use saml` and give it to every SAML site."]
 
@@ -135,11 +136,11 @@ def _time_judged(one: _Held, others: list[_Held], now: datetime) -> Finding | No
     """A note where another block does the work at those moments."""
     moments = (now,)
     if one.ends <= now:
-        told, then, otherwise = f"ended on {one.ends:%Y-%m-%d}", "take it out", "ask the site for its new one"
+        told, then, otherwise = f"ended on {when.day(one.ends)}", "take it out", "ask the site for its new one"
     elif one.begins > now:
-        told, then, otherwise = f"begins on {one.begins:%Y-%m-%d}", "another counts until then", "nothing is believed until then"
+        told, then, otherwise = f"begins on {when.day(one.begins)}", "another counts until then", "nothing is believed until then"
     elif one.ends <= now + SOON:
-        told, then, otherwise = f"ends on {one.ends:%Y-%m-%d}", "another goes on after it", "ask the site for its next one"
+        told, then, otherwise = f"ends on {when.day(one.ends)}", "another goes on after it", "ask the site for its next one"
         moments = (one.ends, now + SOON)
     else:
         return None

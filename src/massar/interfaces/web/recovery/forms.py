@@ -1,4 +1,5 @@
 from django import forms
+from django.conf import settings
 
 from massar.core import ids, phone, text
 from massar.interfaces.frame import fields
@@ -51,7 +52,7 @@ def _why(channel: str, typed: str) -> str:
     if channel == "email":
         return "email_shape"
     try:
-        phone.mobile(typed, ("MA",))
+        phone.mobile(typed, settings.MASSAR.phone_countries, settings.MASSAR.mobile_ranges)
     except phone.BadPhone as bad:
         return bad.reason
     return "phone_country"

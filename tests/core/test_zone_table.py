@@ -1,0 +1,100 @@
+"""The newer of two tables of time zones tells the hour, whichever `zoneinfo` would ask first."""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from pathlib import Path
+
+import pytest
+import tzdata
+
+from massar.core import when, zone_table
+from tests.house.laws import ROOT
+
+NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)  # 12:00 in Morocco since IANA 2026c; 13:00 by every older table
+KEY = "Africa/Casablanca"
+
+
+@pytest.fixture
+def system_has(tmp_path: Path):
+    """Puts a table of that version where the system's is looked for; in it Casablanca is at +01 for good."""
+
+    def install(version: str | None) -> None:
+        (tmp_path / "Africa").mkdir()
+        ahead = resources.files("tzdata") / "zoneinfo" / "Etc" / "GMT-1"
+        (tmp_path / KEY).write_bytes(ahead.read_bytes())
+        if version is not None:
+            (tmp_path / "tzdata.zi").write_text(f"# version {version}\n# ddeps backzone\nR d 1916 o - Jun 14 23s 1 S\n")
+        zoneinfo.reset_tzpath(to=[tmp_path])
+        when._zone.cache_clear()
+
+    yield install
+    zoneinfo.reset_tzpath()
+    when._zone.cache_clear()
+
+
+@pytest.mark.parametrize("version", ["2025b", "2025c-rearguard", "2026b", "2018zz", "nonsense", "", None])
+def test_an_older_table_of_the_system_gives_way(system_has, version):
+    system_has(version)
+    assert when.clock_time(NOON) == "12:00"
+    assert "PyPI" in zone_table.newest(KEY).name and zone_table.newest(KEY).version == tzdata.IANA_VERSION
+
+
+@pytest.mark.parametrize("version", ["2027a", "2026za", "2030b-dirty", tzdata.IANA_VERSION])
+def test_a_newer_table_of_the_system_wins(system_has, version):
+    system_has(version)
+    assert when.clock_time(NOON) == "13:00"
+    assert "system" in zone_table.newest(KEY).name
+
+
+def test_a_machine_without_a_table_has_that_of_the_lock():
+    zoneinfo.reset_tzpath(to=[])
+    try:
+        assert zone_table.newest(KEY).zone(KEY).utcoffset(NOON.replace(tzinfo=None)) == timedelta(0)
+    finally:
+        zoneinfo.reset_tzpath()
+
+
+def test_the_tests_stand_on_a_table_that_knows_of_2026():
+    table = zone_table.newest(KEY)
+    assert table.age >= zone_table.Table("2026c", "", Path()).age, "Morocco's hours are wrong in older tables"
+    assert when.clock_time(datetime(2026, 9, 20, 0, 59, tzinfo=UTC)) == "01:59"
+    assert when.clock_time(datetime(2026, 9, 20, 2, 1, tzinfo=UTC)) == "02:01", "at +00 for good, IANA 2026c"
+    assert when.clock_time(datetime(2026, 9, 19, 12, tzinfo=UTC)) == "13:00"
+
+
+def test_the_lock_brings_the_version_that_the_code_names():
+    year, number = re.search(r"^tzdata==(\d+)\.(\d+)", (ROOT / "requirements/runtime.txt").read_text(), re.MULTILINE).groups()
+    assert zone_table.LOCKED == f"{year}{chr(ord('a') + int(number) - 1)}"
+
+
+@pytest.mark.parametrize(
+    ("version", "now", "word"),
+    [
+        ("2025b", NOON, "older than the"),
+        ("", NOON, "older than the"),
+        ("2026f", NOON, None),
+        ("2026f", datetime(2028, 2, 1, tzinfo=UTC), "more than a year old"),
+        ("2028a", datetime(2028, 12, 1, tzinfo=UTC), None),
+    ],
+)
+def test_an_old_table_is_doubted(version, now, word):
+    doubts = zone_table.Table(version, "the system's table", Path()).doubts(now)
+    assert [word in doubt and "upgrade" in doubt for doubt in doubts] == ([True] if word else [])
+
+
+@pytest.mark.parametrize("key", ["Africa/Cassablanca", "../etc/passwd", "/etc/passwd", "Africa", "", "tzdata.zi", "Africa/../UTC"])
+def test_what_is_no_zone_is_refused(key):
+    with pytest.raises(zone_table.UnknownZone):
+        zone_table.newest(key)
+
+
+def test_nothing_else_of_the_product_asks_for_a_zone():
+    """`ZoneInfo(key)` would ask the system's table again, whichever is newer."""
+    asking = [
+        path.name for path in (ROOT / "src").rglob("*.py") if re.search(r"ZoneInfo\(|zoneinfo import|pytz|get_timezone", path.read_text("utf-8"))
+    ]
+    assert asking == ["when.py"], "and that one for the type alone"
