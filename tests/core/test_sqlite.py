@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gc
 import sqlite3
+import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import ConnectionHandler, OperationalError, transaction
+
+from massar.core import patience, sql
 
 PATIENT, HASTY = 20, 0.02  # seconds
 THREADS, TIMES = 8, 25
@@ -163,3 +166,29 @@ def test_who_waits_too_long_is_told_by_sqlite(connections, elsewhere):
             elsewhere(lambda: add_one(connections))
     elsewhere(lambda: add_one(connections))
     assert run(connections, "SELECT value FROM number") == [(8,)]
+
+
+def test_a_person_waits_less_long_than_a_program(connections, elsewhere, monkeypatch, tmp_path):
+    """Another program holds the file: the web server says so after its own time, not after that of a worker."""
+    monkeypatch.setitem(patience._waiting, "person", True)
+    monkeypatch.setattr(patience, "_FOR_A_TURN", HASTY)
+    assert connections.settings["default"]["OPTIONS"]["timeout"] == PATIENT
+    with transaction.atomic():
+        run(connections, "UPDATE number SET value = 7")
+        with pytest.raises(OperationalError, match="locked") as met:
+            elsewhere(lambda: add_one(connections))
+    assert sql.unavailable(met.value)
+    assert connections["default"].get_connection_params()["timeout"] == HASTY
+
+
+def test_a_full_disk_is_no_fault_of_ours(connections):
+    run(connections, f"PRAGMA max_page_count = {run(connections, 'PRAGMA page_count')[0][0]}")
+    with pytest.raises(OperationalError, match="full") as met:
+        run(connections, "CREATE TABLE another (value INTEGER)")
+    assert sql.unavailable(met.value)
+
+
+def test_a_new_file_is_nobody_elses_whatever_the_umask(connections, tmp_path):
+    run(connections, "UPDATE number SET value = 7")
+    files = {one.name: stat.S_IMODE(one.stat().st_mode) for one in tmp_path.iterdir()}
+    assert set(files) == {"one.sqlite3", "one.sqlite3-wal", "one.sqlite3-shm"} and set(files.values()) == {0o600}

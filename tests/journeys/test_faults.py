@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import sqlite3
 
 import pytest
+from django.db import (
+    DatabaseError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+    transaction,
+)
+from django.http import HttpResponse
 from django.test import Client
 
-from massar.core import log
-from massar.interfaces.frame import page
+from massar.core import log, sql
+from massar.interfaces.frame import outage, page
 from massar.journeys import sign_in
+from tests.house.test_open_doors import addresses
 
 TYPED = {"user": "jamal.jalal@taalim.ma", "password": "Canary&5501-secret"}
 
@@ -46,3 +61,138 @@ def test_the_last_page_stands_when_the_fault_page_falls_too(broken, monkeypatch)
     for words in ("الخدمة غير متاحة حاليا", "Service momentanément indisponible", "not available right now"):
         assert words in answer.content.decode()
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+# -- the database is away (docs/adr/0038)
+
+FOR_PROGRAMS = {
+    "oidc_token": "temporarily_unavailable",
+    "oidc_userinfo": "temporarily_unavailable",
+    "oidc_introspect": "temporarily_unavailable",
+    "oidc_revoke": "temporarily_unavailable",
+    "oidc_jwks": "temporarily_unavailable",
+    "gate_check": "away",
+    "ready": "away",
+}
+IN_THREE_LANGUAGES = ("الخدمة غير متاحة حاليا", "Service momentanément indisponible", "not available right now")
+
+
+@pytest.fixture
+def away(monkeypatch, db):
+    """Every statement fails, as it does while the database is gone."""
+
+    def fail(*_, **__):
+        raise OperationalError("could not connect")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "cursor", fail)
+        yield Client(raise_request_exception=False, headers={"cookie": f"massar-session=1.{'a' * 43}"})
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_no_address_answers_with_a_fault_while_the_database_is_away(away, method):
+    told = set()
+    for name, path in sorted(addresses()):
+        answer = getattr(away, method)(path)
+        assert answer.status_code < 500 or answer.status_code == 503, path
+        if answer.status_code == 503:
+            told.add(name)
+            assert answer.headers["Retry-After"] and answer.headers["Cache-Control"] == "no-store", path
+            said = (FOR_PROGRAMS[name],) if name in FOR_PROGRAMS else IN_THREE_LANGUAGES
+            assert all(words in answer.content.decode() for words in said), path
+    assert {"home", "profile", "ready", "oidc_authorize"} <= told if method == "get" else "sign_out" in told
+
+
+def test_life_is_apart_from_readiness(away):
+    assert away.get("/healthz").status_code == 200
+    assert away.get("/readyz").status_code == 503
+    assert away.post("/sign-in/", TYPED).status_code == 503
+
+
+def test_a_metric_reader_is_told_too(away, settings):
+    settings.MASSAR = dataclasses.replace(settings.MASSAR, metrics_token="t" * 24)
+    answer = away.get("/metrics", headers={"authorization": f"Bearer {'t' * 24}"})
+    assert answer.status_code == 503 and answer.headers["Retry-After"] and "away" in answer.content.decode()
+
+
+def caused(kind: type[Error], **facts) -> Error:
+    """An error as Django raises it, over one of the driver's with these attributes."""
+    cause = type("OfTheDriver", (sqlite3.OperationalError if "sqlite_errorcode" in facts else Exception,), {})()
+    vars(cause).update(facts)
+    trouble = kind("…")
+    trouble.__cause__ = cause
+    return trouble
+
+
+@pytest.mark.parametrize(
+    ("trouble", "away"),
+    [
+        (caused(OperationalError, sqlstate=None), True),  # cut, refused
+        (caused(OperationalError, sqlstate="57P03"), True),  # starting
+        (caused(OperationalError, sqlstate="53100"), True),  # its disk is full
+        (caused(OperationalError, sqlstate="40P01"), True),  # deadlock
+        (caused(InternalError, sqlstate="25006"), True),  # a standby
+        (caused(InterfaceError, sqlstate=None), True),
+        (caused(InternalError, sqlstate="XX000"), False),
+        (caused(ProgrammingError, sqlstate="42P01"), False),
+        (caused(IntegrityError, sqlstate="23505"), False),
+        (caused(OperationalError, sqlite_errorcode=sqlite3.SQLITE_BUSY), True),
+        (caused(OperationalError, sqlite_errorcode=sqlite3.SQLITE_FULL), True),
+        (caused(OperationalError, sqlite_errorcode=sqlite3.SQLITE_READONLY), True),
+        (caused(OperationalError, sqlite_errorcode=sqlite3.SQLITE_IOERR_WRITE), True),
+        (caused(OperationalError, sqlite_errorcode=sqlite3.SQLITE_CANTOPEN), True),
+        (caused(DatabaseError, sqlite_errorcode=sqlite3.SQLITE_NOTADB), True),
+        (caused(OperationalError, sqlite_errorcode=sqlite3.SQLITE_ERROR), False),  # no such table
+    ],
+)
+def test_what_the_database_can_not_help_is_told_from_what_is_ours(trouble, away):
+    assert sql.unavailable(trouble) == away
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("before", "times", "status"),
+    [("SELECT 1", 2, 200), ("UPDATE people_person SET language = language", 1, 503)],
+    ids=["nothing was written", "something was"],
+)
+def test_a_request_that_was_cut_is_done_once_more_where_nothing_was_written(vendor, rf, before, times, status):
+    """The connection dies between two statements, as in a restart."""
+    if vendor != "postgresql":
+        pytest.skip("a file is not cut off")
+    tried = []
+
+    def view(request):
+        tried.append(sql.row("SELECT pg_backend_pid()")[0])
+        sql.change(before)
+        if len(tried) == 1:
+            with connection.line_of_its_own() as other:
+                other.execute("SELECT pg_terminate_backend(%s, 5000)", tried)
+        sql.row("SELECT 1")
+        return HttpResponse("ok")
+
+    answer = outage.patient(view)(rf.get("/"))
+    connection.close()  # as at the end of every request
+    assert (answer.status_code, len(tried), len(set(tried))) == (status, times, times)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_undone_may_be_done_again(vendor, rf):
+    """Cut in the middle of a transaction: nothing of it stands, and the second time all of it does."""
+    if vendor != "postgresql":
+        pytest.skip("a file is not cut off")
+    tried = []
+
+    def view(request):
+        tried.append(None)
+        with transaction.atomic():
+            sql.change("INSERT INTO limits_budget (key, tat, cost, room) VALUES (%s, 1, 1, 1)", (f"try {len(tried)}",))
+            if len(tried) == 1:
+                [pid] = sql.row("SELECT pg_backend_pid()")
+                with connection.line_of_its_own() as other:
+                    other.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+            sql.row("SELECT 1")
+        return HttpResponse("ok")
+
+    assert outage.patient(view)(rf.get("/")).status_code == 200
+    assert sql.rows("SELECT key FROM limits_budget WHERE key LIKE 'try%%'") == [("try 2",)]
+    sql.change("DELETE FROM limits_budget WHERE key LIKE 'try%%'")

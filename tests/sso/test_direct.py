@@ -106,5 +106,4 @@ def test_the_connection_goes_back_and_a_broken_one_is_replaced(vendor):
     assert connection.connection is None, "back in the pool"
     connection.ensure_connection()
     connection.connection.close()  # as after a restart of the database
-    assert by_direct(environ("/userinfo", **asked))[0] == 500
-    assert by_direct(environ("/userinfo", **asked))[0] == 401
+    assert by_direct(environ("/userinfo", **asked))[0] == 401, "nobody sees it"

@@ -33,19 +33,48 @@ def throwaway_postgres(programs: Path, options: tuple[str, ...] = FAST_AND_FORGE
 
     The server is ended and its folder removed when the block is left, however it is left.
     """
+    with server_to_restart(programs, options) as server:
+        yield server.address
+
+
+class Server:
+    """A server that a test may stop and start again; its data stay."""
+
+    def __init__(self, programs: Path, folder: Path, options: tuple[str, ...]):
+        self._programs, self._folder, self._options = programs, folder, options
+        self._owner, self._port = _owner(folder), free_port()
+        password = secrets.token_hex(16)
+        _make_cluster(programs, folder, password, self._owner)
+        self._process: subprocess.Popen | None = None
+        self.address = f"postgres://{USER}:{password}@127.0.0.1:{self._port}/postgres"
+
+    def start(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            return
+        self._process = _start(self._programs, self._folder, self._port, self._owner, self._options)
+        _wait_until_ready(self._process, self._port, self._folder)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            _stop(self._process)
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+
+@contextlib.contextmanager
+def server_to_restart(programs: Path, options: tuple[str, ...] = FAST_AND_FORGETFUL) -> Iterator[Server]:
+    """A server of the test's own, ended and removed when the block is left."""
     folder = Path(tempfile.mkdtemp(prefix="massar-postgres-"))
     server = None
     try:
-        owner = _owner(folder)
-        password = secrets.token_hex(16)
-        _make_cluster(programs, folder, password, owner)
-        port = free_port()
-        server = _start(programs, folder, port, owner, options)
-        _wait_until_ready(server, port, folder)
-        yield f"postgres://{USER}:{password}@127.0.0.1:{port}/postgres"
+        server = Server(programs, folder, options)
+        server.start()
+        yield server
     finally:
         if server is not None:
-            _stop(server)
+            server.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 

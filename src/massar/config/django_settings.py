@@ -30,6 +30,7 @@ MIDDLEWARE = [
     "massar.interfaces.frame.middleware.Frame",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "massar.interfaces.frame.outage.Patience",
 ]
 DATABASES = {"default": {**MASSAR.database, "ATOMIC_REQUESTS": False}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -323,7 +323,7 @@ def _sqlite(path: Path) -> dict[str, object]:
 def _postgres(read: _Reader, parts) -> dict[str, object]:
     query = dict(parse_qsl(parts.query))
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "massar.core.postgres",
         "NAME": unquote(parts.path.lstrip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
@@ -338,6 +338,12 @@ def _postgres(read: _Reader, parts) -> dict[str, object]:
             # Values apart from statements, plans kept on the connection (docs/adr/0019-direct-views.md).
             "server_side_binding": True,
             "prepare_threshold": 5,
+            # A machine or a firewall that drops packets without a word is noticed (docs/adr/0038).
+            "connect_timeout": 3,
+            "tcp_user_timeout": 5000,
+            "keepalives_idle": 30,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
             **query,
         },
     }

@@ -4,10 +4,12 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from massar.core import patience
 from massar.core.log import set_up
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "massar.config.django_settings")
 set_up()
+patience.a_person_waits()
 whole = get_wsgi_application()
 
 from massar.interfaces.frame.direct import Direct  # noqa: E402 (Django must be set up before)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import connection
+from django.db import Error, InterfaceError, InternalError, OperationalError, connection
+from psycopg_pool import PoolTimeout
 
 
 def at(moment: datetime | None) -> Any:
@@ -39,6 +41,48 @@ def change(statement: str, params: tuple | list = ()) -> int:
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
         return cursor.rowcount
+
+
+_OF_THE_MOMENT = ("08", "53", "57", "58", "25006", "55P03", "40")  # SQLSTATE, PostgreSQL appendix A
+_FAULTS_OF_OURS = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_RANGE)
+
+
+def unavailable(trouble: Error) -> bool:
+    """Whether the database is what is wrong: away, starting, full, locked. Not a statement that it does not understand."""
+    if not isinstance(trouble, OperationalError | InterfaceError | InternalError):
+        return isinstance(trouble.__cause__, sqlite3.DatabaseError) and _code(trouble.__cause__) in (
+            sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB,
+        )  # fmt: skip
+    cause = trouble.__cause__
+    if isinstance(cause, sqlite3.Error):
+        return _code(cause) not in _FAULTS_OF_OURS
+    state = getattr(cause, "sqlstate", None)
+    return state.startswith(_OF_THE_MOMENT) if state else isinstance(trouble, OperationalError | InterfaceError)
+
+
+def _code(cause: sqlite3.Error) -> int:
+    """The primary result code; an error of Python's own has none."""
+    return getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+
+
+def watch() -> None:
+    """From here on it is noted whether anything may have been committed; see `lost_nothing`."""
+    if connection.vendor == "postgresql":
+        connection.watch()
+
+
+def lost_nothing(trouble: Error) -> bool:
+    """Whether a connection that stood was cut before anything could be committed since `watch`: what was done may be done
+    once more, on another connection."""
+    if connection.vendor != "postgresql" or connection.wrote or connection.in_atomic_block:
+        return False
+    cause = trouble.__cause__
+    return not isinstance(cause, PoolTimeout) and (getattr(cause, "sqlstate", None) or "08").startswith(("08", "57P"))
+
+
+def start_anew() -> None:
+    """Gives up a connection that was cut, and those that stood idle beside it."""
+    connection.give_up()
 
 
 def greatest() -> str:

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import re
 import threading
+from pathlib import Path
 
 from django.db.backends.sqlite3 import base
+
+from massar.core import patience, private
 
 _WRITES = re.compile(r"\s*(?:INSERT|UPDATE|DELETE|WITH\b.*?\b(?:INSERT|UPDATE|DELETE)\b)", re.DOTALL | re.IGNORECASE)
 _turns: dict[str, threading.Lock] = {}  # by file
@@ -25,13 +28,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def take_turn(self) -> None:
         """Goes on without it after the time a writer may wait: then SQLite says that it is locked."""
         turn = _turns.setdefault(str(self.settings_dict["NAME"]), threading.Lock())
-        if turn.acquire(timeout=self.settings_dict["OPTIONS"].get("timeout", 5)):
+        if turn.acquire(timeout=patience.for_a_turn(self.settings_dict["OPTIONS"].get("timeout", 5))):
             self._turn = turn
 
     def leave(self) -> None:
         turn, self._turn = self._turn, None
         if turn is not None:
             turn.release()
+
+    def get_connection_params(self) -> dict:
+        held = super().get_connection_params()
+        return {**held, "timeout": patience.for_a_turn(held.get("timeout", 5))}
+
+    def get_new_connection(self, conn_params):
+        private.make_file(Path(conn_params["database"]))
+        return super().get_new_connection(conn_params)
 
     def _start_transaction_under_autocommit(self) -> None:
         self.take_turn()

@@ -15,7 +15,7 @@ from django.db import DatabaseError, connection
 
 CHANNEL = "massar_delivery"  # as in migration 0003
 LOOK_EVERY = 0.02  # seconds, SQLite
-AGAIN_AFTER = 2.0  # seconds, when the database has gone
+AGAIN_AFTER = 1.0  # seconds, when the database has gone
 
 note = logging.getLogger("massar.worker")
 
@@ -50,9 +50,7 @@ def _listen_postgres(ring, stop: threading.Event) -> None:
 
 def line_of_its_own() -> psycopg.Connection:
     """A connection outside the pool, for what lasts as long as the process."""
-    held = connection.get_connection_params()
-    ours = ("context", "cursor_factory", "prepare_threshold", "pool", "server_side_binding")  # Django's own
-    return psycopg.connect(**{k: v for k, v in held.items() if k not in ours}, autocommit=True)
+    return connection.line_of_its_own()
 
 
 def _watch_sqlite(ring, stop: threading.Event) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, Error, close_old_connections
 
 from massar.core import clock, log, sql
 from massar.domain.credentials import api as credentials
@@ -102,8 +102,11 @@ class Worker:
     def _turn_or_rest(self, stop: threading.Event) -> bool:
         try:
             return self.turn()
-        except DatabaseError:
-            note.exception("the database did not answer; trying again")
+        except Error as trouble:
+            if sql.unavailable(trouble):
+                note.warning("the database is away; trying again")
+            else:
+                note.exception("a statement failed; trying again")
         except Exception:  # a fault of ours in one place must not end the binds and all the rest
             note.exception("a fault in this turn; trying again")
         close_old_connections()

@@ -15,6 +15,7 @@ from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_GET
 
 from massar.domain.delivery import api as delivery
+from massar.interfaces.frame import outage
 from massar.journeys import watch_messages
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -30,6 +31,7 @@ HELP = {
 counters = delivery.counters
 
 
+@outage.said_when_away(outage.plain)
 @require_GET
 def metrics(request: HttpRequest) -> HttpResponse:
     token = settings.MASSAR.metrics_token

@@ -18,7 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.views.decorators.csrf import csrf_exempt
 
-from massar.interfaces.frame import middleware
+from massar.interfaces.frame import middleware, outage
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -32,9 +32,9 @@ def asked_by_servers(view: View) -> View:
 
 @cache
 def views() -> dict[str, View]:
-    """The marked views by path. An exception becomes what Django makes of it anywhere: logged, and the fault page."""
+    """The marked views by path. An exception becomes what it becomes anywhere: logged, and the fault page, or 503."""
     return {
-        reverse(pattern.name): convert_exception_to_response(pattern.callback)
+        reverse(pattern.name): convert_exception_to_response(outage.patient(pattern.callback))
         for pattern in _patterns(get_resolver().url_patterns)
         if getattr(pattern.callback, "asked_by_servers", False)
     }

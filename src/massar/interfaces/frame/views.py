@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve, reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from massar.core import sql
 from massar.domain.people import api as people
-from massar.interfaces.frame import cookies, waiting
+from massar.interfaces.frame import cookies, outage, waiting
 from massar.interfaces.frame.answers import see_other, signed_in_only
 
 LANGUAGES = ("ar", "fr", "en")
@@ -69,7 +69,13 @@ def go_on(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def health(request: HttpRequest) -> HttpResponse:
-    """200 when the database answers."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+    """200 while this process serves, whatever its neighbours do: a proxy must not take every node out at once."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@outage.said_when_away(outage.plain)
+@require_GET
+def ready(request: HttpRequest) -> HttpResponse:
+    """200 when the database answers too, else 503."""
+    sql.row("SELECT 1")
     return HttpResponse("ok\n", content_type="text/plain")

@@ -7,12 +7,12 @@ from functools import lru_cache
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from massar.domain.delivery import api as delivery
+from massar.interfaces.frame import outage
 from massar.interfaces.frame.middleware import client_address
 from massar.journeys import take_receipt
 
@@ -20,7 +20,15 @@ note = logging.getLogger("massar.receipts")
 LONGEST_QUERY = 4000
 
 
+def _later(request: HttpRequest) -> HttpResponse:
+    """Nothing could be stored: the carrier calls again."""
+    answer = _said("later", 503)
+    answer["Retry-After"] = "30"
+    return answer
+
+
 @csrf_exempt
+@outage.said_when_away(_later)
 @require_http_methods(["GET", "POST"])
 def receipt(request: HttpRequest, carrier: str, token: str) -> HttpResponse:
     """404 to whoever does not know the address or calls from elsewhere; 503 when nothing could be stored, so that the
@@ -33,13 +41,7 @@ def receipt(request: HttpRequest, carrier: str, token: str) -> HttpResponse:
     if receipts is None:
         note.warning("a call-back of %s can't be read", carrier)
         return _said("unreadable", 400)
-    try:
-        take_receipt.take([(one, uid if len(receipts) == 1 else "") for one in receipts], now=request.now)
-    except DatabaseError:
-        note.exception("a receipt of %s could not be stored", carrier)
-        answer = _said("later", 503)
-        answer["Retry-After"] = "30"
-        return answer
+    take_receipt.take([(one, uid if len(receipts) == 1 else "") for one in receipts], now=request.now)
     return _said("ok", 200)
 
 

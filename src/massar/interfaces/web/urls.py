@@ -35,4 +35,5 @@ urlpatterns = [
     path("continue/", frame.go_on, name="continue"),
     path("language/", frame.language, name="language"),
     path("healthz", frame.health, name="health"),
+    path("readyz", frame.ready, name="ready"),
 ]

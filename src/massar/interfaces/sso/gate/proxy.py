@@ -17,7 +17,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from massar.interfaces.frame import direct
+from massar.interfaces.frame import direct, outage
 from massar.interfaces.frame.answers import see_other
 from massar.journeys import gate_check, gate_visit, issue_assertion
 from massar.journeys.gate_address import Wanted, is_plain, under
@@ -35,6 +35,7 @@ class _Asked:
 
 
 @direct.asked_by_servers
+@outage.said_when_away(outage.plain)
 def check(request: HttpRequest) -> HttpResponse:
     """For `auth_request`: 200, 401 or 403, without a body."""
     asked = _asked(request)

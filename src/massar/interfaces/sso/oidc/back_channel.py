@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from massar.domain.sites.api import Site
-from massar.interfaces.frame import direct
+from massar.interfaces.frame import direct, outage
 from massar.interfaces.sso.oidc.discovery import address
 from massar.journeys import issue_assertion, oidc_clients, oidc_tokens
 from massar.journeys.oidc_tokens import Refused
@@ -28,10 +28,16 @@ class _Malformed(Exception):
     """The request is no form, or a parameter stands twice."""
 
 
+def _later(request: HttpRequest) -> HttpResponse:
+    """RFC 6749 names it for the authorization endpoint alone (§4.1.2.1); clients know the word, and 503 says the rest."""
+    return _unstored(_error("temporarily_unavailable", "Try again in a few seconds.", status=503))
+
+
 def _of_a_server(view):
     """Reads the form; malformed ones are refused as RFC 6749 §5.2 says."""
 
     @direct.asked_by_servers
+    @outage.said_when_away(_later)
     @wraps(view)
     def guarded(request: HttpRequest) -> HttpResponse:
         try:

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from massar.domain.sites import api as sites
-from massar.interfaces.frame import direct
+from massar.interfaces.frame import direct, outage
 from massar.journeys import issue_assertion, oidc_claims, oidc_proof
 
 KEPT = 3600  # seconds that a site may keep the answer; a new key is published a day before it signs
@@ -52,7 +52,12 @@ def document(request: HttpRequest) -> HttpResponse:
     return _kept(JsonResponse(said))
 
 
+def _later(request: HttpRequest) -> HttpResponse:
+    return JsonResponse({"error": "temporarily_unavailable"})
+
+
 @direct.asked_by_servers
+@outage.said_when_away(_later)
 @require_safe
 def key_set(request: HttpRequest) -> HttpResponse:
     """All keys that verifiers should know: the next ones and the retired ones too."""

@@ -1,0 +1,1 @@
+"""Django's PostgreSQL backend, whose pool bears a database that was stopped or started again."""

@@ -1,0 +1,88 @@
+"""When the database is away: nobody sees its restart, and who comes while it is gone is asked to come back (adr/0038).
+
+A request whose connection was cut before anything could be committed is done once more. Otherwise its answer is 503: for
+people a page that needs no database, no catalogue and no session; for programs what their protocol says. A view
+names its own answer with `said_when_away`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+
+from django.db import Error
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import get_template
+
+from massar.core import sql
+
+RETRY_AFTER = 5  # seconds; all parts are back within so many of the database's return
+View = Callable[..., HttpResponse]
+
+note = logging.getLogger("massar.web")
+
+
+class Patience:
+    """The last middleware: by then a request has passed all the others, and what the view does is all there is."""
+
+    def __init__(self, get_response: View):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: View, args: tuple, kwargs: dict) -> HttpResponse:
+        return patient(view)(request, *args, **kwargs)
+
+
+def said_when_away(answer: Callable[[HttpRequest], HttpResponse]) -> Callable[[View], View]:
+    """Marks a view that is asked by programs: `answer` makes what it says while the database is away."""
+
+    def mark(view: View) -> View:
+        view.when_away = answer
+        return view
+
+    return mark
+
+
+def patient(view: View) -> View:
+    """The view, done once more where that is safe, and with a 503 instead of a fault while the database is away."""
+
+    @wraps(view)
+    def asked(request: HttpRequest, *args, **kwargs) -> HttpResponse:
+        sql.watch()
+        try:
+            try:
+                return view(request, *args, **kwargs)
+            except Error as trouble:
+                if not sql.lost_nothing(trouble):
+                    raise
+            sql.start_anew()
+            note.warning("the connection to the database was cut; the request is done once more")
+            return view(request, *args, **kwargs)
+        except Error as trouble:
+            if not sql.unavailable(trouble):
+                raise
+            note.error("the database is away: %s", type(trouble.__cause__ or trouble).__name__)
+            return _away(view, request)
+
+    return asked
+
+
+def _away(view: View, request: HttpRequest) -> HttpResponse:
+    response = getattr(view, "when_away", page)(request)
+    response.status_code = 503
+    response._has_been_logged = True  # above; Django's own line would say the same
+    response["Cache-Control"] = "no-store"
+    response.headers.setdefault("Retry-After", str(RETRY_AFTER))
+    return response
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    """The page of last resort, in three languages."""
+    return HttpResponse(get_template("errors/plain.html").render())
+
+
+def plain(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("the database is away\n", content_type="text/plain; charset=utf-8")

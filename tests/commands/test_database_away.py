@@ -1,0 +1,202 @@
+"""PostgreSQL stopped, started again, cut: what the product's real processes say meanwhile, and when they are back.
+
+The server is this module's own, so that nobody else meets its restarts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.commands.test_commands import Installation
+from tests.support import postgres, programs
+
+TOKEN = "metrics-token-of-this-test"
+STRANGER = {"Cookie": f"massar-session=1.{'a' * 43}"}
+BACK = 5.0  # seconds
+SLOW_MACHINE = 2.0  # seconds that a busy machine may add
+AT_ONCE = 20
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: http.client.HTTPMessage
+    text: str
+    seconds: float
+
+
+@dataclass
+class Product:
+    """`massar serve` with one process, and `massar worker`, on a PostgreSQL that can be stopped."""
+
+    database: postgres.Server
+    port: int
+    log: Path
+
+    def ask(self, path: str, headers: dict[str, str] | None = None, form: str | None = None) -> Answer:
+        begun = time.monotonic()
+        kind = {"Content-Type": "application/x-www-form-urlencoded"} if form else {}
+        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=40)
+        with contextlib.closing(line):
+            said = {"Host": f"localhost:{self.port}", **kind, **(headers or {})}
+            line.request("POST" if form else "GET", path, form, said)
+            heard = line.getresponse()
+            text = heard.read().decode()
+        return Answer(heard.status, heard.headers, text, time.monotonic() - begun)
+
+    def ask_at_once(self, path: str, headers: dict[str, str] | None = None, many: int = AT_ONCE) -> list[Answer]:
+        with ThreadPoolExecutor(many) as pool:
+            return list(pool.map(lambda _: self.ask(path, headers), range(many)))
+
+    def is_back(self) -> float:
+        """Seconds until the database is reached again."""
+        begun = time.monotonic()
+        while self.ask("/readyz").status != 200:
+            assert time.monotonic() < begun + 60
+            time.sleep(0.05)
+        return time.monotonic() - begun
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory) -> Iterator[Product]:
+    found = programs.find_postgres()
+    if found is None:
+        pytest.fail(programs.POSTGRES.sentence) if os.environ.get("CI") else pytest.skip(programs.POSTGRES.sentence)
+    folder, port = tmp_path_factory.mktemp("away"), postgres.free_port()
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(postgres.server_to_restart(found))
+        installed = Installation(folder)
+        installed.environ |= {
+            "MASSAR_DATABASE_URL": server.address,
+            "MASSAR_PUBLIC_URL": f"http://localhost:{port}",
+            "MASSAR_METRICS_TOKEN": TOKEN,
+        }
+        assert installed.massar("migrate").returncode == 0
+        log = folder / "log"
+        for words in (("serve", "--port", str(port), "--processes", "1"), ("worker",)):
+            stack.enter_context(running(installed, log, *words))
+        product = Product(server, port, log)
+        _until(lambda: product.ask("/healthz").status == 200)
+        yield product
+
+
+@contextlib.contextmanager
+def running(installed: Installation, log: Path, *words: str) -> Iterator[subprocess.Popen]:
+    with log.open("ab") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "massar", *words], cwd=installed.folder, env=installed.environ,
+            stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+        )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def _until(true) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        with contextlib.suppress(OSError):
+            if true():
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def stopped(product: Product) -> Iterator[None]:
+    product.database.stop()
+    try:
+        yield
+    finally:
+        product.database.start()
+        product.is_back()
+
+
+def test_nobody_sees_a_restart(product):
+    """Twenty idle connections are cut; whoever comes next gets another one, and waits for no pause of the pool."""
+    product.ask_at_once("/readyz")
+    product.database.restart()
+    answers = product.ask_at_once("/readyz") + product.ask_at_once("/readyz")
+    assert {one.status for one in answers} == {200}
+    print(f"longest {max(one.seconds for one in answers):.2f} s")
+    assert max(one.seconds for one in answers) < BACK
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "said"),
+    [
+        ("/", STRANGER, "الخدمة غير متاحة حاليا.*Service momentanément indisponible.*not available right now"),
+        ("/readyz", {}, "the database is away"),
+        ("/metrics", {"Authorization": f"Bearer {TOKEN}"}, "the database is away"),
+        ("/userinfo", {"Authorization": "Bearer " + "a" * 43}, '"error": "temporarily_unavailable"'),
+    ],
+)
+def test_while_it_is_away_everybody_is_told_to_come_back(product, path, headers, said):
+    product.ask(path, headers)  # what a process does once is done
+    with stopped(product):
+        first, *others = [product.ask(path, headers), *product.ask_at_once(path, headers)]
+        assert product.ask("/healthz").status == 200
+    for one in (first, *others):
+        assert one.status == 503 and int(one.headers["Retry-After"]) <= BACK
+        assert one.headers["Cache-Control"] == "no-store" and one.headers["Content-Security-Policy"]
+        assert re.search(said, one.text, re.DOTALL), one.text
+    assert first.seconds < 1 + SLOW_MACHINE and max(one.seconds for one in others) < 1 + SLOW_MACHINE
+
+
+def test_a_form_that_is_sent_meanwhile_gets_the_page(product):
+    page = product.ask("/sign-in/")
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)[1]
+    cookie = {"Cookie": page.headers["Set-Cookie"].split(";")[0]}
+    with stopped(product):
+        answer = product.ask("/sign-in/", cookie, f"csrfmiddlewaretoken={token}&user=a%40taalim.ma&password=abc")
+    assert answer.status == 503 and "indisponible" in answer.text and answer.headers["Retry-After"]
+
+
+def test_all_parts_are_back_within_five_seconds(product):
+    """However long it was away. The worker is known to be back by what it sweeps and claims."""
+    with stopped(product):
+        time.sleep(6)  # longer than the first steps of the pool's own growing pause
+        assert product.ask("/readyz").status == 503
+        product.database.start()
+        begun = time.monotonic()
+        assert product.is_back() < BACK
+        with psycopg.connect(product.database.address, autocommit=True) as other:
+            _until(lambda: other.execute(OF_THE_WORKER).fetchone()[0] >= 1)
+        assert time.monotonic() - begun < BACK + SLOW_MACHINE
+
+
+OF_THE_WORKER = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%LISTEN massar_delivery%'"
+
+
+def test_connections_that_are_cut_while_they_are_idle_cost_nobody_an_error(product):
+    product.ask_at_once("/readyz")
+    with psycopg.connect(product.database.address, autocommit=True) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = 'postgres'"
+        )
+    assert {one.status for one in product.ask_at_once("/readyz")} == {200}
+
+
+def test_the_log_says_when_it_went_and_came_and_no_line_for_each_connection(product):
+    product.ask("/readyz")
+    with stopped(product):
+        product.ask("/readyz")
+    log = product.log.read_text()
+    assert "can't be reached" in log and "answers again" in log
+    assert "psycopg.pool" not in log and '"level": "info", "where": "psycopg' not in log
