@@ -6,11 +6,13 @@ import signal
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.conftest import Opener
 from tests.browser.walk import Walk
 from tests.support.product import STOP_SECONDS, Product, running_product
 
+JAMAL, EMAIL, PHONE = "jamal.jalal@taalim.ma", "jamal.perso@example.org", "0661123456"
 YOUSSEF = "youssef.benali@men.gov.ma"
 
 
@@ -43,3 +45,35 @@ def test_no_part_outlives_the_demo(fresh_product: Product, sent: signal.Signals)
     fresh_product.process.send_signal(sent)
     fresh_product.process.wait(STOP_SECONDS)
     assert fresh_product.have_all_ended()
+
+
+def test_the_printed_list_is_true_in_its_own_order(fresh_product: Product, open_page: Opener):
+    """Both contacts, the six sites, signed out everywhere, the recovery, then four sites and two that wait."""
+    printed = fresh_product.log.read_text("utf-8")
+    order = ("a personal e-mail and phone", "Both count", "six sites", "watch them close", "temporary password", "Retraite")
+    places = [printed.index(words) for words in order]
+    assert places == sorted(places)
+    walk = Walk(open_page(fresh_product), fresh_product, "ar")
+    walk.opens_the_first_page()
+    walk.types_user_and_password(JAMAL, fresh_product.people[JAMAL])
+    walk.chooses_in_the_menu(walk.words.profile)
+    walk.saves_contacts(fresh_product.people[JAMAL], email=EMAIL, phone=PHONE)
+    for to, kind in ((EMAIL, "email"), (PHONE, "phone")):
+        walk.proves_contact(to, kind)
+        walk.sees("flash.contact_proved")
+    walk.page.goto("/")
+    for slug in ("taalim", "massar", "haraka", "notifrh", "retraite", "esise"):
+        walk.opens_a_site(slug, "Jamal Jalal")
+    walk.page.get_by_role("link", name=walk.said("sso.everywhere.title"), exact=True).click()
+    walk.button(walk.said("sso.everywhere.confirm")).click()
+    walk.page.goto("/sign-in/")
+    walk.asks_for_recovery(JAMAL, "email", EMAIL)
+    secret = walk.reads_the_temporary_password(EMAIL)
+    walk.types_user_and_password(JAMAL, secret)
+    walk.meets_the_expired_dialog().get_by_role("link", name=walk.words.change_password, exact=True).click()
+    walk.types_new_password(secret, "Rivage-8412-ouvert")
+    walk.button(walk.words.save).click()
+    walk.meets_the_changed_dialog().get_by_role("link", name=walk.words.close, exact=True).click()
+    for slug in ("taalim", "massar", "notifrh", "esise"):
+        walk.opens_a_site(slug, "Jamal Jalal")
+    expect(walk.page.locator(".site-wait")).to_have_count(2)

@@ -190,6 +190,27 @@ def test_a_change_ends_what_was_asked_for(cast, post):
     assert shows(Visitor().sign_in(FATIMA.login, secret), "problem.wrong")
 
 
+def test_sites_that_wait_after_a_recovery_say_so_with_the_date(granted, clock):
+    """Haraka and Retraite: in the dialog and on their cards, until they open."""
+    visitor, secret = granted
+    visitor.change(secret, NEW)
+    assert shows(visitor, "changed.sites_later") and shown(visitor).count("يفتح ابتداءً من") == 2
+    for page in (visitor, visitor.get("/")):
+        assert shows(page, "site.opens_from") and "18 فبراير 2026" in shown(page)
+        assert "الحركة الانتقالية" in shown(page) and "التقاعد النسبي" in shown(page)
+    assert shown(visitor).count("يفتح ابتداءً من") == 2, "the four others open"
+    clock.advance(hours=71, minutes=59)
+    assert shows(Visitor().sign_in(FATIMA.login, NEW), "site.opens_from")
+    clock.advance(minutes=1)
+    assert not shows(Visitor().sign_in(FATIMA.login, NEW), "site.opens_from")
+
+
+def test_no_site_waits_after_a_change_by_choice(cast):
+    visitor = Visitor().sign_in(JAMAL.login, JAMAL.password).change(JAMAL.password, NEW)
+    assert shows(visitor, "changed.text") and not shows(visitor, "changed.sites_later")
+    assert not shows(visitor.get("/"), "site.opens_from")
+
+
 def test_no_password_ever_expires_by_age(cast, clock):
     """NIST SP 800-63B-4 §3.1.1.2: the dialog comes after a recovery only."""
     clock.advance(days=5 * 365)

@@ -115,6 +115,28 @@ def test_a_wrong_code_counts_and_the_fifth_spends_it(jamal, post):
     assert shows(jamal.submit(prove, code=code), "error.code_spent"), "the right one comes too late"
 
 
+@pytest.mark.parametrize("typed", ["12345", "1234567", "12345a", "abcdef", "٤٨٢٩١", "²³⁴⁵⁶⁷", "—", "482 91", "code"])
+def test_what_can_not_be_a_code_costs_no_try(jamal, post, typed):
+    save_contact(jamal, JAMAL.password, phone=PHONE)
+    prove = actions(jamal.get("/profile/"), "/prove/")[0]
+    for _ in range(6):
+        jamal.submit(prove, code=typed)
+        assert jamal.page.status_code == 422 and shows(jamal, "error.code_shape")
+    assert Contact.objects.get(state="proposed").code_tries == 0
+    assert shows(jamal.submit(prove, code=post.code(E164)), "flash.contact_proved")
+
+
+@pytest.mark.parametrize(
+    "way", [" {0} {1} ", "{0}-{1}", "{0}–{1}", "{0}.{1}", "{0}\u00a0{1}", "{0}\u200f{1}", "«{0}{1}»", "{0}_{1}."]
+)
+@pytest.mark.parametrize("zero", ["0", "٠", "۰", "०", "０"])
+def test_a_code_in_any_digits_with_any_separator(jamal, post, way, zero):
+    save_contact(jamal, JAMAL.password, phone=PHONE)
+    code = "".join(chr(ord(zero) + int(d)) for d in post.code(E164))
+    prove = actions(jamal.get("/profile/"), "/prove/")[0]
+    assert shows(jamal.submit(prove, code=way.format(code[:3], code[3:])), "flash.contact_proved")
+
+
 def test_the_code_is_typed_in_any_digits(jamal, post):
     save_contact(jamal, JAMAL.password, phone=PHONE)
     code = post.code(E164)

@@ -11,12 +11,13 @@ from massar.domain.people import api as people
 from massar.domain.people.models import Contact
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, YOUSSEF
 from tests.cast import FATIMA_PHONE, KHADIJA_EMAIL, YOUSSEF_EMAIL, facts
-from tests.support.steps import actions, prove_contact, save_contact, secrets, shows
+from tests.support.steps import actions, prove_contact, save_contact, secrets, shown, shows
 from tests.support.visitor import Visitor
 
 PHONE, E164 = "0661123456", "+212661123456"
 OTHER, OTHER_E164 = "0661777888", "+212661777888"
 NEW = "Tamarin&6048-oued"
+WAITS = "بعد التأكيد بـ 72 ساعة"
 
 
 def home(person):
@@ -173,14 +174,155 @@ def test_after_72_hours_without_any_contact_a_new_one_counts_at_once(cast, post,
     assert counting(FATIMA, clock) == {E164}
 
 
-def test_two_contacts_of_a_newcomer_the_first_counts_the_second_waits(cast, post, clock):
+def prove_both(visitor, post, *order):
+    """order: of "jamal@example.org" and E164. The codes that arrived, typed into the page one after the other."""
+    places = dict(zip(("jamal@example.org", E164), actions(visitor.get("/profile/"), "/prove/"), strict=True))
+    for to in order:
+        visitor.submit(places[to], code=post.code(to))
+    return visitor
+
+
+@pytest.mark.parametrize("order", [("jamal@example.org", E164), (E164, "jamal@example.org")])
+def test_both_contacts_of_a_newcomer_count_together(cast, post, clock, order):
+    """The guide's step 3: both fields in one form. Recovery by either opens."""
     jamal = home(JAMAL)
     save_contact(jamal, JAMAL.password, phone=PHONE, email="jamal@example.org")
-    mail, phone = actions(jamal, "/prove/")
-    jamal.submit(mail, code=post.code("jamal@example.org"))
+    prove_both(jamal, post, *order)
+    assert shows(jamal, "flash.contact_proved")
+    assert counting(JAMAL, clock) == {"jamal@example.org", E164}
+    assert asks(JAMAL, post, E164, phone=PHONE) and asks(JAMAL, post, "jamal@example.org", email="jamal@example.org")
+
+
+def test_entered_together_and_proved_on_two_visits_of_the_first_day(cast, post, clock):
+    jamal = home(JAMAL)
+    save_contact(jamal, JAMAL.password, phone=PHONE, email="jamal@example.org")
+    mail, phone = actions(jamal.get("/profile/"), "/prove/")
+    jamal.submit(phone, code=post.code(E164)).submit("/sign-out/")
+    clock.advance(hours=20)
+    jamal = home(JAMAL).get("/profile/")
+    jamal.submit(actions(jamal, "/resend/")[0]).submit(mail, code=post.code("jamal@example.org"))
+    assert shows(jamal, "flash.contact_proved")
+    assert counting(JAMAL, clock) == {"jamal@example.org", E164}
+
+
+def test_one_after_the_other_in_the_same_session(cast, post, clock):
+    jamal = home(JAMAL)
+    save_contact(jamal, JAMAL.password, phone=PHONE)
+    prove_contact(jamal, post, E164)
+    clock.advance(minutes=29)
+    assert WAITS not in shown(jamal.get("/profile/"))
+    save_contact(jamal, JAMAL.password, email="jamal@example.org")
+    assert shows(prove_contact(jamal, post, "jamal@example.org"), "flash.contact_proved")
+    assert counting(JAMAL, clock) == {"jamal@example.org", E164}
+
+
+def test_entered_together_but_proved_after_a_day_waits(cast, post, clock):
+    jamal = home(JAMAL)
+    save_contact(jamal, JAMAL.password, phone=PHONE, email="jamal@example.org")
+    mail, phone = actions(jamal.get("/profile/"), "/prove/")
     jamal.submit(phone, code=post.code(E164))
-    assert shows(jamal, "flash.contact_waits")
-    assert counting(JAMAL, clock) == {"jamal@example.org"}
+    clock.advance(hours=12)
+    jamal = home(JAMAL).get("/profile/")
+    jamal.submit(actions(jamal, "/resend/")[0])
+    post.work()
+    clock.advance(hours=12)
+    jamal = home(JAMAL).get("/profile/")
+    jamal.submit(actions(jamal, "/resend/")[0]).submit(mail, code=post.code("jamal@example.org"))
+    assert shows(jamal, "flash.contact_waits") and shows(jamal, "contact.waits_why")
+    assert counting(JAMAL, clock) == {E164}
+
+
+def test_another_session_of_the_first_day_waits(cast, post, clock):
+    """Somebody else who knows the password adds a contact beside the owner's first one: not at once."""
+    add(JAMAL, post, E164, phone=PHONE)
+    thief = home(JAMAL)
+    save_contact(thief, JAMAL.password, email="thief@example.org")
+    assert shows(prove_contact(thief, post, "thief@example.org"), "flash.contact_waits")
+    assert counting(JAMAL, clock) == {E164}
+
+
+def test_what_another_session_entered_before_the_first_was_proved_waits(cast, post, clock):
+    """A thief leaves an unproved contact behind and waits until the owner has proved the first one."""
+    thief = home(JAMAL)
+    save_contact(thief, JAMAL.password, email="thief@example.org")
+    (prove,) = actions(thief, "/prove/")
+    owner = home(JAMAL)
+    save_contact(owner, JAMAL.password, phone=PHONE)
+    phone = next(a for a in actions(owner, "/prove/") if a != prove)
+    owner.submit(phone, code=post.code(E164))
+    assert shows(thief.submit(prove, code=post.code("thief@example.org")), "flash.contact_waits")
+    assert counting(JAMAL, clock) == {E164}
+
+
+def test_a_borrowed_session_of_somebody_with_contacts_still_waits(cast, post, clock):
+    """Contacts that came with the account begin no first day, and neither does one that is proved anew."""
+    thief = home(KHADIJA)
+    Contact.objects.update(bounced_at=clock())
+    save_contact(thief, KHADIJA.password, email=KHADIJA_EMAIL)
+    prove_contact(thief, post, KHADIJA_EMAIL)
+    save_contact(thief, KHADIJA.password, phone=PHONE)
+    assert shows(prove_contact(thief, post, E164), "flash.contact_waits")
+    assert counting(KHADIJA, clock) == {KHADIJA_EMAIL}
+
+
+def test_a_first_contact_is_not_replaced_at_once(cast, post, clock):
+    """What serves stays for the wait, on the first day too."""
+    jamal = home(JAMAL)
+    save_contact(jamal, JAMAL.password, phone=PHONE)
+    prove_contact(jamal, post, E164)
+    assert shows(jamal, "contact.since")
+    save_contact(jamal, JAMAL.password, phone=OTHER)
+    assert shows(prove_contact(jamal, post, OTHER_E164), "flash.contact_waits")
+    assert counting(JAMAL, clock) == {E164}
+
+
+def test_why_a_contact_waits_is_said_before_and_after(cast, post, clock):
+    khadija = home(KHADIJA).get("/profile/")
+    assert WAITS in shown(khadija) and not shows(khadija, "profile.both")
+    save_contact(khadija, KHADIJA.password, phone=PHONE)
+    prove_contact(khadija, post, E164)
+    assert shows(khadija, "contact.waits_why") and shows(khadija, "contact.counts_from")
+    assert shows(home(JAMAL).get("/profile/"), "profile.both")
+
+
+def test_what_a_recovery_cancelled_is_said(cast, post, clock):
+    """In the dialog, on the profile with the date, in the notice, and where nothing arrives."""
+    add(KHADIJA, post, E164, phone=PHONE)
+    save_contact(home(KHADIJA), KHADIJA.password, email="new@example.org")
+    owner = Visitor().ask(KHADIJA.login, email=KHADIJA_EMAIL)
+    assert shows(owner, "asked.waiting")
+    secret = post.secret(KHADIJA_EMAIL)
+    owner.sign_in(KHADIJA.login, secret).change(secret, NEW)
+    for page in (owner, Visitor().sign_in(KHADIJA.login, NEW).get("/profile/")):
+        words = shown(page).replace("\u00a0", " ")
+        assert shows(page, "contact.dropped") and "06 61 12 34 56" in words and "new@example.org" in words
+        assert "18 فبراير 2026" in words, "from when it can be added again"
+    notice = post.messages(KHADIJA_EMAIL)[-1]
+    assert "وسائل أُلغيت" in notice.text and "56" in notice.text and "661123456" not in notice.text
+    clock.advance(hours=72)
+    assert not shows(Visitor().sign_in(KHADIJA.login, NEW).get("/profile/"), "contact.dropped")
+
+
+def test_a_removal_that_a_recovery_took_back_is_said(cast, post, clock):
+    visitor = home(YOUSSEF).get("/profile/")
+    visitor.submit(actions(visitor, "/remove/")[0], password=YOUSSEF.password)
+    owner = Visitor().ask(YOUSSEF.login, phone=YOUSSEF.phone)
+    secret = post.secret("+212662000333")
+    owner.sign_in(YOUSSEF.login, secret).change(secret, NEW)
+    assert shows(owner, "contact.kept") and not shows(owner, "contact.dropped")
+    assert YOUSSEF_EMAIL in shown(owner)
+
+
+def test_a_recovery_by_the_first_of_two_keeps_the_second(cast, post, clock):
+    jamal = home(JAMAL)
+    save_contact(jamal, JAMAL.password, phone=PHONE, email="jamal@example.org")
+    prove_both(jamal, post, E164, "jamal@example.org")
+    owner = Visitor().ask(JAMAL.login, phone=PHONE)
+    secret = post.secret(E164)
+    owner.sign_in(JAMAL.login, secret).change(secret, NEW)
+    assert not shows(owner, "contact.dropped") and counting(JAMAL, clock) == {"jamal@example.org", E164}
+    clock.advance(minutes=21)
+    assert asks(JAMAL, post, "jamal@example.org", email="jamal@example.org")
 
 
 def test_a_recovery_cancels_what_waits_and_freezes(cast, post, clock):

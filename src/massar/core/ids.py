@@ -22,6 +22,11 @@ def contact_code() -> str:
     return f"{secrets.randbelow(1_000_000):06d}"
 
 
+def is_contact_code(text: str) -> bool:
+    """Whether a cleaned text (`text.code`) has the shape of one."""
+    return len(text) == 6 and text.isascii() and text.isdecimal()
+
+
 def temporary_password() -> str:
     """`kdmwt47392`: five letters and five digits, 36.2 bits, in canonical form (without the hyphen)."""
     letters = "".join(secrets.choice(TEMPORARY_LETTERS) for _ in range(5))

@@ -57,8 +57,8 @@ def email(text: str) -> str | None:
 
 
 def code(text: str) -> str:
-    """A typed numeric code: Western digits, no spaces, dashes or marks."""
-    return re.sub(r"[\s-]", "", one_line(text[:200]))
+    """A typed numeric code: Western digits, no spaces, dashes, quotes or other marks. Letters stay, so that they are told."""
+    return "".join(c for c in one_line(text[:200]) if c.isalnum())
 
 
 def masked_email(address: str) -> str:

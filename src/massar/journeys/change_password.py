@@ -18,7 +18,7 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.policy import api as policy
 from massar.domain.sessions import api as sessions
-from massar.journeys import notices, password_lanes, sign_in, tell_sites
+from massar.journeys import edit_profile, notices, password_lanes, sign_in, tell_sites
 from massar.journeys.outcomes import Busy, Entered, Gone, Problem, Problems, Wait, Wrong
 
 
@@ -55,17 +55,18 @@ def _recover(person, grant, phc, browser, now) -> Entered | Gone:
     credentials.passwords.save(person.id, phc, now=now, forget_devices=True)
     sessions.changing.end_all(person.id, now=now)
     ended = sessions.signed_in.end_all(person.id, now=now, why="recovered")
-    cancelled = people.contacts.settle_after_recovery(person.id, now=now, wait=settings.MASSAR.contact_wait)
+    undone = people.contacts.settle_after_recovery(person.id, now=now, wait=settings.MASSAR.contact_wait)
     password_lanes.recovered(person)
     told = tell_sites.sessions_ended(person, ended, now=now, programs=True)
-    notices.tell(person, "password_recovered", now=now, browser=browser)
+    dropped = edit_profile.as_undone(undone, now).dropped
+    notices.tell(person, "password_recovered", now=now, browser=browser, dropped=dropped)
     trail.record(
         "password_recovered",
         now=now,
         person_id=person.id,
         browser=browser,
         sessions_ended=len(ended),
-        changes_cancelled=cancelled,
+        changes_cancelled=len(undone),
         sites_told=told,
     )
     return sign_in.open_session(person, how="temporary_password", browser=browser, now=now)

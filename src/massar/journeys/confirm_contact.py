@@ -7,7 +7,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
-from massar.core import text
+from massar.core import ids, text
 from massar.core.audit import api as trail
 from massar.core.browser import Browser
 from massar.domain.delivery import api as delivery
@@ -18,13 +18,25 @@ from massar.journeys.outcomes import Busy, Done, Frozen, Gone, Problem, Problems
 
 @transaction.atomic
 def prove(
-    *, person: people.PersonFacts, contact_id: int, code: str, browser: Browser, now: datetime
+    *,
+    person: people.PersonFacts,
+    contact_id: int,
+    code: str,
+    browser: Browser,
+    now: datetime,
+    session_id: int | None = None,
 ) -> Done | Problems | Frozen | Gone:
-    """The code typed on the page. Right: the contact counts, now or after the wait."""
+    """The code typed on the page. Right: the contact counts, now or after the wait.
+
+    What can't be a code costs no try. session_id: the session in which it is typed.
+    """
     if person.frozen_until and person.frozen_until > now:
         return Frozen(person.frozen_until)
+    typed = text.code(code)
+    if not ids.is_contact_code(typed):
+        return Problems({"code": [Problem("code_shape")]})
     people.contacts.lock(person.id)
-    answer = people.contacts.try_code(contact_id, person.id, text.code(code), now=now)
+    answer = people.contacts.try_code(contact_id, person.id, typed, now=now)
     if answer == "gone":
         return Gone()
     if answer != "right":
@@ -44,7 +56,8 @@ def prove(
         # Several people may have typed the number while it was still free for one more.
         most = settings.MASSAR.accounts_per_phone
         return Problems({"code": [Problem("phone_too_many", {"count": most})]})
-    proved = people.contacts.prove(contact_id, person.id, now=now, wait=settings.MASSAR.contact_wait)
+    wait = settings.MASSAR.contact_wait
+    proved = people.contacts.prove(contact_id, person.id, now=now, wait=wait, session_id=session_id)
     return _proved(person, proved, proved.id != contact_id, browser, now) if proved else Gone()
 
 

@@ -11,6 +11,7 @@ from django.db import transaction
 from massar.core import ids, phone, text
 from massar.core.audit import api as trail
 from massar.core.browser import Browser
+from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
@@ -36,8 +37,12 @@ def save(
     password: str,
     browser: Browser,
     now: datetime,
+    session_id: int | None = None,
 ) -> Saved | Problems | Frozen | Wait | Busy:
-    """Proposes what is new and sends each its code. An empty field leaves that contact as it is."""
+    """Proposes what is new and sends each its code. An empty field leaves that contact as it is.
+
+    session_id: the session in which it is typed.
+    """
     if person.frozen_until and person.frozen_until > now:
         return Frozen(person.frozen_until)
     typed, problems = _read(person, email, phone_number, now)
@@ -48,7 +53,7 @@ def save(
         return Problems({"password": [Problem("password_wrong")]})
     if refused is not None:
         return refused
-    return _propose(person, _only_new(person, typed, now), browser, now)
+    return _propose(person, session_id, _only_new(person, typed, now), browser, now)
 
 
 def _read(person, email: str, phone_number: str, now) -> tuple[dict[str, str], dict[str, list[Problem]]]:
@@ -99,13 +104,13 @@ def _only_new(person, typed: dict[str, str], now) -> dict[str, str]:
 
 
 @transaction.atomic
-def _propose(person, new: dict[str, str], browser, now) -> Saved | Wait:
+def _propose(person, session_id: int | None, new: dict[str, str], browser, now) -> Saved | Wait:
     refused = _may_send(person.id, new, browser, now)
     if refused:
         return refused
     sent = []
     for kind, value in new.items():
-        contact = people.contacts.propose(person.id, kind, value, now=now)
+        contact = people.contacts.propose(person.id, kind, value, now=now, session_id=session_id)
         _send_code(contact, person.spoken(browser.language), now)
         trail.record(
             "contact_proposed",
@@ -195,6 +200,14 @@ def resend(
     return Done(masked=contact.masked)
 
 
+def joins_the_first(
+    kind: str, *, person: people.PersonFacts, session_id: int, now: datetime
+) -> bool:
+    """Whether a contact of that kind, entered and proved now, would count at once beside the one that does."""
+    wait = settings.MASSAR.contact_wait
+    return people.contacts.would_join(person.id, kind, session_id=session_id, now=now, wait=wait)
+
+
 def resend_at(contact: people.ContactFacts) -> datetime:
     """From when the resend button works."""
     return (contact.code_sent_at or contact.proposed_at) + RESEND_AFTER
@@ -237,6 +250,28 @@ def _standing(kind: str, held: list[people.ContactFacts], now: datetime) -> Kind
         waiting=next((c for c in held if c.waits(now)), None),
         proposed=next((c for c in reversed(held) if c.state == "proposed" and _fresh(c, now)), None),
     )
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What the last recovery did to contacts while they can't be edited: dropped ones, and removals that it took back."""
+
+    dropped: tuple[people.ContactFacts, ...] = ()
+    kept: tuple[people.ContactFacts, ...] = ()
+
+
+def undone(*, person: people.PersonFacts, now: datetime) -> Undone:
+    """Nothing, once contacts are open again."""
+    recovered_at = credentials.passwords.recovered_at(person.id)
+    if recovered_at is None or not person.frozen_until or person.frozen_until <= now:
+        return Undone()
+    return as_undone(people.contacts.undone(person.id, since=recovered_at), recovered_at)
+
+
+def as_undone(found: list[people.ContactFacts], recovered_at: datetime) -> Undone:
+    """Proposals that were forgotten long before are not spoken of."""
+    dropped = (c for c in found if c.state == "cancelled" and (c.proved_at or _fresh(c, recovered_at)))
+    return Undone(tuple(dropped), tuple(c for c in found if c.proved))
 
 
 def _fresh(contact: people.ContactFacts, now: datetime) -> bool:

@@ -6,6 +6,7 @@ function here can read. What a site asked while nobody was signed in waits in `p
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -75,13 +76,25 @@ def judge(
     if not has_role(site, here.person):
         return NotForYou("role")
     recovered_at = credentials.passwords.recovered_at(here.person.id)
-    wait = max(site.recovery_wait, SETTLED_AFTER if settled or site.settled else timedelta(0))
-    if recovered_at and now < recovered_at + wait:
-        return NotForYou("recovered", recovered_at + wait)
+    opens_at = _opens_at(site, recovered_at, settled)
+    if opens_at and now < opens_at:
+        return NotForYou("recovered", opens_at)
     is_settled = recovered_at is None or now >= recovered_at + SETTLED_AFTER
     return Enter(
         here.person, here.session.id, signed_in_at, ACR_SETTLED if is_settled else ACR_PASSWORD, recovered_at
     )
+
+
+def _opens_at(site: sites.Site, recovered_at: datetime | None, settled: bool = False) -> datetime | None:
+    wait = max(site.recovery_wait, SETTLED_AFTER if settled or site.settled else timedelta(0))
+    return recovered_at + wait if recovered_at else None
+
+
+def opens_later(registered: Iterable[sites.Site], *, person: people.PersonFacts, now: datetime) -> dict[str, datetime]:
+    """From when those sites open that refuse the person now because of a recovery, by slug. What `judge` would say."""
+    recovered_at = credentials.passwords.recovered_at(person.id)
+    opening = {site.slug: _opens_at(site, recovered_at) for site in registered if has_role(site, person)}
+    return {slug: at for slug, at in opening.items() if at and at > now}
 
 
 def is_stale(site: sites.Site, signed_in_at: datetime, *, now: datetime) -> bool:

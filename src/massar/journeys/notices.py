@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -24,8 +25,11 @@ def tell(
     besides: int | None = None,
     about: people.ContactFacts | None = None,
     counts_from: datetime | None = None,
+    dropped: Sequence[people.ContactFacts] = (),
 ) -> None:
-    """One notice to each address of the person, inside the transaction of the event. `besides`: a contact left out.
+    """One notice to each address of the person, inside the transaction of the event.
+
+    besides: a contact left out. dropped: contacts that a recovery has cancelled.
 
     Who adds and takes back without end causes no SMS without end: past the account's budget the mails alone tell it.
     """
@@ -36,6 +40,7 @@ def tell(
         "device": browser.label,
         "contact": about.masked if about else "",
         "counts_from": counts_from.isoformat() if counts_from else "",
+        "dropped": " · ".join(one.masked for one in dropped),
         "host": settings.MASSAR.address,
         "help": settings.MASSAR.help_contact,
     }
@@ -58,6 +63,7 @@ def tell(
             to=to,
             now=now,
             within=WITHIN,
+            about=event,
             values={**values, "cancel_url": link if channel == "email" else ""},
         )
 

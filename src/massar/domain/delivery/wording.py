@@ -81,7 +81,7 @@ _REQUIRED = {
 _OPTIONAL = {
     TEMPORARY_PASSWORD: {"valid_date", "host", "help"},
     CONTACT_CODE: {"valid_date", "host", "help"},
-    NOTICE: {"device", "contact", "counts_from", "cancel_url", "host", "help"},
+    NOTICE: {"device", "contact", "counts_from", "dropped", "cancel_url", "host", "help"},
     TRIAL: {"host", "help"},
 }
 _SECRET_FIELD = {TEMPORARY_PASSWORD: "secret", CONTACT_CODE: "code"}
@@ -111,8 +111,8 @@ def render(template: str, *, language: str, channel: str, values: Mapping[str, o
     template: TEMPORARY_PASSWORD (values secret, valid_until; optional valid_date, host, help), CONTACT_CODE
     (code, valid_until; the same options), TRIAL (when; an operator tries a carrier) or
     NOTICE (event of EVENTS, when; optional device, contact (masked),
-    counts_from, cancel_url (e-mail only), host, help). Empty and None are "not there". Moments may be aware
-    datetimes, which are written in the country's time, or text that is written already.
+    counts_from, dropped (masked contacts; e-mail only), cancel_url (e-mail only), host, help). Empty and None are
+    "not there". Moments may be aware datetimes, which are written in the country's time, or text that is written already.
     Raises KeyError for an unknown template, language, channel, event or value, or a missing one.
     """
     _expect(template, language, channel, values)
@@ -223,7 +223,10 @@ def _readable_in_plain_text(ready: Mapping[str, str], language: str) -> dict[str
     if language != "ar":
         return {}
     closed = re.sub(r"(?<=\d)[ .\u00a0-](?=\d)", "", ready["help"])
-    return {"help": re.sub(r"\+(?=\d)", "00", closed), "contact": _contact_in_words(ready["contact"])}
+    words = {"help": re.sub(r"\+(?=\d)", "00", closed), "contact": _contact_in_words(ready["contact"])}
+    if ready.get("dropped"):
+        words["dropped"] = "، ".join(map(_contact_in_words, ready["dropped"].split(" · ")))
+    return words
 
 
 def _contact_in_words(masked: str) -> str:

@@ -23,6 +23,7 @@ MOVES = {
     Contact.State.CANCELLED: set(),
 }
 CODE_TRIES = 5
+FIRST_DAY = timedelta(days=1)  # in which the second contact of a newcomer joins the first
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,9 @@ def accounts_with(kind: str, value: str, *, besides: int, now: datetime) -> int:
     return rows.filter(Q(ends_at=None) | Q(ends_at__gt=now)).values("person_id").distinct().count()
 
 
-def propose(person_id: int, kind: str, value: str, *, now: datetime) -> ContactFacts:
+def propose(
+    person_id: int, kind: str, value: str, *, now: datetime, session_id: int | None = None
+) -> ContactFacts:
     """A new contact, not proved. An older proposal of the same kind is cancelled: one field, one proposal."""
     lock(person_id)
     Contact.objects.filter(person_id=person_id, kind=kind, state=Contact.State.PROPOSED).update(
@@ -109,6 +112,7 @@ def propose(person_id: int, kind: str, value: str, *, now: datetime) -> ContactF
         kind=kind,
         place=place,
         proposed_at=now,
+        entered_in=session_id,
         value_tag=_tags(kind, value)[0],
         value_sealed=seal.data_keys().seal(value.encode(), place=_place(person_id, kind, place)),
     )
@@ -136,25 +140,40 @@ def try_code(contact_id: int, person_id: int, code: str, *, now: datetime) -> st
     return "right" if right else "wrong"
 
 
-def prove(contact_id: int, person_id: int, *, now: datetime, wait: timedelta) -> ContactFacts | None:
-    """proposed -> proved. It counts at once only if the person had no counting contact within `wait`.
+def prove(
+    contact_id: int, person_id: int, *, now: datetime, wait: timedelta, session_id: int | None = None
+) -> ContactFacts | None:
+    """proposed -> proved. It counts at once if the person had no contact within `wait`, or joins a newcomer's first.
 
-    A value that counts already is not doubled: the proposal goes, and the contact that has it no longer bounces.
+    session_id: the session in which the code was typed. A value that counts already is not doubled: the proposal goes,
+    and the contact that has it no longer bounces.
     """
     lock(person_id)
     held = _prove_again(contact_id, person_id, now)
     if held:
         return _open(held)
-    had_one = _had_contact_since(person_id, now - wait)
-    counts_from = now + wait if had_one else now
-    moved = Contact.objects.filter(pk=contact_id, person_id=person_id, state=Contact.State.PROPOSED).update(
-        state=Contact.State.PROVED, proved_at=now, counts_from=counts_from, code_tag="", bounced_at=None
-    )
-    if not moved:
+    mine = Contact.objects.filter(pk=contact_id, person_id=person_id, state=Contact.State.PROPOSED)
+    row = mine.first()
+    if row is None:
         return None
+    waits = _had_contact_since(person_id, now - wait) and not _joins_the_first(row, now - wait, session_id, now)
+    mine.update(
+        state=Contact.State.PROVED,
+        proved_at=now,
+        proved_in=session_id,
+        counts_from=now + wait if waits else now,
+        code_tag="",
+        bounced_at=None,
+    )
     proved = Contact.objects.get(pk=contact_id)
     _replace_older(proved, now)
     return _open(proved)
+
+
+def would_join(person_id: int, kind: str, *, session_id: int, now: datetime, wait: timedelta) -> bool:
+    """Whether a contact of that kind, entered and proved now in that session, would join a newcomer's first."""
+    new = Contact(person_id=person_id, kind=kind, proposed_at=now)
+    return _had_contact_since(person_id, now - wait) and _joins_the_first(new, now - wait, session_id, now)
 
 
 def _prove_again(contact_id: int, person_id: int, now: datetime) -> Contact | None:
@@ -207,18 +226,24 @@ def remove(contact_id: int, person_id: int, *, now: datetime, wait: timedelta) -
     return ends_at if mine.update(ends_at=ends_at) else None
 
 
-def settle_after_recovery(person_id: int, *, now: datetime, wait: timedelta) -> int:
-    """A recovery cancels all that is pending and freezes contacts for `wait`. Returns how many were cancelled."""
+def settle_after_recovery(person_id: int, *, now: datetime, wait: timedelta) -> list[ContactFacts]:
+    """A recovery undoes all that is pending and freezes contacts for `wait`. Returns what it undid, as it stands now:
+    a cancelled contact was dropped, a proved one would have been removed and stays."""
     lock(person_id)
-    pending = Contact.objects.filter(person_id=person_id).filter(
+    mine = Contact.objects.filter(person_id=person_id)
+    leaving = mine.filter(state=Contact.State.PROVED, counts_from__lte=now, ends_at__gt=now)
+    leaving.update(ends_at=None, undone_at=now)
+    mine.filter(
         Q(state=Contact.State.PROPOSED) | Q(state=Contact.State.PROVED, counts_from__gt=now)
-    )
-    cancelled = pending.update(state=Contact.State.CANCELLED, ends_at=now, code_tag="")
-    cancelled += Contact.objects.filter(
-        person_id=person_id, state=Contact.State.PROVED, ends_at__gt=now
-    ).update(ends_at=None)
+    ).update(state=Contact.State.CANCELLED, ends_at=now, code_tag="", undone_at=now)
     Person.objects.filter(pk=person_id).update(contacts_frozen_until=now + wait)
-    return cancelled
+    return undone(person_id, since=now)
+
+
+def undone(person_id: int, *, since: datetime) -> list[ContactFacts]:
+    """What recoveries from that moment on dropped or kept, oldest first."""
+    rows = Contact.objects.filter(person_id=person_id, undone_at__gte=since).order_by("id")
+    return [facts for facts in map(_open, rows) if facts]
 
 
 def lock(person_id: int) -> None:
@@ -233,8 +258,28 @@ def lock(person_id: int) -> None:
 
 
 def _had_contact_since(person_id: int, since: datetime) -> bool:
+    return _held_since(person_id, since).exists()
+
+
+def _held_since(person_id: int, since: datetime):
     proved = Contact.objects.filter(person_id=person_id, state=Contact.State.PROVED)
-    return proved.filter(Q(ends_at=None) | Q(ends_at__gt=since)).exists()
+    return proved.filter(Q(ends_at=None) | Q(ends_at__gt=since))
+
+
+def _joins_the_first(proposed: Contact, since: datetime, session_id: int | None, now: datetime) -> bool:
+    """Whether somebody who had no contact until today adds the other kind: whoever could add the first could add both.
+
+    Both were entered in one session before either was proved, or both are proved in one session. Nothing that serves is
+    ever replaced this way, and a contact that came with the account begins no first day.
+    """
+    held = list(_held_since(proposed.person_id, since).order_by("counts_from", "id"))
+    first = held[0]
+    if proposed.kind in {one.kind for one in held} or first.counts_from > first.proved_at:
+        return False
+    if not first.counts_from <= now < first.counts_from + FIRST_DAY:
+        return False
+    entered_together = proposed.entered_in == first.entered_in is not None and proposed.proposed_at <= first.proved_at
+    return entered_together or session_id == first.proved_in is not None
 
 
 def _replace_older(proved: Contact, now: datetime) -> None:

@@ -36,6 +36,8 @@ class Contact(models.Model):
     """A personal e-mail or phone. The value is sealed; `value_tag` finds the same value on other accounts.
 
     bounced_at: when a message came back because the address does not exist. It still serves; the person is told.
+    entered_in, proved_in: the sessions in which it was typed and its code was. undone_at: when a recovery dropped it,
+    or took its removal back.
     State moves are in `contacts.MOVES`. Whether a proved contact counts is a matter of time:
     counts_from <= now and (ends_at is null or ends_at > now).
     """
@@ -60,6 +62,9 @@ class Contact(models.Model):
     counts_from = models.DateTimeField(null=True)
     ends_at = models.DateTimeField(null=True)
     bounced_at = models.DateTimeField(null=True)
+    entered_in = models.BigIntegerField(null=True)
+    proved_in = models.BigIntegerField(null=True)
+    undone_at = models.DateTimeField(null=True)
     code_tag = models.CharField(max_length=64, blank=True)
     code_sent_at = models.DateTimeField(null=True)
     code_expires_at = models.DateTimeField(null=True)

@@ -180,13 +180,14 @@ def _greet(port: int, cast: str) -> None:
   Demo people (user name  password):
 {cast.rstrip()}
 
-  What to try, as in the guide:
-    1. Sign in as jamal.jalal@taalim.ma, open the profile and save a personal e-mail and phone;
-       the codes arrive on the phone and in the mailbox on screen.
-    2. Sign out, press «استرجاع كلمة المرور», ask for a temporary password, read it on screen.
-    3. Sign in with it, change the password, and you are home.
-    4. Open the six sites from home: each is a sample site on this machine, already signed in.
-       Sign out everywhere, and watch them close.
+  What to try, in this order:
+    1. Sign in as jamal.jalal@taalim.ma, open the profile and save a personal e-mail and phone; the codes arrive
+       on the phone and in the mailbox on screen. Both count as soon as their codes are typed.
+    2. Open the six sites from home: each is a sample site on this machine, already signed in.
+       Choose «تسجيل الخروج من كل مكان» under the cards, and watch them close.
+    3. Press «استرجاع كلمة المرور», ask for a temporary password, read it on screen.
+    4. Sign in with it, change the password, and you are home. Four sites open at once; Haraka and Retraite
+       say from when they do: 72 hours after a recovery, so that a thief could file nothing in your name.
     5. Sign in as salma.bennani@men.gov.ma and choose «حركة الرسائل» in the menu: what was sent, by whom, how fast.
 
   Ctrl-C stops everything. PORT=8001 make demo chooses another port.

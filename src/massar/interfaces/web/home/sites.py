@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from massar.domain.people.api import PersonFacts
 from massar.domain.sites.api import Site
+from massar.journeys import issue_assertion
 
 
 def cards(language: str) -> list[dict]:
     """What the cards of all shown sites say, in the language of the page."""
-    return [_card(site, language) for site in settings.MASSAR.sites.sites if site.icon and site.for_people]
+    return [_card(site, language) for site in _shown()]
+
+
+def cards_of(person: PersonFacts, language: str, *, now: datetime) -> list[dict]:
+    """The cards as that person sees them: one that waits after a recovery says from when it opens (`opens_at`)."""
+    later = issue_assertion.opens_later(_shown(), person=person, now=now)
+    return [{**card, "opens_at": later.get(card["slug"])} for card in cards(language)]
+
+
+def _shown() -> list[Site]:
+    return [site for site in settings.MASSAR.sites.sites if site.icon and site.for_people]
 
 
 def card(slug: str, language: str) -> dict | None:
@@ -27,6 +40,7 @@ def _card(site: Site, language: str) -> dict:
         "host": site.host,
         "icon": site.icon,
         "start": _start(site) if site.connected else "",
+        "opens_at": None,
     }
 
 

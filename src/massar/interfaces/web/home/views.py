@@ -17,7 +17,7 @@ def home(request: HttpRequest) -> HttpResponse:
     return page.render(
         request,
         "home/home.html",
-        sites=sites.cards(request.language),
+        sites=sites.cards_of(request.here.person, request.language, now=request.now),
         put_right=edit_profile.to_put_right(person=request.here.person, now=request.now),
     )
 

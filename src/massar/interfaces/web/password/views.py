@@ -10,9 +10,11 @@ from massar.interfaces.frame.answers import come_back, let_in, signed_in_only, t
 from massar.interfaces.frame.errors import show
 from massar.interfaces.frame.jinja import t
 from massar.interfaces.web.devices import told_sites
+from massar.interfaces.web.home import sites
 from massar.interfaces.web.password.forms import Change
+from massar.interfaces.web.profile.views import undone_shown
 from massar.journeys import change_password as journey
-from massar.journeys import close_sessions
+from massar.journeys import close_sessions, edit_profile
 from massar.journeys.outcomes import Busy, Entered, Gone, Problems, Wait
 from massar.journeys.tell_sites import Leaving
 
@@ -94,8 +96,19 @@ def _answer(request, form, person, granted, outcome) -> HttpResponse:
 @require_GET
 @signed_in_only
 def changed(request: HttpRequest) -> HttpResponse:
-    told = told_sites.shown(request, cookies.read_told(request))
-    return page.render(request, "password/changed.html", told=told)
+    """After a recovery the dialog also says what waits, and what became of contacts that waited."""
+    here = request.here
+    recovered = here.session.how == "temporary_password"
+    undone = edit_profile.undone(person=here.person, now=request.now) if recovered else edit_profile.Undone()
+    cards = sites.cards_of(here.person, request.language, now=request.now) if recovered else []
+    return page.render(
+        request,
+        "password/changed.html",
+        told=told_sites.shown(request, cookies.read_told(request)),
+        later=[card for card in cards if card["opens_at"]],
+        undone=undone_shown(undone),
+        frozen_until=here.person.frozen_until,
+    )
 
 
 def _page(request, form, person, *, forced: bool, status: int = 200) -> HttpResponse:

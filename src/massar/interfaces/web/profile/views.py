@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -32,6 +33,7 @@ def profile(request: HttpRequest) -> HttpResponse:
         password=typed["password"],
         browser=request.browser,
         now=request.now,
+        session_id=request.here.session.id,
     )
     match outcome:
         case Saved(sent_to=sent):
@@ -63,6 +65,7 @@ def prove(request: HttpRequest, contact_id: int) -> HttpResponse:
         code=form.cleaned_data["code"],
         browser=request.browser,
         now=request.now,
+        session_id=request.here.session.id,
     )
     match outcome:
         case Done(from_when=None):
@@ -163,10 +166,8 @@ def _flashed(kind: str, message_id: str, **args: str) -> HttpResponse:
 def _page(request, form, *, status: int = 200, code_problem=None, remove_problem=None) -> HttpResponse:
     person = request.here.person
     frozen = person.frozen_until if person.frozen_until and person.frozen_until > request.now else None
-    contacts = [
-        _shown(s, request.now, frozen, remove_problem)
-        for s in edit_profile.standing(person=person, now=request.now)
-    ]
+    standing = edit_profile.standing(person=person, now=request.now)
+    contacts = [_shown(s, request.now, frozen, remove_problem) for s in standing]
     identity = {
         "name_ar": f"{person.first_ar} {person.last_ar}".strip(),
         "name_latin": f"{person.first_latin} {person.last_latin}".strip(),
@@ -180,8 +181,22 @@ def _page(request, form, *, status: int = 200, code_problem=None, remove_problem
         contacts=contacts,
         identity=identity,
         frozen_until=frozen,
+        undone=undone_shown(edit_profile.undone(person=person, now=request.now)),
+        wait_hours=_wait_hours(request, standing),
         code_problem=code_problem,
     )
+
+
+def _wait_hours(request, standing) -> int:
+    """How long what is typed now would wait before it counts; 0 where it would count at once."""
+    missing = [s.kind for s in standing if not (s.current or s.waiting)]
+    if len(missing) == len(standing):
+        return 0
+    here = request.here
+    joins = missing and edit_profile.joins_the_first(
+        missing[0], person=here.person, session_id=here.session.id, now=request.now
+    )
+    return 0 if joins else int(settings.MASSAR.contact_wait.total_seconds() // 3600)
 
 
 def _shown(standing, now, frozen, remove_problem) -> dict:
@@ -222,6 +237,11 @@ def _proposed(contact, now) -> dict:
         "came_back": contact.bounced_at,
         "resend_seconds": max(0, int((resend_at - now).total_seconds() + 0.999)),
     }
+
+
+def undone_shown(undone: edit_profile.Undone) -> dict[str, list[str]]:
+    """What a recovery did to contacts, as people write them."""
+    return {"dropped": [_readable(c) for c in undone.dropped], "kept": [_readable(c) for c in undone.kept]}
 
 
 def _readable(contact) -> str:
