@@ -1,4 +1,4 @@
-"""The WSGI callable, for Granian (or any other server)."""
+"""The product as a server calls it: `server` for Granian; `application` for a WSGI server that drops names with underscores."""
 
 import os
 
@@ -13,5 +13,7 @@ patience.a_person_waits()
 whole = get_wsgi_application()
 
 from massar.interfaces.frame.direct import Direct  # noqa: E402 (Django must be set up before)
+from massar.interfaces.frame.door import Door  # noqa: E402
 
 application = Direct(whole)
+server = Door(application)

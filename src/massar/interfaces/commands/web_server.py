@@ -7,22 +7,20 @@ from django.core.management import call_command
 
 
 def command(host: str, port: int, processes: int) -> list[str]:
-    """The server's command line. Threads wait for the hash gate and the database; 24 of them keep one core busy."""
+    """The server's command line; its threads are those of `interfaces/frame/door.py`."""
     return [
         sys.executable,
         "-m",
         "granian",
         "--interface",
-        "wsgi",
-        "massar.config.wsgi:application",
+        "rsgi",
+        "massar.config.wsgi:server",
         "--host",
         host,
         "--port",
         str(port),
         "--workers",
         str(processes),
-        "--blocking-threads",
-        "24",
         "--no-ws",
         "--backlog",
         "1024",

@@ -71,7 +71,15 @@ def client_address(request) -> str:
     if not hops:
         return request.META.get("REMOTE_ADDR", "")
     seen = [a.strip() for a in request.headers.get("X-Forwarded-For", "").split(",") if a.strip()]
-    return seen[-hops] if len(seen) >= hops else request.META.get("REMOTE_ADDR", "")
+    return _without_port(seen[-hops]) if len(seen) >= hops else request.META.get("REMOTE_ADDR", "")
+
+
+def _without_port(entry: str) -> str:
+    """`192.0.2.1:5678`, `[2001:db8::1]:5678` and `"[2001:db8::1]"` as some proxies write them: the address alone."""
+    entry = entry.strip('"')
+    if entry.startswith("["):
+        return entry[1:].partition("]")[0]
+    return entry.partition(":")[0] if entry.count(":") == 1 else entry
 
 
 def network(address: str) -> str:

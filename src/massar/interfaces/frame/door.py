@@ -1,0 +1,115 @@
+"""The way in from Granian: its RSGI requests, handed to the product's WSGI callable on threads of this process.
+
+Granian could speak WSGI itself, and a little faster. But WSGI (PEP 3333, after CGI) writes `X-Forwarded-For` and
+`X_Forwarded_For` as one name, the later one wins, and a client could speak for our own proxy: HAProxy, Caddy and Apache pass
+such names on. RSGI still has the names as they were sent, so whatever holds an underscore is dropped here, as nginx does
+(RFC 9110 §17.10 warns of it). See docs/adr/0045-names-with-underscores.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from queue import SimpleQueue
+from typing import Any
+
+log = logging.getLogger("massar.web")
+Environ = dict[str, Any]
+THREADS = 24  # they wait for the hash gate and the database; so many keep one core busy
+SETTLED_WITHIN = 0.1  # seconds
+LARGEST_BODY = 1024 * 1024  # bytes that are read at all; every form and call-back is judged against a bound of its own
+UNPREFIXED = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
+JOINED_BY = {"cookie": "; "}  # a name that came twice: RFC 9110 §5.3, and for cookies RFC 6265bis §5.6.3
+
+
+class Door:
+    """An RSGI application. One for each process, made before it forks."""
+
+    def __init__(self, wsgi: Callable[[Environ, Callable], Iterable[bytes]]):
+        self.wsgi = wsgi
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop, self.waiting, self.answered = loop, SimpleQueue(), deque()
+        self._settle_often()
+        for number in range(THREADS):
+            threading.Thread(target=self._serve, name=f"web-{number}", daemon=True).start()
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        self._settle()
+        told = environ(scope)
+        body = await protocol() if 0 < _length(told) <= LARGEST_BODY else b""
+        told["wsgi.input"] = io.BytesIO(body)
+        answered = self.loop.create_future()
+        self.waiting.put((told, protocol, answered))
+        await answered
+
+    def _settle(self) -> None:
+        """Ends the calls whose answers have left. To wake the loop for each would cost more than the rest of the way in."""
+        while self.answered:
+            self.answered.popleft().set_result(None)
+
+    def _settle_often(self) -> None:
+        self._settle()
+        self.loop.call_later(SETTLED_WITHIN, self._settle_often)
+
+    def _serve(self) -> None:
+        while True:
+            told, protocol, answered = self.waiting.get()
+            try:
+                self._answer(told, protocol)
+            except Exception:  # a thread that ended would be missing for good
+                log.exception("no answer to %s %s", told["REQUEST_METHOD"], told["PATH_INFO"])
+                protocol.response_bytes(500, [], b"")
+            finally:
+                self.answered.append(answered)
+
+    def _answer(self, told: Environ, protocol: Any) -> None:
+        head: list = []
+        parts = self.wsgi(told, lambda status, headers, _=None: head.extend((status, headers)))
+        try:
+            body = b"".join(parts)
+        finally:
+            if hasattr(parts, "close"):
+                parts.close()
+        status, headers = head
+        protocol.response_bytes(int(status[:3]), headers, body)
+
+
+def environ(scope: Any) -> Environ:
+    """The request as PEP 3333 has it, without its body; nothing of the process's own environment is in it."""
+    server, _, port = scope.server.rpartition(":")
+    told: Environ = {
+        "REQUEST_METHOD": scope.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": scope.path.encode().decode("latin-1"),
+        "QUERY_STRING": scope.query_string,
+        "SERVER_NAME": server.strip("[]"),
+        "SERVER_PORT": port,
+        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.scheme,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    for name, value in scope.headers.items():
+        if "_" in name:
+            continue
+        key = UNPREFIXED.get(name) or f"HTTP_{name.upper().replace('-', '_')}"
+        told[key] = f"{told[key]}{JOINED_BY.get(name, ',')}{value}" if key in told else value
+    # HTTP/2 has it apart (RFC 9113 §8.3.1). Empty, so that it is refused: the server's own name must not stand in for it.
+    told.setdefault("HTTP_HOST", scope.authority or "")
+    return told
+
+
+def _length(told: Environ) -> int:
+    """Bytes of the body; 0 where its length is not told, as Django takes it."""
+    said = told.get("CONTENT_LENGTH", "")
+    return int(said) if said.isascii() and said.isdecimal() and len(said) < 16 else 0

@@ -1,0 +1,138 @@
+"""The way in from the real server: which header names arrive, and that nothing of a request is lost on it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from django.test import RequestFactory
+
+from massar.interfaces.frame import middleware
+from tests.support.postgres import free_port
+
+SOURCE = Path(__file__).resolve().parents[2] / "src"
+ECHO = """
+import json
+from massar.interfaces.frame.door import Door
+
+def echo(environ, start_response):
+    if environ["PATH_INFO"] == "/broken":
+        raise RuntimeError("on purpose")
+    told = {name: value for name, value in environ.items() if isinstance(value, str)}
+    told["body"] = len(environ["wsgi.input"].read())
+    start_response("203 Told", [("Content-Type", "application/json"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")])
+    return [json.dumps(told).encode()]
+
+server = Door(echo)
+"""
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory):
+    folder, number = tmp_path_factory.mktemp("door"), free_port()
+    (folder / "echo.py").write_text(ECHO)
+    command = [sys.executable, "-m", "granian", "--interface", "rsgi", "echo:server", "--port", str(number), "--no-ws"]
+    environ = {**os.environ, "PYTHONPATH": f"{SOURCE}:{folder}", "OF_THE_PROCESS": "secret"}
+    server = subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait_for(number)
+        yield number
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            ask(port)
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("the server did not start")
+
+
+def ask(port: int, *headers: tuple[str, str], path: str = "/", body: bytes | None = None) -> dict:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.putrequest("GET" if body is None else "POST", path, skip_accept_encoding=True)
+    for name, value in (*headers, *([("Content-Length", str(len(body)))] if body is not None else [])):
+        connection.putheader(name, value)
+    connection.endheaders(body)
+    answer = connection.getresponse()
+    said = answer.read()
+    connection.close()
+    if answer.status != 203:
+        return {"status": answer.status}
+    assert answer.headers.get_all("Set-Cookie") == ["a=1", "b=2"]
+    return json.loads(said)
+
+
+@pytest.mark.parametrize(
+    "real", ["X-Forwarded-For", "X-Forwarded-Proto", "X-Massar-Uri", "X-Massar-Origin", "User-Agent", "Content-Type"]
+)
+def test_a_name_with_an_underscore_never_stands_for_the_real_one(port, real):
+    spoofed = {real.replace("-", "_"), real.replace("-", "_", 1).lower(), real.upper().replace("-", "_")}
+    key = real.upper().replace("-", "_")
+    key = key if real == "Content-Type" else f"HTTP_{key}"
+    for other in spoofed:
+        for sent in (((real, "ours"), (other, "theirs")), ((other, "theirs"), (real, "ours"))):
+            assert ask(port, *sent)[key] == "ours"
+        told = ask(port, (other, "theirs"))
+        assert "theirs" not in told.values()
+
+
+def test_the_request_arrives_as_the_standard_has_it(port):
+    told = ask(port, ("Cookie", "a=1"), ("Cookie", "b=2"), ("X-Two", "1"), ("X-Two", "2"), path="/%D9%85/a%2Fb?q=%ff+x")
+    assert told["HTTP_COOKIE"] == "a=1; b=2" and told["HTTP_X_TWO"] == "1,2"
+    assert told["PATH_INFO"].encode("latin-1").decode() == "/م/a/b" and told["QUERY_STRING"] == "q=%ff+x"
+    assert (told["REMOTE_ADDR"], told["SERVER_PORT"], told["REQUEST_METHOD"]) == ("127.0.0.1", str(port), "GET")
+    assert told["HTTP_HOST"] == f"127.0.0.1:{port}" and told["SERVER_PROTOCOL"] == "HTTP/1.1"
+    assert "OF_THE_PROCESS" not in told, "what the process was started with is not part of a request"
+
+
+@pytest.mark.parametrize("sent", [0, 1, 70_000, 1024 * 1024])
+def test_bodies_up_to_a_bound(port, sent):
+    told = ask(port, body=b"x" * sent)
+    assert told["body"] == sent and told["CONTENT_LENGTH"] == str(sent)
+
+
+def test_a_body_beyond_the_bound_is_not_read(port):
+    try:
+        assert ask(port, body=b"x" * (8 * 1024 * 1024))["body"] == 0
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # answered and closed before all of it was sent
+    assert ask(port, body=b"x")["body"] == 1
+
+
+def test_a_fault_costs_one_answer_and_no_thread(port):
+    assert all(ask(port, path="/broken") == {"status": 500} for _ in range(40)), "more than there are threads"
+    assert ask(port)["PATH_INFO"] == "/"
+
+
+@pytest.mark.parametrize(
+    ("entry", "network"),
+    [
+        ("192.0.2.7", "192.0.2.0/24"),
+        ("192.0.2.7:5678", "192.0.2.0/24"),
+        ("[2001:db8::1]:5678", "2001:db8::/56"),
+        ("[2001:db8::1]", "2001:db8::/56"),
+        ('"[2001:db8::1]:5678"', "2001:db8::/56"),
+        ("2001:db8::1", "2001:db8::/56"),
+        ("::ffff:192.0.2.7", "192.0.2.0/24"),
+        ("[::ffff:192.0.2.7]:80", "192.0.2.0/24"),
+        ("unknown", ""),
+        ("[", ""),
+    ],
+)
+def test_entries_with_ports_and_brackets_are_read(settings, entry, network):
+    settings.MASSAR = replace(settings.MASSAR, trusted_proxies=1)
+    request = RequestFactory().get("/", headers={"X-Forwarded-For": f"203.0.113.9, {entry}"})
+    assert middleware.network(middleware.client_address(request)) == network
