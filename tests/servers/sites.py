@@ -19,7 +19,7 @@ from tests.servers.account import ports
 
 NAMES = ("account", "gated", "lost", "archive", "backend", "apache_oidc", "apache_saml", "node", "authlib",
          "toolkit", "imap", "submission", "mail", "counted", "pipe", "fastcgi", "uwsgi",
-         "scgi", "socket")  # fmt: skip
+         "scgi", "socket", "front")  # fmt: skip
 SECRETS = {
     name: f"secret-of-{name}-0123456789-abcdefghij"
     for name in ("apache_oidc", "node", "authlib", "mail", "dovecot")

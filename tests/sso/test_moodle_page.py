@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from django.urls import reverse
 
+from massar.domain.sites import api as sites
 from massar.domain.sites.registry import load
 from massar.interfaces.commands import main
 from tests.cast import YOUSSEF
@@ -17,6 +18,11 @@ from tests.house.laws import ROOT
 from tests.sso.relying_party import SECRET, STRICT, RelyingParty, Surfer, party, register
 
 PAGE = (ROOT / "docs" / "integrate" / "moodle.md").read_text("utf-8")
+
+
+@pytest.fixture(autouse=True)
+def other_tests_keys_forgotten():
+    sites.keys._RING.forget()
 
 
 @pytest.fixture

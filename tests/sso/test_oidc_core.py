@@ -347,12 +347,6 @@ def test_all_claims_at_once_are_no_error(rp, scope):
         assert oidc_claims.for_userinfo(found.scope) == oidc_claims.for_id_token(found.scope) == set(oidc_claims.SUPPORTED)
 
 
-def test_a_posted_request_that_is_too_long_for_an_address_gets_a_page(rp, browser):
-    asked = rp.ask(**{f"extra{n}": "x" * 1500 for n in range(6)})
-    browser.post_to(asked.address, asked.fields)
-    assert browser.page.status_code == 400 and browser.arrived is None
-
-
 @pytest.mark.parametrize("path", ["/token", "/introspect", "/revoke"])
 def test_malformed_forms_are_refused_before_anybody_is_asked(rp, path):
     twice = urlencode([("grant_type", "a"), ("grant_type", "b")])

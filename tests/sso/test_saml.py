@@ -26,6 +26,7 @@ from massar.domain.sites import api as sites
 from massar.domain.sites import keys
 from massar.journeys import close_account, issue_assertion
 from tests.cast import KHADIJA, YOUSSEF
+from tests.sso.relying_party import led_on
 from tests.sso.saml_site import (
     ACS,
     ACS_TWO,
@@ -437,6 +438,16 @@ def test_logout_ends_the_session_and_is_answered(youssef, clock):
     assert logout_status(answer) == ["Success"]
     assert parse_qs(urlsplit(answer["Location"]).query)["RelayState"] == ["after"]
     assert not youssef.signed_in
+
+
+def test_a_long_relay_state_comes_back_without_a_long_header(youssef, clock):
+    """Up to 4096 bytes; what nginx as it comes keeps for all headers of an answer is no more than that."""
+    name, index = visit(youssef, clock)
+    request = logout_request(clock(), name=name, index=index)
+    answer = youssef.client.get(redirect(request, key=SITE_KEYS.key, to="/saml/slo", relay="r" * 4096))
+    assert answer.status_code == 200 and "Location" not in answer
+    way = urlsplit(led_on(answer.content.decode()))
+    assert way._replace(query="").geturl() == SLO_OF_SITE and parse_qs(way.query)["RelayState"] == ["r" * 4096]
 
 
 def test_logout_by_post_comes_without_cookies(youssef, clock):

@@ -1,20 +1,23 @@
 """Reading an authorization request (OIDC Core §3.1.2.1, RFC 6749 §4.1.1, RFC 7636): pure, no database.
 
-client_id and redirect_uri are judged first: while they are not certain, nothing is sent anywhere (ATK-101).
+client_id and redirect_uri are judged first: while they are not certain, nothing is sent anywhere (ATK-101). Whatever else
+is wrong, the site is told, with its state as it came: a page of ours would be a dead end for the person.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
 from massar.domain.sites import api as sites
 from massar.journeys import oidc_claims
 from massar.journeys.issue_assertion import ACR_SETTLED, ACRS, issuer
 
-LONGEST = 2000  # characters of one value
-LONGEST_OBJECT = 6000  # … of claims, id_token_hint and request
-LONG = ("claims", "id_token_hint", "request")
+LONGEST = 4096  # characters of one value
+LONGEST_OBJECT = 8192  # … of those in which sites put whole objects: ASP.NET Core and brokers, into state
+LONG = ("state", "claims", "id_token_hint")
+LONGEST_REQUEST = 16 * 1024  # … of all that is read, as it stands in an address: strangers make us keep it
 MOST_AGE = 10 * 365 * 24 * 3600
 PROMPTS = {"none", "login", "consent", "select_account"}
 REFUSED = {
@@ -22,6 +25,12 @@ REFUSED = {
     "request_uri": "request_uri_not_supported",
     "registration": "registration_not_supported",
 }
+# What is read, and kept while its person signs in; any other parameter is ignored (RFC 6749 §3.1), however long it is.
+READ = (
+    "client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce", "code_challenge",
+    "code_challenge_method", "prompt", "max_age", "claims", "acr_values", "login_hint", "ui_locales", "id_token_hint",
+    *REFUSED,
+)  # fmt: skip
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # SHA-256 in base64url (RFC 7636 §4.2)
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -85,9 +94,10 @@ def read(given: dict[str, list[str]], registry: sites.Registry) -> Ask | Unusabl
     if isinstance(certain, Unusable):
         return certain
     site, redirect_uri = certain
-    once = {name: values[0] for name, values in given.items() if values and values[0]}
+    once = {name: given[name][0] for name in READ if given.get(name) and given[name][0]}
     mode = once.get("response_mode", "query")
     state = once.get("state", "")
+    state = state if len(state) <= LONGEST_REQUEST else ""  # nobody's server would take the address that it came to
     try:
         return _ask(site, redirect_uri, given, once)
     except _Mistake as mistake:
@@ -100,10 +110,6 @@ def _back(site: sites.Site, address: str, mode: str, state: str, fields: dict) -
 
 
 def _certain(given, registry) -> tuple[sites.Site, str] | Unusable:
-    for name, values in given.items():
-        longest = LONGEST_OBJECT if name in LONG else LONGEST
-        if any(len(value) > longest or CONTROL.search(value) for value in values):
-            return Unusable("request", "A parameter is too long or holds control characters.")
     clients, addresses = given.get("client_id", []), given.get("redirect_uri", [])
     site = registry.by_client.get(clients[0]) if len(clients) == 1 else None
     if site is None or site.protocol != "oidc":
@@ -147,15 +153,27 @@ def _well_formed(given: dict, once: dict[str, str]) -> None:
     twice = [name for name, values in given.items() if len(values) > 1]
     if twice:
         raise _Mistake("invalid_request", "A parameter stands twice.")
-    if once.get("response_mode", "query") not in ("query", "form_post"):
-        raise _Mistake("invalid_request", "response_mode must be query or form_post.")
     for name, error in REFUSED.items():
         if name in once:
             raise _Mistake(error, f"{name} is not supported.")
+    _judge_values(once)
+    if once.get("response_mode", "query") not in ("query", "form_post"):
+        raise _Mistake("invalid_request", "response_mode must be query or form_post.")
     if "response_type" not in once:
         raise _Mistake("invalid_request", "response_type is missing.")
     if once["response_type"] != "code":
         raise _Mistake("unsupported_response_type", "response_type must be code.")
+
+
+def _judge_values(once: dict[str, str]) -> None:
+    for name, value in once.items():
+        longest = LONGEST_OBJECT if name in LONG else LONGEST
+        if len(value) > longest:
+            raise _Mistake("invalid_request", f"{name} is longer than {longest} characters.")
+        if CONTROL.search(value):
+            raise _Mistake("invalid_request", f"{name} holds control characters.")
+    if len(urlencode(once)) > LONGEST_REQUEST:
+        raise _Mistake("invalid_request", f"The request is longer than {LONGEST_REQUEST} characters.")
 
 
 def _granted(scopes: list[str], marks: list[str]) -> str:

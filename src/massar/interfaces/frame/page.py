@@ -10,8 +10,12 @@ from markupsafe import Markup
 
 from massar.domain.sites.api import Site
 from massar.interfaces.frame import cookies
+from massar.interfaces.frame.answers import see_other
 from massar.interfaces.frame.jinja import ltr, t
 
+# Of a Location. All headers of an answer together must fit into the 4 KiB that nginx as it comes keeps for them
+# (proxy_buffer_size); ours beside it take a kilobyte.
+LONGEST_LOCATION = 2500
 LANGUAGES = (("ar", "العربية"), ("fr", "Français"), ("en", "English"))
 
 
@@ -55,6 +59,11 @@ def render(request: HttpRequest, template: str, *, status: int = 200, **context)
 def go_on(request: HttpRequest, address: str, site: Site | None) -> HttpResponse:
     """On to a site after a form of ours: a page of its own, at once, without scripts too (see `policy`)."""
     return render(request, "sso/go_on.html", site=site, address=address)
+
+
+def lead(request: HttpRequest, address: str, site: Site | None) -> HttpResponse:
+    """To a site where no form of ours was sent before: a redirect, or `go_on` where the address is long (state, RelayState)."""
+    return see_other(address) if len(address) <= LONGEST_LOCATION else go_on(request, address, site)
 
 
 def _spoken(flash) -> dict:

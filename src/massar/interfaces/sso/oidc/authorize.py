@@ -19,45 +19,48 @@ from massar.journeys.oidc_request import Ask, SendBack, Unusable
 
 PROTOCOL = "oidc"
 LANGUAGES = ("ar", "fr", "en")
-LONGEST_QUERY = 7000  # of a posted request, which goes on as an address
 
 
 @csrf_exempt  # a request, not an order: sites post it from their own pages, and nothing is changed by it
 @require_http_methods(["GET", "HEAD", "POST"])
 def authorize(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
-        return _by_get(request)
+        return _posted(request)
     ask = oidc_request.read(dict(request.GET.lists()), settings.MASSAR.sites)
     return _answer(request, ask, None)
 
 
-def _by_get(request: HttpRequest) -> HttpResponse:
-    """A form of another site brings no SameSite=Lax cookies; the address asked for next does."""
-    query = request.POST.urlencode()
-    if len(query) > LONGEST_QUERY:
-        return _unusable(request, Unusable("request", "The request is too long."))
-    return see_other(f"{reverse('oidc_authorize')}?{query}")
+def _posted(request: HttpRequest) -> HttpResponse:
+    """A form of another site brings no SameSite=Lax cookies; the address asked for next does. A long request waits for it."""
+    way = f"{reverse('oidc_authorize')}?{request.POST.urlencode()}"
+    if len(way) <= page.LONGEST_LOCATION:
+        return see_other(way)
+    ask = oidc_request.read(dict(request.POST.lists()), settings.MASSAR.sites)
+    if not isinstance(ask, Ask):
+        return _answer(request, ask, None)
+    return waiting.keep(request, see_other(reverse("oidc_resume")), {**_kept(request, ask, again=False), "since": ""})
 
 
 @require_GET
 def resume(request: HttpRequest) -> HttpResponse:
-    """The waiting request of this browser, after the sign-in. The registry is asked again: it may have changed."""
+    """The waiting request of this browser, after the sign-in, or posted a moment ago. The registry may have changed."""
     kept = waiting.of(request)
     if kept.get("protocol") != PROTOCOL:
         return to("home" if request.here else "sign_in")
-    if not request.here:
+    if kept["since"] and not request.here:
         return to("sign_in")
     ask = oidc_request.read(parse_qs(kept["query"], keep_blank_values=True), settings.MASSAR.sites)
-    since = datetime.fromtimestamp(int(kept["since"]), UTC)
-    return _answer(request, ask, journey.Waited(since, kept["besides"]))
+    since = datetime.fromtimestamp(int(kept["since"]), UTC) if kept["since"] else None
+    response = _answer(request, ask, journey.Waited(since, kept["besides"]) if since else None)
+    return response if response.get("Location") == reverse("sign_in") else waiting.over(request, response)
 
 
 def _answer(request: HttpRequest, ask, waited: journey.Waited | None) -> HttpResponse:
     match ask:
         case Unusable():
-            return waiting.over(request, _unusable(request, ask)) if waited else _unusable(request, ask)
+            return _unusable(request, ask)
         case SendBack():
-            return waiting.over(request, sent(request, ask, after_form=True)) if waited else sent(request, ask)
+            return sent(request, ask, after_form=waited is not None)
     found = journey.answer(
         ask=ask, here=request.here or None, waited=waited, browser=request.browser, now=request.now
     )
@@ -65,10 +68,10 @@ def _answer(request: HttpRequest, ask, waited: journey.Waited | None) -> HttpRes
         case journey.SignIn(again=again):
             return waiting.begin(request, _kept(request, ask, again))
         case journey.Refused(why=why):
-            response = page.render(request, "sso/not_for_you.html", status=403, site=ask.site, why=why)
+            return page.render(request, "sso/not_for_you.html", status=403, site=ask.site, why=why)
         case SendBack():
-            response = sent(request, found, after_form=waited is not None)
-    return waiting.over(request, response) if waited else response
+            return sent(request, found, after_form=waited is not None)
+    raise TypeError(f"no answer for {found!r}")
 
 
 def _kept(request: HttpRequest, ask: Ask, again: bool) -> dict:
@@ -97,7 +100,7 @@ def sent(request: HttpRequest, back: SendBack, *, after_form: bool = False) -> H
         return policy.form_goes_to_site(response, back.address)
     mark = "&" if "?" in back.address else "?"
     way = f"{back.address}{mark}{urlencode(back.fields)}"
-    return page.go_on(request, way, back.site) if after_form else see_other(way)
+    return page.go_on(request, way, back.site) if after_form else page.lead(request, way, back.site)
 
 
 def _unusable(request: HttpRequest, why: Unusable) -> HttpResponse:

@@ -9,15 +9,17 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
+from massar.domain.sites import api as sites
 from massar.interfaces.frame import cookies, page, waiting
 from massar.interfaces.frame.answers import see_other, to, to_the_list
-from massar.journeys import close_sessions
+from massar.journeys import close_sessions, keep_request
 from massar.journeys import oidc_logout as journey
 from massar.journeys.tell_sites import Asker, has_left_open
 
+PROTOCOL = "oidc-logout"  # of a posted request that waits for one step
 FIELDS = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state")
-LONGEST = 6000
-LONGEST_WAY = 2000
+LONGEST = 8192  # characters of one value; sites put whole objects into state, as for the sign-in
+LONGEST_WAY = 2000  # of what waits in a cookie while the list is shown
 
 
 @csrf_exempt  # sites may post to it; our own confirmation is protected below
@@ -27,14 +29,26 @@ def logout(request: HttpRequest) -> HttpResponse:
         return _asked(request)
     if "csrfmiddlewaretoken" in request.POST:
         return _confirmed(request)
-    # A form of another site brings no cookies of ours; the address asked for next does.
+    return _one_step_more(request)
+
+
+def _one_step_more(request: HttpRequest) -> HttpResponse:
+    """A form of another site brings no cookies of ours; the address asked for next does. A long request waits for it."""
     kept = {name: request.POST[name] for name in FIELDS if name in request.POST}
     query = urlencode(kept)
-    return see_other(f"{reverse('oidc_logout')}?{query}") if len(query) < LONGEST else _refused(request)
+    if len(query) > page.LONGEST_LOCATION:
+        wish = _wish(request, request.POST)
+        asked = {"protocol": PROTOCOL, "query": query}
+        ref = wish and keep_request.keep(asked, here=None, browser=request.browser, now=request.now)
+        if not ref:
+            return _refused(request)
+        query = urlencode({"ref": ref})
+    return see_other(f"{reverse('oidc_logout')}?{query}")
 
 
 def _asked(request: HttpRequest) -> HttpResponse:
-    wish = _wish(request, request.GET)
+    given = _given(request)
+    wish = _wish(request, given)
     if wish is None:
         return _refused(request)
     if not request.here:
@@ -42,8 +56,18 @@ def _asked(request: HttpRequest) -> HttpResponse:
         return _onwards(request, wish)
     if wish.fits(request.here):
         return _signed_out(request, wish)
-    fields = {name: request.GET[name] for name in FIELDS if request.GET.get(name)}
+    fields = {name: given[name] for name in FIELDS if given.get(name)}
     return page.render(request, "sso/logout.html", site=wish.site, action=reverse("oidc_logout"), fields=fields)
+
+
+def _given(request: HttpRequest) -> QueryDict:
+    """What stands in the address, or what was posted a moment ago and waits under the reference that stands there."""
+    ref = request.GET.get("ref", "")
+    kept = sites.pending.read(ref, now=request.now) or {}
+    if kept.get("protocol") != PROTOCOL:
+        return request.GET
+    sites.pending.drop(ref)
+    return QueryDict(kept["query"])
 
 
 @csrf_protect
@@ -88,7 +112,7 @@ def _onwards(request: HttpRequest, wish: journey.Wish) -> HttpResponse:
     if wish.back and request.method == "POST":
         return page.go_on(request, _way(wish), wish.site)
     if wish.back:
-        return see_other(_way(wish))
+        return page.lead(request, _way(wish), wish.site)
     response = to("sign_in")
     cookies.write_flash(response, "info", "flash.signed_out")
     return response

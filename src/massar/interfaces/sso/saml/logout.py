@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -19,7 +18,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from massar.core import seal
 from massar.domain.sites import api as sites
-from massar.interfaces.frame import cookies
+from massar.interfaces.frame import cookies, page
 from massar.interfaces.frame.answers import see_other, to, to_the_list
 from massar.interfaces.sso.saml import bindings
 from massar.interfaces.sso.saml.views import problem
@@ -71,21 +70,20 @@ def _end(request: HttpRequest, wanted: saml_logout.Wanted) -> HttpResponse:
 def _leave(request: HttpRequest, wanted: saml_logout.Wanted, ended: saml_logout.Ended) -> HttpResponse:
     if not wanted.site.slo_answers and not ended.site_knows:
         return problem(request, Refused("logout", "The NameID and SessionIndex are not the site's own."))
-    response = _listed(request, wanted, ended) or _onwards(wanted, ended, now=request.now)
+    response = _listed(request, wanted, ended) or _onwards(request, wanted, ended)
     if ended.here:
         cookies.SESSION.drop(response)
     return response
 
 
-def _onwards(wanted: saml_logout.Wanted, ended: saml_logout.Ended, *, now: datetime) -> HttpResponse:
+def _onwards(request: HttpRequest, wanted: saml_logout.Wanted, ended: saml_logout.Ended) -> HttpResponse:
     if wanted.site.slo_answers:
-        document = saml_logout.response(wanted=wanted, ended=ended, now=now)
-        signer = sites.keys.active(sites.keys.SAML, now=now)
-        return see_other(
-            bindings.address(
-                wanted.site.slo_answers, "SAMLResponse", document, relay_state=wanted.relay_state, signer=signer
-            )
+        document = saml_logout.response(wanted=wanted, ended=ended, now=request.now)
+        signer = sites.keys.active(sites.keys.SAML, now=request.now)
+        way = bindings.address(
+            wanted.site.slo_answers, "SAMLResponse", document, relay_state=wanted.relay_state, signer=signer
         )
+        return page.lead(request, way, wanted.site)
     response = to("sign_in")
     cookies.write_flash(response, "info", "flash.signed_out")
     return response
@@ -111,7 +109,7 @@ def answer(request: HttpRequest) -> HttpResponse:
     wanted = saml_logout.Wanted(site, asker.asked, "", (), asker.relay_state)
     leaving, left = seen
     partial = tell_sites.has_left_open(leaving.person_id, since=leaving.since, left=left)
-    return _onwards(wanted, saml_logout.Ended(site_knows=True, here=False, partial=partial), now=request.now)
+    return _onwards(request, wanted, saml_logout.Ended(site_knows=True, here=False, partial=partial))
 
 
 @require_GET
@@ -122,7 +120,7 @@ def leave(request: HttpRequest, slug: str) -> HttpResponse:
     if document is None:
         return to("sign_in")
     signer = sites.keys.active(sites.keys.SAML, now=request.now)
-    return see_other(bindings.address(site.slo, "SAMLRequest", document, relay_state="", signer=signer))
+    return page.lead(request, bindings.address(site.slo, "SAMLRequest", document, relay_state="", signer=signer), site)
 
 
 def _answered(request: HttpRequest) -> HttpResponse:
