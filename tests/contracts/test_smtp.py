@@ -70,7 +70,7 @@ def test_the_letter_is_complete_and_readable_by_plain_and_html_clients(mail_serv
 def test_every_line_that_travels_is_short_and_seven_bit(script, send):
     played = script(*AFTER_354, "body", b"250 OK\r\n")
     assert isinstance(send(played.port), Accepted)
-    assert all(len(line) <= 998 and line.isascii() for line in played.heard)
+    assert all(len(line) <= 78 and line.isascii() for line in played.heard), "76 signs and the line end"
 
 
 def test_dots_at_the_start_of_a_line_arrive_as_they_were(mail_server, send):

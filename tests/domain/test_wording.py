@@ -265,3 +265,19 @@ def test_what_has_no_wording_is_an_error_and_not_an_empty_message(template, lang
 def test_a_moment_without_a_zone_is_an_error():
     with pytest.raises(ValueError, match="naive"):
         rendered(TEMPORARY_PASSWORD, "", "fr", "sms", valid_until=UNTIL.replace(tzinfo=None))
+
+
+@every_language
+@every_message
+def test_nothing_in_a_letter_is_hidden_as_spam_hides_its_words(template, event, language):
+    letter = rendered(template, event, language, "email").html
+    styles = " ".join(re.findall(r'style="([^"]*)"', letter))
+    assert not re.search(r"display:\s*none|visibility:\s*hidden|opacity:|font-size:\s*[01](px|\b)", styles)
+
+
+@with_secret
+@every_language
+def test_a_locked_screen_that_shows_how_a_letter_begins_does_not_show_the_secret(template, secret, language):
+    letter = rendered(template, "", language, "email")
+    shown = " ".join(re.sub(r"<[^>]*>", " ", letter.html[letter.html.index("<body") :]).split())
+    assert shown.index(secret) > 120 and letter.text.index(secret) > 80

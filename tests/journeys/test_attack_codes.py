@@ -317,6 +317,16 @@ def test_atk_064_a_slow_or_repeated_hand_over_keeps_secret_and_time(cast, post, 
     assert {m.message_id for m in post.sms.received} == {post.sms.received[0].message_id}
 
 
+def test_atk_064_a_repeated_letter_is_the_same_to_its_date(cast, post, clock):
+    post.email.mood = "silent"
+    Visitor().ask(KHADIJA.login, email=KHADIJA_EMAIL)
+    post.work()
+    clock.advance(seconds=30)
+    post.email.mood = ""
+    first, again = post.messages(KHADIJA_EMAIL)
+    assert first == again and first.written_at is not None and first.written_at < clock()
+
+
 def test_atk_065_no_word_can_appear_in_a_code():
     for _ in range(2000):
         letters, digits = re.fullmatch(r"([a-z]{5})([0-9]{5})", ids.temporary_password()).groups()

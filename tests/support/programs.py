@@ -77,6 +77,9 @@ DOVECOT = Need("Dovecot", ("dovecot-imapd",), "The mail test needs Dovecot: inst
 KANNEL = Need("Kannel", ("kannel",), "The SMS gateway's test needs Kannel: install the package kannel.")
 LMTP = Need("Dovecot's LMTP", ("dovecot-lmtpd",), "The mail test needs Dovecot's LMTP: install the package dovecot-lmtpd.")
 POSTFIX = Need("Postfix", ("postfix",), "The mail test needs Postfix: install the package postfix (none has to be running).")
+SPAMASSASSIN = Need(
+    "SpamAssassin", ("spamassassin",), "The test of how letters look needs SpamAssassin: install the package spamassassin."
+)
 NODE = Need(
     "Node.js",
     ("nodejs",),
@@ -94,6 +97,7 @@ SERVERS = {
     KANNEL: ("bearerbox",),
     LMTP: ("/usr/lib/dovecot/lmtp", "/usr/libexec/dovecot/lmtp"),
     POSTFIX: ("postfix",),
+    SPAMASSASSIN: ("spamassassin",),
     NODE: ("node", "nodejs"),
     NPM: ("npm",),
 }

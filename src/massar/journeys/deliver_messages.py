@@ -341,4 +341,5 @@ def _written(letter: Letter, now: datetime) -> delivery.Outgoing:
         subject=text.subject,
         text=text.text,
         html=text.html,
+        written_at=letter.created_at,
     )

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -28,7 +28,8 @@ class Outgoing:
 
     `message_id` is the outbox's own id and stays the same when the message is sent again: 1 to 100 of
     `A-Za-z0-9._-`. `to` is an e-mail address, a number in E.164 (`+212…`), or a site's address
-    for logout tokens or for SOAP. Only mail has subject and html.
+    for logout tokens or for SOAP. Only mail has subject, html and written_at: when the message was made, which
+    every repeat tells alike (RFC 5322 §3.6.1); None: now.
     """
 
     message_id: str
@@ -38,6 +39,7 @@ class Outgoing:
     subject: str
     text: str = field(repr=False)
     html: str | None = field(default=None, repr=False)
+    written_at: datetime | None = None
 
     def __post_init__(self):
         if self.channel not in (EMAIL, SMS, SITE, SOAP):

@@ -87,7 +87,7 @@ class SmtpCarrier:
         sender = options.sender
         if options.bounces:
             sender = return_path.address(message.message_id, message.to, options.bounces)
-        letter = compose(message, recipient, options).as_bytes()
+        letter = compose(message, recipient, options)
         return Parcel(message.message_id, sender, recipient, letter, valid_for, options.receipts)
 
     def _deliver(self, parcel: Parcel, ends: float) -> Result:
