@@ -89,6 +89,20 @@ def test_answers_that_are_text_are_read_by_patterns(gateway, status, answer, res
     assert sent(carrier_to(server, answer=reading)) == result
 
 
+@pytest.mark.parametrize(("answer", "result"), [
+    (b'{"ok": true, "id": 900719925474099312345}', Accepted("900719925474099312345")),
+    (b'{"ok": false}', Refused("http 200, code false", **PERMANENT)), (b'{"ok": 1.0}', Refused("http 200, code 1.0", **LATER)),
+    (b'{"ok": null}', Unsure("the answer can't be read")), (b'\xef\xbb\xbf{"ok": true, "id": " 7 "}', Accepted("7")),
+    ('{"ok": true, "id": "7", "text": "Déjà"}'.encode("latin-1"), Accepted("7")),
+    ('{"ok": true, "id": 7}'.encode("utf-16"), Accepted("7")),
+])  # fmt: skip
+def test_a_code_may_be_true_or_false_and_the_answer_in_any_charset(gateway, answer, result):
+    server = gateway()
+    server.answer = answer
+    reading = {"reference": "id", "code": "ok", "codes": {"true": "accepted", "false": "permanent"}}
+    assert sent(carrier_to(server, answer=reading)) == result
+
+
 def test_a_pattern_sees_the_beginning_of_an_answer_only(gateway):
     server = gateway()
     server.answer = b"." * 60_000 + b"id=late"

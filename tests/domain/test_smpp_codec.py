@@ -190,11 +190,28 @@ def delivered(content=b"", *, esm_class=4, coding=0, source=(1, 1, "212661000222
         (b"ENROUTE", UNDERWAY),
         (b"UNKNOWN", UNDERWAY),
         (b"WHATEVR", UNDERWAY),
+        *((word, DELIVERED) for word in (b"DELIVERED", b"Delivered", b"DELIVERD", b"DELIVER", b"DELIVRED")),
+        *((word, FAILED) for word in (b"UNDELIVERABLE", b"UNDELIVERED", b"NOT_DELIVERED", b"REJECTED", b"REJECTE", b"FAILED",
+                                      b"failed", b"FAIL", b"FAILURE", b"BLOCKED", b"BLACKLISTED", b"EXPIRD", b"CANCELLED",
+                                      b"SKIPPED")),
+        *((word, UNDERWAY) for word in (b"ACCEPTED", b"QUEUED", b"BUFFRED", b"SENT", b"SCHEDULED", b"PENDING")),
     ],
-)
+)  # fmt: skip
 def test_states_of_the_text(word, state):
     told = read(delivered(TEXT % (b"1001", word, b"000")), Forms())
     assert told == ("1001", state, word.decode().upper())
+
+
+@pytest.mark.parametrize(("said", "state"), [
+    (b"id:1001 stat: DELIVRD   err:000", DELIVERED), (b"id:1001 stat:DELIVRD;err:000", DELIVERED),
+    (b'id:1001 stat:"DELIVRD", x', DELIVERED), (b"ID:1001 STAT:DELIVERED", DELIVERED),
+    (b"id: 1001 status:Failed error:011", FAILED), (b"stat:UNDELIV\tid:1001", FAILED),
+    (b"id:1001 stat:DELIVRD\0", DELIVERED), (b"id:1001 stat:", UNDERWAY),
+    (b"id:1001 stat:2 err:000", UNDERWAY), (b"id:1001", UNDERWAY),
+])  # fmt: skip
+def test_a_state_is_read_however_the_fields_are_set_apart(said, state):
+    told = read(delivered(said), Forms())
+    assert (told.reference, told.state) == ("1001", state)
 
 
 def test_the_reason_is_state_and_error():
@@ -215,6 +232,7 @@ def test_a_receipt_is_known_by_its_type(kind):
 def test_a_text_of_a_person_is_no_receipt_whatever_it_says():
     assert not is_receipt(delivered(TEXT % (b"1001", b"DELIVRD", b"000"), esm_class=0))
     assert is_receipt(delivered(esm_class=0, tlvs={smpp.RECEIPTED_ID: b"1001\0"}))
+    assert is_receipt(delivered(esm_class=0, tlvs={smpp.MESSAGE_STATE: b"\2"}))
 
 
 def test_optional_parameters_win_over_the_text():
@@ -229,6 +247,15 @@ def test_a_state_that_is_none_leaves_the_text(state):
     assert told.state == DELIVERED
 
 
+@pytest.mark.parametrize(("parameter", "word", "state", "code"), [
+    (b"\1", b"DELIVRD", DELIVERED, "DELIVRD"), (b"\7", b"UNDELIV", FAILED, "UNDELIV"), (b"\2", b"UNKNOWN", DELIVERED, "DELIVRD"),
+    (b"\5", b"DELIVRD", FAILED, "UNDELIV"), (b"\1", b"ACCEPTD", UNDERWAY, "ENROUTE"),
+])  # fmt: skip
+def test_of_parameter_and_text_the_one_counts_that_settles(parameter, word, state, code):
+    told = read(delivered(TEXT % (b"1001", word, b"000"), tlvs={smpp.MESSAGE_STATE: parameter}), Forms())
+    assert (told.state, told.code) == (state, code)
+
+
 def test_an_intermediate_notification_settles_nothing():
     told = read(delivered(TEXT % (b"1001", b"UNDELIV", b"011"), esm_class=0x20), Forms())
     assert told.state == UNDERWAY
@@ -236,7 +263,9 @@ def test_an_intermediate_notification_settles_nothing():
 
 def test_a_receipt_in_ucs2_is_read():
     content = (TEXT % (b"1001", b"DELIVRD", b"000")).decode().encode("utf-16-be")
-    assert read(delivered(content, coding=8), Forms()).reference == "1001"
+    for wide in (content, content.decode("utf-16-be").encode("utf-16-le")):
+        assert [read(delivered(wide, coding=coding), Forms()).reference for coding in (8, 0)] == ["1001", "1001"]
+    assert read(delivered(TEXT % (b"1001", b"DELIVRD", b"000"), coding=8), Forms()).state == DELIVERED
 
 
 @pytest.mark.parametrize(

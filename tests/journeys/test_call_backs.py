@@ -149,18 +149,54 @@ def test_a_carrier_may_be_heard_from_its_own_networks_only(attempt, caller, stat
         ("", "[" * 50_000, "application/json"),
         ("", "{", "application/json"),
         ("", "7", "application/json"),
-        ("", '[{"state": "1"}, 7]', "application/json"),
-        ("", "state=%ff", "application/x-www-form-urlencoded"),
-        ("", "&".join(f"a{n}=1" for n in range(100)) + "&state=1", "application/x-www-form-urlencoded"),
+        ("", '[{"status": "1"}, 7]', "application/json"),
+        ("", "", "multipart/form-data; boundary=x"),
         ("", "x" * 70_000 + "&state=1", "application/x-www-form-urlencoded"),
         ("state=1&x=" + "x" * 5000, "", ""),
     ],
-    ids=range(10),
+    ids=range(9),
 )
 def test_what_is_no_receipt_changes_nothing(client: Client, attempt, query, body, kind):
     uid, read = attempt("kannel")
     answer = client.post(f"{address('kannel', uid)}?{query}", body, content_type=kind or "text/plain")
     assert answer.status_code == 400 and read() == ("accepted", "")
+
+
+FORM, PARTS = "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "kind"),
+    [
+        ("state=1&text=D%E9j%E0", b"", ""),
+        ("text=%00i%00s%00%E9&state=1", b"", ""),
+        ("state=1&text=%E9%", b"", ""),
+        ("", "state=1&text=Déjà".encode("latin-1"), FORM),
+        ("", "state=1&text=مسار".encode("windows-1256"), f"{FORM}; charset=windows-1256"),
+        ("", '{"state": 1, "text": "Déjà"}'.encode("latin-1"), "application/json; charset=iso-8859-1"),
+        ("", '{"state": "1", "text": "Déjà"}'.encode("utf-16"), "application/json"),
+        ("", b'\xef\xbb\xbf{"state": "01"}', "text/plain"),
+        ("", b'[{"state": "1"}, 7, {"text": "x"}]', "application/json"),
+        ("", b'--x\r\nContent-Disposition: form-data; name="state"\r\n\r\n1\r\n--x--\r\n', PARTS),
+        ("", b"&".join(b"a%d=%%e9" % n for n in range(100)) + b"&state=1", FORM),
+        ("state=1", b"\xff\xfe", "application/json"),
+    ],
+    ids=range(12),
+)
+def test_what_is_named_is_read_whatever_stands_beside_it(client: Client, attempt, query, body, kind):
+    uid, read = attempt("kannel")
+    answer = client.generic("POST", address("kannel", uid), body, content_type=kind or "text/plain", QUERY_STRING=query)
+    assert (answer.status_code, answer.content) == (200, b"ok\n") and read()[0] == "delivered"
+
+
+def test_a_boolean_may_be_the_state(client: Client, attempt, settings):
+    own = {"kind": "http", "url": "https://gateway.example.ma/",
+           "receipt": {"reference": "id", "state": "delivered", "states": {"true": "delivered", "false": "failed"}}}  # fmt: skip
+    settings.MASSAR = replace(settings.MASSAR, carriers={"own": own})
+    (_, read), (_, read_other) = attempt("own", "1"), attempt("own", "2")
+    body = [{"id": 1, "delivered": True}, {"id": 2, "delivered": False}, {"id": 3, "delivered": None}, {"id": 4}]
+    assert client.post(address("own", ""), body, content_type="application/json").status_code == 200
+    assert read() == ("delivered", "true") and read_other() == ("failed", "false")
 
 
 def test_when_nothing_can_be_stored_the_carrier_is_asked_to_call_again(client: Client, attempt, monkeypatch):

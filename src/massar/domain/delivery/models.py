@@ -1,6 +1,8 @@
 """The outbox, its attempts, and the requests for recovery that wait for the worker."""
 
 from django.db import models
+from django.db.models import F, Func, Value
+from django.db.models.functions import Lower
 
 
 class RecoveryRequest(models.Model):
@@ -145,6 +147,9 @@ class Part(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["carrier", "reference"], name="delivery_part_reference"),
+            models.Index(  # receipts may write an id in another way
+                F("carrier"), Lower(Func(F("reference"), Value("0"), function="LTRIM")), name="delivery_part_folded"
+            ),
             models.Index(fields=["sent_at"], name="delivery_part_time"),
         ]
 

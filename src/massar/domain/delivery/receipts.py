@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from massar.core import sql
-from massar.domain.delivery import counters, outbox, wording
-from massar.domain.delivery.carriers.base import DELIVERED, FAILED, Receipt
+from massar.domain.delivery import counters, outbox, receipt_match, wording
+from massar.domain.delivery.carriers.base import DELIVERED, FAILED, UNDERWAY, Receipt
 
 RETURNED = "returned"
 STRAYS_KEPT = timedelta(days=3)
+MOST_EARLY = timedelta(minutes=10)  # a receipt may come before the answer is written, but not by more
 
 
 @dataclass(frozen=True)
@@ -41,55 +42,67 @@ def store(told: Iterable[tuple[Receipt, str]], *, now: datetime) -> list[Told]:
 
     A repeat changes nothing. `uid` helps where a carrier's receipt has no name of its own.
     """
-    changed: set[int] = set()
+    found = []
     for receipt, uid in told:
-        found = _find(receipt, uid)
-        if found is None:
-            if not _came_back(receipt, uid):
-                _keep_stray(receipt, uid, now)
-        elif _tell_part(found[0], receipt, now):
-            changed.add(found[1])
-    return _news(changed)
+        segments = receipt_match.find_one(receipt_match.asked(receipt), uid, now=now)
+        if not segments and not _came_back(receipt, uid):
+            _keep_stray(receipt, uid, now)
+        found += [(segment, receipt) for segment in segments]
+    return _news(_tell_segments(found, now))
 
 
 def store_by_reference(told: list[Receipt], *, now: datetime) -> list[Told]:
     """As `store` for many receipts that name their message, in a few statements."""
-    latest = {(r.carrier, r.reference): r for r in told if r.state in (DELIVERED, FAILED)}
-    if not latest:
-        return []
-    values = [v for r in latest.values() for v in (r.carrier, r.reference[:100], r.state, r.code[:80])]
-    found = sql.rows(
-        "UPDATE delivery_part AS p SET state = v.column3, code = v.column4, told_at = %s "
-        f"FROM (VALUES {sql.marks(len(latest), 4)}) AS v "
-        "WHERE p.carrier = v.column1 AND p.reference = v.column2 AND p.state IN ('', 'underway') "
-        "RETURNING message_id, carrier, reference",
-        [sql.at(now), *values],
-    )
-    known = {(row[1], row[2]) for row in found}
-    for key in latest.keys() - known:
-        if not _was_told(*key):
-            _keep_stray(latest[key], "", now)
-    return _news({row[0] for row in found})
+    final = [receipt for receipt in told if receipt.state in (DELIVERED, FAILED)]
+    found = []
+    for receipt, segments in zip(final, receipt_match.find([*map(receipt_match.asked, final)], now=now), strict=True):
+        if not segments:
+            _keep_stray(receipt, "", now)
+        found += [(segment, receipt) for segment in segments]
+    return _news(_tell_segments(found, now))
 
 
 def match_strays(*, now: datetime) -> list[Told]:
-    """Strays whose segment is known by now: by the carrier's name for it, or by ours where it has none."""
+    """Strays whose segment is known by now: by the carrier's name for it, or by ours where it has none. What was told
+    long before the segment left is about another one of that name."""
     columns = "SELECT s.id, p.id, p.message_id, s.state, s.code FROM delivery_strayreceipt s "
     found = sql.rows(
-        f"{columns} JOIN delivery_part p ON p.carrier = s.carrier AND p.reference = s.reference "
-        "WHERE s.reference <> '' AND p.state IN ('', 'underway') ORDER BY s.id LIMIT 500"
+        f"{columns} CROSS JOIN delivery_part p JOIN delivery_message m ON m.id = p.message_id "  # SQLite goes in this order
+        "WHERE p.carrier = s.carrier AND p.reference = s.reference AND s.reference <> '' AND p.state IN ('', 'underway') "
+        f"AND {sql.seconds_between('s.at', 'p.sent_at')} < %s "
+        "ORDER BY s.id, CASE WHEN m.to_tag = s.to_tag THEN 0 ELSE 1 END, p.id DESC LIMIT 500",
+        (MOST_EARLY.total_seconds(),),
     ) + sql.rows(
         f"{columns} JOIN delivery_message m ON m.uid = s.uid "
         "JOIN delivery_part p ON p.message_id = m.id AND p.carrier = s.carrier AND p.reference IN ('', s.reference) "
         "WHERE s.uid <> '' AND p.state IN ('', 'underway') ORDER BY s.id LIMIT 500"
     )
-    for stray, part, _, state, code in found:
-        sql.change(
-            "UPDATE delivery_part SET state = %s, code = %s, told_at = %s WHERE id = %s AND state IN ('', 'underway')",
-            (state, code, sql.at(now), part),
+    changed = set()
+    for stray, part, message_id, state, code in found:
+        told = sql.change(
+            "UPDATE delivery_part SET state = %s, code = %s, told_at = %s WHERE id = %s AND state IN ('', 'underway') "
+            "AND EXISTS (SELECT 1 FROM delivery_strayreceipt WHERE id = %s)",
+            (state, code, sql.at(now), part, stray),
         )
         sql.change("DELETE FROM delivery_strayreceipt WHERE id = %s", (stray,))
-    return _news({row[2] for row in found})
+        changed |= {message_id} if told else set()
+    return _news(changed | _tell_spelt_otherwise(now))
+
+
+def _tell_spelt_otherwise(now: datetime) -> set[int]:
+    """Strays of the last minutes whose segment is known by now, but by another spelling of the name."""
+    rows = sql.rows(
+        "SELECT id, carrier, reference, state, code, to_tag FROM delivery_strayreceipt "
+        "WHERE at > %s AND reference <> '' ORDER BY id DESC LIMIT 100",
+        (sql.at(now - MOST_EARLY),),
+    )
+    asked = [receipt_match.Asked(carrier, reference, tag) for _, carrier, reference, _, _, tag in rows]
+    found = []
+    for (stray, carrier, reference, state, code, _), segments in zip(rows, receipt_match.find(asked, now=now), strict=True):
+        if segments:
+            found += [(segment, Receipt(carrier, reference, state, code)) for segment in segments]
+            sql.change("DELETE FROM delivery_strayreceipt WHERE id = %s", (stray,))
+    return _tell_segments(found, now)
 
 
 _UNDER_WAY = "state IN ('queued', 'sending', 'sent')"  # as in the index by destination: SQLite takes it for the same words
@@ -229,47 +242,37 @@ def _end(message_id: int, state: str, reason: str, now: datetime) -> bool:
     )
 
 
-def _find(receipt: Receipt, uid: str) -> tuple[int, int] | None:
-    """(segment, message): by the carrier's name for it, newest first, for some reuse names; else by our own."""
-    if receipt.reference:
-        found = sql.row(
-            "SELECT id, message_id FROM delivery_part WHERE carrier = %s AND reference = %s ORDER BY id DESC LIMIT 1",
-            (receipt.carrier, receipt.reference[:100]),
-        )
-        if found:
-            return found
-    if not uid:
-        return None
-    # A segment that has another name of its own is about something else.
-    nameless = "AND p.reference = '' " if receipt.reference else ""
-    return sql.row(
-        "SELECT p.id, p.message_id FROM delivery_part p JOIN delivery_message m ON m.id = p.message_id "
-        f"WHERE p.carrier = %s AND m.uid = %s {nameless}ORDER BY p.id DESC LIMIT 1",
-        (receipt.carrier, uid),
+def _tell_segments(found: list[tuple[receipt_match.Segment, Receipt]], now: datetime) -> set[int]:
+    """Writes what was told; returns the messages of which something final is new. A final word is never taken back, but
+    of several at once about a message of several SMS the bad one counts."""
+    words: dict[int, Receipt] = {}
+    for segment, receipt in found:
+        before = words.get(segment.id)
+        if before is None or before.state == UNDERWAY or (receipt.state == FAILED and segment.of > 1):
+            words[segment.id] = receipt
+    if not words:
+        return set()
+    values = [value for one, r in words.items() for value in (one, r.state, r.code[:80])]
+    told = sql.rows(
+        "UPDATE delivery_part AS p SET state = v.column2, code = v.column3, told_at = %s "
+        f"FROM (VALUES {sql.marks(len(words), 3)}) AS v "
+        "WHERE p.id = v.column1 AND p.state IN ('', 'underway') RETURNING message_id, state",
+        [sql.at(now), *values],
     )
-
-
-def _tell_part(part_id: int, receipt: Receipt, now: datetime) -> bool:
-    """A final word is never taken back; True for a new one."""
-    told = sql.change(
-        "UPDATE delivery_part SET state = %s, code = %s, told_at = %s WHERE id = %s AND state IN ('', 'underway')",
-        (receipt.state, receipt.code[:80], sql.at(now), part_id),
-    )
-    return told == 1 and receipt.state in (DELIVERED, FAILED)
+    return {message_id for message_id, state in told if state in (DELIVERED, FAILED)}
 
 
 def take_stray(carrier: str, *, uid: str, references: set[str]) -> Receipt | None:
     """Takes away a receipt that belongs to no message of the outbox: an operator's trial."""
-    named = sorted(references - {""})
-    by_name = f"OR reference IN ({sql.one_of(len(named))})" if named else ""
-    found = sql.row(
-        f"SELECT id, reference, state, code FROM delivery_strayreceipt WHERE carrier = %s AND (uid = %s {by_name}) LIMIT 1",
-        [carrier, uid, *named],
+    found = sql.rows(
+        "SELECT id, uid, reference, state, code FROM delivery_strayreceipt WHERE carrier = %s ORDER BY id DESC LIMIT 1000",
+        (carrier,),
     )
-    if found is None:
-        return None
-    sql.change("DELETE FROM delivery_strayreceipt WHERE id = %s", (found[0],))
-    return Receipt(carrier, *found[1:])
+    for stray, about, reference, state, code in found:
+        if about == uid or (reference and receipt_match.alike(reference, references)):
+            sql.change("DELETE FROM delivery_strayreceipt WHERE id = %s", (stray,))
+            return Receipt(carrier, reference, state, code)
+    return None
 
 
 def _came_back(receipt: Receipt, uid: str) -> bool:
@@ -279,13 +282,6 @@ def _came_back(receipt: Receipt, uid: str) -> bool:
             "UPDATE delivery_message SET reason = %s WHERE uid = %s AND state = 'handed'",
             (f"{RETURNED}: {receipt.code}"[:80], uid),
         )
-    )
-
-
-def _was_told(carrier: str, reference: str) -> bool:
-    return (
-        sql.row("SELECT 1 FROM delivery_part WHERE carrier = %s AND reference = %s LIMIT 1", (carrier, reference[:100]))
-        is not None
     )
 
 

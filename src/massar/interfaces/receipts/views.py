@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
@@ -41,7 +41,9 @@ def receipt(request: HttpRequest, carrier: str, token: str) -> HttpResponse:
     if receipts is None:
         note.warning("a call-back of %s can't be read", carrier)
         return _said("unreadable", 400)
-    take_receipt.take([(one, uid if len(receipts) == 1 else "") for one in receipts], now=request.now)
+    # Of several that have names, not all need be about the message whose address was called.
+    about = uid if len(receipts) == 1 or form.reference is None else ""
+    take_receipt.take([(one, about) for one in receipts], now=request.now)
     return _said("ok", 200)
 
 
@@ -49,11 +51,11 @@ def _read(form: delivery.ReceiptForm, request: HttpRequest) -> list[delivery.Rec
     query = request.META.get("QUERY_STRING", "")
     try:
         body = request.body  # bounded by DATA_UPLOAD_MAX_MEMORY_SIZE
-    except RequestDataTooBig:
+    except (RequestDataTooBig, UnreadablePostError):
         return None
     if len(query) > LONGEST_QUERY:
         return None
-    return form.read(query=query, content_type=request.content_type or "", body=body)
+    return form.read(query=query, content_type=request.META.get("CONTENT_TYPE", ""), body=body)
 
 
 @lru_cache(maxsize=64)

@@ -4,11 +4,11 @@ Patterns come from the operator's own file and see at most PATTERN_SEES characte
 costs little. One with nested or many repeats, as (a+)+ or .*.*.*, can still take very long: its writer must avoid it.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from . import http_body
 from .contract import Accepted, Refused, Result, Unsure
 from .http_line import Answer
 
@@ -35,23 +35,21 @@ class Told:
 
 
 def told(body: bytes) -> Told:
-    text = body.decode("utf-8", "replace")
-    try:
-        return Told(json.loads(text), text)
-    except (ValueError, RecursionError):
-        return Told(None, text)
+    return Told(http_body.json_of(body, "utf-8"), body.decode("utf-8", "replace"))
 
 
 @dataclass(frozen=True)
 class Finder:
     """`path`: steps into the data, where a number picks from a list and `*` means each. `pattern`: its first group
-    that took part (or all of the match) in what stands there; without a path, in the text."""
+    that took part (or all of the match) in what stands there; without a path, in the text. `words`: what it finds is a
+    word, which true and false may be; an id is neither."""
 
     path: tuple[str, ...] = ()
     pattern: re.Pattern | None = None
+    words: bool = False
 
     def all(self, said: Told) -> list[str]:
-        values = [_scalar(value) for value in _walk(said.data, self.path)] if self.path else [said.text]
+        values = [self._scalar(value) for value in walk(said.data, self.path)] if self.path else [said.text]
         if self.pattern is None:
             return [value for value in values if value]
         matches = (self.pattern.search(value[:PATTERN_SEES]) for value in values)
@@ -61,8 +59,13 @@ class Finder:
     def first(self, said: Told) -> str:
         return next(iter(self.all(said)), "")
 
+    def _scalar(self, value: object) -> str:
+        if isinstance(value, bool):
+            return str(value).lower() if self.words else ""
+        return value if isinstance(value, str) else ""
 
-def _walk(node: object, path: tuple[str, ...]) -> Iterator[object]:
+
+def walk(node: object, path: tuple[str, ...]) -> Iterator[object]:
     if not path:
         yield node
         return
@@ -70,21 +73,16 @@ def _walk(node: object, path: tuple[str, ...]) -> Iterator[object]:
     if step == "*":
         inside = node if isinstance(node, list) else node.values() if isinstance(node, dict) else ()
         for one in inside:
-            yield from _walk(one, rest)
+            yield from walk(one, rest)
     elif isinstance(node, dict) and step in node:
-        yield from _walk(node[step], rest)
+        yield from walk(node[step], rest)
     elif isinstance(node, list) and step.isascii() and step.isdecimal() and int(step) < len(node):
-        yield from _walk(node[int(step)], rest)
-
-
-def _scalar(value: object) -> str:
-    usable = isinstance(value, str | int) and not isinstance(value, bool)
-    return str(value) if usable else ""
+        yield from walk(node[int(step)], rest)
 
 
 def reference(value: str) -> str:
     """A gateway's id in the one form that answers and receipts share: printable, on one line, bounded."""
-    return "".join(sign for sign in value if sign.isprintable())[:LONGEST_REFERENCE]
+    return "".join(sign for sign in value if sign.isprintable()).strip()[:LONGEST_REFERENCE]
 
 
 def reason(value: str) -> str:

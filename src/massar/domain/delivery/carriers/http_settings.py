@@ -165,7 +165,8 @@ class _Reader:
             raise self.mistake(f"has an empty step in the path {where}{key}")
         if not path and not pattern:
             return None
-        return Finder(tuple(path.split(".")) if path else (), self.pattern(pattern, f"{where}{key}_pattern"))
+        steps = tuple(path.split(".")) if path else ()
+        return Finder(steps, self.pattern(pattern, f"{where}{key}_pattern"), words=key in ("state", "code"))
 
     def pattern(self, text: str, where: str) -> re.Pattern | None:
         if len(text) > _LONGEST_PATTERN:
@@ -396,6 +397,7 @@ class _Reader:
             code=self.finder(table, "code", "receipt."),
             to=self.finder(table, "to", "receipt."),
             networks=self.networks(table.get("networks", [])),
+            charset=self.charset(),
         )
 
     def networks(self, given: object) -> tuple:

@@ -132,7 +132,7 @@ def absolute_time(moment: datetime) -> str:
 
 def message_id(body: bytes) -> str:
     """The id in submit_sm_resp or data_sm_resp. Empty when there is none; cut where it is longer than may be."""
-    return _readable(body.partition(b"\0")[0][:_LONGEST_ID])
+    return _readable(body.partition(b"\0")[0][:_LONGEST_ID]).strip()
 
 
 @dataclass(frozen=True)

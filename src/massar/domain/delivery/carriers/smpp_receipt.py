@@ -1,14 +1,15 @@
 """What a delivery receipt says: from its optional parameters where there are any, from its text otherwise.
 
 The text is a custom, not a standard (SMPP 3.4, appendix B): `id:… sub:… dlvrd:… submit date:… done date:… stat:…
-err:… text:…`. The form of the id is each operator's own; which of ours it stands for is a setting and never guessed,
-for 1001 is a decimal and a hexadecimal number.
+err:… text:…`. The form of the id is each operator's own. Where a setting says it, it is turned here; where none does, it
+stays as it came, and domain/delivery/receipts.py looks for the one message that it can only be about.
 """
 
 import re
 from typing import NamedTuple
 
-from .contract import DELIVERED, FAILED, UNDERWAY
+from .contract import UNDERWAY
+from .receipt_words import meaning
 from .smpp_pdu import (
     FINAL_RECEIPT,
     INTERMEDIATE,
@@ -24,19 +25,16 @@ from .smpp_pdu import (
 SAME, HEX_TO_DEC, DEC_TO_HEX = "same", "hex_to_dec", "dec_to_hex"
 FORMS = (SAME, HEX_TO_DEC, DEC_TO_HEX)
 
-# §5.2.28 (and SKIPPED of SMPP 5.0). UNKNOWN settles nothing: the message may be there.
+# §5.2.28 (and SKIPPED of SMPP 5.0).
 _STATES = {
     0: "SCHEDULED", 1: "ENROUTE", 2: "DELIVRD", 3: "EXPIRED", 4: "DELETED",
     5: "UNDELIV", 6: "ACCEPTD", 7: "UNKNOWN", 8: "REJECTD", 9: "SKIPPED",
 }  # fmt: skip
-_MEANINGS = {"DELIVRD": DELIVERED} | dict.fromkeys(
-    ("EXPIRED", "DELETED", "UNDELIV", "REJECTD", "SKIPPED"), FAILED
-)
 
-_PART = re.compile(r"\b(id|stat|err):\s*([!-~]{1,65})", re.IGNORECASE)
+_PART = re.compile(r"\b(id|stat|err)(?:us|e|or)?:\s*([!-~]{1,65})", re.IGNORECASE)
+_WORD = re.compile(r"[A-Za-z][A-Za-z_-]*")
 _TEXT = re.compile(r"\btext:", re.IGNORECASE)  # what follows is the beginning of the message: never read it
 _HEX, _DEC = re.compile(r"[0-9A-Fa-f]{1,64}"), re.compile(r"[0-9]{1,64}")
-_UCS2 = 0x08
 
 
 class Forms(NamedTuple):
@@ -72,9 +70,9 @@ class Told(NamedTuple):
 
 
 def is_receipt(delivered: Delivery) -> bool:
-    """By its type or by its optional parameter. Never by its text: anybody can send `id:1 stat:DELIVRD`."""
+    """By its type or by its optional parameters. Never by its text: anybody can send `id:1 stat:DELIVRD`."""
     kind = delivered.esm_class & RECEIPT_TYPES
-    return kind in (FINAL_RECEIPT, INTERMEDIATE) or RECEIPTED_ID in delivered.tlvs
+    return kind in (FINAL_RECEIPT, INTERMEDIATE) or not {RECEIPTED_ID, MESSAGE_STATE}.isdisjoint(delivered.tlvs)
 
 
 def read(delivered: Delivery, forms: Forms) -> Told:
@@ -82,9 +80,11 @@ def read(delivered: Delivery, forms: Forms) -> Told:
     said = _said(delivered)
     reference = forms.of_receipt(message_id(delivered.tlvs.get(RECEIPTED_ID, b"")), forms.tlv)
     reference = reference or forms.of_receipt(said.get("id", ""), forms.text)
-    word = _word(delivered.tlvs.get(MESSAGE_STATE, b"")) or said.get("stat", "").upper()[:20]
+    words = [word for word in (_state(delivered.tlvs.get(MESSAGE_STATE, b"")), _word(said.get("stat", ""))) if word]
+    settling = [word for word in words if meaning(word) != UNDERWAY]  # one of the two may be of an earlier moment
+    word = next(iter(settling or words), "")
     passing = delivered.esm_class & RECEIPT_TYPES == INTERMEDIATE
-    state = UNDERWAY if passing else _MEANINGS.get(word, UNDERWAY)
+    state = UNDERWAY if passing else meaning(word)
     error = _network_error(delivered.tlvs.get(NETWORK_ERROR, b"")) or said.get("err", "")[:20]
     return Told(reference, state, " ".join(filter(None, (word, error if error.strip("0") else ""))))
 
@@ -102,16 +102,25 @@ def number(delivered: Delivery) -> str:
 
 
 def _said(delivered: Delivery) -> dict[str, str]:
-    encoding = "utf-16-be" if delivered.coding == _UCS2 else "latin-1"
-    text = _TEXT.split(delivered.content[:2048].decode(encoding, "replace"), maxsplit=1)[0]
+    content = delivered.content[:2048]
+    # By its look: some SMSCs set data_coding 8 over plain ASCII, or write UCS-2 without saying so.
+    wide = 3 * content.count(0) > len(content)
+    encoding = ("utf-16-le" if content[1] == 0 else "utf-16-be") if wide else "latin-1"
+    text = _TEXT.split(content.decode(encoding, "replace"), maxsplit=1)[0]
     parts: dict[str, str] = {}
     for name, value in _PART.findall(text):
         parts.setdefault(name.lower(), value)
     return parts
 
 
-def _word(state: bytes) -> str:
-    return _STATES.get(state[0], "") if len(state) == 1 else ""
+def _state(value: bytes) -> str:
+    return _STATES.get(value[0], "") if len(value) == 1 else ""
+
+
+def _word(said: str) -> str:
+    """Without what some SMSCs put around it: quotes, a comma, the next field."""
+    found = _WORD.search(said)
+    return found[0].upper()[:20] if found else said[:20]
 
 
 def _network_error(value: bytes) -> str:
