@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import re
 import threading
 import zlib
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,7 @@ from tests.sso.saml_site import (
     STRANGER_KEYS,
     authn_request,
     enveloped,
+    logout_request,
     posted,
     redirect,
     register,
@@ -144,6 +146,11 @@ def work(clock) -> None:
 def enter(visitor: Visitor, clock, **request) -> tuple[str, str]:
     """Into the site with a signed request: (NameID, SessionIndex)."""
     visitor.get(redirect(authn_request(clock(), **request), key=SITE_KEYS.key))
+    return name_and_index(visitor)
+
+
+def name_and_index(visitor: Visitor) -> tuple[str, str]:
+    """Of the answer in front of the visitor."""
     root = etree.fromstring(base64.b64decode(visitor.html.split('name="SAMLResponse" value="')[1].split('"')[0]))
     return root.find(".//saml:NameID", NS).text, root.find(".//saml:AuthnStatement", NS).get("SessionIndex")
 
@@ -432,3 +439,82 @@ def test_the_language_can_be_changed_on_the_list(youssef, clock):
     visit(youssef, clock)
     everywhere(youssef).submit("/language/", language="en")
     assert youssef.path == "/sign-out/everywhere/" and steps.shows(youssef, "sso.told.by_hand", "en")
+
+
+# -- through the browser, in a form (Spring Security's default)
+
+
+@pytest.fixture
+def by_form(monkeypatch):
+    register(monkeypatch, replace(RETRAITE, slo_binding="post", slo_response=f"{SLO_OF_SITE}/answers"))
+
+
+def form_of(html: str, action: str) -> dict[str, str]:
+    """The fields of the page's one form to that address."""
+    (inside,) = re.findall(rf'<form method="post" action="{re.escape(action)}" data-send-on>(.*?)</form>', html, re.DOTALL)
+    assert "<button" in inside, "without scripts the button does it"
+    return dict(re.findall(r'name="(\w+)" value="([^"]*)"', inside))
+
+
+def believed_by_a_library(fields: dict[str, str], name: str, kind: str) -> etree._Element:
+    """The message, after python3-saml has judged the signature inside it."""
+    document = base64.b64decode(fields[name])
+    certificate = OneLogin_Saml2_Utils.format_cert(metadata_of(Visitor()).find(".//ds:X509Certificate", NS).text)
+    assert OneLogin_Saml2_Utils.validate_sign(
+        document, cert=certificate, xpath=f"/samlp:{kind}/ds:Signature", raise_exceptions=True
+    )
+    return etree.fromstring(document)
+
+
+def test_a_site_that_takes_forms_alone_is_signed_out_by_one(youssef, clock, by_form):
+    name, index = visit(youssef, clock)
+    assert 'href="/saml/leave/retraite/"' in everywhere(youssef).html
+    page = youssef.client.get("/saml/leave/retraite/")
+    assert page.status_code == 200 and "form-action 'self' https:;" in page["Content-Security-Policy"]
+    fields = form_of(page.content.decode(), SLO_OF_SITE)
+    request = believed_by_a_library(fields, "SAMLRequest", "LogoutRequest")
+    assert set(fields) == {"SAMLRequest"} and request.get("Destination") == SLO_OF_SITE
+    assert (request.find("saml:NameID", NS).text, request.find("samlp:SessionIndex", NS).text) == (name, index)
+    form = {"SAMLResponse": posted(enveloped(logout_response(clock(), request, to=SLO)))}
+    youssef.get(Visitor().client.post("/saml/slo", form)["Location"])
+    assert youssef.path == "/sign-out/everywhere/" and shows(youssef, "sso.told.confirmed")
+
+
+def test_its_own_posted_request_is_answered_by_a_form(youssef, clock, by_form):
+    name, index = visit(youssef, clock)
+    asked = logout_request(clock(), name=name, index=index)
+    first = Visitor().client.post("/saml/slo", {"SAMLRequest": posted(enveloped(asked)), "RelayState": "back & there"})
+    page = youssef.client.get(first["Location"])
+    fields = form_of(page.content.decode(), f"{SLO_OF_SITE}/answers")
+    answer = believed_by_a_library(fields, "SAMLResponse", "LogoutResponse")
+    assert answer.find("samlp:Status/samlp:StatusCode", NS).get("Value") == SUCCESS and not youssef.signed_in
+    assert answer.get("InResponseTo") == etree.fromstring(asked).get("ID")
+    assert answer.get("Destination") == f"{SLO_OF_SITE}/answers" and fields["RelayState"] == "back &amp; there"
+
+
+def test_a_request_that_can_not_be_believed_gets_no_form(youssef, clock, by_form):
+    name, index = visit(youssef, clock)
+    for message in (
+        logout_request(clock(), name=name, index=index),
+        enveloped(logout_request(clock(), name=name, index=index), STRANGER_KEYS),
+    ):
+        assert Visitor().client.post("/saml/slo", {"SAMLRequest": posted(message)}).status_code == 400
+    assert youssef.signed_in
+
+
+def test_where_another_site_stays_open_the_list_leads_to_the_form(youssef, clock, monkeypatch):
+    entity, acs, slo = (f"https://mutuelle.example.ma/{end}" for end in ("saml", "acs", "slo"))
+    other = replace(RETRAITE, slug="mutuelle", entity_id=entity, acs=(acs,), slo=slo, slo_binding="post")
+    register(monkeypatch, replace(RETRAITE, slo_binding="post"), other)
+    visit(youssef, clock)
+    request = authn_request(clock(), issuer=other.entity_id)
+    youssef.get(redirect(request))
+    name, index = name_and_index(youssef)
+    asked = logout_request(clock(), name=name, index=index, issuer=other.entity_id)
+    first = Visitor().client.post("/saml/slo", {"SAMLRequest": posted(enveloped(asked))})
+    youssef.get(first["Location"])
+    assert youssef.path == "/sign-out/everywhere/" and shows(youssef, "sso.told.open")
+    fields = form_of(youssef.client.get("/saml/answer/").content.decode(), other.slo)
+    codes = [code.get("Value").rpartition(":")[2] for code in etree.fromstring(base64.b64decode(fields["SAMLResponse"])).iter(
+        f"{{{NS['samlp']}}}StatusCode")]  # fmt: skip
+    assert codes == ["Success", "PartialLogout"]

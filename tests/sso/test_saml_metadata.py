@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import re
 import tomllib
 from datetime import UTC, datetime
 
 import pytest
 from onelogin.saml2.metadata import OneLogin_Saml2_Metadata
 
-from massar.domain.sites import saml_metadata
+from massar.domain.sites import saml_left_out, saml_metadata
 from massar.domain.sites.registry import load
 from massar.domain.sites.saml_metadata import MetadataRefused, as_toml
 from massar.interfaces.commands import saml_import
@@ -254,3 +255,99 @@ def test_a_site_of_saml_1_is_refused():
     old = metadata(FULL).replace(b"SAML:2.0:protocol", b"SAML:1.1:protocol")
     with pytest.raises(MetadataRefused, match="SAML 2.0"):
         read(old)
+
+
+# -- what is left out is said
+
+PAOS = "urn:oasis:names:tc:SAML:2.0:bindings:PAOS"
+OLD = "urn:oasis:names:tc:SAML:1.0:profiles:browser-post"
+WHERE = "https://retraite.example.ma/x"
+
+
+def left_out(inside: str) -> list[str]:
+    document = metadata(inside)
+    return saml_left_out.sentences(document, read(document))
+
+
+GOOD = key(SITE_KEYS.certificate) + acs(ACS, 0) + logout(REDIRECT, SLO_OF_SITE)
+
+
+@pytest.mark.parametrize("binding", [REDIRECT, POST])
+def test_a_site_is_told_by_what_it_speaks(binding, tmp_path, capsys):
+    """POST alone is Spring Security's default; where both are there, Redirect needs no script and no button."""
+    values = read(metadata(key(SITE_KEYS.certificate) + logout(binding, SLO_OF_SITE, f"{SLO_OF_SITE}/answers") + acs(ACS, 0)))
+    assert (values["slo"], values["slo_response"]) == (SLO_OF_SITE, f"{SLO_OF_SITE}/answers")
+    assert values.get("slo_binding", "redirect") == ("post" if binding == POST else "redirect")
+    (tmp_path / "sites.toml").write_text(as_toml("retraite", values))
+    site = load(tmp_path / "sites.toml").by_slug["retraite"]
+    assert (site.slo, site.slo_answers) == (SLO_OF_SITE, f"{SLO_OF_SITE}/answers")
+
+
+def test_nothing_is_said_where_everything_was_taken():
+    assert left_out(GOOD + "<md:NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:transient</md:NameIDFormat>") == []
+    assert left_out(key(SITE_KEYS.certificate) + acs(ACS, 0) + logout(POST, SLO_OF_SITE) + logout(SOAP, f"{SLO_OF_SITE}/s")) == []
+
+
+@pytest.mark.parametrize(
+    ("inside", "told"),
+    [
+        (GOOD + acs(WHERE, 1, binding=ARTIFACT), f"AssertionConsumerService {WHERE} (HTTP-Artifact) is left out"),
+        (GOOD + acs(WHERE, 1, binding=PAOS), "(PAOS) is left out: answers go by HTTP-POST only"),
+        (GOOD + acs(WHERE, 1, binding=OLD), "(browser-post) is left out"),
+        (GOOD + acs("", 1), "AssertionConsumerService without a Location"),
+        (GOOD + logout(POST, WHERE), f"SingleLogoutService {WHERE} (HTTP-POST) is left out: one for the browser"),
+        (GOOD + logout(REDIRECT, WHERE), f"SingleLogoutService {WHERE} (HTTP-Redirect) is left out"),
+        (GOOD + logout(ARTIFACT, WHERE), f"SingleLogoutService {WHERE} (HTTP-Artifact) is left out: HTTP-Redirect"),
+        (GOOD + logout("urn:x:own", WHERE), "(own) is left out"),
+        (GOOD + logout(POST, ""), "SingleLogoutService without a Location"),
+        (key(SITE_KEYS.certificate) + acs(ACS, 0), "has no SingleLogoutService (none): it can't be told"),
+        (GOOD + key(STRANGER_KEYS.certificate, ' use="encryption"'), "certificate for encryption is left out"),
+        (GOOD + "<md:KeyDescriptor><ds:KeyInfo/></md:KeyDescriptor>", "a key without a certificate is left out"),
+        (GOOD + "<md:NameIDFormat>urn:x:kerberos</md:NameIDFormat>", "no NameIDFormat of the site is given here (kerberos)"),
+        (GOOD + '<md:RequestedAttribute Name="eduPersonAffiliation"/>', "attribute eduPersonAffiliation is left out: give"),
+        (GOOD + '<md:RequestedAttribute Name="cnie" isRequired="true"/>', "left out although the site calls it required"),
+        (GOOD + '<md:ManageNameIDService Binding="x" Location="y"/>', "ManageNameIDService is left out"),
+        (GOOD + '<md:ArtifactResolutionService Binding="x" Location="y"/>', "ArtifactResolutionService is left out"),
+    ],
+)  # fmt: skip
+def test_what_is_left_out_is_said_in_a_sentence(inside, told):
+    found = left_out(inside)
+    assert len(found) == 1 and told in found[0] and found[0].endswith(".") and "\n" not in found[0]
+
+
+def test_logout_by_artifact_alone_is_told_twice_why(tmp_path, capsys):
+    """What is left out stands on the error stream; the table can be sent to a file."""
+    file = tmp_path / "site.xml"
+    file.write_bytes(metadata(key(SITE_KEYS.certificate) + acs(ACS, 0) + logout(ARTIFACT, WHERE)))
+    assert saml_import.run(str(file)) == 0
+    out, err = capsys.readouterr()
+    assert "slo" not in out and err.count("note: ") == 2 and "can't be told of a sign-out" in err
+
+
+def together(*entities: str) -> bytes:
+    inside = "".join(entities)
+    return f'<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata">{inside}</md:EntitiesDescriptor>'.encode()
+
+
+BOTH = together(*(metadata(GOOD, entity=name).decode() for name in ("urn:a", "urn:b")))
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        (BOTH, "several service providers (urn:a, urn:b): give a file with the one that is meant"),
+        (metadata(key(SITE_KEYS.certificate) + acs(ACS, 0, binding=ARTIFACT)), "nothing else (the site has HTTP-Artifact)"),
+        (metadata(key(SITE_KEYS.certificate)), "no AssertionConsumerService for HTTP-POST, and answers go by nothing else"),
+        (HEAD.format(entity=ENTITY, inside="<md:IDPSSODescriptor/>").encode(), "no SPSSODescriptor is there"),
+        (metadata(FULL).replace(b"SAML:2.0:protocol", b"SAML:1.1:protocol"), "no SPSSODescriptor speaks SAML 2.0"),
+        (metadata(FULL, entity=""), "has no entityID"),
+    ],
+)  # fmt: skip
+def test_why_a_file_can_not_be_used(document, told):
+    with pytest.raises(MetadataRefused, match=re.escape(told)):
+        read(document)
+
+
+def test_one_of_several_that_is_a_site_is_taken():
+    provider = HEAD.format(entity="urn:idp", inside="<md:IDPSSODescriptor/>")
+    assert read(together(provider, metadata(GOOD).decode())) == read(metadata(GOOD))

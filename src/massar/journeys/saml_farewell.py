@@ -99,8 +99,8 @@ def _body(document: bytes) -> Message:
 # -- through the browser
 
 
-def take_along(site: sites.Site, leaving: Leaving, *, now: datetime) -> bytes | None:
-    """The LogoutRequest for the Redirect binding, which signs it in the address. None: the site was not visited.
+def take_along(site: sites.Site, leaving: Leaving, *, now: datetime) -> etree._Element | None:
+    """The LogoutRequest, which its binding signs. None: the site was not visited.
 
     It calls the person as this browser's session did there, else as the newest did, and names every session that knew
     the person by that name.
@@ -112,7 +112,7 @@ def take_along(site: sites.Site, leaving: Leaving, *, now: datetime) -> bytes | 
     own = next((g for g in visits if g.session_id == leaving.session_id), visits[0])
     kind, name = _called(site, own)
     indexes = list(dict.fromkeys(g.sid for g in visits if _called(site, g) == (kind, name)))
-    return etree.tostring(_request(site, site.slo, _mark(site, leaving, ids.short_token()), kind, name, indexes, now))
+    return _request(site, site.slo, _mark(site, leaving, ids.short_token()), kind, name, indexes, now)
 
 
 def _called(site: sites.Site, grant: sites.GrantFacts) -> tuple[str, str]:

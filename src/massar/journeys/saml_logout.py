@@ -134,12 +134,10 @@ def _meant(wanted: Wanted, person: people.PersonFacts) -> list[int]:
     return list(found)
 
 
-def response(*, wanted: Wanted, ended: Ended, now: datetime) -> bytes:
-    """The LogoutResponse for the Redirect binding, which signs it in the address."""
+def response(*, wanted: Wanted, ended: Ended, now: datetime) -> etree._Element:
+    """The LogoutResponse, which its binding signs."""
     status = (SUCCESS, PARTIAL_LOGOUT) if ended.partial else (SUCCESS,)
     status = status if ended.site_knows else (REQUESTER, UNKNOWN_PRINCIPAL)
-    return etree.tostring(
-        saml_answer.message(
-            "LogoutResponse", to=wanted.site.slo_answers, in_response_to=wanted.id, status=status, now=now
-        )
+    return saml_answer.message(
+        "LogoutResponse", to=wanted.site.slo_answers, in_response_to=wanted.id, status=status, now=now
     )

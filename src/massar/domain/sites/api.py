@@ -1,6 +1,16 @@
 """What others may use from the room `sites`."""
 
-from massar.domain.sites import grants, keys, pending, registry, rules, saml_metadata, seen, subjects
+from massar.domain.sites import (
+    grants,
+    keys,
+    pending,
+    registry,
+    rules,
+    saml_left_out,
+    saml_metadata,
+    seen,
+    subjects,
+)
 from massar.domain.sites.grants import GrantFacts
 from massar.domain.sites.keys import Signer
 from massar.domain.sites.registry import RegistryError
@@ -17,6 +27,7 @@ __all__ = [
     "pending",
     "registry",
     "rules",
+    "saml_left_out",
     "saml_metadata",
     "seen",
     "subjects",

@@ -19,6 +19,7 @@ from massar.domain.sites.site import Site
 PROTOCOLS = ("oidc", "saml", "gate", "none")
 ALGORITHMS = ("ES256", "RS256")
 CLIENT_AUTH = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
+SLO_BINDINGS = ("redirect", "post")
 NAME_IDS = ("persistent", "transient", "email")
 CLAIMS = ("name", "name_ar", "given_name", "family_name", "email", "school", "school_ar", "role", "locale")
 CLAIMS_OF_SCOPE = {
@@ -39,7 +40,13 @@ LONGEST_SCOPES = 200  # characters with the spaces between, as the grant's colum
 YEAR = 366 * 24  # hours; far more would leave the calendar
 LONGEST_OFFLINE = 90  # days
 _HIGHEST = {"order": 9999, "offline_days": LONGEST_OFFLINE, "no_recovery_hours": YEAR, "max_age_minutes": YEAR * 60}
-_CHOICES = {"protocol": PROTOCOLS, "client_auth": CLIENT_AUTH, "algorithm": ALGORITHMS, "name_id": NAME_IDS}
+_CHOICES = {
+    "protocol": PROTOCOLS,
+    "client_auth": CLIENT_AUTH,
+    "algorithm": ALGORITHMS,
+    "name_id": NAME_IDS,
+    "slo_binding": SLO_BINDINGS,
+}
 _SLUG = re.compile(r"[a-z][a-z0-9_-]{1,38}")
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[1-9][0-9]{0,4})?")
 _SECRET_HASH = re.compile(r"sha256:[0-9a-f]{64}")

@@ -17,6 +17,7 @@ MD = "urn:oasis:names:tc:SAML:2.0:metadata"
 POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 SOAP = "urn:oasis:names:tc:SAML:2.0:bindings:SOAP"
+MOST_NAMED = 3
 LONGEST = 1024 * 1024  # bytes: Microsoft's metadata is large
 MICROSOFT = "urn:federation:MicrosoftOnline"
 # Names that sites ask for (RequestedAttribute) -> our claim: plain ones, X.500 and eduPerson OIDs, WS-Federation claims.
@@ -43,21 +44,23 @@ def read(document: bytes, *, now: datetime) -> dict:
     """The values of a [sites.…] table: names, addresses, certificate. Raises MetadataRefused, also for what is out of date.
 
     The address first in `acs` is the default one; only addresses for the POST binding are taken. `acs_indexes` is there
-    where the site's numbers are not the positions in `acs`.
+    where the site's numbers are not the positions in `acs`. What is not taken is said by `saml_left_out`.
     """
-    entity, role = _roles(document)
+    entity, role = roles(document)
     _judge_time(now, role, entity, *entity.iterancestors())
     ends = _ends(role)
     acs = [location for location, _ in ends]
     if not acs:
-        raise MetadataRefused("there is no AssertionConsumerService with the HTTP-POST binding")
+        raise MetadataRefused(f"there is no AssertionConsumerService for HTTP-POST, and answers go by nothing else{_instead(role)}")
+    browser = REDIRECT if _logout(role, REDIRECT) else POST
     values = {
         "protocol": "saml",
         "entity_id": entity.get("entityID", ""),
         "acs": acs,
         "acs_indexes": _indexes(ends),
-        "slo": _logout(role, REDIRECT),
-        "slo_response": _logout(role, REDIRECT, "ResponseLocation"),
+        "slo": _logout(role, browser),
+        "slo_binding": "post" if browser == POST and _logout(role, POST) else "",
+        "slo_response": _logout(role, browser, "ResponseLocation"),
         "slo_soap": _logout(role, SOAP),
         "name_id": _name_id(role),
         "attributes": _attributes(role),
@@ -69,17 +72,30 @@ def read(document: bytes, *, now: datetime) -> dict:
     return {name: value for name, value in values.items() if value}
 
 
-def _roles(document: bytes) -> tuple[etree._Element, etree._Element]:
+def roles(document: bytes) -> tuple[etree._Element, etree._Element]:
+    """The EntityDescriptor and in it the SPSSODescriptor of SAML 2.0. Raises MetadataRefused unless there is exactly one."""
     try:
         root = xml.parse(document, longest=LONGEST, comments=True)  # Shibboleth writes one before the root
     except xml.XmlRefused as refused:
         raise MetadataRefused(f"it was not read: {refused}") from refused
-    found = [
-        role for role in root.iter(f"{{{MD}}}SPSSODescriptor") if PROTOCOL in role.get("protocolSupportEnumeration", "").split()
-    ]
-    if len(found) != 1 or not found[0].getparent().get("entityID"):
-        raise MetadataRefused("it must describe one service provider of SAML 2.0 (SPSSODescriptor) with an entityID")
+    providers = list(root.iter(f"{{{MD}}}SPSSODescriptor"))
+    found = [role for role in providers if PROTOCOL in role.get("protocolSupportEnumeration", "").split()]
+    if not found:
+        kind = "speaks SAML 2.0" if providers else "is there"
+        raise MetadataRefused(f"it must describe a service provider of SAML 2.0, and no SPSSODescriptor {kind}")
+    if len(found) > 1:
+        names = ", ".join(role.getparent().get("entityID", "without a name") for role in found[:MOST_NAMED])
+        more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+        raise MetadataRefused(f"it describes several service providers ({names}{more}): give a file with the one that is meant")
+    if not found[0].getparent().get("entityID"):
+        raise MetadataRefused("its EntityDescriptor has no entityID")
     return found[0].getparent(), found[0]
+
+
+def _instead(role: etree._Element) -> str:
+    """What the site offers in its place."""
+    others = sorted({(e.get("Binding") or "").rpartition(":")[2] for e in role.iterfind(f"{{{MD}}}AssertionConsumerService")})
+    return f" (the site has {', '.join(others)})" if others else ""
 
 
 def _judge_time(now: datetime, *elements: etree._Element) -> None:
@@ -129,7 +145,7 @@ def _indexes(ends: list[tuple[str, int | None]]) -> list[int]:
 def _logout(role: etree._Element, binding: str, which: str = "Location") -> str:
     """The first address for that binding; '' where there is none."""
     ends = role.iterfind(f"{{{MD}}}SingleLogoutService")
-    return next((e.get(which, "") for e in ends if e.get("Binding") == binding), "")
+    return next((e.get(which, "") for e in ends if e.get("Binding") == binding and e.get("Location")), "")
 
 
 def _name_id(role: etree._Element) -> str:

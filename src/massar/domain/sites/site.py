@@ -52,6 +52,7 @@ class Site:
     acs: tuple[str, ...] = ()
     acs_indexes: tuple[int, ...] = ()
     slo: str = ""
+    slo_binding: str = "redirect"
     slo_response: str = ""
     slo_soap: str = ""
     name_id: str = "persistent"

@@ -166,7 +166,7 @@ def _hears(site: Site) -> str:
     if site.backchannel_logout_uri:
         return f"by a logout token at {site.backchannel_logout_uri}"
     if tell_sites.through_browser(site):
-        return f"through the browser at {site.slo}"
+        return f"through the browser at {site.slo}{' (by POST)' if site.slo_binding == 'post' else ''}"
     return "not at all" if site.hears_sign_out else "not at all, on purpose"
 
 

@@ -15,14 +15,15 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods
+from lxml import etree
 
 from massar.core import seal
 from massar.domain.sites import api as sites
 from massar.interfaces.frame import cookies, page
 from massar.interfaces.frame.answers import see_other, to, to_the_list
 from massar.interfaces.sso.saml import bindings
-from massar.interfaces.sso.saml.views import problem
-from massar.journeys import saml_farewell, saml_logout, tell_sites
+from massar.interfaces.sso.saml.views import carry, problem
+from massar.journeys import saml_answer, saml_farewell, saml_logout, tell_sites
 from massar.journeys.saml_message import Refused
 from massar.journeys.tell_sites import Asker, Leaving
 
@@ -77,13 +78,10 @@ def _leave(request: HttpRequest, wanted: saml_logout.Wanted, ended: saml_logout.
 
 
 def _onwards(request: HttpRequest, wanted: saml_logout.Wanted, ended: saml_logout.Ended) -> HttpResponse:
-    if wanted.site.slo_answers:
-        document = saml_logout.response(wanted=wanted, ended=ended, now=request.now)
-        signer = sites.keys.active(sites.keys.SAML, now=request.now)
-        way = bindings.address(
-            wanted.site.slo_answers, "SAMLResponse", document, relay_state=wanted.relay_state, signer=signer
-        )
-        return page.lead(request, way, wanted.site)
+    site = wanted.site
+    if site.slo_answers:
+        message = saml_logout.response(wanted=wanted, ended=ended, now=request.now)
+        return _carried(request, site, site.slo_answers, "SAMLResponse", message, relay_state=wanted.relay_state)
     response = to("sign_in")
     cookies.write_flash(response, "info", "flash.signed_out")
     return response
@@ -116,11 +114,19 @@ def answer(request: HttpRequest) -> HttpResponse:
 def leave(request: HttpRequest, slug: str) -> HttpResponse:
     """To the site with a signed LogoutRequest, for a browser whose session has just ended here."""
     seen, site = cookies.read_told(request), settings.MASSAR.sites.by_slug.get(slug)
-    document = saml_farewell.take_along(site, seen[0], now=request.now) if seen and site else None
-    if document is None:
-        return to("sign_in")
+    message = saml_farewell.take_along(site, seen[0], now=request.now) if seen and site else None
+    return to("sign_in") if message is None else _carried(request, site, site.slo, "SAMLRequest", message)
+
+
+def _carried(
+    request: HttpRequest, site: sites.Site, address: str, name: str, message: etree._Element, *, relay_state: str = ""
+) -> HttpResponse:
+    """The browser takes a message of ours to the site, signed, by the binding that the registry says."""
     signer = sites.keys.active(sites.keys.SAML, now=request.now)
-    return page.lead(request, bindings.address(site.slo, "SAMLRequest", document, relay_state="", signer=signer), site)
+    if site.slo_binding == "redirect":
+        way = bindings.address(address, name, etree.tostring(message), relay_state=relay_state, signer=signer)
+        return page.lead(request, way, site)
+    return carry(request, site, address, {name: saml_answer.posted(message, signer), "RelayState": relay_state})
 
 
 def _answered(request: HttpRequest) -> HttpResponse:

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods
 
+from massar.domain.sites import api as sites
 from massar.interfaces.frame import page, policy, waiting
 from massar.interfaces.frame.answers import see_other, to
 from massar.interfaces.sso.saml import bindings
@@ -77,7 +78,8 @@ def _onwards(request: HttpRequest, asked: Asked) -> HttpResponse:
         case NotForYou():
             return page.render(request, "sso/not_for_you.html", status=403, site=site, why=found)
         case Answer():
-            return _carry(request, found)
+            fields = {"SAMLResponse": found.saml_response, "RelayState": found.relay_state}
+            return carry(request, found.site, found.acs, fields)
     raise TypeError(f"no page for {found!r}")
 
 
@@ -90,17 +92,11 @@ def _one_step_more(request: HttpRequest, asked: Asked) -> HttpResponse:
     return waiting.keep(request, see_other(reverse("saml_resume")), _kept(asked))
 
 
-def _carry(request: HttpRequest, answer: Answer) -> HttpResponse:
-    """A form to the site, sent by a small script or by its button."""
-    fields = {"SAMLResponse": answer.saml_response, "RelayState": answer.relay_state}
-    response = page.render(
-        request,
-        "sso/send_on.html",
-        site=answer.site,
-        action=answer.acs,
-        fields={name: value for name, value in fields.items() if value},
-    )
-    return policy.form_goes_to_site(response, answer.acs)
+def carry(request: HttpRequest, site: sites.Site, action: str, fields: dict[str, str]) -> HttpResponse:
+    """A form to the site, sent by a small script or by its button. Empty fields stay out."""
+    held = {name: value for name, value in fields.items() if value}
+    response = page.render(request, "sso/send_on.html", site=site, action=action, fields=held)
+    return policy.form_goes_to_site(response, action)
 
 
 def problem(request: HttpRequest, refused: Refused) -> HttpResponse:

@@ -1,0 +1,76 @@
+"""What of a site's SAML metadata does not come into the table of the registry: one sentence for each thing, so that nobody
+finds out from a sign-in that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lxml import etree
+
+from massar.core import xml_signature
+from massar.domain.sites import saml_metadata
+from massar.domain.sites.saml_metadata import MD, POST, REDIRECT, SOAP
+
+_UNUSED = ("ArtifactResolutionService", "ManageNameIDService")
+
+
+def sentences(document: bytes, values: dict) -> list[str]:
+    """values: what `saml_metadata.read` took of the same document. Raises MetadataRefused."""
+    _, role = saml_metadata.roles(document)
+    return [*_answers(role), *_sign_outs(role, values), *_certificates(role), *_names(role, values), *_others(role)]
+
+
+def called(binding: str | None) -> str:
+    """`HTTP-Artifact` of its long name; what has none as it stands."""
+    return (binding or "no binding").rpartition(":")[2]
+
+
+def _answers(role: etree._Element) -> Iterator[str]:
+    for end in role.iterfind(f"{{{MD}}}AssertionConsumerService"):
+        where = end.get("Location", "")
+        if not where:
+            yield "an AssertionConsumerService without a Location is left out."
+        elif end.get("Binding") != POST:
+            yield f"the AssertionConsumerService {where} ({called(end.get('Binding'))}) is left out: answers go by HTTP-POST only."
+
+
+def _sign_outs(role: etree._Element, values: dict) -> Iterator[str]:
+    taken = {SOAP: values.get("slo_soap"), POST if values.get("slo_binding") else REDIRECT: values.get("slo")}
+    found = role.findall(f"{{{MD}}}SingleLogoutService")
+    for end in found:
+        binding, where = end.get("Binding"), end.get("Location", "")
+        which = f"the SingleLogoutService {where} ({called(binding)}) is left out"
+        if not where:
+            yield "a SingleLogoutService without a Location is left out."
+        elif binding not in (SOAP, POST, REDIRECT):
+            yield f"{which}: HTTP-Redirect, HTTP-POST and SOAP are spoken here."
+        elif taken.get(binding) != where:
+            yield f"{which}: one for the browser and one for SOAP is enough."
+    if not any(taken.values()):
+        why = "none that is spoken here" if found else "none"
+        yield f"the site has no SingleLogoutService ({why}): it can't be told of a sign-out, and `massar sites check` will say so."
+
+
+def _certificates(role: etree._Element) -> Iterator[str]:
+    for described in role.iterfind(f"{{{MD}}}KeyDescriptor"):
+        if described.get("use") == "encryption":
+            yield "a certificate for encryption is left out: assertions are signed and go over TLS, they are not encrypted."
+        elif described.find(f".//{{{xml_signature.DS}}}X509Certificate") is None:
+            yield "a key without a certificate is left out: ask the site for its certificate, nothing it signs is believed without."
+
+
+def _names(role: etree._Element, values: dict) -> Iterator[str]:
+    said = [(e.text or "").strip() for e in role.iterfind(f"{{{MD}}}NameIDFormat")]
+    if said and "name_id" not in values:
+        yield f"no NameIDFormat of the site is given here ({', '.join(map(called, said))}): it gets the registry's own, persistent."
+    for asked in role.iter(f"{{{MD}}}RequestedAttribute"):
+        name = asked.get("Name", "")
+        if name not in values.get("attributes", {}):
+            needs = " although the site calls it required" if asked.get("isRequired") in ("true", "1") else ""
+            yield f"the attribute {name} is left out{needs}: give it one of our claims in `attributes`, if one fits."
+
+
+def _others(role: etree._Element) -> Iterator[str]:
+    for name in _UNUSED:
+        if role.find(f"{{{MD}}}{name}") is not None:
+            yield f"{name} is left out: nothing here speaks it."
