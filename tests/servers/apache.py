@@ -27,6 +27,7 @@ DocumentRoot "{folder}/pages"
 </Directory>
 {site}
 """
+SYMBOLS = {"shib": "mod_shib"}  # of modules that are not called NAME_module inside
 BASE = ("mpm_event", "authn_core", "authz_core", "authz_user", "authz_host", "headers", "dir", "alias")
 
 
@@ -41,9 +42,10 @@ def running_apache(
         page = folder / "pages" / place / "index.html"
         page.parent.mkdir(parents=True)
         page.write_text(f"<h1>{place}</h1>")
+    symbols = {name: SYMBOLS.get(name, f"{name}_module") for name in (*BASE, module)}
     conf = CONF.format(
         folder=folder, port=port, site=site, module_log=log,
-        modules="\n".join(f"LoadModule {name}_module {APACHE_MODULES}/mod_{name}.so" for name in (*BASE, module)),
+        modules="\n".join(f"LoadModule {symbol} {APACHE_MODULES}/mod_{name}.so" for name, symbol in symbols.items()),
         user="User www-data\nGroup www-data" if os.geteuid() == 0 else "",
     )  # fmt: skip
     (folder / "apache.conf").write_text(conf)

@@ -19,7 +19,8 @@ from tests.servers.account import ports
 
 NAMES = ("account", "gated", "lost", "archive", "backend", "apache_oidc", "apache_saml", "node", "authlib",
          "toolkit", "imap", "submission", "mail", "counted", "pipe", "fastcgi", "uwsgi",
-         "scgi", "socket", "front")  # fmt: skip
+         "scgi", "socket", "front", "shibboleth")  # fmt: skip
+SHIBBOLETH = ("SAML2/POST", "SLO/Redirect")  # where answers and LogoutResponses go
 SECRETS = {
     name: f"secret-of-{name}-0123456789-abcdefghij"
     for name in ("apache_oidc", "node", "authlib", "mail", "dovecot")
@@ -64,6 +65,8 @@ class Layout:
                         "introspects": True},
             "mellon": self._mellon("/mellon") | {"slo_soap": self.at("apache_saml", "/mellon/logout")},
             "library": self._mellon("/library/mellon"),
+            "shibboleth": self._saml(self.at("shibboleth"), "/shibboleth", *(f"/Shibboleth.sso/{end}" for end in SHIBBOLETH))
+            | {"slo_soap": self.at("shibboleth", "/Shibboleth.sso/SLO/SOAP")},
             "toolkit": self._saml(self.at("toolkit"), "/metadata", "/acs", "/slo"),
         }  # fmt: skip
 

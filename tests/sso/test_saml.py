@@ -7,8 +7,10 @@ import re
 import zlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import onelogin.saml2
 import pytest
 from django.conf import settings
 from lxml import etree
@@ -554,6 +556,27 @@ def test_metadata_says_where_everything_is():
         for kind, path in (("SingleSignOnService", "sso"), ("SingleLogoutService", "slo"))
         for way in ("Redirect", "POST")
     }
+
+
+DRIVER = """<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">
+  <xs:import namespace="urn:oasis:names:tc:SAML:2.0:metadata" schemaLocation="{0}/saml-schema-metadata-2.0.xsd"/>
+  <xs:import namespace="urn:oasis:names:tc:SAML:metadata:algsupport" schemaLocation="{0}/sstc-saml-metadata-algsupport-v1.0.xsd"/>
+</xs:schema>"""
+
+
+def test_metadata_names_the_algorithms_that_are_taken_and_fits_the_schemas():
+    """Shibboleth's SP 3 signs with SHA-1 by SOAP where nothing is said. RFC 9231 and XML Encryption give the names."""
+    root = metadata_of(Visitor())
+    schemas = Path(onelogin.saml2.__file__).parent / "schemas"
+    etree.XMLSchema(etree.fromstring(DRIVER.format(schemas))).assertValid(root)
+    role = root.find("{urn:oasis:names:tc:SAML:2.0:metadata}IDPSSODescriptor")
+    assert etree.QName(role[0]).localname == "Extensions" and len(root) == 1
+    said = [(etree.QName(e).localname, e.get("Algorithm").rpartition("#")[2]) for e in role[0]]
+    assert {etree.QName(e).namespace for e in role[0]} == {"urn:oasis:names:tc:SAML:metadata:algsupport"}
+    assert said == [
+        ("DigestMethod", "sha256"), ("DigestMethod", "sha384"), ("DigestMethod", "sha512"),
+        ("SigningMethod", "rsa-sha256"), ("SigningMethod", "rsa-sha384"), ("SigningMethod", "rsa-sha512"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("end", ["disabled", "another password", "signed out"])

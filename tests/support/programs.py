@@ -73,6 +73,11 @@ AUTH_MELLON = Need(
     ("libapache2-mod-auth-mellon",),
     "The SAML test needs Apache's module: install the package libapache2-mod-auth-mellon.",
 )
+SHIBBOLETH = Need(
+    "Shibboleth SP",
+    ("libapache2-mod-shib", "shibboleth-sp-utils"),
+    "The test of Shibboleth SP needs its daemon and Apache's module: install the package libapache2-mod-shib.",
+)
 DOVECOT = Need("Dovecot", ("dovecot-imapd",), "The mail test needs Dovecot: install the package dovecot-imapd.")
 KANNEL = Need("Kannel", ("kannel",), "The SMS gateway's test needs Kannel: install the package kannel.")
 LMTP = Need("Dovecot's LMTP", ("dovecot-lmtpd",), "The mail test needs Dovecot's LMTP: install the package dovecot-lmtpd.")
@@ -93,6 +98,7 @@ SERVERS = {
     APACHE: ("apache2",),
     AUTH_OPENIDC: (f"{APACHE_MODULES}/mod_auth_openidc.so",),
     AUTH_MELLON: (f"{APACHE_MODULES}/mod_auth_mellon.so",),
+    SHIBBOLETH: ("shibd",),
     DOVECOT: ("dovecot",),
     KANNEL: ("bearerbox",),
     LMTP: ("/usr/lib/dovecot/lmtp", "/usr/libexec/dovecot/lmtp"),

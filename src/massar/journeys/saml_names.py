@@ -5,6 +5,7 @@ from massar.journeys import issue_assertion
 SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
 SAMLP = "urn:oasis:names:tc:SAML:2.0:protocol"
 MD = "urn:oasis:names:tc:SAML:2.0:metadata"
+ALG = "urn:oasis:names:tc:SAML:metadata:algsupport"
 POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"

@@ -1,0 +1,149 @@
+"""Debian's Shibboleth SP (shibd, mod_shib), set up by the blocks of docs/integrate/shibboleth.md: sign-in, both logouts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from massar.core import clock
+from massar.domain.sites import saml_metadata
+from massar.domain.sites.rules import judged
+from massar.domain.sites.site import Site
+from tests.cast import YOUSSEF
+from tests.servers.apache import running_apache
+from tests.servers.machine import DidNotStart, open_folder, program, running
+from tests.servers.surfer import Surfer
+from tests.servers.test_mod_auth_mellon import badge, everywhere
+from tests.support.product import ROOT
+from tests.support.programs import SHIBBOLETH
+
+PAGE = (ROOT / "docs" / "integrate" / "shibboleth.md").read_text("utf-8")
+HOST = "https://retraite.example.ma"
+# What Debian's own conf-available/shib.conf says, and what lets the test look.
+BESIDE = """
+ShibConfig {folder}/shibboleth2.xml
+ShibCompatValidUser Off
+<Location /Shibboleth.sso>
+  AuthType None
+  Require all granted
+</Location>
+<Location /private/>
+  Header always set X-Seen-User "expr=%{{REMOTE_USER}}"
+  Header always set X-Seen-Email "expr=%{{reqenv:email}}"
+  Header always set X-Seen-Name "expr=%{{reqenv:name}}"
+</Location>
+"""
+
+
+def blocks(kind: str) -> list[str]:
+    """What stands on the page in fences of that kind."""
+    return re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def site(account, layout):
+    here = layout.at("shibboleth")
+    with open_folder() as folder:
+        _set_up(folder, here, account, layout)
+        shibd = [program(SHIBBOLETH), "-F", "-f", "-c", f"{folder}/shibboleth2.xml", "-p", f"{folder}/shibd.pid"]
+        apache = blocks("apache")[0] + BESIDE.format(folder=folder)
+        with (
+            running(shibd, folder=folder, ports=(), environment={"LD_LIBRARY_PATH": ""}, logs=("shibd.log",)),
+            listening(folder / "shibd.sock"),
+            running_apache(folder, layout.port("shibboleth"), SHIBBOLETH, "shib", apache),
+        ):
+            yield here
+
+
+def _set_up(folder: Path, here: str, account, layout) -> None:
+    """The page's files, with paths and hosts of this test, over plain http, and a socket and a log in the folder."""
+    metadata = Surfer().open(f"{account.url}/saml/metadata")
+    assert metadata.status == 200, metadata.text
+    config, names = blocks("xml")
+    listens = f'<OutOfProcess logger="{folder}/shibd.logger"/><UnixListener address="{folder}/shibd.sock"/>'
+    config = config.replace("<ApplicationDefaults", f"{listens}\n  <ApplicationDefaults", 1)
+    config = config.replace("/etc/shibboleth/", f"{folder}/").replace(HOST, here).replace("https://ACCOUNT", account.url)
+    config = config.replace('handlerSSL="true" cookieProps="https"', 'handlerSSL="false" cookieProps="http"')
+    files = {
+        "shibboleth2.xml": config,
+        "attribute-map.xml": names,
+        "account.xml": metadata.text,
+        "sp-signing-key.pem": layout.key,
+        "sp-signing-cert.pem": layout.certificate,
+        "shibd.logger": "log4j.rootCategory=INFO, out\nlog4j.appender.out=org.apache.log4j.FileAppender\n"
+        f"log4j.appender.out.fileName={folder}/shibd.log\nlog4j.appender.out.layout=org.apache.log4j.BasicLayout\n",
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text)
+
+
+@contextlib.contextmanager
+def listening(socket: Path):
+    """Once the daemon's socket is there; Apache may have stepped down from root and must get in."""
+    deadline = time.monotonic() + 30
+    while not socket.exists():
+        if time.monotonic() > deadline:
+            raise DidNotStart(f"shibd has no socket:\n{(socket.parent / 'shibd-output.txt').read_text()}")
+        time.sleep(0.1)
+    os.chmod(socket, 0o777)
+    yield
+
+
+def through(surfer: Surfer) -> None:
+    """What the browser's script does: the account's answer is a form, and it is sent."""
+    if any(form.action.endswith("/SAML2/POST") for form in surfer.forms()):
+        surfer.submit("/SAML2/POST")
+
+
+def enter(account, surfer: Surfer, site: str) -> None:
+    surfer.open(f"{site}/private/")
+    if surfer.page.address.startswith(account.url):
+        account.sign_in(surfer)
+    through(surfer)
+    assert (surfer.page.status, surfer.page.text) == (200, "<h1>private</h1>"), (surfer.way, surfer.page.text[:1000])
+
+
+def test_sign_in_once_and_the_page_opens_with_the_attributes(site, account, surfer):
+    enter(account, surfer, site)
+    headers = surfer.page.headers
+    assert (headers["x-seen-email"], headers["x-seen-name"]) == (YOUSSEF.login, "Youssef Benali")
+    assert re.fullmatch(r"s[a-z2-7]{21}", headers["x-seen-user"])
+    other = Surfer()
+    enter(account, other, site)
+    assert other.page.headers["x-seen-user"] == headers["x-seen-user"], "the same at every sign-in"
+
+
+def test_its_metadata_is_the_table_of_the_page(site, layout):
+    values = saml_metadata.read(Surfer().open(f"{site}/Shibboleth.sso/Metadata").text.encode(), now=clock.now())
+    table = tomllib.loads(blocks("toml")[0].replace(HOST, site))["sites"]["retraite"]
+    assert "".join(values.pop("certificate").split()) == "".join(layout.certificate.split())
+    assert table == {**values, **{name: table[name] for name in ("certificate", "attributes", "home")}}
+    read = {name: tuple(value) if isinstance(value, list) else value for name, value in table.items()}
+    assert [said for about, said in judged(Site("retraite", **read)) if "certificate" not in about] == []
+
+
+def test_signing_out_at_the_site_signs_out_of_the_account(site, account, surfer):
+    enter(account, surfer, site)
+    page = surfer.open(f"{site}/Shibboleth.sso/Logout?return={site}/open/")
+    assert any(address.startswith(f"{account.url}/saml/slo?SAMLRequest=") for address in surfer.way), surfer.way
+    assert (page.address, page.text) == (f"{site}/open/", "<h1>open</h1>"), (surfer.way, page.text[:1000])
+    assert surfer.open(f"{account.url}/").address == f"{account.url}/sign-in/"
+    assert surfer.open(f"{site}/private/").address == f"{account.url}/sign-in/"
+
+
+def test_signing_out_everywhere_ends_the_session_at_the_site_by_soap(site, account, surfer):
+    """The browser never goes there: shibd's answer is signed, with SHA-256, as our metadata asks it to."""
+    enter(account, surfer, site)
+    everywhere(account, surfer)
+    deadline = time.monotonic() + 90
+    while badge(surfer, "shibboleth") != "good" and time.monotonic() < deadline:
+        time.sleep(0.2)
+        surfer.open(f"{account.url}/sign-out/everywhere/")
+    assert badge(surfer, "shibboleth") == "good", surfer.page.text
+    assert surfer.open(f"{site}/private/").address == f"{account.url}/sign-in/"
