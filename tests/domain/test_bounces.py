@@ -72,15 +72,171 @@ def test_a_report_that_says_nothing_is_none_even_if_its_text_has_a_code():
     ("code", "fault", "ours"),
     [
         ("5.1.1", True, False), ("5.1.2", True, False), ("5.1.3", True, False), ("5.1.6", True, False),
-        ("5.1.10", True, False), ("5.2.1", True, False),
+        ("5.1.10", True, False), ("5.1.351", True, False), ("5.2.1", True, False),
         ("5.1.0", False, False), ("5.1.7", False, False), ("5.1.8", False, False), ("5.2.2", False, False),
         ("5.4.4", False, False), ("4.4.7", False, False), ("5.0.0", False, False), ("", False, False),
-        ("5.7.1", False, True), ("5.7.26", False, True), ("4.7.1", False, True),
+        ("5.7.1", False, True), ("5.7.26", False, True), ("4.7.1", False, True), ("5.7.124", False, False),
     ],
 )  # fmt: skip
 def test_whose_fault_it_is(code, fault, ours):
     assert (Report(FAILED, code).address_fault, Report(FAILED, code).ours) == (fault, ours)
     assert not Report(UNDERWAY, code).address_fault and not Report(UNDERWAY, code).ours
+
+
+# (what it is, Status, what the server said, whether there is no such address, whether it is about us)
+ANSWERS = [
+    ("outlook.com", "5.5.0",
+     "550 5.5.0 Requested action not taken: mailbox unavailable (S2017062302). [DB5EUR03FT035]", True, False),
+    ("outlook.com, no code", "5.0.0",
+     "550 Requested action not taken: mailbox unavailable (-2147024891:3747:-214)", True, False),
+    ("Exchange Online, edge", "5.4.1",
+     "550 5.4.1 Recipient address rejected: Access denied. AS(201806281) "
+     "[AM7EUR03FT018.eop-EUR03.prod.protection.outlook.com]", True, False),
+    ("Exchange Online, edge, all", "5.4.1", "550 5.4.1 All recipient addresses rejected : Access denied [x]", True, False),
+    ("Exchange Online", "5.1.10",
+     "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup", True, False),
+    ("Exchange", "5.1.1", "550 5.1.1 RESOLVER.ADR.RecipNotFound; not found", True, False),
+    ("Exchange Online, of another server", "5.1.351",
+     "550 5.1.351 Remote server returned unknown recipient or mailbox unavailable -> 550 Unknown user a@example.org", True, False),
+    ("the same, of a full mailbox", "5.1.351",
+     "550 5.1.351 Remote server returned unknown recipient or mailbox unavailable -> 552 5.2.2 mailbox full", False, False),
+    ("the same, of a list", "5.1.351",
+     "550 5.1.351 Remote server returned unknown recipient or mailbox unavailable -> 550 blocked, see "
+     "https://www.spamhaus.org/query/ip/192.0.2.25", False, True),
+    ("Exchange Online, no route", "5.4.1", "550 5.4.1 [internal] Message expired, no answer from host", False, False),
+    ("Exchange Online, relay", "5.4.1", "550 5.4.1 Relay Access Denied [x.prod.protection.outlook.com]", False, True),
+    ("Exchange Online, closed to others", "5.7.124",
+     "550 5.7.124 RESOLVER.RST.SenderNotInAllowedList; not authorized", False, False),
+    ("Exchange Online, a group", "5.7.133",
+     "550 5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; authentication required; Delivery restriction check "
+     "failed because the sender was not authenticated", False, False),
+    ("Exchange Online, a banned address", "5.7.606", "550 5.7.606 Access denied, banned sending IP [192.0.2.25]", False, True),
+    ("Exchange Online, DMARC", "5.7.509",
+     "550 5.7.509 Access denied, sending domain EXAMPLE.MA does not pass DMARC", False, True),
+    ("Exchange Online, full", "5.2.2",
+     "554 5.2.2 mailbox full; STOREDRV.Deliver.Exception:QuotaExceededException", False, False),
+    ("Exchange Online, too fast", "5.2.122", "550 5.2.122 The recipient has exceeded their limit for receiving", False, False),
+    ("Yahoo", "5.0.0",
+     "554 delivery error: dd This user doesn't have a yahoo.com account (a@yahoo.com) [0] - mta1", True, False),
+    ("Yahoo, now", "5.0.0", "552 1 Requested mail action aborted, mailbox not found", True, False),
+    ("Yahoo, closed", "5.0.0",
+     "554 30 Sorry, your message to a@yahoo.com cannot be delivered. This mailbox is disabled (554.30).", True, False),
+    ("Yahoo, closed, before", "5.0.0",
+     "554 delivery error: dd Sorry your message to a@yahoo.com cannot be delivered. This account has been disabled or "
+     "discontinued [#102]. - mta22", True, False),
+    ("Yahoo, policy", "5.7.9",
+     "554 5.7.9 Message not accepted for policy reasons. See https://postmaster.yahooinc.com/", False, True),
+    ("Yahoo, deferred", "4.7.0",
+     "421 4.7.0 [TSS04] Messages from 192.0.2.25 temporarily deferred due to user complaints", False, False),
+    ("Gmail", "5.1.1",
+     "550-5.1.1 The email account that you tried to reach does not exist. Please try 550-5.1.1 double-checking the "
+     "recipient's email address for typos or 550-5.1.1 unnecessary spaces.", True, False),
+    ("Gmail, disabled", "5.2.1",
+     "550 5.2.1 The email account that you tried to reach is disabled. p=DisabledUser - gsmtp", True, False),
+    ("Gmail, inactive", "5.2.1", "550-5.2.1 The email account that you tried to reach is inactive. For more", True, False),
+    ("Gmail, at a rate", "5.2.1",
+     "550-5.2.1 The user you are trying to contact is receiving mail at a rate that 550-5.2.1 prevents additional "
+     "messages from being delivered.", False, False),
+    ("Gmail, too quickly", "5.2.1",
+     "550 5.2.1 The user you are trying to contact is receiving mail too quickly.", False, False),
+    ("Gmail, full", "5.2.2", "552-5.2.2 The recipient's inbox is out of storage space and inactive.", False, False),
+    ("Gmail, full for long", "4.2.2", "452-4.2.2 The recipient's inbox is out of storage space.", False, False),
+    ("Gmail, unsigned", "5.7.26", "550-5.7.26 This mail has been blocked because the sender is unauthenticated.", False, True),
+    ("Postfix, unknown", "5.1.1",
+     "550 5.1.1 <a@example.org>: Recipient address rejected: User unknown in relay recipient table", True, False),
+    ("Postfix, no code", "5.0.0", "550 <a@example.org>: Recipient address rejected: User unknown", True, False),
+    ("Postfix, a listed recipient", "5.7.1",
+     "554 5.7.1 <a@example.org>: Recipient address rejected: Access denied", False, False),
+    ("Postfix, unknown with another code", "5.7.1",
+     "550 5.7.1 <a@sfr.fr>: Recipient address rejected: User unknown", True, False),
+    ("Postfix, our sender", "5.1.0",
+     "550 5.1.0 <b@example.ma>: Sender address rejected: User unknown in virtual table", False, True),
+    ("Postfix, not yet", "4.1.1",
+     "450 4.1.1 <a@example.org>: Recipient address rejected: User unknown, try again", False, False),
+    ("an address that looks like a reason", "5.1.1", "550 5.1.1 <spam.policy@example.org>: User unknown", True, False),
+    ("Exim", "5.0.0", "550 No such person at this address", True, False),
+    ("Exim, a list", "5.0.0", "550 192.0.2.25 is in a black list at zen.spamhaus.org", False, True),
+    ("Cisco", "5.0.0", "550 #5.1.0 Address rejected.", True, False),
+    ("Cisco, of another server", "5.0.0",
+     "5.1.0 - Unknown address error 550-'5.7.1 <b@example.ma>... Access denied'", False, True),
+    ("Orange", "5.5.0", "550 5.5.0 Adresse destinataire invalide. Invalid recipient. LPN007_416", True, False),
+    ("iCloud", "5.1.1", "550 5.1.1 <a@icloud.com>: inactive email address", True, False),
+    ("iCloud, full", "5.2.2", "552 5.2.2 <a@icloud.com>: user is over quota", False, False),
+    ("Mimecast", "5.0.0", "550 Invalid Recipient - https://community.mimecast.com/docs/DOC-1369#550", True, False),
+    ("GMX, policy", "5.0.0",
+     "550-Requested action not taken: mailbox unavailable 550-Reject due to policy restrictions.", False, True),
+    ("GMX, no name", "5.0.0",
+     "554-Requested action not taken: mailbox unavailable 554 Invalid DNS MX or A record", False, True),
+    ("a translated code, full", "5.1.1", "552 5.2.2 Over quota", False, False),
+    ("a translated code, policy", "5.1.1", "550 5.7.1 IP address blacklisted by recipient", False, True),
+    ("a limit of ours", "5.1.1",
+     "550 5.1.1 <a@example.org> - 192.0.2.25 has sent to too many recipients this hour", False, True),
+    ("what the person wishes", "5.1.1", "550 5.1.1 RCP-P2 Refused due to recipient preferences", False, False),
+    ("no such domain, our name server", "5.4.4", "554 5.4.4 Host or domain name not found", False, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "words", "fault", "ours"), [one[1:] for one in ANSWERS], ids=[one[0] for one in ANSWERS])
+@pytest.mark.parametrize("field", ["Diagnostic-Code: smtp;", "X-Supplementary-Info: < #x smtp;"], ids=["RFC 3464", "Exchange"])
+def test_what_large_servers_say(status, words, fault, ours, field):
+    found = read(report(f"Action: failed\nStatus: {status}\nRemote-MTA: dns;mx.example\n{field}{words}\n"))
+    assert (found.state, found.address_fault, found.ours) == (FAILED, fault, ours)
+
+
+@pytest.mark.parametrize(("status", "words", "fault", "ours"), [one[1:] for one in ANSWERS], ids=[one[0] for one in ANSWERS])
+def test_a_word_in_between_never_flags(status, words, fault, ours):
+    found = read(report(f"Action: delayed\nStatus: {status}\nDiagnostic-Code: smtp;{words}\n"))
+    assert (found.state, found.address_fault, found.ours) == (UNDERWAY, False, False)
+
+
+EXCHANGE_ONLINE_FOR_PEOPLE = """From: <postmaster@example.com>
+Content-Type: multipart/report; report-type=delivery-status; boundary="a"
+
+--a
+Content-Type: multipart/alternative; boundary="b"
+
+--b
+Content-Type: text/plain; charset="Windows-1252"
+Content-Transfer-Encoding: quoted-printable
+
+The email address wasn=92t found at the destination domain.
+For more tips see DSN 5.1.10 Errors in Exchange Online.
+
+Remote Server returned '550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipien=
+t not found by SMTP address lookup'
+--b--
+--a--
+"""
+
+
+def test_exchange_online_without_fields_is_read_in_its_words_for_people():
+    found = read(EXCHANGE_ONLINE_FOR_PEOPLE.encode())
+    assert found == Report(FAILED, "5.1.10") and found.address_fault
+
+
+WITHOUT_A_CODE = {
+    "Yahoo": ("MAILER-DAEMON@yahoo.com", "Sorry, we were unable to deliver your message to the following address.\n\n"
+              "<a@example.org>:\n550: <a@example.org>: User unknown\n", True),
+    "qmail": ("MAILER-DAEMON@mx.example.net", "I'm afraid I wasn't able to deliver your message.\n\n<a@example.org>:\n"
+              "192.0.2.32 does not like recipient.\nRemote host said: 550 no such user\nGiving up on 192.0.2.32.\n", True),
+    "Exim": ("Mailer-Daemon@mx.example.net", "This message was created automatically by mail delivery software.\n\n"
+             "  a@example.org\n    SMTP error from remote mail server after RCPT TO:<a@example.org>:\n"
+             "    host mx [192.0.2.32]: 550 : User unknown\n", True),
+    "Exchange of old": ("postmaster@example.org", "Your message\n\n"
+                        "did not reach the following recipient(s):\n\nUnknown Recipient\n", True),
+    "not yet": ("MAILER-DAEMON@mx.example.net", "Still trying. 450 User unknown in virtual alias table\n", False),
+    "full": ("MAILER-DAEMON@mx.example.net", "550 Mailbox is full, user not found elsewhere\n", False),
+    "about us": ("MAILER-DAEMON@mx.example.net", "550 Sender address rejected: user unknown\n", False),
+    "a person": ("amina@example.org", "550 User unknown, as they say: I have moved.\n", False),
+    "the copy": ("MAILER-DAEMON@mx.example.net", "It did not go.\n\n"
+                 "--- Below this line is a copy of the message.\n\nUser unknown\n", False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("sender", "text", "fault"), WITHOUT_A_CODE.values(), ids=WITHOUT_A_CODE)
+def test_a_text_without_a_code_counts_only_from_a_mail_server_and_in_plain_words(sender, text, fault):
+    found = read(f"From: Mail <{sender}>\nSubject: failure notice\n\n{text}".encode())
+    assert bool(found and found.address_fault) == fault and (fault or found is None)
 
 
 QMAIL = """Hi. This is the qmail-send program at example.net.
@@ -134,6 +290,7 @@ HOSTILE = {
     "many fields": report("Action: failed\nStatus: 5.1.1\n" * 10_000),
     "many blocks": report("X: y\n\n" * 50_000 + "Action: failed\nStatus: 5.1.1\n"),
     "long line": report("Action: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; " + "550 " * 100_000),
+    "long words": report("Action: failed\nStatus: 5.0.0\nDiagnostic-Code: smtp; " + "x" * 200_000 + "<" * 200_000),
     "bad letters": report("Action: failed\nStatus: 5.1.1\n").replace(b"failed", b"f\xff\xfeailed"),
     "bad encoding": b"Content-Transfer-Encoding: base64\nContent-Type: text/plain; charset=no-such\n\n!!!! 550 5.1.1",
     "boundary": b'Content-Type: multipart/report; boundary="' + b"x" * 200_000 + b'"\n\n--x',

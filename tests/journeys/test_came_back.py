@@ -22,6 +22,10 @@ from tests.support.visitor import Visitor
 
 NO_MAILBOX = (REPORTS / "no_mailbox.eml").read_bytes()
 DELIVERED = (REPORTS / "delivered.eml").read_bytes()
+EDGE = "550 5.4.1 Recipient address rejected: Access denied. AS(201806281) [x.prod.protection.outlook.com]"
+OUTLOOK = "550 5.5.0 Requested action not taken: mailbox unavailable (S2017062302)"
+YAHOO = "552 1 Requested mail action aborted, mailbox not found"
+AT_A_RATE = "550-5.2.1 The user you are trying to contact is receiving mail at a rate that prevents"
 POLICY = (REPORTS / "policy.eml").read_bytes()
 
 
@@ -137,8 +141,12 @@ def test_a_bounce_of_a_message_from_before_the_proof_flags_nothing(khadija, post
         ((REPORTS / "delayed.eml").read_bytes(), ("underway", "4.4.1", None)),
         (report("Action: failed\nStatus: 5.2.2\n"), ("failed", "5.2.2", None)),
         (b"Subject: failure notice\n\n<x>:\nNo mailbox by that name. (#5.1.1)\n", ("failed", "5.1.1", "flagged")),
+        (report(f"Action: failed\nStatus: 5.4.1\nDiagnostic-Code: smtp;{EDGE}\n"), ("failed", "5.4.1", "flagged")),
+        (report(f"Action: failed\nStatus: 5.5.0\nX-Supplementary-Info: <x smtp;{OUTLOOK}>\n"), ("failed", "5.5.0", "flagged")),
+        (report(f"Action: failed\nStatus: 5.0.0\nDiagnostic-Code: smtp; {YAHOO}\n"), ("failed", "5.0.0", "flagged")),
+        (report(f"Action: failed\nStatus: 5.2.1\nDiagnostic-Code: smtp; {AT_A_RATE}\n"), ("failed", "5.2.1", None)),
     ],
-    ids=["policy", "expired", "delayed", "full", "without structure"],
+    ids=["policy", "expired", "delayed", "full", "without structure", "Exchange Online", "outlook.com", "Yahoo", "Gmail at a rate"],
 )
 def test_what_each_report_does(khadija, post, clock, caplog, content, outcome):
     take_bounce.take(asked(post), content, now=clock())

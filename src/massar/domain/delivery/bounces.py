@@ -6,40 +6,52 @@ Reports are written by strangers. Nothing of them is kept but the action and the
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
 
+from massar.domain.delivery.bounce_words import ABOUT_US, GONE, meaning
 from massar.domain.delivery.carriers.base import DELIVERED, FAILED, UNDERWAY
 
 _STATES = {"failed": FAILED, "delayed": UNDERWAY, "delivered": DELIVERED, "expanded": DELIVERED, "relayed": UNDERWAY}
-# RFC 3463: no such mailbox, no such domain, no such syntax, moved away, takes no mail at all; mailbox closed.
+# RFC 3463: no such mailbox, no such domain, no such syntax, moved away, takes no mail at all; mailbox closed. Exchange
+# Online: another server said so (5.1.351).
 # Not 5.1.0, 5.1.7 and 5.1.8, which many servers say of the sender; nor 5.4.4, which our own name server can cause.
-_NO_SUCH_ADDRESS = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"}
+_NO_SUCH_ADDRESS = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.1.351", "5.2.1"}
+# Exchange Online, of a recipient that takes letters from some senders only, or from none outside.
+_NOT_FROM_OUTSIDE = {"5.7.124", "5.7.129", "5.7.133", "5.7.134", "5.7.135", "5.7.136", "5.7.193", "5.7.504", "5.7.505", "5.7.507"}
 _VAGUE = {"", "4.0.0", "5.0.0"}
 _STATUS = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})(?!\d)", re.ASCII)
 # An enhanced code where servers put it: after the three digits of SMTP, or after qmail's number sign.
-_QUOTED = re.compile(r"(?:(?<!\d)[245]\d\d[ -]{1,3}|#)([245]\.\d{1,3}\.\d{1,3})(?![\d.])", re.ASCII)
+_QUOTED = re.compile(r"(?:(?<!\d)[245]\d\d[ :'-]{1,3}|#)([245]\.\d{1,3}\.\d{1,3})(?![\d.])", re.ASCII)
+_MAILER = re.compile(r"(?:mailer[-_]?daemon|post_?master)@", re.IGNORECASE)
+_NOT_YET = re.compile(r"(?<!\d)4\d\d[ -]", re.ASCII)
+# Where the letter that came back begins, in a bounce of one part.
+_COPY = re.compile(r"(?im)^(?:-{2,}.*\b(?:copy|headers?|original)\b|(?:return-path|received|message-id) ?:)")
+_NEAR = 250  # signs around a code in a text: its reason
 _MOST_PARTS = 30
 _MOST_TEXT = 16 * 1024  # of a bounce without structure: the reason stands above the returned letter
 
 
 @dataclass(frozen=True)
 class Report:
-    """`state` as in a Receipt. `code`: enhanced status (RFC 3463), or empty."""
+    """`state` as in a Receipt. `code`: enhanced status (RFC 3463), or empty. `said`: what the words beside it say."""
 
     state: str
     code: str = ""
+    said: str = field(default="", compare=False)
 
     @property
     def address_fault(self) -> bool:
         """Whether this address receives nothing, for good."""
-        return self.state == FAILED and self.code in _NO_SUCH_ADDRESS
+        known = self.said == GONE if self.said else self.code in _NO_SUCH_ADDRESS
+        return self.state == FAILED and known
 
     @property
     def ours(self) -> bool:
         """Whether it was refused by a policy: that is about us, not about the address."""
-        return self.state == FAILED and self.code[1:].startswith(".7.")
+        policy = self.said == ABOUT_US if self.said else self.code[1:].startswith(".7.")
+        return self.state == FAILED and policy and self.code not in _NOT_FROM_OUTSIDE
 
 
 def read(content: bytes) -> Report | None:
@@ -73,22 +85,39 @@ def _of_fields(part: Message) -> Report | None:
         if action not in _STATES and not told:
             continue
         code = told[1] if told else ""
-        quoted = _QUOTED.search(str(block.get("Diagnostic-Code", ""))[:_MOST_TEXT])
+        words = " ".join(str(block.get(name, ""))[:_MOST_TEXT] for name in ("Diagnostic-Code", "X-Supplementary-Info"))
+        quoted = _QUOTED.search(words)
         if code in _VAGUE and quoted:
             code = quoted[1]
-        return Report(_STATES.get(action) or _state_of(code), code)
+        return Report(_STATES.get(action) or _state_of(code), code, meaning(words, code))
     return None
 
 
 def _of_text(letter: Message) -> Report | None:
-    """A bounce from before RFC 3464, by the code in its text. Without one it may be anything: no report."""
-    first = next((p for p in _parts(letter) or [letter] if p.get_content_maintype() == "text"), None)
-    if first is None or first.is_multipart():
+    """A bounce from before RFC 3464, by the code in its text. One without a code may be anything: it is a report only if a
+    mail server wrote it, and its words leave no doubt."""
+    first = _first_text(letter)
+    if first is None:
         return None
-    body = first.get_payload(decode=True) or b""
-    quoted = _QUOTED.finditer(body[:_MOST_TEXT].decode("ascii", "replace"))
-    code = next((one[1] for one in quoted if one[1][0] != "2"), "")  # what went well on the way is no reason
-    return Report(_state_of(code), code) if code else None
+    body = (first.get_payload(decode=True) or b"")[:_MOST_TEXT].decode("utf-8", "replace")
+    text = body[: found.start()] if (found := _COPY.search(body)) else body
+    for quoted in _QUOTED.finditer(text):
+        if quoted[1][0] != "2":  # what went well on the way is no reason
+            near = text[max(0, quoted.start() - _NEAR) : quoted.end() + _NEAR]
+            return Report(_state_of(quoted[1]), quoted[1], meaning(near, quoted[1]))
+    from_a_server = _MAILER.search(str(letter.get("From", "")))
+    if from_a_server and not _NOT_YET.search(text) and meaning(text, "") == GONE:
+        return Report(FAILED, "", GONE)
+    return None
+
+
+def _first_text(letter: Message) -> Message | None:
+    """What is written for people. Exchange Online puts it one level deeper, beside the same as HTML."""
+    for part in _parts(letter) or [letter]:
+        for inner in _parts(part) if part.get_content_type() == "multipart/alternative" else [part]:
+            if inner.get_content_maintype() == "text" and not inner.is_multipart():
+                return inner
+    return None
 
 
 def _state_of(code: str) -> str:
