@@ -28,6 +28,7 @@ OPEN = {
     "saml_metadata": "public",
     "saml_sso": "judges the site's request first; a stranger with a right one is sent to sign in",
     "saml_slo": "the site's signature is the proof",
+    **dict.fromkeys(("saml_metadata_as", "saml_sso_as", "saml_slo_as"), "the same three, for sites that know us by another name"),
     "oidc_discovery": "public",
     "oidc_jwks": "public keys",
     "oidc_authorize": "judges the site's request first; a stranger with a right one is sent to sign in",
@@ -48,6 +49,8 @@ POSTED_BY_SITES = {
     "oidc_logout": 303,
     "saml_sso": 400,
     "saml_slo": 400,
+    "saml_sso_as": 404,  # a name that no site has
+    "saml_slo_as": 404,
     "receipt": 404,
 }
 PUBLIC = {"oidc_discovery", "oidc_jwks"}  # may be kept, by whoever

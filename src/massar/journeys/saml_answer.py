@@ -14,7 +14,7 @@ from lxml import etree
 
 from massar.core import ids, xml, xml_signature
 from massar.domain.sites import api as sites
-from massar.journeys.saml_names import BASIC, BEARER, SAML, SAMLP, SUCCESS, URI, entity_id
+from massar.journeys.saml_names import BASIC, BEARER, SAML, SAMLP, SUCCESS, URI, Ours
 
 LIFE = timedelta(minutes=3)
 SKEW = timedelta(seconds=60)
@@ -36,6 +36,7 @@ class Statement:
 
 def response(
     *,
+    ours: Ours,
     acs: str,
     audience: str,
     in_response_to: str,
@@ -45,9 +46,9 @@ def response(
     status: tuple[str, ...] = (SUCCESS,),
 ) -> str:
     """The Response in base64, as the POST binding wants it. Without a statement it tells the status alone."""
-    root = message("Response", to=acs, in_response_to=in_response_to, status=status, now=now)
+    root = message("Response", ours=ours, to=acs, in_response_to=in_response_to, status=status, now=now)
     if statement:
-        root.append(_assertion(acs, audience, in_response_to, statement, signer, now))
+        root.append(_assertion(ours, acs, audience, in_response_to, statement, signer, now))
     return posted(root, signer)
 
 
@@ -58,7 +59,7 @@ def posted(message: etree._Element, signer: sites.Signer) -> str:
 
 
 def message(
-    kind: str, *, to: str, now: datetime, id: str = "", in_response_to: str = "", status: tuple[str, ...] = ()
+    kind: str, *, ours: Ours, to: str, now: datetime, id: str = "", in_response_to: str = "", status: tuple[str, ...] = ()
 ):
     """A message of ours (an lxml element) with its Issuer; status: the codes from the outermost inwards."""
     root = etree.Element(f"{{{SAMLP}}}{kind}", nsmap=_MAPS)
@@ -66,18 +67,18 @@ def message(
     root.set("Destination", to)
     if in_response_to:
         root.set("InResponseTo", in_response_to)
-    add(root, SAML, "Issuer", entity_id())
+    add(root, SAML, "Issuer", ours.entity_id)
     parent = add(root, SAMLP, "Status") if status else root
     for code in status:
         parent = add(parent, SAMLP, "StatusCode", Value=code)
     return root
 
 
-def _assertion(acs, audience, in_response_to, said: Statement, signer, now) -> etree._Element:
+def _assertion(ours: Ours, acs, audience, in_response_to, said: Statement, signer, now) -> etree._Element:
     root = etree.Element(f"{{{SAML}}}Assertion", nsmap=_MAPS)
     _begin(root, now)
-    add(root, SAML, "Issuer", entity_id())
-    _subject(root, acs, audience, in_response_to, said, now)
+    add(root, SAML, "Issuer", ours.entity_id)
+    _subject(root, ours, acs, audience, in_response_to, said, now)
     conditions = add(
         root, SAML, "Conditions", NotBefore=written(now - SKEW), NotOnOrAfter=written(now + LIFE)
     )
@@ -100,9 +101,9 @@ def _assertion(acs, audience, in_response_to, said: Statement, signer, now) -> e
     return root
 
 
-def _subject(root, acs, audience, in_response_to, said: Statement, now) -> None:
+def _subject(root, ours: Ours, acs, audience, in_response_to, said: Statement, now) -> None:
     subject = add(root, SAML, "Subject")
-    name_id(subject, said.name_id, said.name_format, audience)
+    name_id(subject, said.name_id, said.name_format, ours, audience)
     confirmation = add(subject, SAML, "SubjectConfirmation", Method=BEARER)
     data = add(
         confirmation, SAML, "SubjectConfirmationData", NotOnOrAfter=written(now + LIFE), Recipient=acs
@@ -111,11 +112,11 @@ def _subject(root, acs, audience, in_response_to, said: Statement, now) -> None:
         data.set("InResponseTo", in_response_to)
 
 
-def name_id(parent: etree._Element, value: str, name_format: str, audience: str) -> None:
+def name_id(parent: etree._Element, value: str, name_format: str, ours: Ours, audience: str) -> None:
     """A name is the site's own (SPNameQualifier), unless it is an address, which is the same everywhere."""
     found = add(parent, SAML, "NameID", value, Format=name_format)
     if not name_format.endswith("emailAddress"):
-        found.set("NameQualifier", entity_id())
+        found.set("NameQualifier", ours.entity_id)
         found.set("SPNameQualifier", audience)
 
 

@@ -17,7 +17,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.sites import api as sites
 from massar.journeys import saml_answer, tell_sites
 from massar.journeys.saml_message import Message, Refused, read
-from massar.journeys.saml_names import NAME_IDS, SAMLP, SOAP, SUCCESS, names_of, slo_address
+from massar.journeys.saml_names import NAME_IDS, SAMLP, SOAP, SUCCESS, Ours, names_of, ours_for
 from massar.journeys.tell_sites import Leaving
 
 LIFE = timedelta(minutes=3)
@@ -69,7 +69,7 @@ def heard(letter: delivery.Letter, result, *, now: datetime):
     if not isinstance(result, delivery.Accepted):
         return result
     try:
-        left = answered(result.answer, now=now)
+        left = answered(result.answer, by=settings.MASSAR.sites.by_slug[letter.values["site"]], now=now)
     except Refused as refused:
         return delivery.Refused(refused.why, permanent=False, ours=True)
     if left.site.slug != letter.values["site"] or left.asked != _asked(letter):
@@ -77,12 +77,12 @@ def heard(letter: delivery.Letter, result, *, now: datetime):
     return result if left.success else delivery.Refused(left.status, permanent=True)
 
 
-def answered(document: bytes, *, now: datetime) -> Left:
+def answered(document: bytes, *, by: sites.Site, now: datetime) -> Left:
     """What stands in the envelope that a site sent back, believed. Raises Refused.
 
     The connection says whose it is; a signature is demanded of sites that sign everything, and judged where it stands.
     """
-    return _answered(_body(document), destination=None, signed=False, now=now)
+    return _answered(_body(document), ours=ours_for(by), destination=None, signed=False, now=now)
 
 
 def _body(document: bytes) -> Message:
@@ -126,9 +126,9 @@ def _mark(site: sites.Site, leaving: Leaving, nonce: str) -> str:
     return f"_{nonce}.{tag[:32]}"
 
 
-def brought_back(message: Message, *, now: datetime) -> Left:
+def brought_back(message: Message, *, ours: Ours, now: datetime) -> Left:
     """The site's answer, believed. Whose it is is for `is_of` to say. Raises Refused."""
-    return _answered(message, destination=slo_address(), signed=True, now=now)
+    return _answered(message, ours=ours, destination=ours.slo, signed=True, now=now)
 
 
 def is_of(leaving: Leaving, site: sites.Site, asked: str) -> bool:
@@ -141,17 +141,17 @@ def is_of(leaving: Leaving, site: sites.Site, asked: str) -> bool:
 
 
 def _request(site, to: str, id: str, kind: str, name: str, indexes: list[str], now: datetime) -> etree._Element:
-    root = saml_answer.message("LogoutRequest", to=to, id=id, now=now)
+    root = saml_answer.message("LogoutRequest", ours=ours_for(site), to=to, id=id, now=now)
     root.set("NotOnOrAfter", saml_answer.written(now + LIFE))
-    saml_answer.name_id(root, name, NAME_IDS[kind], site.entity_id)
+    saml_answer.name_id(root, name, NAME_IDS[kind], ours_for(site), site.entity_id)
     for index in indexes:
         saml_answer.add(root, SAMLP, "SessionIndex", index)
     return root
 
 
-def _answered(message: Message, *, destination: str | None, signed: bool, now: datetime) -> Left:
+def _answered(message: Message, *, ours: Ours, destination: str | None, signed: bool, now: datetime) -> Left:
     found = read(
-        message, kind="LogoutResponse", children=(STATUS,), destination=destination, signed=signed, now=now
+        message, ours=ours, kind="LogoutResponse", children=(STATUS,), destination=destination, signed=signed, now=now
     )
     code = found.root.find(f"{STATUS}/{{{SAMLP}}}StatusCode")
     status = code.get("Value", "") if code is not None else ""

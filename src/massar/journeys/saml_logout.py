@@ -27,9 +27,10 @@ from massar.journeys.saml_names import (
     SAMLP,
     SUCCESS,
     UNKNOWN_PRINCIPAL,
+    Ours,
     kinds_for,
     names_of,
-    slo_address,
+    ours_for,
 )
 
 CHILDREN = (f"{{{SAML}}}NameID", f"{{{SAMLP}}}SessionIndex")
@@ -70,10 +71,10 @@ class Ended:
     partial: bool = False
 
 
-def wanted(message: Message, *, now: datetime) -> Wanted:
+def wanted(message: Message, *, ours: Ours, now: datetime) -> Wanted:
     """Raises Refused."""
     found = read(
-        message, kind="LogoutRequest", children=CHILDREN, destination=slo_address(), signed=True, now=now
+        message, ours=ours, kind="LogoutRequest", children=CHILDREN, destination=ours.slo, signed=True, now=now
     )
     _judge_time(found.root, now)
     name = found.root.find(f"{{{SAML}}}NameID")
@@ -138,6 +139,7 @@ def response(*, wanted: Wanted, ended: Ended, now: datetime) -> etree._Element:
     """The LogoutResponse, which its binding signs."""
     status = (SUCCESS, PARTIAL_LOGOUT) if ended.partial else (SUCCESS,)
     status = status if ended.site_knows else (REQUESTER, UNKNOWN_PRINCIPAL)
+    site = wanted.site
     return saml_answer.message(
-        "LogoutResponse", to=wanted.site.slo_answers, in_response_to=wanted.id, status=status, now=now
+        "LogoutResponse", ours=ours_for(site), to=site.slo_answers, in_response_to=wanted.id, status=status, now=now
     )

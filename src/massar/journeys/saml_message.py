@@ -15,7 +15,7 @@ from lxml import etree
 
 from massar.core import xml, xml_signature
 from massar.domain.sites import api as sites
-from massar.journeys.saml_names import SAML, SAMLP
+from massar.journeys.saml_names import SAML, SAMLP, Ours
 
 WINDOW = timedelta(minutes=5)  # how old a message may be
 SKEW = timedelta(seconds=60)  # how far ahead a site's clock may go
@@ -65,6 +65,7 @@ class Read:
 def read(
     message: Message,
     *,
+    ours: Ours,
     kind: str,
     children: tuple[str, ...],
     destination: str | None,
@@ -74,7 +75,8 @@ def read(
 ) -> Read:
     """A message of that kind ('AuthnRequest', 'LogoutRequest'). Raises Refused. Writes down that its ID was seen.
 
-    children: the elements that the schema allows, each at most once. signed: it must be, whatever the registry says.
+    ours: to which of our entities it came. children: the elements that the schema allows, each at most once. signed: it must
+    be, whatever the registry says.
     destination: None where the connection itself says where it goes (SOAP). remembers: whether there is room for one more
     ID that nobody has signed; such a message could as well come with another ID, so it is read all the same.
     """
@@ -82,7 +84,7 @@ def read(
         raise Refused("request", f"RelayState is longer than {LONGEST_RELAY_STATE} bytes.")
     root = _parsed(message.document)
     _judge_schema(root, kind, children)
-    site = _site_of(root)
+    site = _site_of(root, ours)
     is_signed = _has_signature(message, root)
     if not is_signed and (signed or site.signed_requests):
         raise Refused("request", f"The {kind} must be signed.")
@@ -117,12 +119,12 @@ def _judge_schema(root: etree._Element, kind: str, children: tuple[str, ...]) ->
         raise Refused("request", f"The elements of the {kind} are not those of the schema.")
 
 
-def _site_of(root: etree._Element) -> sites.Site:
+def _site_of(root: etree._Element, ours: Ours) -> sites.Site:
     issuer = root[0]
     name = issuer.text or ""
-    site = settings.MASSAR.sites.by_entity.get(name.strip()) if not len(issuer) else None
+    site = settings.MASSAR.sites.by_entity.get((ours.name, name.strip())) if not len(issuer) else None
     if site is None or site.protocol != "saml" or not site.connected:
-        raise Refused("site", "No site is registered under this Issuer.")
+        raise Refused("site", f"No site is registered under this Issuer for {ours.entity_id}.")
     return site
 
 

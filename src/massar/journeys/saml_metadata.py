@@ -16,18 +16,16 @@ from massar.journeys.saml_names import (
     REDIRECT,
     SAMLP,
     UNSPECIFIED,
-    entity_id,
-    slo_address,
-    sso_address,
+    Ours,
 )
 
 CACHED = "PT6H"  # a new certificate is published at least a day before it signs
 
 
-def ours(*, now: datetime) -> bytes:
+def of(ours: Ours, *, now: datetime) -> bytes:
     """The EntityDescriptor, UTF-8. While a certificate is being rolled it holds both, the one that signs first."""
     root = etree.Element(f"{{{MD}}}EntityDescriptor", nsmap={"md": MD, "ds": xml_signature.DS, "alg": ALG})
-    root.set("entityID", entity_id())
+    root.set("entityID", ours.entity_id)
     root.set("cacheDuration", CACHED)
     role = etree.SubElement(root, f"{{{MD}}}IDPSSODescriptor", protocolSupportEnumeration=SAMLP)
     role.set("WantAuthnRequestsSigned", "false")
@@ -37,11 +35,11 @@ def ours(*, now: datetime) -> bytes:
     for signer in (signs, *others):
         _key(role, signer.public)
     for binding in (REDIRECT, POST):
-        _service(role, "SingleLogoutService", binding, slo_address())
+        _service(role, "SingleLogoutService", binding, ours.slo)
     for name in (UNSPECIFIED, *reversed(NAME_IDS.values())):  # the first is what some libraries ask for
         etree.SubElement(role, f"{{{MD}}}NameIDFormat").text = name
     for binding in (REDIRECT, POST):
-        _service(role, "SingleSignOnService", binding, sso_address())
+        _service(role, "SingleSignOnService", binding, ours.sso)
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
 
 

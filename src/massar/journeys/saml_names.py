@@ -1,5 +1,10 @@
 """Names of SAML 2.0 that several files need, and where the account's own ends are."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from massar.domain.sites.api import Site
 from massar.journeys import issue_assertion
 
 SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
@@ -45,14 +50,32 @@ def names_of(sid: str, subject: str, login: str) -> dict[str, str]:
     }
 
 
-def entity_id() -> str:
-    """The account's own name: the address of its metadata."""
-    return f"{issue_assertion.issuer()}/saml/metadata"
+@dataclass(frozen=True)
+class Ours:
+    """The account as one SAML entity. name: `our_entity` of the sites that know it so; '': the entity of all others.
+
+    Two sites of one entity id (two domains of one Microsoft tenant) are told apart by the address that a message came to.
+    """
+
+    name: str = ""
+
+    @property
+    def entity_id(self) -> str:
+        """The address of its metadata."""
+        return f"{self._base}/metadata"
+
+    @property
+    def sso(self) -> str:
+        return f"{self._base}/sso"
+
+    @property
+    def slo(self) -> str:
+        return f"{self._base}/slo"
+
+    @property
+    def _base(self) -> str:
+        return f"{issue_assertion.issuer()}/saml{f'/as/{self.name}' if self.name else ''}"
 
 
-def sso_address() -> str:
-    return f"{issue_assertion.issuer()}/saml/sso"
-
-
-def slo_address() -> str:
-    return f"{issue_assertion.issuer()}/saml/slo"
+def ours_for(site: Site) -> Ours:
+    return Ours(site.our_entity)

@@ -22,8 +22,8 @@ from massar.journeys.saml_names import (
     SAML,
     SAMLP,
     UNSPECIFIED,
+    Ours,
     kinds_for,
-    sso_address,
 )
 
 CHILDREN = tuple(
@@ -61,13 +61,14 @@ class Asked:
         return asdict(self)
 
 
-def asked(message: Message, *, here: SignedIn | None, browser: Browser, now: datetime) -> Asked:
+def asked(message: Message, *, ours: Ours, here: SignedIn | None, browser: Browser, now: datetime) -> Asked:
     """Raises Refused, after which nothing is sent anywhere."""
     found = read(
         message,
+        ours=ours,
         kind="AuthnRequest",
         children=CHILDREN,
-        destination=sso_address(),
+        destination=ours.sso,
         signed=False,
         now=now,
         remembers=lambda: keep_request.may_remember(here=here, browser=browser, now=now),

@@ -24,6 +24,7 @@ from massar.journeys.saml_names import (
     REQUESTER,
     RESPONDER,
     names_of,
+    ours_for,
 )
 from massar.journeys.saml_request import Asked
 
@@ -75,6 +76,7 @@ def answer(
 def _refusal(site: sites.Site, asked: Asked, status: tuple[str, ...], now: datetime) -> Answer:
     signer = sites.keys.active(sites.keys.SAML, now=now)
     said = response(
+        ours=ours_for(site),
         acs=asked.acs,
         audience=site.entity_id,
         in_response_to=asked.id,
@@ -99,6 +101,7 @@ def _entered(
         issue_assertion.entered(site=site, enter=enter, browser=browser, now=now)
     signer = sites.keys.active(sites.keys.SAML, now=now)
     said = response(
+        ours=ours_for(site),
         acs=asked.acs,
         audience=site.entity_id,
         in_response_to=asked.id,

@@ -149,10 +149,12 @@ _SETTINGS = {field.name: _KINDS[field.type] for field in fields(Site) if field.n
 
 def _unique(sites: list[Site], mistakes: list[str]) -> None:
     for what in ("client_id", "entity_id", "gate_origin"):
-        seen: dict[str, str] = {}
+        seen: dict[tuple[str, str], str] = {}
         for site in sites:
             value = getattr(site, what)
-            if value and value in seen:
-                both = f"{_called(site.slug)} and {_called(seen[value])}"
-                mistakes.append(f"{both} have the same {what}: each site needs its own.")
-            seen[value] = site.slug
+            known = (value, site.our_entity if what == "entity_id" else "")
+            if value and known in seen:
+                both = f"{_called(site.slug)} and {_called(seen[known])}"
+                wish = ", or an our_entity of its own where the other side has one name for both" if what == "entity_id" else ""
+                mistakes.append(f"{both} have the same {what}: each site needs its own{wish}.")
+            seen[known] = site.slug

@@ -216,6 +216,8 @@ def _judged_oidc(site: Site) -> Mistakes:
 def _judged_saml(site: Site) -> Mistakes:
     if site.acs and not site.entity_id:
         yield "entity_id", "needs an entity_id."
+    if site.our_entity and not _SLUG.fullmatch(site.our_entity):
+        yield "our_entity", "our_entity is a part of addresses: 2 to 39 small letters, digits, - and _, a letter first."
     yield from _judged_indexes(site)
     if site.signed_requests and not site.certificate:
         yield "certificate signed_requests", "asks for signed requests: give the site's certificate."

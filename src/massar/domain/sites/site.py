@@ -49,6 +49,7 @@ class Site:
     introspects: bool = False
     # SAML 2.0
     entity_id: str = ""
+    our_entity: str = ""
     acs: tuple[str, ...] = ()
     acs_indexes: tuple[int, ...] = ()
     slo: str = ""
@@ -136,5 +137,6 @@ class Registry:
         self.sites = tuple(sorted(sites, key=lambda s: (s.order, s.slug)))
         self.by_slug = {s.slug: s for s in sites}
         self.by_client = {s.client_id: s for s in sites if s.client_id}
-        self.by_entity = {s.entity_id: s for s in sites if s.entity_id}
+        self.by_entity = {(s.our_entity, s.entity_id): s for s in sites if s.entity_id}
+        self.our_entities = {s.our_entity for s in sites if s.protocol == "saml" and s.connected}
         self.by_gate = {s.gate_origin: s for s in sites if s.gate_origin}

@@ -33,6 +33,7 @@ from massar.domain.sites.api import Site
 from massar.interfaces.commands import carriers, saml_import, site_checks
 from massar.journeys import issue_assertion, saml_farewell, tell_sites
 from massar.journeys.saml_message import Refused
+from massar.journeys.saml_names import ours_for
 
 VALID_FOR = timedelta(hours=1)  # a LogoutRequest about nobody
 PATIENCE = 10  # seconds for one answer of a site
@@ -143,11 +144,11 @@ def _oidc(site: Site):
 
 
 def _saml(site: Site):
-    account = issue_assertion.issuer()
-    yield "Metadata of the account", f"{account}/saml/metadata"
-    yield "Entity id of the account", f"{account}/saml/metadata"
-    yield "Single sign-on (Redirect, POST)", f"{account}/saml/sso"
-    yield "Single logout (Redirect, POST)", f"{account}/saml/slo"
+    ours = ours_for(site)
+    yield "Metadata of the account", ours.entity_id
+    yield "Entity id of the account", ours.entity_id
+    yield "Single sign-on (Redirect, POST)", ours.sso
+    yield "Single logout (Redirect, POST)", ours.slo
     for signer in sites.keys.published((sites.keys.SAML,), now=clock.now()):
         yield "Certificate, SHA-256", _fingerprint(signer.public)
     yield "Entity id of the site", site.entity_id or "not given"
@@ -286,7 +287,7 @@ def _soap_asked(site: Site, *, forge: bool = False) -> saml_farewell.Left | Refu
     if not isinstance(result, delivery.Accepted):
         return Refused("request", str(getattr(result, "code", None) or result.why))
     try:
-        left = saml_farewell.answered(result.answer, now=clock.now())
+        left = saml_farewell.answered(result.answer, by=site, now=clock.now())
     except Refused as refused:
         return refused
     return left if left.asked == id else Refused("request", "the answer to another request")

@@ -22,9 +22,10 @@ from massar.domain.sites import api as sites
 from massar.interfaces.frame import cookies, page
 from massar.interfaces.frame.answers import see_other, to, to_the_list
 from massar.interfaces.sso.saml import bindings
-from massar.interfaces.sso.saml.views import carry, problem
+from massar.interfaces.sso.saml.views import carry, entity, problem
 from massar.journeys import saml_answer, saml_farewell, saml_logout, tell_sites
 from massar.journeys.saml_message import Refused
+from massar.journeys.saml_names import Ours
 from massar.journeys.tell_sites import Asker, Leaving
 
 LONGEST_KEPT = 1000  # of a RelayState, which waits in a cookie; a longer one goes back at once
@@ -33,15 +34,16 @@ log = logging.getLogger("massar.saml")
 
 @csrf_exempt  # comes from a site, and is believed for its signature alone
 @require_http_methods(["GET", "POST"])
-def slo(request: HttpRequest) -> HttpResponse:
+def slo(request: HttpRequest, ours: str = "") -> HttpResponse:
     """A LogoutRequest. By POST the browser's session does not come along, so the browser is asked once more.
 
     Or the answer to one of ours: then the browser is asked once more, with its cookies (SameSite).
     """
+    known_as = entity(ours)
     if "SAMLResponse" in request.GET or "SAMLResponse" in request.POST:
-        return _answered(request)
+        return _answered(request, known_as)
     try:
-        wanted = saml_logout.wanted(bindings.received(request, "SAMLRequest"), now=request.now)
+        wanted = saml_logout.wanted(bindings.received(request, "SAMLRequest"), ours=known_as, now=request.now)
     except Refused as refused:
         said = refused.problem if refused.problem == "site" else "logout"
         return problem(request, Refused(said, refused.why))
@@ -129,10 +131,10 @@ def _carried(
     return carry(request, site, address, {name: saml_answer.posted(message, signer), "RelayState": relay_state})
 
 
-def _answered(request: HttpRequest) -> HttpResponse:
+def _answered(request: HttpRequest, ours: Ours) -> HttpResponse:
     """What the site answered, believed or not, goes on to `left` as one word of ours. Nobody is held up by it."""
     try:
-        found = saml_farewell.brought_back(bindings.received(request, "SAMLResponse"), now=request.now)
+        found = saml_farewell.brought_back(bindings.received(request, "SAMLResponse"), ours=ours, now=request.now)
         word = f"{found.site.slug}.{found.asked}" if found.success else ""
     except Refused as refused:
         log.info("a LogoutResponse was not believed: %s", refused.why)

@@ -15,6 +15,7 @@ from massar.interfaces.sso.saml import bindings
 from massar.journeys import saml_metadata, saml_request, saml_sign_in
 from massar.journeys.issue_assertion import NotForYou, SignInFirst
 from massar.journeys.saml_message import Refused
+from massar.journeys.saml_names import Ours
 from massar.journeys.saml_request import Asked
 from massar.journeys.saml_sign_in import Answer
 
@@ -22,17 +23,20 @@ PROTOCOL = "saml"
 
 
 @require_GET
-def metadata(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(saml_metadata.ours(now=request.now), content_type="application/samlmetadata+xml")
+def metadata(request: HttpRequest, ours: str = "") -> HttpResponse:
+    document = saml_metadata.of(entity(ours), now=request.now)
+    return HttpResponse(document, content_type="application/samlmetadata+xml")
 
 
 @csrf_exempt  # the form comes from a site; it changes nothing here, and what it asks is judged by itself
 @require_http_methods(["GET", "POST"])
-def sso(request: HttpRequest) -> HttpResponse:
+def sso(request: HttpRequest, ours: str = "") -> HttpResponse:
     """An AuthnRequest. A form from elsewhere comes without our cookies (SameSite), so it waits for one step."""
+    known_as = entity(ours)
     try:
         asked = saml_request.asked(
             bindings.received(request, "SAMLRequest"),
+            ours=known_as,
             here=request.here or None,
             browser=request.browser,
             now=request.now,
@@ -90,6 +94,13 @@ def _kept(asked: Asked) -> dict:
 def _one_step_more(request: HttpRequest, asked: Asked) -> HttpResponse:
     """The browser asks again by itself, and this time its session comes along."""
     return waiting.keep(request, see_other(reverse("saml_resume")), _kept(asked))
+
+
+def entity(name: str) -> Ours:
+    """The one that the address names; 404 where no site knows us so."""
+    if name and name not in settings.MASSAR.sites.our_entities:
+        raise Http404
+    return Ours(name)
 
 
 def carry(request: HttpRequest, site: sites.Site, action: str, fields: dict[str, str]) -> HttpResponse:
