@@ -14,6 +14,7 @@ import time
 import tomllib
 from collections.abc import Iterator
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
 
 import pytest
@@ -21,9 +22,11 @@ import pytest
 from massar.domain.delivery.carriers import http_settings
 from massar.domain.delivery.carriers.base import Accepted, Outgoing, Refused
 from massar.domain.delivery.carriers.sms_http import from_table
+from massar.domain.delivery.sms_text import measure
 from tests.cast import YOUSSEF
 from tests.servers import account as product
 from tests.servers.machine import program, running
+from tests.servers.pages import block, written
 from tests.servers.smsc import Smsc
 from tests.servers.surfer import Surfer
 from tests.support.programs import KANNEL
@@ -51,22 +54,10 @@ smsc-username = kannel
 smsc-password = secret
 system-type = ""
 reconnect-delay = 1
-
-group = smsbox
-bearerbox-host = 127.0.0.1
-sendsms-port = {sendsms}
-sendsms-interface = 127.0.0.1
-http-request-retry = 20
-http-queue-delay = 1
-log-file = smsbox.log
-log-level = 1
-
-group = sendsms-user
-username = massar
-password = {password}
-concatenation = true
-max-messages = 3
 """
+# The same account without what the page says of long messages.
+LEFT_OUT = "\n".join(("", "group = sendsms-user", "username = cut", "password = {password}", ""))
+PAGE = "docs/operate/sms-http.md"
 PASSWORD = "s3cret&="
 PHONE, UNDELIVERED, REFUSED = "+212661123456", "+212661000288", "+212661000299"
 TEN_MINUTES = timedelta(minutes=10)
@@ -81,11 +72,15 @@ class Place:
         self.ports = ports
         self.url = f"http://127.0.0.1:{ports['sendsms']}/cgi-bin/sendsms"
 
-    def table(self, password: str = PASSWORD) -> dict:
-        return {"preset": "kannel", "url": self.url, "query": {"username": "massar", "password": password}}
+    def table(self, password: str = PASSWORD, user: str = "massar") -> dict:
+        """The carrier of the page, at this place."""
+        (given,) = tomllib.loads(block(PAGE, "[carriers.kannel]"))["carriers"].values()
+        assert set(given) == {"kind", "preset", "url", "query"} and set(given["query"]) == {"username", "password"}
+        return given | {"url": self.url, "query": {"username": user, "password": password}}
 
-    def carrier(self, password: str = PASSWORD):
-        return from_table(self.table(password), name="kannel", receipts_base=f"http://localhost:{self.ports['account']}")
+    def carrier(self, password: str = PASSWORD, user: str = "massar"):
+        base = f"http://localhost:{self.ports['account']}"
+        return from_table(self.table(password, user), name="kannel", receipts_base=base)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +99,7 @@ def smsc(place: Place) -> Iterator[Smsc]:
 def kannel(place: Place, smsc: Smsc, tmp_path_factory) -> Iterator[Place]:
     bearerbox = program(KANNEL)
     folder = tmp_path_factory.mktemp("kannel")
-    (folder / "kannel.conf").write_text(CONF.format(password=PASSWORD, **place.ports))
+    (folder / "kannel.conf").write_text(_conf(place))
     box, sms = [bearerbox, "-v", "2", "kannel.conf"], [bearerbox.replace("bearerbox", "smsbox"), "-v", "2", "kannel.conf"]
     with (
         running(box, folder=folder, ports=(place.ports["admin"], place.ports["boxes"]), logs=("bearerbox.log",)),
@@ -113,9 +108,40 @@ def kannel(place: Place, smsc: Smsc, tmp_path_factory) -> Iterator[Place]:
         yield place
 
 
+def _conf(place: Place) -> str:
+    """What the page says, with the ports of this run, and the rest of a Kannel."""
+    page = written(
+        block(PAGE, "group = smsbox"), sendsms_port=str(place.ports["sendsms"]), password=PASSWORD, http_queue_delay="1"
+    )  # fmt: skip
+    page = page.replace("group = smsbox", "group = smsbox\nlog-file = smsbox.log\nsendsms-interface = 127.0.0.1")
+    return CONF.format(password=PASSWORD, **place.ports) + "\n" + page + LEFT_OUT.format(password=PASSWORD)
+
+
+class Heard(BaseHTTPRequestHandler):
+    """Where Kannel calls back; it keeps what was asked for."""
+
+    def do_GET(self):
+        self.server.calls.append(self.path)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def heard():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Heard)
+    server.calls, server.base = [], f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
 @pytest.fixture(scope="module")
 def running_product(kannel: Place, tmp_path_factory):
-    table = {"kind": "http", **kannel.table()}
+    table = kannel.table()
     config = "[carriers.kannel]\n" + "".join(
         f"{name} = {json.dumps(value)}\n" for name, value in table.items() if isinstance(value, str)
     )
@@ -137,6 +163,45 @@ def test_a_text_arrives_word_for_word_with_its_time(kannel: Place, smsc: Smsc):
     plain = "Massar: kdmwt-47392\nne le donnez pas."
     assert isinstance(carrier.send(message("+212661000223", plain), valid_for=TEN_MINUTES), Accepted)
     assert smsc.wait_for("212661000223").text == plain
+
+
+LONG = [
+    ("ش" * 70, 1), ("ش" * 71, 2), ("ش" * 134, 2), ("مسار: " + "رمز الدخول " * 30, 6), ("x" * 160, 1), ("x" * 161, 2),
+    ("x" * 159 + "€", 2), ("x" * 152 + "€" + "y" * 20, 2), ("x" * 306, 2), ("ê" * 71, 2), ("é" * 161, 2), ("x" * 1530, 10),
+    ("ش" * 66 + "😀" + "ش" * 20, 2), ("😀" * 36, 2),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "segments"), LONG, ids=range(len(LONG)))
+def test_a_long_text_arrives_whole(kannel: Place, smsc: Smsc, text: str, segments: int):
+    to = f"+2126620{LONG.index((text, segments)):05}"
+    assert measure(text).segments == segments
+    assert isinstance(kannel.carrier().send(message(to, text), valid_for=TEN_MINUTES), Accepted)
+    arrived = smsc.wait_for(to.lstrip("+"))
+    assert (arrived.text, arrived.segments) == (text, segments)
+
+
+@pytest.mark.parametrize(("ending", "state"), [("00", 1), ("88", 2), ("77", 2), ("66", 1)])
+def test_of_a_long_text_the_first_segment_alone_is_reported(kannel: Place, smsc: Smsc, heard, ending: str, state: int):
+    """As the page says: where the second alone is lost, Kannel calls it delivered."""
+    to = f"+2126640000{ending}"
+    carrier = from_table(kannel.table(), name="kannel", receipts_base=heard.base)
+    assert isinstance(carrier.send(message(to, "ش" * 150), valid_for=TEN_MINUTES), Accepted)
+    assert smsc.wait_for(to.lstrip("+")).segments == 3
+    limit = time.monotonic() + 20
+    while len(heard.calls) < 2 and time.monotonic() < limit:
+        threading.Event().wait(0.1)
+    assert sorted(call.rpartition("=")[2] for call in heard.calls) == [str(state), "8"]
+
+
+@pytest.mark.parametrize(
+    ("text", "left"), [("ش" * 71, "ش" * 70), ("x" * 161, "x" * 160), ("x" * 159 + "€", "x" * 159)], ids="abc"
+)
+def test_without_what_the_page_says_it_is_cut_and_nobody_is_told(kannel: Place, smsc: Smsc, text: str, left: str):
+    """Why the page says it: Kannel's own default, of which its answer says nothing."""
+    to = f"+21266300{len(text)}{len(left):03}"
+    assert kannel.carrier(user="cut").send(message(to, text), valid_for=TEN_MINUTES) == Accepted("", receipt=True)
+    assert smsc.wait_for(to.lstrip("+")).text == left
 
 
 def test_a_wrong_password_is_our_fault(kannel: Place):
@@ -184,6 +249,13 @@ def test_a_receipt_reaches_the_running_product(running_product, smsc: Smsc, surf
 def test_a_bad_end_is_told_too(running_product, smsc: Smsc, surfer: Surfer, phone: str, number: int, code: str):
     _add_phone(running_product, surfer, phone, smsc if phone == UNDELIVERED else None)
     assert _outcome(running_product, number) == ("kannel", "failed", code)
+
+
+def test_a_long_trial_arrives_whole_and_its_receipt_comes(running_product, smsc: Smsc):
+    words = running_product.run("send-test", "kannel", "0662000055", "--long", "--wait", "60")
+    assert "ucs2, 4 segment(s)" in words and "delivered " in words
+    arrived = smsc.wait_for("212662000055")
+    assert arrived.segments == 4 and f"its last line: {arrived.text.splitlines()[-1]}" in words
 
 
 def _add_phone(account, surfer: Surfer, phone: str, smsc: Smsc | None) -> str:

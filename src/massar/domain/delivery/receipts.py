@@ -16,6 +16,7 @@ from massar.domain.delivery import counters, outbox, receipt_match, wording
 from massar.domain.delivery.carriers.base import DELIVERED, FAILED, UNDERWAY, Receipt
 
 RETURNED = "returned"
+alike = receipt_match.alike
 STRAYS_KEPT = timedelta(days=3)
 MOST_EARLY = timedelta(minutes=10)  # a receipt may come before the answer is written, but not by more
 

@@ -82,7 +82,7 @@ _OPTIONAL = {
     TEMPORARY_PASSWORD: {"valid_date", "host", "help"},
     CONTACT_CODE: {"valid_date", "host", "help"},
     NOTICE: {"device", "contact", "counts_from", "dropped", "cancel_url", "host", "help"},
-    TRIAL: {"host", "help"},
+    TRIAL: {"host", "help", "lines"},
 }
 _SECRET_FIELD = {TEMPORARY_PASSWORD: "secret", CONTACT_CODE: "code"}
 
@@ -109,7 +109,8 @@ def render(template: str, *, language: str, channel: str, values: Mapping[str, o
     """The words of one message.
 
     template: TEMPORARY_PASSWORD (values secret, valid_until; optional valid_date, host, help), CONTACT_CODE
-    (code, valid_until; the same options), TRIAL (when; an operator tries a carrier) or
+    (code, valid_until; the same options), TRIAL (when; optional lines, a number of numbered lines that an SMS goes on
+    with; an operator tries a carrier) or
     NOTICE (event of EVENTS, when; optional device, contact (masked),
     counts_from, dropped (masked contacts; e-mail only), cancel_url (e-mail only), host, help). Empty and None are
     "not there". Moments may be aware datetimes, which are written in the country's time, or text that is written already.

@@ -224,7 +224,10 @@ def _send_test(commands) -> None:
     )
     one.add_argument("carrier", help="its name; `massar messages` lists them")
     one.add_argument("to", help="an address, or a mobile number as people type it")
-    one.add_argument("--language", choices=("ar", "fr", "en"), default="fr", help="of the words (default fr)")
+    one.add_argument("--language", choices=("ar", "fr", "en"), help="of the words (default fr, of a long text ar)")
+    one.add_argument(
+        "--long", action="store_true", help="an SMS of several segments, whose number is compared with what the carrier says"
+    )
     one.add_argument(
         "--wait", type=int, default=60, metavar="SECONDS", help="for the receipt (default 60; 0: do not wait)"
     )

@@ -1,8 +1,9 @@
 """Sends a real message through one carrier and prints each step, so that an operator sees where it stops.
 
-    massar send-test CARRIER TO [--language fr] [--wait SECONDS]
+    massar send-test CARRIER TO [--language fr] [--long] [--wait SECONDS]
 
-It goes past the queue, the breakers and the budgets. Nothing about it is kept.
+It goes past the queue, the breakers and the budgets. Nothing about it is kept. A long text shows whether a carrier cuts
+what does not fit into one SMS: where it says how many it made, they are compared, else the phone shows its last line.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from massar.interfaces.commands.carriers import from_settings
 
 VALID_FOR = timedelta(minutes=10)
 BIND_PATIENCE = 15.0  # seconds
+LINES = 8  # of a long text: four SMS in Arabic
 
 
 def run(options) -> int:
@@ -32,6 +34,8 @@ def run(options) -> int:
     if carrier is None or carrier.channel not in ("email", "sms"):
         names = ", ".join(c.name for c in roster.all() if c.channel in ("email", "sms")) or "none"
         return _stop(f"There is no carrier {options.carrier!r}. Configured: {names}.")
+    if options.long and carrier.channel != "sms":
+        return _stop("--long is for SMS: a letter is never cut.")
     to = _destination(carrier.channel, options.to)
     if to is None:
         return _stop(f"{options.to!r} is no destination that {carrier.name} ({carrier.channel}) could write to.")
@@ -54,6 +58,8 @@ class _Trial:
         self.carrier, self.to, self.options = carrier, to, options
         self.receipts: queue.SimpleQueue[delivery.Receipt] = queue.SimpleQueue()
         self.started = time.monotonic()
+        self.needed, self.ends = 0, ""  # SMS that the text needs, and its last line
+        self.names: set[str] = set()
 
     def run(self) -> int:
         _say(f"carrier   {self.carrier.name} ({self.carrier.channel})")
@@ -62,7 +68,9 @@ class _Trial:
             return 1
         self.started = time.monotonic()
         result = self.carrier.send(message, valid_for=VALID_FOR)
-        good = self._tell(result)
+        if isinstance(result, delivery.Accepted):
+            self.names = {*result.parts, result.reference} - {""}
+        good = self._tell(result) and self._compare(result)
         if good and result.receipt and self.options.wait:
             good = self._await_receipt(message.message_id, result)
         if hasattr(self.carrier, "close"):
@@ -70,11 +78,12 @@ class _Trial:
         return 0 if good else 1
 
     def _written(self) -> delivery.Outgoing:
-        words = delivery.wording.render(
-            "trial", language=self.options.language, channel=self.carrier.channel, values={"when": clock.now()}
-        )
-        size = delivery.measure(words.text)
+        language = self.options.language or ("ar" if self.options.long else "fr")
+        values = {"when": clock.now()} | ({"lines": LINES} if self.options.long else {})
+        words = delivery.wording.render("trial", language=language, channel=self.carrier.channel, values=values)
         if self.carrier.channel == "sms":
+            size = delivery.measure(words.text)
+            self.needed, self.ends = size.segments, words.text.splitlines()[-1]
             _say(f"text      {size.units} units, {size.encoding}, {size.segments} segment(s)")
         for line in words.text.splitlines():
             _say(f"          {line}")
@@ -82,7 +91,7 @@ class _Trial:
             message_id=ids.short_token(),
             channel=self.carrier.channel,
             to=self.to,
-            language=self.options.language,
+            language=language,
             subject=words.subject,
             text=words.text,
             html=words.html,
@@ -113,7 +122,8 @@ class _Trial:
     def _took(self, receipt: delivery.Receipt) -> Future:
         """Receipts of other messages come over this bind too: they are left for the worker, which repeats will reach."""
         answer: Future = Future()
-        if receipt.to and receipt.to != self.to:
+        others = self.names and not delivery.receipts.alike(receipt.reference, self.names)
+        if others or (receipt.to and receipt.to != self.to):
             answer.set_exception(LookupError("not of this trial"))
         else:
             self.receipts.put(receipt)
@@ -136,25 +146,45 @@ class _Trial:
                 _say(f"NOT SENT  {_ms(self.started)}: {why}")
         return False
 
+    def _compare(self, accepted: delivery.Accepted) -> bool:
+        """Whether the carrier made as many SMS as the text needs, where it says so."""
+        made = accepted.segments or len(accepted.parts)
+        if not made:
+            if self.needed > 1:
+                _say(f"segments  {self.needed} are needed; this carrier does not say how many it made")
+                _say(f"          the message is whole if the phone shows its last line: {self.ends}")
+            return True
+        if made < self.needed:
+            _say(f"CUT       the text needs {self.needed} segments, the carrier made {made}: the rest is lost")
+            return False
+        more = ": it costs more than we reckon" if made > self.needed else ""
+        _say(f"segments  {self.needed} are needed, the carrier made {made}{more}")
+        return True
+
     def _await_receipt(self, uid: str, accepted: delivery.Accepted) -> bool:
         _say(f"receipt   waiting for it, {self.options.wait} s at most (Ctrl-C to stop)")
-        names = set(accepted.parts or (accepted.reference,))
-        while time.monotonic() - self.started < self.options.wait:
-            found = self._next_receipt(uid, names)
-            if found and found.state != delivery.UNDERWAY:
-                good = found.state == delivery.DELIVERED
-                _say(f"{'delivered' if good else 'FAILED   '} {_ms(self.started)} {found.code}".rstrip())
-                return good
-            if found:
+        waiting = set(accepted.parts or (accepted.reference,))
+        while waiting and time.monotonic() - self.started < self.options.wait:
+            found = self._next_receipt(uid, waiting)
+            if found and found.state == delivery.UNDERWAY:
                 _say(f"          {_ms(self.started)}: on its way {found.code}".rstrip())
-        _say("receipt   none came")
-        return False
+            elif found and found.state == delivery.DELIVERED:
+                named = {name for name in waiting if delivery.receipts.alike(found.reference, [name])}
+                waiting = waiting - named if named else set()  # one without a name of its own is about all of it
+                left = f", {len(waiting)} segment(s) are awaited" if waiting else ""
+                _say(f"delivered {_ms(self.started)} {found.code}".rstrip() + left)
+            elif found:
+                _say(f"FAILED    {_ms(self.started)} {found.code}".rstrip())
+                return False
+        if waiting:
+            _say("receipt   none came" if len(waiting) == 1 else f"receipt   none came of {len(waiting)} segments")
+        return not waiting
 
     def _next_receipt(self, uid: str, names: set[str]) -> delivery.Receipt | None:
         """Over this very line, or, for carriers that call back, from what the web server has stored."""
         try:
             found = self.receipts.get(timeout=0.25)
-            return found if found.reference in names else None
+            return found if delivery.receipts.alike(found.reference, names) else None
         except queue.Empty:
             return delivery.receipts.take_stray(self.carrier.name, uid=uid, references=names)
 

@@ -53,12 +53,14 @@ class Accepted:
     """The carrier has taken the message over. `reference` is its own name for it, or empty.
 
     `parts`: the names of all its segments when it left as several, the first being `reference`. `receipt`: the
-    carrier was asked to tell later what became of it, and usually does. `answer`: what a site said by SOAP, unread.
+    carrier was asked to tell later what became of it, and usually does. `segments`: how many SMS it says it made of it, 0
+    where it does not say. `answer`: what a site said by SOAP, unread.
     """
 
     reference: str
     parts: tuple[str, ...] = ()
     receipt: bool = False
+    segments: int = 0
     answer: bytes = field(default=b"", repr=False)
 
 

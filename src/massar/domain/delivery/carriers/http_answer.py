@@ -24,6 +24,7 @@ STATUSES = {
     "429": BUSY,
 }
 _NUMBER = re.compile(r"\d{7,}")
+_COUNT = re.compile(r"[0-9]{1,3}")
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class AnswerForm:
     """What answers mean. `codes` (by what `code` finds, `*` for the rest) go before `statuses`."""
 
     reference: Finder | None = None
+    segments: Finder | None = None
     code: Finder | None = None
     codes: Mapping[str, str] = field(default_factory=dict)
     statuses: Mapping[str, str] = field(default_factory=lambda: STATUSES)
@@ -126,7 +128,9 @@ class AnswerForm:
         """Trouble with the reference changes nothing: the message was taken."""
         found = self.reference.all(said) if self.reference and said else []
         names = tuple(dict.fromkeys(filter(None, map(reference, found))))
-        return Accepted(names[0] if names else "", names if len(names) > 1 else (), self.receipts)
+        said_of_it = self.segments.first(said) if self.segments and said else ""
+        segments = int(said_of_it) if _COUNT.fullmatch(said_of_it) else 0
+        return Accepted(names[0] if names else "", names if len(names) > 1 else (), self.receipts, segments)
 
 
 def _refused(outcome: str, status: int, code: str) -> Refused:

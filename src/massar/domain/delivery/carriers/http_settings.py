@@ -26,7 +26,7 @@ KEYS = frozenset(
     "kind preset url method headers query form json sender charset ucs2 coding statuses answer auth receipt "
     "ca_file connect_timeout answer_timeout total_timeout".split()
 )
-ANSWER_KEYS = frozenset("reference reference_pattern code code_pattern codes".split())
+ANSWER_KEYS = frozenset("reference reference_pattern segments segments_pattern code code_pattern codes".split())
 RECEIPT_KEYS = frozenset(
     "each reference reference_pattern state state_pattern states code code_pattern to to_pattern networks".split()
 )
@@ -341,6 +341,7 @@ class _Reader:
             raise self.mistake("has answer.codes, but neither answer.code nor answer.code_pattern to find one")
         return AnswerForm(
             reference=self.finder(table, "reference", "answer."),
+            segments=self.finder(table, "segments", "answer."),
             code=code,
             codes=self.words(codes, "answer.codes", OUTCOMES),
             statuses={**STATUSES, **self.words(statuses, "statuses", OUTCOMES)},

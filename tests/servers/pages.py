@@ -1,0 +1,25 @@
+"""The configuration that a page of ours tells an operator to write: the very text between its fences."""
+
+from __future__ import annotations
+
+import re
+
+from tests.support.product import ROOT
+
+_BLOCK = re.compile(r"^```(?:\w+)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def block(page: str, holding: str) -> str:
+    """The one block of the page (as `docs/operate/sms-http.md`) in which these words stand."""
+    found = [text for text in _BLOCK.findall((ROOT / page).read_text("utf-8")) if holding in text]
+    assert len(found) == 1, f"{len(found)} blocks of {page} hold {holding!r}"
+    return found[0]
+
+
+def written(text: str, **lines: str) -> str:
+    """`text` with these values in the place of its own (`name = value`). Each must stand there."""
+    for name, value in lines.items():
+        name = name.replace("_", "-")
+        text, found = re.subn(rf"^{name} = .*$", lambda _, line=f"{name} = {value}": line, text, flags=re.MULTILINE)
+        assert found == 1, f"{name} stands there {found} times"
+    return text
