@@ -128,6 +128,12 @@ def _judge_shape(root: etree._Element) -> None:
         raise SignatureRefused("the digest must be SHA-256 or longer")
 
 
+def is_trusted(root: etree._Element) -> bool:
+    """Whether every signature in the message is made by algorithms that are taken; the others are not even looked at."""
+    methods, digests = (_algorithms(root, name) for name in ("SignatureMethod", "DigestMethod"))
+    return set(methods) <= set(HASHES) and set(digests) <= set(DIGESTS)
+
+
 def _ids(root: etree._Element) -> Iterable[str]:
     """Whatever any reader may take for an id: ID, Id, id, xml:id."""
     for element in root.iter():

@@ -1,12 +1,13 @@
 """A SAML site asks to end the session of one of its people (SAML core §3.7, profiles §4.4).
 
-Always signed. The name and the SessionIndex must belong together, to the site that asks, and to the person in front of
-the browser if somebody is signed in there; otherwise nothing ends.
+Signed: the name and the SessionIndex must belong together, to the site that asks, and to the person in front of the
+browser if somebody is signed in there; otherwise nothing ends. Of a site that need not sign, and did not or by what nobody
+should trust, the word is worth a link's: nothing ends by it, the person is asked, and the site is answered.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
@@ -17,7 +18,7 @@ from massar.core import xml
 from massar.core.browser import Browser
 from massar.domain.people import api as people
 from massar.domain.sites import api as sites
-from massar.journeys import close_sessions, saml_answer, tell_sites
+from massar.journeys import close_sessions, keep_request, saml_answer, tell_sites
 from massar.journeys.close_sessions import SignedIn
 from massar.journeys.saml_message import Message, Read, Refused, read
 from massar.journeys.saml_names import (
@@ -39,24 +40,43 @@ MOST_INDEXES = 20
 
 @dataclass(frozen=True)
 class Wanted:
-    """A believed request to sign out. indexes (): every session of that name at the site."""
+    """A request to sign out. indexes (): every session of that name at the site. Believed if it is `proved`; `untrusted`: it
+    is signed, by an algorithm that is not taken.
+    """
 
     site: sites.Site
     id: str
     name: str
     indexes: tuple[str, ...]
     relay_state: str
+    proved: bool = True
+    untrusted: bool = False
 
     def kept(self) -> dict:
-        """Texts only, so that it can wait for the browser to come back with its cookies."""
-        return {**asdict(self), "site": self.site.slug, "indexes": "\n".join(self.indexes)}
+        """Texts only, so that it can wait for the browser to come back with its cookies. Only of what is proved."""
+        return {"id": self.id, "name": self.name, **self._kept_in_common(), "indexes": "\n".join(self.indexes)}
+
+    def to_confirm(self) -> dict:
+        """What answers the site once the person has said yes: nothing in it would end a session by itself."""
+        return {"confirms": self.id, **self._kept_in_common()}
+
+    def _kept_in_common(self) -> dict:
+        return {"site": self.site.slug, "relay_state": self.relay_state}
 
 
 def kept(values: dict) -> Wanted | None:
-    """What `Wanted.kept` gave; None: the site is no longer registered."""
+    """What `Wanted.kept` gave; None: it is something else, or the site is no longer registered."""
+    if "indexes" not in values:
+        return None
     site = settings.MASSAR.sites.by_slug.get(values["site"])
     indexes = tuple(values["indexes"].split("\n")) if values["indexes"] else ()
     return Wanted(site, values["id"], values["name"], indexes, values["relay_state"]) if site else None
+
+
+def confirmed(values: dict) -> Wanted | None:
+    """What `Wanted.to_confirm` gave; None: it is something else, or the site is no longer registered."""
+    site = settings.MASSAR.sites.by_slug.get(values["site"]) if "confirms" in values else None
+    return Wanted(site, values["confirms"], "", (), values["relay_state"], proved=False) if site else None
 
 
 @dataclass(frozen=True)
@@ -71,16 +91,24 @@ class Ended:
     partial: bool = False
 
 
-def wanted(message: Message, *, ours: Ours, now: datetime) -> Wanted:
-    """Raises Refused."""
+def wanted(message: Message, *, ours: Ours, here: SignedIn | None, browser: Browser, now: datetime) -> Wanted:
+    """Raises Refused. ours: to which of our entities it came. here, browser: in whose name unsigned IDs are remembered."""
     found = read(
-        message, ours=ours, kind="LogoutRequest", children=CHILDREN, destination=ours.slo, signed=True, now=now
+        message,
+        ours=ours,
+        kind="LogoutRequest",
+        children=CHILDREN,
+        destination=ours.slo,
+        signed=False,
+        now=now,
+        remembers=lambda: keep_request.may_remember(here=here, browser=browser, now=now),
     )
     _judge_time(found.root, now)
     name = found.root.find(f"{{{SAML}}}NameID")
     if name is None or len(name) or not name.text:
         raise Refused("request", "The LogoutRequest must hold a NameID.")
-    return Wanted(found.site, found.id, name.text.strip(), _indexes(found), found.relay_state)
+    indexes = _indexes(found)
+    return Wanted(found.site, found.id, name.text.strip(), indexes, found.relay_state, found.proved, found.untrusted)
 
 
 def _judge_time(root: etree._Element, now: datetime) -> None:
@@ -94,6 +122,18 @@ def _indexes(found: Read) -> tuple[str, ...]:
     if len(named) > MOST_INDEXES:
         raise Refused("request", "There are too many SessionIndex elements.")
     return tuple((element.text or "").strip() for element in named)
+
+
+@transaction.atomic
+def end_here(
+    *, wanted: Wanted, here: SignedIn | None, cookie: str, browser: Browser, now: datetime
+) -> Ended:
+    """The person in front of the browser signs out. cookie: of a session that may have been idle for too long."""
+    if here is None:
+        close_sessions.sign_out_left_open(cookie=cookie, browser=browser, now=now)
+        return Ended(site_knows=True, here=False)
+    close_sessions.sign_out(here=here, browser=browser, now=now)
+    return Ended(True, here=True, partial=tell_sites.has_left_open(here.person.id, since=now, left=(wanted.site.slug,)))
 
 
 @transaction.atomic

@@ -5,6 +5,7 @@ Nothing of a message is believed before this module has returned it.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ SKEW = timedelta(seconds=60)  # how far ahead a site's clock may go
 # Bytes. Senders owe 80 (SAML bindings §3.4.3) and do not keep to it: mod_auth_mellon, Google and Microsoft put the wanted
 # page there. It is carried back as it came and read by nobody here.
 LONGEST_RELAY_STATE = 4096
+log = logging.getLogger("massar.saml")
 _ID = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,127}")
 
 
@@ -54,12 +56,17 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Read:
-    """A message that may be acted on. `root` is the element that was signed, if it was."""
+    """A message that may be acted on. `root` is the element that was signed, if it was. proved: it was, by the site.
+
+    untrusted: it carries a signature by algorithms that nobody should trust, which was not looked at.
+    """
 
     site: sites.Site
     root: etree._Element
     id: str
     relay_state: str
+    proved: bool = False
+    untrusted: bool = False
 
 
 def read(
@@ -75,6 +82,8 @@ def read(
 ) -> Read:
     """A message of that kind ('AuthnRequest', 'LogoutRequest'). Raises Refused. Writes down that its ID was seen.
 
+    A site that need not sign may sign by what we do not take (SHA-1, as Microsoft 365 does): its message counts as unsigned.
+
     ours: to which of our entities it came. children: the elements that the schema allows, each at most once. signed: it must
     be, whatever the registry says.
     destination: None where the connection itself says where it goes (SOAP). remembers: whether there is room for one more
@@ -86,6 +95,10 @@ def read(
     _judge_schema(root, kind, children)
     site = _site_of(root, ours)
     is_signed = _has_signature(message, root)
+    untrusted = is_signed and not (signed or site.signed_requests) and not _is_trusted(message, root)
+    if untrusted:
+        log.info("the %s of %s is signed by an algorithm that is not taken, and counts as unsigned", kind, site.slug)
+        is_signed = False
     if not is_signed and (signed or site.signed_requests):
         raise Refused("request", f"The {kind} must be signed.")
     if is_signed and site.certificate:
@@ -95,9 +108,10 @@ def read(
     if destination is not None:
         _judge_destination(root, destination, is_signed)
     _judge_fresh(root, now)
-    if (is_signed and site.certificate) or remembers():
+    proved = is_signed and bool(site.certificate)
+    if proved or remembers():
         _judge_new(root, site)
-    return Read(site, root, root.get("ID"), message.relay_state)
+    return Read(site, root, root.get("ID"), message.relay_state, proved, untrusted)
 
 
 def _parsed(document: bytes) -> etree._Element:
@@ -134,6 +148,10 @@ def _has_signature(message: Message, root: etree._Element) -> bool:
     if message.redirect and inside:
         raise Refused("request", "By Redirect the signature belongs into the address.")
     return message.beside is not None if message.redirect else inside
+
+
+def _is_trusted(message: Message, root: etree._Element) -> bool:
+    return message.beside.algorithm in xml_signature.HASHES if message.redirect else xml_signature.is_trusted(root)
 
 
 def _verified(message: Message, root: etree._Element, site: sites.Site, now: datetime) -> etree._Element:

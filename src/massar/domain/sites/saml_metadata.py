@@ -67,8 +67,9 @@ def read(document: bytes, *, now: datetime) -> dict:
         "certificate": _certificates(role),
         "signed_requests": role.get("AuthnRequestsSigned") in ("true", "1"),
     }
-    if values["entity_id"] == MICROSOFT:  # says nothing of names in its metadata (docs/integrate/saml-microsoft365.md)
-        values |= {"name_id": "persistent", "attributes": {"IDPEmail": "email"}}
+    if values["entity_id"] == MICROSOFT:
+        # Its metadata says nothing of names, and what it signs it signs with SHA-1 (docs/integrate/saml-microsoft365.md).
+        values |= {"name_id": "persistent", "attributes": {"IDPEmail": "email"}, "signed_requests": False}
     return {name: value for name, value in values.items() if value}
 
 

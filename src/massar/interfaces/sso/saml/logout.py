@@ -1,7 +1,8 @@
 """Single logout, both ways round.
 
     a site asks:     slo (LogoutRequest), the session ends, back to the site with a LogoutResponse; where another site can
-                     only be told by this browser, the list stands in between and `answer` leads back
+                     only be told by this browser, the list stands in between and `answer` leads back. Where the site has
+                     not proved that it may ask, the person is asked in between (`confirm`)
     the account asks: leave, the site (LogoutRequest), slo (LogoutResponse), left, the page that lists the sites
 """
 
@@ -14,16 +15,16 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from lxml import etree
 
 from massar.core import seal
 from massar.domain.sites import api as sites
-from massar.interfaces.frame import cookies, page
+from massar.interfaces.frame import cookies, page, waiting
 from massar.interfaces.frame.answers import see_other, to, to_the_list
 from massar.interfaces.sso.saml import bindings
 from massar.interfaces.sso.saml.views import carry, entity, problem
-from massar.journeys import saml_answer, saml_farewell, saml_logout, tell_sites
+from massar.journeys import keep_request, saml_answer, saml_farewell, saml_logout, tell_sites
 from massar.journeys.saml_message import Refused
 from massar.journeys.saml_names import Ours
 from massar.journeys.tell_sites import Asker, Leaving
@@ -32,7 +33,7 @@ LONGEST_KEPT = 1000  # of a RelayState, which waits in a cookie; a longer one go
 log = logging.getLogger("massar.saml")
 
 
-@csrf_exempt  # comes from a site, and is believed for its signature alone
+@csrf_exempt  # comes from a site, and is believed for its signature alone; without one it ends nothing
 @require_http_methods(["GET", "POST"])
 def slo(request: HttpRequest, ours: str = "") -> HttpResponse:
     """A LogoutRequest. By POST the browser's session does not come along, so the browser is asked once more.
@@ -42,23 +43,58 @@ def slo(request: HttpRequest, ours: str = "") -> HttpResponse:
     known_as = entity(ours)
     if "SAMLResponse" in request.GET or "SAMLResponse" in request.POST:
         return _answered(request, known_as)
+    if request.method == "GET" and "SAMLRequest" not in request.GET:
+        return to("everywhere")  # the sign-out address of a site that only sends people there (WS-Federation)
     try:
-        wanted = saml_logout.wanted(bindings.received(request, "SAMLRequest"), ours=known_as, now=request.now)
+        message = bindings.received(request, "SAMLRequest")
+        wanted = saml_logout.wanted(
+            message, ours=known_as, here=request.here or None, browser=request.browser, now=request.now
+        )
     except Refused as refused:
         said = refused.problem if refused.problem == "site" else "logout"
         return problem(request, Refused(said, refused.why))
+    if not wanted.proved:
+        return _question(request, wanted)
     if request.method == "POST":  # the form comes from a site, so our SameSite cookies did not
         ref = sites.pending.put(wanted.kept(), now=request.now)
         return see_other(f"{reverse('saml_asked')}?{urlencode({'ref': ref})}")
     return _end(request, wanted)
 
 
+def _question(request: HttpRequest, wanted: saml_logout.Wanted) -> HttpResponse:
+    """Sign out? By POST our cookies do not come along, so who is signed in shows only when the answer is sent."""
+    if request.method == "GET" and not request.here:
+        return _leave(request, wanted, saml_logout.Ended(site_knows=True, here=False))
+    ref = keep_request.keep(wanted.to_confirm(), here=request.here or None, browser=request.browser, now=request.now)
+    if ref is None:
+        return to("everywhere")
+    status = 200 if wanted.untrusted else 400  # what must be signed was not (profiles §4.4.4.1)
+    return page.render(
+        request, "sso/logout.html", status=status, site=wanted.site, action=reverse("saml_confirm"), fields={"ref": ref}
+    )
+
+
+@require_POST
+def confirm(request: HttpRequest) -> HttpResponse:
+    """The person said yes: the session ends, and the site is answered."""
+    ref = request.POST.get("ref", "")
+    wanted = saml_logout.confirmed(sites.pending.read(ref, now=request.now) or {})
+    if wanted is None:
+        return to("everywhere" if request.here else "sign_in")
+    sites.pending.drop(ref)
+    ended = saml_logout.end_here(
+        wanted=wanted, here=request.here or None, cookie=cookies.SESSION.read(request), browser=request.browser, now=request.now
+    )
+    response = waiting.over(request, _leave(request, wanted, ended))
+    cookies.CHANGE.drop(response)
+    return response
+
+
 @require_GET
 def asked(request: HttpRequest) -> HttpResponse:
     """The browser after a posted LogoutRequest, now with its cookies. The site's word was believed when it came."""
     ref = request.GET.get("ref", "")
-    found = sites.pending.read(ref, now=request.now)
-    wanted = saml_logout.kept(found) if found and "indexes" in found else None
+    wanted = saml_logout.kept(sites.pending.read(ref, now=request.now) or {})
     sites.pending.drop(ref)
     return _end(request, wanted) if wanted else to("home" if request.here else "sign_in")
 
@@ -127,7 +163,7 @@ def _carried(
     signer = sites.keys.active(sites.keys.SAML, now=request.now)
     if site.slo_binding == "redirect":
         way = bindings.address(address, name, etree.tostring(message), relay_state=relay_state, signer=signer)
-        return page.lead(request, way, site)
+        return page.go_on(request, way, site) if request.method == "POST" else page.lead(request, way, site)
     return carry(request, site, address, {name: saml_answer.posted(message, signer), "RelayState": relay_state})
 
 

@@ -14,6 +14,7 @@ urlpatterns = [
     path("start/<slug:slug>/", views.start, name="saml_start"),
     path("slo", logout.slo, name="saml_slo"),
     path("slo/asked/", logout.asked, name="saml_asked"),
+    path("slo/confirm/", logout.confirm, name="saml_confirm"),
     path("answer/", logout.answer, name="saml_answer"),
     path("leave/<slug:slug>/", logout.leave, name="saml_leave"),
     path("left/", logout.left, name="saml_left"),

@@ -1,0 +1,262 @@
+"""Microsoft 365 by docs/integrate/saml-microsoft365.md: requests signed with SHA-1, signing out, and what the page says of us."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import tomllib
+import zlib
+from dataclasses import replace
+from datetime import timedelta
+from urllib.parse import parse_qs, quote_plus, urlsplit
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from django.conf import settings
+from lxml import etree
+
+from massar.core import xml, xml_signature
+from massar.domain.sites import keys, saml_metadata
+from massar.domain.sites.models import PendingRequest
+from massar.domain.sites.site import Site
+from massar.journeys.saml_names import Ours
+from tests.cast import JAMAL, YOUSSEF
+from tests.house.laws import ROOT
+from tests.sso.relying_party import led_on
+from tests.sso.saml_site import (
+    NS,
+    SITE_KEYS,
+    STRANGER_KEYS,
+    authn_request,
+    deflated,
+    enveloped,
+    logout_request,
+    posted,
+    redirect,
+    register,
+)
+from tests.sso.test_saml import answered, carried, statuses, text
+from tests.support.steps import shows
+from tests.support.visitor import Visitor
+
+PAGE = (ROOT / "docs" / "integrate" / "saml-microsoft365.md").read_text("utf-8")
+TABLE = tomllib.loads(re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)[1])["sites"]["taalim"]
+READ = {name: tuple(value) if isinstance(value, list) else value for name, value in TABLE.items()}
+TENANT = Site("taalim", name={"en": "taalim.ma", "fr": "taalim.ma"}, **{**READ, "certificate": SITE_KEYS.certificate})
+ENTITY, SRF = "urn:federation:MicrosoftOnline", "https://login.microsoftonline.com/login.srf"
+RSA_SHA1, SHA1 = (f"http://www.w3.org/2000/09/xmldsig#{name}" for name in ("rsa-sha1", "sha1"))
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch):
+    keys._RING.forget()
+    register(monkeypatch, TENANT)
+
+
+@pytest.fixture
+def youssef(cast) -> Visitor:
+    return Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+
+
+def by_address(message: str, to: str, relay: str = "", key=SITE_KEYS.key) -> str:
+    """The Redirect binding as Microsoft signs it."""
+    query = f"SAMLRequest={quote_plus(deflated(message))}" + (f"&RelayState={quote_plus(relay)}" if relay else "")
+    query += f"&SigAlg={quote_plus(RSA_SHA1)}"
+    signature = key.sign(query.encode(), padding.PKCS1v15(), hashes.SHA1())
+    return f"{to}?{query}&Signature={quote_plus(base64.b64encode(signature).decode())}"
+
+
+def by_form(message: str, keys=SITE_KEYS) -> etree._Element:
+    """Enveloped, everything with SHA-1."""
+    root = etree.fromstring(message)
+    digest = base64.b64encode(hashlib.sha1(xml.canonical(root), usedforsecurity=False).digest()).decode()
+    xml_signature.sign(root, key=keys.key, certificate=keys.certificate)
+    info = root.find(".//ds:SignedInfo", NS)
+    info.find("ds:SignatureMethod", NS).set("Algorithm", RSA_SHA1)
+    info.find(".//ds:DigestMethod", NS).set("Algorithm", SHA1)
+    info.find(".//ds:DigestValue", NS).text = digest
+    signed = keys.key.sign(xml.canonical(info), padding.PKCS1v15(), hashes.SHA1())
+    root.find(".//ds:SignatureValue", NS).text = base64.b64encode(signed).decode()
+    return root
+
+
+def wish(clock) -> str:
+    policy = '<samlp:NameIDPolicy Format="urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"/>'
+    return authn_request(clock(), issuer=ENTITY, inside=policy, Destination="")
+
+
+def farewell(visitor: Visitor, clock, **changed) -> str:
+    root = answered(visitor.get(redirect(wish(clock))))
+    name, index = text(root, "//saml:NameID"), root.find(".//saml:AuthnStatement", NS).get("SessionIndex")
+    return logout_request(clock(), **{"name": name, "index": index, "issuer": ENTITY, "id": "_bye", **changed})
+
+
+def arrived(answer) -> tuple[str, dict[str, list[str]]]:
+    """Where the answer leads, by redirect or by a page that goes on at once."""
+    way = urlsplit(answer["Location"] if answer.status_code == 303 else led_on(answer.content.decode()))
+    return way._replace(query="").geturl(), parse_qs(way.query)
+
+
+def said(answer) -> etree._Element:
+    place, query = arrived(answer)
+    assert place == SRF and query["RelayState"] == ["back"]
+    root = etree.fromstring(zlib.decompress(base64.b64decode(query["SAMLResponse"][0]), -15))
+    assert root.get("InResponseTo") == "_bye" and root.get("Destination") == SRF
+    return root
+
+
+# Signing in ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by", ["address", "form", "nothing"])
+def test_a_request_signed_with_sha_1_is_answered(youssef, clock, by):
+    if by == "form":
+        youssef.get(youssef.client.post("/saml/sso", {"SAMLRequest": posted(by_form(wish(clock)))})["Location"])
+    else:
+        youssef.get(by_address(wish(clock), "/saml/sso", "ctx") if by == "address" else redirect(wish(clock)))
+    root = answered(youssef)
+    assert carried(youssef).get("RelayState", "ctx") == "ctx" and root.get("Destination") == SRF
+    name = root.find(".//saml:Subject/saml:NameID", NS)
+    assert name.get("Format").endswith(":persistent") and re.fullmatch(r"s[a-z2-7]{21}", name.text)
+    mail = root.find(".//saml:Attribute[@Name='IDPEmail']/saml:AttributeValue", NS)
+    assert mail.text == YOUSSEF.login
+    assert len(root.findall(".//ds:Signature", NS)) == 2
+
+
+def test_who_is_asked_to_sign_must_still_sign_well(youssef, clock, monkeypatch):
+    register(monkeypatch, replace(TENANT, signed_requests=True))
+    assert youssef.client.get(by_address(wish(clock), "/saml/sso")).status_code == 400
+    assert youssef.client.post("/saml/sso", {"SAMLRequest": posted(by_form(wish(clock)))}).status_code == 400
+
+
+def test_a_signature_that_can_be_judged_is_judged(youssef, clock):
+    """SAML core §3.2.1: what is there and wrong says that somebody has changed the request."""
+    assert youssef.client.get(redirect(wish(clock), key=STRANGER_KEYS.key)).status_code == 400
+    form = {"SAMLRequest": posted(enveloped(wish(clock), STRANGER_KEYS))}
+    assert youssef.client.post("/saml/sso", form).status_code == 400
+
+
+def test_the_answer_goes_to_the_registry_s_address_alone(youssef, clock):
+    other = authn_request(clock(), issuer=ENTITY, AssertionConsumerServiceURL="https://evil.example/login.srf")
+    answer = youssef.client.get(by_address(other, "/saml/sso"))
+    assert answer.status_code == 400 and b"SAMLResponse" not in answer.content
+
+
+# Signing out --------------------------------------------------------------------------------------------------------
+
+
+def brought(visitor: Visitor, message: str, by: str) -> Visitor:
+    """The browser comes with Microsoft's LogoutRequest; a form comes without our cookies, and ours are set all the same."""
+    if by == "form":
+        bare = Visitor()
+        visitor.page = bare.client.post("/saml/slo", {"SAMLRequest": posted(by_form(message)), "RelayState": "back"})
+        visitor.client.cookies.update(bare.client.cookies)
+        return visitor
+    unsigned = redirect(message, to="/saml/slo", relay="back")
+    return visitor.get(by_address(message, "/saml/slo", "back") if by == "address" else unsigned)
+
+
+@pytest.mark.parametrize(("by", "status"), [("address", 200), ("form", 200), ("unsigned", 400)])
+def test_the_person_is_asked_and_microsoft_is_answered(youssef, clock, by, status):
+    brought(youssef, farewell(youssef, clock), by)
+    assert youssef.page.status_code == status and b"SAMLResponse" not in youssef.page.content
+    question = youssef.page
+    assert youssef.signed_in, "nothing has ended yet"
+    youssef.page = question
+    assert shows(youssef, "sso.logout.title", question.headers["Content-Language"])
+    youssef.submit("/saml/slo/confirm/")
+    assert statuses(said(youssef.page)) == ["Success"] and youssef.page.status_code == 200
+    assert not youssef.signed_in and not PendingRequest.objects.exists()
+
+
+def test_who_stays_stays_and_nothing_is_answered(youssef, clock):
+    brought(youssef, farewell(youssef, clock), "address")
+    assert 'href="/"' in youssef.html and youssef.signed_in
+
+
+def test_nobody_here_is_asked_nothing(youssef, clock):
+    message = farewell(youssef, clock)
+    answer = Visitor().client.get(by_address(message, "/saml/slo", "back"))
+    assert statuses(said(answer)) == ["Success"] and youssef.signed_in
+
+
+def test_what_can_be_believed_ends_the_session_at_once(youssef, clock):
+    answer = youssef.client.get(redirect(farewell(youssef, clock), key=SITE_KEYS.key, to="/saml/slo", relay="back"))
+    assert statuses(said(answer)) == ["Success"] and not youssef.signed_in
+
+
+def test_another_site_that_only_the_browser_can_tell_is_listed_first(youssef, clock, monkeypatch):
+    other = replace(TENANT, slug="other", entity_id="https://other.example.ma", acs=("https://other.example.ma/acs",))
+    register(monkeypatch, TENANT, other)
+    answered(youssef.get(redirect(authn_request(clock(), issuer=other.entity_id))))
+    brought(youssef, farewell(youssef, clock), "address").submit("/saml/slo/confirm/")
+    assert youssef.path == "/sign-out/everywhere/"
+    assert statuses(said(youssef.client.get("/saml/answer/"))) == ["Success", "PartialLogout"]
+
+
+def test_the_question_ends_nothing_by_itself(youssef, clock):
+    """Its reference is no proof at the address for believed requests, and without the form's token it is no answer."""
+    brought(youssef, farewell(youssef, clock), "address")
+    ref = re.search(r'name="ref" value="([^"]+)"', youssef.html)[1]
+    assert youssef.client.post("/saml/slo/confirm/", {"ref": ref}).status_code == 403
+    youssef.client.get(f"/saml/slo/asked/?ref={ref}")
+    assert youssef.signed_in
+    for odd in ("", "x" * 43, ref):  # it went with the look at the other address
+        page = brought(youssef, farewell(youssef, clock, id=f"_{len(odd)}{odd[:3]}"), "address")
+        fields = {"ref": odd, "csrfmiddlewaretoken": re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.html)[1]}
+        assert youssef.client.post("/saml/slo/confirm/", fields)["Location"] == "/sign-out/everywhere/"
+    assert youssef.signed_in
+
+
+def test_late_and_repeated_ones_are_refused(youssef, clock):
+    message = farewell(youssef, clock)
+    brought(youssef, message, "address")
+    assert brought(youssef, message, "address").page.status_code == 400 and "/saml/slo/confirm/" not in youssef.html
+    late = farewell(youssef, clock, id="_late")
+    clock.advance(minutes=6)
+    assert brought(youssef, late, "address").page.status_code == 400 and "/saml/slo/confirm/" not in youssef.html
+
+
+@pytest.mark.parametrize("query", ["", "?wa=wsignout1.0", "?wa=wsignoutcleanup1.0&wreply=https://evil.example/"])
+def test_who_only_comes_by_is_asked_too(youssef, query):
+    assert youssef.client.get(f"/saml/slo{query}")["Location"] == "/sign-out/everywhere/" and youssef.signed_in
+
+
+def test_the_page_that_asks_is_for_one_of_the_names_only(youssef, cast, clock):
+    """Jamal's browser brings the request about Youssef: whoever says yes signs out himself, nobody else."""
+    message = farewell(youssef, clock)
+    jamal = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    brought(jamal, message, "address").submit("/saml/slo/confirm/")
+    assert not jamal.signed_in and youssef.signed_in
+
+
+# What the page says -------------------------------------------------------------------------------------------------
+
+
+def setting(name: str) -> str:
+    return re.search(rf'^\s+-{name} "([^"]*)"', PAGE, re.MULTILINE)[1].replace("https://ACCOUNT", settings.MASSAR.public_url)
+
+
+def test_the_page_names_our_addresses():
+    assert (setting("IssuerUri"), setting("PassiveSignInUri"), setting("SignOutUri")) == (Ours().entity_id, Ours().sso, Ours().slo)
+    assert "-ActiveSignInUri" not in re.search(r"New-MgDomainFederationConfiguration.*?```", PAGE, re.DOTALL)[0]
+
+
+def test_the_page_counts_the_signs_of_a_subject(youssef, clock):
+    name = text(answered(youssef.get(redirect(wish(clock)))), "//saml:NameID")
+    assert f"opaque, {len(name)} characters" in PAGE and len(name) == 22
+
+
+def test_the_table_is_what_the_import_makes_whatever_the_metadata_says_of_signing(clock):
+    described = f"""<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="{ENTITY}"
+      ><md:SPSSODescriptor AuthnRequestsSigned="true" protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"
+      ><md:SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="{SRF}"
+      /><md:AssertionConsumerService isDefault="true" index="0" Location="{SRF}"
+        Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"/></md:SPSSODescriptor></md:EntityDescriptor>"""
+    assert saml_metadata.read(described.encode(), now=clock() + timedelta(days=1)) == {
+        name: value for name, value in TABLE.items() if name != "certificate"
+    }
