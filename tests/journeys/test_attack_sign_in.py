@@ -286,9 +286,15 @@ def test_atk_023_odd_bodies_are_refused_without_a_fault(cast, body, content_type
     assert answer.status_code in (400, 403, 422)
 
 
-def test_atk_023_the_last_of_two_passwords_is_an_ordinary_try(cast):
-    answer = Client().post("/sign-in/", {"user": JAMAL.login, "password": [JAMAL.password, WRONG]})
-    assert answer.status_code == 422
+@pytest.mark.parametrize("twice", [{"password": [JAMAL.password, WRONG]}, {"user": [JAMAL.login, JAMAL.login]}, {"x": ["1", "2"]}])
+def test_atk_023_a_field_that_comes_twice_is_refused(cast, twice):
+    answer = Client().post("/sign-in/", {"user": JAMAL.login, "password": JAMAL.password} | twice)
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/sign-in/?x=1&x=2", "/recovery/asked/?by=phone&by=email", "/?a=&a="])
+def test_atk_023_in_an_address_too(cast, path):
+    assert Client().get(path).status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "massar.interfaces.frame.middleware.Frame",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.gzip.GZipMiddleware",  # after the files, which are compressed once (docs/adr/0046-compressed-pages.md)
     "django.middleware.csrf.CsrfViewMiddleware",
     "massar.interfaces.frame.outage.Patience",
 ]

@@ -81,6 +81,7 @@ class Settings:
     accounts_per_phone: int
     help_contact: str
     trusted_proxies: int
+    security_contact: str
     metrics_token: str
     alarm_limits: Mapping[str, int]
     demo_store: Path | None = None
@@ -205,6 +206,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         accounts_per_phone=read.number("MASSAR_ACCOUNTS_PER_PHONE", 10, 1, 100),
         help_contact=_help_contact(read, mode),
         trusted_proxies=read.number("MASSAR_TRUSTED_PROXIES", 0, 0, 10),
+        security_contact=_security_contact(read, public_url),
         metrics_token=_metrics_token(read),
         alarm_limits=_alarm_limits(read),
         demo_store=var / "demo-inbox.sqlite3" if mode == "demo" else None,
@@ -455,6 +457,16 @@ def _sites(read: _Reader) -> Registry:
     except RegistryError as refused:
         read.mistakes += [f"MASSAR_CONFIG: {mistake}" for mistake in refused.mistakes]
         return Registry([])
+
+
+def _security_contact(read: _Reader, public_url: str) -> str:
+    """Who hears of a hole, as a URI (RFC 9116 §2.5.3). By default the mailbox that RFC 2142 §4 names for it."""
+    given = read.text("MASSAR_SECURITY_CONTACT")
+    if given and not re.fullmatch(r"(mailto:[^@\s]+@[^@\s]+|https://\S+|tel:\+[0-9-]+)", given):
+        read.mistakes.append(
+            f"MASSAR_SECURITY_CONTACT is {given!r}: give mailto:, https:// or tel:+, as mailto:security@example.ma."
+        )
+    return given or f"mailto:security@{_split(public_url).hostname or 'localhost'}"
 
 
 def _metrics_token(read: _Reader) -> str:

@@ -92,6 +92,12 @@ def _signed_out(person, session_ids: list[int], why: str, browser: Browser, now:
     return ended
 
 
+def owner_left_open(*, cookie: str) -> int | None:
+    """Whose session a cookie was that has run out by itself; None where somebody ended it, or there never was one."""
+    found = sessions.signed_in.left_open(cookie) if cookie else None
+    return found[1] if found else None
+
+
 @transaction.atomic
 def sign_out_left_open(*, cookie: str, browser: Browser, now: datetime) -> None:
     """Who was away for long presses the button: nobody is signed in here any more, but the sites may still be open."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from massar.domain.delivery import api as delivery
 from massar.interfaces.frame import outage
@@ -32,7 +32,7 @@ counters = delivery.counters
 
 
 @outage.said_when_away(outage.plain)
-@require_GET
+@require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     token = settings.MASSAR.metrics_token
     if not token or not constant_time_compare(request.headers.get("Authorization", ""), f"Bearer {token}"):

@@ -5,6 +5,7 @@ from django.urls import path
 from massar.interfaces.desk import metrics, views
 
 urlpatterns = [
+    path("desk/", views.desk, name="desk"),
     path("desk/messages/", views.messages, name="desk_messages"),
     path("metrics", metrics.metrics, name="metrics"),
 ]

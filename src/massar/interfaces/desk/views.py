@@ -6,12 +6,13 @@ from functools import wraps
 
 from babel.numbers import format_decimal
 from django.http import Http404, HttpRequest, HttpResponse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from massar.core import when
 from massar.interfaces.desk import plots
 from massar.interfaces.frame import page
-from massar.interfaces.frame.answers import signed_in_only
+from massar.interfaces.frame.answers import to
+from massar.interfaces.frame.resume import signed_in_only
 from massar.journeys import deliver_messages, watch_messages
 
 figures = watch_messages.figures
@@ -29,7 +30,14 @@ def operators_only(view):
     return signed_in_only(guarded)
 
 
-@require_GET
+@require_safe
+@operators_only
+def desk(request: HttpRequest) -> HttpResponse:
+    """The desk has one page so far."""
+    return to("desk_messages")
+
+
+@require_safe
 @operators_only
 def messages(request: HttpRequest) -> HttpResponse:
     day = request.GET.get("window") == "day"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import wraps
 
 from django.http import HttpResponse, HttpResponseRedirect
 from django.middleware.csrf import rotate_token
@@ -42,22 +41,6 @@ def come_back(response: HttpResponse, until: datetime, now: datetime) -> HttpRes
     """Says in a header, for programs, when to try again (RFC 9110 §10.2.3); the page says it in words."""
     response["Retry-After"] = str(max(1, int((until - now).total_seconds())))
     return response
-
-
-def signed_in_only(view):
-    """Without a full session the page is the sign-in page."""
-
-    @wraps(view)
-    def guarded(request, *args, **kwargs):
-        if not request.here:
-            response = to("sign_in")
-            if cookies.SESSION.read(request):
-                cookies.SESSION.drop(response)
-                cookies.write_flash(response, "info", "flash.sign_in_again")
-            return response
-        return view(request, *args, **kwargs)
-
-    return guarded
 
 
 def let_in(request, response: HttpResponse, entered: Entered) -> HttpResponse:

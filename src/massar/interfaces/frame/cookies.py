@@ -57,6 +57,8 @@ TYPED = Cookie("typed", timedelta(minutes=15))
 FLASH = Cookie("flash", timedelta(minutes=2))
 PENDING = Cookie("pending", 2 * DAY)  # the row that it names ends long before
 TOLD = Cookie("told", timedelta(minutes=15))
+NEXT = Cookie("next", timedelta(hours=1))
+DRAFT = Cookie("draft", timedelta(hours=1))
 
 
 def write_flash(response: HttpResponse, kind: str, message_id: str, **args: str) -> None:

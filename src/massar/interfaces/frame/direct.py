@@ -18,7 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.views.decorators.csrf import csrf_exempt
 
-from massar.interfaces.frame import middleware, outage
+from massar.interfaces.frame import errors, middleware, outage
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -54,6 +54,8 @@ class Direct:
             request = WSGIRequest(environ)
             middleware.begin(request)
             response = middleware.refused(request) or view(request)
+            if response.status_code == 405:
+                response = errors.in_plain_words(response)
             said = {**middleware.headers(request.language, settings.MASSAR.https), **response.headers}
             start_response(f"{response.status_code} {response.reason_phrase}", list(said.items()))
             return [response.content]

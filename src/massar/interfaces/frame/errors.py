@@ -6,17 +6,21 @@ import logging
 
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import get_template
+from django.urls import reverse
 from django.utils import translation
 
-from massar.interfaces.frame import page
+from massar.interfaces.frame import addresses, page, resume
+from massar.interfaces.frame.answers import see_other, to
 from massar.interfaces.frame.jinja import t
 
 log = logging.getLogger("massar.web")
+OLD_TOKEN = "CSRF token from POST incorrect."  # Django's words for a token that another one has replaced
 
 
 def show(
-    request: HttpRequest, status: int, name: str = "", *, reference: str | None = None, wait_until=None
+    request: HttpRequest, status: int, name: str = "", *, reference: str | None = None, wait_until=None, onwards: str = ""
 ) -> HttpResponse:
+    """onwards: the address of the page where the person goes on; else home."""
     name = name or str(status)
     request.here = None  # a fault page asks the database for nothing
     response = page.render(
@@ -27,6 +31,7 @@ def show(
         text=t(f"errors.{name}.text"),
         reference=reference,
         wait_until=wait_until,
+        onwards=onwards or reverse("home"),
     )
     if wait_until:
         response["Retry-After"] = str(max(1, int((wait_until - request.now).total_seconds())))
@@ -44,13 +49,39 @@ def forbidden(request, exception=None):
 
 
 def csrf_failure(request, reason=""):
-    """The form was open too long, or came from another site."""
+    """The form was open too long, or came from another site: nothing is done, and what was typed waits on its page.
+
+    Whoever has signed in in another tab since is not left at a dead end: the sign-in page leads on, home or to what waits.
+    """
     log.info("form refused: %s", reason)
-    return show(request, 403, "403_csrf")
+    if not request.here:
+        return show(request, 403, "403_csrf")
+    if request.resolver_match.url_name in ("sign_in", "recovery") and reason == OLD_TOKEN:
+        return to("sign_in")
+    owner = request.here.person.id  # the page of the fault knows nobody
+    told = show(request, 403, "403_csrf", onwards=addresses.own_page(request.path))
+    return resume.keep_typed(request, told, owner)
 
 
 def not_found(request, exception=None):
-    return show(request, 404)
+    meant = addresses.with_slash(request)
+    return see_other(meant) if meant else show(request, 404)
+
+
+def wrong_method(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """What Django answers with an empty page: whoever reloads where a wrong code has left the browser reads where to go on."""
+    if addresses.asked_by_programs(request.resolver_match):
+        return in_plain_words(response)
+    told = show(request, 405, onwards=addresses.page_above(request.path))
+    told["Allow"] = response["Allow"]
+    return told
+
+
+def in_plain_words(response: HttpResponse) -> HttpResponse:
+    """A wrong method, for a program's log."""
+    response.content = f"This address takes {response['Allow']}.\n"
+    response["Content-Type"] = "text/plain; charset=utf-8"
+    return response
 
 
 def fault(request):

@@ -12,7 +12,7 @@ from django.utils import translation
 from django.utils.functional import SimpleLazyObject
 
 from massar.core import browser, clock, ids, log
-from massar.interfaces.frame import cookies, errors, policy
+from massar.interfaces.frame import addresses, cookies, errors, policy
 from massar.journeys import close_sessions
 
 LANGUAGES = ("ar", "fr", "en")
@@ -29,7 +29,16 @@ class Frame:
         begin(request)
         with translation.override(request.language):
             response = refused(request) or self.get_response(request)
+            if response.status_code == 405 and not response.content:
+                response = errors.wrong_method(request, response)
         return _with_headers(request, response)
+
+    def process_view(self, request, view, args, kwargs):
+        """A field that came twice has no one value: two readers would each believe another (CWE-235)."""
+        if addresses.asked_by_programs(request.resolver_match):  # they say so in the words of their protocol
+            return None
+        twice = any(len(values) > 1 for given in (request.GET, request.POST) for _, values in given.lists())
+        return errors.bad_request(request) if twice else None
 
 
 def begin(request: HttpRequest) -> None:

@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import Resolver404, resolve, reverse
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from massar.core import sql
 from massar.domain.people import api as people
 from massar.interfaces.frame import cookies, outage, waiting
-from massar.interfaces.frame.answers import see_other, signed_in_only
+from massar.interfaces.frame.addresses import own_page
+from massar.interfaces.frame.answers import see_other
+from massar.interfaces.frame.resume import signed_in_only
 
 LANGUAGES = ("ar", "fr", "en")
-GET_ONLY = (
-    "home",
-    "site",
-    "sign_in",
-    "recovery",
-    "recovery_asked",
-    "password_expired",
-    "password_change",
-    "password_changed",
-    "profile",
-    "contact_cancel_link",
-    "devices",
-    "everywhere",
-    "desk_messages",
-    "demo",
-)
 
 
 @require_POST
@@ -42,39 +27,21 @@ def language(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def own_page(wanted: str) -> str:
-    """`wanted` if it is one of our pages that can be asked for with GET, else home (ATK-090: an allow-list, no parsing)."""
-    path, mark, query = wanted.partition("?")
-    try:
-        match = resolve(path)
-    except Resolver404:
-        return reverse("home")
-    if (
-        match.url_name not in GET_ONLY
-        or not path.isascii()
-        or not path.startswith("/")
-        or path.startswith("//")
-    ):
-        return reverse("home")
-    safe_query = query if query.isascii() and query.isprintable() and len(query) < 100 else ""
-    return reverse(match.view_name, kwargs=match.kwargs) + (mark + safe_query if safe_query else "")
-
-
-@require_GET
+@require_safe
 @signed_in_only
 def go_on(request: HttpRequest) -> HttpResponse:
     """To the request of a site that waits for this person, else home."""
     return waiting.onwards(request)
 
 
-@require_GET
+@require_safe
 def health(request: HttpRequest) -> HttpResponse:
     """200 while this process serves, whatever its neighbours do: a proxy must not take every node out at once."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
 @outage.said_when_away(outage.plain)
-@require_GET
+@require_safe
 def ready(request: HttpRequest) -> HttpResponse:
     """200 when the database answers too, else 503."""
     sql.row("SELECT 1")

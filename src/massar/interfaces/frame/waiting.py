@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from massar.domain.sites import api as sites
-from massar.interfaces.frame import cookies
+from massar.interfaces.frame import cookies, resume
 from massar.interfaces.frame.answers import see_other
 from massar.journeys import keep_request
 
@@ -55,5 +55,6 @@ def over(request: HttpRequest, response: HttpResponse) -> HttpResponse:
 
 
 def onwards(request: HttpRequest) -> HttpResponse:
-    """After a sign-in: to what waits, else home."""
-    return see_other(of(request)["resume"] if of(request).get("resume") else reverse("home"))
+    """After a sign-in: to what waits, else to our own page that was asked for."""
+    asked = of(request).get("resume")
+    return see_other(asked) if asked else resume.onwards(request)

@@ -9,6 +9,7 @@ from massar.interfaces.web.password import views as password
 from massar.interfaces.web.profile import views as profile
 from massar.interfaces.web.recovery import views as recovery
 from massar.interfaces.web.sign_in import views as sign_in
+from massar.interfaces.web.well_known import views as well_known
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -34,6 +35,9 @@ urlpatterns = [
     path("devices/end-all/", devices.end_all, name="sessions_end_all"),
     path("continue/", frame.go_on, name="continue"),
     path("language/", frame.language, name="language"),
+    path(".well-known/change-password", well_known.change_password, name="well_known_change_password"),
+    path(".well-known/security.txt", well_known.security_txt, name="security_txt"),
+    path("favicon.ico", well_known.favicon, name="favicon"),
     path("healthz", frame.health, name="health"),
     path("readyz", frame.ready, name="ready"),
 ]

@@ -6,18 +6,19 @@ from datetime import UTC, datetime
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from massar.interfaces.frame import cookies, page
-from massar.interfaces.frame.answers import signed_in_only, to
+from massar.interfaces.frame.answers import to
 from massar.interfaces.frame.jinja import t
+from massar.interfaces.frame.resume import signed_in_only
 from massar.interfaces.web.devices import told_sites
 from massar.journeys import close_sessions, messages_seen
 from massar.journeys.outcomes import Done
 from massar.journeys.tell_sites import Leaving
 
 
-@require_GET
+@require_safe
 @signed_in_only
 def devices(request: HttpRequest) -> HttpResponse:
     here = request.here

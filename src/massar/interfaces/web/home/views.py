@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from massar.interfaces.frame import page
-from massar.interfaces.frame.answers import see_other, signed_in_only
+from massar.interfaces.frame.answers import see_other
+from massar.interfaces.frame.resume import signed_in_only
 from massar.interfaces.web.home import sites
 from massar.journeys import edit_profile
 
 
-@require_GET
+@require_safe
 @signed_in_only
 def home(request: HttpRequest) -> HttpResponse:
     return page.render(
@@ -22,7 +23,7 @@ def home(request: HttpRequest) -> HttpResponse:
     )
 
 
-@require_GET
+@require_safe
 @signed_in_only
 def site(request: HttpRequest, slug: str) -> HttpResponse:
     """Until a site is connected its card leads here; never to the ministry's live site (decision 26)."""

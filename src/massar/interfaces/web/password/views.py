@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from massar.interfaces.frame import cookies, fields, page
-from massar.interfaces.frame.answers import come_back, let_in, signed_in_only, to
+from massar.interfaces.frame.answers import come_back, let_in, to
 from massar.interfaces.frame.errors import show
 from massar.interfaces.frame.jinja import t
+from massar.interfaces.frame.resume import remember, signed_in_only
 from massar.interfaces.web.devices import told_sites
 from massar.interfaces.web.home import sites
 from massar.interfaces.web.password.forms import Change
@@ -24,7 +25,7 @@ def _granted(request):
     return close_sessions.may_change(cookie=cookies.CHANGE.read(request), now=request.now)
 
 
-@require_GET
+@require_safe
 def expired(request: HttpRequest) -> HttpResponse:
     return page.render(request, "sign_in/expired.html") if _granted(request) else to("sign_in")
 
@@ -45,7 +46,7 @@ def change(request: HttpRequest) -> HttpResponse:
     """One form for both: a change session goes before a full one, as it is what the person just did."""
     granted = _granted(request)
     if not granted and not request.here:
-        response = to("sign_in")
+        response = remember(request, to("sign_in"))
         if cookies.CHANGE.read(request):
             cookies.CHANGE.drop(response)
             cookies.write_flash(response, "warning", "flash.sign_in_again")
@@ -93,7 +94,7 @@ def _answer(request, form, person, granted, outcome) -> HttpResponse:
     raise TypeError(f"no page for {outcome!r}")
 
 
-@require_GET
+@require_safe
 @signed_in_only
 def changed(request: HttpRequest) -> HttpResponse:
     """After a recovery the dialog also says what waits, and what became of contacts that waited."""

@@ -8,9 +8,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from massar.core import phone, when
 from massar.interfaces.frame import cookies, fields, page
-from massar.interfaces.frame.answers import come_back, signed_in_only, to
+from massar.interfaces.frame.answers import come_back, to
 from massar.interfaces.frame.errors import show
 from massar.interfaces.frame.jinja import t
+from massar.interfaces.frame.resume import signed_in_only, typed_before
 from massar.interfaces.web.profile.forms import Code, Contacts, Password
 from massar.journeys import confirm_contact, edit_profile
 from massar.journeys.edit_profile import Saved
@@ -21,7 +22,10 @@ from massar.journeys.outcomes import Busy, Done, Frozen, Gone, Problems, Wait
 @signed_in_only
 def profile(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
-        return _page(request, Contacts())
+        typed = typed_before(request, request.here.person.id)
+        response = _page(request, Contacts(initial=typed), taken_up=bool(typed))
+        cookies.DRAFT.drop(response)
+        return response
     form = Contacts(request.POST)
     if not form.is_valid():
         return _page(request, form, status=422)
@@ -163,7 +167,7 @@ def _flashed(kind: str, message_id: str, **args: str) -> HttpResponse:
     return response
 
 
-def _page(request, form, *, status: int = 200, code_problem=None, remove_problem=None) -> HttpResponse:
+def _page(request, form, *, status: int = 200, code_problem=None, remove_problem=None, taken_up: bool = False) -> HttpResponse:
     person = request.here.person
     frozen = person.frozen_until if person.frozen_until and person.frozen_until > request.now else None
     standing = edit_profile.standing(person=person, now=request.now)
@@ -184,6 +188,7 @@ def _page(request, form, *, status: int = 200, code_problem=None, remove_problem
         undone=undone_shown(edit_profile.undone(person=person, now=request.now)),
         wait_hours=_wait_hours(request, standing),
         code_problem=code_problem,
+        taken_up=taken_up,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from massar.core import ids, text
 from massar.interfaces.frame import cookies, errors, page, waiting
@@ -45,7 +45,7 @@ def _ask(request, typed: dict) -> HttpResponse:
     return response
 
 
-@require_GET
+@require_safe
 def asked(request: HttpRequest) -> HttpResponse:
     """Reads nothing: a reload sends nothing and shows the same."""
     channel = "phone" if request.GET.get("by") == "phone" else "email"

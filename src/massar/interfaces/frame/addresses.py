@@ -1,0 +1,71 @@
+"""Our own pages by their addresses: what may be come back to, and what a mistyped or reloaded address meant."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+from django.urls import Resolver404, ResolverMatch, resolve, reverse
+
+GET_ONLY = (
+    "home",
+    "site",
+    "sign_in",
+    "recovery",
+    "recovery_asked",
+    "password_expired",
+    "password_change",
+    "password_changed",
+    "profile",
+    "contact_cancel_link",
+    "devices",
+    "everywhere",
+    "desk",
+    "desk_messages",
+    "demo",
+)
+OF_SITES = ("oidc_", "saml_", "gate_", "receipt")  # beginnings of names: programs ask there, by standards of their own
+
+
+def own_page(wanted: str) -> str:
+    """`wanted` if it is one of our pages that can be asked for with GET, else the nearest above it; at last home.
+
+    ATK-090: an allow-list, and what is returned is built anew. A form that was refused stands at an address below its page.
+    """
+    path, mark, query = wanted.partition("?")
+    match = _page_at(path)
+    if match is None:
+        return page_above(path)
+    safe_query = query if query.isascii() and query.isprintable() and len(query) < 100 else ""
+    return reverse(match.view_name, kwargs=match.kwargs) + (mark + safe_query if safe_query else "")
+
+
+def page_above(path: str) -> str:
+    """The nearest of our pages above an address: a wrong code leaves the browser at `/profile/contacts/7/prove/`."""
+    parts = path.split("/")[1:-2] if path.isascii() and len(path) < 1000 else []
+    for count in range(len(parts), 0, -1):
+        match = _page_at(f"/{'/'.join(parts[:count])}/")
+        if match:
+            return reverse(match.view_name, kwargs=match.kwargs)
+    return reverse("home")
+
+
+def with_slash(request: HttpRequest) -> str:
+    """The page that was meant by an address without the slash at its end; empty where there is none."""
+    if request.method not in ("GET", "HEAD") or request.path.endswith("/"):
+        return ""
+    match = _page_at(f"{request.path}/")
+    query = request.META.get("QUERY_STRING", "")
+    return own_page(f"{request.path}/" + (f"?{query}" if query else "")) if match else ""
+
+
+def asked_by_programs(match: ResolverMatch | None) -> bool:
+    return match is not None and (match.url_name or "").startswith(OF_SITES)
+
+
+def _page_at(path: str) -> ResolverMatch | None:
+    if not path.isascii() or not path.startswith("/") or path.startswith("//"):
+        return None
+    try:
+        match = resolve(path)
+    except Resolver404:
+        return None
+    return match if match.url_name in GET_ONLY else None

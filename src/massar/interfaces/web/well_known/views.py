@@ -1,0 +1,40 @@
+"""Addresses that programs know by heart: password managers, people who found a hole, browsers that want an icon."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.templatetags.static import static
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from massar.interfaces.frame.answers import see_other, to
+
+GOOD_FOR = timedelta(days=180)  # RFC 9116 §2.5.5: less than a year
+
+
+@require_safe
+def change_password(request: HttpRequest) -> HttpResponse:
+    """Where a password manager sends its person (W3C "A Well-Known URL for Changing Passwords")."""
+    return to("password_change")
+
+
+@require_safe
+def security_txt(request: HttpRequest) -> HttpResponse:
+    """Whom to tell of a hole (RFC 9116). It never expires while the product runs."""
+    base = settings.MASSAR.public_url
+    lines = (
+        f"Contact: {settings.MASSAR.security_contact}",
+        f"Expires: {request.now + GOOD_FOR:%Y-%m-%dT%H:%M:%SZ}",
+        "Preferred-Languages: ar, fr, en",
+        f"Canonical: {base}{reverse('security_txt')}",
+    )
+    return HttpResponse("\r\n".join((*lines, "")), content_type="text/plain; charset=utf-8")
+
+
+@require_safe
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Pages name their icon; this is for what never read a page."""
+    return see_other(static("massar/img/mark.svg"))

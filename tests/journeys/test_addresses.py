@@ -1,0 +1,189 @@
+"""Addresses that people and programs come to by another way than a link of ours, and the way back after a sign-in."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import datetime, timedelta
+
+import pytest
+from django.test import Client
+
+from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, SALMA, enter
+from tests.house.test_open_doors import addresses
+from tests.support.steps import shows
+from tests.support.visitor import Visitor
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def cast(clock):
+    enter(now=clock())
+
+
+def send_again(old: Visitor, action: str, **typed: str):
+    """The form that stands in front of `old`, sent now, by the browser that has signed in since."""
+    return old.submit(action, **typed)
+
+
+def two_tabs(path: str) -> tuple[Visitor, Visitor]:
+    """One browser: a tab that opened `path` before the other one signed in."""
+    old, new = Visitor().get(path), Visitor()
+    new.client = old.client
+    return old, new.sign_in(JAMAL.login, JAMAL.password)
+
+
+@pytest.mark.parametrize(
+    ("path", "action", "typed"),
+    [
+        ("/sign-in/", "/sign-in/", {"user": JAMAL.login, "password": JAMAL.password}),
+        ("/recovery/", "/recovery/", {"user": JAMAL.login}),
+    ],
+)
+def test_a_form_from_before_the_sign_in_leads_home(path, action, typed):
+    old, new = two_tabs(path)
+    assert send_again(old, action, **typed).path == "/" and old.page.status_code == 200
+    assert new.signed_in
+
+
+def test_a_tab_on_its_way_to_a_page_gets_there():
+    old, _ = two_tabs("/devices/")
+    assert old.path == "/sign-in/"
+    assert send_again(old, "/sign-in/", user=JAMAL.login, password=JAMAL.password).path in ("/", "/devices/")
+
+
+@pytest.mark.parametrize("path", ["/devices/", "/profile/", "/password/change/", "/sites/massar/"])
+def test_our_own_page_comes_after_the_sign_in(path):
+    visitor = Visitor().get(path)
+    assert visitor.path == "/sign-in/"
+    assert visitor.submit("/sign-in/", user=JAMAL.login, password=JAMAL.password).path == path
+    assert visitor.get("/sign-in/").path == "/", "once"
+
+
+def test_home_is_home_and_nobody_else_says_where():
+    visitor = Visitor().get("/")
+    assert visitor.submit("/sign-in/", user=JAMAL.login, password=JAMAL.password).path == "/"
+    for wanted in ("//evil.example/", "https://evil.example/", "/sign-out/", "/no/such/page/"):
+        other = Visitor().get("/sign-in/")
+        other.client.cookies["massar-next"] = wanted
+        assert other.submit("/sign-in/", user=JAMAL.login, password=JAMAL.password).path == "/"
+
+
+def typed_after_the_end(clock) -> Visitor:
+    visitor = Visitor().sign_in(JAMAL.login, JAMAL.password).get("/profile/")
+    clock.advance(minutes=31)
+    visitor.submit("/profile/", email="jamal@example.org", phone="0661000111", password="not-kept-anywhere")
+    assert visitor.path == "/sign-in/" and shows(visitor, "flash.sign_in_again")
+    return visitor
+
+
+def test_what_was_typed_comes_back_without_its_secret(clock):
+    visitor = typed_after_the_end(clock)
+    assert not any("jamal@example.org" in value or "not-kept" in value for value in visitor.cookies.values())
+    visitor.submit("/sign-in/", user=JAMAL.login, password=JAMAL.password)
+    assert visitor.path == "/profile/" and shows(visitor, "profile.taken_up")
+    assert 'value="jamal@example.org"' in visitor.html and 'value="0661000111"' in visitor.html
+    assert "not-kept-anywhere" not in visitor.html
+    assert "jamal@example.org" not in visitor.get("/profile/").html, "once"
+
+
+def test_the_next_person_at_that_computer_gets_none_of_it(clock):
+    visitor = typed_after_the_end(clock)
+    visitor.submit("/sign-in/", user=FATIMA.login, password=FATIMA.password)
+    assert visitor.path == "/profile/" and "jamal@example.org" not in visitor.html and not shows(visitor, "profile.taken_up")
+
+
+def test_a_profile_from_before_a_second_sign_in_keeps_what_was_typed():
+    visitor = Visitor().sign_in(JAMAL.login, JAMAL.password).get("/profile/")
+    old = Visitor()
+    old.client, old.page = visitor.client, visitor.page
+    visitor.submit("/sign-out/")
+    visitor.sign_in(JAMAL.login, JAMAL.password)
+    old.submit("/profile/", email="jamal@example.org", password=JAMAL.password)
+    assert old.page.status_code == 403 and 'href="/profile/"' in old.html
+    assert 'value="jamal@example.org"' in old.get("/profile/").html
+
+
+@pytest.mark.parametrize("signed_in", [False, True])
+def test_a_wrong_method_is_a_page_that_leads_on(signed_in):
+    visitor = Visitor().sign_in(JAMAL.login, JAMAL.password) if signed_in else Visitor().get("/sign-in/")
+    tried = 0
+    for name, path in addresses():
+        answer = visitor.client.get(path)
+        if answer.status_code == 405:
+            tried += 1
+            assert answer.content and "POST" in answer["Allow"], name
+            if answer["Content-Type"].startswith("text/html"):
+                visitor.page = answer
+                assert shows(visitor, "errors.405.title") and 'href="/' in visitor.html, name
+    assert tried > 8
+
+
+@pytest.mark.parametrize(
+    ("path", "page"),
+    [("/profile/contacts/1/prove/", "/profile/"), ("/devices/1/end/", "/devices/"), ("/sign-out/", "/")],
+)
+def test_a_reload_below_a_page_names_the_page(path, page):
+    visitor = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    answer = visitor.client.get(path)
+    assert answer.status_code == 405 and f'href="{page}"' in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [("/sign-in", "/sign-in/"), ("/recovery", "/recovery/"), ("/recovery/asked?by=phone", "/recovery/asked/?by=phone"),
+     ("/profile", "/profile/"), ("/devices", "/devices/"), ("/desk", "/desk/"), ("/sites/massar", "/sites/massar/")],
+)  # fmt: skip
+def test_an_address_without_its_slash(client: Client, path, meant):
+    answer = client.get(path)
+    assert (answer.status_code, answer["Location"]) == (303, meant)
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/token/", "/%0d%0aX: y/sign-in", "/x//evil.example/sign-in", "/%2fevil.example"])
+def test_other_addresses_are_not_found(client: Client, path):
+    assert client.get(path).status_code == 404
+
+
+def test_every_page_answers_head(client: Client):
+    for path in ("/sign-in/", "/recovery/", "/recovery/asked/", "/healthz", "/readyz", "/.well-known/security.txt"):
+        assert client.head(path).status_code == 200, path
+    client.cookies.load(Visitor().sign_in(JAMAL.login, JAMAL.password).cookies)
+    for path in ("/", "/profile/", "/devices/", "/sites/massar/"):
+        assert client.head(path).status_code == 200, path
+
+
+def test_a_password_manager_finds_the_form(client: Client):
+    assert client.get("/.well-known/change-password")["Location"] == "/password/change/"
+    visitor = Visitor().get("/.well-known/change-password")
+    assert visitor.submit("/sign-in/", user=JAMAL.login, password=JAMAL.password).path == "/password/change/"
+
+
+def test_who_finds_a_hole_reads_whom_to_tell(client: Client, clock, settings):
+    told = client.get("/.well-known/security.txt")
+    fields = dict(line.split(": ", 1) for line in told.content.decode().split("\r\n") if line)
+    assert told["Content-Type"].startswith("text/plain")
+    assert fields["Contact"].startswith("mailto:security@") and fields["Canonical"].startswith(settings.MASSAR.public_url)
+    left = datetime.fromisoformat(fields["Expires"]) - clock()
+    assert timedelta(days=30) < left < timedelta(days=365), "RFC 9116 §2.5.5"
+
+
+def test_a_browser_that_read_no_page_finds_the_icon(client: Client):
+    assert client.get("/favicon.ico")["Location"].endswith(".svg")
+
+
+def test_the_desk_has_a_door_for_operators():
+    assert Visitor().sign_in(SALMA.login, SALMA.password).get("/desk/").path == "/desk/messages/"
+    assert Visitor().sign_in(JAMAL.login, JAMAL.password).get("/desk/").page.status_code == 404
+
+
+def test_pages_leave_compressed_with_random_bytes_before():
+    visitor = Visitor().sign_in(FATIMA.login, FATIMA.password)
+    answers = [visitor.client.get("/profile/", headers={"accept-encoding": "gzip, br"}) for _ in range(8)]
+    plain = [gzip.decompress(answer.content) for answer in answers]
+    assert all(answer["Content-Encoding"] == "gzip" and "Accept-Encoding" in answer["Vary"] for answer in answers)
+    assert all(len(answer.content) < len(body) / 2 for answer, body in zip(answers, plain, strict=True))
+    assert len({len(answer.content) for answer in answers}) > 1, "BREACH: the length tells nothing by itself"
+    tokens = {body.split(b'csrfmiddlewaretoken" value="')[1][:64] for body in plain}
+    assert len(tokens) == 8, "BREACH: the token of forms is masked anew"
+    assert FATIMA_PHONE[-2:].encode() in plain[0]
+    assert not visitor.client.get("/profile/").has_header("Content-Encoding"), "nor for whoever did not ask"
