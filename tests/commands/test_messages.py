@@ -57,7 +57,7 @@ def test_what_waits_what_left_and_what_went_wrong(busy_day, capsys, monkeypatch)
 
 def test_a_quiet_installation_says_so(clock, db, capsys):
     text = shown(capsys)
-    assert "No alarm stands." in text and text.count("  none") == 3
+    assert "No active alarms." in text and text.count("  none") == 3
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 100])

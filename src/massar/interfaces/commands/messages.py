@@ -100,7 +100,7 @@ def as_text(seen: watch_messages.Seen, width: int) -> str:
 
 def _alarms(seen: watch_messages.Seen) -> list[str]:
     if not seen.alarms:
-        return ["No alarm stands."]
+        return ["No active alarms."]
     with translation.override("en"):
         return [
             line
