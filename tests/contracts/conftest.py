@@ -15,7 +15,7 @@ from massar.domain.delivery.carriers.smpp import from_table as smpp_carrier
 
 from .http_rig import Gateway
 from .smpp_rig import PASSWORD, SYSTEM_ID, Smsc, until
-from .smtp_rig import MailServer, Script
+from .smtp_rig import MailServer, Script, TokenServer
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +78,24 @@ def mail_server(servers) -> Callable[..., MailServer]:
         return server
 
     return make
+
+
+@pytest.fixture
+def token_server(servers) -> Callable[..., TokenServer]:
+    def make(*ways, **settings) -> TokenServer:
+        server = TokenServer(*ways, **settings).start()
+        servers.callback(server.stop)
+        return server
+
+    return make
+
+
+@pytest.fixture
+def tokens(gateway) -> Gateway:
+    """A token endpoint; its answer is t-1 until it is told another."""
+    server = gateway(keeps=True)
+    server.answer = {"access_token": "t-1", "token_type": "Bearer", "expires_in": "3600"}
+    return server
 
 
 @pytest.fixture

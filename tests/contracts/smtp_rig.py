@@ -1,6 +1,7 @@
 """Real SMTP servers for the contract: aiosmtpd in its own thread, and a script that speaks line by line."""
 
 import asyncio
+import base64
 import socket
 import ssl
 import threading
@@ -27,6 +28,7 @@ class MailServer:
         self.stages: dict[str, str] = {}
         self.after_data: str | float = ""
         self.port = self.conversations = self.at_once = self._under_way = 0
+        self.hidden: list[str] = []  # sign-in methods that are not offered
         self._tls, self._starttls, self._auth = tls, starttls, auth
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -51,6 +53,7 @@ class MailServer:
             auth_required=self._auth,
             auth_require_tls=False,
             authenticator=self._judge if self._auth else None,
+            auth_exclude_mechanism=self.hidden,
         )
 
     def stop(self) -> None:
@@ -92,6 +95,33 @@ class MailServer:
             await asyncio.sleep(self.after_data)
         self._under_way -= 1
         return "250 2.0.0 OK: queued as 4XyZ"
+
+
+class TokenServer(MailServer):
+    """Offers `ways` alone, and takes the tokens in `good`. `shown`: what was said at each sign-in, and where: in the line
+    of AUTH or after it. `refused`: what was said to the refusal."""
+
+    WAYS = ("XOAUTH2", "OAUTHBEARER")
+
+    def __init__(self, *ways: str, **settings):
+        super().__init__(auth=True, **settings)
+        self.hidden = ["LOGIN", "PLAIN", *(way for way in self.WAYS if way not in ways)]
+        self.good: set[str] = {"t-1"}
+        self.shown: list[tuple[bytes, bool]] = []
+        self.refused: list[bytes] = []
+
+    async def auth_XOAUTH2(self, server, args) -> AuthResult:
+        first = base64.b64decode(args[1]) if len(args) > 1 else await server.challenge_auth("")
+        self.shown.append((first, len(args) > 1))
+        if answer := self.stages.get("AUTH"):
+            return AuthResult(success=False, handled=False, message=answer)
+        token = first.partition(b"auth=Bearer ")[2].rstrip(b"\x01").decode()
+        if token in self.good:
+            return AuthResult(success=True)
+        self.refused.append(await server.challenge_auth('{"status":"400","schemes":"Bearer","scope":"mail"}'))
+        return AuthResult(success=False, handled=False)
+
+    auth_OAUTHBEARER = auth_XOAUTH2
 
 
 class Script:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from massar.domain.delivery.carriers import http_line, http_proof
+from massar.domain.delivery.carriers import http_line, oauth_token
 from massar.domain.delivery.carriers.base import Accepted, NotSent, Outgoing, Refused, Unsure
 from massar.domain.delivery.carriers.sms_http import from_table
 
@@ -242,14 +242,6 @@ def test_many_threads_share_few_connections(gateway):
 # -- tokens
 
 
-@pytest.fixture
-def tokens(gateway):
-    """A token endpoint: each answer is a new token."""
-    server = gateway(keeps=True)
-    server.answer = {"access_token": "t-1", "token_type": "Bearer", "expires_in": "3600"}
-    return server
-
-
 def by_token(server, tokens, **auth):
     auth = {
         "kind": "oauth2", "token_url": f"http://localhost:{tokens.port}/token",
@@ -275,6 +267,14 @@ def test_the_client_may_prove_itself_in_the_body(gateway, tokens):
     assert "Authorization" not in headers
 
 
+def test_a_gateway_may_take_a_refresh_token(gateway, tokens):
+    server = gateway(keeps=True)
+    assert isinstance(sent(by_token(server, tokens, refresh_token="r-1", client_secret="")), Accepted)
+    ((_, headers, form),) = tokens.requests
+    assert form == {"grant_type": "refresh_token", "refresh_token": "r-1", "client_id": "mas:sar"}
+    assert "Authorization" not in headers and server.requests[0][1]["Authorization"] == "Bearer t-1"
+
+
 def test_a_token_is_renewed_shortly_before_its_end(gateway, tokens, monkeypatch):
     server, moment = gateway(), [1000.0]
     carrier = by_token(server, tokens)
@@ -284,7 +284,7 @@ def test_a_token_is_renewed_shortly_before_its_end(gateway, tokens, monkeypatch)
         def monotonic():
             return moment[0]
 
-    monkeypatch.setattr(http_proof, "time", Clock)
+    monkeypatch.setattr(oauth_token, "time", Clock)
     monkeypatch.setattr(http_line, "time", Clock)
     sent(carrier)
     moment[0] += 3600 - 61

@@ -13,6 +13,7 @@ import smtplib
 import socket
 import ssl
 import time
+from datetime import timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -20,10 +21,13 @@ from email.policy import default
 import pytest
 import trustme
 
+from massar.core import ids
+from massar.domain.delivery import api as delivery
+from massar.domain.delivery.carriers import smtp_line
 from tests.cast import KHADIJA, YOUSSEF
 from tests.servers import submission
 from tests.servers.machine import open_folder, program, running
-from tests.servers.oidc_steps import posted, tokens
+from tests.servers.oidc_steps import discovered, posted, tokens
 from tests.servers.sites import SECRETS
 from tests.servers.surfer import Surfer
 from tests.support.postgres import free_port
@@ -77,6 +81,7 @@ def trust(account, layout, folder):
     binary = program(DOVECOT)
     authority = trustme.CA()
     pair = authority.issue_cert("127.0.0.1", "localhost")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
     pair.cert_chain_pems[0].write_to_path(folder / "server.pem")
     pair.private_key_pem.write_to_path(folder / "server.key")
     (folder / "dovecot.conf").write_text(_conf(layout, folder))
@@ -337,3 +342,44 @@ def test_no_token_travels_in_the_clear(postfix, layout):
         with contextlib.suppress(ConnectionResetError):
             heard = wire.recv(1000)
         assert not re.match(rb"[2-5]\d\d", heard)
+
+
+# Our own carrier ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_our_carrier_signs_in_at_a_server_that_takes_only_tokens(
+    postfix, account, layout, folder, surfer, tmp_path, monkeypatch, way
+):
+    """Postfix with Dovecot's SASL, tokens by the refresh token of a program, as at Google and Microsoft."""
+    account.sign_in(surfer)
+    back = f"http://127.0.0.1:{free_port()}/"
+    held = tokens(account, layout, surfer, "mailprogram", "openid email mail offline_access", back)
+    (tmp_path / "refresh").write_text(held["refresh_token"])
+    monkeypatch.setattr(smtp_line, "WAYS", {way: smtp_line.WAYS[way]})
+    table = {
+        "kind": "smtp", "host": "127.0.0.1", "port": layout.port("submission"), "security": "tls", "user": YOUSSEF.login,
+        "sender": YOUSSEF.login, "ca_file": str(folder / "ca.pem"), "auth": {
+            "kind": "oauth2", "token_url": discovered(account)["token_endpoint"], "client_id": "mailprogram",
+            "refresh_token": f"file:{tmp_path}/refresh",
+        },
+    }  # fmt: skip
+    carrier = delivery.carrier_from_table(table, name="mail", receipts_base="", slots=None)
+    assert carrier.check() == []
+    assert carried(carrier, f"Essai {way}") == delivery.Accepted
+    assert arrived(folder, f"Essai {way}")["From"] == f"Massar <{YOUSSEF.login}>"
+    later = Surfer()
+    account.sign_in(later)
+    later.open(f"{account.url}/sign-out/everywhere/")
+    later.submit("/sign-out/everywhere/")
+    carrier.close()  # the connection that was kept is signed in already
+    result = carrier.send(letter("Trop tard"), valid_for=timedelta(minutes=10))
+    assert result == delivery.Refused("no token: http 400, invalid_grant", permanent=False, ours=True)
+
+
+def carried(carrier, subject: str) -> type:
+    return type(carrier.send(letter(subject), valid_for=timedelta(minutes=10)))
+
+
+def letter(subject: str) -> delivery.Outgoing:
+    return delivery.Outgoing(ids.short_token(), "email", COLLEAGUE, "fr", subject, "Bonjour.\n")

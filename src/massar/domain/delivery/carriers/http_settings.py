@@ -17,9 +17,10 @@ from urllib.parse import SplitResult, urlsplit
 from .contract import DELIVERED, FAILED, UNDERWAY, CarrierOptions, CarrierSettingError, is_loopback
 from .http_answer import OUTCOMES, STATUSES, AnswerForm, Finder
 from .http_line import Place
-from .http_proof import TokenPlace, basic
+from .http_proof import basic
 from .http_receipt import ReceiptForm
 from .http_request import Literal, RequestForm, Template, TemplateError
+from .oauth_token import TokenPlace
 
 PRESETS = Path(__file__).with_name("presets")
 KEYS = frozenset(
@@ -35,9 +36,9 @@ AUTH_KEYS = {
     "basic": ("user", "password"),
     "bearer": ("token",),
     "header": ("name", "value"),
-    "oauth2": ("token_url", "client_id", "client_secret"),
+    "oauth2": ("token_url", "client_id"),
 }
-AUTH_OPTIONAL = {"oauth2": ("scope", "client_in")}
+AUTH_OPTIONAL = {"oauth2": ("client_secret", "refresh_token", "scope", "client_in")}
 _OWN_HEADERS = frozenset(
     ("host", "content-length", "content-type", "transfer-encoding", "connection", "idempotency-key")
 )
@@ -78,6 +79,15 @@ def receipt_form(table: Mapping, *, name: str) -> ReceiptForm | None:
 def judged(table: Mapping, *, name: str, options: CarrierOptions) -> HttpSettings:
     """Settings that were put together by us: no preset, no secrets elsewhere."""
     return _Reader(name, table, resolve=False).settings(options)
+
+
+def token_place(table: Mapping, *, name: str) -> TokenPlace:
+    """Where a carrier of another kind fetches its tokens: the same `auth` table. Raises CarrierSettingError."""
+    reader = _Reader(name, {"auth": table}, resolve=True)
+    proof = reader.proof()
+    if not isinstance(proof, TokenPlace):
+        raise reader.mistake("needs auth.kind oauth2")
+    return proof
 
 
 def presets() -> list[str]:
@@ -376,8 +386,11 @@ class _Reader:
                 where = given["client_in"] or "header"
                 if where not in ("header", "body"):
                     raise self.mistake(f"has auth.client_in {where!r}: choose from header, body")
+                secret, refresh = given["client_secret"], given["refresh_token"]
+                if not secret and not refresh:
+                    raise self.mistake("needs auth.client_secret, or auth.refresh_token")
                 place = self.place(self.split(given["token_url"], "auth.token_url"), "auth.token_url")
-                return TokenPlace(place, given["client_id"], given["client_secret"], given["scope"], where == "body")
+                return TokenPlace(place, given["client_id"], secret, given["scope"], where == "body", refresh)
         return {}
 
     def receipt(self) -> ReceiptForm | None:

@@ -21,9 +21,10 @@ from .contract import (
     tls_context,
 )
 from .http_line import Answer, Call, Caller
-from .http_proof import ClientCredentials, Fixed, Proof, TokenPlace
+from .http_proof import ByToken, Fixed, Proof
 from .http_request import Literal, Values
 from .http_settings import HttpSettings, judged, settings_of
+from .oauth_token import TokenPlace, TokenSource
 
 
 class HttpCarrier:
@@ -102,7 +103,7 @@ def _proof(settings: HttpSettings) -> Proof:
     if not isinstance(settings.proof, TokenPlace):
         return Fixed(settings.proof)
     tls = tls_context(settings.options.ca_file) if settings.proof.place.secure else None
-    return ClientCredentials(settings.proof, Caller(settings.options, tls))
+    return ByToken(TokenSource(settings.proof, Caller(settings.options, tls)))
 
 
 def from_table(table: Mapping, *, name: str, receipts_base: str) -> HttpCarrier:

@@ -70,7 +70,7 @@ class SmtpCarrier:
         if isinstance(line, NotSent):
             return [f"{where} can't be reached: {line.why}."]
         with curfew(line.wire, self._options.total_timeout):
-            problem = line.ready()
+            problem = line.ready(time.monotonic() + self._options.total_timeout)
             line.close()
         if isinstance(problem, Refused):
             return [f"{where} refuses us: {problem.code}."]
@@ -105,7 +105,7 @@ class SmtpCarrier:
     def _attempt(self, line: Line, parcel: Parcel, ends: float) -> Result:
         """One try over that connection, which is kept or closed in the end."""
         with curfew(line.wire, max(0.0, ends - time.monotonic())) as bell:
-            result = line.ready() or line.deliver(parcel)
+            result = line.ready(ends) or line.deliver(parcel)
             if bell.over or not line.kept or not self._open:
                 line.close()
             else:
@@ -133,7 +133,7 @@ class SmtpCarrier:
 def _judge(server: SmtpServer, options: CarrierOptions) -> None:
     if server.user and server.security == PLAIN and not is_loopback(server.host):
         raise CarrierSettingError(
-            "A mail server's password may only be sent over TLS: use smtp+starttls:// or smtps://."
+            "A mail server's password or token may only be sent over TLS: use smtp+starttls:// or smtps://."
         )
     if not is_address(options.sender):
         raise CarrierSettingError("The sender of e-mail must be a bare address, as no-reply@example.ma.")

@@ -11,12 +11,15 @@ import smtplib
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import NamedTuple
 
 from .contract import Accepted, CarrierOptions, NotSent, Refused, Result, Unsure, trouble
 from .letter import one_line
+from .oauth_token import TokenSource
+from .smtp_bearer import WAYS, initial_fits
 
 PLAIN = "plain"
 STARTTLS = "starttls"
@@ -31,13 +34,15 @@ _OVERLOADED = ("4.3.1", "4.3.2", "4.4.5")  # RFC 3463: no room, not accepting ma
 
 
 class SmtpServer(NamedTuple):
-    """Where and how. `security` is one of PLAIN, STARTTLS, TLS; an empty `user` means no sign-in."""
+    """Where and how. `security` is one of PLAIN, STARTTLS, TLS; an empty `user` means no sign-in. `tokens`: they are shown
+    instead of a password."""
 
     host: str
     port: int
     security: str
     user: str = ""
     password: str = ""
+    tokens: TokenSource | None = None
 
 
 class Parcel(NamedTuple):
@@ -68,11 +73,11 @@ class Line:
         self._smtp: smtplib.SMTP | None = None
         self._letters, self._used, self._unclean = 0, 0.0, False
 
-    def ready(self) -> Result | None:
-        """Everything before a letter: None when the server is ready for it. On a used connection, NotSent means
-        that it is dead and a new one is worth a try."""
+    def ready(self, ends: float) -> Result | None:
+        """Everything before a letter, until the moment `ends` of the monotonic clock: None when the server is ready for
+        it. On a used connection, NotSent means that it is dead and a new one is worth a try."""
         if self._smtp is None:
-            return self._greet()
+            return self._greet(ends)
         return None if self._lives() else NotSent("the kept connection was gone")
 
     def deliver(self, parcel: Parcel) -> Result:
@@ -95,10 +100,10 @@ class Line:
             self._smtp.close()
         self.wire.close()
 
-    def _greet(self) -> Result | None:
+    def _greet(self, ends: float) -> Result | None:
         try:
             self._open()
-            return self._sign_in()
+            return self._sign_in(ends)
         except smtplib.SMTPConnectError as problem:
             return _refusal(problem.smtp_code, problem.smtp_error, "greeting", ours=problem.smtp_code >= 500)
         except (OSError, smtplib.SMTPException, ValueError) as problem:
@@ -115,7 +120,7 @@ class Line:
             raise smtplib.SMTPConnectError(code, words)
         smtp.ehlo_or_helo_if_needed()
 
-    def _sign_in(self) -> Result | None:
+    def _sign_in(self, ends: float) -> Result | None:
         smtp = self._smtp
         if self._server.security == STARTTLS:
             if not smtp.has_extn("starttls"):
@@ -126,14 +131,39 @@ class Line:
             smtp.ehlo_or_helo_if_needed()
         if not self._server.user:
             return None
-        offered = smtp.esmtp_features.get("auth", "").upper().split()
         # One method, one try: `login` would go through all of them, and each counts as a wrong password.
-        method = next((known for known in ("PLAIN", "LOGIN") if known in offered), None)
+        known = WAYS if self._server.tokens else ("PLAIN", "LOGIN")
+        offered = smtp.esmtp_features.get("auth", "").upper().split()
+        method = next((one for one in known if one in offered), None)
         if method is None:
             return Refused("no sign-in method in common", permanent=False, ours=True)
+        return self._by_token(method, ends) if self._server.tokens else self._by_password(method)
+
+    def _by_password(self, method: str) -> Result | None:
+        smtp = self._smtp
         smtp.user, smtp.password = self._server.user, self._server.password
+        return self._authenticated(method, smtp.auth_plain if method == "PLAIN" else smtp.auth_login)
+
+    def _by_token(self, method: str, ends: float) -> Result | None:
+        """A refused token may have been taken back before its end: once, a newer one is shown."""
+        tokens, shown, refusal = self._server.tokens, "", None
+        for _ in range(2):
+            token = tokens.token(ends)
+            if not isinstance(token, str):
+                return token
+            if token == shown:
+                break
+            words = WAYS[method](self._server, token)
+            refusal = self._authenticated(method, words, at_once=initial_fits(method, words))
+            if refusal is None or not getattr(refusal, "ours", False):
+                break
+            tokens.renew(token)
+            shown = token
+        return refusal
+
+    def _authenticated(self, method: str, words: Callable, *, at_once: bool = True) -> Result | None:
         try:
-            smtp.auth(method, smtp.auth_plain if method == "PLAIN" else smtp.auth_login)
+            self._smtp.auth(method, words, initial_response_ok=at_once)
         except smtplib.SMTPAuthenticationError as problem:
             return _refusal(problem.smtp_code, problem.smtp_error, "sign-in", ours=problem.smtp_code >= 500)
         return None

@@ -4,7 +4,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from .contract import CarrierOptions, CarrierSettingError
+from .contract import CarrierOptions, CarrierSettingError, tls_context
+from .http_line import Caller
+from .http_settings import token_place
+from .oauth_token import TokenSource
 from .smtp import SmtpCarrier
 from .smtp_line import DEFAULT_PORT, STARTTLS, SmtpServer
 
@@ -25,11 +28,12 @@ _OPTIONS = {
 
 
 def from_table(table: Mapping, *, name: str) -> SmtpCarrier:
-    """A carrier called `name`. Nothing is connected yet. Secrets are `env:NAME` or `file:PATH`.
+    """A carrier called `name`. Nothing is connected yet. Secrets are `env:NAME` or `file:PATH`. `auth`: a table, where
+    tokens come from that are shown instead of a password.
 
     Raises CarrierSettingError with one sentence, which never holds a secret.
     """
-    values = {key: _typed(name, key, value) for key, value in table.items()}
+    values = {key: _typed(name, key, value) for key, value in table.items() if key != "auth"}
     for needed in ("host", "sender"):
         if not values.get(needed):
             raise CarrierSettingError(f"[{name}] needs {needed}.")
@@ -39,20 +43,34 @@ def from_table(table: Mapping, *, name: str) -> SmtpCarrier:
     port = values.get("port", DEFAULT_PORT[security])
     if not 0 < port < 65536:
         raise CarrierSettingError(f"[{name}] port must be from 1 to 65535.")
-    user, password = values.get("user", ""), _secret(name, values.get("password", ""))
-    if bool(user) != bool(password):
+    user, password = values.get("user", ""), _secret(name, "password", values.get("password", ""))
+    by_token = "auth" in table
+    if by_token and (not user or password or not user.isascii()):
+        raise CarrierSettingError(f"[{name}] with auth needs a user in plain letters, and no password.")
+    if not by_token and bool(user) != bool(password):
         raise CarrierSettingError(f"[{name}] needs both user and password, or neither.")
     try:
         options = CarrierOptions(name=name, **{key: values[key] for key in _OPTIONS if key in values})
-        return SmtpCarrier(SmtpServer(values["host"], port, security, user, password), options)
+        tokens = _tokens(name, table["auth"], options) if by_token else None
+        return SmtpCarrier(SmtpServer(values["host"], port, security, user, password, tokens), options)
     except CarrierSettingError as mistake:
         raise CarrierSettingError(f"[{name}] {mistake}") from mistake
+
+
+def _tokens(name: str, table: object, options: CarrierOptions) -> TokenSource:
+    if not isinstance(table, Mapping):
+        raise CarrierSettingError("auth must be a table.")
+    for key in ("client_secret", "refresh_token"):
+        if not str(table.get(key, "env:")).startswith(("env:", "file:")):
+            raise CarrierSettingError(f"auth.{key} must be env:NAME or file:PATH: no secret stands in the file.")
+    at = token_place(table, name=name)
+    return TokenSource(at, Caller(options, tls_context(options.ca_file) if at.place.secure else None))
 
 
 def _typed(name: str, key: str, value):
     wanted = {**_SERVER, **_OPTIONS}.get(key)
     if wanted is None:
-        known = ", ".join([*_SERVER, *_OPTIONS])
+        known = ", ".join([*_SERVER, "auth", *_OPTIONS])
         raise CarrierSettingError(f"[{name}] has no setting {key!r}: it knows {known}.")
     accepted = {float: (int, float), Path: (str,)}.get(wanted, (wanted,))
     if type(value) not in accepted or (wanted is str and not value.isprintable()):
@@ -60,7 +78,7 @@ def _typed(name: str, key: str, value):
     return wanted(value)
 
 
-def _secret(name: str, told: str) -> str:
+def _secret(name: str, key: str, told: str) -> str:
     """What `env:NAME` or `file:PATH` leads to; the file's last line end is not part of it."""
     where, _, place = told.partition(":")
     if not told:
@@ -68,13 +86,13 @@ def _secret(name: str, told: str) -> str:
     if where == "env" and os.environ.get(place):
         return os.environ[place]
     if where == "env":
-        raise CarrierSettingError(f"[{name}] password names the variable {place}, which is not set.")
+        raise CarrierSettingError(f"[{name}] {key} names the variable {place}, which is not set.")
     if where != "file":
-        raise CarrierSettingError(f"[{name}] password must be env:NAME or file:PATH: no secret stands in the file.")
+        raise CarrierSettingError(f"[{name}] {key} must be env:NAME or file:PATH: no secret stands in the file.")
     try:
         secret = Path(place).read_text("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as problem:
-        raise CarrierSettingError(f"[{name}] password names the file {place}, which can't be read.") from problem
+        raise CarrierSettingError(f"[{name}] {key} names the file {place}, which can't be read.") from problem
     if not secret:
-        raise CarrierSettingError(f"[{name}] password names the file {place}, which is empty.")
+        raise CarrierSettingError(f"[{name}] {key} names the file {place}, which is empty.")
     return secret

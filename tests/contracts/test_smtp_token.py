@@ -1,0 +1,333 @@
+"""Mail servers that take no password: OAuth 2.0 tokens by XOAUTH2 and OAUTHBEARER, fetched by us, kept, and renewed once."""
+
+from __future__ import annotations
+
+import logging
+import re
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from massar.domain.delivery.carriers import http_line, oauth_token
+from massar.domain.delivery.carriers.base import (
+    Accepted,
+    CarrierSettingError,
+    NotSent,
+    Outgoing,
+    Refused,
+    carrier_from_table,
+)
+from tests.support.postgres import free_port
+
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+MAILBOX = "no-reply@example.ma"
+SECRET, REFRESH = "s3cret+%&~", "r-1/long.lived"
+LETTER = Outgoing("a", "email", "khadija@example.org", "fr", "Bonjour", "Bonjour\n")
+LONG = "x" * 600
+BOTH = pytest.mark.parametrize("way", ["XOAUTH2", "OAUTHBEARER"])
+
+
+@pytest.fixture
+def carrier(monkeypatch, tokens, servers):
+    """A carrier to a server of the rig that shows tokens; `auth` and `changes` are settings of the table."""
+    monkeypatch.setenv("MAIL_SECRET", SECRET)
+    monkeypatch.setenv("MAIL_REFRESH", REFRESH)
+
+    def make(server, auth=None, **changes):
+        auth = {
+            "kind": "oauth2", "token_url": f"http://localhost:{tokens.port}/token", "client_id": "massar",
+            "client_secret": "env:MAIL_SECRET", "scope": "mail/.default", "client_in": "body", **(auth or {}),
+        }  # fmt: skip
+        table = {
+            "kind": "smtp", "host": "localhost", "port": server.port, "security": "plain", "user": MAILBOX,
+            "sender": MAILBOX, "auth": {key: value for key, value in auth.items() if value}, **changes,
+        }  # fmt: skip
+        made = carrier_from_table(table, name="relay", receipts_base="", slots=None)
+        servers.callback(made.close)
+        return made
+
+    return make
+
+
+def send(carrier):
+    return carrier.send(LETTER, valid_for=timedelta(minutes=10))
+
+
+def answered(tokens, token: str, **more) -> None:
+    tokens.answer = {"access_token": token, "token_type": "Bearer", "expires_in": 3600, **more}
+
+
+@BOTH
+@pytest.mark.parametrize("token", ["t-1", LONG], ids=["short", "long"])
+def test_a_server_that_takes_only_tokens_takes_the_letter(token_server, tokens, carrier, way, token):
+    server = token_server(way)
+    server.good = {token}
+    answered(tokens, token)
+    assert isinstance(send(carrier(server)), Accepted) and len(server.letters) == 1
+    place = f"n,a={MAILBOX},\x01host=localhost\x01port={server.port}\x01" if way == "OAUTHBEARER" else f"user={MAILBOX}\x01"
+    # What makes the line longer than 512 signs is sent when it is asked for (RFC 4954 §4).
+    assert server.shown == [(f"{place}auth=Bearer {token}\x01\x01".encode(), token != LONG)]
+    ((path, headers, form),) = tokens.requests
+    assert path == "/token" and "Authorization" not in headers
+    assert form == {
+        "grant_type": "client_credentials", "scope": "mail/.default", "client_id": "massar", "client_secret": SECRET,
+    }  # fmt: skip
+
+
+def test_over_tls_as_well(token_server, server_tls, ca_file, carrier):
+    server = token_server("XOAUTH2", starttls=server_tls)
+    assert isinstance(send(carrier(server, security="starttls", ca_file=str(ca_file))), Accepted)
+
+
+def test_where_both_are_offered_one_is_tried_once(token_server, carrier):
+    server = token_server("XOAUTH2", "OAUTHBEARER")
+    assert isinstance(send(carrier(server)), Accepted)
+    assert [words for words, _ in server.shown] == [f"user={MAILBOX}\x01auth=Bearer t-1\x01\x01".encode()]
+
+
+def test_one_token_serves_every_connection_until_shortly_before_its_end(token_server, tokens, carrier, monkeypatch):
+    server, made, moment = token_server("XOAUTH2"), [], [1000.0]
+
+    class Clock:
+        @staticmethod
+        def monotonic():
+            return moment[0]
+
+    monkeypatch.setattr(oauth_token, "time", Clock)
+    monkeypatch.setattr(http_line, "time", Clock)
+    relay = carrier(server)
+    relay.close()  # nothing is kept from now on: each letter signs in
+    tokens_ends = [moment[0] + 3600 - 61, moment[0] + 3600 - 59]
+    for at in (moment[0], *tokens_ends):
+        moment[0] = at
+        monkeypatch.setattr("massar.domain.delivery.carriers.smtp.time.monotonic", lambda at=at: at)
+        made.append(send(relay))
+    assert [type(one) for one in made] == [Accepted] * 3 and server.conversations == 3
+    assert len(tokens.requests) == 2
+
+
+@BOTH
+def test_a_token_that_was_taken_back_costs_one_fetch_and_nothing_else(token_server, tokens, carrier, way):
+    server = token_server(way)
+    relay = carrier(server)
+    relay.close()
+    assert isinstance(send(relay), Accepted)
+    server.good = {"t-2"}
+    answered(tokens, "t-2")
+    assert isinstance(send(relay), Accepted)
+    assert len(tokens.requests) == 2 and len(server.letters) == 2
+    assert server.conversations == 2, "the newer one is shown on the same connection"
+    assert server.refused == [b"\x01" if way == "OAUTHBEARER" else b""]
+
+
+@BOTH
+def test_a_token_that_stays_refused_is_about_us(token_server, tokens, carrier, way, caplog):
+    caplog.set_level(logging.DEBUG, logger="massar")
+    server = token_server(way)
+    server.good = set()
+    numbers = iter(range(1, 100))
+    answer = tokens.serve
+    tokens.serve = lambda handler: (answered(tokens, f"t-{next(numbers)}"), answer(handler))
+    relay = carrier(server)
+    result = send(relay)
+    assert result == Refused("535 5.7.8 at sign-in", permanent=False, ours=True)
+    assert [b"t-1" in server.shown[0][0], b"t-2" in server.shown[1][0], len(server.shown)] == [True, True, 2]
+    assert server.letters == [] and len(tokens.requests) == 2
+    (sentence,) = relay.check()
+    for told in (sentence, repr(result), repr(relay), caplog.text):
+        assert SECRET not in told and "t-1" not in told and "t-2" not in told
+    assert "refuses us: 535" in sentence
+
+
+def test_the_same_token_is_not_shown_twice(token_server, tokens, carrier):
+    server = token_server("XOAUTH2")
+    server.good = set()
+    assert send(carrier(server)).ours and len(server.shown) == 1 and len(tokens.requests) == 2
+
+
+def test_a_server_that_is_only_busy_keeps_the_token(token_server, tokens, carrier):
+    server = token_server("XOAUTH2")
+    server.stages = {"AUTH": "454 4.7.0 later"}
+    result = send(carrier(server))
+    assert isinstance(result, Refused) and not result.ours and not result.permanent
+    assert len(tokens.requests) == 1 and len(server.shown) == 1
+
+
+def test_a_server_that_takes_only_passwords_is_shown_no_token(mail_server, tokens, carrier):
+    server = mail_server(auth=True)
+    assert send(carrier(server)) == Refused("no sign-in method in common", permanent=False, ours=True)
+    assert tokens.requests == [] and server.letters == []
+
+
+def test_a_password_is_not_shown_to_a_server_that_takes_only_tokens(token_server, carrier, monkeypatch):
+    server = token_server("XOAUTH2", "OAUTHBEARER")
+    monkeypatch.setenv("MAIL_PASSWORD", "pass-word")
+    table = {
+        "kind": "smtp", "host": "localhost", "port": server.port, "security": "plain", "user": MAILBOX,
+        "password": "env:MAIL_PASSWORD", "sender": MAILBOX,
+    }  # fmt: skip
+    relay = carrier_from_table(table, name="relay", receipts_base="", slots=None)
+    assert send(relay).code == "no sign-in method in common" and server.shown == []
+
+
+# -- without a token
+
+
+@pytest.mark.parametrize(
+    ("mood", "answer", "code"),
+    [
+        (401, {"error": "invalid_client", "error_description": f"AADSTS7000215: {SECRET}"}, "http 401, invalid_client"),
+        (400, {"error": "invalid_grant"}, "http 400, invalid_grant"),
+        (400, {"error": SECRET}, "http 400"),
+        (400, b"<html>", "http 400"),
+        (403, {}, "http 403"),
+        (200, {"access_token": ""}, "http 200"),
+        (200, {"access_token": "a\x01b"}, "http 200"),
+        (200, [], "http 200"),
+        (200, b"[" * 30_000, "http 200"),
+    ],
+)
+def test_a_refusal_of_the_token_is_about_us_and_the_server_hears_nothing(token_server, tokens, carrier, mood, answer, code):
+    server = token_server("XOAUTH2")
+    tokens.mood, tokens.answer = mood, answer
+    relay = carrier(server)
+    result = send(relay)
+    assert result == Refused(f"no token: {code}", permanent=False, ours=True)
+    assert server.shown == [] and server.letters == []
+    (sentence,) = relay.check()
+    assert f"no token: {code}" in sentence and SECRET not in sentence
+
+
+@pytest.mark.parametrize("mood", [500, 503, 429, "cut_before", "cut_after", "garbage", "silent"])
+def test_a_token_server_that_can_not_be_reached_means_not_sent(token_server, tokens, carrier, mood):
+    server = token_server("XOAUTH2")
+    tokens.mood = mood
+    relay = carrier(server, answer_timeout=0.8, total_timeout=3)
+    result = send(relay)
+    assert isinstance(result, NotSent) and result.why.startswith("no token: ") and server.letters == []
+    (sentence,) = relay.check()
+    assert "no token" in sentence
+    tokens.mood = ""
+    assert isinstance(send(relay), Accepted), "nothing is remembered against it"
+
+
+def test_nobody_at_the_address_of_tokens_means_not_sent(token_server, carrier):
+    server = token_server("XOAUTH2")
+    result = send(carrier(server, {"token_url": f"http://localhost:{free_port()}/"}))
+    assert isinstance(result, NotSent) and server.letters == []
+
+
+def test_check_signs_in_with_a_token_and_sends_nothing(token_server, carrier):
+    server = token_server("XOAUTH2")
+    assert carrier(server).check() == [] and len(server.shown) == 1 and server.letters == []
+
+
+# -- refresh tokens (RFC 6749 §6)
+
+
+def test_a_refresh_token_is_shown_with_the_client_and_a_newer_one_takes_its_place(token_server, tokens, carrier):
+    server = token_server("XOAUTH2")
+    relay = carrier(server, {"refresh_token": "env:MAIL_REFRESH"})
+    answered(tokens, "t-1", refresh_token="r-2")
+    assert isinstance(send(relay), Accepted)
+    relay.close()
+    for token in ("t-2", "t-3"):
+        server.good = {token}
+        answered(tokens, token)
+        assert isinstance(send(relay), Accepted)
+    forms = [form for _, _, form in tokens.requests]
+    assert [form["refresh_token"] for form in forms] == [REFRESH, "r-2", "r-2"]
+    assert forms[0] == {
+        "grant_type": "refresh_token", "refresh_token": REFRESH, "scope": "mail/.default", "client_id": "massar",
+        "client_secret": SECRET,
+    }  # fmt: skip
+
+
+def test_after_a_refusal_the_configured_one_is_tried_again(token_server, tokens, carrier):
+    server = token_server("XOAUTH2")
+    relay = carrier(server, {"refresh_token": "env:MAIL_REFRESH", "client_secret": ""})
+    answered(tokens, "t-1", refresh_token="r-2")
+    assert isinstance(send(relay), Accepted)
+    relay.close()
+    server.good, tokens.mood = {"t-2"}, 400
+    tokens.answer = {"error": "invalid_grant"}
+    assert send(relay).code == "no token: http 400, invalid_grant"
+    tokens.mood = ""
+    answered(tokens, "t-2")
+    assert isinstance(send(relay), Accepted)
+    assert [form["refresh_token"] for _, _, form in tokens.requests] == [REFRESH, "r-2", REFRESH]
+    assert all("client_secret" not in form and form["client_id"] == "massar" for _, _, form in tokens.requests)
+
+
+# -- settings
+
+
+@pytest.mark.parametrize(
+    ("auth", "changed", "told"),
+    [
+        ("oauth2", {}, "auth must be a table"),
+        ({"kind": "bearer"}, {}, "has no setting auth."),
+        ({"kind": "basic"}, {}, "has no setting auth."),
+        ({"kind": "none", "token_url": "", "client_id": "", "client_secret": "", "scope": "", "client_in": ""}, {}, "oauth2"),
+        ({"token_url": ""}, {}, "needs auth.token_url"),
+        ({"token_url": "http://login.example.com/"}, {}, "https"),
+        ({"client_id": ""}, {}, "needs auth.client_id"),
+        ({"client_secret": ""}, {}, "needs auth.client_secret, or auth.refresh_token"),
+        ({"client_secret": SECRET}, {}, "auth.client_secret must be env:NAME or file:PATH"),
+        ({"refresh_token": REFRESH}, {}, "auth.refresh_token must be env:NAME or file:PATH"),
+        ({"client_secret": "env:NOT_SET_ANYWHERE"}, {}, "NOT_SET_ANYWHERE, which is not in the environment"),
+        ({"client_secret": "file:/nowhere/secret"}, {}, "/nowhere/secret, which can't be read"),
+        ({"client_in": "query"}, {}, "choose from header, body"),
+        ({"tenant": "x"}, {}, "has no setting auth.tenant"),
+        ({}, {"user": ""}, "needs a user"),
+        ({}, {"user": "boîte@example.ma"}, "plain letters"),
+        ({}, {"password": "env:MAIL_SECRET"}, "no password"),
+        ({}, {"host": "mail.example.ma"}, "token may only be sent over TLS"),
+    ],
+)
+def test_each_mistake_gets_one_sentence(carrier, token_server, auth, changed, told):
+    class Nobody:
+        port = 2525
+
+    with pytest.raises(CarrierSettingError) as refused:
+        if isinstance(auth, str):
+            carrier_from_table(
+                {"kind": "smtp", "host": "localhost", "sender": MAILBOX, "user": MAILBOX, "auth": auth},
+                name="relay", receipts_base="", slots=None,
+            )  # fmt: skip
+        carrier(Nobody, auth, **changed)
+    sentence = str(refused.value)
+    assert told in sentence and "relay" in sentence and sentence.endswith(".")
+    assert SECRET not in sentence and REFRESH not in sentence and "\n" not in sentence
+
+
+# -- the page
+
+
+def recipes() -> list[dict]:
+    page = (Path(__file__).parents[2] / "docs" / "operate" / "mail.md").read_text("utf-8")
+    blocks = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    return [table for block in blocks for table in tomllib.loads(block)["carriers"].values() if "auth" in table]
+
+
+@pytest.mark.parametrize("table", recipes(), ids=lambda table: table["host"])
+def test_the_recipes_of_the_page_make_carriers_that_send(token_server, tokens, monkeypatch, tmp_path, table):
+    (tmp_path / "refresh").write_text(f"{REFRESH}\n")
+    for name in ("M365_SECRET", "GOOGLE_SECRET"):
+        monkeypatch.setenv(name, SECRET)
+    auth = table["auth"] | ({"refresh_token": f"file:{tmp_path}/refresh"} if "refresh_token" in table["auth"] else {})
+    assert carrier_from_table(table | {"auth": auth}, name="page", receipts_base="", slots=None).check  # as it stands there
+    server = token_server("XOAUTH2")
+    here = {"host": "localhost", "port": server.port, "security": "plain"}
+    auth |= {"token_url": f"http://localhost:{tokens.port}{urlsplit(auth['token_url']).path}"}
+    relay = carrier_from_table({**table, **here, "auth": auth}, name="page", receipts_base="", slots=None)
+    assert isinstance(send(relay), Accepted)
+    assert server.envelopes[0][0] == table["user"], "the mailbox itself is the return path"
+    ((_, headers, form),) = tokens.requests
+    wanted = {"client_id": auth["client_id"], "client_secret": SECRET, "grant_type": "client_credentials"}
+    if "refresh_token" in auth:
+        wanted |= {"grant_type": "refresh_token", "refresh_token": REFRESH}
+    assert form == wanted | ({"scope": auth["scope"]} if "scope" in auth else {}) and "Authorization" not in headers
