@@ -35,7 +35,8 @@ def register(folder: Path, account: str, ports: list[int]) -> Path:
         site_side[slug] = {"protocol": protocol, "port": port, "title": title, "about": ours}
         lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in theirs.items())
         account_side.append(f"[sites.{slug}]\n{lines}\n")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     _write(folder / "samples.json", json.dumps({"account": account, "sites": site_side}))
     _write(folder / "sites.toml", "# Written anew at every start of the demo.\n\n" + "\n".join(account_side))
     return folder / "sites.toml"
@@ -96,4 +97,5 @@ def _own_certificate(slug: str) -> tuple[str, str]:
 
 def _write(path: Path, text: str) -> None:
     path.touch(mode=0o600)
+    path.chmod(0o600)  # one that stood already
     path.write_text(text, "utf-8")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sqlite3
+import stat
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -313,3 +315,128 @@ def test_keys_are_listed_and_rolled(installed):
     assert [(use, state) for use, _, state, *_ in listed()] == [
         ("ES256", "active"), ("RS256", "active"), ("SAML", "waiting"), ("SAML", "active"),
     ]  # fmt: skip
+
+
+# -- a database that is not there, or not of this version
+
+WITH_TABLES = {
+    "serve": ("--port", "0"), "worker": (), "bounces": ("--port", "0"), "createperson": ("a.b@taalim.ma", "--no-password"),
+    "people": ("disable", "a.b@taalim.ma"), "audit": ("--verify",), "messages": (), "keys": ("list",),
+    "send-test": ("sms", "0661123456"),
+}  # fmt: skip
+IN_ONE_SENTENCE = re.compile(r"[A-Z].{20,}\.\n")
+ONE_AFTER_THE_OTHER = """
+import contextlib, io, json, sys
+from massar.interfaces.commands.main import main
+for words in json.load(sys.stdin):
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        code = main(words)
+    print(json.dumps([code, out.getvalue(), err.getvalue()]))
+"""
+
+
+def each(installation: Installation, *names: str, **changed: str) -> dict[str, tuple[int, str, str]]:
+    """Exit code, output and errors of each command. One process for all: starting one costs the most."""
+    words = [[name, *WITH_TABLES.get(name, ())] for name in names]
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_AFTER_THE_OTHER], cwd=installation.folder, env={**installation.environ, **changed},
+        input=json.dumps(words), capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return dict(zip(names, map(json.loads, done.stdout.splitlines()), strict=True))
+
+
+def refused_in_one_sentence(done: dict[str, tuple[int, str, str]], *told: str) -> None:
+    for name, (code, out, errors) in done.items():
+        assert code != 0 and out == "", name
+        assert IN_ONE_SENTENCE.fullmatch(errors) and all(one in errors for one in told), (name, errors)
+
+
+def test_all_that_need_tables_are_tried_here():
+    without = {"demo", "check", "newkeys", "migrate", "sites"}
+    assert set(WITH_TABLES) | without == set(COMMANDS)
+
+
+@pytest.mark.parametrize("folder", ["", "none/such/"])
+def test_before_the_tables_are_made_every_command_says_so(empty, folder):
+    place = empty.folder / folder / "massar.sqlite3"
+    done = each(empty, *WITH_TABLES, MASSAR_DATABASE_URL=f"sqlite:///{place}")
+    refused_in_one_sentence(done, f"no database at {place}", "massar migrate")
+    assert not place.exists(), "an empty file would look like a database"
+
+
+def test_a_database_out_of_reach_is_named_without_its_password(empty):
+    done = each(empty, *WITH_TABLES, "migrate", MASSAR_DATABASE_URL="postgres://massar:geheim@127.0.0.1:9/account")
+    refused_in_one_sentence(done, "account at 127.0.0.1 can't be reached", "refused", "MASSAR_DATABASE_URL")
+    assert "geheim" not in str(done)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("INSERT INTO django_migrations (app, name, applied) VALUES ('people', '9999_later', '2031-01-01')", "people.9999_later"),
+        ("DELETE FROM django_migrations WHERE app = 'limits'", "massar migrate"),
+        ("DELETE FROM django_migrations", "massar migrate"),
+    ],
+    ids=["newer", "older", "empty"],
+)
+def test_tables_of_another_version_are_told(installed, change, told):
+    with sqlite3.connect(installed.folder / "massar.sqlite3") as database:
+        kept = database.execute("SELECT app, name, applied FROM django_migrations").fetchall()
+        database.execute(change)
+    try:
+        done = each(installed, "check", *WITH_TABLES, *(["migrate"] if "9999" in told else []))
+    finally:
+        with sqlite3.connect(installed.folder / "massar.sqlite3") as database:
+            database.execute("DELETE FROM django_migrations")
+            database.executemany("INSERT INTO django_migrations (app, name, applied) VALUES (?, ?, ?)", kept)
+    code, out, _ = done.pop("check")
+    assert code == 1 and told in out
+    refused_in_one_sentence(done, told)
+
+
+def test_a_file_that_is_no_database_is_told(empty):
+    (empty.folder / "massar.sqlite3").write_text("this is a letter\n" * 400)
+    refused_in_one_sentence(each(empty, *WITH_TABLES, "migrate"), "massar.sqlite3 can't be read")
+
+
+# -- what others on the machine may read
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {one.name: stat.S_IMODE(one.stat().st_mode) for one in folder.iterdir()}
+
+
+def test_the_database_is_its_owners_alone(empty):
+    place = f"sqlite:///{empty.folder}/new/folder/massar.sqlite3"
+    done = empty.massar("migrate", MASSAR_DATABASE_URL=place)
+    assert done.returncode == 0, done.stderr
+    assert set(modes(empty.folder / "new" / "folder").values()) == {0o600}
+    assert stat.S_IMODE((empty.folder / "new" / "folder").stat().st_mode) == 0o700
+
+
+def test_one_that_stood_open_is_named_and_shut(installed):
+    place = installed.folder / "massar.sqlite3"
+    place.chmod(0o644)
+    assert f"{place} is open to others on this machine" in installed.massar("check").stdout
+    done = installed.massar("migrate")
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600 and str(place) in done.stdout
+    assert "open to others" not in installed.massar("check").stdout
+
+
+def test_check_names_an_environment_file_that_everybody_reads(installed):
+    file = installed.folder / ".env"
+    file.write_text("MASSAR_RECOVERIES_PER_HOUR=3\n")
+    file.chmod(0o644)
+    assert f"{file} holds the keys" in installed.massar("check").stdout
+    file.chmod(0o640)
+    assert "holds the keys" not in installed.massar("check").stdout
+    file.unlink()
+
+
+def test_check_says_when_the_keys_are_not_those_of_the_database(installed):
+    added = installed.massar("createperson", "keys.of@taalim.ma", "--no-password", "--email", "keys@example.org")
+    assert added.returncode == 0, added.stderr
+    assert "does not open" not in installed.massar("check").stdout
+    other = {**PRODUCTION, "MASSAR_MODE": "test", "MASSAR_ARGON2": "256,1"}
+    assert "MASSAR_DATA_KEYS does not open" in installed.massar("check", **other).stdout

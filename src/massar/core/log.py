@@ -45,6 +45,5 @@ def set_up(level: int = logging.INFO) -> None:
     handler.setFormatter(JsonLines())
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(level)
-    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # a line for each connection lent; core/postgres says what matters
     logging.getLogger("django.request").setLevel(logging.ERROR)  # a 404 is no news
     logging.getLogger("django.security").setLevel(logging.WARNING)

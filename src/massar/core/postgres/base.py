@@ -25,6 +25,7 @@ DRAIN_EVERY = 1.0  # seconds
 BRIEFLY = 0.2  # seconds that one waits when others have waited in vain before
 
 note = logging.getLogger("massar.database")
+logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # it has a line for each connection that is lent
 
 
 class Reach:

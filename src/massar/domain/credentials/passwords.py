@@ -93,6 +93,17 @@ def _seal(person_id: int, phc: str) -> bytes:
     return seal.data_keys().seal(phc.encode(), place=_place(person_id))
 
 
+def open_with_our_keys() -> bool:
+    """Whether the oldest and the newest stored password open with the keys of this process; True where there is none."""
+    ends = "(SELECT MIN(person_id) FROM credentials_password), (SELECT MAX(person_id) FROM credentials_password)"
+    try:
+        for person_id, sealed in sql.rows(f"SELECT person_id, sealed FROM credentials_password WHERE person_id IN ({ends})"):
+            seal.data_keys().open(sealed, place=_place(person_id))
+    except seal.SealBroken:
+        return False
+    return True
+
+
 def _place(person_id: int | None) -> str:
     return f"password|{person_id}"
 

@@ -7,9 +7,11 @@ with 250 once it is committed, and with 451 while the database does not answer: 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import signal
+import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -79,10 +81,17 @@ async def _listen(server: lmtp.Server, options) -> asyncio.Server:
     if not options.socket:
         return await asyncio.start_server(server.meet, options.host, options.port, limit=lmtp.LINE)
     place = Path(options.socket)
-    if place.is_socket():  # left by one that was killed
-        place.unlink()
+    if place.is_socket():
+        if _somebody_listens(place):
+            raise OSError(errno.EADDRINUSE, f"another program listens on {place}")
+        place.unlink()  # left by one that was killed
     before = os.umask(0o117)  # the mail server reaches it through the group
     try:
         return await asyncio.start_unix_server(server.meet, place, limit=lmtp.LINE)
     finally:
         os.umask(before)
+
+
+def _somebody_listens(place: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(place)) == 0

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from django.conf import settings
-from django.db import Error, connection
+import stat
+from pathlib import Path
 
-from massar.core import clock, zone_table
+from django.conf import settings
+from django.db import Error
+
+from massar.core import clock, private, zone_table
+from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
-from massar.interfaces.commands import site_checks
+from massar.domain.people import api as people
+from massar.interfaces.commands import site_checks, tables
 from massar.interfaces.commands.carriers import from_settings
-from massar.interfaces.commands.serve import pending_migrations
 
 
 def run(options) -> int:
@@ -35,15 +39,24 @@ def _time_zone() -> None:
 
 
 def _database() -> list[str]:
-    try:
-        connection.ensure_connection()
-        return (
-            ["The database's tables are not up to date: run `massar migrate`."]
-            if pending_migrations()
-            else []
-        )
-    except Error as trouble:
-        return [f"The database can't be reached: {str(trouble).strip().splitlines()[0]}"]
+    sentence = tables.trouble()
+    return [*_secrecy(), *([sentence] if sentence else _keys())]
+
+
+def _secrecy() -> list[str]:
+    """Files with secrets that others on this machine may read."""
+    place, environment = tables.file(), Path(".env")
+    found = [f"{one} is open to others on this machine: chmod 600." for one in place and private.open_to_others(place) or ()]
+    if environment.is_file() and environment.stat().st_mode & stat.S_IRWXO:
+        found.append(f"{environment.absolute()} holds the keys and is open to everybody on this machine: chmod o= it.")
+    return found
+
+
+def _keys() -> list[str]:
+    """A database that was restored beside other keys opens nothing."""
+    if credentials.passwords.open_with_our_keys() and people.contacts.open_with_our_keys():
+        return []
+    return ["MASSAR_DATA_KEYS does not open what the database holds: passwords and contacts were sealed with another key."]
 
 
 def _own_certificate() -> list[str]:

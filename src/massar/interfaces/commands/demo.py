@@ -6,7 +6,7 @@ Data stay under var/ until `massar demo --reset`. Everything listens on this mac
 from __future__ import annotations
 
 import contextlib
-import ctypes
+import http.client
 import os
 import shutil
 import signal
@@ -14,14 +14,16 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
 from django.core.management import call_command
 
+from massar.core import family, private
 from massar.interfaces.commands import web_server
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 CHECKOUT = Path(web_server.__file__).resolve().parents[4]  # where examples/ stands, beside src/
 SAMPLES = 6
 
@@ -30,11 +32,13 @@ def prepare(options) -> int | None:
     """The demo brings its own settings: this machine only, its own keys, its own carriers."""
     if options.reset:
         return _reset()
-    if not _is_free(options.port):
-        print(
-            f"Port {options.port} is taken by another program: choose another one, as `make demo PORT={options.port + 1}`.",
-            file=sys.stderr,
-        )
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(name) is not signal.SIG_IGN:
+            signal.signal(name, _interrupt)
+    try:
+        options.listening = web_server.listen("127.0.0.1", options.port)
+    except web_server.PortTaken as sentence:
+        print(f"{sentence} With make: `make demo PORT={options.port + 1}`.", file=sys.stderr)
         return 2
     smtp_port, sms_port = _ports_from(options.port + 1 + SAMPLES, 2)
     os.environ.update(
@@ -76,30 +80,17 @@ def _sample_environment() -> dict[str, str]:
 
 
 def run(options) -> int:
-    _folder().mkdir(parents=True, exist_ok=True)
+    private.make_folder(_folder())
     call_command("migrate", interactive=False, verbosity=0)
     web_server.prepare_static()
     cast = subprocess.run(
         [sys.executable, "-m", "massar.interfaces.demo.seed"], check=True, text=True, capture_output=True
     )
-    started = [
-        _start(
-            "-m",
-            "massar.interfaces.demo.receiver",
-            "--smtp-port",
-            str(options.smtp_port),
-            "--sms-port",
-            str(options.sms_port),
-            "--store",
-            str(settings.MASSAR.demo_store),
-        ),
-        _start("-m", "massar", "worker", "--quiet"),
-        _child(web_server.command("127.0.0.1", options.port, 1)),
-    ]
-    if options.samples:
-        sites = [sys.executable, "-m", "examples", "run", str(_folder())]
-        started.append(_child(sites, _sample_environment()))
+    started: list[subprocess.Popen] = []
     try:
+        for child in _parts(options):
+            started.append(child)
+        options.listening.close()  # it is the web server's now
         if not _answers(options.port, started):
             return 1
         _greet(options.port, cast.stdout)
@@ -110,25 +101,30 @@ def run(options) -> int:
         _stop(started)
 
 
-def _start(*arguments: str) -> subprocess.Popen:
-    """A process of the demo, out of reach of the terminal's Ctrl-C: this command stops them in order."""
-    return _child([sys.executable, *arguments])
+def _parts(options) -> Iterator[subprocess.Popen]:
+    """The processes of the demo, each started when it is asked for."""
+    ports = ["--smtp-port", str(options.smtp_port), "--sms-port", str(options.sms_port)]
+    store = ["--store", str(settings.MASSAR.demo_store)]
+    yield _child([sys.executable, "-m", "massar.interfaces.demo.receiver", *ports, *store])
+    yield _child([sys.executable, "-m", "massar", "worker", "--quiet"])
+    yield _child(web_server.command(options.listening, 1), keeps=options.listening.fileno())
+    if options.samples:
+        yield _child([sys.executable, "-m", "examples", "run", str(_folder())], _sample_environment())
 
 
-def _child(command: list[str], environment: dict[str, str] | None = None) -> subprocess.Popen:
-    """Ends with this command, even when it is killed (Linux; elsewhere only when it stops in order)."""
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-    def with_parent() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
+def _child(command: list[str], environment: dict[str, str] | None = None, *, keeps: int | None = None) -> subprocess.Popen:
+    """A process out of reach of the terminal's Ctrl-C: this command stops them in order. It ends with this command, even when
+    that is killed (Linux). `keeps`: a file descriptor that it inherits."""
     return subprocess.Popen(
-        command, start_new_session=True, preexec_fn=with_parent if libc else None, env=environment
+        command,
+        start_new_session=True,
+        preexec_fn=partial(family.end_with_parent, os.getpid()),
+        pass_fds=() if keeps is None else (keeps,),
+        env=environment,
     )
 
 
 def _watch(started: list[subprocess.Popen]) -> int:
-    signal.signal(signal.SIGTERM, _interrupt)
     while True:
         for process in started:
             if process.poll() is not None:
@@ -157,17 +153,18 @@ def _stop(started: list[subprocess.Popen]) -> None:
 
 
 def _answers(port: int, started: list[subprocess.Popen]) -> bool:
-    """Whether the web server answers within twenty seconds."""
-    for _ in range(200):
+    """Whether the web server answers in time."""
+    for _ in range(100):
         if any(p.poll() is not None for p in started):
             print("A part of the demo did not start; its words stand above.", file=sys.stderr)
             return False
-        with socket.socket() as probe:
-            probe.settimeout(0.5)
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+        line = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        with contextlib.closing(line), contextlib.suppress(OSError):
+            line.request("GET", "/healthz")
+            if line.getresponse().status == 200:
                 return True
         time.sleep(0.1)
-    print("The web server did not answer within twenty seconds.", file=sys.stderr)
+    print("The web server did not answer.", file=sys.stderr)
     return False
 
 

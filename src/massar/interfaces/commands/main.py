@@ -17,8 +17,18 @@ from django.db import Error
 EPILOG = "Settings are read from the environment (MASSAR_...) or from a file named .env; `massar check` judges them."
 
 
+INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
+
+
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns its exit code. Mistakes in the settings are said one sentence each."""
+    try:
+        return _run(argv)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(argv: list[str] | None) -> int:
     parser = _parser()
     options = parser.parse_args(argv)
     if not hasattr(options, "module"):
@@ -42,11 +52,24 @@ def main(argv: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
+    return _with_a_database(options)
+
+
+def _with_a_database(options) -> int:
+    """Runs the command where the database fits it, and says in one sentence why it does not run or go on."""
+    tables = import_module("massar.interfaces.commands.tables")
+    if options.tables and (sentence := tables.trouble()):
+        print(sentence, file=sys.stderr)
+        return 2
     try:
         return import_module(options.module).run(options)
-    except Error as trouble:
-        print(f"The database did not answer: {str(trouble).strip().splitlines()[0]}", file=sys.stderr)
-        print("`massar check` says what to put right.", file=sys.stderr)
+    except Error as met:
+        print(tables.trouble() or f"The database refused: {tables.said(met)}.", file=sys.stderr)
+        return 1
+    except OSError as met:
+        if met.filename is None:
+            raise
+        print(f"{met.strerror}: {met.filename}. Put that right and start again.", file=sys.stderr)
         return 1
 
 
@@ -64,12 +87,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(
-    commands, name: str, what: str, more: str, *, module: str = "", before: str = ""
+    commands, name: str, what: str, more: str, *, module: str = "", before: str = "", tables: bool = True
 ) -> argparse.ArgumentParser:
+    """tables: it needs the database with the tables of this version. before: what runs without any settings."""
     one = commands.add_parser(
         name, help=what, description=f"{what[:1].upper()}{what[1:]}. {more}", epilog=EPILOG
     )
-    one.set_defaults(module=module or f"massar.interfaces.commands.{name}", before=before)
+    one.set_defaults(module=module or f"massar.interfaces.commands.{name}", before=before, tables=tables)
     return one
 
 
@@ -81,6 +105,7 @@ def _demo(commands) -> None:
         "Web server, worker and receivers run together and listen on this machine only. Data stay under var/demo "
         "until --reset. Ctrl-C stops all of it.",
         before="massar.interfaces.commands.demo",
+        tables=False,
     )
     one.add_argument("--port", type=int, default=8000, help="port of the web server (default 8000)")
     one.add_argument("--reset", action="store_true", help="empty the demo's data and stop")
@@ -133,6 +158,7 @@ def _check(commands) -> None:
         "check",
         "judge the settings, reach the database and every carrier",
         "Says what to put right, one sentence each; ends with code 1 if there is anything.",
+        tables=False,
     )
 
 
@@ -147,7 +173,7 @@ def _newkeys(commands) -> None:
 
 
 def _migrate(commands) -> None:
-    _command(commands, "migrate", "bring the database's tables up to date", "Safe to run again.")
+    _command(commands, "migrate", "bring the database's tables up to date", "Safe to run again.", tables=False)
 
 
 def _createperson(commands) -> None:
@@ -252,6 +278,7 @@ def _sites(commands) -> None:
         "list, judge and try the registered sites",
         "The six of the guide and those of the file MASSAR_CONFIG. `show` prints what to paste at the other side, `test` "
         "asks the site over the network.",
+        tables=False,
     )
     actions = one.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, what in (

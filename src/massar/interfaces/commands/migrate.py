@@ -1,10 +1,23 @@
 """Brings the tables of the database up to date. Safe to run again."""
 
-from django.conf import settings
+import sys
+
 from django.core.management import call_command
+
+from massar.core import private
+from massar.interfaces.commands import tables
 
 
 def run(options) -> int:
-    settings.MASSAR.var.mkdir(parents=True, exist_ok=True)  # where the SQLite file stands by default
+    sentence = tables.trouble()
+    if sentence and tables.MIGRATE not in sentence:  # away, or newer than this version
+        print(sentence, file=sys.stderr)
+        return 2
+    place = tables.file()
+    if place:
+        private.make_folder(place.parent)
     call_command("migrate", interactive=False, verbosity=1)
+    if place and (open_to_others := private.open_to_others(place)):
+        private.shut(open_to_others)
+        print(f"Nobody else on this machine reads the database any more: {', '.join(map(str, open_to_others))}.")
     return 0

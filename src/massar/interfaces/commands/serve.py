@@ -8,7 +8,6 @@ import sys
 
 from django.conf import settings
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
 from massar.core import clock
 from massar.domain.delivery import api as delivery
@@ -20,9 +19,11 @@ def run(options) -> int:
     if settings.MASSAR.demo:
         print("The demo is started by `massar demo` and by nothing else.", file=sys.stderr)
         return 2
-    if pending_migrations():
-        print("The database's tables are not up to date: run `massar migrate` first.", file=sys.stderr)
-        return 2
+    try:
+        listening = web_server.listen(options.host, options.port)
+    except web_server.PortTaken as sentence:  # before anything else: what the first one serves is not touched
+        print(sentence, file=sys.stderr)
+        return 1
     try:
         carriers.from_settings()
     except delivery.CarrierSettingError as mistake:  # the worker could not start, and call-backs could not be read
@@ -31,9 +32,4 @@ def run(options) -> int:
     sites.keys.published(sites.keys.USES, now=clock.now())  # made once, here: many first requests would each make one
     web_server.prepare_static()
     connection.close()
-    os.execv(sys.executable, web_server.command(options.host, options.port, options.processes))
-
-
-def pending_migrations() -> bool:
-    executor = MigrationExecutor(connection)
-    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    os.execv(sys.executable, web_server.command(listening, options.processes))

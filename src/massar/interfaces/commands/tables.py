@@ -1,0 +1,62 @@
+"""Whether the database is there and its tables are those of this version, in one sentence that says what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+from django.conf import settings
+from django.db import Error, connection
+from django.db.migrations.executor import MigrationExecutor
+
+MIGRATE = "run `massar migrate` first"
+
+
+def trouble() -> str:
+    """What stands in the way of any command that reads or writes the database; empty when nothing does."""
+    try:
+        return _of_the_place() or _of_the_tables()
+    except psycopg.Error as met:
+        return f"{_named()} can't be reached: {said(met)}. Start its server, or put MASSAR_DATABASE_URL right."
+    except Error as met:
+        return f"{_named()} can't be read: {said(met)}. See to its file, its rights, or MASSAR_DATABASE_URL."
+
+
+def file() -> Path | None:
+    """The file of a SQLite database."""
+    return Path(settings.DATABASES["default"]["NAME"]) if connection.vendor == "sqlite" else None
+
+
+def said(met: Exception) -> str:
+    """The first line of what a database said, without its full stop."""
+    return (str(met).strip().splitlines() or [type(met).__name__])[0].rstrip(".:")
+
+
+def _named() -> str:
+    place = settings.DATABASES["default"]
+    return f"The database {file()}" if file() else f"The database {place['NAME']} at {place['HOST'] or 'this machine'}"
+
+
+def _of_the_place() -> str:
+    """Looked at beforehand: SQLite makes a file where there is none, and the pool does not say why it can't connect."""
+    if file() is None:
+        connection.line_of_its_own().close()
+    elif not file().exists():
+        return f"There is no database at {file()}: {MIGRATE}."
+    return ""
+
+
+def _of_the_tables() -> str:
+    executor = MigrationExecutor(connection)
+    known, done = executor.loader.disk_migrations, executor.loader.applied_migrations
+    newer = sorted(set(done) - set(known))
+    if newer:
+        return (
+            f"The database was brought up to date by a newer version ({'.'.join(newer[-1])}): start that version, or restore the "
+            "backup from before."
+        )
+    if not done:
+        return f"The database is empty: {MIGRATE}."
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        return f"The database's tables are not up to date: {MIGRATE}."
+    return ""

@@ -1,0 +1,90 @@
+"""The process that holds the web server's port and starts its workers: Granian, with an end that can be relied on.
+
+Granian alone swallows a SIGTERM that comes while its workers load, and leaves them at the port when it is killed. Here a
+worker that is loading ends at once, one that serves is asked until it goes, and whoever loses this process goes too. The
+port is taken once, by this process: a second server on it is refused by the system.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import signal
+import socket
+import time
+from functools import partial
+from importlib import import_module
+
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.net import SocketHolder
+
+from massar.core import family
+
+BACKLOG = 1024
+BACKLOG = 1024
+LAST_ANSWERS = 30.0  # seconds for what is being answered when the server is told to stop
+ASK_AGAIN = 0.2  # seconds
+
+
+class WebServer(Granian):
+    """Granian's own server, on a socket that was bound before."""
+
+    def __init__(self, listening: socket.socket, processes: int):
+        super().__init__(
+            "massar.config.wsgi:server",  # its threads are those of `interfaces/frame/door.py`
+            interface=Interfaces.RSGI,
+            workers=processes,
+            backlog=BACKLOG,
+            websockets=False,
+            log_level=LogLevels.error,
+            respawn_failed_workers=True,
+        )
+        self._listening = listening
+
+    def _init_shared_socket(self) -> None:
+        self._shd, self._sso = SocketHolder(self._listening.fileno(), False, BACKLOG), self._listening
+
+    def _drop_shared_socket(self) -> None:
+        self._listening.close()
+
+    def _stop_workers(self) -> None:
+        """Asks until they are gone: one whose signal handlers were just being set has not heard."""
+        until = time.monotonic() + LAST_ANSWERS
+        while alive := [one for one in self.wrks if one.is_alive()]:
+            for one in alive:
+                one.terminate() if time.monotonic() < until else one.kill()
+            alive[0].join(ASK_AGAIN)
+        self.wrks.clear()
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        try:
+            super().shutdown(exit_code)
+        except SystemExit:
+            if not self.interrupt_signal:  # a terminal, or systemd, tells all of them at once: that is no fault
+                raise
+
+
+def _load(parent: int):
+    """In a worker, first of all: until it serves, a signal ends it, and the parent's end is its own."""
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, signal.SIG_DFL)
+    family.end_with_parent(parent)
+    return import_module("massar.config.wsgi").server
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until Granian has a handler of its own
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--socket", type=int)
+    parser.add_argument("--processes", type=int)
+    options = parser.parse_args()
+    multiprocessing.set_start_method("fork")  # the socket is inherited
+    server = WebServer(socket.socket(fileno=options.socket), options.processes)
+    server.serve(target_loader=partial(_load, os.getpid()), wrap_loader=False)
+
+
+if __name__ == "__main__":
+    main()
