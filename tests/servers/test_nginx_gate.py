@@ -146,6 +146,16 @@ def test_one_sign_in_opens_the_page_that_was_wanted(nginx, account, surfer):
     assert claims["aud"] == nginx.at("gated") and claims["email"] == YOUSSEF.login
 
 
+@pytest.mark.parametrize("length", [2500, 3500, 4096])
+@pytest.mark.parametrize("through", ["", "/.massar/again?"])
+def test_a_long_address_is_come_back_to(nginx, account, surfer, length, through):
+    """The page promises 4096 characters; it travels in a header three times, and nginx as it comes keeps 4 KiB for all."""
+    wanted = "/dossier/7?q=" + "a" * (length - 13)
+    surfer.open(nginx.at("gated", f"{through}{wanted}"))
+    account.sign_in(surfer)
+    assert json.loads(surfer.page.text)["path"] == wanted
+
+
 def test_a_second_site_opens_without_a_word(nginx, account, surfer):
     account.sign_in(surfer)
     for name in ("gated", "archive"):
