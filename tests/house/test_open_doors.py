@@ -24,6 +24,7 @@ OPEN = {
     "metrics": "asked by a program; what its token does not open does not exist",
     "gate_check": "asked by a site's proxy; 401 without a gate cookie",
     "gate_begin": "asked by a site's proxy for whoever has not entered",
+    "gate_forward": "asked by a site's proxy, which proves itself by a key",
     "gate_enter": "asked by a site's proxy; the ticket is the proof",
     "gate_start": "judges the address first; a stranger with a right one is sent to sign in",
     "gate_resume": "leads home where nothing waits",

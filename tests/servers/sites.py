@@ -19,11 +19,11 @@ from tests.servers.account import ports
 
 NAMES = ("account", "gated", "lost", "archive", "backend", "apache_oidc", "apache_saml", "node", "authlib",
          "toolkit", "imap", "submission", "mail", "counted", "pipe", "fastcgi", "uwsgi",
-         "scgi", "socket", "front", "shibboleth")  # fmt: skip
+         "scgi", "socket", "front", "shibboleth", "caddy", "traefik", "oauth2_proxy", "pysaml2", "node_saml")  # fmt: skip
 SHIBBOLETH = ("SAML2/POST", "SLO/Redirect")  # where answers and LogoutResponses go
 SECRETS = {
     name: f"secret-of-{name}-0123456789-abcdefghij"
-    for name in ("apache_oidc", "node", "authlib", "mail", "dovecot")
+    for name in ("apache_oidc", "node", "authlib", "mail", "dovecot", "caddy", "traefik", "oauth2_proxy")
 }
 
 
@@ -50,6 +50,8 @@ class Layout:
             "archive": {"protocol": "gate", "gate_origin": self.at("archive")},
             "lost": {"protocol": "gate", "gate_origin": self.at("lost")},
             "counted": {"protocol": "gate", "gate_origin": self.at("counted")},
+            **{name: {"protocol": "gate", "gate_origin": self.at(name), "gate_key": _hash(name),
+                      "attributes": ["email", "name", "school"]} for name in ("caddy", "traefik")},
             "apache": _oidc("apache_oidc", self.at("apache_oidc", "/private/back"),
                             backchannel_logout_uri=self.at("apache_oidc", "/private/back?logout=backchannel"),
                             scopes=["openid", "profile", "email", "school"], algorithm="RS256"),

@@ -75,7 +75,7 @@ SERVER = """
 """
 
 
-class _Backend(BaseHTTPRequestHandler):
+class Backend(BaseHTTPRequestHandler):
     """The old site: it answers with what reached it."""
 
     def do_GET(self):
@@ -113,7 +113,7 @@ def nginx(account, layout, tmp_path_factory):
     )
     conf = BASE.format(account=layout.port("account"), pipe=layout.port("pipe"), servers=servers)
     (folder / "nginx.conf").write_text(conf)
-    backend = ThreadingHTTPServer(("127.0.0.1", layout.port("backend")), _Backend)
+    backend = ThreadingHTTPServer(("127.0.0.1", layout.port("backend")), Backend)
     threading.Thread(target=backend.serve_forever, daemon=True).start()
     try:
         with running(
@@ -169,7 +169,7 @@ def test_what_the_browser_claims_is_overwritten_and_the_cookie_stays_at_the_gate
     surfer.jar["127.0.0.1"]["own"] = "kept"
     for path in ("/x", "/outer/inner/x"):
         page = surfer.ask("GET", nginx.at("gated", path), None, **FORGED)
-        assert page.status == 200 and not _believed(page.text), path
+        assert page.status == 200 and not believed(page.text), path
         headers = {name.lower(): value for name, value in json.loads(page.text)["headers"].items()}
         assert headers["x-massar-user"] == YOUSSEF.login and headers["cookie"] == "own=kept"
 
@@ -180,7 +180,7 @@ FORGED = {
 }  # fmt: skip
 
 
-def _believed(text: str) -> list[str]:
+def believed(text: str) -> list[str]:
     return [word for word in ("minister", "forged", "admin") if word in text]
 
 
@@ -197,17 +197,17 @@ def test_a_site_behind_another_protocol_reads_what_the_account_said(nginx, accou
     account.sign_in(surfer)
     surfer.open(nginx.at("gated", "/"))
     surfer.jar["127.0.0.1"]["own"] = "kept"
-    with _serving(Server(("127.0.0.1", nginx.port(name)), kind)):
+    with serving(Server(("127.0.0.1", nginx.port(name)), kind)):
         page = surfer.ask("GET", nginx.at("gated", path), None, **FORGED)
         assert page.status == 200, page.text
         assert Surfer().open(nginx.at("gated", path)).address == f"{account.url}/sign-in/"
     seen = json.loads(page.text)
-    assert not _believed(page.text) and seen["HTTP_X_MASSAR_USER"] == YOUSSEF.login
+    assert not believed(page.text) and seen["HTTP_X_MASSAR_USER"] == YOUSSEF.login
     assert seen["HTTP_COOKIE"] == "own=kept" and seen["REQUEST_URI"] == path
 
 
 @contextlib.contextmanager
-def _serving(server):
+def serving(server):
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield
@@ -273,7 +273,7 @@ def test_connections_to_the_account_stay_open(nginx, account, surfer):
     """A new one for each request would cost a TLS handshake each time."""
     server = Server(("127.0.0.1", nginx.port("pipe")), _Pipe)
     server.onwards = ("127.0.0.1", nginx.port("account"))
-    with _serving(server):
+    with serving(server):
         account.sign_in(surfer)
         assert surfer.open(nginx.at("counted", "/")).status == 200
         before = _Pipe.opened
@@ -283,7 +283,7 @@ def test_connections_to_the_account_stay_open(nginx, account, surfer):
 
 
 def test_an_upgrade_passes_the_gate_and_stays_open_after_the_sign_out(nginx, account, surfer):
-    with _serving(Server(("127.0.0.1", nginx.port("socket")), Upgraded)):
+    with serving(Server(("127.0.0.1", nginx.port("socket")), Upgraded)):
         assert _upgrade(nginx, "", "Sec-Fetch-Dest: websocket")[1].startswith("HTTP/1.1 401 ")
         assert _upgrade(nginx, "")[1].startswith("HTTP/1.1 303 ")
         account.sign_in(surfer)
@@ -320,16 +320,16 @@ def test_signing_out_at_the_account_closes_the_site_at_once(nginx, account, surf
 def test_a_page_asks_for_a_fresh_proof_and_gets_the_moment(nginx, account, surfer):
     account.sign_in(surfer)
     surfer.open(nginx.at("gated", "/"))
-    before = _auth_time(surfer.page.text)
+    before = auth_time(surfer.page.text)
     time.sleep(1.1)  # seconds are all that auth_time has
     page = surfer.open(nginx.at("gated", "/.massar/again?/dossier/7?tri=date&page=2"))
     assert page.address == f"{account.url}/sign-in/"
     account.sign_in(surfer)
     assert json.loads(surfer.page.text)["path"] == "/dossier/7?tri=date&page=2"
-    assert _auth_time(surfer.page.text) > before
+    assert auth_time(surfer.page.text) > before
 
 
-def _auth_time(text: str) -> int:
+def auth_time(text: str) -> int:
     """Of the token that reached the site; its signature is looked at elsewhere."""
     payload = json.loads(text)["headers"]["X-Massar-Token"].split(".")[1]
     return json.loads(base64.urlsafe_b64decode(payload + "=="))["auth_time"]
@@ -370,7 +370,7 @@ def test_odd_request_lines_never_reach_the_site(nginx, account, surfer, signed_i
     cookies = "; ".join(f"{k}={v}" for k, v in surfer.jar.get("127.0.0.1", {}).items())
     for path in ODD:
         for version in ("HTTP/1.1", "HTTP/1.0"):
-            status, body = _raw(nginx.port("gated"), path, cookies, version)
+            status, body = raw(nginx.port("gated"), path, cookies, version)
             assert status in (400, 401, 403, 404, 414) or (not status and not body), (
                 path,
                 version,
@@ -426,7 +426,7 @@ def test_a_browser_comes_through_to_the_page_that_was_wanted(nginx, account):
         chromium.close()
 
 
-def _raw(port: int, path: str, cookies: str, version: str) -> tuple[int, str]:
+def raw(port: int, path: str, cookies: str, version: str) -> tuple[int, str]:
     """One request line exactly as given."""
     head = f"GET {path} {version}\r\nHost: 127.0.0.1:{port}\r\nCookie: {cookies}\r\nConnection: close\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:

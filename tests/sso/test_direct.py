@@ -20,6 +20,7 @@ FORM = "application/x-www-form-urlencoded"
 # Adding one is a decision: such a view gets no form token, no language and no file (docs/adr/0019-direct-views.md).
 DIRECT = {
     "oidc_discovery", "oidc_jwks", "oidc_token", "oidc_userinfo", "oidc_introspect", "oidc_revoke", "gate_check",
+    "gate_forward",
 }  # fmt: skip
 ODD = {
     "nothing sent": {},

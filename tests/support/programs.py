@@ -91,6 +91,8 @@ NODE = Need(
     "The tests of openid-client and SMPP need Node.js: install the package nodejs.",
 )
 NPM = Need("npm", ("npm",), "The tests of openid-client and SMPP need npm: install the package npm.")
+CADDY = Need("Caddy", ("caddy",), "The gate's test needs Caddy: install the package caddy (none has to be running).")
+GO = Need("Go", (), "The tests of Traefik and oauth2-proxy need Go 1.26 or later: install it by hand, Debian 12 has an older one.")
 
 # What `make test-servers` looks for: the names of programs, or whole paths, any one of which is enough.
 SERVERS = {
@@ -106,6 +108,8 @@ SERVERS = {
     SPAMASSASSIN: ("spamassassin",),
     NODE: ("node", "nodejs"),
     NPM: ("npm",),
+    CADDY: ("caddy",),
+    GO: ("go", "/usr/local/go/bin/go"),
 }
 
 
@@ -176,6 +180,8 @@ def can_install() -> bool:
 def install(needs: list[Need]) -> None:
     """Install the Debian packages of `needs`, saying so. Failure is not raised: the caller looks again."""
     packages = [package for need in needs for package in need.packages]
+    if not packages:
+        return
     print(f"Installing {', '.join(packages)} (this takes a minute or two, once) ...", flush=True)
     # RUNLEVEL=1 keeps a new package from starting a server that nobody asked for.
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}

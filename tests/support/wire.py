@@ -32,6 +32,9 @@ class Wire(ClientHandler):
 
 def _response(environ: dict, status: str, headers: list[tuple[str, str]], body: bytes) -> HttpResponse:
     code, _, reason = status.partition(" ")
-    response = HttpResponse(body, status=int(code), reason=reason, headers=dict(headers))
+    plain = {name: value for name, value in headers if name != "Set-Cookie"}
+    response = HttpResponse(body, status=int(code), reason=reason, headers=plain)
+    for value in (value for name, value in headers if name == "Set-Cookie"):
+        response.cookies.load(value)
     response.wsgi_request = WSGIRequest({**environ, "wsgi.input": io.BytesIO(), "CONTENT_LENGTH": "0"})
     return conditional_content_removal(response.wsgi_request, response)

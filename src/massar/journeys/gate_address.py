@@ -43,8 +43,12 @@ def wanted(to: str, registry: sites.Registry) -> Wanted | None:
 def under(origin: str, uri: str, registry: sites.Registry) -> Wanted | None:
     """The page `uri` of the site registered with that origin."""
     site = registry.by_gate.get(origin)
-    gated = site is not None and site.protocol == "gate"
-    return Wanted(site, uri) if gated and is_plain(uri) else None
+    return page_of(site, uri) if site is not None and site.protocol == "gate" else None
+
+
+def page_of(site: sites.Site, uri: str) -> Wanted | None:
+    """The page `uri` of a gated site."""
+    return Wanted(site, uri) if is_plain(uri) else None
 
 
 def is_plain(uri: str) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from django.conf import settings
+
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.journeys import issue_assertion, token_standing
@@ -24,6 +26,13 @@ class Passed:
     subject: str
     token: str
     claims: dict[str, str]
+
+
+def proxy_of(name: str, key: str) -> sites.Site | None:
+    """The gated site whose proxy proves itself by its slug and its `gate_key`; None: nobody that we know."""
+    site = settings.MASSAR.sites.by_slug.get(name)
+    gated = site is not None and site.protocol == "gate" and site.connected
+    return site if gated and sites.is_secret(key, site.gate_key) else None
 
 
 def passes(*, site: sites.Site, token: str, now: datetime) -> Passed | None:

@@ -14,7 +14,7 @@ from massar.domain.sites import (
 from massar.domain.sites.grants import GrantFacts
 from massar.domain.sites.keys import Signer
 from massar.domain.sites.registry import RegistryError
-from massar.domain.sites.site import Registry, Site
+from massar.domain.sites.site import Registry, Site, hashed_secret, is_secret
 
 __all__ = [
     "GrantFacts",
@@ -23,6 +23,8 @@ __all__ = [
     "Signer",
     "Site",
     "grants",
+    "hashed_secret",
+    "is_secret",
     "keys",
     "pending",
     "registry",

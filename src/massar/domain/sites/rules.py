@@ -244,6 +244,8 @@ def _judged_gate(site: Site) -> Mistakes:
             "gate_origin",
             "gate_origin must be scheme, host and a port that is not the usual one, in small letters, as https://notifrh.example.ma.",
         )
+    if site.gate_key and not _SECRET_HASH.fullmatch(site.gate_key):
+        yield "gate_key", "gate_key must be the hash that `massar sites secret` prints (sha256:…)."
 
 
 def _judged_none(site: Site) -> Mistakes:

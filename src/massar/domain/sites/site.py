@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -62,6 +64,7 @@ class Site:
     signed_requests: bool = False
     # the gate
     gate_origin: str = ""
+    gate_key: str = ""
 
     @property
     def connected(self) -> bool:
@@ -128,6 +131,16 @@ class Site:
 
     def serves(self, language: str) -> str:
         return self.purpose.get(language) or next(iter(self.purpose.values()), "")
+
+
+def hashed_secret(secret: str) -> str:
+    """What the file keeps of a secret. It is 256 random bits that we made, so no slow hash is needed."""
+    return f"sha256:{hashlib.sha256(secret.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def is_secret(said: str, kept: str) -> bool:
+    """Whether `kept` was made of what is said; never of nothing, and nothing is kept where there is none."""
+    return bool(said and kept) and hmac.compare_digest(hashed_secret(said).encode(), kept.encode())
 
 
 class Registry:

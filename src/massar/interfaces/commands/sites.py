@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import re
 import ssl
@@ -177,6 +176,8 @@ def _gate(site: Site):
     yield "Asked about every request", f"{account}/gate/check/"
     yield "Way in for a stranger", f"{account}/gate/begin/"
     yield "Way back: /.massar/enter", f"{account}/gate/enter/"
+    if site.gate_key:
+        yield "Instead, for Traefik and Caddy", f"{account}/gate/forward/, name {site.slug} and the key"
     yield "Signed facts in", "X-Massar-Token (ES256, 60 seconds, aud is the origin)"
     yield "Keys to verify it", f"{account}/.well-known/openid-configuration names jwks_uri"
 
@@ -199,7 +200,7 @@ def _fingerprint(pem: str) -> str:
 def _secret() -> int:
     secret = ids.token()
     print(f"For the site, shown this once:   {secret}")
-    print(f"For the file, as client_secret:  sha256:{hashlib.sha256(secret.encode()).hexdigest()}")
+    print(f"For the file, as client_secret (of a gate: gate_key):  {sites.hashed_secret(secret)}")
     return 0
 
 

@@ -57,7 +57,8 @@ class Direct:
             if response.status_code == 405:
                 response = errors.in_plain_words(response)
             said = {**middleware.headers(request.language, settings.MASSAR.https), **response.headers}
-            start_response(f"{response.status_code} {response.reason_phrase}", list(said.items()))
+            cookies = [("Set-Cookie", one.output(header="").lstrip()) for one in response.cookies.values()]
+            start_response(f"{response.status_code} {response.reason_phrase}", [*said.items(), *cookies])
             return [response.content]
         finally:
             self.release()

@@ -23,11 +23,12 @@ from massar.journeys import gate_check, gate_visit, issue_assertion
 from massar.journeys.gate_address import Wanted, is_plain, under
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+_OF_THE_GATE = re.compile(r"(?:__Host-)?massar-(?:gate|mark)-[a-z0-9_-]+=")
 NAVIGATES = ("", "document")  # Sec-Fetch-Dest of what a person opened; older browsers send none
 
 
 @dataclass(frozen=True)
-class _Asked:
+class Asked:
     """What reached the site's proxy."""
 
     wanted: Wanted
@@ -39,8 +40,11 @@ class _Asked:
 def check(request: HttpRequest) -> HttpResponse:
     """For `auth_request`: 200, 401 or 403, without a body."""
     asked = _asked(request)
-    if asked is None:
-        return HttpResponse(status=403)
+    return HttpResponse(status=403) if asked is None else judged(request, asked)
+
+
+def judged(request: HttpRequest, asked: Asked) -> HttpResponse:
+    """200 with the facts, or 401, or 403."""
     tokens = _cookies(request, _name("gate", asked.wanted))
     if len(tokens) > 1:
         return HttpResponse(status=403)  # a neighbouring host has put a second one beside ours
@@ -68,14 +72,17 @@ def begin(request: HttpRequest) -> HttpResponse:
     asked = _asked(request)
     if asked is None:
         return HttpResponse(status=403)
-    if request.headers.get("Sec-Fetch-Dest", "") not in NAVIGATES:
-        return HttpResponse(status=401, headers={"WWW-Authenticate": "Massar-Gate"})
     again = request.GET.getlist("again")
     if again not in ([], ["yes"]):
         return HttpResponse(status=403)
-    begun = gate_visit.begin(
-        wanted=asked.wanted, method=asked.method, mark=_mark(request, asked.wanted), again=bool(again)
-    )
+    return sent_to_the_account(request, asked, again=bool(again))
+
+
+def sent_to_the_account(request: HttpRequest, asked: Asked, *, again: bool) -> HttpResponse:
+    """With a mark in the browser; only a page that a person opened leads there."""
+    if request.headers.get("Sec-Fetch-Dest", "") not in NAVIGATES:
+        return HttpResponse(status=401, headers={"WWW-Authenticate": "Massar-Gate"})
+    begun = gate_visit.begin(wanted=asked.wanted, method=asked.method, mark=_mark(request, asked.wanted), again=again)
     response = see_other(begun.address)
     _write(response, "mark", begun.mark, asked.wanted)
     return response
@@ -87,30 +94,34 @@ def enter(request: HttpRequest) -> HttpResponse:
     front = under(origin, "/", settings.MASSAR.sites)
     if front is None or request.method != "GET":
         return HttpResponse(status=403)
-    tickets = request.GET.getlist("ticket")
-    admitted = (
+    return admitted(request, front, request.GET.getlist("ticket"))
+
+
+def admitted(request: HttpRequest, front: Wanted, tickets: list[str]) -> HttpResponse:
+    """To the page that was wanted, with the gate cookie; without one good ticket to a page that says so."""
+    found = (
         gate_visit.enter(site=front.site, ticket=tickets[0], mark=_mark(request, front), now=request.now)
         if len(tickets) == 1 and _TOKEN.fullmatch(tickets[0])
         else None
     )
-    if admitted is None:
+    if found is None:
         return see_other(issue_assertion.issuer() + reverse("gate_stale"))
-    response = see_other(admitted.address)
-    _write(response, "gate", admitted.token, front)
+    response = see_other(found.address)
+    _write(response, "gate", found.token, front)
     return response
 
 
-def _asked(request: HttpRequest) -> _Asked | None:
+def _asked(request: HttpRequest) -> Asked | None:
     """The request at the site's proxy; None if it is odd in any way."""
     method = request.headers.get("X-Massar-Method", "")
     if request.method != "GET" or method not in gate_check.METHODS:
         return None
     origin, uri = (request.headers.get(f"X-Massar-{name}", "") for name in ("Origin", "Uri"))
-    wanted = None if _may_hide_a_line(uri) else under(origin, uri, settings.MASSAR.sites)
-    return _Asked(wanted, method) if wanted else None
+    wanted = None if may_hide_a_line(uri) else under(origin, uri, settings.MASSAR.sites)
+    return Asked(wanted, method) if wanted else None
 
 
-def _may_hide_a_line(uri: str) -> bool:
+def may_hide_a_line(uri: str) -> bool:
     """Whether two header lines, which servers join with a comma, could stand in it and one of them be odd.
 
     A query may hold `,/` of itself (`/q?a,/b=1`), so there each line that could begin with it must be a plain address: a
@@ -130,6 +141,12 @@ def _cookies(request: HttpRequest, name: str) -> list[str]:
     """Every value that the browser sent under that name (Django's reading keeps the last one only)."""
     pairs = (pair.strip().partition("=") for pair in request.headers.get("Cookie", "").split(";"))
     return [value for found, _, value in pairs if found == name]
+
+
+def other_cookies(request: HttpRequest) -> str:
+    """The browser's cookies without the gate's own, which the site behind has no use for."""
+    pairs = (pair.strip() for pair in request.headers.get("Cookie", "").split(";"))
+    return "; ".join(pair for pair in pairs if pair and not _OF_THE_GATE.match(pair))
 
 
 def _name(short: str, wanted: Wanted) -> str:

@@ -1,12 +1,13 @@
-"""The gate. `check`, `begin` and `enter` are asked through the site's proxy; `start` and what follows by the browser."""
+"""The gate. `check`, `begin`, `enter` and `forward` are asked through the site's proxy; `start` and what follows by the browser."""
 
 from django.urls import path
 
-from massar.interfaces.sso.gate import proxy, views
+from massar.interfaces.sso.gate import forward, proxy, views
 
 urlpatterns = [
     path("check/", proxy.check, name="gate_check"),
     path("begin/", proxy.begin, name="gate_begin"),
+    path("forward/", forward.forward, name="gate_forward"),
     path("enter/", proxy.enter, name="gate_enter"),
     path("start/", views.start, name="gate_start"),
     path("resume/", views.resume, name="gate_resume"),

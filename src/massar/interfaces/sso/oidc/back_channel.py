@@ -5,8 +5,6 @@ Each parameter may stand once (RFC 6749 §3.2); every answer is JSON and not to 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from functools import wraps
 from urllib.parse import unquote_plus
@@ -16,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from massar.domain.sites.api import Site
 from massar.interfaces.frame import direct, outage
+from massar.interfaces.sso import basic
 from massar.interfaces.sso.oidc.discovery import address
 from massar.journeys import issue_assertion, oidc_clients, oidc_tokens
 from massar.journeys.oidc_tokens import Refused
@@ -157,14 +156,8 @@ def _client(request: HttpRequest, form: dict[str, str]) -> Site | None:
 
 def _basic(request: HttpRequest) -> tuple[str, str] | None:
     """Name and secret, each form-encoded inside (RFC 6749 §2.3.1). Unreadable is nobody, not nothing."""
-    scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        name, _, secret = base64.b64decode(value.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError, ValueError):
-        return ("", "")
-    return unquote_plus(name), unquote_plus(secret)
+    found = basic.presented(request)
+    return found and (unquote_plus(found[0]), unquote_plus(found[1]))
 
 
 def _bearer(request: HttpRequest) -> str:

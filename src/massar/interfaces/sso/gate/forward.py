@@ -1,0 +1,66 @@
+"""The gate for proxies that hand our answer itself to the browser: Traefik's ForwardAuth, Caddy's forward_auth
+(docs/integrate/traefik.md, caddy.md). They can't name the site in a header of ours, so everything comes by one address:
+
+    200  may pass: facts in headers, and in `Cookie` the browser's cookies without the gate's own
+    303  to the account; back from it to the page that was wanted, with the gate cookie; `/.massar/again?PAGE` asks for a
+         fresh proof
+    401  nobody has entered, and it was no page that was wanted
+    403  not our proxy, or the request itself is odd
+
+Which site it is, is said by the key that the proxy proves itself with (`gate_key`), never by a header that a browser could
+have sent: X-Forwarded-Host is only held against it, and X-Massar-* is not read.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+from django.http import HttpRequest, HttpResponse
+
+from massar.domain.sites.api import Site
+from massar.interfaces.frame import direct, outage
+from massar.interfaces.sso import basic
+from massar.interfaces.sso.gate import proxy
+from massar.journeys import gate_check, issue_assertion
+from massar.journeys.gate_address import OWN_FOLDER, page_of
+
+ENTER, AGAIN = f"/{OWN_FOLDER}/enter", f"/{OWN_FOLDER}/again"
+_USUAL = {"https": ":443", "http": ":80"}
+
+
+@direct.asked_by_servers
+@outage.said_when_away(outage.plain)
+def forward(request: HttpRequest) -> HttpResponse:
+    name, key = basic.presented(request) or ("", "")
+    site = gate_check.proxy_of(name, key)
+    method, uri = (request.headers.get(f"X-Forwarded-{name}", "") for name in ("Method", "Uri"))
+    if site is None or request.method != "GET" or method not in gate_check.METHODS or not _of_this_host(request, site):
+        return HttpResponse(status=403)
+    path, _, query = uri.partition("?")
+    if path == ENTER:
+        return _entered(request, site, query) if method == "GET" else HttpResponse(status=403)
+    wanted = None if proxy.may_hide_a_line(uri) else page_of(site, query if path == AGAIN else uri)
+    if wanted is None:
+        return HttpResponse(status=403)
+    asked = proxy.Asked(wanted, method)
+    if path == AGAIN:
+        return proxy.sent_to_the_account(request, asked, again=True)
+    answer = proxy.judged(request, asked)
+    if answer.status_code == 401:
+        return proxy.sent_to_the_account(request, asked, again=False)
+    if answer.status_code == 200 and (left := proxy.other_cookies(request)):
+        answer["Cookie"] = left
+    return answer
+
+
+def _of_this_host(request: HttpRequest, site: Site) -> bool:
+    """A key that was copied to another host's router must not open that one. A proxy in front of the account may have written
+    the account's own host there."""
+    said = request.headers.get("X-Forwarded-Host", "").lower()
+    origin = urlsplit(site.gate_origin)
+    return said in ("", origin.netloc, origin.netloc + _USUAL[origin.scheme], urlsplit(issue_assertion.issuer()).netloc)
+
+
+def _entered(request: HttpRequest, site: Site, query: str) -> HttpResponse:
+    fields = parse_qs(query, keep_blank_values=True)
+    return proxy.admitted(request, page_of(site, "/"), fields.get("ticket", []) if set(fields) == {"ticket"} else [])
