@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import getpass
 import imaplib
 import json
-import os
 import re
 import smtplib
 import socket
-import ssl
 import time
 from datetime import timedelta
 from email import message_from_bytes
@@ -19,53 +16,20 @@ from email.message import EmailMessage
 from email.policy import default
 
 import pytest
-import trustme
 
 from massar.core import ids
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.carriers import smtp_line
 from tests.cast import KHADIJA, YOUSSEF
-from tests.servers import submission
-from tests.servers.machine import open_folder, program, running
+from tests.servers import dovecot, submission
+from tests.servers.dovecot import WAYS, oauthbearer, running_dovecot, xoauth2
+from tests.servers.machine import open_folder
 from tests.servers.oidc_steps import discovered, posted, tokens
-from tests.servers.sites import SECRETS
 from tests.servers.surfer import Surfer
 from tests.support.postgres import free_port
-from tests.support.product import ROOT
-from tests.support.programs import DOVECOT
 
 COLLEAGUE = KHADIJA.login
 PATIENCE = 30  # seconds for a letter
-DEPLOY = ROOT / "deploy" / "dovecot"
-HERE = """
-base_dir = {folder}/run
-state_dir = {folder}/state
-log_path = {folder}/dovecot.log
-auth_verbose = yes
-auth_debug = yes
-listen = 127.0.0.1
-ssl_cert = <{folder}/server.pem
-ssl_key = <{folder}/server.key
-{users}
-service imap-login {{
-  chroot =
-  inet_listener imap {{
-    port = 0
-  }}
-  inet_listener imaps {{
-    port = {imap}
-    ssl = yes
-  }}
-}}
-service anvil {{
-  chroot =
-  # Repeated failures make Dovecot wait ever longer; here they are on purpose.
-  unix_listener anvil-auth-penalty {{
-    mode = 0
-  }}
-}}
-auth_failure_delay = 0
-"""
 
 
 @pytest.fixture(scope="module")
@@ -78,19 +42,7 @@ def folder():
 @pytest.fixture(scope="module")
 def trust(account, layout, folder):
     """A running Dovecot; the TLS context that believes it."""
-    binary = program(DOVECOT)
-    authority = trustme.CA()
-    pair = authority.issue_cert("127.0.0.1", "localhost")
-    authority.cert_pem.write_to_path(folder / "ca.pem")
-    pair.cert_chain_pems[0].write_to_path(folder / "server.pem")
-    pair.private_key_pem.write_to_path(folder / "server.key")
-    (folder / "dovecot.conf").write_text(_conf(layout, folder))
-    (folder / "massar-oauth2.conf.ext").write_text(_oauth2(account))
-    (folder / "massar-oauth2.conf.ext").chmod(0o600)
-    command = [binary, "-F", "-c", str(folder / "dovecot.conf")]
-    with running(command, folder=folder, ports=(layout.port("imap"),), logs=("dovecot.log",)):
-        context = ssl.create_default_context()
-        authority.configure_trust(context)
+    with running_dovecot(folder, account, layout.port("imap")) as context:
         yield context
 
 
@@ -101,48 +53,11 @@ def postfix(trust, layout, folder):
         yield log
 
 
-def _conf(layout, folder) -> str:
-    """The file of deploy/ with the paths and accounts of this run."""
-    root = os.geteuid() == 0
-    uid, gid = (submission.UID, submission.UID) if root else (os.getuid(), os.getgid())
-    (folder / "mail").mkdir()
-    os.chown(folder / "mail", uid, gid)
-    text = (DEPLOY / "massar.conf").read_text("utf-8").replace("/etc/dovecot/", f"{folder}/")
-    text = text.replace("uid=vmail gid=vmail home=/var/vmail", f"uid={uid} gid={gid} home={folder}/mail")
-    text = text.replace("/var/spool/postfix/", f"{folder}/queue/")
-    if not root:  # Postfix's user can't be given the socket
-        text = re.sub(r"^ +(user|group) = postfix\n", "", text, flags=re.MULTILINE)
-    users = "" if root else f"default_internal_user = {getpass.getuser()}\ndefault_login_user = {getpass.getuser()}"
-    return text + HERE.format(folder=folder, imap=layout.port("imap"), users=users)
-
-
-def _oauth2(account) -> str:
-    text = (DEPLOY / "massar-oauth2.conf.ext").read_text("utf-8")
-    text = re.sub(
-        r"https://dovecot:SECRET@compte\.example\.ma",
-        f"http://dovecot:{SECRETS['dovecot']}@{account.url[7:]}",
-        text,
-    )
-    return re.sub(r"^tls_ca.*\n", "", text, flags=re.MULTILINE)
-
-
 @pytest.fixture
 def token(trust, account, layout, surfer) -> str:
     """What a mail program holds after its person signed in: an access token for mail."""
     account.sign_in(surfer)
     return tokens(account, layout, surfer, "mail", "openid email mail")["access_token"]
-
-
-def oauthbearer(login: str, token: str) -> str:
-    """RFC 7628 §3.1."""
-    return f"n,a={login},\x01host=127.0.0.1\x01port=993\x01auth=Bearer {token}\x01\x01"
-
-
-def xoauth2(login: str, token: str) -> str:
-    return f"user={login}\x01auth=Bearer {token}\x01\x01"
-
-
-WAYS = {"OAUTHBEARER": oauthbearer, "XOAUTH2": xoauth2}
 
 
 @pytest.fixture
@@ -197,13 +112,7 @@ def test_after_signing_out_the_token_opens_nothing(mailbox, token, account, surf
 
 
 def opens(layout, trust, token: str) -> bool:
-    """Whether a connection of its own gets into the person's mailbox."""
-    with imaplib.IMAP4_SSL("127.0.0.1", layout.port("imap"), ssl_context=trust) as box:
-        try:
-            box.authenticate("XOAUTH2", lambda answer: b"" if answer else xoauth2(YOUSSEF.login, token).encode())
-        except imaplib.IMAP4.error:
-            return False
-        return box.select("INBOX")[0] == "OK"
+    return dovecot.opens(layout.port("imap"), trust, YOUSSEF.login, token)
 
 
 def renewed(account, held: dict) -> dict:
