@@ -143,6 +143,32 @@ def test_the_checklist_follows_what_is_typed(product: Product, open_page: Opener
     expect(rule_state(walk, "rule.name")).to_have_text(walk.said("rule.state.unmet"))
 
 
+def test_a_rule_that_is_not_the_guides_shows_when_it_is_broken(product: Product, open_page: Opener):
+    walk = signed_in(open_page(product), product, "fr")
+    walk.chooses_in_the_menu(walk.words.change_password)
+    extra = walk.page.locator("[data-rule=temporary_shape]")
+    expect(extra).to_be_hidden()
+    walk.box(walk.words.new).fill("kdmwt-47392")
+    expect(extra).to_be_visible()
+    walk.box(walk.words.new).fill("Rivage-8412-ouvert")
+    expect(extra).to_be_hidden()
+
+
+def test_the_forced_change_fits_a_phone(fresh_product: Product, open_page: Opener):
+    """Everything that is asked and «Save» on one screen of 360 by 740, the demo's strip included."""
+    walk = Walk(open_page(fresh_product), fresh_product, "ar")
+    walk.opens_the_first_page()
+    walk.asks_for_recovery(FATIMA, "phone", FATIMAS_PHONE)
+    walk.types_user_and_password(FATIMA, walk.reads_the_temporary_password(FATIMAS_PHONE))
+    walk.meets_the_expired_dialog().get_by_role("link", name=walk.words.change_password, exact=True).click()
+    for language in ("ar", "fr", "en"):
+        walk = Walk(walk.page, fresh_product, language)
+        walk.chooses_the_language()
+        save = walk.button(walk.words.save).bounding_box()
+        pages.shot(walk.page, "12-change-phone", language)
+        assert save["y"] + save["height"] <= pages.PHONE["height"], language
+
+
 def rule_state(walk: Walk, id: str) -> Locator:
     line = walk.page.get_by_role("listitem").filter(has_text=saying(walk.language, id))
     return line.locator("[data-state]")

@@ -125,7 +125,9 @@ class Walk:
     # Change ----------------------------------------------------------------------------------------------
 
     def types_new_password(self, current: str, new: str, repeat: str | None = None) -> None:
-        self.box(self.words.current).fill(current)
+        """current: '' where the temporary password was right before and is not asked again."""
+        if current:
+            self.box(self.words.current).fill(current)
         self.box(self.words.new).fill(new)
         self.box(self.words.repeat).fill(new if repeat is None else repeat)
 

@@ -12,6 +12,7 @@ from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, YOUSSEF
 from tests.cast import FATIMA_PHONE, YOUSSEF_EMAIL, facts
 from tests.support.steps import secrets, shown, shows
 from tests.support.visitor import Visitor
+from tests.support.words import saying
 
 NEW = "Tamarin&6048-oued"
 
@@ -36,9 +37,16 @@ def test_the_form_asks_three_and_lists_the_rules(granted):
     visitor.get("/password/change/")
     for name in ("current", "new", "confirm"):
         assert f'name="{name}"' in visitor.html
-    for rule in ("length_min", "letter", "digit", "symbol", "name", "establishment", "common"):
-        assert shows(visitor, f"rule.{rule}"), rule
+    seen = re.sub(r"<li[^>]* hidden.*?</li>", "", visitor.html, flags=re.DOTALL)
+    for rule in ("length_min", "letter", "digit", "symbol", "name", "establishment"):
+        assert saying("ar", f"rule.{rule}").search(seen), rule
+    for rule in ("common", "login", "phone", "temporary_shape", "invisible", "length_max"):
+        assert not saying("ar", f"rule.{rule}").search(seen), f"{rule} is told when it is broken"
     assert visitor.html.count('autocomplete="new-password"') == 2
+    current = re.search(r'<input id="id_current"[^>]*>', visitor.html)[0]
+    assert 'autocomplete="one-time-code"' in current, "no browser fills in the password that is forgotten"
+    name = re.search(r'<input[^>]*autocomplete="username"[^>]*>', visitor.html)[0]
+    assert f'value="{FATIMA.login}"' in name and "readonly" in name
     assert shows(visitor, "password.current_is_temporary")
 
 
@@ -81,6 +89,60 @@ def test_the_temporary_password_is_asked_once_more(granted):
     assert shows(visitor, "error.password_wrong")
     visitor.change(secret.upper().replace("-", "\u2011"), NEW)
     assert visitor.signed_in
+
+
+def test_what_was_typed_right_is_not_asked_again(granted):
+    """Kept on the server with the change session, never in the page; a refusal of the new one asks for the new one only."""
+    visitor, secret = granted
+    visitor.change(secret, "Short#1")
+    assert visitor.page.status_code == 422 and shows(visitor, "password.temporary_right")
+    assert 'name="current"' not in visitor.html and secret not in visitor.html
+    assert shows(visitor.get("/password/change/"), "password.temporary_right")
+    visitor.submit("/password/change/", new=NEW, confirm=NEW + "x")
+    assert shows(visitor, "rule.mismatch.refused") and 'name="current"' not in visitor.html
+    visitor.submit("/password/change/", new=NEW, confirm=NEW)
+    assert visitor.path == "/password/changed/" and visitor.signed_in
+
+
+def test_another_browser_is_asked_for_it_again(granted):
+    """The note belongs to one change session: the claim that moves leaves it behind, and so does closing the form."""
+    visitor, secret = granted
+    visitor.change(secret, "Short#1")
+    other = Visitor().sign_in(FATIMA.login, secret)
+    assert 'name="current"' in other.get("/password/change/").html
+    visitor.submit("/password/change/", new=NEW, confirm=NEW)
+    assert visitor.path == "/sign-in/" and not visitor.signed_in
+    visitor.sign_in(FATIMA.login, secret).submit("/password/close/")
+    assert 'name="current"' in visitor.sign_in(FATIMA.login, secret).get("/password/change/").html
+
+
+def test_a_wrong_one_is_asked_again_and_an_empty_one_too(granted):
+    visitor, secret = granted
+    visitor.change("bbbbb-22222", "Short#1")
+    assert shows(visitor, "error.password_wrong") and 'name="current"' in visitor.html
+    visitor.submit("/password/change/", new=NEW, confirm=NEW)
+    assert shows(visitor, "error.required") and 'name="current"' in visitor.html
+
+
+def test_a_change_by_choice_asks_for_the_current_one_each_time(cast):
+    visitor = Visitor().sign_in(JAMAL.login, JAMAL.password).change(JAMAL.password, "Short#1")
+    assert 'name="current"' in visitor.html and 'autocomplete="current-password"' in visitor.html
+
+
+def test_the_summary_names_each_field_once(granted):
+    visitor, secret = granted
+    visitor.change(secret, "short", "shorter")
+    summary = visitor.html.split('class="summary"')[1].split("</div>")[0]
+    assert summary.count('href="#id_new"') == 1 and summary.count('href="#id_confirm"') == 1
+    words = re.sub(r"<[^>]*>", "", summary)
+    assert words.count("كلمة المرور الجديدة:") == 2, "the field, and the field that confirms it"
+    assert shows(visitor, "rule.length_min.refused") and shows(visitor, "rule.digit.refused")
+
+
+def test_sequences_and_repeats_are_told_as_common(granted):
+    visitor, secret = granted
+    visitor.change(secret, "abcdefghijk1!")
+    assert visitor.page.status_code == 422 and shows(visitor, "rule.common.refused")
 
 
 def test_after_the_change_one_is_home_and_signed_in(granted):

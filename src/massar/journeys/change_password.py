@@ -25,10 +25,27 @@ from massar.journeys.outcomes import Busy, Entered, Gone, Problem, Problems, Wai
 def by_temporary(
     *, grant: sessions.ChangeFacts, current: str, new: str, confirm: str, browser: Browser, now: datetime
 ) -> Entered | Problems | Wait | Gone | Busy:
-    """The forced change. `current` is the temporary password once more. Ends signed in, in a new session."""
+    """The forced change. `current` is the temporary password once more, until it was typed right in this change session
+    (then it is not looked at). Ends signed in, in a new session."""
     person = people.directory.by_id(grant.person_id)
     if not person.active or not credentials.temporary.is_claimed(grant.temporary_id, grant.claim):
         return Gone()
+    refused = None if grant.current_right else _prove_temporary(grant, current, now)
+    if refused:
+        return refused
+    try:
+        problems = _problems(person, new, confirm, now)
+        if problems:
+            sessions.changing.current_was_right(grant.id, now=now)
+            return problems
+        phc = credentials.hashing.hashed(policy.canonical(new))
+    except credentials.Busy:
+        return Busy()
+    return _recover(person, grant, phc, browser, now)
+
+
+def _prove_temporary(grant: sessions.ChangeFacts, current: str, now: datetime) -> Wait | Problems | None:
+    """Each try is paid for before it is compared; the right one is given back."""
     tries = limits.draw(limits.lanes.CHANGE_CURRENT, grant.claim)
     refused = limits.take([tries], now=now)
     if refused:
@@ -37,14 +54,7 @@ def by_temporary(
     if secret is None or not credentials.temporary.is_the_one(grant.temporary_id, grant.claim, secret):
         return Problems({"current": [Problem("password_wrong")]})
     limits.give_back([tries])
-    try:
-        problems = _problems(person, new, confirm, now)
-        if problems:
-            return problems
-        phc = credentials.hashing.hashed(policy.canonical(new))
-    except credentials.Busy:
-        return Busy()
-    return _recover(person, grant, phc, browser, now)
+    return None
 
 
 @transaction.atomic
@@ -129,7 +139,8 @@ def close(*, grant: sessions.ChangeFacts, now: datetime) -> None:
 
 
 def rules(person: people.PersonFacts) -> list:
-    """The checklist of the person's rule profile, in page order."""
+    """The checklist of the person's rule profile, in page order: what is shown beforehand, and what a browser may tell
+    when it is broken."""
     return policy.checklist(_profile())
 
 

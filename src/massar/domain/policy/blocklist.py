@@ -23,7 +23,7 @@ FILE = Path(__file__).with_name("blocklist.bin")
 _PROFILES = Path(__file__).with_name("profiles.toml")
 
 # Signs that stand for a letter, undone on both sides, so that one entry covers a word and its disguises.
-_LEET = str.maketrans("@4301!|$57", "aaeoiiisst")
+LEET = str.maketrans("@4301!|$57", "aaeoiiisst")
 
 
 def in_blocklist(password: str) -> bool:
@@ -33,12 +33,12 @@ def in_blocklist(password: str) -> bool:
     A few microseconds. Raises nothing for any `str`; OSError when the list is missing from the installation.
     """
     folded = plain(password)
-    return _holds(_digest(folded.translate(_LEET))) or _core(folded) in _context_words()
+    return _holds(_digest(folded.translate(LEET))) or _core(folded) in _context_words()
 
 
 def entry(password: str) -> int:
     """The entry that stands for a password and its disguises."""
-    return _digest(plain(password).translate(_LEET))
+    return _digest(plain(password).translate(LEET))
 
 
 def plain(password: str) -> str:
@@ -89,5 +89,5 @@ def _core(folded: str) -> str:
     letters = [place for place, sign in enumerate(folded) if fold.is_letter(sign)]
     if not letters:
         return ""
-    inner = fold.fold(folded[letters[0] : letters[-1] + 1].translate(_LEET))
+    inner = fold.fold(folded[letters[0] : letters[-1] + 1].translate(LEET))
     return "".join(sign for sign in inner if fold.is_letter(sign))

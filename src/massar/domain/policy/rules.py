@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from massar.domain.policy import blocklist, personal, signs, temporary
+from massar.domain.policy import blocklist, patterns, personal, signs, temporary
 
 
 @dataclass(frozen=True)
 class Profile:
-    """One set of rules. `personal`: "anywhere" or "whole", see profiles.toml."""
+    """One set of rules. `personal`: "anywhere" or "whole", see profiles.toml; `shown`: the rules told beforehand."""
 
     id: str
     min_length: int
     personal: str
     rules: tuple[str, ...]
+    shown: tuple[str, ...]
 
     @property
     def whole(self) -> bool:
@@ -39,11 +40,15 @@ class Refusal:
 
 @dataclass(frozen=True)
 class ChecklistItem:
-    """One line of the checklist. `live`: a browser can judge it alone, from the typed text and `args`."""
+    """One line of the checklist. `live`: a browser can judge it alone, from the typed text and `args`.
+
+    `shown`: it is told beforehand; any other one only when it is broken.
+    """
 
     rule: str
     args: dict[str, str | int]
     live: bool
+    shown: bool
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ _BROKEN: dict[str, Callable[[_Question], bool]] = {
     "establishment": lambda q: personal.points_to_establishment(q.views, q.facts, whole=q.profile.whole),
     "login": lambda q: personal.points_to_login(q.views, q.facts, whole=q.profile.whole),
     "phone": lambda q: personal.points_to_phone(q.views, q.facts),
-    "common": lambda q: blocklist.in_blocklist(q.text),
+    "common": lambda q: blocklist.in_blocklist(q.text) or patterns.is_mostly_pattern(q.text),
     "temporary_shape": lambda q: temporary.is_temporary_shape(q.text),
     "invisible": lambda q: signs.has_invisible(q.text),
 }
@@ -92,7 +97,9 @@ def refusals(password: str, *, facts: personal.PersonFacts, profile: Profile) ->
 
 def checklist(profile: Profile) -> list[ChecklistItem]:
     """The lines to show before and while a person types, in page order."""
-    return [ChecklistItem(rule, _args(rule, profile), rule in _LIVE) for rule in profile.rules]
+    return [
+        ChecklistItem(rule, _args(rule, profile), rule in _LIVE, rule in profile.shown) for rule in profile.rules
+    ]
 
 
 def _args(rule: str, profile: Profile) -> dict[str, str | int]:
@@ -105,11 +112,12 @@ def _load(text: str) -> tuple[dict[str, Profile], str]:
     """Profiles by id, and the default id. Raises ValueError for a profile that cannot be judged."""
     data = tomllib.loads(text)
     profiles = {
-        name: Profile(name, body["min_length"], body["personal"], tuple(body["rules"]))
+        name: Profile(name, body["min_length"], body["personal"], tuple(body["rules"]), tuple(body.get("shown", body["rules"])))
         for name, body in data["profiles"].items()
     }
     for profile in profiles.values():
         unknown = [rule for rule in profile.rules if rule not in _BROKEN]
+        unknown += [rule for rule in profile.shown if rule not in profile.rules]
         if unknown or profile.personal not in _PERSONAL_MODES:
             raise ValueError(f"profile {profile.id}: unknown rule or mode {unknown or profile.personal!r}")
     return profiles, data["default"]

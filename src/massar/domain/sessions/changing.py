@@ -13,11 +13,14 @@ LIFE = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class ChangeFacts:
+    """`current_right`: the temporary password was typed right on the change page already."""
+
     id: int
     person_id: int
     temporary_id: int
     claim: str
     expires_at: datetime
+    current_right: bool = False
 
 
 def open_for(person_id: int, *, temporary_id: int, claim: str, now: datetime) -> str:
@@ -43,7 +46,14 @@ def resume(cookie: str, *, now: datetime) -> ChangeFacts | None:
     row = ChangeSession.objects.filter(
         tag__in=_tags(cookie), person_id=int(owner), ended_at=None, expires_at__gt=now
     ).first()
-    return row and ChangeFacts(row.pk, row.person_id, row.temporary_id, row.claim, row.expires_at)
+    return row and ChangeFacts(
+        row.pk, row.person_id, row.temporary_id, row.claim, row.expires_at, row.current_right_at is not None
+    )
+
+
+def current_was_right(session_id: int, *, now: datetime) -> None:
+    """Noted on the server, never in the page: this change session need not be shown the temporary password again."""
+    ChangeSession.objects.filter(pk=session_id, ended_at=None).update(current_right_at=now)
 
 
 def end_all(person_id: int, *, now: datetime) -> int:

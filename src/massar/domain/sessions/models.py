@@ -22,7 +22,10 @@ class Session(models.Model):
 
 
 class ChangeSession(models.Model):
-    """Opened by a temporary password; good for the change page and nothing else (decision 7)."""
+    """Opened by a temporary password; good for the change page and nothing else (decision 7).
+
+    current_right_at: when the temporary password was typed right on the change page; it is not asked for again.
+    """
 
     tag = models.CharField(max_length=64, unique=True)
     person = models.ForeignKey("people.Person", on_delete=models.CASCADE, related_name="+")
@@ -31,3 +34,4 @@ class ChangeSession(models.Model):
     opened_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
+    current_right_at = models.DateTimeField(null=True)

@@ -4,8 +4,15 @@ from massar.interfaces.frame import fields
 
 
 class Change(forms.Form):
-    """Three passwords exactly as typed; the rules judge them in the journey."""
+    """Three passwords exactly as typed; the rules judge them in the journey.
+
+    current_known: the temporary password was typed right before; the form does not ask for it again.
+    """
 
     current = fields.secret()
     new = fields.secret()
     confirm = fields.secret()
+
+    def __init__(self, *args, current_known: bool = False, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["current"].required = not current_known

@@ -52,11 +52,12 @@ def change(request: HttpRequest) -> HttpResponse:
             cookies.write_flash(response, "warning", "flash.sign_in_again")
         return response
     person = granted[0] if granted else request.here.person
+    known = bool(granted and granted[1].current_right)
     if request.method != "POST":
-        return _page(request, Change(), person, forced=bool(granted))
-    form = Change(request.POST)
+        return _page(request, Change(current_known=known), person, granted)
+    form = Change(request.POST, current_known=known)
     if not form.is_valid():
-        return _page(request, form, person, forced=bool(granted), status=422)
+        return _page(request, form, person, granted, status=422)
     return _answer(request, form, person, granted, _outcome(request, form.cleaned_data, granted))
 
 
@@ -78,7 +79,7 @@ def _answer(request, form, person, granted, outcome) -> HttpResponse:
             return response
         case Problems():
             fields.show_problems(form, outcome)
-            return _page(request, form, person, forced=bool(granted), status=422)
+            return _page(request, form, person, _granted(request) or granted, status=422)
         case Gone():
             response = to("sign_in")
             cookies.CHANGE.drop(response)
@@ -86,9 +87,7 @@ def _answer(request, form, person, granted, outcome) -> HttpResponse:
             return response
         case Wait(until=until):
             fields.show_wait(form, until, request)
-            return come_back(
-                _page(request, form, person, forced=bool(granted), status=429), until, request.now
-            )
+            return come_back(_page(request, form, person, granted, status=429), until, request.now)
         case Busy():
             return show(request, 503)
     raise TypeError(f"no page for {outcome!r}")
@@ -112,18 +111,21 @@ def changed(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _page(request, form, person, *, forced: bool, status: int = 200) -> HttpResponse:
+def _page(request, form, person, granted, *, status: int = 200) -> HttpResponse:
+    """granted: of `_granted`, as it stands now; None for a change by choice."""
     rules = [
-        {"id": i.rule, "args": i.args, "live": i.live, "text": t(f"rule.{i.rule}", **i.args)}
+        {"id": i.rule, "args": i.args, "live": i.live, "shown": i.shown, "text": t(f"rule.{i.rule}", **i.args)}
         for i in journey.rules(person)
+        if i.shown or i.live
     ]
     return page.render(
         request,
         "password/change.html",
         status=status,
         form=form,
-        forced=forced,
+        login=person.login,
+        forced=bool(granted),
+        current_known=bool(granted and granted[1].current_right),
         rules=rules,
-        refused=[],
         live_words=[w for w in person.names if len(w) > 2],
     )

@@ -1,5 +1,5 @@
 // Ticks the rules of a new password while it is typed. Only rules the page can judge without a secret carry
-// data-rule; the server judges all of them when the form is sent.
+// data-rule, and those with data-when-broken show only then; the server judges all of them when the form is sent.
 const list = document.querySelector('[data-rules]');
 const words = JSON.parse(list.dataset.words).map(fold).filter((word) => word.length > 2);
 
@@ -42,6 +42,7 @@ function judge() {
     const met = text !== '' && !broken && !('warns' in item.dataset);
     item.classList.toggle('met', met);
     item.classList.toggle('unmet', broken);
+    if ('whenBroken' in item.dataset) item.hidden = !broken;
     item.querySelector('[data-state]').textContent = met ? ` ${list.dataset.met}` : broken ? ` ${list.dataset.unmet}` : '';
   }
 }
