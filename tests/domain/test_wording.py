@@ -97,7 +97,7 @@ def test_the_sms_of_a_temporary_password_says_this():
         "Massar: mot de passe provisoire\nkdmwt-47392\nValable jusqu'à 14:35. Ne le donnez à personne.\n\n"
         "@compte.men.gov.ma #kdmwt-47392"
     )
-    assert text("ar") == "مسار: كلمة مرور مؤقتة\nkdmwt-47392\nصالحة إلى غاية 14:35. لا تعطها لأحد."
+    assert text("ar") == "مسار: كلمة مرور مؤقتة\nkdmwt-47392\nصالحة إلى غاية 14:35. لا تعطوها لأحد"
     assert text("en").splitlines()[1] == SECRET
 
 
