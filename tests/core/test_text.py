@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from massar.core import text
+from massar.core import phone, text
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from massar.core import text
         ("jamal@taalim", None),
         ("jamal@@taalim.ma", None),
         (".jamal", None),
-        ("jamal.", None),
+        ("jamal.", "jamal"),
         ("ja..mal", None),
         ("جمال", None),
         ("j\u0430mal", None),
@@ -47,7 +47,7 @@ def test_cleaning_a_login_twice_changes_nothing():
         ("x@example", None),
         ("x@-example.org", None),
         ("x@example..org", None),
-        ("x@example.org.", None),
+        ("x@example.org.", "x@example.org"),
         ("x y@example.org", "xy@example.org"),
         ("x@example.org\nBcc: y@example.org", None),
         ("x@example.org,y@example.org", None),
@@ -91,3 +91,39 @@ def test_masked_addresses(address, masked):
 def test_masked_phones():
     assert text.masked_phone("+212661123456") == "06••••••56"
     assert text.masked_phone("+33612345678") == "+33••••••78"
+
+
+MEANT = "x@taalim.ma"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "x@taalim,ma", "x@taalim;ma", "x@taalim.ma.", "x@taalim.ma,", "<x@taalim.ma>", "Prenom Nom <x@taalim.ma>",
+        '"Nom" <x@taalim.ma>;', "mailto:x@taalim.ma", "MAILTO:x@taalim.ma?subject=a", "<mailto:x@taalim.ma>",
+        "mailto:x%40taalim.ma", "'x@taalim.ma'", '"x@taalim.ma"', "«x@taalim.ma»", "\u201cx@taalim.ma\u201d.", "(x@taalim.ma)",
+        " x @ taalim . ma ", "x\uff20taalim\uff0ema", "x\ufe6btaalim.ma", "x@taalim\u060cma", "x@taalim\u06d4ma",
+        "x@taalim\u3002ma", "x@taalim\uff0cma", "x@taalim.ma\u061b", "\u200fx@taalim.ma\u200e", "\u00a0x@taalim.ma\u00a0",
+    ],
+)  # fmt: skip
+def test_an_address_is_understood_as_it_is_pasted_or_slips(typed):
+    assert text.login(typed) == text.email(typed) == MEANT
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["x@taalim..ma", "x@@taalim.ma", "a@x.ma,b@x.ma", "<a@x.ma> <b@x.ma>", ".x@taalim.ma", "x@taalim", "@taalim.ma", "x@", "<>"],
+)
+def test_what_is_no_address_is_told(typed):
+    assert text.email(typed) is None and text.login(typed) is None
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "tel:+212661123456", "tel:0661-12-34-56", "<0661123456>", '"0661123456"', "0661123456.", "0661,12,34,56",
+        "06.61.12.34.56", "٠٦٦١١٢٣٤٥٦،", "\uff0b212661123456", "(0661) 12 34 56", "06_61_12_34_56", "«0661123456»",
+    ],
+)  # fmt: skip
+def test_a_number_is_understood_as_it_is_pasted(typed):
+    assert phone.mobile(typed, ("MA",)) == "+212661123456"

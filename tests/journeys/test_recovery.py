@@ -65,6 +65,18 @@ def test_the_address_in_any_spelling(cast, post, typed):
     assert len(secrets(post, KHADIJA_EMAIL)) == 1
 
 
+def test_what_was_pasted_or_slipped_is_understood_in_recovery_and_profile(cast, post):
+    """One way of reading for all forms, so that what was saved is what is compared."""
+    Visitor().ask("<khadija.idrissi@taalim,ma>", email="mailto:Khadija@example,org")
+    assert len(secrets(post, KHADIJA_EMAIL)) == 1
+    visitor = Visitor().ask(JAMAL.login, email="jamal@taalim\u060cma")
+    assert shows(visitor, "error.email_institution"), "the institution's domain is known through the slip"
+    jamal = Visitor().sign_in(JAMAL.login, JAMAL.password).get("/profile/")
+    jamal.submit("/profile/", email="Jamal <jamal@example.org>.", phone="tel:0661-12-34-56", password=JAMAL.password)
+    assert shows(jamal, "flash.code_sent") and len(post.messages("jamal@example.org")) == 1
+    assert len(post.messages("+212661123456")) == 1
+
+
 def test_a_reload_and_a_second_press_send_nothing_twice(cast, post):
     visitor = Visitor().get("/recovery/")
     form = dict(user=FATIMA.login, channel="phone", phone=FATIMA.phone)

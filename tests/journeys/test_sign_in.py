@@ -207,3 +207,14 @@ def test_every_step_leaves_a_row(cast, clock):
 
 def test_the_stranger_gets_the_same_words(cast):
     assert shows(Visitor().sign_in(STRANGER, JAMAL.password), "problem.wrong")
+
+
+@pytest.mark.parametrize("typed", ["jamal.jalal@taalim,ma", "<jamal.jalal@taalim.ma>", "mailto:jamal.jalal@taalim.ma", "Jamal.Jalal@Taalim.ma."])
+def test_a_name_that_was_pasted_or_slipped_is_understood(cast, typed):
+    assert Visitor().sign_in(typed, JAMAL.password).signed_in
+
+
+def test_what_can_be_no_user_name_is_told_beside_the_field(cast):
+    visitor = Visitor().sign_in("jamal.jalal@@taalim.ma", JAMAL.password)
+    assert visitor.page.status_code == 422 and shows(visitor, "problem.wrong") and shows(visitor, "error.login_shape")
+    assert not shows(Visitor().sign_in("nobody.atall@taalim.ma", JAMAL.password), "error.login_shape")

@@ -77,7 +77,7 @@ def _sample(typed: str, countries: tuple[str, ...]) -> tuple[phonenumbers.PhoneN
 
 
 def _parsed(typed: str, countries: tuple[str, ...]) -> phonenumbers.PhoneNumber:
-    cleaned = text.one_line(typed[:100])
+    cleaned = text.number(typed)
     if cleaned.startswith("00"):
         cleaned = "+" + cleaned[2:]
     if not cleaned or set(cleaned) - set("0123456789+-() ./"):

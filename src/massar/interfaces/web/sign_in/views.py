@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import translation
 from django.views.decorators.http import require_http_methods, require_POST
 
+from massar.core import text
 from massar.interfaces.frame import cookies, page, waiting
 from massar.interfaces.frame.answers import come_back, let_in, to, to_the_list
 from massar.interfaces.web.home import sites
@@ -54,6 +55,8 @@ def _answer(request, form, outcome) -> HttpResponse:
             cookies.SESSION.drop(response)
             return response
         case Wrong():
+            if text.login(form.cleaned_data["user"]) is None:  # known by the text alone
+                form.add_error("user", "error.login_shape")
             return _page(request, form, "wrong", status=422)
         case Late():
             return _page(request, form, "expired_code", status=422)
