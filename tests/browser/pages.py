@@ -47,6 +47,46 @@ SMALL_TARGETS = """() => {
 WIDER_THAN_SCREEN = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
+# Words that touch or leave the frame they stand in (a border or a ground of its own), or that another frame cuts off.
+TOUCHING = """() => {
+  const framed = (element) => {
+    const style = getComputedStyle(element);
+    return parseFloat(style.borderInlineStartWidth) > 0 || parseFloat(style.borderInlineEndWidth) > 0
+      || (style.backgroundColor !== 'rgba(0, 0, 0, 0)' && style.display !== 'inline');
+  };
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode, parent = node.parentElement;
+    if (!node.textContent.trim() || parent.closest('.vh, .skip, script, noscript, .dot')) continue;
+    if (!parent.checkVisibility({visibilityProperty: true, opacityProperty: true})) continue;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    let frame = parent;
+    while (frame !== document.body && !framed(frame)) frame = frame.parentElement;
+    const box = frame.getBoundingClientRect();
+    for (const line of range.getClientRects()) {
+      const room = Math.min(line.left - box.left, box.right - line.right);
+      if (line.width > 0 && room < 6) found.push(`${node.textContent.trim().slice(0, 40)}: ${room.toFixed(1)} px to its frame`);
+    }
+  }
+  return [...new Set(found)];
+}"""
+WIDTHS = range(320, 421, 5)
+
+
+def touching(page: Page) -> list[str]:
+    """Words that touch their frame, and pages wider than the screen, on phones of 320 to 420 px."""
+    before, found = page.viewport_size, []
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 740})
+        found += [f"at {width} px: {line}" for line in page.evaluate(TOUCHING)]
+        if page.evaluate(WIDER_THAN_SCREEN) > 0:
+            found.append(f"at {width} px: the page is wider than the screen")
+    page.set_viewport_size(before)
+    return found
+
+
 @dataclass
 class Watch:
     """Collects what goes wrong while a page is used. Attach before the first address is opened.

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
+import pytest
+from django.db import transaction
+
+from massar.core.browser import Browser
+from massar.domain.delivery import wording
 from massar.domain.sessions import api as sessions
 from massar.domain.sessions.models import Session
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA
+from massar.journeys import notices
 from tests.cast import FATIMA_PHONE, facts
 from tests.support.steps import actions, shown, shows
 from tests.support.visitor import Visitor
@@ -65,6 +72,38 @@ def test_nobody_ends_the_sessions_of_others(cast):
     assert thief.client.post(f"/devices/{hers}/end/", {"csrfmiddlewaretoken": token}).status_code == 303
     assert victim.signed_in
     assert "khadija" not in thief.get("/devices/").html.lower()
+
+
+def test_what_is_older_folds_away(cast, post, clock):
+    """Two devices, three messages and five events are seen at once; the rest is one press away, without scripts."""
+    here = Visitor().sign_in(FATIMA.login, FATIMA.password)
+    for number in range(3):
+        clock.advance(minutes=1)
+        here.change(FATIMA.password if not number else f"Tamarin&604{number}-oued", f"Tamarin&604{number + 1}-oued")
+        post.work()
+    for _ in range(4):
+        Visitor().sign_in(FATIMA.login, "Tamarin&6043-oued")
+    page = here.get("/devices/")
+    folded = re.findall(r'<details class="older">.*?</details>', page.html, re.DOTALL)
+    assert len(folded) == 3 and shows(page, "devices.older")
+    seen = re.sub(r'<details class="older">.*?</details>', "", page.html, flags=re.DOTALL)
+    assert seen.count("/end/") == 2 and folded[0].count("/end/") == 3
+    rows = [part.count('<tr role="row"><td') + part.count('<tr role="row">\n        <td') for part in (seen, *folded)]
+    assert rows[0] == 3 + 5 and rows[1] == 0 and rows[2] == 6 - 3 and rows[3] > 3
+
+
+@pytest.mark.parametrize("event", wording.EVENTS)
+def test_a_notice_says_which(cast, post, clock, event):
+    """In the list of messages; the subject of the mail and the SMS begin with the event."""
+    with transaction.atomic():
+        notices.tell(facts(FATIMA), event, now=clock(), browser=Browser())
+    mail, sms = post.messages(FATIMA.login)[-1], post.messages(FATIMA_PHONE)[-1]
+    page = Visitor().sign_in(FATIMA.login, FATIMA.password).get("/devices/")
+    assert shows(page, f"message.about.{event}") and not shows(page, "message.purpose.notice")
+    subjects = {event: wording.render("notice", language="ar", channel="email", values={"event": event, "when": "x"}).subject
+                for event in wording.EVENTS}  # fmt: skip
+    assert mail.subject == subjects[event] and len(set(subjects.values())) == len(wording.EVENTS)
+    assert sms.text.startswith("مسار: ") and len(sms.text) > 30
 
 
 def test_the_own_activity_is_listed_newest_first(cast, clock):

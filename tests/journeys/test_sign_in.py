@@ -209,7 +209,9 @@ def test_the_stranger_gets_the_same_words(cast):
     assert shows(Visitor().sign_in(STRANGER, JAMAL.password), "problem.wrong")
 
 
-@pytest.mark.parametrize("typed", ["jamal.jalal@taalim,ma", "<jamal.jalal@taalim.ma>", "mailto:jamal.jalal@taalim.ma", "Jamal.Jalal@Taalim.ma."])
+@pytest.mark.parametrize(
+    "typed", ["jamal.jalal@taalim,ma", "<jamal.jalal@taalim.ma>", "mailto:jamal.jalal@taalim.ma", "Jamal.Jalal@Taalim.ma."]
+)
 def test_a_name_that_was_pasted_or_slipped_is_understood(cast, typed):
     assert Visitor().sign_in(typed, JAMAL.password).signed_in
 

@@ -89,7 +89,8 @@ class Pulse:
 class ToPerson:
     """One message as its owner may see it: what, where to (masked), when handed over and delivered.
 
-    `state` is that of the outbox, or `returned`: it was handed over, and came back.
+    `about`: the event of a notice, '' for other messages. `state` is that of the outbox, or `returned`: it was handed
+    over, and came back.
     """
 
     purpose: str
@@ -99,6 +100,7 @@ class ToPerson:
     created_at: datetime
     handed_at: datetime | None
     delivered_at: datetime | None
+    about: str = ""
 
 
 class Look:
@@ -317,11 +319,12 @@ def unreadable(*, since: datetime) -> int:
 def to_person(person_id: int, *, since: datetime, most: int) -> list[ToPerson]:
     """The person's own messages, newest first; what sites are told is none."""
     found = sql.rows(
-        "SELECT purpose, channel, masked, state, reason, created_at, handed_at, delivered_at FROM delivery_message "
+        "SELECT purpose, channel, masked, state, reason, created_at, handed_at, delivered_at, about "
+        "FROM delivery_message "
         f"WHERE person_id = %s AND {_PEOPLE} AND created_at >= %s ORDER BY id DESC LIMIT %s",
         (person_id, sql.at(since), most),
     )
-    return [ToPerson(*row[:3], _to_owner(row[3], row[4]), *map(sql.moment, row[5:])) for row in found]
+    return [ToPerson(*row[:3], _to_owner(row[3], row[4]), *map(sql.moment, row[5:8]), row[8]) for row in found]
 
 
 def _to_owner(state: str, reason: str) -> str:
