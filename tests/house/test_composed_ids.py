@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from massar.domain.delivery import alarms, breaker, models
+from massar.domain.delivery import alarms, breaker, models, wording
 from massar.interfaces.demo import views as demo
 from massar.journeys import close_sessions, deliver_messages
 from tests.house.laws import SOURCE, python_files
@@ -43,6 +43,7 @@ ENDS: dict[str, Iterable[str]] = {
     "contact.none_": PEOPLE,
     "contact.remove_": PEOPLE,
     "sso.error.": [f"{problem}{part}" for problem in sso_problems() for part in (".title", ".text")],
+    "message.about.": wording.EVENTS,
     "message.purpose.": literals(r'purpose="(\w+)"', "journeys"),
     "message.state.": models.Message.State.values,
     "desk.channel.": (*deliver_messages.TO_PEOPLE, *deliver_messages.TO_SITES),
