@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -58,6 +59,17 @@ def test_what_waits_what_left_and_what_went_wrong(busy_day, capsys, monkeypatch)
 def test_a_quiet_installation_says_so(clock, db, capsys):
     text = shown(capsys)
     assert "No active alarms." in text and text.count("  none") == 3
+
+
+def test_every_configured_carrier_is_listed_whether_it_sends_or_not(busy_day, capsys, monkeypatch, settings):
+    tables = {"iam": {"kind": "smpp"}, "spare": {"kind": "http"}, "relay": {"kind": "smtp"}, "sms-a": {"kind": "smpp"}}
+    settings.MASSAR = replace(settings.MASSAR, email_url="", sms_url="", carriers=tables)
+    text = shown(capsys, monkeypatch=monkeypatch)
+    assert line_with(text, "iam")[:3] == ["sms", "iam", "closed"] and line_with(text, "spare")[:3] == ["sms", "spare", "closed"]
+    assert line_with(text, "relay")[:3] == ["email", "relay", "closed"]
+    assert text.count("sms-a") == 2, "in the list once, and in the last error"
+    told = json.loads(shown(capsys, json=True))
+    assert {(one["channel"], one["carrier"]) for one in told["carriers"]} >= {("sms", "spare"), ("email", "relay"), ("", "sms-b")}
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 100])

@@ -175,14 +175,15 @@ def test_a_new_connection_that_is_sent_away_says_busy(script, carrier, lines):
 @pytest.mark.parametrize(
     ("lines", "ours"),
     [
-        (["read", b"250 OK\r\n", "read", b"550 5.7.1 policy\r\n"], True),
+        (["read", b"250 OK\r\n", "read", b"550 5.7.1 policy\r\n"], False),
         (["read", b"250 OK\r\n", "read", b"550 5.1.8 sender domain\r\n"], True),
         ([*TO_DATA, b"354 go on\r\n", "body", b"554 5.7.1 looks like spam\r\n"], True),
-        ([*TO_DATA, b"354 go on\r\n", "body", b"554 5.6.0 content\r\n"], False),
+        ([*TO_DATA, b"354 go on\r\n", "body", b"554 5.6.0 content\r\n"], True),
     ],
     ids=["policy", "sender", "spam", "content"],
 )
-def test_a_policy_is_about_us(script, carrier, lines, ours):
+def test_after_the_recipient_was_accepted_no_is_about_us(script, carrier, lines, ours):
+    """A policy at RCPT is about the recipient, and for good."""
     result = send(carrier(script(*HELLO, *lines).port))
     assert isinstance(result, Refused) and result.ours == ours and result.permanent != ours
 

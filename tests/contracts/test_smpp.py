@@ -17,9 +17,10 @@ from massar.domain.delivery.carriers.base import (
     Refused,
     Unsure,
 )
+from massar.domain.delivery.carriers.smpp import from_table
 from massar.domain.delivery.carriers.smpp_session import Pace
 
-from .smpp_rig import Smsc, deliver_body, read_submit, receipt_text, until
+from .smpp_rig import PASSWORD, SYSTEM_ID, Smsc, deliver_body, read_submit, receipt_text, until
 
 TEN_MINUTES = timedelta(minutes=10)
 NUMBER = "+212661000222"
@@ -163,6 +164,24 @@ def test_slots_that_can_not_be_asked_keep_it_unbound(smsc, smpp):
     carrier = smpp(smsc(), slots=slots, bound=False)
     until(lambda: slots.asked >= 2)
     assert carrier.room() == 0
+    assert not carrier.standby(), "nobody is known to hold a bind: the next carrier is asked, and operators hear of this one"
+    assert "can't be asked" in result(submit(carrier)).why
+    assert "can't be asked" in carrier.check()[0]
+
+
+@pytest.mark.parametrize("bind", ["trx", "tx+rx"])
+def test_the_check_takes_no_bind_beside_workers(smsc, smpp, bind):
+    """An operator that sold one counts the second as a fault, and some cut the first."""
+    server, slots = smsc(), Slots()
+    worker = smpp(server, bind=bind, slots=slots.of("worker"))
+    before = len(server.binds)
+    table = {"host": "127.0.0.1", "port": server.port, "system_id": SYSTEM_ID, "password": PASSWORD, "tls": "off", "bind": bind}
+    beside = from_table(table, name="smpp-test", slots=slots.of("check"))
+    assert beside.check() == [] and "workers" in beside.left_alone
+    assert len(server.binds) == before and worker.room()
+    worker.close()
+    assert beside.check() == [] and not beside.left_alone
+    assert len(server.binds) == 2 * before and slots.holder == {}
 
 
 # -- TLS

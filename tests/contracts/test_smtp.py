@@ -130,7 +130,11 @@ def test_an_international_domain_travels_in_ascii():
         ("RCPT", "450 4.2.1 later", False, False),
         ("RCPT", "530 5.7.0 sign in first", False, True),
         ("RCPT", "554 5.7.1 Relay access denied", False, True),
-        ("DATA", "554 5.6.0 content", True, False),
+        ("RCPT", "554 5.7.1 Recipient address rejected: Access denied", True, False),
+        ("RCPT", "450 4.7.1 Recipient address rejected: Greylisted", False, False),
+        ("RCPT", "550 5.4.5 Daily user sending quota exceeded", False, True),
+        ("DATA", "550 5.4.5 Daily user sending quota exceeded", False, True),
+        ("DATA", "554 5.6.0 content", False, True),
         ("DATA", "452 4.3.1 no room", False, False),
     ],
 )

@@ -7,7 +7,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from massar.domain.delivery import breaker
-from massar.domain.delivery.breaker import FAULTS, FIRST_PAUSE, LONGEST_PAUSE, PROBE_ENDS
+from massar.domain.delivery.breaker import (
+    FAULTS,
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    MOVES,
+    OF_ONE,
+    PROBE_ENDS,
+    State,
+    Witness,
+)
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
@@ -88,3 +97,86 @@ def test_a_throttled_probe_has_found_it_well(clock):
     assert breaker.alive("iam", now=clock()) and state() == "closed"
     breaker.fault("iam", "no answer", now=clock())
     assert not breaker.alive("iam", now=clock()) and breaker.all_states()["iam"].faults == 1, "faults that are counted stay"
+
+
+# -- what may be one message's own trouble
+
+
+def met_by(*witnesses: Witness, ours: bool = False) -> str:
+    for one in witnesses:
+        breaker.fault("iam", "450", now=NOW, ours=ours, witness=one)
+    return state()
+
+
+def test_one_recipient_shuts_nothing_however_often_it_is_tried():
+    assert met_by(*[Witness("r1", "p1", "d1")] * 50) == "closed"
+    assert breaker.all_states()["iam"].faults == 1
+
+
+def test_different_recipients_in_a_row_shut_it():
+    assert met_by(*(Witness(f"r{n}", f"p{n}", f"d{n}") for n in range(FAULTS - 1))) == "closed"
+    assert met_by(Witness("r9", "p9", "d9")) == "open"
+
+
+@pytest.mark.parametrize("same", ["person", "domain"])
+def test_many_of_one_person_or_of_one_domain_do_not(same):
+    row = [Witness(f"r{n}", f"p{n}", f"d{n}")._replace(**{same: "one"}) for n in range(20)]
+    assert met_by(*row) == "closed" and breaker.all_states()["iam"].faults == OF_ONE
+    others = [Witness(f"s{n}", f"q{n}", f"e{n}") for n in range(FAULTS - OF_ONE)]
+    assert met_by(*others) == "open"
+
+
+def test_a_success_between_forgets_who_met_it():
+    for n in range(20):
+        assert met_by(Witness(f"r{n}", f"p{n}")) == "closed"
+        if n % (FAULTS - 1) == FAULTS - 2:
+            breaker.success("iam", now=NOW)
+
+
+def test_what_blames_us_is_told_at_once_and_shuts_it_when_others_meet_it():
+    assert met_by(Witness("r1", "p1"), ours=True) == "closed" and breaker.all_states()["iam"].ours
+    assert met_by(*(Witness(f"r{n}", f"p{n}") for n in range(2, FAULTS + 1)), ours=True) == "open"
+    breaker.success("iam", now=NOW)
+    assert breaker.all_states()["iam"].ours, "a late success of before does not speak for it"
+    assert breaker.claim_probe("iam", now=NOW + FIRST) and breaker.success("iam", now=NOW + FIRST)
+    assert not breaker.all_states()["iam"].ours
+
+
+@pytest.mark.parametrize("witness", [Witness("r9", "p9", own=True), Witness("r1", "p1")], ids=["about itself", "known"])
+def test_a_probe_that_speaks_of_its_own_message_lets_another_try_soon_and_pauses_do_not_grow(witness):
+    met_by(*(Witness(f"r{n}", f"p{n}") for n in range(FAULTS)))
+    now = NOW
+    for _ in range(6):
+        now = breaker.all_states()["iam"].until
+        assert breaker.claim_probe("iam", now=now)
+        assert breaker.fault("iam", "450", now=now, witness=witness)
+        assert breaker.all_states()["iam"].until - now == FIRST
+
+
+def test_a_probe_that_sent_nothing_is_given_back():
+    open_it()
+    assert breaker.claim_probe("iam", now=NOW + FIRST)
+    breaker.give_back_probe("iam", now=NOW + FIRST)
+    assert breaker.claim_probe("iam", now=NOW + FIRST), "by whoever comes next"
+
+
+def test_a_remark_tells_operators_and_shuts_nothing():
+    for _ in range(20):
+        breaker.remark("site:a", "http 404", now=NOW)
+    assert state("site:a") == "closed" and breaker.all_states()["site:a"].ours
+    breaker.success("site:a", now=NOW)
+    assert not breaker.all_states()["site:a"].ours
+
+
+def test_it_moves_as_its_table_says():
+    """Each way between two states, by the function that makes it; no other pair of states can be met."""
+    ways = {
+        (State.CLOSED, State.OPEN): lambda: breaker.fault("iam", "x", now=NOW, at_once=True),
+        (State.OPEN, State.HALF_OPEN): lambda: breaker.claim_probe("iam", now=NOW + FIRST),
+        (State.HALF_OPEN, State.OPEN): lambda: breaker.fault("iam", "x", now=NOW),
+        (State.HALF_OPEN, State.CLOSED): lambda: breaker.success("iam", now=NOW),
+    }
+    assert {a: {b for x, b in ways if x == a} for a in MOVES} == MOVES
+    for before, after in ((State.CLOSED, State.OPEN), (State.OPEN, State.HALF_OPEN), (State.HALF_OPEN, State.CLOSED)):
+        ways[before, after]()
+        assert state() == after

@@ -120,3 +120,66 @@ def test_under_way_is_no_arrival():
     history("a", prompt=3)
     Part.objects.filter(reference="0").update(state="underway")
     assert routing.punctuality(now=NOW) == {"a": routing.Punctuality(3, 1)}
+
+
+def codes(carrier: str, sent: int, used: int, *, delivered: int = 0, at=NOW - timedelta(minutes=20)) -> None:
+    """Codes that prove phones; the first `used` of them were typed in, the first `delivered` have arrived as it says."""
+    Message.objects.bulk_create(
+        Message(
+            uid=f"{carrier}-{at:%H%M}-{n}", purpose="contact_code", channel="sms", language="ar", person_id=n, not_before=at,
+            deadline=at, created_at=at, handed_at=at, state="handed", carrier=carrier, used_at=at if n < used else None,
+            delivered_at=at if n < delivered else None,
+        )
+        for n in range(sent)
+    )  # fmt: skip
+
+
+def test_a_carrier_whose_codes_nobody_types_is_passed_over_until_an_hour_after_its_last():
+    codes("a", 20, 1)
+    codes("b", 20, 12)
+    of = router("a", "b")
+    assert shares(of) == {"b": 100}
+    open_breaker("b")
+    assert shares(of) == {"a": 100}, "better than nothing"
+    breaker.Breaker.objects.all().delete()
+    assert shares(router("a", "b"), NOW + timedelta(minutes=39)) == {"b": 100}
+    assert shares(router("a", "b"), NOW + timedelta(minutes=41)) == {"a": 100}
+
+
+def test_when_all_are_low_none_is_stopped():
+    codes("a", 40, 2)
+    codes("b", 40, 3)
+    assert shares(router("a", "b")) == {"a": 100}
+
+
+def test_a_low_carrier_is_compared_before_it_is_left():
+    codes("a", 20, 1)
+    assert shares(router("a", "b")) == {"a": 80, "b": 20}
+    assert shares(router("a")) == {"a": 100}
+
+
+def test_a_carrier_that_delivers_is_not_to_blame_for_codes_that_nobody_types():
+    codes("a", 20, 1, delivered=12)
+    assert shares(router("a", "b")) == {"a": 100}
+
+
+class Standing(BehavingCarrier):
+    """Its binds are all held by other workers."""
+
+    def __init__(self, name: str):
+        super().__init__("sms")
+        self.name = name
+
+    def standby(self) -> bool:
+        return True
+
+
+def test_one_that_stands_by_is_passed_over_and_never_probed():
+    open_breaker("a")
+    of = router("a", "b")
+    of.roster = delivery.Roster({"sms": [Standing("a"), Standing("c"), *of.roster.of("sms")[1:]]})
+    later = NOW + timedelta(minutes=1)
+    assert shares(of, later) == {"b": 100} and of.patience("sms") == routing.STANDBY_PATIENCE
+    assert breaker.all_states()["a"].state == "open"
+    of.roster = delivery.Roster({"sms": [*of.roster.of("sms")[2:], Standing("c")]})
+    assert of.patience("sms") == timedelta(0) and not of.others_left("sms", {"b"})

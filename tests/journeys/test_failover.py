@@ -11,9 +11,10 @@ from datetime import timedelta
 import pytest
 
 from massar.domain.delivery import api as delivery
+from massar.domain.delivery.carriers import smpp_status
 from massar.domain.delivery.models import Attempt, Message
 from massar.interfaces.commands.worker import Worker
-from massar.journeys import deliver_messages
+from massar.journeys import deliver_messages, watch_messages
 from tests.contracts.fakes import BehavingCarrier
 from tests.support.post_office import AtOnce, worker_with
 
@@ -25,6 +26,7 @@ class Operator:
     """A carrier with a standing connection that answers at once and sends receipts when the test's clock is there.
 
     `mood`: '' (good), `mute`, `error`, `swallow` (accepts, delivers nothing), `late`, `busy`, `gone`, `ours`, `undeliverable`.
+    `refuses`: what single numbers get whatever the mood.
     """
 
     channel, longest = "sms", timedelta(seconds=12)
@@ -32,9 +34,11 @@ class Operator:
     def __init__(self, name: str, clock):
         self.name, self.clock, self.mood = name, clock, ""
         self.arrived: list[str] = []
+        self.taken: list[delivery.Outgoing] = []
         self.asked = 0
         self.due: list = []
         self.sink = None
+        self.refuses: dict[str, delivery.Result] = {}
 
     def open(self, receipts) -> None:
         self.sink = receipts
@@ -53,6 +57,8 @@ class Operator:
 
     def _answer(self, message):
         mood, name = self.mood, f"{self.name}-{self.asked}"
+        if message.to in self.refuses:
+            return self.refuses[message.to]
         if mood in ("mute", "error", "busy", "gone", "ours"):
             return {
                 "mute": delivery.Unsure("no answer in time"),
@@ -65,6 +71,7 @@ class Operator:
             self._tell_later(name, message, delivery.FAILED, PROMPT)
         elif mood != "swallow":
             self.arrived.append(message.message_id)
+            self.taken.append(message)
             self._tell_later(name, message, delivery.DELIVERED, timedelta(minutes=3) if mood == "late" else PROMPT)
         return delivery.Accepted(name, receipt=True)
 
@@ -89,6 +96,11 @@ class Traffic:
             operator.open(self.worker.take_receipt)
         self.count = 0
 
+    def only(self, operator: Operator) -> None:
+        """That carrier alone, with a worker of its own."""
+        self.worker = Worker(delivery.Roster({"sms": [operator]}), tick=self.clock, pool=AtOnce())
+        operator.open(self.worker.take_receipt)
+
     def flow(self, seconds: int, *, put: bool = True) -> None:
         for _ in range(seconds):
             if put:
@@ -102,10 +114,13 @@ class Traffic:
 
     def _put(self) -> None:
         self.count += 1
+        self.put(f"+2126611{self.count:05d}", self.count)
+
+    def put(self, to: str, person_id: int) -> None:
         now = self.clock()
         delivery.outbox.put(
-            purpose="contact_code", channel="sms", language="fr", person_id=self.count, now=now,
-            to=f"+2126611{self.count:05d}", values={"code": "123456", "host": "compte.example.ma"},
+            purpose="contact_code", channel="sms", language="fr", person_id=person_id, now=now,
+            to=to, values={"code": "123456", "host": "compte.example.ma"},
             within=timedelta(minutes=10), expires_at=now + timedelta(minutes=10),
         )  # fmt: skip
 
@@ -164,13 +179,29 @@ def test_it_comes_back_by_a_probe_as_soon_as_it_is_well(traffic):
     assert traffic.shares(30) == (30, 0)
 
 
-def test_while_other_workers_hold_all_binds_nothing_is_taken_and_nobody_is_blamed(traffic):
+def test_what_other_workers_hold_is_left_to_them_and_then_leaves_by_the_next(traffic):
+    """A worker that holds a bind and works takes a message in less; one that hangs holds up nobody."""
     traffic.a.mood = "standby"
+    traffic.flow(20)
+    traffic.flow(5, put=False)
+    assert len(traffic.b.arrived) == 20 and delivery.breaker.all_states() == {}
+    assert 1 < max(hand_over_seconds()) <= 3
+    traffic.a.mood = ""
+    assert traffic.shares(10) == (10, 0)
+
+
+def test_while_other_workers_hold_the_only_carrier_messages_wait_and_end_at_their_time(traffic):
+    traffic.a.mood = traffic.b.mood = "standby"
     traffic.flow(20)
     assert traffic.states() == {"queued": 20} and delivery.breaker.all_states() == {}
     traffic.a.mood = ""
     traffic.flow(10, put=False)
     assert traffic.states() == {"delivered": 20}
+    traffic.a.mood = "standby"
+    traffic.flow(5)
+    traffic.flow(620, put=False)
+    assert traffic.states() == {"delivered": 20, "expired": 5}
+    assert not Message.objects.filter(state="expired").exclude(sealed=None).exists()
 
 
 def test_throttling_is_no_fault(traffic):
@@ -286,3 +317,111 @@ def test_a_secret_does_not_age_while_every_carrier_is_shut(clock):
     worker_with({"sms": carrier}, clock).turn()
     assert len(carrier.received) == 1
     assert Message.objects.get().expires_at == clock() + timedelta(minutes=10)
+
+
+# -- one person's trouble
+
+MINE = "+212661999999"
+FAILED_SUBMIT = smpp_status.refusal(0x45)
+
+
+@pytest.mark.parametrize("answer", [
+    FAILED_SUBMIT, delivery.Refused("smpp 0x400", permanent=False, about=delivery.MESSAGE),
+    delivery.Refused("http 404", permanent=False, ours=True, about=delivery.MESSAGE), delivery.Unsure("no answer in time"),
+    delivery.NotSent("the server hung up", delivery.RECIPIENT),
+], ids=["0x45", "vendor's", "404", "mute", "hangs up"])  # fmt: skip
+def test_a_number_that_is_refused_again_and_again_holds_up_nobody(traffic, answer):
+    """It is put in first, and the carrier is the only one."""
+    traffic.only(traffic.a)
+    traffic.a.refuses[MINE] = answer
+    traffic.put(MINE, 999)
+    traffic.flow(120)
+    traffic.flow(10, put=False)
+    assert not shut("a")
+    assert len(traffic.a.arrived) == 120 and max(hand_over_seconds()) < 1.0
+
+
+def test_one_person_alone_with_many_numbers_shuts_no_carrier(traffic):
+    traffic.only(traffic.a)
+    for number in range(12):
+        traffic.a.refuses[f"{MINE[:-2]}{number:02}"] = FAILED_SUBMIT
+        traffic.put(f"{MINE[:-2]}{number:02}", 999)
+        traffic.flow(5, put=False)
+    assert not shut("a")
+
+
+def test_what_different_people_meet_in_a_row_is_the_carriers(traffic):
+    traffic.a.refuses = {f"+2126611{n:05d}": FAILED_SUBMIT for n in range(100)}
+    traffic.flow(60)
+    assert shut("a")
+    assert len(traffic.b.arrived) == 60 and max(hand_over_seconds()) < 1.0
+    assert traffic.a.asked < 30
+
+
+def test_what_blames_us_leaves_by_the_next_and_is_told_from_the_first(traffic):
+    no_credit = delivery.Refused("http 404", permanent=False, ours=True, about=delivery.MESSAGE)
+    traffic.a.refuses = {f"+2126611{n:05d}": no_credit for n in range(100)}
+    traffic.flow(1)
+    assert ("carrier-ours", ("a",)) in [(one.id, one.about) for one in watch_messages.look(now=traffic.clock()).alarms]
+    traffic.flow(59)
+    assert len(traffic.b.arrived) == 60 and max(hand_over_seconds()) < 1.0
+
+
+def test_a_message_that_failed_there_is_not_the_one_that_tries(traffic):
+    """Three people's messages failed until it was shut, and fail again; whoever comes next finds it well."""
+    traffic.only(traffic.a)
+    traffic.a.mood = "gone"
+    traffic.flow(3)
+    traffic.flow(2, put=False)
+    assert shut("a")
+    traffic.a.mood = ""
+    traffic.a.refuses = {f"+2126611{number:05d}": FAILED_SUBMIT for number in range(1, 4)}
+    before = traffic.a.asked
+    traffic.flow(1)
+    traffic.flow(int((delivery.breaker.all_states()["a"].until - traffic.clock()).total_seconds()) + 1, put=False)
+    assert [message.to for message in traffic.a.taken] == [f"+2126611{4:05d}"]
+    assert not shut("a") and max(hand_over_seconds()) <= delivery.breaker.FIRST_PAUSE
+    assert Attempt.objects.filter(number__gt=0).order_by("id")[before].message.person_id == 4, "it alone tried"
+
+
+def shut(carrier: str) -> bool:
+    facts = delivery.breaker.all_states().get(carrier)
+    return facts is not None and facts.state != "closed"
+
+
+def test_who_waits_for_a_probe_leaves_with_its_success(traffic):
+    """And not a minute later, when the probe of a dead worker would be over."""
+    traffic.only(traffic.a)
+    traffic.a.mood = "gone"
+    traffic.flow(40)
+    traffic.a.mood = ""
+    until = delivery.breaker.all_states()["a"].until
+    traffic.flow(int((until - traffic.clock()).total_seconds()) + 4, put=False)
+    traffic.flow(8, put=False)
+    assert len(traffic.a.arrived) == 40
+
+
+def test_a_refusal_for_good_that_others_may_not_share_goes_by_the_other(traffic):
+    traffic.a.refuses[MINE] = smpp_status.refusal(0x0B)
+    traffic.put(MINE, 999)
+    traffic.flow(2, put=False)
+    assert len(traffic.b.arrived) == 1
+    traffic.b.refuses[MINE] = smpp_status.refusal(0x0B)
+    traffic.put(MINE, 999)
+    traffic.flow(30, put=False)
+    assert Message.objects.latest("id").state == "failed" and traffic.states() == {"delivered": 1, "failed": 1}
+
+
+def test_everybodys_first_message_leaves_before_anybodys_second(clock):
+    carrier = BehavingCarrier("sms")
+    for number in range(30):
+        delivery.outbox.put(**letter_to(f"+2126611{number:05}", 7, clock()))
+    for person in (8, 9):
+        delivery.outbox.put(**letter_to(f"+21266120000{person}", person, clock()))
+    worker_with({"sms": carrier}, clock, senders=3).turn()
+    assert [message.to for message in carrier.received][:3] == ["+212661100000", "+212661200008", "+212661200009"]
+
+
+def letter_to(to: str, person_id: int, now) -> dict:
+    return {"purpose": "contact_code", "channel": "sms", "language": "fr", "person_id": person_id, "to": to, "now": now,
+            "values": {"code": "123456", "help": "", "host": "x"}, "within": timedelta(hours=1)}  # fmt: skip

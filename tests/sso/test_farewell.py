@@ -16,6 +16,7 @@ from lxml import etree
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
 from massar.core import ids, xml_signature
+from massar.domain.delivery.models import Message
 from massar.domain.people.models import Person
 from massar.domain.sites import keys
 from massar.interfaces.commands import carriers, sites
@@ -245,6 +246,32 @@ def test_an_answer_that_can_not_be_believed_confirms_nothing(youssef, clock, by_
     everywhere(youssef)
     work(clock)
     assert by_soap.asked and states(since) == {"retraite": "waiting"}
+
+
+@pytest.mark.parametrize("status", [200, 404, 302])
+def test_what_a_site_says_of_one_person_keeps_no_other_persons_sign_out_away(youssef, clock, by_soap, status):
+    """Rubbish for the first for two hours; the next is told at the first try."""
+    enter(youssef, clock)
+    right, first = by_soap.answer, []
+
+    def rubbish_for_the_first(request):
+        name = request.find("saml:NameID", NS).text
+        first.append(name) if not first else None
+        return (status, b"OK") if name in first else right(request)
+
+    by_soap.answer = rubbish_for_the_first
+    everywhere(youssef)
+    for _ in range(40):
+        work(clock)
+        clock.advance(minutes=3)
+    assert len(by_soap.asked) > 5
+    other = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    enter(other, clock)
+    asked = len(by_soap.asked)
+    everywhere(other)
+    work(clock)
+    assert len(by_soap.asked) in (asked + 1, asked + 2)
+    assert sorted(Message.objects.filter(purpose="site_logout").values_list("state", flat=True)) == ["handed", "queued"]
 
 
 def test_the_same_answer_confirms_once(youssef, clock, by_soap):

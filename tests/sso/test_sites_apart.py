@@ -13,7 +13,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Message
 from massar.domain.sites.api import Registry, Site
 from massar.interfaces.commands.worker import Worker
-from massar.journeys import watch_messages
+from massar.journeys import deliver_messages, watch_messages
 from tests.contracts.fakes import BehavingCarrier
 from tests.support.post_office import worker_with
 
@@ -34,12 +34,16 @@ class Sites(BehavingCarrier):
         super().__init__(channel)
         self.away: set[str] = set()
         self.asked = Counter()
+        self.says: dict[str, delivery.Result] = {}  # by subject
 
     def send(self, message, *, valid_for):
         site = message.to.removeprefix("https://").partition(".")[0]
         self.asked[site] += 1
         if site in self.away:
             return delivery.NotSent("nobody there")
+        answer = next((answer for subject, answer in self.says.items() if subject in message.text), None)
+        if answer:
+            return answer
         return super().send(message, valid_for=valid_for)
 
 
@@ -65,11 +69,11 @@ def turn(clock, carrier):
     return until_nothing_is_due
 
 
-def put(site: str, clock, *, channel: str = "site", count: int = 1) -> None:
+def put(site: str, clock, *, channel: str = "site", count: int = 1, person: int = 1) -> None:
     for _ in range(count):
         delivery.outbox.put(
-            purpose="site_logout", channel=channel, language="ar", person_id=1, to=f"https://{site}.example.ma/out",
-            values={"site": site, "subject": "s1", "sid": "x", "login": "", "kind": ""}, now=clock(),
+            purpose="site_logout", channel=channel, language="ar", person_id=person, to=f"https://{site}.example.ma/out",
+            values={"site": site, "subject": f"s{person}", "sid": "x", "login": "", "kind": ""}, now=clock(),
             within=timedelta(hours=12), priority=1, about=site,
         )  # fmt: skip
 
@@ -174,6 +178,79 @@ def test_operators_see_every_site_by_itself(turn, carrier, clock):
     assert seen.breakers["site:massar"].state == "open"
     assert {error.carrier for error in seen.errors} == {"site:massar"}
     assert ("carrier-open", ("site:massar",)) in [(one.id, one.about) for one in seen.alarms]
+
+
+def refused(code: str, **changes) -> delivery.Refused:
+    return delivery.Refused(code, **{"permanent": False, "about": delivery.RECIPIENT, **changes})
+
+
+ANSWERS = {
+    "not believed": refused("the answer is another's", ours=True),
+    "404": refused("http 404", ours=True),
+    "500": refused("http 500", about=delivery.MESSAGE),
+    "409": refused("http 409"),
+    "no answer": delivery.Unsure("no answer in time"),
+    "nobody there": delivery.NotSent("no way there"),
+}
+
+
+@pytest.fixture
+def plain(monkeypatch):
+    """What is sent names the person, so that the site can answer each in its own way."""
+    monkeypatch.setitem(deliver_messages.TO_SITES, "site", lambda letter, now: letter.values["subject"])
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_what_a_site_answers_about_one_person_keeps_no_other_away(turn, carrier, clock, plain, answer):
+    carrier.says = {"s1": ANSWERS[answer]}
+    put("massar", clock, person=1)
+    for _ in range(40):
+        turn()
+        clock.advance(seconds=5)
+    asked = carrier.asked["massar"]
+    for person in range(2, 9):
+        put("massar", clock, person=person)
+        turn()
+        assert states("massar")["handed"] == person - 1, "at once"
+    clock.advance(minutes=20)
+    turn()
+    assert carrier.asked["massar"] > asked + 7, "and the first one is tried again by itself"
+
+
+@pytest.mark.parametrize("answer", ["500", "no answer", "nobody there"])
+def test_what_different_people_meet_in_a_row_is_the_sites(turn, carrier, clock, plain, answer):
+    carrier.says = {"s": ANSWERS[answer]}
+    for person in range(1, 20):
+        put("massar", clock, person=person)
+        turn()
+    assert delivery.breaker.all_states()["site:massar"].state == "open"
+    assert carrier.asked["massar"] == delivery.breaker.FAULTS
+
+
+@pytest.mark.parametrize("answer", ["not believed", "404"])
+def test_a_site_that_is_never_believed_is_told_of_everybody_and_operators_hear_of_it(turn, carrier, clock, plain, answer):
+    carrier.says = {"s": ANSWERS[answer]}
+    for person in range(1, 20):
+        put("massar", clock, person=person)
+    turn()
+    assert carrier.asked["massar"] == 19
+    assert ("carrier-ours", ("site:massar",)) in standing(clock)
+    carrier.says = {}
+    clock.advance(minutes=1)
+    turn()
+    assert states("massar") == {"handed": 19} and ("carrier-ours", ("site:massar",)) not in standing(clock)
+
+
+def standing(clock) -> list[tuple]:
+    return [(one.id, one.about) for one in watch_messages.look(now=clock()).alarms]
+
+
+def test_one_persons_many_sign_outs_let_another_pass(turn, carrier, clock):
+    put("massar", clock, count=30, person=1)
+    put("massar", clock, person=2)
+    turn()
+    order = list(Attempt.objects.order_by("id").values_list("message__person_id", flat=True))
+    assert order.index(2) < 4
 
 
 @pytest.mark.parametrize("channel", ["site", "soap"])

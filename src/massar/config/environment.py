@@ -88,6 +88,14 @@ class Settings:
     sites: Registry = field(default_factory=lambda: Registry([]))
 
     @property
+    def carrier_channels(self) -> dict[str, str]:
+        """Every configured carrier by name, in the operator's order, with its channel."""
+        by_address = {"mail": "email"} if self.email_url else {}
+        by_address |= {"sms": "sms"} if self.sms_url else {}
+        by_table = {name: "email" if table.get("kind") == "smtp" else "sms" for name, table in self.carriers.items()}
+        return by_address | by_table
+
+    @property
     def demo(self) -> bool:
         return self.mode == "demo"
 

@@ -30,6 +30,8 @@ CHARGED_WHEN_ASKED = ("temporary_password", "contact_code")  # to the country's 
 SPENT_PAUSE = timedelta(minutes=1)  # at least, before what is not urgent asks again whether something is left
 NO_CARRIER_PAUSE = timedelta(minutes=1)
 NOT_REGISTERED = "the site is no longer registered"
+SHUT, AWAY = "every carrier is shut", "the site is away"  # reasons for which messages wait until a breaker moves
+TRIES_BEFORE_GIVING_UP = 3  # where one carrier says never, and another may: time enough to see whether others hear the same
 BUSY_PAUSE = timedelta(seconds=2)  # a carrier that is throttled takes more in a moment: no growing pause
 
 
@@ -65,16 +67,19 @@ def take(
     under_way: Mapping[str, int] = NOTHING,
     share: int | None = None,
     senders: int | None = None,
+    patience: timedelta = timedelta(0),
 ) -> list[Ready]:
     """Claims due messages, ends those that are too late or no longer wanted, and writes the attempts of the others.
 
     under_way: by carrier's name, how many messages are being handed over; share: of these, how many one site may have
     (None: as many as there are), so that a slow site holds up no other. senders: how many of the threads are free that speak
-    to carriers which answer at once; what waited for one beside its lease would be taken up twice.
+    to carriers which answer at once; what waited for one beside its lease would be taken up twice. patience: what is due for
+    less is left to other workers.
     """
     to_sites = channel in TO_SITES
     besides = _left_alone(router, now, under_way, share) if to_sites else []
-    letters = _still_wanted(outbox.claim(most, now=now, channel=channel, besides=besides), now)
+    due_by = now - patience if patience else None
+    letters = _still_wanted(outbox.claim(most, now=now, channel=channel, besides=besides, due_by=due_by), now)
     if not router.roster.of(channel):
         outbox.put_back(letters, now=now, pause=NO_CARRIER_PAUSE, reason=NO_CARRIER)
         return []
@@ -82,6 +87,7 @@ def take(
         ready = _to_sites(letters, router, now, under_way, share)
     else:
         ready = _to_people(letters, channel, router, now, most if senders is None else senders)
+    router.give_back_probes([one.carrier.name for one in ready], now)
     ready = _fixed(ready, now)
     for carrier in {one.carrier.name: one.carrier for one in ready}.values():
         theirs = [one.letter for one in ready if one.carrier.name == carrier.name]
@@ -102,7 +108,7 @@ def _to_people(letters: list[Letter], channel: str, router: delivery.Router, now
             senders -= at_once
             ready.append(Ready(letter, carrier))
     outbox.put_back(crowded, now=now, pause=BUSY_PAUSE, reason="every sender is busy")
-    outbox.put_back(shut, now=now, pause=router.next_probe(channel, now), reason="every carrier is shut")
+    outbox.put_back(shut, now=now, pause=router.next_probe(channel, now), reason=SHUT)
     return _within_budget(ready, now)
 
 
@@ -121,8 +127,8 @@ def _to_sites(
         name = delivery.to_site(letter.values["site"])
         if share and busy[name] >= share:
             outbox.put_back([letter], now=now, pause=timedelta(0), reason="the site has its share")
-        elif not router.may_use(name, now):
-            outbox.put_back([letter], now=now, pause=router.probe_in([name], now), reason="the site is away")
+        elif not router.may_use(name, now, tried=name in letter.tried):
+            outbox.put_back([letter], now=now, pause=router.probe_in([name], now), reason=AWAY)
         else:
             busy[name] += 1
             ready.append(Ready(letter, delivery.ToSite(router.roster.of(letter.channel)[0], name)))
@@ -246,13 +252,21 @@ def _refused(one: Done, router: delivery.Router, now: datetime) -> str:
     delivery.counters.add({delivery.counters.name("massar_messages_total", **labels): 1})
     if letter.too_late(now):
         _give_up(letter, State.EXPIRED, "too late", now)
-    elif isinstance(result, delivery.Refused) and result.permanent:
+    elif isinstance(result, delivery.Refused) and result.permanent and _is_the_end(one, router):
         _give_up(letter, State.FAILED, code, now)
     elif isinstance(result, delivery.Unsure) and letter.channel not in TO_SITES and not outbox.may_repeat(letter):
         _give_up(letter, State.FAILED, code, now)
     else:
         outbox.later(letter, now=now, reason=code, pause=_pause(one, router))
     return f"{outcome}: {code}"
+
+
+def _is_the_end(one: Done, router: delivery.Router) -> bool:
+    """Said for good: by this carrier alone, where another may still take it, or where others may soon hear the same."""
+    if not one.result.elsewhere or one.letter.channel in TO_SITES:
+        return True
+    left = router.others_left(one.letter.channel, {*one.letter.tried, one.carrier.name})
+    return not left and one.letter.attempt >= TRIES_BEFORE_GIVING_UP
 
 
 def _outcome(result: delivery.Result) -> tuple[str, str]:
@@ -277,22 +291,23 @@ def _pause(one: Done, router: delivery.Router) -> timedelta | None:
 
 
 def _judge_carriers(done: list[Done], now: datetime) -> None:
-    """Breakers hear of what is the carrier's fault, not of a number that does not exist, nor of throttling."""
+    """Breakers hear what is the carrier's fault, what may be one message's own, and what is neither (`blame`)."""
     for carrier in {one.carrier.name: one.carrier for one in done}.values():
-        results = [one.result for one in done if one.carrier.name == carrier.name]
-        if any(_is_good(result) for result in results):
-            delivery.breaker.success(carrier.name, now=now)
-            continue
-        for result in results:
-            if isinstance(result, delivery.Refused) and result.busy:
-                delivery.breaker.alive(carrier.name, now=now)
-            elif result != TOO_LATE:
-                ours = isinstance(result, delivery.Refused) and result.ours
-                delivery.breaker.fault(carrier.name, _outcome(result)[1], now=now, at_once=ours)
+        theirs = [one for one in done if one.carrier.name == carrier.name]
+        for one in next(([x] for x in theirs if isinstance(x.result, delivery.Accepted)), theirs):
+            if one.result == TOO_LATE:
+                delivery.breaker.give_back_probe(carrier.name, now=now)
+            elif delivery.blame.hear(carrier.name, one.letter, one.result, now=now):
+                _wake(one.letter, carrier.name, now)
 
 
-def _is_good(result: delivery.Result) -> bool:
-    return isinstance(result, delivery.Accepted) or (isinstance(result, delivery.Refused) and result.permanent)
+def _wake(letter: Letter, carrier: str, now: datetime) -> None:
+    """The carrier is well again, or is tried sooner or later than those knew that wait for it."""
+    until = delivery.breaker.all_states()[carrier].until
+    if letter.channel in TO_SITES:
+        outbox.wake(AWAY, channel=letter.channel, about=letter.values["site"], at=until or now)
+    else:
+        outbox.wake(SHUT, channel=letter.channel, at=until or now)
 
 
 def _give_up(letter: Letter, state: str, reason: str, now: datetime) -> None:

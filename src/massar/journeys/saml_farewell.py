@@ -71,10 +71,15 @@ def heard(letter: delivery.Letter, result, *, now: datetime):
     try:
         left = answered(result.answer, by=settings.MASSAR.sites.by_slug[letter.values["site"]], now=now)
     except Refused as refused:
-        return delivery.Refused(refused.why, permanent=False, ours=True)
+        return _unbelieved(refused.why)
     if left.site.slug != letter.values["site"] or left.asked != _asked(letter):
-        return delivery.Refused("the answer is another's", permanent=False, ours=True)
-    return result if left.success else delivery.Refused(left.status, permanent=True)
+        return _unbelieved("the answer is another's")
+    return result if left.success else delivery.Refused(left.status, permanent=True, about=delivery.RECIPIENT)
+
+
+def _unbelieved(why: str) -> delivery.Refused:
+    """An operator must look; the others' sign-outs go on."""
+    return delivery.Refused(why, permanent=False, ours=True, about=delivery.RECIPIENT)
 
 
 def answered(document: bytes, *, by: sites.Site, now: datetime) -> Left:

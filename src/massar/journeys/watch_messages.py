@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
+
 from massar.domain.delivery import api as delivery
 from massar.journeys import sms_budget
 from massar.journeys.close_sessions import SignedIn
@@ -15,8 +17,8 @@ STEP = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Seen:
-    """All of one moment. `tallies`: (channel, carrier) -> figures.Tally of the window; a shut carrier without traffic
-    stands there too, with channel ''.
+    """All of one moment. `tallies`: (channel, carrier) -> figures.Tally of the window. Every configured carrier stands there,
+    with traffic or without; so does what is shut and no longer configured, or a site, with channel ''.
     """
 
     now: datetime
@@ -42,16 +44,18 @@ def look(*, now: datetime, window: timedelta = figures.HOUR) -> Seen:
     """One look at queue, carriers and alarms, as operators read it."""
     seen = glance(now=now)
     tallies = seen.hour if window == figures.HOUR else figures.by_carrier(now=now, window=window)
-    busy = {carrier for _, carrier in tallies}
     closed = delivery.breaker.State.CLOSED
-    idle = [facts.carrier for facts in seen.breakers.values() if facts.state != closed and facts.carrier not in busy]
+    idle = {(channel, name): figures.Tally() for name, channel in settings.MASSAR.carrier_channels.items()}
+    listed = {**idle, **tallies}
+    named = {carrier for _, carrier in listed}
+    shut = [facts.carrier for facts in seen.breakers.values() if facts.state != closed and facts.carrier not in named]
     return Seen(
         now=now,
         window=window,
         alarms=delivery.alarms.standing(seen),
         queue=seen.queue,
         breakers=seen.breakers,
-        tallies=tallies | {("", carrier): figures.Tally() for carrier in idle},
+        tallies=dict(sorted(listed.items())) | {("", carrier): figures.Tally() for carrier in shut},
         errors=figures.errors(),
     )
 

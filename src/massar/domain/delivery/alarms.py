@@ -14,7 +14,7 @@ from django.conf import settings
 
 from massar.domain.delivery import conversion, routing
 from massar.domain.delivery.breaker import State
-from massar.domain.delivery.figures import RECOVERY, SECRETS, Look
+from massar.domain.delivery.figures import HOUR, RECOVERY, SECRETS, Look
 
 URGENT = (RECOVERY, *SECRETS)
 
@@ -81,7 +81,13 @@ def _carrier_open(look: Look, seconds: int) -> list[str]:
 
 
 def _carrier_ours(look: Look, seconds: int) -> list[str]:
-    ours = (facts for facts in look.breakers.values() if facts.ours)
+    """Shut for it, or told so within the hour and nothing good since."""
+    closed = State.CLOSED
+    ours = (
+        facts
+        for facts in look.breakers.values()
+        if facts.ours and (facts.state != closed or (facts.told_at and look.now - facts.told_at < HOUR))
+    )
     return sorted(facts.carrier for facts in ours if _before(facts.changed_at, look, seconds))
 
 

@@ -3,6 +3,7 @@
 from massar.domain.delivery import (
     alarms,
     bind_slots,
+    blame,
     bounces,
     breaker,
     conversion,
@@ -19,6 +20,9 @@ from massar.domain.delivery import (
 from massar.domain.delivery.carriers.base import (
     DELIVERED,
     FAILED,
+    MESSAGE,
+    NOTHING,
+    RECIPIENT,
     UNDERWAY,
     Accepted,
     Carrier,
@@ -47,6 +51,9 @@ from massar.domain.delivery.sms_text import measure
 __all__ = [
     "DELIVERED",
     "FAILED",
+    "MESSAGE",
+    "NOTHING",
+    "RECIPIENT",
     "UNDERWAY",
     "Accepted",
     "Asked",
@@ -71,6 +78,7 @@ __all__ = [
     "Unsure",
     "alarms",
     "bind_slots",
+    "blame",
     "bounces",
     "breaker",
     "carrier_from_table",

@@ -2,16 +2,21 @@
 
     closed --FAULTS in a row, or one that is our own fault--> open --pause over, one worker--> half-open
     half-open --success--> closed        half-open --fault, or no word in time--> open, for twice as long
+    half-open --an answer about the message that tried--> open, for FIRST_PAUSE: another message tries
+    half-open --nothing was sent after all--> open, and due
 
-The state stands in the database, so all workers know it. Throttling is no fault.
+The state stands in the database, so all workers know it. Throttling is no fault. What may be one message's own trouble
+comes with a witness, and counts once for each recipient: one person who mistypes an address shuts no carrier.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import transaction
+from django.db.models import Q
 
 from massar.core import sql
 from massar.domain.delivery.models import Breaker
@@ -23,15 +28,36 @@ MOVES = {
     State.HALF_OPEN: {State.CLOSED, State.OPEN},
 }
 FAULTS = 5
+OF_ONE = 3  # of them, at most so many from one person, or from one domain where an answer may be about the domain
 FIRST_PAUSE, LONGEST_PAUSE = 5, 300  # seconds
 OURS = "ours: "  # begins the reason where the carrier refused our account or setting
 FORGOTTEN_AFTER = timedelta(days=1)
 PROBE_ENDS = timedelta(seconds=60)  # a worker that died with the probe must not keep the carrier shut
 
 
+class Witness(NamedTuple):
+    """Who met a fault that may be about one message alone: short tags or numbers, without spaces or colons.
+
+    domain: where the answer may be about all recipients of a domain. own: it may be about this message even at a probe.
+    """
+
+    recipient: str
+    person: str = ""
+    domain: str = ""
+    own: bool = False
+
+    def adds_to(self, known: list[Witness]) -> bool:
+        """Whether somebody else has met it: another recipient, not always of one person, nor of one domain."""
+        crowded = any(
+            value and sum(one[place] == value for one in known) >= OF_ONE
+            for place, value in ((1, self.person), (2, self.domain))
+        )
+        return not crowded and all(one.recipient != self.recipient for one in known)
+
+
 @dataclass(frozen=True)
 class Facts:
-    """Where a carrier's breaker stands. `changed_at`: when it closed, or since when it is not closed."""
+    """Where a carrier's breaker stands. `changed_at`: when it closed, or since when it is not closed; `told_at`: last fault."""
 
     carrier: str
     state: str
@@ -39,6 +65,7 @@ class Facts:
     until: datetime | None
     reason: str
     changed_at: datetime | None
+    told_at: datetime | None = None
 
     def due(self, now: datetime) -> bool:
         """Open or given up by whoever probed, and time for a probe."""
@@ -46,45 +73,91 @@ class Facts:
 
     @property
     def ours(self) -> bool:
-        """The carrier refused our account or setting: it will not get well by itself."""
-        return self.state != State.CLOSED and self.reason.startswith(OURS)
+        """The carrier refused our account or setting, last and since: it will not get well by itself."""
+        return self.reason.startswith(OURS)
 
 
 def all_states() -> dict[str, Facts]:
     """Of every carrier that ever had a fault."""
-    found = sql.rows("SELECT carrier, state, faults, until, reason, changed_at FROM delivery_breaker")
-    return {row[0]: Facts(*row[:3], sql.moment(row[3]), row[4], sql.moment(row[5])) for row in found}
+    found = sql.rows("SELECT carrier, state, faults, until, reason, changed_at, told_at FROM delivery_breaker")
+    return {row[0]: Facts(*row[:3], sql.moment(row[3]), row[4], *map(sql.moment, row[5:])) for row in found}
 
 
 @transaction.atomic
-def fault(carrier: str, reason: str, *, now: datetime, at_once: bool = False) -> bool:
-    """Counts a fault; True if it opened the breaker. `at_once`: our account or setting is wrong, no more tries are due."""
-    Breaker.objects.get_or_create(carrier=carrier, defaults={"changed_at": now})
-    row = Breaker.objects.select_for_update().get(carrier=carrier)
-    row.faults, row.reason = row.faults + 1, f"{OURS if at_once else ''}{reason}"[:80]
-    enough = at_once or row.faults >= FAULTS or row.state == State.HALF_OPEN
-    opens = enough and row.state != State.OPEN
+def fault(
+    carrier: str,
+    reason: str,
+    *,
+    now: datetime,
+    at_once: bool = False,
+    ours: bool = False,
+    witness: Witness | None = None,
+) -> bool:
+    """Counts a fault; True if it opened the breaker. `at_once`: our account or setting is wrong, no more tries are due.
+
+    ours: it may be so. witness: it may be about that message alone; None: it is about no message.
+    """
+    row = _locked(carrier, now)
+    known = [Witness(*one.split(":")) for one in row.witnesses.split()]
+    new = witness is None or witness.adds_to(known)
+    row.faults += new
+    if new and witness:
+        row.witnesses = " ".join(":".join(one[:3]) for one in (*known, witness))
+    if at_once or ours or row.state != State.CLOSED or not row.reason.startswith(OURS):
+        row.reason = f"{OURS if at_once or ours else ''}{reason}"[:80]
+    row.told_at = now
+    probing = row.state == State.HALF_OPEN
+    opens = row.state != State.OPEN and (at_once or probing or row.faults >= FAULTS)
     if opens:
-        row.pause = min(2 * row.pause, LONGEST_PAUSE) or FIRST_PAUSE
-        if row.state == State.CLOSED:
-            row.changed_at = now
-        row.state, row.until = State.OPEN, now + timedelta(seconds=row.pause)
+        tells_nothing = probing and not at_once and witness is not None and (witness.own or not new)
+        _open(row, now, again=tells_nothing)
     row.save()
     return opens
+
+
+def _locked(carrier: str, now: datetime) -> Breaker:
+    Breaker.objects.get_or_create(carrier=carrier, defaults={"changed_at": now})
+    return Breaker.objects.select_for_update().get(carrier=carrier)
+
+
+def _open(row: Breaker, now: datetime, *, again: bool) -> None:
+    """again: the probe told nothing about the carrier, so the next one is due soon and the pause does not grow."""
+    if not again:
+        row.pause = min(2 * row.pause, LONGEST_PAUSE) or FIRST_PAUSE
+    if row.state == State.CLOSED:
+        row.changed_at = now
+    row.state, row.until = State.OPEN, now + timedelta(seconds=FIRST_PAUSE if again else row.pause)
+
+
+@transaction.atomic
+def remark(carrier: str, reason: str, *, now: datetime) -> bool:
+    """Something is wrong between it and us, and it is there: operators hear of it, nothing waits. True if that closed it."""
+    closed = alive(carrier, now=now)
+    row = _locked(carrier, now)
+    if row.state == State.CLOSED:
+        row.reason, row.told_at = f"{OURS}{reason}"[:80], now
+        row.save()
+    return closed
 
 
 def success(carrier: str, *, now: datetime) -> bool:
     """Forgets the faults; True if that closed the breaker, which only a probe can do."""
     closed = alive(carrier, now=now)
-    Breaker.objects.filter(carrier=carrier, state=State.CLOSED, faults__gt=0).update(faults=0, reason="")
+    told = Q(faults__gt=0) | ~Q(reason="")
+    Breaker.objects.filter(told, carrier=carrier, state=State.CLOSED).update(faults=0, reason="", witnesses="")
     return closed
 
 
 def alive(carrier: str, *, now: datetime) -> bool:
     """It answered that it is busy: the probe has found it well, and faults that were counted stay; True if that closed it."""
     return Breaker.objects.filter(carrier=carrier, state=State.HALF_OPEN).update(
-        state=State.CLOSED, faults=0, pause=0, until=None, reason="", changed_at=now
+        state=State.CLOSED, faults=0, pause=0, until=None, reason="", witnesses="", changed_at=now
     ) == 1
+
+
+def give_back_probe(carrier: str, *, now: datetime) -> None:
+    """Whoever wanted to try it has nothing to send: the next one may."""
+    Breaker.objects.filter(carrier=carrier, state=State.HALF_OPEN).update(state=State.OPEN, until=now)
 
 
 def claim_probe(carrier: str, *, now: datetime) -> bool:

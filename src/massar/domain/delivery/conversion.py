@@ -2,7 +2,7 @@
 
 Counted from the outbox itself: codes that prove a contact, handed over to a carrier, and either used or older than
 `RIPE`. A stop is not written anywhere. It holds for an hour from the last code, because no more are sent meanwhile;
-then counting starts anew. What is typed in late opens it sooner.
+then counting starts anew. What is typed in late opens it sooner. A carrier that is far behind another is stopped likewise.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ class Rule:
 
 BLOCK = Rule(20, stop=0.10)  # of 1 000 numbers
 NATION = Rule(200, stop=0.10)
-CARRIER_ENOUGH, CARRIER_BEHIND = 20, 0.30  # so far behind the best carrier: it accepts and does not deliver
+CARRIER = Rule(20, stop=0.10)
+CARRIER_BEHIND = 0.30  # so far behind the best carrier: it accepts and does not deliver
 WINDOW = timedelta(hours=1)
 RIPE = timedelta(minutes=5)
 
@@ -34,11 +35,14 @@ _COUNTS = "used_at IS NOT NULL OR handed_at <= %s"
 
 @dataclass(frozen=True)
 class Tally:
-    """Codes sent that tell something by now, and those of them that were used. `last`: when the newest was put in."""
+    """Codes sent that tell something by now, and those of them that were used. `last`: when the newest was put in.
+    `delivered`: of a carrier's, how many it says have arrived.
+    """
 
     sent: int
     used: int
     last: datetime | None = None
+    delivered: int = 0
 
     @property
     def share(self) -> float:
@@ -95,20 +99,41 @@ def stopped_blocks(*, now: datetime) -> list[Block]:
 
 
 def by_carrier(*, now: datetime) -> dict[str, Tally]:
-    """Of each carrier that accepted codes within the last hour."""
+    """Of each carrier that accepted codes within the last hour; each in the hour up to its newest code."""
     found = sql.rows(
-        f"SELECT carrier, SUM(CASE WHEN {_COUNTS} THEN 1 ELSE 0 END), COUNT(used_at) FROM delivery_message "
-        f"WHERE {_CODES} AND created_at > %s GROUP BY carrier ORDER BY carrier",
-        [sql.at(now - RIPE), sql.at(now - WINDOW)],
+        "WITH codes AS (SELECT carrier, created_at, handed_at, used_at, delivered_at, "
+        "MAX(created_at) OVER (PARTITION BY carrier) AS last "
+        f"FROM delivery_message WHERE {_CODES} AND created_at > %s) "
+        f"SELECT carrier, SUM(CASE WHEN {_COUNTS} THEN 1 ELSE 0 END), COUNT(used_at), MAX(last), COUNT(delivered_at) FROM codes "
+        f"WHERE last > %s AND {sql.seconds_between('created_at', 'last')} < %s GROUP BY carrier ORDER BY carrier",
+        [sql.at(now - 2 * WINDOW), sql.at(now - RIPE), sql.at(now - WINDOW), WINDOW.total_seconds()],
     )
-    return {row[0]: Tally(row[1], row[2]) for row in found}
+    return {row[0]: Tally(row[1], row[2], sql.moment(row[3]), row[4]) for row in found}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Carriers beside each other. behind: far behind the best, which accept and do not deliver: nothing is sent by them while
+    another can, until an hour after their last code. low: below the stop, though no other has sent enough to compare with, and
+    without receipts that say otherwise: some messages try whether another does better.
+    """
+
+    behind: tuple[str, ...] = ()
+    low: tuple[str, ...] = ()
+
+
+def compared(*, now: datetime) -> Compared:
+    """All low at once is no carrier's fault: then the stops of blocks and of the country speak."""
+    told = {name: tally for name, tally in by_carrier(now=now).items() if tally.sent >= CARRIER.enough}
+    best = max((tally.share for tally in told.values()), default=0.0)
+    behind = tuple(name for name, tally in told.items() if tally.share <= best - CARRIER_BEHIND)
+    low = [name for name, tally in told.items() if tally.low(CARRIER, CARRIER.stop) and 2 * tally.delivered < tally.sent]
+    return Compared(behind, tuple(low) if len(told) == 1 else ())
 
 
 def behind(*, now: datetime) -> list[str]:
-    """Carriers far behind the best one, which accept and do not deliver: all low at once is no carrier's fault."""
-    told = {name: tally for name, tally in by_carrier(now=now).items() if tally.sent >= CARRIER_ENOUGH}
-    best = max((tally.share for tally in told.values()), default=0.0)
-    return [name for name, tally in told.items() if tally.share <= best - CARRIER_BEHIND]
+    """Carriers that are stopped because others do far better."""
+    return list(compared(now=now).behind)
 
 
 def _tally(scope: str, params: list, now: datetime) -> Tally:

@@ -36,6 +36,7 @@ class Message(models.Model):
     """One message of the outbox. Moves: `outbox.MOVES`. `sealed` holds destination and values; NULL once final.
 
     expires_at: after it nothing is handed over. Empty with `lifetime` (seconds) set: fixed just before the first attempt.
+    turn: how many of the same person waited before it in its channel; the first of everybody leaves before the second of anybody.
     What stays readable of the destination is `masked`; `to_tag` and `block_tag` (of an SMS number without its last three
     digits, which `block_sealed` holds) find equal ones. `segments` and `cost` (in thousandths of the
     carrier's currency) are those of all attempts that a carrier accepted.
@@ -61,6 +62,7 @@ class Message(models.Model):
     sealed = models.BinaryField(null=True)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     priority = models.PositiveSmallIntegerField(default=5)
+    turn = models.PositiveIntegerField(db_default=0)  # the last version's web servers do not name it
     not_before = models.DateTimeField()
     deadline = models.DateTimeField()
     lifetime = models.PositiveIntegerField(null=True)
@@ -85,7 +87,7 @@ class Message(models.Model):
     class Meta:
         indexes = [
             models.Index(  # in the order of claims, so that a long queue is not sorted for each of them
-                fields=["channel", "priority", "not_before", "id"],
+                fields=["channel", "priority", "turn", "not_before", "id"],
                 name="delivery_claims",
                 condition=models.Q(state__in=("queued", "sending")),
             ),
@@ -177,7 +179,8 @@ class StrayReceipt(models.Model):
 class Breaker(models.Model):
     """Whether a carrier may be used. Moves: `breaker.MOVES`. `pause` in seconds; `until`: the next probe, or the probe's end.
 
-    `changed_at`: when it closed, or since when it is not closed.
+    `changed_at`: when it closed, or since when it is not closed; `told_at`: when the last fault was met. `witnesses`: who met
+    those faults in a row that may be one message's own (`breaker.Witness`), as short tags.
     """
 
     class State(models.TextChoices):
@@ -192,6 +195,8 @@ class Breaker(models.Model):
     until = models.DateTimeField(null=True)
     reason = models.CharField(max_length=80, blank=True)
     changed_at = models.DateTimeField()
+    told_at = models.DateTimeField(null=True)
+    witnesses = models.TextField(blank=True, db_default="")  # the last version's workers do not name it
 
 
 class Counter(models.Model):

@@ -17,6 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from django.db.models import Count, Subquery
+from django.db.models.functions import Coalesce
+
 from massar.core import ids, seal, sql, text
 from massar.domain.delivery.models import Attempt, Message
 
@@ -107,6 +110,7 @@ def put(
         block_tag=block_tag(to) if block else "",
         block_sealed=keys.seal(block.encode(), place=_place_of_block(uid)) if block else None,
         priority=priority,
+        turn=_turn(person_id, channel),
         not_before=now,
         deadline=now + within,
         lifetime=int(lifetime.total_seconds()) if lifetime else None,
@@ -114,6 +118,12 @@ def put(
         created_at=now,
     )
     return uid
+
+
+def _turn(person_id: int, channel: str) -> Coalesce:
+    """How many of the person's messages wait there already, counted by the statement that adds this one."""
+    waiting = Message.objects.filter(person_id=person_id, channel=channel, state__in=(State.QUEUED, State.SENDING))
+    return Coalesce(Subquery(waiting.order_by().values("person_id").annotate(n=Count("id")).values("n")), 0)
 
 
 def to_tag(to: str) -> str:
@@ -134,28 +144,40 @@ def block_of(uid: str, sealed: bytes) -> str:
         return "?"
 
 
-def claim(most: int, *, now: datetime, channel: str | None = None, besides: Sequence[str] = ()) -> list[Letter]:
-    """Up to `most` due messages under one lease, most urgent first. What can't be opened is failed at once.
+def claim(
+    most: int,
+    *,
+    now: datetime,
+    channel: str | None = None,
+    besides: Sequence[str] = (),
+    due_by: datetime | None = None,
+) -> list[Letter]:
+    """Up to `most` due messages under one lease, most urgent first, then everybody's first before anybody's second. What
+    can't be opened is failed at once.
 
-    besides: what messages may be about that stay where they are, unless their time is over.
+    besides: what messages may be about that stay where they are, unless their time is over. due_by: only what could have
+    been claimed since then, or whose time is over.
 
     They are picked in a WITH, which runs once. A SELECT inside IN may run again for each row: each time it skips what is
     claimed already and finds `most` others.
     """
     lease = ids.short_token()
     of_channel, named = ("AND channel = %s ", [channel]) if channel else ("", [])
+    if due_by:
+        of_channel += "AND (not_before <= %s OR deadline <= %s OR expires_at <= %s) "
+        named += [sql.at(due_by), sql.at(now), sql.at(now + STOP_BEFORE)]
     if besides:
         of_channel += f"AND (about NOT IN ({sql.one_of(len(besides))}) OR deadline <= %s) "
         named += [*besides, sql.at(now)]
     found = sql.rows(
         f"WITH picked AS MATERIALIZED (SELECT id FROM delivery_message WHERE {OPEN} AND ((state = 'queued' AND not_before <= %s) "
         f"OR (state = 'sending' AND lease_until <= %s)) {of_channel}"
-        f"ORDER BY priority, not_before, id LIMIT %s {sql.skip_locked()}) "
+        f"ORDER BY priority, turn, not_before, id LIMIT %s {sql.skip_locked()}) "
         "UPDATE delivery_message SET state = 'sending', lease_by = %s, lease_until = %s, attempts = attempts + 1 "
-        f"WHERE id IN (SELECT id FROM picked) RETURNING priority, {_COLUMNS}",
+        f"WHERE id IN (SELECT id FROM picked) RETURNING priority, turn, {_COLUMNS}",
         [sql.at(now), sql.at(now), *named, most, lease, sql.at(now + LEASE)],
     )
-    ordered = [row[1:] for row in sorted(found, key=lambda row: row[:2])]
+    ordered = [row[2:] for row in sorted(found, key=lambda row: row[:3])]
     letters = [_open(row, lease) for row in ordered]
     for broken in (row for row, letter in zip(ordered, letters, strict=True) if letter is None):
         finish(broken[0], lease, State.FAILED, now=now, reason=UNREADABLE)
@@ -337,6 +359,15 @@ def put_back(letters: list[Letter], *, now: datetime, pause: timedelta, reason: 
             "attempts = attempts - 1 WHERE id = %s AND state = 'sending' AND lease_by = %s",
             (sql.at(now + pause), reason[:80], letter.id, letter.lease),
         )
+
+
+def wake(reason: str, *, channel: str, about: str = "", at: datetime) -> None:
+    """What was put back for that reason need not wait longer than until then. about: only what is about it."""
+    sql.change(
+        f"UPDATE delivery_message SET not_before = %s WHERE {OPEN} AND state = 'queued' AND channel = %s AND reason = %s "
+        f"AND not_before > %s{' AND about = %s' if about else ''}",
+        [sql.at(at), channel, reason, sql.at(at), *([about] if about else [])],
+    )
 
 
 def waiting() -> dict[str, int]:

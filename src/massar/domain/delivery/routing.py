@@ -1,7 +1,8 @@
 """Which carrier a message takes: the first of the channel's list that is fit, another one for a message it has failed.
 
-Order is the operator's. Two things change it: a breaker that is open (`breaker.py`), and lateness. A carrier is late only
-beside a better one: when all are late, the network is, and switching would help nobody.
+Order is the operator's. What changes it: a breaker that is open (`breaker.py`), lateness, and codes that nobody types in
+(`conversion.py`). A carrier is late only beside a better one: when all are late, the network is, and switching would help
+nobody. One whose binds other workers hold (standby) is passed over by what has waited for them in vain.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from massar.core import sql
-from massar.domain.delivery import breaker
+from massar.domain.delivery import breaker, conversion
 from massar.domain.delivery.carriers.base import Carrier, Outgoing, Result
 from massar.domain.delivery.outbox import Letter
 
@@ -21,6 +22,7 @@ ENOUGH, FEW = 10, 5  # messages that tell something about a carrier in use, and 
 LATE, BETTER_BY = 0.5, 0.4
 EVERY = 5  # of so many messages one goes to the carrier that is on trial, or comes back to the late one
 LOOK_AGAIN = timedelta(seconds=10)
+STANDBY_PATIENCE = timedelta(seconds=2)  # in which a worker that holds a bind takes what is due
 
 
 @dataclass(frozen=True)
@@ -86,33 +88,43 @@ class Router:
         self.roster = roster
         self._states: dict[str, breaker.Facts] = {}
         self._late: dict[str, Punctuality] = {}
+        self._compared = conversion.Compared()
         self._looked_at: datetime | None = None
+        self._probing: set[str] = set()
 
     def look(self, now: datetime) -> None:
-        """Once a turn: breakers always, lateness now and then."""
+        """Once a turn: breakers always, lateness and conversion now and then."""
         self._states = breaker.all_states()
         if self._looked_at is None or now - self._looked_at >= LOOK_AGAIN:
             self._late = punctuality(now=now)
+            self._compared = conversion.compared(now=now)
             self._looked_at = now
 
     def choose(self, letter: Letter, now: datetime) -> Carrier | None:
         """The carrier for this message now; None while all of the channel are shut."""
-        ordered = self._ordered(letter.channel, letter.id)
+        ordered = [c for c in self._ordered(letter.channel, letter.id) if not _stands_by(c)]
         fresh = [c for c in ordered if c.name not in letter.tried]
         again = sorted(
             (c for c in ordered if c.name in letter.tried), key=lambda c: _last(letter.tried, c.name)
         )
-        return next((c for c in (*fresh, *again) if self.may_use(c.name, now)), None)
+        return next((c for c in (*fresh, *again) if self.may_use(c.name, now, tried=c.name in letter.tried)), None)
 
     def first_fit(self, channel: str, now: datetime) -> Carrier | None:
         """The carrier that most messages of the channel would take now."""
-        fit = [c for c in self._ordered(channel, 1) if self._is_shut(c.name) is None]
-        due = [c for c in self.roster.of(channel) if self._is_due(c.name, now)]
+        usable = [c for c in self._ordered(channel, 1) if not _stands_by(c)]
+        fit = [c for c in usable if self._is_shut(c.name) is None]
+        due = [c for c in usable if self._is_due(c.name, now)]
         return next(iter([*due, *fit]), None)
+
+    def patience(self, channel: str) -> timedelta:
+        """For how long a message is left to the workers that hold the binds of a better carrier than this one could use."""
+        fit = [c for c in self._ordered(channel, 1) if self._is_shut(c.name) is None]
+        return STANDBY_PATIENCE if fit and _stands_by(fit[0]) else timedelta(0)
 
     def others_left(self, channel: str, tried: set[str]) -> bool:
         """Whether a carrier that has not had the message could still take it."""
-        return any(c.name not in tried and self._is_shut(c.name) is None for c in self.roster.of(channel))
+        left = (c for c in self.roster.of(channel) if c.name not in tried and not _stands_by(c))
+        return any(self._is_shut(c.name) is None for c in left)
 
     def next_probe(self, channel: str, now: datetime) -> timedelta:
         """How long until one of the shut carriers of the channel is tried again."""
@@ -120,7 +132,7 @@ class Router:
 
     def probe_in(self, names: Iterable[str], now: datetime) -> timedelta:
         """How long until one of these that are shut is tried again."""
-        moments = [facts.until for name in names if (facts := self._states.get(name)) and facts.until]
+        moments = [facts.until for name in names if (facts := self._is_shut(name)) and facts.until]
         wait = min(moments, default=now) - now
         return min(max(wait, timedelta(seconds=1)), timedelta(seconds=breaker.LONGEST_PAUSE))
 
@@ -128,11 +140,25 @@ class Router:
         """Shut, and not to be tried yet."""
         return self._is_shut(name) is not None and not self._is_due(name, now)
 
-    def may_use(self, name: str, now: datetime) -> bool:
-        """Not shut, or shut and this is the message that tries it."""
+    def may_use(self, name: str, now: datetime, *, tried: bool = False) -> bool:
+        """Not shut, or shut and this is the message that tries it.
+
+        tried: the message has failed there. It tries only when no other has come forward, for it may be the reason itself.
+        """
         if self._is_shut(name) is None:
             return True
-        return self._is_due(name, now) and breaker.claim_probe(name, now=now)
+        if not self._is_due(name, now - timedelta(seconds=breaker.FIRST_PAUSE) if tried else now):
+            return False
+        claimed = breaker.claim_probe(name, now=now)
+        if claimed:
+            self._probing.add(name)
+        return claimed
+
+    def give_back_probes(self, used: Iterable[str], now: datetime) -> None:
+        """Of the carriers that a message was to try and none of these does after all."""
+        for name in self._probing - set(used):
+            breaker.give_back_probe(name, now=now)
+        self._probing.clear()
 
     def _is_shut(self, name: str) -> breaker.Facts | None:
         facts = self._states.get(name)
@@ -143,11 +169,18 @@ class Router:
         return facts is not None and facts.due(now)
 
     def _ordered(self, channel: str, number: int) -> list[Carrier]:
-        """A carrier whose probe is due comes first: it is tried with the next message. Then lateness speaks."""
-        carriers = list(self.roster.of(channel))
+        """The operator's order, by which one that is due for a probe is tried with the next message. Stopped ones come last;
+        of the others lateness speaks."""
+        listed, stopped = self.roster.of(channel), self._compared.behind
+        carriers = [c for c in listed if c.name not in stopped]
+        return self._by_lateness(carriers, number) + [c for c in listed if c.name in stopped]
+
+    def _by_lateness(self, carriers: list[Carrier], number: int) -> list[Carrier]:
         if len(carriers) < 2:
             return carriers
         first, *rest = carriers
+        if first.name in self._compared.low and number % EVERY == 0:
+            return [*rest, first]  # whether the next one does better is not known before it is tried
         told = self._late.get(first.name, Punctuality(0, 0))
         if told.total < ENOUGH or told.share < LATE:
             return carriers
@@ -170,6 +203,11 @@ def punctuality(*, now: datetime) -> dict[str, Punctuality]:
         (LATE_AFTER.total_seconds(), sql.at(now - WINDOW), sql.at(now - LATE_AFTER)),
     )
     return {row[0]: Punctuality(row[1], row[2]) for row in found}
+
+
+def _stands_by(carrier: Carrier) -> bool:
+    """No connection, and that is nobody's fault: other workers hold all that the contract allows."""
+    return hasattr(carrier, "standby") and carrier.standby()
 
 
 def _last(tried: tuple[str, ...], name: str) -> int:

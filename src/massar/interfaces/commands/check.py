@@ -79,7 +79,14 @@ def _carriers() -> list[str]:
     for carrier in roster.all():
         if getattr(carrier, "receipts_at", ""):
             print(f"{carrier.name}: tell the gateway to call back at {carrier.receipts_at}")
-    return missing + [f"{carrier.name}: {sentence}" for carrier in roster.all() for sentence in carrier.check()]
+    return missing + [f"{carrier.name}: {sentence}" for carrier in roster.all() for sentence in _checked(carrier)]
+
+
+def _checked(carrier: delivery.Carrier) -> list[str]:
+    found = carrier.check()
+    if getattr(carrier, "left_alone", ""):
+        print(f"{carrier.name}: {carrier.left_alone}")
+    return found
 
 
 def _alarms() -> list[str]:

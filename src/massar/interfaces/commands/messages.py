@@ -123,7 +123,7 @@ def _carriers(seen: watch_messages.Seen, width: int) -> list[str]:
 
 
 def _breaker(facts: delivery.breaker.Facts | None) -> tuple[str, str]:
-    if facts is None or facts.state == delivery.breaker.State.CLOSED:
+    if facts is None or (facts.state == delivery.breaker.State.CLOSED and not facts.ours):
         return "closed", ""
     return facts.state, f"{when.clock_time(facts.changed_at)} {facts.reason}"[:30]
 

@@ -104,7 +104,8 @@ class _Trial:
             _say(f"reach     FAILED: {sentence}")
         if found:
             return False
-        _say(f"reach     ok, {_ms(started)}: connected, certificate and sign-in accepted")
+        left_alone = getattr(self.carrier, "left_alone", "")
+        _say(f"reach     {left_alone or f'ok, {_ms(started)}: connected, certificate and sign-in accepted'}")
         return not hasattr(self.carrier, "open") or self._binds()
 
     def _binds(self) -> bool:

@@ -31,6 +31,7 @@ RECEIPTS_EVERY = timedelta(seconds=1)
 SWEEP_EVERY = timedelta(seconds=30)
 WATCH_EVERY = timedelta(seconds=10)
 MOST_AT_ONCE = 100  # messages of one channel in one claim
+FOR_GOOD = timedelta(days=365)
 FOR_SITES = 4  # times as many senders, of which one site may have the fourth part
 MOST_ANSWERED = 20  # recovery requests in one turn, so that what is ready leaves meanwhile
 
@@ -147,7 +148,8 @@ class Worker:
     def _send(self, channel: str) -> int:
         now = self.tick()
         self.router.look(now)
-        room = min(self._room(channel, now), MOST_AT_ONCE)
+        room, patience = self._room(channel, now)
+        room = min(room, MOST_AT_ONCE)
         if room <= 0:
             return 0
         with self.counting:
@@ -161,24 +163,26 @@ class Worker:
             under_way=under_way,
             share=senders and max(1, senders.count // FOR_SITES),
             senders=senders and senders.free(),
+            patience=patience,
         )
         for one in ready:
             self._start(one)
         return len(ready)
 
-    def _room(self, channel: str, now) -> int:
-        """How many messages the carrier that most of them would take can begin with now.
+    def _room(self, channel: str, now) -> tuple[int, timedelta]:
+        """How many messages the carrier that most of them would take can begin with now, and for how long each is left to
+        other workers.
 
         One is tried where a standing connection has no room although nothing is under way: that tells what is wrong.
         """
         if not self.roster.of(channel):
-            return MOST_AT_ONCE  # nothing leaves, but what waits ends at its time, and says why
-        carrier = self.router.first_fit(channel, now)
+            return MOST_AT_ONCE, timedelta(0)  # nothing leaves, but what waits ends at its time, and says why
+        carrier, patience = self.router.first_fit(channel, now), self.router.patience(channel)
+        if carrier is None and patience:
+            return MOST_AT_ONCE, FOR_GOOD  # only what is too late: the workers that hold the binds have the rest
         if carrier is None or not hasattr(carrier, "submit"):
-            return self.senders[channel].free()
-        if carrier.standby():
-            return 0
-        return max(carrier.room(), 0 if self.in_flight[carrier.name] else 1)
+            return self.senders[channel].free(), patience
+        return max(carrier.room(), 0 if self.in_flight[carrier.name] else 1), patience
 
     def _start(self, ready: deliver_messages.Ready) -> None:
         if hasattr(ready.carrier, "submit"):

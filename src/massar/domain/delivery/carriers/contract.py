@@ -64,20 +64,28 @@ class Accepted:
     answer: bytes = field(default=b"", repr=False)
 
 
+# How much of a message the other side knew when trouble came, and so whose trouble it may be: none of it (the carrier's,
+# or ours); the message; the recipient too, and nothing that it carries (that one's, or all of that one's domain).
+NOTHING, MESSAGE, RECIPIENT = "", "message", "recipient"
+
+
 @dataclass(frozen=True)
 class Refused:
     """The carrier answered no.
 
-    `permanent`: this message to this recipient will not go, neither later nor elsewhere.
-    `ours`: our account, sender or setting is at fault, so nothing is known about the recipient; never
+    `permanent`: this message to this recipient will not go by this carrier, now or later; and by no other, unless
+    `elsewhere`. `ours`: our account, sender or setting is at fault, so nothing is known about the recipient; never
     permanent: another carrier may do it, and an operator must look. `busy`: more than the carrier takes just now,
     which is nobody's fault. None of them: the same try may work later.
+    `about`: NOTHING, MESSAGE or RECIPIENT. What may be one message's own trouble blames nobody until others meet it too.
     """
 
     code: str
     permanent: bool
     ours: bool = False
     busy: bool = False
+    about: str = field(default=NOTHING, compare=False)
+    elsewhere: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -89,9 +97,10 @@ class Unsure:
 
 @dataclass(frozen=True)
 class NotSent:
-    """It never left us as a whole. Sending again can't deliver it twice."""
+    """It never left us as a whole. Sending again can't deliver it twice. `about`: as in Refused."""
 
     why: str
+    about: str = field(default=NOTHING, compare=False)
 
 
 Result = Accepted | Refused | Unsure | NotSent

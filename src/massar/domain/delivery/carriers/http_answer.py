@@ -9,20 +9,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from . import http_body
-from .contract import Accepted, Refused, Result, Unsure
+from .contract import MESSAGE, NOTHING, Accepted, Refused, Result, Unsure
 from .http_line import Answer
 
 ACCEPTED, PERMANENT, TEMPORARY, BUSY, OURS = "accepted", "permanent", "temporary", "busy", "ours"
 OUTCOMES = (ACCEPTED, PERMANENT, TEMPORARY, BUSY, OURS)
 PATTERN_SEES = 1000
 LONGEST_REFERENCE = 100
-# What is not here (401 and 403, but also a redirect, 402 or 405): the address, the account or the key is wrong.
+# What is not here (401, 403, 404, a redirect, 402, 405, 410): the address, the account or the key is wrong. A gateway that
+# moved answers so for every number.
 STATUSES = {
     "2xx": ACCEPTED,
-    **dict.fromkeys(("400", "404", "410", "413", "414", "422"), PERMANENT),
+    **dict.fromkeys(("400", "413", "414", "422"), PERMANENT),
     **dict.fromkeys(("408", "409", "425", "5xx"), TEMPORARY),
     "429": BUSY,
 }
+NO_NUMBERS = ("401", "402", "405", "407", "3xx")  # what no number can be the reason of
 _NUMBER = re.compile(r"\d{7,}")
 _COUNT = re.compile(r"[0-9]{1,3}")
 
@@ -116,7 +118,7 @@ class AnswerForm:
             return Unsure("only a part of it was taken")
         if outcomes[0] == ACCEPTED:
             return self._accepted(said)
-        return _refused(outcomes[0], answer.status, codes[0] if codes else "")
+        return _refused(outcomes[0], answer.status, codes[0] if codes else "", by_status=not any(by_code))
 
     def _by_status(self, answer: Answer) -> str:
         status = str(answer.status)
@@ -133,6 +135,15 @@ class AnswerForm:
         return Accepted(names[0] if names else "", names if len(names) > 1 else (), self.receipts, segments)
 
 
-def _refused(outcome: str, status: int, code: str) -> Refused:
+def _refused(outcome: str, status: int, code: str, *, by_status: bool) -> Refused:
+    """A request was about one number, so its answer may be; a bare 400 may as well be about how we ask."""
     said = f"http {status}" + (f", code {reason(code)}" if code else "")
-    return Refused(said, permanent=outcome == PERMANENT, ours=outcome == OURS, busy=outcome == BUSY)
+    of_all = by_status and not {str(status), f"{status // 100}xx"}.isdisjoint(NO_NUMBERS)
+    return Refused(
+        said,
+        permanent=outcome == PERMANENT,
+        ours=outcome == OURS,
+        busy=outcome == BUSY,
+        about=NOTHING if of_all else MESSAGE,
+        elsewhere=by_status,
+    )

@@ -13,9 +13,10 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 
-from .contract import CarrierOptions, NotSent, Unsure, trouble
+from .contract import MESSAGE, CarrierOptions, NotSent, Unsure, trouble
 from .wire import Curfew, curfew, dial
 
 LARGEST_ANSWER = 64 * 1024
@@ -97,7 +98,7 @@ class Caller:
         with curfew(line.handle, self._seconds(ends)) as limit:
             result = line.exchange(call, self._options.answer_timeout, keeps=self._keeps)
         if limit.over and isinstance(result, NotSent | Unsure):
-            result = type(result)(TOO_LONG)
+            result = replace(result, why=TOO_LONG)
         if line.kept_until and not limit.over:
             self._put(line)
         else:
@@ -160,7 +161,7 @@ class _Line:
             self._socket.settimeout(patience)
             self._write(call, keeps)
         except (OSError, http.client.HTTPException, ValueError) as problem:
-            return NotSent(trouble(problem))
+            return NotSent(trouble(problem), MESSAGE)
         try:
             answer = self._http.getresponse()
         except http.client.RemoteDisconnected:

@@ -6,6 +6,8 @@ from datetime import timedelta
 from urllib.parse import urlencode, urlsplit
 
 from .contract import (
+    MESSAGE,
+    RECIPIENT,
     SITE,
     SOAP,
     Accepted,
@@ -18,7 +20,7 @@ from .contract import (
 )
 from .http_line import Answer, Call, Caller, Place
 
-_LATER = frozenset({408, 409, 425, 429})
+_LATER = frozenset({408, 409, 425})
 ACTION = '"http://www.oasis-open.org/committees/security"'  # SAML bindings §3.2.3.1
 
 
@@ -78,15 +80,18 @@ def _place(address: str) -> Place | None:
 def _judged(answer: Answer) -> Result:
     """200 or 204: done. 400: the site can't end this session (§2.8), and could not the next time either.
 
-    Anything else that is not a matter of load is an address, a proxy or a deployment to be put right.
+    5xx may be the site's trouble with everybody. Anything else that is not a matter of load is an address, a proxy or a
+    deployment to be put right, and the site is there: it is told of the next person all the same.
     """
     if answer.status in (200, 204):
         return Accepted(f"http {answer.status}")
     code = f"http {answer.status}"
     if answer.status == 400:
-        return Refused(code, permanent=True)
-    busy = answer.status in _LATER or answer.status >= 500
-    return Refused(code, permanent=False, ours=not busy)
+        return Refused(code, permanent=True, about=RECIPIENT)
+    if answer.status >= 500:
+        return Refused(code, permanent=False, about=MESSAGE)
+    ours = answer.status not in (*_LATER, 429)
+    return Refused(code, permanent=False, ours=ours, busy=answer.status == 429, about=RECIPIENT)
 
 
 def _answered(answer: Answer) -> Result:
@@ -94,5 +99,5 @@ def _answered(answer: Answer) -> Result:
     if answer.status != 200:
         return _judged(answer)
     if answer.body is None:
-        return Refused("the answer is too long, or broke off", permanent=False, ours=True)
+        return Refused("the answer is too long, or broke off", permanent=False, ours=True, about=RECIPIENT)
     return Accepted("http 200", answer=answer.body)

@@ -22,6 +22,7 @@ from .contract import (
     Result,
     is_loopback,
     tls_context,
+    trouble,
 )
 from .smpp_engine import TOO_LATE, BindSlots, Engine, Job, commands
 from .smpp_pdu import Address
@@ -51,6 +52,7 @@ class SmppCarrier:
         ca_file = Path(settings.ca_file) if settings.ca_file else None
         self._tls = None if settings.tls == OFF else tls_context(ca_file)
         self._engine: Engine | None = None
+        self.left_alone = ""
 
     def __repr__(self):
         return f"<SmppCarrier {self.name}>"
@@ -87,10 +89,30 @@ class SmppCarrier:
             self._engine.stop(self.longest.total_seconds())
 
     def check(self) -> list[str]:
-        """Binds and says goodbye, with each kind of bind that is set. A carrier that is bound already is healthy."""
+        """Binds and says goodbye, with each kind of bind that is set. A carrier that is bound already is healthy.
+
+        The bind is one of the contract's: where workers hold them all, it is left to them (`left_alone` says so).
+        """
+        self.left_alone = ""
         if self._engine and self._engine.bound():
             return []
-        return asyncio.run(self._checked())
+        try:
+            slot = self._free_slot()
+        except Exception as problem:
+            return [f"The slots of its binds can't be asked: {trouble(problem)}."]
+        if slot is None:
+            self.left_alone = "not tried: the workers that run hold all its binds. What they meet stands in `massar messages`."
+            return []
+        try:
+            return asyncio.run(self._checked())
+        finally:
+            if self._slots:
+                self._slots.release(slot)
+
+    def _free_slot(self) -> int | None:
+        """A bind that nobody holds, held from now on."""
+        free = (n for n in range(self._settings.binds) if not self._slots or self._slots.try_take(n))
+        return next(free, None)
 
     async def _checked(self) -> list[str]:
         where = "SMSC {}:{}".format(*self._settings.place)

@@ -27,6 +27,7 @@ note = logging.getLogger("massar.smpp")
 
 STEADY = 60.0  # a connection that lived so many seconds was a good one
 TAKEN = NotSent("all binds of the contract are taken")
+UNREADABLE_SLOTS = NotSent("the slots of its binds can't be asked")
 SLOT_PAUSE = 5  # first pauses of a reconnect, until a taken bind is asked for again
 NO_CONNECTION = NotSent("no connection to the SMSC yet")
 CLOSED = NotSent("the carrier is closed")
@@ -227,8 +228,9 @@ class Engine:
             return True
         try:
             taken = await asyncio.to_thread(self._slots.try_take, n)
-        except Exception:
+        except Exception:  # nobody else need hold a bind: messages go on by the next carrier, and operators hear of it
             note.exception("%s: bind slots can't be asked", self._name)
+            self._why = UNREADABLE_SLOTS
             return False
         if taken:
             self._held.add(n)

@@ -1,8 +1,8 @@
 """What the statuses of SMPP mean to us, as data (SMPP 3.4 §5.1.3; those past 0x100 are of SMPP 5.0)."""
 
-from .contract import Refused
+from .contract import MESSAGE, NOTHING, Refused
 
-# The number is not one: this message will not go, by nobody.
+# The number is none for this SMSC. So is every number where a type or plan of ours is wrong: others may know better.
 PERMANENT = frozenset({0x0B})
 # More than they take just now: throttled, message queue full.
 BUSY = frozenset({0x58, 0x14})
@@ -21,8 +21,20 @@ OURS = frozenset(
 )  # fmt: skip
 
 
+# About the connection, whatever was sent over it.
+_OF_THE_BIND = frozenset({0x03, 0x04, 0x05, 0x0D, 0x0E, 0x0F})
+
+
 def refusal(status: int) -> Refused:
-    """The answer that `status` is. Any other, as a system error (0x08), may be gone at the next try."""
+    """The answer that `status` is. Any other, as a system error (0x08) or a failed submit (0x45), may be gone at the next try.
+
+    It is the answer to one message, to one number: lengths, validity, coding, even the sender may suit other networks.
+    """
     return Refused(
-        f"smpp 0x{status:02x}", permanent=status in PERMANENT, ours=status in OURS, busy=status in BUSY
+        f"smpp 0x{status:02x}",
+        permanent=status in PERMANENT,
+        ours=status in OURS,
+        busy=status in BUSY,
+        about=NOTHING if status in _OF_THE_BIND else MESSAGE,
+        elsewhere=True,
     )

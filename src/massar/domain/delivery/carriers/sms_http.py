@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from ..receipts_address import make
 from ..sms_text import UCS2, measure
 from .contract import (
+    MESSAGE,
     SMS,
     CarrierOptions,
     CarrierSettingError,
@@ -55,7 +56,7 @@ class HttpCarrier:
         try:
             call = self._settings.request.render(self._values(message, valid_for))
         except UnicodeEncodeError:
-            return Refused("the charset has no sign for this text", permanent=False, ours=True)
+            return Refused("the charset has no sign for this text", permanent=False, ours=True, about=MESSAGE)
         answer = self._asked(call, self._caller.ends())
         return self._settings.answer.judge(answer) if isinstance(answer, Answer) else answer
 

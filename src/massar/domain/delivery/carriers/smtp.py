@@ -7,6 +7,7 @@ nobody notices; after it the letter may have arrived, and the answer is Unsure a
 import socket
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 from massar.domain.delivery import return_path
@@ -111,7 +112,7 @@ class SmtpCarrier:
             else:
                 self._kept.append(line)
         if bell.over and isinstance(result, NotSent | Unsure):
-            return type(result)(TOO_LONG)
+            return replace(result, why=TOO_LONG)
         return result
 
     def _rested(self) -> Line | None:

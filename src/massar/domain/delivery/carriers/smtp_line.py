@@ -16,9 +16,21 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import NamedTuple
 
-from .contract import Accepted, CarrierOptions, NotSent, Refused, Result, Unsure, trouble
+from .contract import (
+    MESSAGE,
+    NOTHING,
+    RECIPIENT,
+    Accepted,
+    CarrierOptions,
+    NotSent,
+    Refused,
+    Result,
+    Unsure,
+    trouble,
+)
 from .letter import one_line
 from .oauth_token import TokenSource
+from .smtp_answer import DATA, END, GREETING, HELLO, MAIL, RCPT, SIGN_IN, judged
 from .smtp_bearer import WAYS, initial_fits
 
 PLAIN = "plain"
@@ -27,10 +39,6 @@ TLS = "tls"
 DEFAULT_PORT = {PLAIN: 25, STARTTLS: 587, TLS: 465}
 MOST_LETTERS = 100  # then a connection is renewed, before a server's own limit ends it
 REST = 30.0  # seconds without a letter, after which a connection is asked whether it lives
-
-_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})\b")
-_SENDER_FAULTS = ("5.1.7", "5.1.8")  # RFC 3463: the sender's address, not the recipient's
-_OVERLOADED = ("4.3.1", "4.3.2", "4.4.5")  # RFC 3463: no room, not accepting mail now, congestion
 
 
 class SmtpServer(NamedTuple):
@@ -105,7 +113,9 @@ class Line:
             self._open()
             return self._sign_in(ends)
         except smtplib.SMTPConnectError as problem:
-            return _refusal(problem.smtp_code, problem.smtp_error, "greeting", ours=problem.smtp_code >= 500)
+            return judged(problem.smtp_code, problem.smtp_error, GREETING)
+        except smtplib.SMTPHeloError as problem:
+            return judged(problem.smtp_code, problem.smtp_error, HELLO)
         except (OSError, smtplib.SMTPException, ValueError) as problem:
             return NotSent(_reason(problem))
 
@@ -165,7 +175,7 @@ class Line:
         try:
             self._smtp.auth(method, words, initial_response_ok=at_once)
         except smtplib.SMTPAuthenticationError as problem:
-            return _refusal(problem.smtp_code, problem.smtp_error, "sign-in", ours=problem.smtp_code >= 500)
+            return judged(problem.smtp_code, problem.smtp_error, SIGN_IN)
         return None
 
     def _lives(self) -> bool:
@@ -199,24 +209,26 @@ class Line:
         return not left_over
 
     def _envelope(self, parcel: Parcel) -> Result | None:
-        smtp = self._smtp
+        smtp, about = self._smtp, NOTHING
         try:
             code, words = smtp.mail(parcel.sender, self._mail_options(parcel))
             if code != 250:
-                return self._refused(code, words, "MAIL", ours=code >= 500)
+                return self._refused(code, words, MAIL)
+            about = RECIPIENT
             code, words = smtp.rcpt(parcel.recipient, self._rcpt_options(parcel))
             if code not in (250, 251, 252):
-                return self._refused(code, words, "RCPT", ours=_is_about_us(code, words))
+                return self._refused(code, words, RCPT)
+            about = MESSAGE
             code, words = smtp.docmd("DATA")
-            return None if code == 354 else self._refused(code, words, "DATA")
+            return None if code == 354 else self._refused(code, words, DATA)
         except (OSError, smtplib.SMTPException, ValueError) as problem:
-            return NotSent(_reason(problem))
+            return NotSent(_reason(problem), about)
 
-    def _refused(self, code: int, words: bytes, stage: str, *, ours: bool = False) -> Result:
+    def _refused(self, code: int, words: bytes, stage: str) -> Result:
         """A goodbye on a used connection says nothing about this letter: it never left us."""
         if code == 421 and self._letters:
             return NotSent("the server ended the kept connection")
-        return _refusal(code, words, stage, ours=ours)
+        return judged(code, words, stage)
 
     def _mail_options(self, parcel: Parcel) -> list[str]:
         """What the server offers to do: give late letters back, and report under our name without the body."""
@@ -240,7 +252,7 @@ class Line:
         try:
             smtp.send(re.sub(rb"(?m)^\.", b"..", parcel.letter))
         except (OSError, smtplib.SMTPException) as problem:
-            return NotSent(_reason(problem))
+            return NotSent(_reason(problem), MESSAGE)
         try:
             smtp.send(b".\r\n")
             code, words = smtp.getreply()
@@ -250,7 +262,7 @@ class Line:
             return Accepted(_words(words), receipt=parcel.receipt and smtp.has_extn("dsn"))
         if not 400 <= code <= 599:
             return Unsure(f"the server answered {code} to the message")
-        return _refusal(code, words, "the end of the message")
+        return judged(code, words, END)
 
 
 def _words(words: bytes) -> str:
@@ -265,22 +277,3 @@ def _reason(problem: BaseException) -> str:
     if isinstance(problem, smtplib.SMTPResponseException):
         return f"the server answered {problem.smtp_code}"
     return trouble(problem)
-
-
-def _refusal(code: int, words: bytes, stage: str, *, ours: bool = False) -> Result:
-    """The server's no. Its free text is left out: it often repeats the address."""
-    if not 400 <= code <= 599:
-        return NotSent(f"the server answered {code} at {stage}")
-    found = _ENHANCED.match(words.decode("ascii", "replace").strip())
-    enhanced = found[1] if found else ""
-    told = " ".join(filter(None, (str(code), enhanced, "at", stage)))
-    # Policy (x.7.x) is about who we are or what we send, and so is what is wrong with the sender's address.
-    ours = ours or (code >= 500 and (enhanced.startswith("5.7.") or enhanced in _SENDER_FAULTS))
-    busy = code == 421 or enhanced in _OVERLOADED
-    return Refused(told, permanent=code >= 500 and not ours, ours=ours, busy=busy)
-
-
-def _is_about_us(code: int, words: bytes) -> bool:
-    """Whether a refused recipient tells about us: not signed in (RFC 4954), or not allowed to relay."""
-    text = words.decode("ascii", "replace").lower()
-    return code in (530, 535, 538) or (code >= 500 and "relay" in text)

@@ -1,0 +1,137 @@
+"""Whose trouble a mail server's answer is, by stage, code and words: as mail servers and services word it."""
+
+import pytest
+
+from massar.domain.delivery.carriers.base import MESSAGE, NOTHING, RECIPIENT, NotSent
+from massar.domain.delivery.carriers.smtp_answer import (
+    DATA,
+    END,
+    GREETING,
+    HELLO,
+    MAIL,
+    RCPT,
+    SIGN_IN,
+    judged,
+)
+
+ABOUT_US = [
+    "550 5.4.5 Daily user sending quota exceeded.",
+    "550-5.4.5 Daily SMTP relay sending limit exceeded. For more information on SMTP relay sending limits",
+    "554 5.7.1 <x@example.org>: Recipient address rejected: Policy Rejection- Quota exceeded",
+    "554 Sorry, your daily quota exceeded",
+    "550 User massar has exceeded its 24-hour sending limit. Messages to 500 recipients out of 500 allowed have been sent.",
+    "550 5.1.90 Your message can't be sent because you've reached your daily limit for message recipients",
+    "554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException; Failed to process message",
+    "450 4.7.1 Hourly sending limit reached",
+    "451 Authentication failed: Maximum credits exceeded",
+    "554 Message rejected: Email address is not verified. The following identities failed the check: a@example.ma",
+    "550 The from address does not match a verified Sender Identity",
+    "550 5.7.1 Domain example.ma is not allowed to send: Sandbox subdomains are for test purposes only.",
+    "554 5.2.252 SendAsDenied; no-reply@example.ma not allowed to send as a@example.ma",
+    "550 5.7.60 SMTP; Client does not have permissions to send as this sender",
+    "554 5.7.1 <x@example.org>: Relay access denied",
+    "550 5.7.1 Unable to relay",
+    "550 Relaying denied",
+    "550 5.7.64 TenantAttribution; Relay Access Denied",
+    "554 5.7.1 <massar@example.ma>: Sender address rejected: Access denied",
+    "554 5.7.1 <unknown[192.0.2.9]>: Client host rejected: Access denied",
+    "554 5.7.1 Service unavailable; Client host [192.0.2.9] blocked using zen.spamhaus.org",
+    "550 5.7.1 Unfortunately, messages from [192.0.2.9] weren't sent: part of their network is on our block list (S3140).",
+    "550 5.7.606 Access denied, banned sending IP [192.0.2.9]",
+    "550 5.7.705 Access denied, tenant has exceeded threshold",
+    "550-5.7.26 This mail is unauthenticated, which poses a security risk",
+    "530 5.7.0 Must issue a STARTTLS command first",
+    "530 5.7.57 Client not authenticated to send mail",
+    "503 5.5.1 Bad sequence of commands",
+    "555 5.5.4 Unsupported option: NOTIFY=FAILURE",
+    "525 5.7.1 Unauthorized IP address",
+    "550 5.1.8 Access denied, bad outbound sender",
+]
+# (answer, for good here, also by others)
+ABOUT_THE_RECIPIENT = [
+    ("554 5.7.1 <x@example.org>: Recipient address rejected: Access denied", True, False),
+    ("450 4.7.1 <x@example.org>: Recipient address rejected: Greylisted, see http://example.org/sender", False, False),
+    ("450 4.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages", False, False),
+    ("550 5.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages", True, True),
+    ("550 5.7.124 Sender not in allowed-senders list", True, False),
+    ("550 5.7.129 RESOLVER.RST.RestrictedToRecipientsPermission; not authorized to send to the recipient", True, False),
+    ("550 5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; authentication required", True, False),
+    ("550 5.7.193 UserActionRestricted; Delivery not authorized, message refused", True, False),
+    ("550 5.7.1 RESOLVER.RST.AuthRequired; authentication required [Stage: CreateMessage]", True, False),
+    ("550 5.7.1 You are not authorized to send to this recipient", True, False),
+    ("550 5.1.1 <x@example.org>: Recipient address rejected: User unknown in relay recipient table", True, True),
+    ("550 no such user", True, True),
+    ("553 sorry, that domain isn't in my list", True, True),
+    ("554 delivery error", True, False),
+    ("552 5.2.2 mailbox full", True, True),
+    ("552 user over quota", True, True),
+    ("552 Requested mail action aborted: exceeded storage allocation", True, True),
+    ("452 4.2.2 The email account that you tried to reach is over quota", False, False),
+    ("550 5.2.121 The recipient's hourly message receive limit has been exceeded", True, True),
+    ("550 5.5.0 Requested action not taken: mailbox unavailable", True, False),
+    ("501 Bad address", False, False),
+    ("501 5.1.3 Bad recipient address syntax", True, True),
+    ("556 5.1.10 The domain accepts no mail", True, True),
+    # What another server said must not speak for this one: its owner may be whoever typed the address.
+    ("550 5.1.1 <x@evil.example>: undeliverable address: host mx.evil.example said: 550 5.4.5 sending quota exceeded", True, True),
+    ("550 <x@evil.example>: host mx.evil.example said: 550 daily sending quota exceeded, sender blocked", True, True),
+    ("550 5.1.1 <relay-quota-exceeded@evil.example> unknown", True, True),
+]  # fmt: skip
+
+
+def answer(text: str, stage: str):
+    code, words = text[:3], text[4:]
+    return judged(int(code), words.encode(), stage)
+
+
+@pytest.mark.parametrize("text", ABOUT_US)
+@pytest.mark.parametrize("stage", [RCPT, DATA, END])
+def test_what_names_us_is_ours_wherever_it_is_said(text, stage):
+    result = answer(text, stage)
+    assert result.ours and not result.permanent and not result.busy
+    assert result.about == MESSAGE, "it was said to one message: others must hear it before everybody waits"
+
+
+@pytest.mark.parametrize(("text", "permanent", "by_all"), ABOUT_THE_RECIPIENT)
+def test_at_rcpt_an_answer_is_about_the_recipient(text, permanent, by_all):
+    result = answer(text, RCPT)
+    assert (result.permanent, result.ours, result.busy, result.about) == (permanent, False, False, RECIPIENT)
+    assert (result.permanent and not result.elsewhere) == by_all
+
+
+@pytest.mark.parametrize("text", ["554 5.7.1 looks like spam", "550 no", "554 5.6.0 content", "552 too big", "571 what?"])
+@pytest.mark.parametrize("stage", [DATA, END])
+def test_after_rcpt_no_5xx_means_that_there_is_no_such_mailbox(text, stage):
+    result = answer(text, stage)
+    assert result.ours and not result.permanent
+
+
+@pytest.mark.parametrize("text", ["550 5.1.1 no such user", "552 5.2.2 mailbox full"])
+def test_a_mailbox_that_is_named_late_is_not_our_account_and_not_the_end(text):
+    result = answer(text, END)
+    assert (result.permanent, result.ours, result.about) == (False, False, RECIPIENT)
+
+
+@pytest.mark.parametrize(("text", "ours", "busy"), [
+    ("451 4.3.5 Server configuration error", False, False), ("550 5.7.1 sender", True, False), ("421 4.3.2 too busy", False, True),
+    ("452 4.3.1 no room", False, True), ("554 5.3.2 go away", True, False),
+])  # fmt: skip
+@pytest.mark.parametrize("stage", [GREETING, HELLO, SIGN_IN, MAIL])
+def test_before_the_recipient_is_named_nothing_is_about_him(text, ours, busy, stage):
+    result = answer(text, stage)
+    assert (result.permanent, result.ours, result.busy, result.about) == (False, ours, busy, NOTHING)
+
+
+def test_the_mail_systems_own_trouble_is_no_one_domains():
+    result = answer("451 4.3.5 <x@example.org>: Recipient address rejected: Server configuration error", RCPT)
+    assert (result.permanent, result.ours, result.about) == (False, False, MESSAGE)
+
+
+def test_what_is_no_answer_was_not_sent():
+    assert answer("299 what?", RCPT) == NotSent("the server answered 299 at RCPT")
+
+
+@pytest.mark.parametrize("text", [text for text, *_ in ABOUT_THE_RECIPIENT] + ABOUT_US)
+def test_the_words_are_not_repeated(text):
+    """They often hold the address."""
+    assert "example" not in answer(text, RCPT).code and "@" not in answer(text, RCPT).code
