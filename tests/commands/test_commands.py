@@ -21,7 +21,7 @@ from massar.config.environment import DEMO_DATA_KEYS, DEMO_SECRET_KEY
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 COMMANDS = (
     "demo", "serve", "worker", "bounces", "check", "newkeys", "migrate", "createperson", "people", "audit", "messages", "sites",
-    "keys", "send-test",
+    "keys", "send-test", "backup",
 )  # fmt: skip
 PASSWORD = "Girafe&7194-sable"
 
@@ -353,7 +353,7 @@ def refused_in_one_sentence(done: dict[str, tuple[int, str, str]], *told: str) -
 
 
 def test_all_that_need_tables_are_tried_here():
-    without = {"demo", "check", "newkeys", "migrate", "sites"}
+    without = {"demo", "check", "newkeys", "migrate", "sites", "backup"}
     assert set(WITH_TABLES) | without == set(COMMANDS)
 
 

@@ -10,6 +10,7 @@ import http.client
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -44,6 +46,7 @@ class Product:
     """`massar serve` with one process, and `massar worker`, on a PostgreSQL that can be stopped."""
 
     database: postgres.Server
+    installed: Installation
     port: int
     log: Path
 
@@ -89,7 +92,7 @@ def product(tmp_path_factory) -> Iterator[Product]:
         log = folder / "log"
         for words in (("serve", "--port", str(port), "--processes", "1"), ("worker",)):
             stack.enter_context(running(installed, log, *words))
-        product = Product(server, port, log)
+        product = Product(server, installed, port, log)
         _until(lambda: product.ask("/healthz").status == 200)
         yield product
 
@@ -200,3 +203,23 @@ def test_the_log_says_when_it_went_and_came_and_no_line_for_each_connection(prod
     log = product.log.read_text()
     assert "can't be reached" in log and "answers again" in log
     assert "psycopg.pool" not in log and '"level": "info", "where": "psycopg' not in log
+
+
+def test_a_backup_of_it_is_made_and_brought_back_as_the_command_says(product, tmp_path):
+    """The two lines that `massar backup` prints, run as they stand; the copy goes into a database of its own."""
+    added = product.installed.massar("createperson", "jamal.jalal@taalim.ma", "--no-password", "--phone", "0661123456")
+    assert added.returncode == 0, added.stderr
+    told = product.installed.massar("backup", f"{tmp_path}/a copy").stdout
+    dump, restore = (line.strip() for line in told.splitlines() if "pg_" in line and line.startswith("  "))
+    address = urlsplit(product.database.address)
+    programs_first = f"{programs.find_postgres()}{os.pathsep}{os.environ['PATH']}"
+    environ = {**os.environ, "PATH": programs_first, "PGPASSWORD": address.password}
+    subprocess.run(["sh", "-ec", dump], check=True, env=environ, timeout=60)
+    assert stat.S_IMODE((tmp_path / "a copy").stat().st_mode) == 0o600
+    with psycopg.connect(product.database.address, autocommit=True) as other:
+        other.execute("CREATE DATABASE drill")
+    subprocess.run(["sh", "-ec", restore.replace("dbname=postgres", "dbname=drill")], check=True, env=environ, timeout=60)
+    drill = product.database.address.removesuffix("postgres") + "drill"
+    checked = product.installed.massar("check", MASSAR_DATABASE_URL=drill).stdout
+    assert "database" not in checked and "does not open" not in checked
+    assert product.installed.massar("audit", "--person", "jamal.jalal@taalim.ma", MASSAR_DATABASE_URL=drill).stdout

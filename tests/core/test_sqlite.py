@@ -6,6 +6,7 @@ import gc
 import sqlite3
 import stat
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -192,3 +193,55 @@ def test_a_new_file_is_nobody_elses_whatever_the_umask(connections, tmp_path):
     run(connections, "UPDATE number SET value = 7")
     files = {one.name: stat.S_IMODE(one.stat().st_mode) for one in tmp_path.iterdir()}
     assert set(files) == {"one.sqlite3", "one.sqlite3-wal", "one.sqlite3-shm"} and set(files.values()) == {0o600}
+
+
+@pytest.fixture
+def folding(connections, monkeypatch):
+    """The product's helper on this file, with the patience that the product has."""
+    monkeypatch.setattr(sql, "connection", connections["default"])
+    run(connections, f"PRAGMA busy_timeout = {PATIENT * 1000}")
+    return sql.fold_log
+
+
+@pytest.fixture
+def reader(tmp_path):
+    line = sqlite3.connect(tmp_path / "one.sqlite3", isolation_level=None)
+    yield line
+    line.close()
+
+
+def test_the_log_is_folded_and_emptied(connections, folding, tmp_path):
+    run(connections, "UPDATE number SET value = 7")
+    assert (tmp_path / "one.sqlite3-wal").stat().st_size > 0
+    assert folding() and (tmp_path / "one.sqlite3-wal").stat().st_size == 0
+    assert run(connections, "PRAGMA busy_timeout") == [(PATIENT * 1000,)]
+
+
+@pytest.mark.parametrize("written_since", [True, False], ids=["since long", "since just now"])
+def test_a_long_reader_stops_no_writer(connections, folding, reader, tmp_path, written_since):
+    """A backup, a report: it reads for as long as it likes. Before, the log's folding held all writers for twenty seconds."""
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT value FROM number").fetchone() == (0,)
+    if written_since:
+        run(connections, "UPDATE number SET value = 7")
+    stop, waits = threading.Event(), []
+
+    def write_on():
+        line = sqlite3.connect(tmp_path / "one.sqlite3", isolation_level=None, timeout=PATIENT)
+        while not stop.is_set():
+            begun = time.monotonic()
+            line.execute("UPDATE number SET value = value + 1")
+            waits.append(time.monotonic() - begun)
+        line.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(write_on)
+        begun = time.monotonic()
+        folded = [folding() for _ in range(3)]
+        took = time.monotonic() - begun
+        stop.set()
+        other.result()
+    assert not any(folded) and took < PATIENT / 2 and max(waits) < PATIENT / 2
+    assert reader.execute("SELECT value FROM number").fetchone() == (0,)
+    reader.execute("COMMIT")
+    assert folding()

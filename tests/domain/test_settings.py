@@ -131,6 +131,30 @@ def test_lists_are_cleaned():
     )
 
 
+@pytest.mark.parametrize(
+    ("countries", "told"),
+    [
+        ("EH", "no mobile number is ever EH's; they count as MA: give MA instead."),
+        ("MA,EH", "ever EH's"),
+        ("fr, sj", "count as NO"),
+        ("BL", "count as GP"),
+        ("TA", "ever TA's; leave it out."),
+        (",", "names no country"),
+        ("212", "is no country"),
+    ],
+)
+def test_a_country_that_would_refuse_every_number_is_refused(countries, told):
+    with pytest.raises(SettingsError) as refused:
+        production(MASSAR_PHONE_COUNTRIES=countries)
+    [sentence] = [one for one in refused.value.mistakes if "MASSAR_PHONE_COUNTRIES" in one]
+    assert told in sentence
+
+
+def test_a_small_country_with_numbers_of_its_own_is_one():
+    """Its example number is its neighbour's, others are its own."""
+    assert production(MASSAR_PHONE_COUNTRIES="IM,KZ,US,GG").phone_countries == ("IM", "KZ", "US", "GG")
+
+
 def test_the_env_file(tmp_path):
     file = tmp_path / ".env"
     file.write_text(

@@ -416,6 +416,13 @@ def _phone_countries(read: _Reader) -> tuple[str, ...]:
     countries = tuple(c.upper() for c in read.words("MASSAR_PHONE_COUNTRIES", "MA"))
     for unknown in set(countries) - phonenumbers.SUPPORTED_REGIONS:
         read.mistakes.append(f"MASSAR_PHONE_COUNTRIES: {unknown!r} is no country; give ISO codes, as MA,FR.")
+    if not countries:
+        read.mistakes.append("MASSAR_PHONE_COUNTRIES names no country; give ISO codes, as MA,FR.")
+    for one in sorted(set(countries) & phonenumbers.SUPPORTED_REGIONS):
+        other = phone.counts_as(one)
+        if other != one:
+            instead = f"they count as {other}: give {other} instead" if other else "leave it out"
+            read.mistakes.append(f"MASSAR_PHONE_COUNTRIES: no mobile number is ever {one}'s; {instead}.")
     return countries
 
 

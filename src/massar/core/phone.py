@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import phonenumbers
@@ -21,6 +22,7 @@ _MOBILE = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 _NATIONAL_PREMIUM = ("8",)  # Moroccan 08…: shared cost and premium, whatever the plan of the day calls them
 _SHORTEST_RANGE = 3  # digits: a shorter one would open what was never assigned
 _NO_BEGINNING = "is no beginning of a mobile number; give it as 0683 or +212683"
+_TRIED_DIGITS = 5
 _SATELLITE = {870, 878, 881, 882, 883}
 
 
@@ -128,6 +130,34 @@ def _refuse_unusable(
     kind = phonenumbers.number_type(number)
     if kind not in _MOBILE:
         raise BadPhone(_REASONS.get(kind, "phone_not_mobile"))
+
+
+def counts_as(region: str) -> str:
+    """The region whose mobile numbers those of `region` are to libphonenumber: mostly itself. Regions that share a calling
+    code with another may have none of their own: +212 6… of Western Sahara (EH) is MA. '' for one without mobile numbers."""
+    sample = phonenumbers.example_number_for_type(region, PhoneNumberType.MOBILE)
+    if sample is None or phonenumbers.region_code_for_number(sample) == region or _has_its_own(region):
+        return region if sample else ""
+    return phonenumbers.region_code_for_number(sample) or ""
+
+
+def _has_its_own(region: str) -> bool:
+    """Whether one of the numbers that begin in all ways of five digits is a mobile number of that region alone."""
+    plan = phonenumbers.PhoneMetadata.metadata_for_region(region)
+    begins = re.compile(plan.leading_digits or "")
+    shape = re.compile(plan.mobile.national_number_pattern)
+    lengths = [length for length in plan.mobile.possible_length if length >= _TRIED_DIGITS]
+    tried = (
+        f"{beginning:0{_TRIED_DIGITS}}".ljust(length, filling)
+        for length in lengths
+        for beginning in range(10**_TRIED_DIGITS)
+        for filling in "01"
+    )
+    return any(
+        phonenumbers.region_code_for_number(phonenumbers.PhoneNumber(plan.country_code, int(one))) == region
+        for one in tried
+        if begins.match(one) and shape.fullmatch(one)
+    )
 
 
 def shown(e164: str) -> str:

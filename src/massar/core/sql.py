@@ -43,6 +43,7 @@ def change(statement: str, params: tuple | list = ()) -> int:
         return cursor.rowcount
 
 
+WAIT_FOR_READERS = 100  # milliseconds that emptying the write-ahead log may hold up writers
 _OF_THE_MOMENT = ("08", "53", "57", "58", "25006", "55P03", "40")  # SQLSTATE, PostgreSQL appendix A
 _FAULTS_OF_OURS = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_RANGE)
 
@@ -95,11 +96,24 @@ def lock_in_order(column: str) -> str:
     return f"ORDER BY {column} FOR UPDATE" if connection.vendor == "postgresql" else ""
 
 
-def fold_log() -> None:
-    """Folds SQLite's write-ahead log into its file. By itself that needs a moment without readers, which a busy server
-    never has: the log would grow without end, and every look-up with it."""
-    if connection.vendor == "sqlite" and not connection.in_atomic_block:
-        rows("PRAGMA wal_checkpoint(TRUNCATE)")
+def fold_log() -> bool:
+    """Folds SQLite's write-ahead log into its file; whether all of it. By itself that needs a moment without readers, which a
+    busy server never has: the log would grow without end, and every look-up with it.
+
+    First what needs nobody to wait. Only when a reader of long ago does not stand in the way the log is also emptied, which
+    stops writers for as long as it waits for the readers of just now: for a tenth of a second at most.
+    """
+    if connection.vendor != "sqlite" or connection.in_atomic_block:
+        return True
+    _, pages, folded = row("PRAGMA wal_checkpoint(PASSIVE)")
+    if folded < pages:
+        return False
+    usual = row("PRAGMA busy_timeout")[0]
+    rows(f"PRAGMA busy_timeout = {WAIT_FOR_READERS}")
+    try:
+        return row("PRAGMA wal_checkpoint(TRUNCATE)")[0] == 0
+    finally:
+        rows(f"PRAGMA busy_timeout = {usual}")
 
 
 def skip_locked() -> str:

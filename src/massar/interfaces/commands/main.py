@@ -79,8 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
-        _demo, _serve, _worker, _bounces, _check, _newkeys, _migrate, _createperson, _people, _audit, _messages, _send_test, _sites,
-        _keys,
+        _demo, _serve, _worker, _bounces, _check, _newkeys, _migrate, _backup, _createperson, _people, _audit, _messages,
+        _send_test, _sites, _keys,
     ):  # fmt: skip
         add(commands)
     return parser
@@ -174,6 +174,18 @@ def _newkeys(commands) -> None:
 
 def _migrate(commands) -> None:
     _command(commands, "migrate", "bring the database's tables up to date", "Safe to run again.", tables=False)
+
+
+def _backup(commands) -> None:
+    one = _command(
+        commands,
+        "backup",
+        "copy the database, whole, while people work",
+        "SQLite only: the copy is verified, nobody else may read it, and nothing is overwritten. Of PostgreSQL it prints the "
+        "command of pg_dump and ends with code 2. Keep the keys somewhere else.",
+        tables=False,
+    )
+    one.add_argument("path", metavar="PATH", help="file that is made")
 
 
 def _createperson(commands) -> None:
