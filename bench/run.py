@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import load, machine, people, place, post, report, signals, tokens, weights
+from bench import load, machine, people, place, post, report, signals, slow_line, tokens, weights
 from bench.client import Browser
 from bench.peer import place as peer_place
 from bench.peer.place import NAME, NotThere, Peer
@@ -31,7 +31,7 @@ RECOVERY_PAGE, RECOVERY_IDLE, RECOVERY_SIGNAL = (0, 400), (400, 460), 600
 SIGN_IN_SIGNAL = 1200
 SAMPLES = 600
 ROUNDS = 3
-PARTS = ("sign-in", "pages", "recovery", "messages", "tokens", "saml", "signals", "weights")
+PARTS = ("sign-in", "pages", "recovery", "messages", "tokens", "saml", "signals", "weights", "slow-line")
 BOUNDS = ("12288,3", "19456,2")
 BROWSERS = 16
 # What sites ask, by kind of bench.tokens: its name in the table, and the aim per CPU-second on PostgreSQL.
@@ -141,6 +141,7 @@ def _measured(standings: list[Standing], sink: Sink, asked: argparse.Namespace) 
         "saml": lambda: _saml(standings[0], 100 if quick else 400),
         "signals": lambda: _signals(standings, 100 if quick else SAMPLES),
         "weights": lambda: _weights(standings[0]),
+        "slow-line": _slow_line,
     }
     for name in asked.only or PARTS:
         yield parts[name]()
@@ -500,6 +501,17 @@ def _weights(one: Standing) -> str:
     heads = ["page (Arabic)", "HTML", "styles", "scripts", "icon", "sum", "fonts, after the first paint"]
     note = "kB on the wire, heads included, empty cache, as the server itself sends it. The aim for sign-in is a sum of at most 30."
     return report.table("Page weights", heads, rows, note)
+
+
+def _slow_line() -> str:
+    say("pages on a slow line")
+    rows = [[w.page, f"{w.painted:.2f}", f"{w.usable:.2f}"] for w in slow_line.measure()]
+    note = (
+        f"Chromium with its own throttling, {slow_line.BITS_PER_SECOND // 1000} kbit/s and {slow_line.LATENCY_MS} ms to the first "
+        "byte, the demo, in Arabic, 360 pixels wide. The aims: 1 s to the first paint of every page after the first, 3 s until "
+        "the sign-in page can be used with an empty cache."
+    )
+    return report.table("Pages on a slow line, seconds", ["page", "first paint", "can be used"], rows, note)
 
 
 if __name__ == "__main__":
