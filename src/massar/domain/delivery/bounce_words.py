@@ -36,19 +36,24 @@ _ABOUT_US = re.compile(
     r"|sending (?:ip|domain|host|server)|too many|rate limit|content (?:filter|reject)|quarantin"
     r"|\bip address\b|\bclient host\b|\bmail from\b"
 )
-_WHO = r"(?:user(?: name)?|recipient|mailbox|account|(?:e-?mail )?address|addressee|local ?part|utilisateur|destinataire)"
+_WHO = (
+    r"(?:user(?: name)?|recipient|mailbox|account|(?:e-?mail )?address|addressee|local ?part"
+    r"|utilisateur|destinataire|adresse(?: e-?mail)?|compte)"
+)
 _BETWEEN = r"(?:is|was|are|has|have|been|that|you|tried|to|reach|entered|specified|with|this|name|at|here|rejected)"
 _NONE = (
-    r"(?:unknown|invalid|inconnue?|invalide|disabled|inactive|closed|discontinued|deactivated|suspended|terminated|no longer"
-    r"|not (?:found|known|valid|present|active|local|exist\w*|in )|(?:does|do|did)(?: not|n.t) exist)"
+    r"(?:unknown|invalid|inconnue?|invalide|inexistante?|disabled|inactive|closed|discontinued|deactivated|suspended"
+    r"|terminated|no longer|not (?:found|known|valid|present|active|local|exist\w*|in )|(?:does|do|did)(?: not|n.t) exist)"
 )
 _NO_SUCH = r"(?:unknown|invalid|no such|no valid|not a valid|not a known|non-?existent|inactive|disabled)"
 _GONE = re.compile(
     rf"\b{_WHO}(?:\W+{_BETWEEN})*\W+{_NONE}|\b{_NO_SUCH} (?:{_WHO}|person|name)\b"
     r"|\bno (?:mailbox|account|user)\b[^.;]{0,30}\b(?:name|here|found)\b|doesn.t have an? \S+ account"
     r"|requested (?:mail )?action (?:not taken|aborted)\W+mailbox (?:unavailable|not found)"
-    r"|resolver\.adr\.(?:ex)?recip(?:ient)?notfound|#5\.1\.0 address rejected"
+    r"|resolver\.adr\.(?:ex)?recip(?:ient)?notfound"
 )
+_CISCO = re.compile(r"5\.1\.0 address rejected")
+_OF_THE_SENDER = ("5.1.7", "5.1.8")  # RFC 3463: whatever is said beside it
 # Exchange Online's edge, of an address that its directory does not hold (DBEB). Elsewhere the same words are a choice of
 # the recipient's server (Postfix says them with 5.7.1).
 _NOT_LISTED = re.compile(r"recipient address(?:es)? rejected ?: access denied")
@@ -67,4 +72,5 @@ def meaning(words: str, code: str) -> str:
         return LIVES
     if _LISTS.search(told) or _ABOUT_US.search(plain):
         return ABOUT_US
-    return GONE if _GONE.search(plain) and not code.startswith("4") else ""
+    gone = _GONE.search(plain) or _CISCO.search(told)
+    return GONE if gone and not code.startswith("4") and code not in _OF_THE_SENDER else ""

@@ -53,10 +53,14 @@ class TokenSource:
         if not self._lock.acquire(timeout=max(0.0, ends - time.monotonic())):
             return NotSent("no token in time")
         try:
-            trouble = None if self._token and time.monotonic() < self._until else self._fetch(ends)
+            trouble = None if self.holds() else self._fetch(ends)
             return trouble or self._token
         finally:
             self._lock.release()
+
+    def holds(self) -> bool:
+        """Whether the next token is one that was fetched earlier."""
+        return bool(self._token) and time.monotonic() < self._until
 
     def renew(self, refused: str) -> None:
         """That token was refused: the next one is fetched. Another thread may have done so already."""

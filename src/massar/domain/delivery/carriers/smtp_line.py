@@ -155,21 +155,24 @@ class Line:
         return self._authenticated(method, smtp.auth_plain if method == "PLAIN" else smtp.auth_login)
 
     def _by_token(self, method: str, ends: float) -> Result | None:
-        """A refused token may have been taken back before its end: once, a newer one is shown."""
-        tokens, shown, refusal = self._server.tokens, "", None
-        for _ in range(2):
-            token = tokens.token(ends)
+        """A token that was kept may have been taken back before its end: then a new one is shown. A new one that is
+        refused tells of our rights, and one more would count as one more wrong password."""
+        tokens = self._server.tokens
+        while True:
+            kept, token = tokens.holds(), tokens.token(ends)
             if not isinstance(token, str):
                 return token
-            if token == shown:
-                break
             words = WAYS[method](self._server, token)
-            refusal = self._authenticated(method, words, at_once=initial_fits(method, words))
+            try:
+                refusal = self._authenticated(method, words, at_once=initial_fits(method, words))
+            except (OSError, smtplib.SMTPException):
+                tokens.renew(token)  # some servers hang up instead of answering a second time
+                raise
             if refusal is None or not getattr(refusal, "ours", False):
-                break
+                return refusal
             tokens.renew(token)
-            shown = token
-        return refusal
+            if not kept:
+                return refusal
 
     def _authenticated(self, method: str, words: Callable, *, at_once: bool = True) -> Result | None:
         try:
