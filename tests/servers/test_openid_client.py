@@ -37,9 +37,9 @@ def test_code_flow_refresh_with_rotation_userinfo_and_reuse(site, account, surfe
     assert got["claims"]["iss"] == account.url and got["claims"]["aud"] == "node"
     assert got["claims"]["amr"] == ["pwd"] and got["claims"]["sid"]
     assert got["told"]["email"] == YOUSSEF.login and got["told"]["sub"] == got["claims"]["sub"]
-    assert got["rotated"]
+    assert got["rotated"] and got["repeated"], "sent twice at once, a refresh token has one successor"
     assert got["reused"] == "invalid_grant" and got["after"] == "refused", (
-        "a reused refresh token ends its family"
+        "once that was used, the older one ends its family"
     )
 
 

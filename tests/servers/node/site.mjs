@@ -25,11 +25,14 @@ async function back(address, answer) {
   const claims = tokens.claims();
   const told = await client.fetchUserInfo(config, tokens.access_token, claims.sub);
   const fresh = await client.refreshTokenGrant(config, tokens.refresh_token);
+  const again = await client.refreshTokenGrant(config, tokens.refresh_token);
+  await client.refreshTokenGrant(config, again.refresh_token);
   const reused = await client.refreshTokenGrant(config, tokens.refresh_token).then(() => "taken", (e) => e.error);
   const after = await client.fetchUserInfo(config, fresh.access_token, claims.sub).then(() => "taken", () => "refused");
   const leave = client.buildEndSessionUrl(config, { id_token_hint: tokens.id_token }).href;
   answer.writeHead(200, { "content-type": "application/json" });
-  answer.end(JSON.stringify({ claims, told, rotated: fresh.refresh_token !== tokens.refresh_token, reused, after, leave }));
+  const rotated = fresh.refresh_token !== tokens.refresh_token, repeated = again.refresh_token === fresh.refresh_token;
+  answer.end(JSON.stringify({ claims, told, rotated, repeated, reused, after, leave }));
 }
 
 createServer(async (request, answer) => {
