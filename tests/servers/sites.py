@@ -58,6 +58,9 @@ class Layout:
             "node": _oidc("node", self.at("node", "/back"), scopes=["openid", "profile", "email", "offline_access"],
                           client_auth="client_secret_post"),
             "authlib": _oidc("authlib", self.at("authlib", "/back"), scopes=["openid", "profile", "email"]),
+            # As in docs/integrate/oauth2-proxy.md.
+            "oauth2_proxy": _oidc("oauth2_proxy", self.at("oauth2_proxy", "/oauth2/callback"), hears_sign_out=False,
+                                  scopes=["openid", "profile", "email", "offline_access"], id_token_claims=["email", "name"]),
             "mail": _oidc("mail", self.at("mail", "/back"), scopes=["openid", "email", "mail", "offline_access"]),
             # As in docs/integrate/dovecot.md; the port is the program's to choose.
             "mailprogram": {"protocol": "oidc", "client_id": "mailprogram", "client_auth": "none",

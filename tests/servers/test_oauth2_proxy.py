@@ -1,0 +1,78 @@
+"""oauth2-proxy, built from its Go module, with deploy/oauth2-proxy: it knows people by their ID token alone, and refreshes."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from http.server import ThreadingHTTPServer
+
+import pytest
+
+from tests.cast import YOUSSEF
+from tests.servers.go_programs import oauth2_proxy
+from tests.servers.machine import open_folder, running
+from tests.servers.sites import SECRETS
+from tests.servers.test_nginx_gate import Backend
+from tests.support.product import ROOT
+
+
+@pytest.fixture(scope="module")
+def site(account, layout):
+    backend = ThreadingHTTPServer(("127.0.0.1", 0), Backend)
+    threading.Thread(target=backend.serve_forever, daemon=True).start()
+    text = (ROOT / "deploy" / "oauth2-proxy" / "oauth2-proxy.cfg").read_text("utf-8")
+    text = text.replace("https://compte.example.ma", account.url).replace("https://sise.example.ma", layout.at("oauth2_proxy"))
+    text = text.replace('"esise"', '"oauth2_proxy"').replace("127.0.0.1:4180", f"127.0.0.1:{layout.port('oauth2_proxy')}")
+    text = text.replace("127.0.0.1:8080", f"127.0.0.1:{backend.server_port}") + "cookie_secure = false\n"
+    environment = {
+        "OAUTH2_PROXY_CLIENT_SECRET": SECRETS["oauth2_proxy"],
+        "OAUTH2_PROXY_COOKIE_SECRET": secrets.token_hex(16),
+    }
+    with open_folder() as folder:
+        (folder / "oauth2-proxy.cfg").write_text(text.replace('"5m"', '"2s"'))
+        command = [oauth2_proxy(), "--config", "oauth2-proxy.cfg"]
+        with running(command, folder=folder, ports=(layout.port("oauth2_proxy"),), environment=environment):
+            yield layout.at("oauth2_proxy")
+    backend.shutdown()
+    backend.server_close()
+
+
+def seen(page) -> dict[str, str]:
+    assert page.status == 200, (page.address, page.status, page.text[:500])
+    return {name.lower(): value for name, value in json.loads(page.text)["headers"].items()}
+
+
+def test_sign_in_once_and_the_page_opens_with_name_and_address(site, account, surfer):
+    page = surfer.open(f"{site}/dossier/7?tri=date")
+    assert page.address == f"{account.url}/sign-in/"
+    account.sign_in(surfer)
+    assert json.loads(surfer.page.text)["path"] == "/dossier/7?tri=date"
+    headers = seen(surfer.page)
+    assert headers["x-forwarded-email"] == YOUSSEF.login
+    assert headers["x-forwarded-user"] and YOUSSEF.login not in headers["x-forwarded-user"], "known by sub"
+
+
+def test_several_requests_that_refresh_at_once_stay_signed_in(site, account, surfer):
+    """A page's pictures, after the moment at which each of them wants a new token: one grant, nobody is signed out."""
+    account.sign_in(surfer)
+    surfer.open(f"{site}/")
+    moment = threading.Event()
+    moment.wait(2.5)  # the age at which oauth2-proxy refreshes
+    answers: list[int] = []
+    cookie = "; ".join(f"{name}={value}" for name, value in surfer.jar["127.0.0.1"].items())
+    together = [
+        threading.Thread(target=lambda: answers.append(surfer.ask("GET", f"{site}/x", None, Cookie=cookie).status))
+        for _ in range(6)
+    ]
+    for one in together:
+        one.start()
+    for one in together:
+        one.join()
+    assert answers == [200] * 6
+    assert surfer.ask("GET", f"{site}/x").status == 200
+
+
+def test_a_stranger_sees_nothing(site, account, surfer):
+    page = surfer.ask("GET", f"{site}/x")
+    assert page.status == 302 and page.headers["location"].startswith(f"{account.url}/authorize?")
