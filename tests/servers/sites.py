@@ -72,6 +72,9 @@ class Layout:
             "library": self._mellon("/library/mellon"),
             "shibboleth": self._saml(self.at("shibboleth"), "/shibboleth", *(f"/Shibboleth.sso/{end}" for end in SHIBBOLETH))
             | {"slo_soap": self.at("shibboleth", "/Shibboleth.sso/SLO/SOAP")},
+            "pysaml2": self._saml(self.at("pysaml2"), "/metadata", "/acs", "/slo")
+            | {"slo_binding": "post", "our_entity": "nord"},
+            "node_saml": self._saml(self.at("node_saml"), "/metadata", "/acs", "/slo"),
             "toolkit": self._saml(self.at("toolkit"), "/metadata", "/acs", "/slo"),
         }  # fmt: skip
 

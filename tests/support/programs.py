@@ -92,6 +92,7 @@ NODE = Need(
 )
 NPM = Need("npm", ("npm",), "The tests of openid-client and SMPP need npm: install the package npm.")
 CADDY = Need("Caddy", ("caddy",), "The gate's test needs Caddy: install the package caddy (none has to be running).")
+XMLSEC1 = Need("xmlsec1", ("xmlsec1",), "The test of pysaml2 needs xmlsec1: install the package xmlsec1.")
 GO = Need("Go", (), "The tests of Traefik and oauth2-proxy need Go 1.26 or later: install it by hand, Debian 12 has an older one.")
 
 # What `make test-servers` looks for: the names of programs, or whole paths, any one of which is enough.
@@ -109,6 +110,7 @@ SERVERS = {
     NODE: ("node", "nodejs"),
     NPM: ("npm",),
     CADDY: ("caddy",),
+    XMLSEC1: ("xmlsec1",),
     GO: ("go", "/usr/local/go/bin/go"),
 }
 
