@@ -14,7 +14,7 @@ from massar.core import clock
 from tests.browser import pages
 from tests.cast import YOUSSEF
 from tests.servers.account import running_account
-from tests.sso.saml_site import SITE_KEYS, authn_request
+from tests.sso.saml_site import SITE_KEYS, authn_request, logout_request, posted, redirect
 from tests.support.postgres import free_port
 
 SITES = '''
@@ -125,6 +125,38 @@ def test_after_the_sign_in_form(page, account, door):
     arrives(page, door, "/callback")
     page.go_back()
     assert "code=" not in page.url, "the page that leads on leaves no entry behind"
+
+
+def test_a_long_state_with_and_without_the_form(page, account, door):
+    """The way back is too long for a redirect behind nginx, so a page goes on at once, and stays no entry of the history."""
+    for signs_in in (True, False):
+        page.goto("about:blank")
+        page.goto(ask(account, door, state="s" * 8000))
+        if signs_in:
+            sign_in(page)
+        arrives(page, door, "/callback")
+        page.go_back()
+        assert "code=" not in page.url and not page.url.startswith(f"{account.url}/authorize")
+
+
+@pytest.mark.parametrize("by", ["address", "form"])
+def test_after_the_question_of_a_saml_site_that_proves_nothing(page, account, door, by):
+    page.goto(f"{account.url}/sign-in/")
+    sign_in(page)
+    page.wait_for_url(f"{account.url}/")
+    about = {"name": "nobody", "issuer": f"{door}/saml-only", "Destination": f"{account.url}/saml/slo"}
+    request = logout_request(clock.now(), **about)
+    if by == "address":
+        page.goto(redirect(request, to=f"{account.url}/saml/slo"))
+    else:
+        form = f'<form method="post" action="{account.url}/saml/slo"><input name="SAMLRequest" value="{posted(request)}"><button>'
+        page.route(f"{door}/form", lambda route: route.fulfill(body=form, content_type="text/html"))
+        page.goto(f"{door}/form")
+        page.click("button")
+    page.click("form[action='/saml/slo/confirm/'] button")
+    arrives(page, door, "/slo")
+    page.goto(f"{account.url}/")
+    assert page.url == f"{account.url}/sign-in/"
 
 
 def test_after_the_question_about_signing_out(page, account, door):
