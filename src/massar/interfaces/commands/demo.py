@@ -82,6 +82,7 @@ def _sample_environment() -> dict[str, str]:
 def run(options) -> int:
     private.make_folder(_folder())
     call_command("migrate", interactive=False, verbosity=0)
+    private.shut(private.open_to_others(Path(settings.DATABASES["default"]["NAME"])))
     web_server.prepare_static()
     cast = subprocess.run(
         [sys.executable, "-m", "massar.interfaces.demo.seed"], check=True, text=True, capture_output=True
