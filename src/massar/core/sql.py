@@ -91,6 +91,11 @@ def greatest() -> str:
     return "GREATEST" if connection.vendor == "postgresql" else "MAX"
 
 
+def least() -> str:
+    """The name of the scalar minimum in this database."""
+    return "LEAST" if connection.vendor == "postgresql" else "MIN"
+
+
 def lock_in_order(column: str) -> str:
     """For the end of a SELECT: rows are locked in the order of that column. SQLite locks the whole file anyway."""
     return f"ORDER BY {column} FOR UPDATE" if connection.vendor == "postgresql" else ""

@@ -233,7 +233,7 @@ def _shown(standing, now, frozen, remove_problem) -> dict:
 
 
 def _proposed(contact, now) -> dict:
-    resend_at = edit_profile.resend_at(contact)
+    resend_at = edit_profile.resend_at(contact, now=now)
     return {
         "id": contact.id,
         "value": _readable(contact),

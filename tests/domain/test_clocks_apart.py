@@ -1,0 +1,91 @@
+"""Budgets under clocks that jump or differ: none is ever owed more than it holds (decision 18)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from massar.domain.limits import api as limits
+from massar.domain.limits.models import Budget
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
+DAY = timedelta(days=1)
+LANES = [v for v in vars(limits.lanes).values() if isinstance(v, limits.Limit)]
+THREE = limits.Limit("three", 3, timedelta(minutes=10))
+ONE = limits.Limit("one", 1, timedelta(minutes=1))
+
+
+def take(*draws, now=NOW):
+    return limits.take(list(draws), now=now)
+
+
+def spend(draw, now) -> None:
+    while take(draw, now=now) is None:
+        pass
+
+
+@pytest.mark.parametrize("limit", LANES, ids=lambda lane: lane.name)
+@pytest.mark.parametrize("ahead", [timedelta(minutes=1), DAY, timedelta(days=400)])
+def test_no_wait_is_longer_than_one_refill_whatever_the_clock_did(limit, ahead):
+    """A clock ran ahead for half a minute, and whoever tried meanwhile spent what there was."""
+    few = limits.Limit(limit.name, min(limit.burst, 3), limit.refill)
+    draw = limits.draw(few, "a")
+    spend(draw, NOW + ahead)
+    refused = take(draw)
+    if refused:
+        assert refused.until <= NOW + few.refill
+        assert take(draw, now=refused.until) is None, "and it keeps its word"
+
+
+def test_a_unit_comes_back_with_each_refill_after_the_jump():
+    draw = limits.draw(THREE, "a")
+    spend(draw, NOW + DAY)
+    assert limits.left(draw, now=NOW) == 0
+    assert take(draw).until == NOW + timedelta(minutes=10)
+    minutes = (0, 5, 10, 20, 30)
+    assert [limits.left(draw, now=NOW + timedelta(minutes=m)) for m in minutes] == [0, 0, 1, 2, 3]
+
+
+def test_a_refusal_writes_down_what_is_owed_at_most():
+    """Else whoever asks later would wait a whole refill again, each time."""
+    draw, other = limits.draw(THREE, "a"), limits.draw(ONE, "b")
+    spend(draw, NOW + DAY)
+    assert take(draw, other).limit == "three"
+    assert all(row.tat <= NOW.timestamp() * 1_000_000 + row.room for row in Budget.objects.all())
+    assert limits.left(other, now=NOW) == 1, "what was reserved beside it came back"
+    for minute in range(1, 10):
+        assert take(draw, now=NOW + timedelta(minutes=minute)).until == NOW + timedelta(minutes=10)
+    assert take(draw, now=NOW + timedelta(minutes=10)) is None
+
+
+def test_what_was_given_back_under_a_wrong_clock_is_not_owed_later():
+    """Who signed in rightly meanwhile waits for nothing."""
+    draw, whole = limits.draw(THREE, "a"), limits.draw(ONE, "b")
+    assert take(draw, whole, now=NOW + DAY) is None
+    limits.give_back([draw], whole=[whole], now=NOW + DAY)
+    assert limits.left(draw, now=NOW) == 3 and limits.left(whole, now=NOW) == 1
+    assert take(draw) is None
+
+
+def test_two_machines_whose_clocks_differ_by_a_day_serve_the_same_person():
+    """The one behind makes nobody wait for longer than a refill, and neither gives more than its burst at once."""
+    draw = limits.draw(THREE, "a")
+    ahead = [take(draw, now=NOW + DAY) for _ in range(4)]
+    behind = [take(draw, now=NOW) for _ in range(4)]
+    assert ahead.count(None) == 3 and behind.count(None) == 0
+    assert {refused.until for refused in behind} == {NOW + timedelta(minutes=10)}
+
+
+def test_several_units_wait_until_all_of_them_are_back():
+    two = limits.draw(THREE, "a", units=2)
+    spend(limits.draw(THREE, "a"), NOW + DAY)
+    assert take(two).until == NOW + timedelta(minutes=20)
+    assert take(two, now=NOW + timedelta(minutes=20)) is None
+
+
+def test_a_clock_that_jumps_back_still_gives_nothing_away():
+    draw = limits.draw(THREE, "a")
+    spend(draw, NOW)
+    assert [take(draw, now=NOW - DAY) is None for _ in range(4)] == [False] * 4
