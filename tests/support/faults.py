@@ -27,6 +27,98 @@ class Arrival:
     message: Outgoing
 
 
+class Death:
+    """As a context: this process dies at one step of its work with the database. `came`: the work had such a step.
+
+    Steps are counted from 0: before each statement, and before and after each commit, whether a statement is one by
+    itself or a transaction ends. Nothing of the product sees what comes; the connection is cut, so what was not
+    committed is gone.
+    """
+
+    def __init__(self, step: int):
+        self.left, self.came = step, False
+
+    def __enter__(self) -> Death:
+        self.commit = connection._commit
+        connection._commit = self._committing
+        self.statements = connection.execute_wrapper(self._executing)
+        self.statements.__enter__()
+        return self
+
+    def __exit__(self, kind, fault, trace) -> bool:
+        self.statements.__exit__(None, None, None)
+        del connection._commit
+        if self.came:
+            connection.close()
+        return self.came  # what else was raised on the way out came of the death
+
+    def _executing(self, execute, statement, params, many, context):
+        self._passed()
+        done = execute(statement, params, many, context)
+        if not connection.in_atomic_block:
+            self._passed()
+        return done
+
+    def _committing(self) -> None:
+        self._passed()
+        self.commit()
+        self._passed()
+
+    def _passed(self) -> None:
+        if self.left == 0 and not self.came:
+            self.came = True
+            raise Killed("at a step with the database")
+        self.left -= 1
+
+
+class Commits:
+    """As a context: how often something was written for good, which is how often the disk is waited for.
+
+    `count`: transactions, and statements by themselves, that changed a row. On PostgreSQL by the numbers that the server
+    gave to transactions: a row that was only locked counts too, and so does what others commit meanwhile.
+    """
+
+    def __enter__(self) -> Commits:
+        self.count, self.seen = 0, self._changes()
+        if connection.vendor == "sqlite":
+            self.commit = connection._commit
+            connection._commit = self._committing
+            self.statements = connection.execute_wrapper(self._executing)
+            self.statements.__enter__()
+        return self
+
+    def __exit__(self, *_) -> None:
+        if connection.vendor == "sqlite":
+            self._committed()
+            self.statements.__exit__(None, None, None)
+            del connection._commit
+        else:
+            self.count = self._changes() - self.seen
+
+    def _executing(self, execute, statement, params, many, context):
+        if not connection.in_atomic_block:
+            self._committed()  # what an earlier RETURNING changed counts when its rows are fetched
+        return execute(statement, params, many, context)
+
+    def _committing(self) -> None:
+        self.commit()
+        self._committed()
+
+    def _committed(self) -> None:
+        changes = self._changes()
+        self.count, self.seen = self.count + (changes > self.seen), changes
+
+    @staticmethod
+    def _changes() -> int:
+        """Rows changed by this connection; on PostgreSQL transactions that have got a number."""
+        connection.ensure_connection()
+        if connection.vendor == "sqlite":
+            return connection.connection.total_changes
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+            return cursor.fetchone()[0]
+
+
 class RememberingCarrier(BehavingCarrier):
     """A behaving carrier that notes when each message arrived. Mood `slow` lets the test's clock run meanwhile."""
 
@@ -54,13 +146,16 @@ class PostOffice:
         self.carriers = {c: RememberingCarrier(c, clock) for c in ("email", "sms")}
         self.workers = [worker_with(self.carriers, clock) for _ in range(workers)]
 
-    def work(self, mood: str = "", *, which: int = 0, most: int = 20) -> None:
-        """Turns of one worker until nothing is due (at most `most`), the carriers in the given mood."""
+    def work(self, mood: str = "", *, which: int = 0, most: int = 20) -> bool:
+        """Turns of one worker until nothing is due (at most `most`), the carriers in the given mood. False: nothing is."""
         self._mood(mood)
+        busy = True
         for _ in range(most):
-            if not self.workers[which].turn():
+            busy = self.workers[which].turn()
+            if not busy:
                 break
         self._mood("")
+        return busy
 
     def die(self, monkeypatch, place: str) -> bool:
         """One turn of a worker that dies at `place`, a function of the delivery journey. False if it never came there."""

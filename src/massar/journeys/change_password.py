@@ -44,8 +44,12 @@ def by_temporary(
     return _recover(person, grant, phc, browser, now)
 
 
+@transaction.atomic
 def _prove_temporary(grant: sessions.ChangeFacts, current: str, now: datetime) -> Wait | Problems | None:
-    """Each try is paid for before it is compared; the right one is given back."""
+    """Each try is paid for before it is compared; the right one is given back, in the same commit.
+
+    Tries side by side wait for each other, so none is judged unpaid.
+    """
     tries = limits.draw(limits.lanes.CHANGE_CURRENT, grant.claim)
     refused = limits.take([tries], now=now)
     if refused:
@@ -53,7 +57,7 @@ def _prove_temporary(grant: sessions.ChangeFacts, current: str, now: datetime) -
     secret = policy.canonical_temporary(current)
     if secret is None or not credentials.temporary.is_the_one(grant.temporary_id, grant.claim, secret):
         return Problems({"current": [Problem("password_wrong")]})
-    limits.give_back([tries])
+    limits.give_back([tries], now=now)
     return None
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.db import transaction
+
 from massar.core.browser import Browser
 from massar.domain.limits import api as limits
 from massar.domain.sites import api as sites
@@ -11,6 +13,7 @@ from massar.journeys import recover_password
 from massar.journeys.close_sessions import SignedIn
 
 
+@transaction.atomic
 def keep(asked: dict, *, here: SignedIn | None, browser: Browser, now: datetime) -> str | None:
     """The reference for the browser's cookie; None: too many came from this network, and the request is not kept.
 

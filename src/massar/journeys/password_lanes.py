@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.conf import settings
 
 from massar.core import seal
@@ -36,7 +38,7 @@ def _whole_address(typed: str) -> str:
 
 
 def reserve(
-    typed: str, person: PersonFacts | None, device: Device | None, *, now
+    typed: str, person: PersonFacts | None, device: Device | None, *, now: datetime
 ) -> tuple[list[limits.Draw], limits.Refused | None]:
     """Reserves before anything is verified. A known device whose lane is spent falls to the shared one."""
     draws = draws_for(typed, person, device)
@@ -47,10 +49,10 @@ def reserve(
     return draws, refused
 
 
-def proven(person: PersonFacts, draws: list[limits.Draw]) -> None:
+def proven(person: PersonFacts, draws: list[limits.Draw], *, now: datetime) -> None:
     """The owner was here: what was reserved comes back, and the count of consecutive failures starts anew."""
     consecutive = [d for d in draws if d.limit is lanes.SIGN_IN_CONSECUTIVE]
-    limits.give_back([d for d in draws if d not in consecutive], whole=consecutive)
+    limits.give_back([d for d in draws if d not in consecutive], whole=consecutive, now=now)
 
 
 def recovered(person: PersonFacts) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
 from lxml import etree
 
 from massar.core import xml, xml_signature
@@ -109,8 +110,9 @@ def read(
         _judge_destination(root, destination, is_signed)
     _judge_fresh(root, now)
     proved = is_signed and bool(site.certificate)
-    if proved or remembers():
-        _judge_new(root, site)
+    with transaction.atomic():  # what the ID's row costs its network is paid with the row, or not at all
+        if proved or remembers():
+            _judge_new(root, site)
     return Read(site, root, root.get("ID"), message.relay_state, proved, untrusted)
 
 

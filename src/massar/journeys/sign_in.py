@@ -58,7 +58,7 @@ def _enter_with_password(login, person, stored, password, browser, earlier, now)
         typed = policy.strip_invisible(policy.canonical(password))
         right = credentials.passwords.is_right(typed, stored, known=device is not None)
     except credentials.Busy:
-        limits.give_back(draws)
+        limits.give_back(draws, now=now)
         return Busy()
     if not (right and person.active):
         trail.record(
@@ -85,7 +85,7 @@ def _open_session(person, stored, draws, browser, earlier, now) -> Entered | Wro
     ):  # another was saved while this one was verified
         trail.record("sign_in_refused", now=now, person_id=person.id, outcome="wrong", browser=browser)
         return Wrong()
-    password_lanes.proven(person, draws)
+    password_lanes.proven(person, draws, now=now)
     credentials.temporary.end_asked_by(person.id, browser.asked, now=now)
     return open_session(person, how="password", browser=browser, now=now, earlier=earlier)
 
@@ -122,20 +122,31 @@ def _opened(person, how, browser, now) -> tuple[int, str]:
 
 
 def _enter_with_code(person, stored, secret, browser, now):
-    match = credentials.temporary.match(person.id if person else None, secret, asked=browser.asked, now=now)
     try:  # the same one hash as any other try; its answer has no say here
         credentials.passwords.is_right(secret, stored, known=False)
     except credentials.Busy:
         return Busy()
-    if match is None or not person.active:
-        trail.record(
-            "sign_in_refused", now=now, person_id=person and person.id, outcome="wrong_code", browser=browser
-        )
-        return Wrong()
-    if match.late:
-        trail.record("sign_in_refused", now=now, person_id=person.id, outcome="late_code", browser=browser)
-        return Late()
+    match = _counted(person, secret, browser, now)
+    if isinstance(match, (Wrong, Late)):
+        return match
     return _claim(person, match.id, browser, now)
+
+
+@transaction.atomic(savepoint=False)
+def _counted(person, secret, browser, now) -> credentials.temporary.Match | Wrong | Late:
+    """The try is counted and told in one commit, and nothing is answered before it: no clock tells where a code lives."""
+    match = credentials.temporary.match(person.id if person else None, secret, asked=browser.asked, now=now)
+    if match is not None and person.active and not match.late:
+        return match
+    late = match is not None and person.active
+    trail.record(
+        "sign_in_refused",
+        now=now,
+        person_id=person and person.id,
+        outcome="late_code" if late else "wrong_code",
+        browser=browser,
+    )
+    return Late() if late else Wrong()
 
 
 @transaction.atomic
@@ -170,10 +181,10 @@ def prove_again(
             policy.strip_invisible(policy.canonical(password)), stored, known=True
         )
     except credentials.Busy:
-        limits.give_back(draws)
+        limits.give_back(draws, now=now)
         return Busy()
     if not right:
         trail.record("proof_refused", now=now, person_id=person.id, browser=browser)
         return Wrong()
-    password_lanes.proven(person, draws)
+    password_lanes.proven(person, draws, now=now)
     return None
