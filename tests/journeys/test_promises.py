@@ -30,7 +30,7 @@ from tests.contracts.http_rig import Gateway
 from tests.contracts.smtp_rig import MailServer
 from tests.house.test_open_doors import OPEN, addresses, leads_to_sign_in
 from tests.support.canary import everything_stored, readable_forms
-from tests.support.faults import PostOffice, empty
+from tests.support.faults import Commits, PostOffice, empty
 from tests.support.post_office import worker_with
 from tests.support.visitor import CODE, TEMPORARY, Visitor
 from tests.support.words import said
@@ -292,14 +292,10 @@ def test_recovery_tells_nobody_who_has_an_account(many, monkeypatch):
         "wrong contact": Seen(monkeypatch, "/recovery/", asking(YOUSSEF.login, "email", "else@example.org")),
         "disabled": Seen(monkeypatch, "/recovery/", asking(DISABLED.login, "email", "omar@example.org")),
         "match": Seen(monkeypatch, "/recovery/", asking(YOUSSEF.login, "email", YOUSSEF_EMAIL)),
-        "too often": Seen(monkeypatch, "/recovery/", asking(YOUSSEF.login, "email", YOUSSEF_EMAIL)),
+        "match, at once again": Seen(monkeypatch, "/recovery/", asking(YOUSSEF.login, "email", YOUSSEF_EMAIL)),
+        "unknown, at once again": Seen(monkeypatch, "/recovery/", asking(STRANGER, "email", "someone@example.org")),
         "short": Seen(monkeypatch, "/recovery/", asking("youssef.benali", "email", YOUSSEF_EMAIL)),
     }
-    statements = {name: len(one.statements) for name, one in seen.items()}
-    assert statements.pop("too often") == max(statements.values()) + 2, "what was taken is given back, whoever it is"
-    spent = seen.pop("too often")
-    again = Seen(monkeypatch, "/recovery/", asking(STRANGER, "email", "someone@example.org"))
-    assert_alike({"unknown, again": again, "known, again": spent})
     assert_alike(seen)
     assert seen["unknown"].status == 303 and seen["unknown"].hashes == 0
     by_phone = {
@@ -312,6 +308,47 @@ def test_recovery_tells_nobody_who_has_an_account(many, monkeypatch):
 
 def asking(user: str, channel: str, contact: str) -> dict[str, str]:
     return {"user": user, "channel": channel, channel: contact}
+
+
+def _costs(path: str, typed: dict[str, str]) -> tuple[list[str], int]:
+    """(statements, commits). What other parts of the server commit at that moment is left out: the least of three."""
+    counted = []
+    for _ in range(3):
+        client = Client()
+        page = client.get(path).content.decode()
+        form = {**typed, "csrfmiddlewaretoken": _token(page)}
+        if "ask_id" in page:
+            form["ask_id"] = re.search(r'name="ask_id" value="([^"]+)"', page).group(1)
+        with CaptureQueriesContext(connection) as statements, Commits() as commits:
+            client.post(path, form)
+        counted.append((commits.count, [_shape(q["sql"]) for q in statements.captured_queries if "snapshot" not in q["sql"]]))
+    commits, shapes = min(counted)
+    return shapes, commits
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_waited_for_on_the_disk_tells_nobody_who_has_an_account(committed, many, clock):
+    """A commit is a thousand times slower than a statement: who has a code outstanding shows in neither."""
+    post = PostOffice(clock)
+    Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
+    Visitor().ask(YOUSSEF.login, phone=PHONE)
+    Visitor().ask(KHADIJA.login, email=KHADIJA_EMAIL)
+    post.work()
+    late = TEMPORARY.findall(next(a.message.text for a in post.arrived if a.message.to == KHADIJA_EMAIL))[0]
+    clock.advance(hours=1)
+    Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
+    Visitor().ask(YOUSSEF.login, phone=PHONE)
+    post.work()
+    people_of = {"unknown": STRANGER, "two codes live": YOUSSEF.login, "one that ran out": KHADIJA.login,
+                 "no contact": JAMAL.login, "disabled": DISABLED.login, "no password": NO_PASSWORD.login}  # fmt: skip
+    by_code = {n: _costs("/sign-in/", {"user": u, "password": "zzzzz-99999"}) for n, u in people_of.items()}
+    by_code["right and late"] = _costs("/sign-in/", {"user": KHADIJA.login, "password": late})
+    assert len(set(map(str, by_code.values()))) == 1 and by_code["unknown"][1] == 1, by_code
+    by_password = {n: _costs("/sign-in/", {"user": u, "password": "Nothing?like-it-19"}) for n, u in people_of.items()}
+    by_password["disabled, the right one"] = _costs("/sign-in/", {"user": DISABLED.login, "password": DISABLED.password})
+    assert len(set(map(str, by_password.values()))) == 1 and by_password["unknown"][1] == 2, by_password
+    asked = {n: _costs("/recovery/", asking(u, "email", YOUSSEF_EMAIL)) for n, u in people_of.items()}
+    assert len(set(map(str, asked.values()))) == 1 and asked["unknown"][1] == 1, asked
 
 
 @pytest.mark.django_db
@@ -345,10 +382,12 @@ def test_fifty_asks_change_nothing_for_the_owner(cast, clock):
         clock.advance(seconds=20)
         post.work(("", "gone", "refused", "silent")[number % 4])
         assert rows_of(person) == before, f"ask {number} changed something of the owner's"
-    assert TemporaryPassword.objects.filter(person_id=person, state="issued").count() == 2
+    alive = TemporaryPassword.objects.filter(person_id=person, state="issued")
+    assert alive.values("tag").distinct().count() == 2
     assert owner.signed_in
     assert Visitor().sign_in(YOUSSEF.login, YOUSSEF.password).signed_in
     secrets = [m.message for m in post.arrived if TEMPORARY.search(m.message.text)]
     hours = timedelta(seconds=50 * 20) / timedelta(hours=1)
-    assert 2 <= len({m.message_id for m in secrets}) <= 2 * (3 + 3 * hours), "asking often does not flood the owner"
+    new, again = 3 + 3 * hours, 3 + 15 * hours
+    assert 2 <= len({m.message_id for m in secrets}) <= 2 * (new + again), "asking often does not flood the owner"
     assert not transaction.get_connection().needs_rollback

@@ -400,7 +400,8 @@ def test_several_workers_answer_and_hand_over_once(people, clock):
     arrived = [a.message.message_id for c in carriers.values() for a in c.arrived]
     assert arrived and len(arrived) == len(set(arrived)), "a letter was handed over twice"
     messages = Message.objects.filter(purpose="temporary_password")
-    assert answered.count("sent") == messages.count() == TemporaryPassword.objects.count()
+    assert answered.count("sent") + answered.count("sent_again") >= messages.count() >= answered.count("sent")
+    assert answered.count("sent") == TemporaryPassword.objects.values("tag").distinct().count()
     assert set(messages.values_list("state", flat=True)) <= {"handed", "cancelled"}
     assert not Attempt.objects.filter(outcome__in=("", "unknown")).exists()
 

@@ -29,7 +29,9 @@ class TemporaryPassword(models.Model):
     """An issued recovery code that looks like a password (NIST SP 800-63B-4 §4.2.1.2). Moves: `temporary.MOVES`.
 
     `tag` is a keyed HMAC over account, channel, contact and secret: a row moved to another account fits nothing.
-    `expires_at` stays empty until the worker fixes it just before the first attempt (decision 3).
+    `expires_at` stays empty until the worker fixes it just before the first attempt (decision 3). `sealed` holds the
+    secret until its end, so that it can be sent again; bound to `tag`. Rows of one secret, each with its asking browser
+    and that one's tries, have one `tag`. `known`: asked for from a known device, and counted apart.
     """
 
     class State(models.TextChoices):
@@ -42,6 +44,8 @@ class TemporaryPassword(models.Model):
     channel = models.CharField(max_length=5)
     contact_id = models.BigIntegerField()
     tag = models.CharField(max_length=64)
+    sealed = models.BinaryField(null=True)
+    known = models.BooleanField(db_default=False)  # the last version's workers do not name it
     state = models.CharField(max_length=8, choices=State, default=State.ISSUED)
     asked_tag = models.CharField(max_length=64, blank=True)
     issued_at = models.DateTimeField()
@@ -53,4 +57,7 @@ class TemporaryPassword(models.Model):
     ended_why = models.CharField(max_length=20, blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["person", "-id"], name="credentials_temporary_of")]
+        indexes = [
+            models.Index(fields=["person", "-id"], name="credentials_temporary_of"),
+            models.Index(fields=["expires_at"], name="credentials_to_wipe", condition=models.Q(sealed__isnull=False)),
+        ]

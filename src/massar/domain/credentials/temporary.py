@@ -4,10 +4,13 @@ issued --right secret, in time--> claimed --right secret again--> claimed (by th
   |                                  |
   |                                  +--new password saved--> consumed
   +--third request, password changed, sign-in with the old password by the asking browser, …--> dead
+
+A running secret may be sent again (ADR 36): each browser that asked for it has a row, and so tries, of its own.
 """
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,6 +31,8 @@ MOST_LIVE = 2
 TRIES_OF_OTHERS = 100  # NIST SP 800-63B-4 §3.2.2
 TRIES_OF_ASKER = 20
 REMEMBERED = timedelta(hours=24)  # how long a late secret is still told from a wrong one
+WORTH_SENDING = timedelta(minutes=3)  # what must be left of its life: an SMS has to arrive, and be typed
+UNDER_WAY = timedelta(minutes=10)  # how long a message that has not left yet is waited for
 
 
 @dataclass(frozen=True)
@@ -38,23 +43,75 @@ class Match:
     late: bool
 
 
-def issue(person_id: int, *, channel: str, contact_id: int, asked: str, now: datetime) -> tuple[int, str]:
-    """A new secret for that contact: (id, canonical secret). At most two live; a third ends the oldest."""
+@dataclass(frozen=True)
+class Running:
+    """A live secret that its contact may be told again. `expires_at` None: its message has not left yet."""
+
+    id: int
+    secret: str
+    expires_at: datetime | None
+    issued_at: datetime
+
+
+def issue(
+    person_id: int, *, channel: str, contact_id: int, asked: str, now: datetime, known: bool = False
+) -> tuple[int, str]:
+    """A new secret for that contact: (id, canonical secret). At most two live; a third ends the oldest.
+
+    Those of known devices are counted apart: no stranger's request ends what the owner asked for there.
+    """
     live = TemporaryPassword.objects.filter(
-        Q(expires_at=None) | Q(expires_at__gt=now), person_id=person_id, state__in=LIVE
+        Q(expires_at=None) | Q(expires_at__gt=now), person_id=person_id, known=known, state__in=LIVE
     )
-    live = live.order_by("-id").values_list("pk", flat=True)
-    _end(Q(pk__in=list(live)[MOST_LIVE - 1 :]), now, "superseded")
+    held = list(live.order_by("-issued_at", "-id").values_list("pk", "tag"))
+    kept = list(dict.fromkeys(tag for _, tag in held))[: MOST_LIVE - 1]
+    _end(Q(pk__in=[pk for pk, tag in held if tag not in kept]), now, "superseded")
     secret = ids.temporary_password()
+    tag = seal.data_keys().tag("temporary", person_id, channel, contact_id, secret)
     row = TemporaryPassword.objects.create(
         person_id=person_id,
         channel=channel,
         contact_id=contact_id,
         issued_at=now,
         asked_tag=asked_tag(asked),
-        tag=seal.data_keys().tag("temporary", person_id, channel, contact_id, secret),
+        tag=tag,
+        sealed=seal.data_keys().seal(secret.encode(), place=_place(tag)),
+        known=known,
     )
     return row.pk, secret
+
+
+def running(person_id: int, contact_id: int, *, now: datetime) -> Running | None:
+    """The live secret that this contact was told last, if it is still worth sending."""
+    live = TemporaryPassword.objects.filter(
+        Q(expires_at=None, issued_at__gt=now - UNDER_WAY) | Q(expires_at__gt=now + WORTH_SENDING),
+        person_id=person_id,
+        contact_id=contact_id,
+        state__in=LIVE,
+    )
+    for row in live.exclude(sealed=None).order_by("-issued_at", "-id")[:1]:
+        with contextlib.suppress(seal.SealBroken):
+            secret = seal.data_keys().open(row.sealed, place=_place(row.tag)).decode()
+            return Running(row.pk, secret, row.expires_at, row.issued_at)
+    return None
+
+
+def share(found: Running, *, asked: str, sent_at: datetime) -> int:
+    """That secret for one more browser that asked: the id of its row. Tries of others count on, its own begin.
+
+    sent_at: when the contact was, or is, told it for this browser.
+    """
+    row = TemporaryPassword.objects.get(pk=found.id)
+    mine = asked_tag(asked)
+    same = TemporaryPassword.objects.filter(person_id=row.person_id, tag=row.tag, asked_tag=mine, state__in=LIVE)
+    own = same.order_by("-id").values_list("pk", flat=True).first()
+    if own is not None:
+        same.filter(pk=own).update(issued_at=sent_at)
+        return own
+    row.pk, row.state, row.claim = None, State.ISSUED, ""
+    row.asked_tag, row.issued_at, row.asker_tries = mine, sent_at, 0
+    row.save(force_insert=True)
+    return row.pk
 
 
 def fix_expiry(temporary_ids: list[int], expires_at: datetime) -> None:
@@ -124,7 +181,9 @@ def consume(temporary_id: int, claim_mark: str, *, now: datetime) -> bool:
     """Atomic, once: the change that this code paid for. All others of the account end."""
     mine = TemporaryPassword.objects.filter(pk=temporary_id, state=State.CLAIMED, claim=claim_mark)
     person_id = mine.values_list("person_id", flat=True).first()
-    if person_id is None or not mine.update(state=State.CONSUMED, ended_at=now, ended_why="changed"):
+    if person_id is None or not mine.update(
+        state=State.CONSUMED, ended_at=now, ended_why="changed", sealed=None
+    ):
         return False
     _end(Q(person_id=person_id, state__in=LIVE), now, "changed")
     return True
@@ -139,7 +198,7 @@ def end_asked_by(person_id: int, asked: str, *, now: datetime) -> int:
     if not asked:
         return 0
     return sql.change(
-        "UPDATE credentials_temporarypassword SET state = 'dead', ended_at = %s, ended_why = 'remembered' "
+        "UPDATE credentials_temporarypassword SET state = 'dead', ended_at = %s, ended_why = 'remembered', sealed = NULL "
         "WHERE person_id = %s AND asked_tag = %s AND state IN ('issued', 'claimed')",
         (sql.at(now), person_id, asked_tag(asked)),
     )
@@ -151,11 +210,16 @@ def asked_tag(asked: str) -> str:
 
 
 def sweep(*, now: datetime) -> int:
-    """Ends what is long past its time, or was never handed over."""
+    """Ends what is long past its time, or was never handed over. What has run out can't be read any more."""
+    TemporaryPassword.objects.filter(sealed__isnull=False, expires_at__lte=now).update(sealed=None)
     return _end(Q(state__in=LIVE, issued_at__lt=now - REMEMBERED), now, "expired")
 
 
 def _end(which: Q, now: datetime, why: str) -> int:
     return TemporaryPassword.objects.filter(which, state__in=LIVE).update(
-        state=State.DEAD, ended_at=now, ended_why=why
+        state=State.DEAD, ended_at=now, ended_why=why, sealed=None
     )
+
+
+def _place(tag: str) -> str:
+    return f"temporary|{tag}"

@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from massar.core import ids, seal, sql
 
 LEASE = timedelta(seconds=20)
+_ID_LONGEST = 43
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What was typed and by which browser. `spent`: the typed pair's budget was empty, nothing is to be sent."""
+    """What was typed and by which browser. `spent`: only the last version's web servers say so; nothing is to be sent."""
 
     login: str
     channel: str
@@ -23,7 +24,7 @@ class Asked:
     browser: str
     devices: str
     asked: str
-    spent: bool
+    spent: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,17 @@ class Claimed:
 
 
 def put(ask_id: str, asked: Asked, *, now: datetime) -> bool:
-    """One insert; False if this very form was already put in (a reload asks nothing twice)."""
-    sealed = seal.data_keys().seal(json.dumps(asdict(asked)).encode(), place=f"recovery-request|{ask_id}")
+    """One insert; False if this very form was already put in (a reload asks nothing twice).
+
+    A form that was put right and sent again under its old number is another one.
+    """
+    form = seal.data_keys().tag("recovery-form", ask_id, asked.login, asked.channel, asked.contact)[:_ID_LONGEST]
+    sealed = seal.data_keys().seal(json.dumps(asdict(asked)).encode(), place=f"recovery-request|{form}")
     return (
         sql.change(
             "INSERT INTO delivery_recoveryrequest (ask_id, sealed, state, lease_by, created_at) VALUES (%s, %s, 'waiting', '', %s) "
             "ON CONFLICT (ask_id) DO NOTHING",
-            (ask_id, sealed, sql.at(now)),
+            (form, sealed, sql.at(now)),
         )
         == 1
     )

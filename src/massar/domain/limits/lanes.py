@@ -15,15 +15,21 @@ SIGN_IN_ACCOUNT = Limit("sign-in-account", 20, 6 * MINUTE)  # … and the accoun
 SIGN_IN_CONSECUTIVE = Limit("sign-in-consecutive", 100, DAY)
 CHANGE_CURRENT = Limit("change-current", 20, HOUR)  # typing the temporary password again on the change form
 
-# Recovery: asking.
-ASK_GAP = Limit("ask-gap", 1, MINUTE)  # the same two things typed again within a minute
-ASK_TYPED = Limit("ask-typed", 3, 20 * MINUTE)  # the number is a setting, see `hourly`
+# Recovery: asking. Nothing is looked up there, so nothing of an account is counted.
 ASK_NETWORK = Limit("ask-network", 600, timedelta(seconds=1))  # a school behind one address is no attack
-# Recovery: answering, in the worker.
-SEND_HOUR = Limit("send-hour", 3, 20 * MINUTE)  # per account and typed contact
+ASK_DEVICE = Limit("ask-device", 10, MINUTE)  # a browser that knows an account, when its network is flooded
+# Recovery: answering, in the worker, when the contact was right.
+ASK_GAP = Limit("ask-gap", 1, MINUTE)  # one browser and one contact: nobody reads two messages at once
+SEND_HOUR = Limit("send-hour", 3, 20 * MINUTE)  # a new secret, per account and contact; the number is a setting, see `hourly`
 SEND_DAY = Limit("send-day", 6, 4 * HOUR)
-GUESS = Limit("guess-contact", 10, DAY / 10)  # wrong contacts typed for one account, unknown devices
-GUESS_DEVICE = Limit("guess-contact-device", 10, 2 * HOUR)  # the share kept for known devices
+SEND_DEVICE_HOUR = Limit("send-device-hour", 3, 20 * MINUTE)  # the same for each known device, so that strangers …
+SEND_DEVICE_DAY = Limit("send-device-day", 12, HOUR)  # … spend nothing of the owner's
+# Beyond these the running secret again, to whoever asks: so every right ask brings a message within four minutes, and
+# the most that strangers can bring to one phone is 360 a day.
+SEND_AGAIN = Limit("send-again", 3, 4 * MINUTE)
+# Wrong contacts, counted for the trail alone: nothing shows to who typed them, so nobody is refused for them.
+GUESS_NETWORK = Limit("guess-network", 10, DAY / 10)  # for one account from one network
+GUESS_BROWSER = Limit("guess-browser", 10, 2 * HOUR)
 
 
 def hourly(limit: Limit, times: int) -> Limit:

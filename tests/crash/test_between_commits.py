@@ -1,0 +1,245 @@
+"""A process that dies at any step with the database: whoever then does the same again gets what was promised, once.
+
+Each journey is begun as often as it has steps and dies one step later each time, also after its commit, when the answer
+is lost. What it took from a budget and what it stored stand or fall together (ADR 37).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from massar.core import ids
+from massar.core.browser import Browser
+from massar.domain.limits import api as limits
+from massar.domain.people.models import Contact
+from massar.domain.sessions import api as sessions
+from massar.domain.sites.models import PendingRequest
+from massar.journeys import (
+    change_password,
+    confirm_contact,
+    edit_profile,
+    keep_request,
+    recover_password,
+    sign_in,
+)
+from massar.journeys.edit_profile import Saved
+from massar.journeys.outcomes import Done, Entered, Gone, MustChange, Wait
+from tests import cast
+from tests.cast import FATIMA, FATIMA_PHONE, JAMAL
+from tests.support.faults import Death, PostOffice, empty
+from tests.support.visitor import CODE, TEMPORARY
+
+pytestmark = pytest.mark.django_db(transaction=True)
+HERE = Browser(network="192.0.2.0/24", label="Firefox · Linux", asked="the-asking-browser")
+NEW = "Tamarin&{}-oued"
+NUMBER = "+212661123456"
+
+
+@pytest.fixture(autouse=True)
+def people(transactional_db, clock) -> Iterator[None]:
+    cast.enter(JAMAL, FATIMA, now=clock())
+    yield
+    empty()
+
+
+def every_death(
+    clock, prepare: Callable[[], Callable[[], object]], *, apart: int = 1
+) -> Iterator[tuple[int, Callable[[], object]]]:
+    """(step, what was begun), after it has died there; until it has no further step. Each time budgets are full again.
+
+    apart: how many steps lie between two deaths.
+    """
+    for step in itertools.count(0, apart):
+        clock.advance(days=7)
+        begun = prepare()
+        with Death(step) as death:
+            begun()
+        if not death.came:
+            assert step > 3, "it has steps"
+            return
+        clock.advance(seconds=5)
+        yield step, begun
+
+
+def letters(post: PostOffice, pattern) -> list[str]:
+    """What fits the pattern in all that has arrived, by one more turn of the worker."""
+    post.work()
+    return [found for a in post.arrived for found in pattern.findall(a.message.text)[:1]]
+
+
+# --- recovery
+
+
+def asking(clock, form: Callable[[], str]) -> Callable[[], object]:
+    def ask():
+        return recover_password.ask(typed_login=FATIMA.login, channel="phone", typed_contact=FATIMA_PHONE, ask_id=form(),
+                                    browser=HERE, now=clock())  # fmt: skip
+
+    return ask
+
+
+@pytest.mark.parametrize("again", ["the same form", "a new form"])
+def test_asking_for_a_recovery(clock, again):
+    """Within the minute, as people do who read an error page."""
+    post, number = PostOffice(clock), 0
+
+    def prepare():
+        one = ids.token()
+        return asking(clock, (lambda: one) if again == "the same form" else ids.token)
+
+    for step, ask in every_death(clock, prepare):
+        assert ask() == Done()
+        number += 1
+        assert len(letters(post, TEMPORARY)) == number, f"died at step {step}"
+        clock.advance(seconds=5)
+        assert ask() == Done() and len(letters(post, TEMPORARY)) == number
+
+
+def test_a_form_that_was_put_right_is_another_one(clock):
+    """The browser's "back" shows the form with its old number; the typing error in it is mended."""
+    post, form = PostOffice(clock), ids.token()
+    typed = {"typed_login": FATIMA.login, "channel": "phone", "ask_id": form, "browser": HERE}
+    for number in ("+212661000223", FATIMA_PHONE, "06 61 00 02 22"):
+        assert recover_password.ask(**typed, typed_contact=number, now=clock()) == Done()
+    assert len(letters(post, TEMPORARY)) == 1
+
+
+def test_answering_it(clock):
+    """In the worker; the next one takes over when the lease has lapsed."""
+    post, number = PostOffice(clock), 0
+
+    def prepare():
+        asking(clock, ids.token)()
+        return post.workers[0].answer
+
+    for step, _ in every_death(clock, prepare):
+        clock.advance(minutes=1)
+        number += 1
+        assert len(letters(post, TEMPORARY)) == number, f"died at step {step}"
+
+
+# --- contacts
+
+
+def test_saving_a_contact(clock):
+    post, number, jamal = PostOffice(clock), 0, cast.facts(JAMAL)
+    addresses = (f"jamal{n}@example.org" for n in itertools.count())
+
+    def prepare():
+        address = next(addresses)
+        return lambda: edit_profile.save(person=jamal, email=address, phone_number="", password=JAMAL.password,
+                                         browser=HERE, now=clock())  # fmt: skip
+
+    for step, save in every_death(clock, prepare):
+        saved = save()
+        assert isinstance(saved, Saved), f"died at step {step}: {saved}"
+        number += 1
+        assert len(letters(post, CODE)) == number, f"died at step {step}"
+
+
+def test_having_a_code_sent_again(clock):
+    post, jamal = PostOffice(clock), cast.facts(JAMAL)
+
+    def prepare():
+        save = edit_profile.save(person=jamal, email="", phone_number=NUMBER, password=JAMAL.password, browser=HERE, now=clock())
+        assert isinstance(save, Saved)
+        letters(post, CODE)
+        clock.advance(minutes=1)
+        held = Contact.objects.get(state="proposed").pk
+        return lambda: edit_profile.resend(person=jamal, contact_id=held, browser=HERE, now=clock())
+
+    number = 0
+    for step, resend in every_death(clock, prepare):
+        answer = resend()
+        number += 2
+        assert len(letters(post, CODE)) == number, f"died at step {step}"
+        assert isinstance(answer, (Done, Wait)), "wait: it was sent, and the answer to that was lost"
+
+
+def test_proving_a_contact(clock):
+    post, jamal = PostOffice(clock), cast.facts(JAMAL)
+    addresses = (f"jamal{n}@example.org" for n in itertools.count())
+
+    def prepare():
+        edit_profile.save(person=jamal, email=next(addresses), phone_number="", password=JAMAL.password, browser=HERE, now=clock())
+        code, held = letters(post, CODE)[-1], Contact.objects.get(state="proposed").pk
+        return lambda: confirm_contact.prove(person=jamal, contact_id=held, code=code, browser=HERE, now=clock())
+
+    for step, prove in every_death(clock, prepare):
+        assert isinstance(prove(), (Done, Gone)), f"died at step {step}"
+        assert not Contact.objects.filter(state="proposed").exists()
+
+
+# --- signing in and changing the password
+
+
+def test_entering_with_a_temporary_password(clock):
+    post = PostOffice(clock)
+
+    def prepare():
+        asking(clock, ids.token)()
+        secret = letters(post, TEMPORARY)[-1]
+        return lambda: sign_in.enter(typed_login=FATIMA.login, password=secret, browser=HERE, now=clock())
+
+    for step, enter in every_death(clock, prepare):
+        assert isinstance(enter(), MustChange), f"died at step {step}"
+
+
+def test_choosing_a_new_password(clock):
+    post, password, number = PostOffice(clock), FATIMA.password, itertools.count(6000)
+    chosen, grant = "", None
+
+    def prepare():
+        nonlocal chosen, grant
+        asking(clock, ids.token)()
+        secret, chosen = letters(post, TEMPORARY)[-1], NEW.format(next(number))
+        cookie = sign_in.enter(typed_login=FATIMA.login, password=secret, browser=HERE, now=clock()).cookie
+        grant, new = sessions.changing.resume(cookie, now=clock()), chosen
+        return lambda: change_password.by_temporary(grant=grant, current=secret, new=new, confirm=new, browser=HERE, now=clock())
+
+    for step, change in every_death(clock, prepare, apart=5):
+        tries = limits.draw(limits.lanes.CHANGE_CURRENT, grant.claim)
+        assert limits.left(tries, now=clock()) == tries.limit.burst, f"died at step {step}: a right try was charged"
+        answer = change()
+        assert isinstance(answer, (Entered, Gone)), f"died at step {step}"
+        assert password != chosen
+        password = chosen
+        entered = sign_in.enter(typed_login=FATIMA.login, password=password, browser=HERE, now=clock())
+        assert isinstance(entered, Entered), f"died at step {step}"
+
+
+def test_signing_in_with_the_password_in_use(clock):
+    """Reserved before it is verified, so a death may cost one try of twenty; never more, and never the way in."""
+    account = limits.draw(limits.lanes.SIGN_IN_ACCOUNT, "person", cast.facts(JAMAL).id)
+    browsers = (replace(HERE, asked=ids.token()) for _ in itertools.count())
+
+    def prepare():
+        browser = next(browsers)
+        return lambda: sign_in.enter(typed_login=JAMAL.login, password=JAMAL.password, browser=browser, now=clock())
+
+    for step, enter in every_death(clock, prepare):
+        assert isinstance(enter(), Entered), f"died at step {step}"
+        assert limits.left(account, now=clock()) >= account.limit.burst - 1
+
+
+# --- what sites ask
+
+
+def test_keeping_a_request_of_a_site(clock):
+    """What is charged to the network is what its strangers keep here."""
+    network = limits.draw(limits.lanes.PENDING_NETWORK, HERE.network)
+
+    def prepare():
+        PendingRequest.objects.all().delete()
+        return lambda: keep_request.keep({"protocol": "oidc"}, here=None, browser=HERE, now=clock())
+
+    for step, keep in every_death(clock, prepare):
+        kept = PendingRequest.objects.count()
+        later = clock() - timedelta(seconds=5)
+        assert network.limit.burst - limits.left(network, now=later) == kept, f"died at step {step}"
+        assert keep()

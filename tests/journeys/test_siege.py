@@ -1,0 +1,321 @@
+"""ATK-036, ATK-038: a stranger who knows name and contact, or guesses contacts, and never tires. The owner is not silenced.
+
+Asked through the journey itself, with a worker and a clock that are driven: two days pass in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from massar.core import ids
+from massar.core.audit import api as trail
+from massar.core.browser import Browser
+from massar.domain.credentials import api as credentials
+from massar.domain.credentials.models import TemporaryPassword
+from massar.domain.delivery.models import Message, RecoveryRequest
+from massar.domain.limits import api as limits
+from massar.domain.sessions import api as sessions
+from massar.journeys import recover_password, sign_in, sms_budget
+from massar.journeys.outcomes import Done, Entered, MustChange, Wait, Wrong
+from tests.cast import FATIMA, FATIMA_PHONE, YOUSSEF, YOUSSEF_EMAIL, facts
+from tests.support.steps import secrets
+from tests.support.visitor import Post
+
+pytestmark = pytest.mark.django_db
+HOME = "192.0.2.0/24"
+MINUTE = timedelta(minutes=1)
+MOST_A_DAY = 6 + 6 + 3 + 360  # new secrets, and the running one every four minutes
+
+
+@pytest.fixture
+def post(post) -> Post:
+    """Without the worker's rounds that have no say here: two days are many turns."""
+    post.worker.last["_watch"] = datetime.max.replace(tzinfo=UTC)
+    return post
+
+
+def somewhere(number: int, network: str = "") -> Browser:
+    """A stranger's browser, without any cookie, from a network of its own or from that one."""
+    return Browser(network=network or f"198.51.{number % 250}.0/24", asked=ids.token())
+
+
+def new_browser() -> Browser:
+    return Browser(network=HOME, asked=ids.token())
+
+
+def known_browser(person, clock) -> Browser:
+    """One in which the person has signed in before."""
+    return Browser(network=HOME, asked=ids.token(), devices=sessions.devices.remember("", facts(person).id, now=clock()))
+
+
+def ask(browser: Browser, clock, contact: str = FATIMA_PHONE, *, login: str = FATIMA.login) -> None:
+    channel = "email" if "@" in contact else "phone"
+    done = recover_password.ask(
+        typed_login=login, channel=channel, typed_contact=contact, ask_id=ids.token(), browser=browser, now=clock()
+    )
+    assert done == Done()
+
+
+def outcomes(person) -> list[str]:
+    """What became of the person's requests, oldest first."""
+    rows = [row for row in trail.of_person(facts(person).id, limit=5000) if row.event == "recovery_asked"]
+    return [row.outcome for row in reversed(rows)]
+
+
+def enter(secret: str, browser: Browser, clock, login: str = FATIMA.login):
+    return sign_in.enter(typed_login=login, password=secret, browser=browser, now=clock())
+
+
+def waits_for_a_message(browser: Browser, clock, post, contact: str = FATIMA_PHONE) -> timedelta:
+    """Asks; how long until a message with a secret that opens the change has arrived. Ten minutes at most."""
+    before, asked_at = len(secrets(post, contact)), clock()
+    ask(browser, clock, contact)
+    while clock() <= asked_at + 10 * MINUTE:
+        found = secrets(post, contact)
+        if len(found) > before:
+            assert isinstance(enter(found[-1], browser, clock), MustChange)
+            return clock() - asked_at
+        clock.advance(minutes=1)
+    raise AssertionError("no message came")
+
+
+# --- wrong contacts
+
+
+@pytest.mark.parametrize("network", ["", HOME], ids=["changing networks", "the owner's own network"])
+def test_guessed_contacts_keep_no_right_one_from_its_message(cast, clock, post, network):
+    """Ten at once, then one every 2 hours 24 minutes, for two days; the owner sits at a new browser."""
+    for number in range(10):
+        ask(somewhere(number, network), clock, f"+2126619999{number:02d}")
+    owner = new_browser()
+    for number in range(20):
+        post.work()
+        if number < 16:
+            assert waits_for_a_message(owner, clock, post) == timedelta(0), number
+        clock.advance(hours=2, minutes=24)
+        ask(somewhere(number, network), clock, f"+2126618888{number:02d}")
+    assert len(secrets(post, FATIMA_PHONE)) == 16
+
+
+def test_wrong_contacts_are_counted_against_network_and_browser_and_show_in_the_trail_alone(cast, clock, post):
+    one, other = somewhere(1), somewhere(2)
+    for number in range(12):
+        ask(one, clock, f"+2126619999{number:02d}")
+        ask(other if number < 3 else somewhere(3), clock, f"+2126617777{number:02d}")
+        post.work()
+    told = outcomes(FATIMA)
+    assert told[0::2] == ["no_match"] * 10 + ["guesses_spent"] * 2, "the browser that typed twelve"
+    assert told[1::2] == ["no_match"] * 12, "three from one network, nine from another"
+    ask(one, clock)
+    assert len(secrets(post, FATIMA_PHONE)) == 1, "and now the right one, from that very browser"
+
+
+# --- the right contact, without end
+
+
+def besieged(clock, *, every: timedelta, lasting: timedelta, network: str = "") -> Iterator[bool]:
+    """A stranger asks with name and phone every so often; yields whether a new hour has begun, and the owner asks too."""
+    began, number = clock(), 0
+    while clock() < began + lasting:
+        ask(somewhere(number, network), clock)
+        yield (number * every) % timedelta(hours=1) == timedelta(0)
+        number += 1
+        clock.set(max(clock(), began + number * every))
+
+
+@pytest.mark.parametrize(("network", "rests", "hours"), [("", False, 24), (HOME, False, 8), ("", True, 24)],
+                         ids=["changing networks", "the owner's own network", "a worker that rests"])  # fmt: skip
+def test_each_of_the_owners_asks_brings_a_message_at_once(cast, clock, post, network, rests, hours):
+    """A stranger every five minutes; the owner once an hour, on a new browser and on a known one."""
+    new, known = new_browser(), known_browser(FATIMA, clock)
+    waits = []
+    for full_hour in besieged(clock, every=5 * MINUTE, lasting=timedelta(hours=hours), network=network):
+        if full_hour or not rests:
+            post.work()
+        if full_hour:
+            waits += [waits_for_a_message(browser, clock, post) for browser in (new, known)]
+    assert waits == [timedelta(0)] * hours * 2
+    assert len(secrets(post, FATIMA_PHONE)) <= MOST_A_DAY + hours
+
+
+def test_a_stranger_who_asks_every_minute_makes_a_new_browser_wait_for_four_at_most(cast, clock, post):
+    known, new, waits = known_browser(FATIMA, clock), new_browser(), []
+    for full_hour in besieged(clock, every=MINUTE, lasting=timedelta(hours=3)):
+        post.work()
+        if not full_hour:
+            continue
+        assert waits_for_a_message(known, clock, post) == timedelta(0)
+        clock.advance(seconds=10)
+        waits.append(waits_for_a_message(new, clock, post))
+    assert len(waits) == 3 and max(waits) <= 4 * MINUTE
+    assert len(secrets(post, FATIMA_PHONE)) <= MOST_A_DAY / 8 + 12
+    assert "sent_meanwhile" in outcomes(FATIMA), "one message answers all who waited for it"
+
+
+def test_a_phone_is_not_flooded_however_many_ask(cast, clock, post):
+    """Twice a minute, from changing networks, for an hour."""
+    for number in range(2 * 60):
+        ask(somewhere(number), clock)
+        post.work()
+        clock.advance(seconds=30)
+    assert len(secrets(post, FATIMA_PHONE)) <= 3 + 3 + 3 + 15
+    assert RecoveryRequest.objects.exclude(state="done").count() <= 10, "none waits for longer than its turn"
+
+
+# --- the running secret
+
+
+def spend_new(clock, post, contact: str = FATIMA_PHONE, *, login: str = FATIMA.login) -> None:
+    """Strangers have asked three times: what is sent next is the running secret."""
+    for number in range(3):
+        ask(somewhere(number), clock, contact, login=login)
+        post.work()
+
+
+def test_the_running_secret_comes_again_with_the_same_end(cast, clock, post):
+    spend_new(clock, post)
+    first = secrets(post, FATIMA_PHONE)
+    clock.advance(minutes=2)
+    ask(new_browser(), clock)
+    assert secrets(post, FATIMA_PHONE) == [*first, first[-1]]
+    ends = set(Message.objects.filter(temporary_id__in=_rows_of_the_newest()).values_list("expires_at", flat=True))
+    assert len(ends) == 1 and outcomes(FATIMA)[-1] == "sent_again"
+
+
+def _rows_of_the_newest() -> list[int]:
+    newest = TemporaryPassword.objects.latest("id")
+    return list(TemporaryPassword.objects.filter(tag=newest.tag).values_list("pk", flat=True))
+
+
+def test_what_is_about_to_end_is_not_sent_again(cast, clock, post):
+    """Two minutes are too short to receive it and type it: a new one."""
+    spend_new(clock, post)
+    first = secrets(post, FATIMA_PHONE)
+    clock.advance(minutes=8)
+    ask(new_browser(), clock)
+    newest = secrets(post, FATIMA_PHONE)[-1]
+    assert newest not in first and isinstance(enter(newest, new_browser(), clock), MustChange)
+    assert isinstance(enter(first[-1], new_browser(), clock), MustChange), "and the other lives on to its end"
+
+
+def test_whoever_asked_first_can_not_burn_the_secret_that_is_sent_again(cast, clock, post):
+    """ATK-041: a hundred wrong tries from elsewhere close a code to all browsers but those that asked for it."""
+    spend_new(clock, post)
+    clock.advance(minutes=1)
+    owner, stranger = new_browser(), somewhere(9)
+    ask(owner, clock)
+    secret = secrets(post, FATIMA_PHONE)[-1]
+    for _ in range(credentials.temporary.TRIES_OF_OTHERS + 1):
+        assert isinstance(enter("bbbbb-22222", stranger, clock), Wrong)
+    assert isinstance(enter(secret, new_browser(), clock), Wrong), "closed to all others"
+    assert isinstance(enter(secret, owner, clock), MustChange)
+
+
+def test_asking_again_and_again_gives_no_new_tries(cast, clock, post):
+    spend_new(clock, post)
+    stranger = somewhere(9)
+    for _ in range(credentials.temporary.TRIES_OF_OTHERS + 1):
+        assert isinstance(enter("bbbbb-22222", stranger, clock), Wrong)
+    ask(somewhere(10), clock)
+    secret = secrets(post, FATIMA_PHONE)[-1]
+    assert isinstance(enter(secret, new_browser(), clock), Wrong), "what others have tried counts on"
+
+
+def test_a_thief_with_the_password_ends_his_own_request_and_not_the_owners(cast, clock, post):
+    """Decision 6: who asked first and signs in with the password in use ends what that browser asked for."""
+    thief, owner = somewhere(1), new_browser()
+    for browser in (somewhere(2), somewhere(3), thief, owner):
+        ask(browser, clock)
+        post.work()
+    secret = secrets(post, FATIMA_PHONE)[-1]
+    assert isinstance(enter(FATIMA.password, thief, clock), Entered)
+    assert isinstance(enter(secret, owner, clock), MustChange)
+
+
+def test_strangers_do_not_end_what_was_asked_for_at_a_known_browser(cast, clock, post):
+    owner = known_browser(FATIMA, clock)
+    ask(owner, clock)
+    secret = secrets(post, FATIMA_PHONE)[-1]
+    spend_new(clock, post)
+    assert len(set(secrets(post, FATIMA_PHONE))) == 4
+    assert isinstance(enter(secret, owner, clock), MustChange)
+
+
+def test_a_secret_that_ended_can_not_be_read_any_more(cast, clock, post):
+    """By its time, by a change, by a newer one, by the asking browser's sign-in."""
+    kept = TemporaryPassword.objects.exclude(sealed=None)
+    owner = new_browser()
+    ask(owner, clock)
+    post.work()
+    assert kept.count() == 1 and b"-" not in bytes(kept.get().sealed)
+    clock.advance(minutes=10, seconds=31)
+    post.work()
+    assert kept.count() == 0, "its time"
+    ask(owner, clock)
+    post.work()
+    enter(FATIMA.password, owner, clock)
+    assert kept.count() == 0, "remembered"
+    clock.advance(hours=1)
+    spend_new(clock, post)
+    assert kept.count() == 2, "superseded"
+    credentials.temporary.end_all(facts(FATIMA).id, now=clock(), why="changed")
+    assert kept.count() == 0, "changed"
+
+
+def test_a_message_that_has_not_left_is_not_put_in_twice(cast, clock, post):
+    post.sms.mood = "gone"
+    spend_new(clock, post)
+    TemporaryPassword.objects.update(expires_at=None)
+    clock.advance(minutes=2)
+    ask(new_browser(), clock)
+    before = Message.objects.count()
+    post.worker.answer()
+    assert Message.objects.count() == before and outcomes(FATIMA)[-1] == "sent_again"
+
+
+def test_mail_is_sent_again_for_as_long_as_its_secret_lives(cast, clock, post):
+    spend_new(clock, post, YOUSSEF_EMAIL, login=YOUSSEF.login)
+    first = secrets(post, YOUSSEF_EMAIL)
+    for _ in range(4):
+        clock.advance(minutes=4)
+        ask(somewhere(5), clock, YOUSSEF_EMAIL, login=YOUSSEF.login)
+        post.work()
+    assert set(secrets(post, YOUSSEF_EMAIL)) == set(first) and len(secrets(post, YOUSSEF_EMAIL)) == 7
+
+
+# --- what it costs
+
+
+def test_what_is_sent_again_leaves_the_reserve_alone(cast, clock, post, settings):
+    """Strangers who have one phone written to all day take no recovery from anybody else."""
+    settings.MASSAR = replace(settings.MASSAR, sms_per_hour=10)
+    reserve = sms_budget._draws(1, reserve=True)[0]
+    spend_new(clock, post)
+    while sms_budget.take(1, now=clock()) is None:
+        pass
+    clock.advance(minutes=2)
+    ask(new_browser(), clock)
+    post.work()
+    assert limits.left(reserve, now=clock()) == 2 and len(secrets(post, FATIMA_PHONE)) == 3
+    ask(new_browser(), clock, "+212662000333", login=YOUSSEF.login)
+    assert len(secrets(post, "+212662000333")) == 1, "a new secret may have it"
+    clock.advance(minutes=8)
+    assert len(secrets(post, FATIMA_PHONE)) == 4, "late, and not lost"
+
+
+# --- asking itself
+
+
+def test_a_flooded_network_does_not_keep_a_known_browser_from_asking(cast, clock, post):
+    assert limits.take([limits.draw(limits.lanes.ASK_NETWORK, HOME, units=600)], now=clock()) is None
+    typed = {"typed_login": FATIMA.login, "channel": "phone", "typed_contact": FATIMA_PHONE, "now": clock()}
+    assert isinstance(recover_password.ask(**typed, ask_id=ids.token(), browser=new_browser()), Wait)
+    ask(known_browser(FATIMA, clock), clock)
+    assert len(secrets(post, FATIMA_PHONE)) == 1
+    flooder = known_browser(YOUSSEF, clock)
+    answers = [recover_password.ask(**typed, ask_id=ids.token(), browser=flooder) for _ in range(12)]
+    assert answers.count(Done()) == 10, "a cookie is a budget of its own, not a way around them"
