@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import subprocess
 import sys
@@ -66,7 +67,15 @@ def running_account(folder: Path, port: int, sites: str, **settings: str) -> Ite
         running(serve, folder=folder, ports=(port,), environment=environment),
         running([*COMMAND, "worker"], folder=folder / "worker", ports=(), environment=environment),
     ):
+        _wait_until_it_serves(port)
         yield account
+
+
+def _wait_until_it_serves(port: int) -> None:
+    """The address is taken before the first process that answers there has read its code."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as line:
+        line.request("GET", "/healthz", headers={"Host": f"localhost:{port}"})
+        assert line.getresponse().status == 200
 
 
 def _environment(folder: Path, port: int, config: Path) -> dict[str, str]:

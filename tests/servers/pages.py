@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import tomllib
 
 from tests.support.product import ROOT
 
+SIX = ROOT / "src" / "massar" / "domain" / "sites" / "defaults.toml"
+_LOOKS = ("order", "icon", "host", "home", "name", "purpose", "no_recovery_hours")  # of a card, and who has to wait
 _BLOCK = re.compile(r"^```(?:\w+)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -23,3 +26,14 @@ def written(text: str, **lines: str) -> str:
         text, found = re.subn(rf"^{name} = .*$", lambda _, line=f"{name} = {value}": line, text, flags=re.MULTILINE)
         assert found == 1, f"{name} stands there {found} times"
     return text
+
+
+def registered(page: str, site: str, places: dict[str, str], **values: object) -> dict:
+    """The table of the page for that site, over what the product knows of it, at these places and with these values."""
+    text = block(page, f"[sites.{site}]")
+    for told, here in places.items():
+        assert told in text, f"{told} is not in {page}"
+        text = text.replace(told, here)
+    known = tomllib.loads(SIX.read_text("utf-8"))["sites"].get(site, {})
+    table = known | tomllib.loads(text)["sites"][site] | values
+    return {name: value for name, value in table.items() if name not in _LOOKS}

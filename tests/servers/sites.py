@@ -16,6 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from tests.servers.account import ports
+from tests.servers.pages import registered
+
+APACHE, GATE, MAIL = (f"docs/integrate/{name}.md" for name in ("apache", "nginx-gate", "dovecot"))
 
 NAMES = ("account", "gated", "lost", "archive", "backend", "apache_oidc", "apache_saml", "node", "authlib",
          "toolkit", "imap", "submission", "mail", "counted", "pipe", "fastcgi", "uwsgi",
@@ -46,30 +49,27 @@ class Layout:
 
     def _sites(self) -> dict[str, dict]:
         return {
-            "gated": {"protocol": "gate", "gate_origin": self.at("gated"), "attributes": ["email", "name", "school"]},
+            "gated": registered(GATE, "notifrh", {"https://notifrh.example.ma": self.at("gated")}),
             "archive": {"protocol": "gate", "gate_origin": self.at("archive")},
             "lost": {"protocol": "gate", "gate_origin": self.at("lost")},
             "counted": {"protocol": "gate", "gate_origin": self.at("counted")},
             **{name: {"protocol": "gate", "gate_origin": self.at(name), "gate_key": _hash(name),
                       "attributes": ["email", "name", "school"]} for name in ("caddy", "traefik")},
-            "apache": _oidc("apache_oidc", self.at("apache_oidc", "/private/back"),
-                            backchannel_logout_uri=self.at("apache_oidc", "/private/back?logout=backchannel"),
-                            scopes=["openid", "profile", "email", "school"], algorithm="RS256"),
+            "apache": registered(APACHE, "esise", {"https://sise.example.ma": self.at("apache_oidc")},
+                                 client_id="apache_oidc", client_secret=_hash("apache_oidc")),
             "node": _oidc("node", self.at("node", "/back"), scopes=["openid", "profile", "email", "offline_access"],
                           client_auth="client_secret_post"),
             "authlib": _oidc("authlib", self.at("authlib", "/back"), scopes=["openid", "profile", "email"]),
             # As in docs/integrate/oauth2-proxy.md.
             "oauth2_proxy": _oidc("oauth2_proxy", self.at("oauth2_proxy", "/oauth2/callback"), hears_sign_out=False,
                                   scopes=["openid", "profile", "email", "offline_access"], id_token_claims=["email", "name"]),
-            "mail": _oidc("mail", self.at("mail", "/back"), scopes=["openid", "email", "mail", "offline_access"]),
-            # As in docs/integrate/dovecot.md; the port is the program's to choose.
-            "mailprogram": {"protocol": "oidc", "client_id": "mailprogram", "client_auth": "none",
-                            "redirect_uris": ["http://127.0.0.1/"], "hears_sign_out": False, "offline_days": 30,
-                            "max_age_minutes": 5, "scopes": ["openid", "email", "mail", "offline_access"]},
-            "dovecot": {"protocol": "oidc", "client_id": "dovecot", "client_secret": _hash("dovecot"),
-                        "introspects": True},
-            "mellon": self._mellon("/mellon") | {"slo_soap": self.at("apache_saml", "/mellon/logout")},
-            "library": self._mellon("/library/mellon"),
+            "mail": registered(MAIL, "webmail", {"https://webmail.example.ma": self.at("mail")}, client_id="mail",
+                               client_secret=_hash("mail")),
+            "mailprogram": registered(MAIL, "mailprogram", {}),
+            "dovecot": registered(MAIL, "dovecot", {}, client_secret=_hash("dovecot")),
+            "mellon": self._mellon({}),
+            "library": {name: value for name, value in self._mellon({"/mellon/": "/library/mellon/"}).items()
+                        if name != "slo_soap"},  # only the browser can tell it
             "shibboleth": self._saml(self.at("shibboleth"), "/shibboleth", *(f"/Shibboleth.sso/{end}" for end in SHIBBOLETH))
             | {"slo_soap": self.at("shibboleth", "/Shibboleth.sso/SLO/SOAP")},
             "pysaml2": self._saml(self.at("pysaml2"), "/metadata", "/acs", "/slo")
@@ -78,10 +78,9 @@ class Layout:
             "toolkit": self._saml(self.at("toolkit"), "/metadata", "/acs", "/slo"),
         }  # fmt: skip
 
-    def _mellon(self, endpoint: str) -> dict:
-        """A site of mod_auth_mellon; without slo_soap only the browser can tell it."""
-        ends = (f"{endpoint}/{name}" for name in ("metadata", "postResponse", "logout"))
-        return self._saml(self.at("apache_saml"), *ends)
+    def _mellon(self, places: dict[str, str]) -> dict:
+        here = {"https://retraite.example.ma": self.at("apache_saml"), **places}
+        return registered(APACHE, "retraite", here, certificate=self.certificate)
 
     def _saml(self, origin: str, metadata: str, acs: str, slo: str) -> dict:
         return {

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from tests.servers.machine import program, running
+from tests.servers.pages import block
 from tests.servers.postoffice import SERVICES
 from tests.support.product import ROOT
 from tests.support.programs import POSTFIX
 
 UID = 142  # owns the mailboxes, as a number that Debian's `adduser --system` gives; it needs no name
 DEPLOY = ROOT / "deploy" / "submission"
-# An alias as the page shows it: above the rule for all.
-ALIAS = "/^cellule\\.rabat@taalim\\.ma$/ fatima.zahra.alaoui@taalim.ma, {owner}\n"
+PAGE = "docs/integrate/dovecot.md"
 MAIN = """
 compatibility_level = 3.6
 myhostname = mail.example.ma
@@ -73,7 +73,9 @@ def running_postfix(folder: Path, port: int, mailbox: str, alias_of: str) -> Ite
     other_services = re.sub(r"^\{port\}.*\n", "", SERVICES, flags=re.MULTILINE)
     (conf / "master.cf").write_text(other_services + ours, "utf-8")
     senders = (DEPLOY / "senders").read_text("utf-8")
-    (conf / "senders").write_text(ALIAS.format(owner=alias_of) + senders, "utf-8")
+    alias = block(PAGE, "/^direction")
+    assert "omar.alaoui@taalim.ma" in alias
+    (conf / "senders").write_text(alias.replace("omar.alaoui@taalim.ma", alias_of) + senders, "utf-8")
     command = [postfix, "-c", str(conf), "start-fg"]
     with running(command, folder=folder, ports=(port,), logs=("maillog",)):
         try:

@@ -223,9 +223,9 @@ def test_nobody_writes_as_nobody(wire, token):
 
 def test_an_alias_of_the_map_is_open_to_those_it_names(wire, token, folder):
     assert give(wire, "XOAUTH2", YOUSSEF.login, token)[0] == 235
-    assert envelope(wire, "Cellule.Rabat@taalim.ma")[0] == 250
+    assert envelope(wire, "Direction.Rabat@taalim.ma")[0] == 250
     assert wire.data(b"Subject: Convocation de la cellule\r\n\r\nLundi.\r\n")[0] == 250
-    assert arrived(folder, "Convocation de la cellule")["Return-Path"] == "<Cellule.Rabat@taalim.ma>"
+    assert arrived(folder, "Convocation de la cellule")["Return-Path"] == "<Direction.Rabat@taalim.ma>"
 
 
 def test_without_a_token_nothing_is_accepted(wire):

@@ -27,9 +27,7 @@ SEEN = """
 @pytest.fixture(scope="module")
 def site(account, layout):
     text = (ROOT / "deploy" / "apache" / "openidc.conf").read_text("utf-8")
-    text = text.replace("https://compte.example.ma", account.url).replace(
-        "ClientID esise", "ClientID apache_oidc"
-    )
+    text = text.replace("https://compte.example.ma", account.url).replace("ClientID esise", "ClientID apache_oidc")
     text = text.replace("https://sise.example.ma", layout.at("apache_oidc"))
     text = re.sub(r"\bSECRET\b", SECRETS["apache_oidc"], text).replace("PASSPHRASE", "of-this-run-alone")
     with (

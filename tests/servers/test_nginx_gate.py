@@ -28,6 +28,7 @@ from tests.support.product import ROOT
 from tests.support.programs import NGINX
 
 DEPLOY = ROOT / "deploy" / "nginx"
+SITE = (DEPLOY / "site.conf").read_text("utf-8")
 BASE = """
 daemon off; master_process off; pid nginx.pid; error_log error.log info;
 events {{ worker_connections 64; }}
@@ -35,20 +36,13 @@ http {{
   access_log access.log;
   client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
   include massar-gate-http.conf;
-  upstream massar_account {{ server 127.0.0.1:{account}; keepalive 16; }}
+{of_the_page}
   upstream counted_account {{ server 127.0.0.1:{pipe}; keepalive 16; }}
   upstream nobody_there {{ server 127.0.0.1:1; }}
 {servers}
 }}
 """
-SERVER = """
-  server {{
-    listen 127.0.0.1:{port};
-    set $massar_origin http://127.0.0.1:{port};
-    set $massar_account http://{upstream};
-    set $massar_host localhost:{account};
-    include massar-gate.conf;
-    location / {{ include massar-gate-guard.conf; proxy_pass http://127.0.0.1:{backend}; }}
+MORE_LOCATIONS = """
     location /php/ {{
       include massar-gate-guard-fastcgi.conf; fastcgi_param REQUEST_URI $request_uri; fastcgi_pass 127.0.0.1:{fastcgi};
     }}
@@ -71,7 +65,6 @@ SERVER = """
         include massar-gate-guard.conf; proxy_set_header X-Real-IP $remote_addr; proxy_pass http://127.0.0.1:{backend};
       }}
     }}
-  }}
 """
 
 
@@ -98,12 +91,7 @@ def nginx(account, layout, tmp_path_factory):
     for file in DEPLOY.glob("massar-gate*.conf"):
         (folder / file.name).write_text(_for_loopback(file))
     servers = "".join(
-        SERVER.format(
-            port=layout.port(name),
-            upstream=upstream,
-            account=layout.port("account"),
-            **{one: layout.port(one) for one in ("backend", "fastcgi", "uwsgi", "scgi", "socket")},
-        )
+        _server(layout, name, upstream)
         for name, upstream in (
             ("gated", "massar_account"),
             ("archive", "massar_account"),
@@ -111,7 +99,7 @@ def nginx(account, layout, tmp_path_factory):
             ("lost", "nobody_there"),
         )
     )
-    conf = BASE.format(account=layout.port("account"), pipe=layout.port("pipe"), servers=servers)
+    conf = BASE.format(pipe=layout.port("pipe"), of_the_page=_upstream(layout), servers=servers)
     (folder / "nginx.conf").write_text(conf)
     backend = ThreadingHTTPServer(("127.0.0.1", layout.port("backend")), Backend)
     threading.Thread(target=backend.serve_forever, daemon=True).start()
@@ -126,6 +114,30 @@ def nginx(account, layout, tmp_path_factory):
     finally:
         backend.shutdown()
         backend.server_close()
+
+
+def _upstream(layout) -> str:
+    """As site.conf has it, with the account of this run."""
+    return _swapped(SITE[: SITE.index("server {\n")], {"compte.example.ma:443": f"127.0.0.1:{layout.port('account')}"})
+
+
+def _server(layout, name: str, upstream: str) -> str:
+    """As site.conf has it, on loopback and without TLS, and with locations of more kinds."""
+    here = {
+        "listen 443 ssl": f"listen 127.0.0.1:{layout.port(name)}", "https://notifrh.example.ma": layout.at(name),
+        "https://massar_account": f"http://{upstream}", " compte.example.ma": f" localhost:{layout.port('account')}",
+        "127.0.0.1:8080": f"127.0.0.1:{layout.port('backend')}",
+    }  # fmt: skip
+    server = re.sub(r"^ +(ssl_\w+|server_name) .*\n", "", SITE[SITE.index("server {\n") :], flags=re.MULTILINE)
+    places = {one: layout.port(one) for one in ("backend", "fastcgi", "uwsgi", "scgi", "socket")}
+    return _swapped(server, here).rstrip().removesuffix("}") + MORE_LOCATIONS.format(**places) + "}\n"
+
+
+def _swapped(text: str, here: dict[str, str]) -> str:
+    for told, ours in here.items():
+        assert text.count(told) == 1, told
+        text = text.replace(told, ours)
+    return text
 
 
 def _for_loopback(file: Path) -> str:
