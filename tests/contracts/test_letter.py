@@ -70,7 +70,7 @@ def test_every_letter_of_ours_keeps_to_the_limits_of_mime(template, event, langu
         assert part.get_payload(decode=True).decode().split() == source.split()
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(TEXT, TEXT, TEXT)
 @example("مسار " * 60, "é" * 400, "سلام" * 300)
 def test_any_name_subject_and_text_keep_to_them_and_arrive_as_they_were(name, subject, text):

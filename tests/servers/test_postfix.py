@@ -12,7 +12,7 @@ from email import message_from_bytes
 
 import pytest
 
-from massar.core import ids
+from massar.core import clock, ids
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.carriers.smtp_table import from_table
 from tests.cast import FATIMA, JAMAL, YOUSSEF
@@ -51,7 +51,8 @@ def reports(office):
 
 
 def letter(to: str) -> delivery.Outgoing:
-    return delivery.Outgoing(ids.short_token(), "email", to, "fr", "Mot de passe", f"Voici :\n\n{SECRET}\n", f"<p>{SECRET}</p>")
+    text, html = f"Voici :\n\n{SECRET}\n", f"<p>{SECRET}</p>"
+    return delivery.Outgoing(ids.short_token(), "email", to, "fr", "Mot de passe", text, html, written_at=clock.now())
 
 
 def send(carrier, message: delivery.Outgoing) -> delivery.Accepted:
@@ -81,12 +82,13 @@ def eventually(seen, seconds: float = PATIENCE):
 # -- the carrier against Postfix
 
 
-def test_a_letter_lands_in_the_mailbox_and_a_repeat_has_the_same_message_id(office, carrier, reports):
+def test_a_letter_lands_in_the_mailbox_and_a_repeat_is_the_same_letter(office, carrier, reports):
     message = letter("khadija@example.org")
     send(carrier, message)
     send(carrier, message)
     first, twin = eventually(lambda: len(found := office.letters("khadija@example.org")) == 2 and found)
     assert first["Message-ID"] == twin["Message-ID"] == f"<{message.message_id}@example.ma>"
+    assert first["Date"] == twin["Date"] and [str(p) for p in first.iter_parts()] == [str(p) for p in twin.iter_parts()]
     assert first["Auto-Submitted"] == "auto-generated"
     assert SECRET in first.get_body(("plain",)).get_content()
     path = first["Return-Path"].strip("<>")
