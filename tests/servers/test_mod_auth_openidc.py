@@ -56,6 +56,23 @@ def test_sign_in_once_and_the_page_opens_with_the_claims(site, account, surfer):
     assert YOUSSEF.login not in page.headers["x-seen-user"], "the name at the site is an opaque subject"
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"Sec-Fetch-Dest": "iframe", "Sec-Fetch-Mode": "navigate"},
+        {"Sec-Fetch-Dest": "empty", "Sec-Fetch-Mode": "cors"},
+        {"X-Requested-With": "XMLHttpRequest"},
+        {"Accept": "application/json"},
+        {"Accept": ""},
+    ],
+    ids=str,
+)
+def test_what_is_no_page_of_its_own_gets_the_401(site, account, surfer, asked):
+    """As docs/integrate/apache.md says; the same address opened by a person leads to the account."""
+    assert surfer.ask("GET", f"{site}/private/", None, **asked).status == 401
+    assert surfer.ask("GET", f"{site}/private/").headers["location"].startswith(f"{account.url}/authorize?")
+
+
 def test_whoever_is_signed_in_meets_no_form(site, account, surfer):
     account.sign_in(surfer)
     assert surfer.open(f"{site}/private/").text == "<h1>private</h1>"

@@ -47,6 +47,7 @@ _CHOICES = {
     "name_id": NAME_IDS,
     "slo_binding": SLO_BINDINGS,
 }
+_AS_THEY_ARE = re.compile(r"[A-Za-z0-9*._~-]+")
 _SLUG = re.compile(r"[a-z][a-z0-9_-]{1,38}")
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[1-9][0-9]{0,4})?")
 _SECRET_HASH = re.compile(r"sha256:[0-9a-f]{64}")
@@ -62,6 +63,11 @@ SHORTEST_RSA = 2048  # bits; NIST SP 800-131A
 HIGHEST_INDEX = 65535  # xs:unsignedShort
 
 Mistakes = Iterator[tuple[str, str]]
+
+
+def form_encoded(text: str) -> str:
+    """The signs of a client id or secret that form-encoding writes otherwise, each once (RFC 6749 §2.3.1, WHATWG URL §5.2)."""
+    return "".join(dict.fromkeys(_AS_THEY_ARE.sub("", text)))
 
 
 def judged(site: Site) -> Mistakes:

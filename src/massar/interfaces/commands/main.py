@@ -296,9 +296,11 @@ def _sites(commands) -> None:
     for name, what in (
         ("list", "every site, its protocol, whether it is connected"),
         ("check", "judge certificates, addresses, sign-outs; ends with code 1 if there is anything to put right, with 0 for notes"),
-        ("secret", "print a new client secret and its hash for the file"),
     ):
         actions.add_parser(name, help=what, description=what.capitalize())
+    what = "print a new client secret and its hash for the file"
+    secret = actions.add_parser("secret", help=what, description=what.capitalize())
+    secret.add_argument("--own", action="store_true", help="the hash of a secret that is there already, read from the input")
     for name, what in (
         ("show", "the settings for whoever runs that site"),
         ("test", "ask the site over the network, as a stranger and as the account"),

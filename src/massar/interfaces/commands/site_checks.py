@@ -21,6 +21,9 @@ from massar.core import when
 from massar.domain.sites.api import Site, keys, rules
 from massar.journeys import tell_sites
 
+NOT_ENCODED = (
+    "in HTTP Basic such a sign is to be form-encoded (RFC 6749 §2.3.1), and Authlib, requests-oauthlib and Dovecot do not do that"
+)
 SOON = timedelta(days=30)
 ROLLED_BEFORE = timedelta(days=60)  # people at many sites put the account's next certificate in by hand
 
@@ -39,6 +42,9 @@ def judged(site: Site, now: datetime) -> Iterator[Finding]:
         for address in _addresses(site):
             if urlsplit(address).hostname in rules.LOOPBACK:
                 yield Finding(f"{address} is this machine: people's browsers don't get there.")
+    odd = rules.form_encoded(site.client_id)
+    if odd:
+        yield Finding(f"client_id holds {odd!r}: {NOT_ENCODED}; letters, digits, - . and _ are safe.", note=":" not in odd)
     if site.slo and not site.certificate:
         yield Finding("has slo but no certificate: nothing that it says about a sign-out can be believed.")
     elif site.connected and site.hears_sign_out and not _hears(site):

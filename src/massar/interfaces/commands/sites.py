@@ -3,7 +3,7 @@
     massar sites list             every site, its protocol, whether it is connected
     massar sites check            certificates, addresses, sign-outs; mistakes in the file itself stop every command
     massar sites show SLUG        the settings for whoever runs that site
-    massar sites secret           a new client secret, and its hash for the file
+    massar sites secret           a new client secret, and its hash for the file; --own: the hash of one that is there already
     massar sites test SLUG        asks the site over the network, as a stranger and as the account
     massar sites import-metadata FILE [SLUG]    a SAML site's metadata as the table for the file
     massar sites subjects SLUG FILE             what the site calls each person, for sites that must know it beforehand
@@ -28,7 +28,7 @@ from django.db import Error
 from massar.core import clock, ids
 from massar.domain.delivery import api as delivery
 from massar.domain.sites import api as sites
-from massar.domain.sites.api import Site
+from massar.domain.sites.api import Site, rules
 from massar.interfaces.commands import carriers, saml_import, site_checks
 from massar.journeys import issue_assertion, saml_farewell, tell_sites
 from massar.journeys.saml_message import Refused
@@ -41,7 +41,7 @@ PATIENCE = 10  # seconds for one answer of a site
 def run(options) -> int:
     if options.action == "import-metadata":
         return saml_import.run(options.file, options.slug)
-    actions = {"list": _list, "check": _check, "secret": _secret}
+    actions = {"list": _list, "check": _check, "secret": _own_secret if getattr(options, "own", False) else _secret}
     if options.action in actions:
         return actions[options.action]()
     site = settings.MASSAR.sites.by_slug.get(options.slug)
@@ -200,6 +200,23 @@ def _fingerprint(pem: str) -> str:
 def _secret() -> int:
     secret = ids.token()
     print(f"For the site, shown this once:   {secret}")
+    return _for_the_file(secret)
+
+
+def _own_secret() -> int:
+    """The hash of a secret that the site has already: one line on the input."""
+    secret = sys.stdin.readline().rstrip("\r\n")
+    if not secret:
+        print("Give the secret in one line on the input.", file=sys.stderr)
+        return 1
+    odd = rules.form_encoded(secret)
+    if odd:
+        told = f"the secret holds {odd!r}: {site_checks.NOT_ENCODED}. The account takes both ways; another account may not"
+        print(f"note: {told}. `massar sites secret` makes one of letters, digits, - and _.", file=sys.stderr)
+    return _for_the_file(secret)
+
+
+def _for_the_file(secret: str) -> int:
     print(f"For the file, as client_secret (of a gate: gate_key):  {sites.hashed_secret(secret)}")
     return 0
 

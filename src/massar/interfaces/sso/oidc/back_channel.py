@@ -143,8 +143,10 @@ def _form(request: HttpRequest) -> dict[str, str]:
 
 
 def _client(request: HttpRequest, form: dict[str, str]) -> Site | None:
+    found = basic.presented(request)
     presented = oidc_clients.Presented(
-        basic=_basic(request),
+        basic=found and (unquote_plus(found[0]), unquote_plus(found[1])),
+        as_it_stands=found,
         client_id=form.get("client_id", ""),
         client_secret=form.get("client_secret", ""),
         assertion=form.get("client_assertion", ""),
@@ -152,12 +154,6 @@ def _client(request: HttpRequest, form: dict[str, str]) -> Site | None:
     )
     places = (issue_assertion.issuer(), address("oidc_token"), issue_assertion.issuer() + request.path)
     return oidc_clients.prove(presented, addresses=places, now=request.now)
-
-
-def _basic(request: HttpRequest) -> tuple[str, str] | None:
-    """Name and secret, each form-encoded inside (RFC 6749 §2.3.1). Unreadable is nobody, not nothing."""
-    found = basic.presented(request)
-    return found and (unquote_plus(found[0]), unquote_plus(found[1]))
 
 
 def _bearer(request: HttpRequest) -> str:
