@@ -104,6 +104,18 @@ def test_what_was_typed_right_is_not_asked_again(granted):
     assert visitor.path == "/password/changed/" and visitor.signed_in
 
 
+def test_a_page_that_still_asks_is_judged_by_what_was_typed(granted):
+    """Two tabs: the older one has the field; a wrong temporary password in it is told."""
+    visitor, secret = granted
+    older = visitor.get("/password/change/").page
+    visitor.change(secret, "Short#1")
+    visitor.page = older
+    visitor.submit("/password/change/", current="bbbbb-22222", new=NEW, confirm=NEW)
+    assert shows(visitor, "error.password_wrong") and 'name="current"' in visitor.html
+    visitor.submit("/password/change/", current=secret, new=NEW, confirm=NEW)
+    assert visitor.signed_in
+
+
 def test_another_browser_is_asked_for_it_again(granted):
     """The note belongs to one change session: the claim that moves leaves it behind, and so does closing the form."""
     visitor, secret = granted

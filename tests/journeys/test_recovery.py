@@ -71,8 +71,9 @@ def test_what_was_pasted_or_slipped_is_understood_in_recovery_and_profile(cast, 
     assert len(secrets(post, KHADIJA_EMAIL)) == 1
     visitor = Visitor().ask(JAMAL.login, email="jamal@taalim\u060cma")
     assert shows(visitor, "error.email_institution"), "the institution's domain is known through the slip"
+    assert shows(Visitor().ask(JAMAL.login, email="<jamal@example.org>"), "error.email_shape"), "told: the address alone"
     jamal = Visitor().sign_in(JAMAL.login, JAMAL.password).get("/profile/")
-    jamal.submit("/profile/", email="Jamal <jamal@example.org>.", phone="tel:0661-12-34-56", password=JAMAL.password)
+    jamal.submit("/profile/", email="'jamal@example.org'.", phone="«0661,12,34,56»", password=JAMAL.password)
     assert shows(jamal, "flash.code_sent") and len(post.messages("jamal@example.org")) == 1
     assert len(post.messages("+212661123456")) == 1
 

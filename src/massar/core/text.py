@@ -8,11 +8,12 @@ from urllib.parse import unquote
 
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d\u00ad"), "-")
 _LOCAL = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
-# What stands for a sign of an address on other keyboards, after NFKC has brought wide and small forms home.
-_ADDRESS_TWINS = str.maketrans("\u06d4\u066b\u3002\u00b7\u060c\u066c\u3001\u061b", "....,,,;")
+# On other keyboards: the two wide signs for @, and the Arabic full stops, commas and semicolon.
+_ADDRESS_TWINS = str.maketrans("\uff20\ufe6b\u06d4\u066b\u060c\u066c\u061b", "@@..,,;")
 _SLIPS = str.maketrans(",;", "..")  # a comma; and on a French keyboard the full stop without its shift key
-_AROUND = " \t\"'`\u00b4\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a()[]{}<>"  # quotes, brackets
-_STOPS = ".,;:!?\u061b\u061f"  # marks of the sentence that it was copied from
+_QUOTES = "\"'`\u00b4\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a"
+_BRACKETS = "()[]{}<>"
+_STOPS = ".,;:!?\u061f"  # marks of the sentence that it was copied from
 _ADDRESS = re.compile(
     r"[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]"
 )
@@ -35,36 +36,34 @@ def one_line(text: str) -> str:
     return " ".join(western_digits(without_invisible(spaced)).translate(_DASHES).split())
 
 
-def address(text: str) -> str:
-    """What was meant by a typed or pasted address: `<x@taalim.ma>`, `Name <x@…>`, `mailto:x@…`, quotes and full stops
-    around it, spaces, wide signs, an Arabic comma or full stop, and `x@taalim,ma` are `x@taalim.ma`.
-
-    Lower case. What can't be understood stays as it is: who judges the shape tells so.
+def _meant(text: str, around: str) -> str:
+    """What was meant by a typed or pasted address: without `mailto:`, spaces and what stands around it, with a full stop
+    where a comma slipped in after the @. What can't be understood stays as it is: who judges the shape tells so.
     """
-    folded = unicodedata.normalize("NFKC", one_line(text)).translate(_ADDRESS_TWINS)
-    inside = re.search(r"<([^<>]*)>\W*$", folded) if folded.count("@") == 1 else None
-    bare = _without_marks_around((inside[1] if inside else folded).replace(" ", "").lower())
+    bare = _without_marks(text.translate(_ADDRESS_TWINS).replace(" ", "").lower(), around)
     if bare.startswith("mailto:"):
-        bare = _without_marks_around(unquote(bare.removeprefix("mailto:").partition("?")[0]))
+        bare = _without_marks(unquote(bare.removeprefix("mailto:").partition("?")[0]), around)
     local, at, domain = bare.rpartition("@")
     return f"{local}@{domain.translate(_SLIPS)}" if at else bare
 
 
-def _without_marks_around(bare: str) -> str:
+def _without_marks(bare: str, around: str) -> str:
     """A dot in front stays: it is no slip of pasting, and nobody knows what was meant."""
-    return bare.lstrip(_AROUND).rstrip(_AROUND + _STOPS)
+    return bare.lstrip(around).rstrip(around + _STOPS)
 
 
 def login(text: str) -> str | None:
     """An institution address or its local part in canonical form (lower case ASCII), or None if it can't be one.
 
-    Only ASCII is accepted after folding full-width forms, so no look-alike letter can name another account. No login
-    has a comma or a semicolon: they are read as dots.
+    Only ASCII is accepted after folding full-width forms, so no look-alike letter can name another account. Understood as
+    well: `<x@taalim.ma>`, `Name <x@…>`, `mailto:`, quotes, a full stop behind, `x@taalim,ma` (no login has a comma).
     """
     if len(text) > 4 * LONGEST_LINE:
         return None
-    local, at, domain = address(text).translate(_SLIPS).partition("@")
-    folded = f"{local}{at}{domain}"
+    folded = unicodedata.normalize("NFKC", one_line(text))
+    inside = re.search(r"<([^<>]*)>\W*$", folded) if folded.count("@") == 1 else None
+    folded = _meant(inside[1] if inside else folded, _QUOTES + _BRACKETS).translate(_SLIPS)
+    local, at, _ = folded.partition("@")
     if not folded.isascii() or not _LOCAL.fullmatch(local) or ".." in local:
         return None
     if at and not _ADDRESS.fullmatch(folded):
@@ -73,10 +72,14 @@ def login(text: str) -> str | None:
 
 
 def email(text: str) -> str | None:
-    """A personal e-mail address in canonical form (lower case), or None. ASCII only: a look-alike is never a match."""
+    """A personal e-mail address in canonical form (lower case), or None. ASCII only: a look-alike is never a match.
+
+    Understood as well: `mailto:`, quotes around it, a full stop behind, `x@example,org`, wide and Arabic marks. Brackets
+    are told: with a name they are two things in one field (ATK-033).
+    """
     if len(text) > 4 * LONGEST_LINE:
         return None
-    folded = address(text)
+    folded = _meant(one_line(text), _QUOTES)
     local = folded.partition("@")[0]
     if len(folded) > LONGEST_LINE or not folded.isascii() or not _ADDRESS.fullmatch(folded):
         return None
@@ -84,10 +87,10 @@ def email(text: str) -> str | None:
 
 
 def number(text: str) -> str:
-    """A typed or pasted phone number with Western digits: `tel:` and the quotes, commas and brackets around it are gone."""
-    folded = unicodedata.normalize("NFKC", one_line(text[:100])).translate(_ADDRESS_TWINS).lower()
-    bare = folded.translate(str.maketrans(dict.fromkeys(_AROUND.replace("(", "").replace(")", ""), " ")))
-    return re.sub("[,;:_]", " ", bare.strip().removeprefix("tel:")).strip(" .!?")
+    """A typed or pasted phone number with Western digits, without the quotes and commas in and around it."""
+    folded = unicodedata.normalize("NFKC", one_line(text[:100])).translate(_ADDRESS_TWINS)
+    bare = folded.translate(str.maketrans(dict.fromkeys(_QUOTES + "<>", " ")))
+    return re.sub("[,_]", " ", bare).strip(" .!?")
 
 
 def code(text: str) -> str:

@@ -25,12 +25,13 @@ from massar.journeys.outcomes import Busy, Entered, Gone, Problem, Problems, Wai
 def by_temporary(
     *, grant: sessions.ChangeFacts, current: str, new: str, confirm: str, browser: Browser, now: datetime
 ) -> Entered | Problems | Wait | Gone | Busy:
-    """The forced change. `current` is the temporary password once more, until it was typed right in this change session
-    (then it is not looked at). Ends signed in, in a new session."""
+    """The forced change. `current` is the temporary password once more; it may be empty once it was typed right in this
+    change session. Ends signed in, in a new session."""
     person = people.directory.by_id(grant.person_id)
     if not person.active or not credentials.temporary.is_claimed(grant.temporary_id, grant.claim):
         return Gone()
-    refused = None if grant.current_right else _prove_temporary(grant, current, now)
+    not_asked = grant.current_right and not current
+    refused = None if not_asked else _prove_temporary(grant, current, now)
     if refused:
         return refused
     try:
