@@ -26,6 +26,7 @@ class MailServer:
         self.letters: list[EmailMessage] = []
         self.envelopes: list[tuple[str, list[str]]] = []
         self.stages: dict[str, str] = {}
+        self.recipients: dict[str, str] = {}  # what is said of single ones at RCPT
         self.after_data: str | float = ""
         self.port = self.conversations = self.at_once = self._under_way = 0
         self.hidden: list[str] = []  # sign-in methods that are not offered
@@ -75,8 +76,8 @@ class MailServer:
         return "250 OK"
 
     async def handle_RCPT(self, server, session, envelope, address, options):
-        if "RCPT" in self.stages:
-            return self.stages["RCPT"]
+        if "RCPT" in self.stages or address in self.recipients:
+            return self.recipients.get(address) or self.stages["RCPT"]
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

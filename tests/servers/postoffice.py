@@ -78,6 +78,8 @@ queue_run_delay = 1s
 minimal_backoff_time = 1s
 maximal_backoff_time = 1s
 delay_warning_time = 3s
+smtpd_recipient_restrictions =
+    check_recipient_access inline:{{ {{listed@example.org = REJECT}}, {{grey.example = 450 4.7.1 Greylisted}} }}
 """
 DOVECOT_CONF = """
 base_dir = {folder}/run

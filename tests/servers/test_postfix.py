@@ -15,11 +15,13 @@ import pytest
 from massar.core import clock, ids
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.carriers.smtp_table import from_table
+from massar.domain.delivery.models import Attempt, Message
 from tests.cast import FATIMA, JAMAL, YOUSSEF
 from tests.servers import postoffice
 from tests.servers.account import COMMAND, running_account
 from tests.servers.machine import running
 from tests.servers.surfer import Surfer
+from tests.support.post_office import worker_with
 from tests.support.postgres import free_port
 from tests.support.words import saying
 
@@ -80,6 +82,30 @@ def eventually(seen, seconds: float = PATIENCE):
 
 
 # -- the carrier against Postfix
+
+
+@pytest.mark.django_db
+def test_a_listed_recipient_and_a_greylisted_domain_hold_up_nobody(office, carrier, clock):
+    """They are put in first; the server says so in its own words (`554 5.7.1 ... Access denied`, `450 4.7.1`)."""
+    refused = ["listed@example.org", *(f"person{n}@grey.example" for n in range(8))]
+    well = [f"person{n}@kept.example" for n in range(6)]
+    for person, to in enumerate([*refused, *well]):
+        delivery.outbox.put(
+            purpose="contact_code", channel="email", language="fr", person_id=person, to=to, now=clock(),
+            values={"code": "123456", "host": "compte.example.ma"}, within=timedelta(minutes=10),
+        )  # fmt: skip
+    worker = worker_with({"email": carrier}, clock)
+    for _ in range(8):
+        while worker.turn():
+            pass
+        clock.advance(seconds=1)
+    states = dict(Message.objects.values_list("person_id", "state"))
+    assert {states[person] for person in range(9, 15)} <= {"sent", "handed"}, "at once"
+    codes = set(Attempt.objects.filter(outcome="refused").values_list("code", flat=True))
+    assert codes == {"554 5.7.1 at RCPT", "450 4.7.1 at RCPT"}
+    facts = delivery.breaker.all_states()["mail"]
+    assert facts.state == "closed" and not facts.ours, "nor does an alarm blame our account"
+    assert states[0] == "failed" and {states[person] for person in range(1, 9)} == {"queued"}
 
 
 def test_a_letter_lands_in_the_mailbox_and_a_repeat_is_the_same_letter(office, carrier, reports):
