@@ -68,7 +68,7 @@ def mail(mail_server, options, servers):
     ("550 5.1.1 no such user", "failed"), ("421 4.7.0 not now", "queued"),
     ("550 5.4.5 Daily user sending quota exceeded", "queued"),
 ])  # fmt: skip
-def test_what_a_server_says_of_one_recipient_holds_up_no_other(mail, clock, answer, ends):
+def test_atk_164_what_a_server_says_of_one_recipient_holds_up_no_other(mail, clock, answer, ends):
     server, carrier = mail()
     server.recipients = {LISTED: answer}
     put(LISTED, 1, clock())

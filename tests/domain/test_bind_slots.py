@@ -73,3 +73,12 @@ def test_what_is_lost_is_held_no_more(slots):
         first._held.pop(0).close()
     assert second.try_take(0)
     assert not first.try_take(0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what others can't open")
+def test_slots_that_root_asked_for_first_are_the_workers_all_the_same(tmp_path):
+    var = tmp_path / "var"
+    var.mkdir()
+    os.chown(var, 65534, 65534)
+    assert bind_slots.FileSlots(var / "binds", "iam").try_take(0)
+    assert {path.stat().st_uid for path in (var / "binds", *(var / "binds").iterdir())} == {65534}

@@ -119,7 +119,7 @@ def test_different_recipients_in_a_row_shut_it():
 
 
 @pytest.mark.parametrize("same", ["person", "domain"])
-def test_many_of_one_person_or_of_one_domain_do_not(same):
+def test_atk_164_many_of_one_person_or_of_one_domain_do_not(same):
     row = [Witness(f"r{n}", f"p{n}", f"d{n}")._replace(**{same: "one"}) for n in range(20)]
     assert met_by(*row) == "closed" and breaker.all_states()["iam"].faults == OF_ONE
     others = [Witness(f"s{n}", f"q{n}", f"e{n}") for n in range(FAULTS - OF_ONE)]

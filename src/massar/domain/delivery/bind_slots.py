@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import re
 import threading
 import zlib
@@ -86,7 +87,9 @@ class FileSlots:
 
     def _lock(self, n: int) -> bool:
         self._folder.mkdir(parents=True, exist_ok=True)
-        file = (self._folder / f"{self._carrier}-{n}.lock").open("ab")
+        path = self._folder / f"{self._carrier}-{n}.lock"
+        file = path.open("ab")
+        _belong_together(self._folder.parent, self._folder, path)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -94,3 +97,11 @@ class FileSlots:
             return False
         self._held[n] = file
         return True
+
+
+def _belong_together(installation: Path, *made: Path) -> None:
+    """What `massar check` makes as root must stay usable for the workers, whose the installation's folder is."""
+    if os.geteuid() == 0:
+        owner = installation.stat()
+        for path in made:
+            os.chown(path, owner.st_uid, owner.st_gid)
