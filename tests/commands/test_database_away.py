@@ -162,6 +162,18 @@ def test_while_it_is_away_everybody_is_told_to_come_back(product, path, headers,
     assert first.seconds < 1 + SLOW_MACHINE and max(one.seconds for one in others) < 1 + SLOW_MACHINE
 
 
+def test_one_that_takes_everything_and_says_nothing_is_given_up(product):
+    """Who had asked it waits some seconds, for a statement may be slow; who comes later does not."""
+    product.ask_at_once("/readyz")
+    with product.database.frozen():
+        first = product.ask("/readyz")
+        assert first.status == 503 and first.seconds < 20
+        assert {one.status for one in product.ask_at_once("/readyz", many=4)} == {503}
+        later = product.ask("/readyz")
+        assert later.status == 503 and later.seconds < 1 + SLOW_MACHINE
+    assert product.is_back() < BACK
+
+
 def test_a_form_that_is_sent_meanwhile_gets_the_page(product):
     page = product.ask("/sign-in/")
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)[1]

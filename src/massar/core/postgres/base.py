@@ -75,6 +75,20 @@ class Reach:
 reach = Reach()
 
 
+class Line(psycopg.Connection):
+    """A connection that is given up when its server takes a statement and says nothing: one that hangs, or is stopped."""
+
+    def wait(self, gen, interval=LOOK_EVERY, timeout=None):
+        longest = patience.for_an_answer() if timeout is None else timeout
+        try:
+            return super().wait(gen, interval, longest)
+        except psycopg.errors._WaitTimeout as silence:
+            if timeout is not None:
+                raise
+            self.pgconn.finish()
+            raise psycopg.OperationalError(f"no answer within {longest} s") from silence
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """`wrote`: whether anything may have been committed on this connection since `watch`."""
 
@@ -87,7 +101,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def pool(self):
         options = self.settings_dict["OPTIONS"].get("pool")
         if options:  # it gives up at once, and tries again for the next who asks
-            options.update(reconnect_timeout=0, reconnect_failed=reach.fails)
+            options.update(reconnect_timeout=0, reconnect_failed=reach.fails, connection_class=Line)
         return super().pool
 
     def watch(self) -> None:
