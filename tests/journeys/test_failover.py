@@ -211,6 +211,20 @@ def test_throttling_is_no_fault(traffic):
     assert len(traffic.b.arrived) == 30
 
 
+def test_what_is_throttled_for_long_is_not_given_up(clock):
+    carrier = BehavingCarrier("sms")
+    carrier.send = lambda message, *, valid_for: delivery.Refused("http 429", permanent=False, busy=True)
+    delivery.outbox.put(**letter_to("+212661100009", 7, clock()))
+    worker = worker_with({"sms": carrier}, clock)
+    for _ in range(360):
+        worker.turn()
+        clock.advance(seconds=5)
+    del carrier.send
+    clock.advance(seconds=30)
+    worker.turn()
+    assert [message.to for message in carrier.received] == ["+212661100009"]
+
+
 def test_a_carrier_that_swallows_loses_its_share_to_one_that_delivers(traffic):
     traffic.a.mood = "swallow"
     traffic.flow(150)

@@ -33,6 +33,7 @@ NOT_REGISTERED = "the site is no longer registered"
 SHUT, AWAY = "every carrier is shut", "the site is away"  # reasons for which messages wait until a breaker moves
 TRIES_BEFORE_GIVING_UP = 3  # where one carrier says never, and another may: time enough to see whether others hear the same
 BUSY_PAUSE = timedelta(seconds=2)  # a carrier that is throttled takes more in a moment: no growing pause
+BUSY_TRIES, BUSY_FOR_LONG = 20, timedelta(seconds=30)  # after so many: what is throttled for hours must not run out of tries
 
 
 @dataclass(frozen=True)
@@ -286,7 +287,7 @@ def _pause(one: Done, router: delivery.Router) -> timedelta | None:
     if letter.channel not in TO_SITES and router.others_left(letter.channel, {*letter.tried, one.carrier.name}):
         return outbox.GRACE if unsure else timedelta(0)
     if isinstance(one.result, delivery.Refused) and one.result.busy:
-        return BUSY_PAUSE
+        return BUSY_PAUSE if letter.attempt < BUSY_TRIES else BUSY_FOR_LONG
     return outbox.GRACE if unsure and letter.attempt < 3 else None
 
 
