@@ -22,11 +22,11 @@ APACHE, GATE, MAIL = (f"docs/integrate/{name}.md" for name in ("apache", "nginx-
 
 NAMES = ("account", "gated", "lost", "archive", "backend", "apache_oidc", "apache_saml", "node", "authlib",
          "toolkit", "imap", "submission", "mail", "counted", "pipe", "fastcgi", "uwsgi",
-         "scgi", "socket", "front", "shibboleth", "caddy", "traefik", "oauth2_proxy", "pysaml2", "node_saml")  # fmt: skip
+         "scgi", "socket", "front", "shibboleth", "caddy", "traefik", "oauth2_proxy", "pysaml2", "node_saml", "spring")  # fmt: skip
 SHIBBOLETH = ("SAML2/POST", "SLO/Redirect")  # where answers and LogoutResponses go
 SECRETS = {
     name: f"secret-of-{name}-0123456789-abcdefghij"
-    for name in ("apache_oidc", "node", "authlib", "mail", "dovecot", "caddy", "traefik", "oauth2_proxy")
+    for name in ("apache_oidc", "node", "authlib", "mail", "dovecot", "caddy", "traefik", "oauth2_proxy", "spring")
 }
 
 
@@ -60,6 +60,10 @@ class Layout:
             "node": _oidc("node", self.at("node", "/back"), scopes=["openid", "profile", "email", "offline_access"],
                           client_auth="client_secret_post"),
             "authlib": _oidc("authlib", self.at("authlib", "/back"), scopes=["openid", "profile", "email"]),
+            # As in docs/integrate/java.md.
+            "spring": _oidc("spring", self.at("spring", "/login/oauth2/code/account"), algorithm="RS256",
+                            backchannel_logout_uri=self.at("spring", "/logout/connect/back-channel/account"),
+                            scopes=["openid", "profile", "email", "school"]),
             # As in docs/integrate/oauth2-proxy.md.
             "oauth2_proxy": _oidc("oauth2_proxy", self.at("oauth2_proxy", "/oauth2/callback"), hears_sign_out=False,
                                   scopes=["openid", "profile", "email", "offline_access"], id_token_claims=["email", "name"]),

@@ -93,6 +93,8 @@ NODE = Need(
 NPM = Need("npm", ("npm",), "The tests of openid-client and SMPP need npm: install the package npm.")
 CADDY = Need("Caddy", ("caddy",), "The gate's test needs Caddy: install the package caddy (none has to be running).")
 XMLSEC1 = Need("xmlsec1", ("xmlsec1",), "The test of pysaml2 needs xmlsec1: install the package xmlsec1.")
+JAVA = Need("Java", ("default-jdk-headless",), "The test of Spring needs Java: install the package default-jdk-headless.")
+MAVEN = Need("Maven", ("maven",), "The test of Spring needs Maven: install the package maven.")
 GO = Need("Go", (), "The tests of Traefik and oauth2-proxy need Go 1.26 or later: install it by hand, Debian 12 has an older one.")
 
 # What `make test-servers` looks for: the names of programs, or whole paths, any one of which is enough.
@@ -110,6 +112,8 @@ SERVERS = {
     NODE: ("node", "nodejs"),
     NPM: ("npm",),
     CADDY: ("caddy",),
+    JAVA: ("java",),
+    MAVEN: ("mvn",),
     XMLSEC1: ("xmlsec1",),
     GO: ("go", "/usr/local/go/bin/go"),
 }
