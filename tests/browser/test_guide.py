@@ -130,7 +130,7 @@ def change_the_password(walk: Walk, secret: str, look: Callable[[str], None]) ->
     walk.types_new_password("", NEW_PASSWORD)
     walk.button(walk.words.save).click()
     dialog = walk.meets_the_changed_dialog()
-    expect(dialog.get_by_text(saying(walk.language, "site.opens_from"))).to_have_count(2)
+    expect(dialog.locator("li").filter(has_text=saying(walk.language, "site.from"))).to_have_count(2)
     look("14-changed")
     dialog.get_by_role("link", name=walk.words.close, exact=True).click()
 

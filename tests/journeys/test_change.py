@@ -268,11 +268,10 @@ def test_sites_that_wait_after_a_recovery_say_so_with_the_date(granted, clock):
     """Haraka and Retraite: in the dialog and on their cards, until they open."""
     visitor, secret = granted
     visitor.change(secret, NEW)
-    assert shows(visitor, "changed.sites_later") and shown(visitor).count("يفتح ابتداءً من") == 2
-    for page in (visitor, visitor.get("/")):
-        assert shows(page, "site.opens_from") and "18 فبراير 2026" in shown(page)
-        assert "الحركة الانتقالية" in shown(page) and "التقاعد النسبي" in shown(page)
-    assert shown(visitor).count("يفتح ابتداءً من") == 2, "the four others open"
+    assert shows(visitor, "changed.sites_later") and shown(visitor).count("ابتداءً من الأربعاء 18 فبراير 2026") == 2
+    assert "الحركة الانتقالية:" in shown(visitor) and "التقاعد النسبي:" in shown(visitor)
+    assert shows(visitor.get("/"), "site.opens_from")
+    assert shown(visitor).count("يفتح ابتداءً من الأربعاء 18 فبراير 2026") == 2, "the four others open"
     clock.advance(hours=71, minutes=59)
     assert shows(Visitor().sign_in(FATIMA.login, NEW), "site.opens_from")
     clock.advance(minutes=1)
