@@ -22,8 +22,16 @@ def far_ends() -> Iterator[tuple[Gateway, MailServer]]:
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory) -> Installation:
+    made = Installation(tmp_path_factory.mktemp("installation"))
+    done = made.massar("migrate")
+    assert done.returncode == 0, done.stderr
+    return made
+
+
 @pytest.fixture
-def send(tmp_path, far_ends):
+def send(installation, far_ends):
     """Runs the command on that installation; (exit code, its words)."""
     gateway, server = far_ends
     gateway.mood = 200
@@ -34,7 +42,7 @@ def send(tmp_path, far_ends):
     }
 
     def run(*words: str, **changed: str) -> tuple[int, str]:
-        done = Installation(tmp_path).massar("send-test", *words, **{**at, **changed})
+        done = installation.massar("send-test", *words, **{**at, **changed})
         return done.returncode, done.stdout + done.stderr
 
     return run
