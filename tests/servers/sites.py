@@ -22,7 +22,8 @@ APACHE, GATE, MAIL = (f"docs/integrate/{name}.md" for name in ("apache", "nginx-
 
 NAMES = ("account", "gated", "lost", "archive", "backend", "apache_oidc", "apache_saml", "node", "authlib",
          "toolkit", "imap", "submission", "mail", "counted", "pipe", "fastcgi", "uwsgi",
-         "scgi", "socket", "front", "shibboleth", "caddy", "traefik", "oauth2_proxy", "pysaml2", "node_saml", "spring")  # fmt: skip
+         "scgi", "socket", "front", "shibboleth", "caddy", "traefik", "oauth2_proxy", "pysaml2", "node_saml", "spring",
+         "ruby_saml")  # fmt: skip
 SHIBBOLETH = ("SAML2/POST", "SLO/Redirect")  # where answers and LogoutResponses go
 SECRETS = {
     name: f"secret-of-{name}-0123456789-abcdefghij"
@@ -78,7 +79,7 @@ class Layout:
             | {"slo_soap": self.at("shibboleth", "/Shibboleth.sso/SLO/SOAP")},
             "pysaml2": self._saml(self.at("pysaml2"), "/metadata", "/acs", "/slo")
             | {"slo_binding": "post", "our_entity": "nord"},
-            "node_saml": self._saml(self.at("node_saml"), "/metadata", "/acs", "/slo"),
+            **{name: self._saml(self.at(name), "/metadata", "/acs", "/slo") for name in ("node_saml", "ruby_saml")},
             "toolkit": self._saml(self.at("toolkit"), "/metadata", "/acs", "/slo"),
         }  # fmt: skip
 

@@ -95,6 +95,8 @@ CADDY = Need("Caddy", ("caddy",), "The gate's test needs Caddy: install the pack
 XMLSEC1 = Need("xmlsec1", ("xmlsec1",), "The test of pysaml2 needs xmlsec1: install the package xmlsec1.")
 JAVA = Need("Java", ("default-jdk-headless",), "The test of Spring needs Java: install the package default-jdk-headless.")
 MAVEN = Need("Maven", ("maven",), "The test of Spring needs Maven: install the package maven.")
+RUBY = Need("Ruby", ("ruby",), "The test of ruby-saml needs Ruby: install the package ruby.")
+RUBY_SAML = Need("ruby-saml", ("ruby-saml",), "The test of ruby-saml needs the library: install the package ruby-saml.")
 GO = Need("Go", (), "The tests of Traefik and oauth2-proxy need Go 1.26 or later: install it by hand, Debian 12 has an older one.")
 
 # What `make test-servers` looks for: the names of programs, or whole paths, any one of which is enough.
@@ -114,6 +116,8 @@ SERVERS = {
     CADDY: ("caddy",),
     JAVA: ("java",),
     MAVEN: ("mvn",),
+    RUBY: ("ruby",),
+    RUBY_SAML: ("/usr/share/rubygems-integration/all/specifications/ruby-saml-1.13.0.gemspec",),
     XMLSEC1: ("xmlsec1",),
     GO: ("go", "/usr/local/go/bin/go"),
 }
