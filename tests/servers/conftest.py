@@ -12,6 +12,11 @@ from tests.servers.machine import words_of_all
 from tests.servers.surfer import Surfer
 
 
+def pytest_ignore_collect(config: pytest.Config) -> bool | None:
+    """Where these tests are not wanted they are not read either: what they import is installed for them alone."""
+    return True if "not servers" in config.option.markexpr else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything in this folder needs real servers."""
     for item in items:
