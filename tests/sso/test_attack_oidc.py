@@ -14,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.db import connections
+from django.test import Client
 
 from massar.domain.people import api as people
 from massar.domain.people.models import Person
@@ -754,6 +755,38 @@ def test_atk_112_a_parameter_twice(rp, browser, name):
         assert browser.page.status_code == 400
     else:
         assert browser.arrived.address == CALLBACK and browser.arrived.fields["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize("name", ["state", "id_token_hint", "client_id", "post_logout_redirect_uri", "logout_hint"])
+@pytest.mark.parametrize("by", ["address", "form"])
+def test_atk_112_a_parameter_twice_at_the_sign_out(rp, browser, by, name):
+    """A short form goes on as an address, where one of the two would have been lost."""
+    tokens = rp.enter(browser)
+    fields = {"id_token_hint": tokens.id_token, "client_id": STRICT.client_id, "state": "s"}
+    fields["post_logout_redirect_uri"] = STRICT.post_logout_redirect_uris[0]
+    twice = [*({"logout_hint": "x"} | fields).items(), (name, fields.get(name, "y"))]
+    if by == "address":
+        browser.open(f"{rp.end_session()}?{urlencode(twice)}")
+    else:
+        browser.post_to(rp.end_session(), twice)
+    assert browser.page.status_code == 400 and browser.arrived is None and browser.signed_in
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/authorize/resume?",
+        "/saml/start/retraite/?",
+        "/saml/slo/asked/?ref=a&",
+        "/saml/left/?said=a&",
+        "/saml/answer/?",
+        "/gate/resume/?",
+    ],
+)
+def test_atk_112_our_own_steps_take_nothing_twice(cast, path):
+    for twice in ("x=1&x=2", "ref=b&ref=c", "said=b&said=c"):
+        assert Client().get(f"{path}{twice}").status_code == 400, twice
+    assert Client().post("/saml/slo/confirm/", {"ref": ["a", "b"]}).status_code == 400
 
 
 def test_atk_112_form_post_escapes_what_it_carries(rp, browser):

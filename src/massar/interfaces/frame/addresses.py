@@ -23,6 +23,11 @@ GET_ONLY = (
     "demo",
 )
 OF_SITES = ("oidc_", "saml_", "gate_", "receipt")  # beginnings of names: programs ask there, by standards of their own
+# Of these, what answers a field that came twice itself: to the site, in JSON, to a proxy, or as a list.
+JUDGE_FIELDS = {
+    "oidc_authorize", "oidc_token", "oidc_userinfo", "oidc_introspect", "oidc_revoke",
+    "gate_check", "gate_begin", "gate_enter", "gate_forward", "receipt",
+}  # fmt: skip
 
 
 def own_page(wanted: str) -> str:
@@ -59,6 +64,10 @@ def with_slash(request: HttpRequest) -> str:
 
 def asked_by_programs(match: ResolverMatch | None) -> bool:
     return match is not None and (match.url_name or "").startswith(OF_SITES)
+
+
+def judges_fields(match: ResolverMatch | None) -> bool:
+    return match is not None and match.url_name in JUDGE_FIELDS
 
 
 def _page_at(path: str) -> ResolverMatch | None:

@@ -35,7 +35,7 @@ class Frame:
 
     def process_view(self, request, view, args, kwargs):
         """A field that came twice has no one value: two readers would each believe another (CWE-235)."""
-        if addresses.asked_by_programs(request.resolver_match):  # they say so in the words of their protocol
+        if addresses.judges_fields(request.resolver_match):  # it says so in the words of its protocol
             return None
         twice = any(len(values) > 1 for given in (request.GET, request.POST) for _, values in given.lists())
         return errors.bad_request(request) if twice else None

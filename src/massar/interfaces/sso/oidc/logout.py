@@ -82,10 +82,10 @@ def _confirmed(request: HttpRequest) -> HttpResponse:
 
 
 def _wish(request: HttpRequest, given: QueryDict) -> journey.Wish | None:
-    values = {name: given.getlist(name) for name in FIELDS}
-    if any(len(found) > 1 or any(len(v) > LONGEST for v in found) for found in values.values()):
+    values = {name: given.get(name, "") for name in FIELDS}
+    if any(len(value) > LONGEST for value in values.values()):
         return None
-    return journey.read(**{n: (found or [""])[0] for n, found in values.items()}, now=request.now)
+    return journey.read(**values, now=request.now)
 
 
 def _signed_out(request: HttpRequest, wish: journey.Wish) -> HttpResponse:
