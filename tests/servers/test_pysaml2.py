@@ -46,7 +46,7 @@ def config(account, layout):
                         "single_logout_service": [(layout.at(NAME, "/slo"), BINDING_HTTP_POST)],
                     },
                     "name_id_format": [NAMEID_FORMAT_PERSISTENT],
-                    "signing_algorithm": SIG_RSA_SHA256,  # else SHA-1, which the account refuses
+                    "signing_algorithm": SIG_RSA_SHA256,  # else SHA-1, which counts as no signature
                     "digest_algorithm": DIGEST_SHA256,
                     "authn_requests_signed": True,
                     "logout_requests_signed": True,
