@@ -25,16 +25,20 @@ _OUR_DETAILS = {
     "7": {3, 8, 9, 11, 13, 14, *range(20, 28), 57, 60, 64},  # sign-in (RFC 4954), DKIM, SPF, PTR (RFC 7372), Exchange
 }
 _OUR_POLICIES = 500  # 5.7.500 and more: Exchange Online about sender, tenant and network address
+_THEIR_POLICIES = (504, 505, 507, 513)  # but for these, which are the recipient's own
 _RESTRICTED = range(124, 194)  # 5.7.124 to 5.7.193: Exchange about who may write to this recipient
 _MAILBOX = {"1": set(range(1, 12)) - {7, 8}, "2": set(range(1, 5)) | {121, 122}}  # what codes say of address and mailbox
 
 # Words count up to where another server is quoted, and without addresses: both may be anybody's.
 _QUOTED = re.compile(r"\b(?:said|says|responded|response|answered)\b\s*:?", re.IGNORECASE)
 _ADDRESS = re.compile(r"<[^>]*>|\S+@\S+")
-_BOUND = r"(?:quotas?|limits?|credits?|allowance|balance)"
+_INSIDE_A_NAME = re.compile(r"(?<=[a-z])(?=[A-Z])")  # DailyQuotaExceeded: services name their faults as programs do
+_LETTERS = r"(?:e-?mails|mails|messages)"
+_BOUND = rf"(?:quotas?|limite?s?|credits?|funds|allowance|allotment|balance|number of {_LETTERS})"
 _SPENT = re.compile(
-    rf"\b{_BOUND}\b.{{0,60}}\b(?:exceed\w*|reached|spent|exhausted|used up|over)\b"
-    rf"|\b(?:exceed\w*|reached|over|out of|insufficient)\b.{{0,60}}\b{_BOUND}\b|\bno (?:more )?credits?\b|submissionquota"
+    rf"\b{_BOUND}\b.{{0,60}}\b(?:exceed\w*|reached|spent|exhausted|used up|over|d\S{{1,2}}pass\S*|atteinte?)\b"
+    rf"|\b(?:exceed\w*|reached|over|out of|insufficient|not enough)\b.{{0,60}}\b{_BOUND}\b|\bno (?:more )?credits?\b"
+    rf"|\btoo many {_LETTERS}\b|\bout of {_LETTERS}\b"
 )
 _OF_SENDING = re.compile(
     r"\bsend(?:ing|er'?s?)?\b|\bsent\b|submission|outbound|outgoing|\brelay|\bdaily\b|\bhourly\b|\bweekly\b|\bmonthly\b"
@@ -42,6 +46,7 @@ _OF_SENDING = re.compile(
 )
 _OF_MAILBOX = re.compile(
     r"mail ?box|in-?box|storage|\bdisk\b|\bsize\b|too (?:big|large)|receiv\w*|\bover quota\b|recipient'?s? (?:has|is|would)"
+    r"|\b(?:to|for) (?:this|the|that) (?:recipient|user|address)"
 )
 _RECIPIENT_NAMED = re.compile(
     r"recipient (?:address )?(?:rejected|refused|unknown)|restricted|resolver\.(?:rst|adr)|allowed[- ]senders"
@@ -53,7 +58,8 @@ _WE_NAMED = re.compile(
     r"|blocked using|block ?list|black ?list|\brbl\b|dnsbl|spamhaus|reputation|\bspf\b|\bdkim\b|\bdmarc\b"
     r"|\d(?:\.\d{1,3}){3}\b.{0,60}\b(?:block|list|ban|den|reject)"
     r"|\bsenders?\b|send ?as|send on behalf|\bfrom[: ](?:address|header|domain)|not (?:yet )?verified|unverified"
-    r"|not (?:allowed|permitted|authori[sz]ed) to send\b(?! to)|(?:verify|activate) your"
+    r"|not (?:allowed|permitted|authori[sz]ed) to (?:send|perform|submit)\b(?! to)|(?:verify|activate) your|rcpthosts"
+    r"|\bsending (?:activity|privilege|(?:is |was |has been )?(?:suspended|paused|disabled|blocked))"
     r"|\byour (?:account|domain|ip|host|server|network|plan|message limit)\b"
 )
 
@@ -92,6 +98,7 @@ def _of_recipient(code: int, told: str, subject: str, detail: int) -> Refused:
 def _readable(text: str) -> str:
     """The server's own words, small; each line of an answer begins with its code again."""
     own = _QUOTED.split(_ENHANCED.sub(" ", _ADDRESS.sub(" ", text)), maxsplit=1)[0]
+    own = _INSIDE_A_NAME.sub(" ", own)
     return " ".join(own.lower().split())
 
 
@@ -101,7 +108,7 @@ def _is_ours(code: int, subject: str, detail: int, words: str) -> bool:
         return True
     if code < 500:
         return False
-    if subject == "7" and detail in _RESTRICTED:
+    if subject == "7" and (detail in _RESTRICTED or detail in _THEIR_POLICIES):
         return False
     if code in _OUR_CODES or detail in _OUR_DETAILS.get(subject, ()) or (subject == "7" and detail >= _OUR_POLICIES):
         return True

@@ -228,8 +228,9 @@ class Line:
             return NotSent(_reason(problem), about)
 
     def _refused(self, code: int, words: bytes, stage: str) -> Result:
-        """A goodbye on a used connection says nothing about this letter: it never left us."""
-        if code == 421 and self._letters:
+        """A goodbye on a used connection says nothing about this letter: it never left us. Nor does a sign-in that is over
+        by now (the end of a token, a server's limit): a new connection signs in anew."""
+        if self._letters and code in (421, 530, 535):
             return NotSent("the server ended the kept connection")
         return judged(code, words, stage)
 
