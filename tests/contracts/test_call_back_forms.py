@@ -138,6 +138,11 @@ def test_what_holds_no_receipt_is_none(body):
     assert heard("", JSON, body.encode()) is None
 
 
+@pytest.mark.parametrize("body", [b"[]", b"[[]]", b"{}", b"null", b"\r\n"])
+def test_a_body_without_items_leaves_the_query(body):
+    assert heard("id=7&status=delivered", JSON, body) == [ONE]
+
+
 def test_more_than_a_thousand_are_not_taken():
     many = "[" + ", ".join(['{"id": "7", "status": "delivered"}'] * 1001) + "]"
     assert heard("", JSON, many.encode()) is None

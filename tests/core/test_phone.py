@@ -59,7 +59,7 @@ def test_a_range_newer_than_the_table_is_opened_by_hand(beginning):
         phone.mobile("0747123456", ("MA",), opened)
 
 
-@pytest.mark.parametrize("typed", ["0683", "683", "+212683", "+212 6 83", "00212683", "٠٦٨٣"])
+@pytest.mark.parametrize("typed", ["0683", "683", "06-83", "+212683", "+212 6 83", "00212683", "212683", "٠٦٨٣"])
 def test_a_range_has_many_spellings(typed):
     assert phone.mobile_range(typed, ("MA",)) == "+212683"
 
@@ -74,6 +74,12 @@ def test_a_range_has_many_spellings(typed):
         ("0683123456", "no beginning"),
         ("+33612", "does not name"),
         ("+8816", "does not name"),
+        ("0683-0686", "several"),
+        ("0732–0749", "several"),
+        ("0756 / 0759", "several"),
+        ("0683 0686", "several"),
+        ("+212683-+212686", "several"),
+        ("683-686", "several"),
         ("mobile", "no beginning"),
         ("", "no beginning"),
     ],

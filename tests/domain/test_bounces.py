@@ -137,6 +137,9 @@ ANSWERS = [
     ("Gmail, at a rate", "5.2.1",
      "550-5.2.1 The user you are trying to contact is receiving mail at a rate that 550-5.2.1 prevents additional "
      "messages from being delivered.", False, False),
+    ("Gmail, its rate", "5.2.1",
+     "550 5.2.1 The user you are trying to contact has exceeded the rate of mail that can be received.", False, False),
+    ("a code of 4xx beside one of 5xx", "5.2.1", "450 4.2.1 The mailbox does not take this now", False, False),
     ("Gmail, too quickly", "5.2.1",
      "550 5.2.1 The user you are trying to contact is receiving mail too quickly.", False, False),
     ("Gmail, full", "5.2.2", "552-5.2.2 The recipient's inbox is out of storage space and inactive.", False, False),

@@ -22,6 +22,8 @@ _MOBILE = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 _NATIONAL_PREMIUM = ("8",)  # Moroccan 08…: shared cost and premium, whatever the plan of the day calls them
 _SHORTEST_RANGE = 3  # digits: a shorter one would open what was never assigned
 _NO_BEGINNING = "is no beginning of a mobile number; give it as 0683 or +212683"
+_SEVERAL = "looks like several beginnings: write each without blanks, and a comma between them"
+_COUNTRY_APART = re.compile(r"(?:\+|00)[0-9]{1,3}(?=[^0-9])")
 _TRIED_DIGITS = 5
 _SATELLITE = {870, 878, 881, 882, 883}
 
@@ -62,11 +64,16 @@ def mobile_range(typed: str, countries: tuple[str, ...]) -> str:
 def _sample(typed: str, countries: tuple[str, ...]) -> tuple[phonenumbers.PhoneNumber, int]:
     """A number that begins so, and how many digits were put behind it to make it whole."""
     lengths = {phonenumbers.country_code_for_region(country): _length(country) for country in reversed(countries)}
-    if not typed.strip("+0 "):
+    cleaned = text.number(typed)
+    if not cleaned.strip("+0 "):
         raise ValueError(_NO_BEGINNING)
+    if len(re.findall("[0-9]{3,}", _COUNTRY_APART.sub("", cleaned, count=1))) > 1:
+        raise ValueError(_SEVERAL)
+    if cleaned.startswith(tuple(map(str, lengths))):  # 212683, as in whole numbers
+        cleaned = f"+{cleaned}"
     for filled in range(1, max(lengths.values())):
         try:
-            sample = _parsed(typed + "1" * filled, countries)
+            sample = _parsed(cleaned + "1" * filled, countries)
         except BadPhone:
             continue
         length = lengths.get(sample.country_code)

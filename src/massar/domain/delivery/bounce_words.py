@@ -21,7 +21,7 @@ _NOISE = re.compile(
 )
 _LISTS = re.compile(r"spamhaus|spamcop|barracudacentral|query/(?:bl|ip)|sender\.office\.com|dnsbl|\brbl\b")
 _LIVES = re.compile(
-    r"receiving (?:e-?)?(?:mail|messages) (?:at a rate|too (?:quickly|fast))"
+    r"receiving (?:e-?)?(?:mail|messages) (?:at a rate|too (?:quickly|fast))|\brate of mail\b"
     r"|(?:over|exceed\w*|out of|insufficient|not enough|no more)\b[^.;:]{0,40}\b(?:quota|storage|space)\b"
     r"|quota[^.;:]{0,20}exceeded|(?:mailbox|inbox|maildir|folder|account)(?: \w+){0,2} (?:full|over(?: quota)?)\b"
     r"|mailbox full|full mailbox|boite pleine|per (?:hour|day)\b[^.;]{0,40}limit|receiv\w+ limits?\b"

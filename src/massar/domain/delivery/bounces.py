@@ -87,7 +87,7 @@ def _of_fields(part: Message) -> Report | None:
         code = told[1] if told else ""
         words = " ".join(str(block.get(name, ""))[:_MOST_TEXT] for name in ("Diagnostic-Code", "X-Supplementary-Info"))
         quoted = _QUOTED.search(words)
-        if code in _VAGUE and quoted:
+        if quoted and (code in _VAGUE or quoted[1][0] == "4"):  # what the server said itself was no word for good
             code = quoted[1]
         return Report(_STATES.get(action) or _state_of(code), code, meaning(words, code))
     return None

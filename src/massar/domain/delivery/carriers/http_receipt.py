@@ -55,9 +55,7 @@ class ReceiptForm:
         """
         asked = http_body.fields(_octets(query), ("utf-8", self.charset))
         data = http_body.read(body, content_type, self.charset) if body else {}
-        items = _items(data, self.each)
-        if not items and not isinstance(data, list | dict):
-            items = [{}]  # a body that tells nothing: what was asked for may be enough
+        items = _items(data, self.each) or [{}]  # a body that tells nothing: what was asked for may be enough
         if len(items) > MOST_RECEIPTS:
             return None
         found = [self._receipt({**asked, **item}) if isinstance(item, dict) else None for item in items]
