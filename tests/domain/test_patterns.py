@@ -1,4 +1,4 @@
-"""Sequences and repeats are common passwords; passphrases and random passwords are not."""
+"""Sequences, repeats, dates and words backwards are common passwords; passphrases and random passwords are not."""
 
 from __future__ import annotations
 
@@ -23,17 +23,24 @@ REPEATS = [
     *"aaaaaaaaaaaa1! Aaaaaaaa1234! zzzzzz!!!!!!1 !!!!!!!!!!!a1 111222333aA! 121212121212a! abcabcabcabc1!".split(),
     *"passpasspass1! jardinjardin1! Jardin-jardin-1! soleil1soleil2! Ab1!Ab1!Ab1! قمرقمرقمرقمر1! مدينة-مدينة-1".split(),
     *"bibliotheque-bibliotheque1! 123abc123abc! abcd!abcd!1234 ACBDACBDACBD1!".split(),
-    "salam salam salam 1!", "1984 1984 1984 a!",
-]  # fmt: skip
+    "salam salam salam 1!", "1984 1984 1984 a!", "Raja-raja-2026", "Maroc2026maroc!", "raja-2026-raja",
+]
+KEYPAD = "7894561230a! 147258369aA! 741852963aA! 963852741aA! 159753852aA! 321654987Ab! ٧٤١٨٥٢٩٦٣ab!".split()
+DATES = (
+    "12/05/1985-ab 12-05-1985-ab 01.01.1990aA! 01011990-aA! 1985-05-12-ab! 20261129aA-! 5/12/1985-abc! ab-12_05_1985 "
+    "١٢/٠٥/١٩٨٥-ab 12051985Ab!! 31121999@Abc"
+).split()
+BACKWARDS = "drowssap1234! 4321drowssaP! essapedtom12! 2026rassaM!! 4321dr0wss@P 12essapedtoM! am.milaat-2026".split()  # fmt: skip
 GOOD = [
     *"Vqk7#pLd92vR couscous-mint-4 poussette-44-x ballon-pommes-1 terrasse-4-oo cheval-1234-lune nuage#2024riz".split(),
+    *"lampe-12051985-nuage cheval-1985-lune olive-31022026x nuage-99887766-mer".split(),
     *"mississippi-42 barbapapa-lune-7 tamtam-couscous4 وردة-قمر-نهر-7 البلاتين-نهر-7 jardin-jardin-83052917".split(),
     "cheval bleu 42!", "صباح جميل جدا ٣!", *(person.password for person, _ in PEOPLE),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("password", [*SEQUENCES, *REPEATS])
-def test_sequences_and_repeats_are_common(password):
+@pytest.mark.parametrize("password", [*SEQUENCES, *REPEATS, *KEYPAD, *DATES, *BACKWARDS])
+def test_sequences_repeats_dates_and_words_backwards_are_common(password):
     found = api.refusals(password, facts=NOBODY, profile=api.PROFILES["guide"])
     assert "common" in [refusal.rule for refusal in found]
 

@@ -1,15 +1,16 @@
-"""Sequences and repeats: passwords that keep to the rules and are still the first a guesser tries.
+"""Sequences, repeats and dates: passwords that keep to the rules and are still the first a guesser tries.
 
 `abcdefghijk1!` has thirteen signs and one idea. A password is measured by how many signs it takes to *say* it: a run
-of neighbours (in an alphabet, in digits, on a row or a column of a keyboard, forwards or backwards) is said by two, one
-sign again and again by two, a block again and again by the block and one; letters, digits and symbols may also be said
-each by themselves (a1b2c3d4), and letters in disguise by their name (@zertyuiop). What takes fewer than ten signs to say
-is as common as a listed password. No list of such passwords would ever be whole (SP 800-63B-4 §3.1.1.2 names "repetitive or
-sequential characters"; ASVS 5.0 6.2.4).
+of neighbours (in an alphabet, in digits, on a row or a column of a keyboard or of its block of digits, forwards or
+backwards) is said by two, one sign again and again by two, a date by three, a block again and again by the block and one;
+letters, digits and symbols may also be said each by themselves (a1b2c3d4), and letters in disguise by their name
+(@zertyuiop). What takes fewer than ten signs to say is as common as a listed password. No list of such passwords would ever
+be whole (SP 800-63B-4 §3.1.1.2 names "repetitive or sequential characters"; ASVS 5.0 6.2.4).
 """
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from massar.core import fold
@@ -22,10 +23,17 @@ _LONGEST = 64  # code points; longer ones are in nobody's list, and measuring gr
 _RUN = 4  # neighbours in a row; three stand in many words (first, verte)
 _SAID_BY = 2
 _BLOCKS = 6  # signs that a repeated block takes together; fewer stand in words (papa)
-_LOOSE_ENDS = 4  # signs around repeated words that hide nothing (`1!`, `2026`)
+_LOOSE_ENDS = 6  # signs around and between repeated words that hide nothing (`1!`, `-2026`)
+_DATE = re.compile(  # with its year, day or year first; there are as many of them as pairs or triples of letters
+    r"(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])(?:19\d\d|20[0-3]\d)"
+    r"|(?:0?[1-9]|[12]\d|3[01])([-/._ ])(?:0?[1-9]|1[0-2])\1(?:19\d\d|20[0-3]\d)"
+    r"|(?:19\d\d|20[0-3]\d)([-/._ ]?)(?:0[1-9]|1[0-2])\2(?:0[1-9]|[12]\d|3[01])"
+)
+_DATE_SAID_BY = 3
 
 _ROWS = (
     "abcdefghijklmnopqrstuvwxyz", "acegikmoqsuwy", "bdfhjlnprtvxz", "01234567890", "13579", "02468",
+    "7894561230", "147258369", "741852963", "159753", "159357",  # across, down and aslant on a block of digits
     # Latin keyboards: AZERTY, QWERTY, QWERTZ, and down their columns
     "azertyuiop", "qsdfghjklm", "wxcvbn", "qwertyuiop", "asdfghjkl", "zxcvbnm", "qwertzuiop", "yxcvbnm",
     "1qaz2wsx3edc4rfv5tgb6yhn7ujm", "1aqw2zsx3edc4rfv5tgb6yhn7uj", "qazwsxedcrfvtgbyhnujm", "aqwzsxedcrfvtgbyhnuj",
@@ -95,7 +103,7 @@ def _kinds(text: str) -> tuple[str, str, str]:
 
 
 def length(text: str) -> int:
-    """How many signs it takes to say the text, runs and repeats told as such. At most its own length."""
+    """How many signs it takes to say the text, runs, repeats and dates told as such. At most its own length."""
     said = [0, *([len(text)] * len(text))]  # said[n]: the first n signs
     for start in range(len(text)):
         here = said[start]
@@ -104,6 +112,9 @@ def length(text: str) -> int:
             said[end] = min(said[end], here + _SAID_BY)
         for size, end in _ends_of_repeats(text, start):
             said[end] = min(said[end], here + _of_block(text[start : start + size]) + 1)
+        date = _DATE.match(text, start)
+        if date:
+            said[date.end()] = min(said[date.end()], here + _DATE_SAID_BY)
     return said[-1]
 
 
