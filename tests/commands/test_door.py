@@ -112,6 +112,17 @@ def test_a_body_beyond_the_bound_is_not_read(port):
     assert ask(port, body=b"x")["body"] == 1
 
 
+@pytest.mark.parametrize(("sent", "read"), [(0, 0), (1, 1), (70_000, 70_000), (1024 * 1024, 1024 * 1024), (1024 * 1024 + 1, 0)])
+def test_a_body_in_pieces_whose_length_nobody_told(port, sent, read):
+    """As Node and Go send what they stream, and HAProxy, Caddy and Traefik hand it on."""
+    pieces = (b"x" * min(8192, sent - start) for start in range(0, sent, 8192))
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("POST", "/", pieces, {"Content-Type": "text/plain"}, encode_chunked=True)
+    told = json.loads(connection.getresponse().read())
+    connection.close()
+    assert told["body"] == read and int(told["CONTENT_LENGTH"]) == read
+
+
 def test_a_fault_costs_one_answer_and_no_thread(port):
     assert all(ask(port, path="/broken") == {"status": 500} for _ in range(40)), "more than there are threads"
     assert ask(port)["PATH_INFO"] == "/"

@@ -42,8 +42,7 @@ class Door:
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         self._settle()
         told = environ(scope)
-        body = await protocol() if 0 < _length(told) <= LARGEST_BODY else b""
-        told["wsgi.input"] = io.BytesIO(body)
+        told["wsgi.input"] = io.BytesIO(await _body(told, protocol))
         answered = self.loop.create_future()
         self.waiting.put((told, protocol, answered))
         await answered
@@ -109,7 +108,21 @@ def environ(scope: Any) -> Environ:
     return told
 
 
+async def _body(told: Environ, protocol: Any) -> bytes:
+    """Whole, or empty beyond the bound. A length that nobody told (RFC 9112 §7.1) is put into the environ, where Django looks."""
+    if "HTTP_TRANSFER_ENCODING" not in told:
+        return await protocol() if 0 < _length(told) <= LARGEST_BODY else b""
+    body = bytearray()
+    async for piece in protocol:
+        body += piece
+        if len(body) > LARGEST_BODY:
+            body.clear()
+            break
+    told["CONTENT_LENGTH"] = str(len(body))
+    return bytes(body)
+
+
 def _length(told: Environ) -> int:
-    """Bytes of the body; 0 where its length is not told, as Django takes it."""
+    """Bytes of the body; 0 where what is told is no number."""
     said = told.get("CONTENT_LENGTH", "")
     return int(said) if said.isascii() and said.isdecimal() and len(said) < 16 else 0
