@@ -9,7 +9,7 @@ from lxml import etree
 
 from massar.core import xml_signature
 from massar.domain.sites import saml_metadata
-from massar.domain.sites.saml_metadata import MD, POST, REDIRECT, SOAP
+from massar.domain.sites.saml_metadata import MD, POST, REDIRECT, SOAP, called
 
 _UNUSED = ("ArtifactResolutionService", "ManageNameIDService")
 
@@ -18,11 +18,6 @@ def sentences(document: bytes, values: dict) -> list[str]:
     """values: what `saml_metadata.read` took of the same document. Raises MetadataRefused."""
     _, role = saml_metadata.roles(document)
     return [*_answers(role), *_sign_outs(role, values), *_certificates(role), *_names(role, values), *_others(role)]
-
-
-def called(binding: str | None) -> str:
-    """`HTTP-Artifact` of its long name; what has none as it stands."""
-    return (binding or "no binding").rpartition(":")[2]
 
 
 def _answers(role: etree._Element) -> Iterator[str]:

@@ -95,8 +95,13 @@ def roles(document: bytes) -> tuple[etree._Element, etree._Element]:
 
 def _instead(role: etree._Element) -> str:
     """What the site offers in its place."""
-    others = sorted({(e.get("Binding") or "").rpartition(":")[2] for e in role.iterfind(f"{{{MD}}}AssertionConsumerService")})
+    others = sorted({called(e.get("Binding")) for e in role.iterfind(f"{{{MD}}}AssertionConsumerService")})
     return f" (the site has {', '.join(others)})" if others else ""
+
+
+def called(binding: str | None) -> str:
+    """`HTTP-Artifact` of its long name; what has none as it stands."""
+    return (binding or "no binding").rpartition(":")[2]
 
 
 def _judge_time(now: datetime, *elements: etree._Element) -> None:

@@ -33,7 +33,7 @@ _USUAL = {"https": ":443", "http": ":80"}
 def forward(request: HttpRequest) -> HttpResponse:
     name, key = basic.presented(request) or ("", "")
     site = gate_check.proxy_of(name, key)
-    method, uri = (request.headers.get(f"X-Forwarded-{name}", "") for name in ("Method", "Uri"))
+    method, uri = (request.headers.get(f"X-Forwarded-{end}", "") for end in ("Method", "Uri"))
     if site is None or request.method != "GET" or method not in gate_check.METHODS or not _of_this_host(request, site):
         return HttpResponse(status=403)
     path, _, query = uri.partition("?")
