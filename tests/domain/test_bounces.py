@@ -107,6 +107,8 @@ ANSWERS = [
     ("Exchange Online, relay", "5.4.1", "550 5.4.1 Relay Access Denied [x.prod.protection.outlook.com]", False, True),
     ("Exchange Online, closed to others", "5.7.124",
      "550 5.7.124 RESOLVER.RST.SenderNotInAllowedList; not authorized", False, False),
+    ("Exchange Online, the recipient's own list", "5.7.513",
+     "550 5.7.513 Service unavailable, Client host [192.0.2.25] blocked by a@example.org using Customer Block list", False, False),
     ("Exchange Online, a group", "5.7.133",
      "550 5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; authentication required; Delivery restriction check "
      "failed because the sender was not authenticated", False, False),

@@ -193,7 +193,7 @@ def delivered(content=b"", *, esm_class=4, coding=0, source=(1, 1, "212661000222
         *((word, DELIVERED) for word in (b"DELIVERED", b"Delivered", b"DELIVERD", b"DELIVER", b"DELIVRED")),
         *((word, FAILED) for word in (b"UNDELIVERABLE", b"UNDELIVERED", b"NOT_DELIVERED", b"REJECTED", b"REJECTE", b"FAILED",
                                       b"failed", b"FAIL", b"FAILURE", b"BLOCKED", b"BLACKLISTED", b"EXPIRD", b"CANCELLED",
-                                      b"SKIPPED")),
+                                      b"SKIPPED", b"UNDELIVRABLE", b"DELIVERY_FAILED", b"EXPRD")),
         *((word, UNDERWAY) for word in (b"ACCEPTED", b"QUEUED", b"BUFFRED", b"SENT", b"SCHEDULED", b"PENDING")),
     ],
 )  # fmt: skip

@@ -12,14 +12,13 @@ from email.message import Message
 
 from massar.domain.delivery.bounce_words import ABOUT_US, GONE, meaning
 from massar.domain.delivery.carriers.base import DELIVERED, FAILED, UNDERWAY
+from massar.domain.delivery.carriers.smtp_answer import is_restricted
 
 _STATES = {"failed": FAILED, "delayed": UNDERWAY, "delivered": DELIVERED, "expanded": DELIVERED, "relayed": UNDERWAY}
 # RFC 3463: no such mailbox, no such domain, no such syntax, moved away, takes no mail at all; mailbox closed. Exchange
 # Online: another server said so (5.1.351).
 # Not 5.1.0, 5.1.7 and 5.1.8, which many servers say of the sender; nor 5.4.4, which our own name server can cause.
 _NO_SUCH_ADDRESS = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.1.351", "5.2.1"}
-# Exchange Online, of a recipient that takes letters from some senders only, or from none outside.
-_NOT_FROM_OUTSIDE = {"5.7.124", "5.7.129", "5.7.133", "5.7.134", "5.7.135", "5.7.136", "5.7.193", "5.7.504", "5.7.505", "5.7.507"}
 _VAGUE = {"", "4.0.0", "5.0.0"}
 _STATUS = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})(?!\d)", re.ASCII)
 # An enhanced code where servers put it: after the three digits of SMTP, or after qmail's number sign.
@@ -51,7 +50,7 @@ class Report:
     def ours(self) -> bool:
         """Whether it was refused by a policy: that is about us, not about the address."""
         policy = self.said == ABOUT_US if self.said else self.code[1:].startswith(".7.")
-        return self.state == FAILED and policy and self.code not in _NOT_FROM_OUTSIDE
+        return self.state == FAILED and policy and not is_restricted(self.code[2:])
 
 
 def read(content: bytes) -> Report | None:

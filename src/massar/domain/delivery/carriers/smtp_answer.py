@@ -25,8 +25,7 @@ _OUR_DETAILS = {
     "7": {3, 8, 9, 11, 13, 14, *range(20, 28), 57, 60, 64},  # sign-in (RFC 4954), DKIM, SPF, PTR (RFC 7372), Exchange
 }
 _OUR_POLICIES = 500  # 5.7.500 and more: Exchange Online about sender, tenant and network address
-_THEIR_POLICIES = (504, 505, 507, 513)  # but for these, which are the recipient's own
-_RESTRICTED = range(124, 194)  # 5.7.124 to 5.7.193: Exchange about who may write to this recipient
+_RESTRICTED = {*range(124, 194), 504, 505, 507, 513}  # x.7.N: Exchange about who may write to this recipient
 _MAILBOX = {"1": set(range(1, 12)) - {7, 8}, "2": set(range(1, 5)) | {121, 122}}  # what codes say of address and mailbox
 
 # Words count up to where another server is quoted, and without addresses: both may be anybody's.
@@ -86,6 +85,12 @@ def judged(code: int, words: bytes, stage: str) -> Refused | NotSent:
     return Refused(told, permanent=False, ours=code >= 500 and not of_mailbox, about=RECIPIENT if of_mailbox else MESSAGE)
 
 
+def is_restricted(reason: str) -> bool:
+    """Whether an enhanced code without its class, as `7.124`, says that this recipient takes no letters from outside."""
+    subject, _, detail = reason.partition(".")
+    return subject == "7" and detail.isdecimal() and int(detail) in _RESTRICTED
+
+
 def _of_recipient(code: int, told: str, subject: str, detail: int) -> Refused:
     """A mail system's own trouble (x.3.x) is no one domain's. A policy may be this server's alone; an address is what it is."""
     about = MESSAGE if subject == "3" else RECIPIENT
@@ -108,7 +113,7 @@ def _is_ours(code: int, subject: str, detail: int, words: str) -> bool:
         return True
     if code < 500:
         return False
-    if subject == "7" and (detail in _RESTRICTED or detail in _THEIR_POLICIES):
+    if is_restricted(f"{subject}.{detail}"):
         return False
     if code in _OUR_CODES or detail in _OUR_DETAILS.get(subject, ()) or (subject == "7" and detail >= _OUR_POLICIES):
         return True
