@@ -5,9 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +22,9 @@ from tests.support.postgres import free_port
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 ECHO = """
 import json
-from massar.interfaces.frame.door import Door
+from massar.interfaces.frame import door
+
+door.BODY_WITHIN = 1.0
 
 def echo(environ, start_response):
     if environ["PATH_INFO"] == "/broken":
@@ -30,17 +34,23 @@ def echo(environ, start_response):
     start_response("203 Told", [("Content-Type", "application/json"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")])
     return [json.dumps(told).encode()]
 
-server = Door(echo)
+server = door.Door(echo)
 """
 
 
 @pytest.fixture(scope="module")
-def port(tmp_path_factory):
-    folder, number = tmp_path_factory.mktemp("door"), free_port()
+def log(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("door") / "log"
+
+
+@pytest.fixture(scope="module")
+def port(log):
+    folder, number = log.parent, free_port()
     (folder / "echo.py").write_text(ECHO)
     command = [sys.executable, "-m", "granian", "--interface", "rsgi", "echo:server", "--port", str(number), "--no-ws"]
     environ = {**os.environ, "PYTHONPATH": f"{SOURCE}:{folder}", "OF_THE_PROCESS": "secret"}
-    server = subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with log.open("wb") as file:
+        server = subprocess.Popen(command, cwd=folder, env=environ, stdout=file, stderr=file)
     try:
         _wait_for(number)
         yield number
@@ -121,6 +131,33 @@ def test_a_body_in_pieces_whose_length_nobody_told(port, sent, read):
     told = json.loads(connection.getresponse().read())
     connection.close()
     assert told["body"] == read and int(told["CONTENT_LENGTH"]) == read
+
+
+def said_to(port: int, head: str, body: bytes) -> bytes:
+    """The answer to a POST as it comes, up to the end that the server makes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as line:
+        line.sendall(f"POST / HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n".encode() + body)
+        said = b""
+        while piece := line.recv(65536):
+            said += piece
+    return said
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 100", "Transfer-Encoding: chunked"])
+def test_who_does_not_go_on_sending_is_told_and_holds_up_nobody(port, head):
+    """Neither the others nor, when the server is told to stop, its end."""
+    with ThreadPoolExecutor(40) as pool:
+        slow = [pool.submit(said_to, port, head, b"3\r\nabc") for _ in range(40)]
+        assert ask(port, body=b"x")["body"] == 1
+        assert all(one.result().startswith(b"HTTP/1.1 408 ") for one in slow)
+
+
+def test_who_has_gone_leaves_no_trace(port, log):
+    before = log.read_text()
+    for _ in range(30):
+        with socket.create_connection(("127.0.0.1", port)) as line:
+            line.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nabc")
+    assert ask(port, body=b"x")["body"] == 1 and log.read_text() == before
 
 
 def test_a_fault_costs_one_answer_and_no_thread(port):

@@ -1,4 +1,4 @@
-"""Starts the web server of the product (Granian, WSGI).
+"""Starts the web server of the product (Granian, RSGI).
 
 One process per core; the reverse proxy in front speaks TLS. Run `massar migrate` before, and `massar worker` beside it.
 """

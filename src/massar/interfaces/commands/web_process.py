@@ -24,7 +24,6 @@ from granian.net import SocketHolder
 from massar.core import family
 
 BACKLOG = 1024
-BACKLOG = 1024
 LAST_ANSWERS = 30.0  # seconds for what is being answered when the server is told to stop
 ASK_AGAIN = 0.2  # seconds
 

@@ -23,7 +23,9 @@ Environ = dict[str, Any]
 THREADS = 24  # they wait for the hash gate and the database; so many keep one core busy
 SETTLED_WITHIN = 0.1  # seconds
 LARGEST_BODY = 1024 * 1024  # bytes that are read at all; every form and call-back is judged against a bound of its own
+BODY_WITHIN = 25.0  # seconds; less than what is being answered is given when the server is told to stop
 UNPREFIXED = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
+BODILESS = ("GET", "HEAD", "OPTIONS")  # these have a body only where something is said of it
 JOINED_BY = {"cookie": "; "}  # a name that came twice: RFC 9110 §5.3, and for cookies RFC 6265bis §5.6.3
 
 
@@ -42,10 +44,34 @@ class Door:
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         self._settle()
         told = environ(scope)
-        told["wsgi.input"] = io.BytesIO(await _body(told, protocol))
+        body = await self._body(told, protocol)
+        if body is None:
+            return
+        told["wsgi.input"] = io.BytesIO(body)
         answered = self.loop.create_future()
         self.waiting.put((told, protocol, answered))
         await answered
+
+    async def _body(self, told: Environ, protocol: Any) -> bytes | None:
+        """Whole, or empty beyond the bound. None: it did not come, and nobody waits for an answer.
+
+        In pieces (RFC 9112 §7.1) and by HTTP/2 no length needs to be told: it is put into the environ, where Django looks.
+        """
+        may_have_one = "CONTENT_LENGTH" not in told and told["REQUEST_METHOD"] not in BODILESS
+        untold = may_have_one or "HTTP_TRANSFER_ENCODING" in told
+        if not untold and not 0 < _length(told) <= LARGEST_BODY:
+            return b""
+        reading = self.loop.create_task(_read(protocol))
+        await asyncio.wait([reading], timeout=BODY_WITHIN)
+        if not reading.done():
+            reading.cancel()
+            protocol.response_bytes(408, [("Connection", "close")], b"")
+            return None
+        if isinstance(reading.exception(), RuntimeError):
+            return None  # whoever sent it has gone
+        if untold:
+            told["CONTENT_LENGTH"] = str(len(reading.result()))
+        return reading.result()
 
     def _settle(self) -> None:
         """Ends the calls whose answers have left. To wake the loop for each would cost more than the rest of the way in."""
@@ -79,6 +105,15 @@ class Door:
         protocol.response_bytes(int(status[:3]), headers, body)
 
 
+async def _read(protocol: Any) -> bytes:
+    body = bytearray()
+    async for piece in protocol:
+        body += piece
+        if len(body) > LARGEST_BODY:
+            return b""
+    return bytes(body)
+
+
 def environ(scope: Any) -> Environ:
     """The request as PEP 3333 has it, without its body; nothing of the process's own environment is in it."""
     server, _, port = scope.server.rpartition(":")
@@ -106,20 +141,6 @@ def environ(scope: Any) -> Environ:
     # HTTP/2 has it apart (RFC 9113 §8.3.1). Empty, so that it is refused: the server's own name must not stand in for it.
     told.setdefault("HTTP_HOST", scope.authority or "")
     return told
-
-
-async def _body(told: Environ, protocol: Any) -> bytes:
-    """Whole, or empty beyond the bound. A length that nobody told (RFC 9112 §7.1) is put into the environ, where Django looks."""
-    if "HTTP_TRANSFER_ENCODING" not in told:
-        return await protocol() if 0 < _length(told) <= LARGEST_BODY else b""
-    body = bytearray()
-    async for piece in protocol:
-        body += piece
-        if len(body) > LARGEST_BODY:
-            body.clear()
-            break
-    told["CONTENT_LENGTH"] = str(len(body))
-    return bytes(body)
 
 
 def _length(told: Environ) -> int:
