@@ -102,7 +102,7 @@ def test_a_signal_that_comes_while_its_workers_start_ends_all_of_them(installed,
 
 def test_who_is_told_to_stop_finishes_and_who_is_killed_leaves_nobody(installed):
     """Both with a browser that keeps its connection open."""
-    for sent in (signal.SIGTERM, signal.SIGKILL):
+    for sent in (signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
         port = free_port()
         with started(installed, "serve", "--port", str(port), "--processes", "2") as server:
             until(lambda port=port: is_served(port), "it did not start")

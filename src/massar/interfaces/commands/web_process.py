@@ -42,6 +42,12 @@ class WebServer(Granian):
             respawn_failed_workers=True,
         )
         self._listening = listening
+        self._detached = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # by nohup
+
+    def signal_handler_reload(self, *args) -> None:
+        """The terminal was closed: who served on would hold the port and be forgotten."""
+        if not self._detached:
+            self.signal_handler_interrupt(*args)
 
     def _init_shared_socket(self) -> None:
         self._shd, self._sso = SocketHolder(self._listening.fileno(), False, BACKLOG), self._listening
