@@ -9,7 +9,7 @@ from django.template.loader import get_template
 from django.urls import reverse
 from django.utils import translation
 
-from massar.interfaces.frame import addresses, page, resume
+from massar.interfaces.frame import addresses, outage, page, resume
 from massar.interfaces.frame.answers import see_other, to
 from massar.interfaces.frame.jinja import t
 
@@ -48,6 +48,7 @@ def forbidden(request, exception=None):
     return show(request, 403)
 
 
+@outage.patient  # it comes before the middleware that makes views so
 def csrf_failure(request, reason=""):
     """The form was open too long, or came from another site: nothing is done, and what was typed waits on its page.
 
