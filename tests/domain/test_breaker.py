@@ -51,6 +51,22 @@ def test_one_probe_after_the_pause_and_none_before():
     assert not breaker.claim_probe("iam", now=NOW + FIRST), "another worker has it"
 
 
+@pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(days=1), timedelta(days=400)])
+def test_a_clock_that_ran_ahead_shuts_nobody_out_for_longer_than_a_pause(ahead):
+    """One worker's clock, for half a minute: the carrier is tried as soon as clocks agree."""
+    open_it(NOW + ahead)
+    assert breaker.all_states()["iam"].due(NOW)
+    assert breaker.claim_probe("iam", now=NOW) and not breaker.claim_probe("iam", now=NOW), "once, as ever"
+    breaker.fault("iam", "still nothing", now=NOW)
+    assert not breaker.all_states()["iam"].due(NOW) and not breaker.claim_probe("iam", now=NOW)
+
+
+def test_a_probe_that_was_claimed_ahead_of_time_is_not_kept():
+    open_it()
+    assert breaker.claim_probe("iam", now=NOW + timedelta(days=1))
+    assert breaker.claim_probe("iam", now=NOW + FIRST)
+
+
 def test_a_good_probe_closes_it_and_a_bad_one_doubles_the_pause():
     open_it()
     now, pauses = NOW, []

@@ -1,4 +1,4 @@
-"""Budgets under clocks that jump or differ: none is ever owed more than it holds (decision 18)."""
+"""Clocks that jump or differ: no budget is ever owed more than it holds (decision 18), and workers go on."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from massar.domain.credentials import api as credentials
 from massar.domain.limits import api as limits
 from massar.domain.limits.models import Budget
+from tests.support.post_office import worker_with
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
@@ -89,3 +91,14 @@ def test_a_clock_that_jumps_back_still_gives_nothing_away():
     draw = limits.draw(THREE, "a")
     spend(draw, NOW)
     assert [take(draw, now=NOW - DAY) is None for _ in range(4)] == [False] * 4
+
+
+def test_a_worker_whose_clock_ran_ahead_sweeps_on_as_soon_as_it_is_right_again(clock, monkeypatch):
+    """It would have rested for a day: what has run out stayed readable, and no alarm began."""
+    swept = []
+    monkeypatch.setattr(credentials.temporary, "sweep", lambda *, now: swept.append(now))
+    worker, right = worker_with({}, clock), clock()
+    for moment in (DAY, timedelta(seconds=30), timedelta(seconds=45), timedelta(seconds=61)):
+        clock.set(right + moment)
+        worker.turn()
+    assert swept == [right + moment for moment in (DAY, timedelta(seconds=30), timedelta(seconds=61))]

@@ -30,6 +30,7 @@ MOVES = {
 FAULTS = 5
 OF_ONE = 3  # of them, at most so many from one person, or from one domain where an answer may be about the domain
 FIRST_PAUSE, LONGEST_PAUSE = 5, 300  # seconds
+NO_PAUSE = timedelta(seconds=2 * LONGEST_PAUSE)  # so far ahead only a clock that ran ahead has put an end: it holds nobody up
 OURS = "ours: "  # begins the reason where the carrier refused our account or setting
 FORGOTTEN_AFTER = timedelta(days=1)
 PROBE_ENDS = timedelta(seconds=60)  # a worker that died with the probe must not keep the carrier shut
@@ -69,7 +70,7 @@ class Facts:
 
     def due(self, now: datetime) -> bool:
         """Open or given up by whoever probed, and time for a probe."""
-        return self.state != State.CLOSED and self.until is not None and self.until <= now
+        return self.state != State.CLOSED and self.until is not None and not now < self.until <= now + NO_PAUSE
 
     @property
     def ours(self) -> bool:
@@ -165,8 +166,8 @@ def claim_probe(carrier: str, *, now: datetime) -> bool:
     return (
         sql.change(
             "UPDATE delivery_breaker SET state = 'half-open', until = %s "
-            "WHERE carrier = %s AND state IN ('open', 'half-open') AND until <= %s",
-            (sql.at(now + PROBE_ENDS), carrier, sql.at(now)),
+            "WHERE carrier = %s AND state IN ('open', 'half-open') AND (until <= %s OR until > %s)",
+            (sql.at(now + PROBE_ENDS), carrier, sql.at(now), sql.at(now + NO_PAUSE)),
         )
         == 1
     )

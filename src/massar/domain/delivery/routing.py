@@ -95,7 +95,7 @@ class Router:
     def look(self, now: datetime) -> None:
         """Once a turn: breakers always, lateness and conversion now and then."""
         self._states = breaker.all_states()
-        if self._looked_at is None or now - self._looked_at >= LOOK_AGAIN:
+        if self._looked_at is None or not timedelta(0) <= now - self._looked_at < LOOK_AGAIN:
             self._late = punctuality(now=now)
             self._compared = conversion.compared(now=now)
             self._looked_at = now

@@ -284,8 +284,9 @@ class Worker:
     # Now and then
 
     def _now_and_then(self, work: Callable, every: timedelta) -> None:
+        """Also when the last time lies ahead, by a clock that was put right since."""
         now = self.tick()
-        if work.__name__ not in self.last or now - self.last[work.__name__] >= every:
+        if work.__name__ not in self.last or not timedelta(0) <= now - self.last[work.__name__] < every:
             self.last[work.__name__] = now
             work(now)
 
