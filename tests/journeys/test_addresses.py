@@ -132,20 +132,26 @@ def test_a_reload_below_a_page_names_the_page(path, page):
 @pytest.mark.parametrize(
     ("path", "meant"),
     [("/sign-in", "/sign-in/"), ("/recovery", "/recovery/"), ("/recovery/asked?by=phone", "/recovery/asked/?by=phone"),
-     ("/profile", "/profile/"), ("/devices", "/devices/"), ("/desk", "/desk/"), ("/sites/massar", "/sites/massar/")],
+     ("/profile", "/profile/"), ("/devices", "/devices/"), ("/desk", "/desk/"), ("/sites/massar", "/sites/massar/"),
+     ("/SIGN-IN/", "/sign-in/"), ("/Sign-In?x=1", "/sign-in/?x=1"), ("/sign-in.", "/sign-in/"), ("/recovery/.", "/recovery/"),
+     ("/sign-in/)", "/sign-in/"), ("/sign-in/،", "/sign-in/"), ("/sign-in/%20", "/sign-in/"), ("/sign-in//", "/sign-in/"),
+     ("/Sites/MASSAR/", "/sites/massar/"), ("/contacts/cancel/1-aB-_", "/contacts/cancel/1-aB-_/"),
+     ("/contacts/cancel/1-aB-_/.", "/contacts/cancel/1-aB-_/"), ("/contacts/cancel/1-aB-_.", "/contacts/cancel/1-aB-_/")],
 )  # fmt: skip
-def test_an_address_without_its_slash(client: Client, path, meant):
+def test_an_address_as_people_type_and_paste_it(client: Client, path, meant):
     answer = client.get(path)
     assert (answer.status_code, answer["Location"]) == (303, meant)
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/token/", "/%0d%0aX: y/sign-in", "/x//evil.example/sign-in", "/%2fevil.example"])
+@pytest.mark.parametrize("path", ["/nothing", "/token/", "/%0d%0aX: y/sign-in", "/x//evil.example/sign-in", "/%2fevil.example",
+                                  "/.", "/...", "/TOKEN", "/CONTACTS/CANCEL/1-aB-_/", "/sign-out."])
 def test_other_addresses_are_not_found(client: Client, path):
     assert client.get(path).status_code == 404
 
 
 def test_every_page_answers_head(client: Client):
-    for path in ("/sign-in/", "/recovery/", "/recovery/asked/", "/healthz", "/readyz", "/.well-known/security.txt"):
+    open_to_all = "/sign-in/ /recovery/ /recovery/asked/ /healthz /readyz /.well-known/security.txt /saml/metadata"
+    for path in open_to_all.split():
         assert client.head(path).status_code == 200, path
     client.cookies.load(Visitor().sign_in(JAMAL.login, JAMAL.password).cookies)
     for path in ("/", "/profile/", "/devices/", "/sites/massar/"):
@@ -187,3 +193,9 @@ def test_pages_leave_compressed_with_random_bytes_before():
     assert len(tokens) == 8, "BREACH: the token of forms is masked anew"
     assert FATIMA_PHONE[-2:].encode() in plain[0]
     assert not visitor.client.get("/profile/").has_header("Content-Encoding"), "nor for whoever did not ask"
+
+
+@pytest.mark.parametrize(("path", "status"), [("/nothing/", 404), ("/sign-out/", 405), ("/authorize", 400)])
+def test_pages_of_faults_leave_compressed_too(client: Client, path, status):
+    answer = client.get(path, headers={"accept-encoding": "gzip"})
+    assert answer.status_code == status and answer["Content-Encoding"] == "gzip"

@@ -30,6 +30,7 @@ MIDDLEWARE = [
     "massar.interfaces.frame.middleware.Frame",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",  # after the files, which are compressed once (docs/adr/0046-compressed-pages.md)
+    "massar.interfaces.frame.middleware.told_methods",
     "django.middleware.csrf.CsrfViewMiddleware",
     "massar.interfaces.frame.outage.Patience",
 ]

@@ -22,6 +22,7 @@ GET_ONLY = (
     "desk_messages",
     "demo",
 )
+_BEHIND = " /.,;:!?()<>[]\"'«»،؛؟…"  # what stands behind an address in a sentence; no token of ours ends so
 OF_SITES = ("oidc_", "saml_", "gate_", "receipt")  # beginnings of names: programs ask there, by standards of their own
 # Of these, what answers a field that came twice itself: to the site, in JSON, to a proxy, or as a list.
 JUDGE_FIELDS = {
@@ -53,13 +54,19 @@ def page_above(path: str) -> str:
     return reverse("home")
 
 
-def with_slash(request: HttpRequest) -> str:
-    """The page that was meant by an address without the slash at its end; empty where there is none."""
-    if request.method not in ("GET", "HEAD") or request.path.endswith("/"):
+def meant(request: HttpRequest) -> str:
+    """The page that was meant by an address as people type and paste it: without its slash, with a full stop or a bracket
+    behind, in capitals. Empty where there is none."""
+    if request.method not in ("GET", "HEAD"):
         return ""
-    match = _page_at(f"{request.path}/")
+    bare = f"{request.path.rstrip(_BEHIND)}/"
+    lowered = bare.lower()
+    as_written, small = _page_at(bare), _page_at(lowered)
+    path = bare if as_written else lowered if small and "token" not in small.kwargs else ""
+    if path in ("", "/", request.path):  # what is asked for already and answers 404 leads nowhere else
+        return ""
     query = request.META.get("QUERY_STRING", "")
-    return own_page(f"{request.path}/" + (f"?{query}" if query else "")) if match else ""
+    return own_page(path + (f"?{query}" if query else ""))
 
 
 def asked_by_programs(match: ResolverMatch | None) -> bool:

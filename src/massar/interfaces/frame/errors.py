@@ -65,7 +65,7 @@ def csrf_failure(request, reason=""):
 
 
 def not_found(request, exception=None):
-    meant = addresses.with_slash(request)
+    meant = addresses.meant(request)
     return see_other(meant) if meant else show(request, 404)
 
 

@@ -29,8 +29,6 @@ class Frame:
         begin(request)
         with translation.override(request.language):
             response = refused(request) or self.get_response(request)
-            if response.status_code == 405 and not response.content:
-                response = errors.wrong_method(request, response)
         return _with_headers(request, response)
 
     def process_view(self, request, view, args, kwargs):
@@ -39,6 +37,17 @@ class Frame:
             return None
         twice = any(len(values) > 1 for given in (request.GET, request.POST) for _, values in given.lists())
         return errors.bad_request(request) if twice else None
+
+
+def told_methods(get_response):
+    """Below what compresses: an empty 405 becomes a page, or a sentence for a program."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        empty = response.status_code == 405 and not response.content
+        return errors.wrong_method(request, response) if empty else response
+
+    return answer
 
 
 def begin(request: HttpRequest) -> None:

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from massar.domain.sites import api as sites
 from massar.interfaces.frame import page, policy, waiting
@@ -22,7 +22,7 @@ from massar.journeys.saml_sign_in import Answer
 PROTOCOL = "saml"
 
 
-@require_GET
+@require_safe
 def metadata(request: HttpRequest, ours: str = "") -> HttpResponse:
     document = saml_metadata.of(entity(ours), now=request.now)
     return HttpResponse(document, content_type="application/samlmetadata+xml")
