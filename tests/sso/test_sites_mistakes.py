@@ -181,6 +181,11 @@ def test_claims_of_the_id_token_are_those_of_the_scopes(tmp_path, names, told):
     assert mistakes(tmp_path, table) == [] if told is None else told in only(tmp_path, table)
 
 
+def test_where_no_scope_allows_a_claim_all_of_them_are_named(tmp_path):
+    table = f'[sites.library]\nprotocol = "oidc"\nclient_id = "l"\n{SECRET}\nscopes = ["openid"]\nid_token_claims = ["scool"]'
+    assert "school_ar, role, recovered_at, perhaps school." in only(tmp_path, table)
+
+
 def test_known_words_are_those_of_the_protocols():
     assert {"name", "email", "school"} <= set(rules.CLAIMS) <= set(oidc_claims.SUPPORTED)
     assert rules.LONGEST_SCOPES == oidc_claims.LONGEST_SCOPE

@@ -145,11 +145,12 @@ def _judged_scopes(site: Site) -> Mistakes:
 def _judged_id_token(site: Site) -> Mistakes:
     """What is never said because no scope allows it would be a setting without effect."""
     allowed = [name for scope in site.scopes for name in CLAIMS_OF_SCOPE.get(scope, ())]
+    choices = allowed or [name for names in CLAIMS_OF_SCOPE.values() for name in names]
     for name in site.id_token_claims:
         scope = next((scope for scope, names in CLAIMS_OF_SCOPE.items() if name in names), None)
         if name in allowed:
             continue
-        wish = f"add {scope} to scopes" if scope else f"choose from {', '.join(allowed)}{near(name, allowed)}"
+        wish = f"add {scope} to scopes" if scope else f"choose from {', '.join(choices)}{near(name, choices)}"
         yield "id_token_claims scopes", f"id_token_claims holds {name!r}, which no scope of the site allows: {wish}."
 
 
