@@ -44,8 +44,8 @@ _OF_SENDING = re.compile(
     r"|\bcredits?\b|\bper (?:second|minute|hour|day|week|month)\b|\b24[- ]?h"
 )
 _OF_MAILBOX = re.compile(
-    r"mail ?box|in-?box|storage|\bdisk\b|\bsize\b|too (?:big|large)|receiv\w*|\bover quota\b|recipient'?s? (?:has|is|would)"
-    r"|\b(?:to|for) (?:this|the|that) (?:recipient|user|address)"
+    r"mail ?box|in-?box|storage|\bdisk\b|\bsize\b|too (?:big|large)|receiv\w*|\bover quota\b|recipient'?s? (?:has|is|would|over)"
+    r"|\b(?:to|for) (?:(?:this|the|that) )?(?:recipient|user|address)\b"
 )
 _RECIPIENT_NAMED = re.compile(
     r"recipient (?:address )?(?:rejected|refused|unknown)|restricted|resolver\.(?:rst|adr)|allowed[- ]senders"
