@@ -60,6 +60,15 @@ def test_our_own_page_comes_after_the_sign_in(path):
     assert visitor.get("/sign-in/").path == "/", "once"
 
 
+@pytest.mark.parametrize(("path", "then"), [("/devices/", "/devices/"), ("/.well-known/change-password", "/")])
+def test_our_own_page_comes_after_a_recovery_too(path, then, post):
+    visitor = Visitor().get(path).ask(FATIMA.login, phone=FATIMA.phone)
+    secret = post.secret(FATIMA_PHONE)
+    visitor.sign_in(FATIMA.login, secret).change(secret, "Tamarin&6048-oued")
+    assert visitor.path == "/password/changed/"
+    assert visitor.get("/continue/").path == then, "what was to be changed is changed"
+
+
 def test_home_is_home_and_nobody_else_says_where():
     visitor = Visitor().get("/")
     assert visitor.submit("/sign-in/", user=JAMAL.login, password=JAMAL.password).path == "/"

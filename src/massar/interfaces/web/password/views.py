@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from massar.interfaces.frame import cookies, fields, page
@@ -76,6 +77,8 @@ def _answer(request, form, person, granted, outcome) -> HttpResponse:
             response = let_in(request, to("password_changed"), outcome)
             ended = 0 if granted else request.here.session.id
             cookies.write_told(response, Leaving(person.id, request.now, ended))
+            if cookies.NEXT.read(request) == reverse("password_change"):  # it was wanted, and is done
+                cookies.NEXT.drop(response)
             return response
         case Problems():
             fields.show_problems(form, outcome)
