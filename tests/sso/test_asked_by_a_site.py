@@ -177,3 +177,10 @@ def test_the_button_closes_the_sites_after_a_long_look_at_the_question(clock):
     clock.advance(minutes=31)
     browser.submit(urlsplit(suite.metadata["end_session_endpoint"]).path)
     assert browser.arrived.address == BACK and other.refresh(kept.refresh).status_code == 400
+
+
+def test_a_session_that_gave_way_in_the_same_second_is_not_this_browsers(clock):
+    """The eleventh sign-in ends the oldest session; signing out at once speaks of this browser's sites alone."""
+    visit(Visitor().sign_in(YOUSSEF.login, YOUSSEF.password), clock)
+    browsers = [Visitor().sign_in(YOUSSEF.login, YOUSSEF.password) for _ in range(10)]
+    assert browsers[-1].submit("/sign-out/").path == "/sign-in/"

@@ -133,7 +133,8 @@ def end_here(
         close_sessions.sign_out_left_open(cookie=cookie, browser=browser, now=now)
         return Ended(site_knows=True, here=False)
     close_sessions.sign_out(here=here, browser=browser, now=now)
-    return Ended(True, here=True, partial=tell_sites.has_left_open(here.person.id, since=now, left=(wanted.site.slug,)))
+    partial = tell_sites.has_left_open(here.person.id, [here.session.id], since=now, left=(wanted.site.slug,))
+    return Ended(True, here=True, partial=partial)
 
 
 @transaction.atomic
@@ -148,7 +149,7 @@ def end(*, wanted: Wanted, here: SignedIn | None, browser: Browser, now: datetim
     ended = close_sessions.sign_out_by_site(
         person=person, session_ids=meant, site=wanted.site.slug, browser=browser, now=now
     )
-    partial = tell_sites.has_left_open(person.id, since=now, left=(wanted.site.slug,))
+    partial = tell_sites.has_left_open(person.id, ended, since=now, left=(wanted.site.slug,))
     return Ended(site_knows=True, here=bool(here and here.session.id in ended), partial=partial)
 
 

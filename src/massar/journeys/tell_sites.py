@@ -10,6 +10,7 @@ retries; the person sees which sites have confirmed.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -194,12 +195,17 @@ def told(person_id: int, *, since: datetime, left: tuple[str, ...] = ()) -> list
     ]
 
 
-def has_left_open(person_id: int, *, since: datetime, left: tuple[str, ...] = ()) -> bool:
-    """Whether a site that only the browser can tell was opened by the sessions that ended since then.
+def has_left_open(
+    person_id: int, sessions: Collection[int], *, since: datetime, left: tuple[str, ...] = ()
+) -> bool:
+    """Whether a site that only the browser can tell was opened by one of those sessions, which have ended since then.
 
+    Another session may have ended in the same second, having given way to a newer one: its sites are not this browser's.
     left: sites that know, because they have confirmed through the browser or asked for it themselves.
     """
-    return any(one.state == "open" for one in told(person_id, since=since, left=left))
+    ended = sites.grants.ended_since(person_id, since=int(since.timestamp()))
+    opened = {grant.site for grant in ended if grant.session_id in sessions}
+    return any(one.state == "open" and one.site.slug in opened for one in told(person_id, since=since, left=left))
 
 
 def _without_message(site: sites.Site) -> str:

@@ -103,7 +103,8 @@ def _listed(request: HttpRequest, wish: journey.Wish) -> HttpResponse | None:
     """
     here, way = request.here, _way(wish)
     left = (wish.site.slug,) if wish.site else ()
-    if len(way) > LONGEST_WAY or not has_left_open(here.person.id, since=request.now, left=left):
+    open_still = has_left_open(here.person.id, [here.session.id], since=request.now, left=left)
+    if len(way) > LONGEST_WAY or not open_still:
         return None
     return to_the_list(here, now=request.now, asker=Asker(wish.site.slug, way) if way else None, left=left)
 

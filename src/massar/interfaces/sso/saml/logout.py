@@ -144,7 +144,7 @@ def answer(request: HttpRequest) -> HttpResponse:
         return to("sign_in")
     wanted = saml_logout.Wanted(site, asker.asked, "", (), asker.relay_state)
     leaving, left = seen
-    partial = tell_sites.has_left_open(leaving.person_id, since=leaving.since, left=left)
+    partial = tell_sites.has_left_open(leaving.person_id, [leaving.session_id], since=leaving.since, left=left)
     return _onwards(request, wanted, saml_logout.Ended(site_knows=True, here=False, partial=partial))
 
 

@@ -118,7 +118,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     if request.here:
         here = request.here
         close_sessions.sign_out(here=here, browser=request.browser, now=request.now)
-        if tell_sites.has_left_open(here.person.id, since=request.now):
+        if tell_sites.has_left_open(here.person.id, [here.session.id], since=request.now):
             response = to_the_list(here, now=request.now)
     else:
         close_sessions.sign_out_left_open(
