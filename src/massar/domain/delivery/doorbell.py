@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 
 import psycopg
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 
 CHANNEL = "massar_delivery"  # as in migration 0003
 LOOK_EVERY = 0.02  # seconds, SQLite
@@ -32,7 +32,7 @@ def _for_ever(work, ring, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             work(ring, stop)
-        except (DatabaseError, psycopg.Error):
+        except (Error, psycopg.Error):
             note.warning("the doorbell lost the database; it is tried again")
             stop.wait(AGAIN_AFTER)
         finally:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 
-from django.db import DatabaseError, Error, close_old_connections
+from django.db import Error, close_old_connections
 
 from massar.core import clock, log, sql
 from massar.domain.credentials import api as credentials
@@ -232,7 +232,7 @@ class Worker:
             return 0
         try:
             refused = deliver_messages.settle(done, router=self.router, now=self.tick())
-        except DatabaseError:  # what carriers answered is not forgotten: a message would leave twice
+        except Error:  # what carriers answered is not forgotten: a message would leave twice
             for one in done:
                 self.done.put(one)
             raise
@@ -275,9 +275,9 @@ class Worker:
     def _answer(self, claimed) -> None:
         try:
             recover_password.answer(claimed, now=self.tick())
-        except DatabaseError:
-            raise
-        except Exception:  # one request that can't be answered must not hold up the others
+        except Exception as trouble:  # one request that can't be answered must not hold up the others
+            if isinstance(trouble, Error) and sql.unavailable(trouble):
+                raise
             note.exception("a recovery request could not be answered")
             delivery.requests.finish(claimed, now=self.tick())
 
@@ -297,7 +297,7 @@ class Worker:
         """Says when an alarm begins and ends; other workers may say it too. Messages leave whatever goes wrong here."""
         try:
             standing = {one.id: one for one in delivery.alarms.standing(watch_messages.glance(now=now))}
-        except DatabaseError:
+        except Error:
             raise
         except Exception:
             note.exception("alarms could not be judged; messages go on")
