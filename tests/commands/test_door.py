@@ -160,6 +160,15 @@ def test_who_has_gone_leaves_no_trace(port, log):
     assert ask(port, body=b"x")["body"] == 1 and log.read_text() == before
 
 
+def test_a_body_that_was_cut_is_not_half_believed(port):
+    """RFC 9112 §8: `password=Abc` may be the beginning of a longer one."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as line:
+        line.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\npassword=Abc")
+        line.shutdown(socket.SHUT_WR)
+        assert line.makefile("rb").readline().startswith(b"HTTP/1.1 400 ")
+    assert ask(port, body=b"x")["body"] == 1
+
+
 def test_a_fault_costs_one_answer_and_no_thread(port):
     assert all(ask(port, path="/broken") == {"status": 500} for _ in range(40)), "more than there are threads"
     assert ask(port)["PATH_INFO"] == "/"

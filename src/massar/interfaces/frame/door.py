@@ -69,9 +69,13 @@ class Door:
             return None
         if isinstance(reading.exception(), RuntimeError):
             return None  # whoever sent it has gone
+        body = reading.result()
         if untold:
-            told["CONTENT_LENGTH"] = str(len(reading.result()))
-        return reading.result()
+            told["CONTENT_LENGTH"] = str(len(body))
+        elif len(body) != _length(told):  # cut on the way: half a form is another one (RFC 9112 §8)
+            protocol.response_bytes(400, [("Connection", "close")], b"")
+            return None
+        return body
 
     def _settle(self) -> None:
         """Ends the calls whose answers have left. To wake the loop for each would cost more than the rest of the way in."""
