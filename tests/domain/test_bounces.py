@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import quopri
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,21 @@ def test_what_postfix_reports(name, state, code, ends):
 )
 def test_fields_of_other_servers(fields, expected):
     assert read(report(fields)) == expected
+
+
+@pytest.mark.parametrize("kind", [b"message/delivery-status", b"message/global-delivery-status"])
+@pytest.mark.parametrize(("encoding", "encoded"), [
+    ("8bit", bytes), ("Base64", base64.encodebytes), ("quoted-printable", quopri.encodestring),
+])  # fmt: skip
+def test_fields_may_be_encoded_where_letters_have_eight_bits(kind, encoding, encoded):
+    """RFC 6533 §3: what servers that speak SMTPUTF8 write."""
+    fields = "Reporting-MTA: dns; mx.example\n\nFinal-Recipient: utf-8; عزيز@example.org\nAction: failed\nStatus: 5.1.1\n"
+    content = (
+        b'Content-Type: multipart/report; report-type=global-delivery-status; boundary="b"\n\n--b\n\nIt did not go.\n'
+        b"--b\nContent-Type: %s\nContent-Transfer-Encoding: %s\n\n%s\n--b--\n" % (kind, encoding.encode(), encoded(fields.encode()))
+    )
+    for ends in (b"\n", b"\r\n"):
+        assert read(content.replace(b"\n", ends)) == Report(FAILED, "5.1.1")
 
 
 def test_a_report_that_says_nothing_is_none_even_if_its_text_has_a_code():
@@ -294,6 +311,8 @@ HOSTILE = {
     "parts in parts": b"".join(
         b"Content-Type: multipart/mixed; boundary=%d\n\n--%d\n" % (n, n) for n in range(5000)
     ),
+    "parts in fields": b"Content-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/global-delivery-status\n\n"
+    + b"".join(b"Content-Type: multipart/mixed; boundary=%d\n\n--%d\n" % (n, n) for n in range(200)),
     "letters in letters": b"Content-Type: message/rfc822\n\n" * 15_000,
     "many fields": report("Action: failed\nStatus: 5.1.1\n" * 10_000),
     "many blocks": report("X: y\n\n" * 50_000 + "Action: failed\nStatus: 5.1.1\n"),
@@ -314,7 +333,8 @@ def test_what_is_written_to_do_harm_does_none(content):
 PIECES = st.sampled_from(
     [b"Content-Type: multipart/report; boundary=b\n\n", b"--b\n", b"--b--\n", b"Content-Type: message/delivery-status\n\n",
      b"Action: failed\n", b"Status: 5.1.1\n", b"\n", b"Content-Type: text/plain; charset=utf-16\n\n", b"550 5.1.1 x\n",
-     b"Content-Transfer-Encoding: base64\n", b"Content-Type: message/rfc822\n\n", b"Status: \xff\n", b"=?utf-8?b?/w==?=\n"]
+     b"Content-Transfer-Encoding: base64\n", b"Content-Type: message/rfc822\n\n", b"Status: \xff\n",
+     b"Content-Type: message/global-delivery-status; charset=\xff\n", b"=?utf-8?b?/w==?=\n"]
 )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ _STATES = {"failed": FAILED, "delayed": UNDERWAY, "delivered": DELIVERED, "expan
 # Not 5.1.0, 5.1.7 and 5.1.8, which many servers say of the sender; nor 5.4.4, which our own name server can cause.
 _NO_SUCH_ADDRESS = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.1.351", "5.2.1"}
 _VAGUE = {"", "4.0.0", "5.0.0"}
+_FIELDS = ("message/delivery-status", "message/global-delivery-status")  # RFC 3464, RFC 6533
 _STATUS = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})(?!\d)", re.ASCII)
 # An enhanced code where servers put it: after the three digits of SMTP, or after qmail's number sign.
 _QUOTED = re.compile(r"(?:(?<!\d)[245]\d\d[ :'-]{1,3}|#)([245]\.\d{1,3}\.\d{1,3})(?![\d.])", re.ASCII)
@@ -56,12 +57,15 @@ class Report:
 def read(content: bytes) -> Report | None:
     """What a letter to a return path says, or None if it is no report (a holiday note, say)."""
     try:
-        letter = message_from_bytes(content)
+        return _read(message_from_bytes(content))
     except RecursionError:  # parts in parts in parts: written to do harm
         return None
+
+
+def _read(letter: Message) -> Report | None:
     structured = False
     for part in _parts(letter):
-        if part.get_content_type() == "message/delivery-status":
+        if part.get_content_type() in _FIELDS:
             structured = True
             report = _of_fields(part)
             if report:
@@ -77,8 +81,7 @@ def _parts(letter: Message) -> list[Message]:
 
 def _of_fields(part: Message) -> Report | None:
     """The first recipient's fields: a message of ours has one recipient."""
-    blocks = part.get_payload() if part.is_multipart() else []
-    for block in blocks[:_MOST_PARTS]:
+    for block in _blocks(part)[:_MOST_PARTS]:
         action = str(block.get("Action", "")).strip().lower()
         told = _STATUS.match(str(block.get("Status", "")))
         if action not in _STATES and not told:
@@ -90,6 +93,23 @@ def _of_fields(part: Message) -> Report | None:
             code = quoted[1]
         return Report(_STATES.get(action) or _state_of(code), code, meaning(words, code))
     return None
+
+
+def _blocks(part: Message) -> list[Message]:
+    """The fields of the report and of each recipient. Those of RFC 6533 §3 may be encoded, which nothing undoes inside a
+    message/…: they are read again without."""
+    encoding = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
+    encoded = encoding in ("base64", "quoted-printable")
+    if encoded or part.get_content_type() != _FIELDS[0]:
+        try:
+            body = part.as_bytes().partition(b"\n\n")[2]
+        except UnicodeError:  # it has headers that can't be written again
+            return []
+        if encoded:
+            body = message_from_bytes(f"Content-Transfer-Encoding: {encoding}\n\n".encode() + body).get_payload(decode=True)
+        part = message_from_bytes(b"Content-Type: message/delivery-status\n\n" + body)
+    found = part.get_payload()
+    return found if isinstance(found, list) else []
 
 
 def _of_text(letter: Message) -> Report | None:
