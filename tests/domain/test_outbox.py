@@ -8,7 +8,7 @@ import pytest
 
 from massar.core import sql
 from massar.domain.delivery import api as delivery
-from massar.domain.delivery.models import Attempt, Message
+from massar.domain.delivery.models import Attempt, Message, Part
 from massar.domain.delivery.outbox import FINAL, LEASE, MOST_ATTEMPTS, MOVES, State
 
 pytestmark = pytest.mark.django_db
@@ -67,6 +67,19 @@ def test_who_lost_the_lease_settles_nothing():
     assert not outbox.finish(first.id, first.lease, State.HANDED, now=NOW)
     assert not outbox.later(first, now=NOW, reason="x")
     assert outbox.finish(second.id, second.lease, State.HANDED, now=NOW)
+
+
+def test_what_is_settled_again_is_kept_and_paid_once():
+    """The database went after the commit and before its answer: the worker settles what it still knows."""
+    put(channel="sms", to="+212661000222")
+    (letter,) = claim()
+    outbox.begin_attempts([letter], "iam", longest=LONGEST, now=NOW)
+    taken = [outbox.Taken(letter, "iam", ("77", "78"), True, 2, 50)]
+    assert outbox.accept(taken, now=NOW) == taken
+    assert outbox.accept(taken, now=NOW) == []
+    row = Message.objects.get()
+    assert (row.state, row.segments, row.cost) == (State.SENT, 2, 50)
+    assert sorted(Part.objects.values_list("reference", flat=True)) == ["77", "78"]
 
 
 @pytest.mark.parametrize("state", FINAL)

@@ -260,12 +260,13 @@ class Taken:
 def accept(taken: list[Taken], *, now: datetime) -> list[Taken]:
     """Settles what carriers accepted, in three statements for all. Returns those whose lease was still ours.
 
-    Attempt, segments and cost are kept whoever holds the lease now: it did leave, and is paid for.
+    Attempt, segments and cost are kept whoever holds the lease now: it did leave, and is paid for. Once: who does not know
+    whether the commit counted settles the same again.
     """
     if not taken:
         return []
-    new = _end_accepted_attempts(taken, now)
-    _keep_parts(taken, now)
+    first, new = _end_accepted_attempts(taken, now)
+    _keep_parts([one for one in taken if one.letter.id in first], now)
     values = []
     for one in taken:
         state = State.SENT if one.receipt else State.HANDED
@@ -294,16 +295,19 @@ def bill(message_id: int, segments: int, cost: int) -> None:
     )
 
 
-def _end_accepted_attempts(taken: list[Taken], now: datetime) -> set[int]:
-    """Returns the messages among them whose attempt was not adopted meanwhile, for that has been paid."""
+def _end_accepted_attempts(taken: list[Taken], now: datetime) -> tuple[set[int], set[int]]:
+    """Returns the messages among them that are settled for the first time; and those whose attempt was not adopted
+    meanwhile, for that has been paid."""
     values = [v for one in taken for v in (one.letter.id, one.letter.attempt, (one.references or ("",))[0][:100])]
     found = sql.rows(
-        "UPDATE delivery_attempt AS a SET outcome = 'accepted', ended_at = %s, reference = v.column3 "
+        "UPDATE delivery_attempt AS a SET outcome = CASE WHEN a.outcome = 'adopted' THEN a.outcome ELSE 'accepted' END, "
+        "ended_at = CASE WHEN a.outcome = 'adopted' THEN a.ended_at ELSE %s END, "
+        "reference = CASE WHEN a.outcome = 'adopted' THEN a.reference ELSE v.column3 END "
         f"FROM (VALUES {sql.marks(len(taken), 3)}) AS v "
-        "WHERE a.message_id = v.column1 AND a.number = v.column2 AND a.outcome <> 'adopted' RETURNING message_id",
+        "WHERE a.message_id = v.column1 AND a.number = v.column2 AND a.outcome <> 'accepted' RETURNING message_id, outcome",
         [sql.at(now), *values],
     )
-    return {row[0] for row in found}
+    return {row[0] for row in found}, {row[0] for row in found if row[1] == "accepted"}
 
 
 def _keep_parts(taken: list[Taken], now: datetime) -> None:
