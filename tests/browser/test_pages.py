@@ -180,6 +180,14 @@ def test_the_voluntary_change_looks_right(product: Product, open_page: Opener):
     pages.inspect(walk.page, "22-change-by-choice", "ar")
 
 
+def test_without_scripts_no_rule_looks_like_something_to_press(product: Product, open_page: Opener):
+    walk = signed_in(open_page(product, script=False), product, "fr")
+    walk.chooses_in_the_menu(walk.words.change_password)
+    ticks = walk.page.locator(".tick")
+    widths = {round(ticks.nth(n).bounding_box()["width"], 1) for n in range(ticks.count()) if ticks.nth(n).is_visible()}
+    assert len(widths) == 1, "circles that nothing fills stand beside marks of a list"
+
+
 def test_a_message_appears_on_the_screen_phone_by_itself(product: Product, open_page: Opener):
     """Nobody reloads the on-screen phone: what is asked for on one page arrives on the other."""
     phone = open_page(product, size=pages.DESK)
