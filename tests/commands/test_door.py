@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 from django.test import RequestFactory
 
-from massar.interfaces.frame import middleware
+from massar.interfaces.frame import door, middleware
 from tests.support.postgres import free_port
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -197,3 +198,36 @@ def test_entries_with_ports_and_brackets_are_read(settings, entry, network):
     settings.MASSAR = replace(settings.MASSAR, trusted_proxies=1)
     request = RequestFactory().get("/", headers={"X-Forwarded-For": f"203.0.113.9, {entry}"})
     assert middleware.network(middleware.client_address(request)) == network
+
+
+def test_an_answer_that_can_not_be_sent_costs_no_thread():
+    """More calls than there are threads, each of whose answers fails, one given up; the next one is answered."""
+
+    class Scope:
+        method, path, query_string, scheme, http_version = "GET", "/", "", "http", "1.1"
+        server, client, authority, headers = "127.0.0.1:1", "127.0.0.1:2", None, {"host": "localhost"}
+
+    class Protocol:
+        def __init__(self, *, fails: bool):
+            self.fails, self.sent = fails, []
+
+        def response_bytes(self, status: int, headers: list, body: bytes) -> None:
+            if self.fails:
+                raise RuntimeError("on purpose")
+            self.sent.append(status)
+
+    def wsgi(environ: dict, start_response) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b""]
+
+    async def calls() -> list[int]:
+        way_in, last = door.Door(wsgi), Protocol(fails=False)
+        way_in.__rsgi_init__(asyncio.get_running_loop())
+        given_up = asyncio.ensure_future(way_in.__rsgi__(Scope, Protocol(fails=True)))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.gather(*(way_in.__rsgi__(Scope, Protocol(fails=True)) for _ in range(2 * door.THREADS)))
+        await asyncio.wait_for(way_in.__rsgi__(Scope, last), timeout=20)
+        return last.sent
+
+    assert asyncio.run(calls()) == [200]

@@ -9,6 +9,7 @@ such names on. RSGI still has the names as they were sent, so whatever holds an 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import logging
 import sys
@@ -80,7 +81,9 @@ class Door:
     def _settle(self) -> None:
         """Ends the calls whose answers have left. To wake the loop for each would cost more than the rest of the way in."""
         while self.answered:
-            self.answered.popleft().set_result(None)
+            call = self.answered.popleft()
+            if not call.done():  # given up when the server was told to stop
+                call.set_result(None)
 
     def _settle_often(self) -> None:
         self._settle()
@@ -93,7 +96,8 @@ class Door:
                 self._answer(told, protocol)
             except Exception:  # a thread that ended would be missing for good
                 log.exception("no answer to %s %s", told["REQUEST_METHOD"], told["PATH_INFO"])
-                protocol.response_bytes(500, [], b"")
+                with contextlib.suppress(Exception):  # it may have been the answer that could not be sent
+                    protocol.response_bytes(500, [], b"")
             finally:
                 self.answered.append(answered)
 
