@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 
+import hypothesis
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.db import connection
@@ -17,6 +18,9 @@ from tests.support.visitor import Post
 from tests.support.wire import Wire
 
 django_client.ClientHandler = Wire  # every test client goes in by the product's own WSGI callable
+
+hypothesis.settings.register_profile("massar", deadline=None)  # how long an example takes is no promise: machines differ
+hypothesis.settings.load_profile("massar")
 
 # In the night to 15 February 2026 clocks in Africa/Casablanca went from 02:59 (+01) back to 02:00 (+00), for Ramadan, by
 # every table since IANA 2018g; since 20 September 2026 they stand at +00 (2026c). An SMS that is sent now, at 02:55 local

@@ -143,7 +143,7 @@ def test_a_reload_below_a_page_names_the_page(path, page):
     [("/sign-in", "/sign-in/"), ("/recovery", "/recovery/"), ("/recovery/asked?by=phone", "/recovery/asked/?by=phone"),
      ("/profile", "/profile/"), ("/devices", "/devices/"), ("/desk", "/desk/"), ("/sites/massar", "/sites/massar/"),
      ("/SIGN-IN/", "/sign-in/"), ("/Sign-In?x=1", "/sign-in/?x=1"), ("/sign-in.", "/sign-in/"), ("/recovery/.", "/recovery/"),
-     ("/sign-in/)", "/sign-in/"), ("/sign-in/،", "/sign-in/"), ("/sign-in/%20", "/sign-in/"), ("/sign-in//", "/sign-in/"),
+     ("/sign-in/)", "/sign-in/"), ("/sign-in/،", "/sign-in/"), ("/sign-in/%20", "/sign-in/"),
      ("/Sites/MASSAR/", "/sites/massar/"), ("/contacts/cancel/1-aB-_", "/contacts/cancel/1-aB-_/"),
      ("/contacts/cancel/1-aB-_/.", "/contacts/cancel/1-aB-_/"), ("/contacts/cancel/1-aB-_.", "/contacts/cancel/1-aB-_/")],
 )  # fmt: skip
@@ -152,7 +152,8 @@ def test_an_address_as_people_type_and_paste_it(client: Client, path, meant):
     assert (answer.status_code, answer["Location"]) == (303, meant)
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/token/", "/%0d%0aX: y/sign-in", "/x//evil.example/sign-in", "/%2fevil.example",
+@pytest.mark.parametrize("path", ["/nothing", "/token/", "/sign-in//",
+                                  "/%0d%0aX: y/sign-in", "/x//evil.example/sign-in", "/%2fevil.example",
                                   "/.", "/...", "/TOKEN", "/CONTACTS/CANCEL/1-aB-_/", "/sign-out."])
 def test_other_addresses_are_not_found(client: Client, path):
     assert client.get(path).status_code == 404

@@ -57,7 +57,7 @@ def page_above(path: str) -> str:
 def meant(request: HttpRequest) -> str:
     """The page that was meant by an address as people type and paste it: without its slash, with a full stop or a bracket
     behind, in capitals. Empty where there is none."""
-    if request.method not in ("GET", "HEAD"):
+    if request.method not in ("GET", "HEAD") or "//" in request.path:  # ATK-095: two slashes are no slip of typing
         return ""
     bare = f"{request.path.rstrip(_BEHIND)}/"
     lowered = bare.lower()
