@@ -106,10 +106,12 @@ def give_back(draws: list[Draw], *, now: datetime | None = None, whole: list[Dra
     cases = "WHEN key = %s THEN 0 " * len(filled)
     cases += "WHEN key = %s THEN CASE WHEN tat - %s <= %s THEN 0 ELSE tat - %s END " * len(returned)
     moment = clock.micros(now) if now else 0
+    # The keys stand outside too: without statistics PostgreSQL would lock them once for each row of the whole table.
+    these = f"key IN ({sql.one_of(len(keys))})"
     sql.change(
-        f"UPDATE limits_budget SET tat = CASE {cases}ELSE tat END WHERE key IN "
-        f"(SELECT key FROM limits_budget WHERE key IN ({sql.one_of(len(keys))}) {sql.lock_in_order('key')})",
-        [*filled, *(value for d in returned for value in (d.key, d.cost, moment, d.cost)), *keys],
+        f"UPDATE limits_budget SET tat = CASE {cases}ELSE tat END WHERE {these} AND key IN "
+        f"(SELECT key FROM limits_budget WHERE {these} {sql.lock_in_order('key')})",
+        [*filled, *(value for d in returned for value in (d.key, d.cost, moment, d.cost)), *keys, *keys],
     )
 
 
