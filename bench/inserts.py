@@ -14,6 +14,7 @@ import sqlite3
 import sys
 import threading
 import time
+from contextlib import closing
 
 import psycopg
 
@@ -42,7 +43,8 @@ def opened(address: str, bell: str = ""):
     """One writer's `insert(key)` on that database, its table made."""
     if address.startswith(SQLITE):
         path = address.removeprefix(SQLITE)
-        sqlite3.connect(path).execute(TABLE.format(id="INTEGER PRIMARY KEY", bytes="BLOB"))
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(TABLE.format(id="INTEGER PRIMARY KEY", bytes="BLOB"))
         return sqlite(path)
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute(TABLE.format(id="bigserial PRIMARY KEY", bytes="bytea"))

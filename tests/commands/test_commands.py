@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
@@ -57,6 +59,14 @@ def installed(tmp_path_factory) -> Installation:
     done = installation.massar("migrate")
     assert done.returncode == 0, done.stderr
     return installation
+
+
+@contextlib.contextmanager
+def opened(installation: Installation) -> Iterator[sqlite3.Connection]:
+    """Its database in this process, shut again at the end, not whenever the collector comes by: a connection left open
+    keeps the log's index that other processes have thrown away since, and the next one here reads by it."""
+    with contextlib.closing(sqlite3.connect(installation.folder / "massar.sqlite3")) as database, database:
+        yield database
 
 
 @pytest.fixture
@@ -170,7 +180,7 @@ def test_an_operator_is_made_by_whoever_runs_the_installation(installed):
     done = installed.massar("createperson", "salma.x@taalim.ma", "--no-password", "--role", "operator")
     assert done.returncode == 0, done.stderr
     assert installed.massar("createperson", "other.x@taalim.ma", "--no-password", "--role", "king").returncode == 2
-    with sqlite3.connect(installed.folder / "massar.sqlite3") as database:
+    with opened(installed) as database:
         roles = dict(database.execute("SELECT login, role FROM people_person"))
     assert roles["salma.x@taalim.ma"] == "operator" and set(roles.values()) <= {"staff", "operator"}
 
@@ -274,12 +284,11 @@ def test_verify_finds_what_was_written_without_the_key(installed):
     installed.massar("createperson", "in.the.trail@taalim.ma", "--no-password")
     good = installed.massar("audit", "--verify")
     assert good.returncode == 0 and ", 0 not genuine." in good.stdout
-    with sqlite3.connect(installed.folder / "massar.sqlite3") as database:
+    with opened(installed) as database:
         database.execute(
             "INSERT INTO audit_trailrow (uid, at, event, outcome, network, browser, detail, tag) "
             "VALUES ('forged', '2026-01-01 00:00:00', 'sign_in', '', '', '', '', 'x')"
         )
-    database.close()
     bad = installed.massar("audit", "--verify")
     assert bad.returncode == 1 and "row forged" in bad.stdout and ", 1 not genuine." in bad.stdout
 
@@ -381,13 +390,13 @@ def test_a_database_out_of_reach_is_named_without_its_password(empty):
     ids=["newer", "older", "empty"],
 )
 def test_tables_of_another_version_are_told(installed, change, told):
-    with sqlite3.connect(installed.folder / "massar.sqlite3") as database:
+    with opened(installed) as database:
         kept = database.execute("SELECT app, name, applied FROM django_migrations").fetchall()
         database.execute(change)
     try:
         done = each(installed, "check", *WITH_TABLES, *(["migrate"] if "9999" in told else []))
     finally:
-        with sqlite3.connect(installed.folder / "massar.sqlite3") as database:
+        with opened(installed) as database:
             database.execute("DELETE FROM django_migrations")
             database.executemany("INSERT INTO django_migrations (app, name, applied) VALUES (?, ?, ?)", kept)
     code, out, _ = done.pop("check")

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import socket
 import ssl
 import threading
@@ -125,6 +126,15 @@ class TokenServer(MailServer):
     auth_OAUTHBEARER = auth_XOAUTH2
 
 
+def stop_listening(listening: socket.socket, thread: threading.Thread) -> None:
+    """End the thread that waits in `accept`, then close. Closing first wakes nobody, and frees a number under which the
+    thread may take the next server's callers."""
+    with contextlib.suppress(OSError):
+        listening.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+    listening.close()
+
+
 class Script:
     """A server that plays `lines`: bytes are sent, `read` waits for a line, `body` for the final dot, `drip`
     sends a byte every 50 ms for ever, `cut` closes hard, `next` goes on with another connection. What it read is in
@@ -178,5 +188,4 @@ class Script:
 
     def stop(self) -> None:
         self._ended.set()
-        self._listening.close()
-        self._thread.join(5)
+        stop_listening(self._listening, self._thread)

@@ -26,7 +26,7 @@ from massar.domain.delivery.carriers.base import (
 from massar.interfaces.commands.worker import Worker
 
 from .conftest import HASTY
-from .smtp_rig import PASSWORD, USER
+from .smtp_rig import PASSWORD, USER, stop_listening
 
 TEN_MINUTES = timedelta(minutes=10)
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
@@ -274,7 +274,8 @@ class Fickle:
         self.plan, self.kept = list(plan), []
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
-        threading.Thread(target=self._run, daemon=True).start()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
 
     def _run(self) -> None:
         while True:
@@ -337,7 +338,7 @@ class Fickle:
         return fault != "421"
 
     def stop(self) -> None:
-        self._listening.close()
+        stop_listening(self._listening, self._thread)
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

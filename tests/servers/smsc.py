@@ -50,7 +50,8 @@ class Smsc:
         self._segments: list[Segment] = []
         self._arrived = threading.Condition()
         self._listening = socket.create_server(("127.0.0.1", port))
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
 
     def wait_for(self, to: str, seconds: float = 20) -> Arrived:
         """The newest message to that number."""
@@ -60,6 +61,8 @@ class Smsc:
         return found[-1]
 
     def stop(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)  # wakes `accept`, which closing alone does not
+        self._thread.join(5)
         self._listening.close()
 
     def _accept(self) -> None:
