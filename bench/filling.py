@@ -16,7 +16,7 @@ from bench import load, people, seeding  # seeding sets Django up: before the im
 from massar.core import clock
 from massar.core.browser import Browser
 from massar.domain.delivery import api as delivery
-from massar.journeys import recover_password
+from massar.journeys.account import recover_password
 
 LANGUAGES = ("ar", "fr")
 

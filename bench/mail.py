@@ -28,8 +28,8 @@ import trustme
 from aiosmtpd.smtp import SMTP, AuthResult
 
 from bench import report
-from massar.domain.delivery.carriers import smtp_line
-from massar.domain.delivery.carriers.base import Accepted, CarrierOptions, Outgoing, carrier_from_url
+from massar.providers.registry import Accepted, CarrierOptions, Outgoing, carrier_from_url
+from massar.providers.smtp import connection
 from tests.support.postgres import free_port
 
 USER, PASSWORD = "massar", "a-password-of-the-bench"
@@ -91,7 +91,7 @@ def letters_a_second(kind: str, port: int, folder: Path, senders: int, kept: boo
             result = carrier.send(letter(number), valid_for=VALID)
             assert isinstance(result, Accepted), result
 
-    with patch.object(smtp_line, "MOST_LETTERS", 100 if kept else 1):
+    with patch.object(connection, "MOST_LETTERS", 100 if kept else 1):
         threads = [threading.Thread(target=work, args=(n * share,)) for n in range(senders)]
         begun = time.perf_counter()
         for thread in threads:

@@ -26,8 +26,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "massar.config.django_settings")
 django.setup()
 
 from massar.domain.sites import api as sites  # noqa: E402
-from massar.journeys import saml_answer  # noqa: E402
-from massar.journeys.saml_names import CLASS_PROTECTED, NAME_IDS  # noqa: E402
+from massar.journeys.sso.saml import response  # noqa: E402
+from massar.journeys.sso.saml.names import CLASS_PROTECTED, NAME_IDS  # noqa: E402
 
 
 def measure(samples: int) -> dict[str, float]:
@@ -48,7 +48,7 @@ def _spent(work: Callable[[], object]) -> float:
 
 
 def _answer(signer: sites.Signer, now: datetime) -> str:
-    statement = saml_answer.Statement(
+    statement = response.Statement(
         name_id="s" + "x" * 21,
         name_format=NAME_IDS["persistent"],
         signed_in_at=now,
@@ -57,7 +57,7 @@ def _answer(signer: sites.Signer, now: datetime) -> str:
         context=CLASS_PROTECTED,
         attributes={"email": "jamal.jalal@taalim.ma", "name": "Jamal Jalal", "school": "Lycée Ibn Khaldoun"},
     )
-    return saml_answer.response(
+    return response.response(
         acs="https://retraite.example.ma/acs",
         audience="https://retraite.example.ma/saml",
         in_response_to="_" + "x" * 40,

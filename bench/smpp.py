@@ -25,10 +25,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from bench import machine, report
-from massar.domain.delivery.carriers import smpp_pdu as pdu
-from massar.domain.delivery.carriers.base import Accepted, Outgoing
-from massar.domain.delivery.carriers.smpp import from_table as smpp_carrier
-from massar.domain.delivery.carriers.smpp_text import contents
+from massar.providers.registry import Accepted, Outgoing
+from massar.providers.smpp import pdu
+from massar.providers.smpp.provider import from_table as smpp_carrier
+from massar.providers.smpp.text import contents
 from tests.contracts.smpp_rig import (
     BINDS,
     PASSWORD,

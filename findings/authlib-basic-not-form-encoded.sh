@@ -4,7 +4,7 @@
 # Seen with: Authlib 1.9.9 (client_secret_basic, its default where there is a secret).
 # Why it matters: a secret that holds + or % is another one at every server that decodes as the RFC says: 401, and an operator who
 # looks for a typing mistake.
-# Ours: src/massar/domain/delivery/carriers/oauth_token.py hands them over encoded;
+# Ours: src/massar/providers/oauth_token.py hands them over encoded;
 # tests/contracts/test_http_answers.py::test_a_token_is_fetched_once_and_shown_with_every_message.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -5,7 +5,7 @@
 # the system's table, tzdata 2026.6 (IANA 2026f) installed.
 # Why it matters: Morocco stays at +00 since 20 September 2026 (IANA 2026c). A lock file that brings 2026f changes nothing on
 # a machine with an old table: every "valid until" is an hour late.
-# Ours: src/massar/core/zone_table.py takes the newer one; tests/core/test_zone_table.py.
+# Ours: src/massar/core/time_zone_data.py takes the newer one; tests/core/test_zone_table.py.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

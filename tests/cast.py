@@ -6,8 +6,8 @@ from datetime import datetime
 
 from massar.domain.people import api as people
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, SALMA, STRANGER, YOUSSEF
-from massar.journeys import import_people
 from massar.journeys.outcomes import Done
+from massar.journeys.people import import_people
 
 FATIMA_PHONE = "+212661000222"
 KHADIJA_EMAIL = "khadija@example.org"

@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 from django.test import RequestFactory
 
-from massar.interfaces.frame import door, middleware
+from massar.interfaces.base import middleware, rsgi
 from tests.support.postgres import free_port
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 ECHO = """
 import json
-from massar.interfaces.frame import door
+from massar.interfaces.base import door
 
 door.BODY_WITHIN = 1.0
 
@@ -221,12 +221,12 @@ def test_an_answer_that_can_not_be_sent_costs_no_thread():
         return [b""]
 
     async def calls() -> list[int]:
-        way_in, last = door.Door(wsgi), Protocol(fails=False)
+        way_in, last = rsgi.Door(wsgi), Protocol(fails=False)
         way_in.__rsgi_init__(asyncio.get_running_loop())
         given_up = asyncio.ensure_future(way_in.__rsgi__(Scope, Protocol(fails=True)))
         await asyncio.sleep(0)
         given_up.cancel()
-        await asyncio.gather(*(way_in.__rsgi__(Scope, Protocol(fails=True)) for _ in range(2 * door.THREADS)))
+        await asyncio.gather(*(way_in.__rsgi__(Scope, Protocol(fails=True)) for _ in range(2 * rsgi.THREADS)))
         await asyncio.wait_for(way_in.__rsgi__(Scope, last), timeout=20)
         return last.sent
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from massar.domain.delivery.carriers.smpp_pdu import DELIVER_SM, Pdu
+from massar.providers.smpp.pdu import DELIVER_SM, Pdu
 from tests.commands.test_commands import Installation
 from tests.contracts.http_rig import Gateway
 from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID, Smsc, deliver_body, receipt_text

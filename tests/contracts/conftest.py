@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from massar.domain.delivery.carriers.base import CarrierOptions, Receipt, SmppCarrier
-from massar.domain.delivery.carriers.smpp import from_table as smpp_carrier
+from massar.providers.registry import CarrierOptions, Receipt, SmppCarrier
+from massar.providers.smpp.provider import from_table as smpp_carrier
 
 from .http_rig import Gateway
 from .smpp_rig import PASSWORD, SYSTEM_ID, Smsc, until

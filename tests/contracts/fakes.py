@@ -4,7 +4,7 @@ import threading
 import time
 from datetime import timedelta
 
-from massar.domain.delivery.carriers.base import Accepted, NotSent, Outgoing, Refused, Result, Unsure
+from massar.providers.registry import Accepted, NotSent, Outgoing, Refused, Result, Unsure
 
 
 class BehavingCarrier:

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from massar.domain.delivery.carriers.smpp_pdu import (
+from massar.domain.delivery.sms_text import GSM7_CODES
+from massar.providers.smpp.pdu import (
     BIND_RECEIVER,
     BIND_TRANSCEIVER,
     BIND_TRANSMITTER,
@@ -22,7 +23,6 @@ from massar.domain.delivery.carriers.smpp_pdu import (
     Pdu,
     Splitter,
 )
-from massar.domain.delivery.sms_text import GSM7_CODES
 
 SYSTEM_ID, PASSWORD = "massar", "p@s:w/rd"
 BINDS = {BIND_RECEIVER: "rx", BIND_TRANSMITTER: "tx", BIND_TRANSCEIVER: "trx"}

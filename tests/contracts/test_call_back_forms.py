@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from massar.domain.delivery.carriers import http_receipt
-from massar.domain.delivery.carriers.base import DELIVERED, FAILED, UNDERWAY, Receipt, receipt_form
+from massar.providers.registry import DELIVERED, FAILED, UNDERWAY, Receipt, receipt_form
+from massar.providers.sms_http import receipt
 
 FORM, JSON, PLAIN = "application/x-www-form-urlencoded", "application/json", "text/plain"
 TABLE = {
@@ -116,7 +116,7 @@ def test_what_is_not_listed_is_the_rest():
 ])  # fmt: skip
 def test_a_bad_item_is_dropped_alone_and_counted(bad, monkeypatch):
     said = []
-    monkeypatch.setattr(http_receipt.note, "warning", lambda words, *values: said.append(words % values))
+    monkeypatch.setattr(receipt.note, "warning", lambda words, *values: said.append(words % values))
     good = '{"id": "7", "status": "delivered"}'
     for body in (f"[{bad}, {good}]", f"[{good}, {bad}]", f"[[{good}], [{bad}]]"):
         assert heard("", JSON, body.encode()) == [ONE]

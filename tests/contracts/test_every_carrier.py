@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from massar.domain.delivery.carriers.base import (
+from massar.providers.registry import (
     Accepted,
     Carrier,
     NotSent,
@@ -20,7 +20,7 @@ from massar.domain.delivery.carriers.base import (
     Unsure,
     carrier_from_url,
 )
-from massar.domain.delivery.carriers.sms_http import from_table
+from massar.providers.sms_http.provider import from_table
 
 from .conftest import HASTY
 from .fakes import BehavingCarrier

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from massar.domain.delivery.carriers import http_line, oauth_token
-from massar.domain.delivery.carriers.base import Accepted, NotSent, Outgoing, Refused, Unsure
-from massar.domain.delivery.carriers.sms_http import from_table
+from massar.providers import http_client, oauth_token
+from massar.providers.registry import Accepted, NotSent, Outgoing, Refused, Unsure
+from massar.providers.sms_http.provider import from_table
 
 TEN_MINUTES = timedelta(minutes=10)
 SMS = Outgoing("Zk3_x-1", "sms", "+212661000222", "fr", "", "Massar: kdmwt-47392")
@@ -186,7 +186,7 @@ def test_a_kept_connection_is_not_kept_longer_than_the_other_side_says(gateway):
     server.headers = {"Keep-Alive": "timeout=100000"}
     sent(carrier)
     left = carrier._caller._kept[0].kept_until - time.monotonic()
-    assert 50 < left <= http_line.LONGEST_KEPT_SECONDS
+    assert 50 < left <= http_client.LONGEST_KEPT_SECONDS
 
 
 def test_cut_on_a_kept_connection_after_the_request_left_is_unsure_and_not_sent_again(gateway):
@@ -218,10 +218,10 @@ def test_the_host_header_leaves_the_usual_port_out(secure, port, host):
     ours, theirs = socket.socketpair()
     with theirs:
         theirs.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
-        place = http_line.Place(secure, "a.ma", port, "/x")
-        line = http_line._Line(ours, place)
+        place = http_client.Place(secure, "a.ma", port, "/x")
+        line = http_client._Line(ours, place)
         line._http.sock = ours  # TLS left out: this is about the words inside it
-        answer = line.exchange(http_line.Call("GET", place, {}), 5, keeps=True)
+        answer = line.exchange(http_client.Call("GET", place, {}), 5, keeps=True)
         line.close()
         assert answer.status == 204 and f"\r\nHost: {host}\r\n".encode() in theirs.recv(65536)
 
@@ -236,7 +236,7 @@ def test_many_threads_share_few_connections(gateway):
     for thread in threads:
         thread.join(20)
     assert [type(r) for r in results] == [Accepted] * 60 and len(server.requests) == 60
-    assert server.lines <= 12 and len(carrier._caller._kept) <= http_line.MOST_KEPT
+    assert server.lines <= 12 and len(carrier._caller._kept) <= http_client.MOST_KEPT
 
 
 # -- tokens
@@ -285,7 +285,7 @@ def test_a_token_is_renewed_shortly_before_its_end(gateway, tokens, monkeypatch)
             return moment[0]
 
     monkeypatch.setattr(oauth_token, "time", Clock)
-    monkeypatch.setattr(http_line, "time", Clock)
+    monkeypatch.setattr(http_client, "time", Clock)
     sent(carrier)
     moment[0] += 3600 - 61
     sent(carrier)

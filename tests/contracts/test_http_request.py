@@ -6,8 +6,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from massar.domain.delivery import receipts_address
-from massar.domain.delivery.carriers.base import Accepted, CarrierSettingError, Outgoing, Refused
-from massar.domain.delivery.carriers.sms_http import from_table
+from massar.providers.registry import Accepted, CarrierSettingError, Outgoing, Refused
+from massar.providers.sms_http.provider import from_table
 
 TEN_MINUTES = timedelta(minutes=10)
 BASE = "https://compte.example.ma"

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from massar.domain.delivery import api as delivery
-from massar.domain.delivery.carriers import smtp_line
-from massar.domain.delivery.carriers.base import (
+from massar.interfaces.commands.worker import Worker
+from massar.providers.registry import (
     Accepted,
     CarrierOptions,
     NotSent,
@@ -23,7 +23,7 @@ from massar.domain.delivery.carriers.base import (
     Unsure,
     carrier_from_url,
 )
-from massar.interfaces.commands.worker import Worker
+from massar.providers.smtp import connection
 
 from .conftest import HASTY
 from .smtp_rig import PASSWORD, USER, stop_listening
@@ -66,7 +66,7 @@ def test_letters_share_one_connection_and_one_sign_in(mail_server, server_tls, c
 
 
 def test_a_connection_is_renewed_after_its_letters(mail_server, carrier, monkeypatch):
-    monkeypatch.setattr(smtp_line, "MOST_LETTERS", 3)
+    monkeypatch.setattr(connection, "MOST_LETTERS", 3)
     server = mail_server()
     one = carrier(server.port)
     assert [type(send(one)) for _ in range(7)] == [Accepted] * 7
@@ -74,7 +74,7 @@ def test_a_connection_is_renewed_after_its_letters(mail_server, carrier, monkeyp
 
 
 def test_after_a_rest_a_connection_is_asked_whether_it_lives(script, carrier, monkeypatch):
-    monkeypatch.setattr(smtp_line, "REST", 0.0)
+    monkeypatch.setattr(connection, "REST", 0.0)
     played = script(*HELLO, *WHOLE, "read", b"250 reset\r\n", *WHOLE)
     one = carrier(played.port)
     assert isinstance(send(one), Accepted) and isinstance(send(one), Accepted)
@@ -85,7 +85,7 @@ def test_after_a_rest_a_connection_is_asked_whether_it_lives(script, carrier, mo
     "answer", [[b"421 4.4.2 gone\r\n"], [b"502 what?\r\n"], [], ["drip"]], ids=["421", "502", "silent", "drips"]
 )
 def test_one_that_does_not_say_it_lives_is_replaced(script, carrier, monkeypatch, answer):
-    monkeypatch.setattr(smtp_line, "REST", 0.0)
+    monkeypatch.setattr(connection, "REST", 0.0)
     played = script(*HELLO, *WHOLE, "read", *answer, *(["read"] if not answer else []), "next", *HELLO, *WHOLE)
     if answer == ["drip"]:
         played = script(*HELLO, *WHOLE, "read", "drip")

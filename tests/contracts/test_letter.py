@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from massar.domain.delivery.carriers.base import CarrierOptions, Outgoing
-from massar.domain.delivery.carriers.letter import compose, one_line
+from massar.providers.registry import CarrierOptions, Outgoing
+from massar.providers.smtp.mime import compose, one_line
 from tests.domain.test_wording import CASES, LONG_HELP, rendered
 
 CONTENT_LINE = HEADER_LINE = 76  # RFC 2045 §6.7 and §6.8; RFC 2047 §2

@@ -2,17 +2,8 @@
 
 import pytest
 
-from massar.domain.delivery.carriers.base import MESSAGE, NOTHING, RECIPIENT, NotSent
-from massar.domain.delivery.carriers.smtp_answer import (
-    DATA,
-    END,
-    GREETING,
-    HELLO,
-    MAIL,
-    RCPT,
-    SIGN_IN,
-    judged,
-)
+from massar.providers.registry import MESSAGE, NOTHING, RECIPIENT, NotSent
+from massar.providers.smtp.replies import DATA, END, GREETING, HELLO, MAIL, RCPT, SIGN_IN, judged
 
 ABOUT_US = [
     "550 5.4.5 Daily user sending quota exceeded.",

@@ -8,26 +8,19 @@ from urllib.parse import quote_plus
 import pytest
 
 from massar.domain.delivery import receipts_address
-from massar.domain.delivery.carriers import http_settings
-from massar.domain.delivery.carriers.base import (
-    Accepted,
-    Outgoing,
-    Receipt,
-    Refused,
-    Unsure,
-    receipt_form,
-)
-from massar.domain.delivery.carriers.http_line import Answer
-from massar.domain.delivery.carriers.http_request import PLACEHOLDERS
-from massar.domain.delivery.carriers.sms_http import HttpCarrier, from_table
+from massar.providers.http_client import Answer
+from massar.providers.registry import Accepted, Outgoing, Receipt, Refused, Unsure, receipt_form
+from massar.providers.sms_http import settings
+from massar.providers.sms_http.provider import HttpCarrier, from_table
+from massar.providers.sms_http.request import PLACEHOLDERS
 
 BASE = "https://compte.example.ma"
-PRESETS = http_settings.presets()
+PRESETS = settings.presets()
 ADDRESS = receipts_address.make("gateway", "Zk3_x-1", BASE)
 
 
 def examples(preset: str) -> dict:
-    return tomllib.loads((http_settings.PRESETS / f"{preset}.examples.toml").read_text("utf-8"))
+    return tomllib.loads((settings.PRESETS / f"{preset}.examples.toml").read_text("utf-8"))
 
 
 def table(preset: str) -> dict:
@@ -108,8 +101,8 @@ def test_an_operator_overrides_single_values():
 def test_every_setting_stands_on_the_operators_page():
     page = (Path(__file__).parents[2] / "docs" / "operate" / "sms-http.md").read_text("utf-8")
     said = {cell.strip("` ") for line in page.splitlines() if line.startswith("| `") for cell in line.split("|")[1].split(",")}
-    inside = {f"answer.{key}" for key in http_settings.ANSWER_KEYS} | {f"receipt.{key}" for key in http_settings.RECEIPT_KEYS}
-    auth = {f"auth.{key}" for keys in (*http_settings.AUTH_KEYS.values(), *http_settings.AUTH_OPTIONAL.values()) for key in keys}
-    wanted = (http_settings.KEYS - {"answer", "receipt", "auth"}) | inside | auth | {"auth.kind"}
+    inside = {f"answer.{key}" for key in settings.ANSWER_KEYS} | {f"receipt.{key}" for key in settings.RECEIPT_KEYS}
+    auth = {f"auth.{key}" for keys in (*settings.AUTH_KEYS.values(), *settings.AUTH_OPTIONAL.values()) for key in keys}
+    wanted = (settings.KEYS - {"answer", "receipt", "auth"}) | inside | auth | {"auth.kind"}
     placeholders = {f"{{{name}}}" for name in PLACEHOLDERS}
     assert said == wanted | placeholders | set(PRESETS)

@@ -6,19 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from massar.domain.delivery.carriers import smpp_pdu as pdu
-from massar.domain.delivery.carriers.base import (
-    DELIVERED,
-    FAILED,
-    Accepted,
-    NotSent,
-    Outgoing,
-    Receipt,
-    Refused,
-    Unsure,
-)
-from massar.domain.delivery.carriers.smpp import from_table
-from massar.domain.delivery.carriers.smpp_session import Pace
+from massar.providers.registry import DELIVERED, FAILED, Accepted, NotSent, Outgoing, Receipt, Refused, Unsure
+from massar.providers.smpp import pdu
+from massar.providers.smpp.provider import from_table
+from massar.providers.smpp.session import Pace
 
 from .smpp_rig import PASSWORD, SYSTEM_ID, Smsc, deliver_body, read_submit, receipt_text, until
 

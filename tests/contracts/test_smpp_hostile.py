@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from massar.domain.delivery.carriers import smpp_pdu as pdu
-from massar.domain.delivery.carriers.base import Accepted, NotSent, Outgoing, Refused, Unsure
-from massar.domain.delivery.carriers.smpp import from_table as smpp_carrier
+from massar.providers.registry import Accepted, NotSent, Outgoing, Refused, Unsure
+from massar.providers.smpp import pdu
+from massar.providers.smpp.provider import from_table as smpp_carrier
 
 from .conftest import Sink
 from .smpp_rig import PASSWORD, SYSTEM_ID, Smsc, deliver_body, receipt_text, until

@@ -6,13 +6,9 @@ from dataclasses import MISSING, fields
 
 import pytest
 
-from massar.domain.delivery.carriers.base import (
-    CarrierOptions,
-    CarrierSettingError,
-    carrier_from_url,
-)
-from massar.domain.delivery.carriers.smpp import from_table as smpp_carrier
-from massar.domain.delivery.carriers.smpp_settings import SmppSettings, read_table
+from massar.providers.registry import CarrierOptions, CarrierSettingError, carrier_from_url
+from massar.providers.smpp.provider import from_table as smpp_carrier
+from massar.providers.smpp.settings import SmppSettings, read_table
 from tests.house.laws import ROOT
 
 TABLE = {"host": "smsc.example.ma", "system_id": "massar", "password": "s3cret"}

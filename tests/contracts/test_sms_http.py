@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from massar.domain.delivery.carriers.base import (
+from massar.providers.registry import (
     Accepted,
     CarrierSettingError,
     NotSent,

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from massar.domain.delivery.carriers.base import (
+from massar.providers.registry import (
     Accepted,
     CarrierSettingError,
     NotSent,
@@ -14,7 +14,7 @@ from massar.domain.delivery.carriers.base import (
     Unsure,
     carrier_from_url,
 )
-from massar.domain.delivery.carriers.letter import mail_address
+from massar.providers.smtp.mime import mail_address
 
 from .conftest import HASTY
 from .smtp_rig import PASSWORD, USER

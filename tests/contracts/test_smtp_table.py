@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from massar.domain.delivery.carriers.base import Accepted, CarrierSettingError, Outgoing
-from massar.domain.delivery.carriers.smtp_table import from_table
+from massar.providers.registry import Accepted, CarrierSettingError, Outgoing
+from massar.providers.smtp.settings import from_table
 
 from .smtp_rig import PASSWORD, USER
 

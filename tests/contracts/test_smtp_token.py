@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from massar.domain.delivery.carriers import http_line, oauth_token
-from massar.domain.delivery.carriers.base import (
+from massar.providers import http_client, oauth_token
+from massar.providers.registry import (
     Accepted,
     CarrierSettingError,
     NotSent,
@@ -98,13 +98,13 @@ def test_one_token_serves_every_connection_until_shortly_before_its_end(token_se
             return moment[0]
 
     monkeypatch.setattr(oauth_token, "time", Clock)
-    monkeypatch.setattr(http_line, "time", Clock)
+    monkeypatch.setattr(http_client, "time", Clock)
     relay = carrier(server)
     relay.close()  # nothing is kept from now on: each letter signs in
     tokens_ends = [moment[0] + 3600 - 61, moment[0] + 3600 - 59]
     for at in (moment[0], *tokens_ends):
         moment[0] = at
-        monkeypatch.setattr("massar.domain.delivery.carriers.smtp.time.monotonic", lambda at=at: at)
+        monkeypatch.setattr("massar.providers.smtp.provider.time.monotonic", lambda at=at: at)
         made.append(send(relay))
     assert [type(one) for one in made] == [Accepted] * 3 and server.conversations == 3
     assert len(tokens.requests) == 2

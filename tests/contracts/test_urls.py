@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from massar.domain.delivery.carriers.base import CarrierSettingError, SmppCarrier, carrier_from_url
-from massar.domain.delivery.carriers.sms_http import HttpCarrier
-from massar.domain.delivery.carriers.smtp import SmtpCarrier
+from massar.providers.registry import CarrierSettingError, SmppCarrier, carrier_from_url
+from massar.providers.sms_http.provider import HttpCarrier
+from massar.providers.smtp.provider import SmtpCarrier
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 
 from massar.domain.delivery import api as delivery
-from massar.domain.delivery.carriers.base import carrier_from_url
-from massar.domain.delivery.carriers.sms_http import from_table
 from massar.domain.delivery.models import Message
 from massar.interfaces.commands.worker import Worker
-from massar.journeys import watch_messages
+from massar.journeys.messages import watch_messages
+from massar.providers.registry import carrier_from_url
+from massar.providers.sms_http.provider import from_table
 from tests.support.post_office import AtOnce
 
 from .smpp_rig import until

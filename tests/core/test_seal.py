@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from massar.core.seal import Keyring, SealBroken
+from massar.core.encryption import Keyring, SealBroken
 
 OLD, NEW = ("old", b"1" * 32), ("new", b"2" * 32)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import tzdata
 
-from massar.core import when, zone_table
+from massar.core import local_time, time_zone_data
 from tests.house.laws import ROOT
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)  # 12:00 in Morocco since IANA 2026c; 13:00 by every older table
@@ -29,46 +29,46 @@ def system_has(tmp_path: Path):
         if version is not None:
             (tmp_path / "tzdata.zi").write_text(f"# version {version}\n# ddeps backzone\nR d 1916 o - Jun 14 23s 1 S\n")
         zoneinfo.reset_tzpath(to=[tmp_path])
-        when._zone.cache_clear()
+        local_time._zone.cache_clear()
 
     yield install
     zoneinfo.reset_tzpath()
-    when._zone.cache_clear()
+    local_time._zone.cache_clear()
 
 
 @pytest.mark.parametrize("version", ["2025b", "2025c-rearguard", "2026b", "2018zz", "nonsense", "", None])
 def test_an_older_table_of_the_system_gives_way(system_has, version):
     system_has(version)
-    assert when.clock_time(NOON) == "12:00"
-    assert "PyPI" in zone_table.newest(KEY).name and zone_table.newest(KEY).version == tzdata.IANA_VERSION
+    assert local_time.clock_time(NOON) == "12:00"
+    assert "PyPI" in time_zone_data.newest(KEY).name and time_zone_data.newest(KEY).version == tzdata.IANA_VERSION
 
 
 @pytest.mark.parametrize("version", ["2027a", "2026za", "2030b-dirty", tzdata.IANA_VERSION])
 def test_a_newer_table_of_the_system_wins(system_has, version):
     system_has(version)
-    assert when.clock_time(NOON) == "13:00"
-    assert "system" in zone_table.newest(KEY).name
+    assert local_time.clock_time(NOON) == "13:00"
+    assert "system" in time_zone_data.newest(KEY).name
 
 
 def test_a_machine_without_a_table_has_that_of_the_lock():
     zoneinfo.reset_tzpath(to=[])
     try:
-        assert zone_table.newest(KEY).zone(KEY).utcoffset(NOON.replace(tzinfo=None)) == timedelta(0)
+        assert time_zone_data.newest(KEY).zone(KEY).utcoffset(NOON.replace(tzinfo=None)) == timedelta(0)
     finally:
         zoneinfo.reset_tzpath()
 
 
 def test_the_tests_stand_on_a_table_that_knows_of_2026():
-    table = zone_table.newest(KEY)
-    assert table.age >= zone_table.Table("2026c", "", Path()).age, "Morocco's hours are wrong in older tables"
-    assert when.clock_time(datetime(2026, 9, 20, 0, 59, tzinfo=UTC)) == "01:59"
-    assert when.clock_time(datetime(2026, 9, 20, 2, 1, tzinfo=UTC)) == "02:01", "at +00 for good, IANA 2026c"
-    assert when.clock_time(datetime(2026, 9, 19, 12, tzinfo=UTC)) == "13:00"
+    table = time_zone_data.newest(KEY)
+    assert table.age >= time_zone_data.Table("2026c", "", Path()).age, "Morocco's hours are wrong in older tables"
+    assert local_time.clock_time(datetime(2026, 9, 20, 0, 59, tzinfo=UTC)) == "01:59"
+    assert local_time.clock_time(datetime(2026, 9, 20, 2, 1, tzinfo=UTC)) == "02:01", "at +00 for good, IANA 2026c"
+    assert local_time.clock_time(datetime(2026, 9, 19, 12, tzinfo=UTC)) == "13:00"
 
 
 def test_the_lock_brings_the_version_that_the_code_names():
     year, number = re.search(r"^tzdata==(\d+)\.(\d+)", (ROOT / "requirements/runtime.txt").read_text(), re.MULTILINE).groups()
-    assert zone_table.LOCKED == f"{year}{chr(ord('a') + int(number) - 1)}"
+    assert time_zone_data.LOCKED == f"{year}{chr(ord('a') + int(number) - 1)}"
 
 
 @pytest.mark.parametrize(
@@ -82,14 +82,14 @@ def test_the_lock_brings_the_version_that_the_code_names():
     ],
 )
 def test_an_old_table_is_doubted(version, now, word):
-    doubts = zone_table.Table(version, "the system's table", Path()).doubts(now)
+    doubts = time_zone_data.Table(version, "the system's table", Path()).doubts(now)
     assert [word in doubt and "upgrade" in doubt for doubt in doubts] == ([True] if word else [])
 
 
 @pytest.mark.parametrize("key", ["Africa/Cassablanca", "../etc/passwd", "/etc/passwd", "Africa", "", "tzdata.zi", "Africa/../UTC"])
 def test_what_is_no_zone_is_refused(key):
-    with pytest.raises(zone_table.UnknownZone):
-        zone_table.newest(key)
+    with pytest.raises(time_zone_data.UnknownZone):
+        time_zone_data.newest(key)
 
 
 def test_nothing_else_of_the_product_asks_for_a_zone():

@@ -19,16 +19,10 @@ from massar.domain.limits import api as limits
 from massar.domain.people.models import Contact
 from massar.domain.sessions import api as sessions
 from massar.domain.sites.models import PendingRequest
-from massar.journeys import (
-    change_password,
-    confirm_contact,
-    edit_profile,
-    keep_request,
-    recover_password,
-    sign_in,
-)
-from massar.journeys.edit_profile import Saved
+from massar.journeys.account import change_password, confirm_contact, edit_profile, recover_password, sign_in
+from massar.journeys.account.edit_profile import Saved
 from massar.journeys.outcomes import Done, Entered, Gone, MustChange, Wait
+from massar.journeys.sso import save_request
 from tests import cast
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL
 from tests.support.faults import Death, PostOffice, empty
@@ -203,7 +197,7 @@ def test_choosing_a_new_password(clock):
         return lambda: change_password.by_temporary(grant=grant, current=secret, new=new, confirm=new, browser=HERE, now=clock())
 
     for step, change in every_death(clock, prepare, apart=5):
-        tries = limits.draw(limits.lanes.CHANGE_CURRENT, grant.claim)
+        tries = limits.draw(limits.rate_limits.CHANGE_CURRENT, grant.claim)
         assert limits.left(tries, now=clock()) == tries.limit.burst, f"died at step {step}: a right try was charged"
         answer = change()
         assert isinstance(answer, (Entered, Gone)), f"died at step {step}"
@@ -215,7 +209,7 @@ def test_choosing_a_new_password(clock):
 
 def test_signing_in_with_the_password_in_use(clock):
     """Reserved before it is verified, so a death may cost one try of twenty; never more, and never the way in."""
-    account = limits.draw(limits.lanes.SIGN_IN_ACCOUNT, "person", cast.facts(JAMAL).id)
+    account = limits.draw(limits.rate_limits.SIGN_IN_ACCOUNT, "person", cast.facts(JAMAL).id)
     browsers = (replace(HERE, asked=ids.token()) for _ in itertools.count())
 
     def prepare():
@@ -232,11 +226,11 @@ def test_signing_in_with_the_password_in_use(clock):
 
 def test_keeping_a_request_of_a_site(clock):
     """What is charged to the network is what its strangers keep here."""
-    network = limits.draw(limits.lanes.PENDING_NETWORK, HERE.network)
+    network = limits.draw(limits.rate_limits.PENDING_NETWORK, HERE.network)
 
     def prepare():
         PendingRequest.objects.all().delete()
-        return lambda: keep_request.keep({"protocol": "oidc"}, here=None, browser=HERE, now=clock())
+        return lambda: save_request.keep({"protocol": "oidc"}, here=None, browser=HERE, now=clock())
 
     for step, keep in every_death(clock, prepare):
         kept = PendingRequest.objects.count()

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.db import connection
 
-from massar.core import clock, when
+from massar.core import clock, local_time
 from massar.core.audit import api as trail
 from massar.domain.credentials.models import TemporaryPassword
 from massar.domain.delivery import api as delivery
@@ -178,7 +178,7 @@ def assert_nothing_was_lost(far: FarEnds, channel: str, *, copies: int, fixed) -
     assert message.expires_at == secret.expires_at and fixed in (None, message.expires_at)
     letters = far.temporary()
     assert len(letters) == copies and len(set(letters)) == 1, "a repeat differs"
-    assert when.clock_time(message.expires_at) in letters[0][1]
+    assert local_time.clock_time(message.expires_at) in letters[0][1]
     assert message.uid in letters[0][0], "a repeat carries the same name"
     attempts = list(Attempt.objects.filter(message=message).order_by("number").values_list("outcome", flat=True))
     assert attempts[-1] == "accepted" and set(attempts[:-1]) <= {"unknown"} and len(attempts) >= copies

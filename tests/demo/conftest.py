@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import massar
-from massar.domain.delivery.carriers.base import Carrier, CarrierOptions, Outgoing, Result, carrier_from_url
 from massar.interfaces.demo.store import Received, Store
+from massar.providers.registry import Carrier, CarrierOptions, Outgoing, Result, carrier_from_url
 from tests.support.postgres import free_port
 
 TEN_MINUTES = timedelta(minutes=10)

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from massar.domain.delivery.carriers.base import Accepted, Refused, Unsure
 from massar.domain.delivery.wording import LANGUAGES, TEMPORARY_PASSWORD, render
+from massar.providers.registry import Accepted, Refused, Unsure
 from tests.support.postgres import free_port
 
 from .conftest import environment, start

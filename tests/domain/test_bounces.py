@@ -15,7 +15,7 @@ from massar.config.environment import DEMO_DATA_KEYS
 from massar.core import ids
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.bounces import Report
-from massar.domain.delivery.carriers.letter import is_address
+from massar.providers.smtp.mime import is_address
 from tests.support.steps import production
 
 REPORTS = Path(__file__).parent / "reports"

@@ -14,7 +14,7 @@ from tests.support.post_office import worker_with
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
 DAY = timedelta(days=1)
-LANES = [v for v in vars(limits.lanes).values() if isinstance(v, limits.Limit)]
+LANES = [v for v in vars(limits.rate_limits).values() if isinstance(v, limits.Limit)]
 THREE = limits.Limit("three", 3, timedelta(minutes=10))
 ONE = limits.Limit("one", 1, timedelta(minutes=1))
 

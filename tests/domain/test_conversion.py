@@ -11,7 +11,7 @@ from massar.domain.delivery.models import Message
 
 pytestmark = pytest.mark.django_db
 conversion, outbox = delivery.conversion, delivery.outbox
-alarms, figures = delivery.alarms, delivery.figures
+alarms, figures = delivery.alarms, delivery.metrics
 NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 BLOCK, OTHER = "+212661123", "+212661124"

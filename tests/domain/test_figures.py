@@ -11,7 +11,7 @@ from tests.support.outbox import attempt, message, part, request
 from tests.support.plans import whole_reads
 
 pytestmark = pytest.mark.django_db
-figures = delivery.figures
+figures = delivery.metrics
 NOW = datetime(2026, 2, 15, 1, 57, tzinfo=UTC)
 AGO = NOW - timedelta(minutes=20)
 

@@ -102,7 +102,7 @@ def test_full_budgets_are_swept_and_owing_ones_stay():
 
 def test_every_lane_comes_back_some_day():
     """A row that never came back could never be swept."""
-    lanes = [v for v in vars(limits.lanes).values() if isinstance(v, limits.Limit)]
+    lanes = [v for v in vars(limits.rate_limits).values() if isinstance(v, limits.Limit)]
     assert len(lanes) > 10 and len({lane.name for lane in lanes}) == len(lanes)
     for lane in lanes:
         assert timedelta(0) < lane.refill * lane.burst <= timedelta(days=101), lane.name
@@ -116,7 +116,7 @@ def test_a_clock_that_jumps_back_gives_nothing_away():
 
 
 def test_the_hourly_number_is_a_setting():
-    five = limits.lanes.hourly(limits.lanes.SEND_HOUR, 5)
+    five = limits.rate_limits.hourly(limits.rate_limits.SEND_HOUR, 5)
     draw = limits.draw(five, "x")
     assert [take(draw) for _ in range(5)] == [None] * 5
     assert take(draw).until == NOW + timedelta(minutes=12)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massar.core import fold
+from massar.core import normalize
 from massar.domain.policy import api, personal, spelling
 
 GUIDE, NIST = api.PROFILES["guide"], api.PROFILES["nist"]
@@ -226,7 +226,7 @@ def test_a_name_of_four_letters_is_refused_wherever_it_stands(name, before, afte
 
 @given(st.text(), st.text())
 def test_folding_a_whole_is_folding_its_parts(one, other):
-    assert fold.fold(one + other) == fold.fold(one) + fold.fold(other)
+    assert normalize.fold(one + other) == normalize.fold(one) + normalize.fold(other)
 
 
 @given(st.lists(st.text(), max_size=4), st.text(max_size=60), st.text(max_size=40))
@@ -238,5 +238,5 @@ def test_no_facts_and_no_password_make_the_rules_fail(names, password, other):
 
 @given(LETTERS)
 def test_every_spelling_is_a_bounded_expression(name):
-    for pattern in spelling.spellings(fold.fold(name)):
+    for pattern in spelling.spellings(normalize.fold(name)):
         assert "*" not in pattern and "+" not in pattern

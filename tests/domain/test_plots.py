@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from massar.interfaces.desk import plots
-from massar.journeys.watch_messages import STEP
+from massar.interfaces.ops import plots
+from massar.journeys.messages.watch_messages import STEP
 
 START = datetime(2026, 2, 15, 1, 0, tzinfo=UTC)
 Tally = plots.Tally

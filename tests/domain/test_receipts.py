@@ -9,7 +9,7 @@ import pytest
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Message, Part, StrayReceipt
 from massar.domain.delivery.outbox import Taken
-from massar.journeys import take_receipt
+from massar.journeys.messages import take_receipt
 from tests.contracts.fakes import BehavingCarrier
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ import pytest
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Part, StrayReceipt
 from massar.domain.delivery.outbox import Taken
-from massar.journeys import take_receipt
+from massar.journeys.messages import take_receipt
 from tests.domain.test_receipts import NOW, NUMBER, again, begun, receipt, router, sent, tell
 from tests.support.plans import whole_reads
 

@@ -7,19 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massar.domain.delivery.carriers import smpp_pdu as smpp
-from massar.domain.delivery.carriers.contract import DELIVERED, FAILED, UNDERWAY
-from massar.domain.delivery.carriers.smpp_receipt import (
-    DEC_TO_HEX,
-    HEX_TO_DEC,
-    Forms,
-    is_receipt,
-    number,
-    read,
-)
-from massar.domain.delivery.carriers.smpp_status import BUSY, OURS, PERMANENT, refusal
-from massar.domain.delivery.carriers.smpp_text import contents
+from massar.domain.delivery.provider import DELIVERED, FAILED, UNDERWAY
 from massar.domain.delivery.sms_text import GSM7_CODES, measure, segments
+from massar.providers.smpp import pdu as smpp
+from massar.providers.smpp.receipt import DEC_TO_HEX, HEX_TO_DEC, Forms, is_receipt, number, read
+from massar.providers.smpp.status import BUSY, OURS, PERMANENT, refusal
+from massar.providers.smpp.text import contents
 
 pdus = st.builds(
     smpp.Pdu,

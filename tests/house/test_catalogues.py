@@ -86,7 +86,7 @@ def _whole_ids(tree: ast.AST) -> set[str]:
 def in_code() -> dict[str, str]:
     """Id -> file, for the pages' Python code."""
     found = {}
-    for path in (*python_files(INTERFACES / "web"), *python_files(INTERFACES / "desk")):
+    for path in (*python_files(INTERFACES / "web"), *python_files(INTERFACES / "ops")):
         for name in _whole_ids(ast.parse(path.read_text("utf-8"))):
             found[name] = path.name
     return found

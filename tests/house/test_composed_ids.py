@@ -14,7 +14,8 @@ import pytest
 
 from massar.domain.delivery import alarms, breaker, models, wording
 from massar.interfaces.demo import views as demo
-from massar.journeys import close_sessions, deliver_messages
+from massar.journeys.account import close_sessions
+from massar.journeys.messages import deliver_messages
 from tests.house.laws import SOURCE, python_files
 from tests.house.test_catalogues import INTERFACES, TEMPLATES, catalogue
 
@@ -50,7 +51,7 @@ ENDS: dict[str, Iterable[str]] = {
     "desk.breaker.": [str(state).replace("-", "_") for state in breaker.State.values],
     "desk.state.": QUEUE,
     "desk.outcome.": literals(r'return "(refused|unsure|not_sent)", ', "journeys"),
-    "desk.plot.": [f"{plot}{part}" for plot in literals(r'Plot\("(\w+)"', "interfaces/desk") for part in ("", ".note")],
+    "desk.plot.": [f"{plot}{part}" for plot in literals(r'Plot\("(\w+)"', "interfaces/ops") for part in ("", ".note")],
     "alarm.": [f"{alarm}{part}" for alarm in (one.id.replace('-', '_') for one in alarms.TABLE) for part in ("", ".text")],
     "desk.": ("sent", "delivered", "late", "failed", "expired"),
     "demo.step_": demo.STEPS,

@@ -16,12 +16,12 @@ from massar.domain.credentials import models as credentials
 from massar.domain.credentials import temporary
 from massar.domain.delivery import models as delivery
 from massar.domain.delivery import outbox
-from massar.domain.limits import lanes
-from massar.domain.limits.budgets import Limit
+from massar.domain.limits import rate_limits
+from massar.domain.limits.gcra import Limit
 from massar.domain.people import contacts
 from massar.domain.people import models as people
+from massar.interfaces.base import cookies
 from massar.interfaces.commands import carriers, main
-from massar.interfaces.frame import cookies
 from tests.house.laws import ROOT, SOURCE
 from tests.house.test_tree import files_of_the_tree
 
@@ -172,7 +172,7 @@ def spoken(pause: timedelta) -> str:
 
 
 def test_every_budget_is_documented_as_it_is():
-    limits = [value for value in vars(lanes).values() if isinstance(value, Limit)]
+    limits = [value for value in vars(rate_limits).values() if isinstance(value, Limit)]
     said = {bare(cells[0]): cells[1:3] for cells in rows((ROOT / "SECURITY.md").read_text("utf-8"))}
     assert said == {one.name: [str(one.burst), spoken(one.refill)] for one in limits}
 
@@ -215,7 +215,7 @@ def test_the_readme_begins_with_two_commands():
 
 
 def test_every_answer_to_a_recovery_is_documented():
-    tree = ast.parse((PACKAGE / "journeys" / "recover_password.py").read_text("utf-8"))
+    tree = ast.parse((PACKAGE / "journeys" / "account" / "recover_password.py").read_text("utf-8"))
     calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "_Judged"]
     answers = {call.args[1].value for call in calls}
     page = (JOURNEYS / "recovery.md").read_text("utf-8")

@@ -11,7 +11,7 @@ import pytest
 from tests.house import laws
 
 CARRIERS_AND_PROGRAMS = (
-    "massar.domain.delivery.carriers",
+    "massar.providers",
     "massar.interfaces.demo.receiver",  # the demo's phone and mailbox: real servers on loopback
     "massar.interfaces.commands",  # finds a free port, asks whether the product answers
 )
@@ -19,7 +19,7 @@ DATABASE_CLOCK = re.compile(r"\bCURRENT_TIMESTAMP\b|\bNOW\(\)|\bclock_timestamp\
 ARABIC_LETTER = re.compile("[\u0621-\u064a]")
 ARABIC_IN_ARABIC = "العربية"  # a language is offered in its own words, which no catalogue translates
 TEMPLATE_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
-PAGES_SOURCE = [laws.SOURCE / "massar" / "interfaces" / name for name in ("web", "desk")]
+PAGES_SOURCE = [laws.SOURCE / "massar" / "interfaces" / name for name in ("web", "ops")]
 # The page of last resort is shown when even the catalogues can't be read: it carries its own words.
 LAST_RESORT = "errors/plain.html"
 CHECKED_FOR_WORDS = [

@@ -11,7 +11,7 @@ import pytest
 from django.db import Error, connection, transaction
 from django.test import Client
 
-from massar.core import log, seal
+from massar.core import encryption, log
 from massar.core.audit import api as trail
 from massar.core.audit.models import TrailRow
 from massar.domain.credentials.models import FormerPassword, Password, TemporaryPassword
@@ -19,7 +19,7 @@ from massar.domain.delivery.models import Message, RecoveryRequest
 from massar.domain.people.models import Contact
 from massar.domain.sessions.models import ChangeSession, Session
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA
-from massar.journeys import import_people
+from massar.journeys.people import import_people
 from tests.cast import FATIMA_PHONE, enter, facts
 from tests.support.steps import actions, production, prove_contact, save_contact, secrets, shows
 from tests.support.visitor import Visitor
@@ -193,7 +193,7 @@ def test_atk_144_a_fault_in_the_middle_logs_no_typed_value(cast, monkeypatch, ca
     def broken(*args, **kwargs):
         raise RuntimeError(f"could not handle {CANARY['password']} of {kwargs}")
 
-    monkeypatch.setattr("massar.journeys.sign_in.enter", broken)
+    monkeypatch.setattr("massar.journeys.account.sign_in.enter", broken)
     visitor = Visitor()
     visitor.client.raise_request_exception = False
     visitor.sign_in(JAMAL.login, CANARY["password"])
@@ -291,9 +291,9 @@ def test_atk_149_long_headers(db):
 
 
 def test_a_seal_opens_in_its_own_place_only():
-    ring = seal.Keyring((("k1", b"1" * 32),))
+    ring = encryption.Keyring((("k1", b"1" * 32),))
     box = ring.seal(b"secret", place="a|1")
-    with pytest.raises(seal.SealBroken):
+    with pytest.raises(encryption.SealBroken):
         ring.open(box, place="a|2")
     assert ring.open(box, place="a|1") == b"secret"
 

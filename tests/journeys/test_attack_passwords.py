@@ -11,7 +11,7 @@ from massar.domain.credentials import api as credentials
 from massar.domain.credentials.models import Password
 from massar.domain.policy import api as policy
 from massar.interfaces.demo.cast import FATIMA, JAMAL
-from massar.journeys import import_people
+from massar.journeys.people import import_people
 from tests.cast import FATIMA_PHONE, enter, facts
 from tests.support.steps import production, shows
 from tests.support.visitor import Visitor

@@ -15,8 +15,9 @@ from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Message, RecoveryRequest
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
-from massar.journeys import confirm_contact, edit_profile, sign_in, sms_budget, watch_messages
-from massar.journeys.edit_profile import Saved
+from massar.journeys.account import confirm_contact, edit_profile, sign_in
+from massar.journeys.account.edit_profile import Saved
+from massar.journeys.messages import sms_budget, watch_messages
 from massar.journeys.outcomes import Done, Wait
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.support.steps import actions, prove_contact, save_contact, secrets, shown, shows
@@ -149,7 +150,7 @@ def test_atk_063_a_country_that_types_no_code_gets_no_more_and_recovery_goes_on(
     refused = asks(200, "+212699000111", clock)
     assert refused == Wait(clock() + timedelta(minutes=55), "email"), "an hour from the last code"
     assert standing(clock)["block-stopped"] == ("nation",)
-    own = limits.draw(limits.lanes.CODE_DESTINATION, "phone", "+212699000111")
+    own = limits.draw(limits.rate_limits.CODE_DESTINATION, "phone", "+212699000111")
     assert limits.left(own, now=clock()) == 5, "what is refused costs no budget"
     Visitor().ask(FATIMA.login, phone=FATIMA.phone)
     assert len(secrets(post, FATIMA_PHONE)) == 1, "recovery"
@@ -197,7 +198,7 @@ def test_atk_063_a_recovery_beyond_the_reserve_is_late_and_not_lost(cast, post, 
     assert len(secrets(post, FATIMA_PHONE)) == 1
     (row,) = [e for e in trail.of_person(facts(FATIMA).id) if e.event == "recovery_asked"]
     assert row.outcome == "sent"
-    assert limits.left(limits.draw(limits.lanes.SEND_DAY, facts(FATIMA).id, "phone", FATIMA_PHONE), now=clock()) == 5
+    assert limits.left(limits.draw(limits.rate_limits.SEND_DAY, facts(FATIMA).id, "phone", FATIMA_PHONE), now=clock()) == 5
 
 
 def test_atk_063_who_would_wait_too_long_is_told_by_the_trail(cast, post, clock, budget):

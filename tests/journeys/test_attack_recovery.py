@@ -12,7 +12,7 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.people.models import Contact
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, STRANGER
-from massar.journeys import import_people
+from massar.journeys.people import import_people
 from tests.cast import FATIMA_PHONE, KHADIJA_EMAIL, enter, facts
 from tests.support.steps import prove_contact, save_contact, secrets, shows
 from tests.support.visitor import TEMPORARY, Visitor
@@ -214,7 +214,7 @@ def test_atk_037_guessed_phones_bring_no_message_and_end_in_a_budget(cast, post,
 
 def test_atk_037_a_network_that_asks_without_end_is_slowed(cast, clock):
     for _ in range(600):
-        assert limits.take([limits.draw(limits.lanes.ASK_NETWORK, "127.0.0.0/24")], now=clock()) is None
+        assert limits.take([limits.draw(limits.rate_limits.ASK_NETWORK, "127.0.0.0/24")], now=clock()) is None
     visitor = Visitor().ask(STRANGER, phone=FATIMA.phone)
     assert visitor.page.status_code == 429 and visitor.page.headers["Retry-After"] == "1"
     assert RecoveryRequest.objects.count() == 0

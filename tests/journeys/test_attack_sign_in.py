@@ -11,9 +11,9 @@ from django.test import Client
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
+from massar.interfaces.base.middleware import client_address, network
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, STRANGER
-from massar.interfaces.frame.middleware import client_address, network
-from massar.journeys import import_people
+from massar.journeys.people import import_people
 from tests.cast import FATIMA_PHONE, enter, facts
 from tests.support.steps import production, secrets, shows
 from tests.support.visitor import Visitor
@@ -107,7 +107,7 @@ def test_atk_006_a_spent_lane_says_the_same_to_right_and_wrong(cast):
 
 def test_atk_009_a_try_is_paid_for_before_it_is_judged(cast, monkeypatch, clock):
     """What is reserved stands in the table while the hash runs (the race itself is in the tests of races)."""
-    account = limits.draw(limits.lanes.SIGN_IN_ACCOUNT, "person", facts(JAMAL).id)
+    account = limits.draw(limits.rate_limits.SIGN_IN_ACCOUNT, "person", facts(JAMAL).id)
     seen = []
 
     def judge(password, stored, *, known):

@@ -13,11 +13,11 @@ from django.test import Client
 from massar.config import environment
 from massar.domain.people.models import Person
 from massar.domain.sessions.models import Session
+from massar.interfaces.base import cookies
+from massar.interfaces.base.addresses import own_page
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA
-from massar.interfaces.frame import cookies
-from massar.interfaces.frame.addresses import own_page
-from massar.journeys import import_people
 from massar.journeys.outcomes import Problem, Problems
+from massar.journeys.people import import_people
 from tests.cast import FATIMA_PHONE, enter, facts
 from tests.house.test_open_doors import addresses
 from tests.support.steps import shows
@@ -217,7 +217,7 @@ def test_atk_087_a_fault_page_is_as_strict_and_tells_nothing(cast, monkeypatch):
     def broken(*args, **kwargs):
         raise RuntimeError("the secret of the day")
 
-    monkeypatch.setattr("massar.journeys.edit_profile.to_put_right", broken)
+    monkeypatch.setattr("massar.journeys.account.edit_profile.to_put_right", broken)
     visitor = Visitor()
     visitor.client.raise_request_exception = False
     visitor.sign_in(JAMAL.login, JAMAL.password)

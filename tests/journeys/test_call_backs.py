@@ -13,7 +13,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Part
 from massar.domain.delivery.outbox import Taken
 from massar.interfaces.receipts import views
-from massar.journeys import take_receipt
+from massar.journeys.messages import take_receipt
 
 BASE = "https://compte.example.ma"
 CARRIERS = {

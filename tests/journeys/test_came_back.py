@@ -13,8 +13,8 @@ from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Message
 from massar.domain.people.models import Contact
 from massar.interfaces.commands import bounces
-from massar.journeys import take_bounce
-from massar.journeys.take_bounce import REPORTED_WITHIN
+from massar.journeys.messages import take_bounce
+from massar.journeys.messages.take_bounce import REPORTED_WITHIN
 from tests.cast import FATIMA, KHADIJA, KHADIJA_EMAIL, YOUSSEF, facts
 from tests.domain.test_bounces import REPORTS, report
 from tests.support.steps import actions, prove_contact, save_contact, secrets, shown, shows

@@ -9,7 +9,7 @@ import pytest
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Message
 from massar.interfaces.commands.worker import Worker
-from massar.journeys import deliver_messages, take_receipt
+from massar.journeys.messages import deliver_messages, take_receipt
 from tests.contracts.fakes import BehavingCarrier
 from tests.support.post_office import AtOnce
 

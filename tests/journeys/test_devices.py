@@ -13,7 +13,7 @@ from massar.domain.delivery import wording
 from massar.domain.sessions import api as sessions
 from massar.domain.sessions.models import Session
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA
-from massar.journeys import notices
+from massar.journeys.account import notices
 from tests.cast import FATIMA_PHONE, facts
 from tests.support.steps import actions, shown, shows
 from tests.support.visitor import Visitor

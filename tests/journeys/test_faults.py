@@ -24,10 +24,11 @@ from django.http import HttpResponse
 from django.test import Client
 
 from massar.core import log, sql
-from massar.domain.delivery import doorbell
+from massar.domain.delivery import notifier
 from massar.domain.delivery.models import Message, RecoveryRequest
-from massar.interfaces.frame import outage, page
-from massar.journeys import deliver_messages, recover_password, sign_in
+from massar.interfaces.base import outage, page
+from massar.journeys.account import recover_password, sign_in
+from massar.journeys.messages import deliver_messages
 from tests.cast import FATIMA, FATIMA_PHONE, YOUSSEF, YOUSSEF_EMAIL
 from tests.house.test_open_doors import addresses
 from tests.support.steps import secrets
@@ -252,7 +253,7 @@ def test_a_request_waits_while_the_database_is_away(cast, post, monkeypatch):
 
 
 def test_the_doorbell_outlives_every_loss(monkeypatch):
-    monkeypatch.setattr(doorbell, "AGAIN_AFTER", 0)
+    monkeypatch.setattr(notifier, "AGAIN_AFTER", 0)
     stop, rung = threading.Event(), []
 
     def work(ring, stop):
@@ -261,7 +262,7 @@ def test_the_doorbell_outlives_every_loss(monkeypatch):
             raise InterfaceError("gone")
         stop.set()
 
-    ringing = threading.Thread(target=doorbell._for_ever, args=(work, lambda: None, stop))
+    ringing = threading.Thread(target=notifier._for_ever, args=(work, lambda: None, stop))
     ringing.start()
     ringing.join(20)
     assert len(rung) == 2

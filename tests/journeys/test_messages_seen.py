@@ -14,7 +14,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Breaker, Message
 from massar.domain.sessions.models import Session
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, SALMA
-from massar.journeys import take_receipt
+from massar.journeys.messages import take_receipt
 from tests.cast import FATIMA_PHONE, KHADIJA_EMAIL, facts
 from tests.support.outbox import message, shut
 from tests.support.steps import shown, shows

@@ -17,11 +17,12 @@ from django.conf import settings
 from django.test import Client
 
 from massar.domain.delivery import api as delivery
-from massar.domain.delivery.carriers.smpp import from_table as smpp_carrier
 from massar.domain.delivery.models import Attempt, Message, StrayReceipt
 from massar.interfaces.commands import messages as messages_command
 from massar.interfaces.commands.worker import Worker
-from massar.journeys import take_bounce
+from massar.journeys.messages import take_bounce
+from massar.providers import registry
+from massar.providers.smpp.provider import from_table as smpp_carrier
 from tests.cast import FATIMA, FATIMA_PHONE, KHADIJA, KHADIJA_EMAIL, YOUSSEF
 from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID, Smsc, receipt_text, until
 from tests.contracts.smtp_rig import MailServer
@@ -45,7 +46,7 @@ class Office:
         self.clock, self.iam, self.orange, self.mail = clock, Smsc(), Smsc(), MailServer().start()
         self.sms = [self._smpp("iam", self.iam), self._smpp("orange", self.orange)]
         options = delivery.CarrierOptions(name="mail", sender="massar@example.ma")
-        mail = delivery.carrier_from_url(f"smtp://127.0.0.1:{self.mail.port}", options)
+        mail = registry.carrier_from_url(f"smtp://127.0.0.1:{self.mail.port}", options)
         self.worker = Worker(delivery.Roster({"sms": self.sms, "email": [mail]}), tick=clock, pool=AtOnce())
         for carrier in self.sms:
             carrier.open(self.worker.take_receipt)

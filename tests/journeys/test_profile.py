@@ -11,7 +11,7 @@ from django.db import connection
 from massar.core.audit import api as trail
 from massar.domain.people.models import Contact
 from massar.interfaces.demo.cast import JAMAL, KHADIJA, YOUSSEF
-from massar.journeys import import_people
+from massar.journeys.people import import_people
 from tests.cast import KHADIJA_EMAIL, YOUSSEF_EMAIL, enter, facts
 from tests.support.steps import actions, prove_contact, save_contact, secrets, shown, shows
 from tests.support.visitor import CODE, Visitor

@@ -23,8 +23,9 @@ from massar.domain.people import api as people
 from massar.domain.people.models import Contact, Person
 from massar.domain.sessions.models import Session
 from massar.interfaces.commands.worker import Worker
-from massar.journeys import import_people
-from massar.journeys.import_people import NewPerson
+from massar.journeys.people import import_people
+from massar.journeys.people.import_people import NewPerson
+from massar.providers import registry
 from tests.cast import FATIMA, JAMAL, KHADIJA, KHADIJA_EMAIL, STRANGER, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.contracts.http_rig import Gateway
 from tests.contracts.smtp_rig import MailServer
@@ -54,10 +55,10 @@ def far_ends():
     """A real mail server and a real SMS gateway; yields (server, gateway, carriers)."""
     server, gateway = MailServer().start(), Gateway()
     carriers = {
-        "email": delivery.carrier_from_url(
+        "email": registry.carrier_from_url(
             f"smtp://127.0.0.1:{server.port}", delivery.CarrierOptions(name="mail", sender="massar@example.ma")
         ),
-        "sms": delivery.carrier_from_url(
+        "sms": registry.carrier_from_url(
             f"http://127.0.0.1:{gateway.port}/send", delivery.CarrierOptions(name="sms", sms_sender="MASSAR")
         ),
     }

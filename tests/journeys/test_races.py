@@ -23,17 +23,17 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people_api
 from massar.domain.people.models import Contact
 from massar.domain.sessions.models import ChangeSession, Session
-from massar.journeys import (
+from massar.journeys.account import (
     change_password,
     close_sessions,
     confirm_contact,
     edit_profile,
     recover_password,
     sign_in,
-    sms_budget,
 )
-from massar.journeys.import_people import NewPerson
+from massar.journeys.messages import sms_budget
 from massar.journeys.outcomes import Done, Entered, Gone, MustChange, Problems, Wait, Wrong
+from massar.journeys.people.import_people import NewPerson
 from tests import cast
 from tests.cast import FATIMA, FATIMA_PHONE, KHADIJA, KHADIJA_EMAIL, YOUSSEF, YOUSSEF_EMAIL
 from tests.support.faults import RememberingCarrier, empty
@@ -125,7 +125,7 @@ def test_takes_and_returns_of_the_same_budgets_never_stand_in_each_others_way(cl
 
 def test_at_the_last_try_one_password_is_evaluated(people, clock, monkeypatch):
     """200 parallel wrong sign-ins with one try left: one Argon2id is spent on the account, 199 are told to wait."""
-    lanes = limits.lanes
+    lanes = limits.rate_limits
     facts = cast.facts(YOUSSEF)
     for _ in range(lanes.SIGN_IN_ACCOUNT.burst - 1):
         assert limits.take([limits.draw(lanes.SIGN_IN_ACCOUNT, "person", facts.id)], now=clock()) is None
@@ -153,8 +153,8 @@ def test_sixteen_phones_of_a_block_with_one_code_left_get_one(people, clock, mon
     """Sixteen accounts, sixteen adjacent numbers, at the same moment."""
     monkeypatch.setattr(sign_in, "prove_again", lambda **_: None)
     block = delivery.outbox.block_tag("+212661123000")
-    for _ in range(limits.lanes.CODE_BLOCK.burst - 1):
-        assert limits.take([limits.draw(limits.lanes.CODE_BLOCK, block)], now=clock()) is None
+    for _ in range(limits.rate_limits.CODE_BLOCK.burst - 1):
+        assert limits.take([limits.draw(limits.rate_limits.CODE_BLOCK, block)], now=clock()) is None
     persons = _accounts(16, clock)
     outcomes = at_once(16, lambda n: _ask_for_code(persons[n], clock, phone=f"+2126611230{n:02d}", network=f"net-{n}"))
     assert Counter(type(o) for o in outcomes) == {edit_profile.Saved: 1, Wait: 15}
@@ -170,7 +170,7 @@ def test_sixteen_codes_and_one_left_in_the_country(people, clock, monkeypatch, s
     persons = _accounts(16, clock)
     outcomes = at_once(16, lambda n: _ask_for_code(persons[n], clock, phone=f"+2126{10 + n}123000", network=f"net-{n}"))
     assert Counter(type(o) for o in outcomes) == {edit_profile.Saved: 1, Wait: 15}
-    reserve = [limits.draw(limit) for limit in limits.lanes.sms(5, settings.MASSAR.sms_per_day, reserve=True)]
+    reserve = [limits.draw(limit) for limit in limits.rate_limits.sms(5, settings.MASSAR.sms_per_day, reserve=True)]
     assert [limits.left(one, now=clock()) for one in reserve] == [1, 50_000]
 
 

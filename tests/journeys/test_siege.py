@@ -19,7 +19,8 @@ from massar.domain.credentials.models import TemporaryPassword
 from massar.domain.delivery.models import Message, RecoveryRequest
 from massar.domain.limits import api as limits
 from massar.domain.sessions import api as sessions
-from massar.journeys import recover_password, sign_in, sms_budget
+from massar.journeys.account import recover_password, sign_in
+from massar.journeys.messages import sms_budget
 from massar.journeys.outcomes import Done, Entered, MustChange, Wait, Wrong
 from tests.cast import FATIMA, FATIMA_PHONE, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.support.steps import secrets
@@ -315,7 +316,7 @@ def test_what_is_sent_again_leaves_the_reserve_alone(cast, clock, post, settings
 
 
 def test_a_flooded_network_does_not_keep_a_known_browser_from_asking(cast, clock, post):
-    assert limits.take([limits.draw(limits.lanes.ASK_NETWORK, HOME, units=600)], now=clock()) is None
+    assert limits.take([limits.draw(limits.rate_limits.ASK_NETWORK, HOME, units=600)], now=clock()) is None
     typed = {"typed_login": FATIMA.login, "channel": "phone", "typed_contact": FATIMA_PHONE, "now": clock()}
     assert isinstance(recover_password.ask(**typed, ask_id=ids.token(), browser=new_browser()), Wait)
     ask(known_browser(FATIMA, clock), clock)

@@ -8,7 +8,7 @@ from massar.core.audit import api as trail
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, STRANGER, YOUSSEF
-from massar.journeys import import_people
+from massar.journeys.people import import_people
 from tests.cast import YOUSSEF_EMAIL, enter, facts
 from tests.support.steps import save_contact, secrets, shows
 from tests.support.visitor import Visitor

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from massar.domain.delivery.carriers.base import (
+from massar.providers.registry import (
     DELIVERED,
     FAILED,
     Accepted,
@@ -21,7 +21,7 @@ from massar.domain.delivery.carriers.base import (
     Result,
     SmppCarrier,
 )
-from massar.domain.delivery.carriers.smpp import from_table as smpp_carrier
+from massar.providers.smpp.provider import from_table as smpp_carrier
 from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID, until
 from tests.support.written import entries
 

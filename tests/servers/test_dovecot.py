@@ -19,7 +19,8 @@ import pytest
 
 from massar.core import ids
 from massar.domain.delivery import api as delivery
-from massar.domain.delivery.carriers import smtp_line
+from massar.providers import registry
+from massar.providers.smtp import connection
 from tests.cast import KHADIJA, YOUSSEF
 from tests.servers import dovecot, submission
 from tests.servers.dovecot import WAYS, oauthbearer, running_dovecot, xoauth2
@@ -265,7 +266,7 @@ def test_our_carrier_signs_in_at_a_server_that_takes_only_tokens(
     back = f"http://127.0.0.1:{free_port()}/"
     held = tokens(account, layout, surfer, "mailprogram", "openid email mail offline_access", back)
     (tmp_path / "refresh").write_text(held["refresh_token"])
-    monkeypatch.setattr(smtp_line, "WAYS", {way: smtp_line.WAYS[way]})
+    monkeypatch.setattr(connection, "WAYS", {way: connection.WAYS[way]})
     table = {
         "kind": "smtp", "host": "127.0.0.1", "port": layout.port("submission"), "security": "tls", "user": YOUSSEF.login,
         "sender": YOUSSEF.login, "ca_file": str(folder / "ca.pem"), "auth": {
@@ -273,7 +274,7 @@ def test_our_carrier_signs_in_at_a_server_that_takes_only_tokens(
             "refresh_token": f"file:{tmp_path}/refresh",
         },
     }  # fmt: skip
-    carrier = delivery.carrier_from_table(table, name="mail", receipts_base="", slots=None)
+    carrier = registry.carrier_from_table(table, name="mail", receipts_base="", slots=None)
     assert carrier.check() == []
     assert carried(carrier, f"Essai {way}") == delivery.Accepted
     assert arrived(folder, f"Essai {way}")["From"] == f"Massar <{YOUSSEF.login}>"

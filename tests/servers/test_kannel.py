@@ -19,10 +19,10 @@ from urllib.parse import quote
 
 import pytest
 
-from massar.domain.delivery.carriers import http_settings
-from massar.domain.delivery.carriers.base import Accepted, Outgoing, Refused
-from massar.domain.delivery.carriers.sms_http import from_table
 from massar.domain.delivery.sms_text import measure
+from massar.providers.registry import Accepted, Outgoing, Refused
+from massar.providers.sms_http import settings
+from massar.providers.sms_http.provider import from_table
 from tests.cast import YOUSSEF
 from tests.servers import account as product
 from tests.servers.machine import program, running
@@ -61,7 +61,7 @@ PAGE = "docs/operate/sms-http.md"
 PASSWORD = "s3cret&="
 PHONE, UNDELIVERED, REFUSED = "+212661123456", "+212661000288", "+212661000299"
 TEN_MINUTES = timedelta(minutes=10)
-EXAMPLES = tomllib.loads((http_settings.PRESETS / "kannel.examples.toml").read_text("utf-8"))
+EXAMPLES = tomllib.loads((settings.PRESETS / "kannel.examples.toml").read_text("utf-8"))
 ANSWERED = {one["what"]: one for one in EXAMPLES["answers"]}
 
 

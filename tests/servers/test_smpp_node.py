@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from massar.domain.delivery.carriers.base import FAILED, Accepted, NotSent, Outgoing, Refused, Unsure
+from massar.providers.registry import FAILED, Accepted, NotSent, Outgoing, Refused, Unsure
 from tests.contracts.smpp_rig import until
 from tests.servers.machine import open_folder, program, running
 from tests.servers.node_modules import installed

@@ -13,8 +13,8 @@ from django.test.client import ClientHandler
 from django.urls import reverse
 
 from massar.core import log
-from massar.interfaces.frame import direct
-from massar.journeys import oidc_tokens
+from massar.interfaces.base import direct
+from massar.journeys.sso.oidc import tokens
 
 FORM = "application/x-www-form-urlencoded"
 # Adding one is a decision: such a view gets no form token, no language and no file (docs/adr/0019-direct-views.md).
@@ -88,7 +88,7 @@ def test_a_fault_is_logged_under_the_id_that_the_answer_names(kept, monkeypatch,
     def fail(**asked):
         raise RuntimeError(f"broken by {asked}")
 
-    monkeypatch.setattr(oidc_tokens, "userinfo", fail)
+    monkeypatch.setattr(tokens, "userinfo", fail)
     caplog.handler.setFormatter(log.JsonLines())
     with caplog.at_level(logging.ERROR):
         status, headers, body = by_direct(environ("/userinfo", HTTP_AUTHORIZATION="Bearer canary-5501"))

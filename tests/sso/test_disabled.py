@@ -11,7 +11,7 @@ from massar.core.browser import Browser
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
 from massar.interfaces.commands import people as command
-from massar.journeys import close_account
+from massar.journeys.account import close_account
 from tests.cast import FATIMA, JAMAL, facts
 from tests.sso import test_everywhere
 from tests.sso.test_everywhere import in_all_sites, states

@@ -9,8 +9,9 @@ import pytest
 from massar.domain.delivery.models import Message
 from massar.domain.sessions import api as sessions
 from massar.domain.sites.api import Registry, Site
-from massar.journeys import close_sessions, issue_assertion
-from massar.journeys.tell_sites import Told, told
+from massar.journeys.account import close_sessions
+from massar.journeys.sso import issue_assertion
+from massar.journeys.sso.log_out_of_sites import Told, told
 from tests.contracts.fakes import BehavingCarrier
 from tests.support.post_office import worker_with
 from tests.support.steps import shows

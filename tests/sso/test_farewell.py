@@ -20,7 +20,7 @@ from massar.domain.delivery.models import Message
 from massar.domain.people.models import Person
 from massar.domain.sites import keys
 from massar.interfaces.commands import carriers, sites
-from massar.journeys.tell_sites import told
+from massar.journeys.sso.log_out_of_sites import told
 from tests.cast import JAMAL, YOUSSEF
 from tests.sso.saml_site import (
     ENTITY,

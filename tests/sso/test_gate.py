@@ -16,8 +16,8 @@ from joserfc.jwk import ECKey
 from massar.domain.people.models import Person
 from massar.domain.sites import api as sites
 from massar.domain.sites.registry import RegistryError, load
-from massar.interfaces.frame.cookies import SESSION
-from massar.journeys import gate_address
+from massar.interfaces.base.cookies import SESSION
+from massar.journeys.sso.gate import address as gate_address
 from tests.cast import YOUSSEF
 from tests.sso.relying_party import led_on
 from tests.support.steps import secrets

@@ -9,8 +9,8 @@ import pytest
 
 from massar.domain.sites import api as sites
 from massar.domain.sites.models import PendingRequest
-from massar.interfaces.frame.cookies import PENDING
-from massar.journeys.oidc_request import LONGEST, LONGEST_OBJECT, LONGEST_REQUEST
+from massar.interfaces.base.cookies import PENDING
+from massar.journeys.sso.oidc.request import LONGEST, LONGEST_OBJECT, LONGEST_REQUEST
 from tests.cast import JAMAL, YOUSSEF
 from tests.sso.relying_party import STRICT, Surfer, party, register
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 from massar.domain.sites.registry import load
 from massar.interfaces.commands import main
 from massar.interfaces.web.home import sites
-from massar.journeys import oidc_request
+from massar.journeys.sso.oidc import request
 from tests.house.laws import ROOT
 
 PAGE = (ROOT / "docs" / "integrate" / "dovecot.md").read_text("utf-8")
@@ -49,8 +49,8 @@ def test_its_program_may_ask_for_mail_at_any_port(registry):
         "response_type": "code", "client_id": "mailprogram", "redirect_uri": "http://127.0.0.1:50123/",
         "scope": "openid email mail offline_access", "code_challenge": "x" * 43, "code_challenge_method": "S256",
     }  # fmt: skip
-    ask = oidc_request.read({name: [value] for name, value in asked.items()}, registry)
-    assert isinstance(ask, oidc_request.Ask) and set(ask.scope.split()) == {"openid", "email", "mail", "offline_access"}
+    ask = request.read({name: [value] for name, value in asked.items()}, registry)
+    assert isinstance(ask, request.Ask) and set(ask.scope.split()) == {"openid", "email", "mail", "offline_access"}
 
 
 @pytest.mark.parametrize("port", ["", ":50123"], ids=["inside the program", "in the browser"])
@@ -62,8 +62,8 @@ def test_its_add_on_for_thunderbird_asks_what_the_registry_allows(registry, port
         "redirect_uri": asks["redirectionEndpoint"].replace("127.0.0.1", f"127.0.0.1{port}"),
         "code_challenge": "x" * 43, "code_challenge_method": "S256",
     }  # fmt: skip
-    ask = oidc_request.read({name: [value] for name, value in asked.items()}, registry)
-    assert isinstance(ask, oidc_request.Ask) and set(ask.scope.split()) == set(asks["scopes"].split())
+    ask = request.read({name: [value] for name, value in asked.items()}, registry)
+    assert isinstance(ask, request.Ask) and set(ask.scope.split()) == set(asks["scopes"].split())
     assert asks["usePKCE"] is True and "clientSecret" not in asks
 
 

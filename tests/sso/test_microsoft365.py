@@ -21,7 +21,7 @@ from massar.core import xml, xml_signature
 from massar.domain.sites import keys, saml_metadata
 from massar.domain.sites.models import PendingRequest
 from massar.domain.sites.site import Site
-from massar.journeys.saml_names import Ours
+from massar.journeys.sso.saml.names import Ours
 from tests.cast import JAMAL, YOUSSEF
 from tests.house.laws import ROOT
 from tests.sso.relying_party import led_on

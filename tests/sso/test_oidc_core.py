@@ -15,9 +15,10 @@ from django.test.utils import CaptureQueriesContext
 from massar.domain.people import api as people
 from massar.domain.sessions.models import Session
 from massar.domain.sites import api as sites
-from massar.interfaces.frame.cookies import PENDING
-from massar.journeys import oidc_claims, oidc_request
-from massar.journeys.issue_assertion import ACR_PASSWORD, ACR_SETTLED
+from massar.interfaces.base.cookies import PENDING
+from massar.journeys.sso.issue_assertion import ACR_PASSWORD, ACR_SETTLED
+from massar.journeys.sso.oidc import claims as oidc_claims
+from massar.journeys.sso.oidc import request
 from tests.cast import JAMAL, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.sso.relying_party import KEYED, MACHINE, SITES, STRICT, RelyingParty, Surfer, party
 from tests.support.steps import shows
@@ -341,8 +342,8 @@ def test_all_claims_at_once_are_no_error(rp, scope):
     wanted = dict.fromkeys(oidc_claims.SUPPORTED)
     claims = json.dumps({"userinfo": wanted, "id_token": wanted})
     given = {name: [value] for name, value in {**rp.ask(scope=scope).fields, "claims": claims}.items()}
-    found = oidc_request.read(given, sites.Registry([every]))
-    assert isinstance(found, oidc_request.Ask) and len(found.scope) <= oidc_claims.LONGEST_SCOPE
+    found = request.read(given, sites.Registry([every]))
+    assert isinstance(found, request.Ask) and len(found.scope) <= oidc_claims.LONGEST_SCOPE
     if scope != "openid":
         assert oidc_claims.for_userinfo(found.scope) == oidc_claims.for_id_token(found.scope) == set(oidc_claims.SUPPORTED)
 

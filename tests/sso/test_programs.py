@@ -10,7 +10,8 @@ from massar.core.audit import api as trail
 from massar.domain.people.models import Person
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
-from massar.journeys import close_account, oidc_authorize
+from massar.journeys.account import close_account
+from massar.journeys.sso.oidc import authorize
 from tests.cast import JAMAL, SALMA, YOUSSEF, facts
 from tests.contracts.fakes import BehavingCarrier
 from tests.sso.relying_party import SITES, STRICT, Surfer, party, register
@@ -168,14 +169,14 @@ def test_a_program_of_a_site_that_is_gone_can_be_ended(mail, browser, clock, set
 def test_what_begins_while_everything_ends_ends_too(mail, browser, clock, monkeypatch):
     """The password is changed between the judge and the code: the program must not stay."""
     browser.sign_in(YOUSSEF.login, YOUSSEF.password)
-    judged = oidc_authorize._judged
+    judged = authorize._judged
 
     def and_then_ended(*args):
         found = judged(*args)
         sessions.signed_in.end_all(facts(YOUSSEF).id, now=clock(), why="password_changed")
         return found
 
-    monkeypatch.setattr(oidc_authorize, "_judged", and_then_ended)
+    monkeypatch.setattr(authorize, "_judged", and_then_ended)
     asked = mail.ask()
     browser.open(asked.url)
     answer = mail.redeem(asked, mail.code(browser, asked))

@@ -10,7 +10,7 @@ from massar.core.browser import Browser
 from massar.domain.delivery.models import Message
 from massar.domain.sessions import api as sessions
 from massar.domain.sessions.models import Session
-from massar.journeys import close_sessions
+from massar.journeys.account import close_sessions
 from tests.cast import JAMAL, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.sso.relying_party import MODEST, STRICT, Surfer, party, register
 from tests.support.visitor import Visitor

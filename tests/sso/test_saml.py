@@ -19,14 +19,15 @@ from onelogin.saml2.constants import OneLogin_Saml2_Constants as saml
 from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
 from signxml import SignatureConfiguration, XMLVerifier
 
-from massar.core import when
+from massar.core import local_time
 from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
 from massar.domain.people.models import Person
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.domain.sites import keys
-from massar.journeys import close_account, issue_assertion
+from massar.journeys.account import close_account
+from massar.journeys.sso import issue_assertion
 from tests.cast import KHADIJA, YOUSSEF
 from tests.sso.relying_party import led_on
 from tests.sso.saml_site import (
@@ -415,7 +416,7 @@ def test_two_certificates_while_one_is_rolled(youssef, clock):
 def test_an_operator_says_when_the_next_certificate_begins(youssef, clock):
     sites.keys.active(sites.keys.SAML, now=clock())
     (sentence,) = sites.keys.rotate(now=clock(), uses=(sites.keys.SAML,), lead=timedelta(days=40))
-    assert when.stamp(clock() + timedelta(days=40)) in sentence
+    assert local_time.stamp(clock() + timedelta(days=40)) in sentence
     assert [key.state for key in sites.keys.held(now=clock() + timedelta(days=39))] == ["waiting", "active"]
     assert [key.state for key in sites.keys.held(now=clock() + timedelta(days=41))] == ["active", "retired"]
 
@@ -478,7 +479,7 @@ def test_a_posted_logout_of_a_transient_name_is_that_of_this_browser(youssef, cl
 
 def test_a_way_that_nobody_posted_ends_nothing(youssef, clock):
     visit(youssef, clock)
-    for ref in ("", "x" * 43, sites.pending.put({"protocol": "saml", "asked": {}}, now=clock())):
+    for ref in ("", "x" * 43, sites.saved_requests.put({"protocol": "saml", "asked": {}}, now=clock())):
         assert youssef.client.get(f"/saml/slo/asked/?ref={ref}")["Location"] == "/"
     assert youssef.signed_in
 

@@ -13,7 +13,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Message
 from massar.domain.sites.api import Registry, Site
 from massar.interfaces.commands.worker import Worker
-from massar.journeys import deliver_messages, watch_messages
+from massar.journeys.messages import deliver_messages, watch_messages
 from tests.contracts.fakes import BehavingCarrier
 from tests.support.post_office import worker_with
 
@@ -262,5 +262,5 @@ def test_what_sites_are_told_is_no_message_to_people(turn, carrier, clock, chann
     worker = worker_with({"soap": Sites("soap"), "site": carrier}, clock)
     worker.turn()
     assert states("massar") == {"expired": 1}
-    assert delivery.figures.expired(since=clock() - timedelta(hours=1)) == {}
+    assert delivery.metrics.expired(since=clock() - timedelta(hours=1)) == {}
     assert "expired" not in [alarm.id for alarm in watch_messages.look(now=clock()).alarms]

@@ -17,7 +17,7 @@ from massar.config.environment import Settings, SettingsError
 from massar.domain.sites import rules
 from massar.domain.sites.registry import RegistryError, load
 from massar.domain.sites.site import Registry, Site
-from massar.journeys import oidc_claims, oidc_proof
+from massar.journeys.sso.oidc import claims, verify
 from tests.sso.relying_party import b64
 from tests.support.steps import production
 
@@ -187,9 +187,9 @@ def test_where_no_scope_allows_a_claim_all_of_them_are_named(tmp_path):
 
 
 def test_known_words_are_those_of_the_protocols():
-    assert {"name", "email", "school"} <= set(rules.CLAIMS) <= set(oidc_claims.SUPPORTED)
-    assert rules.LONGEST_SCOPES == oidc_claims.LONGEST_SCOPE
-    assert {name for names in rules.SIGNS.values() for name in names} == set(oidc_proof.ASSERTION_ALGORITHMS)
+    assert {"name", "email", "school"} <= set(rules.CLAIMS) <= set(claims.SUPPORTED)
+    assert rules.LONGEST_SCOPES == claims.LONGEST_SCOPE
+    assert {name for names in rules.SIGNS.values() for name in names} == set(verify.ASSERTION_ALGORITHMS)
 
 
 # -- keys of private_key_jwt

@@ -11,8 +11,8 @@ from django.test import RequestFactory
 from django.utils import translation
 
 from massar.core import browser
-from massar.interfaces.frame import page
-from massar.journeys.issue_assertion import NotForYou
+from massar.interfaces.base import page
+from massar.journeys.sso.issue_assertion import NotForYou
 from tests.support.words import saying, site
 
 LANGUAGES = ("ar", "fr", "en")

@@ -10,7 +10,7 @@ import pytest
 from massar.domain.limits import api as limits
 from massar.domain.sites import api as sites
 from massar.domain.sites.models import PendingRequest, SeenRequest
-from massar.interfaces.frame.cookies import PENDING
+from massar.interfaces.base.cookies import PENDING
 from tests.cast import YOUSSEF, YOUSSEF_EMAIL
 from tests.sso.relying_party import STRICT, party
 from tests.sso.saml_site import RETRAITE, SITE_KEYS, authn_request, posted, redirect
@@ -29,7 +29,7 @@ def registered(cast, settings, monkeypatch):
     settings.MASSAR = replace(settings.MASSAR, sites=sites.Registry([STRICT, RETRAITE, NOTIFRH]))
     sites.keys._RING.forget()
     small = limits.Limit("pending-network", ROOM, timedelta(minutes=1))
-    monkeypatch.setattr(limits.lanes, "PENDING_NETWORK", small)
+    monkeypatch.setattr(limits.rate_limits, "PENDING_NETWORK", small)
 
 
 def by_oidc(visitor: Visitor, clock):
@@ -108,7 +108,7 @@ def test_other_networks_and_later_moments_are_not_touched(clock):
 
 def test_ids_that_nobody_signed_fill_no_table(clock, monkeypatch):
     """Whoever sends a new ID each time makes rows up to the budget, and is answered all the same."""
-    monkeypatch.setattr(limits.lanes, "SEEN_NETWORK", limits.Limit("seen-network", ROOM, timedelta(minutes=1)))
+    monkeypatch.setattr(limits.rate_limits, "SEEN_NETWORK", limits.Limit("seen-network", ROOM, timedelta(minutes=1)))
     for _ in range(4 * ROOM):
         assert by_saml(Visitor(), clock).status_code == 303
     assert SeenRequest.objects.count() == ROOM
@@ -116,7 +116,7 @@ def test_ids_that_nobody_signed_fill_no_table(clock, monkeypatch):
 
 
 def test_who_is_signed_in_or_signs_comes_once_whatever_strangers_did(clock, monkeypatch):
-    monkeypatch.setattr(limits.lanes, "SEEN_NETWORK", limits.Limit("seen-network", 1, timedelta(minutes=1)))
+    monkeypatch.setattr(limits.rate_limits, "SEEN_NETWORK", limits.Limit("seen-network", 1, timedelta(minutes=1)))
     by_saml(Visitor(), clock)
     youssef = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
     for visitor, address in (
@@ -134,10 +134,10 @@ def test_what_a_site_asked_waits_as_long_as_the_secret_may_live(clock, contact, 
     by_oidc(visitor, clock)
     visitor.ask(YOUSSEF.login, **contact)
     clock.advance(minutes=minutes - 1)
-    assert sites.pending.sweep(now=clock()) == 0
+    assert sites.saved_requests.sweep(now=clock()) == 0
     assert visitor.client.cookies[PENDING.name]["max-age"] > 60 * minutes
     clock.advance(minutes=1)
-    assert sites.pending.sweep(now=clock()) == 1
+    assert sites.saved_requests.sweep(now=clock()) == 1
 
 
 def test_what_no_longer_waits_is_not_brought_back(clock):
@@ -145,13 +145,13 @@ def test_what_no_longer_waits_is_not_brought_back(clock):
     by_oidc(visitor, clock)
     clock.advance(hours=1)
     visitor.ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
-    assert sites.pending.sweep(now=clock()) == 1
+    assert sites.saved_requests.sweep(now=clock()) == 1
 
 
 @pytest.mark.parametrize("claimed", ["&SigAlg=x&Signature=AAAA", ""])
 def test_a_signature_that_nobody_can_check_is_none(clock, settings, monkeypatch, claimed):
     """A site without a certificate: whoever claims to have signed shares the strangers' room."""
-    monkeypatch.setattr(limits.lanes, "SEEN_NETWORK", limits.Limit("seen-network", ROOM, timedelta(minutes=1)))
+    monkeypatch.setattr(limits.rate_limits, "SEEN_NETWORK", limits.Limit("seen-network", ROOM, timedelta(minutes=1)))
     settings.MASSAR = replace(settings.MASSAR, sites=sites.Registry([replace(RETRAITE, certificate="")]))
     for _ in range(4 * ROOM):
         assert Visitor().client.get(redirect(authn_request(clock())) + claimed).status_code == 303

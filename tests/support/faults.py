@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
-from massar.domain.delivery.carriers.base import Outgoing, Result
-from massar.journeys import deliver_messages
+from massar.journeys.messages import deliver_messages
+from massar.providers.registry import Outgoing, Result
 from tests.contracts.fakes import BehavingCarrier
 from tests.support.post_office import worker_with
 

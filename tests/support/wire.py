@@ -1,6 +1,6 @@
 """Django's test client, in front of the product's own WSGI callable instead of Django's handler alone.
 
-What servers ask goes by the short way of `interfaces/frame/direct.py` in the product; so it does in every test.
+What servers ask goes by the short way of `interfaces/base/direct.py` in the product; so it does in every test.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.test.client import ClientHandler, conditional_content_removal
 
-from massar.interfaces.frame.direct import Direct
+from massar.interfaces.base.direct import Direct
 
 
 class _Direct(Direct):

@@ -27,12 +27,12 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [
-    "massar.interfaces.frame.middleware.Frame",
+    "massar.interfaces.base.middleware.Frame",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",  # after the files, which are compressed once (docs/adr/0046-compressed-pages.md)
-    "massar.interfaces.frame.middleware.told_methods",
+    "massar.interfaces.base.middleware.told_methods",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "massar.interfaces.frame.outage.Patience",
+    "massar.interfaces.base.outage.Patience",
 ]
 DATABASES = {"default": {**MASSAR.database, "ATOMIC_REQUESTS": False}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -42,7 +42,7 @@ TEMPLATES = [
         "BACKEND": "django.template.backends.jinja2.Jinja2",
         "DIRS": sorted(str(p) for p in (PACKAGE / "interfaces").glob("*/templates")),
         "APP_DIRS": False,
-        "OPTIONS": {"environment": "massar.interfaces.frame.jinja.environment"},
+        "OPTIONS": {"environment": "massar.interfaces.base.jinja.environment"},
     }
 ]
 
@@ -75,7 +75,7 @@ CSRF_COOKIE_SECURE = MASSAR.https
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = [MASSAR.public_url] if urlsplit(MASSAR.public_url).scheme else []
-CSRF_FAILURE_VIEW = "massar.interfaces.frame.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "massar.interfaces.base.errors.csrf_failure"
 
 # Bounds before anything costly (ASVS 15.2.2; ATK-066, ATK-100).
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024

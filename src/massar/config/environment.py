@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import phonenumbers
 
-from massar.core import phone, zone_table
+from massar.core import phone, time_zone_data
 from massar.domain.sites.registry import Registry, RegistryError, parsed
 from massar.domain.sites.registry import load as load_registry
 
@@ -440,8 +440,8 @@ def _mobile_ranges(read: _Reader, countries: tuple[str, ...]) -> tuple[str, ...]
 def _time_zone(read: _Reader) -> str:
     key = read.text("MASSAR_TIME_ZONE", "Africa/Casablanca")
     try:
-        zone_table.newest(key).zone(key)
-    except zone_table.UnknownZone:
+        time_zone_data.newest(key).zone(key)
+    except time_zone_data.UnknownZone:
         read.mistakes.append(f"MASSAR_TIME_ZONE is {key!r}: give a name of the IANA table, as Africa/Casablanca.")
     return key
 

@@ -7,12 +7,12 @@ urlpatterns = [
     path("", include("massar.interfaces.web.urls")),
     path("", include("massar.interfaces.sso.urls")),
     path("", include("massar.interfaces.receipts.urls")),
-    path("", include("massar.interfaces.desk.urls")),
+    path("", include("massar.interfaces.ops.urls")),
 ]
 if settings.MASSAR.demo:  # the on-screen phone exists in the demo alone
     urlpatterns.append(path("demo/", include("massar.interfaces.demo.urls")))
 
-handler400 = "massar.interfaces.frame.errors.bad_request"
-handler403 = "massar.interfaces.frame.errors.forbidden"
-handler404 = "massar.interfaces.frame.errors.not_found"
-handler500 = "massar.interfaces.frame.errors.fault"
+handler400 = "massar.interfaces.base.errors.bad_request"
+handler403 = "massar.interfaces.base.errors.forbidden"
+handler404 = "massar.interfaces.base.errors.not_found"
+handler500 = "massar.interfaces.base.errors.fault"

@@ -12,8 +12,8 @@ set_up()
 patience.a_person_waits()
 whole = get_wsgi_application()
 
-from massar.interfaces.frame.direct import Direct  # noqa: E402 (Django must be set up before)
-from massar.interfaces.frame.door import Door  # noqa: E402
+from massar.interfaces.base.direct import Direct  # noqa: E402 (Django must be set up before)
+from massar.interfaces.base.rsgi import Door  # noqa: E402
 
 application = Direct(whole)
 server = Door(application)

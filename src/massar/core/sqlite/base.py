@@ -14,7 +14,7 @@ from pathlib import Path
 
 from django.db.backends.sqlite3 import base
 
-from massar.core import patience, private
+from massar.core import patience, private_files
 
 _WRITES = re.compile(r"\s*(?:INSERT|UPDATE|DELETE|WITH\b.*?\b(?:INSERT|UPDATE|DELETE)\b)", re.DOTALL | re.IGNORECASE)
 _turns: dict[str, threading.Lock] = {}  # by file
@@ -41,7 +41,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return {**held, "timeout": patience.for_a_turn(held.get("timeout", 5))}
 
     def get_new_connection(self, conn_params):
-        private.make_file(Path(conn_params["database"]))
+        private_files.make_file(Path(conn_params["database"]))
         return super().get_new_connection(conn_params)
 
     def _start_transaction_under_autocommit(self) -> None:

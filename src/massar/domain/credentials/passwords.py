@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from massar.core import seal, sql
+from massar.core import encryption, sql
 from massar.domain.credentials import hashing
 from massar.domain.credentials.models import FormerPassword, Password
 
@@ -30,8 +30,8 @@ def stored(person_id: int | None) -> StoredPassword:
     )
     sealed = bytes(found[0]) if found else _decoy_sealed()
     try:
-        phc = seal.data_keys().open(sealed, place=_place(person_id if found else 0)).decode()
-    except seal.SealBroken:  # an edited row opens nothing (ATK-142)
+        phc = encryption.data_keys().open(sealed, place=_place(person_id if found else 0)).decode()
+    except encryption.SealBroken:  # an edited row opens nothing (ATK-142)
         return StoredPassword(hashing.decoy(), False, None, None)
     if not found:
         return StoredPassword(phc, False, None, None)
@@ -90,7 +90,7 @@ def rehash(person_id: int, phc: str, seen: StoredPassword) -> None:
 
 
 def _seal(person_id: int, phc: str) -> bytes:
-    return seal.data_keys().seal(phc.encode(), place=_place(person_id))
+    return encryption.data_keys().seal(phc.encode(), place=_place(person_id))
 
 
 def open_with_our_keys() -> bool:
@@ -98,8 +98,8 @@ def open_with_our_keys() -> bool:
     ends = "(SELECT MIN(person_id) FROM credentials_password), (SELECT MAX(person_id) FROM credentials_password)"
     try:
         for person_id, sealed in sql.rows(f"SELECT person_id, sealed FROM credentials_password WHERE person_id IN ({ends})"):
-            seal.data_keys().open(sealed, place=_place(person_id))
-    except seal.SealBroken:
+            encryption.data_keys().open(sealed, place=_place(person_id))
+    except encryption.SealBroken:
         return False
     return True
 
@@ -111,16 +111,16 @@ def _place(person_id: int | None) -> str:
 def _moved_to_history(older: Password) -> bytes | None:
     """None when the row was forged or its key is gone: that must not keep its owner from a new password."""
     try:
-        phc = seal.data_keys().open(older.sealed, place=_place(older.person_id))
-    except seal.SealBroken:
+        phc = encryption.data_keys().open(older.sealed, place=_place(older.person_id))
+    except encryption.SealBroken:
         return None
-    return seal.data_keys().seal(phc, place=f"former-password|{older.person_id}")
+    return encryption.data_keys().seal(phc, place=f"former-password|{older.person_id}")
 
 
 def _open_former(row: FormerPassword) -> str | None:
     try:
-        return seal.data_keys().open(row.sealed, place=f"former-password|{row.person_id}").decode()
-    except seal.SealBroken:
+        return encryption.data_keys().open(row.sealed, place=f"former-password|{row.person_id}").decode()
+    except encryption.SealBroken:
         return None
 
 

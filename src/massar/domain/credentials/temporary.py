@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from massar.core import ids, seal, sql
+from massar.core import encryption, ids, sql
 from massar.domain.credentials.models import TemporaryPassword
 
 State = TemporaryPassword.State
@@ -67,7 +67,7 @@ def issue(
     kept = list(dict.fromkeys(tag for _, tag in held))[: MOST_LIVE - 1]
     _end(Q(pk__in=[pk for pk, tag in held if tag not in kept]), now, "superseded")
     secret = ids.temporary_password()
-    tag = seal.data_keys().tag("temporary", person_id, channel, contact_id, secret)
+    tag = encryption.data_keys().tag("temporary", person_id, channel, contact_id, secret)
     row = TemporaryPassword.objects.create(
         person_id=person_id,
         channel=channel,
@@ -75,7 +75,7 @@ def issue(
         issued_at=now,
         asked_tag=asked_tag(asked),
         tag=tag,
-        sealed=seal.data_keys().seal(secret.encode(), place=_place(tag)),
+        sealed=encryption.data_keys().seal(secret.encode(), place=_place(tag)),
         known=known,
     )
     return row.pk, secret
@@ -90,8 +90,8 @@ def running(person_id: int, contact_id: int, *, now: datetime) -> Running | None
         state__in=LIVE,
     )
     for row in live.exclude(sealed=None).order_by("-issued_at", "-id")[:1]:
-        with contextlib.suppress(seal.SealBroken):
-            secret = seal.data_keys().open(row.sealed, place=_place(row.tag)).decode()
+        with contextlib.suppress(encryption.SealBroken):
+            secret = encryption.data_keys().open(row.sealed, place=_place(row.tag)).decode()
             return Running(row.pk, secret, row.expires_at, row.issued_at)
     return None
 
@@ -149,7 +149,7 @@ def match(person_id: int | None, secret: str, *, asked: str, now: datetime) -> M
     for row_id, channel, contact_id, tag, expires_at, asker, tries, asker_tries, state in sorted(
         found, key=lambda r: r[0]
     ):
-        fits = seal.data_keys().matches(tag, "temporary", person_id, channel, contact_id, secret)
+        fits = encryption.data_keys().matches(tag, "temporary", person_id, channel, contact_id, secret)
         closed = asker_tries > TRIES_OF_ASKER if asker == mine else tries > TRIES_OF_OTHERS
         if fits and not closed and expires_at is not None:
             best = Match(row_id, state == State.DEAD or sql.moment(expires_at) <= now)
@@ -172,7 +172,7 @@ def is_claimed(temporary_id: int, claim_mark: str) -> bool:
 def is_the_one(temporary_id: int, claim_mark: str, secret: str) -> bool:
     """Whether the typed secret is the claimed one (the form asks for it again as the current password)."""
     row = TemporaryPassword.objects.filter(pk=temporary_id, state=State.CLAIMED, claim=claim_mark).first()
-    return row is not None and seal.data_keys().matches(
+    return row is not None and encryption.data_keys().matches(
         row.tag, "temporary", row.person_id, row.channel, row.contact_id, secret
     )
 
@@ -206,7 +206,7 @@ def end_asked_by(person_id: int, asked: str, *, now: datetime) -> int:
 
 def asked_tag(asked: str) -> str:
     """The tag of the browser that asks; '' (no cookie) never equals a stored one that is empty."""
-    return seal.data_keys().tag("asked", asked) if asked else "none"
+    return encryption.data_keys().tag("asked", asked) if asked else "none"
 
 
 def sweep(*, now: datetime) -> int:

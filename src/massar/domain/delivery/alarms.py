@@ -14,7 +14,7 @@ from django.conf import settings
 
 from massar.domain.delivery import conversion, routing
 from massar.domain.delivery.breaker import State
-from massar.domain.delivery.figures import HOUR, RECOVERY, SECRETS, Look
+from massar.domain.delivery.metrics import HOUR, RECOVERY, SECRETS, Look
 
 URGENT = (RECOVERY, *SECRETS)
 

@@ -8,8 +8,8 @@ from massar.domain.delivery import (
     breaker,
     conversion,
     counters,
-    doorbell,
-    figures,
+    metrics,
+    notifier,
     outbox,
     receipts,
     receipts_address,
@@ -17,7 +17,8 @@ from massar.domain.delivery import (
     return_path,
     wording,
 )
-from massar.domain.delivery.carriers.base import (
+from massar.domain.delivery.outbox import Letter, State
+from massar.domain.delivery.provider import (
     DELIVERED,
     FAILED,
     MESSAGE,
@@ -32,17 +33,10 @@ from massar.domain.delivery.carriers.base import (
     Outgoing,
     Pipelined,
     Receipt,
-    ReceiptForm,
     Refused,
     Result,
-    SiteCarrier,
-    SoapCarrier,
     Unsure,
-    carrier_from_table,
-    carrier_from_url,
-    receipt_form,
 )
-from massar.domain.delivery.outbox import Letter, State
 from massar.domain.delivery.receipts import Told
 from massar.domain.delivery.requests import Asked
 from massar.domain.delivery.routing import Roster, Router, ToSite, to_site
@@ -65,13 +59,10 @@ __all__ = [
     "Outgoing",
     "Pipelined",
     "Receipt",
-    "ReceiptForm",
     "Refused",
     "Result",
     "Roster",
     "Router",
-    "SiteCarrier",
-    "SoapCarrier",
     "State",
     "ToSite",
     "Told",
@@ -81,15 +72,12 @@ __all__ = [
     "blame",
     "bounces",
     "breaker",
-    "carrier_from_table",
-    "carrier_from_url",
     "conversion",
     "counters",
-    "doorbell",
-    "figures",
+    "notifier",
+    "metrics",
     "measure",
     "outbox",
-    "receipt_form",
     "receipts",
     "receipts_address",
     "requests",

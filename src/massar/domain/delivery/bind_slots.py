@@ -19,7 +19,7 @@ import psycopg
 from django.conf import settings
 from django.db import connection
 
-from massar.domain.delivery import doorbell
+from massar.domain.delivery import notifier
 
 
 def of_carrier(carrier: str) -> DatabaseSlots | FileSlots:
@@ -64,7 +64,7 @@ class DatabaseSlots:
         except psycopg.Error:
             self._line.close()
         self._held.clear()
-        self._line = doorbell.line_of_its_own()
+        self._line = notifier.line_of_its_own()
         return self._line
 
 

@@ -9,19 +9,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from massar.core import seal
+from massar.core import encryption
 from massar.domain.delivery import breaker
 from massar.domain.delivery.breaker import Witness
-from massar.domain.delivery.carriers.base import (
-    MESSAGE,
-    NOTHING,
-    RECIPIENT,
-    Accepted,
-    NotSent,
-    Refused,
-    Result,
-)
 from massar.domain.delivery.outbox import Letter
+from massar.domain.delivery.provider import MESSAGE, NOTHING, RECIPIENT, Accepted, NotSent, Refused, Result
 
 _SHORT = 12  # signs of a tag that tell recipients in a row apart
 
@@ -60,4 +52,4 @@ def _witness(letter: Letter, result: Result, about: str) -> Witness | None:
 
 
 def _tag(value: str) -> str:
-    return seal.data_keys().tag("witness", value)[:_SHORT]
+    return encryption.data_keys().tag("witness", value)[:_SHORT]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 GONE, LIVES, ABOUT_US = "gone", "lives", "about us"
+_RESTRICTED = {*range(124, 194), 504, 505, 507, 513}  # x.7.N: Exchange about who may write to this recipient
 _MOST = 4096  # signs: the longest answers have some ten lines
 
 # Nothing that only looks like a reason: addresses, links, the code that begins each line of a long answer, and what
@@ -74,3 +75,9 @@ def meaning(words: str, code: str) -> str:
         return ABOUT_US
     gone = _GONE.search(plain) or _CISCO.search(told)
     return GONE if gone and not code.startswith("4") and code not in _OF_THE_SENDER else ""
+
+
+def is_restricted(reason: str) -> bool:
+    """Whether an enhanced code without its class, as `7.124`, says that this recipient takes no letters from outside."""
+    subject, _, detail = reason.partition(".")
+    return subject == "7" and detail.isdecimal() and int(detail) in _RESTRICTED

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
 
-from massar.domain.delivery.bounce_words import ABOUT_US, GONE, meaning
-from massar.domain.delivery.carriers.base import DELIVERED, FAILED, UNDERWAY
-from massar.domain.delivery.carriers.smtp_answer import is_restricted
+from massar.domain.delivery.bounce_words import ABOUT_US, GONE, is_restricted, meaning
+from massar.domain.delivery.provider import DELIVERED, FAILED, UNDERWAY
 
 _STATES = {"failed": FAILED, "delayed": UNDERWAY, "delivered": DELIVERED, "expanded": DELIVERED, "relayed": UNDERWAY}
 # RFC 3463: no such mailbox, no such domain, no such syntax, moved away, takes no mail at all; mailbox closed. Exchange

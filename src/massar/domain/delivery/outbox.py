@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Subquery
 from django.db.models.functions import Coalesce
 
-from massar.core import ids, seal, sql, text
+from massar.core import encryption, ids, sql, text
 from massar.domain.delivery.models import Attempt, Message
 
 State = Message.State
@@ -95,7 +95,7 @@ def put(
     uid = ids.short_token()
     body = json.dumps({"to": to, "values": values}, ensure_ascii=False).encode()
     block = to[:-_BLOCK_DIGITS] if channel == "sms" else ""
-    keys = seal.data_keys()
+    keys = encryption.data_keys()
     Message.objects.create(
         uid=uid,
         purpose=purpose,
@@ -128,19 +128,19 @@ def _turn(person_id: int, channel: str) -> Coalesce:
 
 def to_tag(to: str) -> str:
     """Finds messages and receipts for the same destination."""
-    return seal.data_keys().tag("destination", to)
+    return encryption.data_keys().tag("destination", to)
 
 
 def block_tag(number: str) -> str:
     """Finds messages to the same block of 1 000 numbers."""
-    return seal.data_keys().tag("block", number[:-_BLOCK_DIGITS])
+    return encryption.data_keys().tag("block", number[:-_BLOCK_DIGITS])
 
 
 def block_of(uid: str, sealed: bytes) -> str:
     """The readable beginning of the numbers of a block, as `+212661123`; `?` if its key is gone."""
     try:
-        return seal.data_keys().open(sealed, place=_place_of_block(uid)).decode()
-    except seal.SealBroken:
+        return encryption.data_keys().open(sealed, place=_place_of_block(uid)).decode()
+    except encryption.SealBroken:
         return "?"
 
 
@@ -406,8 +406,8 @@ def sweep(*, now: datetime, keep: timedelta = timedelta(days=30)) -> int:
 def _open(row: tuple, lease: str) -> Letter | None:
     row_id, uid, purpose, channel, language, person_id, temporary_id, sealed, lifetime, *moments, attempts, created_at = row
     try:
-        body = json.loads(seal.data_keys().open(sealed or b"", place=_place(uid)))
-    except (seal.SealBroken, ValueError):
+        body = json.loads(encryption.data_keys().open(sealed or b"", place=_place(uid)))
+    except (encryption.SealBroken, ValueError):
         return None
     return Letter(
         row_id,

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from massar.core import sql
 from massar.domain.delivery import outbox
-from massar.domain.delivery.carriers.base import Receipt
+from massar.domain.delivery.provider import Receipt
 
 HEARD_WITHIN = timedelta(days=3)  # an id that is older is another message's by now
 _HEX, _DEC = re.compile(r"(?:0x)?([0-9a-f]{1,64})"), re.compile(r"[0-9]{1,64}")

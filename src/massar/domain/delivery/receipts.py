@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from massar.core import sql
 from massar.domain.delivery import counters, outbox, receipt_match, wording
-from massar.domain.delivery.carriers.base import DELIVERED, FAILED, UNDERWAY, Receipt
+from massar.domain.delivery.provider import DELIVERED, FAILED, UNDERWAY, Receipt
 
 RETURNED = "returned"
 alike = receipt_match.alike

@@ -5,18 +5,18 @@ nothing. Without a message it is one address for all messages of the carrier, fo
 Calling it again changes nothing: what a receipt says is stored once.
 """
 
-from massar.core import seal
+from massar.core import encryption
 
 PURPOSE = "receipt"
 
 
 def make(carrier: str, message_id: str, base: str) -> str:
     """`base`: scheme and host of the product's public address."""
-    tag = seal.data_keys().tag(PURPOSE, carrier, message_id)
+    tag = encryption.data_keys().tag(PURPOSE, carrier, message_id)
     return f"{base}/receipts/{carrier}/{message_id}{'.' if message_id else ''}{tag}"
 
 
 def read(carrier: str, token: str) -> str | None:
     """The message id (empty for the address of all messages), or None if the token is not ours for this carrier."""
     message_id, _, tag = token.rpartition(".")
-    return message_id if seal.data_keys().matches(tag, PURPOSE, carrier, message_id) else None
+    return message_id if encryption.data_keys().matches(tag, PURPOSE, carrier, message_id) else None

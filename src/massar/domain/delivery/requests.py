@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from massar.core import ids, seal, sql
+from massar.core import encryption, ids, sql
 
 LEASE = timedelta(seconds=20)
 _ID_LONGEST = 43
@@ -42,8 +42,8 @@ def put(ask_id: str, asked: Asked, *, now: datetime) -> bool:
 
     A form that was put right and sent again under its old number is another one.
     """
-    form = seal.data_keys().tag("recovery-form", ask_id, asked.login, asked.channel, asked.contact)[:_ID_LONGEST]
-    sealed = seal.data_keys().seal(json.dumps(asdict(asked)).encode(), place=f"recovery-request|{form}")
+    form = encryption.data_keys().tag("recovery-form", ask_id, asked.login, asked.channel, asked.contact)[:_ID_LONGEST]
+    sealed = encryption.data_keys().seal(json.dumps(asdict(asked)).encode(), place=f"recovery-request|{form}")
     return (
         sql.change(
             "INSERT INTO delivery_recoveryrequest (ask_id, sealed, state, lease_by, created_at) VALUES (%s, %s, 'waiting', '', %s) "
@@ -102,6 +102,6 @@ def sweep(*, now: datetime, keep: timedelta = timedelta(days=1)) -> int:
 
 def _open(ask_id: str, sealed) -> Asked | None:
     try:
-        return Asked(**json.loads(seal.data_keys().open(sealed, place=f"recovery-request|{ask_id}")))
-    except (seal.SealBroken, TypeError, ValueError):
+        return Asked(**json.loads(encryption.data_keys().open(sealed, place=f"recovery-request|{ask_id}")))
+    except (encryption.SealBroken, TypeError, ValueError):
         return None

@@ -10,7 +10,7 @@ import hmac
 import re
 from dataclasses import dataclass, field
 
-from massar.core import seal
+from massar.core import encryption
 
 _SHAPE = re.compile(r"b\+([a-z0-9]{21})-([0-9a-f]{12})-([0-9a-f]{24})(?:@|\Z)", re.ASCII)
 _ADDRESS, _PROOF = "return-path-address", "return-path"
@@ -25,12 +25,12 @@ class Returned:
 
     def was_to(self, address: str) -> bool:
         """Whether the message was sent to `address`, spelled as it was then; constant time."""
-        return _is_one_of(self._address, seal.data_keys().tags(_ADDRESS, self.uid, address))
+        return _is_one_of(self._address, encryption.data_keys().tags(_ADDRESS, self.uid, address))
 
 
 def address(uid: str, to: str, domain: str) -> str:
     """The return path of the message `uid` (as the outbox makes it) to the address `to`."""
-    keys = seal.data_keys()
+    keys = encryption.data_keys()
     of_address = keys.tag(_ADDRESS, uid, to)[:12]
     return f"b+{uid}-{of_address}-{keys.tag(_PROOF, uid, of_address)[:24]}@{domain}"
 
@@ -41,7 +41,7 @@ def read(recipient: str) -> Returned | None:
     if not found:
         return None
     uid, of_address, proof = found.groups()
-    genuine = _is_one_of(proof, seal.data_keys().tags(_PROOF, uid, of_address))
+    genuine = _is_one_of(proof, encryption.data_keys().tags(_PROOF, uid, of_address))
     return Returned(uid, of_address) if genuine else None
 
 

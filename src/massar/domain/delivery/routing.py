@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 
 from massar.core import sql
 from massar.domain.delivery import breaker, conversion
-from massar.domain.delivery.carriers.base import Carrier, Outgoing, Result
 from massar.domain.delivery.outbox import Letter
+from massar.domain.delivery.provider import Carrier, Outgoing, Result
 
 LATE_AFTER = timedelta(seconds=45)  # from hand-over to "delivered"
 WINDOW = timedelta(minutes=10)

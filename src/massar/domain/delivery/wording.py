@@ -15,7 +15,7 @@ from pathlib import Path
 from babel.dates import format_datetime
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from massar.core import when
+from massar.core import local_time
 
 from .sms_text import GSM7, measure
 
@@ -181,7 +181,7 @@ def _with_day_apart(ready: dict[str, str], values: Mapping[str, object], languag
     moment = values.get("valid_until")
     if not isinstance(moment, datetime):
         return ready
-    return ready | {"valid_until": when.clock_time(moment), "valid_date": _day(moment, language)}
+    return ready | {"valid_until": local_time.clock_time(moment), "valid_date": _day(moment, language)}
 
 
 def _prepared(template: str, language: str, values: Mapping[str, object], moment) -> dict[str, str]:
@@ -196,16 +196,16 @@ def _prepared(template: str, language: str, values: Mapping[str, object], moment
 
 def _moment_for_sms(name: str, moment: datetime, language: str) -> str:
     if name == "valid_until":
-        return when.clock_time(moment)
-    return format_datetime(when.local(moment), "dd/MM HH:mm", locale="en_GB")
+        return local_time.clock_time(moment)
+    return format_datetime(local_time.local(moment), "dd/MM HH:mm", locale="en_GB")
 
 
 def _moment_for_email(name: str, moment: datetime, language: str) -> str:
-    return when.day_time(moment, language)
+    return local_time.day_time(moment, language)
 
 
 def _day(moment: datetime, language: str) -> str:
-    return format_datetime(when.local(moment), _DAY, locale=_LOCALE[language])
+    return format_datetime(local_time.local(moment), _DAY, locale=_LOCALE[language])
 
 
 def _clean(value: str) -> str:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from django.db import connection
 from django.db.models import F, Q
 
-from massar.core import ids, seal, sql, text
+from massar.core import encryption, ids, sql, text
 from massar.domain.people.models import Contact, Person
 
 MOVES = {
@@ -114,7 +114,7 @@ def propose(
         proposed_at=now,
         entered_in=session_id,
         value_tag=_tags(kind, value)[0],
-        value_sealed=seal.data_keys().seal(value.encode(), place=_place(person_id, kind, place)),
+        value_sealed=encryption.data_keys().seal(value.encode(), place=_place(person_id, kind, place)),
     )
     return _open(row)
 
@@ -134,7 +134,7 @@ def try_code(contact_id: int, person_id: int, code: str, *, now: datetime) -> st
     row = mine.first()
     if row is None:
         return "gone"
-    right = bool(row.code_tag) and seal.data_keys().matches(row.code_tag, "contact-code", row.pk, code)
+    right = bool(row.code_tag) and encryption.data_keys().matches(row.code_tag, "contact-code", row.pk, code)
     if right and row.code_expires_at <= now:
         return "expired"
     return "right" if right else "wrong"
@@ -307,9 +307,9 @@ def _leaving(person_id: int, kind: str, now: datetime):
 def _open(row: Contact) -> ContactFacts | None:
     try:
         value = (
-            seal.data_keys().open(row.value_sealed, place=_place(row.person_id, row.kind, row.place)).decode()
+            encryption.data_keys().open(row.value_sealed, place=_place(row.person_id, row.kind, row.place)).decode()
         )
-    except seal.SealBroken:
+    except encryption.SealBroken:
         return None
     return ContactFacts(
         row.pk,
@@ -332,8 +332,8 @@ def open_with_our_keys() -> bool:
     """Whether the oldest and the newest contact open with the keys of this process; True where there is none."""
     try:
         for row in filter(None, (Contact.objects.order_by("pk").first(), Contact.objects.order_by("pk").last())):
-            seal.data_keys().open(row.value_sealed, place=_place(row.person_id, row.kind, row.place))
-    except seal.SealBroken:
+            encryption.data_keys().open(row.value_sealed, place=_place(row.person_id, row.kind, row.place))
+    except encryption.SealBroken:
         return False
     return True
 
@@ -343,8 +343,8 @@ def _place(person_id: int, kind: str, place: str) -> str:
 
 
 def _tags(kind: str, value: str) -> list[str]:
-    return seal.data_keys().tags("contact-value", kind, value)
+    return encryption.data_keys().tags("contact-value", kind, value)
 
 
 def _code_tag(contact_id: int, code: str) -> str:
-    return seal.data_keys().tag("contact-code", contact_id, code)
+    return encryption.data_keys().tag("contact-code", contact_id, code)

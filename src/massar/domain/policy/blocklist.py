@@ -16,7 +16,7 @@ from bisect import bisect_left
 from functools import lru_cache
 from pathlib import Path
 
-from massar.core import fold
+from massar.core import normalize
 
 MAGIC = b"massar-blocklist-1\n\0\0\0\0\0"  # 24 bytes
 FILE = Path(__file__).with_name("blocklist.bin")
@@ -46,8 +46,8 @@ def entry(password: str) -> int:
 
 def plain(password: str) -> str:
     """The password in NFKC, case folded, with Western digits and without signs that leave no ink."""
-    text = fold.western_digits(unicodedata.normalize("NFKC", password).casefold())
-    return text if text.isascii() else "".join(c for c in text if not fold.is_unseen(c))
+    text = normalize.western_digits(unicodedata.normalize("NFKC", password).casefold())
+    return text if text.isascii() else "".join(c for c in text if not normalize.is_unseen(c))
 
 
 def pack(digests: set[int]) -> bytes:
@@ -89,7 +89,7 @@ def _context_words() -> frozenset[str]:
 
 def _word(folded: str) -> slice:
     """From the first letter to the last one, between leading and trailing digits and symbols."""
-    letters = [place for place, sign in enumerate(folded) if fold.is_letter(sign)]
+    letters = [place for place, sign in enumerate(folded) if normalize.is_letter(sign)]
     return slice(letters[0], letters[-1] + 1) if letters else slice(0, 0)
 
 
@@ -100,5 +100,5 @@ def _word_turned(folded: str) -> str:
 
 def _core(folded: str) -> str:
     """The letters between leading and trailing digits and symbols, with leet inside undone."""
-    inner = fold.fold(folded[_word(folded)].translate(LEET))
-    return "".join(sign for sign in inner if fold.is_letter(sign))
+    inner = normalize.fold(folded[_word(folded)].translate(LEET))
+    return "".join(sign for sign in inner if normalize.is_letter(sign))

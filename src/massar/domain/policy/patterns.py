@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from massar.core import fold
+from massar.core import normalize
 from massar.domain.policy import blocklist
 
 FEWEST = 10  # signs that a password must take to say …
@@ -57,7 +57,7 @@ def _neighbours() -> dict[str, set[int]]:
 
 def _plain(text: str) -> str:
     """As blocklist and fold see it: case, width, accents and the script of digits aside."""
-    return fold.fold(blocklist.plain(text))
+    return normalize.fold(blocklist.plain(text))
 
 
 _NEXT = _neighbours()
@@ -97,9 +97,9 @@ def _is_one_word(text: str) -> bool:
 
 def _kinds(text: str) -> tuple[str, str, str]:
     """Its letters, its digits, and the rest, each in a row."""
-    letters = "".join(c for c in text if fold.is_letter(c))
+    letters = "".join(c for c in text if normalize.is_letter(c))
     digits = "".join(c for c in text if c.isdecimal())
-    return letters, digits, "".join(c for c in text if not (fold.is_letter(c) or c.isdecimal()))
+    return letters, digits, "".join(c for c in text if not (normalize.is_letter(c) or c.isdecimal()))
 
 
 def length(text: str) -> int:

@@ -17,7 +17,7 @@ from functools import lru_cache
 from itertools import permutations
 from pathlib import Path
 
-from massar.core import fold
+from massar.core import normalize
 from massar.domain.policy import spelling
 
 _WORDS = tomllib.loads(Path(__file__).with_name("profiles.toml").read_text("utf-8"))["generic"]
@@ -111,7 +111,7 @@ def points_to_phone(views: Views, facts: PersonFacts) -> bool:
 
 def read(password: str) -> Views:
     """Every view of a password. Linear in its length. Not cached: no password outlives its question."""
-    folded = fold.fold(password)
+    folded = normalize.fold(password)
     texts = (folded, folded.translate(_LEET_I), folded.translate(_LEET_L), folded.translate(_ARABIZI))
     runs = [run for text in dict.fromkeys(texts) for run in _runs(text)]
     plain = tuple(dict.fromkeys(_only_letters(text) for text in texts))
@@ -173,7 +173,7 @@ def _is_made_of(views: Views, words: Words) -> bool:
 
 
 def _only_letters(folded: str) -> str:
-    return "".join(c for c in folded if fold.is_letter(c))
+    return "".join(c for c in folded if normalize.is_letter(c))
 
 
 def _runs(folded: str) -> list[str]:
@@ -192,10 +192,10 @@ def _runs(folded: str) -> list[str]:
 def _raw_runs(folded: str) -> Iterator[str]:
     run = ""
     for sign in folded:
-        if not fold.is_letter(sign):
+        if not normalize.is_letter(sign):
             yield from (run,) if run else ()
             run = ""
-        elif run and fold.is_arabic(run[-1]) != fold.is_arabic(sign):
+        elif run and normalize.is_arabic(run[-1]) != normalize.is_arabic(sign):
             yield run
             run = sign
         else:
@@ -209,12 +209,12 @@ def _raw_runs(folded: str) -> Iterator[str]:
 def _split(text: str) -> list[str]:
     """The words of a text, folded, letters only. An apostrophe does not split."""
     joined = re.sub(r"(?<=\w)['’ʼ`](?=\w)", "", text)
-    words = re.split(r"[\s\W\d_]+", fold.fold(joined))
+    words = re.split(r"[\s\W\d_]+", normalize.fold(joined))
     return [word for word in map(_only_letters, words) if word]
 
 
 def _folded_set(words: Iterable[str]) -> frozenset[str]:
-    return frozenset(_only_letters(fold.fold(word)) for word in words)
+    return frozenset(_only_letters(normalize.fold(word)) for word in words)
 
 
 _GENERIC = _folded_set(_WORDS["establishment"])
@@ -241,7 +241,7 @@ def _name_words(names: tuple[str, ...]) -> Iterator[_Word]:
     for name in names:
         # A final alef maqsura is read a (Mustapha) although it folds to yeh.
         if name.rstrip().endswith("ى") and _split(name):
-            word = _only_letters(fold.fold(name))[:-1] + "ا"
+            word = _only_letters(normalize.fold(name))[:-1] + "ا"
             yield _Word(word, word)
     yield from _joined_short_names(["".join(parts) for parts in splits])
 
@@ -249,7 +249,7 @@ def _name_words(names: tuple[str, ...]) -> Iterator[_Word]:
 def _joined_short_names(names: list[str]) -> Iterator[_Word]:
     """First and family name in a row, where one of them is too short to count by itself."""
     for first, last in permutations(names[:12], 2):
-        if fold.is_arabic(first[0]) == fold.is_arabic(last[0]) and min(len(first), len(last)) < _INSIDE_FROM:
+        if normalize.is_arabic(first[0]) == normalize.is_arabic(last[0]) and min(len(first), len(last)) < _INSIDE_FROM:
             yield _Word(first + last, "")
 
 
@@ -271,7 +271,7 @@ def _forms(word: str, spaced: str) -> Iterator[_Word]:
 
 def _has_arabic_for_all(names: tuple[str, ...]) -> bool:
     """Whether there are as many Arabic names as others, so that no Arabic spelling need be guessed."""
-    arabic = [any(fold.is_arabic(sign) for sign in name) for name in names]
+    arabic = [any(normalize.is_arabic(sign) for sign in name) for name in names]
     return any(arabic) and 2 * sum(arabic) >= len(arabic)
 
 
@@ -282,7 +282,7 @@ def _login_words(addresses: tuple[str, ...], *, in_arabic: bool) -> Words:
         parts = _split(local)
         words += [_Word("".join(parts), "")] if parts else []
         words += [_Word(part, part) for part in parts if part not in _PARTICLES]
-        signs = "".join(c for c in fold.fold(local) if c.isalnum())
+        signs = "".join(c for c in normalize.fold(local) if c.isalnum())
         if len(signs) >= _INSIDE_FROM and not signs.isalpha():
             exact.append(signs)
     prepared = _words(words, in_arabic=in_arabic)
@@ -294,7 +294,7 @@ def _words(words: Iterable[_Word], *, in_arabic: bool) -> Words:
     forms = {form for word in found for form in _arabic_forms(word.letters)}
     inside = {form for form in forms if len(form) >= _INSIDE_FROM}
     mirrored = {form[::-1] for form in inside if len(form) >= _REVERSED_FROM}
-    bare = {form.translate(_ARABIC_BARE) for form in inside if fold.is_arabic(form[0])}
+    bare = {form.translate(_ARABIC_BARE) for form in inside if normalize.is_arabic(form[0])}
     patterns = dict.fromkeys(p for word in found for p in spelling.spellings(word.spaced, in_arabic=in_arabic))
     return Words(
         inside=tuple(sorted(inside | mirrored)),
@@ -307,7 +307,7 @@ def _words(words: Iterable[_Word], *, in_arabic: bool) -> Words:
 
 def _arabic_forms(word: str) -> set[str]:
     """Spellings that differ by habit: a hamza left out (زهرا), an alef for a final heh (فاطما)."""
-    if not fold.is_arabic(word[0]):
+    if not normalize.is_arabic(word[0]):
         return {word}
     forms = {word, word.replace("ء", "")}
     if word.endswith("ه") and len(word) >= _REVERSED_FROM:
@@ -317,7 +317,7 @@ def _arabic_forms(word: str) -> set[str]:
 
 def _phone_pieces(phones: tuple[str, ...]) -> Iterator[str]:
     for phone in phones:
-        digits = "".join(c for c in fold.western_digits(phone) if c in "0123456789")
+        digits = "".join(c for c in normalize.western_digits(phone) if c in "0123456789")
         # Other countries' codes have one to three digits: their last nine are the part that tells.
         national = digits.removeprefix(_MOROCCO) if digits.startswith(_MOROCCO) else digits[-9:]
         written = "0" + national.removeprefix("0")

@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from massar.core import fold
+from massar.core import normalize
 
 MAX_CODEPOINTS = 128
 MAX_BYTES = 512
@@ -28,7 +28,7 @@ def strip_invisible(password: str) -> str:
     Idempotent. Always encodable as UTF-8. Hashes imported from elsewhere may have been made from such signs;
     for those, verify `canonical` instead.
     """
-    kept = "".join(c for c in password if not fold.is_unseen(c) and unicodedata.category(c) != "Cs")
+    kept = "".join(c for c in password if not normalize.is_unseen(c) and unicodedata.category(c) != "Cs")
     # Taking a blank sign away may bring a letter and its accent together, hence NFC last.
     return canonical(kept.strip())
 
@@ -47,12 +47,12 @@ def has_invisible(password: str) -> bool:
     space at an edge."""
     if password != password.strip():
         return True
-    return any(fold.is_unseen(c) or _is_unsure(c) for c in password)
+    return any(normalize.is_unseen(c) or _is_unsure(c) for c in password)
 
 
 def has_letter(password: str) -> bool:
     """Whether a letter of any script stands in it (modifier letters such as the tatweel do not count)."""
-    return any(fold.is_letter(c) for c in password)
+    return any(normalize.is_letter(c) for c in password)
 
 
 def has_digit(password: str) -> bool:

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from massar.core import fold
+from massar.core import normalize
 
 # The chance that one random letter is a given one.
 _LATIN = 1 / 26
@@ -97,7 +97,7 @@ def spellings(word: str, *, in_arabic: bool = True) -> Iterator[str]:
     letters = word.replace(" ", "")
     if not _SHORTEST <= len(letters) <= _LONGEST:
         return
-    if all(fold.is_arabic(c) for c in letters):
+    if all(normalize.is_arabic(c) for c in letters):
         before = _ARTICLE_BEFORE if word.startswith("ال") else ""
         yield from _weigh(_latin_of_arabic(word, loose=True), _latin_of_arabic(word, loose=False), before)
     elif letters.isascii() and letters.isalpha():

@@ -7,7 +7,7 @@ one that looks like it. No vowels and no look-alikes: folding typed text into th
 import re
 import unicodedata
 
-from massar.core import fold, ids
+from massar.core import ids, normalize
 
 _SHAPE = re.compile(f"[{ids.TEMPORARY_LETTERS}]{{5}}[{ids.TEMPORARY_DIGITS}]{{5}}")
 _LONGEST = 128
@@ -22,7 +22,7 @@ def canonical_temporary(text: str) -> str | None:
     """
     if len(text) > _LONGEST:
         return None
-    plain = fold.western_digits(unicodedata.normalize("NFKC", text)).lower()
+    plain = normalize.western_digits(unicodedata.normalize("NFKC", text)).lower()
     bare = "".join(c for c in plain if not _is_spacer(c))
     return bare if _SHAPE.fullmatch(bare) else None
 
@@ -35,4 +35,4 @@ def is_temporary_shape(text: str) -> bool:
 def _is_spacer(sign: str) -> bool:
     if sign.isspace() or sign == _MINUS_SIGN:
         return True
-    return unicodedata.category(sign) == "Pd" or fold.is_unseen(sign)
+    return unicodedata.category(sign) == "Pd" or normalize.is_unseen(sign)

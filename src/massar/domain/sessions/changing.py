@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from massar.core import ids, seal
+from massar.core import encryption, ids
 from massar.domain.sessions.models import ChangeSession
 
 LIFE = timedelta(minutes=15)
@@ -65,4 +65,4 @@ def end(session_id: int, *, now: datetime) -> bool:
 
 
 def _tags(cookie: str) -> list[str]:
-    return seal.data_keys().tags("change-session", cookie)
+    return encryption.data_keys().tags("change-session", cookie)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from massar.core import ids, seal
+from massar.core import encryption, ids
 
 LIFE = timedelta(days=180)
 MOST_ACCOUNTS = 10
@@ -57,7 +57,7 @@ def forget(cookie: str, person_id: int, *, now: datetime) -> str:
 
 def _write(device: Device) -> str:
     since = int(device.since.timestamp())
-    return f"{device.person_id}.{device.nonce}.{since}.{seal.browser_keys().tag('device', device.person_id, device.nonce, since)}"
+    return f"{device.person_id}.{device.nonce}.{since}.{encryption.browser_keys().tag('device', device.person_id, device.nonce, since)}"
 
 
 def _parse(entry: str) -> Device | None:
@@ -71,6 +71,6 @@ def _parse(entry: str) -> Device | None:
     ):
         return None
     person_id, nonce, since, tag = int(parts[0]), parts[1], int(parts[2]), parts[3]
-    if not seal.browser_keys().matches(tag, "device", person_id, nonce, since):
+    if not encryption.browser_keys().matches(tag, "device", person_id, nonce, since):
         return None
     return Device(person_id, nonce, datetime.fromtimestamp(since, UTC))

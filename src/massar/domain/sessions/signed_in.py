@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from massar.core import ids, seal, sql
+from massar.core import encryption, ids, sql
 from massar.core.browser import Browser
 from massar.domain.sessions.models import Session
 
@@ -109,7 +109,7 @@ def resume(cookie: str, *, now: datetime) -> SessionFacts | None:
     owner = cookie.partition(".")[0]
     if not owner.isascii() or not owner.isdecimal() or len(cookie) > 100:
         return None
-    tags = seal.data_keys().tags("session", cookie)
+    tags = encryption.data_keys().tags("session", cookie)
     marks = ", ".join(["%s"] * len(tags))
     found = sql.row(
         f"SELECT {_COLUMNS} FROM sessions_session WHERE tag IN ({marks}) AND ended_at IS NULL", tags
@@ -119,7 +119,7 @@ def resume(cookie: str, *, now: datetime) -> SessionFacts | None:
 
 def left_open(cookie: str) -> tuple[int, int] | None:
     """(session id, person id) of a cookie whose session nobody has ended, idle or run out though it may be."""
-    tags = seal.data_keys().tags("session", cookie[:100])
+    tags = encryption.data_keys().tags("session", cookie[:100])
     found = f"SELECT id, person_id FROM sessions_session WHERE tag IN ({', '.join(['%s'] * len(tags))}) AND ended_at IS NULL"
     return sql.row(found, tags)
 
@@ -195,4 +195,4 @@ def _facts(row: tuple) -> SessionFacts:
 
 
 def _tag(cookie: str) -> str:
-    return seal.data_keys().tag("session", cookie)
+    return encryption.data_keys().tag("session", cookie)

@@ -3,12 +3,12 @@
 from massar.domain.sites import (
     grants,
     keys,
-    pending,
     registry,
+    replay_cache,
     rules,
     saml_left_out,
     saml_metadata,
-    seen,
+    saved_requests,
     subjects,
 )
 from massar.domain.sites.grants import GrantFacts
@@ -26,11 +26,11 @@ __all__ = [
     "hashed_secret",
     "is_secret",
     "keys",
-    "pending",
+    "saved_requests",
     "registry",
     "rules",
     "saml_left_out",
     "saml_metadata",
-    "seen",
+    "replay_cache",
     "subjects",
 ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from massar.core import ids, seal, sql
+from massar.core import encryption, ids, sql
 
 CODE_LIFE = 60  # seconds; ASVS 10.4.3
 ACCESS_LIFE = 600
@@ -133,8 +133,8 @@ def _once_more(key: str, fresh: list[Fresh], site: str, now: int) -> list[str] |
         return None
     grant_id, successor, sealed = found
     try:
-        repeated = seal.data_keys().open(sealed, place=_place(key, successor)).decode()
-    except seal.SealBroken:
+        repeated = encryption.data_keys().open(sealed, place=_place(key, successor)).decode()
+    except encryption.SealBroken:
         return None
     return [repeated if one.kind == "refresh" else _issue(grant_id, one, now) for one in fresh]
 
@@ -286,7 +286,7 @@ def _row(token: str, one: Fresh, now: int, replaced: str = "") -> tuple:
     key, bound = hashed(token), json.dumps(one.binding) if one.binding else ""
     if not replaced or one.kind != "refresh":
         return key, one.kind, bound, now + one.life, None, 0
-    sealed = seal.data_keys().seal(token.encode(), place=_place(replaced, key))
+    sealed = encryption.data_keys().seal(token.encode(), place=_place(replaced, key))
     return key, one.kind, bound, now + one.life, sealed, now + REPEAT_WINDOW
 
 

@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
-from massar.core import ids, seal, sql, when
+from massar.core import encryption, ids, local_time, sql
 from massar.domain.sites.models import SigningKey
 
 USES = ES256, RS256, SAML = SigningKey.Use.ES256, SigningKey.Use.RS256, SigningKey.Use.SAML
@@ -125,7 +125,7 @@ def rotate(
         _active_kid(use, now)
         starts = now if at_once else now + (PUBLISHED_BEFORE[use] if lead is None else lead)
         kid = _make(use, now, starts)
-        done.append(f"{use}: key {kid} is published and signs from {when.stamp(starts)}.")
+        done.append(f"{use}: key {kid} is published and signs from {local_time.stamp(starts)}.")
         done += _remove_all_but(use, kid, now) if at_once else _remove_old(use, now)
     _RING.forget()
     return done
@@ -201,7 +201,7 @@ def _make(use: str, now: datetime, active_from: datetime) -> str:
     SigningKey.objects.create(
         kid=kid,
         use=use,
-        sealed=seal.data_keys().seal(der, place=f"signing-key|{kid}"),
+        sealed=encryption.data_keys().seal(der, place=f"signing-key|{kid}"),
         public=public,
         created_at=now,
         active_from=active_from,
@@ -210,7 +210,7 @@ def _make(use: str, now: datetime, active_from: datetime) -> str:
 
 
 def _open(row: SigningKey) -> Signer:
-    der = seal.data_keys().open(row.sealed, place=f"signing-key|{row.kid}")
+    der = encryption.data_keys().open(row.sealed, place=f"signing-key|{row.kid}")
     # What the seal opens is what was made here; judging its primes once more would cost 40 ms.
     private = serialization.load_der_private_key(der, password=None, unsafe_skip_rsa_key_validation=True)
     return Signer(row.kid, row.use, private if row.use == SAML else _joserfc(row.use, private), row.public)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 
-from massar.core import text, when
+from massar.core import local_time, text
 from massar.core.audit import api as trail
 from massar.domain.people import api as people
 
@@ -30,7 +30,7 @@ def _print(options) -> int:
                 filter(
                     None,
                     (
-                        when.stamp(entry.at),
+                        local_time.stamp(entry.at),
                         f"{entry.event:<20}",
                         f"{entry.outcome:<18}",
                         entry.network,
@@ -50,6 +50,6 @@ def _verify() -> int:
         rows += 1
         if not entry.genuine:
             bad += 1
-            print(f"The tag of row {entry.uid} ({when.stamp(entry.at)}) does not fit.")
+            print(f"The tag of row {entry.uid} ({local_time.stamp(entry.at)}) does not fit.")
     print(f"{rows} rows read, {bad} not genuine.")
     return 1 if bad else 0

@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import Error, connection
 from psycopg import conninfo
 
-from massar.core import private
+from massar.core import private_files
 from massar.interfaces.commands import tables
 
 LOOK_AFTER = 200_000  # steps of SQLite's machine between two looks at how far it is
@@ -39,7 +39,7 @@ def run(options) -> int:
         return 1
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:  # 0700
         part = Path(folder, "part")
-        private.make_file(part)
+        private_files.make_file(part)
         return _copied(part, target)
 
 

@@ -20,7 +20,7 @@ from django.db import DatabaseError, close_old_connections
 
 from massar.core import clock, log
 from massar.interfaces.commands import lmtp
-from massar.journeys import take_bounce
+from massar.journeys.messages import take_bounce
 
 THREADS = 2  # reports are rare, and the database is the bound
 LAST_ANSWERS = 10.0  # seconds for what is being taken in when the program is told to stop

@@ -8,6 +8,7 @@ from pathlib import Path
 from django.conf import settings
 
 from massar.domain.delivery import api as delivery
+from massar.providers import registry
 
 _TEXTS = {"to_field", "text_field", "sender_field", "sender", "validity_field", "reference_field"}
 _TABLES = {"headers", "extra"}
@@ -21,15 +22,15 @@ def from_settings() -> delivery.Roster:
         options = delivery.CarrierOptions(
             name="mail", sender=massar.email_from, ca_file=_path(massar.email_ca_file)
         )
-        carriers["email"] = [delivery.carrier_from_url(massar.email_url, options)]
+        carriers["email"] = [registry.carrier_from_url(massar.email_url, options)]
     if massar.sms_url:
         options = delivery.CarrierOptions(
             name="sms", ca_file=_path(massar.sms_ca_file), **_sms_options(massar.sms_options)
         )
         slots = delivery.bind_slots.of_carrier("sms")
-        carriers["sms"] = [delivery.carrier_from_url(massar.sms_url, options, slots=slots)]
+        carriers["sms"] = [registry.carrier_from_url(massar.sms_url, options, slots=slots)]
     for name, table in massar.carriers.items():
-        carrier = delivery.carrier_from_table(
+        carrier = registry.carrier_from_table(
             table, name=name, receipts_base=massar.public_url, slots=delivery.bind_slots.of_carrier(name)
         )
         _only_in_one_place(massar, carrier)
@@ -63,7 +64,7 @@ def _price(name: str, table) -> int:
 def sites() -> dict[str, delivery.Carrier]:
     """What tells sites of the end of a session. It needs no setting: addresses stand in the registry."""
     options = delivery.CarrierOptions(name="sites", connect_timeout=3.0, answer_timeout=8.0, total_timeout=10.0)
-    return {"site": delivery.SiteCarrier(options), "soap": delivery.SoapCarrier(options)}
+    return {"site": registry.SiteCarrier(options), "soap": registry.SoapCarrier(options)}
 
 
 def _path(name: str | None) -> Path | None:

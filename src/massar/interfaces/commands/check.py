@@ -8,7 +8,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import Error
 
-from massar.core import clock, private, zone_table
+from massar.core import clock, private_files, time_zone_data
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
@@ -32,7 +32,7 @@ def run(options) -> int:
 def _time_zone() -> None:
     """Which hours people read. A table that is old is a warning: the hours may still be right."""
     zone = settings.MASSAR.time_zone
-    table = zone_table.newest(zone)
+    table = time_zone_data.newest(zone)
     print(f"Times are those of {zone} by {table.name}, version {table.version or 'unknown'}.")
     for doubt in table.doubts(clock.now()):
         print(f"Warning: {doubt}")
@@ -46,7 +46,7 @@ def _database() -> list[str]:
 def _secrecy() -> list[str]:
     """Files with secrets that others on this machine may read."""
     place, environment = tables.file(), Path(".env")
-    found = [f"{one} is open to others on this machine: chmod 600." for one in place and private.open_to_others(place) or ()]
+    found = [f"{one} is open to others on this machine: chmod 600." for one in place and private_files.open_to_others(place) or ()]
     if environment.is_file() and environment.stat().st_mode & stat.S_IRWXO:
         found.append(f"{environment.absolute()} holds the keys and is open to everybody on this machine: chmod o= it.")
     return found

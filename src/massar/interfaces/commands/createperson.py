@@ -14,8 +14,8 @@ from django.utils import translation
 from django.utils.translation import gettext
 
 from massar.core import clock
-from massar.journeys import import_people
 from massar.journeys.outcomes import Problems
+from massar.journeys.people import import_people
 
 
 def run(options) -> int:

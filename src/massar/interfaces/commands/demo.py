@@ -21,7 +21,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import call_command
 
-from massar.core import family, private
+from massar.core import parent_process, private_files
 from massar.interfaces.commands import web_server
 
 CHECKOUT = Path(web_server.__file__).resolve().parents[4]  # where examples/ stands, beside src/
@@ -80,9 +80,9 @@ def _sample_environment() -> dict[str, str]:
 
 
 def run(options) -> int:
-    private.make_folder(_folder())
+    private_files.make_folder(_folder())
     call_command("migrate", interactive=False, verbosity=0)
-    private.shut(private.open_to_others(Path(settings.DATABASES["default"]["NAME"])))
+    private_files.shut(private_files.open_to_others(Path(settings.DATABASES["default"]["NAME"])))
     web_server.prepare_static()
     cast = subprocess.run(
         [sys.executable, "-m", "massar.interfaces.demo.seed"], check=True, text=True, capture_output=True
@@ -119,7 +119,7 @@ def _child(command: list[str], environment: dict[str, str] | None = None, *, kee
     return subprocess.Popen(
         command,
         start_new_session=True,
-        preexec_fn=partial(family.end_with_parent, os.getpid()),
+        preexec_fn=partial(parent_process.end_with_parent, os.getpid()),
         pass_fds=() if keeps is None else (keeps,),
         env=environment,
     )

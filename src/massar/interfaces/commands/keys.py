@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from massar.core import clock, when
+from massar.core import clock, local_time
 from massar.domain.sites import api as sites
 
 USES = {"oidc": (sites.keys.ES256, sites.keys.RS256), "saml": (sites.keys.SAML,)}
@@ -17,7 +17,7 @@ def run(options) -> int:
 def _list() -> int:
     held = sites.keys.held(now=clock.now())
     for key in held:
-        print(f"{key.use:<6} {key.kid}  {key.state:<8} signs from {when.stamp(key.active_from)}")
+        print(f"{key.use:<6} {key.kid}  {key.state:<8} signs from {local_time.stamp(key.active_from)}")
     if not held:
         print("There is no key yet: the first site makes the first one.")
     return 0

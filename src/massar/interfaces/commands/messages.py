@@ -14,9 +14,9 @@ from datetime import datetime
 from django.utils import translation
 from django.utils.translation import gettext
 
-from massar.core import clock, when
+from massar.core import clock, local_time
 from massar.domain.delivery import api as delivery
-from massar.journeys import watch_messages
+from massar.journeys.messages import watch_messages
 
 FOLLOW_EVERY = 2.0  # seconds
 CLEAR = "\x1b[H\x1b[2J"
@@ -36,7 +36,7 @@ def run(options) -> int:
 
 
 def _show(options) -> None:
-    window = delivery.figures.DAY if options.day else delivery.figures.HOUR
+    window = delivery.metrics.DAY if options.day else delivery.metrics.HOUR
     seen = watch_messages.look(now=clock.now(), window=window)
     if options.json:
         print(json.dumps(as_json(seen), ensure_ascii=False), flush=True)
@@ -88,7 +88,7 @@ def as_json(seen: watch_messages.Seen) -> dict:
 
 def as_text(seen: watch_messages.Seen, width: int) -> str:
     hours = int(seen.window.total_seconds() // 3600)
-    parts = [f"Messages at {when.stamp(seen.now)}, the last {hours} h", "", *_alarms(seen)]
+    parts = [f"Messages at {local_time.stamp(seen.now)}, the last {hours} h", "", *_alarms(seen)]
     for title, lines in (
         ("Queue", _queue(seen, width)),
         ("Carriers", _carriers(seen, width)),
@@ -125,10 +125,10 @@ def _carriers(seen: watch_messages.Seen, width: int) -> list[str]:
 def _breaker(facts: delivery.breaker.Facts | None) -> tuple[str, str]:
     if facts is None or (facts.state == delivery.breaker.State.CLOSED and not facts.ours):
         return "closed", ""
-    return facts.state, f"{when.clock_time(facts.changed_at)} {facts.reason}"[:30]
+    return facts.state, f"{local_time.clock_time(facts.changed_at)} {facts.reason}"[:30]
 
 
-def _tally(one: delivery.figures.Tally) -> list[str]:
+def _tally(one: delivery.metrics.Tally) -> list[str]:
     counted = [str(getattr(one, name)) for name in _TALLY[:5]]
     waits = [f"{seconds:.2f}" for seconds in one.waits] if one.waits else ["-"] * 3
     used = "-" if one.conversion is None else f"{100 * one.conversion:.0f}%"
@@ -136,7 +136,7 @@ def _tally(one: delivery.figures.Tally) -> list[str]:
 
 
 def _errors(seen: watch_messages.Seen, width: int) -> list[str]:
-    rows = [(f"{when.local(e.at):%d %b %H:%M:%S}", e.channel, e.carrier, e.outcome, e.code) for e in seen.errors]
+    rows = [(f"{local_time.local(e.at):%d %b %H:%M:%S}", e.channel, e.carrier, e.outcome, e.code) for e in seen.errors]
     return _table(("when", "channel", "carrier", "outcome", "code"), rows, width, left=5)
 
 

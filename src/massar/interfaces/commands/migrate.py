@@ -4,7 +4,7 @@ import sys
 
 from django.core.management import call_command
 
-from massar.core import private
+from massar.core import private_files
 from massar.interfaces.commands import tables
 
 
@@ -15,9 +15,9 @@ def run(options) -> int:
         return 2
     place = tables.file()
     if place:
-        private.make_folder(place.parent)
+        private_files.make_folder(place.parent)
     call_command("migrate", interactive=False, verbosity=1)
-    if place and (open_to_others := private.open_to_others(place)):
-        private.shut(open_to_others)
+    if place and (open_to_others := private_files.open_to_others(place)):
+        private_files.shut(open_to_others)
         print(f"Nobody else on this machine reads the database any more: {', '.join(map(str, open_to_others))}.")
     return 0

@@ -6,7 +6,7 @@ import sys
 
 from massar.core import clock, text
 from massar.domain.people import api as people
-from massar.journeys import close_account
+from massar.journeys.account import close_account
 
 
 def run(options) -> int:

@@ -17,9 +17,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.conf import settings
 
-from massar.core import when
+from massar.core import local_time
 from massar.domain.sites.api import Site, keys, rules
-from massar.journeys import tell_sites
+from massar.journeys.sso import log_out_of_sites
 
 NOT_ENCODED = (
     "in HTTP Basic such a sign is to be form-encoded (RFC 6749 §2.3.1), and Authlib, requests-oauthlib and Dovecot do not do that"
@@ -55,7 +55,7 @@ def judged(site: Site, now: datetime) -> Iterator[Finding]:
 
 def _hears(site: Site) -> bool:
     """A gated site asks at every request."""
-    return bool(site.protocol == "gate" or site.backchannel_logout_uri or site.slo_soap or tell_sites.through_browser(site))
+    return bool(site.protocol == "gate" or site.backchannel_logout_uri or site.slo_soap or log_out_of_sites.through_browser(site))
 
 
 def _addresses(site: Site) -> list[str]:
@@ -75,9 +75,9 @@ def own_certificate_judged(now: datetime) -> list[str]:
         return []
     if ending.next_from and ending.next_from <= ending.ends:
         return []  # it is rolled, the new one takes over in time
-    told = f"The account's SAML certificate {'ended' if ending.ends <= now else 'ends'} on {when.day(ending.ends)}"
+    told = f"The account's SAML certificate {'ended' if ending.ends <= now else 'ends'} on {local_time.day(ending.ends)}"
     if ending.next_from:
-        late = f"{told} and the next one signs from {when.day(ending.next_from)} only"
+        late = f"{told} and the next one signs from {local_time.day(ending.next_from)} only"
         return [f"{late}: `massar keys rotate --use saml --at-once` signs with a new one now, give it to every SAML site."]
     return [f"{told}: make the next one with `massar keys rotate --use saml` and give it to every SAML site."]
 
@@ -142,11 +142,11 @@ def _time_judged(one: _Held, others: list[_Held], now: datetime) -> Finding | No
     """A note where another block does the work at those moments."""
     moments = (now,)
     if one.ends <= now:
-        told, then, otherwise = f"ended on {when.day(one.ends)}", "take it out", "ask the site for its new one"
+        told, then, otherwise = f"ended on {local_time.day(one.ends)}", "take it out", "ask the site for its new one"
     elif one.begins > now:
-        told, then, otherwise = f"begins on {when.day(one.begins)}", "another counts until then", "nothing is believed until then"
+        told, then, otherwise = f"begins on {local_time.day(one.begins)}", "another counts until then", "nothing is believed until then"
     elif one.ends <= now + SOON:
-        told, then, otherwise = f"ends on {when.day(one.ends)}", "another goes on after it", "ask the site for its next one"
+        told, then, otherwise = f"ends on {local_time.day(one.ends)}", "another goes on after it", "ask the site for its next one"
         moments = (one.ends, now + SOON)
     else:
         return None

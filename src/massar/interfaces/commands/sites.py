@@ -30,9 +30,10 @@ from massar.domain.delivery import api as delivery
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import Site, rules
 from massar.interfaces.commands import carriers, saml_import, site_checks
-from massar.journeys import issue_assertion, saml_farewell, tell_sites
-from massar.journeys.saml_message import Refused
-from massar.journeys.saml_names import ours_for
+from massar.journeys.sso import issue_assertion, log_out_of_sites
+from massar.journeys.sso.saml import single_logout
+from massar.journeys.sso.saml.message import Refused
+from massar.journeys.sso.saml.names import ours_for
 
 VALID_FOR = timedelta(hours=1)  # a LogoutRequest about nobody
 PATIENCE = 10  # seconds for one answer of a site
@@ -165,7 +166,7 @@ def _hears(site: Site) -> str:
         return f"by SOAP at {site.slo_soap}"
     if site.backchannel_logout_uri:
         return f"by a logout token at {site.backchannel_logout_uri}"
-    if tell_sites.through_browser(site):
+    if log_out_of_sites.through_browser(site):
         return f"through the browser at {site.slo}{' (by POST)' if site.slo_binding == 'post' else ''}"
     return "not at all" if site.hears_sign_out else "not at all, on purpose"
 
@@ -275,7 +276,7 @@ def _gate_tried(site: Site):
 
 def _logout_tried(site: Site) -> list[tuple[bool, str]]:
     """A signed logout token about nobody: a site that verifies it says 200 or 204, and ends nothing."""
-    token = tell_sites.token_for(site, ids.short_token(), ids.short_token(), now=clock.now())
+    token = log_out_of_sites.token_for(site, ids.short_token(), ids.short_token(), now=clock.now())
     status, word = _asked("POST", site.backchannel_logout_uri, {"logout_token": token})
     forged, told = _asked("POST", site.backchannel_logout_uri, {"logout_token": f"{token[:-8]}AAAAAAAA"})
     return [
@@ -295,9 +296,9 @@ def _soap_tried(site: Site) -> list[tuple[bool, str]]:
     ]
 
 
-def _soap_asked(site: Site, *, forge: bool = False) -> saml_farewell.Left | Refused:
+def _soap_asked(site: Site, *, forge: bool = False) -> single_logout.Left | Refused:
     id = f"_{ids.short_token()}"
-    text = saml_farewell.about_nobody(site, id, now=clock.now())
+    text = single_logout.about_nobody(site, id, now=clock.now())
     if forge:  # another name than the one that was signed
         text = re.sub(r"(<saml:NameID[^>]*>)", r"\1x", text)
     asked = delivery.Outgoing(message_id=id, channel="soap", to=site.slo_soap, language="en", subject="", text=text)
@@ -305,7 +306,7 @@ def _soap_asked(site: Site, *, forge: bool = False) -> saml_farewell.Left | Refu
     if not isinstance(result, delivery.Accepted):
         return Refused("request", str(getattr(result, "code", None) or result.why))
     try:
-        left = saml_farewell.answered(result.answer, by=site, now=clock.now())
+        left = single_logout.answered(result.answer, by=site, now=clock.now())
     except Refused as refused:
         return refused
     return left if left.asked == id else Refused("request", "the answer to another request")

@@ -21,7 +21,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.net import SocketHolder
 
-from massar.core import family
+from massar.core import parent_process
 
 BACKLOG = 1024
 LAST_ANSWERS = 30.0  # seconds for what is being answered when the server is told to stop
@@ -33,7 +33,7 @@ class WebServer(Granian):
 
     def __init__(self, listening: socket.socket, processes: int):
         super().__init__(
-            "massar.config.wsgi:server",  # its threads are those of `interfaces/frame/door.py`
+            "massar.config.wsgi:server",  # its threads are those of `interfaces/base/rsgi.py`
             interface=Interfaces.RSGI,
             workers=processes,
             backlog=BACKLOG,
@@ -76,7 +76,7 @@ def _load(parent: int):
     """In a worker, first of all: until it serves, a signal ends it, and the parent's end is its own."""
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, signal.SIG_DFL)
-    family.end_with_parent(parent)
+    parent_process.end_with_parent(parent)
     return import_module("massar.config.wsgi").server
 
 

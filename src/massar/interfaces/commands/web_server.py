@@ -8,7 +8,7 @@ import sys
 from django.conf import settings
 from django.core.management import call_command
 
-from massar.core import private
+from massar.core import private_files
 
 BACKLOG = 1024
 
@@ -49,5 +49,5 @@ def command(listening: socket.socket, processes: int) -> list[str]:
 
 def prepare_static() -> None:
     """Styles, scripts and fonts under names that hold their content's hash, compressed once."""
-    private.make_folder(settings.MASSAR.var)
+    private_files.make_folder(settings.MASSAR.var)
     call_command("collectstatic", interactive=False, verbosity=0, clear=True)

@@ -24,7 +24,8 @@ from massar.domain.limits import api as limits
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.interfaces.commands.carriers import from_settings
-from massar.journeys import deliver_messages, recover_password, take_receipt, watch_messages
+from massar.journeys.account import recover_password
+from massar.journeys.messages import deliver_messages, take_receipt, watch_messages
 
 REST = 0.5  # seconds between two looks when nobody rings; what waits for its time is that much late at most
 RECEIPTS_EVERY = timedelta(seconds=1)
@@ -91,7 +92,7 @@ class Worker:
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set; then what is being handed over is finished first."""
-        delivery.doorbell.listen(self.bell.set, stop)
+        delivery.notifier.listen(self.bell.set, stop)
         for carrier in self._pipelined():
             carrier.open(self.take_receipt)
         while not stop.is_set():
@@ -318,8 +319,8 @@ class Worker:
         delivery.breaker.sweep(now=now)
         delivery.receipts.sweep(now=now)
         sites.grants.sweep(now=int(now.timestamp()))
-        sites.pending.sweep(now=now)
-        sites.seen.sweep(now=now)
+        sites.saved_requests.sweep(now=now)
+        sites.replay_cache.sweep(now=now)
         sql.fold_log()
 
 

@@ -1,6 +1,6 @@
 """The cast: the same people in the demo, the tests, the screenshots and the documentation. All of them are invented."""
 
-from massar.journeys.import_people import NewPerson
+from massar.journeys.people.import_people import NewPerson
 
 _KHALDOUN = ("24187K", "ثانوية ابن خلدون التأهيلية", "Lycée Ibn Khaldoun")
 _DIRECTORATE = ("10000D", "المديرية الإقليمية", "Direction provinciale")

@@ -4,8 +4,8 @@ from massar.core import clock
 from massar.domain.credentials import api as credentials
 from massar.domain.people import api as people
 from massar.interfaces.demo.cast import PEOPLE
-from massar.journeys import import_people
 from massar.journeys.outcomes import Problems
+from massar.journeys.people import import_people
 
 
 def seed() -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from massar.core import clock, private
+from massar.core import clock, private_files
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS message (
@@ -45,9 +45,9 @@ class Store:
 
     def prepare(self) -> None:
         """Make the file when it is not there. The page only reads, so the receiver calls this."""
-        private.make_folder(self._path.parent)
-        private.make_file(self._path)  # what arrives holds secrets
-        private.shut(private.open_to_others(self._path))
+        private_files.make_folder(self._path.parent)
+        private_files.make_file(self._path)  # what arrives holds secrets
+        private_files.shut(private_files.open_to_others(self._path))
         with self._open() as database:
             database.execute("PRAGMA journal_mode=WAL")
             database.execute(_TABLE)

@@ -11,7 +11,7 @@ from django.template.loader import get_template
 from django.views.decorators.http import require_safe
 from markupsafe import Markup
 
-from massar.core import phone, when
+from massar.core import local_time, phone
 from massar.interfaces.demo import cast
 from massar.interfaces.demo.store import Received, Store
 
@@ -68,7 +68,7 @@ def screen(request: HttpRequest) -> HttpResponse:
         "cast": _cast(request.language),
         "steps": STEPS,
         "faults": FAULTS,
-        "clock_now": when.clock_time(request.now),
+        "clock_now": local_time.clock_time(request.now),
     }
     return HttpResponse(get_template("demo/screen.html").render({**_frame(request), **context}))
 
@@ -101,7 +101,7 @@ def messages(request: HttpRequest) -> JsonResponse:
         for message in received
     ]
     last = received[0].id if received else after
-    return JsonResponse({"last": last, "clock": when.clock_time(request.now), "messages": listed})
+    return JsonResponse({"last": last, "clock": local_time.clock_time(request.now), "messages": listed})
 
 
 @require_safe
@@ -154,7 +154,7 @@ def _shown(message: Received) -> Shown:
         subject=message.subject,
         text=message.text,
         code=code[0] if code else "",
-        clock=when.clock_time(message.at),
+        clock=local_time.clock_time(message.at),
         at=message.at.isoformat(),
         has_html=bool(message.html),
         rtl=bool(words) and "\u0590" <= words[0] <= "\u08ff",

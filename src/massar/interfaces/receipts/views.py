@@ -12,9 +12,10 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from massar.domain.delivery import api as delivery
-from massar.interfaces.frame import outage
-from massar.interfaces.frame.middleware import client_address
-from massar.journeys import take_receipt
+from massar.interfaces.base import outage
+from massar.interfaces.base.middleware import client_address
+from massar.journeys.messages import take_receipt
+from massar.providers.registry import ReceiptForm, receipt_form
 
 note = logging.getLogger("massar.receipts")
 LONGEST_QUERY = 4000
@@ -47,7 +48,7 @@ def receipt(request: HttpRequest, carrier: str, token: str) -> HttpResponse:
     return _said("ok", 200)
 
 
-def _read(form: delivery.ReceiptForm, request: HttpRequest) -> list[delivery.Receipt] | None:
+def _read(form: ReceiptForm, request: HttpRequest) -> list[delivery.Receipt] | None:
     query = request.META.get("QUERY_STRING", "")
     try:
         body = request.body  # bounded by DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -59,9 +60,9 @@ def _read(form: delivery.ReceiptForm, request: HttpRequest) -> list[delivery.Rec
 
 
 @lru_cache(maxsize=64)
-def _known(carrier: str) -> delivery.ReceiptForm | None:
+def _known(carrier: str) -> ReceiptForm | None:
     table = settings.MASSAR.carriers[carrier]
-    return delivery.receipt_form(table, name=carrier) if table.get("kind") == "http" else None
+    return receipt_form(table, name=carrier) if table.get("kind") == "http" else None
 
 
 def _said(word: str, status: int) -> HttpResponse:

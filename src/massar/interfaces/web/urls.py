@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from massar.interfaces.frame import views as frame
+from massar.interfaces.base import views as frame
 from massar.interfaces.web.devices import views as devices
 from massar.interfaces.web.home import views as home
 from massar.interfaces.web.password import views as password

@@ -18,11 +18,12 @@ from urllib.parse import parse_qs, urlsplit
 from django.http import HttpRequest, HttpResponse
 
 from massar.domain.sites.api import Site
-from massar.interfaces.frame import direct, outage
+from massar.interfaces.base import direct, outage
 from massar.interfaces.sso import basic
 from massar.interfaces.sso.gate import proxy
-from massar.journeys import gate_check, issue_assertion
-from massar.journeys.gate_address import OWN_FOLDER, page_of
+from massar.journeys.sso import issue_assertion
+from massar.journeys.sso.gate import check
+from massar.journeys.sso.gate.address import OWN_FOLDER, page_of
 
 ENTER, AGAIN = f"/{OWN_FOLDER}/enter", f"/{OWN_FOLDER}/again"
 _USUAL = {"https": ":443", "http": ":80"}
@@ -32,9 +33,9 @@ _USUAL = {"https": ":443", "http": ":80"}
 @outage.said_when_away(outage.plain)
 def forward(request: HttpRequest) -> HttpResponse:
     name, key = basic.presented(request) or ("", "")
-    site = gate_check.proxy_of(name, key)
+    site = check.proxy_of(name, key)
     method, uri = (request.headers.get(f"X-Forwarded-{end}", "") for end in ("Method", "Uri"))
-    if site is None or request.method != "GET" or method not in gate_check.METHODS or not _of_this_host(request, site):
+    if site is None or request.method != "GET" or method not in check.METHODS or not _of_this_host(request, site):
         return HttpResponse(status=403)
     path, _, query = uri.partition("?")
     if path == ENTER:

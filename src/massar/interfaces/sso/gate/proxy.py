@@ -17,10 +17,12 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from massar.interfaces.frame import direct, outage
-from massar.interfaces.frame.answers import see_other
-from massar.journeys import gate_check, gate_visit, issue_assertion
-from massar.journeys.gate_address import Wanted, is_plain, under
+from massar.interfaces.base import direct, outage
+from massar.interfaces.base.responses import see_other
+from massar.journeys.sso import issue_assertion
+from massar.journeys.sso.gate import check as gate_check
+from massar.journeys.sso.gate import visit
+from massar.journeys.sso.gate.address import Wanted, is_plain, under
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _OF_THE_GATE = re.compile(r"(?:__Host-)?massar-(?:gate|mark)-[a-z0-9_-]+=")
@@ -82,7 +84,7 @@ def sent_to_the_account(request: HttpRequest, asked: Asked, *, again: bool) -> H
     """With a mark in the browser; only a page that a person opened leads there."""
     if request.headers.get("Sec-Fetch-Dest", "") not in NAVIGATES:
         return HttpResponse(status=401, headers={"WWW-Authenticate": "Massar-Gate"})
-    begun = gate_visit.begin(wanted=asked.wanted, method=asked.method, mark=_mark(request, asked.wanted), again=again)
+    begun = visit.begin(wanted=asked.wanted, method=asked.method, mark=_mark(request, asked.wanted), again=again)
     response = see_other(begun.address)
     _write(response, "mark", begun.mark, asked.wanted)
     return response
@@ -100,7 +102,7 @@ def enter(request: HttpRequest) -> HttpResponse:
 def admitted(request: HttpRequest, front: Wanted, tickets: list[str]) -> HttpResponse:
     """To the page that was wanted, with the gate cookie; without one good ticket to a page that says so."""
     found = (
-        gate_visit.enter(site=front.site, ticket=tickets[0], mark=_mark(request, front), now=request.now)
+        visit.enter(site=front.site, ticket=tickets[0], mark=_mark(request, front), now=request.now)
         if len(tickets) == 1 and _TOKEN.fullmatch(tickets[0])
         else None
     )

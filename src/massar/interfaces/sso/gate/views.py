@@ -10,11 +10,11 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from massar.interfaces.frame import page, waiting
-from massar.interfaces.frame.answers import see_other, to
-from massar.journeys import gate_visit
-from massar.journeys.gate_address import Wanted, wanted
-from massar.journeys.issue_assertion import NotForYou, SignInFirst
+from massar.interfaces.base import page, saved_request
+from massar.interfaces.base.responses import see_other, to
+from massar.journeys.sso.gate import visit
+from massar.journeys.sso.gate.address import Wanted, wanted
+from massar.journeys.sso.issue_assertion import NotForYou, SignInFirst
 
 PROTOCOL = "gate"
 _STATE = re.compile(r"[0-9a-f]{64}")
@@ -36,7 +36,7 @@ def start(request: HttpRequest) -> HttpResponse:
 @require_GET
 def resume(request: HttpRequest) -> HttpResponse:
     """The waiting request of this browser, after the sign-in. The registry is asked again: it may have changed."""
-    kept = waiting.of(request)
+    kept = saved_request.of(request)
     place = wanted(kept["to"], settings.MASSAR.sites) if kept.get("protocol") == PROTOCOL else None
     if place is None:
         return to("home")
@@ -49,7 +49,7 @@ def resume(request: HttpRequest) -> HttpResponse:
 def _onwards(
     request: HttpRequest, place: Wanted, state: str, *, fresh_since: datetime | None, after_form: bool = False
 ) -> HttpResponse:
-    found = gate_visit.start(
+    found = visit.start(
         wanted=place,
         state=state,
         here=request.here or None,
@@ -60,12 +60,12 @@ def _onwards(
     match found:
         case SignInFirst(again=again):
             kept = {**_kept(place, state), "again": "yes" if again else ""}
-            return waiting.begin(request, kept | ({"fresh_since": fresh_since.isoformat()} if fresh_since else {}))
+            return saved_request.begin(request, kept | ({"fresh_since": fresh_since.isoformat()} if fresh_since else {}))
         case NotForYou():
             response = page.render(request, "sso/not_for_you.html", status=403, site=place.site, why=found)
         case _:
             response = page.go_on(request, found, place.site) if after_form else see_other(found)
-    return waiting.over(request, response) if waiting.of(request).get("protocol") == PROTOCOL else response
+    return saved_request.over(request, response) if saved_request.of(request).get("protocol") == PROTOCOL else response
 
 
 def _kept(place: Wanted, state: str) -> dict:

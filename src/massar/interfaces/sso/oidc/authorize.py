@@ -11,11 +11,11 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods
 
-from massar.interfaces.frame import page, policy, waiting
-from massar.interfaces.frame.answers import see_other, to
-from massar.journeys import oidc_authorize as journey
-from massar.journeys import oidc_request
-from massar.journeys.oidc_request import Ask, SendBack, Unusable
+from massar.interfaces.base import page, saved_request, security_headers
+from massar.interfaces.base.responses import see_other, to
+from massar.journeys.sso.oidc import authorize as journey
+from massar.journeys.sso.oidc import request as oidc_request
+from massar.journeys.sso.oidc.request import Ask, SendBack, Unusable
 
 PROTOCOL = "oidc"
 LANGUAGES = ("ar", "fr", "en")
@@ -38,13 +38,13 @@ def _posted(request: HttpRequest) -> HttpResponse:
     ask = oidc_request.read(dict(request.POST.lists()), settings.MASSAR.sites)
     if not isinstance(ask, Ask):
         return _answer(request, ask, None)
-    return waiting.keep(request, see_other(reverse("oidc_resume")), {**_kept(request, ask, again=False), "since": ""})
+    return saved_request.keep(request, see_other(reverse("oidc_resume")), {**_kept(request, ask, again=False), "since": ""})
 
 
 @require_GET
 def resume(request: HttpRequest) -> HttpResponse:
     """The waiting request of this browser, after the sign-in, or posted a moment ago. The registry may have changed."""
-    kept = waiting.of(request)
+    kept = saved_request.of(request)
     if kept.get("protocol") != PROTOCOL:
         return to("home" if request.here else "sign_in")
     if kept["since"] and not request.here:
@@ -52,7 +52,7 @@ def resume(request: HttpRequest) -> HttpResponse:
     ask = oidc_request.read(parse_qs(kept["query"], keep_blank_values=True), settings.MASSAR.sites)
     since = datetime.fromtimestamp(int(kept["since"]), UTC) if kept["since"] else None
     response = _answer(request, ask, journey.Waited(since, kept["besides"]) if since else None)
-    return response if response.get("Location") == reverse("sign_in") else waiting.over(request, response)
+    return response if response.get("Location") == reverse("sign_in") else saved_request.over(request, response)
 
 
 def _answer(request: HttpRequest, ask, waited: journey.Waited | None) -> HttpResponse:
@@ -66,7 +66,7 @@ def _answer(request: HttpRequest, ask, waited: journey.Waited | None) -> HttpRes
     )
     match found:
         case journey.SignIn(again=again):
-            return waiting.begin(request, _kept(request, ask, again))
+            return saved_request.begin(request, _kept(request, ask, again))
         case journey.Refused(why=why):
             return page.render(request, "sso/not_for_you.html", status=403, site=ask.site, why=why)
         case SendBack():
@@ -97,7 +97,7 @@ def sent(request: HttpRequest, back: SendBack, *, after_form: bool = False) -> H
         response = page.render(
             request, "sso/send_on.html", site=back.site, action=back.address, fields=back.fields
         )
-        return policy.form_goes_to_site(response, back.address)
+        return security_headers.form_goes_to_site(response, back.address)
     mark = "&" if "?" in back.address else "?"
     way = f"{back.address}{mark}{urlencode(back.fields)}"
     return page.go_on(request, way, back.site) if after_form else page.lead(request, way, back.site)

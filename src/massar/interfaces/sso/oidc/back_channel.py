@@ -13,11 +13,13 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from massar.domain.sites.api import Site
-from massar.interfaces.frame import direct, outage
+from massar.interfaces.base import direct, outage
 from massar.interfaces.sso import basic
 from massar.interfaces.sso.oidc.discovery import address
-from massar.journeys import issue_assertion, oidc_clients, oidc_tokens
-from massar.journeys.oidc_tokens import Refused
+from massar.journeys.sso import issue_assertion
+from massar.journeys.sso.oidc import clients
+from massar.journeys.sso.oidc import tokens as oidc_tokens
+from massar.journeys.sso.oidc.tokens import Refused
 
 FORM = "application/x-www-form-urlencoded"
 LONGEST = 8000
@@ -144,7 +146,7 @@ def _form(request: HttpRequest) -> dict[str, str]:
 
 def _client(request: HttpRequest, form: dict[str, str]) -> Site | None:
     found = basic.presented(request)
-    presented = oidc_clients.Presented(
+    presented = clients.Presented(
         basic=found and (unquote_plus(found[0]), unquote_plus(found[1])),
         as_it_stands=found,
         client_id=form.get("client_id", ""),
@@ -153,7 +155,7 @@ def _client(request: HttpRequest, form: dict[str, str]) -> Site | None:
         assertion_type=form.get("client_assertion_type", ""),
     )
     places = (issue_assertion.issuer(), address("oidc_token"), issue_assertion.issuer() + request.path)
-    return oidc_clients.prove(presented, addresses=places, now=request.now)
+    return clients.prove(presented, addresses=places, now=request.now)
 
 
 def _bearer(request: HttpRequest) -> str:

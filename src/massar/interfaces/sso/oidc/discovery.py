@@ -9,8 +9,9 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from massar.domain.sites import api as sites
-from massar.interfaces.frame import direct, outage
-from massar.journeys import issue_assertion, oidc_claims, oidc_proof
+from massar.interfaces.base import direct, outage
+from massar.journeys.sso import issue_assertion
+from massar.journeys.sso.oidc import claims, verify
 
 KEPT = 3600  # seconds that a site may keep the answer; a new key is published a day before it signs
 CLIENT_AUTH = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
@@ -22,7 +23,7 @@ OF_THE_PROTOCOL = ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr
 @require_safe
 def document(request: HttpRequest) -> HttpResponse:
     """Built on the configured address, whatever Host was asked for (ATK-115)."""
-    algorithms = list(oidc_proof.ASSERTION_ALGORITHMS)
+    algorithms = list(verify.ASSERTION_ALGORITHMS)
     said = {
         "issuer": issue_assertion.issuer(),
         **{name: address(view) for name, view in _ENDPOINTS.items()},
@@ -36,8 +37,8 @@ def document(request: HttpRequest) -> HttpResponse:
         "revocation_endpoint_auth_methods_supported": CLIENT_AUTH,
         **{f"{name}_endpoint_auth_signing_alg_values_supported": algorithms for name in _AUTHENTICATED},
         "code_challenge_methods_supported": ["S256"],
-        "scopes_supported": list(oidc_claims.OF_SCOPE),
-        "claims_supported": [*OF_THE_PROTOCOL, *oidc_claims.SUPPORTED],
+        "scopes_supported": list(claims.OF_SCOPE),
+        "claims_supported": [*OF_THE_PROTOCOL, *claims.SUPPORTED],
         "acr_values_supported": list(issue_assertion.ACRS),
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "ui_locales_supported": ["ar", "fr", "en"],

@@ -10,11 +10,12 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from massar.domain.sites import api as sites
-from massar.interfaces.frame import cookies, page, waiting
-from massar.interfaces.frame.answers import see_other, to, to_the_list
-from massar.journeys import close_sessions, keep_request
-from massar.journeys import oidc_logout as journey
-from massar.journeys.tell_sites import Asker, has_left_open
+from massar.interfaces.base import cookies, page, saved_request
+from massar.interfaces.base.responses import see_other, to, to_the_list
+from massar.journeys.account import close_sessions
+from massar.journeys.sso import save_request
+from massar.journeys.sso.log_out_of_sites import Asker, has_left_open
+from massar.journeys.sso.oidc import logout as journey
 
 PROTOCOL = "oidc-logout"  # of a posted request that waits for one step
 FIELDS = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state")
@@ -39,7 +40,7 @@ def _one_step_more(request: HttpRequest) -> HttpResponse:
     if len(query) > page.LONGEST_LOCATION:
         wish = _wish(request, request.POST)
         asked = {"protocol": PROTOCOL, "query": query}
-        ref = wish and keep_request.keep(asked, here=None, browser=request.browser, now=request.now)
+        ref = wish and save_request.keep(asked, here=None, browser=request.browser, now=request.now)
         if not ref:
             return _refused(request)
         query = urlencode({"ref": ref})
@@ -63,10 +64,10 @@ def _asked(request: HttpRequest) -> HttpResponse:
 def _given(request: HttpRequest) -> QueryDict:
     """What stands in the address, or what was posted a moment ago and waits under the reference that stands there."""
     ref = request.GET.get("ref", "")
-    kept = sites.pending.read(ref, now=request.now) or {}
+    kept = sites.saved_requests.read(ref, now=request.now) or {}
     if kept.get("protocol") != PROTOCOL:
         return request.GET
-    sites.pending.drop(ref)
+    sites.saved_requests.drop(ref)
     return QueryDict(kept["query"])
 
 
@@ -90,7 +91,7 @@ def _wish(request: HttpRequest, given: QueryDict) -> journey.Wish | None:
 
 def _signed_out(request: HttpRequest, wish: journey.Wish) -> HttpResponse:
     journey.sign_out(here=request.here, browser=request.browser, now=request.now)
-    response = waiting.over(request, _listed(request, wish) or _onwards(request, wish))
+    response = saved_request.over(request, _listed(request, wish) or _onwards(request, wish))
     cookies.SESSION.drop(response)
     cookies.CHANGE.drop(response)
     return response

@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from massar.core import xml
 from massar.core.xml_signature import RSA_SHA256
 from massar.domain.sites import api as sites
-from massar.journeys.saml_message import Beside, Message, Refused
+from massar.journeys.sso.saml.message import Beside, Message, Refused
 
 LONGEST_QUERY = 32 * 1024  # characters
 DEFLATE = "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE"

@@ -18,16 +18,18 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from lxml import etree
 
-from massar.core import seal
+from massar.core import encryption
 from massar.domain.sites import api as sites
-from massar.interfaces.frame import cookies, page, waiting
-from massar.interfaces.frame.answers import see_other, to, to_the_list
+from massar.interfaces.base import cookies, page, saved_request
+from massar.interfaces.base.responses import see_other, to, to_the_list
 from massar.interfaces.sso.saml import bindings
 from massar.interfaces.sso.saml.views import carry, entity, problem
-from massar.journeys import keep_request, saml_answer, saml_farewell, saml_logout, tell_sites
-from massar.journeys.saml_message import Refused
-from massar.journeys.saml_names import Ours
-from massar.journeys.tell_sites import Asker, Leaving
+from massar.journeys.sso import log_out_of_sites, save_request
+from massar.journeys.sso.log_out_of_sites import Asker, Leaving
+from massar.journeys.sso.saml import logout_request, single_logout
+from massar.journeys.sso.saml import response as saml_answer
+from massar.journeys.sso.saml.message import Refused
+from massar.journeys.sso.saml.names import Ours
 
 LONGEST_KEPT = 1000  # of a RelayState, which waits in a cookie; a longer one goes back at once
 log = logging.getLogger("massar.saml")
@@ -47,7 +49,7 @@ def slo(request: HttpRequest, ours: str = "") -> HttpResponse:
         return to("everywhere")  # the sign-out address of a site that only sends people there (WS-Federation)
     try:
         message = bindings.received(request, "SAMLRequest")
-        wanted = saml_logout.wanted(
+        wanted = logout_request.wanted(
             message, ours=known_as, here=request.here or None, browser=request.browser, now=request.now
         )
     except Refused as refused:
@@ -56,16 +58,16 @@ def slo(request: HttpRequest, ours: str = "") -> HttpResponse:
     if not wanted.proved:
         return _question(request, wanted)
     if request.method == "POST":  # the form comes from a site, so our SameSite cookies did not
-        ref = sites.pending.put(wanted.kept(), now=request.now)
+        ref = sites.saved_requests.put(wanted.kept(), now=request.now)
         return see_other(f"{reverse('saml_asked')}?{urlencode({'ref': ref})}")
     return _end(request, wanted)
 
 
-def _question(request: HttpRequest, wanted: saml_logout.Wanted) -> HttpResponse:
+def _question(request: HttpRequest, wanted: logout_request.Wanted) -> HttpResponse:
     """Sign out? By POST our cookies do not come along, so who is signed in shows only when the answer is sent."""
     if request.method == "GET" and not request.here:
-        return _leave(request, wanted, saml_logout.Ended(site_knows=True, here=False))
-    ref = keep_request.keep(wanted.to_confirm(), here=request.here or None, browser=request.browser, now=request.now)
+        return _leave(request, wanted, logout_request.Ended(site_knows=True, here=False))
+    ref = save_request.keep(wanted.to_confirm(), here=request.here or None, browser=request.browser, now=request.now)
     if ref is None:
         return to("everywhere")
     status = 200 if wanted.untrusted else 400  # what must be signed was not (profiles §4.4.4.1)
@@ -78,14 +80,14 @@ def _question(request: HttpRequest, wanted: saml_logout.Wanted) -> HttpResponse:
 def confirm(request: HttpRequest) -> HttpResponse:
     """The person said yes: the session ends, and the site is answered."""
     ref = request.POST.get("ref", "")
-    wanted = saml_logout.confirmed(sites.pending.read(ref, now=request.now) or {})
+    wanted = logout_request.confirmed(sites.saved_requests.read(ref, now=request.now) or {})
     if wanted is None:
         return to("everywhere" if request.here else "sign_in")
-    sites.pending.drop(ref)
-    ended = saml_logout.end_here(
+    sites.saved_requests.drop(ref)
+    ended = logout_request.end_here(
         wanted=wanted, here=request.here or None, cookie=cookies.SESSION.read(request), browser=request.browser, now=request.now
     )
-    response = waiting.over(request, _leave(request, wanted, ended))
+    response = saved_request.over(request, _leave(request, wanted, ended))
     cookies.CHANGE.drop(response)
     return response
 
@@ -94,19 +96,19 @@ def confirm(request: HttpRequest) -> HttpResponse:
 def asked(request: HttpRequest) -> HttpResponse:
     """The browser after a posted LogoutRequest, now with its cookies. The site's word was believed when it came."""
     ref = request.GET.get("ref", "")
-    wanted = saml_logout.kept(sites.pending.read(ref, now=request.now) or {})
-    sites.pending.drop(ref)
+    wanted = logout_request.kept(sites.saved_requests.read(ref, now=request.now) or {})
+    sites.saved_requests.drop(ref)
     return _end(request, wanted) if wanted else to("home" if request.here else "sign_in")
 
 
-def _end(request: HttpRequest, wanted: saml_logout.Wanted) -> HttpResponse:
-    ended = saml_logout.end(
+def _end(request: HttpRequest, wanted: logout_request.Wanted) -> HttpResponse:
+    ended = logout_request.end(
         wanted=wanted, here=request.here or None, browser=request.browser, now=request.now
     )
     return _leave(request, wanted, ended)
 
 
-def _leave(request: HttpRequest, wanted: saml_logout.Wanted, ended: saml_logout.Ended) -> HttpResponse:
+def _leave(request: HttpRequest, wanted: logout_request.Wanted, ended: logout_request.Ended) -> HttpResponse:
     if not wanted.site.slo_answers and not ended.site_knows:
         return problem(request, Refused("logout", "The NameID and SessionIndex are not the site's own."))
     response = _listed(request, wanted, ended) or _onwards(request, wanted, ended)
@@ -115,17 +117,17 @@ def _leave(request: HttpRequest, wanted: saml_logout.Wanted, ended: saml_logout.
     return response
 
 
-def _onwards(request: HttpRequest, wanted: saml_logout.Wanted, ended: saml_logout.Ended) -> HttpResponse:
+def _onwards(request: HttpRequest, wanted: logout_request.Wanted, ended: logout_request.Ended) -> HttpResponse:
     site = wanted.site
     if site.slo_answers:
-        message = saml_logout.response(wanted=wanted, ended=ended, now=request.now)
+        message = logout_request.response(wanted=wanted, ended=ended, now=request.now)
         return _carried(request, site, site.slo_answers, "SAMLResponse", message, relay_state=wanted.relay_state)
     response = to("sign_in")
     cookies.write_flash(response, "info", "flash.signed_out")
     return response
 
 
-def _listed(request: HttpRequest, wanted: saml_logout.Wanted, ended: saml_logout.Ended) -> HttpResponse | None:
+def _listed(request: HttpRequest, wanted: logout_request.Wanted, ended: logout_request.Ended) -> HttpResponse | None:
     """The list of the sites, if another of them can only be told by this browser: the asking site is answered from there."""
     here, slug = request.here, wanted.site.slug
     if not (ended.here and ended.partial) or len(wanted.relay_state) > LONGEST_KEPT:
@@ -142,17 +144,17 @@ def answer(request: HttpRequest) -> HttpResponse:
     site = settings.MASSAR.sites.by_slug.get(asker.site) if asker else None
     if site is None or not site.slo_answers or not asker.asked:
         return to("sign_in")
-    wanted = saml_logout.Wanted(site, asker.asked, "", (), asker.relay_state)
+    wanted = logout_request.Wanted(site, asker.asked, "", (), asker.relay_state)
     leaving, left = seen
-    partial = tell_sites.has_left_open(leaving.person_id, [leaving.session_id], since=leaving.since, left=left)
-    return _onwards(request, wanted, saml_logout.Ended(site_knows=True, here=False, partial=partial))
+    partial = log_out_of_sites.has_left_open(leaving.person_id, [leaving.session_id], since=leaving.since, left=left)
+    return _onwards(request, wanted, logout_request.Ended(site_knows=True, here=False, partial=partial))
 
 
 @require_GET
 def leave(request: HttpRequest, slug: str) -> HttpResponse:
     """To the site with a signed LogoutRequest, for a browser whose session has just ended here."""
     seen, site = cookies.read_told(request), settings.MASSAR.sites.by_slug.get(slug)
-    message = saml_farewell.take_along(site, seen[0], now=request.now) if seen and site else None
+    message = single_logout.take_along(site, seen[0], now=request.now) if seen and site else None
     return to("sign_in") if message is None else _carried(request, site, site.slo, "SAMLRequest", message)
 
 
@@ -170,12 +172,12 @@ def _carried(
 def _answered(request: HttpRequest, ours: Ours) -> HttpResponse:
     """What the site answered, believed or not, goes on to `left` as one word of ours. Nobody is held up by it."""
     try:
-        found = saml_farewell.brought_back(bindings.received(request, "SAMLResponse"), ours=ours, now=request.now)
+        found = single_logout.brought_back(bindings.received(request, "SAMLResponse"), ours=ours, now=request.now)
         word = f"{found.site.slug}.{found.asked}" if found.success else ""
     except Refused as refused:
         log.info("a LogoutResponse was not believed: %s", refused.why)
         word = ""
-    query = urlencode({"said": f"{word}.{seal.browser_keys().tag('left', word)}"})
+    query = urlencode({"said": f"{word}.{encryption.browser_keys().tag('left', word)}"})
     return see_other(f"{reverse('saml_left')}?{query}")
 
 
@@ -200,5 +202,5 @@ def _confirmed(said: str, leaving: Leaving) -> str:
     word, _, tag = said.rpartition(".")
     slug, _, asked = word.partition(".")
     site = settings.MASSAR.sites.by_slug.get(slug)
-    ours = site and tag and seal.browser_keys().matches(tag, "left", word)
-    return slug if ours and saml_farewell.is_of(leaving, site, asked) else ""
+    ours = site and tag and encryption.browser_keys().matches(tag, "left", word)
+    return slug if ours and single_logout.is_of(leaving, site, asked) else ""

@@ -9,15 +9,16 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from massar.domain.sites import api as sites
-from massar.interfaces.frame import page, policy, waiting
-from massar.interfaces.frame.answers import see_other, to
+from massar.interfaces.base import page, saved_request, security_headers
+from massar.interfaces.base.responses import see_other, to
 from massar.interfaces.sso.saml import bindings
-from massar.journeys import saml_metadata, saml_request, saml_sign_in
-from massar.journeys.issue_assertion import NotForYou, SignInFirst
-from massar.journeys.saml_message import Refused
-from massar.journeys.saml_names import Ours
-from massar.journeys.saml_request import Asked
-from massar.journeys.saml_sign_in import Answer
+from massar.journeys.sso.issue_assertion import NotForYou, SignInFirst
+from massar.journeys.sso.saml import authn_request, sign_in
+from massar.journeys.sso.saml import metadata as saml_metadata
+from massar.journeys.sso.saml.authn_request import Asked
+from massar.journeys.sso.saml.message import Refused
+from massar.journeys.sso.saml.names import Ours
+from massar.journeys.sso.saml.sign_in import Answer
 
 PROTOCOL = "saml"
 
@@ -34,7 +35,7 @@ def sso(request: HttpRequest, ours: str = "") -> HttpResponse:
     """An AuthnRequest. A form from elsewhere comes without our cookies (SameSite), so it waits for one step."""
     known_as = entity(ours)
     try:
-        asked = saml_request.asked(
+        asked = authn_request.asked(
             bindings.received(request, "SAMLRequest"),
             ours=known_as,
             here=request.here or None,
@@ -56,29 +57,29 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
         if request.here:
             raise Http404
         return to("sign_in")
-    return _onwards(request, saml_request.unasked(site, now=request.now))
+    return _onwards(request, authn_request.unasked(site, now=request.now))
 
 
 @require_GET
 def resume(request: HttpRequest) -> HttpResponse:
     """The waiting request of this browser, after the sign-in."""
-    kept = waiting.of(request)
+    kept = saved_request.of(request)
     if kept.get("protocol") != PROTOCOL:
         return to("home" if request.here else "sign_in")
     response = _onwards(request, Asked(**kept["asked"]))
-    return response if response.get("Location") == reverse("sign_in") else waiting.over(request, response)
+    return response if response.get("Location") == reverse("sign_in") else saved_request.over(request, response)
 
 
 def _onwards(request: HttpRequest, asked: Asked) -> HttpResponse:
-    site = saml_sign_in.site_of(asked)
+    site = sign_in.site_of(asked)
     if site is None:
         return problem(request, Refused("site", "The site is no longer registered."))
-    found = saml_sign_in.answer(
+    found = sign_in.answer(
         site=site, asked=asked, here=request.here or None, browser=request.browser, now=request.now
     )
     match found:
         case SignInFirst(again=again):
-            return waiting.begin(request, {**_kept(asked), "again": "yes" if again else ""})
+            return saved_request.begin(request, {**_kept(asked), "again": "yes" if again else ""})
         case NotForYou():
             return page.render(request, "sso/not_for_you.html", status=403, site=site, why=found)
         case Answer():
@@ -93,7 +94,7 @@ def _kept(asked: Asked) -> dict:
 
 def _one_step_more(request: HttpRequest, asked: Asked) -> HttpResponse:
     """The browser asks again by itself, and this time its session comes along."""
-    return waiting.keep(request, see_other(reverse("saml_resume")), _kept(asked))
+    return saved_request.keep(request, see_other(reverse("saml_resume")), _kept(asked))
 
 
 def entity(name: str) -> Ours:
@@ -107,7 +108,7 @@ def carry(request: HttpRequest, site: sites.Site, action: str, fields: dict[str,
     """A form to the site, sent by a small script or by its button. Empty fields stay out."""
     held = {name: value for name, value in fields.items() if value}
     response = page.render(request, "sso/send_on.html", site=site, action=action, fields=held)
-    return policy.form_goes_to_site(response, action)
+    return security_headers.form_goes_to_site(response, action)
 
 
 def problem(request: HttpRequest, refused: Refused) -> HttpResponse:

@@ -8,14 +8,15 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from massar.interfaces.frame import cookies, page
-from massar.interfaces.frame.answers import to
-from massar.interfaces.frame.jinja import t
-from massar.interfaces.frame.resume import signed_in_only
-from massar.interfaces.web.devices import told_sites
-from massar.journeys import close_sessions, messages_seen
+from massar.interfaces.base import cookies, page
+from massar.interfaces.base.jinja import t
+from massar.interfaces.base.responses import to
+from massar.interfaces.base.resume import signed_in_only
+from massar.interfaces.web.devices import logout_status
+from massar.journeys.account import close_sessions
+from massar.journeys.messages import own_messages
 from massar.journeys.outcomes import Done
-from massar.journeys.tell_sites import Leaving
+from massar.journeys.sso.log_out_of_sites import Leaving
 
 
 @require_safe
@@ -34,7 +35,7 @@ def devices(request: HttpRequest) -> HttpResponse:
         }
         for e in close_sessions.activity(person=here.person)
     ]
-    messages = messages_seen.of_person(person=here.person, now=request.now)
+    messages = own_messages.of_person(person=here.person, now=request.now)
     programs = [_program(one) for one in close_sessions.programs(person=here.person, now=request.now)]
     return page.render(
         request, "devices/devices.html", sessions=shown, programs=programs, messages=messages, activity=activity
@@ -96,9 +97,9 @@ def everywhere(request: HttpRequest) -> HttpResponse:
     return page.render(
         request,
         "devices/everywhere.html",
-        told=told_sites.shown(request, seen),
+        told=logout_status.shown(request, seen),
         alone=bool(leaving and leaving.alone),
-        asker=told_sites.asker(leaving),
+        asker=logout_status.asker(leaving),
     )
 
 

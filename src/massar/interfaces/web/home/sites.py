@@ -9,7 +9,7 @@ from django.conf import settings
 
 from massar.domain.people.api import PersonFacts
 from massar.domain.sites.api import Site
-from massar.journeys import issue_assertion
+from massar.journeys.sso import issue_assertion
 
 
 def cards(language: str) -> list[dict]:

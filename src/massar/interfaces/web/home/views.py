@@ -5,11 +5,11 @@ from __future__ import annotations
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from massar.interfaces.frame import page
-from massar.interfaces.frame.answers import see_other
-from massar.interfaces.frame.resume import signed_in_only
+from massar.interfaces.base import page
+from massar.interfaces.base.responses import see_other
+from massar.interfaces.base.resume import signed_in_only
 from massar.interfaces.web.home import sites
-from massar.journeys import edit_profile
+from massar.journeys.account import edit_profile
 
 
 @require_safe

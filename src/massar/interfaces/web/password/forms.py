@@ -1,6 +1,6 @@
 from django import forms
 
-from massar.interfaces.frame import fields
+from massar.interfaces.base import form_fields
 
 
 class Change(forms.Form):
@@ -9,9 +9,9 @@ class Change(forms.Form):
     current_known: the temporary password was typed right before; the form does not ask for it again.
     """
 
-    current = fields.secret()
-    new = fields.secret()
-    confirm = fields.secret()
+    current = form_fields.secret()
+    new = form_fields.secret()
+    confirm = form_fields.secret()
 
     def __init__(self, *args, current_known: bool = False, **kwargs):
         super().__init__(*args, **kwargs)

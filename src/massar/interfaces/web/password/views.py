@@ -6,19 +6,19 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from massar.interfaces.frame import cookies, fields, page
-from massar.interfaces.frame.answers import come_back, let_in, to
-from massar.interfaces.frame.errors import show
-from massar.interfaces.frame.jinja import t
-from massar.interfaces.frame.resume import remember, signed_in_only
-from massar.interfaces.web.devices import told_sites
+from massar.interfaces.base import cookies, form_fields, page
+from massar.interfaces.base.errors import show
+from massar.interfaces.base.jinja import t
+from massar.interfaces.base.responses import come_back, let_in, to
+from massar.interfaces.base.resume import remember, signed_in_only
+from massar.interfaces.web.devices import logout_status
 from massar.interfaces.web.home import sites
 from massar.interfaces.web.password.forms import Change
 from massar.interfaces.web.profile.views import undone_shown
-from massar.journeys import change_password as journey
-from massar.journeys import close_sessions, edit_profile
+from massar.journeys.account import change_password as journey
+from massar.journeys.account import close_sessions, edit_profile
 from massar.journeys.outcomes import Busy, Entered, Gone, Problems, Wait
-from massar.journeys.tell_sites import Leaving
+from massar.journeys.sso.log_out_of_sites import Leaving
 
 
 def _granted(request):
@@ -81,7 +81,7 @@ def _answer(request, form, person, granted, outcome) -> HttpResponse:
                 cookies.NEXT.drop(response)
             return response
         case Problems():
-            fields.show_problems(form, outcome)
+            form_fields.show_problems(form, outcome)
             return _page(request, form, person, _granted(request) or granted, status=422)
         case Gone():
             response = to("sign_in")
@@ -89,7 +89,7 @@ def _answer(request, form, person, granted, outcome) -> HttpResponse:
             cookies.write_flash(response, "warning", "flash.sign_in_again")
             return response
         case Wait(until=until):
-            fields.show_wait(form, until, request)
+            form_fields.show_wait(form, until, request)
             return come_back(_page(request, form, person, granted, status=429), until, request.now)
         case Busy():
             return show(request, 503)
@@ -107,7 +107,7 @@ def changed(request: HttpRequest) -> HttpResponse:
     return page.render(
         request,
         "password/changed.html",
-        told=told_sites.shown(request, cookies.read_told(request)),
+        told=logout_status.shown(request, cookies.read_told(request)),
         later=[card for card in cards if card["opens_at"]],
         undone=undone_shown(undone),
         frozen_until=here.person.frozen_until,

@@ -1,14 +1,14 @@
 from django import forms
 
-from massar.interfaces.frame import fields
+from massar.interfaces.base import form_fields
 
 
 class Contacts(forms.Form):
     """The two contacts and the password; an empty contact stays as it is."""
 
-    email = fields.line(required=False)
-    phone = fields.line(60, required=False)
-    password = fields.secret()
+    email = form_fields.line(required=False)
+    phone = form_fields.line(60, required=False)
+    password = form_fields.secret()
 
     def clean(self):
         typed = super().clean()
@@ -18,8 +18,8 @@ class Contacts(forms.Form):
 
 
 class Code(forms.Form):
-    code = fields.line(60)
+    code = form_fields.line(60)
 
 
 class Password(forms.Form):
-    password = fields.secret()
+    password = form_fields.secret()

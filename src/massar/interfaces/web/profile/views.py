@@ -6,15 +6,15 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from massar.core import phone, when
-from massar.interfaces.frame import cookies, fields, page
-from massar.interfaces.frame.answers import come_back, to
-from massar.interfaces.frame.errors import show
-from massar.interfaces.frame.jinja import t
-from massar.interfaces.frame.resume import signed_in_only, typed_before
+from massar.core import local_time, phone
+from massar.interfaces.base import cookies, form_fields, page
+from massar.interfaces.base.errors import show
+from massar.interfaces.base.jinja import t
+from massar.interfaces.base.responses import come_back, to
+from massar.interfaces.base.resume import signed_in_only, typed_before
 from massar.interfaces.web.profile.forms import Code, Contacts, Password
-from massar.journeys import confirm_contact, edit_profile
-from massar.journeys.edit_profile import Saved
+from massar.journeys.account import confirm_contact, edit_profile
+from massar.journeys.account.edit_profile import Saved
 from massar.journeys.outcomes import Busy, Done, Frozen, Gone, Problems, Wait
 
 
@@ -47,10 +47,10 @@ def profile(request: HttpRequest) -> HttpResponse:
                 else _flashed("info", "flash.saved_nothing")
             )
         case Problems():
-            fields.show_problems(form, outcome)
+            form_fields.show_problems(form, outcome)
             return _page(request, form, status=422)
         case Wait(until=until):
-            fields.show_wait(form, until, request, sentence=_wait_sentence(outcome))
+            form_fields.show_wait(form, until, request, sentence=_wait_sentence(outcome))
             return come_back(_page(request, form, status=429), until, request.now)
     return _refused(request, outcome)
 
@@ -76,7 +76,7 @@ def prove(request: HttpRequest, contact_id: int) -> HttpResponse:
             return _flashed("success", "flash.contact_proved")
         case Done(from_when=start):
             return _flashed(
-                "success", "flash.contact_waits", **{"from": when.day_time(start, request.language)}
+                "success", "flash.contact_waits", **{"from": local_time.day_time(start, request.language)}
             )
         case Problems(of=of):
             problem = of["code"][0]
@@ -95,7 +95,7 @@ def resend(request: HttpRequest, contact_id: int) -> HttpResponse:
         case Done(masked=masked):
             return _flashed("success", "flash.code_sent", to=masked)
         case Wait(until=until) if until:
-            text = when.until(until, request.now, request.language)
+            text = local_time.until(until, request.now, request.language)
             return _flashed("warning", _wait_sentence(outcome), until=text)
     return _refused(request, outcome)
 
@@ -124,7 +124,7 @@ def remove(request: HttpRequest, contact_id: int) -> HttpResponse:
     )
     match outcome:
         case Done(from_when=end):
-            return _flashed("info", "flash.contact_removal", **{"from": when.day_time(end, request.language)})
+            return _flashed("info", "flash.contact_removal", **{"from": local_time.day_time(end, request.language)})
         case Problems():
             return _page(
                 request, Contacts(), status=422, remove_problem=(contact_id, t("error.password_wrong"))

@@ -2,21 +2,21 @@ from django import forms
 from django.conf import settings
 
 from massar.core import ids, phone, text
-from massar.interfaces.frame import fields
-from massar.journeys.edit_profile import is_institution_address
-from massar.journeys.recover_password import canonical_contact
+from massar.interfaces.base import form_fields
+from massar.journeys.account.edit_profile import is_institution_address
+from massar.journeys.account.recover_password import canonical_contact
 
 
 class Ask(forms.Form):
     """Only the shape is judged here, from what was typed alone: nothing is looked up."""
 
-    user = fields.line()
+    user = form_fields.line()
     channel = forms.ChoiceField(
         choices=[("email", ""), ("phone", "")],
         error_messages={"required": "error.choice", "invalid_choice": "error.choice"},
     )
-    email = fields.line(required=False)
-    phone = fields.line(60, required=False)
+    email = form_fields.line(required=False)
+    phone = form_fields.line(60, required=False)
     ask_id = forms.CharField(max_length=43, required=False)
 
     def clean_user(self):

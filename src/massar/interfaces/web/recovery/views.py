@@ -7,11 +7,11 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from massar.core import ids, text
-from massar.interfaces.frame import cookies, errors, page, waiting
-from massar.interfaces.frame.answers import see_other, to
+from massar.interfaces.base import cookies, errors, page, saved_request
+from massar.interfaces.base.responses import see_other, to
 from massar.interfaces.web.recovery.forms import Ask
 from massar.interfaces.web.sign_in.forms import SignIn
-from massar.journeys import recover_password as journey
+from massar.journeys.account import recover_password as journey
 from massar.journeys.outcomes import Wait
 
 
@@ -37,7 +37,7 @@ def _ask(request, typed: dict) -> HttpResponse:
     )
     if isinstance(outcome, Wait):
         return errors.show(request, 429, wait_until=outcome.until)
-    waiting.hold(request, channel="sms" if typed["channel"] == "phone" else "email")
+    saved_request.hold(request, channel="sms" if typed["channel"] == "phone" else "email")
     response = see_other(f"{to('recovery_asked')['Location']}?by={typed['channel']}")
     cookies.ASKED.write(response, asked)
     # The next page has the sign-in form at hand: nobody types a long address twice on a small phone.

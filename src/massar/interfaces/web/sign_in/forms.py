@@ -1,10 +1,10 @@
 from django import forms
 
-from massar.interfaces.frame import fields
+from massar.interfaces.base import form_fields
 
 
 class SignIn(forms.Form):
     """User name in any spelling, password as typed."""
 
-    user = fields.line()
-    password = fields.secret()
+    user = form_fields.line()
+    password = form_fields.secret()

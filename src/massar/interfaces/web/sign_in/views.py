@@ -10,23 +10,24 @@ from django.utils import translation
 from django.views.decorators.http import require_http_methods, require_POST
 
 from massar.core import text
-from massar.interfaces.frame import cookies, page, waiting
-from massar.interfaces.frame.answers import come_back, let_in, to, to_the_list
+from massar.interfaces.base import cookies, page, saved_request
+from massar.interfaces.base.responses import come_back, let_in, to, to_the_list
 from massar.interfaces.web.home import sites
 from massar.interfaces.web.sign_in.forms import SignIn
-from massar.journeys import change_password, close_sessions, tell_sites
-from massar.journeys import sign_in as journey
+from massar.journeys.account import change_password, close_sessions
+from massar.journeys.account import sign_in as journey
 from massar.journeys.outcomes import Busy, Entered, Late, MustChange, Wait, Wrong
+from massar.journeys.sso import log_out_of_sites
 
 LONG_WAIT = timedelta(hours=1)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
-    waits = waiting.of(request)
+    waits = saved_request.of(request)
     if request.method != "POST":
         if request.here and not waits.get("again"):
-            return waiting.onwards(request)
+            return saved_request.onwards(request)
         return _page(request, SignIn(initial={"user": waits.get("login_hint", "")}))
     form = SignIn(request.POST)
     if not form.is_valid():
@@ -46,7 +47,7 @@ def _answer(request, form, outcome) -> HttpResponse:
         case Entered(person=person, session_id=session_id):
             if request.here and request.here.session.id != session_id:
                 _leave_earlier(request)
-            response = let_in(request, waiting.onwards(request), outcome)
+            response = let_in(request, saved_request.onwards(request), outcome)
             return _in_own_language(request, response, person)
         case MustChange(cookie=cookie):
             _leave_earlier(request)
@@ -90,7 +91,7 @@ def _in_own_language(request, response, person) -> HttpResponse:
 
 
 def _page(request, form, problem=None, *, status=200, wait_until=None) -> HttpResponse:
-    waits = waiting.of(request)
+    waits = saved_request.of(request)
     _speak(request, waits.get("language", ""))
     return page.render(
         request,
@@ -118,7 +119,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     if request.here:
         here = request.here
         close_sessions.sign_out(here=here, browser=request.browser, now=request.now)
-        if tell_sites.has_left_open(here.person.id, [here.session.id], since=request.now):
+        if log_out_of_sites.has_left_open(here.person.id, [here.session.id], since=request.now):
             response = to_the_list(here, now=request.now)
     else:
         close_sessions.sign_out_left_open(
@@ -131,4 +132,4 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     cookies.CHANGE.drop(response)
     if response["Location"] == reverse("sign_in"):  # the list says so by itself
         cookies.write_flash(response, "info", "flash.signed_out")
-    return waiting.over(request, response)
+    return saved_request.over(request, response)

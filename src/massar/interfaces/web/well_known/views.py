@@ -10,7 +10,7 @@ from django.templatetags.static import static
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from massar.interfaces.frame.answers import see_other, to
+from massar.interfaces.base.responses import see_other, to
 
 GOOD_FOR = timedelta(days=180)  # RFC 9116 §2.5.5: less than a year
 

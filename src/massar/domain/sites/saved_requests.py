@@ -1,0 +1,54 @@
+"""A site's request that waits while its person signs in, recovers or changes a password. Kept here, not in the browser."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+
+from massar.core import encryption, ids
+from massar.domain.sites.models import PendingRequest
+
+LIFE = timedelta(hours=1)
+
+
+def put(request: dict, *, now: datetime) -> str:
+    """Keeps a request (texts only); returns the reference for the browser's cookie."""
+    ref = ids.token()
+    tag = _tag(ref)
+    PendingRequest.objects.create(
+        ref=tag,
+        sealed=encryption.data_keys().seal(json.dumps(request).encode(), place=f"pending|{tag}"),
+        created_at=now,
+        expires_at=now + LIFE,
+    )
+    return ref
+
+
+def read(ref: str, *, now: datetime) -> dict | None:
+    """The request, still waiting."""
+    row = PendingRequest.objects.filter(ref=_tag(ref), expires_at__gt=now).first() if ref else None
+    if row is None:
+        return None
+    try:
+        return json.loads(encryption.data_keys().open(row.sealed, place=f"pending|{row.ref}"))
+    except encryption.SealBroken:
+        return None
+
+
+def extend(ref: str, *, until: datetime, now: datetime) -> None:
+    """Keeps it until then, if it still waits and would have ended before."""
+    PendingRequest.objects.filter(ref=_tag(ref), expires_at__gt=now, expires_at__lt=until).update(expires_at=until)
+
+
+def drop(ref: str) -> None:
+    """It was answered."""
+    if ref:
+        PendingRequest.objects.filter(ref=_tag(ref)).delete()
+
+
+def sweep(*, now: datetime) -> int:
+    return PendingRequest.objects.filter(expires_at__lte=now).delete()[0]
+
+
+def _tag(ref: str) -> str:
+    return encryption.data_keys().tag("pending", ref)

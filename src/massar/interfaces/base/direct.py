@@ -1,0 +1,76 @@
+"""The short way to views that other servers ask, many times a second (docs/adr/0019-direct-views.md).
+
+What stands between the frame and a page means nothing to them: files, the token of forms, languages, the search through
+all addresses. What the frame does for every request is done for them too, by the same functions. The views are
+ordinary ones and stand among the addresses like all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+
+from django.conf import settings
+from django.core.handlers.exception import convert_exception_to_response
+from django.core.handlers.wsgi import WSGIRequest
+from django.db import close_old_connections
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.views.decorators.csrf import csrf_exempt
+
+from massar.interfaces.base import errors, middleware, outage
+
+View = Callable[[HttpRequest], HttpResponse]
+
+
+def asked_by_servers(view: View) -> View:
+    """Marks a view at a fixed address whose proof is never a cookie of ours."""
+    view = csrf_exempt(view)
+    view.asked_by_servers = True
+    return view
+
+
+@cache
+def views() -> dict[str, View]:
+    """The marked views by path. An exception becomes what it becomes anywhere: logged, and the fault page, or 503."""
+    return {
+        reverse(pattern.name): convert_exception_to_response(outage.patient(pattern.callback))
+        for pattern in _patterns(get_resolver().url_patterns)
+        if getattr(pattern.callback, "asked_by_servers", False)
+    }
+
+
+class Direct:
+    """The WSGI callable of the product: marked views at once, everything else by way of Django's handler."""
+
+    def __init__(self, django: Callable):
+        self.django, self.views = django, views()
+
+    def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
+        view = self.views.get(environ["PATH_INFO"])
+        if view is None:
+            return self.django(environ, start_response)
+        try:
+            request = WSGIRequest(environ)
+            middleware.begin(request)
+            response = middleware.refused(request) or view(request)
+            if response.status_code == 405:
+                response = errors.in_plain_words(response)
+            said = {**middleware.headers(request.language, settings.MASSAR.https), **response.headers}
+            cookies = [("Set-Cookie", one.output(header="").lstrip()) for one in response.cookies.values()]
+            start_response(f"{response.status_code} {response.reason_phrase}", [*said.items(), *cookies])
+            return [response.content]
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        """Gives the database connection back; a broken one goes, and the next request gets another."""
+        close_old_connections()
+
+
+def _patterns(found: list) -> Iterator[URLPattern]:
+    for one in found:
+        if isinstance(one, URLResolver):
+            yield from _patterns(one.url_patterns)
+        else:
+            yield one

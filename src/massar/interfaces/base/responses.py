@@ -1,0 +1,52 @@
+"""Answers that views share: redirects after a post, and the doors of pages that need a session."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.http import HttpResponse, HttpResponseRedirect
+from django.middleware.csrf import rotate_token
+from django.urls import reverse
+
+from massar.interfaces.base import cookies
+from massar.journeys.account.close_sessions import SignedIn
+from massar.journeys.outcomes import Entered
+from massar.journeys.sso.log_out_of_sites import Asker, Leaving
+
+
+class SeeOther(HttpResponseRedirect):
+    """303: the browser asks with GET, whatever it did before (ATK-093)."""
+
+    status_code = 303
+
+
+def see_other(address: str) -> HttpResponse:
+    return SeeOther(address)
+
+
+def to(name: str, **kwargs) -> HttpResponse:
+    return SeeOther(reverse(name, kwargs=kwargs or None))
+
+
+def to_the_list(
+    here: SignedIn, *, now: datetime, asker: Asker | None = None, left: tuple[str, ...] = ()
+) -> HttpResponse:
+    """To the list of the sites, for the browser whose session has just ended. left: sites that know by themselves."""
+    response = to("everywhere")
+    cookies.write_told(response, Leaving(here.person.id, now, here.session.id, alone=True, asker=asker), left)
+    return response
+
+
+def come_back(response: HttpResponse, until: datetime, now: datetime) -> HttpResponse:
+    """Says in a header, for programs, when to try again (RFC 9110 §10.2.3); the page says it in words."""
+    response["Retry-After"] = str(max(1, int((until - now).total_seconds())))
+    return response
+
+
+def let_in(request, response: HttpResponse, entered: Entered) -> HttpResponse:
+    """The cookies of a new full session. Any earlier session or half-done change of this browser is left behind."""
+    rotate_token(request)  # forms opened before the sign-in no longer fit
+    cookies.SESSION.write(response, entered.cookie)
+    cookies.DEVICES.write(response, entered.devices)
+    cookies.CHANGE.drop(response)
+    return response

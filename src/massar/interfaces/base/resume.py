@@ -1,0 +1,81 @@
+"""Our own pages after a sign-in: the page that was asked for, and what was typed on it, secrets apart.
+
+The browser holds both; nothing is stored here. Where to is judged when it comes back (`addresses.own_page`). What was typed
+is sealed for the person whose session it was: on a shared computer the next one gets none of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from functools import wraps
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from massar.core import encryption
+from massar.interfaces.base import cookies
+from massar.interfaces.base.addresses import own_page
+from massar.interfaces.base.responses import see_other, to
+from massar.journeys.account import close_sessions
+
+KEPT = {"profile": ("email", "phone")}  # fields by page; never a secret
+LONGEST = 254  # characters of one field
+
+
+def signed_in_only(view):
+    """Without a full session the page is the sign-in page, and comes after it."""
+
+    @wraps(view)
+    def guarded(request, *args, **kwargs):
+        if not request.here:
+            response = remember(request, to("sign_in"))
+            if cookies.SESSION.read(request):
+                cookies.SESSION.drop(response)
+                cookies.write_flash(response, "info", "flash.sign_in_again")
+            return response
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+def remember(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """The way to the sign-in page, and back: with what was typed, where the page keeps it."""
+    page = own_page(request.get_full_path() if request.method in ("GET", "HEAD") else request.path)
+    if page != reverse("home"):
+        cookies.NEXT.write(response, page)
+    owner = close_sessions.owner_left_open(cookie=cookies.SESSION.read(request))
+    return keep_typed(request, response, owner) if owner else response
+
+
+def keep_typed(request: HttpRequest, response: HttpResponse, owner: int) -> HttpResponse:
+    """Keeps what this request's form brought for its page. owner: id of the person."""
+    fields = KEPT.get(request.resolver_match.url_name or "", ())
+    typed = {name: request.POST.get(name, "")[:LONGEST] for name in fields}
+    if any(typed.values()):
+        sealed = encryption.data_keys().seal(json.dumps(typed).encode(), place=_place(request.path, owner))
+        cookies.DRAFT.write(response, base64.urlsafe_b64encode(sealed).decode())
+    return response
+
+
+def typed_before(request: HttpRequest, owner: int) -> dict[str, str]:
+    """What that person had typed on this page; {} if nothing, or somebody else did."""
+    try:
+        sealed = base64.urlsafe_b64decode(cookies.DRAFT.read(request)[: cookies.LONGEST])
+        return json.loads(encryption.data_keys().open(sealed, place=_place(request.path, owner))) if sealed else {}
+    except (binascii.Error, ValueError, encryption.SealBroken):
+        return {}
+
+
+def onwards(request: HttpRequest) -> HttpResponse:
+    """After a sign-in: to the page that was asked for before it, else home."""
+    kept = cookies.NEXT.read(request)
+    response = see_other(own_page(kept) if kept else reverse("home"))
+    if kept:
+        cookies.NEXT.drop(response)
+    return response
+
+
+def _place(path: str, owner: int) -> str:
+    return f"draft|{path}|{owner}"

@@ -1,0 +1,71 @@
+"""The operators' page about messages. Whoever may not see it meets what stands at an address that does not exist."""
+
+from __future__ import annotations
+
+from functools import wraps
+
+from babel.numbers import format_decimal
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from massar.core import local_time
+from massar.interfaces.base import page
+from massar.interfaces.base.responses import to
+from massar.interfaces.base.resume import signed_in_only
+from massar.interfaces.ops import plots
+from massar.journeys.messages import deliver_messages, watch_messages
+
+figures = watch_messages.figures
+
+
+def operators_only(view):
+    """A stranger is sent to sign in, as everywhere; a person without the right finds nothing here."""
+
+    @wraps(view)
+    def guarded(request, *args, **kwargs):
+        if not watch_messages.may_watch(request.here):
+            raise Http404
+        return view(request, *args, **kwargs)
+
+    return signed_in_only(guarded)
+
+
+@require_safe
+@operators_only
+def desk(request: HttpRequest) -> HttpResponse:
+    """The desk has one page so far."""
+    return to("desk_messages")
+
+
+@require_safe
+@operators_only
+def messages(request: HttpRequest) -> HttpResponse:
+    day = request.GET.get("window") == "day"
+    window = figures.DAY if day else figures.HOUR
+    seen = watch_messages.look(now=request.now, window=window)
+    steps = watch_messages.over_time(now=request.now, window=window)
+    return page.render(
+        request,
+        "desk/messages.html",
+        day=day,
+        seen=seen,
+        total=figures.total(tally for (channel, _), tally in seen.tallies.items() if channel in deliver_messages.TO_PEOPLE),
+        waiting=sum(one.count for one in seen.queue if one.state != "sent"),
+        plots=plots.of(steps),
+        number=lambda value, digits=0: _number(value, digits, request.language),
+        age=lambda moment: _age(int((request.now - moment).total_seconds())),
+    )
+
+
+def _number(value: float | None, digits: int, language: str) -> str:
+    """`1 234,50` in Moroccan French; a dash where there is none."""
+    if value is None:
+        return "–"
+    pattern = f"#,##0.{'0' * digits}" if digits else "#,##0"
+    return format_decimal(round(value, digits), pattern, locale=local_time.LOCALES[language])
+
+
+def _age(seconds: int) -> str:
+    """`0:01:05`."""
+    seconds = max(0, seconds)
+    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"

@@ -1,0 +1,26 @@
+"""What the sites said when they were told that a session is over, for the browser in which it ended."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+
+from massar.domain.sites.api import Site
+from massar.journeys.sso import log_out_of_sites
+from massar.journeys.sso.log_out_of_sites import Leaving
+
+
+def asker(leaving: Leaving | None) -> tuple[Site, str] | None:
+    """The site that waits for this browser, and the way there."""
+    begun = leaving.asker if leaving else None
+    site = settings.MASSAR.sites.by_slug.get(begun.site) if begun else None
+    return (site, begun.address or reverse("saml_answer")) if site else None
+
+
+def shown(request: HttpRequest, seen: tuple[Leaving, tuple[str, ...]] | None) -> list[log_out_of_sites.Told]:
+    """The list of the sites; empty for the next person at this browser. seen: of `cookies.read_told`."""
+    if not seen or (request.here and seen[0].person_id != request.here.person.id):
+        return []
+    leaving, left = seen
+    return log_out_of_sites.told(leaving.person_id, since=leaving.since, left=left)

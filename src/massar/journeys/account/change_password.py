@@ -1,0 +1,179 @@
+"""Changing the password: forced, paid for by a temporary password, or of one's own will.
+
+Everything of a change stands in one transaction: the new hash, the temporary secrets that end, the sessions that end,
+the contacts that freeze after a recovery, the notices, the trail row.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+
+from massar.core.audit import api as trail
+from massar.core.browser import Browser
+from massar.domain.credentials import api as credentials
+from massar.domain.limits import api as limits
+from massar.domain.people import api as people
+from massar.domain.policy import api as policy
+from massar.domain.sessions import api as sessions
+from massar.journeys.account import edit_profile, notices, password_limits, sign_in
+from massar.journeys.outcomes import Busy, Entered, Gone, Problem, Problems, Wait, Wrong
+from massar.journeys.sso import log_out_of_sites
+
+
+def by_temporary(
+    *, grant: sessions.ChangeFacts, current: str, new: str, confirm: str, browser: Browser, now: datetime
+) -> Entered | Problems | Wait | Gone | Busy:
+    """The forced change. `current` is the temporary password once more; it may be empty once it was typed right in this
+    change session. Ends signed in, in a new session."""
+    person = people.directory.by_id(grant.person_id)
+    if not person.active or not credentials.temporary.is_claimed(grant.temporary_id, grant.claim):
+        return Gone()
+    not_asked = grant.current_right and not current
+    refused = None if not_asked else _prove_temporary(grant, current, now)
+    if refused:
+        return refused
+    try:
+        problems = _problems(person, new, confirm, now)
+        if problems:
+            sessions.changing.current_was_right(grant.id, now=now)
+            return problems
+        phc = credentials.hashing.hashed(policy.canonical(new))
+    except credentials.Busy:
+        return Busy()
+    return _recover(person, grant, phc, browser, now)
+
+
+@transaction.atomic
+def _prove_temporary(grant: sessions.ChangeFacts, current: str, now: datetime) -> Wait | Problems | None:
+    """Each try is paid for before it is compared; the right one is given back, in the same commit.
+
+    Tries side by side wait for each other, so none is judged unpaid.
+    """
+    tries = limits.draw(limits.rate_limits.CHANGE_CURRENT, grant.claim)
+    refused = limits.take([tries], now=now)
+    if refused:
+        return Wait(refused.until)
+    secret = policy.canonical_temporary(current)
+    if secret is None or not credentials.temporary.is_the_one(grant.temporary_id, grant.claim, secret):
+        return Problems({"current": [Problem("password_wrong")]})
+    limits.give_back([tries], now=now)
+    return None
+
+
+@transaction.atomic
+def _recover(person, grant, phc, browser, now) -> Entered | Gone:
+    people.contacts.lock(person.id)
+    if not credentials.temporary.consume(grant.temporary_id, grant.claim, now=now):
+        return Gone()
+    credentials.passwords.save(person.id, phc, now=now, forget_devices=True)
+    sessions.changing.end_all(person.id, now=now)
+    ended = sessions.signed_in.end_all(person.id, now=now, why="recovered")
+    undone = people.contacts.settle_after_recovery(person.id, now=now, wait=settings.MASSAR.contact_wait)
+    password_limits.recovered(person)
+    told = log_out_of_sites.sessions_ended(person, ended, now=now, programs=True)
+    dropped = edit_profile.as_undone(undone, now).dropped
+    notices.tell(person, "password_recovered", now=now, browser=browser, dropped=dropped)
+    trail.record(
+        "password_recovered",
+        now=now,
+        person_id=person.id,
+        browser=browser,
+        sessions_ended=len(ended),
+        changes_cancelled=len(undone),
+        sites_told=told,
+    )
+    return sign_in.open_session(person, how="temporary_password", browser=browser, now=now)
+
+
+def by_owner(
+    *,
+    person: people.PersonFacts,
+    session_id: int,
+    current: str,
+    new: str,
+    confirm: str,
+    browser: Browser,
+    now: datetime,
+) -> Entered | Problems | Wait | Gone | Busy:
+    """The voluntary change: the current password is proved first. Other sessions end; this one is renewed.
+
+    Gone: the session ended while the password was being proved (a recovery or another change came first).
+    """
+    refused = sign_in.prove_again(person=person, password=current, browser=browser, now=now)
+    if isinstance(refused, Wrong):
+        return Problems({"current": [Problem("password_wrong")]})
+    if refused is not None:
+        return refused
+    try:
+        problems = _problems(person, new, confirm, now)
+        if problems:
+            return problems
+        phc = credentials.hashing.hashed(policy.canonical(new))
+    except credentials.Busy:
+        return Busy()
+    return _change(person, session_id, phc, browser, now)
+
+
+@transaction.atomic
+def _change(person, session_id, phc, browser, now) -> Entered | Gone:
+    people.contacts.lock(person.id)
+    if not sessions.signed_in.end(session_id, person.id, now=now, why="password_changed"):
+        return Gone()
+    credentials.passwords.save(person.id, phc, now=now)
+    credentials.temporary.end_all(person.id, now=now, why="changed")
+    sessions.changing.end_all(person.id, now=now)
+    ended = sessions.signed_in.end_all(person.id, now=now, why="password_changed")
+    told = log_out_of_sites.sessions_ended(person, [session_id, *ended], now=now, programs=True)
+    notices.tell(person, "password_changed", now=now, browser=browser)
+    trail.record(
+        "password_changed",
+        now=now,
+        person_id=person.id,
+        browser=browser,
+        sessions_ended=len(ended),
+        sites_told=told,
+    )
+    return sign_in.open_session(person, how="password", browser=browser, now=now)
+
+
+def close(*, grant: sessions.ChangeFacts, now: datetime) -> None:
+    """«إغلاق»: this browser leaves; the same secret opens the change again while it is in time."""
+    sessions.changing.end(grant.id, now=now)
+
+
+def rules(person: people.PersonFacts) -> list:
+    """The checklist of the person's rule profile, in page order: what is shown beforehand, and what a browser may tell
+    when it is broken."""
+    return policy.checklist(_profile())
+
+
+def _profile():
+    return policy.PROFILES[settings.MASSAR.password_profile]
+
+
+def _problems(person, new: str, confirm: str, now: datetime) -> Problems | None:
+    """What the rules say. The history is asked last: it costs a hash for each former password."""
+    found: dict[str, list[Problem]] = {}
+    refusals = policy.refusals(new, facts=facts_of(person, now), profile=_profile())
+    if refusals:
+        found["new"] = [Problem(f"rule.{r.rule}.refused", r.args) for r in refusals]
+    elif credentials.passwords.was_used(policy.canonical(new), person.id):
+        found["new"] = [Problem("rule.reused.refused")]
+    if policy.canonical(new) != policy.canonical(confirm):
+        found["confirm"] = [Problem("rule.mismatch.refused")]
+    return Problems(found) if found else None
+
+
+def facts_of(person: people.PersonFacts, now: datetime) -> policy.PersonFacts:
+    """What a password must not point to."""
+    contacts = people.contacts.of_person(person.id, now)
+    return policy.PersonFacts(
+        login=person.login,
+        names=person.names,
+        establishments=tuple(filter(None, (person.establishment_ar, person.establishment_latin))),
+        phones=tuple(c.value for c in contacts if c.kind == "phone"),
+        emails=tuple(c.value for c in contacts if c.kind == "email"),
+    )

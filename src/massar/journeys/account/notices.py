@@ -1,0 +1,88 @@
+"""Telling the owner: every proved contact and the institution mailbox hear of what changed (NIST SP 800-63B-4 §4.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from massar.core import encryption
+from massar.core.browser import Browser
+from massar.domain.delivery import api as delivery
+from massar.domain.limits import api as limits
+from massar.domain.people import api as people
+
+WITHIN = timedelta(days=2)
+
+
+def tell(
+    person: people.PersonFacts,
+    event: str,
+    *,
+    now: datetime,
+    browser: Browser,
+    besides: int | None = None,
+    about: people.ContactFacts | None = None,
+    counts_from: datetime | None = None,
+    dropped: Sequence[people.ContactFacts] = (),
+) -> None:
+    """One notice to each address of the person, inside the transaction of the event.
+
+    besides: a contact left out. dropped: contacts that a recovery has cancelled.
+
+    Who adds and takes back without end causes no SMS without end: past the account's budget the mails alone tell it.
+    """
+    language = person.spoken(browser.language)
+    values = {
+        "event": event,
+        "when": now.isoformat(),
+        "device": browser.label,
+        "contact": about.masked if about else "",
+        "counts_from": counts_from.isoformat() if counts_from else "",
+        "dropped": " · ".join(one.masked for one in dropped),
+        "host": settings.MASSAR.address,
+        "help": settings.MASSAR.help_contact,
+    }
+    link = _cancel_url(about, counts_from) if about and counts_from else ""
+    receivers = [("email", person.login)]
+    receivers += [
+        (c.kind, c.value)
+        for c in people.contacts.of_person(person.id, now)
+        if c.receives(now) and c.id != besides
+    ]
+    for kind, to in receivers:
+        channel = "sms" if kind == "phone" else "email"
+        if channel == "sms" and limits.take([limits.draw(limits.rate_limits.NOTICE_SMS, person.id)], now=now):
+            continue
+        delivery.outbox.put(
+            purpose="notice",
+            channel=channel,
+            language=language,
+            person_id=person.id,
+            to=to,
+            now=now,
+            within=WITHIN,
+            about=event,
+            values={**values, "cancel_url": link if channel == "email" else ""},
+        )
+
+
+def cancel_token(contact_id: int, person_id: int, ends: datetime) -> str:
+    """What the link in the notice carries. It can take back this one contact change and nothing else."""
+    end = int(ends.timestamp())
+    return f"{contact_id}-{person_id}-{end}-{encryption.browser_keys().tag('cancel-contact', contact_id, person_id, end)}"
+
+
+def read_cancel_token(token: str, *, now: datetime) -> tuple[int, int] | None:
+    """(contact, person) of a genuine token whose change still waits; None otherwise."""
+    parts = token.split("-")
+    if len(parts) != 4 or not token.isascii() or not all(p.isdecimal() and len(p) < 19 for p in parts[:3]):
+        return None
+    contact_id, person_id, end = map(int, parts[:3])
+    genuine = encryption.browser_keys().matches(parts[3], "cancel-contact", contact_id, person_id, end)
+    return (contact_id, person_id) if genuine and end > now.timestamp() else None
+
+
+def _cancel_url(about: people.ContactFacts, counts_from: datetime) -> str:
+    return f"{settings.MASSAR.public_url}/contacts/cancel/{cancel_token(about.id, about.person_id, counts_from)}/"

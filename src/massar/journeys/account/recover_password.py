@@ -1,0 +1,293 @@
+"""Recovery: asking is one insert; the worker looks up, compares, issues and puts the message into the outbox.
+
+Asking changes nothing for the owner (promise iv): the password in use stays valid until the new one is saved. And no
+try of a stranger silences him: a right contact always brings a message (ADR 36).
+
+right contact
+  ├─ the budget of a known device, or of account and contact → a new secret
+  ├─ beyond them → the running secret again, or a new one where none runs
+  └─ beyond that too → in some minutes, when it has not been sent meanwhile
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from massar.core import phone, text
+from massar.core.audit import api as trail
+from massar.core.browser import Browser
+from massar.domain.credentials import api as credentials
+from massar.domain.delivery import api as delivery
+from massar.domain.limits import api as limits
+from massar.domain.people import api as people
+from massar.domain.sessions import api as sessions
+from massar.journeys.messages import sms_budget
+from massar.journeys.outcomes import Done, Wait
+
+lanes = limits.rate_limits
+QUEUE_LONGEST = timedelta(minutes=45)  # after that the person has gone: nothing is issued or sent
+POSTPONED = timedelta(minutes=2)  # at least, while the country's SMS are spent: a long queue must not turn in place
+
+
+def ask(
+    *, typed_login: str, channel: str, typed_contact: str, ask_id: str, browser: Browser, now: datetime
+) -> Done | Wait:
+    """Stores what was typed, sealed. The same work and the same answer whatever it was; nothing is looked up.
+
+    Budget and row are one commit: who reads "asked" is answered, whatever dies. Wait only speaks of the network's own
+    budget, or of this browser's, which know nothing of what was typed.
+    """
+    asked = delivery.Asked(
+        login=text.login(typed_login) or "",
+        channel=channel,
+        contact=canonical_contact(channel, typed_contact) or "",
+        language=browser.language,
+        network=browser.network,
+        browser=browser.label,
+        devices=browser.devices,
+        asked=browser.asked,
+    )
+    with transaction.atomic(savepoint=False):
+        draws, refused = _reserve(browser, now)
+        if refused:
+            return Wait(refused.until)
+        if not delivery.requests.put(ask_id, asked, now=now):
+            limits.give_back(draws, now=now)  # a reload, or a repeat after a lost answer
+    return Done()
+
+
+def _reserve(browser: Browser, now: datetime) -> tuple[list[limits.Draw], limits.Refused | None]:
+    """A browser that knows an account has a budget of its own, and the network's when that is spent."""
+    ways = [[limits.draw(lanes.ASK_DEVICE, d.person_id)] for d in sessions.devices.read(browser.devices, now=now)[:1]]
+    ways.append([limits.draw(lanes.ASK_NETWORK, browser.network)])
+    for draws in ways:
+        refused = limits.take(draws, now=now)
+        if refused is None:
+            break
+    return draws, refused
+
+
+def _hourly(limit: limits.Limit) -> limits.Limit:
+    return lanes.hourly(limit, settings.MASSAR.recoveries_per_hour)
+
+
+def canonical_contact(channel: str, typed: str) -> str | None:
+    """The typed contact as stored contacts are, or None if it can't be one."""
+    if channel == "email":
+        return text.email(typed)
+    try:
+        return phone.mobile(typed, settings.MASSAR.phone_countries, settings.MASSAR.mobile_ranges)
+    except phone.BadPhone:
+        return None
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What a request leads to. `contact` only when a message is to be sent; `again`: beyond the budget of new secrets,
+    so with the one that is `running`, if any is."""
+
+    person: people.PersonFacts | None
+    outcome: str
+    contact: people.ContactFacts | None = None
+    known: bool = False
+    again: bool = False
+    running: credentials.temporary.Running | None = None
+
+
+class _Later(Exception):
+    """What this answer needs comes back at `until`. All that was written and reserved for it goes back.
+
+    judged: what the trail says if that is too late.
+    """
+
+    def __init__(self, until: datetime, judged: _Judged):
+        super().__init__()
+        self.until, self.judged = until, judged
+
+
+def answer(claimed, *, now: datetime) -> str:
+    """Answers one claimed request, in one transaction. Returns what was done, for the worker's log: no person, no contact.
+
+    Where the country's SMS are spent, or the contact has just been written to, it waits while there is time.
+    """
+    try:
+        return _answer(claimed, now)
+    except _Later as later:
+        if later.until - claimed.created_at > QUEUE_LONGEST:
+            return _end_unsent(claimed, later.judged, now)
+        delivery.requests.postpone(claimed, until=later.until)
+        return "postponed"
+
+
+@transaction.atomic
+def _answer(claimed, now: datetime) -> str:
+    if not delivery.requests.finish(claimed, now=now):
+        return "lost"
+    asked = claimed.asked
+    if asked is None:
+        trail.record("recovery_asked", now=now, outcome="unreadable")
+        return "unreadable"
+    judged = _judge(asked, claimed.created_at, now)
+    _tell(asked, judged, now)
+    if judged.contact:
+        _send(judged, asked, now)
+    return judged.outcome
+
+
+@transaction.atomic
+def _end_unsent(claimed, judged: _Judged, now: datetime) -> str:
+    if not delivery.requests.finish(claimed, now=now):
+        return "lost"
+    _tell(claimed.asked, judged, now)
+    return judged.outcome
+
+
+def _tell(asked, judged: _Judged, now: datetime) -> None:
+    browser = Browser(
+        network=asked.network,
+        label=asked.browser,
+        devices=asked.devices,
+        asked=asked.asked,
+        language=asked.language,
+    )
+    trail.record(
+        "recovery_asked",
+        now=now,
+        person_id=judged.person and judged.person.id,
+        outcome=judged.outcome,
+        browser=browser,
+        channel=asked.channel,
+    )
+
+
+def _judge(asked, asked_at: datetime, now: datetime) -> _Judged:
+    person = people.directory.by_login(asked.login)
+    if person is None:
+        return _Judged(None, "unknown")
+    if asked.spent:
+        return _Judged(person, "too_often")
+    if now - asked_at > QUEUE_LONGEST:
+        return _Judged(person, "too_late")
+    if not person.active:
+        return _Judged(person, "disabled")
+    kind = "email" if asked.channel == "email" else "phone"
+    contact = people.contacts.matching(person.id, kind, asked.contact, now)
+    if contact is None:
+        return _wrong_contact(person, asked, now)
+    return _way_to_send(person, contact, asked, asked_at, now)
+
+
+def _wrong_contact(person, asked, now: datetime) -> _Judged:
+    """Counted against network and browser, never against the account; it only changes the word in the trail."""
+    guesses = [
+        limits.draw(lanes.GUESS_NETWORK, person.id, asked.network),
+        limits.draw(lanes.GUESS_BROWSER, asked.asked),
+    ]
+    return _Judged(person, "guesses_spent") if limits.take(guesses, now=now) else _Judged(person, "no_match")
+
+
+def _way_to_send(person, contact, asked, asked_at: datetime, now: datetime) -> _Judged:
+    """Which budget gives the message. Raises _Later where none does, and nothing has been sent since it was asked for."""
+    people.contacts.lock(person.id)  # requests answered side by side still leave two secrets alive at most
+    owner = (person.id, contact.kind, contact.value)
+    if asked.asked and limits.take([limits.draw(lanes.ASK_GAP, asked.asked, *owner)], now=now):
+        return _Judged(person, "too_often")
+    device = _known_device(person, asked, now)
+    for draws in _budgets_of_new_secrets(device, owner):
+        if limits.take(draws, now=now) is None:
+            return _Judged(person, "sent", contact, known=device is not None)
+    found = credentials.temporary.running(person.id, contact.id, now=now)
+    if found and found.issued_at > asked_at:  # one message answers all who waited for it
+        if found.expires_at is not None:
+            credentials.temporary.share(found, asked=asked.asked, sent_at=found.issued_at)
+        return _Judged(person, "sent_meanwhile")
+    refused = limits.take([limits.draw(lanes.SEND_AGAIN, *owner)], now=now)
+    if refused:
+        raise _Later(refused.until, _Judged(person, "too_often"))
+    return _Judged(person, "sent_again", contact, known=device is not None, again=True, running=found)
+
+
+def _known_device(person, asked, now: datetime):
+    since = credentials.passwords.stored(person.id).devices_since
+    return sessions.devices.known(asked.devices, person.id, now=now, not_before=since)
+
+
+def _budgets_of_new_secrets(device, owner: tuple) -> list[list[limits.Draw]]:
+    """A known device's own first: what strangers spend is not his."""
+    shared = [limits.draw(_hourly(lanes.SEND_HOUR), *owner), limits.draw(lanes.SEND_DAY, *owner)]
+    if device is None:
+        return [shared]
+    mine = (device.nonce, *owner)
+    return [[limits.draw(_hourly(lanes.SEND_DEVICE_HOUR), *mine), limits.draw(lanes.SEND_DEVICE_DAY, *mine)], shared]
+
+
+def _lifetime(channel: str) -> timedelta:
+    return settings.MASSAR.temporary_sms if channel == "sms" else settings.MASSAR.temporary_email
+
+
+def longest(channel: str) -> timedelta:
+    """From asking until nothing of it can be of use: the wait, the hand-over, the life of the secret. channel: 'email', 'sms'."""
+    return QUEUE_LONGEST + 2 * _lifetime(channel)
+
+
+def _send(judged: _Judged, asked, now: datetime) -> None:
+    """The secret, its message and the trail row: one commit with the end of the request. Raises _Later."""
+    found = judged.running
+    if found is None:
+        _issue(judged, asked, now)
+    elif found.expires_at is None:
+        return  # its message is still to leave
+    else:
+        temporary_id = credentials.temporary.share(found, asked=asked.asked, sent_at=now)
+        _put(judged, asked, temporary_id, found.secret, now, expires_at=found.expires_at)
+    refused = _charge(judged, now) if judged.contact.kind == "phone" else None
+    if refused:
+        # A long queue must not turn in place.
+        raise _Later(max(refused.until, now + POSTPONED), _Judged(judged.person, "over_budget"))
+
+
+def _charge(judged: _Judged, now: datetime) -> limits.Refused | None:
+    """Recovery's reserve is for new secrets: what strangers have sent again to one phone takes it from nobody."""
+    return sms_budget.take(1, now=now) if judged.again else sms_budget.take_for_recovery(now=now)
+
+
+def _issue(judged: _Judged, asked, now: datetime) -> None:
+    channel = "sms" if judged.contact.kind == "phone" else "email"
+    temporary_id, secret = credentials.temporary.issue(
+        judged.person.id,
+        channel=channel,
+        contact_id=judged.contact.id,
+        asked=asked.asked,
+        known=judged.known,
+        now=now,
+    )
+    _put(judged, asked, temporary_id, secret, now)
+
+
+def _put(judged: _Judged, asked, temporary_id: int, secret: str, now: datetime, expires_at: datetime | None = None) -> None:
+    person, contact = judged.person, judged.contact
+    channel = "sms" if contact.kind == "phone" else "email"
+    lifetime = _lifetime(channel)
+    delivery.outbox.put(
+        purpose="temporary_password",
+        channel=channel,
+        language=person.spoken(asked.language),
+        person_id=person.id,
+        to=contact.value,
+        temporary_id=temporary_id,
+        lifetime=lifetime,
+        expires_at=expires_at,
+        now=now,
+        within=QUEUE_LONGEST + lifetime,
+        priority=1,
+        # An SMS binds the secret to the host (a phone offers it to no other site); a mail says what to type.
+        values={
+            "secret": secret,
+            "host": settings.MASSAR.host if channel == "sms" else settings.MASSAR.address,
+            "help": settings.MASSAR.help_contact,
+        },
+    )

@@ -1,0 +1,363 @@
+"""Handing messages over: claim, fix the end, choose the carrier, write the attempt, and only then speak to the carrier.
+
+No transaction is open while a carrier is spoken to. A worker may die at any line: the lease ends, another takes over,
+and a repeat carries the same secret and the same time. What many carriers' calls brought is settled together.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from massar.core import ids
+from massar.core.audit import api as trail
+from massar.domain.credentials import api as credentials
+from massar.domain.delivery import api as delivery
+from massar.journeys.messages import sms_budget
+from massar.journeys.sso import log_out_of_sites
+from massar.journeys.sso.saml import single_logout
+
+outbox, Letter, State = delivery.outbox, delivery.Letter, delivery.State
+NO_CARRIER = "no carrier for this channel"
+TOO_LATE = delivery.NotSent("too late")
+NOTHING: Mapping[str, int] = {}
+TO_PEOPLE = delivery.wording.CHANNELS  # what the product puts in even where no carrier is configured
+TO_SITES = {"site": log_out_of_sites.logout_token, "soap": single_logout.envelope}  # what says it, by channel
+CHARGED_WHEN_ASKED = ("temporary_password", "contact_code")  # to the country's SMS; the others when they leave
+SPENT_PAUSE = timedelta(minutes=1)  # at least, before what is not urgent asks again whether something is left
+NO_CARRIER_PAUSE = timedelta(minutes=1)
+NOT_REGISTERED = "the site is no longer registered"
+SHUT, AWAY = "every carrier is shut", "the site is away"  # reasons for which messages wait until a breaker moves
+TRIES_BEFORE_GIVING_UP = 3  # where one carrier says never, and another may: time enough to see whether others hear the same
+BUSY_PAUSE = timedelta(seconds=2)  # a carrier that is throttled takes more in a moment: no growing pause
+BUSY_TRIES, BUSY_FOR_LONG = 20, timedelta(seconds=30)  # after so many: what is throttled for hours must not run out of tries
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A message whose attempt is written: it may leave by that carrier."""
+
+    letter: Letter
+    carrier: delivery.Carrier
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a carrier answered. `segments`: as how many the text counts (0 where that means nothing)."""
+
+    letter: Letter
+    carrier: delivery.Carrier
+    result: delivery.Result
+    segments: int = 0
+
+
+class TooLate(Exception):
+    """The queue inside this worker was long: the message must not leave any more."""
+
+
+@transaction.atomic
+def take(
+    most: int,
+    *,
+    channel: str,
+    router: delivery.Router,
+    now: datetime,
+    under_way: Mapping[str, int] = NOTHING,
+    share: int | None = None,
+    senders: int | None = None,
+    patience: timedelta = timedelta(0),
+) -> list[Ready]:
+    """Claims due messages, ends those that are too late or no longer wanted, and writes the attempts of the others.
+
+    under_way: by carrier's name, how many messages are being handed over; share: of these, how many one site may have
+    (None: as many as there are), so that a slow site holds up no other. senders: how many of the threads are free that speak
+    to carriers which answer at once; what waited for one beside its lease would be taken up twice. patience: what is due for
+    less is left to other workers.
+    """
+    to_sites = channel in TO_SITES
+    besides = _left_alone(router, now, under_way, share) if to_sites else []
+    due_by = now - patience if patience else None
+    letters = _still_wanted(outbox.claim(most, now=now, channel=channel, besides=besides, due_by=due_by), now)
+    if not router.roster.of(channel):
+        outbox.put_back(letters, now=now, pause=NO_CARRIER_PAUSE, reason=NO_CARRIER)
+        return []
+    if to_sites:
+        ready = _to_sites(letters, router, now, under_way, share)
+    else:
+        ready = _to_people(letters, channel, router, now, most if senders is None else senders)
+    router.give_back_probes([one.carrier.name for one in ready], now)
+    ready = _fixed(ready, now)
+    for carrier in {one.carrier.name: one.carrier for one in ready}.values():
+        theirs = [one.letter for one in ready if one.carrier.name == carrier.name]
+        outbox.begin_attempts(theirs, carrier.name, longest=carrier.longest, now=now)
+    return ready
+
+
+def _to_people(letters: list[Letter], channel: str, router: delivery.Router, now: datetime, senders: int) -> list[Ready]:
+    ready, shut, crowded = [], [], []
+    for letter in letters:
+        carrier = router.choose(letter, now)
+        at_once = carrier is not None and not hasattr(carrier, "submit")
+        if carrier is None:
+            shut.append(letter)
+        elif at_once and not senders:
+            crowded.append(letter)
+        else:
+            senders -= at_once
+            ready.append(Ready(letter, carrier))
+    outbox.put_back(crowded, now=now, pause=BUSY_PAUSE, reason="every sender is busy")
+    outbox.put_back(shut, now=now, pause=router.next_probe(channel, now), reason=SHUT)
+    return _within_budget(ready, now)
+
+
+def _left_alone(router: delivery.Router, now: datetime, under_way: Mapping[str, int], share: int | None) -> list[str]:
+    """Sites that rest after faults, or have their share of the senders. Their messages stay in the queue."""
+    full = {name for name, count in under_way.items() if share and count >= share}
+    names = {site.slug: delivery.to_site(site.slug) for site in settings.MASSAR.sites.sites}
+    return [slug for slug, name in names.items() if name in full or router.rests(name, now)]
+
+
+def _to_sites(
+    letters: list[Letter], router: delivery.Router, now: datetime, under_way: Mapping[str, int], share: int | None
+) -> list[Ready]:
+    ready, busy = [], Counter(under_way)
+    for letter in letters:
+        name = delivery.to_site(letter.values["site"])
+        if share and busy[name] >= share:
+            outbox.put_back([letter], now=now, pause=timedelta(0), reason="the site has its share")
+        elif not router.may_use(name, now, tried=name in letter.tried):
+            outbox.put_back([letter], now=now, pause=router.probe_in([name], now), reason=AWAY)
+        else:
+            busy[name] += 1
+            ready.append(Ready(letter, delivery.ToSite(router.roster.of(letter.channel)[0], name)))
+    return ready
+
+
+def _within_budget(ready: list[Ready], now: datetime) -> list[Ready]:
+    """SMS that nobody waits for stay in the queue while the country's budget is spent. A repeat is not charged again."""
+    kept, waiting, refused = [], [], None
+    for one in ready:
+        letter = one.letter
+        if letter.channel == "sms" and letter.attempt == 1 and letter.purpose not in CHARGED_WHEN_ASKED:
+            segments = delivery.wording.most_segments(letter.purpose, letter.language)
+            refused = refused or sms_budget.take(segments, now=now)
+            if refused:
+                waiting.append(letter)
+                continue
+        kept.append(one)
+    if refused:
+        outbox.put_back(waiting, now=now, pause=max(refused.until - now, SPENT_PAUSE), reason="the SMS budget is spent")
+    return kept
+
+
+def _still_wanted(letters: list[Letter], now: datetime) -> list[Letter]:
+    wanted = credentials.temporary.wanted([x.temporary_id for x in letters if x.temporary_id], now)
+    kept = []
+    for letter in letters:
+        if letter.too_late(now):
+            _give_up(letter, State.EXPIRED, "too late", now)
+        elif letter.attempt > outbox.MOST_ATTEMPTS:  # each worker that took it died: do not kill the next
+            _give_up(letter, State.FAILED, "too many attempts", now)
+        elif letter.channel in TO_SITES and letter.values["site"] not in settings.MASSAR.sites.by_slug:
+            _give_up(letter, State.CANCELLED, NOT_REGISTERED, now)
+        elif letter.temporary_id and letter.temporary_id not in wanted:
+            _give_up(letter, State.CANCELLED, "no longer wanted", now)
+        else:
+            kept.append(letter)
+    return kept
+
+
+def _fixed(ready: list[Ready], now: datetime) -> list[Ready]:
+    """Each with its end, which is counted from here where it was still open: a secret does not age while every carrier is shut."""
+    letters = [one.letter for one in ready]
+    ends: dict[datetime, list[Letter]] = {}
+    for letter in letters:
+        if letter.expires_at is None:
+            ends.setdefault(now + letter.lifetime if letter.lifetime else letter.deadline, []).append(letter)
+    fixed = {}
+    for expires_at, theirs in ends.items():
+        outbox.fix_expiry(theirs, expires_at)
+        credentials.temporary.fix_expiry([x.temporary_id for x in theirs if x.temporary_id], expires_at)
+        fixed |= {letter.id: replace(letter, expires_at=expires_at) for letter in theirs}
+    return [replace(one, letter=fixed.get(one.letter.id, one.letter)) for one in ready]
+
+
+def written(ready: Ready, *, now: datetime) -> tuple[delivery.Outgoing, timedelta, int]:
+    """What the carrier gets: the message, how long it is worth something, its segments. Raises TooLate."""
+    if ready.letter.too_late(now):
+        raise TooLate
+    outgoing = _written(ready.letter, now)
+    segments = delivery.measure(outgoing.text).segments if outgoing.channel == "sms" else 0
+    return outgoing, ready.letter.expires_at - now, segments
+
+
+def hand_over(ready: Ready, *, tick: Callable[[], datetime]) -> Done:
+    """Speaks to a carrier that answers at once."""
+    try:
+        outgoing, valid_for, segments = written(ready, now=tick())
+    except TooLate:
+        return Done(ready.letter, ready.carrier, TOO_LATE)
+    result = ready.carrier.send(outgoing, valid_for=valid_for)
+    if ready.letter.channel == "soap":
+        result = single_logout.heard(ready.letter, result, now=tick())
+    return Done(ready.letter, ready.carrier, result, segments)
+
+
+def settle(done: list[Done], *, router: delivery.Router, now: datetime) -> list[tuple[Letter, str]]:
+    """Writes what became of the attempts, and of the messages. Returns those that were not accepted, with the reason."""
+    with transaction.atomic():
+        _accepted([one for one in done if isinstance(one.result, delivery.Accepted)], router, now)
+        refused = [
+            (one.letter, _refused(one, router, now))
+            for one in done
+            if not isinstance(one.result, delivery.Accepted)
+        ]
+    _judge_carriers(done, now)
+    return refused
+
+
+def _accepted(done: list[Done], router: delivery.Router, now: datetime) -> None:
+    taken = [
+        outbox.Taken(
+            one.letter,
+            one.carrier.name,
+            one.result.parts or ((one.result.reference,) if one.result.reference else ()),
+            one.result.receipt,
+            segments := max(one.segments, len(one.result.parts)),
+            segments * router.roster.price(one.carrier.name),
+        )
+        for one in done
+    ]
+    settled = outbox.accept(taken, now=now)
+    _tell([one.letter for one in settled], "handed", now)
+    counts = Counter()
+    for one in taken:
+        counts.update(
+            delivery.counters.of_accepted(one.letter.channel, one.carrier, "accepted", one.segments, one.cost)
+        )
+    for channel in {one.letter.channel for one in settled}:
+        waits = [max(0.0, (now - x.letter.created_at).total_seconds()) for x in settled if x.letter.channel == channel]
+        counts.update(delivery.counters.of_hand_over(channel, waits))
+    delivery.counters.add(counts)
+
+
+def _refused(one: Done, router: delivery.Router, now: datetime) -> str:
+    """One attempt that did not end well: again by another carrier, later, or never."""
+    letter, result = one.letter, one.result
+    outcome, code = _outcome(result)
+    outbox.end_attempt(letter, outcome, now=now, code=code)
+    labels = {"channel": letter.channel, "carrier": one.carrier.name, "outcome": outcome}
+    delivery.counters.add({delivery.counters.name("massar_messages_total", **labels): 1})
+    if letter.too_late(now):
+        _give_up(letter, State.EXPIRED, "too late", now)
+    elif isinstance(result, delivery.Refused) and result.permanent and _is_the_end(one, router):
+        _give_up(letter, State.FAILED, code, now)
+    elif isinstance(result, delivery.Unsure) and letter.channel not in TO_SITES and not outbox.may_repeat(letter):
+        _give_up(letter, State.FAILED, code, now)
+    else:
+        outbox.later(letter, now=now, reason=code, pause=_pause(one, router))
+    return f"{outcome}: {code}"
+
+
+def _is_the_end(one: Done, router: delivery.Router) -> bool:
+    """Said for good: by this carrier alone, where another may still take it, or where others may soon hear the same."""
+    if not one.result.elsewhere or one.letter.channel in TO_SITES:
+        return True
+    left = router.others_left(one.letter.channel, {*one.letter.tried, one.carrier.name})
+    return not left and one.letter.attempt >= TRIES_BEFORE_GIVING_UP
+
+
+def _outcome(result: delivery.Result) -> tuple[str, str]:
+    match result:
+        case delivery.Refused(code=code):
+            return "refused", code
+        case delivery.Unsure(why=why):
+            return "unsure", why
+        case delivery.NotSent(why=why):
+            return "not_sent", why
+    raise TypeError(f"a carrier answered {result!r}")
+
+
+def _pause(one: Done, router: delivery.Router) -> timedelta | None:
+    """At once where another carrier has not had it; after an unsure answer a receipt may still tell what became of it."""
+    letter, unsure = one.letter, isinstance(one.result, delivery.Unsure)
+    if letter.channel not in TO_SITES and router.others_left(letter.channel, {*letter.tried, one.carrier.name}):
+        return outbox.GRACE if unsure else timedelta(0)
+    if isinstance(one.result, delivery.Refused) and one.result.busy:
+        return BUSY_PAUSE if letter.attempt < BUSY_TRIES else BUSY_FOR_LONG
+    return outbox.GRACE if unsure and letter.attempt < 3 else None
+
+
+def _judge_carriers(done: list[Done], now: datetime) -> None:
+    """Breakers hear what is the carrier's fault, what may be one message's own, and what is neither (`blame`)."""
+    for carrier in {one.carrier.name: one.carrier for one in done}.values():
+        theirs = [one for one in done if one.carrier.name == carrier.name]
+        for one in next(([x] for x in theirs if isinstance(x.result, delivery.Accepted)), theirs):
+            if one.result == TOO_LATE:
+                delivery.breaker.give_back_probe(carrier.name, now=now)
+            elif delivery.blame.hear(carrier.name, one.letter, one.result, now=now):
+                _wake(one.letter, carrier.name, now)
+
+
+def _wake(letter: Letter, carrier: str, now: datetime) -> None:
+    """The carrier is well again, or is tried sooner or later than those knew that wait for it."""
+    until = delivery.breaker.all_states()[carrier].until
+    if letter.channel in TO_SITES:
+        outbox.wake(AWAY, channel=letter.channel, about=letter.values["site"], at=until or now)
+    else:
+        outbox.wake(SHUT, channel=letter.channel, at=until or now)
+
+
+def _give_up(letter: Letter, state: str, reason: str, now: datetime) -> None:
+    if outbox.finish(letter.id, letter.lease, state, now=now, reason=reason):
+        _tell([letter], str(state), now)
+
+
+def _tell(letters: list[Letter], outcome: str, now: datetime) -> None:
+    trail.record_many(
+        "message",
+        [
+            {"person_id": x.person_id, "outcome": outcome, "purpose": x.purpose, "channel": x.channel}
+            for x in letters
+        ],
+        now=now,
+    )
+
+
+def _written(letter: Letter, now: datetime) -> delivery.Outgoing:
+    """The message as the carrier gets it; the same for every repeat (what a site gets is signed anew)."""
+    if letter.channel in TO_SITES:
+        return delivery.Outgoing(
+            message_id=letter.uid,
+            channel=letter.channel,
+            to=letter.to,
+            language=letter.language,
+            subject="",
+            text=TO_SITES[letter.channel](letter, now=now),
+        )
+    values = dict(letter.values)
+    if letter.purpose == "temporary_password":
+        values["secret"] = ids.show_temporary_password(values["secret"])
+    if letter.purpose in ("temporary_password", "contact_code"):
+        values["valid_until"] = letter.expires_at
+    for moment in ("when", "counts_from"):
+        if values.get(moment):
+            values[moment] = datetime.fromisoformat(values[moment])
+    text = delivery.wording.render(
+        letter.purpose, language=letter.language, channel=letter.channel, values=values
+    )
+    return delivery.Outgoing(
+        message_id=letter.uid,
+        channel=letter.channel,
+        to=letter.to,
+        language=letter.language,
+        subject=text.subject,
+        text=text.text,
+        html=text.html,
+        written_at=letter.created_at,
+    )

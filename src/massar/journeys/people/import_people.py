@@ -1,0 +1,106 @@
+"""Adding people. (Bulk import joins here later; it will call the same function.)"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+
+from massar.core import normalize, phone, text
+from massar.core.audit import api as trail
+from massar.domain.credentials import api as credentials
+from massar.domain.people import api as people
+from massar.domain.policy import api as policy
+from massar.journeys.account import change_password, edit_profile
+from massar.journeys.outcomes import Done, Problem, Problems
+
+LONGEST_NAME = 100
+
+
+@dataclass(frozen=True)
+class NewPerson:
+    """What is known of a person who gets an account. Contacts given here are vouched for by whoever adds them."""
+
+    login: str
+    first_ar: str = ""
+    last_ar: str = ""
+    first_latin: str = ""
+    last_latin: str = ""
+    language: str = "ar"
+    role: str = "staff"
+    establishment: tuple[str, str, str] | None = None
+    email: str = ""
+    phone: str = ""
+    password: str = ""
+
+
+@transaction.atomic
+def add(new: NewPerson, *, now: datetime) -> Done | Problems:
+    """Adds a person with an initial password that keeps the rules. Nothing is written when something is wrong."""
+    problems, login, contacts = _read(new)
+    if problems:
+        return Problems(problems)
+    person_id = people.directory.create(
+        login=login,
+        names_ar=(new.first_ar, new.last_ar),
+        names_latin=(new.first_latin, new.last_latin),
+        language=new.language,
+        role=new.role,
+        establishment=new.establishment,
+        now=now,
+    )
+    for kind, value in contacts.items():
+        contact = people.contacts.propose(person_id, kind, value, now=now)
+        people.contacts.prove(contact.id, person_id, now=now, wait=now - now)
+    if new.password:
+        wrong = _judged(person_id, new.password, now)
+        if wrong:
+            transaction.set_rollback(True)
+            return wrong
+        credentials.passwords.save(
+            person_id, credentials.hashing.hashed(policy.canonical(new.password)), now=now
+        )
+    trail.record("person_added", now=now, person_id=person_id)
+    return Done()
+
+
+def _read(new: NewPerson):
+    problems, contacts = _odd_names(new), {}
+    login = text.login(new.login) or ""
+    if "@" not in login or login.partition("@")[2] not in settings.MASSAR.institution_domains:
+        problems["login"] = [Problem("login_shape")]
+    elif people.directory.by_login(login):
+        problems["login"] = [Problem("login_taken")]
+    if new.email:
+        address = text.email(new.email)
+        if address is None or edit_profile.is_institution_address(address):
+            problems["email"] = [Problem("email_institution" if address else "email_shape")]
+        contacts["email"] = address
+    if new.phone:
+        try:
+            contacts["phone"] = phone.mobile(new.phone, settings.MASSAR.phone_countries, settings.MASSAR.mobile_ranges)
+        except phone.BadPhone as bad:
+            problems["phone"] = [Problem(bad.reason)]
+    return problems, login, contacts
+
+
+def _odd_names(new: NewPerson) -> dict[str, list[Problem]]:
+    """Marks that can't be seen could make a name read as another one's (ATK-096)."""
+    names = (new.first_ar, new.last_ar, new.first_latin, new.last_latin)
+    school = new.establishment or ()
+    odd = any(len(n) > LONGEST_NAME for n in names) or any(len(n) > 2 * LONGEST_NAME for n in school)
+    odd = odd or any(normalize.is_unseen(sign) for name in (*names, *school) for sign in name)
+    return {"name": [Problem("name_shape")]} if odd else {}
+
+
+def _judged(person_id: int, password: str, now: datetime) -> Problems | None:
+    person = people.directory.by_id(person_id)
+    profile = policy.PROFILES[settings.MASSAR.password_profile]
+    refusals = policy.refusals(password, facts=change_password.facts_of(person, now), profile=profile)
+    return (
+        Problems({"password": [Problem(f"rule.{r.rule}.refused", r.args) for r in refusals]})
+        if refusals
+        else None
+    )

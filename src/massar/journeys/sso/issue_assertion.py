@@ -1,0 +1,191 @@
+"""Letting a signed-in person into a site: one judge for every protocol.
+
+Only a full session is ever judged (promise ii): a session that may change a password is another table, which no
+function here can read. What a site asked while nobody was signed in waits in `pending` and resumes afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from massar.core.audit import api as trail
+from massar.core.browser import Browser
+from massar.domain.credentials import api as credentials
+from massar.domain.people import api as people
+from massar.domain.sites import api as sites
+from massar.journeys.account.close_sessions import SignedIn
+from massar.journeys.sso import log_out_of_sites
+
+ACR_PASSWORD = "urn:massar:acr:password"  # signed in with the password
+ACR_SETTLED = "urn:massar:acr:settled"  # … and no recovery within the last SETTLED_AFTER
+ACRS = (ACR_SETTLED, ACR_PASSWORD)
+SETTLED_AFTER = timedelta(hours=72)
+AMR = ("pwd",)  # RFC 8176
+
+
+@dataclass(frozen=True)
+class Enter:
+    """The person may enter. Times are aware; `acr` is the strongest that is true."""
+
+    person: people.PersonFacts
+    session_id: int
+    auth_time: datetime
+    acr: str
+    recovered_at: datetime | None
+
+
+@dataclass(frozen=True)
+class SignInFirst:
+    """Nobody is signed in, or the proof is not fresh enough for what the site asks (`again`)."""
+
+    again: bool
+
+
+@dataclass(frozen=True)
+class NotForYou:
+    """This person may not enter this site. reason: 'role' or 'recovered' (then `until` says how long)."""
+
+    reason: str
+    until: datetime | None = None
+
+
+def judge(
+    *,
+    site: sites.Site,
+    here: SignedIn | None,
+    now: datetime,
+    max_age: int | None = None,
+    fresh_since: datetime | None = None,
+    settled: bool = False,
+) -> Enter | SignInFirst | NotForYou:
+    """Whether the person behind the browser may enter the site now.
+
+    max_age: seconds that the sign-in may be old (OIDC Core §3.1.2.1). fresh_since: it must be newer than that
+    (prompt=login, ForceAuthn). settled: the site asks for ACR_SETTLED. The registry may ask for as much by itself.
+    """
+    if here is None:
+        return SignInFirst(again=False)
+    signed_in_at = here.session.signed_in_at
+    too_old = max_age is not None and now - signed_in_at > timedelta(seconds=max_age)
+    if too_old or is_stale(site, signed_in_at, now=now) or (fresh_since is not None and signed_in_at < fresh_since):
+        return SignInFirst(again=True)
+    if not has_role(site, here.person):
+        return NotForYou("role")
+    recovered_at = credentials.passwords.recovered_at(here.person.id)
+    opens_at = _opens_at(site, recovered_at, settled)
+    if opens_at and now < opens_at:
+        return NotForYou("recovered", opens_at)
+    is_settled = recovered_at is None or now >= recovered_at + SETTLED_AFTER
+    return Enter(
+        here.person, here.session.id, signed_in_at, ACR_SETTLED if is_settled else ACR_PASSWORD, recovered_at
+    )
+
+
+def _opens_at(site: sites.Site, recovered_at: datetime | None, settled: bool = False) -> datetime | None:
+    wait = max(site.recovery_wait, SETTLED_AFTER if settled or site.settled else timedelta(0))
+    return recovered_at + wait if recovered_at else None
+
+
+def opens_later(registered: Iterable[sites.Site], *, person: people.PersonFacts, now: datetime) -> dict[str, datetime]:
+    """From when those sites open that refuse the person now because of a recovery, by slug. What `judge` would say."""
+    recovered_at = credentials.passwords.recovered_at(person.id)
+    opening = {site.slug: _opens_at(site, recovered_at) for site in registered if has_role(site, person)}
+    return {slug: at for slug, at in opening.items() if at and at > now}
+
+
+def is_stale(site: sites.Site, signed_in_at: datetime, *, now: datetime) -> bool:
+    """Whether the registry wants a newer sign-in for this site."""
+    return site.longest_age is not None and now - signed_in_at > site.longest_age
+
+
+def has_role(site: sites.Site, person: people.PersonFacts) -> bool:
+    return not site.roles or person.role in site.roles
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A visit. subject, sid: what the site calls the person and the session."""
+
+    grant_id: int
+    subject: str
+    sid: str
+
+
+def opened(
+    *, site: sites.Site, enter: Enter, scope: str, nonce: str, life: int, now: datetime, offline: bool = False
+) -> Opened:
+    """Opens the grant that all of this visit's tokens belong to. offline: it outlives the session."""
+    subject, sid = sites.subjects.of(site.slug, enter.person.id), log_out_of_sites.sid(site.slug, enter.session_id)
+    grant_id = sites.grants.open_grant(
+        site=site.slug,
+        scope=scope,
+        now=int(now.timestamp()),
+        life=life,
+        person_id=enter.person.id,
+        session_id=enter.session_id,
+        subject=subject,
+        login=enter.person.login,
+        auth_time=int(enter.auth_time.timestamp()),
+        nonce=nonce,
+        sid=sid,
+        offline=offline,
+    )
+    return Opened(grant_id, subject, sid)
+
+
+def entered(*, site: sites.Site, enter: Enter, browser: Browser, now: datetime) -> None:
+    """The trail of a visit."""
+    trail.record(
+        "site_entered",
+        now=now,
+        person_id=enter.person.id,
+        session_id=enter.session_id,
+        outcome=site.slug,
+        browser=browser,
+    )
+
+
+def refused(*, site: sites.Site, here: SignedIn, why: NotForYou, browser: Browser, now: datetime) -> None:
+    trail.record(
+        "site_refused",
+        now=now,
+        person_id=here.person.id,
+        session_id=here.session.id,
+        outcome=why.reason,
+        browser=browser,
+        site=site.slug,
+    )
+
+
+def claims_of(person: people.PersonFacts, *, names: set[str]) -> dict[str, str]:
+    """The attributes a site may have, by standard name. Personal contacts are never among them (decision 28)."""
+    latin = {
+        "given_name": person.first_latin or person.first_ar,
+        "family_name": person.last_latin or person.last_ar,
+    }
+    held = {
+        **latin,
+        "name": person.name("fr"),
+        "name_ar": person.name("ar"),
+        "email": person.login,
+        "school": person.establishment("fr"),
+        "school_ar": person.establishment("ar"),
+        "role": person.role,
+        "locale": person.language,
+    }
+    return {k: v for k, v in held.items() if v and k in names}
+
+
+def subject_of(site: sites.Site, login: str) -> str | None:
+    """The person's subject at that site, before the first visit too; None: nobody has that login."""
+    person = people.directory.by_login(login)
+    return sites.subjects.of(site.slug, person.id) if person else None
+
+
+def issuer() -> str:
+    """The one configured public address; nothing is built from what a client says (ATK-115)."""
+    return settings.MASSAR.public_url

@@ -1,0 +1,214 @@
+"""Sites hear that a session is over: their tokens end with it, and each is told by what it can take.
+
+    logout token (OpenID Connect Back-Channel Logout 1.0), LogoutRequest by SOAP    the worker, from the outbox
+    LogoutRequest through the browser (saml_farewell)                               the person, by a link on the page
+    the gate                                                                        asks by itself at every request
+
+The messages stand in the outbox in the same transaction as the end of the session, and go out with its leases and
+retries; the person sees which sites have confirmed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from massar.core import clock, encryption, ids
+from massar.domain.delivery import api as delivery
+from massar.domain.people import api as people
+from massar.domain.sites import api as sites
+
+WITHIN = timedelta(hours=12)  # a site that is away longer has let its own session run out
+LOGOUT_TOKEN_LIFE = 120  # seconds; OpenID Connect Back-Channel Logout 1.0 §2.4
+LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
+
+
+@dataclass(frozen=True)
+class Asker:
+    """The site that began a sign-out and waits for the browser. address: where to; '' with SAML, which is answered anew.
+
+    asked, relay_state: of its LogoutRequest.
+    """
+
+    site: str
+    address: str = ""
+    asked: str = ""
+    relay_state: str = ""
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """What this browser may still see and do after a sign-out: whose sessions ended since then, and which was its own.
+
+    alone: this session ended and no other. asker: None if the person began here.
+    """
+
+    person_id: int
+    since: datetime
+    session_id: int
+    alone: bool = False
+    asker: Asker | None = None
+
+
+@dataclass(frozen=True)
+class Told:
+    """What became of telling one site.
+
+    state: 'waiting', 'confirmed', 'failed', 'open' (only the browser can tell it), or 'unreachable' (it takes no notice).
+    """
+
+    site: sites.Site
+    state: str
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether the person may take the message there in this browser."""
+        return self.state in ("open", "failed") and through_browser(self.site)
+
+
+def through_browser(site: sites.Site) -> bool:
+    """Whether a browser can carry a LogoutRequest there, and an answer back that can be believed."""
+    return bool(site.protocol == "saml" and site.slo and site.certificate)
+
+
+def sid(site: str, session_id: int) -> str:
+    """A name for the session at one site, different at every site: the sid claim, or SAML SessionIndex.
+
+    It is kept with the grant and read from there: what a site was told stays what it is told, whatever keys change.
+    """
+    return encryption.data_keys().tag("sid", site, session_id)[:32]
+
+
+def names_session(said: str, site: str, session_id: int) -> bool:
+    """Whether a site may have been told of the session by that name, under any key that is listed."""
+    return said in [tag[:32] for tag in encryption.data_keys().tags("sid", site, session_id)]
+
+
+def sessions_ended(
+    person: people.PersonFacts, session_ids: list[int], *, now: datetime, programs: bool = False
+) -> int:
+    """Ends what these sessions granted and puts one message for each site, session and name of the person there.
+
+    programs: ends what outlives the person's sessions as well. Returns how many messages were put.
+
+    Inside the transaction that ends the sessions.
+    """
+    moment = int(now.timestamp())
+    grants = sites.grants.end_of_sessions(session_ids, now=moment)
+    grants += _programs_ended(person.id, moment) if programs else []
+    return _put_all(person, grants, now)
+
+
+def _programs_ended(person_id: int, moment: int) -> list[sites.GrantFacts]:
+    return [one for one in sites.grants.offline_of(person_id, now=moment) if sites.grants.end(one.id, now=moment)]
+
+
+def program_ended(person: people.PersonFacts, grant_id: int, *, now: datetime) -> sites.GrantFacts | None:
+    """Ends one that outlives the sessions, and tells its site; None: it is none of this person's."""
+    moment = int(now.timestamp())
+    found = next((one for one in sites.grants.offline_of(person.id, now=moment) if one.id == grant_id), None)
+    if found is None or not sites.grants.end(found.id, now=moment):
+        return None
+    _put_all(person, [found], now)
+    return found
+
+
+def _put_all(person: people.PersonFacts, grants: list[sites.GrantFacts], now: datetime) -> int:
+    visits = {(g.site, g.session_id, g.sid, name_kind(g)): g for g in grants}
+    told = [g for g in visits.values() if (site := _registered(g.site)) and (site.slo_soap or site.backchannel_logout_uri)]
+    for grant in told:
+        _put(person, _registered(grant.site), grant, now)
+    return len(told)
+
+
+def _registered(slug: str) -> sites.Site | None:
+    return settings.MASSAR.sites.by_slug.get(slug)
+
+
+def name_kind(grant: sites.GrantFacts) -> str:
+    """The kind of NameID that a SAML site was told at that visit; '' for other sites."""
+    protocol, _, kind = grant.scope.partition(" ")
+    return kind if protocol == "saml" else ""
+
+
+def _put(person, site, grant: sites.GrantFacts, now: datetime) -> None:
+    delivery.outbox.put(
+        purpose="site_logout",
+        channel="soap" if site.slo_soap else "site",
+        language=person.language,
+        person_id=person.id,
+        to=site.slo_soap or site.backchannel_logout_uri,
+        values={
+            "site": site.slug,
+            "subject": grant.subject,
+            "sid": grant.sid,
+            "login": grant.login,
+            "kind": name_kind(grant),
+        },
+        now=now,
+        within=WITHIN,
+        priority=1,
+        about=site.slug,
+    )
+
+
+def logout_token(letter: delivery.Letter, *, now: datetime) -> str:
+    """The signed token of one message, made anew for each attempt: it lives two minutes."""
+    site = settings.MASSAR.sites.by_slug[letter.values["site"]]
+    return token_for(site, letter.values["subject"], letter.values["sid"], now=now)
+
+
+def token_for(site: sites.Site, subject: str, session: str, *, now: datetime) -> str:
+    """A logout token about that subject and sid. Its audience is the name that the site has in its protocol."""
+    moment = clock.micros(now) // 1_000_000
+    claims = {
+        "iss": settings.MASSAR.public_url,
+        "aud": site.entity_id if site.protocol == "saml" else site.client_id,
+        "iat": moment,
+        "exp": moment + LOGOUT_TOKEN_LIFE,
+        "jti": ids.short_token(),
+        "sub": subject,
+        "sid": session,
+        "events": {LOGOUT_EVENT: {}},
+    }
+    return sites.keys.signed(claims, use=site.algorithm, kind="logout+jwt", now=now)
+
+
+def told(person_id: int, *, since: datetime, left: tuple[str, ...] = ()) -> list[Told]:
+    """What the sites of sessions that ended since then said, newest word of each: an older session there may have run
+    out, and some sites answer that it was none.
+
+    A gated site needs no word: its gate asks the account at every request. left: sites that confirmed through the browser.
+    """
+    states = {"handed": "confirmed", "queued": "waiting", "sending": "waiting"}
+    said = dict.fromkeys(left, "confirmed")
+    for slug, state in delivery.outbox.about(person_id, purpose="site_logout", since=since):
+        said[slug] = "confirmed" if slug in left else states.get(state, "failed")
+    opened = {grant.site for grant in sites.grants.ended_since(person_id, since=int(since.timestamp()))}
+    return [
+        Told(site, said.get(site.slug) or _without_message(site))
+        for site in settings.MASSAR.sites.sites
+        if site.slug in said or site.slug in opened
+    ]
+
+
+def has_left_open(
+    person_id: int, sessions: Collection[int], *, since: datetime, left: tuple[str, ...] = ()
+) -> bool:
+    """Whether a site that only the browser can tell was opened by one of those sessions, which have ended since then.
+
+    Another session may have ended in the same second, having given way to a newer one: its sites are not this browser's.
+    left: sites that know, because they have confirmed through the browser or asked for it themselves.
+    """
+    ended = sites.grants.ended_since(person_id, since=int(since.timestamp()))
+    opened = {grant.site for grant in ended if grant.session_id in sessions}
+    return any(one.state == "open" and one.site.slug in opened for one in told(person_id, since=since, left=left))
+
+
+def _without_message(site: sites.Site) -> str:
+    if site.protocol == "gate":
+        return "confirmed"
+    return "open" if through_browser(site) else "unreachable"

@@ -1,0 +1,121 @@
+"""Answering an authorization request: a code for a person who may enter, or what has to happen first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from massar.core.browser import Browser
+from massar.domain.sessions import api as sessions
+from massar.domain.sites import api as sites
+from massar.journeys.account.close_sessions import SignedIn
+from massar.journeys.sso import issue_assertion as assertion
+from massar.journeys.sso.oidc import verify
+from massar.journeys.sso.oidc.request import Ask, SendBack
+
+OFFLINE = "offline_access"
+GRACE = 60  # seconds between typing the password and coming back to the waiting request
+
+
+@dataclass(frozen=True)
+class Waited:
+    """The request had waited for a sign-in. `besides`: the proof that was there when it came, "" for none."""
+
+    since: datetime
+    besides: str
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """The sign-in page first; `again` when somebody is signed in already, whose session is not enough."""
+
+    again: bool
+
+
+@dataclass(frozen=True)
+class Refused:
+    """This person may not enter: a page says why."""
+
+    why: assertion.NotForYou
+
+
+def answer(
+    *, ask: Ask, here: SignedIn | None, waited: Waited | None, browser: Browser, now: datetime
+) -> SendBack | SignIn | Refused:
+    """What becomes of the request for this browser now."""
+    subjects = _subjects_meant(ask, now)
+    if subjects is None:
+        return ask.error("invalid_request", "id_token_hint is not an ID token of ours for this site.")
+    if here and not _is_meant(ask, subjects, here):
+        # Another person signed in although the site has named one: it hears so, or this would go on for ever.
+        return ask.error("login_required") if ask.silent or waited else SignIn(again=True)
+    match _judged(ask, here, waited, now):
+        case assertion.SignInFirst(again=again):
+            return ask.error("login_required") if ask.silent else SignIn(again)
+        case assertion.NotForYou() as why:
+            assertion.refused(site=ask.site, here=here, why=why, browser=browser, now=now)
+            return ask.error("access_denied") if ask.silent else Refused(why)
+        case assertion.Enter() as enter:
+            return ask.answer(code=_code(ask, enter, here, browser, now))
+    raise TypeError("the judge said something new")
+
+
+def _judged(ask: Ask, here: SignedIn | None, waited: Waited | None, now: datetime):
+    if here and ask.fresh and not _is_fresh(here, waited):
+        return assertion.SignInFirst(again=True)
+    max_age = None if ask.fresh else ask.max_age
+    # Grace is for who has just proved anew; the sign-in that was too old stays so for its request (ATK-111).
+    anew = waited is not None and here is not None and here.session.proof != waited.besides
+    return assertion.judge(
+        site=ask.site,
+        here=here,
+        now=now,
+        max_age=max_age if max_age is None or not anew else max(max_age, GRACE),
+        settled=ask.settled,
+    )
+
+
+def _is_fresh(here: SignedIn, waited: Waited | None) -> bool:
+    """prompt=login: only a sign-in after the request came will do."""
+    if waited is None or here.session.proof == waited.besides:
+        return False
+    # Two machines' clocks differ a little; within that second the proof's name has told them apart.
+    return here.session.signed_in_at >= waited.since - timedelta(seconds=1)
+
+
+def _subjects_meant(ask: Ask, now: datetime) -> set[str] | None:
+    """Whom the site names, by id_token_hint or a wished sub (OIDC Core §3.1.2.1, §5.5.1). None: a hint not of ours."""
+    wanted = {ask.subject} if ask.subject else set()
+    if not ask.id_token_hint:
+        return wanted
+    hint = verify.of_ours(ask.id_token_hint, now=now)
+    if hint is None or hint["aud"] != ask.site.client_id:
+        return None
+    return wanted | {hint["sub"]}
+
+
+def _is_meant(ask: Ask, subjects: set[str], here: SignedIn) -> bool:
+    return all(sites.subjects.person_of(ask.site.slug, value) == here.person.id for value in subjects)
+
+
+def _stays(ask: Ask, here: SignedIn) -> bool:
+    """Whether the site's tokens outlive the session (OIDC Core §11): never those of who watches over the installation."""
+    return bool(ask.site.offline_life and OFFLINE in ask.scope.split() and not here.person.operates)
+
+
+@transaction.atomic
+def _code(ask: Ask, enter: assertion.Enter, here: SignedIn, browser: Browser, now: datetime) -> str:
+    # Held: what ends all sessions at this moment must find this grant, or the grant must find its session ended.
+    offline = _stays(ask, here) and sessions.signed_in.hold(here.session.id)
+    of_session = min(sites.grants.REFRESH_LIFE, int((here.session.expires_at - now).total_seconds()))
+    life = ask.site.offline_life if offline else max(1, of_session)
+    visit = assertion.opened(
+        site=ask.site, enter=enter, scope=ask.scope, nonce=ask.nonce, life=life, now=now, offline=offline
+    )
+    assertion.entered(site=ask.site, enter=enter, browser=browser, now=now)
+    bound = {"redirect_uri": ask.redirect_uri, "challenge": ask.challenge, "acr": enter.acr}
+    return sites.grants.issue(
+        "code", visit.grant_id, now=int(now.timestamp()), life=sites.grants.CODE_LIFE, binding=bound
+    )

@@ -1,0 +1,87 @@
+"""What scopes and claims a site can have, and how a grant remembers which were asked.
+
+A grant's scope is one text: scopes, and single claims by the `claims` parameter (OIDC Core §5.5) as `u:name` for
+UserInfo and `i:name` for the ID token.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from massar.domain.credentials import api as credentials
+from massar.domain.people import api as people
+from massar.domain.sites import api as sites
+from massar.journeys.sso.issue_assertion import claims_of
+
+OF_SCOPE = sites.rules.CLAIMS_OF_SCOPE
+SUPPORTED = tuple(name for names in OF_SCOPE.values() for name in names)
+LONGEST_SCOPE = sites.rules.LONGEST_SCOPES
+
+
+def scopes_for(site: sites.Site, asked: str) -> list[str]:
+    """The asked scopes that the site may have, each once; others are left out (RFC 6749 §3.3)."""
+    return [s for s in dict.fromkeys(asked.split()) if s in site.scopes]
+
+
+def single_claims(site: sites.Site, claims: dict, scopes: list[str]) -> list[str]:
+    """What the `claims` parameter asks of what the site's scopes allow, as marks for the grant.
+
+    What UserInfo says for the granted scopes in any case needs no mark.
+    """
+    covered = {name for scope in scopes for name in OF_SCOPE.get(scope, ())}
+    allowed = {name for scope in site.scopes for name in OF_SCOPE.get(scope, ())}
+    marks = []
+    for member, mark in (("userinfo", "u"), ("id_token", "i")):
+        wanted = claims.get(member) or {}
+        names = allowed - covered if mark == "u" else allowed
+        marks += [f"{mark}:{name}" for name in SUPPORTED if name in wanted and name in names]
+    return marks
+
+
+def read_parameter(text: str) -> dict | None:
+    """The `claims` parameter as an object of objects; None if it is none (OIDC Core §5.5)."""
+    try:
+        claims = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        return None
+    shaped = isinstance(claims, dict) and all(
+        isinstance(claims.get(member, {}), dict | None) for member in ("userinfo", "id_token")
+    )
+    return claims if shaped else None
+
+
+def scopes_in(granted: str) -> str:
+    """The scopes of a grant as the token answer says them."""
+    return " ".join(mark for mark in granted.split() if ":" not in mark)
+
+
+def for_userinfo(granted: str) -> set[str]:
+    """Names of the claims that UserInfo says for this grant."""
+    marks = granted.split()
+    names = {name for mark in marks for name in OF_SCOPE.get(mark, ())}
+    return names | {mark[2:] for mark in marks if mark.startswith("u:")}
+
+
+def for_id_token(granted: str) -> set[str]:
+    """Names of the claims that were asked for the ID token itself."""
+    return {mark[2:] for mark in granted.split() if mark.startswith("i:")}
+
+
+def always_in_id_token(site: sites.Site, scope: str) -> set[str]:
+    """Names of the claims that the registry puts into this site's ID tokens, as far as these scopes allow them."""
+    return {name for mark in scope.split() for name in OF_SCOPE.get(mark, ()) if name in site.id_token_claims}
+
+
+def values(person: people.PersonFacts, names: set[str]) -> dict:
+    """The claims of that person; what is unknown is left out (OIDC Core §5.3.2)."""
+    if not names:
+        return {}
+    said: dict = dict(claims_of(person, names=names))
+    if "email_verified" in names:
+        said["email_verified"] = True  # the ministry gives and runs these addresses
+    if "recovered_at" in names:
+        recovered_at: datetime | None = credentials.passwords.recovered_at(person.id)
+        if recovered_at:
+            said["recovered_at"] = int(recovered_at.timestamp())
+    return said

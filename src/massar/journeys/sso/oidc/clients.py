@@ -1,0 +1,104 @@
+"""Who asks at the back channel: a site's own proof (RFC 6749 §2.3, RFC 7523 §3, OIDC Core §9)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+
+from massar.domain.sites import api as sites
+from massar.journeys.sso.oidc import verify
+
+JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+LONGEST_ASSERTION = timedelta(minutes=5)
+SKEW = timedelta(seconds=30)
+LAST_MOMENT = 2**53  # seconds; beyond it JSON numbers are no longer exact
+
+
+@dataclass(frozen=True)
+class Presented:
+    """What a request carries of a client's proof, by the way it came; '' where nothing did.
+
+    basic: name and secret, form-decoded (RFC 6749 §2.3.1); as_it_stands: the same header, not decoded.
+    """
+
+    basic: tuple[str, str] | None = None
+    as_it_stands: tuple[str, str] | None = None
+    client_id: str = ""
+    client_secret: str = ""
+    assertion: str = ""
+    assertion_type: str = ""
+
+
+def prove(presented: Presented, *, addresses: tuple[str, ...], now: datetime) -> sites.Site | None:
+    """The site behind a request, or None. `addresses`: what an assertion may name as its audience."""
+    ways = [presented.basic is not None, bool(presented.client_secret), bool(presented.assertion)]
+    if sum(ways) > 1:  # RFC 6749 §2.3: one way in one request
+        return None
+    if presented.assertion:
+        return _by_assertion(presented, addresses, now)
+    readings = (presented.basic, presented.as_it_stands) if presented.basic else ((presented.client_id, presented.client_secret),)
+    found = (_by_secret(presented, *reading) for reading in readings if reading)
+    return next((site for site in found if site), None)
+
+
+def _by_secret(presented: Presented, name: str, secret: str) -> sites.Site | None:
+    """Authlib, requests-oauthlib and Dovecot do not form-encode, so a `+` or `%` of theirs means itself. Whoever knows the
+    secret knows both ways to write it."""
+    if presented.basic and presented.client_id not in ("", name):
+        return None
+    site = settings.MASSAR.sites.by_client.get(name)
+    return site if site and site.protocol == "oidc" and _proved(site, secret) else None
+
+
+def _proved(site: sites.Site, secret: str) -> bool:
+    if site.client_auth == "none":
+        return not secret
+    return site.client_auth != "private_key_jwt" and sites.is_secret(secret, site.client_secret)
+
+
+def _by_assertion(presented: Presented, addresses: tuple[str, ...], now: datetime) -> sites.Site | None:
+    if presented.assertion_type != JWT_BEARER:
+        return None
+    for site in _candidates(presented):
+        claims = verify.verified(presented.assertion, site.client_keys, verify.ASSERTION_ALGORITHMS)
+        if claims and _for_us(claims, site, addresses, now) and _first_time(claims, site):
+            return site
+    return None
+
+
+def _candidates(presented: Presented) -> list[sites.Site]:
+    """client_id may be left out with an assertion (RFC 7521 §4.2)."""
+    registered = settings.MASSAR.sites.by_client
+    named = [registered.get(presented.client_id)] if presented.client_id else registered.values()
+    return [site for site in named if site and site.protocol == "oidc" and site.client_auth == "private_key_jwt"]
+
+
+def _for_us(claims: dict, site: sites.Site, addresses: tuple[str, ...], now: datetime) -> bool:
+    audience = claims.get("aud")
+    audience = [audience] if isinstance(audience, str) else audience
+    right_names = claims.get("iss") == claims.get("sub") == site.client_id
+    right_place = isinstance(audience, list) and any(a in addresses for a in audience if isinstance(a, str))
+    return right_names and right_place and _in_time(claims, now) and isinstance(claims.get("jti"), str)
+
+
+def _in_time(claims: dict, now: datetime) -> bool:
+    moment, skew = now.timestamp(), SKEW.total_seconds()
+    ends = _seconds(claims.get("exp"))
+    begins = [_seconds(claims[name]) for name in ("nbf", "iat") if name in claims]
+    if ends is None or not moment - skew < ends <= moment + LONGEST_ASSERTION.total_seconds() + skew:
+        return False
+    return all(begin is not None and begin <= moment + skew for begin in begins)
+
+
+def _seconds(value: object) -> float | None:
+    """A NumericDate (RFC 7519 §2); None for anything else, numbers beyond all clocks included."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if number and abs(value) < LAST_MOMENT else None
+
+
+def _first_time(claims: dict, site: sites.Site) -> bool:
+    """Each jti once, remembered for as long as the assertion could be shown again."""
+    until = datetime.fromtimestamp(claims["exp"], UTC) + SKEW
+    return sites.replay_cache.first_time("client_assertion", site.client_id, claims["jti"], until=until)

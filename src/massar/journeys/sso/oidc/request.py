@@ -1,0 +1,230 @@
+"""Reading an authorization request (OIDC Core §3.1.2.1, RFC 6749 §4.1.1, RFC 7636): pure, no database.
+
+client_id and redirect_uri are judged first: while they are not certain, nothing is sent anywhere (ATK-101). Whatever else
+is wrong, the site is told, with its state as it came: a page of ours would be a dead end for the person.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from massar.domain.sites import api as sites
+from massar.journeys.sso.issue_assertion import ACR_SETTLED, ACRS, issuer
+from massar.journeys.sso.oidc import claims as oidc_claims
+
+LONGEST = 4096  # characters of one value
+LONGEST_OBJECT = 8192  # … of those in which sites put whole objects: ASP.NET Core and brokers, into state
+LONG = ("state", "claims", "id_token_hint")
+LONGEST_REQUEST = 16 * 1024  # … of all that is read, as it stands in an address: strangers make us keep it
+MOST_AGE = 10 * 365 * 24 * 3600
+PROMPTS = {"none", "login", "consent", "select_account"}
+REFUSED = {
+    "request": "request_not_supported",
+    "request_uri": "request_uri_not_supported",
+    "registration": "registration_not_supported",
+}
+# What is read, and kept while its person signs in; any other parameter is ignored (RFC 6749 §3.1), however long it is.
+READ = (
+    "client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce", "code_challenge",
+    "code_challenge_method", "prompt", "max_age", "claims", "acr_values", "login_hint", "ui_locales", "id_token_hint",
+    *REFUSED,
+)  # fmt: skip
+CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # SHA-256 in base64url (RFC 7636 §4.2)
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """No answer may go to any site. problem: 'site', 'address' or 'request'; detail is for the integrator."""
+
+    problem: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class SendBack:
+    """The answer that the browser takes to the site. mode: 'query' or 'form_post'."""
+
+    site: sites.Site
+    address: str
+    mode: str
+    fields: dict
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request that can be answered. `scope` is what the grant will hold; `fresh`: the password is to be typed."""
+
+    site: sites.Site
+    redirect_uri: str
+    mode: str
+    state: str
+    scope: str
+    nonce: str = ""
+    challenge: str = ""
+    silent: bool = False
+    fresh: bool = False
+    max_age: int | None = None
+    settled: bool = False
+    login_hint: str = ""
+    languages: tuple[str, ...] = ()
+    id_token_hint: str = ""
+    subject: str = ""
+    raw: dict = field(default_factory=dict, repr=False)
+
+    def answer(self, **fields: str) -> SendBack:
+        """With state as it came, and iss (RFC 9207)."""
+        return _back(self.site, self.redirect_uri, self.mode, self.state, fields)
+
+    def error(self, error: str, detail: str = "") -> SendBack:
+        return self.answer(error=error, **({"error_description": detail} if detail else {}))
+
+
+class _Mistake(Exception):
+    def __init__(self, error: str, detail: str):
+        super().__init__(detail)
+        self.error, self.detail = error, detail
+
+
+def read(given: dict[str, list[str]], registry: sites.Registry) -> Ask | Unusable | SendBack:
+    """Judges the parameters as they came, each with all its values."""
+    certain = _certain(given, registry)
+    if isinstance(certain, Unusable):
+        return certain
+    site, redirect_uri = certain
+    once = {name: given[name][0] for name in READ if given.get(name) and given[name][0]}
+    mode = once.get("response_mode", "query")
+    state = once.get("state", "")
+    state = state if len(state) <= LONGEST_REQUEST else ""  # nobody's server would take the address that it came to
+    try:
+        return _ask(site, redirect_uri, given, once)
+    except _Mistake as mistake:
+        said = {"error": mistake.error, "error_description": mistake.detail}
+        return _back(site, redirect_uri, mode if mode == "form_post" else "query", state, said)
+
+
+def _back(site: sites.Site, address: str, mode: str, state: str, fields: dict) -> SendBack:
+    return SendBack(site, address, mode, {**fields, **({"state": state} if state else {}), "iss": issuer()})
+
+
+def _certain(given, registry) -> tuple[sites.Site, str] | Unusable:
+    clients, addresses = given.get("client_id", []), given.get("redirect_uri", [])
+    site = registry.by_client.get(clients[0]) if len(clients) == 1 else None
+    if site is None or site.protocol != "oidc":
+        return Unusable("site", "client_id is not registered.")
+    if len(addresses) != 1 or not site.takes_back(addresses[0]):
+        return Unusable("address", "redirect_uri is not one of the registered ones, character by character.")
+    return site, addresses[0]
+
+
+def _ask(site, redirect_uri: str, given: dict, once: dict[str, str]) -> Ask:
+    _well_formed(given, once)
+    scopes = oidc_claims.scopes_for(site, once.get("scope", ""))
+    if "openid" not in scopes:
+        raise _Mistake("invalid_scope", "scope must hold openid.")
+    claims = oidc_claims.read_parameter(once.get("claims", ""))
+    if claims is None:
+        raise _Mistake("invalid_request", "claims is not a JSON object of objects.")
+    prompts = _prompts(once.get("prompt", ""))
+    max_age = _max_age(once.get("max_age", ""))
+    return Ask(
+        site=site,
+        redirect_uri=redirect_uri,
+        mode=once.get("response_mode", "query"),
+        state=once.get("state", ""),
+        scope=_granted(scopes, oidc_claims.single_claims(site, claims, scopes)),
+        nonce=once.get("nonce", ""),
+        challenge=_challenge(site, once),
+        silent="none" in prompts,
+        fresh=bool(prompts & {"login", "select_account"}) or max_age == 0,
+        max_age=max_age,
+        settled=_settled(once.get("acr_values", ""), claims),
+        login_hint=once.get("login_hint", "")[:254],
+        languages=tuple(once.get("ui_locales", "").split()),
+        id_token_hint=once.get("id_token_hint", ""),
+        subject=_subject(claims),
+        raw=once,
+    )
+
+
+def _well_formed(given: dict, once: dict[str, str]) -> None:
+    twice = [name for name, values in given.items() if len(values) > 1]
+    if twice:
+        raise _Mistake("invalid_request", "A parameter stands twice.")
+    for name, error in REFUSED.items():
+        if name in once:
+            raise _Mistake(error, f"{name} is not supported.")
+    _judge_values(once)
+    if once.get("response_mode", "query") not in ("query", "form_post"):
+        raise _Mistake("invalid_request", "response_mode must be query or form_post.")
+    if "response_type" not in once:
+        raise _Mistake("invalid_request", "response_type is missing.")
+    if once["response_type"] != "code":
+        raise _Mistake("unsupported_response_type", "response_type must be code.")
+
+
+def _judge_values(once: dict[str, str]) -> None:
+    for name, value in once.items():
+        longest = LONGEST_OBJECT if name in LONG else LONGEST
+        if len(value) > longest:
+            raise _Mistake("invalid_request", f"{name} is longer than {longest} characters.")
+        if CONTROL.search(value):
+            raise _Mistake("invalid_request", f"{name} holds control characters.")
+    if len(urlencode(once)) > LONGEST_REQUEST:
+        raise _Mistake("invalid_request", f"The request is longer than {LONGEST_REQUEST} characters.")
+
+
+def _granted(scopes: list[str], marks: list[str]) -> str:
+    """Single claims as far as there is room: one that is not said is no error (OIDC Core §5.5)."""
+    granted = " ".join(scopes)
+    for mark in marks:
+        longer = f"{granted} {mark}"
+        granted = longer if len(longer) <= oidc_claims.LONGEST_SCOPE else granted
+    return granted
+
+
+def _challenge(site, once: dict[str, str]) -> str:
+    challenge, method = once.get("code_challenge", ""), once.get("code_challenge_method", "")
+    if not challenge and not method:
+        if site.pkce:
+            raise _Mistake("invalid_request", "code_challenge is missing (PKCE).")
+        return ""
+    if method != "S256" or not CHALLENGE.fullmatch(challenge):
+        raise _Mistake("invalid_request", "code_challenge must be of method S256.")
+    return challenge
+
+
+def _prompts(text: str) -> set[str]:
+    prompts = set(text.split())
+    if prompts - PROMPTS or ("none" in prompts and len(prompts) > 1):
+        raise _Mistake("invalid_request", "prompt is not one of none, login, consent, select_account.")
+    return prompts
+
+
+def _max_age(text: str) -> int | None:
+    if not text:
+        return None
+    if not text.isascii() or not text.isdecimal():
+        raise _Mistake("invalid_request", "max_age must be a whole number of seconds.")
+    return min(int(text[:12]), MOST_AGE)
+
+
+def _settled(acr_values: str, claims: dict) -> bool:
+    """Whether only ACR_SETTLED will do: asked as essential (OIDC Core §5.5.1.1), or as the one value wanted."""
+    wish = (claims.get("id_token") or {}).get("acr")
+    if isinstance(wish, dict) and wish.get("essential") is True:
+        listed = wish.get("values") if isinstance(wish.get("values"), list) else [wish.get("value")]
+        wanted = [value for value in listed if isinstance(value, str)]
+        if wanted and not set(wanted) & set(ACRS):
+            raise _Mistake("unmet_authentication_requirements", "None of these acr values is known here.")
+        return bool(wanted) and set(wanted) & set(ACRS) == {ACR_SETTLED}
+    return acr_values.split() == [ACR_SETTLED]
+
+
+def _subject(claims: dict) -> str:
+    """The one subject that the site wants to hear of, if it says so (OIDC Core §5.5.1)."""
+    wish = (claims.get("id_token") or {}).get("sub")
+    value = wish.get("value") if isinstance(wish, dict) else None
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,36 @@
+"""Keeping what a site asked while its person signs in, recovers or changes a password; and what strangers may make us keep."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from massar.core.browser import Browser
+from massar.domain.limits import api as limits
+from massar.domain.sites import api as sites
+from massar.journeys.account import recover_password
+from massar.journeys.account.close_sessions import SignedIn
+
+
+@transaction.atomic
+def keep(asked: dict, *, here: SignedIn | None, browser: Browser, now: datetime) -> str | None:
+    """The reference for the browser's cookie; None: too many came from this network, and the request is not kept.
+
+    Anybody can make a row, so strangers share a budget by network. It never asks about an account, and it keeps nobody
+    from signing in.
+    """
+    if here is None and limits.take([limits.draw(limits.rate_limits.PENDING_NETWORK, browser.network)], now=now):
+        return None
+    return sites.saved_requests.put(asked, now=now)
+
+
+def hold(ref: str, *, channel: str, now: datetime) -> None:
+    """Keeps it until the temporary password that was asked for has ended for sure, and the change after it."""
+    if ref:
+        sites.saved_requests.extend(ref, until=now + recover_password.longest(channel) + sites.saved_requests.LIFE, now=now)
+
+
+def may_remember(*, here: SignedIn | None, browser: Browser, now: datetime) -> bool:
+    """Whether the ID of a request that nobody signed may take a row: strangers of one network share a budget."""
+    return bool(here) or not limits.take([limits.draw(limits.rate_limits.SEEN_NETWORK, browser.network)], now=now)

@@ -1,0 +1,103 @@
+"""Telling a site that a session is over, by POST to the site's address: a logout token (OpenID Connect Back-Channel Logout
+1.0 §2.5), or a LogoutRequest by SOAP (SAML bindings §3.2).
+"""
+
+from datetime import timedelta
+from urllib.parse import urlencode, urlsplit
+
+from massar.domain.delivery.provider import (
+    MESSAGE,
+    RECIPIENT,
+    SITE,
+    SOAP,
+    Accepted,
+    CarrierOptions,
+    Outgoing,
+    Refused,
+    Result,
+    is_loopback,
+    tls_context,
+)
+from massar.providers.http_client import Answer, Call, Caller, Place
+
+_LATER = frozenset({408, 409, 425})
+ACTION = '"http://www.oasis-open.org/committees/security"'  # SAML bindings §3.2.3.1
+
+
+class _ToSites:
+    """What both ways share: the message's own place, and no redirects."""
+
+    def __init__(self, options: CarrierOptions):
+        self.name = options.name or "sites"
+        self.longest = options.longest
+        self._caller = Caller(options, tls_context(options.ca_file))
+
+    def __repr__(self):
+        return f"<{type(self).__name__} {self.name}>"
+
+    def check(self) -> list[str]:
+        """Nothing to ask: every message has a place of its own, and `massar sites test` reaches them."""
+        return []
+
+    def _post(self, message: Outgoing, body: bytes, headers: dict[str, str], judge) -> Result:
+        place = _place(message.to)
+        if place is None:
+            return Refused("the address is not https", permanent=True)
+        sent = {"Accept": "*/*", "Idempotency-Key": message.message_id, **headers}
+        answer = self._caller.ask(Call("POST", place, sent, body))
+        return judge(answer) if isinstance(answer, Answer) else answer
+
+
+class SiteCarrier(_ToSites):
+    """`to` is the site's registered logout address, `text` the signed token, made anew for every try."""
+
+    channel = SITE
+
+    def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
+        body = urlencode({"logout_token": message.text}).encode()
+        return self._post(message, body, {"Content-Type": "application/x-www-form-urlencoded"}, _judged)
+
+
+class SoapCarrier(_ToSites):
+    """`to` is the site's registered address for SOAP, `text` the envelope. What the site answers is for others to judge."""
+
+    channel = SOAP
+
+    def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
+        headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": ACTION}
+        return self._post(message, message.text.encode(), headers, _answered)
+
+
+def _place(address: str) -> Place | None:
+    parts = urlsplit(address)
+    secure = parts.scheme == "https"
+    if not parts.hostname or not (secure or (parts.scheme == "http" and is_loopback(parts.hostname))):
+        return None
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Place(secure, parts.hostname, parts.port or (443 if secure else 80), target)
+
+
+def _judged(answer: Answer) -> Result:
+    """200 or 204: done. 400: the site can't end this session (§2.8), and could not the next time either.
+
+    5xx may be the site's trouble with everybody. Anything else that is not a matter of load is an address, a proxy or a
+    deployment to be put right, and the site is there: it is told of the next person all the same.
+    """
+    if answer.status in (200, 204):
+        return Accepted(f"http {answer.status}")
+    code = f"http {answer.status}"
+    if answer.status == 400:
+        return Refused(code, permanent=True, about=RECIPIENT)
+    if answer.status >= 500:
+        return Refused(code, permanent=False, about=MESSAGE)
+    ours = answer.status not in (*_LATER, 429)
+    return Refused(code, permanent=False, ours=ours, busy=answer.status == 429, about=RECIPIENT)
+
+
+def _answered(answer: Answer) -> Result:
+    """200 carries an envelope; a fault comes with 500 (SOAP 1.1 §6.2)."""
+    if answer.status != 200:
+        return _judged(answer)
+    if answer.body is None:
+        return Refused("the answer is too long, or broke off", permanent=False, ours=True, about=RECIPIENT)
+    return Accepted("http 200", answer=answer.body)

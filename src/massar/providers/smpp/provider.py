@@ -1,0 +1,170 @@
+"""SMS by SMPP 3.4: standing connections to an operator's SMSC, many messages under way at once, receipts.
+
+One thread holds an event loop with all connections of the carrier; `submit` may be called from any other. A second
+thread speaks to the sink of receipts, so that a slow database never keeps the loop from answering the SMSC.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Mapping
+from concurrent.futures import Future
+from datetime import timedelta
+from pathlib import Path
+
+from massar.domain.delivery.provider import (
+    SMS,
+    CarrierSettingError,
+    NotSent,
+    Outgoing,
+    ReceiptSink,
+    Refused,
+    Result,
+    is_loopback,
+    tls_context,
+    trouble,
+)
+from massar.providers.smpp.engine import TOO_LATE, BindSlots, Engine, Job, commands
+from massar.providers.smpp.pdu import Address
+from massar.providers.smpp.session import NoBind, connect
+from massar.providers.smpp.settings import OFF, SmppSettings, read_table
+from massar.providers.smpp.text import contents
+
+note = logging.getLogger("massar.smpp")
+
+_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")  # E.164
+
+
+class SmppCarrier:
+    """A Pipelined carrier for one contract. Its threads run from `open` to `close`; it is opened once.
+
+    Callbacks of the futures run in the loop's thread: they must not wait.
+    """
+
+    channel = SMS
+
+    def __init__(self, settings: SmppSettings, *, name: str = "", slots: BindSlots | None = None):
+        if settings.tls == OFF and settings.ca_file:
+            raise CarrierSettingError("An SMPP carrier with tls off has no use for a ca_file.")
+        self.name = name or f"smpp-{settings.host}"
+        self.longest = settings.longest
+        self._settings, self._slots = settings, slots
+        ca_file = Path(settings.ca_file) if settings.ca_file else None
+        self._tls = None if settings.tls == OFF else tls_context(ca_file)
+        self._engine: Engine | None = None
+        self.left_alone = ""
+
+    def __repr__(self):
+        return f"<SmppCarrier {self.name}>"
+
+    def open(self, receipts: ReceiptSink) -> None:
+        if self._engine:
+            raise RuntimeError("a carrier is opened once")
+        if self._tls is None and not is_loopback(self._settings.host):
+            note.warning("%s: tls is off, messages leave this machine in the clear", self.name)
+        self._engine = Engine(self.name, self._settings, self._tls, self._slots, receipts)
+        self._engine.start()
+
+    def submit(self, message: Outgoing, *, valid_for: timedelta) -> "Future[Result]":
+        try:
+            job = self._job(message, valid_for)
+        except _Unfit as unfit:
+            return _done(unfit.result)
+        if not self._engine:
+            return _done(NotSent("the carrier is not open"))
+        self._engine.put(job)
+        return job.future
+
+    def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
+        return self.submit(message, valid_for=valid_for).result()
+
+    def room(self) -> int:
+        return self._engine.room() if self._engine else 0
+
+    def standby(self) -> bool:
+        return self._engine is None or self._engine.standby()
+
+    def close(self) -> None:
+        if self._engine:
+            self._engine.stop(self.longest.total_seconds())
+
+    def check(self) -> list[str]:
+        """Binds and says goodbye, with each kind of bind that is set. A carrier that is bound already is healthy.
+
+        The bind is one of the contract's: where workers hold them all, it is left to them (`left_alone` says so).
+        """
+        self.left_alone = ""
+        if self._engine and self._engine.bound():
+            return []
+        try:
+            slot = self._free_slot()
+        except Exception as problem:
+            return [f"The slots of its binds can't be asked: {trouble(problem)}."]
+        if slot is None:
+            self.left_alone = "not tried: the workers that run hold all its binds. What they meet stands in `massar messages`."
+            return []
+        try:
+            return asyncio.run(self._checked())
+        finally:
+            if self._slots:
+                self._slots.release(slot)
+
+    def _free_slot(self) -> int | None:
+        """A bind that nobody holds, held from now on."""
+        free = (n for n in range(self._settings.binds) if not self._slots or self._slots.try_take(n))
+        return next(free, None)
+
+    async def _checked(self) -> list[str]:
+        where = "SMSC {}:{}".format(*self._settings.place)
+        for command in commands(self._settings):
+            try:
+                session = await connect(
+                    self._settings, command, self._tls, deliver=_left_for_later, freed=_nothing
+                )
+            except NoBind as problem:
+                if isinstance(problem.result, Refused):
+                    return [f"{where} refuses us: {problem.result.code}."]
+                return [f"{where} can't be reached: {problem.result.why}."]
+            await session.goodbye()
+        return []
+
+    def _job(self, message: Outgoing, valid_for: timedelta) -> Job:
+        settings = self._settings
+        if valid_for < timedelta(seconds=1):
+            raise _Unfit(TOO_LATE)
+        if not _NUMBER.fullmatch(message.to):
+            raise _Unfit(Refused("number can't be written to", permanent=True))
+        try:
+            segments = contents(message.text, message.message_id)
+        except ValueError as problem:
+            raise _Unfit(Refused(str(problem), permanent=True)) from problem
+        to = Address(settings.to_ton, settings.to_npi, message.to[1:])
+        return Job(to, segments, valid_for=valid_for, patience=settings.answer_timeout)
+
+
+class _Unfit(Exception):
+    """A message that need not be queued: `result` is known."""
+
+    def __init__(self, result: Refused | NotSent):
+        super().__init__()
+        self.result = result
+
+
+def from_table(table: Mapping[str, object], *, name: str, slots: BindSlots | None = None) -> SmppCarrier:
+    """The carrier of one table of settings. Raises CarrierSettingError with one sentence, never with the password."""
+    return SmppCarrier(read_table(table, name=name), name=name, slots=slots)
+
+
+def _done(result: Result) -> "Future[Result]":
+    future: Future[Result] = Future()
+    future.set_result(result)
+    return future
+
+
+def _left_for_later(_delivered, stored) -> None:
+    """A receipt that comes while a bind is only tried is left for who can store it."""
+    stored(False)
+
+
+def _nothing() -> None:
+    """Nobody waits for room."""

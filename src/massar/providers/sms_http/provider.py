@@ -1,0 +1,159 @@
+"""SMS through a gateway's web interface. Everything about the gateway is data: a table of settings, or a preset with
+the operator's values over it (`presets/`).
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from massar.domain.delivery.provider import (
+    MESSAGE,
+    SMS,
+    CarrierOptions,
+    CarrierSettingError,
+    NotSent,
+    Outgoing,
+    Refused,
+    Result,
+    Unsure,
+    tls_context,
+)
+from massar.domain.delivery.receipts_address import make
+from massar.domain.delivery.sms_text import UCS2, measure
+from massar.providers.http_client import Answer, Call, Caller
+from massar.providers.oauth_token import TokenPlace, TokenSource
+from massar.providers.sms_http.proof import ByToken, Fixed, Proof
+from massar.providers.sms_http.request import Literal, Values
+from massar.providers.sms_http.settings import HttpSettings, judged, settings_of
+
+
+class HttpCarrier:
+    """One request per message, on connections that are kept while they live.
+
+    `receipts_base`: the product's public address, for call-backs; `receipts_at`: the one address for all messages,
+    for gateways that are told once where to call instead of with each message.
+    """
+
+    channel = SMS
+
+    def __init__(self, settings: HttpSettings, *, receipts_base: str = ""):
+        options = settings.options
+        self.name = settings.name
+        self.longest = options.longest
+        self._settings, self._base = settings, receipts_base
+        secure = settings.request.place.secure
+        self._caller = Caller(options, tls_context(options.ca_file) if secure else None, keeps=True)
+        self._proof = _proof(settings)
+        self._names_address = "receipt_url" in settings.request.names()
+        once = settings.receipt is not None and not self._names_address
+        self.receipts_at = make(self.name, "", receipts_base) if once else ""
+
+    def __repr__(self):
+        return f"<HttpCarrier {self.name}>"
+
+    def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
+        try:
+            call = self._settings.request.render(self._values(message, valid_for))
+        except UnicodeEncodeError:
+            return Refused("the charset has no sign for this text", permanent=False, ours=True, about=MESSAGE)
+        answer = self._asked(call, self._caller.ends())
+        return self._settings.answer.judge(answer) if isinstance(answer, Answer) else answer
+
+    def check(self) -> list[str]:
+        """Reaches the gateway, verifies its certificate and fetches a token. Sends no message: none is for free."""
+        place, ends = self._settings.request.place, self._caller.ends()
+        trouble = self._caller.reach(place)
+        if trouble:
+            return [f"SMS gateway {place.host}:{place.port} can't be reached: {trouble.why}."]
+        match self._proof.headers(ends):
+            case Refused(code=why) | NotSent(why=why):
+                return [f"SMS gateway {place.host}:{place.port} gives us {why}."]
+        return []
+
+    def _asked(self, call: Call, ends: float) -> Answer | Refused | NotSent | Unsure:
+        """A 401 may mean that the token is over: once, the same request goes with a new one. It was refused before."""
+        for may_renew in (True, False):
+            proof = self._proof.headers(ends)
+            if isinstance(proof, Refused | NotSent):
+                return proof
+            answer = self._caller.ask(call._replace(headers={**call.headers, **proof}), ends=ends)
+            refused = isinstance(answer, Answer) and answer.status == 401
+            if not (refused and may_renew and self._proof.renew(proof)):
+                break
+        return answer
+
+    def _values(self, message: Outgoing, valid_for: timedelta) -> Values:
+        settings, seconds = self._settings, max(1, int(valid_for.total_seconds()))
+        coding = measure(message.text).encoding
+        as_hex = settings.ucs2_hex and coding == UCS2
+        return {
+            "to": message.to,
+            "to_plain": message.to.removeprefix("+"),
+            "text": message.text.encode("utf-16-be").hex().upper() if as_hex else message.text,
+            "sender": settings.sender,
+            "seconds": seconds,
+            "minutes": max(1, seconds // 60),
+            "id": message.message_id,
+            "coding": settings.coding[coding],
+            "receipt_url": make(self.name, message.message_id, self._base) if self._names_address else "",
+        }
+
+
+def _proof(settings: HttpSettings) -> Proof:
+    if not isinstance(settings.proof, TokenPlace):
+        return Fixed(settings.proof)
+    tls = tls_context(settings.options.ca_file) if settings.proof.place.secure else None
+    return ByToken(TokenSource(settings.proof, Caller(settings.options, tls)))
+
+
+def from_table(table: Mapping, *, name: str, receipts_base: str) -> HttpCarrier:
+    """A carrier from the operator's table. Nothing is connected yet.
+
+    Raises CarrierSettingError with one sentence for the first mistake.
+    """
+    settings = settings_of(table, name=name)
+    if settings.receipt and not receipts_base:
+        raise CarrierSettingError(f"The carrier {name} reads receipts, but there is no address where they could come.")
+    return HttpCarrier(settings, receipts_base=receipts_base)
+
+
+def from_url(url: str, options: CarrierOptions) -> HttpCarrier:
+    """The carrier that MASSAR_SMS_URL and its kin describe: one JSON object by POST, one JSON object back."""
+    fields = {
+        options.sms_to_field: "{to}",
+        options.sms_text_field: "{text}",
+        options.sms_sender_field: "{sender}",
+        options.sms_validity_field: "{seconds}",
+    }
+    for name in (options.sms_to_field, options.sms_text_field):
+        if not name or "" in name.split("."):
+            raise CarrierSettingError("An SMS gateway needs names for the fields of number and text.")
+    content = _literal(json.loads(json.dumps(dict(options.sms_extra))))
+    for path, value in fields.items():
+        if path:
+            _place(content, path.split("."), value)
+    table = {
+        "url": Literal(url),
+        "headers": {name: Literal(value) for name, value in options.sms_headers.items()},
+        "json": content,
+        "sender": options.sms_sender,
+        "answer": {"reference": options.sms_reference_field},
+    }
+    return HttpCarrier(judged(table, name=options.name or f"sms-{urlsplit(url).hostname}", options=options))
+
+
+def _literal(node):
+    if isinstance(node, str):
+        return Literal(node)
+    if isinstance(node, dict):
+        return {name: _literal(one) for name, one in node.items()}
+    return [_literal(one) for one in node] if isinstance(node, list) else node
+
+
+def _place(content: dict, path: list[str], value: object) -> None:
+    for step in path[:-1]:
+        content = content.setdefault(step, {})
+        if not isinstance(content, dict):
+            raise CarrierSettingError(f"The SMS field {'.'.join(path)} would go inside a value.")
+    content[path[-1]] = value

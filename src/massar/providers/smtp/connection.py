@@ -1,0 +1,283 @@
+"""One connection to a mail server (RFC 5321), with STARTTLS (RFC 3207), TLS from the first byte (RFC 8314) or in the
+clear, and the letters that go over it.
+
+The steps are spelled out instead of `smtplib.sendmail`, because the one thing that matters after trouble is
+whether the final dot had left us.
+"""
+
+import re
+import select
+import smtplib
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import NamedTuple
+
+from massar.domain.delivery.provider import (
+    MESSAGE,
+    NOTHING,
+    RECIPIENT,
+    Accepted,
+    CarrierOptions,
+    NotSent,
+    Refused,
+    Result,
+    Unsure,
+    trouble,
+)
+from massar.providers.oauth_token import TokenSource
+from massar.providers.smtp.bearer import WAYS, initial_fits
+from massar.providers.smtp.mime import one_line
+from massar.providers.smtp.replies import DATA, END, GREETING, HELLO, MAIL, RCPT, SIGN_IN, judged
+
+PLAIN = "plain"
+STARTTLS = "starttls"
+TLS = "tls"
+DEFAULT_PORT = {PLAIN: 25, STARTTLS: 587, TLS: 465}
+MOST_LETTERS = 100  # then a connection is renewed, before a server's own limit ends it
+REST = 30.0  # seconds without a letter, after which a connection is asked whether it lives
+
+
+class SmtpServer(NamedTuple):
+    """Where and how. `security` is one of PLAIN, STARTTLS, TLS; an empty `user` means no sign-in. `tokens`: they are shown
+    instead of a password."""
+
+    host: str
+    port: int
+    security: str
+    user: str = ""
+    password: str = ""
+    tokens: TokenSource | None = None
+
+
+class Parcel(NamedTuple):
+    """A letter with its envelope. `message_id` is told to servers that report (RFC 3461); `receipt`: of success too."""
+
+    message_id: str
+    sender: str
+    recipient: str
+    letter: bytes
+    valid_for: timedelta
+    receipt: bool
+
+
+class Line:
+    """A connection from greeting to goodbye. One thread at a time. Call `ready`, then `deliver`, as long as `kept`."""
+
+    def __init__(
+        self,
+        wire: socket.socket,
+        server: SmtpServer,
+        options: CarrierOptions,
+        *,
+        tls: ssl.SSLContext | None,
+        hello: str,
+    ):
+        self.wire, self.kept = wire, False
+        self._server, self._options, self._tls, self._hello = server, options, tls, hello
+        self._smtp: smtplib.SMTP | None = None
+        self._letters, self._used, self._unclean = 0, 0.0, False
+
+    def ready(self, ends: float) -> Result | None:
+        """Everything before a letter, until the moment `ends` of the monotonic clock: None when the server is ready for
+        it. On a used connection, NotSent means that it is dead and a new one is worth a try."""
+        if self._smtp is None:
+            return self._greet(ends)
+        return None if self._lives() else NotSent("the kept connection was gone")
+
+    def deliver(self, parcel: Parcel) -> Result:
+        """One letter. Afterwards `kept` says whether another may follow."""
+        result = self._envelope(parcel) or self._content(parcel)
+        self._letters += 1
+        self._used = time.monotonic()
+        # A refused recipient leaves half an envelope behind; it is cleared when somebody needs the connection.
+        self._unclean = not isinstance(result, Accepted)
+        goodbye = isinstance(result, Refused) and (result.ours or result.code.startswith("421"))
+        self.kept = isinstance(result, Accepted | Refused) and not goodbye and self._letters < MOST_LETTERS
+        return result
+
+    def close(self) -> None:
+        """Say goodbye and don't wait: the answer to QUIT has no bearing on any letter."""
+        self.kept = False
+        with suppress(AttributeError, OSError, smtplib.SMTPException):
+            self._smtp.putcmd("QUIT")
+        with suppress(AttributeError, OSError):
+            self._smtp.close()
+        self.wire.close()
+
+    def _greet(self, ends: float) -> Result | None:
+        try:
+            self._open()
+            return self._sign_in(ends)
+        except smtplib.SMTPConnectError as problem:
+            return judged(problem.smtp_code, problem.smtp_error, GREETING)
+        except smtplib.SMTPHeloError as problem:
+            return judged(problem.smtp_code, problem.smtp_error, HELLO)
+        except (OSError, smtplib.SMTPException, ValueError) as problem:
+            return NotSent(_reason(problem))
+
+    def _open(self) -> None:
+        if self._server.security == TLS:
+            self.wire = self._tls.wrap_socket(self.wire, server_hostname=self._server.host)
+        self.wire.settimeout(self._options.answer_timeout)
+        smtp = self._smtp = smtplib.SMTP(local_hostname=self._hello, timeout=self._options.answer_timeout)
+        smtp.sock, smtp._host = self.wire, self._server.host
+        code, words = smtp.getreply()
+        if code != 220:
+            raise smtplib.SMTPConnectError(code, words)
+        smtp.ehlo_or_helo_if_needed()
+
+    def _sign_in(self, ends: float) -> Result | None:
+        smtp = self._smtp
+        if self._server.security == STARTTLS:
+            if not smtp.has_extn("starttls"):
+                # A listener in the middle hides the offer; going on in the clear is what it waits for.
+                return NotSent("the server offers no STARTTLS")
+            smtp.starttls(context=self._tls)
+            self.wire = smtp.sock
+            smtp.ehlo_or_helo_if_needed()
+        if not self._server.user:
+            return None
+        # One method, one try: `login` would go through all of them, and each counts as a wrong password.
+        known = WAYS if self._server.tokens else ("PLAIN", "LOGIN")
+        offered = smtp.esmtp_features.get("auth", "").upper().split()
+        method = next((one for one in known if one in offered), None)
+        if method is None:
+            return Refused("no sign-in method in common", permanent=False, ours=True)
+        return self._by_token(method, ends) if self._server.tokens else self._by_password(method)
+
+    def _by_password(self, method: str) -> Result | None:
+        smtp = self._smtp
+        smtp.user, smtp.password = self._server.user, self._server.password
+        return self._authenticated(method, smtp.auth_plain if method == "PLAIN" else smtp.auth_login)
+
+    def _by_token(self, method: str, ends: float) -> Result | None:
+        """A token that was kept may have been taken back before its end: then a new one is shown. A new one that is
+        refused tells of our rights, and one more would count as one more wrong password."""
+        tokens = self._server.tokens
+        while True:
+            kept, token = tokens.holds(), tokens.token(ends)
+            if not isinstance(token, str):
+                return token
+            words = WAYS[method](self._server, token)
+            try:
+                refusal = self._authenticated(method, words, at_once=initial_fits(method, words))
+            except (OSError, smtplib.SMTPException):
+                tokens.renew(token)  # some servers hang up instead of answering a second time
+                raise
+            if refusal is None or not getattr(refusal, "ours", False):
+                return refusal
+            tokens.renew(token)
+            if not kept:
+                return refusal
+
+    def _authenticated(self, method: str, words: Callable, *, at_once: bool = True) -> Result | None:
+        try:
+            self._smtp.auth(method, words, initial_response_ok=at_once)
+        except smtplib.SMTPAuthenticationError as problem:
+            return judged(problem.smtp_code, problem.smtp_error, SIGN_IN)
+        return None
+
+    def _lives(self) -> bool:
+        """Whether the connection can take a letter. RSET after a rest or a refusal: it asks and clears in one."""
+        if not self._quiet():
+            return False
+        if not self._unclean and time.monotonic() - self._used < REST:
+            return True
+        try:
+            self.wire.settimeout(self._options.connect_timeout)  # slower than a new connection is no use
+            code, _ = self._smtp.rset()
+            self.wire.settimeout(self._options.answer_timeout)
+        except (OSError, smtplib.SMTPException):
+            return False
+        return code == 250
+
+    def _quiet(self) -> bool:
+        """Whether nothing came unasked: a hang-up, a goodbye, or an answer too many, which would shift all others."""
+        try:
+            watch = select.poll()
+            watch.register(self.wire, select.POLLIN)
+            if watch.poll(0):
+                return False
+            self.wire.settimeout(0)
+            left_over = self._smtp.file.peek(1)
+        except ssl.SSLWantReadError:
+            left_over = b""
+        except (OSError, ValueError):
+            return False
+        self.wire.settimeout(self._options.answer_timeout)
+        return not left_over
+
+    def _envelope(self, parcel: Parcel) -> Result | None:
+        smtp, about = self._smtp, NOTHING
+        try:
+            code, words = smtp.mail(parcel.sender, self._mail_options(parcel))
+            if code != 250:
+                return self._refused(code, words, MAIL)
+            about = RECIPIENT
+            code, words = smtp.rcpt(parcel.recipient, self._rcpt_options(parcel))
+            if code not in (250, 251, 252):
+                return self._refused(code, words, RCPT)
+            about = MESSAGE
+            code, words = smtp.docmd("DATA")
+            return None if code == 354 else self._refused(code, words, DATA)
+        except (OSError, smtplib.SMTPException, ValueError) as problem:
+            return NotSent(_reason(problem), about)
+
+    def _refused(self, code: int, words: bytes, stage: str) -> Result:
+        """A goodbye on a used connection says nothing about this letter: it never left us. Nor does a sign-in that is over
+        by now (the end of a token, a server's limit): a new connection signs in anew."""
+        if self._letters and code in (421, 530, 535):
+            return NotSent("the server ended the kept connection")
+        return judged(code, words, stage)
+
+    def _mail_options(self, parcel: Parcel) -> list[str]:
+        """What the server offers to do: give late letters back, and report under our name without the body."""
+        reports = ["RET=HDRS", f"ENVID={parcel.message_id}"] if self._smtp.has_extn("dsn") else []
+        seconds = int(parcel.valid_for.total_seconds())
+        if not self._smtp.has_extn("deliverby") or seconds < 1:
+            return reports
+        shortest = self._smtp.esmtp_features["deliverby"].strip()
+        if shortest.isdigit() and seconds < int(shortest):
+            return reports
+        # RFC 2852: give it back rather than deliver it late
+        return [*reports, f"BY={min(seconds, 999_999_999)};R"]
+
+    def _rcpt_options(self, parcel: Parcel) -> list[str]:
+        if not self._smtp.has_extn("dsn"):
+            return []
+        return ["NOTIFY=SUCCESS,FAILURE,DELAY" if parcel.receipt else "NOTIFY=FAILURE,DELAY"]
+
+    def _content(self, parcel: Parcel) -> Result:
+        smtp = self._smtp
+        try:
+            smtp.send(re.sub(rb"(?m)^\.", b"..", parcel.letter))
+        except (OSError, smtplib.SMTPException) as problem:
+            return NotSent(_reason(problem), MESSAGE)
+        try:
+            smtp.send(b".\r\n")
+            code, words = smtp.getreply()
+        except (OSError, smtplib.SMTPException) as problem:
+            return Unsure(_reason(problem))
+        if code == 250:
+            return Accepted(_words(words), receipt=parcel.receipt and smtp.has_extn("dsn"))
+        if not 400 <= code <= 599:
+            return Unsure(f"the server answered {code} to the message")
+        return judged(code, words, END)
+
+
+def _words(words: bytes) -> str:
+    return one_line(words.decode("ascii", "replace"))[:120]
+
+
+def _reason(problem: BaseException) -> str:
+    if isinstance(problem, smtplib.SMTPServerDisconnected):
+        # smtplib turns a timeout inside an answer into this one; the cause tells them apart.
+        cause = problem.__cause__ or problem.__context__
+        return trouble(cause) if isinstance(cause, OSError) else "the server hung up"
+    if isinstance(problem, smtplib.SMTPResponseException):
+        return f"the server answered {problem.smtp_code}"
+    return trouble(problem)
