@@ -64,8 +64,7 @@ def main() -> None:
     inserts, counts = [opened(address) for _ in range(writers)], [0] * writers
     start = time.perf_counter()
     threads = [
-        threading.Thread(target=repeat, args=(insert, i, start + seconds, counts))
-        for i, insert in enumerate(inserts)
+        threading.Thread(target=repeat, args=(insert, i, start + seconds, counts)) for i, insert in enumerate(inserts)
     ]
     for thread in threads:
         thread.start()

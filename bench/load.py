@@ -104,15 +104,9 @@ def ask(browser: Browser, login: str, contact: int, network: int) -> Answer:
     browser.as_with_form()
     browser.address = f"10.{network // 250 % 250}.{network % 250}.9"
     by_phone = contact % 2
-    typed = (
-        {"email": "", "phone": people.phone(contact)}
-        if by_phone
-        else {"email": people.email(contact), "phone": ""}
-    )
+    typed = {"email": "", "phone": people.phone(contact)} if by_phone else {"email": people.email(contact), "phone": ""}
     channel = "phone" if by_phone else "email"
-    return browser.post(
-        "/recovery/", {"user": login, "channel": channel, **typed, "ask_id": form_number(contact)}
-    )
+    return browser.post("/recovery/", {"user": login, "channel": channel, **typed, "ask_id": form_number(contact)})
 
 
 def form_number(number: int) -> str:

@@ -116,7 +116,14 @@ def receiving(way: str, folder: Path) -> Iterator[int]:
     """A mail server in a process of its own until the block is left; its port."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.mail", "--serve", str(port), str(folder / ("server.pem" if way == "tls" else "-"))]
+        [
+            sys.executable,
+            "-m",
+            "bench.mail",
+            "--serve",
+            str(port),
+            str(folder / ("server.pem" if way == "tls" else "-")),
+        ]
     )
     try:
         deadline = time.monotonic() + 20

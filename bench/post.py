@@ -221,11 +221,15 @@ class Drain:
     cpu_share: float
 
 
-def _drains(office: Office, places: list[Place], size: Size, say) -> tuple[dict[tuple[str, int], list[Drain]], list[float]]:
+def _drains(
+    office: Office, places: list[Place], size: Size, say
+) -> tuple[dict[tuple[str, int], list[Drain]], list[float]]:
     drains: dict[tuple[str, int], list[Drain]] = {}
     alone: list[float] = []
     for one in places:
-        one.run("-m", "bench.filling", "people", str(DRAINED), str(DRAINED + size.messages * size.rounds * len(WORKERS)))
+        one.run(
+            "-m", "bench.filling", "people", str(DRAINED), str(DRAINED + size.messages * size.rounds * len(WORKERS))
+        )
     first = DRAINED
     for number in range(size.rounds):
         with machine.on_core(machine.SERVER_CORE):

@@ -22,9 +22,7 @@ def table(title: str, heads: list[str], rows: Iterable[Iterable[str]], note: str
         ]
         return "| " + " | ".join(padded) + " |"
 
-    rule = (
-        "|" + "|".join("-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(widths)) + "|"
-    )
+    rule = "|" + "|".join("-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(widths)) + "|"
     text = "\n".join([f"### {title}", "", shown(lines[0]), rule, *map(shown, lines[1:])])
     return f"{text}\n\n{note}\n" if note else f"{text}\n"
 

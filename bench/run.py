@@ -99,9 +99,7 @@ def main() -> int:
 def _asked():
     parser = argparse.ArgumentParser(prog="bench.run", description=__doc__.partition("\n")[0])
     parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md too")
-    parser.add_argument(
-        "--quick", action="store_true", help="one short round, to see whether everything works"
-    )
+    parser.add_argument("--quick", action="store_true", help="one short round, to see whether everything works")
     parser.add_argument("--only", nargs="+", choices=PARTS, help="these parts alone (printed, never written)")
     asked = parser.parse_args()
     if asked.only and asked.write:
@@ -243,12 +241,8 @@ def _fairness(standings: list[Standing], seconds: float) -> str:
             storm.wait(60)
         for name, run in (("alone", alone), (f"while {BROWSERS} browsers sign in", during)):
             p50, p99 = (report.ms(report.quantile(run["times"], q)) for q in (0.5, 0.99))
-            rows.append(
-                [f"{name}, {one.place.name}", report.per_second(len(run["times"]) / run["seconds"]), p50, p99]
-            )
-    return report.table(
-        "The home page of a signed-in person, 2 readers", ["", "per second", "p50 ms", "p99 ms"], rows
-    )
+            rows.append([f"{name}, {one.place.name}", report.per_second(len(run["times"]) / run["seconds"]), p50, p99])
+    return report.table("The home page of a signed-in person, 2 readers", ["", "per second", "p50 ms", "p99 ms"], rows)
 
 
 # Recovery -----------------------------------------------------------------------------------------------------------
@@ -302,9 +296,7 @@ def _wait_for_arrivals(sink: Sink, numbers: range, started: float) -> float:
             moments = sorted(arrivals[one][0] for one in wanted)
             return (len(moments) - 1) / (moments[-1] - moments[0])
         time.sleep(0.2)
-    raise SystemExit(
-        f"only {len(wanted & sink.arrivals().keys())} of {len(wanted)} messages were handed over"
-    )
+    raise SystemExit(f"only {len(wanted & sink.arrivals().keys())} of {len(wanted)} messages were handed over")
 
 
 def _idle_waits(one: Standing, sink: Sink, numbers: range) -> list[float]:

@@ -37,9 +37,7 @@ def compare(first: list[float], second: list[float]) -> Signal:
     n, m = len(first), len(second)
     ranks = _midranks(first + second)
     own_first, own_second = _midranks(first), _midranks(second)
-    above = [
-        (ranks[i] - own_first[i]) / m for i in range(n)
-    ]  # share of the second kind below each of the first
+    above = [(ranks[i] - own_first[i]) / m for i in range(n)]  # share of the second kind below each of the first
     below = [1 - (ranks[n + j] - own_second[j]) / n for j in range(m)]
     auc = fmean(above)
     margin = NORMAL_95 * math.sqrt(variance(above) / n + variance(below) / m)

@@ -68,9 +68,7 @@ async def receive(smtp_port: int, notes: Notes) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     mailbox = Mailbox(notes)
-    server = await loop.create_server(
-        lambda: SMTP(mailbox, hostname="sink.test", loop=loop), "127.0.0.1", smtp_port
-    )
+    server = await loop.create_server(lambda: SMTP(mailbox, hostname="sink.test", loop=loop), "127.0.0.1", smtp_port)
     await stop.wait()
     server.close()
 

@@ -54,7 +54,9 @@ def _slow_down(context: BrowserContext, page: Page) -> None:
 
 
 def _waited(page: Page, name: str, path: str) -> Wait:
-    page.goto(path, wait_until="load")  # fonts and all: the next page has the line for itself, as after a minute of reading
+    page.goto(
+        path, wait_until="load"
+    )  # fonts and all: the next page has the line for itself, as after a minute of reading
     page.wait_for_load_state("networkidle")
     return Wait(name, page.evaluate(PAINTED) / 1000, page.evaluate(USABLE) / 1000)
 

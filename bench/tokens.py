@@ -59,9 +59,7 @@ def sites_file(folder: Path) -> Path:
             f'client_secret = "{secret}"',
             f'algorithm = "{algorithm}"',
             'scopes = ["openid", "profile", "email", "school", "offline_access"]',
-            "service = true\nintrospects = true"
-            if machine
-            else f'redirect_uris = ["{CALLBACK.format(slug=slug)}"]',
+            "service = true\nintrospects = true" if machine else f'redirect_uris = ["{CALLBACK.format(slug=slug)}"]',
         ]
         tables.append("\n".join(lines))
     path = folder / "sites.toml"

@@ -134,11 +134,11 @@ def refused(request, why: object) -> HttpResponse:
     return page(request, None, links=SIGN_IN, note=f"Refused: {why}", status=400)
 
 
-def page(request, claims: dict | None, *, links: list[tuple[str, str]], note: str = "", status: int = 200) -> HttpResponse:
+def page(
+    request, claims: dict | None, *, links: list[tuple[str, str]], note: str = "", status: int = 200
+) -> HttpResponse:
     """The site's only page: who signed in, what came, where to go."""
-    rows = format_html_join(
-        "", '<tr><th>{}</th><td><bdi dir="auto">{}</bdi></td></tr>', sorted((claims or {}).items())
-    )
+    rows = format_html_join("", '<tr><th>{}</th><td><bdi dir="auto">{}</bdi></td></tr>', sorted((claims or {}).items()))
     who = (claims or {}).get("name") or (claims or {}).get("email") or (claims or {}).get("sub") or ""
     nobody = format_html("<p id=nobody>Nobody is signed in here.</p>") if status == 200 else ""
     said = format_html("<p>Signed in: <strong id=who><bdi>{}</bdi></strong></p>", who) if claims else nobody

@@ -19,7 +19,9 @@ from tests.support.wire import Wire
 
 django_client.ClientHandler = Wire  # every test client goes in by the product's own WSGI callable
 
-hypothesis.settings.register_profile("massar", deadline=None)  # how long an example takes is no promise: machines differ
+hypothesis.settings.register_profile(
+    "massar", deadline=None
+)  # how long an example takes is no promise: machines differ
 hypothesis.settings.load_profile("massar")
 
 # In the night to 15 February 2026 clocks in Africa/Casablanca went from 02:59 (+01) back to 02:00 (+00), for Ramadan, by

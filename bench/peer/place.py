@@ -70,7 +70,9 @@ def _version() -> str:
 def _python(home: Path) -> str:
     """The Python of an environment that holds the locked peer and nothing of the product."""
     python = home / "venv" / "bin" / "python"
-    install = "-m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: -r".split()
+    install = (
+        "-m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: -r".split()
+    )
     for words in ([sys.executable, "-m", "venv", home / "venv"], [python, *install, LOCK]):
         if subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
             raise NotThere(f"{NAME} could not be installed from requirements/{LOCK.name}: it was not measured.")

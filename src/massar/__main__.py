@@ -1,4 +1,5 @@
 """`python -m massar`: the same as the console script `massar`."""
+
 import sys
 
 from massar.interfaces.commands.main import main

@@ -45,9 +45,7 @@ def test_a_letter_that_came_back_is_told_until_it_is_put_right(fresh_product: Pr
     expect(walk.page.get_by_text(walk.said("contact.came_back"))).to_have_count(0)
 
 
-def test_an_address_that_does_not_exist_is_told_while_its_code_is_waited_for(
-    fresh_product: Product, open_page: Opener
-):
+def test_an_address_that_does_not_exist_is_told_while_its_code_is_waited_for(fresh_product: Product, open_page: Opener):
     product = fresh_product
     walk = signed_in(product, open_page, "ar")
     walk.chooses_in_the_menu(walk.words.profile)

@@ -50,7 +50,14 @@ def test_no_part_outlives_the_demo(fresh_product: Product, sent: signal.Signals)
 def test_the_printed_list_is_true_in_its_own_order(fresh_product: Product, open_page: Opener):
     """Both contacts, the six sites, signed out everywhere, the recovery, then four sites and two that wait."""
     printed = fresh_product.log.read_text("utf-8")
-    order = ("a personal e-mail and phone", "Both count", "six sites", "watch them close", "temporary password", "Retraite")
+    order = (
+        "a personal e-mail and phone",
+        "Both count",
+        "six sites",
+        "watch them close",
+        "temporary password",
+        "Retraite",
+    )
     places = [printed.index(words) for words in order]
     assert places == sorted(places)
     walk = Walk(open_page(fresh_product), fresh_product, "ar")

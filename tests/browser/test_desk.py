@@ -52,7 +52,9 @@ def test_time_runs_as_the_page_is_read(product: Product, open_page: Opener):
     for language, mirrored in (("fr", False), ("ar", True)):
         walk = operator(open_page(product), product, language)
         walk.page.goto("/desk/messages/")
-        turned = walk.page.locator("svg.drawing").first.evaluate("(e) => new DOMMatrix(getComputedStyle(e).transform).a < 0")
+        turned = walk.page.locator("svg.drawing").first.evaluate(
+            "(e) => new DOMMatrix(getComputedStyle(e).transform).a < 0"
+        )
         times = walk.page.locator(".times").first.locator("span")
         boxes = [times.nth(n).bounding_box()["x"] for n in (0, -1)]
         assert turned is mirrored and (boxes[1] < boxes[0]) is mirrored

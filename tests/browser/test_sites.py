@@ -61,9 +61,7 @@ def is_closed(walk: Walk, slug: str) -> bool:
     return answer.status == 303 if slug == "notifrh" else "id=nobody" in answer.text()
 
 
-def test_sign_in_once_open_all_six_change_the_password_all_six_are_closed(
-    fresh_product: Product, open_page: Opener
-):
+def test_sign_in_once_open_all_six_change_the_password_all_six_are_closed(fresh_product: Product, open_page: Opener):
     walk = signed_in(Walk(open_page(fresh_product, size=pages.DESK), fresh_product, "fr"))
     for slug in SIX:
         walk.opens_a_site(slug, NAME)
@@ -79,14 +77,14 @@ def test_sign_in_once_open_all_six_change_the_password_all_six_are_closed(
 
 @pytest.mark.parametrize("script", [True, False], ids=["javascript", "plain"])
 @pytest.mark.parametrize("slug", ONE_OF_EACH_PROTOCOL)
-def test_who_comes_from_a_site_signs_in_and_is_back_there(
-    product: Product, open_page: Opener, slug: str, script: bool
-):
+def test_who_comes_from_a_site_signs_in_and_is_back_there(product: Product, open_page: Opener, slug: str, script: bool):
     walk = Walk(open_page(product, script=script), product, "ar")
     walk.page.goto(site_start(product, slug))
     walk.types_user_and_password(YOUSSEF, product.people[YOUSSEF])
     if not script and slug == "taalim":
-        walk.page.locator("form[action$='/acs'] button").click()  # the answer of SAML is a form; without scripts it has a button
+        walk.page.locator(
+            "form[action$='/acs'] button"
+        ).click()  # the answer of SAML is a form; without scripts it has a button
     is_known_at(walk, slug)
 
 
@@ -299,9 +297,7 @@ def test_signing_out_everywhere_from_home(product: Product, open_page: Opener, l
     assert all(is_closed(walk, slug) for slug in ONE_OF_EACH_PROTOCOL)
 
 
-def test_what_a_site_asked_waits_through_recovery_and_the_forced_change(
-    fresh_product: Product, open_page: Opener
-):
+def test_what_a_site_asked_waits_through_recovery_and_the_forced_change(fresh_product: Product, open_page: Opener):
     """Fatima comes from a site, has forgotten her password, and is let into that site at the end of it all."""
     walk = Walk(open_page(fresh_product), fresh_product, "ar")
     walk.page.goto(site_start(fresh_product, "massar"))

@@ -78,9 +78,7 @@ class Walk:
     def chooses_in_the_menu(self, name: str) -> None:
         self.menu().click()
         entry = self.page.locator("header details")
-        entry.get_by_role("link", name=name, exact=True).or_(
-            entry.get_by_role("button", name=name, exact=True)
-        ).click()
+        entry.get_by_role("link", name=name, exact=True).or_(entry.get_by_role("button", name=name, exact=True)).click()
 
     def signs_out(self) -> None:
         self.chooses_in_the_menu(self.said("menu.sign_out"))

@@ -33,9 +33,7 @@ class Installation:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        kept = {
-            k: v for k, v in os.environ.items() if not k.startswith(("MASSAR_", "DJANGO_", "PYTEST_", "COV_"))
-        }
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("MASSAR_", "DJANGO_", "PYTEST_", "COV_"))}
         self.environ = {
             **kept,
             "PYTHONPATH": str(SOURCE),
@@ -107,9 +105,7 @@ def test_without_a_command_the_help_is_shown(empty):
     assert done.returncode == 2 and "commands" in done.stdout
 
 
-@pytest.mark.parametrize(
-    "command", [("check",), ("serve",), ("worker",), ("migrate",), ("audit", "--verify")]
-)
+@pytest.mark.parametrize("command", [("check",), ("serve",), ("worker",), ("migrate",), ("audit", "--verify")])
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
@@ -163,7 +159,9 @@ def test_check_names_what_is_missing_one_sentence_each(empty):
 def test_check_names_the_table_of_time_zones(installed, tmp_path):
     (tmp_path / "tzdata.zi").write_text("# version 2099b\n")
     (tmp_path / "Africa").mkdir()
-    (tmp_path / "Africa/Casablanca").write_bytes((resources.files("tzdata") / "zoneinfo/Africa/Casablanca").read_bytes())
+    (tmp_path / "Africa/Casablanca").write_bytes(
+        (resources.files("tzdata") / "zoneinfo/Africa/Casablanca").read_bytes()
+    )
     newer = installed.massar("check", PYTHONTZPATH=str(tmp_path)).stdout
     assert f"Times are those of Africa/Casablanca by the system's table in {tmp_path}, version 2099b." in newer
     assert "Warning" not in newer
@@ -186,9 +184,7 @@ def test_an_operator_is_made_by_whoever_runs_the_installation(installed):
 
 
 def test_check_reaches_the_carriers(installed):
-    done = installed.massar(
-        "check", MASSAR_EMAIL_URL="smtp://127.0.0.1:9", MASSAR_SMS_URL="http://127.0.0.1:9/sms"
-    )
+    done = installed.massar("check", MASSAR_EMAIL_URL="smtp://127.0.0.1:9", MASSAR_SMS_URL="http://127.0.0.1:9/sms")
     assert done.returncode == 1 and "mail: " in done.stdout
 
 
@@ -268,9 +264,7 @@ def test_a_person_with_a_mistake_is_not_added_and_the_reason_is_said(installed, 
 
 
 def test_a_person_without_a_password_starts_by_recovery(installed):
-    done = installed.massar(
-        "createperson", "by.recovery@taalim.ma", "--no-password", "--email", "by@example.org"
-    )
+    done = installed.massar("createperson", "by.recovery@taalim.ma", "--no-password", "--email", "by@example.org")
     assert done.returncode == 0, done.stderr
 
 
@@ -383,7 +377,10 @@ def test_a_database_out_of_reach_is_named_without_its_password(empty):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ("INSERT INTO django_migrations (app, name, applied) VALUES ('people', '9999_later', '2031-01-01')", "people.9999_later"),
+        (
+            "INSERT INTO django_migrations (app, name, applied) VALUES ('people', '9999_later', '2031-01-01')",
+            "people.9999_later",
+        ),
         ("DELETE FROM django_migrations WHERE app = 'limits'", "massar migrate"),
         ("DELETE FROM django_migrations", "massar migrate"),
     ],

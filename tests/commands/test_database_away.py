@@ -232,7 +232,9 @@ def test_a_backup_of_it_is_made_and_brought_back_as_the_command_says(product, tm
     assert stat.S_IMODE((tmp_path / "a copy").stat().st_mode) == 0o600
     with psycopg.connect(product.database.address, autocommit=True) as other:
         other.execute("CREATE DATABASE drill")
-    subprocess.run(["sh", "-ec", restore.replace("dbname=postgres", "dbname=drill")], check=True, env=environ, timeout=60)
+    subprocess.run(
+        ["sh", "-ec", restore.replace("dbname=postgres", "dbname=drill")], check=True, env=environ, timeout=60
+    )
     drill = product.database.address.removesuffix("postgres") + "drill"
     checked = product.installed.massar("check", MASSAR_DATABASE_URL=drill).stdout
     assert "database" not in checked and "does not open" not in checked

@@ -123,7 +123,9 @@ def test_a_body_beyond_the_bound_is_not_read(port):
     assert ask(port, body=b"x")["body"] == 1
 
 
-@pytest.mark.parametrize(("sent", "read"), [(0, 0), (1, 1), (70_000, 70_000), (1024 * 1024, 1024 * 1024), (1024 * 1024 + 1, 0)])
+@pytest.mark.parametrize(
+    ("sent", "read"), [(0, 0), (1, 1), (70_000, 70_000), (1024 * 1024, 1024 * 1024), (1024 * 1024 + 1, 0)]
+)
 def test_a_body_in_pieces_whose_length_nobody_told(port, sent, read):
     """As Node and Go send what they stream, and HAProxy, Caddy and Traefik hand it on."""
     pieces = (b"x" * min(8192, sent - start) for start in range(0, sent, 8192))

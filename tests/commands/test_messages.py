@@ -65,11 +65,19 @@ def test_every_configured_carrier_is_listed_whether_it_sends_or_not(busy_day, ca
     tables = {"iam": {"kind": "smpp"}, "spare": {"kind": "http"}, "relay": {"kind": "smtp"}, "sms-a": {"kind": "smpp"}}
     settings.MASSAR = replace(settings.MASSAR, email_url="", sms_url="", carriers=tables)
     text = shown(capsys, monkeypatch=monkeypatch)
-    assert line_with(text, "iam")[:3] == ["sms", "iam", "closed"] and line_with(text, "spare")[:3] == ["sms", "spare", "closed"]
+    assert line_with(text, "iam")[:3] == ["sms", "iam", "closed"] and line_with(text, "spare")[:3] == [
+        "sms",
+        "spare",
+        "closed",
+    ]
     assert line_with(text, "relay")[:3] == ["email", "relay", "closed"]
     assert text.count("sms-a") == 2, "in the list once, and in the last error"
     told = json.loads(shown(capsys, json=True))
-    assert {(one["channel"], one["carrier"]) for one in told["carriers"]} >= {("sms", "spare"), ("email", "relay"), ("", "sms-b")}
+    assert {(one["channel"], one["carrier"]) for one in told["carriers"]} >= {
+        ("sms", "spare"),
+        ("email", "relay"),
+        ("", "sms-b"),
+    }
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 100])
@@ -94,7 +102,9 @@ def test_json_says_the_same_to_programs(busy_day, capsys):
 
 def test_it_follows_until_ctrl_c(installed: Installation):  # noqa: F811
     command = [sys.executable, "-m", "massar", "messages", "--follow", "--json"]
-    following = subprocess.Popen(command, cwd=installed.folder, env=installed.environ, stdout=subprocess.PIPE, text=True)
+    following = subprocess.Popen(
+        command, cwd=installed.folder, env=installed.environ, stdout=subprocess.PIPE, text=True
+    )
     try:
         first, second = (json.loads(following.stdout.readline()) for _ in range(2))
         assert first["at"] < second["at"]

@@ -109,7 +109,9 @@ def test_a_long_text_is_arabic_and_its_segments_are_counted(say, far_ends):
     assert code == 0 and "205 units, ucs2, 4 segment(s)" in words
     assert "segments  4 are needed, the carrier made 4\n" in words
     text = far_ends[0].requests[-1][2]["text"]
-    assert text.startswith("مسار: رسالة تجريبية") and text.splitlines()[1:] == [f"السطر {n} من 8 وصل." for n in range(1, 9)]
+    assert text.startswith("مسار: رسالة تجريبية") and text.splitlines()[1:] == [
+        f"السطر {n} من 8 وصل." for n in range(1, 9)
+    ]
 
 
 @pytest.mark.parametrize(("answer", "reading", "code", "told"), [

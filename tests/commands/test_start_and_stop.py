@@ -121,7 +121,9 @@ def test_a_second_server_says_that_the_port_is_taken(installed, host):
     with started(installed, "serve", "--host", host, "--port", str(port), "--processes", "1") as first:
         until(lambda: is_served(port, host), "it did not start")
         done = installed.massar("serve", "--host", host, "--port", str(port))
-        refused_in_one_sentence({"serve": (done.returncode, done.stdout, done.stderr)}, f"Port {port} is taken", "--port")
+        refused_in_one_sentence(
+            {"serve": (done.returncode, done.stdout, done.stderr)}, f"Port {port} is taken", "--port"
+        )
         assert is_served(port, host)
         first.process.terminate()
         assert first.process.wait(SOON) == 0
@@ -136,7 +138,9 @@ def test_the_port_may_be_any_programs(installed):
 def test_of_two_that_start_together_one_serves(installed):
     words = ("serve", "--port", str(free_port()), "--processes", "1")
     with started(installed, *words) as one, started(installed, *words) as other:
-        until(lambda: None not in (one.process.poll(), other.process.poll()) or is_served(int(words[2])), "none started")
+        until(
+            lambda: None not in (one.process.poll(), other.process.poll()) or is_served(int(words[2])), "none started"
+        )
         until(lambda: {one.process.poll(), other.process.poll()} == {None, 1}, "both serve", within=SOON)
 
 
@@ -162,7 +166,9 @@ def test_a_second_server_for_bounces_takes_nobodys_place(installed, tmp_path):
         with started(installed, "bounces", *words) as first:
             assert "taken in at" in first.process.stdout.readline()
             done = installed.massar("bounces", *words)
-            assert done.returncode == 1 and "Bounces can't be taken in" in done.stderr and "Traceback" not in done.stderr
+            assert (
+                done.returncode == 1 and "Bounces can't be taken in" in done.stderr and "Traceback" not in done.stderr
+            )
             assert first.process.poll() is None
     assert (tmp_path / "bounces").is_socket(), "left by one that was killed: the next takes its place"
     with started(installed, "bounces", "--socket", str(tmp_path / "bounces")) as next_one:
@@ -171,7 +177,11 @@ def test_a_second_server_for_bounces_takes_nobodys_place(installed, tmp_path):
 
 def test_a_demo_that_is_ended_while_it_starts_leaves_nobody(tmp_path):
     installation = Installation(tmp_path)
-    del installation.environ["MASSAR_MODE"], installation.environ["MASSAR_DATABASE_URL"], installation.environ["MASSAR_ARGON2"]
+    del (
+        installation.environ["MASSAR_MODE"],
+        installation.environ["MASSAR_DATABASE_URL"],
+        installation.environ["MASSAR_ARGON2"],
+    )
     for sent, parts in ((signal.SIGTERM, 1), (signal.SIGKILL, 4)):
         port = free_port()
         with started(installation, "demo", "--port", str(port)) as demo:

@@ -21,9 +21,7 @@ class MailServer:
     `conversations` counts the connections so far, `at_once` the most letters that were under way together.
     """
 
-    def __init__(
-        self, *, tls: ssl.SSLContext | None = None, starttls: ssl.SSLContext | None = None, auth=False
-    ):
+    def __init__(self, *, tls: ssl.SSLContext | None = None, starttls: ssl.SSLContext | None = None, auth=False):
         self.letters: list[EmailMessage] = []
         self.envelopes: list[tuple[str, list[str]]] = []
         self.stages: dict[str, str] = {}

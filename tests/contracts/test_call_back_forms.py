@@ -74,7 +74,9 @@ def test_the_carriers_own_charset_is_tried_before_western():
     assert heard(f"id=7&status={escaped}", charset="windows-1256") == [Receipt("gateway", "7", DELIVERED, "وصل")]
 
 
-@pytest.mark.parametrize("charset", ["no-such", "hex", "base64", "undefined", "utf-7", "idna", "punycode", "", "utf-16", "utf-32"])
+@pytest.mark.parametrize(
+    "charset", ["no-such", "hex", "base64", "undefined", "utf-7", "idna", "punycode", "", "utf-16", "utf-32"]
+)
 def test_a_charset_that_is_none_or_not_true_changes_nothing(charset):
     assert heard("", f"{FORM}; charset={charset}", b"id=7&status=delivered&text=D%E9j%E0") == [ONE]
     assert heard("", f"{JSON}; charset={charset}", b'{"id": "7", "status": "delivered", "text": "D\xe9j\xe0"}') == [ONE]
@@ -108,7 +110,11 @@ def test_a_state_may_be_any_scalar_in_any_spelling(value, state, code):
 
 def test_what_is_not_listed_is_the_rest():
     states = {"receipt": {**TABLE["receipt"], "states": {"*": FAILED, "delivered": DELIVERED}}}
-    assert [heard(f"id=7&status={word}", **states)[0].state for word in ("DELIVERED", "x", "%FF")] == [DELIVERED, FAILED, FAILED]
+    assert [heard(f"id=7&status={word}", **states)[0].state for word in ("DELIVERED", "x", "%FF")] == [
+        DELIVERED,
+        FAILED,
+        FAILED,
+    ]
 
 
 @pytest.mark.parametrize("bad", [
@@ -154,7 +160,9 @@ def multipart(*parts: tuple[str, bytes], boundary: str = "XyZ") -> bytes:
     return b"".join(lines) + b"--%s--\r\n" % boundary.encode()
 
 
-@pytest.mark.parametrize("kind", ["multipart/form-data; boundary=XyZ", 'Multipart/Form-Data; charset=utf-8; boundary="XyZ"'])
+@pytest.mark.parametrize(
+    "kind", ["multipart/form-data; boundary=XyZ", 'Multipart/Form-Data; charset=utf-8; boundary="XyZ"']
+)
 def test_a_form_in_parts_is_read(kind):
     body = multipart(('name="text"', b"D\xe9j\xe0\r\n--Xy"), ('name="id"', b"7"), ('name="f"; filename="\xe9"', b"\0\xff"),
                      ("name=status; x=y\r\nContent-Type: text/plain; charset=iso-8859-1", "livré".encode("latin-1")))  # fmt: skip
@@ -163,7 +171,9 @@ def test_a_form_in_parts_is_read(kind):
     assert heard("", kind, body[: body.rindex(b"--XyZ--")]) == [Receipt("gateway", "7", DELIVERED, "livré")]
 
 
-@pytest.mark.parametrize("kind", ["multipart/form-data", "multipart/form-data; boundary=", "multipart/mixed; boundary=no"])
+@pytest.mark.parametrize(
+    "kind", ["multipart/form-data", "multipart/form-data; boundary=", "multipart/mixed; boundary=no"]
+)
 def test_parts_that_can_not_be_told_apart_leave_the_query(kind):
     body = multipart(('name="status"', b"REJECTD"))
     assert heard("", kind, body) is None and heard("id=7&status=delivered", kind, body) == [ONE]
@@ -180,7 +190,9 @@ def test_whose_phone_it_is_about(said, read):
 
 def test_an_id_has_no_blanks_around_it_and_is_exact_as_a_number():
     assert heard("id=+7%00%20&status=delivered") == [ONE]
-    assert heard("", JSON, b'{"id": 900719925474099312345, "status": "delivered"}')[0].reference == "900719925474099312345"
+    assert (
+        heard("", JSON, b'{"id": 900719925474099312345, "status": "delivered"}')[0].reference == "900719925474099312345"
+    )
 
 
 def test_a_bom_in_front_of_a_form_is_no_part_of_its_first_name():
@@ -189,4 +201,8 @@ def test_a_bom_in_front_of_a_form_is_no_part_of_its_first_name():
 
 def test_two_spellings_that_the_table_tells_apart_stay_apart():
     states = {"receipt": {**TABLE["receipt"], "states": {"OK": DELIVERED, "ok": FAILED}}}
-    assert [heard(f"id=7&status={word}", **states)[0].state for word in ("OK", "ok", "Ok")] == [DELIVERED, FAILED, UNDERWAY]
+    assert [heard(f"id=7&status={word}", **states)[0].state for word in ("OK", "ok", "Ok")] == [
+        DELIVERED,
+        FAILED,
+        UNDERWAY,
+    ]

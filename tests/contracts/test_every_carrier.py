@@ -161,9 +161,7 @@ def _smsc(server, carrier, hasty):
 
 
 def _login(url: str) -> str:
-    return url.replace(
-        "://", f"://{USER.replace('@', '%40')}:{PASSWORD.replace('@', '%40').replace('/', '%2F')}@"
-    )
+    return url.replace("://", f"://{USER.replace('@', '%40')}:{PASSWORD.replace('@', '%40').replace('/', '%2F')}@")
 
 
 KEYED = ("fake-sms", "fake-email", "smtp", "smtp+starttls", "smtps", "http", "https", *TABLES, *SITES)

@@ -125,7 +125,15 @@ def test_a_path_and_a_pattern_read_together(gateway):
 def test_which_statuses_mean_what_can_be_set(gateway, status, kind):
     server = gateway()
     server.mood = status
-    means = {"400": "ours", "404": "temporary", "409": "accepted", "4xx": "permanent", "503": "busy", "401": "ours", "403": "ours"}
+    means = {
+        "400": "ours",
+        "404": "temporary",
+        "409": "accepted",
+        "4xx": "permanent",
+        "503": "busy",
+        "401": "ours",
+        "403": "ours",
+    }
     expected = Refused(f"http {status}", **kind) if kind else Accepted("gw-1")
     assert sent(carrier_to(server, statuses=means, answer={"reference": "id"})) == expected
 
@@ -212,7 +220,13 @@ def test_a_kept_connection_that_breaks_while_the_request_leaves_is_replaced(gate
 
 @pytest.mark.parametrize(
     ("secure", "port", "host"),
-    [(True, 443, "a.ma"), (False, 80, "a.ma"), (True, 8443, "a.ma:8443"), (True, 80, "a.ma:80"), (False, 443, "a.ma:443")],
+    [
+        (True, 443, "a.ma"),
+        (False, 80, "a.ma"),
+        (True, 8443, "a.ma:8443"),
+        (True, 80, "a.ma:80"),
+        (False, 443, "a.ma:443"),
+    ],
 )
 def test_the_host_header_leaves_the_usual_port_out(secure, port, host):
     ours, theirs = socket.socketpair()
@@ -346,7 +360,12 @@ def test_a_token_that_was_taken_back_costs_one_more_request(gateway, tokens):
 def test_without_a_token_nothing_is_sent(gateway, tokens, mood, answer, kind):
     server = gateway()
     tokens.mood, tokens.answer = mood, answer
-    auth = {"kind": "oauth2", "token_url": f"http://localhost:{tokens.port}/", "client_id": "a", "client_secret": "s3cret"}
+    auth = {
+        "kind": "oauth2",
+        "token_url": f"http://localhost:{tokens.port}/",
+        "client_id": "a",
+        "client_secret": "s3cret",
+    }
     carrier = carrier_to(server, auth=auth, answer_timeout=0.8 if mood == "silent" else 5)
     result = sent(carrier)
     assert isinstance(result, kind) and "s3cret" not in repr(result) and server.requests == []

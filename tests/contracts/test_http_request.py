@@ -54,7 +54,9 @@ def test_a_text_stays_a_text_in_every_place(send, text):
 def test_every_placeholder_has_its_value(send):
     names = ("to", "to_plain", "text", "sender", "seconds", "minutes", "id", "receipt_url", "coding")
     json_body = {name: f"{{{name}}}" for name in names} | {"texts": "{seconds}s {minutes}m {{x}}"}
-    _, headers, body = send({"json": json_body, "sender": "Ecole", "receipt": RECEIPT}, valid_for=timedelta(seconds=119))
+    _, headers, body = send(
+        {"json": json_body, "sender": "Ecole", "receipt": RECEIPT}, valid_for=timedelta(seconds=119)
+    )
     assert body == {
         "to": "+212661000222", "to_plain": "212661000222", "text": "Massar: kdmwt-47392", "sender": "Ecole",
         "seconds": 119, "minutes": 1, "id": "Zk3_x-1", "coding": "gsm7", "texts": "119s 1m {x}",
@@ -64,7 +66,9 @@ def test_every_placeholder_has_its_value(send):
 
 
 def test_time_that_is_almost_over_is_never_zero(send):
-    _, _, body = send({"json": {"a": "{to}{text}", "s": "{seconds}", "m": "{minutes}"}}, valid_for=timedelta(seconds=0.4))
+    _, _, body = send(
+        {"json": {"a": "{to}{text}", "s": "{seconds}", "m": "{minutes}"}}, valid_for=timedelta(seconds=0.4)
+    )
     assert (body["s"], body["m"]) == (1, 1)
 
 
@@ -90,7 +94,11 @@ def test_headers_take_placeholders_but_no_text(send):
     [("à 14:35", ("0", "à 14:35")), ("مسار", ("8", "0645063306270631")), ("🔑", ("8", "D83DDD11"))],
 )
 def test_unicode_as_hexadecimal_where_a_gateway_wants_it(send, text, expected):
-    table = {"ucs2": "hex", "coding": {"gsm7": "0", "ucs2": "8"}, "form": {"to": "{to}", "dcs": "{coding}", "m": "{text}"}}
+    table = {
+        "ucs2": "hex",
+        "coding": {"gsm7": "0", "ucs2": "8"},
+        "form": {"to": "{to}", "dcs": "{coding}", "m": "{text}"},
+    }
     _, _, body = send(table, message(text))
     assert (body["dcs"], body["m"]) == expected
 
@@ -107,7 +115,11 @@ def test_another_charset_is_that_of_the_text_alone(send):
 
 def test_a_text_that_the_charset_can_not_say_is_not_sent_and_is_our_fault(gateway):
     server = gateway()
-    table = {"url": f"http://localhost:{server.port}/", "charset": "iso-8859-1", "form": {"to": "{to}", "text": "{text}"}}
+    table = {
+        "url": f"http://localhost:{server.port}/",
+        "charset": "iso-8859-1",
+        "form": {"to": "{to}", "text": "{text}"},
+    }
     result = from_table(table, name="gateway", receipts_base=BASE).send(message("مسار"), valid_for=TEN_MINUTES)
     assert isinstance(result, Refused) and result.ours and server.requests == []
 

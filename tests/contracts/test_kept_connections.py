@@ -144,12 +144,8 @@ def test_a_new_connection_is_tried_once_and_no_more(script, carrier):
     assert played.conversations == 2
 
 
-@pytest.mark.parametrize(
-    ("answer", "permanent"), [(b"550 5.1.1 nobody\r\n", True), (b"450 4.2.1 later\r\n", False)]
-)
-def test_a_refusal_on_a_kept_connection_stands_and_the_next_letter_starts_clean(
-    script, carrier, answer, permanent
-):
+@pytest.mark.parametrize(("answer", "permanent"), [(b"550 5.1.1 nobody\r\n", True), (b"450 4.2.1 later\r\n", False)])
+def test_a_refusal_on_a_kept_connection_stands_and_the_next_letter_starts_clean(script, carrier, answer, permanent):
     refused = ["read", b"250 OK\r\n", "read", answer]
     played = script(*HELLO, *WHOLE, *refused, "read", b"250 reset\r\n", *WHOLE)
     one = carrier(played.port)

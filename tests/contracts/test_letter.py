@@ -28,9 +28,12 @@ MINISTRY = {
 }
 # Text of every kind, and what has a meaning of its own in a header or a body.
 TEXT = st.text(
-    st.sampled_from("abcé ,.@()<>\"\\=?_-;:\t\r\n\x0b\x1c\x85\u2028مسار،🙂\u0301") | st.characters(exclude_categories=["Cs"]),
+    st.sampled_from('abcé ,.@()<>"\\=?_-;:\t\r\n\x0b\x1c\x85\u2028مسار،🙂\u0301')
+    | st.characters(exclude_categories=["Cs"]),
     max_size=300,
-) | st.lists(st.sampled_from(["=?utf-8?q?x?=", "a" * 120, "é" * 90, "مدرسة", "word", '"', ".", " "]), max_size=12).map(" ".join)
+) | st.lists(st.sampled_from(["=?utf-8?q?x?=", "a" * 120, "é" * 90, "مدرسة", "word", '"', ".", " "]), max_size=12).map(
+    " ".join
+)
 PLAIN_TEXT = "Bonjour,\n\n.\nlong " + "x" * 500 + "\nFrom here\n"
 
 
@@ -94,7 +97,9 @@ def sender_of(read: Message) -> tuple[str, str]:
     phrase = phrase.strip()
     if phrase.startswith('"'):
         return phrase[1:-1], address
-    assert not set(phrase) & set('()<>[]:;@\\,."'), "specials stand inside quotes (RFC 5322 §3.2.3) or encoded (RFC 2047 §5)"
+    assert not set(phrase) & set('()<>[]:;@\\,."'), (
+        "specials stand inside quotes (RFC 5322 §3.2.3) or encoded (RFC 2047 §5)"
+    )
     return str(make_header(decode_header(phrase))), address
 
 

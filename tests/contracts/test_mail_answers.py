@@ -120,7 +120,9 @@ def test_at_rcpt_an_answer_is_about_the_recipient(text, permanent, by_all):
     assert (result.permanent and not result.elsewhere) == by_all
 
 
-@pytest.mark.parametrize("text", ["554 5.7.1 looks like spam", "550 no", "554 5.6.0 content", "552 too big", "571 what?"])
+@pytest.mark.parametrize(
+    "text", ["554 5.7.1 looks like spam", "550 no", "554 5.6.0 content", "552 too big", "571 what?"]
+)
 @pytest.mark.parametrize("stage", [DATA, END])
 def test_after_rcpt_no_5xx_means_that_there_is_no_such_mailbox(text, stage):
     result = answer(text, stage)

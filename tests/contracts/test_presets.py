@@ -72,7 +72,11 @@ def test_it_reads_the_answer(preset: str, example: dict):
 @pytest.mark.parametrize(("preset", "call"), cases("calls"))
 def test_it_reads_the_call_back(preset: str, call: dict):
     form = receipt_form(table(preset), name="gateway")
-    asked = {"query": call.get("query", ""), "content_type": call.get("content_type", ""), "body": call.get("body", "").encode()}
+    asked = {
+        "query": call.get("query", ""),
+        "content_type": call.get("content_type", ""),
+        "body": call.get("body", "").encode(),
+    }
     wanted = call.get("receipts")
     assert form.read(**asked) == (wanted and [Receipt(carrier="gateway", **one) for one in wanted])
 
@@ -100,7 +104,12 @@ def test_an_operator_overrides_single_values():
 
 def test_every_setting_stands_on_the_operators_page():
     page = (Path(__file__).parents[2] / "docs" / "operate" / "sms-http.md").read_text("utf-8")
-    said = {cell.strip("` ") for line in page.splitlines() if line.startswith("| `") for cell in line.split("|")[1].split(",")}
+    said = {
+        cell.strip("` ")
+        for line in page.splitlines()
+        if line.startswith("| `")
+        for cell in line.split("|")[1].split(",")
+    }
     inside = {f"answer.{key}" for key in settings.ANSWER_KEYS} | {f"receipt.{key}" for key in settings.RECEIPT_KEYS}
     auth = {f"auth.{key}" for keys in (*settings.AUTH_KEYS.values(), *settings.AUTH_OPTIONAL.values()) for key in keys}
     wanted = (settings.KEYS - {"answer", "receipt", "auth"}) | inside | auth | {"auth.kind"}

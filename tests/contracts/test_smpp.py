@@ -155,7 +155,9 @@ def test_slots_that_can_not_be_asked_keep_it_unbound(smsc, smpp):
     carrier = smpp(smsc(), slots=slots, bound=False)
     until(lambda: slots.asked >= 2)
     assert carrier.room() == 0
-    assert not carrier.standby(), "nobody is known to hold a bind: the next carrier is asked, and operators hear of this one"
+    assert not carrier.standby(), (
+        "nobody is known to hold a bind: the next carrier is asked, and operators hear of this one"
+    )
     assert "can't be asked" in result(submit(carrier)).why
     assert "can't be asked" in carrier.check()[0]
 
@@ -166,7 +168,14 @@ def test_the_check_takes_no_bind_beside_workers(smsc, smpp, bind):
     server, slots = smsc(), Slots()
     worker = smpp(server, bind=bind, slots=slots.of("worker"))
     before = len(server.binds)
-    table = {"host": "127.0.0.1", "port": server.port, "system_id": SYSTEM_ID, "password": PASSWORD, "tls": "off", "bind": bind}
+    table = {
+        "host": "127.0.0.1",
+        "port": server.port,
+        "system_id": SYSTEM_ID,
+        "password": PASSWORD,
+        "tls": "off",
+        "bind": bind,
+    }
     beside = from_table(table, name="smpp-test", slots=slots.of("check"))
     assert beside.check() == [] and "workers" in beside.left_alone
     assert len(server.binds) == before and worker.room()
@@ -284,7 +293,9 @@ def test_segments_leave_by_one_bind_and_nothing_spins_meanwhile(smsc, smpp):
 )
 def test_a_message_that_lacks_a_segment_is_refused_as_a_whole(smsc, smpp, second, outcome):
     server = smsc()
-    server.mood = lambda link, asked: link.answer(asked, 0 if read_submit(asked.body).header[5] == 1 else second, b"1\0")
+    server.mood = lambda link, asked: link.answer(
+        asked, 0 if read_submit(asked.body).header[5] == 1 else second, b"1\0"
+    )
     assert result(submit(smpp(server, window=1), LONG)) == outcome
     assert len(server.submits) == 2  # the third would be of no use
 
@@ -662,7 +673,9 @@ def test_answers_to_nothing_are_ignored(smsc, smpp):
     assert isinstance(result(submit(carrier)), Accepted) and len(server.binds) == 1
 
 
-@pytest.mark.parametrize("body", [b"", b"\0", b"\0\1\1" + b"1" * 70, deliver_body(b"x")[:-1], deliver_body(b"") + b"\0\x1e\0"])
+@pytest.mark.parametrize(
+    "body", [b"", b"\0", b"\0\1\1" + b"1" * 70, deliver_body(b"x")[:-1], deliver_body(b"") + b"\0\x1e\0"]
+)
 def test_a_deliver_sm_that_can_not_be_read_is_refused_for_good(smsc, smpp, sink, body):
     server = smsc()
     carrier = smpp(server)

@@ -40,9 +40,7 @@ AFTER_354 = [*ENVELOPE, b"354 go on\r\n"]
 @pytest.fixture
 def send(options):
     def to(port: int, message=MAIL, *, kind="smtp", valid_for=TEN_MINUTES, **changes):
-        return carrier_from_url(f"{kind}://localhost:{port}", options(**changes)).send(
-            message, valid_for=valid_for
-        )
+        return carrier_from_url(f"{kind}://localhost:{port}", options(**changes)).send(message, valid_for=valid_for)
 
     return to
 
@@ -83,9 +81,7 @@ def test_dots_at_the_start_of_a_line_arrive_as_they_were(mail_server, send):
 @pytest.mark.parametrize("subject", ["a\r\nBcc: thief@example.org", "a\nX: y", "a\u2028b", "a\x00b"])
 def test_nothing_in_a_subject_becomes_a_header(mail_server, send, subject):
     server = mail_server()
-    assert isinstance(
-        send(server.port, Outgoing("a", "email", "a@example.org", "en", subject, "t")), Accepted
-    )
+    assert isinstance(send(server.port, Outgoing("a", "email", "a@example.org", "en", subject, "t")), Accepted)
     (letter,) = server.letters
     assert letter["Bcc"] is None and letter["X"] is None and "\n" not in letter["Subject"]
     assert server.envelopes[0][1] == ["a@example.org"]
@@ -229,9 +225,7 @@ def test_words_slipped_in_before_starttls_are_not_heard(script, send):
 
 @pytest.mark.parametrize("kind", ["smtps", "smtp+starttls"])
 @pytest.mark.parametrize("fault", ["unknown authority", "other name"])
-def test_a_certificate_that_does_not_verify_ends_it(
-    mail_server, send, server_tls, other_name_tls, kind, fault
-):
+def test_a_certificate_that_does_not_verify_ends_it(mail_server, send, server_tls, other_name_tls, kind, fault):
     context = other_name_tls if fault == "other name" else server_tls
     server = mail_server(**{"tls" if kind == "smtps" else "starttls": context})
     changes = {"ca_file": None} if fault == "unknown authority" else {}

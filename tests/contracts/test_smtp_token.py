@@ -68,7 +68,9 @@ def test_a_server_that_takes_only_tokens_takes_the_letter(token_server, tokens, 
     server.good = {token}
     answered(tokens, token)
     assert isinstance(send(carrier(server)), Accepted) and len(server.letters) == 1
-    place = f"n,a={MAILBOX},\x01host=localhost\x01port={server.port}\x01" if way == "OAUTHBEARER" else f"user={MAILBOX}\x01"
+    place = (
+        f"n,a={MAILBOX},\x01host=localhost\x01port={server.port}\x01" if way == "OAUTHBEARER" else f"user={MAILBOX}\x01"
+    )
     # What makes the line longer than 512 signs is sent when it is asked for (RFC 4954 §4).
     assert server.shown == [(f"{place}auth=Bearer {token}\x01\x01".encode(), token != LONG)]
     ((path, headers, form),) = tokens.requests
@@ -152,13 +154,25 @@ def test_a_kept_token_and_a_new_one_refused_is_about_us(token_server, tokens, ca
     server.good = set()
     answered(tokens, "t-2")
     assert send(relay) == Refused("535 5.7.8 at sign-in", permanent=False, ours=True)
-    assert [token in words for token, (words, _) in zip((b"t-1", b"t-1", b"t-2"), server.shown, strict=True)] == [True] * 3
+    assert [token in words for token, (words, _) in zip((b"t-1", b"t-1", b"t-2"), server.shown, strict=True)] == [
+        True
+    ] * 3
     assert len(tokens.requests) == 2 and server.conversations == 2
 
 
 def test_a_server_that_hangs_up_on_a_kept_token_gets_a_new_one_on_the_next_connection(script, tokens, carrier):
     hello = [b"220 mail.test ESMTP\r\n", "read", b"250-mail.test\r\n250 AUTH XOAUTH2\r\n", "read"]
-    taken = [b"235 ok\r\n", "read", b"250 OK\r\n", "read", b"250 OK\r\n", "read", b"354 go on\r\n", "body", b"250 OK\r\n"]
+    taken = [
+        b"235 ok\r\n",
+        "read",
+        b"250 OK\r\n",
+        "read",
+        b"250 OK\r\n",
+        "read",
+        b"354 go on\r\n",
+        "body",
+        b"250 OK\r\n",
+    ]
     played = script(*hello, *taken, "next", *hello, "cut", "next", *hello, *taken)
     relay = carrier(played)
     relay.close()
@@ -213,7 +227,9 @@ def test_a_password_is_not_shown_to_a_server_that_takes_only_tokens(token_server
         (200, b"[" * 30_000, "http 200"),
     ],
 )
-def test_a_refusal_of_the_token_is_about_us_and_the_server_hears_nothing(token_server, tokens, carrier, mood, answer, code):
+def test_a_refusal_of_the_token_is_about_us_and_the_server_hears_nothing(
+    token_server, tokens, carrier, mood, answer, code
+):
     server = token_server("XOAUTH2")
     tokens.mood, tokens.answer = mood, answer
     relay = carrier(server)
@@ -294,7 +310,11 @@ def test_after_a_refusal_the_configured_one_is_tried_again(token_server, tokens,
         ("oauth2", {}, "auth must be a table"),
         ({"kind": "bearer"}, {}, "has no setting auth."),
         ({"kind": "basic"}, {}, "has no setting auth."),
-        ({"kind": "none", "token_url": "", "client_id": "", "client_secret": "", "scope": "", "client_in": ""}, {}, "oauth2"),
+        (
+            {"kind": "none", "token_url": "", "client_id": "", "client_secret": "", "scope": "", "client_in": ""},
+            {},
+            "oauth2",
+        ),
         ({"token_url": ""}, {}, "needs auth.token_url"),
         ({"token_url": "http://login.example.com/"}, {}, "https"),
         ({"client_id": ""}, {}, "needs auth.client_id"),
@@ -342,7 +362,9 @@ def test_the_recipes_of_the_page_make_carriers_that_send(token_server, tokens, m
     for name in ("M365_SECRET", "GOOGLE_SECRET"):
         monkeypatch.setenv(name, SECRET)
     auth = table["auth"] | ({"refresh_token": f"file:{tmp_path}/refresh"} if "refresh_token" in table["auth"] else {})
-    assert carrier_from_table(table | {"auth": auth}, name="page", receipts_base="", slots=None).check  # as it stands there
+    assert carrier_from_table(
+        table | {"auth": auth}, name="page", receipts_base="", slots=None
+    ).check  # as it stands there
     server = token_server("XOAUTH2")
     here = {"host": "localhost", "port": server.port, "security": "plain"}
     auth |= {"token_url": f"http://localhost:{tokens.port}{urlsplit(auth['token_url']).path}"}

@@ -81,9 +81,7 @@ def test_a_ca_file_that_is_none_is_named(options, tmp_path):
         carrier_from_url("smtps://mail.example.ma", options(ca_file=Path(tmp_path / "ca.pem")))
 
 
-@pytest.mark.parametrize(
-    "changes", [{"sender": "Massar <a@b.ma>"}, {"sender": "nobody"}, {"sender": "a@b\r\n.ma"}]
-)
+@pytest.mark.parametrize("changes", [{"sender": "Massar <a@b.ma>"}, {"sender": "nobody"}, {"sender": "a@b\r\n.ma"}])
 def test_a_sender_that_can_not_be_written_is_named(options, changes):
     with pytest.raises(CarrierSettingError, match="sender"):
         carrier_from_url("smtps://mail.example.ma", options(**changes))

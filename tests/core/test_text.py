@@ -110,7 +110,8 @@ def test_an_address_is_understood_as_it_is_pasted_or_slips(typed):
 
 
 @pytest.mark.parametrize(
-    "typed", ["<x@taalim.ma>", "Prenom Nom <x@taalim.ma>", '"Nom" <x@taalim.ma>;', "<mailto:x@taalim.ma>", "(x@taalim.ma)"]
+    "typed",
+    ["<x@taalim.ma>", "Prenom Nom <x@taalim.ma>", '"Nom" <x@taalim.ma>;', "<mailto:x@taalim.ma>", "(x@taalim.ma)"],
 )
 def test_brackets_are_understood_around_a_login_and_told_around_a_contact(typed):
     """A login names an account; in the field of a contact a name with an address is two things (ATK-033)."""
@@ -124,7 +125,17 @@ def test_wide_letters_are_understood_in_a_login_and_told_in_a_contact():
 
 @pytest.mark.parametrize(
     "typed",
-    ["x@taalim..ma", "x@@taalim.ma", "a@x.ma,b@x.ma", "<a@x.ma> <b@x.ma>", ".x@taalim.ma", "x@taalim", "@taalim.ma", "x@", "<>"],
+    [
+        "x@taalim..ma",
+        "x@@taalim.ma",
+        "a@x.ma,b@x.ma",
+        "<a@x.ma> <b@x.ma>",
+        ".x@taalim.ma",
+        "x@taalim",
+        "@taalim.ma",
+        "x@",
+        "<>",
+    ],
 )
 def test_what_is_no_address_is_told(typed):
     assert text.email(typed) is None and text.login(typed) is None

@@ -17,9 +17,7 @@ NOW = datetime(2026, 2, 15, 1, 55, 30, 123456, tzinfo=UTC)
 @pytest.mark.django_db
 def test_a_row_comes_back_as_it_was_written():
     here = Browser(network="203.0.113.0/24", label="Chrome · Android")
-    trail.record(
-        "sign_in", now=NOW, person_id=7, session_id=9, outcome="password", browser=here, kind="هاتف", left=3
-    )
+    trail.record("sign_in", now=NOW, person_id=7, session_id=9, outcome="password", browser=here, kind="هاتف", left=3)
     (row,) = trail.of_person(7)
     assert (row.event, row.outcome, row.session_id, row.network, row.browser) == (
         "sign_in", "password", 9, "203.0.113.0/24", "Chrome · Android",

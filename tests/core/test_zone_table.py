@@ -67,7 +67,9 @@ def test_the_tests_stand_on_a_table_that_knows_of_2026():
 
 
 def test_the_lock_brings_the_version_that_the_code_names():
-    year, number = re.search(r"^tzdata==(\d+)\.(\d+)", (ROOT / "requirements/runtime.txt").read_text(), re.MULTILINE).groups()
+    year, number = re.search(
+        r"^tzdata==(\d+)\.(\d+)", (ROOT / "requirements/runtime.txt").read_text(), re.MULTILINE
+    ).groups()
     assert time_zone_data.LOCKED == f"{year}{chr(ord('a') + int(number) - 1)}"
 
 
@@ -86,7 +88,9 @@ def test_an_old_table_is_doubted(version, now, word):
     assert [word in doubt and "upgrade" in doubt for doubt in doubts] == ([True] if word else [])
 
 
-@pytest.mark.parametrize("key", ["Africa/Cassablanca", "../etc/passwd", "/etc/passwd", "Africa", "", "tzdata.zi", "Africa/../UTC"])
+@pytest.mark.parametrize(
+    "key", ["Africa/Cassablanca", "../etc/passwd", "/etc/passwd", "Africa", "", "tzdata.zi", "Africa/../UTC"]
+)
 def test_what_is_no_zone_is_refused(key):
     with pytest.raises(time_zone_data.UnknownZone):
         time_zone_data.newest(key)

@@ -74,7 +74,10 @@ def main() -> None:
     # Models can only be imported once the settings are read.
     load = import_module
     delivery = load("massar.domain.delivery.api")
-    answer, deliver = load("massar.journeys.account.recover_password"), load("massar.journeys.messages.deliver_messages")
+    answer, deliver = (
+        load("massar.journeys.account.recover_password"),
+        load("massar.journeys.messages.deliver_messages"),
+    )
     worker, clock = load("massar.interfaces.commands.worker"), load("massar.core.clock")
     delivery.outbox.LEASE = delivery.requests.LEASE = LEASE
     delivery.outbox.GRACE = timedelta(0)

@@ -140,7 +140,9 @@ def test_having_a_code_sent_again(clock):
     post, jamal = PostOffice(clock), cast.facts(JAMAL)
 
     def prepare():
-        save = edit_profile.save(person=jamal, email="", phone_number=NUMBER, password=JAMAL.password, browser=HERE, now=clock())
+        save = edit_profile.save(
+            person=jamal, email="", phone_number=NUMBER, password=JAMAL.password, browser=HERE, now=clock()
+        )
         assert isinstance(save, Saved)
         letters(post, CODE)
         clock.advance(minutes=1)
@@ -160,7 +162,9 @@ def test_proving_a_contact(clock):
     addresses = (f"jamal{n}@example.org" for n in itertools.count())
 
     def prepare():
-        edit_profile.save(person=jamal, email=next(addresses), phone_number="", password=JAMAL.password, browser=HERE, now=clock())
+        edit_profile.save(
+            person=jamal, email=next(addresses), phone_number="", password=JAMAL.password, browser=HERE, now=clock()
+        )
         code, held = letters(post, CODE)[-1], Contact.objects.get(state="proposed").pk
         return lambda: confirm_contact.prove(person=jamal, contact_id=held, code=code, browser=HERE, now=clock())
 
@@ -194,7 +198,9 @@ def test_choosing_a_new_password(clock):
         secret, chosen = letters(post, TEMPORARY)[-1], NEW.format(next(number))
         cookie = sign_in.enter(typed_login=FATIMA.login, password=secret, browser=HERE, now=clock()).cookie
         grant, new = sessions.changing.resume(cookie, now=clock()), chosen
-        return lambda: change_password.by_temporary(grant=grant, current=secret, new=new, confirm=new, browser=HERE, now=clock())
+        return lambda: change_password.by_temporary(
+            grant=grant, current=secret, new=new, confirm=new, browser=HERE, now=clock()
+        )
 
     for step, change in every_death(clock, prepare, apart=5):
         tries = limits.draw(limits.rate_limits.CHANGE_CURRENT, grant.claim)

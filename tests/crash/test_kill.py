@@ -257,7 +257,9 @@ def test_the_command_itself_killed_in_the_middle_of_many(nursery):
 
     far.on_arrival = kill_it
     process.append(
-        subprocess.Popen([sys.executable, "-m", "massar", "worker"], cwd=ROOT, env=environment(far), stderr=subprocess.DEVNULL)
+        subprocess.Popen(
+            [sys.executable, "-m", "massar", "worker"], cwd=ROOT, env=environment(far), stderr=subprocess.DEVNULL
+        )
     )
     assert process[0].wait(PATIENCE) == -signal.SIGKILL
     lapsed = clock.now()  # the command has the product's own leases: here time is made to have passed

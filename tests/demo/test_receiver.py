@@ -40,9 +40,7 @@ def test_an_email_arrives_with_both_parts_as_they_were_written(receiver, languag
         channel="email",
         values={"secret": "kdmwt-47392", "valid_until": "14:35", "host": "compte.men.gov.ma"},
     )
-    result = receiver.send(
-        "email", "khadija@example.org", written.text, subject=written.subject, html=written.html
-    )
+    result = receiver.send("email", "khadija@example.org", written.text, subject=written.subject, html=written.html)
     assert isinstance(result, Accepted)
     (mail,) = receiver.received()
     assert (mail.kind, mail.key, mail.recipient) == ("email", "<k1@example.ma>", "khadija@example.org")
@@ -84,9 +82,7 @@ def test_a_repeat_is_shown_as_the_twin_that_it_is(receiver):
     ],
 )
 def test_a_request_that_is_no_sms_is_refused_and_nothing_is_kept(receiver, body):
-    connection = http.client.HTTPConnection(
-        "127.0.0.1", int(receiver.sms_url.split(":")[2].split("/")[0]), timeout=5
-    )
+    connection = http.client.HTTPConnection("127.0.0.1", int(receiver.sms_url.split(":")[2].split("/")[0]), timeout=5)
     connection.request("POST", "/sms", body)
     answer = connection.getresponse()
     assert answer.status == 400 and "error" in json.loads(answer.read())

@@ -92,11 +92,7 @@ def test_what_is_newer_comes_as_data_and_as_a_card(client, phone_and_mail):
     news = client.get("/demo/messages?after=1").json()
     assert news["last"] == 2 and re.fullmatch(r"\d\d:\d\d", news["clock"])
     (letter,) = news["messages"]
-    assert (
-        letter["kind"] == "email"
-        and letter["to"] == "khadija@example.org"
-        and letter["code"] == "kdmwt-47392"
-    )
+    assert letter["kind"] == "email" and letter["to"] == "khadija@example.org" and letter["code"] == "kdmwt-47392"
     assert letter["text"] == LETTER.text and letter["has_html"]
     assert 'data-message="2"' in letter["card"] and "<b>" not in letter["card"]
     assert client.get("/demo/messages?after=2").json()["messages"] == []
@@ -114,9 +110,7 @@ def test_a_number_that_is_none_means_everything(client, phone_and_mail, after):
 def test_a_letter_is_framed_so_that_it_can_do_nothing(client, phone_and_mail):
     answer = client.get("/demo/mail/2")
     assert answer.status_code == 200 and answer.content.decode().split() == LETTER.html.split()
-    policy = dict(
-        part.strip().partition(" ")[::2] for part in answer.headers["Content-Security-Policy"].split(";")
-    )
+    policy = dict(part.strip().partition(" ")[::2] for part in answer.headers["Content-Security-Policy"].split(";"))
     assert policy["default-src"] == "'none'" and policy["sandbox"] == "" and policy["form-action"] == "'none'"
     assert "script-src" not in policy and policy["frame-ancestors"] == "'self'"
     assert answer.headers["X-Frame-Options"] == "SAMEORIGIN"
@@ -151,9 +145,7 @@ def test_nothing_inline_and_nothing_from_elsewhere(client, phone_and_mail):
 def test_without_scripts_the_page_renews_itself_and_can_be_renewed(client, store):
     html = page(client)
     quiet = re.findall(r"<noscript>(.*?)</noscript>", html, re.DOTALL)
-    assert any('http-equiv="refresh"' in part for part in quiet) and any(
-        'href="/demo/"' in part for part in quiet
-    )
+    assert any('http-equiv="refresh"' in part for part in quiet) and any('href="/demo/"' in part for part in quiet)
 
 
 def test_only_looking_is_possible(client, phone_and_mail):
@@ -162,9 +154,7 @@ def test_only_looking_is_possible(client, phone_and_mail):
 
 
 @pytest.mark.parametrize("mode", ["production", "test"])
-@pytest.mark.parametrize(
-    ("view", "named"), [(views.screen, {}), (views.messages, {}), (views.mail, {"number": 2})]
-)
+@pytest.mark.parametrize(("view", "named"), [(views.screen, {}), (views.messages, {}), (views.mail, {"number": 2})])
 def test_outside_the_demo_there_is_no_such_page(phone_and_mail, mode, view, named):
     request = RequestFactory().get("/demo/")
     request.language, request.now = "ar", clock.now()

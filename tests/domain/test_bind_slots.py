@@ -16,7 +16,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def slots(settings, tmp_path):
     """Makes the slots of one more worker."""
-    return lambda: bind_slots.of_carrier("iam") if connection.vendor == "postgresql" else bind_slots.FileSlots(tmp_path, "iam")
+    return lambda: (
+        bind_slots.of_carrier("iam") if connection.vendor == "postgresql" else bind_slots.FileSlots(tmp_path, "iam")
+    )
 
 
 def taken(slots) -> list[int]:

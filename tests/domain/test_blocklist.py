@@ -25,13 +25,17 @@ def test_a_context_word_is_no_password_whatever_stands_around_it(password):
     assert api.in_blocklist(password)
 
 
-@pytest.mark.parametrize("password", ["motdepassemotdepasse", "123456789012345", "azertyazertyazerty", "qqqqqqqqqqqqqqq"])
+@pytest.mark.parametrize(
+    "password", ["motdepassemotdepasse", "123456789012345", "azertyazertyazerty", "qqqqqqqqqqqqqqq"]
+)
 def test_long_common_passwords_are_refused_by_the_profile_without_kinds(password):
     found = api.refusals(password, facts=NOBODY, profile=api.PROFILES["nist"])
     assert [refusal.rule for refusal in found] == ["common"]
 
 
-@pytest.mark.parametrize("password", ["Vqk7#pLd92vR", "cheval bleu 42!", "Maroc-lampe-42!", "وردة-قمر-نهر-7", "", "@2026!"])
+@pytest.mark.parametrize(
+    "password", ["Vqk7#pLd92vR", "cheval bleu 42!", "Maroc-lampe-42!", "وردة-قمر-نهر-7", "", "@2026!"]
+)
 def test_other_passwords_are_not(password):
     assert not api.in_blocklist(password)
 

@@ -72,10 +72,13 @@ def test_fields_of_other_servers(fields, expected):
 ])  # fmt: skip
 def test_fields_may_be_encoded_where_letters_have_eight_bits(kind, encoding, encoded):
     """RFC 6533 §3: what servers that speak SMTPUTF8 write."""
-    fields = "Reporting-MTA: dns; mx.example\n\nFinal-Recipient: utf-8; عزيز@example.org\nAction: failed\nStatus: 5.1.1\n"
+    fields = (
+        "Reporting-MTA: dns; mx.example\n\nFinal-Recipient: utf-8; عزيز@example.org\nAction: failed\nStatus: 5.1.1\n"
+    )
     content = (
         b'Content-Type: multipart/report; report-type=global-delivery-status; boundary="b"\n\n--b\n\nIt did not go.\n'
-        b"--b\nContent-Type: %s\nContent-Transfer-Encoding: %s\n\n%s\n--b--\n" % (kind, encoding.encode(), encoded(fields.encode()))
+        b"--b\nContent-Type: %s\nContent-Transfer-Encoding: %s\n\n%s\n--b--\n"
+        % (kind, encoding.encode(), encoded(fields.encode()))
     )
     for ends in (b"\n", b"\r\n"):
         assert read(content.replace(b"\n", ends)) == Report(FAILED, "5.1.1")
@@ -201,14 +204,20 @@ ANSWERS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("status", "words", "fault", "ours"), [one[1:] for one in ANSWERS], ids=[one[0] for one in ANSWERS])
-@pytest.mark.parametrize("field", ["Diagnostic-Code: smtp;", "X-Supplementary-Info: < #x smtp;"], ids=["RFC 3464", "Exchange"])
+@pytest.mark.parametrize(
+    ("status", "words", "fault", "ours"), [one[1:] for one in ANSWERS], ids=[one[0] for one in ANSWERS]
+)
+@pytest.mark.parametrize(
+    "field", ["Diagnostic-Code: smtp;", "X-Supplementary-Info: < #x smtp;"], ids=["RFC 3464", "Exchange"]
+)
 def test_what_large_servers_say(status, words, fault, ours, field):
     found = read(report(f"Action: failed\nStatus: {status}\nRemote-MTA: dns;mx.example\n{field}{words}\n"))
     assert (found.state, found.address_fault, found.ours) == (FAILED, fault, ours)
 
 
-@pytest.mark.parametrize(("status", "words", "fault", "ours"), [one[1:] for one in ANSWERS], ids=[one[0] for one in ANSWERS])
+@pytest.mark.parametrize(
+    ("status", "words", "fault", "ours"), [one[1:] for one in ANSWERS], ids=[one[0] for one in ANSWERS]
+)
 def test_a_word_in_between_never_flags(status, words, fault, ours):
     found = read(report(f"Action: delayed\nStatus: {status}\nDiagnostic-Code: smtp;{words}\n"))
     assert (found.state, found.address_fault, found.ours) == (UNDERWAY, False, False)
@@ -308,9 +317,7 @@ HOSTILE = {
     "nothing": b"",
     "zeros": b"\0" * 100_000,
     "no end": b"Content-Type: multipart/report; boundary=b\n\n--b\n" * 2000,
-    "parts in parts": b"".join(
-        b"Content-Type: multipart/mixed; boundary=%d\n\n--%d\n" % (n, n) for n in range(5000)
-    ),
+    "parts in parts": b"".join(b"Content-Type: multipart/mixed; boundary=%d\n\n--%d\n" % (n, n) for n in range(5000)),
     "parts in fields": b"Content-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/global-delivery-status\n\n"
     + b"".join(b"Content-Type: multipart/mixed; boundary=%d\n\n--%d\n" % (n, n) for n in range(200)),
     "letters in letters": b"Content-Type: message/rfc822\n\n" * 15_000,

@@ -112,7 +112,9 @@ def test_a_throttled_probe_has_found_it_well(clock):
     assert breaker.claim_probe("iam", now=clock.advance(seconds=6))
     assert breaker.alive("iam", now=clock()) and state() == "closed"
     breaker.fault("iam", "no answer", now=clock())
-    assert not breaker.alive("iam", now=clock()) and breaker.all_states()["iam"].faults == 1, "faults that are counted stay"
+    assert not breaker.alive("iam", now=clock()) and breaker.all_states()["iam"].faults == 1, (
+        "faults that are counted stay"
+    )
 
 
 # -- what may be one message's own trouble

@@ -105,18 +105,14 @@ def test_a_removal_ends_after_the_wait_and_only_once(person):
     contact = proposed(person)
     contacts.prove(contact.id, person, now=NOW, wait=WAIT)
     assert contacts.remove(contact.id, person, now=NOW, wait=WAIT) == NOW + WAIT
-    assert contacts.remove(contact.id, person, now=NOW + timedelta(hours=1), wait=WAIT) is None, (
-        "no second wait"
-    )
+    assert contacts.remove(contact.id, person, now=NOW + timedelta(hours=1), wait=WAIT) is None, "no second wait"
     assert contacts.by_id(contact.id, person).counts(NOW + WAIT - timedelta(seconds=1))
     assert not contacts.by_id(contact.id, person).counts(NOW + WAIT)
 
 
 def test_a_local_part_names_one_person_or_nobody(person):
     assert people.directory.by_login("a.b").id == person
-    people.directory.create(
-        login="a.b@men.gov.ma", names_ar=("", ""), names_latin=("", ""), language="ar", now=NOW
-    )
+    people.directory.create(login="a.b@men.gov.ma", names_ar=("", ""), names_latin=("", ""), language="ar", now=NOW)
     assert people.directory.by_login("a.b") is None
     assert people.directory.by_login("a.b@taalim.ma").id == person
     assert people.directory.by_login("") is people.directory.by_login(None) is None

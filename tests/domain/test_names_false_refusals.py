@@ -128,9 +128,7 @@ KINDS = {
 
 def _points_to(views: personal.Views, person: personal.Person) -> bool:
     kinds = (person.names, person.establishments, person.logins)
-    return any(personal.shows(views, words) for words in kinds) or any(
-        piece in views.signs for piece in person.phones
-    )
+    return any(personal.shows(views, words) for words in kinds) or any(piece in views.signs for piece in person.phones)
 
 
 @pytest.fixture(scope="module")

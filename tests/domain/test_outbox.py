@@ -170,9 +170,7 @@ def test_a_claim_of_requests_takes_no_more_than_it_was_asked_for(vendor):
 
 
 def test_requests_are_put_once_claimed_under_a_lease_and_wiped():
-    assert delivery.requests.put("form-1", ASKED, now=NOW) and not delivery.requests.put(
-        "form-1", ASKED, now=NOW
-    )
+    assert delivery.requests.put("form-1", ASKED, now=NOW) and not delivery.requests.put("form-1", ASKED, now=NOW)
     (claimed,) = delivery.requests.claim(5, now=NOW)
     assert claimed.asked == ASKED and delivery.requests.claim(5, now=NOW) == []
     (again,) = delivery.requests.claim(5, now=NOW + delivery.requests.LEASE)

@@ -23,7 +23,11 @@ REPEATS = [
     *"aaaaaaaaaaaa1! Aaaaaaaa1234! zzzzzz!!!!!!1 !!!!!!!!!!!a1 111222333aA! 121212121212a! abcabcabcabc1!".split(),
     *"passpasspass1! jardinjardin1! Jardin-jardin-1! soleil1soleil2! Ab1!Ab1!Ab1! قمرقمرقمرقمر1! مدينة-مدينة-1".split(),
     *"bibliotheque-bibliotheque1! 123abc123abc! abcd!abcd!1234 ACBDACBDACBD1!".split(),
-    "salam salam salam 1!", "1984 1984 1984 a!", "Raja-raja-2026", "Maroc2026maroc!", "raja-2026-raja",
+    "salam salam salam 1!",
+    "1984 1984 1984 a!",
+    "Raja-raja-2026",
+    "Maroc2026maroc!",
+    "raja-2026-raja",
 ]
 KEYPAD = "7894561230a! 147258369aA! 741852963aA! 963852741aA! 159753852aA! 321654987Ab! ٧٤١٨٥٢٩٦٣ab!".split()
 DATES = (

@@ -30,7 +30,9 @@ def test_it_breaks_where_there_is_none_and_a_value_alone_is_a_dot():
     assert plots.Line("p50", "one", [None]).path(1) == ""
 
 
-@pytest.mark.parametrize(("sent", "top"), [(0, 2), (1, 2), (2, 2), (3, 4), (5, 10), (11, 20), (40, 40), (41, 100), (5_000, 10_000)])
+@pytest.mark.parametrize(
+    ("sent", "top"), [(0, 2), (1, 2), (2, 2), (3, 4), (5, 10), (11, 20), (40, 40), (41, 100), (5_000, 10_000)]
+)
 def test_the_axis_ends_at_a_round_number(sent, top):
     assert drawn(Tally(sent=sent))["flow"].top == top
 

@@ -48,7 +48,9 @@ def test_nist_profile_asks_for_length_not_for_kinds():
     assert broken("vqkpldxcvrtzwmq", NIST) == []
 
 
-@pytest.mark.parametrize("sign", ["\u202e", "\u200f", "\u2066", "\u061c", "\ufeff", "\u200d", "\u00ad", "\ufe0f", "\u3164"])
+@pytest.mark.parametrize(
+    "sign", ["\u202e", "\u200f", "\u2066", "\u061c", "\ufeff", "\u200d", "\u00ad", "\ufe0f", "\u3164"]
+)
 def test_atk_080_unseen_signs_are_refused_when_set_and_stripped_at_sign_in(sign):
     assert broken(f"Vqk7#p{sign}Ld92vR") == ["invisible"]
     assert api.strip_invisible(f"{sign}Vqk7#p{sign}Ld92vR{sign} ") == "Vqk7#pLd92vR"

@@ -23,9 +23,7 @@ def only_mistake(**changed) -> str:
 
 def test_a_good_installation_starts():
     massar = production()
-    assert (
-        massar.https and massar.host == "compte.example.ma" and not massar.demo and massar.demo_store is None
-    )
+    assert massar.https and massar.host == "compte.example.ma" and not massar.demo and massar.demo_store is None
     assert massar.temporary_sms == timedelta(minutes=10) and massar.temporary_email == timedelta(minutes=60)
     assert massar.contact_wait == timedelta(hours=72)
     assert massar.institution_domains == ("taalim.ma", "men.gov.ma") and massar.phone_countries == ("MA",)
@@ -113,18 +111,13 @@ def test_database_addresses():
         "u", "p@ss", "db", "5433", "name",
     )  # fmt: skip
     assert postgres["OPTIONS"]["sslmode"] == "require" and "pool" in postgres["OPTIONS"]
-    assert (
-        production(MASSAR_DATABASE_URL="sqlite:////srv/massar.sqlite3").database["NAME"]
-        == "/srv/massar.sqlite3"
-    )
+    assert production(MASSAR_DATABASE_URL="sqlite:////srv/massar.sqlite3").database["NAME"] == "/srv/massar.sqlite3"
     relative = production(MASSAR_DATABASE_URL="sqlite:///var/x.sqlite3").database["NAME"]
     assert relative.startswith("/") and relative.endswith("/var/x.sqlite3")
 
 
 def test_lists_are_cleaned():
-    massar = production(
-        MASSAR_INSTITUTION_DOMAINS=" Taalim.MA, men.gov.ma ,,", MASSAR_PHONE_COUNTRIES="ma, fr"
-    )
+    massar = production(MASSAR_INSTITUTION_DOMAINS=" Taalim.MA, men.gov.ma ,,", MASSAR_PHONE_COUNTRIES="ma, fr")
     assert massar.institution_domains == ("taalim.ma", "men.gov.ma") and massar.phone_countries == (
         "MA",
         "FR",
@@ -157,9 +150,7 @@ def test_a_small_country_with_numbers_of_its_own_is_one():
 
 def test_the_env_file(tmp_path):
     file = tmp_path / ".env"
-    file.write_text(
-        '# a comment\nMASSAR_MODE=demo\nMASSAR_HELP_CONTACT="0800 11 = 22"\n\nnonsense\n#A=B\n', "utf-8"
-    )
+    file.write_text('# a comment\nMASSAR_MODE=demo\nMASSAR_HELP_CONTACT="0800 11 = 22"\n\nnonsense\n#A=B\n', "utf-8")
     assert read_env_file(file) == {"MASSAR_MODE": "demo", "MASSAR_HELP_CONTACT": "0800 11 = 22"}
     assert read_env_file(tmp_path / "none") == {}
 
@@ -188,5 +179,8 @@ def test_the_token_of_the_metrics_is_long():
 
 
 def test_limits_of_alarms_are_numbers():
-    assert production(MASSAR_ALARMS=" queue-growing=120, expired=20,").alarm_limits == {"queue-growing": 120, "expired": 20}
+    assert production(MASSAR_ALARMS=" queue-growing=120, expired=20,").alarm_limits == {
+        "queue-growing": 120,
+        "expired": 20,
+    }
     assert "'expired=many'" in only_mistake(MASSAR_ALARMS="expired=many,queue-growing=1")

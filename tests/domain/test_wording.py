@@ -23,9 +23,7 @@ SECRET, CODE = "kdmwt-47392", "482913"
 UNTIL = datetime(
     2026, 9, 30, 22, 55, tzinfo=UTC
 )  # the longest month names there are; Morocco is at +00 since 20 September 2026
-LONG_HELP = (
-    "المديرية الإقليمية للتربية الوطنية والتعليم الأولي والرياضة – Direction provinciale, 05 37 68 72 54"
-)
+LONG_HELP = "المديرية الإقليمية للتربية الوطنية والتعليم الأولي والرياضة – Direction provinciale, 05 37 68 72 54"
 CANCEL = "https://compte.men.gov.ma/cancel/Zk3_x1"
 LONGEST = {
     TEMPORARY_PASSWORD: {
@@ -61,9 +59,7 @@ def rendered(template, event, language, channel, **changes):
 
 every_message = pytest.mark.parametrize(("template", "event"), CASES, ids=lambda case: case or None)
 every_language = pytest.mark.parametrize("language", LANGUAGES)
-with_secret = pytest.mark.parametrize(
-    ("template", "secret"), [(TEMPORARY_PASSWORD, SECRET), (CONTACT_CODE, CODE)]
-)
+with_secret = pytest.mark.parametrize(("template", "secret"), [(TEMPORARY_PASSWORD, SECRET), (CONTACT_CODE, CODE)])
 
 
 @every_language
@@ -132,9 +128,7 @@ def test_the_secret_stands_alone_on_its_line_and_nowhere_else(template, secret, 
 def test_no_control_or_bidirectional_mark_travels(template, event, language, channel):
     message = rendered(template, event, language, channel)
     for part in (message.subject, message.text, message.html or ""):
-        odd = {
-            sign for sign in part if unicodedata.category(sign) in ("Cf", "Cc", "Cs", "Co") and sign != "\n"
-        }
+        odd = {sign for sign in part if unicodedata.category(sign) in ("Cf", "Cc", "Cs", "Co") and sign != "\n"}
         assert odd == set()
 
 

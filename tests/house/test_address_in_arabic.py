@@ -49,6 +49,8 @@ def test_such_a_word_is_found(text):
     assert to_one_person(text)
 
 
-@pytest.mark.parametrize("text", ["إن لم تكونوا أنتم، اتصلوا بنا", "لا تعطوها لأحد", "إلى ذلك الحين", "غير صحيح", "سجلوا الدخول"])
+@pytest.mark.parametrize(
+    "text", ["إن لم تكونوا أنتم، اتصلوا بنا", "لا تعطوها لأحد", "إلى ذلك الحين", "غير صحيح", "سجلوا الدخول"]
+)
 def test_the_plural_is_not(text):
     assert to_one_person(text) == set()

@@ -31,7 +31,9 @@ def literals(pattern: str, *places: str) -> set[str]:
 
 
 def sso_problems() -> set[str]:
-    found = literals(r'Refused\(\s*"(\w+)"', "journeys", "interfaces/sso") | literals(r'problem="(\w+)"', "interfaces/sso")
+    found = literals(r'Refused\(\s*"(\w+)"', "journeys", "interfaces/sso") | literals(
+        r'problem="(\w+)"', "interfaces/sso"
+    )
     return found - {problem for problem in found if "_" in problem}  # those are the words of OAuth, for programs
 
 
@@ -52,7 +54,9 @@ ENDS: dict[str, Iterable[str]] = {
     "desk.state.": QUEUE,
     "desk.outcome.": literals(r'return "(refused|unsure|not_sent)", ', "journeys"),
     "desk.plot.": [f"{plot}{part}" for plot in literals(r'Plot\("(\w+)"', "interfaces/ops") for part in ("", ".note")],
-    "alarm.": [f"{alarm}{part}" for alarm in (one.id.replace('-', '_') for one in alarms.TABLE) for part in ("", ".text")],
+    "alarm.": [
+        f"{alarm}{part}" for alarm in (one.id.replace("-", "_") for one in alarms.TABLE) for part in ("", ".text")
+    ],
     "desk.": ("sent", "delivered", "late", "failed", "expired"),
     "demo.step_": demo.STEPS,
     "demo.fault_": [name for _, name in demo.FAULTS],
@@ -60,7 +64,8 @@ ENDS: dict[str, Iterable[str]] = {
     "how.": literals(r'how="(\w+)"', "journeys"),
     "rule.": (),  # rules and their refusals, fault pages, fields: each family has a test in test_catalogues.py
     "errors.": (),
-    "error.": literals(r'Problem\("(\w+)"', "journeys") - {"login_shape", "login_taken", "name_shape"},  # said by a command
+    "error.": literals(r'Problem\("(\w+)"', "journeys")
+    - {"login_shape", "login_taken", "name_shape"},  # said by a command
 }
 
 

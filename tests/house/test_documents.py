@@ -111,7 +111,9 @@ def variables_of_the_code() -> set[str]:
     names = {
         node.value
         for node in ast.walk(ast.parse(ENVIRONMENT.read_text("utf-8")))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"MASSAR(_[A-Z0-9]+)+", node.value)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.fullmatch(r"MASSAR(_[A-Z0-9]+)+", node.value)
     }
     return names | {f"MASSAR_SMS_{word.upper()}" for word in carriers._TEXTS | carriers._TABLES}
 
@@ -120,7 +122,11 @@ def defaults_of_the_code() -> dict[str, str]:
     """Variable -> default, where the code reads it with a constant: `read.minutes("MASSAR_X", 10, …)`."""
     found = {}
     for node in ast.walk(ast.parse(ENVIRONMENT.read_text("utf-8"))):
-        if isinstance(node, ast.Call) and len(node.args) > 1 and all(isinstance(a, ast.Constant) for a in node.args[:2]):
+        if (
+            isinstance(node, ast.Call)
+            and len(node.args) > 1
+            and all(isinstance(a, ast.Constant) for a in node.args[:2])
+        ):
             name, value = (a.value for a in node.args[:2])
             if str(name).startswith("MASSAR_"):
                 found[name] = str(value)
@@ -283,7 +289,9 @@ def test_every_decision_has_its_number_its_parts_and_a_place_in_the_index():
         number = int(path.name[:4])
         text = path.read_text("utf-8")
         assert text.startswith(f"# {number}. "), path.name
-        assert [part for part in ("**Context.**", "**Decision.**", "**Consequences.**") if part not in text] == [], path.name
+        assert [part for part in ("**Context.**", "**Decision.**", "**Consequences.**") if part not in text] == [], (
+            path.name
+        )
         assert f"[{number}]({path.name})" in index, f"{path.name} is not in the index"
 
 

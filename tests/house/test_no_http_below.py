@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from tests.house.laws import SOURCE, names_used, python_files
 
-HTTP = ("django.http", "django.forms", "django.shortcuts", "django.views", "django.urls", "django.template", "django.middleware")
+HTTP = (
+    "django.http",
+    "django.forms",
+    "django.shortcuts",
+    "django.views",
+    "django.urls",
+    "django.template",
+    "django.middleware",
+)
 FLOORS = ("journeys", "domain", "core")
 
 

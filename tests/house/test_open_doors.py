@@ -32,7 +32,9 @@ OPEN = {
     "saml_metadata": "public",
     "saml_sso": "judges the site's request first; a stranger with a right one is sent to sign in",
     "saml_slo": "the site's signature is the proof",
-    **dict.fromkeys(("saml_metadata_as", "saml_sso_as", "saml_slo_as"), "the same three, for sites that know us by another name"),
+    **dict.fromkeys(
+        ("saml_metadata_as", "saml_sso_as", "saml_slo_as"), "the same three, for sites that know us by another name"
+    ),
     "oidc_discovery": "public",
     "oidc_jwks": "public keys",
     "oidc_authorize": "judges the site's request first; a stranger with a right one is sent to sign in",
@@ -75,15 +77,11 @@ def addresses(patterns: list | None = None, prefix: str = "") -> Iterator[tuple[
 
 
 def _kind(converter: object) -> str:
-    return {"IntConverter": "int", "SlugConverter": "slug", "StringConverter": "str"}[
-        type(converter).__name__
-    ]
+    return {"IntConverter": "int", "SlugConverter": "slug", "StringConverter": "str"}[type(converter).__name__]
 
 
 def leads_to_sign_in(response) -> bool:
-    return response.status_code in (302, 303) and response.headers["Location"].split("?")[0] == reverse(
-        "sign_in"
-    )
+    return response.status_code in (302, 303) and response.headers["Location"].split("?")[0] == reverse("sign_in")
 
 
 @pytest.mark.django_db

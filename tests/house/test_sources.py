@@ -26,10 +26,7 @@ CHECKED_FOR_WORDS = [
     *[path for folder in PAGES_SOURCE for path in laws.python_files(folder)],
     *laws.python_files(laws.SOURCE / "massar" / "journeys"),
     *sorted(
-        path
-        for folder in PAGES_SOURCE
-        for path in folder.rglob("*.html")
-        if not path.as_posix().endswith(LAST_RESORT)
+        path for folder in PAGES_SOURCE for path in folder.rglob("*.html") if not path.as_posix().endswith(LAST_RESORT)
     ),
 ]
 

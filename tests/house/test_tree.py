@@ -15,9 +15,7 @@ NOT_OURS = {".git", ".venv", "var", "build", "node_modules", "__pycache__", "htm
 HOME_OF_SOMEBODY = re.compile(r"(?:^|[^\w.])/(?:home|Users)/\w+/|(?:^|[^\w.])/[r]oot/")
 # Put together here, so that this file does not hold what it looks for.
 REGISTRY_HOST = re.compile(r"\b(?:pypi|pythonhosted|registry\.npmjs)" + r"\.org\b")
-REGISTRY_OPTION = re.compile(
-    r"(?<![\w-])--(?:extra-)?index-" + r"""url|"resolved":\s*"http|registry\s*=\s*["']?http"""
-)
+REGISTRY_OPTION = re.compile(r"(?<![\w-])--(?:extra-)?index-" + r"""url|"resolved":\s*"http|registry\s*=\s*["']?http""")
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 LOCKED = re.compile(r"^[a-z0-9._-]+(?:\[[a-z0-9,_-]+\])?==\S+", re.IGNORECASE)
 

@@ -99,7 +99,11 @@ def test_what_was_typed_comes_back_without_its_secret(clock):
 def test_the_next_person_at_that_computer_gets_none_of_it(clock):
     visitor = typed_after_the_end(clock)
     visitor.submit("/sign-in/", user=FATIMA.login, password=FATIMA.password)
-    assert visitor.path == "/profile/" and "jamal@example.org" not in visitor.html and not shows(visitor, "profile.taken_up")
+    assert (
+        visitor.path == "/profile/"
+        and "jamal@example.org" not in visitor.html
+        and not shows(visitor, "profile.taken_up")
+    )
 
 
 def test_a_profile_from_before_a_second_sign_in_keeps_what_was_typed():
@@ -152,9 +156,22 @@ def test_an_address_as_people_type_and_paste_it(client: Client, path, meant):
     assert (answer.status_code, answer["Location"]) == (303, meant)
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/token/", "/sign-in//",
-                                  "/%0d%0aX: y/sign-in", "/x//evil.example/sign-in", "/%2fevil.example",
-                                  "/.", "/...", "/TOKEN", "/CONTACTS/CANCEL/1-aB-_/", "/sign-out."])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing",
+        "/token/",
+        "/sign-in//",
+        "/%0d%0aX: y/sign-in",
+        "/x//evil.example/sign-in",
+        "/%2fevil.example",
+        "/.",
+        "/...",
+        "/TOKEN",
+        "/CONTACTS/CANCEL/1-aB-_/",
+        "/sign-out.",
+    ],
+)
 def test_other_addresses_are_not_found(client: Client, path):
     assert client.get(path).status_code == 404
 
@@ -178,7 +195,9 @@ def test_who_finds_a_hole_reads_whom_to_tell(client: Client, clock, settings):
     told = client.get("/.well-known/security.txt")
     fields = dict(line.split(": ", 1) for line in told.content.decode().split("\r\n") if line)
     assert told["Content-Type"].startswith("text/plain")
-    assert fields["Contact"].startswith("mailto:security@") and fields["Canonical"].startswith(settings.MASSAR.public_url)
+    assert fields["Contact"].startswith("mailto:security@") and fields["Canonical"].startswith(
+        settings.MASSAR.public_url
+    )
     left = datetime.fromisoformat(fields["Expires"]) - clock()
     assert timedelta(days=30) < left < timedelta(days=365), "RFC 9116 §2.5.5"
 

@@ -34,9 +34,7 @@ def test_atk_041_strangers_can_not_burn_the_owners_code(asked):
     stranger = Visitor()
     for _ in range(101):
         assert shows(stranger.sign_in(FATIMA.login, OTHER_CODE), "problem.wrong")
-    assert shows(Visitor().sign_in(FATIMA.login, secret), "problem.wrong"), (
-        "closed to other browsers, and says no more"
-    )
+    assert shows(Visitor().sign_in(FATIMA.login, secret), "problem.wrong"), "closed to other browsers, and says no more"
     assert owner.sign_in(FATIMA.login, secret).path == "/password/expired/"
 
 
@@ -63,9 +61,7 @@ def test_atk_044_a_second_late_is_late(cast, post, clock, channel, minutes):
     clock.advance(minutes=minutes, seconds=1)
     assert shows(visitor.sign_in(person.login, secret), "problem.expired_code")
     clock.advance(hours=25)
-    assert shows(visitor.sign_in(person.login, secret), "problem.wrong"), (
-        "after a day it is not told from a wrong one"
-    )
+    assert shows(visitor.sign_in(person.login, secret), "problem.wrong"), "after a day it is not told from a wrong one"
 
 
 def test_atk_045_a_disabled_account(asked):
@@ -169,9 +165,7 @@ def test_atk_048_its_cookie_is_no_session_cookie(asked):
     thief.client.cookies["massar-session"] = visitor.cookies["massar-change"]
     assert not thief.signed_in
     thief = Visitor()
-    thief.client.cookies["massar-change"] = (
-        Visitor().sign_in(JAMAL.login, JAMAL.password).cookies["massar-session"]
-    )
+    thief.client.cookies["massar-change"] = Visitor().sign_in(JAMAL.login, JAMAL.password).cookies["massar-session"]
     assert thief.get("/password/change/").path == "/sign-in/"
 
 

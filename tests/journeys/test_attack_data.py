@@ -90,9 +90,7 @@ def test_atk_142_a_request_that_can_not_be_opened_is_dropped_and_told(cast, post
     assert TrailRow.objects.filter(event="recovery_asked", outcome="unreadable").count() == 1
 
 
-@pytest.mark.parametrize(
-    "statement", ["UPDATE audit_trailrow SET outcome = 'x'", "DELETE FROM audit_trailrow"]
-)
+@pytest.mark.parametrize("statement", ["UPDATE audit_trailrow SET outcome = 'x'", "DELETE FROM audit_trailrow"])
 def test_atk_142_the_trail_can_only_grow(cast, statement):
     with pytest.raises(Error), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)
@@ -100,9 +98,7 @@ def test_atk_142_the_trail_can_only_grow(cast, statement):
 
 
 def test_atk_142_a_row_written_without_the_key_is_found(cast, clock):
-    TrailRow.objects.create(
-        uid="forged", at=clock(), event="sign_in", person_id=facts(JAMAL).id, tag="\u0661" * 8
-    )
+    TrailRow.objects.create(uid="forged", at=clock(), event="sign_in", person_id=facts(JAMAL).id, tag="\u0661" * 8)
     assert [row.uid for row in trail.everything() if not row.genuine] == ["forged"]
 
 
@@ -119,9 +115,7 @@ CANARY = {
 def whole_story(cast, post, clock, caplog):
     """A person's whole life with unmistakable strings; what was logged, and every secret that came up."""
     caplog.set_level(logging.DEBUG)
-    person = import_people.NewPerson(
-        "canary.person@taalim.ma", first_latin="Meriem", password=CANARY["password"]
-    )
+    person = import_people.NewPerson("canary.person@taalim.ma", first_latin="Meriem", password=CANARY["password"])
     enter(person, now=clock())
     visitor = Visitor().sign_in(person.login, CANARY["wrong"]).sign_in(person.login, CANARY["password"])
     save_contact(visitor, CANARY["password"], phone=CANARY["phone"], email=CANARY["email"])
@@ -172,9 +166,7 @@ def _rows():
         for table in connection.introspection.table_names(cursor):
             cursor.execute(f'SELECT * FROM "{table}"')
             for row in cursor.fetchall():
-                yield b" ".join(
-                    bytes(v) if isinstance(v, memoryview | bytes) else str(v).encode() for v in row
-                )
+                yield b" ".join(bytes(v) if isinstance(v, memoryview | bytes) else str(v).encode() for v in row)
 
 
 def test_atk_144_nothing_of_a_whole_life_stands_in_the_log(whole_story):
@@ -240,9 +232,7 @@ def test_atk_146_keys_can_be_changed_under_everything(cast, post, settings):
     asker = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
     secret = post.secret(FATIMA_PHONE)
     old = settings.MASSAR.data_keys[0]
-    new = production(
-        MASSAR_MODE="test", MASSAR_PUBLIC_URL=None, MASSAR_ARGON2="256,1", MASSAR_SECRET_KEY=None
-    )
+    new = production(MASSAR_MODE="test", MASSAR_PUBLIC_URL=None, MASSAR_ARGON2="256,1", MASSAR_SECRET_KEY=None)
     settings.MASSAR = type(new)(**{**new.__dict__, "data_keys": (*new.data_keys, old)})
     assert inside.signed_in and Visitor().sign_in(KHADIJA.login, KHADIJA.password).signed_in
     assert asker.sign_in(FATIMA.login, secret).path == "/password/expired/"
@@ -284,9 +274,7 @@ def test_atk_149_long_and_twisted_input_costs_nothing(db, path, fields):
 
 def test_atk_149_long_headers(db):
     started = time.perf_counter()
-    answer = Client().get(
-        "/sign-in/", headers={"accept-language": "fr;q=0." * 15000, "user-agent": "(" * 100000}
-    )
+    answer = Client().get("/sign-in/", headers={"accept-language": "fr;q=0." * 15000, "user-agent": "(" * 100000})
     assert answer.status_code == 200 and time.perf_counter() - started < 2
 
 

@@ -115,7 +115,9 @@ def test_atk_062_an_honest_block_is_not_stopped(signed_in, post, clock):
         if number % 10 < 7:
             person = somebody(number, clock)
             (contact,) = people.contacts.of_person(person.id, clock())
-            done = confirm_contact.prove(person=person, contact_id=contact.id, code=code, browser=Browser(), now=clock())
+            done = confirm_contact.prove(
+                person=person, contact_id=contact.id, code=code, browser=Browser(), now=clock()
+            )
             assert isinstance(done, Done)
     tally = delivery.conversion.national(now=clock())
     assert tally.share > 0.6 and delivery.conversion.stopped_blocks(now=clock()) == []
@@ -198,7 +200,9 @@ def test_atk_063_a_recovery_beyond_the_reserve_is_late_and_not_lost(cast, post, 
     assert len(secrets(post, FATIMA_PHONE)) == 1
     (row,) = [e for e in trail.of_person(facts(FATIMA).id) if e.event == "recovery_asked"]
     assert row.outcome == "sent"
-    assert limits.left(limits.draw(limits.rate_limits.SEND_DAY, facts(FATIMA).id, "phone", FATIMA_PHONE), now=clock()) == 5
+    assert (
+        limits.left(limits.draw(limits.rate_limits.SEND_DAY, facts(FATIMA).id, "phone", FATIMA_PHONE), now=clock()) == 5
+    )
 
 
 def test_atk_063_who_would_wait_too_long_is_told_by_the_trail(cast, post, clock, budget):
@@ -311,7 +315,11 @@ def test_atk_163_the_reason_of_a_wait_is_not_told(cast, signed_in, post, clock, 
 
 def _notice(visitor: Visitor) -> str:
     """The line of the page that holds a clock time and speaks of an e-mail address meanwhile."""
-    found = [line.strip() for line in shown(visitor).splitlines() if re.search(r"(من جديد|de nouveau|again).*\d\d:\d\d", line)]
+    found = [
+        line.strip()
+        for line in shown(visitor).splitlines()
+        if re.search(r"(من جديد|de nouveau|again).*\d\d:\d\d", line)
+    ]
     assert len(found) == 1, found
     return found[0]
 

@@ -90,9 +90,7 @@ def test_atk_031_a_foreign_host_is_refused(cast, post, headers):
     assert RecoveryRequest.objects.count() == 0
 
 
-@pytest.mark.parametrize(
-    "header", ["x-forwarded-host", "x-host", "forwarded", "x-original-host", "x-forwarded-server"]
-)
+@pytest.mark.parametrize("header", ["x-forwarded-host", "x-host", "forwarded", "x-original-host", "x-forwarded-server"])
 def test_atk_031_the_message_knows_our_address_only(cast, post, header):
     evil = {"forwarded": "host=evil.example"}.get(header, "evil.example")
     khadija = Visitor(**{header: evil}).sign_in(KHADIJA.login, KHADIJA.password)
@@ -206,9 +204,7 @@ def test_atk_037_guessed_phones_bring_no_message_and_end_in_a_budget(cast, post,
         clock.advance(seconds=2)
     post.work()
     assert post.sms.received == []
-    outcomes = [
-        r.outcome for r in trail.of_person(facts(FATIMA).id, limit=100) if r.event == "recovery_asked"
-    ]
+    outcomes = [r.outcome for r in trail.of_person(facts(FATIMA).id, limit=100) if r.event == "recovery_asked"]
     assert outcomes.count("no_match") == 10 and outcomes.count("guesses_spent") == 20
 
 
@@ -268,7 +264,6 @@ def test_no_message_holds_more_than_it_must(cast, post):
 def _standing(person, clock) -> tuple:
     """Everything of an account that asking might have changed."""
     contacts = [
-        (c.value, c.state, c.counts_from, c.ends_at)
-        for c in people.contacts.of_person(facts(person).id, clock())
+        (c.value, c.state, c.counts_from, c.ends_at) for c in people.contacts.of_person(facts(person).id, clock())
     ]
     return facts(person), contacts

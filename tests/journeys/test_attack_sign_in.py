@@ -40,8 +40,7 @@ def test_atk_001_many_wrong_passwords_slow_strangers_and_lock_nobody(cast, clock
 def test_atk_002_the_count_is_of_the_account_not_of_the_address(cast, settings):
     settings.MASSAR = _behind_proxies(1)
     codes = [
-        Visitor(**{"x-forwarded-for": f"198.51.{n}.7"}).sign_in(JAMAL.login, WRONG).page.status_code
-        for n in range(30)
+        Visitor(**{"x-forwarded-for": f"198.51.{n}.7"}).sign_in(JAMAL.login, WRONG).page.status_code for n in range(30)
     ]
     assert codes[:20] == [422] * 20 and set(codes[20:]) == {429}
 
@@ -119,9 +118,7 @@ def test_atk_009_a_try_is_paid_for_before_it_is_judged(cast, monkeypatch, clock)
     assert seen == [19]
 
 
-@pytest.mark.parametrize(
-    "header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "True-Client-IP", "Client-IP"]
-)
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "True-Client-IP", "Client-IP"])
 def test_atk_011_no_header_of_the_client_is_its_address(cast, clock, header):
     value = "for=203.0.113.9" if header == "Forwarded" else "203.0.113.9"
     Visitor(**{header: value}).sign_in(JAMAL.login, JAMAL.password)
@@ -286,7 +283,9 @@ def test_atk_023_odd_bodies_are_refused_without_a_fault(cast, body, content_type
     assert answer.status_code in (400, 403, 422)
 
 
-@pytest.mark.parametrize("twice", [{"password": [JAMAL.password, WRONG]}, {"user": [JAMAL.login, JAMAL.login]}, {"x": ["1", "2"]}])
+@pytest.mark.parametrize(
+    "twice", [{"password": [JAMAL.password, WRONG]}, {"user": [JAMAL.login, JAMAL.login]}, {"x": ["1", "2"]}]
+)
 def test_atk_023_a_field_that_comes_twice_is_refused(cast, twice):
     answer = Client().post("/sign-in/", {"user": JAMAL.login, "password": JAMAL.password} | twice)
     assert answer.status_code == 400

@@ -154,7 +154,10 @@ def test_atk_083_084_no_form_without_its_token(cast):
     ):
         for token in ({}, {"csrfmiddlewaretoken": "x" * 64}):
             answer = visitor.client.post(path, token)
-            leads_on = token and path in ("/sign-in/", "/recovery/")  # a form from before the sign-in: home, and no more
+            leads_on = token and path in (
+                "/sign-in/",
+                "/recovery/",
+            )  # a form from before the sign-in: home, and no more
             assert answer.status_code == (303 if leads_on else 403), path
             assert not leads_on or answer["Location"] == "/sign-in/", path
     assert visitor.signed_in
@@ -200,15 +203,8 @@ def test_atk_087_no_page_can_be_framed_nor_run_foreign_scripts(cast):
     for path in [*dict(addresses()).values(), "/nowhere", "/static/nothing.css", "/sites/x/"]:
         answer = strict.get(path)
         policy = answer.headers["Content-Security-Policy"]
-        assert (
-            "frame-ancestors 'none'" in policy
-            and "base-uri 'none'" in policy
-            and "form-action 'self'" in policy
-        )
-        assert (
-            answer.headers["X-Frame-Options"] == "DENY"
-            and answer.headers["X-Content-Type-Options"] == "nosniff"
-        )
+        assert "frame-ancestors 'none'" in policy and "base-uri 'none'" in policy and "form-action 'self'" in policy
+        assert answer.headers["X-Frame-Options"] == "DENY" and answer.headers["X-Content-Type-Options"] == "nosniff"
         assert "Access-Control-Allow-Origin" not in answer.headers
     assert strict.get("/", headers={"host": "evil.example"}).headers["X-Frame-Options"] == "DENY"
 
@@ -330,9 +326,7 @@ def test_atk_096_names_are_text(clock, db, post):
         password="Girafe&7194-sable",
     )
     enter(person, now=clock())
-    Person.objects.filter(login=person.login).update(
-        last_name_latin="\u202ecod.exe"
-    )  # adding people refuses it
+    Person.objects.filter(login=person.login).update(last_name_latin="\u202ecod.exe")  # adding people refuses it
     visitor = Visitor().sign_in(person.login, person.password)
     for path in ("/", "/profile/", "/devices/", "/password/change/"):
         visitor.get(path)
@@ -374,9 +368,7 @@ def test_atk_100_thousands_of_fields_and_files_are_refused(cast):
     files = "".join(
         f'--b\r\nContent-Disposition: form-data; name="f{n}"; filename="x"\r\n\r\nx\r\n' for n in range(200)
     )
-    answer = Client().post(
-        "/sign-in/", data=files + "--b--\r\n", content_type="multipart/form-data; boundary=b"
-    )
+    answer = Client().post("/sign-in/", data=files + "--b--\r\n", content_type="multipart/form-data; boundary=b")
     assert answer.status_code == 400
 
 

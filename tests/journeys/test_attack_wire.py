@@ -33,9 +33,7 @@ def port(tmp_path_factory):
         "MASSAR_ARGON2": "256,1",
     }
     massar = [sys.executable, "-m", "massar"]
-    subprocess.run(
-        [*massar, "migrate"], env=environ, cwd=folder, check=True, capture_output=True, timeout=120
-    )
+    subprocess.run([*massar, "migrate"], env=environ, cwd=folder, check=True, capture_output=True, timeout=120)
     with (folder / "log").open("wb") as log:
         command = [*massar, "serve", "--port", str(number), "--processes", "1"]
         server = subprocess.Popen(command, env=environ, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
@@ -94,9 +92,7 @@ def test_atk_031_hosts_on_the_wire(port, hosts):
 
 
 def test_atk_031_an_absolute_address_builds_nothing(port):
-    said = send(
-        port, b"GET http://evil.example/recovery/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    )
+    said = send(port, b"GET http://evil.example/recovery/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert b"evil.example" not in said
 
 

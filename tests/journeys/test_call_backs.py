@@ -105,7 +105,9 @@ def test_a_form_may_be_posted(client: Client, attempt):
     assert read() == ("failed", "16")
 
 
-@pytest.mark.parametrize("change", ["carrier", "uid", "tag", "short", "none", "other carrier", "without", "unknown", "é"])
+@pytest.mark.parametrize(
+    "change", ["carrier", "uid", "tag", "short", "none", "other carrier", "without", "unknown", "é"]
+)
 @pytest.mark.django_db
 def test_who_does_not_know_the_address_gets_404(client: Client, attempt, change):
     uid, read = attempt("kannel")

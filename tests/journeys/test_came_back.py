@@ -142,11 +142,24 @@ def test_a_bounce_of_a_message_from_before_the_proof_flags_nothing(khadija, post
         (report("Action: failed\nStatus: 5.2.2\n"), ("failed", "5.2.2", None)),
         (b"Subject: failure notice\n\n<x>:\nNo mailbox by that name. (#5.1.1)\n", ("failed", "5.1.1", "flagged")),
         (report(f"Action: failed\nStatus: 5.4.1\nDiagnostic-Code: smtp;{EDGE}\n"), ("failed", "5.4.1", "flagged")),
-        (report(f"Action: failed\nStatus: 5.5.0\nX-Supplementary-Info: <x smtp;{OUTLOOK}>\n"), ("failed", "5.5.0", "flagged")),
+        (
+            report(f"Action: failed\nStatus: 5.5.0\nX-Supplementary-Info: <x smtp;{OUTLOOK}>\n"),
+            ("failed", "5.5.0", "flagged"),
+        ),
         (report(f"Action: failed\nStatus: 5.0.0\nDiagnostic-Code: smtp; {YAHOO}\n"), ("failed", "5.0.0", "flagged")),
         (report(f"Action: failed\nStatus: 5.2.1\nDiagnostic-Code: smtp; {AT_A_RATE}\n"), ("failed", "5.2.1", None)),
     ],
-    ids=["policy", "expired", "delayed", "full", "without structure", "Exchange Online", "outlook.com", "Yahoo", "Gmail at a rate"],
+    ids=[
+        "policy",
+        "expired",
+        "delayed",
+        "full",
+        "without structure",
+        "Exchange Online",
+        "outlook.com",
+        "Yahoo",
+        "Gmail at a rate",
+    ],
 )
 def test_what_each_report_does(khadija, post, clock, caplog, content, outcome):
     take_bounce.take(asked(post), content, now=clock())

@@ -160,9 +160,7 @@ def test_sequences_and_repeats_are_told_as_common(granted):
 def test_after_the_change_one_is_home_and_signed_in(granted):
     visitor, secret = granted
     visitor.change(secret, NEW)
-    assert (
-        visitor.path == "/password/changed/" and "<dialog" in visitor.html and shows(visitor, "changed.text")
-    )
+    assert visitor.path == "/password/changed/" and "<dialog" in visitor.html and shows(visitor, "changed.text")
     assert 'href="/"' in visitor.html and visitor.get("/").path == "/"
     assert "massar-change" not in visitor.cookies
 
@@ -204,9 +202,7 @@ def test_the_voluntary_change(cast, post):
     assert visitor.path == "/password/changed/" and visitor.signed_in
     assert visitor.cookies["massar-session"] != before
     assert not elsewhere.signed_in
-    assert len(post.messages(JAMAL.login)) == 1, (
-        "no contact of his own, but his institution mailbox hears of it"
-    )
+    assert len(post.messages(JAMAL.login)) == 1, "no contact of his own, but his institution mailbox hears of it"
     assert not Visitor().sign_in(JAMAL.login, JAMAL.password).signed_in
 
 
@@ -251,9 +247,7 @@ def test_a_known_browser_stays_known_after_a_routine_change_but_not_after_a_reco
     owner.sign_in(FATIMA.login, secret).change(secret, "Girafe&7194-sable")
     for _ in range(25):
         stranger.sign_in(FATIMA.login, "Wrong*5820-word")
-    assert shows(known.sign_in(FATIMA.login, "Girafe&7194-sable"), "problem.wait"), (
-        "a stranger like any other"
-    )
+    assert shows(known.sign_in(FATIMA.login, "Girafe&7194-sable"), "problem.wait"), "a stranger like any other"
 
 
 def test_a_change_ends_what_was_asked_for(cast, post):

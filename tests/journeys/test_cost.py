@@ -52,7 +52,9 @@ def put(clock, purpose: str = "contact_code", language: str = "fr", **values) ->
 def hand_over(ready: deliver_messages.Ready, clock) -> deliver_messages.Done:
     """By a worker that does not come to write down the answer."""
     outgoing, valid_for, segments = deliver_messages.written(ready, now=clock())
-    return deliver_messages.Done(ready.letter, ready.carrier, ready.carrier.send(outgoing, valid_for=valid_for), segments)
+    return deliver_messages.Done(
+        ready.letter, ready.carrier, ready.carrier.send(outgoing, valid_for=valid_for), segments
+    )
 
 
 def bill() -> tuple[int, int]:

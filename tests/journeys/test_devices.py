@@ -113,9 +113,7 @@ def test_the_own_activity_is_listed_newest_first(cast, clock):
     table = here.html.split("<tbody")[1]
     assert table.index("02:56") < table.index("02:55"), "newest first"
     assert shows(here, "activity.sign_in_refused") and shows(here, "activity.sign_in")
-    assert not shows(
-        Visitor().sign_in(KHADIJA.login, KHADIJA.password).get("/devices/"), "activity.sign_in_refused"
-    )
+    assert not shows(Visitor().sign_in(KHADIJA.login, KHADIJA.password).get("/devices/"), "activity.sign_in_refused")
 
 
 def test_idle_and_longest_life_are_kept_on_the_server(cast, clock):

@@ -44,7 +44,12 @@ WAIT = 72 * HOUR
 CHANGE_LIFE = 15 * MINUTE
 LIVES = {"email": 60 * MINUTE, "sms": 10 * MINUTE}
 BROWSERS = ("asker", "second", "thief")
-RESUMED = ("/", "/profile/", "/devices/", "/password/change/")  # the page that a browser was on before it had to sign in
+RESUMED = (
+    "/",
+    "/profile/",
+    "/devices/",
+    "/password/change/",
+)  # the page that a browser was on before it had to sign in
 JUMPS = [*[timedelta(seconds=61)] * 4, *[timedelta(seconds=125)] * 3, *[timedelta(minutes=11)] * 2,
          timedelta(seconds=20), timedelta(minutes=31), timedelta(minutes=61), 25 * HOUR, 73 * HOUR]  # fmt: skip
 DEPTHS = ("here before", "asked", "delivered", "claimed", "claimed", "recovered", "remembered", "proposed", "waiting")
@@ -271,7 +276,11 @@ class Journeys(RuleBasedStateMachine):
             self.time_passes(moment - self.clock())
             self.sign_in_with_a_secret(browser, 0)
 
-    @rule(browser=st.sampled_from(BROWSERS), which=st.sampled_from(["email", "phone"]), seconds=st.sampled_from([-31, -29, 1, 60]))
+    @rule(
+        browser=st.sampled_from(BROWSERS),
+        which=st.sampled_from(["email", "phone"]),
+        seconds=st.sampled_from([-31, -29, 1, 60]),
+    )
     def a_secret_ends_in_a_dead_workers_hand(self, browser, which, seconds):
         """Its time was fixed, it was never sent, and the next worker comes around the very end."""
         self.time_passes(timedelta(seconds=61))
@@ -384,7 +393,11 @@ class Journeys(RuleBasedStateMachine):
         return had_hour and had_day
 
     def _running(self, contact: str, now: datetime) -> Secret | None:
-        worth = [(s.issued_at, n, s) for n, s in enumerate(self.model.secrets) if s.contact == contact and s.worth_sending(now)]
+        worth = [
+            (s.issued_at, n, s)
+            for n, s in enumerate(self.model.secrets)
+            if s.contact == contact and s.worth_sending(now)
+        ]
         return max(worth)[2] if worth else None
 
     def _expect_secret(self, asking: Asking, known: bool, now: datetime) -> None:
@@ -442,7 +455,9 @@ class Journeys(RuleBasedStateMachine):
         before, now = self._rows(self.person), self.clock()
         form = self._new_ask_id(browser)
         for _ in range(1 + reload):
-            answer = self._post(browser, "/recovery/", user=YOUSSEF.login, channel=channel, ask_id=form, **{channel: contact})
+            answer = self._post(
+                browser, "/recovery/", user=YOUSSEF.login, channel=channel, ask_id=form, **{channel: contact}
+            )
             assert answer.status_code == 303 and answer["Location"] == f"/recovery/asked/?by={channel}"
         self.model.asked.append(Asking(browser, channel, contact, now, self.seats[browser].device))
         assert self._rows(self.person) == before, "asking changed something of the owner's"

@@ -145,7 +145,7 @@ def test_the_page_shows_alarms_plots_carriers_and_the_queue(traffic, window):
     page = signed_in(SALMA).get(DESK + window)
     assert shows(page, "alarm.carrier_open") and "docs/operate/alarms/carrier-open.md" in shown(page)
     assert shows(page, "alarm.queue_growing") and shows(page, "desk.breaker.open")
-    assert page.html.count('<svg class="drawing"') == page.html.count("<details class=\"table\"") == 4
+    assert page.html.count('<svg class="drawing"') == page.html.count('<details class="table"') == 4
     assert "style=" not in page.html and "0:01:05" in page.html
     words = " ".join(shown(page).split())
     assert "sms-a" in words and "mail" in words and "100%" in words

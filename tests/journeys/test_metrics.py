@@ -37,9 +37,7 @@ def read() -> dict[str, dict]:
     families = list(text_string_to_metric_families(answer.content.decode()))
     assert len({f.name for f in families}) == len(families) and all(f.documentation for f in families)
     assert {f.type for f in families} <= {"counter", "gauge", "histogram"}
-    return {
-        f.name: {(s.name, *sorted(s.labels.items())): s.value for s in f.samples} for f in families
-    }
+    return {f.name: {(s.name, *sorted(s.labels.items())): s.value for s in f.samples} for f in families}
 
 
 @pytest.mark.parametrize("sent", [None, "", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer ", "Bearer é"])
@@ -77,9 +75,7 @@ def test_the_histogram_is_whole_and_cumulative(opened):
     counters.add(counters.of_hand_over("sms", [0.07, 0.3]))
     counters.add(counters.of_hand_over("sms", [0.3, 900.0]))
     found = read()["massar_message_hand_over_seconds"]
-    buckets = [
-        (dict(labels)["le"], value) for (name, *labels), value in found.items() if name.endswith("_bucket")
-    ]
+    buckets = [(dict(labels)["le"], value) for (name, *labels), value in found.items() if name.endswith("_bucket")]
     assert [le for le, _ in buckets] == [
         "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "30", "60", "300", "+Inf"]  # fmt: skip
     assert [value for _, value in buckets] == [0, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3, 4]

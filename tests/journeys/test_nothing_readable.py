@@ -116,7 +116,11 @@ def test_nothing_can_be_read_after_the_end(office, cast, clock, caplog, capsys, 
     found = office.secrets()
     assert sum(bool(TEMPORARY.fullmatch(one)) for one in found) >= 3 and any(CODE.fullmatch(one) for one in found)
     canaries = found | {FATIMA_PHONE, PHONE, NEW_PHONE, KHADIJA_EMAIL, "Ne le donnez"}
-    places = {"the database": everything_stored(), "the log": log_of_the_product(caplog), "the desk": seen(capsys, monkeypatch)}
+    places = {
+        "the database": everything_stored(),
+        "the log": log_of_the_product(caplog),
+        "the desk": seen(capsys, monkeypatch),
+    }
     assert YOUSSEF.login.encode() in places["the database"], "the search looks at the right place"
     assert b"refused" in places["the log"] and b"smpp 0x0b" in places["the database"]
     for place, stored in places.items():

@@ -28,9 +28,7 @@ def test_phone_and_mail_in_one_save(jamal, post):
     save_contact(jamal, JAMAL.password, phone=PHONE, email="Jamal@Example.org")
     assert jamal.path == "/profile/" and shows(jamal, "flash.code_sent")
     assert len(actions(jamal, "/prove/")) == 2
-    assert CODE.search(post.messages(E164)[-1].text) and CODE.search(
-        post.messages("jamal@example.org")[-1].text
-    )
+    assert CODE.search(post.messages(E164)[-1].text) and CODE.search(post.messages("jamal@example.org")[-1].text)
 
 
 @pytest.mark.parametrize(
@@ -107,9 +105,7 @@ def test_a_wrong_code_counts_and_the_fifth_spends_it(jamal, post):
     prove = actions(jamal.get("/profile/"), "/prove/")[0]
     for left in (4, 3, 2, 1):
         jamal.submit(prove, code=wrong)
-        assert (
-            jamal.page.status_code == 422 and shows(jamal, "error.code_wrong") and str(left) in shown(jamal)
-        )
+        assert jamal.page.status_code == 422 and shows(jamal, "error.code_wrong") and str(left) in shown(jamal)
     jamal.submit(prove, code=wrong)
     assert shows(jamal, "error.code_spent")
     assert shows(jamal.submit(prove, code=code), "error.code_spent"), "the right one comes too late"
@@ -211,9 +207,7 @@ def test_contacts_are_sealed_at_rest(jamal, post):
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
             cursor.execute(f'SELECT * FROM "{table}"')
-            told = repr(
-                [[bytes(v) if isinstance(v, memoryview) else v for v in row] for row in cursor.fetchall()]
-            )
+            told = repr([[bytes(v) if isinstance(v, memoryview) else v for v in row] for row in cursor.fetchall()])
             assert "661123456" not in told and "jamal.canary" not in told, table
 
 

@@ -66,9 +66,7 @@ def test_the_link_of_the_notice_takes_the_change_back(cast, post, clock):
     owner = Visitor().get(path)
     assert owner.page.status_code == 200 and shows(owner, "cancel.question")
     assert counting(KHADIJA, clock) == {KHADIJA_EMAIL}
-    assert Contact.objects.filter(state="proved", person_id=facts(KHADIJA).id).count() == 2, (
-        "looking changes nothing"
-    )
+    assert Contact.objects.filter(state="proved", person_id=facts(KHADIJA).id).count() == 2, "looking changes nothing"
     owner.submit(path)
     assert shows(owner, "cancel.done")
     assert shows(owner.get(path), "cancel.gone"), "a link is good once"
@@ -113,9 +111,7 @@ def test_a_waiting_change_replaced_by_another_leaves_no_gap(cast, post, clock):
     clock.advance(hours=48)
     add(FATIMA, post, OTHER_E164, phone=OTHER)
     clock.advance(hours=25)
-    assert counting(FATIMA, clock) == {FATIMA_PHONE}, (
-        "the replaced change never counts; the old phone still does"
-    )
+    assert counting(FATIMA, clock) == {FATIMA_PHONE}, "the replaced change never counts; the old phone still does"
     clock.advance(hours=47)
     assert counting(FATIMA, clock) == {OTHER_E164}
 
@@ -361,13 +357,9 @@ def test_frozen_contacts_refuse_posts_too_and_still_receive(cast, post, clock):
     secret = post.secret(FATIMA_PHONE)
     owner.sign_in(FATIMA.login, secret).change(secret, NEW)
     token = owner.get("/profile/").html.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
-    owner.client.post(
-        "/profile/", {"csrfmiddlewaretoken": token, "phone": OTHER, "email": "", "password": NEW}
-    )
+    owner.client.post("/profile/", {"csrfmiddlewaretoken": token, "phone": OTHER, "email": "", "password": NEW})
     contact = Contact.objects.get(person_id=facts(FATIMA).id)
-    owner.client.post(
-        f"/profile/contacts/{contact.pk}/remove/", {"csrfmiddlewaretoken": token, "password": NEW}
-    )
+    owner.client.post(f"/profile/contacts/{contact.pk}/remove/", {"csrfmiddlewaretoken": token, "password": NEW})
     contact.refresh_from_db()
     assert contact.ends_at is None and Contact.objects.filter(person_id=facts(FATIMA).id).count() == 1
     assert early.status_code == 200

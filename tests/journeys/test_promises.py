@@ -216,7 +216,9 @@ def _masked(html: str, typed: dict[str, str]) -> str:
 
 def _shape(statement: str) -> str:
     """The verb and the table: what the statement is, without what it was given."""
-    return " ".join(re.findall(r"\b(?:SELECT|INSERT INTO|UPDATE|DELETE|FROM|SAVEPOINT|RELEASE|BEGIN)\b|\b\w+_\w+\b", statement)[:2])
+    return " ".join(
+        re.findall(r"\b(?:SELECT|INSERT INTO|UPDATE|DELETE|FROM|SAVEPOINT|RELEASE|BEGIN)\b|\b\w+_\w+\b", statement)[:2]
+    )
 
 
 def assert_alike(seen: dict[str, Seen]) -> None:
@@ -233,7 +235,9 @@ def test_sign_in_tells_nobody_who_has_an_account(many, monkeypatch):
              "no password": NO_PASSWORD.login, "no such domain": "youssef.benali@example.org", "short": "nobody.atall",
              "short and known": "youssef.benali"}  # fmt: skip
     seen = {n: Seen(monkeypatch, "/sign-in/", {"user": u, "password": "Nothing?like-it-19"}) for n, u in wrong.items()}
-    seen["disabled, the right one"] = Seen(monkeypatch, "/sign-in/", {"user": DISABLED.login, "password": DISABLED.password})
+    seen["disabled, the right one"] = Seen(
+        monkeypatch, "/sign-in/", {"user": DISABLED.login, "password": DISABLED.password}
+    )
     assert_alike(seen)
     assert seen["unknown"].status == 422 and seen["unknown"].hashes == 1
 
@@ -322,7 +326,9 @@ def _costs(path: str, typed: dict[str, str]) -> tuple[list[str], int]:
             form["ask_id"] = re.search(r'name="ask_id" value="([^"]+)"', page).group(1)
         with CaptureQueriesContext(connection) as statements, Commits() as commits:
             client.post(path, form)
-        counted.append((commits.count, [_shape(q["sql"]) for q in statements.captured_queries if "snapshot" not in q["sql"]]))
+        counted.append(
+            (commits.count, [_shape(q["sql"]) for q in statements.captured_queries if "snapshot" not in q["sql"]])
+        )
     commits, shapes = min(counted)
     return shapes, commits
 
@@ -346,7 +352,9 @@ def test_what_is_waited_for_on_the_disk_tells_nobody_who_has_an_account(committe
     by_code["right and late"] = _costs("/sign-in/", {"user": KHADIJA.login, "password": late})
     assert len(set(map(str, by_code.values()))) == 1 and by_code["unknown"][1] == 1, by_code
     by_password = {n: _costs("/sign-in/", {"user": u, "password": "Nothing?like-it-19"}) for n, u in people_of.items()}
-    by_password["disabled, the right one"] = _costs("/sign-in/", {"user": DISABLED.login, "password": DISABLED.password})
+    by_password["disabled, the right one"] = _costs(
+        "/sign-in/", {"user": DISABLED.login, "password": DISABLED.password}
+    )
     assert len(set(map(str, by_password.values()))) == 1 and by_password["unknown"][1] == 2, by_password
     asked = {n: _costs("/recovery/", asking(u, "email", YOUSSEF_EMAIL)) for n, u in people_of.items()}
     assert len(set(map(str, asked.values()))) == 1 and asked["unknown"][1] == 1, asked

@@ -85,7 +85,9 @@ def secret_of(person, contact_kind: str, clock) -> tuple[int, str]:
     facts = cast.facts(person)
     contact = Contact.objects.get(person_id=facts.id, kind=contact_kind)
     channel = "email" if contact_kind == "email" else "sms"
-    row, secret = credentials.temporary.issue(facts.id, channel=channel, contact_id=contact.pk, asked=HERE.asked, now=clock())
+    row, secret = credentials.temporary.issue(
+        facts.id, channel=channel, contact_id=contact.pk, asked=HERE.asked, now=clock()
+    )
     credentials.temporary.fix_expiry([row], clock() + timedelta(minutes=10))
     return row, secret
 
@@ -290,7 +292,9 @@ def test_a_sign_in_under_way_does_not_outlive_a_recovery(people, clock, monkeypa
         if not done:
             done.append(True)
             assert isinstance(
-                change_password.by_temporary(grant=grant, current=secret, new=NEW, confirm=NEW, browser=HERE, now=clock()),
+                change_password.by_temporary(
+                    grant=grant, current=secret, new=NEW, confirm=NEW, browser=HERE, now=clock()
+                ),
                 Entered,
             )
         return right
@@ -373,7 +377,12 @@ def test_the_same_form_sent_fifty_times_is_one_request(people, clock):
     at_once(
         50,
         lambda n: recover_password.ask(
-            typed_login=YOUSSEF.login, channel="email", typed_contact=YOUSSEF_EMAIL, ask_id=form, browser=HERE, now=clock()
+            typed_login=YOUSSEF.login,
+            channel="email",
+            typed_contact=YOUSSEF_EMAIL,
+            ask_id=form,
+            browser=HERE,
+            now=clock(),
         ),
     )
     assert RecoveryRequest.objects.count() == 1
@@ -428,7 +437,12 @@ def test_a_request_is_answered_by_one_of_ten_who_hold_it(people, clock):
 
 def ask(person, channel: str, contact: str, clock, *, browser: Browser = HERE) -> None:
     outcome = recover_password.ask(
-        typed_login=person.login, channel=channel, typed_contact=contact, ask_id=ids.token(), browser=browser, now=clock()
+        typed_login=person.login,
+        channel=channel,
+        typed_contact=contact,
+        ask_id=ids.token(),
+        browser=browser,
+        now=clock(),
     )
     assert outcome == Done()
 

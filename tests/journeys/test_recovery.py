@@ -57,9 +57,7 @@ def test_the_phone_in_any_spelling(cast, post, typed):
     assert len(secrets(post, FATIMA_PHONE)) == 1
 
 
-@pytest.mark.parametrize(
-    "typed", ["khadija@example.org", " KHADIJA@Example.ORG ", "\u200fkhadija@example.org\u200e"]
-)
+@pytest.mark.parametrize("typed", ["khadija@example.org", " KHADIJA@Example.ORG ", "\u200fkhadija@example.org\u200e"])
 def test_the_address_in_any_spelling(cast, post, typed):
     Visitor().ask("Khadija.Idrissi", email=typed)
     assert len(secrets(post, KHADIJA_EMAIL)) == 1
@@ -71,7 +69,9 @@ def test_what_was_pasted_or_slipped_is_understood_in_recovery_and_profile(cast, 
     assert len(secrets(post, KHADIJA_EMAIL)) == 1
     visitor = Visitor().ask(JAMAL.login, email="jamal@taalim\u060cma")
     assert shows(visitor, "error.email_institution"), "the institution's domain is known through the slip"
-    assert shows(Visitor().ask(JAMAL.login, email="<jamal@example.org>"), "error.email_shape"), "told: the address alone"
+    assert shows(Visitor().ask(JAMAL.login, email="<jamal@example.org>"), "error.email_shape"), (
+        "told: the address alone"
+    )
     jamal = Visitor().sign_in(JAMAL.login, JAMAL.password).get("/profile/")
     jamal.submit("/profile/", email="'jamal@example.org'.", phone="«0661,12,34,56»", password=JAMAL.password)
     assert shows(jamal, "flash.code_sent") and len(post.messages("jamal@example.org")) == 1
@@ -107,12 +107,8 @@ def test_the_same_form_sent_again_later_still_sends_nothing(cast, post, clock):
 def test_asking_is_one_row_and_nothing_is_looked_up(cast, django_assert_max_num_queries):
     visitor = Visitor().get("/recovery/")
     with django_assert_max_num_queries(4) as seen:
-        visitor.client.post(
-            "/recovery/", _form(visitor, user=FATIMA.login, channel="phone", phone=FATIMA.phone)
-        )
-    tables = {
-        t for t in connection.introspection.table_names() if any(t in q["sql"] for q in seen.captured_queries)
-    }
+        visitor.client.post("/recovery/", _form(visitor, user=FATIMA.login, channel="phone", phone=FATIMA.phone))
+    tables = {t for t in connection.introspection.table_names() if any(t in q["sql"] for q in seen.captured_queries)}
     assert tables == {"limits_budget", "delivery_recoveryrequest"}
     row = RecoveryRequest.objects.get()
     assert b"661000222" not in bytes(row.sealed) and b"fatima" not in bytes(row.sealed)
@@ -165,9 +161,7 @@ def test_the_secret_lives_ten_minutes_by_sms(cast, post, clock):
     clock.set(asked_at + timedelta(minutes=10))
     visitor.sign_in(FATIMA.login, secret)
     assert shows(visitor, "problem.expired_code") and 'href="/recovery/"' in visitor.html
-    assert shows(visitor.sign_in(FATIMA.login, _other(secret)), "problem.wrong"), (
-        "a wrong one is never called late"
-    )
+    assert shows(visitor.sign_in(FATIMA.login, _other(secret)), "problem.wrong"), "a wrong one is never called late"
 
 
 def test_the_secret_lives_sixty_minutes_by_mail(cast, post, clock):

@@ -54,7 +54,9 @@ def new_browser() -> Browser:
 
 def known_browser(person, clock) -> Browser:
     """One in which the person has signed in before."""
-    return Browser(network=HOME, asked=ids.token(), devices=sessions.devices.remember("", facts(person).id, now=clock()))
+    return Browser(
+        network=HOME, asked=ids.token(), devices=sessions.devices.remember("", facts(person).id, now=clock())
+    )
 
 
 def ask(browser: Browser, clock, contact: str = FATIMA_PHONE, *, login: str = FATIMA.login) -> None:

@@ -51,9 +51,7 @@ def test_a_local_part_that_two_people_share_needs_its_domain(cast, clock):
     assert Visitor().sign_in(JAMAL.login, JAMAL.password).signed_in
 
 
-@pytest.mark.parametrize(
-    "typed", ["jаmal.jalal@taalim.ma", "jamal.jalal@taal\u0131m.ma", "jamal_jalal@taalim.ma"]
-)
+@pytest.mark.parametrize("typed", ["jаmal.jalal@taalim.ma", "jamal.jalal@taal\u0131m.ma", "jamal_jalal@taalim.ma"])
 def test_a_look_alike_is_nobody(cast, typed):
     assert not Visitor().sign_in(typed, JAMAL.password).signed_in
 
@@ -210,7 +208,8 @@ def test_the_stranger_gets_the_same_words(cast):
 
 
 @pytest.mark.parametrize(
-    "typed", ["jamal.jalal@taalim,ma", "<jamal.jalal@taalim.ma>", "mailto:jamal.jalal@taalim.ma", "Jamal.Jalal@Taalim.ma."]
+    "typed",
+    ["jamal.jalal@taalim,ma", "<jamal.jalal@taalim.ma>", "mailto:jamal.jalal@taalim.ma", "Jamal.Jalal@Taalim.ma."],
 )
 def test_a_name_that_was_pasted_or_slipped_is_understood(cast, typed):
     assert Visitor().sign_in(typed, JAMAL.password).signed_in

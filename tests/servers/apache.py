@@ -32,9 +32,7 @@ BASE = ("mpm_event", "authn_core", "authz_core", "authz_user", "authz_host", "he
 
 
 @contextlib.contextmanager
-def running_apache(
-    folder: Path, port: int, need: Need, module: str, site: str, *, log: str = ""
-) -> Iterator[None]:
+def running_apache(folder: Path, port: int, need: Need, module: str, site: str, *, log: str = "") -> Iterator[None]:
     """`site`: what stands inside the server, besides the module. /open/ and /private/ hold a page each."""
     binary = program(APACHE)
     program(need)

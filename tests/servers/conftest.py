@@ -32,9 +32,7 @@ def layout() -> sites.Layout:
 
 @pytest.fixture(scope="session")
 def account(tmp_path_factory, layout):
-    with product.running_account(
-        tmp_path_factory.mktemp("account"), layout.port("account"), layout.registry()
-    ) as it:
+    with product.running_account(tmp_path_factory.mktemp("account"), layout.port("account"), layout.registry()) as it:
         yield it
 
 

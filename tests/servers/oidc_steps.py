@@ -35,7 +35,12 @@ def tokens(account: Account, layout: Layout, surfer: Surfer, site: str, scope: s
     answer = parse_qs(urlsplit(surfer.way[-1]).query)
     assert "code" in answer, surfer.way
     page = posted(
-        account, site, grant_type="authorization_code", code=answer["code"][0], redirect_uri=back, code_verifier=verifier
+        account,
+        site,
+        grant_type="authorization_code",
+        code=answer["code"][0],
+        redirect_uri=back,
+        code_verifier=verifier,
     )
     assert page.status == 200, page.text
     return json.loads(page.text)

@@ -142,6 +142,7 @@ def open_post_office() -> Iterator[PostOffice]:
     postfix, dovecot = program(POSTFIX), program(DOVECOT)
     program(LMTP)
     at = ports("smtp", "mailboxes", "bounces", "nobody", "strict")
+
     def queue_of() -> str:
         listing = [str(Path(postfix).with_name("postqueue")), "-c", str(folder / "postfix"), "-p"]
         return subprocess.run(listing, capture_output=True, text=True, timeout=30).stdout

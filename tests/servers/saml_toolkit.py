@@ -1,6 +1,6 @@
 """A site on a real socket that speaks SAML with python3-saml (OneLogin's toolkit for Python), strict in everything.
 
-    /login[?again] to the account   /acs the answer   / who is there, as JSON   /logout   /slo single logout
+/login[?again] to the account   /acs the answer   / who is there, as JSON   /logout   /slo single logout
 """
 
 from __future__ import annotations

@@ -98,7 +98,9 @@ DATA_UCS2 = type(DataCoding().schemeData).UCS2
 
 
 def deliver(session, reference, state, error, said):
-    text = f"id:{reference} sub:001 dlvrd:001 submit date:2602150155 done date:2602150156 stat:{state} err:{error} text:x"
+    text = (
+        f"id:{reference} sub:001 dlvrd:001 submit date:2602150155 done date:2602150156 stat:{state} err:{error} text:x"
+    )
     request = DeliverSM(
         source_addr_ton=AddrTon.INTERNATIONAL,
         source_addr_npi=AddrNpi.ISDN,

@@ -68,9 +68,7 @@ class Surfer:
         form = next((f for f in self.forms() if f.action.split("?")[0].endswith(ending)), None)
         assert form is not None, f"no form to {ending} on {self.page.address}: {self.page.text[:2000]}"
         assert set(typed) <= set(form.fields), f"{sorted(form.fields)} on {self.page.address}"
-        return self._follow(
-            form.method, urljoin(self.page.address, form.action), urlencode({**form.fields, **typed})
-        )
+        return self._follow(form.method, urljoin(self.page.address, form.action), urlencode({**form.fields, **typed}))
 
     def forms(self) -> list[Form]:
         parser = _Forms()
@@ -110,9 +108,7 @@ class Surfer:
         if body is not None:
             sent["Content-Type"] = "application/x-www-form-urlencoded"
         try:
-            connection.request(
-                method, f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}", body, sent
-            )
+            connection.request(method, f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}", body, sent)
             answer = connection.getresponse()
             text = answer.read().decode("utf-8", "replace")
         finally:

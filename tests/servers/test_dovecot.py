@@ -81,9 +81,7 @@ def test_the_mailbox_opens_and_keeps_a_letter(mailbox, token, way):
 @pytest.mark.parametrize("way", WAYS)
 def test_somebody_elses_mailbox_does_not_open(mailbox, token, way):
     with pytest.raises(imaplib.IMAP4.error):
-        mailbox.authenticate(
-            way, lambda answer: b"" if answer else WAYS[way]("jamal.jalal@taalim.ma", token).encode()
-        )
+        mailbox.authenticate(way, lambda answer: b"" if answer else WAYS[way]("jamal.jalal@taalim.ma", token).encode())
 
 
 def test_a_token_of_another_site_or_for_another_purpose_opens_nothing(mailbox, account, layout, trust):
@@ -230,7 +228,12 @@ def test_an_alias_of_the_map_is_open_to_those_it_names(wire, token, folder):
 
 
 def test_without_a_token_nothing_is_accepted(wire):
-    for sender, to in ((YOUSSEF.login, COLLEAGUE), ("x@example.org", COLLEAGUE), ("", COLLEAGUE), ("", "x@example.org")):
+    for sender, to in (
+        (YOUSSEF.login, COLLEAGUE),
+        ("x@example.org", COLLEAGUE),
+        ("", COLLEAGUE),
+        ("", "x@example.org"),
+    ):
         code, said = envelope(wire, sender, to)
         assert code >= 500 and ("denied" in said or "not logged in" in said or "MAIL FROM" in said), said
         assert wire.docmd("DATA")[0] >= 500

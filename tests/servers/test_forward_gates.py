@@ -50,7 +50,9 @@ def gate(request, account, layout, backend):
 def _caddy(folder, account: str, port: int, backend: int):
     text = (DEPLOY / "caddy" / "Caddyfile").read_text("utf-8")
     text = text.replace("https://compte.example.ma", account).replace("Host compte.example.ma", f"Host {account[7:]}")
-    text = text.replace("notifrh.example.ma {", f"http://127.0.0.1:{port} {{").replace("127.0.0.1:8080", f"127.0.0.1:{backend}")
+    text = text.replace("notifrh.example.ma {", f"http://127.0.0.1:{port} {{").replace(
+        "127.0.0.1:8080", f"127.0.0.1:{backend}"
+    )
     (folder / "Caddyfile").write_text(f"{{\n\tadmin off\n\tdefault_bind 127.0.0.1\n}}\n{text}")
     key = base64.b64encode(f"caddy:{SECRETS['caddy']}".encode()).decode()
     environment = {"GATE_BASIC": key, "HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
@@ -64,7 +66,9 @@ def _traefik(folder, account: str, port: int, backend: int):
     static = static.replace('":443"', f'"127.0.0.1:{port}"').replace("/etc/traefik/", f"{folder}/")
     rules = (DEPLOY / "traefik" / "massar-gate.yml").read_text("utf-8").replace("      tls: {}\n", "")
     rules = re.sub(r"https://notifrh:(.*)@compte\.example\.ma", rf"http://traefik:\1@{account[7:]}", rules)
-    rules = rules.replace("Host(`notifrh.example.ma`)", "Host(`127.0.0.1`)").replace("127.0.0.1:8080", f"127.0.0.1:{backend}")
+    rules = rules.replace("Host(`notifrh.example.ma`)", "Host(`127.0.0.1`)").replace(
+        "127.0.0.1:8080", f"127.0.0.1:{backend}"
+    )
     (folder / "traefik.yml").write_text(static)
     (folder / "massar-gate.yml").write_text(rules)
     command = [traefik(), "--configFile=traefik.yml"]

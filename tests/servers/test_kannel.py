@@ -100,7 +100,10 @@ def kannel(place: Place, smsc: Smsc, tmp_path_factory) -> Iterator[Place]:
     bearerbox = program(KANNEL)
     folder = tmp_path_factory.mktemp("kannel")
     (folder / "kannel.conf").write_text(_conf(place))
-    box, sms = [bearerbox, "-v", "2", "kannel.conf"], [bearerbox.replace("bearerbox", "smsbox"), "-v", "2", "kannel.conf"]
+    box, sms = (
+        [bearerbox, "-v", "2", "kannel.conf"],
+        [bearerbox.replace("bearerbox", "smsbox"), "-v", "2", "kannel.conf"],
+    )
     with (
         running(box, folder=folder, ports=(place.ports["admin"], place.ports["boxes"]), logs=("bearerbox.log",)),
         running(sms, folder=folder, ports=(place.ports["sendsms"],), logs=("smsbox.log",)),
@@ -222,7 +225,9 @@ def test_a_hundred_messages_take_few_connections(kannel: Place, smsc: Smsc):
 
 
 def test_the_recorded_answers_are_what_this_kannel_says(kannel: Place):
-    taken, wrong, denied = (ANSWERED[what] for what in ("taken", "wrong password", "a number that is not allowed, or none"))
+    taken, wrong, denied = (
+        ANSWERED[what] for what in ("taken", "wrong password", "a number that is not allowed, or none")
+    )
     secret, to = quote(PASSWORD), quote("+212661000222")
     for query, expected in [
         (f"username=massar&password={secret}&from=MASSAR&to={to}&text=x", taken),

@@ -107,11 +107,11 @@ def office() -> Iterator[Office]:
         address = stack.enter_context(postgres.throwaway_postgres(bin_folder))
         log = folder / "smsc.jsonl"
         command = [node, str(installed(folder / "node") / "smsc.mjs"), str(port), str(log), "0"]
-        stack.enter_context(
-            running(command, folder=folder, ports=(port,), environment={"SMSC_ANSWERS_AFTER": "15"})
-        )
+        stack.enter_context(running(command, folder=folder, ports=(port,), environment={"SMSC_ANSWERS_AFTER": "15"}))
         (folder / "massar.toml").write_text(CARRIERS.format(port=port, user=SYSTEM_ID, password=PASSWORD), "utf-8")
-        one = Office(environment(address, folder), folder, log, stack.enter_context(psycopg.connect(address, autocommit=True)))
+        one = Office(
+            environment(address, folder), folder, log, stack.enter_context(psycopg.connect(address, autocommit=True))
+        )
         one.migrate()
         yield one
 
@@ -154,7 +154,9 @@ def kill_again_and_again(office: Office, chance: random.Random) -> int:
     workers, kills, begun = [office.worker(), office.worker()], 0, time.monotonic()
     try:
         while office.left():
-            assert time.monotonic() < begun + PATIENCE, f"{office.states()}\n{(office.folder / 'workers.log').read_text()[-3000:]}"
+            assert time.monotonic() < begun + PATIENCE, (
+                f"{office.states()}\n{(office.folder / 'workers.log').read_text()[-3000:]}"
+            )
             if kills < KILLS and len(office.arrived()) >= (kills + 1) * MESSAGES / (KILLS + 2):
                 which = chance.randrange(2)
                 workers[which].send_signal(signal.SIGKILL)

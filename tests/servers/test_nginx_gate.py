@@ -347,7 +347,9 @@ def auth_time(text: str) -> int:
     return json.loads(base64.urlsafe_b64decode(payload + "=="))["auth_time"]
 
 
-@pytest.mark.parametrize("to", ["", "x", "//evil.example.org/", "https://evil.example.org/", "/a%2fb", "/.massar/again?/x"])
+@pytest.mark.parametrize(
+    "to", ["", "x", "//evil.example.org/", "https://evil.example.org/", "/a%2fb", "/.massar/again?/x"]
+)
 def test_a_fresh_proof_leads_back_to_a_plain_page_of_the_site_alone(nginx, account, surfer, to):
     account.sign_in(surfer)
     surfer.open(nginx.at("gated", "/"))
@@ -393,9 +395,7 @@ def test_odd_request_lines_never_reach_the_site(nginx, account, surfer, signed_i
 
 def _asked(account, nginx, *lines: str) -> int:
     """The status of a question to the gate with exactly these header lines."""
-    head = "\r\n".join(
-        ["GET /gate/check/ HTTP/1.1", f"Host: {account.url[7:]}", *lines, "Connection: close", "", ""]
-    )
+    head = "\r\n".join(["GET /gate/check/ HTTP/1.1", f"Host: {account.url[7:]}", *lines, "Connection: close", "", ""])
     with socket.create_connection(("127.0.0.1", nginx.port("account")), timeout=10) as wire:
         wire.sendall(head.encode("latin-1"))
         return int(wire.recv(65536).split()[1])

@@ -22,8 +22,12 @@ def site(account, layout):
     backend = ThreadingHTTPServer(("127.0.0.1", 0), Backend)
     threading.Thread(target=backend.serve_forever, daemon=True).start()
     text = (ROOT / "deploy" / "oauth2-proxy" / "oauth2-proxy.cfg").read_text("utf-8")
-    text = text.replace("https://compte.example.ma", account.url).replace("https://sise.example.ma", layout.at("oauth2_proxy"))
-    text = text.replace('"esise"', '"oauth2_proxy"').replace("127.0.0.1:4180", f"127.0.0.1:{layout.port('oauth2_proxy')}")
+    text = text.replace("https://compte.example.ma", account.url).replace(
+        "https://sise.example.ma", layout.at("oauth2_proxy")
+    )
+    text = text.replace('"esise"', '"oauth2_proxy"').replace(
+        "127.0.0.1:4180", f"127.0.0.1:{layout.port('oauth2_proxy')}"
+    )
     text = text.replace("127.0.0.1:8080", f"127.0.0.1:{backend.server_port}") + "cookie_secure = false\n"
     environment = {
         "OAUTH2_PROXY_CLIENT_SECRET": SECRETS["oauth2_proxy"],

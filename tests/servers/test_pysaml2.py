@@ -86,7 +86,9 @@ def enters(site, account, surfer, binding: str = BINDING_HTTP_REDIRECT):
         surfer.open(dict(sent["headers"])["Location"])
     if surfer.page.address.startswith(f"{account.url}/sign-in/"):
         account.sign_in(surfer)
-    return site.parse_authn_request_response(in_front(surfer, "SAMLResponse"), BINDING_HTTP_POST, outstanding={asked: "/"})
+    return site.parse_authn_request_response(
+        in_front(surfer, "SAMLResponse"), BINDING_HTTP_POST, outstanding={asked: "/"}
+    )
 
 
 @pytest.mark.parametrize("binding", [BINDING_HTTP_REDIRECT, BINDING_HTTP_POST])
@@ -104,7 +106,9 @@ def test_an_answer_that_was_changed_is_refused(site, account, surfer):
     account.sign_in(surfer)
     said = base64.b64decode(in_front(surfer, "SAMLResponse")).decode().replace(YOUSSEF.login, "minister@men.gov.ma")
     with pytest.raises((SignatureError, StatusError)):
-        site.parse_authn_request_response(base64.b64encode(said.encode()).decode(), BINDING_HTTP_POST, outstanding={asked: "/"})
+        site.parse_authn_request_response(
+            base64.b64encode(said.encode()).decode(), BINDING_HTTP_POST, outstanding={asked: "/"}
+        )
 
 
 def test_the_account_signs_out_of_the_site_by_a_form_and_believes_its_answer(site, account, surfer):

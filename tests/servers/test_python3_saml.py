@@ -47,7 +47,9 @@ def test_sign_in_by_redirect_with_name_and_attributes(site, account, surfer):
     page = surfer.open(f"{site}/login")
     assert page.address == f"{account.url}/sign-in/"
     sent = urlsplit(surfer.way[1])
-    assert surfer.way[1].startswith(f"{account.url}/saml/sso?") and {"SAMLRequest", "Signature"} <= set(parse_qs(sent.query))
+    assert surfer.way[1].startswith(f"{account.url}/saml/sso?") and {"SAMLRequest", "Signature"} <= set(
+        parse_qs(sent.query)
+    )
     account.sign_in(surfer)
     there = visit(surfer.submit("/acs"))
     assert there["attributes"] == {
@@ -72,7 +74,9 @@ def test_force_authn_asks_for_the_password_again(site, account, surfer):
     account.sign_in(surfer)
     after = visit(surfer.submit("/acs"))
     assert after["proved"] > before["proved"]
-    assert (after["name_id"], after["index"]) == (before["name_id"], before["index"]), "a fresh proof is no other session"
+    assert (after["name_id"], after["index"]) == (before["name_id"], before["index"]), (
+        "a fresh proof is no other session"
+    )
 
 
 def test_signing_out_at_the_site_signs_out_of_the_account(site, account, surfer):

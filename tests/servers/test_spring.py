@@ -33,7 +33,11 @@ def site(account, layout):
         settings = re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[1].replace("https://compte.example.ma", account.url)
         (folder / "application.yml").write_text(settings.replace("client-id: esise", "client-id: spring"))
         built = subprocess.run(
-            [maven, "-q", "-B", "-ntp", "package", "-DskipTests"], cwd=folder, capture_output=True, text=True, timeout=600
+            [maven, "-q", "-B", "-ntp", "package", "-DskipTests"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=600,
         )
         assert built.returncode == 0, built.stdout[-3000:]
         port = layout.port("spring")

@@ -109,9 +109,7 @@ class Surfer(Visitor):
         """At which site's door the browser stands; None on a page of the account's own."""
         if self.page.status_code in (301, 302, 303, 307, 308):
             parts = urlsplit(self.page.headers["Location"])
-            return Arrival(
-                parts._replace(query="", fragment="").geturl(), _once(parts.query), self.page.status_code
-            )
+            return Arrival(parts._replace(query="", fragment="").geturl(), _once(parts.query), self.page.status_code)
         led = led_on(self.html)
         if led:
             parts = urlsplit(led)
@@ -387,9 +385,7 @@ class RelyingParty:
             case "get":
                 return self.wire.get(path, headers=bearer)
             case "post-header":
-                return self.wire.post(
-                    path, "", content_type="application/x-www-form-urlencoded", headers=bearer
-                )
+                return self.wire.post(path, "", content_type="application/x-www-form-urlencoded", headers=bearer)
         body = urlencode({"access_token": access})
         return self.wire.post(path, body, content_type="application/x-www-form-urlencoded")
 
@@ -519,9 +515,7 @@ SECOND = _site(
 # As a site of the ministry is registered by default.
 STRICT = _site("strict")
 MODEST = _site("modest", scopes=("openid", "email"))
-KEYED = _site(
-    "keyed", client_auth="private_key_jwt", client_secret="", client_keys=(public_jwk(KEY, "site-key"),)
-)
+KEYED = _site("keyed", client_auth="private_key_jwt", client_secret="", client_keys=(public_jwk(KEY, "site-key"),))
 MACHINE = _site(
     "machine", service=True, introspects=True, redirect_uris=(), post_logout_redirect_uris=(),
     backchannel_logout_uri="",

@@ -22,9 +22,7 @@ from massar.domain.sites import api as sites
 
 ACCOUNT = settings.MASSAR.public_url
 SSO, SLO, METADATA = (f"{ACCOUNT}/saml/{end}" for end in ("sso", "slo", "metadata"))
-ENTITY, ACS, ACS_TWO, SLO_OF_SITE = (
-    f"https://retraite.example.ma/saml{end}" for end in ("", "/acs", "/acs2", "/slo")
-)
+ENTITY, ACS, ACS_TWO, SLO_OF_SITE = (f"https://retraite.example.ma/saml{end}" for end in ("", "/acs", "/acs2", "/slo"))
 RSA_SHA256 = xml_signature.RSA_SHA256
 NS = {
     "saml": "urn:oasis:names:tc:SAML:2.0:assertion",
@@ -99,9 +97,7 @@ def written(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def authn_request(
-    now: datetime, *, issuer: str = ENTITY, inside: str = "", id: str = "", **attributes: str
-) -> str:
+def authn_request(now: datetime, *, issuer: str = ENTITY, inside: str = "", id: str = "", **attributes: str) -> str:
     """An AuthnRequest; attributes given as '' are left out."""
     all = {
         "ID": id or f"_{ids.short_token()}",

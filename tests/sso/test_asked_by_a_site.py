@@ -126,7 +126,9 @@ def test_a_posted_request_shows_the_list_too(clock):
 
 
 def test_only_the_other_site_is_to_be_told(asked_by_saml):
-    assert f"/saml/leave/{OTHER.slug}/" in asked_by_saml.html and f"/saml/leave/{RETRAITE.slug}/" not in asked_by_saml.html
+    assert (
+        f"/saml/leave/{OTHER.slug}/" in asked_by_saml.html and f"/saml/leave/{RETRAITE.slug}/" not in asked_by_saml.html
+    )
 
 
 def test_a_stranger_gets_no_answer_of_ours(asked_by_saml):

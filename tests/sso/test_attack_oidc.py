@@ -183,9 +183,7 @@ def test_atk_103_a_site_with_pkce_can_not_be_asked_without(rp, browser, changed)
     assert not Token.objects.exists()
 
 
-@pytest.mark.parametrize(
-    "verifier", ["y" * 43, "y" * 42, "y" * 129, "", "é" * 43, "y" * 5000, "\0" * 43], ids=len
-)
+@pytest.mark.parametrize("verifier", ["y" * 43, "y" * 42, "y" * 129, "", "é" * 43, "y" * 5000, "\0" * 43], ids=len)
 def test_atk_103_a_wrong_verifier_opens_nothing_and_burns_the_code(rp, browser, verifier):
     asked, code = rp.send(browser)
     answer = rp.redeem(asked, code, code_verifier=verifier)
@@ -391,9 +389,7 @@ def test_atk_106_only_machines_act_for_themselves(rp):
     assert refused(answer, "unauthorized_client")
 
 
-@pytest.mark.parametrize(
-    "kind", ["password", "implicit", "urn:ietf:params:oauth:grant-type:jwt-bearer", "", "x"]
-)
+@pytest.mark.parametrize("kind", ["password", "implicit", "urn:ietf:params:oauth:grant-type:jwt-bearer", "", "x"])
 def test_atk_106_other_grants_are_unknown(rp, kind):
     answer = rp.post(
         "token_endpoint", grant_type=kind, username=YOUSSEF.login, password=YOUSSEF.password, assertion="x"
@@ -718,9 +714,7 @@ def test_atk_111_an_odd_prompt(rp, browser, wish):
 MARKUP = '"><script>alert(1)</script><b>\u202e\u2066'
 
 
-@pytest.mark.parametrize(
-    "name", ["login_hint", "ui_locales", "display", "acr_values", "scope", "claims_locales"]
-)
+@pytest.mark.parametrize("name", ["login_hint", "ui_locales", "display", "acr_values", "scope", "claims_locales"])
 def test_atk_112_markup_and_invisible_marks_are_never_markup(rp, browser, name):
     value = MARKUP if name != "scope" else f"openid {MARKUP}"
     browser.open(rp.ask(**{name: value}).url)
@@ -734,9 +728,7 @@ def test_atk_112_state_and_nonce_come_back_as_they_are(rp, browser, name):
     assert rp.tokens(asked, rp.redeem(asked, code)).claims["nonce"] == asked.nonce
 
 
-@pytest.mark.parametrize(
-    "name", ["login_hint", "ui_locales", "display", "state", "nonce", "scope", "claims", "x"]
-)
+@pytest.mark.parametrize("name", ["login_hint", "ui_locales", "display", "state", "nonce", "scope", "claims", "x"])
 def test_atk_112_a_megabyte(rp, browser, name):
     asked = rp.ask(**{name: "x" * 1_000_000})
     browser.open(asked.url)
@@ -866,9 +858,7 @@ def test_atk_116_a_new_owner_of_an_address_is_a_new_person(clock):
     assert rp.about(after)["email"] == YOUSSEF.login, "the address is the newcomer's"
     assert after.claims["sub"] != before.claims["sub"], "the data of the site are not"
     moved = rp.enter(Surfer(), replace(YOUSSEF, login="youssef.benali.1@men.gov.ma"))
-    assert moved.claims["sub"] == before.claims["sub"], (
-        "and the first owner keeps theirs under the new address"
-    )
+    assert moved.claims["sub"] == before.claims["sub"], "and the first owner keeps theirs under the new address"
 
 
 # 091: leading away by signing out ------------------------------------------------------------------------------------

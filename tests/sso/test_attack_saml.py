@@ -323,9 +323,7 @@ def test_atk_123_a_certificate_that_has_ended(youssef, clock, monkeypatch):
     assert asked(youssef, redirect(taalim(clock), key=EXPIRED.key))
     assert refuses(sent(youssef, enveloped(taalim(clock), EXPIRED)))
     register(monkeypatch, replace(TAALIM, certificate=EXPIRED.certificate + SITE_KEYS.certificate))
-    assert not asked(youssef, redirect(taalim(clock), key=SITE_KEYS.key)), (
-        "two stand there while one is rolled"
-    )
+    assert not asked(youssef, redirect(taalim(clock), key=SITE_KEYS.key)), "two stand there while one is rolled"
 
 
 def test_atk_123_what_was_changed_after_signing(youssef, clock):
@@ -519,9 +517,7 @@ def path_filter(good, evil):
 
 def other_canonicalization(good, evil):
     """Inclusive, with comments, or of a relative namespace that canonicalizes to nothing."""
-    good.find(f".//{{{DS}}}CanonicalizationMethod").set(
-        "Algorithm", "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
-    )
+    good.find(f".//{{{DS}}}CanonicalizationMethod").set("Algorithm", "http://www.w3.org/TR/2001/REC-xml-c14n-20010315")
     return good
 
 

@@ -36,7 +36,10 @@ def test_it_has_one_where_people_can_go_to_it(slugs):
 
 
 def test_a_site_that_is_not_connected_yet_explains(slugs):
-    assert slugs(replace(ASKS, introspects=False), replace(ASKS, slug="closed", protocol="none")) == ["closed", "dovecot"]
+    assert slugs(replace(ASKS, introspects=False), replace(ASKS, slug="closed", protocol="none")) == [
+        "closed",
+        "dovecot",
+    ]
 
 
 def test_home_shows_as_much(cast, slugs):

@@ -121,9 +121,7 @@ def by_soap(monkeypatch, site):
     return site
 
 
-def logout_response(
-    now, request: etree._Element, *, status: str = SUCCESS, issuer: str = ENTITY, to: str = ""
-) -> str:
+def logout_response(now, request: etree._Element, *, status: str = SUCCESS, issuer: str = ENTITY, to: str = "") -> str:
     destination = f'Destination="{to}"' if to else ""
     return (
         f'<samlp:LogoutResponse xmlns:samlp="{NS["samlp"]}" xmlns:saml="{NS["saml"]}" ID="_{ids.short_token()}" '
@@ -477,7 +475,9 @@ def by_form(monkeypatch):
 
 def form_of(html: str, action: str) -> dict[str, str]:
     """The fields of the page's one form to that address."""
-    (inside,) = re.findall(rf'<form method="post" action="{re.escape(action)}" data-send-on>(.*?)</form>', html, re.DOTALL)
+    (inside,) = re.findall(
+        rf'<form method="post" action="{re.escape(action)}" data-send-on>(.*?)</form>', html, re.DOTALL
+    )
     assert "<button" in inside, "without scripts the button does it"
     return dict(re.findall(r'name="(\w+)" value="([^"]*)"', inside))
 

@@ -33,12 +33,8 @@ NOTIFRH = sites.Site(
     attributes=("email", "name", "school"),
 )
 ARCHIVE = sites.Site("archive", protocol="gate", gate_origin=OTHER, name={"en": "Archive"})
-CLOSED = sites.Site(
-    "inspectors", protocol="gate", gate_origin="https://closed.example.ma", roles=("inspector",)
-)
-WAITING = sites.Site(
-    "transfers", protocol="gate", gate_origin="https://waits.example.ma", no_recovery_hours=72
-)
+CLOSED = sites.Site("inspectors", protocol="gate", gate_origin="https://closed.example.ma", roles=("inspector",))
+WAITING = sites.Site("transfers", protocol="gate", gate_origin="https://waits.example.ma", no_recovery_hours=72)
 NO_GATE = sites.Site("oidc", protocol="oidc", gate_origin="https://oidc.example.ma", client_id="x")
 REGISTRY = sites.Registry([NOTIFRH, ARCHIVE, CLOSED, WAITING, NO_GATE])
 
@@ -170,9 +166,7 @@ def test_the_waiting_request_survives_a_recovery(cast, post):
     visitor.ask(YOUSSEF.login, email=YOUSSEF.email)
     temporary = secrets(post, YOUSSEF.email)[0]
     visitor.sign_in(YOUSSEF.login, temporary)
-    assert visitor.client.get("/gate/resume/")["Location"] == "/sign-in/", (
-        "not before the password is changed"
-    )
+    assert visitor.client.get("/gate/resume/")["Location"] == "/sign-in/", "not before the password is changed"
     visitor.change(temporary, "Rmel-et-mer!8842")
     assert visitor.client.get("/continue/")["Location"] == "/gate/resume/"
     answer = visitor.client.get("/gate/resume/")
@@ -223,9 +217,7 @@ def test_after_a_recovery_a_careful_site_waits(cast, post, clock):
     visitor = Visitor().ask(YOUSSEF.login, email=YOUSSEF.email)
     temporary = secrets(post, YOUSSEF.email)[0]
     visitor.sign_in(YOUSSEF.login, temporary)
-    assert at_account(visitor, Proxy().begin())["Location"] == "/sign-in/", (
-        "a change session is not signed in"
-    )
+    assert at_account(visitor, Proxy().begin())["Location"] == "/sign-in/", "a change session is not signed in"
     visitor.change(temporary, "Rmel-et-mer!8842")
     assert visitor.signed_in
     assert opened(visitor).check().status_code == 200
@@ -394,7 +386,9 @@ def test_a_comma_and_a_slash_in_a_query_are_no_second_line(youssef):
     assert proxy.check("/q,/b?a=1").status_code == 403
 
 
-@pytest.mark.parametrize("odd", ["//x", "/..", "/../x", "/%2e%2e/x", "/a%2fb", "/..;/x", "/.massar/enter", "/a,/../b", "/[x]"])
+@pytest.mark.parametrize(
+    "odd", ["//x", "/..", "/../x", "/%2e%2e/x", "/a%2fb", "/..;/x", "/.massar/enter", "/a,/../b", "/[x]"]
+)
 def test_a_query_hides_no_second_line_with_an_odd_path(youssef, odd):
     """A proxy that adds its line to a browser's: the server hands both on as one value."""
     proxy = opened(youssef)

@@ -53,7 +53,9 @@ class Proxy:
             "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()),
             **changed,
         }
-        answer = self.client.get("/gate/forward/", headers={name: value for name, value in sent.items() if value is not None})
+        answer = self.client.get(
+            "/gate/forward/", headers={name: value for name, value in sent.items() if value is not None}
+        )
         self.client.cookies.clear()
         self.cookies |= {name: morsel.value for name, morsel in answer.cookies.items()}
         return answer
@@ -92,7 +94,9 @@ def test_a_script_gets_the_401_and_a_form_comes_back_to_the_first_page(youssef):
 def test_a_fresh_proof_is_asked_at_the_same_address(youssef):
     proxy = Proxy().opened(youssef)
     way = proxy.ask("/.massar/again?/dossier/7?tri=date")
-    assert way.status_code == 303 and "again=yes" in way["Location"] and "%2Fdossier%2F7%3Ftri%3Ddate" in way["Location"]
+    assert (
+        way.status_code == 303 and "again=yes" in way["Location"] and "%2Fdossier%2F7%3Ftri%3Ddate" in way["Location"]
+    )
     for odd in ("", "x", "//evil.example.org/", "/a%2fb", "/.massar/again?/x", "https://evil.example.org/"):
         assert proxy.ask(f"/.massar/again?{odd}").status_code == 403, odd
 
@@ -144,7 +148,9 @@ def test_hosts_that_proxies_write(youssef, host):
     assert Proxy().opened(youssef).ask(**{"X-Forwarded-Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("uri", ["//", "/a/../b", "/%2e%2e/x", "/a%2fb", "/%00", "/.massar/", "/.massar/check", "/\\x", "x", ""])
+@pytest.mark.parametrize(
+    "uri", ["//", "/a/../b", "/%2e%2e/x", "/a%2fb", "/%00", "/.massar/", "/.massar/check", "/\\x", "x", ""]
+)
 def test_odd_addresses_are_refused_for_strangers_and_guests(youssef, uri):
     proxy = Proxy().opened(youssef)
     assert proxy.ask(uri).status_code == Proxy().ask(uri).status_code == 403

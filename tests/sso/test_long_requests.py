@@ -78,7 +78,9 @@ def test_a_posted_request_asks_for_the_password_again_where_it_says_so(rp, brows
 
 
 def test_other_values_may_be_long_too(rp, browser):
-    asked, code = rp.send(browser, nonce=long(LONGEST), login_hint=long(LONGEST), ui_locales="fr " * 1000, extra=long(9000))
+    asked, code = rp.send(
+        browser, nonce=long(LONGEST), login_hint=long(LONGEST), ui_locales="fr " * 1000, extra=long(9000)
+    )
     assert rp.tokens(asked, rp.redeem(asked, code)).claims["nonce"] == asked.nonce
 
 
@@ -136,7 +138,11 @@ def test_what_waits_is_bounded_whatever_else_stands_in_the_request(rp, browser):
 @pytest.mark.parametrize("length", [2001, LONGEST_OBJECT])
 def test_a_long_state_comes_back_from_the_sign_out(rp, browser, by, length):
     tokens, state = rp.enter(browser), long(length)
-    fields = {"id_token_hint": tokens.id_token, "post_logout_redirect_uri": STRICT.post_logout_redirect_uris[0], "state": state}
+    fields = {
+        "id_token_hint": tokens.id_token,
+        "post_logout_redirect_uri": STRICT.post_logout_redirect_uris[0],
+        "state": state,
+    }
     browser.open(rp.end_session(**fields)) if by == "address" else browser.post_to(rp.end_session(), fields)
     assert browser.arrived.address == fields["post_logout_redirect_uri"] and browser.arrived.fields == {"state": state}
     assert headers_of(browser.page) < NGINX_KEEPS

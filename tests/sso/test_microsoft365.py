@@ -207,7 +207,10 @@ def test_the_question_ends_nothing_by_itself(youssef, clock):
     assert youssef.signed_in
     for odd in ("", "x" * 43, ref):  # it went with the look at the other address
         page = brought(youssef, farewell(youssef, clock, id=f"_{len(odd)}{odd[:3]}"), "address")
-        fields = {"ref": odd, "csrfmiddlewaretoken": re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.html)[1]}
+        fields = {
+            "ref": odd,
+            "csrfmiddlewaretoken": re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.html)[1],
+        }
         assert youssef.client.post("/saml/slo/confirm/", fields)["Location"] == "/sign-out/everywhere/"
     assert youssef.signed_in
 
@@ -238,11 +241,17 @@ def test_the_page_that_asks_is_for_one_of_the_names_only(youssef, cast, clock):
 
 
 def setting(name: str) -> str:
-    return re.search(rf'^\s+-{name} "([^"]*)"', PAGE, re.MULTILINE)[1].replace("https://ACCOUNT", settings.MASSAR.public_url)
+    return re.search(rf'^\s+-{name} "([^"]*)"', PAGE, re.MULTILINE)[1].replace(
+        "https://ACCOUNT", settings.MASSAR.public_url
+    )
 
 
 def test_the_page_names_our_addresses():
-    assert (setting("IssuerUri"), setting("PassiveSignInUri"), setting("SignOutUri")) == (Ours().entity_id, Ours().sso, Ours().slo)
+    assert (setting("IssuerUri"), setting("PassiveSignInUri"), setting("SignOutUri")) == (
+        Ours().entity_id,
+        Ours().sso,
+        Ours().slo,
+    )
     assert "-ActiveSignInUri" not in re.search(r"New-MgDomainFederationConfiguration.*?```", PAGE, re.DOTALL)[0]
 
 

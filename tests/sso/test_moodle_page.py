@@ -28,7 +28,9 @@ def other_tests_keys_forgotten():
 @pytest.fixture
 def registry(tmp_path):
     (tmp_path / "sites.toml").write_text(re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)[1], "utf-8")
-    return load(tmp_path / "sites.toml", {"MOODLE_SECRET_HASH": f"sha256:{hashlib.sha256(SECRET.encode()).hexdigest()}"})
+    return load(
+        tmp_path / "sites.toml", {"MOODLE_SECRET_HASH": f"sha256:{hashlib.sha256(SECRET.encode()).hexdigest()}"}
+    )
 
 
 @pytest.fixture
@@ -87,7 +89,9 @@ def test_a_refresh_says_them_as_far_as_its_scope_goes(cast, clock, settings):
     first = rp.enter(Surfer())
     said = rp.refresh(first.refresh).json()
     claims = rp.believed(said["id_token"], None)
-    assert (claims["email"], claims["name"]) == (YOUSSEF.login, "Youssef Benali") and claims["sub"] == first.claims["sub"]
+    assert (claims["email"], claims["name"]) == (YOUSSEF.login, "Youssef Benali") and claims["sub"] == first.claims[
+        "sub"
+    ]
     narrow = rp.refresh(said["refresh_token"], scope="openid profile").json()
     claims = rp.believed(narrow["id_token"], None)
     assert claims["name"] and "email" not in claims

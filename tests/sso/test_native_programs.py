@@ -117,7 +117,9 @@ def test_a_program_can_not_do_without_pkce(program, browser):
     assert program.error(browser, asked) == "invalid_request"
 
 
-@pytest.mark.parametrize("other", ["http://127.0.0.1:53212/back", "http://127.0.0.1/back", "http://[::1]:53211/back", ""])
+@pytest.mark.parametrize(
+    "other", ["http://127.0.0.1:53212/back", "http://127.0.0.1/back", "http://[::1]:53211/back", ""]
+)
 def test_the_code_is_for_the_port_that_was_asked_for(program, browser, other):
     """RFC 6749 §4.1.3: the same address at the token endpoint."""
     asked, code = program.send(browser, redirect_uri=ANY_PORT)

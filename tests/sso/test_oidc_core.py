@@ -150,9 +150,7 @@ def test_an_app_without_a_secret_needs_its_verifier(clock, browser):
     asked, code = app.send(browser)
     assert app.redeem(asked, code, code_verifier="x" * 43).json()["error"] == "invalid_grant"
     assert app.enter(browser).claims["aud"] == "app"
-    assert (
-        app.post("token_endpoint", grant_type="client_credentials").json()["error"] == "unauthorized_client"
-    )
+    assert app.post("token_endpoint", grant_type="client_credentials").json()["error"] == "unauthorized_client"
 
 
 def test_a_key_of_the_site_opens_the_token_endpoint_once(clock, browser):
@@ -345,7 +343,9 @@ def test_all_claims_at_once_are_no_error(rp, scope):
     found = request.read(given, sites.Registry([every]))
     assert isinstance(found, request.Ask) and len(found.scope) <= oidc_claims.LONGEST_SCOPE
     if scope != "openid":
-        assert oidc_claims.for_userinfo(found.scope) == oidc_claims.for_id_token(found.scope) == set(oidc_claims.SUPPORTED)
+        assert (
+            oidc_claims.for_userinfo(found.scope) == oidc_claims.for_id_token(found.scope) == set(oidc_claims.SUPPORTED)
+        )
 
 
 @pytest.mark.parametrize("path", ["/token", "/introspect", "/revoke"])

@@ -71,7 +71,10 @@ def test_each_entity_has_metadata_of_its_own(name):
     ends = {element.get("Location") for element in root.iter() if element.get("Location")}
     assert ends == {f"{END[name]}/sso", f"{END[name]}/slo"}
     plain = etree.fromstring(Visitor().client.get("/saml/metadata").content)
-    assert plain.get("entityID") == METADATA and {e.get("Location") for e in plain.iter() if e.get("Location")} == {SSO, SLO}
+    assert plain.get("entityID") == METADATA and {e.get("Location") for e in plain.iter() if e.get("Location")} == {
+        SSO,
+        SLO,
+    }
 
 
 @pytest.mark.parametrize("name", ["north", "south"])
@@ -194,5 +197,7 @@ def test_show_prints_what_to_enter_at_the_other_side(capsys, clock, monkeypatch)
     monkeypatch.setattr(sites.clock, "now", clock)
     assert sites.run(argparse.Namespace(action="show", slug="north")) == 0
     said = capsys.readouterr().out
-    assert said.count(f"{END['north']}/metadata") == 2 and f"{END['north']}/sso" in said and f"{END['north']}/slo" in said
+    assert (
+        said.count(f"{END['north']}/metadata") == 2 and f"{END['north']}/sso" in said and f"{END['north']}/slo" in said
+    )
     assert settings.MASSAR.public_url in said

@@ -20,7 +20,10 @@ from tests.support.steps import shows
 from tests.support.visitor import Visitor
 
 MAIL = replace(
-    STRICT, offline_days=30, backchannel_logout_uri="https://strict.example.ma/out", name={"fr": "Courrier", "ar": "البريد"}
+    STRICT,
+    offline_days=30,
+    backchannel_logout_uri="https://strict.example.ma/out",
+    name={"fr": "Courrier", "ar": "البريد"},
 )
 SCOPE = "openid email offline_access"
 NEW_PASSWORD = "Rivage-8412-ouvert"

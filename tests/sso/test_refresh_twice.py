@@ -71,7 +71,10 @@ def test_each_repeat_has_the_scope_that_it_asks_for(rp, kept):
     narrow = renewed(rp.refresh(kept.refresh, scope="openid"))
     whole = renewed(rp.refresh(kept.refresh))
     assert (narrow["scope"], whole["scope"]) == ("openid", SCOPE) and narrow["refresh_token"] == whole["refresh_token"]
-    assert "email" not in rp.userinfo(narrow["access_token"]).json() and "email" in rp.userinfo(whole["access_token"]).json()
+    assert (
+        "email" not in rp.userinfo(narrow["access_token"]).json()
+        and "email" in rp.userinfo(whole["access_token"]).json()
+    )
 
 
 def test_a_chain_may_be_repeated_at_each_link(rp, kept, clock):

@@ -367,9 +367,7 @@ def test_a_site_that_is_registered_for_addresses(youssef, clock):
 
 def test_transient_names_change_with_the_session(youssef, clock):
     def name(visitor):
-        return text(
-            answered(visitor.get(redirect(authn_request(clock(), inside=policy(TRANSIENT))))), "//saml:NameID"
-        )
+        return text(answered(visitor.get(redirect(authn_request(clock(), inside=policy(TRANSIENT))))), "//saml:NameID")
 
     other = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
     assert name(youssef) == name(youssef) != name(other)
@@ -495,7 +493,10 @@ def test_logout_under_the_name_of_that_visit_after_the_address_changed(youssef, 
 
 def test_a_name_for_a_group_of_sites_can_not_be_had(youssef, clock):
     """SAML core §3.4.1.1: SPNameQualifier other than the site itself."""
-    for qualifier, status in ((ENTITY, ["Success"]), ("https://other.example/sp", ["Requester", "InvalidNameIDPolicy"])):
+    for qualifier, status in (
+        (ENTITY, ["Success"]),
+        ("https://other.example/sp", ["Requester", "InvalidNameIDPolicy"]),
+    ):
         asked = f'<samlp:NameIDPolicy Format="{PERSISTENT}" SPNameQualifier="{qualifier}"/>'
         assert statuses(answered(youssef.get(redirect(authn_request(clock(), inside=asked))))) == status
 

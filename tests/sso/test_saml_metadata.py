@@ -106,7 +106,9 @@ def test_the_site_keeps_its_own_numbers(tmp_path, capsys, ends, addresses, index
     assert (values["acs"], values.get("acs_indexes")) == (addresses, indexes)
     (tmp_path / "sites.toml").write_text(as_toml("retraite", values))
     site = load(tmp_path / "sites.toml").by_slug["retraite"]
-    assert list(site.acs_by_index.items()) == list(zip(map(str, indexes or range(len(addresses))), addresses, strict=True))
+    assert list(site.acs_by_index.items()) == list(
+        zip(map(str, indexes or range(len(addresses))), addresses, strict=True)
+    )
 
 
 @pytest.mark.parametrize("index", [-1, 65536, "x", "٠", "9" * 5000])
@@ -149,7 +151,9 @@ def test_the_names_that_the_site_asks_for(tmp_path, capsys):
 
 
 def test_microsoft_wants_a_name_that_its_metadata_does_not_say():
-    values = read(metadata(acs("https://login.microsoftonline.com/login.srf", 0), entity="urn:federation:MicrosoftOnline"))
+    values = read(
+        metadata(acs("https://login.microsoftonline.com/login.srf", 0), entity="urn:federation:MicrosoftOnline")
+    )
     assert (values["name_id"], values["attributes"]) == ("persistent", {"IDPEmail": "email"})
 
 
@@ -227,7 +231,12 @@ COMMENT = b"<!-- This is example metadata only. -->"
 
 def test_shibboleths_comment_before_the_root_is_no_obstacle():
     whole = metadata(FULL)
-    for document in (COMMENT + b"\n" + whole, b"\n\n" + whole, b'<?xml version="1.0"?>\n' + COMMENT + whole, whole + COMMENT):
+    for document in (
+        COMMENT + b"\n" + whole,
+        b"\n\n" + whole,
+        b'<?xml version="1.0"?>\n' + COMMENT + whole,
+        whole + COMMENT,
+    ):
         assert read(document) == read(whole)
 
 
@@ -236,7 +245,9 @@ def test_a_comment_inside_a_value_does_not_change_it():
     assert read(inside)["name_id"] == "email"
 
 
-@pytest.mark.parametrize("head", [b"<!DOCTYPE r>", b"<!-- x --><!DOCTYPE r [<!ENTITY e 'x'>]>", b"<?xml-stylesheet href='x'?>"])
+@pytest.mark.parametrize(
+    "head", [b"<!DOCTYPE r>", b"<!-- x --><!DOCTYPE r [<!ENTITY e 'x'>]>", b"<?xml-stylesheet href='x'?>"]
+)
 def test_what_is_dangerous_stays_refused(head):
     with pytest.raises(MetadataRefused):
         read(head + metadata(FULL))
@@ -275,7 +286,9 @@ GOOD = key(SITE_KEYS.certificate) + acs(ACS, 0) + logout(REDIRECT, SLO_OF_SITE)
 @pytest.mark.parametrize("binding", [REDIRECT, POST])
 def test_a_site_is_told_by_what_it_speaks(binding, tmp_path, capsys):
     """POST alone is Spring Security's default; where both are there, Redirect needs no script and no button."""
-    values = read(metadata(key(SITE_KEYS.certificate) + logout(binding, SLO_OF_SITE, f"{SLO_OF_SITE}/answers") + acs(ACS, 0)))
+    values = read(
+        metadata(key(SITE_KEYS.certificate) + logout(binding, SLO_OF_SITE, f"{SLO_OF_SITE}/answers") + acs(ACS, 0))
+    )
     assert (values["slo"], values["slo_response"]) == (SLO_OF_SITE, f"{SLO_OF_SITE}/answers")
     assert values.get("slo_binding", "redirect") == ("post" if binding == POST else "redirect")
     (tmp_path / "sites.toml").write_text(as_toml("retraite", values))
@@ -284,8 +297,15 @@ def test_a_site_is_told_by_what_it_speaks(binding, tmp_path, capsys):
 
 
 def test_nothing_is_said_where_everything_was_taken():
-    assert left_out(GOOD + "<md:NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:transient</md:NameIDFormat>") == []
-    assert left_out(key(SITE_KEYS.certificate) + acs(ACS, 0) + logout(POST, SLO_OF_SITE) + logout(SOAP, f"{SLO_OF_SITE}/s")) == []
+    assert (
+        left_out(GOOD + "<md:NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:transient</md:NameIDFormat>") == []
+    )
+    assert (
+        left_out(
+            key(SITE_KEYS.certificate) + acs(ACS, 0) + logout(POST, SLO_OF_SITE) + logout(SOAP, f"{SLO_OF_SITE}/s")
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,9 @@ def test_another_secret_is_refused_either_way(cast, clock, settings, wrong):
 # -- what is told
 
 
-@pytest.mark.parametrize(("client_id", "odd"), [("esise", ""), ("a+b%c+", "+%"), ("http://x.ma/", ":/"), ("a b", " "), ("é", "é")])
+@pytest.mark.parametrize(
+    ("client_id", "odd"), [("esise", ""), ("a+b%c+", "+%"), ("http://x.ma/", ":/"), ("a b", " "), ("é", "é")]
+)
 def test_the_check_tells_of_a_client_id(clock, client_id, odd):
     found = [one for one in judged(site_with("x", client_id), clock()) if "client_id" in one.sentence]
     assert len(found) == bool(odd)

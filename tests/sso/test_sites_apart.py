@@ -228,7 +228,9 @@ def test_what_different_people_meet_in_a_row_is_the_sites(turn, carrier, clock, 
 
 
 @pytest.mark.parametrize("answer", ["not believed", "404"])
-def test_a_site_that_is_never_believed_is_told_of_everybody_and_operators_hear_of_it(turn, carrier, clock, plain, answer):
+def test_a_site_that_is_never_believed_is_told_of_everybody_and_operators_hear_of_it(
+    turn, carrier, clock, plain, answer
+):
     carrier.says = {"s": ANSWERS[answer]}
     for person in range(1, 20):
         put("massar", clock, person=person)

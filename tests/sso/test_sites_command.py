@@ -101,7 +101,9 @@ def oidc(**changed) -> Site:
 
 
 def saml(certificate: str = "", **changed) -> Site:
-    facts = dict(protocol="saml", entity_id="urn:t", acs=("https://t.example.ma/acs",), slo_soap="https://t.example.ma/soap")
+    facts = dict(
+        protocol="saml", entity_id="urn:t", acs=("https://t.example.ma/acs",), slo_soap="https://t.example.ma/soap"
+    )
     return Site("taalim", **{**facts, "certificate": certificate, **changed})
 
 
@@ -188,7 +190,10 @@ def test_check_names_a_site_that_would_not_hear_of_a_sign_out(register, capsys):
     register(*deaf)
     assert run("check") == 1
     said = capsys.readouterr().out
-    assert "massar: has no backchannel_logout_uri" in said and "taalim: has no slo_soap, backchannel_logout_uri or slo" in said
+    assert (
+        "massar: has no backchannel_logout_uri" in said
+        and "taalim: has no slo_soap, backchannel_logout_uri or slo" in said
+    )
     register(*(dataclasses.replace(site, hears_sign_out=False) for site in deaf))
     assert run("check") == 0 and "is well" in capsys.readouterr().out
 
@@ -321,7 +326,9 @@ def test_list_and_show_say_what_was_decided(register, capsys):
     register(saml(slo_soap="", acs=two, acs_indexes=(3, 1), **quiet), oidc(backchannel_logout_uri="", **quiet))
     run("list")
     said = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
-    assert said["taalim"].endswith("  acs_indexes 3, 1  hears no sign-out") and said["massar"].endswith("  hears no sign-out")
+    assert said["taalim"].endswith("  acs_indexes 3, 1  hears no sign-out") and said["massar"].endswith(
+        "  hears no sign-out"
+    )
     run("show", "taalim")
     shown = capsys.readouterr().out
     assert re.search(rf"\(index\) +3 {two[0]}  1 {two[1]}\n", shown) and "not at all, on purpose" in shown
@@ -368,7 +375,11 @@ def test_subjects_are_known_before_the_first_visit(register, cast, tmp_path, cap
 )  # fmt: skip
 def test_mistakes_about_what_a_site_is_told(tmp_path, table, said):
     path = tmp_path / "sites.toml"
-    ends = 'entity_id = "urn:l"\nacs = ["https://l.example.ma/acs"]' if "saml" in table else 'gate_origin = "https://l.example.ma"'
+    ends = (
+        'entity_id = "urn:l"\nacs = ["https://l.example.ma/acs"]'
+        if "saml" in table
+        else 'gate_origin = "https://l.example.ma"'
+    )
     path.write_text(f"[sites.library]\n{table}\n{ends}\n", "utf-8")
     with pytest.raises(rooms.RegistryError) as refused:
         load(path)
@@ -464,6 +475,13 @@ def test_metadata_becomes_a_table_for_the_file(tmp_path, capsys):
 
 
 def test_every_action_is_on_the_command_line():
-    for arguments in (["list"], ["check"], ["secret"], ["show", "massar"], ["test", "massar"], ["import-metadata", "x"]):
+    for arguments in (
+        ["list"],
+        ["check"],
+        ["secret"],
+        ["show", "massar"],
+        ["test", "massar"],
+        ["import-metadata", "x"],
+    ):
         options = main._parser().parse_args(["sites", *arguments])
         assert options.module == "massar.interfaces.commands.sites" and options.action == arguments[0]

@@ -101,14 +101,18 @@ def test_each_mistake_is_one_sentence(tmp_path, text, told):
         "https://h.ma/\\u000ax", "https://h.ma/\\tx",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("setting", ["home = {}", "slo = {}", "redirect_uris = [{}]", "post_logout_redirect_uris = [{}]"])
+@pytest.mark.parametrize(
+    "setting", ["home = {}", "slo = {}", "redirect_uris = [{}]", "post_logout_redirect_uris = [{}]"]
+)
 def test_what_is_no_address(tmp_path, setting, address):
     quoted = f'"{address}"' if "\\u" in address or "\\t" in address else json.dumps(address, ensure_ascii=False)
     text = f"[sites.massar]\n{SECRET}\n{setting.format(quoted)}"
     assert only(tmp_path, text).startswith(f"[sites.massar] {setting.split()[0]}: ")
 
 
-@pytest.mark.parametrize("address", ["https://h.ma/a?b=c&d", "http://[::1]:8000/", "HTTPS://H.ma", "https://10.0.0.1:8443/x"])
+@pytest.mark.parametrize(
+    "address", ["https://h.ma/a?b=c&d", "http://[::1]:8000/", "HTTPS://H.ma", "https://10.0.0.1:8443/x"]
+)
 def test_what_is_an_address(tmp_path, address):
     assert mistakes(tmp_path, f'[sites.massar]\nhome = "{address}"') == []
 
@@ -126,7 +130,16 @@ def test_all_mistakes_are_told_at_once(tmp_path):
         acs = ["x"]
     """
     found = mistakes(tmp_path, text)
-    for told in ("'colour'", "'site'", "redirect_uris must", "order must", "'homes'", "name_id is", "acs: 'x'", "an entity_id"):
+    for told in (
+        "'colour'",
+        "'site'",
+        "redirect_uris must",
+        "order must",
+        "'homes'",
+        "name_id is",
+        "acs: 'x'",
+        "an entity_id",
+    ):
         assert sum(told in one for one in found) == 1, (told, found)
     assert len(found) == 8, found
 
@@ -153,7 +166,10 @@ def test_a_variable_of_the_file_of_settings_is_read(tmp_path):
     (tmp_path / "sites.toml").write_text('[sites.library]\nhome = "env:LIBRARY_HOME"\nroles = ["env:WHO"]\n')
     config = str(tmp_path / "sites.toml")
     massar = production(MASSAR_CONFIG=config, LIBRARY_HOME="https://l.example.ma/", WHO="teacher")
-    assert (massar.sites.by_slug["library"].home, massar.sites.by_slug["library"].roles) == ("https://l.example.ma/", ("teacher",))
+    assert (massar.sites.by_slug["library"].home, massar.sites.by_slug["library"].roles) == (
+        "https://l.example.ma/",
+        ("teacher",),
+    )
 
 
 def test_only_a_service_has_scopes_of_its_own(tmp_path):
@@ -270,12 +286,15 @@ SIMPLE = st.one_of(
     st.datetimes(),
 )  # fmt: skip
 KEYS = st.one_of(TEXTS, st.sampled_from([*NAMES, "kty", "crv", "x", "y", "n", "e", "kid", "alg", "use", "fr", "ar"]))
-VALUES = st.recursive(SIMPLE, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=8)
+VALUES = st.recursive(
+    SIMPLE, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=8
+)
 SITES = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=6) | VALUES
 FILES = st.fixed_dictionaries(
     {},
     optional={
-        "sites": st.dictionaries(st.sampled_from(["massar", "taalim", "notifrh", "library"]) | TEXTS, SITES, max_size=3) | VALUES,
+        "sites": st.dictionaries(st.sampled_from(["massar", "taalim", "notifrh", "library"]) | TEXTS, SITES, max_size=3)
+        | VALUES,
         "carriers": VALUES,
         "site": VALUES,
     },
@@ -288,7 +307,9 @@ def told(path, text: str) -> None:
     try:
         assert isinstance(load(path, {}), Registry)
     except RegistryError as refused:
-        assert refused.mistakes and all(one.endswith(".") or "can't be read" in one for one in refused.mistakes), refused.mistakes
+        assert refused.mistakes and all(one.endswith(".") or "can't be read" in one for one in refused.mistakes), (
+            refused.mistakes
+        )
     try:
         assert isinstance(production(MASSAR_CONFIG=str(path)), Settings)
     except SettingsError as refused:

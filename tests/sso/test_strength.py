@@ -151,7 +151,9 @@ def test_show_says_who_may_enter(register, capsys):
     assert "everybody; signed in within the last 10 minutes; no recovery in the last 96 hours" in said
 
 
-@pytest.mark.parametrize("setting", ["max_age_minutes = -1", "no_recovery_hours = -1", "settled = 1", "max_age_minutes = 1.5"])
+@pytest.mark.parametrize(
+    "setting", ["max_age_minutes = -1", "no_recovery_hours = -1", "settled = 1", "max_age_minutes = 1.5"]
+)
 def test_the_registry_refuses_what_can_not_be(tmp_path, setting):
     path = tmp_path / "sites.toml"
     path.write_text(f"[sites.massar]\n{setting}\n", "utf-8")

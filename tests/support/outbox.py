@@ -44,4 +44,6 @@ def request(at: datetime, state: str = "waiting", **changed) -> RecoveryRequest:
 
 def shut(carrier: str, since: datetime, *, reason: str = "no answer", state: str = "open") -> Breaker:
     until = since + timedelta(seconds=5)
-    return Breaker.objects.create(carrier=carrier, state=state, faults=5, pause=5, until=until, reason=reason, changed_at=since)
+    return Breaker.objects.create(
+        carrier=carrier, state=state, faults=5, pause=5, until=until, reason=reason, changed_at=since
+    )

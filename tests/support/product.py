@@ -100,9 +100,7 @@ class Product:
         if not Path("/proc/self/environ").exists():
             return [] if self.process.poll() is not None else [self.process.pid]
         mark = f"MASSAR_VAR={self.log.parent}".encode()
-        return [
-            int(folder.name) for folder in Path("/proc").glob("[0-9]*") if mark in _environment_of(folder)
-        ]
+        return [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if mark in _environment_of(folder)]
 
     def have_all_ended(self) -> bool:
         """Whether the parts are gone, after the moment they may need to clear up."""

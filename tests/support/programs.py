@@ -80,10 +80,16 @@ SHIBBOLETH = Need(
 )
 DOVECOT = Need("Dovecot", ("dovecot-imapd",), "The mail test needs Dovecot: install the package dovecot-imapd.")
 KANNEL = Need("Kannel", ("kannel",), "The SMS gateway's test needs Kannel: install the package kannel.")
-LMTP = Need("Dovecot's LMTP", ("dovecot-lmtpd",), "The mail test needs Dovecot's LMTP: install the package dovecot-lmtpd.")
-POSTFIX = Need("Postfix", ("postfix",), "The mail test needs Postfix: install the package postfix (none has to be running).")
+LMTP = Need(
+    "Dovecot's LMTP", ("dovecot-lmtpd",), "The mail test needs Dovecot's LMTP: install the package dovecot-lmtpd."
+)
+POSTFIX = Need(
+    "Postfix", ("postfix",), "The mail test needs Postfix: install the package postfix (none has to be running)."
+)
 SPAMASSASSIN = Need(
-    "SpamAssassin", ("spamassassin",), "The test of how letters look needs SpamAssassin: install the package spamassassin."
+    "SpamAssassin",
+    ("spamassassin",),
+    "The test of how letters look needs SpamAssassin: install the package spamassassin.",
 )
 NODE = Need(
     "Node.js",
@@ -93,11 +99,17 @@ NODE = Need(
 NPM = Need("npm", ("npm",), "The tests of openid-client and SMPP need npm: install the package npm.")
 CADDY = Need("Caddy", ("caddy",), "The gate's test needs Caddy: install the package caddy (none has to be running).")
 XMLSEC1 = Need("xmlsec1", ("xmlsec1",), "The test of pysaml2 needs xmlsec1: install the package xmlsec1.")
-JAVA = Need("Java", ("default-jdk-headless",), "The test of Spring needs Java: install the package default-jdk-headless.")
+JAVA = Need(
+    "Java", ("default-jdk-headless",), "The test of Spring needs Java: install the package default-jdk-headless."
+)
 MAVEN = Need("Maven", ("maven",), "The test of Spring needs Maven: install the package maven.")
 RUBY = Need("Ruby", ("ruby",), "The test of ruby-saml needs Ruby: install the package ruby.")
 RUBY_SAML = Need("ruby-saml", ("ruby-saml",), "The test of ruby-saml needs the library: install the package ruby-saml.")
-GO = Need("Go", (), "The tests of Traefik and oauth2-proxy need Go 1.26 or later: install it by hand, Debian 12 has an older one.")
+GO = Need(
+    "Go",
+    (),
+    "The tests of Traefik and oauth2-proxy need Go 1.26 or later: install it by hand, Debian 12 has an older one.",
+)
 
 # What `make test-servers` looks for: the names of programs, or whole paths, any one of which is enough.
 SERVERS = {

@@ -18,9 +18,7 @@ atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 
 os.environ["MASSAR_MODE"] = "test"
 os.environ["MASSAR_VAR"] = str(FOLDER)
-os.environ["MASSAR_DATABASE_URL"] = (
-    os.environ.get("MASSAR_TEST_DATABASE_URL") or f"sqlite:///{FOLDER}/massar.sqlite3"
-)
+os.environ["MASSAR_DATABASE_URL"] = os.environ.get("MASSAR_TEST_DATABASE_URL") or f"sqlite:///{FOLDER}/massar.sqlite3"
 # Argon2id at a cost that the settings refuse outside tests: tests sign in a lot.
 os.environ.setdefault("MASSAR_ARGON2", "256,1")
 

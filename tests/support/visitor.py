@@ -62,9 +62,7 @@ class Visitor:
         parser.feed(self.html)
         fields = next((f for a, f in parser.forms if a.split("?")[0] == action), None)
         assert fields is not None, f"no form to {action} on {self.path}: {[a for a, _ in parser.forms]}"
-        assert set(typed) <= set(fields) | {"language"}, (
-            f"{set(typed) - set(fields)} not in the form to {action}"
-        )
+        assert set(typed) <= set(fields) | {"language"}, f"{set(typed) - set(fields)} not in the form to {action}"
         self.page = self.client.post(action, {**fields, **typed}, follow=True)
         return self
 

@@ -234,9 +234,7 @@ def _public_url(read: _Reader, mode: str) -> str:
     ).rstrip("/")
     parts = _split(url)
     if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query):
-        read.mistakes.append(
-            f"MASSAR_PUBLIC_URL is {url!r}: give scheme and host only, as https://compte.example.ma."
-        )
+        read.mistakes.append(f"MASSAR_PUBLIC_URL is {url!r}: give scheme and host only, as https://compte.example.ma.")
     elif url and mode == "production" and parts.scheme != "https":
         read.mistakes.append(
             "MASSAR_PUBLIC_URL must begin with https:// in production: passwords never travel in the clear."
@@ -251,17 +249,13 @@ def _public_url(read: _Reader, mode: str) -> str:
 def _secret_key(read: _Reader, mode: str) -> str:
     if mode != "production":
         return read.text("MASSAR_SECRET_KEY", DEMO_SECRET_KEY)
-    key = read.text(
-        "MASSAR_SECRET_KEY", required="make one with `massar newkeys` and keep it out of the database."
-    )
+    key = read.text("MASSAR_SECRET_KEY", required="make one with `massar newkeys` and keep it out of the database.")
     if key == DEMO_SECRET_KEY:
         read.mistakes.append(
             "MASSAR_SECRET_KEY is the demo's key, which everybody knows: make your own with `massar newkeys`."
         )
     elif key and len(key) < 32:
-        read.mistakes.append(
-            "MASSAR_SECRET_KEY is too short: at least 32 characters; `massar newkeys` makes one."
-        )
+        read.mistakes.append("MASSAR_SECRET_KEY is too short: at least 32 characters; `massar newkeys` makes one.")
     return key
 
 
@@ -374,18 +368,14 @@ def _split(url: str) -> SplitResult:
 
 def _carrier_url(read: _Reader, name: str, schemes: tuple[str, ...], mode: str) -> str:
     """The address of a carrier. Its own parser judges the rest (`massar check`)."""
-    url = read.text(
-        name, required="say where to hand over, or people get no message." if mode == "production" else ""
-    )
+    url = read.text(name, required="say where to hand over, or people get no message." if mode == "production" else "")
     parts = _split(url)
     if url and (parts.scheme not in schemes or not parts.hostname):
         read.mistakes.append(
             f"{name} is {_without_password(url)!r}: it must begin with {' or '.join(s + '://' for s in schemes)} and name a host."
         )
     elif parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
-        read.mistakes.append(
-            f"{name}: plain http is accepted on this machine only; use https://{parts.hostname}."
-        )
+        read.mistakes.append(f"{name}: plain http is accepted on this machine only; use https://{parts.hostname}.")
     return url
 
 
@@ -457,7 +447,9 @@ def _carriers(read: _Reader) -> Mapping[str, Mapping]:
         read.mistakes.append("MASSAR_CONFIG: give each carrier a table, as [carriers.gateway].")
         return {}
     for name in (name for name in carriers if not _CARRIER_NAME.fullmatch(name)):
-        read.mistakes.append(f"MASSAR_CONFIG: {name!r} is no name for a carrier: small letters, digits and -, 40 at most.")
+        read.mistakes.append(
+            f"MASSAR_CONFIG: {name!r} is no name for a carrier: small letters, digits and -, 40 at most."
+        )
     return carriers
 
 

@@ -40,9 +40,7 @@ _TIFINAGH = {
 }  # fmt: skip
 # Letters as flags and as white-on-black signs; the other circled and squared letters are undone by NFKD.
 _PICTURE_LETTERS = {
-    chr(first + offset): chr(ord("a") + offset)
-    for first in (0x1F1E6, 0x1F150, 0x1F170)
-    for offset in range(26)
+    chr(first + offset): chr(ord("a") + offset) for first in (0x1F1E6, 0x1F150, 0x1F170) for offset in range(26)
 }
 _TWINS = str.maketrans({**_ARABIC_TWINS, **_LATIN_TWINS, **_TIFINAGH, **_PICTURE_LETTERS})
 

@@ -120,9 +120,7 @@ def _is_opened(number: phonenumbers.PhoneNumber, opened: tuple[str, ...]) -> boo
     return unknown and len(phonenumbers.national_significant_number(number)) == length
 
 
-def _refuse_unusable(
-    number: phonenumbers.PhoneNumber, countries: tuple[str, ...], opened: tuple[str, ...]
-) -> None:
+def _refuse_unusable(number: phonenumbers.PhoneNumber, countries: tuple[str, ...], opened: tuple[str, ...]) -> None:
     if number.country_code in _SATELLITE:
         raise BadPhone("phone_satellite")
     if _is_premium(number):

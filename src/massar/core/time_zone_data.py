@@ -57,7 +57,9 @@ class Table:
         mend = "upgrade the system's package tzdata, or install requirements/runtime.txt again"
         told = self.version or "no version"
         if self.age < _age(LOCKED):
-            return [f"Times are shown by {self.name} ({told}), older than the {LOCKED} that belongs to this release: {mend}."]
+            return [
+                f"Times are shown by {self.name} ({told}), older than the {LOCKED} that belongs to this release: {mend}."
+            ]
         if now - _released(self.version) > STALE_AFTER:
             return [f"Times are shown by {self.name} ({told}), which is more than a year old: {mend}."]
         return []

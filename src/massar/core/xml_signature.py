@@ -38,9 +38,7 @@ DIGESTS = (SHA256, "http://www.w3.org/2001/04/xmldsig-more#sha384", "http://www.
 _EXPECTED = SignatureConfiguration(
     location="./",
     expect_references=1,
-    signature_methods=frozenset(
-        (SignatureMethod.RSA_SHA256, SignatureMethod.RSA_SHA384, SignatureMethod.RSA_SHA512)
-    ),
+    signature_methods=frozenset((SignatureMethod.RSA_SHA256, SignatureMethod.RSA_SHA384, SignatureMethod.RSA_SHA512)),
     digest_algorithms=frozenset((DigestAlgorithm.SHA256, DigestAlgorithm.SHA384, DigestAlgorithm.SHA512)),
 )
 
@@ -146,9 +144,7 @@ def _algorithms(signature: etree._Element, name: str) -> list[str]:
     return [element.get("Algorithm", "") for element in signature.iter(f"{{{DS}}}{name}")]
 
 
-def verify_octets(
-    octets: bytes, signature: bytes, *, algorithm: str, certificates: str, now: datetime
-) -> None:
+def verify_octets(octets: bytes, signature: bytes, *, algorithm: str, certificates: str, now: datetime) -> None:
     """A signature beside the message (SAML bindings §3.4.4.1). Raises SignatureRefused."""
     if algorithm not in HASHES:
         raise SignatureRefused("the signature must be RSA with SHA-256 or longer")
@@ -170,8 +166,7 @@ def in_time(certificates: str, now: datetime) -> list[x509.Certificate]:
     good = [
         c
         for c in known
-        if c.not_valid_before_utc <= now <= c.not_valid_after_utc
-        and isinstance(c.public_key(), rsa.RSAPublicKey)
+        if c.not_valid_before_utc <= now <= c.not_valid_after_utc and isinstance(c.public_key(), rsa.RSAPublicKey)
     ]
     if not good:
         raise SignatureRefused("the registered certificate is out of its time, or not RSA")

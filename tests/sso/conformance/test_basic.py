@@ -66,9 +66,7 @@ def test_oidcc_response_type_missing(rp, browser):
 
 def test_oidcc_idtoken_signature(rp, browser):
     header = parts(rp.enter(browser).id_token)[0]
-    assert header["alg"] == "RS256", (
-        "every site can ask for RS256, which all libraries know (OIDC Core §15.1)"
-    )
+    assert header["alg"] == "RS256", "every site can ask for RS256, which all libraries know (OIDC Core §15.1)"
     assert [k["kty"] for k in rp.keys() if k["kid"] == header["kid"]] == ["RSA"]
 
 
@@ -139,9 +137,7 @@ def _nothing_more_for(rp: RelyingParty, browser: Surfer, scope: str, claims: set
     assert scope not in rp.metadata["scopes_supported"]
     tokens = rp.enter(browser, scope=f"openid {scope}")
     assert not claims & (rp.about(tokens).keys() | tokens.claims.keys())
-    assert tokens.answer.get("scope", "openid").split() == ["openid"], (
-        "what was granted is said (RFC 6749 §5.1)"
-    )
+    assert tokens.answer.get("scope", "openid").split() == ["openid"], "what was granted is said (RFC 6749 §5.1)"
 
 
 def test_oidcc_scope_all(rp, browser):
@@ -324,9 +320,7 @@ def test_oidcc_codereuse_30seconds(rp, browser, clock):
     tokens = rp.tokens(asked, rp.redeem(asked, code))
     clock.advance(seconds=30)
     _refused(rp.redeem(asked, code), "invalid_grant")
-    assert rp.userinfo(tokens.access).status_code == 401, (
-        "what came of the code ended with it (RFC 6749 §4.1.2)"
-    )
+    assert rp.userinfo(tokens.access).status_code == 401, "what came of the code ended with it (RFC 6749 §4.1.2)"
 
 
 def test_oidcc_server_client_secret_post(second, browser):

@@ -44,9 +44,7 @@ def test_oidcc_discovery_endpoint_verification(rp: RelyingParty):
         map(LOCALE.fullmatch, said["ui_locales_supported"])
     )
     assert said["authorization_response_iss_parameter_supported"] is True  # RFC 9207 §3
-    assert (
-        said["backchannel_logout_supported"] is True and said["backchannel_logout_session_supported"] is True
-    )
+    assert said["backchannel_logout_supported"] is True and said["backchannel_logout_session_supported"] is True
     assert "registration_endpoint" not in said, "sites are registered by the operator alone"
     assert all(is_ours(v) for k, v in said.items() if k.endswith(("_endpoint", "_uri")))
     for name in ENDPOINTS:

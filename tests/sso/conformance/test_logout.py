@@ -49,9 +49,7 @@ def test_oidcc_rp_initiated_logout_discovery_endpoint_verification(rp):
 
 
 def test_oidcc_rp_initiated_logout(rp, browser, entered):
-    browser.open(
-        rp.end_session(id_token_hint=entered.id_token, post_logout_redirect_uri=SIGNED_OUT, state=STATE)
-    )
+    browser.open(rp.end_session(id_token_hint=entered.id_token, post_logout_redirect_uri=SIGNED_OUT, state=STATE))
     assert (browser.arrived.address, browser.arrived.fields) == (SIGNED_OUT, {"state": STATE})
     assert gone(rp, browser)
     assert rp.userinfo(entered.access).status_code == 401
@@ -114,18 +112,14 @@ def test_oidcc_rp_initiated_logout_no_post_logout_redirect_uri(rp, browser, ente
 def test_an_expired_id_token_is_proof_enough(rp, browser, entered, clock):
     """OIDC RP-Initiated Logout §4: people sign out long after the five minutes of an ID token."""
     clock.advance(minutes=20)
-    browser.open(
-        rp.end_session(id_token_hint=entered.id_token, post_logout_redirect_uri=SIGNED_OUT, state=STATE)
-    )
+    browser.open(rp.end_session(id_token_hint=entered.id_token, post_logout_redirect_uri=SIGNED_OUT, state=STATE))
     assert browser.arrived.address == SIGNED_OUT and gone(rp, browser)
 
 
 def test_the_id_token_of_somebody_else_ends_no_session(rp, browser, entered):
     """A site that still holds another person's ID token can't sign this one out unasked."""
     stranger = rp.enter(Surfer(), person=JAMAL)
-    browser.open(
-        rp.end_session(id_token_hint=stranger.id_token, post_logout_redirect_uri=SIGNED_OUT, state=STATE)
-    )
+    browser.open(rp.end_session(id_token_hint=stranger.id_token, post_logout_redirect_uri=SIGNED_OUT, state=STATE))
     assert browser.signed_in
 
 

@@ -73,9 +73,7 @@ def hashed(password: str, *, known: bool = True) -> str:
     cost = settings.MASSAR.argon2
     _GATE.enter(known=known)
     try:
-        return pwhash.argon2id.str(
-            password.encode(), opslimit=cost.passes, memlimit=cost.memory_kib * 1024
-        ).decode()
+        return pwhash.argon2id.str(password.encode(), opslimit=cost.passes, memlimit=cost.memory_kib * 1024).decode()
     finally:
         _GATE.leave()
 
@@ -99,9 +97,7 @@ def outdated(phc: str) -> bool:
 
 @lru_cache(maxsize=4)
 def _decoy(memory_kib: int, passes: int) -> str:
-    return pwhash.argon2id.str(
-        b"nobody has this password", opslimit=passes, memlimit=memory_kib * 1024
-    ).decode()
+    return pwhash.argon2id.str(b"nobody has this password", opslimit=passes, memlimit=memory_kib * 1024).decode()
 
 
 def decoy() -> str:

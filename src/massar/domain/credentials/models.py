@@ -9,9 +9,7 @@ class Password(models.Model):
     `devices_since`: device cookies older than this are strangers again (set by a recovery).
     """
 
-    person = models.OneToOneField(
-        "people.Person", primary_key=True, on_delete=models.CASCADE, related_name="+"
-    )
+    person = models.OneToOneField("people.Person", primary_key=True, on_delete=models.CASCADE, related_name="+")
     sealed = models.BinaryField()
     changed_at = models.DateTimeField()
     devices_since = models.DateTimeField(null=True)

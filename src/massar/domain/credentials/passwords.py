@@ -64,11 +64,7 @@ def save(person_id: int, phc: str, *, now: datetime, forget_devices: bool = Fals
     sealed = _moved_to_history(older) if older else None
     if sealed:
         FormerPassword.objects.create(person_id=person_id, sealed=sealed, replaced_at=now)
-        keep = (
-            FormerPassword.objects.filter(person_id=person_id)
-            .order_by("-id")
-            .values_list("pk", flat=True)[:HISTORY]
-        )
+        keep = FormerPassword.objects.filter(person_id=person_id).order_by("-id").values_list("pk", flat=True)[:HISTORY]
         FormerPassword.objects.filter(person_id=person_id).exclude(pk__in=list(keep)).delete()
     values = {"sealed": _seal(person_id, phc), "changed_at": now}
     if forget_devices:
@@ -84,9 +80,7 @@ def recovered_at(person_id: int) -> datetime | None:
 
 def rehash(person_id: int, phc: str, seen: StoredPassword) -> None:
     """Same password, today's parameters: no history, no change date. Not over one that was saved meanwhile."""
-    Password.objects.filter(person_id=person_id, changed_at=seen.changed_at).update(
-        sealed=_seal(person_id, phc)
-    )
+    Password.objects.filter(person_id=person_id, changed_at=seen.changed_at).update(sealed=_seal(person_id, phc))
 
 
 def _seal(person_id: int, phc: str) -> bytes:
@@ -97,7 +91,9 @@ def open_with_our_keys() -> bool:
     """Whether the oldest and the newest stored password open with the keys of this process; True where there is none."""
     ends = "(SELECT MIN(person_id) FROM credentials_password), (SELECT MAX(person_id) FROM credentials_password)"
     try:
-        for person_id, sealed in sql.rows(f"SELECT person_id, sealed FROM credentials_password WHERE person_id IN ({ends})"):
+        for person_id, sealed in sql.rows(
+            f"SELECT person_id, sealed FROM credentials_password WHERE person_id IN ({ends})"
+        ):
             encryption.data_keys().open(sealed, place=_place(person_id))
     except encryption.SealBroken:
         return False

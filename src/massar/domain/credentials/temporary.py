@@ -181,9 +181,7 @@ def consume(temporary_id: int, claim_mark: str, *, now: datetime) -> bool:
     """Atomic, once: the change that this code paid for. All others of the account end."""
     mine = TemporaryPassword.objects.filter(pk=temporary_id, state=State.CLAIMED, claim=claim_mark)
     person_id = mine.values_list("person_id", flat=True).first()
-    if person_id is None or not mine.update(
-        state=State.CONSUMED, ended_at=now, ended_why="changed", sealed=None
-    ):
+    if person_id is None or not mine.update(state=State.CONSUMED, ended_at=now, ended_why="changed", sealed=None):
         return False
     _end(Q(person_id=person_id, state__in=LIVE), now, "changed")
     return True

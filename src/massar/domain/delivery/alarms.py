@@ -131,7 +131,9 @@ def _block_stopped(look: Look, blocks: int) -> list[str]:
 def _conversion_low(look: Look, percent: int) -> list[str]:
     """Carriers behind the others, and where few codes are used although none is stopped yet."""
     share = percent / 100
-    low = [b.numbers for b in conversion.by_block(now=look.now) if b.tally.low(conversion.BLOCK, share) and not _stopped(b)]
+    low = [
+        b.numbers for b in conversion.by_block(now=look.now) if b.tally.low(conversion.BLOCK, share) and not _stopped(b)
+    ]
     nation = conversion.national(now=look.now)
     if nation.low(conversion.NATION, share) and not nation.stopped_until(conversion.NATION):
         low.append("nation")

@@ -105,7 +105,9 @@ def _blocks(part: Message) -> list[Message]:
         except UnicodeError:  # it has headers that can't be written again
             return []
         if encoded:
-            body = message_from_bytes(f"Content-Transfer-Encoding: {encoding}\n\n".encode() + body).get_payload(decode=True)
+            body = message_from_bytes(f"Content-Transfer-Encoding: {encoding}\n\n".encode() + body).get_payload(
+                decode=True
+            )
         part = message_from_bytes(b"Content-Type: message/delivery-status\n\n" + body)
     found = part.get_payload()
     return found if isinstance(found, list) else []

@@ -30,7 +30,9 @@ MOVES = {
 FAULTS = 5
 OF_ONE = 3  # of them, at most so many from one person, or from one domain where an answer may be about the domain
 FIRST_PAUSE, LONGEST_PAUSE = 5, 300  # seconds
-NO_PAUSE = timedelta(seconds=2 * LONGEST_PAUSE)  # so far ahead only a clock that ran ahead has put an end: it holds nobody up
+NO_PAUSE = timedelta(
+    seconds=2 * LONGEST_PAUSE
+)  # so far ahead only a clock that ran ahead has put an end: it holds nobody up
 OURS = "ours: "  # begins the reason where the carrier refused our account or setting
 FORGOTTEN_AFTER = timedelta(days=1)
 PROBE_ENDS = timedelta(seconds=60)  # a worker that died with the probe must not keep the carrier shut
@@ -151,9 +153,12 @@ def success(carrier: str, *, now: datetime) -> bool:
 
 def alive(carrier: str, *, now: datetime) -> bool:
     """It answered that it is busy: the probe has found it well, and faults that were counted stay; True if that closed it."""
-    return Breaker.objects.filter(carrier=carrier, state=State.HALF_OPEN).update(
-        state=State.CLOSED, faults=0, pause=0, until=None, reason="", witnesses="", changed_at=now
-    ) == 1
+    return (
+        Breaker.objects.filter(carrier=carrier, state=State.HALF_OPEN).update(
+            state=State.CLOSED, faults=0, pause=0, until=None, reason="", witnesses="", changed_at=now
+        )
+        == 1
+    )
 
 
 def give_back_probe(carrier: str, *, now: datetime) -> None:

@@ -127,7 +127,9 @@ def compared(*, now: datetime) -> Compared:
     told = {name: tally for name, tally in by_carrier(now=now).items() if tally.sent >= CARRIER.enough}
     best = max((tally.share for tally in told.values()), default=0.0)
     behind = tuple(name for name, tally in told.items() if tally.share <= best - CARRIER_BEHIND)
-    low = [name for name, tally in told.items() if tally.low(CARRIER, CARRIER.stop) and 2 * tally.delivered < tally.sent]
+    low = [
+        name for name, tally in told.items() if tally.low(CARRIER, CARRIER.stop) and 2 * tally.delivered < tally.sent
+    ]
     return Compared(behind, tuple(low) if len(told) == 1 else ())
 
 

@@ -181,8 +181,7 @@ def over_time(*, now: datetime, window: timedelta, step: timedelta) -> list[tupl
     for number, *waits in _waits(keys, since, people=True):
         _add_waits(found, int(number), waits)
     return [
-        (datetime.fromtimestamp(number * width, UTC), found.get(number, Tally()))
-        for number in range(first, last + 1)
+        (datetime.fromtimestamp(number * width, UTC), found.get(number, Tally())) for number in range(first, last + 1)
     ]
 
 

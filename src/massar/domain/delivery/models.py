@@ -97,9 +97,7 @@ class Message(models.Model):
                 condition=models.Q(state__in=("queued", "sending", "sent")),
             ),
             models.Index(fields=["lease_until"], name="delivery_leases", condition=models.Q(state="sending")),
-            models.Index(
-                fields=["expires_at"], name="delivery_receipts_due", condition=models.Q(state="sent")
-            ),
+            models.Index(fields=["expires_at"], name="delivery_receipts_due", condition=models.Q(state="sent")),
             models.Index(fields=["person_id", "-id"], name="delivery_by_person"),
             models.Index(
                 fields=["block_tag", "created_at"], name="delivery_by_block", condition=~models.Q(block_tag="")
@@ -169,9 +167,7 @@ class StrayReceipt(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["carrier", "reference", "uid", "state"], name="delivery_one_stray_receipt"
-            )
+            models.UniqueConstraint(fields=["carrier", "reference", "uid", "state"], name="delivery_one_stray_receipt")
         ]
         indexes = [models.Index(fields=["to_tag"], name="delivery_stray_to")]
 

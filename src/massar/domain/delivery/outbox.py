@@ -291,7 +291,8 @@ def accept(taken: list[Taken], *, now: datetime) -> list[Taken]:
 def bill(message_id: int, segments: int, cost: int) -> None:
     """A carrier takes money for it whatever became of the message."""
     sql.change(
-        "UPDATE delivery_message SET segments = segments + %s, cost = cost + %s WHERE id = %s", (segments, cost, message_id)
+        "UPDATE delivery_message SET segments = segments + %s, cost = cost + %s WHERE id = %s",
+        (segments, cost, message_id),
     )
 
 
@@ -404,7 +405,20 @@ def sweep(*, now: datetime, keep: timedelta = timedelta(days=30)) -> int:
 
 
 def _open(row: tuple, lease: str) -> Letter | None:
-    row_id, uid, purpose, channel, language, person_id, temporary_id, sealed, lifetime, *moments, attempts, created_at = row
+    (
+        row_id,
+        uid,
+        purpose,
+        channel,
+        language,
+        person_id,
+        temporary_id,
+        sealed,
+        lifetime,
+        *moments,
+        attempts,
+        created_at,
+    ) = row
     try:
         body = json.loads(encryption.data_keys().open(sealed or b"", place=_place(uid)))
     except (encryption.SealBroken, ValueError):

@@ -67,16 +67,19 @@ def match_strays(*, now: datetime) -> list[Told]:
     """Strays whose segment is known by now: by the carrier's name for it, or by ours where it has none. What was told
     long before the segment left is about another one of that name."""
     columns = "SELECT s.id, p.id, p.message_id, s.state, s.code FROM delivery_strayreceipt s "
-    found = sql.rows(
-        f"{columns} CROSS JOIN delivery_part p JOIN delivery_message m ON m.id = p.message_id "  # SQLite goes in this order
-        "WHERE p.carrier = s.carrier AND p.reference = s.reference AND s.reference <> '' AND p.state IN ('', 'underway') "
-        f"AND {sql.seconds_between('s.at', 'p.sent_at')} < %s "
-        "ORDER BY s.id, CASE WHEN m.to_tag = s.to_tag THEN 0 ELSE 1 END, p.id DESC LIMIT 500",
-        (MOST_EARLY.total_seconds(),),
-    ) + sql.rows(
-        f"{columns} JOIN delivery_message m ON m.uid = s.uid "
-        "JOIN delivery_part p ON p.message_id = m.id AND p.carrier = s.carrier AND p.reference IN ('', s.reference) "
-        "WHERE s.uid <> '' AND p.state IN ('', 'underway') ORDER BY s.id LIMIT 500"
+    found = (
+        sql.rows(
+            f"{columns} CROSS JOIN delivery_part p JOIN delivery_message m ON m.id = p.message_id "  # SQLite goes in this order
+            "WHERE p.carrier = s.carrier AND p.reference = s.reference AND s.reference <> '' AND p.state IN ('', 'underway') "
+            f"AND {sql.seconds_between('s.at', 'p.sent_at')} < %s "
+            "ORDER BY s.id, CASE WHEN m.to_tag = s.to_tag THEN 0 ELSE 1 END, p.id DESC LIMIT 500",
+            (MOST_EARLY.total_seconds(),),
+        )
+        + sql.rows(
+            f"{columns} JOIN delivery_message m ON m.uid = s.uid "
+            "JOIN delivery_part p ON p.message_id = m.id AND p.carrier = s.carrier AND p.reference IN ('', s.reference) "
+            "WHERE s.uid <> '' AND p.state IN ('', 'underway') ORDER BY s.id LIMIT 500"
+        )
     )
     changed = set()
     for stray, part, message_id, state, code in found:
@@ -99,14 +102,18 @@ def _tell_spelt_otherwise(now: datetime) -> set[int]:
     )
     asked = [receipt_match.Asked(carrier, reference, tag) for _, carrier, reference, _, _, tag in rows]
     found = []
-    for (stray, carrier, reference, state, code, _), segments in zip(rows, receipt_match.find(asked, now=now), strict=True):
+    for (stray, carrier, reference, state, code, _), segments in zip(
+        rows, receipt_match.find(asked, now=now), strict=True
+    ):
         if segments:
             found += [(segment, Receipt(carrier, reference, state, code)) for segment in segments]
             sql.change("DELETE FROM delivery_strayreceipt WHERE id = %s", (stray,))
     return _tell_segments(found, now)
 
 
-_UNDER_WAY = "state IN ('queued', 'sending', 'sent')"  # as in the index by destination: SQLite takes it for the same words
+_UNDER_WAY = (
+    "state IN ('queued', 'sending', 'sent')"  # as in the index by destination: SQLite takes it for the same words
+)
 _UNANSWERED = (
     "SELECT s.id, s.carrier, s.reference, s.state, s.code, m.id, a.number, m.channel, m.purpose, m.language "
     "FROM delivery_strayreceipt s "
@@ -195,8 +202,7 @@ def try_again(one: Told, *, now: datetime) -> bool:
 
 def carriers_tried(message_id: int) -> set[str]:
     return {
-        row[0]
-        for row in sql.rows("SELECT DISTINCT carrier FROM delivery_attempt WHERE message_id = %s", (message_id,))
+        row[0] for row in sql.rows("SELECT DISTINCT carrier FROM delivery_attempt WHERE message_id = %s", (message_id,))
     }
 
 

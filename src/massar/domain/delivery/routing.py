@@ -104,9 +104,7 @@ class Router:
         """The carrier for this message now; None while all of the channel are shut."""
         ordered = [c for c in self._ordered(letter.channel, letter.id) if not _stands_by(c)]
         fresh = [c for c in ordered if c.name not in letter.tried]
-        again = sorted(
-            (c for c in ordered if c.name in letter.tried), key=lambda c: _last(letter.tried, c.name)
-        )
+        again = sorted((c for c in ordered if c.name in letter.tried), key=lambda c: _last(letter.tried, c.name))
         return next((c for c in (*fresh, *again) if self.may_use(c.name, now, tried=c.name in letter.tried)), None)
 
     def first_fit(self, channel: str, now: datetime) -> Carrier | None:

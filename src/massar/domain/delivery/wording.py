@@ -91,10 +91,26 @@ _DAY = "EEEE d MMMM y"
 _MASK = "•*…"
 _PHONE_ENDING = "الهاتف المنتهي بالرقمين"
 # What people's own values (a help line, a device) may hold that GSM-7 does not.
-_GSM_TWINS = str.maketrans({
-    "’": "'", "‘": "'", "“": '"', "”": '"', "«": '"', "»": '"', "–": "-", "—": "-", "…": "...", "•": "*",
-    "·": "-", "\u00a0": " ", "\u202f": " ", "œ": "oe", "Œ": "OE", "`": "'",
-})
+_GSM_TWINS = str.maketrans(
+    {
+        "’": "'",
+        "‘": "'",
+        "“": '"',
+        "”": '"',
+        "«": '"',
+        "»": '"',
+        "–": "-",
+        "—": "-",
+        "…": "...",
+        "•": "*",
+        "·": "-",
+        "\u00a0": " ",
+        "\u202f": " ",
+        "œ": "oe",
+        "Œ": "OE",
+        "`": "'",
+    }
+)
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).with_suffix("")),
@@ -145,9 +161,7 @@ def _sms(template: str, language: str, values: Mapping[str, object]) -> Rendered
         ready = {name: _into_gsm7(value) for name, value in ready.items()}
     host, help_line = ready.pop("host"), ready.pop("help")
     body = _template(template, language, "sms.txt")
-    text = _fitting(
-        template, language, body.render(ready, help=help_line), body.render(ready, help="")
-    )
+    text = _fitting(template, language, body.render(ready, help=help_line), body.render(ready, help=""))
     if template in _SECRET_FIELD and host:
         # The last line that lets a phone offer the code to this site only (WICG sms-one-time-codes). It may
         # cost nothing: never a second segment, and only where the alphabet is the safe one.

@@ -20,7 +20,9 @@ ASK_NETWORK = Limit("ask-network", 600, timedelta(seconds=1))  # a school behind
 ASK_DEVICE = Limit("ask-device", 10, MINUTE)  # a browser that knows an account, when its network is flooded
 # Recovery: answering, in the worker, when the contact was right.
 ASK_GAP = Limit("ask-gap", 1, MINUTE)  # one browser and one contact: nobody reads two messages at once
-SEND_HOUR = Limit("send-hour", 3, 20 * MINUTE)  # a new secret, per account and contact; the number is a setting, see `hourly`
+SEND_HOUR = Limit(
+    "send-hour", 3, 20 * MINUTE
+)  # a new secret, per account and contact; the number is a setting, see `hourly`
 SEND_DAY = Limit("send-day", 6, 4 * HOUR)
 SEND_DEVICE_HOUR = Limit("send-device-hour", 3, 20 * MINUTE)  # the same for each known device, so that strangers …
 SEND_DEVICE_DAY = Limit("send-device-day", 12, HOUR)  # … spend nothing of the owner's
@@ -62,6 +64,7 @@ def sms(per_hour: int, per_day: int, *, reserve: bool) -> tuple[Limit, Limit]:
     hour, day = kept if reserve else (per_hour - kept[0], per_day - kept[1])
     names = (SMS_HOUR_RESERVE, SMS_DAY_RESERVE) if reserve else (SMS_HOUR, SMS_DAY)
     return hourly(names[0], hour), Limit(names[1].name, day, DAY / day)
+
 
 # Requests of sites that wait while a stranger signs in: a row of an hour for whoever asks.
 PENDING_NETWORK = Limit("pending-network", 600, timedelta(seconds=1))

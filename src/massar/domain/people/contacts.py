@@ -60,11 +60,7 @@ class ContactFacts:
 
     @property
     def masked(self) -> str:
-        return (
-            text.masked_email(self.value)
-            if self.kind == Contact.Kind.EMAIL
-            else text.masked_phone(self.value)
-        )
+        return text.masked_email(self.value) if self.kind == Contact.Kind.EMAIL else text.masked_phone(self.value)
 
 
 def of_person(person_id: int, now: datetime) -> list[ContactFacts]:
@@ -98,9 +94,7 @@ def accounts_with(kind: str, value: str, *, besides: int, now: datetime) -> int:
     return rows.filter(Q(ends_at=None) | Q(ends_at__gt=now)).values("person_id").distinct().count()
 
 
-def propose(
-    person_id: int, kind: str, value: str, *, now: datetime, session_id: int | None = None
-) -> ContactFacts:
+def propose(person_id: int, kind: str, value: str, *, now: datetime, session_id: int | None = None) -> ContactFacts:
     """A new contact, not proved. An older proposal of the same kind is cancelled: one field, one proposal."""
     lock(person_id)
     Contact.objects.filter(person_id=person_id, kind=kind, state=Contact.State.PROPOSED).update(
@@ -206,9 +200,9 @@ def cancel(contact_id: int, person_id: int, *, now: datetime) -> bool:
     """Takes back a proposal, an addition or change that does not count yet, or a removal that has not come about."""
     lock(person_id)
     mine = Contact.objects.filter(pk=contact_id, person_id=person_id)
-    undone = mine.filter(
-        Q(state=Contact.State.PROPOSED) | Q(state=Contact.State.PROVED, counts_from__gt=now)
-    ).update(state=Contact.State.CANCELLED, ends_at=now, code_tag="")
+    undone = mine.filter(Q(state=Contact.State.PROPOSED) | Q(state=Contact.State.PROVED, counts_from__gt=now)).update(
+        state=Contact.State.CANCELLED, ends_at=now, code_tag=""
+    )
     if undone:
         kind, counts_from = mine.values_list("kind", "counts_from").get()
         _leaving(person_id, kind, now).filter(ends_at=counts_from).update(ends_at=None)
@@ -233,9 +227,9 @@ def settle_after_recovery(person_id: int, *, now: datetime, wait: timedelta) -> 
     mine = Contact.objects.filter(person_id=person_id)
     leaving = mine.filter(state=Contact.State.PROVED, counts_from__lte=now, ends_at__gt=now)
     leaving.update(ends_at=None, undone_at=now)
-    mine.filter(
-        Q(state=Contact.State.PROPOSED) | Q(state=Contact.State.PROVED, counts_from__gt=now)
-    ).update(state=Contact.State.CANCELLED, ends_at=now, code_tag="", undone_at=now)
+    mine.filter(Q(state=Contact.State.PROPOSED) | Q(state=Contact.State.PROVED, counts_from__gt=now)).update(
+        state=Contact.State.CANCELLED, ends_at=now, code_tag="", undone_at=now
+    )
     Person.objects.filter(pk=person_id).update(contacts_frozen_until=now + wait)
     return undone(person_id, since=now)
 
@@ -284,9 +278,9 @@ def _joins_the_first(proposed: Contact, since: datetime, session_id: int | None,
 
 def _replace_older(proved: Contact, now: datetime) -> None:
     """The contact of the same kind gives way at the moment the new one counts; a waiting one is dropped."""
-    others = Contact.objects.filter(
-        person_id=proved.person_id, kind=proved.kind, state=Contact.State.PROVED
-    ).exclude(pk=proved.pk)
+    others = Contact.objects.filter(person_id=proved.person_id, kind=proved.kind, state=Contact.State.PROVED).exclude(
+        pk=proved.pk
+    )
     dropped = others.filter(counts_from__gt=now)
     # Who gave way to the dropped one stays until this one counts: no hours without any contact.
     _leaving(proved.person_id, proved.kind, now).filter(
@@ -306,9 +300,7 @@ def _leaving(person_id: int, kind: str, now: datetime):
 
 def _open(row: Contact) -> ContactFacts | None:
     try:
-        value = (
-            encryption.data_keys().open(row.value_sealed, place=_place(row.person_id, row.kind, row.place)).decode()
-        )
+        value = encryption.data_keys().open(row.value_sealed, place=_place(row.person_id, row.kind, row.place)).decode()
     except encryption.SealBroken:
         return None
     return ContactFacts(

@@ -159,8 +159,7 @@ def _stock_base(stock: list[str]) -> list[str]:
 def _fits_a_profile(password: str) -> bool:
     kinds = {"letter": signs.has_letter, "digit": signs.has_digit, "symbol": signs.has_symbol}
     return any(
-        len(password) >= profile.min_length
-        and all(kinds[rule](password) for rule in profile.rules if rule in kinds)
+        len(password) >= profile.min_length and all(kinds[rule](password) for rule in profile.rules if rule in kinds)
         for profile in rules.PROFILES.values()
     )
 

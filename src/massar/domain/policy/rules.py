@@ -97,9 +97,7 @@ def refusals(password: str, *, facts: personal.PersonFacts, profile: Profile) ->
 
 def checklist(profile: Profile) -> list[ChecklistItem]:
     """The lines to show before and while a person types, in page order."""
-    return [
-        ChecklistItem(rule, _args(rule, profile), rule in _LIVE, rule in profile.shown) for rule in profile.rules
-    ]
+    return [ChecklistItem(rule, _args(rule, profile), rule in _LIVE, rule in profile.shown) for rule in profile.rules]
 
 
 def _args(rule: str, profile: Profile) -> dict[str, str | int]:
@@ -112,7 +110,9 @@ def _load(text: str) -> tuple[dict[str, Profile], str]:
     """Profiles by id, and the default id. Raises ValueError for a profile that cannot be judged."""
     data = tomllib.loads(text)
     profiles = {
-        name: Profile(name, body["min_length"], body["personal"], tuple(body["rules"]), tuple(body.get("shown", body["rules"])))
+        name: Profile(
+            name, body["min_length"], body["personal"], tuple(body["rules"]), tuple(body.get("shown", body["rules"]))
+        )
         for name, body in data["profiles"].items()
     }
     for profile in profiles.values():

@@ -29,9 +29,7 @@ def known(cookie: str, person_id: int, *, now: datetime, not_before: datetime | 
     """The entry of that account, if genuine, young enough and not older than the account's last recovery."""
     for device in read(cookie, now=now):
         # The cookie keeps whole seconds: compare in whole seconds, or a device set right after a recovery is a stranger.
-        if device.person_id == person_id and (
-            not_before is None or device.since >= not_before.replace(microsecond=0)
-        ):
+        if device.person_id == person_id and (not_before is None or device.since >= not_before.replace(microsecond=0)):
             return device
     return None
 
@@ -40,9 +38,7 @@ def read(cookie: str, *, now: datetime) -> list[Device]:
     """Genuine entries, newest first. Anything else in the cookie is ignored without a word."""
     if len(cookie) > _LONGEST:
         return []
-    return [d for d in map(_parse, filter(None, cookie.split("|"))) if d and d.since > now - LIFE][
-        :MOST_ACCOUNTS
-    ]
+    return [d for d in map(_parse, filter(None, cookie.split("|"))) if d and d.since > now - LIFE][:MOST_ACCOUNTS]
 
 
 def remember(cookie: str, person_id: int, *, now: datetime) -> str:

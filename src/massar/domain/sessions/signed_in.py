@@ -111,9 +111,7 @@ def resume(cookie: str, *, now: datetime) -> SessionFacts | None:
         return None
     tags = encryption.data_keys().tags("session", cookie)
     marks = ", ".join(["%s"] * len(tags))
-    found = sql.row(
-        f"SELECT {_COLUMNS} FROM sessions_session WHERE tag IN ({marks}) AND ended_at IS NULL", tags
-    )
+    found = sql.row(f"SELECT {_COLUMNS} FROM sessions_session WHERE tag IN ({marks}) AND ended_at IS NULL", tags)
     return _if_live(found, int(owner), now)
 
 
@@ -165,9 +163,7 @@ def hold(session_id: int) -> bool:
 def end(session_id: int, person_id: int, *, now: datetime, why: str) -> bool:
     """Ends one session of that person; False if it was not theirs or had ended."""
     return bool(
-        Session.objects.filter(pk=session_id, person_id=person_id, ended_at=None).update(
-            ended_at=now, ended_why=why
-        )
+        Session.objects.filter(pk=session_id, person_id=person_id, ended_at=None).update(ended_at=now, ended_why=why)
     )
 
 

@@ -169,10 +169,7 @@ def grant_of(token: str) -> GrantFacts | None:
 
 
 def end(grant_id: int, *, now: int) -> bool:
-    return (
-        sql.change("UPDATE sites_grant SET ended_at = %s WHERE id = %s AND ended_at = 0", (now, grant_id))
-        == 1
-    )
+    return sql.change("UPDATE sites_grant SET ended_at = %s WHERE id = %s AND ended_at = 0", (now, grant_id)) == 1
 
 
 def end_of_sessions(session_ids: list[int], *, now: int) -> list[GrantFacts]:
@@ -210,9 +207,7 @@ def of_session(session_id: int) -> list[GrantFacts]:
     """Every grant of a session, ended ones too: which sites it has opened."""
     return [
         GrantFacts(*r)
-        for r in sql.rows(
-            f"SELECT {COLUMNS} FROM sites_grant g WHERE g.session_id = %s ORDER BY g.id", (session_id,)
-        )
+        for r in sql.rows(f"SELECT {COLUMNS} FROM sites_grant g WHERE g.session_id = %s ORDER BY g.id", (session_id,))
     ]
 
 

@@ -141,8 +141,7 @@ def _remove_old(use: str, now: datetime) -> list[str]:
 def _remove_all_but(use: str, kid: str, now: datetime) -> list[str]:
     """A key that waits for its day may have been copied as well."""
     return [
-        _remove(key, now)
-        for key in SigningKey.objects.filter(use=use, removed_at=None).exclude(kid=kid).order_by("id")
+        _remove(key, now) for key in SigningKey.objects.filter(use=use, removed_at=None).exclude(kid=kid).order_by("id")
     ]
 
 
@@ -193,11 +192,7 @@ def _make(use: str, now: datetime, active_from: datetime) -> str:
     der = private.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    public = (
-        _certificate(private, now)
-        if use == SAML
-        else json.dumps(_joserfc(use, private).as_dict(private=False))
-    )
+    public = _certificate(private, now) if use == SAML else json.dumps(_joserfc(use, private).as_dict(private=False))
     SigningKey.objects.create(
         kid=kid,
         use=use,

@@ -56,7 +56,9 @@ def _own(path: str | Path | None, mistakes: list[str]) -> dict[str, dict]:
         mistakes.append("sites must be tables: write [sites.NAME] above the settings of each site.")
         return {}
     for slug in (slug for slug, values in sites.items() if not isinstance(values, dict)):
-        mistakes.append(f"{_called(slug)} must be a table: write {_called(slug)} on a line of its own above its settings.")
+        mistakes.append(
+            f"{_called(slug)} must be a table: write {_called(slug)} on a line of its own above its settings."
+        )
     return {slug: values for slug, values in sites.items() if isinstance(values, dict)}
 
 
@@ -155,6 +157,10 @@ def _unique(sites: list[Site], mistakes: list[str]) -> None:
             known = (value, site.our_entity if what == "entity_id" else "")
             if value and known in seen:
                 both = f"{_called(site.slug)} and {_called(seen[known])}"
-                wish = ", or an our_entity of its own where the other side has one name for both" if what == "entity_id" else ""
+                wish = (
+                    ", or an our_entity of its own where the other side has one name for both"
+                    if what == "entity_id"
+                    else ""
+                )
                 mistakes.append(f"{both} have the same {what}: each site needs its own{wish}.")
             seen[known] = site.slug

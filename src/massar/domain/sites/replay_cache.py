@@ -10,9 +10,7 @@ from massar.core import sql
 
 def first_time(kind: str, issuer: str, value: str, *, until: datetime) -> bool:
     """Whether this id is new; remembers it until it could no longer be valid. Atomic."""
-    key = hashlib.sha256(
-        f"{kind}|{len(issuer)}|{issuer}|{value}".encode("utf-8", "surrogatepass")
-    ).hexdigest()
+    key = hashlib.sha256(f"{kind}|{len(issuer)}|{issuer}|{value}".encode("utf-8", "surrogatepass")).hexdigest()
     return (
         sql.change(
             "INSERT INTO sites_seenrequest (key, expires_at) VALUES (%s, %s) ON CONFLICT (key) DO NOTHING",

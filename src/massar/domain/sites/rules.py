@@ -51,7 +51,7 @@ _AS_THEY_ARE = re.compile(r"[A-Za-z0-9*._~-]+")
 _SLUG = re.compile(r"[a-z][a-z0-9_-]{1,38}")
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[1-9][0-9]{0,4})?")
 _SECRET_HASH = re.compile(r"sha256:[0-9a-f]{64}")
-_URI = re.compile(r'[!$-;=?-\[\]-~]+')  # RFC 3986 and a little more: no space, control, quote, #, <, > or backslash
+_URI = re.compile(r"[!$-;=?-\[\]-~]+")  # RFC 3986 and a little more: no space, control, quote, #, <, > or backslash
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?|[0-9a-f:.]+")
 _OWN_SCOPE = re.compile(r"[!#-9;-\[\]-~]+")  # RFC 6749 §3.3, without the colon that marks single claims in a grant
 _KEYS = {"EC": ECKey, "RSA": RSAKey, "OKP": OKPKey}
@@ -137,7 +137,10 @@ def _judged_scopes(site: Site) -> Mistakes:
             yield "scopes service", f"scopes holds {scope!r}: a scope has no space, colon, quote or backslash."
         if not site.service and scope not in SCOPES:
             wish = f"choose from {', '.join(SCOPES)}{near(scope, SCOPES)}"
-            yield "scopes service", f"scopes holds {scope!r}: {wish} (only a site with service = true may have its own)."
+            yield (
+                "scopes service",
+                f"scopes holds {scope!r}: {wish} (only a site with service = true may have its own).",
+            )
     if len(" ".join(site.scopes)) > LONGEST_SCOPES:
         yield "scopes", f"scopes are longer than {LONGEST_SCOPES} characters together: take some out."
 
@@ -186,7 +189,9 @@ def _key_trouble(jwk: dict) -> str:
 
 def _unreadable(kind: str, public: dict) -> str:
     short = f"is RSA of less than {SHORTEST_RSA} bits: the site needs a longer one"
-    if kind == "RSA" and len(public["n"]) * 6 < SHORTEST_RSA:  # six bits a letter; reading it would print a warning as well
+    if (
+        kind == "RSA" and len(public["n"]) * 6 < SHORTEST_RSA
+    ):  # six bits a letter; reading it would print a warning as well
         return short
     try:
         key = _KEYS[kind].import_key(public)
@@ -200,7 +205,10 @@ def _unreadable(kind: str, public: dict) -> str:
 def _judged_attributes(site: Site) -> Mistakes:
     for name, claim in site.released.items():
         if claim not in CLAIMS:
-            yield "attributes", f"has an unknown attribute {claim!r}: choose from {', '.join(CLAIMS)}{near(claim, CLAIMS)}."
+            yield (
+                "attributes",
+                f"has an unknown attribute {claim!r}: choose from {', '.join(CLAIMS)}{near(claim, CLAIMS)}.",
+            )
         if not name or not name.isprintable() or " " in name:
             yield "attributes", f"calls an attribute {name!r}: a name has no spaces."
 
@@ -211,7 +219,10 @@ def _judged_oidc(site: Site) -> Mistakes:
         yield "client_id", "needs a client_id."
     secret = site.client_auth.startswith("client_secret") and (used or site.client_secret)
     if secret and not _SECRET_HASH.fullmatch(site.client_secret):
-        yield "client_secret client_auth", "client_secret must be the hash that `massar sites secret` prints (sha256:…)."
+        yield (
+            "client_secret client_auth",
+            "client_secret must be the hash that `massar sites secret` prints (sha256:…).",
+        )
     if used and site.client_auth == "private_key_jwt" and not site.client_keys:
         yield "client_keys client_auth", "client_auth is private_key_jwt: give its public keys in client_keys."
     if used and site.client_auth == "none" and not site.pkce:
@@ -236,7 +247,10 @@ def _judged_indexes(site: Site) -> Mistakes:
     """Each address has its own, an xs:unsignedShort (SAML metadata §2.2.3)."""
     indexes = site.acs_indexes
     if indexes and len(indexes) != len(site.acs):
-        yield "acs acs_indexes", f"acs_indexes has {len(indexes)} numbers for {len(site.acs)} addresses in acs: give one for each."
+        yield (
+            "acs acs_indexes",
+            f"acs_indexes has {len(indexes)} numbers for {len(site.acs)} addresses in acs: give one for each.",
+        )
     if len(set(indexes)) != len(indexes):
         yield "acs_indexes", "acs_indexes holds a number twice: each address in acs has its own."
     if not all(0 <= index <= HIGHEST_INDEX for index in indexes):
@@ -263,7 +277,10 @@ def _judged_none(site: Site) -> Mistakes:
 def _judged_addresses(name: str, addresses: Iterable[str]) -> Mistakes:
     for address in addresses:
         if not _is_address(address):
-            yield name, f"{name}: {address!r} must begin with https:// (http:// on this machine only), name a host and have no #."
+            yield (
+                name,
+                f"{name}: {address!r} must begin with https:// (http:// on this machine only), name a host and have no #.",
+            )
 
 
 def _is_address(address: str) -> bool:

@@ -28,7 +28,12 @@ _KNOWN = {
     **dict.fromkeys(("family_name", "sn", "surname", "lastName", "urn:oid:2.5.4.4"), "family_name"),
     **{
         f"http://schemas.xmlsoap.org/ws/2005/05/identity/claims/{theirs}": ours
-        for theirs, ours in (("emailaddress", "email"), ("name", "name"), ("givenname", "given_name"), ("surname", "family_name"))
+        for theirs, ours in (
+            ("emailaddress", "email"),
+            ("name", "name"),
+            ("givenname", "given_name"),
+            ("surname", "family_name"),
+        )
     },
     "school": "school",
     "role": "role",
@@ -51,7 +56,9 @@ def read(document: bytes, *, now: datetime) -> dict:
     ends = _ends(role)
     acs = [location for location, _ in ends]
     if not acs:
-        raise MetadataRefused(f"there is no AssertionConsumerService for HTTP-POST, and answers go by nothing else{_instead(role)}")
+        raise MetadataRefused(
+            f"there is no AssertionConsumerService for HTTP-POST, and answers go by nothing else{_instead(role)}"
+        )
     browser = REDIRECT if _logout(role, REDIRECT) else POST
     values = {
         "protocol": "saml",
@@ -87,7 +94,9 @@ def roles(document: bytes) -> tuple[etree._Element, etree._Element]:
     if len(found) > 1:
         names = ", ".join(role.getparent().get("entityID", "without a name") for role in found[:MOST_NAMED])
         more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
-        raise MetadataRefused(f"it describes several service providers ({names}{more}): give a file with the one that is meant")
+        raise MetadataRefused(
+            f"it describes several service providers ({names}{more}): give a file with the one that is meant"
+        )
     if not found[0].getparent().get("entityID"):
         raise MetadataRefused("its EntityDescriptor has no entityID")
     return found[0].getparent(), found[0]
@@ -115,7 +124,9 @@ def _judge_time(now: datetime, *elements: etree._Element) -> None:
 
 def _ends(role: etree._Element) -> list[tuple[str, int | None]]:
     """(Location, index) of each address, the default one first, then by index; index None: the file gives none."""
-    written = [e for e in role.iterfind(f"{{{MD}}}AssertionConsumerService") if e.get("Binding") == POST and e.get("Location")]
+    written = [
+        e for e in role.iterfind(f"{{{MD}}}AssertionConsumerService") if e.get("Binding") == POST and e.get("Location")
+    ]
     default = _default(written)
     found = sorted(written, key=lambda e: (e is not default, _index(e) or 0))
     return list(dict.fromkeys((e.get("Location", ""), _index(e)) for e in found))
@@ -134,7 +145,9 @@ def _index(end: etree._Element) -> int | None:
     if not said:
         return None
     if not (said.isascii() and said.isdecimal() and len(said) < 10 and int(said) <= HIGHEST_INDEX):
-        raise MetadataRefused(f"the index {said[:20]!r} of an AssertionConsumerService is no number from 0 to {HIGHEST_INDEX}")
+        raise MetadataRefused(
+            f"the index {said[:20]!r} of an AssertionConsumerService is no number from 0 to {HIGHEST_INDEX}"
+        )
     return int(said)
 
 

@@ -69,11 +69,7 @@ class Site:
     @property
     def connected(self) -> bool:
         """Whether a card can lead there."""
-        return bool(
-            {"oidc": self.redirect_uris, "saml": self.acs, "gate": self.gate_origin, "none": ()}[
-                self.protocol
-            ]
-        )
+        return bool({"oidc": self.redirect_uris, "saml": self.acs, "gate": self.gate_origin, "none": ()}[self.protocol])
 
     @property
     def loopback_uris(self) -> tuple[str, ...]:
@@ -119,7 +115,10 @@ class Site:
     @property
     def acs_by_index(self) -> dict[str, str]:
         """AssertionConsumerServiceIndex as a request writes it -> address (SAML core §3.4.1); positions where none are given."""
-        return {str(index): address for index, address in zip(self.acs_indexes or range(len(self.acs)), self.acs, strict=True)}
+        return {
+            str(index): address
+            for index, address in zip(self.acs_indexes or range(len(self.acs)), self.acs, strict=True)
+        }
 
     @property
     def slo_answers(self) -> str:

@@ -18,7 +18,13 @@ OLD_TOKEN = "CSRF token from POST incorrect."  # Django's words for a token that
 
 
 def show(
-    request: HttpRequest, status: int, name: str = "", *, reference: str | None = None, wait_until=None, onwards: str = ""
+    request: HttpRequest,
+    status: int,
+    name: str = "",
+    *,
+    reference: str | None = None,
+    wait_until=None,
+    onwards: str = "",
 ) -> HttpResponse:
     """onwards: the address of the page where the person goes on; else home."""
     name = name or str(status)

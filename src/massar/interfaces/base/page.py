@@ -43,9 +43,9 @@ def render(request: HttpRequest, template: str, *, status: int = 200, **context)
                 "flash": [_spoken(flash)] if flash else [],
                 "now": request.now,
                 "status": status,
-                "csrf_field": lambda: Markup(
-                    '<input type="hidden" name="csrfmiddlewaretoken" value="{}">'
-                ).format(get_token(request)),
+                "csrf_field": lambda: Markup('<input type="hidden" name="csrfmiddlewaretoken" value="{}">').format(
+                    get_token(request)
+                ),
                 **context,
             }
         ),

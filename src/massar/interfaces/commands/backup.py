@@ -116,7 +116,13 @@ def _put_in_place(part: Path, target: Path) -> None:
 
 def _how_postgres_does(target: Path) -> str:
     place = settings.DATABASES["default"]
-    told = {"host": place["HOST"], "port": place["PORT"], "user": place["USER"], "dbname": place["NAME"], **place["OPTIONS"]}
+    told = {
+        "host": place["HOST"],
+        "port": place["PORT"],
+        "user": place["USER"],
+        "dbname": place["NAME"],
+        **place["OPTIONS"],
+    }
     server = shlex.quote(conninfo.make_conninfo(**{k: str(told[k]) for k in TO_THE_SERVER if told.get(k)}))
     file = shlex.quote(str(target))
     return (

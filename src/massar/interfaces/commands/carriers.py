@@ -19,9 +19,7 @@ def from_settings() -> delivery.Roster:
     massar = settings.MASSAR
     carriers: dict[str, list[delivery.Carrier]] = {}
     if massar.email_url:
-        options = delivery.CarrierOptions(
-            name="mail", sender=massar.email_from, ca_file=_path(massar.email_ca_file)
-        )
+        options = delivery.CarrierOptions(name="mail", sender=massar.email_from, ca_file=_path(massar.email_ca_file))
         carriers["email"] = [registry.carrier_from_url(massar.email_url, options)]
     if massar.sms_url:
         options = delivery.CarrierOptions(

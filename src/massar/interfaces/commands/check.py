@@ -46,7 +46,10 @@ def _database() -> list[str]:
 def _secrecy() -> list[str]:
     """Files with secrets that others on this machine may read."""
     place, environment = tables.file(), Path(".env")
-    found = [f"{one} is open to others on this machine: chmod 600." for one in place and private_files.open_to_others(place) or ()]
+    found = [
+        f"{one} is open to others on this machine: chmod 600."
+        for one in place and private_files.open_to_others(place) or ()
+    ]
     if environment.is_file() and environment.stat().st_mode & stat.S_IRWXO:
         found.append(f"{environment.absolute()} holds the keys and is open to everybody on this machine: chmod o= it.")
     return found
@@ -56,7 +59,9 @@ def _keys() -> list[str]:
     """A database that was restored beside other keys opens nothing."""
     if credentials.passwords.open_with_our_keys() and people.contacts.open_with_our_keys():
         return []
-    return ["MASSAR_DATA_KEYS does not open what the database holds: passwords and contacts were sealed with another key."]
+    return [
+        "MASSAR_DATA_KEYS does not open what the database holds: passwords and contacts were sealed with another key."
+    ]
 
 
 def _own_certificate() -> list[str]:

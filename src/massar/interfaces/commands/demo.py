@@ -113,7 +113,9 @@ def _parts(options) -> Iterator[subprocess.Popen]:
         yield _child([sys.executable, "-m", "examples", "run", str(_folder())], _sample_environment())
 
 
-def _child(command: list[str], environment: dict[str, str] | None = None, *, keeps: int | None = None) -> subprocess.Popen:
+def _child(
+    command: list[str], environment: dict[str, str] | None = None, *, keeps: int | None = None
+) -> subprocess.Popen:
     """A process out of reach of the terminal's Ctrl-C: this command stops them in order. It ends with this command, even when
     that is killed (Linux). `keeps`: a file descriptor that it inherits."""
     return subprocess.Popen(

@@ -90,9 +90,7 @@ def _command(
     commands, name: str, what: str, more: str, *, module: str = "", before: str = "", tables: bool = True
 ) -> argparse.ArgumentParser:
     """tables: it needs the database with the tables of this version. before: what runs without any settings."""
-    one = commands.add_parser(
-        name, help=what, description=f"{what[:1].upper()}{what[1:]}. {more}", epilog=EPILOG
-    )
+    one = commands.add_parser(name, help=what, description=f"{what[:1].upper()}{what[1:]}. {more}", epilog=EPILOG)
     one.set_defaults(module=module or f"massar.interfaces.commands.{name}", before=before, tables=tables)
     return one
 
@@ -133,9 +131,7 @@ def _worker(commands) -> None:
         "Runs until it is stopped. Several may run, on one machine or many: leases keep them out of each other's way, "
         "and what a dying one held is taken over by the next.",
     )
-    one.add_argument(
-        "--senders", type=int, default=4, help="messages handed over at the same time (default 4)"
-    )
+    one.add_argument("--senders", type=int, default=4, help="messages handed over at the same time (default 4)")
     one.add_argument("--quiet", action="store_true", help="say only what went wrong")
 
 
@@ -197,21 +193,15 @@ def _createperson(commands) -> None:
         "the person then starts by recovery. Whoever runs this command vouches for the contacts.",
     )
     one.add_argument("login", help="institution address, as jamal.jalal@taalim.ma")
-    one.add_argument(
-        "--name-ar", nargs=2, metavar=("FIRST", "FAMILY"), default=("", ""), help="name in Arabic letters"
-    )
-    one.add_argument(
-        "--name", nargs=2, metavar=("FIRST", "FAMILY"), default=("", ""), help="name in Latin letters"
-    )
+    one.add_argument("--name-ar", nargs=2, metavar=("FIRST", "FAMILY"), default=("", ""), help="name in Arabic letters")
+    one.add_argument("--name", nargs=2, metavar=("FIRST", "FAMILY"), default=("", ""), help="name in Latin letters")
     one.add_argument(
         "--school",
         nargs=3,
         metavar=("CODE", "NAME_AR", "NAME"),
         help="establishment: code and name in both scripts",
     )
-    one.add_argument(
-        "--language", choices=("ar", "fr", "en"), default="ar", help="language of messages (default ar)"
-    )
+    one.add_argument("--language", choices=("ar", "fr", "en"), default="ar", help="language of messages (default ar)")
     one.add_argument(
         "--role", choices=("staff", "operator"), default="staff", help="an operator also sees the pages under /desk/"
     )
@@ -264,7 +254,9 @@ def _send_test(commands) -> None:
     one.add_argument("to", help="an address, or a mobile number as people type it")
     one.add_argument("--language", choices=("ar", "fr", "en"), help="of the words (default fr, of a long text ar)")
     one.add_argument(
-        "--long", action="store_true", help="an SMS of several segments, whose number is compared with what the carrier says"
+        "--long",
+        action="store_true",
+        help="an SMS of several segments, whose number is compared with what the carrier says",
     )
     one.add_argument(
         "--wait", type=int, default=60, metavar="SECONDS", help="for the receipt (default 60; 0: do not wait)"
@@ -295,12 +287,17 @@ def _sites(commands) -> None:
     actions = one.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, what in (
         ("list", "every site, its protocol, whether it is connected"),
-        ("check", "judge certificates, addresses, sign-outs; ends with code 1 if there is anything to put right, with 0 for notes"),
+        (
+            "check",
+            "judge certificates, addresses, sign-outs; ends with code 1 if there is anything to put right, with 0 for notes",
+        ),
     ):
         actions.add_parser(name, help=what, description=what.capitalize())
     what = "print a new client secret and its hash for the file"
     secret = actions.add_parser("secret", help=what, description=what.capitalize())
-    secret.add_argument("--own", action="store_true", help="the hash of a secret that is there already, read from the input")
+    secret.add_argument(
+        "--own", action="store_true", help="the hash of a secret that is there already, read from the input"
+    )
     for name, what in (
         ("show", "the settings for whoever runs that site"),
         ("test", "ask the site over the network, as a stranger and as the account"),
@@ -337,7 +334,9 @@ def _keys(commands) -> None:
     rotate = actions.add_parser("rotate", help="make the next keys", description="Makes the next keys.")
     start = rotate.add_mutually_exclusive_group()
     start.add_argument("--at-once", action="store_true", help="sign with them now and remove the others")
-    start.add_argument("--days", type=_days, metavar="DAYS", help="published so long before they sign (default 1; SAML 14)")
+    start.add_argument(
+        "--days", type=_days, metavar="DAYS", help="published so long before they sign (default 1; SAML 14)"
+    )
     rotate.add_argument(
         "--use", choices=("oidc", "saml"), default="oidc", help="which keys: tokens or SAML (default oidc)"
     )

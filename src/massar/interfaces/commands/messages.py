@@ -21,7 +21,16 @@ from massar.journeys.messages import watch_messages
 FOLLOW_EVERY = 2.0  # seconds
 CLEAR = "\x1b[H\x1b[2J"
 _TALLY = ("sent", "delivered", "late", "failed", "expired", "p50 s", "p95 s", "p99 s", "segments", "cost", "used")
-_LEAVES_FIRST = ("segments", "p50 s", "p99 s", "expired", "cost", "breaker since", "used", "delivered")  # where it is narrow
+_LEAVES_FIRST = (
+    "segments",
+    "p50 s",
+    "p99 s",
+    "expired",
+    "cost",
+    "breaker since",
+    "used",
+    "delivered",
+)  # where it is narrow
 
 
 def run(options) -> int:
@@ -53,7 +62,12 @@ def as_json(seen: watch_messages.Seen) -> dict:
         "window_seconds": int(seen.window.total_seconds()),
         "alarms": [{"id": one.id, "about": list(one.about), "page": one.page} for one in seen.alarms],
         "queue": [
-            {"state": one.state, "purpose": one.purpose, "count": one.count, "oldest_seconds": _age(one.oldest, seen.now)}
+            {
+                "state": one.state,
+                "purpose": one.purpose,
+                "count": one.count,
+                "oldest_seconds": _age(one.oldest, seen.now),
+            }
             for one in seen.queue
         ],
         "carriers": [
@@ -61,7 +75,9 @@ def as_json(seen: watch_messages.Seen) -> dict:
                 "channel": channel,
                 "carrier": carrier,
                 **{name: getattr(tally, name) for name in _TALLY[:5]},
-                "hand_over_seconds": dict(zip(("p50", "p95", "p99"), tally.waits, strict=True)) if tally.waits else None,
+                "hand_over_seconds": dict(zip(("p50", "p95", "p99"), tally.waits, strict=True))
+                if tally.waits
+                else None,
                 "segments": tally.segments,
                 "cost_thousandths": tally.cost,
                 "secrets": tally.secrets,
@@ -80,7 +96,13 @@ def as_json(seen: watch_messages.Seen) -> dict:
             for one in seen.breakers.values()
         ],
         "errors": [
-            {"at": one.at.isoformat(), "carrier": one.carrier, "channel": one.channel, "outcome": one.outcome, "code": one.code}
+            {
+                "at": one.at.isoformat(),
+                "carrier": one.carrier,
+                "channel": one.channel,
+                "outcome": one.outcome,
+                "code": one.code,
+            }
             for one in seen.errors
         ],
     }

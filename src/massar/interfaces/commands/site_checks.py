@@ -21,9 +21,7 @@ from massar.core import local_time
 from massar.domain.sites.api import Site, keys, rules
 from massar.journeys.sso import log_out_of_sites
 
-NOT_ENCODED = (
-    "in HTTP Basic such a sign is to be form-encoded (RFC 6749 §2.3.1), and Authlib, requests-oauthlib and Dovecot do not do that"
-)
+NOT_ENCODED = "in HTTP Basic such a sign is to be form-encoded (RFC 6749 §2.3.1), and Authlib, requests-oauthlib and Dovecot do not do that"
 SOON = timedelta(days=30)
 ROLLED_BEFORE = timedelta(days=60)  # people at many sites put the account's next certificate in by hand
 
@@ -44,7 +42,9 @@ def judged(site: Site, now: datetime) -> Iterator[Finding]:
                 yield Finding(f"{address} is this machine: people's browsers don't get there.")
     odd = rules.form_encoded(site.client_id)
     if odd:
-        yield Finding(f"client_id holds {odd!r}: {NOT_ENCODED}; letters, digits, - . and _ are safe.", note=":" not in odd)
+        yield Finding(
+            f"client_id holds {odd!r}: {NOT_ENCODED}; letters, digits, - . and _ are safe.", note=":" not in odd
+        )
     if site.slo and not site.certificate:
         yield Finding("has slo but no certificate: nothing that it says about a sign-out can be believed.")
     elif site.connected and site.hears_sign_out and not _hears(site):
@@ -55,7 +55,12 @@ def judged(site: Site, now: datetime) -> Iterator[Finding]:
 
 def _hears(site: Site) -> bool:
     """A gated site asks at every request."""
-    return bool(site.protocol == "gate" or site.backchannel_logout_uri or site.slo_soap or log_out_of_sites.through_browser(site))
+    return bool(
+        site.protocol == "gate"
+        or site.backchannel_logout_uri
+        or site.slo_soap
+        or log_out_of_sites.through_browser(site)
+    )
 
 
 def _addresses(site: Site) -> list[str]:
@@ -75,10 +80,14 @@ def own_certificate_judged(now: datetime) -> list[str]:
         return []
     if ending.next_from and ending.next_from <= ending.ends:
         return []  # it is rolled, the new one takes over in time
-    told = f"The account's SAML certificate {'ended' if ending.ends <= now else 'ends'} on {local_time.day(ending.ends)}"
+    told = (
+        f"The account's SAML certificate {'ended' if ending.ends <= now else 'ends'} on {local_time.day(ending.ends)}"
+    )
     if ending.next_from:
         late = f"{told} and the next one signs from {local_time.day(ending.next_from)} only"
-        return [f"{late}: `massar keys rotate --use saml --at-once` signs with a new one now, give it to every SAML site."]
+        return [
+            f"{late}: `massar keys rotate --use saml --at-once` signs with a new one now, give it to every SAML site."
+        ]
     return [f"{told}: make the next one with `massar keys rotate --use saml` and give it to every SAML site."]
 
 
@@ -104,7 +113,9 @@ def _certificates_judged(site: Site, now: datetime) -> Iterator[Finding]:
         yield Finding("certificate holds a private key as well: take it out, only the site may have it.")
     held = _held(site.certificate)
     if held is None:
-        yield Finding("certificate can't be read: give each in PEM, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----.")
+        yield Finding(
+            "certificate can't be read: give each in PEM, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----."
+        )
         return
     for one in held:
         others = [other for other in held if other is not one]
@@ -122,9 +133,16 @@ def _held(pem: str) -> list[_Held] | None:
         return None
     if len(known) != pem.count("-----BEGIN CERTIFICATE-----"):
         return None
-    names = ["certificate"] if len(known) == 1 else [f"certificate, block {number}," for number in range(1, len(known) + 1)]
+    names = (
+        ["certificate"] if len(known) == 1 else [f"certificate, block {number}," for number in range(1, len(known) + 1)]
+    )
     return [
-        _Held(name, one.not_valid_before_utc, one.not_valid_after_utc, key.key_size if isinstance(key, rsa.RSAPublicKey) else 0)
+        _Held(
+            name,
+            one.not_valid_before_utc,
+            one.not_valid_after_utc,
+            key.key_size if isinstance(key, rsa.RSAPublicKey) else 0,
+        )
         for name, one, key in zip(names, known, keys, strict=True)
     ]
 
@@ -134,7 +152,9 @@ def _key_judged(one: _Held, others: list[_Held]) -> Finding | None:
         told = f"{one.called} has a key that is not RSA: nothing signed with it is believed, the site must sign with RSA and SHA-2."
         return Finding(told, note=any(other.bits for other in others))
     if one.bits < rules.SHORTEST_RSA:
-        return Finding(f"{one.called} has an RSA key of {one.bits} bits: the site needs one of {rules.SHORTEST_RSA} or more.")
+        return Finding(
+            f"{one.called} has an RSA key of {one.bits} bits: the site needs one of {rules.SHORTEST_RSA} or more."
+        )
     return None
 
 
@@ -144,9 +164,17 @@ def _time_judged(one: _Held, others: list[_Held], now: datetime) -> Finding | No
     if one.ends <= now:
         told, then, otherwise = f"ended on {local_time.day(one.ends)}", "take it out", "ask the site for its new one"
     elif one.begins > now:
-        told, then, otherwise = f"begins on {local_time.day(one.begins)}", "another counts until then", "nothing is believed until then"
+        told, then, otherwise = (
+            f"begins on {local_time.day(one.begins)}",
+            "another counts until then",
+            "nothing is believed until then",
+        )
     elif one.ends <= now + SOON:
-        told, then, otherwise = f"ends on {local_time.day(one.ends)}", "another goes on after it", "ask the site for its next one"
+        told, then, otherwise = (
+            f"ends on {local_time.day(one.ends)}",
+            "another goes on after it",
+            "ask the site for its next one",
+        )
         moments = (one.ends, now + SOON)
     else:
         return None

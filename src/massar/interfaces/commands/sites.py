@@ -1,12 +1,12 @@
 """The registered sites: list them, judge them, print what to paste at the other side, try them.
 
-    massar sites list             every site, its protocol, whether it is connected
-    massar sites check            certificates, addresses, sign-outs; mistakes in the file itself stop every command
-    massar sites show SLUG        the settings for whoever runs that site
-    massar sites secret           a new client secret, and its hash for the file; --own: the hash of one that is there already
-    massar sites test SLUG        asks the site over the network, as a stranger and as the account
-    massar sites import-metadata FILE [SLUG]    a SAML site's metadata as the table for the file
-    massar sites subjects SLUG FILE             what the site calls each person, for sites that must know it beforehand
+massar sites list             every site, its protocol, whether it is connected
+massar sites check            certificates, addresses, sign-outs; mistakes in the file itself stop every command
+massar sites show SLUG        the settings for whoever runs that site
+massar sites secret           a new client secret, and its hash for the file; --own: the hash of one that is there already
+massar sites test SLUG        asks the site over the network, as a stranger and as the account
+massar sites import-metadata FILE [SLUG]    a SAML site's metadata as the table for the file
+massar sites subjects SLUG FILE             what the site calls each person, for sites that must know it beforehand
 """
 
 from __future__ import annotations
@@ -134,7 +134,10 @@ def _oidc(site: Site):
     if site.loopback_uris:
         yield "At any port", _several(site.loopback_uris)
     yield "After sign-out (exact)", _several(site.post_logout_redirect_uris)
-    yield "Back-channel logout URI", site.backchannel_logout_uri or ("none" if site.hears_sign_out else "none, on purpose")
+    yield (
+        "Back-channel logout URI",
+        site.backchannel_logout_uri or ("none" if site.hears_sign_out else "none, on purpose"),
+    )
     yield "Scopes", " ".join(site.scopes)
     if site.id_token_claims:
         yield "In the ID token too", " ".join(site.id_token_claims)
@@ -156,7 +159,10 @@ def _saml(site: Site):
     if site.acs_indexes:
         yield "Their numbers (index)", "  ".join(f"{index} {address}" for index, address in site.acs_by_index.items())
     yield "NameID", site.name_id
-    yield "Attributes", ", ".join(name if name == claim else f"{name} ({claim})" for name, claim in site.released.items())
+    yield (
+        "Attributes",
+        ", ".join(name if name == claim else f"{name} ({claim})" for name, claim in site.released.items()),
+    )
     yield "Hears of a sign-out", _hears(site)
     yield "Requests must be signed", "yes" if site.signed_requests else "no"
 
@@ -212,7 +218,9 @@ def _own_secret() -> int:
         return 1
     odd = rules.form_encoded(secret)
     if odd:
-        told = f"the secret holds {odd!r}: {site_checks.NOT_ENCODED}. The account takes both ways; another account may not"
+        told = (
+            f"the secret holds {odd!r}: {site_checks.NOT_ENCODED}. The account takes both ways; another account may not"
+        )
         print(f"note: {told}. `massar sites secret` makes one of letters, digits, - and _.", file=sys.stderr)
     return _for_the_file(secret)
 
@@ -234,7 +242,10 @@ def _subjects(site: Site, file: Path) -> int:
         return 1
     found = [(login, issue_assertion.subject_of(site, login)) for login in logins]
     for login, subject in found:
-        print(f"{login},{subject}" if subject else f"{login}: there is no such account.", file=None if subject else sys.stderr)
+        print(
+            f"{login},{subject}" if subject else f"{login}: there is no such account.",
+            file=None if subject else sys.stderr,
+        )
     return 0 if all(subject for _, subject in found) else 1
 
 

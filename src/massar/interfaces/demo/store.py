@@ -52,9 +52,7 @@ class Store:
             database.execute("PRAGMA journal_mode=WAL")
             database.execute(_TABLE)
 
-    def add(
-        self, *, kind: str, key: str, sender: str, recipient: str, subject: str, text: str, html: str = ""
-    ) -> int:
+    def add(self, *, kind: str, key: str, sender: str, recipient: str, subject: str, text: str, html: str = "") -> int:
         """Keep one message; returns its number."""
         row = (kind, key, sender, recipient, subject, text, html, clock.now().isoformat())
         with self._open() as database:

@@ -136,9 +136,7 @@ def _runs(points: list[tuple[float, Value]]) -> list[list[tuple[float, float]]]:
 def _stroke(run: list[tuple[float, float]], top: float) -> str:
     """A level stretch is one line, however long."""
     kept = [
-        point
-        for n, point in enumerate(run)
-        if n in (0, len(run) - 1) or not run[n - 1][1] == point[1] == run[n + 1][1]
+        point for n, point in enumerate(run) if n in (0, len(run) - 1) or not run[n - 1][1] == point[1] == run[n + 1][1]
     ]
     drawn = [f"{x:.1f} {HEIGHT - HEIGHT * value / top:.1f}" for x, value in kept]
     return f"M{drawn[0]}" + ("".join(f"L{point}" for point in drawn[1:]) or "h.01")

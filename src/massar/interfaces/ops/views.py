@@ -49,7 +49,9 @@ def messages(request: HttpRequest) -> HttpResponse:
         "desk/messages.html",
         day=day,
         seen=seen,
-        total=figures.total(tally for (channel, _), tally in seen.tallies.items() if channel in deliver_messages.TO_PEOPLE),
+        total=figures.total(
+            tally for (channel, _), tally in seen.tallies.items() if channel in deliver_messages.TO_PEOPLE
+        ),
         waiting=sum(one.count for one in seen.queue if one.state != "sent"),
         plots=plots.of(steps),
         number=lambda value, digits=0: _number(value, digits, request.language),

@@ -51,7 +51,9 @@ def enable(*, person: people.PersonFacts, reason: str, now: datetime) -> Closed:
     """Opens the account. A session that came to be while it was being shut must not live again: it ends before."""
     closed = _ended(person, True, now)
     changed = people.directory.enable(person.id)
-    trail.record("account_enabled", now=now, person_id=person.id, outcome=_outcome(changed), reason=reason[:LONGEST_REASON])
+    trail.record(
+        "account_enabled", now=now, person_id=person.id, outcome=_outcome(changed), reason=reason[:LONGEST_REASON]
+    )
     return Closed(changed, closed.sessions, closed.told)
 
 

@@ -103,9 +103,7 @@ def cancel(*, person: people.PersonFacts, contact_id: int, browser: Browser, now
         contact=contact.masked,
     )
     if contact.proved:
-        notices.tell(
-            person, "contact_change_cancelled", now=now, browser=browser, besides=contact.id, about=contact
-        )
+        notices.tell(person, "contact_change_cancelled", now=now, browser=browser, besides=contact.id, about=contact)
     return Done(masked=contact.masked)
 
 

@@ -178,9 +178,7 @@ def _send_code(contact: people.ContactFacts, language: str, now: datetime) -> No
 
 
 @transaction.atomic
-def resend(
-    *, person: people.PersonFacts, contact_id: int, browser: Browser, now: datetime
-) -> Done | Wait | Gone:
+def resend(*, person: people.PersonFacts, contact_id: int, browser: Browser, now: datetime) -> Done | Wait | Gone:
     """A new code to the proposed contact; the older code no longer fits."""
     contact = people.contacts.by_id(contact_id, person.id)
     if contact is None or contact.state != "proposed":
@@ -201,9 +199,7 @@ def resend(
     return Done(masked=contact.masked)
 
 
-def joins_the_first(
-    kind: str, *, person: people.PersonFacts, session_id: int, now: datetime
-) -> bool:
+def joins_the_first(kind: str, *, person: people.PersonFacts, session_id: int, now: datetime) -> bool:
     """Whether a contact of that kind, entered and proved now, would count at once beside the one that does."""
     wait = settings.MASSAR.contact_wait
     return people.contacts.would_join(person.id, kind, session_id=session_id, now=now, wait=wait)

@@ -47,9 +47,7 @@ def tell(
     link = _cancel_url(about, counts_from) if about and counts_from else ""
     receivers = [("email", person.login)]
     receivers += [
-        (c.kind, c.value)
-        for c in people.contacts.of_person(person.id, now)
-        if c.receives(now) and c.id != besides
+        (c.kind, c.value) for c in people.contacts.of_person(person.id, now) if c.receives(now) and c.id != besides
     ]
     for kind, to in receivers:
         channel = "sms" if kind == "phone" else "email"
@@ -71,7 +69,9 @@ def tell(
 def cancel_token(contact_id: int, person_id: int, ends: datetime) -> str:
     """What the link in the notice carries. It can take back this one contact change and nothing else."""
     end = int(ends.timestamp())
-    return f"{contact_id}-{person_id}-{end}-{encryption.browser_keys().tag('cancel-contact', contact_id, person_id, end)}"
+    return (
+        f"{contact_id}-{person_id}-{end}-{encryption.browser_keys().tag('cancel-contact', contact_id, person_id, end)}"
+    )
 
 
 def read_cancel_token(token: str, *, now: datetime) -> tuple[int, int] | None:

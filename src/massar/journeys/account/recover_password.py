@@ -268,7 +268,9 @@ def _issue(judged: _Judged, asked, now: datetime) -> None:
     _put(judged, asked, temporary_id, secret, now)
 
 
-def _put(judged: _Judged, asked, temporary_id: int, secret: str, now: datetime, expires_at: datetime | None = None) -> None:
+def _put(
+    judged: _Judged, asked, temporary_id: int, secret: str, now: datetime, expires_at: datetime | None = None
+) -> None:
     person, contact = judged.person, judged.contact
     channel = "sms" if contact.kind == "phone" else "email"
     lifetime = _lifetime(channel)

@@ -51,9 +51,7 @@ def _enter_with_password(login, person, stored, password, browser, earlier, now)
     device = _known_device(person, stored, browser, now)
     draws, refused = password_limits.reserve(login, person, device, now=now)
     if refused:
-        trail.record(
-            "sign_in_refused", now=now, person_id=person and person.id, outcome="wait", browser=browser
-        )
+        trail.record("sign_in_refused", now=now, person_id=person and person.id, outcome="wait", browser=browser)
         return Wait(refused.until)
     try:
         typed = policy.strip_invisible(policy.canonical(password))
@@ -62,9 +60,7 @@ def _enter_with_password(login, person, stored, password, browser, earlier, now)
         limits.give_back(draws, now=now)
         return Busy()
     if not (right and person.active):
-        trail.record(
-            "sign_in_refused", now=now, person_id=person and person.id, outcome="wrong", browser=browser
-        )
+        trail.record("sign_in_refused", now=now, person_id=person and person.id, outcome="wrong", browser=browser)
         return Wrong()
     _refresh_hash(person, stored, typed)
     return _open_session(person, stored, draws, browser, earlier, now)
@@ -81,9 +77,7 @@ def _refresh_hash(person, stored, typed: str) -> None:
 @transaction.atomic
 def _open_session(person, stored, draws, browser, earlier, now) -> Entered | Wrong:
     people.contacts.lock(person.id)
-    if not credentials.passwords.unchanged(
-        person.id, stored
-    ):  # another was saved while this one was verified
+    if not credentials.passwords.unchanged(person.id, stored):  # another was saved while this one was verified
         trail.record("sign_in_refused", now=now, person_id=person.id, outcome="wrong", browser=browser)
         return Wrong()
     password_limits.proven(person, draws, now=now)
@@ -178,9 +172,7 @@ def prove_again(
     if refused:
         return Wait(refused.until)
     try:
-        right = credentials.passwords.is_right(
-            policy.strip_invisible(policy.canonical(password)), stored, known=True
-        )
+        right = credentials.passwords.is_right(policy.strip_invisible(policy.canonical(password)), stored, known=True)
     except credentials.Busy:
         limits.give_back(draws, now=now)
         return Busy()

@@ -33,9 +33,14 @@ SPENT_PAUSE = timedelta(minutes=1)  # at least, before what is not urgent asks a
 NO_CARRIER_PAUSE = timedelta(minutes=1)
 NOT_REGISTERED = "the site is no longer registered"
 SHUT, AWAY = "every carrier is shut", "the site is away"  # reasons for which messages wait until a breaker moves
-TRIES_BEFORE_GIVING_UP = 3  # where one carrier says never, and another may: time enough to see whether others hear the same
+TRIES_BEFORE_GIVING_UP = (
+    3  # where one carrier says never, and another may: time enough to see whether others hear the same
+)
 BUSY_PAUSE = timedelta(seconds=2)  # a carrier that is throttled takes more in a moment: no growing pause
-BUSY_TRIES, BUSY_FOR_LONG = 20, timedelta(seconds=30)  # after so many: what is throttled for hours must not run out of tries
+BUSY_TRIES, BUSY_FOR_LONG = (
+    20,
+    timedelta(seconds=30),
+)  # after so many: what is throttled for hours must not run out of tries
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,9 @@ def take(
     return ready
 
 
-def _to_people(letters: list[Letter], channel: str, router: delivery.Router, now: datetime, senders: int) -> list[Ready]:
+def _to_people(
+    letters: list[Letter], channel: str, router: delivery.Router, now: datetime, senders: int
+) -> list[Ready]:
     ready, shut, crowded = [], [], []
     for letter in letters:
         carrier = router.choose(letter, now)
@@ -213,9 +220,7 @@ def settle(done: list[Done], *, router: delivery.Router, now: datetime) -> list[
     with transaction.atomic():
         _accepted([one for one in done if isinstance(one.result, delivery.Accepted)], router, now)
         refused = [
-            (one.letter, _refused(one, router, now))
-            for one in done
-            if not isinstance(one.result, delivery.Accepted)
+            (one.letter, _refused(one, router, now)) for one in done if not isinstance(one.result, delivery.Accepted)
         ]
     _judge_carriers(done, now)
     return refused
@@ -321,10 +326,7 @@ def _give_up(letter: Letter, state: str, reason: str, now: datetime) -> None:
 def _tell(letters: list[Letter], outcome: str, now: datetime) -> None:
     trail.record_many(
         "message",
-        [
-            {"person_id": x.person_id, "outcome": outcome, "purpose": x.purpose, "channel": x.channel}
-            for x in letters
-        ],
+        [{"person_id": x.person_id, "outcome": outcome, "purpose": x.purpose, "channel": x.channel} for x in letters],
         now=now,
     )
 
@@ -348,9 +350,7 @@ def _written(letter: Letter, now: datetime) -> delivery.Outgoing:
     for moment in ("when", "counts_from"):
         if values.get(moment):
             values[moment] = datetime.fromisoformat(values[moment])
-    text = delivery.wording.render(
-        letter.purpose, language=letter.language, channel=letter.channel, values=values
-    )
+    text = delivery.wording.render(letter.purpose, language=letter.language, channel=letter.channel, values=values)
     return delivery.Outgoing(
         message_id=letter.uid,
         channel=letter.channel,

@@ -54,7 +54,5 @@ def _another_may(one: delivery.Told, router: delivery.Router, now: datetime) -> 
 
 
 def _tell(news: list[delivery.Told], outcome: str, now: datetime) -> None:
-    rows = [
-        {"person_id": x.person_id, "outcome": outcome, "purpose": x.purpose, "channel": x.channel} for x in news
-    ]
+    rows = [{"person_id": x.person_id, "outcome": outcome, "purpose": x.purpose, "channel": x.channel} for x in news]
     trail.record_many("message", rows, now=now)

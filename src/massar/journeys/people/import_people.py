@@ -59,9 +59,7 @@ def add(new: NewPerson, *, now: datetime) -> Done | Problems:
         if wrong:
             transaction.set_rollback(True)
             return wrong
-        credentials.passwords.save(
-            person_id, credentials.hashing.hashed(policy.canonical(new.password)), now=now
-        )
+        credentials.passwords.save(person_id, credentials.hashing.hashed(policy.canonical(new.password)), now=now)
     trail.record("person_added", now=now, person_id=person_id)
     return Done()
 
@@ -99,8 +97,4 @@ def _judged(person_id: int, password: str, now: datetime) -> Problems | None:
     person = people.directory.by_id(person_id)
     profile = policy.PROFILES[settings.MASSAR.password_profile]
     refusals = policy.refusals(password, facts=change_password.facts_of(person, now), profile=profile)
-    return (
-        Problems({"password": [Problem(f"rule.{r.rule}.refused", r.args) for r in refusals]})
-        if refusals
-        else None
-    )
+    return Problems({"password": [Problem(f"rule.{r.rule}.refused", r.args) for r in refusals]}) if refusals else None

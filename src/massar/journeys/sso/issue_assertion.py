@@ -80,9 +80,7 @@ def judge(
     if opens_at and now < opens_at:
         return NotForYou("recovered", opens_at)
     is_settled = recovered_at is None or now >= recovered_at + SETTLED_AFTER
-    return Enter(
-        here.person, here.session.id, signed_in_at, ACR_SETTLED if is_settled else ACR_PASSWORD, recovered_at
-    )
+    return Enter(here.person, here.session.id, signed_in_at, ACR_SETTLED if is_settled else ACR_PASSWORD, recovered_at)
 
 
 def _opens_at(site: sites.Site, recovered_at: datetime | None, settled: bool = False) -> datetime | None:

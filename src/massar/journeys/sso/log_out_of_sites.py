@@ -87,9 +87,7 @@ def names_session(said: str, site: str, session_id: int) -> bool:
     return said in [tag[:32] for tag in encryption.data_keys().tags("sid", site, session_id)]
 
 
-def sessions_ended(
-    person: people.PersonFacts, session_ids: list[int], *, now: datetime, programs: bool = False
-) -> int:
+def sessions_ended(person: people.PersonFacts, session_ids: list[int], *, now: datetime, programs: bool = False) -> int:
     """Ends what these sessions granted and puts one message for each site, session and name of the person there.
 
     programs: ends what outlives the person's sessions as well. Returns how many messages were put.
@@ -118,7 +116,9 @@ def program_ended(person: people.PersonFacts, grant_id: int, *, now: datetime) -
 
 def _put_all(person: people.PersonFacts, grants: list[sites.GrantFacts], now: datetime) -> int:
     visits = {(g.site, g.session_id, g.sid, name_kind(g)): g for g in grants}
-    told = [g for g in visits.values() if (site := _registered(g.site)) and (site.slo_soap or site.backchannel_logout_uri)]
+    told = [
+        g for g in visits.values() if (site := _registered(g.site)) and (site.slo_soap or site.backchannel_logout_uri)
+    ]
     for grant in told:
         _put(person, _registered(grant.site), grant, now)
     return len(told)
@@ -195,9 +195,7 @@ def told(person_id: int, *, since: datetime, left: tuple[str, ...] = ()) -> list
     ]
 
 
-def has_left_open(
-    person_id: int, sessions: Collection[int], *, since: datetime, left: tuple[str, ...] = ()
-) -> bool:
+def has_left_open(person_id: int, sessions: Collection[int], *, since: datetime, left: tuple[str, ...] = ()) -> bool:
     """Whether a site that only the browser can tell was opened by one of those sessions, which have ended since then.
 
     Another session may have ended in the same second, having given way to a newer one: its sites are not this browser's.

@@ -28,7 +28,9 @@ def keep(asked: dict, *, here: SignedIn | None, browser: Browser, now: datetime)
 def hold(ref: str, *, channel: str, now: datetime) -> None:
     """Keeps it until the temporary password that was asked for has ended for sure, and the change after it."""
     if ref:
-        sites.saved_requests.extend(ref, until=now + recover_password.longest(channel) + sites.saved_requests.LIFE, now=now)
+        sites.saved_requests.extend(
+            ref, until=now + recover_password.longest(channel) + sites.saved_requests.LIFE, now=now
+        )
 
 
 def may_remember(*, here: SignedIn | None, browser: Browser, now: datetime) -> bool:

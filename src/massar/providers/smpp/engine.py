@@ -249,9 +249,7 @@ class Engine:
 
     async def _stay(self, command: int) -> None:
         try:
-            session = await connect(
-                self._settings, command, self._tls, deliver=self._delivered, freed=self._pump
-            )
+            session = await connect(self._settings, command, self._tls, deliver=self._delivered, freed=self._pump)
         except NoBind as problem:
             self._why = problem.result
             note.warning("%s: no bind: %s", self._name, problem)

@@ -206,6 +206,4 @@ class _Fields:
 
 
 def _readable(text: bytes) -> str:
-    return "".join(
-        sign for sign in text.decode("ascii", "replace") if sign.isprintable() and sign != "\ufffd"
-    )
+    return "".join(sign for sign in text.decode("ascii", "replace") if sign.isprintable() and sign != "\ufffd")

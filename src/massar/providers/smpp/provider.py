@@ -101,7 +101,9 @@ class SmppCarrier:
         except Exception as problem:
             return [f"The slots of its binds can't be asked: {trouble(problem)}."]
         if slot is None:
-            self.left_alone = "not tried: the workers that run hold all its binds. What they meet stands in `massar messages`."
+            self.left_alone = (
+                "not tried: the workers that run hold all its binds. What they meet stands in `massar messages`."
+            )
             return []
         try:
             return asyncio.run(self._checked())
@@ -118,9 +120,7 @@ class SmppCarrier:
         where = "SMSC {}:{}".format(*self._settings.place)
         for command in commands(self._settings):
             try:
-                session = await connect(
-                    self._settings, command, self._tls, deliver=_left_for_later, freed=_nothing
-                )
+                session = await connect(self._settings, command, self._tls, deliver=_left_for_later, freed=_nothing)
             except NoBind as problem:
                 if isinstance(problem.result, Refused):
                     return [f"{where} refuses us: {problem.result.code}."]

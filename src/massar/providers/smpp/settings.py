@@ -187,9 +187,7 @@ def _password(values: dict, name: str) -> str:
     try:
         return Path(values["password_file"]).read_text("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as problem:
-        raise CarrierSettingError(
-            f"SMPP carrier {name}: the file of password_file can't be read."
-        ) from problem
+        raise CarrierSettingError(f"SMPP carrier {name}: the file of password_file can't be read.") from problem
 
 
 def _problems(settings: SmppSettings):

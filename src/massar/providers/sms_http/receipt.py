@@ -61,7 +61,9 @@ class ReceiptForm:
         found = [self._receipt({**asked, **item}) if isinstance(item, dict) else None for item in items]
         receipts = [receipt for receipt in found if receipt]
         if receipts and len(receipts) < len(found):
-            note.warning("a call-back of %s: %d of %d items can't be read", self.carrier, len(found) - len(receipts), len(found))
+            note.warning(
+                "a call-back of %s: %d of %d items can't be read", self.carrier, len(found) - len(receipts), len(found)
+            )
         return receipts or None
 
     def _receipt(self, item: Mapping) -> Receipt | None:

@@ -19,9 +19,7 @@ from massar.domain.delivery.provider import CarrierOptions, Outgoing
 
 # What may stand between < and > of RCPT: nothing that ends a command, an address or a line. No quoted local
 # parts: no living mailbox needs one, and they are the classic way to smuggle.
-_ADDRESS = re.compile(
-    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?"
-)
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 _LONGEST_LINE = 76
 _LONGEST_WORD = 60  # a word can't be folded; encoded, it can
 # The older policy: the newer one's headers come out differently from one release of Python to the next.

@@ -26,7 +26,10 @@ _OUR_DETAILS = {
     "7": {3, 8, 9, 11, 13, 14, *range(20, 28), 57, 60, 64},  # sign-in (RFC 4954), DKIM, SPF, PTR (RFC 7372), Exchange
 }
 _OUR_POLICIES = 500  # 5.7.500 and more: Exchange Online about sender, tenant and network address
-_MAILBOX = {"1": set(range(1, 12)) - {7, 8}, "2": set(range(1, 5)) | {121, 122}}  # what codes say of address and mailbox
+_MAILBOX = {
+    "1": set(range(1, 12)) - {7, 8},
+    "2": set(range(1, 5)) | {121, 122},
+}  # what codes say of address and mailbox
 
 # Words count up to where another server is quoted, and without addresses: both may be anybody's.
 _QUOTED = re.compile(r"\b(?:said|says|responded|response|answered)\b\s*:?", re.IGNORECASE)
@@ -82,7 +85,9 @@ def judged(code: int, words: bytes, stage: str) -> Refused | NotSent:
     if stage == RCPT:
         return _of_recipient(code, told, subject, detail)
     of_mailbox = detail in _MAILBOX.get(subject, ())
-    return Refused(told, permanent=False, ours=code >= 500 and not of_mailbox, about=RECIPIENT if of_mailbox else MESSAGE)
+    return Refused(
+        told, permanent=False, ours=code >= 500 and not of_mailbox, about=RECIPIENT if of_mailbox else MESSAGE
+    )
 
 
 def _of_recipient(code: int, told: str, subject: str, detail: int) -> Refused:

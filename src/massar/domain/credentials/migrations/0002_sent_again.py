@@ -4,24 +4,25 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('credentials', '0001_initial'),
+        ("credentials", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='temporarypassword',
-            name='known',
+            model_name="temporarypassword",
+            name="known",
             field=models.BooleanField(db_default=False),
         ),
         migrations.AddField(
-            model_name='temporarypassword',
-            name='sealed',
+            model_name="temporarypassword",
+            name="sealed",
             field=models.BinaryField(null=True),
         ),
         migrations.AddIndex(
-            model_name='temporarypassword',
-            index=models.Index(condition=models.Q(('sealed__isnull', False)), fields=['expires_at'], name='credentials_to_wipe'),
+            model_name="temporarypassword",
+            index=models.Index(
+                condition=models.Q(("sealed__isnull", False)), fields=["expires_at"], name="credentials_to_wipe"
+            ),
         ),
     ]

@@ -5,73 +5,107 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Message',
+            name="Message",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.CharField(max_length=22, unique=True)),
-                ('purpose', models.CharField(max_length=30)),
-                ('channel', models.CharField(max_length=5)),
-                ('language', models.CharField(max_length=2)),
-                ('person_id', models.BigIntegerField()),
-                ('temporary_id', models.BigIntegerField(null=True)),
-                ('sealed', models.BinaryField(null=True)),
-                ('state', models.CharField(choices=[('queued', 'Queued'), ('sending', 'Sending'), ('handed', 'Handed'), ('failed', 'Failed'), ('expired', 'Expired'), ('cancelled', 'Cancelled')], default='queued', max_length=10)),
-                ('priority', models.PositiveSmallIntegerField(default=5)),
-                ('not_before', models.DateTimeField()),
-                ('deadline', models.DateTimeField()),
-                ('lifetime', models.PositiveIntegerField(null=True)),
-                ('expires_at', models.DateTimeField(null=True)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('lease_by', models.CharField(blank=True, max_length=22)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField()),
-                ('handed_at', models.DateTimeField(null=True)),
-                ('final_at', models.DateTimeField(null=True)),
-                ('reason', models.CharField(blank=True, max_length=80)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("uid", models.CharField(max_length=22, unique=True)),
+                ("purpose", models.CharField(max_length=30)),
+                ("channel", models.CharField(max_length=5)),
+                ("language", models.CharField(max_length=2)),
+                ("person_id", models.BigIntegerField()),
+                ("temporary_id", models.BigIntegerField(null=True)),
+                ("sealed", models.BinaryField(null=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("sending", "Sending"),
+                            ("handed", "Handed"),
+                            ("failed", "Failed"),
+                            ("expired", "Expired"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="queued",
+                        max_length=10,
+                    ),
+                ),
+                ("priority", models.PositiveSmallIntegerField(default=5)),
+                ("not_before", models.DateTimeField()),
+                ("deadline", models.DateTimeField()),
+                ("lifetime", models.PositiveIntegerField(null=True)),
+                ("expires_at", models.DateTimeField(null=True)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("lease_by", models.CharField(blank=True, max_length=22)),
+                ("lease_until", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField()),
+                ("handed_at", models.DateTimeField(null=True)),
+                ("final_at", models.DateTimeField(null=True)),
+                ("reason", models.CharField(blank=True, max_length=80)),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('state', 'queued')), fields=['priority', 'not_before'], name='delivery_queue'), models.Index(condition=models.Q(('state', 'sending')), fields=['lease_until'], name='delivery_leases'), models.Index(fields=['person_id', '-id'], name='delivery_by_person')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "queued")),
+                        fields=["priority", "not_before"],
+                        name="delivery_queue",
+                    ),
+                    models.Index(
+                        condition=models.Q(("state", "sending")), fields=["lease_until"], name="delivery_leases"
+                    ),
+                    models.Index(fields=["person_id", "-id"], name="delivery_by_person"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='RecoveryRequest',
+            name="RecoveryRequest",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('ask_id', models.CharField(max_length=43, unique=True)),
-                ('sealed', models.BinaryField(null=True)),
-                ('state', models.CharField(choices=[('waiting', 'Waiting'), ('claimed', 'Claimed'), ('done', 'Done')], default='waiting', max_length=8)),
-                ('lease_by', models.CharField(blank=True, max_length=22)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField()),
-                ('done_at', models.DateTimeField(null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("ask_id", models.CharField(max_length=43, unique=True)),
+                ("sealed", models.BinaryField(null=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("waiting", "Waiting"), ("claimed", "Claimed"), ("done", "Done")],
+                        default="waiting",
+                        max_length=8,
+                    ),
+                ),
+                ("lease_by", models.CharField(blank=True, max_length=22)),
+                ("lease_until", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField()),
+                ("done_at", models.DateTimeField(null=True)),
             ],
             options={
-                'indexes': [models.Index(fields=['state', 'id'], name='delivery_requests_open')],
+                "indexes": [models.Index(fields=["state", "id"], name="delivery_requests_open")],
             },
         ),
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveSmallIntegerField()),
-                ('carrier', models.CharField(max_length=40)),
-                ('started_at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('outcome', models.CharField(blank=True, max_length=10)),
-                ('code', models.CharField(blank=True, max_length=80)),
-                ('reference', models.CharField(blank=True, max_length=100)),
-                ('message', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='delivery.message')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveSmallIntegerField()),
+                ("carrier", models.CharField(max_length=40)),
+                ("started_at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("outcome", models.CharField(blank=True, max_length=10)),
+                ("code", models.CharField(blank=True, max_length=80)),
+                ("reference", models.CharField(blank=True, max_length=100)),
+                (
+                    "message",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="delivery.message"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('message', 'number'), name='delivery_one_attempt')],
+                "constraints": [models.UniqueConstraint(fields=("message", "number"), name="delivery_one_attempt")],
             },
         ),
     ]

@@ -29,139 +29,168 @@ def take_the_bell_down(apps, editor):
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('delivery', '0002_message_about'),
+        ("delivery", "0002_message_about"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Breaker',
+            name="Breaker",
             fields=[
-                ('carrier', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('state', models.CharField(choices=[('closed', 'Closed'), ('open', 'Open'), ('half-open', 'Half Open')], default='closed', max_length=10)),
-                ('faults', models.PositiveIntegerField(default=0)),
-                ('pause', models.PositiveIntegerField(default=0)),
-                ('until', models.DateTimeField(null=True)),
-                ('reason', models.CharField(blank=True, max_length=80)),
-                ('changed_at', models.DateTimeField()),
+                ("carrier", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("closed", "Closed"), ("open", "Open"), ("half-open", "Half Open")],
+                        default="closed",
+                        max_length=10,
+                    ),
+                ),
+                ("faults", models.PositiveIntegerField(default=0)),
+                ("pause", models.PositiveIntegerField(default=0)),
+                ("until", models.DateTimeField(null=True)),
+                ("reason", models.CharField(blank=True, max_length=80)),
+                ("changed_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='Counter',
+            name="Counter",
             fields=[
-                ('name', models.CharField(max_length=200, primary_key=True, serialize=False)),
-                ('value', models.BigIntegerField(default=0)),
+                ("name", models.CharField(max_length=200, primary_key=True, serialize=False)),
+                ("value", models.BigIntegerField(default=0)),
             ],
         ),
         migrations.CreateModel(
-            name='Part',
+            name="Part",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('carrier', models.CharField(max_length=40)),
-                ('reference', models.CharField(max_length=100)),
-                ('number', models.PositiveSmallIntegerField()),
-                ('sent_at', models.DateTimeField()),
-                ('state', models.CharField(blank=True, max_length=10)),
-                ('code', models.CharField(blank=True, max_length=80)),
-                ('told_at', models.DateTimeField(null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("carrier", models.CharField(max_length=40)),
+                ("reference", models.CharField(max_length=100)),
+                ("number", models.PositiveSmallIntegerField()),
+                ("sent_at", models.DateTimeField()),
+                ("state", models.CharField(blank=True, max_length=10)),
+                ("code", models.CharField(blank=True, max_length=80)),
+                ("told_at", models.DateTimeField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='StrayReceipt',
+            name="StrayReceipt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('carrier', models.CharField(max_length=40)),
-                ('reference', models.CharField(blank=True, max_length=100)),
-                ('uid', models.CharField(blank=True, max_length=22)),
-                ('state', models.CharField(max_length=10)),
-                ('code', models.CharField(blank=True, max_length=80)),
-                ('to_tag', models.CharField(blank=True, max_length=64)),
-                ('at', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("carrier", models.CharField(max_length=40)),
+                ("reference", models.CharField(blank=True, max_length=100)),
+                ("uid", models.CharField(blank=True, max_length=22)),
+                ("state", models.CharField(max_length=10)),
+                ("code", models.CharField(blank=True, max_length=80)),
+                ("to_tag", models.CharField(blank=True, max_length=64)),
+                ("at", models.DateTimeField()),
             ],
         ),
         migrations.AddField(
-            model_name='message',
-            name='block_sealed',
+            model_name="message",
+            name="block_sealed",
             field=models.BinaryField(null=True),
         ),
         migrations.AddField(
-            model_name='message',
-            name='block_tag',
+            model_name="message",
+            name="block_tag",
             field=models.CharField(blank=True, max_length=64),
         ),
         migrations.AddField(
-            model_name='message',
-            name='carrier',
+            model_name="message",
+            name="carrier",
             field=models.CharField(blank=True, max_length=40),
         ),
         migrations.AddField(
-            model_name='message',
-            name='cost',
+            model_name="message",
+            name="cost",
             field=models.PositiveIntegerField(default=0),
         ),
         migrations.AddField(
-            model_name='message',
-            name='delivered_at',
+            model_name="message",
+            name="delivered_at",
             field=models.DateTimeField(null=True),
         ),
         migrations.AddField(
-            model_name='message',
-            name='masked',
+            model_name="message",
+            name="masked",
             field=models.CharField(blank=True, max_length=80),
         ),
         migrations.AddField(
-            model_name='message',
-            name='segments',
+            model_name="message",
+            name="segments",
             field=models.PositiveSmallIntegerField(default=0),
         ),
         migrations.AddField(
-            model_name='message',
-            name='to_tag',
+            model_name="message",
+            name="to_tag",
             field=models.CharField(blank=True, max_length=64),
         ),
         migrations.AddField(
-            model_name='message',
-            name='used_at',
+            model_name="message",
+            name="used_at",
             field=models.DateTimeField(null=True),
         ),
         migrations.AlterField(
-            model_name='message',
-            name='state',
-            field=models.CharField(choices=[('queued', 'Queued'), ('sending', 'Sending'), ('sent', 'Sent'), ('handed', 'Handed'), ('delivered', 'Delivered'), ('failed', 'Failed'), ('expired', 'Expired'), ('cancelled', 'Cancelled')], default='queued', max_length=10),
+            model_name="message",
+            name="state",
+            field=models.CharField(
+                choices=[
+                    ("queued", "Queued"),
+                    ("sending", "Sending"),
+                    ("sent", "Sent"),
+                    ("handed", "Handed"),
+                    ("delivered", "Delivered"),
+                    ("failed", "Failed"),
+                    ("expired", "Expired"),
+                    ("cancelled", "Cancelled"),
+                ],
+                default="queued",
+                max_length=10,
+            ),
         ),
         migrations.AddIndex(
-            model_name='message',
-            index=models.Index(condition=models.Q(('state', 'sent')), fields=['expires_at'], name='delivery_receipts_due'),
+            model_name="message",
+            index=models.Index(
+                condition=models.Q(("state", "sent")), fields=["expires_at"], name="delivery_receipts_due"
+            ),
         ),
         migrations.AddIndex(
-            model_name='message',
-            index=models.Index(condition=models.Q(('block_tag', ''), _negated=True), fields=['block_tag', 'created_at'], name='delivery_by_block'),
+            model_name="message",
+            index=models.Index(
+                condition=models.Q(("block_tag", ""), _negated=True),
+                fields=["block_tag", "created_at"],
+                name="delivery_by_block",
+            ),
         ),
         migrations.AddIndex(
-            model_name='message',
-            index=models.Index(fields=['created_at'], name='delivery_by_time'),
+            model_name="message",
+            index=models.Index(fields=["created_at"], name="delivery_by_time"),
         ),
         migrations.AddField(
-            model_name='part',
-            name='message',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='delivery.message'),
+            model_name="part",
+            name="message",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="+", to="delivery.message"
+            ),
         ),
         migrations.AddIndex(
-            model_name='strayreceipt',
-            index=models.Index(fields=['to_tag'], name='delivery_stray_to'),
+            model_name="strayreceipt",
+            index=models.Index(fields=["to_tag"], name="delivery_stray_to"),
         ),
         migrations.AddConstraint(
-            model_name='strayreceipt',
-            constraint=models.UniqueConstraint(fields=('carrier', 'reference', 'uid', 'state'), name='delivery_one_stray_receipt'),
+            model_name="strayreceipt",
+            constraint=models.UniqueConstraint(
+                fields=("carrier", "reference", "uid", "state"), name="delivery_one_stray_receipt"
+            ),
         ),
         migrations.AddIndex(
-            model_name='part',
-            index=models.Index(fields=['carrier', 'reference'], name='delivery_part_reference'),
+            model_name="part",
+            index=models.Index(fields=["carrier", "reference"], name="delivery_part_reference"),
         ),
         migrations.AddIndex(
-            model_name='part',
-            index=models.Index(fields=['sent_at'], name='delivery_part_time'),
+            model_name="part",
+            index=models.Index(fields=["sent_at"], name="delivery_part_time"),
         ),
         migrations.RunPython(hang_the_bell, take_the_bell_down),
     ]

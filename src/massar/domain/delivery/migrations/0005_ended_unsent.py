@@ -4,35 +4,48 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('delivery', '0004_codes_by_time'),
+        ("delivery", "0004_codes_by_time"),
     ]
 
     operations = [
         migrations.RemoveIndex(
-            model_name='message',
-            name='delivery_queue',
+            model_name="message",
+            name="delivery_queue",
         ),
         migrations.AddIndex(
-            model_name='message',
-            index=models.Index(condition=models.Q(('state__in', ('queued', 'sending'))), fields=['channel', 'priority', 'not_before', 'id'], name='delivery_claims'),
+            model_name="message",
+            index=models.Index(
+                condition=models.Q(("state__in", ("queued", "sending"))),
+                fields=["channel", "priority", "not_before", "id"],
+                name="delivery_claims",
+            ),
         ),
         migrations.AddIndex(
-            model_name='message',
-            index=models.Index(condition=models.Q(('state__in', ('queued', 'sending', 'sent'))), fields=['to_tag'], name='delivery_under_way'),
+            model_name="message",
+            index=models.Index(
+                condition=models.Q(("state__in", ("queued", "sending", "sent"))),
+                fields=["to_tag"],
+                name="delivery_under_way",
+            ),
         ),
         migrations.AddField(
-            model_name='recoveryrequest',
-            name='unreadable',
+            model_name="recoveryrequest",
+            name="unreadable",
             field=models.BooleanField(db_default=False),
         ),
         migrations.AddIndex(
-            model_name='message',
-            index=models.Index(condition=models.Q(('state__in', ('failed', 'expired'))), fields=['final_at'], name='delivery_ended_unsent'),
+            model_name="message",
+            index=models.Index(
+                condition=models.Q(("state__in", ("failed", "expired"))),
+                fields=["final_at"],
+                name="delivery_ended_unsent",
+            ),
         ),
         migrations.AddIndex(
-            model_name='recoveryrequest',
-            index=models.Index(condition=models.Q(('unreadable', True)), fields=['done_at'], name='delivery_requests_unread'),
+            model_name="recoveryrequest",
+            index=models.Index(
+                condition=models.Q(("unreadable", True)), fields=["done_at"], name="delivery_requests_unread"
+            ),
         ),
     ]

@@ -4,33 +4,36 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('delivery', '0008_references_in_other_spellings'),
+        ("delivery", "0008_references_in_other_spellings"),
     ]
 
     operations = [
         migrations.RemoveIndex(
-            model_name='message',
-            name='delivery_claims',
+            model_name="message",
+            name="delivery_claims",
         ),
         migrations.AddField(
-            model_name='breaker',
-            name='told_at',
+            model_name="breaker",
+            name="told_at",
             field=models.DateTimeField(null=True),
         ),
         migrations.AddField(
-            model_name='breaker',
-            name='witnesses',
-            field=models.TextField(blank=True, db_default=''),
+            model_name="breaker",
+            name="witnesses",
+            field=models.TextField(blank=True, db_default=""),
         ),
         migrations.AddField(
-            model_name='message',
-            name='turn',
+            model_name="message",
+            name="turn",
             field=models.PositiveIntegerField(db_default=0),
         ),
         migrations.AddIndex(
-            model_name='message',
-            index=models.Index(condition=models.Q(('state__in', ('queued', 'sending'))), fields=['channel', 'priority', 'turn', 'not_before', 'id'], name='delivery_claims'),
+            model_name="message",
+            index=models.Index(
+                condition=models.Q(("state__in", ("queued", "sending"))),
+                fields=["channel", "priority", "turn", "not_before", "id"],
+                name="delivery_claims",
+            ),
         ),
     ]

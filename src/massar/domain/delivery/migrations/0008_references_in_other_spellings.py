@@ -4,18 +4,17 @@ from django.db.models.functions import Lower
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('delivery', '0005_ended_unsent'),
+        ("delivery", "0005_ended_unsent"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='part',
+            model_name="part",
             index=models.Index(
-                F('carrier'),
-                Lower(Func(F('reference'), Value('0'), function='LTRIM')),
-                name='delivery_part_folded',
+                F("carrier"),
+                Lower(Func(F("reference"), Value("0"), function="LTRIM")),
+                name="delivery_part_folded",
             ),
         ),
     ]

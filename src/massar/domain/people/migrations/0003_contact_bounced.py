@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('people', '0002_person_role'),
+        ("people", "0002_person_role"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='contact',
-            name='bounced_at',
+            model_name="contact",
+            name="bounced_at",
             field=models.DateTimeField(null=True),
         ),
     ]

@@ -5,84 +5,100 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='PendingRequest',
+            name="PendingRequest",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('ref', models.CharField(max_length=64, unique=True)),
-                ('sealed', models.BinaryField()),
-                ('created_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField(db_index=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("ref", models.CharField(max_length=64, unique=True)),
+                ("sealed", models.BinaryField()),
+                ("created_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField(db_index=True)),
             ],
         ),
         migrations.CreateModel(
-            name='SeenRequest',
+            name="SeenRequest",
             fields=[
-                ('key', models.CharField(max_length=64, primary_key=True, serialize=False)),
-                ('expires_at', models.DateTimeField(db_index=True)),
+                ("key", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ("expires_at", models.DateTimeField(db_index=True)),
             ],
         ),
         migrations.CreateModel(
-            name='SigningKey',
+            name="SigningKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kid', models.CharField(max_length=22, unique=True)),
-                ('use', models.CharField(choices=[('ES256', 'Es256'), ('RS256', 'Rs256'), ('SAML', 'Saml')], max_length=5)),
-                ('sealed', models.BinaryField()),
-                ('public', models.TextField()),
-                ('created_at', models.DateTimeField()),
-                ('active_from', models.DateTimeField()),
-                ('removed_at', models.DateTimeField(null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kid", models.CharField(max_length=22, unique=True)),
+                (
+                    "use",
+                    models.CharField(choices=[("ES256", "Es256"), ("RS256", "Rs256"), ("SAML", "Saml")], max_length=5),
+                ),
+                ("sealed", models.BinaryField()),
+                ("public", models.TextField()),
+                ("created_at", models.DateTimeField()),
+                ("active_from", models.DateTimeField()),
+                ("removed_at", models.DateTimeField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Grant',
+            name="Grant",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('site', models.CharField(max_length=40)),
-                ('person_id', models.BigIntegerField(default=0)),
-                ('session_id', models.BigIntegerField(db_index=True, default=0)),
-                ('subject', models.CharField(max_length=64)),
-                ('login', models.CharField(blank=True, max_length=254)),
-                ('scope', models.CharField(max_length=200)),
-                ('auth_time', models.BigIntegerField(default=0)),
-                ('nonce', models.TextField(blank=True)),
-                ('created_at', models.BigIntegerField()),
-                ('expires_at', models.BigIntegerField()),
-                ('ended_at', models.BigIntegerField(default=0)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("site", models.CharField(max_length=40)),
+                ("person_id", models.BigIntegerField(default=0)),
+                ("session_id", models.BigIntegerField(db_index=True, default=0)),
+                ("subject", models.CharField(max_length=64)),
+                ("login", models.CharField(blank=True, max_length=254)),
+                ("scope", models.CharField(max_length=200)),
+                ("auth_time", models.BigIntegerField(default=0)),
+                ("nonce", models.TextField(blank=True)),
+                ("created_at", models.BigIntegerField()),
+                ("expires_at", models.BigIntegerField()),
+                ("ended_at", models.BigIntegerField(default=0)),
             ],
             options={
-                'indexes': [models.Index(fields=['person_id', 'site'], name='sites_grants_of')],
+                "indexes": [models.Index(fields=["person_id", "site"], name="sites_grants_of")],
             },
         ),
         migrations.CreateModel(
-            name='Subject',
+            name="Subject",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('site', models.CharField(max_length=40)),
-                ('person_id', models.BigIntegerField()),
-                ('value', models.CharField(max_length=40, unique=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("site", models.CharField(max_length=40)),
+                ("person_id", models.BigIntegerField()),
+                ("value", models.CharField(max_length=40, unique=True)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('site', 'person_id'), name='sites_one_subject')],
+                "constraints": [models.UniqueConstraint(fields=("site", "person_id"), name="sites_one_subject")],
             },
         ),
         migrations.CreateModel(
-            name='Token',
+            name="Token",
             fields=[
-                ('hash', models.CharField(max_length=64, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('code', 'Code'), ('access', 'Access'), ('refresh', 'Refresh'), ('ticket', 'Ticket'), ('gate', 'Gate')], max_length=7)),
-                ('binding', models.TextField(blank=True)),
-                ('expires_at', models.BigIntegerField(db_index=True)),
-                ('used_at', models.BigIntegerField(default=0)),
-                ('grant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='sites.grant')),
+                ("hash", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("code", "Code"),
+                            ("access", "Access"),
+                            ("refresh", "Refresh"),
+                            ("ticket", "Ticket"),
+                            ("gate", "Gate"),
+                        ],
+                        max_length=7,
+                    ),
+                ),
+                ("binding", models.TextField(blank=True)),
+                ("expires_at", models.BigIntegerField(db_index=True)),
+                ("used_at", models.BigIntegerField(default=0)),
+                (
+                    "grant",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="sites.grant"),
+                ),
             ],
         ),
     ]

@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('sites', '0001_initial'),
+        ("sites", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='grant',
-            name='sid',
-            field=models.CharField(blank=True, db_default='', max_length=32),
+            model_name="grant",
+            name="sid",
+            field=models.CharField(blank=True, db_default="", max_length=32),
         ),
     ]

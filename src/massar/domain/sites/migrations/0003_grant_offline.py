@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('sites', '0002_grant_sid'),
+        ("sites", "0002_grant_sid"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='grant',
-            name='offline',
+            model_name="grant",
+            name="offline",
             field=models.BooleanField(db_default=False),
         ),
     ]

@@ -60,7 +60,9 @@ def _onwards(
     match found:
         case SignInFirst(again=again):
             kept = {**_kept(place, state), "again": "yes" if again else ""}
-            return saved_request.begin(request, kept | ({"fresh_since": fresh_since.isoformat()} if fresh_since else {}))
+            return saved_request.begin(
+                request, kept | ({"fresh_since": fresh_since.isoformat()} if fresh_since else {})
+            )
         case NotForYou():
             response = page.render(request, "sso/not_for_you.html", status=403, site=place.site, why=found)
         case _:

@@ -38,7 +38,9 @@ def _posted(request: HttpRequest) -> HttpResponse:
     ask = oidc_request.read(dict(request.POST.lists()), settings.MASSAR.sites)
     if not isinstance(ask, Ask):
         return _answer(request, ask, None)
-    return saved_request.keep(request, see_other(reverse("oidc_resume")), {**_kept(request, ask, again=False), "since": ""})
+    return saved_request.keep(
+        request, see_other(reverse("oidc_resume")), {**_kept(request, ask, again=False), "since": ""}
+    )
 
 
 @require_GET
@@ -61,9 +63,7 @@ def _answer(request: HttpRequest, ask, waited: journey.Waited | None) -> HttpRes
             return _unusable(request, ask)
         case SendBack():
             return sent(request, ask, after_form=waited is not None)
-    found = journey.answer(
-        ask=ask, here=request.here or None, waited=waited, browser=request.browser, now=request.now
-    )
+    found = journey.answer(ask=ask, here=request.here or None, waited=waited, browser=request.browser, now=request.now)
     match found:
         case journey.SignIn(again=again):
             return saved_request.begin(request, _kept(request, ask, again))
@@ -94,9 +94,7 @@ def sent(request: HttpRequest, back: SendBack, *, after_form: bool = False) -> H
     after_form: the browser comes from our sign-in form, whose policy must not be held against what the site does next.
     """
     if back.mode == "form_post":
-        response = page.render(
-            request, "sso/send_on.html", site=back.site, action=back.address, fields=back.fields
-        )
+        response = page.render(request, "sso/send_on.html", site=back.site, action=back.address, fields=back.fields)
         return security_headers.form_goes_to_site(response, back.address)
     mark = "&" if "?" in back.address else "?"
     way = f"{back.address}{mark}{urlencode(back.fields)}"

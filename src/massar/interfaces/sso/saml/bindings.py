@@ -52,9 +52,7 @@ def _in_address(request: HttpRequest, name: str) -> Message:
         document = xml.inflate(_decoded(unquote_plus(raw[name])))
     except xml.XmlRefused as refused:
         raise Refused("request", f"The message was not read: {refused}.") from refused
-    return Message(
-        document, unquote_plus(raw.get("RelayState", "")), redirect=True, beside=_beside(raw, name)
-    )
+    return Message(document, unquote_plus(raw.get("RelayState", "")), redirect=True, beside=_beside(raw, name))
 
 
 def _beside(raw: dict[str, str], name: str) -> Beside | None:

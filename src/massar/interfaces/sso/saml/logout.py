@@ -1,9 +1,9 @@
 """Single logout, both ways round.
 
-    a site asks:     slo (LogoutRequest), the session ends, back to the site with a LogoutResponse; where another site can
-                     only be told by this browser, the list stands in between and `answer` leads back. Where the site has
-                     not proved that it may ask, the person is asked in between (`confirm`)
-    the account asks: leave, the site (LogoutRequest), slo (LogoutResponse), left, the page that lists the sites
+a site asks:     slo (LogoutRequest), the session ends, back to the site with a LogoutResponse; where another site can
+                 only be told by this browser, the list stands in between and `answer` leads back. Where the site has
+                 not proved that it may ask, the person is asked in between (`confirm`)
+the account asks: leave, the site (LogoutRequest), slo (LogoutResponse), left, the page that lists the sites
 """
 
 from __future__ import annotations
@@ -85,7 +85,11 @@ def confirm(request: HttpRequest) -> HttpResponse:
         return to("everywhere" if request.here else "sign_in")
     sites.saved_requests.drop(ref)
     ended = logout_request.end_here(
-        wanted=wanted, here=request.here or None, cookie=cookies.SESSION.read(request), browser=request.browser, now=request.now
+        wanted=wanted,
+        here=request.here or None,
+        cookie=cookies.SESSION.read(request),
+        browser=request.browser,
+        now=request.now,
     )
     response = saved_request.over(request, _leave(request, wanted, ended))
     cookies.CHANGE.drop(response)
@@ -102,9 +106,7 @@ def asked(request: HttpRequest) -> HttpResponse:
 
 
 def _end(request: HttpRequest, wanted: logout_request.Wanted) -> HttpResponse:
-    ended = logout_request.end(
-        wanted=wanted, here=request.here or None, browser=request.browser, now=request.now
-    )
+    ended = logout_request.end(wanted=wanted, here=request.here or None, browser=request.browser, now=request.now)
     return _leave(request, wanted, ended)
 
 

@@ -74,9 +74,7 @@ def _onwards(request: HttpRequest, asked: Asked) -> HttpResponse:
     site = sign_in.site_of(asked)
     if site is None:
         return problem(request, Refused("site", "The site is no longer registered."))
-    found = sign_in.answer(
-        site=site, asked=asked, here=request.here or None, browser=request.browser, now=request.now
-    )
+    found = sign_in.answer(site=site, asked=asked, here=request.here or None, browser=request.browser, now=request.now)
     match found:
         case SignInFirst(again=again):
             return saved_request.begin(request, {**_kept(asked), "again": "yes" if again else ""})

@@ -23,10 +23,7 @@ from massar.journeys.sso.log_out_of_sites import Leaving
 @signed_in_only
 def devices(request: HttpRequest) -> HttpResponse:
     here = request.here
-    shown = [
-        _session(s, here.session.id)
-        for s in close_sessions.open_sessions(person=here.person, now=request.now)
-    ]
+    shown = [_session(s, here.session.id) for s in close_sessions.open_sessions(person=here.person, now=request.now)]
     activity = [
         {
             "at": e.at,
@@ -45,9 +42,7 @@ def devices(request: HttpRequest) -> HttpResponse:
 @require_POST
 @signed_in_only
 def end(request: HttpRequest, session_id: int) -> HttpResponse:
-    outcome = close_sessions.end_one(
-        here=request.here, session_id=session_id, browser=request.browser, now=request.now
-    )
+    outcome = close_sessions.end_one(here=request.here, session_id=session_id, browser=request.browser, now=request.now)
     if session_id == request.here.session.id:
         response = to("sign_in")
         cookies.SESSION.drop(response)
@@ -61,9 +56,7 @@ def end(request: HttpRequest, session_id: int) -> HttpResponse:
 @require_POST
 @signed_in_only
 def end_program(request: HttpRequest, grant_id: int) -> HttpResponse:
-    outcome = close_sessions.end_program(
-        here=request.here, grant_id=grant_id, browser=request.browser, now=request.now
-    )
+    outcome = close_sessions.end_program(here=request.here, grant_id=grant_id, browser=request.browser, now=request.now)
     response = to("devices")
     if isinstance(outcome, Done):
         cookies.write_flash(response, "success", "flash.program_ended")

@@ -60,9 +60,7 @@ def profile(request: HttpRequest) -> HttpResponse:
 def prove(request: HttpRequest, contact_id: int) -> HttpResponse:
     form = Code(request.POST)
     if not form.is_valid():
-        return _page(
-            request, Contacts(), status=422, code_problem={"id": contact_id, "text": t("error.required")}
-        )
+        return _page(request, Contacts(), status=422, code_problem={"id": contact_id, "text": t("error.required")})
     outcome = confirm_contact.prove(
         person=request.here.person,
         contact_id=contact_id,
@@ -75,9 +73,7 @@ def prove(request: HttpRequest, contact_id: int) -> HttpResponse:
         case Done(from_when=None):
             return _flashed("success", "flash.contact_proved")
         case Done(from_when=start):
-            return _flashed(
-                "success", "flash.contact_waits", **{"from": local_time.day_time(start, request.language)}
-            )
+            return _flashed("success", "flash.contact_waits", **{"from": local_time.day_time(start, request.language)})
         case Problems(of=of):
             problem = of["code"][0]
             text = t(f"error.{problem.id}", **problem.args)
@@ -126,9 +122,7 @@ def remove(request: HttpRequest, contact_id: int) -> HttpResponse:
         case Done(from_when=end):
             return _flashed("info", "flash.contact_removal", **{"from": local_time.day_time(end, request.language)})
         case Problems():
-            return _page(
-                request, Contacts(), status=422, remove_problem=(contact_id, t("error.password_wrong"))
-            )
+            return _page(request, Contacts(), status=422, remove_problem=(contact_id, t("error.password_wrong")))
     return _refused(request, outcome)
 
 
@@ -167,7 +161,9 @@ def _flashed(kind: str, message_id: str, **args: str) -> HttpResponse:
     return response
 
 
-def _page(request, form, *, status: int = 200, code_problem=None, remove_problem=None, taken_up: bool = False) -> HttpResponse:
+def _page(
+    request, form, *, status: int = 200, code_problem=None, remove_problem=None, taken_up: bool = False
+) -> HttpResponse:
     person = request.here.person
     frozen = person.frozen_until if person.frozen_until and person.frozen_until > request.now else None
     standing = edit_profile.standing(person=person, now=request.now)

@@ -38,7 +38,11 @@ def prove(presented: Presented, *, addresses: tuple[str, ...], now: datetime) ->
         return None
     if presented.assertion:
         return _by_assertion(presented, addresses, now)
-    readings = (presented.basic, presented.as_it_stands) if presented.basic else ((presented.client_id, presented.client_secret),)
+    readings = (
+        (presented.basic, presented.as_it_stands)
+        if presented.basic
+        else ((presented.client_id, presented.client_secret),)
+    )
     found = (_by_secret(presented, *reading) for reading in readings if reading)
     return next((site for site in found if site), None)
 

@@ -79,6 +79,4 @@ def end_left_open(*, wish: Wish, browser: Browser, now: datetime) -> None:
         return
     visits = sites.grants.visits(wish.site.slug, person.id)
     meant = sorted({visit.session_id for visit in visits if visit.sid == wish.session})
-    close_sessions.sign_out_by_site(
-        person=person, session_ids=meant, site=wish.site.slug, browser=browser, now=now
-    )
+    close_sessions.sign_out_by_site(person=person, session_ids=meant, site=wish.site.slug, browser=browser, now=now)

@@ -35,9 +35,7 @@ class Refused:
     detail: str = ""
 
 
-def for_code(
-    *, site: sites.Site, code: str, redirect_uri: str, verifier: str, now: datetime
-) -> dict | Refused:
+def for_code(*, site: sites.Site, code: str, redirect_uri: str, verifier: str, now: datetime) -> dict | Refused:
     """The token answer for an authorization code, which this call uses up whatever comes of it."""
     held = token_status.of(code)
     if not _is(held, "code", site):
@@ -82,9 +80,7 @@ def for_site(*, site: sites.Site, scope: str, now: datetime) -> dict | Refused:
     if not set(wanted) <= set(own):
         return Refused("invalid_scope", "A scope is not registered for this site.")
     granted, life = " ".join(dict.fromkeys(wanted)), grants.SERVICE_LIFE
-    access = grants.open_own(
-        site=site.slug, scope=granted, subject=site.client_id, life=life, now=int(now.timestamp())
-    )
+    access = grants.open_own(site=site.slug, scope=granted, subject=site.client_id, life=life, now=int(now.timestamp()))
     return _answer(access, life, granted)
 
 

@@ -127,9 +127,7 @@ def _indexes(found: Read) -> tuple[str, ...]:
 
 
 @transaction.atomic
-def end_here(
-    *, wanted: Wanted, here: SignedIn | None, cookie: str, browser: Browser, now: datetime
-) -> Ended:
+def end_here(*, wanted: Wanted, here: SignedIn | None, cookie: str, browser: Browser, now: datetime) -> Ended:
     """The person in front of the browser signs out. cookie: of a session that may have been idle for too long."""
     if here is None:
         close_sessions.sign_out_left_open(cookie=cookie, browser=browser, now=now)

@@ -59,7 +59,14 @@ def posted(message: etree._Element, signer: sites.Signer) -> str:
 
 
 def message(
-    kind: str, *, ours: Ours, to: str, now: datetime, id: str = "", in_response_to: str = "", status: tuple[str, ...] = ()
+    kind: str,
+    *,
+    ours: Ours,
+    to: str,
+    now: datetime,
+    id: str = "",
+    in_response_to: str = "",
+    status: tuple[str, ...] = (),
 ):
     """A message of ours (an lxml element) with its Issuer; status: the codes from the outermost inwards."""
     root = etree.Element(f"{{{SAMLP}}}{kind}", nsmap=_MAPS)
@@ -79,9 +86,7 @@ def _assertion(ours: Ours, acs, audience, in_response_to, said: Statement, signe
     _begin(root, now)
     add(root, SAML, "Issuer", ours.entity_id)
     _subject(root, ours, acs, audience, in_response_to, said, now)
-    conditions = add(
-        root, SAML, "Conditions", NotBefore=written(now - SKEW), NotOnOrAfter=written(now + LIFE)
-    )
+    conditions = add(root, SAML, "Conditions", NotBefore=written(now - SKEW), NotOnOrAfter=written(now + LIFE))
     add(add(conditions, SAML, "AudienceRestriction"), SAML, "Audience", audience)
     signed_in = add(
         root,
@@ -105,9 +110,7 @@ def _subject(root, ours: Ours, acs, audience, in_response_to, said: Statement, n
     subject = add(root, SAML, "Subject")
     name_id(subject, said.name_id, said.name_format, ours, audience)
     confirmation = add(subject, SAML, "SubjectConfirmation", Method=BEARER)
-    data = add(
-        confirmation, SAML, "SubjectConfirmationData", NotOnOrAfter=written(now + LIFE), Recipient=acs
-    )
+    data = add(confirmation, SAML, "SubjectConfirmationData", NotOnOrAfter=written(now + LIFE), Recipient=acs)
     if in_response_to:
         data.set("InResponseTo", in_response_to)
 

@@ -88,9 +88,7 @@ def _refusal(site: sites.Site, asked: Asked, status: tuple[str, ...], now: datet
     return Answer(site, asked.acs, said, asked.relay_state)
 
 
-def _entered(
-    site: sites.Site, asked: Asked, enter: Enter, browser: Browser, now: datetime
-) -> Answer | SignInFirst:
+def _entered(site: sites.Site, asked: Asked, enter: Enter, browser: Browser, now: datetime) -> Answer | SignInFirst:
     with transaction.atomic():
         # Held: what ends the session at this moment finds this visit and tells the site, or the site is not entered.
         if not sessions.signed_in.hold(enter.session_id):
