@@ -18,7 +18,7 @@ from massar.core.browser import Browser
 from massar.domain.limits import api as limits
 from massar.domain.people.models import Contact
 from massar.domain.sessions import api as sessions
-from massar.domain.sites.models import PendingRequest
+from massar.domain.sites.models import SavedRequest
 from massar.journeys.account import change_password, confirm_contact, edit_profile, recover_password, sign_in
 from massar.journeys.account.edit_profile import Saved
 from massar.journeys.outcomes import Done, Entered, Gone, MustChange, Wait
@@ -232,14 +232,14 @@ def test_signing_in_with_the_password_in_use(clock):
 
 def test_keeping_a_request_of_a_site(clock):
     """What is charged to the network is what its strangers keep here."""
-    network = limits.draw(limits.rate_limits.PENDING_NETWORK, HERE.network)
+    network = limits.draw(limits.rate_limits.SAVED_REQUEST_NETWORK, HERE.network)
 
     def prepare():
-        PendingRequest.objects.all().delete()
-        return lambda: save_request.keep({"protocol": "oidc"}, here=None, browser=HERE, now=clock())
+        SavedRequest.objects.all().delete()
+        return lambda: save_request.save({"protocol": "oidc"}, here=None, browser=HERE, now=clock())
 
     for step, keep in every_death(clock, prepare):
-        kept = PendingRequest.objects.count()
+        kept = SavedRequest.objects.count()
         later = clock() - timedelta(seconds=5)
         assert network.limit.burst - limits.left(network, now=later) == kept, f"died at step {step}"
         assert keep()

@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 
 from massar.domain.sites import api as sites
-from massar.domain.sites.models import PendingRequest
-from massar.interfaces.base.cookies import PENDING
+from massar.domain.sites.models import SavedRequest
+from massar.interfaces.base.cookies import SAVED_REQUEST
 from massar.journeys.sso.oidc.request import LONGEST, LONGEST_OBJECT, LONGEST_REQUEST
 from tests.cast import JAMAL, YOUSSEF
 from tests.sso.relying_party import STRICT, Surfer, party, register
@@ -64,7 +64,7 @@ def test_a_long_state_may_be_posted(rp, browser, length, signed_in):
         assert browser.at_sign_in
         browser.prove()
     assert rp.tokens(asked, rp.redeem(asked, rp.code(browser, asked)))
-    assert PENDING.name not in browser.cookies and not PendingRequest.objects.exists()
+    assert SAVED_REQUEST.name not in browser.cookies and not SavedRequest.objects.exists()
 
 
 def test_a_posted_request_asks_for_the_password_again_where_it_says_so(rp, browser):
@@ -114,7 +114,7 @@ def test_what_is_too_long_is_told_to_the_site(rp, browser, by, name, value):
 
 def test_the_whole_is_bounded_and_told_to_the_site(rp, browser):
     asked = rp.ask(state=long(8000), nonce=long(4000), login_hint=long(4000), acr_values=long(4000))
-    assert rp.error(browser.open(asked.url), asked) == "invalid_request" and not PendingRequest.objects.exists()
+    assert rp.error(browser.open(asked.url), asked) == "invalid_request" and not SavedRequest.objects.exists()
 
 
 def test_where_the_way_back_is_not_certain_nobody_is_sent_anywhere(rp, browser):
@@ -126,9 +126,9 @@ def test_where_the_way_back_is_not_certain_nobody_is_sent_anywhere(rp, browser):
 def test_what_waits_is_bounded_whatever_else_stands_in_the_request(rp, browser):
     """Only what is read is kept; strangers share the budget for the rows by network (test_waiting_budget.py)."""
     browser.open(rp.ask(**{f"extra{number}": long(4000) for number in range(10)}).url)
-    short = len(PendingRequest.objects.get().sealed)
+    short = len(SavedRequest.objects.get().sealed)
     browser.open(rp.ask(state=long(LONGEST_OBJECT), nonce=long(LONGEST)).url)
-    assert short < 1500 and len(PendingRequest.objects.get().sealed) < LONGEST_REQUEST + 500
+    assert short < 1500 and len(SavedRequest.objects.get().sealed) < LONGEST_REQUEST + 500
 
 
 # Signing out --------------------------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def test_a_long_state_comes_back_from_the_sign_out(rp, browser, by, length):
     browser.open(rp.end_session(**fields)) if by == "address" else browser.post_to(rp.end_session(), fields)
     assert browser.arrived.address == fields["post_logout_redirect_uri"] and browser.arrived.fields == {"state": state}
     assert headers_of(browser.page) < NGINX_KEEPS
-    assert not browser.signed_in and not PendingRequest.objects.exists()
+    assert not browser.signed_in and not SavedRequest.objects.exists()
 
 
 def test_a_long_posted_sign_out_asks_the_person_where_the_proof_is_not_theirs(rp, browser):

@@ -19,7 +19,7 @@ from lxml import etree
 
 from massar.core import xml, xml_signature
 from massar.domain.sites import keys, saml_metadata
-from massar.domain.sites.models import PendingRequest
+from massar.domain.sites.models import SavedRequest
 from massar.domain.sites.site import Site
 from massar.journeys.sso.saml.names import Ours
 from tests.cast import JAMAL, YOUSSEF
@@ -170,7 +170,7 @@ def test_the_person_is_asked_and_microsoft_is_answered(youssef, clock, by, statu
     assert shows(youssef, "sso.logout.title", question.headers["Content-Language"])
     youssef.submit("/saml/slo/confirm/")
     assert statuses(said(youssef.page)) == ["Success"] and youssef.page.status_code == 200
-    assert not youssef.signed_in and not PendingRequest.objects.exists()
+    assert not youssef.signed_in and not SavedRequest.objects.exists()
 
 
 def test_who_stays_stays_and_nothing_is_answered(youssef, clock):

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from massar.domain.people import api as people
 from massar.domain.sessions.models import Session
 from massar.domain.sites import api as sites
-from massar.interfaces.base.cookies import PENDING
+from massar.interfaces.base.cookies import SAVED_REQUEST
 from massar.journeys.sso.issue_assertion import ACR_PASSWORD, ACR_SETTLED
 from massar.journeys.sso.oidc import claims as oidc_claims
 from massar.journeys.sso.oidc import request
@@ -216,12 +216,12 @@ def test_the_language_a_site_asks_for_is_not_kept(rp, browser):
 
 def test_signing_out_gives_up_what_waits(rp, browser):
     browser.open(rp.ask().url)
-    assert PENDING.name in browser.cookies
+    assert SAVED_REQUEST.name in browser.cookies
     browser.prove()
     browser.open(rp.ask(prompt="login").url)
-    assert PENDING.name in browser.cookies
+    assert SAVED_REQUEST.name in browser.cookies
     browser.get("/").submit("/sign-out/")
-    assert PENDING.name not in browser.cookies
+    assert SAVED_REQUEST.name not in browser.cookies
     browser.sign_in(YOUSSEF.login, YOUSSEF.password)
     assert browser.path == "/" and browser.arrived is None
 

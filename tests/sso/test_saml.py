@@ -477,7 +477,7 @@ def test_a_posted_logout_of_a_transient_name_is_that_of_this_browser(youssef, cl
 
 def test_a_way_that_nobody_posted_ends_nothing(youssef, clock):
     visit(youssef, clock)
-    for ref in ("", "x" * 43, sites.saved_requests.put({"protocol": "saml", "asked": {}}, now=clock())):
+    for ref in ("", "x" * 43, sites.saved_requests.save({"protocol": "saml", "asked": {}}, now=clock())):
         assert youssef.client.get(f"/saml/slo/asked/?ref={ref}")["Location"] == "/"
     assert youssef.signed_in
 

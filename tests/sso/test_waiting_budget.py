@@ -9,8 +9,8 @@ import pytest
 
 from massar.domain.limits import api as limits
 from massar.domain.sites import api as sites
-from massar.domain.sites.models import PendingRequest, SeenRequest
-from massar.interfaces.base.cookies import PENDING
+from massar.domain.sites.models import ReplayCacheEntry, SavedRequest
+from massar.interfaces.base.cookies import SAVED_REQUEST
 from tests.cast import YOUSSEF, YOUSSEF_EMAIL
 from tests.sso.relying_party import STRICT, party
 from tests.sso.saml_site import RETRAITE, SITE_KEYS, authn_request, posted, redirect
@@ -28,8 +28,8 @@ pytestmark = pytest.mark.django_db
 def registered(cast, settings, monkeypatch):
     settings.MASSAR = replace(settings.MASSAR, sites=sites.Registry([STRICT, RETRAITE, NOTIFRH]))
     sites.keys._RING.forget()
-    small = limits.Limit("pending-network", ROOM, timedelta(minutes=1))
-    monkeypatch.setattr(limits.rate_limits, "PENDING_NETWORK", small)
+    small = limits.Limit("saved-request-network", ROOM, timedelta(minutes=1))
+    monkeypatch.setattr(limits.rate_limits, "SAVED_REQUEST_NETWORK", small)
 
 
 def by_oidc(visitor: Visitor, clock):
@@ -58,7 +58,7 @@ def flood(clock) -> None:
 
 def test_a_flood_ends_at_the_budget(clock):
     flood(clock)
-    assert PendingRequest.objects.count() == ROOM
+    assert SavedRequest.objects.count() == ROOM
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -67,7 +67,7 @@ def test_over_the_budget_people_sign_in_and_read_what_to_do(clock, way):
     visitor = Visitor()
     visitor.get(way(visitor, clock)["Location"])
     assert visitor.path == "/sign-in/" and shows(visitor, "sso.waiting.full")
-    assert PENDING.name not in visitor.cookies
+    assert SAVED_REQUEST.name not in visitor.cookies
     visitor.submit("/sign-in/", user=YOUSSEF.login, password=YOUSSEF.password)
     assert visitor.path == "/" and visitor.signed_in
 
@@ -77,7 +77,7 @@ def test_whoever_is_signed_in_needs_no_budget(clock):
     visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
     flood(clock)
     visitor.get(redirect(authn_request(clock.advance(seconds=20), ForceAuthn="true")))
-    assert visitor.path == "/sign-in/" and PENDING.name in visitor.cookies
+    assert visitor.path == "/sign-in/" and SAVED_REQUEST.name in visitor.cookies
     visitor.submit("/sign-in/", user=YOUSSEF.login, password=YOUSSEF.password)
     assert "SAMLResponse" in visitor.html
 
@@ -99,24 +99,28 @@ def test_other_networks_and_later_moments_are_not_touched(clock):
     elsewhere = Visitor()
     elsewhere.client.defaults["REMOTE_ADDR"] = ELSEWHERE
     by_saml(elsewhere, clock)
-    assert PENDING.name in elsewhere.cookies
+    assert SAVED_REQUEST.name in elsewhere.cookies
     clock.advance(minutes=1)
     later = Visitor()
     by_saml(later, clock)
-    assert PENDING.name in later.cookies
+    assert SAVED_REQUEST.name in later.cookies
 
 
 def test_ids_that_nobody_signed_fill_no_table(clock, monkeypatch):
     """Whoever sends a new ID each time makes rows up to the budget, and is answered all the same."""
-    monkeypatch.setattr(limits.rate_limits, "SEEN_NETWORK", limits.Limit("seen-network", ROOM, timedelta(minutes=1)))
+    monkeypatch.setattr(
+        limits.rate_limits, "REPLAY_CACHE_NETWORK", limits.Limit("replay-cache-network", ROOM, timedelta(minutes=1))
+    )
     for _ in range(4 * ROOM):
         assert by_saml(Visitor(), clock).status_code == 303
-    assert SeenRequest.objects.count() == ROOM
+    assert ReplayCacheEntry.objects.count() == ROOM
     assert by_saml(Visitor(**{"X-Forwarded-For": ELSEWHERE}), clock).status_code == 303
 
 
 def test_who_is_signed_in_or_signs_comes_once_whatever_strangers_did(clock, monkeypatch):
-    monkeypatch.setattr(limits.rate_limits, "SEEN_NETWORK", limits.Limit("seen-network", 1, timedelta(minutes=1)))
+    monkeypatch.setattr(
+        limits.rate_limits, "REPLAY_CACHE_NETWORK", limits.Limit("replay-cache-network", 1, timedelta(minutes=1))
+    )
     by_saml(Visitor(), clock)
     youssef = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
     for visitor, address in (
@@ -135,7 +139,7 @@ def test_what_a_site_asked_waits_as_long_as_the_secret_may_live(clock, contact, 
     visitor.ask(YOUSSEF.login, **contact)
     clock.advance(minutes=minutes - 1)
     assert sites.saved_requests.sweep(now=clock()) == 0
-    assert visitor.client.cookies[PENDING.name]["max-age"] > 60 * minutes
+    assert visitor.client.cookies[SAVED_REQUEST.name]["max-age"] > 60 * minutes
     clock.advance(minutes=1)
     assert sites.saved_requests.sweep(now=clock()) == 1
 
@@ -151,8 +155,10 @@ def test_what_no_longer_waits_is_not_brought_back(clock):
 @pytest.mark.parametrize("claimed", ["&SigAlg=x&Signature=AAAA", ""])
 def test_a_signature_that_nobody_can_check_is_none(clock, settings, monkeypatch, claimed):
     """A site without a certificate: whoever claims to have signed shares the strangers' room."""
-    monkeypatch.setattr(limits.rate_limits, "SEEN_NETWORK", limits.Limit("seen-network", ROOM, timedelta(minutes=1)))
+    monkeypatch.setattr(
+        limits.rate_limits, "REPLAY_CACHE_NETWORK", limits.Limit("replay-cache-network", ROOM, timedelta(minutes=1))
+    )
     settings.MASSAR = replace(settings.MASSAR, sites=sites.Registry([replace(RETRAITE, certificate="")]))
     for _ in range(4 * ROOM):
         assert Visitor().client.get(redirect(authn_request(clock())) + claimed).status_code == 303
-    assert SeenRequest.objects.count() == ROOM
+    assert ReplayCacheEntry.objects.count() == ROOM

@@ -67,6 +67,6 @@ def sms(per_hour: int, per_day: int, *, reserve: bool) -> tuple[Limit, Limit]:
 
 
 # Requests of sites that wait while a stranger signs in: a row of an hour for whoever asks.
-PENDING_NETWORK = Limit("pending-network", 600, timedelta(seconds=1))
+SAVED_REQUEST_NETWORK = Limit("saved-request-network", 600, timedelta(seconds=1))
 # Ids of SAML requests that nobody signed, so that they come once: rows of six minutes for whoever asks.
-SEEN_NETWORK = Limit("seen-network", 600, timedelta(seconds=1))
+REPLAY_CACHE_NETWORK = Limit("replay-cache-network", 600, timedelta(seconds=1))

@@ -23,7 +23,7 @@ class SigningKey(models.Model):
     removed_at = models.DateTimeField(null=True)
 
 
-class PendingRequest(models.Model):
+class SavedRequest(models.Model):
     """What a site asked while nobody was signed in; resumed after sign-in, recovery and forced change."""
 
     ref = models.CharField(max_length=64, unique=True)
@@ -87,7 +87,7 @@ class Token(models.Model):
         ]
 
 
-class SeenRequest(models.Model):
+class ReplayCacheEntry(models.Model):
     """Ids that must not come twice (SAML requests, client assertions), until they could no longer be valid."""
 
     key = models.CharField(max_length=64, primary_key=True)

@@ -6,18 +6,18 @@ import json
 from datetime import datetime, timedelta
 
 from massar.core import encryption, ids
-from massar.domain.sites.models import PendingRequest
+from massar.domain.sites.models import SavedRequest
 
 LIFE = timedelta(hours=1)
 
 
-def put(request: dict, *, now: datetime) -> str:
+def save(request: dict, *, now: datetime) -> str:
     """Keeps a request (texts only); returns the reference for the browser's cookie."""
     ref = ids.token()
     tag = _tag(ref)
-    PendingRequest.objects.create(
+    SavedRequest.objects.create(
         ref=tag,
-        sealed=encryption.data_keys().seal(json.dumps(request).encode(), place=f"pending|{tag}"),
+        sealed=encryption.data_keys().seal(json.dumps(request).encode(), place=f"saved-request|{tag}"),
         created_at=now,
         expires_at=now + LIFE,
     )
@@ -26,29 +26,29 @@ def put(request: dict, *, now: datetime) -> str:
 
 def read(ref: str, *, now: datetime) -> dict | None:
     """The request, still waiting."""
-    row = PendingRequest.objects.filter(ref=_tag(ref), expires_at__gt=now).first() if ref else None
+    row = SavedRequest.objects.filter(ref=_tag(ref), expires_at__gt=now).first() if ref else None
     if row is None:
         return None
     try:
-        return json.loads(encryption.data_keys().open(row.sealed, place=f"pending|{row.ref}"))
+        return json.loads(encryption.data_keys().open(row.sealed, place=f"saved-request|{row.ref}"))
     except encryption.SealBroken:
         return None
 
 
 def extend(ref: str, *, until: datetime, now: datetime) -> None:
     """Keeps it until then, if it still waits and would have ended before."""
-    PendingRequest.objects.filter(ref=_tag(ref), expires_at__gt=now, expires_at__lt=until).update(expires_at=until)
+    SavedRequest.objects.filter(ref=_tag(ref), expires_at__gt=now, expires_at__lt=until).update(expires_at=until)
 
 
-def drop(ref: str) -> None:
+def delete(ref: str) -> None:
     """It was answered."""
     if ref:
-        PendingRequest.objects.filter(ref=_tag(ref)).delete()
+        SavedRequest.objects.filter(ref=_tag(ref)).delete()
 
 
 def sweep(*, now: datetime) -> int:
-    return PendingRequest.objects.filter(expires_at__lte=now).delete()[0]
+    return SavedRequest.objects.filter(expires_at__lte=now).delete()[0]
 
 
 def _tag(ref: str) -> str:
-    return encryption.data_keys().tag("pending", ref)
+    return encryption.data_keys().tag("saved-request", ref)

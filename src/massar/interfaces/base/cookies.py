@@ -55,7 +55,7 @@ ASKED = Cookie("asked", DAY)
 LANGUAGE = Cookie("language", 365 * DAY)
 TYPED = Cookie("typed", timedelta(minutes=15))
 FLASH = Cookie("flash", timedelta(minutes=2))
-PENDING = Cookie("pending", 2 * DAY)  # the row that it names ends long before
+SAVED_REQUEST = Cookie("pending", 2 * DAY)  # the row that it names ends long before
 TOLD = Cookie("told", timedelta(minutes=15))
 NEXT = Cookie("next", timedelta(hours=1))
 DRAFT = Cookie("draft", timedelta(hours=1))

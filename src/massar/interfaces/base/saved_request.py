@@ -1,7 +1,7 @@
 """The request of a site that waits while its person signs in, recovers or changes a password.
 
 The browser holds a reference in a cookie; what was asked stays on the server. Keys every protocol gives: `protocol`,
-`resume` (path where it goes on). Keys the pages know beside: `login_hint`, `language`, `again` (the password is to be
+`resume_url` (where it goes on). Keys the pages know beside: `login_hint`, `language`, `again` (the password is to be
 typed although somebody is signed in).
 """
 
@@ -16,45 +16,45 @@ from massar.interfaces.base.responses import see_other
 from massar.journeys.sso import save_request
 
 
-def of(request: HttpRequest) -> dict:
+def current(request: HttpRequest) -> dict:
     """What waits for this browser; {} when nothing does. Read once in a request."""
     if not hasattr(request, "waiting"):
-        request.waiting = sites.saved_requests.read(cookies.PENDING.read(request), now=request.now) or {}
+        request.waiting = sites.saved_requests.read(cookies.SAVED_REQUEST.read(request), now=request.now) or {}
     return request.waiting
 
 
-def begin(request: HttpRequest, asked: dict) -> HttpResponse:
+def save_and_sign_in(request: HttpRequest, asked: dict) -> HttpResponse:
     """Keeps the request and leads to the sign-in page. What waited before is given up."""
-    sites.saved_requests.drop(cookies.PENDING.read(request))
-    return keep(request, see_other(reverse("sign_in")), asked)
+    sites.saved_requests.delete(cookies.SAVED_REQUEST.read(request))
+    return save(request, see_other(reverse("sign_in")), asked)
 
 
-def keep(request: HttpRequest, response: HttpResponse, asked: dict) -> HttpResponse:
+def save(request: HttpRequest, response: HttpResponse, asked: dict) -> HttpResponse:
     """The response with the reference in a cookie; or, over the budget, with a sentence for the page it leads to."""
-    ref = save_request.keep(asked, here=request.here or None, browser=request.browser, now=request.now)
+    ref = save_request.save(asked, here=request.here or None, browser=request.browser, now=request.now)
     if ref:
-        cookies.PENDING.write(response, ref)
+        cookies.SAVED_REQUEST.write(response, ref)
     else:
-        cookies.PENDING.drop(response)
+        cookies.SAVED_REQUEST.drop(response)
         cookies.write_flash(response, "warning", "sso.waiting.full")
     return response
 
 
-def hold(request: HttpRequest, *, channel: str) -> None:
+def extend_for_recovery(request: HttpRequest, *, channel: str) -> None:
     """A recovery was asked for: what waits must outlive the temporary password. channel: 'email' or 'sms'."""
-    save_request.hold(cookies.PENDING.read(request), channel=channel, now=request.now)
+    save_request.extend_for_recovery(cookies.SAVED_REQUEST.read(request), channel=channel, now=request.now)
 
 
-def over(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+def discard(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """It was answered, or can't be."""
-    kept = cookies.PENDING.read(request)
+    kept = cookies.SAVED_REQUEST.read(request)
     if kept:
-        sites.saved_requests.drop(kept)
-        cookies.PENDING.drop(response)
+        sites.saved_requests.delete(kept)
+        cookies.SAVED_REQUEST.drop(response)
     return response
 
 
-def onwards(request: HttpRequest) -> HttpResponse:
+def redirect_after_sign_in(request: HttpRequest) -> HttpResponse:
     """After a sign-in: to what waits, else to our own page that was asked for."""
-    asked = of(request).get("resume")
-    return see_other(asked) if asked else resume.onwards(request)
+    resume_url = current(request).get("resume_url")
+    return see_other(resume_url) if resume_url else resume.onwards(request)

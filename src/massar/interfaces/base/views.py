@@ -31,7 +31,7 @@ def language(request: HttpRequest) -> HttpResponse:
 @signed_in_only
 def go_on(request: HttpRequest) -> HttpResponse:
     """To the request of a site that waits for this person, else home."""
-    return saved_request.onwards(request)
+    return saved_request.redirect_after_sign_in(request)
 
 
 @require_safe

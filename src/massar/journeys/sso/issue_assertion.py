@@ -1,7 +1,7 @@
 """Letting a signed-in person into a site: one judge for every protocol.
 
 Only a full session is ever judged (promise ii): a session that may change a password is another table, which no
-function here can read. What a site asked while nobody was signed in waits in `pending` and resumes afterwards.
+function here can read. What a site asked while nobody was signed in is saved (`saved_requests`) and resumes afterwards.
 """
 
 from __future__ import annotations

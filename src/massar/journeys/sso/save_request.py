@@ -14,18 +14,18 @@ from massar.journeys.account.close_sessions import SignedIn
 
 
 @transaction.atomic
-def keep(asked: dict, *, here: SignedIn | None, browser: Browser, now: datetime) -> str | None:
+def save(asked: dict, *, here: SignedIn | None, browser: Browser, now: datetime) -> str | None:
     """The reference for the browser's cookie; None: too many came from this network, and the request is not kept.
 
     Anybody can make a row, so strangers share a budget by network. It never asks about an account, and it keeps nobody
     from signing in.
     """
-    if here is None and limits.take([limits.draw(limits.rate_limits.PENDING_NETWORK, browser.network)], now=now):
+    if here is None and limits.take([limits.draw(limits.rate_limits.SAVED_REQUEST_NETWORK, browser.network)], now=now):
         return None
-    return sites.saved_requests.put(asked, now=now)
+    return sites.saved_requests.save(asked, now=now)
 
 
-def hold(ref: str, *, channel: str, now: datetime) -> None:
+def extend_for_recovery(ref: str, *, channel: str, now: datetime) -> None:
     """Keeps it until the temporary password that was asked for has ended for sure, and the change after it."""
     if ref:
         sites.saved_requests.extend(
@@ -33,6 +33,8 @@ def hold(ref: str, *, channel: str, now: datetime) -> None:
         )
 
 
-def may_remember(*, here: SignedIn | None, browser: Browser, now: datetime) -> bool:
+def may_add_to_replay_cache(*, here: SignedIn | None, browser: Browser, now: datetime) -> bool:
     """Whether the ID of a request that nobody signed may take a row: strangers of one network share a budget."""
-    return bool(here) or not limits.take([limits.draw(limits.rate_limits.SEEN_NETWORK, browser.network)], now=now)
+    return bool(here) or not limits.take(
+        [limits.draw(limits.rate_limits.REPLAY_CACHE_NETWORK, browser.network)], now=now
+    )

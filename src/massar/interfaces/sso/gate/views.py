@@ -36,7 +36,7 @@ def start(request: HttpRequest) -> HttpResponse:
 @require_GET
 def resume(request: HttpRequest) -> HttpResponse:
     """The waiting request of this browser, after the sign-in. The registry is asked again: it may have changed."""
-    kept = saved_request.of(request)
+    kept = saved_request.current(request)
     place = wanted(kept["to"], settings.MASSAR.sites) if kept.get("protocol") == PROTOCOL else None
     if place is None:
         return to("home")
@@ -60,20 +60,24 @@ def _onwards(
     match found:
         case SignInFirst(again=again):
             kept = {**_kept(place, state), "again": "yes" if again else ""}
-            return saved_request.begin(
+            return saved_request.save_and_sign_in(
                 request, kept | ({"fresh_since": fresh_since.isoformat()} if fresh_since else {})
             )
         case NotForYou():
             response = page.render(request, "sso/not_for_you.html", status=403, site=place.site, why=found)
         case _:
             response = page.go_on(request, found, place.site) if after_form else see_other(found)
-    return saved_request.over(request, response) if saved_request.of(request).get("protocol") == PROTOCOL else response
+    return (
+        saved_request.discard(request, response)
+        if saved_request.current(request).get("protocol") == PROTOCOL
+        else response
+    )
 
 
 def _kept(place: Wanted, state: str) -> dict:
     return {
         "protocol": PROTOCOL,
-        "resume": reverse("gate_resume"),
+        "resume_url": reverse("gate_resume"),
         "to": place.address,
         "state": state,
     }

@@ -38,7 +38,7 @@ def _posted(request: HttpRequest) -> HttpResponse:
     ask = oidc_request.read(dict(request.POST.lists()), settings.MASSAR.sites)
     if not isinstance(ask, Ask):
         return _answer(request, ask, None)
-    return saved_request.keep(
+    return saved_request.save(
         request, see_other(reverse("oidc_resume")), {**_kept(request, ask, again=False), "since": ""}
     )
 
@@ -46,7 +46,7 @@ def _posted(request: HttpRequest) -> HttpResponse:
 @require_GET
 def resume(request: HttpRequest) -> HttpResponse:
     """The waiting request of this browser, after the sign-in, or posted a moment ago. The registry may have changed."""
-    kept = saved_request.of(request)
+    kept = saved_request.current(request)
     if kept.get("protocol") != PROTOCOL:
         return to("home" if request.here else "sign_in")
     if kept["since"] and not request.here:
@@ -54,7 +54,7 @@ def resume(request: HttpRequest) -> HttpResponse:
     ask = oidc_request.read(parse_qs(kept["query"], keep_blank_values=True), settings.MASSAR.sites)
     since = datetime.fromtimestamp(int(kept["since"]), UTC) if kept["since"] else None
     response = _answer(request, ask, journey.Waited(since, kept["besides"]) if since else None)
-    return response if response.get("Location") == reverse("sign_in") else saved_request.over(request, response)
+    return response if response.get("Location") == reverse("sign_in") else saved_request.discard(request, response)
 
 
 def _answer(request: HttpRequest, ask, waited: journey.Waited | None) -> HttpResponse:
@@ -66,7 +66,7 @@ def _answer(request: HttpRequest, ask, waited: journey.Waited | None) -> HttpRes
     found = journey.answer(ask=ask, here=request.here or None, waited=waited, browser=request.browser, now=request.now)
     match found:
         case journey.SignIn(again=again):
-            return saved_request.begin(request, _kept(request, ask, again))
+            return saved_request.save_and_sign_in(request, _kept(request, ask, again))
         case journey.Refused(why=why):
             return page.render(request, "sso/not_for_you.html", status=403, site=ask.site, why=why)
         case SendBack():
@@ -78,7 +78,7 @@ def _kept(request: HttpRequest, ask: Ask, again: bool) -> dict:
     spoken = [tag.partition("-")[0].lower() for tag in ask.languages]
     return {
         "protocol": PROTOCOL,
-        "resume": reverse("oidc_resume"),
+        "resume_url": reverse("oidc_resume"),
         "query": urlencode(ask.raw),
         "login_hint": ask.login_hint,
         "language": next((tag for tag in spoken if tag in LANGUAGES), ""),

@@ -40,7 +40,7 @@ def _one_step_more(request: HttpRequest) -> HttpResponse:
     if len(query) > page.LONGEST_LOCATION:
         wish = _wish(request, request.POST)
         asked = {"protocol": PROTOCOL, "query": query}
-        ref = wish and save_request.keep(asked, here=None, browser=request.browser, now=request.now)
+        ref = wish and save_request.save(asked, here=None, browser=request.browser, now=request.now)
         if not ref:
             return _refused(request)
         query = urlencode({"ref": ref})
@@ -67,7 +67,7 @@ def _given(request: HttpRequest) -> QueryDict:
     kept = sites.saved_requests.read(ref, now=request.now) or {}
     if kept.get("protocol") != PROTOCOL:
         return request.GET
-    sites.saved_requests.drop(ref)
+    sites.saved_requests.delete(ref)
     return QueryDict(kept["query"])
 
 
@@ -91,7 +91,7 @@ def _wish(request: HttpRequest, given: QueryDict) -> journey.Wish | None:
 
 def _signed_out(request: HttpRequest, wish: journey.Wish) -> HttpResponse:
     journey.sign_out(here=request.here, browser=request.browser, now=request.now)
-    response = saved_request.over(request, _listed(request, wish) or _onwards(request, wish))
+    response = saved_request.discard(request, _listed(request, wish) or _onwards(request, wish))
     cookies.SESSION.drop(response)
     cookies.CHANGE.drop(response)
     return response

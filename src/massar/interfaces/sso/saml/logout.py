@@ -58,7 +58,7 @@ def slo(request: HttpRequest, ours: str = "") -> HttpResponse:
     if not wanted.proved:
         return _question(request, wanted)
     if request.method == "POST":  # the form comes from a site, so our SameSite cookies did not
-        ref = sites.saved_requests.put(wanted.kept(), now=request.now)
+        ref = sites.saved_requests.save(wanted.kept(), now=request.now)
         return see_other(f"{reverse('saml_asked')}?{urlencode({'ref': ref})}")
     return _end(request, wanted)
 
@@ -67,7 +67,7 @@ def _question(request: HttpRequest, wanted: logout_request.Wanted) -> HttpRespon
     """Sign out? By POST our cookies do not come along, so who is signed in shows only when the answer is sent."""
     if request.method == "GET" and not request.here:
         return _leave(request, wanted, logout_request.Ended(site_knows=True, here=False))
-    ref = save_request.keep(wanted.to_confirm(), here=request.here or None, browser=request.browser, now=request.now)
+    ref = save_request.save(wanted.to_confirm(), here=request.here or None, browser=request.browser, now=request.now)
     if ref is None:
         return to("everywhere")
     status = 200 if wanted.untrusted else 400  # what must be signed was not (profiles §4.4.4.1)
@@ -83,7 +83,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
     wanted = logout_request.confirmed(sites.saved_requests.read(ref, now=request.now) or {})
     if wanted is None:
         return to("everywhere" if request.here else "sign_in")
-    sites.saved_requests.drop(ref)
+    sites.saved_requests.delete(ref)
     ended = logout_request.end_here(
         wanted=wanted,
         here=request.here or None,
@@ -91,7 +91,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
         browser=request.browser,
         now=request.now,
     )
-    response = saved_request.over(request, _leave(request, wanted, ended))
+    response = saved_request.discard(request, _leave(request, wanted, ended))
     cookies.CHANGE.drop(response)
     return response
 
@@ -101,7 +101,7 @@ def asked(request: HttpRequest) -> HttpResponse:
     """The browser after a posted LogoutRequest, now with its cookies. The site's word was believed when it came."""
     ref = request.GET.get("ref", "")
     wanted = logout_request.kept(sites.saved_requests.read(ref, now=request.now) or {})
-    sites.saved_requests.drop(ref)
+    sites.saved_requests.delete(ref)
     return _end(request, wanted) if wanted else to("home" if request.here else "sign_in")
 
 

@@ -63,11 +63,11 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
 @require_GET
 def resume(request: HttpRequest) -> HttpResponse:
     """The waiting request of this browser, after the sign-in."""
-    kept = saved_request.of(request)
+    kept = saved_request.current(request)
     if kept.get("protocol") != PROTOCOL:
         return to("home" if request.here else "sign_in")
     response = _onwards(request, Asked(**kept["asked"]))
-    return response if response.get("Location") == reverse("sign_in") else saved_request.over(request, response)
+    return response if response.get("Location") == reverse("sign_in") else saved_request.discard(request, response)
 
 
 def _onwards(request: HttpRequest, asked: Asked) -> HttpResponse:
@@ -77,7 +77,7 @@ def _onwards(request: HttpRequest, asked: Asked) -> HttpResponse:
     found = sign_in.answer(site=site, asked=asked, here=request.here or None, browser=request.browser, now=request.now)
     match found:
         case SignInFirst(again=again):
-            return saved_request.begin(request, {**_kept(asked), "again": "yes" if again else ""})
+            return saved_request.save_and_sign_in(request, {**_kept(asked), "again": "yes" if again else ""})
         case NotForYou():
             return page.render(request, "sso/not_for_you.html", status=403, site=site, why=found)
         case Answer():
@@ -87,12 +87,12 @@ def _onwards(request: HttpRequest, asked: Asked) -> HttpResponse:
 
 
 def _kept(asked: Asked) -> dict:
-    return {"protocol": PROTOCOL, "resume": reverse("saml_resume"), "asked": asked.kept()}
+    return {"protocol": PROTOCOL, "resume_url": reverse("saml_resume"), "asked": asked.kept()}
 
 
 def _one_step_more(request: HttpRequest, asked: Asked) -> HttpResponse:
     """The browser asks again by itself, and this time its session comes along."""
-    return saved_request.keep(request, see_other(reverse("saml_resume")), _kept(asked))
+    return saved_request.save(request, see_other(reverse("saml_resume")), _kept(asked))
 
 
 def entity(name: str) -> Ours:

@@ -37,7 +37,7 @@ def _ask(request, typed: dict) -> HttpResponse:
     )
     if isinstance(outcome, Wait):
         return errors.show(request, 429, wait_until=outcome.until)
-    saved_request.hold(request, channel="sms" if typed["channel"] == "phone" else "email")
+    saved_request.extend_for_recovery(request, channel="sms" if typed["channel"] == "phone" else "email")
     response = see_other(f"{to('recovery_asked')['Location']}?by={typed['channel']}")
     cookies.ASKED.write(response, asked)
     # The next page has the sign-in form at hand: nobody types a long address twice on a small phone.

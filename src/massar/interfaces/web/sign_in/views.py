@@ -24,10 +24,10 @@ LONG_WAIT = timedelta(hours=1)
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
-    waits = saved_request.of(request)
+    waits = saved_request.current(request)
     if request.method != "POST":
         if request.here and not waits.get("again"):
-            return saved_request.onwards(request)
+            return saved_request.redirect_after_sign_in(request)
         return _page(request, SignIn(initial={"user": waits.get("login_hint", "")}))
     form = SignIn(request.POST)
     if not form.is_valid():
@@ -47,7 +47,7 @@ def _answer(request, form, outcome) -> HttpResponse:
         case Entered(person=person, session_id=session_id):
             if request.here and request.here.session.id != session_id:
                 _leave_earlier(request)
-            response = let_in(request, saved_request.onwards(request), outcome)
+            response = let_in(request, saved_request.redirect_after_sign_in(request), outcome)
             return _in_own_language(request, response, person)
         case MustChange(cookie=cookie):
             _leave_earlier(request)
@@ -91,7 +91,7 @@ def _in_own_language(request, response, person) -> HttpResponse:
 
 
 def _page(request, form, problem=None, *, status=200, wait_until=None) -> HttpResponse:
-    waits = saved_request.of(request)
+    waits = saved_request.current(request)
     _speak(request, waits.get("language", ""))
     return page.render(
         request,
@@ -132,4 +132,4 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     cookies.CHANGE.drop(response)
     if response["Location"] == reverse("sign_in"):  # the list says so by itself
         cookies.write_flash(response, "info", "flash.signed_out")
-    return saved_request.over(request, response)
+    return saved_request.discard(request, response)

@@ -105,4 +105,4 @@ def _seconds(value: object) -> float | None:
 def _first_time(claims: dict, site: sites.Site) -> bool:
     """Each jti once, remembered for as long as the assertion could be shown again."""
     until = datetime.fromtimestamp(claims["exp"], UTC) + SKEW
-    return sites.replay_cache.first_time("client_assertion", site.client_id, claims["jti"], until=until)
+    return sites.replay_cache.add("client_assertion", site.client_id, claims["jti"], until=until)

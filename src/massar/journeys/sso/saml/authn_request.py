@@ -71,7 +71,7 @@ def asked(message: Message, *, ours: Ours, here: SignedIn | None, browser: Brows
         destination=ours.sso,
         signed=False,
         now=now,
-        remembers=lambda: save_request.may_remember(here=here, browser=browser, now=now),
+        remembers=lambda: save_request.may_add_to_replay_cache(here=here, browser=browser, now=now),
     )
     root, site = found.root, found.site
     if root.find(f"{{{SAML}}}Subject") is not None:

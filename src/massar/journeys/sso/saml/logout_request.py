@@ -103,7 +103,7 @@ def wanted(message: Message, *, ours: Ours, here: SignedIn | None, browser: Brow
         destination=ours.slo,
         signed=False,
         now=now,
-        remembers=lambda: save_request.may_remember(here=here, browser=browser, now=now),
+        remembers=lambda: save_request.may_add_to_replay_cache(here=here, browser=browser, now=now),
     )
     _judge_time(found.root, now)
     name = found.root.find(f"{{{SAML}}}NameID")

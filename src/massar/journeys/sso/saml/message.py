@@ -189,5 +189,5 @@ def _judge_fresh(root: etree._Element, now: datetime) -> None:
 
 def _judge_new(root: etree._Element, site: sites.Site) -> None:
     until = xml.instant(root.get("IssueInstant")) + WINDOW + SKEW
-    if not sites.replay_cache.first_time("saml", site.slug, root.get("ID"), until=until):
+    if not sites.replay_cache.add("saml", site.slug, root.get("ID"), until=until):
         raise Refused("expired", "This ID has come before.")
