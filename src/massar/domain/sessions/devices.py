@@ -53,7 +53,8 @@ def forget(cookie: str, person_id: int, *, now: datetime) -> str:
 
 def _write(device: Device) -> str:
     since = int(device.since.timestamp())
-    return f"{device.person_id}.{device.nonce}.{since}.{encryption.browser_keys().tag('device', device.person_id, device.nonce, since)}"
+    tag = encryption.browser_keys().tag("device", device.person_id, device.nonce, since)
+    return f"{device.person_id}.{device.nonce}.{since}.{tag}"
 
 
 def _parse(entry: str) -> Device | None:

@@ -21,7 +21,10 @@ from massar.core import local_time
 from massar.domain.sites.api import Site, keys, rules
 from massar.journeys.sso import log_out_of_sites
 
-NOT_ENCODED = "in HTTP Basic such a sign is to be form-encoded (RFC 6749 §2.3.1), and Authlib, requests-oauthlib and Dovecot do not do that"
+NOT_ENCODED = (
+    "in HTTP Basic such a sign is to be form-encoded (RFC 6749 §2.3.1), "
+    "and Authlib, requests-oauthlib and Dovecot do not do that"
+)
 SOON = timedelta(days=30)
 ROLLED_BEFORE = timedelta(days=60)  # people at many sites put the account's next certificate in by hand
 
