@@ -68,7 +68,7 @@ def told(office, clock, reference: str, state: str, to: str = "") -> None:
 
 
 def counted(metric: str, carrier: str) -> int:
-    return delivery.counters.everything().get(delivery.counters.name(metric, channel="sms", carrier=carrier), 0)
+    return delivery.counters.read().get(delivery.counters.Series(metric, ("sms", carrier)), 0)
 
 
 def test_each_segment_of_a_long_message_costs(office, clock):

@@ -72,8 +72,8 @@ def test_what_the_worker_counted(opened, cast, post):
 
 def test_the_histogram_is_whole_and_cumulative(opened):
     counters = delivery.counters
-    counters.add(counters.of_hand_over("sms", [0.07, 0.3]))
-    counters.add(counters.of_hand_over("sms", [0.3, 900.0]))
+    counters.add(counters.count_hand_over("sms", [0.07, 0.3]))
+    counters.add(counters.count_hand_over("sms", [0.3, 900.0]))
     found = read()["massar_message_hand_over_seconds"]
     buckets = [(dict(labels)["le"], value) for (name, *labels), value in found.items() if name.endswith("_bucket")]
     assert [le for le, _ in buckets] == [

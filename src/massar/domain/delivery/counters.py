@@ -1,52 +1,113 @@
-"""Numbers that only grow, kept in the database: exact over restarts and workers, read by whoever serves metrics."""
+"""Numbers that only grow, for Prometheus. They live in the database: exact over restarts and over any number of workers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from massar.core import sql
 
-HAND_OVER_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)  # seconds
+
+class Metric(NamedTuple):
+    """What is counted, and by which labels. Their values are words of ours (channel, carrier, outcome), never typed ones."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...]
 
 
-def add(counts: Mapping[str, int]) -> None:
-    """Adds to the counters by name; part of the caller's transaction."""
+class Series(NamedTuple):
+    """One number of a metric. `values`: of the metric's labels, in their order."""
+
+    metric: str
+    values: tuple[str, ...]
+
+
+Counts = Mapping[Series, int]
+
+MESSAGES = Metric(
+    "massar_messages_total", "Attempts that ended, by channel, carrier and outcome.", ("channel", "carrier", "outcome")
+)
+SEGMENTS = Metric("massar_message_segments_total", "SMS parts that carriers accepted.", ("channel", "carrier"))
+COST = Metric(
+    "massar_message_cost_thousandths_total",
+    "Price of what carriers accepted, in thousandths of their currency.",
+    ("channel", "carrier"),
+)
+RECEIPTS = Metric(
+    "massar_message_receipts_total",
+    "What carriers told after they had accepted, by state.",
+    ("channel", "carrier", "state"),
+)
+METRICS = (MESSAGES, SEGMENTS, COST, RECEIPTS)
+
+HAND_OVER = Metric(
+    "massar_message_hand_over_seconds", "Seconds from a message's request until a carrier had it.", ("channel",)
+)
+HAND_OVER_BUCKETS = ("0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "30", "60", "300", "+Inf")  # seconds
+_BOUNDS = [float(bucket) for bucket in HAND_OVER_BUCKETS]
+_MILLISECONDS = "massar_message_hand_over_milliseconds"  # the histogram's sum; counters are whole numbers
+
+
+class Histogram(NamedTuple):
+    """How many values fell into each bucket of HAND_OVER_BUCKETS (not into those below it), and the sum of all."""
+
+    buckets: list[int]
+    seconds: float
+
+
+def add(counts: Counts) -> None:
+    """Add to the counters, as part of the caller's transaction."""
     if counts:
         ordered = sorted(counts.items())  # one order for all workers: no deadlock between rows
         sql.change(
-            f"INSERT INTO delivery_counter (name, value) VALUES {sql.marks(len(ordered), 2)} "
-            "ON CONFLICT (name) DO UPDATE SET value = delivery_counter.value + excluded.value",
-            [value for pair in ordered for value in pair],
+            f"INSERT INTO delivery_counter (metric, labels, value) VALUES {sql.marks(len(ordered), 3)} "
+            "ON CONFLICT (metric, labels) DO UPDATE SET value = delivery_counter.value + excluded.value",
+            [field for (metric, values), count in ordered for field in (metric, json.dumps(values), count)],
         )
 
 
-def everything() -> dict[str, int]:
-    return dict(sql.rows("SELECT name, value FROM delivery_counter ORDER BY name"))
+def read() -> dict[Series, int]:
+    """Return every counter that was ever added to."""
+    found = sql.rows("SELECT metric, labels, value FROM delivery_counter ORDER BY metric, labels")
+    return {Series(metric, tuple(json.loads(labels))): value for metric, labels, value in found}
 
 
-def name(metric: str, **labels: str) -> str:
-    """As Prometheus writes it. Labels are words of ours (channel, carrier, outcome), never what people typed."""
-    inside = ",".join(f'{key}="{value}"' for key, value in labels.items())
-    return f"{metric}{{{inside}}}" if inside else metric
-
-
-def of_accepted(channel: str, carrier: str, outcome: str, segments: int, cost: int) -> dict[str, int]:
-    """One message that a carrier took: it, its segments, and what they cost in thousandths."""
-    labels = {"channel": channel, "carrier": carrier}
+def count_accepted(channel: str, carrier: str, outcome: str, segments: int, cost: int) -> Counts:
+    """Count one message that a carrier took: itself, its segments, and what they cost in thousandths."""
     return {
-        name("massar_messages_total", **labels, outcome=outcome): 1,
-        name("massar_message_segments_total", **labels): segments,
-        name("massar_message_cost_thousandths_total", **labels): cost,
+        Series(MESSAGES.name, (channel, carrier, outcome)): 1,
+        Series(SEGMENTS.name, (channel, carrier)): segments,
+        Series(COST.name, (channel, carrier)): cost,
     }
 
 
-def of_hand_over(channel: str, seconds: list[float]) -> dict[str, int]:
-    """A histogram's buckets, count and sum (in milliseconds, for counters are whole) of times from request to carrier."""
-    counts: dict[str, int] = {}
-    for bucket in HAND_OVER_BUCKETS:
-        within = sum(one <= bucket for one in seconds)
-        if within:
-            counts[name("massar_message_hand_over_seconds_bucket", channel=channel, le=str(bucket))] = within
-    counts[name("massar_message_hand_over_seconds_count", channel=channel)] = len(seconds)
-    counts[name("massar_message_hand_over_milliseconds_sum", channel=channel)] = int(1000 * sum(seconds))
+def count_refused(channel: str, carrier: str, outcome: str) -> Counts:
+    """Count one attempt that no carrier took."""
+    return {Series(MESSAGES.name, (channel, carrier, outcome)): 1}
+
+
+def count_receipts(receipts: Iterable[tuple[str, str, str]]) -> Counts:
+    """Count receipts, each given as (channel, carrier, state)."""
+    return Counter(Series(RECEIPTS.name, receipt) for receipt in receipts)
+
+
+def count_hand_over(channel: str, seconds: list[float]) -> Counts:
+    """Put times from a message's request until a carrier had it into the histogram of that channel."""
+    counts = Counter(Series(HAND_OVER.name, (channel, HAND_OVER_BUCKETS[bisect_left(_BOUNDS, one)])) for one in seconds)
+    counts[Series(_MILLISECONDS, (channel,))] = int(1000 * sum(seconds))
     return counts
+
+
+def hand_over(found: Counts) -> dict[str, Histogram]:
+    """Pick the histogram of each channel out of what `read` returned."""
+    return {
+        channel: Histogram(
+            [found.get(Series(HAND_OVER.name, (channel, bucket)), 0) for bucket in HAND_OVER_BUCKETS], total / 1000
+        )
+        for (metric, (channel, *_)), total in found.items()
+        if metric == _MILLISECONDS
+    }

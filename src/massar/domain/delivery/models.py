@@ -196,7 +196,9 @@ class Breaker(models.Model):
 
 
 class Counter(models.Model):
-    """A number that only grows, for Prometheus. `name` with its labels as it is exposed."""
+    """A number that only grows, for Prometheus. `labels`: the values of the metric's labels, as a JSON list."""
 
-    name = models.CharField(max_length=200, primary_key=True)
+    pk = models.CompositePrimaryKey("metric", "labels")
+    metric = models.CharField(max_length=100)
+    labels = models.CharField(max_length=200)
     value = models.BigIntegerField(default=0)

@@ -149,7 +149,7 @@ def adopt(*, price: Callable[[str], int], now: datetime) -> list[Told]:
             adopted.add(message_id)
             segments = wording.most_segments(*kind) if channel == "sms" else 0
             outbox.bill(message_id, segments, segments * price(carrier))
-            counters.add(counters.of_accepted(channel, carrier, "adopted", segments, segments * price(carrier)))
+            counters.add(counters.count_accepted(channel, carrier, "adopted", segments, segments * price(carrier)))
         sql.change(
             "INSERT INTO delivery_part (carrier, reference, message_id, number, sent_at, state, code, told_at) "
             "SELECT %s, %s, message_id, number, started_at, %s, %s, %s FROM delivery_attempt "

@@ -1,34 +1,27 @@
-"""Metrics for Prometheus, text format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats).
+"""Metrics for Prometheus at /metrics.
 
-Counters stand in the database, exact over restarts and workers; gauges are read when asked. Whoever does not bring the
-token meets what stands at an address that does not exist.
+Counters stand in the database, exact over restarts and workers; gauges are read when asked. Nothing is kept in this
+process, so there is no registry: a collector is made for every answer. Whoever does not bring the token meets what stands
+at an address that does not exist.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
+from itertools import accumulate
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_safe
+from prometheus_client import Metric, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
 
 from massar.domain.delivery import api as delivery
 from massar.interfaces.base import outage
 from massar.journeys.messages import watch_messages
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-HAND_OVER = "massar_message_hand_over_seconds"
-_SUM = "massar_message_hand_over_milliseconds_sum"
-_CHANNEL = re.compile(r'channel="([^"]*)"')
-HELP = {
-    "massar_messages_total": "Attempts that ended, by channel, carrier and outcome.",
-    "massar_message_segments_total": "SMS parts that carriers accepted.",
-    "massar_message_cost_thousandths_total": "Price of what carriers accepted, in thousandths of their currency.",
-    "massar_message_receipts_total": "What carriers told after they had accepted, by state.",
-}
-counters = delivery.counters
 
 
 @outage.said_when_away(outage.plain)
@@ -37,74 +30,82 @@ def metrics(request: HttpRequest) -> HttpResponse:
     token = settings.MASSAR.metrics_token
     if not token or not constant_time_compare(request.headers.get("Authorization", ""), f"Bearer {token}"):
         raise Http404
-    return HttpResponse("\n".join(_lines(watch_messages.glance(now=request.now))) + "\n", content_type=CONTENT_TYPE)
+    collector = DeliveryCollector(watch_messages.glance(now=request.now))
+    return HttpResponse(generate_latest(collector), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-def _lines(look: delivery.metrics.Look) -> Iterator[str]:
-    found = counters.everything()
-    yield from _counters({name: n for name, n in found.items() if not name.startswith((HAND_OVER, _SUM))})
-    yield from _hand_over(found)
-    yield from _queue(look)
-    yield from _breakers(look)
-    yield from _alarms(look)
+class DeliveryCollector(Collector):
+    """All that one look at the messages shows, as families of prometheus_client."""
+
+    def __init__(self, look: delivery.metrics.Look) -> None:
+        self.look = look
+
+    def collect(self) -> Iterator[Metric]:
+        counts = delivery.counters.read()
+        yield from _counters(counts)
+        yield from _hand_over(counts)
+        yield _queue(self.look)
+        yield _oldest(self.look)
+        yield _breakers(self.look)
+        yield _alarms(self.look)
 
 
-def _counters(found: dict[str, int]) -> Iterator[str]:
-    families: dict[str, list[str]] = {}
-    for name, value in found.items():
-        families.setdefault(name.partition("{")[0], []).append(f"{name} {value}")
-    for family, samples in sorted(families.items()):
-        yield from _head(family, "counter", HELP.get(family, "Counted by Massar Account."))
-        yield from samples
+def _counters(counts: delivery.counters.Counts) -> Iterator[Metric]:
+    """A metric of which nothing was counted yet is left out."""
+    for metric in delivery.counters.METRICS:
+        family = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
+        for (name, values), count in counts.items():
+            if name == metric.name:
+                family.add_metric(values, count)
+        if family.samples:
+            yield family
 
 
-def _hand_over(found: dict[str, int]) -> Iterator[str]:
-    """A bucket that was never met is not stored, but holds what the smaller ones hold: nothing."""
-    counts = f"{HAND_OVER}_count"
-    channels = [_CHANNEL.search(name)[1] for name in found if name.startswith(counts)]
-    if channels:
-        yield from _head(HAND_OVER, "histogram", "Seconds from a message's request until a carrier had it.")
-    for channel in channels:
-        total = found[counters.name(counts, channel=channel)]
-        for bucket in map(str, counters.HAND_OVER_BUCKETS):
-            name = counters.name(f"{HAND_OVER}_bucket", channel=channel, le=bucket)
-            yield f"{name} {found.get(name, 0)}"
-        yield f"{counters.name(f'{HAND_OVER}_bucket', channel=channel, le='+Inf')} {total}"
-        milliseconds = found.get(counters.name(_SUM, channel=channel), 0)
-        yield f"{counters.name(f'{HAND_OVER}_sum', channel=channel)} {milliseconds / 1000}"
-        yield f"{counters.name(f'{HAND_OVER}_count', channel=channel)} {total}"
+def _hand_over(counts: delivery.counters.Counts) -> Iterator[Metric]:
+    metric, buckets = delivery.counters.HAND_OVER, delivery.counters.HAND_OVER_BUCKETS
+    family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
+    for channel, histogram in delivery.counters.hand_over(counts).items():
+        cumulative = list(zip(buckets, accumulate(histogram.buckets), strict=True))
+        family.add_metric([channel], cumulative, histogram.seconds)
+    if family.samples:
+        yield family
 
 
-def _queue(look: delivery.metrics.Look) -> Iterator[str]:
-    yield from _head("massar_queue", "gauge", "Messages, and requests for recovery, by state and purpose.")
+def _queue(look: delivery.metrics.Look) -> Metric:
+    what = "Messages, and requests for recovery, by state and purpose."
+    family = GaugeMetricFamily("massar_queue", what, labels=("state", "purpose"))
     for one in look.queue:
-        yield f"{counters.name('massar_queue', state=one.state, purpose=one.purpose)} {one.count}"
-    yield from _head("massar_queue_oldest_seconds", "gauge", "For how long the oldest has waited to leave; 0 for none.")
-    oldest = {purpose: 0.0 for purpose in delivery.alarms.URGENT}
+        family.add_metric((one.state, one.purpose), one.count)
+    return family
+
+
+def _oldest(look: delivery.metrics.Look) -> Metric:
+    what = "For how long the oldest has waited to leave; 0 for none."
+    family = GaugeMetricFamily("massar_queue_oldest_seconds", what, labels=("purpose",))
+    oldest = dict.fromkeys(delivery.alarms.URGENT, 0.0)
     for one in look.queue:
         if one.state != "sent":
             waited = (look.now - one.oldest).total_seconds()
             oldest[one.purpose] = max(waited, oldest.get(one.purpose, 0.0))
     for purpose, seconds in oldest.items():
-        yield f"{counters.name('massar_queue_oldest_seconds', purpose=purpose)} {seconds}"
+        family.add_metric((purpose,), seconds)
+    return family
 
 
-def _breakers(look: delivery.metrics.Look) -> Iterator[str]:
+def _breakers(look: delivery.metrics.Look) -> Metric:
     """Of every carrier that ever had a fault; one of the three states is 1."""
-    yield from _head("massar_carrier_breaker", "gauge", "1 for the state in which the carrier's breaker is.")
+    what = "1 for the state in which the carrier's breaker is."
+    family = GaugeMetricFamily("massar_carrier_breaker", what, labels=("carrier", "state"))
     for facts in look.breakers.values():
         for state in delivery.breaker.State.values:
-            name = counters.name("massar_carrier_breaker", carrier=facts.carrier, state=state)
-            yield f"{name} {int(facts.state == state)}"
+            family.add_metric((facts.carrier, state), facts.state == state)
+    return family
 
 
-def _alarms(look: delivery.metrics.Look) -> Iterator[str]:
-    yield from _head("massar_alarm", "gauge", "1 while the alarm stands; what to do: docs/operate/alarms/.")
+def _alarms(look: delivery.metrics.Look) -> Metric:
+    what = "1 while the alarm stands; what to do: docs/operate/alarms/."
+    family = GaugeMetricFamily("massar_alarm", what, labels=("name",))
     standing = {one.id for one in delivery.alarms.standing(look)}
     for alarm in delivery.alarms.TABLE:
-        yield f"{counters.name('massar_alarm', name=alarm.id)} {int(alarm.id in standing)}"
-
-
-def _head(name: str, kind: str, what: str) -> Iterator[str]:
-    yield f"# HELP {name} {what}"
-    yield f"# TYPE {name} {kind}"
+        family.add_metric((alarm.id,), alarm.id in standing)
+    return family

@@ -243,11 +243,11 @@ def _accepted(done: list[Done], router: delivery.Router, now: datetime) -> None:
     counts = Counter()
     for one in taken:
         counts.update(
-            delivery.counters.of_accepted(one.letter.channel, one.carrier, "accepted", one.segments, one.cost)
+            delivery.counters.count_accepted(one.letter.channel, one.carrier, "accepted", one.segments, one.cost)
         )
     for channel in {one.letter.channel for one in settled}:
         waits = [max(0.0, (now - x.letter.created_at).total_seconds()) for x in settled if x.letter.channel == channel]
-        counts.update(delivery.counters.of_hand_over(channel, waits))
+        counts.update(delivery.counters.count_hand_over(channel, waits))
     delivery.counters.add(counts)
 
 
@@ -256,8 +256,7 @@ def _refused(one: Done, router: delivery.Router, now: datetime) -> str:
     letter, result = one.letter, one.result
     outcome, code = _outcome(result)
     outbox.end_attempt(letter, outcome, now=now, code=code)
-    labels = {"channel": letter.channel, "carrier": one.carrier.name, "outcome": outcome}
-    delivery.counters.add({delivery.counters.name("massar_messages_total", **labels): 1})
+    delivery.counters.add(delivery.counters.count_refused(letter.channel, one.carrier.name, outcome))
     if letter.too_late(now):
         _give_up(letter, State.EXPIRED, "too late", now)
     elif isinstance(result, delivery.Refused) and result.permanent and _is_the_end(one, router):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -40,11 +39,7 @@ def _delivered(news: list[delivery.Told], now: datetime) -> None:
     delivered = [one for one in news if one.state == delivery.DELIVERED]
     receipts.deliver(delivered, now=now)
     _tell(delivered, "delivered", now)
-    counts = Counter(
-        delivery.counters.name("massar_message_receipts_total", channel=x.channel, carrier=x.carrier, state=x.state)
-        for x in news
-    )
-    delivery.counters.add(counts)
+    delivery.counters.add(delivery.counters.count_receipts((one.channel, one.carrier, one.state) for one in news))
 
 
 def _another_may(one: delivery.Told, router: delivery.Router, now: datetime) -> bool:

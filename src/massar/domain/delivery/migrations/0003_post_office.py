@@ -56,7 +56,14 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Counter",
             fields=[
-                ("name", models.CharField(max_length=200, primary_key=True, serialize=False)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "metric", "labels", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("metric", models.CharField(max_length=100)),
+                ("labels", models.CharField(max_length=200)),
                 ("value", models.BigIntegerField(default=0)),
             ],
         ),
