@@ -207,7 +207,7 @@ def _sign_in_table(standings: list[Standing], bound: float) -> str:
             row.append(f"{machine.memory_mib(one.server.pid):.0f}")
     return report.table(
         "Sign-ins, right password, one server process on one core", heads, rows,
-        f"{BROWSERS} browsers at once, {PEOPLE} people, unknown devices (the longer lane). Of the bound: per CPU-second "
+        f"{BROWSERS} browsers at once, {PEOPLE} people, unknown devices (the shared rate limits). Of the bound: per CPU-second "
         "beside Argon2id alone per CPU-second, same minutes. The aim for the first line is 80 %.",
     )  # fmt: skip
 

@@ -203,8 +203,10 @@ def test_choosing_a_new_password(clock):
         )
 
     for step, change in every_death(clock, prepare, apart=5):
-        tries = limits.draw(limits.rate_limits.CHANGE_CURRENT, grant.claim)
-        assert limits.left(tries, now=clock()) == tries.limit.burst, f"died at step {step}: a right try was charged"
+        tries = limits.rate_limits.CHANGE_CURRENT.bucket(grant.claim)
+        assert limits.remaining(tries, now=clock()) == tries.limit.burst, (
+            f"died at step {step}: a right try was charged"
+        )
         answer = change()
         assert isinstance(answer, (Entered, Gone)), f"died at step {step}"
         assert password != chosen
@@ -215,7 +217,7 @@ def test_choosing_a_new_password(clock):
 
 def test_signing_in_with_the_password_in_use(clock):
     """Reserved before it is verified, so a death may cost one try of twenty; never more, and never the way in."""
-    account = limits.draw(limits.rate_limits.SIGN_IN_ACCOUNT, "person", cast.facts(JAMAL).id)
+    account = limits.rate_limits.SIGN_IN_ACCOUNT.bucket("person", cast.facts(JAMAL).id)
     browsers = (replace(HERE, asked=ids.token()) for _ in itertools.count())
 
     def prepare():
@@ -224,7 +226,7 @@ def test_signing_in_with_the_password_in_use(clock):
 
     for step, enter in every_death(clock, prepare):
         assert isinstance(enter(), Entered), f"died at step {step}"
-        assert limits.left(account, now=clock()) >= account.limit.burst - 1
+        assert limits.remaining(account, now=clock()) >= account.limit.burst - 1
 
 
 # --- what sites ask
@@ -232,7 +234,7 @@ def test_signing_in_with_the_password_in_use(clock):
 
 def test_keeping_a_request_of_a_site(clock):
     """What is charged to the network is what its strangers keep here."""
-    network = limits.draw(limits.rate_limits.SAVED_REQUEST_NETWORK, HERE.network)
+    network = limits.rate_limits.SAVED_REQUEST_NETWORK.bucket(HERE.network)
 
     def prepare():
         SavedRequest.objects.all().delete()
@@ -241,5 +243,5 @@ def test_keeping_a_request_of_a_site(clock):
     for step, keep in every_death(clock, prepare):
         kept = SavedRequest.objects.count()
         later = clock() - timedelta(seconds=5)
-        assert network.limit.burst - limits.left(network, now=later) == kept, f"died at step {step}"
+        assert network.limit.burst - limits.remaining(network, now=later) == kept, f"died at step {step}"
         assert keep()

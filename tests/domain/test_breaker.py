@@ -174,7 +174,7 @@ def test_a_probe_that_speaks_of_its_own_message_lets_another_try_soon_and_pauses
 def test_a_probe_that_sent_nothing_is_given_back():
     open_it()
     assert breaker.claim_probe("iam", now=NOW + FIRST)
-    breaker.give_back_probe("iam", now=NOW + FIRST)
+    breaker.release_probe("iam", now=NOW + FIRST)
     assert breaker.claim_probe("iam", now=NOW + FIRST), "by whoever comes next"
 
 

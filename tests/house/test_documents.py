@@ -17,7 +17,7 @@ from massar.domain.credentials import temporary
 from massar.domain.delivery import models as delivery
 from massar.domain.delivery import outbox
 from massar.domain.limits import rate_limits
-from massar.domain.limits.gcra import Limit
+from massar.domain.limits.gcra import RateLimit
 from massar.domain.people import contacts
 from massar.domain.people import models as people
 from massar.interfaces.base import cookies
@@ -178,7 +178,7 @@ def spoken(pause: timedelta) -> str:
 
 
 def test_every_budget_is_documented_as_it_is():
-    limits = [value for value in vars(rate_limits).values() if isinstance(value, Limit)]
+    limits = [value for value in vars(rate_limits).values() if isinstance(value, RateLimit)]
     said = {bare(cells[0]): cells[1:3] for cells in rows((ROOT / "SECURITY.md").read_text("utf-8"))}
     assert said == {one.name: [str(one.burst), spoken(one.refill)] for one in limits}
 

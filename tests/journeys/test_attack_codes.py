@@ -46,7 +46,7 @@ def test_atk_041_the_asking_browser_has_twenty_tries_of_its_own(asked):
     assert Visitor().sign_in(FATIMA.login, secret).path == "/password/expired/", "others have their own count"
 
 
-def test_atk_041_code_shaped_tries_never_charge_the_password_lane(asked):
+def test_atk_041_code_shaped_tries_are_never_charged_as_passwords(asked):
     stranger = Visitor()
     for _ in range(40):
         stranger.sign_in(FATIMA.login, OTHER_CODE)

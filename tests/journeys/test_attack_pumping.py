@@ -67,8 +67,8 @@ def spend_shared(clock) -> None:
 
 
 def left(reserve: bool, clock) -> list[int]:
-    draws = sms_budget._draws(1, reserve=True) if reserve else sms_budget.shared()
-    return [limits.left(one, now=clock()) for one in draws]
+    buckets = sms_budget._buckets(1, reserve=True) if reserve else sms_budget.shared()
+    return [limits.remaining(one, now=clock()) for one in buckets]
 
 
 # --- whole ranges of numbers
@@ -152,8 +152,8 @@ def test_atk_063_a_country_that_types_no_code_gets_no_more_and_recovery_goes_on(
     refused = asks(200, "+212699000111", clock)
     assert refused == Wait(clock() + timedelta(minutes=55), "email"), "an hour from the last code"
     assert standing(clock)["block-stopped"] == ("nation",)
-    own = limits.draw(limits.rate_limits.CODE_DESTINATION, "phone", "+212699000111")
-    assert limits.left(own, now=clock()) == 5, "what is refused costs no budget"
+    own = limits.rate_limits.CODE_DESTINATION.bucket("phone", "+212699000111")
+    assert limits.remaining(own, now=clock()) == 5, "what is refused costs no budget"
     Visitor().ask(FATIMA.login, phone=FATIMA.phone)
     assert len(secrets(post, FATIMA_PHONE)) == 1, "recovery"
     jamal = Visitor().sign_in(JAMAL.login, JAMAL.password)
@@ -201,7 +201,7 @@ def test_atk_063_a_recovery_beyond_the_reserve_is_late_and_not_lost(cast, post, 
     (row,) = [e for e in trail.of_person(facts(FATIMA).id) if e.event == "recovery_asked"]
     assert row.outcome == "sent"
     assert (
-        limits.left(limits.draw(limits.rate_limits.SEND_DAY, facts(FATIMA).id, "phone", FATIMA_PHONE), now=clock()) == 5
+        limits.remaining(limits.rate_limits.SEND_DAY.bucket(facts(FATIMA).id, "phone", FATIMA_PHONE), now=clock()) == 5
     )
 
 

@@ -210,7 +210,7 @@ def test_atk_037_guessed_phones_bring_no_message_and_end_in_a_budget(cast, post,
 
 def test_atk_037_a_network_that_asks_without_end_is_slowed(cast, clock):
     for _ in range(600):
-        assert limits.take([limits.draw(limits.rate_limits.ASK_NETWORK, "127.0.0.0/24")], now=clock()) is None
+        assert limits.consume([limits.rate_limits.ASK_NETWORK.bucket("127.0.0.0/24")], now=clock()) is None
     visitor = Visitor().ask(STRANGER, phone=FATIMA.phone)
     assert visitor.page.status_code == 429 and visitor.page.headers["Retry-After"] == "1"
     assert RecoveryRequest.objects.count() == 0

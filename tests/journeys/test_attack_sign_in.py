@@ -70,7 +70,7 @@ def test_atk_004_the_owner_on_a_new_browser_gets_in_by_recovery(cast, post):
     assert owner.sign_in(FATIMA.login, secret).path == "/password/expired/", "codes never wait for passwords"
 
 
-def test_atk_005_a_hundred_failures_in_a_row_close_the_strangers_lane(cast, clock):
+def test_atk_005_a_hundred_failures_in_a_row_spend_the_limit_of_strangers(cast, clock):
     """NIST SP 800-63B-4 §3.2.2. Known browsers and recovery stay open, and the page says so."""
     owner = Visitor().sign_in(JAMAL.login, JAMAL.password)
     owner.submit("/sign-out/")
@@ -86,7 +86,7 @@ def test_atk_005_a_hundred_failures_in_a_row_close_the_strangers_lane(cast, cloc
     assert [c for c in tries(20) if c == 422] == [422], "one more a day, not twenty"
 
 
-def test_atk_005_a_success_of_the_strangers_lane_starts_the_count_anew(cast, clock):
+def test_atk_005_a_success_of_a_stranger_starts_the_count_anew(cast, clock):
     for _ in range(4):
         tries(19)
         clock.advance(hours=3)
@@ -97,7 +97,7 @@ def test_atk_005_a_success_of_the_strangers_lane_starts_the_count_anew(cast, clo
     assert Visitor().sign_in(JAMAL.login, JAMAL.password).signed_in
 
 
-def test_atk_006_a_spent_lane_says_the_same_to_right_and_wrong(cast):
+def test_atk_006_a_spent_limit_says_the_same_to_right_and_wrong(cast):
     tries(20)
     right, wrong = (Visitor().sign_in(JAMAL.login, p) for p in (JAMAL.password, WRONG))
     assert _plain(right) == _plain(wrong) and right.page.status_code == wrong.page.status_code == 429
@@ -106,11 +106,11 @@ def test_atk_006_a_spent_lane_says_the_same_to_right_and_wrong(cast):
 
 def test_atk_009_a_try_is_paid_for_before_it_is_judged(cast, monkeypatch, clock):
     """What is reserved stands in the table while the hash runs (the race itself is in the tests of races)."""
-    account = limits.draw(limits.rate_limits.SIGN_IN_ACCOUNT, "person", facts(JAMAL).id)
+    account = limits.rate_limits.SIGN_IN_ACCOUNT.bucket("person", facts(JAMAL).id)
     seen = []
 
     def judge(password, stored, *, known):
-        seen.append(limits.left(account, now=clock()))
+        seen.append(limits.remaining(account, now=clock()))
         return False
 
     monkeypatch.setattr("massar.domain.credentials.passwords.is_right", judge)
@@ -191,7 +191,7 @@ def test_atk_014_a_stolen_device_cookie_has_ten_tries_and_then_a_strangers(cast)
     thief.client.cookies["massar-devices"] = stolen
     codes = [thief.sign_in(JAMAL.login, WRONG).page.status_code for _ in range(40)]
     assert codes[:30] == [422] * 30 and set(codes[30:]) == {429}
-    assert owner.sign_in(JAMAL.login, JAMAL.password).signed_in, "the owner's other browser has its own lane"
+    assert owner.sign_in(JAMAL.login, JAMAL.password).signed_in, "the owner's other browser has its own limit"
 
 
 def test_atk_015_a_school_behind_one_address_is_no_attack(cast, clock):

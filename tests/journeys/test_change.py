@@ -240,7 +240,7 @@ def test_a_known_browser_stays_known_after_a_routine_change_but_not_after_a_reco
     stranger = Visitor()
     for _ in range(25):
         stranger.sign_in(FATIMA.login, "Wrong*5820-word")
-    assert known.sign_in(FATIMA.login, NEW).signed_in, "its own lane"
+    assert known.sign_in(FATIMA.login, NEW).signed_in, "its own limit"
     clock.advance(seconds=1)
     owner = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
     secret = post.secret(FATIMA_PHONE)

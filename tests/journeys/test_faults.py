@@ -193,7 +193,9 @@ def test_what_was_undone_may_be_done_again(vendor, rf):
     def view(request):
         tried.append(None)
         with transaction.atomic():
-            sql.change("INSERT INTO limits_budget (key, tat, cost, room) VALUES (%s, 1, 1, 1)", (f"try {len(tried)}",))
+            sql.change(
+                "INSERT INTO limits_bucketstate (key, tat, cost, room) VALUES (%s, 1, 1, 1)", (f"try {len(tried)}",)
+            )
             if len(tried) == 1:
                 [pid] = sql.row("SELECT pg_backend_pid()")
                 with connection.line_of_its_own() as other:
@@ -202,8 +204,8 @@ def test_what_was_undone_may_be_done_again(vendor, rf):
         return HttpResponse("ok")
 
     assert outage.patient(view)(rf.get("/")).status_code == 200
-    assert sql.rows("SELECT key FROM limits_budget WHERE key LIKE 'try%%'") == [("try 2",)]
-    sql.change("DELETE FROM limits_budget WHERE key LIKE 'try%%'")
+    assert sql.rows("SELECT key FROM limits_bucketstate WHERE key LIKE 'try%%'") == [("try 2",)]
+    sql.change("DELETE FROM limits_bucketstate WHERE key LIKE 'try%%'")
 
 
 # --- the worker, whichever way its connection went

@@ -98,39 +98,39 @@ def secret_of(person, contact_kind: str, clock) -> tuple[int, str]:
 @pytest.mark.parametrize("burst", [1, 7])
 def test_a_budget_is_never_overrun(clock, burst):
     """200 parallel takes (decision 18): exactly as many pass as the budget holds, and none is lost."""
-    limit = limits.Limit("race", burst, timedelta(hours=1))
-    shared = limits.Limit("race-shared", 1000, timedelta(hours=1))
+    limit = limits.RateLimit("race", burst, timedelta(hours=1))
+    shared = limits.RateLimit("race-shared", 1000, timedelta(hours=1))
     now = clock()
 
     def take(number: int):
-        draws = [limits.draw(limit, "one"), limits.draw(shared, "all")]
-        return limits.take(draws if number % 2 else draws[::-1], now=now)
+        buckets = [limit.bucket("one"), shared.bucket("all")]
+        return limits.consume(buckets if number % 2 else buckets[::-1], now=now)
 
     refused = at_once(200, take)
     assert refused.count(None) == burst
     assert all(r.limit == "race" for r in refused if r)
-    assert limits.left(limits.draw(shared, "all"), now=now) == 1000 - burst, "a refused take gives back what it had"
+    assert limits.remaining(shared.bucket("all"), now=now) == 1000 - burst, "a refused call puts back what it took"
 
 
 def test_takes_and_returns_of_the_same_budgets_never_stand_in_each_others_way(clock):
     """Two rows taken and given back in any order by 200 callers: no deadlock, and in the end the budgets are whole."""
-    both = [limits.draw(limits.Limit(f"race-{n}", 500, timedelta(hours=1)), "one") for n in range(4)]
+    both = [limits.RateLimit(f"race-{n}", 500, timedelta(hours=1)).bucket("one") for n in range(4)]
     now = clock()
 
     def turn(number: int):
-        assert limits.take(both, now=now) is None
-        limits.give_back(both[::-1] if number % 2 else both)
+        assert limits.consume(both, now=now) is None
+        limits.refund(both[::-1] if number % 2 else both)
 
     at_once(200, turn)
-    assert {limits.left(d, now=now) for d in both} == {500}
+    assert {limits.remaining(d, now=now) for d in both} == {500}
 
 
 def test_at_the_last_try_one_password_is_evaluated(people, clock, monkeypatch):
     """200 parallel wrong sign-ins with one try left: one Argon2id is spent on the account, 199 are told to wait."""
-    lanes = limits.rate_limits
+    rate_limits = limits.rate_limits
     facts = cast.facts(YOUSSEF)
-    for _ in range(lanes.SIGN_IN_ACCOUNT.burst - 1):
-        assert limits.take([limits.draw(lanes.SIGN_IN_ACCOUNT, "person", facts.id)], now=clock()) is None
+    for _ in range(rate_limits.SIGN_IN_ACCOUNT.burst - 1):
+        assert limits.consume([rate_limits.SIGN_IN_ACCOUNT.bucket("person", facts.id)], now=clock()) is None
     evaluated, fits = [], credentials.hashing.fits
 
     def counted(*args, **kwargs):
@@ -156,7 +156,7 @@ def test_sixteen_phones_of_a_block_with_one_code_left_get_one(people, clock, mon
     monkeypatch.setattr(sign_in, "prove_again", lambda **_: None)
     block = delivery.outbox.block_tag("+212661123000")
     for _ in range(limits.rate_limits.CODE_BLOCK.burst - 1):
-        assert limits.take([limits.draw(limits.rate_limits.CODE_BLOCK, block)], now=clock()) is None
+        assert limits.consume([limits.rate_limits.CODE_BLOCK.bucket(block)], now=clock()) is None
     persons = _accounts(16, clock)
     outcomes = at_once(16, lambda n: _ask_for_code(persons[n], clock, phone=f"+2126611230{n:02d}", network=f"net-{n}"))
     assert Counter(type(o) for o in outcomes) == {edit_profile.Saved: 1, Wait: 15}
@@ -172,8 +172,8 @@ def test_sixteen_codes_and_one_left_in_the_country(people, clock, monkeypatch, s
     persons = _accounts(16, clock)
     outcomes = at_once(16, lambda n: _ask_for_code(persons[n], clock, phone=f"+2126{10 + n}123000", network=f"net-{n}"))
     assert Counter(type(o) for o in outcomes) == {edit_profile.Saved: 1, Wait: 15}
-    reserve = [limits.draw(limit) for limit in limits.rate_limits.sms(5, settings.MASSAR.sms_per_day, reserve=True)]
-    assert [limits.left(one, now=clock()) for one in reserve] == [1, 50_000]
+    reserve = [limit.bucket() for limit in limits.rate_limits.sms(5, settings.MASSAR.sms_per_day, reserve=True)]
+    assert [limits.remaining(one, now=clock()) for one in reserve] == [1, 50_000]
 
 
 def test_sixteen_recoveries_and_one_left_in_the_reserve(people, clock, settings):

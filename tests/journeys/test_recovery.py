@@ -109,7 +109,7 @@ def test_asking_is_one_row_and_nothing_is_looked_up(cast, django_assert_max_num_
     with django_assert_max_num_queries(4) as seen:
         visitor.client.post("/recovery/", _form(visitor, user=FATIMA.login, channel="phone", phone=FATIMA.phone))
     tables = {t for t in connection.introspection.table_names() if any(t in q["sql"] for q in seen.captured_queries)}
-    assert tables == {"limits_budget", "delivery_recoveryrequest"}
+    assert tables == {"limits_bucketstate", "delivery_recoveryrequest"}
     row = RecoveryRequest.objects.get()
     assert b"661000222" not in bytes(row.sealed) and b"fatima" not in bytes(row.sealed)
 

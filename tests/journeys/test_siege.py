@@ -300,14 +300,14 @@ def test_mail_is_sent_again_for_as_long_as_its_secret_lives(cast, clock, post):
 def test_what_is_sent_again_leaves_the_reserve_alone(cast, clock, post, settings):
     """Strangers who have one phone written to all day take no recovery from anybody else."""
     settings.MASSAR = replace(settings.MASSAR, sms_per_hour=10)
-    reserve = sms_budget._draws(1, reserve=True)[0]
+    reserve = sms_budget._buckets(1, reserve=True)[0]
     spend_new(clock, post)
     while sms_budget.take(1, now=clock()) is None:
         pass
     clock.advance(minutes=2)
     ask(new_browser(), clock)
     post.work()
-    assert limits.left(reserve, now=clock()) == 2 and len(secrets(post, FATIMA_PHONE)) == 3
+    assert limits.remaining(reserve, now=clock()) == 2 and len(secrets(post, FATIMA_PHONE)) == 3
     ask(new_browser(), clock, "+212662000333", login=YOUSSEF.login)
     assert len(secrets(post, "+212662000333")) == 1, "a new secret may have it"
     clock.advance(minutes=8)
@@ -318,7 +318,7 @@ def test_what_is_sent_again_leaves_the_reserve_alone(cast, clock, post, settings
 
 
 def test_a_flooded_network_does_not_keep_a_known_browser_from_asking(cast, clock, post):
-    assert limits.take([limits.draw(limits.rate_limits.ASK_NETWORK, HOME, units=600)], now=clock()) is None
+    assert limits.consume([limits.rate_limits.ASK_NETWORK.bucket(HOME, units=600)], now=clock()) is None
     typed = {"typed_login": FATIMA.login, "channel": "phone", "typed_contact": FATIMA_PHONE, "now": clock()}
     assert isinstance(recover_password.ask(**typed, ask_id=ids.token(), browser=new_browser()), Wait)
     ask(known_browser(FATIMA, clock), clock)

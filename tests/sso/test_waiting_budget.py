@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db
 def registered(cast, settings, monkeypatch):
     settings.MASSAR = replace(settings.MASSAR, sites=sites.Registry([STRICT, RETRAITE, NOTIFRH]))
     sites.keys._RING.forget()
-    small = limits.Limit("saved-request-network", ROOM, timedelta(minutes=1))
+    small = limits.RateLimit("saved-request-network", ROOM, timedelta(minutes=1))
     monkeypatch.setattr(limits.rate_limits, "SAVED_REQUEST_NETWORK", small)
 
 
@@ -109,7 +109,7 @@ def test_other_networks_and_later_moments_are_not_touched(clock):
 def test_ids_that_nobody_signed_fill_no_table(clock, monkeypatch):
     """Whoever sends a new ID each time makes rows up to the budget, and is answered all the same."""
     monkeypatch.setattr(
-        limits.rate_limits, "REPLAY_CACHE_NETWORK", limits.Limit("replay-cache-network", ROOM, timedelta(minutes=1))
+        limits.rate_limits, "REPLAY_CACHE_NETWORK", limits.RateLimit("replay-cache-network", ROOM, timedelta(minutes=1))
     )
     for _ in range(4 * ROOM):
         assert by_saml(Visitor(), clock).status_code == 303
@@ -119,7 +119,7 @@ def test_ids_that_nobody_signed_fill_no_table(clock, monkeypatch):
 
 def test_who_is_signed_in_or_signs_comes_once_whatever_strangers_did(clock, monkeypatch):
     monkeypatch.setattr(
-        limits.rate_limits, "REPLAY_CACHE_NETWORK", limits.Limit("replay-cache-network", 1, timedelta(minutes=1))
+        limits.rate_limits, "REPLAY_CACHE_NETWORK", limits.RateLimit("replay-cache-network", 1, timedelta(minutes=1))
     )
     by_saml(Visitor(), clock)
     youssef = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
@@ -156,7 +156,7 @@ def test_what_no_longer_waits_is_not_brought_back(clock):
 def test_a_signature_that_nobody_can_check_is_none(clock, settings, monkeypatch, claimed):
     """A site without a certificate: whoever claims to have signed shares the strangers' room."""
     monkeypatch.setattr(
-        limits.rate_limits, "REPLAY_CACHE_NETWORK", limits.Limit("replay-cache-network", ROOM, timedelta(minutes=1))
+        limits.rate_limits, "REPLAY_CACHE_NETWORK", limits.RateLimit("replay-cache-network", ROOM, timedelta(minutes=1))
     )
     settings.MASSAR = replace(settings.MASSAR, sites=sites.Registry([replace(RETRAITE, certificate="")]))
     for _ in range(4 * ROOM):

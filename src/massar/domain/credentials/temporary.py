@@ -133,7 +133,8 @@ def wanted(temporary_ids: list[int], now: datetime) -> set[int]:
 def match(person_id: int | None, secret: str, *, asked: str, now: datetime) -> Match | None:
     """Compares a code-shaped input with what was issued; counts the try first, in one statement, whoever it is.
 
-    The browser that asked has tries of its own; all others share theirs. A closed code is closed to that lane only.
+    The browser that asked has tries of its own; all others share theirs. A code that one side has used up stays open
+    to the other.
     """
     mine = asked_tag(asked)
     found = sql.rows(

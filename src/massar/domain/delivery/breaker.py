@@ -161,7 +161,7 @@ def alive(carrier: str, *, now: datetime) -> bool:
     )
 
 
-def give_back_probe(carrier: str, *, now: datetime) -> None:
+def release_probe(carrier: str, *, now: datetime) -> None:
     """Whoever wanted to try it has nothing to send: the next one may."""
     Breaker.objects.filter(carrier=carrier, state=State.HALF_OPEN).update(state=State.OPEN, until=now)
 

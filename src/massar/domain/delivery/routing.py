@@ -152,10 +152,10 @@ class Router:
             self._probing.add(name)
         return claimed
 
-    def give_back_probes(self, used: Iterable[str], now: datetime) -> None:
+    def release_probes(self, used: Iterable[str], now: datetime) -> None:
         """Of the carriers that a message was to try and none of these does after all."""
         for name in self._probing - set(used):
-            breaker.give_back_probe(name, now=now)
+            breaker.release_probe(name, now=now)
         self._probing.clear()
 
     def _is_shut(self, name: str) -> breaker.Facts | None:

@@ -1,10 +1,10 @@
-"""Attempt budgets (decision 18). One row is one budget; a budget that is full again is swept away."""
+"""What rate limits remember (decision 18). A bucket that is full again is swept away."""
 
 from django.db import models
 
 
-class Budget(models.Model):
-    """Generic cell rate algorithm: `tat` is the moment (µs since 1970) at which the budget will be full again.
+class BucketState(models.Model):
+    """Generic cell rate algorithm: `tat`, the theoretical arrival time (µs since 1970), is when the bucket is full again.
 
     `cost` is how long what was taken last takes to come back, `room` how much may be owed at once, both in µs.
     """

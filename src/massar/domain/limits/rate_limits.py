@@ -1,72 +1,71 @@
-"""Every budget of the product in one table, so that an operator and an auditor read them in one place."""
+"""Every rate limit of the product, for operators and auditors to read in one place."""
 
 from datetime import timedelta
 
-from massar.domain.limits.gcra import Limit
+from massar.domain.limits.gcra import RateLimit
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 # Sign-in and every other place where a password is asked.
-SIGN_IN_DEVICE = Limit("sign-in-device", 10, timedelta(seconds=90))  # a known device: its own lane
-SIGN_IN_TYPED = Limit("sign-in-typed", 20, 6 * MINUTE)  # unknown devices: what was typed …
-SIGN_IN_ACCOUNT = Limit("sign-in-account", 20, 6 * MINUTE)  # … and the account it leads to
+SIGN_IN_DEVICE = RateLimit("sign-in-device", 10, timedelta(seconds=90))  # a known device: apart from all others
+SIGN_IN_TYPED = RateLimit("sign-in-typed", 20, 6 * MINUTE)  # unknown devices: what was typed …
+SIGN_IN_ACCOUNT = RateLimit("sign-in-account", 20, 6 * MINUTE)  # … and the account it leads to
 # NIST SP 800-63B-4 §3.2.2: 100 failures in a row; reset by a success, and one more a day. (A row that never came
 # back could never be swept: whoever types a million invented names would fill the table for good.)
-SIGN_IN_CONSECUTIVE = Limit("sign-in-consecutive", 100, DAY)
-CHANGE_CURRENT = Limit("change-current", 20, HOUR)  # typing the temporary password again on the change form
+SIGN_IN_CONSECUTIVE = RateLimit("sign-in-consecutive", 100, DAY)
+CHANGE_CURRENT = RateLimit("change-current", 20, HOUR)  # typing the temporary password again on the change form
 
 # Recovery: asking. Nothing is looked up there, so nothing of an account is counted.
-ASK_NETWORK = Limit("ask-network", 600, timedelta(seconds=1))  # a school behind one address is no attack
-ASK_DEVICE = Limit("ask-device", 10, MINUTE)  # a browser that knows an account, when its network is flooded
+ASK_NETWORK = RateLimit("ask-network", 600, timedelta(seconds=1))  # a school behind one address is no attack
+ASK_DEVICE = RateLimit("ask-device", 10, MINUTE)  # a browser that knows an account, when its network is flooded
 # Recovery: answering, in the worker, when the contact was right.
-ASK_GAP = Limit("ask-gap", 1, MINUTE)  # one browser and one contact: nobody reads two messages at once
-SEND_HOUR = Limit(
-    "send-hour", 3, 20 * MINUTE
-)  # a new secret, per account and contact; the number is a setting, see `hourly`
-SEND_DAY = Limit("send-day", 6, 4 * HOUR)
-SEND_DEVICE_HOUR = Limit("send-device-hour", 3, 20 * MINUTE)  # the same for each known device, so that strangers …
-SEND_DEVICE_DAY = Limit("send-device-day", 12, HOUR)  # … spend nothing of the owner's
+ASK_GAP = RateLimit("ask-gap", 1, MINUTE)  # one browser and one contact: nobody reads two messages at once
+# A new secret, per account and contact; the number is a setting, see `hourly`.
+SEND_HOUR = RateLimit("send-hour", 3, 20 * MINUTE)
+SEND_DAY = RateLimit("send-day", 6, 4 * HOUR)
+SEND_DEVICE_HOUR = RateLimit("send-device-hour", 3, 20 * MINUTE)  # the same for each known device, so that strangers …
+SEND_DEVICE_DAY = RateLimit("send-device-day", 12, HOUR)  # … spend nothing of the owner's
 # Beyond these the running secret again, to whoever asks: so every right ask brings a message within four minutes, and
 # the most that strangers can bring to one phone is 360 a day.
-SEND_AGAIN = Limit("send-again", 3, 4 * MINUTE)
-# Wrong contacts, counted for the trail alone: nothing shows to who typed them, so nobody is refused for them.
-GUESS_NETWORK = Limit("guess-network", 10, DAY / 10)  # for one account from one network
-GUESS_BROWSER = Limit("guess-browser", 10, 2 * HOUR)
+SEND_AGAIN = RateLimit("send-again", 3, 4 * MINUTE)
+# Wrong contacts, counted for the audit log alone: nothing shows to who typed them, so nobody is refused for them.
+GUESS_NETWORK = RateLimit("guess-network", 10, DAY / 10)  # for one account from one network
+GUESS_BROWSER = RateLimit("guess-browser", 10, 2 * HOUR)
 
 
-def hourly(limit: Limit, times: int) -> Limit:
-    """The same budget with as many units an hour as the operator's setting says."""
-    return Limit(limit.name, times, HOUR / times)
+def hourly(limit: RateLimit, times: int) -> RateLimit:
+    """The same limit with as many units an hour as the operator's setting says."""
+    return RateLimit(limit.name, times, HOUR / times)
 
 
 # Contacts: proving.
-CODE_GAP = Limit("code-gap", 1, MINUTE)
-CODE_ACCOUNT = Limit("code-account", 6, 4 * HOUR)
-CODE_DESTINATION = Limit("code-destination", 5, DAY / 5)
-CODE_NETWORK = Limit("code-network", 60, MINUTE)
-# Toll fraud takes adjacent numbers, each with another account: blocks of 1 000 numbers. The day's budget leaves room
+CODE_GAP = RateLimit("code-gap", 1, MINUTE)
+CODE_ACCOUNT = RateLimit("code-account", 6, 4 * HOUR)
+CODE_DESTINATION = RateLimit("code-destination", 5, DAY / 5)
+CODE_NETWORK = RateLimit("code-network", 60, MINUTE)
+# Toll fraud takes adjacent numbers, each with another account: blocks of 1 000 numbers. The day's limit leaves room
 # for an institution whose phones were bought in one piece.
-CODE_BLOCK = Limit("code-block", 15, timedelta(seconds=40))
-CODE_BLOCK_DAY = Limit("code-block-day", 200, DAY / 200)
+CODE_BLOCK = RateLimit("code-block", 15, timedelta(seconds=40))
+CODE_BLOCK_DAY = RateLimit("code-block-day", 200, DAY / 200)
 
 # All SMS of the country, in segments. The numbers are settings, see `sms`; a share only recovery may draw upon.
 RECOVERY_SHARE = 20  # percent
-SMS_HOUR = Limit("sms-hour", 32_000, HOUR / 32_000)
-SMS_DAY = Limit("sms-day", 200_000, DAY / 200_000)
-SMS_HOUR_RESERVE = Limit("sms-hour-reserve", 8_000, HOUR / 8_000)
-SMS_DAY_RESERVE = Limit("sms-day-reserve", 50_000, DAY / 50_000)
-NOTICE_SMS = Limit("notice-sms", 10, 2 * HOUR)  # notices by SMS that one account causes; mail tells the same
+SMS_HOUR = RateLimit("sms-hour", 32_000, HOUR / 32_000)
+SMS_DAY = RateLimit("sms-day", 200_000, DAY / 200_000)
+SMS_HOUR_RESERVE = RateLimit("sms-hour-reserve", 8_000, HOUR / 8_000)
+SMS_DAY_RESERVE = RateLimit("sms-day-reserve", 50_000, DAY / 50_000)
+NOTICE_SMS = RateLimit("notice-sms", 10, 2 * HOUR)  # notices by SMS that one account causes; mail tells the same
 
 
-def sms(per_hour: int, per_day: int, *, reserve: bool) -> tuple[Limit, Limit]:
+def sms(per_hour: int, per_day: int, *, reserve: bool) -> tuple[RateLimit, RateLimit]:
     """The country's budgets of an hour and of a day at the operator's numbers: what all share, or recovery's reserve."""
     kept = [max(1, times * RECOVERY_SHARE // 100) for times in (per_hour, per_day)]
     hour, day = kept if reserve else (per_hour - kept[0], per_day - kept[1])
     names = (SMS_HOUR_RESERVE, SMS_DAY_RESERVE) if reserve else (SMS_HOUR, SMS_DAY)
-    return hourly(names[0], hour), Limit(names[1].name, day, DAY / day)
+    return hourly(names[0], hour), RateLimit(names[1].name, day, DAY / day)
 
 
 # Requests of sites that wait while a stranger signs in: a row of an hour for whoever asks.
-SAVED_REQUEST_NETWORK = Limit("saved-request-network", 600, timedelta(seconds=1))
+SAVED_REQUEST_NETWORK = RateLimit("saved-request-network", 600, timedelta(seconds=1))
 # Ids of SAML requests that nobody signed, so that they come once: rows of six minutes for whoever asks.
-REPLAY_CACHE_NETWORK = Limit("replay-cache-network", 600, timedelta(seconds=1))
+REPLAY_CACHE_NETWORK = RateLimit("replay-cache-network", 600, timedelta(seconds=1))

@@ -52,14 +52,14 @@ def _prove_temporary(grant: sessions.ChangeFacts, current: str, now: datetime) -
 
     Tries side by side wait for each other, so none is judged unpaid.
     """
-    tries = limits.draw(limits.rate_limits.CHANGE_CURRENT, grant.claim)
-    refused = limits.take([tries], now=now)
+    tries = limits.rate_limits.CHANGE_CURRENT.bucket(grant.claim)
+    refused = limits.consume([tries], now=now)
     if refused:
         return Wait(refused.until)
     secret = policy.canonical_temporary(current)
     if secret is None or not credentials.temporary.is_the_one(grant.temporary_id, grant.claim, secret):
         return Problems({"current": [Problem("password_wrong")]})
-    limits.give_back([tries], now=now)
+    limits.refund([tries], now=now)
     return None
 
 

@@ -19,7 +19,6 @@ from massar.journeys.account import sign_in
 from massar.journeys.messages import sms_budget
 from massar.journeys.outcomes import Busy, Done, Frozen, Gone, Problem, Problems, Wait, Wrong
 
-lanes = limits.rate_limits
 RESEND_AFTER = timedelta(minutes=1)
 
 
@@ -138,22 +137,26 @@ def _may_send(person_id: int, codes: dict[str, str], browser, now: datetime) -> 
     if until:
         return Wait(until, instead)
     people.contacts.lock(person_id)
-    draws = [one for kind, value in codes.items() for one in _code_draws(person_id, kind, value, browser)]
-    refused = limits.take(draws, now=now) if draws else None
+    buckets = [one for kind, value in codes.items() for one in _code_buckets(person_id, kind, value, browser)]
+    refused = limits.consume(buckets, now=now) if buckets else None
     return Wait(refused.until, instead) if refused else None
 
 
-def _code_draws(person_id: int, kind: str, value: str, browser) -> list[limits.Draw]:
-    draws = [
-        limits.draw(lanes.CODE_GAP, person_id, kind, value),
-        limits.draw(lanes.CODE_ACCOUNT, person_id),
-        limits.draw(lanes.CODE_DESTINATION, kind, value),
-        limits.draw(lanes.CODE_NETWORK, browser.network),
+def _code_buckets(person_id: int, kind: str, value: str, browser) -> list[limits.Bucket]:
+    buckets = [
+        limits.rate_limits.CODE_GAP.bucket(person_id, kind, value),
+        limits.rate_limits.CODE_ACCOUNT.bucket(person_id),
+        limits.rate_limits.CODE_DESTINATION.bucket(kind, value),
+        limits.rate_limits.CODE_NETWORK.bucket(browser.network),
     ]
     if kind == "phone":
         block = delivery.outbox.block_tag(value)
-        draws += [limits.draw(lanes.CODE_BLOCK, block), limits.draw(lanes.CODE_BLOCK_DAY, block), *sms_budget.shared()]
-    return draws
+        buckets += [
+            limits.rate_limits.CODE_BLOCK.bucket(block),
+            limits.rate_limits.CODE_BLOCK_DAY.bucket(block),
+            *sms_budget.shared(),
+        ]
+    return buckets
 
 
 def _send_code(contact: people.ContactFacts, language: str, now: datetime) -> None:

@@ -51,7 +51,7 @@ def tell(
     ]
     for kind, to in receivers:
         channel = "sms" if kind == "phone" else "email"
-        if channel == "sms" and limits.take([limits.draw(limits.rate_limits.NOTICE_SMS, person.id)], now=now):
+        if channel == "sms" and limits.consume([limits.rate_limits.NOTICE_SMS.bucket(person.id)], now=now):
             continue
         delivery.outbox.put(
             purpose="notice",

@@ -1,4 +1,4 @@
-"""Which budgets a typed password is charged to, wherever one is asked (decision 18)."""
+"""Which rate limits a typed password is charged to, wherever one is asked (decision 18)."""
 
 from __future__ import annotations
 
@@ -11,23 +11,21 @@ from massar.domain.limits import api as limits
 from massar.domain.people.api import PersonFacts
 from massar.domain.sessions.api import Device
 
-lanes = limits.rate_limits
 
-
-def draws_for(typed: str, person: PersonFacts | None, device: Device | None) -> list[limits.Draw]:
-    """A known device has its own lane. All others share the account's; the unknown account has one of its own too."""
+def buckets_for(typed: str, person: PersonFacts | None, device: Device | None) -> list[limits.Bucket]:
+    """A known device has a limit of its own. All others share the account's; an unknown account has one too."""
     if device:
-        return [limits.draw(lanes.SIGN_IN_DEVICE, device.person_id, device.nonce)]
+        return [limits.rate_limits.SIGN_IN_DEVICE.bucket(device.person_id, device.nonce)]
     owner = ("person", person.id) if person else ("nobody", _whole_address(typed))
     return [
-        limits.draw(lanes.SIGN_IN_TYPED, typed),
-        limits.draw(lanes.SIGN_IN_ACCOUNT, *owner),
-        limits.draw(lanes.SIGN_IN_CONSECUTIVE, *owner),
+        limits.rate_limits.SIGN_IN_TYPED.bucket(typed),
+        limits.rate_limits.SIGN_IN_ACCOUNT.bucket(*owner),
+        limits.rate_limits.SIGN_IN_CONSECUTIVE.bucket(*owner),
     ]
 
 
 def _whole_address(typed: str) -> str:
-    """An unknown name without its domain shares the budget of one address, as a known one does.
+    """An unknown name without its domain shares the limits of one address, as a known one does.
 
     Which of the domains that is follows from a keyed tag: to guessers a name that exists behaves no differently.
     """
@@ -39,29 +37,29 @@ def _whole_address(typed: str) -> str:
 
 def reserve(
     typed: str, person: PersonFacts | None, device: Device | None, *, now: datetime
-) -> tuple[list[limits.Draw], limits.Refused | None]:
-    """Reserves before anything is verified. A known device whose lane is spent falls to the shared one."""
-    draws = draws_for(typed, person, device)
-    refused = limits.take(draws, now=now)
+) -> tuple[list[limits.Bucket], limits.RateLimited | None]:
+    """Reserves before anything is verified. A known device whose limit is spent falls to the shared one."""
+    buckets = buckets_for(typed, person, device)
+    refused = limits.consume(buckets, now=now)
     if refused and device:
-        draws = draws_for(typed, person, None)
-        refused = limits.take(draws, now=now)
-    return draws, refused
+        buckets = buckets_for(typed, person, None)
+        refused = limits.consume(buckets, now=now)
+    return buckets, refused
 
 
-def proven(person: PersonFacts, draws: list[limits.Draw], *, now: datetime) -> None:
+def proven(person: PersonFacts, buckets: list[limits.Bucket], *, now: datetime) -> None:
     """The owner was here: what was reserved comes back, and the count of consecutive failures starts anew."""
-    consecutive = [d for d in draws if d.limit is lanes.SIGN_IN_CONSECUTIVE]
-    limits.give_back([d for d in draws if d not in consecutive], whole=consecutive, now=now)
+    consecutive = [d for d in buckets if d.limit is limits.rate_limits.SIGN_IN_CONSECUTIVE]
+    limits.refund([d for d in buckets if d not in consecutive], reset=consecutive, now=now)
 
 
 def recovered(person: PersonFacts) -> None:
-    """A completed recovery fills the account's budgets: who proved to be the owner is not kept waiting."""
-    limits.forget(
+    """A completed recovery resets the account's limits: who proved to be the owner is not kept waiting."""
+    limits.reset(
         [
-            limits.draw(lanes.SIGN_IN_ACCOUNT, "person", person.id),
-            limits.draw(lanes.SIGN_IN_CONSECUTIVE, "person", person.id),
-            limits.draw(lanes.SIGN_IN_TYPED, person.login),
-            limits.draw(lanes.SIGN_IN_TYPED, person.login.partition("@")[0]),
+            limits.rate_limits.SIGN_IN_ACCOUNT.bucket("person", person.id),
+            limits.rate_limits.SIGN_IN_CONSECUTIVE.bucket("person", person.id),
+            limits.rate_limits.SIGN_IN_TYPED.bucket(person.login),
+            limits.rate_limits.SIGN_IN_TYPED.bucket(person.login.partition("@")[0]),
         ]
     )

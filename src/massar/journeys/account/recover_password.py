@@ -28,7 +28,6 @@ from massar.domain.sessions import api as sessions
 from massar.journeys.messages import sms_budget
 from massar.journeys.outcomes import Done, Wait
 
-lanes = limits.rate_limits
 QUEUE_LONGEST = timedelta(minutes=45)  # after that the person has gone: nothing is issued or sent
 POSTPONED = timedelta(minutes=2)  # at least, while the country's SMS are spent: a long queue must not turn in place
 
@@ -52,27 +51,29 @@ def ask(
         asked=browser.asked,
     )
     with transaction.atomic(savepoint=False):
-        draws, refused = _reserve(browser, now)
+        buckets, refused = _reserve(browser, now)
         if refused:
             return Wait(refused.until)
         if not delivery.requests.put(ask_id, asked, now=now):
-            limits.give_back(draws, now=now)  # a reload, or a repeat after a lost answer
+            limits.refund(buckets, now=now)  # a reload, or a repeat after a lost answer
     return Done()
 
 
-def _reserve(browser: Browser, now: datetime) -> tuple[list[limits.Draw], limits.Refused | None]:
+def _reserve(browser: Browser, now: datetime) -> tuple[list[limits.Bucket], limits.RateLimited | None]:
     """A browser that knows an account has a budget of its own, and the network's when that is spent."""
-    ways = [[limits.draw(lanes.ASK_DEVICE, d.person_id)] for d in sessions.devices.read(browser.devices, now=now)[:1]]
-    ways.append([limits.draw(lanes.ASK_NETWORK, browser.network)])
-    for draws in ways:
-        refused = limits.take(draws, now=now)
+    ways = [
+        [limits.rate_limits.ASK_DEVICE.bucket(d.person_id)] for d in sessions.devices.read(browser.devices, now=now)[:1]
+    ]
+    ways.append([limits.rate_limits.ASK_NETWORK.bucket(browser.network)])
+    for buckets in ways:
+        refused = limits.consume(buckets, now=now)
         if refused is None:
             break
-    return draws, refused
+    return buckets, refused
 
 
-def _hourly(limit: limits.Limit) -> limits.Limit:
-    return lanes.hourly(limit, settings.MASSAR.recoveries_per_hour)
+def _hourly(limit: limits.RateLimit) -> limits.RateLimit:
+    return limits.rate_limits.hourly(limit, settings.MASSAR.recoveries_per_hour)
 
 
 def canonical_contact(channel: str, typed: str) -> str | None:
@@ -184,28 +185,28 @@ def _judge(asked, asked_at: datetime, now: datetime) -> _Judged:
 def _wrong_contact(person, asked, now: datetime) -> _Judged:
     """Counted against network and browser, never against the account; it only changes the word in the trail."""
     guesses = [
-        limits.draw(lanes.GUESS_NETWORK, person.id, asked.network),
-        limits.draw(lanes.GUESS_BROWSER, asked.asked),
+        limits.rate_limits.GUESS_NETWORK.bucket(person.id, asked.network),
+        limits.rate_limits.GUESS_BROWSER.bucket(asked.asked),
     ]
-    return _Judged(person, "guesses_spent") if limits.take(guesses, now=now) else _Judged(person, "no_match")
+    return _Judged(person, "guesses_spent") if limits.consume(guesses, now=now) else _Judged(person, "no_match")
 
 
 def _way_to_send(person, contact, asked, asked_at: datetime, now: datetime) -> _Judged:
     """Which budget gives the message. Raises _Later where none does, and nothing has been sent since it was asked for."""
     people.contacts.lock(person.id)  # requests answered side by side still leave two secrets alive at most
     owner = (person.id, contact.kind, contact.value)
-    if asked.asked and limits.take([limits.draw(lanes.ASK_GAP, asked.asked, *owner)], now=now):
+    if asked.asked and limits.consume([limits.rate_limits.ASK_GAP.bucket(asked.asked, *owner)], now=now):
         return _Judged(person, "too_often")
     device = _known_device(person, asked, now)
-    for draws in _budgets_of_new_secrets(device, owner):
-        if limits.take(draws, now=now) is None:
+    for buckets in _budgets_of_new_secrets(device, owner):
+        if limits.consume(buckets, now=now) is None:
             return _Judged(person, "sent", contact, known=device is not None)
     found = credentials.temporary.running(person.id, contact.id, now=now)
     if found and found.issued_at > asked_at:  # one message answers all who waited for it
         if found.expires_at is not None:
             credentials.temporary.share(found, asked=asked.asked, sent_at=found.issued_at)
         return _Judged(person, "sent_meanwhile")
-    refused = limits.take([limits.draw(lanes.SEND_AGAIN, *owner)], now=now)
+    refused = limits.consume([limits.rate_limits.SEND_AGAIN.bucket(*owner)], now=now)
     if refused:
         raise _Later(refused.until, _Judged(person, "too_often"))
     return _Judged(person, "sent_again", contact, known=device is not None, again=True, running=found)
@@ -216,13 +217,16 @@ def _known_device(person, asked, now: datetime):
     return sessions.devices.known(asked.devices, person.id, now=now, not_before=since)
 
 
-def _budgets_of_new_secrets(device, owner: tuple) -> list[list[limits.Draw]]:
+def _budgets_of_new_secrets(device, owner: tuple) -> list[list[limits.Bucket]]:
     """A known device's own first: what strangers spend is not his."""
-    shared = [limits.draw(_hourly(lanes.SEND_HOUR), *owner), limits.draw(lanes.SEND_DAY, *owner)]
+    shared = [_hourly(limits.rate_limits.SEND_HOUR).bucket(*owner), limits.rate_limits.SEND_DAY.bucket(*owner)]
     if device is None:
         return [shared]
     mine = (device.nonce, *owner)
-    return [[limits.draw(_hourly(lanes.SEND_DEVICE_HOUR), *mine), limits.draw(lanes.SEND_DEVICE_DAY, *mine)], shared]
+    return [
+        [_hourly(limits.rate_limits.SEND_DEVICE_HOUR).bucket(*mine), limits.rate_limits.SEND_DEVICE_DAY.bucket(*mine)],
+        shared,
+    ]
 
 
 def _lifetime(channel: str) -> timedelta:
@@ -250,7 +254,7 @@ def _send(judged: _Judged, asked, now: datetime) -> None:
         raise _Later(max(refused.until, now + POSTPONED), _Judged(judged.person, "over_budget"))
 
 
-def _charge(judged: _Judged, now: datetime) -> limits.Refused | None:
+def _charge(judged: _Judged, now: datetime) -> limits.RateLimited | None:
     """Recovery's reserve is for new secrets: what strangers have sent again to one phone takes it from nobody."""
     return sms_budget.take(1, now=now) if judged.again else sms_budget.take_for_recovery(now=now)
 

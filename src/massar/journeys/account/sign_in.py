@@ -1,8 +1,8 @@
 """Signing in: one Argon2id whatever was typed, the same statements for known and unknown.
 
 typed login and password
-  ├─ of the shape of a temporary password → the code lane: claimed, late or wrong; never charged as a password
-  └─ anything else → the password lane: reserve, verify, give back on success
+  ├─ of the shape of a temporary password → claimed, late or wrong; never charged as a password
+  └─ anything else → a password: consume the rate limits, verify, refund on success
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def enter(
 
 def _enter_with_password(login, person, stored, password, browser, earlier, now):
     device = _known_device(person, stored, browser, now)
-    draws, refused = password_limits.reserve(login, person, device, now=now)
+    buckets, refused = password_limits.reserve(login, person, device, now=now)
     if refused:
         trail.record("sign_in_refused", now=now, person_id=person and person.id, outcome="wait", browser=browser)
         return Wait(refused.until)
@@ -57,13 +57,13 @@ def _enter_with_password(login, person, stored, password, browser, earlier, now)
         typed = policy.strip_invisible(policy.canonical(password))
         right = credentials.passwords.is_right(typed, stored, known=device is not None)
     except credentials.Busy:
-        limits.give_back(draws, now=now)
+        limits.refund(buckets, now=now)
         return Busy()
     if not (right and person.active):
         trail.record("sign_in_refused", now=now, person_id=person and person.id, outcome="wrong", browser=browser)
         return Wrong()
     _refresh_hash(person, stored, typed)
-    return _open_session(person, stored, draws, browser, earlier, now)
+    return _open_session(person, stored, buckets, browser, earlier, now)
 
 
 def _refresh_hash(person, stored, typed: str) -> None:
@@ -75,12 +75,12 @@ def _refresh_hash(person, stored, typed: str) -> None:
 
 
 @transaction.atomic
-def _open_session(person, stored, draws, browser, earlier, now) -> Entered | Wrong:
+def _open_session(person, stored, buckets, browser, earlier, now) -> Entered | Wrong:
     people.contacts.lock(person.id)
     if not credentials.passwords.unchanged(person.id, stored):  # another was saved while this one was verified
         trail.record("sign_in_refused", now=now, person_id=person.id, outcome="wrong", browser=browser)
         return Wrong()
-    password_limits.proven(person, draws, now=now)
+    password_limits.proven(person, buckets, now=now)
     credentials.temporary.end_asked_by(person.id, browser.asked, now=now)
     return open_session(person, how="password", browser=browser, now=now, earlier=earlier)
 
@@ -168,16 +168,16 @@ def prove_again(
     """A signed-in person types the password again before something sensitive. None: it was right."""
     stored = credentials.passwords.stored(person.id)
     device = _known_device(person, stored, browser, now)
-    draws, refused = password_limits.reserve(person.login, person, device, now=now)
+    buckets, refused = password_limits.reserve(person.login, person, device, now=now)
     if refused:
         return Wait(refused.until)
     try:
         right = credentials.passwords.is_right(policy.strip_invisible(policy.canonical(password)), stored, known=True)
     except credentials.Busy:
-        limits.give_back(draws, now=now)
+        limits.refund(buckets, now=now)
         return Busy()
     if not right:
         trail.record("proof_refused", now=now, person_id=person.id, browser=browser)
         return Wrong()
-    password_limits.proven(person, draws, now=now)
+    password_limits.proven(person, buckets, now=now)
     return None

@@ -95,7 +95,7 @@ def take(
         ready = _to_sites(letters, router, now, under_way, share)
     else:
         ready = _to_people(letters, channel, router, now, most if senders is None else senders)
-    router.give_back_probes([one.carrier.name for one in ready], now)
+    router.release_probes([one.carrier.name for one in ready], now)
     ready = _fixed(ready, now)
     for carrier in {one.carrier.name: one.carrier for one in ready}.values():
         theirs = [one.letter for one in ready if one.carrier.name == carrier.name]
@@ -303,7 +303,7 @@ def _judge_carriers(done: list[Done], now: datetime) -> None:
         theirs = [one for one in done if one.carrier.name == carrier.name]
         for one in next(([x] for x in theirs if isinstance(x.result, delivery.Accepted)), theirs):
             if one.result == TOO_LATE:
-                delivery.breaker.give_back_probe(carrier.name, now=now)
+                delivery.breaker.release_probe(carrier.name, now=now)
             elif delivery.blame.hear(carrier.name, one.letter, one.result, now=now):
                 _wake(one.letter, carrier.name, now)
 

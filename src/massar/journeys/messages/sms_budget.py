@@ -17,32 +17,32 @@ from django.conf import settings
 from massar.domain.limits import api as limits
 
 
-def shared(segments: int = 1) -> list[limits.Draw]:
+def shared(segments: int = 1) -> list[limits.Bucket]:
     """What a message draws upon that is no recovery."""
-    return _draws(segments, reserve=False)
+    return _buckets(segments, reserve=False)
 
 
-def take(segments: int, *, now: datetime) -> limits.Refused | None:
+def take(segments: int, *, now: datetime) -> limits.RateLimited | None:
     """For a message that may wait."""
-    return limits.take(shared(segments), now=now)
+    return limits.consume(shared(segments), now=now)
 
 
-def take_for_recovery(*, now: datetime) -> limits.Refused | None:
+def take_for_recovery(*, now: datetime) -> limits.RateLimited | None:
     """First of what all share, then of the reserve. Refused: both are spent; `until` is when the first gives again."""
-    refused = limits.take(shared(), now=now)
+    refused = limits.consume(shared(), now=now)
     if refused is None:
         return None
-    beyond = limits.take(_draws(1, reserve=True), now=now)
+    beyond = limits.consume(_buckets(1, reserve=True), now=now)
     return beyond and min(refused, beyond, key=lambda one: one.until)
 
 
 def standing(*, now: datetime) -> list[tuple[str, int, int]]:
     """(name, segments left, of how many) of each budget of the country."""
-    draws = shared() + _draws(1, reserve=True)
-    return [(draw.limit.name, limits.left(draw, now=now), draw.limit.burst) for draw in draws]
+    buckets = shared() + _buckets(1, reserve=True)
+    return [(bucket.limit.name, limits.remaining(bucket, now=now), bucket.limit.burst) for bucket in buckets]
 
 
-def _draws(segments: int, *, reserve: bool) -> list[limits.Draw]:
+def _buckets(segments: int, *, reserve: bool) -> list[limits.Bucket]:
     massar = settings.MASSAR
     both = limits.rate_limits.sms(massar.sms_per_hour, massar.sms_per_day, reserve=reserve)
-    return [limits.draw(limit, units=segments) for limit in both]
+    return [limit.bucket(units=segments) for limit in both]

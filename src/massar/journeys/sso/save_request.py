@@ -20,7 +20,7 @@ def save(asked: dict, *, here: SignedIn | None, browser: Browser, now: datetime)
     Anybody can make a row, so strangers share a budget by network. It never asks about an account, and it keeps nobody
     from signing in.
     """
-    if here is None and limits.take([limits.draw(limits.rate_limits.SAVED_REQUEST_NETWORK, browser.network)], now=now):
+    if here is None and limits.consume([limits.rate_limits.SAVED_REQUEST_NETWORK.bucket(browser.network)], now=now):
         return None
     return sites.saved_requests.save(asked, now=now)
 
@@ -35,6 +35,4 @@ def extend_for_recovery(ref: str, *, channel: str, now: datetime) -> None:
 
 def may_add_to_replay_cache(*, here: SignedIn | None, browser: Browser, now: datetime) -> bool:
     """Whether the ID of a request that nobody signed may take a row: strangers of one network share a budget."""
-    return bool(here) or not limits.take(
-        [limits.draw(limits.rate_limits.REPLAY_CACHE_NETWORK, browser.network)], now=now
-    )
+    return bool(here) or not limits.consume([limits.rate_limits.REPLAY_CACHE_NETWORK.bucket(browser.network)], now=now)

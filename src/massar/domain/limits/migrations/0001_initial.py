@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="Budget",
+            name="BucketState",
             fields=[
                 ("key", models.CharField(max_length=64, primary_key=True, serialize=False)),
                 ("tat", models.BigIntegerField(db_index=True)),
