@@ -174,7 +174,7 @@ def _once(query: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Asked:
+class SentRequest:
     """An authorization request, and what the site keeps of it."""
 
     fields: dict[str, str]
@@ -228,7 +228,7 @@ class RelyingParty:
 
     # asking
 
-    def ask(self, **changed: str | None) -> Asked:
+    def ask(self, **changed: str | None) -> SentRequest:
         """A request with fresh state, nonce and PKCE; a value of None leaves the parameter out."""
         state, nonce, verifier = (secrets.token_urlsafe(n) for n in (16, 16, 48))
         fields = {
@@ -243,7 +243,7 @@ class RelyingParty:
             fields |= {"code_challenge": challenge(verifier), "code_challenge_method": "S256"}
         fields |= {k: v for k, v in changed.items() if v is not None}
         fields = {k: v for k, v in fields.items() if k not in changed or changed[k] is not None}
-        return Asked(
+        return SentRequest(
             fields,
             fields.get("state", ""),
             fields.get("nonce", ""),
@@ -251,7 +251,7 @@ class RelyingParty:
             self.metadata["authorization_endpoint"],
         )
 
-    def send(self, browser: Surfer, person=YOUSSEF, **changed: str | None) -> tuple[Asked, str]:
+    def send(self, browser: Surfer, person=YOUSSEF, **changed: str | None) -> tuple[SentRequest, str]:
         """The whole front part: the browser comes back with a code."""
         asked = self.ask(**changed)
         browser.open(asked.url)
@@ -259,7 +259,7 @@ class RelyingParty:
             browser.prove(person)
         return asked, self.code(browser, asked)
 
-    def returned(self, browser: Surfer, asked: Asked) -> dict[str, str]:
+    def returned(self, browser: Surfer, asked: SentRequest) -> dict[str, str]:
         """What came back to the site, after the checks that come before anything else (RFC 9207 §2.4, state)."""
         arrival = browser.arrived
         if arrival is None:
@@ -272,13 +272,13 @@ class RelyingParty:
             raise Distrust("the answer does not say who gave it")
         return arrival.fields
 
-    def code(self, browser: Surfer, asked: Asked) -> str:
+    def code(self, browser: Surfer, asked: SentRequest) -> str:
         fields = self.returned(browser, asked)
         if "error" in fields:
             raise Distrust(f"{fields['error']}: {fields.get('error_description')}")
         return fields["code"]
 
-    def error(self, browser: Surfer, asked: Asked) -> str:
+    def error(self, browser: Surfer, asked: SentRequest) -> str:
         fields = self.returned(browser, asked)
         if "code" in fields:
             raise Distrust("a code beside, or instead of, an error")
@@ -324,7 +324,7 @@ class RelyingParty:
             headers=headers,
         )
 
-    def redeem(self, asked: Asked, code: str, **changed: str):
+    def redeem(self, asked: SentRequest, code: str, **changed: str):
         """The code for tokens; the raw answer."""
         fields = {
             "grant_type": "authorization_code",
@@ -338,7 +338,7 @@ class RelyingParty:
     def refresh(self, token: str, **changed: str):
         return self.post("token_endpoint", grant_type="refresh_token", refresh_token=token, **changed)
 
-    def tokens(self, asked: Asked, answer) -> Tokens:
+    def tokens(self, asked: SentRequest, answer) -> Tokens:
         """Everything that a site checks before it believes a token answer."""
         if answer.status_code != 200:
             raise Distrust(f"{answer.status_code}: {answer.content[:300]!r}")
@@ -355,7 +355,7 @@ class RelyingParty:
         asked, code = self.send(browser, person, **changed)
         return self.tokens(asked, self.redeem(asked, code))
 
-    def believed(self, id_token: str, asked: Asked | None, *, access: str = "") -> dict:
+    def believed(self, id_token: str, asked: SentRequest | None, *, access: str = "") -> dict:
         """The claims of an ID token after all rules of OIDC Core §3.1.3.7 and §3.1.3.8. Raises Distrust."""
         header, claims = verified(id_token, self.keys(), {self.site.algorithm})
         moment = self.clock().timestamp()

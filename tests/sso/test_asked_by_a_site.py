@@ -24,7 +24,7 @@ from tests.sso.saml_site import (
     posted,
     redirect,
 )
-from tests.sso.test_farewell import back, sent_there, shows
+from tests.sso.test_back_channel_logout import back, sent_there, shows
 from tests.sso.test_saml import logout_status, visit
 from tests.support.visitor import Visitor
 

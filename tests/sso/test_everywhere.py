@@ -10,8 +10,8 @@ from massar.domain.delivery.models import Message
 from massar.domain.sessions import api as sessions
 from massar.domain.sites.api import Registry, Site
 from massar.journeys.account import close_sessions
-from massar.journeys.sso import issue_assertion
-from massar.journeys.sso.log_out_of_sites import Told, told
+from massar.journeys.sso import access
+from massar.journeys.sso.log_out_of_sites import LogoutStatus, logout_statuses
 from tests.contracts.fakes import BehavingCarrier
 from tests.support.post_office import worker_with
 from tests.support.steps import shows
@@ -69,13 +69,13 @@ def in_all_sites(cast, clock, person=None) -> Visitor:
     visitor = Visitor().sign_in(person.login, person.password)
     here = close_sessions.signed_in(cookie=visitor.cookies["massar-session"], now=clock())
     for site in SITES:
-        enter = issue_assertion.judge(site=site, here=here, now=clock())
-        issue_assertion.opened(site=site, enter=enter, scope="openid", nonce="", life=3600, now=clock())
+        enter = access.decide(site=site, here=here, now=clock())
+        access.open_visit(site=site, enter=enter, scope="openid", nonce="", life=3600, now=clock())
     return visitor
 
 
 def states(cast, since) -> dict[str, str]:
-    return {one.site.slug: one.state for one in told(cast.facts(cast.JAMAL).id, since=since)}
+    return {one.site.slug: one.state for one in logout_statuses(cast.facts(cast.JAMAL).id, since=since)}
 
 
 def test_every_site_is_told_and_the_page_shows_what_each_said(cast, clock, deliver, site_carrier):
@@ -125,7 +125,7 @@ def test_without_sites_nothing_is_said_of_them(cast, clock):
 
 def test_what_ended_before_is_not_shown(cast, clock):
     in_all_sites(cast, clock).get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
-    assert told(cast.facts(cast.JAMAL).id, since=clock.advance(seconds=2)) == []
+    assert logout_statuses(cast.facts(cast.JAMAL).id, since=clock.advance(seconds=2)) == []
 
 
 def test_the_next_person_at_this_browser_does_not_see_it(cast, clock):
@@ -158,7 +158,7 @@ def test_told_says_the_newest_word_only(cast, clock, deliver, site_carrier):
     since, site_carrier.mood = clock(), ""
     in_all_sites(cast, clock).get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
     deliver()
-    assert told(cast.facts(cast.JAMAL).id, since=since)[0] == Told(TOLD_BY_TOKEN, "confirmed")
+    assert logout_statuses(cast.facts(cast.JAMAL).id, since=since)[0] == LogoutStatus(TOLD_BY_TOKEN, "confirmed")
 
 
 def test_who_signs_in_ten_times_more_keeps_no_site_open(cast, clock, deliver, site_carrier):

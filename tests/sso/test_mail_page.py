@@ -50,7 +50,12 @@ def test_its_program_may_ask_for_mail_at_any_port(registry):
         "scope": "openid email mail offline_access", "code_challenge": "x" * 43, "code_challenge_method": "S256",
     }  # fmt: skip
     ask = request.read({name: [value] for name, value in asked.items()}, registry)
-    assert isinstance(ask, request.Ask) and set(ask.scope.split()) == {"openid", "email", "mail", "offline_access"}
+    assert isinstance(ask, request.AuthorizationRequest) and set(ask.scope.split()) == {
+        "openid",
+        "email",
+        "mail",
+        "offline_access",
+    }
 
 
 @pytest.mark.parametrize("port", ["", ":50123"], ids=["inside the program", "in the browser"])
@@ -63,7 +68,7 @@ def test_its_add_on_for_thunderbird_asks_what_the_registry_allows(registry, port
         "code_challenge": "x" * 43, "code_challenge_method": "S256",
     }  # fmt: skip
     ask = request.read({name: [value] for name, value in asked.items()}, registry)
-    assert isinstance(ask, request.Ask) and set(ask.scope.split()) == set(asks["scopes"].split())
+    assert isinstance(ask, request.AuthorizationRequest) and set(ask.scope.split()) == set(asks["scopes"].split())
     assert asks["usePKCE"] is True and "clientSecret" not in asks
 
 

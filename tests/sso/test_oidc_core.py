@@ -16,7 +16,7 @@ from massar.domain.people import api as people
 from massar.domain.sessions.models import Session
 from massar.domain.sites import api as sites
 from massar.interfaces.base.cookies import SAVED_REQUEST
-from massar.journeys.sso.issue_assertion import ACR_PASSWORD, ACR_SETTLED
+from massar.journeys.sso.access import ACR_NO_RECENT_RECOVERY, ACR_PASSWORD
 from massar.journeys.sso.oidc import claims as oidc_claims
 from massar.journeys.sso.oidc import request
 from tests.cast import JAMAL, YOUSSEF, YOUSSEF_EMAIL, facts
@@ -250,8 +250,8 @@ def recovered(browser, post) -> None:
 @pytest.mark.parametrize(
     "wish",
     [
-        {"acr_values": ACR_SETTLED},
-        {"claims": json.dumps({"id_token": {"acr": {"essential": True, "values": [ACR_SETTLED]}}})},
+        {"acr_values": ACR_NO_RECENT_RECOVERY},
+        {"claims": json.dumps({"id_token": {"acr": {"essential": True, "values": [ACR_NO_RECENT_RECOVERY]}}})},
     ],
     ids=["acr_values", "claims"],
 )
@@ -261,7 +261,7 @@ def test_a_site_may_wait_until_a_recovery_has_settled(clock, browser, post, wish
     moment = int(clock().timestamp())
     browser.open(rp.ask(**wish).url)
     assert browser.page.status_code == 403 and shows(browser, "sso.not_for_you.recovered_why")
-    either = rp.enter(browser, acr_values=f"{ACR_SETTLED} {ACR_PASSWORD}")
+    either = rp.enter(browser, acr_values=f"{ACR_NO_RECENT_RECOVERY} {ACR_PASSWORD}")
     assert either.claims["acr"] == ACR_PASSWORD
     assert rp.about(either)["recovered_at"] == moment
     clock.advance(hours=73)
@@ -341,7 +341,7 @@ def test_all_claims_at_once_are_no_error(rp, scope):
     claims = json.dumps({"userinfo": wanted, "id_token": wanted})
     given = {name: [value] for name, value in {**rp.ask(scope=scope).fields, "claims": claims}.items()}
     found = request.read(given, sites.Registry([every]))
-    assert isinstance(found, request.Ask) and len(found.scope) <= oidc_claims.LONGEST_SCOPE
+    assert isinstance(found, request.AuthorizationRequest) and len(found.scope) <= oidc_claims.LONGEST_SCOPE
     if scope != "openid":
         assert (
             oidc_claims.for_userinfo(found.scope) == oidc_claims.for_id_token(found.scope) == set(oidc_claims.SUPPORTED)
@@ -386,7 +386,7 @@ def test_a_stolen_key_is_gone_at_once_with_those_that_wait(rp, browser, clock):
     tokens = rp.enter(browser)
     sites.keys.rotate(now=clock())
     sites.keys.rotate(now=clock(), at_once=True)
-    held = sites.keys.held(now=clock())
+    held = sites.keys.statuses(now=clock())
     assert [(k.use, k.state) for k in held] == [("ES256", "active"), ("RS256", "active")]
     browser.open(rp.end_session(id_token_hint=tokens.id_token))
     assert browser.arrived is None and browser.signed_in, "what it signed proves nothing any more"

@@ -35,7 +35,7 @@ from tests.sso.saml_site import (
     redirect,
     register,
 )
-from tests.sso.test_farewell import everywhere, form_of, logout_response, name_and_index, shows
+from tests.sso.test_back_channel_logout import everywhere, form_of, logout_response, name_and_index, shows
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.django_db

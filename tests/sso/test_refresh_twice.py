@@ -169,7 +169,7 @@ def test_the_successor_is_wiped_when_the_window_ends(rp, kept, clock):
 def test_what_was_moved_from_another_row_does_not_open(rp, kept, browser):
     other = rp.enter(browser)
     mine, theirs = (renewed(rp.refresh(token))["refresh_token"] for token in (kept.refresh, other.refresh))
-    rows = {token: Token.objects.get(hash=sites.grants.hashed(token)) for token in (mine, theirs)}
+    rows = {token: Token.objects.get(hash=sites.grants.hash_token(token)) for token in (mine, theirs)}
     Token.objects.filter(hash=rows[mine].hash).update(repeat=rows[theirs].repeat)
     assert is_refused(rp.refresh(kept.refresh))
     assert renewed(rp.refresh(other.refresh))["refresh_token"] == theirs

@@ -27,7 +27,7 @@ from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.domain.sites import keys
 from massar.journeys.account import close_account
-from massar.journeys.sso import issue_assertion
+from massar.journeys.sso import access
 from tests.cast import KHADIJA, YOUSSEF
 from tests.sso.relying_party import led_on
 from tests.sso.saml_site import (
@@ -293,14 +293,14 @@ def context(*names: str, comparison: str = "exact") -> str:
     return f'<samlp:RequestedAuthnContext Comparison="{comparison}">{classes}</samlp:RequestedAuthnContext>'
 
 
-SETTLED = "urn:massar:acr:settled"
+NO_RECENT_RECOVERY = "urn:massar:acr:settled"
 PASSWORD = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 
 
 @pytest.mark.parametrize(
     ("inside", "said"),
-    [("", PASSWORD), (context(PASSWORD), PASSWORD), (context("x", SETTLED), SETTLED),
-     (context(PASSWORD, comparison="better"), SETTLED)],
+    [("", PASSWORD), (context(PASSWORD), PASSWORD), (context("x", NO_RECENT_RECOVERY), NO_RECENT_RECOVERY),
+     (context(PASSWORD, comparison="better"), NO_RECENT_RECOVERY)],
 )  # fmt: skip
 def test_the_class_that_was_asked_for_is_claimed(youssef, clock, inside, said):
     root = answered(youssef.get(redirect(authn_request(clock(), inside=inside))))
@@ -319,7 +319,7 @@ def test_settled_is_refused_after_a_recovery(cast, clock, post):
     secret = secrets(post, cast.KHADIJA_EMAIL)[-1]
     visitor.sign_in(KHADIJA.login, secret).change(secret, "Rmel-et-mer!8842")
     assert visitor.signed_in
-    visitor.get(redirect(authn_request(clock(), inside=context(SETTLED))))
+    visitor.get(redirect(authn_request(clock(), inside=context(NO_RECENT_RECOVERY))))
     assert visitor.page.status_code == 403 and "SAMLResponse" not in visitor.html
     visitor.get(redirect(authn_request(clock())))
     assert statuses(answered(visitor)) == ["Success"], "another request of the same person is answered"
@@ -415,8 +415,8 @@ def test_an_operator_says_when_the_next_certificate_begins(youssef, clock):
     sites.keys.active(sites.keys.SAML, now=clock())
     (sentence,) = sites.keys.rotate(now=clock(), uses=(sites.keys.SAML,), lead=timedelta(days=40))
     assert local_time.stamp(clock() + timedelta(days=40)) in sentence
-    assert [key.state for key in sites.keys.held(now=clock() + timedelta(days=39))] == ["waiting", "active"]
-    assert [key.state for key in sites.keys.held(now=clock() + timedelta(days=41))] == ["active", "retired"]
+    assert [key.state for key in sites.keys.statuses(now=clock() + timedelta(days=39))] == ["waiting", "active"]
+    assert [key.state for key in sites.keys.statuses(now=clock() + timedelta(days=41))] == ["active", "retired"]
 
 
 def visit(visitor: Visitor, clock, **request) -> tuple[str, str]:
@@ -584,7 +584,7 @@ def test_metadata_names_the_algorithms_that_are_taken_and_fits_the_schemas():
 @pytest.mark.parametrize("end", ["disabled", "another password", "signed out"])
 def test_a_session_that_ends_between_the_judge_and_the_answer_enters_nothing(youssef, clock, monkeypatch, end):
     """The site would hold an assertion of a session that nobody could end there any more."""
-    person, judge = people.directory.by_login(YOUSSEF.login), issue_assertion.judge
+    person, judge = people.directory.by_login(YOUSSEF.login), access.decide
 
     def and_then_ended(**given):
         found = judge(**given)
@@ -594,7 +594,7 @@ def test_a_session_that_ends_between_the_judge_and_the_answer_enters_nothing(you
             sessions.signed_in.end_all(person.id, now=clock(), why=end[:20])
         return found
 
-    monkeypatch.setattr(issue_assertion, "judge", and_then_ended)
+    monkeypatch.setattr(access, "decide", and_then_ended)
     answer = youssef.client.get(redirect(authn_request(clock())))
     assert (answer.status_code, answer["Location"]) == (303, "/sign-in/")
     assert sites.grants.visits(RETRAITE.slug, person.id) == []

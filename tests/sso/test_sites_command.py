@@ -285,14 +285,14 @@ def test_a_certificate_that_was_rolled_too_late(register, clock, capsys, left):
 def test_a_check_makes_no_key(register, capsys):
     register(saml(LONG))
     assert both_checks(capsys) == []
-    assert rooms.keys.held(now=datetime.now(UTC)) == []
+    assert rooms.keys.statuses(now=datetime.now(UTC)) == []
 
 
 def test_the_file_is_judged_without_a_database(register, capsys, monkeypatch):
     def away(**asked):
         raise OperationalError("no route")
 
-    monkeypatch.setattr(rooms.keys, "saml_ending", away)
+    monkeypatch.setattr(rooms.keys, "saml_certificate_expiry", away)
     register(oidc())
     assert run("check") == 0
     assert "note The database did not answer" in capsys.readouterr().out

@@ -65,7 +65,7 @@ def only(folder, text: str, **environ: str) -> str:
         ("[sites.massar]\nroles = [1, 2]", "roles must be a list of texts"),
         ('[sites.massar]\nroles = [" teacher"]', "no space around it"),
         (f'[sites.massar]\nroles = ["{"r" * 21}"]', "1 to 20 characters"),
-        ("[sites.massar]\nsettled = 1", "settled must be true or false"),
+        ("[sites.massar]\nno_recent_recovery = 1", "no_recent_recovery must be true or false"),
         ("[sites.massar]\norder = true", "order must be a whole number"),
         ("[sites.massar]\norder = -1", "order must be a whole number from 0 to 9999"),
         ("[sites.massar]\nno_recovery_hours = 1000000000000", "from 0 to 8784"),

@@ -12,7 +12,7 @@ from django.utils import translation
 
 from massar.core import browser
 from massar.interfaces.base import page
-from massar.journeys.sso.issue_assertion import NotForYou
+from massar.journeys.sso.access import AccessDenied
 from tests.support.words import saying, site
 
 LANGUAGES = ("ar", "fr", "en")
@@ -36,7 +36,7 @@ def shown(clock):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_who_recovered_lately_reads_until_when_and_why(shown, clock, language):
     until = clock() + timedelta(hours=72)
-    said = shown(language, "sso/not_for_you.html", site=site("haraka"), why=NotForYou("recovered", until))
+    said = shown(language, "sso/access_denied.html", site=site("haraka"), why=AccessDenied("recovered", until))
     assert saying(language, "sso.not_for_you.recovered").search(said)
     assert saying(language, "sso.not_for_you.recovered_why").search(said)
     assert site("haraka").called(language) in said and "01:55" in said  # Morocco was at UTC during the Ramadan of 2026
@@ -44,7 +44,7 @@ def test_who_recovered_lately_reads_until_when_and_why(shown, clock, language):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_who_has_another_role_reads_what_to_do(shown, language):
-    said = shown(language, "sso/not_for_you.html", site=site("esise"), why=NotForYou("role"))
+    said = shown(language, "sso/access_denied.html", site=site("esise"), why=AccessDenied("role"))
     assert saying(language, "sso.not_for_you.role_what").search(said)
     assert not saying(language, "sso.not_for_you.recovered").search(said)
 

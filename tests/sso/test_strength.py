@@ -1,4 +1,4 @@
-"""What the registry wants of whoever enters: a fresh sign-in, a settled account. One judge, every protocol."""
+"""What the registry wants of whoever enters: a fresh sign-in, no recent recovery. One judge, every protocol."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.sso import saml_site, test_gate
 from tests.sso.relying_party import STRICT, Surfer, led_on, party
 from tests.sso.saml_site import RETRAITE, authn_request, redirect
 from tests.sso.test_gate import NOTIFRH, Proxy, at_account, opened
-from tests.sso.test_saml import PASSWORD, SETTLED, answered, context, statuses, text
+from tests.sso.test_saml import NO_RECENT_RECOVERY, PASSWORD, answered, context, statuses, text
 from tests.support.visitor import Visitor
 
 NEW = "Rivage-8412-ouvert"
@@ -110,7 +110,7 @@ def test_a_check_at_a_site_that_wants_freshness_costs_no_statement_more(register
 
 @pytest.fixture
 def recovered(register, clock, post) -> Visitor:
-    register(*(replace(site, settled=True, max_age_minutes=0) for site in (OIDC, SAML, GATE)))
+    register(*(replace(site, no_recent_recovery=True, max_age_minutes=0) for site in (OIDC, SAML, GATE)))
     visitor = Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
     secret = post.secret(YOUSSEF_EMAIL)
     visitor.sign_in(YOUSSEF.login, secret).change(secret, NEW)
@@ -135,15 +135,17 @@ def test_a_settled_account_is_wanted_by_every_protocol(recovered, clock):
 def test_saml_gets_the_best_of_the_classes_that_is_true(recovered, register, clock):
     """RequestedAuthnContext lists what will do; who recovered lately is not refused for the first of them."""
     register(RETRAITE)
-    inside = context(SETTLED, PASSWORD)
+    inside = context(NO_RECENT_RECOVERY, PASSWORD)
     assert text(answered(asks_saml(recovered, clock, inside=inside)), "//saml:AuthnContextClassRef") == PASSWORD
     clock.advance(hours=73)
     recovered.sign_in(YOUSSEF.login, NEW)
-    assert text(answered(asks_saml(recovered, clock, inside=inside)), "//saml:AuthnContextClassRef") == SETTLED
+    assert (
+        text(answered(asks_saml(recovered, clock, inside=inside)), "//saml:AuthnContextClassRef") == NO_RECENT_RECOVERY
+    )
 
 
 def test_show_says_who_may_enter(register, capsys):
-    register(replace(OIDC, roles=("director",), settled=True), replace(GATE, no_recovery_hours=96))
+    register(replace(OIDC, roles=("director",), no_recent_recovery=True), replace(GATE, no_recovery_hours=96))
     for slug in ("fresh", "notifrh"):
         command.run(argparse.Namespace(action="show", slug=slug))
     said = capsys.readouterr().out
@@ -152,7 +154,7 @@ def test_show_says_who_may_enter(register, capsys):
 
 
 @pytest.mark.parametrize(
-    "setting", ["max_age_minutes = -1", "no_recovery_hours = -1", "settled = 1", "max_age_minutes = 1.5"]
+    "setting", ["max_age_minutes = -1", "no_recovery_hours = -1", "no_recent_recovery = 1", "max_age_minutes = 1.5"]
 )
 def test_the_registry_refuses_what_can_not_be(tmp_path, setting):
     path = tmp_path / "sites.toml"

@@ -51,7 +51,7 @@ TABLES = "sites_token t JOIN sites_grant g ON g.id = t.grant_id"
 
 
 @dataclass(frozen=True)
-class Fresh:
+class NewToken:
     """A token to be issued. `life` in seconds; `binding` is what it carries until it is used."""
 
     kind: str
@@ -86,25 +86,25 @@ _OPEN = (
 )
 
 
-def open_own(*, site: str, scope: str, subject: str, life: int, now: int) -> str:
+def open_service_grant(*, site: str, scope: str, subject: str, life: int, now: int) -> str:
     """A site's own grant and the access token that is all of it. Atomic."""
     opened = (site, 0, 0, subject, "", scope, 0, "", now, now + life, "", False)
-    return _with_tokens(_OPEN, opened, [Fresh("access", life)], now)[0]
+    return _with_tokens(_OPEN, opened, [NewToken("access", life)], now)[0]
 
 
 def issue(kind: str, grant_id: int, *, now: int, life: int, binding: dict | None = None) -> str:
     """A new token of that kind."""
-    return _issue(grant_id, Fresh(kind, life, binding), now)
+    return _issue(grant_id, NewToken(kind, life, binding), now)
 
 
-def turn(kind: str, token: str, fresh: list[Fresh], *, site: str, now: int) -> list[str] | None:
+def turn(kind: str, token: str, fresh: list[NewToken], *, site: str, now: int) -> list[str] | None:
     """Uses a token up, once, for the site that it was issued to, and issues `fresh` in its place. Atomic.
 
     None: it can't be used (again). A second use ends the whole family: somebody has a copy (RFC 9700 §2.2.2, OAuth
     2.1 §4.1.3). Another site's try changes nothing: it could end what is not its own. One case is no second use: a
     refresh token that comes again at once, from a program that asks twice or has not heard the answer.
     """
-    key = hashed(token)
+    key = hash_token(token)
     replaced = key if kind == "refresh" else ""
     issued = _with_tokens(_SPEND, (now, key, kind, now, site, now), fresh, now, replaced)
     if issued is None and replaced and fresh:
@@ -123,7 +123,7 @@ _SPEND = (
 )
 
 
-def _once_more(key: str, fresh: list[Fresh], site: str, now: int) -> list[str] | None:
+def _once_more(key: str, fresh: list[NewToken], site: str, now: int) -> list[str] | None:
     """A new access token and the very refresh token that replaced this one a moment ago, while nobody has used that one.
 
     A family has one refresh token that is not used, and the seal opens for the direct predecessor alone.
@@ -163,7 +163,7 @@ def grant_of(token: str) -> GrantFacts | None:
     """The grant of any token of ours, live or not, for revocation (RFC 7009 §2.1)."""
     found = sql.row(
         f"SELECT {COLUMNS} FROM {TABLES} WHERE t.hash = %s",
-        (hashed(token),),
+        (hash_token(token),),
     )
     return GrantFacts(*found) if found else None
 
@@ -246,7 +246,7 @@ _INTO_TOKENS = "INSERT INTO sites_token (hash, kind, grant_id, binding, expires_
 _FRESH = "(%s, %s, %s, CAST(%s AS bigint), CAST(%s AS bytea), CAST(%s AS bigint))"
 
 
-def _with_tokens(head: str, params: tuple, fresh: list[Fresh], now: int, replaced: str = "") -> list[str] | None:
+def _with_tokens(head: str, params: tuple, fresh: list[NewToken], now: int, replaced: str = "") -> list[str] | None:
     """Runs `head`, which names a grant, and issues tokens under it: all or nothing. None if it names none.
 
     PostgreSQL writes both tables in one statement, which needs no BEGIN and COMMIT around it. replaced: hash of the
@@ -270,15 +270,15 @@ def _with_tokens(head: str, params: tuple, fresh: list[Fresh], now: int, replace
     return tokens if found else None
 
 
-def _issue(grant_id: int, one: Fresh, now: int) -> str:
+def _issue(grant_id: int, one: NewToken, now: int) -> str:
     token = ids.token()
     _insert(grant_id, _row(token, one, now))
     return token
 
 
-def _row(token: str, one: Fresh, now: int, replaced: str = "") -> tuple:
+def _row(token: str, one: NewToken, now: int, replaced: str = "") -> tuple:
     """hash, kind, binding, expires_at, repeat, repeat_until. Only the hash stays here, but for a successor's window."""
-    key, bound = hashed(token), json.dumps(one.binding) if one.binding else ""
+    key, bound = hash_token(token), json.dumps(one.binding) if one.binding else ""
     if not replaced or one.kind != "refresh":
         return key, one.kind, bound, now + one.life, None, 0
     sealed = encryption.data_keys().seal(token.encode(), place=_place(replaced, key))
@@ -293,6 +293,6 @@ def _insert(grant_id: int, row: tuple) -> None:
     )
 
 
-def hashed(token: str) -> str:
+def hash_token(token: str) -> str:
     """SHA-256 in hex. Tokens longer than ours are nobody's."""
     return hashlib.sha256(token[:200].encode("utf-8", "surrogatepass")).hexdigest()

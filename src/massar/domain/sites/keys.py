@@ -152,7 +152,7 @@ def _remove(key: SigningKey, now: datetime) -> str:
 
 
 @dataclass(frozen=True)
-class Held:
+class KeyStatus:
     """A key that is not removed. state: 'waiting', 'active' or 'retired'."""
 
     use: str
@@ -161,7 +161,7 @@ class Held:
     active_from: datetime
 
 
-def held(*, now: datetime) -> list[Held]:
+def statuses(*, now: datetime) -> list[KeyStatus]:
     """All keys that verifiers know, by use, the one that signs first."""
     found = []
     for use in SigningKey.Use.values:
@@ -169,7 +169,7 @@ def held(*, now: datetime) -> list[Held]:
         active = next((key.kid for key in live if key.active_from <= now), "")
         for key in live:
             state = "active" if key.kid == active else "waiting" if key.active_from > now else "retired"
-            found.append(Held(use, key.kid, state, key.active_from))
+            found.append(KeyStatus(use, key.kid, state, key.active_from))
     return found
 
 
@@ -239,19 +239,19 @@ def signed(claims: dict, *, use: str, kind: str, now: datetime) -> str:
 
 
 @dataclass(frozen=True)
-class Ending:
+class CertificateExpiry:
     """The end of the certificate that signs for SAML, and when the next key begins to sign; None: none waits."""
 
     ends: datetime
     next_from: datetime | None
 
 
-def saml_ending(*, now: datetime) -> Ending | None:
+def saml_certificate_expiry(*, now: datetime) -> CertificateExpiry | None:
     """None: there is no SAML key yet. Only looks: it makes no key and opens none."""
-    known = [key for key in held(now=now) if key.use == SAML]
+    known = [key for key in statuses(now=now) if key.use == SAML]
     active = next((key for key in known if key.state == "active"), None)
     if active is None:
         return None
     certificate = x509.load_pem_x509_certificate(SigningKey.objects.get(kid=active.kid).public.encode())
     waiting = [key.active_from for key in known if key.state == "waiting"]
-    return Ending(certificate.not_valid_after_utc, min(waiting, default=None))
+    return CertificateExpiry(certificate.not_valid_after_utc, min(waiting, default=None))

@@ -31,7 +31,7 @@ class Site:
     roles: tuple[str, ...] = ()
     no_recovery_hours: int = 0
     max_age_minutes: int = 0
-    settled: bool = False
+    no_recent_recovery: bool = False
     # on purpose: a native program or a site with tokens alone has nothing that a sign-out could end
     hears_sign_out: bool = True
     # OpenID Connect

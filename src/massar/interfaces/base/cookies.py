@@ -11,7 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from massar.core import encryption
-from massar.journeys.sso.log_out_of_sites import Asker, Leaving
+from massar.journeys.sso.log_out_of_sites import LogoutRequester, RecentLogout
 
 DAY = timedelta(days=1)
 LONGEST = 3600  # characters of one; browsers keep 4096 with its name
@@ -75,7 +75,7 @@ def read_flash(request: HttpRequest) -> tuple[str, str, dict] | None:
     return kind, message_id, args
 
 
-def write_told(response: HttpResponse, leaving: Leaving, left: tuple[str, ...] = ()) -> None:
+def write_told(response: HttpResponse, leaving: RecentLogout, left: tuple[str, ...] = ()) -> None:
     """Lets this browser see which sites have confirmed the end of sessions since then; it opens nothing.
 
     left: the sites that have confirmed through this browser.
@@ -86,13 +86,13 @@ def write_told(response: HttpResponse, leaving: Leaving, left: tuple[str, ...] =
     TOLD.write(response, f"{body}.{encryption.browser_keys().tag('told', body)}")
 
 
-def read_told(request: HttpRequest) -> tuple[Leaving, tuple[str, ...]] | None:
+def read_told(request: HttpRequest) -> tuple[RecentLogout, tuple[str, ...]] | None:
     """What this browser may see, for as long as the cookie lives, and the sites that confirmed through it."""
     body, _, tag = TOLD.read(request)[:LONGEST].rpartition(".")
     if not tag or not encryption.browser_keys().matches(tag, "told", body):
         return None
     person_id, since, session_id, alone, left, asker = json.loads(base64.urlsafe_b64decode(body))
-    leaving = Leaving(
-        person_id, datetime.fromtimestamp(since, tz=UTC), session_id, alone, Asker(*asker) if asker else None
+    leaving = RecentLogout(
+        person_id, datetime.fromtimestamp(since, tz=UTC), session_id, alone, LogoutRequester(*asker) if asker else None
     )
     return (leaving, tuple(left)) if request.now - leaving.since < TOLD.life else None

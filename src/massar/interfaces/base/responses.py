@@ -11,7 +11,7 @@ from django.urls import reverse
 from massar.interfaces.base import cookies
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.outcomes import Entered
-from massar.journeys.sso.log_out_of_sites import Asker, Leaving
+from massar.journeys.sso.log_out_of_sites import LogoutRequester, RecentLogout
 
 
 class SeeOther(HttpResponseRedirect):
@@ -29,11 +29,11 @@ def to(name: str, **kwargs) -> HttpResponse:
 
 
 def to_the_list(
-    here: SignedIn, *, now: datetime, asker: Asker | None = None, left: tuple[str, ...] = ()
+    here: SignedIn, *, now: datetime, asker: LogoutRequester | None = None, left: tuple[str, ...] = ()
 ) -> HttpResponse:
     """To the list of the sites, for the browser whose session has just ended. left: sites that know by themselves."""
     response = to("everywhere")
-    cookies.write_told(response, Leaving(here.person.id, now, here.session.id, alone=True, asker=asker), left)
+    cookies.write_told(response, RecentLogout(here.person.id, now, here.session.id, alone=True, asker=asker), left)
     return response
 
 

@@ -15,7 +15,7 @@ def run(options) -> int:
 
 
 def _list() -> int:
-    held = sites.keys.held(now=clock.now())
+    held = sites.keys.statuses(now=clock.now())
     for key in held:
         print(f"{key.use:<6} {key.kid}  {key.state:<8} signs from {local_time.stamp(key.active_from)}")
     if not held:

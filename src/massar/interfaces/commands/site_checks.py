@@ -62,7 +62,7 @@ def _hears(site: Site) -> bool:
         site.protocol == "gate"
         or site.backchannel_logout_uri
         or site.slo_soap
-        or log_out_of_sites.through_browser(site)
+        or log_out_of_sites.supports_browser_logout(site)
     )
 
 
@@ -78,7 +78,7 @@ def _addresses(site: Site) -> list[str]:
 
 def own_certificate_judged(now: datetime) -> list[str]:
     """What `massar check` says as well. Raises django.db.Error where the database does not answer."""
-    ending = keys.saml_ending(now=now)
+    ending = keys.saml_certificate_expiry(now=now)
     if ending is None or ending.ends > now + ROLLED_BEFORE:
         return []
     if ending.next_from and ending.next_from <= ending.ends:

@@ -30,7 +30,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import Site, rules
 from massar.interfaces.commands import carriers, saml_import, site_checks
-from massar.journeys.sso import issue_assertion, log_out_of_sites
+from massar.journeys.sso import access, log_out_of_sites
 from massar.journeys.sso.saml import single_logout
 from massar.journeys.sso.saml.message import Refused
 from massar.journeys.sso.saml.names import ours_for
@@ -118,14 +118,14 @@ def _who(site: Site) -> str:
     wants = [", ".join(site.roles) or "everybody"]
     if site.longest_age:
         wants.append(f"signed in within the last {site.max_age_minutes} minutes")
-    hours = max(site.no_recovery_hours, site.settled and issue_assertion.SETTLED_AFTER // timedelta(hours=1))
+    hours = max(site.no_recovery_hours, site.no_recent_recovery and access.RECENT_RECOVERY // timedelta(hours=1))
     if hours:
         wants.append(f"no recovery in the last {hours} hours")
     return "; ".join(wants)
 
 
 def _oidc(site: Site):
-    account = issue_assertion.issuer()
+    account = access.issuer()
     yield "Issuer", account
     yield "Discovery", f"{account}/.well-known/openid-configuration"
     yield "Client id", site.client_id
@@ -172,13 +172,13 @@ def _hears(site: Site) -> str:
         return f"by SOAP at {site.slo_soap}"
     if site.backchannel_logout_uri:
         return f"by a logout token at {site.backchannel_logout_uri}"
-    if log_out_of_sites.through_browser(site):
+    if log_out_of_sites.supports_browser_logout(site):
         return f"through the browser at {site.slo}{' (by POST)' if site.slo_binding == 'post' else ''}"
     return "not at all" if site.hears_sign_out else "not at all, on purpose"
 
 
 def _gate(site: Site):
-    account = issue_assertion.issuer()
+    account = access.issuer()
     yield "Origin of the site", site.gate_origin or "not given"
     yield "Asked about every request", f"{account}/gate/check/"
     yield "Way in for a stranger", f"{account}/gate/begin/"
@@ -240,7 +240,7 @@ def _subjects(site: Site, file: Path) -> int:
     except (OSError, UnicodeDecodeError) as trouble:
         print(f"{file} can't be read: {trouble}.", file=sys.stderr)
         return 1
-    found = [(login, issue_assertion.subject_of(site, login)) for login in logins]
+    found = [(login, access.subject_of(site, login)) for login in logins]
     for login, subject in found:
         print(
             f"{login},{subject}" if subject else f"{login}: there is no such account.",
@@ -279,7 +279,7 @@ def _pages_tried(site: Site):
 def _gate_tried(site: Site):
     """A stranger must be sent to the account; a page would mean that the gate stands open."""
     status, word = _asked("GET", f"{site.gate_origin}/")
-    closed = status in (302, 303, 307) and word.startswith(f"{issue_assertion.issuer()}/gate/start/")
+    closed = status in (302, 303, 307) and word.startswith(f"{access.issuer()}/gate/start/")
     yield closed, f"{site.gate_origin}/ shows a stranger {'the way to the account' if closed else word}"
     status, word = _asked("GET", f"{site.gate_origin}/a/../b//c")
     yield 400 <= status < 500, f"{site.gate_origin}/a/../b//c, an odd address, is answered with {word}"
@@ -287,7 +287,7 @@ def _gate_tried(site: Site):
 
 def _logout_tried(site: Site) -> list[tuple[bool, str]]:
     """A signed logout token about nobody: a site that verifies it says 200 or 204, and ends nothing."""
-    token = log_out_of_sites.token_for(site, ids.short_token(), ids.short_token(), now=clock.now())
+    token = log_out_of_sites.logout_token_for(site, ids.short_token(), ids.short_token(), now=clock.now())
     status, word = _asked("POST", site.backchannel_logout_uri, {"logout_token": token})
     forged, told = _asked("POST", site.backchannel_logout_uri, {"logout_token": f"{token[:-8]}AAAAAAAA"})
     return [

@@ -73,7 +73,7 @@ def _recover(person, grant, phc, browser, now) -> Entered | Gone:
     ended = sessions.signed_in.end_all(person.id, now=now, why="recovered")
     undone = people.contacts.settle_after_recovery(person.id, now=now, wait=settings.MASSAR.contact_wait)
     password_limits.recovered(person)
-    told = log_out_of_sites.sessions_ended(person, ended, now=now, programs=True)
+    told = log_out_of_sites.end_grants_and_notify(person, ended, now=now, programs=True)
     dropped = edit_profile.as_undone(undone, now).dropped
     notices.tell(person, "password_recovered", now=now, browser=browser, dropped=dropped)
     trail.record(
@@ -126,7 +126,7 @@ def _change(person, session_id, phc, browser, now) -> Entered | Gone:
     credentials.temporary.end_all(person.id, now=now, why="changed")
     sessions.changing.end_all(person.id, now=now)
     ended = sessions.signed_in.end_all(person.id, now=now, why="password_changed")
-    told = log_out_of_sites.sessions_ended(person, [session_id, *ended], now=now, programs=True)
+    told = log_out_of_sites.end_grants_and_notify(person, [session_id, *ended], now=now, programs=True)
     notices.tell(person, "password_changed", now=now, browser=browser)
     trail.record(
         "password_changed",

@@ -61,7 +61,7 @@ def _ended(person: people.PersonFacts, changed: bool, now: datetime) -> Closed:
     ended = sessions.signed_in.end_all(person.id, now=now, why=WHY)
     sessions.changing.end_all(person.id, now=now)
     credentials.temporary.end_all(person.id, now=now, why=WHY)
-    return Closed(changed, len(ended), log_out_of_sites.sessions_ended(person, ended, now=now, programs=True))
+    return Closed(changed, len(ended), log_out_of_sites.end_grants_and_notify(person, ended, now=now, programs=True))
 
 
 def _outcome(changed: bool) -> str:

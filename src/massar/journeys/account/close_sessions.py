@@ -58,7 +58,7 @@ def _ended_early(person: people.PersonFacts, session: sessions.SessionFacts, now
         return False
     with transaction.atomic():
         if sessions.signed_in.end(session.id, person.id, now=now, why="privileged"):
-            log_out_of_sites.sessions_ended(person, [session.id], now=now)
+            log_out_of_sites.end_grants_and_notify(person, [session.id], now=now)
     return True
 
 
@@ -86,7 +86,7 @@ def sign_out_by_site(
 
 def _signed_out(person, session_ids: list[int], why: str, browser: Browser, now: datetime, **detail: str) -> list[int]:
     ended = [id for id in session_ids if sessions.signed_in.end(id, person.id, now=now, why=why)]
-    log_out_of_sites.sessions_ended(person, ended, now=now)
+    log_out_of_sites.end_grants_and_notify(person, ended, now=now)
     for session_id in ended:
         trail.record("sign_out", now=now, person_id=person.id, session_id=session_id, browser=browser, **detail)
     return ended
@@ -111,7 +111,7 @@ def sign_out_left_open(*, cookie: str, browser: Browser, now: datetime) -> None:
 def end_one(*, here: SignedIn, session_id: int, browser: Browser, now: datetime) -> Done | Gone:
     if not sessions.signed_in.end(session_id, here.person.id, now=now, why="by_owner"):
         return Gone()
-    log_out_of_sites.sessions_ended(here.person, [session_id], now=now)
+    log_out_of_sites.end_grants_and_notify(here.person, [session_id], now=now)
     trail.record("session_ended", now=now, person_id=here.person.id, session_id=session_id, browser=browser)
     return Done()
 
@@ -130,7 +130,7 @@ def sign_out_everywhere(*, here: SignedIn, browser: Browser, now: datetime) -> i
 def _end_sessions(here: SignedIn, browser: Browser, now: datetime, *, besides: int | None) -> int:
     ended = sessions.signed_in.end_all(here.person.id, now=now, why="by_owner", besides=besides)
     sessions.changing.end_all(here.person.id, now=now)
-    log_out_of_sites.sessions_ended(here.person, ended, now=now, programs=True)
+    log_out_of_sites.end_grants_and_notify(here.person, ended, now=now, programs=True)
     trail.record(
         "sessions_ended_all",
         now=now,
@@ -145,7 +145,7 @@ def _end_sessions(here: SignedIn, browser: Browser, now: datetime, *, besides: i
 @transaction.atomic
 def end_program(*, here: SignedIn, grant_id: int, browser: Browser, now: datetime) -> Done | Gone:
     """A program that stays signed in must sign in again."""
-    ended = log_out_of_sites.program_ended(here.person, grant_id, now=now)
+    ended = log_out_of_sites.end_program(here.person, grant_id, now=now)
     if ended is None:
         return Gone()
     trail.record(

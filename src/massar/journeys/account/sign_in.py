@@ -112,7 +112,7 @@ def _renewed(person, earlier, how, browser, now) -> tuple[int, str] | None:
 def _opened(person, how, browser, now) -> tuple[int, str]:
     """What gives way ends like any other session: nobody may keep a site open by signing in ten times more."""
     session_id, cookie, gave_way = sessions.signed_in.open_for(person.id, how=how, browser=browser, now=now)
-    log_out_of_sites.sessions_ended(person, gave_way, now=now)
+    log_out_of_sites.end_grants_and_notify(person, gave_way, now=now)
     return session_id, cookie
 
 

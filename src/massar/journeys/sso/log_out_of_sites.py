@@ -27,7 +27,7 @@ LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 
 @dataclass(frozen=True)
-class Asker:
+class LogoutRequester:
     """The site that began a sign-out and waits for the browser. address: where to; '' with SAML, which is answered anew.
 
     asked, relay_state: of its LogoutRequest.
@@ -40,7 +40,7 @@ class Asker:
 
 
 @dataclass(frozen=True)
-class Leaving:
+class RecentLogout:
     """What this browser may still see and do after a sign-out: whose sessions ended since then, and which was its own.
 
     alone: this session ended and no other. asker: None if the person began here.
@@ -50,11 +50,11 @@ class Leaving:
     since: datetime
     session_id: int
     alone: bool = False
-    asker: Asker | None = None
+    asker: LogoutRequester | None = None
 
 
 @dataclass(frozen=True)
-class Told:
+class LogoutStatus:
     """What became of telling one site.
 
     state: 'waiting', 'confirmed', 'failed', 'open' (only the browser can tell it), or 'unreachable' (it takes no notice).
@@ -66,10 +66,10 @@ class Told:
     @property
     def by_hand(self) -> bool:
         """Whether the person may take the message there in this browser."""
-        return self.state in ("open", "failed") and through_browser(self.site)
+        return self.state in ("open", "failed") and supports_browser_logout(self.site)
 
 
-def through_browser(site: sites.Site) -> bool:
+def supports_browser_logout(site: sites.Site) -> bool:
     """Whether a browser can carry a LogoutRequest there, and an answer back that can be believed."""
     return bool(site.protocol == "saml" and site.slo and site.certificate)
 
@@ -82,12 +82,14 @@ def sid(site: str, session_id: int) -> str:
     return encryption.data_keys().tag("sid", site, session_id)[:32]
 
 
-def names_session(said: str, site: str, session_id: int) -> bool:
+def is_sid_of(said: str, site: str, session_id: int) -> bool:
     """Whether a site may have been told of the session by that name, under any key that is listed."""
     return said in [tag[:32] for tag in encryption.data_keys().tags("sid", site, session_id)]
 
 
-def sessions_ended(person: people.PersonFacts, session_ids: list[int], *, now: datetime, programs: bool = False) -> int:
+def end_grants_and_notify(
+    person: people.PersonFacts, session_ids: list[int], *, now: datetime, programs: bool = False
+) -> int:
     """Ends what these sessions granted and puts one message for each site, session and name of the person there.
 
     programs: ends what outlives the person's sessions as well. Returns how many messages were put.
@@ -104,7 +106,7 @@ def _programs_ended(person_id: int, moment: int) -> list[sites.GrantFacts]:
     return [one for one in sites.grants.offline_of(person_id, now=moment) if sites.grants.end(one.id, now=moment)]
 
 
-def program_ended(person: people.PersonFacts, grant_id: int, *, now: datetime) -> sites.GrantFacts | None:
+def end_program(person: people.PersonFacts, grant_id: int, *, now: datetime) -> sites.GrantFacts | None:
     """Ends one that outlives the sessions, and tells its site; None: it is none of this person's."""
     moment = int(now.timestamp())
     found = next((one for one in sites.grants.offline_of(person.id, now=moment) if one.id == grant_id), None)
@@ -158,10 +160,10 @@ def _put(person, site, grant: sites.GrantFacts, now: datetime) -> None:
 def logout_token(letter: delivery.Letter, *, now: datetime) -> str:
     """The signed token of one message, made anew for each attempt: it lives two minutes."""
     site = settings.MASSAR.sites.by_slug[letter.values["site"]]
-    return token_for(site, letter.values["subject"], letter.values["sid"], now=now)
+    return logout_token_for(site, letter.values["subject"], letter.values["sid"], now=now)
 
 
-def token_for(site: sites.Site, subject: str, session: str, *, now: datetime) -> str:
+def logout_token_for(site: sites.Site, subject: str, session: str, *, now: datetime) -> str:
     """A logout token about that subject and sid. Its audience is the name that the site has in its protocol."""
     moment = clock.micros(now) // 1_000_000
     claims = {
@@ -177,7 +179,7 @@ def token_for(site: sites.Site, subject: str, session: str, *, now: datetime) ->
     return sites.keys.signed(claims, use=site.algorithm, kind="logout+jwt", now=now)
 
 
-def told(person_id: int, *, since: datetime, left: tuple[str, ...] = ()) -> list[Told]:
+def logout_statuses(person_id: int, *, since: datetime, left: tuple[str, ...] = ()) -> list[LogoutStatus]:
     """What the sites of sessions that ended since then said, newest word of each: an older session there may have run
     out, and some sites answer that it was none.
 
@@ -189,7 +191,7 @@ def told(person_id: int, *, since: datetime, left: tuple[str, ...] = ()) -> list
         said[slug] = "confirmed" if slug in left else states.get(state, "failed")
     opened = {grant.site for grant in sites.grants.ended_since(person_id, since=int(since.timestamp()))}
     return [
-        Told(site, said.get(site.slug) or _without_message(site))
+        LogoutStatus(site, said.get(site.slug) or _without_message(site))
         for site in settings.MASSAR.sites.sites
         if site.slug in said or site.slug in opened
     ]
@@ -203,10 +205,12 @@ def has_left_open(person_id: int, sessions: Collection[int], *, since: datetime,
     """
     ended = sites.grants.ended_since(person_id, since=int(since.timestamp()))
     opened = {grant.site for grant in ended if grant.session_id in sessions}
-    return any(one.state == "open" and one.site.slug in opened for one in told(person_id, since=since, left=left))
+    return any(
+        one.state == "open" and one.site.slug in opened for one in logout_statuses(person_id, since=since, left=left)
+    )
 
 
 def _without_message(site: sites.Site) -> str:
     if site.protocol == "gate":
         return "confirmed"
-    return "open" if through_browser(site) else "unreachable"
+    return "open" if supports_browser_logout(site) else "unreachable"

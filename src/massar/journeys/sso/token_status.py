@@ -24,7 +24,7 @@ _SESSION = _GRANT.stop
 
 
 @dataclass(frozen=True)
-class Held:
+class TokenState:
     """A token that we have issued, and what decides about it. Times are seconds since 1970.
 
     `binding` is what it was issued with. `person` is None for a site's own token and where the person is gone.
@@ -43,12 +43,12 @@ class Held:
         """The grant's, or the token's own where that is narrower (RFC 6749 §6)."""
         return self.binding.get("scope") or self.grant.scope
 
-    def opens(self, kind: str, *, now: datetime) -> bool:
+    def is_valid_for(self, kind: str, *, now: datetime) -> bool:
         """A token of that kind, in time, unused, whose grant stands."""
         moment = int(now.timestamp())
-        return self.kind == kind and self.used_at == 0 and self.expires_at > moment and self.stands(now=now)
+        return self.kind == kind and self.used_at == 0 and self.expires_at > moment and self.grant_is_valid(now=now)
 
-    def stands(self, *, now: datetime) -> bool:
+    def grant_is_valid(self, *, now: datetime) -> bool:
         """The grant stands, its session too (or it outlives it), its person is active. A site's own grant has neither."""
         if self.grant.ended_at or self.grant.expires_at <= int(now.timestamp()):
             return False
@@ -59,13 +59,13 @@ class Held:
         return not self.session_ended or bool(self.grant.offline and not self.person.operates)
 
 
-def of(token: str) -> Held | None:
+def read(token: str) -> TokenState | None:
     """The token with its grant, session and person; None for what we never issued."""
-    found = sql.row(_STATEMENT, (sites.grants.hashed(token),))
+    found = sql.row(_STATEMENT, (sites.grants.hash_token(token),))
     if found is None:
         return None
     kind, binding, expires_at, used_at = found[:4]
-    return Held(
+    return TokenState(
         kind,
         json.loads(binding) if binding else {},
         expires_at,

@@ -21,7 +21,7 @@ from massar.domain.sites.api import Site
 from massar.interfaces.base import direct, outage
 from massar.interfaces.sso import basic
 from massar.interfaces.sso.gate import proxy
-from massar.journeys.sso import issue_assertion
+from massar.journeys.sso import access
 from massar.journeys.sso.gate import check
 from massar.journeys.sso.gate.address import OWN_FOLDER, page_of
 
@@ -43,7 +43,7 @@ def forward(request: HttpRequest) -> HttpResponse:
     wanted = None if proxy.may_hide_a_line(uri) else page_of(site, query if path == AGAIN else uri)
     if wanted is None:
         return HttpResponse(status=403)
-    asked = proxy.Asked(wanted, method)
+    asked = proxy.ProxyRequest(wanted, method)
     if path == AGAIN:
         return proxy.sent_to_the_account(request, asked, again=True)
     answer = proxy.judged(request, asked)
@@ -59,7 +59,7 @@ def _of_this_host(request: HttpRequest, site: Site) -> bool:
     the account's own host there."""
     said = request.headers.get("X-Forwarded-Host", "").lower()
     origin = urlsplit(site.gate_origin)
-    return said in ("", origin.netloc, origin.netloc + _USUAL[origin.scheme], urlsplit(issue_assertion.issuer()).netloc)
+    return said in ("", origin.netloc, origin.netloc + _USUAL[origin.scheme], urlsplit(access.issuer()).netloc)
 
 
 def _entered(request: HttpRequest, site: Site, query: str) -> HttpResponse:

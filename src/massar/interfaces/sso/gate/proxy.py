@@ -19,10 +19,10 @@ from django.urls import reverse
 
 from massar.interfaces.base import direct, outage
 from massar.interfaces.base.responses import see_other
-from massar.journeys.sso import issue_assertion
+from massar.journeys.sso import access
 from massar.journeys.sso.gate import check as gate_check
 from massar.journeys.sso.gate import visit
-from massar.journeys.sso.gate.address import Wanted, is_plain, under
+from massar.journeys.sso.gate.address import GatedPage, is_plain, under
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _OF_THE_GATE = re.compile(r"(?:__Host-)?massar-(?:gate|mark)-[a-z0-9_-]+=")
@@ -30,10 +30,10 @@ NAVIGATES = ("", "document")  # Sec-Fetch-Dest of what a person opened; older br
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProxyRequest:
     """What reached the site's proxy."""
 
-    wanted: Wanted
+    wanted: GatedPage
     method: str
 
 
@@ -45,7 +45,7 @@ def check(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=403) if asked is None else judged(request, asked)
 
 
-def judged(request: HttpRequest, asked: Asked) -> HttpResponse:
+def judged(request: HttpRequest, asked: ProxyRequest) -> HttpResponse:
     """200 with the facts, or 401, or 403."""
     tokens = _cookies(request, _name("gate", asked.wanted))
     if len(tokens) > 1:
@@ -58,7 +58,7 @@ def judged(request: HttpRequest, asked: Asked) -> HttpResponse:
     return _facts(passed) if passed else HttpResponse(status=401, headers={"WWW-Authenticate": "Massar-Gate"})
 
 
-def _facts(passed: gate_check.Passed) -> HttpResponse:
+def _facts(passed: gate_check.GatePass) -> HttpResponse:
     """X-Massar-User is the login where the site may have it, else the subject. Names are percent-encoded UTF-8."""
     response = HttpResponse(status=200)
     response["X-Massar-Token"] = passed.token
@@ -80,7 +80,7 @@ def begin(request: HttpRequest) -> HttpResponse:
     return sent_to_the_account(request, asked, again=bool(again))
 
 
-def sent_to_the_account(request: HttpRequest, asked: Asked, *, again: bool) -> HttpResponse:
+def sent_to_the_account(request: HttpRequest, asked: ProxyRequest, *, again: bool) -> HttpResponse:
     """With a mark in the browser; only a page that a person opened leads there."""
     if request.headers.get("Sec-Fetch-Dest", "") not in NAVIGATES:
         return HttpResponse(status=401, headers={"WWW-Authenticate": "Massar-Gate"})
@@ -99,7 +99,7 @@ def enter(request: HttpRequest) -> HttpResponse:
     return admitted(request, front, request.GET.getlist("ticket"))
 
 
-def admitted(request: HttpRequest, front: Wanted, tickets: list[str]) -> HttpResponse:
+def admitted(request: HttpRequest, front: GatedPage, tickets: list[str]) -> HttpResponse:
     """To the page that was wanted, with the gate cookie; without one good ticket to a page that says so."""
     found = (
         visit.enter(site=front.site, ticket=tickets[0], mark=_mark(request, front), now=request.now)
@@ -107,20 +107,20 @@ def admitted(request: HttpRequest, front: Wanted, tickets: list[str]) -> HttpRes
         else None
     )
     if found is None:
-        return see_other(issue_assertion.issuer() + reverse("gate_stale"))
+        return see_other(access.issuer() + reverse("gate_stale"))
     response = see_other(found.address)
     _write(response, "gate", found.token, front)
     return response
 
 
-def _asked(request: HttpRequest) -> Asked | None:
+def _asked(request: HttpRequest) -> ProxyRequest | None:
     """The request at the site's proxy; None if it is odd in any way."""
     method = request.headers.get("X-Massar-Method", "")
     if request.method != "GET" or method not in gate_check.METHODS:
         return None
     origin, uri = (request.headers.get(f"X-Massar-{name}", "") for name in ("Origin", "Uri"))
     wanted = None if may_hide_a_line(uri) else under(origin, uri, settings.MASSAR.sites)
-    return Asked(wanted, method) if wanted else None
+    return ProxyRequest(wanted, method) if wanted else None
 
 
 def may_hide_a_line(uri: str) -> bool:
@@ -133,7 +133,7 @@ def may_hide_a_line(uri: str) -> bool:
     return ",/" in path or not all(is_plain(f"/{line}") for line in query.split(",/")[1:])
 
 
-def _mark(request: HttpRequest, wanted: Wanted) -> str:
+def _mark(request: HttpRequest, wanted: GatedPage) -> str:
     """The mark that this browser carries, '' if there is not exactly one."""
     marks = _cookies(request, _name("mark", wanted))
     return marks[0] if len(marks) == 1 else ""
@@ -151,16 +151,16 @@ def other_cookies(request: HttpRequest) -> str:
     return "; ".join(pair for pair in pairs if pair and not _OF_THE_GATE.match(pair))
 
 
-def _name(short: str, wanted: Wanted) -> str:
+def _name(short: str, wanted: GatedPage) -> str:
     """With the site in it: cookies know no ports, and two gated sites of one host must not throw each other out."""
     return f"{'__Host-' if _over_https(wanted) else ''}massar-{short}-{wanted.site.slug}"
 
 
-def _over_https(wanted: Wanted) -> bool:
+def _over_https(wanted: GatedPage) -> bool:
     return wanted.site.gate_origin.startswith("https://")
 
 
-def _write(response: HttpResponse, short: str, value: str, wanted: Wanted) -> None:
+def _write(response: HttpResponse, short: str, value: str, wanted: GatedPage) -> None:
     """A cookie of the site's host alone, until the browser is closed."""
     response.set_cookie(
         _name(short, wanted), value, path="/", secure=_over_https(wanted), httponly=True, samesite="Lax"

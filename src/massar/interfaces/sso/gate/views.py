@@ -12,9 +12,9 @@ from django.views.decorators.http import require_GET
 
 from massar.interfaces.base import page, saved_request
 from massar.interfaces.base.responses import see_other, to
+from massar.journeys.sso.access import AccessDenied, SignInRequired
 from massar.journeys.sso.gate import visit
-from massar.journeys.sso.gate.address import Wanted, wanted
-from massar.journeys.sso.issue_assertion import NotForYou, SignInFirst
+from massar.journeys.sso.gate.address import GatedPage, wanted
 
 PROTOCOL = "gate"
 _STATE = re.compile(r"[0-9a-f]{64}")
@@ -47,7 +47,7 @@ def resume(request: HttpRequest) -> HttpResponse:
 
 
 def _onwards(
-    request: HttpRequest, place: Wanted, state: str, *, fresh_since: datetime | None, after_form: bool = False
+    request: HttpRequest, place: GatedPage, state: str, *, fresh_since: datetime | None, after_form: bool = False
 ) -> HttpResponse:
     found = visit.start(
         wanted=place,
@@ -58,13 +58,13 @@ def _onwards(
         fresh_since=fresh_since,
     )
     match found:
-        case SignInFirst(again=again):
+        case SignInRequired(again=again):
             kept = {**_kept(place, state), "again": "yes" if again else ""}
             return saved_request.save_and_sign_in(
                 request, kept | ({"fresh_since": fresh_since.isoformat()} if fresh_since else {})
             )
-        case NotForYou():
-            response = page.render(request, "sso/not_for_you.html", status=403, site=place.site, why=found)
+        case AccessDenied():
+            response = page.render(request, "sso/access_denied.html", status=403, site=place.site, why=found)
         case _:
             response = page.go_on(request, found, place.site) if after_form else see_other(found)
     return (
@@ -74,7 +74,7 @@ def _onwards(
     )
 
 
-def _kept(place: Wanted, state: str) -> dict:
+def _kept(place: GatedPage, state: str) -> dict:
     return {
         "protocol": PROTOCOL,
         "resume_url": reverse("gate_resume"),

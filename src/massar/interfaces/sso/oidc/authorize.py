@@ -15,7 +15,7 @@ from massar.interfaces.base import page, saved_request, security_headers
 from massar.interfaces.base.responses import see_other, to
 from massar.journeys.sso.oidc import authorize as journey
 from massar.journeys.sso.oidc import request as oidc_request
-from massar.journeys.sso.oidc.request import Ask, SendBack, Unusable
+from massar.journeys.sso.oidc.request import AuthorizationRequest, AuthorizationResponse, UnusableRequest
 
 PROTOCOL = "oidc"
 LANGUAGES = ("ar", "fr", "en")
@@ -36,7 +36,7 @@ def _posted(request: HttpRequest) -> HttpResponse:
     if len(way) <= page.LONGEST_LOCATION:
         return see_other(way)
     ask = oidc_request.read(dict(request.POST.lists()), settings.MASSAR.sites)
-    if not isinstance(ask, Ask):
+    if not isinstance(ask, AuthorizationRequest):
         return _answer(request, ask, None)
     return saved_request.save(
         request, see_other(reverse("oidc_resume")), {**_kept(request, ask, again=False), "since": ""}
@@ -53,28 +53,28 @@ def resume(request: HttpRequest) -> HttpResponse:
         return to("sign_in")
     ask = oidc_request.read(parse_qs(kept["query"], keep_blank_values=True), settings.MASSAR.sites)
     since = datetime.fromtimestamp(int(kept["since"]), UTC) if kept["since"] else None
-    response = _answer(request, ask, journey.Waited(since, kept["besides"]) if since else None)
+    response = _answer(request, ask, journey.Resumed(since, kept["besides"]) if since else None)
     return response if response.get("Location") == reverse("sign_in") else saved_request.discard(request, response)
 
 
-def _answer(request: HttpRequest, ask, waited: journey.Waited | None) -> HttpResponse:
+def _answer(request: HttpRequest, ask, waited: journey.Resumed | None) -> HttpResponse:
     match ask:
-        case Unusable():
+        case UnusableRequest():
             return _unusable(request, ask)
-        case SendBack():
+        case AuthorizationResponse():
             return sent(request, ask, after_form=waited is not None)
     found = journey.answer(ask=ask, here=request.here or None, waited=waited, browser=request.browser, now=request.now)
     match found:
         case journey.SignIn(again=again):
             return saved_request.save_and_sign_in(request, _kept(request, ask, again))
         case journey.Refused(why=why):
-            return page.render(request, "sso/not_for_you.html", status=403, site=ask.site, why=why)
-        case SendBack():
+            return page.render(request, "sso/access_denied.html", status=403, site=ask.site, why=why)
+        case AuthorizationResponse():
             return sent(request, found, after_form=waited is not None)
     raise TypeError(f"no answer for {found!r}")
 
 
-def _kept(request: HttpRequest, ask: Ask, again: bool) -> dict:
+def _kept(request: HttpRequest, ask: AuthorizationRequest, again: bool) -> dict:
     spoken = [tag.partition("-")[0].lower() for tag in ask.languages]
     return {
         "protocol": PROTOCOL,
@@ -88,7 +88,7 @@ def _kept(request: HttpRequest, ask: Ask, again: bool) -> dict:
     }
 
 
-def sent(request: HttpRequest, back: SendBack, *, after_form: bool = False) -> HttpResponse:
+def sent(request: HttpRequest, back: AuthorizationResponse, *, after_form: bool = False) -> HttpResponse:
     """The answer on its way: 303 with a query, or a form that posts itself (OAuth 2.0 Form Post Response Mode).
 
     after_form: the browser comes from our sign-in form, whose policy must not be held against what the site does next.
@@ -101,7 +101,7 @@ def sent(request: HttpRequest, back: SendBack, *, after_form: bool = False) -> H
     return page.go_on(request, way, back.site) if after_form else page.lead(request, way, back.site)
 
 
-def _unusable(request: HttpRequest, why: Unusable) -> HttpResponse:
+def _unusable(request: HttpRequest, why: UnusableRequest) -> HttpResponse:
     return page.render(
         request,
         "sso/error.html",

@@ -16,10 +16,10 @@ from massar.domain.sites.api import Site
 from massar.interfaces.base import direct, outage
 from massar.interfaces.sso import basic
 from massar.interfaces.sso.oidc.discovery import address
-from massar.journeys.sso import issue_assertion
+from massar.journeys.sso import access
 from massar.journeys.sso.oidc import clients
 from massar.journeys.sso.oidc import tokens as oidc_tokens
-from massar.journeys.sso.oidc.tokens import Refused
+from massar.journeys.sso.oidc.tokens import TokenError
 
 FORM = "application/x-www-form-urlencoded"
 LONGEST = 8000
@@ -57,16 +57,16 @@ def token(request: HttpRequest) -> HttpResponse:
     if site is None:
         return _who_are_you(request)
     outcome = _granted(site, form, request.now)
-    return _error(outcome.error, outcome.detail) if isinstance(outcome, Refused) else _json(outcome)
+    return _error(outcome.error, outcome.detail) if isinstance(outcome, TokenError) else _json(outcome)
 
 
 _NEEDED = {"authorization_code": "code", "refresh_token": "refresh_token"}
 
 
-def _granted(site: Site, form: dict[str, str], now) -> dict | Refused:
+def _granted(site: Site, form: dict[str, str], now) -> dict | TokenError:
     needed = _NEEDED.get(form.get("grant_type", ""))
     if needed and not form.get(needed):
-        return Refused("invalid_request", f"{needed} is missing.")  # RFC 6749 §5.2
+        return TokenError("invalid_request", f"{needed} is missing.")  # RFC 6749 §5.2
     match form.get("grant_type", ""):
         case "authorization_code":
             return oidc_tokens.for_code(
@@ -83,10 +83,10 @@ def _granted(site: Site, form: dict[str, str], now) -> dict | Refused:
         case "client_credentials" if site.client_auth != "none":
             return oidc_tokens.for_site(site=site, scope=form.get("scope", ""), now=now)
         case "client_credentials":
-            return Refused("unauthorized_client", "A client without a secret can't act for itself.")
+            return TokenError("unauthorized_client", "A client without a secret can't act for itself.")
         case "":
-            return Refused("invalid_request", "grant_type is missing.")
-    return Refused("unsupported_grant_type", "grant_type is not supported.")
+            return TokenError("invalid_request", "grant_type is missing.")
+    return TokenError("unsupported_grant_type", "grant_type is not supported.")
 
 
 @_of_a_server
@@ -99,7 +99,7 @@ def userinfo(request: HttpRequest) -> HttpResponse:
     found = oidc_tokens.userinfo(token=tokens[0], now=request.now) if tokens else None
     if found is not None:
         return _json(found)
-    challenge = f'Bearer realm="{issue_assertion.issuer()}"'
+    challenge = f'Bearer realm="{access.issuer()}"'
     if not tokens:  # RFC 6750 §3.1: who brings nothing is told no error
         return _challenged(HttpResponse(status=401), challenge)
     said = _error("invalid_token", "The access token is unknown or over.", status=401)
@@ -146,7 +146,7 @@ def _form(request: HttpRequest) -> dict[str, str]:
 
 def _client(request: HttpRequest, form: dict[str, str]) -> Site | None:
     found = basic.presented(request)
-    presented = clients.Presented(
+    presented = clients.ClientCredentials(
         basic=found and (unquote_plus(found[0]), unquote_plus(found[1])),
         as_it_stands=found,
         client_id=form.get("client_id", ""),
@@ -154,8 +154,8 @@ def _client(request: HttpRequest, form: dict[str, str]) -> Site | None:
         assertion=form.get("client_assertion", ""),
         assertion_type=form.get("client_assertion_type", ""),
     )
-    places = (issue_assertion.issuer(), address("oidc_token"), issue_assertion.issuer() + request.path)
-    return clients.prove(presented, addresses=places, now=request.now)
+    places = (access.issuer(), address("oidc_token"), access.issuer() + request.path)
+    return clients.authenticate(presented, addresses=places, now=request.now)
 
 
 def _bearer(request: HttpRequest) -> str:
@@ -166,7 +166,7 @@ def _bearer(request: HttpRequest) -> str:
 def _who_are_you(request: HttpRequest) -> HttpResponse:
     """RFC 6749 §5.2 invalid_client. Why it failed is not said."""
     said = _error("invalid_client", "The client could not be authenticated.", status=401)
-    return _challenged(said, f'Basic realm="{issue_assertion.issuer()}"')
+    return _challenged(said, f'Basic realm="{access.issuer()}"')
 
 
 def _json(said: dict, *, status: int = 200) -> HttpResponse:

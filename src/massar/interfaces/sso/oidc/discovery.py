@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from massar.domain.sites import api as sites
 from massar.interfaces.base import direct, outage
-from massar.journeys.sso import issue_assertion
+from massar.journeys.sso import access
 from massar.journeys.sso.oidc import claims, verify
 
 KEPT = 3600  # seconds that a site may keep the answer; a new key is published a day before it signs
@@ -25,7 +25,7 @@ def document(request: HttpRequest) -> HttpResponse:
     """Built on the configured address, whatever Host was asked for (ATK-115)."""
     algorithms = list(verify.ASSERTION_ALGORITHMS)
     said = {
-        "issuer": issue_assertion.issuer(),
+        "issuer": access.issuer(),
         **{name: address(view) for name, view in _ENDPOINTS.items()},
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "form_post"],
@@ -39,7 +39,7 @@ def document(request: HttpRequest) -> HttpResponse:
         "code_challenge_methods_supported": ["S256"],
         "scopes_supported": list(claims.OF_SCOPE),
         "claims_supported": [*OF_THE_PROTOCOL, *claims.SUPPORTED],
-        "acr_values_supported": list(issue_assertion.ACRS),
+        "acr_values_supported": list(access.ACRS),
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "ui_locales_supported": ["ar", "fr", "en"],
         "claims_parameter_supported": True,
@@ -68,7 +68,7 @@ def key_set(request: HttpRequest) -> HttpResponse:
 
 def address(view: str) -> str:
     """An endpoint as the world calls it."""
-    return issue_assertion.issuer() + _path(view)
+    return access.issuer() + _path(view)
 
 
 @cache

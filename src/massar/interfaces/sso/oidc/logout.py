@@ -14,7 +14,7 @@ from massar.interfaces.base import cookies, page, saved_request
 from massar.interfaces.base.responses import see_other, to, to_the_list
 from massar.journeys.account import close_sessions
 from massar.journeys.sso import save_request
-from massar.journeys.sso.log_out_of_sites import Asker, has_left_open
+from massar.journeys.sso.log_out_of_sites import LogoutRequester, has_left_open
 from massar.journeys.sso.oidc import logout as journey
 
 PROTOCOL = "oidc-logout"  # of a posted request that waits for one step
@@ -82,14 +82,14 @@ def _confirmed(request: HttpRequest) -> HttpResponse:
     return _onwards(request, wish)
 
 
-def _wish(request: HttpRequest, given: QueryDict) -> journey.Wish | None:
+def _wish(request: HttpRequest, given: QueryDict) -> journey.EndSessionRequest | None:
     values = {name: given.get(name, "") for name in FIELDS}
     if any(len(value) > LONGEST for value in values.values()):
         return None
     return journey.read(**values, now=request.now)
 
 
-def _signed_out(request: HttpRequest, wish: journey.Wish) -> HttpResponse:
+def _signed_out(request: HttpRequest, wish: journey.EndSessionRequest) -> HttpResponse:
     journey.sign_out(here=request.here, browser=request.browser, now=request.now)
     response = saved_request.discard(request, _listed(request, wish) or _onwards(request, wish))
     cookies.SESSION.drop(response)
@@ -97,7 +97,7 @@ def _signed_out(request: HttpRequest, wish: journey.Wish) -> HttpResponse:
     return response
 
 
-def _listed(request: HttpRequest, wish: journey.Wish) -> HttpResponse | None:
+def _listed(request: HttpRequest, wish: journey.EndSessionRequest) -> HttpResponse | None:
     """The list of the sites, if one of them can only be told by this browser: from there it goes on to the asking site.
 
     None: there is none, or the way on is longer than a cookie.
@@ -107,10 +107,10 @@ def _listed(request: HttpRequest, wish: journey.Wish) -> HttpResponse | None:
     open_still = has_left_open(here.person.id, [here.session.id], since=request.now, left=left)
     if len(way) > LONGEST_WAY or not open_still:
         return None
-    return to_the_list(here, now=request.now, asker=Asker(wish.site.slug, way) if way else None, left=left)
+    return to_the_list(here, now=request.now, asker=LogoutRequester(wish.site.slug, way) if way else None, left=left)
 
 
-def _onwards(request: HttpRequest, wish: journey.Wish) -> HttpResponse:
+def _onwards(request: HttpRequest, wish: journey.EndSessionRequest) -> HttpResponse:
     if wish.back and request.method == "POST":
         return page.go_on(request, _way(wish), wish.site)
     if wish.back:
@@ -120,7 +120,7 @@ def _onwards(request: HttpRequest, wish: journey.Wish) -> HttpResponse:
     return response
 
 
-def _way(wish: journey.Wish) -> str:
+def _way(wish: journey.EndSessionRequest) -> str:
     """Back to the asking site, with its state; '' if it did not say where to."""
     if not wish.back or not wish.state:
         return wish.back

@@ -25,7 +25,7 @@ from massar.interfaces.base.responses import see_other, to, to_the_list
 from massar.interfaces.sso.saml import bindings
 from massar.interfaces.sso.saml.views import carry, entity, problem
 from massar.journeys.sso import log_out_of_sites, save_request
-from massar.journeys.sso.log_out_of_sites import Asker, Leaving
+from massar.journeys.sso.log_out_of_sites import LogoutRequester, RecentLogout
 from massar.journeys.sso.saml import logout_request, single_logout
 from massar.journeys.sso.saml import response as saml_answer
 from massar.journeys.sso.saml.message import Refused
@@ -134,7 +134,7 @@ def _listed(request: HttpRequest, wanted: logout_request.Wanted, ended: logout_r
     here, slug = request.here, wanted.site.slug
     if not (ended.here and ended.partial) or len(wanted.relay_state) > LONGEST_KEPT:
         return None
-    asker = Asker(slug, asked=wanted.id, relay_state=wanted.relay_state) if wanted.site.slo_answers else None
+    asker = LogoutRequester(slug, asked=wanted.id, relay_state=wanted.relay_state) if wanted.site.slo_answers else None
     return to_the_list(here, now=request.now, asker=asker, left=(slug,))
 
 
@@ -199,7 +199,7 @@ def left(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _confirmed(said: str, leaving: Leaving) -> str:
+def _confirmed(said: str, leaving: RecentLogout) -> str:
     """The site that has answered a request of this browser; '' for anything else."""
     word, _, tag = said.rpartition(".")
     slug, _, asked = word.partition(".")

@@ -12,7 +12,7 @@ from massar.domain.sites import api as sites
 from massar.interfaces.base import page, saved_request, security_headers
 from massar.interfaces.base.responses import see_other, to
 from massar.interfaces.sso.saml import bindings
-from massar.journeys.sso.issue_assertion import NotForYou, SignInFirst
+from massar.journeys.sso.access import AccessDenied, SignInRequired
 from massar.journeys.sso.saml import authn_request, sign_in
 from massar.journeys.sso.saml import metadata as saml_metadata
 from massar.journeys.sso.saml.authn_request import Asked
@@ -76,10 +76,10 @@ def _onwards(request: HttpRequest, asked: Asked) -> HttpResponse:
         return problem(request, Refused("site", "The site is no longer registered."))
     found = sign_in.answer(site=site, asked=asked, here=request.here or None, browser=request.browser, now=request.now)
     match found:
-        case SignInFirst(again=again):
+        case SignInRequired(again=again):
             return saved_request.save_and_sign_in(request, {**_kept(asked), "again": "yes" if again else ""})
-        case NotForYou():
-            return page.render(request, "sso/not_for_you.html", status=403, site=site, why=found)
+        case AccessDenied():
+            return page.render(request, "sso/access_denied.html", status=403, site=site, why=found)
         case Answer():
             fields = {"SAMLResponse": found.saml_response, "RelayState": found.relay_state}
             return carry(request, found.site, found.acs, fields)

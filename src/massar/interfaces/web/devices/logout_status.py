@@ -8,19 +8,21 @@ from django.urls import reverse
 
 from massar.domain.sites.api import Site
 from massar.journeys.sso import log_out_of_sites
-from massar.journeys.sso.log_out_of_sites import Leaving
+from massar.journeys.sso.log_out_of_sites import RecentLogout
 
 
-def asker(leaving: Leaving | None) -> tuple[Site, str] | None:
+def asker(leaving: RecentLogout | None) -> tuple[Site, str] | None:
     """The site that waits for this browser, and the way there."""
     begun = leaving.asker if leaving else None
     site = settings.MASSAR.sites.by_slug.get(begun.site) if begun else None
     return (site, begun.address or reverse("saml_answer")) if site else None
 
 
-def shown(request: HttpRequest, seen: tuple[Leaving, tuple[str, ...]] | None) -> list[log_out_of_sites.Told]:
+def shown(
+    request: HttpRequest, seen: tuple[RecentLogout, tuple[str, ...]] | None
+) -> list[log_out_of_sites.LogoutStatus]:
     """The list of the sites; empty for the next person at this browser. seen: of `cookies.read_told`."""
     if not seen or (request.here and seen[0].person_id != request.here.person.id):
         return []
     leaving, left = seen
-    return log_out_of_sites.told(leaving.person_id, since=leaving.since, left=left)
+    return log_out_of_sites.logout_statuses(leaving.person_id, since=leaving.since, left=left)

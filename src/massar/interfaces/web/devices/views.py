@@ -16,7 +16,7 @@ from massar.interfaces.web.devices import logout_status
 from massar.journeys.account import close_sessions
 from massar.journeys.messages import own_messages
 from massar.journeys.outcomes import Done
-from massar.journeys.sso.log_out_of_sites import Leaving
+from massar.journeys.sso.log_out_of_sites import RecentLogout
 
 
 @require_safe
@@ -79,7 +79,7 @@ def everywhere(request: HttpRequest) -> HttpResponse:
         close_sessions.sign_out_everywhere(here=request.here, browser=request.browser, now=request.now)
         response = to("everywhere")
         here = request.here
-        cookies.write_told(response, Leaving(here.person.id, request.now, here.session.id))
+        cookies.write_told(response, RecentLogout(here.person.id, request.now, here.session.id))
         cookies.SESSION.drop(response)
         cookies.CHANGE.drop(response)
         return response

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from massar.domain.people.api import PersonFacts
 from massar.domain.sites.api import Site
-from massar.journeys.sso import issue_assertion
+from massar.journeys.sso import access
 
 
 def cards(language: str) -> list[dict]:
@@ -19,7 +19,7 @@ def cards(language: str) -> list[dict]:
 
 def cards_of(person: PersonFacts, language: str, *, now: datetime) -> list[dict]:
     """The cards as that person sees them: one that waits after a recovery says from when it opens (`opens_at`)."""
-    later = issue_assertion.opens_later(_shown(), person=person, now=now)
+    later = access.opening_times(_shown(), person=person, now=now)
     return [{**card, "opens_at": later.get(card["slug"])} for card in cards(language)]
 
 

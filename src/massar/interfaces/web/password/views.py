@@ -18,7 +18,7 @@ from massar.interfaces.web.profile.views import undone_shown
 from massar.journeys.account import change_password as journey
 from massar.journeys.account import close_sessions, edit_profile
 from massar.journeys.outcomes import Busy, Entered, Gone, Problems, Wait
-from massar.journeys.sso.log_out_of_sites import Leaving
+from massar.journeys.sso.log_out_of_sites import RecentLogout
 
 
 def _granted(request):
@@ -76,7 +76,7 @@ def _answer(request, form, person, granted, outcome) -> HttpResponse:
         case Entered():
             response = let_in(request, to("password_changed"), outcome)
             ended = 0 if granted else request.here.session.id
-            cookies.write_told(response, Leaving(person.id, request.now, ended))
+            cookies.write_told(response, RecentLogout(person.id, request.now, ended))
             if cookies.NEXT.read(request) == reverse("password_change"):  # it was wanted, and is done
                 cookies.NEXT.drop(response)
             return response

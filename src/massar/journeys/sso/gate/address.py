@@ -23,7 +23,7 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # control, format, surrogates, line an
 
 
 @dataclass(frozen=True)
-class Wanted:
+class GatedPage:
     """A page of a site: the site and the page's path and query, as they stand on the request line."""
 
     site: sites.Site
@@ -34,21 +34,21 @@ class Wanted:
         return self.site.gate_origin + self.uri
 
 
-def wanted(to: str, registry: sites.Registry) -> Wanted | None:
+def wanted(to: str, registry: sites.Registry) -> GatedPage | None:
     """The page behind an absolute address; None unless it lies under the registered origin of a gated site."""
     parts = _ORIGIN_AND_URI.fullmatch(to[: LONGEST + 300])
     return under(parts[1], parts[2], registry) if parts else None
 
 
-def under(origin: str, uri: str, registry: sites.Registry) -> Wanted | None:
+def under(origin: str, uri: str, registry: sites.Registry) -> GatedPage | None:
     """The page `uri` of the site registered with that origin."""
     site = registry.by_gate.get(origin)
     return page_of(site, uri) if site is not None and site.protocol == "gate" else None
 
 
-def page_of(site: sites.Site, uri: str) -> Wanted | None:
+def page_of(site: sites.Site, uri: str) -> GatedPage | None:
     """The page `uri` of a gated site."""
-    return Wanted(site, uri) if is_plain(uri) else None
+    return GatedPage(site, uri) if is_plain(uri) else None
 
 
 def is_plain(uri: str) -> bool:

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
-from massar.journeys.sso import issue_assertion, token_status
+from massar.journeys.sso import access, token_status
 from massar.journeys.sso.gate.visit import GATE
 
 PASS_LIFE = 60  # seconds that the signed token of one request is good for
@@ -20,7 +20,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 @dataclass(frozen=True)
-class Passed:
+class GatePass:
     """token: compact JWS (ES256, typ `gate+jwt`). claims: what it says about the person, by standard claim name."""
 
     subject: str
@@ -35,20 +35,20 @@ def proxy_of(name: str, key: str) -> sites.Site | None:
     return site if gated and sites.is_secret(key, site.gate_key) else None
 
 
-def passes(*, site: sites.Site, token: str, now: datetime) -> Passed | None:
+def passes(*, site: sites.Site, token: str, now: datetime) -> GatePass | None:
     """The person behind a gate cookie at that site; None: nobody who may pass."""
-    held = token_status.of(token)
-    if held is None or held.person is None or held.grant.site != site.slug or not held.opens(GATE, now=now):
+    held = token_status.read(token)
+    if held is None or held.person is None or held.grant.site != site.slug or not held.is_valid_for(GATE, now=now):
         return None
     grant, person = held.grant, held.person
     if sessions.signed_in.alive(grant.session_id, grant.person_id, now=now) is None:
         return None
-    if not issue_assertion.has_role(site, person):
+    if not access.has_role(site, person):
         return None
-    if issue_assertion.is_stale(site, datetime.fromtimestamp(grant.auth_time, UTC), now=now):
+    if access.is_stale(site, datetime.fromtimestamp(grant.auth_time, UTC), now=now):
         return None
-    claims = issue_assertion.claims_of(person, names=set(site.released))
-    return Passed(grant.subject, _signed(site, grant, claims, now), claims)
+    claims = access.claims_of(person, names=set(site.released))
+    return GatePass(grant.subject, _signed(site, grant, claims, now), claims)
 
 
 def _signed(site: sites.Site, grant: sites.GrantFacts, claims: dict[str, str], now: datetime) -> str:
@@ -56,7 +56,7 @@ def _signed(site: sites.Site, grant: sites.GrantFacts, claims: dict[str, str], n
     return sites.keys.signed(
         {
             **claims,
-            "iss": issue_assertion.issuer(),
+            "iss": access.issuer(),
             "aud": site.gate_origin,
             "sub": grant.subject,
             "sid": grant.sid,

@@ -21,9 +21,9 @@ from massar.core import ids
 from massar.core.browser import Browser
 from massar.domain.sites import api as sites
 from massar.journeys.account.close_sessions import SignedIn
-from massar.journeys.sso import issue_assertion, token_status
-from massar.journeys.sso.gate.address import Wanted
-from massar.journeys.sso.issue_assertion import NotForYou, SignInFirst
+from massar.journeys.sso import access, token_status
+from massar.journeys.sso.access import AccessDenied, SignInRequired
+from massar.journeys.sso.gate.address import GatedPage
 
 TICKET, GATE = "ticket", "gate"  # kinds of tokens
 TICKET_LIFE = 60  # seconds
@@ -33,7 +33,7 @@ _MARK = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True)
-class Begun:
+class GateRedirect:
     """The mark to leave in the browser, and where to send it."""
 
     mark: str
@@ -48,7 +48,7 @@ class Admitted:
     address: str
 
 
-def begin(*, wanted: Wanted, method: str, mark: str, again: bool = False) -> Begun:
+def begin(*, wanted: GatedPage, method: str, mark: str, again: bool = False) -> GateRedirect:
     """The way to the account. What was posted can't be repeated, so another method than GET leads to the first page.
 
     again: the site wants a fresh proof, although the person may be signed in.
@@ -56,7 +56,7 @@ def begin(*, wanted: Wanted, method: str, mark: str, again: bool = False) -> Beg
     mark = mark if _MARK.fullmatch(mark) else ids.token()
     to = wanted.address if method in READS else f"{wanted.site.gate_origin}/"
     query = urlencode({"to": to, "state": state_of(mark), **({"again": "yes"} if again else {})})
-    return Begun(mark, f"{issue_assertion.issuer()}/gate/start/?{query}")
+    return GateRedirect(mark, f"{access.issuer()}/gate/start/?{query}")
 
 
 def state_of(mark: str) -> str:
@@ -66,32 +66,32 @@ def state_of(mark: str) -> str:
 
 def start(
     *,
-    wanted: Wanted,
+    wanted: GatedPage,
     state: str,
     here: SignedIn | None,
     browser: Browser,
     now: datetime,
     fresh_since: datetime | None = None,
-) -> str | SignInFirst | NotForYou:
+) -> str | SignInRequired | AccessDenied:
     """At the account: the address with a ticket for whoever is signed in and may enter.
 
     fresh_since: the password must have been typed since then, when the site asked for a fresh proof.
     """
-    judged = issue_assertion.judge(site=wanted.site, here=here, now=now, fresh_since=fresh_since)
+    judged = access.decide(site=wanted.site, here=here, now=now, fresh_since=fresh_since)
     match judged:
-        case SignInFirst():
+        case SignInRequired():
             return judged
-        case NotForYou():
-            issue_assertion.refused(site=wanted.site, here=here, why=judged, browser=browser, now=now)
+        case AccessDenied():
+            access.record_denial(site=wanted.site, here=here, why=judged, browser=browser, now=now)
             return judged
     ticket = _ticket(wanted, state, judged, browser, now)
     return f"{wanted.site.gate_origin}/.massar/enter?{urlencode({'ticket': ticket})}"
 
 
 @transaction.atomic
-def _ticket(wanted: Wanted, state: str, enter: issue_assertion.Enter, browser: Browser, now: datetime) -> str:
-    visit = issue_assertion.opened(site=wanted.site, enter=enter, scope=SCOPE, nonce="", life=_longest(), now=now)
-    issue_assertion.entered(site=wanted.site, enter=enter, browser=browser, now=now)
+def _ticket(wanted: GatedPage, state: str, enter: access.AccessGranted, browser: Browser, now: datetime) -> str:
+    visit = access.open_visit(site=wanted.site, enter=enter, scope=SCOPE, nonce="", life=_longest(), now=now)
+    access.record_entry(site=wanted.site, enter=enter, browser=browser, now=now)
     return sites.grants.issue(
         TICKET,
         visit.grant_id,
@@ -103,12 +103,12 @@ def _ticket(wanted: Wanted, state: str, enter: issue_assertion.Enter, browser: B
 
 def enter(*, site: sites.Site, ticket: str, mark: str, now: datetime) -> Admitted | None:
     """Back at the site's host: the ticket becomes the gate cookie, once, in the browser that began, at that site."""
-    held = token_status.of(ticket)
+    held = token_status.read(ticket)
     if held is None:
         return None
     moment = int(now.timestamp())
     right = held.kind == TICKET and held.grant.site == site.slug and _same(mark, held.binding["state"])
-    cookie = [sites.grants.Fresh(GATE, max(1, held.grant.expires_at - moment))] if right else []
+    cookie = [sites.grants.NewToken(GATE, max(1, held.grant.expires_at - moment))] if right else []
     issued = sites.grants.turn(TICKET, ticket, cookie, site=site.slug, now=moment)
     return Admitted(issued[0], site.gate_origin + held.binding["uri"]) if issued else None
 

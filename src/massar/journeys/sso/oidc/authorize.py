@@ -11,16 +11,16 @@ from massar.core.browser import Browser
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.journeys.account.close_sessions import SignedIn
-from massar.journeys.sso import issue_assertion as assertion
+from massar.journeys.sso import access
 from massar.journeys.sso.oidc import verify
-from massar.journeys.sso.oidc.request import Ask, SendBack
+from massar.journeys.sso.oidc.request import AuthorizationRequest, AuthorizationResponse
 
 OFFLINE = "offline_access"
 GRACE = 60  # seconds between typing the password and coming back to the waiting request
 
 
 @dataclass(frozen=True)
-class Waited:
+class Resumed:
     """The request had waited for a sign-in. `besides`: the proof that was there when it came, "" for none."""
 
     since: datetime
@@ -38,12 +38,12 @@ class SignIn:
 class Refused:
     """This person may not enter: a page says why."""
 
-    why: assertion.NotForYou
+    why: access.AccessDenied
 
 
 def answer(
-    *, ask: Ask, here: SignedIn | None, waited: Waited | None, browser: Browser, now: datetime
-) -> SendBack | SignIn | Refused:
+    *, ask: AuthorizationRequest, here: SignedIn | None, waited: Resumed | None, browser: Browser, now: datetime
+) -> AuthorizationResponse | SignIn | Refused:
     """What becomes of the request for this browser now."""
     subjects = _subjects_meant(ask, now)
     if subjects is None:
@@ -52,32 +52,32 @@ def answer(
         # Another person signed in although the site has named one: it hears so, or this would go on for ever.
         return ask.error("login_required") if ask.silent or waited else SignIn(again=True)
     match _judged(ask, here, waited, now):
-        case assertion.SignInFirst(again=again):
+        case access.SignInRequired(again=again):
             return ask.error("login_required") if ask.silent else SignIn(again)
-        case assertion.NotForYou() as why:
-            assertion.refused(site=ask.site, here=here, why=why, browser=browser, now=now)
+        case access.AccessDenied() as why:
+            access.record_denial(site=ask.site, here=here, why=why, browser=browser, now=now)
             return ask.error("access_denied") if ask.silent else Refused(why)
-        case assertion.Enter() as enter:
+        case access.AccessGranted() as enter:
             return ask.answer(code=_code(ask, enter, here, browser, now))
     raise TypeError("the judge said something new")
 
 
-def _judged(ask: Ask, here: SignedIn | None, waited: Waited | None, now: datetime):
+def _judged(ask: AuthorizationRequest, here: SignedIn | None, waited: Resumed | None, now: datetime):
     if here and ask.fresh and not _is_fresh(here, waited):
-        return assertion.SignInFirst(again=True)
+        return access.SignInRequired(again=True)
     max_age = None if ask.fresh else ask.max_age
     # Grace is for who has just proved anew; the sign-in that was too old stays so for its request (ATK-111).
     anew = waited is not None and here is not None and here.session.proof != waited.besides
-    return assertion.judge(
+    return access.decide(
         site=ask.site,
         here=here,
         now=now,
         max_age=max_age if max_age is None or not anew else max(max_age, GRACE),
-        settled=ask.settled,
+        no_recent_recovery=ask.no_recent_recovery,
     )
 
 
-def _is_fresh(here: SignedIn, waited: Waited | None) -> bool:
+def _is_fresh(here: SignedIn, waited: Resumed | None) -> bool:
     """prompt=login: only a sign-in after the request came will do."""
     if waited is None or here.session.proof == waited.besides:
         return False
@@ -85,7 +85,7 @@ def _is_fresh(here: SignedIn, waited: Waited | None) -> bool:
     return here.session.signed_in_at >= waited.since - timedelta(seconds=1)
 
 
-def _subjects_meant(ask: Ask, now: datetime) -> set[str] | None:
+def _subjects_meant(ask: AuthorizationRequest, now: datetime) -> set[str] | None:
     """Whom the site names, by id_token_hint or a wished sub (OIDC Core §3.1.2.1, §5.5.1). None: a hint not of ours."""
     wanted = {ask.subject} if ask.subject else set()
     if not ask.id_token_hint:
@@ -96,25 +96,27 @@ def _subjects_meant(ask: Ask, now: datetime) -> set[str] | None:
     return wanted | {hint["sub"]}
 
 
-def _is_meant(ask: Ask, subjects: set[str], here: SignedIn) -> bool:
+def _is_meant(ask: AuthorizationRequest, subjects: set[str], here: SignedIn) -> bool:
     return all(sites.subjects.person_of(ask.site.slug, value) == here.person.id for value in subjects)
 
 
-def _stays(ask: Ask, here: SignedIn) -> bool:
+def _stays(ask: AuthorizationRequest, here: SignedIn) -> bool:
     """Whether the site's tokens outlive the session (OIDC Core §11): never those of who watches over the installation."""
     return bool(ask.site.offline_life and OFFLINE in ask.scope.split() and not here.person.operates)
 
 
 @transaction.atomic
-def _code(ask: Ask, enter: assertion.Enter, here: SignedIn, browser: Browser, now: datetime) -> str:
+def _code(
+    ask: AuthorizationRequest, enter: access.AccessGranted, here: SignedIn, browser: Browser, now: datetime
+) -> str:
     # Held: what ends all sessions at this moment must find this grant, or the grant must find its session ended.
     offline = _stays(ask, here) and sessions.signed_in.hold(here.session.id)
     of_session = min(sites.grants.REFRESH_LIFE, int((here.session.expires_at - now).total_seconds()))
     life = ask.site.offline_life if offline else max(1, of_session)
-    visit = assertion.opened(
+    visit = access.open_visit(
         site=ask.site, enter=enter, scope=ask.scope, nonce=ask.nonce, life=life, now=now, offline=offline
     )
-    assertion.entered(site=ask.site, enter=enter, browser=browser, now=now)
+    access.record_entry(site=ask.site, enter=enter, browser=browser, now=now)
     bound = {"redirect_uri": ask.redirect_uri, "challenge": ask.challenge, "acr": enter.acr}
     return sites.grants.issue(
         "code", visit.grant_id, now=int(now.timestamp()), life=sites.grants.CODE_LIFE, binding=bound

@@ -12,7 +12,7 @@ from datetime import datetime
 from massar.domain.credentials import api as credentials
 from massar.domain.people import api as people
 from massar.domain.sites import api as sites
-from massar.journeys.sso.issue_assertion import claims_of
+from massar.journeys.sso.access import claims_of
 
 OF_SCOPE = sites.rules.CLAIMS_OF_SCOPE
 SUPPORTED = tuple(name for names in OF_SCOPE.values() for name in names)

@@ -17,7 +17,7 @@ LAST_MOMENT = 2**53  # seconds; beyond it JSON numbers are no longer exact
 
 
 @dataclass(frozen=True)
-class Presented:
+class ClientCredentials:
     """What a request carries of a client's proof, by the way it came; '' where nothing did.
 
     basic: name and secret, form-decoded (RFC 6749 §2.3.1); as_it_stands: the same header, not decoded.
@@ -31,7 +31,7 @@ class Presented:
     assertion_type: str = ""
 
 
-def prove(presented: Presented, *, addresses: tuple[str, ...], now: datetime) -> sites.Site | None:
+def authenticate(presented: ClientCredentials, *, addresses: tuple[str, ...], now: datetime) -> sites.Site | None:
     """The site behind a request, or None. `addresses`: what an assertion may name as its audience."""
     ways = [presented.basic is not None, bool(presented.client_secret), bool(presented.assertion)]
     if sum(ways) > 1:  # RFC 6749 §2.3: one way in one request
@@ -47,7 +47,7 @@ def prove(presented: Presented, *, addresses: tuple[str, ...], now: datetime) ->
     return next((site for site in found if site), None)
 
 
-def _by_secret(presented: Presented, name: str, secret: str) -> sites.Site | None:
+def _by_secret(presented: ClientCredentials, name: str, secret: str) -> sites.Site | None:
     """Authlib, requests-oauthlib and Dovecot do not form-encode, so a `+` or `%` of theirs means itself. Whoever knows the
     secret knows both ways to write it."""
     if presented.basic and presented.client_id not in ("", name):
@@ -62,7 +62,7 @@ def _proved(site: sites.Site, secret: str) -> bool:
     return site.client_auth != "private_key_jwt" and sites.is_secret(secret, site.client_secret)
 
 
-def _by_assertion(presented: Presented, addresses: tuple[str, ...], now: datetime) -> sites.Site | None:
+def _by_assertion(presented: ClientCredentials, addresses: tuple[str, ...], now: datetime) -> sites.Site | None:
     if presented.assertion_type != JWT_BEARER:
         return None
     for site in _candidates(presented):
@@ -72,7 +72,7 @@ def _by_assertion(presented: Presented, addresses: tuple[str, ...], now: datetim
     return None
 
 
-def _candidates(presented: Presented) -> list[sites.Site]:
+def _candidates(presented: ClientCredentials) -> list[sites.Site]:
     """client_id may be left out with an assertion (RFC 7521 §4.2)."""
     registered = settings.MASSAR.sites.by_client
     named = [registered.get(presented.client_id)] if presented.client_id else registered.values()

@@ -16,13 +16,12 @@ from massar.domain.people import api as people
 from massar.domain.sites import api as sites
 from massar.journeys.account import close_sessions
 from massar.journeys.account.close_sessions import SignedIn
-from massar.journeys.sso import issue_assertion as assertion
-from massar.journeys.sso import log_out_of_sites
+from massar.journeys.sso import access, log_out_of_sites
 from massar.journeys.sso.oidc import verify
 
 
 @dataclass(frozen=True)
-class Wish:
+class EndSessionRequest:
     """A logout request. `back`: where the browser goes afterwards, '' for nowhere. `session`: the sid it proves, of whom
     the site calls `subject`.
     """
@@ -35,12 +34,12 @@ class Wish:
 
     def fits(self, here: SignedIn) -> bool:
         """Whether the proof is of this very session."""
-        return bool(self.site) and log_out_of_sites.names_session(self.session, self.site.slug, here.session.id)
+        return bool(self.site) and log_out_of_sites.is_sid_of(self.session, self.site.slug, here.session.id)
 
 
 def read(
     *, id_token_hint: str, client_id: str, post_logout_redirect_uri: str, state: str, now: datetime
-) -> Wish | None:
+) -> EndSessionRequest | None:
     """The request, or None if something in it is false: then nothing is done and nobody is sent anywhere.
 
     An address needs a site that is known for sure and has it registered; without a site it is left out.
@@ -49,17 +48,17 @@ def read(
     if id_token_hint:
         proof = verify.of_ours(id_token_hint, now=now)
         hint = proof or verify.of_a_removed_key(id_token_hint)
-        if hint is None or hint["iss"] != assertion.issuer() or client_id not in ("", hint["aud"]):
+        if hint is None or hint["iss"] != access.issuer() or client_id not in ("", hint["aud"]):
             return None
         client_id, session, subject = hint["aud"], hint["sid"] if proof else "", hint["sub"]
     site = settings.MASSAR.sites.by_client.get(client_id) if client_id else None
     if client_id and site is None:
         return None
     if site is None:
-        return Wish(None, "", "", "")
+        return EndSessionRequest(None, "", "", "")
     if post_logout_redirect_uri and post_logout_redirect_uri not in site.post_logout_redirect_uris:
         return None
-    return Wish(site, post_logout_redirect_uri, state, session, subject)
+    return EndSessionRequest(site, post_logout_redirect_uri, state, session, subject)
 
 
 def sign_out(*, here: SignedIn, browser: Browser, now: datetime) -> None:
@@ -68,7 +67,7 @@ def sign_out(*, here: SignedIn, browser: Browser, now: datetime) -> None:
 
 
 @transaction.atomic
-def end_left_open(*, wish: Wish, browser: Browser, now: datetime) -> None:
+def end_left_open(*, wish: EndSessionRequest, browser: Browser, now: datetime) -> None:
     """Nobody is signed in here any more (idle, or the browser was closed), but the site proves which session it means.
 
     That session ends, and the other sites that it had opened are told.

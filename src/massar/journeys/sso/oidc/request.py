@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from massar.domain.sites import api as sites
-from massar.journeys.sso.issue_assertion import ACR_SETTLED, ACRS, issuer
+from massar.journeys.sso.access import ACR_NO_RECENT_RECOVERY, ACRS, issuer
 from massar.journeys.sso.oidc import claims as oidc_claims
 
 LONGEST = 4096  # characters of one value
@@ -36,7 +36,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
-class Unusable:
+class UnusableRequest:
     """No answer may go to any site. problem: 'site', 'address' or 'request'; detail is for the integrator."""
 
     problem: str
@@ -44,7 +44,7 @@ class Unusable:
 
 
 @dataclass(frozen=True)
-class SendBack:
+class AuthorizationResponse:
     """The answer that the browser takes to the site. mode: 'query' or 'form_post'."""
 
     site: sites.Site
@@ -54,7 +54,7 @@ class SendBack:
 
 
 @dataclass(frozen=True)
-class Ask:
+class AuthorizationRequest:
     """A request that can be answered. `scope` is what the grant will hold; `fresh`: the password is to be typed."""
 
     site: sites.Site
@@ -67,18 +67,18 @@ class Ask:
     silent: bool = False
     fresh: bool = False
     max_age: int | None = None
-    settled: bool = False
+    no_recent_recovery: bool = False
     login_hint: str = ""
     languages: tuple[str, ...] = ()
     id_token_hint: str = ""
     subject: str = ""
     raw: dict = field(default_factory=dict, repr=False)
 
-    def answer(self, **fields: str) -> SendBack:
+    def answer(self, **fields: str) -> AuthorizationResponse:
         """With state as it came, and iss (RFC 9207)."""
         return _back(self.site, self.redirect_uri, self.mode, self.state, fields)
 
-    def error(self, error: str, detail: str = "") -> SendBack:
+    def error(self, error: str, detail: str = "") -> AuthorizationResponse:
         return self.answer(error=error, **({"error_description": detail} if detail else {}))
 
 
@@ -88,10 +88,12 @@ class _Mistake(Exception):
         self.error, self.detail = error, detail
 
 
-def read(given: dict[str, list[str]], registry: sites.Registry) -> Ask | Unusable | SendBack:
+def read(
+    given: dict[str, list[str]], registry: sites.Registry
+) -> AuthorizationRequest | UnusableRequest | AuthorizationResponse:
     """Judges the parameters as they came, each with all its values."""
     certain = _certain(given, registry)
-    if isinstance(certain, Unusable):
+    if isinstance(certain, UnusableRequest):
         return certain
     site, redirect_uri = certain
     once = {name: given[name][0] for name in READ if given.get(name) and given[name][0]}
@@ -105,21 +107,23 @@ def read(given: dict[str, list[str]], registry: sites.Registry) -> Ask | Unusabl
         return _back(site, redirect_uri, mode if mode == "form_post" else "query", state, said)
 
 
-def _back(site: sites.Site, address: str, mode: str, state: str, fields: dict) -> SendBack:
-    return SendBack(site, address, mode, {**fields, **({"state": state} if state else {}), "iss": issuer()})
+def _back(site: sites.Site, address: str, mode: str, state: str, fields: dict) -> AuthorizationResponse:
+    return AuthorizationResponse(
+        site, address, mode, {**fields, **({"state": state} if state else {}), "iss": issuer()}
+    )
 
 
-def _certain(given, registry) -> tuple[sites.Site, str] | Unusable:
+def _certain(given, registry) -> tuple[sites.Site, str] | UnusableRequest:
     clients, addresses = given.get("client_id", []), given.get("redirect_uri", [])
     site = registry.by_client.get(clients[0]) if len(clients) == 1 else None
     if site is None or site.protocol != "oidc":
-        return Unusable("site", "client_id is not registered.")
+        return UnusableRequest("site", "client_id is not registered.")
     if len(addresses) != 1 or not site.takes_back(addresses[0]):
-        return Unusable("address", "redirect_uri is not one of the registered ones, character by character.")
+        return UnusableRequest("address", "redirect_uri is not one of the registered ones, character by character.")
     return site, addresses[0]
 
 
-def _ask(site, redirect_uri: str, given: dict, once: dict[str, str]) -> Ask:
+def _ask(site, redirect_uri: str, given: dict, once: dict[str, str]) -> AuthorizationRequest:
     _well_formed(given, once)
     scopes = oidc_claims.scopes_for(site, once.get("scope", ""))
     if "openid" not in scopes:
@@ -129,7 +133,7 @@ def _ask(site, redirect_uri: str, given: dict, once: dict[str, str]) -> Ask:
         raise _Mistake("invalid_request", "claims is not a JSON object of objects.")
     prompts = _prompts(once.get("prompt", ""))
     max_age = _max_age(once.get("max_age", ""))
-    return Ask(
+    return AuthorizationRequest(
         site=site,
         redirect_uri=redirect_uri,
         mode=once.get("response_mode", "query"),
@@ -140,7 +144,7 @@ def _ask(site, redirect_uri: str, given: dict, once: dict[str, str]) -> Ask:
         silent="none" in prompts,
         fresh=bool(prompts & {"login", "select_account"}) or max_age == 0,
         max_age=max_age,
-        settled=_settled(once.get("acr_values", ""), claims),
+        no_recent_recovery=_wants_no_recent_recovery(once.get("acr_values", ""), claims),
         login_hint=once.get("login_hint", "")[:254],
         languages=tuple(once.get("ui_locales", "").split()),
         id_token_hint=once.get("id_token_hint", ""),
@@ -211,16 +215,16 @@ def _max_age(text: str) -> int | None:
     return min(int(text[:12]), MOST_AGE)
 
 
-def _settled(acr_values: str, claims: dict) -> bool:
-    """Whether only ACR_SETTLED will do: asked as essential (OIDC Core §5.5.1.1), or as the one value wanted."""
+def _wants_no_recent_recovery(acr_values: str, claims: dict) -> bool:
+    """Whether only ACR_NO_RECENT_RECOVERY will do: asked as essential (OIDC Core §5.5.1.1), or as the one value wanted."""
     wish = (claims.get("id_token") or {}).get("acr")
     if isinstance(wish, dict) and wish.get("essential") is True:
         listed = wish.get("values") if isinstance(wish.get("values"), list) else [wish.get("value")]
         wanted = [value for value in listed if isinstance(value, str)]
         if wanted and not set(wanted) & set(ACRS):
             raise _Mistake("unmet_authentication_requirements", "None of these acr values is known here.")
-        return bool(wanted) and set(wanted) & set(ACRS) == {ACR_SETTLED}
-    return acr_values.split() == [ACR_SETTLED]
+        return bool(wanted) and set(wanted) & set(ACRS) == {ACR_NO_RECENT_RECOVERY}
+    return acr_values.split() == [ACR_NO_RECENT_RECOVERY]
 
 
 def _subject(claims: dict) -> str:

@@ -1,6 +1,6 @@
 """What a site's server gets: tokens for a code, for a refresh token, for itself; claims; whether a token is good.
 
-Hot paths: one statement that judges (`token_standing`), one that writes, no page, no session of a browser. Whatever is
+Hot paths: one statement that judges (`token_status`), one that writes, no page, no session of a browser. Whatever is
 asked, the person must be active and the session that granted it must not have ended.
 """
 
@@ -16,10 +16,9 @@ from datetime import datetime
 from django.conf import settings
 
 from massar.domain.sites import api as sites
-from massar.journeys.sso import issue_assertion as assertion
-from massar.journeys.sso import token_status
+from massar.journeys.sso import access, token_status
 from massar.journeys.sso.oidc import claims as oidc_claims
-from massar.journeys.sso.token_status import Held
+from massar.journeys.sso.token_status import TokenState
 
 ID_TOKEN_LIFE = 300
 VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 §4.1
@@ -28,41 +27,41 @@ _CALLED = {"code": "code", "refresh": "refresh token"}
 
 
 @dataclass(frozen=True)
-class Refused:
+class TokenError:
     """An error of RFC 6749 §5.2; `detail` is for the integrator."""
 
     error: str
     detail: str = ""
 
 
-def for_code(*, site: sites.Site, code: str, redirect_uri: str, verifier: str, now: datetime) -> dict | Refused:
+def for_code(*, site: sites.Site, code: str, redirect_uri: str, verifier: str, now: datetime) -> dict | TokenError:
     """The token answer for an authorization code, which this call uses up whatever comes of it."""
-    held = token_status.of(code)
+    held = token_status.read(code)
     if not _is(held, "code", site):
         return _not_ours("code")
     mistake = None
     if redirect_uri != held.binding.get("redirect_uri"):
-        mistake = Refused("invalid_grant", "redirect_uri is not the one of the authorization request.")
+        mistake = TokenError("invalid_grant", "redirect_uri is not the one of the authorization request.")
     elif not _verifies(verifier, held.binding.get("challenge", "")):
-        mistake = Refused("invalid_grant", "code_verifier does not fit the request's code_challenge.")
+        mistake = TokenError("invalid_grant", "code_verifier does not fit the request's code_challenge.")
     return _turned(held, code, site, mistake, now)
 
 
-def for_refresh(*, site: sites.Site, token: str, scope: str, now: datetime) -> dict | Refused:
+def for_refresh(*, site: sites.Site, token: str, scope: str, now: datetime) -> dict | TokenError:
     """The token answer for a refresh token, with the next one in it; the old one is used up (RFC 9700 §4.14.2).
 
     A narrower scope is that of the answer's access token alone; the next refresh token keeps the whole (RFC 6749 §6).
     """
-    held = token_status.of(token)
+    held = token_status.read(token)
     if not _is(held, "refresh", site):
         return _not_ours("refresh")
     if not set(scope.split()) <= set(held.grant.scope.split()):
-        return Refused("invalid_scope", "scope may not become wider than it was.")
+        return TokenError("invalid_scope", "scope may not become wider than it was.")
     mistake = None
     if held.grant.offline and int(now.timestamp()) >= held.grant.created_at + site.offline_life:
-        mistake = Refused("invalid_grant", "The registry lets no program stay signed in for so long.")
-    if held.person and not assertion.has_role(site, held.person):
-        mistake = Refused("invalid_grant", "The person may no longer enter this site.")
+        mistake = TokenError("invalid_grant", "The registry lets no program stay signed in for so long.")
+    if held.person and not access.has_role(site, held.person):
+        mistake = TokenError("invalid_grant", "The person may no longer enter this site.")
     return _turned(held, token, site, mistake, now, scope=_narrowed(held.grant.scope, scope))
 
 
@@ -71,23 +70,30 @@ def _narrowed(granted: str, asked: str) -> str:
     return " ".join(mark for mark in granted.split() if mark in asked.split()) if asked else granted
 
 
-def for_site(*, site: sites.Site, scope: str, now: datetime) -> dict | Refused:
+def for_site(*, site: sites.Site, scope: str, now: datetime) -> dict | TokenError:
     """An access token of the site's own (RFC 6749 §4.4)."""
     if not site.service:
-        return Refused("unauthorized_client", "This site has no service of its own.")
+        return TokenError("unauthorized_client", "This site has no service of its own.")
     own = [s for s in site.scopes if s not in ("openid", "offline_access")]
     wanted = scope.split() or own
     if not set(wanted) <= set(own):
-        return Refused("invalid_scope", "A scope is not registered for this site.")
+        return TokenError("invalid_scope", "A scope is not registered for this site.")
     granted, life = " ".join(dict.fromkeys(wanted)), grants.SERVICE_LIFE
-    access = grants.open_own(site=site.slug, scope=granted, subject=site.client_id, life=life, now=int(now.timestamp()))
-    return _answer(access, life, granted)
+    access_token = grants.open_service_grant(
+        site=site.slug, scope=granted, subject=site.client_id, life=life, now=int(now.timestamp())
+    )
+    return _answer(access_token, life, granted)
 
 
 def userinfo(*, token: str, now: datetime) -> dict | None:
     """The claims behind an access token; None if it opens nothing (RFC 6750 §3.1 invalid_token)."""
-    held = token_status.of(token)
-    if held is None or held.person is None or not held.opens("access", now=now) or "openid" not in held.scope.split():
+    held = token_status.read(token)
+    if (
+        held is None
+        or held.person is None
+        or not held.is_valid_for("access", now=now)
+        or "openid" not in held.scope.split()
+    ):
         return None
     if not _is_open(held.grant.site):
         return None
@@ -97,8 +103,8 @@ def userinfo(*, token: str, now: datetime) -> dict | None:
 
 def introspect(*, asking: sites.Site, token: str, now: datetime) -> dict:
     """What a resource server may know of an access token (RFC 7662 §2.2). Refresh tokens are nobody's business."""
-    held = token_status.of(token)
-    if held is None or not held.opens("access", now=now) or not _is_open(held.grant.site):
+    held = token_status.read(token)
+    if held is None or not held.is_valid_for("access", now=now) or not _is_open(held.grant.site):
         return {"active": False}
     grant = held.grant
     said = {
@@ -106,7 +112,7 @@ def introspect(*, asking: sites.Site, token: str, now: datetime) -> dict:
         "token_type": "Bearer",
         "client_id": _client_id(grant.site),
         "scope": oidc_claims.scopes_in(held.scope),
-        "iss": assertion.issuer(),
+        "iss": access.issuer(),
         "exp": held.expires_at,
     }
     if grant.login:
@@ -134,12 +140,12 @@ def _client_id(slug: str) -> str:
     return known.client_id if known else ""
 
 
-def _is(held: Held | None, kind: str, site: sites.Site) -> bool:
+def _is(held: TokenState | None, kind: str, site: sites.Site) -> bool:
     return held is not None and held.kind == kind and held.grant.site == site.slug
 
 
-def _not_ours(kind: str) -> Refused:
-    return Refused("invalid_grant", f"The {_CALLED[kind]} is unknown, used, too old or another site's.")
+def _not_ours(kind: str) -> TokenError:
+    return TokenError("invalid_grant", f"The {_CALLED[kind]} is unknown, used, too old or another site's.")
 
 
 def _verifies(verifier: str, challenge: str) -> bool:
@@ -152,15 +158,15 @@ def _verifies(verifier: str, challenge: str) -> bool:
 
 
 def _turned(
-    held: Held, token: str, site: sites.Site, mistake: Refused | None, now: datetime, *, scope: str = ""
-) -> dict | Refused:
+    held: TokenState, token: str, site: sites.Site, mistake: TokenError | None, now: datetime, *, scope: str = ""
+) -> dict | TokenError:
     """Uses the code or refresh token up and issues what follows it, unless a mistake was made: one atomic step.
 
     `scope`: of the access token, where it is narrower than the grant's.
     """
     scope = scope or held.grant.scope
-    if mistake is None and not (held.stands(now=now) and held.person):
-        mistake = Refused("invalid_grant", "The session behind it has ended.")
+    if mistake is None and not (held.grant_is_valid(now=now) and held.person):
+        mistake = TokenError("invalid_grant", "The session behind it has ended.")
     fresh = [] if mistake else _following(held, scope, now)
     issued = grants.turn(held.kind, token, fresh, site=site.slug, now=int(now.timestamp()))
     if issued is None:
@@ -168,46 +174,46 @@ def _turned(
     return mistake or _said(held, site, scope, fresh, issued, now)
 
 
-def _following(held: Held, scope: str, now: datetime) -> list[grants.Fresh]:
+def _following(held: TokenState, scope: str, now: datetime) -> list[grants.NewToken]:
     left = held.grant.expires_at - int(now.timestamp())
     narrower = {"scope": scope} if scope != held.grant.scope else None
-    fresh = [grants.Fresh("access", min(grants.ACCESS_LIFE, left), narrower)]
+    fresh = [grants.NewToken("access", min(grants.ACCESS_LIFE, left), narrower)]
     if "offline_access" in held.grant.scope.split():
-        fresh.append(grants.Fresh("refresh", left, {"acr": held.binding["acr"]}))
+        fresh.append(grants.NewToken("refresh", left, {"acr": held.binding["acr"]}))
     return fresh
 
 
 def _said(
-    held: Held, site: sites.Site, scope: str, fresh: list[grants.Fresh], issued: list[str], now: datetime
+    held: TokenState, site: sites.Site, scope: str, fresh: list[grants.NewToken], issued: list[str], now: datetime
 ) -> dict:
-    access, *refresh = issued
-    answer = _answer(access, fresh[0].life, oidc_claims.scopes_in(scope))
+    access_token, *refresh = issued
+    answer = _answer(access_token, fresh[0].life, oidc_claims.scopes_in(scope))
     if refresh:
         answer["refresh_token"] = refresh[0]
-    answer["id_token"] = _id_token(held, site, scope, access, now)
+    answer["id_token"] = _id_token(held, site, scope, access_token, now)
     return answer
 
 
-def _answer(access: str, life: int, scope: str) -> dict:
-    return {"access_token": access, "token_type": "Bearer", "expires_in": life, "scope": scope}
+def _answer(access_token: str, life: int, scope: str) -> dict:
+    return {"access_token": access_token, "token_type": "Bearer", "expires_in": life, "scope": scope}
 
 
-def _id_token(held: Held, site: sites.Site, scope: str, access: str, now: datetime) -> str:
+def _id_token(held: TokenState, site: sites.Site, scope: str, access_token: str, now: datetime) -> str:
     """OIDC Core §2 and §3.1.3.6. No typ but JWT: every library knows that one. scope: of the access token beside it."""
     moment, grant = int(now.timestamp()), held.grant
     names = oidc_claims.for_id_token(grant.scope) | oidc_claims.always_in_id_token(site, scope)
     claims = {
         **oidc_claims.values(held.person, names),
-        "iss": assertion.issuer(),
+        "iss": access.issuer(),
         "sub": grant.subject,
         "aud": site.client_id,
         "iat": moment,
         "exp": moment + ID_TOKEN_LIFE,
         "auth_time": grant.auth_time,
         "acr": held.binding["acr"],
-        "amr": list(assertion.AMR),
+        "amr": list(access.AMR),
         "sid": grant.sid,
-        "at_hash": _b64(hashlib.sha256(access.encode()).digest()[:16]),
+        "at_hash": _b64(hashlib.sha256(access_token.encode()).digest()[:16]),
     }
     if grant.nonce and held.kind == "code":  # OIDC Core §12.2: not needed again
         claims["nonce"] = grant.nonce

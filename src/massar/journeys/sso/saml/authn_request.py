@@ -11,7 +11,7 @@ from massar.core.browser import Browser
 from massar.domain.sites import api as sites
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.sso import save_request
-from massar.journeys.sso.issue_assertion import ACR_PASSWORD, ACR_SETTLED
+from massar.journeys.sso.access import ACR_NO_RECENT_RECOVERY, ACR_PASSWORD
 from massar.journeys.sso.saml.message import Message, Refused, read
 from massar.journeys.sso.saml.names import (
     CLASS_PASSWORD,
@@ -36,7 +36,7 @@ CHILDREN = tuple(
         (SAMLP, "Scoping"),
     )
 )
-CLASSES = (CLASS_PROTECTED, CLASS_PASSWORD, CLASS_UNSPECIFIED, ACR_PASSWORD, ACR_SETTLED)
+CLASSES = (CLASS_PROTECTED, CLASS_PASSWORD, CLASS_UNSPECIFIED, ACR_PASSWORD, ACR_NO_RECENT_RECOVERY)
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _name_id(root: etree._Element, site: sites.Site) -> str | None:
 
 
 def _contexts(root: etree._Element) -> tuple[str, ...] | None:
-    """The classes that will do, best first. 'better' than a password is ACR_SETTLED alone; None: none of them is ours."""
+    """The classes that will do, best first; None: none of them is ours. 'better' than a password is one alone."""
     wanted = root.find(f"{{{SAMLP}}}RequestedAuthnContext")
     if wanted is None:
         return ()
@@ -137,5 +137,5 @@ def _contexts(root: etree._Element) -> tuple[str, ...] | None:
     named = [(e.text or "").strip() for e in wanted.iter(f"{{{SAML}}}AuthnContextClassRef")]
     ours = tuple(name for name in named if name in CLASSES)
     if comparison == "better":
-        return (ACR_SETTLED,) if ours and ACR_SETTLED not in ours else None
+        return (ACR_NO_RECENT_RECOVERY,) if ours and ACR_NO_RECENT_RECOVERY not in ours else None
     return ours or None

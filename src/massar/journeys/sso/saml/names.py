@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from massar.domain.sites.api import Site
-from massar.journeys.sso import issue_assertion
+from massar.journeys.sso import access
 
 SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
 SAMLP = "urn:oasis:names:tc:SAML:2.0:protocol"
@@ -74,7 +74,7 @@ class Ours:
 
     @property
     def _base(self) -> str:
-        return f"{issue_assertion.issuer()}/saml{f'/as/{self.name}' if self.name else ''}"
+        return f"{access.issuer()}/saml{f'/as/{self.name}' if self.name else ''}"
 
 
 def ours_for(site: Site) -> Ours:

@@ -12,8 +12,8 @@ from massar.core.browser import Browser
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.journeys.account.close_sessions import SignedIn
-from massar.journeys.sso import issue_assertion
-from massar.journeys.sso.issue_assertion import ACR_SETTLED, Enter, NotForYou, Opened, SignInFirst
+from massar.journeys.sso import access
+from massar.journeys.sso.access import ACR_NO_RECENT_RECOVERY, AccessDenied, AccessGranted, SignInRequired, Visit
 from massar.journeys.sso.saml.authn_request import Asked
 from massar.journeys.sso.saml.names import (
     BAD_NAME_ID,
@@ -49,26 +49,26 @@ def site_of(asked: Asked) -> sites.Site | None:
 
 def answer(
     *, site: sites.Site, asked: Asked, here: SignedIn | None, browser: Browser, now: datetime
-) -> Answer | SignInFirst | NotForYou:
+) -> Answer | SignInRequired | AccessDenied:
     """The answer for whoever is signed in, or an error that the site asked for, or what stands in between."""
     if asked.name_id is None:
         return _refusal(site, asked, (REQUESTER, BAD_NAME_ID), now)
     if asked.contexts is None:
         return _refusal(site, asked, (RESPONDER, NO_CONTEXT), now)
-    judged = issue_assertion.judge(
+    judged = access.decide(
         site=site,
         here=here,
         now=now,
         fresh_since=datetime.fromisoformat(asked.received) if asked.force else None,
-        settled=set(asked.contexts) == {ACR_SETTLED},
+        no_recent_recovery=set(asked.contexts) == {ACR_NO_RECENT_RECOVERY},
     )
     match judged:
-        case SignInFirst() if asked.passive:
+        case SignInRequired() if asked.passive:
             return _refusal(site, asked, (RESPONDER, NO_PASSIVE), now)
-        case NotForYou():
-            issue_assertion.refused(site=site, here=here, why=judged, browser=browser, now=now)
+        case AccessDenied():
+            access.record_denial(site=site, here=here, why=judged, browser=browser, now=now)
             return _refusal(site, asked, (RESPONDER, NO_PASSIVE), now) if asked.passive else judged
-        case Enter():
+        case AccessGranted():
             return _entered(site, asked, judged, browser, now)
     return judged
 
@@ -88,15 +88,17 @@ def _refusal(site: sites.Site, asked: Asked, status: tuple[str, ...], now: datet
     return Answer(site, asked.acs, said, asked.relay_state)
 
 
-def _entered(site: sites.Site, asked: Asked, enter: Enter, browser: Browser, now: datetime) -> Answer | SignInFirst:
+def _entered(
+    site: sites.Site, asked: Asked, enter: AccessGranted, browser: Browser, now: datetime
+) -> Answer | SignInRequired:
     with transaction.atomic():
         # Held: what ends the session at this moment finds this visit and tells the site, or the site is not entered.
         if not sessions.signed_in.hold(enter.session_id):
-            return SignInFirst(again=False)
+            return SignInRequired(again=False)
         # The kind of name is kept: a LogoutRequest must call the person as the site was told.
         scope = f"{SCOPE} {asked.name_id or site.name_id}"
-        visit = issue_assertion.opened(site=site, enter=enter, scope=scope, nonce="", life=_longest(), now=now)
-        issue_assertion.entered(site=site, enter=enter, browser=browser, now=now)
+        visit = access.open_visit(site=site, enter=enter, scope=scope, nonce="", life=_longest(), now=now)
+        access.record_entry(site=site, enter=enter, browser=browser, now=now)
     signer = sites.keys.active(sites.keys.SAML, now=now)
     said = response(
         ours=ours_for(site),
@@ -110,9 +112,9 @@ def _entered(site: sites.Site, asked: Asked, enter: Enter, browser: Browser, now
     return Answer(site, asked.acs, said, asked.relay_state)
 
 
-def _statement(site: sites.Site, asked: Asked, enter: Enter, visit: Opened) -> Statement:
+def _statement(site: sites.Site, asked: Asked, enter: AccessGranted, visit: Visit) -> Statement:
     kind = asked.name_id or site.name_id
-    said = issue_assertion.claims_of(enter.person, names=set(site.released.values()))
+    said = access.claims_of(enter.person, names=set(site.released.values()))
     return Statement(
         name_id=names_of(visit.sid, visit.subject, enter.person.login)[kind],
         name_format=NAME_IDS[kind],
@@ -124,9 +126,9 @@ def _statement(site: sites.Site, asked: Asked, enter: Enter, visit: Opened) -> S
     )
 
 
-def _context(asked: Asked, enter: Enter) -> str:
+def _context(asked: Asked, enter: AccessGranted) -> str:
     """The first of the classes that were asked for that is true."""
-    true = (name for name in asked.contexts if name != ACR_SETTLED or enter.acr == ACR_SETTLED)
+    true = (name for name in asked.contexts if name != ACR_NO_RECENT_RECOVERY or enter.acr == ACR_NO_RECENT_RECOVERY)
     return next(true, CLASS_PROTECTED)
 
 

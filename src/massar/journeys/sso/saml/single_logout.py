@@ -16,7 +16,7 @@ from massar.core import encryption, ids, xml
 from massar.domain.delivery import api as delivery
 from massar.domain.sites import api as sites
 from massar.journeys.sso import log_out_of_sites
-from massar.journeys.sso.log_out_of_sites import Leaving
+from massar.journeys.sso.log_out_of_sites import RecentLogout
 from massar.journeys.sso.saml import response
 from massar.journeys.sso.saml.message import Message, Refused, read
 from massar.journeys.sso.saml.names import NAME_IDS, SAMLP, SOAP, SUCCESS, Ours, names_of, ours_for
@@ -105,7 +105,7 @@ def _body(document: bytes) -> Message:
 # -- through the browser
 
 
-def take_along(site: sites.Site, leaving: Leaving, *, now: datetime) -> etree._Element | None:
+def take_along(site: sites.Site, leaving: RecentLogout, *, now: datetime) -> etree._Element | None:
     """The LogoutRequest, which its binding signs. None: the site was not visited.
 
     It calls the person as this browser's session did there, else as the newest did, and names every session that knew
@@ -113,7 +113,7 @@ def take_along(site: sites.Site, leaving: Leaving, *, now: datetime) -> etree._E
     """
     ended = sites.grants.ended_since(leaving.person_id, since=int(leaving.since.timestamp()))
     visits = [g for g in ended if g.site == site.slug]
-    if not visits or not log_out_of_sites.through_browser(site):
+    if not visits or not log_out_of_sites.supports_browser_logout(site):
         return None
     own = next((g for g in visits if g.session_id == leaving.session_id), visits[0])
     kind, name = _called(site, own)
@@ -126,7 +126,7 @@ def _called(site: sites.Site, grant: sites.GrantFacts) -> tuple[str, str]:
     return kind, names_of(grant.sid, grant.subject, grant.login)[kind]
 
 
-def _mark(site: sites.Site, leaving: Leaving, nonce: str) -> str:
+def _mark(site: sites.Site, leaving: RecentLogout, nonce: str) -> str:
     """An ID that says by itself for whom and for which site it was made: nothing has to be kept."""
     tag = encryption.browser_keys().tag(
         "saml-leaving", site.slug, leaving.person_id, int(leaving.since.timestamp()), nonce
@@ -139,7 +139,7 @@ def brought_back(message: Message, *, ours: Ours, now: datetime) -> Left:
     return _answered(message, ours=ours, destination=ours.slo, signed=True, now=now)
 
 
-def is_of(leaving: Leaving, site: sites.Site, asked: str) -> bool:
+def is_of(leaving: RecentLogout, site: sites.Site, asked: str) -> bool:
     """Whether that request was made for this browser and that site."""
     nonce = asked[1:].partition(".")[0]
     return asked == _mark(site, leaving, nonce)

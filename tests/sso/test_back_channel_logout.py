@@ -20,7 +20,7 @@ from massar.domain.delivery.models import Message
 from massar.domain.people.models import Person
 from massar.domain.sites import keys
 from massar.interfaces.commands import carriers, sites
-from massar.journeys.sso.log_out_of_sites import told
+from massar.journeys.sso.log_out_of_sites import logout_statuses
 from tests.cast import JAMAL, YOUSSEF
 from tests.sso.saml_site import (
     ENTITY,
@@ -72,7 +72,7 @@ def everywhere(visitor: Visitor) -> Visitor:
 
 def states(since) -> dict[str, str]:
     person = Person.objects.get(login=YOUSSEF.login)
-    return {one.site.slug: one.state for one in told(person.id, since=since)}
+    return {one.site.slug: one.state for one in logout_statuses(person.id, since=since)}
 
 
 # -- by SOAP

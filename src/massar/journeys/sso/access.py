@@ -21,14 +21,14 @@ from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.sso import log_out_of_sites
 
 ACR_PASSWORD = "urn:massar:acr:password"  # signed in with the password
-ACR_SETTLED = "urn:massar:acr:settled"  # … and no recovery within the last SETTLED_AFTER
-ACRS = (ACR_SETTLED, ACR_PASSWORD)
-SETTLED_AFTER = timedelta(hours=72)
+ACR_NO_RECENT_RECOVERY = "urn:massar:acr:settled"  # … and no recovery within the last RECENT_RECOVERY
+ACRS = (ACR_NO_RECENT_RECOVERY, ACR_PASSWORD)
+RECENT_RECOVERY = timedelta(hours=72)
 AMR = ("pwd",)  # RFC 8176
 
 
 @dataclass(frozen=True)
-class Enter:
+class AccessGranted:
     """The person may enter. Times are aware; `acr` is the strongest that is true."""
 
     person: people.PersonFacts
@@ -39,56 +39,65 @@ class Enter:
 
 
 @dataclass(frozen=True)
-class SignInFirst:
+class SignInRequired:
     """Nobody is signed in, or the proof is not fresh enough for what the site asks (`again`)."""
 
     again: bool
 
 
 @dataclass(frozen=True)
-class NotForYou:
+class AccessDenied:
     """This person may not enter this site. reason: 'role' or 'recovered' (then `until` says how long)."""
 
     reason: str
     until: datetime | None = None
 
 
-def judge(
+def decide(
     *,
     site: sites.Site,
     here: SignedIn | None,
     now: datetime,
     max_age: int | None = None,
     fresh_since: datetime | None = None,
-    settled: bool = False,
-) -> Enter | SignInFirst | NotForYou:
+    no_recent_recovery: bool = False,
+) -> AccessGranted | SignInRequired | AccessDenied:
     """Whether the person behind the browser may enter the site now.
 
     max_age: seconds that the sign-in may be old (OIDC Core §3.1.2.1). fresh_since: it must be newer than that
-    (prompt=login, ForceAuthn). settled: the site asks for ACR_SETTLED. The registry may ask for as much by itself.
+    (prompt=login, ForceAuthn). no_recent_recovery: the site asks for ACR_NO_RECENT_RECOVERY. The registry may ask for as
+    much by itself.
     """
     if here is None:
-        return SignInFirst(again=False)
+        return SignInRequired(again=False)
     signed_in_at = here.session.signed_in_at
     too_old = max_age is not None and now - signed_in_at > timedelta(seconds=max_age)
     if too_old or is_stale(site, signed_in_at, now=now) or (fresh_since is not None and signed_in_at < fresh_since):
-        return SignInFirst(again=True)
+        return SignInRequired(again=True)
     if not has_role(site, here.person):
-        return NotForYou("role")
+        return AccessDenied("role")
     recovered_at = credentials.passwords.recovered_at(here.person.id)
-    opens_at = _opens_at(site, recovered_at, settled)
+    opens_at = _opens_at(site, recovered_at, no_recent_recovery)
     if opens_at and now < opens_at:
-        return NotForYou("recovered", opens_at)
-    is_settled = recovered_at is None or now >= recovered_at + SETTLED_AFTER
-    return Enter(here.person, here.session.id, signed_in_at, ACR_SETTLED if is_settled else ACR_PASSWORD, recovered_at)
+        return AccessDenied("recovered", opens_at)
+    no_recovery = recovered_at is None or now >= recovered_at + RECENT_RECOVERY
+    return AccessGranted(
+        here.person,
+        here.session.id,
+        signed_in_at,
+        ACR_NO_RECENT_RECOVERY if no_recovery else ACR_PASSWORD,
+        recovered_at,
+    )
 
 
-def _opens_at(site: sites.Site, recovered_at: datetime | None, settled: bool = False) -> datetime | None:
-    wait = max(site.recovery_wait, SETTLED_AFTER if settled or site.settled else timedelta(0))
+def _opens_at(site: sites.Site, recovered_at: datetime | None, no_recent_recovery: bool = False) -> datetime | None:
+    wait = max(site.recovery_wait, RECENT_RECOVERY if no_recent_recovery or site.no_recent_recovery else timedelta(0))
     return recovered_at + wait if recovered_at else None
 
 
-def opens_later(registered: Iterable[sites.Site], *, person: people.PersonFacts, now: datetime) -> dict[str, datetime]:
+def opening_times(
+    registered: Iterable[sites.Site], *, person: people.PersonFacts, now: datetime
+) -> dict[str, datetime]:
     """From when those sites open that refuse the person now because of a recovery, by slug. What `judge` would say."""
     recovered_at = credentials.passwords.recovered_at(person.id)
     opening = {site.slug: _opens_at(site, recovered_at) for site in registered if has_role(site, person)}
@@ -105,7 +114,7 @@ def has_role(site: sites.Site, person: people.PersonFacts) -> bool:
 
 
 @dataclass(frozen=True)
-class Opened:
+class Visit:
     """A visit. subject, sid: what the site calls the person and the session."""
 
     grant_id: int
@@ -113,9 +122,9 @@ class Opened:
     sid: str
 
 
-def opened(
-    *, site: sites.Site, enter: Enter, scope: str, nonce: str, life: int, now: datetime, offline: bool = False
-) -> Opened:
+def open_visit(
+    *, site: sites.Site, enter: AccessGranted, scope: str, nonce: str, life: int, now: datetime, offline: bool = False
+) -> Visit:
     """Opens the grant that all of this visit's tokens belong to. offline: it outlives the session."""
     subject, sid = sites.subjects.of(site.slug, enter.person.id), log_out_of_sites.sid(site.slug, enter.session_id)
     grant_id = sites.grants.open_grant(
@@ -132,10 +141,10 @@ def opened(
         sid=sid,
         offline=offline,
     )
-    return Opened(grant_id, subject, sid)
+    return Visit(grant_id, subject, sid)
 
 
-def entered(*, site: sites.Site, enter: Enter, browser: Browser, now: datetime) -> None:
+def record_entry(*, site: sites.Site, enter: AccessGranted, browser: Browser, now: datetime) -> None:
     """The trail of a visit."""
     trail.record(
         "site_entered",
@@ -147,7 +156,7 @@ def entered(*, site: sites.Site, enter: Enter, browser: Browser, now: datetime) 
     )
 
 
-def refused(*, site: sites.Site, here: SignedIn, why: NotForYou, browser: Browser, now: datetime) -> None:
+def record_denial(*, site: sites.Site, here: SignedIn, why: AccessDenied, browser: Browser, now: datetime) -> None:
     trail.record(
         "site_refused",
         now=now,
