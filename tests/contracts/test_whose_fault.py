@@ -41,7 +41,7 @@ def states() -> dict[int, str]:
 
 
 def alarms(clock) -> list[tuple[str, tuple[str, ...]]]:
-    return [(one.id, one.about) for one in watch_messages.look(now=clock()).alarms]
+    return [(one.id, one.about) for one in watch_messages.read_overview(now=clock()).alarms]
 
 
 def shut(carrier: str) -> bool:

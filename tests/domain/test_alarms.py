@@ -22,7 +22,7 @@ def ago(**duration) -> datetime:
 
 
 def standing(now: datetime = NOW) -> dict[str, tuple[str, ...]]:
-    return {one.id: one.about for one in delivery.alarms.standing(delivery.metrics.Look(now))}
+    return {one.id: one.about for one in delivery.alarms.find_active(delivery.metrics.MetricsSnapshot(now))}
 
 
 def ended(at: datetime, state: str, **changed) -> None:

@@ -11,7 +11,7 @@ from massar.domain.delivery.models import Message
 
 pytestmark = pytest.mark.django_db
 conversion, outbox = delivery.conversion, delivery.outbox
-alarms, figures = delivery.alarms, delivery.metrics
+alarms, metrics = delivery.alarms, delivery.metrics
 NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 BLOCK, OTHER = "+212661123", "+212661124"
@@ -35,7 +35,7 @@ def stopped(block: str = BLOCK, now: datetime = NOW) -> datetime | None:
 
 
 def alarms_about(what: str) -> list[str]:
-    return [one.id for one in alarms.standing(figures.Look(NOW)) if what in one.about]
+    return [one.id for one in alarms.find_active(metrics.MetricsSnapshot(NOW)) if what in one.about]
 
 
 def test_twenty_codes_that_nobody_types_stop_their_block_and_no_other():

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from massar.domain.delivery.alarms import TABLE, Alarm, Standing
+from massar.domain.delivery.alarms import TABLE, ActiveAlarm, Alarm
 from tests.house.laws import ROOT
 from tests.house.test_catalogues import LANGUAGES, catalogue
 from tests.house.test_documents import commands_of_the_code
@@ -17,7 +17,7 @@ QUESTIONS = ("What people notice.", "What to look at.", "What to do.", "When it 
 
 @pytest.mark.parametrize("alarm", TABLE, ids=lambda alarm: alarm.id)
 def test_an_alarm_has_its_runbook_page(alarm: Alarm):
-    text = (ROOT / Standing(alarm.id, ()).page).read_text("utf-8")
+    text = (ROOT / ActiveAlarm(alarm.id, ()).page).read_text("utf-8")
     assert f"Alarm `{alarm.id}`." in text, "what it means"
     assert [question for question in QUESTIONS if f"**{question}**" not in text] == []
     looked_at = set(re.findall(r"^massar ([a-z]+)", text, re.MULTILINE))
@@ -27,7 +27,7 @@ def test_an_alarm_has_its_runbook_page(alarm: Alarm):
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("alarm", TABLE, ids=lambda alarm: alarm.id)
 def test_an_alarm_has_its_words(alarm: Alarm, language: str):
-    word = Standing(alarm.id, ()).word
+    word = ActiveAlarm(alarm.id, ()).word
     assert {f"alarm.{word}", f"alarm.{word}.text"} <= set(catalogue(language))
 
 

@@ -37,7 +37,13 @@ def sso_problems() -> set[str]:
     return found - {problem for problem in found if "_" in problem}  # those are the words of OAuth, for programs
 
 
-QUEUE = ("waiting", "claimed", "queued", "sending", "sent")  # requests and messages that are not final: figures.queue
+QUEUE = (
+    "waiting",
+    "claimed",
+    "queued",
+    "sending",
+    "sent",
+)  # requests and messages that are not final: metrics.read_queue
 ENDS: dict[str, Iterable[str]] = {
     "notice.": KINDS,
     "sso.told.": ("waiting", "confirmed", "failed", "open", "unreachable"),  # tell_sites.Told.state

@@ -376,7 +376,9 @@ def test_what_blames_us_leaves_by_the_next_and_is_told_from_the_first(traffic):
     no_credit = delivery.Refused("http 404", permanent=False, ours=True, about=delivery.MESSAGE)
     traffic.a.refuses = {f"+2126611{n:05d}": no_credit for n in range(100)}
     traffic.flow(1)
-    assert ("carrier-ours", ("a",)) in [(one.id, one.about) for one in watch_messages.look(now=traffic.clock()).alarms]
+    assert ("carrier-ours", ("a",)) in [
+        (one.id, one.about) for one in watch_messages.read_overview(now=traffic.clock()).alarms
+    ]
     traffic.flow(59)
     assert len(traffic.b.arrived) == 60 and max(hand_over_seconds()) < 1.0
 

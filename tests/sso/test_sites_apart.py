@@ -172,7 +172,7 @@ def test_operators_see_every_site_by_itself(turn, carrier, clock):
     clock.advance(seconds=70)
     turn()
     clock.advance(seconds=40)
-    seen = watch_messages.look(now=clock())
+    seen = watch_messages.read_overview(now=clock())
     assert "worker-missing" not in [one.id for one in seen.alarms], "it waits in its place"
     assert seen.tallies[("site", "site:haraka")].sent == 2
     assert seen.breakers["site:massar"].state == "open"
@@ -244,7 +244,7 @@ def test_a_site_that_is_never_believed_is_told_of_everybody_and_operators_hear_o
 
 
 def standing(clock) -> list[tuple]:
-    return [(one.id, one.about) for one in watch_messages.look(now=clock()).alarms]
+    return [(one.id, one.about) for one in watch_messages.read_overview(now=clock()).alarms]
 
 
 def test_one_persons_many_sign_outs_let_another_pass(turn, carrier, clock):
@@ -264,5 +264,5 @@ def test_what_sites_are_told_is_no_message_to_people(turn, carrier, clock, chann
     worker = worker_with({"soap": Sites("soap"), "site": carrier}, clock)
     worker.turn()
     assert states("massar") == {"expired": 1}
-    assert delivery.metrics.expired(since=clock() - timedelta(hours=1)) == {}
-    assert "expired" not in [alarm.id for alarm in watch_messages.look(now=clock()).alarms]
+    assert delivery.metrics.count_expired(since=clock() - timedelta(hours=1)) == {}
+    assert "expired" not in [alarm.id for alarm in watch_messages.read_overview(now=clock()).alarms]

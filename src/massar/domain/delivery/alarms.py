@@ -1,6 +1,6 @@
 """Alarms: a table of what must not stay unseen, each with its limit and its runbook page `docs/operate/alarms/<id>.md`.
 
-An alarm is a function of one look at the figures: it returns what it is about (carriers, channels, purposes), or [] when
+An alarm is a function of a MetricsSnapshot: it returns what it is about (carriers, channels, purposes), or [] when
 all is well. Nothing is stored: an alarm stands as long as its reason does.
 """
 
@@ -14,7 +14,7 @@ from django.conf import settings
 
 from massar.domain.delivery import conversion, routing
 from massar.domain.delivery.breaker import State
-from massar.domain.delivery.metrics import HOUR, RECOVERY, SECRETS, Look
+from massar.domain.delivery.metrics import HOUR, RECOVERY, SECRETS, MetricsSnapshot
 
 URGENT = (RECOVERY, *SECRETS)
 
@@ -26,12 +26,12 @@ class Alarm:
     id: str
     limit: int
     unit: str
-    judge: Callable[[Look, int], list[str]]
+    judge: Callable[[MetricsSnapshot, int], list[str]]
 
 
 @dataclass(frozen=True)
-class Standing:
-    """An alarm that stands. `about`: carriers, channels or purposes it is about; may be empty."""
+class ActiveAlarm:
+    """An alarm whose reason lasts. `about`: carriers, channels or purposes it is about; may be empty."""
 
     id: str
     about: tuple[str, ...]
@@ -50,10 +50,10 @@ def limit_of(alarm: Alarm) -> int:
     return settings.MASSAR.alarm_limits.get(alarm.id, alarm.limit)
 
 
-def standing(look: Look) -> list[Standing]:
-    """The alarms that stand at the moment of this look, in the order of the table."""
-    judged = ((alarm, alarm.judge(look, limit_of(alarm))) for alarm in TABLE)
-    return [Standing(alarm.id, tuple(filter(None, about))) for alarm, about in judged if about]
+def find_active(snapshot: MetricsSnapshot) -> list[ActiveAlarm]:
+    """Return the active alarms of that moment, in the order of the table."""
+    judged = ((alarm, alarm.judge(snapshot, limit_of(alarm))) for alarm in TABLE)
+    return [ActiveAlarm(alarm.id, tuple(filter(None, about))) for alarm, about in judged if about]
 
 
 def unknown_limits() -> list[str]:
@@ -61,96 +61,98 @@ def unknown_limits() -> list[str]:
     return sorted(set(settings.MASSAR.alarm_limits) - {alarm.id for alarm in TABLE})
 
 
-def _queue_growing(look: Look, seconds: int) -> list[str]:
+def _queue_growing(snapshot: MetricsSnapshot, seconds: int) -> list[str]:
     """Somebody waits for a secret. What has left and waits for its receipt is no queue."""
-    waits = (one for one in look.queue if one.purpose in URGENT and one.state != "sent")
-    return sorted({one.purpose for one in waits if _before(one.oldest, look, seconds)})
+    waits = (one for one in snapshot.queue if one.purpose in URGENT and one.state != "sent")
+    return sorted({one.purpose for one in waits if _before(one.oldest, snapshot, seconds)})
 
 
-def _worker_missing(look: Look, seconds: int) -> list[str]:
+def _worker_missing(snapshot: MetricsSnapshot, seconds: int) -> list[str]:
     """Something could be claimed, nobody holds a lease, and nothing was begun. One that died is missed when its lease is over."""
-    pulse = look.pulse
-    due = pulse.due_since is not None and _before(pulse.due_since, look, seconds)
-    quiet = pulse.last_sign is None or _before(pulse.last_sign, look, seconds)
-    return ["worker"] if due and quiet and not pulse.held else []
+    liveness = snapshot.liveness
+    due = _before(liveness.due_since, snapshot, seconds)
+    quiet = liveness.last_sign is None or _before(liveness.last_sign, snapshot, seconds)
+    return ["worker"] if due and quiet and not liveness.held else []
 
 
-def _carrier_open(look: Look, seconds: int) -> list[str]:
-    shut = (facts for facts in look.breakers.values() if facts.state != State.CLOSED)
-    return sorted(facts.carrier for facts in shut if _before(facts.changed_at, look, seconds))
+def _carrier_open(snapshot: MetricsSnapshot, seconds: int) -> list[str]:
+    shut = (facts for facts in snapshot.breakers.values() if facts.state != State.CLOSED)
+    return sorted(facts.carrier for facts in shut if _before(facts.changed_at, snapshot, seconds))
 
 
-def _carrier_ours(look: Look, seconds: int) -> list[str]:
+def _carrier_ours(snapshot: MetricsSnapshot, seconds: int) -> list[str]:
     """Shut for it, or told so within the hour and nothing good since."""
     closed = State.CLOSED
     ours = (
         facts
-        for facts in look.breakers.values()
-        if facts.ours and (facts.state != closed or (facts.told_at and look.now - facts.told_at < HOUR))
+        for facts in snapshot.breakers.values()
+        if facts.ours and (facts.state != closed or (facts.told_at and snapshot.now - facts.told_at < HOUR))
     )
-    return sorted(facts.carrier for facts in ours if _before(facts.changed_at, look, seconds))
+    return sorted(facts.carrier for facts in ours if _before(facts.changed_at, snapshot, seconds))
 
 
-def _lateness(look: Look, percent: int) -> dict[str, tuple[list[str], list[str]]]:
+def _lateness(snapshot: MetricsSnapshot, percent: int) -> dict[str, tuple[list[str], list[str]]]:
     """channel -> (late carriers, those in time), of carriers that had enough to be judged by."""
     judged: dict[str, tuple[list[str], list[str]]] = {}
-    for channel, carrier in look.hour:
-        told = look.punctuality.get(carrier, routing.Punctuality(0, 0))
+    for channel, carrier in snapshot.hour:
+        told = snapshot.punctuality.get(carrier, routing.Punctuality(0, 0))
         if told.total >= routing.ENOUGH:
             late, in_time = judged.setdefault(channel, ([], []))
             (late if 100 * told.share >= percent else in_time).append(carrier)
     return judged
 
 
-def _all_late(look: Look, percent: int) -> list[str]:
+def _all_late(snapshot: MetricsSnapshot, percent: int) -> list[str]:
     """The network is late, or the only carrier: there is none to switch to."""
-    return [channel for channel, (late, in_time) in _lateness(look, percent).items() if late and not in_time]
+    return [channel for channel, (late, in_time) in _lateness(snapshot, percent).items() if late and not in_time]
 
 
-def _one_late(look: Look, percent: int) -> list[str]:
-    return [name for late, in_time in _lateness(look, percent).values() if in_time for name in late]
+def _one_late(snapshot: MetricsSnapshot, percent: int) -> list[str]:
+    return [name for late, in_time in _lateness(snapshot, percent).values() if in_time for name in late]
 
 
-def _expired(look: Look, count: int) -> list[str]:
+def _expired(snapshot: MetricsSnapshot, count: int) -> list[str]:
     """Counted by when they ended: a notice may have waited for half a day."""
-    return sorted(channel for channel, number in look.expired.items() if number >= count)
+    return sorted(channel for channel, number in snapshot.expired.items() if number >= count)
 
 
-def _undecryptable(look: Look, count: int) -> list[str]:
-    return ["outbox"] if look.unreadable >= count else []
+def _undecryptable(snapshot: MetricsSnapshot, count: int) -> list[str]:
+    return ["outbox"] if snapshot.unreadable >= count else []
 
 
-def _block_stopped(look: Look, blocks: int) -> list[str]:
+def _block_stopped(snapshot: MetricsSnapshot, blocks: int) -> list[str]:
     """No code by SMS goes there just now; `nation` for everywhere."""
-    stopped = [block.numbers for block in conversion.stopped_blocks(now=look.now)]
-    if conversion.national(now=look.now).stopped_until(conversion.NATION):
+    stopped = [block.numbers for block in conversion.stopped_blocks(now=snapshot.now)]
+    if conversion.national(now=snapshot.now).stopped_until(conversion.NATION):
         stopped.append("nation")
     return stopped if len(stopped) >= blocks else []
 
 
-def _conversion_low(look: Look, percent: int) -> list[str]:
+def _conversion_low(snapshot: MetricsSnapshot, percent: int) -> list[str]:
     """Carriers behind the others, and where few codes are used although none is stopped yet."""
     share = percent / 100
     low = [
-        b.numbers for b in conversion.by_block(now=look.now) if b.tally.low(conversion.BLOCK, share) and not _stopped(b)
+        b.numbers
+        for b in conversion.by_block(now=snapshot.now)
+        if b.tally.low(conversion.BLOCK, share) and not _stopped(b)
     ]
-    nation = conversion.national(now=look.now)
+    nation = conversion.national(now=snapshot.now)
     if nation.low(conversion.NATION, share) and not nation.stopped_until(conversion.NATION):
         low.append("nation")
-    return [*conversion.behind(now=look.now), *low]
+    return [*conversion.behind(now=snapshot.now), *low]
 
 
 def _stopped(block: conversion.Block) -> bool:
     return block.tally.stopped_until(conversion.BLOCK) is not None
 
 
-def _budget_70(look: Look, percent: int) -> list[str]:
+def _budget_70(snapshot: MetricsSnapshot, percent: int) -> list[str]:
     """Of the country's SMS: what all share, or recovery's reserve."""
-    return [name for name, left, of in look.budgets if 100 * (of - left) >= percent * of]
+    return [name for name, left, of in snapshot.budgets if 100 * (of - left) >= percent * of]
 
 
-def _before(moment: datetime, look: Look, seconds: int) -> bool:
-    return look.now - moment >= timedelta(seconds=seconds)
+def _before(moment: datetime | None, snapshot: MetricsSnapshot, seconds: int) -> bool:
+    return moment is not None and snapshot.now - moment >= timedelta(seconds=seconds)
 
 
 # What stands later in the table is more often a consequence of what stands before.

@@ -1,17 +1,18 @@
-"""What becomes of messages, in numbers: behind the operators' page, `massar messages`, the metrics and the alarms.
+"""What becomes of messages, in numbers: for the operators' page, `massar messages`, /metrics and the alarms.
 
-Work is bounded by the window, not by the table: everything is found through an index (`created_at`, the partial ones of
-the queue, the newest rows by id). A million rows and what a look at them costs: docs/operate/messages.md. A message
-belongs to the carrier that took it last, and to the moment it was put in.
+The cost follows the window and not the table: everything is found through an index (`created_at`, the partial ones of the
+queue, the newest rows by id). docs/operate/messages.md says what it costs with a million rows. A message counts for the
+carrier that took it last, and at the moment it was put in.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 from massar.core import sql
 from massar.domain.delivery import breaker, receipts, routing
@@ -75,8 +76,8 @@ class Error:
 
 
 @dataclass(frozen=True)
-class Pulse:
-    """Whether somebody works. due_since: since when the longest waiting could be claimed; held: a lease lives;
+class Liveness:
+    """Whether somebody works. due_since: since when the longest waiting could be claimed; held: a lease is running;
     last_sign: when something was last begun or answered.
     """
 
@@ -103,13 +104,13 @@ class ToPerson:
     about: str = ""
 
 
-class Look:
-    """One look at everything, at one moment: each part is read once, and only if it is asked for.
+class MetricsSnapshot:
+    """The numbers of one moment: each part is read once, and only if it is asked for.
 
     `read_budgets`: (name, segments left, of how many) of each budget of all SMS, which another room keeps.
     """
 
-    def __init__(self, now: datetime, read_budgets: Callable[[], list[tuple[str, int, int]]] = list):
+    def __init__(self, now: datetime, read_budgets: Callable[[], list[tuple[str, int, int]]] = list) -> None:
         self.now, self._read_budgets = now, read_budgets
 
     @cached_property
@@ -118,11 +119,11 @@ class Look:
 
     @cached_property
     def queue(self) -> list[Waiting]:
-        return queue()
+        return read_queue()
 
     @cached_property
     def hour(self) -> dict[tuple[str, str], Tally]:
-        return by_carrier(now=self.now, window=HOUR)
+        return tally_by_carrier(now=self.now, window=HOUR)
 
     @cached_property
     def breakers(self) -> dict[str, breaker.Facts]:
@@ -133,20 +134,21 @@ class Look:
         return routing.punctuality(now=self.now)
 
     @cached_property
-    def pulse(self) -> Pulse:
-        return pulse(now=self.now)
+    def liveness(self) -> Liveness:
+        return read_liveness(now=self.now)
 
     @cached_property
     def expired(self) -> dict[str, int]:
-        return expired(since=self.now - HOUR)
+        return count_expired(since=self.now - HOUR)
 
     @cached_property
     def unreadable(self) -> int:
-        return unreadable(since=self.now - HOUR)
+        return count_unreadable(since=self.now - HOUR)
 
 
-def queue() -> list[Waiting]:
-    """By state and purpose, requests for recovery too. Each part has a partial index (SQLite takes it for literals only)."""
+def read_queue() -> list[Waiting]:
+    """Read the queue by state and purpose, requests for recovery too. Each part has a partial index, which SQLite takes for
+    literals only."""
     messages = " UNION ALL ".join(
         f"SELECT state, purpose, COUNT(*), MIN(created_at) FROM delivery_message WHERE {one} GROUP BY state, purpose"
         for one in (OPEN, "state = 'sent'")
@@ -155,65 +157,74 @@ def queue() -> list[Waiting]:
         f"SELECT state, '{RECOVERY}', COUNT(*), MIN(created_at) FROM delivery_recoveryrequest "
         "WHERE state IN ('waiting', 'claimed') GROUP BY state"
     )
-    return [Waiting(*row[:3], sql.moment(row[3])) for row in sql.rows(f"{messages} UNION ALL {requests}")]
+    found = sql.rows(f"{messages} UNION ALL {requests}")
+    return [Waiting(state, purpose, count, sql.moment(oldest)) for state, purpose, count, oldest in found]
 
 
-def by_carrier(*, now: datetime, window: timedelta) -> dict[tuple[str, str], Tally]:
+def tally_by_carrier(*, now: datetime, window: timedelta) -> dict[tuple[str, str], Tally]:
     """(channel, carrier) -> tally of the messages put in during the window. Carrier '': none had it."""
-    since, keys = now - window, ("channel", "carrier")
-    found = {row[:2]: Tally(*map(int, row[2:])) for row in _counted(keys, since, now)}
+    since = now - window
+    found = {(channel, carrier): tally for (channel, carrier), tally in _tally(("channel", "carrier"), since, now)}
     for channel, carrier, failed, expired in _never_taken(since):
-        known = found.setdefault((channel, carrier or ""), Tally())
-        changed = replace(known, failed=known.failed + failed, expired=known.expired + expired)
-        found[channel, carrier or ""] = changed
-    for channel, carrier, *waits in _waits(keys, since):
-        _add_waits(found, (channel, carrier), waits)
+        known = found.get((channel, carrier or ""), Tally())
+        found[channel, carrier or ""] = replace(known, failed=known.failed + failed, expired=known.expired + expired)
     return dict(sorted(found.items()))
 
 
-def over_time(*, now: datetime, window: timedelta, step: timedelta) -> list[tuple[datetime, Tally]]:
+def tally_over_time(*, now: datetime, window: timedelta, step: timedelta) -> list[tuple[datetime, Tally]]:
     """(beginning, tally) of every step of the window, oldest first, empty ones too; sites are left out."""
     width = int(step.total_seconds())
     last = int(now.timestamp()) // width
-    first = last - int(window / step) + 1
-    since, keys = datetime.fromtimestamp(first * width, UTC), (sql.span_number("created_at", width),)
-    found = {int(row[0]): Tally(*map(int, row[1:])) for row in _counted(keys, since, now, people=True)}
-    for number, *waits in _waits(keys, since, people=True):
-        _add_waits(found, int(number), waits)
-    return [
-        (datetime.fromtimestamp(number * width, UTC), found.get(number, Tally())) for number in range(first, last + 1)
-    ]
+    numbers = range(last - int(window / step) + 1, last + 1)
+    starts = [datetime.fromtimestamp(number * width, UTC) for number in numbers]
+    found = {int(key): tally for (key,), tally in _tally((sql.span_number("created_at", width),), starts[0], now, True)}
+    return [(start, found.get(number, Tally())) for number, start in zip(numbers, starts, strict=True)]
 
 
-def _add_waits(found: dict, key: object, waits: list) -> None:
-    """The first one may have been handed over since the others were counted: the next look has it."""
-    if key in found:
-        found[key] = replace(found[key], waits=tuple(map(float, waits)))
-
-
-def total(tallies: Iterator[Tally]) -> Tally:
-    """All together; how long they took can't be added up."""
-    names = ("sent", "delivered", "late", "failed", "expired", "segments", "cost", "secrets", "used")
+def add_up(tallies: Iterable[Tally]) -> Tally:
+    """Add tallies; how long they took can't be added up."""
     listed = list(tallies)
-    return Tally(**{name: sum(getattr(one, name) for one in listed) for name in names})
+    return Tally(**{name: sum(getattr(one, name) for one in listed) for name in _COUNTED})
 
 
-def _counted(keys: tuple[str, ...], since: datetime, now: datetime, *, people: bool = False) -> list[tuple]:
-    """Of messages that a carrier has taken. Silent until its end: handed, and final later than handed over."""
-    until = "COALESCE(delivered_at, CASE state WHEN 'sent' THEN %s ELSE final_at END)"
-    late = f"state <> 'failed' AND {sql.seconds_between('handed_at', until)} > {routing.LATE_AFTER.total_seconds()}"
-    secret = f"handed_at IS NOT NULL AND purpose IN ({sql.one_of(len(SECRETS))})"
+# Of messages that a carrier has taken. Silent until its end: handed over, and final later than that.
+_UNTIL = "COALESCE(delivered_at, CASE state WHEN 'sent' THEN %s ELSE final_at END)"
+_SECRET = f"handed_at IS NOT NULL AND purpose IN {SECRETS}"
+_COUNTED = {
+    "sent": "COUNT(handed_at)",
+    "delivered": "COUNT(delivered_at)",
+    "late": f"COUNT(CASE WHEN state <> 'failed' AND {{waited}} > {routing.LATE_AFTER.total_seconds()} THEN 1 END)",
+    "failed": "COUNT(CASE WHEN state = 'failed' THEN 1 END)",
+    "expired": "COUNT(CASE WHEN state = 'expired' THEN 1 END)",
+    "segments": "SUM(segments)",
+    "cost": "SUM(cost)",
+    "secrets": f"COUNT(CASE WHEN {_SECRET} THEN 1 END)",
+    "used": f"COUNT(CASE WHEN {_SECRET} THEN used_at END)",
+}
+
+
+def _tally(
+    keys: tuple[str, ...], since: datetime, now: datetime, people: bool = False
+) -> Iterator[tuple[tuple[Any, ...], Tally]]:
+    """A message that was handed over after its like were counted has waits and no tally: the next snapshot has it."""
+    counted = _counted(keys, since, now, people)
+    waits = {tuple(key): percentiles for *key, percentiles in _waits(keys, since, people)}
+    for row in counted:
+        key, counts = row[: len(keys)], map(int, row[len(keys) :])
+        yield key, Tally(**dict(zip(_COUNTED, counts, strict=True)), waits=waits.get(key))
+
+
+def _counted(keys: tuple[str, ...], since: datetime, now: datetime, people: bool) -> list[tuple[Any, ...]]:
     grouped = ", ".join(keys)
+    columns = ", ".join(_COUNTED.values()).format(waited=sql.seconds_between("handed_at", _UNTIL))
     return sql.rows(
-        f"SELECT {grouped}, COUNT(handed_at), COUNT(delivered_at), COUNT(CASE WHEN {late} THEN 1 END), "
-        "COUNT(CASE WHEN state = 'failed' THEN 1 END), COUNT(CASE WHEN state = 'expired' THEN 1 END), "
-        f"SUM(segments), SUM(cost), COUNT(CASE WHEN {secret} THEN 1 END), COUNT(CASE WHEN {secret} THEN used_at END) "
-        f"FROM delivery_message WHERE created_at >= %s AND carrier <> ''{_to_people(people)} GROUP BY {grouped}",
-        [sql.at(now), *SECRETS, *SECRETS, sql.at(since)],
+        f"SELECT {grouped}, {columns} FROM delivery_message "
+        f"WHERE created_at >= %s AND carrier <> ''{_to_people(people)} GROUP BY {grouped}",
+        (sql.at(now), sql.at(since)),
     )
 
 
-def _never_taken(since: datetime) -> list[tuple]:
+def _never_taken(since: datetime) -> list[tuple[str, str | None, int, int]]:
     """(channel, carrier of the last try, failed, expired) of messages that no carrier has taken."""
     return sql.rows(
         "SELECT m.channel, a.carrier, COUNT(CASE WHEN m.state = 'failed' THEN 1 END), "
@@ -224,12 +235,12 @@ def _never_taken(since: datetime) -> list[tuple]:
     )
 
 
-def _waits(keys: tuple[str, ...], since: datetime, *, people: bool = False) -> list[tuple]:
-    """(key…, p50, p95, p99) in seconds: the value at the nearest rank, the same in both databases."""
+def _waits(keys: tuple[str, ...], since: datetime, people: bool) -> Iterator[tuple[Any, ...]]:
+    """(key…, (p50, p95, p99)) in seconds: the value at the nearest rank, the same in both databases."""
     named = ", ".join(f"{key} AS k{number}" for number, key in enumerate(keys))
     names = ", ".join(f"k{number}" for number, _ in enumerate(keys))
     ranks = ", ".join(f"MIN(CASE WHEN 100 * place >= {p} * total THEN wait END)" for p in (50, 95, 99))
-    return sql.rows(
+    found = sql.rows(
         f"SELECT {names}, {ranks} FROM (SELECT {names}, wait, "
         f"ROW_NUMBER() OVER (PARTITION BY {names} ORDER BY wait) AS place, COUNT(*) OVER (PARTITION BY {names}) AS total "
         f"FROM (SELECT {named}, {sql.seconds_between('created_at', 'handed_at')} AS wait FROM delivery_message "
@@ -237,6 +248,7 @@ def _waits(keys: tuple[str, ...], since: datetime, *, people: bool = False) -> l
         f"GROUP BY {names}",
         (sql.at(since),),
     )
+    return ((*key, (float(p50), float(p95), float(p99))) for *key, p50, p95, p99 in found)
 
 
 _PEOPLE = f"channel IN {CHANNELS}"  # what sites are told is no message to people
@@ -246,8 +258,8 @@ def _to_people(only: bool) -> str:
     return f" AND {_PEOPLE}" if only else ""
 
 
-def errors(*, most: int = 10) -> list[Error]:
-    """The newest that did not end well, newest first, among the last NEWEST_LOOKED_AT attempts and segments."""
+def read_errors(*, most: int = 10) -> list[Error]:
+    """Read the newest attempts and segments that did not end well, newest first, among the last NEWEST_LOOKED_AT."""
     tried = (
         "SELECT a.started_at, a.carrier, m.channel, a.outcome, a.code FROM delivery_attempt a "
         "JOIN delivery_message m ON m.id = a.message_id WHERE a.outcome NOT IN ('', 'accepted', 'adopted') "
@@ -258,9 +270,12 @@ def errors(*, most: int = 10) -> list[Error]:
         "JOIN delivery_message m ON m.id = p.message_id WHERE p.state = 'failed' "
         "AND p.id > (SELECT MAX(id) FROM delivery_part) - %s ORDER BY p.id DESC LIMIT %s"
     )
-    found = [row for part in (tried, told) for row in sql.rows(part, (NEWEST_LOOKED_AT, most))]
-    listed = [Error(sql.moment(row[0]), *row[1:4], _DESTINATION.sub("…", row[4])) for row in found]
-    return sorted(listed, key=lambda error: error.at, reverse=True)[:most]
+    found = [
+        Error(sql.moment(at), carrier, channel, outcome, _DESTINATION.sub("…", code))
+        for statement in (tried, told)
+        for at, carrier, channel, outcome, code in sql.rows(statement, (NEWEST_LOOKED_AT, most))
+    ]
+    return sorted(found, key=lambda error: error.at, reverse=True)[:most]
 
 
 # What a site is told waits in its place while the site rests after faults: no worker is missing for that.
@@ -270,32 +285,37 @@ _RESTS = (
 )
 
 
-def pulse(*, now: datetime) -> Pulse:
+def read_liveness(*, now: datetime) -> Liveness:
+    """Read whether messages and requests that could be claimed are claimed."""
     at = sql.at(now)
-    due = sql.row(
-        f"SELECT (SELECT MIN(not_before) FROM delivery_message WHERE {OPEN} AND state = 'queued' AND NOT {_RESTS}), "
-        "(SELECT MIN(lease_until) FROM delivery_message WHERE state = 'sending'), "
-        "(SELECT MIN(created_at) FROM delivery_recoveryrequest WHERE state = 'waiting'), "
-        "(SELECT MIN(lease_until) FROM delivery_recoveryrequest WHERE state = 'claimed')"
+    due = sql.rows(
+        f"SELECT MIN(not_before) FROM delivery_message WHERE {OPEN} AND state = 'queued' AND NOT {_RESTS} "
+        "UNION ALL SELECT MIN(lease_until) FROM delivery_message WHERE state = 'sending' "
+        "UNION ALL SELECT MIN(created_at) FROM delivery_recoveryrequest WHERE state = 'waiting' "
+        "UNION ALL SELECT MIN(lease_until) FROM delivery_recoveryrequest WHERE state = 'claimed'"
     )
     held = sql.row(
         "SELECT 1 WHERE EXISTS (SELECT 1 FROM delivery_message WHERE state = 'sending' AND lease_until > %s) "
         "OR EXISTS (SELECT 1 FROM delivery_recoveryrequest WHERE state = 'claimed' AND lease_until > %s)",
         (at, at),
     )
-    signs = sql.row(
-        "SELECT (SELECT started_at FROM delivery_attempt WHERE id = (SELECT MAX(id) FROM delivery_attempt)), "
+    signs = sql.rows(
+        "SELECT started_at FROM delivery_attempt WHERE id = (SELECT MAX(id) FROM delivery_attempt) UNION ALL SELECT "
         "(SELECT done_at FROM delivery_recoveryrequest WHERE state = 'done' ORDER BY id DESC LIMIT 1)"
     )
-    moments = [moment for value in due if (moment := sql.moment(value)) and moment <= now]
-    return Pulse(
-        min(moments, default=None),
-        held is not None,
-        max((moment for value in signs if (moment := sql.moment(value))), default=None),
+    due_since = min(_moments(due), default=None)
+    return Liveness(
+        due_since=due_since if due_since and due_since <= now else None,
+        held=held is not None,
+        last_sign=max(_moments(signs), default=None),
     )
 
 
-def expired(*, since: datetime) -> dict[str, int]:
+def _moments(found: list[tuple[Any, ...]]) -> Iterator[datetime]:
+    return (moment for (value,) in found if (moment := sql.moment(value)))
+
+
+def count_expired(*, since: datetime) -> dict[str, int]:
     """channel -> messages to people that ended since then because it was too late, whenever they were put in."""
     return dict(
         sql.rows(
@@ -306,24 +326,37 @@ def expired(*, since: datetime) -> dict[str, int]:
     )
 
 
-def unreadable(*, since: datetime) -> int:
-    """Messages and requests that ended since then because they could not be opened: a key is gone, or a row was changed."""
-    return sql.row(
-        f"SELECT (SELECT COUNT(*) FROM delivery_message WHERE {_ENDED_UNSENT} AND final_at >= %s AND reason = %s) "
-        "+ (SELECT COUNT(*) FROM delivery_recoveryrequest WHERE unreadable AND done_at >= %s)",
+def count_unreadable(*, since: datetime) -> int:
+    """Count what ended since then because it could not be decrypted: a key is gone, or a row was changed."""
+    counts = sql.rows(
+        f"SELECT COUNT(*) FROM delivery_message WHERE {_ENDED_UNSENT} AND final_at >= %s AND reason = %s "
+        "UNION ALL SELECT COUNT(*) FROM delivery_recoveryrequest WHERE unreadable AND done_at >= %s",
         (sql.at(since), UNREADABLE, sql.at(since)),
-    )[0]
+    )
+    return sum(count for (count,) in counts)
 
 
-def to_person(person_id: int, *, since: datetime, most: int) -> list[ToPerson]:
-    """The person's own messages, newest first; what sites are told is none."""
+def read_messages_to(person_id: int, *, since: datetime, most: int) -> list[ToPerson]:
+    """Read the person's own messages, newest first; what sites are told is none."""
     found = sql.rows(
         "SELECT purpose, channel, masked, state, reason, created_at, handed_at, delivered_at, about "
         "FROM delivery_message "
         f"WHERE person_id = %s AND {_PEOPLE} AND created_at >= %s ORDER BY id DESC LIMIT %s",
         (person_id, sql.at(since), most),
     )
-    return [ToPerson(*row[:3], _to_owner(row[3], row[4]), *map(sql.moment, row[5:8]), row[8]) for row in found]
+    return [
+        ToPerson(
+            purpose,
+            channel,
+            masked,
+            _to_owner(state, reason),
+            sql.moment(created_at),
+            sql.moment(handed_at),
+            sql.moment(delivered_at),
+            about,
+        )
+        for purpose, channel, masked, state, reason, created_at, handed_at, delivered_at, about in found
+    ]
 
 
 def _to_owner(state: str, reason: str) -> str:

@@ -46,7 +46,7 @@ def run(options) -> int:
 
 def _show(options) -> None:
     window = delivery.metrics.DAY if options.day else delivery.metrics.HOUR
-    seen = watch_messages.look(now=clock.now(), window=window)
+    seen = watch_messages.read_overview(now=clock.now(), window=window)
     if options.json:
         print(json.dumps(as_json(seen), ensure_ascii=False), flush=True)
         return
@@ -55,7 +55,7 @@ def _show(options) -> None:
     print((CLEAR if redraws else "") + as_text(seen, width), flush=True)
 
 
-def as_json(seen: watch_messages.Seen) -> dict:
+def as_json(seen: watch_messages.Overview) -> dict:
     """Moments in UTC, ISO 8601; times in seconds; cost in thousandths of the carriers' currency."""
     return {
         "at": seen.now.isoformat(),
@@ -108,7 +108,7 @@ def as_json(seen: watch_messages.Seen) -> dict:
     }
 
 
-def as_text(seen: watch_messages.Seen, width: int) -> str:
+def as_text(seen: watch_messages.Overview, width: int) -> str:
     hours = int(seen.window.total_seconds() // 3600)
     parts = [f"Messages at {local_time.stamp(seen.now)}, the last {hours} h", "", *_alarms(seen)]
     for title, lines in (
@@ -120,7 +120,7 @@ def as_text(seen: watch_messages.Seen, width: int) -> str:
     return "\n".join(line[:width].rstrip() for line in parts) + "\n"
 
 
-def _alarms(seen: watch_messages.Seen) -> list[str]:
+def _alarms(seen: watch_messages.Overview) -> list[str]:
     if not seen.alarms:
         return ["No active alarms."]
     with translation.override("en"):
@@ -131,12 +131,12 @@ def _alarms(seen: watch_messages.Seen) -> list[str]:
         ]
 
 
-def _queue(seen: watch_messages.Seen, width: int) -> list[str]:
+def _queue(seen: watch_messages.Overview, width: int) -> list[str]:
     rows = [(one.state, one.purpose, str(one.count), _clock(_age(one.oldest, seen.now))) for one in seen.queue]
     return _table(("state", "purpose", "count", "oldest"), rows, width, left=2)
 
 
-def _carriers(seen: watch_messages.Seen, width: int) -> list[str]:
+def _carriers(seen: watch_messages.Overview, width: int) -> list[str]:
     rows = [
         (channel, carrier or "(none)", *_breaker(seen.breakers.get(carrier)), *_tally(tally))
         for (channel, carrier), tally in seen.tallies.items()
@@ -157,7 +157,7 @@ def _tally(one: delivery.metrics.Tally) -> list[str]:
     return [*counted, *waits, str(one.segments), f"{one.cost / 1000:.3f}", used]
 
 
-def _errors(seen: watch_messages.Seen, width: int) -> list[str]:
+def _errors(seen: watch_messages.Overview, width: int) -> list[str]:
     rows = [(f"{local_time.local(e.at):%d %b %H:%M:%S}", e.channel, e.carrier, e.outcome, e.code) for e in seen.errors]
     return _table(("when", "channel", "carrier", "outcome", "code"), rows, width, left=5)
 

@@ -174,7 +174,7 @@ class Worker:
         """How many messages the carrier that most of them would take can begin with now, and for how long each is left to
         other workers.
 
-        One is tried where a standing connection has no room although nothing is under way: that tells what is wrong.
+        One is tried where a active connection has no room although nothing is under way: that tells what is wrong.
         """
         if not self.roster.of(channel):
             return MOST_AT_ONCE, timedelta(0)  # nothing leaves, but what waits ends at its time, and says why
@@ -297,18 +297,18 @@ class Worker:
     def _watch(self, now) -> None:
         """Says when an alarm begins and ends; other workers may say it too. Messages leave whatever goes wrong here."""
         try:
-            standing = {one.id: one for one in delivery.alarms.standing(watch_messages.glance(now=now))}
+            active = {one.id: one for one in delivery.alarms.find_active(watch_messages.take_snapshot(now=now))}
         except Error:
             raise
         except Exception:
             note.exception("alarms could not be judged; messages go on")
             return
-        for begun in standing.keys() - self.alarms:
-            about, page = ", ".join(standing[begun].about), standing[begun].page
+        for begun in active.keys() - self.alarms:
+            about, page = ", ".join(active[begun].about), active[begun].page
             note.warning("alarm %s begins (%s): see %s", begun, about, page)
-        for over in self.alarms - standing.keys():
+        for over in self.alarms - active.keys():
             note.info("alarm %s is over", over)
-        self.alarms = set(standing)
+        self.alarms = set(active)
 
     def _sweep(self, now) -> None:
         limits.sweep(now=now)

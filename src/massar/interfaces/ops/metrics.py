@@ -30,24 +30,24 @@ def metrics(request: HttpRequest) -> HttpResponse:
     token = settings.MASSAR.metrics_token
     if not token or not constant_time_compare(request.headers.get("Authorization", ""), f"Bearer {token}"):
         raise Http404
-    collector = DeliveryCollector(watch_messages.glance(now=request.now))
+    collector = DeliveryCollector(watch_messages.take_snapshot(now=request.now))
     return HttpResponse(generate_latest(collector), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 class DeliveryCollector(Collector):
-    """All that one look at the messages shows, as families of prometheus_client."""
+    """The numbers of one moment, as families of prometheus_client."""
 
-    def __init__(self, look: delivery.metrics.Look) -> None:
-        self.look = look
+    def __init__(self, snapshot: delivery.metrics.MetricsSnapshot) -> None:
+        self.snapshot = snapshot
 
     def collect(self) -> Iterator[Metric]:
         counts = delivery.counters.read()
         yield from _counters(counts)
         yield from _hand_over(counts)
-        yield _queue(self.look)
-        yield _oldest(self.look)
-        yield _breakers(self.look)
-        yield _alarms(self.look)
+        yield _queue(self.snapshot)
+        yield _oldest(self.snapshot)
+        yield _breakers(self.snapshot)
+        yield _alarms(self.snapshot)
 
 
 def _counters(counts: delivery.counters.Counts) -> Iterator[Metric]:
@@ -71,41 +71,41 @@ def _hand_over(counts: delivery.counters.Counts) -> Iterator[Metric]:
         yield family
 
 
-def _queue(look: delivery.metrics.Look) -> Metric:
+def _queue(snapshot: delivery.metrics.MetricsSnapshot) -> Metric:
     what = "Messages, and requests for recovery, by state and purpose."
     family = GaugeMetricFamily("massar_queue", what, labels=("state", "purpose"))
-    for one in look.queue:
+    for one in snapshot.queue:
         family.add_metric((one.state, one.purpose), one.count)
     return family
 
 
-def _oldest(look: delivery.metrics.Look) -> Metric:
+def _oldest(snapshot: delivery.metrics.MetricsSnapshot) -> Metric:
     what = "For how long the oldest has waited to leave; 0 for none."
     family = GaugeMetricFamily("massar_queue_oldest_seconds", what, labels=("purpose",))
     oldest = dict.fromkeys(delivery.alarms.URGENT, 0.0)
-    for one in look.queue:
+    for one in snapshot.queue:
         if one.state != "sent":
-            waited = (look.now - one.oldest).total_seconds()
+            waited = (snapshot.now - one.oldest).total_seconds()
             oldest[one.purpose] = max(waited, oldest.get(one.purpose, 0.0))
     for purpose, seconds in oldest.items():
         family.add_metric((purpose,), seconds)
     return family
 
 
-def _breakers(look: delivery.metrics.Look) -> Metric:
+def _breakers(snapshot: delivery.metrics.MetricsSnapshot) -> Metric:
     """Of every carrier that ever had a fault; one of the three states is 1."""
     what = "1 for the state in which the carrier's breaker is."
     family = GaugeMetricFamily("massar_carrier_breaker", what, labels=("carrier", "state"))
-    for facts in look.breakers.values():
+    for facts in snapshot.breakers.values():
         for state in delivery.breaker.State.values:
             family.add_metric((facts.carrier, state), facts.state == state)
     return family
 
 
-def _alarms(look: delivery.metrics.Look) -> Metric:
+def _alarms(snapshot: delivery.metrics.MetricsSnapshot) -> Metric:
     what = "1 while the alarm stands; what to do: docs/operate/alarms/."
     family = GaugeMetricFamily("massar_alarm", what, labels=("name",))
-    standing = {one.id for one in delivery.alarms.standing(look)}
+    active = {one.id for one in delivery.alarms.find_active(snapshot)}
     for alarm in delivery.alarms.TABLE:
-        family.add_metric((alarm.id,), alarm.id in standing)
+        family.add_metric((alarm.id,), alarm.id in active)
     return family

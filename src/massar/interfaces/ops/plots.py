@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from massar.journeys.messages.watch_messages import STEP, figures
+from massar.journeys.messages.watch_messages import STEP, metrics
 
 WIDTH, HEIGHT = 600, 150
 LABELS = 4  # clock times under a plot, besides the first
 HALF_AN_HOUR = 6  # steps
-Tally = figures.Tally
+Tally = metrics.Tally
 Value = float | None
 
 
@@ -106,7 +106,7 @@ def _used(tallies: list[Tally]) -> list[Value]:
     """Out of a hundred, of what was sent in the half hour until then: single steps of a quiet day would only jump."""
     shares = []
     for n in range(len(tallies)):
-        half_hour = figures.total(tallies[max(0, n + 1 - HALF_AN_HOUR) : n + 1])
+        half_hour = metrics.add_up(tallies[max(0, n + 1 - HALF_AN_HOUR) : n + 1])
         shares.append(None if half_hour.conversion is None else 100 * half_hour.conversion)
     return shares
 

@@ -15,7 +15,7 @@ from massar.interfaces.base.resume import signed_in_only
 from massar.interfaces.ops import plots
 from massar.journeys.messages import deliver_messages, watch_messages
 
-figures = watch_messages.figures
+metrics = watch_messages.metrics
 
 
 def operators_only(view):
@@ -41,15 +41,15 @@ def desk(request: HttpRequest) -> HttpResponse:
 @operators_only
 def messages(request: HttpRequest) -> HttpResponse:
     day = request.GET.get("window") == "day"
-    window = figures.DAY if day else figures.HOUR
-    seen = watch_messages.look(now=request.now, window=window)
-    steps = watch_messages.over_time(now=request.now, window=window)
+    window = metrics.DAY if day else metrics.HOUR
+    seen = watch_messages.read_overview(now=request.now, window=window)
+    steps = watch_messages.tally_over_time(now=request.now, window=window)
     return page.render(
         request,
         "desk/messages.html",
         day=day,
         seen=seen,
-        total=figures.total(
+        total=metrics.add_up(
             tally for (channel, _), tally in seen.tallies.items() if channel in deliver_messages.TO_PEOPLE
         ),
         waiting=sum(one.count for one in seen.queue if one.state != "sent"),

@@ -12,4 +12,4 @@ SHOWN, SHOWN_FOR = 10, timedelta(days=30)
 
 def of_person(*, person: people.PersonFacts, now: datetime) -> list[delivery.metrics.ToPerson]:
     """The person's own, newest first."""
-    return delivery.metrics.to_person(person.id, since=now - SHOWN_FOR, most=SHOWN)
+    return delivery.metrics.read_messages_to(person.id, since=now - SHOWN_FOR, most=SHOWN)

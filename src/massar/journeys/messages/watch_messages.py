@@ -11,23 +11,23 @@ from massar.domain.delivery import api as delivery
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.messages import sms_budget
 
-figures = delivery.metrics
+metrics = delivery.metrics
 STEP = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
-class Seen:
-    """All of one moment. `tallies`: (channel, carrier) -> figures.Tally of the window. Every configured carrier stands there,
+class Overview:
+    """All of one moment. `tallies`: (channel, carrier) -> metrics.Tally of the window. Every configured carrier stands there,
     with traffic or without; so does what is shut and no longer configured, or a site, with channel ''.
     """
 
     now: datetime
     window: timedelta
-    alarms: list[delivery.alarms.Standing]
-    queue: list[figures.Waiting]
+    alarms: list[delivery.alarms.ActiveAlarm]
+    queue: list[metrics.Waiting]
     breakers: dict[str, delivery.breaker.Facts]
-    tallies: dict[tuple[str, str], figures.Tally]
-    errors: list[figures.Error]
+    tallies: dict[tuple[str, str], metrics.Tally]
+    errors: list[metrics.Error]
 
 
 def may_watch(here: SignedIn) -> bool:
@@ -35,31 +35,33 @@ def may_watch(here: SignedIn) -> bool:
     return here.person.operates
 
 
-def glance(*, now: datetime) -> figures.Look:
-    """What alarms and metrics are judged by."""
-    return figures.Look(now, lambda: sms_budget.standing(now=now))
+def take_snapshot(*, now: datetime) -> metrics.MetricsSnapshot:
+    """Return the numbers of this moment, by which alarms and metrics are judged."""
+    return metrics.MetricsSnapshot(now, lambda: sms_budget.standing(now=now))
 
 
-def look(*, now: datetime, window: timedelta = figures.HOUR) -> Seen:
-    """One look at queue, carriers and alarms, as operators read it."""
-    seen = glance(now=now)
-    tallies = seen.hour if window == figures.HOUR else figures.by_carrier(now=now, window=window)
+def read_overview(*, now: datetime, window: timedelta = metrics.HOUR) -> Overview:
+    """Read queue, carriers and alarms, as operators see them."""
+    snapshot = take_snapshot(now=now)
+    tallies = snapshot.hour if window == metrics.HOUR else metrics.tally_by_carrier(now=now, window=window)
     closed = delivery.breaker.State.CLOSED
-    idle = {(channel, name): figures.Tally() for name, channel in settings.MASSAR.carrier_channels.items()}
+    idle = {(channel, name): metrics.Tally() for name, channel in settings.MASSAR.carrier_channels.items()}
     listed = {**idle, **tallies}
     named = {carrier for _, carrier in listed}
-    shut = [facts.carrier for facts in seen.breakers.values() if facts.state != closed and facts.carrier not in named]
-    return Seen(
+    shut = [
+        facts.carrier for facts in snapshot.breakers.values() if facts.state != closed and facts.carrier not in named
+    ]
+    return Overview(
         now=now,
         window=window,
-        alarms=delivery.alarms.standing(seen),
-        queue=seen.queue,
-        breakers=seen.breakers,
-        tallies=dict(sorted(listed.items())) | {("", carrier): figures.Tally() for carrier in shut},
-        errors=figures.errors(),
+        alarms=delivery.alarms.find_active(snapshot),
+        queue=snapshot.queue,
+        breakers=snapshot.breakers,
+        tallies=dict(sorted(listed.items())) | {("", carrier): metrics.Tally() for carrier in shut},
+        errors=metrics.read_errors(),
     )
 
 
-def over_time(*, now: datetime, window: timedelta) -> list[tuple[datetime, figures.Tally]]:
-    """(beginning, figures.Tally) of every five minutes of the window, for plots."""
-    return figures.over_time(now=now, window=window, step=STEP)
+def tally_over_time(*, now: datetime, window: timedelta) -> list[tuple[datetime, metrics.Tally]]:
+    """Read (beginning, tally) of every five minutes of the window, for plots."""
+    return metrics.tally_over_time(now=now, window=window, step=STEP)

@@ -11,18 +11,18 @@ from tests.support.outbox import attempt, message, part, request
 from tests.support.plans import whole_reads
 
 pytestmark = pytest.mark.django_db
-figures = delivery.metrics
+metrics = delivery.metrics
 NOW = datetime(2026, 2, 15, 1, 57, tzinfo=UTC)
 AGO = NOW - timedelta(minutes=20)
 
 
 def hour():
-    return figures.by_carrier(now=NOW, window=figures.HOUR)
+    return metrics.tally_by_carrier(now=NOW, window=metrics.HOUR)
 
 
-def test_a_quiet_hour_has_no_figures():
-    assert hour() == {} and figures.queue() == [] and figures.errors() == []
-    assert figures.pulse(now=NOW) == figures.Pulse(None, False, None)
+def test_a_quiet_hour_has_no_metrics():
+    assert hour() == {} and metrics.read_queue() == [] and metrics.read_errors() == []
+    assert metrics.read_liveness(now=NOW) == metrics.Liveness(None, False, None)
 
 
 def test_messages_are_counted_by_channel_and_carrier():
@@ -37,7 +37,7 @@ def test_messages_are_counted_by_channel_and_carrier():
     assert (a.sent, a.delivered, a.late, a.segments, a.cost) == (2, 2, 0, 3, 750)
     assert (a.secrets, a.used, a.conversion) == (2, 1, 0.5)
     assert found["sms", "sms-b"].conversion is None and found["email", "mail"].failed == 1
-    assert figures.by_carrier(now=NOW, window=figures.DAY)["sms", "sms-a"].sent == 3
+    assert metrics.tally_by_carrier(now=NOW, window=metrics.DAY)["sms", "sms-a"].sent == 3
 
 
 @pytest.mark.parametrize(
@@ -71,19 +71,19 @@ def test_waits_are_the_values_at_the_nearest_rank():
 
 
 def hours():
-    return figures.over_time(now=NOW, window=figures.DAY, step=figures.HOUR)
+    return metrics.tally_over_time(now=NOW, window=metrics.DAY, step=metrics.HOUR)
 
 
 @pytest.mark.parametrize("look", [hour, hours])
 def test_a_first_message_that_leaves_while_we_count_waits_for_the_next_look(monkeypatch, look):
-    before, counted = look(), figures._counted
+    before, counted = look(), metrics._counted
 
     def counted_before_it_left(*what, **more):
         found = counted(*what, **more)
         message(NOW - timedelta(seconds=9), waited=7, carrier="sms-b")
         return found
 
-    monkeypatch.setattr(figures, "_counted", counted_before_it_left)
+    monkeypatch.setattr(metrics, "_counted", counted_before_it_left)
     assert look() == before
     monkeypatch.undo()
     assert look() != before
@@ -103,13 +103,13 @@ def test_over_time_every_step_is_there_and_sites_are_not():
     message(NOW - timedelta(minutes=1), waited=1, arrived=2, used=9)
     message(NOW - timedelta(minutes=1), waited=1, channel="site", carrier="sites")
     message(NOW - timedelta(minutes=61), waited=1)
-    steps = figures.over_time(now=NOW, window=figures.HOUR, step=timedelta(minutes=5))
+    steps = metrics.tally_over_time(now=NOW, window=metrics.HOUR, step=timedelta(minutes=5))
     assert len(steps) == 12 and steps[-1][0] == datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
     assert [b - a for (a, _), (b, _) in zip(steps, steps[1:], strict=False)] == [timedelta(minutes=5)] * 11
     newest = steps[-1][1]
     assert (newest.sent, newest.delivered, newest.conversion) == (1, 1, 1.0)
     assert newest.waits == pytest.approx((1, 1, 1), abs=0.01)
-    assert figures.total(tally for _, tally in steps).sent == 1, "what was put in before the first step is left out"
+    assert metrics.add_up(tally for _, tally in steps).sent == 1, "what was put in before the first step is left out"
 
 
 def test_the_queue_is_told_by_state_and_purpose_with_its_oldest():
@@ -120,7 +120,7 @@ def test_the_queue_is_told_by_state_and_purpose_with_its_oldest():
     message(AGO, waited=0)
     request(AGO)
     request(AGO, "done")
-    found = {(one.state, one.purpose): (one.count, one.oldest) for one in figures.queue()}
+    found = {(one.state, one.purpose): (one.count, one.oldest) for one in metrics.read_queue()}
     assert found == {
         ("queued", "temporary_password"): (2, AGO),
         ("sending", "notice"): (1, AGO),
@@ -135,26 +135,26 @@ def test_errors_are_the_newest_and_name_no_destination():
     attempt(one, AGO + timedelta(seconds=2), "unsure", code="no word about +212661000222", number=2)
     attempt(one, AGO + timedelta(seconds=4), "accepted", number=3)
     part(one, AGO, 9, state="failed", code="UNDELIV")
-    told = figures.errors()
+    told = metrics.read_errors()
     assert [(e.outcome, e.carrier, e.channel) for e in told] == [
         ("undelivered", "sms-a", "sms"),
         ("unsure", "sms-a", "sms"),
         ("refused", "sms-a", "sms"),
     ]
     assert [e.code for e in told] == ["UNDELIV", "no word about …", "550 … unknown"]
-    assert len(figures.errors(most=1)) == 1
+    assert len(metrics.read_errors(most=1)) == 1
 
 
 def test_the_pulse_knows_what_is_due_held_and_done():
     message(AGO, not_before=NOW + timedelta(seconds=9))
-    assert figures.pulse(now=NOW).due_since is None
+    assert metrics.read_liveness(now=NOW).due_since is None
     message(AGO)
     request(AGO - timedelta(seconds=5), "claimed", lease_until=NOW + timedelta(seconds=5))
     request(AGO, "done", done_at=AGO + timedelta(seconds=1))
-    assert figures.pulse(now=NOW) == figures.Pulse(AGO, True, AGO + timedelta(seconds=1))
+    assert metrics.read_liveness(now=NOW) == metrics.Liveness(AGO, True, AGO + timedelta(seconds=1))
     attempt(message(AGO, state="sending", lease_until=NOW), NOW)
     later = NOW + timedelta(minutes=1)
-    assert figures.pulse(now=later) == figures.Pulse(AGO, False, NOW)
+    assert metrics.read_liveness(now=later) == metrics.Liveness(AGO, False, NOW)
 
 
 def test_a_person_is_told_of_own_messages_only():
@@ -162,7 +162,7 @@ def test_a_person_is_told_of_own_messages_only():
     message(AGO, waited=1, person_id=2)
     message(AGO, channel="site", carrier="sites", purpose="logout", waited=1)
     message(AGO - timedelta(days=31), waited=1)
-    (told,) = figures.to_person(1, since=NOW - timedelta(days=30), most=10)
+    (told,) = metrics.read_messages_to(1, since=NOW - timedelta(days=30), most=10)
     assert (told.masked, told.state, told.handed_at, told.delivered_at) == (
         mine.masked, "delivered", mine.handed_at, mine.delivered_at)  # fmt: skip
 
@@ -173,11 +173,11 @@ def test_no_look_reads_a_whole_table(vendor):
         pytest.skip("PostgreSQL reads small tables whole; how it reads large ones: docs/operate/messages.md")
 
     def looks() -> None:
-        delivery.alarms.standing(figures.Look(NOW))
-        figures.by_carrier(now=NOW, window=figures.DAY)
-        figures.over_time(now=NOW, window=figures.DAY, step=timedelta(minutes=5))
-        figures.errors()
-        figures.to_person(1, since=AGO, most=10)
+        delivery.alarms.find_active(metrics.MetricsSnapshot(NOW))
+        metrics.tally_by_carrier(now=NOW, window=metrics.DAY)
+        metrics.tally_over_time(now=NOW, window=metrics.DAY, step=timedelta(minutes=5))
+        metrics.read_errors()
+        metrics.read_messages_to(1, since=AGO, most=10)
 
     asked, whole = whole_reads(looks)
     assert asked > 10 and whole == {}
