@@ -21,8 +21,8 @@ import psycopg
 SQLITE = "sqlite:///"
 SEALED = bytes(420)
 NOW = "2026-11-23 08:00:00+00"
-TABLE = "CREATE TABLE IF NOT EXISTS bench_row (id {id}, ask_id varchar(43) UNIQUE, sealed {bytes}, created_at text)"
-INSERT = "INSERT INTO bench_row (ask_id, sealed, created_at) VALUES ({0}, {0}, {0}) ON CONFLICT (ask_id) DO NOTHING"
+TABLE = "CREATE TABLE IF NOT EXISTS bench_row (id {id}, ask_id varchar(43) UNIQUE, ciphertext {bytes}, created_at text)"
+INSERT = "INSERT INTO bench_row (ask_id, ciphertext, created_at) VALUES ({0}, {0}, {0}) ON CONFLICT (ask_id) DO NOTHING"
 
 
 def postgres(address: str, bell: str = ""):

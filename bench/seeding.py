@@ -2,7 +2,7 @@
 
     python -m bench.seeding COUNT WITH_CONTACT        (with the settings of the place in the environment)
 
-The hash of each password is computed once and sealed for each account: checking it costs as much as any other.
+The hash of each password is computed once and encrypted for each account: checking it costs as much as any other.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def enter(numbers: range, kind_of: Callable[[int], str]) -> None:
         phcs = [hashes[cast.password(number)] for number in numbers]
         Password.objects.bulk_create(
             [
-                # The room's own way to seal: its `save` keeps a history and costs four statements for each.
-                Password(person_id=row.pk, sealed=credentials.passwords._seal(row.pk, phc), changed_at=now)
+                # The room's own way to encrypt: its `save` keeps a history and costs four statements for each.
+                Password(person_id=row.pk, ciphertext=credentials.passwords._encrypt(row.pk, phc), changed_at=now)
                 for row, phc in zip(rows, phcs, strict=True)
             ]
         )

@@ -174,7 +174,7 @@ def assert_nothing_was_lost(far: FarEnds, channel: str, *, copies: int, fixed) -
     """One secret, handed over, the same in every copy, with the time it had from the first attempt on."""
     message = Message.objects.get(purpose="temporary_password")
     secret = TemporaryPassword.objects.get()
-    assert (message.state, message.sealed) == ("handed", None)
+    assert (message.state, message.ciphertext) == ("handed", None)
     assert message.expires_at == secret.expires_at and fixed in (None, message.expires_at)
     letters = far.temporary()
     assert len(letters) == copies and len(set(letters)) == 1, "a repeat differs"
@@ -229,7 +229,7 @@ def test_nothing_is_sent_after_its_end(nursery, channel, minutes):
     assert nursery.ended() == -signal.SIGKILL
     until_all_is_done(nursery, minutes_ahead=minutes)
     message = Message.objects.get(purpose="temporary_password")
-    assert (message.state, message.sealed) == ("expired", None)
+    assert (message.state, message.ciphertext) == ("expired", None)
     assert nursery.far.temporary() == []
 
 

@@ -135,7 +135,7 @@ def test_a_message_can_not_be_opened():
     ended(ago(minutes=61), "failed", reason=UNREADABLE)
     assert standing() == {}
     broken = message(NOW)
-    broken.sealed = b"not what was sealed"
+    broken.ciphertext = b"not what was ciphertext"
     broken.save()
     assert delivery.outbox.claim(1, now=NOW) == []
     assert standing() == {"undecryptable": ("outbox",)}
@@ -144,7 +144,7 @@ def test_a_message_can_not_be_opened():
 @pytest.mark.parametrize("minutes, seen", [(40, {"undecryptable": ("outbox",)}), (61, {})])
 def test_a_request_can_not_be_opened(minutes, seen):
     at = ago(minutes=minutes)
-    request(at, sealed=b"sealed with a key that this worker has not")
+    request(at, ciphertext=b"encrypted with a key that this worker has not")
     [claimed] = delivery.requests.claim(1, now=at)
     assert delivery.requests.finish(claimed, now=at)
     assert standing() == seen

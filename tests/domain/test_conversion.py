@@ -59,7 +59,7 @@ def test_below_a_third_is_an_alarm_and_below_a_tenth_a_stop(used, alarm, stops):
 
 def test_a_block_whose_key_is_gone_is_stopped_and_reported_all_the_same():
     send(20)
-    Message.objects.update(block_sealed=b"sealed with a key that is gone")
+    Message.objects.update(block_ciphertext=b"encrypted with a key that is gone")
     assert stopped() is not None and alarms_about("?") == ["block-stopped"]
 
 
@@ -129,7 +129,7 @@ def test_blocks_come_worst_first_and_readable():
     send(10, block="+212661125")
     found = conversion.by_block(now=NOW)
     assert [(b.numbers, b.tally.sent, b.tally.used) for b in found] == [(OTHER, 40, 3), (BLOCK, 20, 5)]
-    assert BLOCK not in repr(list(Message.objects.values_list("block_tag", "masked"))), "at rest it is not"
+    assert BLOCK not in repr(list(Message.objects.values_list("block_hmac", "masked"))), "at rest it is not"
 
 
 def test_a_block_keeps_its_own_hour():
@@ -158,7 +158,7 @@ def test_carriers_that_are_all_low_or_hardly_used_are_no_alarm():
 
 def test_a_use_marks_the_newest_message_to_that_destination():
     send(2)
-    Message.objects.update(to_tag=outbox.to_tag("+212661123000"))
+    Message.objects.update(to_hmac=outbox.to_hmac("+212661123000"))
     outbox.used(1, "contact_code", to="+212661123000", now=NOW)
     older, newer = Message.objects.order_by("id").values_list("used_at", flat=True)
     assert older is None and newer == NOW

@@ -31,7 +31,7 @@ def claim(now=NOW, most=10):
 def test_a_message_is_sealed_and_opens_for_the_worker_only():
     put()
     row = Message.objects.get()
-    assert b"kdmwt" not in bytes(row.sealed) and b"example" not in bytes(row.sealed)
+    assert b"kdmwt" not in bytes(row.ciphertext) and b"example" not in bytes(row.ciphertext)
     (letter,) = claim()
     assert letter.to == "a@example.org" and letter.values == {"secret": "kdmwt47392"} and letter.attempt == 1
 
@@ -88,7 +88,7 @@ def test_final_rows_keep_neither_body_nor_destination_and_are_never_left(state):
     (letter,) = claim()
     assert outbox.finish(letter.id, letter.lease, state, now=NOW, reason="r" * 200)
     row = Message.objects.get()
-    assert row.sealed is None and row.state == state and row.final_at == NOW and len(row.reason) == 80
+    assert row.ciphertext is None and row.state == state and row.final_at == NOW and len(row.reason) == 80
     assert not outbox.finish(letter.id, letter.lease, State.HANDED, now=NOW)
     assert claim(NOW + timedelta(days=1)) == [] and MOVES[state] == set()
 
@@ -113,7 +113,7 @@ def test_pauses_grow_and_end():
             assert claim(now) == []
             now = row.not_before
     assert pauses == sorted(pauses) and len(pauses) == MOST_ATTEMPTS - 1
-    assert Message.objects.get().state == "failed" and Message.objects.get().sealed is None
+    assert Message.objects.get().state == "failed" and Message.objects.get().ciphertext is None
 
 
 def test_the_end_is_fixed_once():
@@ -147,7 +147,7 @@ def test_an_attempt_without_outcome_is_marked_when_the_next_begins():
 def test_a_body_that_can_not_be_opened_fails_alone():
     put(to="first@example.org")
     put(to="second@example.org")
-    Message.objects.filter(pk=Message.objects.earliest("id").pk).update(sealed=b"spoiled")
+    Message.objects.filter(pk=Message.objects.earliest("id").pk).update(ciphertext=b"spoiled")
     assert [letter.to for letter in claim()] == ["second@example.org"]
     assert Message.objects.earliest("id").state == "failed"
 

@@ -57,15 +57,15 @@ def again(message: Message) -> Message:
 
 def test_delivered_wipes_what_was_kept_for_another_try():
     message = sent("77")
-    assert (message.state, message.carrier) == ("sent", "iam") and message.sealed
+    assert (message.state, message.carrier) == ("sent", "iam") and message.ciphertext
     tell(receipt("77"), now=NOW + timedelta(seconds=4))
-    assert (again(message).state, message.sealed) == ("delivered", None)
+    assert (again(message).state, message.ciphertext) == ("delivered", None)
     assert message.delivered_at == NOW + timedelta(seconds=4) and message.handed_at == NOW
 
 
 def test_without_a_receipt_to_come_it_is_handed_over_and_that_is_all():
     message = sent("77", receipt=False)
-    assert (message.state, message.sealed) == ("handed", None) and not Part.objects.exists()
+    assert (message.state, message.ciphertext) == ("handed", None) and not Part.objects.exists()
 
 
 def test_a_word_on_the_way_settles_nothing():
@@ -92,7 +92,7 @@ def test_all_segments_must_arrive_and_one_that_does_not_is_enough():
     tell(receipt("2"), receipt("4", "failed", code="REJECTD"))
     assert again(both).state == "delivered"
     take_receipt.sweep(router=router("iam"), now=NOW)
-    assert (again(lost).state, lost.reason, lost.sealed) == ("failed", "REJECTD", None)
+    assert (again(lost).state, lost.reason, lost.ciphertext) == ("failed", "REJECTD", None)
 
 
 @pytest.mark.parametrize(("others", "minutes_left", "state"), [
@@ -160,7 +160,7 @@ def test_two_messages_on_their_way_to_one_number_are_not_guessed_at():
 def test_no_word_before_its_end_leaves_it_handed_over_and_a_late_one_is_still_written_down():
     message = sent("77")
     take_receipt.sweep(router=router("iam"), now=NOW + timedelta(minutes=10))
-    assert (again(message).state, message.sealed, message.delivered_at) == ("handed", None, None)
+    assert (again(message).state, message.ciphertext, message.delivered_at) == ("handed", None, None)
     late = NOW + timedelta(hours=2)
     tell(receipt("77"), now=late)
     assert (again(message).state, message.delivered_at) == ("handed", late)

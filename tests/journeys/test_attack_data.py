@@ -30,14 +30,14 @@ NEW = "Tamarin&6048-oued"
 def test_atk_142_a_password_row_copied_to_another_account_opens_nothing(cast):
     """The database alone is not enough (decision 15)."""
     own = Password.objects.get(person_id=facts(KHADIJA).id)
-    Password.objects.filter(person_id=facts(JAMAL).id).update(sealed=own.sealed)
+    Password.objects.filter(person_id=facts(JAMAL).id).update(ciphertext=own.ciphertext)
     for password in (KHADIJA.password, JAMAL.password):
         assert shows(Visitor().sign_in(JAMAL.login, password), "problem.wrong")
     assert Visitor().sign_in(KHADIJA.login, KHADIJA.password).signed_in
 
 
 def test_atk_142_an_edited_row_does_not_keep_its_owner_from_recovering(cast, post):
-    Password.objects.filter(person_id=facts(FATIMA).id).update(sealed=b"\x01\x04demo" + b"x" * 60)
+    Password.objects.filter(person_id=facts(FATIMA).id).update(ciphertext=b"\x01\x04demo" + b"x" * 60)
     visitor = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
     secret = post.secret(FATIMA_PHONE)
     visitor.sign_in(FATIMA.login, secret).change(secret, NEW)
@@ -55,8 +55,8 @@ def test_atk_142_a_contact_copied_to_another_account_receives_nothing(cast, post
 
 
 def test_atk_142_a_contact_moved_within_the_account_receives_nothing(cast, post):
-    """Even another kind in the same account: the place of each value is part of its seal."""
-    Contact.objects.filter(person_id=facts(FATIMA).id).update(place="elsewhere")
+    """Even another kind in the same account: the row of each value is part of its associated data."""
+    Contact.objects.filter(person_id=facts(FATIMA).id).update(uid="elsewhere")
     Visitor().ask(FATIMA.login, phone=FATIMA.phone)
     assert secrets(post, FATIMA_PHONE) == []
 
@@ -77,14 +77,14 @@ def test_atk_142_a_change_session_given_to_another_opens_nothing(cast, post):
 def test_atk_142_a_message_with_an_edited_body_is_not_sent(cast, post):
     Visitor().ask(FATIMA.login, phone=FATIMA.phone)
     post.worker.answer()
-    Message.objects.update(sealed=b"\x01\x04demo" + b"y" * 60)
+    Message.objects.update(ciphertext=b"\x01\x04demo" + b"y" * 60)
     post.work()
     assert post.sms.received == [] and Message.objects.get().state == "failed"
 
 
 def test_atk_142_a_request_that_can_not_be_opened_is_dropped_and_told(cast, post):
     Visitor().ask(FATIMA.login, phone=FATIMA.phone)
-    RecoveryRequest.objects.update(sealed=b"\x01\x04demo" + b"z" * 60)
+    RecoveryRequest.objects.update(ciphertext=b"\x01\x04demo" + b"z" * 60)
     post.work()
     assert post.sms.received == [] and RecoveryRequest.objects.get().state == "done"
     assert TrailRow.objects.filter(event="recovery_asked", outcome="unreadable").count() == 1
@@ -227,7 +227,7 @@ def test_atk_148_without_the_data_keys_nothing_opens(cast, settings):
 
 
 def test_atk_146_keys_can_be_changed_under_everything(cast, post, settings):
-    """The new key seals, the old one still opens: sessions, passwords, contacts and codes of before go on."""
+    """The new key encrypts, the old one still opens: sessions, passwords, contacts and codes of before go on."""
     inside = Visitor().sign_in(FATIMA.login, FATIMA.password)
     asker = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
     secret = post.secret(FATIMA_PHONE)
@@ -238,7 +238,7 @@ def test_atk_146_keys_can_be_changed_under_everything(cast, post, settings):
     assert asker.sign_in(FATIMA.login, secret).path == "/password/expired/"
     asker.change(secret, NEW)
     assert asker.signed_in
-    newest = bytes(Password.objects.get(person_id=facts(FATIMA).id).sealed)
+    newest = bytes(Password.objects.get(person_id=facts(FATIMA).id).ciphertext)
     assert newest[2:4] == b"k1"
 
 
@@ -280,10 +280,10 @@ def test_atk_149_long_headers(db):
 
 def test_a_seal_opens_in_its_own_place_only():
     ring = encryption.Keyring((("k1", b"1" * 32),))
-    box = ring.seal(b"secret", place="a|1")
-    with pytest.raises(encryption.SealBroken):
-        ring.open(box, place="a|2")
-    assert ring.open(box, place="a|1") == b"secret"
+    box = ring.encrypt(b"secret", associated_data="a|1")
+    with pytest.raises(encryption.DecryptionFailed):
+        ring.decrypt(box, associated_data="a|2")
+    assert ring.decrypt(box, associated_data="a|1") == b"secret"
 
 
 def test_what_a_temporary_password_leaves_in_its_row(cast, post):
@@ -291,7 +291,7 @@ def test_what_a_temporary_password_leaves_in_its_row(cast, post):
     secret = post.secret(FATIMA_PHONE)
     row = TemporaryPassword.objects.get()
     told = repr([getattr(row, f.attname) for f in row._meta.fields])
-    assert secret not in told and secret.replace("-", "") not in told and len(row.tag) == 64
+    assert secret not in told and secret.replace("-", "") not in told and len(row.secret_hmac) == 64
 
 
 def test_unproved_codes_leave_only_a_tag(cast, post):
@@ -299,7 +299,7 @@ def test_unproved_codes_leave_only_a_tag(cast, post):
     save_contact(jamal, JAMAL.password, phone="0661123456")
     code = post.code("+212661123456")
     row = Contact.objects.get(state="proposed")
-    assert code not in row.code_tag or len(row.code_tag) == 64
+    assert code not in row.code_hmac or len(row.code_hmac) == 64
     prove_contact(jamal, post, "+212661123456")
     row.refresh_from_db()
-    assert row.code_tag == ""
+    assert row.code_hmac == ""

@@ -213,7 +213,7 @@ def test_atk_063_who_would_wait_too_long_is_told_by_the_trail(cast, post, clock,
         post.work()
     (row,) = [e for e in trail.of_person(facts(FATIMA).id) if e.event == "recovery_asked"]
     assert row.outcome == "over_budget" and secrets(post, FATIMA_PHONE) == []
-    assert RecoveryRequest.objects.get(state="done", pk=RecoveryRequest.objects.latest("id").pk).sealed is None
+    assert RecoveryRequest.objects.get(state="done", pk=RecoveryRequest.objects.latest("id").pk).ciphertext is None
     clock.advance(minutes=2)
     Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
     assert len(secrets(post, YOUSSEF_EMAIL)) == 1, "mail knows nothing of it"

@@ -201,7 +201,7 @@ def test_while_other_workers_hold_the_only_carrier_messages_wait_and_end_at_thei
     traffic.flow(5)
     traffic.flow(620, put=False)
     assert traffic.states() == {"delivered": 20, "expired": 5}
-    assert not Message.objects.filter(state="expired").exclude(sealed=None).exists()
+    assert not Message.objects.filter(state="expired").exclude(ciphertext=None).exists()
 
 
 def test_throttling_is_no_fault(traffic):
@@ -259,7 +259,7 @@ def test_both_gone_holds_everything_until_its_end_and_sends_nothing_after_it(tra
     traffic.a.mood = ""
     traffic.flow(30, put=False)
     assert traffic.states() == {"expired": 10} and traffic.a.arrived == []
-    assert not Message.objects.exclude(sealed=None).exists()
+    assert not Message.objects.exclude(ciphertext=None).exists()
 
 
 def test_both_gone_for_a_while_loses_nothing(traffic):
@@ -282,7 +282,7 @@ def test_without_a_carrier_messages_wait_for_one_until_their_end(traffic, clock)
     traffic.flow(1)
     traffic.flow(630, put=False)
     assert traffic.states() == {"delivered": 10, "expired": 1}
-    assert not Message.objects.exclude(sealed=None).exists()
+    assert not Message.objects.exclude(ciphertext=None).exists()
 
 
 def hand_over_seconds() -> list[float]:

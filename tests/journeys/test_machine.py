@@ -761,7 +761,7 @@ class Journeys(RuleBasedStateMachine):
         rows = list(TemporaryPassword.objects.filter(person_id=self.person).order_by("id"))
         live = [r for r in rows if r.state in ("issued", "claimed") and (r.expires_at is None or r.expires_at > now)]
         for known in (True, False):
-            assert len({r.tag for r in live if r.known == known}) <= 2, "more than two temporary passwords live"
+            assert len({r.secret_hmac for r in live if r.known == known}) <= 2, "more than two temporary passwords live"
         assert [r.state == "consumed" for r in rows] == [s.state == "consumed" for s in self.model.secrets]
         assert all(s.opened <= 1 for s in self.model.secrets)
         assert ChangeSession.objects.filter(person_id=self.person, ended_at=None).count() <= 1
@@ -769,8 +769,8 @@ class Journeys(RuleBasedStateMachine):
     @invariant()
     def final_messages_keep_nothing(self):
         final = Message.objects.exclude(state__in=("queued", "sending"))
-        assert not final.exclude(sealed=None).exists(), "a final message keeps its body"
-        assert not Message.objects.filter(state__in=("queued", "sending"), sealed=None).exists()
+        assert not final.exclude(ciphertext=None).exists(), "a final message keeps its body"
+        assert not Message.objects.filter(state__in=("queued", "sending"), ciphertext=None).exists()
 
     @invariant()
     def the_trail_only_grows(self):

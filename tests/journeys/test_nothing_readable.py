@@ -1,7 +1,7 @@
 """After its end nothing of a message can be read without the keys: not in the database's files, not in a log, not at the desk.
 
 Two SMSCs, a mail server, receipts of every kind, fail-over, a letter that comes back; every final state is reached.
-What may stay: keyed tags, masked contacts, the beginning of a number whose block was stopped, and the address of an account.
+What may stay: blind indexes, masked contacts, the beginning of a number whose block was stopped, and the address of an account.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def test_nothing_can_be_read_after_the_end(office, cast, clock, caplog, capsys, 
     a_receipt_of_nothing_we_know(office)
     states = set(Message.objects.values_list("state", flat=True))
     assert states == {"delivered", "failed", "cancelled", "expired", "handed"}
-    assert not Message.objects.exclude(sealed=None).exists() and Attempt.objects.filter(carrier="orange").exists()
+    assert not Message.objects.exclude(ciphertext=None).exists() and Attempt.objects.filter(carrier="orange").exists()
     found = office.secrets()
     assert sum(bool(TEMPORARY.fullmatch(one)) for one in found) >= 3 and any(CODE.fullmatch(one) for one in found)
     canaries = found | {FATIMA_PHONE, PHONE, NEW_PHONE, KHADIJA_EMAIL, "Ne le donnez"}

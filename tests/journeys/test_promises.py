@@ -93,7 +93,7 @@ def test_nothing_that_was_sent_can_be_read_from_the_database(committed, clock, c
     clock.advance(hours=3)
     work(worker)
     assert set(Message.objects.values_list("state", flat=True)) == {"handed", "failed", "expired"}
-    assert not Message.objects.exclude(sealed=None).exists()
+    assert not Message.objects.exclude(ciphertext=None).exists()
     stored = everything_stored()
     assert YOUSSEF.login.encode() in stored, "the search looks at the right place"
     for canary in sorted(canaries):
@@ -392,7 +392,7 @@ def test_fifty_asks_change_nothing_for_the_owner(cast, clock):
         post.work(("", "gone", "refused", "silent")[number % 4])
         assert rows_of(person) == before, f"ask {number} changed something of the owner's"
     alive = TemporaryPassword.objects.filter(person_id=person, state="issued")
-    assert alive.values("tag").distinct().count() == 2
+    assert alive.values("secret_hmac").distinct().count() == 2
     assert owner.signed_in
     assert Visitor().sign_in(YOUSSEF.login, YOUSSEF.password).signed_in
     secrets = [m.message for m in post.arrived if TEMPORARY.search(m.message.text)]

@@ -154,7 +154,7 @@ def test_right_and_wrong_sign_ins_of_one_account_at_once(people, clock):
 def test_sixteen_phones_of_a_block_with_one_code_left_get_one(people, clock, monkeypatch):
     """Sixteen accounts, sixteen adjacent numbers, at the same moment."""
     monkeypatch.setattr(sign_in, "prove_again", lambda **_: None)
-    block = delivery.outbox.block_tag("+212661123000")
+    block = delivery.outbox.block_hmac("+212661123000")
     for _ in range(limits.rate_limits.CODE_BLOCK.burst - 1):
         assert limits.consume([limits.rate_limits.CODE_BLOCK.bucket(block)], now=clock()) is None
     persons = _accounts(16, clock)
@@ -410,7 +410,7 @@ def test_several_workers_answer_and_hand_over_once(people, clock):
     assert arrived and len(arrived) == len(set(arrived)), "a letter was handed over twice"
     messages = Message.objects.filter(purpose="temporary_password")
     assert answered.count("sent") + answered.count("sent_again") >= messages.count() >= answered.count("sent")
-    assert answered.count("sent") == TemporaryPassword.objects.values("tag").distinct().count()
+    assert answered.count("sent") == TemporaryPassword.objects.values("secret_hmac").distinct().count()
     assert set(messages.values_list("state", flat=True)) <= {"handed", "cancelled"}
     assert not Attempt.objects.filter(outcome__in=("", "unknown")).exists()
 

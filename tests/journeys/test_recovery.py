@@ -111,7 +111,7 @@ def test_asking_is_one_row_and_nothing_is_looked_up(cast, django_assert_max_num_
     tables = {t for t in connection.introspection.table_names() if any(t in q["sql"] for q in seen.captured_queries)}
     assert tables == {"limits_bucketstate", "delivery_recoveryrequest"}
     row = RecoveryRequest.objects.get()
-    assert b"661000222" not in bytes(row.sealed) and b"fatima" not in bytes(row.sealed)
+    assert b"661000222" not in bytes(row.ciphertext) and b"fatima" not in bytes(row.ciphertext)
 
 
 def _form(visitor, **typed):
@@ -124,8 +124,8 @@ def test_an_answered_request_keeps_nothing_of_what_was_typed(cast, post):
     Visitor().ask(FATIMA.login, phone=FATIMA.phone)
     post.work()
     row = RecoveryRequest.objects.get()
-    assert row.state == "done" and row.sealed is None
-    assert all(m.sealed is None for m in Message.objects.all())
+    assert row.state == "done" and row.ciphertext is None
+    assert all(m.ciphertext is None for m in Message.objects.all())
 
 
 @pytest.mark.parametrize(
@@ -310,4 +310,4 @@ def test_a_message_that_nobody_wants_any_more_is_not_sent_and_keeps_no_body(cast
     clock.advance(minutes=1)
     assert post.messages("+212661000222") == []
     message = Message.objects.get(purpose="temporary_password")
-    assert (message.state, message.sealed) == ("cancelled", None)
+    assert (message.state, message.ciphertext) == ("cancelled", None)

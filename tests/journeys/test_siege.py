@@ -195,7 +195,7 @@ def test_the_running_secret_comes_again_with_the_same_end(cast, clock, post):
 
 def _rows_of_the_newest() -> list[int]:
     newest = TemporaryPassword.objects.latest("id")
-    return list(TemporaryPassword.objects.filter(tag=newest.tag).values_list("pk", flat=True))
+    return list(TemporaryPassword.objects.filter(secret_hmac=newest.secret_hmac).values_list("pk", flat=True))
 
 
 def test_what_is_about_to_end_is_not_sent_again(cast, clock, post):
@@ -254,11 +254,11 @@ def test_strangers_do_not_end_what_was_asked_for_at_a_known_browser(cast, clock,
 
 def test_a_secret_that_ended_can_not_be_read_any_more(cast, clock, post):
     """By its time, by a change, by a newer one, by the asking browser's sign-in."""
-    kept = TemporaryPassword.objects.exclude(sealed=None)
+    kept = TemporaryPassword.objects.exclude(ciphertext=None)
     owner = new_browser()
     ask(owner, clock)
     post.work()
-    assert kept.count() == 1 and b"-" not in bytes(kept.get().sealed)
+    assert kept.count() == 1 and b"-" not in bytes(kept.get().ciphertext)
     clock.advance(minutes=10, seconds=31)
     post.work()
     assert kept.count() == 0, "its time"

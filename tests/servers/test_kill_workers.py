@@ -145,7 +145,7 @@ def test_nothing_is_lost_and_hardly_anything_comes_twice(office):
     assert [(number, at) for number, at in arrived if at > ends[number]] == [], "left after its end"
     assert set(states) <= {"delivered", "expired"} and states["delivered"] == len(copies)
     assert states.get("expired", 0) == HASTY - (len(copies) - MESSAGES)
-    left = office.database.execute("SELECT COUNT(*) FROM delivery_message WHERE sealed IS NOT NULL").fetchone()[0]
+    left = office.database.execute("SELECT COUNT(*) FROM delivery_message WHERE ciphertext IS NOT NULL").fetchone()[0]
     assert left == 0
 
 

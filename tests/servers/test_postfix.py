@@ -231,7 +231,7 @@ def test_a_letter_to_an_unknown_mailbox_flags_the_contact_and_the_person_is_told
     assert outcome == "failed" and '"contact": "flagged"' in detail and '"code": "5.1.1"' in detail
     assert came_back(account, YOUSSEF)
     # The row of the outbox stays as it was handed over: what became of it is told by the report.
-    assert rows(account, "SELECT state, sealed FROM delivery_message WHERE purpose = 'temporary_password'") == [
+    assert rows(account, "SELECT state, ciphertext FROM delivery_message WHERE purpose = 'temporary_password'") == [
         ("handed", None)
     ]
     page = re.sub(r"<[^>]*>", "", html.unescape(home(account, YOUSSEF)))

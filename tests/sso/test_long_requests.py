@@ -126,9 +126,9 @@ def test_where_the_way_back_is_not_certain_nobody_is_sent_anywhere(rp, browser):
 def test_what_waits_is_bounded_whatever_else_stands_in_the_request(rp, browser):
     """Only what is read is kept; strangers share the budget for the rows by network (test_waiting_budget.py)."""
     browser.open(rp.ask(**{f"extra{number}": long(4000) for number in range(10)}).url)
-    short = len(SavedRequest.objects.get().sealed)
+    short = len(SavedRequest.objects.get().ciphertext)
     browser.open(rp.ask(state=long(LONGEST_OBJECT), nonce=long(LONGEST)).url)
-    assert short < 1500 and len(SavedRequest.objects.get().sealed) < LONGEST_REQUEST + 500
+    assert short < 1500 and len(SavedRequest.objects.get().ciphertext) < LONGEST_REQUEST + 500
 
 
 # Signing out --------------------------------------------------------------------------------------------------------

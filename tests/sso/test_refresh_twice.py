@@ -145,25 +145,25 @@ def test_a_code_comes_once(rp, browser):
 # At rest ------------------------------------------------------------------------------------------------------------
 
 
-def sealed() -> list[bytes]:
+def ciphertext() -> list[bytes]:
     return [bytes(found) for (found,) in Token.objects.exclude(repeat=None).values_list("repeat")]
 
 
 def test_the_successor_is_sealed_and_wiped_when_it_is_used(rp, kept):
     second = renewed(rp.refresh(kept.refresh))["refresh_token"]
-    assert len(sealed()) == 1 and second.encode() not in sealed()[0]
-    before = sealed()
+    assert len(ciphertext()) == 1 and second.encode() not in ciphertext()[0]
+    before = ciphertext()
     renewed(rp.refresh(second))
-    assert len(sealed()) == 1 and sealed() != before and Token.objects.filter(repeat_until__gt=0).count() == 1
+    assert len(ciphertext()) == 1 and ciphertext() != before and Token.objects.filter(repeat_until__gt=0).count() == 1
 
 
 def test_the_successor_is_wiped_when_the_window_ends(rp, kept, clock):
     renewed(rp.refresh(kept.refresh))
     sites.grants.sweep(now=int(clock().timestamp()))
-    assert len(sealed()) == 1
+    assert len(ciphertext()) == 1
     clock.advance(seconds=WINDOW.total_seconds())
     sites.grants.sweep(now=int(clock().timestamp()))
-    assert sealed() == [] and not Token.objects.filter(repeat_until__gt=0).exists()
+    assert ciphertext() == [] and not Token.objects.filter(repeat_until__gt=0).exists()
 
 
 def test_what_was_moved_from_another_row_does_not_open(rp, kept, browser):

@@ -260,7 +260,7 @@ def _secret_key(read: _Reader, mode: str) -> str:
 
 
 def _data_keys(read: _Reader, mode: str) -> tuple[tuple[str, bytes], ...]:
-    """`id:base64,id:base64`, newest first: the first seals, all open. 32 bytes each (AES-256)."""
+    """`id:base64,id:base64`, newest first: the first encrypts, all decrypt. 32 bytes each (AES-256)."""
     default = DEMO_DATA_KEYS if mode != "production" else ""
     raw = read.text(
         "MASSAR_DATA_KEYS",

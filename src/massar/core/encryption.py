@@ -1,7 +1,8 @@
-"""Sealing (AES-256-GCM) and tagging (HMAC-SHA-256) under keys that never enter the database.
+"""Encrypt (AES-256-GCM) and index or sign (HMAC-SHA-256) under keys that never enter the database.
 
-A sealed value carries the name of its key, so keys can be changed without touching the rows: the newest key seals,
-every listed key opens. The associated data names the place a value belongs to: moved to another row it does not open.
+An encrypted value carries the name of its key, so keys can be changed without touching the rows: the newest key
+encrypts, every listed key decrypts. The associated data names the row a value belongs to: moved to another row it
+can't be decrypted.
 """
 
 from __future__ import annotations
@@ -21,58 +22,63 @@ from massar.core import ids
 VERSION = b"\x01"
 
 
-class SealBroken(Exception):
+class DecryptionFailed(Exception):
     """The value was changed, moved to another row, or its key is not in MASSAR_DATA_KEYS."""
 
 
 class Keyring:
-    """Keys by name, newest first. `purpose` separates uses: each gets its own derived key (RFC 5869)."""
+    """Keys by name, newest first. `purpose` separates uses: each gets a derived key of its own (RFC 5869)."""
 
     def __init__(self, keys: tuple[tuple[str, bytes], ...]):
         if not keys:
             raise ValueError("a keyring needs at least one key")
         self._keys = dict(keys)
         self._newest = keys[0][0]
-        self._ciphers: dict[str, AESGCM] = {n: AESGCM(_derive(k, "seal")) for n, k in keys}
-        self._tag_keys: dict[tuple[str, str], bytes] = {}
+        self._ciphers = {name: AESGCM(_derive(key, "encrypt")) for name, key in keys}
+        self._hmac_keys: dict[tuple[str, str], bytes] = {}
 
-    def seal(self, plain: bytes, *, place: str) -> bytes:
-        """version ‖ length of key name ‖ key name ‖ nonce (12) ‖ ciphertext and tag."""
-        name = self._newest.encode()
-        nonce = ids.nonce()
-        box = self._ciphers[self._newest].encrypt(nonce, plain, place.encode())
-        return VERSION + bytes([len(name)]) + name + nonce + box
+    def encrypt(self, plain: bytes, *, associated_data: str) -> bytes:
+        """Return version ‖ length of key name ‖ key name ‖ nonce (12) ‖ ciphertext and authentication tag."""
+        name, nonce = self._newest.encode(), ids.nonce()
+        encrypted = self._ciphers[self._newest].encrypt(nonce, plain, associated_data.encode())
+        return VERSION + bytes([len(name)]) + name + nonce + encrypted
 
-    def open(self, sealed: bytes, *, place: str) -> bytes:
-        sealed = bytes(sealed)
-        if len(sealed) < 30 or sealed[:1] != VERSION:
-            raise SealBroken("not a sealed value")
-        end = 2 + sealed[1]
-        cipher = self._ciphers.get(sealed[2:end].decode("ascii", "replace"))
+    def decrypt(self, ciphertext: bytes, *, associated_data: str) -> bytes:
+        """Return what was encrypted with the same associated data. Raises DecryptionFailed."""
+        ciphertext = bytes(ciphertext)  # psycopg gives a memoryview
+        if len(ciphertext) < 30 or ciphertext[:1] != VERSION:
+            raise DecryptionFailed("not an encrypted value")
+        end = 2 + ciphertext[1]
+        cipher = self._ciphers.get(ciphertext[2:end].decode("ascii", "replace"))
         if cipher is None:
-            raise SealBroken("sealed with a key that is not configured")
+            raise DecryptionFailed("encrypted with a key that is not configured")
         try:
-            return cipher.decrypt(sealed[end : end + 12], sealed[end + 12 :], place.encode())
+            return cipher.decrypt(ciphertext[end : end + 12], ciphertext[end + 12 :], associated_data.encode())
         except InvalidTag as broken:
-            raise SealBroken("changed, or moved from another row") from broken
+            raise DecryptionFailed("changed, or moved from another row") from broken
 
-    def tag(self, purpose: str, *parts: object) -> str:
-        """Keyed tag of the parts under the newest key, 64 hex digits. Parts are length-prefixed: no ambiguity."""
-        return self._tag(self._newest, purpose, parts)
+    def blind_index(self, purpose: str, *parts: object) -> str:
+        """Return the HMAC under the newest key (64 hex digits) by which a value is found without being stored."""
+        return self._hmac(self._newest, purpose, parts)
 
-    def tags(self, purpose: str, *parts: object) -> list[str]:
-        """The tag under every key, newest first, for look-ups that must survive a change of keys."""
-        return [self._tag(name, purpose, parts) for name in self._keys]
+    def blind_indexes(self, purpose: str, *parts: object) -> list[str]:
+        """Return the blind index under every key, newest first, for look-ups that must survive a change of keys."""
+        return [self._hmac(name, purpose, parts) for name in self._keys]
 
-    def matches(self, tag: str, purpose: str, *parts: object) -> bool:
-        """Whether `tag` is one of ours for these parts; constant time."""
-        given = tag.encode("utf-8", "surrogatepass")  # as bytes: text that is not ASCII would raise, not differ
-        return any(hmac.compare_digest(given, own.encode()) for own in self.tags(purpose, *parts))
+    def sign(self, purpose: str, *parts: object) -> str:
+        """Return the HMAC under the newest key (64 hex digits) that proves later that the parts came from here."""
+        return self._hmac(self._newest, purpose, parts)
 
-    def _tag(self, name: str, purpose: str, parts: tuple[object, ...]) -> str:
-        key = self._tag_keys.get((name, purpose))
+    def verify(self, signature: str, purpose: str, *parts: object) -> bool:
+        """Whether `signature` is an HMAC of these parts under one of the keys; constant time."""
+        given = signature.encode("utf-8", "surrogatepass")  # as bytes: text that is not ASCII would raise, not differ
+        return any(hmac.compare_digest(given, own.encode()) for own in self.blind_indexes(purpose, *parts))
+
+    def _hmac(self, name: str, purpose: str, parts: tuple[object, ...]) -> str:
+        """Parts are length-prefixed, so that ("ab", "c") and ("a", "bc") differ."""
+        key = self._hmac_keys.get((name, purpose))
         if key is None:
-            key = self._tag_keys[name, purpose] = _derive(self._keys[name], f"tag|{purpose}")
+            key = self._hmac_keys[name, purpose] = _derive(self._keys[name], f"hmac|{purpose}")
         digest = hmac.new(key, digestmod=hashlib.sha256)
         for part in parts:
             data = str(part).encode("utf-8", "surrogatepass")
@@ -101,5 +107,5 @@ def _browser_keyring(secret: str) -> Keyring:
 
 
 def browser_keys() -> Keyring:
-    """Keys for what browsers hold: device cookies and cancel links. Losing them only forgets devices."""
+    """Keys for what browsers hold: device cookies and cancel links. Losing them only makes known devices unknown."""
     return _browser_keyring(settings.MASSAR.secret_key)

@@ -85,7 +85,7 @@ def everything(*, after: int = 0) -> Iterator[Entry]:
 
 
 def _tag(values: tuple) -> str:
-    return encryption.data_keys().tag("audit", *_canonical(values))
+    return encryption.data_keys().sign("audit", *_canonical(values))
 
 
 def _canonical(values: tuple) -> tuple:
@@ -97,5 +97,5 @@ def _canonical(values: tuple) -> tuple:
 def _entry(row: tuple) -> Entry:
     *values, tag = row
     values[1] = sql.moment(values[1])
-    genuine = encryption.data_keys().matches(tag, "audit", *_canonical(tuple(values)))
+    genuine = encryption.data_keys().verify(tag, "audit", *_canonical(tuple(values)))
     return Entry(*values[:8], detail=json.loads(values[8]) if values[8] else {}, genuine=genuine)

@@ -4,13 +4,13 @@ from django.db import models
 
 
 class Password(models.Model):
-    """The password in use. `sealed` holds the PHC string, bound to the account (decision 15).
+    """The password in use. `ciphertext` holds the PHC string, bound to the account (decision 15).
 
     `devices_since`: device cookies older than this are strangers again (set by a recovery).
     """
 
     person = models.OneToOneField("people.Person", primary_key=True, on_delete=models.CASCADE, related_name="+")
-    sealed = models.BinaryField()
+    ciphertext = models.BinaryField()
     changed_at = models.DateTimeField()
     devices_since = models.DateTimeField(null=True)
 
@@ -19,17 +19,17 @@ class FormerPassword(models.Model):
     """One of the last five passwords, so that it is not chosen again."""
 
     person = models.ForeignKey("people.Person", on_delete=models.CASCADE, related_name="+")
-    sealed = models.BinaryField()
+    ciphertext = models.BinaryField()
     replaced_at = models.DateTimeField()
 
 
 class TemporaryPassword(models.Model):
     """An issued recovery code that looks like a password (NIST SP 800-63B-4 §4.2.1.2). Moves: `temporary.MOVES`.
 
-    `tag` is a keyed HMAC over account, channel, contact and secret: a row moved to another account fits nothing.
-    `expires_at` stays empty until the worker fixes it just before the first attempt (decision 3). `sealed` holds the
-    secret until its end, so that it can be sent again; bound to `tag`. Rows of one secret, each with its asking browser
-    and that one's tries, have one `tag`. `known`: asked for from a known device, and counted apart.
+    `secret_hmac` is a keyed HMAC over account, channel, contact and secret: a row moved to another account fits nothing.
+    `expires_at` stays empty until the worker fixes it just before the first attempt (decision 3). `ciphertext` holds the
+    secret until its end, so that it can be sent again; bound to `secret_hmac`. Rows of one secret, each with its asking browser
+    and that one's tries, have one `secret_hmac`. `known`: asked for from a known device, and counted apart.
     """
 
     class State(models.TextChoices):
@@ -41,11 +41,11 @@ class TemporaryPassword(models.Model):
     person = models.ForeignKey("people.Person", on_delete=models.CASCADE, related_name="+")
     channel = models.CharField(max_length=5)
     contact_id = models.BigIntegerField()
-    tag = models.CharField(max_length=64)
-    sealed = models.BinaryField(null=True)
+    secret_hmac = models.CharField(max_length=64)
+    ciphertext = models.BinaryField(null=True)
     known = models.BooleanField(db_default=False)  # the last version's workers do not name it
     state = models.CharField(max_length=8, choices=State, default=State.ISSUED)
-    asked_tag = models.CharField(max_length=64, blank=True)
+    asked_hmac = models.CharField(max_length=64, blank=True)
     issued_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True)
     tries = models.PositiveIntegerField(default=0)
@@ -57,5 +57,7 @@ class TemporaryPassword(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["person", "-id"], name="credentials_temporary_of"),
-            models.Index(fields=["expires_at"], name="credentials_to_wipe", condition=models.Q(sealed__isnull=False)),
+            models.Index(
+                fields=["expires_at"], name="credentials_to_wipe", condition=models.Q(ciphertext__isnull=False)
+            ),
         ]

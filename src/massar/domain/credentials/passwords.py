@@ -25,13 +25,17 @@ class StoredPassword:
 def stored(person_id: int | None) -> StoredPassword:
     """Same statement and same work for known and unknown (person_id None)."""
     found = sql.row(
-        "SELECT sealed, changed_at, devices_since FROM credentials_password WHERE person_id = %s",
+        "SELECT ciphertext, changed_at, devices_since FROM credentials_password WHERE person_id = %s",
         (person_id or 0,),
     )
-    sealed = bytes(found[0]) if found else _decoy_sealed()
+    ciphertext = bytes(found[0]) if found else _decoy_ciphertext()
     try:
-        phc = encryption.data_keys().open(sealed, place=_place(person_id if found else 0)).decode()
-    except encryption.SealBroken:  # an edited row opens nothing (ATK-142)
+        phc = (
+            encryption.data_keys()
+            .decrypt(ciphertext, associated_data=_associated_data(person_id if found else 0))
+            .decode()
+        )
+    except encryption.DecryptionFailed:  # an edited row opens nothing (ATK-142)
         return StoredPassword(hashing.decoy(), False, None, None)
     if not found:
         return StoredPassword(phc, False, None, None)
@@ -61,12 +65,12 @@ def was_used(password: str, person_id: int) -> bool:
 def save(person_id: int, phc: str, *, now: datetime, forget_devices: bool = False) -> None:
     """Stores a new password; the one it replaces joins the history. Inside the caller's transaction."""
     older = Password.objects.filter(person_id=person_id).first()
-    sealed = _moved_to_history(older) if older else None
-    if sealed:
-        FormerPassword.objects.create(person_id=person_id, sealed=sealed, replaced_at=now)
+    ciphertext = _moved_to_history(older) if older else None
+    if ciphertext:
+        FormerPassword.objects.create(person_id=person_id, ciphertext=ciphertext, replaced_at=now)
         keep = FormerPassword.objects.filter(person_id=person_id).order_by("-id").values_list("pk", flat=True)[:HISTORY]
         FormerPassword.objects.filter(person_id=person_id).exclude(pk__in=list(keep)).delete()
-    values = {"sealed": _seal(person_id, phc), "changed_at": now}
+    values = {"ciphertext": _encrypt(person_id, phc), "changed_at": now}
     if forget_devices:
         values["devices_since"] = now
     Password.objects.update_or_create(person_id=person_id, defaults=values)
@@ -80,53 +84,55 @@ def recovered_at(person_id: int) -> datetime | None:
 
 def rehash(person_id: int, phc: str, seen: StoredPassword) -> None:
     """Same password, today's parameters: no history, no change date. Not over one that was saved meanwhile."""
-    Password.objects.filter(person_id=person_id, changed_at=seen.changed_at).update(sealed=_seal(person_id, phc))
+    Password.objects.filter(person_id=person_id, changed_at=seen.changed_at).update(ciphertext=_encrypt(person_id, phc))
 
 
-def _seal(person_id: int, phc: str) -> bytes:
-    return encryption.data_keys().seal(phc.encode(), place=_place(person_id))
+def _encrypt(person_id: int, phc: str) -> bytes:
+    return encryption.data_keys().encrypt(phc.encode(), associated_data=_associated_data(person_id))
 
 
 def open_with_our_keys() -> bool:
     """Whether the oldest and the newest stored password open with the keys of this process; True where there is none."""
     ends = "(SELECT MIN(person_id) FROM credentials_password), (SELECT MAX(person_id) FROM credentials_password)"
     try:
-        for person_id, sealed in sql.rows(
-            f"SELECT person_id, sealed FROM credentials_password WHERE person_id IN ({ends})"
+        for person_id, ciphertext in sql.rows(
+            f"SELECT person_id, ciphertext FROM credentials_password WHERE person_id IN ({ends})"
         ):
-            encryption.data_keys().open(sealed, place=_place(person_id))
-    except encryption.SealBroken:
+            encryption.data_keys().decrypt(ciphertext, associated_data=_associated_data(person_id))
+    except encryption.DecryptionFailed:
         return False
     return True
 
 
-def _place(person_id: int | None) -> str:
+def _associated_data(person_id: int | None) -> str:
     return f"password|{person_id}"
 
 
 def _moved_to_history(older: Password) -> bytes | None:
     """None when the row was forged or its key is gone: that must not keep its owner from a new password."""
     try:
-        phc = encryption.data_keys().open(older.sealed, place=_place(older.person_id))
-    except encryption.SealBroken:
+        phc = encryption.data_keys().decrypt(older.ciphertext, associated_data=_associated_data(older.person_id))
+    except encryption.DecryptionFailed:
         return None
-    return encryption.data_keys().seal(phc, place=f"former-password|{older.person_id}")
+    return encryption.data_keys().encrypt(phc, associated_data=f"former-password|{older.person_id}")
 
 
 def _open_former(row: FormerPassword) -> str | None:
     try:
-        return encryption.data_keys().open(row.sealed, place=f"former-password|{row.person_id}").decode()
-    except encryption.SealBroken:
+        return (
+            encryption.data_keys().decrypt(row.ciphertext, associated_data=f"former-password|{row.person_id}").decode()
+        )
+    except encryption.DecryptionFailed:
         return None
 
 
 _DECOYS: dict[str, bytes] = {}
 
 
-def _decoy_sealed() -> bytes:
-    """The decoy, sealed like a row, so that the unknown also costs one opening."""
+def _decoy_ciphertext() -> bytes:
+    """The decoy, encrypted like a row, so that the unknown also costs one opening."""
     phc = hashing.decoy()
     if phc not in _DECOYS:
         _DECOYS.clear()
-        _DECOYS[phc] = _seal(0, phc)
+        _DECOYS[phc] = _encrypt(0, phc)
     return _DECOYS[phc]

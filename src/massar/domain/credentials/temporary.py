@@ -63,19 +63,19 @@ def issue(
     live = TemporaryPassword.objects.filter(
         Q(expires_at=None) | Q(expires_at__gt=now), person_id=person_id, known=known, state__in=LIVE
     )
-    held = list(live.order_by("-issued_at", "-id").values_list("pk", "tag"))
-    kept = list(dict.fromkeys(tag for _, tag in held))[: MOST_LIVE - 1]
-    _end(Q(pk__in=[pk for pk, tag in held if tag not in kept]), now, "superseded")
+    held = list(live.order_by("-issued_at", "-id").values_list("pk", "secret_hmac"))
+    kept = list(dict.fromkeys(secret_hmac for _, secret_hmac in held))[: MOST_LIVE - 1]
+    _end(Q(pk__in=[pk for pk, secret_hmac in held if secret_hmac not in kept]), now, "superseded")
     secret = ids.temporary_password()
-    tag = encryption.data_keys().tag("temporary", person_id, channel, contact_id, secret)
+    secret_hmac = encryption.data_keys().blind_index("temporary", person_id, channel, contact_id, secret)
     row = TemporaryPassword.objects.create(
         person_id=person_id,
         channel=channel,
         contact_id=contact_id,
         issued_at=now,
-        asked_tag=asked_tag(asked),
-        tag=tag,
-        sealed=encryption.data_keys().seal(secret.encode(), place=_place(tag)),
+        asked_hmac=asked_hmac(asked),
+        secret_hmac=secret_hmac,
+        ciphertext=encryption.data_keys().encrypt(secret.encode(), associated_data=_associated_data(secret_hmac)),
         known=known,
     )
     return row.pk, secret
@@ -89,9 +89,13 @@ def running(person_id: int, contact_id: int, *, now: datetime) -> Running | None
         contact_id=contact_id,
         state__in=LIVE,
     )
-    for row in live.exclude(sealed=None).order_by("-issued_at", "-id")[:1]:
-        with contextlib.suppress(encryption.SealBroken):
-            secret = encryption.data_keys().open(row.sealed, place=_place(row.tag)).decode()
+    for row in live.exclude(ciphertext=None).order_by("-issued_at", "-id")[:1]:
+        with contextlib.suppress(encryption.DecryptionFailed):
+            secret = (
+                encryption.data_keys()
+                .decrypt(row.ciphertext, associated_data=_associated_data(row.secret_hmac))
+                .decode()
+            )
             return Running(row.pk, secret, row.expires_at, row.issued_at)
     return None
 
@@ -102,14 +106,16 @@ def share(found: Running, *, asked: str, sent_at: datetime) -> int:
     sent_at: when the contact was, or is, told it for this browser.
     """
     row = TemporaryPassword.objects.get(pk=found.id)
-    mine = asked_tag(asked)
-    same = TemporaryPassword.objects.filter(person_id=row.person_id, tag=row.tag, asked_tag=mine, state__in=LIVE)
+    mine = asked_hmac(asked)
+    same = TemporaryPassword.objects.filter(
+        person_id=row.person_id, secret_hmac=row.secret_hmac, asked_hmac=mine, state__in=LIVE
+    )
     own = same.order_by("-id").values_list("pk", flat=True).first()
     if own is not None:
         same.filter(pk=own).update(issued_at=sent_at)
         return own
     row.pk, row.state, row.claim = None, State.ISSUED, ""
-    row.asked_tag, row.issued_at, row.asker_tries = mine, sent_at, 0
+    row.asked_hmac, row.issued_at, row.asker_tries = mine, sent_at, 0
     row.save(force_insert=True)
     return row.pk
 
@@ -136,21 +142,21 @@ def match(person_id: int | None, secret: str, *, asked: str, now: datetime) -> M
     The browser that asked has tries of its own; all others share theirs. A code that one side has used up stays open
     to the other.
     """
-    mine = asked_tag(asked)
+    mine = asked_hmac(asked)
     found = sql.rows(
         "UPDATE credentials_temporarypassword SET "
-        "asker_tries = asker_tries + CASE WHEN asked_tag = %s THEN 1 ELSE 0 END, "
-        "tries = tries + CASE WHEN asked_tag = %s THEN 0 ELSE 1 END "
+        "asker_tries = asker_tries + CASE WHEN asked_hmac = %s THEN 1 ELSE 0 END, "
+        "tries = tries + CASE WHEN asked_hmac = %s THEN 0 ELSE 1 END "
         "WHERE person_id = %s AND issued_at > %s "
         "AND (state IN ('issued', 'claimed') OR (state = 'dead' AND ended_why = 'superseded')) "
-        "RETURNING id, channel, contact_id, tag, expires_at, asked_tag, tries, asker_tries, state",
+        "RETURNING id, channel, contact_id, secret_hmac, expires_at, asked_hmac, tries, asker_tries, state",
         (mine, mine, person_id or 0, sql.at(now - REMEMBERED)),
     )
     best = None
-    for row_id, channel, contact_id, tag, expires_at, asker, tries, asker_tries, state in sorted(
+    for row_id, channel, contact_id, secret_hmac, expires_at, asker, tries, asker_tries, state in sorted(
         found, key=lambda r: r[0]
     ):
-        fits = encryption.data_keys().matches(tag, "temporary", person_id, channel, contact_id, secret)
+        fits = encryption.data_keys().verify(secret_hmac, "temporary", person_id, channel, contact_id, secret)
         closed = asker_tries > TRIES_OF_ASKER if asker == mine else tries > TRIES_OF_OTHERS
         if fits and not closed and expires_at is not None:
             best = Match(row_id, state == State.DEAD or sql.moment(expires_at) <= now)
@@ -173,8 +179,8 @@ def is_claimed(temporary_id: int, claim_mark: str) -> bool:
 def is_the_one(temporary_id: int, claim_mark: str, secret: str) -> bool:
     """Whether the typed secret is the claimed one (the form asks for it again as the current password)."""
     row = TemporaryPassword.objects.filter(pk=temporary_id, state=State.CLAIMED, claim=claim_mark).first()
-    return row is not None and encryption.data_keys().matches(
-        row.tag, "temporary", row.person_id, row.channel, row.contact_id, secret
+    return row is not None and encryption.data_keys().verify(
+        row.secret_hmac, "temporary", row.person_id, row.channel, row.contact_id, secret
     )
 
 
@@ -182,7 +188,7 @@ def consume(temporary_id: int, claim_mark: str, *, now: datetime) -> bool:
     """Atomic, once: the change that this code paid for. All others of the account end."""
     mine = TemporaryPassword.objects.filter(pk=temporary_id, state=State.CLAIMED, claim=claim_mark)
     person_id = mine.values_list("person_id", flat=True).first()
-    if person_id is None or not mine.update(state=State.CONSUMED, ended_at=now, ended_why="changed", sealed=None):
+    if person_id is None or not mine.update(state=State.CONSUMED, ended_at=now, ended_why="changed", ciphertext=None):
         return False
     _end(Q(person_id=person_id, state__in=LIVE), now, "changed")
     return True
@@ -197,28 +203,28 @@ def end_asked_by(person_id: int, asked: str, *, now: datetime) -> int:
     if not asked:
         return 0
     return sql.change(
-        "UPDATE credentials_temporarypassword SET state = 'dead', ended_at = %s, ended_why = 'remembered', sealed = NULL "
-        "WHERE person_id = %s AND asked_tag = %s AND state IN ('issued', 'claimed')",
-        (sql.at(now), person_id, asked_tag(asked)),
+        "UPDATE credentials_temporarypassword SET state = 'dead', ended_at = %s, ended_why = 'remembered', ciphertext = NULL "
+        "WHERE person_id = %s AND asked_hmac = %s AND state IN ('issued', 'claimed')",
+        (sql.at(now), person_id, asked_hmac(asked)),
     )
 
 
-def asked_tag(asked: str) -> str:
+def asked_hmac(asked: str) -> str:
     """The tag of the browser that asks; '' (no cookie) never equals a stored one that is empty."""
-    return encryption.data_keys().tag("asked", asked) if asked else "none"
+    return encryption.data_keys().blind_index("asked", asked) if asked else "none"
 
 
 def sweep(*, now: datetime) -> int:
     """Ends what is long past its time, or was never handed over. What has run out can't be read any more."""
-    TemporaryPassword.objects.filter(sealed__isnull=False, expires_at__lte=now).update(sealed=None)
+    TemporaryPassword.objects.filter(ciphertext__isnull=False, expires_at__lte=now).update(ciphertext=None)
     return _end(Q(state__in=LIVE, issued_at__lt=now - REMEMBERED), now, "expired")
 
 
 def _end(which: Q, now: datetime, why: str) -> int:
     return TemporaryPassword.objects.filter(which, state__in=LIVE).update(
-        state=State.DEAD, ended_at=now, ended_why=why, sealed=None
+        state=State.DEAD, ended_at=now, ended_why=why, ciphertext=None
     )
 
 
-def _place(tag: str) -> str:
-    return f"temporary|{tag}"
+def _associated_data(secret_hmac: str) -> str:
+    return f"temporary|{secret_hmac}"

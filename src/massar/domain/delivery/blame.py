@@ -52,4 +52,4 @@ def _witness(letter: Letter, result: Result, about: str) -> Witness | None:
 
 
 def _tag(value: str) -> str:
-    return encryption.data_keys().tag("witness", value)[:_SHORT]
+    return encryption.data_keys().blind_index("witness", value)[:_SHORT]

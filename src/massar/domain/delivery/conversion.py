@@ -68,7 +68,7 @@ class Block:
 
 def stopped(number: str, *, now: datetime) -> datetime | None:
     """Until when no code goes to this number, because of its block or of the whole country. None: it may go."""
-    of_block = _tally("AND block_tag = %s", [outbox.block_tag(number)], now).stopped_until(BLOCK)
+    of_block = _tally("AND block_hmac = %s", [outbox.block_hmac(number)], now).stopped_until(BLOCK)
     of_nation = national(now=now).stopped_until(NATION)
     return max(filter(None, (of_block, of_nation)), default=None)
 
@@ -81,11 +81,11 @@ def national(*, now: datetime) -> Tally:
 def by_block(*, now: datetime) -> list[Block]:
     """Blocks with enough codes to tell something, the worst first; each in the hour up to its newest code."""
     found = sql.rows(
-        "WITH codes AS (SELECT id, block_tag, created_at, handed_at, used_at, "
-        "MAX(created_at) OVER (PARTITION BY block_tag) AS last FROM delivery_message "
-        f"WHERE {_CODES} AND block_tag <> '' AND created_at > %s) "
+        "WITH codes AS (SELECT id, block_hmac, created_at, handed_at, used_at, "
+        "MAX(created_at) OVER (PARTITION BY block_hmac) AS last FROM delivery_message "
+        f"WHERE {_CODES} AND block_hmac <> '' AND created_at > %s) "
         f"SELECT MAX(id), MAX(last), SUM(CASE WHEN {_COUNTS} THEN 1 ELSE 0 END), COUNT(used_at) FROM codes "
-        f"WHERE last > %s AND {sql.seconds_between('created_at', 'last')} < %s GROUP BY block_tag",
+        f"WHERE last > %s AND {sql.seconds_between('created_at', 'last')} < %s GROUP BY block_hmac",
         [sql.at(now - 2 * WINDOW), sql.at(now - RIPE), sql.at(now - WINDOW), WINDOW.total_seconds()],
     )
     told = {row[0]: Tally(row[2], row[3], sql.moment(row[1])) for row in found if row[2] >= BLOCK.enough}
@@ -159,6 +159,7 @@ def _readable(message_ids: list[int]) -> dict[int, str]:
     if not message_ids:
         return {}
     found = sql.rows(
-        f"SELECT id, uid, block_sealed FROM delivery_message WHERE id IN ({sql.one_of(len(message_ids))})", message_ids
+        f"SELECT id, uid, block_ciphertext FROM delivery_message WHERE id IN ({sql.one_of(len(message_ids))})",
+        message_ids,
     )
-    return {row_id: outbox.block_of(uid, sealed) for row_id, uid, sealed in found}
+    return {row_id: outbox.block_of(uid, ciphertext) for row_id, uid, ciphertext in found}

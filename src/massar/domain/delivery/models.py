@@ -6,7 +6,7 @@ from django.db.models.functions import Lower
 
 
 class RecoveryRequest(models.Model):
-    """What was typed on the recovery page, sealed; nothing was looked up yet (decision 2). Wiped when answered.
+    """What was typed on the recovery page, encrypted; nothing was looked up yet (decision 2). Wiped when answered.
 
     `unreadable`: it could not be opened, so nobody was answered.
     """
@@ -17,7 +17,7 @@ class RecoveryRequest(models.Model):
         DONE = "done"
 
     ask_id = models.CharField(max_length=43, unique=True)
-    sealed = models.BinaryField(null=True)
+    ciphertext = models.BinaryField(null=True)
     state = models.CharField(max_length=8, choices=State, default=State.WAITING)
     lease_by = models.CharField(max_length=22, blank=True)
     lease_until = models.DateTimeField(null=True)
@@ -33,12 +33,12 @@ class RecoveryRequest(models.Model):
 
 
 class Message(models.Model):
-    """One message of the outbox. Moves: `outbox.MOVES`. `sealed` holds destination and values; NULL once final.
+    """One message of the outbox. Moves: `outbox.MOVES`. `ciphertext` holds destination and values; NULL once final.
 
     expires_at: after it nothing is handed over. Empty with `lifetime` (seconds) set: fixed just before the first attempt.
     turn: how many of the same person waited before it in its channel; the first of everybody leaves before the second of anybody.
-    What stays readable of the destination is `masked`; `to_tag` and `block_tag` (of an SMS number without its last three
-    digits, which `block_sealed` holds) find equal ones. `segments` and `cost` (in thousandths of the
+    What stays readable of the destination is `masked`; `to_hmac` and `block_hmac` (of an SMS number without its last three
+    digits, which `block_ciphertext` holds) find equal ones. `segments` and `cost` (in thousandths of the
     carrier's currency) are those of all attempts that a carrier accepted.
     """
 
@@ -59,7 +59,7 @@ class Message(models.Model):
     person_id = models.BigIntegerField()
     temporary_id = models.BigIntegerField(null=True)
     about = models.CharField(max_length=60, blank=True)
-    sealed = models.BinaryField(null=True)
+    ciphertext = models.BinaryField(null=True)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     priority = models.PositiveSmallIntegerField(default=5)
     turn = models.PositiveIntegerField(db_default=0)  # the last version's web servers do not name it
@@ -68,9 +68,9 @@ class Message(models.Model):
     lifetime = models.PositiveIntegerField(null=True)
     expires_at = models.DateTimeField(null=True)
     masked = models.CharField(max_length=80, blank=True)
-    to_tag = models.CharField(max_length=64, blank=True)
-    block_tag = models.CharField(max_length=64, blank=True)
-    block_sealed = models.BinaryField(null=True)
+    to_hmac = models.CharField(max_length=64, blank=True)
+    block_hmac = models.CharField(max_length=64, blank=True)
+    block_ciphertext = models.BinaryField(null=True)
     carrier = models.CharField(max_length=40, blank=True)
     segments = models.PositiveSmallIntegerField(default=0)
     cost = models.PositiveIntegerField(default=0)
@@ -92,7 +92,7 @@ class Message(models.Model):
                 condition=models.Q(state__in=("queued", "sending")),
             ),
             models.Index(  # receipts that came instead of an answer ask who else is written to
-                fields=["to_tag"],
+                fields=["to_hmac"],
                 name="delivery_under_way",
                 condition=models.Q(state__in=("queued", "sending", "sent")),
             ),
@@ -100,7 +100,7 @@ class Message(models.Model):
             models.Index(fields=["expires_at"], name="delivery_receipts_due", condition=models.Q(state="sent")),
             models.Index(fields=["person_id", "-id"], name="delivery_by_person"),
             models.Index(
-                fields=["block_tag", "created_at"], name="delivery_by_block", condition=~models.Q(block_tag="")
+                fields=["block_hmac", "created_at"], name="delivery_by_block", condition=~models.Q(block_hmac="")
             ),
             models.Index(fields=["created_at"], name="delivery_by_time"),
             models.Index(  # a notice may wait for a day: alarms ask when it ended
@@ -162,14 +162,14 @@ class StrayReceipt(models.Model):
     uid = models.CharField(max_length=22, blank=True)
     state = models.CharField(max_length=10)
     code = models.CharField(max_length=80, blank=True)
-    to_tag = models.CharField(max_length=64, blank=True)
+    to_hmac = models.CharField(max_length=64, blank=True)
     at = models.DateTimeField()
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["carrier", "reference", "uid", "state"], name="delivery_one_stray_receipt")
         ]
-        indexes = [models.Index(fields=["to_tag"], name="delivery_stray_to")]
+        indexes = [models.Index(fields=["to_hmac"], name="delivery_stray_to")]
 
 
 class Breaker(models.Model):

@@ -41,7 +41,7 @@ OPEN = "state IN ('queued', 'sending')"  # as in the index of claims, which SQLi
 UNREADABLE = "can't be opened"  # the reason of a message whose key is gone, or whose row was changed
 _BLOCK_DIGITS = 3  # a block of 1 000 numbers: what toll fraud takes its numbers from
 _COLUMNS = (
-    "id, uid, purpose, channel, language, person_id, temporary_id, sealed, lifetime, expires_at, deadline, "
+    "id, uid, purpose, channel, language, person_id, temporary_id, ciphertext, lifetime, expires_at, deadline, "
     "attempts, created_at"
 )
 
@@ -104,11 +104,11 @@ def put(
         person_id=person_id,
         temporary_id=temporary_id,
         about=about,
-        sealed=keys.seal(body, place=_place(uid)),
+        ciphertext=keys.encrypt(body, associated_data=_associated_data(uid)),
         masked=_masked(channel, to),
-        to_tag=to_tag(to),
-        block_tag=block_tag(to) if block else "",
-        block_sealed=keys.seal(block.encode(), place=_place_of_block(uid)) if block else None,
+        to_hmac=to_hmac(to),
+        block_hmac=block_hmac(to) if block else "",
+        block_ciphertext=keys.encrypt(block.encode(), associated_data=_block_associated_data(uid)) if block else None,
         priority=priority,
         turn=_turn(person_id, channel),
         not_before=now,
@@ -126,21 +126,21 @@ def _turn(person_id: int, channel: str) -> Coalesce:
     return Coalesce(Subquery(waiting.order_by().values("person_id").annotate(n=Count("id")).values("n")), 0)
 
 
-def to_tag(to: str) -> str:
+def to_hmac(to: str) -> str:
     """Finds messages and receipts for the same destination."""
-    return encryption.data_keys().tag("destination", to)
+    return encryption.data_keys().blind_index("destination", to)
 
 
-def block_tag(number: str) -> str:
+def block_hmac(number: str) -> str:
     """Finds messages to the same block of 1 000 numbers."""
-    return encryption.data_keys().tag("block", number[:-_BLOCK_DIGITS])
+    return encryption.data_keys().blind_index("block", number[:-_BLOCK_DIGITS])
 
 
-def block_of(uid: str, sealed: bytes) -> str:
+def block_of(uid: str, ciphertext: bytes) -> str:
     """The readable beginning of the numbers of a block, as `+212661123`; `?` if its key is gone."""
     try:
-        return encryption.data_keys().open(sealed, place=_place_of_block(uid)).decode()
-    except encryption.SealBroken:
+        return encryption.data_keys().decrypt(ciphertext, associated_data=_block_associated_data(uid)).decode()
+    except encryption.DecryptionFailed:
         return "?"
 
 
@@ -275,7 +275,7 @@ def accept(taken: list[Taken], *, now: datetime) -> list[Taken]:
     settled = sql.rows(
         "UPDATE delivery_message AS m SET state = v.column3, carrier = v.column4, segments = m.segments + v.column5, "
         "cost = m.cost + v.column6, handed_at = %s, lease_until = NULL, reason = '', "
-        "sealed = CASE WHEN v.column3 = 'sent' THEN m.sealed ELSE NULL END, "
+        "ciphertext = CASE WHEN v.column3 = 'sent' THEN m.ciphertext ELSE NULL END, "
         "final_at = CASE WHEN v.column3 = 'sent' THEN NULL ELSE %s END "
         f"FROM (VALUES {sql.marks(len(taken), 6)}) AS v "
         "WHERE m.id = v.column1 AND m.state = 'sending' AND m.lease_by = v.column2 RETURNING id",
@@ -332,7 +332,8 @@ def finish(message_id: int, lease: str, state: str, *, now: datetime, reason: st
     handed = sql.at(now) if state == State.HANDED else None
     return (
         sql.change(
-            "UPDATE delivery_message SET state = %s, sealed = NULL, final_at = %s, handed_at = %s, reason = %s, lease_until = NULL "
+            "UPDATE delivery_message SET state = %s, ciphertext = NULL, final_at = %s, handed_at = %s, reason = %s, "
+            "lease_until = NULL "
             "WHERE id = %s AND state = 'sending' AND lease_by = %s",
             (state, sql.at(now), handed, reason[:80], message_id, lease),
         )
@@ -382,7 +383,7 @@ def waiting() -> dict[str, int]:
 
 def used(person_id: int, purpose: str, *, to: str = "", temporary_id: int | None = None, now: datetime) -> None:
     """What the newest such message carried was typed in: it arrived and served (conversion)."""
-    which, params = ("to_tag = %s", to_tag(to)) if to else ("temporary_id = %s", temporary_id)
+    which, params = ("to_hmac = %s", to_hmac(to)) if to else ("temporary_id = %s", temporary_id)
     sql.change(
         "UPDATE delivery_message SET used_at = %s WHERE used_at IS NULL AND id = ("
         f"SELECT MAX(id) FROM delivery_message WHERE person_id = %s AND purpose = %s AND {which})",
@@ -413,15 +414,15 @@ def _open(row: tuple, lease: str) -> Letter | None:
         language,
         person_id,
         temporary_id,
-        sealed,
+        ciphertext,
         lifetime,
         *moments,
         attempts,
         created_at,
     ) = row
     try:
-        body = json.loads(encryption.data_keys().open(sealed or b"", place=_place(uid)))
-    except (encryption.SealBroken, ValueError):
+        body = json.loads(encryption.data_keys().decrypt(ciphertext or b"", associated_data=_associated_data(uid)))
+    except (encryption.DecryptionFailed, ValueError):
         return None
     return Letter(
         row_id,
@@ -446,11 +447,11 @@ def _masked(channel: str, to: str) -> str:
     return {"sms": text.masked_phone, "email": text.masked_email}.get(channel, lambda _: "")(to)
 
 
-def _place(uid: str) -> str:
+def _associated_data(uid: str) -> str:
     return f"message|{uid}"
 
 
-def _place_of_block(uid: str) -> str:
+def _block_associated_data(uid: str) -> str:
     return f"message-block|{uid}"
 
 

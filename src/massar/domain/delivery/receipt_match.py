@@ -21,7 +21,7 @@ HEARD_WITHIN = timedelta(days=3)  # an id that is older is another message's by 
 _HEX, _DEC = re.compile(r"(?:0x)?([0-9a-f]{1,64})"), re.compile(r"[0-9]{1,64}")
 _FOLDED = "lower(ltrim(p.reference, '0'))"  # as in the index of models.Part
 _SEGMENTS = (
-    "SELECT p.id, p.message_id, p.carrier, p.reference, p.state, m.to_tag, m.state = 'sent', m.segments FROM {} "
+    "SELECT p.id, p.message_id, p.carrier, p.reference, p.state, m.to_hmac, m.state = 'sent', m.segments FROM {} "
     "JOIN delivery_message m ON m.id = p.message_id WHERE "
 )
 # Named first, then looked up, in this order: SQLite keeps to it after CROSS JOIN.
@@ -40,7 +40,7 @@ class Segment(NamedTuple):
     carrier: str
     reference: str
     state: str
-    to_tag: str
+    to_hmac: str
     waits: bool
     of: int
 
@@ -50,15 +50,15 @@ class Segment(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What a receipt says of its message; `to_tag` is empty where it tells no number."""
+    """What a receipt says of its message; `to_hmac` is empty where it tells no number."""
 
     carrier: str
     reference: str
-    to_tag: str = ""
+    to_hmac: str = ""
 
 
 def asked(receipt: Receipt) -> Asked:
-    return Asked(receipt.carrier, receipt.reference[:100], outbox.to_tag(receipt.to) if receipt.to else "")
+    return Asked(receipt.carrier, receipt.reference[:100], outbox.to_hmac(receipt.to) if receipt.to else "")
 
 
 def folded(reference: str) -> str:
@@ -125,17 +125,17 @@ def _by(receipts: list[Asked], name: str, keys, now: datetime) -> list[Segment]:
 
 
 def _same_number(receipt: Asked, segments: list[Segment]) -> list[Segment]:
-    return [s for s in segments if s.to_tag == receipt.to_tag] if receipt.to_tag else []
+    return [s for s in segments if s.to_hmac == receipt.to_hmac] if receipt.to_hmac else []
 
 
 def _sure(receipt: Asked, found: list[Segment]) -> bool:
-    return bool(found) and (not receipt.to_tag or bool(_same_number(receipt, found)))
+    return bool(found) and (not receipt.to_hmac or bool(_same_number(receipt, found)))
 
 
 def _newest(receipt: Asked, segments: list[Segment]) -> list[Segment]:
     """Of the newest message among them, of those to the receipt's number if there are any. What is over by now is no
     longer meant by a receipt for somebody else."""
-    meant = _same_number(receipt, segments) or [s for s in segments if s.waits or not receipt.to_tag]
+    meant = _same_number(receipt, segments) or [s for s in segments if s.waits or not receipt.to_hmac]
     newest = max((s.id for s in meant), default=0)
     message = next((s.message_id for s in meant if s.id == newest), None)
     return sorted(s for s in meant if s.message_id == message)
@@ -144,7 +144,7 @@ def _newest(receipt: Asked, segments: list[Segment]) -> list[Segment]:
 def _only(receipt: Asked, recent: list[Segment], exact: list[Segment]) -> list[Segment]:
     """The only one of another spelling; where the number is told, only to that number, and rather than an equal name."""
     same = folded(receipt.reference)
-    candidates = _same_number(receipt, recent) if receipt.to_tag else recent
+    candidates = _same_number(receipt, recent) if receipt.to_hmac else recent
     for keys in ({same}, other_bases(receipt.reference) - {same}):
         found = [s for s in candidates if folded(s.reference) in keys - {""}]
         if found:

@@ -72,7 +72,7 @@ def match_strays(*, now: datetime) -> list[Told]:
             f"{columns} CROSS JOIN delivery_part p JOIN delivery_message m ON m.id = p.message_id "  # SQLite goes in this order
             "WHERE p.carrier = s.carrier AND p.reference = s.reference AND s.reference <> '' AND p.state IN ('', 'underway') "
             f"AND {sql.seconds_between('s.at', 'p.sent_at')} < %s "
-            "ORDER BY s.id, CASE WHEN m.to_tag = s.to_tag THEN 0 ELSE 1 END, p.id DESC LIMIT 500",
+            "ORDER BY s.id, CASE WHEN m.to_hmac = s.to_hmac THEN 0 ELSE 1 END, p.id DESC LIMIT 500",
             (MOST_EARLY.total_seconds(),),
         )
         + sql.rows(
@@ -96,7 +96,7 @@ def match_strays(*, now: datetime) -> list[Told]:
 def _tell_spelt_otherwise(now: datetime) -> set[int]:
     """Strays of the last minutes whose segment is known by now, but by another spelling of the name."""
     rows = sql.rows(
-        "SELECT id, carrier, reference, state, code, to_tag FROM delivery_strayreceipt "
+        "SELECT id, carrier, reference, state, code, to_hmac FROM delivery_strayreceipt "
         "WHERE at > %s AND reference <> '' ORDER BY id DESC LIMIT 100",
         (sql.at(now - MOST_EARLY),),
     )
@@ -124,9 +124,9 @@ _UNANSWERED = (
     "  OR (m.state = 'queued' AND a.outcome IN ('unsure', 'unknown'))) {alone} ORDER BY s.id LIMIT 100"
 )
 _BY_DESTINATION = _UNANSWERED.format(
-    same=f"m.to_tag = s.to_tag AND m.{_UNDER_WAY}",
-    told="s.to_tag <> '' AND s.reference <> '' AND s.uid = ''",
-    alone=f"AND NOT EXISTS (SELECT 1 FROM delivery_message o WHERE o.to_tag = s.to_tag AND o.{_UNDER_WAY} AND o.id <> m.id "
+    same=f"m.to_hmac = s.to_hmac AND m.{_UNDER_WAY}",
+    told="s.to_hmac <> '' AND s.reference <> '' AND s.uid = ''",
+    alone=f"AND NOT EXISTS (SELECT 1 FROM delivery_message o WHERE o.to_hmac = s.to_hmac AND o.{_UNDER_WAY} AND o.id <> m.id "
     "AND o.state <> 'queued')",
 )
 _BY_OUR_NAME = _UNANSWERED.format(same="m.uid = s.uid", told="s.uid <> ''", alone="")
@@ -193,7 +193,7 @@ def try_again(one: Told, *, now: datetime) -> bool:
     return (
         sql.change(
             "UPDATE delivery_message SET state = 'queued', not_before = %s, reason = %s, handed_at = NULL "
-            "WHERE id = %s AND state = 'sent' AND sealed IS NOT NULL",
+            "WHERE id = %s AND state = 'sent' AND ciphertext IS NOT NULL",
             (sql.at(now), f"not delivered: {one.code}"[:80], one.message_id),
         )
         == 1
@@ -216,7 +216,7 @@ def deliver(ones: list[Told], *, now: datetime) -> None:
         which = sql.one_of(len(ones))
         numbers = [one.message_id for one in ones]
         sql.change(
-            "UPDATE delivery_message SET state = 'delivered', sealed = NULL, final_at = %s "
+            "UPDATE delivery_message SET state = 'delivered', ciphertext = NULL, final_at = %s "
             f"WHERE state = 'sent' AND id IN ({which})",
             [sql.at(now), *numbers],
         )
@@ -229,7 +229,7 @@ def deliver(ones: list[Told], *, now: datetime) -> None:
 def end_silent(*, now: datetime) -> int:
     """Messages whose time is over without a word of the carrier: handed over, and that is all we know."""
     return sql.change(
-        "UPDATE delivery_message SET state = 'handed', sealed = NULL, final_at = %s WHERE state = 'sent' "
+        "UPDATE delivery_message SET state = 'handed', ciphertext = NULL, final_at = %s WHERE state = 'sent' "
         "AND (expires_at <= %s OR (expires_at IS NULL AND deadline <= %s))",
         (sql.at(now), sql.at(now), sql.at(now)),
     )
@@ -242,7 +242,8 @@ def sweep(*, now: datetime) -> int:
 def _end(message_id: int, state: str, reason: str, now: datetime) -> bool:
     return (
         sql.change(
-            "UPDATE delivery_message SET state = %s, sealed = NULL, final_at = %s, reason = %s WHERE id = %s AND state = 'sent'",
+            "UPDATE delivery_message SET state = %s, ciphertext = NULL, final_at = %s, reason = %s "
+            "WHERE id = %s AND state = 'sent'",
             (state, sql.at(now), reason[:80], message_id),
         )
         == 1
@@ -296,7 +297,7 @@ def _keep_stray(receipt: Receipt, uid: str, now: datetime) -> None:
     if receipt.state not in (DELIVERED, FAILED):
         return
     sql.change(
-        "INSERT INTO delivery_strayreceipt (carrier, reference, uid, state, code, to_tag, at) VALUES (%s, %s, %s, %s, %s, %s, %s) "
+        "INSERT INTO delivery_strayreceipt (carrier, reference, uid, state, code, to_hmac, at) VALUES (%s, %s, %s, %s, %s, %s, %s) "
         "ON CONFLICT (carrier, reference, uid, state) DO NOTHING",
         (
             receipt.carrier,
@@ -304,7 +305,7 @@ def _keep_stray(receipt: Receipt, uid: str, now: datetime) -> None:
             uid[:22],
             receipt.state,
             receipt.code[:80],
-            outbox.to_tag(receipt.to) if receipt.to else "",
+            outbox.to_hmac(receipt.to) if receipt.to else "",
             sql.at(now),
         ),
     )

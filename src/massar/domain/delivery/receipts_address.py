@@ -12,11 +12,11 @@ PURPOSE = "receipt"
 
 def make(carrier: str, message_id: str, base: str) -> str:
     """`base`: scheme and host of the product's public address."""
-    tag = encryption.data_keys().tag(PURPOSE, carrier, message_id)
+    tag = encryption.data_keys().sign(PURPOSE, carrier, message_id)
     return f"{base}/receipts/{carrier}/{message_id}{'.' if message_id else ''}{tag}"
 
 
 def read(carrier: str, token: str) -> str | None:
     """The message id (empty for the address of all messages), or None if the token is not ours for this carrier."""
     message_id, _, tag = token.rpartition(".")
-    return message_id if encryption.data_keys().matches(tag, PURPOSE, carrier, message_id) else None
+    return message_id if encryption.data_keys().verify(tag, PURPOSE, carrier, message_id) else None

@@ -42,13 +42,18 @@ def put(ask_id: str, asked: Asked, *, now: datetime) -> bool:
 
     A form that was put right and sent again under its old number is another one.
     """
-    form = encryption.data_keys().tag("recovery-form", ask_id, asked.login, asked.channel, asked.contact)[:_ID_LONGEST]
-    sealed = encryption.data_keys().seal(json.dumps(asdict(asked)).encode(), place=f"recovery-request|{form}")
+    form = encryption.data_keys().blind_index("recovery-form", ask_id, asked.login, asked.channel, asked.contact)[
+        :_ID_LONGEST
+    ]
+    ciphertext = encryption.data_keys().encrypt(
+        json.dumps(asdict(asked)).encode(), associated_data=f"recovery-request|{form}"
+    )
     return (
         sql.change(
-            "INSERT INTO delivery_recoveryrequest (ask_id, sealed, state, lease_by, created_at) VALUES (%s, %s, 'waiting', '', %s) "
+            "INSERT INTO delivery_recoveryrequest (ask_id, ciphertext, state, lease_by, created_at) "
+            "VALUES (%s, %s, 'waiting', '', %s) "
             "ON CONFLICT (ask_id) DO NOTHING",
-            (form, sealed, sql.at(now)),
+            (form, ciphertext, sql.at(now)),
         )
         == 1
     )
@@ -62,12 +67,12 @@ def claim(most: int, *, now: datetime) -> list[Claimed]:
         "SELECT id FROM delivery_recoveryrequest WHERE state = 'waiting' OR (state = 'claimed' AND lease_until <= %s) "
         f"ORDER BY id LIMIT %s {sql.skip_locked()}) "
         "UPDATE delivery_recoveryrequest SET state = 'claimed', lease_by = %s, lease_until = %s "
-        "WHERE id IN (SELECT id FROM picked) RETURNING id, ask_id, sealed, created_at",
+        "WHERE id IN (SELECT id FROM picked) RETURNING id, ask_id, ciphertext, created_at",
         (sql.at(now), most, lease, sql.at(now + LEASE)),
     )
     return [
-        Claimed(row_id, lease, _open(ask_id, sealed), sql.moment(created))
-        for row_id, ask_id, sealed, created in sorted(found)
+        Claimed(row_id, lease, _open(ask_id, ciphertext), sql.moment(created))
+        for row_id, ask_id, ciphertext, created in sorted(found)
     ]
 
 
@@ -75,7 +80,7 @@ def finish(claimed: Claimed, *, now: datetime) -> bool:
     """Answered: the row keeps no content. False if the lease went to another worker meanwhile."""
     return (
         sql.change(
-            "UPDATE delivery_recoveryrequest SET state = 'done', sealed = NULL, done_at = %s, lease_until = NULL, "
+            "UPDATE delivery_recoveryrequest SET state = 'done', ciphertext = NULL, done_at = %s, lease_until = NULL, "
             "unreadable = %s WHERE id = %s AND state = 'claimed' AND lease_by = %s",
             (sql.at(now), claimed.asked is None, claimed.id, claimed.lease),
         )
@@ -100,8 +105,10 @@ def sweep(*, now: datetime, keep: timedelta = timedelta(days=1)) -> int:
     )
 
 
-def _open(ask_id: str, sealed) -> Asked | None:
+def _open(ask_id: str, ciphertext) -> Asked | None:
     try:
-        return Asked(**json.loads(encryption.data_keys().open(sealed, place=f"recovery-request|{ask_id}")))
-    except (encryption.SealBroken, TypeError, ValueError):
+        return Asked(
+            **json.loads(encryption.data_keys().decrypt(ciphertext, associated_data=f"recovery-request|{ask_id}"))
+        )
+    except (encryption.DecryptionFailed, TypeError, ValueError):
         return None

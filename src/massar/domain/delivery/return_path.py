@@ -25,14 +25,14 @@ class Returned:
 
     def was_to(self, address: str) -> bool:
         """Whether the message was sent to `address`, spelled as it was then; constant time."""
-        return _is_one_of(self._address, encryption.data_keys().tags(_ADDRESS, self.uid, address))
+        return _is_one_of(self._address, encryption.data_keys().blind_indexes(_ADDRESS, self.uid, address))
 
 
 def address(uid: str, to: str, domain: str) -> str:
     """The return path of the message `uid` (as the outbox makes it) to the address `to`."""
     keys = encryption.data_keys()
-    of_address = keys.tag(_ADDRESS, uid, to)[:12]
-    return f"b+{uid}-{of_address}-{keys.tag(_PROOF, uid, of_address)[:24]}@{domain}"
+    of_address = keys.blind_index(_ADDRESS, uid, to)[:12]
+    return f"b+{uid}-{of_address}-{keys.blind_index(_PROOF, uid, of_address)[:24]}@{domain}"
 
 
 def read(recipient: str) -> Returned | None:
@@ -41,7 +41,7 @@ def read(recipient: str) -> Returned | None:
     if not found:
         return None
     uid, of_address, proof = found.groups()
-    genuine = _is_one_of(proof, encryption.data_keys().tags(_PROOF, uid, of_address))
+    genuine = _is_one_of(proof, encryption.data_keys().blind_indexes(_PROOF, uid, of_address))
     return Returned(uid, of_address) if genuine else None
 
 

@@ -36,7 +36,7 @@ class RateLimit:
 
     def bucket(self, *owner: object, units: int = 1) -> Bucket:
         """The bucket of that owner. Its key is a blind index: the table tells nothing about what was typed."""
-        return Bucket(self, encryption.data_keys().tag("limit", self.name, *owner), units)
+        return Bucket(self, encryption.data_keys().blind_index("limit", self.name, *owner), units)
 
 
 @dataclass(frozen=True)

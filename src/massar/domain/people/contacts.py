@@ -88,7 +88,7 @@ def matching(person_id: int, kind: str, typed: str, now: datetime) -> ContactFac
 
 def accounts_with(kind: str, value: str, *, besides: int, now: datetime) -> int:
     """How many other people have proved this value and still have it."""
-    rows = Contact.objects.filter(value_tag__in=_tags(kind, value), state=Contact.State.PROVED).exclude(
+    rows = Contact.objects.filter(value_hmac__in=_tags(kind, value), state=Contact.State.PROVED).exclude(
         person_id=besides
     )
     return rows.filter(Q(ends_at=None) | Q(ends_at__gt=now)).values("person_id").distinct().count()
@@ -98,17 +98,19 @@ def propose(person_id: int, kind: str, value: str, *, now: datetime, session_id:
     """A new contact, not proved. An older proposal of the same kind is cancelled: one field, one proposal."""
     lock(person_id)
     Contact.objects.filter(person_id=person_id, kind=kind, state=Contact.State.PROPOSED).update(
-        state=Contact.State.CANCELLED, ends_at=now, code_tag=""
+        state=Contact.State.CANCELLED, ends_at=now, code_hmac=""
     )
-    place = ids.short_token()
+    uid = ids.short_token()
     row = Contact.objects.create(
         person_id=person_id,
         kind=kind,
-        place=place,
+        uid=uid,
         proposed_at=now,
         entered_in=session_id,
-        value_tag=_tags(kind, value)[0],
-        value_sealed=encryption.data_keys().seal(value.encode(), place=_place(person_id, kind, place)),
+        value_hmac=_tags(kind, value)[0],
+        value_ciphertext=encryption.data_keys().encrypt(
+            value.encode(), associated_data=_associated_data(person_id, kind, uid)
+        ),
     )
     return _open(row)
 
@@ -116,7 +118,7 @@ def propose(person_id: int, kind: str, value: str, *, now: datetime, session_id:
 def give_code(contact_id: int, code: str, *, now: datetime, valid_for: timedelta) -> None:
     """Stores the tag of a new code; an older code of this contact no longer fits."""
     Contact.objects.filter(pk=contact_id, state=Contact.State.PROPOSED).update(
-        code_tag=_code_tag(contact_id, code), code_sent_at=now, code_expires_at=now + valid_for, code_tries=0
+        code_hmac=_code_hmac(contact_id, code), code_sent_at=now, code_expires_at=now + valid_for, code_tries=0
     )
 
 
@@ -128,7 +130,7 @@ def try_code(contact_id: int, person_id: int, code: str, *, now: datetime) -> st
     row = mine.first()
     if row is None:
         return "gone"
-    right = bool(row.code_tag) and encryption.data_keys().matches(row.code_tag, "contact-code", row.pk, code)
+    right = bool(row.code_hmac) and encryption.data_keys().verify(row.code_hmac, "contact-code", row.pk, code)
     if right and row.code_expires_at <= now:
         return "expired"
     return "right" if right else "wrong"
@@ -156,7 +158,7 @@ def prove(
         proved_at=now,
         proved_in=session_id,
         counts_from=now + wait if waits else now,
-        code_tag="",
+        code_hmac="",
         bounced_at=None,
     )
     proved = Contact.objects.get(pk=contact_id)
@@ -176,11 +178,11 @@ def _prove_again(contact_id: int, person_id: int, now: datetime) -> Contact | No
     proposed = _open(row) if row else None
     if proposed is None:
         return None
-    same = mine.filter(kind=proposed.kind, value_tag__in=_tags(proposed.kind, proposed.value))
+    same = mine.filter(kind=proposed.kind, value_hmac__in=_tags(proposed.kind, proposed.value))
     held = same.filter(state=Contact.State.PROVED, bounced_at__isnull=False, ends_at=None).first()
     if held is None:
         return None
-    mine.filter(pk=contact_id).update(state=Contact.State.CANCELLED, ends_at=now, code_tag="")
+    mine.filter(pk=contact_id).update(state=Contact.State.CANCELLED, ends_at=now, code_hmac="")
     mine.filter(pk=held.pk).update(bounced_at=None, proved_at=now)
     return mine.get(pk=held.pk)
 
@@ -201,7 +203,7 @@ def cancel(contact_id: int, person_id: int, *, now: datetime) -> bool:
     lock(person_id)
     mine = Contact.objects.filter(pk=contact_id, person_id=person_id)
     undone = mine.filter(Q(state=Contact.State.PROPOSED) | Q(state=Contact.State.PROVED, counts_from__gt=now)).update(
-        state=Contact.State.CANCELLED, ends_at=now, code_tag=""
+        state=Contact.State.CANCELLED, ends_at=now, code_hmac=""
     )
     if undone:
         kind, counts_from = mine.values_list("kind", "counts_from").get()
@@ -228,7 +230,7 @@ def settle_after_recovery(person_id: int, *, now: datetime, wait: timedelta) -> 
     leaving = mine.filter(state=Contact.State.PROVED, counts_from__lte=now, ends_at__gt=now)
     leaving.update(ends_at=None, undone_at=now)
     mine.filter(Q(state=Contact.State.PROPOSED) | Q(state=Contact.State.PROVED, counts_from__gt=now)).update(
-        state=Contact.State.CANCELLED, ends_at=now, code_tag="", undone_at=now
+        state=Contact.State.CANCELLED, ends_at=now, code_hmac="", undone_at=now
     )
     Person.objects.filter(pk=person_id).update(contacts_frozen_until=now + wait)
     return undone(person_id, since=now)
@@ -300,8 +302,12 @@ def _leaving(person_id: int, kind: str, now: datetime):
 
 def _open(row: Contact) -> ContactFacts | None:
     try:
-        value = encryption.data_keys().open(row.value_sealed, place=_place(row.person_id, row.kind, row.place)).decode()
-    except encryption.SealBroken:
+        value = (
+            encryption.data_keys()
+            .decrypt(row.value_ciphertext, associated_data=_associated_data(row.person_id, row.kind, row.uid))
+            .decode()
+        )
+    except encryption.DecryptionFailed:
         return None
     return ContactFacts(
         row.pk,
@@ -324,19 +330,21 @@ def open_with_our_keys() -> bool:
     """Whether the oldest and the newest contact open with the keys of this process; True where there is none."""
     try:
         for row in filter(None, (Contact.objects.order_by("pk").first(), Contact.objects.order_by("pk").last())):
-            encryption.data_keys().open(row.value_sealed, place=_place(row.person_id, row.kind, row.place))
-    except encryption.SealBroken:
+            encryption.data_keys().decrypt(
+                row.value_ciphertext, associated_data=_associated_data(row.person_id, row.kind, row.uid)
+            )
+    except encryption.DecryptionFailed:
         return False
     return True
 
 
-def _place(person_id: int, kind: str, place: str) -> str:
-    return f"contact|{person_id}|{kind}|{place}"
+def _associated_data(person_id: int, kind: str, uid: str) -> str:
+    return f"contact|{person_id}|{kind}|{uid}"
 
 
 def _tags(kind: str, value: str) -> list[str]:
-    return encryption.data_keys().tags("contact-value", kind, value)
+    return encryption.data_keys().blind_indexes("contact-value", kind, value)
 
 
-def _code_tag(contact_id: int, code: str) -> str:
-    return encryption.data_keys().tag("contact-code", contact_id, code)
+def _code_hmac(contact_id: int, code: str) -> str:
+    return encryption.data_keys().blind_index("contact-code", contact_id, code)

@@ -33,7 +33,7 @@ class Person(models.Model):
 
 
 class Contact(models.Model):
-    """A personal e-mail or phone. The value is sealed; `value_tag` finds the same value on other accounts.
+    """A personal e-mail or phone. The value is encrypted; `value_hmac` finds the same value on other accounts.
 
     bounced_at: when a message came back because the address does not exist. It still serves; the person is told.
     entered_in, proved_in: the sessions in which it was typed and its code was. undone_at: when a recovery dropped it,
@@ -54,9 +54,9 @@ class Contact(models.Model):
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+")
     kind = models.CharField(max_length=5, choices=Kind)
     state = models.CharField(max_length=10, choices=State, default=State.PROPOSED)
-    value_sealed = models.BinaryField()
-    value_tag = models.CharField(max_length=64, db_index=True)
-    place = models.CharField(max_length=22)
+    value_ciphertext = models.BinaryField()
+    value_hmac = models.CharField(max_length=64, db_index=True)
+    uid = models.CharField(max_length=22)
     proposed_at = models.DateTimeField()
     proved_at = models.DateTimeField(null=True)
     counts_from = models.DateTimeField(null=True)
@@ -65,7 +65,7 @@ class Contact(models.Model):
     entered_in = models.BigIntegerField(null=True)
     proved_in = models.BigIntegerField(null=True)
     undone_at = models.DateTimeField(null=True)
-    code_tag = models.CharField(max_length=64, blank=True)
+    code_hmac = models.CharField(max_length=64, blank=True)
     code_sent_at = models.DateTimeField(null=True)
     code_expires_at = models.DateTimeField(null=True)
     code_tries = models.PositiveSmallIntegerField(default=0)

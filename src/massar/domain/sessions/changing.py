@@ -33,7 +33,7 @@ def open_for(person_id: int, *, temporary_id: int, claim: str, now: datetime) ->
         claim=claim,
         opened_at=now,
         expires_at=now + LIFE,
-        tag=_tags(cookie)[0],
+        cookie_hmac=encryption.data_keys().blind_index("change-session", cookie),
     )
     return cookie
 
@@ -44,7 +44,10 @@ def resume(cookie: str, *, now: datetime) -> ChangeFacts | None:
     if len(cookie) > 100 or len(owner) > 18 or not owner.isascii() or not owner.isdecimal():
         return None
     row = ChangeSession.objects.filter(
-        tag__in=_tags(cookie), person_id=int(owner), ended_at=None, expires_at__gt=now
+        cookie_hmac__in=encryption.data_keys().blind_indexes("change-session", cookie),
+        person_id=int(owner),
+        ended_at=None,
+        expires_at__gt=now,
     ).first()
     return row and ChangeFacts(
         row.pk, row.person_id, row.temporary_id, row.claim, row.expires_at, row.current_right_at is not None
@@ -62,7 +65,3 @@ def end_all(person_id: int, *, now: datetime) -> int:
 
 def end(session_id: int, *, now: datetime) -> bool:
     return bool(ChangeSession.objects.filter(pk=session_id, ended_at=None).update(ended_at=now))
-
-
-def _tags(cookie: str) -> list[str]:
-    return encryption.data_keys().tags("change-session", cookie)

@@ -53,7 +53,7 @@ def forget(cookie: str, person_id: int, *, now: datetime) -> str:
 
 def _write(device: Device) -> str:
     since = int(device.since.timestamp())
-    tag = encryption.browser_keys().tag("device", device.person_id, device.nonce, since)
+    tag = encryption.browser_keys().sign("device", device.person_id, device.nonce, since)
     return f"{device.person_id}.{device.nonce}.{since}.{tag}"
 
 
@@ -68,6 +68,6 @@ def _parse(entry: str) -> Device | None:
     ):
         return None
     person_id, nonce, since, tag = int(parts[0]), parts[1], int(parts[2]), parts[3]
-    if not encryption.browser_keys().matches(tag, "device", person_id, nonce, since):
+    if not encryption.browser_keys().verify(tag, "device", person_id, nonce, since):
         return None
     return Device(person_id, nonce, datetime.fromtimestamp(since, UTC))

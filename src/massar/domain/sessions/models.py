@@ -4,9 +4,9 @@ from django.db import models
 
 
 class Session(models.Model):
-    """A full sign-in. `tag` is a keyed HMAC over account and cookie secret: an edited row opens nothing."""
+    """A full sign-in. `cookie_hmac` is a keyed HMAC over account and cookie secret: an edited row opens nothing."""
 
-    tag = models.CharField(max_length=64, unique=True)
+    cookie_hmac = models.CharField(max_length=64, unique=True)
     person = models.ForeignKey("people.Person", on_delete=models.CASCADE, related_name="+")
     how = models.CharField(max_length=20)
     signed_in_at = models.DateTimeField()
@@ -27,7 +27,7 @@ class ChangeSession(models.Model):
     current_right_at: when the temporary password was typed right on the change page; it is not asked for again.
     """
 
-    tag = models.CharField(max_length=64, unique=True)
+    cookie_hmac = models.CharField(max_length=64, unique=True)
     person = models.ForeignKey("people.Person", on_delete=models.CASCADE, related_name="+")
     temporary_id = models.BigIntegerField()
     claim = models.CharField(max_length=22)

@@ -47,11 +47,12 @@ def open_for(person_id: int, *, how: str, browser: Browser, now: datetime) -> tu
     """
     cookie = f"{person_id}.{ids.token()}"
     session_id, others = sql.row(
-        "INSERT INTO sessions_session (tag, person_id, how, signed_in_at, last_seen_at, expires_at, network, browser, ended_why) "
+        "INSERT INTO sessions_session (cookie_hmac, person_id, how, signed_in_at, last_seen_at, expires_at, network, browser, "
+        "ended_why) "
         "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, '') RETURNING id, "
         "(SELECT COUNT(*) FROM sessions_session o WHERE o.person_id = %s AND o.ended_at IS NULL)",
         (
-            _tag(cookie),
+            _cookie_hmac(cookie),
             person_id,
             how,
             sql.at(now),
@@ -76,10 +77,10 @@ def renew(earlier: SessionFacts, *, how: str, browser: Browser, now: datetime) -
     at = max(now, earlier.signed_in_at + timedelta(microseconds=1))
     cookie = f"{earlier.person_id}.{ids.token()}"
     found = sql.change(
-        "UPDATE sessions_session SET tag = %s, how = %s, signed_in_at = %s, last_seen_at = %s, expires_at = %s, network = %s, "
-        "browser = %s WHERE id = %s AND person_id = %s AND ended_at IS NULL",
+        "UPDATE sessions_session SET cookie_hmac = %s, how = %s, signed_in_at = %s, last_seen_at = %s, expires_at = %s, "
+        "network = %s, browser = %s WHERE id = %s AND person_id = %s AND ended_at IS NULL",
         (
-            _tag(cookie),
+            _cookie_hmac(cookie),
             how,
             sql.at(at),
             sql.at(at),
@@ -109,17 +110,21 @@ def resume(cookie: str, *, now: datetime) -> SessionFacts | None:
     owner = cookie.partition(".")[0]
     if not owner.isascii() or not owner.isdecimal() or len(cookie) > 100:
         return None
-    tags = encryption.data_keys().tags("session", cookie)
-    marks = ", ".join(["%s"] * len(tags))
-    found = sql.row(f"SELECT {_COLUMNS} FROM sessions_session WHERE tag IN ({marks}) AND ended_at IS NULL", tags)
+    found_by = encryption.data_keys().blind_indexes("session", cookie)
+    marks = ", ".join(["%s"] * len(found_by))
+    found = sql.row(
+        f"SELECT {_COLUMNS} FROM sessions_session WHERE cookie_hmac IN ({marks}) AND ended_at IS NULL", found_by
+    )
     return _if_live(found, int(owner), now)
 
 
 def left_open(cookie: str) -> tuple[int, int] | None:
     """(session id, person id) of a cookie whose session nobody has ended, idle or run out though it may be."""
-    tags = encryption.data_keys().tags("session", cookie[:100])
-    found = f"SELECT id, person_id FROM sessions_session WHERE tag IN ({', '.join(['%s'] * len(tags))}) AND ended_at IS NULL"
-    return sql.row(found, tags)
+    found_by = encryption.data_keys().blind_indexes("session", cookie[:100])
+    one_of = sql.one_of(len(found_by))
+    return sql.row(
+        f"SELECT id, person_id FROM sessions_session WHERE cookie_hmac IN ({one_of}) AND ended_at IS NULL", found_by
+    )
 
 
 def alive(session_id: int, person_id: int, *, now: datetime) -> SessionFacts | None:
@@ -190,5 +195,5 @@ def _facts(row: tuple) -> SessionFacts:
     )
 
 
-def _tag(cookie: str) -> str:
-    return encryption.data_keys().tag("session", cookie)
+def _cookie_hmac(cookie: str) -> str:
+    return encryption.data_keys().blind_index("session", cookie)

@@ -1,7 +1,7 @@
 """Grants and their tokens. Hot paths: plain SQL, times as whole seconds since 1970, tokens only as SHA-256.
 
 A token is 256 random bits, so one fast hash at rest is enough; nothing readable in the table opens anything. The one
-exception is sealed and short: the successor of a refresh token, for who did not hear the answer (docs/adr/0040).
+exception is encrypted and short: the successor of a refresh token, for who did not hear the answer (docs/adr/0040).
 """
 
 from __future__ import annotations
@@ -126,15 +126,15 @@ _SPEND = (
 def _once_more(key: str, fresh: list[NewToken], site: str, now: int) -> list[str] | None:
     """A new access token and the very refresh token that replaced this one a moment ago, while nobody has used that one.
 
-    A family has one refresh token that is not used, and the seal opens for the direct predecessor alone.
+    A family has one refresh token that is not used, and decrypts it for the direct predecessor alone.
     """
     found = sql.row(_SUCCESSOR, (key, site, now, now, now))
     if found is None:
         return None
-    grant_id, successor, sealed = found
+    grant_id, successor, ciphertext = found
     try:
-        repeated = encryption.data_keys().open(sealed, place=_place(key, successor)).decode()
-    except encryption.SealBroken:
+        repeated = encryption.data_keys().decrypt(ciphertext, associated_data=_associated_data(key, successor)).decode()
+    except encryption.DecryptionFailed:
         return None
     return [repeated if one.kind == "refresh" else _issue(grant_id, one, now) for one in fresh]
 
@@ -147,7 +147,7 @@ _SUCCESSOR = (
 )
 
 
-def _place(replaced: str, successor: str) -> str:
+def _associated_data(replaced: str, successor: str) -> str:
     return f"repeat|{replaced}|{successor}"
 
 
@@ -281,8 +281,8 @@ def _row(token: str, one: NewToken, now: int, replaced: str = "") -> tuple:
     key, bound = hash_token(token), json.dumps(one.binding) if one.binding else ""
     if not replaced or one.kind != "refresh":
         return key, one.kind, bound, now + one.life, None, 0
-    sealed = encryption.data_keys().seal(token.encode(), place=_place(replaced, key))
-    return key, one.kind, bound, now + one.life, sealed, now + REPEAT_WINDOW
+    ciphertext = encryption.data_keys().encrypt(token.encode(), associated_data=_associated_data(replaced, key))
+    return key, one.kind, bound, now + one.life, ciphertext, now + REPEAT_WINDOW
 
 
 def _insert(grant_id: int, row: tuple) -> None:

@@ -1,4 +1,4 @@
-"""Signing keys: made here, sealed at rest, rolled so that no site notices.
+"""Signing keys: made here, encrypted at rest, rolled so that no site notices.
 
     published --active_from--> active --a newer one is active--> retired --every token it signed has ended--> removed
 
@@ -196,7 +196,7 @@ def _make(use: str, now: datetime, active_from: datetime) -> str:
     SigningKey.objects.create(
         kid=kid,
         use=use,
-        sealed=encryption.data_keys().seal(der, place=f"signing-key|{kid}"),
+        ciphertext=encryption.data_keys().encrypt(der, associated_data=f"signing-key|{kid}"),
         public=public,
         created_at=now,
         active_from=active_from,
@@ -205,8 +205,8 @@ def _make(use: str, now: datetime, active_from: datetime) -> str:
 
 
 def _open(row: SigningKey) -> Signer:
-    der = encryption.data_keys().open(row.sealed, place=f"signing-key|{row.kid}")
-    # What the seal opens is what was made here; judging its primes once more would cost 40 ms.
+    der = encryption.data_keys().decrypt(row.ciphertext, associated_data=f"signing-key|{row.kid}")
+    # What is decrypted is what was made here; judging its primes once more would cost 40 ms.
     private = serialization.load_der_private_key(der, password=None, unsafe_skip_rsa_key_validation=True)
     return Signer(row.kid, row.use, private if row.use == SAML else _joserfc(row.use, private), row.public)
 

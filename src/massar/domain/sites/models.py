@@ -6,7 +6,7 @@ from django.db import models
 class SigningKey(models.Model):
     """One signing key. Life: published, active from `active_from` on, retired when a newer one is active, removed.
 
-    `sealed` holds the private key (PKCS#8 DER), `public` the JWK (JSON) or the X.509 certificate (PEM).
+    `ciphertext` holds the private key (PKCS#8 DER), `public` the JWK (JSON) or the X.509 certificate (PEM).
     """
 
     class Use(models.TextChoices):
@@ -16,7 +16,7 @@ class SigningKey(models.Model):
 
     kid = models.CharField(max_length=22, unique=True)
     use = models.CharField(max_length=5, choices=Use)
-    sealed = models.BinaryField()
+    ciphertext = models.BinaryField()
     public = models.TextField()
     created_at = models.DateTimeField()
     active_from = models.DateTimeField()
@@ -27,7 +27,7 @@ class SavedRequest(models.Model):
     """What a site asked while nobody was signed in; resumed after sign-in, recovery and forced change."""
 
     ref = models.CharField(max_length=64, unique=True)
-    sealed = models.BinaryField()
+    ciphertext = models.BinaryField()
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(db_index=True)
 
@@ -61,7 +61,7 @@ class Grant(models.Model):
 class Token(models.Model):
     """A code, access token, refresh token, or the gate's ticket or cookie.
 
-    Only its SHA-256 is stored: 256 random bits need no slow hash. `repeat` is the token itself, sealed: of a refresh token
+    Only its SHA-256 is stored: 256 random bits need no slow hash. `repeat` is the token itself, encrypted: of a refresh token
     that has just replaced another, until `repeat_until`, or until it is used (docs/adr/0040-a-refresh-that-comes-twice.md).
     """
 

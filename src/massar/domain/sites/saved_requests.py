@@ -17,7 +17,7 @@ def save(request: dict, *, now: datetime) -> str:
     tag = _tag(ref)
     SavedRequest.objects.create(
         ref=tag,
-        sealed=encryption.data_keys().seal(json.dumps(request).encode(), place=f"saved-request|{tag}"),
+        ciphertext=encryption.data_keys().encrypt(json.dumps(request).encode(), associated_data=f"saved-request|{tag}"),
         created_at=now,
         expires_at=now + LIFE,
     )
@@ -30,8 +30,8 @@ def read(ref: str, *, now: datetime) -> dict | None:
     if row is None:
         return None
     try:
-        return json.loads(encryption.data_keys().open(row.sealed, place=f"saved-request|{row.ref}"))
-    except encryption.SealBroken:
+        return json.loads(encryption.data_keys().decrypt(row.ciphertext, associated_data=f"saved-request|{row.ref}"))
+    except encryption.DecryptionFailed:
         return None
 
 
@@ -51,4 +51,4 @@ def sweep(*, now: datetime) -> int:
 
 
 def _tag(ref: str) -> str:
-    return encryption.data_keys().tag("saved-request", ref)
+    return encryption.data_keys().blind_index("saved-request", ref)

@@ -64,12 +64,12 @@ DRAFT = Cookie("draft", timedelta(hours=1))
 def write_flash(response: HttpResponse, kind: str, message_id: str, **args: str) -> None:
     """A message for the next page, signed so that no other site can put words there."""
     body = base64.urlsafe_b64encode(json.dumps([kind, message_id, args]).encode()).decode()
-    FLASH.write(response, f"{body}.{encryption.browser_keys().tag('flash', body)}")
+    FLASH.write(response, f"{body}.{encryption.browser_keys().sign('flash', body)}")
 
 
 def read_flash(request: HttpRequest) -> tuple[str, str, dict] | None:
     body, _, tag = FLASH.read(request).partition(".")
-    if not tag or len(body) > 2000 or not encryption.browser_keys().matches(tag, "flash", body):
+    if not tag or len(body) > 2000 or not encryption.browser_keys().verify(tag, "flash", body):
         return None
     kind, message_id, args = json.loads(base64.urlsafe_b64decode(body))
     return kind, message_id, args
@@ -83,13 +83,13 @@ def write_told(response: HttpResponse, leaving: RecentLogout, left: tuple[str, .
     asker = [*astuple(leaving.asker)] if leaving.asker else []
     facts = [leaving.person_id, int(leaving.since.timestamp()), leaving.session_id, leaving.alone, left, asker]
     body = base64.urlsafe_b64encode(json.dumps(facts).encode()).decode()
-    TOLD.write(response, f"{body}.{encryption.browser_keys().tag('told', body)}")
+    TOLD.write(response, f"{body}.{encryption.browser_keys().sign('told', body)}")
 
 
 def read_told(request: HttpRequest) -> tuple[RecentLogout, tuple[str, ...]] | None:
     """What this browser may see, for as long as the cookie lives, and the sites that confirmed through it."""
     body, _, tag = TOLD.read(request)[:LONGEST].rpartition(".")
-    if not tag or not encryption.browser_keys().matches(tag, "told", body):
+    if not tag or not encryption.browser_keys().verify(tag, "told", body):
         return None
     person_id, since, session_id, alone, left, asker = json.loads(base64.urlsafe_b64decode(body))
     leaving = RecentLogout(

@@ -1,7 +1,7 @@
 """Our own pages after a sign-in: the page that was asked for, and what was typed on it, secrets apart.
 
 The browser holds both; nothing is stored here. Where to is judged when it comes back (`addresses.own_page`). What was typed
-is sealed for the person whose session it was: on a shared computer the next one gets none of it.
+is encrypted for the person whose session it was: on a shared computer the next one gets none of it.
 """
 
 from __future__ import annotations
@@ -54,17 +54,25 @@ def keep_typed(request: HttpRequest, response: HttpResponse, owner: int) -> Http
     fields = KEPT.get(request.resolver_match.url_name or "", ())
     typed = {name: request.POST.get(name, "")[:LONGEST] for name in fields}
     if any(typed.values()):
-        sealed = encryption.data_keys().seal(json.dumps(typed).encode(), place=_place(request.path, owner))
-        cookies.DRAFT.write(response, base64.urlsafe_b64encode(sealed).decode())
+        ciphertext = encryption.data_keys().encrypt(
+            json.dumps(typed).encode(), associated_data=_associated_data(request.path, owner)
+        )
+        cookies.DRAFT.write(response, base64.urlsafe_b64encode(ciphertext).decode())
     return response
 
 
 def typed_before(request: HttpRequest, owner: int) -> dict[str, str]:
     """What that person had typed on this page; {} if nothing, or somebody else did."""
     try:
-        sealed = base64.urlsafe_b64decode(cookies.DRAFT.read(request)[: cookies.LONGEST])
-        return json.loads(encryption.data_keys().open(sealed, place=_place(request.path, owner))) if sealed else {}
-    except (binascii.Error, ValueError, encryption.SealBroken):
+        ciphertext = base64.urlsafe_b64decode(cookies.DRAFT.read(request)[: cookies.LONGEST])
+        return (
+            json.loads(
+                encryption.data_keys().decrypt(ciphertext, associated_data=_associated_data(request.path, owner))
+            )
+            if ciphertext
+            else {}
+        )
+    except (binascii.Error, ValueError, encryption.DecryptionFailed):
         return {}
 
 
@@ -77,5 +85,5 @@ def onwards(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _place(path: str, owner: int) -> str:
+def _associated_data(path: str, owner: int) -> str:
     return f"draft|{path}|{owner}"

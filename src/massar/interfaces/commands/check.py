@@ -60,7 +60,7 @@ def _keys() -> list[str]:
     if credentials.passwords.open_with_our_keys() and people.contacts.open_with_our_keys():
         return []
     return [
-        "MASSAR_DATA_KEYS does not open what the database holds: passwords and contacts were sealed with another key."
+        "MASSAR_DATA_KEYS does not open what the database holds: passwords and contacts were encrypted with another key."
     ]
 
 

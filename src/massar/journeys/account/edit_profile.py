@@ -150,7 +150,7 @@ def _code_buckets(person_id: int, kind: str, value: str, browser) -> list[limits
         limits.rate_limits.CODE_NETWORK.bucket(browser.network),
     ]
     if kind == "phone":
-        block = delivery.outbox.block_tag(value)
+        block = delivery.outbox.block_hmac(value)
         buckets += [
             limits.rate_limits.CODE_BLOCK.bucket(block),
             limits.rate_limits.CODE_BLOCK_DAY.bucket(block),

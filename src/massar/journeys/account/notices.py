@@ -70,7 +70,7 @@ def cancel_token(contact_id: int, person_id: int, ends: datetime) -> str:
     """What the link in the notice carries. It can take back this one contact change and nothing else."""
     end = int(ends.timestamp())
     return (
-        f"{contact_id}-{person_id}-{end}-{encryption.browser_keys().tag('cancel-contact', contact_id, person_id, end)}"
+        f"{contact_id}-{person_id}-{end}-{encryption.browser_keys().sign('cancel-contact', contact_id, person_id, end)}"
     )
 
 
@@ -80,7 +80,7 @@ def read_cancel_token(token: str, *, now: datetime) -> tuple[int, int] | None:
     if len(parts) != 4 or not token.isascii() or not all(p.isdecimal() and len(p) < 19 for p in parts[:3]):
         return None
     contact_id, person_id, end = map(int, parts[:3])
-    genuine = encryption.browser_keys().matches(parts[3], "cancel-contact", contact_id, person_id, end)
+    genuine = encryption.browser_keys().verify(parts[3], "cancel-contact", contact_id, person_id, end)
     return (contact_id, person_id) if genuine and end > now.timestamp() else None
 
 

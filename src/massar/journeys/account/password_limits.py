@@ -27,12 +27,12 @@ def buckets_for(typed: str, person: PersonFacts | None, device: Device | None) -
 def _whole_address(typed: str) -> str:
     """An unknown name without its domain shares the limits of one address, as a known one does.
 
-    Which of the domains that is follows from a keyed tag: to guessers a name that exists behaves no differently.
+    Which of the domains that is follows from a blind index: to guessers a name that exists behaves no differently.
     """
     domains = settings.MASSAR.institution_domains
     if not typed or "@" in typed or not domains:
         return typed
-    return f"{typed}@{domains[int(encryption.data_keys().tag('nobody-domain', typed), 16) % len(domains)]}"
+    return f"{typed}@{domains[int(encryption.data_keys().blind_index('nobody-domain', typed), 16) % len(domains)]}"
 
 
 def reserve(

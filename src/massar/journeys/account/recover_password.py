@@ -35,7 +35,7 @@ POSTPONED = timedelta(minutes=2)  # at least, while the country's SMS are spent:
 def ask(
     *, typed_login: str, channel: str, typed_contact: str, ask_id: str, browser: Browser, now: datetime
 ) -> Done | Wait:
-    """Stores what was typed, sealed. The same work and the same answer whatever it was; nothing is looked up.
+    """Stores what was typed, encrypted. The same work and the same answer whatever it was; nothing is looked up.
 
     Budget and row are one commit: who reads "asked" is answered, whatever dies. Wait only speaks of the network's own
     budget, or of this browser's, which know nothing of what was typed.

@@ -79,12 +79,12 @@ def sid(site: str, session_id: int) -> str:
 
     It is kept with the grant and read from there: what a site was told stays what it is told, whatever keys change.
     """
-    return encryption.data_keys().tag("sid", site, session_id)[:32]
+    return encryption.data_keys().blind_index("sid", site, session_id)[:32]
 
 
 def is_sid_of(said: str, site: str, session_id: int) -> bool:
     """Whether a site may have been told of the session by that name, under any key that is listed."""
-    return said in [tag[:32] for tag in encryption.data_keys().tags("sid", site, session_id)]
+    return said in [tag[:32] for tag in encryption.data_keys().blind_indexes("sid", site, session_id)]
 
 
 def end_grants_and_notify(

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                         to="people.person",
                     ),
                 ),
-                ("sealed", models.BinaryField()),
+                ("ciphertext", models.BinaryField()),
                 ("changed_at", models.DateTimeField()),
                 ("devices_since", models.DateTimeField(null=True)),
             ],
@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
                     "id",
                     models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
-                ("sealed", models.BinaryField()),
+                ("ciphertext", models.BinaryField()),
                 ("replaced_at", models.DateTimeField()),
                 (
                     "person",
@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
                 ),
                 ("channel", models.CharField(max_length=5)),
                 ("contact_id", models.BigIntegerField()),
-                ("tag", models.CharField(max_length=64)),
+                ("secret_hmac", models.CharField(max_length=64)),
                 (
                     "state",
                     models.CharField(
@@ -70,7 +70,7 @@ class Migration(migrations.Migration):
                         max_length=8,
                     ),
                 ),
-                ("asked_tag", models.CharField(blank=True, max_length=64)),
+                ("asked_hmac", models.CharField(blank=True, max_length=64)),
                 ("issued_at", models.DateTimeField()),
                 ("expires_at", models.DateTimeField(null=True)),
                 ("tries", models.PositiveIntegerField(default=0)),

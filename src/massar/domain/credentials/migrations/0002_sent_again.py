@@ -16,13 +16,13 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="temporarypassword",
-            name="sealed",
+            name="ciphertext",
             field=models.BinaryField(null=True),
         ),
         migrations.AddIndex(
             model_name="temporarypassword",
             index=models.Index(
-                condition=models.Q(("sealed__isnull", False)), fields=["expires_at"], name="credentials_to_wipe"
+                condition=models.Q(("ciphertext__isnull", False)), fields=["expires_at"], name="credentials_to_wipe"
             ),
         ),
     ]

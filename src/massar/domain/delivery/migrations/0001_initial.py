@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 ("language", models.CharField(max_length=2)),
                 ("person_id", models.BigIntegerField()),
                 ("temporary_id", models.BigIntegerField(null=True)),
-                ("sealed", models.BinaryField(null=True)),
+                ("ciphertext", models.BinaryField(null=True)),
                 (
                     "state",
                     models.CharField(
@@ -68,7 +68,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("ask_id", models.CharField(max_length=43, unique=True)),
-                ("sealed", models.BinaryField(null=True)),
+                ("ciphertext", models.BinaryField(null=True)),
                 (
                     "state",
                     models.CharField(

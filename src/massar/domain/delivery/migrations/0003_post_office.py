@@ -89,18 +89,18 @@ class Migration(migrations.Migration):
                 ("uid", models.CharField(blank=True, max_length=22)),
                 ("state", models.CharField(max_length=10)),
                 ("code", models.CharField(blank=True, max_length=80)),
-                ("to_tag", models.CharField(blank=True, max_length=64)),
+                ("to_hmac", models.CharField(blank=True, max_length=64)),
                 ("at", models.DateTimeField()),
             ],
         ),
         migrations.AddField(
             model_name="message",
-            name="block_sealed",
+            name="block_ciphertext",
             field=models.BinaryField(null=True),
         ),
         migrations.AddField(
             model_name="message",
-            name="block_tag",
+            name="block_hmac",
             field=models.CharField(blank=True, max_length=64),
         ),
         migrations.AddField(
@@ -130,7 +130,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="message",
-            name="to_tag",
+            name="to_hmac",
             field=models.CharField(blank=True, max_length=64),
         ),
         migrations.AddField(
@@ -165,8 +165,8 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="message",
             index=models.Index(
-                condition=models.Q(("block_tag", ""), _negated=True),
-                fields=["block_tag", "created_at"],
+                condition=models.Q(("block_hmac", ""), _negated=True),
+                fields=["block_hmac", "created_at"],
                 name="delivery_by_block",
             ),
         ),
@@ -183,7 +183,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="strayreceipt",
-            index=models.Index(fields=["to_tag"], name="delivery_stray_to"),
+            index=models.Index(fields=["to_hmac"], name="delivery_stray_to"),
         ),
         migrations.AddConstraint(
             model_name="strayreceipt",

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
             model_name="message",
             index=models.Index(
                 condition=models.Q(("state__in", ("queued", "sending", "sent"))),
-                fields=["to_tag"],
+                fields=["to_hmac"],
                 name="delivery_under_way",
             ),
         ),

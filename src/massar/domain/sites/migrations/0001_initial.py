@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("ref", models.CharField(max_length=64, unique=True)),
-                ("sealed", models.BinaryField()),
+                ("ciphertext", models.BinaryField()),
                 ("created_at", models.DateTimeField()),
                 ("expires_at", models.DateTimeField(db_index=True)),
             ],
@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                     "use",
                     models.CharField(choices=[("ES256", "Es256"), ("RS256", "Rs256"), ("SAML", "Saml")], max_length=5),
                 ),
-                ("sealed", models.BinaryField()),
+                ("ciphertext", models.BinaryField()),
                 ("public", models.TextField()),
                 ("created_at", models.DateTimeField()),
                 ("active_from", models.DateTimeField()),

@@ -179,7 +179,7 @@ def _answered(request: HttpRequest, ours: Ours) -> HttpResponse:
     except Refused as refused:
         log.info("a LogoutResponse was not believed: %s", refused.why)
         word = ""
-    query = urlencode({"said": f"{word}.{encryption.browser_keys().tag('left', word)}"})
+    query = urlencode({"said": f"{word}.{encryption.browser_keys().sign('left', word)}"})
     return see_other(f"{reverse('saml_left')}?{query}")
 
 
@@ -204,5 +204,5 @@ def _confirmed(said: str, leaving: RecentLogout) -> str:
     word, _, tag = said.rpartition(".")
     slug, _, asked = word.partition(".")
     site = settings.MASSAR.sites.by_slug.get(slug)
-    ours = site and tag and encryption.browser_keys().matches(tag, "left", word)
+    ours = site and tag and encryption.browser_keys().verify(tag, "left", word)
     return slug if ours and single_logout.is_of(leaving, site, asked) else ""

@@ -128,7 +128,7 @@ def _called(site: sites.Site, grant: sites.GrantFacts) -> tuple[str, str]:
 
 def _mark(site: sites.Site, leaving: RecentLogout, nonce: str) -> str:
     """An ID that says by itself for whom and for which site it was made: nothing has to be kept."""
-    tag = encryption.browser_keys().tag(
+    tag = encryption.browser_keys().sign(
         "saml-leaving", site.slug, leaving.person_id, int(leaving.since.timestamp()), nonce
     )
     return f"_{nonce}.{tag[:32]}"
