@@ -28,7 +28,7 @@ import trustme
 from aiosmtpd.smtp import SMTP, AuthResult
 
 from bench import report
-from massar.providers.registry import Accepted, CarrierOptions, Outgoing, carrier_from_url
+from massar.providers.registry import Accepted, OutboundMessage, ProviderOptions, provider_from_url
 from massar.providers.smtp import connection
 from tests.support.postgres import free_port
 
@@ -82,13 +82,13 @@ def told(rates: list[float]) -> str:
 def letters_a_second(kind: str, port: int, folder: Path, senders: int, kept: bool, letters: int) -> float:
     """With `kept` off, a connection is renewed after every letter, as it was before."""
     login = f"{USER}:{PASSWORD}@" if kind != "smtp" else ""
-    options = CarrierOptions(sender="massar@example.ma", ca_file=folder / "ca.pem", connections=senders)
-    carrier = carrier_from_url(f"{kind}://{login}localhost:{port}", options)
+    options = ProviderOptions(sender="massar@example.ma", ca_file=folder / "ca.pem", connections=senders)
+    provider = provider_from_url(f"{kind}://{login}localhost:{port}", options)
     share = letters // senders
 
     def work(first: int) -> None:
         for number in range(first, first + share):
-            result = carrier.send(letter(number), valid_for=VALID)
+            result = provider.send(letter(number), valid_for=VALID)
             assert isinstance(result, Accepted), result
 
     with patch.object(connection, "MOST_LETTERS", 100 if kept else 1):
@@ -99,13 +99,15 @@ def letters_a_second(kind: str, port: int, folder: Path, senders: int, kept: boo
         for thread in threads:
             thread.join()
         taken = time.perf_counter() - begun
-    carrier.close()
+    provider.close()
     return share * senders / taken
 
 
-def letter(number: int) -> Outgoing:
+def letter(number: int) -> OutboundMessage:
     text = "السلام عليكم\n\nkdmwt-47392\n\nصالحة إلى غاية 14:35.\n"
-    return Outgoing(f"bench-{number}", "email", f"p{number}@example.org", "ar", "مسار", text, f"<p dir=rtl>{text}</p>")
+    return OutboundMessage(
+        f"bench-{number}", "email", f"p{number}@example.org", "ar", "مسار", text, f"<p dir=rtl>{text}</p>"
+    )
 
 
 # -- the far end
@@ -127,8 +129,8 @@ def receiving(way: str, folder: Path) -> Iterator[int]:
     )
     try:
         deadline = time.monotonic() + 20
-        options = CarrierOptions(sender="massar@example.ma", connect_timeout=1)
-        probe = carrier_from_url(f"smtp://localhost:{port}", options)
+        options = ProviderOptions(sender="massar@example.ma", connect_timeout=1)
+        probe = provider_from_url(f"smtp://localhost:{port}", options)
         while probe.check() and time.monotonic() < deadline:
             time.sleep(0.1)
         yield port

@@ -146,7 +146,7 @@ def worker(place: Place, core: int) -> Iterator[Program]:
 
 @dataclass(frozen=True)
 class Sink:
-    """The carriers' far end. `arrivals` maps a recipient to the moments (CLOCK_MONOTONIC, s) of its messages."""
+    """The providers' far end. `arrivals` maps a recipient to the moments (CLOCK_MONOTONIC, s) of its messages."""
 
     smtp_port: int
     sms_port: int

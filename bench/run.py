@@ -1,6 +1,6 @@
 """`make bench`: what this machine does with the product, beside what the same machine could do at best.
 
-The real server (one process) stands alone on the first core; clients, database, worker and the carriers' far end
+The real server (one process) stands alone on the first core; clients, database, worker and the providers' far end
 share the other. Measurements that are compared are interleaved and the medians are told, because machines are never
 quiet; figures per CPU-second are those of the server's own processes and bear a busy neighbour best.
 """
@@ -279,7 +279,7 @@ def _recovery(standings: list[Standing], sink: Sink, quick: bool) -> str:
         "Asked: the page with the browsers of above. Bare inserts: the same database, rows of that size, a commit "
         "each. Handed over: one worker on a full queue, half SMTP, half HTTP, from the first message to the last, on the "
         "core of the idle server; its start counts in the CPU-seconds. "
-        "To hand-over: from the post of the page until the carrier has the message, one at a time.",
+        "To hand-over: from the post of the page until the provider has the message, one at a time.",
     )  # fmt: skip
 
 
@@ -300,7 +300,7 @@ def _wait_for_arrivals(sink: Sink, numbers: range, started: float) -> float:
 
 
 def _idle_waits(one: Standing, sink: Sink, numbers: range) -> list[float]:
-    """Seconds from the post to the carrier, for one request at a time at uneven moments."""
+    """Seconds from the post to the provider, for one request at a time at uneven moments."""
     browser = Browser(one.server.port)
     load.fetch_recovery_form(browser, 0)
     waits = []

@@ -1,4 +1,4 @@
-"""The far end of the carriers, as lean as can be: every message that arrives becomes one line `moment recipient`.
+"""The far end of the providers, as lean as can be: every message that arrives becomes one line `moment recipient`.
 
     python -m bench.sink SMTP_PORT SMS_PORT FILE
 

@@ -25,9 +25,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from bench import machine, report
-from massar.providers.registry import Accepted, Outgoing
+from massar.providers.registry import Accepted, OutboundMessage
 from massar.providers.smpp import pdu
-from massar.providers.smpp.provider import from_table as smpp_carrier
+from massar.providers.smpp.provider import from_table as smpp_provider
 from massar.providers.smpp.text import contents
 from tests.contracts.smpp_rig import (
     BINDS,
@@ -45,7 +45,7 @@ from tests.support.postgres import free_port
 
 WINDOWS = (1, 10, 50)
 TEXT = "Massar: mot de passe provisoire\nkdmwt-47392\nValable jusqu'à 14:35. Ne le donnez à personne."
-MESSAGE = Outgoing("bench", "sms", "+212661000200", "fr", "", TEXT)
+MESSAGE = OutboundMessage("bench", "sms", "+212661000200", "fr", "", TEXT)
 VALID = timedelta(minutes=10)
 
 
@@ -130,20 +130,20 @@ def measured(port: int, window: int, seconds: float) -> tuple[float, float, floa
     sink = Sink()
     table = {"host": "127.0.0.1", "port": port, "system_id": SYSTEM_ID, "password": PASSWORD, "tls": "off",
              "window": window, "rate": 1_000_000.0}  # fmt: skip
-    carrier = smpp_carrier(table, name="bench")
-    carrier.open(sink)
-    until(carrier.room)
-    _run(carrier, window, 1.0)
+    provider = smpp_provider(table, name="bench")
+    provider.open(sink)
+    until(provider.room)
+    _run(provider, window, 1.0)
     before, sink.stored = time.process_time(), 0
     begun = time.monotonic()
-    done = _run(carrier, window, seconds)
+    done = _run(provider, window, seconds)
     until(lambda: sink.stored >= done, 30)
     took, used = time.monotonic() - begun, time.process_time() - before
-    carrier.close()
+    provider.close()
     return done / took, used / took, used / done * 1e6
 
 
-def _run(carrier, window: int, seconds: float) -> int:
+def _run(provider, window: int, seconds: float) -> int:
     """Keeps the window full for so long; how many were accepted."""
     end, done = time.monotonic() + seconds, 0
     free = threading.Semaphore(2 * window if window > 1 else 1)
@@ -154,7 +154,7 @@ def _run(carrier, window: int, seconds: float) -> int:
 
     while time.monotonic() < end:
         free.acquire()
-        future = carrier.submit(MESSAGE, valid_for=VALID)
+        future = provider.submit(MESSAGE, valid_for=VALID)
         future.add_done_callback(back)
         futures.append(future)
     for future in futures:

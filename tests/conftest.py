@@ -85,7 +85,7 @@ def vendor() -> str:
 
 @pytest.fixture
 def post(clock, db) -> Post:
-    """The worker with carriers that keep what they receive, driven by the frozen clock."""
+    """The worker with providers that keep what they receive, driven by the frozen clock."""
     return Post(clock)
 
 

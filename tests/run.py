@@ -215,7 +215,7 @@ def on_sqlite(run: Run, *options: str) -> None:
 @contextlib.contextmanager
 def waiting_beside(run: Run) -> Iterator[None]:
     environment = {"COVERAGE_FILE": str(ROOT / WAITING_COVERAGE)}
-    with run.beside("carriers, commands, demo", *WAITING, "-m", QUICK, *run.coverage, environment=environment):
+    with run.beside("providers, commands, demo", *WAITING, "-m", QUICK, *run.coverage, environment=environment):
         yield
 
 

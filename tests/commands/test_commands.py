@@ -183,7 +183,7 @@ def test_an_operator_is_made_by_whoever_runs_the_installation(installed):
     assert roles["salma.x@taalim.ma"] == "operator" and set(roles.values()) <= {"staff", "operator"}
 
 
-def test_check_reaches_the_carriers(installed):
+def test_check_reaches_the_providers(installed):
     done = installed.massar("check", MASSAR_EMAIL_URL="smtp://127.0.0.1:9", MASSAR_SMS_URL="http://127.0.0.1:9/sms")
     assert done.returncode == 1 and "mail: " in done.stdout
 
@@ -195,15 +195,15 @@ def test_check_names_an_option_the_gateway_does_not_know(installed):
     assert done.returncode == 1 and "JSON object" in done.stdout
 
 
-def test_check_judges_the_carriers_of_the_file(installed, tmp_path):
+def test_check_judges_the_providers_of_the_file(installed, tmp_path):
     file = tmp_path / "massar.toml"
-    gateway = '[carriers.gateway]\nkind = "http"\npreset = "oauth2-json"\n'
+    gateway = '[providers.gateway]\nkind = "http"\npreset = "oauth2-json"\n'
     for text, told in [
-        (gateway, "The carrier gateway needs url: "),
+        (gateway, "The provider gateway needs url: "),
         (gateway.replace("oauth2", "best"), "unknown preset"),
         (gateway.replace("http", "pigeon"), "needs a kind"),
-        ("carriers = 7\n", "give each carrier a table"),
-        ("[carriers]\na = 7\n", "give each carrier a table"),
+        ("providers = 7\n", "give each provider a table"),
+        ("[providers]\na = 7\n", "give each provider a table"),
     ]:
         file.write_text(text)
         done = installed.massar("check", MASSAR_CONFIG=str(file))
@@ -213,7 +213,7 @@ def test_check_judges_the_carriers_of_the_file(installed, tmp_path):
 def test_check_says_where_a_gateway_is_to_call_back(installed, tmp_path):
     file = tmp_path / "massar.toml"
     file.write_text(
-        '[carriers.gateway]\nkind = "http"\nurl = "http://127.0.0.1:9/"\nform = { to = "{to}", text = "{text}" }\n'
+        '[providers.gateway]\nkind = "http"\nurl = "http://127.0.0.1:9/"\nform = { to = "{to}", text = "{text}" }\n'
         'receipt = { reference = "id", state = "state", states = { ok = "delivered" } }\n'
     )
     done = installed.massar("check", MASSAR_CONFIG=str(file), MASSAR_PUBLIC_URL="http://localhost:8123")

@@ -21,11 +21,13 @@ FRAME_SECONDS = 30
 
 @pytest.fixture
 def busy_day(clock, db):
-    """A few messages by two carriers, one of them shut."""
+    """A few messages by two providers, one of them shut."""
     now = clock()
     for seconds in (1, 2, 3):
         message(now - timedelta(minutes=9), waited=seconds, arrived=4, used=60, masked="+212 6•• 22")
-    message(now - timedelta(minutes=9), waited=1, channel="email", carrier="mail", purpose="notice", cost=0, segments=0)
+    message(
+        now - timedelta(minutes=9), waited=1, channel="email", provider="mail", purpose="notice", cost=0, segments=0
+    )
     late = message(now - timedelta(seconds=65))
     attempt(late, now - timedelta(seconds=5), "not_sent", code="refused for amina@example.org")
     shut("sms-b", now - timedelta(minutes=2), reason="no answer in time")
@@ -52,7 +54,7 @@ def test_what_waits_what_left_and_what_went_wrong(busy_day, capsys, monkeypatch)
     assert line_with(text, "email", "mail")[-1] == "-"
     assert line_with(text, "sms-b", "open ")[:5] == ["sms-b", "open", "02:53", "no", "answer"]
     assert line_with(text, "not_sent")[3:] == ["sms", "sms-a", "not_sent", "refused", "for", "…"]
-    assert "docs/operate/alarms/carrier-open.md" in text and "docs/operate/alarms/queue-growing.md" in text
+    assert "docs/operate/alarms/provider-open.md" in text and "docs/operate/alarms/queue-growing.md" in text
     assert "example.org" not in text and "212" not in text
 
 
@@ -61,9 +63,9 @@ def test_a_quiet_installation_says_so(clock, db, capsys):
     assert "No active alarms." in text and text.count("  none") == 3
 
 
-def test_every_configured_carrier_is_listed_whether_it_sends_or_not(busy_day, capsys, monkeypatch, settings):
+def test_every_configured_provider_is_listed_whether_it_sends_or_not(busy_day, capsys, monkeypatch, settings):
     tables = {"iam": {"kind": "smpp"}, "spare": {"kind": "http"}, "relay": {"kind": "smtp"}, "sms-a": {"kind": "smpp"}}
-    settings.MASSAR = replace(settings.MASSAR, email_url="", sms_url="", carriers=tables)
+    settings.MASSAR = replace(settings.MASSAR, email_url="", sms_url="", providers=tables)
     text = shown(capsys, monkeypatch=monkeypatch)
     assert line_with(text, "iam")[:3] == ["sms", "iam", "closed"] and line_with(text, "spare")[:3] == [
         "sms",
@@ -73,7 +75,7 @@ def test_every_configured_carrier_is_listed_whether_it_sends_or_not(busy_day, ca
     assert line_with(text, "relay")[:3] == ["email", "relay", "closed"]
     assert text.count("sms-a") == 2, "in the list once, and in the last error"
     told = json.loads(shown(capsys, json=True))
-    assert {(one["channel"], one["carrier"]) for one in told["carriers"]} >= {
+    assert {(one["channel"], one["provider"]) for one in told["providers"]} >= {
         ("sms", "spare"),
         ("email", "relay"),
         ("", "sms-b"),
@@ -84,17 +86,17 @@ def test_every_configured_carrier_is_listed_whether_it_sends_or_not(busy_day, ca
 def test_a_narrow_terminal_loses_columns_and_no_line_folds(busy_day, capsys, monkeypatch, columns):
     text = shown(capsys, columns=columns, monkeypatch=monkeypatch)
     assert max(map(len, text.splitlines())) <= columns
-    head = line_with(text, "channel", "carrier", "breaker")
-    assert "segments" not in head and {"channel", "carrier", "breaker"} <= set(head)
+    head = line_with(text, "channel", "provider", "breaker")
+    assert "segments" not in head and {"channel", "provider", "breaker"} <= set(head)
 
 
 def test_json_says_the_same_to_programs(busy_day, capsys):
     told = json.loads(shown(capsys, json=True, day=True))
     assert told["window_seconds"] == 86400
     assert {one["id"]: one["about"] for one in told["alarms"]} == {
-        "carrier-open": ["sms-b"], "queue-growing": ["temporary_password"]}  # fmt: skip
+        "provider-open": ["sms-b"], "queue-growing": ["temporary_password"]}  # fmt: skip
     assert told["queue"] == [{"state": "queued", "purpose": "temporary_password", "count": 1, "oldest_seconds": 65}]
-    sms = next(one for one in told["carriers"] if one["carrier"] == "sms-a")
+    sms = next(one for one in told["providers"] if one["provider"] == "sms-a")
     assert (sms["sent"], sms["used"], sms["cost_thousandths"]) == (3, 3, 750)
     assert sms["hand_over_seconds"] == pytest.approx({"p50": 2, "p95": 3, "p99": 3}, abs=0.01)
     assert told["breakers"][0]["state"] == "open" and told["errors"][0]["code"] == "refused for …"

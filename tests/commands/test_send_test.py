@@ -56,7 +56,7 @@ def test_an_sms_step_by_step(send, far_ends):
     _, _, body = gateway.requests[before]
     assert body["to"] == "+212661123456" and body["text"].startswith("Massar: message d'essai")
     steps = [line.split()[0] for line in words.splitlines() if not line.startswith(" ")]
-    assert steps == ["carrier", "text", "reach", "accepted"] and "gsm7, 1 segment" in words
+    assert steps == ["provider", "text", "reach", "accepted"] and "gsm7, 1 segment" in words
 
 
 def test_a_letter_in_arabic(send, far_ends):
@@ -78,7 +78,7 @@ def test_where_it_stops_is_said(send, far_ends):
 
 LONG = ("gw", "0661123456", "--long", "--wait", "0")
 TABLE = """
-[carriers.gw]
+[providers.gw]
 kind = "http"
 url = "http://127.0.0.1:{port}/send"
 json = {{ to = "{{to}}", text = "{{text}}" }}
@@ -107,7 +107,7 @@ COUNTED = '{ reference = "id", segments = "sms.count" }'
 def test_a_long_text_is_arabic_and_its_segments_are_counted(say, far_ends):
     code, words = say({"id": "1", "sms": {"count": 4}}, COUNTED)
     assert code == 0 and "205 units, ucs2, 4 segment(s)" in words
-    assert "segments  4 are needed, the carrier made 4\n" in words
+    assert "segments  4 are needed, the provider made 4\n" in words
     text = far_ends[0].requests[-1][2]["text"]
     assert text.startswith("مسار: رسالة تجريبية") and text.splitlines()[1:] == [
         f"السطر {n} من 8 وصل." for n in range(1, 9)
@@ -115,13 +115,13 @@ def test_a_long_text_is_arabic_and_its_segments_are_counted(say, far_ends):
 
 
 @pytest.mark.parametrize(("answer", "reading", "code", "told"), [
-    ({"id": "1", "sms": {"count": "1"}}, COUNTED, 1, "CUT       the text needs 4 segments, the carrier made 1: the rest is lost"),
-    ({"id": "1", "sms": {"count": 5}}, COUNTED, 0, "segments  4 are needed, the carrier made 5: it costs more than we reckon"),
-    ({"all": ["1", "2"]}, '{ reference = "all.*" }', 1, "CUT       the text needs 4 segments, the carrier made 2"),
+    ({"id": "1", "sms": {"count": "1"}}, COUNTED, 1, "CUT       the text needs 4 segments, the provider made 1: the rest is lost"),
+    ({"id": "1", "sms": {"count": 5}}, COUNTED, 0, "segments  4 are needed, the provider made 5: it costs more than we reckon"),
+    ({"all": ["1", "2"]}, '{ reference = "all.*" }', 1, "CUT       the text needs 4 segments, the provider made 2"),
     ({"id": "1"}, COUNTED, 0, "the message is whole if the phone shows its last line: السطر 8 من 8 وصل."),
-    ({"id": "1", "sms": {"count": "many"}}, COUNTED, 0, "this carrier does not say how many it made"),
+    ({"id": "1", "sms": {"count": "many"}}, COUNTED, 0, "this provider does not say how many it made"),
 ])  # fmt: skip
-def test_a_carrier_that_cuts_is_found_out_where_it_can_be(say, answer, reading, code, told):
+def test_a_provider_that_cuts_is_found_out_where_it_can_be(say, answer, reading, code, told):
     done, words = say(answer, reading)
     assert done == code and told in words, words
 
@@ -150,13 +150,13 @@ def test_by_smpp_each_segment_is_taken_and_reported_by_itself(send, smsc, lost, 
     smsc.mood = with_receipt
     url = f"smpp://{SYSTEM_ID}:{PASSWORD.replace('/', '%2F').replace('@', '%40')}@127.0.0.1:{smsc.port}?rate=1000"
     done, words = send("sms", "0661123456", "--long", "--wait", "20", MASSAR_SMS_URL=url)
-    assert done == code and "segments  4 are needed, the carrier made 4" in words, words
+    assert done == code and "segments  4 are needed, the provider made 4" in words, words
     assert words.count("delivered ") == (4 if not lost else 2) and ("FAILED    " in words) == bool(lost), words
 
 
 @pytest.mark.parametrize(("words", "told"), [
     (("mail", "jamal@example.org", "--long"), "--long is for SMS"),
-    (("orange", "0661123456"), "There is no carrier 'orange'. Configured: mail, sms."),
+    (("orange", "0661123456"), "There is no provider 'orange'. Configured: mail, sms."),
     (("sms", "0522123456"), "'0522123456' is no destination that sms (sms) could write to."),
     (("mail", "nobody"), "'nobody' is no destination"),
 ])  # fmt: skip

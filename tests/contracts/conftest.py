@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from massar.providers.registry import CarrierOptions, Receipt, SmppCarrier
-from massar.providers.smpp.provider import from_table as smpp_carrier
+from massar.providers.registry import ProviderOptions, Receipt, SmppProvider
+from massar.providers.smpp.provider import from_table as smpp_provider
 
 from .http_rig import Gateway
 from .smpp_rig import PASSWORD, SYSTEM_ID, Smsc, until
@@ -50,8 +50,8 @@ HASTY = {"answer_timeout": 0.8, "total_timeout": 1.2}
 
 
 @pytest.fixture
-def options(ca_file) -> Callable[..., CarrierOptions]:
-    def make(**changes) -> CarrierOptions:
+def options(ca_file) -> Callable[..., ProviderOptions]:
+    def make(**changes) -> ProviderOptions:
         settled = {
             "sender": "massar@example.ma",
             "ca_file": ca_file,
@@ -59,7 +59,7 @@ def options(ca_file) -> Callable[..., CarrierOptions]:
             "answer_timeout": 5.0,
             "total_timeout": 10.0,
         }
-        return CarrierOptions(**{**settled, **changes})
+        return ProviderOptions(**{**settled, **changes})
 
     return make
 
@@ -155,10 +155,10 @@ def sink() -> Sink:
 
 
 @pytest.fixture
-def smpp(servers, sink, ca_file) -> Callable[..., SmppCarrier]:
-    """An open carrier to an SMSC of the rig; `bound`: wait until it is."""
+def smpp(servers, sink, ca_file) -> Callable[..., SmppProvider]:
+    """An open provider to an SMSC of the rig; `bound`: wait until it is."""
 
-    def make(server: Smsc | int, *, bound: bool = True, slots=None, **changes) -> SmppCarrier:
+    def make(server: Smsc | int, *, bound: bool = True, slots=None, **changes) -> SmppProvider:
         settled = {
             "host": "127.0.0.1",
             "port": server if isinstance(server, int) else server.port,
@@ -173,11 +173,11 @@ def smpp(servers, sink, ca_file) -> Callable[..., SmppCarrier]:
         table = {**settled, **changes}
         if table["tls"] == "on":
             table.setdefault("ca_file", str(ca_file))
-        carrier = smpp_carrier(table, name="smpp-test", slots=slots)
-        servers.callback(carrier.close)
-        carrier.open(sink)
+        provider = smpp_provider(table, name="smpp-test", slots=slots)
+        servers.callback(provider.close)
+        provider.open(sink)
         if bound:
-            until(carrier.room)
-        return carrier
+            until(provider.room)
+        return provider
 
     return make

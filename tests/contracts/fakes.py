@@ -1,16 +1,16 @@
-"""A carrier that hands over to a list, with faults dialled by the end of the number or of the local part."""
+"""A provider that hands over to a list, with faults dialled by the end of the number or of the local part."""
 
 import threading
 import time
 from datetime import timedelta
 
-from massar.providers.registry import Accepted, NotSent, Outgoing, Refused, Result, Unsure
+from massar.providers.registry import Accepted, NotTransmitted, OutboundMessage, OutcomeUnknown, Rejected, Result
 
 
-class BehavingCarrier:
+class BehavingProvider:
     """Ends in 0001: refused for good; 0002: it arrives, but no answer comes; 0003: slow.
 
-    `mood` overrides the number: `refused`, `not_now`, `ours`, `silent`, `gone` or empty.
+    `mood` overrides the number: `refused`, `not_now`, `configuration_error`, `silent`, `gone` or empty.
     """
 
     def __init__(self, channel: str, *, slow: float = 0.2):
@@ -18,25 +18,25 @@ class BehavingCarrier:
         self.channel = channel
         self.longest = timedelta(seconds=max(1.0, 2 * slow))
         self.mood = ""
-        self.received: list[Outgoing] = []
+        self.received: list[OutboundMessage] = []
         self._slow = slow
         self._lock = threading.Lock()
 
-    def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
+    def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
         mood = self.mood or {"0001": "refused", "0002": "silent", "0003": "slow"}.get(_ending(message.to), "")
         if mood == "gone":
-            return NotSent("nobody there")
+            return NotTransmitted("nobody there")
         if mood == "not_now":
-            return Refused("busy", permanent=False)
-        if mood == "ours":
-            return Refused("who are you", permanent=False, ours=True)
+            return Rejected("busy", permanent=False)
+        if mood == "configuration_error":
+            return Rejected("who are you", permanent=False, configuration_error=True)
         if mood == "refused":
-            return Refused("no such recipient", permanent=True)
+            return Rejected("no such recipient", permanent=True)
         if mood == "slow":
             time.sleep(self._slow)
         with self._lock:
             self.received.append(message)
-        return Unsure("no answer in time") if mood == "silent" else Accepted(f"ref-{len(self.received)}")
+        return OutcomeUnknown("no answer in time") if mood == "silent" else Accepted(f"ref-{len(self.received)}")
 
     def check(self) -> list[str]:
         return ["Nobody there."] if self.mood == "gone" else []

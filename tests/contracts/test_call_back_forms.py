@@ -69,7 +69,7 @@ def test_without_a_charset_it_is_utf8_or_else_western(charset, word):
     assert heard("", JSON, item) == [Receipt("gateway", "7", DELIVERED, word)]
 
 
-def test_the_carriers_own_charset_is_tried_before_western():
+def test_the_providers_own_charset_is_tried_before_western():
     escaped = "".join(f"%{byte:02x}" for byte in "وصل".encode("windows-1256"))
     assert heard(f"id=7&status={escaped}", charset="windows-1256") == [Receipt("gateway", "7", DELIVERED, "وصل")]
 

@@ -9,28 +9,32 @@ from datetime import timedelta
 import pytest
 
 from massar.providers import http_client, oauth_token
-from massar.providers.registry import Accepted, NotSent, Outgoing, Refused, Unsure
+from massar.providers.registry import Accepted, NotTransmitted, OutboundMessage, OutcomeUnknown, Rejected
 from massar.providers.sms_http.provider import from_table
 
 TEN_MINUTES = timedelta(minutes=10)
-SMS = Outgoing("Zk3_x-1", "sms", "+212661000222", "fr", "", "Massar: kdmwt-47392")
-PERMANENT, OURS, BUSY = {"permanent": True}, {"permanent": False, "ours": True}, {"permanent": False, "busy": True}
+SMS = OutboundMessage("Zk3_x-1", "sms", "+212661000222", "fr", "", "Massar: kdmwt-47392")
+PERMANENT, CONFIGURATION, BUSY = (
+    {"permanent": True},
+    {"permanent": False, "configuration_error": True},
+    {"permanent": False, "busy": True},
+)
 LATER = {"permanent": False}
 
 
-def carrier_to(server, **table):
+def provider_to(server, **table):
     table = {"url": f"http://localhost:{server.port}/send", "json": {"to": "{to}", "text": "{text}"}, **table}
     return from_table({"answer_timeout": 5, "total_timeout": 10, **table}, name="gateway", receipts_base="https://a.ma")
 
 
-def sent(carrier):
-    return carrier.send(SMS, valid_for=TEN_MINUTES)
+def sent(provider):
+    return provider.send(SMS, valid_for=TEN_MINUTES)
 
 
 CODES = {
     "reference": "messages.*.id",
     "code": "messages.*.status",
-    "codes": {"0": "accepted", "5": "permanent", "6": "ours", "7": "busy"},
+    "codes": {"0": "accepted", "5": "permanent", "6": "configuration_error", "7": "busy"},
 }
 
 
@@ -40,22 +44,25 @@ CODES = {
         ({"messages": [{"id": "a", "status": 0}]}, Accepted("a")),
         ({"messages": [{"id": "a", "status": 0}, {"id": 7, "status": "0"}]}, Accepted("a", ("a", "7"))),
         ({"messages": [{"status": 0}]}, Accepted("")),
-        ({"messages": [{"id": "a", "status": 5}]}, Refused("http 200, code 5", **PERMANENT)),
-        ({"messages": [{"id": "a", "status": "6"}]}, Refused("http 200, code 6", **OURS)),
-        ({"messages": [{"id": "a", "status": "7"}]}, Refused("http 200, code 7", **BUSY)),
-        ({"messages": [{"id": "a", "status": "99"}]}, Refused("http 200, code 99", **LATER)),
-        ({"messages": [{"id": "a", "status": "no +212661000222"}]}, Refused("http 200, code no +#", **LATER)),
-        ({"messages": [{"id": "a", "status": 0}, {"id": "b", "status": 5}]}, Unsure("only a part of it was taken")),
-        ({"messages": []}, Unsure("the answer can't be read")),
-        (b"<html>", Unsure("the answer can't be read")),
-        (b"[" * 60_000, Unsure("the answer can't be read")),
-        (None, Unsure("the answer can't be read")),
+        ({"messages": [{"id": "a", "status": 5}]}, Rejected("http 200, code 5", **PERMANENT)),
+        ({"messages": [{"id": "a", "status": "6"}]}, Rejected("http 200, code 6", **CONFIGURATION)),
+        ({"messages": [{"id": "a", "status": "7"}]}, Rejected("http 200, code 7", **BUSY)),
+        ({"messages": [{"id": "a", "status": "99"}]}, Rejected("http 200, code 99", **LATER)),
+        ({"messages": [{"id": "a", "status": "no +212661000222"}]}, Rejected("http 200, code no +#", **LATER)),
+        (
+            {"messages": [{"id": "a", "status": 0}, {"id": "b", "status": 5}]},
+            OutcomeUnknown("only a part of it was taken"),
+        ),
+        ({"messages": []}, OutcomeUnknown("the answer can't be read")),
+        (b"<html>", OutcomeUnknown("the answer can't be read")),
+        (b"[" * 60_000, OutcomeUnknown("the answer can't be read")),
+        (None, OutcomeUnknown("the answer can't be read")),
     ],
 )
 def test_an_answer_of_200_may_still_be_a_no(gateway, answer, result):
     server = gateway()
     server.answer = answer
-    assert sent(carrier_to(server, answer=CODES)) == result
+    assert sent(provider_to(server, answer=CODES)) == result
 
 
 def test_a_yes_that_must_be_read_and_can_not_be_is_unsure(gateway):
@@ -63,7 +70,7 @@ def test_a_yes_that_must_be_read_and_can_not_be_is_unsure(gateway):
     server.answer = {"messages": [{"id": "a", "status": 0}]}
     for mood in ("huge", "lost_body", "short_body"):
         server.mood = mood
-        assert sent(carrier_to(server, answer=CODES)) == Unsure("the answer can't be read")
+        assert sent(provider_to(server, answer=CODES)) == OutcomeUnknown("the answer can't be read")
 
 
 @pytest.mark.parametrize(
@@ -72,10 +79,10 @@ def test_a_yes_that_must_be_read_and_can_not_be_is_unsure(gateway):
         (202, b"0: Accepted for delivery", Accepted("")),
         (200, b"OK id=gw-77;\n", Accepted("gw-77")),
         (200, b"OK 4711", Accepted("")),
-        (400, b"ERR 12: x", Refused("http 400, code 12", **OURS)),
-        (400, b"ERR 13: x", Refused("http 400, code 13", **PERMANENT)),
-        (200, b"ERR 13: x", Refused("http 200, code 13", **LATER)),
-        (200, b"Welcome", Unsure("the answer can't be read")),
+        (400, b"ERR 12: x", Rejected("http 400, code 12", **CONFIGURATION)),
+        (400, b"ERR 13: x", Rejected("http 400, code 13", **PERMANENT)),
+        (200, b"ERR 13: x", Rejected("http 200, code 13", **LATER)),
+        (200, b"Welcome", OutcomeUnknown("the answer can't be read")),
     ],
 )
 def test_answers_that_are_text_are_read_by_patterns(gateway, status, answer, result):
@@ -84,15 +91,15 @@ def test_answers_that_are_text_are_read_by_patterns(gateway, status, answer, res
     reading = {
         "reference_pattern": "id=([^;]+)",
         "code_pattern": r"ERR ([0-9]+)|^(0|OK)",
-        "codes": {"0": "accepted", "OK": "accepted", "12": "ours"},
+        "codes": {"0": "accepted", "OK": "accepted", "12": "configuration_error"},
     }
-    assert sent(carrier_to(server, answer=reading)) == result
+    assert sent(provider_to(server, answer=reading)) == result
 
 
 @pytest.mark.parametrize(("answer", "result"), [
     (b'{"ok": true, "id": 900719925474099312345}', Accepted("900719925474099312345")),
-    (b'{"ok": false}', Refused("http 200, code false", **PERMANENT)), (b'{"ok": 1.0}', Refused("http 200, code 1.0", **LATER)),
-    (b'{"ok": null}', Unsure("the answer can't be read")), (b'\xef\xbb\xbf{"ok": true, "id": " 7 "}', Accepted("7")),
+    (b'{"ok": false}', Rejected("http 200, code false", **PERMANENT)), (b'{"ok": 1.0}', Rejected("http 200, code 1.0", **LATER)),
+    (b'{"ok": null}', OutcomeUnknown("the answer can't be read")), (b'\xef\xbb\xbf{"ok": true, "id": " 7 "}', Accepted("7")),
     ('{"ok": true, "id": "7", "text": "Déjà"}'.encode("latin-1"), Accepted("7")),
     ('{"ok": true, "id": 7}'.encode("utf-16"), Accepted("7")),
 ])  # fmt: skip
@@ -100,14 +107,14 @@ def test_a_code_may_be_true_or_false_and_the_answer_in_any_charset(gateway, answ
     server = gateway()
     server.answer = answer
     reading = {"reference": "id", "code": "ok", "codes": {"true": "accepted", "false": "permanent"}}
-    assert sent(carrier_to(server, answer=reading)) == result
+    assert sent(provider_to(server, answer=reading)) == result
 
 
 def test_a_pattern_sees_the_beginning_of_an_answer_only(gateway):
     server = gateway()
     server.answer = b"." * 60_000 + b"id=late"
     before = time.monotonic()
-    assert sent(carrier_to(server, answer={"reference_pattern": ".*id=([a-z]+)"})) == Accepted("")
+    assert sent(provider_to(server, answer={"reference_pattern": ".*id=([a-z]+)"})) == Accepted("")
     assert time.monotonic() - before < 5
 
 
@@ -115,34 +122,35 @@ def test_a_path_and_a_pattern_read_together(gateway):
     server = gateway()
     server.answer = {"url": "https://gateway.example.ma/requests/ed54/"}
     reading = {"reference": "url", "reference_pattern": "([^/]+)/?$"}
-    assert sent(carrier_to(server, answer=reading)) == Accepted("ed54")
+    assert sent(provider_to(server, answer=reading)) == Accepted("ed54")
 
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(400, OURS), (404, LATER), (409, None), (418, PERMANENT), (503, BUSY), (500, LATER), (401, OURS), (403, OURS)],
+    [(400, CONFIGURATION), (404, LATER), (409, None), (418, PERMANENT), (503, BUSY), (500, LATER)]
+    + [(401, CONFIGURATION), (403, CONFIGURATION)],
 )
 def test_which_statuses_mean_what_can_be_set(gateway, status, kind):
     server = gateway()
     server.mood = status
     means = {
-        "400": "ours",
+        "400": "configuration_error",
         "404": "temporary",
         "409": "accepted",
         "4xx": "permanent",
         "503": "busy",
-        "401": "ours",
-        "403": "ours",
+        "401": "configuration_error",
+        "403": "configuration_error",
     }
-    expected = Refused(f"http {status}", **kind) if kind else Accepted("gw-1")
-    assert sent(carrier_to(server, statuses=means, answer={"reference": "id"})) == expected
+    expected = Rejected(f"http {status}", **kind) if kind else Accepted("gw-1")
+    assert sent(provider_to(server, statuses=means, answer={"reference": "id"})) == expected
 
 
 def test_503_with_a_time_to_come_back_is_busy(gateway):
     server = gateway()
     server.mood, server.headers = 503, {"Retry-After": "5"}
-    assert sent(carrier_to(server)) == Refused("http 503", **BUSY)
-    assert sent(carrier_to(server, statuses={"503": "temporary"})) == Refused("http 503", **LATER)
+    assert sent(provider_to(server)) == Rejected("http 503", **BUSY)
+    assert sent(provider_to(server, statuses={"503": "temporary"})) == Rejected("http 503", **LATER)
 
 
 # -- kept connections
@@ -152,27 +160,27 @@ def test_503_with_a_time_to_come_back_is_busy(gateway):
 def test_a_connection_serves_many_messages(gateway, server_tls, ca_file, secure):
     server = gateway(server_tls if secure else None, keeps=True)
     url = f"{'https' if secure else 'http'}://localhost:{server.port}/send"
-    carrier = carrier_to(server, url=url, ca_file=str(ca_file))
-    assert [type(sent(carrier)) for _ in range(5)] == [Accepted] * 5
+    provider = provider_to(server, url=url, ca_file=str(ca_file))
+    assert [type(sent(provider)) for _ in range(5)] == [Accepted] * 5
     assert (len(server.requests), server.lines) == (5, 1)
 
 
 def test_refusals_keep_the_connection_and_silence_does_not(gateway):
     server = gateway(keeps=True)
-    carrier = carrier_to(server, answer_timeout=1.5)
+    provider = provider_to(server, answer_timeout=1.5)
     for mood in (422, 503, "silent", ""):
         server.mood = mood
-        sent(carrier)
+        sent(provider)
     assert len(server.requests) == 4 and server.lines == 2
 
 
 def test_a_connection_that_was_closed_meanwhile_is_replaced_without_a_word(gateway):
     server = gateway(keeps=True)
     server.hangs_up = True
-    carrier = carrier_to(server)
+    provider = provider_to(server)
     for number in range(1, 4):
-        assert isinstance(sent(carrier), Accepted)
-        wait_for(lambda: not carrier._caller._kept[0].quiet())
+        assert isinstance(sent(provider), Accepted)
+        wait_for(lambda: not provider._caller._kept[0].quiet())
         assert server.lines == number
     assert len(server.requests) == 3
 
@@ -187,34 +195,34 @@ def wait_for(true) -> None:
 def test_a_kept_connection_is_not_kept_longer_than_the_other_side_says(gateway):
     server = gateway(keeps=True)
     server.headers = {"Keep-Alive": "timeout=1, max=100"}
-    carrier = carrier_to(server)
-    sent(carrier)
-    sent(carrier)
+    provider = provider_to(server)
+    sent(provider)
+    sent(provider)
     assert server.lines == 2
     server.headers = {"Keep-Alive": "timeout=100000"}
-    sent(carrier)
-    left = carrier._caller._kept[0].kept_until - time.monotonic()
+    sent(provider)
+    left = provider._caller._kept[0].kept_until - time.monotonic()
     assert 50 < left <= http_client.LONGEST_KEPT_SECONDS
 
 
 def test_cut_on_a_kept_connection_after_the_request_left_is_unsure_and_not_sent_again(gateway):
     server = gateway(keeps=True)
-    carrier = carrier_to(server)
-    sent(carrier)
+    provider = provider_to(server)
+    sent(provider)
     server.mood = "cut_after"
-    assert isinstance(sent(carrier), Unsure)
+    assert isinstance(sent(provider), OutcomeUnknown)
     assert (len(server.requests), server.lines) == (2, 1)
 
 
 def test_a_kept_connection_that_breaks_while_the_request_leaves_is_replaced(gateway, monkeypatch):
     """What did not leave as a whole goes again, on a new connection."""
     server = gateway(keeps=True)
-    carrier = carrier_to(server)
-    sent(carrier)
-    (kept,) = carrier._caller._kept
+    provider = provider_to(server)
+    sent(provider)
+    (kept,) = provider._caller._kept
     monkeypatch.setattr(kept, "quiet", lambda: True)  # it breaks between this look and the writing
     kept._socket.shutdown(socket.SHUT_WR)
-    assert sent(carrier) == Accepted("", receipt=False)
+    assert sent(provider) == Accepted("", receipt=False)
     assert (len(server.requests), server.lines) == (2, 2)
 
 
@@ -242,15 +250,15 @@ def test_the_host_header_leaves_the_usual_port_out(secure, port, host):
 
 def test_many_threads_share_few_connections(gateway):
     server = gateway(keeps=True)
-    carrier = carrier_to(server)
+    provider = provider_to(server)
     results = []
-    threads = [threading.Thread(target=lambda: results.extend(sent(carrier) for _ in range(10))) for _ in range(6)]
+    threads = [threading.Thread(target=lambda: results.extend(sent(provider) for _ in range(10))) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(20)
     assert [type(r) for r in results] == [Accepted] * 60 and len(server.requests) == 60
-    assert server.lines <= 12 and len(carrier._caller._kept) <= http_client.MOST_KEPT
+    assert server.lines <= 12 and len(provider._caller._kept) <= http_client.MOST_KEPT
 
 
 # -- tokens
@@ -261,13 +269,13 @@ def by_token(server, tokens, **auth):
         "kind": "oauth2", "token_url": f"http://localhost:{tokens.port}/token",
         "client_id": "mas:sar", "client_secret": "s3 cret", **auth,
     }  # fmt: skip
-    return carrier_to(server, auth=auth)
+    return provider_to(server, auth=auth)
 
 
 def test_a_token_is_fetched_once_and_shown_with_every_message(gateway, tokens):
     server = gateway(keeps=True)
-    carrier = by_token(server, tokens, scope="sms")
-    assert [type(sent(carrier)) for _ in range(3)] == [Accepted] * 3
+    provider = by_token(server, tokens, scope="sms")
+    assert [type(sent(provider)) for _ in range(3)] == [Accepted] * 3
     assert [headers["Authorization"] for _, headers, _ in server.requests] == ["Bearer t-1"] * 3
     ((path, headers, form),) = tokens.requests
     assert (path, form) == ("/token", {"grant_type": "client_credentials", "scope": "sms"})
@@ -291,7 +299,7 @@ def test_a_gateway_may_take_a_refresh_token(gateway, tokens):
 
 def test_a_token_is_renewed_shortly_before_its_end(gateway, tokens, monkeypatch):
     server, moment = gateway(), [1000.0]
-    carrier = by_token(server, tokens)
+    provider = by_token(server, tokens)
 
     class Clock:
         @staticmethod
@@ -300,30 +308,30 @@ def test_a_token_is_renewed_shortly_before_its_end(gateway, tokens, monkeypatch)
 
     monkeypatch.setattr(oauth_token, "time", Clock)
     monkeypatch.setattr(http_client, "time", Clock)
-    sent(carrier)
+    sent(provider)
     moment[0] += 3600 - 61
-    sent(carrier)
+    sent(provider)
     assert len(tokens.requests) == 1
     moment[0] += 2
-    sent(carrier)
+    sent(provider)
     assert len(tokens.requests) == 2
 
 
 def test_401_fetches_a_new_token_once(gateway, tokens):
     server = gateway(keeps=True)
-    carrier = by_token(server, tokens)
+    provider = by_token(server, tokens)
     server.mood = 401
-    assert sent(carrier) == Refused("http 401", **OURS)
+    assert sent(provider) == Rejected("http 401", **CONFIGURATION)
     assert len(tokens.requests) == 2 and len(server.requests) == 2
     server.mood = ""
-    assert isinstance(sent(carrier), Accepted)
+    assert isinstance(sent(provider), Accepted)
     assert server.requests[-1][1]["Authorization"] == "Bearer t-1"  # the newest there was: it is tried again
 
 
 def test_a_token_that_was_taken_back_costs_one_more_request(gateway, tokens):
     server = gateway(keeps=True)
-    carrier = by_token(server, tokens)
-    sent(carrier)
+    provider = by_token(server, tokens)
+    sent(provider)
     tokens.answer = {"access_token": "t-2", "token_type": "Bearer", "expires_in": 3600}
     serve = server.serve
 
@@ -332,29 +340,29 @@ def test_a_token_that_was_taken_back_costs_one_more_request(gateway, tokens):
         serve(handler)
 
     server.serve = only_the_new
-    assert isinstance(sent(carrier), Accepted)
+    assert isinstance(sent(provider), Accepted)
     assert [h["Authorization"] for _, h, _ in server.requests] == ["Bearer t-1", "Bearer t-1", "Bearer t-2"]
 
 
 @pytest.mark.parametrize(
     ("mood", "answer", "kind"),
     [
-        (401, {"error": "invalid_client"}, Refused),
-        (400, {"error": "invalid_grant"}, Refused),
-        (200, {"access_token": ""}, Refused),
-        (200, {"access_token": "a\r\nX: y"}, Refused),
-        (200, {"access_token": 7}, Refused),
-        (200, {"access_token": "a", "token_type": "mac"}, Refused),
-        (200, {"access_token": "a", "expires_in": -1}, Refused),
-        (200, {"access_token": "a", "expires_in": "soon"}, Refused),
-        (200, [], Refused),
-        (200, b"<html>", Refused),
-        (302, {}, Refused),
-        (429, {}, NotSent),
-        (500, {}, NotSent),
-        (503, {}, NotSent),
-        ("cut_after", {}, NotSent),
-        ("silent", {}, NotSent),
+        (401, {"error": "invalid_client"}, Rejected),
+        (400, {"error": "invalid_grant"}, Rejected),
+        (200, {"access_token": ""}, Rejected),
+        (200, {"access_token": "a\r\nX: y"}, Rejected),
+        (200, {"access_token": 7}, Rejected),
+        (200, {"access_token": "a", "token_type": "mac"}, Rejected),
+        (200, {"access_token": "a", "expires_in": -1}, Rejected),
+        (200, {"access_token": "a", "expires_in": "soon"}, Rejected),
+        (200, [], Rejected),
+        (200, b"<html>", Rejected),
+        (302, {}, Rejected),
+        (429, {}, NotTransmitted),
+        (500, {}, NotTransmitted),
+        (503, {}, NotTransmitted),
+        ("cut_after", {}, NotTransmitted),
+        ("silent", {}, NotTransmitted),
     ],
 )
 def test_without_a_token_nothing_is_sent(gateway, tokens, mood, answer, kind):
@@ -366,11 +374,11 @@ def test_without_a_token_nothing_is_sent(gateway, tokens, mood, answer, kind):
         "client_id": "a",
         "client_secret": "s3cret",
     }
-    carrier = carrier_to(server, auth=auth, answer_timeout=0.8 if mood == "silent" else 5)
-    result = sent(carrier)
+    provider = provider_to(server, auth=auth, answer_timeout=0.8 if mood == "silent" else 5)
+    result = sent(provider)
     assert isinstance(result, kind) and "s3cret" not in repr(result) and server.requests == []
-    assert kind is NotSent or (result.ours and not result.permanent)
-    (sentence,) = carrier.check()
+    assert kind is NotTransmitted or (result.configuration_error and not result.permanent)
+    (sentence,) = provider.check()
     assert "no token" in sentence and "s3cret" not in sentence
 
 
@@ -382,10 +390,10 @@ def test_check_fetches_a_token_and_sends_nothing(gateway, tokens):
 
 def test_threads_that_need_a_token_wait_for_one_fetch(gateway, tokens):
     server = gateway(keeps=True)
-    carrier = by_token(server, tokens)
+    provider = by_token(server, tokens)
     tokens.mood = 0.2
     results = []
-    threads = [threading.Thread(target=lambda: results.append(sent(carrier))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: results.append(sent(provider))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -397,10 +405,10 @@ def test_all_of_a_message_together_takes_no_longer_than_was_promised(gateway, to
     """Token, message, token, message: four slow conversations still end within `longest`."""
     server = gateway()
     tokens.mood = server.mood = "drip"
-    carrier = carrier_to(
+    provider = provider_to(
         server, connect_timeout=0.2, answer_timeout=0.5, total_timeout=0.5,
         auth={"kind": "oauth2", "token_url": f"http://localhost:{tokens.port}/", "client_id": "a", "client_secret": "b"},
     )  # fmt: skip
     before = time.monotonic()
-    assert isinstance(sent(carrier), NotSent)
-    assert time.monotonic() - before < carrier.longest.total_seconds() + 2
+    assert isinstance(sent(provider), NotTransmitted)
+    assert time.monotonic() - before < provider.longest.total_seconds() + 2

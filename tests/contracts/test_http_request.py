@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from massar.domain.delivery import receipts_address
-from massar.providers.registry import Accepted, CarrierSettingError, Outgoing, Refused
+from massar.providers.registry import Accepted, OutboundMessage, ProviderSettingError, Rejected
 from massar.providers.sms_http.provider import from_table
 
 TEN_MINUTES = timedelta(minutes=10)
@@ -15,19 +15,19 @@ NASTY = "a\"b'c&d=e\nf\r\ng{to}{{h}}\\i%41?#/;+\x00 ﷺ🔑"
 RECEIPT = {"state": "state", "states": {"1": "delivered"}}
 
 
-def message(text: str = "Massar: kdmwt-47392", to: str = "+212661000222") -> Outgoing:
-    return Outgoing("Zk3_x-1", "sms", to, "fr", "", text)
+def message(text: str = "Massar: kdmwt-47392", to: str = "+212661000222") -> OutboundMessage:
+    return OutboundMessage("Zk3_x-1", "sms", to, "fr", "", text)
 
 
 @pytest.fixture
 def send(gateway):
     """Sends with a table; gives what arrived: (path, headers, body)."""
 
-    def through(table: dict, sent: Outgoing | None = None, *, valid_for=TEN_MINUTES, path: str = "/send"):
+    def through(table: dict, sent: OutboundMessage | None = None, *, valid_for=TEN_MINUTES, path: str = "/send"):
         server = gateway()
         table = {"url": f"http://localhost:{server.port}{path}", **table}
-        carrier = from_table(table, name="gateway", receipts_base=BASE)
-        assert isinstance(carrier.send(sent or message(), valid_for=valid_for), Accepted)
+        provider = from_table(table, name="gateway", receipts_base=BASE)
+        assert isinstance(provider.send(sent or message(), valid_for=valid_for), Accepted)
         return server.requests[0]
 
     return through
@@ -85,7 +85,7 @@ def test_headers_take_placeholders_but_no_text(send):
     table = {"form": {"text": "{text}"}, "headers": {"X-To": "{to_plain}", "X-Id": "n {id}", "Accept": "text/plain"}}
     _, headers, _ = send(table)
     assert (headers["X-To"], headers["X-Id"], headers["Accept"]) == ("212661000222", "n Zk3_x-1", "text/plain")
-    with pytest.raises(CarrierSettingError, match="{text} in the header"):
+    with pytest.raises(ProviderSettingError, match="{text} in the header"):
         send({**table, "headers": {"X": "{text}"}})
 
 
@@ -121,7 +121,7 @@ def test_a_text_that_the_charset_can_not_say_is_not_sent_and_is_our_fault(gatewa
         "form": {"to": "{to}", "text": "{text}"},
     }
     result = from_table(table, name="gateway", receipts_base=BASE).send(message("مسار"), valid_for=TEN_MINUTES)
-    assert isinstance(result, Refused) and result.ours and server.requests == []
+    assert isinstance(result, Rejected) and result.configuration_error and server.requests == []
 
 
 def test_secrets_come_from_the_environment_or_a_file_and_are_taken_as_they_are(send, monkeypatch, tmp_path):
@@ -180,13 +180,13 @@ GOOD = {"url": "https://gateway.example.ma/send", "json": {"to": "{to}", "text":
         ({"charset": "hex"}, "unknown charset"),
         ({"ucs2": "base64"}, "ucs2"),
         ({"coding": {"utf8": "1"}}, "coding.utf8"),
-        ({"statuses": {"4": "ours"}}, "three digits"),
+        ({"statuses": {"4": "configuration_error"}}, "three digits"),
         ({"statuses": {"404": "fatal"}}, "choose from accepted"),
         ({"answer": {"id": "x"}}, "answer.id"),
         ({"answer": {"reference": "a..b"}}, "empty step"),
         ({"answer": {"reference_pattern": "("}}, "can't be read"),
         ({"answer": {"reference_pattern": "a" * 301}}, "300 characters"),
-        ({"answer": {"codes": {"1": "ours"}}}, "answer.code"),
+        ({"answer": {"codes": {"1": "configuration_error"}}}, "answer.code"),
         ({"answer": {"code": "a", "codes": {"1": "fatal"}}}, "choose from"),
         ({"receipt": {"state": "s"}}, "receipt.states"),
         ({"receipt": {"state": "s", "states": {"1": "lost"}}}, "choose from delivered"),
@@ -207,7 +207,7 @@ GOOD = {"url": "https://gateway.example.ma/send", "json": {"to": "{to}", "text":
     ],
 )  # fmt: skip
 def test_a_mistake_gets_one_clear_sentence(changes, words):
-    with pytest.raises(CarrierSettingError) as refused:
+    with pytest.raises(ProviderSettingError) as refused:
         from_table({**GOOD, **changes}, name="gateway", receipts_base=BASE)
     sentence = str(refused.value)
     assert words in sentence and sentence.endswith(".") and "\n" not in sentence and "s3cret" not in sentence
@@ -215,16 +215,16 @@ def test_a_mistake_gets_one_clear_sentence(changes, words):
 
 @pytest.mark.parametrize("name", ["", "a b", "Kannel", "a/b", "x" * 40])
 def test_a_name_goes_into_an_address(name):
-    with pytest.raises(CarrierSettingError, match="name for a carrier"):
+    with pytest.raises(ProviderSettingError, match="name for a provider"):
         from_table(GOOD, name=name, receipts_base=BASE)
 
 
 def test_receipts_need_an_address():
-    with pytest.raises(CarrierSettingError, match="no address"):
+    with pytest.raises(ProviderSettingError, match="no address"):
         from_table({**GOOD, "receipt": RECEIPT}, name="gateway", receipts_base="")
 
 
 def test_nothing_that_is_printed_holds_a_secret():
     auth = {"kind": "bearer", "token": "s3cret"}
-    carrier = from_table({**GOOD, "auth": auth}, name="gateway", receipts_base=BASE)
-    assert "s3cret" not in repr(carrier) + repr(carrier._settings)
+    provider = from_table({**GOOD, "auth": auth}, name="gateway", receipts_base=BASE)
+    assert "s3cret" not in repr(provider) + repr(provider._settings)

@@ -16,12 +16,12 @@ from massar.domain.delivery import api as delivery
 from massar.interfaces.commands.worker import Worker
 from massar.providers.registry import (
     Accepted,
-    CarrierOptions,
-    NotSent,
-    Outgoing,
-    Refused,
-    Unsure,
-    carrier_from_url,
+    NotTransmitted,
+    OutboundMessage,
+    OutcomeUnknown,
+    ProviderOptions,
+    Rejected,
+    provider_from_url,
 )
 from massar.providers.smtp import connection
 
@@ -30,19 +30,19 @@ from .smtp_rig import PASSWORD, USER, stop_listening
 
 TEN_MINUTES = timedelta(minutes=10)
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
-LETTER = Outgoing("first", "email", "khadija@example.org", "fr", "Bonjour", "Bonjour\n")
+LETTER = OutboundMessage("first", "email", "khadija@example.org", "fr", "Bonjour", "Bonjour\n")
 HELLO = [b"220 mail.test ESMTP\r\n", "read", b"250-mail.test\r\n250 8BITMIME\r\n"]
 TO_DATA = ["read", b"250 OK\r\n", "read", b"250 OK\r\n", "read"]
 WHOLE = [*TO_DATA, b"354 go on\r\n", "body", b"250 2.0.0 kept\r\n"]
 
 
 @pytest.fixture
-def carrier(options):
-    """A carrier for that port; its connections are closed in the end."""
+def provider(options):
+    """A provider for that port; its connections are closed in the end."""
     made = []
 
     def make(port: int, *, kind="smtp", login="", **changes):
-        made.append(carrier_from_url(f"{kind}://{login}localhost:{port}", options(**changes)))
+        made.append(provider_from_url(f"{kind}://{login}localhost:{port}", options(**changes)))
         return made[-1]
 
     yield make
@@ -50,33 +50,33 @@ def carrier(options):
         one.close()
 
 
-def send(carrier, name="first", **changes):
-    return carrier.send(replace(LETTER, message_id=name, **changes), valid_for=TEN_MINUTES)
+def send(provider, name="first", **changes):
+    return provider.send(replace(LETTER, message_id=name, **changes), valid_for=TEN_MINUTES)
 
 
 @pytest.mark.parametrize("kind", ["smtp", "smtp+starttls", "smtps"])
-def test_letters_share_one_connection_and_one_sign_in(mail_server, server_tls, carrier, kind):
+def test_letters_share_one_connection_and_one_sign_in(mail_server, server_tls, provider, kind):
     tls = {"smtps": {"tls": server_tls}, "smtp+starttls": {"starttls": server_tls}}.get(kind, {})
     server = mail_server(auth=True, **tls)
     login = f"{USER.replace('@', '%40')}:{PASSWORD.replace('@', '%40').replace('/', '%2F')}@"
-    one = carrier(server.port, kind=kind, login=login)
+    one = provider(server.port, kind=kind, login=login)
     assert [type(send(one, f"m{n}")) for n in range(5)] == [Accepted] * 5
     assert server.conversations == 1
     assert [letter["Message-ID"] for letter in server.letters] == [f"<m{n}@example.ma>" for n in range(5)]
 
 
-def test_a_connection_is_renewed_after_its_letters(mail_server, carrier, monkeypatch):
+def test_a_connection_is_renewed_after_its_letters(mail_server, provider, monkeypatch):
     monkeypatch.setattr(connection, "MOST_LETTERS", 3)
     server = mail_server()
-    one = carrier(server.port)
+    one = provider(server.port)
     assert [type(send(one)) for _ in range(7)] == [Accepted] * 7
     assert server.conversations == 3
 
 
-def test_after_a_rest_a_connection_is_asked_whether_it_lives(script, carrier, monkeypatch):
+def test_after_a_rest_a_connection_is_asked_whether_it_lives(script, provider, monkeypatch):
     monkeypatch.setattr(connection, "REST", 0.0)
     played = script(*HELLO, *WHOLE, "read", b"250 reset\r\n", *WHOLE)
-    one = carrier(played.port)
+    one = provider(played.port)
     assert isinstance(send(one), Accepted) and isinstance(send(one), Accepted)
     assert b"rset\r\n" in [line.lower() for line in played.heard] and played.conversations == 1
 
@@ -84,16 +84,16 @@ def test_after_a_rest_a_connection_is_asked_whether_it_lives(script, carrier, mo
 @pytest.mark.parametrize(
     "answer", [[b"421 4.4.2 gone\r\n"], [b"502 what?\r\n"], [], ["drip"]], ids=["421", "502", "silent", "drips"]
 )
-def test_one_that_does_not_say_it_lives_is_replaced(script, carrier, monkeypatch, answer):
+def test_one_that_does_not_say_it_lives_is_replaced(script, provider, monkeypatch, answer):
     monkeypatch.setattr(connection, "REST", 0.0)
     played = script(*HELLO, *WHOLE, "read", *answer, *(["read"] if not answer else []), "next", *HELLO, *WHOLE)
     if answer == ["drip"]:
         played = script(*HELLO, *WHOLE, "read", "drip")
-    one = carrier(played.port, connect_timeout=0.3, total_timeout=2.0)
+    one = provider(played.port, connect_timeout=0.3, total_timeout=2.0)
     assert isinstance(send(one), Accepted)
     begun = time.monotonic()
     result = send(one, "second")
-    assert isinstance(result, NotSent if answer == ["drip"] else Accepted)
+    assert isinstance(result, NotTransmitted if answer == ["drip"] else Accepted)
     assert time.monotonic() - begun < one.longest.total_seconds() + 1
 
 
@@ -118,9 +118,9 @@ DEATHS = {
 
 
 @pytest.mark.parametrize("death", DEATHS)
-def test_a_kept_connection_that_dies_before_the_final_dot_is_not_noticed(script, carrier, death):
+def test_a_kept_connection_that_dies_before_the_final_dot_is_not_noticed(script, provider, death):
     played = script(*HELLO, *WHOLE, *DEATHS[death], "next", *HELLO, *WHOLE)
-    one = carrier(played.port, answer_timeout=0.5)
+    one = provider(played.port, answer_timeout=0.5)
     text = "line of text\n" * 400_000 if death == "cut in the letter" else LETTER.text
     assert isinstance(send(one), Accepted)
     assert isinstance(send(one, "second", text=text), Accepted)
@@ -128,30 +128,30 @@ def test_a_kept_connection_that_dies_before_the_final_dot_is_not_noticed(script,
 
 
 @pytest.mark.parametrize("end", [["cut"], ["read"], ["drip"]], ids=["cut", "silent", "drips"])
-def test_one_that_dies_after_the_final_dot_leaves_it_unsure_and_is_not_tried_again(script, carrier, end):
+def test_one_that_dies_after_the_final_dot_leaves_it_unsure_and_is_not_tried_again(script, provider, end):
     played = script(*HELLO, *WHOLE, *TO_DATA, b"354 go on\r\n", "body", *end, "next", *HELLO, *WHOLE)
-    one = carrier(played.port, **HASTY)
+    one = provider(played.port, **HASTY)
     assert isinstance(send(one), Accepted)
-    assert isinstance(send(one, "second"), Unsure)
+    assert isinstance(send(one, "second"), OutcomeUnknown)
     assert played.conversations == 1
 
 
-def test_a_new_connection_is_tried_once_and_no_more(script, carrier):
+def test_a_new_connection_is_tried_once_and_no_more(script, provider):
     played = script(*HELLO, *WHOLE, "cut", "next", *HELLO, "read", "cut", "next", *HELLO, *WHOLE)
-    one = carrier(played.port)
+    one = provider(played.port)
     assert isinstance(send(one), Accepted)
-    assert isinstance(send(one, "second"), NotSent)
+    assert isinstance(send(one, "second"), NotTransmitted)
     assert played.conversations == 2
 
 
 @pytest.mark.parametrize(("answer", "permanent"), [(b"550 5.1.1 nobody\r\n", True), (b"450 4.2.1 later\r\n", False)])
-def test_a_refusal_on_a_kept_connection_stands_and_the_next_letter_starts_clean(script, carrier, answer, permanent):
+def test_a_refusal_on_a_kept_connection_stands_and_the_next_letter_starts_clean(script, provider, answer, permanent):
     refused = ["read", b"250 OK\r\n", "read", answer]
     played = script(*HELLO, *WHOLE, *refused, "read", b"250 reset\r\n", *WHOLE)
-    one = carrier(played.port)
+    one = provider(played.port)
     assert isinstance(send(one), Accepted)
     result = send(one, "second")
-    assert isinstance(result, Refused) and result.permanent == permanent and not result.busy
+    assert isinstance(result, Rejected) and result.permanent == permanent and not result.busy
     assert isinstance(send(one, "third"), Accepted)
     assert played.conversations == 1 and b"rset\r\n" in played.heard
 
@@ -166,13 +166,13 @@ def test_a_refusal_on_a_kept_connection_stands_and_the_next_letter_starts_clean(
     ],
     ids=["greeting", "MAIL", "no room", "the end"],
 )
-def test_a_new_connection_that_is_sent_away_says_busy(script, carrier, lines):
-    result = send(carrier(script(*lines).port))
-    assert isinstance(result, Refused) and result.busy and not (result.permanent or result.ours)
+def test_a_new_connection_that_is_sent_away_says_busy(script, provider, lines):
+    result = send(provider(script(*lines).port))
+    assert isinstance(result, Rejected) and result.busy and not (result.permanent or result.configuration_error)
 
 
 @pytest.mark.parametrize(
-    ("lines", "ours"),
+    ("lines", "configuration_error"),
     [
         (["read", b"250 OK\r\n", "read", b"550 5.7.1 policy\r\n"], False),
         (["read", b"250 OK\r\n", "read", b"550 5.1.8 sender domain\r\n"], True),
@@ -181,26 +181,30 @@ def test_a_new_connection_that_is_sent_away_says_busy(script, carrier, lines):
     ],
     ids=["policy", "sender", "spam", "content"],
 )
-def test_after_the_recipient_was_accepted_no_is_about_us(script, carrier, lines, ours):
+def test_after_the_recipient_was_accepted_no_is_about_us(script, provider, lines, configuration_error):
     """A policy at RCPT is about the recipient, and for good."""
-    result = send(carrier(script(*HELLO, *lines).port))
-    assert isinstance(result, Refused) and result.ours == ours and result.permanent != ours
+    result = send(provider(script(*HELLO, *lines).port))
+    assert (
+        isinstance(result, Rejected)
+        and result.configuration_error == configuration_error
+        and result.permanent != configuration_error
+    )
 
 
-def test_no_more_connections_at_once_than_are_set(mail_server, carrier):
+def test_no_more_connections_at_once_than_are_set(mail_server, provider):
     server = mail_server()
     server.after_data = 0.05
-    one = carrier(server.port, connections=2)
+    one = provider(server.port, connections=2)
     results = in_threads(lambda n: send(one, f"m{n}"), 10)
     assert [type(result) for result in results] == [Accepted] * 10
     assert server.at_once == 2 and server.conversations == 2
 
 
-def test_who_waits_too_long_for_a_connection_is_told_that_it_is_busy(carrier):
-    one = carrier(1, connections=1, total_timeout=0.2)
+def test_who_waits_too_long_for_a_connection_is_told_that_it_is_busy(provider):
+    one = provider(1, connections=1, total_timeout=0.2)
     with one._free:  # another sender has the only one
         result = send(one)
-    assert isinstance(result, Refused) and result.busy and not (result.permanent or result.ours)
+    assert isinstance(result, Rejected) and result.busy and not (result.permanent or result.configuration_error)
 
 
 def in_threads(work, count: int) -> list:
@@ -213,46 +217,46 @@ def in_threads(work, count: int) -> list:
     return results
 
 
-def test_closing_says_goodbye_and_what_comes_later_still_goes(script, carrier):
+def test_closing_says_goodbye_and_what_comes_later_still_goes(script, provider):
     played = script(*HELLO, *WHOLE, "read", b"221 bye\r\n", "next", *HELLO, *WHOLE, "read")
-    one = carrier(played.port)
+    one = provider(played.port)
     send(one)
     one.close()
     assert isinstance(send(one, "late"), Accepted)
     assert [line for line in played.heard if line.upper() == b"QUIT\r\n"]
 
 
-def test_a_worker_that_stops_says_goodbye(script, carrier):
+def test_a_worker_that_stops_says_goodbye(script, provider):
     played = script(*HELLO, *WHOLE, "read", "next", *HELLO)
-    one, stop = carrier(played.port), threading.Event()
+    one, stop = provider(played.port), threading.Event()
     send(one)
     stop.set()
     Worker(delivery.Roster({"email": [one]})).run(stop)
-    assert carrier(played.port).check() == [], "the first conversation is over"
+    assert provider(played.port).check() == [], "the first conversation is over"
     assert [line for line in played.heard if line.upper() == b"QUIT\r\n"]
 
 
-def test_the_check_leaves_the_kept_connections_alone(mail_server, carrier):
+def test_the_check_leaves_the_kept_connections_alone(mail_server, provider):
     server = mail_server()
-    one = carrier(server.port)
+    one = provider(server.port)
     send(one)
     assert one.check() == [] and isinstance(send(one), Accepted)
     assert server.conversations == 2
 
 
-def test_a_server_that_reports_is_asked_to_and_told_our_name(script, carrier):
+def test_a_server_that_reports_is_asked_to_and_told_our_name(script, provider):
     hello = [b"220 mail.test\r\n", "read", b"250-mail.test\r\n250 DSN\r\n"]
     quiet, told = script(*hello, *WHOLE), script(*hello, *WHOLE)
-    assert send(carrier(quiet.port)).receipt is False
-    assert send(carrier(told.port, bounces="bounce.example.ma", receipts=True)).receipt is True
+    assert send(provider(quiet.port)).receipt is False
+    assert send(provider(told.port, bounces="bounce.example.ma", receipts=True)).receipt is True
     mail, rcpt = quiet.heard[1:3]
     assert b"RET=HDRS ENVID=first" in mail and rcpt.endswith(b"NOTIFY=FAILURE,DELAY\r\n")
     assert told.heard[2].endswith(b"NOTIFY=SUCCESS,FAILURE,DELAY\r\n")
 
 
-def test_a_server_that_does_not_report_is_asked_for_nothing(script, carrier):
+def test_a_server_that_does_not_report_is_asked_for_nothing(script, provider):
     played = script(*HELLO, *WHOLE)
-    assert send(carrier(played.port, bounces="bounce.example.ma", receipts=True)).receipt is False
+    assert send(provider(played.port, bounces="bounce.example.ma", receipts=True)).receipt is False
     assert b"ENVID" not in played.heard[1] and b"NOTIFY" not in played.heard[2]
 
 
@@ -341,8 +345,8 @@ class Fickle:
 @given(st.lists(st.tuples(st.sampled_from(FAULTS), st.sampled_from(STAGES)), min_size=1, max_size=8))
 def test_the_answer_is_true_whatever_the_server_does(plan):
     server = Fickle(plan)
-    one = carrier_from_url(
-        f"smtp://127.0.0.1:{server.port}", CarrierOptions(sender="massar@example.ma", answer_timeout=2)
+    one = provider_from_url(
+        f"smtp://127.0.0.1:{server.port}", ProviderOptions(sender="massar@example.ma", answer_timeout=2)
     )
     try:
         for number in range(len(plan) + 2):
@@ -351,9 +355,9 @@ def test_the_answer_is_true_whatever_the_server_does(plan):
             match result:
                 case Accepted():
                     assert arrived == 1
-                case Refused() | NotSent():
+                case Rejected() | NotTransmitted():
                     assert arrived == 0
-                case Unsure():
+                case OutcomeUnknown():
                     assert arrived <= 1
     finally:
         one.close()

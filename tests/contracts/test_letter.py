@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from massar.providers.registry import CarrierOptions, Outgoing
+from massar.providers.registry import OutboundMessage, ProviderOptions
 from massar.providers.smtp.mime import compose, one_line
 from tests.domain.test_wording import CASES, LONG_HELP, rendered
 
@@ -37,12 +37,12 @@ TEXT = st.text(
 PLAIN_TEXT = "Bonjour,\n\n.\nlong " + "x" * 500 + "\nFrom here\n"
 
 
-def made(message: Outgoing, *, to: str = "khadija@example.org", **options) -> bytes:
-    return compose(message, to, CarrierOptions(**{"sender": "no-reply@example.ma", **options}))
+def made(message: OutboundMessage, *, to: str = "khadija@example.org", **options) -> bytes:
+    return compose(message, to, ProviderOptions(**{"sender": "no-reply@example.ma", **options}))
 
 
-def outgoing(subject: str, text: str, html: str | None = None, language: str = "ar") -> Outgoing:
-    return Outgoing(UID, "email", "khadija@example.org", language, subject, text, html, written_at=MADE)
+def outgoing(subject: str, text: str, html: str | None = None, language: str = "ar") -> OutboundMessage:
+    return OutboundMessage(UID, "email", "khadija@example.org", language, subject, text, html, written_at=MADE)
 
 
 def keeps_to_the_limits(letter: bytes) -> None:

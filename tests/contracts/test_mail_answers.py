@@ -2,7 +2,7 @@
 
 import pytest
 
-from massar.providers.registry import MESSAGE, NOTHING, RECIPIENT, NotSent
+from massar.providers.registry import MESSAGE, NOTHING, RECIPIENT, NotTransmitted
 from massar.providers.smtp.replies import DATA, END, GREETING, HELLO, MAIL, RCPT, SIGN_IN, judged
 
 ABOUT_US = [
@@ -109,14 +109,19 @@ def answer(text: str, stage: str):
 @pytest.mark.parametrize("stage", [RCPT, DATA, END])
 def test_what_names_us_is_ours_wherever_it_is_said(text, stage):
     result = answer(text, stage)
-    assert result.ours and not result.permanent and not result.busy
+    assert result.configuration_error and not result.permanent and not result.busy
     assert result.about == MESSAGE, "it was said to one message: others must hear it before everybody waits"
 
 
 @pytest.mark.parametrize(("text", "permanent", "by_all"), ABOUT_THE_RECIPIENT)
 def test_at_rcpt_an_answer_is_about_the_recipient(text, permanent, by_all):
     result = answer(text, RCPT)
-    assert (result.permanent, result.ours, result.busy, result.about) == (permanent, False, False, RECIPIENT)
+    assert (result.permanent, result.configuration_error, result.busy, result.about) == (
+        permanent,
+        False,
+        False,
+        RECIPIENT,
+    )
     assert (result.permanent and not result.elsewhere) == by_all
 
 
@@ -126,32 +131,37 @@ def test_at_rcpt_an_answer_is_about_the_recipient(text, permanent, by_all):
 @pytest.mark.parametrize("stage", [DATA, END])
 def test_after_rcpt_no_5xx_means_that_there_is_no_such_mailbox(text, stage):
     result = answer(text, stage)
-    assert result.ours and not result.permanent
+    assert result.configuration_error and not result.permanent
 
 
 @pytest.mark.parametrize("text", ["550 5.1.1 no such user", "552 5.2.2 mailbox full"])
 def test_a_mailbox_that_is_named_late_is_not_our_account_and_not_the_end(text):
     result = answer(text, END)
-    assert (result.permanent, result.ours, result.about) == (False, False, RECIPIENT)
+    assert (result.permanent, result.configuration_error, result.about) == (False, False, RECIPIENT)
 
 
-@pytest.mark.parametrize(("text", "ours", "busy"), [
+@pytest.mark.parametrize(("text", "configuration_error", "busy"), [
     ("451 4.3.5 Server configuration error", False, False), ("550 5.7.1 sender", True, False), ("421 4.3.2 too busy", False, True),
     ("452 4.3.1 no room", False, True), ("554 5.3.2 go away", True, False),
 ])  # fmt: skip
 @pytest.mark.parametrize("stage", [GREETING, HELLO, SIGN_IN, MAIL])
-def test_before_the_recipient_is_named_nothing_is_about_him(text, ours, busy, stage):
+def test_before_the_recipient_is_named_nothing_is_about_him(text, configuration_error, busy, stage):
     result = answer(text, stage)
-    assert (result.permanent, result.ours, result.busy, result.about) == (False, ours, busy, NOTHING)
+    assert (result.permanent, result.configuration_error, result.busy, result.about) == (
+        False,
+        configuration_error,
+        busy,
+        NOTHING,
+    )
 
 
 def test_the_mail_systems_own_trouble_is_no_one_domains():
     result = answer("451 4.3.5 <x@example.org>: Recipient address rejected: Server configuration error", RCPT)
-    assert (result.permanent, result.ours, result.about) == (False, False, MESSAGE)
+    assert (result.permanent, result.configuration_error, result.about) == (False, False, MESSAGE)
 
 
 def test_what_is_no_answer_was_not_sent():
-    assert answer("299 what?", RCPT) == NotSent("the server answered 299 at RCPT")
+    assert answer("299 what?", RCPT) == NotTransmitted("the server answered 299 at RCPT")
 
 
 @pytest.mark.parametrize("text", [text for text, *_ in ABOUT_THE_RECIPIENT] + ABOUT_US)

@@ -9,9 +9,9 @@ import pytest
 
 from massar.domain.delivery import receipts_address
 from massar.providers.http_client import Answer
-from massar.providers.registry import Accepted, Outgoing, Receipt, Refused, Unsure, receipt_form
+from massar.providers.registry import Accepted, OutboundMessage, OutcomeUnknown, Receipt, Rejected, receipt_form
 from massar.providers.sms_http import settings
-from massar.providers.sms_http.provider import HttpCarrier, from_table
+from massar.providers.sms_http.provider import HttpProvider, from_table
 from massar.providers.sms_http.request import PLACEHOLDERS
 
 BASE = "https://compte.example.ma"
@@ -27,7 +27,7 @@ def table(preset: str) -> dict:
     return {"preset": preset, "kind": "http", **examples(preset)["settings"]}
 
 
-def carrier(preset: str) -> HttpCarrier:
+def provider(preset: str) -> HttpProvider:
     return from_table(table(preset), name="gateway", receipts_base=BASE)
 
 
@@ -41,13 +41,17 @@ def test_there_are_three_and_each_has_examples_of_everything():
         found = examples(preset)
         results = {one["result"] for one in found["answers"]}
         states = {one["state"] for call in found["calls"] for one in call.get("receipts", [])}
-        assert found["requests"] and {"accepted", "permanent", "ours"} <= results and {"delivered", "failed"} <= states
+        assert (
+            found["requests"]
+            and {"accepted", "permanent", "configuration_error"} <= results
+            and {"delivered", "failed"} <= states
+        )
 
 
 @pytest.mark.parametrize(("preset", "example"), cases("requests"))
 def test_it_renders_the_request(preset: str, example: dict):
-    ours = carrier(preset)
-    sent = Outgoing("Zk3_x-1", "sms", example["to"], "fr", "", example["text"])
+    ours = provider(preset)
+    sent = OutboundMessage("Zk3_x-1", "sms", example["to"], "fr", "", example["text"])
     call = ours._settings.request.render(ours._values(sent, timedelta(minutes=10)))
     assert call.method == example["method"]
     assert call.place.target == example["target"].replace("<receipt_url>", quote_plus(ADDRESS))
@@ -57,15 +61,18 @@ def test_it_renders_the_request(preset: str, example: dict):
 
 @pytest.mark.parametrize(("preset", "example"), cases("answers"))
 def test_it_reads_the_answer(preset: str, example: dict):
-    result = carrier(preset)._settings.answer.judge(Answer(example["status"], {}, example["body"].encode()))
+    result = provider(preset)._settings.answer.judge(Answer(example["status"], {}, example["body"].encode()))
     kind = example["result"]
     if kind == "accepted":
         assert result == Accepted(example.get("reference", ""), receipt=True)
     elif kind == "unsure":
-        assert isinstance(result, Unsure)
+        assert isinstance(result, OutcomeUnknown)
     else:
-        assert result == Refused(
-            example["code"], permanent=kind == "permanent", ours=kind == "ours", busy=kind == "busy"
+        assert result == Rejected(
+            example["code"],
+            permanent=kind == "permanent",
+            configuration_error=kind == "configuration_error",
+            busy=kind == "busy",
         )
 
 
@@ -78,7 +85,7 @@ def test_it_reads_the_call_back(preset: str, call: dict):
         "body": call.get("body", "").encode(),
     }
     wanted = call.get("receipts")
-    assert form.read(**asked) == (wanted and [Receipt(carrier="gateway", **one) for one in wanted])
+    assert form.read(**asked) == (wanted and [Receipt(provider="gateway", **one) for one in wanted])
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -87,8 +94,8 @@ def test_its_receipts_read_without_its_secrets_and_without_an_address(preset: st
 
 
 def test_a_gateway_that_is_told_once_where_to_call_gets_one_address():
-    assert carrier("oauth2-json").receipts_at == receipts_address.make("gateway", "", BASE)
-    assert carrier("kannel").receipts_at == carrier("json-bearer").receipts_at == ""
+    assert provider("oauth2-json").receipts_at == receipts_address.make("gateway", "", BASE)
+    assert provider("kannel").receipts_at == provider("json-bearer").receipts_at == ""
 
 
 def test_an_operator_overrides_single_values():
@@ -99,7 +106,7 @@ def test_an_operator_overrides_single_values():
     changed = from_table(own, name="gateway", receipts_base=BASE)._settings
     assert changed.request.query["dlr-mask"].fixed == "3" and "validity" not in changed.request.query
     assert changed.request.query["coding"].names == {"coding"} and changed.sender == "ECOLE"
-    assert changed.answer.statuses["400"] == "temporary" and changed.answer.statuses["403"] == "ours"
+    assert changed.answer.statuses["400"] == "temporary" and changed.answer.statuses["403"] == "configuration_error"
 
 
 def test_every_setting_stands_on_the_operators_page():

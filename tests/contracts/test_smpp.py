@@ -6,7 +6,16 @@ from datetime import timedelta
 
 import pytest
 
-from massar.providers.registry import DELIVERED, FAILED, Accepted, NotSent, Outgoing, Receipt, Refused, Unsure
+from massar.providers.registry import (
+    DELIVERED,
+    FAILED,
+    Accepted,
+    NotTransmitted,
+    OutboundMessage,
+    OutcomeUnknown,
+    Receipt,
+    Rejected,
+)
 from massar.providers.smpp import pdu
 from massar.providers.smpp.provider import from_table
 from massar.providers.smpp.session import Pace
@@ -15,12 +24,12 @@ from .smpp_rig import PASSWORD, SYSTEM_ID, Smsc, deliver_body, read_submit, rece
 
 TEN_MINUTES = timedelta(minutes=10)
 NUMBER = "+212661000222"
-SMS = Outgoing("Zk3_x-1", "sms", NUMBER, "fr", "", "Massar: mot de passe\nkdmwt-47392\nà 14:35")
-LONG = Outgoing("Zk3_x-2", "sms", NUMBER, "ar", "", "مسار: كلمة مرور مؤقتة\n" * 8)
+SMS = OutboundMessage("Zk3_x-1", "sms", NUMBER, "fr", "", "Massar: mot de passe\nkdmwt-47392\nà 14:35")
+LONG = OutboundMessage("Zk3_x-2", "sms", NUMBER, "ar", "", "مسار: كلمة مرور مؤقتة\n" * 8)
 
 
-def submit(carrier, message=SMS, valid_for=TEN_MINUTES) -> Future:
-    return carrier.submit(message, valid_for=valid_for)
+def submit(provider, message=SMS, valid_for=TEN_MINUTES) -> Future:
+    return provider.submit(message, valid_for=valid_for)
 
 
 def result(future: Future):
@@ -33,10 +42,10 @@ def result(future: Future):
 @pytest.mark.parametrize(("bind", "binds", "made"), [("trx", 2, ["trx", "trx"]), ("tx+rx", 1, ["rx", "tx"])])
 def test_each_kind_of_bind_sends_and_receives(smsc, smpp, sink, bind, binds, made):
     server = smsc()
-    carrier = smpp(server, bind=bind, binds=binds)
+    provider = smpp(server, bind=bind, binds=binds)
     until(lambda: len(server.binds) == len(made))
     assert sorted(server.binds) == made
-    accepted = result(submit(carrier))
+    accepted = result(submit(provider))
     assert accepted == Accepted("1001", receipt=True)
     until(lambda: any(link.mode in ("rx", "trx") for link in server.links))
     server.receipt(receipt_text("1001"))
@@ -48,19 +57,21 @@ def test_each_kind_of_bind_sends_and_receives(smsc, smpp, sink, bind, binds, mad
 def test_a_bind_that_is_refused_is_our_fault_and_is_tried_again(smsc, smpp, status):
     server = smsc()
     server.bind_mood = status
-    carrier = smpp(server, bound=False)
+    provider = smpp(server, bound=False)
     until(lambda: len(server.binds) >= 3)
-    assert result(submit(carrier)) == Refused(f"smpp 0x{status:02x} at bind", permanent=False, ours=True)
-    (sentence,) = carrier.check()
+    assert result(submit(provider)) == Rejected(
+        f"smpp 0x{status:02x} at bind", permanent=False, configuration_error=True
+    )
+    (sentence,) = provider.check()
     assert "refuses us" in sentence and f"0x{status:02x}" in sentence
     server.bind_mood = 0
-    until(carrier.room)
-    assert isinstance(result(submit(carrier)), Accepted)
+    until(provider.room)
+    assert isinstance(result(submit(provider)), Accepted)
 
 
 def test_a_wrong_password_is_found_by_check(smsc, smpp):
-    carrier = smpp(smsc(), bound=False, password="wrong")
-    (sentence,) = carrier.check()
+    provider = smpp(smsc(), bound=False, password="wrong")
+    (sentence,) = provider.check()
     assert "refuses us: smpp 0x0e at bind" in sentence
 
 
@@ -68,9 +79,9 @@ def test_a_wrong_password_is_found_by_check(smsc, smpp):
 def test_a_bind_that_fails_for_now_is_nobodys_fault(smsc, smpp, status):
     server = smsc()
     server.bind_mood = status
-    carrier = smpp(server, bound=False)
+    provider = smpp(server, bound=False)
     until(lambda: len(server.binds) >= 2)
-    assert isinstance(result(submit(carrier)), NotSent)
+    assert isinstance(result(submit(provider)), NotTransmitted)
 
 
 @pytest.mark.parametrize("mood", ["silent", "garbage", "nack", "other"])
@@ -86,25 +97,25 @@ def test_a_bind_that_gets_no_sensible_answer_is_given_up_and_tried_again(smsc, s
             link.send(pdu.Pdu(pdu.SUBMIT_SM | pdu.RESPONSE, 0, asked.sequence))
 
     server.bind_mood = answer
-    carrier = smpp(server, bound=False, answer_timeout=0.2)
+    provider = smpp(server, bound=False, answer_timeout=0.2)
     until(lambda: len(server.binds) >= 2)
-    assert carrier.room() == 0 and not isinstance(result(submit(carrier)), Accepted | Unsure)
+    assert provider.room() == 0 and not isinstance(result(submit(provider)), Accepted | OutcomeUnknown)
 
 
-def test_a_check_of_a_bound_carrier_makes_no_bind_of_its_own(smsc, smpp):
+def test_a_check_of_a_bound_provider_makes_no_bind_of_its_own(smsc, smpp):
     server = smsc()
-    carrier = smpp(server)
-    assert carrier.check() == [] and server.binds == ["trx"]
+    provider = smpp(server)
+    assert provider.check() == [] and server.binds == ["trx"]
 
 
 def test_a_check_takes_no_receipt_from_those_who_store_it(smsc, smpp, sink):
     server = smsc()
     server.after_bind = pdu.Pdu(pdu.DELIVER_SM, 0, 99, deliver_body(receipt_text("1001"))).encoded()
     server.bind_mood = 0x0D
-    carrier = smpp(server, bound=False, reconnect_first=60.0, reconnect_most=60.0)
+    provider = smpp(server, bound=False, reconnect_first=60.0, reconnect_most=60.0)
     until(lambda: server.binds)
     server.bind_mood = 0
-    assert carrier.check() == []
+    assert provider.check() == []
     assert server.answered(99).status == pdu.TRY_AGAIN and sink.stored == []
     until(lambda: server.asked(pdu.UNBIND))
 
@@ -152,14 +163,14 @@ def test_slots_that_can_not_be_asked_keep_it_unbound(smsc, smpp):
             raise OSError("the database is gone")
 
     slots = Broken()
-    carrier = smpp(smsc(), slots=slots, bound=False)
+    provider = smpp(smsc(), slots=slots, bound=False)
     until(lambda: slots.asked >= 2)
-    assert carrier.room() == 0
-    assert not carrier.standby(), (
-        "nobody is known to hold a bind: the next carrier is asked, and operators hear of this one"
+    assert provider.room() == 0
+    assert not provider.standby(), (
+        "nobody is known to hold a bind: the next provider is asked, and operators hear of this one"
     )
-    assert "can't be asked" in result(submit(carrier)).why
-    assert "can't be asked" in carrier.check()[0]
+    assert "can't be asked" in result(submit(provider)).why
+    assert "can't be asked" in provider.check()[0]
 
 
 @pytest.mark.parametrize("bind", ["trx", "tx+rx"])
@@ -188,17 +199,17 @@ def test_the_check_takes_no_bind_beside_workers(smsc, smpp, bind):
 
 
 def test_tls_with_the_right_name_works(smsc, smpp, server_tls):
-    carrier = smpp(smsc(server_tls), tls="on", host="localhost")
-    assert isinstance(result(submit(carrier)), Accepted)
+    provider = smpp(smsc(server_tls), tls="on", host="localhost")
+    assert isinstance(result(submit(provider)), Accepted)
 
 
 @pytest.mark.parametrize("fault", ["unknown authority", "other name"])
 def test_a_certificate_that_does_not_verify_ends_it(smsc, smpp, server_tls, other_name_tls, fault):
     server = smsc(other_name_tls if fault == "other name" else server_tls)
     changes = {"ca_file": ""} if fault == "unknown authority" else {}
-    carrier = smpp(server, tls="on", host="localhost", bound=False, **changes)
-    until(lambda: "certificate" in getattr(result(submit(carrier)), "why", ""))
-    assert "certificate" in carrier.check()[0] and server.binds == []
+    provider = smpp(server, tls="on", host="localhost", bound=False, **changes)
+    until(lambda: "certificate" in getattr(result(submit(provider)), "why", ""))
+    assert "certificate" in provider.check()[0] and server.binds == []
 
 
 # -- what a submit_sm says
@@ -206,8 +217,8 @@ def test_a_certificate_that_does_not_verify_ends_it(smsc, smpp, server_tls, othe
 
 def test_the_fields_of_a_submit(smsc, smpp):
     server = smsc()
-    carrier = smpp(server, service_type="OTP")
-    result(submit(carrier))
+    provider = smpp(server, service_type="OTP")
+    result(submit(provider))
     (sent,) = server.submits
     assert (sent.service, sent.source, sent.to) == ("OTP", (5, 0, "MASSAR"), (1, 1, "212661000222"))
     assert (sent.esm_class, sent.registered, sent.coding) == (0, 1, 0)
@@ -248,15 +259,15 @@ def test_absolute_validity(smsc, smpp, clock):
 @pytest.mark.parametrize("seconds", [0.9, 0, -5])
 def test_what_is_worth_nothing_any_more_does_not_leave(smsc, smpp, seconds):
     server = smsc()
-    assert result(submit(smpp(server), valid_for=timedelta(seconds=seconds))) == NotSent("too late")
+    assert result(submit(smpp(server), valid_for=timedelta(seconds=seconds))) == NotTransmitted("too late")
     assert server.submits == []
 
 
 @pytest.mark.parametrize("to", ["", "0661000222", "+", "+0661000222", "212661000222", "+21266100022a", "+" + "1" * 16])
 def test_a_number_that_is_none_is_refused_for_good(smsc, smpp, to):
     server = smsc()
-    refused = result(submit(smpp(server), Outgoing("m", "sms", to, "fr", "", "-")))
-    assert refused.permanent and not refused.ours and server.submits == []
+    refused = result(submit(smpp(server), OutboundMessage("m", "sms", to, "fr", "", "-")))
+    assert refused.permanent and not refused.configuration_error and server.submits == []
 
 
 def test_a_long_text_leaves_in_segments_that_the_phone_joins(smsc, smpp):
@@ -277,19 +288,19 @@ def test_a_window_smaller_than_the_segments_is_enough(smsc, smpp):
 def test_segments_leave_by_one_bind_and_nothing_spins_meanwhile(smsc, smpp):
     server = smsc()
     server.mood = "late"
-    carrier = smpp(server, window=1, binds=2)
-    until(lambda: carrier.room() == 2)
-    future = submit(carrier, LONG)
+    provider = smpp(server, window=1, binds=2)
+    until(lambda: provider.room() == 2)
+    future = submit(provider, LONG)
     for there in (1, 2, 3):
         until(lambda there=there: len(server.submits) == there)
-        assert carrier._engine._timer is None  # the other bind is free, but this message does not wait for it
+        assert provider._engine._timer is None  # the other bind is free, but this message does not wait for it
         server.release()
     assert len(result(future).parts) == 3 and len({link for link, _ in server.kept_ever}) == 1
 
 
 @pytest.mark.parametrize(
     ("second", "outcome"),
-    [(0x58, Refused("smpp 0x58", False, busy=True)), (0x0B, Refused("smpp 0x0b", True))],
+    [(0x58, Rejected("smpp 0x58", False, busy=True)), (0x0B, Rejected("smpp 0x0b", True))],
 )
 def test_a_message_that_lacks_a_segment_is_refused_as_a_whole(smsc, smpp, second, outcome):
     server = smsc()
@@ -305,26 +316,34 @@ def test_a_message_that_lacks_a_segment_is_refused_as_a_whole(smsc, smpp, second
 
 @pytest.mark.parametrize(
     ("status", "flags"),
-    [(0x0B, "permanent"), (0x0A, "ours"), (0x45, ""), (0x58, "busy"), (0x14, "busy"), (0x08, ""), (0x400, "")],
+    [
+        (0x0B, "permanent"),
+        (0x0A, "configuration_error"),
+        (0x45, ""),
+        (0x58, "busy"),
+        (0x14, "busy"),
+        (0x08, ""),
+        (0x400, ""),
+    ],
 )
 def test_a_refusal_says_whose_fault_it_is(smsc, smpp, status, flags):
     server = smsc()
     server.mood = status
     refused = result(submit(smpp(server)))
-    assert [name for name in ("permanent", "ours", "busy") if getattr(refused, name)] == flags.split()
+    assert [name for name in ("permanent", "configuration_error", "busy") if getattr(refused, name)] == flags.split()
 
 
 def test_a_generic_nack_is_a_refusal(smsc, smpp):
     server = smsc()
     server.mood = lambda link, asked: link.send(pdu.Pdu(pdu.GENERIC_NACK, 3, asked.sequence))
-    assert result(submit(smpp(server))) == Refused("smpp 0x03", permanent=False, ours=True)
+    assert result(submit(smpp(server))) == Rejected("smpp 0x03", permanent=False, configuration_error=True)
 
 
 def test_answers_may_come_in_any_order(smsc, smpp):
     server = smsc()
     server.mood = "late"
-    carrier = smpp(server, window=5)
-    futures = [submit(carrier) for _ in range(5)]
+    provider = smpp(server, window=5)
+    futures = [submit(provider) for _ in range(5)]
     until(lambda: len(server.submits) == 5)
     server.release()
     assert [result(future).reference for future in futures] == ["1005", "1004", "1003", "1002", "1001"]
@@ -333,11 +352,11 @@ def test_answers_may_come_in_any_order(smsc, smpp):
 def test_never_more_than_the_window_is_under_way(smsc, smpp):
     server = smsc()
     server.mood = "late"
-    carrier = smpp(server, window=4)
-    assert carrier.room() == 4
-    futures = [submit(carrier) for _ in range(9)]
+    provider = smpp(server, window=4)
+    assert provider.room() == 4
+    futures = [submit(provider) for _ in range(9)]
     until(lambda: len(server.submits) == 4)
-    assert carrier.room() == 0
+    assert provider.room() == 0
     for there in (8, 9):
         server.release()
         until(lambda there=there: len(server.submits) == there)
@@ -354,31 +373,31 @@ def test_an_answer_without_an_id_is_accepted_without_a_receipt(smsc, smpp):
 def test_silence_is_unsure_and_the_line_is_asked_whether_it_lives(smsc, smpp):
     server = smsc()
     server.mood = "late"
-    carrier = smpp(server, answer_timeout=0.2, window=1)
-    assert result(submit(carrier)) == Unsure("no answer in time")
+    provider = smpp(server, answer_timeout=0.2, window=1)
+    assert result(submit(provider)) == OutcomeUnknown("no answer in time")
     until(lambda: server.asked(pdu.ENQUIRE_LINK) == 1)
     server.release()  # an answer that comes too late changes nothing
     server.mood = ""
-    until(carrier.room)
-    assert result(submit(carrier)) == Accepted("1002", receipt=True) and server.binds == ["trx"]
+    until(provider.room)
+    assert result(submit(provider)) == Accepted("1002", receipt=True) and server.binds == ["trx"]
 
 
 def test_what_waits_for_a_window_that_never_opens_is_not_sent(smsc, smpp):
     server = smsc()
     server.mood = "silent"
-    carrier = smpp(server, answer_timeout=0.3, window=1)
+    provider = smpp(server, answer_timeout=0.3, window=1)
     server.deaf = True  # so that the line is not used again either
-    first, second = submit(carrier), submit(carrier)
-    assert isinstance(result(first), Unsure) and isinstance(result(second), NotSent)
+    first, second = submit(provider), submit(provider)
+    assert isinstance(result(first), OutcomeUnknown) and isinstance(result(second), NotTransmitted)
     assert len(server.submits) == 1
 
 
 def test_waiting_counts_against_the_validity(smsc, smpp):
     server = smsc()
     server.mood = "late"
-    carrier = smpp(server, window=1, answer_timeout=5.0)
-    first, second = submit(carrier), submit(carrier, valid_for=timedelta(seconds=1.05))
-    assert result(second) == NotSent("too late")
+    provider = smpp(server, window=1, answer_timeout=5.0)
+    first, second = submit(provider), submit(provider, valid_for=timedelta(seconds=1.05))
+    assert result(second) == NotTransmitted("too late")
     server.release()
     assert isinstance(result(first), Accepted)
 
@@ -389,32 +408,38 @@ def test_waiting_counts_against_the_validity(smsc, smpp):
 @pytest.mark.parametrize("mood", ["cut_before", "cut_after"])
 def test_a_connection_that_breaks_after_the_submit_is_unsure_and_the_next_is_not_sent(smsc, smpp, mood):
     server = smsc()
-    carrier = smpp(server, reconnect_first=0.5, reconnect_most=0.5)
+    provider = smpp(server, reconnect_first=0.5, reconnect_most=0.5)
     server.mood = mood
-    assert isinstance(result(submit(carrier)), Unsure)
+    assert isinstance(result(submit(provider)), OutcomeUnknown)
     server.mood = ""
-    until(lambda: isinstance(result(submit(carrier)), NotSent), 1)
-    until(carrier.room)
-    assert isinstance(result(submit(carrier)), Accepted) and server.binds == ["trx", "trx"]
+    until(lambda: isinstance(result(submit(provider)), NotTransmitted), 1)
+    until(provider.room)
+    assert isinstance(result(submit(provider)), Accepted) and server.binds == ["trx", "trx"]
 
 
 def test_what_still_waited_when_the_connection_broke_is_not_sent(smsc, smpp):
     server = smsc()
     server.mood = "late"
-    carrier = smpp(server, window=2, reconnect_first=5.0, reconnect_most=5.0)
-    futures = [submit(carrier) for _ in range(5)]
+    provider = smpp(server, window=2, reconnect_first=5.0, reconnect_most=5.0)
+    futures = [submit(provider) for _ in range(5)]
     until(lambda: len(server.submits) == 2)
     server.cut()
-    assert [type(result(future)) for future in futures] == [Unsure, Unsure, NotSent, NotSent, NotSent]
+    assert [type(result(future)) for future in futures] == [
+        OutcomeUnknown,
+        OutcomeUnknown,
+        NotTransmitted,
+        NotTransmitted,
+        NotTransmitted,
+    ]
 
 
 def test_the_other_bind_takes_over(smsc, smpp):
     server = smsc()
-    carrier = smpp(server, binds=2, reconnect_first=5.0, reconnect_most=5.0)
+    provider = smpp(server, binds=2, reconnect_first=5.0, reconnect_most=5.0)
     until(lambda: len(server.links) == 2)
     server.do(lambda: server.links[0].transport.abort())
     until(lambda: len(server.links) == 1)
-    until(lambda: isinstance(result(submit(carrier)), Accepted))
+    until(lambda: isinstance(result(submit(provider)), Accepted))
 
 
 def test_a_quiet_line_is_asked_and_an_answer_keeps_it(smsc, smpp):
@@ -427,19 +452,19 @@ def test_a_quiet_line_is_asked_and_an_answer_keeps_it(smsc, smpp):
 def test_an_unanswered_enquire_link_ends_the_line_and_a_new_one_comes(smsc, smpp):
     server = smsc()
     server.deaf = True
-    carrier = smpp(server, enquire_after=0.1, answer_timeout=0.3)
+    provider = smpp(server, enquire_after=0.1, answer_timeout=0.3)
     until(lambda: len(server.binds) >= 2)
     server.deaf = False
-    until(lambda: isinstance(result(submit(carrier)), Accepted))
+    until(lambda: isinstance(result(submit(provider)), Accepted))
 
 
 def test_an_unbind_is_answered_and_a_new_bind_comes(smsc, smpp):
     server = smsc()
-    carrier = smpp(server)
+    provider = smpp(server)
     assert server.answered(server.send(pdu.UNBIND), pdu.UNBIND).status == pdu.OK
     until(lambda: len(server.binds) == 2)
-    until(carrier.room)
-    assert isinstance(result(submit(carrier)), Accepted)
+    until(provider.room)
+    assert isinstance(result(submit(provider)), Accepted)
 
 
 def test_an_enquire_link_of_theirs_is_answered(smsc, smpp):
@@ -508,10 +533,10 @@ def test_a_receipt_is_answered_only_once_it_is_stored(smsc, smpp, sink, monkeypa
         return future
 
     monkeypatch.setattr(type(sink), "__call__", lambda self, receipt: slow(receipt))
-    carrier = smpp(server)
+    provider = smpp(server)
     sequence = server.receipt(receipt_text("1001"))
     assert asked.wait(10)
-    assert isinstance(result(submit(carrier)), Accepted)  # a whole round later there is still no answer
+    assert isinstance(result(submit(provider)), Accepted)  # a whole round later there is still no answer
     assert not [found for found in server.heard if found.command == pdu.DELIVER_SM | pdu.RESPONSE]
     future.set_result(None)
     assert server.answered(sequence).status == pdu.OK
@@ -528,10 +553,10 @@ def test_a_sink_that_blocks_does_not_hold_up_the_messages(smsc, smpp, sink, monk
         return future
 
     monkeypatch.setattr(type(sink), "__call__", blocking)
-    carrier = smpp(server)
+    provider = smpp(server)
     sequence = server.receipt(receipt_text("1001"))
     until(lambda: sink.threads)
-    assert isinstance(result(submit(carrier)), Accepted)
+    assert isinstance(result(submit(provider)), Accepted)
     let_go.set()
     assert server.answered(sequence).status == pdu.OK
 
@@ -546,8 +571,8 @@ def test_receipts_of_a_data_sm_are_taken(smsc, smpp, sink):
 
 def test_ids_are_turned_as_it_was_set(smsc, smpp, sink):
     server = smsc()
-    carrier = smpp(server, receipt_id="hex_to_dec")
-    accepted = result(submit(carrier))
+    provider = smpp(server, receipt_id="hex_to_dec")
+    accepted = result(submit(provider))
     server.receipt(receipt_text(f"{int(accepted.reference):08X}"))
     until(lambda: sink.stored)
     assert sink.stored[0].reference == accepted.reference
@@ -575,8 +600,8 @@ def test_receipts_come_on_while_messages_go_out(smsc, smpp, sink):
         link.send(pdu.Pdu(pdu.DELIVER_SM, 0, len(server.references), body))
 
     server.mood = with_receipt
-    carrier = smpp(server, window=20)
-    futures = [submit(carrier) for _ in range(200)]
+    provider = smpp(server, window=20)
+    futures = [submit(provider) for _ in range(200)]
     references = {result(future).reference for future in futures}
     until(lambda: len(sink.stored) == 200)
     assert len(references) == 200 and {receipt.reference for receipt in sink.stored} == references
@@ -629,18 +654,18 @@ def test_the_pace_never_stands_still():
 @pytest.mark.parametrize("status", [0x58, 0x14])
 def test_a_throttled_message_comes_back_as_busy_and_room_shrinks(smsc, smpp, status):
     server = smsc()
-    carrier = smpp(server, rate=100.0, window=200)
-    before = until(carrier.room)
+    provider = smpp(server, rate=100.0, window=200)
+    before = until(provider.room)
     server.mood = status
-    assert result(submit(carrier)) == Refused(f"smpp 0x{status:02x}", permanent=False, busy=True)
-    assert carrier.room() <= before / 2 + 2
+    assert result(submit(provider)) == Rejected(f"smpp 0x{status:02x}", permanent=False, busy=True)
+    assert provider.room() <= before / 2 + 2
     server.mood = ""
-    assert isinstance(result(submit(carrier)), Accepted)
+    assert isinstance(result(submit(provider)), Accepted)
 
 
 def test_the_rate_is_shared_out_among_the_binds(smsc, smpp):
-    carrier = smpp(smsc(), rate=20.0, binds=2, window=100)
-    until(lambda: carrier.room() == 18)
+    provider = smpp(smsc(), rate=20.0, binds=2, window=100)
+    until(lambda: provider.room() == 18)
 
 
 # -- PDUs of all kinds
@@ -649,28 +674,28 @@ def test_the_rate_is_shared_out_among_the_binds(smsc, smpp):
 @pytest.mark.parametrize("command", [0x00000021, 0x00000007, 0x00000003, 0x00000001, 0x00000999])
 def test_a_request_that_is_not_for_us_is_refused(smsc, smpp, command):
     server = smsc()
-    carrier = smpp(server)
+    provider = smpp(server)
     sequence = server.send(command, b"\0" * 20)
     until(lambda: (pdu.GENERIC_NACK, pdu.BAD_COMMAND, sequence) in [found[:3] for found in server.heard])
-    assert isinstance(result(submit(carrier)), Accepted) and len(server.binds) == 1
+    assert isinstance(result(submit(provider)), Accepted) and len(server.binds) == 1
 
 
 @pytest.mark.parametrize("command", [pdu.ALERT_NOTIFICATION, pdu.OUTBIND])
 def test_what_needs_no_answer_gets_none(smsc, smpp, command):
     server = smsc()
-    carrier = smpp(server)
+    provider = smpp(server)
     server.send(command, b"\0" * 20)
-    assert isinstance(result(submit(carrier)), Accepted)
+    assert isinstance(result(submit(provider)), Accepted)
     assert not [found for found in server.heard if found.command & pdu.RESPONSE]
 
 
 def test_answers_to_nothing_are_ignored(smsc, smpp):
     server = smsc()
-    carrier = smpp(server)
+    provider = smpp(server)
     for command in (pdu.SUBMIT_SM | pdu.RESPONSE, pdu.GENERIC_NACK, pdu.UNBIND | pdu.RESPONSE, 0x80000999):
         for sequence in (0, 4_711, 0xFFFFFFFF):
             server.write(pdu.Pdu(command, 0, sequence, b"1\0").encoded())
-    assert isinstance(result(submit(carrier)), Accepted) and len(server.binds) == 1
+    assert isinstance(result(submit(provider)), Accepted) and len(server.binds) == 1
 
 
 @pytest.mark.parametrize(
@@ -678,9 +703,9 @@ def test_answers_to_nothing_are_ignored(smsc, smpp):
 )
 def test_a_deliver_sm_that_can_not_be_read_is_refused_for_good(smsc, smpp, sink, body):
     server = smsc()
-    carrier = smpp(server)
+    provider = smpp(server)
     assert server.answered(server.send(pdu.DELIVER_SM, body)).status == pdu.NEVER
-    assert sink.stored == [] and isinstance(result(submit(carrier)), Accepted)
+    assert sink.stored == [] and isinstance(result(submit(provider)), Accepted)
 
 
 # -- the end
@@ -689,13 +714,13 @@ def test_a_deliver_sm_that_can_not_be_read_is_refused_for_good(smsc, smpp, sink,
 def test_closing_waits_for_what_is_under_way_and_says_goodbye(smsc, smpp, sink):
     server = smsc()
     server.mood = "late"
-    carrier = smpp(server, window=2)
-    futures = [submit(carrier) for _ in range(3)]
+    provider = smpp(server, window=2)
+    futures = [submit(provider) for _ in range(3)]
     until(lambda: len(server.submits) == 2)
-    closing = threading.Thread(target=carrier.close)
+    closing = threading.Thread(target=provider.close)
     closing.start()
-    assert result(futures[2]) == NotSent("the carrier is closed")
-    assert carrier.room() == 0 and isinstance(result(submit(carrier)), NotSent)
+    assert result(futures[2]) == NotTransmitted("the provider is closed")
+    assert provider.room() == 0 and isinstance(result(submit(provider)), NotTransmitted)
     assert not server.asked(pdu.UNBIND)
     server.release()
     assert [type(result(future)) for future in futures[:2]] == [Accepted, Accepted]
@@ -708,27 +733,27 @@ def test_closing_waits_for_what_is_under_way_and_says_goodbye(smsc, smpp, sink):
 def test_closing_does_not_wait_for_ever(smsc, smpp):
     server = smsc()
     server.mood = "silent"
-    carrier = smpp(server, answer_timeout=0.3)
-    future = submit(carrier)
+    provider = smpp(server, answer_timeout=0.3)
+    future = submit(provider)
     until(lambda: server.submits)
     server.deaf = True
-    carrier.close()
-    assert isinstance(result(future), Unsure)
+    provider.close()
+    assert isinstance(result(future), OutcomeUnknown)
 
 
-def test_a_carrier_that_never_met_anybody_closes_at_once(smpp):
-    carrier = smpp(1, bound=False, reconnect_first=60.0, reconnect_most=60.0)
-    carrier.close()
-    carrier.close()
-    assert isinstance(result(submit(carrier)), NotSent)
+def test_a_provider_that_never_met_anybody_closes_at_once(smpp):
+    provider = smpp(1, bound=False, reconnect_first=60.0, reconnect_most=60.0)
+    provider.close()
+    provider.close()
+    assert isinstance(result(submit(provider)), NotTransmitted)
 
 
 def test_before_it_is_open_nothing_is_sent(smsc, smpp, sink):
-    carrier = smpp(smsc())
+    provider = smpp(smsc())
     with pytest.raises(RuntimeError):
-        carrier.open(sink)
-    fresh = type(carrier)(carrier._settings)
-    assert fresh.room() == 0 and result(submit(fresh)) == NotSent("the carrier is not open")
+        provider.open(sink)
+    fresh = type(provider)(provider._settings)
+    assert fresh.room() == 0 and result(submit(fresh)) == NotTransmitted("the provider is not open")
     fresh.close()
 
 
@@ -744,9 +769,9 @@ def test_a_future_can_not_be_taken_back(smsc, smpp):
 
 def test_a_server_that_does_not_read_is_given_up(smsc, smpp):
     server: Smsc = smsc()
-    carrier = smpp(server, enquire_after=0.1, answer_timeout=0.4)
+    provider = smpp(server, enquire_after=0.1, answer_timeout=0.4)
     server.do(lambda: server.links[0].transport.pause_reading())
     burst = b"".join(pdu.Pdu(pdu.ENQUIRE_LINK, 0, n).encoded() for n in range(1, 4_000))
     server.do(lambda: [server.links[0].transport.write(burst) for _ in range(200)])
     until(lambda: len(server.binds) >= 2)
-    until(lambda: isinstance(result(submit(carrier)), Accepted))
+    until(lambda: isinstance(result(submit(provider)), Accepted))

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from massar.providers.registry import Accepted, NotSent, Outgoing, Refused, Unsure
+from massar.providers.registry import Accepted, NotTransmitted, OutboundMessage, OutcomeUnknown, Rejected
 from massar.providers.smpp import pdu
-from massar.providers.smpp.provider import from_table as smpp_carrier
+from massar.providers.smpp.provider import from_table as smpp_provider
 
 from .conftest import Sink
 from .smpp_rig import PASSWORD, SYSTEM_ID, Smsc, deliver_body, receipt_text, until
 
-SMS = Outgoing("m1", "sms", "+212661000222", "fr", "", "Massar: kdmwt-47392")
+SMS = OutboundMessage("m1", "sms", "+212661000222", "fr", "", "Massar: kdmwt-47392")
 TEN_MINUTES = timedelta(minutes=10)
 COMMANDS = (
     pdu.GENERIC_NACK, pdu.BIND_TRANSCEIVER, pdu.BIND_TRANSCEIVER | pdu.RESPONSE, pdu.SUBMIT_SM,
@@ -46,7 +46,7 @@ impossible = st.one_of(st.integers(0, 15), st.integers(65_537, 2**32 - 1))
 
 
 class Bench:
-    """One SMSC and one carrier for all examples: what one of them breaks, the next would see."""
+    """One SMSC and one provider for all examples: what one of them breaks, the next would see."""
 
     def __init__(self, stack: ExitStack):
         self.smsc, self.sink = Smsc(), Sink()
@@ -55,12 +55,12 @@ class Bench:
             "host": "127.0.0.1", "port": self.smsc.port, "system_id": SYSTEM_ID, "password": PASSWORD, "tls": "off",
             "rate": 100_000.0, "answer_timeout": 5.0, "reconnect_first": 0.01, "reconnect_most": 0.02,
         }  # fmt: skip
-        self.carrier = smpp_carrier(table, name="smpp-test")
-        stack.callback(self.carrier.close)
-        self.carrier.open(self.sink)
+        self.provider = smpp_provider(table, name="smpp-test")
+        stack.callback(self.provider.close)
+        self.provider.open(self.sink)
 
     def submit(self):
-        return self.carrier.submit(SMS, valid_for=TEN_MINUTES)
+        return self.provider.submit(SMS, valid_for=TEN_MINUTES)
 
     def healthy(self) -> None:
         """It works, be it on the old connection or on a new one."""
@@ -68,7 +68,7 @@ class Bench:
         until(lambda: isinstance(self.submit().result(10), Accepted))
 
     def under_way(self):
-        until(self.carrier.room)
+        until(self.provider.room)
         self.smsc.mood = "late"
         before = len(self.smsc.submits)
         future = self.submit()
@@ -108,7 +108,7 @@ def test_a_broken_frame_ends_the_connection_and_what_was_under_way_is_unsure(ben
     future = bench.under_way()
     bench.smsc.write(b"".join(one.encoded() for one in before) + struct.pack(">I", length) + rest)
     found = future.result(10)
-    assert isinstance(found, Unsure) and "bytes" in found.why
+    assert isinstance(found, OutcomeUnknown) and "bytes" in found.why
     until(lambda: len(bench.smsc.binds) > binds)
     bench.healthy()
 
@@ -121,7 +121,7 @@ def test_a_pdu_that_stops_in_the_middle_leaves_it_unsure(bench, one, data):
     stream = one.encoded()
     bench.smsc.write(stream[: data.draw(st.integers(1, len(stream) - 1))])
     bench.smsc.cut()
-    assert isinstance(future.result(10), Unsure)
+    assert isinstance(future.result(10), OutcomeUnknown)
     bench.healthy()
 
 
@@ -133,7 +133,7 @@ def test_bytes_at_random_never_hang_it(bench, noise):
     bench.smsc.write(noise)
     bench.smsc.cut()
     # The noise may happen to be an answer to it.
-    assert isinstance(future.result(10), Unsure | Refused | Accepted)
+    assert isinstance(future.result(10), OutcomeUnknown | Rejected | Accepted)
     bench.healthy()
 
 
@@ -147,9 +147,9 @@ def test_any_answer_to_a_submit_is_a_result(bench, body, status, nack):
         link.send(pdu.Pdu(command, status, asked.sequence, body))
 
     bench.smsc.mood = answer
-    until(bench.carrier.room)
+    until(bench.provider.room)
     found = bench.submit().result(10)
-    assert isinstance(found, Accepted if status == 0 and not nack else Refused)
+    assert isinstance(found, Accepted if status == 0 and not nack else Rejected)
     assert f"{found.reference if isinstance(found, Accepted) else found.code}".isprintable()
 
 
@@ -175,7 +175,7 @@ def test_noise_instead_of_an_answer_to_the_bind_is_survived(bench, noise):
     bench.smsc.cut()
     tried = len(bench.smsc.binds)
     until(lambda: len(bench.smsc.binds) > tried)
-    assert isinstance(bench.submit().result(10), NotSent | Refused | Unsure)
+    assert isinstance(bench.submit().result(10), NotTransmitted | Rejected | OutcomeUnknown)
     bench.smsc.bind_mood = 0
     bench.healthy()
 
@@ -185,26 +185,26 @@ def test_noise_instead_of_an_answer_to_the_bind_is_survived(bench, noise):
 def test_any_text_to_any_number_gets_a_result(bench, text, to):
     bench.healthy()
     message = replace(SMS, text=text)
-    assert isinstance(bench.carrier.send(message, valid_for=TEN_MINUTES), Accepted)
-    assert isinstance(bench.carrier.send(replace(message, to=to), valid_for=TEN_MINUTES), Refused)
+    assert isinstance(bench.provider.send(message, valid_for=TEN_MINUTES), Accepted)
+    assert isinstance(bench.provider.send(replace(message, to=to), valid_for=TEN_MINUTES), Rejected)
 
 
 def test_a_flood_of_receipts_is_bounded(smsc, smpp, sink):
     """Nobody stores them: past a thousand the SMSC is told at once to come again."""
     server = smsc()
     sink.mood = "never"
-    carrier = smpp(server, answer_timeout=30.0)
+    provider = smpp(server, answer_timeout=30.0)
     body = deliver_body(receipt_text("1001"))
     server.write(b"".join(pdu.Pdu(pdu.DELIVER_SM, 0, n, body).encoded() for n in range(1, 1_102)))
     until(lambda: server.asked(pdu.DELIVER_SM | pdu.RESPONSE) == 101)
     assert {one.status for one in server.heard if one.command == pdu.DELIVER_SM | pdu.RESPONSE} == {pdu.TRY_AGAIN}
-    assert isinstance(carrier.submit(SMS, valid_for=TEN_MINUTES).result(10), Accepted)
+    assert isinstance(provider.submit(SMS, valid_for=TEN_MINUTES).result(10), Accepted)
     server.cut()  # so that closing need not wait for those that nobody stores
 
 
 def test_a_flood_of_questions_leaves_room_for_messages(smsc, smpp):
     server = smsc()
-    carrier = smpp(server)
+    provider = smpp(server)
     server.write(b"".join(pdu.Pdu(pdu.ENQUIRE_LINK, 0, n).encoded() for n in range(1, 20_000)))
-    assert isinstance(carrier.submit(SMS, valid_for=TEN_MINUTES).result(10), Accepted)
+    assert isinstance(provider.submit(SMS, valid_for=TEN_MINUTES).result(10), Accepted)
     until(lambda: server.asked(pdu.ENQUIRE_LINK | pdu.RESPONSE) == 19_999)

@@ -1,4 +1,4 @@
-"""The settings of an SMPP carrier: every mistake is one sentence that names the setting and holds no secret."""
+"""The settings of an SMPP provider: every mistake is one sentence that names the setting and holds no secret."""
 
 import math
 import re
@@ -6,8 +6,8 @@ from dataclasses import MISSING, fields
 
 import pytest
 
-from massar.providers.registry import CarrierOptions, CarrierSettingError, carrier_from_url
-from massar.providers.smpp.provider import from_table as smpp_carrier
+from massar.providers.registry import ProviderOptions, ProviderSettingError, provider_from_url
+from massar.providers.smpp.provider import from_table as smpp_provider
 from massar.providers.smpp.settings import SmppSettings, read_table
 from tests.house.laws import ROOT
 
@@ -70,15 +70,15 @@ def test_three_settings_are_enough():
     ],
 )
 def test_a_mistake_is_one_sentence_that_names_it(changes, named):
-    with pytest.raises(CarrierSettingError) as refusal:
-        smpp_carrier({**TABLE, **changes}, name="iam")
+    with pytest.raises(ProviderSettingError) as refusal:
+        smpp_provider({**TABLE, **changes}, name="iam")
     sentence = str(refusal.value)
     assert named in sentence and sentence.endswith(".") and "\n" not in sentence and "s3cret" not in sentence
 
 
 @pytest.mark.parametrize("missing", ["host", "system_id"])
 def test_what_is_missing_is_named(missing):
-    with pytest.raises(CarrierSettingError, match=missing):
+    with pytest.raises(ProviderSettingError, match=missing):
         read_table({name: value for name, value in TABLE.items() if name != missing}, name="iam")
 
 
@@ -89,17 +89,17 @@ def test_the_password_may_stand_in_a_file_or_in_the_environment(tmp_path, monkey
     assert read_table({**table, "password_file": str(file)}, name="iam").password == "from a file"
     monkeypatch.setenv("MASSAR_TEST_SMSC", "from outside")
     assert read_table({**table, "password": "env:MASSAR_TEST_SMSC"}, name="iam").password == "from outside"
-    with pytest.raises(CarrierSettingError, match="password_file"):
+    with pytest.raises(ProviderSettingError, match="password_file"):
         read_table({**table, "password_file": str(tmp_path / "nowhere")}, name="iam")
 
 
 def test_a_url_says_the_same_as_a_table(ca_file):
-    carrier = carrier_from_url(
+    provider = provider_from_url(
         "smpps://massar:s%40%2Fcret@smsc.example.ma:4000?source=3737&rate=27&binds=2&window=20&bind=tx%2Brx"
         "&receipt_id=hex_to_dec&answer_timeout=4",
-        CarrierOptions(name="iam", ca_file=ca_file),
+        ProviderOptions(name="iam", ca_file=ca_file),
     )
-    assert carrier.name == "iam" and carrier._settings == read_table(
+    assert provider.name == "iam" and provider._settings == read_table(
         {
             "host": "smsc.example.ma", "port": 4000, "system_id": "massar", "password": "s@/cret", "source": "3737",
             "rate": 27, "binds": 2, "window": 20, "bind": "tx+rx", "receipt_id": "hex_to_dec", "answer_timeout": 4,
@@ -110,15 +110,15 @@ def test_a_url_says_the_same_as_a_table(ca_file):
 
 
 def test_a_url_takes_the_sender_of_sms_where_it_names_none():
-    carrier = carrier_from_url("smpp://massar:x@127.0.0.1", CarrierOptions(sms_sender="COMPTE"))
-    assert carrier._settings.source == "COMPTE"
+    provider = provider_from_url("smpp://massar:x@127.0.0.1", ProviderOptions(sms_sender="COMPTE"))
+    assert provider._settings.source == "COMPTE"
 
 
 def test_a_plain_line_to_another_machine_is_written_down(caplog):
     # This machine, under a name that is not taken for it.
-    carrier = smpp_carrier({**TABLE, "host": "127.1", "port": 1, "tls": "off"}, name="iam")
-    carrier.open(lambda receipt: None)
-    carrier.close()
+    provider = smpp_provider({**TABLE, "host": "127.1", "port": 1, "tls": "off"}, name="iam")
+    provider.open(lambda receipt: None)
+    provider.close()
     assert any("iam: tls is off" in record.getMessage() for record in caplog.records)
 
 

@@ -6,25 +6,25 @@ import pytest
 
 from massar.providers.registry import (
     Accepted,
-    CarrierSettingError,
-    NotSent,
-    Outgoing,
-    Refused,
-    Unsure,
-    carrier_from_url,
+    NotTransmitted,
+    OutboundMessage,
+    OutcomeUnknown,
+    ProviderSettingError,
+    Rejected,
+    provider_from_url,
 )
 
 from .conftest import HASTY
 
 TEN_MINUTES = timedelta(minutes=10)
-SMS = Outgoing("-Zk3_x-1", "sms", "+212661000222", "ar", "", "مسار: كلمة مرور مؤقتة\nkdmwt-47392\n'\"\\{}")
+SMS = OutboundMessage("-Zk3_x-1", "sms", "+212661000222", "ar", "", "مسار: كلمة مرور مؤقتة\nkdmwt-47392\n'\"\\{}")
 
 
 @pytest.fixture
 def send(options):
     def to(server, message=SMS, *, kind="http", path="/send", **changes):
         url = f"{kind}://localhost:{server.port}{path}"
-        return carrier_from_url(url, options(**changes)).send(message, valid_for=TEN_MINUTES)
+        return provider_from_url(url, options(**changes)).send(message, valid_for=TEN_MINUTES)
 
     return to
 
@@ -70,14 +70,14 @@ def test_fields_without_a_name_stay_out_and_settings_are_not_written_to(gateway,
     ("status", "kind"),
     [
         (400, "permanent"),
-        (404, "ours"),
+        (404, "configuration_error"),
         (422, "permanent"),
-        (401, "ours"),
-        (403, "ours"),
-        (402, "ours"),
-        (405, "ours"),
-        (410, "ours"),
-        (302, "ours"),
+        (401, "configuration_error"),
+        (403, "configuration_error"),
+        (402, "configuration_error"),
+        (405, "configuration_error"),
+        (410, "configuration_error"),
+        (302, "configuration_error"),
         (408, "temporary"),
         (429, "busy"),
         (500, "temporary"),
@@ -88,8 +88,11 @@ def test_fields_without_a_name_stay_out_and_settings_are_not_written_to(gateway,
 def test_each_status_means_what_it_says(gateway, send, status, kind):
     server = gateway()
     server.mood = status
-    assert send(server) == Refused(
-        f"http {status}", permanent=kind == "permanent", ours=kind == "ours", busy=kind == "busy"
+    assert send(server) == Rejected(
+        f"http {status}",
+        permanent=kind == "permanent",
+        configuration_error=kind == "configuration_error",
+        busy=kind == "busy",
     )
 
 
@@ -103,7 +106,7 @@ def test_every_two_hundred_is_taken_over(gateway, send, status):
 def test_a_redirect_is_not_followed(gateway, send):
     server = gateway()
     server.mood = "redirect"
-    assert send(server) == Refused("http 307", permanent=False, ours=True)
+    assert send(server) == Rejected("http 307", permanent=False, configuration_error=True)
     assert [path for path, _, _ in server.requests] == ["/send"]
 
 
@@ -111,14 +114,14 @@ def test_a_redirect_is_not_followed(gateway, send):
 def test_no_answer_after_the_request_is_unsure(gateway, send, mood):
     server = gateway()
     server.mood = mood
-    assert isinstance(send(server, **HASTY), Unsure)
+    assert isinstance(send(server, **HASTY), OutcomeUnknown)
     assert len(server.requests) == 1
 
 
 def test_cut_before_the_request_was_read_is_never_called_sent(gateway, send):
     server = gateway()
     server.mood = "cut_before"
-    assert isinstance(send(server), Unsure | NotSent)
+    assert isinstance(send(server), OutcomeUnknown | NotTransmitted)
     assert server.requests == []
 
 
@@ -153,7 +156,7 @@ def test_a_certificate_that_does_not_verify_ends_it(gateway, send, server_tls, o
     server = gateway(other_name_tls if fault == "other name" else server_tls)
     changes = {"ca_file": None} if fault == "unknown authority" else {}
     result = send(server, kind="https", **changes)
-    assert isinstance(result, NotSent) and "certificate" in result.why
+    assert isinstance(result, NotTransmitted) and "certificate" in result.why
     assert server.requests == []
 
 
@@ -173,5 +176,5 @@ def test_a_certificate_that_does_not_verify_ends_it(gateway, send, server_tls, o
     ],
 )
 def test_settings_that_can_not_work_are_named_at_once(options, changes):
-    with pytest.raises(CarrierSettingError):
-        carrier_from_url("https://gateway.example.ma/send", options(**changes))
+    with pytest.raises(ProviderSettingError):
+        provider_from_url("https://gateway.example.ma/send", options(**changes))

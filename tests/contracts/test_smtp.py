@@ -7,12 +7,12 @@ import pytest
 
 from massar.providers.registry import (
     Accepted,
-    CarrierSettingError,
-    NotSent,
-    Outgoing,
-    Refused,
-    Unsure,
-    carrier_from_url,
+    NotTransmitted,
+    OutboundMessage,
+    OutcomeUnknown,
+    ProviderSettingError,
+    Rejected,
+    provider_from_url,
 )
 from massar.providers.smtp.mime import mail_address
 
@@ -22,7 +22,7 @@ from .smtp_rig import PASSWORD, USER
 TEN_MINUTES = timedelta(minutes=10)
 # The sign-in over loopback without TLS is on purpose: it is the one place where it is allowed.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
-MAIL = Outgoing(
+MAIL = OutboundMessage(
     "-Zk3_x-1",
     "email",
     "khadija@example.org",
@@ -40,7 +40,7 @@ AFTER_354 = [*ENVELOPE, b"354 go on\r\n"]
 @pytest.fixture
 def send(options):
     def to(port: int, message=MAIL, *, kind="smtp", valid_for=TEN_MINUTES, **changes):
-        return carrier_from_url(f"{kind}://localhost:{port}", options(**changes)).send(message, valid_for=valid_for)
+        return provider_from_url(f"{kind}://localhost:{port}", options(**changes)).send(message, valid_for=valid_for)
 
     return to
 
@@ -74,14 +74,14 @@ def test_every_line_that_travels_is_short_and_seven_bit(script, send):
 def test_dots_at_the_start_of_a_line_arrive_as_they_were(mail_server, send):
     server = mail_server()
     text = "one\n.\n.two\n..three\nend\n"  # as plain ASCII it is not hidden by base64
-    send(server.port, Outgoing("a", "email", "a@example.org", "en", "s", text))
+    send(server.port, OutboundMessage("a", "email", "a@example.org", "en", "s", text))
     assert server.letters[0].get_content().splitlines() == text.splitlines()
 
 
 @pytest.mark.parametrize("subject", ["a\r\nBcc: thief@example.org", "a\nX: y", "a\u2028b", "a\x00b"])
 def test_nothing_in_a_subject_becomes_a_header(mail_server, send, subject):
     server = mail_server()
-    assert isinstance(send(server.port, Outgoing("a", "email", "a@example.org", "en", subject, "t")), Accepted)
+    assert isinstance(send(server.port, OutboundMessage("a", "email", "a@example.org", "en", subject, "t")), Accepted)
     (letter,) = server.letters
     assert letter["Bcc"] is None and letter["X"] is None and "\n" not in letter["Subject"]
     assert server.envelopes[0][1] == ["a@example.org"]
@@ -108,8 +108,8 @@ def test_nothing_in_a_subject_becomes_a_header(mail_server, send, subject):
     ],
 )
 def test_an_address_that_is_none_is_refused_before_any_connection(send, address):
-    result = send(1, Outgoing("a", "email", address, "en", "s", "t"))
-    assert isinstance(result, Refused) and result.permanent
+    result = send(1, OutboundMessage("a", "email", address, "en", "s", "t"))
+    assert isinstance(result, Rejected) and result.permanent
 
 
 def test_an_international_domain_travels_in_ascii():
@@ -117,7 +117,7 @@ def test_an_international_domain_travels_in_ascii():
 
 
 @pytest.mark.parametrize(
-    ("stage", "answer", "permanent", "ours"),
+    ("stage", "answer", "permanent", "configuration_error"),
     [
         ("MAIL", "451 4.3.0 later", False, False),
         ("MAIL", "550 5.7.1 sender", False, True),
@@ -134,28 +134,33 @@ def test_an_international_domain_travels_in_ascii():
         ("DATA", "452 4.3.1 no room", False, False),
     ],
 )
-def test_an_answer_at_each_stage_means_what_it_says(mail_server, send, stage, answer, permanent, ours):
+def test_an_answer_at_each_stage_means_what_it_says(mail_server, send, stage, answer, permanent, configuration_error):
     server = mail_server()
     server.stages = {stage: answer}
     result = send(server.port)
-    assert isinstance(result, Refused) and (result.permanent, result.ours) == (permanent, ours)
+    assert isinstance(result, Rejected) and (result.permanent, result.configuration_error) == (
+        permanent,
+        configuration_error,
+    )
     assert result.code.startswith(re.match(r"\d+ [\d.]+", answer)[0])
     assert "example.org" not in result.code
     assert server.letters == []
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind", "ours"),
+    ("answer", "kind", "configuration_error"),
     [
-        (b"554 5.3.2 go away\r\n", Refused, True),
-        (b"421 4.3.2 too busy\r\n", Refused, False),
-        (b"HTTP/1.1 400 Bad Request\r\n", NotSent, None),
-        (b"\x80\x81\x82\r\n", NotSent, None),
+        (b"554 5.3.2 go away\r\n", Rejected, True),
+        (b"421 4.3.2 too busy\r\n", Rejected, False),
+        (b"HTTP/1.1 400 Bad Request\r\n", NotTransmitted, None),
+        (b"\x80\x81\x82\r\n", NotTransmitted, None),
     ],
 )
-def test_a_greeting_that_is_none(script, send, answer, kind, ours):
+def test_a_greeting_that_is_none(script, send, answer, kind, configuration_error):
     result = send(script(answer).port)
-    assert isinstance(result, kind) and (ours is None or result.ours == ours and not result.permanent)
+    assert isinstance(result, kind) and (
+        configuration_error is None or result.configuration_error == configuration_error and not result.permanent
+    )
 
 
 @pytest.mark.parametrize(
@@ -173,26 +178,26 @@ def test_a_greeting_that_is_none(script, send, answer, kind, ours):
     ids=["at once", "at EHLO", "at MAIL", "at DATA", "drips", "silent", "silent at MAIL", "silent at DATA"],
 )
 def test_cut_or_silent_before_the_message_means_not_sent(script, send, lines):
-    assert isinstance(send(script(*lines[0]).port, **HASTY), NotSent)
+    assert isinstance(send(script(*lines[0]).port, **HASTY), NotTransmitted)
 
 
 @pytest.mark.parametrize("end", [["cut"], [b""], ["drip"]], ids=["cut", "silent", "drips"])
 def test_cut_or_silent_after_the_final_dot_is_unsure(script, send, end):
     played = script(*AFTER_354, "body", *end)
-    assert isinstance(send(played.port, **HASTY), Unsure)
+    assert isinstance(send(played.port, **HASTY), OutcomeUnknown)
 
 
 def test_cut_by_a_real_server_after_the_final_dot_is_unsure(mail_server, send):
     server = mail_server()
     server.after_data = "cut"
-    assert isinstance(send(server.port), Unsure)
+    assert isinstance(send(server.port), OutcomeUnknown)
     assert len(server.letters) == 1
 
 
 def test_cut_in_the_middle_of_the_message_means_not_sent(script, send):
     played = script(*AFTER_354, "read", "cut")
-    big = Outgoing("a", "email", "a@example.org", "en", "s", "line of text\n" * 1_000_000)
-    assert isinstance(send(played.port, big), NotSent)
+    big = OutboundMessage("a", "email", "a@example.org", "en", "s", "line of text\n" * 1_000_000)
+    assert isinstance(send(played.port, big), NotTransmitted)
 
 
 def test_a_slow_server_within_its_time_is_waited_for(mail_server, send):
@@ -212,14 +217,14 @@ def test_a_server_that_can_give_late_mail_back_is_asked_to(script, send):
 
 def test_starttls_that_is_not_offered_ends_it(mail_server, send):
     server = mail_server()
-    assert send(server.port, kind="smtp+starttls") == NotSent("the server offers no STARTTLS")
+    assert send(server.port, kind="smtp+starttls") == NotTransmitted("the server offers no STARTTLS")
     assert server.letters == []
 
 
 def test_words_slipped_in_before_starttls_are_not_heard(script, send):
     """CVE-2021-38371 and its kin: an answer sent in the clear together with the one to STARTTLS."""
     played = script(*HELLO, b"250-mail.test\r\n250 STARTTLS\r\n", "read", b"220 go\r\n250 OK\r\n250 OK\r\n")
-    assert isinstance(send(played.port, kind="smtp+starttls", **HASTY), NotSent)
+    assert isinstance(send(played.port, kind="smtp+starttls", **HASTY), NotTransmitted)
     assert not any(line.upper().startswith(b"MAIL") for line in played.heard)
 
 
@@ -230,16 +235,16 @@ def test_a_certificate_that_does_not_verify_ends_it(mail_server, send, server_tl
     server = mail_server(**{"tls" if kind == "smtps" else "starttls": context})
     changes = {"ca_file": None} if fault == "unknown authority" else {}
     result = send(server.port, kind=kind, **changes)
-    assert isinstance(result, NotSent) and "certificate" in result.why
+    assert isinstance(result, NotTransmitted) and "certificate" in result.why
     assert server.letters == []
 
 
 def test_a_wrong_password_is_our_fault_and_check_says_so(mail_server, server_tls, options):
     server = mail_server(tls=server_tls, auth=True)
-    carrier = carrier_from_url(f"smtps://massar:wrong-one@localhost:{server.port}", options())
-    result = carrier.send(MAIL, valid_for=TEN_MINUTES)
-    assert result == Refused("535 5.7.8 at sign-in", permanent=False, ours=True)
-    (sentence,) = carrier.check()
+    provider = provider_from_url(f"smtps://massar:wrong-one@localhost:{server.port}", options())
+    result = provider.send(MAIL, valid_for=TEN_MINUTES)
+    assert result == Rejected("535 5.7.8 at sign-in", permanent=False, configuration_error=True)
+    (sentence,) = provider.check()
     assert "refuses us" in sentence and "wrong-one" not in sentence
 
 
@@ -247,12 +252,12 @@ def test_a_sign_in_that_is_only_busy_is_not_our_fault(mail_server, server_tls, o
     server = mail_server(tls=server_tls, auth=True)
     server.stages = {"AUTH": "454 4.7.0 later"}
     user, password = USER.replace("@", "%40"), PASSWORD.replace("@", "%40").replace("/", "%2F")
-    carrier = carrier_from_url(f"smtps://{user}:{password}@localhost:{server.port}", options())
-    result = carrier.send(MAIL, valid_for=TEN_MINUTES)
-    assert isinstance(result, Refused) and not result.ours and not result.permanent
+    provider = provider_from_url(f"smtps://{user}:{password}@localhost:{server.port}", options())
+    result = provider.send(MAIL, valid_for=TEN_MINUTES)
+    assert isinstance(result, Rejected) and not result.configuration_error and not result.permanent
 
 
 def test_a_password_is_never_sent_in_the_clear_to_another_machine(options):
-    with pytest.raises(CarrierSettingError, match="TLS"):
-        carrier_from_url("smtp://user:secret@mail.example.ma", options())
-    assert carrier_from_url("smtp://user:secret@127.0.0.1:2525", options()).channel == "email"
+    with pytest.raises(ProviderSettingError, match="TLS"):
+        provider_from_url("smtp://user:secret@mail.example.ma", options())
+    assert provider_from_url("smtp://user:secret@127.0.0.1:2525", options()).channel == "email"

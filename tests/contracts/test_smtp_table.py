@@ -1,4 +1,4 @@
-"""A table of the operator's file makes a mail carrier, or one clear sentence without the secret."""
+"""A table of the operator's file makes a mail provider, or one clear sentence without the secret."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from massar.providers.registry import Accepted, CarrierSettingError, Outgoing
+from massar.providers.registry import Accepted, OutboundMessage, ProviderSettingError
 from massar.providers.smtp.settings import from_table
 
 from .smtp_rig import PASSWORD, USER
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 GOOD = {"host": "mail.example.ma", "sender": "no-reply@example.ma"}
-LETTER = Outgoing("a", "email", "khadija@example.org", "fr", "Bonjour", "Bonjour\n")
+LETTER = OutboundMessage("a", "email", "khadija@example.org", "fr", "Bonjour", "Bonjour\n")
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def secret(monkeypatch, tmp_path):
 @pytest.mark.parametrize("where", ["env", "file"])
 def test_a_whole_table_sends(mail_server, server_tls, ca_file, secret, where):
     server = mail_server(starttls=server_tls, auth=True)
-    carrier = from_table(
+    provider = from_table(
         {
             "host": "localhost", "port": server.port, "security": "starttls", "user": USER, "password": secret[where],
             "sender": "massar@example.ma", "sender_name": "Massar", "hello": "web1.example.ma", "connections": 2,
@@ -36,11 +36,11 @@ def test_a_whole_table_sends(mail_server, server_tls, ca_file, secret, where):
         },
         name="relay",
     )  # fmt: skip
-    assert (carrier.name, carrier.channel, carrier.longest) == ("relay", "email", timedelta(seconds=13))
-    assert isinstance(carrier.send(LETTER, valid_for=timedelta(minutes=10)), Accepted)
+    assert (provider.name, provider.channel, provider.longest) == ("relay", "email", timedelta(seconds=13))
+    assert isinstance(provider.send(LETTER, valid_for=timedelta(minutes=10)), Accepted)
     assert server.letters[0]["From"].addresses[0].addr_spec == "massar@example.ma"
     assert server.envelopes[0][0].startswith("b+a-") and server.envelopes[0][0].endswith("@bounce.example.ma")
-    carrier.close()
+    provider.close()
 
 
 def test_little_is_enough():
@@ -76,7 +76,7 @@ def test_little_is_enough():
     ],
 )
 def test_each_mistake_gets_one_sentence(secret, changed, told):
-    with pytest.raises(CarrierSettingError) as refused:
+    with pytest.raises(ProviderSettingError) as refused:
         from_table({**GOOD, **changed}, name="relay")
     sentence = str(refused.value)
     assert told in sentence and sentence.startswith("[relay] ") and sentence.endswith(".")
@@ -85,5 +85,5 @@ def test_each_mistake_gets_one_sentence(secret, changed, told):
 
 def test_an_empty_secret_file_is_named(tmp_path):
     (tmp_path / "empty").write_text("\n")
-    with pytest.raises(CarrierSettingError, match="which is empty"):
+    with pytest.raises(ProviderSettingError, match="which is empty"):
         from_table({**GOOD, "user": "massar", "password": f"file:{tmp_path}/empty"}, name="relay")

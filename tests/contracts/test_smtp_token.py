@@ -15,25 +15,25 @@ import pytest
 from massar.providers import http_client, oauth_token
 from massar.providers.registry import (
     Accepted,
-    CarrierSettingError,
-    NotSent,
-    Outgoing,
-    Refused,
-    carrier_from_table,
+    NotTransmitted,
+    OutboundMessage,
+    ProviderSettingError,
+    Rejected,
+    provider_from_table,
 )
 from tests.support.postgres import free_port
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 MAILBOX = "no-reply@example.ma"
 SECRET, REFRESH = "s3cret+%&~", "r-1/long.lived"
-LETTER = Outgoing("a", "email", "khadija@example.org", "fr", "Bonjour", "Bonjour\n")
+LETTER = OutboundMessage("a", "email", "khadija@example.org", "fr", "Bonjour", "Bonjour\n")
 LONG = "x" * 600
 BOTH = pytest.mark.parametrize("way", ["XOAUTH2", "OAUTHBEARER"])
 
 
 @pytest.fixture
-def carrier(monkeypatch, tokens, servers):
-    """A carrier to a server of the rig that shows tokens; `auth` and `changes` are settings of the table."""
+def provider(monkeypatch, tokens, servers):
+    """A provider to a server of the rig that shows tokens; `auth` and `changes` are settings of the table."""
     monkeypatch.setenv("MAIL_SECRET", SECRET)
     monkeypatch.setenv("MAIL_REFRESH", REFRESH)
 
@@ -46,15 +46,15 @@ def carrier(monkeypatch, tokens, servers):
             "kind": "smtp", "host": "localhost", "port": server.port, "security": "plain", "user": MAILBOX,
             "sender": MAILBOX, "auth": {key: value for key, value in auth.items() if value}, **changes,
         }  # fmt: skip
-        made = carrier_from_table(table, name="relay", receipts_base="", slots=None)
+        made = provider_from_table(table, name="relay", receipts_base="", slots=None)
         servers.callback(made.close)
         return made
 
     return make
 
 
-def send(carrier):
-    return carrier.send(LETTER, valid_for=timedelta(minutes=10))
+def send(provider):
+    return provider.send(LETTER, valid_for=timedelta(minutes=10))
 
 
 def answered(tokens, token: str, **more) -> None:
@@ -63,11 +63,11 @@ def answered(tokens, token: str, **more) -> None:
 
 @BOTH
 @pytest.mark.parametrize("token", ["t-1", LONG], ids=["short", "long"])
-def test_a_server_that_takes_only_tokens_takes_the_letter(token_server, tokens, carrier, way, token):
+def test_a_server_that_takes_only_tokens_takes_the_letter(token_server, tokens, provider, way, token):
     server = token_server(way)
     server.good = {token}
     answered(tokens, token)
-    assert isinstance(send(carrier(server)), Accepted) and len(server.letters) == 1
+    assert isinstance(send(provider(server)), Accepted) and len(server.letters) == 1
     place = (
         f"n,a={MAILBOX},\x01host=localhost\x01port={server.port}\x01" if way == "OAUTHBEARER" else f"user={MAILBOX}\x01"
     )
@@ -80,18 +80,18 @@ def test_a_server_that_takes_only_tokens_takes_the_letter(token_server, tokens, 
     }  # fmt: skip
 
 
-def test_over_tls_as_well(token_server, server_tls, ca_file, carrier):
+def test_over_tls_as_well(token_server, server_tls, ca_file, provider):
     server = token_server("XOAUTH2", starttls=server_tls)
-    assert isinstance(send(carrier(server, security="starttls", ca_file=str(ca_file))), Accepted)
+    assert isinstance(send(provider(server, security="starttls", ca_file=str(ca_file))), Accepted)
 
 
-def test_where_both_are_offered_one_is_tried_once(token_server, carrier):
+def test_where_both_are_offered_one_is_tried_once(token_server, provider):
     server = token_server("XOAUTH2", "OAUTHBEARER")
-    assert isinstance(send(carrier(server)), Accepted)
+    assert isinstance(send(provider(server)), Accepted)
     assert [words for words, _ in server.shown] == [f"user={MAILBOX}\x01auth=Bearer t-1\x01\x01".encode()]
 
 
-def test_one_token_serves_every_connection_until_shortly_before_its_end(token_server, tokens, carrier, monkeypatch):
+def test_one_token_serves_every_connection_until_shortly_before_its_end(token_server, tokens, provider, monkeypatch):
     server, made, moment = token_server("XOAUTH2"), [], [1000.0]
 
     class Clock:
@@ -101,7 +101,7 @@ def test_one_token_serves_every_connection_until_shortly_before_its_end(token_se
 
     monkeypatch.setattr(oauth_token, "time", Clock)
     monkeypatch.setattr(http_client, "time", Clock)
-    relay = carrier(server)
+    relay = provider(server)
     relay.close()  # nothing is kept from now on: each letter signs in
     tokens_ends = [moment[0] + 3600 - 61, moment[0] + 3600 - 59]
     for at in (moment[0], *tokens_ends):
@@ -113,9 +113,9 @@ def test_one_token_serves_every_connection_until_shortly_before_its_end(token_se
 
 
 @BOTH
-def test_a_token_that_was_taken_back_costs_one_fetch_and_nothing_else(token_server, tokens, carrier, way):
+def test_a_token_that_was_taken_back_costs_one_fetch_and_nothing_else(token_server, tokens, provider, way):
     server = token_server(way)
-    relay = carrier(server)
+    relay = provider(server)
     relay.close()
     assert isinstance(send(relay), Accepted)
     server.good = {"t-2"}
@@ -127,13 +127,13 @@ def test_a_token_that_was_taken_back_costs_one_fetch_and_nothing_else(token_serv
 
 
 @BOTH
-def test_a_new_token_that_is_refused_is_about_us_and_shown_once(token_server, tokens, carrier, way, caplog):
+def test_a_new_token_that_is_refused_is_about_us_and_shown_once(token_server, tokens, provider, way, caplog):
     caplog.set_level(logging.DEBUG, logger="massar")
     server = token_server(way)
     server.good = set()
-    relay = carrier(server)
+    relay = provider(server)
     result = send(relay)
-    assert result == Refused("535 5.7.8 at sign-in", permanent=False, ours=True)
+    assert result == Rejected("535 5.7.8 at sign-in", permanent=False, configuration_error=True)
     assert len(server.shown) == 1 and len(tokens.requests) == 1 and server.letters == []
     (sentence,) = relay.check()
     for told in (sentence, repr(result), repr(relay), caplog.text):
@@ -146,21 +146,21 @@ def test_a_new_token_that_is_refused_is_about_us_and_shown_once(token_server, to
 
 
 @BOTH
-def test_a_kept_token_and_a_new_one_refused_is_about_us(token_server, tokens, carrier, way):
+def test_a_kept_token_and_a_new_one_refused_is_about_us(token_server, tokens, provider, way):
     server = token_server(way)
-    relay = carrier(server)
+    relay = provider(server)
     relay.close()
     assert isinstance(send(relay), Accepted)
     server.good = set()
     answered(tokens, "t-2")
-    assert send(relay) == Refused("535 5.7.8 at sign-in", permanent=False, ours=True)
+    assert send(relay) == Rejected("535 5.7.8 at sign-in", permanent=False, configuration_error=True)
     assert [token in words for token, (words, _) in zip((b"t-1", b"t-1", b"t-2"), server.shown, strict=True)] == [
         True
     ] * 3
     assert len(tokens.requests) == 2 and server.conversations == 2
 
 
-def test_a_server_that_hangs_up_on_a_kept_token_gets_a_new_one_on_the_next_connection(script, tokens, carrier):
+def test_a_server_that_hangs_up_on_a_kept_token_gets_a_new_one_on_the_next_connection(script, tokens, provider):
     hello = [b"220 mail.test ESMTP\r\n", "read", b"250-mail.test\r\n250 AUTH XOAUTH2\r\n", "read"]
     taken = [
         b"235 ok\r\n",
@@ -174,38 +174,38 @@ def test_a_server_that_hangs_up_on_a_kept_token_gets_a_new_one_on_the_next_conne
         b"250 OK\r\n",
     ]
     played = script(*hello, *taken, "next", *hello, "cut", "next", *hello, *taken)
-    relay = carrier(played)
+    relay = provider(played)
     relay.close()
     assert isinstance(send(relay), Accepted)
     answered(tokens, "t-2")
-    assert isinstance(send(relay), NotSent)
+    assert isinstance(send(relay), NotTransmitted)
     assert isinstance(send(relay), Accepted)
     shown = [base64.b64decode(line.split()[2]) for line in played.heard if line.startswith(b"AUTH")]
     assert [b"t-2" in words for words in shown] == [False, False, True]
 
 
-def test_a_server_that_is_only_busy_keeps_the_token(token_server, tokens, carrier):
+def test_a_server_that_is_only_busy_keeps_the_token(token_server, tokens, provider):
     server = token_server("XOAUTH2")
     server.stages = {"AUTH": "454 4.7.0 later"}
-    result = send(carrier(server))
-    assert isinstance(result, Refused) and not result.ours and not result.permanent
+    result = send(provider(server))
+    assert isinstance(result, Rejected) and not result.configuration_error and not result.permanent
     assert len(tokens.requests) == 1 and len(server.shown) == 1
 
 
-def test_a_server_that_takes_only_passwords_is_shown_no_token(mail_server, tokens, carrier):
+def test_a_server_that_takes_only_passwords_is_shown_no_token(mail_server, tokens, provider):
     server = mail_server(auth=True)
-    assert send(carrier(server)) == Refused("no sign-in method in common", permanent=False, ours=True)
+    assert send(provider(server)) == Rejected("no sign-in method in common", permanent=False, configuration_error=True)
     assert tokens.requests == [] and server.letters == []
 
 
-def test_a_password_is_not_shown_to_a_server_that_takes_only_tokens(token_server, carrier, monkeypatch):
+def test_a_password_is_not_shown_to_a_server_that_takes_only_tokens(token_server, provider, monkeypatch):
     server = token_server("XOAUTH2", "OAUTHBEARER")
     monkeypatch.setenv("MAIL_PASSWORD", "pass-word")
     table = {
         "kind": "smtp", "host": "localhost", "port": server.port, "security": "plain", "user": MAILBOX,
         "password": "env:MAIL_PASSWORD", "sender": MAILBOX,
     }  # fmt: skip
-    relay = carrier_from_table(table, name="relay", receipts_base="", slots=None)
+    relay = provider_from_table(table, name="relay", receipts_base="", slots=None)
     assert send(relay).code == "no sign-in method in common" and server.shown == []
     relay.close()
 
@@ -228,48 +228,48 @@ def test_a_password_is_not_shown_to_a_server_that_takes_only_tokens(token_server
     ],
 )
 def test_a_refusal_of_the_token_is_about_us_and_the_server_hears_nothing(
-    token_server, tokens, carrier, mood, answer, code
+    token_server, tokens, provider, mood, answer, code
 ):
     server = token_server("XOAUTH2")
     tokens.mood, tokens.answer = mood, answer
-    relay = carrier(server)
+    relay = provider(server)
     result = send(relay)
-    assert result == Refused(f"no token: {code}", permanent=False, ours=True)
+    assert result == Rejected(f"no token: {code}", permanent=False, configuration_error=True)
     assert server.shown == [] and server.letters == []
     (sentence,) = relay.check()
     assert f"no token: {code}" in sentence and SECRET not in sentence
 
 
 @pytest.mark.parametrize("mood", [500, 503, 429, "cut_before", "cut_after", "garbage", "silent"])
-def test_a_token_server_that_can_not_be_reached_means_not_sent(token_server, tokens, carrier, mood):
+def test_a_token_server_that_can_not_be_reached_means_not_sent(token_server, tokens, provider, mood):
     server = token_server("XOAUTH2")
     tokens.mood = mood
-    relay = carrier(server, answer_timeout=0.8, total_timeout=3)
+    relay = provider(server, answer_timeout=0.8, total_timeout=3)
     result = send(relay)
-    assert isinstance(result, NotSent) and result.why.startswith("no token: ") and server.letters == []
+    assert isinstance(result, NotTransmitted) and result.why.startswith("no token: ") and server.letters == []
     (sentence,) = relay.check()
     assert "no token" in sentence
     tokens.mood = ""
     assert isinstance(send(relay), Accepted), "nothing is remembered against it"
 
 
-def test_nobody_at_the_address_of_tokens_means_not_sent(token_server, carrier):
+def test_nobody_at_the_address_of_tokens_means_not_sent(token_server, provider):
     server = token_server("XOAUTH2")
-    result = send(carrier(server, {"token_url": f"http://localhost:{free_port()}/"}))
-    assert isinstance(result, NotSent) and server.letters == []
+    result = send(provider(server, {"token_url": f"http://localhost:{free_port()}/"}))
+    assert isinstance(result, NotTransmitted) and server.letters == []
 
 
-def test_check_signs_in_with_a_token_and_sends_nothing(token_server, carrier):
+def test_check_signs_in_with_a_token_and_sends_nothing(token_server, provider):
     server = token_server("XOAUTH2")
-    assert carrier(server).check() == [] and len(server.shown) == 1 and server.letters == []
+    assert provider(server).check() == [] and len(server.shown) == 1 and server.letters == []
 
 
 # -- refresh tokens (RFC 6749 §6)
 
 
-def test_a_refresh_token_is_shown_with_the_client_and_a_newer_one_takes_its_place(token_server, tokens, carrier):
+def test_a_refresh_token_is_shown_with_the_client_and_a_newer_one_takes_its_place(token_server, tokens, provider):
     server = token_server("XOAUTH2")
-    relay = carrier(server, {"refresh_token": "env:MAIL_REFRESH"})
+    relay = provider(server, {"refresh_token": "env:MAIL_REFRESH"})
     answered(tokens, "t-1", refresh_token="r-2")
     assert isinstance(send(relay), Accepted)
     relay.close()
@@ -285,9 +285,9 @@ def test_a_refresh_token_is_shown_with_the_client_and_a_newer_one_takes_its_plac
     }  # fmt: skip
 
 
-def test_after_a_refusal_the_configured_one_is_tried_again(token_server, tokens, carrier):
+def test_after_a_refusal_the_configured_one_is_tried_again(token_server, tokens, provider):
     server = token_server("XOAUTH2")
-    relay = carrier(server, {"refresh_token": "env:MAIL_REFRESH", "client_secret": ""})
+    relay = provider(server, {"refresh_token": "env:MAIL_REFRESH", "client_secret": ""})
     answered(tokens, "t-1", refresh_token="r-2")
     assert isinstance(send(relay), Accepted)
     relay.close()
@@ -331,17 +331,17 @@ def test_after_a_refusal_the_configured_one_is_tried_again(token_server, tokens,
         ({}, {"host": "mail.example.ma"}, "token may only be sent over TLS"),
     ],
 )
-def test_each_mistake_gets_one_sentence(carrier, token_server, auth, changed, told):
+def test_each_mistake_gets_one_sentence(provider, token_server, auth, changed, told):
     class Nobody:
         port = 2525
 
-    with pytest.raises(CarrierSettingError) as refused:
+    with pytest.raises(ProviderSettingError) as refused:
         if isinstance(auth, str):
-            carrier_from_table(
+            provider_from_table(
                 {"kind": "smtp", "host": "localhost", "sender": MAILBOX, "user": MAILBOX, "auth": auth},
                 name="relay", receipts_base="", slots=None,
             )  # fmt: skip
-        carrier(Nobody, auth, **changed)
+        provider(Nobody, auth, **changed)
     sentence = str(refused.value)
     assert told in sentence and "relay" in sentence and sentence.endswith(".")
     assert SECRET not in sentence and REFRESH not in sentence and "\n" not in sentence
@@ -353,22 +353,22 @@ def test_each_mistake_gets_one_sentence(carrier, token_server, auth, changed, to
 def recipes() -> list[dict]:
     page = (Path(__file__).parents[2] / "docs" / "operate" / "mail.md").read_text("utf-8")
     blocks = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    return [table for block in blocks for table in tomllib.loads(block)["carriers"].values() if "auth" in table]
+    return [table for block in blocks for table in tomllib.loads(block)["providers"].values() if "auth" in table]
 
 
 @pytest.mark.parametrize("table", recipes(), ids=lambda table: table["host"])
-def test_the_recipes_of_the_page_make_carriers_that_send(token_server, tokens, monkeypatch, tmp_path, table):
+def test_the_recipes_of_the_page_make_providers_that_send(token_server, tokens, monkeypatch, tmp_path, table):
     (tmp_path / "refresh").write_text(f"{REFRESH}\n")
     for name in ("M365_SECRET", "GOOGLE_SECRET"):
         monkeypatch.setenv(name, SECRET)
     auth = table["auth"] | ({"refresh_token": f"file:{tmp_path}/refresh"} if "refresh_token" in table["auth"] else {})
-    assert carrier_from_table(
+    assert provider_from_table(
         table | {"auth": auth}, name="page", receipts_base="", slots=None
     ).check  # as it stands there
     server = token_server("XOAUTH2")
     here = {"host": "localhost", "port": server.port, "security": "plain"}
     auth |= {"token_url": f"http://localhost:{tokens.port}{urlsplit(auth['token_url']).path}"}
-    relay = carrier_from_table({**table, **here, "auth": auth}, name="page", receipts_base="", slots=None)
+    relay = provider_from_table({**table, **here, "auth": auth}, name="page", receipts_base="", slots=None)
     assert isinstance(send(relay), Accepted)
     relay.close()
     assert server.envelopes[0][0] == table["user"], "the mailbox itself is the return path"

@@ -1,5 +1,5 @@
 """Messages of several people through real sockets: what one of them meets holds up nobody, and what blames us leaves by the
-next carrier, with an alarm. By mail servers, by an SMSC and by gateways over HTTP."""
+next provider, with an alarm. By mail servers, by an SMSC and by gateways over HTTP."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Message
 from massar.interfaces.commands.worker import Worker
 from massar.journeys.messages import watch_messages
-from massar.providers.registry import carrier_from_url
+from massar.providers.registry import provider_from_url
 from massar.providers.sms_http.provider import from_table
 from tests.support.post_office import AtOnce
 
@@ -28,8 +28,8 @@ def put(to: str, person_id: int, now) -> None:
     )  # fmt: skip
 
 
-def work(clock, *carriers, seconds: int = 3) -> None:
-    worker = Worker(delivery.Roster({carriers[0].channel: list(carriers)}), tick=clock, pool=AtOnce())
+def work(clock, *providers, seconds: int = 3) -> None:
+    worker = Worker(delivery.Roster({providers[0].channel: list(providers)}), tick=clock, pool=AtOnce())
     for _ in range(seconds):
         while worker.turn():
             pass
@@ -44,20 +44,20 @@ def alarms(clock) -> list[tuple[str, tuple[str, ...]]]:
     return [(one.id, one.about) for one in watch_messages.read_overview(now=clock()).alarms]
 
 
-def shut(carrier: str) -> bool:
-    facts = delivery.breaker.all_states().get(carrier)
+def shut(provider: str) -> bool:
+    facts = delivery.breaker.all_states().get(provider)
     return facts is not None and facts.state != "closed"
 
 
 @pytest.fixture
 def mail(mail_server, options, servers):
-    """(server, carrier) under that name."""
+    """(server, provider) under that name."""
 
     def make(name: str = "first"):
         server = mail_server()
-        carrier = carrier_from_url(f"smtp://localhost:{server.port}", options(name=name))
-        servers.callback(carrier.close)
-        return server, carrier
+        provider = provider_from_url(f"smtp://localhost:{server.port}", options(name=name))
+        servers.callback(provider.close)
+        return server, provider
 
     return make
 
@@ -69,26 +69,26 @@ def mail(mail_server, options, servers):
     ("550 5.4.5 Daily user sending quota exceeded", "queued"),
 ])  # fmt: skip
 def test_atk_164_what_a_server_says_of_one_recipient_holds_up_no_other(mail, clock, answer, ends):
-    server, carrier = mail()
+    server, provider = mail()
     server.recipients = {LISTED: answer}
     put(LISTED, 1, clock())
-    work(clock, carrier, seconds=60)
+    work(clock, provider, seconds=60)
     for person in range(2, 8):
         put(f"person{person}@example.org", person, clock())
-    work(clock, carrier, seconds=1)
+    work(clock, provider, seconds=1)
     assert {states()[person] for person in range(2, 8)} == {"handed"}
     assert not shut("first")
-    assert "carrier-ours" not in dict(alarms(clock)) and states()[1] == ends
+    assert "provider-configuration-error" not in dict(alarms(clock)) and states()[1] == ends
 
 
 def test_a_domain_that_wants_none_now_holds_up_no_other(mail, clock):
-    server, carrier = mail()
+    server, provider = mail()
     server.recipients = {f"person{n}@grey.example": "450 4.7.1 Greylisted" for n in range(8)}
     for person in range(8):
         put(f"person{person}@grey.example", person, clock())
-    work(clock, carrier, seconds=30)
+    work(clock, provider, seconds=30)
     put("khadija@example.org", 9, clock())
-    work(clock, carrier, seconds=1)
+    work(clock, provider, seconds=1)
     assert states()[9] == "handed" and alarms(clock) == []
 
 
@@ -97,14 +97,14 @@ def test_a_domain_that_wants_none_now_holds_up_no_other(mail, clock):
     "550 5.4.5 Daily user sending quota exceeded", "554 Sorry, daily quota exceeded",
     "554 Message rejected: Email address is not verified",
 ])  # fmt: skip
-def test_a_quota_leaves_by_the_next_carrier_and_is_an_alarm(mail, clock, stage, answer):
+def test_a_quota_leaves_by_the_next_provider_and_is_an_alarm(mail, clock, stage, answer):
     (first, by_first), (second, by_second) = mail("first"), mail("second")
     first.stages = {stage: answer}
     for person in range(8):
         put(f"person{person}@example.org", person, clock())
     work(clock, by_first, by_second)
     assert set(states().values()) == {"handed"} and len(second.letters) == 8
-    assert ("carrier-ours", ("first",)) in alarms(clock)
+    assert ("provider-configuration-error", ("first",)) in alarms(clock)
     assert shut("first"), "eight people have met it"
     first.stages = {}
     clock.advance(seconds=10)
@@ -114,13 +114,13 @@ def test_a_quota_leaves_by_the_next_carrier_and_is_an_alarm(mail, clock, stage, 
 
 
 def test_a_quota_of_the_only_server_is_waited_for(mail, clock):
-    server, carrier = mail()
+    server, provider = mail()
     server.stages = {"DATA": "550 5.4.5 Daily user sending quota exceeded"}
     put("khadija@example.org", 1, clock())
-    work(clock, carrier, seconds=90)
-    assert states() == {1: "queued"} and ("carrier-ours", ("first",)) in alarms(clock)
+    work(clock, provider, seconds=90)
+    assert states() == {1: "queued"} and ("provider-configuration-error", ("first",)) in alarms(clock)
     server.stages = {}
-    work(clock, carrier, seconds=90)
+    work(clock, provider, seconds=90)
     assert states() == {1: "handed"}
 
 
@@ -138,14 +138,14 @@ def test_a_gateway_that_moved_or_is_asked_wrongly_loses_no_message(gateway, cloc
     work(clock, by_first, by_second)
     assert set(states().values()) == {"handed"} and len(second.requests) == 8
     assert shut("first")
-    assert status in (400, 422) or ("carrier-ours", ("first",)) in alarms(clock)
+    assert status in (400, 422) or ("provider-configuration-error", ("first",)) in alarms(clock)
 
 
 def test_an_smsc_that_refuses_one_number_sends_the_others(smsc, smpp, clock):
     server = smsc()
     server.mood = lambda link, pdu: link.answer(pdu, 0x45) if b"212661120000" in pdu.body else server._accept(link, pdu)
-    carrier = smpp(server)
-    worker = Worker(delivery.Roster({"sms": [carrier]}), tick=clock, pool=AtOnce())
+    provider = smpp(server)
+    worker = Worker(delivery.Roster({"sms": [provider]}), tick=clock, pool=AtOnce())
     put("+212661120000", 1, clock())
     for person in range(2, 30):
         put(f"+2126611201{person:02}", person, clock())

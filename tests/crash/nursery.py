@@ -81,7 +81,7 @@ def main() -> None:
     worker, clock = load("massar.interfaces.commands.worker"), load("massar.core.clock")
     delivery.outbox.LEASE = delivery.requests.LEASE = LEASE
     delivery.outbox.GRACE = timedelta(0)
-    delivery.CarrierOptions.longest = property(lambda _: LEASE)
+    delivery.ProviderOptions.longest = property(lambda _: LEASE)
     delivery.outbox._BACKOFF = (1,) * 11
     known = places(answer, deliver, delivery)
     options = main_program._parser().parse_args(["worker"])

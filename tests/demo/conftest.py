@@ -14,7 +14,7 @@ import pytest
 
 import massar
 from massar.interfaces.demo.store import Received, Store
-from massar.providers.registry import Carrier, CarrierOptions, Outgoing, Result, carrier_from_url
+from massar.providers.registry import OutboundMessage, Provider, ProviderOptions, Result, provider_from_url
 from tests.support.postgres import free_port
 
 TEN_MINUTES = timedelta(minutes=10)
@@ -22,18 +22,18 @@ TEN_MINUTES = timedelta(minutes=10)
 
 @dataclass
 class Running:
-    """A receiver, the carriers that reach it and what it keeps."""
+    """A receiver, the providers that reach it and what it keeps."""
 
     process: subprocess.Popen
-    email: Carrier
-    sms: Carrier
+    email: Provider
+    sms: Provider
     sms_url: str
     store: Store
 
     def send(self, channel: str, to: str, text: str = "kdmwt-47392", key: str = "k1", **parts) -> Result:
-        carrier = self.email if channel == "email" else self.sms
-        letter = Outgoing(key, channel, to, "ar", parts.get("subject", ""), text, parts.get("html"))
-        return carrier.send(letter, valid_for=TEN_MINUTES)
+        provider = self.email if channel == "email" else self.sms
+        letter = OutboundMessage(key, channel, to, "ar", parts.get("subject", ""), text, parts.get("html"))
+        return provider.send(letter, valid_for=TEN_MINUTES)
 
     def received(self) -> list[Received]:
         return self.store.after(0)
@@ -68,9 +68,9 @@ def start(smtp_port: int, sms_port: int, store: Path) -> subprocess.Popen:
 def receiver(tmp_path) -> Iterator[Running]:
     smtp_port, sms_port, path = free_port(), free_port(), tmp_path / "deep" / "inbox.sqlite3"
     process = start(smtp_port, sms_port, path)
-    options = CarrierOptions(sender="massar@example.ma", connect_timeout=1, answer_timeout=5)
+    options = ProviderOptions(sender="massar@example.ma", connect_timeout=1, answer_timeout=5)
     url = f"http://127.0.0.1:{sms_port}/sms"
-    email, sms = carrier_from_url(f"smtp://127.0.0.1:{smtp_port}", options), carrier_from_url(url, options)
+    email, sms = provider_from_url(f"smtp://127.0.0.1:{smtp_port}", options), provider_from_url(url, options)
     deadline = time.monotonic() + 10
     while email.check() + sms.check():
         assert process.poll() is None and time.monotonic() < deadline, "the receiver did not start"

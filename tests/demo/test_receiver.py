@@ -1,4 +1,4 @@
-"""The far end of the demo, reached by the product's own carriers."""
+"""The far end of the demo, reached by the product's own providers."""
 
 import http.client
 import json
@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from massar.domain.delivery.wording import LANGUAGES, TEMPORARY_PASSWORD, render
-from massar.providers.registry import Accepted, Refused, Unsure
+from massar.providers.registry import Accepted, OutcomeUnknown, Rejected
 from tests.support.postgres import free_port
 
 from .conftest import environment, start
@@ -51,9 +51,9 @@ def test_an_email_arrives_with_both_parts_as_they_were_written(receiver, languag
 @pytest.mark.parametrize(("channel", "name"), [("sms", "+21266100{}"), ("email", "jamal.{}@example.org")])
 def test_endings_dial_the_faults(receiver, channel, name):
     refused = receiver.send(channel, name.format("0001"))
-    assert isinstance(refused, Refused) and refused.permanent
+    assert isinstance(refused, Rejected) and refused.permanent
     assert receiver.received() == []
-    assert isinstance(receiver.send(channel, name.format("0002")), Unsure)
+    assert isinstance(receiver.send(channel, name.format("0002")), OutcomeUnknown)
     assert len(receiver.received()) == 1
     began = time.monotonic()
     assert isinstance(receiver.send(channel, name.format("0003")), Accepted)

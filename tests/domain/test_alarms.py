@@ -66,12 +66,12 @@ def test_a_lease_that_lives_is_a_worker_that_lives():
     assert "worker-missing" in standing(NOW + timedelta(seconds=31))
 
 
-def test_a_carrier_is_shut_for_long():
+def test_a_provider_is_shut_for_long():
     shut("sms-a", ago(seconds=59))
     assert standing() == {}
     shut("sms-b", ago(seconds=60), state="half-open")
     shut("sms-c", ago(hours=1), state="closed")
-    assert standing() == {"carrier-open": ("sms-b",)}
+    assert standing() == {"provider-open": ("sms-b",)}
 
 
 def test_a_breaker_that_opens_again_was_never_well():
@@ -80,7 +80,7 @@ def test_a_breaker_that_opens_again_was_never_well():
         delivery.breaker.fault("sms-a", "no answer", now=ago(seconds=90))
     assert delivery.breaker.claim_probe("sms-a", now=ago(seconds=40))
     delivery.breaker.fault("sms-a", "no answer", now=ago(seconds=30))
-    assert standing() == {"carrier-open": ("sms-a",)}
+    assert standing() == {"provider-open": ("sms-a",)}
     assert delivery.breaker.claim_probe("sms-a", now=NOW) and delivery.breaker.success("sms-a", now=NOW)
     assert standing() == {}
 
@@ -88,19 +88,19 @@ def test_a_breaker_that_opens_again_was_never_well():
 def test_our_own_account_is_refused():
     delivery.breaker.fault("sms-a", "401", now=NOW, at_once=True)
     shut("sms-b", NOW)
-    assert standing() == {"carrier-ours": ("sms-a",)}
+    assert standing() == {"provider-configuration-error": ("sms-a",)}
     assert delivery.breaker.claim_probe("sms-a", now=NOW + timedelta(minutes=1))
     delivery.breaker.success("sms-a", now=NOW + timedelta(minutes=1))
-    assert "carrier-ours" not in standing(NOW + timedelta(minutes=1))
+    assert "provider-configuration-error" not in standing(NOW + timedelta(minutes=1))
 
 
-def handed(carrier: str, number: int, arrived: float | None, channel: str = "sms") -> None:
+def handed(provider: str, number: int, arrived: float | None, channel: str = "sms") -> None:
     for _ in range(number):
         at = ago(minutes=5)
-        part(message(at, waited=0, carrier=carrier, channel=channel, state="sent", purpose="notice"), at, arrived)
+        part(message(at, waited=0, provider=provider, channel=channel, state="sent", purpose="notice"), at, arrived)
 
 
-def test_one_carrier_is_late_beside_another():
+def test_one_provider_is_late_beside_another():
     handed("sms-a", 10, None)
     handed("sms-b", 10, 4)
     assert standing() == {"one-late": ("sms-a",)}

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def slots(settings, tmp_path):
     """Makes the slots of one more worker."""
     return lambda: (
-        bind_slots.of_carrier("iam") if connection.vendor == "postgresql" else bind_slots.FileSlots(tmp_path, "iam")
+        bind_slots.of_provider("iam") if connection.vendor == "postgresql" else bind_slots.FileSlots(tmp_path, "iam")
     )
 
 
@@ -34,7 +34,7 @@ def test_each_slot_has_one_holder(slots):
     assert second.try_take(0)
 
 
-def test_another_carrier_has_slots_of_its_own(slots, tmp_path):
+def test_another_provider_has_slots_of_its_own(slots, tmp_path):
     assert slots().try_take(0)
     other = (
         bind_slots.DatabaseSlots("orange")

@@ -89,7 +89,7 @@ def test_a_report_that_says_nothing_is_none_even_if_its_text_has_a_code():
 
 
 @pytest.mark.parametrize(
-    ("code", "fault", "ours"),
+    ("code", "fault", "configuration_error"),
     [
         ("5.1.1", True, False), ("5.1.2", True, False), ("5.1.3", True, False), ("5.1.6", True, False),
         ("5.1.10", True, False), ("5.1.351", True, False), ("5.2.1", True, False),
@@ -98,9 +98,12 @@ def test_a_report_that_says_nothing_is_none_even_if_its_text_has_a_code():
         ("5.7.1", False, True), ("5.7.26", False, True), ("4.7.1", False, True), ("5.7.124", False, False),
     ],
 )  # fmt: skip
-def test_whose_fault_it_is(code, fault, ours):
-    assert (Report(FAILED, code).address_fault, Report(FAILED, code).ours) == (fault, ours)
-    assert not Report(UNDERWAY, code).address_fault and not Report(UNDERWAY, code).ours
+def test_whose_fault_it_is(code, fault, configuration_error):
+    assert (Report(FAILED, code).address_fault, Report(FAILED, code).configuration_error) == (
+        fault,
+        configuration_error,
+    )
+    assert not Report(UNDERWAY, code).address_fault and not Report(UNDERWAY, code).configuration_error
 
 
 # (what it is, Status, what the server said, whether there is no such address, whether it is about us)
@@ -199,28 +202,28 @@ ANSWERS = [
     ("a translated code, policy", "5.1.1", "550 5.7.1 IP address blacklisted by recipient", False, True),
     ("a limit of ours", "5.1.1",
      "550 5.1.1 <a@example.org> - 192.0.2.25 has sent to too many recipients this hour", False, True),
-    ("what the person wishes", "5.1.1", "550 5.1.1 RCP-P2 Refused due to recipient preferences", False, False),
+    ("what the person wishes", "5.1.1", "550 5.1.1 RCP-P2 Rejected due to recipient preferences", False, False),
     ("no such domain, our name server", "5.4.4", "554 5.4.4 Host or domain name not found", False, False),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("status", "words", "fault", "ours"), [one[1:] for one in ANSWERS], ids=[one[0] for one in ANSWERS]
+    ("status", "words", "fault", "configuration_error"), [one[1:] for one in ANSWERS], ids=[one[0] for one in ANSWERS]
 )
 @pytest.mark.parametrize(
     "field", ["Diagnostic-Code: smtp;", "X-Supplementary-Info: < #x smtp;"], ids=["RFC 3464", "Exchange"]
 )
-def test_what_large_servers_say(status, words, fault, ours, field):
+def test_what_large_servers_say(status, words, fault, configuration_error, field):
     found = read(report(f"Action: failed\nStatus: {status}\nRemote-MTA: dns;mx.example\n{field}{words}\n"))
-    assert (found.state, found.address_fault, found.ours) == (FAILED, fault, ours)
+    assert (found.state, found.address_fault, found.configuration_error) == (FAILED, fault, configuration_error)
 
 
 @pytest.mark.parametrize(
-    ("status", "words", "fault", "ours"), [one[1:] for one in ANSWERS], ids=[one[0] for one in ANSWERS]
+    ("status", "words", "fault", "configuration_error"), [one[1:] for one in ANSWERS], ids=[one[0] for one in ANSWERS]
 )
-def test_a_word_in_between_never_flags(status, words, fault, ours):
+def test_a_word_in_between_never_flags(status, words, fault, configuration_error):
     found = read(report(f"Action: delayed\nStatus: {status}\nDiagnostic-Code: smtp;{words}\n"))
-    assert (found.state, found.address_fault, found.ours) == (UNDERWAY, False, False)
+    assert (found.state, found.address_fault, found.configuration_error) == (UNDERWAY, False, False)
 
 
 EXCHANGE_ONLINE_FOR_PEOPLE = """From: <postmaster@example.com>

@@ -23,8 +23,8 @@ NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
 FIRST = timedelta(seconds=FIRST_PAUSE)
 
 
-def state(carrier: str = "iam") -> str:
-    return breaker.all_states()[carrier].state
+def state(provider: str = "iam") -> str:
+    return breaker.all_states()[provider].state
 
 
 def open_it(now=NOW) -> None:
@@ -53,7 +53,7 @@ def test_one_probe_after_the_pause_and_none_before():
 
 @pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(days=1), timedelta(days=400)])
 def test_a_clock_that_ran_ahead_shuts_nobody_out_for_longer_than_a_pause(ahead):
-    """One worker's clock, for half a minute: the carrier is tried as soon as clocks agree."""
+    """One worker's clock, for half a minute: the provider is tried as soon as clocks agree."""
     open_it(NOW + ahead)
     assert breaker.all_states()["iam"].due(NOW)
     assert breaker.claim_probe("iam", now=NOW) and not breaker.claim_probe("iam", now=NOW), "once, as ever"
@@ -97,7 +97,7 @@ def test_a_late_success_does_not_open_a_door_that_was_shut_since():
 
 
 def test_what_nothing_has_tried_for_a_day_is_forgotten(clock):
-    """A carrier that is no longer configured must not stand as shut for ever."""
+    """A provider that is no longer configured must not stand as shut for ever."""
     for _ in range(breaker.FAULTS):
         breaker.fault("gone", "no answer", now=clock())
     breaker.fault("well", "once", now=clock())
@@ -120,9 +120,9 @@ def test_a_throttled_probe_has_found_it_well(clock):
 # -- what may be one message's own trouble
 
 
-def met_by(*witnesses: Witness, ours: bool = False) -> str:
+def met_by(*witnesses: Witness, configuration_error: bool = False) -> str:
     for one in witnesses:
-        breaker.fault("iam", "450", now=NOW, ours=ours, witness=one)
+        breaker.fault("iam", "450", now=NOW, configuration_error=configuration_error, witness=one)
     return state()
 
 
@@ -152,12 +152,15 @@ def test_a_success_between_forgets_who_met_it():
 
 
 def test_what_blames_us_is_told_at_once_and_shuts_it_when_others_meet_it():
-    assert met_by(Witness("r1", "p1"), ours=True) == "closed" and breaker.all_states()["iam"].ours
-    assert met_by(*(Witness(f"r{n}", f"p{n}") for n in range(2, FAULTS + 1)), ours=True) == "open"
+    assert (
+        met_by(Witness("r1", "p1"), configuration_error=True) == "closed"
+        and breaker.all_states()["iam"].configuration_error
+    )
+    assert met_by(*(Witness(f"r{n}", f"p{n}") for n in range(2, FAULTS + 1)), configuration_error=True) == "open"
     breaker.success("iam", now=NOW)
-    assert breaker.all_states()["iam"].ours, "a late success of before does not speak for it"
+    assert breaker.all_states()["iam"].configuration_error, "a late success of before does not speak for it"
     assert breaker.claim_probe("iam", now=NOW + FIRST) and breaker.success("iam", now=NOW + FIRST)
-    assert not breaker.all_states()["iam"].ours
+    assert not breaker.all_states()["iam"].configuration_error
 
 
 @pytest.mark.parametrize("witness", [Witness("r9", "p9", own=True), Witness("r1", "p1")], ids=["about itself", "known"])
@@ -181,9 +184,9 @@ def test_a_probe_that_sent_nothing_is_given_back():
 def test_a_remark_tells_operators_and_shuts_nothing():
     for _ in range(20):
         breaker.remark("site:a", "http 404", now=NOW)
-    assert state("site:a") == "closed" and breaker.all_states()["site:a"].ours
+    assert state("site:a") == "closed" and breaker.all_states()["site:a"].configuration_error
     breaker.success("site:a", now=NOW)
-    assert not breaker.all_states()["site:a"].ours
+    assert not breaker.all_states()["site:a"].configuration_error
 
 
 def test_it_moves_as_its_table_says():

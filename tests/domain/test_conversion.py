@@ -1,4 +1,4 @@
-"""Conversion of codes by SMS: what counts, when a block, the country or a carrier is low, and how long a stop holds."""
+"""Conversion of codes by SMS: what counts, when a block, the country or a provider is low, and how long a stop holds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BLOCK, OTHER = "+212661123", "+212661124"
 
 
 def send(
-    count: int, *, used: int = 0, block: str = BLOCK, at: datetime = NOW - 20 * MINUTE, carrier: str = "one", **changed
+    count: int, *, used: int = 0, block: str = BLOCK, at: datetime = NOW - 20 * MINUTE, provider: str = "one", **changed
 ) -> None:
     """`count` codes to numbers of a block, handed over at once; the first `used` of them were typed in a minute later."""
     for number in range(count):
@@ -26,7 +26,7 @@ def send(
                   "values": {"code": "123456"}, "now": at, "within": 10 * MINUTE}  # fmt: skip
         uid = outbox.put(**{**values, **changed})
         Message.objects.filter(uid=uid).update(
-            state="handed", handed_at=at, carrier=carrier, used_at=at + MINUTE if number < used else None
+            state="handed", handed_at=at, provider=provider, used_at=at + MINUTE if number < used else None
         )
 
 
@@ -73,16 +73,16 @@ def test_a_code_counts_after_five_minutes_or_once_it_was_used():
 
 
 def test_the_five_minutes_begin_with_the_hand_over():
-    """A carrier that was away for four minutes is not the people's doing."""
+    """A provider that was away for four minutes is not the people's doing."""
     send(20, at=NOW - 8 * MINUTE)
     Message.objects.update(handed_at=NOW - 4 * MINUTE)
     assert stopped() is None
 
 
-def test_codes_that_no_carrier_took_tell_nothing():
+def test_codes_that_no_provider_took_tell_nothing():
     send(30)
     Message.objects.update(handed_at=None, state="expired")
-    assert stopped() is None and conversion.by_block(now=NOW) == [] and conversion.by_carrier(now=NOW) == {}
+    assert stopped() is None and conversion.by_block(now=NOW) == [] and conversion.by_provider(now=NOW) == {}
 
 
 def test_codes_by_mail_and_other_messages_do_not_count():
@@ -141,18 +141,18 @@ def test_a_block_keeps_its_own_hour():
     assert len(conversion.by_block(now=NOW)) == 1, "long ago"
 
 
-def test_a_carrier_far_behind_the_others_accepts_and_does_not_deliver():
-    send(20, used=12, carrier="good")
-    send(20, used=6, carrier="swallows", block=OTHER)
+def test_a_provider_far_behind_the_others_accepts_and_does_not_deliver():
+    send(20, used=12, provider="good")
+    send(20, used=6, provider="swallows", block=OTHER)
     assert conversion.behind(now=NOW) == ["swallows"] and alarms_about("swallows") == ["conversion-low"]
-    send(1, used=1, carrier="swallows", block=OTHER)
+    send(1, used=1, provider="swallows", block=OTHER)
     assert conversion.behind(now=NOW) == [], "7 of 21 is less than 30 points behind"
 
 
-def test_carriers_that_are_all_low_or_hardly_used_are_no_alarm():
-    send(40, used=2, carrier="one")
-    send(40, used=3, carrier="other", block=OTHER)
-    send(19, used=19, carrier="third", block="+212661125")
+def test_providers_that_are_all_low_or_hardly_used_are_no_alarm():
+    send(40, used=2, provider="one")
+    send(40, used=3, provider="other", block=OTHER)
+    send(19, used=19, provider="third", block="+212661125")
     assert conversion.behind(now=NOW) == []
 
 

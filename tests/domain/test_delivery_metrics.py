@@ -17,7 +17,7 @@ AGO = NOW - timedelta(minutes=20)
 
 
 def hour():
-    return metrics.tally_by_carrier(now=NOW, window=metrics.HOUR)
+    return metrics.tally_by_provider(now=NOW, window=metrics.HOUR)
 
 
 def test_a_quiet_hour_has_no_metrics():
@@ -25,11 +25,11 @@ def test_a_quiet_hour_has_no_metrics():
     assert metrics.read_liveness(now=NOW) == metrics.Liveness(None, False, None)
 
 
-def test_messages_are_counted_by_channel_and_carrier():
+def test_messages_are_counted_by_channel_and_provider():
     message(AGO, waited=1, arrived=5, used=60)
     message(AGO, waited=1, arrived=5, segments=2, cost=500)
-    message(AGO, waited=2, carrier="sms-b", purpose="notice")
-    message(AGO, waited=2, carrier="mail", channel="email", state="failed")
+    message(AGO, waited=2, provider="sms-b", purpose="notice")
+    message(AGO, waited=2, provider="mail", channel="email", state="failed")
     message(NOW - timedelta(hours=2), waited=1)
     found = hour()
     assert list(found) == [("email", "mail"), ("sms", "sms-a"), ("sms", "sms-b")]
@@ -37,7 +37,7 @@ def test_messages_are_counted_by_channel_and_carrier():
     assert (a.sent, a.delivered, a.late, a.segments, a.cost) == (2, 2, 0, 3, 750)
     assert (a.secrets, a.used, a.conversion) == (2, 1, 0.5)
     assert found["sms", "sms-b"].conversion is None and found["email", "mail"].failed == 1
-    assert metrics.tally_by_carrier(now=NOW, window=metrics.DAY)["sms", "sms-a"].sent == 3
+    assert metrics.tally_by_provider(now=NOW, window=metrics.DAY)["sms", "sms-a"].sent == 3
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_messages_are_counted_by_channel_and_carrier():
     [
         (False, {"arrived": 45}),
         (True, {"arrived": 46}),
-        (False, {}),  # the carrier tells nothing
+        (False, {}),  # the provider tells nothing
         (True, {"final_at": AGO + timedelta(minutes=10)}),  # it should have told, and did not
         (True, {"state": "sent", "final_at": None}),  # it has not told yet
         (True, {"delivered_at": AGO + timedelta(minutes=12)}),  # it told after the end
@@ -66,7 +66,7 @@ def test_waits_are_the_values_at_the_nearest_rank():
     for seconds in range(1, 101):
         message(AGO, waited=seconds)
     assert hour()["sms", "sms-a"].waits == pytest.approx((50, 95, 99), abs=0.01)
-    message(AGO, waited=7, carrier="sms-b")
+    message(AGO, waited=7, provider="sms-b")
     assert hour()["sms", "sms-b"].waits == pytest.approx((7, 7, 7), abs=0.01)
 
 
@@ -80,7 +80,7 @@ def test_a_first_message_that_leaves_while_we_count_waits_for_the_next_look(monk
 
     def counted_before_it_left(*what, **more):
         found = counted(*what, **more)
-        message(NOW - timedelta(seconds=9), waited=7, carrier="sms-b")
+        message(NOW - timedelta(seconds=9), waited=7, provider="sms-b")
         return found
 
     monkeypatch.setattr(metrics, "_counted", counted_before_it_left)
@@ -89,7 +89,7 @@ def test_a_first_message_that_leaves_while_we_count_waits_for_the_next_look(monk
     assert look() != before
 
 
-def test_what_no_carrier_took_counts_for_the_last_that_was_tried():
+def test_what_no_provider_took_counts_for_the_last_that_was_tried():
     attempt(message(AGO, state="failed", attempts=1), AGO, "refused")
     message(AGO, state="expired")
     message(AGO, state="cancelled")
@@ -101,7 +101,7 @@ def test_what_no_carrier_took_counts_for_the_last_that_was_tried():
 def test_over_time_every_step_is_there_and_sites_are_not():
     message(NOW - timedelta(minutes=58), waited=30)
     message(NOW - timedelta(minutes=1), waited=1, arrived=2, used=9)
-    message(NOW - timedelta(minutes=1), waited=1, channel="site", carrier="sites")
+    message(NOW - timedelta(minutes=1), waited=1, channel="site", provider="sites")
     message(NOW - timedelta(minutes=61), waited=1)
     steps = metrics.tally_over_time(now=NOW, window=metrics.HOUR, step=timedelta(minutes=5))
     assert len(steps) == 12 and steps[-1][0] == datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
@@ -136,7 +136,7 @@ def test_errors_are_the_newest_and_name_no_destination():
     attempt(one, AGO + timedelta(seconds=4), "accepted", number=3)
     part(one, AGO, 9, state="failed", code="UNDELIV")
     told = metrics.read_errors()
-    assert [(e.outcome, e.carrier, e.channel) for e in told] == [
+    assert [(e.outcome, e.provider, e.channel) for e in told] == [
         ("undelivered", "sms-a", "sms"),
         ("unsure", "sms-a", "sms"),
         ("refused", "sms-a", "sms"),
@@ -160,7 +160,7 @@ def test_the_pulse_knows_what_is_due_held_and_done():
 def test_a_person_is_told_of_own_messages_only():
     mine = message(AGO, waited=1, arrived=3, masked="+212 6•• •• •2 22")
     message(AGO, waited=1, person_id=2)
-    message(AGO, channel="site", carrier="sites", purpose="logout", waited=1)
+    message(AGO, channel="site", provider="sites", purpose="logout", waited=1)
     message(AGO - timedelta(days=31), waited=1)
     (told,) = metrics.read_messages_to(1, since=NOW - timedelta(days=30), most=10)
     assert (told.masked, told.state, told.handed_at, told.delivered_at) == (
@@ -174,7 +174,7 @@ def test_no_look_reads_a_whole_table(vendor):
 
     def looks() -> None:
         delivery.alarms.find_active(metrics.MetricsSnapshot(NOW))
-        metrics.tally_by_carrier(now=NOW, window=metrics.DAY)
+        metrics.tally_by_provider(now=NOW, window=metrics.DAY)
         metrics.tally_over_time(now=NOW, window=metrics.DAY, step=timedelta(minutes=5))
         metrics.read_errors()
         metrics.read_messages_to(1, since=AGO, most=10)

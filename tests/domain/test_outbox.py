@@ -134,9 +134,9 @@ def test_too_late_is_judged_before_the_secret_ends():
 def test_an_attempt_without_outcome_is_marked_when_the_next_begins():
     put()
     (first,) = claim()
-    outbox.begin_attempts([first], "carrier", longest=LONGEST, now=NOW)
+    outbox.begin_attempts([first], "provider", longest=LONGEST, now=NOW)
     (second,) = claim(NOW + LEASE)
-    outbox.begin_attempts([second], "carrier", longest=LONGEST, now=NOW + LEASE)
+    outbox.begin_attempts([second], "provider", longest=LONGEST, now=NOW + LEASE)
     outbox.end_attempt(second, "accepted", now=NOW + LEASE, reference="ref")
     assert list(Attempt.objects.order_by("number").values_list("outcome", flat=True)) == [
         "unknown",

@@ -10,7 +10,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Message, Part, StrayReceipt
 from massar.domain.delivery.outbox import Taken
 from massar.journeys.messages import take_receipt
-from tests.contracts.fakes import BehavingCarrier
+from tests.contracts.fakes import BehavingProvider
 
 pytestmark = pytest.mark.django_db
 outbox = delivery.outbox
@@ -19,19 +19,19 @@ NUMBER = "+212661123456"
 LONGEST = timedelta(seconds=12)
 
 
-def sent(*references: str, to: str = NUMBER, now=NOW, carrier="iam", receipt=True) -> Message:
-    """A message that the carrier has accepted."""
-    letter = begun(to=to, now=now, carrier=carrier)
-    outbox.accept([Taken(letter, carrier, references, receipt, max(1, len(references)), 0)], now=now)
+def sent(*references: str, to: str = NUMBER, now=NOW, provider="iam", receipt=True) -> Message:
+    """A message that the provider has accepted."""
+    letter = begun(to=to, now=now, provider=provider)
+    outbox.accept([Taken(letter, provider, references, receipt, max(1, len(references)), 0)], now=now)
     return Message.objects.get(pk=letter.id)
 
 
-def begun(to: str = NUMBER, now=NOW, carrier="iam") -> delivery.Letter:
+def begun(to: str = NUMBER, now=NOW, provider="iam") -> delivery.Letter:
     """A message that left, and nobody knows yet what became of it."""
     outbox.put(purpose="contact_code", channel="sms", language="ar", person_id=7, to=to, values={"code": "1"},
                now=now, within=timedelta(minutes=10), expires_at=now + timedelta(minutes=10))  # fmt: skip
     letter = outbox.claim(1, now=now)[0]
-    outbox.begin_attempts([letter], carrier, longest=LONGEST, now=now)
+    outbox.begin_attempts([letter], provider, longest=LONGEST, now=now)
     return letter
 
 
@@ -40,14 +40,14 @@ def tell(*receipts: delivery.Receipt, uid: str = "", now=NOW) -> None:
 
 
 def receipt(reference: str, state="delivered", **changed) -> delivery.Receipt:
-    return delivery.Receipt(**{"carrier": "iam", "reference": reference, "state": state, **changed})
+    return delivery.Receipt(**{"provider": "iam", "reference": reference, "state": state, **changed})
 
 
 def router(*names: str) -> delivery.Router:
-    carriers = [BehavingCarrier("sms") for _ in names]
-    for carrier, name in zip(carriers, names, strict=True):
-        carrier.name = name
-    return delivery.Router(delivery.Roster({"sms": carriers}))
+    providers = [BehavingProvider("sms") for _ in names]
+    for provider, name in zip(providers, names, strict=True):
+        provider.name = name
+    return delivery.Router(delivery.Roster({"sms": providers}))
 
 
 def again(message: Message) -> Message:
@@ -57,7 +57,7 @@ def again(message: Message) -> Message:
 
 def test_delivered_wipes_what_was_kept_for_another_try():
     message = sent("77")
-    assert (message.state, message.carrier) == ("sent", "iam") and message.ciphertext
+    assert (message.state, message.provider) == ("sent", "iam") and message.ciphertext
     tell(receipt("77"), now=NOW + timedelta(seconds=4))
     assert (again(message).state, message.ciphertext) == ("delivered", None)
     assert message.delivered_at == NOW + timedelta(seconds=4) and message.handed_at == NOW
@@ -98,7 +98,7 @@ def test_all_segments_must_arrive_and_one_that_does_not_is_enough():
 @pytest.mark.parametrize(("others", "minutes_left", "state"), [
     (("iam", "other"), 10, "queued"), (("iam",), 10, "failed"), (("iam", "other"), 2, "failed"),
 ])  # fmt: skip
-def test_not_delivered_tries_another_carrier_while_there_is_time(others, minutes_left, state):
+def test_not_delivered_tries_another_provider_while_there_is_time(others, minutes_left, state):
     message = sent("77")
     now = NOW + timedelta(minutes=10 - minutes_left)
     tell(receipt("77", "failed", code="UNDELIV"), now=now)
@@ -141,7 +141,7 @@ def test_an_unsure_answer_is_made_sure_by_its_receipt():
     assert Message.objects.get().state == "delivered" and outbox.claim(5, now=NOW + outbox.GRACE) == []
 
 
-@pytest.mark.parametrize("changed", [{"to": "+212661123457"}, {"to": ""}, {"carrier": "other", "to": NUMBER}])
+@pytest.mark.parametrize("changed", [{"to": "+212661123457"}, {"to": ""}, {"provider": "other", "to": NUMBER}])
 def test_a_receipt_of_somebody_else_is_not_adopted(changed):
     begun()
     tell(receipt("77", **changed), now=NOW + timedelta(seconds=3))
@@ -166,14 +166,14 @@ def test_no_word_before_its_end_leaves_it_handed_over_and_a_late_one_is_still_wr
     assert (again(message).state, message.delivered_at) == ("handed", late)
 
 
-def test_a_carrier_that_names_messages_by_our_own_name():
+def test_a_provider_that_names_messages_by_our_own_name():
     """An HTTP gateway whose answer has no id, and whose call-back comes to an address that holds ours."""
     message = sent()
     tell(receipt(""), uid=message.uid)
     assert again(message).state == "delivered"
 
 
-def test_references_used_again_by_the_carrier_belong_to_the_newest():
+def test_references_used_again_by_the_provider_belong_to_the_newest():
     old = sent("77", now=NOW)
     tell(receipt("77"))
     new = sent("77", to="+212661000000", now=NOW + timedelta(days=1))
@@ -187,12 +187,12 @@ def test_strays_are_forgotten():
     assert delivery.receipts.sweep(now=NOW + timedelta(days=4)) == 1
 
 
-def test_messages_that_wait_for_another_carriers_word_do_not_fill_the_list():
+def test_messages_that_wait_for_another_providers_word_do_not_fill_the_list():
     """A hundred are read at a time: those that were sent again already have been dealt with."""
     for number in range(101):
         message = sent(f"old-{number}")
         Part.objects.filter(message=message).update(state="failed", code="UNDELIV")
-        Part.objects.create(carrier="inwi", reference=f"again-{number}", message=message, number=2, sent_at=NOW)
+        Part.objects.create(provider="inwi", reference=f"again-{number}", message=message, number=2, sent_at=NOW)
     new = sent("new", now=NOW + timedelta(minutes=1))
     Part.objects.filter(message=new).update(state="failed", code="UNDELIV")
     assert [told.message_id for told in delivery.receipts.undelivered()] == [new.pk]

@@ -68,8 +68,8 @@ def test_the_number_tells_an_equal_name_from_another_base():
     assert (again(named).state, again(meant).state) == ("sent", "delivered")
 
 
-@pytest.mark.parametrize("changed", [{"to": OTHER}, {"carrier": "other"}])
-def test_another_spelling_is_not_believed_for_another_number_or_carrier(changed):
+@pytest.mark.parametrize("changed", [{"to": OTHER}, {"provider": "other"}])
+def test_another_spelling_is_not_believed_for_another_number_or_provider(changed):
     message = sent("0077")
     tell(receipt("77", **changed))
     assert again(message).state == "sent" and StrayReceipt.objects.count() == 1

@@ -1,4 +1,4 @@
-"""Which carrier a message takes: the list, the breakers, what it has tried, and lateness beside a better one."""
+"""Which provider a message takes: the list, the breakers, what it has tried, and lateness beside a better one."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import pytest
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery import breaker, routing
 from massar.domain.delivery.models import Message, Part
-from tests.contracts.fakes import BehavingCarrier
+from tests.contracts.fakes import BehavingProvider
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
 
 
 def router(*names: str, channel: str = "sms") -> delivery.Router:
-    carriers = []
+    providers = []
     for name in names:
-        carriers.append(BehavingCarrier(channel))
-        carriers[-1].name = name
-    return delivery.Router(delivery.Roster({channel: carriers}))
+        providers.append(BehavingProvider(channel))
+        providers[-1].name = name
+    return delivery.Router(delivery.Roster({channel: providers}))
 
 
 def letter(number: int = 1, *tried: str) -> delivery.Letter:
@@ -30,8 +30,8 @@ def letter(number: int = 1, *tried: str) -> delivery.Letter:
 
 def chosen(of: delivery.Router, one: delivery.Letter, now=NOW) -> str:
     of.look(now)
-    carrier = of.choose(one, now)
-    return carrier.name if carrier else ""
+    provider = of.choose(one, now)
+    return provider.name if provider else ""
 
 
 def shares(of: delivery.Router, now=NOW) -> dict[str, int]:
@@ -40,7 +40,7 @@ def shares(of: delivery.Router, now=NOW) -> dict[str, int]:
     return {name: found.count(name) for name in sorted(set(found))}
 
 
-def history(carrier: str, *, late: int = 0, prompt: int = 0, now=NOW) -> None:
+def history(provider: str, *, late: int = 0, prompt: int = 0, now=NOW) -> None:
     """Messages of some minutes ago whose receipts came in time, or have not come."""
     message, _ = Message.objects.get_or_create(
         uid="history", defaults={"purpose": "notice", "channel": "sms", "language": "ar", "person_id": 7,
@@ -49,7 +49,9 @@ def history(carrier: str, *, late: int = 0, prompt: int = 0, now=NOW) -> None:
     sent_at = now - timedelta(minutes=2)
     for number in range(late + prompt):
         told = {"told_at": sent_at + timedelta(seconds=5), "state": "delivered"} if number < prompt else {}
-        Part.objects.create(carrier=carrier, reference=f"{number}", message=message, number=1, sent_at=sent_at, **told)
+        Part.objects.create(
+            provider=provider, reference=f"{number}", message=message, number=1, sent_at=sent_at, **told
+        )
 
 
 def open_breaker(name: str) -> None:
@@ -84,7 +86,7 @@ def test_all_shut_is_nobody_until_the_next_probe():
     assert not of.others_left("sms", set())
 
 
-def test_a_late_carrier_is_compared_before_it_is_left():
+def test_a_late_provider_is_compared_before_it_is_left():
     history("a", late=routing.ENOUGH)
     assert shares(router("a", "b")) == {"a": 80, "b": 20}, "the other is on trial"
     history("b", prompt=routing.FEW)
@@ -122,19 +124,19 @@ def test_under_way_is_no_arrival():
     assert routing.punctuality(now=NOW) == {"a": routing.Punctuality(3, 1)}
 
 
-def codes(carrier: str, sent: int, used: int, *, delivered: int = 0, at=NOW - timedelta(minutes=20)) -> None:
+def codes(provider: str, sent: int, used: int, *, delivered: int = 0, at=NOW - timedelta(minutes=20)) -> None:
     """Codes that prove phones; the first `used` of them were typed in, the first `delivered` have arrived as it says."""
     Message.objects.bulk_create(
         Message(
-            uid=f"{carrier}-{at:%H%M}-{n}", purpose="contact_code", channel="sms", language="ar", person_id=n, not_before=at,
-            deadline=at, created_at=at, handed_at=at, state="handed", carrier=carrier, used_at=at if n < used else None,
+            uid=f"{provider}-{at:%H%M}-{n}", purpose="contact_code", channel="sms", language="ar", person_id=n, not_before=at,
+            deadline=at, created_at=at, handed_at=at, state="handed", provider=provider, used_at=at if n < used else None,
             delivered_at=at if n < delivered else None,
         )
         for n in range(sent)
     )  # fmt: skip
 
 
-def test_a_carrier_whose_codes_nobody_types_is_passed_over_until_an_hour_after_its_last():
+def test_a_provider_whose_codes_nobody_types_is_passed_over_until_an_hour_after_its_last():
     codes("a", 20, 1)
     codes("b", 20, 12)
     of = router("a", "b")
@@ -152,18 +154,18 @@ def test_when_all_are_low_none_is_stopped():
     assert shares(router("a", "b")) == {"a": 100}
 
 
-def test_a_low_carrier_is_compared_before_it_is_left():
+def test_a_low_provider_is_compared_before_it_is_left():
     codes("a", 20, 1)
     assert shares(router("a", "b")) == {"a": 80, "b": 20}
     assert shares(router("a")) == {"a": 100}
 
 
-def test_a_carrier_that_delivers_is_not_to_blame_for_codes_that_nobody_types():
+def test_a_provider_that_delivers_is_not_to_blame_for_codes_that_nobody_types():
     codes("a", 20, 1, delivered=12)
     assert shares(router("a", "b")) == {"a": 100}
 
 
-class Standing(BehavingCarrier):
+class Standing(BehavingProvider):
     """Its binds are all held by other workers."""
 
     def __init__(self, name: str):

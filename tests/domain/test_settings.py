@@ -163,12 +163,12 @@ def test_options_of_the_gateway_are_collected():
     assert massar.sms_options == {"to_field": "recipient", "headers": '{"Authorization": "x"}'}
 
 
-def test_with_a_carrier_in_the_file_no_gateway_is_required_in_the_environment(tmp_path):
+def test_with_a_provider_in_the_file_no_gateway_is_required_in_the_environment(tmp_path):
     file = tmp_path / "massar.toml"
-    file.write_text('[carriers.gateway]\nkind = "http"\n')
+    file.write_text('[providers.gateway]\nkind = "http"\n')
     massar = production(MASSAR_SMS_URL=None, MASSAR_CONFIG=str(file))
-    assert massar.carriers == {"gateway": {"kind": "http"}} and massar.sms_url == ""
-    assert production().carriers == {}
+    assert massar.providers == {"gateway": {"kind": "http"}} and massar.sms_url == ""
+    assert production().providers == {}
 
 
 def test_the_token_of_the_metrics_is_long():

@@ -11,7 +11,7 @@ from massar.domain.delivery.provider import DELIVERED, FAILED, UNDERWAY
 from massar.domain.delivery.sms_text import GSM7_CODES, measure, segments
 from massar.providers.smpp import pdu as smpp
 from massar.providers.smpp.receipt import DEC_TO_HEX, HEX_TO_DEC, Forms, is_receipt, number, read
-from massar.providers.smpp.status import BUSY, OURS, PERMANENT, refusal
+from massar.providers.smpp.status import BUSY, CONFIGURATION_ERROR, PERMANENT, refusal
 from massar.providers.smpp.text import contents
 
 pdus = st.builds(
@@ -332,11 +332,11 @@ def test_an_id_of_an_answer_is_bounded_and_printable(body):
 
 
 def test_no_status_means_two_things():
-    assert not (PERMANENT & BUSY or PERMANENT & OURS or BUSY & OURS)
+    assert not (PERMANENT & BUSY or PERMANENT & CONFIGURATION_ERROR or BUSY & CONFIGURATION_ERROR)
 
 
 @pytest.mark.parametrize(
-    ("status", "permanent", "ours", "busy"),
+    ("status", "permanent", "configuration_error", "busy"),
     [
         (0x0B, True, False, False),
         (0x0A, False, True, False),
@@ -354,7 +354,7 @@ def test_no_status_means_two_things():
         (0xFFFFFFFF, False, False, False),
     ],
 )
-def test_each_status_means_what_it_says(status, permanent, ours, busy):
+def test_each_status_means_what_it_says(status, permanent, configuration_error, busy):
     found = refusal(status)
-    assert (found.permanent, found.ours, found.busy) == (permanent, ours, busy)
+    assert (found.permanent, found.configuration_error, found.busy) == (permanent, configuration_error, busy)
     assert found.code == f"smpp 0x{status:02x}"

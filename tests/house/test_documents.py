@@ -21,7 +21,7 @@ from massar.domain.limits.gcra import RateLimit
 from massar.domain.people import contacts
 from massar.domain.people import models as people
 from massar.interfaces.base import cookies
-from massar.interfaces.commands import carriers, main
+from massar.interfaces.commands import main, providers
 from tests.house.laws import ROOT, SOURCE
 from tests.house.test_tree import files_of_the_tree
 
@@ -115,7 +115,7 @@ def variables_of_the_code() -> set[str]:
         and isinstance(node.value, str)
         and re.fullmatch(r"MASSAR(_[A-Z0-9]+)+", node.value)
     }
-    return names | {f"MASSAR_SMS_{word.upper()}" for word in carriers._TEXTS | carriers._TABLES}
+    return names | {f"MASSAR_SMS_{word.upper()}" for word in providers._TEXTS | providers._TABLES}
 
 
 def defaults_of_the_code() -> dict[str, str]:

@@ -45,7 +45,7 @@ OPEN = {
     "oidc_logout": "an ID token is the proof, else the person is asked, by a form with its token",
     "receipt": "the address itself is the proof; 404 without it",
 }
-# Posted by sites and carriers, without a form of ours: each with the answer to one that proves nothing.
+# Posted by sites and providers, without a form of ours: each with the answer to one that proves nothing.
 POSTED_BY_SITES = {
     "oidc_authorize": 303,  # to itself, asked with GET
     "oidc_token": 400,

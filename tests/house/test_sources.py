@@ -10,7 +10,7 @@ import pytest
 
 from tests.house import laws
 
-CARRIERS_AND_PROGRAMS = (
+PROVIDERS_AND_PROGRAMS = (
     "massar.providers",
     "massar.interfaces.demo.receiver",  # the demo's phone and mailbox: real servers on loopback
     "massar.interfaces.commands",  # finds a free port, asks whether the product answers
@@ -45,8 +45,8 @@ def test_only_ids_draws_secrets():
     assert not found, listed(found)
 
 
-def test_only_carriers_and_programs_open_connections():
-    found = laws.breaches(laws.OPENS_CONNECTIONS, allowed=CARRIERS_AND_PROGRAMS)
+def test_only_providers_and_programs_open_connections():
+    found = laws.breaches(laws.OPENS_CONNECTIONS, allowed=PROVIDERS_AND_PROGRAMS)
     assert not found, listed(found)
 
 

@@ -56,7 +56,7 @@ def test_atk_018_the_same_number_of_statements(cast, django_assert_num_queries):
 
 
 @pytest.mark.parametrize("mood", ["gone", "refused", "not_now", "silent"])
-def test_atk_020_a_carrier_that_fails_changes_nothing_on_the_page(cast, post, mood):
+def test_atk_020_a_provider_that_fails_changes_nothing_on_the_page(cast, post, mood):
     healthy = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
     post.work()
     post.sms.mood = mood

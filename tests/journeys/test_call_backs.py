@@ -1,4 +1,4 @@
-"""A carrier calls back: the address is the proof, a repeat changes nothing, and nothing is lost when storing fails."""
+"""A provider calls back: the address is the proof, a repeat changes nothing, and nothing is lost when storing fails."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from massar.interfaces.receipts import views
 from massar.journeys.messages import take_receipt
 
 BASE = "https://compte.example.ma"
-CARRIERS = {
+PROVIDERS = {
     "kannel": {"kind": "http", "preset": "kannel"},
     "list": {"kind": "http", "preset": "json-bearer"},
     "near": {"kind": "http", "preset": "kannel", "receipt": {"networks": ["192.0.2.0/24", "2001:db8::/32"]}},
@@ -27,8 +27,8 @@ FINAL = "state=1"
 
 
 @pytest.fixture(autouse=True)
-def carriers(settings):
-    settings.MASSAR = replace(settings.MASSAR, carriers=CARRIERS)
+def providers(settings):
+    settings.MASSAR = replace(settings.MASSAR, providers=PROVIDERS)
     views._known.cache_clear()
     yield
     views._known.cache_clear()
@@ -36,17 +36,17 @@ def carriers(settings):
 
 @pytest.fixture
 def attempt(clock, db):
-    """An accepted attempt of a carrier; gives (uid, a function that reads its outcome and code)."""
+    """An accepted attempt of a provider; gives (uid, a function that reads its outcome and code)."""
 
-    def make(carrier: str, reference: str = ""):
+    def make(provider: str, reference: str = ""):
         uid = delivery.outbox.put(
             purpose="contact_code", channel="sms", language="fr", person_id=1, to="+212661000222", values={},
             now=clock(), within=timedelta(minutes=10),
         )  # fmt: skip
         letter = next(one for one in delivery.outbox.claim(50, now=clock()) if one.uid == uid)
-        delivery.outbox.begin_attempts([letter], carrier, longest=timedelta(seconds=40), now=clock())
+        delivery.outbox.begin_attempts([letter], provider, longest=timedelta(seconds=40), now=clock())
         references = (reference,) if reference else ()
-        delivery.outbox.accept([Taken(letter, carrier, references, True, 1, 0)], now=clock())
+        delivery.outbox.accept([Taken(letter, provider, references, True, 1, 0)], now=clock())
 
         def read():
             state, code = Part.objects.values_list("state", "code").get(message_id=letter.id)
@@ -57,8 +57,8 @@ def attempt(clock, db):
     return make
 
 
-def address(carrier: str, uid: str) -> str:
-    return delivery.receipts_address.make(carrier, uid, BASE).removeprefix(BASE)
+def address(provider: str, uid: str) -> str:
+    return delivery.receipts_address.make(provider, uid, BASE).removeprefix(BASE)
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
@@ -106,19 +106,19 @@ def test_a_form_may_be_posted(client: Client, attempt):
 
 
 @pytest.mark.parametrize(
-    "change", ["carrier", "uid", "tag", "short", "none", "other carrier", "without", "unknown", "é"]
+    "change", ["provider", "uid", "tag", "short", "none", "other provider", "without", "unknown", "é"]
 )
 @pytest.mark.django_db
 def test_who_does_not_know_the_address_gets_404(client: Client, attempt, change):
     uid, read = attempt("kannel")
     right = address("kannel", uid)
     wrong = {
-        "carrier": right.replace("/kannel/", "/list/"),
+        "provider": right.replace("/kannel/", "/list/"),
         "uid": right.replace(uid, "x" * 21),
         "tag": right[:-1] + ("0" if right[-1] != "0" else "1"),
         "short": right[:-1],
         "none": f"/receipts/kannel/{uid}",
-        "other carrier": address("list", uid).replace("/list/", "/kannel/"),
+        "other provider": address("list", uid).replace("/list/", "/kannel/"),
         "without": address("kannel", "").replace("/receipts/kannel/", f"/receipts/kannel/{uid}."),
         "unknown": address("nobody", uid),
         "é": f"/receipts/kannel/{uid}.é",
@@ -127,17 +127,17 @@ def test_who_does_not_know_the_address_gets_404(client: Client, attempt, change)
     assert read() == ("accepted", "")
 
 
-@pytest.mark.parametrize("carrier", ["deaf", "smsc"])
+@pytest.mark.parametrize("provider", ["deaf", "smsc"])
 @pytest.mark.django_db
-def test_a_carrier_that_reads_no_receipts_has_no_address(client: Client, carrier):
-    assert client.get(f"{address(carrier, 'x')}?{FINAL}").status_code == 404
+def test_a_provider_that_reads_no_receipts_has_no_address(client: Client, provider):
+    assert client.get(f"{address(provider, 'x')}?{FINAL}").status_code == 404
 
 
 @pytest.mark.parametrize(
     ("caller", "status"),
     [("192.0.2.7", 200), ("::ffff:192.0.2.7", 200), ("2001:db8::1", 200), ("198.51.100.1", 404), ("", 404)],
 )
-def test_a_carrier_may_be_heard_from_its_own_networks_only(attempt, caller, status):
+def test_a_provider_may_be_heard_from_its_own_networks_only(attempt, caller, status):
     uid, read = attempt("near")
     assert Client(REMOTE_ADDR=caller).get(f"{address('near', uid)}?{FINAL}").status_code == status
     assert read()[0] == ("delivered" if status == 200 else "accepted")
@@ -194,14 +194,14 @@ def test_what_is_named_is_read_whatever_stands_beside_it(client: Client, attempt
 def test_a_boolean_may_be_the_state(client: Client, attempt, settings):
     own = {"kind": "http", "url": "https://gateway.example.ma/",
            "receipt": {"reference": "id", "state": "delivered", "states": {"true": "delivered", "false": "failed"}}}  # fmt: skip
-    settings.MASSAR = replace(settings.MASSAR, carriers={"own": own})
+    settings.MASSAR = replace(settings.MASSAR, providers={"own": own})
     (_, read), (_, read_other) = attempt("own", "1"), attempt("own", "2")
     body = [{"id": 1, "delivered": True}, {"id": 2, "delivered": False}, {"id": 3, "delivered": None}, {"id": 4}]
     assert client.post(address("own", ""), body, content_type="application/json").status_code == 200
     assert read() == ("delivered", "true") and read_other() == ("failed", "false")
 
 
-def test_when_nothing_can_be_stored_the_carrier_is_asked_to_call_again(client: Client, attempt, monkeypatch):
+def test_when_nothing_can_be_stored_the_provider_is_asked_to_call_again(client: Client, attempt, monkeypatch):
     uid, read = attempt("kannel")
 
     def fail(*_, **__):

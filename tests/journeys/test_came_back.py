@@ -59,7 +59,7 @@ def told(person) -> list[tuple]:
 def test_an_address_that_does_not_exist_is_flagged_and_told_at_the_next_sign_in(khadija, post, clock):
     receipt = take_bounce.take(asked(post), NO_MAILBOX, now=clock())
     attempt = Attempt.objects.latest("id")
-    assert receipt == delivery.Receipt(attempt.carrier, attempt.reference, delivery.FAILED, "5.1.1", to=KHADIJA_EMAIL)
+    assert receipt == delivery.Receipt(attempt.provider, attempt.reference, delivery.FAILED, "5.1.1", to=KHADIJA_EMAIL)
     assert contact().bounced_at == clock() and told(khadija) == [("failed", "5.1.1", "flagged")]
     visitor = Visitor().sign_in(KHADIJA.login, KHADIJA.password)
     assert visitor.path == "/" and shows(visitor, "home.came_back") and "k•••@e•••" in shown(visitor)

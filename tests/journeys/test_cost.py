@@ -1,4 +1,4 @@
-"""Segments and cost of a message are those of every attempt that a carrier accepted, however it ended."""
+"""Segments and cost of a message are those of every attempt that a provider accepted, however it ended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Message
 from massar.interfaces.commands.worker import Worker
 from massar.journeys.messages import deliver_messages, take_receipt
-from tests.contracts.fakes import BehavingCarrier
+from tests.contracts.fakes import BehavingProvider
 from tests.support.post_office import AtOnce
 
 pytestmark = pytest.mark.django_db
@@ -18,14 +18,14 @@ NUMBER = "+212661000222"
 PRICES = {"first": 180, "second": 250}
 
 
-class Telling(BehavingCarrier):
-    """A carrier that names each segment and tells later what became of it."""
+class Telling(BehavingProvider):
+    """A provider that names each segment and tells later what became of it."""
 
     def __init__(self, name: str):
         super().__init__("sms", slow=0)
         self.name = name
 
-    def send(self, message: delivery.Outgoing, *, valid_for: timedelta) -> delivery.Result:
+    def send(self, message: delivery.OutboundMessage, *, valid_for: timedelta) -> delivery.Result:
         result = super().send(message, valid_for=valid_for)
         if not isinstance(result, delivery.Accepted):
             return result
@@ -35,7 +35,7 @@ class Telling(BehavingCarrier):
 
 @pytest.fixture
 def office(clock):
-    """A worker with two carriers for SMS, the first one preferred, at 0.180 and 0.250 a segment."""
+    """A worker with two providers for SMS, the first one preferred, at 0.180 and 0.250 a segment."""
     return Worker(
         delivery.Roster({"sms": [Telling("first"), Telling("second")]}, prices=PRICES), tick=clock, pool=AtOnce()
     )
@@ -53,7 +53,7 @@ def hand_over(ready: deliver_messages.Ready, clock) -> deliver_messages.Done:
     """By a worker that does not come to write down the answer."""
     outgoing, valid_for, segments = deliver_messages.written(ready, now=clock())
     return deliver_messages.Done(
-        ready.letter, ready.carrier, ready.carrier.send(outgoing, valid_for=valid_for), segments
+        ready.letter, ready.provider, ready.provider.send(outgoing, valid_for=valid_for), segments
     )
 
 
@@ -67,8 +67,8 @@ def told(office, clock, reference: str, state: str, to: str = "") -> None:
     office.turn()
 
 
-def counted(metric: str, carrier: str) -> int:
-    return delivery.counters.read().get(delivery.counters.Series(metric, ("sms", carrier)), 0)
+def counted(metric: str, provider: str) -> int:
+    return delivery.counters.read().get(delivery.counters.Series(metric, ("sms", provider)), 0)
 
 
 def test_each_segment_of_a_long_message_costs(office, clock):
@@ -80,20 +80,20 @@ def test_each_segment_of_a_long_message_costs(office, clock):
 
 
 def test_a_refused_attempt_costs_nothing(office, clock):
-    office.roster.carriers["sms"][0].mood = "not_now"
+    office.roster.providers["sms"][0].mood = "not_now"
     put(clock)
     office.turn()
     office.turn()
     assert bill() == (1, 250) and counted("massar_message_cost_thousandths_total", "first") == 0
 
 
-def test_a_message_that_a_second_carrier_had_to_bring_costs_both(office, clock):
+def test_a_message_that_a_second_provider_had_to_bring_costs_both(office, clock):
     put(clock)
     office.turn()
     assert bill() == (1, 180)
     told(office, clock, "first-1-0", delivery.FAILED)
     office.turn()
-    assert Message.objects.get().carrier == "second" and bill() == (2, 430)
+    assert Message.objects.get().provider == "second" and bill() == (2, 430)
     told(office, clock, "second-1-0", delivery.DELIVERED)
     assert Message.objects.get().state == "delivered" and bill() == (2, 430)
 
@@ -120,7 +120,7 @@ def test_a_message_that_left_twice_costs_twice(office, clock):
     asleep = hand_over(ready, clock)
     clock.advance(minutes=3)
     office.turn()
-    assert bill() == (1, 250), "the other carrier"
+    assert bill() == (1, 250), "the other provider"
     deliver_messages.settle([asleep], router=office.router, now=clock())
     assert bill() == (2, 430)
     assert list(Attempt.objects.order_by("number").values_list("outcome", flat=True)) == ["accepted", "accepted"]

@@ -1,4 +1,4 @@
-"""Two carriers for one channel: one falls silent, errs, swallows, is late, is throttled; messages find their way.
+"""Two providers for one channel: one falls silent, errs, swallows, is late, is throttled; messages find their way.
 
 Minutes of traffic, turned by hand on the test's clock. The faults and what is expected of each: delivery design, §6.
 """
@@ -15,7 +15,7 @@ from massar.domain.delivery.models import Attempt, Message
 from massar.interfaces.commands.worker import Worker
 from massar.journeys.messages import deliver_messages, watch_messages
 from massar.providers.smpp import status
-from tests.contracts.fakes import BehavingCarrier
+from tests.contracts.fakes import BehavingProvider
 from tests.support.post_office import AtOnce, worker_with
 
 pytestmark = pytest.mark.django_db
@@ -23,9 +23,9 @@ PROMPT = timedelta(seconds=4)
 
 
 class Operator:
-    """A carrier with a standing connection that answers at once and sends receipts when the test's clock is there.
+    """A provider with a standing connection that answers at once and sends receipts when the test's clock is there.
 
-    `mood`: '' (good), `mute`, `error`, `swallow` (accepts, delivers nothing), `late`, `busy`, `gone`, `ours`, `undeliverable`.
+    `mood`: '' (good), `mute`, `error`, `swallow` (accepts, delivers nothing), `late`, `busy`, `gone`, `configuration_error`, `undeliverable`.
     `refuses`: what single numbers get whatever the mood.
     """
 
@@ -34,7 +34,7 @@ class Operator:
     def __init__(self, name: str, clock):
         self.name, self.clock, self.mood = name, clock, ""
         self.arrived: list[str] = []
-        self.taken: list[delivery.Outgoing] = []
+        self.taken: list[delivery.OutboundMessage] = []
         self.asked = 0
         self.due: list = []
         self.sink = None
@@ -49,7 +49,7 @@ class Operator:
     def standby(self) -> bool:
         return self.mood == "standby"
 
-    def submit(self, message: delivery.Outgoing, *, valid_for) -> Future:
+    def submit(self, message: delivery.OutboundMessage, *, valid_for) -> Future:
         self.asked += 1
         answer: Future = Future()
         answer.set_result(self._answer(message))
@@ -59,13 +59,13 @@ class Operator:
         mood, name = self.mood, f"{self.name}-{self.asked}"
         if message.to in self.refuses:
             return self.refuses[message.to]
-        if mood in ("mute", "error", "busy", "gone", "ours"):
+        if mood in ("mute", "error", "busy", "gone", "configuration_error"):
             return {
-                "mute": delivery.Unsure("no answer in time"),
-                "error": delivery.Refused("0x08", permanent=False),
-                "busy": delivery.Refused("0x58", permanent=False, busy=True),
-                "gone": delivery.NotSent("no bind"),
-                "ours": delivery.Refused("0x0E", permanent=False, ours=True),
+                "mute": delivery.OutcomeUnknown("no answer in time"),
+                "error": delivery.Rejected("0x08", permanent=False),
+                "busy": delivery.Rejected("0x58", permanent=False, busy=True),
+                "gone": delivery.NotTransmitted("no bind"),
+                "configuration_error": delivery.Rejected("0x0E", permanent=False, configuration_error=True),
             }[mood]
         if mood == "undeliverable":
             self._tell_later(name, message, delivery.FAILED, PROMPT)
@@ -85,7 +85,7 @@ class Operator:
 
 
 class Traffic:
-    """One message a second to a number of its own, and a worker with both carriers."""
+    """One message a second to a number of its own, and a worker with both providers."""
 
     def __init__(self, clock):
         self.clock = clock
@@ -97,7 +97,7 @@ class Traffic:
         self.count = 0
 
     def only(self, operator: Operator) -> None:
-        """That carrier alone, with a worker of its own."""
+        """That provider alone, with a worker of its own."""
         self.worker = Worker(delivery.Roster({"sms": [operator]}), tick=self.clock, pool=AtOnce())
         operator.open(self.worker.take_receipt)
 
@@ -129,7 +129,7 @@ class Traffic:
         return {state: found.count(state) for state in set(found)}
 
     def shares(self, seconds: int) -> tuple[int, int]:
-        """How many messages each carrier is asked for in so many seconds of traffic."""
+        """How many messages each provider is asked for in so many seconds of traffic."""
         before = self.a.asked, self.b.asked
         self.flow(seconds)
         return self.a.asked - before[0], self.b.asked - before[1]
@@ -150,7 +150,7 @@ def test_while_all_is_well_the_second_has_nothing_to_do(traffic):
     assert traffic.states() == {"delivered": 60}
 
 
-@pytest.mark.parametrize("mood", ["gone", "error", "ours"])
+@pytest.mark.parametrize("mood", ["gone", "error", "configuration_error"])
 def test_what_one_refuses_leaves_by_the_other_in_the_same_second(traffic, mood):
     traffic.flow(10)
     traffic.a.mood = mood
@@ -161,7 +161,7 @@ def test_what_one_refuses_leaves_by_the_other_in_the_same_second(traffic, mood):
     assert traffic.a.asked < 30, "the breaker keeps most of them away from it"
 
 
-def test_a_mute_carrier_costs_the_first_few_a_little_time_and_nobody_the_message(traffic):
+def test_a_mute_provider_costs_the_first_few_a_little_time_and_nobody_the_message(traffic):
     traffic.flow(10)
     traffic.a.mood = "mute"
     traffic.flow(90)
@@ -190,7 +190,7 @@ def test_what_other_workers_hold_is_left_to_them_and_then_leaves_by_the_next(tra
     assert traffic.shares(10) == (10, 0)
 
 
-def test_while_other_workers_hold_the_only_carrier_messages_wait_and_end_at_their_time(traffic):
+def test_while_other_workers_hold_the_only_provider_messages_wait_and_end_at_their_time(traffic):
     traffic.a.mood = traffic.b.mood = "standby"
     traffic.flow(20)
     assert traffic.states() == {"queued": 20} and delivery.breaker.all_states() == {}
@@ -212,20 +212,20 @@ def test_throttling_is_no_fault(traffic):
 
 
 def test_what_is_throttled_for_long_is_not_given_up(clock):
-    carrier = BehavingCarrier("sms")
-    carrier.send = lambda message, *, valid_for: delivery.Refused("http 429", permanent=False, busy=True)
+    provider = BehavingProvider("sms")
+    provider.send = lambda message, *, valid_for: delivery.Rejected("http 429", permanent=False, busy=True)
     delivery.outbox.put(**letter_to("+212661100009", 7, clock()))
-    worker = worker_with({"sms": carrier}, clock)
+    worker = worker_with({"sms": provider}, clock)
     for _ in range(360):
         worker.turn()
         clock.advance(seconds=5)
-    del carrier.send
+    del provider.send
     clock.advance(seconds=30)
     worker.turn()
-    assert [message.to for message in carrier.received] == ["+212661100009"]
+    assert [message.to for message in provider.received] == ["+212661100009"]
 
 
-def test_a_carrier_that_swallows_loses_its_share_to_one_that_delivers(traffic):
+def test_a_provider_that_swallows_loses_its_share_to_one_that_delivers(traffic):
     traffic.a.mood = "swallow"
     traffic.flow(150)
     a, b = traffic.shares(50)
@@ -249,7 +249,7 @@ def test_what_will_not_arrive_by_one_goes_by_the_other(traffic):
     traffic.flow(20)
     traffic.flow(20, put=False)
     assert traffic.states() == {"delivered": 20} and len(traffic.b.arrived) == 20
-    assert set(Attempt.objects.values_list("carrier", flat=True)) == {"a", "b"}
+    assert set(Attempt.objects.values_list("provider", flat=True)) == {"a", "b"}
 
 
 def test_both_gone_holds_everything_until_its_end_and_sends_nothing_after_it(traffic, clock):
@@ -270,14 +270,14 @@ def test_both_gone_for_a_while_loses_nothing(traffic):
     assert traffic.states() == {"delivered": 120} and traffic.twins() == 0
 
 
-def test_without_a_carrier_messages_wait_for_one_until_their_end(traffic, clock):
-    with_carriers = traffic.worker
+def test_without_a_provider_messages_wait_for_one_until_their_end(traffic, clock):
+    with_providers = traffic.worker
     traffic.worker = Worker(delivery.Roster({}), tick=clock, pool=AtOnce())
     traffic.flow(10)
-    assert set(Message.objects.values_list("reason", "attempts")) == {("no carrier for this channel", 0)}
-    traffic.worker = with_carriers
+    assert set(Message.objects.values_list("reason", "attempts")) == {("no provider for this channel", 0)}
+    traffic.worker = with_providers
     traffic.flow(70, put=False)
-    assert traffic.states() == {"delivered": 10}, "the carrier that was configured meanwhile takes them"
+    assert traffic.states() == {"delivered": 10}, "the provider that was configured meanwhile takes them"
     traffic.worker = Worker(delivery.Roster({}), tick=clock, pool=AtOnce())
     traffic.flow(1)
     traffic.flow(630, put=False)
@@ -286,7 +286,7 @@ def test_without_a_carrier_messages_wait_for_one_until_their_end(traffic, clock)
 
 
 def hand_over_seconds() -> list[float]:
-    """From putting to the carrier's answer, of every message that was accepted."""
+    """From putting to the provider's answer, of every message that was accepted."""
     rows = Message.objects.exclude(handed_at=None).values_list("created_at", "handed_at")
     return [(handed - created).total_seconds() for created, handed in rows]
 
@@ -302,9 +302,9 @@ def letters(count: int, clock) -> None:
         )  # fmt: skip
 
 
-def test_no_more_is_given_to_a_carrier_than_it_has_senders(clock):
+def test_no_more_is_given_to_a_provider_than_it_has_senders(clock):
     """Behind a standing connection with room for twenty: what waited for a thread beside its lease would leave twice."""
-    first, second = Operator("first", clock), BehavingCarrier("sms")
+    first, second = Operator("first", clock), BehavingProvider("sms")
     roster = delivery.Roster({"sms": [first, second]})
     router = delivery.Router(roster)
     for _ in range(delivery.breaker.FAULTS):
@@ -312,13 +312,13 @@ def test_no_more_is_given_to_a_carrier_than_it_has_senders(clock):
     router.look(clock())
     letters(10, clock)
     ready = deliver_messages.take(20, channel="sms", router=router, now=clock(), senders=4)
-    assert [one.carrier for one in ready] == [second] * 4
+    assert [one.provider for one in ready] == [second] * 4
     waiting = Message.objects.filter(state="queued")
     assert waiting.count() == 6 and {row.not_before for row in waiting} == {clock() + deliver_messages.BUSY_PAUSE}
 
 
-def test_a_secret_does_not_age_while_every_carrier_is_shut(clock):
-    """Its life begins with the first attempt: after eleven minutes without a carrier it is still worth ten."""
+def test_a_secret_does_not_age_while_every_provider_is_shut(clock):
+    """Its life begins with the first attempt: after eleven minutes without a provider it is still worth ten."""
     delivery.outbox.put(
         purpose="contact_code", channel="sms", language="fr", person_id=1, to="+212661100009",
         values={"code": "123456", "help": "", "host": "x"}, now=clock(), within=timedelta(minutes=45),
@@ -327,9 +327,9 @@ def test_a_secret_does_not_age_while_every_carrier_is_shut(clock):
     for _ in range(11):
         worker_with({}, clock).turn()
         clock.advance(minutes=1)
-    carrier = BehavingCarrier("sms")
-    worker_with({"sms": carrier}, clock).turn()
-    assert len(carrier.received) == 1
+    provider = BehavingProvider("sms")
+    worker_with({"sms": provider}, clock).turn()
+    assert len(provider.received) == 1
     assert Message.objects.get().expires_at == clock() + timedelta(minutes=10)
 
 
@@ -340,12 +340,12 @@ FAILED_SUBMIT = status.refusal(0x45)
 
 
 @pytest.mark.parametrize("answer", [
-    FAILED_SUBMIT, delivery.Refused("smpp 0x400", permanent=False, about=delivery.MESSAGE),
-    delivery.Refused("http 404", permanent=False, ours=True, about=delivery.MESSAGE), delivery.Unsure("no answer in time"),
-    delivery.NotSent("the server hung up", delivery.RECIPIENT),
+    FAILED_SUBMIT, delivery.Rejected("smpp 0x400", permanent=False, about=delivery.MESSAGE),
+    delivery.Rejected("http 404", permanent=False, configuration_error=True, about=delivery.MESSAGE), delivery.OutcomeUnknown("no answer in time"),
+    delivery.NotTransmitted("the server hung up", delivery.RECIPIENT),
 ], ids=["0x45", "vendor's", "404", "mute", "hangs up"])  # fmt: skip
 def test_a_number_that_is_refused_again_and_again_holds_up_nobody(traffic, answer):
-    """It is put in first, and the carrier is the only one."""
+    """It is put in first, and the provider is the only one."""
     traffic.only(traffic.a)
     traffic.a.refuses[MINE] = answer
     traffic.put(MINE, 999)
@@ -355,7 +355,7 @@ def test_a_number_that_is_refused_again_and_again_holds_up_nobody(traffic, answe
     assert len(traffic.a.arrived) == 45 and max(hand_over_seconds()) < 1.0
 
 
-def test_atk_164_one_person_alone_with_many_numbers_shuts_no_carrier(traffic):
+def test_atk_164_one_person_alone_with_many_numbers_shuts_no_provider(traffic):
     traffic.only(traffic.a)
     for number in range(12):
         traffic.a.refuses[f"{MINE[:-2]}{number:02}"] = FAILED_SUBMIT
@@ -364,7 +364,7 @@ def test_atk_164_one_person_alone_with_many_numbers_shuts_no_carrier(traffic):
     assert not shut("a")
 
 
-def test_what_different_people_meet_in_a_row_is_the_carriers(traffic):
+def test_what_different_people_meet_in_a_row_is_the_providers(traffic):
     traffic.a.refuses = {f"+2126611{n:05d}": FAILED_SUBMIT for n in range(100)}
     traffic.flow(60)
     assert shut("a")
@@ -373,10 +373,10 @@ def test_what_different_people_meet_in_a_row_is_the_carriers(traffic):
 
 
 def test_what_blames_us_leaves_by_the_next_and_is_told_from_the_first(traffic):
-    no_credit = delivery.Refused("http 404", permanent=False, ours=True, about=delivery.MESSAGE)
+    no_credit = delivery.Rejected("http 404", permanent=False, configuration_error=True, about=delivery.MESSAGE)
     traffic.a.refuses = {f"+2126611{n:05d}": no_credit for n in range(100)}
     traffic.flow(1)
-    assert ("carrier-ours", ("a",)) in [
+    assert ("provider-configuration-error", ("a",)) in [
         (one.id, one.about) for one in watch_messages.read_overview(now=traffic.clock()).alarms
     ]
     traffic.flow(59)
@@ -400,8 +400,8 @@ def test_a_message_that_failed_there_is_not_the_one_that_tries(traffic):
     assert Attempt.objects.filter(number__gt=0).order_by("id")[before].message.person_id == 4, "it alone tried"
 
 
-def shut(carrier: str) -> bool:
-    facts = delivery.breaker.all_states().get(carrier)
+def shut(provider: str) -> bool:
+    facts = delivery.breaker.all_states().get(provider)
     return facts is not None and facts.state != "closed"
 
 
@@ -429,13 +429,13 @@ def test_a_refusal_for_good_that_others_may_not_share_goes_by_the_other(traffic)
 
 
 def test_everybodys_first_message_leaves_before_anybodys_second(clock):
-    carrier = BehavingCarrier("sms")
+    provider = BehavingProvider("sms")
     for number in range(30):
         delivery.outbox.put(**letter_to(f"+2126611{number:05}", 7, clock()))
     for person in (8, 9):
         delivery.outbox.put(**letter_to(f"+21266120000{person}", person, clock()))
-    worker_with({"sms": carrier}, clock, senders=3).turn()
-    assert [message.to for message in carrier.received][:3] == ["+212661100000", "+212661200008", "+212661200009"]
+    worker_with({"sms": provider}, clock, senders=3).turn()
+    assert [message.to for message in provider.received][:3] == ["+212661100000", "+212661200008", "+212661200009"]
 
 
 def letter_to(to: str, person_id: int, now) -> dict:

@@ -219,7 +219,7 @@ def failing(trouble: Error):
 
 
 @pytest.mark.parametrize("kind", [OperationalError, InterfaceError])
-def test_what_carriers_answered_is_kept_until_it_can_be_stored(cast, post, monkeypatch, kind):
+def test_what_providers_answered_is_kept_until_it_can_be_stored(cast, post, monkeypatch, kind):
     Visitor().ask(FATIMA.login, phone=FATIMA_PHONE)
     with monkeypatch.context() as patch:
         patch.setattr(deliver_messages, "settle", failing(kind("gone")))

@@ -318,7 +318,7 @@ class Journeys(RuleBasedStateMachine):
     @rule(mood=st.sampled_from(["", "", "", "refused", "not_now", "silent", "gone", "slow"]), which=st.integers(0, 1))
     def worker_turns(self, mood, which):
         before, busy = self._rows(self.person), True
-        while busy:  # turn by turn: a slow carrier lets leases lapse in between
+        while busy:  # turn by turn: a slow provider lets leases lapse in between
             self._expect_answers()
             busy = self.post.work(mood, which=which, most=1)
             self._read_post()

@@ -134,16 +134,16 @@ def traffic(cast, clock):
     now = clock() - timedelta(minutes=9)
     for seconds in (1, 2, 3):
         message(now, waited=seconds, arrived=4, used=60)
-    message(now, waited=1, carrier="mail", channel="email", purpose="notice")
+    message(now, waited=1, provider="mail", channel="email", purpose="notice")
     message(clock() - timedelta(seconds=65))
     shut("sms-a", clock() - timedelta(minutes=2))
     return clock
 
 
 @pytest.mark.parametrize("window", ["", "?window=day"])
-def test_the_page_shows_alarms_plots_carriers_and_the_queue(traffic, window):
+def test_the_page_shows_alarms_plots_providers_and_the_queue(traffic, window):
     page = signed_in(SALMA).get(DESK + window)
-    assert shows(page, "alarm.carrier_open") and "docs/operate/alarms/carrier-open.md" in shown(page)
+    assert shows(page, "alarm.provider_open") and "docs/operate/alarms/provider-open.md" in shown(page)
     assert shows(page, "alarm.queue_growing") and shows(page, "desk.breaker.open")
     assert page.html.count('<svg class="drawing"') == page.html.count('<details class="table"') == 4
     assert "style=" not in page.html and "0:01:05" in page.html
@@ -176,7 +176,7 @@ def test_that_nothing_is_used_is_drawn_and_not_left_out(cast, clock):
     assert re.findall(r'<bdi dir="ltr">([^<]*)</bdi>', used) == ["02:55", "0", "02:50", "0"]
 
 
-def test_a_shut_carrier_stands_there_without_traffic(cast, clock):
+def test_a_shut_provider_stands_there_without_traffic(cast, clock):
     shut("sms-b", clock())
     page = signed_in(SALMA).get(DESK)
     assert "sms-b" in shown(page) and shows(page, "desk.breaker.open")
@@ -203,12 +203,12 @@ def test_the_worker_says_when_an_alarm_begins_and_ends(post, clock, caplog):
     post.work()
     (begun,) = [r for r in caplog.records if "begins" in r.getMessage()]
     assert begun.levelno == logging.WARNING
-    assert begun.getMessage() == "alarm carrier-open begins (sms-a): see docs/operate/alarms/carrier-open.md"
+    assert begun.getMessage() == "alarm provider-open begins (sms-a): see docs/operate/alarms/provider-open.md"
     Breaker.objects.update(state="closed")
     clock.advance(seconds=10)
     post.work()
     (over,) = [r for r in caplog.records if "over" in r.getMessage()]
-    assert over.levelno == logging.INFO and over.getMessage() == "alarm carrier-open is over"
+    assert over.levelno == logging.INFO and over.getMessage() == "alarm provider-open is over"
 
 
 def test_a_worker_that_comes_back_does_not_miss_itself(post, clock, caplog):
@@ -239,7 +239,7 @@ def test_the_worker_outlives_a_fault_of_ours(post, clock, caplog, monkeypatch):
     assert not worker._turn_or_rest(over)
 
 
-def test_a_carrier_hears_that_a_receipt_was_not_stored(post, clock, monkeypatch):
+def test_a_provider_hears_that_a_receipt_was_not_stored(post, clock, monkeypatch):
     monkeypatch.setattr(take_receipt, "take", lambda told, *, now: {}["a fault of ours"])
     stored = post.worker.take_receipt(delivery.Receipt("sms-a", "reference", "delivered"))
     with pytest.raises(KeyError):

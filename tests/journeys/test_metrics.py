@@ -53,7 +53,7 @@ def test_without_the_setting_there_is_no_such_page(db):
 
 def test_gauges_are_there_before_anything_happened(opened):
     found = read()
-    assert set(found) == {"massar_queue", "massar_queue_oldest_seconds", "massar_carrier_breaker", "massar_alarm"}
+    assert set(found) == {"massar_queue", "massar_queue_oldest_seconds", "massar_provider_breaker", "massar_alarm"}
     assert found["massar_alarm"]["massar_alarm", ("name", "worker-missing")] == 0
     assert found["massar_queue_oldest_seconds"]["massar_queue_oldest_seconds", ("purpose", "recovery")] == 0
 
@@ -62,7 +62,7 @@ def test_what_the_worker_counted(opened, cast, post):
     Visitor().ask(FATIMA.login, phone="0661000222")
     opened.advance(seconds=3)
     post.secret(FATIMA_PHONE)
-    labels = (("carrier", "behaving-sms"), ("channel", "sms"))
+    labels = (("provider", "behaving-sms"), ("channel", "sms"))
     found = read()
     assert found["massar_messages"]["massar_messages_total", *labels, ("outcome", "accepted")] == 1
     assert found["massar_message_segments"]["massar_message_segments_total", *labels] == 1
@@ -96,7 +96,7 @@ def test_gauges_of_queue_breakers_and_alarms(opened):
     oldest = found["massar_queue_oldest_seconds"]
     assert oldest["massar_queue_oldest_seconds", ("purpose", "temporary_password")] == 90
     assert oldest["massar_queue_oldest_seconds", ("purpose", "recovery")] == 5
-    states = {dict(key[1:])["state"]: value for key, value in found["massar_carrier_breaker"].items()}
+    states = {dict(key[1:])["state"]: value for key, value in found["massar_provider_breaker"].items()}
     assert states == {"closed": 0, "open": 0, "half-open": 1}
     alarms = {dict(key[1:])["name"] for key, value in found["massar_alarm"].items() if value == 1}
-    assert alarms == {"carrier-open", "queue-growing", "worker-missing"}
+    assert alarms == {"provider-open", "queue-growing", "worker-missing"}

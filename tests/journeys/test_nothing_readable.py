@@ -22,7 +22,7 @@ from massar.interfaces.commands import messages as messages_command
 from massar.interfaces.commands.worker import Worker
 from massar.journeys.messages import take_bounce
 from massar.providers import registry
-from massar.providers.smpp.provider import from_table as smpp_carrier
+from massar.providers.smpp.provider import from_table as smpp_provider
 from tests.cast import FATIMA, FATIMA_PHONE, KHADIJA, KHADIJA_EMAIL, YOUSSEF
 from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID, Smsc, receipt_text, until
 from tests.contracts.smtp_rig import MailServer
@@ -45,21 +45,21 @@ class Office:
     def __init__(self, clock):
         self.clock, self.iam, self.orange, self.mail = clock, Smsc(), Smsc(), MailServer().start()
         self.sms = [self._smpp("iam", self.iam), self._smpp("orange", self.orange)]
-        options = delivery.CarrierOptions(name="mail", sender="massar@example.ma")
-        mail = registry.carrier_from_url(f"smtp://127.0.0.1:{self.mail.port}", options)
+        options = delivery.ProviderOptions(name="mail", sender="massar@example.ma")
+        mail = registry.provider_from_url(f"smtp://127.0.0.1:{self.mail.port}", options)
         self.worker = Worker(delivery.Roster({"sms": self.sms, "email": [mail]}), tick=clock, pool=AtOnce())
-        for carrier in self.sms:
-            carrier.open(self.worker.take_receipt)
-        until(lambda: all(carrier.room() for carrier in self.sms))
+        for provider in self.sms:
+            provider.open(self.worker.take_receipt)
+        until(lambda: all(provider.room() for provider in self.sms))
 
     def _smpp(self, name: str, server: Smsc):
         table = {"host": "127.0.0.1", "port": server.port, "system_id": SYSTEM_ID, "password": PASSWORD, "tls": "off",
                  "rate": 100_000.0, "reconnect_first": 0.02, "reconnect_most": 0.1}  # fmt: skip
-        return smpp_carrier(table, name=name)
+        return smpp_provider(table, name=name)
 
     def close(self) -> None:
-        for carrier in self.sms:
-            carrier.close()
+        for provider in self.sms:
+            provider.close()
         self.iam.stop()
         self.orange.stop()
         self.mail.stop()
@@ -112,7 +112,7 @@ def test_nothing_can_be_read_after_the_end(office, cast, clock, caplog, capsys, 
     a_receipt_of_nothing_we_know(office)
     states = set(Message.objects.values_list("state", flat=True))
     assert states == {"delivered", "failed", "cancelled", "expired", "handed"}
-    assert not Message.objects.exclude(ciphertext=None).exists() and Attempt.objects.filter(carrier="orange").exists()
+    assert not Message.objects.exclude(ciphertext=None).exists() and Attempt.objects.filter(provider="orange").exists()
     found = office.secrets()
     assert sum(bool(TEMPORARY.fullmatch(one)) for one in found) >= 3 and any(CODE.fullmatch(one) for one in found)
     canaries = found | {FATIMA_PHONE, PHONE, NEW_PHONE, KHADIJA_EMAIL, "Ne le donnez"}
@@ -142,7 +142,7 @@ def taken_over_after_a_negative_receipt(office: Office) -> None:
     office.until("sent")
     office.receipts(office.iam, PHONE, "UNDELIV", PHONE[-3:])
     office.when(lambda: office.orange.references)
-    office.when(lambda: Message.objects.latest("id").carrier == "orange")
+    office.when(lambda: Message.objects.latest("id").provider == "orange")
     office.receipts(office.orange, PHONE, "DELIVRD", "000")
     office.until("delivered", 2)
 

@@ -52,17 +52,17 @@ def committed(transactional_db):
 
 @pytest.fixture
 def far_ends():
-    """A real mail server and a real SMS gateway; yields (server, gateway, carriers)."""
+    """A real mail server and a real SMS gateway; yields (server, gateway, providers)."""
     server, gateway = MailServer().start(), Gateway()
-    carriers = {
-        "email": registry.carrier_from_url(
-            f"smtp://127.0.0.1:{server.port}", delivery.CarrierOptions(name="mail", sender="massar@example.ma")
+    providers = {
+        "email": registry.provider_from_url(
+            f"smtp://127.0.0.1:{server.port}", delivery.ProviderOptions(name="mail", sender="massar@example.ma")
         ),
-        "sms": registry.carrier_from_url(
-            f"http://127.0.0.1:{gateway.port}/send", delivery.CarrierOptions(name="sms", sms_sender="MASSAR")
+        "sms": registry.provider_from_url(
+            f"http://127.0.0.1:{gateway.port}/send", delivery.ProviderOptions(name="sms", sms_sender="MASSAR")
         ),
     }
-    yield server, gateway, carriers
+    yield server, gateway, providers
     gateway.stop()
     server.stop()
 
@@ -70,8 +70,8 @@ def far_ends():
 @pytest.mark.django_db(transaction=True)
 def test_nothing_that_was_sent_can_be_read_from_the_database(committed, clock, cast, far_ends):
     """Secrets, codes and contacts of handed, refused and expired messages, looked for in every byte that was stored."""
-    server, gateway, carriers = far_ends
-    worker, canaries = worker_with(carriers, clock), {YOUSSEF_EMAIL, PHONE, KHADIJA_EMAIL, "new.one@example.org"}
+    server, gateway, providers = far_ends
+    worker, canaries = worker_with(providers, clock), {YOUSSEF_EMAIL, PHONE, KHADIJA_EMAIL, "new.one@example.org"}
     Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
     Visitor().ask(YOUSSEF.login, phone=PHONE)
     work(worker)

@@ -36,7 +36,7 @@ from massar.journeys.outcomes import Done, Entered, Gone, MustChange, Problems, 
 from massar.journeys.people.import_people import NewPerson
 from tests import cast
 from tests.cast import FATIMA, FATIMA_PHONE, KHADIJA, KHADIJA_EMAIL, YOUSSEF, YOUSSEF_EMAIL
-from tests.support.faults import RememberingCarrier, empty
+from tests.support.faults import RememberingProvider, empty
 from tests.support.post_office import worker_with
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -395,18 +395,18 @@ def test_several_workers_answer_and_hand_over_once(people, clock):
         person, channel, contact = whom[n % 3]
         ask(person, channel, contact, clock, browser=Browser(network=HERE.network, asked=f"b{n}"))
         clock.advance(seconds=61)
-    carriers = {c: RememberingCarrier(c, clock) for c in ("email", "sms")}
+    providers = {c: RememberingProvider(c, clock) for c in ("email", "sms")}
 
     def turns(number: int) -> None:
         with ThreadPoolExecutor(2) as pool:
-            worker = worker_with(carriers, clock, senders=2, pool=_Closing(pool))
+            worker = worker_with(providers, clock, senders=2, pool=_Closing(pool))
             while RecoveryRequest.objects.exclude(state="done").exists() or delivery.outbox.waiting():
                 worker.turn()
 
     at_once(4, turns)
     answered = [e.outcome for e in trail.everything() if e.event == "recovery_asked"]
     assert len(answered) == 30 and RecoveryRequest.objects.filter(state="done").count() == 30
-    arrived = [a.message.message_id for c in carriers.values() for a in c.arrived]
+    arrived = [a.message.message_id for c in providers.values() for a in c.arrived]
     assert arrived and len(arrived) == len(set(arrived)), "a letter was handed over twice"
     messages = Message.objects.filter(purpose="temporary_password")
     assert answered.count("sent") + answered.count("sent_again") >= messages.count() >= answered.count("sent")

@@ -301,7 +301,7 @@ def _other(secret: str) -> str:
 
 
 def test_a_message_that_nobody_wants_any_more_is_not_sent_and_keeps_no_body(cast, post, clock):
-    """The carrier is away; meanwhile the asking browser remembers the old password (decision 6)."""
+    """The provider is away; meanwhile the asking browser remembers the old password (decision 6)."""
     post.sms.mood = "gone"
     fatima = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
     assert post.messages("+212661000222") == []

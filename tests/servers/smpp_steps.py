@@ -15,13 +15,13 @@ from massar.providers.registry import (
     DELIVERED,
     FAILED,
     Accepted,
-    Outgoing,
+    OutboundMessage,
     Receipt,
-    Refused,
+    Rejected,
     Result,
-    SmppCarrier,
+    SmppProvider,
 )
-from massar.providers.smpp.provider import from_table as smpp_carrier
+from massar.providers.smpp.provider import from_table as smpp_provider
 from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID, until
 from tests.support.written import entries
 
@@ -58,20 +58,20 @@ class Far:
     stack: ExitStack
     sink: Sink = field(default_factory=Sink)
 
-    def open(self, **changes) -> SmppCarrier:
+    def open(self, **changes) -> SmppProvider:
         table = {
             "host": "127.0.0.1", "port": self.port, "system_id": SYSTEM_ID, "password": PASSWORD, "tls": "off",
             "rate": 1_000.0, "reconnect_first": 0.05, "reconnect_most": 0.2, **changes,
         }  # fmt: skip
-        carrier = smpp_carrier(table, name="smsc")
-        self.stack.callback(carrier.close)
-        carrier.open(self.sink)
-        return carrier
+        provider = smpp_provider(table, name="smsc")
+        self.stack.callback(provider.close)
+        provider.open(self.sink)
+        return provider
 
-    def bound(self, **changes) -> SmppCarrier:
-        carrier = self.open(**changes)
-        until(carrier.room)
-        return carrier
+    def bound(self, **changes) -> SmppProvider:
+        provider = self.open(**changes)
+        until(provider.room)
+        return provider
 
     def records(self, kind: str) -> list[dict]:
         """Without their moments, which only measurements read."""
@@ -86,9 +86,9 @@ class Far:
         return [entry["status"] for entry in self.records("receipt")]
 
 
-def send(carrier: SmppCarrier, ending: str = "00", text: str = FRENCH, valid_for: timedelta = TEN_MINUTES) -> Result:
-    message = Outgoing("Zk3_x-1", "sms", f"{NUMBER}{ending}", "fr", "", text)
-    return carrier.submit(message, valid_for=valid_for).result(30)
+def send(provider: SmppProvider, ending: str = "00", text: str = FRENCH, valid_for: timedelta = TEN_MINUTES) -> Result:
+    message = OutboundMessage("Zk3_x-1", "sms", f"{NUMBER}{ending}", "fr", "", text)
+    return provider.submit(message, valid_for=valid_for).result(30)
 
 
 class BothServers:
@@ -99,32 +99,32 @@ class BothServers:
         raise NotImplementedError
 
     def test_a_message_and_its_receipt(self, far):
-        carrier = (smsc := far()).bound()
-        accepted = send(carrier)
+        provider = (smsc := far()).bound()
+        accepted = send(provider)
         assert isinstance(accepted, Accepted) and accepted.receipt
         until(lambda: smsc.sink.stored)
         assert smsc.sink.stored == [Receipt("smsc", accepted.reference, DELIVERED, "DELIVRD", f"{NUMBER}00")]
         until(lambda: smsc.statuses() == [0])
 
     def test_a_message_that_was_not_delivered(self, far):
-        carrier = (smsc := far()).bound()
-        accepted = send(carrier, "11")
+        provider = (smsc := far()).bound()
+        accepted = send(provider, "11")
         until(lambda: smsc.sink.stored)
         assert smsc.sink.stored == [Receipt("smsc", accepted.reference, FAILED, "UNDELIV 011", f"{NUMBER}11")]
 
     def test_two_binds_of_two_kinds(self, far):
-        carrier = (smsc := far()).bound(bind="tx+rx")
-        accepted = send(carrier)
+        provider = (smsc := far()).bound(bind="tx+rx")
+        accepted = send(provider)
         assert smsc.submits()[0]["bind"] == "bind_transmitter" and isinstance(accepted, Accepted)
 
     @pytest.mark.parametrize(
         ("ending", "result"),
         [
-            ("08", Refused("smpp 0x08", False)),
-            ("10", Refused("smpp 0x0a", False, ours=True)),
-            ("13", Refused("smpp 0x0b", True)),
-            ("14", Refused("smpp 0x14", False, busy=True)),
-            ("58", Refused("smpp 0x58", False, busy=True)),
+            ("08", Rejected("smpp 0x08", False)),
+            ("10", Rejected("smpp 0x0a", False, configuration_error=True)),
+            ("13", Rejected("smpp 0x0b", True)),
+            ("14", Rejected("smpp 0x14", False, busy=True)),
+            ("58", Rejected("smpp 0x58", False, busy=True)),
         ],
     )
     def test_a_refusal(self, far, ending, result):
@@ -134,9 +134,9 @@ class BothServers:
         smsc = far()
         (sentence,) = smsc.open(password="wrong").check()
         assert "refuses us: smpp 0x0e at bind" in sentence
-        carrier = smsc.open(system_id="nobody")
-        until(lambda: isinstance(send(carrier), Refused))
-        assert send(carrier) == Refused("smpp 0x0f at bind", False, ours=True)
+        provider = smsc.open(system_id="nobody")
+        until(lambda: isinstance(send(provider), Rejected))
+        assert send(provider) == Rejected("smpp 0x0f at bind", False, configuration_error=True)
 
     def test_check_finds_it_healthy_and_sends_nothing(self, far):
         smsc = far()
@@ -157,15 +157,15 @@ class BothServers:
         until(lambda: smsc.statuses() == [0x64, 0x64, 0])
 
     def test_a_goodbye_of_theirs(self, far):
-        carrier = (smsc := far()).bound()
-        assert isinstance(send(carrier, "61"), Accepted)
+        provider = (smsc := far()).bound()
+        assert isinstance(send(provider, "61"), Accepted)
         until(lambda: smsc.records("unbound"))
-        until(lambda: isinstance(send(carrier), Accepted))
+        until(lambda: isinstance(send(provider), Accepted))
 
     def test_many_at_once_with_their_receipts(self, far):
-        carrier = (smsc := far()).bound(window=50, rate=100_000.0)
-        message = Outgoing("m", "sms", f"{NUMBER}00", "fr", "", FRENCH)
-        futures = [carrier.submit(message, valid_for=TEN_MINUTES) for _ in range(500)]
+        provider = (smsc := far()).bound(window=50, rate=100_000.0)
+        message = OutboundMessage("m", "sms", f"{NUMBER}00", "fr", "", FRENCH)
+        futures = [provider.submit(message, valid_for=TEN_MINUTES) for _ in range(500)]
         references = {future.result(30).reference for future in futures}
         until(lambda: len(smsc.sink.stored) == 500, 30)
         assert len(references) == 500 and {receipt.reference for receipt in smsc.sink.stored} == references

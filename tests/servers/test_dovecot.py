@@ -257,11 +257,11 @@ def test_no_token_travels_in_the_clear(postfix, layout):
         assert not re.match(rb"[2-5]\d\d", heard)
 
 
-# Our own carrier ----------------------------------------------------------------------------------------------------
+# Our own provider ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_our_carrier_signs_in_at_a_server_that_takes_only_tokens(
+def test_our_provider_signs_in_at_a_server_that_takes_only_tokens(
     postfix, account, layout, folder, surfer, tmp_path, monkeypatch, way
 ):
     """Postfix with Dovecot's SASL, tokens by the refresh token of a program, as at Google and Microsoft."""
@@ -277,22 +277,22 @@ def test_our_carrier_signs_in_at_a_server_that_takes_only_tokens(
             "refresh_token": f"file:{tmp_path}/refresh",
         },
     }  # fmt: skip
-    carrier = registry.carrier_from_table(table, name="mail", receipts_base="", slots=None)
-    assert carrier.check() == []
-    assert carried(carrier, f"Essai {way}") == delivery.Accepted
+    provider = registry.provider_from_table(table, name="mail", receipts_base="", slots=None)
+    assert provider.check() == []
+    assert carried(provider, f"Essai {way}") == delivery.Accepted
     assert arrived(folder, f"Essai {way}")["From"] == f"Massar <{YOUSSEF.login}>"
     later = Surfer()
     account.sign_in(later)
     later.open(f"{account.url}/sign-out/everywhere/")
     later.submit("/sign-out/everywhere/")
-    carrier.close()  # the connection that was kept is signed in already
-    result = carrier.send(letter("Trop tard"), valid_for=timedelta(minutes=10))
-    assert result == delivery.Refused("no token: http 400, invalid_grant", permanent=False, ours=True)
+    provider.close()  # the connection that was kept is signed in already
+    result = provider.send(letter("Trop tard"), valid_for=timedelta(minutes=10))
+    assert result == delivery.Rejected("no token: http 400, invalid_grant", permanent=False, configuration_error=True)
 
 
-def carried(carrier, subject: str) -> type:
-    return type(carrier.send(letter(subject), valid_for=timedelta(minutes=10)))
+def carried(provider, subject: str) -> type:
+    return type(provider.send(letter(subject), valid_for=timedelta(minutes=10)))
 
 
-def letter(subject: str) -> delivery.Outgoing:
-    return delivery.Outgoing(ids.short_token(), "email", COLLEAGUE, "fr", subject, "Bonjour.\n")
+def letter(subject: str) -> delivery.OutboundMessage:
+    return delivery.OutboundMessage(ids.short_token(), "email", COLLEAGUE, "fr", subject, "Bonjour.\n")

@@ -1,4 +1,4 @@
-"""Debian's Kannel as SMS gateway: our carrier hands over, an SMSC behind it takes or refuses, and Kannel's call-backs
+"""Debian's Kannel as SMS gateway: our provider hands over, an SMSC behind it takes or refuses, and Kannel's call-backs
 arrive at the running product.
 """
 
@@ -20,7 +20,7 @@ from urllib.parse import quote
 import pytest
 
 from massar.domain.delivery.sms_text import measure
-from massar.providers.registry import Accepted, Outgoing, Refused
+from massar.providers.registry import Accepted, OutboundMessage, Rejected
 from massar.providers.sms_http import settings
 from massar.providers.sms_http.provider import from_table
 from tests.cast import YOUSSEF
@@ -73,12 +73,12 @@ class Place:
         self.url = f"http://127.0.0.1:{ports['sendsms']}/cgi-bin/sendsms"
 
     def table(self, password: str = PASSWORD, user: str = "massar") -> dict:
-        """The carrier of the page, at this place."""
-        (given,) = tomllib.loads(block(PAGE, "[carriers.kannel]"))["carriers"].values()
+        """The provider of the page, at this place."""
+        (given,) = tomllib.loads(block(PAGE, "[providers.kannel]"))["providers"].values()
         assert set(given) == {"kind", "preset", "url", "query"} and set(given["query"]) == {"username", "password"}
         return given | {"url": self.url, "query": {"username": user, "password": password}}
 
-    def carrier(self, password: str = PASSWORD, user: str = "massar"):
+    def provider(self, password: str = PASSWORD, user: str = "massar"):
         base = f"http://localhost:{self.ports['account']}"
         return from_table(self.table(password, user), name="kannel", receipts_base=base)
 
@@ -145,26 +145,26 @@ def heard():
 @pytest.fixture(scope="module")
 def running_product(kannel: Place, tmp_path_factory):
     table = kannel.table()
-    config = "[carriers.kannel]\n" + "".join(
+    config = "[providers.kannel]\n" + "".join(
         f"{name} = {json.dumps(value)}\n" for name, value in table.items() if isinstance(value, str)
     )
-    config += "[carriers.kannel.query]\n" + "".join(f"{n} = {json.dumps(v)}\n" for n, v in table["query"].items())
+    config += "[providers.kannel.query]\n" + "".join(f"{n} = {json.dumps(v)}\n" for n, v in table["query"].items())
     with product.running_account(tmp_path_factory.mktemp("account"), kannel.ports["account"], config) as it:
         yield it
 
 
-def message(to: str, text: str, uid: str = "Zk3_x-1") -> Outgoing:
-    return Outgoing(uid, "sms", to, "ar", "", text)
+def message(to: str, text: str, uid: str = "Zk3_x-1") -> OutboundMessage:
+    return OutboundMessage(uid, "sms", to, "ar", "", text)
 
 
 def test_a_text_arrives_word_for_word_with_its_time(kannel: Place, smsc: Smsc):
-    carrier = kannel.carrier()
+    provider = kannel.provider()
     text = "مسار: {to} kdmwt-47392\n\"'&=+%<\\"
-    assert carrier.send(message("+212661000222", text), valid_for=TEN_MINUTES) == Accepted("", receipt=True)
+    assert provider.send(message("+212661000222", text), valid_for=TEN_MINUTES) == Accepted("", receipt=True)
     arrived = smsc.wait_for("212661000222")
     assert (arrived.sender, arrived.text) == ("MASSAR", text) and arrived.validity
     plain = "Massar: kdmwt-47392\nne le donnez pas."
-    assert isinstance(carrier.send(message("+212661000223", plain), valid_for=TEN_MINUTES), Accepted)
+    assert isinstance(provider.send(message("+212661000223", plain), valid_for=TEN_MINUTES), Accepted)
     assert smsc.wait_for("212661000223").text == plain
 
 
@@ -179,7 +179,7 @@ LONG = [
 def test_a_long_text_arrives_whole(kannel: Place, smsc: Smsc, text: str, segments: int):
     to = f"+2126620{LONG.index((text, segments)):05}"
     assert measure(text).segments == segments
-    assert isinstance(kannel.carrier().send(message(to, text), valid_for=TEN_MINUTES), Accepted)
+    assert isinstance(kannel.provider().send(message(to, text), valid_for=TEN_MINUTES), Accepted)
     arrived = smsc.wait_for(to.lstrip("+"))
     assert (arrived.text, arrived.segments) == (text, segments)
 
@@ -188,8 +188,8 @@ def test_a_long_text_arrives_whole(kannel: Place, smsc: Smsc, text: str, segment
 def test_of_a_long_text_the_first_segment_alone_is_reported(kannel: Place, smsc: Smsc, heard, ending: str, state: int):
     """As the page says: where the second alone is lost, Kannel calls it delivered."""
     to = f"+2126640000{ending}"
-    carrier = from_table(kannel.table(), name="kannel", receipts_base=heard.base)
-    assert isinstance(carrier.send(message(to, "ش" * 150), valid_for=TEN_MINUTES), Accepted)
+    provider = from_table(kannel.table(), name="kannel", receipts_base=heard.base)
+    assert isinstance(provider.send(message(to, "ش" * 150), valid_for=TEN_MINUTES), Accepted)
     assert smsc.wait_for(to.lstrip("+")).segments == 3
     limit = time.monotonic() + 20
     while len(heard.calls) < 2 and time.monotonic() < limit:
@@ -203,25 +203,25 @@ def test_of_a_long_text_the_first_segment_alone_is_reported(kannel: Place, smsc:
 def test_without_what_the_page_says_it_is_cut_and_nobody_is_told(kannel: Place, smsc: Smsc, text: str, left: str):
     """Why the page says it: Kannel's own default, of which its answer says nothing."""
     to = f"+21266300{len(text)}{len(left):03}"
-    assert kannel.carrier(user="cut").send(message(to, text), valid_for=TEN_MINUTES) == Accepted("", receipt=True)
+    assert kannel.provider(user="cut").send(message(to, text), valid_for=TEN_MINUTES) == Accepted("", receipt=True)
     assert smsc.wait_for(to.lstrip("+")).text == left
 
 
 def test_a_wrong_password_is_our_fault(kannel: Place):
-    result = kannel.carrier("wrong").send(message(PHONE, "x"), valid_for=TEN_MINUTES)
-    assert result == Refused("http 403", permanent=False, ours=True)
+    result = kannel.provider("wrong").send(message(PHONE, "x"), valid_for=TEN_MINUTES)
+    assert result == Rejected("http 403", permanent=False, configuration_error=True)
 
 
 def test_what_is_no_number_is_refused_for_good(kannel: Place):
-    result = kannel.carrier().send(message("nobody", "x"), valid_for=TEN_MINUTES)
-    assert result == Refused("http 400", permanent=True)
+    result = kannel.provider().send(message("nobody", "x"), valid_for=TEN_MINUTES)
+    assert result == Rejected("http 400", permanent=True)
 
 
 def test_a_hundred_messages_take_few_connections(kannel: Place, smsc: Smsc):
-    carrier = kannel.carrier()
-    results = [carrier.send(message("+212661000230", f"n {n}"), valid_for=TEN_MINUTES) for n in range(100)]
+    provider = kannel.provider()
+    results = [provider.send(message("+212661000230", f"n {n}"), valid_for=TEN_MINUTES) for n in range(100)]
     assert [r for r in results if not isinstance(r, Accepted)] == []
-    assert len(carrier._caller._kept) == 1
+    assert len(provider._caller._kept) == 1
 
 
 def test_the_recorded_answers_are_what_this_kannel_says(kannel: Place):
@@ -272,8 +272,8 @@ def _add_phone(account, surfer: Surfer, phone: str, smsc: Smsc | None) -> str:
 
 
 def _outcome(account, number: int) -> tuple[str, str, str]:
-    """Carrier, state and code of the segment, once its last word is there."""
-    statement = "SELECT carrier, state, code FROM delivery_part ORDER BY id LIMIT 1 OFFSET ?"
+    """Provider, state and code of the segment, once its last word is there."""
+    statement = "SELECT provider, state, code FROM delivery_part ORDER BY id LIMIT 1 OFFSET ?"
     row, limit = ("", "", ""), time.monotonic() + 30
     while row[1] not in ("delivered", "failed") and time.monotonic() < limit:
         with contextlib.closing(sqlite3.connect(account.folder / "massar.sqlite3")) as store:

@@ -34,8 +34,8 @@ MESSAGES, HASTY, KILLS = 4000, 200, 22
 MOST_TWINS = 0.01
 PATIENCE = 240.0
 FINAL = ("handed", "delivered", "failed", "expired", "cancelled")
-CARRIERS = """
-[carriers.iam]
+PROVIDERS = """
+[providers.iam]
 kind = "smpp"
 host = "127.0.0.1"
 port = {port}
@@ -108,7 +108,7 @@ def office() -> Iterator[Office]:
         log = folder / "smsc.jsonl"
         command = [node, str(installed(folder / "node") / "smsc.mjs"), str(port), str(log), "0"]
         stack.enter_context(running(command, folder=folder, ports=(port,), environment={"SMSC_ANSWERS_AFTER": "15"}))
-        (folder / "massar.toml").write_text(CARRIERS.format(port=port, user=SYSTEM_ID, password=PASSWORD), "utf-8")
+        (folder / "massar.toml").write_text(PROVIDERS.format(port=port, user=SYSTEM_ID, password=PASSWORD), "utf-8")
         one = Office(
             environment(address, folder), folder, log, stack.enter_context(psycopg.connect(address, autocommit=True))
         )

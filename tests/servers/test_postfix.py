@@ -36,7 +36,7 @@ def office():
 
 
 @pytest.fixture
-def carrier(office):
+def provider(office):
     table = {
         "host": "127.0.0.1", "port": office.port, "security": "plain", "sender": "massar@example.ma",
         "bounces": "bounce.example.ma", "receipts": True,
@@ -52,18 +52,20 @@ def reports(office):
         yield caught
 
 
-def letter(to: str) -> delivery.Outgoing:
+def letter(to: str) -> delivery.OutboundMessage:
     text, html = f"Voici :\n\n{SECRET}\n", f"<p>{SECRET}</p>"
-    return delivery.Outgoing(ids.short_token(), "email", to, "fr", "Mot de passe", text, html, written_at=clock.now())
+    return delivery.OutboundMessage(
+        ids.short_token(), "email", to, "fr", "Mot de passe", text, html, written_at=clock.now()
+    )
 
 
-def send(carrier, message: delivery.Outgoing) -> delivery.Accepted:
-    result = carrier.send(message, valid_for=timedelta(minutes=10))
+def send(provider, message: delivery.OutboundMessage) -> delivery.Accepted:
+    result = provider.send(message, valid_for=timedelta(minutes=10))
     assert isinstance(result, delivery.Accepted) and result.receipt and result.reference, result
     return result
 
 
-def told(reports: queue.Queue, message: delivery.Outgoing) -> tuple[bytes, delivery.bounces.Report]:
+def told(reports: queue.Queue, message: delivery.OutboundMessage) -> tuple[bytes, delivery.bounces.Report]:
     """The next report about this message, and how it is read."""
     recipient, report = reports.get(timeout=PATIENCE)
     returned = delivery.return_path.read(recipient)
@@ -81,11 +83,11 @@ def eventually(seen, seconds: float = PATIENCE):
     return answer
 
 
-# -- the carrier against Postfix
+# -- the provider against Postfix
 
 
 @pytest.mark.django_db
-def test_a_listed_recipient_and_a_greylisted_domain_hold_up_nobody(office, carrier, clock):
+def test_a_listed_recipient_and_a_greylisted_domain_hold_up_nobody(office, provider, clock):
     """They are put in first; the server says so in its own words (`554 5.7.1 ... Access denied`, `450 4.7.1`)."""
     refused = ["listed@example.org", *(f"person{n}@grey.example" for n in range(8))]
     well = [f"person{n}@kept.example" for n in range(6)]
@@ -94,7 +96,7 @@ def test_a_listed_recipient_and_a_greylisted_domain_hold_up_nobody(office, carri
             purpose="contact_code", channel="email", language="fr", person_id=person, to=to, now=clock(),
             values={"code": "123456", "host": "compte.example.ma"}, within=timedelta(minutes=10),
         )  # fmt: skip
-    worker = worker_with({"email": carrier}, clock)
+    worker = worker_with({"email": provider}, clock)
     for _ in range(8):
         while worker.turn():
             pass
@@ -104,14 +106,14 @@ def test_a_listed_recipient_and_a_greylisted_domain_hold_up_nobody(office, carri
     codes = set(Attempt.objects.filter(outcome="refused").values_list("code", flat=True))
     assert codes == {"554 5.7.1 at RCPT", "450 4.7.1 at RCPT"}
     facts = delivery.breaker.all_states()["mail"]
-    assert facts.state == "closed" and not facts.ours, "nor does an alarm blame our account"
+    assert facts.state == "closed" and not facts.configuration_error, "nor does an alarm blame our account"
     assert states[0] == "failed" and {states[person] for person in range(1, 9)} == {"queued"}
 
 
-def test_a_letter_lands_in_the_mailbox_and_a_repeat_is_the_same_letter(office, carrier, reports):
+def test_a_letter_lands_in_the_mailbox_and_a_repeat_is_the_same_letter(office, provider, reports):
     message = letter("khadija@example.org")
-    send(carrier, message)
-    send(carrier, message)
+    send(provider, message)
+    send(provider, message)
     first, twin = eventually(lambda: len(found := office.letters("khadija@example.org")) == 2 and found)
     assert first["Message-ID"] == twin["Message-ID"] == f"<{message.message_id}@example.ma>"
     assert first["Date"] == twin["Date"] and [str(p) for p in first.iter_parts()] == [str(p) for p in twin.iter_parts()]
@@ -123,39 +125,43 @@ def test_a_letter_lands_in_the_mailbox_and_a_repeat_is_the_same_letter(office, c
         assert told(reports, message)[1] == delivery.bounces.Report(delivery.UNDERWAY, "2.0.0")
 
 
-def test_a_letter_that_is_kept_is_reported_as_delivered(carrier, reports):
+def test_a_letter_that_is_kept_is_reported_as_delivered(provider, reports):
     message = letter("khadija@kept.example")
-    send(carrier, message)
+    send(provider, message)
     assert told(reports, message)[1] == delivery.bounces.Report(delivery.DELIVERED, "2.0.0")
 
 
-def test_an_unknown_mailbox_comes_back_without_the_letter(carrier, reports):
+def test_an_unknown_mailbox_comes_back_without_the_letter(provider, reports):
     message = letter("nobody@example.org")
-    send(carrier, message)
+    send(provider, message)
     report, read = told(reports, message)
     assert read == delivery.bounces.Report(delivery.FAILED, "5.1.1") and read.address_fault
     assert SECRET.encode() not in report and b"bW90" not in report
     assert "message/rfc822" not in {part.get_content_type() for part in message_from_bytes(report).walk()}
 
 
-def test_a_policy_is_not_the_address_s_fault(carrier, reports):
+def test_a_policy_is_not_the_address_s_fault(provider, reports):
     message = letter("a@policy.example")
-    send(carrier, message)
+    send(provider, message)
     read = told(reports, message)[1]
-    assert read == delivery.bounces.Report(delivery.FAILED, "5.7.1") and read.ours and not read.address_fault
+    assert (
+        read == delivery.bounces.Report(delivery.FAILED, "5.7.1")
+        and read.configuration_error
+        and not read.address_fault
+    )
 
 
-def test_what_stays_in_the_queue_is_reported_late_and_then_given_back(carrier, reports):
+def test_what_stays_in_the_queue_is_reported_late_and_then_given_back(provider, reports):
     message = letter("a@late.example")
-    send(carrier, message)
+    send(provider, message)
     late, gone = told(reports, message)[1], told(reports, message)[1]
     assert late == delivery.bounces.Report(delivery.UNDERWAY, "4.4.1")
     assert gone == delivery.bounces.Report(delivery.FAILED, "4.4.1") and not gone.address_fault
 
 
-def test_a_report_waits_at_the_mail_server_while_nobody_takes_it(office, carrier):
+def test_a_report_waits_at_the_mail_server_while_nobody_takes_it(office, provider):
     message = letter("nobody@example.org")
-    send(carrier, message)
+    send(provider, message)
     eventually(lambda: message.message_id in office.queue())
     with postoffice.catching(office.bounces) as reports:
         assert told(reports, message)[1].code == "5.1.1"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from massar.providers.registry import FAILED, Accepted, NotSent, Outgoing, Refused, Unsure
+from massar.providers.registry import FAILED, Accepted, NotTransmitted, OutboundMessage, OutcomeUnknown, Rejected
 from tests.contracts.smpp_rig import until
 from tests.servers.machine import open_folder, program, running
 from tests.servers.node_modules import installed
@@ -32,7 +32,7 @@ class TestNode(BothServers):
     @pytest.fixture
     def far(self, scripts, authority):
         node = program(NODE)
-        with ExitStack() as servers, ExitStack() as carriers:
+        with ExitStack() as servers, ExitStack() as providers:
 
             def make(*, rate: int = 0, name: str = "") -> Far:
                 """`name`: speak TLS, with a certificate of that name."""
@@ -46,13 +46,13 @@ class TestNode(BothServers):
                     authority.cert_pem.write_to_path(folder / "ca.pem")
                     command += [str(folder / "key.pem"), str(folder / "certificate.pem")]
                 servers.enter_context(running(command, folder=folder, ports=(port,)))
-                return Far(port, folder / "seen.jsonl", carriers)
+                return Far(port, folder / "seen.jsonl", providers)
 
             yield make
 
     def test_their_codec_reads_every_field(self, far):
-        carrier = (smsc := far()).bound(service_type="OTP", system_type="TEST")
-        send(carrier)
+        provider = (smsc := far()).bound(service_type="OTP", system_type="TEST")
+        send(provider)
         assert smsc.records("bind") == [{"bind": "bind_transceiver", "status": 0, "version": 0x34, "type": "TEST"}]
         (read,) = smsc.submits()
         assert 598 <= read.pop("valid_for") <= 600.1
@@ -69,14 +69,14 @@ class TestNode(BothServers):
         }
 
     def test_their_codec_reads_an_absolute_validity(self, far):
-        carrier = (smsc := far()).bound(validity="absolute")
-        send(carrier)
+        provider = (smsc := far()).bound(validity="absolute")
+        send(provider)
         assert 598 <= smsc.submits()[0]["valid_for"] <= 600.1
 
     @pytest.mark.parametrize(("text", "coding"), [(FRENCH * 8, 0), (ARABIC * 5, 8), ("€" * 200, 0), ("😀" * 70, 8)])
     def test_their_codec_joins_the_segments(self, far, text, coding):
-        carrier = (smsc := far()).bound()
-        accepted = send(carrier, text=text)
+        provider = (smsc := far()).bound()
+        accepted = send(provider, text=text)
         read = smsc.submits()
         assert "".join(entry["text"] for entry in read) == text
         assert {(entry["coding"], entry["esm_class"]) for entry in read} == {(coding, 0x40)}
@@ -85,17 +85,17 @@ class TestNode(BothServers):
         until(lambda: {receipt.reference for receipt in smsc.sink.stored} == set(accepted.parts))
 
     def test_no_answer(self, far):
-        carrier = far().bound(answer_timeout=0.5)
-        assert isinstance(send(carrier, "30"), Unsure)
-        until(lambda: isinstance(send(carrier), Accepted))
+        provider = far().bound(answer_timeout=0.5)
+        assert isinstance(send(provider, "30"), OutcomeUnknown)
+        until(lambda: isinstance(send(provider), Accepted))
 
     @pytest.mark.parametrize(("ending", "read"), [("31", 0), ("32", 1)])
     def test_dropped_before_and_after_it_was_taken(self, far, ending, read):
-        carrier = (smsc := far()).bound(reconnect_first=1.0, reconnect_most=1.0)
-        assert isinstance(send(carrier, ending), Unsure)
-        assert isinstance(send(carrier), NotSent) and len(smsc.submits()) == read
-        until(carrier.room)
-        assert isinstance(send(carrier), Accepted)
+        provider = (smsc := far()).bound(reconnect_first=1.0, reconnect_most=1.0)
+        assert isinstance(send(provider, ending), OutcomeUnknown)
+        assert isinstance(send(provider), NotTransmitted) and len(smsc.submits()) == read
+        until(provider.room)
+        assert isinstance(send(provider), Accepted)
 
     def test_a_receipt_before_the_answer(self, far):
         smsc = far()
@@ -105,8 +105,8 @@ class TestNode(BothServers):
 
     def test_a_receipt_is_kept_while_nobody_is_bound(self, far):
         smsc = far()
-        carrier = smsc.bound()
-        assert isinstance(send(carrier, "42"), Accepted | Unsure)  # the connection went with the answer
+        provider = smsc.bound()
+        assert isinstance(send(provider, "42"), Accepted | OutcomeUnknown)  # the connection went with the answer
         until(lambda: smsc.sink.stored)
         assert smsc.sink.stored[0].to == f"{NUMBER}42" and len(smsc.records("bind")) == 2
 
@@ -118,26 +118,26 @@ class TestNode(BothServers):
         assert (receipt.reference, receipt.state, receipt.code) == (accepted.reference, FAILED, "EXPIRED")
 
     def test_a_line_that_does_not_answer_enquire_link_is_given_up(self, far):
-        carrier = (smsc := far()).bound(enquire_after=0.3, answer_timeout=0.4)
-        send(carrier, "60")
+        provider = (smsc := far()).bound(enquire_after=0.3, answer_timeout=0.4)
+        send(provider, "60")
         until(lambda: len(smsc.records("bind")) == 2)
         assert smsc.records("enquired")
-        until(lambda: isinstance(send(carrier), Accepted))
+        until(lambda: isinstance(send(provider), Accepted))
 
     def test_closing_says_goodbye(self, far):
-        carrier = (smsc := far()).bound()
-        carrier.close()
+        provider = (smsc := far()).bound()
+        provider.close()
         assert len(smsc.records("goodbye")) == 1
 
     def test_throttling_slows_us_down(self, far):
         """The contract was written down wrongly: we may do 270 in a second, they take 40."""
-        carrier = (smsc := far(rate=40)).bound(rate=300.0, window=10)
-        waiting = [Outgoing(f"m{n}", "sms", f"{NUMBER}00", "fr", "", f"{n}") for n in range(120)]
+        provider = (smsc := far(rate=40)).bound(rate=300.0, window=10)
+        waiting = [OutboundMessage(f"m{n}", "sms", f"{NUMBER}00", "fr", "", f"{n}") for n in range(120)]
         refused = 0
         while waiting:
             message = waiting.pop()
-            until(carrier.room)
-            if isinstance(carrier.send(message, valid_for=TEN_MINUTES), Refused):
+            until(provider.room)
+            if isinstance(provider.send(message, valid_for=TEN_MINUTES), Rejected):
                 refused += 1
                 waiting.append(message)
         assert {entry["text"] for entry in smsc.submits()} == {str(n) for n in range(120)}
@@ -153,6 +153,6 @@ class TestNode(BothServers):
 
     def test_tls_with_another_name(self, far):
         smsc = far(name="elsewhere.test")
-        carrier = smsc.open(tls="on", host="localhost", ca_file=str(smsc.file.with_name("ca.pem")))
-        (sentence,) = carrier.check()
+        provider = smsc.open(tls="on", host="localhost", ca_file=str(smsc.file.with_name("ca.pem")))
+        (sentence,) = provider.check()
         assert "certificate" in sentence and not smsc.records("bind")

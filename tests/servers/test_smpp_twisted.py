@@ -20,7 +20,7 @@ FRENCH_SEPTETS = b"Massar: mot de passe\nkdmwt-47392\n\x7f 14:35 \x1b\x3c\x05\x1
 class TestTwisted(BothServers):
     @pytest.fixture
     def far(self):
-        with ExitStack() as servers, ExitStack() as carriers:
+        with ExitStack() as servers, ExitStack() as providers:
 
             def make() -> Far:
                 port = free_port()
@@ -28,13 +28,13 @@ class TestTwisted(BothServers):
                 file = folder / "seen.jsonl"
                 command = [sys.executable, str(PROGRAM), str(port), str(file)]
                 servers.enter_context(running(command, folder=folder, ports=(port,)))
-                return Far(port, file, carriers)
+                return Far(port, file, providers)
 
             yield make
 
     def test_their_codec_reads_every_field(self, far):
-        carrier = (smsc := far()).bound(service_type="OTP")
-        send(carrier)
+        provider = (smsc := far()).bound(service_type="OTP")
+        send(provider)
         (read,) = smsc.submits()
         assert 598 <= read.pop("valid_for") <= 600
         assert read == {
@@ -50,9 +50,9 @@ class TestTwisted(BothServers):
         assert len(FRENCH) == len(FRENCH_SEPTETS) - 3
 
     def test_their_codec_reads_arabic_in_segments(self, far):
-        carrier = (smsc := far()).bound()
+        provider = (smsc := far()).bound()
         text = ARABIC * 5
-        accepted = send(carrier, text=text)
+        accepted = send(provider, text=text)
         read = smsc.submits()
         assert "".join(entry["text"] for entry in read) == text and {entry["coding"] for entry in read} == {8}
         headers = [bytes.fromhex(entry["udh"]) for entry in read]

@@ -19,7 +19,7 @@ from massar.core import ids, xml_signature
 from massar.domain.delivery.models import Message
 from massar.domain.people.models import Person
 from massar.domain.sites import keys
-from massar.interfaces.commands import carriers, sites
+from massar.interfaces.commands import providers, sites
 from massar.journeys.sso.log_out_of_sites import logout_statuses
 from tests.cast import JAMAL, YOUSSEF
 from tests.sso.saml_site import (
@@ -136,8 +136,8 @@ def soap(message: etree._Element | str) -> bytes:
 
 
 def work(clock) -> None:
-    """The worker with the product's own carriers, until nothing is due."""
-    worker = worker_with(carriers.sites(), clock)
+    """The worker with the product's own providers, until nothing is due."""
+    worker = worker_with(providers.sites(), clock)
     while worker.turn():
         pass
 

@@ -18,8 +18,8 @@ from tests.sso.test_everywhere import in_all_sites, states
 from tests.support.steps import shows
 from tests.support.visitor import Visitor
 
-registered, site_carrier, deliver = (  # fixtures
-    test_everywhere.registered, test_everywhere.site_carrier, test_everywhere.deliver,
+registered, site_provider, deliver = (  # fixtures
+    test_everywhere.registered, test_everywhere.site_provider, test_everywhere.deliver,
 )  # fmt: skip
 
 
@@ -31,11 +31,11 @@ def enable(person=JAMAL, *, clock) -> close_account.Closed:
     return close_account.enable(person=facts(person), reason="", now=clock())
 
 
-def test_the_sites_are_told(cast, clock, deliver, site_carrier):
+def test_the_sites_are_told(cast, clock, deliver, site_provider):
     visitor, since = in_all_sites(cast, clock), clock()
     assert disable(clock=clock) == close_account.Closed(changed=True, sessions=1, told=1)
     deliver()
-    assert [m.to for m in site_carrier.received] == ["https://massar.example.ma/logout-token"]
+    assert [m.to for m in site_provider.received] == ["https://massar.example.ma/logout-token"]
     assert states(cast, since)["massar"] == "confirmed" and not visitor.get("/").signed_in
 
 

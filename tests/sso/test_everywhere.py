@@ -12,7 +12,7 @@ from massar.domain.sites.api import Registry, Site
 from massar.journeys.account import close_sessions
 from massar.journeys.sso import access
 from massar.journeys.sso.log_out_of_sites import LogoutStatus, logout_statuses
-from tests.contracts.fakes import BehavingCarrier
+from tests.contracts.fakes import BehavingProvider
 from tests.support.post_office import worker_with
 from tests.support.steps import shows
 from tests.support.visitor import Visitor
@@ -46,15 +46,15 @@ def registered(settings) -> None:
 
 
 @pytest.fixture
-def site_carrier() -> BehavingCarrier:
-    return BehavingCarrier("site")
+def site_provider() -> BehavingProvider:
+    return BehavingProvider("site")
 
 
 @pytest.fixture
-def deliver(clock, site_carrier):
+def deliver(clock, site_provider):
     """Turns a worker until nothing is due."""
-    carriers = {"email": BehavingCarrier("email"), "sms": BehavingCarrier("sms"), "site": site_carrier}
-    worker = worker_with(carriers, clock)
+    providers = {"email": BehavingProvider("email"), "sms": BehavingProvider("sms"), "site": site_provider}
+    worker = worker_with(providers, clock)
 
     def turn() -> None:
         while worker.turn():
@@ -78,7 +78,7 @@ def states(cast, since) -> dict[str, str]:
     return {one.site.slug: one.state for one in logout_statuses(cast.facts(cast.JAMAL).id, since=since)}
 
 
-def test_every_site_is_told_and_the_page_shows_what_each_said(cast, clock, deliver, site_carrier):
+def test_every_site_is_told_and_the_page_shows_what_each_said(cast, clock, deliver, site_provider):
     visitor, since = in_all_sites(cast, clock), clock()
     visitor.get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
     assert not visitor.signed_in
@@ -86,7 +86,7 @@ def test_every_site_is_told_and_the_page_shows_what_each_said(cast, clock, deliv
     assert shows(visitor, "sso.told.waiting") and shows(visitor, "sso.told.unreachable")
     assert "data-waits" in visitor.html and 'http-equiv="refresh"' in visitor.html
     deliver()
-    assert [m.to for m in site_carrier.received] == ["https://massar.example.ma/logout-token"]
+    assert [m.to for m in site_provider.received] == ["https://massar.example.ma/logout-token"]
     assert states(cast, since)["massar"] == "confirmed"
     visitor.get("/sign-out/everywhere/")
     assert not shows(visitor, "sso.told.waiting") and "data-waits" not in visitor.html
@@ -99,9 +99,9 @@ def test_all_other_devices_end_too_with_what_they_opened(cast, clock):
     assert not elsewhere.signed_in and not here.signed_in
 
 
-def test_a_site_that_refuses_is_shown_as_silent(cast, clock, deliver, site_carrier):
+def test_a_site_that_refuses_is_shown_as_silent(cast, clock, deliver, site_provider):
     visitor, since = in_all_sites(cast, clock), clock()
-    site_carrier.mood = "refused"
+    site_provider.mood = "refused"
     visitor.get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
     deliver()
     assert states(cast, since)["massar"] == "failed"
@@ -150,44 +150,44 @@ def test_the_list_closes_after_a_while(cast, clock):
     assert visitor.get("/sign-out/everywhere/").path == "/sign-in/"
 
 
-def test_told_says_the_newest_word_only(cast, clock, deliver, site_carrier):
+def test_told_says_the_newest_word_only(cast, clock, deliver, site_provider):
     in_all_sites(cast, clock).get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
-    site_carrier.mood = "refused"
+    site_provider.mood = "refused"
     deliver()
     clock.advance(minutes=1)
-    since, site_carrier.mood = clock(), ""
+    since, site_provider.mood = clock(), ""
     in_all_sites(cast, clock).get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
     deliver()
     assert logout_statuses(cast.facts(cast.JAMAL).id, since=since)[0] == LogoutStatus(TOLD_BY_TOKEN, "confirmed")
 
 
-def test_who_signs_in_ten_times_more_keeps_no_site_open(cast, clock, deliver, site_carrier):
+def test_who_signs_in_ten_times_more_keeps_no_site_open(cast, clock, deliver, site_provider):
     """A thief must not get his visit to a site out of sight by newer sessions: the old one ends, and the site hears it."""
     in_all_sites(cast, clock)
     for _ in range(sessions.signed_in.MOST_SESSIONS):
         clock.advance(minutes=2)
         assert Visitor().sign_in(cast.JAMAL.login, cast.JAMAL.password).signed_in
     deliver()
-    assert len(site_carrier.received) == 1
+    assert len(site_provider.received) == 1
 
 
-def test_an_operator_who_was_idle_is_signed_out_at_the_sites_too(cast, clock, deliver, site_carrier):
+def test_an_operator_who_was_idle_is_signed_out_at_the_sites_too(cast, clock, deliver, site_provider):
     visitor = in_all_sites(cast, clock, cast.SALMA)
     clock.advance(minutes=16)
     assert not visitor.get("/").signed_in
     deliver()
-    assert len(site_carrier.received) == 1
+    assert len(site_provider.received) == 1
 
 
-def test_a_site_that_never_answers_is_told_for_hours(cast, clock, deliver, site_carrier):
+def test_a_site_that_never_answers_is_told_for_hours(cast, clock, deliver, site_provider):
     visitor = in_all_sites(cast, clock)
-    site_carrier.mood = "silent"
+    site_provider.mood = "silent"
     visitor.get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
     for _ in range(6):
         deliver()
         assert Message.objects.get(channel="site").state == "queued"
         clock.advance(minutes=31)
-    assert len(site_carrier.received) == 6
+    assert len(site_provider.received) == 6
 
 
 def test_a_site_without_a_card_stands_on_the_list_too(cast, clock, settings):
@@ -199,10 +199,10 @@ def test_a_site_without_a_card_stands_on_the_list_too(cast, clock, settings):
     assert visitor.page.status_code == 200 and shows(visitor, "sso.told.waiting")
 
 
-def test_who_was_away_for_long_signs_out_of_the_sites_too(cast, clock, deliver, site_carrier):
+def test_who_was_away_for_long_signs_out_of_the_sites_too(cast, clock, deliver, site_provider):
     """The session is idle, so nobody is signed in here; the sites are still open, and the button must close them."""
     visitor = in_all_sites(cast, clock).get("/")
     clock.advance(minutes=40)
     visitor.submit("/sign-out/")
     deliver()
-    assert len(site_carrier.received) == 1 and visitor.path == "/sign-in/"
+    assert len(site_provider.received) == 1 and visitor.path == "/sign-in/"

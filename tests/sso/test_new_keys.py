@@ -12,7 +12,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import Registry
 from tests.cast import YOUSSEF
-from tests.contracts.fakes import BehavingCarrier
+from tests.contracts.fakes import BehavingProvider
 from tests.sso.relying_party import SITES, SUITE, Surfer, party, verified
 from tests.sso.saml_site import NS, RETRAITE, SITE_KEYS, logout_request, redirect
 from tests.sso.test_saml import TRANSIENT, logout_status, policy, visit
@@ -38,13 +38,13 @@ def registered(cast, settings):
 @pytest.fixture
 def told(clock):
     """Turns a worker until nothing is due; what the sites got."""
-    carriers = {channel: BehavingCarrier(channel) for channel in ("site", "soap")}
-    worker = worker_with(carriers, clock)
+    providers = {channel: BehavingProvider(channel) for channel in ("site", "soap")}
+    worker = worker_with(providers, clock)
 
-    def turn() -> list[delivery.Outgoing]:
+    def turn() -> list[delivery.OutboundMessage]:
         while worker.turn():
             pass
-        return [message for carrier in carriers.values() for message in carrier.received]
+        return [message for provider in providers.values() for message in provider.received]
 
     return turn
 

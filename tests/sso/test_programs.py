@@ -13,7 +13,7 @@ from massar.domain.sites import api as sites
 from massar.journeys.account import close_account
 from massar.journeys.sso.oidc import authorize
 from tests.cast import JAMAL, SALMA, YOUSSEF, facts
-from tests.contracts.fakes import BehavingCarrier
+from tests.contracts.fakes import BehavingProvider
 from tests.sso.relying_party import SITES, STRICT, Surfer, party, register
 from tests.support.post_office import worker_with
 from tests.support.steps import shows
@@ -107,17 +107,17 @@ def disabled(browser, clock):
 def test_what_ends_everything_ends_it_too_and_its_site_is_told(mail, browser, clock, how):
     tokens = mail.enter(browser)
     browser.get("/").submit("/sign-out/")
-    carrier = BehavingCarrier("site")
-    worker = worker_with({"site": carrier, "email": BehavingCarrier("email"), "sms": BehavingCarrier("sms")}, clock)
+    provider = BehavingProvider("site")
+    worker = worker_with({"site": provider, "email": BehavingProvider("email"), "sms": BehavingProvider("sms")}, clock)
     while worker.turn():
         pass
-    told = len(carrier.received)
+    told = len(provider.received)
     later = Surfer()
     later.sign_in(YOUSSEF.login, YOUSSEF.password)
     how(later, clock)
     while worker.turn():
         pass
-    assert not works(mail, tokens) and len(carrier.received) == told + 1
+    assert not works(mail, tokens) and len(provider.received) == told + 1
 
 
 def test_a_recovery_ends_it(mail, browser, clock, post):

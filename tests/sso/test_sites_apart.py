@@ -14,7 +14,7 @@ from massar.domain.delivery.models import Attempt, Message
 from massar.domain.sites.api import Registry, Site
 from massar.interfaces.commands.worker import Worker
 from massar.journeys.messages import deliver_messages, watch_messages
-from tests.contracts.fakes import BehavingCarrier
+from tests.contracts.fakes import BehavingProvider
 from tests.support.post_office import worker_with
 
 LONG_SLUG = "x" * 39
@@ -27,8 +27,8 @@ def _site(slug: str) -> Site:
     )  # fmt: skip
 
 
-class Sites(BehavingCarrier):
-    """A carrier to sites: `away` are those that nobody answers at."""
+class Sites(BehavingProvider):
+    """A provider to sites: `away` are those that nobody answers at."""
 
     def __init__(self, channel: str = "site"):
         super().__init__(channel)
@@ -40,7 +40,7 @@ class Sites(BehavingCarrier):
         site = message.to.removeprefix("https://").partition(".")[0]
         self.asked[site] += 1
         if site in self.away:
-            return delivery.NotSent("nobody there")
+            return delivery.NotTransmitted("nobody there")
         answer = next((answer for subject, answer in self.says.items() if subject in message.text), None)
         if answer:
             return answer
@@ -54,13 +54,13 @@ def registered(cast, settings):
 
 
 @pytest.fixture
-def carrier() -> Sites:
+def provider() -> Sites:
     return Sites()
 
 
 @pytest.fixture
-def turn(clock, carrier):
-    worker = worker_with({"site": carrier}, clock)
+def turn(clock, provider):
+    worker = worker_with({"site": provider}, clock)
 
     def until_nothing_is_due() -> None:
         while worker.turn():
@@ -82,34 +82,34 @@ def states(site: str) -> Counter:
     return Counter(Message.objects.filter(about=site).values_list("state", flat=True))
 
 
-def test_a_site_that_is_away_is_left_alone_and_the_others_are_told(turn, carrier, clock):
-    carrier.away = {"massar"}
+def test_a_site_that_is_away_is_left_alone_and_the_others_are_told(turn, provider, clock):
+    provider.away = {"massar"}
     put("massar", clock, count=60)
     put("haraka", clock, count=3)
     turn()
     assert states("haraka") == {"handed": 3}
     assert states("massar") == {"queued": 60}
-    assert carrier.asked["massar"] <= delivery.breaker.FAULTS + 3  # four leave at the same time
-    assert Attempt.objects.filter(carrier="site:massar").count() == carrier.asked["massar"]
+    assert provider.asked["massar"] <= delivery.breaker.FAULTS + 3  # four leave at the same time
+    assert Attempt.objects.filter(provider="site:massar").count() == provider.asked["massar"]
 
 
-def test_it_is_tried_with_one_message_and_told_all_when_it_is_back(turn, carrier, clock):
-    carrier.away = {"massar"}
+def test_it_is_tried_with_one_message_and_told_all_when_it_is_back(turn, provider, clock):
+    provider.away = {"massar"}
     put("massar", clock, count=60)
     turn()
-    before = carrier.asked["massar"]
+    before = provider.asked["massar"]
     clock.advance(minutes=1)
     turn()
-    assert carrier.asked["massar"] == before + 1
-    carrier.away = set()
+    assert provider.asked["massar"] == before + 1
+    provider.away = set()
     for _ in range(2):  # those that were claimed beside the one that tried wait until it must have ended
         clock.advance(minutes=40)
         turn()
     assert states("massar") == {"handed": 60}
 
 
-def test_what_waits_for_a_site_that_stays_away_ends_at_its_time(turn, carrier, clock):
-    carrier.away = {"massar"}
+def test_what_waits_for_a_site_that_stays_away_ends_at_its_time(turn, provider, clock):
+    provider.away = {"massar"}
     put("massar", clock, count=12)
     for _ in range(150):
         turn()
@@ -117,18 +117,18 @@ def test_what_waits_for_a_site_that_stays_away_ends_at_its_time(turn, carrier, c
     assert states("massar") == {"expired": 12}
 
 
-def test_a_site_that_is_no_longer_registered_is_not_told(turn, carrier, clock, settings):
+def test_a_site_that_is_no_longer_registered_is_not_told(turn, provider, clock, settings):
     put("haraka", clock)
     settings.MASSAR = dataclasses.replace(settings.MASSAR, sites=Registry([_site("massar")]))
     turn()
-    assert states("haraka") == {"cancelled": 1} and not carrier.asked
+    assert states("haraka") == {"cancelled": 1} and not provider.asked
 
 
 def test_the_longest_name_of_a_site_fits(turn, clock):
     put(LONG_SLUG, clock)
     turn()
     assert states(LONG_SLUG) == {"handed": 1}
-    assert Message.objects.get(about=LONG_SLUG).carrier == delivery.to_site(LONG_SLUG)
+    assert Message.objects.get(about=LONG_SLUG).provider == delivery.to_site(LONG_SLUG)
 
 
 class Slow(Sites):
@@ -145,11 +145,11 @@ class Slow(Sites):
 
 
 def test_slow_sites_leave_room_for_the_others(clock):
-    carrier = Slow()
+    provider = Slow()
     for slow in ("massar", LONG_SLUG):
         put(slow, clock, count=10)
     put("haraka", clock, count=3)
-    worker = Worker(delivery.Roster({"site": [carrier]}), senders=4, tick=clock)
+    worker = Worker(delivery.Roster({"site": [provider]}), senders=4, tick=clock)
     try:
         for _ in range(400):
             worker.turn()
@@ -160,12 +160,12 @@ def test_slow_sites_leave_room_for_the_others(clock):
         assert states("haraka") == {"handed": 3}
         assert states("massar") == states(LONG_SLUG) == {"sending": 4, "queued": 6}
     finally:
-        carrier.let_go.set()
+        provider.let_go.set()
         worker._finish()
 
 
-def test_operators_see_every_site_by_itself(turn, carrier, clock):
-    carrier.away = {"massar"}
+def test_operators_see_every_site_by_itself(turn, provider, clock):
+    provider.away = {"massar"}
     put("massar", clock, count=6)
     put("haraka", clock, count=2)
     turn()
@@ -176,21 +176,21 @@ def test_operators_see_every_site_by_itself(turn, carrier, clock):
     assert "worker-missing" not in [one.id for one in seen.alarms], "it waits in its place"
     assert seen.tallies[("site", "site:haraka")].sent == 2
     assert seen.breakers["site:massar"].state == "open"
-    assert {error.carrier for error in seen.errors} == {"site:massar"}
-    assert ("carrier-open", ("site:massar",)) in [(one.id, one.about) for one in seen.alarms]
+    assert {error.provider for error in seen.errors} == {"site:massar"}
+    assert ("provider-open", ("site:massar",)) in [(one.id, one.about) for one in seen.alarms]
 
 
-def refused(code: str, **changes) -> delivery.Refused:
-    return delivery.Refused(code, **{"permanent": False, "about": delivery.RECIPIENT, **changes})
+def refused(code: str, **changes) -> delivery.Rejected:
+    return delivery.Rejected(code, **{"permanent": False, "about": delivery.RECIPIENT, **changes})
 
 
 ANSWERS = {
-    "not believed": refused("the answer is another's", ours=True),
-    "404": refused("http 404", ours=True),
+    "not believed": refused("the answer is another's", configuration_error=True),
+    "404": refused("http 404", configuration_error=True),
     "500": refused("http 500", about=delivery.MESSAGE),
     "409": refused("http 409"),
-    "no answer": delivery.Unsure("no answer in time"),
-    "nobody there": delivery.NotSent("no way there"),
+    "no answer": delivery.OutcomeUnknown("no answer in time"),
+    "nobody there": delivery.NotTransmitted("no way there"),
 }
 
 
@@ -201,53 +201,55 @@ def plain(monkeypatch):
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_what_a_site_answers_about_one_person_keeps_no_other_away(turn, carrier, clock, plain, answer):
-    carrier.says = {"s1": ANSWERS[answer]}
+def test_what_a_site_answers_about_one_person_keeps_no_other_away(turn, provider, clock, plain, answer):
+    provider.says = {"s1": ANSWERS[answer]}
     put("massar", clock, person=1)
     for _ in range(40):
         turn()
         clock.advance(seconds=5)
-    asked = carrier.asked["massar"]
+    asked = provider.asked["massar"]
     for person in range(2, 9):
         put("massar", clock, person=person)
         turn()
         assert states("massar")["handed"] == person - 1, "at once"
     clock.advance(minutes=20)
     turn()
-    assert carrier.asked["massar"] > asked + 7, "and the first one is tried again by itself"
+    assert provider.asked["massar"] > asked + 7, "and the first one is tried again by itself"
 
 
 @pytest.mark.parametrize("answer", ["500", "no answer", "nobody there"])
-def test_what_different_people_meet_in_a_row_is_the_sites(turn, carrier, clock, plain, answer):
-    carrier.says = {"s": ANSWERS[answer]}
+def test_what_different_people_meet_in_a_row_is_the_sites(turn, provider, clock, plain, answer):
+    provider.says = {"s": ANSWERS[answer]}
     for person in range(1, 20):
         put("massar", clock, person=person)
         turn()
     assert delivery.breaker.all_states()["site:massar"].state == "open"
-    assert carrier.asked["massar"] == delivery.breaker.FAULTS
+    assert provider.asked["massar"] == delivery.breaker.FAULTS
 
 
 @pytest.mark.parametrize("answer", ["not believed", "404"])
 def test_a_site_that_is_never_believed_is_told_of_everybody_and_operators_hear_of_it(
-    turn, carrier, clock, plain, answer
+    turn, provider, clock, plain, answer
 ):
-    carrier.says = {"s": ANSWERS[answer]}
+    provider.says = {"s": ANSWERS[answer]}
     for person in range(1, 20):
         put("massar", clock, person=person)
     turn()
-    assert carrier.asked["massar"] == 19
-    assert ("carrier-ours", ("site:massar",)) in standing(clock)
-    carrier.says = {}
+    assert provider.asked["massar"] == 19
+    assert ("provider-configuration-error", ("site:massar",)) in standing(clock)
+    provider.says = {}
     clock.advance(minutes=1)
     turn()
-    assert states("massar") == {"handed": 19} and ("carrier-ours", ("site:massar",)) not in standing(clock)
+    assert states("massar") == {"handed": 19} and ("provider-configuration-error", ("site:massar",)) not in standing(
+        clock
+    )
 
 
 def standing(clock) -> list[tuple]:
     return [(one.id, one.about) for one in watch_messages.read_overview(now=clock()).alarms]
 
 
-def test_one_persons_many_sign_outs_let_another_pass(turn, carrier, clock):
+def test_one_persons_many_sign_outs_let_another_pass(turn, provider, clock):
     put("massar", clock, count=30, person=1)
     put("massar", clock, person=2)
     turn()
@@ -256,12 +258,12 @@ def test_one_persons_many_sign_outs_let_another_pass(turn, carrier, clock):
 
 
 @pytest.mark.parametrize("channel", ["site", "soap"])
-def test_what_sites_are_told_is_no_message_to_people(turn, carrier, clock, channel):
-    carrier.away = {"massar"}
+def test_what_sites_are_told_is_no_message_to_people(turn, provider, clock, channel):
+    provider.away = {"massar"}
     put("massar", clock, channel=channel)
     clock.advance(hours=13)
     turn()
-    worker = worker_with({"soap": Sites("soap"), "site": carrier}, clock)
+    worker = worker_with({"soap": Sites("soap"), "site": provider}, clock)
     worker.turn()
     assert states("massar") == {"expired": 1}
     assert delivery.metrics.count_expired(since=clock() - timedelta(hours=1)) == {}

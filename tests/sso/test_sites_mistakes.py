@@ -50,7 +50,7 @@ def only(folder, text: str, **environ: str) -> str:
         ("sites = [{}]", "write [sites.NAME] above"),
         ("sites.massar = 3", "[sites.massar] must be a table"),
         ("[[sites.massar]]", "[sites.massar] must be a table"),
-        ('[site.massar]\nhome = "https://m.ma/"', "[carriers.NAME], perhaps sites"),
+        ('[site.massar]\nhome = "https://m.ma/"', "[providers.NAME], perhaps sites"),
         ("colour = 3", "nothing reads"),
         ("[sites.massar]\nredirect_uri = []", "correct its name, perhaps redirect_uris"),
         ("[sites.massar]\nxyzzy = []", "take it out"),
@@ -295,7 +295,7 @@ FILES = st.fixed_dictionaries(
     optional={
         "sites": st.dictionaries(st.sampled_from(["massar", "taalim", "notifrh", "library"]) | TEXTS, SITES, max_size=3)
         | VALUES,
-        "carriers": VALUES,
+        "providers": VALUES,
         "site": VALUES,
     },
 )

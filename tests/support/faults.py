@@ -1,4 +1,4 @@
-"""Faults for the hard proofs: carriers with a mood and a memory of when, workers that die at a chosen line."""
+"""Faults for the hard proofs: providers with a mood and a memory of when, workers that die at a chosen line."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from django.db import connection
 
 from massar.journeys.messages import deliver_messages
-from massar.providers.registry import Outgoing, Result
-from tests.contracts.fakes import BehavingCarrier
+from massar.providers.registry import OutboundMessage, Result
+from tests.contracts.fakes import BehavingProvider
 from tests.support.post_office import worker_with
 
 SLOW = timedelta(seconds=25)
@@ -24,7 +24,7 @@ class Arrival:
     """One message that reached the far end, and the moment at which it did."""
 
     at: datetime
-    message: Outgoing
+    message: OutboundMessage
 
 
 class Death:
@@ -119,15 +119,15 @@ class Commits:
             return cursor.fetchone()[0]
 
 
-class RememberingCarrier(BehavingCarrier):
-    """A behaving carrier that notes when each message arrived. Mood `slow` lets the test's clock run meanwhile."""
+class RememberingProvider(BehavingProvider):
+    """A behaving provider that notes when each message arrived. Mood `slow` lets the test's clock run meanwhile."""
 
     def __init__(self, channel: str, clock):
         super().__init__(channel, slow=0)
         self.clock = clock
         self.arrived: list[Arrival] = []
 
-    def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
+    def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
         before = len(self.received)
         mood, self.mood = self.mood, "" if self.mood == "slow" else self.mood
         result = super().send(message, valid_for=valid_for)
@@ -140,14 +140,14 @@ class RememberingCarrier(BehavingCarrier):
 
 
 class PostOffice:
-    """Workers on one queue with the same two carriers, turned by hand."""
+    """Workers on one queue with the same two providers, turned by hand."""
 
     def __init__(self, clock, *, workers: int = 2):
-        self.carriers = {c: RememberingCarrier(c, clock) for c in ("email", "sms")}
-        self.workers = [worker_with(self.carriers, clock) for _ in range(workers)]
+        self.providers = {c: RememberingProvider(c, clock) for c in ("email", "sms")}
+        self.workers = [worker_with(self.providers, clock) for _ in range(workers)]
 
     def work(self, mood: str = "", *, which: int = 0, most: int = 20) -> bool:
-        """Turns of one worker until nothing is due (at most `most`), the carriers in the given mood. False: nothing is."""
+        """Turns of one worker until nothing is due (at most `most`), the providers in the given mood. False: nothing is."""
         self._mood(mood)
         busy = True
         for _ in range(most):
@@ -172,12 +172,12 @@ class PostOffice:
         return False
 
     def _mood(self, mood: str) -> None:
-        for carrier in self.carriers.values():
-            carrier.mood = mood
+        for provider in self.providers.values():
+            provider.mood = mood
 
     @property
     def arrived(self) -> list[Arrival]:
-        return sorted((a for c in self.carriers.values() for a in c.arrived), key=lambda a: a.at)
+        return sorted((a for c in self.providers.values() for a in c.arrived), key=lambda a: a.at)
 
 
 def empty() -> None:

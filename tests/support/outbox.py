@@ -17,7 +17,7 @@ def message(at: datetime, **changed) -> Message:
     values = {"purpose": "temporary_password", "channel": "sms", "language": "ar", "person_id": 1, "not_before": at,
               "deadline": at + timedelta(minutes=30), "created_at": at}  # fmt: skip
     if handed:
-        values |= {"state": "handed", "carrier": "sms-a", "segments": 1, "cost": 250, "handed_at": handed,
+        values |= {"state": "handed", "provider": "sms-a", "segments": 1, "cost": 250, "handed_at": handed,
                    "final_at": handed, "attempts": 1}  # fmt: skip
     if arrived is not None:
         values |= {"state": "delivered", "delivered_at": handed + timedelta(seconds=arrived)}
@@ -27,14 +27,14 @@ def message(at: datetime, **changed) -> Message:
 
 
 def attempt(one: Message, at: datetime, outcome: str = "accepted", **changed) -> Attempt:
-    values = {"number": max(1, one.attempts), "carrier": one.carrier or "sms-a"}
+    values = {"number": max(1, one.attempts), "provider": one.provider or "sms-a"}
     return Attempt.objects.create(message=one, started_at=at, outcome=outcome, **{**values, **changed})
 
 
 def part(one: Message, at: datetime, arrived: float | None = None, state: str = "delivered", code: str = "") -> Part:
     """A segment that was handed over then and, if `arrived` is given, told about so many seconds later."""
     told = None if arrived is None else at + timedelta(seconds=arrived)
-    values = {"carrier": one.carrier, "reference": ids.short_token(), "number": 1, "code": code}
+    values = {"provider": one.provider, "reference": ids.short_token(), "number": 1, "code": code}
     return Part.objects.create(message=one, sent_at=at, told_at=told, state=state if told else "", **values)
 
 
@@ -42,8 +42,8 @@ def request(at: datetime, state: str = "waiting", **changed) -> RecoveryRequest:
     return RecoveryRequest.objects.create(ask_id=ids.token(), state=state, created_at=at, **changed)
 
 
-def shut(carrier: str, since: datetime, *, reason: str = "no answer", state: str = "open") -> Breaker:
+def shut(provider: str, since: datetime, *, reason: str = "no answer", state: str = "open") -> Breaker:
     until = since + timedelta(seconds=5)
     return Breaker.objects.create(
-        carrier=carrier, state=state, faults=5, pause=5, until=until, reason=reason, changed_at=since
+        provider=provider, state=state, faults=5, pause=5, until=until, reason=reason, changed_at=since
     )

@@ -1,4 +1,4 @@
-"""A worker for tests: one carrier for each channel, and senders that work in the test's own thread, so stories have one order."""
+"""A worker for tests: one provider for each channel, and senders that work in the test's own thread, so stories have one order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class AtOnce:
         return future
 
 
-def worker_with(carriers: Mapping[str, delivery.Carrier], clock, **settings) -> Worker:
-    """A worker with one carrier for each channel."""
-    roster = delivery.Roster({channel: [carrier] for channel, carrier in carriers.items()})
+def worker_with(providers: Mapping[str, delivery.Provider], clock, **settings) -> Worker:
+    """A worker with one provider for each channel."""
+    roster = delivery.Roster({channel: [provider] for channel, provider in providers.items()})
     return Worker(roster, **{"tick": clock, "pool": AtOnce(), **settings})

@@ -1,7 +1,7 @@
 """A person at a browser, through HTTP, without scripts; and the post office behind, run step by step.
 
 `Visitor` fills forms as they stand on the page (hidden fields and the token included), so a form that a page forgot,
-or a field that it renamed, fails the story. `Post` is the worker's own loop with carriers that keep what they get.
+or a field that it renamed, fails the story. `Post` is the worker's own loop with providers that keep what they get.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 
 from django.test import Client
 
-from tests.contracts.fakes import BehavingCarrier
+from tests.contracts.fakes import BehavingProvider
 from tests.support.post_office import worker_with
 
 TEMPORARY = re.compile(r"\b[bcdfghjkmnpqrstvwxz]{5}-[2-9]{5}\b")
@@ -92,7 +92,7 @@ class Post:
     """The worker, one turn at a time, with a phone net and a mail server that keep what they receive."""
 
     def __init__(self, clock):
-        self.email, self.sms = BehavingCarrier("email"), BehavingCarrier("sms")
+        self.email, self.sms = BehavingProvider("email"), BehavingProvider("sms")
         self.worker = worker_with({"email": self.email, "sms": self.sms}, clock)
 
     def work(self) -> None:

@@ -1,6 +1,6 @@
 """Settings: read from the environment (or `.env`), typed, and refused at start with one clear sentence per mistake.
 
-Decision 23: everything that is a single value is `MASSAR_…`; lists (carriers, sites) will live in a TOML file.
+Decision 23: everything that is a single value is `MASSAR_…`; lists (providers, sites) will live in a TOML file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DEMO_SECRET_KEY = "demo-secret-key-for-a-loopback-address-only-0123456789"
 DEMO_DATA_KEYS = "demo:" + base64.b64encode(b"demo-data-key-not-for-production"[:32]).decode()
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 MODES = ("production", "demo", "test")
-_CARRIER_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
+_PROVIDER_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 PASSWORD_PROFILES = ("guide", "nist")
 NOT_THE_GATEWAYS = {"MASSAR_SMS_URL", "MASSAR_SMS_CA_FILE", "MASSAR_SMS_PER_HOUR", "MASSAR_SMS_PER_DAY"}
 
@@ -62,7 +62,7 @@ class Settings:
     sms_url: str
     sms_options: Mapping[str, str]
     sms_ca_file: str | None
-    carriers: Mapping[str, Mapping]
+    providers: Mapping[str, Mapping]
     institution_domains: tuple[str, ...]
     phone_countries: tuple[str, ...]
     mobile_ranges: tuple[str, ...]
@@ -88,11 +88,11 @@ class Settings:
     sites: Registry = field(default_factory=lambda: Registry([]))
 
     @property
-    def carrier_channels(self) -> dict[str, str]:
-        """Every configured carrier by name, in the operator's order, with its channel."""
+    def provider_channels(self) -> dict[str, str]:
+        """Every configured provider by name, in the operator's order, with its channel."""
         by_address = {"mail": "email"} if self.email_url else {}
         by_address |= {"sms": "sms"} if self.sms_url else {}
-        by_table = {name: "email" if table.get("kind") == "smtp" else "sms" for name, table in self.carriers.items()}
+        by_table = {name: "email" if table.get("kind") == "smtp" else "sms" for name, table in self.providers.items()}
         return by_address | by_table
 
     @property
@@ -172,7 +172,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     mode = read.one_of("MASSAR_MODE", MODES)
     var = Path(read.text("MASSAR_VAR", "var")).absolute()
     public_url = _public_url(read, mode)
-    carriers = _carriers(read)
+    providers = _providers(read)
     countries = _phone_countries(read)
     settings = Settings(
         mode=mode,
@@ -181,13 +181,13 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         data_keys=_data_keys(read, mode),
         database=_database(read, mode, var),
         var=var,
-        email_url=_carrier_url(
-            read, "MASSAR_EMAIL_URL", ("smtp", "smtp+starttls", "smtps"), "" if _any(carriers, "smtp") else mode
+        email_url=_provider_url(
+            read, "MASSAR_EMAIL_URL", ("smtp", "smtp+starttls", "smtps"), "" if _any(providers, "smtp") else mode
         ),
         email_from=read.text("MASSAR_EMAIL_FROM", f"massar@{_split(public_url).hostname or 'localhost'}"),
         email_ca_file=_file(read, "MASSAR_EMAIL_CA_FILE"),
-        sms_url=_carrier_url(
-            read, "MASSAR_SMS_URL", ("https", "http", "smpps", "smpp"), "" if _any(carriers, "http", "smpp") else mode
+        sms_url=_provider_url(
+            read, "MASSAR_SMS_URL", ("https", "http", "smpps", "smpp"), "" if _any(providers, "http", "smpp") else mode
         ),
         sms_options={
             k[len("MASSAR_SMS_") :].lower(): v
@@ -195,7 +195,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             if k.startswith("MASSAR_SMS_") and k not in NOT_THE_GATEWAYS
         },
         sms_ca_file=_file(read, "MASSAR_SMS_CA_FILE"),
-        carriers=carriers,
+        providers=providers,
         institution_domains=read.words("MASSAR_INSTITUTION_DOMAINS", "taalim.ma,men.gov.ma"),
         phone_countries=countries,
         mobile_ranges=_mobile_ranges(read, countries),
@@ -366,8 +366,8 @@ def _split(url: str) -> SplitResult:
         return urlsplit("")
 
 
-def _carrier_url(read: _Reader, name: str, schemes: tuple[str, ...], mode: str) -> str:
-    """The address of a carrier. Its own parser judges the rest (`massar check`)."""
+def _provider_url(read: _Reader, name: str, schemes: tuple[str, ...], mode: str) -> str:
+    """The address of a provider. Its own parser judges the rest (`massar check`)."""
     url = read.text(name, required="say where to hand over, or people get no message." if mode == "production" else "")
     parts = _split(url)
     if url and (parts.scheme not in schemes or not parts.hostname):
@@ -436,25 +436,25 @@ def _time_zone(read: _Reader) -> str:
     return key
 
 
-def _carriers(read: _Reader) -> Mapping[str, Mapping]:
-    """The tables `[carriers.NAME]` of the file MASSAR_CONFIG, as they are; each carrier judges its own (`massar check`)."""
+def _providers(read: _Reader) -> Mapping[str, Mapping]:
+    """The tables `[providers.NAME]` of the file MASSAR_CONFIG, as they are; each provider judges its own (`massar check`)."""
     path = read.text("MASSAR_CONFIG")
     try:
-        carriers = parsed(path).get("carriers", {}) if path else {}
+        providers = parsed(path).get("providers", {}) if path else {}
     except RegistryError:
         return {}  # the registry of sites, in the same file, says so
-    if not isinstance(carriers, Mapping) or not all(isinstance(one, Mapping) for one in carriers.values()):
-        read.mistakes.append("MASSAR_CONFIG: give each carrier a table, as [carriers.gateway].")
+    if not isinstance(providers, Mapping) or not all(isinstance(one, Mapping) for one in providers.values()):
+        read.mistakes.append("MASSAR_CONFIG: give each provider a table, as [providers.gateway].")
         return {}
-    for name in (name for name in carriers if not _CARRIER_NAME.fullmatch(name)):
+    for name in (name for name in providers if not _PROVIDER_NAME.fullmatch(name)):
         read.mistakes.append(
-            f"MASSAR_CONFIG: {name!r} is no name for a carrier: small letters, digits and -, 40 at most."
+            f"MASSAR_CONFIG: {name!r} is no name for a provider: small letters, digits and -, 40 at most."
         )
-    return carriers
+    return providers
 
 
-def _any(carriers: Mapping[str, Mapping], *kinds: str) -> bool:
-    return any(table.get("kind") in kinds for table in carriers.values())
+def _any(providers: Mapping[str, Mapping], *kinds: str) -> bool:
+    return any(table.get("kind") in kinds for table in providers.values())
 
 
 def _sites(read: _Reader) -> Registry:

@@ -1,1 +1,1 @@
-"""One file per carrier. `base` is the door: the words all carriers speak, and how one is made from a URL."""
+"""One file per provider. `base` is the door: the words all providers speak, and how one is made from a URL."""

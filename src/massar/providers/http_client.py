@@ -2,7 +2,7 @@
 secret to an address that nobody configured.
 
 A connection may be kept for the next request. When a kept one turns out to be dead, the request goes again on a new
-one only if it surely had not left as a whole; otherwise the outcome is Unsure, as on any connection.
+one only if it surely had not left as a whole; otherwise the outcome is OutcomeUnknown, as on any connection.
 """
 
 import http.client
@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
-from massar.domain.delivery.provider import MESSAGE, CarrierOptions, NotSent, Unsure, trouble
+from massar.domain.delivery.provider import MESSAGE, NotTransmitted, OutcomeUnknown, ProviderOptions, trouble
 from massar.providers.connect import Curfew, curfew, dial
 
 LARGEST_ANSWER = 64 * 1024
@@ -56,7 +56,7 @@ class Answer(NamedTuple):
 class Caller:
     """Speaks to places with one set of times; `tls` is used where a place is secure. For any number of threads."""
 
-    def __init__(self, options: CarrierOptions, tls: ssl.SSLContext | None, *, keeps: bool = False):
+    def __init__(self, options: ProviderOptions, tls: ssl.SSLContext | None, *, keeps: bool = False):
         self._options, self._tls, self._keeps = options, tls, keeps
         self._kept: list[_Line] = []
         self._lock = threading.Lock()
@@ -65,39 +65,39 @@ class Caller:
         """The moment, on the monotonic clock, at which everything that begins now must be over."""
         return time.monotonic() + self._options.longest.total_seconds()
 
-    def ask(self, call: Call, *, ends: float | None = None) -> Answer | NotSent | Unsure:
-        """Before everything has left it is NotSent, without an answer Unsure."""
+    def ask(self, call: Call, *, ends: float | None = None) -> Answer | NotTransmitted | OutcomeUnknown:
+        """Before everything has left it is NotTransmitted, without an answer OutcomeUnknown."""
         ends = self.ends() if ends is None else ends
         line = self._take(call.place)
         if line:
             result = self._talk(line, call, ends)
-            if not isinstance(result, NotSent):
+            if not isinstance(result, NotTransmitted):
                 return result
         line = self._reach(call.place, ends)
         return self._talk(line, call, ends) if isinstance(line, _Line) else line
 
-    def reach(self, place: Place) -> NotSent | None:
-        """Connects and verifies the certificate; nothing is asked. NotSent says what is wrong."""
+    def reach(self, place: Place) -> NotTransmitted | None:
+        """Connects and verifies the certificate; nothing is asked. NotTransmitted says what is wrong."""
         line = self._reach(place, self.ends())
         return line.close() if isinstance(line, _Line) else line
 
-    def _reach(self, place: Place, ends: float) -> "_Line | NotSent":
+    def _reach(self, place: Place, ends: float) -> "_Line | NotTransmitted":
         left = ends - time.monotonic()
         if left <= 0:
-            return NotSent(TOO_LONG)
+            return NotTransmitted(TOO_LONG)
         limit = Curfew()
         try:
             line = _Line(dial(place.host, place.port, min(self._options.connect_timeout, left / 2)), place)
             with curfew(line.handle, self._seconds(ends)) as limit:
                 line.secure(self._tls)
         except (OSError, ValueError) as problem:
-            return NotSent(TOO_LONG if limit.over else trouble(problem))
+            return NotTransmitted(TOO_LONG if limit.over else trouble(problem))
         return line
 
-    def _talk(self, line: "_Line", call: Call, ends: float) -> Answer | NotSent | Unsure:
+    def _talk(self, line: "_Line", call: Call, ends: float) -> Answer | NotTransmitted | OutcomeUnknown:
         with curfew(line.handle, self._seconds(ends)) as limit:
             result = line.exchange(call, self._options.answer_timeout, keeps=self._keeps)
-        if limit.over and isinstance(result, NotSent | Unsure):
+        if limit.over and isinstance(result, NotTransmitted | OutcomeUnknown):
             result = replace(result, why=TOO_LONG)
         if line.kept_until and not limit.over:
             self._put(line)
@@ -155,19 +155,19 @@ class _Line:
             raise
         self._http.sock = self._socket
 
-    def exchange(self, call: Call, patience: float, *, keeps: bool) -> Answer | NotSent | Unsure:
+    def exchange(self, call: Call, patience: float, *, keeps: bool) -> Answer | NotTransmitted | OutcomeUnknown:
         self.kept_until = 0.0
         try:
             self._socket.settimeout(patience)
             self._write(call, keeps)
         except (OSError, http.client.HTTPException, ValueError) as problem:
-            return NotSent(trouble(problem), MESSAGE)
+            return NotTransmitted(trouble(problem), MESSAGE)
         try:
             answer = self._http.getresponse()
         except http.client.RemoteDisconnected:
-            return Unsure("the other side hung up without an answer")
+            return OutcomeUnknown("the other side hung up without an answer")
         except (OSError, http.client.HTTPException, ValueError) as problem:
-            return Unsure(trouble(problem))
+            return OutcomeUnknown(trouble(problem))
         return self._read(answer, keeps)
 
     def _write(self, call: Call, keeps: bool) -> None:

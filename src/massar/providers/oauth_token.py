@@ -1,4 +1,4 @@
-"""OAuth 2.0 tokens for carriers that must show one: by client credentials (RFC 6749 §4.4) or a refresh token (§6).
+"""OAuth 2.0 tokens for providers that must show one: by client credentials (RFC 6749 §4.4) or a refresh token (§6).
 
 Authlib writes the request and reads the answer. The way there is ours, as for every message: one deadline for all of it,
 verified TLS, no redirects.
@@ -15,7 +15,7 @@ from authlib.common.errors import AuthlibBaseError
 from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.client import OAuth2Client
 
-from massar.domain.delivery.provider import NotSent, Refused, Unsure
+from massar.domain.delivery.provider import NotTransmitted, OutcomeUnknown, Rejected
 from massar.providers.http_client import Answer, Call, Caller, Place
 
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
@@ -48,10 +48,10 @@ class TokenSource:
         self._token, self._until = "", 0.0
         self._refresh = at.refresh_token
 
-    def token(self, ends: float) -> str | Refused | NotSent:
+    def token(self, ends: float) -> str | Rejected | NotTransmitted:
         """A living token, until the moment `ends` of the monotonic clock; or why there is none."""
         if not self._lock.acquire(timeout=max(0.0, ends - time.monotonic())):
-            return NotSent("no token in time")
+            return NotTransmitted("no token in time")
         try:
             trouble = None if self.holds() else self._fetch(ends)
             return trouble or self._token
@@ -68,14 +68,14 @@ class TokenSource:
             if refused == self._token:
                 self._token = ""
 
-    def _fetch(self, ends: float) -> Refused | NotSent | None:
+    def _fetch(self, ends: float) -> Rejected | NotTransmitted | None:
         self._token = ""
         asked = time.monotonic()
         session = _Session(self._caller, self._at.place, ends)
         try:
             said = self._client(session).fetch_token(headers=_HEADERS, **self._grant())
         except _NoAnswer as trouble:
-            return NotSent(f"no token: {trouble}")
+            return NotTransmitted(f"no token: {trouble}")
         except (AuthlibBaseError, ValueError, TypeError, AttributeError, OverflowError) as refusal:
             return self._refused(session, getattr(refusal, "error", ""))
         found = _usable(said) if session.status == 200 else None
@@ -89,10 +89,10 @@ class TokenSource:
             self._refresh = newer
         return None
 
-    def _refused(self, session: "_Session", error: object = "") -> Refused:
+    def _refused(self, session: "_Session", error: object = "") -> Rejected:
         self._refresh = self._at.refresh_token
         told = f", {error}" if isinstance(error, str) and _ERROR.fullmatch(error) else ""
-        return Refused(f"no token: http {session.status}{told}", permanent=False, ours=True)
+        return Rejected(f"no token: http {session.status}{told}", permanent=False, configuration_error=True)
 
     def _client(self, session: "_Session") -> OAuth2Client:
         at = self._at
@@ -123,7 +123,7 @@ class _Session:
     def post(self, url: None, data: dict, headers: dict, auth: ClientAuth) -> "_Response":
         _, headers, body = auth.prepare("POST", url, dict(headers), urlencode(data))
         answer = self._caller.ask(Call("POST", self._place, headers, body.encode()), ends=self._ends)
-        if isinstance(answer, NotSent | Unsure):
+        if isinstance(answer, NotTransmitted | OutcomeUnknown):
             raise _NoAnswer(answer.why)
         if answer.status >= 500 or answer.status in _WAIT:
             raise _NoAnswer(f"http {answer.status}")

@@ -1,4 +1,4 @@
-"""The door of the carriers: everything the rest of the room needs, and making one from a URL."""
+"""The door of the providers: everything the rest of the room needs, and making one from a URL."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,29 +17,29 @@ from massar.domain.delivery.provider import (
     SOAP,
     UNDERWAY,
     Accepted,
-    Carrier,
-    CarrierOptions,
-    CarrierSettingError,
-    NotSent,
-    Outgoing,
+    NotTransmitted,
+    OutboundMessage,
+    OutcomeUnknown,
     Pipelined,
+    Provider,
+    ProviderOptions,
+    ProviderSettingError,
     Receipt,
     ReceiptSink,
-    Refused,
+    Rejected,
     Result,
-    Unsure,
 )
-from massar.providers.site_logout.provider import SiteCarrier, SoapCarrier
+from massar.providers.site_logout.provider import SiteProvider, SoapProvider
 from massar.providers.smpp.engine import BindSlots
-from massar.providers.smpp.provider import SmppCarrier
+from massar.providers.smpp.provider import SmppProvider
 from massar.providers.smpp.provider import from_table as smpp_from_table
 from massar.providers.smpp.settings import read_url
-from massar.providers.sms_http.provider import HttpCarrier, from_url
+from massar.providers.sms_http.provider import HttpProvider, from_url
 from massar.providers.sms_http.provider import from_table as http_from_table
 from massar.providers.sms_http.receipt import ReceiptForm
 from massar.providers.sms_http.settings import receipt_form
 from massar.providers.smtp.connection import DEFAULT_PORT, PLAIN, STARTTLS, TLS, SmtpServer
-from massar.providers.smtp.provider import SmtpCarrier
+from massar.providers.smtp.provider import SmtpProvider
 from massar.providers.smtp.settings import from_table as smtp_from_table
 
 _SECURITY = {"smtp": PLAIN, "smtp+starttls": STARTTLS, "smtps": TLS}
@@ -55,14 +55,14 @@ _IN_URL: dict[str, Callable] = {
 
 
 KINDS = ("http", "smpp", "smtp")
-_OURS = {"kind", "price"}  # what the table says to the roster, not to the carrier
+_OURS = {"kind", "price"}  # what the table says to the roster, not to the provider
 
 
-def carrier_from_table(table: Mapping, *, name: str, receipts_base: str, slots: BindSlots) -> Carrier:
-    """The carrier of one table `[carriers.NAME]`. Nothing is connected yet.
+def provider_from_table(table: Mapping, *, name: str, receipts_base: str, slots: BindSlots) -> Provider:
+    """The provider of one table `[providers.NAME]`. Nothing is connected yet.
 
     `receipts_base`: the product's public address, for call-backs. `slots`: the binds that its workers share.
-    Raises CarrierSettingError with one sentence.
+    Raises ProviderSettingError with one sentence.
     """
     settings = {key: value for key, value in table.items() if key not in _OURS}
     match table.get("kind"):
@@ -72,18 +72,18 @@ def carrier_from_table(table: Mapping, *, name: str, receipts_base: str, slots: 
             return smpp_from_table(settings, name=name, slots=slots)
         case "smtp":
             return smtp_from_table(settings, name=name)
-    raise CarrierSettingError(f"The carrier {name} needs a kind: one of {', '.join(KINDS)}.")
+    raise ProviderSettingError(f"The provider {name} needs a kind: one of {', '.join(KINDS)}.")
 
 
-def carrier_from_url(url: str, options: CarrierOptions, *, slots: BindSlots | None = None) -> Carrier:
-    """A carrier for `url`. Nothing is connected yet.
+def provider_from_url(url: str, options: ProviderOptions, *, slots: BindSlots | None = None) -> Provider:
+    """A provider for `url`. Nothing is connected yet.
 
     E-mail: `smtp://`, `smtp+starttls://` or `smtps://user:password@host:port`, user and password
     percent-encoded; of the options, ca_file, hello, bounces, connections and the timeouts may stand in its query.
     SMS: `https://…`, or `http://` on this machine; its path and query are the gateway's own. Or an SMSC:
     `smpps://user:password@host:port`, its query holds settings of smpp_settings.py; `smpp://` on this machine, or
     with `?tls=off`.
-    Raises CarrierSettingError with one sentence, which never holds the password.
+    Raises ProviderSettingError with one sentence, which never holds the password.
     """
     parts, port = _split(url)
     if parts.scheme in _SECURITY:
@@ -93,8 +93,8 @@ def carrier_from_url(url: str, options: CarrierOptions, *, slots: BindSlots | No
     if parts.scheme in ("smpp", "smpps"):
         table = read_url(parts, port, options)
         return smpp_from_table(table, name=options.name or f"smpp-{parts.hostname}", slots=slots)
-    raise CarrierSettingError(
-        "A carrier's URL must begin with smtp://, smtp+starttls://, smtps:// (e-mail), https://, smpp:// or "
+    raise ProviderSettingError(
+        "A provider's URL must begin with smtp://, smtp+starttls://, smtps:// (e-mail), https://, smpp:// or "
         "smpps:// (SMS)."
     )
 
@@ -104,35 +104,35 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as problem:
-        raise CarrierSettingError("A carrier's URL can't be read: its host or port is wrong.") from problem
+        raise ProviderSettingError("A provider's URL can't be read: its host or port is wrong.") from problem
     if not url.isprintable() or " " in url:
-        raise CarrierSettingError("A carrier's URL must not contain spaces or line ends.")
+        raise ProviderSettingError("A provider's URL must not contain spaces or line ends.")
     if parts.scheme and not parts.hostname:
-        raise CarrierSettingError("A carrier's URL names no host.")
+        raise ProviderSettingError("A provider's URL names no host.")
     return parts, port
 
 
-def _smtp(parts: SplitResult, port: int | None, options: CarrierOptions) -> SmtpCarrier:
+def _smtp(parts: SplitResult, port: int | None, options: ProviderOptions) -> SmtpProvider:
     if parts.path not in ("", "/") or parts.fragment:
-        raise CarrierSettingError("A mail server's URL ends after host and port (and ?settings).")
+        raise ProviderSettingError("A mail server's URL ends after host and port (and ?settings).")
     if bool(parts.username) != bool(parts.password):
-        raise CarrierSettingError("A mail server's URL needs both user and password, or neither.")
+        raise ProviderSettingError("A mail server's URL needs both user and password, or neither.")
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         options = _with_setting(options, name, value)
     security = _SECURITY[parts.scheme]
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     server = SmtpServer(parts.hostname, port or DEFAULT_PORT[security], security, user, password)
-    return SmtpCarrier(server, options)
+    return SmtpProvider(server, options)
 
 
-def _with_setting(options: CarrierOptions, name: str, value: str) -> CarrierOptions:
+def _with_setting(options: ProviderOptions, name: str, value: str) -> ProviderOptions:
     if name not in _IN_URL:
         known = ", ".join(_IN_URL)
-        raise CarrierSettingError(f"A mail server's URL has no setting {name!r}: it knows {known}.")
+        raise ProviderSettingError(f"A mail server's URL has no setting {name!r}: it knows {known}.")
     try:
         options = replace(options, **{name: _IN_URL[name](value)})
     except ValueError as problem:
-        raise CarrierSettingError(f"The setting {name} of a mail server's URL must be a number.") from problem
+        raise ProviderSettingError(f"The setting {name} of a mail server's URL must be a number.") from problem
     return options
 
 
@@ -149,23 +149,23 @@ __all__ = [
     "UNDERWAY",
     "Accepted",
     "BindSlots",
-    "Carrier",
-    "CarrierOptions",
-    "CarrierSettingError",
-    "HttpCarrier",
-    "NotSent",
-    "Outgoing",
+    "Provider",
+    "ProviderOptions",
+    "ProviderSettingError",
+    "HttpProvider",
+    "NotTransmitted",
+    "OutboundMessage",
     "Pipelined",
     "Receipt",
     "ReceiptForm",
     "ReceiptSink",
-    "Refused",
+    "Rejected",
     "Result",
-    "SiteCarrier",
-    "SmppCarrier",
-    "SoapCarrier",
-    "Unsure",
-    "carrier_from_table",
-    "carrier_from_url",
+    "SiteProvider",
+    "SmppProvider",
+    "SoapProvider",
+    "OutcomeUnknown",
+    "provider_from_table",
+    "provider_from_url",
     "receipt_form",
 ]

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from massar.interfaces.commands import carriers
+from massar.interfaces.commands import providers
 from tests.sso.relying_party import ISSUER, SITES, SUITE, party, register, verified
 from tests.support.post_office import worker_with
 
@@ -58,8 +58,8 @@ def suite(clock, settings, door):
 
 
 def work(clock, settings) -> None:
-    """The worker with the product's own carrier for sites, until nothing is due."""
-    worker = worker_with(carriers.sites(), clock)
+    """The worker with the product's own provider for sites, until nothing is due."""
+    worker = worker_with(providers.sites(), clock)
     while worker.turn():
         pass
 

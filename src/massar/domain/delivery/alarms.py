@@ -1,6 +1,6 @@
 """Alarms: a table of what must not stay unseen, each with its limit and its runbook page `docs/operate/alarms/<id>.md`.
 
-An alarm is a function of a MetricsSnapshot: it returns what it is about (carriers, channels, purposes), or [] when
+An alarm is a function of a MetricsSnapshot: it returns what it is about (providers, channels, purposes), or [] when
 all is well. Nothing is stored: an alarm stands as long as its reason does.
 """
 
@@ -31,7 +31,7 @@ class Alarm:
 
 @dataclass(frozen=True)
 class ActiveAlarm:
-    """An alarm whose reason lasts. `about`: carriers, channels or purposes it is about; may be empty."""
+    """An alarm whose reason lasts. `about`: providers, channels or purposes it is about; may be empty."""
 
     id: str
     about: tuple[str, ...]
@@ -75,35 +75,36 @@ def _worker_missing(snapshot: MetricsSnapshot, seconds: int) -> list[str]:
     return ["worker"] if due and quiet and not liveness.held else []
 
 
-def _carrier_open(snapshot: MetricsSnapshot, seconds: int) -> list[str]:
+def _provider_open(snapshot: MetricsSnapshot, seconds: int) -> list[str]:
     shut = (facts for facts in snapshot.breakers.values() if facts.state != State.CLOSED)
-    return sorted(facts.carrier for facts in shut if _before(facts.changed_at, snapshot, seconds))
+    return sorted(facts.provider for facts in shut if _before(facts.changed_at, snapshot, seconds))
 
 
-def _carrier_ours(snapshot: MetricsSnapshot, seconds: int) -> list[str]:
+def _provider_configuration_error(snapshot: MetricsSnapshot, seconds: int) -> list[str]:
     """Shut for it, or told so within the hour and nothing good since."""
     closed = State.CLOSED
-    ours = (
+    found = (
         facts
         for facts in snapshot.breakers.values()
-        if facts.ours and (facts.state != closed or (facts.told_at and snapshot.now - facts.told_at < HOUR))
+        if facts.configuration_error
+        and (facts.state != closed or (facts.told_at and snapshot.now - facts.told_at < HOUR))
     )
-    return sorted(facts.carrier for facts in ours if _before(facts.changed_at, snapshot, seconds))
+    return sorted(facts.provider for facts in found if _before(facts.changed_at, snapshot, seconds))
 
 
 def _lateness(snapshot: MetricsSnapshot, percent: int) -> dict[str, tuple[list[str], list[str]]]:
-    """channel -> (late carriers, those in time), of carriers that had enough to be judged by."""
+    """channel -> (late providers, those in time), of providers that had enough to be judged by."""
     judged: dict[str, tuple[list[str], list[str]]] = {}
-    for channel, carrier in snapshot.hour:
-        told = snapshot.punctuality.get(carrier, routing.Punctuality(0, 0))
+    for channel, provider in snapshot.hour:
+        told = snapshot.punctuality.get(provider, routing.Punctuality(0, 0))
         if told.total >= routing.ENOUGH:
             late, in_time = judged.setdefault(channel, ([], []))
-            (late if 100 * told.share >= percent else in_time).append(carrier)
+            (late if 100 * told.share >= percent else in_time).append(provider)
     return judged
 
 
 def _all_late(snapshot: MetricsSnapshot, percent: int) -> list[str]:
-    """The network is late, or the only carrier: there is none to switch to."""
+    """The network is late, or the only provider: there is none to switch to."""
     return [channel for channel, (late, in_time) in _lateness(snapshot, percent).items() if late and not in_time]
 
 
@@ -129,7 +130,7 @@ def _block_stopped(snapshot: MetricsSnapshot, blocks: int) -> list[str]:
 
 
 def _conversion_low(snapshot: MetricsSnapshot, percent: int) -> list[str]:
-    """Carriers behind the others, and where few codes are used although none is stopped yet."""
+    """Providers behind the others, and where few codes are used although none is stopped yet."""
     share = percent / 100
     low = [
         b.numbers
@@ -159,8 +160,8 @@ def _before(moment: datetime | None, snapshot: MetricsSnapshot, seconds: int) ->
 TABLE: tuple[Alarm, ...] = (
     Alarm("worker-missing", 30, "s", _worker_missing),
     Alarm("undecryptable", 1, "in an hour", _undecryptable),
-    Alarm("carrier-ours", 0, "s", _carrier_ours),
-    Alarm("carrier-open", 60, "s", _carrier_open),
+    Alarm("provider-configuration-error", 0, "s", _provider_configuration_error),
+    Alarm("provider-open", 60, "s", _provider_open),
     Alarm("all-late", 50, "%", _all_late),
     Alarm("one-late", 50, "%", _one_late),
     Alarm("queue-growing", 60, "s", _queue_growing),

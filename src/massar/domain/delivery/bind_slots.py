@@ -22,18 +22,18 @@ from django.db import connection
 from massar.domain.delivery import notifier
 
 
-def of_carrier(carrier: str) -> DatabaseSlots | FileSlots:
-    """The slots of the carrier of that name, on the database of this installation."""
+def of_provider(provider: str) -> DatabaseSlots | FileSlots:
+    """The slots of the provider of that name, on the database of this installation."""
     if connection.vendor == "postgresql":
-        return DatabaseSlots(carrier)
-    return FileSlots(settings.MASSAR.var / "binds", carrier)
+        return DatabaseSlots(provider)
+    return FileSlots(settings.MASSAR.var / "binds", provider)
 
 
 class DatabaseSlots:
     """By `pg_try_advisory_lock`, on a connection of its own that lasts as long as the slots."""
 
-    def __init__(self, carrier: str):
-        self._family = zlib.crc32(f"massar bind {carrier}".encode()) - 2**31  # int4, signed
+    def __init__(self, provider: str):
+        self._family = zlib.crc32(f"massar bind {provider}".encode()) - 2**31  # int4, signed
         self._held: set[int] = set()
         self._line: psycopg.Connection | None = None
         self._one = threading.Lock()
@@ -71,8 +71,8 @@ class DatabaseSlots:
 class FileSlots:
     """By locks on files in a folder of the installation."""
 
-    def __init__(self, folder: Path, carrier: str):
-        self._folder, self._carrier = folder, re.sub(r"[^\w-]", "_", carrier)
+    def __init__(self, folder: Path, provider: str):
+        self._folder, self._provider = folder, re.sub(r"[^\w-]", "_", provider)
         self._held: dict[int, IO] = {}
         self._one = threading.Lock()
 
@@ -87,7 +87,7 @@ class FileSlots:
 
     def _lock(self, n: int) -> bool:
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{self._carrier}-{n}.lock"
+        path = self._folder / f"{self._provider}-{n}.lock"
         file = path.open("ab")
         _belong_together(self._folder.parent, self._folder, path)
         try:

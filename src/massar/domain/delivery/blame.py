@@ -1,7 +1,7 @@
-"""Whose trouble an answer is: the carrier's, ours, or one message's own. Breakers hear of it here.
+"""Whose trouble an answer is: the provider's, ours, or one message's own. Breakers hear of it here.
 
-What came before anything of a message was told is the carrier's. What came after it may be about that recipient alone, so
-a carrier is blamed only when different recipients meet it in a row; a site when different people do. What a site answers is
+What came before anything of a message was told is the provider's. What came after it may be about that recipient alone, so
+a provider is blamed only when different recipients meet it in a row; a site when different people do. What a site answers is
 proof that it is there, so no other person's message waits for it, however little of it can be believed.
 """
 
@@ -13,27 +13,34 @@ from massar.core import encryption
 from massar.domain.delivery import breaker
 from massar.domain.delivery.breaker import Witness
 from massar.domain.delivery.outbox import Letter
-from massar.domain.delivery.provider import MESSAGE, NOTHING, RECIPIENT, Accepted, NotSent, Refused, Result
+from massar.domain.delivery.provider import MESSAGE, NOTHING, RECIPIENT, Accepted, NotTransmitted, Rejected, Result
 
 _SHORT = 12  # signs of a tag that tell recipients in a row apart
 
 
-def hear(carrier: str, letter: Letter, result: Result, *, now: datetime) -> bool:
-    """Tells the carrier's breaker what became of one message. True if what waits for this carrier should be looked at anew."""
+def hear(provider: str, letter: Letter, result: Result, *, now: datetime) -> bool:
+    """Tells the provider's breaker what became of one message. True if what waits for this provider should be looked at anew."""
     if isinstance(result, Accepted):
-        return breaker.success(carrier, now=now)
-    if isinstance(result, Refused) and _is_alive(result):
-        return breaker.alive(carrier, now=now)
-    why = result.code if isinstance(result, Refused) else result.why
-    ours = isinstance(result, Refused) and result.ours
+        return breaker.success(provider, now=now)
+    if isinstance(result, Rejected) and _is_alive(result):
+        return breaker.alive(provider, now=now)
+    why = result.code if isinstance(result, Rejected) else result.why
+    configuration_error = isinstance(result, Rejected) and result.configuration_error
     about = getattr(result, "about", MESSAGE)  # a message that left and was not answered
     if letter.channel in ("site", "soap") and about == RECIPIENT:
-        return breaker.remark(carrier, why, now=now) if ours else breaker.alive(carrier, now=now)
+        return breaker.remark(provider, why, now=now) if configuration_error else breaker.alive(provider, now=now)
     witness = _witness(letter, result, about)
-    return breaker.fault(carrier, why, now=now, at_once=ours and about == NOTHING, ours=ours, witness=witness)
+    return breaker.fault(
+        provider,
+        why,
+        now=now,
+        at_once=configuration_error and about == NOTHING,
+        configuration_error=configuration_error,
+        witness=witness,
+    )
 
 
-def _is_alive(result: Refused) -> bool:
+def _is_alive(result: Rejected) -> bool:
     """It answered as it does when it is well: busy, or that there is no such recipient."""
     return result.busy or (result.permanent and not result.elsewhere)
 
@@ -42,8 +49,8 @@ def _witness(letter: Letter, result: Result, about: str) -> Witness | None:
     to_site = letter.channel in ("site", "soap")
     if about == NOTHING:
         # A site is told by few messages: one person's tries must not keep the next person's away while it comes back.
-        return Witness(letter.uid[:_SHORT]) if to_site and isinstance(result, NotSent) else None
-    own = isinstance(result, Refused) and not result.ours
+        return Witness(letter.uid[:_SHORT]) if to_site and isinstance(result, NotTransmitted) else None
+    own = isinstance(result, Rejected) and not result.configuration_error
     person = str(letter.person_id)
     if to_site:
         return Witness(person, own=own)

@@ -47,7 +47,7 @@ class Report:
         return self.state == FAILED and known
 
     @property
-    def ours(self) -> bool:
+    def configuration_error(self) -> bool:
         """Whether it was refused by a policy: that is about us, not about the address."""
         policy = self.said == ABOUT_US if self.said else self.code[1:].startswith(".7.")
         return self.state == FAILED and policy and not is_restricted(self.code[2:])

@@ -1,4 +1,4 @@
-"""Breakers: a carrier that fails is left alone for a while, then tried with one message.
+"""Breakers: a provider that fails is left alone for a while, then tried with one message.
 
     closed --FAULTS in a row, or one that is our own fault--> open --pause over, one worker--> half-open
     half-open --success--> closed        half-open --fault, or no word in time--> open, for twice as long
@@ -6,7 +6,7 @@
     half-open --nothing was sent after all--> open, and due
 
 The state stands in the database, so all workers know it. Throttling is no fault. What may be one message's own trouble
-comes with a witness, and counts once for each recipient: one person who mistypes an address shuts no carrier.
+comes with a witness, and counts once for each recipient: one person who mistypes an address shuts no provider.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 5, 300  # seconds
 NO_PAUSE = timedelta(
     seconds=2 * LONGEST_PAUSE
 )  # so far ahead only a clock that ran ahead has put an end: it holds nobody up
-OURS = "ours: "  # begins the reason where the carrier refused our account or setting
+CONFIGURATION_ERROR = "configuration error: "  # begins the reason where the provider refused our account or setting
 FORGOTTEN_AFTER = timedelta(days=1)
-PROBE_ENDS = timedelta(seconds=60)  # a worker that died with the probe must not keep the carrier shut
+PROBE_ENDS = timedelta(seconds=60)  # a worker that died with the probe must not keep the provider shut
 
 
 class Witness(NamedTuple):
@@ -60,9 +60,9 @@ class Witness(NamedTuple):
 
 @dataclass(frozen=True)
 class Facts:
-    """Where a carrier's breaker stands. `changed_at`: when it closed, or since when it is not closed; `told_at`: last fault."""
+    """Where a provider's breaker stands. `changed_at`: when it closed, or since when it is not closed; `told_at`: last fault."""
 
-    carrier: str
+    provider: str
     state: str
     faults: int
     until: datetime | None
@@ -75,39 +75,39 @@ class Facts:
         return self.state != State.CLOSED and self.until is not None and not now < self.until <= now + NO_PAUSE
 
     @property
-    def ours(self) -> bool:
-        """The carrier refused our account or setting, last and since: it will not get well by itself."""
-        return self.reason.startswith(OURS)
+    def configuration_error(self) -> bool:
+        """The provider refused our account or setting, last and since: it will not get well by itself."""
+        return self.reason.startswith(CONFIGURATION_ERROR)
 
 
 def all_states() -> dict[str, Facts]:
-    """Of every carrier that ever had a fault."""
-    found = sql.rows("SELECT carrier, state, faults, until, reason, changed_at, told_at FROM delivery_breaker")
+    """Of every provider that ever had a fault."""
+    found = sql.rows("SELECT provider, state, faults, until, reason, changed_at, told_at FROM delivery_breaker")
     return {row[0]: Facts(*row[:3], sql.moment(row[3]), row[4], *map(sql.moment, row[5:])) for row in found}
 
 
 @transaction.atomic
 def fault(
-    carrier: str,
+    provider: str,
     reason: str,
     *,
     now: datetime,
     at_once: bool = False,
-    ours: bool = False,
+    configuration_error: bool = False,
     witness: Witness | None = None,
 ) -> bool:
     """Counts a fault; True if it opened the breaker. `at_once`: our account or setting is wrong, no more tries are due.
 
-    ours: it may be so. witness: it may be about that message alone; None: it is about no message.
+    configuration_error: it may be so. witness: it may be about that message alone; None: it is about no message.
     """
-    row = _locked(carrier, now)
+    row = _locked(provider, now)
     known = [Witness(*one.split(":")) for one in row.witnesses.split()]
     new = witness is None or witness.adds_to(known)
     row.faults += new
     if new and witness:
         row.witnesses = " ".join(":".join(one[:3]) for one in (*known, witness))
-    if at_once or ours or row.state != State.CLOSED or not row.reason.startswith(OURS):
-        row.reason = f"{OURS if at_once or ours else ''}{reason}"[:80]
+    if at_once or configuration_error or row.state != State.CLOSED or not row.reason.startswith(CONFIGURATION_ERROR):
+        row.reason = f"{CONFIGURATION_ERROR if at_once or configuration_error else ''}{reason}"[:80]
     row.told_at = now
     probing = row.state == State.HALF_OPEN
     opens = row.state != State.OPEN and (at_once or probing or row.faults >= FAULTS)
@@ -118,13 +118,13 @@ def fault(
     return opens
 
 
-def _locked(carrier: str, now: datetime) -> Breaker:
-    Breaker.objects.get_or_create(carrier=carrier, defaults={"changed_at": now})
-    return Breaker.objects.select_for_update().get(carrier=carrier)
+def _locked(provider: str, now: datetime) -> Breaker:
+    Breaker.objects.get_or_create(provider=provider, defaults={"changed_at": now})
+    return Breaker.objects.select_for_update().get(provider=provider)
 
 
 def _open(row: Breaker, now: datetime, *, again: bool) -> None:
-    """again: the probe told nothing about the carrier, so the next one is due soon and the pause does not grow."""
+    """again: the probe told nothing about the provider, so the next one is due soon and the pause does not grow."""
     if not again:
         row.pause = min(2 * row.pause, LONGEST_PAUSE) or FIRST_PAUSE
     if row.state == State.CLOSED:
@@ -133,51 +133,51 @@ def _open(row: Breaker, now: datetime, *, again: bool) -> None:
 
 
 @transaction.atomic
-def remark(carrier: str, reason: str, *, now: datetime) -> bool:
+def remark(provider: str, reason: str, *, now: datetime) -> bool:
     """Something is wrong between it and us, and it is there: operators hear of it, nothing waits. True if that closed it."""
-    closed = alive(carrier, now=now)
-    row = _locked(carrier, now)
+    closed = alive(provider, now=now)
+    row = _locked(provider, now)
     if row.state == State.CLOSED:
-        row.reason, row.told_at = f"{OURS}{reason}"[:80], now
+        row.reason, row.told_at = f"{CONFIGURATION_ERROR}{reason}"[:80], now
         row.save()
     return closed
 
 
-def success(carrier: str, *, now: datetime) -> bool:
+def success(provider: str, *, now: datetime) -> bool:
     """Forgets the faults; True if that closed the breaker, which only a probe can do."""
-    closed = alive(carrier, now=now)
+    closed = alive(provider, now=now)
     told = Q(faults__gt=0) | ~Q(reason="")
-    Breaker.objects.filter(told, carrier=carrier, state=State.CLOSED).update(faults=0, reason="", witnesses="")
+    Breaker.objects.filter(told, provider=provider, state=State.CLOSED).update(faults=0, reason="", witnesses="")
     return closed
 
 
-def alive(carrier: str, *, now: datetime) -> bool:
+def alive(provider: str, *, now: datetime) -> bool:
     """It answered that it is busy: the probe has found it well, and faults that were counted stay; True if that closed it."""
     return (
-        Breaker.objects.filter(carrier=carrier, state=State.HALF_OPEN).update(
+        Breaker.objects.filter(provider=provider, state=State.HALF_OPEN).update(
             state=State.CLOSED, faults=0, pause=0, until=None, reason="", witnesses="", changed_at=now
         )
         == 1
     )
 
 
-def release_probe(carrier: str, *, now: datetime) -> None:
+def release_probe(provider: str, *, now: datetime) -> None:
     """Whoever wanted to try it has nothing to send: the next one may."""
-    Breaker.objects.filter(carrier=carrier, state=State.HALF_OPEN).update(state=State.OPEN, until=now)
+    Breaker.objects.filter(provider=provider, state=State.HALF_OPEN).update(state=State.OPEN, until=now)
 
 
-def claim_probe(carrier: str, *, now: datetime) -> bool:
-    """Atomic: one worker may send one message through a carrier whose pause is over."""
+def claim_probe(provider: str, *, now: datetime) -> bool:
+    """Atomic: one worker may send one message through a provider whose pause is over."""
     return (
         sql.change(
             "UPDATE delivery_breaker SET state = 'half-open', until = %s "
-            "WHERE carrier = %s AND state IN ('open', 'half-open') AND (until <= %s OR until > %s)",
-            (sql.at(now + PROBE_ENDS), carrier, sql.at(now), sql.at(now + NO_PAUSE)),
+            "WHERE provider = %s AND state IN ('open', 'half-open') AND (until <= %s OR until > %s)",
+            (sql.at(now + PROBE_ENDS), provider, sql.at(now), sql.at(now + NO_PAUSE)),
         )
         == 1
     )
 
 
 def sweep(*, now: datetime) -> int:
-    """Forgets breakers that nothing has tried for a day: the carrier or site is gone, or nothing is to be sent there."""
+    """Forgets breakers that nothing has tried for a day: the provider or site is gone, or nothing is to be sent there."""
     return sql.change("DELETE FROM delivery_breaker WHERE until < %s", (sql.at(now - FORGOTTEN_AFTER),))

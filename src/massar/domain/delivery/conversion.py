@@ -1,8 +1,8 @@
 """Conversion: of the codes sent to phones, how many were typed in. Who pumps numbers for a share of the toll types none.
 
-Counted from the outbox itself: codes that prove a contact, handed over to a carrier, and either used or older than
+Counted from the outbox itself: codes that prove a contact, handed over to a provider, and either used or older than
 `RIPE`. A stop is not written anywhere. It holds for an hour from the last code, because no more are sent meanwhile;
-then counting starts anew. What is typed in late opens it sooner. A carrier that is far behind another is stopped likewise.
+then counting starts anew. What is typed in late opens it sooner. A provider that is far behind another is stopped likewise.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Rule:
 
 BLOCK = Rule(20, stop=0.10)  # of 1 000 numbers
 NATION = Rule(200, stop=0.10)
-CARRIER = Rule(20, stop=0.10)
-CARRIER_BEHIND = 0.30  # so far behind the best carrier: it accepts and does not deliver
+PROVIDER = Rule(20, stop=0.10)
+PROVIDER_BEHIND = 0.30  # so far behind the best provider: it accepts and does not deliver
 WINDOW = timedelta(hours=1)
 RIPE = timedelta(minutes=5)
 
@@ -36,7 +36,7 @@ _COUNTS = "used_at IS NOT NULL OR handed_at <= %s"
 @dataclass(frozen=True)
 class Tally:
     """Codes sent that tell something by now, and those of them that were used. `last`: when the newest was put in.
-    `delivered`: of a carrier's, how many it says have arrived.
+    `delivered`: of a provider's, how many it says have arrived.
     """
 
     sent: int
@@ -98,14 +98,14 @@ def stopped_blocks(*, now: datetime) -> list[Block]:
     return [block for block in by_block(now=now) if block.tally.stopped_until(BLOCK)]
 
 
-def by_carrier(*, now: datetime) -> dict[str, Tally]:
-    """Of each carrier that accepted codes within the last hour; each in the hour up to its newest code."""
+def by_provider(*, now: datetime) -> dict[str, Tally]:
+    """Of each provider that accepted codes within the last hour; each in the hour up to its newest code."""
     found = sql.rows(
-        "WITH codes AS (SELECT carrier, created_at, handed_at, used_at, delivered_at, "
-        "MAX(created_at) OVER (PARTITION BY carrier) AS last "
+        "WITH codes AS (SELECT provider, created_at, handed_at, used_at, delivered_at, "
+        "MAX(created_at) OVER (PARTITION BY provider) AS last "
         f"FROM delivery_message WHERE {_CODES} AND created_at > %s) "
-        f"SELECT carrier, SUM(CASE WHEN {_COUNTS} THEN 1 ELSE 0 END), COUNT(used_at), MAX(last), COUNT(delivered_at) FROM codes "
-        f"WHERE last > %s AND {sql.seconds_between('created_at', 'last')} < %s GROUP BY carrier ORDER BY carrier",
+        f"SELECT provider, SUM(CASE WHEN {_COUNTS} THEN 1 ELSE 0 END), COUNT(used_at), MAX(last), COUNT(delivered_at) FROM codes "
+        f"WHERE last > %s AND {sql.seconds_between('created_at', 'last')} < %s GROUP BY provider ORDER BY provider",
         [sql.at(now - 2 * WINDOW), sql.at(now - RIPE), sql.at(now - WINDOW), WINDOW.total_seconds()],
     )
     return {row[0]: Tally(row[1], row[2], sql.moment(row[3]), row[4]) for row in found}
@@ -113,7 +113,7 @@ def by_carrier(*, now: datetime) -> dict[str, Tally]:
 
 @dataclass(frozen=True)
 class Compared:
-    """Carriers beside each other. behind: far behind the best, which accept and do not deliver: nothing is sent by them while
+    """Providers beside each other. behind: far behind the best, which accept and do not deliver: nothing is sent by them while
     another can, until an hour after their last code. low: below the stop, though no other has sent enough to compare with, and
     without receipts that say otherwise: some messages try whether another does better.
     """
@@ -123,18 +123,18 @@ class Compared:
 
 
 def compared(*, now: datetime) -> Compared:
-    """All low at once is no carrier's fault: then the stops of blocks and of the country speak."""
-    told = {name: tally for name, tally in by_carrier(now=now).items() if tally.sent >= CARRIER.enough}
+    """All low at once is no provider's fault: then the stops of blocks and of the country speak."""
+    told = {name: tally for name, tally in by_provider(now=now).items() if tally.sent >= PROVIDER.enough}
     best = max((tally.share for tally in told.values()), default=0.0)
-    behind = tuple(name for name, tally in told.items() if tally.share <= best - CARRIER_BEHIND)
+    behind = tuple(name for name, tally in told.items() if tally.share <= best - PROVIDER_BEHIND)
     low = [
-        name for name, tally in told.items() if tally.low(CARRIER, CARRIER.stop) and 2 * tally.delivered < tally.sent
+        name for name, tally in told.items() if tally.low(PROVIDER, PROVIDER.stop) and 2 * tally.delivered < tally.sent
     ]
     return Compared(behind, tuple(low) if len(told) == 1 else ())
 
 
 def behind(*, now: datetime) -> list[str]:
-    """Carriers that are stopped because others do far better."""
+    """Providers that are stopped because others do far better."""
     return list(compared(now=now).behind)
 
 

@@ -12,7 +12,7 @@ from massar.core import sql
 
 
 class Metric(NamedTuple):
-    """What is counted, and by which labels. Their values are words of ours (channel, carrier, outcome), never typed ones."""
+    """What is counted, and by which labels. Their values are words of ours (channel, provider, outcome), never typed ones."""
 
     name: str
     help: str
@@ -29,23 +29,25 @@ class Series(NamedTuple):
 Counts = Mapping[Series, int]
 
 MESSAGES = Metric(
-    "massar_messages_total", "Attempts that ended, by channel, carrier and outcome.", ("channel", "carrier", "outcome")
+    "massar_messages_total",
+    "Attempts that ended, by channel, provider and outcome.",
+    ("channel", "provider", "outcome"),
 )
-SEGMENTS = Metric("massar_message_segments_total", "SMS parts that carriers accepted.", ("channel", "carrier"))
+SEGMENTS = Metric("massar_message_segments_total", "SMS parts that providers accepted.", ("channel", "provider"))
 COST = Metric(
     "massar_message_cost_thousandths_total",
-    "Price of what carriers accepted, in thousandths of their currency.",
-    ("channel", "carrier"),
+    "Price of what providers accepted, in thousandths of their currency.",
+    ("channel", "provider"),
 )
 RECEIPTS = Metric(
     "massar_message_receipts_total",
-    "What carriers told after they had accepted, by state.",
-    ("channel", "carrier", "state"),
+    "What providers told after they had accepted, by state.",
+    ("channel", "provider", "state"),
 )
 METRICS = (MESSAGES, SEGMENTS, COST, RECEIPTS)
 
 HAND_OVER = Metric(
-    "massar_message_hand_over_seconds", "Seconds from a message's request until a carrier had it.", ("channel",)
+    "massar_message_hand_over_seconds", "Seconds from a message's request until a provider had it.", ("channel",)
 )
 HAND_OVER_BUCKETS = ("0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "30", "60", "300", "+Inf")  # seconds
 _BOUNDS = [float(bucket) for bucket in HAND_OVER_BUCKETS]
@@ -76,27 +78,27 @@ def read() -> dict[Series, int]:
     return {Series(metric, tuple(json.loads(labels))): value for metric, labels, value in found}
 
 
-def count_accepted(channel: str, carrier: str, outcome: str, segments: int, cost: int) -> Counts:
-    """Count one message that a carrier took: itself, its segments, and what they cost in thousandths."""
+def count_accepted(channel: str, provider: str, outcome: str, segments: int, cost: int) -> Counts:
+    """Count one message that a provider took: itself, its segments, and what they cost in thousandths."""
     return {
-        Series(MESSAGES.name, (channel, carrier, outcome)): 1,
-        Series(SEGMENTS.name, (channel, carrier)): segments,
-        Series(COST.name, (channel, carrier)): cost,
+        Series(MESSAGES.name, (channel, provider, outcome)): 1,
+        Series(SEGMENTS.name, (channel, provider)): segments,
+        Series(COST.name, (channel, provider)): cost,
     }
 
 
-def count_refused(channel: str, carrier: str, outcome: str) -> Counts:
-    """Count one attempt that no carrier took."""
-    return {Series(MESSAGES.name, (channel, carrier, outcome)): 1}
+def count_refused(channel: str, provider: str, outcome: str) -> Counts:
+    """Count one attempt that no provider took."""
+    return {Series(MESSAGES.name, (channel, provider, outcome)): 1}
 
 
 def count_receipts(receipts: Iterable[tuple[str, str, str]]) -> Counts:
-    """Count receipts, each given as (channel, carrier, state)."""
+    """Count receipts, each given as (channel, provider, state)."""
     return Counter(Series(RECEIPTS.name, receipt) for receipt in receipts)
 
 
 def count_hand_over(channel: str, seconds: list[float]) -> Counts:
-    """Put times from a message's request until a carrier had it into the histogram of that channel."""
+    """Put times from a message's request until a provider had it into the histogram of that channel."""
     counts = Counter(Series(HAND_OVER.name, (channel, HAND_OVER_BUCKETS[bisect_left(_BOUNDS, one)])) for one in seconds)
     counts[Series(_MILLISECONDS, (channel,))] = int(1000 * sum(seconds))
     return counts

@@ -2,7 +2,7 @@
 
 The cost follows the window and not the table: everything is found through an index (`created_at`, the partial ones of the
 queue, the newest rows by id). docs/operate/messages.md says what it costs with a million rows. A message counts for the
-carrier that took it last, and at the moment it was put in.
+provider that took it last, and at the moment it was put in.
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ class Tally:
 
 @dataclass(frozen=True)
 class Error:
-    """An attempt or a segment that did not end well. `code` is the carrier's, without a destination."""
+    """An attempt or a segment that did not end well. `code` is the provider's, without a destination."""
 
     at: datetime
-    carrier: str
+    provider: str
     channel: str
     outcome: str
     code: str
@@ -123,7 +123,7 @@ class MetricsSnapshot:
 
     @cached_property
     def hour(self) -> dict[tuple[str, str], Tally]:
-        return tally_by_carrier(now=self.now, window=HOUR)
+        return tally_by_provider(now=self.now, window=HOUR)
 
     @cached_property
     def breakers(self) -> dict[str, breaker.Facts]:
@@ -161,13 +161,13 @@ def read_queue() -> list[Waiting]:
     return [Waiting(state, purpose, count, sql.moment(oldest)) for state, purpose, count, oldest in found]
 
 
-def tally_by_carrier(*, now: datetime, window: timedelta) -> dict[tuple[str, str], Tally]:
-    """(channel, carrier) -> tally of the messages put in during the window. Carrier '': none had it."""
+def tally_by_provider(*, now: datetime, window: timedelta) -> dict[tuple[str, str], Tally]:
+    """(channel, provider) -> tally of the messages put in during the window. Provider '': none had it."""
     since = now - window
-    found = {(channel, carrier): tally for (channel, carrier), tally in _tally(("channel", "carrier"), since, now)}
-    for channel, carrier, failed, expired in _never_taken(since):
-        known = found.get((channel, carrier or ""), Tally())
-        found[channel, carrier or ""] = replace(known, failed=known.failed + failed, expired=known.expired + expired)
+    found = {(channel, provider): tally for (channel, provider), tally in _tally(("channel", "provider"), since, now)}
+    for channel, provider, failed, expired in _never_taken(since):
+        known = found.get((channel, provider or ""), Tally())
+        found[channel, provider or ""] = replace(known, failed=known.failed + failed, expired=known.expired + expired)
     return dict(sorted(found.items()))
 
 
@@ -187,7 +187,7 @@ def add_up(tallies: Iterable[Tally]) -> Tally:
     return Tally(**{name: sum(getattr(one, name) for one in listed) for name in _COUNTED})
 
 
-# Of messages that a carrier has taken. Silent until its end: handed over, and final later than that.
+# Of messages that a provider has taken. Silent until its end: handed over, and final later than that.
 _UNTIL = "COALESCE(delivered_at, CASE state WHEN 'sent' THEN %s ELSE final_at END)"
 _SECRET = f"handed_at IS NOT NULL AND purpose IN {SECRETS}"
 _COUNTED = {
@@ -219,18 +219,18 @@ def _counted(keys: tuple[str, ...], since: datetime, now: datetime, people: bool
     columns = ", ".join(_COUNTED.values()).format(waited=sql.seconds_between("handed_at", _UNTIL))
     return sql.rows(
         f"SELECT {grouped}, {columns} FROM delivery_message "
-        f"WHERE created_at >= %s AND carrier <> ''{_to_people(people)} GROUP BY {grouped}",
+        f"WHERE created_at >= %s AND provider <> ''{_to_people(people)} GROUP BY {grouped}",
         (sql.at(now), sql.at(since)),
     )
 
 
 def _never_taken(since: datetime) -> list[tuple[str, str | None, int, int]]:
-    """(channel, carrier of the last try, failed, expired) of messages that no carrier has taken."""
+    """(channel, provider of the last try, failed, expired) of messages that no provider has taken."""
     return sql.rows(
-        "SELECT m.channel, a.carrier, COUNT(CASE WHEN m.state = 'failed' THEN 1 END), "
+        "SELECT m.channel, a.provider, COUNT(CASE WHEN m.state = 'failed' THEN 1 END), "
         "COUNT(CASE WHEN m.state = 'expired' THEN 1 END) FROM delivery_message m "
         "LEFT JOIN delivery_attempt a ON a.message_id = m.id AND a.number = m.attempts "
-        "WHERE m.created_at >= %s AND m.carrier = '' AND m.state IN ('failed', 'expired') GROUP BY m.channel, a.carrier",
+        "WHERE m.created_at >= %s AND m.provider = '' AND m.state IN ('failed', 'expired') GROUP BY m.channel, a.provider",
         (sql.at(since),),
     )
 
@@ -244,7 +244,7 @@ def _waits(keys: tuple[str, ...], since: datetime, people: bool) -> Iterator[tup
         f"SELECT {names}, {ranks} FROM (SELECT {names}, wait, "
         f"ROW_NUMBER() OVER (PARTITION BY {names} ORDER BY wait) AS place, COUNT(*) OVER (PARTITION BY {names}) AS total "
         f"FROM (SELECT {named}, {sql.seconds_between('created_at', 'handed_at')} AS wait FROM delivery_message "
-        f"WHERE created_at >= %s AND handed_at IS NOT NULL AND carrier <> ''{_to_people(people)}) AS waited) AS ranked "
+        f"WHERE created_at >= %s AND handed_at IS NOT NULL AND provider <> ''{_to_people(people)}) AS waited) AS ranked "
         f"GROUP BY {names}",
         (sql.at(since),),
     )
@@ -261,19 +261,19 @@ def _to_people(only: bool) -> str:
 def read_errors(*, most: int = 10) -> list[Error]:
     """Read the newest attempts and segments that did not end well, newest first, among the last NEWEST_LOOKED_AT."""
     tried = (
-        "SELECT a.started_at, a.carrier, m.channel, a.outcome, a.code FROM delivery_attempt a "
+        "SELECT a.started_at, a.provider, m.channel, a.outcome, a.code FROM delivery_attempt a "
         "JOIN delivery_message m ON m.id = a.message_id WHERE a.outcome NOT IN ('', 'accepted', 'adopted') "
         "AND a.id > (SELECT MAX(id) FROM delivery_attempt) - %s ORDER BY a.id DESC LIMIT %s"
     )
     told = (
-        "SELECT p.told_at, p.carrier, m.channel, 'undelivered', p.code FROM delivery_part p "
+        "SELECT p.told_at, p.provider, m.channel, 'undelivered', p.code FROM delivery_part p "
         "JOIN delivery_message m ON m.id = p.message_id WHERE p.state = 'failed' "
         "AND p.id > (SELECT MAX(id) FROM delivery_part) - %s ORDER BY p.id DESC LIMIT %s"
     )
     found = [
-        Error(sql.moment(at), carrier, channel, outcome, _DESTINATION.sub("…", code))
+        Error(sql.moment(at), provider, channel, outcome, _DESTINATION.sub("…", code))
         for statement in (tried, told)
-        for at, carrier, channel, outcome, code in sql.rows(statement, (NEWEST_LOOKED_AT, most))
+        for at, provider, channel, outcome, code in sql.rows(statement, (NEWEST_LOOKED_AT, most))
     ]
     return sorted(found, key=lambda error: error.at, reverse=True)[:most]
 
@@ -281,7 +281,7 @@ def read_errors(*, most: int = 10) -> list[Error]:
 # What a site is told waits in its place while the site rests after faults: no worker is missing for that.
 _RESTS = (
     f"(NOT {_PEOPLE} AND EXISTS (SELECT 1 FROM delivery_breaker b WHERE b.state <> 'closed' "
-    f"AND b.carrier = {routing.SITE_OF_MESSAGE}))"
+    f"AND b.provider = {routing.SITE_OF_MESSAGE}))"
 )
 
 

@@ -39,7 +39,7 @@ class Message(models.Model):
     turn: how many of the same person waited before it in its channel; the first of everybody leaves before the second of anybody.
     What stays readable of the destination is `masked`; `to_hmac` and `block_hmac` (of an SMS number without its last three
     digits, which `block_ciphertext` holds) find equal ones. `segments` and `cost` (in thousandths of the
-    carrier's currency) are those of all attempts that a carrier accepted.
+    provider's currency) are those of all attempts that a provider accepted.
     """
 
     class State(models.TextChoices):
@@ -71,7 +71,7 @@ class Message(models.Model):
     to_hmac = models.CharField(max_length=64, blank=True)
     block_hmac = models.CharField(max_length=64, blank=True)
     block_ciphertext = models.BinaryField(null=True)
-    carrier = models.CharField(max_length=40, blank=True)
+    provider = models.CharField(max_length=40, blank=True)
     segments = models.PositiveSmallIntegerField(default=0)
     cost = models.PositiveIntegerField(default=0)
     attempts = models.PositiveSmallIntegerField(default=0)
@@ -117,11 +117,11 @@ class Message(models.Model):
 
 
 class Attempt(models.Model):
-    """Written before the carrier is called, settled after. No outcome: the worker died in between."""
+    """Written before the provider is called, settled after. No outcome: the worker died in between."""
 
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+")
     number = models.PositiveSmallIntegerField()
-    carrier = models.CharField(max_length=40)
+    provider = models.CharField(max_length=40)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=10, blank=True)
@@ -133,9 +133,9 @@ class Attempt(models.Model):
 
 
 class Part(models.Model):
-    """What a carrier calls one segment of a message it accepted, and what it told about it since. state '': nothing yet."""
+    """What a provider calls one segment of a message it accepted, and what it told about it since. state '': nothing yet."""
 
-    carrier = models.CharField(max_length=40)
+    provider = models.CharField(max_length=40)
     reference = models.CharField(max_length=100)
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+")
     number = models.PositiveSmallIntegerField()
@@ -146,18 +146,18 @@ class Part(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["carrier", "reference"], name="delivery_part_reference"),
+            models.Index(fields=["provider", "reference"], name="delivery_part_reference"),
             models.Index(  # receipts may write an id in another way
-                F("carrier"), Lower(Func(F("reference"), Value("0"), function="LTRIM")), name="delivery_part_folded"
+                F("provider"), Lower(Func(F("reference"), Value("0"), function="LTRIM")), name="delivery_part_folded"
             ),
             models.Index(fields=["sent_at"], name="delivery_part_time"),
         ]
 
 
 class StrayReceipt(models.Model):
-    """A receipt that fits no segment we know yet: it came before the carrier's answer, or the worker died in between."""
+    """A receipt that fits no segment we know yet: it came before the provider's answer, or the worker died in between."""
 
-    carrier = models.CharField(max_length=40)
+    provider = models.CharField(max_length=40)
     reference = models.CharField(max_length=100, blank=True)
     uid = models.CharField(max_length=22, blank=True)
     state = models.CharField(max_length=10)
@@ -167,13 +167,13 @@ class StrayReceipt(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["carrier", "reference", "uid", "state"], name="delivery_one_stray_receipt")
+            models.UniqueConstraint(fields=["provider", "reference", "uid", "state"], name="delivery_one_stray_receipt")
         ]
         indexes = [models.Index(fields=["to_hmac"], name="delivery_stray_to")]
 
 
 class Breaker(models.Model):
-    """Whether a carrier may be used. Moves: `breaker.MOVES`. `pause` in seconds; `until`: the next probe, or the probe's end.
+    """Whether a provider may be used. Moves: `breaker.MOVES`. `pause` in seconds; `until`: the next probe, or the probe's end.
 
     `changed_at`: when it closed, or since when it is not closed; `told_at`: when the last fault was met. `witnesses`: who met
     those faults in a row that may be one message's own (`breaker.Witness`), as short tags.
@@ -184,7 +184,7 @@ class Breaker(models.Model):
         OPEN = "open"
         HALF_OPEN = "half-open"
 
-    carrier = models.CharField(max_length=40, primary_key=True)
+    provider = models.CharField(max_length=40, primary_key=True)
     state = models.CharField(max_length=10, choices=State, default=State.CLOSED)
     faults = models.PositiveIntegerField(default=0)
     pause = models.PositiveIntegerField(default=0)

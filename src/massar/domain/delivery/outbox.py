@@ -1,9 +1,9 @@
 """The outbox: a message stands in the same transaction as what it tells, and leaves under a lease.
 
-    queued --claim, attempt row--> sending --accepted--> handed, or sent where the carrier will tell more
+    queued --claim, attempt row--> sending --accepted--> handed, or sent where the provider will tell more
                                       |----temporary refusal, not sent, unsure, lapsed lease--> queued (later)
                                       |----permanent refusal, or too many attempts--> failed
-    sent --delivered--> delivered      sent --it will not arrive--> queued (another carrier), or failed
+    sent --delivered--> delivered      sent --it will not arrive--> queued (another provider), or failed
     sent --no word before its end--> handed
     queued, sending --too late--> expired          queued, sending --no longer wanted--> cancelled
 
@@ -31,7 +31,7 @@ MOVES = {
     State.SENT: {State.QUEUED, State.HANDED, State.DELIVERED, State.FAILED},
     **{state: set() for state in FINAL},
 }
-LEASE = timedelta(seconds=90)  # until the carrier is chosen, whose longest call then counts
+LEASE = timedelta(seconds=90)  # until the provider is chosen, whose longest call then counts
 GRACE = timedelta(seconds=8)  # in which a receipt may still tell what became of an attempt without an answer
 MOST_ATTEMPTS = 120  # the deadline ends a message long before; this bounds what a deadly one can do to workers
 MOST_UNSURE = 3  # it left us and nobody answered: a twin is harmless, a dozen is not
@@ -50,7 +50,7 @@ _COLUMNS = (
 class Letter:
     """A claimed message, opened. `values` fill the wording; `expires_at` None until fixed at the first attempt.
 
-    `tried`: the carriers of earlier attempts, oldest first.
+    `tried`: the providers of earlier attempts, oldest first.
     """
 
     id: int
@@ -189,11 +189,11 @@ def _with_history(letters: list[Letter]) -> list[Letter]:
     if not again:
         return letters
     tried: dict[int, list[str]] = {}
-    for message_id, carrier in sql.rows(
-        f"SELECT message_id, carrier FROM delivery_attempt WHERE message_id IN ({sql.one_of(len(again))}) ORDER BY number",
+    for message_id, provider in sql.rows(
+        f"SELECT message_id, provider FROM delivery_attempt WHERE message_id IN ({sql.one_of(len(again))}) ORDER BY number",
         again,
     ):
-        tried.setdefault(message_id, []).append(carrier)
+        tried.setdefault(message_id, []).append(provider)
     return [replace(letter, tried=tuple(tried.get(letter.id, ()))) for letter in letters]
 
 
@@ -206,8 +206,8 @@ def fix_expiry(letters: list[Letter], expires_at: datetime) -> None:
         )
 
 
-def begin_attempts(letters: list[Letter], carrier: str, *, longest: timedelta, now: datetime) -> None:
-    """The attempt rows, before the carrier is called, and a lease that outlives its longest call.
+def begin_attempts(letters: list[Letter], provider: str, *, longest: timedelta, now: datetime) -> None:
+    """The attempt rows, before the provider is called, and a lease that outlives its longest call.
 
     An attempt of an earlier lease without outcome is marked unknown.
     """
@@ -221,9 +221,9 @@ def begin_attempts(letters: list[Letter], carrier: str, *, longest: timedelta, n
             f"WHERE outcome = '' AND message_id IN ({sql.one_of(len(again))})",
             [sql.at(now), *again],
         )
-    rows = [v for letter in letters for v in (letter.id, letter.attempt, carrier, sql.at(now), "", "", "")]
+    rows = [v for letter in letters for v in (letter.id, letter.attempt, provider, sql.at(now), "", "", "")]
     sql.change(
-        "INSERT INTO delivery_attempt (message_id, number, carrier, started_at, outcome, code, reference) "
+        "INSERT INTO delivery_attempt (message_id, number, provider, started_at, outcome, code, reference) "
         f"VALUES {sql.marks(len(letters), 7)}",
         rows,
     )
@@ -247,10 +247,10 @@ def end_attempt(letter: Letter, outcome: str, *, now: datetime, code: str = "", 
 
 @dataclass(frozen=True)
 class Taken:
-    """A message that a carrier accepted. `references`: its name, or that of each segment; none if it has none."""
+    """A message that a provider accepted. `references`: its name, or that of each segment; none if it has none."""
 
     letter: Letter
-    carrier: str
+    provider: str
     references: tuple[str, ...]
     receipt: bool
     segments: int
@@ -258,7 +258,7 @@ class Taken:
 
 
 def accept(taken: list[Taken], *, now: datetime) -> list[Taken]:
-    """Settles what carriers accepted, in three statements for all. Returns those whose lease was still ours.
+    """Settles what providers accepted, in three statements for all. Returns those whose lease was still ours.
 
     Attempt, segments and cost are kept whoever holds the lease now: it did leave, and is paid for. Once: who does not know
     whether the commit counted settles the same again.
@@ -270,10 +270,10 @@ def accept(taken: list[Taken], *, now: datetime) -> list[Taken]:
     values = []
     for one in taken:
         state = State.SENT if one.receipt else State.HANDED
-        values += [one.letter.id, one.letter.lease, state, one.carrier]
+        values += [one.letter.id, one.letter.lease, state, one.provider]
         values += [one.segments, one.cost]
     settled = sql.rows(
-        "UPDATE delivery_message AS m SET state = v.column3, carrier = v.column4, segments = m.segments + v.column5, "
+        "UPDATE delivery_message AS m SET state = v.column3, provider = v.column4, segments = m.segments + v.column5, "
         "cost = m.cost + v.column6, handed_at = %s, lease_until = NULL, reason = '', "
         "ciphertext = CASE WHEN v.column3 = 'sent' THEN m.ciphertext ELSE NULL END, "
         "final_at = CASE WHEN v.column3 = 'sent' THEN NULL ELSE %s END "
@@ -289,7 +289,7 @@ def accept(taken: list[Taken], *, now: datetime) -> list[Taken]:
 
 
 def bill(message_id: int, segments: int, cost: int) -> None:
-    """A carrier takes money for it whatever became of the message."""
+    """A provider takes money for it whatever became of the message."""
     sql.change(
         "UPDATE delivery_message SET segments = segments + %s, cost = cost + %s WHERE id = %s",
         (segments, cost, message_id),
@@ -312,16 +312,16 @@ def _end_accepted_attempts(taken: list[Taken], now: datetime) -> tuple[set[int],
 
 
 def _keep_parts(taken: list[Taken], now: datetime) -> None:
-    """Only where a receipt is to come: it is found by these names, or by our own where the carrier gave none."""
+    """Only where a receipt is to come: it is found by these names, or by our own where the provider gave none."""
     rows = [
-        (one.carrier, reference[:100], one.letter.id, one.letter.attempt, sql.at(now), "", "")
+        (one.provider, reference[:100], one.letter.id, one.letter.attempt, sql.at(now), "", "")
         for one in taken
         if one.receipt
         for reference in one.references or ("",)
     ]
     if rows:
         sql.change(
-            "INSERT INTO delivery_part (carrier, reference, message_id, number, sent_at, state, code) "
+            "INSERT INTO delivery_part (provider, reference, message_id, number, sent_at, state, code) "
             f"VALUES {sql.marks(len(rows), 7)}",
             [value for row in rows for value in row],
         )
@@ -358,7 +358,7 @@ def later(letter: Letter, *, now: datetime, reason: str, pause: timedelta | None
 
 
 def put_back(letters: list[Letter], *, now: datetime, pause: timedelta, reason: str) -> None:
-    """Claimed, but no carrier may be spoken to now: the try does not count."""
+    """Claimed, but no provider may be spoken to now: the try does not count."""
     for letter in letters:
         sql.change(
             "UPDATE delivery_message SET state = 'queued', not_before = %s, lease_until = NULL, reason = %s, "
@@ -463,14 +463,14 @@ class Handed:
     purpose: str
     channel: str
     created_at: datetime
-    carrier: str
+    provider: str
     reference: str
 
 
 def handed(uid: str) -> Handed | None:
     """The message `uid` with its newest attempt. A report may come before the attempt is settled: any outcome will do."""
     row = sql.row(
-        "SELECT m.person_id, m.purpose, m.channel, m.created_at, a.carrier, a.reference FROM delivery_message m "
+        "SELECT m.person_id, m.purpose, m.channel, m.created_at, a.provider, a.reference FROM delivery_message m "
         "JOIN delivery_attempt a ON a.message_id = m.id WHERE m.uid = %s ORDER BY a.number DESC LIMIT 1",
         (uid,),
     )

@@ -1,4 +1,4 @@
-"""The words every carrier speaks: what goes out, what can come back, what can be set."""
+"""The words every provider speaks: what goes out, what can come back, what can be set."""
 
 import ipaddress
 import re
@@ -18,12 +18,12 @@ SOAP = "soap"
 _ID_SHAPE = re.compile(r"(?=.{1,100}\Z)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 
 
-class CarrierSettingError(ValueError):
-    """A setting of a carrier can't work. The text is one sentence for the operator, without any secret."""
+class ProviderSettingError(ValueError):
+    """A setting of a provider can't work. The text is one sentence for the operator, without any secret."""
 
 
 @dataclass(frozen=True)
-class Outgoing:
+class OutboundMessage:
     """One message, ready to leave.
 
     `message_id` is the outbox's own id and stays the same when the message is sent again: 1 to 100 of
@@ -50,10 +50,10 @@ class Outgoing:
 
 @dataclass(frozen=True)
 class Accepted:
-    """The carrier has taken the message over. `reference` is its own name for it, or empty.
+    """The provider has taken the message over. `reference` is its own name for it, or empty.
 
     `parts`: the names of all its segments when it left as several, the first being `reference`. `receipt`: the
-    carrier was asked to tell later what became of it, and usually does. `segments`: how many SMS it says it made of it, 0
+    provider was asked to tell later what became of it, and usually does. `segments`: how many SMS it says it made of it, 0
     where it does not say. `answer`: what a site said by SOAP, unread.
     """
 
@@ -64,92 +64,92 @@ class Accepted:
     answer: bytes = field(default=b"", repr=False)
 
 
-# How much of a message the other side knew when trouble came, and so whose trouble it may be: none of it (the carrier's,
+# How much of a message the other side knew when trouble came, and so whose trouble it may be: none of it (the provider's,
 # or ours); the message; the recipient too, and nothing that it carries (that one's, or all of that one's domain).
 NOTHING, MESSAGE, RECIPIENT = "", "message", "recipient"
 
 
 @dataclass(frozen=True)
-class Refused:
-    """The carrier answered no.
+class Rejected:
+    """The provider answered no.
 
-    `permanent`: this message to this recipient will not go by this carrier, now or later; and by no other, unless
-    `elsewhere`. `ours`: our account, sender or setting is at fault, so nothing is known about the recipient; never
-    permanent: another carrier may do it, and an operator must look. `busy`: more than the carrier takes just now,
+    `permanent`: this message to this recipient will not go by this provider, now or later; and by no other, unless
+    `elsewhere`. `configuration_error`: our account, sender or setting is at fault, so nothing is known about the recipient; never
+    permanent: another provider may do it, and an operator must look. `busy`: more than the provider takes just now,
     which is nobody's fault. None of them: the same try may work later.
     `about`: NOTHING, MESSAGE or RECIPIENT. What may be one message's own trouble blames nobody until others meet it too.
     """
 
     code: str
     permanent: bool
-    ours: bool = False
+    configuration_error: bool = False
     busy: bool = False
     about: str = field(default=NOTHING, compare=False)
     elsewhere: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
-class Unsure:
+class OutcomeUnknown:
     """All of it left us and no answer came: it may have arrived. Sending again may deliver it twice."""
 
     why: str
 
 
 @dataclass(frozen=True)
-class NotSent:
-    """It never left us as a whole. Sending again can't deliver it twice. `about`: as in Refused."""
+class NotTransmitted:
+    """It never left us as a whole. Sending again can't deliver it twice. `about`: as in Rejected."""
 
     why: str
     about: str = field(default=NOTHING, compare=False)
 
 
-Result = Accepted | Refused | Unsure | NotSent
+Result = Accepted | Rejected | OutcomeUnknown | NotTransmitted
 
 DELIVERED, FAILED, UNDERWAY = "delivered", "failed", "underway"
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a carrier tells later about a message it had accepted.
+    """What a provider tells later about a message it had accepted.
 
     `reference`: as in the answer to which it belongs, in that same form. `state`: DELIVERED, FAILED (it will not arrive
-    by this carrier), or UNDERWAY (a word in between that settles nothing). `code`: the carrier's reason. `to`: the
-    number in E.164 or the address it was for, or empty where the carrier does not say.
+    by this provider), or UNDERWAY (a word in between that settles nothing). `code`: the provider's reason. `to`: the
+    number in E.164 or the address it was for, or empty where the provider does not say.
     """
 
-    carrier: str
+    provider: str
     reference: str
     state: str
     code: str = ""
     to: str = field(default="", repr=False)
 
 
-# Stores a receipt. Done once it is committed; only then may the carrier be told that it was received.
+# Stores a receipt. Done once it is committed; only then may the provider be told that it was received.
 ReceiptSink = Callable[[Receipt], "Future[None]"]
 
 
-class Carrier(Protocol):
+class Provider(Protocol):
     """Takes messages of one channel out. Called from worker threads at once, outside any transaction."""
 
     name: str
     channel: str
     longest: timedelta  # no call of `send` lasts longer, name look-up aside: a lease must outlive it
 
-    def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
-        """Hand the message over. `valid_for` is how long it is still worth something; it is told to carriers
+    def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
+        """Hand the message over. `valid_for` is how long it is still worth something; it is told to providers
         that can drop late messages. Trouble with network or protocol is a result, never an exception."""
 
     def check(self) -> list[str]:
         """Connect (and sign in where that is possible) without sending. Sentences about what is wrong."""
 
 
-class Pipelined(Carrier, Protocol):
-    """A carrier with a standing connection over which many messages are under way at once (SMPP)."""
+class Pipelined(Provider, Protocol):
+    """A provider with a standing connection over which many messages are under way at once (SMPP)."""
 
     def open(self, receipts: ReceiptSink) -> None:
         """Begin to connect, in the background, and to take receipts. Returns at once."""
 
-    def submit(self, message: Outgoing, *, valid_for: timedelta) -> "Future[Result]":
+    def submit(self, message: OutboundMessage, *, valid_for: timedelta) -> "Future[Result]":
         """As `send`, without waiting. Never raises; the future always gets a Result within `longest`."""
 
     def room(self) -> int:
@@ -164,7 +164,7 @@ class Pipelined(Carrier, Protocol):
 
 
 @dataclass(frozen=True)
-class CarrierOptions:
+class ProviderOptions:
     """What can be set beside the URL. Times are in seconds.
 
     E-mail: `sender` is the bare address that mail comes from, `sender_name` the name shown with it, `hello`
@@ -200,11 +200,11 @@ class CarrierOptions:
     def __post_init__(self):
         times = (self.connect_timeout, self.answer_timeout, self.total_timeout)
         if any(not 0 < seconds <= 600 for seconds in times):
-            raise CarrierSettingError("A carrier's timeouts must be more than 0 and at most 600 seconds.")
+            raise ProviderSettingError("A provider's timeouts must be more than 0 and at most 600 seconds.")
 
     @property
     def longest(self) -> timedelta:
-        """Reaching the carrier (two addresses at most are tried) and then talking to it."""
+        """Reaching the provider (two addresses at most are tried) and then talking to it."""
         return timedelta(seconds=2 * self.connect_timeout + self.total_timeout)
 
 
@@ -223,7 +223,7 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
     except (OSError, ssl.SSLError) as problem:
-        raise CarrierSettingError(f"The CA file {ca_file} can't be read as PEM certificates.") from problem
+        raise ProviderSettingError(f"The CA file {ca_file} can't be read as PEM certificates.") from problem
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

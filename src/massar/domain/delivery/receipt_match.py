@@ -1,9 +1,9 @@
-"""Which segment a receipt is about: by the carrier's name for it, in whatever form that name comes back.
+"""Which segment a receipt is about: by the provider's name for it, in whatever form that name comes back.
 
 Answer and receipt may write one id with and without leading zeros, in capitals or not, in decimal or in hexadecimal
-(SMPP 3.4 leaves the form to the operator). The same name first; then the only one among the carrier's recent segments
+(SMPP 3.4 leaves the form to the operator). The same name first; then the only one among the provider's recent segments
 that can be meant; with the same number where the receipt tells it. Where two could be meant, nothing is guessed. A
-carrier that begins to count anew each day means its newest.
+provider that begins to count anew each day means its newest.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ HEARD_WITHIN = timedelta(days=3)  # an id that is older is another message's by 
 _HEX, _DEC = re.compile(r"(?:0x)?([0-9a-f]{1,64})"), re.compile(r"[0-9]{1,64}")
 _FOLDED = "lower(ltrim(p.reference, '0'))"  # as in the index of models.Part
 _SEGMENTS = (
-    "SELECT p.id, p.message_id, p.carrier, p.reference, p.state, m.to_hmac, m.state = 'sent', m.segments FROM {} "
+    "SELECT p.id, p.message_id, p.provider, p.reference, p.state, m.to_hmac, m.state = 'sent', m.segments FROM {} "
     "JOIN delivery_message m ON m.id = p.message_id WHERE "
 )
 # Named first, then looked up, in this order: SQLite keeps to it after CROSS JOIN.
 _BY_NAME = (
     _SEGMENTS.format("(VALUES {values}) AS v CROSS JOIN delivery_part p")
-    + "p.carrier = v.column1 AND {name} = v.column2 AND p.sent_at > %s"
+    + "p.provider = v.column1 AND {name} = v.column2 AND p.sent_at > %s"
 )
-_BY_MESSAGE = _SEGMENTS.format("delivery_part p") + "p.carrier = %s AND m.uid = %s ORDER BY p.id DESC"
+_BY_MESSAGE = _SEGMENTS.format("delivery_part p") + "p.provider = %s AND m.uid = %s ORDER BY p.id DESC"
 
 
 class Segment(NamedTuple):
@@ -37,7 +37,7 @@ class Segment(NamedTuple):
 
     id: int
     message_id: int
-    carrier: str
+    provider: str
     reference: str
     state: str
     to_hmac: str
@@ -52,13 +52,13 @@ class Segment(NamedTuple):
 class Asked(NamedTuple):
     """What a receipt says of its message; `to_hmac` is empty where it tells no number."""
 
-    carrier: str
+    provider: str
     reference: str
     to_hmac: str = ""
 
 
 def asked(receipt: Receipt) -> Asked:
-    return Asked(receipt.carrier, receipt.reference[:100], outbox.to_hmac(receipt.to) if receipt.to else "")
+    return Asked(receipt.provider, receipt.reference[:100], outbox.to_hmac(receipt.to) if receipt.to else "")
 
 
 def folded(reference: str) -> str:
@@ -87,14 +87,14 @@ def alike(reference: str, names: Iterable[str]) -> bool:
 def find(receipts: list[Asked], *, now: datetime) -> list[list[Segment]]:
     """For each receipt, which must have a reference, the segments of one message that it is about; none: it is unknown.
 
-    Several only where the carrier has given them one name.
+    Several only where the provider has given them one name.
     """
     exact = _by(receipts, "p.reference", lambda r: {r.reference}, now)
-    found = [_newest(r, [s for s in exact if (s.carrier, s.reference) == (r.carrier, r.reference)]) for r in receipts]
+    found = [_newest(r, [s for s in exact if (s.provider, s.reference) == (r.provider, r.reference)]) for r in receipts]
     unsure = [r for r, one in zip(receipts, found, strict=True) if not _sure(r, one)]
     recent = _by(unsure, _FOLDED, lambda r: {folded(r.reference), *other_bases(r.reference)} - {""}, now)
     return [
-        one if _sure(r, one) else _only(r, [s for s in recent if s.carrier == r.carrier], one)
+        one if _sure(r, one) else _only(r, [s for s in recent if s.provider == r.provider], one)
         for r, one in zip(receipts, found, strict=True)
     ]
 
@@ -102,7 +102,7 @@ def find(receipts: list[Asked], *, now: datetime) -> list[list[Segment]]:
 def find_one(receipt: Asked, uid: str, *, now: datetime) -> list[Segment]:
     """As `find`, where it may be known that the receipt came about our message `uid`: then it may have no reference, and
     a segment whose name never reached us is meant before nothing is."""
-    own = [Segment(*row) for row in sql.rows(_BY_MESSAGE, (receipt.carrier, uid))] if uid else []
+    own = [Segment(*row) for row in sql.rows(_BY_MESSAGE, (receipt.provider, uid))] if uid else []
     if not receipt.reference:
         return own[:1]
     named = [s for s in own if s.reference == receipt.reference]
@@ -116,7 +116,7 @@ def find_one(receipt: Asked, uid: str, *, now: datetime) -> list[Segment]:
 
 
 def _by(receipts: list[Asked], name: str, keys, now: datetime) -> list[Segment]:
-    wanted = list({(r.carrier, key): None for r in receipts for key in keys(r)})
+    wanted = list({(r.provider, key): None for r in receipts for key in keys(r)})
     if not wanted:
         return []
     statement = _BY_NAME.format(values=sql.marks(len(wanted), 2), name=name)

@@ -1,7 +1,7 @@
-"""Receipts: what carriers tell after they have accepted a message.
+"""Receipts: what providers tell after they have accepted a message.
 
-A receipt is stored before the carrier is told that it was received. One that fits nothing yet stays as a stray: it may
-have come before the carrier's own answer was written, or the worker died between hand-over and answer. Then it is the
+A receipt is stored before the provider is told that it was received. One that fits nothing yet stays as a stray: it may
+have come before the provider's own answer was written, or the worker died between hand-over and answer. Then it is the
 answer (adoption), and no twin is sent.
 """
 
@@ -23,14 +23,14 @@ MOST_EARLY = timedelta(minutes=10)  # a receipt may come before the answer is wr
 
 @dataclass(frozen=True)
 class Told:
-    """What became known of one message. state: DELIVERED (all its segments), or FAILED with the carrier's code."""
+    """What became known of one message. state: DELIVERED (all its segments), or FAILED with the provider's code."""
 
     message_id: int
     uid: str
     person_id: int
     purpose: str
     channel: str
-    carrier: str
+    provider: str
     state: str
     code: str
     expires_at: datetime | None
@@ -41,7 +41,7 @@ class Told:
 def store(told: Iterable[tuple[Receipt, str]], *, now: datetime) -> list[Told]:
     """Takes (receipt, uid of the message or '') in one transaction of the caller's; returns what is new about whole messages.
 
-    A repeat changes nothing. `uid` helps where a carrier's receipt has no name of its own.
+    A repeat changes nothing. `uid` helps where a provider's receipt has no name of its own.
     """
     found = []
     for receipt, uid in told:
@@ -64,20 +64,20 @@ def store_by_reference(told: list[Receipt], *, now: datetime) -> list[Told]:
 
 
 def match_strays(*, now: datetime) -> list[Told]:
-    """Strays whose segment is known by now: by the carrier's name for it, or by ours where it has none. What was told
+    """Strays whose segment is known by now: by the provider's name for it, or by ours where it has none. What was told
     long before the segment left is about another one of that name."""
     columns = "SELECT s.id, p.id, p.message_id, s.state, s.code FROM delivery_strayreceipt s "
     found = (
         sql.rows(
             f"{columns} CROSS JOIN delivery_part p JOIN delivery_message m ON m.id = p.message_id "  # SQLite goes in this order
-            "WHERE p.carrier = s.carrier AND p.reference = s.reference AND s.reference <> '' AND p.state IN ('', 'underway') "
+            "WHERE p.provider = s.provider AND p.reference = s.reference AND s.reference <> '' AND p.state IN ('', 'underway') "
             f"AND {sql.seconds_between('s.at', 'p.sent_at')} < %s "
             "ORDER BY s.id, CASE WHEN m.to_hmac = s.to_hmac THEN 0 ELSE 1 END, p.id DESC LIMIT 500",
             (MOST_EARLY.total_seconds(),),
         )
         + sql.rows(
             f"{columns} JOIN delivery_message m ON m.uid = s.uid "
-            "JOIN delivery_part p ON p.message_id = m.id AND p.carrier = s.carrier AND p.reference IN ('', s.reference) "
+            "JOIN delivery_part p ON p.message_id = m.id AND p.provider = s.provider AND p.reference IN ('', s.reference) "
             "WHERE s.uid <> '' AND p.state IN ('', 'underway') ORDER BY s.id LIMIT 500"
         )
     )
@@ -96,17 +96,17 @@ def match_strays(*, now: datetime) -> list[Told]:
 def _tell_spelt_otherwise(now: datetime) -> set[int]:
     """Strays of the last minutes whose segment is known by now, but by another spelling of the name."""
     rows = sql.rows(
-        "SELECT id, carrier, reference, state, code, to_hmac FROM delivery_strayreceipt "
+        "SELECT id, provider, reference, state, code, to_hmac FROM delivery_strayreceipt "
         "WHERE at > %s AND reference <> '' ORDER BY id DESC LIMIT 100",
         (sql.at(now - MOST_EARLY),),
     )
-    asked = [receipt_match.Asked(carrier, reference, tag) for _, carrier, reference, _, _, tag in rows]
+    asked = [receipt_match.Asked(provider, reference, tag) for _, provider, reference, _, _, tag in rows]
     found = []
-    for (stray, carrier, reference, state, code, _), segments in zip(
+    for (stray, provider, reference, state, code, _), segments in zip(
         rows, receipt_match.find(asked, now=now), strict=True
     ):
         if segments:
-            found += [(segment, Receipt(carrier, reference, state, code)) for segment in segments]
+            found += [(segment, Receipt(provider, reference, state, code)) for segment in segments]
             sql.change("DELETE FROM delivery_strayreceipt WHERE id = %s", (stray,))
     return _tell_segments(found, now)
 
@@ -115,10 +115,10 @@ _UNDER_WAY = (
     "state IN ('queued', 'sending', 'sent')"  # as in the index by destination: SQLite takes it for the same words
 )
 _UNANSWERED = (
-    "SELECT s.id, s.carrier, s.reference, s.state, s.code, m.id, a.number, m.channel, m.purpose, m.language "
+    "SELECT s.id, s.provider, s.reference, s.state, s.code, m.id, a.number, m.channel, m.purpose, m.language "
     "FROM delivery_strayreceipt s "
     "JOIN delivery_message m ON {same} "
-    "JOIN delivery_attempt a ON a.message_id = m.id AND a.number = m.attempts AND a.carrier = s.carrier "
+    "JOIN delivery_attempt a ON a.message_id = m.id AND a.number = m.attempts AND a.provider = s.provider "
     "WHERE {told} AND s.at >= a.started_at "
     "AND ((m.state = 'sending' AND a.outcome = '' AND m.lease_until <= %s) "
     "  OR (m.state = 'queued' AND a.outcome IN ('unsure', 'unknown'))) {alone} ORDER BY s.id LIMIT 100"
@@ -135,36 +135,36 @@ _BY_OUR_NAME = _UNANSWERED.format(same="m.uid = s.uid", told="s.uid <> ''", alon
 def adopt(*, price: Callable[[str], int], now: datetime) -> list[Told]:
     """Strays that are the missing answer to an attempt, which then counts as accepted; no twin is sent.
 
-    Same carrier, told after the attempt began, and our own name for the message; or the same destination, if no other
-    message is under way to it. `price`: of a segment, by carrier. Segments are taken as the most of its kind: the text
+    Same provider, told after the attempt began, and our own name for the message; or the same destination, if no other
+    message is under way to it. `price`: of a segment, by provider. Segments are taken as the most of its kind: the text
     is not written again.
     """
     lapses = (sql.at(now + outbox.GRACE),)
     adopted: set[int] = set()
     for row in sql.rows(_BY_OUR_NAME, lapses) + sql.rows(_BY_DESTINATION, lapses):
-        stray, carrier, reference, state, code, message_id, number, channel, *kind = row
+        stray, provider, reference, state, code, message_id, number, channel, *kind = row
         if message_id not in adopted:
-            if not _adopt(carrier, message_id, number, now):
+            if not _adopt(provider, message_id, number, now):
                 continue
             adopted.add(message_id)
             segments = wording.most_segments(*kind) if channel == "sms" else 0
-            outbox.bill(message_id, segments, segments * price(carrier))
-            counters.add(counters.count_accepted(channel, carrier, "adopted", segments, segments * price(carrier)))
+            outbox.bill(message_id, segments, segments * price(provider))
+            counters.add(counters.count_accepted(channel, provider, "adopted", segments, segments * price(provider)))
         sql.change(
-            "INSERT INTO delivery_part (carrier, reference, message_id, number, sent_at, state, code, told_at) "
+            "INSERT INTO delivery_part (provider, reference, message_id, number, sent_at, state, code, told_at) "
             "SELECT %s, %s, message_id, number, started_at, %s, %s, %s FROM delivery_attempt "
             "WHERE message_id = %s AND number = %s",
-            (carrier, reference, state, code, sql.at(now), message_id, number),
+            (provider, reference, state, code, sql.at(now), message_id, number),
         )
         sql.change("DELETE FROM delivery_strayreceipt WHERE id = %s", (stray,))
     return _news(adopted)
 
 
-def _adopt(carrier: str, message_id: int, number: int, now: datetime) -> bool:
+def _adopt(provider: str, message_id: int, number: int, now: datetime) -> bool:
     taken = sql.change(
-        "UPDATE delivery_message SET state = 'sent', carrier = %s, handed_at = %s, lease_until = NULL, lease_by = '' "
+        "UPDATE delivery_message SET state = 'sent', provider = %s, handed_at = %s, lease_until = NULL, lease_by = '' "
         "WHERE id = %s AND state IN ('sending', 'queued') AND attempts = %s",
-        (carrier, sql.at(now), message_id, number),
+        (provider, sql.at(now), message_id, number),
     )
     if taken:
         sql.change(
@@ -174,12 +174,12 @@ def _adopt(carrier: str, message_id: int, number: int, now: datetime) -> bool:
     return taken == 1
 
 
-# Of the newest accepted attempt: what an earlier carrier said was dealt with when the message went on.
+# Of the newest accepted attempt: what an earlier provider said was dealt with when the message went on.
 _NEWEST = "p.number = (SELECT MAX(q.number) FROM delivery_part q WHERE q.message_id = m.id)"
 
 
 def undelivered() -> list[Told]:
-    """Messages that their newest carrier said will not arrive, and that still wait for what is to be done about it."""
+    """Messages that their newest provider said will not arrive, and that still wait for what is to be done about it."""
     found = sql.rows(
         "SELECT m.id FROM delivery_message m WHERE m.state = 'sent' AND EXISTS "
         f"(SELECT 1 FROM delivery_part p WHERE p.message_id = m.id AND {_NEWEST} AND p.state = 'failed') "
@@ -189,7 +189,7 @@ def undelivered() -> list[Told]:
 
 
 def try_again(one: Told, *, now: datetime) -> bool:
-    """A message that will not arrive by its carrier goes back to the queue at once, for another."""
+    """A message that will not arrive by its provider goes back to the queue at once, for another."""
     return (
         sql.change(
             "UPDATE delivery_message SET state = 'queued', not_before = %s, reason = %s, handed_at = NULL "
@@ -200,9 +200,10 @@ def try_again(one: Told, *, now: datetime) -> bool:
     )
 
 
-def carriers_tried(message_id: int) -> set[str]:
+def providers_tried(message_id: int) -> set[str]:
     return {
-        row[0] for row in sql.rows("SELECT DISTINCT carrier FROM delivery_attempt WHERE message_id = %s", (message_id,))
+        row[0]
+        for row in sql.rows("SELECT DISTINCT provider FROM delivery_attempt WHERE message_id = %s", (message_id,))
     }
 
 
@@ -227,7 +228,7 @@ def deliver(ones: list[Told], *, now: datetime) -> None:
 
 
 def end_silent(*, now: datetime) -> int:
-    """Messages whose time is over without a word of the carrier: handed over, and that is all we know."""
+    """Messages whose time is over without a word of the provider: handed over, and that is all we know."""
     return sql.change(
         "UPDATE delivery_message SET state = 'handed', ciphertext = NULL, final_at = %s WHERE state = 'sent' "
         "AND (expires_at <= %s OR (expires_at IS NULL AND deadline <= %s))",
@@ -270,16 +271,16 @@ def _tell_segments(found: list[tuple[receipt_match.Segment, Receipt]], now: date
     return {message_id for message_id, state in told if state in (DELIVERED, FAILED)}
 
 
-def take_stray(carrier: str, *, uid: str, references: set[str]) -> Receipt | None:
+def take_stray(provider: str, *, uid: str, references: set[str]) -> Receipt | None:
     """Takes away a receipt that belongs to no message of the outbox: an operator's trial."""
     found = sql.rows(
-        "SELECT id, uid, reference, state, code FROM delivery_strayreceipt WHERE carrier = %s ORDER BY id DESC LIMIT 1000",
-        (carrier,),
+        "SELECT id, uid, reference, state, code FROM delivery_strayreceipt WHERE provider = %s ORDER BY id DESC LIMIT 1000",
+        (provider,),
     )
     for stray, about, reference, state, code in found:
         if about == uid or (reference and receipt_match.alike(reference, references)):
             sql.change("DELETE FROM delivery_strayreceipt WHERE id = %s", (stray,))
-            return Receipt(carrier, reference, state, code)
+            return Receipt(provider, reference, state, code)
     return None
 
 
@@ -297,10 +298,10 @@ def _keep_stray(receipt: Receipt, uid: str, now: datetime) -> None:
     if receipt.state not in (DELIVERED, FAILED):
         return
     sql.change(
-        "INSERT INTO delivery_strayreceipt (carrier, reference, uid, state, code, to_hmac, at) VALUES (%s, %s, %s, %s, %s, %s, %s) "
-        "ON CONFLICT (carrier, reference, uid, state) DO NOTHING",
+        "INSERT INTO delivery_strayreceipt (provider, reference, uid, state, code, to_hmac, at) VALUES (%s, %s, %s, %s, %s, %s, %s) "
+        "ON CONFLICT (provider, reference, uid, state) DO NOTHING",
         (
-            receipt.carrier,
+            receipt.provider,
             receipt.reference[:100],
             uid[:22],
             receipt.state,
@@ -317,13 +318,13 @@ def _news(message_ids: set[int]) -> list[Told]:
         return []
     ordered = sorted(message_ids)
     found = sql.rows(
-        "SELECT m.id, m.uid, m.person_id, m.purpose, m.channel, p.carrier, m.expires_at, m.deadline, m.handed_at, "
+        "SELECT m.id, m.uid, m.person_id, m.purpose, m.channel, p.provider, m.expires_at, m.deadline, m.handed_at, "
         "COUNT(*), SUM(CASE WHEN p.state = 'delivered' THEN 1 ELSE 0 END), "
         "MAX(CASE WHEN p.state = 'failed' THEN p.code END), SUM(CASE WHEN p.state = 'failed' THEN 1 ELSE 0 END) "
         "FROM delivery_message m JOIN delivery_part p ON p.message_id = m.id "
         f"WHERE m.id IN ({sql.one_of(len(ordered))}) AND m.delivered_at IS NULL "
         f"AND {_NEWEST} "
-        "GROUP BY m.id, m.uid, m.person_id, m.purpose, m.channel, p.carrier, m.expires_at, m.deadline, m.handed_at",
+        "GROUP BY m.id, m.uid, m.person_id, m.purpose, m.channel, p.provider, m.expires_at, m.deadline, m.handed_at",
         ordered,
     )
     news = []

@@ -1,7 +1,7 @@
-"""Which carrier a message takes: the first of the channel's list that is fit, another one for a message it has failed.
+"""Which provider a message takes: the first of the channel's list that is fit, another one for a message it has failed.
 
 Order is the operator's. What changes it: a breaker that is open (`breaker.py`), lateness, and codes that nobody types in
-(`conversion.py`). A carrier is late only beside a better one: when all are late, the network is, and switching would help
+(`conversion.py`). A provider is late only beside a better one: when all are late, the network is, and switching would help
 nobody. One whose binds other workers hold (standby) is passed over by what has waited for them in vain.
 """
 
@@ -14,64 +14,64 @@ from datetime import datetime, timedelta
 from massar.core import sql
 from massar.domain.delivery import breaker, conversion
 from massar.domain.delivery.outbox import Letter
-from massar.domain.delivery.provider import Carrier, Outgoing, Result
+from massar.domain.delivery.provider import OutboundMessage, Provider, Result
 
 LATE_AFTER = timedelta(seconds=45)  # from hand-over to "delivered"
 WINDOW = timedelta(minutes=10)
-ENOUGH, FEW = 10, 5  # messages that tell something about a carrier in use, and about one on trial
+ENOUGH, FEW = 10, 5  # messages that tell something about a provider in use, and about one on trial
 LATE, BETTER_BY = 0.5, 0.4
-EVERY = 5  # of so many messages one goes to the carrier that is on trial, or comes back to the late one
+EVERY = 5  # of so many messages one goes to the provider that is on trial, or comes back to the late one
 LOOK_AGAIN = timedelta(seconds=10)
 STANDBY_PATIENCE = timedelta(seconds=2)  # in which a worker that holds a bind takes what is due
 
 
 @dataclass(frozen=True)
 class Roster:
-    """The carriers of each channel in the operator's order, and what a segment costs by name (thousandths)."""
+    """The providers of each channel in the operator's order, and what a segment costs by name (thousandths)."""
 
-    carriers: Mapping[str, Sequence[Carrier]]
+    providers: Mapping[str, Sequence[Provider]]
     prices: Mapping[str, int] = field(default_factory=dict)
 
-    def of(self, channel: str) -> Sequence[Carrier]:
-        return self.carriers.get(channel, ())
+    def of(self, channel: str) -> Sequence[Provider]:
+        return self.providers.get(channel, ())
 
-    def all(self) -> list[Carrier]:
-        return [carrier for carriers in self.carriers.values() for carrier in carriers]
+    def all(self) -> list[Provider]:
+        return [provider for providers in self.providers.values() for provider in providers]
 
-    def named(self, name: str) -> Carrier | None:
-        return next((carrier for carrier in self.all() if carrier.name == name), None)
+    def named(self, name: str) -> Provider | None:
+        return next((provider for provider in self.all() if provider.name == name), None)
 
-    def price(self, carrier: str) -> int:
-        return self.prices.get(carrier, 0)
+    def price(self, provider: str) -> int:
+        return self.prices.get(provider, 0)
 
 
 @dataclass(frozen=True)
 class ToSite:
-    """A carrier as it speaks to one site: a site that is away has a breaker and figures of its own."""
+    """A provider as it speaks to one site: a site that is away has a breaker and figures of its own."""
 
-    carrier: Carrier
+    provider: Provider
     name: str
 
     @property
     def longest(self) -> timedelta:
-        return self.carrier.longest
+        return self.provider.longest
 
-    def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
-        return self.carrier.send(message, valid_for=valid_for)
+    def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
+        return self.provider.send(message, valid_for=valid_for)
 
 
-LONGEST_NAME = 40  # as the columns for names of carriers
+LONGEST_NAME = 40  # as the columns for names of providers
 SITE_OF_MESSAGE = f"SUBSTR('site:' || about, 1, {LONGEST_NAME})"  # to_site in SQL, of the site that a message is about
 
 
 def to_site(slug: str) -> str:
-    """The name under which a site stands among the carriers."""
+    """The name under which a site stands among the providers."""
     return f"site:{slug}"[:LONGEST_NAME]
 
 
 @dataclass(frozen=True)
 class Punctuality:
-    """Of a carrier's messages with receipts in the window: how many, and how many of them were late."""
+    """Of a provider's messages with receipts in the window: how many, and how many of them were late."""
 
     total: int
     late: int
@@ -82,7 +82,7 @@ class Punctuality:
 
 
 class Router:
-    """One worker's view of the carriers; what it knows of breakers and lateness is a few seconds old at most."""
+    """One worker's view of the providers; what it knows of breakers and lateness is a few seconds old at most."""
 
     def __init__(self, roster: Roster):
         self.roster = roster
@@ -100,33 +100,33 @@ class Router:
             self._compared = conversion.compared(now=now)
             self._looked_at = now
 
-    def choose(self, letter: Letter, now: datetime) -> Carrier | None:
-        """The carrier for this message now; None while all of the channel are shut."""
+    def choose(self, letter: Letter, now: datetime) -> Provider | None:
+        """The provider for this message now; None while all of the channel are shut."""
         ordered = [c for c in self._ordered(letter.channel, letter.id) if not _stands_by(c)]
         fresh = [c for c in ordered if c.name not in letter.tried]
         again = sorted((c for c in ordered if c.name in letter.tried), key=lambda c: _last(letter.tried, c.name))
         return next((c for c in (*fresh, *again) if self.may_use(c.name, now, tried=c.name in letter.tried)), None)
 
-    def first_fit(self, channel: str, now: datetime) -> Carrier | None:
-        """The carrier that most messages of the channel would take now."""
+    def first_fit(self, channel: str, now: datetime) -> Provider | None:
+        """The provider that most messages of the channel would take now."""
         usable = [c for c in self._ordered(channel, 1) if not _stands_by(c)]
         fit = [c for c in usable if self._is_shut(c.name) is None]
         due = [c for c in usable if self._is_due(c.name, now)]
         return next(iter([*due, *fit]), None)
 
     def patience(self, channel: str) -> timedelta:
-        """For how long a message is left to the workers that hold the binds of a better carrier than this one could use."""
+        """For how long a message is left to the workers that hold the binds of a better provider than this one could use."""
         fit = [c for c in self._ordered(channel, 1) if self._is_shut(c.name) is None]
         return STANDBY_PATIENCE if fit and _stands_by(fit[0]) else timedelta(0)
 
     def others_left(self, channel: str, tried: set[str]) -> bool:
-        """Whether a carrier that has not had the message could still take it."""
+        """Whether a provider that has not had the message could still take it."""
         left = (c for c in self.roster.of(channel) if c.name not in tried and not _stands_by(c))
         return any(self._is_shut(c.name) is None for c in left)
 
     def next_probe(self, channel: str, now: datetime) -> timedelta:
-        """How long until one of the shut carriers of the channel is tried again."""
-        return self.probe_in([carrier.name for carrier in self.roster.of(channel)], now)
+        """How long until one of the shut providers of the channel is tried again."""
+        return self.probe_in([provider.name for provider in self.roster.of(channel)], now)
 
     def probe_in(self, names: Iterable[str], now: datetime) -> timedelta:
         """How long until one of these that are shut is tried again."""
@@ -153,7 +153,7 @@ class Router:
         return claimed
 
     def release_probes(self, used: Iterable[str], now: datetime) -> None:
-        """Of the carriers that a message was to try and none of these does after all."""
+        """Of the providers that a message was to try and none of these does after all."""
         for name in self._probing - set(used):
             breaker.release_probe(name, now=now)
         self._probing.clear()
@@ -166,46 +166,46 @@ class Router:
         facts = self._is_shut(name)
         return facts is not None and facts.due(now)
 
-    def _ordered(self, channel: str, number: int) -> list[Carrier]:
+    def _ordered(self, channel: str, number: int) -> list[Provider]:
         """The operator's order, by which one that is due for a probe is tried with the next message. Stopped ones come last;
         of the others lateness speaks."""
         listed, stopped = self.roster.of(channel), self._compared.behind
-        carriers = [c for c in listed if c.name not in stopped]
-        return self._by_lateness(carriers, number) + [c for c in listed if c.name in stopped]
+        providers = [c for c in listed if c.name not in stopped]
+        return self._by_lateness(providers, number) + [c for c in listed if c.name in stopped]
 
-    def _by_lateness(self, carriers: list[Carrier], number: int) -> list[Carrier]:
-        if len(carriers) < 2:
-            return carriers
-        first, *rest = carriers
+    def _by_lateness(self, providers: list[Provider], number: int) -> list[Provider]:
+        if len(providers) < 2:
+            return providers
+        first, *rest = providers
         if first.name in self._compared.low and number % EVERY == 0:
             return [*rest, first]  # whether the next one does better is not known before it is tried
         told = self._late.get(first.name, Punctuality(0, 0))
         if told.total < ENOUGH or told.share < LATE:
-            return carriers
+            return providers
         for other in rest:
             beside = self._late.get(other.name, Punctuality(0, 0))
             turn = number % EVERY == 0
             if beside.total < FEW:
-                return [other, *(c for c in carriers if c is not other)] if turn else carriers
+                return [other, *(c for c in providers if c is not other)] if turn else providers
             if beside.share <= told.share - BETTER_BY:
-                return carriers if turn else [other, *(c for c in carriers if c is not other)]
-        return carriers
+                return providers if turn else [other, *(c for c in providers if c is not other)]
+        return providers
 
 
 def punctuality(*, now: datetime) -> dict[str, Punctuality]:
-    """By carrier, of what was handed over in the window and has had time to arrive. "Under way" is no arrival."""
+    """By provider, of what was handed over in the window and has had time to arrive. "Under way" is no arrival."""
     late = f"told_at IS NULL OR state <> 'delivered' OR {sql.seconds_between('sent_at', 'told_at')} > %s"
     found = sql.rows(
-        f"SELECT carrier, COUNT(*), SUM(CASE WHEN {late} THEN 1 ELSE 0 END) FROM delivery_part "
-        "WHERE sent_at > %s AND sent_at <= %s GROUP BY carrier",
+        f"SELECT provider, COUNT(*), SUM(CASE WHEN {late} THEN 1 ELSE 0 END) FROM delivery_part "
+        "WHERE sent_at > %s AND sent_at <= %s GROUP BY provider",
         (LATE_AFTER.total_seconds(), sql.at(now - WINDOW), sql.at(now - LATE_AFTER)),
     )
     return {row[0]: Punctuality(row[1], row[2]) for row in found}
 
 
-def _stands_by(carrier: Carrier) -> bool:
+def _stands_by(provider: Provider) -> bool:
     """No connection, and that is nobody's fault: other workers hold all that the contract allows."""
-    return hasattr(carrier, "standby") and carrier.standby()
+    return hasattr(provider, "standby") and provider.standby()
 
 
 def _last(tried: tuple[str, ...], name: str) -> int:

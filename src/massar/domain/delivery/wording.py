@@ -126,7 +126,7 @@ def render(template: str, *, language: str, channel: str, values: Mapping[str, o
 
     template: TEMPORARY_PASSWORD (values secret, valid_until; optional valid_date, host, help), CONTACT_CODE
     (code, valid_until; the same options), TRIAL (when; optional lines, a number of numbered lines that an SMS goes on
-    with; an operator tries a carrier) or
+    with; an operator tries a provider) or
     NOTICE (event of EVENTS, when; optional device, contact (masked),
     counts_from, dropped (masked contacts; e-mail only), cancel_url (e-mail only), host, help). Empty and None are
     "not there". Moments may be aware datetimes, which are written in the country's time, or text that is written already.

@@ -15,7 +15,7 @@ from massar.domain.sites import rules
 from massar.domain.sites.site import Registry, Site
 
 DEFAULTS = Path(__file__).with_name("defaults.toml")
-TABLES = ("sites", "carriers")  # what may stand in the file; the carriers judge their own
+TABLES = ("sites", "providers")  # what may stand in the file; the providers judge their own
 CONNECTS = {"redirect_uris": "oidc", "acs": "saml", "gate_origin": "gate"}  # setting -> the protocol that reads it
 
 
@@ -49,7 +49,7 @@ def _own(path: str | Path | None, mistakes: list[str]) -> dict[str, dict]:
     own = parsed(path) if path else {}
     for name in own:
         if name not in TABLES:
-            wish = f"write [sites.NAME] or [carriers.NAME]{rules.near(name, TABLES)}"
+            wish = f"write [sites.NAME] or [providers.NAME]{rules.near(name, TABLES)}"
             mistakes.append(f"the file has a table or value {name!r}, which nothing reads: {wish}.")
     sites = own.get("sites", {})
     if not isinstance(sites, dict):

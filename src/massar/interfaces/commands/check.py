@@ -1,4 +1,4 @@
-"""Judges the settings, reaches the database and every carrier, and says what to put right, one sentence each."""
+"""Judges the settings, reaches the database and every provider, and says what to put right, one sentence each."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
 from massar.interfaces.commands import site_checks, tables
-from massar.interfaces.commands.carriers import from_settings
+from massar.interfaces.commands.providers import from_settings
 
 
 def run(options) -> int:
     _time_zone()
-    found = [*_database(), *_own_certificate(), *_carriers(), *_alarms()]
+    found = [*_database(), *_own_certificate(), *_providers(), *_alarms()]
     for sentence in found:
         print(f"  - {sentence}")
     print(
@@ -71,26 +71,26 @@ def _own_certificate() -> list[str]:
         return []  # the database is told of already
 
 
-def _carriers() -> list[str]:
+def _providers() -> list[str]:
     try:
         roster = from_settings()
-    except delivery.CarrierSettingError as mistake:
+    except delivery.ProviderSettingError as mistake:
         return [str(mistake)]
     missing = [
-        f"No carrier for {channel}: set {name}, or people who choose it wait for nothing."
+        f"No provider for {channel}: set {name}, or people who choose it wait for nothing."
         for channel, name in (("email", "MASSAR_EMAIL_URL"), ("sms", "MASSAR_SMS_URL"))
         if not roster.of(channel)
     ]
-    for carrier in roster.all():
-        if getattr(carrier, "receipts_at", ""):
-            print(f"{carrier.name}: tell the gateway to call back at {carrier.receipts_at}")
-    return missing + [f"{carrier.name}: {sentence}" for carrier in roster.all() for sentence in _checked(carrier)]
+    for provider in roster.all():
+        if getattr(provider, "receipts_at", ""):
+            print(f"{provider.name}: tell the gateway to call back at {provider.receipts_at}")
+    return missing + [f"{provider.name}: {sentence}" for provider in roster.all() for sentence in _checked(provider)]
 
 
-def _checked(carrier: delivery.Carrier) -> list[str]:
-    found = carrier.check()
-    if getattr(carrier, "left_alone", ""):
-        print(f"{carrier.name}: {carrier.left_alone}")
+def _checked(provider: delivery.Provider) -> list[str]:
+    found = provider.check()
+    if getattr(provider, "left_alone", ""):
+        print(f"{provider.name}: {provider.left_alone}")
     return found
 
 

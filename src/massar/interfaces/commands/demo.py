@@ -29,7 +29,7 @@ SAMPLES = 6
 
 
 def prepare(options) -> int | None:
-    """The demo brings its own settings: this machine only, its own keys, its own carriers."""
+    """The demo brings its own settings: this machine only, its own keys, its own providers."""
     if options.reset:
         return _reset()
     for name in (signal.SIGTERM, signal.SIGHUP):

@@ -152,7 +152,7 @@ def _check(commands) -> None:
     _command(
         commands,
         "check",
-        "judge the settings, reach the database and every carrier",
+        "judge the settings, reach the database and every provider",
         "Says what to put right, one sentence each; ends with code 1 if there is anything.",
         tables=False,
     )
@@ -246,17 +246,17 @@ def _send_test(commands) -> None:
     one = _command(
         commands,
         "send-test",
-        "send a real message through one carrier and print each step",
+        "send a real message through one provider and print each step",
         "It goes past queue, breakers and budgets, and costs what a message costs. Ends with code 1 where it stops.",
         module="massar.interfaces.commands.send_test",
     )
-    one.add_argument("carrier", help="its name; `massar messages` lists them")
+    one.add_argument("provider", help="its name; `massar messages` lists them")
     one.add_argument("to", help="an address, or a mobile number as people type it")
     one.add_argument("--language", choices=("ar", "fr", "en"), help="of the words (default fr, of a long text ar)")
     one.add_argument(
         "--long",
         action="store_true",
-        help="an SMS of several segments, whose number is compared with what the carrier says",
+        help="an SMS of several segments, whose number is compared with what the provider says",
     )
     one.add_argument(
         "--wait", type=int, default=60, metavar="SECONDS", help="for the receipt (default 60; 0: do not wait)"
@@ -267,7 +267,7 @@ def _messages(commands) -> None:
     one = _command(
         commands,
         "messages",
-        "show the queue, the carriers, the last errors and the alarms",
+        "show the queue, the providers, the last errors and the alarms",
         "Of the last hour; no address or number is shown. With --follow again every two seconds until Ctrl-C.",
     )
     one.add_argument("--follow", action="store_true", help="go on until Ctrl-C")

@@ -1,4 +1,4 @@
-"""Shows what happens to messages: alarms, the queue, carriers and their breakers, the last errors. No destination is shown.
+"""Shows what happens to messages: alarms, the queue, providers and their breakers, the last errors. No destination is shown.
 
 Plain text as wide as the terminal, or with --json one object a line, for programs.
 """
@@ -56,7 +56,7 @@ def _show(options) -> None:
 
 
 def as_json(seen: watch_messages.Overview) -> dict:
-    """Moments in UTC, ISO 8601; times in seconds; cost in thousandths of the carriers' currency."""
+    """Moments in UTC, ISO 8601; times in seconds; cost in thousandths of the providers' currency."""
     return {
         "at": seen.now.isoformat(),
         "window_seconds": int(seen.window.total_seconds()),
@@ -70,10 +70,10 @@ def as_json(seen: watch_messages.Overview) -> dict:
             }
             for one in seen.queue
         ],
-        "carriers": [
+        "providers": [
             {
                 "channel": channel,
-                "carrier": carrier,
+                "provider": provider,
                 **{name: getattr(tally, name) for name in _TALLY[:5]},
                 "hand_over_seconds": dict(zip(("p50", "p95", "p99"), tally.waits, strict=True))
                 if tally.waits
@@ -83,11 +83,11 @@ def as_json(seen: watch_messages.Overview) -> dict:
                 "secrets": tally.secrets,
                 "used": tally.used,
             }
-            for (channel, carrier), tally in seen.tallies.items()
+            for (channel, provider), tally in seen.tallies.items()
         ],
         "breakers": [
             {
-                "carrier": one.carrier,
+                "provider": one.provider,
                 "state": one.state,
                 "reason": one.reason,
                 "since": _iso(one.changed_at),
@@ -98,7 +98,7 @@ def as_json(seen: watch_messages.Overview) -> dict:
         "errors": [
             {
                 "at": one.at.isoformat(),
-                "carrier": one.carrier,
+                "provider": one.provider,
                 "channel": one.channel,
                 "outcome": one.outcome,
                 "code": one.code,
@@ -113,7 +113,7 @@ def as_text(seen: watch_messages.Overview, width: int) -> str:
     parts = [f"Messages at {local_time.stamp(seen.now)}, the last {hours} h", "", *_alarms(seen)]
     for title, lines in (
         ("Queue", _queue(seen, width)),
-        ("Carriers", _carriers(seen, width)),
+        ("Providers", _providers(seen, width)),
         ("Last errors", _errors(seen, width)),
     ):
         parts += ["", title, *(lines or ["  none"])]
@@ -136,16 +136,16 @@ def _queue(seen: watch_messages.Overview, width: int) -> list[str]:
     return _table(("state", "purpose", "count", "oldest"), rows, width, left=2)
 
 
-def _carriers(seen: watch_messages.Overview, width: int) -> list[str]:
+def _providers(seen: watch_messages.Overview, width: int) -> list[str]:
     rows = [
-        (channel, carrier or "(none)", *_breaker(seen.breakers.get(carrier)), *_tally(tally))
-        for (channel, carrier), tally in seen.tallies.items()
+        (channel, provider or "(none)", *_breaker(seen.breakers.get(provider)), *_tally(tally))
+        for (channel, provider), tally in seen.tallies.items()
     ]
-    return _table(("channel", "carrier", "breaker", "breaker since", *_TALLY), rows, width, left=4)
+    return _table(("channel", "provider", "breaker", "breaker since", *_TALLY), rows, width, left=4)
 
 
 def _breaker(facts: delivery.breaker.Facts | None) -> tuple[str, str]:
-    if facts is None or (facts.state == delivery.breaker.State.CLOSED and not facts.ours):
+    if facts is None or (facts.state == delivery.breaker.State.CLOSED and not facts.configuration_error):
         return "closed", ""
     return facts.state, f"{local_time.clock_time(facts.changed_at)} {facts.reason}"[:30]
 
@@ -158,8 +158,8 @@ def _tally(one: delivery.metrics.Tally) -> list[str]:
 
 
 def _errors(seen: watch_messages.Overview, width: int) -> list[str]:
-    rows = [(f"{local_time.local(e.at):%d %b %H:%M:%S}", e.channel, e.carrier, e.outcome, e.code) for e in seen.errors]
-    return _table(("when", "channel", "carrier", "outcome", "code"), rows, width, left=5)
+    rows = [(f"{local_time.local(e.at):%d %b %H:%M:%S}", e.channel, e.provider, e.outcome, e.code) for e in seen.errors]
+    return _table(("when", "channel", "provider", "outcome", "code"), rows, width, left=5)
 
 
 def _table(head: tuple[str, ...], rows: list, width: int, *, left: int) -> list[str]:

@@ -1,8 +1,8 @@
-"""Sends a real message through one carrier and prints each step, so that an operator sees where it stops.
+"""Sends a real message through one provider and prints each step, so that an operator sees where it stops.
 
-    massar send-test CARRIER TO [--language fr] [--long] [--wait SECONDS]
+    massar send-test PROVIDER TO [--language fr] [--long] [--wait SECONDS]
 
-It goes past the queue, the breakers and the budgets. Nothing about it is kept. A long text shows whether a carrier cuts
+It goes past the queue, the breakers and the budgets. Nothing about it is kept. A long text shows whether a provider cuts
 what does not fit into one SMS: where it says how many it made, they are compared, else the phone shows its last line.
 """
 
@@ -18,7 +18,7 @@ from django.conf import settings
 
 from massar.core import clock, ids, phone, text
 from massar.domain.delivery import api as delivery
-from massar.interfaces.commands.carriers import from_settings
+from massar.interfaces.commands.providers import from_settings
 
 VALID_FOR = timedelta(minutes=10)
 BIND_PATIENCE = 15.0  # seconds
@@ -28,18 +28,18 @@ LINES = 8  # of a long text: four SMS in Arabic
 def run(options) -> int:
     try:
         roster = from_settings()
-    except delivery.CarrierSettingError as mistake:
+    except delivery.ProviderSettingError as mistake:
         return _stop(str(mistake))
-    carrier = roster.named(options.carrier)
-    if carrier is None or carrier.channel not in ("email", "sms"):
+    provider = roster.named(options.provider)
+    if provider is None or provider.channel not in ("email", "sms"):
         names = ", ".join(c.name for c in roster.all() if c.channel in ("email", "sms")) or "none"
-        return _stop(f"There is no carrier {options.carrier!r}. Configured: {names}.")
-    if options.long and carrier.channel != "sms":
+        return _stop(f"There is no provider {options.provider!r}. Configured: {names}.")
+    if options.long and provider.channel != "sms":
         return _stop("--long is for SMS: a letter is never cut.")
-    to = _destination(carrier.channel, options.to)
+    to = _destination(provider.channel, options.to)
     if to is None:
-        return _stop(f"{options.to!r} is no destination that {carrier.name} ({carrier.channel}) could write to.")
-    return _Trial(carrier, to, options).run()
+        return _stop(f"{options.to!r} is no destination that {provider.name} ({provider.channel}) could write to.")
+    return _Trial(provider, to, options).run()
 
 
 def _destination(channel: str, typed: str) -> str | None:
@@ -54,42 +54,42 @@ def _destination(channel: str, typed: str) -> str | None:
 class _Trial:
     """One message, from the words to the receipt."""
 
-    def __init__(self, carrier: delivery.Carrier, to: str, options):
-        self.carrier, self.to, self.options = carrier, to, options
+    def __init__(self, provider: delivery.Provider, to: str, options):
+        self.provider, self.to, self.options = provider, to, options
         self.receipts: queue.SimpleQueue[delivery.Receipt] = queue.SimpleQueue()
         self.started = time.monotonic()
         self.needed, self.ends = 0, ""  # SMS that the text needs, and its last line
         self.names: set[str] = set()
 
     def run(self) -> int:
-        _say(f"carrier   {self.carrier.name} ({self.carrier.channel})")
+        _say(f"provider   {self.provider.name} ({self.provider.channel})")
         message = self._written()
         if not self._reaches():
             return 1
         self.started = time.monotonic()
-        result = self.carrier.send(message, valid_for=VALID_FOR)
+        result = self.provider.send(message, valid_for=VALID_FOR)
         if isinstance(result, delivery.Accepted):
             self.names = {*result.parts, result.reference} - {""}
         good = self._tell(result) and self._compare(result)
         if good and result.receipt and self.options.wait:
             good = self._await_receipt(message.message_id, result)
-        if hasattr(self.carrier, "close"):
-            self.carrier.close()
+        if hasattr(self.provider, "close"):
+            self.provider.close()
         return 0 if good else 1
 
-    def _written(self) -> delivery.Outgoing:
+    def _written(self) -> delivery.OutboundMessage:
         language = self.options.language or ("ar" if self.options.long else "fr")
         values = {"when": clock.now()} | ({"lines": LINES} if self.options.long else {})
-        words = delivery.wording.render("trial", language=language, channel=self.carrier.channel, values=values)
-        if self.carrier.channel == "sms":
+        words = delivery.wording.render("trial", language=language, channel=self.provider.channel, values=values)
+        if self.provider.channel == "sms":
             size = delivery.measure(words.text)
             self.needed, self.ends = size.segments, words.text.splitlines()[-1]
             _say(f"text      {size.units} units, {size.encoding}, {size.segments} segment(s)")
         for line in words.text.splitlines():
             _say(f"          {line}")
-        return delivery.Outgoing(
+        return delivery.OutboundMessage(
             message_id=ids.short_token(),
-            channel=self.carrier.channel,
+            channel=self.provider.channel,
             to=self.to,
             language=language,
             subject=words.subject,
@@ -99,23 +99,23 @@ class _Trial:
 
     def _reaches(self) -> bool:
         """Before the message: an operator wants to know whether it is the line or the message."""
-        started, found = time.monotonic(), self.carrier.check()
+        started, found = time.monotonic(), self.provider.check()
         for sentence in found:
             _say(f"reach     FAILED: {sentence}")
         if found:
             return False
-        left_alone = getattr(self.carrier, "left_alone", "")
+        left_alone = getattr(self.provider, "left_alone", "")
         _say(f"reach     {left_alone or f'ok, {_ms(started)}: connected, certificate and sign-in accepted'}")
-        return not hasattr(self.carrier, "open") or self._binds()
+        return not hasattr(self.provider, "open") or self._binds()
 
     def _binds(self) -> bool:
         started = time.monotonic()
-        self.carrier.open(self._took)
-        while not self.carrier.room() and time.monotonic() - started < BIND_PATIENCE:
+        self.provider.open(self._took)
+        while not self.provider.room() and time.monotonic() - started < BIND_PATIENCE:
             time.sleep(0.02)
-        if not self.carrier.room():
+        if not self.provider.room():
             _say("bind      FAILED: no bind; perhaps workers hold all that the contract allows")
-            self.carrier.close()
+            self.provider.close()
             return False
         _say(f"bind      ok, {_ms(started)}")
         return True
@@ -135,31 +135,37 @@ class _Trial:
         match result:
             case delivery.Accepted(reference=reference, parts=parts):
                 names = ", ".join(parts) or reference or "(no name given)"
-                _say(f"accepted  {_ms(self.started)}, the carrier calls it {names}")
+                _say(f"accepted  {_ms(self.started)}, the provider calls it {names}")
                 return True
-            case delivery.Refused(code=code, permanent=permanent, ours=ours, busy=busy):
-                why = "our account or setting is at fault" if ours else "busy, later it may work" if busy else ""
+            case delivery.Rejected(code=code, permanent=permanent, configuration_error=configuration_error, busy=busy):
+                why = (
+                    "our account or setting is at fault"
+                    if configuration_error
+                    else "busy, later it may work"
+                    if busy
+                    else ""
+                )
                 why = why or ("this destination will not be served" if permanent else "for now; later it may work")
                 _say(f"REFUSED   {_ms(self.started)}: {code} ({why})")
-            case delivery.Unsure(why=why):
+            case delivery.OutcomeUnknown(why=why):
                 _say(f"UNSURE    {_ms(self.started)}: it left us, and then: {why}. It may arrive.")
-            case delivery.NotSent(why=why):
+            case delivery.NotTransmitted(why=why):
                 _say(f"NOT SENT  {_ms(self.started)}: {why}")
         return False
 
     def _compare(self, accepted: delivery.Accepted) -> bool:
-        """Whether the carrier made as many SMS as the text needs, where it says so."""
+        """Whether the provider made as many SMS as the text needs, where it says so."""
         made = accepted.segments or len(accepted.parts)
         if not made:
             if self.needed > 1:
-                _say(f"segments  {self.needed} are needed; this carrier does not say how many it made")
+                _say(f"segments  {self.needed} are needed; this provider does not say how many it made")
                 _say(f"          the message is whole if the phone shows its last line: {self.ends}")
             return True
         if made < self.needed:
-            _say(f"CUT       the text needs {self.needed} segments, the carrier made {made}: the rest is lost")
+            _say(f"CUT       the text needs {self.needed} segments, the provider made {made}: the rest is lost")
             return False
         more = ": it costs more than we reckon" if made > self.needed else ""
-        _say(f"segments  {self.needed} are needed, the carrier made {made}{more}")
+        _say(f"segments  {self.needed} are needed, the provider made {made}{more}")
         return True
 
     def _await_receipt(self, uid: str, accepted: delivery.Accepted) -> bool:
@@ -182,12 +188,12 @@ class _Trial:
         return not waiting
 
     def _next_receipt(self, uid: str, names: set[str]) -> delivery.Receipt | None:
-        """Over this very line, or, for carriers that call back, from what the web server has stored."""
+        """Over this very line, or, for providers that call back, from what the web server has stored."""
         try:
             found = self.receipts.get(timeout=0.25)
             return found if delivery.receipts.alike(found.reference, names) else None
         except queue.Empty:
-            return delivery.receipts.take_stray(self.carrier.name, uid=uid, references=names)
+            return delivery.receipts.take_stray(self.provider.name, uid=uid, references=names)
 
 
 def _ms(started: float) -> str:

@@ -12,7 +12,7 @@ from django.db import connection
 from massar.core import clock
 from massar.domain.delivery import api as delivery
 from massar.domain.sites import api as sites
-from massar.interfaces.commands import carriers, web_server
+from massar.interfaces.commands import providers, web_server
 
 
 def run(options) -> int:
@@ -25,8 +25,8 @@ def run(options) -> int:
         print(sentence, file=sys.stderr)
         return 1
     try:
-        carriers.from_settings()
-    except delivery.CarrierSettingError as mistake:  # the worker could not start, and call-backs could not be read
+        providers.from_settings()
+    except delivery.ProviderSettingError as mistake:  # the worker could not start, and call-backs could not be read
         print(mistake, file=sys.stderr)
         return 2
     sites.keys.published(sites.keys.USES, now=clock.now())  # made once, here: many first requests would each make one

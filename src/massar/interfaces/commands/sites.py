@@ -29,7 +29,7 @@ from massar.core import clock, ids
 from massar.domain.delivery import api as delivery
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import Site, rules
-from massar.interfaces.commands import carriers, saml_import, site_checks
+from massar.interfaces.commands import providers, saml_import, site_checks
 from massar.journeys.sso import access, log_out_of_sites
 from massar.journeys.sso.saml import single_logout
 from massar.journeys.sso.saml.message import Refused
@@ -312,8 +312,10 @@ def _soap_asked(site: Site, *, forge: bool = False) -> single_logout.Left | Refu
     text = single_logout.about_nobody(site, id, now=clock.now())
     if forge:  # another name than the one that was signed
         text = re.sub(r"(<saml:NameID[^>]*>)", r"\1x", text)
-    asked = delivery.Outgoing(message_id=id, channel="soap", to=site.slo_soap, language="en", subject="", text=text)
-    result = carriers.sites()["soap"].send(asked, valid_for=VALID_FOR)
+    asked = delivery.OutboundMessage(
+        message_id=id, channel="soap", to=site.slo_soap, language="en", subject="", text=text
+    )
+    result = providers.sites()["soap"].send(asked, valid_for=VALID_FOR)
     if not isinstance(result, delivery.Accepted):
         return Refused("request", str(getattr(result, "code", None) or result.why))
     try:

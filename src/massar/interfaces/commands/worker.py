@@ -1,4 +1,4 @@
-"""Answers recovery requests, hands messages over to carriers, and takes their receipts.
+"""Answers recovery requests, hands messages over to providers, and takes their receipts.
 
 Runs until it is stopped. Several may run, on one machine or many: leases keep them out of each other's way, and what
 a dying one held is taken over by the next.
@@ -23,7 +23,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.limits import api as limits
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
-from massar.interfaces.commands.carriers import from_settings
+from massar.interfaces.commands.providers import from_settings
 from massar.journeys.account import recover_password
 from massar.journeys.messages import deliver_messages, take_receipt, watch_messages
 
@@ -46,14 +46,14 @@ def run(options) -> int:
     worker = Worker(roster, senders=options.senders)
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: (stop.set(), worker.bell.set()))
-    note.info("worker started with %s", ", ".join(c.name for c in roster.all()) or "no carrier")
+    note.info("worker started with %s", ", ".join(c.name for c in roster.all()) or "no provider")
     worker.run(stop)
     note.info("worker stopped")
     return 0
 
 
 class Senders:
-    """A few threads for a channel whose carriers answer at once: a slow mail server holds up no SMS."""
+    """A few threads for a channel whose providers answer at once: a slow mail server holds up no SMS."""
 
     def __init__(self, count: int, pool):
         self.count, self.pool = count, pool
@@ -74,7 +74,7 @@ def _senders(channel: str, count: int, pool) -> Senders:
 
 
 class Worker:
-    """One loop that reads and writes the database; threads and connections that speak to carriers.
+    """One loop that reads and writes the database; threads and connections that speak to providers.
 
     `pool`: what runs the senders' work, for each channel; a thread pool where nothing is given.
     """
@@ -82,7 +82,7 @@ class Worker:
     def __init__(self, roster: delivery.Roster, *, senders: int = 4, tick=clock.now, pool=None):
         self.roster, self.router, self.tick = roster, delivery.Router(roster), tick
         self.bell = threading.Event()
-        self.senders = {channel: _senders(channel, senders, pool) for channel in roster.carriers}
+        self.senders = {channel: _senders(channel, senders, pool) for channel in roster.providers}
         self.done: queue.SimpleQueue[deliver_messages.Done] = queue.SimpleQueue()
         self.told: queue.SimpleQueue[tuple[delivery.Receipt, Future]] = queue.SimpleQueue()
         self.in_flight: Counter[str] = Counter()
@@ -93,8 +93,8 @@ class Worker:
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set; then what is being handed over is finished first."""
         delivery.notifier.listen(self.bell.set, stop)
-        for carrier in self._pipelined():
-            carrier.open(self.take_receipt)
+        for provider in self._pipelined():
+            provider.open(self.take_receipt)
         while not stop.is_set():
             self.bell.clear()
             if not self._turn_or_rest(stop):
@@ -116,12 +116,12 @@ class Worker:
         return True
 
     def _finish(self) -> None:
-        """What is under way is answered, and what is told meanwhile is stored: carriers wait for both."""
+        """What is under way is answered, and what is told meanwhile is stored: providers wait for both."""
         for senders in self.senders.values():
             wait(senders.under_way)
-        closable = [carrier for carrier in self.roster.all() if hasattr(carrier, "close")]
+        closable = [provider for provider in self.roster.all() if hasattr(provider, "close")]
         with ThreadPoolExecutor(max(1, len(closable))) as pool:
-            closing = [pool.submit(carrier.close) for carrier in closable]
+            closing = [pool.submit(provider.close) for provider in closable]
             while not all(one.done() for one in closing):
                 self._settle()
                 self._store_receipts()
@@ -131,14 +131,14 @@ class Worker:
         self._store_receipts()
 
     def _pipelined(self) -> list[delivery.Pipelined]:
-        return [carrier for carrier in self.roster.all() if hasattr(carrier, "submit")]
+        return [provider for provider in self.roster.all() if hasattr(provider, "submit")]
 
     def turn(self) -> bool:
         """One look at everything. True if there was something to do."""
         self._now_and_then(self._sweep_receipts, RECEIPTS_EVERY)
         self._now_and_then(self._sweep, SWEEP_EVERY)
         busy = self._settle() + self._store_receipts() + self.answer()
-        for channel in {**self.roster.carriers, **dict.fromkeys(deliver_messages.TO_PEOPLE)}:
+        for channel in {**self.roster.providers, **dict.fromkeys(deliver_messages.TO_PEOPLE)}:
             busy += self._send(channel)
         busy += self._settle()
         self._now_and_then(self._watch, WATCH_EVERY)  # last: what this turn has put right is no alarm
@@ -171,26 +171,26 @@ class Worker:
         return len(ready)
 
     def _room(self, channel: str, now) -> tuple[int, timedelta]:
-        """How many messages the carrier that most of them would take can begin with now, and for how long each is left to
+        """How many messages the provider that most of them would take can begin with now, and for how long each is left to
         other workers.
 
         One is tried where a active connection has no room although nothing is under way: that tells what is wrong.
         """
         if not self.roster.of(channel):
             return MOST_AT_ONCE, timedelta(0)  # nothing leaves, but what waits ends at its time, and says why
-        carrier, patience = self.router.first_fit(channel, now), self.router.patience(channel)
-        if carrier is None and patience:
+        provider, patience = self.router.first_fit(channel, now), self.router.patience(channel)
+        if provider is None and patience:
             return MOST_AT_ONCE, FOR_GOOD  # only what is too late: the workers that hold the binds have the rest
-        if carrier is None or not hasattr(carrier, "submit"):
+        if provider is None or not hasattr(provider, "submit"):
             return self.senders[channel].free(), patience
-        return max(carrier.room(), 0 if self.in_flight[carrier.name] else 1), patience
+        return max(provider.room(), 0 if self.in_flight[provider.name] else 1), patience
 
     def _start(self, ready: deliver_messages.Ready) -> None:
-        if hasattr(ready.carrier, "submit"):
+        if hasattr(ready.provider, "submit"):
             self._submit(ready)
         else:
             with self.counting:
-                self.in_flight[ready.carrier.name] += 1
+                self.in_flight[ready.provider.name] += 1
             self.senders[ready.letter.channel].submit(self._hand_over, ready)
 
     def _hand_over(self, ready: deliver_messages.Ready) -> None:
@@ -202,29 +202,29 @@ class Worker:
             close_old_connections()
         finally:
             with self.counting:
-                self.in_flight[ready.carrier.name] -= 1
+                self.in_flight[ready.provider.name] -= 1
             self.bell.set()
 
     def _submit(self, ready: deliver_messages.Ready) -> None:
-        letter, carrier = ready.letter, ready.carrier
+        letter, provider = ready.letter, ready.provider
         try:
             outgoing, valid_for, segments = deliver_messages.written(ready, now=self.tick())
         except deliver_messages.TooLate:
-            self.done.put(deliver_messages.Done(letter, carrier, deliver_messages.TOO_LATE))
+            self.done.put(deliver_messages.Done(letter, provider, deliver_messages.TOO_LATE))
             return
         except Exception:
             note.exception("message %s: fault while writing it", letter.uid)
             return
         with self.counting:
-            self.in_flight[carrier.name] += 1
-        answer = carrier.submit(outgoing, valid_for=valid_for)
-        answer.add_done_callback(lambda f: self._answered(letter, carrier, f, segments))
+            self.in_flight[provider.name] += 1
+        answer = provider.submit(outgoing, valid_for=valid_for)
+        answer.add_done_callback(lambda f: self._answered(letter, provider, f, segments))
 
-    def _answered(self, letter, carrier, answer: Future, segments: int) -> None:
-        """In the carrier's thread."""
+    def _answered(self, letter, provider, answer: Future, segments: int) -> None:
+        """In the provider's thread."""
         with self.counting:
-            self.in_flight[carrier.name] -= 1
-        self.done.put(deliver_messages.Done(letter, carrier, answer.result(), segments))
+            self.in_flight[provider.name] -= 1
+        self.done.put(deliver_messages.Done(letter, provider, answer.result(), segments))
         self.bell.set()
 
     def _settle(self) -> int:
@@ -233,7 +233,7 @@ class Worker:
             return 0
         try:
             refused = deliver_messages.settle(done, router=self.router, now=self.tick())
-        except Error:  # what carriers answered is not forgotten: a message would leave twice
+        except Error:  # what providers answered is not forgotten: a message would leave twice
             for one in done:
                 self.done.put(one)
             raise
@@ -244,7 +244,7 @@ class Worker:
     # What comes back
 
     def take_receipt(self, receipt: delivery.Receipt) -> Future:
-        """In a carrier's thread. The future is done when the receipt is committed."""
+        """In a provider's thread. The future is done when the receipt is committed."""
         stored: Future = Future()
         self.told.put((receipt, stored))
         self.bell.set()
@@ -256,7 +256,7 @@ class Worker:
             return 0
         try:
             take_receipt.take([(receipt, "") for receipt, _ in told], now=self.tick())
-        except Exception as trouble:  # the carriers hear it, and repeat
+        except Exception as trouble:  # the providers hear it, and repeat
             for _, stored in told:
                 stored.set_exception(trouble)
             raise

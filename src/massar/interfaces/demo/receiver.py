@@ -1,4 +1,4 @@
-"""The far end of the demo's carriers: a real mail server and a real SMS gateway on this machine.
+"""The far end of the demo's providers: a real mail server and a real SMS gateway on this machine.
 
     python -m massar.interfaces.demo.receiver --smtp-port 2525 --sms-port 2526 --store var/demo-inbox.sqlite3
 

@@ -93,12 +93,12 @@ def _oldest(snapshot: delivery.metrics.MetricsSnapshot) -> Metric:
 
 
 def _breakers(snapshot: delivery.metrics.MetricsSnapshot) -> Metric:
-    """Of every carrier that ever had a fault; one of the three states is 1."""
-    what = "1 for the state in which the carrier's breaker is."
-    family = GaugeMetricFamily("massar_carrier_breaker", what, labels=("carrier", "state"))
+    """Of every provider that ever had a fault; one of the three states is 1."""
+    what = "1 for the state in which the provider's breaker is."
+    family = GaugeMetricFamily("massar_provider_breaker", what, labels=("provider", "state"))
     for facts in snapshot.breakers.values():
         for state in delivery.breaker.State.values:
-            family.add_metric((facts.carrier, state), facts.state == state)
+            family.add_metric((facts.provider, state), facts.state == state)
     return family
 
 

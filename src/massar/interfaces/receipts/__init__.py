@@ -1,1 +1,1 @@
-"""Where carriers call back about messages."""
+"""Where providers call back about messages."""

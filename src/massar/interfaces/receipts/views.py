@@ -1,4 +1,4 @@
-"""Call-backs of carriers: read, stored, and only then answered. A repeat gets the same answer as the first call."""
+"""Call-backs of providers: read, stored, and only then answered. A repeat gets the same answer as the first call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LONGEST_QUERY = 4000
 
 
 def _later(request: HttpRequest) -> HttpResponse:
-    """Nothing could be stored: the carrier calls again."""
+    """Nothing could be stored: the provider calls again."""
     answer = _said("later", 503)
     answer["Retry-After"] = "30"
     return answer
@@ -31,16 +31,16 @@ def _later(request: HttpRequest) -> HttpResponse:
 @csrf_exempt
 @outage.said_when_away(_later)
 @require_http_methods(["GET", "POST"])
-def receipt(request: HttpRequest, carrier: str, token: str) -> HttpResponse:
+def receipt(request: HttpRequest, provider: str, token: str) -> HttpResponse:
     """404 to whoever does not know the address or calls from elsewhere; 503 when nothing could be stored, so that the
-    carrier calls again."""
-    form = _known(carrier) if carrier in settings.MASSAR.carriers else None
-    uid = delivery.receipts_address.read(carrier, token) if form else None
+    provider calls again."""
+    form = _known(provider) if provider in settings.MASSAR.providers else None
+    uid = delivery.receipts_address.read(provider, token) if form else None
     if form is None or uid is None or not form.may_call(client_address(request)):
         return _said("unknown", 404)
     receipts = _read(form, request)
     if receipts is None:
-        note.warning("a call-back of %s can't be read", carrier)
+        note.warning("a call-back of %s can't be read", provider)
         return _said("unreadable", 400)
     # Of several that have names, not all need be about the message whose address was called.
     about = uid if len(receipts) == 1 or form.reference is None else ""
@@ -60,9 +60,9 @@ def _read(form: ReceiptForm, request: HttpRequest) -> list[delivery.Receipt] | N
 
 
 @lru_cache(maxsize=64)
-def _known(carrier: str) -> ReceiptForm | None:
-    table = settings.MASSAR.carriers[carrier]
-    return receipt_form(table, name=carrier) if table.get("kind") == "http" else None
+def _known(provider: str) -> ReceiptForm | None:
+    table = settings.MASSAR.providers[provider]
+    return receipt_form(table, name=provider) if table.get("kind") == "http" else None
 
 
 def _said(word: str, status: int) -> HttpResponse:

@@ -1,7 +1,7 @@
-"""Handing messages over: claim, fix the end, choose the carrier, write the attempt, and only then speak to the carrier.
+"""Handing messages over: claim, fix the end, choose the provider, write the attempt, and only then speak to the provider.
 
-No transaction is open while a carrier is spoken to. A worker may die at any line: the lease ends, another takes over,
-and a repeat carries the same secret and the same time. What many carriers' calls brought is settled together.
+No transaction is open while a provider is spoken to. A worker may die at any line: the lease ends, another takes over,
+and a repeat carries the same secret and the same time. What many providers' calls brought is settled together.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from massar.journeys.sso import log_out_of_sites
 from massar.journeys.sso.saml import single_logout
 
 outbox, Letter, State = delivery.outbox, delivery.Letter, delivery.State
-NO_CARRIER = "no carrier for this channel"
-TOO_LATE = delivery.NotSent("too late")
+NO_PROVIDER = "no provider for this channel"
+TOO_LATE = delivery.NotTransmitted("too late")
 NOTHING: Mapping[str, int] = {}
-TO_PEOPLE = delivery.wording.CHANNELS  # what the product puts in even where no carrier is configured
+TO_PEOPLE = delivery.wording.CHANNELS  # what the product puts in even where no provider is configured
 TO_SITES = {"site": log_out_of_sites.logout_token, "soap": single_logout.envelope}  # what says it, by channel
 CHARGED_WHEN_ASKED = ("temporary_password", "contact_code")  # to the country's SMS; the others when they leave
 SPENT_PAUSE = timedelta(minutes=1)  # at least, before what is not urgent asks again whether something is left
-NO_CARRIER_PAUSE = timedelta(minutes=1)
+NO_PROVIDER_PAUSE = timedelta(minutes=1)
 NOT_REGISTERED = "the site is no longer registered"
-SHUT, AWAY = "every carrier is shut", "the site is away"  # reasons for which messages wait until a breaker moves
+SHUT, AWAY = "every provider is shut", "the site is away"  # reasons for which messages wait until a breaker moves
 TRIES_BEFORE_GIVING_UP = (
-    3  # where one carrier says never, and another may: time enough to see whether others hear the same
+    3  # where one provider says never, and another may: time enough to see whether others hear the same
 )
-BUSY_PAUSE = timedelta(seconds=2)  # a carrier that is throttled takes more in a moment: no growing pause
+BUSY_PAUSE = timedelta(seconds=2)  # a provider that is throttled takes more in a moment: no growing pause
 BUSY_TRIES, BUSY_FOR_LONG = (
     20,
     timedelta(seconds=30),
@@ -45,18 +45,18 @@ BUSY_TRIES, BUSY_FOR_LONG = (
 
 @dataclass(frozen=True)
 class Ready:
-    """A message whose attempt is written: it may leave by that carrier."""
+    """A message whose attempt is written: it may leave by that provider."""
 
     letter: Letter
-    carrier: delivery.Carrier
+    provider: delivery.Provider
 
 
 @dataclass(frozen=True)
 class Done:
-    """What a carrier answered. `segments`: as how many the text counts (0 where that means nothing)."""
+    """What a provider answered. `segments`: as how many the text counts (0 where that means nothing)."""
 
     letter: Letter
-    carrier: delivery.Carrier
+    provider: delivery.Provider
     result: delivery.Result
     segments: int = 0
 
@@ -79,9 +79,9 @@ def take(
 ) -> list[Ready]:
     """Claims due messages, ends those that are too late or no longer wanted, and writes the attempts of the others.
 
-    under_way: by carrier's name, how many messages are being handed over; share: of these, how many one site may have
+    under_way: by provider's name, how many messages are being handed over; share: of these, how many one site may have
     (None: as many as there are), so that a slow site holds up no other. senders: how many of the threads are free that speak
-    to carriers which answer at once; what waited for one beside its lease would be taken up twice. patience: what is due for
+    to providers which answer at once; what waited for one beside its lease would be taken up twice. patience: what is due for
     less is left to other workers.
     """
     to_sites = channel in TO_SITES
@@ -89,17 +89,17 @@ def take(
     due_by = now - patience if patience else None
     letters = _still_wanted(outbox.claim(most, now=now, channel=channel, besides=besides, due_by=due_by), now)
     if not router.roster.of(channel):
-        outbox.put_back(letters, now=now, pause=NO_CARRIER_PAUSE, reason=NO_CARRIER)
+        outbox.put_back(letters, now=now, pause=NO_PROVIDER_PAUSE, reason=NO_PROVIDER)
         return []
     if to_sites:
         ready = _to_sites(letters, router, now, under_way, share)
     else:
         ready = _to_people(letters, channel, router, now, most if senders is None else senders)
-    router.release_probes([one.carrier.name for one in ready], now)
+    router.release_probes([one.provider.name for one in ready], now)
     ready = _fixed(ready, now)
-    for carrier in {one.carrier.name: one.carrier for one in ready}.values():
-        theirs = [one.letter for one in ready if one.carrier.name == carrier.name]
-        outbox.begin_attempts(theirs, carrier.name, longest=carrier.longest, now=now)
+    for provider in {one.provider.name: one.provider for one in ready}.values():
+        theirs = [one.letter for one in ready if one.provider.name == provider.name]
+        outbox.begin_attempts(theirs, provider.name, longest=provider.longest, now=now)
     return ready
 
 
@@ -108,15 +108,15 @@ def _to_people(
 ) -> list[Ready]:
     ready, shut, crowded = [], [], []
     for letter in letters:
-        carrier = router.choose(letter, now)
-        at_once = carrier is not None and not hasattr(carrier, "submit")
-        if carrier is None:
+        provider = router.choose(letter, now)
+        at_once = provider is not None and not hasattr(provider, "submit")
+        if provider is None:
             shut.append(letter)
         elif at_once and not senders:
             crowded.append(letter)
         else:
             senders -= at_once
-            ready.append(Ready(letter, carrier))
+            ready.append(Ready(letter, provider))
     outbox.put_back(crowded, now=now, pause=BUSY_PAUSE, reason="every sender is busy")
     outbox.put_back(shut, now=now, pause=router.next_probe(channel, now), reason=SHUT)
     return _within_budget(ready, now)
@@ -180,7 +180,7 @@ def _still_wanted(letters: list[Letter], now: datetime) -> list[Letter]:
 
 
 def _fixed(ready: list[Ready], now: datetime) -> list[Ready]:
-    """Each with its end, which is counted from here where it was still open: a secret does not age while every carrier is shut."""
+    """Each with its end, which is counted from here where it was still open: a secret does not age while every provider is shut."""
     letters = [one.letter for one in ready]
     ends: dict[datetime, list[Letter]] = {}
     for letter in letters:
@@ -194,8 +194,8 @@ def _fixed(ready: list[Ready], now: datetime) -> list[Ready]:
     return [replace(one, letter=fixed.get(one.letter.id, one.letter)) for one in ready]
 
 
-def written(ready: Ready, *, now: datetime) -> tuple[delivery.Outgoing, timedelta, int]:
-    """What the carrier gets: the message, how long it is worth something, its segments. Raises TooLate."""
+def written(ready: Ready, *, now: datetime) -> tuple[delivery.OutboundMessage, timedelta, int]:
+    """What the provider gets: the message, how long it is worth something, its segments. Raises TooLate."""
     if ready.letter.too_late(now):
         raise TooLate
     outgoing = _written(ready.letter, now)
@@ -204,15 +204,15 @@ def written(ready: Ready, *, now: datetime) -> tuple[delivery.Outgoing, timedelt
 
 
 def hand_over(ready: Ready, *, tick: Callable[[], datetime]) -> Done:
-    """Speaks to a carrier that answers at once."""
+    """Speaks to a provider that answers at once."""
     try:
         outgoing, valid_for, segments = written(ready, now=tick())
     except TooLate:
-        return Done(ready.letter, ready.carrier, TOO_LATE)
-    result = ready.carrier.send(outgoing, valid_for=valid_for)
+        return Done(ready.letter, ready.provider, TOO_LATE)
+    result = ready.provider.send(outgoing, valid_for=valid_for)
     if ready.letter.channel == "soap":
         result = single_logout.heard(ready.letter, result, now=tick())
-    return Done(ready.letter, ready.carrier, result, segments)
+    return Done(ready.letter, ready.provider, result, segments)
 
 
 def settle(done: list[Done], *, router: delivery.Router, now: datetime) -> list[tuple[Letter, str]]:
@@ -222,7 +222,7 @@ def settle(done: list[Done], *, router: delivery.Router, now: datetime) -> list[
         refused = [
             (one.letter, _refused(one, router, now)) for one in done if not isinstance(one.result, delivery.Accepted)
         ]
-    _judge_carriers(done, now)
+    _judge_providers(done, now)
     return refused
 
 
@@ -230,11 +230,11 @@ def _accepted(done: list[Done], router: delivery.Router, now: datetime) -> None:
     taken = [
         outbox.Taken(
             one.letter,
-            one.carrier.name,
+            one.provider.name,
             one.result.parts or ((one.result.reference,) if one.result.reference else ()),
             one.result.receipt,
             segments := max(one.segments, len(one.result.parts)),
-            segments * router.roster.price(one.carrier.name),
+            segments * router.roster.price(one.provider.name),
         )
         for one in done
     ]
@@ -243,7 +243,7 @@ def _accepted(done: list[Done], router: delivery.Router, now: datetime) -> None:
     counts = Counter()
     for one in taken:
         counts.update(
-            delivery.counters.count_accepted(one.letter.channel, one.carrier, "accepted", one.segments, one.cost)
+            delivery.counters.count_accepted(one.letter.channel, one.provider, "accepted", one.segments, one.cost)
         )
     for channel in {one.letter.channel for one in settled}:
         waits = [max(0.0, (now - x.letter.created_at).total_seconds()) for x in settled if x.letter.channel == channel]
@@ -252,16 +252,18 @@ def _accepted(done: list[Done], router: delivery.Router, now: datetime) -> None:
 
 
 def _refused(one: Done, router: delivery.Router, now: datetime) -> str:
-    """One attempt that did not end well: again by another carrier, later, or never."""
+    """One attempt that did not end well: again by another provider, later, or never."""
     letter, result = one.letter, one.result
     outcome, code = _outcome(result)
     outbox.end_attempt(letter, outcome, now=now, code=code)
-    delivery.counters.add(delivery.counters.count_refused(letter.channel, one.carrier.name, outcome))
+    delivery.counters.add(delivery.counters.count_refused(letter.channel, one.provider.name, outcome))
     if letter.too_late(now):
         _give_up(letter, State.EXPIRED, "too late", now)
-    elif isinstance(result, delivery.Refused) and result.permanent and _is_the_end(one, router):
+    elif isinstance(result, delivery.Rejected) and result.permanent and _is_the_end(one, router):
         _give_up(letter, State.FAILED, code, now)
-    elif isinstance(result, delivery.Unsure) and letter.channel not in TO_SITES and not outbox.may_repeat(letter):
+    elif (
+        isinstance(result, delivery.OutcomeUnknown) and letter.channel not in TO_SITES and not outbox.may_repeat(letter)
+    ):
         _give_up(letter, State.FAILED, code, now)
     else:
         outbox.later(letter, now=now, reason=code, pause=_pause(one, router))
@@ -269,48 +271,48 @@ def _refused(one: Done, router: delivery.Router, now: datetime) -> str:
 
 
 def _is_the_end(one: Done, router: delivery.Router) -> bool:
-    """Said for good: by this carrier alone, where another may still take it, or where others may soon hear the same."""
+    """Said for good: by this provider alone, where another may still take it, or where others may soon hear the same."""
     if not one.result.elsewhere or one.letter.channel in TO_SITES:
         return True
-    left = router.others_left(one.letter.channel, {*one.letter.tried, one.carrier.name})
+    left = router.others_left(one.letter.channel, {*one.letter.tried, one.provider.name})
     return not left and one.letter.attempt >= TRIES_BEFORE_GIVING_UP
 
 
 def _outcome(result: delivery.Result) -> tuple[str, str]:
     match result:
-        case delivery.Refused(code=code):
+        case delivery.Rejected(code=code):
             return "refused", code
-        case delivery.Unsure(why=why):
+        case delivery.OutcomeUnknown(why=why):
             return "unsure", why
-        case delivery.NotSent(why=why):
+        case delivery.NotTransmitted(why=why):
             return "not_sent", why
-    raise TypeError(f"a carrier answered {result!r}")
+    raise TypeError(f"a provider answered {result!r}")
 
 
 def _pause(one: Done, router: delivery.Router) -> timedelta | None:
-    """At once where another carrier has not had it; after an unsure answer a receipt may still tell what became of it."""
-    letter, unsure = one.letter, isinstance(one.result, delivery.Unsure)
-    if letter.channel not in TO_SITES and router.others_left(letter.channel, {*letter.tried, one.carrier.name}):
+    """At once where another provider has not had it; after an unsure answer a receipt may still tell what became of it."""
+    letter, unsure = one.letter, isinstance(one.result, delivery.OutcomeUnknown)
+    if letter.channel not in TO_SITES and router.others_left(letter.channel, {*letter.tried, one.provider.name}):
         return outbox.GRACE if unsure else timedelta(0)
-    if isinstance(one.result, delivery.Refused) and one.result.busy:
+    if isinstance(one.result, delivery.Rejected) and one.result.busy:
         return BUSY_PAUSE if letter.attempt < BUSY_TRIES else BUSY_FOR_LONG
     return outbox.GRACE if unsure and letter.attempt < 3 else None
 
 
-def _judge_carriers(done: list[Done], now: datetime) -> None:
-    """Breakers hear what is the carrier's fault, what may be one message's own, and what is neither (`blame`)."""
-    for carrier in {one.carrier.name: one.carrier for one in done}.values():
-        theirs = [one for one in done if one.carrier.name == carrier.name]
+def _judge_providers(done: list[Done], now: datetime) -> None:
+    """Breakers hear what is the provider's fault, what may be one message's own, and what is neither (`blame`)."""
+    for provider in {one.provider.name: one.provider for one in done}.values():
+        theirs = [one for one in done if one.provider.name == provider.name]
         for one in next(([x] for x in theirs if isinstance(x.result, delivery.Accepted)), theirs):
             if one.result == TOO_LATE:
-                delivery.breaker.release_probe(carrier.name, now=now)
-            elif delivery.blame.hear(carrier.name, one.letter, one.result, now=now):
-                _wake(one.letter, carrier.name, now)
+                delivery.breaker.release_probe(provider.name, now=now)
+            elif delivery.blame.hear(provider.name, one.letter, one.result, now=now):
+                _wake(one.letter, provider.name, now)
 
 
-def _wake(letter: Letter, carrier: str, now: datetime) -> None:
-    """The carrier is well again, or is tried sooner or later than those knew that wait for it."""
-    until = delivery.breaker.all_states()[carrier].until
+def _wake(letter: Letter, provider: str, now: datetime) -> None:
+    """The provider is well again, or is tried sooner or later than those knew that wait for it."""
+    until = delivery.breaker.all_states()[provider].until
     if letter.channel in TO_SITES:
         outbox.wake(AWAY, channel=letter.channel, about=letter.values["site"], at=until or now)
     else:
@@ -330,10 +332,10 @@ def _tell(letters: list[Letter], outcome: str, now: datetime) -> None:
     )
 
 
-def _written(letter: Letter, now: datetime) -> delivery.Outgoing:
-    """The message as the carrier gets it; the same for every repeat (what a site gets is signed anew)."""
+def _written(letter: Letter, now: datetime) -> delivery.OutboundMessage:
+    """The message as the provider gets it; the same for every repeat (what a site gets is signed anew)."""
     if letter.channel in TO_SITES:
-        return delivery.Outgoing(
+        return delivery.OutboundMessage(
             message_id=letter.uid,
             channel=letter.channel,
             to=letter.to,
@@ -350,7 +352,7 @@ def _written(letter: Letter, now: datetime) -> delivery.Outgoing:
         if values.get(moment):
             values[moment] = datetime.fromisoformat(values[moment])
     text = delivery.wording.render(letter.purpose, language=letter.language, channel=letter.channel, values=values)
-    return delivery.Outgoing(
+    return delivery.OutboundMessage(
         message_id=letter.uid,
         channel=letter.channel,
         to=letter.to,

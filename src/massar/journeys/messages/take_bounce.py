@@ -37,11 +37,11 @@ def take(recipient: str, content: bytes, *, now: datetime) -> delivery.Receipt |
         return _dropped(f"message {returned.uid}: no report that can be read")
     contacts = _contacts(sent.person_id, returned, now)
     receipt = delivery.Receipt(
-        sent.carrier, sent.reference, report.state, report.code, to=contacts[0].value if contacts else ""
+        sent.provider, sent.reference, report.state, report.code, to=contacts[0].value if contacts else ""
     )
     take_receipt.take([(receipt, returned.uid)], now=now)
     _record(sent, report, _consequence(contacts, report, sent, now), now)
-    if report.ours:
+    if report.configuration_error:
         note.warning("message %s: refused by a policy (%s); it is about us", returned.uid, report.code)
     return receipt
 

@@ -1,4 +1,4 @@
-"""What carriers tell after they have accepted: delivered, or not; and then another carrier while there is time."""
+"""What providers tell after they have accepted: delivered, or not; and then another provider while there is time."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ TIME_FOR_ANOTHER = timedelta(minutes=3)  # less is not enough to be sent, read a
 
 @transaction.atomic
 def take(told: Sequence[tuple[delivery.Receipt, str]], *, now: datetime) -> None:
-    """Stores (receipt, uid of the message or ''). Committed when this returns: only then the carrier may hear so.
+    """Stores (receipt, uid of the message or ''). Committed when this returns: only then the provider may hear so.
 
-    What will not arrive is looked after by the worker's next sweep, which knows the other carriers.
+    What will not arrive is looked after by the worker's next sweep, which knows the other providers.
     """
     named = [receipt for receipt, uid in told if receipt.reference and not uid]
     others = [(receipt, uid) for receipt, uid in told if uid or not receipt.reference]
@@ -39,13 +39,13 @@ def _delivered(news: list[delivery.Told], now: datetime) -> None:
     delivered = [one for one in news if one.state == delivery.DELIVERED]
     receipts.deliver(delivered, now=now)
     _tell(delivered, "delivered", now)
-    delivery.counters.add(delivery.counters.count_receipts((one.channel, one.carrier, one.state) for one in news))
+    delivery.counters.add(delivery.counters.count_receipts((one.channel, one.provider, one.state) for one in news))
 
 
 def _another_may(one: delivery.Told, router: delivery.Router, now: datetime) -> bool:
-    """While time is left and a carrier has not had it."""
+    """While time is left and a provider has not had it."""
     end = one.expires_at or one.deadline
-    return end - now >= TIME_FOR_ANOTHER and router.others_left(one.channel, receipts.carriers_tried(one.message_id))
+    return end - now >= TIME_FOR_ANOTHER and router.others_left(one.channel, receipts.providers_tried(one.message_id))
 
 
 def _tell(news: list[delivery.Told], outcome: str, now: datetime) -> None:

@@ -17,7 +17,7 @@ STEP = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Overview:
-    """All of one moment. `tallies`: (channel, carrier) -> metrics.Tally of the window. Every configured carrier stands there,
+    """All of one moment. `tallies`: (channel, provider) -> metrics.Tally of the window. Every configured provider stands there,
     with traffic or without; so does what is shut and no longer configured, or a site, with channel ''.
     """
 
@@ -41,15 +41,15 @@ def take_snapshot(*, now: datetime) -> metrics.MetricsSnapshot:
 
 
 def read_overview(*, now: datetime, window: timedelta = metrics.HOUR) -> Overview:
-    """Read queue, carriers and alarms, as operators see them."""
+    """Read queue, providers and alarms, as operators see them."""
     snapshot = take_snapshot(now=now)
-    tallies = snapshot.hour if window == metrics.HOUR else metrics.tally_by_carrier(now=now, window=window)
+    tallies = snapshot.hour if window == metrics.HOUR else metrics.tally_by_provider(now=now, window=window)
     closed = delivery.breaker.State.CLOSED
-    idle = {(channel, name): metrics.Tally() for name, channel in settings.MASSAR.carrier_channels.items()}
+    idle = {(channel, name): metrics.Tally() for name, channel in settings.MASSAR.provider_channels.items()}
     listed = {**idle, **tallies}
-    named = {carrier for _, carrier in listed}
+    named = {provider for _, provider in listed}
     shut = [
-        facts.carrier for facts in snapshot.breakers.values() if facts.state != closed and facts.carrier not in named
+        facts.provider for facts in snapshot.breakers.values() if facts.state != closed and facts.provider not in named
     ]
     return Overview(
         now=now,
@@ -57,7 +57,7 @@ def read_overview(*, now: datetime, window: timedelta = metrics.HOUR) -> Overvie
         alarms=delivery.alarms.find_active(snapshot),
         queue=snapshot.queue,
         breakers=snapshot.breakers,
-        tallies=dict(sorted(listed.items())) | {("", carrier): metrics.Tally() for carrier in shut},
+        tallies=dict(sorted(listed.items())) | {("", provider): metrics.Tally() for provider in shut},
         errors=metrics.read_errors(),
     )
 

@@ -11,9 +11,9 @@ from massar.domain.delivery.provider import (
     SITE,
     SOAP,
     Accepted,
-    CarrierOptions,
-    Outgoing,
-    Refused,
+    OutboundMessage,
+    ProviderOptions,
+    Rejected,
     Result,
     is_loopback,
     tls_context,
@@ -27,7 +27,7 @@ ACTION = '"http://www.oasis-open.org/committees/security"'  # SAML bindings §3.
 class _ToSites:
     """What both ways share: the message's own place, and no redirects."""
 
-    def __init__(self, options: CarrierOptions):
+    def __init__(self, options: ProviderOptions):
         self.name = options.name or "sites"
         self.longest = options.longest
         self._caller = Caller(options, tls_context(options.ca_file))
@@ -39,31 +39,31 @@ class _ToSites:
         """Nothing to ask: every message has a place of its own, and `massar sites test` reaches them."""
         return []
 
-    def _post(self, message: Outgoing, body: bytes, headers: dict[str, str], judge) -> Result:
+    def _post(self, message: OutboundMessage, body: bytes, headers: dict[str, str], judge) -> Result:
         place = _place(message.to)
         if place is None:
-            return Refused("the address is not https", permanent=True)
+            return Rejected("the address is not https", permanent=True)
         sent = {"Accept": "*/*", "Idempotency-Key": message.message_id, **headers}
         answer = self._caller.ask(Call("POST", place, sent, body))
         return judge(answer) if isinstance(answer, Answer) else answer
 
 
-class SiteCarrier(_ToSites):
+class SiteProvider(_ToSites):
     """`to` is the site's registered logout address, `text` the signed token, made anew for every try."""
 
     channel = SITE
 
-    def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
+    def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
         body = urlencode({"logout_token": message.text}).encode()
         return self._post(message, body, {"Content-Type": "application/x-www-form-urlencoded"}, _judged)
 
 
-class SoapCarrier(_ToSites):
+class SoapProvider(_ToSites):
     """`to` is the site's registered address for SOAP, `text` the envelope. What the site answers is for others to judge."""
 
     channel = SOAP
 
-    def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
+    def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
         headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": ACTION}
         return self._post(message, message.text.encode(), headers, _answered)
 
@@ -87,11 +87,11 @@ def _judged(answer: Answer) -> Result:
         return Accepted(f"http {answer.status}")
     code = f"http {answer.status}"
     if answer.status == 400:
-        return Refused(code, permanent=True, about=RECIPIENT)
+        return Rejected(code, permanent=True, about=RECIPIENT)
     if answer.status >= 500:
-        return Refused(code, permanent=False, about=MESSAGE)
+        return Rejected(code, permanent=False, about=MESSAGE)
     ours = answer.status not in (*_LATER, 429)
-    return Refused(code, permanent=False, ours=ours, busy=answer.status == 429, about=RECIPIENT)
+    return Rejected(code, permanent=False, configuration_error=ours, busy=answer.status == 429, about=RECIPIENT)
 
 
 def _answered(answer: Answer) -> Result:
@@ -99,5 +99,7 @@ def _answered(answer: Answer) -> Result:
     if answer.status != 200:
         return _judged(answer)
     if answer.body is None:
-        return Refused("the answer is too long, or broke off", permanent=False, ours=True, about=RECIPIENT)
+        return Rejected(
+            "the answer is too long, or broke off", permanent=False, configuration_error=True, about=RECIPIENT
+        )
     return Accepted("http 200", answer=answer.body)

@@ -1,4 +1,4 @@
-"""What runs behind an SMPP carrier: the loop's thread, its connections, the queue of messages, the sink's thread."""
+"""What runs behind an SMPP provider: the loop's thread, its connections, the queue of messages, the sink's thread."""
 
 import asyncio
 import logging
@@ -17,12 +17,12 @@ from typing import Protocol
 from massar.core import clock, ids
 from massar.domain.delivery.provider import (
     Accepted,
-    NotSent,
+    NotTransmitted,
+    OutcomeUnknown,
     Receipt,
     ReceiptSink,
-    Refused,
+    Rejected,
     Result,
-    Unsure,
     trouble,
 )
 from massar.providers.smpp import pdu as smpp
@@ -34,13 +34,13 @@ from massar.providers.smpp.text import Content
 note = logging.getLogger("massar.smpp")
 
 STEADY = 60.0  # a connection that lived so many seconds was a good one
-TAKEN = NotSent("all binds of the contract are taken")
-UNREADABLE_SLOTS = NotSent("the slots of its binds can't be asked")
+TAKEN = NotTransmitted("all binds of the contract are taken")
+UNREADABLE_SLOTS = NotTransmitted("the slots of its binds can't be asked")
 SLOT_PAUSE = 5  # first pauses of a reconnect, until a taken bind is asked for again
-NO_CONNECTION = NotSent("no connection to the SMSC yet")
-CLOSED = NotSent("the carrier is closed")
-NOT_IN_TIME = NotSent("its turn did not come in time")
-TOO_LATE = NotSent("too late")
+NO_CONNECTION = NotTransmitted("no connection to the SMSC yet")
+CLOSED = NotTransmitted("the provider is closed")
+NOT_IN_TIME = NotTransmitted("its turn did not come in time")
+TOO_LATE = NotTransmitted("too late")
 
 
 class BindSlots(Protocol):
@@ -74,7 +74,7 @@ class Job:
         self.line: Session | None = None  # all segments leave by one
         self._results: dict[int, Result] = {}
 
-    def late(self, now: float) -> NotSent | None:
+    def late(self, now: float) -> NotTransmitted | None:
         if now > self.worthless_at - 1:  # the shortest validity that can be written is a second
             return TOO_LATE
         return NOT_IN_TIME if now > self.leave_by else None
@@ -88,7 +88,7 @@ class Job:
         if len(self._results) == len(self.segments):
             self.future.set_result(_whole([self._results[n] for n in range(len(self.segments))]))
 
-    def give_up(self, why: Refused | NotSent) -> None:
+    def give_up(self, why: Rejected | NotTransmitted) -> None:
         """What was not written will not be."""
         for place in range(self.written, len(self.segments)):
             self.answered(place, why)
@@ -97,10 +97,10 @@ class Job:
 
 def _whole(results: list[Result]) -> Result:
     """One result for all segments: a message that lacks one is not read by anybody."""
-    refused = [result for result in results if isinstance(result, Refused)]
+    refused = [result for result in results if isinstance(result, Rejected)]
     if refused:
         return min(refused, key=lambda result: result.busy)
-    for kind in (NotSent, Unsure):
+    for kind in (NotTransmitted, OutcomeUnknown):
         found = next((result for result in results if isinstance(result, kind)), None)
         if found:
             return found
@@ -135,7 +135,7 @@ class Engine:
         self._lines: tuple[Session, ...] = ()  # those that send
         self._held: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._why: Refused | NotSent = NO_CONNECTION
+        self._why: Rejected | NotTransmitted = NO_CONNECTION
         self._sender = settings.sender
 
     # From any thread ----------------------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ class Engine:
             return True
         try:
             taken = await asyncio.to_thread(self._slots.try_take, n)
-        except Exception:  # nobody else need hold a bind: messages go on by the next carrier, and operators hear of it
+        except Exception:  # nobody else need hold a bind: messages go on by the next provider, and operators hear of it
             note.exception("%s: bind slots can't be asked", self._name)
             self._why = UNREADABLE_SLOTS
             return False
@@ -255,14 +255,14 @@ class Engine:
             note.warning("%s: no bind: %s", self._name, problem)
             return
         except Exception as problem:  # a bind that nobody tries again would be found by the first silent night
-            self._why = NotSent(trouble(problem))
+            self._why = NotTransmitted(trouble(problem))
             note.exception("%s: no bind", self._name)
             return
         note.info("%s: bound", self._name)
         self._joined(session)
         why = await asyncio.shield(session.ended)
         self._left(session)
-        self._why = NotSent(f"the connection was lost: {why}")
+        self._why = NotTransmitted(f"the connection was lost: {why}")
         note.warning("%s: %s", self._name, self._why.why)
         self._pump()
 
@@ -293,12 +293,12 @@ class Engine:
                 return
             self._write(job, line, now)
 
-    def _hopeless(self, job: Job, line: Session | None, now: float) -> Refused | NotSent | None:
+    def _hopeless(self, job: Job, line: Session | None, now: float) -> Rejected | NotTransmitted | None:
         if not self._lines:
             return self._why
         if line is not None and line.ended.done():
-            return NotSent("the connection was lost")
-        return NotSent("a segment of it was lost") if job.spoilt() else job.late(now)
+            return NotTransmitted("the connection was lost")
+        return NotTransmitted("a segment of it was lost") if job.spoilt() else job.late(now)
 
     def _best(self, now: float) -> Session | None:
         """The line with the most room among those whose pace allows one more."""
@@ -335,7 +335,7 @@ class Engine:
             self._timer.cancel()
         self._timer = self._loop.call_later(min(waits), self._pump) if waits else None
 
-    def _fail_all(self, why: NotSent) -> None:
+    def _fail_all(self, why: NotTransmitted) -> None:
         while self._queue:
             self._queue.popleft().give_up(why)
 

@@ -1,6 +1,6 @@
 """SMS by SMPP 3.4: standing connections to an operator's SMSC, many messages under way at once, receipts.
 
-One thread holds an event loop with all connections of the carrier; `submit` may be called from any other. A second
+One thread holds an event loop with all connections of the provider; `submit` may be called from any other. A second
 thread speaks to the sink of receipts, so that a slow database never keeps the loop from answering the SMSC.
 """
 
@@ -14,11 +14,11 @@ from pathlib import Path
 
 from massar.domain.delivery.provider import (
     SMS,
-    CarrierSettingError,
-    NotSent,
-    Outgoing,
+    NotTransmitted,
+    OutboundMessage,
+    ProviderSettingError,
     ReceiptSink,
-    Refused,
+    Rejected,
     Result,
     is_loopback,
     tls_context,
@@ -35,8 +35,8 @@ note = logging.getLogger("massar.smpp")
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")  # E.164
 
 
-class SmppCarrier:
-    """A Pipelined carrier for one contract. Its threads run from `open` to `close`; it is opened once.
+class SmppProvider:
+    """A Pipelined provider for one contract. Its threads run from `open` to `close`; it is opened once.
 
     Callbacks of the futures run in the loop's thread: they must not wait.
     """
@@ -45,7 +45,7 @@ class SmppCarrier:
 
     def __init__(self, settings: SmppSettings, *, name: str = "", slots: BindSlots | None = None):
         if settings.tls == OFF and settings.ca_file:
-            raise CarrierSettingError("An SMPP carrier with tls off has no use for a ca_file.")
+            raise ProviderSettingError("An SMPP provider with tls off has no use for a ca_file.")
         self.name = name or f"smpp-{settings.host}"
         self.longest = settings.longest
         self._settings, self._slots = settings, slots
@@ -55,27 +55,27 @@ class SmppCarrier:
         self.left_alone = ""
 
     def __repr__(self):
-        return f"<SmppCarrier {self.name}>"
+        return f"<SmppProvider {self.name}>"
 
     def open(self, receipts: ReceiptSink) -> None:
         if self._engine:
-            raise RuntimeError("a carrier is opened once")
+            raise RuntimeError("a provider is opened once")
         if self._tls is None and not is_loopback(self._settings.host):
             note.warning("%s: tls is off, messages leave this machine in the clear", self.name)
         self._engine = Engine(self.name, self._settings, self._tls, self._slots, receipts)
         self._engine.start()
 
-    def submit(self, message: Outgoing, *, valid_for: timedelta) -> "Future[Result]":
+    def submit(self, message: OutboundMessage, *, valid_for: timedelta) -> "Future[Result]":
         try:
             job = self._job(message, valid_for)
         except _Unfit as unfit:
             return _done(unfit.result)
         if not self._engine:
-            return _done(NotSent("the carrier is not open"))
+            return _done(NotTransmitted("the provider is not open"))
         self._engine.put(job)
         return job.future
 
-    def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
+    def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
         return self.submit(message, valid_for=valid_for).result()
 
     def room(self) -> int:
@@ -89,7 +89,7 @@ class SmppCarrier:
             self._engine.stop(self.longest.total_seconds())
 
     def check(self) -> list[str]:
-        """Binds and says goodbye, with each kind of bind that is set. A carrier that is bound already is healthy.
+        """Binds and says goodbye, with each kind of bind that is set. A provider that is bound already is healthy.
 
         The bind is one of the contract's: where workers hold them all, it is left to them (`left_alone` says so).
         """
@@ -122,22 +122,22 @@ class SmppCarrier:
             try:
                 session = await connect(self._settings, command, self._tls, deliver=_left_for_later, freed=_nothing)
             except NoBind as problem:
-                if isinstance(problem.result, Refused):
+                if isinstance(problem.result, Rejected):
                     return [f"{where} refuses us: {problem.result.code}."]
                 return [f"{where} can't be reached: {problem.result.why}."]
             await session.goodbye()
         return []
 
-    def _job(self, message: Outgoing, valid_for: timedelta) -> Job:
+    def _job(self, message: OutboundMessage, valid_for: timedelta) -> Job:
         settings = self._settings
         if valid_for < timedelta(seconds=1):
             raise _Unfit(TOO_LATE)
         if not _NUMBER.fullmatch(message.to):
-            raise _Unfit(Refused("number can't be written to", permanent=True))
+            raise _Unfit(Rejected("number can't be written to", permanent=True))
         try:
             segments = contents(message.text, message.message_id)
         except ValueError as problem:
-            raise _Unfit(Refused(str(problem), permanent=True)) from problem
+            raise _Unfit(Rejected(str(problem), permanent=True)) from problem
         to = Address(settings.to_ton, settings.to_npi, message.to[1:])
         return Job(to, segments, valid_for=valid_for, patience=settings.answer_timeout)
 
@@ -145,14 +145,14 @@ class SmppCarrier:
 class _Unfit(Exception):
     """A message that need not be queued: `result` is known."""
 
-    def __init__(self, result: Refused | NotSent):
+    def __init__(self, result: Rejected | NotTransmitted):
         super().__init__()
         self.result = result
 
 
-def from_table(table: Mapping[str, object], *, name: str, slots: BindSlots | None = None) -> SmppCarrier:
-    """The carrier of one table of settings. Raises CarrierSettingError with one sentence, never with the password."""
-    return SmppCarrier(read_table(table, name=name), name=name, slots=slots)
+def from_table(table: Mapping[str, object], *, name: str, slots: BindSlots | None = None) -> SmppProvider:
+    """The provider of one table of settings. Raises ProviderSettingError with one sentence, never with the password."""
+    return SmppProvider(read_table(table, name=name), name=name, slots=slots)
 
 
 def _done(result: Result) -> "Future[Result]":

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from massar.domain.delivery.provider import Accepted, NotSent, Refused, Result, Unsure, trouble
+from massar.domain.delivery.provider import Accepted, NotTransmitted, OutcomeUnknown, Rejected, Result, trouble
 from massar.providers.connect import dial
 from massar.providers.smpp import pdu as smpp
 from massar.providers.smpp.settings import SmppSettings
@@ -33,8 +33,8 @@ Deliver = Callable[[smpp.Delivery, Callable[[bool], None]], None]
 class NoBind(Exception):
     """The connection did not come to be bound; `result` is what a message gets meanwhile."""
 
-    def __init__(self, result: Refused | NotSent):
-        super().__init__(result.why if isinstance(result, NotSent) else result.code)
+    def __init__(self, result: Rejected | NotTransmitted):
+        super().__init__(result.why if isinstance(result, NotTransmitted) else result.code)
         self.result = result
 
 
@@ -148,7 +148,7 @@ class Session(asyncio.Protocol):
         return self._settings.window - self._under_way if usable else 0
 
     def submit(self, body: bytes, done: Callable[[Result], None]) -> None:
-        """Write a submit_sm. `done` gets Accepted, Refused or Unsure, once."""
+        """Write a submit_sm. `done` gets Accepted, Rejected or OutcomeUnknown, once."""
         self.pace.take()
         self._under_way += 1
         self._ask(smpp.SUBMIT_SM, body, partial(self._submitted, self._loop.time(), done))
@@ -156,7 +156,7 @@ class Session(asyncio.Protocol):
     def _submitted(self, written: float, done: Callable[[Result], None], answer: Answer) -> None:
         self._under_way -= 1
         result = self._judged(answer)
-        if isinstance(result, Refused) and result.busy:
+        if isinstance(result, Rejected) and result.busy:
             self.pace.slow(self._loop.time(), written)
         if answer is NO_ANSWER and not self._probing:
             self._probe()  # is the SMSC slow, or is nobody there?
@@ -165,7 +165,7 @@ class Session(asyncio.Protocol):
 
     def _judged(self, answer: Answer) -> Result:
         if isinstance(answer, str):
-            return Unsure(answer)
+            return OutcomeUnknown(answer)
         if answer.command == smpp.GENERIC_NACK:
             return refusal(answer.status or smpp.BAD_COMMAND)
         if answer.status != smpp.OK:
@@ -333,7 +333,7 @@ async def connect(
                 lambda: Session(settings, command, deliver=deliver, freed=freed), sock=line, **secure
             )
     except (OSError, ValueError) as problem:
-        raise NoBind(NotSent(trouble(problem))) from problem
+        raise NoBind(NotTransmitted(trouble(problem))) from problem
     try:
         await session.bind()
     except BaseException:
@@ -342,14 +342,14 @@ async def connect(
     return session
 
 
-def _unbound(answer: Answer) -> Refused | NotSent:
+def _unbound(answer: Answer) -> Rejected | NotTransmitted:
     """A bind that failed: no answer, a fault that may pass, or one of ours."""
     if isinstance(answer, str):
-        return NotSent(answer)
+        return NotTransmitted(answer)
     refused = refusal(answer.status or smpp.BAD_COMMAND)
-    if refused.ours or refused.permanent:
-        return Refused(f"{refused.code} at bind", permanent=False, ours=True)
-    return NotSent(f"bind was refused ({refused.code})")
+    if refused.configuration_error or refused.permanent:
+        return Rejected(f"{refused.code} at bind", permanent=False, configuration_error=True)
+    return NotTransmitted(f"bind was refused ({refused.code})")
 
 
 async def _at_most(seconds: float, waited) -> None:

@@ -1,4 +1,4 @@
-"""The settings of an SMPP carrier: one table of the configuration, or one URL. Every mistake is one sentence."""
+"""The settings of an SMPP provider: one table of the configuration, or one URL. Every mistake is one sentence."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote
 
-from massar.domain.delivery.provider import CarrierOptions, CarrierSettingError, is_loopback
+from massar.domain.delivery.provider import ProviderOptions, ProviderSettingError, is_loopback
 from massar.providers.smpp.pdu import Address
 from massar.providers.smpp.receipt import DEC_TO_HEX, FORMS, HEX_TO_DEC, SAME, Forms
 
@@ -117,41 +117,41 @@ class SmppSettings:
 
 
 def read_table(table: Mapping[str, object], *, name: str) -> SmppSettings:
-    """`table` with `env:NAME` and `password_file` resolved. Raises CarrierSettingError, without any secret."""
+    """`table` with `env:NAME` and `password_file` resolved. Raises ProviderSettingError, without any secret."""
     kinds = {one.name: one.type for one in fields(SmppSettings)}
     values = {}
     for key, value in table.items():
         if key not in kinds:
-            raise CarrierSettingError(f"SMPP carrier {name} has no setting {key!r}.")
+            raise ProviderSettingError(f"SMPP provider {name} has no setting {key!r}.")
         values[key] = _value(key, value, kinds[key], name)
     for key in ("host", "system_id"):
         if not values.get(key):
-            raise CarrierSettingError(f"SMPP carrier {name} needs the setting {key}.")
+            raise ProviderSettingError(f"SMPP provider {name} needs the setting {key}.")
     if values.get("password_file"):
         values["password"] = _password(values, name)
     settings = SmppSettings(**values)
     problem = next(_problems(settings), "")
     if problem:
-        raise CarrierSettingError(f"SMPP carrier {name}: {problem}.")
+        raise ProviderSettingError(f"SMPP provider {name}: {problem}.")
     return settings
 
 
-def read_url(parts: SplitResult, port: int | None, options: CarrierOptions) -> dict[str, object]:
+def read_url(parts: SplitResult, port: int | None, options: ProviderOptions) -> dict[str, object]:
     """The table that `smpp://` or `smpps://user:password@host:port?setting=value` stands for."""
     if parts.path not in ("", "/") or parts.fragment:
-        raise CarrierSettingError("An SMSC's URL ends after host and port (and ?settings).")
+        raise ProviderSettingError("An SMSC's URL ends after host and port (and ?settings).")
     secure = parts.scheme == "smpps"
     table: dict[str, object] = {"tls": ON if secure else OFF, "source": options.sms_sender}
     if options.ca_file and secure:
         table["ca_file"] = str(options.ca_file)
     asked = dict(parse_qsl(parts.query, keep_blank_values=True))
     if asked.keys() & {"host", "port", "system_id", "password"}:
-        raise CarrierSettingError("An SMSC's URL names host, port, system_id and password before its ? and once.")
+        raise ProviderSettingError("An SMSC's URL names host, port, system_id and password before its ? and once.")
     explicit = asked.pop("tls", None)
     if explicit not in (None, table["tls"]):
-        raise CarrierSettingError("An SMSC's URL that begins with smpp:// is tls=off, smpps:// is tls=on.")
+        raise ProviderSettingError("An SMSC's URL that begins with smpp:// is tls=off, smpps:// is tls=on.")
     if not secure and not is_loopback(parts.hostname) and explicit is None:
-        raise CarrierSettingError(
+        raise ProviderSettingError(
             "An SMSC on another machine must be reached by smpps://, or say tls=off (as inside an IPsec tunnel)."
         )
     kinds = {one.name: one.type for one in fields(SmppSettings)}
@@ -173,21 +173,21 @@ def _value(key: str, value: object, kind: type, name: str) -> object:
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
-        raise CarrierSettingError(f"SMPP carrier {name}: {key} must be {_KINDS[kind]}.")
+        raise ProviderSettingError(f"SMPP provider {name}: {key} must be {_KINDS[kind]}.")
     if isinstance(value, str) and value.startswith("env:"):
         value = os.environ.get(value[4:])
         if value is None:
-            raise CarrierSettingError(f"SMPP carrier {name}: {key} names a variable that is not set.")
+            raise ProviderSettingError(f"SMPP provider {name}: {key} names a variable that is not set.")
     return value
 
 
 def _password(values: dict, name: str) -> str:
     if values.get("password"):
-        raise CarrierSettingError(f"SMPP carrier {name} has both password and password_file.")
+        raise ProviderSettingError(f"SMPP provider {name} has both password and password_file.")
     try:
         return Path(values["password_file"]).read_text("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as problem:
-        raise CarrierSettingError(f"SMPP carrier {name}: the file of password_file can't be read.") from problem
+        raise ProviderSettingError(f"SMPP provider {name}: the file of password_file can't be read.") from problem
 
 
 def _problems(settings: SmppSettings):

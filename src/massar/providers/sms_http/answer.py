@@ -8,12 +8,18 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from massar.domain.delivery.provider import MESSAGE, NOTHING, Accepted, Refused, Result, Unsure
+from massar.domain.delivery.provider import MESSAGE, NOTHING, Accepted, OutcomeUnknown, Rejected, Result
 from massar.providers.http_client import Answer
 from massar.providers.sms_http import body as http_body
 
-ACCEPTED, PERMANENT, TEMPORARY, BUSY, OURS = "accepted", "permanent", "temporary", "busy", "ours"
-OUTCOMES = (ACCEPTED, PERMANENT, TEMPORARY, BUSY, OURS)
+ACCEPTED, PERMANENT, TEMPORARY, BUSY, CONFIGURATION_ERROR = (
+    "accepted",
+    "permanent",
+    "temporary",
+    "busy",
+    "configuration_error",
+)
+OUTCOMES = (ACCEPTED, PERMANENT, TEMPORARY, BUSY, CONFIGURATION_ERROR)
 PATTERN_SEES = 1000
 LONGEST_REFERENCE = 100
 # What is not here (401, 403, 404, a redirect, 402, 405, 410): the address, the account or the key is wrong. A gateway that
@@ -111,11 +117,11 @@ class AnswerForm:
         by_status = self._by_status(answer)
         must_say_yes = by_status == ACCEPTED and ACCEPTED in self.codes.values()
         if must_say_yes and not codes:
-            return Unsure("the answer can't be read")
+            return OutcomeUnknown("the answer can't be read")
         otherwise = TEMPORARY if must_say_yes else by_status
         outcomes = [outcome or otherwise for outcome in by_code] or [by_status]
         if len(set(outcomes)) > 1 and ACCEPTED in outcomes:
-            return Unsure("only a part of it was taken")
+            return OutcomeUnknown("only a part of it was taken")
         if outcomes[0] == ACCEPTED:
             return self._accepted(said)
         return _refused(outcomes[0], answer.status, codes[0] if codes else "", by_status=not any(by_code))
@@ -124,7 +130,7 @@ class AnswerForm:
         status = str(answer.status)
         if status == "503" and "retry-after" in answer.headers and status not in self.statuses:
             return BUSY
-        return self.statuses.get(status) or self.statuses.get(f"{status[0]}xx", OURS)
+        return self.statuses.get(status) or self.statuses.get(f"{status[0]}xx", CONFIGURATION_ERROR)
 
     def _accepted(self, said: Told | None) -> Accepted:
         """Trouble with the reference changes nothing: the message was taken."""
@@ -135,14 +141,14 @@ class AnswerForm:
         return Accepted(names[0] if names else "", names if len(names) > 1 else (), self.receipts, segments)
 
 
-def _refused(outcome: str, status: int, code: str, *, by_status: bool) -> Refused:
+def _refused(outcome: str, status: int, code: str, *, by_status: bool) -> Rejected:
     """A request was about one number, so its answer may be; a bare 400 may as well be about how we ask."""
     said = f"http {status}" + (f", code {reason(code)}" if code else "")
     of_all = by_status and not {str(status), f"{status // 100}xx"}.isdisjoint(NO_NUMBERS)
-    return Refused(
+    return Rejected(
         said,
         permanent=outcome == PERMANENT,
-        ours=outcome == OURS,
+        configuration_error=outcome == CONFIGURATION_ERROR,
         busy=outcome == BUSY,
         about=NOTHING if of_all else MESSAGE,
         elsewhere=by_status,

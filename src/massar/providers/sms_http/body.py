@@ -73,7 +73,7 @@ def _head(content_type: str) -> Message:
 
 
 def _charsets(said: str, own: str = "utf-8") -> tuple[str, ...]:
-    """In which to try: the one that was said, UTF-8, the carrier's own."""
+    """In which to try: the one that was said, UTF-8, the provider's own."""
     return tuple(name for name in dict.fromkeys((said, "utf-8", own)) if _holds_ascii(name))
 
 

@@ -4,12 +4,12 @@ import base64
 from collections.abc import Mapping
 from typing import Protocol
 
-from massar.domain.delivery.provider import NotSent, Refused
+from massar.domain.delivery.provider import NotTransmitted, Rejected
 from massar.providers.oauth_token import TokenSource
 
 
 class Proof(Protocol):
-    def headers(self, ends: float) -> Mapping[str, str] | Refused | NotSent:
+    def headers(self, ends: float) -> Mapping[str, str] | Rejected | NotTransmitted:
         """The headers that prove it, until the moment `ends` of the monotonic clock; or why there are none."""
 
     def renew(self, refused: Mapping[str, str]) -> bool:
@@ -35,7 +35,7 @@ class ByToken:
     def __init__(self, tokens: TokenSource):
         self._tokens = tokens
 
-    def headers(self, ends: float) -> Mapping[str, str] | Refused | NotSent:
+    def headers(self, ends: float) -> Mapping[str, str] | Rejected | NotTransmitted:
         token = self._tokens.token(ends)
         return {"Authorization": f"Bearer {token}"} if isinstance(token, str) else token
 

@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 from massar.domain.delivery.provider import (
     MESSAGE,
     SMS,
-    CarrierOptions,
-    CarrierSettingError,
-    NotSent,
-    Outgoing,
-    Refused,
+    NotTransmitted,
+    OutboundMessage,
+    OutcomeUnknown,
+    ProviderOptions,
+    ProviderSettingError,
+    Rejected,
     Result,
-    Unsure,
     tls_context,
 )
 from massar.domain.delivery.receipts_address import make
@@ -28,7 +28,7 @@ from massar.providers.sms_http.request import Literal, Values
 from massar.providers.sms_http.settings import HttpSettings, judged, settings_of
 
 
-class HttpCarrier:
+class HttpProvider:
     """One request per message, on connections that are kept while they live.
 
     `receipts_base`: the product's public address, for call-backs; `receipts_at`: the one address for all messages,
@@ -50,13 +50,15 @@ class HttpCarrier:
         self.receipts_at = make(self.name, "", receipts_base) if once else ""
 
     def __repr__(self):
-        return f"<HttpCarrier {self.name}>"
+        return f"<HttpProvider {self.name}>"
 
-    def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
+    def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
         try:
             call = self._settings.request.render(self._values(message, valid_for))
         except UnicodeEncodeError:
-            return Refused("the charset has no sign for this text", permanent=False, ours=True, about=MESSAGE)
+            return Rejected(
+                "the charset has no sign for this text", permanent=False, configuration_error=True, about=MESSAGE
+            )
         answer = self._asked(call, self._caller.ends())
         return self._settings.answer.judge(answer) if isinstance(answer, Answer) else answer
 
@@ -67,15 +69,15 @@ class HttpCarrier:
         if trouble:
             return [f"SMS gateway {place.host}:{place.port} can't be reached: {trouble.why}."]
         match self._proof.headers(ends):
-            case Refused(code=why) | NotSent(why=why):
+            case Rejected(code=why) | NotTransmitted(why=why):
                 return [f"SMS gateway {place.host}:{place.port} gives us {why}."]
         return []
 
-    def _asked(self, call: Call, ends: float) -> Answer | Refused | NotSent | Unsure:
+    def _asked(self, call: Call, ends: float) -> Answer | Rejected | NotTransmitted | OutcomeUnknown:
         """A 401 may mean that the token is over: once, the same request goes with a new one. It was refused before."""
         for may_renew in (True, False):
             proof = self._proof.headers(ends)
-            if isinstance(proof, Refused | NotSent):
+            if isinstance(proof, Rejected | NotTransmitted):
                 return proof
             answer = self._caller.ask(call._replace(headers={**call.headers, **proof}), ends=ends)
             refused = isinstance(answer, Answer) and answer.status == 401
@@ -83,7 +85,7 @@ class HttpCarrier:
                 break
         return answer
 
-    def _values(self, message: Outgoing, valid_for: timedelta) -> Values:
+    def _values(self, message: OutboundMessage, valid_for: timedelta) -> Values:
         settings, seconds = self._settings, max(1, int(valid_for.total_seconds()))
         coding = measure(message.text).encoding
         as_hex = settings.ucs2_hex and coding == UCS2
@@ -107,19 +109,21 @@ def _proof(settings: HttpSettings) -> Proof:
     return ByToken(TokenSource(settings.proof, Caller(settings.options, tls)))
 
 
-def from_table(table: Mapping, *, name: str, receipts_base: str) -> HttpCarrier:
-    """A carrier from the operator's table. Nothing is connected yet.
+def from_table(table: Mapping, *, name: str, receipts_base: str) -> HttpProvider:
+    """A provider from the operator's table. Nothing is connected yet.
 
-    Raises CarrierSettingError with one sentence for the first mistake.
+    Raises ProviderSettingError with one sentence for the first mistake.
     """
     settings = settings_of(table, name=name)
     if settings.receipt and not receipts_base:
-        raise CarrierSettingError(f"The carrier {name} reads receipts, but there is no address where they could come.")
-    return HttpCarrier(settings, receipts_base=receipts_base)
+        raise ProviderSettingError(
+            f"The provider {name} reads receipts, but there is no address where they could come."
+        )
+    return HttpProvider(settings, receipts_base=receipts_base)
 
 
-def from_url(url: str, options: CarrierOptions) -> HttpCarrier:
-    """The carrier that MASSAR_SMS_URL and its kin describe: one JSON object by POST, one JSON object back."""
+def from_url(url: str, options: ProviderOptions) -> HttpProvider:
+    """The provider that MASSAR_SMS_URL and its kin describe: one JSON object by POST, one JSON object back."""
     fields = {
         options.sms_to_field: "{to}",
         options.sms_text_field: "{text}",
@@ -128,7 +132,7 @@ def from_url(url: str, options: CarrierOptions) -> HttpCarrier:
     }
     for name in (options.sms_to_field, options.sms_text_field):
         if not name or "" in name.split("."):
-            raise CarrierSettingError("An SMS gateway needs names for the fields of number and text.")
+            raise ProviderSettingError("An SMS gateway needs names for the fields of number and text.")
     content = _literal(json.loads(json.dumps(dict(options.sms_extra))))
     for path, value in fields.items():
         if path:
@@ -140,7 +144,7 @@ def from_url(url: str, options: CarrierOptions) -> HttpCarrier:
         "sender": options.sms_sender,
         "answer": {"reference": options.sms_reference_field},
     }
-    return HttpCarrier(judged(table, name=options.name or f"sms-{urlsplit(url).hostname}", options=options))
+    return HttpProvider(judged(table, name=options.name or f"sms-{urlsplit(url).hostname}", options=options))
 
 
 def _literal(node):
@@ -155,5 +159,5 @@ def _place(content: dict, path: list[str], value: object) -> None:
     for step in path[:-1]:
         content = content.setdefault(step, {})
         if not isinstance(content, dict):
-            raise CarrierSettingError(f"The SMS field {'.'.join(path)} would go inside a value.")
+            raise ProviderSettingError(f"The SMS field {'.'.join(path)} would go inside a value.")
     content[path[-1]] = value

@@ -21,14 +21,14 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True)
 class ReceiptForm:
-    """How call-backs of one carrier read.
+    """How call-backs of one provider read.
 
     `each`: where the list of receipts stands; where nothing stands there, the whole is one receipt, or a list of them.
     `states`: the gateway's words (`*` for the rest) to ours; a word that is not there settles nothing. `networks`: who may
     call; empty for everybody who knows the address. `charset`: the gateway's, where a call-back is not in UTF-8.
     """
 
-    carrier: str
+    provider: str
     state: Finder
     states: Mapping[str, str]
     each: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class ReceiptForm:
         receipts = [receipt for receipt in found if receipt]
         if receipts and len(receipts) < len(found):
             note.warning(
-                "a call-back of %s: %d of %d items can't be read", self.carrier, len(found) - len(receipts), len(found)
+                "a call-back of %s: %d of %d items can't be read", self.provider, len(found) - len(receipts), len(found)
             )
         return receipts or None
 
@@ -74,7 +74,7 @@ class ReceiptForm:
         if not state:
             return None
         return Receipt(
-            carrier=self.carrier,
+            provider=self.provider,
             reference=reference(self.reference.first(said)) if self.reference else "",
             state=listed(state, self.states),
             code=reason(self.code.first(said) or state if self.code else state),

@@ -1,4 +1,4 @@
-"""The settings of an HTTP carrier: a preset with the operator's table over it, judged, and made into forms.
+"""The settings of an HTTP provider: a preset with the operator's table over it, judged, and made into forms.
 
 Texts may read `env:NAME` or `file:PATH`, so that secrets stand elsewhere. An empty text takes a value of the preset away.
 Every mistake is one sentence, which never holds a secret.
@@ -18,8 +18,8 @@ from massar.domain.delivery.provider import (
     DELIVERED,
     FAILED,
     UNDERWAY,
-    CarrierOptions,
-    CarrierSettingError,
+    ProviderOptions,
+    ProviderSettingError,
     is_loopback,
 )
 from massar.providers.http_client import Place
@@ -58,7 +58,7 @@ _STATES = (DELIVERED, FAILED, UNDERWAY)
 
 @dataclass(frozen=True)
 class HttpSettings:
-    """Everything a carrier needs, with secrets in it. `proof`: fixed headers, or where tokens are fetched."""
+    """Everything a provider needs, with secrets in it. `proof`: fixed headers, or where tokens are fetched."""
 
     name: str
     request: RequestForm
@@ -68,28 +68,28 @@ class HttpSettings:
     sender: str
     ucs2_hex: bool
     coding: Mapping[str, str]
-    options: CarrierOptions
+    options: ProviderOptions
 
 
 def settings_of(table: Mapping, *, name: str) -> HttpSettings:
-    """Raises CarrierSettingError."""
+    """Raises ProviderSettingError."""
     if not _NAME.fullmatch(name):
-        raise CarrierSettingError(f"{name!r} is no name for a carrier: small letters, digits, - and _.")
+        raise ProviderSettingError(f"{name!r} is no name for a provider: small letters, digits, - and _.")
     return _Reader(name, _merged(name, table), resolve=True).settings()
 
 
 def receipt_form(table: Mapping, *, name: str) -> ReceiptForm | None:
-    """How the carrier's receipts read, without looking at its secrets. Raises CarrierSettingError."""
+    """How the provider's receipts read, without looking at its secrets. Raises ProviderSettingError."""
     return _Reader(name, _merged(name, table), resolve=False).receipt()
 
 
-def judged(table: Mapping, *, name: str, options: CarrierOptions) -> HttpSettings:
+def judged(table: Mapping, *, name: str, options: ProviderOptions) -> HttpSettings:
     """Settings that were put together by us: no preset, no secrets elsewhere."""
     return _Reader(name, table, resolve=False).settings(options)
 
 
 def token_place(table: Mapping, *, name: str) -> TokenPlace:
-    """Where a carrier of another kind fetches its tokens: the same `auth` table. Raises CarrierSettingError."""
+    """Where a provider of another kind fetches its tokens: the same `auth` table. Raises ProviderSettingError."""
     reader = _Reader(name, {"auth": table}, resolve=True)
     proof = reader.proof()
     if not isinstance(proof, TokenPlace):
@@ -106,7 +106,7 @@ def _merged(name: str, table: Mapping) -> dict:
     if not preset:
         return dict(table)
     if preset not in presets():
-        raise CarrierSettingError(f"The carrier {name} has an unknown preset: choose from {', '.join(presets())}.")
+        raise ProviderSettingError(f"The provider {name} has an unknown preset: choose from {', '.join(presets())}.")
     return _over(tomllib.loads((PRESETS / f"{preset}.toml").read_text("utf-8")), table)
 
 
@@ -123,7 +123,7 @@ def _over(below: Mapping, above: Mapping) -> dict:
 
 
 class _Reader:
-    """Reads one carrier's table; the first mistake ends it."""
+    """Reads one provider's table; the first mistake ends it."""
 
     def __init__(self, name: str, table: Mapping, *, resolve: bool):
         self._name, self._resolve = name, resolve
@@ -132,8 +132,8 @@ class _Reader:
             raise self.mistake(f"has no setting {unknown[0]!r}")
         self._table = table
 
-    def mistake(self, what: str) -> CarrierSettingError:
-        return CarrierSettingError(f"The carrier {self._name} {what}.")
+    def mistake(self, what: str) -> ProviderSettingError:
+        return ProviderSettingError(f"The provider {self._name} {what}.")
 
     # -- values
 
@@ -203,7 +203,7 @@ class _Reader:
 
     # -- parts
 
-    def settings(self, options: CarrierOptions | None = None) -> HttpSettings:
+    def settings(self, options: ProviderOptions | None = None) -> HttpSettings:
         request = self.request()
         receipt = self.receipt()
         proof = self.proof()
@@ -410,7 +410,7 @@ class _Reader:
             raise self.mistake("needs receipt.state and the table receipt.states")
         each = self.text("each", "", table, "receipt.")
         return ReceiptForm(
-            carrier=self._name,
+            provider=self._name,
             state=state,
             states=self.words(states, "receipt.states", _STATES),
             each=tuple(each.split(".")) if each else (),
@@ -427,7 +427,7 @@ class _Reader:
         except (ValueError, TypeError) as trouble:
             raise self.mistake("needs a list of networks in receipt.networks, as 192.0.2.0/24") from trouble
 
-    def options(self) -> CarrierOptions:
+    def options(self) -> ProviderOptions:
         ca_file = self.text("ca_file")
         times = {}
         for key in ("connect_timeout", "answer_timeout", "total_timeout"):
@@ -435,4 +435,4 @@ class _Reader:
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
                 raise self.mistake(f"needs a number of seconds for {key}")
             times |= {key: float(value)} if value is not None else {}
-        return CarrierOptions(name=self._name, ca_file=Path(ca_file) if ca_file else None, **times)
+        return ProviderOptions(name=self._name, ca_file=Path(ca_file) if ca_file else None, **times)

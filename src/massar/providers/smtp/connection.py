@@ -21,11 +21,11 @@ from massar.domain.delivery.provider import (
     NOTHING,
     RECIPIENT,
     Accepted,
-    CarrierOptions,
-    NotSent,
-    Refused,
+    NotTransmitted,
+    OutcomeUnknown,
+    ProviderOptions,
+    Rejected,
     Result,
-    Unsure,
     trouble,
 )
 from massar.providers.oauth_token import TokenSource
@@ -71,7 +71,7 @@ class Line:
         self,
         wire: socket.socket,
         server: SmtpServer,
-        options: CarrierOptions,
+        options: ProviderOptions,
         *,
         tls: ssl.SSLContext | None,
         hello: str,
@@ -83,10 +83,10 @@ class Line:
 
     def ready(self, ends: float) -> Result | None:
         """Everything before a letter, until the moment `ends` of the monotonic clock: None when the server is ready for
-        it. On a used connection, NotSent means that it is dead and a new one is worth a try."""
+        it. On a used connection, NotTransmitted means that it is dead and a new one is worth a try."""
         if self._smtp is None:
             return self._greet(ends)
-        return None if self._lives() else NotSent("the kept connection was gone")
+        return None if self._lives() else NotTransmitted("the kept connection was gone")
 
     def deliver(self, parcel: Parcel) -> Result:
         """One letter. Afterwards `kept` says whether another may follow."""
@@ -95,8 +95,8 @@ class Line:
         self._used = time.monotonic()
         # A refused recipient leaves half an envelope behind; it is cleared when somebody needs the connection.
         self._unclean = not isinstance(result, Accepted)
-        goodbye = isinstance(result, Refused) and (result.ours or result.code.startswith("421"))
-        self.kept = isinstance(result, Accepted | Refused) and not goodbye and self._letters < MOST_LETTERS
+        goodbye = isinstance(result, Rejected) and (result.configuration_error or result.code.startswith("421"))
+        self.kept = isinstance(result, Accepted | Rejected) and not goodbye and self._letters < MOST_LETTERS
         return result
 
     def close(self) -> None:
@@ -117,7 +117,7 @@ class Line:
         except smtplib.SMTPHeloError as problem:
             return judged(problem.smtp_code, problem.smtp_error, HELLO)
         except (OSError, smtplib.SMTPException, ValueError) as problem:
-            return NotSent(_reason(problem))
+            return NotTransmitted(_reason(problem))
 
     def _open(self) -> None:
         if self._server.security == TLS:
@@ -135,7 +135,7 @@ class Line:
         if self._server.security == STARTTLS:
             if not smtp.has_extn("starttls"):
                 # A listener in the middle hides the offer; going on in the clear is what it waits for.
-                return NotSent("the server offers no STARTTLS")
+                return NotTransmitted("the server offers no STARTTLS")
             smtp.starttls(context=self._tls)
             self.wire = smtp.sock
             smtp.ehlo_or_helo_if_needed()
@@ -146,7 +146,7 @@ class Line:
         offered = smtp.esmtp_features.get("auth", "").upper().split()
         method = next((one for one in known if one in offered), None)
         if method is None:
-            return Refused("no sign-in method in common", permanent=False, ours=True)
+            return Rejected("no sign-in method in common", permanent=False, configuration_error=True)
         return self._by_token(method, ends) if self._server.tokens else self._by_password(method)
 
     def _by_password(self, method: str) -> Result | None:
@@ -168,7 +168,7 @@ class Line:
             except (OSError, smtplib.SMTPException):
                 tokens.renew(token)  # some servers hang up instead of answering a second time
                 raise
-            if refusal is None or not getattr(refusal, "ours", False):
+            if refusal is None or not getattr(refusal, "configuration_error", False):
                 return refusal
             tokens.renew(token)
             if not kept:
@@ -225,13 +225,13 @@ class Line:
             code, words = smtp.docmd("DATA")
             return None if code == 354 else self._refused(code, words, DATA)
         except (OSError, smtplib.SMTPException, ValueError) as problem:
-            return NotSent(_reason(problem), about)
+            return NotTransmitted(_reason(problem), about)
 
     def _refused(self, code: int, words: bytes, stage: str) -> Result:
         """A goodbye on a used connection says nothing about this letter: it never left us. Nor does a sign-in that is over
         by now (the end of a token, a server's limit): a new connection signs in anew."""
         if self._letters and code in (421, 530, 535):
-            return NotSent("the server ended the kept connection")
+            return NotTransmitted("the server ended the kept connection")
         return judged(code, words, stage)
 
     def _mail_options(self, parcel: Parcel) -> list[str]:
@@ -256,16 +256,16 @@ class Line:
         try:
             smtp.send(re.sub(rb"(?m)^\.", b"..", parcel.letter))
         except (OSError, smtplib.SMTPException) as problem:
-            return NotSent(_reason(problem), MESSAGE)
+            return NotTransmitted(_reason(problem), MESSAGE)
         try:
             smtp.send(b".\r\n")
             code, words = smtp.getreply()
         except (OSError, smtplib.SMTPException) as problem:
-            return Unsure(_reason(problem))
+            return OutcomeUnknown(_reason(problem))
         if code == 250:
             return Accepted(_words(words), receipt=parcel.receipt and smtp.has_extn("dsn"))
         if not 400 <= code <= 599:
-            return Unsure(f"the server answered {code} to the message")
+            return OutcomeUnknown(f"the server answered {code} to the message")
         return judged(code, words, END)
 
 

@@ -15,7 +15,7 @@ from email.policy import compat32
 from email.utils import format_datetime, formataddr
 
 from massar.core import clock
-from massar.domain.delivery.provider import CarrierOptions, Outgoing
+from massar.domain.delivery.provider import OutboundMessage, ProviderOptions
 
 # What may stand between < and > of RCPT: nothing that ends a command, an address or a line. No quoted local
 # parts: no living mailbox needs one, and they are the classic way to smuggle.
@@ -42,7 +42,7 @@ def mail_address(text: str) -> str | None:
     return address if is_address(address) and ".." not in address else None
 
 
-def compose(message: Outgoing, recipient: str, options: CarrierOptions) -> bytes:
+def compose(message: OutboundMessage, recipient: str, options: ProviderOptions) -> bytes:
     """The letter as it travels: text, and HTML after it when there is any.
 
     Auto-Submitted is RFC 3834, X-Auto-Response-Suppress is for Exchange: no holiday note comes back.
@@ -59,7 +59,7 @@ def compose(message: Outgoing, recipient: str, options: CarrierOptions) -> bytes
     return letter.as_bytes(policy=_POLICY)
 
 
-def _content(message: Outgoing) -> MIMEMultipart | MIMEText:
+def _content(message: OutboundMessage) -> MIMEMultipart | MIMEText:
     plain = _part(message.text, "plain")
     if message.html is None:
         return plain

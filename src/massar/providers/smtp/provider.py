@@ -1,7 +1,7 @@
 """E-mail by SMTP, over a few connections that are kept.
 
 A kept connection may die at any time. Before the final dot of a letter that costs one try on a new connection, which
-nobody notices; after it the letter may have arrived, and the answer is Unsure as ever.
+nobody notices; after it the letter may have arrived, and the answer is OutcomeUnknown as ever.
 """
 
 import socket
@@ -13,13 +13,13 @@ from datetime import timedelta
 from massar.domain.delivery import return_path
 from massar.domain.delivery.provider import (
     EMAIL,
-    CarrierOptions,
-    CarrierSettingError,
-    NotSent,
-    Outgoing,
-    Refused,
+    NotTransmitted,
+    OutboundMessage,
+    OutcomeUnknown,
+    ProviderOptions,
+    ProviderSettingError,
+    Rejected,
     Result,
-    Unsure,
     is_loopback,
     tls_context,
     trouble,
@@ -31,12 +31,12 @@ from massar.providers.smtp.mime import compose, is_address, mail_address
 TOO_LONG = "the conversation took too long"
 
 
-class SmtpCarrier:
+class SmtpProvider:
     """At most `options.connections` conversations at once; further senders wait for one to be free."""
 
     channel = EMAIL
 
-    def __init__(self, server: SmtpServer, options: CarrierOptions):
+    def __init__(self, server: SmtpServer, options: ProviderOptions):
         _judge(server, options)
         self.name = options.name or f"smtp-{server.host}"
         self.longest = options.longest
@@ -49,16 +49,16 @@ class SmtpCarrier:
         self._open = True
 
     def __repr__(self):
-        return f"<SmtpCarrier {self.name}>"
+        return f"<SmtpProvider {self.name}>"
 
-    def send(self, message: Outgoing, *, valid_for: timedelta) -> Result:
+    def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
         recipient = mail_address(message.to)
         if recipient is None:
-            return Refused("address can't be written to", permanent=True)
+            return Rejected("address can't be written to", permanent=True)
         parcel = self._packed(message, recipient, valid_for)
         ends = time.monotonic() + self._options.total_timeout
         if not self._free.acquire(timeout=self._options.total_timeout):
-            return Refused("all connections are busy", permanent=False, busy=True)
+            return Rejected("all connections are busy", permanent=False, busy=True)
         try:
             return self._deliver(parcel, ends)
         finally:
@@ -67,12 +67,12 @@ class SmtpCarrier:
     def check(self) -> list[str]:
         where = f"Mail server {self._server.host}:{self._server.port}"
         line = self._dialled()
-        if isinstance(line, NotSent):
+        if isinstance(line, NotTransmitted):
             return [f"{where} can't be reached: {line.why}."]
         with curfew(line.wire, self._options.total_timeout):
             problem = line.ready(time.monotonic() + self._options.total_timeout)
             line.close()
-        if isinstance(problem, Refused):
+        if isinstance(problem, Rejected):
             return [f"{where} refuses us: {problem.code}."]
         return [f"{where} can't be used: {problem.why}."] if problem else []
 
@@ -82,7 +82,7 @@ class SmtpCarrier:
         while line := self._rested():
             line.close()
 
-    def _packed(self, message: Outgoing, recipient: str, valid_for: timedelta) -> Parcel:
+    def _packed(self, message: OutboundMessage, recipient: str, valid_for: timedelta) -> Parcel:
         options = self._options
         sender = options.sender
         if options.bounces:
@@ -94,11 +94,11 @@ class SmtpCarrier:
         line = self._rested()
         if line is not None:
             result = self._attempt(line, parcel, ends)
-            if not isinstance(result, NotSent):
+            if not isinstance(result, NotTransmitted):
                 return result
         dialling = time.monotonic()
         line = self._dialled()
-        if isinstance(line, NotSent):
+        if isinstance(line, NotTransmitted):
             return line
         return self._attempt(line, parcel, ends + time.monotonic() - dialling)
 
@@ -110,7 +110,7 @@ class SmtpCarrier:
                 line.close()
             else:
                 self._kept.append(line)
-        if bell.over and isinstance(result, NotSent | Unsure):
+        if bell.over and isinstance(result, NotTransmitted | OutcomeUnknown):
             return replace(result, why=TOO_LONG)
         return result
 
@@ -121,28 +121,28 @@ class SmtpCarrier:
         except IndexError:
             return None
 
-    def _dialled(self) -> Line | NotSent:
+    def _dialled(self) -> Line | NotTransmitted:
         server = self._server
         try:
             wire = dial(server.host, server.port, self._options.connect_timeout)
         except OSError as problem:
-            return NotSent(trouble(problem))
+            return NotTransmitted(trouble(problem))
         return Line(wire, server, self._options, tls=self._tls, hello=self._hello)
 
 
-def _judge(server: SmtpServer, options: CarrierOptions) -> None:
+def _judge(server: SmtpServer, options: ProviderOptions) -> None:
     if server.user and server.security == PLAIN and not is_loopback(server.host):
-        raise CarrierSettingError(
+        raise ProviderSettingError(
             "A mail server's password or token may only be sent over TLS: use smtp+starttls:// or smtps://."
         )
     if not is_address(options.sender):
-        raise CarrierSettingError("The sender of e-mail must be a bare address, as no-reply@example.ma.")
+        raise ProviderSettingError("The sender of e-mail must be a bare address, as no-reply@example.ma.")
     if not 1 <= options.connections <= 50:
-        raise CarrierSettingError("A mail server's connections must be a whole number from 1 to 50.")
+        raise ProviderSettingError("A mail server's connections must be a whole number from 1 to 50.")
     if options.bounces and not is_address(f"b@{options.bounces}"):
-        raise CarrierSettingError("The domain for bounces must be a bare domain, as bounce.example.ma.")
+        raise ProviderSettingError("The domain for bounces must be a bare domain, as bounce.example.ma.")
     if options.receipts and not options.bounces:
-        raise CarrierSettingError("Receipts by mail need a domain for bounces, where they arrive.")
+        raise ProviderSettingError("Receipts by mail need a domain for bounces, where they arrive.")
 
 
 def _own_name() -> str:

@@ -9,7 +9,7 @@ servers and the services behind them have no code of their own for a quota or a 
 import re
 
 from massar.domain.delivery.bounce_words import is_restricted
-from massar.domain.delivery.provider import MESSAGE, NOTHING, RECIPIENT, NotSent, Refused
+from massar.domain.delivery.provider import MESSAGE, NOTHING, RECIPIENT, NotTransmitted, Rejected
 
 GREETING, HELLO, SIGN_IN, MAIL, RCPT, DATA, END = (
     "greeting", "EHLO", "sign-in", "MAIL", "RCPT", "DATA", "the end of the message",
@@ -66,37 +66,40 @@ _WE_NAMED = re.compile(
 )
 
 
-def judged(code: int, words: bytes, stage: str) -> Refused | NotSent:
+def judged(code: int, words: bytes, stage: str) -> Rejected | NotTransmitted:
     """The server's no at that stage. Its free text is left out: it often repeats the address."""
     about = _ABOUT.get(stage, NOTHING)
     if not 400 <= code <= 599:
-        return NotSent(f"the server answered {code} at {stage}", about)
+        return NotTransmitted(f"the server answered {code} at {stage}", about)
     text = words.decode("ascii", "replace").strip()
     found = _ENHANCED.match(text)
     enhanced = found[0] if found else ""
     told = " ".join(filter(None, (str(code), enhanced, "at", stage)))
     subject, detail = (found[2], int(found[3])) if found else ("", 0)
     if code == 421 or enhanced in _OVERLOADED:
-        return Refused(told, permanent=False, busy=True, about=about)
+        return Rejected(told, permanent=False, busy=True, about=about)
     if about == NOTHING:
-        return Refused(told, permanent=False, ours=code >= 500)
+        return Rejected(told, permanent=False, configuration_error=code >= 500)
     if _is_ours(code, subject, detail, _readable(text)):
-        return Refused(told, permanent=False, ours=True, about=MESSAGE)
+        return Rejected(told, permanent=False, configuration_error=True, about=MESSAGE)
     if stage == RCPT:
         return _of_recipient(code, told, subject, detail)
     of_mailbox = detail in _MAILBOX.get(subject, ())
-    return Refused(
-        told, permanent=False, ours=code >= 500 and not of_mailbox, about=RECIPIENT if of_mailbox else MESSAGE
+    return Rejected(
+        told,
+        permanent=False,
+        configuration_error=code >= 500 and not of_mailbox,
+        about=RECIPIENT if of_mailbox else MESSAGE,
     )
 
 
-def _of_recipient(code: int, told: str, subject: str, detail: int) -> Refused:
+def _of_recipient(code: int, told: str, subject: str, detail: int) -> Rejected:
     """A mail system's own trouble (x.3.x) is no one domain's. A policy may be this server's alone; an address is what it is."""
     about = MESSAGE if subject == "3" else RECIPIENT
     if code < 500 or subject == "3" or (code == 501 and not subject):
-        return Refused(told, permanent=False, about=about)
+        return Rejected(told, permanent=False, about=about)
     plain = detail in _MAILBOX.get(subject, ()) or (not subject and code != 554) or subject == "2"
-    return Refused(told, permanent=True, about=about, elsewhere=not plain)
+    return Rejected(told, permanent=True, about=about, elsewhere=not plain)
 
 
 def _readable(text: str) -> str:

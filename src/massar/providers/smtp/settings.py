@@ -1,15 +1,15 @@
-"""A mail carrier from a table of the operator's file, judged with one sentence for each mistake."""
+"""A mail provider from a table of the operator's file, judged with one sentence for each mistake."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from massar.domain.delivery.provider import CarrierOptions, CarrierSettingError, tls_context
+from massar.domain.delivery.provider import ProviderOptions, ProviderSettingError, tls_context
 from massar.providers.http_client import Caller
 from massar.providers.oauth_token import TokenSource
 from massar.providers.sms_http.settings import token_place
 from massar.providers.smtp.connection import DEFAULT_PORT, STARTTLS, SmtpServer
-from massar.providers.smtp.provider import SmtpCarrier
+from massar.providers.smtp.provider import SmtpProvider
 
 _KINDS = {str: "a text", int: "a whole number", float: "a number of seconds", bool: "true or false", Path: "a path"}
 _SERVER = {"host": str, "port": int, "security": str, "user": str, "password": str}
@@ -27,42 +27,42 @@ _OPTIONS = {
 }
 
 
-def from_table(table: Mapping, *, name: str) -> SmtpCarrier:
-    """A carrier called `name`. Nothing is connected yet. Secrets are `env:NAME` or `file:PATH`. `auth`: a table, where
+def from_table(table: Mapping, *, name: str) -> SmtpProvider:
+    """A provider called `name`. Nothing is connected yet. Secrets are `env:NAME` or `file:PATH`. `auth`: a table, where
     tokens come from that are shown instead of a password.
 
-    Raises CarrierSettingError with one sentence, which never holds a secret.
+    Raises ProviderSettingError with one sentence, which never holds a secret.
     """
     values = {key: _typed(name, key, value) for key, value in table.items() if key != "auth"}
     for needed in ("host", "sender"):
         if not values.get(needed):
-            raise CarrierSettingError(f"[{name}] needs {needed}.")
+            raise ProviderSettingError(f"[{name}] needs {needed}.")
     security = values.get("security", STARTTLS)
     if security not in DEFAULT_PORT:
-        raise CarrierSettingError(f"[{name}] security is {security!r}: choose one of {', '.join(DEFAULT_PORT)}.")
+        raise ProviderSettingError(f"[{name}] security is {security!r}: choose one of {', '.join(DEFAULT_PORT)}.")
     port = values.get("port", DEFAULT_PORT[security])
     if not 0 < port < 65536:
-        raise CarrierSettingError(f"[{name}] port must be from 1 to 65535.")
+        raise ProviderSettingError(f"[{name}] port must be from 1 to 65535.")
     user, password = values.get("user", ""), _secret(name, "password", values.get("password", ""))
     by_token = "auth" in table
     if by_token and (not user or password or not user.isascii()):
-        raise CarrierSettingError(f"[{name}] with auth needs a user in plain letters, and no password.")
+        raise ProviderSettingError(f"[{name}] with auth needs a user in plain letters, and no password.")
     if not by_token and bool(user) != bool(password):
-        raise CarrierSettingError(f"[{name}] needs both user and password, or neither.")
+        raise ProviderSettingError(f"[{name}] needs both user and password, or neither.")
     try:
-        options = CarrierOptions(name=name, **{key: values[key] for key in _OPTIONS if key in values})
+        options = ProviderOptions(name=name, **{key: values[key] for key in _OPTIONS if key in values})
         tokens = _tokens(name, table["auth"], options) if by_token else None
-        return SmtpCarrier(SmtpServer(values["host"], port, security, user, password, tokens), options)
-    except CarrierSettingError as mistake:
-        raise CarrierSettingError(f"[{name}] {mistake}") from mistake
+        return SmtpProvider(SmtpServer(values["host"], port, security, user, password, tokens), options)
+    except ProviderSettingError as mistake:
+        raise ProviderSettingError(f"[{name}] {mistake}") from mistake
 
 
-def _tokens(name: str, table: object, options: CarrierOptions) -> TokenSource:
+def _tokens(name: str, table: object, options: ProviderOptions) -> TokenSource:
     if not isinstance(table, Mapping):
-        raise CarrierSettingError("auth must be a table.")
+        raise ProviderSettingError("auth must be a table.")
     for key in ("client_secret", "refresh_token"):
         if not str(table.get(key, "env:")).startswith(("env:", "file:")):
-            raise CarrierSettingError(f"auth.{key} must be env:NAME or file:PATH: no secret stands in the file.")
+            raise ProviderSettingError(f"auth.{key} must be env:NAME or file:PATH: no secret stands in the file.")
     at = token_place(table, name=name)
     return TokenSource(at, Caller(options, tls_context(options.ca_file) if at.place.secure else None))
 
@@ -71,10 +71,10 @@ def _typed(name: str, key: str, value):
     wanted = {**_SERVER, **_OPTIONS}.get(key)
     if wanted is None:
         known = ", ".join([*_SERVER, "auth", *_OPTIONS])
-        raise CarrierSettingError(f"[{name}] has no setting {key!r}: it knows {known}.")
+        raise ProviderSettingError(f"[{name}] has no setting {key!r}: it knows {known}.")
     accepted = {float: (int, float), Path: (str,)}.get(wanted, (wanted,))
     if type(value) not in accepted or (wanted is str and not value.isprintable()):
-        raise CarrierSettingError(f"[{name}] {key} must be {_KINDS[wanted]}.")
+        raise ProviderSettingError(f"[{name}] {key} must be {_KINDS[wanted]}.")
     return wanted(value)
 
 
@@ -86,13 +86,13 @@ def _secret(name: str, key: str, told: str) -> str:
     if where == "env" and os.environ.get(place):
         return os.environ[place]
     if where == "env":
-        raise CarrierSettingError(f"[{name}] {key} names the variable {place}, which is not set.")
+        raise ProviderSettingError(f"[{name}] {key} names the variable {place}, which is not set.")
     if where != "file":
-        raise CarrierSettingError(f"[{name}] {key} must be env:NAME or file:PATH: no secret stands in the file.")
+        raise ProviderSettingError(f"[{name}] {key} must be env:NAME or file:PATH: no secret stands in the file.")
     try:
         secret = Path(place).read_text("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as problem:
-        raise CarrierSettingError(f"[{name}] {key} names the file {place}, which can't be read.") from problem
+        raise ProviderSettingError(f"[{name}] {key} names the file {place}, which can't be read.") from problem
     if not secret:
-        raise CarrierSettingError(f"[{name}] {key} names the file {place}, which is empty.")
+        raise ProviderSettingError(f"[{name}] {key} names the file {place}, which is empty.")
     return secret

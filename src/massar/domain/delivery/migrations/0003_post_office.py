@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Breaker",
             fields=[
-                ("carrier", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("provider", models.CharField(max_length=40, primary_key=True, serialize=False)),
                 (
                     "state",
                     models.CharField(
@@ -71,7 +71,7 @@ class Migration(migrations.Migration):
             name="Part",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("carrier", models.CharField(max_length=40)),
+                ("provider", models.CharField(max_length=40)),
                 ("reference", models.CharField(max_length=100)),
                 ("number", models.PositiveSmallIntegerField()),
                 ("sent_at", models.DateTimeField()),
@@ -84,7 +84,7 @@ class Migration(migrations.Migration):
             name="StrayReceipt",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("carrier", models.CharField(max_length=40)),
+                ("provider", models.CharField(max_length=40)),
                 ("reference", models.CharField(blank=True, max_length=100)),
                 ("uid", models.CharField(blank=True, max_length=22)),
                 ("state", models.CharField(max_length=10)),
@@ -105,7 +105,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="message",
-            name="carrier",
+            name="provider",
             field=models.CharField(blank=True, max_length=40),
         ),
         migrations.AddField(
@@ -188,12 +188,12 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="strayreceipt",
             constraint=models.UniqueConstraint(
-                fields=("carrier", "reference", "uid", "state"), name="delivery_one_stray_receipt"
+                fields=("provider", "reference", "uid", "state"), name="delivery_one_stray_receipt"
             ),
         ),
         migrations.AddIndex(
             model_name="part",
-            index=models.Index(fields=["carrier", "reference"], name="delivery_part_reference"),
+            index=models.Index(fields=["provider", "reference"], name="delivery_part_reference"),
         ),
         migrations.AddIndex(
             model_name="part",

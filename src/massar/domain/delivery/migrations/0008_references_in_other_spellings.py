@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="part",
             index=models.Index(
-                F("carrier"),
+                F("provider"),
                 Lower(Func(F("reference"), Value("0"), function="LTRIM")),
                 name="delivery_part_folded",
             ),

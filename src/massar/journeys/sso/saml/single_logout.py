@@ -75,12 +75,12 @@ def heard(letter: delivery.Letter, result, *, now: datetime):
         return _unbelieved(refused.why)
     if left.site.slug != letter.values["site"] or left.asked != _asked(letter):
         return _unbelieved("the answer is another's")
-    return result if left.success else delivery.Refused(left.status, permanent=True, about=delivery.RECIPIENT)
+    return result if left.success else delivery.Rejected(left.status, permanent=True, about=delivery.RECIPIENT)
 
 
-def _unbelieved(why: str) -> delivery.Refused:
+def _unbelieved(why: str) -> delivery.Rejected:
     """An operator must look; the others' sign-outs go on."""
-    return delivery.Refused(why, permanent=False, ours=True, about=delivery.RECIPIENT)
+    return delivery.Rejected(why, permanent=False, configuration_error=True, about=delivery.RECIPIENT)
 
 
 def answered(document: bytes, *, by: sites.Site, now: datetime) -> Left:

@@ -1,4 +1,4 @@
-"""What the outbox may rely on, whichever carrier it talks to. The fake is held to the same."""
+"""What the outbox may rely on, whichever provider it talks to. The fake is held to the same."""
 
 import socket
 import threading
@@ -10,20 +10,20 @@ import pytest
 
 from massar.providers.registry import (
     Accepted,
-    Carrier,
-    NotSent,
-    Outgoing,
-    Refused,
+    NotTransmitted,
+    OutboundMessage,
+    OutcomeUnknown,
+    Provider,
+    Rejected,
     Result,
-    SiteCarrier,
-    SoapCarrier,
-    Unsure,
-    carrier_from_url,
+    SiteProvider,
+    SoapProvider,
+    provider_from_url,
 )
 from massar.providers.sms_http.provider import from_table
 
 from .conftest import HASTY
-from .fakes import BehavingCarrier
+from .fakes import BehavingProvider
 from .smpp_rig import PASSWORD as SMSC_PASSWORD
 from .smtp_rig import PASSWORD, USER
 
@@ -31,8 +31,8 @@ TEN_MINUTES = timedelta(minutes=10)
 # The sign-in over loopback without TLS is on purpose: it is the one place where it is allowed.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 SECRET = "kdmwt-47392"
-SMS = Outgoing("Zk3_x-1", "sms", "+212661000222", "fr", "", f"Massar: mot de passe\n{SECRET}\nà 14:35")
-MAIL = Outgoing(
+SMS = OutboundMessage("Zk3_x-1", "sms", "+212661000222", "fr", "", f"Massar: mot de passe\n{SECRET}\nà 14:35")
+MAIL = OutboundMessage(
     "Zk3_x-1",
     "email",
     "khadija@example.org",
@@ -41,23 +41,23 @@ MAIL = Outgoing(
     f"السلام عليكم\n\n{SECRET}\n",
     "<p>سلام</p>",
 )
-LOGOUT = Outgoing("Zk3_x-1", "site", "", "fr", "", "eyJhbGciOiJFUzI1NiJ9.eyJzaWQiOiJ4In0.c2lnbmF0dXJl")
-ENVELOPE = Outgoing("Zk3_x-1", "soap", "", "fr", "", "<S:Envelope><a>é</a></S:Envelope>")
+LOGOUT = OutboundMessage("Zk3_x-1", "site", "", "fr", "", "eyJhbGciOiJFUzI1NiJ9.eyJzaWQiOiJ4In0.c2lnbmF0dXJl")
+ENVELOPE = OutboundMessage("Zk3_x-1", "soap", "", "fr", "", "<S:Envelope><a>é</a></S:Envelope>")
 SITES = ("site-http", "site-https", "soap-http", "soap-https")
 TABLES = ("table-http", "table-https")
 
 
 @dataclass
 class Rig:
-    """A carrier with its far end. `set_mood` sets the far end; `texts` and `keys` are what arrived there.
+    """A provider with its far end. `set_mood` sets the far end; `texts` and `keys` are what arrived there.
 
-    `hasty` is the same carrier with little patience, for a far end that stays silent. `keys` is None where the
+    `hasty` is the same provider with little patience, for a far end that stays silent. `keys` is None where the
     protocol has no place for a name that we give.
     """
 
-    carrier: Carrier
-    hasty: Carrier
-    message: Outgoing
+    provider: Provider
+    hasty: Provider
+    message: OutboundMessage
     set_mood: Callable[[str], None]
     texts: Callable[[], list[str]]
     keys: Callable[[], list[str]] | None
@@ -67,24 +67,24 @@ class Rig:
         self.silent = name == "silent"
         self.set_mood(name)
 
-    def send(self, message: Outgoing | None = None) -> Result:
-        carrier = self.hasty if self.silent else self.carrier
-        return carrier.send(message or self.message, valid_for=TEN_MINUTES)
+    def send(self, message: OutboundMessage | None = None) -> Result:
+        provider = self.hasty if self.silent else self.provider
+        return provider.send(message or self.message, valid_for=TEN_MINUTES)
 
 
 def _fake(channel, message):
-    carrier = BehavingCarrier(channel)
+    provider = BehavingProvider(channel)
 
     def mood(name):
-        carrier.mood = name
+        provider.mood = name
 
     return Rig(
-        carrier,
-        carrier,
+        provider,
+        provider,
         message,
         mood,
-        lambda: [m.text for m in carrier.received],
-        lambda: [m.message_id for m in carrier.received],
+        lambda: [m.text for m in provider.received],
+        lambda: [m.message_id for m in provider.received],
     )
 
 
@@ -92,7 +92,7 @@ def _mail(server, url, *options):
     answers = {
         "refused": {"RCPT": "550 5.1.1 no such user"},
         "not_now": {"RCPT": "451 4.7.1 greylisted"},
-        "ours": {"MAIL": "553 5.7.1 sender not owned"},
+        "configuration_error": {"MAIL": "553 5.7.1 sender not owned"},
     }
 
     def mood(name):
@@ -100,7 +100,7 @@ def _mail(server, url, *options):
         server.after_data = "silent" if name == "silent" else ""
 
     return Rig(
-        *(carrier_from_url(url, patience) for patience in options),
+        *(provider_from_url(url, patience) for patience in options),
         MAIL,
         mood,
         lambda: ["\n".join(m.get_body(("plain",)).get_content().splitlines()) for m in server.letters],
@@ -117,15 +117,15 @@ def _table(server, url, *options):
 
 
 def _sms(server, url, *options):
-    return _gateway(server, *(carrier_from_url(url, patience) for patience in options))
+    return _gateway(server, *(provider_from_url(url, patience) for patience in options))
 
 
-def _gateway(server, *carriers):
+def _gateway(server, *providers):
     def mood(name):
-        server.mood = {"refused": 422, "not_now": 503, "ours": 401, "silent": "silent"}.get(name, "")
+        server.mood = {"refused": 422, "not_now": 503, "configuration_error": 401, "silent": "silent"}.get(name, "")
 
     return Rig(
-        *carriers,
+        *providers,
         SMS,
         mood,
         lambda: [body["text"] for _, _, body in server.requests],
@@ -135,17 +135,17 @@ def _gateway(server, *carriers):
 
 def _site(server, address, kind, *options):
     """Far end: a site's logout address. The token is the one field of the form, or an envelope is the body."""
-    carrier, message, name = {
-        "site": (SiteCarrier, LOGOUT, "logout_token"),
-        "soap": (SoapCarrier, ENVELOPE, "envelope"),
+    provider, message, name = {
+        "site": (SiteProvider, LOGOUT, "logout_token"),
+        "soap": (SoapProvider, ENVELOPE, "envelope"),
     }[kind]
 
     def mood(name):
-        answers = {"refused": 400, "not_now": 503, "ours": 404, "silent": "silent"}
+        answers = {"refused": 400, "not_now": 503, "configuration_error": 404, "silent": "silent"}
         server.mood = answers.get(name, "")
 
     return Rig(
-        *(carrier(patience) for patience in options),
+        *(provider(patience) for patience in options),
         replace(message, to=address),
         mood,
         lambda: [body[name] for _, _, body in server.requests],
@@ -153,11 +153,11 @@ def _site(server, address, kind, *options):
     )
 
 
-def _smsc(server, carrier, hasty):
+def _smsc(server, provider, hasty):
     def mood(name):
-        server.mood = {"refused": 0x0B, "not_now": 0x58, "ours": 0x0A}.get(name, name)
+        server.mood = {"refused": 0x0B, "not_now": 0x58, "configuration_error": 0x0A}.get(name, name)
 
-    return Rig(carrier, hasty, SMS, mood, lambda: [submit.text for submit in server.submits], None)
+    return Rig(provider, hasty, SMS, mood, lambda: [submit.text for submit in server.submits], None)
 
 
 def _login(url: str) -> str:
@@ -211,14 +211,14 @@ LOGINS = {"smpp": "massar:secret@", "smpps": "massar:secret@"}
 
 @pytest.fixture
 def opened(servers, sink):
-    """A carrier of a URL; one that stands on a connection is opened, and closed after the test."""
+    """A provider of a URL; one that stands on a connection is opened, and closed after the test."""
 
     def make(url, patience):
-        carrier = carrier_from_url(url, patience)
-        if hasattr(carrier, "open"):
-            servers.callback(carrier.close)
-            carrier.open(sink)
-        return carrier
+        provider = provider_from_url(url, patience)
+        if hasattr(provider, "open"):
+            servers.callback(provider.close)
+            provider.open(sink)
+        return provider
 
     return make
 
@@ -227,7 +227,7 @@ def test_an_accepted_message_arrives_word_for_word_with_a_reference(rig):
     result = rig.send()
     assert isinstance(result, Accepted) and result.reference
     assert [text.strip() for text in rig.texts()] == [rig.message.text.strip()]
-    assert rig.carrier.channel == rig.message.channel and rig.carrier.name
+    assert rig.provider.channel == rig.message.channel and rig.provider.name
 
 
 def test_the_same_message_twice_carries_the_same_key(keyed_rig):
@@ -248,30 +248,30 @@ def test_different_messages_carry_different_keys(keyed_rig):
 def test_a_refused_recipient_is_permanent_and_not_our_fault(rig):
     rig.mood("refused")
     result = rig.send()
-    assert isinstance(result, Refused) and result.permanent and not result.ours and result.code
+    assert isinstance(result, Rejected) and result.permanent and not result.configuration_error and result.code
 
 
 def test_a_busy_far_end_is_a_refusal_that_may_be_tried_again(rig):
     rig.mood("not_now")
     result = rig.send()
-    assert isinstance(result, Refused) and not result.permanent and not result.ours
+    assert isinstance(result, Rejected) and not result.permanent and not result.configuration_error
 
 
 def test_trouble_with_our_own_account_says_nothing_about_the_recipient(rig):
-    rig.mood("ours")
+    rig.mood("configuration_error")
     result = rig.send()
-    assert isinstance(result, Refused) and result.ours and not result.permanent
+    assert isinstance(result, Rejected) and result.configuration_error and not result.permanent
 
 
 def test_silence_after_hand_over_is_unsure_and_the_message_is_there(rig):
     rig.mood("silent")
     result = rig.send()
-    assert isinstance(result, Unsure) and result.why
+    assert isinstance(result, OutcomeUnknown) and result.why
     assert len(rig.texts()) == 1
 
 
 def test_it_works_again_after_every_trouble(rig):
-    for mood in ("refused", "not_now", "ours", "silent"):
+    for mood in ("refused", "not_now", "configuration_error", "silent"):
         rig.mood(mood)
         rig.send()
         rig.mood("")
@@ -293,13 +293,13 @@ def test_many_threads_may_send_at_once(rig):
 
 
 def test_check_finds_a_healthy_far_end_healthy_and_sends_nothing(rig):
-    assert rig.carrier.check() == []
+    assert rig.provider.check() == []
     assert rig.texts() == []
 
 
 def test_nothing_that_is_printed_holds_the_secret_or_the_recipient(rig):
-    shown = repr(rig.message) + repr(rig.carrier)
-    for mood in ("", "refused", "not_now", "ours", "silent"):
+    shown = repr(rig.message) + repr(rig.provider)
+    for mood in ("", "refused", "not_now", "configuration_error", "silent"):
         rig.mood(mood)
         shown += repr(rig.send())
     for hidden in (SECRET, rig.message.to, rig.message.to[1:], PASSWORD, SMSC_PASSWORD):
@@ -321,24 +321,24 @@ def test_nothing_that_is_printed_holds_the_secret_or_the_recipient(rig):
 def test_nobody_there_means_not_sent(kind, message, options, opened):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, not listening: refused for certain
-        carrier = opened(f"{kind}://{LOGINS.get(kind, '')}localhost:{taken.getsockname()[1]}", options())
-        assert isinstance(carrier.send(message, valid_for=TEN_MINUTES), NotSent)
-        (sentence,) = carrier.check()
+        provider = opened(f"{kind}://{LOGINS.get(kind, '')}localhost:{taken.getsockname()[1]}", options())
+        assert isinstance(provider.send(message, valid_for=TEN_MINUTES), NotTransmitted)
+        (sentence,) = provider.check()
         assert "can't be reached" in sentence
 
 
 @pytest.mark.parametrize(("kind", "message"), [("smtps", MAIL), ("https", SMS), ("smpps", SMS)])
 def test_a_name_that_does_not_exist_means_not_sent(kind, message, options, opened):
-    carrier = opened(f"{kind}://{LOGINS.get(kind, '')}nowhere.invalid", options())
-    assert isinstance(carrier.send(message, valid_for=TEN_MINUTES), NotSent)
+    provider = opened(f"{kind}://{LOGINS.get(kind, '')}nowhere.invalid", options())
+    assert isinstance(provider.send(message, valid_for=TEN_MINUTES), NotTransmitted)
 
 
 def test_the_fake_dials_its_faults_by_the_end_of_the_number():
-    fake = BehavingCarrier("sms", slow=0.05)
+    fake = BehavingProvider("sms", slow=0.05)
     by_ending = {
         end: fake.send(replace(SMS, to=f"+21266100{end}"), valid_for=TEN_MINUTES)
         for end in ("0001", "0002", "0003", "0004")
     }
-    assert isinstance(by_ending["0001"], Refused) and isinstance(by_ending["0002"], Unsure)
+    assert isinstance(by_ending["0001"], Rejected) and isinstance(by_ending["0002"], OutcomeUnknown)
     assert isinstance(by_ending["0003"], Accepted) and isinstance(by_ending["0004"], Accepted)
     assert [m.to[-4:] for m in fake.received] == ["0002", "0003", "0004"]
