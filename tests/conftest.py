@@ -12,12 +12,14 @@ from django.db import connection
 from django.test import client as django_client
 
 from massar.core import clock as product_clock
+from massar.interfaces.base.request import Request
 from tests import cast as people_of_the_cast
 from tests.support.kept import Rows, few_rsa_keys
 from tests.support.visitor import Post
 from tests.support.wire import Wire
 
 django_client.ClientHandler = Wire  # every test client goes in by the product's own WSGI callable
+django_client.WSGIRequest = Request  # and what it and the request factory make is the product's class of request
 
 hypothesis.settings.register_profile(
     "massar", deadline=None

@@ -70,7 +70,7 @@ def fresh_product() -> Iterator[Product]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Opener]:
-    """Opens a watched page with cookies of its own: `open_page(product, script=False, size=pages.DESK)`.
+    """Opens a watched page with cookies of its own: `open_page(product, script=False, size=pages.DESKTOP)`.
 
     The browser asks for English, so an Arabic first page shows that Arabic is the default and not a guess.
     """

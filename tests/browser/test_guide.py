@@ -34,7 +34,7 @@ def test_the_guide(fresh_product: Product, open_page: Opener, language: str, scr
 
 def test_the_guide_in_english(fresh_product: Product, open_page: Opener):
     """English on a wide screen; the guide has no English, so this is for the pictures and for axe."""
-    walk = Walk(open_page(fresh_product, size=pages.DESK), fresh_product, "en")
+    walk = Walk(open_page(fresh_product, size=pages.DESKTOP), fresh_product, "en")
     walk_the_guide(walk, by="email", look=_look(walk, script=True))
 
 

@@ -190,7 +190,7 @@ def test_without_scripts_no_rule_looks_like_something_to_press(product: Product,
 
 def test_a_message_appears_on_the_screen_phone_by_itself(product: Product, open_page: Opener):
     """Nobody reloads the on-screen phone: what is asked for on one page arrives on the other."""
-    phone = open_page(product, size=pages.DESK)
+    phone = open_page(product, size=pages.DESKTOP)
     phone.goto("/demo/")
     walk = Walk(open_page(product), product, "ar")
     walk.opens_the_first_page()

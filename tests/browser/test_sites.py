@@ -36,7 +36,7 @@ NEW_PASSWORD = "Rivage-8412-ouvert"
 
 @pytest.fixture
 def walk(product: Product, open_page: Opener) -> Walk:
-    return Walk(open_page(product, size=pages.DESK), product, "fr")
+    return Walk(open_page(product, size=pages.DESKTOP), product, "fr")
 
 
 def signed_in(walk: Walk) -> Walk:
@@ -62,7 +62,7 @@ def is_closed(walk: Walk, slug: str) -> bool:
 
 
 def test_sign_in_once_open_all_six_change_the_password_all_six_are_closed(fresh_product: Product, open_page: Opener):
-    walk = signed_in(Walk(open_page(fresh_product, size=pages.DESK), fresh_product, "fr"))
+    walk = signed_in(Walk(open_page(fresh_product, size=pages.DESKTOP), fresh_product, "fr"))
     for slug in SIX:
         walk.opens_a_site(slug, NAME)
     assert not any(is_closed(walk, slug) for slug in SIX)
@@ -282,7 +282,7 @@ def test_massar_sites_test_is_content_with_every_sample(product: Product, slug: 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 def test_signing_out_everywhere_from_home(product: Product, open_page: Opener, language: str):
-    walk = Walk(open_page(product, size=pages.DESK), product, language)
+    walk = Walk(open_page(product, size=pages.DESKTOP), product, language)
     walk.opens_the_first_page()
     walk.types_user_and_password(JAMAL, product.people[JAMAL])
     for slug in ONE_OF_EACH_PROTOCOL:

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from django.test import RequestFactory
 
-from massar.interfaces.base import middleware, rsgi
+from massar.interfaces.base import rsgi
+from massar.interfaces.base.request import client_address
 from tests.support.postgres import free_port
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -199,7 +200,7 @@ def test_a_fault_costs_one_answer_and_no_thread(port):
 def test_entries_with_ports_and_brackets_are_read(settings, entry, network):
     settings.MASSAR = replace(settings.MASSAR, trusted_proxies=1)
     request = RequestFactory().get("/", headers={"X-Forwarded-For": f"203.0.113.9, {entry}"})
-    assert middleware.network(middleware.client_address(request)) == network
+    assert network(client_address(request)) == network
 
 
 def test_an_answer_that_can_not_be_sent_costs_no_thread():

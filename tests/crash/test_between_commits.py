@@ -238,7 +238,7 @@ def test_keeping_a_request_of_a_site(clock):
 
     def prepare():
         SavedRequest.objects.all().delete()
-        return lambda: save_request.save({"protocol": "oidc"}, here=None, browser=HERE, now=clock())
+        return lambda: save_request.save({"protocol": "oidc"}, signed_in=None, browser=HERE, now=clock())
 
     for step, keep in every_death(clock, prepare):
         kept = SavedRequest.objects.count()

@@ -12,7 +12,6 @@ from django.urls import include, path
 from django.utils import translation
 
 from massar.config import urls as product_urls
-from massar.core import clock
 from massar.domain.delivery.wording import TEMPORARY_PASSWORD, render
 from massar.interfaces.demo import views
 from massar.interfaces.demo.store import Store
@@ -157,7 +156,6 @@ def test_only_looking_is_possible(client, phone_and_mail):
 @pytest.mark.parametrize(("view", "named"), [(views.screen, {}), (views.messages, {}), (views.mail, {"number": 2})])
 def test_outside_the_demo_there_is_no_such_page(phone_and_mail, mode, view, named):
     request = RequestFactory().get("/demo/")
-    request.language, request.now = "ar", clock.now()
     with override_settings(MASSAR=replace(settings.MASSAR, mode=mode)), translation.override("ar"):
         with pytest.raises(Http404):
             view(request, **named)

@@ -12,7 +12,7 @@ from tests.house.laws import SOURCE
 WEB = SOURCE / "massar" / "interfaces" / "web"
 CSS = WEB / "static" / "massar" / "css"
 SHEETS = sorted((SOURCE / "massar" / "interfaces").glob("**/static/**/*.css"))
-PARTS = WEB / "templates" / "frame" / "parts.html"
+PARTS = WEB / "templates" / "base" / "parts.html"
 
 TEXT, CONTROL = 4.5, 3.0  # WCAG 2.2, 1.4.3 and 1.4.11
 # (what is drawn, what it is drawn on, the ratio it needs)
@@ -39,8 +39,8 @@ SIDES = re.compile(
 
 
 def tokens(theme: str) -> dict[str, str]:
-    """Custom properties of the frame in `light` or `dark`; the dark ones stand upon the light ones."""
-    css = (CSS / "frame.css").read_text("utf-8")
+    """Custom properties of the base in `light` or `dark`; the dark ones stand upon the light ones."""
+    css = (CSS / "base.css").read_text("utf-8")
     light, dark = re.findall(r":root\s*\{(.*?)\}", css, re.DOTALL)[:2]
     read = dict(re.findall(r"--([\w-]+):\s*(#[0-9a-f]{6})\b", light))
     return read | dict(re.findall(r"--([\w-]+):\s*(#[0-9a-f]{6})\b", dark)) if theme == "dark" else read
@@ -72,7 +72,7 @@ def test_contrast(theme: str, drawn: str, ground: str, least: float):
 
 
 def test_every_colour_has_a_dark_sister():
-    css = (CSS / "frame.css").read_text("utf-8")
+    css = (CSS / "base.css").read_text("utf-8")
     light, dark = re.findall(r":root\s*\{(.*?)\}", css, re.DOTALL)[:2]
     assert set(re.findall(r"--([\w-]+):\s*#", light)) == set(re.findall(r"--([\w-]+):\s*#", dark))
 
@@ -97,12 +97,12 @@ WISHES = ["prefers-color-scheme: dark", "forced-colors: active", "prefers-reduce
 
 @pytest.mark.parametrize("wish", WISHES)
 def test_the_wishes_of_the_reader_are_heard(wish: str):
-    assert f"({wish}" in (CSS / "frame.css").read_text("utf-8")
+    assert f"({wish}" in (CSS / "base.css").read_text("utf-8")
 
 
 def test_arabic_letters_are_never_spaced_or_slanted():
     """Spacing breaks the joins of Arabic letters; only codes and secrets, which are Latin, may have it."""
-    rules = re.findall(r"([^{}]+)\{([^{}]*)\}", (CSS / "frame.css").read_text("utf-8"))
+    rules = re.findall(r"([^{}]+)\{([^{}]*)\}", (CSS / "base.css").read_text("utf-8"))
     harmful = re.compile(r"letter-spacing|italic|text-align: justify")
     spaced = {selector.strip() for selector, body in rules if harmful.search(body)}
     assert spaced <= {".code input", ".secret bdi"}
@@ -129,5 +129,5 @@ def test_fonts_wait_for_the_words():
     """Every face swaps in when it is here, and the sheet that names them is the last thing of the page."""
     faces = (CSS / "fonts.css").read_text("utf-8")
     assert faces.count("font-display: swap") == faces.count("@font-face {") == 4
-    base = (WEB / "templates" / "frame" / "base.html").read_text("utf-8")
+    base = (WEB / "templates" / "base" / "base.html").read_text("utf-8")
     assert base.index("css/fonts.css") > base.index("</footer>")

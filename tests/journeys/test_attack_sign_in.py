@@ -11,7 +11,7 @@ from django.test import Client
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
-from massar.interfaces.base.middleware import client_address, network
+from massar.interfaces.base.request import client_address, network
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, STRANGER
 from massar.journeys.people import import_people
 from tests.cast import FATIMA_PHONE, enter, facts

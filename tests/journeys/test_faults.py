@@ -53,7 +53,7 @@ def test_the_fault_page_names_an_id_that_stands_in_the_log(broken, caplog):
     with caplog.at_level(logging.ERROR):
         answer = broken.post("/sign-in/", TYPED)
     assert answer.status_code == 500 and answer.headers["Cache-Control"] == "no-store"
-    reference = answer.wsgi_request.fault_id
+    reference = answer.wsgi_request.id
     assert reference in answer.content.decode()
     assert reference in caplog.text and "RuntimeError" in caplog.text
     assert "Canary" not in caplog.text and "Canary" not in answer.content.decode()
@@ -178,7 +178,7 @@ def test_a_request_that_was_cut_is_done_once_more_where_nothing_was_written(vend
         sql.row("SELECT 1")
         return HttpResponse("ok")
 
-    answer = outage.patient(view)(rf.get("/"))
+    answer = outage.survive_outage(view)(rf.get("/"))
     connection.close()  # as at the end of every request
     assert (answer.status_code, len(tried), len(set(tried))) == (status, times, times)
 
@@ -203,7 +203,7 @@ def test_what_was_undone_may_be_done_again(vendor, rf):
             sql.row("SELECT 1")
         return HttpResponse("ok")
 
-    assert outage.patient(view)(rf.get("/")).status_code == 200
+    assert outage.survive_outage(view)(rf.get("/")).status_code == 200
     assert sql.rows("SELECT key FROM limits_bucketstate WHERE key LIKE 'try%%'") == [("try 2",)]
     sql.change("DELETE FROM limits_bucketstate WHERE key LIKE 'try%%'")
 

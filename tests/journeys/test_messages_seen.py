@@ -20,7 +20,7 @@ from tests.support.outbox import message, shut
 from tests.support.steps import shown, shows
 from tests.support.visitor import Visitor
 
-DESK = "/desk/messages/"
+PAGE = "/desk/messages/"
 
 
 # -- the devices page
@@ -91,27 +91,27 @@ def bare(answer, path: str) -> str:
 
 
 def test_only_an_operator_finds_the_desk(cast):
-    stranger = Visitor().get(DESK)
+    stranger = Visitor().get(PAGE)
     assert stranger.path == "/sign-in/"
     teacher = signed_in(JAMAL)
-    at_the_desk, nowhere = (teacher.get(path).page for path in (DESK, "/no-such-page"))
+    at_the_desk, nowhere = (teacher.get(path).page for path in (PAGE, "/no-such-page"))
     assert at_the_desk.status_code == nowhere.status_code == 404
-    assert bare(at_the_desk, DESK) == bare(nowhere, "/no-such-page")
-    assert shows(signed_in(SALMA).get(DESK), "desk.title")
+    assert bare(at_the_desk, PAGE) == bare(nowhere, "/no-such-page")
+    assert shows(signed_in(SALMA).get(PAGE), "desk.title")
 
 
 def test_the_menu_shows_the_desk_to_operators_alone(cast):
-    assert DESK in signed_in(SALMA).get("/").html
-    assert DESK not in signed_in(JAMAL).get("/").html
+    assert PAGE in signed_in(SALMA).get("/").html
+    assert PAGE not in signed_in(JAMAL).get("/").html
 
 
 def test_an_operator_who_was_idle_signs_in_again_whatever_the_page(cast, clock):
     visitor = signed_in(SALMA)
     clock.advance(minutes=14)
-    assert shows(visitor.get(DESK), "desk.title")
+    assert shows(visitor.get(PAGE), "desk.title")
     clock.advance(minutes=15)
     assert visitor.get("/").path == "/sign-in/", "another page does not keep it alive for the desk"
-    assert visitor.get(DESK).path == "/sign-in/"
+    assert visitor.get(PAGE).path == "/sign-in/"
     assert Session.objects.get().ended_why == "privileged"
     teacher = signed_in(JAMAL)
     clock.advance(minutes=16)
@@ -122,7 +122,7 @@ def test_an_operator_signs_in_again_after_eight_hours(cast, clock):
     visitor = signed_in(SALMA)
     for _ in range(8 * 6):
         clock.advance(minutes=10)
-        visitor.get(DESK)
+        visitor.get(PAGE)
     assert visitor.path == "/sign-in/"
 
 
@@ -142,7 +142,7 @@ def traffic(cast, clock):
 
 @pytest.mark.parametrize("window", ["", "?window=day"])
 def test_the_page_shows_alarms_plots_providers_and_the_queue(traffic, window):
-    page = signed_in(SALMA).get(DESK + window)
+    page = signed_in(SALMA).get(PAGE + window)
     assert shows(page, "alarm.provider_open") and "docs/operate/alarms/provider-open.md" in shown(page)
     assert shows(page, "alarm.queue_growing") and shows(page, "desk.breaker.open")
     assert page.html.count('<svg class="drawing"') == page.html.count('<details class="table"') == 4
@@ -152,14 +152,14 @@ def test_the_page_shows_alarms_plots_providers_and_the_queue(traffic, window):
 
 
 def test_a_quiet_page_says_so(cast):
-    page = signed_in(SALMA).get(DESK)
+    page = signed_in(SALMA).get(PAGE)
     for id in ("desk.no_alarm", "desk.queue.empty", "desk.errors.none", "desk.plot.empty"):
         assert shows(page, id), id
     assert '<svg class="drawing"' not in page.html
 
 
 def test_the_table_beside_a_plot_holds_its_values(traffic):
-    page = signed_in(SALMA).get(DESK)
+    page = signed_in(SALMA).get(PAGE)
     tables = re.findall(r"<tbody>(.*?)</tbody>", page.html, re.DOTALL)
     cells = [re.findall(r'<bdi dir="ltr">([^<]*)</bdi>', table) for table in tables]
     assert cells[0] == ["02:45", "4", "3", "0"], "sent, delivered, late"
@@ -170,7 +170,7 @@ def test_the_table_beside_a_plot_holds_its_values(traffic):
 
 def test_that_nothing_is_used_is_drawn_and_not_left_out(cast, clock):
     message(clock() - timedelta(minutes=1), waited=1)
-    page = signed_in(SALMA).get(DESK)
+    page = signed_in(SALMA).get(PAGE)
     assert page.html.count('<svg class="drawing"') == 4 and not shows(page, "desk.plot.empty")
     used = re.findall(r"<tbody>(.*?)</tbody>", page.html, re.DOTALL)[3]
     assert re.findall(r'<bdi dir="ltr">([^<]*)</bdi>', used) == ["02:55", "0", "02:50", "0"]
@@ -178,14 +178,14 @@ def test_that_nothing_is_used_is_drawn_and_not_left_out(cast, clock):
 
 def test_a_shut_provider_stands_there_without_traffic(cast, clock):
     shut("sms-b", clock())
-    page = signed_in(SALMA).get(DESK)
+    page = signed_in(SALMA).get(PAGE)
     assert "sms-b" in shown(page) and shows(page, "desk.breaker.open")
 
 
 def test_the_language_switch_comes_back_to_the_same_period(traffic):
-    visitor = signed_in(SALMA).get(DESK + "?window=day")
+    visitor = signed_in(SALMA).get(PAGE + "?window=day")
     visitor.submit("/language/", language="fr")
-    assert visitor.path == DESK and visitor.page.request["QUERY_STRING"] == "window=day"
+    assert visitor.path == PAGE and visitor.page.request["QUERY_STRING"] == "window=day"
 
 
 # -- the worker

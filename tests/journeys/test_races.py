@@ -350,7 +350,7 @@ def test_change_recovery_and_sign_ins_together_meet_no_fault(people, clock):
     entered = enter(YOUSSEF.password, clock)
     _, secret = secret_of(YOUSSEF, "email", clock)
     _, grant = close_sessions.may_change(cookie=enter(secret, clock).cookie, now=clock())
-    here = close_sessions.signed_in(cookie=entered.cookie, now=clock())
+    here = close_sessions.authenticate(cookie=entered.cookie, now=clock())
     steps = [
         lambda n: change_password.by_temporary(grant=grant, current=secret, new=NEW, confirm=NEW, browser=HERE, now=clock()),
         lambda n: change_password.by_owner(
@@ -358,7 +358,7 @@ def test_change_recovery_and_sign_ins_together_meet_no_fault(people, clock):
             new=f"Tamarin&{6000 + n}-oued", confirm=f"Tamarin&{6000 + n}-oued", browser=HERE, now=clock()),
         lambda n: enter(YOUSSEF.password, clock),
         lambda n: enter(secret, clock),
-        lambda n: close_sessions.end_all(here=here, browser=HERE, now=clock()),
+        lambda n: close_sessions.end_all(signed_in=here, browser=HERE, now=clock()),
         lambda n: edit_profile.save(person=entered.person, email=f"n{n}@example.org", phone_number="",
                                     password=YOUSSEF.password, browser=HERE, now=clock()),
     ]  # fmt: skip

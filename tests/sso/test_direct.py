@@ -1,4 +1,4 @@
-"""The short way of what servers ask: the same answers as by Django's own way, and what the frame does is done."""
+"""The short way of what servers ask: the same answers as by Django's own way, and what every request gets is done."""
 
 from __future__ import annotations
 

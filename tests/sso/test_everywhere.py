@@ -67,9 +67,9 @@ def in_all_sites(cast, clock, person=None) -> Visitor:
     """Somebody signed in here and at the three sites."""
     person = person or cast.JAMAL
     visitor = Visitor().sign_in(person.login, person.password)
-    here = close_sessions.signed_in(cookie=visitor.cookies["massar-session"], now=clock())
+    here = close_sessions.authenticate(cookie=visitor.cookies["massar-session"], now=clock())
     for site in SITES:
-        enter = access.decide(site=site, here=here, now=clock())
+        enter = access.decide(site=site, signed_in=here, now=clock())
         access.open_visit(site=site, enter=enter, scope="openid", nonce="", life=3600, now=clock())
     return visitor
 

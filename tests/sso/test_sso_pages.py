@@ -10,7 +10,6 @@ import pytest
 from django.test import RequestFactory
 from django.utils import translation
 
-from massar.core import browser
 from massar.interfaces.base import page
 from massar.journeys.sso.access import AccessDenied
 from tests.support.words import saying, site
@@ -25,7 +24,7 @@ def shown(clock):
 
     def show(language: str, template: str, **context) -> str:
         request = RequestFactory().get("/authorize")
-        request.language, request.now, request.here, request.browser = language, clock(), None, browser.Browser()
+        request.language, request.signed_in = language, None
         with translation.override(language):
             response = page.render(request, template, status=400, **context)
         return html.unescape(re.sub(r"<[^>]*>", "", response.content.decode()))

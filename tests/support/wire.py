@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import io
 
-from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.test.client import ClientHandler, conditional_content_removal
 
 from massar.interfaces.base.direct import Direct
+from massar.interfaces.base.request import Request
 
 
 class _Direct(Direct):
@@ -36,5 +36,5 @@ def _response(environ: dict, status: str, headers: list[tuple[str, str]], body: 
     response = HttpResponse(body, status=int(code), reason=reason, headers=plain)
     for value in (value for name, value in headers if name == "Set-Cookie"):
         response.cookies.load(value)
-    response.wsgi_request = WSGIRequest({**environ, "wsgi.input": io.BytesIO(), "CONTENT_LENGTH": "0"})
+    response.wsgi_request = Request({**environ, "wsgi.input": io.BytesIO(), "CONTENT_LENGTH": "0"})
     return conditional_content_removal(response.wsgi_request, response)

@@ -27,12 +27,12 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [
-    "massar.interfaces.base.middleware.Frame",
+    "massar.interfaces.base.middleware.RequestContextMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",  # after the files, which are compressed once (docs/adr/0046-compressed-pages.md)
-    "massar.interfaces.base.middleware.told_methods",
+    "massar.interfaces.base.middleware.explain_method_not_allowed",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "massar.interfaces.base.outage.Patience",
+    "massar.interfaces.base.outage.DatabaseOutageMiddleware",
 ]
 DATABASES = {"default": {**MASSAR.database, "ATOMIC_REQUESTS": False}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

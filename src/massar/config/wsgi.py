@@ -2,7 +2,7 @@
 
 import os
 
-from django.core.wsgi import get_wsgi_application
+import django
 
 from massar.core import patience
 from massar.core.log import set_up
@@ -10,10 +10,10 @@ from massar.core.log import set_up
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "massar.config.django_settings")
 set_up()
 patience.a_person_waits()
-whole = get_wsgi_application()
+django.setup(set_prefix=False)
 
-from massar.interfaces.base.direct import Direct  # noqa: E402 (Django must be set up before)
+from massar.interfaces.base.direct import Direct, DjangoHandler  # noqa: E402 (Django must be set up before)
 from massar.interfaces.base.rsgi import Door  # noqa: E402
 
-application = Direct(whole)
+application = Direct(DjangoHandler())
 server = Door(application)

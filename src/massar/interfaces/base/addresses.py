@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest
 from django.urls import Resolver404, ResolverMatch, resolve, reverse
+
+from massar.interfaces.base.request import Request
 
 GET_ONLY = (
     "home",
@@ -18,8 +19,8 @@ GET_ONLY = (
     "contact_cancel_link",
     "devices",
     "everywhere",
-    "desk",
-    "desk_messages",
+    "ops",
+    "ops_messages",
     "demo",
 )
 _BEHIND = " /.,;:!?()<>[]\"'«»،؛؟…"  # what stands behind an address in a sentence; no token of ours ends so
@@ -54,7 +55,7 @@ def page_above(path: str) -> str:
     return reverse("home")
 
 
-def meant(request: HttpRequest) -> str:
+def meant(request: Request) -> str:
     """The page that was meant by an address as people type and paste it: without its slash, with a full stop or a bracket
     behind, in capitals. Empty where there is none."""
     if request.method not in ("GET", "HEAD") or "//" in request.path:  # ATK-095: two slashes are no slip of typing

@@ -1,59 +1,70 @@
 """The short way to views that other servers ask, many times a second (docs/adr/0019-direct-views.md).
 
-What stands between the frame and a page means nothing to them: files, the token of forms, languages, the search through
-all addresses. What the frame does for every request is done for them too, by the same functions. The views are
-ordinary ones and stand among the addresses like all others.
+What stands between the outermost middleware and a page means nothing to them: files, the token of forms, languages, the
+search through all addresses. What that middleware does for every request is done for them too, by the same functions. The
+views are ordinary ones and stand among the addresses like all others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from typing import TypeVar
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from django.conf import settings
 from django.core.handlers.exception import convert_exception_to_response
-from django.core.handlers.wsgi import WSGIRequest
+from django.core.handlers.wsgi import WSGIHandler
 from django.db import close_old_connections
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.views.decorators.csrf import csrf_exempt
 
+from massar.core import log
 from massar.interfaces.base import errors, middleware, outage
+from massar.interfaces.base.request import Request
 
-View = Callable[[HttpRequest], HttpResponse]
+View = Callable[[Request], HttpResponse]
+AnyView = TypeVar("AnyView", bound=Callable[..., HttpResponse])
 
 
-def asked_by_servers(view: View) -> View:
-    """Marks a view at a fixed address whose proof is never a cookie of ours."""
+def direct_view(view: AnyView) -> AnyView:
+    """Mark a view at a fixed address whose proof is never a cookie of ours."""
     view = csrf_exempt(view)
-    view.asked_by_servers = True
+    vars(view)["direct"] = True
     return view
 
 
 @cache
 def views() -> dict[str, View]:
-    """The marked views by path. An exception becomes what it becomes anywhere: logged, and the fault page, or 503."""
+    """Return the marked views by path. An exception becomes what it becomes anywhere: logged, and the fault page, or 503."""
     return {
-        reverse(pattern.name): convert_exception_to_response(outage.patient(pattern.callback))
+        reverse(str(pattern.name)): convert_exception_to_response(outage.survive_outage(pattern.callback))
         for pattern in _patterns(get_resolver().url_patterns)
-        if getattr(pattern.callback, "asked_by_servers", False)
+        if "direct" in vars(pattern.callback)
     }
+
+
+class DjangoHandler(WSGIHandler):
+    """Django's own way, with our class of request."""
+
+    request_class = Request
 
 
 class Direct:
     """The WSGI callable of the product: marked views at once, everything else by way of Django's handler."""
 
-    def __init__(self, django: Callable):
+    def __init__(self, django: WSGIApplication):
         self.django, self.views = django, views()
 
-    def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         view = self.views.get(environ["PATH_INFO"])
         if view is None:
             return self.django(environ, start_response)
         try:
-            request = WSGIRequest(environ)
-            middleware.begin(request)
-            response = middleware.refused(request) or view(request)
+            request = Request(environ)
+            log.request_id.set(request.id)
+            response = middleware.refuse_other_hosts(request) or view(request)
             if response.status_code == 405:
                 response = errors.in_plain_words(response)
             said = {**middleware.headers(request.language, settings.MASSAR.https), **response.headers}
@@ -68,7 +79,7 @@ class Direct:
         close_old_connections()
 
 
-def _patterns(found: list) -> Iterator[URLPattern]:
+def _patterns(found: Iterable[URLPattern | URLResolver]) -> Iterator[URLPattern]:
     for one in found:
         if isinstance(one, URLResolver):
             yield from _patterns(one.url_patterns)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.template.loader import get_template
 from django.urls import reverse
 from django.utils import translation
 
 from massar.interfaces.base import addresses, outage, page, resume
 from massar.interfaces.base.jinja import t
+from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import see_other, to
 
 log = logging.getLogger("massar.web")
@@ -18,7 +19,7 @@ OLD_TOKEN = "CSRF token from POST incorrect."  # Django's words for a token that
 
 
 def show(
-    request: HttpRequest,
+    request: Request,
     status: int,
     name: str = "",
     *,
@@ -28,7 +29,7 @@ def show(
 ) -> HttpResponse:
     """onwards: the address of the page where the person goes on; else home."""
     name = name or str(status)
-    request.here = None  # a fault page asks the database for nothing
+    request.signed_in = None  # a fault page asks the database for nothing
     response = page.render(
         request,
         "errors/error.html",
@@ -54,18 +55,18 @@ def forbidden(request, exception=None):
     return show(request, 403)
 
 
-@outage.patient  # it comes before the middleware that makes views so
+@outage.survive_outage  # it comes before the middleware that makes views so
 def csrf_failure(request, reason=""):
     """The form was open too long, or came from another site: nothing is done, and what was typed waits on its page.
 
     Whoever has signed in in another tab since is not left at a dead end: the sign-in page leads on, home or to what waits.
     """
     log.info("form refused: %s", reason)
-    if not request.here:
+    if not request.signed_in:
         return show(request, 403, "403_csrf")
     if request.resolver_match.url_name in ("sign_in", "recovery") and reason == OLD_TOKEN:
         return to("sign_in")
-    owner = request.here.person.id  # the page of the fault knows nobody
+    owner = request.signed_in.person.id  # the page of the fault knows nobody
     told = show(request, 403, "403_csrf", onwards=addresses.own_page(request.path))
     return resume.keep_typed(request, told, owner)
 
@@ -75,7 +76,7 @@ def not_found(request, exception=None):
     return see_other(meant) if meant else show(request, 404)
 
 
-def wrong_method(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+def wrong_method(request: Request, response: HttpResponse) -> HttpResponse:
     """What Django answers with an empty page: whoever reloads where a wrong code has left the browser reads where to go on."""
     if addresses.asked_by_programs(request.resolver_match):
         return in_plain_words(response)
@@ -95,7 +96,7 @@ def fault(request):
     """Django has logged the exception; this page has no more to say than the id under which it did."""
     try:
         with translation.override(request.language):
-            return show(request, 500, reference=request.fault_id)
+            return show(request, 500, reference=request.id)
     except Exception:  # whatever broke the page may break this one too: the last page needs nothing
         log.exception("the fault page failed too")
         return HttpResponse(get_template("errors/plain.html").render(), status=500)

@@ -2,7 +2,7 @@
 
 A request whose connection was cut before anything could be committed is done once more. Otherwise its answer is 503: for
 people a page that needs no database, no catalogue and no session; for programs what their protocol says. A view
-names its own answer with `said_when_away`.
+names its own answer with `answer_when_away`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import wraps
+from typing import Any, TypeVar
 
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
@@ -19,11 +20,12 @@ from massar.core import sql
 
 RETRY_AFTER = 5  # seconds; all parts are back within so many of the database's return
 View = Callable[..., HttpResponse]
+AnyView = TypeVar("AnyView", bound=View)
 
 note = logging.getLogger("massar.web")
 
 
-class Patience:
+class DatabaseOutageMiddleware:
     """The last middleware: by then a request has passed all the others, and what the view does is all there is."""
 
     def __init__(self, get_response: View):
@@ -32,25 +34,25 @@ class Patience:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return self.get_response(request)
 
-    def process_view(self, request: HttpRequest, view: View, args: tuple, kwargs: dict) -> HttpResponse:
-        return patient(view)(request, *args, **kwargs)
+    def process_view(self, request: HttpRequest, view: View, args: Any, kwargs: Any) -> HttpResponse:
+        return survive_outage(view)(request, *args, **kwargs)
 
 
-def said_when_away(answer: Callable[[HttpRequest], HttpResponse]) -> Callable[[View], View]:
-    """Marks a view that is asked by programs: `answer` makes what it says while the database is away."""
+def answer_when_away(answer: Callable[..., HttpResponse]) -> Callable[[AnyView], AnyView]:
+    """Mark a view that is asked by programs: `answer` makes what it says while the database is away."""
 
-    def mark(view: View) -> View:
-        view.when_away = answer
+    def mark(view: AnyView) -> AnyView:
+        vars(view)["when_away"] = answer
         return view
 
     return mark
 
 
-def patient(view: View) -> View:
-    """The view, done once more where that is safe, and with a 503 instead of a fault while the database is away."""
+def survive_outage(view: View) -> View:
+    """Do the view once more where that is safe, and answer 503 instead of a fault while the database is away."""
 
     @wraps(view)
-    def asked(request: HttpRequest, *args, **kwargs) -> HttpResponse:
+    def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         sql.watch()
         try:
             try:
@@ -71,9 +73,10 @@ def patient(view: View) -> View:
 
 
 def _away(view: View, request: HttpRequest) -> HttpResponse:
-    response = getattr(view, "when_away", page)(request)
+    answer: View = vars(view).get("when_away", page)
+    response = answer(request)
     response.status_code = 503
-    response._has_been_logged = True  # above; Django's own line would say the same
+    vars(response)["_has_been_logged"] = True  # above; Django's own line would say the same
     response["Cache-Control"] = "no-store"
     response.headers.setdefault("Retry-After", str(RETRY_AFTER))
     return response

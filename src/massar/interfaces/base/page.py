@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.middleware.csrf import get_token
 from django.template.loader import get_template
 from markupsafe import Markup
@@ -11,6 +11,7 @@ from markupsafe import Markup
 from massar.domain.sites.api import Site
 from massar.interfaces.base import cookies
 from massar.interfaces.base.jinja import ltr, t
+from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import see_other
 
 # Of a Location. All headers of an answer together must fit into the 4 KiB that nginx as it comes keeps for them
@@ -26,9 +27,9 @@ class Shown:
         self.name, self.login, self.operates = person.name(language), person.login, person.operates
 
 
-def render(request: HttpRequest, template: str, *, status: int = 200, **context) -> HttpResponse:
+def render(request: Request, template: str, *, status: int = 200, **context) -> HttpResponse:
     """A page in the request's language. A pending flash message is shown once."""
-    here = getattr(request, "here", None)
+    signed_in = request.signed_in
     flash = cookies.read_flash(request)
     response = HttpResponse(
         get_template(template).render(
@@ -36,8 +37,8 @@ def render(request: HttpRequest, template: str, *, status: int = 200, **context)
                 "lang": request.language,
                 "dir": "rtl" if request.language == "ar" else "ltr",
                 "languages": LANGUAGES,
-                "person": Shown(here.person, request.language) if here else None,
-                "here": _address(request),
+                "person": Shown(signed_in.person, request.language) if signed_in else None,
+                "page_address": _address(request),
                 "help_contact": settings.MASSAR.help_contact,
                 "demo": settings.MASSAR.demo,
                 "flash": [_spoken(flash)] if flash else [],
@@ -56,12 +57,12 @@ def render(request: HttpRequest, template: str, *, status: int = 200, **context)
     return response
 
 
-def go_on(request: HttpRequest, address: str, site: Site | None) -> HttpResponse:
+def go_on(request: Request, address: str, site: Site | None) -> HttpResponse:
     """On to a site after a form of ours: a page of its own, at once, without scripts too (see `policy`)."""
     return render(request, "sso/go_on.html", site=site, address=address)
 
 
-def lead(request: HttpRequest, address: str, site: Site | None) -> HttpResponse:
+def lead(request: Request, address: str, site: Site | None) -> HttpResponse:
     """To a site where no form of ours was sent before: a redirect, or `go_on` where the address is long (state, RelayState)."""
     return see_other(address) if len(address) <= LONGEST_LOCATION else go_on(request, address, site)
 

@@ -29,11 +29,13 @@ def to(name: str, **kwargs) -> HttpResponse:
 
 
 def to_the_list(
-    here: SignedIn, *, now: datetime, asker: LogoutRequester | None = None, left: tuple[str, ...] = ()
+    signed_in: SignedIn, *, now: datetime, asker: LogoutRequester | None = None, left: tuple[str, ...] = ()
 ) -> HttpResponse:
     """To the list of the sites, for the browser whose session has just ended. left: sites that know by themselves."""
     response = to("everywhere")
-    cookies.write_told(response, RecentLogout(here.person.id, now, here.session.id, alone=True, asker=asker), left)
+    cookies.write_told(
+        response, RecentLogout(signed_in.person.id, now, signed_in.session.id, alone=True, asker=asker), left
+    )
     return response
 
 

@@ -11,12 +11,13 @@ import binascii
 import json
 from functools import wraps
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 
 from massar.core import encryption
 from massar.interfaces.base import cookies
 from massar.interfaces.base.addresses import own_page
+from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import see_other, to
 from massar.journeys.account import close_sessions
 
@@ -29,7 +30,7 @@ def signed_in_only(view):
 
     @wraps(view)
     def guarded(request, *args, **kwargs):
-        if not request.here:
+        if not request.signed_in:
             response = remember(request, to("sign_in"))
             if cookies.SESSION.read(request):
                 cookies.SESSION.drop(response)
@@ -40,7 +41,7 @@ def signed_in_only(view):
     return guarded
 
 
-def remember(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+def remember(request: Request, response: HttpResponse) -> HttpResponse:
     """The way to the sign-in page, and back: with what was typed, where the page keeps it."""
     page = own_page(request.get_full_path() if request.method in ("GET", "HEAD") else request.path)
     if page != reverse("home"):
@@ -49,7 +50,7 @@ def remember(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     return keep_typed(request, response, owner) if owner else response
 
 
-def keep_typed(request: HttpRequest, response: HttpResponse, owner: int) -> HttpResponse:
+def keep_typed(request: Request, response: HttpResponse, owner: int) -> HttpResponse:
     """Keeps what this request's form brought for its page. owner: id of the person."""
     fields = KEPT.get(request.resolver_match.url_name or "", ())
     typed = {name: request.POST.get(name, "")[:LONGEST] for name in fields}
@@ -61,7 +62,7 @@ def keep_typed(request: HttpRequest, response: HttpResponse, owner: int) -> Http
     return response
 
 
-def typed_before(request: HttpRequest, owner: int) -> dict[str, str]:
+def typed_before(request: Request, owner: int) -> dict[str, str]:
     """What that person had typed on this page; {} if nothing, or somebody else did."""
     try:
         ciphertext = base64.urlsafe_b64decode(cookies.DRAFT.read(request)[: cookies.LONGEST])
@@ -76,7 +77,7 @@ def typed_before(request: HttpRequest, owner: int) -> dict[str, str]:
         return {}
 
 
-def onwards(request: HttpRequest) -> HttpResponse:
+def onwards(request: Request) -> HttpResponse:
     """After a sign-in: to the page that was asked for before it, else home."""
     kept = cookies.NEXT.read(request)
     response = see_other(own_page(kept) if kept else reverse("home"))

@@ -7,31 +7,25 @@ typed although somebody is signed in).
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 
 from massar.domain.sites import api as sites
 from massar.interfaces.base import cookies, resume
+from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import see_other
 from massar.journeys.sso import save_request
 
 
-def current(request: HttpRequest) -> dict:
-    """What waits for this browser; {} when nothing does. Read once in a request."""
-    if not hasattr(request, "waiting"):
-        request.waiting = sites.saved_requests.read(cookies.SAVED_REQUEST.read(request), now=request.now) or {}
-    return request.waiting
-
-
-def save_and_sign_in(request: HttpRequest, asked: dict) -> HttpResponse:
+def save_and_sign_in(request: Request, asked: dict) -> HttpResponse:
     """Keeps the request and leads to the sign-in page. What waited before is given up."""
     sites.saved_requests.delete(cookies.SAVED_REQUEST.read(request))
     return save(request, see_other(reverse("sign_in")), asked)
 
 
-def save(request: HttpRequest, response: HttpResponse, asked: dict) -> HttpResponse:
+def save(request: Request, response: HttpResponse, asked: dict) -> HttpResponse:
     """The response with the reference in a cookie; or, over the budget, with a sentence for the page it leads to."""
-    ref = save_request.save(asked, here=request.here or None, browser=request.browser, now=request.now)
+    ref = save_request.save(asked, signed_in=request.signed_in, browser=request.browser, now=request.now)
     if ref:
         cookies.SAVED_REQUEST.write(response, ref)
     else:
@@ -40,12 +34,12 @@ def save(request: HttpRequest, response: HttpResponse, asked: dict) -> HttpRespo
     return response
 
 
-def extend_for_recovery(request: HttpRequest, *, channel: str) -> None:
+def extend_for_recovery(request: Request, *, channel: str) -> None:
     """A recovery was asked for: what waits must outlive the temporary password. channel: 'email' or 'sms'."""
     save_request.extend_for_recovery(cookies.SAVED_REQUEST.read(request), channel=channel, now=request.now)
 
 
-def discard(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+def discard(request: Request, response: HttpResponse) -> HttpResponse:
     """It was answered, or can't be."""
     kept = cookies.SAVED_REQUEST.read(request)
     if kept:
@@ -54,7 +48,7 @@ def discard(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     return response
 
 
-def redirect_after_sign_in(request: HttpRequest) -> HttpResponse:
+def redirect_after_sign_in(request: Request) -> HttpResponse:
     """After a sign-in: to what waits, else to our own page that was asked for."""
-    resume_url = current(request).get("resume_url")
+    resume_url = request.saved_request.get("resume_url")
     return see_other(resume_url) if resume_url else resume.onwards(request)

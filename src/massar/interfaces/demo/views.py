@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from functools import wraps
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
 from django.template.loader import get_template
 from django.views.decorators.http import require_safe
 from markupsafe import Markup
 
 from massar.core import local_time, phone
+from massar.interfaces.base.request import Request
 from massar.interfaces.demo import cast
 from massar.interfaces.demo.store import Received, Store
 
@@ -48,7 +49,7 @@ class Shown:
 
 def _in_the_demo_only(view):
     @wraps(view)
-    def guarded(request: HttpRequest, *words, **named):
+    def guarded(request: Request, *words, **named):
         if not settings.MASSAR.demo or settings.MASSAR.demo_store is None:
             raise Http404
         return view(request, *words, **named)
@@ -58,7 +59,7 @@ def _in_the_demo_only(view):
 
 @require_safe
 @_in_the_demo_only
-def screen(request: HttpRequest) -> HttpResponse:
+def screen(request: Request) -> HttpResponse:
     """The page with everything that has arrived, newest first."""
     received = [_shown(message) for message in _store().after(0)]
     context = {
@@ -75,7 +76,7 @@ def screen(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @_in_the_demo_only
-def messages(request: HttpRequest) -> JsonResponse:
+def messages(request: Request) -> JsonResponse:
     """`?after=<number>`: {"last": number, "clock": "14:35", "messages": [newer ones, newest first]}.
 
     Each has id, kind (sms, email), key, from, to, subject, text, code, at (ISO 8601, UTC), has_html and card (HTML).
@@ -106,7 +107,7 @@ def messages(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 @_in_the_demo_only
-def mail(request: HttpRequest, number: int) -> HttpResponse:
+def mail(request: Request, number: int) -> HttpResponse:
     """The HTML part of an e-mail, for the frame in the mailbox."""
     letter = _store().one(number) if number <= _LARGEST_NUMBER else None
     if letter is None or not letter.html:
@@ -161,14 +162,14 @@ def _shown(message: Received) -> Shown:
     )
 
 
-def _frame(request: HttpRequest) -> dict[str, object]:
+def _frame(request: Request) -> dict[str, object]:
     """What the base page needs. Nobody is signed in here: this is the other device, the one that receives."""
     return {
         "lang": request.language,
         "dir": "rtl" if request.language == "ar" else "ltr",
         "languages": LANGUAGES,
         "person": None,
-        "here": request.path,
+        "page_address": request.path,
         "help_contact": settings.MASSAR.help_contact,
         "demo": False,
         "flash": [],

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_safe
 from prometheus_client import Metric, generate_latest
@@ -21,12 +21,13 @@ from prometheus_client.registry import Collector
 
 from massar.domain.delivery import api as delivery
 from massar.interfaces.base import outage
+from massar.interfaces.base.request import Request
 from massar.journeys.messages import watch_messages
 
 
-@outage.said_when_away(outage.plain)
+@outage.answer_when_away(outage.plain)
 @require_safe
-def metrics(request: HttpRequest) -> HttpResponse:
+def metrics(request: Request) -> HttpResponse:
     token = settings.MASSAR.metrics_token
     if not token or not constant_time_compare(request.headers.get("Authorization", ""), f"Bearer {token}"):
         raise Http404

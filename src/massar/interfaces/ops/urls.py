@@ -5,7 +5,7 @@ from django.urls import path
 from massar.interfaces.ops import metrics, views
 
 urlpatterns = [
-    path("desk/", views.desk, name="desk"),
-    path("desk/messages/", views.messages, name="desk_messages"),
+    path("desk/", views.index, name="ops"),
+    path("desk/messages/", views.messages, name="ops_messages"),
     path("metrics", metrics.metrics, name="metrics"),
 ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import wraps
 
 from babel.numbers import format_decimal
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.views.decorators.http import require_safe
 
 from massar.core import local_time
 from massar.interfaces.base import page
+from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import to
 from massar.interfaces.base.resume import signed_in_only
 from massar.interfaces.ops import plots
@@ -23,7 +24,7 @@ def operators_only(view):
 
     @wraps(view)
     def guarded(request, *args, **kwargs):
-        if not watch_messages.may_watch(request.here):
+        if not watch_messages.may_watch(request.signed_in):
             raise Http404
         return view(request, *args, **kwargs)
 
@@ -32,21 +33,21 @@ def operators_only(view):
 
 @require_safe
 @operators_only
-def desk(request: HttpRequest) -> HttpResponse:
-    """The desk has one page so far."""
-    return to("desk_messages")
+def index(request: Request) -> HttpResponse:
+    """Leads to the one page there is so far."""
+    return to("ops_messages")
 
 
 @require_safe
 @operators_only
-def messages(request: HttpRequest) -> HttpResponse:
+def messages(request: Request) -> HttpResponse:
     day = request.GET.get("window") == "day"
     window = metrics.DAY if day else metrics.HOUR
     seen = watch_messages.read_overview(now=request.now, window=window)
     steps = watch_messages.tally_over_time(now=request.now, window=window)
     return page.render(
         request,
-        "desk/messages.html",
+        "ops/messages.html",
         day=day,
         seen=seen,
         total=metrics.add_up(

@@ -7,13 +7,13 @@ from functools import lru_cache
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http import HttpResponse, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from massar.domain.delivery import api as delivery
 from massar.interfaces.base import outage
-from massar.interfaces.base.middleware import client_address
+from massar.interfaces.base.request import Request, client_address
 from massar.journeys.messages import take_receipt
 from massar.providers.registry import ReceiptForm, receipt_form
 
@@ -21,7 +21,7 @@ note = logging.getLogger("massar.receipts")
 LONGEST_QUERY = 4000
 
 
-def _later(request: HttpRequest) -> HttpResponse:
+def _later(request: Request) -> HttpResponse:
     """Nothing could be stored: the provider calls again."""
     answer = _said("later", 503)
     answer["Retry-After"] = "30"
@@ -29,9 +29,9 @@ def _later(request: HttpRequest) -> HttpResponse:
 
 
 @csrf_exempt
-@outage.said_when_away(_later)
+@outage.answer_when_away(_later)
 @require_http_methods(["GET", "POST"])
-def receipt(request: HttpRequest, provider: str, token: str) -> HttpResponse:
+def receipt(request: Request, provider: str, token: str) -> HttpResponse:
     """404 to whoever does not know the address or calls from elsewhere; 503 when nothing could be stored, so that the
     provider calls again."""
     form = _known(provider) if provider in settings.MASSAR.providers else None
@@ -48,7 +48,7 @@ def receipt(request: HttpRequest, provider: str, token: str) -> HttpResponse:
     return _said("ok", 200)
 
 
-def _read(form: ReceiptForm, request: HttpRequest) -> list[delivery.Receipt] | None:
+def _read(form: ReceiptForm, request: Request) -> list[delivery.Receipt] | None:
     query = request.META.get("QUERY_STRING", "")
     try:
         body = request.body  # bounded by DATA_UPLOAD_MAX_MEMORY_SIZE

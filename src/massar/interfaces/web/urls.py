@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from massar.interfaces.base import views as frame
+from massar.interfaces.base import views as base
 from massar.interfaces.web.devices import views as devices
 from massar.interfaces.web.home import views as home
 from massar.interfaces.web.password import views as password
@@ -33,11 +33,11 @@ urlpatterns = [
     path("sign-out/everywhere/", devices.everywhere, name="everywhere"),
     path("devices/programs/<int:grant_id>/end/", devices.end_program, name="program_end"),
     path("devices/end-all/", devices.end_all, name="sessions_end_all"),
-    path("continue/", frame.go_on, name="continue"),
-    path("language/", frame.language, name="language"),
+    path("continue/", base.go_on, name="continue"),
+    path("language/", base.language, name="language"),
     path(".well-known/change-password", well_known.change_password, name="well_known_change_password"),
     path(".well-known/security.txt", well_known.security_txt, name="security_txt"),
     path("favicon.ico", well_known.favicon, name="favicon"),
-    path("healthz", frame.health, name="health"),
-    path("readyz", frame.ready, name="ready"),
+    path("healthz", base.health, name="health"),
+    path("readyz", base.ready, name="ready"),
 ]

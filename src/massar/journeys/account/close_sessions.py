@@ -43,7 +43,7 @@ class SignedIn:
     session: sessions.SessionFacts
 
 
-def signed_in(*, cookie: str, now: datetime) -> SignedIn | None:
+def authenticate(*, cookie: str, now: datetime) -> SignedIn | None:
     """The person behind a session cookie; None when there is none, it ended, or the account is disabled."""
     session = sessions.signed_in.resume(cookie, now=now) if cookie else None
     person = people.directory.by_id(session.person_id) if session else None
@@ -70,8 +70,8 @@ def may_change(*, cookie: str, now: datetime) -> tuple[people.PersonFacts, sessi
 
 
 @transaction.atomic
-def sign_out(*, here: SignedIn, browser: Browser, now: datetime) -> None:
-    _signed_out(here.person, [here.session.id], "sign_out", browser, now)
+def sign_out(*, signed_in: SignedIn, browser: Browser, now: datetime) -> None:
+    _signed_out(signed_in.person, [signed_in.session.id], "sign_out", browser, now)
 
 
 def sign_out_by_site(
@@ -108,34 +108,34 @@ def sign_out_left_open(*, cookie: str, browser: Browser, now: datetime) -> None:
 
 
 @transaction.atomic
-def end_one(*, here: SignedIn, session_id: int, browser: Browser, now: datetime) -> Done | Gone:
-    if not sessions.signed_in.end(session_id, here.person.id, now=now, why="by_owner"):
+def end_one(*, signed_in: SignedIn, session_id: int, browser: Browser, now: datetime) -> Done | Gone:
+    if not sessions.signed_in.end(session_id, signed_in.person.id, now=now, why="by_owner"):
         return Gone()
-    log_out_of_sites.end_grants_and_notify(here.person, [session_id], now=now)
-    trail.record("session_ended", now=now, person_id=here.person.id, session_id=session_id, browser=browser)
+    log_out_of_sites.end_grants_and_notify(signed_in.person, [session_id], now=now)
+    trail.record("session_ended", now=now, person_id=signed_in.person.id, session_id=session_id, browser=browser)
     return Done()
 
 
-def end_all(*, here: SignedIn, browser: Browser, now: datetime) -> int:
+def end_all(*, signed_in: SignedIn, browser: Browser, now: datetime) -> int:
     """Ends every session but this one, half-done password changes, and programs that stay signed in."""
-    return _end_sessions(here, browser, now, besides=here.session.id)
+    return _end_sessions(signed_in, browser, now, besides=signed_in.session.id)
 
 
-def sign_out_everywhere(*, here: SignedIn, browser: Browser, now: datetime) -> int:
+def sign_out_everywhere(*, signed_in: SignedIn, browser: Browser, now: datetime) -> int:
     """Ends every session, this one too, half-done changes, and what the sites were given. Returns how many ended."""
-    return _end_sessions(here, browser, now, besides=None)
+    return _end_sessions(signed_in, browser, now, besides=None)
 
 
 @transaction.atomic
-def _end_sessions(here: SignedIn, browser: Browser, now: datetime, *, besides: int | None) -> int:
-    ended = sessions.signed_in.end_all(here.person.id, now=now, why="by_owner", besides=besides)
-    sessions.changing.end_all(here.person.id, now=now)
-    log_out_of_sites.end_grants_and_notify(here.person, ended, now=now, programs=True)
+def _end_sessions(signed_in: SignedIn, browser: Browser, now: datetime, *, besides: int | None) -> int:
+    ended = sessions.signed_in.end_all(signed_in.person.id, now=now, why="by_owner", besides=besides)
+    sessions.changing.end_all(signed_in.person.id, now=now)
+    log_out_of_sites.end_grants_and_notify(signed_in.person, ended, now=now, programs=True)
     trail.record(
         "sessions_ended_all",
         now=now,
-        person_id=here.person.id,
-        session_id=here.session.id,
+        person_id=signed_in.person.id,
+        session_id=signed_in.session.id,
         browser=browser,
         ended=len(ended),
     )
@@ -143,13 +143,18 @@ def _end_sessions(here: SignedIn, browser: Browser, now: datetime, *, besides: i
 
 
 @transaction.atomic
-def end_program(*, here: SignedIn, grant_id: int, browser: Browser, now: datetime) -> Done | Gone:
+def end_program(*, signed_in: SignedIn, grant_id: int, browser: Browser, now: datetime) -> Done | Gone:
     """A program that stays signed in must sign in again."""
-    ended = log_out_of_sites.end_program(here.person, grant_id, now=now)
+    ended = log_out_of_sites.end_program(signed_in.person, grant_id, now=now)
     if ended is None:
         return Gone()
     trail.record(
-        "program_ended", now=now, person_id=here.person.id, session_id=here.session.id, browser=browser, site=ended.site
+        "program_ended",
+        now=now,
+        person_id=signed_in.person.id,
+        session_id=signed_in.session.id,
+        browser=browser,
+        site=ended.site,
     )
     return Done()
 

@@ -30,9 +30,9 @@ class Overview:
     errors: list[metrics.Error]
 
 
-def may_watch(here: SignedIn) -> bool:
+def may_watch(signed_in: SignedIn) -> bool:
     """Operators only; that their session is young enough was judged when it was resumed."""
-    return here.person.operates
+    return signed_in.person.operates
 
 
 def take_snapshot(*, now: datetime) -> metrics.MetricsSnapshot:

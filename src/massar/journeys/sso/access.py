@@ -56,7 +56,7 @@ class AccessDenied:
 def decide(
     *,
     site: sites.Site,
-    here: SignedIn | None,
+    signed_in: SignedIn | None,
     now: datetime,
     max_age: int | None = None,
     fresh_since: datetime | None = None,
@@ -68,22 +68,22 @@ def decide(
     (prompt=login, ForceAuthn). no_recent_recovery: the site asks for ACR_NO_RECENT_RECOVERY. The registry may ask for as
     much by itself.
     """
-    if here is None:
+    if signed_in is None:
         return SignInRequired(again=False)
-    signed_in_at = here.session.signed_in_at
+    signed_in_at = signed_in.session.signed_in_at
     too_old = max_age is not None and now - signed_in_at > timedelta(seconds=max_age)
     if too_old or is_stale(site, signed_in_at, now=now) or (fresh_since is not None and signed_in_at < fresh_since):
         return SignInRequired(again=True)
-    if not has_role(site, here.person):
+    if not has_role(site, signed_in.person):
         return AccessDenied("role")
-    recovered_at = credentials.passwords.recovered_at(here.person.id)
+    recovered_at = credentials.passwords.recovered_at(signed_in.person.id)
     opens_at = _opens_at(site, recovered_at, no_recent_recovery)
     if opens_at and now < opens_at:
         return AccessDenied("recovered", opens_at)
     no_recovery = recovered_at is None or now >= recovered_at + RECENT_RECOVERY
     return AccessGranted(
-        here.person,
-        here.session.id,
+        signed_in.person,
+        signed_in.session.id,
         signed_in_at,
         ACR_NO_RECENT_RECOVERY if no_recovery else ACR_PASSWORD,
         recovered_at,
@@ -156,12 +156,12 @@ def record_entry(*, site: sites.Site, enter: AccessGranted, browser: Browser, no
     )
 
 
-def record_denial(*, site: sites.Site, here: SignedIn, why: AccessDenied, browser: Browser, now: datetime) -> None:
+def record_denial(*, site: sites.Site, signed_in: SignedIn, why: AccessDenied, browser: Browser, now: datetime) -> None:
     trail.record(
         "site_refused",
         now=now,
-        person_id=here.person.id,
-        session_id=here.session.id,
+        person_id=signed_in.person.id,
+        session_id=signed_in.session.id,
         outcome=why.reason,
         browser=browser,
         site=site.slug,

@@ -14,13 +14,15 @@ from massar.journeys.account.close_sessions import SignedIn
 
 
 @transaction.atomic
-def save(asked: dict, *, here: SignedIn | None, browser: Browser, now: datetime) -> str | None:
+def save(asked: dict, *, signed_in: SignedIn | None, browser: Browser, now: datetime) -> str | None:
     """The reference for the browser's cookie; None: too many came from this network, and the request is not kept.
 
     Anybody can make a row, so strangers share a budget by network. It never asks about an account, and it keeps nobody
     from signing in.
     """
-    if here is None and limits.consume([limits.rate_limits.SAVED_REQUEST_NETWORK.bucket(browser.network)], now=now):
+    if signed_in is None and limits.consume(
+        [limits.rate_limits.SAVED_REQUEST_NETWORK.bucket(browser.network)], now=now
+    ):
         return None
     return sites.saved_requests.save(asked, now=now)
 
@@ -33,6 +35,8 @@ def extend_for_recovery(ref: str, *, channel: str, now: datetime) -> None:
         )
 
 
-def may_add_to_replay_cache(*, here: SignedIn | None, browser: Browser, now: datetime) -> bool:
+def may_add_to_replay_cache(*, signed_in: SignedIn | None, browser: Browser, now: datetime) -> bool:
     """Whether the ID of a request that nobody signed may take a row: strangers of one network share a budget."""
-    return bool(here) or not limits.consume([limits.rate_limits.REPLAY_CACHE_NETWORK.bucket(browser.network)], now=now)
+    return bool(signed_in) or not limits.consume(
+        [limits.rate_limits.REPLAY_CACHE_NETWORK.bucket(browser.network)], now=now
+    )

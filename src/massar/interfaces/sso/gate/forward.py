@@ -15,10 +15,11 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs, urlsplit
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 
 from massar.domain.sites.api import Site
 from massar.interfaces.base import direct, outage
+from massar.interfaces.base.request import Request
 from massar.interfaces.sso import basic
 from massar.interfaces.sso.gate import proxy
 from massar.journeys.sso import access
@@ -29,9 +30,9 @@ ENTER, AGAIN = f"/{OWN_FOLDER}/enter", f"/{OWN_FOLDER}/again"
 _USUAL = {"https": ":443", "http": ":80"}
 
 
-@direct.asked_by_servers
-@outage.said_when_away(outage.plain)
-def forward(request: HttpRequest) -> HttpResponse:
+@direct.direct_view
+@outage.answer_when_away(outage.plain)
+def forward(request: Request) -> HttpResponse:
     name, key = basic.presented(request) or ("", "")
     site = check.proxy_of(name, key)
     method, uri = (request.headers.get(f"X-Forwarded-{end}", "") for end in ("Method", "Uri"))
@@ -54,7 +55,7 @@ def forward(request: HttpRequest) -> HttpResponse:
     return answer
 
 
-def _of_this_host(request: HttpRequest, site: Site) -> bool:
+def _of_this_host(request: Request, site: Site) -> bool:
     """A key that was copied to another host's router must not open that one. A proxy in front of the account may have written
     the account's own host there."""
     said = request.headers.get("X-Forwarded-Host", "").lower()
@@ -62,6 +63,6 @@ def _of_this_host(request: HttpRequest, site: Site) -> bool:
     return said in ("", origin.netloc, origin.netloc + _USUAL[origin.scheme], urlsplit(access.issuer()).netloc)
 
 
-def _entered(request: HttpRequest, site: Site, query: str) -> HttpResponse:
+def _entered(request: Request, site: Site, query: str) -> HttpResponse:
     fields = parse_qs(query, keep_blank_values=True)
     return proxy.admitted(request, page_of(site, "/"), fields.get("ticket", []) if set(fields) == {"ticket"} else [])

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 
 from massar.interfaces.base import direct, outage
+from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import see_other
 from massar.journeys.sso import access
 from massar.journeys.sso.gate import check as gate_check
@@ -37,15 +38,15 @@ class ProxyRequest:
     method: str
 
 
-@direct.asked_by_servers
-@outage.said_when_away(outage.plain)
-def check(request: HttpRequest) -> HttpResponse:
+@direct.direct_view
+@outage.answer_when_away(outage.plain)
+def check(request: Request) -> HttpResponse:
     """For `auth_request`: 200, 401 or 403, without a body."""
     asked = _asked(request)
     return HttpResponse(status=403) if asked is None else judged(request, asked)
 
 
-def judged(request: HttpRequest, asked: ProxyRequest) -> HttpResponse:
+def judged(request: Request, asked: ProxyRequest) -> HttpResponse:
     """200 with the facts, or 401, or 403."""
     tokens = _cookies(request, _name("gate", asked.wanted))
     if len(tokens) > 1:
@@ -69,7 +70,7 @@ def _facts(passed: gate_check.GatePass) -> HttpResponse:
     return response
 
 
-def begin(request: HttpRequest) -> HttpResponse:
+def begin(request: Request) -> HttpResponse:
     """Nobody has entered yet: to the account. A script or a picture gets the 401 itself."""
     asked = _asked(request)
     if asked is None:
@@ -80,7 +81,7 @@ def begin(request: HttpRequest) -> HttpResponse:
     return sent_to_the_account(request, asked, again=bool(again))
 
 
-def sent_to_the_account(request: HttpRequest, asked: ProxyRequest, *, again: bool) -> HttpResponse:
+def sent_to_the_account(request: Request, asked: ProxyRequest, *, again: bool) -> HttpResponse:
     """With a mark in the browser; only a page that a person opened leads there."""
     if request.headers.get("Sec-Fetch-Dest", "") not in NAVIGATES:
         return HttpResponse(status=401, headers={"WWW-Authenticate": "Massar-Gate"})
@@ -90,7 +91,7 @@ def sent_to_the_account(request: HttpRequest, asked: ProxyRequest, *, again: boo
     return response
 
 
-def enter(request: HttpRequest) -> HttpResponse:
+def enter(request: Request) -> HttpResponse:
     """The browser is back with a ticket. What can't be used leads to a page of the account that says so."""
     origin = request.headers.get("X-Massar-Origin", "")
     front = under(origin, "/", settings.MASSAR.sites)
@@ -99,7 +100,7 @@ def enter(request: HttpRequest) -> HttpResponse:
     return admitted(request, front, request.GET.getlist("ticket"))
 
 
-def admitted(request: HttpRequest, front: GatedPage, tickets: list[str]) -> HttpResponse:
+def admitted(request: Request, front: GatedPage, tickets: list[str]) -> HttpResponse:
     """To the page that was wanted, with the gate cookie; without one good ticket to a page that says so."""
     found = (
         visit.enter(site=front.site, ticket=tickets[0], mark=_mark(request, front), now=request.now)
@@ -113,7 +114,7 @@ def admitted(request: HttpRequest, front: GatedPage, tickets: list[str]) -> Http
     return response
 
 
-def _asked(request: HttpRequest) -> ProxyRequest | None:
+def _asked(request: Request) -> ProxyRequest | None:
     """The request at the site's proxy; None if it is odd in any way."""
     method = request.headers.get("X-Massar-Method", "")
     if request.method != "GET" or method not in gate_check.METHODS:
@@ -133,19 +134,19 @@ def may_hide_a_line(uri: str) -> bool:
     return ",/" in path or not all(is_plain(f"/{line}") for line in query.split(",/")[1:])
 
 
-def _mark(request: HttpRequest, wanted: GatedPage) -> str:
+def _mark(request: Request, wanted: GatedPage) -> str:
     """The mark that this browser carries, '' if there is not exactly one."""
     marks = _cookies(request, _name("mark", wanted))
     return marks[0] if len(marks) == 1 else ""
 
 
-def _cookies(request: HttpRequest, name: str) -> list[str]:
+def _cookies(request: Request, name: str) -> list[str]:
     """Every value that the browser sent under that name (Django's reading keeps the last one only)."""
     pairs = (pair.strip().partition("=") for pair in request.headers.get("Cookie", "").split(";"))
     return [value for found, _, value in pairs if found == name]
 
 
-def other_cookies(request: HttpRequest) -> str:
+def other_cookies(request: Request) -> str:
     """The browser's cookies without the gate's own, which the site behind has no use for."""
     pairs = (pair.strip() for pair in request.headers.get("Cookie", "").split(";"))
     return "; ".join(pair for pair in pairs if pair and not _OF_THE_GATE.match(pair))

@@ -6,11 +6,12 @@ import re
 from datetime import datetime
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from massar.interfaces.base import page, saved_request
+from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import see_other, to
 from massar.journeys.sso.access import AccessDenied, SignInRequired
 from massar.journeys.sso.gate import visit
@@ -21,7 +22,7 @@ _STATE = re.compile(r"[0-9a-f]{64}")
 
 
 @require_GET
-def start(request: HttpRequest) -> HttpResponse:
+def start(request: Request) -> HttpResponse:
     """From a site's proxy with the page that is wanted. An address that is not the site's own leads nowhere.
 
     `again=yes`: the site wants a fresh proof. Anybody may write that into an address; it only asks for the password.
@@ -34,25 +35,25 @@ def start(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-def resume(request: HttpRequest) -> HttpResponse:
+def resume(request: Request) -> HttpResponse:
     """The waiting request of this browser, after the sign-in. The registry is asked again: it may have changed."""
-    kept = saved_request.current(request)
+    kept = request.saved_request
     place = wanted(kept["to"], settings.MASSAR.sites) if kept.get("protocol") == PROTOCOL else None
     if place is None:
         return to("home")
-    if not request.here:
+    if not request.signed_in:
         return to("sign_in")
     since = datetime.fromisoformat(kept["fresh_since"]) if kept.get("fresh_since") else None
     return _onwards(request, place, kept["state"], fresh_since=since, after_form=True)
 
 
 def _onwards(
-    request: HttpRequest, place: GatedPage, state: str, *, fresh_since: datetime | None, after_form: bool = False
+    request: Request, place: GatedPage, state: str, *, fresh_since: datetime | None, after_form: bool = False
 ) -> HttpResponse:
     found = visit.start(
         wanted=place,
         state=state,
-        here=request.here or None,
+        signed_in=request.signed_in,
         browser=request.browser,
         now=request.now,
         fresh_since=fresh_since,
@@ -67,11 +68,7 @@ def _onwards(
             response = page.render(request, "sso/access_denied.html", status=403, site=place.site, why=found)
         case _:
             response = page.go_on(request, found, place.site) if after_form else see_other(found)
-    return (
-        saved_request.discard(request, response)
-        if saved_request.current(request).get("protocol") == PROTOCOL
-        else response
-    )
+    return saved_request.discard(request, response) if request.saved_request.get("protocol") == PROTOCOL else response
 
 
 def _kept(place: GatedPage, state: str) -> dict:
@@ -84,10 +81,10 @@ def _kept(place: GatedPage, state: str) -> dict:
 
 
 @require_GET
-def stale(request: HttpRequest) -> HttpResponse:
+def stale(request: Request) -> HttpResponse:
     """The ticket was late, used, or another browser's."""
     return _problem(request, "expired")
 
 
-def _problem(request: HttpRequest, problem: str) -> HttpResponse:
-    return page.render(request, "sso/error.html", status=400, problem=problem, reference=request.fault_id)
+def _problem(request: Request, problem: str) -> HttpResponse:
+    return page.render(request, "sso/error.html", status=400, problem=problem, reference=request.id)

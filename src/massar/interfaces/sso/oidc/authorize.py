@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlencode
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods
 
 from massar.interfaces.base import page, saved_request, security_headers
+from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import see_other, to
 from massar.journeys.sso.oidc import authorize as journey
 from massar.journeys.sso.oidc import request as oidc_request
@@ -23,14 +24,14 @@ LANGUAGES = ("ar", "fr", "en")
 
 @csrf_exempt  # a request, not an order: sites post it from their own pages, and nothing is changed by it
 @require_http_methods(["GET", "HEAD", "POST"])
-def authorize(request: HttpRequest) -> HttpResponse:
+def authorize(request: Request) -> HttpResponse:
     if request.method == "POST":
         return _posted(request)
     ask = oidc_request.read(dict(request.GET.lists()), settings.MASSAR.sites)
     return _answer(request, ask, None)
 
 
-def _posted(request: HttpRequest) -> HttpResponse:
+def _posted(request: Request) -> HttpResponse:
     """A form of another site brings no SameSite=Lax cookies; the address asked for next does. A long request waits for it."""
     way = f"{reverse('oidc_authorize')}?{request.POST.urlencode()}"
     if len(way) <= page.LONGEST_LOCATION:
@@ -44,12 +45,12 @@ def _posted(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-def resume(request: HttpRequest) -> HttpResponse:
+def resume(request: Request) -> HttpResponse:
     """The waiting request of this browser, after the sign-in, or posted a moment ago. The registry may have changed."""
-    kept = saved_request.current(request)
+    kept = request.saved_request
     if kept.get("protocol") != PROTOCOL:
-        return to("home" if request.here else "sign_in")
-    if kept["since"] and not request.here:
+        return to("home" if request.signed_in else "sign_in")
+    if kept["since"] and not request.signed_in:
         return to("sign_in")
     ask = oidc_request.read(parse_qs(kept["query"], keep_blank_values=True), settings.MASSAR.sites)
     since = datetime.fromtimestamp(int(kept["since"]), UTC) if kept["since"] else None
@@ -57,13 +58,15 @@ def resume(request: HttpRequest) -> HttpResponse:
     return response if response.get("Location") == reverse("sign_in") else saved_request.discard(request, response)
 
 
-def _answer(request: HttpRequest, ask, waited: journey.Resumed | None) -> HttpResponse:
+def _answer(request: Request, ask, waited: journey.Resumed | None) -> HttpResponse:
     match ask:
         case UnusableRequest():
             return _unusable(request, ask)
         case AuthorizationResponse():
             return sent(request, ask, after_form=waited is not None)
-    found = journey.answer(ask=ask, here=request.here or None, waited=waited, browser=request.browser, now=request.now)
+    found = journey.answer(
+        ask=ask, signed_in=request.signed_in, waited=waited, browser=request.browser, now=request.now
+    )
     match found:
         case journey.SignIn(again=again):
             return saved_request.save_and_sign_in(request, _kept(request, ask, again))
@@ -74,7 +77,7 @@ def _answer(request: HttpRequest, ask, waited: journey.Resumed | None) -> HttpRe
     raise TypeError(f"no answer for {found!r}")
 
 
-def _kept(request: HttpRequest, ask: AuthorizationRequest, again: bool) -> dict:
+def _kept(request: Request, ask: AuthorizationRequest, again: bool) -> dict:
     spoken = [tag.partition("-")[0].lower() for tag in ask.languages]
     return {
         "protocol": PROTOCOL,
@@ -84,11 +87,11 @@ def _kept(request: HttpRequest, ask: AuthorizationRequest, again: bool) -> dict:
         "language": next((tag for tag in spoken if tag in LANGUAGES), ""),
         "again": "yes" if again else "",
         "since": str(int(request.now.timestamp())),
-        "besides": request.here.session.proof if request.here else "",
+        "besides": request.signed_in.session.proof if request.signed_in else "",
     }
 
 
-def sent(request: HttpRequest, back: AuthorizationResponse, *, after_form: bool = False) -> HttpResponse:
+def sent(request: Request, back: AuthorizationResponse, *, after_form: bool = False) -> HttpResponse:
     """The answer on its way: 303 with a query, or a form that posts itself (OAuth 2.0 Form Post Response Mode).
 
     after_form: the browser comes from our sign-in form, whose policy must not be held against what the site does next.
@@ -101,12 +104,12 @@ def sent(request: HttpRequest, back: AuthorizationResponse, *, after_form: bool 
     return page.go_on(request, way, back.site) if after_form else page.lead(request, way, back.site)
 
 
-def _unusable(request: HttpRequest, why: UnusableRequest) -> HttpResponse:
+def _unusable(request: Request, why: UnusableRequest) -> HttpResponse:
     return page.render(
         request,
         "sso/error.html",
         status=400,
         problem=why.problem,
         detail=why.detail,
-        reference=request.fault_id,
+        reference=request.id,
     )

@@ -9,11 +9,12 @@ import json
 from functools import wraps
 from urllib.parse import unquote_plus
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from massar.domain.sites.api import Site
 from massar.interfaces.base import direct, outage
+from massar.interfaces.base.request import Request
 from massar.interfaces.sso import basic
 from massar.interfaces.sso.oidc.discovery import address
 from massar.journeys.sso import access
@@ -29,7 +30,7 @@ class _Malformed(Exception):
     """The request is no form, or a parameter stands twice."""
 
 
-def _later(request: HttpRequest) -> HttpResponse:
+def _later(request: Request) -> HttpResponse:
     """RFC 6749 names it for the authorization endpoint alone (§4.1.2.1); clients know the word, and 503 says the rest."""
     return _unstored(_error("temporarily_unavailable", "Try again in a few seconds.", status=503))
 
@@ -37,10 +38,10 @@ def _later(request: HttpRequest) -> HttpResponse:
 def _of_a_server(view):
     """Reads the form; malformed ones are refused as RFC 6749 §5.2 says."""
 
-    @direct.asked_by_servers
-    @outage.said_when_away(_later)
+    @direct.direct_view
+    @outage.answer_when_away(_later)
     @wraps(view)
-    def guarded(request: HttpRequest) -> HttpResponse:
+    def guarded(request: Request) -> HttpResponse:
         try:
             return _unstored(view(request))
         except _Malformed as mistake:
@@ -51,7 +52,7 @@ def _of_a_server(view):
 
 @_of_a_server
 @require_POST
-def token(request: HttpRequest) -> HttpResponse:
+def token(request: Request) -> HttpResponse:
     form = _form(request)
     site = _client(request, form)
     if site is None:
@@ -91,7 +92,7 @@ def _granted(site: Site, form: dict[str, str], now) -> dict | TokenError:
 
 @_of_a_server
 @require_http_methods(["GET", "HEAD", "POST"])
-def userinfo(request: HttpRequest) -> HttpResponse:
+def userinfo(request: Request) -> HttpResponse:
     """By header, or in the form of a POST (RFC 6750 §2.1, §2.2); never in the address."""
     tokens = [t for t in (_bearer(request), _form(request).get("access_token", "")) if t]
     if len(tokens) > 1:
@@ -108,7 +109,7 @@ def userinfo(request: HttpRequest) -> HttpResponse:
 
 @_of_a_server
 @require_POST
-def introspect(request: HttpRequest) -> HttpResponse:
+def introspect(request: Request) -> HttpResponse:
     form = _form(request)
     site = _client(request, form)
     if site is None or site.client_auth == "none":
@@ -120,7 +121,7 @@ def introspect(request: HttpRequest) -> HttpResponse:
 
 @_of_a_server
 @require_POST
-def revoke(request: HttpRequest) -> HttpResponse:
+def revoke(request: Request) -> HttpResponse:
     form = _form(request)
     site = _client(request, form)
     if site is None:
@@ -131,7 +132,7 @@ def revoke(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
-def _form(request: HttpRequest) -> dict[str, str]:
+def _form(request: Request) -> dict[str, str]:
     if request.method != "POST":
         return {}
     if request.content_type not in (FORM, ""):
@@ -144,7 +145,7 @@ def _form(request: HttpRequest) -> dict[str, str]:
     return form
 
 
-def _client(request: HttpRequest, form: dict[str, str]) -> Site | None:
+def _client(request: Request, form: dict[str, str]) -> Site | None:
     found = basic.presented(request)
     presented = clients.ClientCredentials(
         basic=found and (unquote_plus(found[0]), unquote_plus(found[1])),
@@ -158,12 +159,12 @@ def _client(request: HttpRequest, form: dict[str, str]) -> Site | None:
     return clients.authenticate(presented, addresses=places, now=request.now)
 
 
-def _bearer(request: HttpRequest) -> str:
+def _bearer(request: Request) -> str:
     scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     return value.strip()[:LONGEST] if scheme.lower() == "bearer" else ""
 
 
-def _who_are_you(request: HttpRequest) -> HttpResponse:
+def _who_are_you(request: Request) -> HttpResponse:
     """RFC 6749 §5.2 invalid_client. Why it failed is not said."""
     said = _error("invalid_client", "The client could not be authenticated.", status=401)
     return _challenged(said, f'Basic realm="{access.issuer()}"')

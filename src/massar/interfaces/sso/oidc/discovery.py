@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from massar.domain.sites import api as sites
 from massar.interfaces.base import direct, outage
+from massar.interfaces.base.request import Request
 from massar.journeys.sso import access
 from massar.journeys.sso.oidc import claims, verify
 
@@ -19,9 +20,9 @@ SERVER_AUTH = CLIENT_AUTH[:3]
 OF_THE_PROTOCOL = ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid"]
 
 
-@direct.asked_by_servers
+@direct.direct_view
 @require_safe
-def document(request: HttpRequest) -> HttpResponse:
+def document(request: Request) -> HttpResponse:
     """Built on the configured address, whatever Host was asked for (ATK-115)."""
     algorithms = list(verify.ASSERTION_ALGORITHMS)
     said = {
@@ -53,14 +54,14 @@ def document(request: HttpRequest) -> HttpResponse:
     return _kept(JsonResponse(said))
 
 
-def _later(request: HttpRequest) -> HttpResponse:
+def _later(request: Request) -> HttpResponse:
     return JsonResponse({"error": "temporarily_unavailable"})
 
 
-@direct.asked_by_servers
-@outage.said_when_away(_later)
+@direct.direct_view
+@outage.answer_when_away(_later)
 @require_safe
-def key_set(request: HttpRequest) -> HttpResponse:
+def key_set(request: Request) -> HttpResponse:
     """All keys that verifiers should know: the next ones and the retired ones too."""
     keys = [sites.keys.public_jwk(signer) for signer in sites.keys.published(now=request.now)]
     return _kept(JsonResponse({"keys": keys}))

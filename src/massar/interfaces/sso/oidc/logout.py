@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpResponse, QueryDict
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from massar.domain.sites import api as sites
 from massar.interfaces.base import cookies, page, saved_request
+from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import see_other, to, to_the_list
 from massar.journeys.account import close_sessions
 from massar.journeys.sso import save_request
@@ -25,7 +26,7 @@ LONGEST_WAY = 2000  # of what waits in a cookie while the list is shown
 
 @csrf_exempt  # sites may post to it; our own confirmation is protected below
 @require_http_methods(["GET", "HEAD", "POST"])
-def logout(request: HttpRequest) -> HttpResponse:
+def logout(request: Request) -> HttpResponse:
     if request.method != "POST":
         return _asked(request)
     if "csrfmiddlewaretoken" in request.POST:
@@ -33,35 +34,35 @@ def logout(request: HttpRequest) -> HttpResponse:
     return _one_step_more(request)
 
 
-def _one_step_more(request: HttpRequest) -> HttpResponse:
+def _one_step_more(request: Request) -> HttpResponse:
     """A form of another site brings no cookies of ours; the address asked for next does. A long request waits for it."""
     kept = {name: request.POST[name] for name in FIELDS if name in request.POST}
     query = urlencode(kept)
     if len(query) > page.LONGEST_LOCATION:
         wish = _wish(request, request.POST)
         asked = {"protocol": PROTOCOL, "query": query}
-        ref = wish and save_request.save(asked, here=None, browser=request.browser, now=request.now)
+        ref = wish and save_request.save(asked, signed_in=None, browser=request.browser, now=request.now)
         if not ref:
             return _refused(request)
         query = urlencode({"ref": ref})
     return see_other(f"{reverse('oidc_logout')}?{query}")
 
 
-def _asked(request: HttpRequest) -> HttpResponse:
+def _asked(request: Request) -> HttpResponse:
     given = _given(request)
     wish = _wish(request, given)
     if wish is None:
         return _refused(request)
-    if not request.here:
+    if not request.signed_in:
         journey.end_left_open(wish=wish, browser=request.browser, now=request.now)
         return _onwards(request, wish)
-    if wish.fits(request.here):
+    if wish.fits(request.signed_in):
         return _signed_out(request, wish)
     fields = {name: given[name] for name in FIELDS if given.get(name)}
     return page.render(request, "sso/logout.html", site=wish.site, action=reverse("oidc_logout"), fields=fields)
 
 
-def _given(request: HttpRequest) -> QueryDict:
+def _given(request: Request) -> QueryDict:
     """What stands in the address, or what was posted a moment ago and waits under the reference that stands there."""
     ref = request.GET.get("ref", "")
     kept = sites.saved_requests.read(ref, now=request.now) or {}
@@ -72,45 +73,47 @@ def _given(request: HttpRequest) -> QueryDict:
 
 
 @csrf_protect
-def _confirmed(request: HttpRequest) -> HttpResponse:
+def _confirmed(request: Request) -> HttpResponse:
     wish = _wish(request, request.POST)
     if wish is None:
         return _refused(request)
-    if request.here:
+    if request.signed_in:
         return _signed_out(request, wish)
     close_sessions.sign_out_left_open(cookie=cookies.SESSION.read(request), browser=request.browser, now=request.now)
     return _onwards(request, wish)
 
 
-def _wish(request: HttpRequest, given: QueryDict) -> journey.EndSessionRequest | None:
+def _wish(request: Request, given: QueryDict) -> journey.EndSessionRequest | None:
     values = {name: given.get(name, "") for name in FIELDS}
     if any(len(value) > LONGEST for value in values.values()):
         return None
     return journey.read(**values, now=request.now)
 
 
-def _signed_out(request: HttpRequest, wish: journey.EndSessionRequest) -> HttpResponse:
-    journey.sign_out(here=request.here, browser=request.browser, now=request.now)
+def _signed_out(request: Request, wish: journey.EndSessionRequest) -> HttpResponse:
+    journey.sign_out(signed_in=request.signed_in, browser=request.browser, now=request.now)
     response = saved_request.discard(request, _listed(request, wish) or _onwards(request, wish))
     cookies.SESSION.drop(response)
     cookies.CHANGE.drop(response)
     return response
 
 
-def _listed(request: HttpRequest, wish: journey.EndSessionRequest) -> HttpResponse | None:
+def _listed(request: Request, wish: journey.EndSessionRequest) -> HttpResponse | None:
     """The list of the sites, if one of them can only be told by this browser: from there it goes on to the asking site.
 
     None: there is none, or the way on is longer than a cookie.
     """
-    here, way = request.here, _way(wish)
+    signed_in, way = request.signed_in, _way(wish)
     left = (wish.site.slug,) if wish.site else ()
-    open_still = has_left_open(here.person.id, [here.session.id], since=request.now, left=left)
+    open_still = has_left_open(signed_in.person.id, [signed_in.session.id], since=request.now, left=left)
     if len(way) > LONGEST_WAY or not open_still:
         return None
-    return to_the_list(here, now=request.now, asker=LogoutRequester(wish.site.slug, way) if way else None, left=left)
+    return to_the_list(
+        signed_in, now=request.now, asker=LogoutRequester(wish.site.slug, way) if way else None, left=left
+    )
 
 
-def _onwards(request: HttpRequest, wish: journey.EndSessionRequest) -> HttpResponse:
+def _onwards(request: Request, wish: journey.EndSessionRequest) -> HttpResponse:
     if wish.back and request.method == "POST":
         return page.go_on(request, _way(wish), wish.site)
     if wish.back:
@@ -127,5 +130,5 @@ def _way(wish: journey.EndSessionRequest) -> str:
     return f"{wish.back}{'&' if '?' in wish.back else '?'}{urlencode({'state': wish.state})}"
 
 
-def _refused(request: HttpRequest) -> HttpResponse:
-    return page.render(request, "sso/error.html", status=400, problem="logout", reference=request.fault_id)
+def _refused(request: Request) -> HttpResponse:
+    return page.render(request, "sso/error.html", status=400, problem="logout", reference=request.id)

@@ -12,11 +12,11 @@ from urllib.parse import unquote_plus, urlencode
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
-from django.http import HttpRequest
 
 from massar.core import xml
 from massar.core.xml_signature import RSA_SHA256
 from massar.domain.sites import api as sites
+from massar.interfaces.base.request import Request
 from massar.journeys.sso.saml.message import Beside, Message, Refused
 
 LONGEST_QUERY = 32 * 1024  # characters
@@ -24,19 +24,19 @@ DEFLATE = "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE"
 _OURS = ("SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature", "SAMLEncoding")
 
 
-def received(request: HttpRequest, name: str) -> Message:
+def received(request: Request, name: str) -> Message:
     """The message under that name (SAMLRequest, SAMLResponse). Raises Refused."""
     return _posted(request, name) if request.method == "POST" else _in_address(request, name)
 
 
-def _posted(request: HttpRequest, name: str) -> Message:
+def _posted(request: Request, name: str) -> Message:
     values, relay = request.POST.getlist(name), request.POST.getlist("RelayState") or [""]
     if len(values) != 1 or len(relay) != 1:
         raise Refused("request", f"The form must hold one {name} and at most one RelayState.")
     return Message(_decoded("".join(values[0].split())), relay[0], redirect=False)
 
 
-def _in_address(request: HttpRequest, name: str) -> Message:
+def _in_address(request: Request, name: str) -> Message:
     query = request.META.get("QUERY_STRING", "")
     if len(query) > LONGEST_QUERY:
         raise Refused("request", "The address is too long.")

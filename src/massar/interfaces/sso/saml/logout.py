@@ -12,7 +12,7 @@ import logging
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -21,6 +21,7 @@ from lxml import etree
 from massar.core import encryption
 from massar.domain.sites import api as sites
 from massar.interfaces.base import cookies, page, saved_request
+from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import see_other, to, to_the_list
 from massar.interfaces.sso.saml import bindings
 from massar.interfaces.sso.saml.views import carry, entity, problem
@@ -37,7 +38,7 @@ log = logging.getLogger("massar.saml")
 
 @csrf_exempt  # comes from a site, and is believed for its signature alone; without one it ends nothing
 @require_http_methods(["GET", "POST"])
-def slo(request: HttpRequest, ours: str = "") -> HttpResponse:
+def slo(request: Request, ours: str = "") -> HttpResponse:
     """A LogoutRequest. By POST the browser's session does not come along, so the browser is asked once more.
 
     Or the answer to one of ours: then the browser is asked once more, with its cookies (SameSite).
@@ -50,7 +51,7 @@ def slo(request: HttpRequest, ours: str = "") -> HttpResponse:
     try:
         message = bindings.received(request, "SAMLRequest")
         wanted = logout_request.wanted(
-            message, ours=known_as, here=request.here or None, browser=request.browser, now=request.now
+            message, ours=known_as, signed_in=request.signed_in, browser=request.browser, now=request.now
         )
     except Refused as refused:
         said = refused.problem if refused.problem == "site" else "logout"
@@ -63,11 +64,11 @@ def slo(request: HttpRequest, ours: str = "") -> HttpResponse:
     return _end(request, wanted)
 
 
-def _question(request: HttpRequest, wanted: logout_request.Wanted) -> HttpResponse:
+def _question(request: Request, wanted: logout_request.Wanted) -> HttpResponse:
     """Sign out? By POST our cookies do not come along, so who is signed in shows only when the answer is sent."""
-    if request.method == "GET" and not request.here:
-        return _leave(request, wanted, logout_request.Ended(site_knows=True, here=False))
-    ref = save_request.save(wanted.to_confirm(), here=request.here or None, browser=request.browser, now=request.now)
+    if request.method == "GET" and not request.signed_in:
+        return _leave(request, wanted, logout_request.Ended(site_knows=True, this_browser=False))
+    ref = save_request.save(wanted.to_confirm(), signed_in=request.signed_in, browser=request.browser, now=request.now)
     if ref is None:
         return to("everywhere")
     status = 200 if wanted.untrusted else 400  # what must be signed was not (profiles §4.4.4.1)
@@ -77,16 +78,16 @@ def _question(request: HttpRequest, wanted: logout_request.Wanted) -> HttpRespon
 
 
 @require_POST
-def confirm(request: HttpRequest) -> HttpResponse:
+def confirm(request: Request) -> HttpResponse:
     """The person said yes: the session ends, and the site is answered."""
     ref = request.POST.get("ref", "")
     wanted = logout_request.confirmed(sites.saved_requests.read(ref, now=request.now) or {})
     if wanted is None:
-        return to("everywhere" if request.here else "sign_in")
+        return to("everywhere" if request.signed_in else "sign_in")
     sites.saved_requests.delete(ref)
     ended = logout_request.end_here(
         wanted=wanted,
-        here=request.here or None,
+        signed_in=request.signed_in,
         cookie=cookies.SESSION.read(request),
         browser=request.browser,
         now=request.now,
@@ -97,29 +98,29 @@ def confirm(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-def asked(request: HttpRequest) -> HttpResponse:
+def asked(request: Request) -> HttpResponse:
     """The browser after a posted LogoutRequest, now with its cookies. The site's word was believed when it came."""
     ref = request.GET.get("ref", "")
     wanted = logout_request.kept(sites.saved_requests.read(ref, now=request.now) or {})
     sites.saved_requests.delete(ref)
-    return _end(request, wanted) if wanted else to("home" if request.here else "sign_in")
+    return _end(request, wanted) if wanted else to("home" if request.signed_in else "sign_in")
 
 
-def _end(request: HttpRequest, wanted: logout_request.Wanted) -> HttpResponse:
-    ended = logout_request.end(wanted=wanted, here=request.here or None, browser=request.browser, now=request.now)
+def _end(request: Request, wanted: logout_request.Wanted) -> HttpResponse:
+    ended = logout_request.end(wanted=wanted, signed_in=request.signed_in, browser=request.browser, now=request.now)
     return _leave(request, wanted, ended)
 
 
-def _leave(request: HttpRequest, wanted: logout_request.Wanted, ended: logout_request.Ended) -> HttpResponse:
+def _leave(request: Request, wanted: logout_request.Wanted, ended: logout_request.Ended) -> HttpResponse:
     if not wanted.site.slo_answers and not ended.site_knows:
         return problem(request, Refused("logout", "The NameID and SessionIndex are not the site's own."))
     response = _listed(request, wanted, ended) or _onwards(request, wanted, ended)
-    if ended.here:
+    if ended.this_browser:
         cookies.SESSION.drop(response)
     return response
 
 
-def _onwards(request: HttpRequest, wanted: logout_request.Wanted, ended: logout_request.Ended) -> HttpResponse:
+def _onwards(request: Request, wanted: logout_request.Wanted, ended: logout_request.Ended) -> HttpResponse:
     site = wanted.site
     if site.slo_answers:
         message = logout_request.response(wanted=wanted, ended=ended, now=request.now)
@@ -129,17 +130,17 @@ def _onwards(request: HttpRequest, wanted: logout_request.Wanted, ended: logout_
     return response
 
 
-def _listed(request: HttpRequest, wanted: logout_request.Wanted, ended: logout_request.Ended) -> HttpResponse | None:
+def _listed(request: Request, wanted: logout_request.Wanted, ended: logout_request.Ended) -> HttpResponse | None:
     """The list of the sites, if another of them can only be told by this browser: the asking site is answered from there."""
-    here, slug = request.here, wanted.site.slug
-    if not (ended.here and ended.partial) or len(wanted.relay_state) > LONGEST_KEPT:
+    signed_in, slug = request.signed_in, wanted.site.slug
+    if not (ended.this_browser and ended.partial) or len(wanted.relay_state) > LONGEST_KEPT:
         return None
     asker = LogoutRequester(slug, asked=wanted.id, relay_state=wanted.relay_state) if wanted.site.slo_answers else None
-    return to_the_list(here, now=request.now, asker=asker, left=(slug,))
+    return to_the_list(signed_in, now=request.now, asker=asker, left=(slug,))
 
 
 @require_GET
-def answer(request: HttpRequest) -> HttpResponse:
+def answer(request: Request) -> HttpResponse:
     """From the list on to the site that had asked, with the LogoutResponse that it waits for."""
     seen = cookies.read_told(request)
     asker = seen[0].asker if seen else None
@@ -149,11 +150,11 @@ def answer(request: HttpRequest) -> HttpResponse:
     wanted = logout_request.Wanted(site, asker.asked, "", (), asker.relay_state)
     leaving, left = seen
     partial = log_out_of_sites.has_left_open(leaving.person_id, [leaving.session_id], since=leaving.since, left=left)
-    return _onwards(request, wanted, logout_request.Ended(site_knows=True, here=False, partial=partial))
+    return _onwards(request, wanted, logout_request.Ended(site_knows=True, this_browser=False, partial=partial))
 
 
 @require_GET
-def leave(request: HttpRequest, slug: str) -> HttpResponse:
+def leave(request: Request, slug: str) -> HttpResponse:
     """To the site with a signed LogoutRequest, for a browser whose session has just ended here."""
     seen, site = cookies.read_told(request), settings.MASSAR.sites.by_slug.get(slug)
     message = single_logout.take_along(site, seen[0], now=request.now) if seen and site else None
@@ -161,7 +162,7 @@ def leave(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _carried(
-    request: HttpRequest, site: sites.Site, address: str, name: str, message: etree._Element, *, relay_state: str = ""
+    request: Request, site: sites.Site, address: str, name: str, message: etree._Element, *, relay_state: str = ""
 ) -> HttpResponse:
     """The browser takes a message of ours to the site, signed, by the binding that the registry says."""
     signer = sites.keys.active(sites.keys.SAML, now=request.now)
@@ -171,7 +172,7 @@ def _carried(
     return carry(request, site, address, {name: saml_answer.posted(message, signer), "RelayState": relay_state})
 
 
-def _answered(request: HttpRequest, ours: Ours) -> HttpResponse:
+def _answered(request: Request, ours: Ours) -> HttpResponse:
     """What the site answered, believed or not, goes on to `left` as one word of ours. Nobody is held up by it."""
     try:
         found = single_logout.brought_back(bindings.received(request, "SAMLResponse"), ours=ours, now=request.now)
@@ -184,12 +185,12 @@ def _answered(request: HttpRequest, ours: Ours) -> HttpResponse:
 
 
 @require_GET
-def left(request: HttpRequest) -> HttpResponse:
+def left(request: Request) -> HttpResponse:
     """Back from a site: onwards to the list of the sites, which shows that this one has confirmed."""
     seen = cookies.read_told(request)
     if not seen:
         return to("sign_in")
-    response = to("password_changed" if request.here else "everywhere")
+    response = to("password_changed" if request.signed_in else "everywhere")
     leaving, before = seen
     slug = _confirmed(request.GET.get("said", ""), leaving)
     if slug:

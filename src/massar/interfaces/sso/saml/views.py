@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from massar.domain.sites import api as sites
 from massar.interfaces.base import page, saved_request, security_headers
+from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import see_other, to
 from massar.interfaces.sso.saml import bindings
 from massar.journeys.sso.access import AccessDenied, SignInRequired
@@ -24,21 +25,21 @@ PROTOCOL = "saml"
 
 
 @require_safe
-def metadata(request: HttpRequest, ours: str = "") -> HttpResponse:
+def metadata(request: Request, ours: str = "") -> HttpResponse:
     document = saml_metadata.of(entity(ours), now=request.now)
     return HttpResponse(document, content_type="application/samlmetadata+xml")
 
 
 @csrf_exempt  # the form comes from a site; it changes nothing here, and what it asks is judged by itself
 @require_http_methods(["GET", "POST"])
-def sso(request: HttpRequest, ours: str = "") -> HttpResponse:
+def sso(request: Request, ours: str = "") -> HttpResponse:
     """An AuthnRequest. A form from elsewhere comes without our cookies (SameSite), so it waits for one step."""
     known_as = entity(ours)
     try:
         asked = authn_request.asked(
             bindings.received(request, "SAMLRequest"),
             ours=known_as,
-            here=request.here or None,
+            signed_in=request.signed_in,
             browser=request.browser,
             now=request.now,
         )
@@ -50,31 +51,33 @@ def sso(request: HttpRequest, ours: str = "") -> HttpResponse:
 
 
 @require_GET
-def start(request: HttpRequest, slug: str) -> HttpResponse:
+def start(request: Request, slug: str) -> HttpResponse:
     """From the home card: into the site without its having asked."""
     site = settings.MASSAR.sites.by_slug.get(slug)
     if site is None or site.protocol != PROTOCOL or not site.connected:
-        if request.here:
+        if request.signed_in:
             raise Http404
         return to("sign_in")
     return _onwards(request, authn_request.unasked(site, now=request.now))
 
 
 @require_GET
-def resume(request: HttpRequest) -> HttpResponse:
+def resume(request: Request) -> HttpResponse:
     """The waiting request of this browser, after the sign-in."""
-    kept = saved_request.current(request)
+    kept = request.saved_request
     if kept.get("protocol") != PROTOCOL:
-        return to("home" if request.here else "sign_in")
+        return to("home" if request.signed_in else "sign_in")
     response = _onwards(request, Asked(**kept["asked"]))
     return response if response.get("Location") == reverse("sign_in") else saved_request.discard(request, response)
 
 
-def _onwards(request: HttpRequest, asked: Asked) -> HttpResponse:
+def _onwards(request: Request, asked: Asked) -> HttpResponse:
     site = sign_in.site_of(asked)
     if site is None:
         return problem(request, Refused("site", "The site is no longer registered."))
-    found = sign_in.answer(site=site, asked=asked, here=request.here or None, browser=request.browser, now=request.now)
+    found = sign_in.answer(
+        site=site, asked=asked, signed_in=request.signed_in, browser=request.browser, now=request.now
+    )
     match found:
         case SignInRequired(again=again):
             return saved_request.save_and_sign_in(request, {**_kept(asked), "again": "yes" if again else ""})
@@ -90,7 +93,7 @@ def _kept(asked: Asked) -> dict:
     return {"protocol": PROTOCOL, "resume_url": reverse("saml_resume"), "asked": asked.kept()}
 
 
-def _one_step_more(request: HttpRequest, asked: Asked) -> HttpResponse:
+def _one_step_more(request: Request, asked: Asked) -> HttpResponse:
     """The browser asks again by itself, and this time its session comes along."""
     return saved_request.save(request, see_other(reverse("saml_resume")), _kept(asked))
 
@@ -102,19 +105,19 @@ def entity(name: str) -> Ours:
     return Ours(name)
 
 
-def carry(request: HttpRequest, site: sites.Site, action: str, fields: dict[str, str]) -> HttpResponse:
+def carry(request: Request, site: sites.Site, action: str, fields: dict[str, str]) -> HttpResponse:
     """A form to the site, sent by a small script or by its button. Empty fields stay out."""
     held = {name: value for name, value in fields.items() if value}
     response = page.render(request, "sso/send_on.html", site=site, action=action, fields=held)
     return security_headers.form_goes_to_site(response, action)
 
 
-def problem(request: HttpRequest, refused: Refused) -> HttpResponse:
+def problem(request: Request, refused: Refused) -> HttpResponse:
     return page.render(
         request,
         "sso/error.html",
         status=400,
         problem=refused.problem,
-        reference=request.fault_id,
+        reference=request.id,
         detail=refused.why,
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.http import HttpRequest
 from django.urls import reverse
 
 from massar.domain.sites.api import Site
+from massar.interfaces.base.request import Request
 from massar.journeys.sso import log_out_of_sites
 from massar.journeys.sso.log_out_of_sites import RecentLogout
 
@@ -18,11 +18,9 @@ def asker(leaving: RecentLogout | None) -> tuple[Site, str] | None:
     return (site, begun.address or reverse("saml_answer")) if site else None
 
 
-def shown(
-    request: HttpRequest, seen: tuple[RecentLogout, tuple[str, ...]] | None
-) -> list[log_out_of_sites.LogoutStatus]:
+def shown(request: Request, seen: tuple[RecentLogout, tuple[str, ...]] | None) -> list[log_out_of_sites.LogoutStatus]:
     """The list of the sites; empty for the next person at this browser. seen: of `cookies.read_told`."""
-    if not seen or (request.here and seen[0].person_id != request.here.person.id):
+    if not seen or (request.signed_in and seen[0].person_id != request.signed_in.person.id):
         return []
     leaving, left = seen
     return log_out_of_sites.logout_statuses(leaving.person_id, since=leaving.since, left=left)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from massar.interfaces.base import cookies, page
 from massar.interfaces.base.jinja import t
+from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import to
 from massar.interfaces.base.resume import signed_in_only
 from massar.interfaces.web.devices import logout_status
@@ -21,19 +22,22 @@ from massar.journeys.sso.log_out_of_sites import RecentLogout
 
 @require_safe
 @signed_in_only
-def devices(request: HttpRequest) -> HttpResponse:
-    here = request.here
-    shown = [_session(s, here.session.id) for s in close_sessions.open_sessions(person=here.person, now=request.now)]
+def devices(request: Request) -> HttpResponse:
+    signed_in = request.signed_in
+    shown = [
+        _session(s, signed_in.session.id)
+        for s in close_sessions.open_sessions(person=signed_in.person, now=request.now)
+    ]
     activity = [
         {
             "at": e.at,
             "text": t(f"activity.{e.event}"),
             "place": " · ".join(filter(None, (e.browser, e.network))),
         }
-        for e in close_sessions.activity(person=here.person)
+        for e in close_sessions.activity(person=signed_in.person)
     ]
-    messages = own_messages.of_person(person=here.person, now=request.now)
-    programs = [_program(one) for one in close_sessions.programs(person=here.person, now=request.now)]
+    messages = own_messages.of_person(person=signed_in.person, now=request.now)
+    programs = [_program(one) for one in close_sessions.programs(person=signed_in.person, now=request.now)]
     return page.render(
         request, "devices/devices.html", sessions=shown, programs=programs, messages=messages, activity=activity
     )
@@ -41,9 +45,11 @@ def devices(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @signed_in_only
-def end(request: HttpRequest, session_id: int) -> HttpResponse:
-    outcome = close_sessions.end_one(here=request.here, session_id=session_id, browser=request.browser, now=request.now)
-    if session_id == request.here.session.id:
+def end(request: Request, session_id: int) -> HttpResponse:
+    outcome = close_sessions.end_one(
+        signed_in=request.signed_in, session_id=session_id, browser=request.browser, now=request.now
+    )
+    if session_id == request.signed_in.session.id:
         response = to("sign_in")
         cookies.SESSION.drop(response)
     else:
@@ -55,8 +61,10 @@ def end(request: HttpRequest, session_id: int) -> HttpResponse:
 
 @require_POST
 @signed_in_only
-def end_program(request: HttpRequest, grant_id: int) -> HttpResponse:
-    outcome = close_sessions.end_program(here=request.here, grant_id=grant_id, browser=request.browser, now=request.now)
+def end_program(request: Request, grant_id: int) -> HttpResponse:
+    outcome = close_sessions.end_program(
+        signed_in=request.signed_in, grant_id=grant_id, browser=request.browser, now=request.now
+    )
     response = to("devices")
     if isinstance(outcome, Done):
         cookies.write_flash(response, "success", "flash.program_ended")
@@ -65,28 +73,28 @@ def end_program(request: HttpRequest, grant_id: int) -> HttpResponse:
 
 @require_POST
 @signed_in_only
-def end_all(request: HttpRequest) -> HttpResponse:
-    close_sessions.end_all(here=request.here, browser=request.browser, now=request.now)
+def end_all(request: Request) -> HttpResponse:
+    close_sessions.end_all(signed_in=request.signed_in, browser=request.browser, now=request.now)
     response = to("devices")
     cookies.write_flash(response, "success", "flash.sessions_ended")
     return response
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def everywhere(request: HttpRequest) -> HttpResponse:
+def everywhere(request: Request) -> HttpResponse:
     """Ends every session, this one too, and shows which sites have confirmed; the browser may look for a while."""
-    if request.method == "POST" and request.here:
-        close_sessions.sign_out_everywhere(here=request.here, browser=request.browser, now=request.now)
+    if request.method == "POST" and request.signed_in:
+        close_sessions.sign_out_everywhere(signed_in=request.signed_in, browser=request.browser, now=request.now)
         response = to("everywhere")
-        here = request.here
-        cookies.write_told(response, RecentLogout(here.person.id, request.now, here.session.id))
+        signed_in = request.signed_in
+        cookies.write_told(response, RecentLogout(signed_in.person.id, request.now, signed_in.session.id))
         cookies.SESSION.drop(response)
         cookies.CHANGE.drop(response)
         return response
     seen = cookies.read_told(request)
-    if not seen and not request.here:
+    if not seen and not request.signed_in:
         return to("sign_in")
-    leaving = seen[0] if seen and not request.here else None
+    leaving = seen[0] if seen and not request.signed_in else None
     return page.render(
         request,
         "devices/everywhere.html",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.views.decorators.http import require_safe
 
 from massar.interfaces.base import page
+from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import see_other
 from massar.interfaces.base.resume import signed_in_only
 from massar.interfaces.web.home import sites
@@ -14,18 +15,18 @@ from massar.journeys.account import edit_profile
 
 @require_safe
 @signed_in_only
-def home(request: HttpRequest) -> HttpResponse:
+def home(request: Request) -> HttpResponse:
     return page.render(
         request,
         "home/home.html",
-        sites=sites.cards_of(request.here.person, request.language, now=request.now),
-        put_right=edit_profile.to_put_right(person=request.here.person, now=request.now),
+        sites=sites.cards_of(request.signed_in.person, request.language, now=request.now),
+        put_right=edit_profile.to_put_right(person=request.signed_in.person, now=request.now),
     )
 
 
 @require_safe
 @signed_in_only
-def site(request: HttpRequest, slug: str) -> HttpResponse:
+def site(request: Request, slug: str) -> HttpResponse:
     """Until a site is connected its card leads here; never to the ministry's live site (decision 26)."""
     card = sites.card(slug, request.language)
     if card is None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from massar.interfaces.base import cookies, form_fields, page
 from massar.interfaces.base.errors import show
 from massar.interfaces.base.jinja import t
+from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import come_back, let_in, to
 from massar.interfaces.base.resume import remember, signed_in_only
 from massar.interfaces.web.devices import logout_status
@@ -27,12 +28,12 @@ def _granted(request):
 
 
 @require_safe
-def expired(request: HttpRequest) -> HttpResponse:
+def expired(request: Request) -> HttpResponse:
     return page.render(request, "sign_in/expired.html") if _granted(request) else to("sign_in")
 
 
 @require_POST
-def close(request: HttpRequest) -> HttpResponse:
+def close(request: Request) -> HttpResponse:
     """Back to sign-in; the temporary password opens the change again while it is in time."""
     granted = _granted(request)
     if granted:
@@ -43,16 +44,16 @@ def close(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def change(request: HttpRequest) -> HttpResponse:
+def change(request: Request) -> HttpResponse:
     """One form for both: a change session goes before a full one, as it is what the person just did."""
     granted = _granted(request)
-    if not granted and not request.here:
+    if not granted and not request.signed_in:
         response = remember(request, to("sign_in"))
         if cookies.CHANGE.read(request):
             cookies.CHANGE.drop(response)
             cookies.write_flash(response, "warning", "flash.sign_in_again")
         return response
-    person = granted[0] if granted else request.here.person
+    person = granted[0] if granted else request.signed_in.person
     known = bool(granted and granted[1].current_right)
     if request.method != "POST":
         return _page(request, Change(current_known=known), person, granted)
@@ -65,9 +66,9 @@ def change(request: HttpRequest) -> HttpResponse:
 def _outcome(request, typed: dict, granted):
     if granted:
         return journey.by_temporary(grant=granted[1], browser=request.browser, now=request.now, **typed)
-    here = request.here
+    signed_in = request.signed_in
     return journey.by_owner(
-        person=here.person, session_id=here.session.id, browser=request.browser, now=request.now, **typed
+        person=signed_in.person, session_id=signed_in.session.id, browser=request.browser, now=request.now, **typed
     )
 
 
@@ -75,7 +76,7 @@ def _answer(request, form, person, granted, outcome) -> HttpResponse:
     match outcome:
         case Entered():
             response = let_in(request, to("password_changed"), outcome)
-            ended = 0 if granted else request.here.session.id
+            ended = 0 if granted else request.signed_in.session.id
             cookies.write_told(response, RecentLogout(person.id, request.now, ended))
             if cookies.NEXT.read(request) == reverse("password_change"):  # it was wanted, and is done
                 cookies.NEXT.drop(response)
@@ -98,19 +99,19 @@ def _answer(request, form, person, granted, outcome) -> HttpResponse:
 
 @require_safe
 @signed_in_only
-def changed(request: HttpRequest) -> HttpResponse:
+def changed(request: Request) -> HttpResponse:
     """After a recovery the dialog also says what waits, and what became of contacts that waited."""
-    here = request.here
-    recovered = here.session.how == "temporary_password"
-    undone = edit_profile.undone(person=here.person, now=request.now) if recovered else edit_profile.Undone()
-    cards = sites.cards_of(here.person, request.language, now=request.now) if recovered else []
+    signed_in = request.signed_in
+    recovered = signed_in.session.how == "temporary_password"
+    undone = edit_profile.undone(person=signed_in.person, now=request.now) if recovered else edit_profile.Undone()
+    cards = sites.cards_of(signed_in.person, request.language, now=request.now) if recovered else []
     return page.render(
         request,
         "password/changed.html",
         told=logout_status.shown(request, cookies.read_told(request)),
         later=[card for card in cards if card["opens_at"]],
         undone=undone_shown(undone),
-        frozen_until=here.person.frozen_until,
+        frozen_until=signed_in.person.frozen_until,
     )
 
 

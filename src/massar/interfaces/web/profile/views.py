@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from massar.core import local_time, phone
 from massar.interfaces.base import cookies, form_fields, page
 from massar.interfaces.base.errors import show
 from massar.interfaces.base.jinja import t
+from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import come_back, to
 from massar.interfaces.base.resume import signed_in_only, typed_before
 from massar.interfaces.web.profile.forms import Code, Contacts, Password
@@ -20,9 +21,9 @@ from massar.journeys.outcomes import Busy, Done, Frozen, Gone, Problems, Wait
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in_only
-def profile(request: HttpRequest) -> HttpResponse:
+def profile(request: Request) -> HttpResponse:
     if request.method != "POST":
-        typed = typed_before(request, request.here.person.id)
+        typed = typed_before(request, request.signed_in.person.id)
         response = _page(request, Contacts(initial=typed), taken_up=bool(typed))
         cookies.DRAFT.drop(response)
         return response
@@ -31,13 +32,13 @@ def profile(request: HttpRequest) -> HttpResponse:
         return _page(request, form, status=422)
     typed = form.cleaned_data
     outcome = edit_profile.save(
-        person=request.here.person,
+        person=request.signed_in.person,
         email=typed["email"],
         phone_number=typed["phone"],
         password=typed["password"],
         browser=request.browser,
         now=request.now,
-        session_id=request.here.session.id,
+        session_id=request.signed_in.session.id,
     )
     match outcome:
         case Saved(sent_to=sent):
@@ -57,17 +58,17 @@ def profile(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @signed_in_only
-def prove(request: HttpRequest, contact_id: int) -> HttpResponse:
+def prove(request: Request, contact_id: int) -> HttpResponse:
     form = Code(request.POST)
     if not form.is_valid():
         return _page(request, Contacts(), status=422, code_problem={"id": contact_id, "text": t("error.required")})
     outcome = confirm_contact.prove(
-        person=request.here.person,
+        person=request.signed_in.person,
         contact_id=contact_id,
         code=form.cleaned_data["code"],
         browser=request.browser,
         now=request.now,
-        session_id=request.here.session.id,
+        session_id=request.signed_in.session.id,
     )
     match outcome:
         case Done(from_when=None):
@@ -83,9 +84,9 @@ def prove(request: HttpRequest, contact_id: int) -> HttpResponse:
 
 @require_POST
 @signed_in_only
-def resend(request: HttpRequest, contact_id: int) -> HttpResponse:
+def resend(request: Request, contact_id: int) -> HttpResponse:
     outcome = edit_profile.resend(
-        person=request.here.person, contact_id=contact_id, browser=request.browser, now=request.now
+        person=request.signed_in.person, contact_id=contact_id, browser=request.browser, now=request.now
     )
     match outcome:
         case Done(masked=masked):
@@ -98,21 +99,21 @@ def resend(request: HttpRequest, contact_id: int) -> HttpResponse:
 
 @require_POST
 @signed_in_only
-def cancel(request: HttpRequest, contact_id: int) -> HttpResponse:
+def cancel(request: Request, contact_id: int) -> HttpResponse:
     outcome = confirm_contact.cancel(
-        person=request.here.person, contact_id=contact_id, browser=request.browser, now=request.now
+        person=request.signed_in.person, contact_id=contact_id, browser=request.browser, now=request.now
     )
     return _flashed("info", "flash.contact_cancelled" if isinstance(outcome, Done) else "flash.saved_nothing")
 
 
 @require_POST
 @signed_in_only
-def remove(request: HttpRequest, contact_id: int) -> HttpResponse:
+def remove(request: Request, contact_id: int) -> HttpResponse:
     form = Password(request.POST)
     if not form.is_valid():
         return _page(request, Contacts(), status=422, remove_problem=(contact_id, t("error.required")))
     outcome = confirm_contact.remove(
-        person=request.here.person,
+        person=request.signed_in.person,
         contact_id=contact_id,
         password=form.cleaned_data["password"],
         browser=request.browser,
@@ -127,7 +128,7 @@ def remove(request: HttpRequest, contact_id: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def cancel_link(request: HttpRequest, token: str) -> HttpResponse:
+def cancel_link(request: Request, token: str) -> HttpResponse:
     """Looking changes nothing (mail scanners look too); the button takes the change back."""
     if request.method == "POST":
         outcome = confirm_contact.cancel_by_link(token=token, browser=request.browser, now=request.now)
@@ -164,7 +165,7 @@ def _flashed(kind: str, message_id: str, **args: str) -> HttpResponse:
 def _page(
     request, form, *, status: int = 200, code_problem=None, remove_problem=None, taken_up: bool = False
 ) -> HttpResponse:
-    person = request.here.person
+    person = request.signed_in.person
     frozen = person.frozen_until if person.frozen_until and person.frozen_until > request.now else None
     standing = edit_profile.standing(person=person, now=request.now)
     contacts = [_shown(s, request.now, frozen, remove_problem) for s in standing]
@@ -193,9 +194,9 @@ def _wait_hours(request, standing) -> int:
     missing = [s.kind for s in standing if not (s.current or s.waiting)]
     if len(missing) == len(standing):
         return 0
-    here = request.here
+    signed_in = request.signed_in
     joins = missing and edit_profile.joins_the_first(
-        missing[0], person=here.person, session_id=here.session.id, now=request.now
+        missing[0], person=signed_in.person, session_id=signed_in.session.id, now=request.now
     )
     return 0 if joins else int(settings.MASSAR.contact_wait.total_seconds() // 3600)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from massar.core import ids, text
 from massar.interfaces.base import cookies, errors, page, saved_request
+from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import see_other, to
 from massar.interfaces.web.recovery.forms import Ask
 from massar.interfaces.web.sign_in.forms import SignIn
@@ -16,7 +17,7 @@ from massar.journeys.outcomes import Wait
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def ask(request: HttpRequest) -> HttpResponse:
+def ask(request: Request) -> HttpResponse:
     if request.method != "POST":
         return _page(request, Ask(initial={"channel": "email", "ask_id": ids.token()}))
     form = Ask(request.POST)
@@ -46,7 +47,7 @@ def _ask(request, typed: dict) -> HttpResponse:
 
 
 @require_safe
-def asked(request: HttpRequest) -> HttpResponse:
+def asked(request: Request) -> HttpResponse:
     """Reads nothing: a reload sends nothing and shows the same."""
     channel = "phone" if request.GET.get("by") == "phone" else "email"
     life = settings.MASSAR.temporary_sms if channel == "phone" else settings.MASSAR.temporary_email

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import translation
 from django.views.decorators.http import require_http_methods, require_POST
 
 from massar.core import text
 from massar.interfaces.base import cookies, page, saved_request
+from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import come_back, let_in, to, to_the_list
 from massar.interfaces.web.home import sites
 from massar.interfaces.web.sign_in.forms import SignIn
@@ -23,10 +24,10 @@ LONG_WAIT = timedelta(hours=1)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def sign_in(request: HttpRequest) -> HttpResponse:
-    waits = saved_request.current(request)
+def sign_in(request: Request) -> HttpResponse:
+    waits = request.saved_request
     if request.method != "POST":
-        if request.here and not waits.get("again"):
+        if request.signed_in and not waits.get("again"):
             return saved_request.redirect_after_sign_in(request)
         return _page(request, SignIn(initial={"user": waits.get("login_hint", "")}))
     form = SignIn(request.POST)
@@ -37,7 +38,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         password=form.cleaned_data["password"],
         browser=request.browser,
         now=request.now,
-        earlier=request.here.session if request.here else None,
+        earlier=request.signed_in.session if request.signed_in else None,
     )
     return _answer(request, form, outcome)
 
@@ -45,7 +46,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 def _answer(request, form, outcome) -> HttpResponse:
     match outcome:
         case Entered(person=person, session_id=session_id):
-            if request.here and request.here.session.id != session_id:
+            if request.signed_in and request.signed_in.session.id != session_id:
                 _leave_earlier(request)
             response = let_in(request, saved_request.redirect_after_sign_in(request), outcome)
             return _in_own_language(request, response, person)
@@ -72,8 +73,8 @@ def _answer(request, form, outcome) -> HttpResponse:
 
 def _leave_earlier(request) -> None:
     """A session that this browser had before and that was not renewed ends on the server too (ATK-081)."""
-    if request.here:
-        close_sessions.sign_out(here=request.here, browser=request.browser, now=request.now)
+    if request.signed_in:
+        close_sessions.sign_out(signed_in=request.signed_in, browser=request.browser, now=request.now)
 
 
 def _wait(request, form, until) -> HttpResponse:
@@ -91,7 +92,7 @@ def _in_own_language(request, response, person) -> HttpResponse:
 
 
 def _page(request, form, problem=None, *, status=200, wait_until=None) -> HttpResponse:
-    waits = saved_request.current(request)
+    waits = request.saved_request
     _speak(request, waits.get("language", ""))
     return page.render(
         request,
@@ -113,14 +114,14 @@ def _speak(request, language: str) -> None:
 
 
 @require_POST
-def sign_out(request: HttpRequest) -> HttpResponse:
+def sign_out(request: Request) -> HttpResponse:
     """Ends the session on the server; the cookies go too. Sites that only this browser can tell are listed."""
     response = to("sign_in")
-    if request.here:
-        here = request.here
-        close_sessions.sign_out(here=here, browser=request.browser, now=request.now)
-        if log_out_of_sites.has_left_open(here.person.id, [here.session.id], since=request.now):
-            response = to_the_list(here, now=request.now)
+    if request.signed_in:
+        signed_in = request.signed_in
+        close_sessions.sign_out(signed_in=signed_in, browser=request.browser, now=request.now)
+        if log_out_of_sites.has_left_open(signed_in.person.id, [signed_in.session.id], since=request.now):
+            response = to_the_list(signed_in, now=request.now)
     else:
         close_sessions.sign_out_left_open(
             cookie=cookies.SESSION.read(request), browser=request.browser, now=request.now

@@ -5,24 +5,25 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.templatetags.static import static
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import see_other, to
 
 GOOD_FOR = timedelta(days=180)  # RFC 9116 §2.5.5: less than a year
 
 
 @require_safe
-def change_password(request: HttpRequest) -> HttpResponse:
+def change_password(request: Request) -> HttpResponse:
     """Where a password manager sends its person (W3C "A Well-Known URL for Changing Passwords")."""
     return to("password_change")
 
 
 @require_safe
-def security_txt(request: HttpRequest) -> HttpResponse:
+def security_txt(request: Request) -> HttpResponse:
     """Whom to tell of a hole (RFC 9116). It never expires while the product runs."""
     base = settings.MASSAR.public_url
     lines = (
@@ -35,6 +36,6 @@ def security_txt(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def favicon(request: HttpRequest) -> HttpResponse:
+def favicon(request: Request) -> HttpResponse:
     """Pages name their icon; this is for what never read a page."""
     return see_other(static("massar/img/mark.svg"))

@@ -68,7 +68,7 @@ def start(
     *,
     wanted: GatedPage,
     state: str,
-    here: SignedIn | None,
+    signed_in: SignedIn | None,
     browser: Browser,
     now: datetime,
     fresh_since: datetime | None = None,
@@ -77,12 +77,12 @@ def start(
 
     fresh_since: the password must have been typed since then, when the site asked for a fresh proof.
     """
-    judged = access.decide(site=wanted.site, here=here, now=now, fresh_since=fresh_since)
+    judged = access.decide(site=wanted.site, signed_in=signed_in, now=now, fresh_since=fresh_since)
     match judged:
         case SignInRequired():
             return judged
         case AccessDenied():
-            access.record_denial(site=wanted.site, here=here, why=judged, browser=browser, now=now)
+            access.record_denial(site=wanted.site, signed_in=signed_in, why=judged, browser=browser, now=now)
             return judged
     ticket = _ticket(wanted, state, judged, browser, now)
     return f"{wanted.site.gate_origin}/.massar/enter?{urlencode({'ticket': ticket})}"

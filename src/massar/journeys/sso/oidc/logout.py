@@ -32,9 +32,9 @@ class EndSessionRequest:
     session: str
     subject: str = ""
 
-    def fits(self, here: SignedIn) -> bool:
+    def fits(self, signed_in: SignedIn) -> bool:
         """Whether the proof is of this very session."""
-        return bool(self.site) and log_out_of_sites.is_sid_of(self.session, self.site.slug, here.session.id)
+        return bool(self.site) and log_out_of_sites.is_sid_of(self.session, self.site.slug, signed_in.session.id)
 
 
 def read(
@@ -61,9 +61,9 @@ def read(
     return EndSessionRequest(site, post_logout_redirect_uri, state, session, subject)
 
 
-def sign_out(*, here: SignedIn, browser: Browser, now: datetime) -> None:
+def sign_out(*, signed_in: SignedIn, browser: Browser, now: datetime) -> None:
     """Ends the session; every site it opened is told, the asking one too."""
-    close_sessions.sign_out(here=here, browser=browser, now=now)
+    close_sessions.sign_out(signed_in=signed_in, browser=browser, now=now)
 
 
 @transaction.atomic

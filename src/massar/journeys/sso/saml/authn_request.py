@@ -61,7 +61,7 @@ class Asked:
         return asdict(self)
 
 
-def asked(message: Message, *, ours: Ours, here: SignedIn | None, browser: Browser, now: datetime) -> Asked:
+def asked(message: Message, *, ours: Ours, signed_in: SignedIn | None, browser: Browser, now: datetime) -> Asked:
     """Raises Refused, after which nothing is sent anywhere."""
     found = read(
         message,
@@ -71,7 +71,7 @@ def asked(message: Message, *, ours: Ours, here: SignedIn | None, browser: Brows
         destination=ours.sso,
         signed=False,
         now=now,
-        remembers=lambda: save_request.may_add_to_replay_cache(here=here, browser=browser, now=now),
+        remembers=lambda: save_request.may_add_to_replay_cache(signed_in=signed_in, browser=browser, now=now),
     )
     root, site = found.root, found.site
     if root.find(f"{{{SAML}}}Subject") is not None:

@@ -83,18 +83,18 @@ def confirmed(values: dict) -> Wanted | None:
 
 @dataclass(frozen=True)
 class Ended:
-    """How it went. here: the session of this browser is over. `site_knows` False: the name was none of the site's.
+    """How it went. this_browser: its session is over. `site_knows` False: the name was none of the site's.
 
     partial: another site stays open that only the person's browser can tell.
     """
 
     site_knows: bool
-    here: bool
+    this_browser: bool
     partial: bool = False
 
 
-def wanted(message: Message, *, ours: Ours, here: SignedIn | None, browser: Browser, now: datetime) -> Wanted:
-    """Raises Refused. ours: to which of our entities it came. here, browser: in whose name unsigned IDs are remembered."""
+def wanted(message: Message, *, ours: Ours, signed_in: SignedIn | None, browser: Browser, now: datetime) -> Wanted:
+    """Raises Refused. ours: to which of our entities it came. signed_in, browser: in whose name unsigned IDs are remembered."""
     found = read(
         message,
         ours=ours,
@@ -103,7 +103,7 @@ def wanted(message: Message, *, ours: Ours, here: SignedIn | None, browser: Brow
         destination=ours.slo,
         signed=False,
         now=now,
-        remembers=lambda: save_request.may_add_to_replay_cache(here=here, browser=browser, now=now),
+        remembers=lambda: save_request.may_add_to_replay_cache(signed_in=signed_in, browser=browser, now=now),
     )
     _judge_time(found.root, now)
     name = found.root.find(f"{{{SAML}}}NameID")
@@ -127,42 +127,44 @@ def _indexes(found: Read) -> tuple[str, ...]:
 
 
 @transaction.atomic
-def end_here(*, wanted: Wanted, here: SignedIn | None, cookie: str, browser: Browser, now: datetime) -> Ended:
+def end_here(*, wanted: Wanted, signed_in: SignedIn | None, cookie: str, browser: Browser, now: datetime) -> Ended:
     """The person in front of the browser signs out. cookie: of a session that may have been idle for too long."""
-    if here is None:
+    if signed_in is None:
         close_sessions.sign_out_left_open(cookie=cookie, browser=browser, now=now)
-        return Ended(site_knows=True, here=False)
-    close_sessions.sign_out(here=here, browser=browser, now=now)
-    partial = log_out_of_sites.has_left_open(here.person.id, [here.session.id], since=now, left=(wanted.site.slug,))
-    return Ended(True, here=True, partial=partial)
+        return Ended(site_knows=True, this_browser=False)
+    close_sessions.sign_out(signed_in=signed_in, browser=browser, now=now)
+    partial = log_out_of_sites.has_left_open(
+        signed_in.person.id, [signed_in.session.id], since=now, left=(wanted.site.slug,)
+    )
+    return Ended(True, this_browser=True, partial=partial)
 
 
 @transaction.atomic
-def end(*, wanted: Wanted, here: SignedIn | None, browser: Browser, now: datetime) -> Ended:
+def end(*, wanted: Wanted, signed_in: SignedIn | None, browser: Browser, now: datetime) -> Ended:
     """Ends the sessions that were meant and tells the other sites. A session that had ended already is no error."""
-    person = _person(wanted, here)
-    if person is None or (here and here.person.id != person.id):
-        return Ended(site_knows=False, here=False)
+    person = _person(wanted, signed_in)
+    if person is None or (signed_in and signed_in.person.id != person.id):
+        return Ended(site_knows=False, this_browser=False)
     meant = _meant(wanted, person)
     if not meant:
-        return Ended(site_knows=False, here=False)
+        return Ended(site_knows=False, this_browser=False)
     ended = close_sessions.sign_out_by_site(
         person=person, session_ids=meant, site=wanted.site.slug, browser=browser, now=now
     )
     partial = log_out_of_sites.has_left_open(person.id, ended, since=now, left=(wanted.site.slug,))
-    return Ended(site_knows=True, here=bool(here and here.session.id in ended), partial=partial)
+    return Ended(site_knows=True, this_browser=bool(signed_in and signed_in.session.id in ended), partial=partial)
 
 
-def _person(wanted: Wanted, here: SignedIn | None) -> people.PersonFacts | None:
+def _person(wanted: Wanted, signed_in: SignedIn | None) -> people.PersonFacts | None:
     """By the site's own name of the person; a passing name, or a former address, says nothing without the browser's session."""
     known = sites.subjects.person_of(wanted.site.slug, wanted.name)
     if known:
         return people.directory.by_id(known)
     if wanted.site.name_id == "email" and "@" in wanted.name:
         found = people.directory.by_login(wanted.name)
-        if found or not here:
+        if found or not signed_in:
             return found
-    return here.person if here else None
+    return signed_in.person if signed_in else None
 
 
 def _meant(wanted: Wanted, person: people.PersonFacts) -> list[int]:

@@ -48,7 +48,7 @@ def site_of(asked: Asked) -> sites.Site | None:
 
 
 def answer(
-    *, site: sites.Site, asked: Asked, here: SignedIn | None, browser: Browser, now: datetime
+    *, site: sites.Site, asked: Asked, signed_in: SignedIn | None, browser: Browser, now: datetime
 ) -> Answer | SignInRequired | AccessDenied:
     """The answer for whoever is signed in, or an error that the site asked for, or what stands in between."""
     if asked.name_id is None:
@@ -57,7 +57,7 @@ def answer(
         return _refusal(site, asked, (RESPONDER, NO_CONTEXT), now)
     judged = access.decide(
         site=site,
-        here=here,
+        signed_in=signed_in,
         now=now,
         fresh_since=datetime.fromisoformat(asked.received) if asked.force else None,
         no_recent_recovery=set(asked.contexts) == {ACR_NO_RECENT_RECOVERY},
@@ -66,7 +66,7 @@ def answer(
         case SignInRequired() if asked.passive:
             return _refusal(site, asked, (RESPONDER, NO_PASSIVE), now)
         case AccessDenied():
-            access.record_denial(site=site, here=here, why=judged, browser=browser, now=now)
+            access.record_denial(site=site, signed_in=signed_in, why=judged, browser=browser, now=now)
             return _refusal(site, asked, (RESPONDER, NO_PASSIVE), now) if asked.passive else judged
         case AccessGranted():
             return _entered(site, asked, judged, browser, now)
