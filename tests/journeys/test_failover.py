@@ -25,7 +25,8 @@ PROMPT = timedelta(seconds=4)
 class Operator:
     """A provider with a standing connection that answers at once and sends receipts when the test's clock is there.
 
-    `mood`: '' (good), `mute`, `error`, `swallow` (accepts, delivers nothing), `late`, `busy`, `gone`, `configuration_error`, `undeliverable`.
+    `mood`: '' (good), `mute`, `error`, `swallow` (accepts, delivers nothing), `late`, `busy`, `gone`, `configuration_error`,
+    `undeliverable`.
     `refuses`: what single numbers get whatever the mood.
     """
 
@@ -341,7 +342,8 @@ FAILED_SUBMIT = status.refusal(0x45)
 
 @pytest.mark.parametrize("answer", [
     FAILED_SUBMIT, delivery.Rejected("smpp 0x400", permanent=False, about=delivery.MESSAGE),
-    delivery.Rejected("http 404", permanent=False, configuration_error=True, about=delivery.MESSAGE), delivery.OutcomeUnknown("no answer in time"),
+    delivery.Rejected("http 404", permanent=False, configuration_error=True, about=delivery.MESSAGE),
+    delivery.OutcomeUnknown("no answer in time"),
     delivery.NotTransmitted("the server hung up", delivery.RECIPIENT),
 ], ids=["0x45", "vendor's", "404", "mute", "hangs up"])  # fmt: skip
 def test_a_number_that_is_refused_again_and_again_holds_up_nobody(traffic, answer):

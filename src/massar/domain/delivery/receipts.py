@@ -298,7 +298,8 @@ def _keep_stray(receipt: Receipt, uid: str, now: datetime) -> None:
     if receipt.state not in (DELIVERED, FAILED):
         return
     sql.change(
-        "INSERT INTO delivery_strayreceipt (provider, reference, uid, state, code, to_hmac, at) VALUES (%s, %s, %s, %s, %s, %s, %s) "
+        "INSERT INTO delivery_strayreceipt (provider, reference, uid, state, code, to_hmac, at) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s) "
         "ON CONFLICT (provider, reference, uid, state) DO NOTHING",
         (
             receipt.provider,
