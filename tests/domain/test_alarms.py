@@ -146,7 +146,7 @@ def test_a_request_can_not_be_opened(minutes, seen):
     at = ago(minutes=minutes)
     request(at, ciphertext=b"encrypted with a key that this worker has not")
     [claimed] = delivery.requests.claim(1, now=at)
-    assert delivery.requests.finish(claimed, now=at)
+    assert delivery.requests.fail(claimed, now=at)
     assert standing() == seen
 
 
@@ -167,4 +167,4 @@ def test_a_limit_can_be_set(monkeypatch):
 
 def test_no_two_alarms_have_one_name():
     ids = [alarm.id for alarm in delivery.alarms.TABLE]
-    assert len(set(ids)) == len(ids) == 11
+    assert len(set(ids)) == len(ids) == 12

@@ -58,7 +58,7 @@ ENDS: dict[str, Iterable[str]] = {
     "desk.channel.": (*deliver_messages.TO_PEOPLE, *deliver_messages.TO_SITES),
     "desk.breaker.": [str(state).replace("-", "_") for state in breaker.State.values],
     "desk.state.": QUEUE,
-    "desk.outcome.": literals(r'return "(refused|unsure|not_sent)", ', "journeys"),
+    "desk.outcome.": literals(r'return "(refused|unsure|not_sent|fault)", ', "journeys"),
     "desk.plot.": [f"{plot}{part}" for plot in literals(r'Plot\("(\w+)"', "interfaces/ops") for part in ("", ".note")],
     "alarm.": [
         f"{alarm}{part}" for alarm in (one.id.replace("-", "_") for one in alarms.TABLE) for part in ("", ".text")

@@ -86,7 +86,7 @@ def test_atk_142_a_request_that_can_not_be_opened_is_dropped_and_told(cast, post
     Visitor().ask(FATIMA.login, phone=FATIMA.phone)
     RecoveryRequest.objects.update(ciphertext=b"\x01\x04demo" + b"z" * 60)
     post.work()
-    assert post.sms.received == [] and RecoveryRequest.objects.get().state == "done"
+    assert post.sms.received == [] and RecoveryRequest.objects.get().state == "failed"
     assert TrailRow.objects.filter(event="recovery_asked", outcome="unreadable").count() == 1
 
 

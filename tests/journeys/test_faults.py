@@ -10,7 +10,6 @@ import threading
 import pytest
 from django.db import (
     DatabaseError,
-    DataError,
     Error,
     IntegrityError,
     InterfaceError,
@@ -25,14 +24,9 @@ from django.test import Client
 
 from massar.core import log, sql
 from massar.domain.delivery import notifier
-from massar.domain.delivery.models import Message, RecoveryRequest
 from massar.interfaces.base import outage, page
-from massar.journeys.account import recover_password, sign_in
-from massar.journeys.messages import deliver_messages
-from tests.cast import FATIMA, FATIMA_PHONE, YOUSSEF, YOUSSEF_EMAIL
+from massar.journeys.account import sign_in
 from tests.house.test_open_doors import addresses
-from tests.support.steps import secrets
-from tests.support.visitor import Visitor
 
 TYPED = {"user": "jamal.jalal@taalim.ma", "password": "Canary&5501-secret"}
 
@@ -209,49 +203,6 @@ def test_what_was_undone_may_be_done_again(vendor, rf):
 
 
 # --- the worker, whichever way its connection went
-
-
-def failing(trouble: Error):
-    def fail(*args, **kwargs):
-        raise trouble
-
-    return fail
-
-
-@pytest.mark.parametrize("kind", [OperationalError, InterfaceError])
-def test_what_providers_answered_is_kept_until_it_can_be_stored(cast, post, monkeypatch, kind):
-    Visitor().ask(FATIMA.login, phone=FATIMA_PHONE)
-    with monkeypatch.context() as patch:
-        patch.setattr(deliver_messages, "settle", failing(kind("gone")))
-        with pytest.raises(kind):
-            post.work()
-        assert Message.objects.get().state == "sending"
-    post.work()
-    assert Message.objects.get().state != "sending" and len(secrets(post, FATIMA_PHONE)) == 1
-
-
-def test_a_request_whose_statement_fails_holds_up_nobody(cast, post, monkeypatch):
-    """The oldest is answered first, each time anew: all recoveries would wait behind it."""
-    Visitor().ask(FATIMA.login, phone=FATIMA_PHONE)
-    Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
-    answer = recover_password.answer
-
-    def refuse_one(claimed, *, now):
-        if claimed.asked.login == FATIMA.login:
-            raise DataError("a sign that no text may hold")
-        return answer(claimed, now=now)
-
-    monkeypatch.setattr(recover_password, "answer", refuse_one)
-    assert len(secrets(post, YOUSSEF_EMAIL)) == 1
-
-
-def test_a_request_waits_while_the_database_is_away(cast, post, monkeypatch):
-    Visitor().ask(FATIMA.login, phone=FATIMA_PHONE)
-    with monkeypatch.context() as patch:
-        patch.setattr(recover_password, "answer", failing(InterfaceError("gone")))
-        with pytest.raises(InterfaceError):
-            post.work()
-    assert RecoveryRequest.objects.get().state == "claimed"
 
 
 def test_the_doorbell_outlives_every_loss(monkeypatch):

@@ -9,12 +9,9 @@ from datetime import timedelta
 
 import pytest
 
-from massar.domain.delivery import alarms
-from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Breaker, Message
 from massar.domain.sessions.models import Session
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, SALMA
-from massar.journeys.messages import take_receipt
 from tests.cast import FATIMA_PHONE, KHADIJA_EMAIL, facts
 from tests.support.outbox import message, shut
 from tests.support.steps import shown, shows
@@ -217,18 +214,6 @@ def test_a_worker_that_comes_back_does_not_miss_itself(post, clock, caplog):
     assert "worker-missing" not in caplog.text
 
 
-def test_messages_leave_although_alarms_can_not_be_judged(cast, post, clock, caplog, monkeypatch):
-    def confused(look):
-        raise KeyError("a fault of ours")
-
-    monkeypatch.setattr(alarms, "standing", confused)
-    for _ in range(2):
-        Visitor().ask(FATIMA.login, phone="0661000222")
-        assert post.secret(FATIMA_PHONE)
-        clock.advance(seconds=61)
-    assert caplog.text.count("alarms could not be judged") == 2 and FATIMA_PHONE not in caplog.text
-
-
 def test_the_worker_outlives_a_fault_of_ours(post, clock, caplog, monkeypatch):
     worker, over, closed = post.worker, threading.Event(), []
     over.set()
@@ -237,11 +222,3 @@ def test_the_worker_outlives_a_fault_of_ours(post, clock, caplog, monkeypatch):
     assert worker._turn_or_rest(over) and "a fault in this turn" in caplog.text and closed
     monkeypatch.undo()
     assert not worker._turn_or_rest(over)
-
-
-def test_a_provider_hears_that_a_receipt_was_not_stored(post, clock, monkeypatch):
-    monkeypatch.setattr(take_receipt, "take", lambda told, *, now: {}["a fault of ours"])
-    stored = post.worker.take_receipt(delivery.Receipt("sms-a", "reference", "delivered"))
-    with pytest.raises(KeyError):
-        post.worker.turn()
-    assert isinstance(stored.exception(timeout=1), KeyError)

@@ -121,6 +121,10 @@ def _undecryptable(snapshot: MetricsSnapshot, count: int) -> list[str]:
     return ["outbox"] if snapshot.unreadable >= count else []
 
 
+def _faults(snapshot: MetricsSnapshot, count: int) -> list[str]:
+    return snapshot.faults if len(snapshot.faults) >= count else []
+
+
 def _block_stopped(snapshot: MetricsSnapshot, blocks: int) -> list[str]:
     """No code by SMS goes there just now; `nation` for everywhere."""
     stopped = [block.numbers for block in conversion.stopped_blocks(now=snapshot.now)]
@@ -160,6 +164,7 @@ def _before(moment: datetime | None, snapshot: MetricsSnapshot, seconds: int) ->
 TABLE: tuple[Alarm, ...] = (
     Alarm("worker-missing", 30, "s", _worker_missing),
     Alarm("undecryptable", 1, "in an hour", _undecryptable),
+    Alarm("faults", 1, "in an hour", _faults),
     Alarm("provider-configuration-error", 0, "s", _provider_configuration_error),
     Alarm("provider-open", 60, "s", _provider_open),
     Alarm("all-late", 50, "%", _all_late),

@@ -44,7 +44,10 @@ RECEIPTS = Metric(
     "What providers told after they had accepted, by state.",
     ("channel", "provider", "state"),
 )
-METRICS = (MESSAGES, SEGMENTS, COST, RECEIPTS)
+FAULTS = Metric(
+    "massar_faults_total", "What was given up, or asked for again, because of a fault of ours.", ("subject",)
+)
+METRICS = (MESSAGES, SEGMENTS, COST, RECEIPTS, FAULTS)
 
 HAND_OVER = Metric(
     "massar_message_hand_over_seconds", "Seconds from a message's request until a provider had it.", ("channel",)
@@ -90,6 +93,11 @@ def count_accepted(channel: str, provider: str, outcome: str, segments: int, cos
 def count_refused(channel: str, provider: str, outcome: str) -> Counts:
     """Count one attempt that no provider took."""
     return {Series(MESSAGES.name, (channel, provider, outcome)): 1}
+
+
+def count_fault(subject: str) -> Counts:
+    """Count what met a fault of ours: the purpose of a message, `recovery` or `receipt`."""
+    return {Series(FAULTS.name, (subject,)): 1}
 
 
 def count_receipts(receipts: Iterable[tuple[str, str, str]]) -> Counts:

@@ -17,7 +17,7 @@ from typing import Any
 from massar.core import sql
 from massar.domain.delivery import breaker, receipts, routing
 from massar.domain.delivery.models import Message
-from massar.domain.delivery.outbox import OPEN, UNREADABLE
+from massar.domain.delivery.outbox import FAULT, OPEN, UNREADABLE
 from massar.domain.delivery.wording import CHANNELS
 
 HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
@@ -66,7 +66,10 @@ class Tally:
 
 @dataclass(frozen=True)
 class Error:
-    """An attempt or a segment that did not end well. `code` is the provider's, without a destination."""
+    """An attempt, a segment or a request for recovery that did not end well. `code`: the reason, without a destination.
+
+    A request has no provider; `channel` is then RECOVERY.
+    """
 
     at: datetime
     provider: str
@@ -140,6 +143,10 @@ class MetricsSnapshot:
     @cached_property
     def expired(self) -> dict[str, int]:
         return count_expired(since=self.now - HOUR)
+
+    @cached_property
+    def faults(self) -> list[str]:
+        return find_faults(since=self.now - HOUR)
 
     @cached_property
     def unreadable(self) -> int:
@@ -270,9 +277,13 @@ def read_errors(*, most: int = 10) -> list[Error]:
         "JOIN delivery_message m ON m.id = p.message_id WHERE p.state = 'failed' "
         "AND p.id > (SELECT MAX(id) FROM delivery_part) - %s ORDER BY p.id DESC LIMIT %s"
     )
+    failed = (
+        f"SELECT done_at, '', '{RECOVERY}', 'fault', reason FROM delivery_recoveryrequest WHERE state = 'failed' "
+        "AND id > (SELECT MAX(id) FROM delivery_recoveryrequest) - %s ORDER BY id DESC LIMIT %s"
+    )
     found = [
         Error(sql.moment(at), provider, channel, outcome, _DESTINATION.sub("…", code))
-        for statement in (tried, told)
+        for statement in (tried, told, failed)
         for at, provider, channel, outcome, code in sql.rows(statement, (NEWEST_LOOKED_AT, most))
     ]
     return sorted(found, key=lambda error: error.at, reverse=True)[:most]
@@ -330,10 +341,20 @@ def count_unreadable(*, since: datetime) -> int:
     """Count what ended since then because it could not be decrypted: a key is gone, or a row was changed."""
     counts = sql.rows(
         f"SELECT COUNT(*) FROM delivery_message WHERE {_ENDED_UNSENT} AND final_at >= %s AND reason = %s "
-        "UNION ALL SELECT COUNT(*) FROM delivery_recoveryrequest WHERE unreadable AND done_at >= %s",
-        (sql.at(since), UNREADABLE, sql.at(since)),
+        "UNION ALL SELECT COUNT(*) FROM delivery_recoveryrequest WHERE state = 'failed' AND done_at >= %s AND reason = %s",
+        (sql.at(since), UNREADABLE) * 2,
     )
     return sum(count for (count,) in counts)
+
+
+def find_faults(*, since: datetime) -> list[str]:
+    """Find the purposes of what ended since then by a fault of ours; RECOVERY for requests."""
+    found = sql.rows(
+        f"SELECT purpose FROM delivery_message WHERE {_ENDED_UNSENT} AND final_at >= %s AND reason LIKE %s UNION "
+        f"SELECT '{RECOVERY}' FROM delivery_recoveryrequest WHERE state = 'failed' AND done_at >= %s AND reason LIKE %s",
+        (sql.at(since), f"{FAULT}%") * 2,
+    )
+    return sorted(purpose for (purpose,) in found)
 
 
 def read_messages_to(person_id: int, *, since: datetime, most: int) -> list[ToPerson]:

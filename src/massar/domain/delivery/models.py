@@ -8,13 +8,14 @@ from django.db.models.functions import Lower
 class RecoveryRequest(models.Model):
     """What was typed on the recovery page, encrypted; nothing was looked up yet (decision 2). Wiped when answered.
 
-    `unreadable`: it could not be opened, so nobody was answered.
+    `tries`: how many claims were to answer it. `reason`: of a failed one, why nobody was answered.
     """
 
     class State(models.TextChoices):
         WAITING = "waiting"
         CLAIMED = "claimed"
         DONE = "done"
+        FAILED = "failed"
 
     ask_id = models.CharField(max_length=43, unique=True)
     ciphertext = models.BinaryField(null=True)
@@ -23,12 +24,13 @@ class RecoveryRequest(models.Model):
     lease_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     done_at = models.DateTimeField(null=True)
-    unreadable = models.BooleanField(db_default=False)  # the last version's web servers do not name it
+    tries = models.PositiveSmallIntegerField(db_default=0)
+    reason = models.CharField(max_length=80, blank=True, db_default="")
 
     class Meta:
         indexes = [
             models.Index(fields=["state", "id"], name="delivery_requests_open"),
-            models.Index(fields=["done_at"], name="delivery_requests_unread", condition=models.Q(unreadable=True)),
+            models.Index(fields=["done_at"], name="delivery_requests_failed", condition=models.Q(state="failed")),
         ]
 
 

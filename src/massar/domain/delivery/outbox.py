@@ -13,6 +13,7 @@ Final rows (handed, delivered, failed, expired, cancelled) keep neither body nor
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -36,9 +37,11 @@ GRACE = timedelta(seconds=8)  # in which a receipt may still tell what became of
 MOST_ATTEMPTS = 120  # the deadline ends a message long before; this bounds what a deadly one can do to workers
 MOST_UNSURE = 3  # it left us and nobody answered: a twin is harmless, a dozen is not
 STOP_BEFORE = timedelta(seconds=30)  # a secret that ends in less is of no use to the person
+MOST_FAULTS = 5  # attempts of one message that met a fault of ours
 _BACKOFF = (2, 5, 10, 20, 40, 60, 60, 120, 300, 600, 1800)
 OPEN = "state IN ('queued', 'sending')"  # as in the index of claims, which SQLite takes for the same words only
-UNREADABLE = "can't be opened"  # the reason of a message whose key is gone, or whose row was changed
+UNREADABLE = "can't be opened"  # the reason of a row whose key is gone, or which was changed
+FAULT = "fault: "  # begins the reason where something of ours went wrong, each time it was tried
 _BLOCK_DIGITS = 3  # a block of 1 000 numbers: what toll fraud takes its numbers from
 _COLUMNS = (
     "id, uid, purpose, channel, language, person_id, temporary_id, ciphertext, lifetime, expires_at, deadline, "
@@ -234,9 +237,9 @@ def begin_attempts(letters: list[Letter], provider: str, *, longest: timedelta, 
 
 
 def may_repeat(letter: Letter) -> bool:
-    """Whether one more try is right after attempts that may have arrived."""
-    unsure = Attempt.objects.filter(message_id=letter.id, outcome__in=("unsure", "unknown")).count()
-    return unsure < MOST_UNSURE
+    """Whether one more try is right after attempts that may have arrived, or that met a fault of ours."""
+    outcomes = Counter(Attempt.objects.filter(message_id=letter.id).values_list("outcome", flat=True))
+    return outcomes["unsure"] + outcomes["unknown"] < MOST_UNSURE and outcomes["fault"] < MOST_FAULTS
 
 
 def end_attempt(letter: Letter, outcome: str, *, now: datetime, code: str = "", reference: str = "") -> None:
@@ -422,7 +425,8 @@ def _open(row: tuple, lease: str) -> Letter | None:
     ) = row
     try:
         body = json.loads(encryption.data_keys().decrypt(ciphertext or b"", associated_data=_associated_data(uid)))
-    except (encryption.DecryptionFailed, ValueError):
+        to, values = body["to"], body["values"]
+    except (encryption.DecryptionFailed, KeyError, TypeError, ValueError):
         return None
     return Letter(
         row_id,
@@ -432,8 +436,8 @@ def _open(row: tuple, lease: str) -> Letter | None:
         language,
         person_id,
         temporary_id,
-        body["to"],
-        body["values"],
+        to,
+        values,
         timedelta(seconds=lifetime) if lifetime else None,
         *map(sql.moment, moments),
         attempts,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from massar.core import encryption, ids, sql
+from massar.domain.delivery.outbox import FAULT, UNREADABLE
 
 LEASE = timedelta(seconds=20)
+MOST_TRIES = 8  # then it fails: what ends in a fault eight times ends so the ninth time
+_PAUSES = (1, 5, 15, 30, 60, 120, 240)  # seconds after a fault, by the number of tries
 _ID_LONGEST = 43
 
 
@@ -29,12 +33,13 @@ class Asked:
 
 @dataclass(frozen=True)
 class Claimed:
-    """A request under this worker's lease. `asked` is None when the row can't be opened."""
+    """A request under this worker's lease. `asked` is None when the row can't be opened. `tries`: this one included."""
 
     id: int
     lease: str
     asked: Asked | None
     created_at: datetime
+    tries: int = 1
 
 
 def put(ask_id: str, asked: Asked, *, now: datetime) -> bool:
@@ -60,48 +65,69 @@ def put(ask_id: str, asked: Asked, *, now: datetime) -> bool:
 
 
 def claim(most: int, *, now: datetime) -> list[Claimed]:
-    """Up to `most` open requests, oldest first, under a new lease; a lapsed lease counts as open."""
+    """Claim up to `most` open requests, oldest first, under a new lease; a lapsed lease counts as open."""
     lease = ids.short_token()
     found = sql.rows(
         "WITH picked AS MATERIALIZED ("  # once: see outbox.claim
         "SELECT id FROM delivery_recoveryrequest WHERE state = 'waiting' OR (state = 'claimed' AND lease_until <= %s) "
         f"ORDER BY id LIMIT %s {sql.skip_locked()}) "
-        "UPDATE delivery_recoveryrequest SET state = 'claimed', lease_by = %s, lease_until = %s "
-        "WHERE id IN (SELECT id FROM picked) RETURNING id, ask_id, ciphertext, created_at",
+        "UPDATE delivery_recoveryrequest SET state = 'claimed', lease_by = %s, lease_until = %s, tries = tries + 1 "
+        "WHERE id IN (SELECT id FROM picked) RETURNING id, ask_id, ciphertext, created_at, tries",
         (sql.at(now), most, lease, sql.at(now + LEASE)),
     )
     return [
-        Claimed(row_id, lease, _open(ask_id, ciphertext), sql.moment(created))
-        for row_id, ask_id, ciphertext, created in sorted(found)
+        Claimed(row_id, lease, _open(ask_id, ciphertext), sql.moment(created), tries)
+        for row_id, ask_id, ciphertext, created, tries in sorted(found)
     ]
 
 
 def finish(claimed: Claimed, *, now: datetime) -> bool:
-    """Answered: the row keeps no content. False if the lease went to another worker meanwhile."""
-    return (
-        sql.change(
-            "UPDATE delivery_recoveryrequest SET state = 'done', ciphertext = NULL, done_at = %s, lease_until = NULL, "
-            "unreadable = %s WHERE id = %s AND state = 'claimed' AND lease_by = %s",
-            (sql.at(now), claimed.asked is None, claimed.id, claimed.lease),
-        )
-        == 1
+    """End an answered request: the row keeps no content. False if the lease went to another worker meanwhile."""
+    return _end(claimed, "done", "", now)
+
+
+def fail(claimed: Claimed, *, now: datetime, fault: str = "") -> bool:
+    """End a request that can't be opened, or that met this fault each time. False if the lease went to another worker."""
+    return _end(claimed, "failed", f"{FAULT}{fault}" if fault else UNREADABLE, now)
+
+
+def _end(claimed: Claimed, state: str, reason: str, now: datetime) -> bool:
+    ended = sql.change(
+        "UPDATE delivery_recoveryrequest SET state = %s, reason = %s, ciphertext = NULL, done_at = %s, lease_until = NULL "
+        "WHERE id = %s AND state = 'claimed' AND lease_by = %s",
+        (state, reason[:80], sql.at(now), claimed.id, claimed.lease),
     )
+    return ended == 1
 
 
-def postpone(claimed: Claimed, *, until: datetime) -> bool:
-    """Nobody takes it before then. False if the lease went to another worker meanwhile."""
-    return (
-        sql.change(
-            "UPDATE delivery_recoveryrequest SET lease_until = %s WHERE id = %s AND state = 'claimed' AND lease_by = %s",
-            (sql.at(until), claimed.id, claimed.lease),
-        )
-        == 1
+def retry_later(claimed: Claimed, fault: str, *, now: datetime) -> None:
+    """Keep a request that met a fault under its lease for a pause, which grows with the tries."""
+    pause = timedelta(seconds=_PAUSES[min(claimed.tries, len(_PAUSES)) - 1])
+    _keep(claimed, until=now + pause, tries=claimed.tries, reason=f"{FAULT}{fault}")
+
+
+def postpone(claimed: Claimed, *, until: datetime) -> None:
+    """Keep a request that has to wait under its lease until then; the try does not count."""
+    _keep(claimed, until=until, tries=claimed.tries - 1, reason="")
+
+
+def give_back(claimed: Iterable[Claimed], *, now: datetime) -> None:
+    """Let others have at once what was claimed and not tried."""
+    for one in claimed:
+        postpone(one, until=now)
+
+
+def _keep(claimed: Claimed, *, until: datetime, tries: int, reason: str) -> None:
+    sql.change(
+        "UPDATE delivery_recoveryrequest SET lease_until = %s, tries = %s, reason = %s "
+        "WHERE id = %s AND state = 'claimed' AND lease_by = %s",
+        (sql.at(until), tries, reason[:80], claimed.id, claimed.lease),
     )
 
 
 def sweep(*, now: datetime, keep: timedelta = timedelta(days=1)) -> int:
     return sql.change(
-        "DELETE FROM delivery_recoveryrequest WHERE state = 'done' AND done_at < %s", (sql.at(now - keep),)
+        "DELETE FROM delivery_recoveryrequest WHERE state IN ('done', 'failed') AND done_at < %s", (sql.at(now - keep),)
     )
 
 

@@ -6,14 +6,16 @@ a dying one held is taken over by the next.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import signal
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from django.db import Error, close_old_connections
 
@@ -33,6 +35,7 @@ SWEEP_EVERY = timedelta(seconds=30)
 WATCH_EVERY = timedelta(seconds=10)
 MOST_AT_ONCE = 100  # messages of one channel in one claim
 FOR_GOOD = timedelta(days=365)
+MOST_SETTLE_TRIES = 3  # turns in which it is tried to store what one provider answered
 FOR_SITES = 4  # times as many senders, of which one site may have the fourth part
 MOST_ANSWERED = 20  # recovery requests in one turn, so that what is ready leaves meanwhile
 
@@ -104,13 +107,11 @@ class Worker:
     def _turn_or_rest(self, stop: threading.Event) -> bool:
         try:
             return self.turn()
-        except Error as trouble:
-            if sql.unavailable(trouble):
+        except Exception as trouble:  # a fault of ours in one place must not end the binds and all the rest
+            if sql.is_away(trouble):
                 note.warning("the database is away; trying again")
             else:
-                note.exception("a statement failed; trying again")
-        except Exception:  # a fault of ours in one place must not end the binds and all the rest
-            note.exception("a fault in this turn; trying again")
+                note.exception("a fault in this turn; trying again")
         close_old_connections()
         stop.wait(1.0)
         return True
@@ -156,16 +157,20 @@ class Worker:
         with self.counting:
             under_way = self.in_flight.copy()
         senders = self.senders.get(channel)
-        ready = deliver_messages.take(
-            room,
-            channel=channel,
-            router=self.router,
-            now=now,
-            under_way=under_way,
-            share=senders and max(1, senders.count // FOR_SITES),
-            senders=senders and senders.free(),
-            patience=patience,
-        )
+        words = {
+            "channel": channel,
+            "router": self.router,
+            "now": now,
+            "under_way": under_way,
+            "share": senders and max(1, senders.count // FOR_SITES),
+            "senders": senders and senders.free(),
+            "patience": patience,
+        }
+        try:
+            ready = deliver_messages.take(room, **words)
+        except Exception as trouble:
+            _log_unless_away(trouble, "a fault while messages were taken up; each is taken up alone")
+            ready = deliver_messages.take_each_alone(room, **words)
         for one in ready:
             self._start(one)
         return len(ready)
@@ -194,12 +199,16 @@ class Worker:
             self.senders[ready.letter.channel].submit(self._hand_over, ready)
 
     def _hand_over(self, ready: deliver_messages.Ready) -> None:
-        """In a sender's thread. A fault settles nothing: the lease ends and the message is taken up again."""
+        """In a sender's thread. While the database is away nothing is settled: the lease ends, and the message is taken up
+        again."""
         try:
             self.done.put(deliver_messages.hand_over(ready, tick=self.tick))
-        except Exception:
+        except Exception as trouble:
             note.exception("message %s: fault while handing over", ready.letter.uid)
-            close_old_connections()
+            if not sql.is_away(trouble):
+                self.done.put(_met_fault(ready, trouble))
+            if isinstance(trouble, Error):
+                close_old_connections()
         finally:
             with self.counting:
                 self.in_flight[ready.provider.name] -= 1
@@ -212,8 +221,9 @@ class Worker:
         except deliver_messages.TooLate:
             self.done.put(deliver_messages.Done(letter, provider, deliver_messages.TOO_LATE))
             return
-        except Exception:
-            note.exception("message %s: fault while writing it", letter.uid)
+        except Exception as trouble:
+            _log_unless_away(trouble, f"message {letter.uid}: fault while writing it")
+            self.done.put(_met_fault(ready, trouble))
             return
         with self.counting:
             self.in_flight[provider.name] += 1
@@ -228,18 +238,40 @@ class Worker:
         self.bell.set()
 
     def _settle(self) -> int:
+        """Store what providers answered: together, or each alone where that meets a fault."""
         done = _drained(self.done)
-        if not done:
-            return 0
+        alone = deque(one for one in done if one.tries)
         try:
-            refused = deliver_messages.settle(done, router=self.router, now=self.tick())
-        except Error:  # what providers answered is not forgotten: a message would leave twice
-            for one in done:
+            self._settle_all([one for one in done if not one.tries])
+        except Exception as trouble:
+            if sql.is_away(trouble):  # what providers answered is not forgotten: a message would leave twice
+                for one in done:
+                    self.done.put(one)
+            _log_unless_away(trouble, "a fault while answers were stored; each is stored alone")
+            alone = deque(done)
+        try:
+            while alone:
+                self._settle_alone(alone.popleft())
+        finally:
+            for one in alone:
                 self.done.put(one)
-            raise
-        for letter, why in refused:
-            note.warning("message %s: %s", letter.uid, why)
         return len(done)
+
+    def _settle_all(self, done: list[deliver_messages.Done]) -> None:
+        for letter, why in deliver_messages.settle(done, router=self.router, now=self.tick()) if done else ():
+            note.warning("message %s: %s", letter.uid, why)
+
+    def _settle_alone(self, one: deliver_messages.Done) -> None:
+        """Store one answer; what can't be stored is tried again in the next turns, and then ends as failed."""
+        try:
+            self._settle_all([one])
+        except Exception as trouble:
+            tries = one.tries + (not sql.is_away(trouble))
+            if tries < MOST_SETTLE_TRIES:
+                self.done.put(replace(one, tries=tries))
+            _log_unless_away(trouble, f"message {one.letter.uid}: what became of it can't be stored")
+            if tries >= MOST_SETTLE_TRIES:
+                deliver_messages.give_up_unsettled(one, type(trouble).__name__, now=self.tick())
 
     # What comes back
 
@@ -251,58 +283,69 @@ class Worker:
         return stored
 
     def _store_receipts(self) -> int:
+        """Store what providers told. Those whose receipt is not stored hear it, and tell it again."""
         told = _drained(self.told)
-        if not told:
-            return 0
         try:
-            take_receipt.take([(receipt, "") for receipt, _ in told], now=self.tick())
-        except Exception as trouble:  # the providers hear it, and repeat
+            self._store(told)
+        except Exception as trouble:
             for _, stored in told:
-                stored.set_exception(trouble)
+                if not stored.done():
+                    stored.set_exception(trouble)
             raise
-        for _, stored in told:
-            stored.set_result(None)
         return len(told)
+
+    def _store(self, told: list[tuple[delivery.Receipt, Future]]) -> None:
+        try:
+            take_receipt.take([(receipt, "") for receipt, _ in told], now=self.tick()) if told else None
+        except Exception as trouble:
+            _log_unless_away(trouble, "a fault while receipts were stored")
+            if len(told) > 1:
+                for one in told:
+                    self._store([one])
+            else:
+                told[0][1].set_exception(trouble)
+                delivery.counters.add(delivery.counters.count_fault("receipt"))
+        else:
+            for _, stored in told:
+                stored.set_result(None)
 
     # What was asked for
 
     def answer(self, most: int = MOST_ANSWERED) -> int:
         """Answers open requests; returns how many."""
         claimed = delivery.requests.claim(most, now=self.tick())
-        for one in claimed:
-            self._answer(one)
+        waiting = deque(claimed)
+        try:
+            while waiting:
+                self._answer(waiting.popleft())
+        except Exception:
+            with contextlib.suppress(Error):  # it is away for this too; then their lease ends
+                delivery.requests.give_back(waiting, now=self.tick())
+            raise
         return len(claimed)
 
-    def _answer(self, claimed) -> None:
+    def _answer(self, claimed: delivery.requests.Claimed) -> None:
         try:
             recover_password.answer(claimed, now=self.tick())
         except Exception as trouble:  # one request that can't be answered must not hold up the others
-            if isinstance(trouble, Error) and sql.unavailable(trouble):
-                raise
-            note.exception("a recovery request could not be answered")
-            delivery.requests.finish(claimed, now=self.tick())
+            _log_unless_away(trouble, "a fault while a recovery request was answered")
+            recover_password.meet_fault(claimed, type(trouble).__name__, now=self.tick())
 
     # Now and then
 
     def _now_and_then(self, work: Callable, every: timedelta) -> None:
-        """Also when the last time lies ahead, by a clock that was put right since."""
+        """Also when the last time lies ahead, by a clock that was put right since. A fault ends nothing but this work."""
         now = self.tick()
         if work.__name__ not in self.last or not timedelta(0) <= now - self.last[work.__name__] < every:
             self.last[work.__name__] = now
-            work(now)
+            _contained(work, now)
 
     def _sweep_receipts(self, now) -> None:
         take_receipt.sweep(router=self.router, now=now)
 
     def _watch(self, now) -> None:
-        """Says when an alarm begins and ends; other workers may say it too. Messages leave whatever goes wrong here."""
-        try:
-            active = {one.id: one for one in delivery.alarms.find_active(watch_messages.take_snapshot(now=now))}
-        except Error:
-            raise
-        except Exception:
-            note.exception("alarms could not be judged; messages go on")
-            return
+        """Say when an alarm begins and ends; other workers may say it too."""
+        active = {one.id: one for one in delivery.alarms.find_active(watch_messages.take_snapshot(now=now))}
         for begun in active.keys() - self.alarms:
             about, page = ", ".join(active[begun].about), active[begun].page
             note.warning("alarm %s begins (%s): see %s", begun, about, page)
@@ -311,17 +354,42 @@ class Worker:
         self.alarms = set(active)
 
     def _sweep(self, now) -> None:
-        limits.sweep(now=now)
-        credentials.temporary.sweep(now=now)
-        sessions.signed_in.sweep(now=now)
-        delivery.requests.sweep(now=now)
-        delivery.outbox.sweep(now=now)
-        delivery.breaker.sweep(now=now)
-        delivery.receipts.sweep(now=now)
-        sites.grants.sweep(now=int(now.timestamp()))
-        sites.saved_requests.sweep(now=now)
-        sites.replay_cache.sweep(now=now)
-        sql.fold_log()
+        for sweep in SWEEPS:
+            _contained(sweep, now)
+
+
+SWEEPS: tuple[Callable[[datetime], object], ...] = (
+    lambda now: limits.sweep(now=now),
+    lambda now: credentials.temporary.sweep(now=now),
+    lambda now: sessions.signed_in.sweep(now=now),
+    lambda now: delivery.requests.sweep(now=now),
+    lambda now: delivery.outbox.sweep(now=now),
+    lambda now: delivery.breaker.sweep(now=now),
+    lambda now: delivery.receipts.sweep(now=now),
+    lambda now: sites.grants.sweep(now=int(now.timestamp())),
+    lambda now: sites.saved_requests.sweep(now=now),
+    lambda now: sites.replay_cache.sweep(now=now),
+    lambda now: sql.fold_log(),
+)
+
+
+def _contained(work: Callable[[datetime], object], now: datetime) -> None:
+    """Do what must not hold up the rest of the turn when it meets a fault."""
+    try:
+        work(now)
+    except Exception as trouble:
+        _log_unless_away(trouble, "a fault in what is done now and then; the rest goes on")
+
+
+def _log_unless_away(trouble: Exception, words: str) -> None:
+    """Log a fault of ours with its trace, from inside its handler; what the database does is raised on."""
+    if sql.is_away(trouble):
+        raise trouble
+    note.exception(words)
+
+
+def _met_fault(ready: deliver_messages.Ready, trouble: Exception) -> deliver_messages.Done:
+    return deliver_messages.Done(ready.letter, ready.provider, deliver_messages.Fault(type(trouble).__name__))
 
 
 def _drained(waiting: queue.SimpleQueue) -> list:

@@ -115,6 +115,8 @@ def answer(claimed, *, now: datetime) -> str:
 
     Where the country's SMS are spent, or the contact has just been written to, it waits while there is time.
     """
+    if claimed.tries > delivery.requests.MOST_TRIES:
+        return _give_up(claimed, "every worker that took it died", now)
     try:
         return _answer(claimed, now)
     except _Later as later:
@@ -124,11 +126,29 @@ def answer(claimed, *, now: datetime) -> str:
         return "postponed"
 
 
+def meet_fault(claimed, fault: str, *, now: datetime) -> None:
+    """Have a request whose answer met a fault of ours answered later, or end it after the last try."""
+    if claimed.tries < delivery.requests.MOST_TRIES:
+        delivery.requests.retry_later(claimed, fault, now=now)
+    else:
+        _give_up(claimed, fault, now)
+
+
+@transaction.atomic
+def _give_up(claimed, fault: str, now: datetime) -> str:
+    if not delivery.requests.fail(claimed, now=now, fault=fault):
+        return "lost"
+    trail.record("recovery_asked", now=now, outcome="fault")
+    delivery.counters.add(delivery.counters.count_fault("recovery"))
+    return "fault"
+
+
 @transaction.atomic
 def _answer(claimed, now: datetime) -> str:
-    if not delivery.requests.finish(claimed, now=now):
-        return "lost"
     asked = claimed.asked
+    end = delivery.requests.fail if asked is None else delivery.requests.finish
+    if not end(claimed, now=now):
+        return "lost"
     if asked is None:
         trail.record("recovery_asked", now=now, outcome="unreadable")
         return "unreadable"

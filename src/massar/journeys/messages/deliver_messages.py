@@ -6,6 +6,7 @@ and a repeat carries the same secret and the same time. What many providers' cal
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
-from massar.core import ids
+from massar.core import ids, sql
 from massar.core.audit import api as trail
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
@@ -22,6 +23,7 @@ from massar.journeys.messages import sms_budget
 from massar.journeys.sso import log_out_of_sites
 from massar.journeys.sso.saml import single_logout
 
+note = logging.getLogger("massar.worker")
 outbox, Letter, State = delivery.outbox, delivery.Letter, delivery.State
 NO_PROVIDER = "no provider for this channel"
 TOO_LATE = delivery.NotTransmitted("too late")
@@ -52,13 +54,24 @@ class Ready:
 
 
 @dataclass(frozen=True)
+class Fault:
+    """Something of ours went wrong with this message: no provider is to blame."""
+
+    why: str
+
+
+@dataclass(frozen=True)
 class Done:
-    """What a provider answered. `segments`: as how many the text counts (0 where that means nothing)."""
+    """What a provider answered. `segments`: as how many the text counts (0 where that means nothing).
+
+    `tries`: how often it could not be settled by itself.
+    """
 
     letter: Letter
     provider: delivery.Provider
-    result: delivery.Result
+    result: delivery.Result | Fault
     segments: int = 0
+    tries: int = 0
 
 
 class TooLate(Exception):
@@ -84,17 +97,96 @@ def take(
     to providers which answer at once; what waited for one beside its lease would be taken up twice. patience: what is due for
     less is left to other workers.
     """
-    to_sites = channel in TO_SITES
-    besides = _left_alone(router, now, under_way, share) if to_sites else []
+    letters = _claim(most, channel, router, now, under_way, share, patience)
+    return _prepare(letters, channel, router, now, under_way, share, most if senders is None else senders)
+
+
+def take_each_alone(
+    most: int,
+    *,
+    channel: str,
+    router: delivery.Router,
+    now: datetime,
+    under_way: Mapping[str, int] = NOTHING,
+    share: int | None = None,
+    senders: int | None = None,
+    patience: timedelta = timedelta(0),
+) -> list[Ready]:
+    """As `take`, where one of the messages meets a fault of ours: it alone waits for its next try, or fails after the last."""
+    ready, busy = [], Counter(under_way)
+    for letter in _claim(most, channel, router, now, busy, share, patience):
+        left = (most if senders is None else senders) - len(ready)
+        try:
+            with transaction.atomic():
+                taken = _prepare([letter], channel, router, now, busy, share, left)
+        except Exception as trouble:
+            if sql.is_away(trouble):
+                raise
+            note.exception("message %s: fault while it was taken up", letter.uid)
+            _meet_fault(letter, trouble, now)
+        else:
+            busy.update(one.provider.name for one in taken)
+            ready += taken
+    return ready
+
+
+@transaction.atomic
+def _meet_fault(letter: Letter, trouble: Exception, now: datetime) -> None:
+    outbox.begin_attempts([letter], "", longest=timedelta(0), now=now)
+    outbox.end_attempt(letter, "fault", now=now, code=type(trouble).__name__)
+    _again_after_fault(letter, type(trouble).__name__, now)
+
+
+def _again_after_fault(letter: Letter, why: str, now: datetime) -> None:
+    if outbox.may_repeat(letter):
+        outbox.later(letter, now=now, reason=f"{outbox.FAULT}{why}")
+    else:
+        _end_by_fault(letter, why, now)
+
+
+def _end_by_fault(letter: Letter, why: str, now: datetime) -> None:
+    _give_up(letter, State.FAILED, f"{outbox.FAULT}{why}", now)
+    delivery.counters.add(delivery.counters.count_fault(letter.purpose))
+
+
+@transaction.atomic
+def give_up_unsettled(done: Done, why: str, *, now: datetime) -> None:
+    """End a message of which it can't be written what became of it: it may have arrived, so it does not leave again."""
+    outbox.end_attempt(done.letter, "fault", now=now, code=why)
+    _end_by_fault(done.letter, why, now)
+
+
+def _claim(
+    most: int,
+    channel: str,
+    router: delivery.Router,
+    now: datetime,
+    under_way: Mapping[str, int],
+    share: int | None,
+    patience: timedelta,
+) -> list[Letter]:
+    besides = _left_alone(router, now, under_way, share) if channel in TO_SITES else []
     due_by = now - patience if patience else None
-    letters = _still_wanted(outbox.claim(most, now=now, channel=channel, besides=besides, due_by=due_by), now)
+    return outbox.claim(most, now=now, channel=channel, besides=besides, due_by=due_by)
+
+
+def _prepare(
+    letters: list[Letter],
+    channel: str,
+    router: delivery.Router,
+    now: datetime,
+    under_way: Mapping[str, int],
+    share: int | None,
+    senders: int,
+) -> list[Ready]:
+    letters = _still_wanted(letters, now)
     if not router.roster.of(channel):
         outbox.put_back(letters, now=now, pause=NO_PROVIDER_PAUSE, reason=NO_PROVIDER)
         return []
-    if to_sites:
+    if channel in TO_SITES:
         ready = _to_sites(letters, router, now, under_way, share)
     else:
-        ready = _to_people(letters, channel, router, now, most if senders is None else senders)
+        ready = _to_people(letters, channel, router, now, senders)
     router.release_probes([one.provider.name for one in ready], now)
     ready = _fixed(ready, now)
     for provider in {one.provider.name: one.provider for one in ready}.values():
@@ -261,6 +353,8 @@ def _refused(one: Done, router: delivery.Router, now: datetime) -> str:
         _give_up(letter, State.EXPIRED, "too late", now)
     elif isinstance(result, delivery.Rejected) and result.permanent and _is_the_end(one, router):
         _give_up(letter, State.FAILED, code, now)
+    elif isinstance(result, Fault):
+        _again_after_fault(letter, result.why, now)
     elif (
         isinstance(result, delivery.OutcomeUnknown) and letter.channel not in TO_SITES and not outbox.may_repeat(letter)
     ):
@@ -286,6 +380,8 @@ def _outcome(result: delivery.Result) -> tuple[str, str]:
             return "unsure", why
         case delivery.NotTransmitted(why=why):
             return "not_sent", why
+        case Fault(why=why):
+            return "fault", why
     raise TypeError(f"a provider answered {result!r}")
 
 
@@ -304,7 +400,7 @@ def _judge_providers(done: list[Done], now: datetime) -> None:
     for provider in {one.provider.name: one.provider for one in done}.values():
         theirs = [one for one in done if one.provider.name == provider.name]
         for one in next(([x] for x in theirs if isinstance(x.result, delivery.Accepted)), theirs):
-            if one.result == TOO_LATE:
+            if one.result == TOO_LATE or isinstance(one.result, Fault):
                 delivery.breaker.release_probe(provider.name, now=now)
             elif delivery.blame.hear(provider.name, one.letter, one.result, now=now):
                 _wake(one.letter, provider.name, now)
