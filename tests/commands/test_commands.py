@@ -227,7 +227,7 @@ def test_check_says_when_the_database_is_out_of_reach(empty):
     assert "Traceback" not in done.stderr and "geheim" not in done.stdout + done.stderr
 
 
-def test_a_person_is_added_read_in_the_trail_and_not_added_twice(installed):
+def test_a_person_is_added_read_in_the_audit_log_and_not_added_twice(installed):
     created = ("createperson", "New.Comer@taalim.ma", "--name", "New", "Comer", "--name-ar", "قادم", "جديد", "--phone",
                "0661 98 76 54", "--school", "12", "مدرسة", "Ecole", "--password-stdin")  # fmt: skip
     done = installed.massar(*created, stdin=f"{PASSWORD}\n")
@@ -235,8 +235,8 @@ def test_a_person_is_added_read_in_the_trail_and_not_added_twice(installed):
     again = installed.massar(*created, stdin=f"{PASSWORD}\n")
     assert again.returncode == 1 and "login: " in again.stderr and "error." not in again.stderr, again.stderr
     for person in ("new.comer@taalim.ma", "new.comer"):
-        trail = installed.massar("audit", "--person", person)
-        assert trail.returncode == 0 and "person_added" in trail.stdout
+        printed = installed.massar("audit", "--person", person)
+        assert printed.returncode == 0 and "person_added" in printed.stdout
     stored = (installed.folder / "massar.sqlite3").read_bytes()
     assert PASSWORD.encode() not in stored and b"661987654" not in stored
 
@@ -268,19 +268,19 @@ def test_a_person_without_a_password_starts_by_recovery(installed):
     assert done.returncode == 0, done.stderr
 
 
-def test_the_trail_of_nobody(installed):
+def test_the_audit_log_of_nobody(installed):
     done = installed.massar("audit", "--person", "nobody.here@taalim.ma")
     assert done.returncode == 1 and "no person" in done.stderr
     assert installed.massar("audit").returncode == 2, "one of the two must be chosen"
 
 
 def test_verify_finds_what_was_written_without_the_key(installed):
-    installed.massar("createperson", "in.the.trail@taalim.ma", "--no-password")
+    installed.massar("createperson", "in.the.audit.log@taalim.ma", "--no-password")
     good = installed.massar("audit", "--verify")
     assert good.returncode == 0 and ", 0 not genuine." in good.stdout
     with opened(installed) as database:
         database.execute(
-            "INSERT INTO audit_trailrow (uid, at, event, outcome, network, browser, detail, tag) "
+            "INSERT INTO audit_event (uid, at, event, outcome, network, browser, detail, signature) "
             "VALUES ('forged', '2026-01-01 00:00:00', 'sign_in', '', '', '', '', 'x')"
         )
     bad = installed.massar("audit", "--verify")

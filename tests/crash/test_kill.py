@@ -19,7 +19,7 @@ import pytest
 from django.db import connection
 
 from massar.core import clock, local_time
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.domain.credentials.models import TemporaryPassword
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Message, RecoveryRequest
@@ -182,7 +182,7 @@ def assert_nothing_was_lost(far: FarEnds, channel: str, *, copies: int, fixed) -
     assert message.uid in letters[0][0], "a repeat carries the same name"
     attempts = list(Attempt.objects.filter(message=message).order_by("number").values_list("outcome", flat=True))
     assert attempts[-1] == "accepted" and set(attempts[:-1]) <= {"unknown"} and len(attempts) >= copies
-    assert [e.outcome for e in trail.everything() if e.event == "recovery_asked"] == ["sent"]
+    assert [e.outcome for e in audit_log.all_events() if e.event == "recovery_asked"] == ["sent"]
     visitor = Visitor().sign_in(YOUSSEF.login, TEMPORARY.findall(letters[0][1])[0])
     assert visitor.path == "/password/expired/"
 

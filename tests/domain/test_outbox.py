@@ -28,7 +28,7 @@ def claim(now=NOW, most=10):
     return outbox.claim(most, now=now)
 
 
-def test_a_message_is_sealed_and_opens_for_the_worker_only():
+def test_a_message_is_encrypted_and_readable_for_the_worker_only():
     put()
     row = Message.objects.get()
     assert b"kdmwt" not in bytes(row.ciphertext) and b"example" not in bytes(row.ciphertext)

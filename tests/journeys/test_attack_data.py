@@ -12,8 +12,8 @@ from django.db import Error, connection, transaction
 from django.test import Client
 
 from massar.core import encryption, log
-from massar.core.audit import api as trail
-from massar.core.audit.models import TrailRow
+from massar.core.audit import api as audit_log
+from massar.core.audit.models import Event
 from massar.domain.credentials.models import FormerPassword, Password, TemporaryPassword
 from massar.domain.delivery.models import Message, RecoveryRequest
 from massar.domain.people.models import Contact
@@ -87,19 +87,19 @@ def test_atk_142_a_request_that_can_not_be_opened_is_dropped_and_told(cast, post
     RecoveryRequest.objects.update(ciphertext=b"\x01\x04demo" + b"z" * 60)
     post.work()
     assert post.sms.received == [] and RecoveryRequest.objects.get().state == "failed"
-    assert TrailRow.objects.filter(event="recovery_asked", outcome="unreadable").count() == 1
+    assert Event.objects.filter(event="recovery_asked", outcome="unreadable").count() == 1
 
 
-@pytest.mark.parametrize("statement", ["UPDATE audit_trailrow SET outcome = 'x'", "DELETE FROM audit_trailrow"])
-def test_atk_142_the_trail_can_only_grow(cast, statement):
+@pytest.mark.parametrize("statement", ["UPDATE audit_event SET outcome = 'x'", "DELETE FROM audit_event"])
+def test_atk_142_the_audit_log_can_only_grow(cast, statement):
     with pytest.raises(Error), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)
-    assert all(row.genuine for row in trail.everything())
+    assert all(row.genuine for row in audit_log.all_events())
 
 
 def test_atk_142_a_row_written_without_the_key_is_found(cast, clock):
-    TrailRow.objects.create(uid="forged", at=clock(), event="sign_in", person_id=facts(JAMAL).id, tag="\u0661" * 8)
-    assert [row.uid for row in trail.everything() if not row.genuine] == ["forged"]
+    Event.objects.create(uid="forged", at=clock(), event="sign_in", person_id=facts(JAMAL).id, signature="\u0661" * 8)
+    assert [row.uid for row in audit_log.all_events() if not row.genuine] == ["forged"]
 
 
 CANARY = {
@@ -157,7 +157,7 @@ def test_atk_143_144_nothing_of_a_whole_life_stands_in_the_database(whole_story)
     for phrase in phrases:
         for disguise in _disguises(phrase):
             assert disguise not in stored, f"{phrase[:6]}… as {disguise[:8]!r}…"
-    told = "".join(f"{r.outcome} {r.detail} {r.browser}" for r in trail.everything())
+    told = "".join(f"{r.outcome} {r.detail} {r.browser}" for r in audit_log.all_events())
     assert not any(code in told for code in codes)
 
 

@@ -157,7 +157,7 @@ def test_atk_075_076_odd_names_do_not_break_the_form(clock, db):
     assert visitor.path == "/password/changed/"
 
 
-def test_hashes_are_argon2id_sealed_and_bound_to_the_account(cast):
+def test_hashes_are_argon2id_encrypted_and_bound_to_the_account(cast):
     row = Password.objects.get(person_id=facts(JAMAL).id)
     assert b"argon2" not in bytes(row.ciphertext)
     phc = credentials.passwords.stored(row.person_id).phc

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Message, RecoveryRequest
@@ -183,7 +183,7 @@ def test_atk_063_codes_that_use_up_the_hour_leave_recovery_its_share(cast, signe
 
 
 def test_atk_063_a_recovery_beyond_the_reserve_is_late_and_not_lost(cast, post, clock, budget):
-    """Same page, one row of the trail, nothing of the person's own budgets used up by the waiting."""
+    """Same page, one row of the audit log, nothing of the person's own budgets used up by the waiting."""
     budget(5)
     spend_shared(clock)
     asked = Visitor().ask(YOUSSEF.login, phone=YOUSSEF_PHONE)
@@ -194,24 +194,24 @@ def test_atk_063_a_recovery_beyond_the_reserve_is_late_and_not_lost(cast, post, 
         post.work()
         clock.advance(minutes=2)
     assert secrets(post, FATIMA_PHONE) == [] and RecoveryRequest.objects.filter(state="claimed").count() == 1
-    assert [e for e in trail.of_person(facts(FATIMA).id) if e.event == "recovery_asked"] == []
+    assert [e for e in audit_log.of_person(facts(FATIMA).id) if e.event == "recovery_asked"] == []
     clock.advance(minutes=1)  # a quarter of an hour: the shared part of 4 an hour gives one again
     clock.advance(minutes=1)
     assert len(secrets(post, FATIMA_PHONE)) == 1
-    (row,) = [e for e in trail.of_person(facts(FATIMA).id) if e.event == "recovery_asked"]
+    (row,) = [e for e in audit_log.of_person(facts(FATIMA).id) if e.event == "recovery_asked"]
     assert row.outcome == "sent"
     assert (
         limits.remaining(limits.rate_limits.SEND_DAY.bucket(facts(FATIMA).id, "phone", FATIMA_PHONE), now=clock()) == 5
     )
 
 
-def test_atk_063_who_would_wait_too_long_is_told_by_the_trail(cast, post, clock, budget):
+def test_atk_063_who_would_wait_too_long_is_told_by_the_audit_log(cast, post, clock, budget):
     budget(5, 5)  # a day's budget of five: the next comes after hours
     spend_shared(clock)
     for person, phone in ((YOUSSEF, YOUSSEF_PHONE), (FATIMA, FATIMA_PHONE)):
         Visitor().ask(person.login, phone=phone)
         post.work()
-    (row,) = [e for e in trail.of_person(facts(FATIMA).id) if e.event == "recovery_asked"]
+    (row,) = [e for e in audit_log.of_person(facts(FATIMA).id) if e.event == "recovery_asked"]
     assert row.outcome == "over_budget" and secrets(post, FATIMA_PHONE) == []
     assert RecoveryRequest.objects.get(state="done", pk=RecoveryRequest.objects.latest("id").pk).ciphertext is None
     clock.advance(minutes=2)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.domain.delivery.models import Message, RecoveryRequest
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
@@ -27,7 +27,7 @@ def plain(visitor) -> str:
 
 def outcome(person) -> str:
     """What the worker found for the newest request of that person."""
-    return next(r.outcome for r in trail.of_person(facts(person).id) if r.event == "recovery_asked")
+    return next(r.outcome for r in audit_log.of_person(facts(person).id) if r.event == "recovery_asked")
 
 
 def test_atk_018_019_everybody_gets_one_page(cast, clock):
@@ -204,7 +204,7 @@ def test_atk_037_guessed_phones_bring_no_message_and_end_in_a_budget(cast, post,
         clock.advance(seconds=2)
     post.work()
     assert post.sms.received == []
-    outcomes = [r.outcome for r in trail.of_person(facts(FATIMA).id, limit=100) if r.event == "recovery_asked"]
+    outcomes = [r.outcome for r in audit_log.of_person(facts(FATIMA).id, limit=100) if r.event == "recovery_asked"]
     assert outcomes.count("no_match") == 10 and outcomes.count("guesses_spent") == 20
 
 

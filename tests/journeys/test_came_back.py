@@ -8,7 +8,7 @@ import pytest
 from django.db import DatabaseError
 
 from massar.core import ids
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Message
 from massar.domain.people.models import Contact
@@ -48,11 +48,13 @@ def asked(post, person=KHADIJA, email: str = KHADIJA_EMAIL) -> str:
 
 
 def contact() -> Contact:
-    return Contact.objects.get(value_sealed__isnull=False, person_id=facts(KHADIJA).id, state="proved", ends_at=None)
+    return Contact.objects.get(
+        value_ciphertext__isnull=False, person_id=facts(KHADIJA).id, state="proved", ends_at=None
+    )
 
 
 def told(person) -> list[tuple]:
-    rows = [e for e in trail.of_person(person.id) if e.event == "message_report"]
+    rows = [e for e in audit_log.of_person(person.id) if e.event == "message_report"]
     return [(e.outcome, e.detail.get("code"), e.detail.get("contact")) for e in rows]
 
 
@@ -85,7 +87,7 @@ def test_the_same_address_is_proved_anew_without_a_wait(khadija, post, clock):
     assert not shows(visitor, "contact.came_back") and not shows(visitor.get("/"), "home.came_back")
     clock.advance(hours=1)
     assert asked(post), "it still receives temporary passwords"
-    proofs = [e.outcome for e in trail.of_person(khadija.id) if e.event == "contact_proved"]
+    proofs = [e.outcome for e in audit_log.of_person(khadija.id) if e.event == "contact_proved"]
     assert proofs[0] == "again"
 
 
@@ -250,7 +252,7 @@ def test_when_nothing_was_stored_the_mail_server_keeps_the_report(khadija, post,
         raise fault
 
     with monkeypatch.context() as patched:
-        patched.setattr(trail, "record", broken)
+        patched.setattr(audit_log, "record_event", broken)
         assert bounces.taken(path, NO_MAILBOX) == "451 4.3.0 Not now"
     assert contact().bounced_at is None, "all or nothing"
     assert bounces.taken(path, NO_MAILBOX) == "250 2.0.0 Taken"

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.domain.credentials.models import FormerPassword
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, YOUSSEF
 from tests.cast import FATIMA_PHONE, YOUSSEF_EMAIL, facts
@@ -312,7 +312,7 @@ def test_the_rules_page_carries_what_the_live_list_needs(granted):
 def test_every_step_of_a_change_leaves_a_row(cast):
     Visitor().sign_in(JAMAL.login, JAMAL.password).change("Wrong*5820-word", NEW)
     Visitor().sign_in(JAMAL.login, JAMAL.password).change(JAMAL.password, NEW)
-    events = [r.event for r in reversed(trail.of_person(facts(JAMAL).id))]
+    events = [r.event for r in reversed(audit_log.of_person(facts(JAMAL).id))]
     assert events == ["person_added", "sign_in", "proof_refused", "sign_in", "password_changed", "sign_in"]
 
 

@@ -25,7 +25,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.domain.credentials.models import FormerPassword, Password, TemporaryPassword
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Message
@@ -214,12 +214,12 @@ class Journeys(RuleBasedStateMachine):
         self.read = 0
         self.fresh = iter(NEW_PASSWORDS)
         self.neighbours = self._rows(self.neighbour)
-        self.trail_rows = 0
+        self.audit_rows = 0
 
     def teardown(self):
         try:
-            assert all(entry.genuine for entry in trail.everything()), "a row of the trail is not genuine"
-            events = [e.event for e in trail.everything()]
+            assert all(entry.genuine for entry in audit_log.all_events()), "a row of the audit log is not genuine"
+            events = [e.event for e in audit_log.all_events()]
             assert events.count("password_recovered") == self.model.recovered
             assert self._rows(self.neighbour) == self.neighbours, "another person's rows changed"
         finally:
@@ -773,12 +773,12 @@ class Journeys(RuleBasedStateMachine):
         assert not Message.objects.filter(state__in=("queued", "sending"), ciphertext=None).exists()
 
     @invariant()
-    def the_trail_only_grows(self):
+    def the_audit_log_only_grows(self):
         with connection.cursor() as cursor:
-            cursor.execute("SELECT COUNT(*) FROM audit_trailrow")
+            cursor.execute("SELECT COUNT(*) FROM audit_event")
             rows = cursor.fetchone()[0]
-        assert rows >= self.trail_rows
-        self.trail_rows = rows
+        assert rows >= self.audit_rows
+        self.audit_rows = rows
 
     # --- helpers
 
@@ -811,7 +811,7 @@ class Journeys(RuleBasedStateMachine):
 
 INVARIANTS = (
     "every_browser_is_where_the_model_says", "contacts_stand_as_the_model_says", "secrets_stand_as_the_model_says",
-    "final_messages_keep_nothing", "the_trail_only_grows",
+    "final_messages_keep_nothing", "the_audit_log_only_grows",
 )  # fmt: skip
 REACHED = (
     "claim", "claim moved", "change by a secret", "change of a dead secret refused", "superseded", "late", "frozen",

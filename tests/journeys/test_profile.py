@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.domain.people.models import Contact
 from massar.interfaces.demo.cast import JAMAL, KHADIJA, YOUSSEF
 from massar.journeys.people import import_people
@@ -202,7 +202,7 @@ def test_who_comes_back_days_later_can_start_again(jamal, post, clock):
     assert shows(prove_contact(jamal, post, E164), "flash.contact_proved")
 
 
-def test_contacts_are_sealed_at_rest(jamal, post):
+def test_contacts_are_encrypted_at_rest(jamal, post):
     save_contact(jamal, JAMAL.password, phone=PHONE, email="jamal.canary@example.org")
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
@@ -293,7 +293,7 @@ def test_every_step_of_the_profile_leaves_a_row(jamal, post):
     prove_contact(jamal, post, E164)
     jamal.submit(actions(jamal, "/remove/")[0], password=JAMAL.password)
     jamal.submit(actions(jamal, "/cancel/")[0])
-    rows = [r for r in reversed(trail.of_person(facts(JAMAL).id)) if r.event.startswith("contact")]
+    rows = [r for r in reversed(audit_log.of_person(facts(JAMAL).id)) if r.event.startswith("contact")]
     assert [(r.event, r.outcome) for r in rows] == [
         ("contact_proposed", ""),
         ("contact_proved", "counts"),

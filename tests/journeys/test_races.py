@@ -13,7 +13,7 @@ import pytest
 from django.db import connection, transaction
 
 from massar.core import ids
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
 from massar.domain.credentials.models import TemporaryPassword
@@ -64,7 +64,7 @@ def at_once(times: int, work: Callable[[int], object]) -> list:
 
 @pytest.fixture(autouse=True)
 def open_database(transactional_db):
-    """No transaction around the test. Its rows go first: the trail refuses the usual flush, but not an empty one."""
+    """No transaction around the test. Its rows go first: the audit log refuses the usual flush, but not an empty one."""
     yield
     empty()
 
@@ -261,7 +261,7 @@ def test_fifty_changes_by_one_session_save_one_password(people, clock):
     assert Session.objects.filter(person_id=person.id, ended_at=None).count() == 1
     # one set of notices: the institution mailbox, the e-mail and the phone
     assert Message.objects.filter(purpose="notice", person_id=person.id).count() == 3
-    assert [e.event for e in trail.of_person(person.id)].count("password_recovered") == 1
+    assert [e.event for e in audit_log.of_person(person.id)].count("password_recovered") == 1
 
 
 def test_voluntary_changes_by_one_session_save_one_password(people, clock):
@@ -404,7 +404,7 @@ def test_several_workers_answer_and_hand_over_once(people, clock):
                 worker.turn()
 
     at_once(4, turns)
-    answered = [e.outcome for e in trail.everything() if e.event == "recovery_asked"]
+    answered = [e.outcome for e in audit_log.all_events() if e.event == "recovery_asked"]
     assert len(answered) == 30 and RecoveryRequest.objects.filter(state="done").count() == 30
     arrived = [a.message.message_id for c in providers.values() for a in c.arrived]
     assert arrived and len(arrived) == len(set(arrived)), "a letter was handed over twice"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.domain.delivery.models import Message, RecoveryRequest
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, STRANGER, YOUSSEF
 from tests.cast import FATIMA_PHONE, KHADIJA_EMAIL, YOUSSEF_EMAIL, facts
@@ -186,7 +186,7 @@ def test_who_waited_too_long_in_the_queue_gets_nothing(cast, post, clock):
     Visitor().ask(FATIMA.login, phone=FATIMA.phone)
     clock.advance(minutes=46)
     assert secrets(post, FATIMA_PHONE) == []
-    assert trail.of_person(facts(FATIMA).id)[0].outcome == "too_late"
+    assert audit_log.of_person(facts(FATIMA).id)[0].outcome == "too_late"
 
 
 def test_a_clock_that_jumps_back_opens_nothing_twice(cast, post, clock):
@@ -224,7 +224,7 @@ def test_nobody_without_a_contact_gets_a_message_but_the_page_is_the_same(cast, 
     assert shows(visitor, "asked.message")
     post.work()
     assert post.sms.received == [] and post.email.received == []
-    assert trail.of_person(facts(JAMAL).id)[0].outcome == "no_match"
+    assert audit_log.of_person(facts(JAMAL).id)[0].outcome == "no_match"
 
 
 def test_the_message_goes_to_the_chosen_contact_only(cast, post):
@@ -272,7 +272,7 @@ def test_every_step_of_a_recovery_leaves_a_row(cast, post):
     secret = post.secret(FATIMA_PHONE)
     visitor.sign_in(FATIMA.login, secret).change(secret, NEW)
     post.work()
-    rows = list(reversed(trail.of_person(facts(FATIMA).id)))
+    rows = list(reversed(audit_log.of_person(facts(FATIMA).id)))
     story = [(r.event, r.outcome) for r in rows]
     assert story[:6] == [
         ("person_added", ""),

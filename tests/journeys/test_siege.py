@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from massar.core import ids
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
 from massar.domain.credentials.models import TemporaryPassword
@@ -69,7 +69,7 @@ def ask(browser: Browser, clock, contact: str = FATIMA_PHONE, *, login: str = FA
 
 def outcomes(person) -> list[str]:
     """What became of the person's requests, oldest first."""
-    rows = [row for row in trail.of_person(facts(person).id, limit=5000) if row.event == "recovery_asked"]
+    rows = [row for row in audit_log.of_person(facts(person).id, limit=5000) if row.event == "recovery_asked"]
     return [row.outcome for row in reversed(rows)]
 
 
@@ -108,7 +108,7 @@ def test_guessed_contacts_keep_no_right_one_from_its_message(cast, clock, post, 
     assert len(secrets(post, FATIMA_PHONE)) == 16
 
 
-def test_wrong_contacts_are_counted_against_network_and_browser_and_show_in_the_trail_alone(cast, clock, post):
+def test_wrong_contacts_are_counted_against_network_and_browser_and_show_in_the_audit_log_alone(cast, clock, post):
     one, other = somewhere(1), somewhere(2)
     for number in range(12):
         ask(one, clock, f"+2126619999{number:02d}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, STRANGER, YOUSSEF
@@ -189,10 +189,10 @@ def test_disabled_in_the_middle_of_the_change(cast, post):
 
 
 def test_every_step_leaves_a_row(cast, clock):
-    """Issue line 10: sign-in, refusal and sign-out stand in the trail, genuine, and tell no password."""
+    """Issue line 10: sign-in, refusal and sign-out stand in the audit log, genuine, and tell no password."""
     visitor = Visitor().sign_in(JAMAL.login, "Wrong*5820-word")
     visitor.sign_in(JAMAL.login, JAMAL.password).submit("/sign-out/")
-    rows = trail.of_person(facts(JAMAL).id)
+    rows = audit_log.of_person(facts(JAMAL).id)
     assert [(r.event, r.outcome) for r in rows] == [
         ("sign_out", ""),
         ("sign_in", "password"),

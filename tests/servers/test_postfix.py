@@ -204,10 +204,10 @@ def recover(account, person, email: str) -> None:
 
 
 def state_of(account, person, event: str = "message_report") -> list[tuple]:
-    """(outcome, detail) of the person's trail of that event, oldest first."""
+    """(outcome, detail) of the person's audit log of that event, oldest first."""
     return rows(
         account,
-        "SELECT t.outcome, t.detail FROM audit_trailrow t JOIN people_person p ON p.id = t.person_id "
+        "SELECT t.outcome, t.detail FROM audit_event t JOIN people_person p ON p.id = t.person_id "
         "WHERE p.login = ? AND t.event = ? ORDER BY t.id",
         person.login,
         event,

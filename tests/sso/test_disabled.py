@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
@@ -68,11 +68,11 @@ def test_a_session_that_came_to_be_beside_it_never_lives(cast, clock):
     assert not visitor.get("/").signed_in and sessions.signed_in.alive(late, facts(JAMAL).id, now=clock()) is None
 
 
-def test_the_trail_and_the_person_see_it(cast, clock):
+def test_the_audit_log_and_the_person_see_it(cast, clock):
     disable(clock=clock, reason="retraite " * 40)
     assert disable(clock=clock).changed is False
     enable(clock=clock)
-    rows = trail.of_person(facts(JAMAL).id)[:3]
+    rows = audit_log.of_person(facts(JAMAL).id)[:3]
     assert [(row.event, row.outcome) for row in rows] == [
         ("account_enabled", ""), ("account_disabled", "already"), ("account_disabled", ""),
     ]  # fmt: skip

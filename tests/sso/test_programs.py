@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.domain.people.models import Person
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
@@ -148,7 +148,7 @@ def test_the_devices_page_lists_it_and_ends_it(mail, browser, clock):
     page.submit(f"/devices/programs/{grant.id}/end/")
     assert shows(page, "flash.program_ended", "fr") and not shows(page, "devices.programs", "fr")
     assert not works(mail, tokens)
-    row = next(row for row in trail.of_person(facts(YOUSSEF).id) if row.event == "program_ended")
+    row = next(row for row in audit_log.of_person(facts(YOUSSEF).id) if row.event == "program_ended")
     assert row.detail == {"site": MAIL.slug}
     assert shows(browser.get("/devices/"), "activity.program_ended", "fr")
 

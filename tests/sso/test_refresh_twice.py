@@ -149,7 +149,7 @@ def ciphertext() -> list[bytes]:
     return [bytes(found) for (found,) in Token.objects.exclude(repeat=None).values_list("repeat")]
 
 
-def test_the_successor_is_sealed_and_wiped_when_it_is_used(rp, kept):
+def test_the_successor_is_encrypted_and_wiped_when_it_is_used(rp, kept):
     second = renewed(rp.refresh(kept.refresh))["refresh_token"]
     assert len(ciphertext()) == 1 and second.encode() not in ciphertext()[0]
     before = ciphertext()
@@ -180,7 +180,7 @@ def test_what_was_moved_from_another_row_does_not_open(rp, kept, browser):
 
 @pytest.fixture
 def many_at_once(transactional_db):
-    """No transaction around the test. Its rows go first: the trail refuses the usual flush, but not an empty one."""
+    """No transaction around the test. Its rows go first: the audit log refuses the usual flush, but not an empty one."""
     yield
     empty()
 

@@ -116,7 +116,7 @@ def test_a_renewed_session_has_its_whole_life_before_it_and_is_not_the_oldest(ca
     assert visitor.signed_in and not others[0].signed_in and others[1].signed_in
 
 
-def test_the_trail_tells_of_a_sign_in_and_of_no_sign_out(cast, clock):
+def test_the_audit_log_tells_of_a_sign_in_and_of_no_sign_out(cast, clock):
     visitor = Visitor().sign_in(JAMAL.login, JAMAL.password)
     clock.advance(minutes=1)
     visitor.get("/recovery/asked/").submit("/sign-in/", user=JAMAL.login, password=JAMAL.password)

@@ -181,7 +181,7 @@ class PostOffice:
 
 
 def empty() -> None:
-    """Removes every row of the product after a test that commits. The trail's own triggers step aside meanwhile."""
+    """Removes every row of the product after a test that commits. The audit log's own triggers step aside meanwhile."""
     tables = [t for t in connection.introspection.table_names() if t != "django_migrations"]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from django.db import Error, InterfaceError, InternalError, OperationalError, connection
 from psycopg_pool import PoolTimeout
@@ -22,6 +24,40 @@ def moment(value: Any) -> datetime | None:
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+T = TypeVar("T")
+Params = Sequence[object]
+_CONVERTERS: dict[object, Callable[[Any], object]] = {datetime: moment, bytes: bytes, bool: bool}
+
+
+def select(kind: Callable[..., T], statement: str, params: Params = ()) -> list[T]:
+    """Run a statement and make each row a `kind`, a NamedTuple or dataclass with a field for each column.
+
+    Both databases give values in the types of the fields: moments aware in UTC, bytes and bool.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params)
+        columns = tuple(column[0] for column in cursor.description)
+        converters = _converters(kind, columns)
+        return [kind(**dict(zip(columns, map(_convert, converters, row), strict=True))) for row in cursor.fetchall()]
+
+
+def select_one(kind: Callable[..., T], statement: str, params: Params = ()) -> T | None:
+    """Return the first row of `select`, or None."""
+    return next(iter(select(kind, statement, params)), None)
+
+
+@lru_cache(maxsize=256)
+def _converters(kind: object, columns: tuple[str, ...]) -> list[Callable[[Any], object] | None]:
+    """What makes each column's value the type of its field; None where it is that already."""
+    hints = get_type_hints(kind)
+    optional = {name: set(get_args(hint)) - {type(None)} for name, hint in hints.items()}
+    return [_CONVERTERS.get(next(iter(optional[name]), hints[name])) for name in columns]
+
+
+def _convert(converter: Callable[[Any], object] | None, value: object) -> object:
+    return value if converter is None or value is None else converter(value)
 
 
 def row(statement: str, params: tuple | list = ()) -> tuple | None:

@@ -1,10 +1,10 @@
-"""The trail: one append-only row for every step of every journey. The database refuses UPDATE and DELETE (migration 0002)."""
+"""The audit log: one append-only row for every step of every journey. The database refuses UPDATE and DELETE (migration 0002)."""
 
 from django.db import models
 
 
-class TrailRow(models.Model):
-    """`tag` is a keyed HMAC over all other columns: a row written or changed without the key is found by `verify`."""
+class Event(models.Model):
+    """`signature` is an HMAC over all other columns: a row written or changed without the key is found by `verify`."""
 
     uid = models.CharField(max_length=22, unique=True)
     at = models.DateTimeField()
@@ -15,7 +15,7 @@ class TrailRow(models.Model):
     network = models.CharField(max_length=50, blank=True)
     browser = models.CharField(max_length=60, blank=True)
     detail = models.TextField(blank=True)
-    tag = models.CharField(max_length=64)
+    signature = models.CharField(max_length=64)
 
     class Meta:
         indexes = [models.Index(fields=["person_id", "-id"], name="audit_by_person")]

@@ -229,7 +229,7 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def trouble(problem: BaseException) -> str:
-    """A short reason for trail and log: kind and cause, never what was being sent nor to whom."""
+    """A short reason for the audit log and the log: kind and cause, never what was being sent nor to whom."""
     if isinstance(problem, ssl.SSLCertVerificationError):
         return f"the certificate was not accepted ({problem.verify_message})"
     if isinstance(problem, TimeoutError):

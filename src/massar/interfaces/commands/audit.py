@@ -1,6 +1,6 @@
-"""Prints the trail: what happened, when, from where. It holds no secret and no whole contact.
+"""Prints the audit log: what happened, when, from where. It holds no secret and no whole contact.
 
---verify reads every row and names those whose tag does not fit (written or changed without the key).
+--verify reads every row and names those whose signature does not fit (written or changed without the key).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 import sys
 
 from massar.core import local_time, text
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.domain.people import api as people
 
 
@@ -22,7 +22,7 @@ def _print(options) -> int:
     if person is None:
         print(f"There is no person {options.person}.", file=sys.stderr)
         return 1
-    for entry in trail.of_person(person.id, limit=options.limit):
+    for entry in audit_log.of_person(person.id, limit=options.limit):
         detail = json.dumps(entry.detail, ensure_ascii=False) if entry.detail else ""
         forged = "" if entry.genuine else "  !! TAG DOES NOT FIT"
         print(
@@ -46,10 +46,10 @@ def _print(options) -> int:
 
 def _verify() -> int:
     rows = bad = 0
-    for entry in trail.everything():
+    for entry in audit_log.all_events():
         rows += 1
         if not entry.genuine:
             bad += 1
-            print(f"The tag of row {entry.uid} ({local_time.stamp(entry.at)}) does not fit.")
+            print(f"The signature of row {entry.uid} ({local_time.stamp(entry.at)}) does not fit.")
     print(f"{rows} rows read, {bad} not genuine.")
     return 1 if bad else 0

@@ -226,19 +226,19 @@ def _people(commands) -> None:
     ):
         action = actions.add_parser(name, help=what, description=f"{what.capitalize()}.")
         action.add_argument("logins", nargs="+", metavar="LOGIN", help="institution address, as jamal.jalal@taalim.ma")
-        action.add_argument("--reason", default="", help="kept in the trail, at most 200 characters")
+        action.add_argument("--reason", default="", help="kept in the audit log, at most 200 characters")
 
 
 def _audit(commands) -> None:
     one = _command(
         commands,
         "audit",
-        "print the trail of a person, or verify all of it",
-        "The trail holds no secret and no whole contact. --verify names the rows that were written or changed without the key.",
+        "print the audit log of a person, or verify all of it",
+        "The audit log holds no secret and no whole contact. --verify names the rows that were written or changed without the key.",
     )
     which = one.add_mutually_exclusive_group(required=True)
     which.add_argument("--person", metavar="LOGIN", help="institution address of the person")
-    which.add_argument("--verify", action="store_true", help="verify the tag of every row")
+    which.add_argument("--verify", action="store_true", help="verify the signature of every row")
     one.add_argument("--limit", type=int, default=50, help="how many rows, newest first (default 50)")
 
 

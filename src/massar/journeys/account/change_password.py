@@ -1,7 +1,7 @@
 """Changing the password: forced, paid for by a temporary password, or of one's own will.
 
 Everything of a change stands in one transaction: the new hash, the temporary secrets that end, the sessions that end,
-the contacts that freeze after a recovery, the notices, the trail row.
+the contacts that freeze after a recovery, the notices, the audit log row.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
 from massar.domain.limits import api as limits
@@ -76,7 +76,7 @@ def _recover(person, grant, phc, browser, now) -> Entered | Gone:
     told = log_out_of_sites.end_grants_and_notify(person, ended, now=now, programs=True)
     dropped = edit_profile.as_undone(undone, now).dropped
     notices.tell(person, "password_recovered", now=now, browser=browser, dropped=dropped)
-    trail.record(
+    audit_log.record_event(
         "password_recovered",
         now=now,
         person_id=person.id,
@@ -128,7 +128,7 @@ def _change(person, session_id, phc, browser, now) -> Entered | Gone:
     ended = sessions.signed_in.end_all(person.id, now=now, why="password_changed")
     told = log_out_of_sites.end_grants_and_notify(person, [session_id, *ended], now=now, programs=True)
     notices.tell(person, "password_changed", now=now, browser=browser)
-    trail.record(
+    audit_log.record_event(
         "password_changed",
         now=now,
         person_id=person.id,

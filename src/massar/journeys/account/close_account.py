@@ -11,7 +11,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.domain.credentials import api as credentials
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
@@ -35,7 +35,7 @@ def disable(*, person: people.PersonFacts, reason: str, now: datetime) -> Closed
     """Shuts the account. The state comes first: what is opened beside this is refused by it."""
     changed = people.directory.disable(person.id)
     closed = _ended(person, changed, now)
-    trail.record(
+    audit_log.record_event(
         "account_disabled",
         now=now,
         person_id=person.id,
@@ -51,7 +51,7 @@ def enable(*, person: people.PersonFacts, reason: str, now: datetime) -> Closed:
     """Opens the account. A session that came to be while it was being shut must not live again: it ends before."""
     closed = _ended(person, True, now)
     changed = people.directory.enable(person.id)
-    trail.record(
+    audit_log.record_event(
         "account_enabled", now=now, person_id=person.id, outcome=_outcome(changed), reason=reason[:LONGEST_REASON]
     )
     return Closed(changed, closed.sessions, closed.told)

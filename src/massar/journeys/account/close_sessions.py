@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
@@ -88,7 +88,9 @@ def _signed_out(person, session_ids: list[int], why: str, browser: Browser, now:
     ended = [id for id in session_ids if sessions.signed_in.end(id, person.id, now=now, why=why)]
     log_out_of_sites.end_grants_and_notify(person, ended, now=now)
     for session_id in ended:
-        trail.record("sign_out", now=now, person_id=person.id, session_id=session_id, browser=browser, **detail)
+        audit_log.record_event(
+            "sign_out", now=now, person_id=person.id, session_id=session_id, browser=browser, **detail
+        )
     return ended
 
 
@@ -112,7 +114,9 @@ def end_one(*, signed_in: SignedIn, session_id: int, browser: Browser, now: date
     if not sessions.signed_in.end(session_id, signed_in.person.id, now=now, why="by_owner"):
         return Gone()
     log_out_of_sites.end_grants_and_notify(signed_in.person, [session_id], now=now)
-    trail.record("session_ended", now=now, person_id=signed_in.person.id, session_id=session_id, browser=browser)
+    audit_log.record_event(
+        "session_ended", now=now, person_id=signed_in.person.id, session_id=session_id, browser=browser
+    )
     return Done()
 
 
@@ -131,7 +135,7 @@ def _end_sessions(signed_in: SignedIn, browser: Browser, now: datetime, *, besid
     ended = sessions.signed_in.end_all(signed_in.person.id, now=now, why="by_owner", besides=besides)
     sessions.changing.end_all(signed_in.person.id, now=now)
     log_out_of_sites.end_grants_and_notify(signed_in.person, ended, now=now, programs=True)
-    trail.record(
+    audit_log.record_event(
         "sessions_ended_all",
         now=now,
         person_id=signed_in.person.id,
@@ -148,7 +152,7 @@ def end_program(*, signed_in: SignedIn, grant_id: int, browser: Browser, now: da
     ended = log_out_of_sites.end_program(signed_in.person, grant_id, now=now)
     if ended is None:
         return Gone()
-    trail.record(
+    audit_log.record_event(
         "program_ended",
         now=now,
         person_id=signed_in.person.id,
@@ -164,9 +168,9 @@ def programs(*, person: people.PersonFacts, now: datetime) -> list[sites.GrantFa
     return sites.grants.offline_of(person.id, now=int(now.timestamp()))
 
 
-def activity(*, person: people.PersonFacts, most: int = 20) -> list[trail.Entry]:
+def activity(*, person: people.PersonFacts, most: int = 20) -> list[audit_log.AuditEvent]:
     """The person's own last activity, newest first."""
-    return [e for e in trail.of_person(person.id, limit=100) if e.event in SHOWN][:most]
+    return [e for e in audit_log.of_person(person.id, limit=100) if e.event in SHOWN][:most]
 
 
 def open_sessions(*, person: people.PersonFacts, now: datetime) -> list[sessions.SessionFacts]:

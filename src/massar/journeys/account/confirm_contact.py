@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 
 from massar.core import ids, text
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
@@ -64,7 +64,7 @@ def prove(
 def _proved(person, contact, again: bool, browser, now) -> Done:
     """`again`: a contact whose messages came back was proved anew. Nothing changed, so nobody is told."""
     waits = contact.counts_from > now
-    trail.record(
+    audit_log.record_event(
         "contact_proved",
         now=now,
         person_id=person.id,
@@ -94,7 +94,7 @@ def cancel(*, person: people.PersonFacts, contact_id: int, browser: Browser, now
     contact = people.contacts.by_id(contact_id, person.id)
     if contact is None or not people.contacts.cancel(contact_id, person.id, now=now):
         return Gone()
-    trail.record(
+    audit_log.record_event(
         "contact_cancelled",
         now=now,
         person_id=person.id,
@@ -125,7 +125,7 @@ def _remove(person, contact_id, browser, now) -> Done | Gone:
     if ends_at is None:
         return Gone()
     contact = people.contacts.by_id(contact_id, person.id)
-    trail.record(
+    audit_log.record_event(
         "contact_removed",
         now=now,
         person_id=person.id,

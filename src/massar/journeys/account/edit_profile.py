@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import transaction
 
 from massar.core import ids, phone, text
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
@@ -112,7 +112,7 @@ def _propose(person, session_id: int | None, new: dict[str, str], browser, now) 
     for kind, value in new.items():
         contact = people.contacts.propose(person.id, kind, value, now=now, session_id=session_id)
         _send_code(contact, person.spoken(browser.language), now)
-        trail.record(
+        audit_log.record_event(
             "contact_proposed",
             now=now,
             person_id=person.id,
@@ -190,7 +190,7 @@ def resend(*, person: people.PersonFacts, contact_id: int, browser: Browser, now
     if refused:
         return refused
     _send_code(contact, person.spoken(browser.language), now)
-    trail.record(
+    audit_log.record_event(
         "contact_proposed",
         now=now,
         person_id=person.id,

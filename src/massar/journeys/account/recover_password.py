@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import transaction
 
 from massar.core import phone, text
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
@@ -102,7 +102,7 @@ class _Judged:
 class _Later(Exception):
     """What this answer needs comes back at `until`. All that was written and reserved for it goes back.
 
-    judged: what the trail says if that is too late.
+    judged: what the audit log says if that is too late.
     """
 
     def __init__(self, until: datetime, judged: _Judged):
@@ -138,7 +138,7 @@ def meet_fault(claimed, fault: str, *, now: datetime) -> None:
 def _give_up(claimed, fault: str, now: datetime) -> str:
     if not delivery.requests.fail(claimed, now=now, fault=fault):
         return "lost"
-    trail.record("recovery_asked", now=now, outcome="fault")
+    audit_log.record_event("recovery_asked", now=now, outcome="fault")
     delivery.counters.add(delivery.counters.count_fault("recovery"))
     return "fault"
 
@@ -150,7 +150,7 @@ def _answer(claimed, now: datetime) -> str:
     if not end(claimed, now=now):
         return "lost"
     if asked is None:
-        trail.record("recovery_asked", now=now, outcome="unreadable")
+        audit_log.record_event("recovery_asked", now=now, outcome="unreadable")
         return "unreadable"
     judged = _judge(asked, claimed.created_at, now)
     _tell(asked, judged, now)
@@ -175,7 +175,7 @@ def _tell(asked, judged: _Judged, now: datetime) -> None:
         asked=asked.asked,
         language=asked.language,
     )
-    trail.record(
+    audit_log.record_event(
         "recovery_asked",
         now=now,
         person_id=judged.person and judged.person.id,
@@ -203,7 +203,7 @@ def _judge(asked, asked_at: datetime, now: datetime) -> _Judged:
 
 
 def _wrong_contact(person, asked, now: datetime) -> _Judged:
-    """Counted against network and browser, never against the account; it only changes the word in the trail."""
+    """Counted against network and browser, never against the account; it only changes the word in the audit log."""
     guesses = [
         limits.rate_limits.GUESS_NETWORK.bucket(person.id, asked.network),
         limits.rate_limits.GUESS_BROWSER.bucket(asked.asked),
@@ -259,7 +259,7 @@ def longest(channel: str) -> timedelta:
 
 
 def _send(judged: _Judged, asked, now: datetime) -> None:
-    """The secret, its message and the trail row: one commit with the end of the request. Raises _Later."""
+    """The secret, its message and the audit log row: one commit with the end of the request. Raises _Later."""
     found = judged.running
     if found is None:
         _issue(judged, asked, now)

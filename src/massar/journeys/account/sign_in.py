@@ -13,7 +13,7 @@ from datetime import datetime
 from django.db import transaction
 
 from massar.core import text
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
@@ -51,7 +51,9 @@ def _enter_with_password(login, person, stored, password, browser, earlier, now)
     device = _known_device(person, stored, browser, now)
     buckets, refused = password_limits.reserve(login, person, device, now=now)
     if refused:
-        trail.record("sign_in_refused", now=now, person_id=person and person.id, outcome="wait", browser=browser)
+        audit_log.record_event(
+            "sign_in_refused", now=now, person_id=person and person.id, outcome="wait", browser=browser
+        )
         return Wait(refused.until)
     try:
         typed = policy.strip_invisible(policy.canonical(password))
@@ -60,7 +62,9 @@ def _enter_with_password(login, person, stored, password, browser, earlier, now)
         limits.refund(buckets, now=now)
         return Busy()
     if not (right and person.active):
-        trail.record("sign_in_refused", now=now, person_id=person and person.id, outcome="wrong", browser=browser)
+        audit_log.record_event(
+            "sign_in_refused", now=now, person_id=person and person.id, outcome="wrong", browser=browser
+        )
         return Wrong()
     _refresh_hash(person, stored, typed)
     return _open_session(person, stored, buckets, browser, earlier, now)
@@ -78,7 +82,7 @@ def _refresh_hash(person, stored, typed: str) -> None:
 def _open_session(person, stored, buckets, browser, earlier, now) -> Entered | Wrong:
     people.contacts.lock(person.id)
     if not credentials.passwords.unchanged(person.id, stored):  # another was saved while this one was verified
-        trail.record("sign_in_refused", now=now, person_id=person.id, outcome="wrong", browser=browser)
+        audit_log.record_event("sign_in_refused", now=now, person_id=person.id, outcome="wrong", browser=browser)
         return Wrong()
     password_limits.proven(person, buckets, now=now)
     credentials.temporary.end_asked_by(person.id, browser.asked, now=now)
@@ -97,7 +101,7 @@ def open_session(
     if browser.language and browser.language != person.language:
         people.directory.speak(person.id, browser.language)
     session_id, cookie = _renewed(person, earlier, how, browser, now) or _opened(person, how, browser, now)
-    trail.record("sign_in", now=now, person_id=person.id, session_id=session_id, outcome=how, browser=browser)
+    audit_log.record_event("sign_in", now=now, person_id=person.id, session_id=session_id, outcome=how, browser=browser)
     devices = sessions.devices.remember(browser.devices, person.id, now=now)
     return Entered(person, session_id, cookie, devices)
 
@@ -134,7 +138,7 @@ def _counted(person, secret, browser, now) -> credentials.temporary.Match | Wron
     if match is not None and person.active and not match.late:
         return match
     late = match is not None and person.active
-    trail.record(
+    audit_log.record_event(
         "sign_in_refused",
         now=now,
         person_id=person and person.id,
@@ -152,7 +156,7 @@ def _claim(person, temporary_id, browser, now) -> MustChange | Late:
     if claim is None:
         return Late()
     cookie = sessions.changing.open_for(person.id, temporary_id=temporary_id, claim=claim, now=now)
-    trail.record("temporary_accepted", now=now, person_id=person.id, browser=browser)
+    audit_log.record_event("temporary_accepted", now=now, person_id=person.id, browser=browser)
     return MustChange(person, cookie)
 
 
@@ -177,7 +181,7 @@ def prove_again(
         limits.refund(buckets, now=now)
         return Busy()
     if not right:
-        trail.record("proof_refused", now=now, person_id=person.id, browser=browser)
+        audit_log.record_event("proof_refused", now=now, person_id=person.id, browser=browser)
         return Wrong()
     password_limits.proven(person, buckets, now=now)
     return None

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import transaction
 
 from massar.core import ids, sql
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
 from massar.journeys.messages import sms_budget
@@ -421,10 +421,13 @@ def _give_up(letter: Letter, state: str, reason: str, now: datetime) -> None:
 
 
 def _tell(letters: list[Letter], outcome: str, now: datetime) -> None:
-    trail.record_many(
-        "message",
-        [{"person_id": x.person_id, "outcome": outcome, "purpose": x.purpose, "channel": x.channel} for x in letters],
-        now=now,
+    audit_log.record_events(
+        [
+            audit_log.AuditEvent(
+                "message", now, outcome, x.person_id, detail={"purpose": x.purpose, "channel": x.channel}
+            )
+            for x in letters
+        ]
     )
 
 

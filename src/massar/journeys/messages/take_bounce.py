@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
 from massar.journeys.messages import take_receipt
@@ -64,7 +64,7 @@ def _consequence(contacts, report, sent, now: datetime) -> str:
 
 
 def _record(sent, report, consequence: str, now: datetime) -> None:
-    trail.record(
+    audit_log.record_event(
         "message_report",
         now=now,
         person_id=sent.person_id,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.domain.delivery import api as delivery
 
 receipts = delivery.receipts
@@ -49,5 +49,11 @@ def _another_may(one: delivery.Told, router: delivery.Router, now: datetime) -> 
 
 
 def _tell(news: list[delivery.Told], outcome: str, now: datetime) -> None:
-    rows = [{"person_id": x.person_id, "outcome": outcome, "purpose": x.purpose, "channel": x.channel} for x in news]
-    trail.record_many("message", rows, now=now)
+    audit_log.record_events(
+        [
+            audit_log.AuditEvent(
+                "message", now, outcome, x.person_id, detail={"purpose": x.purpose, "channel": x.channel}
+            )
+            for x in news
+        ]
+    )

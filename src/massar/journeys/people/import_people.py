@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import transaction
 
 from massar.core import normalize, phone, text
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.domain.credentials import api as credentials
 from massar.domain.people import api as people
 from massar.domain.policy import api as policy
@@ -60,7 +60,7 @@ def add(new: NewPerson, *, now: datetime) -> Done | Problems:
             transaction.set_rollback(True)
             return wrong
         credentials.passwords.save(person_id, credentials.hashing.hashed(policy.canonical(new.password)), now=now)
-    trail.record("person_added", now=now, person_id=person_id)
+    audit_log.record_event("person_added", now=now, person_id=person_id)
     return Done()
 
 

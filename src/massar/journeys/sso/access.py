@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
 from massar.domain.people import api as people
@@ -145,8 +145,8 @@ def open_visit(
 
 
 def record_entry(*, site: sites.Site, enter: AccessGranted, browser: Browser, now: datetime) -> None:
-    """The trail of a visit."""
-    trail.record(
+    """The audit log of a visit."""
+    audit_log.record_event(
         "site_entered",
         now=now,
         person_id=enter.person.id,
@@ -157,7 +157,7 @@ def record_entry(*, site: sites.Site, enter: AccessGranted, browser: Browser, no
 
 
 def record_denial(*, site: sites.Site, signed_in: SignedIn, why: AccessDenied, browser: Browser, now: datetime) -> None:
-    trail.record(
+    audit_log.record_event(
         "site_refused",
         now=now,
         person_id=signed_in.person.id,

@@ -95,7 +95,7 @@ def reference(value: str) -> str:
 
 
 def reason(value: str) -> str:
-    """A gateway's code for trail and log: short, and never with a telephone number in it."""
+    """A gateway's code for the audit log and the log: short, and never with a telephone number in it."""
     return _NUMBER.sub("#", "".join(sign for sign in value if sign.isprintable())[:40])
 
 

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="TrailRow",
+            name="Event",
             fields=[
                 (
                     "id",
@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 ("network", models.CharField(blank=True, max_length=50)),
                 ("browser", models.CharField(blank=True, max_length=60)),
                 ("detail", models.TextField(blank=True)),
-                ("tag", models.CharField(max_length=64)),
+                ("signature", models.CharField(max_length=64)),
             ],
             options={
                 "indexes": [models.Index(fields=["person_id", "-id"], name="audit_by_person")],

@@ -1,17 +1,17 @@
-"""The database itself refuses to change or delete a row of the trail."""
+"""The database itself refuses to change or delete a row of the audit log."""
 
 from django.db import migrations
 
 POSTGRES = [
     """CREATE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
-       BEGIN RAISE EXCEPTION 'the trail is append-only'; END $$""",
-    """CREATE TRIGGER audit_no_change BEFORE UPDATE OR DELETE ON audit_trailrow
+       BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$""",
+    """CREATE TRIGGER audit_no_change BEFORE UPDATE OR DELETE ON audit_event
        FOR EACH ROW EXECUTE FUNCTION audit_append_only()""",
 ]
-POSTGRES_BACK = ["DROP TRIGGER audit_no_change ON audit_trailrow", "DROP FUNCTION audit_append_only()"]
+POSTGRES_BACK = ["DROP TRIGGER audit_no_change ON audit_event", "DROP FUNCTION audit_append_only()"]
 SQLITE = [
-    f"""CREATE TRIGGER audit_no_{action.lower()} BEFORE {action} ON audit_trailrow
-        BEGIN SELECT RAISE(ABORT, 'the trail is append-only'); END"""
+    f"""CREATE TRIGGER audit_no_{action.lower()} BEFORE {action} ON audit_event
+        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"""
     for action in ("UPDATE", "DELETE")
 ]
 SQLITE_BACK = ["DROP TRIGGER audit_no_update", "DROP TRIGGER audit_no_delete"]

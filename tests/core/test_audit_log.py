@@ -1,4 +1,4 @@
-"""The trail: written with the step, genuine on every database, never changed."""
+"""The audit log: written with the step, genuine on every database, never changed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 
 from massar.core import sql
-from massar.core.audit import api as trail
+from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 
 NOW = datetime(2026, 2, 15, 1, 55, 30, 123456, tzinfo=UTC)
@@ -17,8 +17,10 @@ NOW = datetime(2026, 2, 15, 1, 55, 30, 123456, tzinfo=UTC)
 @pytest.mark.django_db
 def test_a_row_comes_back_as_it_was_written():
     here = Browser(network="203.0.113.0/24", label="Chrome · Android")
-    trail.record("sign_in", now=NOW, person_id=7, session_id=9, outcome="password", browser=here, kind="هاتف", left=3)
-    (row,) = trail.of_person(7)
+    audit_log.record_event(
+        "sign_in", now=NOW, person_id=7, session_id=9, outcome="password", browser=here, kind="هاتف", left=3
+    )
+    (row,) = audit_log.of_person(7)
     assert (row.event, row.outcome, row.session_id, row.network, row.browser) == (
         "sign_in", "password", 9, "203.0.113.0/24", "Chrome · Android",
     )  # fmt: skip
@@ -28,39 +30,39 @@ def test_a_row_comes_back_as_it_was_written():
 @pytest.mark.django_db
 def test_newest_first_limited_and_of_one_person():
     for number in range(5):
-        trail.record(f"e{number}", now=NOW + timedelta(seconds=number), person_id=1)
-    trail.record("other", now=NOW, person_id=2)
-    assert [r.event for r in trail.of_person(1, limit=2)] == ["e4", "e3"]
-    assert [r.event for r in trail.everything()][-1] == "other"
-    assert len(list(trail.everything(after=0))) == 6
+        audit_log.record_event(f"e{number}", now=NOW + timedelta(seconds=number), person_id=1)
+    audit_log.record_event("other", now=NOW, person_id=2)
+    assert [r.event for r in audit_log.of_person(1, limit=2)] == ["e4", "e3"]
+    assert [r.event for r in audit_log.all_events()][-1] == "other"
+    assert len(list(audit_log.all_events(after=0))) == 6
 
 
 @pytest.mark.django_db
 def test_a_step_that_fails_leaves_no_row():
     with pytest.raises(ZeroDivisionError), transaction.atomic():
-        trail.record("half", now=NOW, person_id=1)
+        audit_log.record_event("half", now=NOW, person_id=1)
         raise ZeroDivisionError
-    assert trail.of_person(1) == []
+    assert audit_log.of_person(1) == []
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("column", ["event", "outcome", "network", "detail", "uid"])
 def test_a_changed_column_does_not_fit_its_tag(column):
     """As somebody with the database's own rights would do it: the guards switched off."""
-    trail.record("sign_in", now=NOW, person_id=1)
+    audit_log.record_event("sign_in", now=NOW, person_id=1)
     with _without_guards():
-        sql.change(f"UPDATE audit_trailrow SET {column} = %s", ('{"a": 1}' if column == "detail" else "x",))
-    (row,) = trail.everything()
+        sql.change(f"UPDATE audit_event SET {column} = %s", ('{"a": 1}' if column == "detail" else "x",))
+    (row,) = audit_log.all_events()
     assert not row.genuine
 
 
 class _without_guards:
     def __enter__(self):
         if connection.vendor == "postgresql":
-            sql.change("ALTER TABLE audit_trailrow DISABLE TRIGGER USER")
+            sql.change("ALTER TABLE audit_event DISABLE TRIGGER USER")
         else:
             sql.change("DROP TRIGGER audit_no_update")
 
     def __exit__(self, *_):
         if connection.vendor == "postgresql":
-            sql.change("ALTER TABLE audit_trailrow ENABLE TRIGGER USER")
+            sql.change("ALTER TABLE audit_event ENABLE TRIGGER USER")

@@ -100,4 +100,4 @@ def test_nothing_else_of_the_product_asks_for_a_zone():
     """`ZoneInfo(key)` would ask the system's table again, whichever is newer."""
     asks = re.compile(r"ZoneInfo\(|zoneinfo import|pytz|get_timezone")
     asking = [path.name for path in (ROOT / "src").rglob("*.py") if asks.search(path.read_text("utf-8"))]
-    assert asking == ["when.py"], "and that one for the type alone"
+    assert asking == ["local_time.py"], "and that one for the type alone"
