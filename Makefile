@@ -55,7 +55,8 @@ test-servers: $(VENV)/servers.stamp ## against real servers from distribution pa
 	@$(BIN)/python tests/run.py --servers
 
 check: $(VENV)/dev.stamp ## style and the laws of the house
-	@$(BIN)/python -m ruff check src tests bench examples
+	@$(BIN)/python -m ruff check -q src tests bench examples
+	@$(BIN)/python -m ruff format -q --check src tests bench examples
 	@PYTHONPATH=src $(BIN)/lint-imports
 
 bench: $(VENV)/dev.stamp ## measure: sign-ins, recovery, what sites ask (beside a peer), SAML, page weights, timing signals

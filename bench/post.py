@@ -246,14 +246,13 @@ def _drains(
 def _drain(office: Office, one: Place, numbers: range, count: int) -> Drain:
     notes, wanted = office.notes, len(numbers)
     words = ["-m", "bench.filling", "queue", str(numbers.start), str(numbers.stop)]
-    with office.workers(one, CORES[count]) as workers:
-        with place.started(one, "filling", words) as filling:
-            notes.until(lambda: notes.came or filling.poll(), "the first message", 0.005)
-            used = -_cpu(workers)
-            notes.until(lambda: len(notes.stored) == wanted or filling.poll(), "the last receipt", 0.02)
-            used += _cpu(workers)
-            if filling.wait(PATIENCE):
-                raise SystemExit((one.folder / "filling.log").read_text()[-1500:])
+    with office.workers(one, CORES[count]) as workers, place.started(one, "filling", words) as filling:
+        notes.until(lambda: notes.came or filling.poll(), "the first message", 0.005)
+        used = -_cpu(workers)
+        notes.until(lambda: len(notes.stored) == wanted or filling.poll(), "the last receipt", 0.02)
+        used += _cpu(workers)
+        if filling.wait(PATIENCE):
+            raise SystemExit((one.folder / "filling.log").read_text()[-1500:])
     first, last = min(notes.came.values()), max(notes.came.values())
     span = max(notes.stored) - first
     return Drain((wanted - 1) / (last - first), wanted / span, used / wanted, used / span)

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 from aiosmtpd.smtp import SMTP
 
@@ -22,7 +23,7 @@ class Notes:
     """Appends lines; one writer at a time."""
 
     def __init__(self, path: str):
-        self._file = open(path, "a", buffering=1)
+        self._file = Path(path).open("a", buffering=1)  # noqa: SIM115 - as long as the process
         self._lock = threading.Lock()
 
     def add(self, recipient: str) -> None:

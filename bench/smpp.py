@@ -92,7 +92,7 @@ class NotingSmsc(Smsc):
     """The scripted SMSC with the notes of the other one: binds, messages, answers to receipts, and when they came."""
 
     def __init__(self, file: str):
-        self._notes = None if file == "-" else Path(file).open("a", buffering=1)
+        self._notes = None if file == "-" else Path(file).open("a", buffering=1)  # noqa: SIM115
         super().__init__()
 
     def serve(self, link, asked: pdu.Pdu) -> None:
@@ -116,7 +116,7 @@ def serve(pipe, file: str) -> None:
 
     def accepted(link, asked):
         server.submits.clear()
-        server._accept(link, asked)
+        server._accept(link, asked)  # noqa: SLF001
         body = deliver_body(receipt_text(server.references.pop()))
         link.send(pdu.Pdu(pdu.DELIVER_SM, 0, asked.sequence, body))
 

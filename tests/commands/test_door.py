@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -117,10 +118,8 @@ def test_bodies_up_to_a_bound(port, sent):
 
 
 def test_a_body_beyond_the_bound_is_not_read(port):
-    try:
+    with suppress(BrokenPipeError, ConnectionResetError):  # answered and closed before all of it was sent
         assert ask(port, body=b"x" * (8 * 1024 * 1024))["body"] == 0
-    except (BrokenPipeError, ConnectionResetError):
-        pass  # answered and closed before all of it was sent
     assert ask(port, body=b"x")["body"] == 1
 
 

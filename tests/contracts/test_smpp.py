@@ -437,7 +437,7 @@ def test_the_other_bind_takes_over(smsc, smpp):
     server = smsc()
     provider = smpp(server, binds=2, reconnect_first=5.0, reconnect_most=5.0)
     until(lambda: len(server.links) == 2)
-    server.do(lambda: server.links[0].transport.abort())
+    server.do(server.links[0].transport.abort)
     until(lambda: len(server.links) == 1)
     until(lambda: isinstance(result(submit(provider)), Accepted))
 
@@ -770,7 +770,7 @@ def test_a_future_can_not_be_taken_back(smsc, smpp):
 def test_a_server_that_does_not_read_is_given_up(smsc, smpp):
     server: Smsc = smsc()
     provider = smpp(server, enquire_after=0.1, answer_timeout=0.4)
-    server.do(lambda: server.links[0].transport.pause_reading())
+    server.do(server.links[0].transport.pause_reading)
     burst = b"".join(pdu.Pdu(pdu.ENQUIRE_LINK, 0, n).encoded() for n in range(1, 4_000))
     server.do(lambda: [server.links[0].transport.write(burst) for _ in range(200)])
     until(lambda: len(server.binds) >= 2)

@@ -36,7 +36,7 @@ bodies = st.one_of(
 )
 # Well framed, whatever they say. No unbind: that is a polite end, and tested elsewhere.
 framed = st.builds(
-    lambda command, status, sequence, body: pdu.Pdu(command, status, sequence, body),
+    pdu.Pdu,
     st.sampled_from(COMMANDS) | st.integers(0, 2**32 - 1).filter(lambda command: command != pdu.UNBIND),
     st.sampled_from([0, 0x0B, 0x58, 2**32 - 1]),
     st.integers(1_000_000, 2**32 - 1),  # never that of a request of ours

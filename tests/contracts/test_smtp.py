@@ -159,7 +159,7 @@ def test_an_answer_at_each_stage_means_what_it_says(mail_server, send, stage, an
 def test_a_greeting_that_is_none(script, send, answer, kind, configuration_error):
     result = send(script(answer).port)
     assert isinstance(result, kind) and (
-        configuration_error is None or result.configuration_error == configuration_error and not result.permanent
+        configuration_error is None or (result.configuration_error == configuration_error and not result.permanent)
     )
 
 

@@ -141,7 +141,7 @@ def test_a_message_can_not_be_opened():
     assert standing() == {"undecryptable": ("outbox",)}
 
 
-@pytest.mark.parametrize("minutes, seen", [(40, {"undecryptable": ("outbox",)}), (61, {})])
+@pytest.mark.parametrize(("minutes", "seen"), [(40, {"undecryptable": ("outbox",)}), (61, {})])
 def test_a_request_can_not_be_opened(minutes, seen):
     at = ago(minutes=minutes)
     request(at, ciphertext=b"encrypted with a key that this worker has not")

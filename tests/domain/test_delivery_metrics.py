@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -105,7 +106,7 @@ def test_over_time_every_step_is_there_and_sites_are_not():
     message(NOW - timedelta(minutes=61), waited=1)
     steps = metrics.tally_over_time(now=NOW, window=metrics.HOUR, step=timedelta(minutes=5))
     assert len(steps) == 12 and steps[-1][0] == datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
-    assert [b - a for (a, _), (b, _) in zip(steps, steps[1:], strict=False)] == [timedelta(minutes=5)] * 11
+    assert [b - a for (a, _), (b, _) in pairwise(steps)] == [timedelta(minutes=5)] * 11
     newest = steps[-1][1]
     assert (newest.sent, newest.delivered, newest.conversion) == (1, 1, 1.0)
     assert newest.waits == pytest.approx((1, 1, 1), abs=0.01)

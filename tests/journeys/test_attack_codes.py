@@ -101,7 +101,7 @@ def test_atk_045_a_row_moved_to_another_account_fits_nothing(asked):
         lambda s: s.replace("-", ""),
         lambda s: s.upper(),
         lambda s: f"  {s}  ",
-        lambda s: " ".join(s),
+        " ".join,
         lambda s: s.replace("-", "\u2010"),
         lambda s: s.replace("-", "\u2011"),
         lambda s: s.replace("-", "\u2212"),
@@ -170,7 +170,7 @@ def test_atk_048_its_cookie_is_no_session_cookie(asked):
 
 
 def test_atk_048_an_open_session_of_the_browser_is_left_behind(asked):
-    visitor, secret = asked
+    visitor, _secret = asked
     visitor.sign_in(FATIMA.login, FATIMA.password)
     Visitor().ask(FATIMA.login, phone=FATIMA.phone)
     before = visitor.cookies["massar-session"]

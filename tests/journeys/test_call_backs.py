@@ -75,7 +75,7 @@ def test_a_call_back_settles_the_attempt_once(client: Client, attempt, method):
 
 
 def test_a_list_of_results_is_matched_by_their_ids(client: Client, attempt):
-    uid, read = attempt("list", "gw-1")
+    _uid, read = attempt("list", "gw-1")
     _, read_other = attempt("list", "gw-2")
     body = {
         "results": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -129,7 +130,7 @@ def test_another_browser_is_asked_for_it_again(granted):
 
 
 def test_a_wrong_one_is_asked_again_and_an_empty_one_too(granted):
-    visitor, secret = granted
+    visitor, _secret = granted
     visitor.change("bbbbb-22222", "Short#1")
     assert shows(visitor, "error.password_wrong") and 'name="current"' in visitor.html
     visitor.submit("/password/change/", new=NEW, confirm=NEW)
@@ -224,7 +225,7 @@ def test_guessing_the_current_password_from_a_borrowed_session_is_slowed(cast):
 def test_the_current_and_the_last_five_are_not_taken_again(cast, clock):
     used = [JAMAL.password, *(f"Tamarin&60{n}8-oued" for n in range(1, 7))]
     visitor = Visitor().sign_in(JAMAL.login, used[0])
-    for current, new in zip(used, used[1:], strict=False):
+    for current, new in pairwise(used):
         assert visitor.change(current, new).signed_in
     assert FormerPassword.objects.filter(person_id=facts(JAMAL).id).count() == 5
     for old in used[1:]:

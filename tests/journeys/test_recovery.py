@@ -80,7 +80,7 @@ def test_what_was_pasted_or_slipped_is_understood_in_recovery_and_profile(cast, 
 
 def test_a_reload_and_a_second_press_send_nothing_twice(cast, post):
     visitor = Visitor().get("/recovery/")
-    form = dict(user=FATIMA.login, channel="phone", phone=FATIMA.phone)
+    form = {"user": FATIMA.login, "channel": "phone", "phone": FATIMA.phone}
     page = visitor.page
     visitor.submit("/recovery/", **form)
     for _ in range(5):
@@ -95,7 +95,7 @@ def test_a_reload_and_a_second_press_send_nothing_twice(cast, post):
 def test_the_same_form_sent_again_later_still_sends_nothing(cast, post, clock):
     visitor = Visitor().get("/recovery/")
     page = visitor.page
-    form = dict(user=FATIMA.login, channel="phone", phone=FATIMA.phone)
+    form = {"user": FATIMA.login, "channel": "phone", "phone": FATIMA.phone}
     visitor.submit("/recovery/", **form)
     assert len(secrets(post, FATIMA_PHONE)) == 1
     clock.advance(minutes=30)

@@ -111,7 +111,7 @@ def test_a_browser_without_a_choice_speaks_the_persons_language(cast, post):
     assert facts(YOUSSEF).language == "fr"
     assert '<html lang="fr"' in youssef.get("/").html
     Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
-    (mail,) = [m for m in post.messages(YOUSSEF_EMAIL)]
+    (mail,) = list(post.messages(YOUSSEF_EMAIL))
     assert mail.language == "fr"
 
 

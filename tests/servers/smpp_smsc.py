@@ -42,7 +42,7 @@ class Door:
 
     def login(self, credentials, mind, interface):
         if (credentials.username, credentials.password) != ("massar", "p@s:w/rd"):
-            raise UnauthorizedLogin()
+            raise UnauthorizedLogin
         return interface, credentials.username, lambda: None
 
 

@@ -56,7 +56,7 @@ system-type = ""
 reconnect-delay = 1
 """
 # The same account without what the page says of long messages.
-LEFT_OUT = "\n".join(("", "group = sendsms-user", "username = cut", "password = {password}", ""))
+LEFT_OUT = "\ngroup = sendsms-user\nusername = cut\npassword = {password}\n"
 PAGE = "docs/operate/sms-http.md"
 PASSWORD = "s3cret&="
 PHONE, UNDELIVERED, REFUSED = "+212661123456", "+212661000288", "+212661000299"

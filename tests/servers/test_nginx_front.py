@@ -44,12 +44,12 @@ def test_a_long_state_goes_through_and_comes_back(front, layout, length, by):
         "response_type": "code", "client_id": "authlib", "redirect_uri": layout.at("authlib", "/back"), "scope": "openid",
         "state": "s" * length, "code_challenge": "c" * 43, "code_challenge_method": "S256",
     }  # fmt: skip
-    for round in ("a stranger", "signed in already"):
+    for who in ("a stranger", "signed in already"):
         if by == "address":
             surfer.open(f"{front}/authorize?{urlencode(fields)}")
         else:
             surfer._follow("POST", f"{front}/authorize", urlencode(fields))
-        if round == "a stranger":
+        if who == "a stranger":
             surfer.submit("/sign-in/", user=YOUSSEF.login, password=YOUSSEF.password)
         came = urlsplit(surfer.way[-1])
         assert came._replace(query="").geturl() == fields["redirect_uri"], (surfer.way[-1], surfer.page.text[:500])

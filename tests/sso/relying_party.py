@@ -357,7 +357,7 @@ class RelyingParty:
 
     def believed(self, id_token: str, asked: SentRequest | None, *, access: str = "") -> dict:
         """The claims of an ID token after all rules of OIDC Core §3.1.3.7 and §3.1.3.8. Raises Distrust."""
-        header, claims = verified(id_token, self.keys(), {self.site.algorithm})
+        _header, claims = verified(id_token, self.keys(), {self.site.algorithm})
         moment = self.clock().timestamp()
         if claims["iss"] != ISSUER or claims["aud"] not in (self.site.client_id, [self.site.client_id]):
             raise Distrust(f"by {claims['iss']} for {claims['aud']}")

@@ -99,14 +99,14 @@ def written(moment: datetime) -> str:
 
 def authn_request(now: datetime, *, issuer: str = ENTITY, inside: str = "", id: str = "", **attributes: str) -> str:
     """An AuthnRequest; attributes given as '' are left out."""
-    all = {
+    given = {
         "ID": id or f"_{ids.short_token()}",
         "Version": "2.0",
         "IssueInstant": written(now),
         "Destination": SSO,
         **attributes,
     }
-    text = " ".join(f'{name}="{value}"' for name, value in all.items() if value)
+    text = " ".join(f'{name}="{value}"' for name, value in given.items() if value)
     return (
         f'<samlp:AuthnRequest xmlns:samlp="{NS["samlp"]}" xmlns:saml="{NS["saml"]}" {text}>'
         f"<saml:Issuer>{issuer}</saml:Issuer>{inside}</samlp:AuthnRequest>"
@@ -116,14 +116,14 @@ def authn_request(now: datetime, *, issuer: str = ENTITY, inside: str = "", id: 
 def logout_request(
     now: datetime, *, name: str, index: str = "", issuer: str = ENTITY, id: str = "", **attributes: str
 ) -> str:
-    all = {
+    given = {
         "ID": id or f"_{ids.short_token()}",
         "Version": "2.0",
         "IssueInstant": written(now),
         "Destination": SLO,
         **attributes,
     }
-    text = " ".join(f'{key}="{value}"' for key, value in all.items() if value)
+    text = " ".join(f'{key}="{value}"' for key, value in given.items() if value)
     named = f"<samlp:SessionIndex>{index}</samlp:SessionIndex>" if index else ""
     return (
         f'<samlp:LogoutRequest xmlns:samlp="{NS["samlp"]}" xmlns:saml="{NS["saml"]}" {text}>'

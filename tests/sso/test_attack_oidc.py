@@ -399,7 +399,7 @@ def test_atk_106_other_grants_are_unknown(rp, kind):
 
 
 @pytest.mark.parametrize(
-    "way, token",
+    ("way", "token"),
     [
         # A control sign can't stand in a header at all (attack case 099); in a body it can.
         *((way, t) for way in ("get", "post-header") for t in ("", "x", "x" * 9000, "a.b.c", "' OR 1=1")),
@@ -586,7 +586,7 @@ def test_atk_108_crit_is_refused_although_the_signature_is_right(clock, browser)
     assert rp.redeem(asked, code).status_code in (400, 401)
 
 
-@pytest.mark.parametrize("first, last", [("keyed", "suite"), ("suite", "keyed")])
+@pytest.mark.parametrize(("first", "last"), [("keyed", "suite"), ("suite", "keyed")])
 def test_atk_108_a_name_twice_although_the_signature_is_right(clock, browser, first, last):
     """Two readers of one token must not see two clients: it is refused, or is the one that signed."""
     rp = party(clock, KEYED)

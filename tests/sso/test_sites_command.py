@@ -93,17 +93,20 @@ def run(action: str, slug: str = "") -> int:
 
 
 def oidc(**changed) -> Site:
-    facts = dict(
-        protocol="oidc", name={"en": "Massar"}, client_id="m-1", redirect_uris=("https://m.example.ma/cb",),
-        backchannel_logout_uri="https://m.example.ma/out",
-    )  # fmt: skip
+    facts = {
+        "protocol": "oidc", "name": {"en": "Massar"}, "client_id": "m-1", "redirect_uris": ("https://m.example.ma/cb",),
+        "backchannel_logout_uri": "https://m.example.ma/out",
+    }  # fmt: skip
     return Site("massar", **{**facts, **changed})
 
 
 def saml(certificate: str = "", **changed) -> Site:
-    facts = dict(
-        protocol="saml", entity_id="urn:t", acs=("https://t.example.ma/acs",), slo_soap="https://t.example.ma/soap"
-    )
+    facts = {
+        "protocol": "saml",
+        "entity_id": "urn:t",
+        "acs": ("https://t.example.ma/acs",),
+        "slo_soap": "https://t.example.ma/soap",
+    }
     return Site("taalim", **{**facts, "certificate": certificate, **changed})
 
 

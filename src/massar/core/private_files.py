@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -18,15 +19,13 @@ def make_folder(folder: Path) -> None:
 
 def make_file(path: Path) -> None:
     """An empty file, 0600, where there is none. What SQLite would make by itself follows the umask."""
-    try:
+    with suppress(OSError):  # it stands already; or can't be made, which whoever opens it says better
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except OSError:
-        pass  # it stands already; or can't be made, which whoever opens it says better
 
 
 def write(path: Path, text: str) -> None:
     """A text file that was never readable for others, not for a moment."""
-    with open(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
         os.fchmod(file.fileno(), 0o600)  # one that stood already
         file.write(text)
 

@@ -82,7 +82,7 @@ class Line(psycopg.Connection):
         longest = patience.for_an_answer() if timeout is None else timeout
         try:
             return super().wait(gen, interval, longest)
-        except psycopg.errors._WaitTimeout as silence:
+        except psycopg.errors._WaitTimeout as silence:  # noqa: SLF001 - it has no public name
             if timeout is not None:
                 raise
             self.pgconn.finish()

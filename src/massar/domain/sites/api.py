@@ -26,11 +26,11 @@ __all__ = [
     "hashed_secret",
     "is_secret",
     "keys",
-    "saved_requests",
     "registry",
+    "replay_cache",
     "rules",
     "saml_left_out",
     "saml_metadata",
-    "replay_cache",
+    "saved_requests",
     "subjects",
 ]

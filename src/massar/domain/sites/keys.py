@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -134,7 +135,7 @@ def rotate(
 def _remove_old(use: str, now: datetime) -> list[str]:
     """Keys whose successor has signed long enough that nothing they signed is still good."""
     live = list(SigningKey.objects.filter(use=use, removed_at=None).order_by("active_from", "id"))
-    pairs = zip(live, live[1:], strict=False)
+    pairs = pairwise(live)
     return [_remove(older, now) for older, newer in pairs if newer.active_from + KEPT_AFTER <= now]
 
 

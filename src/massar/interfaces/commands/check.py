@@ -48,7 +48,7 @@ def _secrecy() -> list[str]:
     place, environment = tables.file(), Path(".env")
     found = [
         f"{one} is open to others on this machine: chmod 600."
-        for one in place and private_files.open_to_others(place) or ()
+        for one in (place and private_files.open_to_others(place)) or ()
     ]
     if environment.is_file() and environment.stat().st_mode & stat.S_IRWXO:
         found.append(f"{environment.absolute()} holds the keys and is open to everybody on this machine: chmod o= it.")

@@ -90,7 +90,7 @@ def run(options) -> int:
     started: list[subprocess.Popen] = []
     try:
         for child in _parts(options):
-            started.append(child)
+            started.append(child)  # noqa: PERF402 - each is stopped, should the next not start
         options.listening.close()  # it is the web server's now
         if not _answers(options.port, started):
             return 1

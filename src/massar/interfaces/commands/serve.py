@@ -32,4 +32,4 @@ def run(options) -> int:
     sites.keys.published(sites.keys.USES, now=clock.now())  # made once, here: many first requests would each make one
     web_server.prepare_static()
     connection.close()
-    os.execv(sys.executable, web_server.command(listening, options.processes))
+    return os.execv(sys.executable, web_server.command(listening, options.processes))
