@@ -21,7 +21,7 @@ from massar.domain.sessions import api as sessions
 from massar.domain.sites.models import SavedRequest
 from massar.journeys.account import change_password, confirm_contact, edit_profile, recover_password, sign_in
 from massar.journeys.account.edit_profile import Saved
-from massar.journeys.outcomes import Done, Entered, Gone, MustChange, Wait
+from massar.journeys.outcomes import Done, Gone, MustChangePassword, SessionOpened, TooManyAttempts
 from massar.journeys.sso import save_request
 from tests import cast
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL
@@ -29,7 +29,7 @@ from tests.support.faults import Death, PostOffice, empty
 from tests.support.visitor import CODE, TEMPORARY
 
 pytestmark = pytest.mark.django_db(transaction=True)
-HERE = Browser(network="192.0.2.0/24", label="Firefox · Linux", asked="the-asking-browser")
+HERE = Browser(network="192.0.2.0/24", label="Firefox · Linux", recovery_browser="the-asking-browser")
 NEW = "Tamarin&{}-oued"
 NUMBER = "+212661123456"
 
@@ -154,7 +154,7 @@ def test_having_a_code_sent_again(clock):
         answer = resend()
         number += 2
         assert len(letters(post, CODE)) == number, f"died at step {step}"
-        assert isinstance(answer, (Done, Wait)), "wait: it was sent, and the answer to that was lost"
+        assert isinstance(answer, (Done, TooManyAttempts)), "wait: it was sent, and the answer to that was lost"
 
 
 def test_proving_a_contact(clock):
@@ -185,7 +185,7 @@ def test_entering_with_a_temporary_password(clock):
         return lambda: sign_in.enter(typed_login=FATIMA.login, password=secret, browser=HERE, now=clock())
 
     for step, enter in every_death(clock, prepare):
-        assert isinstance(enter(), MustChange), f"died at step {step}"
+        assert isinstance(enter(), MustChangePassword), f"died at step {step}"
 
 
 def test_choosing_a_new_password(clock):
@@ -208,24 +208,24 @@ def test_choosing_a_new_password(clock):
             f"died at step {step}: a right try was charged"
         )
         answer = change()
-        assert isinstance(answer, (Entered, Gone)), f"died at step {step}"
+        assert isinstance(answer, (SessionOpened, Gone)), f"died at step {step}"
         assert password != chosen
         password = chosen
         entered = sign_in.enter(typed_login=FATIMA.login, password=password, browser=HERE, now=clock())
-        assert isinstance(entered, Entered), f"died at step {step}"
+        assert isinstance(entered, SessionOpened), f"died at step {step}"
 
 
 def test_signing_in_with_the_password_in_use(clock):
     """Reserved before it is verified, so a death may cost one try of twenty; never more, and never the way in."""
     account = limits.rate_limits.SIGN_IN_ACCOUNT.bucket("person", cast.facts(JAMAL).id)
-    browsers = (replace(HERE, asked=ids.token()) for _ in itertools.count())
+    browsers = (replace(HERE, recovery_browser=ids.token()) for _ in itertools.count())
 
     def prepare():
         browser = next(browsers)
         return lambda: sign_in.enter(typed_login=JAMAL.login, password=JAMAL.password, browser=browser, now=clock())
 
     for step, enter in every_death(clock, prepare):
-        assert isinstance(enter(), Entered), f"died at step {step}"
+        assert isinstance(enter(), SessionOpened), f"died at step {step}"
         assert limits.remaining(account, now=clock()) >= account.limit.burst - 1
 
 

@@ -18,7 +18,7 @@ from massar.domain.people import api as people
 from massar.journeys.account import confirm_contact, edit_profile, sign_in
 from massar.journeys.account.edit_profile import Saved
 from massar.journeys.messages import sms_budget, watch_messages
-from massar.journeys.outcomes import Done, Wait
+from massar.journeys.outcomes import Done, TooManyAttempts
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.support.steps import actions, prove_contact, save_contact, secrets, shown, shows
 from tests.support.visitor import Visitor
@@ -52,7 +52,7 @@ def somebody(number: int, clock) -> people.PersonFacts:
     return found or people.directory.by_login(login)
 
 
-def asks(number: int, phone: str, clock, *, network: int | None = None) -> Saved | Wait:
+def asks(number: int, phone: str, clock, *, network: int | None = None) -> Saved | TooManyAttempts:
     """A new account, from a network of its own, wants a code sent there."""
     browser = Browser(network=f"net-{number if network is None else network}")
     return edit_profile.save(
@@ -76,7 +76,7 @@ def left(reserve: bool, clock) -> list[int]:
 
 def test_atk_062_of_five_hundred_adjacent_numbers_fifteen_get_a_code(signed_in, post, clock):
     outcomes = Counter(type(asks(n, f"{BLOCK}{n:03d}", clock)) for n in range(500))
-    assert outcomes == {Saved: 15, Wait: 485}
+    assert outcomes == {Saved: 15, TooManyAttempts: 485}
     post.work()
     assert len(post.sms.received) == 15
 
@@ -150,7 +150,7 @@ def test_atk_063_a_country_that_types_no_code_gets_no_more_and_recovery_goes_on(
     post.work()
     clock.advance(minutes=5)
     refused = asks(200, "+212699000111", clock)
-    assert refused == Wait(clock() + timedelta(minutes=55), "email"), "an hour from the last code"
+    assert refused == TooManyAttempts(clock() + timedelta(minutes=55), "email"), "an hour from the last code"
     assert standing(clock)["block-stopped"] == ("nation",)
     own = limits.rate_limits.CODE_DESTINATION.bucket("phone", "+212699000111")
     assert limits.remaining(own, now=clock()) == 5, "what is refused costs no budget"
@@ -173,12 +173,12 @@ def standing(clock) -> dict[str, tuple[str, ...]]:
 def test_atk_063_codes_that_use_up_the_hour_leave_recovery_its_share(cast, signed_in, post, clock, budget):
     budget(10)
     outcomes = Counter(type(asks(n, f"+2126{10 + n}000111", clock)) for n in range(30))
-    assert outcomes == {Saved: 8, Wait: 22}
+    assert outcomes == {Saved: 8, TooManyAttempts: 22}
     Visitor().ask(FATIMA.login, phone=FATIMA.phone)
     Visitor().ask(YOUSSEF.login, phone=YOUSSEF_PHONE)
     assert len(secrets(post, FATIMA_PHONE)) == len(secrets(post, YOUSSEF_PHONE)) == 1
     assert left(True, clock)[0] == 0
-    assert isinstance(asks(31, "+212688000111", clock), Wait)
+    assert isinstance(asks(31, "+212688000111", clock), TooManyAttempts)
     assert set(standing(clock)["budget-70"]) == {"sms-hour", "sms-hour-reserve"}
 
 

@@ -32,7 +32,15 @@ from massar.journeys.account import (
     sign_in,
 )
 from massar.journeys.messages import sms_budget
-from massar.journeys.outcomes import Done, Entered, Gone, MustChange, Problems, Wait, Wrong
+from massar.journeys.outcomes import (
+    Done,
+    Gone,
+    MustChangePassword,
+    Problems,
+    SessionOpened,
+    TooManyAttempts,
+    WrongSecret,
+)
 from massar.journeys.people.import_people import NewPerson
 from tests import cast
 from tests.cast import FATIMA, FATIMA_PHONE, KHADIJA, KHADIJA_EMAIL, YOUSSEF, YOUSSEF_EMAIL
@@ -42,7 +50,7 @@ from tests.support.post_office import worker_with
 pytestmark = pytest.mark.django_db(transaction=True)
 
 THREADS = 24  # as many as the web server has; the database's pool has room for all
-HERE = Browser(network="192.0.2.0/24", label="Firefox · Linux", asked="the-asking-browser")
+HERE = Browser(network="192.0.2.0/24", label="Firefox · Linux", recovery_browser="the-asking-browser")
 NEW = "Tamarin&6048-oued"
 
 
@@ -86,7 +94,7 @@ def secret_of(person, contact_kind: str, clock) -> tuple[int, str]:
     contact = Contact.objects.get(person_id=facts.id, kind=contact_kind)
     channel = "email" if contact_kind == "email" else "sms"
     row, secret = credentials.temporary.issue(
-        facts.id, channel=channel, contact_id=contact.pk, asked=HERE.asked, now=clock()
+        facts.id, channel=channel, contact_id=contact.pk, asked=HERE.recovery_browser, now=clock()
     )
     credentials.temporary.fix_expiry([row], clock() + timedelta(minutes=10))
     return row, secret
@@ -139,16 +147,16 @@ def test_at_the_last_try_one_password_is_evaluated(people, clock, monkeypatch):
 
     monkeypatch.setattr(credentials.hashing, "fits", counted)
     outcomes = Counter(type(o) for o in at_once(200, lambda n: enter(f"Wrong-{n}&longer", clock)))
-    assert outcomes == {Wrong: 1, Wait: 199}
+    assert outcomes == {WrongSecret: 1, TooManyAttempts: 199}
     assert len(evaluated) == 1
 
 
 def test_right_and_wrong_sign_ins_of_one_account_at_once(people, clock):
     """A storm on one account, the owner in it: nobody meets a fault, and no wrong password gets in."""
     outcomes = at_once(60, lambda n: enter(YOUSSEF.password if n % 3 == 0 else f"Wrong-{n}&longer", clock))
-    assert all(isinstance(o, (Entered, Wait)) for o in outcomes[::3])
-    assert not any(isinstance(o, Entered) for n, o in enumerate(outcomes) if n % 3)
-    assert any(isinstance(o, Entered) for o in outcomes)
+    assert all(isinstance(o, (SessionOpened, TooManyAttempts)) for o in outcomes[::3])
+    assert not any(isinstance(o, SessionOpened) for n, o in enumerate(outcomes) if n % 3)
+    assert any(isinstance(o, SessionOpened) for o in outcomes)
 
 
 def test_sixteen_phones_of_a_block_with_one_code_left_get_one(people, clock, monkeypatch):
@@ -159,7 +167,7 @@ def test_sixteen_phones_of_a_block_with_one_code_left_get_one(people, clock, mon
         assert limits.consume([limits.rate_limits.CODE_BLOCK.bucket(block)], now=clock()) is None
     persons = _accounts(16, clock)
     outcomes = at_once(16, lambda n: _ask_for_code(persons[n], clock, phone=f"+2126611230{n:02d}", network=f"net-{n}"))
-    assert Counter(type(o) for o in outcomes) == {edit_profile.Saved: 1, Wait: 15}
+    assert Counter(type(o) for o in outcomes) == {edit_profile.Saved: 1, TooManyAttempts: 15}
     assert Message.objects.filter(purpose="contact_code").count() == 1
 
 
@@ -171,7 +179,7 @@ def test_sixteen_codes_and_one_left_in_the_country(people, clock, monkeypatch, s
         assert sms_budget.take(1, now=clock()) is None
     persons = _accounts(16, clock)
     outcomes = at_once(16, lambda n: _ask_for_code(persons[n], clock, phone=f"+2126{10 + n}123000", network=f"net-{n}"))
-    assert Counter(type(o) for o in outcomes) == {edit_profile.Saved: 1, Wait: 15}
+    assert Counter(type(o) for o in outcomes) == {edit_profile.Saved: 1, TooManyAttempts: 15}
     reserve = [limit.bucket() for limit in limits.rate_limits.sms(5, settings.MASSAR.sms_per_day, reserve=True)]
     assert [limits.remaining(one, now=clock()) for one in reserve] == [1, 50_000]
 
@@ -187,7 +195,7 @@ def test_sixteen_recoveries_and_one_left_in_the_reserve(people, clock, settings)
     claimed = []
     for number, number_of in enumerate(phones):
         person = NewPerson(f"racer.{number}@taalim.ma")
-        ask(person, "phone", number_of, clock, browser=Browser(network=HERE.network, asked=f"b{number}"))
+        ask(person, "phone", number_of, clock, browser=Browser(network=HERE.network, recovery_browser=f"b{number}"))
         claimed += delivery.requests.claim(1, now=clock())
     outcomes = Counter(at_once(16, lambda n: recover_password.answer(claimed[n], now=clock())))
     assert outcomes == {"sent": 1, "postponed": 15}
@@ -223,9 +231,11 @@ def _ask_for_code(person, clock, *, phone: str, email: str = "", network: str = 
 
 def test_fifty_claims_leave_one(people, clock):
     row, secret = secret_of(YOUSSEF, "email", clock)
-    browsers = [Browser(network=HERE.network, asked=HERE.asked if n < 10 else f"b{n}") for n in range(50)]
+    browsers = [
+        Browser(network=HERE.network, recovery_browser=HERE.recovery_browser if n < 10 else f"b{n}") for n in range(50)
+    ]
     outcomes = at_once(50, lambda n: enter(secret, clock, browser=browsers[n]))
-    granted = [o for o in outcomes if isinstance(o, MustChange)]
+    granted = [o for o in outcomes if isinstance(o, MustChangePassword)]
     assert len(granted) == 50, Counter(type(o) for o in outcomes)
     good = [o for o in granted if close_sessions.may_change(cookie=o.cookie, now=clock())]
     assert len(good) == 1, "one change session is open"
@@ -252,9 +262,9 @@ def test_fifty_changes_by_one_session_save_one_password(people, clock):
             grant=grant, current=secret, new=chosen[n], confirm=chosen[n], browser=HERE, now=clock()
         ),
     )
-    won = [n for n, o in enumerate(outcomes) if isinstance(o, Entered)]
+    won = [n for n, o in enumerate(outcomes) if isinstance(o, SessionOpened)]
     assert len(won) == 1, Counter(type(o) for o in outcomes)
-    assert {type(o) for n, o in enumerate(outcomes) if n not in won} <= {Gone, Wait, Problems}
+    assert {type(o) for n, o in enumerate(outcomes) if n not in won} <= {Gone, TooManyAttempts, Problems}
     stored = credentials.passwords.stored(person.id)
     assert credentials.passwords.is_right(chosen[won[0]], stored, known=True)
     assert TemporaryPassword.objects.filter(state="consumed").count() == 1
@@ -274,7 +284,7 @@ def test_voluntary_changes_by_one_session_save_one_password(people, clock):
             new=f"Tamarin&{6000 + n}-oued", confirm=f"Tamarin&{6000 + n}-oued", browser=HERE, now=clock(),
         ),
     )  # fmt: skip
-    won = [n for n, o in enumerate(outcomes) if isinstance(o, Entered)]
+    won = [n for n, o in enumerate(outcomes) if isinstance(o, SessionOpened)]
     assert len(won) == 1, Counter(type(o) for o in outcomes)
     stored = credentials.passwords.stored(entered.person.id)
     assert credentials.passwords.is_right(f"Tamarin&{6000 + won[0]}-oued", stored, known=True)
@@ -295,13 +305,13 @@ def test_a_sign_in_under_way_does_not_outlive_a_recovery(people, clock, monkeypa
                 change_password.by_temporary(
                     grant=grant, current=secret, new=NEW, confirm=NEW, browser=HERE, now=clock()
                 ),
-                Entered,
+                SessionOpened,
             )
         return right
 
     monkeypatch.setattr(credentials.passwords, "is_right", then_recovered)
     thief = enter(YOUSSEF.password, clock, browser=Browser(network="198.51.100.0/24"))
-    assert isinstance(thief, Wrong)
+    assert isinstance(thief, WrongSecret)
     assert Session.objects.filter(ended_at=None).count() == 1
 
 
@@ -317,7 +327,7 @@ def test_a_rehash_under_way_does_not_bring_the_old_password_back(people, clock, 
         return hashed(password, **known)
 
     monkeypatch.setattr(credentials.hashing, "hashed", then_saved)
-    assert isinstance(enter(YOUSSEF.password, clock), Wrong)
+    assert isinstance(enter(YOUSSEF.password, clock), WrongSecret)
     assert credentials.passwords.is_right(NEW, credentials.passwords.stored(person.id), known=True)
 
 
@@ -341,7 +351,7 @@ def test_a_voluntary_change_under_way_does_not_undo_a_recovery(people, clock, mo
         new="Thief-was-here&1", confirm="Thief-was-here&1", browser=HERE, now=clock(),
     )  # fmt: skip
     monkeypatch.undo()
-    assert not isinstance(outcome, Entered)
+    assert not isinstance(outcome, SessionOpened)
     assert credentials.passwords.is_right(NEW, credentials.passwords.stored(borrowed.person.id), known=True)
 
 
@@ -365,7 +375,7 @@ def test_change_recovery_and_sign_ins_together_meet_no_fault(people, clock):
     outcomes = at_once(48, lambda n: steps[n % len(steps)](n))
     assert len(outcomes) == 48
     live = TemporaryPassword.objects.filter(state__in=("issued", "claimed")).count()
-    changed = [o for n, o in enumerate(outcomes) if n % len(steps) in (0, 1) and isinstance(o, Entered)]
+    changed = [o for n, o in enumerate(outcomes) if n % len(steps) in (0, 1) and isinstance(o, SessionOpened)]
     assert len(changed) >= 1 and live == 0
 
 
@@ -393,7 +403,7 @@ def test_several_workers_answer_and_hand_over_once(people, clock):
     whom = [(YOUSSEF, "email", YOUSSEF_EMAIL), (FATIMA, "phone", FATIMA_PHONE), (KHADIJA, "email", KHADIJA_EMAIL)]
     for n in range(30):
         person, channel, contact = whom[n % 3]
-        ask(person, channel, contact, clock, browser=Browser(network=HERE.network, asked=f"b{n}"))
+        ask(person, channel, contact, clock, browser=Browser(network=HERE.network, recovery_browser=f"b{n}"))
         clock.advance(seconds=61)
     providers = {c: RememberingProvider(c, clock) for c in ("email", "sms")}
 
@@ -419,7 +429,7 @@ def test_workers_never_leave_more_than_two_secrets_alive(people, clock):
     """Six requests of one person, by both channels, answered at the same moment."""
     for n in range(6):
         kind, contact = (("email", YOUSSEF_EMAIL), ("phone", "+212662000333"))[n % 2]
-        ask(YOUSSEF, kind, contact, clock, browser=Browser(network=HERE.network, asked=f"b{n}"))
+        ask(YOUSSEF, kind, contact, clock, browser=Browser(network=HERE.network, recovery_browser=f"b{n}"))
         clock.advance(seconds=61)
     claimed = [delivery.requests.claim(1, now=clock())[0] for _ in range(6)]
     outcomes = at_once(6, lambda n: recover_password.answer(claimed[n], now=clock()))

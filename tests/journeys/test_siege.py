@@ -21,7 +21,7 @@ from massar.domain.limits import api as limits
 from massar.domain.sessions import api as sessions
 from massar.journeys.account import recover_password, sign_in
 from massar.journeys.messages import sms_budget
-from massar.journeys.outcomes import Done, Entered, MustChange, Wait, Wrong
+from massar.journeys.outcomes import Done, MustChangePassword, SessionOpened, TooManyAttempts, WrongSecret
 from tests.cast import FATIMA, FATIMA_PHONE, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.support.steps import secrets
 from tests.support.visitor import Post
@@ -45,17 +45,19 @@ def _nothing(now: datetime) -> None:
 
 def somewhere(number: int, network: str = "") -> Browser:
     """A stranger's browser, without any cookie, from a network of its own or from that one."""
-    return Browser(network=network or f"198.51.{number % 250}.0/24", asked=ids.token())
+    return Browser(network=network or f"198.51.{number % 250}.0/24", recovery_browser=ids.token())
 
 
 def new_browser() -> Browser:
-    return Browser(network=HOME, asked=ids.token())
+    return Browser(network=HOME, recovery_browser=ids.token())
 
 
 def known_browser(person, clock) -> Browser:
     """One in which the person has signed in before."""
     return Browser(
-        network=HOME, asked=ids.token(), devices=sessions.devices.remember("", facts(person).id, now=clock())
+        network=HOME,
+        recovery_browser=ids.token(),
+        trusted_devices=sessions.devices.remember("", facts(person).id, now=clock()),
     )
 
 
@@ -84,7 +86,7 @@ def waits_for_a_message(browser: Browser, clock, post, contact: str = FATIMA_PHO
     while clock() <= asked_at + 10 * MINUTE:
         found = secrets(post, contact)
         if len(found) > before:
-            assert isinstance(enter(found[-1], browser, clock), MustChange)
+            assert isinstance(enter(found[-1], browser, clock), MustChangePassword)
             return clock() - asked_at
         clock.advance(minutes=1)
     raise AssertionError("no message came")
@@ -205,8 +207,8 @@ def test_what_is_about_to_end_is_not_sent_again(cast, clock, post):
     clock.advance(minutes=8)
     ask(new_browser(), clock)
     newest = secrets(post, FATIMA_PHONE)[-1]
-    assert newest not in first and isinstance(enter(newest, new_browser(), clock), MustChange)
-    assert isinstance(enter(first[-1], new_browser(), clock), MustChange), "and the other lives on to its end"
+    assert newest not in first and isinstance(enter(newest, new_browser(), clock), MustChangePassword)
+    assert isinstance(enter(first[-1], new_browser(), clock), MustChangePassword), "and the other lives on to its end"
 
 
 def test_whoever_asked_first_can_not_burn_the_secret_that_is_sent_again(cast, clock, post):
@@ -217,19 +219,19 @@ def test_whoever_asked_first_can_not_burn_the_secret_that_is_sent_again(cast, cl
     ask(owner, clock)
     secret = secrets(post, FATIMA_PHONE)[-1]
     for _ in range(credentials.temporary.TRIES_OF_OTHERS + 1):
-        assert isinstance(enter("bbbbb-22222", stranger, clock), Wrong)
-    assert isinstance(enter(secret, new_browser(), clock), Wrong), "closed to all others"
-    assert isinstance(enter(secret, owner, clock), MustChange)
+        assert isinstance(enter("bbbbb-22222", stranger, clock), WrongSecret)
+    assert isinstance(enter(secret, new_browser(), clock), WrongSecret), "closed to all others"
+    assert isinstance(enter(secret, owner, clock), MustChangePassword)
 
 
 def test_asking_again_and_again_gives_no_new_tries(cast, clock, post):
     spend_new(clock, post)
     stranger = somewhere(9)
     for _ in range(credentials.temporary.TRIES_OF_OTHERS + 1):
-        assert isinstance(enter("bbbbb-22222", stranger, clock), Wrong)
+        assert isinstance(enter("bbbbb-22222", stranger, clock), WrongSecret)
     ask(somewhere(10), clock)
     secret = secrets(post, FATIMA_PHONE)[-1]
-    assert isinstance(enter(secret, new_browser(), clock), Wrong), "what others have tried counts on"
+    assert isinstance(enter(secret, new_browser(), clock), WrongSecret), "what others have tried counts on"
 
 
 def test_a_thief_with_the_password_ends_his_own_request_and_not_the_owners(cast, clock, post):
@@ -239,8 +241,8 @@ def test_a_thief_with_the_password_ends_his_own_request_and_not_the_owners(cast,
         ask(browser, clock)
         post.work()
     secret = secrets(post, FATIMA_PHONE)[-1]
-    assert isinstance(enter(FATIMA.password, thief, clock), Entered)
-    assert isinstance(enter(secret, owner, clock), MustChange)
+    assert isinstance(enter(FATIMA.password, thief, clock), SessionOpened)
+    assert isinstance(enter(secret, owner, clock), MustChangePassword)
 
 
 def test_strangers_do_not_end_what_was_asked_for_at_a_known_browser(cast, clock, post):
@@ -249,7 +251,7 @@ def test_strangers_do_not_end_what_was_asked_for_at_a_known_browser(cast, clock,
     secret = secrets(post, FATIMA_PHONE)[-1]
     spend_new(clock, post)
     assert len(set(secrets(post, FATIMA_PHONE))) == 4
-    assert isinstance(enter(secret, owner, clock), MustChange)
+    assert isinstance(enter(secret, owner, clock), MustChangePassword)
 
 
 def test_a_secret_that_ended_can_not_be_read_any_more(cast, clock, post):
@@ -320,7 +322,7 @@ def test_what_is_sent_again_leaves_the_reserve_alone(cast, clock, post, settings
 def test_a_flooded_network_does_not_keep_a_known_browser_from_asking(cast, clock, post):
     assert limits.consume([limits.rate_limits.ASK_NETWORK.bucket(HOME, units=600)], now=clock()) is None
     typed = {"typed_login": FATIMA.login, "channel": "phone", "typed_contact": FATIMA_PHONE, "now": clock()}
-    assert isinstance(recover_password.ask(**typed, ask_id=ids.token(), browser=new_browser()), Wait)
+    assert isinstance(recover_password.ask(**typed, ask_id=ids.token(), browser=new_browser()), TooManyAttempts)
     ask(known_browser(FATIMA, clock), clock)
     assert len(secrets(post, FATIMA_PHONE)) == 1
     flooder = known_browser(YOUSSEF, clock)

@@ -15,4 +15,4 @@ if settings.MASSAR.demo:  # the on-screen phone exists in the demo alone
 handler400 = "massar.interfaces.base.errors.bad_request"
 handler403 = "massar.interfaces.base.errors.forbidden"
 handler404 = "massar.interfaces.base.errors.not_found"
-handler500 = "massar.interfaces.base.errors.fault"
+handler500 = "massar.interfaces.base.errors.server_error"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 _SYSTEMS = (
     ("Android", "Android"),
@@ -28,19 +28,18 @@ _PROGRAMS = (
 
 @dataclass(frozen=True)
 class Browser:
-    """network: address prefix (/24 or /56), never the whole address. label: 'Chrome · Android' or ''.
-    devices: the signed device cookie as received. asked: the token of the browser that asks for recoveries.
-    language: the one chosen on this browser, '' when none was (then messages speak the person's own)."""
+    """What an interface tells a journey about the browser.
+
+    network: address prefix (/24 or /56), never the whole address. label: 'Chrome · Android' or ''. trusted_devices: the
+    signed device cookie as received. recovery_browser: the token of the browser that asks for recoveries. language: the
+    one chosen on this browser, '' when none was (then messages speak the person's own).
+    """
 
     network: str = ""
     label: str = ""
-    devices: str = ""
-    asked: str = ""
+    trusted_devices: str = ""
+    recovery_browser: str = ""
     language: str = ""
-
-    def asking(self, asked: str) -> Browser:
-        """The same browser with that token of who asks for recoveries."""
-        return replace(self, asked=asked)
 
 
 def label(user_agent: str) -> str:

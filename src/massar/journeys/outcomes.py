@@ -9,7 +9,7 @@ from massar.domain.people.api import PersonFacts
 
 
 @dataclass(frozen=True)
-class Entered:
+class SessionOpened:
     """Signed in at full strength. `cookie` and `devices` are values for the browser to keep."""
 
     person: PersonFacts
@@ -19,7 +19,7 @@ class Entered:
 
 
 @dataclass(frozen=True)
-class MustChange:
+class MustChangePassword:
     """A right temporary password: this browser may change the password and nothing else."""
 
     person: PersonFacts
@@ -27,17 +27,17 @@ class MustChange:
 
 
 @dataclass(frozen=True)
-class Wrong:
+class WrongSecret:
     """What was typed is not right; nothing more is said."""
 
 
 @dataclass(frozen=True)
-class Late:
+class SecretExpired:
     """A right secret whose time is over."""
 
 
 @dataclass(frozen=True)
-class Wait:
+class TooManyAttempts:
     """A budget is spent until then. Recovery and known devices have budgets of their own.
 
     `instead`: what can be done meanwhile; `email`: prove an e-mail address, not a phone.
@@ -48,7 +48,7 @@ class Wait:
 
 
 @dataclass(frozen=True)
-class Busy:
+class Overloaded:
     """Too many people at once; try again in a moment."""
 
 
@@ -58,7 +58,7 @@ class Gone:
 
 
 @dataclass(frozen=True)
-class Frozen:
+class ContactsFrozen:
     """Contacts can't be edited for a while after a recovery."""
 
     until: datetime

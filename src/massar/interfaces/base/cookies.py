@@ -50,14 +50,14 @@ class Cookie:
 
 SESSION = Cookie("session", None)
 CHANGE = Cookie("change", None)
-DEVICES = Cookie("devices", 180 * DAY)
-ASKED = Cookie("asked", DAY)
+TRUSTED_DEVICES = Cookie("devices", 180 * DAY)
+RECOVERY_BROWSER = Cookie("asked", DAY)
 LANGUAGE = Cookie("language", 365 * DAY)
-TYPED = Cookie("typed", timedelta(minutes=15))
+RECOVERY_LOGIN = Cookie("typed", timedelta(minutes=15))
 FLASH = Cookie("flash", timedelta(minutes=2))
 SAVED_REQUEST = Cookie("pending", 2 * DAY)  # the row that it names ends long before
-TOLD = Cookie("told", timedelta(minutes=15))
-NEXT = Cookie("next", timedelta(hours=1))
+RECENT_LOGOUT = Cookie("told", timedelta(minutes=15))
+RETURN_TO = Cookie("next", timedelta(hours=1))
 DRAFT = Cookie("draft", timedelta(hours=1))
 
 
@@ -75,7 +75,7 @@ def read_flash(request: HttpRequest) -> tuple[str, str, dict] | None:
     return kind, message_id, args
 
 
-def write_told(response: HttpResponse, leaving: RecentLogout, left: tuple[str, ...] = ()) -> None:
+def write_recent_logout(response: HttpResponse, leaving: RecentLogout, left: tuple[str, ...] = ()) -> None:
     """Lets this browser see which sites have confirmed the end of sessions since then; it opens nothing.
 
     left: the sites that have confirmed through this browser.
@@ -83,16 +83,16 @@ def write_told(response: HttpResponse, leaving: RecentLogout, left: tuple[str, .
     asker = [*astuple(leaving.asker)] if leaving.asker else []
     facts = [leaving.person_id, int(leaving.since.timestamp()), leaving.session_id, leaving.alone, left, asker]
     body = base64.urlsafe_b64encode(json.dumps(facts).encode()).decode()
-    TOLD.write(response, f"{body}.{encryption.browser_keys().sign('told', body)}")
+    RECENT_LOGOUT.write(response, f"{body}.{encryption.browser_keys().sign('told', body)}")
 
 
-def read_told(request: HttpRequest) -> tuple[RecentLogout, tuple[str, ...]] | None:
+def read_recent_logout(request: HttpRequest) -> tuple[RecentLogout, tuple[str, ...]] | None:
     """What this browser may see, for as long as the cookie lives, and the sites that confirmed through it."""
-    body, _, tag = TOLD.read(request)[:LONGEST].rpartition(".")
+    body, _, tag = RECENT_LOGOUT.read(request)[:LONGEST].rpartition(".")
     if not tag or not encryption.browser_keys().verify(tag, "told", body):
         return None
     person_id, since, session_id, alone, left, asker = json.loads(base64.urlsafe_b64decode(body))
     leaving = RecentLogout(
         person_id, datetime.fromtimestamp(since, tz=UTC), session_id, alone, LogoutRequester(*asker) if asker else None
     )
-    return (leaving, tuple(left)) if request.now - leaving.since < TOLD.life else None
+    return (leaving, tuple(left)) if request.now - leaving.since < RECENT_LOGOUT.life else None

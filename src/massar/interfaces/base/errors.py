@@ -12,13 +12,13 @@ from django.utils import translation
 from massar.interfaces.base import addresses, outage, page, resume
 from massar.interfaces.base.jinja import t
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import see_other, to
+from massar.interfaces.base.responses import redirect_to, see_other
 
 log = logging.getLogger("massar.web")
 OLD_TOKEN = "CSRF token from POST incorrect."  # Django's words for a token that another one has replaced
 
 
-def show(
+def render_error(
     request: Request,
     status: int,
     name: str = "",
@@ -48,11 +48,11 @@ def show(
 
 
 def bad_request(request, exception=None):
-    return show(request, 400)
+    return render_error(request, 400)
 
 
 def forbidden(request, exception=None):
-    return show(request, 403)
+    return render_error(request, 403)
 
 
 @outage.survive_outage  # it comes before the middleware that makes views so
@@ -63,24 +63,24 @@ def csrf_failure(request, reason=""):
     """
     log.info("form refused: %s", reason)
     if not request.signed_in:
-        return show(request, 403, "403_csrf")
+        return render_error(request, 403, "403_csrf")
     if request.resolver_match.url_name in ("sign_in", "recovery") and reason == OLD_TOKEN:
-        return to("sign_in")
+        return redirect_to("sign_in")
     owner = request.signed_in.person.id  # the page of the fault knows nobody
-    told = show(request, 403, "403_csrf", onwards=addresses.own_page(request.path))
+    told = render_error(request, 403, "403_csrf", onwards=addresses.own_page(request.path))
     return resume.keep_typed(request, told, owner)
 
 
 def not_found(request, exception=None):
     meant = addresses.meant(request)
-    return see_other(meant) if meant else show(request, 404)
+    return see_other(meant) if meant else render_error(request, 404)
 
 
 def wrong_method(request: Request, response: HttpResponse) -> HttpResponse:
     """What Django answers with an empty page: whoever reloads where a wrong code has left the browser reads where to go on."""
     if addresses.asked_by_programs(request.resolver_match):
         return in_plain_words(response)
-    told = show(request, 405, onwards=addresses.page_above(request.path))
+    told = render_error(request, 405, onwards=addresses.page_above(request.path))
     told["Allow"] = response["Allow"]
     return told
 
@@ -92,11 +92,11 @@ def in_plain_words(response: HttpResponse) -> HttpResponse:
     return response
 
 
-def fault(request):
+def server_error(request):
     """Django has logged the exception; this page has no more to say than the id under which it did."""
     try:
         with translation.override(request.language):
-            return show(request, 500, reference=request.id)
+            return render_error(request, 500, reference=request.id)
     except Exception:  # whatever broke the page may break this one too: the last page needs nothing
         log.exception("the fault page failed too")
         return HttpResponse(get_template("errors/plain.html").render(), status=500)

@@ -57,14 +57,14 @@ def render(request: Request, template: str, *, status: int = 200, **context) -> 
     return response
 
 
-def go_on(request: Request, address: str, site: Site | None) -> HttpResponse:
+def redirect_by_page(request: Request, address: str, site: Site | None) -> HttpResponse:
     """On to a site after a form of ours: a page of its own, at once, without scripts too (see `policy`)."""
     return render(request, "sso/go_on.html", site=site, address=address)
 
 
-def lead(request: Request, address: str, site: Site | None) -> HttpResponse:
-    """To a site where no form of ours was sent before: a redirect, or `go_on` where the address is long (state, RelayState)."""
-    return see_other(address) if len(address) <= LONGEST_LOCATION else go_on(request, address, site)
+def redirect_to_site(request: Request, address: str, site: Site | None) -> HttpResponse:
+    """To a site where no form of ours was sent before: a redirect, or a page where the address is long (state, RelayState)."""
+    return see_other(address) if len(address) <= LONGEST_LOCATION else redirect_by_page(request, address, site)
 
 
 def _spoken(flash) -> dict:

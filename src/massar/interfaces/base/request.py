@@ -40,8 +40,8 @@ class Request(WSGIRequest):
         return Browser(
             network=network(client_address(self)),
             label=label(self.headers.get("User-Agent", "")),
-            devices=cookies.DEVICES.read(self)[:4096],
-            asked=cookies.ASKED.read(self)[:64],
+            trusted_devices=cookies.TRUSTED_DEVICES.read(self)[:4096],
+            recovery_browser=cookies.RECOVERY_BROWSER.read(self)[:64],
             language=self.chosen_language,
         )
 

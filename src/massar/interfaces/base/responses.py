@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from massar.interfaces.base import cookies
 from massar.journeys.account.close_sessions import SignedIn
-from massar.journeys.outcomes import Entered
+from massar.journeys.outcomes import SessionOpened
 from massar.journeys.sso.log_out_of_sites import LogoutRequester, RecentLogout
 
 
@@ -24,31 +24,31 @@ def see_other(address: str) -> HttpResponse:
     return SeeOther(address)
 
 
-def to(name: str, **kwargs) -> HttpResponse:
+def redirect_to(name: str, **kwargs) -> HttpResponse:
     return SeeOther(reverse(name, kwargs=kwargs or None))
 
 
-def to_the_list(
+def redirect_to_logout_status(
     signed_in: SignedIn, *, now: datetime, asker: LogoutRequester | None = None, left: tuple[str, ...] = ()
 ) -> HttpResponse:
     """To the list of the sites, for the browser whose session has just ended. left: sites that know by themselves."""
-    response = to("everywhere")
-    cookies.write_told(
+    response = redirect_to("everywhere")
+    cookies.write_recent_logout(
         response, RecentLogout(signed_in.person.id, now, signed_in.session.id, alone=True, asker=asker), left
     )
     return response
 
 
-def come_back(response: HttpResponse, until: datetime, now: datetime) -> HttpResponse:
+def add_retry_after(response: HttpResponse, until: datetime, now: datetime) -> HttpResponse:
     """Says in a header, for programs, when to try again (RFC 9110 §10.2.3); the page says it in words."""
     response["Retry-After"] = str(max(1, int((until - now).total_seconds())))
     return response
 
 
-def let_in(request, response: HttpResponse, entered: Entered) -> HttpResponse:
+def start_session(request, response: HttpResponse, entered: SessionOpened) -> HttpResponse:
     """The cookies of a new full session. Any earlier session or half-done change of this browser is left behind."""
     rotate_token(request)  # forms opened before the sign-in no longer fit
     cookies.SESSION.write(response, entered.cookie)
-    cookies.DEVICES.write(response, entered.devices)
+    cookies.TRUSTED_DEVICES.write(response, entered.devices)
     cookies.CHANGE.drop(response)
     return response

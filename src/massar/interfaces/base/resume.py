@@ -18,7 +18,7 @@ from massar.core import encryption
 from massar.interfaces.base import cookies
 from massar.interfaces.base.addresses import own_page
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import see_other, to
+from massar.interfaces.base.responses import redirect_to, see_other
 from massar.journeys.account import close_sessions
 
 KEPT = {"profile": ("email", "phone")}  # fields by page; never a secret
@@ -31,7 +31,7 @@ def signed_in_only(view):
     @wraps(view)
     def guarded(request, *args, **kwargs):
         if not request.signed_in:
-            response = remember(request, to("sign_in"))
+            response = remember(request, redirect_to("sign_in"))
             if cookies.SESSION.read(request):
                 cookies.SESSION.drop(response)
                 cookies.write_flash(response, "info", "flash.sign_in_again")
@@ -45,7 +45,7 @@ def remember(request: Request, response: HttpResponse) -> HttpResponse:
     """The way to the sign-in page, and back: with what was typed, where the page keeps it."""
     page = own_page(request.get_full_path() if request.method in ("GET", "HEAD") else request.path)
     if page != reverse("home"):
-        cookies.NEXT.write(response, page)
+        cookies.RETURN_TO.write(response, page)
     owner = close_sessions.owner_left_open(cookie=cookies.SESSION.read(request))
     return keep_typed(request, response, owner) if owner else response
 
@@ -77,12 +77,12 @@ def typed_before(request: Request, owner: int) -> dict[str, str]:
         return {}
 
 
-def onwards(request: Request) -> HttpResponse:
+def redirect_to_page(request: Request) -> HttpResponse:
     """After a sign-in: to the page that was asked for before it, else home."""
-    kept = cookies.NEXT.read(request)
+    kept = cookies.RETURN_TO.read(request)
     response = see_other(own_page(kept) if kept else reverse("home"))
     if kept:
-        cookies.NEXT.drop(response)
+        cookies.RETURN_TO.drop(response)
     return response
 
 

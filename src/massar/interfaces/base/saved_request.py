@@ -51,4 +51,4 @@ def discard(request: Request, response: HttpResponse) -> HttpResponse:
 def redirect_after_sign_in(request: Request) -> HttpResponse:
     """After a sign-in: to what waits, else to our own page that was asked for."""
     resume_url = request.saved_request.get("resume_url")
-    return see_other(resume_url) if resume_url else resume.onwards(request)
+    return see_other(resume_url) if resume_url else resume.redirect_to_page(request)

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from massar.core import local_time
 from massar.interfaces.base import page
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import to
+from massar.interfaces.base.responses import redirect_to
 from massar.interfaces.base.resume import signed_in_only
 from massar.interfaces.ops import plots
 from massar.journeys.messages import deliver_messages, watch_messages
@@ -35,7 +35,7 @@ def operators_only(view):
 @operators_only
 def index(request: Request) -> HttpResponse:
     """Leads to the one page there is so far."""
-    return to("ops_messages")
+    return redirect_to("ops_messages")
 
 
 @require_safe

@@ -19,13 +19,13 @@ from massar.domain.people import api as people
 from massar.domain.policy import api as policy
 from massar.domain.sessions import api as sessions
 from massar.journeys.account import edit_profile, notices, password_limits, sign_in
-from massar.journeys.outcomes import Busy, Entered, Gone, Problem, Problems, Wait, Wrong
+from massar.journeys.outcomes import Gone, Overloaded, Problem, Problems, SessionOpened, TooManyAttempts, WrongSecret
 from massar.journeys.sso import log_out_of_sites
 
 
 def by_temporary(
     *, grant: sessions.ChangeFacts, current: str, new: str, confirm: str, browser: Browser, now: datetime
-) -> Entered | Problems | Wait | Gone | Busy:
+) -> SessionOpened | Problems | TooManyAttempts | Gone | Overloaded:
     """The forced change. `current` is the temporary password once more; it may be empty once it was typed right in this
     change session. Ends signed in, in a new session."""
     person = people.directory.by_id(grant.person_id)
@@ -42,12 +42,12 @@ def by_temporary(
             return problems
         phc = credentials.hashing.hashed(policy.canonical(new))
     except credentials.Busy:
-        return Busy()
+        return Overloaded()
     return _recover(person, grant, phc, browser, now)
 
 
 @transaction.atomic
-def _prove_temporary(grant: sessions.ChangeFacts, current: str, now: datetime) -> Wait | Problems | None:
+def _prove_temporary(grant: sessions.ChangeFacts, current: str, now: datetime) -> TooManyAttempts | Problems | None:
     """Each try is paid for before it is compared; the right one is given back, in the same commit.
 
     Tries side by side wait for each other, so none is judged unpaid.
@@ -55,7 +55,7 @@ def _prove_temporary(grant: sessions.ChangeFacts, current: str, now: datetime) -
     tries = limits.rate_limits.CHANGE_CURRENT.bucket(grant.claim)
     refused = limits.consume([tries], now=now)
     if refused:
-        return Wait(refused.until)
+        return TooManyAttempts(refused.until)
     secret = policy.canonical_temporary(current)
     if secret is None or not credentials.temporary.is_the_one(grant.temporary_id, grant.claim, secret):
         return Problems({"current": [Problem("password_wrong")]})
@@ -64,7 +64,7 @@ def _prove_temporary(grant: sessions.ChangeFacts, current: str, now: datetime) -
 
 
 @transaction.atomic
-def _recover(person, grant, phc, browser, now) -> Entered | Gone:
+def _recover(person, grant, phc, browser, now) -> SessionOpened | Gone:
     people.contacts.lock(person.id)
     if not credentials.temporary.consume(grant.temporary_id, grant.claim, now=now):
         return Gone()
@@ -97,13 +97,13 @@ def by_owner(
     confirm: str,
     browser: Browser,
     now: datetime,
-) -> Entered | Problems | Wait | Gone | Busy:
+) -> SessionOpened | Problems | TooManyAttempts | Gone | Overloaded:
     """The voluntary change: the current password is proved first. Other sessions end; this one is renewed.
 
     Gone: the session ended while the password was being proved (a recovery or another change came first).
     """
     refused = sign_in.prove_again(person=person, password=current, browser=browser, now=now)
-    if isinstance(refused, Wrong):
+    if isinstance(refused, WrongSecret):
         return Problems({"current": [Problem("password_wrong")]})
     if refused is not None:
         return refused
@@ -113,12 +113,12 @@ def by_owner(
             return problems
         phc = credentials.hashing.hashed(policy.canonical(new))
     except credentials.Busy:
-        return Busy()
+        return Overloaded()
     return _change(person, session_id, phc, browser, now)
 
 
 @transaction.atomic
-def _change(person, session_id, phc, browser, now) -> Entered | Gone:
+def _change(person, session_id, phc, browser, now) -> SessionOpened | Gone:
     people.contacts.lock(person.id)
     if not sessions.signed_in.end(session_id, person.id, now=now, why="password_changed"):
         return Gone()

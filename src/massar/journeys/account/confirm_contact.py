@@ -13,7 +13,16 @@ from massar.core.browser import Browser
 from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
 from massar.journeys.account import edit_profile, notices, sign_in
-from massar.journeys.outcomes import Busy, Done, Frozen, Gone, Problem, Problems, Wait, Wrong
+from massar.journeys.outcomes import (
+    ContactsFrozen,
+    Done,
+    Gone,
+    Overloaded,
+    Problem,
+    Problems,
+    TooManyAttempts,
+    WrongSecret,
+)
 
 
 @transaction.atomic
@@ -25,13 +34,13 @@ def prove(
     browser: Browser,
     now: datetime,
     session_id: int | None = None,
-) -> Done | Problems | Frozen | Gone:
+) -> Done | Problems | ContactsFrozen | Gone:
     """The code typed on the page. Right: the contact counts, now or after the wait.
 
     What can't be a code costs no try. session_id: the session in which it is typed.
     """
     if person.frozen_until and person.frozen_until > now:
-        return Frozen(person.frozen_until)
+        return ContactsFrozen(person.frozen_until)
     typed = text.code(code)
     if not ids.is_contact_code(typed):
         return Problems({"code": [Problem("code_shape")]})
@@ -109,12 +118,12 @@ def cancel(*, person: people.PersonFacts, contact_id: int, browser: Browser, now
 
 def remove(
     *, person: people.PersonFacts, contact_id: int, password: str, browser: Browser, now: datetime
-) -> Done | Problems | Frozen | Wait | Busy | Gone:
+) -> Done | Problems | ContactsFrozen | TooManyAttempts | Overloaded | Gone:
     """Ends a counting contact after the wait; the password is asked again."""
     if person.frozen_until and person.frozen_until > now:
-        return Frozen(person.frozen_until)
+        return ContactsFrozen(person.frozen_until)
     refused = sign_in.prove_again(person=person, password=password, browser=browser, now=now)
-    if isinstance(refused, Wrong):
+    if isinstance(refused, WrongSecret):
         return Problems({"password": [Problem("password_wrong")]})
     return refused or _remove(person, contact_id, browser, now)
 

@@ -17,7 +17,16 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.journeys.account import sign_in
 from massar.journeys.messages import sms_budget
-from massar.journeys.outcomes import Busy, Done, Frozen, Gone, Problem, Problems, Wait, Wrong
+from massar.journeys.outcomes import (
+    ContactsFrozen,
+    Done,
+    Gone,
+    Overloaded,
+    Problem,
+    Problems,
+    TooManyAttempts,
+    WrongSecret,
+)
 
 RESEND_AFTER = timedelta(minutes=1)
 
@@ -38,18 +47,18 @@ def save(
     browser: Browser,
     now: datetime,
     session_id: int | None = None,
-) -> Saved | Problems | Frozen | Wait | Busy:
+) -> Saved | Problems | ContactsFrozen | TooManyAttempts | Overloaded:
     """Proposes what is new and sends each its code. An empty field leaves that contact as it is.
 
     session_id: the session in which it is typed.
     """
     if person.frozen_until and person.frozen_until > now:
-        return Frozen(person.frozen_until)
+        return ContactsFrozen(person.frozen_until)
     typed, problems = _read(person, email, phone_number, now)
     if problems:
         return Problems(problems)
     refused = sign_in.prove_again(person=person, password=password, browser=browser, now=now)
-    if isinstance(refused, Wrong):
+    if isinstance(refused, WrongSecret):
         return Problems({"password": [Problem("password_wrong")]})
     if refused is not None:
         return refused
@@ -104,7 +113,7 @@ def _only_new(person, typed: dict[str, str], now) -> dict[str, str]:
 
 
 @transaction.atomic
-def _propose(person, session_id: int | None, new: dict[str, str], browser, now) -> Saved | Wait:
+def _propose(person, session_id: int | None, new: dict[str, str], browser, now) -> Saved | TooManyAttempts:
     refused = _may_send(person.id, new, browser, now)
     if refused:
         return refused
@@ -124,7 +133,7 @@ def _propose(person, session_id: int | None, new: dict[str, str], browser, now) 
     return Saved(tuple(sent))
 
 
-def _may_send(person_id: int, codes: dict[str, str], browser, now: datetime) -> Wait | None:
+def _may_send(person_id: int, codes: dict[str, str], browser, now: datetime) -> TooManyAttempts | None:
     """Reserves what the codes of one save need: all or none, in one statement, for two could wait for each other.
     The person's lock comes before the country's budgets, as everywhere.
 
@@ -135,11 +144,11 @@ def _may_send(person_id: int, codes: dict[str, str], browser, now: datetime) -> 
     instead = "email" if number else ""
     until = delivery.conversion.stopped(number, now=now) if number else None
     if until:
-        return Wait(until, instead)
+        return TooManyAttempts(until, instead)
     people.contacts.lock(person_id)
     buckets = [one for kind, value in codes.items() for one in _code_buckets(person_id, kind, value, browser)]
     refused = limits.consume(buckets, now=now) if buckets else None
-    return Wait(refused.until, instead) if refused else None
+    return TooManyAttempts(refused.until, instead) if refused else None
 
 
 def _code_buckets(person_id: int, kind: str, value: str, browser) -> list[limits.Bucket]:
@@ -181,7 +190,9 @@ def _send_code(contact: people.ContactFacts, language: str, now: datetime) -> No
 
 
 @transaction.atomic
-def resend(*, person: people.PersonFacts, contact_id: int, browser: Browser, now: datetime) -> Done | Wait | Gone:
+def resend(
+    *, person: people.PersonFacts, contact_id: int, browser: Browser, now: datetime
+) -> Done | TooManyAttempts | Gone:
     """A new code to the proposed contact; the older code no longer fits."""
     contact = people.contacts.by_id(contact_id, person.id)
     if contact is None or contact.state != "proposed":

@@ -26,7 +26,7 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
 from massar.journeys.messages import sms_budget
-from massar.journeys.outcomes import Done, Wait
+from massar.journeys.outcomes import Done, TooManyAttempts
 
 QUEUE_LONGEST = timedelta(minutes=45)  # after that the person has gone: nothing is issued or sent
 POSTPONED = timedelta(minutes=2)  # at least, while the country's SMS are spent: a long queue must not turn in place
@@ -34,7 +34,7 @@ POSTPONED = timedelta(minutes=2)  # at least, while the country's SMS are spent:
 
 def ask(
     *, typed_login: str, channel: str, typed_contact: str, ask_id: str, browser: Browser, now: datetime
-) -> Done | Wait:
+) -> Done | TooManyAttempts:
     """Stores what was typed, encrypted. The same work and the same answer whatever it was; nothing is looked up.
 
     Budget and row are one commit: who reads "asked" is answered, whatever dies. Wait only speaks of the network's own
@@ -47,13 +47,13 @@ def ask(
         language=browser.language,
         network=browser.network,
         browser=browser.label,
-        devices=browser.devices,
-        asked=browser.asked,
+        devices=browser.trusted_devices,
+        asked=browser.recovery_browser,
     )
     with transaction.atomic(savepoint=False):
         buckets, refused = _reserve(browser, now)
         if refused:
-            return Wait(refused.until)
+            return TooManyAttempts(refused.until)
         if not delivery.requests.put(ask_id, asked, now=now):
             limits.refund(buckets, now=now)  # a reload, or a repeat after a lost answer
     return Done()
@@ -62,7 +62,8 @@ def ask(
 def _reserve(browser: Browser, now: datetime) -> tuple[list[limits.Bucket], limits.RateLimited | None]:
     """A browser that knows an account has a budget of its own, and the network's when that is spent."""
     ways = [
-        [limits.rate_limits.ASK_DEVICE.bucket(d.person_id)] for d in sessions.devices.read(browser.devices, now=now)[:1]
+        [limits.rate_limits.ASK_DEVICE.bucket(d.person_id)]
+        for d in sessions.devices.read(browser.trusted_devices, now=now)[:1]
     ]
     ways.append([limits.rate_limits.ASK_NETWORK.bucket(browser.network)])
     for buckets in ways:
@@ -171,8 +172,8 @@ def _tell(asked, judged: _Judged, now: datetime) -> None:
     browser = Browser(
         network=asked.network,
         label=asked.browser,
-        devices=asked.devices,
-        asked=asked.asked,
+        trusted_devices=asked.devices,
+        recovery_browser=asked.asked,
         language=asked.language,
     )
     audit_log.record_event(

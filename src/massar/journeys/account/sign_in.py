@@ -22,7 +22,14 @@ from massar.domain.people import api as people
 from massar.domain.policy import api as policy
 from massar.domain.sessions import api as sessions
 from massar.journeys.account import password_limits
-from massar.journeys.outcomes import Busy, Entered, Late, MustChange, Wait, Wrong
+from massar.journeys.outcomes import (
+    MustChangePassword,
+    Overloaded,
+    SecretExpired,
+    SessionOpened,
+    TooManyAttempts,
+    WrongSecret,
+)
 from massar.journeys.sso import log_out_of_sites
 
 
@@ -33,7 +40,7 @@ def enter(
     browser: Browser,
     now: datetime,
     earlier: sessions.SessionFacts | None = None,
-) -> Entered | MustChange | Wrong | Late | Wait | Busy:
+) -> SessionOpened | MustChangePassword | WrongSecret | SecretExpired | TooManyAttempts | Overloaded:
     """Judges what was typed on the sign-in page. Nothing tells an unknown account from a wrong password.
 
     earlier: the session this browser has; its own person's sign-in renews it, another's leaves it to the caller.
@@ -54,18 +61,18 @@ def _enter_with_password(login, person, stored, password, browser, earlier, now)
         audit_log.record_event(
             "sign_in_refused", now=now, person_id=person and person.id, outcome="wait", browser=browser
         )
-        return Wait(refused.until)
+        return TooManyAttempts(refused.until)
     try:
         typed = policy.strip_invisible(policy.canonical(password))
         right = credentials.passwords.is_right(typed, stored, known=device is not None)
     except credentials.Busy:
         limits.refund(buckets, now=now)
-        return Busy()
+        return Overloaded()
     if not (right and person.active):
         audit_log.record_event(
             "sign_in_refused", now=now, person_id=person and person.id, outcome="wrong", browser=browser
         )
-        return Wrong()
+        return WrongSecret()
     _refresh_hash(person, stored, typed)
     return _open_session(person, stored, buckets, browser, earlier, now)
 
@@ -79,13 +86,13 @@ def _refresh_hash(person, stored, typed: str) -> None:
 
 
 @transaction.atomic
-def _open_session(person, stored, buckets, browser, earlier, now) -> Entered | Wrong:
+def _open_session(person, stored, buckets, browser, earlier, now) -> SessionOpened | WrongSecret:
     people.contacts.lock(person.id)
     if not credentials.passwords.unchanged(person.id, stored):  # another was saved while this one was verified
         audit_log.record_event("sign_in_refused", now=now, person_id=person.id, outcome="wrong", browser=browser)
-        return Wrong()
+        return WrongSecret()
     password_limits.proven(person, buckets, now=now)
-    credentials.temporary.end_asked_by(person.id, browser.asked, now=now)
+    credentials.temporary.end_asked_by(person.id, browser.recovery_browser, now=now)
     return open_session(person, how="password", browser=browser, now=now, earlier=earlier)
 
 
@@ -96,14 +103,14 @@ def open_session(
     browser: Browser,
     now: datetime,
     earlier: sessions.SessionFacts | None = None,
-) -> Entered:
+) -> SessionOpened:
     """A full session, new or the person's `earlier` one renewed, and a fresh device entry, inside the caller's transaction."""
     if browser.language and browser.language != person.language:
         people.directory.speak(person.id, browser.language)
     session_id, cookie = _renewed(person, earlier, how, browser, now) or _opened(person, how, browser, now)
     audit_log.record_event("sign_in", now=now, person_id=person.id, session_id=session_id, outcome=how, browser=browser)
-    devices = sessions.devices.remember(browser.devices, person.id, now=now)
-    return Entered(person, session_id, cookie, devices)
+    devices = sessions.devices.remember(browser.trusted_devices, person.id, now=now)
+    return SessionOpened(person, session_id, cookie, devices)
 
 
 def _renewed(person, earlier, how, browser, now) -> tuple[int, str] | None:
@@ -124,17 +131,17 @@ def _enter_with_code(person, stored, secret, browser, now):
     try:  # the same one hash as any other try; its answer has no say here
         credentials.passwords.is_right(secret, stored, known=False)
     except credentials.Busy:
-        return Busy()
+        return Overloaded()
     match = _counted(person, secret, browser, now)
-    if isinstance(match, (Wrong, Late)):
+    if isinstance(match, (WrongSecret, SecretExpired)):
         return match
     return _claim(person, match.id, browser, now)
 
 
 @transaction.atomic(savepoint=False)
-def _counted(person, secret, browser, now) -> credentials.temporary.Match | Wrong | Late:
+def _counted(person, secret, browser, now) -> credentials.temporary.Match | WrongSecret | SecretExpired:
     """The try is counted and told in one commit, and nothing is answered before it: no clock tells where a code lives."""
-    match = credentials.temporary.match(person.id if person else None, secret, asked=browser.asked, now=now)
+    match = credentials.temporary.match(person.id if person else None, secret, asked=browser.recovery_browser, now=now)
     if match is not None and person.active and not match.late:
         return match
     late = match is not None and person.active
@@ -145,43 +152,43 @@ def _counted(person, secret, browser, now) -> credentials.temporary.Match | Wron
         outcome="late_code" if late else "wrong_code",
         browser=browser,
     )
-    return Late() if late else Wrong()
+    return SecretExpired() if late else WrongSecret()
 
 
 @transaction.atomic
-def _claim(person, temporary_id, browser, now) -> MustChange | Late:
+def _claim(person, temporary_id, browser, now) -> MustChangePassword | SecretExpired:
     people.contacts.lock(person.id)  # two secrets claimed at once still leave one change session
     delivery.outbox.used(person.id, "temporary_password", temporary_id=temporary_id, now=now)
     claim = credentials.temporary.claim(temporary_id, now=now)
     if claim is None:
-        return Late()
+        return SecretExpired()
     cookie = sessions.changing.open_for(person.id, temporary_id=temporary_id, claim=claim, now=now)
     audit_log.record_event("temporary_accepted", now=now, person_id=person.id, browser=browser)
-    return MustChange(person, cookie)
+    return MustChangePassword(person, cookie)
 
 
 def _known_device(person, stored, browser, now):
     if person is None:
         return None
-    return sessions.devices.known(browser.devices, person.id, now=now, not_before=stored.devices_since)
+    return sessions.devices.known(browser.trusted_devices, person.id, now=now, not_before=stored.devices_since)
 
 
 def prove_again(
     *, person: people.PersonFacts, password: str, browser: Browser, now: datetime
-) -> Wrong | Wait | Busy | None:
+) -> WrongSecret | TooManyAttempts | Overloaded | None:
     """A signed-in person types the password again before something sensitive. None: it was right."""
     stored = credentials.passwords.stored(person.id)
     device = _known_device(person, stored, browser, now)
     buckets, refused = password_limits.reserve(person.login, person, device, now=now)
     if refused:
-        return Wait(refused.until)
+        return TooManyAttempts(refused.until)
     try:
         right = credentials.passwords.is_right(policy.strip_invisible(policy.canonical(password)), stored, known=True)
     except credentials.Busy:
         limits.refund(buckets, now=now)
-        return Busy()
+        return Overloaded()
     if not right:
         audit_log.record_event("proof_refused", now=now, person_id=person.id, browser=browser)
-        return Wrong()
+        return WrongSecret()
     password_limits.proven(person, buckets, now=now)
     return None

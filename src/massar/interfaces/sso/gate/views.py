@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 
 from massar.interfaces.base import page, saved_request
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import see_other, to
+from massar.interfaces.base.responses import redirect_to, see_other
 from massar.journeys.sso.access import AccessDenied, SignInRequired
 from massar.journeys.sso.gate import visit
 from massar.journeys.sso.gate.address import GatedPage, wanted
@@ -40,9 +40,9 @@ def resume(request: Request) -> HttpResponse:
     kept = request.saved_request
     place = wanted(kept["to"], settings.MASSAR.sites) if kept.get("protocol") == PROTOCOL else None
     if place is None:
-        return to("home")
+        return redirect_to("home")
     if not request.signed_in:
-        return to("sign_in")
+        return redirect_to("sign_in")
     since = datetime.fromisoformat(kept["fresh_since"]) if kept.get("fresh_since") else None
     return _onwards(request, place, kept["state"], fresh_since=since, after_form=True)
 
@@ -67,7 +67,7 @@ def _onwards(
         case AccessDenied():
             response = page.render(request, "sso/access_denied.html", status=403, site=place.site, why=found)
         case _:
-            response = page.go_on(request, found, place.site) if after_form else see_other(found)
+            response = page.redirect_by_page(request, found, place.site) if after_form else see_other(found)
     return saved_request.discard(request, response) if request.saved_request.get("protocol") == PROTOCOL else response
 
 

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from massar.interfaces.base import page, saved_request, security_headers
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import see_other, to
+from massar.interfaces.base.responses import redirect_to, see_other
 from massar.journeys.sso.oidc import authorize as journey
 from massar.journeys.sso.oidc import request as oidc_request
 from massar.journeys.sso.oidc.request import AuthorizationRequest, AuthorizationResponse, UnusableRequest
@@ -49,9 +49,9 @@ def resume(request: Request) -> HttpResponse:
     """The waiting request of this browser, after the sign-in, or posted a moment ago. The registry may have changed."""
     kept = request.saved_request
     if kept.get("protocol") != PROTOCOL:
-        return to("home" if request.signed_in else "sign_in")
+        return redirect_to("home" if request.signed_in else "sign_in")
     if kept["since"] and not request.signed_in:
-        return to("sign_in")
+        return redirect_to("sign_in")
     ask = oidc_request.read(parse_qs(kept["query"], keep_blank_values=True), settings.MASSAR.sites)
     since = datetime.fromtimestamp(int(kept["since"]), UTC) if kept["since"] else None
     response = _answer(request, ask, journey.Resumed(since, kept["besides"]) if since else None)
@@ -101,7 +101,9 @@ def sent(request: Request, back: AuthorizationResponse, *, after_form: bool = Fa
         return security_headers.form_goes_to_site(response, back.address)
     mark = "&" if "?" in back.address else "?"
     way = f"{back.address}{mark}{urlencode(back.fields)}"
-    return page.go_on(request, way, back.site) if after_form else page.lead(request, way, back.site)
+    return (
+        page.redirect_by_page(request, way, back.site) if after_form else page.redirect_to_site(request, way, back.site)
+    )
 
 
 def _unusable(request: Request, why: UnusableRequest) -> HttpResponse:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 from massar.domain.sites import api as sites
 from massar.interfaces.base import cookies, page, saved_request
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import see_other, to, to_the_list
+from massar.interfaces.base.responses import redirect_to, redirect_to_logout_status, see_other
 from massar.journeys.account import close_sessions
 from massar.journeys.sso import save_request
 from massar.journeys.sso.log_out_of_sites import LogoutRequester, has_left_open
@@ -108,17 +108,17 @@ def _listed(request: Request, wish: journey.EndSessionRequest) -> HttpResponse |
     open_still = has_left_open(signed_in.person.id, [signed_in.session.id], since=request.now, left=left)
     if len(way) > LONGEST_WAY or not open_still:
         return None
-    return to_the_list(
+    return redirect_to_logout_status(
         signed_in, now=request.now, asker=LogoutRequester(wish.site.slug, way) if way else None, left=left
     )
 
 
 def _onwards(request: Request, wish: journey.EndSessionRequest) -> HttpResponse:
     if wish.back and request.method == "POST":
-        return page.go_on(request, _way(wish), wish.site)
+        return page.redirect_by_page(request, _way(wish), wish.site)
     if wish.back:
-        return page.lead(request, _way(wish), wish.site)
-    response = to("sign_in")
+        return page.redirect_to_site(request, _way(wish), wish.site)
+    response = redirect_to("sign_in")
     cookies.write_flash(response, "info", "flash.signed_out")
     return response
 

@@ -22,7 +22,7 @@ from massar.core import encryption
 from massar.domain.sites import api as sites
 from massar.interfaces.base import cookies, page, saved_request
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import see_other, to, to_the_list
+from massar.interfaces.base.responses import redirect_to, redirect_to_logout_status, see_other
 from massar.interfaces.sso.saml import bindings
 from massar.interfaces.sso.saml.views import carry, entity, problem
 from massar.journeys.sso import log_out_of_sites, save_request
@@ -47,7 +47,7 @@ def slo(request: Request, ours: str = "") -> HttpResponse:
     if "SAMLResponse" in request.GET or "SAMLResponse" in request.POST:
         return _answered(request, known_as)
     if request.method == "GET" and "SAMLRequest" not in request.GET:
-        return to("everywhere")  # the sign-out address of a site that only sends people there (WS-Federation)
+        return redirect_to("everywhere")  # the sign-out address of a site that only sends people there (WS-Federation)
     try:
         message = bindings.received(request, "SAMLRequest")
         wanted = logout_request.wanted(
@@ -70,7 +70,7 @@ def _question(request: Request, wanted: logout_request.Wanted) -> HttpResponse:
         return _leave(request, wanted, logout_request.Ended(site_knows=True, this_browser=False))
     ref = save_request.save(wanted.to_confirm(), signed_in=request.signed_in, browser=request.browser, now=request.now)
     if ref is None:
-        return to("everywhere")
+        return redirect_to("everywhere")
     status = 200 if wanted.untrusted else 400  # what must be signed was not (profiles §4.4.4.1)
     return page.render(
         request, "sso/logout.html", status=status, site=wanted.site, action=reverse("saml_confirm"), fields={"ref": ref}
@@ -83,7 +83,7 @@ def confirm(request: Request) -> HttpResponse:
     ref = request.POST.get("ref", "")
     wanted = logout_request.confirmed(sites.saved_requests.read(ref, now=request.now) or {})
     if wanted is None:
-        return to("everywhere" if request.signed_in else "sign_in")
+        return redirect_to("everywhere" if request.signed_in else "sign_in")
     sites.saved_requests.delete(ref)
     ended = logout_request.end_here(
         wanted=wanted,
@@ -103,7 +103,7 @@ def asked(request: Request) -> HttpResponse:
     ref = request.GET.get("ref", "")
     wanted = logout_request.kept(sites.saved_requests.read(ref, now=request.now) or {})
     sites.saved_requests.delete(ref)
-    return _end(request, wanted) if wanted else to("home" if request.signed_in else "sign_in")
+    return _end(request, wanted) if wanted else redirect_to("home" if request.signed_in else "sign_in")
 
 
 def _end(request: Request, wanted: logout_request.Wanted) -> HttpResponse:
@@ -125,7 +125,7 @@ def _onwards(request: Request, wanted: logout_request.Wanted, ended: logout_requ
     if site.slo_answers:
         message = logout_request.response(wanted=wanted, ended=ended, now=request.now)
         return _carried(request, site, site.slo_answers, "SAMLResponse", message, relay_state=wanted.relay_state)
-    response = to("sign_in")
+    response = redirect_to("sign_in")
     cookies.write_flash(response, "info", "flash.signed_out")
     return response
 
@@ -136,17 +136,17 @@ def _listed(request: Request, wanted: logout_request.Wanted, ended: logout_reque
     if not (ended.this_browser and ended.partial) or len(wanted.relay_state) > LONGEST_KEPT:
         return None
     asker = LogoutRequester(slug, asked=wanted.id, relay_state=wanted.relay_state) if wanted.site.slo_answers else None
-    return to_the_list(signed_in, now=request.now, asker=asker, left=(slug,))
+    return redirect_to_logout_status(signed_in, now=request.now, asker=asker, left=(slug,))
 
 
 @require_GET
 def answer(request: Request) -> HttpResponse:
     """From the list on to the site that had asked, with the LogoutResponse that it waits for."""
-    seen = cookies.read_told(request)
+    seen = cookies.read_recent_logout(request)
     asker = seen[0].asker if seen else None
     site = settings.MASSAR.sites.by_slug.get(asker.site) if asker else None
     if site is None or not site.slo_answers or not asker.asked:
-        return to("sign_in")
+        return redirect_to("sign_in")
     wanted = logout_request.Wanted(site, asker.asked, "", (), asker.relay_state)
     leaving, left = seen
     partial = log_out_of_sites.has_left_open(leaving.person_id, [leaving.session_id], since=leaving.since, left=left)
@@ -156,9 +156,9 @@ def answer(request: Request) -> HttpResponse:
 @require_GET
 def leave(request: Request, slug: str) -> HttpResponse:
     """To the site with a signed LogoutRequest, for a browser whose session has just ended here."""
-    seen, site = cookies.read_told(request), settings.MASSAR.sites.by_slug.get(slug)
+    seen, site = cookies.read_recent_logout(request), settings.MASSAR.sites.by_slug.get(slug)
     message = single_logout.take_along(site, seen[0], now=request.now) if seen and site else None
-    return to("sign_in") if message is None else _carried(request, site, site.slo, "SAMLRequest", message)
+    return redirect_to("sign_in") if message is None else _carried(request, site, site.slo, "SAMLRequest", message)
 
 
 def _carried(
@@ -168,7 +168,11 @@ def _carried(
     signer = sites.keys.active(sites.keys.SAML, now=request.now)
     if site.slo_binding == "redirect":
         way = bindings.address(address, name, etree.tostring(message), relay_state=relay_state, signer=signer)
-        return page.go_on(request, way, site) if request.method == "POST" else page.lead(request, way, site)
+        return (
+            page.redirect_by_page(request, way, site)
+            if request.method == "POST"
+            else page.redirect_to_site(request, way, site)
+        )
     return carry(request, site, address, {name: saml_answer.posted(message, signer), "RelayState": relay_state})
 
 
@@ -187,14 +191,14 @@ def _answered(request: Request, ours: Ours) -> HttpResponse:
 @require_GET
 def left(request: Request) -> HttpResponse:
     """Back from a site: onwards to the list of the sites, which shows that this one has confirmed."""
-    seen = cookies.read_told(request)
+    seen = cookies.read_recent_logout(request)
     if not seen:
-        return to("sign_in")
-    response = to("password_changed" if request.signed_in else "everywhere")
+        return redirect_to("sign_in")
+    response = redirect_to("password_changed" if request.signed_in else "everywhere")
     leaving, before = seen
     slug = _confirmed(request.GET.get("said", ""), leaving)
     if slug:
-        cookies.write_told(response, leaving, tuple(dict.fromkeys((*before, slug))))
+        cookies.write_recent_logout(response, leaving, tuple(dict.fromkeys((*before, slug))))
     else:
         cookies.write_flash(response, "warning", "sso.told.not_confirmed")
     return response

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from massar.domain.sites import api as sites
 from massar.interfaces.base import page, saved_request, security_headers
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import see_other, to
+from massar.interfaces.base.responses import redirect_to, see_other
 from massar.interfaces.sso.saml import bindings
 from massar.journeys.sso.access import AccessDenied, SignInRequired
 from massar.journeys.sso.saml import authn_request, sign_in
@@ -57,7 +57,7 @@ def start(request: Request, slug: str) -> HttpResponse:
     if site is None or site.protocol != PROTOCOL or not site.connected:
         if request.signed_in:
             raise Http404
-        return to("sign_in")
+        return redirect_to("sign_in")
     return _onwards(request, authn_request.unasked(site, now=request.now))
 
 
@@ -66,7 +66,7 @@ def resume(request: Request) -> HttpResponse:
     """The waiting request of this browser, after the sign-in."""
     kept = request.saved_request
     if kept.get("protocol") != PROTOCOL:
-        return to("home" if request.signed_in else "sign_in")
+        return redirect_to("home" if request.signed_in else "sign_in")
     response = _onwards(request, Asked(**kept["asked"]))
     return response if response.get("Location") == reverse("sign_in") else saved_request.discard(request, response)
 

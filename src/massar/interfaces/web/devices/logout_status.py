@@ -19,7 +19,7 @@ def asker(leaving: RecentLogout | None) -> tuple[Site, str] | None:
 
 
 def shown(request: Request, seen: tuple[RecentLogout, tuple[str, ...]] | None) -> list[log_out_of_sites.LogoutStatus]:
-    """The list of the sites; empty for the next person at this browser. seen: of `cookies.read_told`."""
+    """The list of the sites; empty for the next person at this browser. seen: of `cookies.read_recent_logout`."""
     if not seen or (request.signed_in and seen[0].person_id != request.signed_in.person.id):
         return []
     leaving, left = seen

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from massar.interfaces.base import cookies, page
 from massar.interfaces.base.jinja import t
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import to
+from massar.interfaces.base.responses import redirect_to
 from massar.interfaces.base.resume import signed_in_only
 from massar.interfaces.web.devices import logout_status
 from massar.journeys.account import close_sessions
@@ -50,10 +50,10 @@ def end(request: Request, session_id: int) -> HttpResponse:
         signed_in=request.signed_in, session_id=session_id, browser=request.browser, now=request.now
     )
     if session_id == request.signed_in.session.id:
-        response = to("sign_in")
+        response = redirect_to("sign_in")
         cookies.SESSION.drop(response)
     else:
-        response = to("devices")
+        response = redirect_to("devices")
     if isinstance(outcome, Done):
         cookies.write_flash(response, "success", "flash.session_ended")
     return response
@@ -65,7 +65,7 @@ def end_program(request: Request, grant_id: int) -> HttpResponse:
     outcome = close_sessions.end_program(
         signed_in=request.signed_in, grant_id=grant_id, browser=request.browser, now=request.now
     )
-    response = to("devices")
+    response = redirect_to("devices")
     if isinstance(outcome, Done):
         cookies.write_flash(response, "success", "flash.program_ended")
     return response
@@ -75,7 +75,7 @@ def end_program(request: Request, grant_id: int) -> HttpResponse:
 @signed_in_only
 def end_all(request: Request) -> HttpResponse:
     close_sessions.end_all(signed_in=request.signed_in, browser=request.browser, now=request.now)
-    response = to("devices")
+    response = redirect_to("devices")
     cookies.write_flash(response, "success", "flash.sessions_ended")
     return response
 
@@ -85,15 +85,15 @@ def everywhere(request: Request) -> HttpResponse:
     """Ends every session, this one too, and shows which sites have confirmed; the browser may look for a while."""
     if request.method == "POST" and request.signed_in:
         close_sessions.sign_out_everywhere(signed_in=request.signed_in, browser=request.browser, now=request.now)
-        response = to("everywhere")
+        response = redirect_to("everywhere")
         signed_in = request.signed_in
-        cookies.write_told(response, RecentLogout(signed_in.person.id, request.now, signed_in.session.id))
+        cookies.write_recent_logout(response, RecentLogout(signed_in.person.id, request.now, signed_in.session.id))
         cookies.SESSION.drop(response)
         cookies.CHANGE.drop(response)
         return response
-    seen = cookies.read_told(request)
+    seen = cookies.read_recent_logout(request)
     if not seen and not request.signed_in:
-        return to("sign_in")
+        return redirect_to("sign_in")
     leaving = seen[0] if seen and not request.signed_in else None
     return page.render(
         request,

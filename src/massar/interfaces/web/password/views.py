@@ -7,10 +7,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from massar.interfaces.base import cookies, form_fields, page
-from massar.interfaces.base.errors import show
+from massar.interfaces.base.errors import render_error
 from massar.interfaces.base.jinja import t
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import come_back, let_in, to
+from massar.interfaces.base.responses import add_retry_after, redirect_to, start_session
 from massar.interfaces.base.resume import remember, signed_in_only
 from massar.interfaces.web.devices import logout_status
 from massar.interfaces.web.home import sites
@@ -18,7 +18,7 @@ from massar.interfaces.web.password.forms import Change
 from massar.interfaces.web.profile.views import undone_shown
 from massar.journeys.account import change_password as journey
 from massar.journeys.account import close_sessions, edit_profile
-from massar.journeys.outcomes import Busy, Entered, Gone, Problems, Wait
+from massar.journeys.outcomes import Gone, Overloaded, Problems, SessionOpened, TooManyAttempts
 from massar.journeys.sso.log_out_of_sites import RecentLogout
 
 
@@ -29,7 +29,7 @@ def _granted(request):
 
 @require_safe
 def expired(request: Request) -> HttpResponse:
-    return page.render(request, "sign_in/expired.html") if _granted(request) else to("sign_in")
+    return page.render(request, "sign_in/expired.html") if _granted(request) else redirect_to("sign_in")
 
 
 @require_POST
@@ -38,7 +38,7 @@ def close(request: Request) -> HttpResponse:
     granted = _granted(request)
     if granted:
         journey.close(grant=granted[1], now=request.now)
-    response = to("sign_in")
+    response = redirect_to("sign_in")
     cookies.CHANGE.drop(response)
     return response
 
@@ -48,7 +48,7 @@ def change(request: Request) -> HttpResponse:
     """One form for both: a change session goes before a full one, as it is what the person just did."""
     granted = _granted(request)
     if not granted and not request.signed_in:
-        response = remember(request, to("sign_in"))
+        response = remember(request, redirect_to("sign_in"))
         if cookies.CHANGE.read(request):
             cookies.CHANGE.drop(response)
             cookies.write_flash(response, "warning", "flash.sign_in_again")
@@ -74,26 +74,26 @@ def _outcome(request, typed: dict, granted):
 
 def _answer(request, form, person, granted, outcome) -> HttpResponse:
     match outcome:
-        case Entered():
-            response = let_in(request, to("password_changed"), outcome)
+        case SessionOpened():
+            response = start_session(request, redirect_to("password_changed"), outcome)
             ended = 0 if granted else request.signed_in.session.id
-            cookies.write_told(response, RecentLogout(person.id, request.now, ended))
-            if cookies.NEXT.read(request) == reverse("password_change"):  # it was wanted, and is done
-                cookies.NEXT.drop(response)
+            cookies.write_recent_logout(response, RecentLogout(person.id, request.now, ended))
+            if cookies.RETURN_TO.read(request) == reverse("password_change"):  # it was wanted, and is done
+                cookies.RETURN_TO.drop(response)
             return response
         case Problems():
             form_fields.show_problems(form, outcome)
             return _page(request, form, person, _granted(request) or granted, status=422)
         case Gone():
-            response = to("sign_in")
+            response = redirect_to("sign_in")
             cookies.CHANGE.drop(response)
             cookies.write_flash(response, "warning", "flash.sign_in_again")
             return response
-        case Wait(until=until):
+        case TooManyAttempts(until=until):
             form_fields.show_wait(form, until, request)
-            return come_back(_page(request, form, person, granted, status=429), until, request.now)
-        case Busy():
-            return show(request, 503)
+            return add_retry_after(_page(request, form, person, granted, status=429), until, request.now)
+        case Overloaded():
+            return render_error(request, 503)
     raise TypeError(f"no page for {outcome!r}")
 
 
@@ -108,7 +108,7 @@ def changed(request: Request) -> HttpResponse:
     return page.render(
         request,
         "password/changed.html",
-        told=logout_status.shown(request, cookies.read_told(request)),
+        told=logout_status.shown(request, cookies.read_recent_logout(request)),
         later=[card for card in cards if card["opens_at"]],
         undone=undone_shown(undone),
         frozen_until=signed_in.person.frozen_until,

@@ -8,15 +8,15 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from massar.core import local_time, phone
 from massar.interfaces.base import cookies, form_fields, page
-from massar.interfaces.base.errors import show
+from massar.interfaces.base.errors import render_error
 from massar.interfaces.base.jinja import t
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import come_back, to
+from massar.interfaces.base.responses import add_retry_after, redirect_to
 from massar.interfaces.base.resume import signed_in_only, typed_before
 from massar.interfaces.web.profile.forms import Code, Contacts, Password
 from massar.journeys.account import confirm_contact, edit_profile
 from massar.journeys.account.edit_profile import Saved
-from massar.journeys.outcomes import Busy, Done, Frozen, Gone, Problems, Wait
+from massar.journeys.outcomes import ContactsFrozen, Done, Gone, Overloaded, Problems, TooManyAttempts
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -50,9 +50,9 @@ def profile(request: Request) -> HttpResponse:
         case Problems():
             form_fields.show_problems(form, outcome)
             return _page(request, form, status=422)
-        case Wait(until=until):
+        case TooManyAttempts(until=until):
             form_fields.show_wait(form, until, request, sentence=_wait_sentence(outcome))
-            return come_back(_page(request, form, status=429), until, request.now)
+            return add_retry_after(_page(request, form, status=429), until, request.now)
     return _refused(request, outcome)
 
 
@@ -91,7 +91,7 @@ def resend(request: Request, contact_id: int) -> HttpResponse:
     match outcome:
         case Done(masked=masked):
             return _flashed("success", "flash.code_sent", to=masked)
-        case Wait(until=until) if until:
+        case TooManyAttempts(until=until) if until:
             text = local_time.until(until, request.now, request.language)
             return _flashed("warning", _wait_sentence(outcome), until=text)
     return _refused(request, outcome)
@@ -139,25 +139,25 @@ def cancel_link(request: Request, token: str) -> HttpResponse:
     return page.render(request, "profile/cancel.html", done=False, gone=not live)
 
 
-def _wait_sentence(wait: Wait) -> str:
+def _wait_sentence(wait: TooManyAttempts) -> str:
     return "error.wait_email" if wait.instead == "email" else "error.wait"
 
 
 def _refused(request, outcome) -> HttpResponse:
     match outcome:
-        case Frozen():
-            return to("profile")  # the page says until when
+        case ContactsFrozen():
+            return redirect_to("profile")  # the page says until when
         case Gone():
             return _flashed("info", "flash.saved_nothing")
-        case Wait(until=until):
-            return show(request, 429, wait_until=until)
-        case Busy():
-            return show(request, 503)
+        case TooManyAttempts(until=until):
+            return render_error(request, 429, wait_until=until)
+        case Overloaded():
+            return render_error(request, 503)
     raise TypeError(f"no page for {outcome!r}")
 
 
 def _flashed(kind: str, message_id: str, **args: str) -> HttpResponse:
-    response = to("profile")
+    response = redirect_to("profile")
     cookies.write_flash(response, kind, message_id, **args)
     return response
 

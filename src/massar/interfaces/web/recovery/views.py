@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.conf import settings
 from django.http import HttpResponse
 from django.views.decorators.http import require_http_methods, require_safe
@@ -9,11 +11,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 from massar.core import ids, text
 from massar.interfaces.base import cookies, errors, page, saved_request
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import see_other, to
+from massar.interfaces.base.responses import redirect_to, see_other
 from massar.interfaces.web.recovery.forms import Ask
 from massar.interfaces.web.sign_in.forms import SignIn
 from massar.journeys.account import recover_password as journey
-from massar.journeys.outcomes import Wait
+from massar.journeys.outcomes import TooManyAttempts
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -27,22 +29,22 @@ def ask(request: Request) -> HttpResponse:
 
 
 def _ask(request, typed: dict) -> HttpResponse:
-    asked = request.browser.asked or ids.token()
+    asked = request.browser.recovery_browser or ids.token()
     outcome = journey.ask(
         typed_login=typed["user"],
         channel=typed["channel"],
         typed_contact=typed[typed["channel"]],
         ask_id=typed["ask_id"],
-        browser=request.browser.asking(asked),
+        browser=replace(request.browser, recovery_browser=asked),
         now=request.now,
     )
-    if isinstance(outcome, Wait):
-        return errors.show(request, 429, wait_until=outcome.until)
+    if isinstance(outcome, TooManyAttempts):
+        return errors.render_error(request, 429, wait_until=outcome.until)
     saved_request.extend_for_recovery(request, channel="sms" if typed["channel"] == "phone" else "email")
-    response = see_other(f"{to('recovery_asked')['Location']}?by={typed['channel']}")
-    cookies.ASKED.write(response, asked)
+    response = see_other(f"{redirect_to('recovery_asked')['Location']}?by={typed['channel']}")
+    cookies.RECOVERY_BROWSER.write(response, asked)
     # The next page has the sign-in form at hand: nobody types a long address twice on a small phone.
-    cookies.TYPED.write(response, text.login(typed["user"]))
+    cookies.RECOVERY_LOGIN.write(response, text.login(typed["user"]))
     return response
 
 
@@ -54,7 +56,7 @@ def asked(request: Request) -> HttpResponse:
     return page.render(
         request,
         "recovery/asked.html",
-        sign_in_form=SignIn(initial={"user": text.login(cookies.TYPED.read(request)) or ""}),
+        sign_in_form=SignIn(initial={"user": text.login(cookies.RECOVERY_LOGIN.read(request)) or ""}),
         channel=channel,
         minutes=int(life.total_seconds() // 60),
         per_hour=settings.MASSAR.recoveries_per_hour,

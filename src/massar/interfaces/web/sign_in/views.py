@@ -12,12 +12,19 @@ from django.views.decorators.http import require_http_methods, require_POST
 from massar.core import text
 from massar.interfaces.base import cookies, page, saved_request
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import come_back, let_in, to, to_the_list
+from massar.interfaces.base.responses import add_retry_after, redirect_to, redirect_to_logout_status, start_session
 from massar.interfaces.web.home import sites
 from massar.interfaces.web.sign_in.forms import SignIn
 from massar.journeys.account import change_password, close_sessions
 from massar.journeys.account import sign_in as journey
-from massar.journeys.outcomes import Busy, Entered, Late, MustChange, Wait, Wrong
+from massar.journeys.outcomes import (
+    MustChangePassword,
+    Overloaded,
+    SecretExpired,
+    SessionOpened,
+    TooManyAttempts,
+    WrongSecret,
+)
 from massar.journeys.sso import log_out_of_sites
 
 LONG_WAIT = timedelta(hours=1)
@@ -45,26 +52,26 @@ def sign_in(request: Request) -> HttpResponse:
 
 def _answer(request, form, outcome) -> HttpResponse:
     match outcome:
-        case Entered(person=person, session_id=session_id):
+        case SessionOpened(person=person, session_id=session_id):
             if request.signed_in and request.signed_in.session.id != session_id:
                 _leave_earlier(request)
-            response = let_in(request, saved_request.redirect_after_sign_in(request), outcome)
+            response = start_session(request, saved_request.redirect_after_sign_in(request), outcome)
             return _in_own_language(request, response, person)
-        case MustChange(cookie=cookie):
+        case MustChangePassword(cookie=cookie):
             _leave_earlier(request)
-            response = to("password_expired")
+            response = redirect_to("password_expired")
             cookies.CHANGE.write(response, cookie)
             cookies.SESSION.drop(response)
             return response
-        case Wrong():
+        case WrongSecret():
             if text.login(form.cleaned_data["user"]) is None:  # known by the text alone
                 form.add_error("user", "error.login_shape")
             return _page(request, form, "wrong", status=422)
-        case Late():
+        case SecretExpired():
             return _page(request, form, "expired_code", status=422)
-        case Wait(until=until):
+        case TooManyAttempts(until=until):
             return _wait(request, form, until)
-        case Busy():
+        case Overloaded():
             response = _page(request, form, "busy", status=503)
             response["Retry-After"] = "3"
             return response
@@ -81,7 +88,7 @@ def _wait(request, form, until) -> HttpResponse:
     # Who would wait long is told that recovery opens at once.
     long = until - request.now > LONG_WAIT
     page_said = _page(request, form, "wait_recover" if long else "wait", status=429, wait_until=until)
-    return come_back(page_said, until, request.now)
+    return add_retry_after(page_said, until, request.now)
 
 
 def _in_own_language(request, response, person) -> HttpResponse:
@@ -116,12 +123,12 @@ def _speak(request, language: str) -> None:
 @require_POST
 def sign_out(request: Request) -> HttpResponse:
     """Ends the session on the server; the cookies go too. Sites that only this browser can tell are listed."""
-    response = to("sign_in")
+    response = redirect_to("sign_in")
     if request.signed_in:
         signed_in = request.signed_in
         close_sessions.sign_out(signed_in=signed_in, browser=request.browser, now=request.now)
         if log_out_of_sites.has_left_open(signed_in.person.id, [signed_in.session.id], since=request.now):
-            response = to_the_list(signed_in, now=request.now)
+            response = redirect_to_logout_status(signed_in, now=request.now)
     else:
         close_sessions.sign_out_left_open(
             cookie=cookies.SESSION.read(request), browser=request.browser, now=request.now

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import see_other, to
+from massar.interfaces.base.responses import redirect_to, see_other
 
 GOOD_FOR = timedelta(days=180)  # RFC 9116 §2.5.5: less than a year
 
@@ -19,7 +19,7 @@ GOOD_FOR = timedelta(days=180)  # RFC 9116 §2.5.5: less than a year
 @require_safe
 def change_password(request: Request) -> HttpResponse:
     """Where a password manager sends its person (W3C "A Well-Known URL for Changing Passwords")."""
-    return to("password_change")
+    return redirect_to("password_change")
 
 
 @require_safe
