@@ -155,7 +155,7 @@ def redirect(
 def enveloped(text: str, keys: Pair = SITE_KEYS) -> etree._Element:
     """The message with a signature inside, for the POST binding."""
     root = etree.fromstring(text)
-    xml_signature.sign(root, key=keys.key, certificate=keys.certificate)
+    xml_signature.sign(root, xml_signature.XmlSigner(keys.key, keys.certificate))
     return root
 
 

@@ -18,7 +18,7 @@ from onelogin.saml2.utils import OneLogin_Saml2_Utils
 from massar.core import ids, xml_signature
 from massar.domain.delivery.models import Message
 from massar.domain.people.models import Person
-from massar.domain.sites import keys
+from massar.domain.sites import keys, saml_certificate
 from massar.interfaces.commands import providers, sites
 from massar.journeys.sso.log_out_of_sites import logout_statuses
 from tests.cast import JAMAL, YOUSSEF
@@ -296,11 +296,11 @@ def tried(capsys) -> tuple[int, str]:
 
 def test_massar_sites_test_is_content_with_a_site_that_verifies(by_soap, clock, capsys, monkeypatch, cast):
     monkeypatch.setattr(sites.clock, "now", clock)
-    certificate = keys.active(keys.SAML, now=clock()).public
+    certificates = saml_certificate.usable(keys.active(keys.SAML, now=clock()).public, now=clock())
 
     def verifying(request):
         try:
-            xml_signature.verified(request, certificates=certificate, now=clock())
+            xml_signature.verified(request, certificates=certificates, now=clock())
         except xml_signature.SignatureRefused:
             return 400, b""
         return 200, soap(enveloped(logout_response(clock(), request)))

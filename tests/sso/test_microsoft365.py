@@ -21,13 +21,15 @@ from massar.core import xml, xml_signature
 from massar.domain.sites import keys, saml_metadata
 from massar.domain.sites.models import SavedRequest
 from massar.domain.sites.site import Site
-from massar.journeys.sso.saml.names import Ours
 from tests.cast import JAMAL, YOUSSEF
 from tests.house.laws import ROOT
 from tests.sso.relying_party import led_on
 from tests.sso.saml_site import (
+    METADATA,
     NS,
     SITE_KEYS,
+    SLO,
+    SSO,
     STRANGER_KEYS,
     authn_request,
     deflated,
@@ -74,7 +76,7 @@ def by_form(message: str, keys=SITE_KEYS) -> etree._Element:
     """Enveloped, everything with SHA-1."""
     root = etree.fromstring(message)
     digest = base64.b64encode(hashlib.sha1(xml.canonical(root), usedforsecurity=False).digest()).decode()
-    xml_signature.sign(root, key=keys.key, certificate=keys.certificate)
+    xml_signature.sign(root, xml_signature.XmlSigner(keys.key, keys.certificate))
     info = root.find(".//ds:SignedInfo", NS)
     info.find("ds:SignatureMethod", NS).set("Algorithm", RSA_SHA1)
     info.find(".//ds:DigestMethod", NS).set("Algorithm", SHA1)
@@ -248,9 +250,9 @@ def setting(name: str) -> str:
 
 def test_the_page_names_our_addresses():
     assert (setting("IssuerUri"), setting("PassiveSignInUri"), setting("SignOutUri")) == (
-        Ours().entity_id,
-        Ours().sso,
-        Ours().slo,
+        METADATA,
+        SSO,
+        SLO,
     )
     assert "-ActiveSignInUri" not in re.search(r"New-MgDomainFederationConfiguration.*?```", PAGE, re.DOTALL)[0]
 
@@ -266,6 +268,6 @@ def test_the_table_is_what_the_import_makes_whatever_the_metadata_says_of_signin
       ><md:SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="{SRF}"
       /><md:AssertionConsumerService isDefault="true" index="0" Location="{SRF}"
         Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"/></md:SPSSODescriptor></md:EntityDescriptor>"""
-    assert saml_metadata.read(described.encode(), now=clock() + timedelta(days=1)) == {
+    assert saml_metadata.read(described.encode(), now=clock() + timedelta(days=1)).table() == {
         name: value for name, value in TABLE.items() if name != "certificate"
     }

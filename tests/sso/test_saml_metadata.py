@@ -12,7 +12,7 @@ from onelogin.saml2.metadata import OneLogin_Saml2_Metadata
 
 from massar.domain.sites import saml_left_out, saml_metadata
 from massar.domain.sites.registry import load
-from massar.domain.sites.saml_metadata import MetadataRefused, as_toml
+from massar.domain.sites.saml_metadata import MetadataRefused, SiteMetadata
 from massar.interfaces.commands import saml_import
 from tests.sso.saml_site import ACS, ACS_TWO, ENTITY, SITE_KEYS, SLO_OF_SITE, STRANGER_KEYS
 
@@ -27,6 +27,10 @@ SOAP = "urn:oasis:names:tc:SAML:2.0:bindings:SOAP"
 
 
 def read(document: bytes) -> dict:
+    return found(document).table()
+
+
+def found(document: bytes) -> SiteMetadata:
     return saml_metadata.read(document, now=NOW)
 
 
@@ -104,7 +108,7 @@ THREE = "https://retraite.example.ma/saml/acs3"
 def test_the_site_keeps_its_own_numbers(tmp_path, capsys, ends, addresses, indexes):
     values = read(metadata(key(SITE_KEYS.certificate) + "".join(ends)))
     assert (values["acs"], values.get("acs_indexes")) == (addresses, indexes)
-    (tmp_path / "sites.toml").write_text(as_toml("retraite", values))
+    (tmp_path / "sites.toml").write_text(SiteMetadata(**values).as_toml("retraite"))
     site = load(tmp_path / "sites.toml").by_slug["retraite"]
     assert list(site.acs_by_index.items()) == list(
         zip(map(str, indexes or range(len(addresses))), addresses, strict=True)
@@ -212,8 +216,8 @@ def test_what_can_not_be_used(document, tmp_path, capsys):
 
 @pytest.mark.parametrize("evil", ['a"\nclient_secret = "x', "a\\u0022", "a\x7fb", 'a"""b', "ب"])
 def test_no_text_leaves_its_quotes(evil):
-    values = {"entity_id": evil, "acs": [evil]}
-    assert tomllib.loads(as_toml("site", values))["sites"]["site"] == values
+    said = SiteMetadata("saml", evil, [evil])
+    assert tomllib.loads(said.as_toml("site"))["sites"]["site"] == said.table()
 
 
 def test_a_name_from_the_host(tmp_path, capsys):
@@ -277,7 +281,7 @@ WHERE = "https://retraite.example.ma/x"
 
 def left_out(inside: str) -> list[str]:
     document = metadata(inside)
-    return saml_left_out.sentences(document, read(document))
+    return saml_left_out.sentences(document, found(document))
 
 
 GOOD = key(SITE_KEYS.certificate) + acs(ACS, 0) + logout(REDIRECT, SLO_OF_SITE)
@@ -291,7 +295,7 @@ def test_a_site_is_told_by_what_it_speaks(binding, tmp_path, capsys):
     )
     assert (values["slo"], values["slo_response"]) == (SLO_OF_SITE, f"{SLO_OF_SITE}/answers")
     assert values.get("slo_binding", "redirect") == ("post" if binding == POST else "redirect")
-    (tmp_path / "sites.toml").write_text(as_toml("retraite", values))
+    (tmp_path / "sites.toml").write_text(SiteMetadata(**values).as_toml("retraite"))
     site = load(tmp_path / "sites.toml").by_slug["retraite"]
     assert (site.slo, site.slo_answers) == (SLO_OF_SITE, f"{SLO_OF_SITE}/answers")
 

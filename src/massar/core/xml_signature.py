@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cryptography import x509
@@ -19,8 +19,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from lxml import etree
-from signxml import DigestAlgorithm, SignatureConfiguration, SignatureMethod, XMLVerifier
+from signxml.algorithms import DigestAlgorithm, SignatureMethod
 from signxml.exceptions import SignXMLException
+from signxml.verifier import SignatureConfiguration, XMLVerifier
 
 from massar.core.xml import canonical
 
@@ -47,11 +48,20 @@ class SignatureRefused(Exception):
     """The signature is not taken; the message says why, for whoever sent it."""
 
 
-def sign(element: etree._Element, *, key: rsa.RSAPrivateKey, certificate: str, after: int = 1) -> None:
-    """Signs the element, which has an ID, and puts the signature in at that place among its children.
+@dataclass(frozen=True)
+class XmlSigner:
+    """A key that signs, and its certificate in PEM, which goes into KeyInfo as a hint which key it was."""
 
-    certificate: PEM; its base64 goes into KeyInfo, as a hint which key it was.
-    """
+    key: rsa.RSAPrivateKey
+    certificate: str
+
+    def sign_octets(self, octets: bytes) -> bytes:
+        """The signature that stands beside a message, by RSA_SHA256."""
+        return self.key.sign(octets, padding.PKCS1v15(), hashes.SHA256())
+
+
+def sign(element: etree._Element, signer: XmlSigner) -> None:
+    """Sign the element, which has an ID. The signature becomes its second child, behind the Issuer."""
     digest = base64.b64encode(hashlib.sha256(canonical(element)).digest()).decode()
     signature = etree.Element(f"{{{DS}}}Signature", nsmap={"ds": DS})
     info = _add(signature, "SignedInfo")
@@ -63,11 +73,11 @@ def sign(element: etree._Element, *, key: rsa.RSAPrivateKey, certificate: str, a
     _add(transforms, "Transform", Algorithm=EXCLUSIVE)
     _add(reference, "DigestMethod", Algorithm=SHA256)
     _add(reference, "DigestValue").text = digest
-    signed = key.sign(canonical(info), padding.PKCS1v15(), hashes.SHA256())
+    signed = signer.sign_octets(canonical(info))
     _add(signature, "SignatureValue").text = base64.b64encode(signed).decode()
     about = _add(_add(signature, "KeyInfo"), "X509Data")
-    _add(about, "X509Certificate").text = bare(certificate)
-    element.insert(after, signature)
+    _add(about, "X509Certificate").text = bare(signer.certificate)
+    element.insert(1, signature)
 
 
 def _add(parent: etree._Element, name: str, **attributes: str) -> etree._Element:
@@ -79,14 +89,15 @@ def bare(certificate: str) -> str:
     return "".join(line for line in certificate.splitlines() if line and not line.startswith("-----"))
 
 
-def verified(root: etree._Element, *, certificates: str, now: datetime) -> etree._Element:
+def verified(root: etree._Element, *, certificates: Sequence[x509.Certificate], now: datetime) -> etree._Element:
     """The element that was signed, which is the whole message. Raises SignatureRefused.
 
-    certificates: one or more in PEM, registered beforehand; one that is out of its time verifies nothing.
+    Args:
+        certificates: those that count for this sender at this moment. A signature under any of them will do.
     """
     _judge_shape(root)
     document = etree.tostring(root)
-    for certificate in in_time(certificates, now):
+    for certificate in certificates:
         try:
             found = XMLVerifier().verify(
                 document,
@@ -96,9 +107,10 @@ def verified(root: etree._Element, *, certificates: str, now: datetime) -> etree
             )
         except (SignXMLException, InvalidSignature, ValueError, etree.LxmlError):
             continue
-        if found.signed_xml.tag != root.tag or found.signed_xml.get("ID") != root.get("ID"):
+        signed = None if isinstance(found, list) else found.signed_xml
+        if signed is None or signed.tag != root.tag or signed.get("ID") != root.get("ID"):
             raise SignatureRefused("another element than the message was signed")
-        return found.signed_xml
+        return signed
     raise SignatureRefused("the signature does not fit the registered certificate")
 
 
@@ -126,7 +138,7 @@ def _judge_shape(root: etree._Element) -> None:
         raise SignatureRefused("the digest must be SHA-256 or longer")
 
 
-def is_trusted(root: etree._Element) -> bool:
+def has_accepted_algorithms(root: etree._Element) -> bool:
     """Whether every signature in the message is made by algorithms that are taken; the others are not even looked at."""
     methods, digests = (_algorithms(root, name) for name in ("SignatureMethod", "DigestMethod"))
     return set(methods) <= set(HASHES) and set(digests) <= set(DIGESTS)
@@ -135,42 +147,25 @@ def is_trusted(root: etree._Element) -> bool:
 def _ids(root: etree._Element) -> Iterable[str]:
     """Whatever any reader may take for an id: ID, Id, id, xml:id."""
     for element in root.iter():
-        for name, value in element.attrib.items():
-            if etree.QName(name).localname.lower() == "id":
-                yield value
+        yield from (str(value) for name, value in element.items() if etree.QName(name).localname.lower() == "id")
 
 
 def _algorithms(signature: etree._Element, name: str) -> list[str]:
     return [element.get("Algorithm", "") for element in signature.iter(f"{{{DS}}}{name}")]
 
 
-def verify_octets(octets: bytes, signature: bytes, *, algorithm: str, certificates: str, now: datetime) -> None:
-    """A signature beside the message (SAML bindings §3.4.4.1). Raises SignatureRefused."""
+def verify_octets(octets: bytes, signature: bytes, *, algorithm: str, certificates: Sequence[x509.Certificate]) -> None:
+    """Verify a signature beside the message (SAML bindings §3.4.4.1). Raises SignatureRefused."""
     if algorithm not in HASHES:
         raise SignatureRefused("the signature must be RSA with SHA-256 or longer")
-    for certificate in in_time(certificates, now):
-        try:
-            certificate.public_key().verify(signature, octets, padding.PKCS1v15(), HASHES[algorithm])
-        except InvalidSignature:
-            continue
-        return
+    for certificate in certificates:
+        key = certificate.public_key()
+        if isinstance(key, rsa.RSAPublicKey):
+            try:
+                return key.verify(signature, octets, padding.PKCS1v15(), HASHES[algorithm])
+            except InvalidSignature:
+                continue
     raise SignatureRefused("the signature does not fit the registered certificate")
-
-
-def in_time(certificates: str, now: datetime) -> list[x509.Certificate]:
-    """Those of RSA that are in their time. Raises SignatureRefused if there is none."""
-    try:
-        known = x509.load_pem_x509_certificates(certificates.encode())
-    except ValueError as trouble:
-        raise SignatureRefused("no readable certificate is registered for the site") from trouble
-    good = [
-        c
-        for c in known
-        if c.not_valid_before_utc <= now <= c.not_valid_after_utc and isinstance(c.public_key(), rsa.RSAPublicKey)
-    ]
-    if not good:
-        raise SignatureRefused("the registered certificate is out of its time, or not RSA")
-    return good
 
 
 def pem(der: bytes) -> str:

@@ -6,6 +6,8 @@ from massar.domain.sites import (
     registry,
     replay_cache,
     rules,
+    saml_certificate,
+    saml_idp,
     saml_left_out,
     saml_metadata,
     saved_requests,
@@ -14,10 +16,15 @@ from massar.domain.sites import (
 from massar.domain.sites.grants import GrantFacts
 from massar.domain.sites.keys import Signer
 from massar.domain.sites.registry import RegistryError
+from massar.domain.sites.saml_certificate import CertificateRefused, Finding
+from massar.domain.sites.saml_idp import IdentityProvider
 from massar.domain.sites.site import Registry, Site, hashed_secret, is_secret
 
 __all__ = [
+    "CertificateRefused",
+    "Finding",
     "GrantFacts",
+    "IdentityProvider",
     "Registry",
     "RegistryError",
     "Signer",
@@ -29,6 +36,8 @@ __all__ = [
     "registry",
     "replay_cache",
     "rules",
+    "saml_certificate",
+    "saml_idp",
     "saml_left_out",
     "saml_metadata",
     "saved_requests",

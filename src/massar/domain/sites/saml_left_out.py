@@ -8,16 +8,17 @@ from collections.abc import Iterator
 from lxml import etree
 
 from massar.core import xml_signature
+from massar.core.saml.names import MD, POST, REDIRECT, SOAP
 from massar.domain.sites import saml_metadata
-from massar.domain.sites.saml_metadata import MD, POST, REDIRECT, SOAP, called
+from massar.domain.sites.saml_metadata import SiteMetadata, called
 
 _UNUSED = ("ArtifactResolutionService", "ManageNameIDService")
 
 
-def sentences(document: bytes, values: dict) -> list[str]:
-    """values: what `saml_metadata.read` took of the same document. Raises MetadataRefused."""
+def sentences(document: bytes, read: SiteMetadata) -> list[str]:
+    """read: what `saml_metadata.read` took of the same document. Raises MetadataRefused."""
     _, role = saml_metadata.roles(document)
-    return [*_answers(role), *_sign_outs(role, values), *_certificates(role), *_names(role, values), *_others(role)]
+    return [*_answers(role), *_sign_outs(role, read), *_certificates(role), *_names(role, read), *_others(role)]
 
 
 def _answers(role: etree._Element) -> Iterator[str]:
@@ -29,8 +30,8 @@ def _answers(role: etree._Element) -> Iterator[str]:
             yield f"the AssertionConsumerService {where} ({called(end.get('Binding'))}) is left out: answers go by HTTP-POST only."
 
 
-def _sign_outs(role: etree._Element, values: dict) -> Iterator[str]:
-    taken = {SOAP: values.get("slo_soap"), POST if values.get("slo_binding") else REDIRECT: values.get("slo")}
+def _sign_outs(role: etree._Element, read: SiteMetadata) -> Iterator[str]:
+    taken = {SOAP: read.slo_soap, POST if read.slo_binding else REDIRECT: read.slo}
     found = role.findall(f"{{{MD}}}SingleLogoutService")
     for end in found:
         binding, where = end.get("Binding"), end.get("Location", "")
@@ -54,13 +55,13 @@ def _certificates(role: etree._Element) -> Iterator[str]:
             yield "a key without a certificate is left out: ask the site for its certificate, nothing it signs is believed without."
 
 
-def _names(role: etree._Element, values: dict) -> Iterator[str]:
+def _names(role: etree._Element, read: SiteMetadata) -> Iterator[str]:
     said = [(e.text or "").strip() for e in role.iterfind(f"{{{MD}}}NameIDFormat")]
-    if said and "name_id" not in values:
+    if said and not read.name_id:
         yield f"no NameIDFormat of the site is given here ({', '.join(map(called, said))}): it gets the registry's own, persistent."
     for asked in role.iter(f"{{{MD}}}RequestedAttribute"):
         name = asked.get("Name", "")
-        if name not in values.get("attributes", {}):
+        if name not in read.attributes:
             needs = " although the site calls it required" if asked.get("isRequired") in ("true", "1") else ""
             yield f"the attribute {name} is left out{needs}: give it one of our claims in `attributes`, if one fits."
 

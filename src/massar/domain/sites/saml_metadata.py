@@ -5,18 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 
 from lxml import etree
 
 from massar.core import xml, xml_signature
+from massar.core.saml.names import MD, POST, REDIRECT, SAMLP, SOAP
 from massar.domain.sites.rules import HIGHEST_INDEX
 
-PROTOCOL = "urn:oasis:names:tc:SAML:2.0:protocol"
-MD = "urn:oasis:names:tc:SAML:2.0:metadata"
-POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
-REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
-SOAP = "urn:oasis:names:tc:SAML:2.0:bindings:SOAP"
 MOST_NAMED = 3
 LONGEST = 1024 * 1024  # bytes: Microsoft's metadata is large
 MICROSOFT = "urn:federation:MicrosoftOnline"
@@ -45,12 +42,47 @@ class MetadataRefused(Exception):
     """The file can't be used; the message says why."""
 
 
-def read(document: bytes, *, now: datetime) -> dict:
-    """The values of a [sites.…] table: names, addresses, certificate. Raises MetadataRefused, also for what is out of date.
+@dataclass(frozen=True)
+class SiteMetadata:
+    """What a site's metadata says, under the names of the settings of a [sites.…] table.
 
     The address first in `acs` is the default one; only addresses for the POST binding are taken. `acs_indexes` is there
-    where the site's numbers are not the positions in `acs`. What is not taken is said by `saml_left_out`.
+    where the site's numbers are not the positions in `acs`.
     """
+
+    protocol: str
+    entity_id: str
+    acs: list[str]
+    acs_indexes: list[int] = field(default_factory=list)
+    slo: str = ""
+    slo_binding: str = ""
+    slo_response: str = ""
+    slo_soap: str = ""
+    name_id: str = ""
+    attributes: dict[str, str] = field(default_factory=dict)
+    certificate: str = ""
+    signed_requests: bool = False
+
+    def table(self) -> dict[str, object]:
+        """Those that say something."""
+        said = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: value for name, value in said.items() if value}
+
+    def as_toml(self, slug: str) -> str:
+        """The table to paste into the file that MASSAR_CONFIG names."""
+        lines = [f"{name} = {_toml(value)}" for name, value in self.table().items()]
+        return "\n".join([f"[sites.{slug}]", *lines, ""])
+
+
+def _toml(value: object) -> str:
+    """JSON's texts and lists of texts read the same in TOML, but for DEL (TOML 1.0, basic strings)."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_toml(key)} = {_toml(held)}" for key, held in value.items()) + " }"
+    return json.dumps(value).replace("\x7f", "\\u007f")
+
+
+def read(document: bytes, *, now: datetime) -> SiteMetadata:
+    """What is taken of it; what is not is said by `saml_left_out`. Raises MetadataRefused, also for what is out of date."""
     entity, role = roles(document)
     _judge_time(now, role, entity, *entity.iterancestors())
     ends = _ends(role)
@@ -60,24 +92,24 @@ def read(document: bytes, *, now: datetime) -> dict:
             f"there is no AssertionConsumerService for HTTP-POST, and answers go by nothing else{_instead(role)}"
         )
     browser = REDIRECT if _logout(role, REDIRECT) else POST
-    values = {
-        "protocol": "saml",
-        "entity_id": entity.get("entityID", ""),
-        "acs": acs,
-        "acs_indexes": _indexes(ends),
-        "slo": _logout(role, browser),
-        "slo_binding": "post" if browser == POST and _logout(role, POST) else "",
-        "slo_response": _logout(role, browser, "ResponseLocation"),
-        "slo_soap": _logout(role, SOAP),
-        "name_id": _name_id(role),
-        "attributes": _attributes(role),
-        "certificate": _certificates(role),
-        "signed_requests": role.get("AuthnRequestsSigned") in ("true", "1"),
-    }
-    if values["entity_id"] == MICROSOFT:
-        # Its metadata says nothing of names, and what it signs it signs with SHA-1 (docs/integrate/saml-microsoft365.md).
-        values |= {"name_id": "persistent", "attributes": {"IDPEmail": "email"}, "signed_requests": False}
-    return {name: value for name, value in values.items() if value}
+    read = SiteMetadata(
+        protocol="saml",
+        entity_id=entity.get("entityID", ""),
+        acs=acs,
+        acs_indexes=_indexes(ends),
+        slo=_logout(role, browser),
+        slo_binding="post" if browser == POST and _logout(role, POST) else "",
+        slo_response=_logout(role, browser, "ResponseLocation"),
+        slo_soap=_logout(role, SOAP),
+        name_id=_name_id(role),
+        attributes=_attributes(role),
+        certificate=_certificates(role),
+        signed_requests=role.get("AuthnRequestsSigned") in ("true", "1"),
+    )
+    if read.entity_id != MICROSOFT:
+        return read
+    # Its metadata says nothing of names, and what it signs it signs with SHA-1 (docs/integrate/saml-microsoft365.md).
+    return replace(read, name_id="persistent", attributes={"IDPEmail": "email"}, signed_requests=False)
 
 
 def roles(document: bytes) -> tuple[etree._Element, etree._Element]:
@@ -87,19 +119,27 @@ def roles(document: bytes) -> tuple[etree._Element, etree._Element]:
     except xml.XmlRefused as refused:
         raise MetadataRefused(f"it was not read: {refused}") from refused
     providers = list(root.iter(f"{{{MD}}}SPSSODescriptor"))
-    found = [role for role in providers if PROTOCOL in role.get("protocolSupportEnumeration", "").split()]
+    found = [role for role in providers if SAMLP in role.get("protocolSupportEnumeration", "").split()]
     if not found:
         kind = "speaks SAML 2.0" if providers else "is there"
         raise MetadataRefused(f"it must describe a service provider of SAML 2.0, and no SPSSODescriptor {kind}")
     if len(found) > 1:
-        names = ", ".join(role.getparent().get("entityID", "without a name") for role in found[:MOST_NAMED])
+        names = ", ".join(_entity(role).get("entityID", "without a name") for role in found[:MOST_NAMED])
         more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
         raise MetadataRefused(
             f"it describes several service providers ({names}{more}): give a file with the one that is meant"
         )
-    if not found[0].getparent().get("entityID"):
+    entity = _entity(found[0])
+    if not entity.get("entityID"):
         raise MetadataRefused("its EntityDescriptor has no entityID")
-    return found[0].getparent(), found[0]
+    return entity, found[0]
+
+
+def _entity(role: etree._Element) -> etree._Element:
+    entity = role.getparent()
+    if entity is None:
+        raise MetadataRefused("its SPSSODescriptor stands in no EntityDescriptor")
+    return entity
 
 
 def _instead(role: etree._Element) -> str:
@@ -191,16 +231,3 @@ def _certificates(role: etree._Element) -> str:
             except (ValueError, binascii.Error) as trouble:
                 raise MetadataRefused("a certificate in it can't be read") from trouble
     return "".join(dict.fromkeys(found))
-
-
-def as_toml(slug: str, values: dict) -> str:
-    """The table to paste into the file that MASSAR_CONFIG names."""
-    lines = [f"{name} = {_toml(value)}" for name, value in values.items()]
-    return "\n".join([f"[sites.{slug}]", *lines, ""])
-
-
-def _toml(value: str | bool | list | dict) -> str:
-    """JSON's texts and lists of texts read the same in TOML, but for DEL (TOML 1.0, basic strings)."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_toml(key)} = {_toml(held)}" for key, held in value.items()) + " }"
-    return json.dumps(value).replace("\x7f", "\\u007f")

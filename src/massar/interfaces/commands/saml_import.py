@@ -15,12 +15,12 @@ def run(file: str, slug: str = "") -> int:
     """Prints the table, and on the error stream a sentence for each thing that is not in it; 1 if the file can't be used."""
     try:
         document = Path(file).read_bytes()
-        values = sites.saml_metadata.read(document, now=clock.now())
-        left_out = sites.saml_left_out.sentences(document, values)
+        read = sites.saml_metadata.read(document, now=clock.now())
+        left_out = sites.saml_left_out.sentences(document, read)
     except (OSError, sites.saml_metadata.MetadataRefused) as trouble:
         print(f"{file} can't be used: {trouble}.", file=sys.stderr)
         return 1
-    print(sites.saml_metadata.as_toml(slug or _named(values["entity_id"]), values), end="")
+    print(read.as_toml(slug or _named(read.entity_id)), end="")
     for sentence in dict.fromkeys(left_out):
         print(f"note: {sentence}", file=sys.stderr)
     return 0

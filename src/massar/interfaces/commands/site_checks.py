@@ -8,37 +8,24 @@ knowing while all works; it does not change the exit status.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import rsa
 from django.conf import settings
 
 from massar.core import local_time
-from massar.domain.sites.api import Site, keys, rules
+from massar.domain.sites.api import Finding, Site, keys, rules, saml_certificate
 from massar.journeys.sso import log_out_of_sites
 
 NOT_ENCODED = (
     "in HTTP Basic such a sign is to be form-encoded (RFC 6749 §2.3.1), "
     "and Authlib, requests-oauthlib and Dovecot do not do that"
 )
-SOON = timedelta(days=30)
 ROLLED_BEFORE = timedelta(days=60)  # people at many sites put the account's next certificate in by hand
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One sentence about a site. note: worth knowing, nothing to put right."""
-
-    sentence: str
-    note: bool = False
-
-
 def judged(site: Site, now: datetime) -> Iterator[Finding]:
-    yield from _certificates_judged(site, now) if site.certificate else ()
+    yield from saml_certificate.findings(site.certificate, now=now) if site.certificate else ()
     if settings.MASSAR.mode == "production":
         for address in _addresses(site):
             if urlsplit(address).hostname in rules.LOOPBACK:
@@ -92,94 +79,3 @@ def own_certificate_judged(now: datetime) -> list[str]:
             f"{late}: `massar keys rotate --use saml --at-once` signs with a new one now, give it to every SAML site."
         ]
     return [f"{told}: make the next one with `massar keys rotate --use saml` and give it to every SAML site."]
-
-
-# -- certificates of sites
-
-
-@dataclass(frozen=True)
-class _Held:
-    """One certificate of a site. bits: of its RSA key; 0: another kind of key, under which we verify nothing."""
-
-    called: str
-    begins: datetime
-    ends: datetime
-    bits: int
-
-    def good_at(self, moment: datetime) -> bool:
-        return bool(self.bits) and self.begins <= moment <= self.ends
-
-
-def _certificates_judged(site: Site, now: datetime) -> Iterator[Finding]:
-    """Each block of `certificate`: a site that rolls its key has two for a while."""
-    if "PRIVATE KEY" in site.certificate:
-        yield Finding("certificate holds a private key as well: take it out, only the site may have it.")
-    held = _held(site.certificate)
-    if held is None:
-        yield Finding(
-            "certificate can't be read: give each in PEM, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----."
-        )
-        return
-    for one in held:
-        others = [other for other in held if other is not one]
-        found = _key_judged(one, others) or _time_judged(one, others, now)
-        if found:
-            yield found
-
-
-def _held(pem: str) -> list[_Held] | None:
-    """None if any block can't be read; the reader itself passes over a block without its last line."""
-    try:
-        known = x509.load_pem_x509_certificates(pem.encode())
-        keys = [one.public_key() for one in known]
-    except (ValueError, UnsupportedAlgorithm):
-        return None
-    if len(known) != pem.count("-----BEGIN CERTIFICATE-----"):
-        return None
-    names = (
-        ["certificate"] if len(known) == 1 else [f"certificate, block {number}," for number in range(1, len(known) + 1)]
-    )
-    return [
-        _Held(
-            name,
-            one.not_valid_before_utc,
-            one.not_valid_after_utc,
-            key.key_size if isinstance(key, rsa.RSAPublicKey) else 0,
-        )
-        for name, one, key in zip(names, known, keys, strict=True)
-    ]
-
-
-def _key_judged(one: _Held, others: list[_Held]) -> Finding | None:
-    if not one.bits:
-        told = f"{one.called} has a key that is not RSA: nothing signed with it is believed, the site must sign with RSA and SHA-2."
-        return Finding(told, note=any(other.bits for other in others))
-    if one.bits < rules.SHORTEST_RSA:
-        return Finding(
-            f"{one.called} has an RSA key of {one.bits} bits: the site needs one of {rules.SHORTEST_RSA} or more."
-        )
-    return None
-
-
-def _time_judged(one: _Held, others: list[_Held], now: datetime) -> Finding | None:
-    """A note where another block does the work at those moments."""
-    moments = (now,)
-    if one.ends <= now:
-        told, then, otherwise = f"ended on {local_time.day(one.ends)}", "take it out", "ask the site for its new one"
-    elif one.begins > now:
-        told, then, otherwise = (
-            f"begins on {local_time.day(one.begins)}",
-            "another counts until then",
-            "nothing is believed until then",
-        )
-    elif one.ends <= now + SOON:
-        told, then, otherwise = (
-            f"ends on {local_time.day(one.ends)}",
-            "another goes on after it",
-            "ask the site for its next one",
-        )
-        moments = (one.ends, now + SOON)
-    else:
-        return None
-    covered = any(all(other.good_at(moment) for moment in moments) for other in others)
-    return Finding(f"{one.called} {told}: {then if covered else otherwise}.", note=covered)

@@ -26,14 +26,13 @@ from django.conf import settings
 from django.db import Error
 
 from massar.core import clock, ids
+from massar.core.saml.messages import LogoutResponse, MessageRefused
 from massar.domain.delivery import api as delivery
 from massar.domain.sites import api as sites
-from massar.domain.sites.api import Site, rules
+from massar.domain.sites.api import Finding, Site, rules, saml_idp
 from massar.interfaces.commands import providers, saml_import, site_checks
 from massar.journeys.sso import access, log_out_of_sites
-from massar.journeys.sso.saml import single_logout
-from massar.journeys.sso.saml.message import Refused
-from massar.journeys.sso.saml.names import ours_for
+from massar.journeys.sso.saml import idp_initiated_logout
 
 VALID_FOR = timedelta(hours=1)  # a LogoutRequest about nobody
 PATIENCE = 10  # seconds for one answer of a site
@@ -91,13 +90,13 @@ def _check() -> int:
     return 1 if mistakes else 0
 
 
-def _own_certificate(now: datetime) -> list[site_checks.Finding]:
+def _own_certificate(now: datetime) -> list[Finding]:
     """The file can be judged where there is no database, too."""
     try:
-        return [site_checks.Finding(sentence) for sentence in site_checks.own_certificate_judged(now)]
+        return [Finding(sentence) for sentence in site_checks.own_certificate_judged(now)]
     except Error:
         told = "The database did not answer: the end of the account's own SAML certificate was not judged (`massar check`)."
-        return [site_checks.Finding(told, note=True)]
+        return [Finding(told, note=True)]
 
 
 # -- show
@@ -147,11 +146,11 @@ def _oidc(site: Site):
 
 
 def _saml(site: Site):
-    ours = ours_for(site)
-    yield "Metadata of the account", ours.entity_id
-    yield "Entity id of the account", ours.entity_id
-    yield "Single sign-on (Redirect, POST)", ours.sso
-    yield "Single logout (Redirect, POST)", ours.slo
+    idp = saml_idp.idp_of(site)
+    yield "Metadata of the account", idp.entity_id
+    yield "Entity id of the account", idp.entity_id
+    yield "Single sign-on (Redirect, POST)", idp.sso_url
+    yield "Single logout (Redirect, POST)", idp.slo_url
     for signer in sites.keys.published((sites.keys.SAML,), now=clock.now()):
         yield "Certificate, SHA-256", _fingerprint(signer.public)
     yield "Entity id of the site", site.entity_id or "not given"
@@ -299,17 +298,20 @@ def _logout_tried(site: Site) -> list[tuple[bool, str]]:
 def _soap_tried(site: Site) -> list[tuple[bool, str]]:
     """A signed LogoutRequest about nobody must be answered in a way that can be believed, a forged one without success."""
     right, forged = _soap_asked(site), _soap_asked(site, forge=True)
-    word = right.why if isinstance(right, Refused) else right.status
-    told = forged.why if isinstance(forged, Refused) else forged.status
+    forged_is_refused = isinstance(forged, MessageRefused) or not forged.is_success
     return [
-        (not isinstance(right, Refused), f"{site.slo_soap} answers our LogoutRequest with {word}"),
-        (isinstance(forged, Refused) or not forged.success, f"{site.slo_soap} answers a forged one with {told}"),
+        (isinstance(right, LogoutResponse), f"{site.slo_soap} answers our LogoutRequest with {_called(right)}"),
+        (forged_is_refused, f"{site.slo_soap} answers a forged one with {_called(forged)}"),
     ]
 
 
-def _soap_asked(site: Site, *, forge: bool = False) -> single_logout.Left | Refused:
+def _called(answer: LogoutResponse | MessageRefused) -> str:
+    return answer.why if isinstance(answer, MessageRefused) else answer.status_name
+
+
+def _soap_asked(site: Site, *, forge: bool = False) -> LogoutResponse | MessageRefused:
     id = f"_{ids.short_token()}"
-    text = single_logout.about_nobody(site, id, now=clock.now())
+    text = idp_initiated_logout.soap_request_about_nobody(site, id, now=clock.now())
     if forge:  # another name than the one that was signed
         text = re.sub(r"(<saml:NameID[^>]*>)", r"\1x", text)
     asked = delivery.OutboundMessage(
@@ -317,12 +319,12 @@ def _soap_asked(site: Site, *, forge: bool = False) -> single_logout.Left | Refu
     )
     result = providers.sites()["soap"].send(asked, valid_for=VALID_FOR)
     if not isinstance(result, delivery.Accepted):
-        return Refused("request", str(getattr(result, "code", None) or result.why))
+        return MessageRefused("request", str(getattr(result, "code", None) or result.why))
     try:
-        left = single_logout.answered(result.answer, by=site, now=clock.now())
-    except Refused as refused:
+        answer = idp_initiated_logout.validate_soap_answer(result.answer, site=site, now=clock.now()).message
+    except MessageRefused as refused:
         return refused
-    return left if left.asked == id else Refused("request", "the answer to another request")
+    return answer if answer.in_response_to == id else MessageRefused("request", "the answer to another request")
 
 
 def _asked(method: str, address: str, form: dict | None = None) -> tuple[int, str]:

@@ -21,7 +21,7 @@ from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
 from massar.journeys.messages import sms_budget
 from massar.journeys.sso import log_out_of_sites
-from massar.journeys.sso.saml import single_logout
+from massar.journeys.sso.saml import idp_initiated_logout
 
 note = logging.getLogger("massar.worker")
 outbox, Letter, State = delivery.outbox, delivery.Letter, delivery.State
@@ -29,7 +29,10 @@ NO_PROVIDER = "no provider for this channel"
 TOO_LATE = delivery.NotTransmitted("too late")
 NOTHING: Mapping[str, int] = {}
 TO_PEOPLE = delivery.wording.CHANNELS  # what the product puts in even where no provider is configured
-TO_SITES = {"site": log_out_of_sites.logout_token, "soap": single_logout.envelope}  # what says it, by channel
+TO_SITES = {
+    "site": log_out_of_sites.logout_token,
+    "soap": idp_initiated_logout.soap_request,
+}  # what says it, by channel
 CHARGED_WHEN_ASKED = ("temporary_password", "contact_code")  # to the country's SMS; the others when they leave
 SPENT_PAUSE = timedelta(minutes=1)  # at least, before what is not urgent asks again whether something is left
 NO_PROVIDER_PAUSE = timedelta(minutes=1)
@@ -303,7 +306,7 @@ def hand_over(ready: Ready, *, tick: Callable[[], datetime]) -> Done:
         return Done(ready.letter, ready.provider, TOO_LATE)
     result = ready.provider.send(outgoing, valid_for=valid_for)
     if ready.letter.channel == "soap":
-        result = single_logout.heard(ready.letter, result, now=tick())
+        result = idp_initiated_logout.judge_soap_answer(ready.letter, result, now=tick())
     return Done(ready.letter, ready.provider, result, segments)
 
 

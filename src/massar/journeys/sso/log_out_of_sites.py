@@ -1,7 +1,7 @@
 """Sites hear that a session is over: their tokens end with it, and each is told by what it can take.
 
     logout token (OpenID Connect Back-Channel Logout 1.0), LogoutRequest by SOAP    the worker, from the outbox
-    LogoutRequest through the browser (saml_farewell)                               the person, by a link on the page
+    LogoutRequest through the browser (single logout)                               the person, by a link on the page
     the gate                                                                        asks by itself at every request
 
 The messages stand in the outbox in the same transaction as the end of the session, and go out with its leases and

@@ -7,9 +7,9 @@ from massar.interfaces.sso.saml import logout, views
 urlpatterns = [
     path("metadata", views.metadata, name="saml_metadata"),
     path("sso", views.sso, name="saml_sso"),
-    path("as/<slug:ours>/metadata", views.metadata, name="saml_metadata_as"),
-    path("as/<slug:ours>/sso", views.sso, name="saml_sso_as"),
-    path("as/<slug:ours>/slo", logout.slo, name="saml_slo_as"),
+    path("as/<slug:entity>/metadata", views.metadata, name="saml_metadata_as"),
+    path("as/<slug:entity>/sso", views.sso, name="saml_sso_as"),
+    path("as/<slug:entity>/slo", logout.slo, name="saml_slo_as"),
     path("sso/resume/", views.resume, name="saml_resume"),
     path("start/<slug:slug>/", views.start, name="saml_start"),
     path("slo", logout.slo, name="saml_slo"),

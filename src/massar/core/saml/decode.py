@@ -1,0 +1,217 @@
+"""SAML's XML into facts. What a message says comes out in two ways only: verified by a certificate, or plainly unverified.
+
+What is verified is read from the element that was signed, not from the one that was sent (signature wrapping, ATK-125).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from cryptography import x509
+from lxml import etree
+
+from massar.core import xml, xml_signature
+from massar.core.saml.messages import AuthnRequest, LogoutRequest, LogoutResponse, MessageRefused, NameId, SamlMessage
+from massar.core.saml.names import POST, SAML, SAMLP, SOAP_ENVELOPE, UNSPECIFIED
+
+# Bytes. Senders owe 80 (SAML bindings §3.4.3) and do not keep to it: mod_auth_mellon, Google and Microsoft put the wanted
+# page there. It is carried back as it came and read by nobody here.
+LONGEST_RELAY_STATE = 4096
+MOST_SESSION_INDEXES = 20
+_ID = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,127}")
+_ISSUER, _SUBJECT, _NAME_ID, _CONDITIONS, _CLASS_REF = (
+    f"{{{SAML}}}{name}" for name in ("Issuer", "Subject", "NameID", "Conditions", "AuthnContextClassRef")
+)
+_POLICY, _CONTEXT, _SCOPING, _INDEX, _STATUS, _CODE, _EXTENSIONS = (
+    f"{{{SAMLP}}}{name}"
+    for name in (
+        "NameIDPolicy",
+        "RequestedAuthnContext",
+        "Scoping",
+        "SessionIndex",
+        "Status",
+        "StatusCode",
+        "Extensions",
+    )
+)
+_SIGNATURE = f"{{{xml_signature.DS}}}Signature"
+M = TypeVar("M", bound=SamlMessage)
+
+
+@dataclass(frozen=True)
+class DetachedSignature:
+    """A signature in the address (Redirect binding): over these octets, by that algorithm."""
+
+    octets: bytes
+    signature: bytes
+    algorithm: str
+
+
+@dataclass(frozen=True)
+class EncodedMessage:
+    """A message as it came. The Redirect binding alone has its signature beside the document."""
+
+    document: bytes
+    relay_state: str = ""
+    by_redirect: bool = False
+    signature: DetachedSignature | None = None
+
+
+@dataclass(frozen=True)
+class UnverifiedMessage(Generic[M]):
+    """A message of the right shape, in which nothing is believed yet. `issuer` is who it says that it comes from."""
+
+    encoded: EncodedMessage
+    root: etree._Element
+    read: Callable[[etree._Element], M]
+
+    @property
+    def kind(self) -> str:
+        """As `AuthnRequest`."""
+        return etree.QName(self.root).localname
+
+    @property
+    def issuer(self) -> str:
+        return (self.root[0].text or "").strip() if not len(self.root[0]) else ""
+
+    @property
+    def is_signed(self) -> bool:
+        return self.encoded.signature is not None or _holds_signature(self.root)
+
+    @property
+    def has_accepted_algorithm(self) -> bool:
+        """Whether its signatures are made by algorithms that are taken. None of them is verified for that."""
+        if self.encoded.signature:
+            return self.encoded.signature.algorithm in xml_signature.HASHES
+        return xml_signature.has_accepted_algorithms(self.root)
+
+    def unverified(self) -> M:
+        """What it says, whoever wrote it. Raises MessageRefused."""
+        return self.read(self.root)
+
+    def verified(self, certificates: Sequence[x509.Certificate], *, now: datetime) -> M:
+        """What was signed by the owner of one of the certificates. Raises MessageRefused."""
+        beside = self.encoded.signature
+        try:
+            if beside is None:
+                return self.read(xml_signature.verified(self.root, certificates=certificates, now=now))
+            xml_signature.verify_octets(
+                beside.octets, beside.signature, algorithm=beside.algorithm, certificates=certificates
+            )
+        except xml_signature.SignatureRefused as refused:
+            raise MessageRefused("request", f"Not signed as it must be: {refused}.") from refused
+        return self.read(self.root)
+
+
+def decode_authn_request(encoded: EncodedMessage) -> UnverifiedMessage[AuthnRequest]:
+    """Raises MessageRefused."""
+    children = (_SUBJECT, _POLICY, _CONDITIONS, _CONTEXT, _SCOPING)
+    return UnverifiedMessage(encoded, _opened(encoded, "AuthnRequest", children), _authn_request)
+
+
+def decode_logout_request(encoded: EncodedMessage) -> UnverifiedMessage[LogoutRequest]:
+    """Raises MessageRefused."""
+    return UnverifiedMessage(encoded, _opened(encoded, "LogoutRequest", (_NAME_ID, _INDEX)), _logout_request)
+
+
+def decode_logout_response(encoded: EncodedMessage) -> UnverifiedMessage[LogoutResponse]:
+    """Raises MessageRefused."""
+    return UnverifiedMessage(encoded, _opened(encoded, "LogoutResponse", (_STATUS,)), _logout_response)
+
+
+def decode_soap(envelope: bytes) -> EncodedMessage:
+    """The one message in a SOAP envelope, as a message of its own. Raises MessageRefused."""
+    try:
+        found = xml.parse(envelope).findall(f"{{{SOAP_ENVELOPE}}}Body/*")
+    except xml.XmlRefused as refused:
+        raise MessageRefused("request", f"The answer was not read: {refused}.") from refused
+    if len(found) != 1:
+        raise MessageRefused("request", "The answer must be an envelope with one message.")
+    return EncodedMessage(etree.tostring(found[0], with_tail=False))
+
+
+def _opened(encoded: EncodedMessage, kind: str, children: tuple[str, ...]) -> etree._Element:
+    """The root, of that kind and with no children but those of the schema, each at most once."""
+    if len(encoded.relay_state.encode("utf-8", "surrogatepass")) > LONGEST_RELAY_STATE:
+        raise MessageRefused("request", f"RelayState is longer than {LONGEST_RELAY_STATE} bytes.")
+    try:
+        root = xml.parse(encoded.document)
+    except xml.XmlRefused as refused:
+        raise MessageRefused("request", f"The message was not read: {refused}.") from refused
+    if root.tag != f"{{{SAMLP}}}{kind}":
+        raise MessageRefused("request", f"{kind} was expected.")
+    if root.get("Version") != "2.0" or not _ID.fullmatch(root.get("ID", "")):
+        raise MessageRefused("request", "Version must be 2.0 and ID a name.")
+    found = [child.tag for child in root]
+    repeated = {tag for tag in found if found.count(tag) > 1} - {_INDEX}
+    if not set(found) <= {_ISSUER, _SIGNATURE, _EXTENSIONS, *children} or repeated or found[:1] != [_ISSUER]:
+        raise MessageRefused("request", f"The elements of the {kind} are not those of the schema.")
+    if encoded.by_redirect and _holds_signature(root):  # it would not count there (bindings §3.4.4.1)
+        raise MessageRefused("request", "By Redirect the signature belongs into the address.")
+    return root
+
+
+def _holds_signature(root: etree._Element) -> bool:
+    return next(root.iter(_SIGNATURE), None) is not None
+
+
+def _head(root: etree._Element) -> tuple[str, str, datetime, str]:
+    issued_at = xml.instant(root.get("IssueInstant", ""))
+    if issued_at is None:
+        raise MessageRefused("request", "IssueInstant is not a moment.")
+    return root.get("ID", ""), (root[0].text or "").strip(), issued_at, root.get("Destination", "")
+
+
+def _authn_request(root: etree._Element) -> AuthnRequest:
+    if root.find(_SUBJECT) is not None:
+        raise MessageRefused("request", "Subject is not supported: a site can't choose who signs in.")
+    policy, context = root.find(_POLICY), root.find(_CONTEXT)
+    classes = None if context is None else tuple((e.text or "").strip() for e in context.iter(_CLASS_REF))
+    return AuthnRequest(
+        *_head(root),
+        acs_url=root.get("AssertionConsumerServiceURL"),
+        acs_index=root.get("AssertionConsumerServiceIndex"),
+        protocol_binding=root.get("ProtocolBinding", POST),
+        force_authn=_flag(root, "ForceAuthn"),
+        is_passive=_flag(root, "IsPassive"),
+        name_id_format=UNSPECIFIED if policy is None else policy.get("Format", UNSPECIFIED),
+        sp_name_qualifier=None if policy is None else policy.get("SPNameQualifier"),
+        context_comparison="exact" if context is None else context.get("Comparison", "exact"),
+        context_classes=classes,
+    )
+
+
+def _flag(root: etree._Element, name: str) -> bool:
+    said = root.get(name, "false")
+    if said not in ("true", "1", "false", "0"):
+        raise MessageRefused("request", f"{name} must be true or false.")
+    return said in ("true", "1")
+
+
+def _logout_request(root: etree._Element) -> LogoutRequest:
+    name, indexes, until = root.find(_NAME_ID), root.findall(_INDEX), root.get("NotOnOrAfter")
+    if name is None or len(name) or not name.text:
+        raise MessageRefused("request", "The LogoutRequest must hold a NameID.")
+    if len(indexes) > MOST_SESSION_INDEXES:
+        raise MessageRefused("request", "There are too many SessionIndex elements.")
+    ends = None if until is None else xml.instant(until)
+    if until is not None and ends is None:
+        raise MessageRefused("expired", "NotOnOrAfter is over.")
+    return LogoutRequest(
+        *_head(root),
+        name_id=NameId(name.text.strip()),
+        session_indexes=tuple((element.text or "").strip() for element in indexes),
+        not_on_or_after=ends,
+    )
+
+
+def _logout_response(root: etree._Element) -> LogoutResponse:
+    codes, code = [], root.find(f"{_STATUS}/{_CODE}")
+    while code is not None:
+        codes.append(code.get("Value", ""))
+        code = code.find(_CODE)
+    return LogoutResponse(*_head(root), in_response_to=root.get("InResponseTo", ""), status=tuple(codes))

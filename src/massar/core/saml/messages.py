@@ -1,0 +1,104 @@
+"""SAML messages as plain facts (SAML core §3). `decode` makes them of XML, `encode` makes XML of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from massar.core.saml.names import SUCCESS, UNSPECIFIED
+
+
+class MessageRefused(Exception):
+    """A message that is not answered.
+
+    Attributes:
+        problem: 'site', 'address', 'request', 'expired' or 'logout'; the error page has a text for each.
+        why: one sentence for whoever runs the site.
+    """
+
+    def __init__(self, problem: str, why: str):
+        super().__init__(why)
+        self.problem, self.why = problem, why
+
+
+@dataclass(frozen=True)
+class SamlMessage:
+    """What every message begins with. `destination` is empty where the message does not name one."""
+
+    id: str
+    issuer: str
+    issued_at: datetime
+    destination: str
+
+
+@dataclass(frozen=True)
+class NameId:
+    """A site's name for a person. A name that holds at one site only is qualified by both entities."""
+
+    value: str
+    format: str = UNSPECIFIED
+    name_qualifier: str = ""
+    sp_name_qualifier: str = ""
+
+
+@dataclass(frozen=True)
+class AuthnRequest(SamlMessage):
+    """A site asks for somebody to be signed in. Attributes that are None were left out by the site."""
+
+    acs_url: str | None
+    acs_index: str | None
+    protocol_binding: str
+    force_authn: bool
+    is_passive: bool
+    name_id_format: str
+    sp_name_qualifier: str | None
+    context_comparison: str
+    context_classes: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class LogoutRequest(SamlMessage):
+    """Sessions are to end; no session_indexes: all under that name. It counts until `not_on_or_after`, if it says so."""
+
+    name_id: NameId
+    session_indexes: tuple[str, ...]
+    not_on_or_after: datetime | None
+
+
+@dataclass(frozen=True)
+class LogoutResponse(SamlMessage):
+    """The answer to a LogoutRequest. `status` holds the codes from the outermost inwards."""
+
+    in_response_to: str
+    status: tuple[str, ...]
+
+    @property
+    def is_success(self) -> bool:
+        return self.status[:1] == (SUCCESS,)
+
+    @property
+    def status_name(self) -> str:
+        """The outermost code without its namespace, as `Success`."""
+        return self.status[0].rpartition(":")[2] if self.status else ""
+
+
+@dataclass(frozen=True)
+class Assertion:
+    """What is said about a person who has signed in, for one site. `attributes` go by the site's own names."""
+
+    name_id: NameId
+    audience: str
+    authenticated_at: datetime
+    session_ends_at: datetime
+    session_index: str
+    context_class: str
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Response(SamlMessage):
+    """The answer to an AuthnRequest. Without an assertion it tells the status alone; `in_response_to` '': nobody asked."""
+
+    in_response_to: str
+    status: tuple[str, ...]
+    assertion: Assertion | None

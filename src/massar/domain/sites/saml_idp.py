@@ -1,0 +1,83 @@
+"""The account as a SAML identity provider: its entities, the key that signs, and the names under which sites know people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from django.conf import settings
+
+from massar.core.saml.messages import NameId
+from massar.core.saml.names import NAME_ID_FORMATS
+from massar.core.xml_signature import XmlSigner
+from massar.domain.sites import keys
+from massar.domain.sites.site import Site
+
+
+@dataclass(frozen=True)
+class IdentityProvider:
+    """The account as one SAML entity. name: `our_entity` of the sites that know it so; '': the entity of all others.
+
+    Two sites of one entity id (two domains of one Microsoft tenant) are told apart by the address that a message came to.
+    """
+
+    name: str = ""
+
+    @property
+    def entity_id(self) -> str:
+        """The address of its metadata."""
+        return f"{self._base}/metadata"
+
+    @property
+    def sso_url(self) -> str:
+        return f"{self._base}/sso"
+
+    @property
+    def slo_url(self) -> str:
+        return f"{self._base}/slo"
+
+    @property
+    def _base(self) -> str:
+        return f"{settings.MASSAR.public_url}/saml{f'/as/{self.name}' if self.name else ''}"
+
+
+def idp_of(site: Site) -> IdentityProvider:
+    """The entity that this site knows the account by."""
+    return IdentityProvider(site.our_entity)
+
+
+def signer(*, now: datetime) -> XmlSigner:
+    """The key that signs now, with its certificate."""
+    return _xml_signer(keys.active(keys.SAML, now=now))
+
+
+def certificates(*, now: datetime) -> list[str]:
+    """Every current certificate of the account in PEM, the one that signs first."""
+    signs = keys.active(keys.SAML, now=now)
+    others = [one for one in keys.published((keys.SAML,), now=now) if one.kid != signs.kid]
+    return [one.public for one in (signs, *others)]
+
+
+def _xml_signer(opened: keys.Signer) -> XmlSigner:
+    if not isinstance(opened.key, rsa.RSAPrivateKey):
+        raise TypeError(f"key {opened.kid} is no RSA key")
+    return XmlSigner(opened.key, opened.public)
+
+
+def name_id_kinds(site: Site) -> list[str]:
+    """The kinds of NameID that the site may get: the registered one and those that tell less."""
+    least_first = list(NAME_ID_FORMATS)
+    return least_first[: least_first.index(site.name_id) + 1]
+
+
+def name_id_values(sid: str, subject: str, login: str) -> dict[str, str]:
+    """Every NameID under which a site may know a person and session, by kind. sid: the session's name at that site."""
+    return {"transient": f"_{sid}", "persistent": subject, "email": login}
+
+
+def name_id(site: Site, kind: str, value: str) -> NameId:
+    """A name is the site's own, unless it is an address, which is the same everywhere."""
+    if kind == "email":
+        return NameId(value, NAME_ID_FORMATS[kind])
+    return NameId(value, NAME_ID_FORMATS[kind], idp_of(site).entity_id, site.entity_id)

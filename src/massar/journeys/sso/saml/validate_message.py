@@ -1,0 +1,112 @@
+"""Messages of sites, whichever way they came: from a registered site, signed where they must be, in time, and once.
+
+Nothing of a message is believed before `validate` has returned it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Generic
+
+from django.conf import settings
+from django.db import transaction
+
+from massar.core.saml.decode import M, UnverifiedMessage
+from massar.core.saml.messages import MessageRefused, SamlMessage
+from massar.domain.sites import api as sites
+from massar.domain.sites.api import IdentityProvider
+
+WINDOW = timedelta(minutes=5)  # how old a message may be
+SKEW = timedelta(seconds=60)  # how far ahead a site's clock may go
+log = logging.getLogger("massar.saml")
+
+
+@dataclass(frozen=True)
+class ValidMessage(Generic[M]):
+    """A message that may be acted on.
+
+    Attributes:
+        is_proved: a registered certificate of the site says that the site wrote it.
+        is_distrusted: it carries a signature by algorithms that nobody should trust, which was not looked at.
+    """
+
+    site: sites.Site
+    message: M
+    relay_state: str
+    is_proved: bool
+    is_distrusted: bool
+
+
+def validate(
+    received: UnverifiedMessage[M],
+    *,
+    idp: IdentityProvider,
+    destination: str | None,
+    must_be_signed: bool,
+    now: datetime,
+    may_remember: Callable[[], bool] = lambda: True,
+) -> ValidMessage[M]:
+    """Judge a message, and remember its ID.
+
+    A site that need not sign may sign by what is not taken (SHA-1, as Microsoft 365 does): its message counts as unsigned.
+
+    Args:
+        idp: to which entity of the account it came.
+        destination: where it must say that it goes; None where the connection itself says so (SOAP).
+        must_be_signed: whatever the registry says.
+        may_remember: whether there is room for one more ID that nobody has signed. Such a message could as well come with
+            another ID, so without room it is answered all the same.
+
+    Raises:
+        MessageRefused: nothing is sent anywhere.
+    """
+    site = _site_of(received.issuer, idp)
+    must_be_signed, is_signed, kind = must_be_signed or site.signed_requests, received.is_signed, received.kind
+    is_distrusted = is_signed and not must_be_signed and not received.has_accepted_algorithm
+    if is_distrusted:
+        log.info("the %s of %s is signed by an algorithm that is not taken, and counts as unsigned", kind, site.slug)
+        is_signed = False
+    if must_be_signed and not is_signed:
+        raise MessageRefused("request", f"The {kind} must be signed.")
+    is_proved = is_signed and bool(site.certificate)
+    if must_be_signed and not is_proved:
+        raise MessageRefused("request", "No certificate is registered for the site.")
+    message = _verified(received, site, now) if is_proved else received.unverified()
+    # A signed message must say where it goes (bindings §3.4.5.2).
+    if destination is not None and message.destination != destination and (message.destination or is_signed):
+        raise MessageRefused("request", f"Destination must be {destination}.")
+    _judge_age(message, now)
+    with transaction.atomic():  # what the ID's row costs its network is paid with the row, or not at all
+        if is_proved or may_remember():
+            _remember(message, site)
+    return ValidMessage(site, message, received.encoded.relay_state, is_proved, is_distrusted)
+
+
+def _site_of(issuer: str, idp: IdentityProvider) -> sites.Site:
+    site = settings.MASSAR.sites.by_entity.get((idp.name, issuer))
+    if site is None or site.protocol != "saml" or not site.connected:
+        raise MessageRefused("site", f"No site is registered under this Issuer for {idp.entity_id}.")
+    return site
+
+
+def _verified(received: UnverifiedMessage[M], site: sites.Site, now: datetime) -> M:
+    try:
+        certificates = sites.saml_certificate.usable(site.certificate, now=now)
+    except sites.CertificateRefused as refused:
+        raise MessageRefused("request", f"Not signed as it must be: {refused}.") from refused
+    return received.verified(certificates, now=now)
+
+
+def _judge_age(message: SamlMessage, now: datetime) -> None:
+    if message.issued_at > now + SKEW:
+        raise MessageRefused("request", "IssueInstant lies ahead of us.")
+    if message.issued_at < now - WINDOW:
+        raise MessageRefused("expired", "IssueInstant is older than five minutes.")
+
+
+def _remember(message: SamlMessage, site: sites.Site) -> None:
+    if not sites.replay_cache.add("saml", site.slug, message.id, until=message.issued_at + WINDOW + SKEW):
+        raise MessageRefused("expired", "This ID has come before.")
