@@ -190,7 +190,7 @@ def test_every_cookie_is_documented():
 
 
 def commands_of_the_code() -> set[str]:
-    parser = main._parser()
+    parser = main.build_parser()
     subparsers = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
     return set(subparsers.choices)
 

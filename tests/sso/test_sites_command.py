@@ -486,5 +486,5 @@ def test_every_action_is_on_the_command_line():
         ["test", "massar"],
         ["import-metadata", "x"],
     ):
-        options = main._parser().parse_args(["sites", *arguments])
+        options = main.build_parser().parse_args(["sites", *arguments])
         assert options.module == "massar.interfaces.commands.sites" and options.action == arguments[0]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 
@@ -13,11 +14,11 @@ from massar.core.audit import api as audit_log
 from massar.domain.people import api as people
 
 
-def run(options) -> int:
+def run(options: argparse.Namespace) -> int:
     return _verify() if options.verify else _print(options)
 
 
-def _print(options) -> int:
+def _print(options: argparse.Namespace) -> int:
     person = people.directory.by_login(text.login(options.person))
     if person is None:
         print(f"There is no person {options.person}.", file=sys.stderr)

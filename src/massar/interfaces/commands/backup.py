@@ -7,6 +7,7 @@ disturbs none. The copy holds no remains of what was deleted. It appears under i
 
 from __future__ import annotations
 
+import argparse
 import os
 import shlex
 import sqlite3
@@ -28,7 +29,7 @@ SAID_EVERY = 2.0  # seconds
 TO_THE_SERVER = ("host", "port", "user", "dbname", "service", "passfile", "sslmode", "sslrootcert", "sslcert", "sslkey")
 
 
-def run(options) -> int:
+def run(options: argparse.Namespace) -> int:
     target = Path(options.path).absolute()
     if tables.file() is None:
         print(_how_postgres_does(target))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import stat
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from massar.interfaces.commands import site_checks, tables
 from massar.interfaces.commands.providers import from_settings
 
 
-def run(options) -> int:
+def run(options: argparse.Namespace) -> int:
     _time_zone()
     found = [*_database(), *_own_certificate(), *_providers(), *_alarms()]
     for sentence in found:

@@ -7,6 +7,7 @@ this command vouches for them.
 
 from __future__ import annotations
 
+import argparse
 import getpass
 import sys
 
@@ -18,7 +19,7 @@ from massar.journeys.outcomes import Problems
 from massar.journeys.people import import_people
 
 
-def run(options) -> int:
+def run(options: argparse.Namespace) -> int:
     outcome = import_people.add(
         import_people.NewPerson(
             login=options.login,
@@ -59,7 +60,7 @@ def _sentence(problem) -> str:
     return text % problem.args if problem.args else text
 
 
-def _password(options) -> str:
+def _password(options: argparse.Namespace) -> str:
     if options.no_password:
         return ""
     if options.password_stdin:

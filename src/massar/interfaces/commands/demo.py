@@ -5,6 +5,7 @@ Data stay under var/ until `massar demo --reset`. Everything listens on this mac
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import http.client
 import os
@@ -28,7 +29,7 @@ CHECKOUT = Path(web_server.__file__).resolve().parents[4]  # where examples/ sta
 SAMPLES = 6
 
 
-def prepare(options) -> int | None:
+def prepare(options: argparse.Namespace) -> int | None:
     """The demo brings its own settings: this machine only, its own keys, its own providers."""
     if options.reset:
         return _reset()
@@ -79,7 +80,7 @@ def _sample_environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(CHECKOUT), "MASSAR_VAR": str(_folder())}
 
 
-def run(options) -> int:
+def run(options: argparse.Namespace) -> int:
     private_files.make_folder(_folder())
     call_command("migrate", interactive=False, verbosity=0)
     private_files.shut(private_files.open_to_others(Path(settings.DATABASES["default"]["NAME"])))
@@ -102,7 +103,7 @@ def run(options) -> int:
         _stop(started)
 
 
-def _parts(options) -> Iterator[subprocess.Popen]:
+def _parts(options: argparse.Namespace) -> Iterator[subprocess.Popen]:
     """The processes of the demo, each started when it is asked for."""
     ports = ["--smtp-port", str(options.smtp_port), "--sms-port", str(options.sms_port)]
     store = ["--store", str(settings.MASSAR.demo_store)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from datetime import timedelta
 
 from massar.core import clock, local_time
@@ -10,7 +11,7 @@ from massar.domain.sites import api as sites
 USES = {"oidc": (sites.keys.ES256, sites.keys.RS256), "saml": (sites.keys.SAML,)}
 
 
-def run(options) -> int:
+def run(options: argparse.Namespace) -> int:
     return _list() if options.action == "list" else _rotate(options)
 
 
@@ -23,7 +24,7 @@ def _list() -> int:
     return 0
 
 
-def _rotate(options) -> int:
+def _rotate(options: argparse.Namespace) -> int:
     lead = None if options.days is None else timedelta(days=options.days)
     for sentence in sites.keys.rotate(now=clock.now(), uses=USES[options.use], at_once=options.at_once, lead=lead):
         print(sentence)

@@ -10,18 +10,19 @@ import argparse
 import os
 import sys
 from importlib import import_module
+from typing import Protocol
 
 import django
 from django.db import Error
 
 EPILOG = "Settings are read from the environment (MASSAR_...) or from a file named .env; `massar check` judges them."
-
-
+LOGIN = "institution address, as jamal.jalal@taalim.ma"
+LANGUAGES = ("ar", "fr", "en")
 INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs one command; returns its exit code. Mistakes in the settings are said one sentence each."""
+    """Run one command and return its exit code. Mistakes in the settings are said one sentence each."""
     try:
         return _run(argv)
     except KeyboardInterrupt:
@@ -29,14 +30,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(argv: list[str] | None) -> int:
-    parser = _parser()
+    parser = build_parser()
     options = parser.parse_args(argv)
     if not hasattr(options, "module"):
         parser.print_help()
         return 2
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "massar.config.django_settings")
     if options.before:
-        done = import_module(options.before).prepare(options)
+        done: int | None = import_module(options.module).prepare(options)
         if done is not None:
             return done
     try:
@@ -45,24 +46,20 @@ def _run(argv: list[str] | None) -> int:
         mistakes = getattr(refused, "mistakes", None)
         if mistakes is None:
             raise
-        print(
-            "Massar can't start with these settings:",
-            *(f"  - {m}" for m in mistakes),
-            sep="\n",
-            file=sys.stderr,
-        )
+        print("Massar can't start with these settings:", *(f"  - {m}" for m in mistakes), sep="\n", file=sys.stderr)
         return 2
     return _with_a_database(options)
 
 
-def _with_a_database(options) -> int:
-    """Runs the command where the database fits it, and says in one sentence why it does not run or go on."""
+def _with_a_database(options: argparse.Namespace) -> int:
+    """Run the command where the database fits it, and say in one sentence why it does not run or go on."""
     tables = import_module("massar.interfaces.commands.tables")
     if options.tables and (sentence := tables.trouble()):
         print(sentence, file=sys.stderr)
         return 2
     try:
-        return import_module(options.module).run(options)
+        code: int = import_module(options.module).run(options)
+        return code
     except Error as met:
         print(tables.trouble() or f"The database refused: {tables.said(met)}.", file=sys.stderr)
         return 1
@@ -73,242 +70,183 @@ def _with_a_database(options) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+class _Commands(Protocol):
+    """What `add_subparsers` returns."""
+
+    def add_parser(self, name: str, /, *, help: str, description: str, epilog: str) -> argparse.ArgumentParser: ...  # noqa: A002
+
+
+def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="massar", description="One account for a whole school ministry.", epilog=EPILOG
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (
-        _demo, _serve, _worker, _bounces, _check, _newkeys, _migrate, _backup, _createperson, _people, _audit, _messages,
-        _send_test, _sites, _keys,
-    ):  # fmt: skip
+    for add in (_programs, _installation, _people, _messages, _sites, _keys):
         add(commands)
     return parser
 
 
 def _command(
-    commands, name: str, what: str, more: str, *, module: str = "", before: str = "", tables: bool = True
+    commands: _Commands, name: str, what: str, more: str, *, before: bool = False, tables: bool = True
 ) -> argparse.ArgumentParser:
-    """tables: it needs the database with the tables of this version. before: what runs without any settings."""
+    """Add a command. before: it has something to do without any settings; tables: it needs those of this version."""
     one = commands.add_parser(name, help=what, description=f"{what[:1].upper()}{what[1:]}. {more}", epilog=EPILOG)
-    one.set_defaults(module=module or f"massar.interfaces.commands.{name}", before=before, tables=tables)
+    module = f"massar.interfaces.commands.{name.replace('-', '_')}"
+    one.set_defaults(module=module, before=before, tables=tables)
     return one
 
 
-def _demo(commands) -> None:
-    one = _command(
-        commands,
-        "demo",
-        "try the product on this machine, with a phone and a mailbox on screen",
+def _action(actions: _Commands, name: str, what: str) -> argparse.ArgumentParser:
+    return actions.add_parser(name, help=what, description=f"{what[:1].upper()}{what[1:]}.", epilog=EPILOG)
+
+
+def _programs(commands: _Commands) -> None:
+    """What runs until it is stopped."""
+    demo = _command(
+        commands, "demo", "try the product on this machine, with a phone and a mailbox on screen",
         "Web server, worker and receivers run together and listen on this machine only. Data stay under var/demo "
         "until --reset. Ctrl-C stops all of it.",
-        before="massar.interfaces.commands.demo",
-        tables=False,
-    )
-    one.add_argument("--port", type=int, default=8000, help="port of the web server (default 8000)")
-    one.add_argument("--reset", action="store_true", help="empty the demo's data and stop")
-
-
-def _serve(commands) -> None:
-    one = _command(
-        commands,
-        "serve",
-        "start the web server",
-        "One process per core; a reverse proxy in front speaks TLS. Run `massar migrate` before and `massar worker` beside it.",
-    )
-    one.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
-    one.add_argument("--port", type=int, default=8000, help="port to listen on (default 8000)")
-    one.add_argument(
-        "--processes", type=int, default=os.cpu_count() or 1, help="server processes (default: one per core)"
-    )
-
-
-def _worker(commands) -> None:
-    one = _command(
-        commands,
-        "worker",
-        "answer recovery requests and hand messages over",
+        before=True, tables=False,
+    )  # fmt: skip
+    demo.add_argument("--port", type=int, default=8000, help="port of the web server (default 8000)")
+    demo.add_argument("--reset", action="store_true", help="empty the demo's data and stop")
+    serve = _command(
+        commands, "serve", "start the web server",
+        "One process per core; a reverse proxy in front speaks TLS. Run `massar migrate` before and `massar worker` "
+        "beside it.",
+    )  # fmt: skip
+    _listens(serve, 8000)
+    cores = os.cpu_count() or 1
+    serve.add_argument("--processes", type=int, default=cores, help="server processes (default: one per core)")
+    worker = _command(
+        commands, "worker", "answer recovery requests and hand messages over",
         "Runs until it is stopped. Several may run, on one machine or many: leases keep them out of each other's way, "
         "and what a dying one held is taken over by the next.",
-    )
-    one.add_argument("--senders", type=int, default=4, help="messages handed over at the same time (default 4)")
-    one.add_argument("--quiet", action="store_true", help="say only what went wrong")
-
-
-def _bounces(commands) -> None:
-    one = _command(
-        commands,
-        "bounces",
-        "take in mail that came back",
+    )  # fmt: skip
+    worker.add_argument("--senders", type=int, default=4, help="messages handed over at the same time (default 4)")
+    worker.add_argument("--quiet", action="store_true", help="say only what went wrong")
+    bounces = _command(
+        commands, "bounces", "take in mail that came back",
         "An LMTP server (RFC 2033) for your mail server, which hands on what arrives for the domain for bounces. It asks "
         "for no password: let nobody else reach it. Runs until it is stopped.",
-    )
+    )  # fmt: skip
+    _listens(bounces, 2424)
+    bounces.add_argument("--socket", default="", metavar="PATH", help="listen on a Unix socket instead")
+
+
+def _listens(one: argparse.ArgumentParser, port: int) -> None:
     one.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
-    one.add_argument("--port", type=int, default=2424, help="port to listen on (default 2424)")
-    one.add_argument("--socket", default="", metavar="PATH", help="listen on a Unix socket instead")
+    one.add_argument("--port", type=int, default=port, help=f"port to listen on (default {port})")
 
 
-def _check(commands) -> None:
+def _installation(commands: _Commands) -> None:
     _command(
-        commands,
-        "check",
-        "judge the settings, reach the database and every provider",
+        commands, "check", "judge the settings, reach the database and every provider",
         "Says what to put right, one sentence each; ends with code 1 if there is anything.",
         tables=False,
-    )
-
-
-def _newkeys(commands) -> None:
+    )  # fmt: skip
     _command(
-        commands,
-        "newkeys",
-        "print a new MASSAR_SECRET_KEY and MASSAR_DATA_KEYS",
+        commands, "newkeys", "print a new MASSAR_SECRET_KEY and MASSAR_DATA_KEYS",
         "Keep them apart from the database and its backups.",
-        before="massar.interfaces.commands.newkeys",
-    )
-
-
-def _migrate(commands) -> None:
+        before=True,
+    )  # fmt: skip
     _command(commands, "migrate", "bring the database's tables up to date", "Safe to run again.", tables=False)
-
-
-def _backup(commands) -> None:
-    one = _command(
-        commands,
-        "backup",
-        "copy the database, whole, while people work",
-        "SQLite only: the copy is verified, nobody else may read it, and nothing is overwritten. Of PostgreSQL it prints the "
-        "command of pg_dump and ends with code 2. Keep the keys somewhere else.",
+    backup = _command(
+        commands, "backup", "copy the database, whole, while people work",
+        "SQLite only: the copy is verified, nobody else may read it, and nothing is overwritten. Of PostgreSQL it prints "
+        "the command of pg_dump and ends with code 2. Keep the keys somewhere else.",
         tables=False,
-    )
-    one.add_argument("path", metavar="PATH", help="file that is made")
+    )  # fmt: skip
+    backup.add_argument("path", metavar="PATH", help="file that is made")
 
 
-def _createperson(commands) -> None:
+def _people(commands: _Commands) -> None:
     one = _command(
-        commands,
-        "createperson",
-        "add one person",
+        commands, "createperson", "add one person",
         "The initial password is read from the terminal, must keep the rules, and is not needed when a contact is given: "
         "the person then starts by recovery. Whoever runs this command vouches for the contacts.",
-    )
-    one.add_argument("login", help="institution address, as jamal.jalal@taalim.ma")
-    one.add_argument("--name-ar", nargs=2, metavar=("FIRST", "FAMILY"), default=("", ""), help="name in Arabic letters")
-    one.add_argument("--name", nargs=2, metavar=("FIRST", "FAMILY"), default=("", ""), help="name in Latin letters")
-    one.add_argument(
-        "--school",
-        nargs=3,
-        metavar=("CODE", "NAME_AR", "NAME"),
-        help="establishment: code and name in both scripts",
-    )
-    one.add_argument("--language", choices=("ar", "fr", "en"), default="ar", help="language of messages (default ar)")
-    one.add_argument(
-        "--role", choices=("staff", "operator"), default="staff", help="an operator also sees the pages under /desk/"
-    )
+    )  # fmt: skip
+    one.add_argument("login", help=LOGIN)
+    for option, script in (("--name-ar", "Arabic"), ("--name", "Latin")):
+        both = ("FIRST", "FAMILY")
+        one.add_argument(option, nargs=2, metavar=both, default=("", ""), help=f"name in {script} letters")
+    school = ("CODE", "NAME_AR", "NAME")
+    one.add_argument("--school", nargs=3, metavar=school, help="establishment: code and name in both scripts")
+    one.add_argument("--language", choices=LANGUAGES, default="ar", help="language of messages (default ar)")
+    role = "an operator also sees the pages under /desk/"
+    one.add_argument("--role", choices=("staff", "operator"), default="staff", help=role)
     one.add_argument("--email", default="", help="personal e-mail, vouched for")
     one.add_argument("--phone", default="", help="personal mobile phone, vouched for")
     one.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     one.add_argument("--no-password", action="store_true", help="no password: the person starts by recovery")
-
-
-def _people(commands) -> None:
-    one = _command(
-        commands,
-        "people",
-        "disable accounts of people who left, or enable them again",
+    people = _command(
+        commands, "people", "disable accounts of people who left, or enable them again",
         "A disabled account signs in nowhere: its sessions, temporary passwords and half-done changes end, and the sites "
         "that are open are told by the worker.",
-    )
-    actions = one.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, what in (
-        ("disable", "shut accounts at once, here and at every site"),
-        ("enable", "let their people sign in again"),
+    )  # fmt: skip
+    actions = people.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for action in (
+        _action(actions, "disable", "shut accounts at once, here and at every site"),
+        _action(actions, "enable", "let their people sign in again"),
     ):
-        action = actions.add_parser(name, help=what, description=f"{what.capitalize()}.")
-        action.add_argument("logins", nargs="+", metavar="LOGIN", help="institution address, as jamal.jalal@taalim.ma")
+        action.add_argument("logins", nargs="+", metavar="LOGIN", help=LOGIN)
         action.add_argument("--reason", default="", help="kept in the audit log, at most 200 characters")
-
-
-def _audit(commands) -> None:
-    one = _command(
-        commands,
-        "audit",
-        "print the audit log of a person, or verify all of it",
+    audit = _command(
+        commands, "audit", "print the audit log of a person, or verify all of it",
         "The audit log holds no secret and no whole contact. --verify names the rows that were written or changed without the key.",
-    )
-    which = one.add_mutually_exclusive_group(required=True)
-    which.add_argument("--person", metavar="LOGIN", help="institution address of the person")
+    )  # fmt: skip
+    which = audit.add_mutually_exclusive_group(required=True)
+    which.add_argument("--person", metavar="LOGIN", help=LOGIN)
     which.add_argument("--verify", action="store_true", help="verify the signature of every row")
-    one.add_argument("--limit", type=int, default=50, help="how many rows, newest first (default 50)")
+    audit.add_argument("--limit", type=int, default=50, help="how many rows, newest first (default 50)")
 
 
-def _send_test(commands) -> None:
+def _messages(commands: _Commands) -> None:
     one = _command(
-        commands,
-        "send-test",
-        "send a real message through one provider and print each step",
-        "It goes past queue, breakers and budgets, and costs what a message costs. Ends with code 1 where it stops.",
-        module="massar.interfaces.commands.send_test",
-    )
-    one.add_argument("provider", help="its name; `massar messages` lists them")
-    one.add_argument("to", help="an address, or a mobile number as people type it")
-    one.add_argument("--language", choices=("ar", "fr", "en"), help="of the words (default fr, of a long text ar)")
-    one.add_argument(
-        "--long",
-        action="store_true",
-        help="an SMS of several segments, whose number is compared with what the provider says",
-    )
-    one.add_argument(
-        "--wait", type=int, default=60, metavar="SECONDS", help="for the receipt (default 60; 0: do not wait)"
-    )
-
-
-def _messages(commands) -> None:
-    one = _command(
-        commands,
-        "messages",
-        "show the queue, the providers, the last errors and the alarms",
+        commands, "messages", "show the queue, the providers, the last errors and the alarms",
         "Of the last hour; no address or number is shown. With --follow again every two seconds until Ctrl-C.",
-    )
+    )  # fmt: skip
     one.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
     one.add_argument("--day", action="store_true", help="of the last 24 hours")
     one.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
+    test = _command(
+        commands, "send-test", "send a real message through one provider and print each step",
+        "It goes past queue, breakers and budgets, and costs what a message costs. Ends with code 1 where it stops.",
+    )  # fmt: skip
+    test.add_argument("provider", help="its name; `massar messages` lists them")
+    test.add_argument("to", help="an address, or a mobile number as people type it")
+    test.add_argument("--language", choices=LANGUAGES, help="of the words (default fr, of a long text ar)")
+    long = "an SMS of several segments, whose number is compared with what the provider says"
+    test.add_argument("--long", action="store_true", help=long)
+    wait = "for the receipt (default 60; 0: do not wait)"
+    test.add_argument("--wait", type=int, default=60, metavar="SECONDS", help=wait)
 
 
-def _sites(commands) -> None:
+def _sites(commands: _Commands) -> None:
     one = _command(
-        commands,
-        "sites",
-        "list, judge and try the registered sites",
+        commands, "sites", "list, judge and try the registered sites",
         "The six of the guide and those of the file MASSAR_CONFIG. `show` prints what to paste at the other side, `test` "
         "asks the site over the network.",
         tables=False,
-    )
+    )  # fmt: skip
     actions = one.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, what in (
-        ("list", "every site, its protocol, whether it is connected"),
-        (
-            "check",
-            "judge certificates, addresses, sign-outs; ends with code 1 if there is anything to put right, with 0 for notes",
-        ),
-    ):
-        actions.add_parser(name, help=what, description=what.capitalize())
-    what = "print a new client secret and its hash for the file"
-    secret = actions.add_parser("secret", help=what, description=what.capitalize())
-    secret.add_argument(
-        "--own", action="store_true", help="the hash of a secret that is there already, read from the input"
+    _action(actions, "list", "every site, its protocol, whether it is connected")
+    what = (
+        "judge certificates, addresses, sign-outs; ends with code 1 if there is anything to put right, with 0 for notes"
     )
-    for name, what in (
-        ("show", "the settings for whoever runs that site"),
-        ("test", "ask the site over the network, as a stranger and as the account"),
-    ):
-        actions.add_parser(name, help=what, description=what.capitalize()).add_argument("slug", metavar="SLUG")
+    _action(actions, "check", what)
+    secret = _action(actions, "secret", "print a new client secret and its hash for the file")
+    own = "the hash of a secret that is there already, read from the input"
+    secret.add_argument("--own", action="store_true", help=own)
+    show = _action(actions, "show", "the settings for whoever runs that site")
+    test = _action(actions, "test", "ask the site over the network, as a stranger and as the account")
     what = "print what the site calls each person (NameID, sub), for sites that must know it beforehand"
-    subjects = actions.add_parser("subjects", help=what, description=what.capitalize())
-    subjects.add_argument("slug", metavar="SLUG")
+    subjects = _action(actions, "subjects", what)
+    for action in (show, test, subjects):
+        action.add_argument("slug", metavar="SLUG")
     subjects.add_argument("file", metavar="FILE", help="institution addresses, one a line")
     what = "print a SAML site's metadata as the table to paste into the file"
-    metadata = actions.add_parser("import-metadata", help=what, description=what.capitalize())
+    metadata = _action(actions, "import-metadata", what)
     metadata.add_argument("file", metavar="FILE", help="the site's metadata, XML")
     metadata.add_argument("slug", metavar="SLUG", nargs="?", default="", help="its name in the registry")
 
@@ -320,23 +258,19 @@ def _days(text: str) -> int:
     return int(text)
 
 
-def _keys(commands) -> None:
+def _keys(commands: _Commands) -> None:
     one = _command(
-        commands,
-        "keys",
-        "list or roll the keys that sign for sites",
-        "A new key is published before it signs, so no site notices: a day for tokens, two weeks for the SAML certificate, of "
-        "which many sites hold a copy. Run `rotate` every 90 days, `rotate --use saml` every two years. --at-once is for a "
-        "stolen key: it signs no longer, and sites that keep old key sets may refuse sign-ins for up to an hour.",
-    )
+        commands, "keys", "list or roll the keys that sign for sites",
+        "A new key is published before it signs, so no site notices: a day for tokens, two weeks for the SAML certificate, "
+        "of which many sites hold a copy. Run `rotate` every 90 days, `rotate --use saml` every two years. --at-once is for "
+        "a stolen key: it signs no longer, and sites that keep old key sets may refuse sign-ins for up to an hour.",
+    )  # fmt: skip
     actions = one.add_subparsers(dest="action", metavar="ACTION", required=True)
-    actions.add_parser("list", help="every key, what it is for, since when", description="Every key.")
-    rotate = actions.add_parser("rotate", help="make the next keys", description="Makes the next keys.")
+    _action(actions, "list", "every key, what it is for, since when")
+    rotate = _action(actions, "rotate", "make the next keys")
     start = rotate.add_mutually_exclusive_group()
     start.add_argument("--at-once", action="store_true", help="sign with them now and remove the others")
-    start.add_argument(
-        "--days", type=_days, metavar="DAYS", help="published so long before they sign (default 1; SAML 14)"
-    )
-    rotate.add_argument(
-        "--use", choices=("oidc", "saml"), default="oidc", help="which keys: tokens or SAML (default oidc)"
-    )
+    lead = "published so long before they sign (default 1; SAML 14)"
+    start.add_argument("--days", type=_days, metavar="DAYS", help=lead)
+    use = "which keys: tokens or SAML (default oidc)"
+    rotate.add_argument("--use", choices=("oidc", "saml"), default="oidc", help=use)

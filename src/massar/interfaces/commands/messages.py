@@ -5,6 +5,7 @@ Plain text as wide as the terminal, or with --json one object a line, for progra
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import sys
@@ -33,7 +34,7 @@ _LEAVES_FIRST = (
 )  # where it is narrow
 
 
-def run(options) -> int:
+def run(options: argparse.Namespace) -> int:
     try:
         _show(options)
         while options.follow:
@@ -44,7 +45,7 @@ def run(options) -> int:
     return 0
 
 
-def _show(options) -> None:
+def _show(options: argparse.Namespace) -> None:
     window = delivery.metrics.DAY if options.day else delivery.metrics.HOUR
     seen = watch_messages.read_overview(now=clock.now(), window=window)
     if options.json:

@@ -1,5 +1,6 @@
 """Brings the tables of the database up to date. Safe to run again."""
 
+import argparse
 import sys
 
 from django.core.management import call_command
@@ -8,7 +9,7 @@ from massar.core import private_files
 from massar.interfaces.commands import tables
 
 
-def run(options) -> int:
+def run(options: argparse.Namespace) -> int:
     sentence = tables.trouble()
     if sentence and tables.MIGRATE not in sentence:  # away, or newer than this version
         print(sentence, file=sys.stderr)

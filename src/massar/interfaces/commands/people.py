@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from massar.core import clock, text
@@ -9,7 +10,7 @@ from massar.domain.people import api as people
 from massar.journeys.account import close_account
 
 
-def run(options) -> int:
+def run(options: argparse.Namespace) -> int:
     """Each account by itself: one that is not found keeps none of the others from being done."""
     found = [(login, people.directory.by_login(text.login(login))) for login in options.logins]
     for login, person in found:
@@ -20,7 +21,7 @@ def run(options) -> int:
     return 0 if all(person for _, person in found) else 1
 
 
-def _done(options, person: people.PersonFacts) -> str:
+def _done(options: argparse.Namespace, person: people.PersonFacts) -> str:
     if options.action == "enable":
         closed = close_account.enable(person=person, reason=options.reason, now=clock.now())
         return f"{person.login} {'may sign in again' if closed.changed else 'was not disabled'}."

@@ -3,6 +3,7 @@
 One process per core; the reverse proxy in front speaks TLS. Run `massar migrate` before, and `massar worker` beside it.
 """
 
+import argparse
 import os
 import sys
 
@@ -15,7 +16,7 @@ from massar.domain.sites import api as sites
 from massar.interfaces.commands import providers, web_server
 
 
-def run(options) -> int:
+def run(options: argparse.Namespace) -> int:
     if settings.MASSAR.demo:
         print("The demo is started by `massar demo` and by nothing else.", file=sys.stderr)
         return 2

@@ -11,6 +11,7 @@ massar sites subjects SLUG FILE             what the site calls each person, for
 
 from __future__ import annotations
 
+import argparse
 import http.client
 import re
 import ssl
@@ -38,7 +39,7 @@ VALID_FOR = timedelta(hours=1)  # a LogoutRequest about nobody
 PATIENCE = 10  # seconds for one answer of a site
 
 
-def run(options) -> int:
+def run(options: argparse.Namespace) -> int:
     if options.action == "import-metadata":
         return saml_import.run(options.file, options.slug)
     actions = {"list": _list, "check": _check, "secret": _own_secret if getattr(options, "own", False) else _secret}
