@@ -157,15 +157,15 @@ def read_queue() -> list[Waiting]:
     """Read the queue by state and purpose, requests for recovery too. Each part has a partial index, which SQLite takes for
     literals only."""
     messages = " UNION ALL ".join(
-        f"SELECT state, purpose, COUNT(*), MIN(created_at) FROM delivery_message WHERE {one} GROUP BY state, purpose"
+        "SELECT state, purpose, COUNT(*) AS count, MIN(created_at) AS oldest FROM delivery_message "
+        f"WHERE {one} GROUP BY state, purpose"
         for one in (OPEN, "state = 'sent'")
     )
     requests = (
         f"SELECT state, '{RECOVERY}', COUNT(*), MIN(created_at) FROM delivery_recoveryrequest "
         "WHERE state IN ('waiting', 'claimed') GROUP BY state"
     )
-    found = sql.rows(f"{messages} UNION ALL {requests}")
-    return [Waiting(state, purpose, count, sql.moment(oldest)) for state, purpose, count, oldest in found]
+    return sql.select(Waiting, f"{messages} UNION ALL {requests}")
 
 
 def tally_by_provider(*, now: datetime, window: timedelta) -> dict[tuple[str, str], Tally]:
@@ -268,25 +268,24 @@ def _to_people(only: bool) -> str:
 def read_errors(*, most: int = 10) -> list[Error]:
     """Read the newest attempts and segments that did not end well, newest first, among the last NEWEST_LOOKED_AT."""
     tried = (
-        "SELECT a.started_at, a.provider, m.channel, a.outcome, a.code FROM delivery_attempt a "
+        "SELECT a.started_at AS at, a.provider, m.channel, a.outcome, a.code FROM delivery_attempt a "
         "JOIN delivery_message m ON m.id = a.message_id WHERE a.outcome NOT IN ('', 'accepted', 'adopted') "
         "AND a.id > (SELECT MAX(id) FROM delivery_attempt) - %s ORDER BY a.id DESC LIMIT %s"
     )
     told = (
-        "SELECT p.told_at, p.provider, m.channel, 'undelivered', p.code FROM delivery_part p "
+        "SELECT p.told_at AS at, p.provider, m.channel, 'undelivered' AS outcome, p.code FROM delivery_part p "
         "JOIN delivery_message m ON m.id = p.message_id WHERE p.state = 'failed' "
         "AND p.id > (SELECT MAX(id) FROM delivery_part) - %s ORDER BY p.id DESC LIMIT %s"
     )
     failed = (
-        f"SELECT done_at, '', '{RECOVERY}', 'fault', reason FROM delivery_recoveryrequest WHERE state = 'failed' "
+        f"SELECT done_at AS at, '' AS provider, '{RECOVERY}' AS channel, 'fault' AS outcome, reason AS code "
+        "FROM delivery_recoveryrequest WHERE state = 'failed' "
         "AND id > (SELECT MAX(id) FROM delivery_recoveryrequest) - %s ORDER BY id DESC LIMIT %s"
     )
-    found = [
-        Error(sql.moment(at), provider, channel, outcome, _DESTINATION.sub("…", code))
-        for statement in (tried, told, failed)
-        for at, provider, channel, outcome, code in sql.rows(statement, (NEWEST_LOOKED_AT, most))
-    ]
-    return sorted(found, key=lambda error: error.at, reverse=True)[:most]
+    looked_at = (NEWEST_LOOKED_AT, most)
+    found = [error for statement in (tried, told, failed) for error in sql.select(Error, statement, looked_at)]
+    newest = sorted(found, key=lambda error: error.at, reverse=True)[:most]
+    return [replace(error, code=_DESTINATION.sub("…", error.code)) for error in newest]
 
 
 # What a site is told waits in its place while the site rests after faults: no worker is missing for that.
@@ -359,27 +358,11 @@ def find_faults(*, since: datetime) -> list[str]:
 
 def read_messages_to(person_id: int, *, since: datetime, most: int) -> list[ToPerson]:
     """Read the person's own messages, newest first; what sites are told is none."""
-    found = sql.rows(
-        "SELECT purpose, channel, masked, state, reason, created_at, handed_at, delivered_at, about "
-        "FROM delivery_message "
+    came_back = (Message.State.HANDED, f"{receipts.RETURNED}%", receipts.RETURNED)
+    return sql.select(
+        ToPerson,
+        "SELECT purpose, channel, masked, CASE WHEN state = %s AND reason LIKE %s THEN %s ELSE state END AS state, "
+        "created_at, handed_at, delivered_at, about FROM delivery_message "
         f"WHERE person_id = %s AND {_PEOPLE} AND created_at >= %s ORDER BY id DESC LIMIT %s",
-        (person_id, sql.at(since), most),
+        (*came_back, person_id, sql.at(since), most),
     )
-    return [
-        ToPerson(
-            purpose,
-            channel,
-            masked,
-            _to_owner(state, reason),
-            sql.moment(created_at),
-            sql.moment(handed_at),
-            sql.moment(delivered_at),
-            about,
-        )
-        for purpose, channel, masked, state, reason, created_at, handed_at, delivered_at, about in found
-    ]
-
-
-def _to_owner(state: str, reason: str) -> str:
-    came_back = state == Message.State.HANDED and reason.startswith(receipts.RETURNED)
-    return receipts.RETURNED if came_back else state
