@@ -15,7 +15,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from massar.journeys.sso.gate.address import is_plain
+from massar.domain.sites.gated_pages import is_plain
 from tests.cast import YOUSSEF
 from tests.servers.go_programs import traefik
 from tests.servers.machine import START_SECONDS, open_folder, program, running

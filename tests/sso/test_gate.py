@@ -15,9 +15,9 @@ from joserfc.jwk import ECKey
 
 from massar.domain.people.models import Person
 from massar.domain.sites import api as sites
+from massar.domain.sites import gated_pages
 from massar.domain.sites.registry import RegistryError, load
 from massar.interfaces.base.cookies import SESSION
-from massar.journeys.sso.gate import address as gate_address
 from tests.cast import YOUSSEF
 from tests.sso.relying_party import led_on
 from tests.support.steps import secrets
@@ -107,7 +107,7 @@ def test_one_sign_in_opens_the_site(youssef, clock):
     assert passed.status_code == 200 and passed.content == b""
     assert passed["X-Massar-User"] == YOUSSEF.login
     assert passed["X-Massar-Name"] == "Youssef%20Benali"
-    key = ECKey.import_key(sites.keys.public_jwk(sites.keys.active(sites.keys.ES256, now=clock())))
+    key = ECKey.import_key(sites.keys.active(sites.keys.ES256, now=clock()).jwk)
     token = jwt.decode(passed["X-Massar-Token"], key, algorithms=["ES256"])
     moment = int(clock().timestamp())
     assert token.header["typ"] == "gate+jwt"
@@ -321,7 +321,7 @@ def ticket_after_sign_in(visitor: Visitor) -> str:
 def facts(proxy: Proxy, clock) -> dict:
     passed = proxy.check()
     assert passed.status_code == 200
-    key = ECKey.import_key(sites.keys.public_jwk(sites.keys.active(sites.keys.ES256, now=clock())))
+    key = ECKey.import_key(sites.keys.active(sites.keys.ES256, now=clock()).jwk)
     return jwt.decode(passed["X-Massar-Token"], key, algorithms=["ES256"]).claims
 
 
@@ -420,7 +420,7 @@ ODD = [
 
 @pytest.mark.parametrize("uri", ODD, ids=lambda uri: ascii(uri)[:40])
 def test_an_odd_path_is_refused_even_with_a_good_cookie(youssef, uri):
-    assert not gate_address.is_plain(uri)
+    assert not gated_pages.is_plain(uri)
     if uri.isprintable() or not uri:
         proxy = opened(youssef)
         assert proxy.check(uri).status_code == 403
@@ -435,14 +435,14 @@ def test_an_odd_path_is_refused_even_with_a_good_cookie(youssef, uri):
     ],
 )  # fmt: skip
 def test_an_ordinary_path_passes(uri):
-    assert gate_address.is_plain(uri)
+    assert gated_pages.is_plain(uri)
 
 
 @given(st.text(max_size=60))
 def test_whatever_is_plain_stays_under_its_origin(text):
     """As a browser and as a file system would read it."""
     for uri in (text, f"/{text}"):
-        if gate_address.is_plain(uri):
+        if gated_pages.is_plain(uri):
             read = urlsplit(ORIGIN + uri)
             assert (read.scheme, read.netloc, read.fragment) == ("https", "notifrh.example.ma", "")
             assert uri.isascii() and uri.isprintable() and " " not in uri
@@ -481,7 +481,7 @@ def test_an_address_leads_to_a_registered_origin_or_nowhere(parts):
     """ATK-090 at the gate: `to` is no open redirect."""
     to = "".join(parts)
     for address in (to, ORIGIN + to, f"{ORIGIN}/{to}", f"{ORIGIN}@{to}", f"{ORIGIN}.{to}", f"{ORIGIN}:{to}"):
-        found = gate_address.wanted(address, REGISTRY)
+        found = gated_pages.page_at(address, REGISTRY)
         if found:
             assert found.address == address and urlsplit(address.replace("\\", "/")).netloc in (
                 "notifrh.example.ma",

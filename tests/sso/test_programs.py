@@ -11,7 +11,7 @@ from massar.domain.people.models import Person
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.journeys.account import close_account
-from massar.journeys.sso.oidc import authorize
+from massar.journeys.sso import access
 from tests.cast import JAMAL, SALMA, YOUSSEF, facts
 from tests.contracts.fakes import BehavingProvider
 from tests.sso.relying_party import SITES, STRICT, Surfer, party, register
@@ -172,14 +172,14 @@ def test_a_program_of_a_site_that_is_gone_can_be_ended(mail, browser, clock, set
 def test_what_begins_while_everything_ends_ends_too(mail, browser, clock, monkeypatch):
     """The password is changed between the judge and the code: the program must not stay."""
     browser.sign_in(YOUSSEF.login, YOUSSEF.password)
-    judged = authorize._judged
+    decide = access.decide
 
-    def and_then_ended(*args):
-        found = judged(*args)
+    def and_then_ended(**given):
+        found = decide(**given)
         sessions.signed_in.end_all(facts(YOUSSEF).id, now=clock(), why="password_changed")
         return found
 
-    monkeypatch.setattr(authorize, "_judged", and_then_ended)
+    monkeypatch.setattr(access, "decide", and_then_ended)
     asked = mail.ask()
     browser.open(asked.url)
     answer = mail.redeem(asked, mail.code(browser, asked))

@@ -428,7 +428,7 @@ def test_test_sends_a_token_about_nobody_and_a_forged_one(register, at_work, cap
     def verifying(method: str, path: str, form: dict) -> tuple[int, str]:
         if method == "GET":
             return 400, ""  # a callback without a code
-        keys = KeySet.import_key_set({"keys": [rooms.keys.public_jwk(k) for k in published]})
+        keys = KeySet.import_key_set({"keys": [k.jwk for k in published]})
         try:
             token = jwt.decode(form["logout_token"], keys, algorithms=["ES256"])
         except Exception:

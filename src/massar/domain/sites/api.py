@@ -1,6 +1,7 @@
 """What others may use from the room `sites`."""
 
 from massar.domain.sites import (
+    gated_pages,
     grants,
     keys,
     registry,
@@ -13,6 +14,7 @@ from massar.domain.sites import (
     saved_requests,
     subjects,
 )
+from massar.domain.sites.gated_pages import GatedPage
 from massar.domain.sites.grants import GrantFacts
 from massar.domain.sites.keys import Signer
 from massar.domain.sites.registry import RegistryError
@@ -23,12 +25,14 @@ from massar.domain.sites.site import Registry, Site, hashed_secret, is_secret
 __all__ = [
     "CertificateRefused",
     "Finding",
+    "GatedPage",
     "GrantFacts",
     "IdentityProvider",
     "Registry",
     "RegistryError",
     "Signer",
     "Site",
+    "gated_pages",
     "grants",
     "hashed_secret",
     "is_secret",

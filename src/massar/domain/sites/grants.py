@@ -1,6 +1,6 @@
 """Grants and their tokens. Hot paths: plain SQL, times as whole seconds since 1970, tokens only as SHA-256.
 
-A token is 256 random bits, so one fast hash at rest is enough; nothing readable in the table opens anything. The one
+A token is 256 random bits, so one fast hash at rest is enough: nothing readable in the table opens anything. The one
 exception is encrypted and short: the successor of a refresh token, for who did not hear the answer (docs/adr/0040).
 """
 
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from django.db import transaction
 
@@ -21,9 +22,8 @@ SERVICE_LIFE = 600
 REPEAT_WINDOW = 30  # seconds in which a refresh token that has just been replaced brings the same successor once more
 
 
-@dataclass(frozen=True)
-class GrantFacts:
-    """What a session granted to a site. person_id 0: the site acts for itself."""
+class GrantFacts(NamedTuple):
+    """What a session granted to a site; the fields are columns of its table. person_id 0: the site acts for itself."""
 
     id: int
     site: str
@@ -41,22 +41,17 @@ class GrantFacts:
     offline: bool
 
 
-_NAMES = (
-    "id", "site", "person_id", "session_id", "subject", "login", "scope", "auth_time", "nonce", "created_at",
-    "expires_at", "ended_at", "sid", "offline",
-)  # fmt: skip
-COLUMNS, WIDTH = ", ".join(f"g.{name}" for name in _NAMES), len(_NAMES)
+COLUMNS = ", ".join(f"g.{name}" for name in GrantFacts._fields)
 TOKEN_COLUMNS = "t.kind, t.binding, t.expires_at, t.used_at"
 TABLES = "sites_token t JOIN sites_grant g ON g.id = t.grant_id"
 
 
-@dataclass(frozen=True)
-class NewToken:
+class NewToken(NamedTuple):
     """A token to be issued. `life` in seconds; `binding` is what it carries until it is used."""
 
     kind: str
     life: int
-    binding: dict | None = None
+    binding: dict[str, str] | None = None
 
 
 def open_grant(
@@ -65,19 +60,21 @@ def open_grant(
     scope: str,
     now: int,
     life: int,
-    person_id: int = 0,
-    session_id: int = 0,
-    subject: str = "",
-    login: str = "",
-    auth_time: int = 0,
-    nonce: str = "",
-    sid: str = "",
-    offline: bool = False,
+    person_id: int,
+    session_id: int,
+    subject: str,
+    login: str,
+    auth_time: int,
+    nonce: str,
+    sid: str,
+    offline: bool,
 ) -> int:
-    """A new grant; returns its id."""
-    return sql.row(
+    """Open a grant of a person's session; returns its id."""
+    opened = sql.row(
         _OPEN, (site, person_id, session_id, subject, login, scope, auth_time, nonce, now, now + life, sid, offline)
-    )[0]
+    )
+    assert opened is not None  # RETURNING names the row that was inserted
+    return int(opened[0])
 
 
 _OPEN = (
@@ -87,46 +84,61 @@ _OPEN = (
 
 
 def open_service_grant(*, site: str, scope: str, subject: str, life: int, now: int) -> str:
-    """A site's own grant and the access token that is all of it. Atomic."""
+    """Open a site's own grant and issue the access token that is all of it. Atomic."""
     opened = (site, 0, 0, subject, "", scope, 0, "", now, now + life, "", False)
-    return _with_tokens(_OPEN, opened, [NewToken("access", life)], now)[0]
+    issued = _with_tokens(_OPEN, opened, [NewToken("access", life)], now)
+    assert issued is not None  # an INSERT always names its grant
+    return issued[0]
 
 
-def issue(kind: str, grant_id: int, *, now: int, life: int, binding: dict | None = None) -> str:
-    """A new token of that kind."""
-    return _issue(grant_id, NewToken(kind, life, binding), now)
+def issue(grant_id: int, new: NewToken, *, now: int) -> str:
+    """Issue one more token under a grant."""
+    token = ids.token()
+    _insert(grant_id, _values(token, new, now))
+    return token
 
 
-def turn(kind: str, token: str, fresh: list[NewToken], *, site: str, now: int) -> list[str] | None:
-    """Uses a token up, once, for the site that it was issued to, and issues `fresh` in its place. Atomic.
+def redeem(kind: str, token: str, new: Sequence[NewToken], *, site: str, now: int) -> list[str] | None:
+    """Use up a code or ticket, once, for the site that it was issued to, and issue `new` in its place. Atomic.
 
-    None: it can't be used (again). A second use ends the whole family: somebody has a copy (RFC 9700 §2.2.2, OAuth
-    2.1 §4.1.3). Another site's try changes nothing: it could end what is not its own. One case is no second use: a
-    refresh token that comes again at once, from a program that asks twice or has not heard the answer.
+    Returns:
+        The issued tokens; None if it can't be used (again). A second use ends the whole family: somebody has a copy
+        (OAuth 2.1 §4.1.3). Another site's try changes nothing: it could end what is not its own.
     """
     key = hash_token(token)
-    replaced = key if kind == "refresh" else ""
-    issued = _with_tokens(_SPEND, (now, key, kind, now, site, now), fresh, now, replaced)
-    if issued is None and replaced and fresh:
-        issued = _once_more(key, fresh, site, now)
+    issued = _with_tokens(_USE_UP, (now, key, kind, now, site, now), new, now)
     if issued is None:
         _end_family_of_used(key, kind, site, now)
     return issued
 
 
+def rotate(token: str, new: Sequence[NewToken], *, site: str, now: int) -> list[str] | None:
+    """Use up a refresh token and issue `new`, its successor among them. Atomic.
+
+    As `redeem` (RFC 9700 §2.2.2), but for one case: a refresh token that comes again at once, from a program that asks
+    twice or has not heard the answer, brings the same successor.
+    """
+    key = hash_token(token)
+    issued = _with_tokens(_USE_UP, (now, key, "refresh", now, site, now), new, now, replaced=key)
+    if issued is None and new:
+        issued = _repeat_rotation(key, new, site, now)
+    if issued is None:
+        _end_family_of_used(key, "refresh", site, now)
+    return issued
+
+
 # EXISTS: for an IN, SQLite lists every grant of the site first.
-_SPEND = (
+_USE_UP = (
     "UPDATE sites_token SET used_at = %s, repeat = NULL, repeat_until = 0 "
-    "WHERE hash = %s AND kind = %s AND used_at = 0 AND expires_at > %s AND EXISTS "
-    "(SELECT 1 FROM sites_grant g WHERE g.id = sites_token.grant_id AND g.site = %s AND g.ended_at = 0 AND g.expires_at > %s) "
-    "RETURNING grant_id"
+    "WHERE hash = %s AND kind = %s AND used_at = 0 AND expires_at > %s AND EXISTS (SELECT 1 FROM sites_grant g "
+    "WHERE g.id = sites_token.grant_id AND g.site = %s AND g.ended_at = 0 AND g.expires_at > %s) RETURNING grant_id"
 )
 
 
-def _once_more(key: str, fresh: list[NewToken], site: str, now: int) -> list[str] | None:
-    """A new access token and the very refresh token that replaced this one a moment ago, while nobody has used that one.
+def _repeat_rotation(key: str, new: Sequence[NewToken], site: str, now: int) -> list[str] | None:
+    """Issue a new access token beside the refresh token that replaced this one a moment ago, while nobody has used that.
 
-    A family has one refresh token that is not used, and decrypts it for the direct predecessor alone.
+    A family has one refresh token that is not used, and its ciphertext is bound to the direct predecessor.
     """
     found = sql.row(_SUCCESSOR, (key, site, now, now, now))
     if found is None:
@@ -136,7 +148,7 @@ def _once_more(key: str, fresh: list[NewToken], site: str, now: int) -> list[str
         repeated = encryption.data_keys().decrypt(ciphertext, associated_data=_associated_data(key, successor)).decode()
     except encryption.DecryptionFailed:
         return None
-    return [repeated if one.kind == "refresh" else _issue(grant_id, one, now) for one in fresh]
+    return [repeated if one.kind == "refresh" else issue(grant_id, one, now=now) for one in new]
 
 
 _SUCCESSOR = (
@@ -160,77 +172,59 @@ def _end_family_of_used(key: str, kind: str, site: str, now: int) -> None:
 
 
 def grant_of(token: str) -> GrantFacts | None:
-    """The grant of any token of ours, live or not, for revocation (RFC 7009 §2.1)."""
-    found = sql.row(
-        f"SELECT {COLUMNS} FROM {TABLES} WHERE t.hash = %s",
-        (hash_token(token),),
-    )
-    return GrantFacts(*found) if found else None
+    """Find the grant of any token of ours, live or not, for revocation (RFC 7009 §2.1)."""
+    found = sql.row(f"SELECT {COLUMNS} FROM {TABLES} WHERE t.hash = %s", (hash_token(token),))
+    return GrantFacts._make(found) if found else None
 
 
 def end(grant_id: int, *, now: int) -> bool:
+    """End a grant and all its tokens; False if it had ended."""
     return sql.change("UPDATE sites_grant SET ended_at = %s WHERE id = %s AND ended_at = 0", (now, grant_id)) == 1
 
 
-def end_of_sessions(session_ids: list[int], *, now: int) -> list[GrantFacts]:
-    """Ends what these sessions granted; returns all grants they ever had, for the sites to be told.
+def end_of_sessions(session_ids: Sequence[int], *, now: int) -> list[GrantFacts]:
+    """End what these sessions granted; returns all grants they ever had, for the sites to be told.
 
     Those that ended before are among them: a site that gave its token back still shows the person as signed in. What
     outlives its session goes on (OpenID Connect Back-Channel Logout 1.0 §2.7).
     """
     if not session_ids:
         return []
-    marks = ", ".join(["%s"] * len(session_ids))
+    of_sessions = f"session_id IN ({', '.join(['%s'] * len(session_ids))})"
     sql.change(
-        f"UPDATE sites_grant SET ended_at = %s WHERE session_id IN ({marks}) AND ended_at = 0 AND NOT offline",
+        f"UPDATE sites_grant SET ended_at = %s WHERE {of_sessions} AND ended_at = 0 AND NOT offline",
         (now, *session_ids),
     )
-    return [
-        GrantFacts(*r)
-        for r in sql.rows(
-            f"SELECT {COLUMNS} FROM sites_grant g WHERE g.session_id IN ({marks}) ORDER BY g.id", session_ids
-        )
-    ]
+    return _select(f"{of_sessions} ORDER BY id", *session_ids)
 
 
 def offline_of(person_id: int, *, now: int) -> list[GrantFacts]:
     """What outlives the person's sessions, newest first."""
-    found = sql.rows(
-        f"SELECT {COLUMNS} FROM sites_grant g WHERE g.person_id = %s AND g.offline AND g.ended_at = 0 AND g.expires_at > %s "
-        "ORDER BY g.id DESC",
-        (person_id, now),
-    )
-    return [GrantFacts(*row) for row in found]
+    return _select("person_id = %s AND offline AND ended_at = 0 AND expires_at > %s ORDER BY id DESC", person_id, now)
 
 
 def of_session(session_id: int) -> list[GrantFacts]:
     """Every grant of a session, ended ones too: which sites it has opened."""
-    return [
-        GrantFacts(*r)
-        for r in sql.rows(f"SELECT {COLUMNS} FROM sites_grant g WHERE g.session_id = %s ORDER BY g.id", (session_id,))
-    ]
+    return _select("session_id = %s ORDER BY id", session_id)
 
 
 def ended_since(person_id: int, *, since: int) -> list[GrantFacts]:
     """The person's grants that ended then or later, newest first."""
-    found = sql.rows(
-        f"SELECT {COLUMNS} FROM sites_grant g WHERE g.person_id = %s AND g.ended_at >= %s ORDER BY g.id DESC",
-        (person_id, since),
-    )
-    return [GrantFacts(*row) for row in found]
+    return _select("person_id = %s AND ended_at >= %s ORDER BY id DESC", person_id, since)
 
 
 def visits(site: str, person_id: int) -> list[GrantFacts]:
     """What every session in which the person visited the site was granted, ended ones too."""
-    found = sql.rows(
-        f"SELECT {COLUMNS} FROM sites_grant g WHERE g.person_id = %s AND g.site = %s AND g.session_id > 0 ORDER BY g.id",
-        (person_id, site),
-    )
-    return [GrantFacts(*row) for row in found]
+    return _select("person_id = %s AND site = %s AND session_id > 0 ORDER BY id", person_id, site)
+
+
+def _select(where: str, *params: object) -> list[GrantFacts]:
+    found = sql.rows(f"SELECT {COLUMNS} FROM sites_grant g WHERE {where}", params)
+    return [GrantFacts._make(row) for row in found]
 
 
 def sweep(*, now: int, keep: int = 24 * 3600) -> int:
-    """Forgets tokens and grants whose time is long over, and wipes what nobody can be handed again."""
+    """Delete tokens and grants whose time is long over, and wipe what nobody can be handed again."""
     sql.change(
         "UPDATE sites_token SET repeat = NULL, repeat_until = 0 WHERE repeat_until > 0 AND repeat_until <= %s", (now,)
     )
@@ -242,55 +236,47 @@ def sweep(*, now: int, keep: int = 24 * 3600) -> int:
     )
 
 
-_INTO_TOKENS = "INSERT INTO sites_token (hash, kind, grant_id, binding, expires_at, used_at, repeat, repeat_until)"
-_FRESH = "(%s, %s, %s, CAST(%s AS bigint), CAST(%s AS bytea), CAST(%s AS bigint))"
+_INTO_TOKENS = "INSERT INTO sites_token (hash, kind, binding, expires_at, repeat, repeat_until, grant_id, used_at)"
+_NEW_ROW = "(%s, %s, %s, CAST(%s AS bigint), CAST(%s AS bytea), CAST(%s AS bigint))"
 
 
-def _with_tokens(head: str, params: tuple, fresh: list[NewToken], now: int, replaced: str = "") -> list[str] | None:
-    """Runs `head`, which names a grant, and issues tokens under it: all or nothing. None if it names none.
+def _with_tokens(
+    head: str, params: tuple[object, ...], new: Sequence[NewToken], now: int, replaced: str = ""
+) -> list[str] | None:
+    """Run `head`, which names a grant, and issue tokens under it: all or nothing. None if it names none.
 
     PostgreSQL writes both tables in one statement, which needs no BEGIN and COMMIT around it. replaced: hash of the
     refresh token that these come instead of.
     """
-    tokens = [ids.token() for _ in fresh]
-    rows = [_row(token, one, now, replaced) for token, one in zip(tokens, fresh, strict=True)]
-    if fresh and sql.writes_in_with():
-        marks = ", ".join([_FRESH] * len(fresh))
+    tokens = [ids.token() for _ in new]
+    rows = [_values(token, one, now, replaced) for token, one in zip(tokens, new, strict=True)]
+    if new and sql.writes_in_with():
         done = sql.change(
-            f"WITH head (grant_id) AS ({head}) {_INTO_TOKENS} "
-            "SELECT f.hash, f.kind, head.grant_id, f.binding, f.expires_at, 0, f.repeat, f.repeat_until "
-            f"FROM head CROSS JOIN (VALUES {marks}) AS f (hash, kind, binding, expires_at, repeat, repeat_until)",
+            f"WITH head (grant_id) AS ({head}) {_INTO_TOKENS} SELECT f.*, head.grant_id, 0 FROM head "
+            f"CROSS JOIN (VALUES {', '.join([_NEW_ROW] * len(new))}) AS f",
             (*params, *(value for row in rows for value in row)),
         )
         return tokens if done else None
     with transaction.atomic():
         found = sql.row(head, params)
-        for row in rows if found else ():
+        if found is None:
+            return None
+        for row in rows:
             _insert(found[0], row)
-    return tokens if found else None
+    return tokens
 
 
-def _issue(grant_id: int, one: NewToken, now: int) -> str:
-    token = ids.token()
-    _insert(grant_id, _row(token, one, now))
-    return token
-
-
-def _row(token: str, one: NewToken, now: int, replaced: str = "") -> tuple:
-    """hash, kind, binding, expires_at, repeat, repeat_until. Only the hash stays here, but for a successor's window."""
-    key, bound = hash_token(token), json.dumps(one.binding) if one.binding else ""
-    if not replaced or one.kind != "refresh":
-        return key, one.kind, bound, now + one.life, None, 0
+def _values(token: str, new: NewToken, now: int, replaced: str = "") -> tuple[object, ...]:
+    """The row but for its grant: only the hash of a token is kept, and for a short while the encrypted successor."""
+    key, bound = hash_token(token), json.dumps(new.binding) if new.binding else ""
+    if not replaced or new.kind != "refresh":
+        return key, new.kind, bound, now + new.life, None, 0
     ciphertext = encryption.data_keys().encrypt(token.encode(), associated_data=_associated_data(replaced, key))
-    return key, one.kind, bound, now + one.life, ciphertext, now + REPEAT_WINDOW
+    return key, new.kind, bound, now + new.life, ciphertext, now + REPEAT_WINDOW
 
 
-def _insert(grant_id: int, row: tuple) -> None:
-    key, kind, bound, expires_at, repeat, repeat_until = row
-    sql.change(
-        f"{_INTO_TOKENS} VALUES (%s, %s, %s, %s, %s, 0, %s, %s)",
-        (key, kind, grant_id, bound, expires_at, repeat, repeat_until),
-    )
+def _insert(grant_id: int, values: tuple[object, ...]) -> None:
+    sql.change(f"{_INTO_TOKENS} VALUES (%s, %s, %s, %s, %s, %s, %s, 0)", (*values, grant_id))
 
 
 def hash_token(token: str) -> str:

@@ -1,24 +1,26 @@
 """Signing keys: made here, encrypted at rest, rolled so that no site notices.
 
-    published --active_from--> active --a newer one is active--> retired --every token it signed has ended--> removed
+    published --active_from--> active --a newer one is active--> retired --all it signed has ended--> removed
 
 A new key is published before it signs: a day for tokens (sites cache key sets for hours), two weeks for SAML (many sites
-hold a copy of the certificate that a person put there). It stays published for a day after the last token it may have signed.
+hold a copy of the certificate that a person put there). It stays published for a day after the last token it may have
+signed.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
+from django.db.models import QuerySet
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
@@ -26,44 +28,62 @@ from massar.core import encryption, ids, local_time, sql
 from massar.domain.sites.models import SigningKey
 
 USES = ES256, RS256, SAML = SigningKey.Use.ES256, SigningKey.Use.RS256, SigningKey.Use.SAML
+FOR_TOKENS = (ES256, RS256)
 PUBLISHED_BEFORE = {ES256: timedelta(days=1), RS256: timedelta(days=1), SAML: timedelta(days=14)}
 KEPT_AFTER = timedelta(days=1)
 SAML_CERTIFICATE_LIFE = timedelta(days=365 * 3)
 LOOKED_UP_EVERY = timedelta(seconds=30)
 
+Jwk = Mapping[str, Any]  # a JSON object (RFC 7517 §4)
 
-@dataclass(frozen=True)
-class Signer:
-    """An opened key. `key` is a joserfc key (ES256, RS256) or a `cryptography` RSA key (SAML)."""
+
+class Signer(NamedTuple):
+    """An opened key. public: a JWK as JSON; the certificate as PEM for SAML."""
 
     kid: str
     use: str
-    key: object
+    key: ECKey | RSAKey
     public: str
+
+    @property
+    def rsa(self) -> rsa.RSAPrivateKey:
+        """The key that signs XML and SAML's query strings."""
+        private = self.key.private_key
+        if not isinstance(private, rsa.RSAPrivateKey):
+            raise TypeError(f"{self.use} is no RSA key")
+        return private
+
+    @property
+    def jwk(self) -> Jwk:
+        """The public JWK with kid, use and alg."""
+        return _jwk(self.public, self.kid, self.use)
+
+
+def _jwk(public: str, kid: str, use: str) -> Jwk:
+    return {**json.loads(public), "kid": kid, "use": "sig", "alg": str(use)}
 
 
 class _Ring:
     """Opened keys of this process. Which one is active and which are published is asked again every half minute."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._opened: dict[str, Signer] = {}
         self._known: dict[object, tuple[datetime, list[str]]] = {}
 
     def active(self, use: str, now: datetime) -> Signer:
-        return self.opened(self._kids(use, lambda: [_active_kid(use, now)], now)[0])
+        return self._open(self._kids(use, lambda: [_active_kid(use, now)], now)[0])
 
     def published(self, uses: tuple[str, ...], now: datetime) -> list[Signer]:
-        return [self.opened(kid) for kid in self._kids(uses, lambda: _published_kids(uses, now), now)]
+        return [self._open(kid) for kid in self._kids(uses, lambda: _published_kids(uses, now), now)]
 
-    def _kids(self, what: object, ask: Callable[[], list[str]], now: datetime) -> list[str]:
-        asked, kids = self._known.get(what, (None, []))
-        if asked is None or not asked <= now < asked + LOOKED_UP_EVERY:
-            kids = ask()
-            self._known[what] = (now, kids)
-        return kids
+    def _kids(self, what: object, look_up: Callable[[], list[str]], now: datetime) -> list[str]:
+        known = self._known.get(what)
+        if known is None or not known[0] <= now < known[0] + LOOKED_UP_EVERY:
+            known = self._known[what] = (now, look_up())
+        return known[1]
 
-    def opened(self, kid: str) -> Signer:
+    def _open(self, kid: str) -> Signer:
         with self._lock:
             if kid not in self._opened:
                 self._opened[kid] = _open(SigningKey.objects.get(kid=kid))
@@ -83,7 +103,7 @@ def active(use: str, *, now: datetime) -> Signer:
     return _RING.active(use, now)
 
 
-def published(uses: tuple[str, ...] = (ES256, RS256), *, now: datetime) -> list[Signer]:
+def published(uses: tuple[str, ...] = FOR_TOKENS, *, now: datetime) -> list[Signer]:
     """All keys that verifiers should know, newest first."""
     return _RING.published(uses, now)
 
@@ -93,57 +113,45 @@ def _published_kids(uses: tuple[str, ...], now: datetime) -> list[str]:
         _active_kid(use, now)
     marks = ", ".join(["%s"] * len(uses))
     found = sql.rows(
-        f"SELECT kid FROM sites_signingkey WHERE use IN ({marks}) AND removed_at IS NULL ORDER BY id DESC",
-        uses,
+        f"SELECT kid FROM sites_signingkey WHERE use IN ({marks}) AND removed_at IS NULL ORDER BY id DESC", uses
     )
     return [kid for (kid,) in found]
 
 
-def public_jwk(signer: Signer) -> dict:
-    """The public JWK with kid, use and alg (RFC 7517 §4)."""
-    return {**json.loads(signer.public), "kid": signer.kid, "use": "sig", "alg": str(signer.use)}
+def removed_jwks() -> list[Jwk]:
+    """Public keys that nothing is believed under any more, newest first.
 
-
-def removed_jwks() -> list[dict]:
-    """Public keys that nothing is believed under any more, newest first: what they signed can still be told from a forgery."""
-    found = sql.rows(
-        "SELECT kid, use, public FROM sites_signingkey WHERE use IN (%s, %s) AND removed_at IS NOT NULL ORDER BY id DESC",
-        (ES256, RS256),
-    )
-    return [{**json.loads(public), "kid": kid, "use": "sig", "alg": use} for kid, use, public in found]
+    What they signed can still be told from a forgery.
+    """
+    found = SigningKey.objects.filter(use__in=FOR_TOKENS).exclude(removed_at=None).order_by("-id")
+    return [_jwk(key.public, key.kid, key.use) for key in found]
 
 
 def rotate(
-    *, now: datetime, uses: tuple[str, ...] = (ES256, RS256), at_once: bool = False, lead: timedelta | None = None
+    *, now: datetime, uses: tuple[str, ...] = FOR_TOKENS, at_once: bool = False, lead: timedelta | None = None
 ) -> list[str]:
-    """Makes the next keys and removes those that nobody needs any more. `at_once`: a stolen key signs no longer.
+    """Make the next keys and remove those that nobody needs any more. Returns a sentence for each thing that was done.
 
-    lead: how long the new key is published before it signs; None: PUBLISHED_BEFORE of its use.
-    Returns a sentence for each thing that was done.
+    Args:
+        at_once: the active key may be stolen and signs no longer; nor does one that waits for its day.
+        lead: how long the new key is published before it signs; None: PUBLISHED_BEFORE of its use.
     """
     done = []
     for use in uses:
         _active_kid(use, now)
-        starts = now if at_once else now + (PUBLISHED_BEFORE[use] if lead is None else lead)
+        starts = now if at_once else now + (PUBLISHED_BEFORE[SigningKey.Use(use)] if lead is None else lead)
         kid = _make(use, now, starts)
         done.append(f"{use}: key {kid} is published and signs from {local_time.stamp(starts)}.")
-        done += _remove_all_but(use, kid, now) if at_once else _remove_old(use, now)
+        live = list(_live(use).order_by("active_from", "id"))
+        # One whose successor has signed long enough that nothing it signed is still good.
+        old = [one for one, next_ in pairwise(live) if next_.active_from + KEPT_AFTER <= now]
+        done += [_remove(key, now) for key in ([one for one in live if one.kid != kid] if at_once else old)]
     _RING.forget()
     return done
 
 
-def _remove_old(use: str, now: datetime) -> list[str]:
-    """Keys whose successor has signed long enough that nothing they signed is still good."""
-    live = list(SigningKey.objects.filter(use=use, removed_at=None).order_by("active_from", "id"))
-    pairs = pairwise(live)
-    return [_remove(older, now) for older, newer in pairs if newer.active_from + KEPT_AFTER <= now]
-
-
-def _remove_all_but(use: str, kid: str, now: datetime) -> list[str]:
-    """A key that waits for its day may have been copied as well."""
-    return [
-        _remove(key, now) for key in SigningKey.objects.filter(use=use, removed_at=None).exclude(kid=kid).order_by("id")
-    ]
+def _live(use: str) -> QuerySet[SigningKey]:
+    return SigningKey.objects.filter(use=use, removed_at=None)
 
 
 def _remove(key: SigningKey, now: datetime) -> str:
@@ -152,8 +160,7 @@ def _remove(key: SigningKey, now: datetime) -> str:
     return f"{key.use}: key {key.kid} was removed."
 
 
-@dataclass(frozen=True)
-class KeyStatus:
+class KeyStatus(NamedTuple):
     """A key that is not removed. state: 'waiting', 'active' or 'retired'."""
 
     use: str
@@ -166,7 +173,7 @@ def statuses(*, now: datetime) -> list[KeyStatus]:
     """All keys that verifiers know, by use, the one that signs first."""
     found = []
     for use in SigningKey.Use.values:
-        live = list(SigningKey.objects.filter(use=use, removed_at=None).order_by("-active_from", "-id"))
+        live = list(_live(use).order_by("-active_from", "-id"))
         active = next((key.kid for key in live if key.active_from <= now), "")
         for key in live:
             state = "active" if key.kid == active else "waiting" if key.active_from > now else "retired"
@@ -185,15 +192,15 @@ def _active_kid(use: str, now: datetime) -> str:
 
 def _make(use: str, now: datetime, active_from: datetime) -> str:
     kid = ids.short_token()
-    private = (
-        ec.generate_private_key(ec.SECP256R1())
-        if use == ES256
-        else rsa.generate_private_key(public_exponent=65537, key_size=3072 if use == SAML else 2048)
-    )
+    private: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+    if use == ES256:
+        private = ec.generate_private_key(ec.SECP256R1())
+    else:
+        private = rsa.generate_private_key(public_exponent=65537, key_size=3072 if use == SAML else 2048)
     der = private.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    public = _certificate(private, now) if use == SAML else json.dumps(_joserfc(use, private).as_dict(private=False))
+    public = _certificate(private, now) if use == SAML else json.dumps(_imported(private).as_dict(private=False))
     SigningKey.objects.create(
         kid=kid,
         use=use,
@@ -206,17 +213,21 @@ def _make(use: str, now: datetime, active_from: datetime) -> str:
 
 
 def _open(row: SigningKey) -> Signer:
-    der = encryption.data_keys().decrypt(row.ciphertext, associated_data=f"signing-key|{row.kid}")
+    der = encryption.data_keys().decrypt(bytes(row.ciphertext), associated_data=f"signing-key|{row.kid}")
     # What is decrypted is what was made here; judging its primes once more would cost 40 ms.
     private = serialization.load_der_private_key(der, password=None, unsafe_skip_rsa_key_validation=True)
-    return Signer(row.kid, row.use, private if row.use == SAML else _joserfc(row.use, private), row.public)
+    return Signer(row.kid, row.use, _imported(private), row.public)
 
 
-def _joserfc(use: str, private):
-    return (ECKey if use == ES256 else RSAKey).import_key(private)
+def _imported(private: object) -> ECKey | RSAKey:
+    if isinstance(private, ec.EllipticCurvePrivateKey):
+        return ECKey.import_key(private)
+    if isinstance(private, rsa.RSAPrivateKey):
+        return RSAKey.import_key(private)
+    raise TypeError("no key of ours")
 
 
-def _certificate(private, now: datetime) -> str:
+def _certificate(private: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, now: datetime) -> str:
     """A self-signed certificate: SAML pins the key, nobody checks a chain."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Massar Account SAML signing")])
     certificate = (
@@ -232,15 +243,14 @@ def _certificate(private, now: datetime) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def signed(claims: dict, *, use: str, kind: str, now: datetime) -> str:
+def signed(claims: dict[str, object], *, use: str, kind: str, now: datetime) -> str:
     """A compact JWS of the claims under the active key; `kind` is its typ header (RFC 8725 §3.11)."""
     signer = active(use, now=now)
     header = {"alg": str(use), "kid": signer.kid, "typ": kind}
     return jwt.encode(header, claims, signer.key, algorithms=[str(use)])
 
 
-@dataclass(frozen=True)
-class CertificateExpiry:
+class CertificateExpiry(NamedTuple):
     """The end of the certificate that signs for SAML, and when the next key begins to sign; None: none waits."""
 
     ends: datetime

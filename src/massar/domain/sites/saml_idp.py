@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from cryptography.hazmat.primitives.asymmetric import rsa
 from django.conf import settings
 
 from massar.core.saml.messages import NameId
@@ -49,7 +48,8 @@ def idp_of(site: Site) -> IdentityProvider:
 
 def signer(*, now: datetime) -> XmlSigner:
     """The key that signs now, with its certificate."""
-    return _xml_signer(keys.active(keys.SAML, now=now))
+    opened = keys.active(keys.SAML, now=now)
+    return XmlSigner(opened.rsa, opened.public)
 
 
 def certificates(*, now: datetime) -> list[str]:
@@ -57,12 +57,6 @@ def certificates(*, now: datetime) -> list[str]:
     signs = keys.active(keys.SAML, now=now)
     others = [one for one in keys.published((keys.SAML,), now=now) if one.kid != signs.kid]
     return [one.public for one in (signs, *others)]
-
-
-def _xml_signer(opened: keys.Signer) -> XmlSigner:
-    if not isinstance(opened.key, rsa.RSAPrivateKey):
-        raise TypeError(f"key {opened.kid} is no RSA key")
-    return XmlSigner(opened.key, opened.public)
 
 
 def name_id_kinds(site: Site) -> list[str]:

@@ -1,4 +1,4 @@
-"""Whether a token of ours stands: token, grant, session and person, in one statement.
+"""Whether a token of ours is valid: token, grant, session and person, in one statement.
 
 Four rooms' tables meet in it (docs/adr/0019-direct-views.md); each room says itself how its part is read. Nothing is
 kept between two requests: a disabled person and an ended session are refused at once.
@@ -15,12 +15,11 @@ from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 
-_STATEMENT = f"""SELECT {sites.grants.TOKEN_COLUMNS}, {sites.grants.COLUMNS}, s.id, {people.directory.COLUMNS}
+_STATEMENT = f"""SELECT {sites.grants.TOKEN_COLUMNS}, s.id, p.id, {sites.grants.COLUMNS}, {people.directory.COLUMNS}
 FROM {sites.grants.TABLES} LEFT JOIN {sessions.signed_in.TABLE} ON s.id = g.session_id AND {sessions.signed_in.NOT_ENDED}
 LEFT JOIN {people.directory.TABLE} ON p.id = g.person_id {people.directory.WITH_SCHOOL}
 WHERE t.hash = %s"""
-_GRANT = slice(4, 4 + sites.grants.WIDTH)
-_SESSION = _GRANT.stop
+_GRANT_COLUMNS = len(sites.GrantFacts._fields)
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class TokenState:
     """
 
     kind: str
-    binding: dict
+    binding: dict[str, str]
     expires_at: int
     used_at: int
     grant: sites.GrantFacts
@@ -44,12 +43,15 @@ class TokenState:
         return self.binding.get("scope") or self.grant.scope
 
     def is_valid_for(self, kind: str, *, now: datetime) -> bool:
-        """A token of that kind, in time, unused, whose grant stands."""
-        moment = int(now.timestamp())
-        return self.kind == kind and self.used_at == 0 and self.expires_at > moment and self.grant_is_valid(now=now)
+        """Whether it is a token of that kind, in time and unused, whose grant is valid."""
+        in_time = self.expires_at > int(now.timestamp())
+        return self.kind == kind and self.used_at == 0 and in_time and self.grant_is_valid(now=now)
 
     def grant_is_valid(self, *, now: datetime) -> bool:
-        """The grant stands, its session too (or it outlives it), its person is active. A site's own grant has neither."""
+        """Whether the grant has not ended, nor its session (or it outlives it), and its person is active.
+
+        A site's own grant has neither session nor person.
+        """
         if self.grant.ended_at or self.grant.expires_at <= int(now.timestamp()):
             return False
         if not self.grant.person_id:
@@ -60,17 +62,17 @@ class TokenState:
 
 
 def read(token: str) -> TokenState | None:
-    """The token with its grant, session and person; None for what we never issued."""
+    """Read a token with its grant, session and person; None for what we never issued."""
     found = sql.row(_STATEMENT, (sites.grants.hash_token(token),))
     if found is None:
         return None
-    kind, binding, expires_at, used_at = found[:4]
+    kind, binding, expires_at, used_at, session_id, person_id, *rest = found
     return TokenState(
         kind,
         json.loads(binding) if binding else {},
         expires_at,
         used_at,
-        sites.GrantFacts(*found[_GRANT]),
-        session_ended=found[_SESSION] is None,
-        person=people.directory.facts(found[_SESSION + 1 :]) if found[_SESSION + 1] is not None else None,
+        sites.GrantFacts._make(rest[:_GRANT_COLUMNS]),
+        session_ended=session_id is None,
+        person=people.directory.facts(tuple(rest[_GRANT_COLUMNS:])) if person_id is not None else None,
     )

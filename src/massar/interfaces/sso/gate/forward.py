@@ -17,16 +17,15 @@ from urllib.parse import parse_qs, urlsplit
 
 from django.http import HttpResponse
 
-from massar.domain.sites.api import Site
+from massar.domain.sites.api import Site, gated_pages
 from massar.interfaces.base import direct, outage
 from massar.interfaces.base.request import Request
 from massar.interfaces.sso import basic
 from massar.interfaces.sso.gate import proxy
 from massar.journeys.sso import access
 from massar.journeys.sso.gate import check
-from massar.journeys.sso.gate.address import OWN_FOLDER, page_of
 
-ENTER, AGAIN = f"/{OWN_FOLDER}/enter", f"/{OWN_FOLDER}/again"
+ENTER, AGAIN = f"/{gated_pages.OWN_FOLDER}/enter", f"/{gated_pages.OWN_FOLDER}/again"
 _USUAL = {"https": ":443", "http": ":80"}
 
 
@@ -34,17 +33,17 @@ _USUAL = {"https": ":443", "http": ":80"}
 @outage.answer_when_away(outage.plain)
 def forward(request: Request) -> HttpResponse:
     name, key = basic.presented(request) or ("", "")
-    site = check.proxy_of(name, key)
+    site = check.authenticate_proxy(name, key)
     method, uri = (request.headers.get(f"X-Forwarded-{end}", "") for end in ("Method", "Uri"))
-    if site is None or request.method != "GET" or method not in check.METHODS or not _of_this_host(request, site):
+    if site is None or request.method != "GET" or method not in proxy.METHODS or not _of_this_host(request, site):
         return HttpResponse(status=403)
     path, _, query = uri.partition("?")
     if path == ENTER:
         return _entered(request, site, query) if method == "GET" else HttpResponse(status=403)
-    wanted = None if proxy.may_hide_a_line(uri) else page_of(site, query if path == AGAIN else uri)
-    if wanted is None:
+    page = None if proxy.may_hide_a_line(uri) else gated_pages.page_of(site, query if path == AGAIN else uri)
+    if page is None:
         return HttpResponse(status=403)
-    asked = proxy.ProxyRequest(wanted, method)
+    asked = proxy.ProxiedRequest(page, method)
     if path == AGAIN:
         return proxy.sent_to_the_account(request, asked, again=True)
     answer = proxy.judged(request, asked)
@@ -56,8 +55,8 @@ def forward(request: Request) -> HttpResponse:
 
 
 def _of_this_host(request: Request, site: Site) -> bool:
-    """A key that was copied to another host's router must not open that one. A proxy in front of the account may have written
-    the account's own host there."""
+    """A key that was copied to another host's router must not open that one. A proxy in front of the account may have
+    written the account's own host there."""
     said = request.headers.get("X-Forwarded-Host", "").lower()
     origin = urlsplit(site.gate_origin)
     return said in ("", origin.netloc, origin.netloc + _USUAL[origin.scheme], urlsplit(access.issuer()).netloc)
@@ -65,4 +64,4 @@ def _of_this_host(request: Request, site: Site) -> bool:
 
 def _entered(request: Request, site: Site, query: str) -> HttpResponse:
     fields = parse_qs(query, keep_blank_values=True)
-    return proxy.admitted(request, page_of(site, "/"), fields.get("ticket", []) if set(fields) == {"ticket"} else [])
+    return proxy.admitted(request, site, fields.get("ticket", []) if set(fields) == {"ticket"} else [])

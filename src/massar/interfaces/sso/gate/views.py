@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
+from massar.domain.sites.api import GatedPage, gated_pages
 from massar.interfaces.base import page, saved_request
 from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import redirect_to, see_other
+from massar.interfaces.sso.gate.forward import ENTER
 from massar.journeys.sso.access import AccessDenied, SignInRequired
 from massar.journeys.sso.gate import visit
-from massar.journeys.sso.gate.address import GatedPage, wanted
 
 PROTOCOL = "gate"
 _STATE = re.compile(r"[0-9a-f]{64}")
@@ -28,56 +30,42 @@ def start(request: Request) -> HttpResponse:
     `again=yes`: the site wants a fresh proof. Anybody may write that into an address; it only asks for the password.
     """
     targets, states, again = (request.GET.getlist(name) for name in ("to", "state", "again"))
-    place = wanted(targets[0], settings.MASSAR.sites) if len(targets) == 1 else None
-    if place is None or len(states) != 1 or not _STATE.fullmatch(states[0]) or again not in ([], ["yes"]):
+    wanted = gated_pages.page_at(targets[0], settings.MASSAR.sites) if len(targets) == 1 else None
+    if wanted is None or len(states) != 1 or not _STATE.fullmatch(states[0]) or again not in ([], ["yes"]):
         return _problem(request, "address")
-    return _onwards(request, place, states[0], fresh_since=request.now if again else None)
+    return _answer(request, wanted, states[0], fresh_since=request.now if again else None)
 
 
 @require_GET
 def resume(request: Request) -> HttpResponse:
-    """The waiting request of this browser, after the sign-in. The registry is asked again: it may have changed."""
-    kept = request.saved_request
-    place = wanted(kept["to"], settings.MASSAR.sites) if kept.get("protocol") == PROTOCOL else None
-    if place is None:
+    """The saved request of this browser, after the sign-in. The registry is asked again: it may have changed."""
+    saved = request.saved_request
+    wanted = gated_pages.page_at(saved["to"], settings.MASSAR.sites) if saved.get("protocol") == PROTOCOL else None
+    if wanted is None:
         return redirect_to("home")
     if not request.signed_in:
         return redirect_to("sign_in")
-    since = datetime.fromisoformat(kept["fresh_since"]) if kept.get("fresh_since") else None
-    return _onwards(request, place, kept["state"], fresh_since=since, after_form=True)
+    since = datetime.fromisoformat(saved["fresh_since"]) if saved.get("fresh_since") else None
+    return _answer(request, wanted, saved["state"], fresh_since=since, after_form=True)
 
 
-def _onwards(
-    request: Request, place: GatedPage, state: str, *, fresh_since: datetime | None, after_form: bool = False
+def _answer(
+    request: Request, wanted: GatedPage, state: str, *, fresh_since: datetime | None, after_form: bool = False
 ) -> HttpResponse:
-    found = visit.start(
-        wanted=place,
-        state=state,
-        signed_in=request.signed_in,
-        browser=request.browser,
-        now=request.now,
-        fresh_since=fresh_since,
-    )
-    match found:
+    signed_in, browser, now = request.signed_in, request.browser, request.now
+    match visit.start(page=wanted, state=state, signed_in=signed_in, browser=browser, now=now, fresh_since=fresh_since):
         case SignInRequired(again=again):
-            kept = {**_kept(place, state), "again": "yes" if again else ""}
-            return saved_request.save_and_sign_in(
-                request, kept | ({"fresh_since": fresh_since.isoformat()} if fresh_since else {})
-            )
-        case AccessDenied():
-            response = page.render(request, "sso/access_denied.html", status=403, site=place.site, why=found)
-        case _:
-            response = page.redirect_by_page(request, found, place.site) if after_form else see_other(found)
-    return saved_request.discard(request, response) if request.saved_request.get("protocol") == PROTOCOL else response
-
-
-def _kept(place: GatedPage, state: str) -> dict:
-    return {
-        "protocol": PROTOCOL,
-        "resume_url": reverse("gate_resume"),
-        "to": place.address,
-        "state": state,
-    }
+            saved = {"protocol": PROTOCOL, "resume_url": reverse("gate_resume"), "to": wanted.address, "state": state}
+            saved |= {"again": "yes"} if again else {}
+            saved |= {"fresh_since": fresh_since.isoformat()} if fresh_since else {}
+            return saved_request.save_and_sign_in(request, saved)
+        case AccessDenied() as why:
+            response = page.render(request, "sso/access_denied.html", status=403, site=wanted.site, why=why)
+        case ticket:
+            way = f"{wanted.site.gate_origin}{ENTER}?{urlencode({'ticket': ticket})}"
+            response = page.redirect_by_page(request, way, wanted.site) if after_form else see_other(way)
+    answered = request.saved_request.get("protocol") == PROTOCOL
+    return saved_request.discard(request, response) if answered else response
 
 
 @require_GET

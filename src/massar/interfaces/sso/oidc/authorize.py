@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from massar.interfaces.base import page, saved_request, security_headers
 from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import redirect_to, see_other
+from massar.journeys.sso.access import AccessDenied, SignInRequired
 from massar.journeys.sso.oidc import authorize as journey
 from massar.journeys.sso.oidc import request as oidc_request
 from massar.journeys.sso.oidc.request import AuthorizationRequest, AuthorizationResponse, UnusableRequest
@@ -27,63 +28,65 @@ LANGUAGES = ("ar", "fr", "en")
 def authorize(request: Request) -> HttpResponse:
     if request.method == "POST":
         return _posted(request)
-    ask = oidc_request.read(dict(request.GET.lists()), settings.MASSAR.sites)
-    return _answer(request, ask, None)
+    return _answer(request, oidc_request.read(dict(request.GET.lists()), settings.MASSAR.sites), None)
 
 
 def _posted(request: Request) -> HttpResponse:
-    """A form of another site brings no SameSite=Lax cookies; the address asked for next does. A long request waits for it."""
+    """A form of another site brings no SameSite=Lax cookies; the address asked for next does.
+
+    A request too long for an address is saved for it.
+    """
     way = f"{reverse('oidc_authorize')}?{request.POST.urlencode()}"
     if len(way) <= page.LONGEST_LOCATION:
         return see_other(way)
-    ask = oidc_request.read(dict(request.POST.lists()), settings.MASSAR.sites)
-    if not isinstance(ask, AuthorizationRequest):
-        return _answer(request, ask, None)
-    return saved_request.save(
-        request, see_other(reverse("oidc_resume")), {**_kept(request, ask, again=False), "since": ""}
-    )
+    asked = oidc_request.read(dict(request.POST.lists()), settings.MASSAR.sites)
+    if not isinstance(asked, AuthorizationRequest):
+        return _answer(request, asked, None)
+    saved = {**_to_save(request, asked, again=False), "since": ""}
+    return saved_request.save(request, see_other(reverse("oidc_resume")), saved)
 
 
 @require_GET
 def resume(request: Request) -> HttpResponse:
-    """The waiting request of this browser, after the sign-in, or posted a moment ago. The registry may have changed."""
-    kept = request.saved_request
-    if kept.get("protocol") != PROTOCOL:
+    """The saved request of this browser, after the sign-in, or posted a moment ago. The registry may have changed."""
+    saved = request.saved_request
+    if saved.get("protocol") != PROTOCOL:
         return redirect_to("home" if request.signed_in else "sign_in")
-    if kept["since"] and not request.signed_in:
+    if saved["since"] and not request.signed_in:
         return redirect_to("sign_in")
-    ask = oidc_request.read(parse_qs(kept["query"], keep_blank_values=True), settings.MASSAR.sites)
-    since = datetime.fromtimestamp(int(kept["since"]), UTC) if kept["since"] else None
-    response = _answer(request, ask, journey.Resumed(since, kept["besides"]) if since else None)
+    asked = oidc_request.read(parse_qs(saved["query"], keep_blank_values=True), settings.MASSAR.sites)
+    since = datetime.fromtimestamp(int(saved["since"]), UTC) if saved["since"] else None
+    response = _answer(request, asked, journey.Resumed(since, saved["besides"]) if since else None)
     return response if response.get("Location") == reverse("sign_in") else saved_request.discard(request, response)
 
 
-def _answer(request: Request, ask, waited: journey.Resumed | None) -> HttpResponse:
-    match ask:
-        case UnusableRequest():
-            return _unusable(request, ask)
-        case AuthorizationResponse():
-            return sent(request, ask, after_form=waited is not None)
-    found = journey.answer(
-        ask=ask, signed_in=request.signed_in, waited=waited, browser=request.browser, now=request.now
-    )
-    match found:
-        case journey.SignIn(again=again):
-            return saved_request.save_and_sign_in(request, _kept(request, ask, again))
-        case journey.Refused(why=why):
-            return page.render(request, "sso/access_denied.html", status=403, site=ask.site, why=why)
-        case AuthorizationResponse():
-            return sent(request, found, after_form=waited is not None)
-    raise TypeError(f"no answer for {found!r}")
+def _answer(
+    request: Request,
+    asked: AuthorizationRequest | AuthorizationResponse | UnusableRequest,
+    resumed: journey.Resumed | None,
+) -> HttpResponse:
+    if isinstance(asked, UnusableRequest):
+        problem, detail = asked.problem, asked.detail
+        return page.render(request, "sso/error.html", status=400, problem=problem, detail=detail, reference=request.id)
+    if isinstance(asked, AuthorizationResponse):
+        return _send(request, asked, after_form=resumed is not None)
+    signed_in, browser, now = request.signed_in, request.browser, request.now
+    match journey.answer(asked=asked, signed_in=signed_in, resumed=resumed, browser=browser, now=now):
+        case SignInRequired(again=again):
+            return saved_request.save_and_sign_in(request, _to_save(request, asked, again))
+        case AccessDenied() as why:
+            return page.render(request, "sso/access_denied.html", status=403, site=asked.site, why=why)
+        case AuthorizationResponse() as response:
+            return _send(request, response, after_form=resumed is not None)
 
 
-def _kept(request: Request, ask: AuthorizationRequest, again: bool) -> dict:
-    spoken = [tag.partition("-")[0].lower() for tag in ask.languages]
+def _to_save(request: Request, asked: AuthorizationRequest, again: bool) -> dict[str, str]:
+    spoken = [tag.partition("-")[0].lower() for tag in asked.languages]
     return {
         "protocol": PROTOCOL,
         "resume_url": reverse("oidc_resume"),
-        "query": urlencode(ask.raw),
-        "login_hint": ask.login_hint,
+        "query": urlencode(asked.raw),
+        "login_hint": asked.login_hint,
         "language": next((tag for tag in spoken if tag in LANGUAGES), ""),
         "again": "yes" if again else "",
         "since": str(int(request.now.timestamp())),
@@ -91,27 +94,14 @@ def _kept(request: Request, ask: AuthorizationRequest, again: bool) -> dict:
     }
 
 
-def sent(request: Request, back: AuthorizationResponse, *, after_form: bool = False) -> HttpResponse:
+def _send(request: Request, response: AuthorizationResponse, *, after_form: bool) -> HttpResponse:
     """The answer on its way: 303 with a query, or a form that posts itself (OAuth 2.0 Form Post Response Mode).
 
     after_form: the browser comes from our sign-in form, whose policy must not be held against what the site does next.
     """
-    if back.mode == "form_post":
-        response = page.render(request, "sso/send_on.html", site=back.site, action=back.address, fields=back.fields)
-        return security_headers.form_goes_to_site(response, back.address)
-    mark = "&" if "?" in back.address else "?"
-    way = f"{back.address}{mark}{urlencode(back.fields)}"
-    return (
-        page.redirect_by_page(request, way, back.site) if after_form else page.redirect_to_site(request, way, back.site)
-    )
-
-
-def _unusable(request: Request, why: UnusableRequest) -> HttpResponse:
-    return page.render(
-        request,
-        "sso/error.html",
-        status=400,
-        problem=why.problem,
-        detail=why.detail,
-        reference=request.id,
-    )
+    site, address, fields = response.site, response.address, response.fields
+    if response.mode == "form_post":
+        posts = page.render(request, "sso/send_on.html", site=site, action=address, fields=fields)
+        return security_headers.form_goes_to_site(posts, address)
+    way = f"{address}{'&' if '?' in address else '?'}{urlencode(fields)}"
+    return page.redirect_by_page(request, way, site) if after_form else page.redirect_to_site(request, way, site)

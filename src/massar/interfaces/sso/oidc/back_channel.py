@@ -6,6 +6,8 @@ Each parameter may stand once (RFC 6749 §3.2); every answer is JSON and not to 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import wraps
 from urllib.parse import unquote_plus
 
@@ -25,6 +27,8 @@ from massar.journeys.sso.oidc.tokens import TokenError
 FORM = "application/x-www-form-urlencoded"
 LONGEST = 8000
 
+View = Callable[[Request], HttpResponse]
+
 
 class _Malformed(Exception):
     """The request is no form, or a parameter stands twice."""
@@ -35,7 +39,7 @@ def _later(request: Request) -> HttpResponse:
     return _unstored(_error("temporarily_unavailable", "Try again in a few seconds.", status=503))
 
 
-def _of_a_server(view):
+def _of_a_server(view: View) -> View:
     """Reads the form; malformed ones are refused as RFC 6749 §5.2 says."""
 
     @direct.direct_view
@@ -64,7 +68,7 @@ def token(request: Request) -> HttpResponse:
 _NEEDED = {"authorization_code": "code", "refresh_token": "refresh_token"}
 
 
-def _granted(site: Site, form: dict[str, str], now) -> dict | TokenError:
+def _granted(site: Site, form: dict[str, str], now: datetime) -> oidc_tokens.Answer | TokenError:
     needed = _NEEDED.get(form.get("grant_type", ""))
     if needed and not form.get(needed):
         return TokenError("invalid_request", f"{needed} is missing.")  # RFC 6749 §5.2
@@ -147,7 +151,7 @@ def _form(request: Request) -> dict[str, str]:
 
 def _client(request: Request, form: dict[str, str]) -> Site | None:
     found = basic.presented(request)
-    presented = clients.ClientCredentials(
+    credentials = clients.ClientCredentials(
         basic=found and (unquote_plus(found[0]), unquote_plus(found[1])),
         as_it_stands=found,
         client_id=form.get("client_id", ""),
@@ -156,7 +160,7 @@ def _client(request: Request, form: dict[str, str]) -> Site | None:
         assertion_type=form.get("client_assertion_type", ""),
     )
     places = (access.issuer(), address("oidc_token"), access.issuer() + request.path)
-    return clients.authenticate(presented, addresses=places, now=request.now)
+    return clients.authenticate(credentials, addresses=places, now=request.now)
 
 
 def _bearer(request: Request) -> str:
@@ -170,7 +174,7 @@ def _who_are_you(request: Request) -> HttpResponse:
     return _challenged(said, f'Basic realm="{access.issuer()}"')
 
 
-def _json(said: dict, *, status: int = 200) -> HttpResponse:
+def _json(said: Mapping[str, object], *, status: int = 200) -> HttpResponse:
     return HttpResponse(json.dumps(said), content_type="application/json", status=status)
 
 

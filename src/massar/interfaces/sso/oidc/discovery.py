@@ -63,7 +63,7 @@ def _later(request: Request) -> HttpResponse:
 @require_safe
 def key_set(request: Request) -> HttpResponse:
     """All keys that verifiers should know: the next ones and the retired ones too."""
-    keys = [sites.keys.public_jwk(signer) for signer in sites.keys.published(now=request.now)]
+    keys = [signer.jwk for signer in sites.keys.published(now=request.now)]
     return _kept(JsonResponse({"keys": keys}))
 
 

@@ -13,10 +13,9 @@ from django.conf import settings
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.journeys.sso import access, token_status
-from massar.journeys.sso.gate.visit import GATE
+from massar.journeys.sso.gate.visit import COOKIE
 
 PASS_LIFE = 60  # seconds that the signed token of one request is good for
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 @dataclass(frozen=True)
@@ -28,43 +27,40 @@ class GatePass:
     claims: dict[str, str]
 
 
-def proxy_of(name: str, key: str) -> sites.Site | None:
+def authenticate_proxy(name: str, key: str) -> sites.Site | None:
     """The gated site whose proxy proves itself by its slug and its `gate_key`; None: nobody that we know."""
     site = settings.MASSAR.sites.by_slug.get(name)
-    gated = site is not None and site.protocol == "gate" and site.connected
-    return site if gated and sites.is_secret(key, site.gate_key) else None
-
-
-def passes(*, site: sites.Site, token: str, now: datetime) -> GatePass | None:
-    """The person behind a gate cookie at that site; None: nobody who may pass."""
-    held = token_status.read(token)
-    if held is None or held.person is None or held.grant.site != site.slug or not held.is_valid_for(GATE, now=now):
+    if site is None or site.protocol != "gate" or not site.connected or not sites.is_secret(key, site.gate_key):
         return None
-    grant, person = held.grant, held.person
+    return site
+
+
+def check(*, site: sites.Site, token: str, now: datetime) -> GatePass | None:
+    """The pass of the person behind a gate cookie at that site; None: nobody who may pass."""
+    state = token_status.read(token)
+    if (
+        state is None
+        or state.person is None
+        or state.grant.site != site.slug
+        or not state.is_valid_for(COOKIE, now=now)
+    ):
+        return None
+    grant, person = state.grant, state.person
     if sessions.signed_in.alive(grant.session_id, grant.person_id, now=now) is None:
         return None
-    if not access.has_role(site, person):
+    if not access.has_role(site, person) or access.is_stale(
+        site, datetime.fromtimestamp(grant.auth_time, UTC), now=now
+    ):
         return None
-    if access.is_stale(site, datetime.fromtimestamp(grant.auth_time, UTC), now=now):
-        return None
-    claims = access.claims_of(person, names=set(site.released))
-    return GatePass(grant.subject, _signed(site, grant, claims, now), claims)
-
-
-def _signed(site: sites.Site, grant: sites.GrantFacts, claims: dict[str, str], now: datetime) -> str:
-    moment = int(now.timestamp())
-    return sites.keys.signed(
-        {
-            **claims,
-            "iss": access.issuer(),
-            "aud": site.gate_origin,
-            "sub": grant.subject,
-            "sid": grant.sid,
-            "auth_time": grant.auth_time,
-            "iat": moment,
-            "exp": moment + PASS_LIFE,
-        },
-        use=sites.keys.ES256,
-        kind="gate+jwt",
-        now=now,
-    )
+    claims, moment = access.claims_of(person, names=set(site.released)), int(now.timestamp())
+    said: dict[str, object] = {
+        **claims,
+        "iss": access.issuer(),
+        "aud": site.gate_origin,
+        "sub": grant.subject,
+        "sid": grant.sid,
+        "auth_time": grant.auth_time,
+        "iat": moment,
+        "exp": moment + PASS_LIFE,
+    }
+    return GatePass(grant.subject, sites.keys.signed(said, use=sites.keys.ES256, kind="gate+jwt", now=now), claims)

@@ -2,42 +2,28 @@
 
     the site's proxy: 401 --begin--> account: start --ticket, 60 s, once--> the site's host: enter --cookie--> the page
 
-`begin` leaves a mark in the browser under the site's host, and only the browser with that mark can use the ticket: a
+The proxy leaves a mark in the browser under the site's host, and only the browser with that mark can use the ticket: a
 ticket sent to somebody else signs nobody in as the sender.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db import transaction
 
-from massar.core import ids
 from massar.core.browser import Browser
 from massar.domain.sites import api as sites
+from massar.domain.sites.api import GatedPage
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.sso import access, token_status
-from massar.journeys.sso.access import AccessDenied, SignInRequired
-from massar.journeys.sso.gate.address import GatedPage
+from massar.journeys.sso.access import AccessDenied, AccessGranted, SignInRequired
 
-TICKET, GATE = "ticket", "gate"  # kinds of tokens
+TICKET, COOKIE = "ticket", "gate"  # kinds of tokens
 TICKET_LIFE = 60  # seconds
-SCOPE = "gate"
-READS = ("GET", "HEAD")
-_MARK = re.compile(r"[A-Za-z0-9_-]{43}")
-
-
-@dataclass(frozen=True)
-class GateRedirect:
-    """The mark to leave in the browser, and where to send it."""
-
-    mark: str
-    address: str
 
 
 @dataclass(frozen=True)
@@ -48,17 +34,6 @@ class Admitted:
     address: str
 
 
-def begin(*, wanted: GatedPage, method: str, mark: str, again: bool = False) -> GateRedirect:
-    """The way to the account. What was posted can't be repeated, so another method than GET leads to the first page.
-
-    again: the site wants a fresh proof, although the person may be signed in.
-    """
-    mark = mark if _MARK.fullmatch(mark) else ids.token()
-    to = wanted.address if method in READS else f"{wanted.site.gate_origin}/"
-    query = urlencode({"to": to, "state": state_of(mark), **({"again": "yes"} if again else {})})
-    return GateRedirect(mark, f"{access.issuer()}/gate/start/?{query}")
-
-
 def state_of(mark: str) -> str:
     """What of the mark may travel in addresses: its SHA-256."""
     return hashlib.sha256(mark.encode("utf-8", "surrogatepass")).hexdigest()
@@ -66,57 +41,47 @@ def state_of(mark: str) -> str:
 
 def start(
     *,
-    wanted: GatedPage,
+    page: GatedPage,
     state: str,
     signed_in: SignedIn | None,
     browser: Browser,
     now: datetime,
     fresh_since: datetime | None = None,
 ) -> str | SignInRequired | AccessDenied:
-    """At the account: the address with a ticket for whoever is signed in and may enter.
+    """At the account: a ticket for whoever is signed in and may enter.
 
-    fresh_since: the password must have been typed since then, when the site asked for a fresh proof.
+    Args:
+        fresh_since: the password must have been typed since then, when the site asked for a fresh proof.
     """
-    judged = access.decide(site=wanted.site, signed_in=signed_in, now=now, fresh_since=fresh_since)
-    match judged:
-        case SignInRequired():
-            return judged
-        case AccessDenied():
-            access.record_denial(site=wanted.site, signed_in=signed_in, why=judged, browser=browser, now=now)
-            return judged
-    ticket = _ticket(wanted, state, judged, browser, now)
-    return f"{wanted.site.gate_origin}/.massar/enter?{urlencode({'ticket': ticket})}"
+    decision = access.decide(site=page.site, signed_in=signed_in, now=now, fresh_since=fresh_since)
+    if isinstance(decision, AccessGranted):
+        return _issue_ticket(page, state, decision, browser, now)
+    if isinstance(decision, AccessDenied) and signed_in:
+        access.record_denial(site=page.site, signed_in=signed_in, why=decision, browser=browser, now=now)
+    return decision
 
 
 @transaction.atomic
-def _ticket(wanted: GatedPage, state: str, enter: access.AccessGranted, browser: Browser, now: datetime) -> str:
-    visit = access.open_visit(site=wanted.site, enter=enter, scope=SCOPE, nonce="", life=_longest(), now=now)
-    access.record_entry(site=wanted.site, enter=enter, browser=browser, now=now)
-    return sites.grants.issue(
-        TICKET,
-        visit.grant_id,
-        now=int(now.timestamp()),
-        life=TICKET_LIFE,
-        binding={"uri": wanted.uri, "state": state},
-    )
+def _issue_ticket(page: GatedPage, state: str, granted: AccessGranted, browser: Browser, now: datetime) -> str:
+    # A session never lives longer, and the gate asks for the session each time.
+    life = int(settings.MASSAR.session_longest / timedelta(seconds=1))
+    visit = access.open_visit(site=page.site, enter=granted, scope="gate", nonce="", life=life, now=now)
+    access.record_entry(site=page.site, enter=granted, browser=browser, now=now)
+    ticket = sites.grants.NewToken(TICKET, TICKET_LIFE, {"uri": page.uri, "state": state})
+    return sites.grants.issue(visit.grant_id, ticket, now=int(now.timestamp()))
 
 
 def enter(*, site: sites.Site, ticket: str, mark: str, now: datetime) -> Admitted | None:
-    """Back at the site's host: the ticket becomes the gate cookie, once, in the browser that began, at that site."""
+    """Back at the site's host: the ticket becomes the gate cookie, once, in the browser that began, at that site.
+
+    Args:
+        mark: what the browser carries; '' for none.
+    """
     held = token_status.read(ticket)
     if held is None:
         return None
-    moment = int(now.timestamp())
-    right = held.kind == TICKET and held.grant.site == site.slug and _same(mark, held.binding["state"])
-    cookie = [sites.grants.NewToken(GATE, max(1, held.grant.expires_at - moment))] if right else []
-    issued = sites.grants.turn(TICKET, ticket, cookie, site=site.slug, now=moment)
+    moment, is_ticket = int(now.timestamp()), held.kind == TICKET and held.grant.site == site.slug
+    same_browser = is_ticket and mark != "" and state_of(mark) == held.binding["state"]
+    cookie = [sites.grants.NewToken(COOKIE, max(1, held.grant.expires_at - moment))] if same_browser else []
+    issued = sites.grants.redeem(TICKET, ticket, cookie, site=site.slug, now=moment)
     return Admitted(issued[0], site.gate_origin + held.binding["uri"]) if issued else None
-
-
-def _same(mark: str, state: str) -> bool:
-    return bool(_MARK.fullmatch(mark)) and state_of(mark) == state
-
-
-def _longest() -> int:
-    """Seconds. A session never lives longer, and the gate asks for the session each time."""
-    return int(settings.MASSAR.session_longest / timedelta(seconds=1))

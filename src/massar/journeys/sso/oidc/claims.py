@@ -7,7 +7,6 @@ UserInfo and `i:name` for the ID token.
 from __future__ import annotations
 
 import json
-from datetime import datetime
 
 from massar.domain.credentials import api as credentials
 from massar.domain.people import api as people
@@ -19,12 +18,15 @@ SUPPORTED = tuple(name for names in OF_SCOPE.values() for name in names)
 LONGEST_SCOPE = sites.rules.LONGEST_SCOPES
 
 
+ClaimsParameter = dict[str, dict[str, object] | None]  # by member: userinfo, id_token
+
+
 def scopes_for(site: sites.Site, asked: str) -> list[str]:
     """The asked scopes that the site may have, each once; others are left out (RFC 6749 §3.3)."""
     return [s for s in dict.fromkeys(asked.split()) if s in site.scopes]
 
 
-def single_claims(site: sites.Site, claims: dict, scopes: list[str]) -> list[str]:
+def single_claims(site: sites.Site, claims: ClaimsParameter, scopes: list[str]) -> list[str]:
     """What the `claims` parameter asks of what the site's scopes allow, as marks for the grant.
 
     What UserInfo says for the granted scopes in any case needs no mark.
@@ -32,14 +34,13 @@ def single_claims(site: sites.Site, claims: dict, scopes: list[str]) -> list[str
     covered = {name for scope in scopes for name in OF_SCOPE.get(scope, ())}
     allowed = {name for scope in site.scopes for name in OF_SCOPE.get(scope, ())}
     marks = []
-    for member, mark in (("userinfo", "u"), ("id_token", "i")):
+    for member, mark, names in (("userinfo", "u", allowed - covered), ("id_token", "i", allowed)):
         wanted = claims.get(member) or {}
-        names = allowed - covered if mark == "u" else allowed
         marks += [f"{mark}:{name}" for name in SUPPORTED if name in wanted and name in names]
     return marks
 
 
-def read_parameter(text: str) -> dict | None:
+def read_parameter(text: str) -> ClaimsParameter | None:
     """The `claims` parameter as an object of objects; None if it is none (OIDC Core §5.5)."""
     try:
         claims = json.loads(text) if text else {}
@@ -73,15 +74,15 @@ def always_in_id_token(site: sites.Site, scope: str) -> set[str]:
     return {name for mark in scope.split() for name in OF_SCOPE.get(mark, ()) if name in site.id_token_claims}
 
 
-def values(person: people.PersonFacts, names: set[str]) -> dict:
+def values(person: people.PersonFacts, names: set[str]) -> dict[str, object]:
     """The claims of that person; what is unknown is left out (OIDC Core §5.3.2)."""
     if not names:
         return {}
-    said: dict = dict(claims_of(person, names=names))
+    said: dict[str, object] = dict(claims_of(person, names=names))
     if "email_verified" in names:
         said["email_verified"] = True  # the ministry gives and runs these addresses
     if "recovered_at" in names:
-        recovered_at: datetime | None = credentials.passwords.recovered_at(person.id)
+        recovered_at = credentials.passwords.recovered_at(person.id)
         if recovered_at:
             said["recovered_at"] = int(recovered_at.timestamp())
     return said

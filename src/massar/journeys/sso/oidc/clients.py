@@ -31,55 +31,48 @@ class ClientCredentials:
     assertion_type: str = ""
 
 
-def authenticate(presented: ClientCredentials, *, addresses: tuple[str, ...], now: datetime) -> sites.Site | None:
+def authenticate(credentials: ClientCredentials, *, addresses: tuple[str, ...], now: datetime) -> sites.Site | None:
     """The site behind a request, or None. `addresses`: what an assertion may name as its audience."""
-    ways = [presented.basic is not None, bool(presented.client_secret), bool(presented.assertion)]
+    ways = [credentials.basic is not None, bool(credentials.client_secret), bool(credentials.assertion)]
     if sum(ways) > 1:  # RFC 6749 §2.3: one way in one request
         return None
-    if presented.assertion:
-        return _by_assertion(presented, addresses, now)
-    readings = (
-        (presented.basic, presented.as_it_stands)
-        if presented.basic
-        else ((presented.client_id, presented.client_secret),)
-    )
-    found = (_by_secret(presented, *reading) for reading in readings if reading)
+    if credentials.assertion:
+        return _by_assertion(credentials, addresses, now)
+    if credentials.basic is None:
+        return _by_secret(credentials.client_id, credentials.client_secret)
+    # Authlib, requests-oauthlib and Dovecot do not form-encode, so a `+` or `%` of theirs means itself. Whoever knows
+    # the secret knows both ways to write it.
+    readings = (reading for reading in (credentials.basic, credentials.as_it_stands) if reading)
+    found = (_by_secret(*reading) for reading in readings if credentials.client_id in ("", reading[0]))
     return next((site for site in found if site), None)
 
 
-def _by_secret(presented: ClientCredentials, name: str, secret: str) -> sites.Site | None:
-    """Authlib, requests-oauthlib and Dovecot do not form-encode, so a `+` or `%` of theirs means itself. Whoever knows the
-    secret knows both ways to write it."""
-    if presented.basic and presented.client_id not in ("", name):
-        return None
+def _by_secret(name: str, secret: str) -> sites.Site | None:
     site = settings.MASSAR.sites.by_client.get(name)
-    return site if site and site.protocol == "oidc" and _proved(site, secret) else None
-
-
-def _proved(site: sites.Site, secret: str) -> bool:
-    if site.client_auth == "none":
-        return not secret
-    return site.client_auth != "private_key_jwt" and sites.is_secret(secret, site.client_secret)
-
-
-def _by_assertion(presented: ClientCredentials, addresses: tuple[str, ...], now: datetime) -> sites.Site | None:
-    if presented.assertion_type != JWT_BEARER:
+    if site is None or site.protocol != "oidc":
         return None
-    for site in _candidates(presented):
-        claims = verify.verified(presented.assertion, site.client_keys, verify.ASSERTION_ALGORITHMS)
+    if site.client_auth == "none":
+        return site if not secret else None
+    proved = site.client_auth != "private_key_jwt" and sites.is_secret(secret, site.client_secret)
+    return site if proved else None
+
+
+def _by_assertion(credentials: ClientCredentials, addresses: tuple[str, ...], now: datetime) -> sites.Site | None:
+    if credentials.assertion_type != JWT_BEARER:
+        return None
+    registered = settings.MASSAR.sites.by_client
+    # client_id may be left out with an assertion (RFC 7521 §4.2).
+    named = [registered.get(credentials.client_id)] if credentials.client_id else registered.values()
+    for site in named:
+        if site is None or site.protocol != "oidc" or site.client_auth != "private_key_jwt":
+            continue
+        claims = verify.verified(credentials.assertion, site.client_keys, verify.ASSERTION_ALGORITHMS)
         if claims and _for_us(claims, site, addresses, now) and _first_time(claims, site):
             return site
     return None
 
 
-def _candidates(presented: ClientCredentials) -> list[sites.Site]:
-    """client_id may be left out with an assertion (RFC 7521 §4.2)."""
-    registered = settings.MASSAR.sites.by_client
-    named = [registered.get(presented.client_id)] if presented.client_id else registered.values()
-    return [site for site in named if site and site.protocol == "oidc" and site.client_auth == "private_key_jwt"]
-
-
-def _for_us(claims: dict, site: sites.Site, addresses: tuple[str, ...], now: datetime) -> bool:
+def _for_us(claims: verify.Claims, site: sites.Site, addresses: tuple[str, ...], now: datetime) -> bool:
     audience = claims.get("aud")
     audience = [audience] if isinstance(audience, str) else audience
     right_names = claims.get("iss") == claims.get("sub") == site.client_id
@@ -87,7 +80,7 @@ def _for_us(claims: dict, site: sites.Site, addresses: tuple[str, ...], now: dat
     return right_names and right_place and _in_time(claims, now) and isinstance(claims.get("jti"), str)
 
 
-def _in_time(claims: dict, now: datetime) -> bool:
+def _in_time(claims: verify.Claims, now: datetime) -> bool:
     moment, skew = now.timestamp(), SKEW.total_seconds()
     ends = _seconds(claims.get("exp"))
     begins = [_seconds(claims[name]) for name in ("nbf", "iat") if name in claims]
@@ -98,11 +91,12 @@ def _in_time(claims: dict, now: datetime) -> bool:
 
 def _seconds(value: object) -> float | None:
     """A NumericDate (RFC 7519 §2); None for anything else, numbers beyond all clocks included."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if number and abs(value) < LAST_MOMENT else None
+    if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) >= LAST_MOMENT:
+        return None
+    return float(value)
 
 
-def _first_time(claims: dict, site: sites.Site) -> bool:
+def _first_time(claims: verify.Claims, site: sites.Site) -> bool:
     """Each jti once, remembered for as long as the assertion could be shown again."""
     until = datetime.fromtimestamp(claims["exp"], UTC) + SKEW
     return sites.replay_cache.add("client_assertion", site.client_id, claims["jti"], until=until)

@@ -7,6 +7,7 @@ is wrong, the site is told, with its state as it came: a page of ours would be a
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
@@ -50,7 +51,7 @@ class AuthorizationResponse:
     site: sites.Site
     address: str
     mode: str
-    fields: dict
+    fields: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,11 @@ class AuthorizationRequest:
     languages: tuple[str, ...] = ()
     id_token_hint: str = ""
     subject: str = ""
-    raw: dict = field(default_factory=dict, repr=False)
+    raw: dict[str, str] = field(default_factory=dict, repr=False)
 
     def answer(self, **fields: str) -> AuthorizationResponse:
         """With state as it came, and iss (RFC 9207)."""
-        return _back(self.site, self.redirect_uri, self.mode, self.state, fields)
+        return _respond(self.site, self.redirect_uri, self.mode, self.state, fields)
 
     def error(self, error: str, detail: str = "") -> AuthorizationResponse:
         return self.answer(error=error, **({"error_description": detail} if detail else {}))
@@ -89,42 +90,37 @@ class _Mistake(Exception):
 
 
 def read(
-    given: dict[str, list[str]], registry: sites.Registry
+    given: Mapping[str, list[str]], registry: sites.Registry
 ) -> AuthorizationRequest | UnusableRequest | AuthorizationResponse:
-    """Judges the parameters as they came, each with all its values."""
-    certain = _certain(given, registry)
-    if isinstance(certain, UnusableRequest):
-        return certain
-    site, redirect_uri = certain
-    once = {name: given[name][0] for name in READ if given.get(name) and given[name][0]}
-    mode = once.get("response_mode", "query")
-    state = once.get("state", "")
-    state = state if len(state) <= LONGEST_REQUEST else ""  # nobody's server would take the address that it came to
-    try:
-        return _ask(site, redirect_uri, given, once)
-    except _Mistake as mistake:
-        said = {"error": mistake.error, "error_description": mistake.detail}
-        return _back(site, redirect_uri, mode if mode == "form_post" else "query", state, said)
-
-
-def _back(site: sites.Site, address: str, mode: str, state: str, fields: dict) -> AuthorizationResponse:
-    return AuthorizationResponse(
-        site, address, mode, {**fields, **({"state": state} if state else {}), "iss": issuer()}
-    )
-
-
-def _certain(given, registry) -> tuple[sites.Site, str] | UnusableRequest:
+    """Judge the parameters as they came, each with all its values."""
     clients, addresses = given.get("client_id", []), given.get("redirect_uri", [])
     site = registry.by_client.get(clients[0]) if len(clients) == 1 else None
     if site is None or site.protocol != "oidc":
         return UnusableRequest("site", "client_id is not registered.")
     if len(addresses) != 1 or not site.takes_back(addresses[0]):
         return UnusableRequest("address", "redirect_uri is not one of the registered ones, character by character.")
-    return site, addresses[0]
+    once = {name: given[name][0] for name in READ if given.get(name) and given[name][0]}
+    try:
+        return _asked(site, addresses[0], given, once)
+    except _Mistake as mistake:
+        mode = "form_post" if once.get("response_mode") == "form_post" else "query"
+        state = once.get("state", "")
+        if len(state) > LONGEST_REQUEST:
+            state = ""  # nobody's server would take the address that it came to
+        said = {"error": mistake.error, "error_description": mistake.detail}
+        return _respond(site, addresses[0], mode, state, said)
 
 
-def _ask(site, redirect_uri: str, given: dict, once: dict[str, str]) -> AuthorizationRequest:
-    _well_formed(given, once)
+def _respond(site: sites.Site, address: str, mode: str, state: str, fields: Mapping[str, str]) -> AuthorizationResponse:
+    return AuthorizationResponse(
+        site, address, mode, {**fields, **({"state": state} if state else {}), "iss": issuer()}
+    )
+
+
+def _asked(
+    site: sites.Site, redirect_uri: str, given: Mapping[str, list[str]], once: dict[str, str]
+) -> AuthorizationRequest:
+    _judge_form(given, once)
     scopes = oidc_claims.scopes_for(site, once.get("scope", ""))
     if "openid" not in scopes:
         raise _Mistake("invalid_scope", "scope must hold openid.")
@@ -153,9 +149,8 @@ def _ask(site, redirect_uri: str, given: dict, once: dict[str, str]) -> Authoriz
     )
 
 
-def _well_formed(given: dict, once: dict[str, str]) -> None:
-    twice = [name for name, values in given.items() if len(values) > 1]
-    if twice:
+def _judge_form(given: Mapping[str, list[str]], once: dict[str, str]) -> None:
+    if any(len(values) > 1 for values in given.values()):
         raise _Mistake("invalid_request", "A parameter stands twice.")
     for name, error in REFUSED.items():
         if name in once:
@@ -189,7 +184,7 @@ def _granted(scopes: list[str], marks: list[str]) -> str:
     return granted
 
 
-def _challenge(site, once: dict[str, str]) -> str:
+def _challenge(site: sites.Site, once: dict[str, str]) -> str:
     challenge, method = once.get("code_challenge", ""), once.get("code_challenge_method", "")
     if not challenge and not method:
         if site.pkce:
@@ -215,20 +210,26 @@ def _max_age(text: str) -> int | None:
     return min(int(text[:12]), MOST_AGE)
 
 
-def _wants_no_recent_recovery(acr_values: str, claims: dict) -> bool:
+def _wants_no_recent_recovery(acr_values: str, claims: oidc_claims.ClaimsParameter) -> bool:
     """Whether only ACR_NO_RECENT_RECOVERY will do: asked as essential (OIDC Core §5.5.1.1), or as the one value wanted."""
-    wish = (claims.get("id_token") or {}).get("acr")
-    if isinstance(wish, dict) and wish.get("essential") is True:
-        listed = wish.get("values") if isinstance(wish.get("values"), list) else [wish.get("value")]
-        wanted = [value for value in listed if isinstance(value, str)]
-        if wanted and not set(wanted) & set(ACRS):
-            raise _Mistake("unmet_authentication_requirements", "None of these acr values is known here.")
-        return bool(wanted) and set(wanted) & set(ACRS) == {ACR_NO_RECENT_RECOVERY}
-    return acr_values.split() == [ACR_NO_RECENT_RECOVERY]
+    wish = _wish(claims, "acr")
+    if wish.get("essential") is not True:
+        return acr_values.split() == [ACR_NO_RECENT_RECOVERY]
+    listed = wish.get("values")
+    wanted = [one for one in (listed if isinstance(listed, list) else [wish.get("value")]) if isinstance(one, str)]
+    known = set(wanted) & set(ACRS)
+    if wanted and not known:
+        raise _Mistake("unmet_authentication_requirements", "None of these acr values is known here.")
+    return known == {ACR_NO_RECENT_RECOVERY}
 
 
-def _subject(claims: dict) -> str:
+def _subject(claims: oidc_claims.ClaimsParameter) -> str:
     """The one subject that the site wants to hear of, if it says so (OIDC Core §5.5.1)."""
-    wish = (claims.get("id_token") or {}).get("sub")
-    value = wish.get("value") if isinstance(wish, dict) else None
+    value = _wish(claims, "sub").get("value")
     return value if isinstance(value, str) else ""
+
+
+def _wish(claims: oidc_claims.ClaimsParameter, name: str) -> dict[str, object]:
+    """What is asked of one claim of the ID token; {} for nothing in particular."""
+    wish = (claims.get("id_token") or {}).get(name)
+    return wish if isinstance(wish, dict) else {}

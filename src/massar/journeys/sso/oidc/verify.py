@@ -11,6 +11,7 @@ import binascii
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from joserfc import jws
 from joserfc.errors import JoseError
@@ -20,42 +21,44 @@ from massar.domain.sites import api as sites
 
 ASSERTION_ALGORITHMS = ("ES256", "ES384", "PS256", "RS256", "EdDSA")
 LONGEST = 6000
-_KEYS = {"EC": ECKey, "RSA": RSAKey, "OKP": OKPKey}
-_PUBLIC = {"EC": {"crv", "x", "y"}, "RSA": {"n", "e"}, "OKP": {"crv", "x"}}
+_KINDS: dict[str, type[ECKey | RSAKey | OKPKey]] = {"EC": ECKey, "RSA": RSAKey, "OKP": OKPKey}
+_PUBLIC_PARTS = {"EC": {"crv", "x", "y"}, "RSA": {"n", "e"}, "OKP": {"crv", "x"}}
+
+Claims = dict[str, Any]  # what a JWS says, of any JSON type
 
 
-def verified(token: str, jwks: Sequence[dict], algorithms: Sequence[str]) -> dict | None:
+def verified(token: str, jwks: Sequence[sites.keys.Jwk], algorithms: Sequence[str]) -> Claims | None:
     """The claims of a compact JWS under one of the public keys; None if anything about it is wrong."""
     try:
         head, body = (_object(part) for part in token.split(".")[:2])
         if len(token) > LONGEST or token.count(".") != 2 or not _honest(head, algorithms):
             return None
-        keys = [key for key in jwks if _fits(key, head)]
-        for key in keys:
-            if _signed_by(token, key, head["alg"]):
-                return body
+        fitting = (jwk for jwk in jwks if _fits(jwk, head))
+        return body if any(_signed_by(token, jwk, head["alg"]) for jwk in fitting) else None
     except (ValueError, TypeError, KeyError, RecursionError, binascii.Error):
         return None
-    return None
 
 
-def of_ours(token: str, *, now: datetime) -> dict | None:
+def of_ours(token: str, *, now: datetime) -> Claims | None:
     """The claims of an ID token that we signed, however old (OIDC Core §3.1.2.1, RP-Initiated Logout §2)."""
-    return _claims(token, [sites.keys.public_jwk(signer) for signer in sites.keys.published(now=now)])
+    return _claims(token, [signer.jwk for signer in sites.keys.published(now=now)])
 
 
-def of_a_removed_key(token: str) -> dict | None:
-    """The same under a key that signs no longer. It may have been stolen: this says what site may be meant, and proves nothing."""
+def of_a_removed_key(token: str) -> Claims | None:
+    """The same under a key that signs no longer, and may have been stolen.
+
+    It says what site may be meant, and proves nothing.
+    """
     return _claims(token, sites.keys.removed_jwks())
 
 
-def _claims(token: str, jwks: list[dict]) -> dict | None:
+def _claims(token: str, jwks: Sequence[sites.keys.Jwk]) -> Claims | None:
     claims = verified(token, jwks, ("ES256", "RS256"))
     plain = claims is not None and all(isinstance(claims.get(n), str) for n in ("iss", "aud", "sub", "sid"))
     return claims if plain else None
 
 
-def _object(part: str) -> dict:
+def _object(part: str) -> Claims:
     text = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
     found = json.loads(text, object_pairs_hook=_each_once)
     if not isinstance(found, dict):
@@ -63,29 +66,28 @@ def _object(part: str) -> dict:
     return found
 
 
-def _each_once(pairs: list[tuple[str, object]]) -> dict:
+def _each_once(pairs: list[tuple[str, object]]) -> Claims:
     if len({name for name, _ in pairs}) != len(pairs):
         raise ValueError("a name stands twice")
     return dict(pairs)
 
 
-def _honest(head: dict, algorithms: Sequence[str]) -> bool:
+def _honest(head: Claims, algorithms: Sequence[str]) -> bool:
     return head.get("alg") in algorithms and "crit" not in head and "b64" not in head
 
 
-def _fits(key: dict, head: dict) -> bool:
-    if "kid" in head and key.get("kid") and key["kid"] != head["kid"]:
-        return False
-    return key.get("alg", head["alg"]) == head["alg"] and key.get("use", "sig") == "sig"
+def _fits(jwk: sites.keys.Jwk, head: Claims) -> bool:
+    same_key = "kid" not in head or jwk.get("kid", "") in ("", head["kid"])
+    return bool(same_key and jwk.get("alg", head["alg"]) == head["alg"] and jwk.get("use", "sig") == "sig")
 
 
-def _signed_by(token: str, jwk: dict, algorithm: str) -> bool:
+def _signed_by(token: str, jwk: sites.keys.Jwk, algorithm: str) -> bool:
     kind = jwk["kty"]
-    if kind not in _KEYS:
+    if kind not in _KINDS:
         return False
-    public = {"kty": kind, **{name: jwk[name] for name in _PUBLIC[kind]}}
+    public = {"kty": kind, **{name: jwk[name] for name in _PUBLIC_PARTS[kind]}}
     try:
-        jws.deserialize_compact(token, _KEYS[kind].import_key(public), algorithms=[algorithm])
+        jws.deserialize_compact(token, _KINDS[kind].import_key(public), algorithms=[algorithm])
     except (JoseError, ValueError, TypeError):
         return False
     return True

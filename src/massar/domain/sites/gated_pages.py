@@ -12,7 +12,7 @@ import unicodedata
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from massar.domain.sites import api as sites
+from massar.domain.sites.site import Registry, Site
 
 LONGEST = 4096
 OWN_FOLDER = ".massar"  # what the site's proxy hands to the gate itself
@@ -24,9 +24,9 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # control, format, surrogates, line an
 
 @dataclass(frozen=True)
 class GatedPage:
-    """A page of a site: the site and the page's path and query, as they stand on the request line."""
+    """A page of a gated site: its path and query as they stand on the request line."""
 
-    site: sites.Site
+    site: Site
     uri: str
 
     @property
@@ -34,20 +34,20 @@ class GatedPage:
         return self.site.gate_origin + self.uri
 
 
-def wanted(to: str, registry: sites.Registry) -> GatedPage | None:
-    """The page behind an absolute address; None unless it lies under the registered origin of a gated site."""
-    parts = _ORIGIN_AND_URI.fullmatch(to[: LONGEST + 300])
-    return under(parts[1], parts[2], registry) if parts else None
+def page_at(address: str, registry: Registry) -> GatedPage | None:
+    """The page at an absolute address; None unless it lies under the registered origin of a gated site."""
+    parts = _ORIGIN_AND_URI.fullmatch(address[: LONGEST + 300])
+    return page_under(parts[1], parts[2], registry) if parts else None
 
 
-def under(origin: str, uri: str, registry: sites.Registry) -> GatedPage | None:
+def page_under(origin: str, uri: str, registry: Registry) -> GatedPage | None:
     """The page `uri` of the site registered with that origin."""
     site = registry.by_gate.get(origin)
     return page_of(site, uri) if site is not None and site.protocol == "gate" else None
 
 
-def page_of(site: sites.Site, uri: str) -> GatedPage | None:
-    """The page `uri` of a gated site."""
+def page_of(site: Site, uri: str) -> GatedPage | None:
+    """The page `uri` of a gated site; None if the path is odd in any way."""
     return GatedPage(site, uri) if is_plain(uri) else None
 
 
@@ -56,31 +56,22 @@ def is_plain(uri: str) -> bool:
     parts = _URI.fullmatch(uri) if len(uri) <= LONGEST else None
     if parts is None:
         return False
-    path = _decoded(parts[1])
-    if path is None:
+    try:
+        path = unquote_to_bytes(parts[1]).decode("utf-8")
+    except UnicodeDecodeError:
         return False
     folded = unicodedata.normalize("NFKC", path)  # some servers take a full-width slash for a slash
     same_steps = parts[1].count("/") == path.count("/") == folded.count("/")
-    return same_steps and not _is_hiding(folded) and all(_is_step(step) for step in _steps(folded))
-
-
-def _decoded(path: str) -> str | None:
-    try:
-        return unquote_to_bytes(path).decode("utf-8")
-    except UnicodeDecodeError:
-        return None
+    steps = folded[1:].split("/")
+    if steps[-1] == "":  # the address of a folder
+        steps.pop()
+    return same_steps and not _is_hiding(folded) and all(_is_step(step) for step in steps)
 
 
 def _is_hiding(path: str) -> bool:
     """Signs that are not seen, a backslash, or something that would change if it were decoded again."""
     unseen = any(unicodedata.category(sign) in _HIDDEN for sign in path)
     return unseen or "\\" in path or bool(_ENCODED_AGAIN.search(path))
-
-
-def _steps(path: str) -> list[str]:
-    """What stands between the slashes. The last may be empty: the address of a folder."""
-    steps = path[1:].split("/")
-    return steps[:-1] if steps[-1] == "" else steps
 
 
 def _is_step(step: str) -> bool:
