@@ -188,11 +188,20 @@ def test_check_reaches_the_providers(installed):
     assert done.returncode == 1 and "mail: " in done.stdout
 
 
-def test_check_names_an_option_the_gateway_does_not_know(installed):
-    done = installed.massar("check", MASSAR_SMS_URL="http://127.0.0.1:9/sms", MASSAR_SMS_COLOUR="red")
-    assert done.returncode == 1 and "MASSAR_SMS_COLOUR" in done.stdout
-    done = installed.massar("check", MASSAR_SMS_URL="http://127.0.0.1:9/sms", MASSAR_SMS_HEADERS="not json")
-    assert done.returncode == 1 and "JSON object" in done.stdout
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (b"MASSAR_SMS_COLOUR=red", "MASSAR_SMS_COLOUR is no setting"),
+        (b"MASSAR_SMS_HEADERS=not json", "a JSON object"),
+        (b"MASSAR_SESSION_HOURS=" + b"9" * 5000, "MASSAR_SESSION_HOURS must be a whole number from 1 to 720"),
+        (b"MASSAR_HELP_CONTACT='0800", ".env, line 1, can't be read"),
+        (b"MASSAR_HELP_CONTACT=\xff", ".env can't be read"),
+    ],
+)
+def test_check_names_a_mistake_in_the_file_of_settings(installed, line, told):
+    (installed.folder / ".env").write_bytes(line)
+    done = installed.massar("check")
+    assert done.returncode == 2 and told in done.stderr and done.stderr.count("\n") == 2, done.stderr
 
 
 def test_check_judges_the_providers_of_the_file(installed, tmp_path):

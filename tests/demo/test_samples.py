@@ -14,8 +14,8 @@ from django.test import RequestFactory, override_settings
 
 from examples import kit
 from examples.register import SITES, register
-from massar.domain.sites.registry import load
 from massar.interfaces.commands import demo
+from tests.support.sites import load
 
 ACCOUNT = "http://localhost:8000"
 EXAMPLES = Path(kit.__file__).parent

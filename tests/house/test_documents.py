@@ -11,7 +11,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from massar.config.environment import SettingsError, load
+from massar.config.environment import Settings, load
+from massar.core.settings import SettingsError, settings_of
 from massar.domain.credentials import models as credentials
 from massar.domain.credentials import temporary
 from massar.domain.delivery import models as delivery
@@ -21,7 +22,7 @@ from massar.domain.limits.gcra import RateLimit
 from massar.domain.people import contacts
 from massar.domain.people import models as people
 from massar.interfaces.base import cookies
-from massar.interfaces.commands import main, providers
+from massar.interfaces.commands import main
 from tests.house.laws import ROOT, SOURCE
 from tests.house.test_tree import files_of_the_tree
 
@@ -29,7 +30,6 @@ JOURNEYS = ROOT / "docs" / "journeys"
 ADR = ROOT / "docs" / "adr"
 CONFIGURATION = ROOT / "docs" / "operate" / "configuration.md"
 PACKAGE = SOURCE / "massar"
-ENVIRONMENT = PACKAGE / "config" / "environment.py"
 REQUIRED = "required"
 LARGEST_PICTURE = 120 * 1024
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -107,30 +107,7 @@ def test_the_reader_sees_a_missing_arrow():
 
 
 def variables_of_the_code() -> set[str]:
-    """Every variable that is read: named in environment.py, or one of the gateway's words."""
-    names = {
-        node.value
-        for node in ast.walk(ast.parse(ENVIRONMENT.read_text("utf-8")))
-        if isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and re.fullmatch(r"MASSAR(_[A-Z0-9]+)+", node.value)
-    }
-    return names | {f"MASSAR_SMS_{word.upper()}" for word in providers._TEXTS | providers._TABLES}
-
-
-def defaults_of_the_code() -> dict[str, str]:
-    """Variable -> default, where the code reads it with a constant: `read.minutes("MASSAR_X", 10, …)`."""
-    found = {}
-    for node in ast.walk(ast.parse(ENVIRONMENT.read_text("utf-8"))):
-        if (
-            isinstance(node, ast.Call)
-            and len(node.args) > 1
-            and all(isinstance(a, ast.Constant) for a in node.args[:2])
-        ):
-            name, value = (a.value for a in node.args[:2])
-            if str(name).startswith("MASSAR_"):
-                found[name] = str(value)
-    return found
+    return set(settings_of(Settings))
 
 
 def documented() -> dict[str, str]:
@@ -140,15 +117,6 @@ def documented() -> dict[str, str]:
 
 def test_every_setting_is_documented_and_no_other():
     assert set(documented()) == variables_of_the_code()
-
-
-def test_documented_defaults_are_those_of_the_code():
-    defaults = defaults_of_the_code()
-    assert len(defaults) > 10, "the reading of settings was not found"
-    said = documented()
-    assert {name: said[name] for name in defaults if said[name] != REQUIRED} == {
-        name: value for name, value in defaults.items() if said[name] != REQUIRED
-    }
 
 
 def test_required_settings_are_those_that_production_misses():

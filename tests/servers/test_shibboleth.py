@@ -13,7 +13,7 @@ import pytest
 
 from massar.core import clock
 from massar.domain.sites import saml_metadata
-from massar.domain.sites.rules import judged
+from massar.domain.sites.rules import judge
 from massar.domain.sites.site import Site
 from tests.cast import YOUSSEF
 from tests.servers.apache import running_apache
@@ -127,7 +127,7 @@ def test_its_metadata_is_the_table_of_the_page(site, layout):
     assert "".join(values.pop("certificate").split()) == "".join(layout.certificate.split())
     assert table == {**values, **{name: table[name] for name in ("certificate", "attributes", "home")}}
     read = {name: tuple(value) if isinstance(value, list) else value for name, value in table.items()}
-    assert [said for about, said in judged(Site("retraite", **read)) if "certificate" not in about] == []
+    assert [said for about, said in judge(Site("retraite", **read)) if "certificate" not in about] == []
 
 
 def test_signing_out_at_the_site_signs_out_of_the_account(site, account, surfer):

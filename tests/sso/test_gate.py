@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+from massar.core.settings import SettingsError
 from massar.domain.people.models import Person
 from massar.domain.sites import api as sites
 from massar.domain.sites import gated_pages
-from massar.domain.sites.registry import RegistryError, load
 from massar.interfaces.base.cookies import SESSION
 from tests.cast import YOUSSEF
 from tests.sso.relying_party import led_on
+from tests.support.sites import load
 from tests.support.steps import secrets
 from tests.support.visitor import Visitor
 
@@ -549,7 +550,7 @@ def test_two_tabs_share_the_mark(youssef):
 def test_a_gate_origin_that_is_none_is_refused_by_the_registry(tmp_path, origin):
     file = tmp_path / "sites.toml"
     file.write_text(f'[sites.old]\nprotocol = "gate"\ngate_origin = "{origin}"\n')
-    with pytest.raises(RegistryError, match="gate_origin"):
+    with pytest.raises(SettingsError, match="gate_origin"):
         load(file)
 
 

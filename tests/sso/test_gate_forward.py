@@ -10,10 +10,11 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
+from massar.core.settings import SettingsError
 from massar.domain.sites import api as sites
-from massar.domain.sites.registry import RegistryError, load
 from tests.cast import YOUSSEF
 from tests.sso.test_gate import ARCHIVE, CLOSED, NOTIFRH, ORIGIN, at_account
+from tests.support.sites import load
 from tests.support.visitor import Visitor
 
 KEY, OTHER_KEY = "key-of-notifrh-0123456789", "key-of-archive-0123456789"
@@ -173,7 +174,7 @@ def test_a_ticket_is_good_once_in_its_browser_and_by_its_address_alone(youssef):
 def test_a_key_is_the_hash_that_the_command_prints(tmp_path):
     table = '[sites.library]\nprotocol = "gate"\ngate_origin = "https://l.example.ma"\ngate_key = "{}"'
     (tmp_path / "sites.toml").write_text(table.format("plain-text"))
-    with pytest.raises(RegistryError, match="gate_key must be the hash"):
+    with pytest.raises(SettingsError, match="gate_key must be the hash"):
         load(tmp_path / "sites.toml")
     (tmp_path / "sites.toml").write_text(table.format(sites.hashed_secret(KEY)))
     assert sites.is_secret(KEY, load(tmp_path / "sites.toml").by_slug["library"].gate_key)

@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 from django.urls import reverse
 
-from massar.domain.sites.registry import load
 from massar.interfaces.commands import main
 from massar.interfaces.web.home import sites
 from massar.journeys.sso.oidc import request
 from tests.house.laws import ROOT
+from tests.support.sites import load
 
 PAGE = (ROOT / "docs" / "integrate" / "dovecot.md").read_text("utf-8")
 THUNDERBIRD = json.loads(re.search(r"```json\n(.*?)```", PAGE, re.DOTALL)[1])

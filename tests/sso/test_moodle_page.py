@@ -11,11 +11,11 @@ import pytest
 from django.urls import reverse
 
 from massar.domain.sites import api as sites
-from massar.domain.sites.registry import load
 from massar.interfaces.commands import main
 from tests.cast import YOUSSEF
 from tests.house.laws import ROOT
 from tests.sso.relying_party import SECRET, STRICT, RelyingParty, Surfer, party, register
+from tests.support.sites import load
 
 PAGE = (ROOT / "docs" / "integrate" / "moodle.md").read_text("utf-8")
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from massar.core.settings import SettingsError
 from massar.domain.sites import api as sites
 from massar.domain.sites.models import Grant
-from massar.domain.sites.registry import load
 from massar.interfaces.commands import main
 from tests.cast import YOUSSEF
 from tests.sso.relying_party import STRICT, Surfer, party, register
+from tests.support.sites import load
 
 REGISTERED = ("http://127.0.0.1/back", "http://[::1]/six", "http://127.0.0.1:4000/fixed", "http://localhost/back")
 PROGRAM = replace(
@@ -134,7 +135,7 @@ def test_the_registry_takes_such_an_address_and_still_wants_pkce(tmp_path):
         file.write_text(table.format(address), "utf-8")
         assert load(file).by_slug["program"].loopback_uris == (address,)
     file.write_text(table.format("http://127.0.0.1/") + "pkce = false\n", "utf-8")
-    with pytest.raises(sites.RegistryError, match="must use PKCE"):
+    with pytest.raises(SettingsError, match="must use PKCE"):
         load(file)
 
 

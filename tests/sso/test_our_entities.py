@@ -14,8 +14,8 @@ import pytest
 from django.conf import settings
 from lxml import etree
 
+from massar.core.settings import SettingsError
 from massar.domain.sites import keys
-from massar.domain.sites.registry import RegistryError, load
 from massar.interfaces.commands import sites
 from tests.cast import YOUSSEF
 from tests.house.laws import ROOT
@@ -36,6 +36,7 @@ from tests.sso.saml_site import (
     register,
 )
 from tests.sso.test_back_channel_logout import everywhere, form_of, logout_response, name_and_index, shows
+from tests.support.sites import load
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.django_db
@@ -166,7 +167,7 @@ def test_two_sites_of_one_name_need_two_names_of_ours(tmp_path):
     file = tmp_path / "sites.toml"
     first, second = TABLE.format(slug="taalim"), TABLE.format(slug="academie")
     file.write_text(first + second)
-    with pytest.raises(RegistryError, match="same entity_id: each site needs its own, or an our_entity of its own"):
+    with pytest.raises(SettingsError, match="same entity_id: each site needs its own, or an our_entity of its own"):
         load(file)
     file.write_text(f'{first}{second}our_entity = "academie"')
     known = load(file)
@@ -177,7 +178,7 @@ def test_two_sites_of_one_name_need_two_names_of_ours(tmp_path):
 @pytest.mark.parametrize("name", ["Academie", "a/b", "https://x.ma", "é", "-", "x" * 40])
 def test_what_can_not_stand_in_an_address_is_told(tmp_path, name):
     (tmp_path / "sites.toml").write_text(f'{TABLE.format(slug="academie")}our_entity = "{name}"')
-    with pytest.raises(RegistryError, match="our_entity is a part of addresses"):
+    with pytest.raises(SettingsError, match="our_entity is a part of addresses"):
         load(tmp_path / "sites.toml")
 
 

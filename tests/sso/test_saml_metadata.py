@@ -11,10 +11,10 @@ import pytest
 from onelogin.saml2.metadata import OneLogin_Saml2_Metadata
 
 from massar.domain.sites import saml_left_out, saml_metadata
-from massar.domain.sites.registry import load
 from massar.domain.sites.saml_metadata import MetadataRefused, SiteMetadata
 from massar.interfaces.commands import saml_import
 from tests.sso.saml_site import ACS, ACS_TWO, ENTITY, SITE_KEYS, SLO_OF_SITE, STRANGER_KEYS
+from tests.support.sites import load
 
 NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
 HEAD = (

@@ -17,12 +17,13 @@ from django.db import OperationalError
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from massar.core.settings import SettingsError
 from massar.domain.sites import api as rooms
 from massar.domain.sites.api import Registry, Site
-from massar.domain.sites.registry import load
 from massar.interfaces.commands import check, main, sites
 from tests.cast import JAMAL, YOUSSEF
 from tests.support.certificates import certificate_until
+from tests.support.sites import load
 
 pytestmark = pytest.mark.django_db
 NOTIF = "http://127.0.0.1:1"
@@ -384,7 +385,7 @@ def test_mistakes_about_what_a_site_is_told(tmp_path, table, said):
         else 'gate_origin = "https://l.example.ma"'
     )
     path.write_text(f"[sites.library]\n{table}\n{ends}\n", "utf-8")
-    with pytest.raises(rooms.RegistryError) as refused:
+    with pytest.raises(SettingsError) as refused:
         load(path)
     assert len(refused.value.mistakes) == 1 and said in refused.value.mistakes[0], refused.value.mistakes
 
@@ -465,7 +466,7 @@ def test_there_is_nothing_to_ask_a_site_that_is_not_connected(register, capsys):
 def test_a_mistake_in_the_file_is_one_sentence_and_stops_the_command(tmp_path, monkeypatch, capsys):
     path = tmp_path / "sites.toml"
     path.write_text('[sites.massar]\ncolour = "red"\nredirect_uris = ["http://example.org/x"]\n', "utf-8")
-    with pytest.raises(rooms.RegistryError) as refused:
+    with pytest.raises(SettingsError) as refused:
         load(path)
     assert len(refused.value.mistakes) == 3, json.dumps(refused.value.mistakes)
     assert any("colour" in m for m in refused.value.mistakes)

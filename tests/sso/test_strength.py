@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from massar.core.settings import SettingsError
 from massar.domain.sites import api as sites
-from massar.domain.sites.registry import RegistryError, load
 from massar.interfaces.commands import sites as command
 from tests.cast import YOUSSEF, YOUSSEF_EMAIL
 from tests.sso import saml_site, test_gate
@@ -16,6 +16,7 @@ from tests.sso.relying_party import STRICT, Surfer, led_on, party
 from tests.sso.saml_site import RETRAITE, authn_request, redirect
 from tests.sso.test_gate import NOTIFRH, Proxy, at_account, opened
 from tests.sso.test_saml import NO_RECENT_RECOVERY, PASSWORD, answered, context, statuses, text
+from tests.support.sites import load
 from tests.support.visitor import Visitor
 
 NEW = "Rivage-8412-ouvert"
@@ -159,6 +160,6 @@ def test_show_says_who_may_enter(register, capsys):
 def test_the_registry_refuses_what_can_not_be(tmp_path, setting):
     path = tmp_path / "sites.toml"
     path.write_text(f"[sites.massar]\n{setting}\n", "utf-8")
-    with pytest.raises(RegistryError) as refused:
+    with pytest.raises(SettingsError) as refused:
         load(path)
     assert len(refused.value.mistakes) == 1 and setting.split()[0] in refused.value.mistakes[0]

@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from massar.domain.sites.registry import Site, load
+from massar.domain.sites.site import Site
 from tests.support.product import ROOT
+from tests.support.sites import load
 
 LOCALES = ROOT / "src" / "massar" / "locale"
 

@@ -3,14 +3,15 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from massar.config.environment import LOOPBACK_HOSTS, load
+from massar.config.environment import load
 
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1", "[::1]")
 MASSAR = load()
 PACKAGE = Path(__file__).resolve().parent.parent
 
 DEBUG = False
 SECRET_KEY = MASSAR.secret_key
-ALLOWED_HOSTS = sorted({MASSAR.host, *(LOOPBACK_HOSTS | {"[::1]"} if not MASSAR.https else ())})
+ALLOWED_HOSTS = sorted({MASSAR.host, *(() if MASSAR.https else LOOPBACK_HOSTS)})
 ROOT_URLCONF = "massar.config.urls"
 WSGI_APPLICATION = "massar.config.wsgi.application"
 USE_X_FORWARDED_HOST = False

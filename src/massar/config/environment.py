@@ -1,91 +1,483 @@
-"""Settings: read from the environment (or `.env`), typed, and refused at start with one clear sentence per mistake.
+"""The settings of this process: variables `MASSAR_…` of the environment or of `.env`, and the file that MASSAR_CONFIG names.
 
-Decision 23: everything that is a single value is `MASSAR_…`; lists (providers, sites) will live in a TOML file.
+Decision 23: what is a single value is a variable; lists (providers, sites) are tables of that file.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import phonenumbers
+from pydantic import AfterValidator, Field, PlainValidator
 
 from massar.core import phone, time_zone_data
-from massar.domain.sites.registry import Registry, RegistryError, parsed
-from massar.domain.sites.registry import load as load_registry
+from massar.core.loopback import is_loopback
+from massar.core.settings import (
+    Duration,
+    Line,
+    Named,
+    OftenEmpty,
+    Required,
+    SettingsError,
+    Table,
+    Wanted,
+    from_environment,
+    near,
+    read,
+    read_env_file,
+    read_toml,
+    settings_of,
+    typed,
+)
+from massar.domain.sites import registry
 
 DEMO_SECRET_KEY = "demo-secret-key-for-a-loopback-address-only-0123456789"
 DEMO_DATA_KEYS = "demo:" + base64.b64encode(b"demo-data-key-not-for-production"[:32]).decode()
-LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
-MODES = ("production", "demo", "test")
-_PROVIDER_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
-PASSWORD_PROFILES = ("guide", "nist")
-NOT_THE_GATEWAYS = {"MASSAR_SMS_URL", "MASSAR_SMS_CA_FILE", "MASSAR_SMS_PER_HOUR", "MASSAR_SMS_PER_DAY"}
+# What is required in production has a value for trying things out.
+ELSEWHERE = {
+    "MASSAR_PUBLIC_URL": "http://localhost:8000",
+    "MASSAR_SECRET_KEY": DEMO_SECRET_KEY,
+    "MASSAR_DATA_KEYS": DEMO_DATA_KEYS,
+    "MASSAR_EMAIL_URL": "",
+    "MASSAR_SMS_URL": "",
+    "MASSAR_HELP_CONTACT": "0800 00 11 22",
+}
+TABLES = ("sites", "providers")  # what may stand in the file
+PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,38}")
+_NEEDS_KIB = {1: 47104, 2: 19456, 3: 12288, 4: 9216}  # by passes, OWASP ASVS 5.0, appendix C
 
 
-class SettingsError(Exception):
-    """The environment can't be used; `mistakes` holds one sentence for each thing to put right."""
-
-    def __init__(self, mistakes: list[str]):
-        super().__init__("\n".join(mistakes))
-        self.mistakes = mistakes
-
-
-@dataclass(frozen=True)
-class Argon2Parameters:
+class Argon2Parameters(NamedTuple):
     """Argon2id cost. OWASP ASVS 5.0 Appendix C approves (12288, 3) and (19456, 2), both with one lane."""
 
     memory_kib: int = 12288
     passes: int = 3
 
 
-@dataclass(frozen=True)
-class Settings:
-    """All that an operator may decide. Durations are timedeltas, paths absolute, lists tuples."""
+APPROVED = Argon2Parameters()
+# -- one setting: each function takes what was read and raises ValueError with the rest of the sentence
 
-    mode: str
-    public_url: str
-    secret_key: str
-    data_keys: tuple[tuple[str, bytes], ...]
-    database: Mapping[str, object]
-    var: Path
-    email_url: str
-    email_from: str
-    email_ca_file: str | None
-    sms_url: str
-    sms_options: Mapping[str, str]
-    sms_ca_file: str | None
-    providers: Mapping[str, Mapping]
-    institution_domains: tuple[str, ...]
-    phone_countries: tuple[str, ...]
-    mobile_ranges: tuple[str, ...]
-    time_zone: str
-    password_profile: str
-    argon2: Argon2Parameters
-    temporary_sms: timedelta
-    temporary_email: timedelta
-    contact_wait: timedelta
-    contact_code: timedelta
-    session_idle: timedelta
-    session_longest: timedelta
-    recoveries_per_hour: int
-    sms_per_hour: int
-    sms_per_day: int
-    accounts_per_phone: int
-    help_contact: str
-    trusted_proxies: int
-    security_contact: str
-    metrics_token: str
-    alarm_limits: Mapping[str, int]
+
+def _public_url(url: str) -> str:
+    parts = _split(url)
+    if parts.scheme not in ("http", "https") or parts.netloc != url.rstrip("/").partition("://")[2] or parts.username:
+        raise ValueError("must be scheme and host only, as https://compte.example.ma")
+    return url.rstrip("/")
+
+
+def _data_keys(entries: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
+    """`id:base64`, newest first: the first encrypts, all decrypt. 32 bytes each (AES-256)."""
+    keys: dict[str, bytes] = {}
+    for number, part in enumerate(entries, 1):
+        name, _, encoded = part.partition(":")
+        try:
+            key = base64.b64decode(encoded, validate=True)
+        except ValueError:
+            key = b""
+        if len(key) != 32 or not name.isalnum() or len(name) > 16:
+            raise ValueError(f"entry {number} must read name:key, the key being 32 bytes in base64")
+        if name in keys:
+            raise ValueError(f"holds the name {name!r} twice: every key needs a name of its own")
+        keys[name] = key
+    if not keys:
+        raise ValueError("holds no key: make one with `massar newkeys`")
+    return tuple(keys.items())
+
+
+def _database_url(url: str) -> str:
+    database(url, 2)
+    return url
+
+
+def _provider_url(*schemes: str) -> AfterValidator:
+    """The address of a provider. The provider itself judges the rest (`massar check`)."""
+
+    def judge(url: str) -> str:
+        parts = _split(url)
+        if url and (parts.scheme not in schemes or not parts.hostname):
+            begin = " or ".join(f"{scheme}://" for scheme in schemes)
+            raise ValueError(f"must begin with {begin} and name a host")
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            raise ValueError(
+                f"names another machine: plain http is accepted on this machine only, use https://{parts.hostname}"
+            )
+        return url
+
+    return AfterValidator(judge)
+
+
+def _file(path: str) -> str:
+    if path and not Path(path).is_file():
+        raise ValueError(f"names {path!r}: there is no file of that name")
+    return path
+
+
+def _folder(text: str) -> Path:
+    if not text.isprintable():
+        raise ValueError("must be a path without control characters")
+    return Path(text).absolute()
+
+
+def _argon2(text: str) -> Argon2Parameters:
+    """`memory KiB,passes`."""
+    found = re.fullmatch(r"([1-9][0-9]{0,7})\s*,\s*([1-9][0-9]{0,3})", text, re.ASCII)
+    if not found:
+        raise ValueError(f"is {text[:40]!r}: give memory in KiB and passes, as 12288,3")
+    return Argon2Parameters(int(found[1]), int(found[2]))
+
+
+def _lower(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word.lower() for word in words)
+
+
+def _phone_countries(words: tuple[str, ...]) -> tuple[str, ...]:
+    countries = tuple(word.upper() for word in words)
+    if not countries:
+        raise ValueError("names no country: give ISO codes, as MA,FR")
+    for one in countries:
+        if one not in phonenumbers.SUPPORTED_REGIONS:
+            raise ValueError(f"holds {one!r}, which is no country: give ISO codes, as MA,FR")
+        other = phone.counts_as(one)
+        if other != one:
+            instead = f"they count as {other}: give {other} instead" if other else "leave it out"
+            raise ValueError(f"holds {one}, but no mobile number is ever {one}'s; {instead}")
+    return countries
+
+
+def _time_zone(key: str) -> str:
+    try:
+        time_zone_data.newest(key).zone(key)
+    except time_zone_data.UnknownZone:
+        raise ValueError(f"is {key!r}: give a name of the IANA table, as Africa/Casablanca") from None
+    return key
+
+
+def _security_contact(text: str) -> str:
+    if text and not re.fullmatch(r"(mailto:[^@\s]+@[^@\s]+|https://\S+|tel:\+[0-9-]+)", text):
+        raise ValueError(f"is {text!r}: give mailto:, https:// or tel:+, as mailto:security@example.ma")
+    return text
+
+
+def _metrics_token(token: str) -> str:
+    if token and (len(token) < 24 or not token.isascii() or not token.isprintable() or " " in token):
+        raise ValueError("must be at least 24 ASCII characters without spaces")
+    return token
+
+
+def _alarm_limits(text: str) -> dict[str, int]:
+    """`id=number,id=number`. Which ids there are is the alarms' own knowledge (`massar check` asks it)."""
+    limits = {}
+    for word in filter(None, (w.strip() for w in text.split(","))):
+        found = re.fullmatch(r"([^=]*)=\s*([0-9]{1,9})", word, re.ASCII)
+        if not found:
+            raise ValueError(f"holds {word[:60]!r}: it must read name=number, as queue-growing=120")
+        limits[found[1].strip()] = int(found[2])
+    return limits
+
+
+_JSON = Wanted('a JSON object, as {"Authorization": "Bearer ..."}')
+_AUTHORITIES = "PEM file with the authorities that may have signed the {} certificate; without it the system's"
+_CaFile = Annotated[Line, AfterValidator(_file)]
+
+
+@dataclass(frozen=True, repr=False)
+class Settings(Table):
+    """All that an operator may decide. What is required has its value from `load`, or is told."""
+
+    VARIABLES = "MASSAR_"
+
+    mode: Annotated[
+        Literal["production", "demo", "test"],
+        Field(description="`massar demo` sets `demo` by itself; it works on localhost only"),
+    ] = "production"
+    public_url: Annotated[
+        str,
+        PlainValidator(_public_url),
+        Required("give the address people type, as https://compte.example.ma"),
+        Field(description="the address people type, scheme and host only. Begins with `https://` in production"),
+    ] = ""
+    secret_key: Annotated[
+        Line,
+        Required("make one with `massar newkeys` and keep it out of the database"),
+        Field(description="at least 32 characters. Signs what browsers hold: device cookies, forms, cancel links"),
+    ] = ""
+    data_keys: Annotated[
+        tuple[tuple[str, bytes], ...],
+        PlainValidator(_data_keys),
+        Required("make one with `massar newkeys` and keep it apart from the database"),
+        Field(
+            description="`name:key,name:key`, newest first; a key is 32 bytes in base64. The first encrypts, all decrypt. "
+            "See [SECURITY.md](../../SECURITY.md)"
+        ),
+    ] = ()
+    database_url: Annotated[
+        Line,
+        AfterValidator(_database_url),
+        Field(
+            description="`sqlite:///relative/path`, `sqlite:////absolute/path` or `postgres://user:password@host:5432/name`; "
+            "what stands after `?` goes to libpq, as `sslmode=verify-full`. Without it `massar.sqlite3` in `MASSAR_VAR`"
+        ),
+    ] = ""
+    database_pool: Annotated[
+        int,
+        Field(
+            ge=2,
+            le=500,
+            description="PostgreSQL only: most connections of one process. Statements are prepared: a pooler of your own in "
+            "transaction mode has to know that (PgBouncer 1.22 or later with `max_prepared_statements`)",
+        ),
+    ] = 28
+    var: Annotated[
+        Path,
+        PlainValidator(_folder),
+        Field(
+            description="folder for the SQLite file and the prepared styles and scripts. Made with mode 0700; the file is made "
+            "0600, `massar migrate` shuts one that stood open, `massar check` names one"
+        ),
+    ] = Path("var")
+    trusted_proxies: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=10,
+            description="how many reverse proxies of yours stand in front. Only then are `X-Forwarded-For` and "
+            "`X-Forwarded-Proto` believed, counted from the near end",
+        ),
+    ] = 0
+    config: Annotated[
+        Line,
+        Field(
+            description="TOML file with the connected sites, over the six that come with the product: "
+            "[the sites file](sites.md); and with the providers that deliver messages"
+        ),
+    ] = ""
+    help_contact: Annotated[
+        Line,
+        Required("name the telephone or office that helps a person who has no contact left"),
+        Field(
+            description="telephone or office that helps a person who has no contact left; every page of recovery names it"
+        ),
+    ] = ""
+    time_zone: Annotated[
+        Line,
+        AfterValidator(_time_zone),
+        Field(
+            description="the zone that pages, letters and commands tell times in (a name of the IANA table). Of the system's "
+            "table and the one that was installed with the product the newer holds; `massar check` names it and warns when it "
+            "is old"
+        ),
+    ] = "Africa/Casablanca"
+    security_contact: Annotated[
+        str,
+        AfterValidator(_security_contact),
+        Field(
+            description="whom to tell of a security hole, in `/.well-known/security.txt` (RFC 9116): `mailto:`, `https://` or "
+            "`tel:+`. Without it `mailto:security@` and the public host"
+        ),
+    ] = ""
+    metrics_token: Annotated[
+        str,
+        AfterValidator(_metrics_token),
+        Field(
+            description="what Prometheus brings as a bearer token to read `/metrics`, at least 24 characters. Without it there "
+            "is no such page"
+        ),
+    ] = ""
+    alarm_limits: Annotated[
+        Mapping[str, int],
+        PlainValidator(_alarm_limits),
+        Named("MASSAR_ALARMS"),
+        Field(description="other limits for [alarms](messages.md#seeing), as `queue-growing=120,expired=20`"),
+    ] = field(default_factory=dict)
+    email_url: Annotated[
+        Line,
+        _provider_url("smtp", "smtp+starttls", "smtps"),
+        Required("say where to hand over, or people get no message"),
+        Field(
+            description="`smtp://`, `smtp+starttls://` or `smtps://` with `user:password@host:port`, percent-encoded; ports 25, "
+            "587, 465 by default. A password travels over TLS only; `smtp://` is for a relay on this machine or in a network "
+            "you trust. After `?`: `hello`, `connections`, `bounces`, `connect_timeout`, `answer_timeout`, `total_timeout`, "
+            "`ca_file`, [as in a table](#mail-smtp). Not required where the file `MASSAR_CONFIG` names a mail server"
+        ),
+    ] = ""
+    email_from: Annotated[
+        Line, Field(description="bare address that mail comes from. Without it `massar@` and the public host")
+    ] = ""
+    email_ca_file: Annotated[_CaFile, Field(description=_AUTHORITIES.format("mail server's"))] = ""
+    sms_url: Annotated[
+        Line,
+        _provider_url("https", "http", "smpps", "smpp"),
+        Required("say where to hand over, or people get no message"),
+        Field(
+            description="where SMS are posted as JSON: `https://`, or `http://` on this machine; or an SMSC: `smpps://`, or "
+            "`smpp://` on this machine, [with its settings](smpp.md). Not required where the file `MASSAR_CONFIG` names one"
+        ),
+    ] = ""
+    sms_ca_file: Annotated[_CaFile, Field(description=_AUTHORITIES.format("gateway's"))] = ""
+    sms_headers: Annotated[
+        dict[str, str], _JSON, Field(description="JSON object of request headers; the gateway's key goes here")
+    ] = field(default_factory=dict)
+    sms_extra: Annotated[
+        dict[str, Any], _JSON, Field(description="JSON object with fields that every request carries")
+    ] = field(default_factory=dict)
+    sms_to_field: Annotated[
+        Line,
+        OftenEmpty(),
+        Field(description="name of the field for the number; a dot goes one object deeper, as `message.to`"),
+    ] = "to"
+    sms_text_field: Annotated[Line, OftenEmpty(), Field(description="name of the field for the text")] = "text"
+    sms_sender_field: Annotated[
+        Line, OftenEmpty(), Field(description="name of the field for the sender; empty leaves it out")
+    ] = "from"
+    sms_sender: Annotated[Line, Field(description="the sender shown on the phone")] = "MASSAR"
+    sms_validity_field: Annotated[
+        Line, Field(description="name of the field for the seconds after which the gateway may drop the message")
+    ] = ""
+    sms_reference_field: Annotated[
+        Line,
+        OftenEmpty(),
+        Field(description="where the gateway's own id stands in its answer, as `messages.0.id`"),
+    ] = "id"
+    sms_per_hour: Annotated[
+        int,
+        Field(
+            ge=5,
+            le=10_000_000,
+            description="SMS of the whole installation, in segments: so many at once, then one more every hour ÷ this number. "
+            "A fifth is kept for recovery: [budgets](budgets.md)",
+        ),
+    ] = 40_000
+    sms_per_day: Annotated[int, Field(ge=5, le=100_000_000, description="the same for a day")] = 250_000
+    institution_domains: Annotated[
+        tuple[str, ...],
+        AfterValidator(_lower),
+        Field(
+            description="domains of user names. An address there, or below, is no recovery address: that mailbox opens with "
+            "the lost password"
+        ),
+    ] = ("taalim.ma", "men.gov.ma")
+    phone_countries: Annotated[
+        tuple[str, ...],
+        AfterValidator(_phone_countries),
+        Field(
+            description="ISO codes of the countries whose mobile numbers are accepted; the first is meant when no country code "
+            "is typed. A country none of whose mobile numbers count as its own is refused: those of Western Sahara (`EH`) are "
+            "`MA`"
+        ),
+    ] = ("MA",)
+    mobile_ranges: Annotated[
+        tuple[str, ...],
+        Field(
+            description="beginnings of mobile numbers that the regulator has assigned since this release, as `0683,0729`: "
+            "accepted until the table of the next release knows them. Fixed lines, premium numbers and less than three digits "
+            "are refused"
+        ),
+    ] = ()
+    accounts_per_phone: Annotated[int, Field(ge=1, le=100, description="accounts that may share one phone")] = 10
+    password_profile: Annotated[
+        Literal["guide", "nist"],
+        Field(
+            description="`guide`: 12 characters with letter, digit and symbol; `nist`: 15 characters of any kind. Both are lists "
+            "in `src/massar/domain/policy/profiles.toml`"
+        ),
+    ] = "guide"
+    argon2: Annotated[
+        Argon2Parameters,
+        PlainValidator(_argon2),
+        Field(
+            description="cost of a password hash: memory in KiB and passes, one lane. Nothing below OWASP ASVS 5.0, appendix C, "
+            "is accepted. Raised later, each password is hashed anew at its next sign-in"
+        ),
+    ] = APPROVED
+    temporary_sms: Annotated[
+        timedelta,
+        Duration("minutes", 1, 10),
+        Named("MASSAR_TEMPORARY_SMS_MINUTES"),
+        Field(description="life of a temporary password sent by SMS, from just before the first attempt to send it"),
+    ] = timedelta(minutes=10)
+    temporary_email: Annotated[
+        timedelta,
+        Duration("minutes", 1, 24 * 60),
+        Named("MASSAR_TEMPORARY_EMAIL_MINUTES"),
+        Field(description="the same by e-mail. `10` meets ASVS 6.5.5 to the letter"),
+    ] = timedelta(minutes=60)
+    contact_code: Annotated[
+        timedelta,
+        Duration("minutes", 1, 60),
+        Named("MASSAR_CONTACT_CODE_MINUTES"),
+        Field(description="life of the six-digit code that proves a contact"),
+    ] = timedelta(minutes=10)
+    contact_wait: Annotated[
+        timedelta,
+        Duration("hours", 0, 24 * 30),
+        Named("MASSAR_CONTACT_WAIT_HOURS"),
+        Field(
+            description="how long a further contact, a change or a removal waits before it counts, and how long contacts are "
+            "closed after a recovery"
+        ),
+    ] = timedelta(hours=72)
+    session_idle: Annotated[
+        timedelta,
+        Duration("minutes", 1, 24 * 60),
+        Named("MASSAR_SESSION_IDLE_MINUTES"),
+        Field(description="a session ends when nothing was done for so long"),
+    ] = timedelta(minutes=30)
+    session_longest: Annotated[
+        timedelta,
+        Duration("hours", 1, 24 * 30),
+        Named("MASSAR_SESSION_HOURS"),
+        Field(description="a session ends after so long in any case"),
+    ] = timedelta(hours=12)
+    recoveries_per_hour: Annotated[
+        int,
+        Field(ge=1, le=20, description="recoveries an hour for the same user name and contact; the pages say it"),
+    ] = 3
+    # What is no variable: made of the file MASSAR_CONFIG, and where `env:` looks.
+    providers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    sites: registry.Registry = field(default_factory=lambda: registry.Registry([]))
+    environ: Mapping[str, str] = field(default_factory=dict)
     demo_store: Path | None = None
-    sites: Registry = field(default_factory=lambda: Registry([]))
+
+    def judge(self) -> Iterator[tuple[str, str]]:
+        if self.mode == "production":
+            yield from self._judge_production()
+        if self.demo and not is_loopback(self.host):
+            wish = "the demo (with its on-screen phone) only runs on localhost, set MASSAR_MODE=production for a real address"
+            yield "MASSAR_PUBLIC_URL MASSAR_MODE", f"MASSAR_PUBLIC_URL names another machine: {wish}"
+        floor = _NEEDS_KIB.get(self.argon2.passes, 7168)
+        if self.mode != "test" and self.argon2.memory_kib < floor:
+            said = f"{self.argon2.passes} passes need at least {floor} KiB (OWASP ASVS 5.0, appendix C)"
+            yield "MASSAR_ARGON2", f"MASSAR_ARGON2 asks for too little memory: {said}"
+        for beginning in self.mobile_ranges:
+            try:
+                phone.mobile_range(beginning, self.phone_countries)
+            except ValueError as refused:
+                yield "MASSAR_MOBILE_RANGES MASSAR_PHONE_COUNTRIES", f"MASSAR_MOBILE_RANGES: {beginning!r} {refused}"
+
+    def _judge_production(self) -> Iterator[tuple[str, str]]:
+        own = "which everybody knows: make your own with `massar newkeys`"
+        if not self.https:
+            yield (
+                "MASSAR_PUBLIC_URL",
+                "MASSAR_PUBLIC_URL must begin with https:// in production: passwords never travel in the clear",
+            )
+        if self.secret_key == DEMO_SECRET_KEY:
+            yield "MASSAR_SECRET_KEY", f"MASSAR_SECRET_KEY is the demo's key, {own}"
+        elif len(self.secret_key) < 32:
+            yield (
+                "MASSAR_SECRET_KEY",
+                "MASSAR_SECRET_KEY is too short: at least 32 characters; `massar newkeys` makes one",
+            )
+        if set(self.data_keys) & set(_data_keys((DEMO_DATA_KEYS,))):
+            yield "MASSAR_DATA_KEYS", f"MASSAR_DATA_KEYS holds the demo's key, {own}"
 
     @property
     def provider_channels(self) -> dict[str, str]:
@@ -94,6 +486,13 @@ class Settings:
         by_address |= {"sms": "sms"} if self.sms_url else {}
         by_table = {name: "email" if table.get("kind") == "smtp" else "sms" for name, table in self.providers.items()}
         return by_address | by_table
+
+    @property
+    def database(self) -> dict[str, object]:
+        """Django's description of it."""
+        if not self.database_url:
+            return _sqlite(self.var / "massar.sqlite3")
+        return database(self.database_url, self.database_pool)
 
     @property
     def demo(self) -> bool:
@@ -113,199 +512,71 @@ class Settings:
         return urlsplit(self.public_url).scheme == "https"
 
 
-class _Reader:
-    """Reads one variable at a time and collects what is wrong instead of stopping at the first mistake."""
-
-    def __init__(self, environ: Mapping[str, str]):
-        self.environ = environ
-        self.mistakes: list[str] = []
-
-    def text(self, name: str, default: str = "", *, required: str = "") -> str:
-        value = self.environ.get(name, "").strip()
-        if not value and required:
-            self.mistakes.append(f"{name} is missing: {required}")
-        return value or default
-
-    def number(self, name: str, default: int, lowest: int, highest: int) -> int:
-        raw = self.text(name)
-        if not raw:
-            return default
-        if not raw.isascii() or not raw.isdecimal() or not lowest <= int(raw) <= highest:
-            self.mistakes.append(f"{name} is {raw!r}: give a whole number from {lowest} to {highest}.")
-            return default
-        return int(raw)
-
-    def minutes(self, name: str, default: int, highest: int) -> timedelta:
-        return timedelta(minutes=self.number(name, default, 1, highest))
-
-    def hours(self, name: str, default: int, highest: int) -> timedelta:
-        return timedelta(hours=self.number(name, default, 0, highest))
-
-    def words(self, name: str, default: str = "") -> tuple[str, ...]:
-        return tuple(w.strip().lower() for w in self.text(name, default).split(",") if w.strip())
-
-    def one_of(self, name: str, choices: tuple[str, ...]) -> str:
-        value = self.text(name, choices[0])
-        if value not in choices:
-            self.mistakes.append(f"{name} is {value!r}: choose one of {', '.join(choices)}.")
-            return choices[0]
-        return value
-
-
-def read_env_file(path: Path) -> dict[str, str]:
-    """`NAME=value` lines of a `.env` file; `#` starts a comment line; quotes around a value are dropped."""
-    if not path.is_file():
-        return {}
-    values = {}
-    for line in path.read_text("utf-8").splitlines():
-        name, mark, value = line.strip().partition("=")
-        if mark and not name.startswith("#"):
-            values[name.strip()] = value.strip().strip("\"'")
-    return values
-
-
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process. Raises SettingsError with every mistake that was found."""
     if environ is None:
         environ = {**read_env_file(Path(".env")), **os.environ}
-    read = _Reader(environ)
-    mode = read.one_of("MASSAR_MODE", MODES)
-    var = Path(read.text("MASSAR_VAR", "var")).absolute()
-    public_url = _public_url(read, mode)
-    providers = _providers(read)
-    countries = _phone_countries(read)
-    settings = Settings(
-        mode=mode,
-        public_url=public_url,
-        secret_key=_secret_key(read, mode),
-        data_keys=_data_keys(read, mode),
-        database=_database(read, mode, var),
-        var=var,
-        email_url=_provider_url(
-            read, "MASSAR_EMAIL_URL", ("smtp", "smtp+starttls", "smtps"), "" if _any(providers, "smtp") else mode
-        ),
-        email_from=read.text("MASSAR_EMAIL_FROM", f"massar@{_split(public_url).hostname or 'localhost'}"),
-        email_ca_file=_file(read, "MASSAR_EMAIL_CA_FILE"),
-        sms_url=_provider_url(
-            read, "MASSAR_SMS_URL", ("https", "http", "smpps", "smpp"), "" if _any(providers, "http", "smpp") else mode
-        ),
-        sms_options={
-            k[len("MASSAR_SMS_") :].lower(): v
-            for k, v in environ.items()
-            if k.startswith("MASSAR_SMS_") and k not in NOT_THE_GATEWAYS
-        },
-        sms_ca_file=_file(read, "MASSAR_SMS_CA_FILE"),
-        providers=providers,
-        institution_domains=read.words("MASSAR_INSTITUTION_DOMAINS", "taalim.ma,men.gov.ma"),
-        phone_countries=countries,
-        mobile_ranges=_mobile_ranges(read, countries),
-        time_zone=_time_zone(read),
-        password_profile=read.one_of("MASSAR_PASSWORD_PROFILE", PASSWORD_PROFILES),
-        argon2=_argon2(read, mode),
-        temporary_sms=read.minutes("MASSAR_TEMPORARY_SMS_MINUTES", 10, 10),
-        temporary_email=read.minutes("MASSAR_TEMPORARY_EMAIL_MINUTES", 60, 24 * 60),
-        contact_wait=read.hours("MASSAR_CONTACT_WAIT_HOURS", 72, 24 * 30),
-        contact_code=read.minutes("MASSAR_CONTACT_CODE_MINUTES", 10, 60),
-        session_idle=read.minutes("MASSAR_SESSION_IDLE_MINUTES", 30, 24 * 60),
-        session_longest=timedelta(hours=read.number("MASSAR_SESSION_HOURS", 12, 1, 24 * 30)),
-        recoveries_per_hour=read.number("MASSAR_RECOVERIES_PER_HOUR", 3, 1, 20),
-        sms_per_hour=read.number("MASSAR_SMS_PER_HOUR", 40000, 5, 10_000_000),
-        sms_per_day=read.number("MASSAR_SMS_PER_DAY", 250000, 5, 100_000_000),
-        accounts_per_phone=read.number("MASSAR_ACCOUNTS_PER_PHONE", 10, 1, 100),
-        help_contact=_help_contact(read, mode),
-        trusted_proxies=read.number("MASSAR_TRUSTED_PROXIES", 0, 0, 10),
-        security_contact=_security_contact(read, public_url),
-        metrics_token=_metrics_token(read),
-        alarm_limits=_alarm_limits(read),
-        demo_store=var / "demo-inbox.sqlite3" if mode == "demo" else None,
-        sites=_sites(read),
+    given = from_environment(Settings, environ)
+    tables, mistakes = _tables(str(given.get("MASSAR_CONFIG", "")))
+    providers, told = _providers(tables.get("providers", {}))
+    sites, said = registry.read(tables.get("sites", {}), environ)
+    mistakes += [*told, *said, *_unknown(environ)]
+    if given.get("MASSAR_MODE") in ("demo", "test"):
+        given = {**typed(Settings, ELSEWHERE), **given}
+    for name, kinds in (("MASSAR_EMAIL_URL", {"smtp"}), ("MASSAR_SMS_URL", {"http", "smpp"})):
+        if any(table.get("kind") in kinds for table in providers.values()):
+            given.setdefault(name, "")
+    made, wrong = read(
+        Settings, given, environ=environ, own={"providers": providers, "sites": sites, "environ": environ}
     )
-    if read.mistakes:
-        raise SettingsError(read.mistakes)
-    return settings
-
-
-def _public_url(read: _Reader, mode: str) -> str:
-    default = "" if mode == "production" else "http://localhost:8000"
-    url = read.text(
-        "MASSAR_PUBLIC_URL",
-        default,
-        required="" if default else "give the address people type, as https://compte.example.ma",
-    ).rstrip("/")
-    parts = _split(url)
-    if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query):
-        read.mistakes.append(f"MASSAR_PUBLIC_URL is {url!r}: give scheme and host only, as https://compte.example.ma.")
-    elif url and mode == "production" and parts.scheme != "https":
-        read.mistakes.append(
-            "MASSAR_PUBLIC_URL must begin with https:// in production: passwords never travel in the clear."
-        )
-    elif url and mode == "demo" and parts.hostname not in LOOPBACK_HOSTS:
-        read.mistakes.append(
-            "The demo (with its on-screen phone) only runs on localhost: set MASSAR_MODE=production for a real address."
-        )
-    return url
-
-
-def _secret_key(read: _Reader, mode: str) -> str:
-    if mode != "production":
-        return read.text("MASSAR_SECRET_KEY", DEMO_SECRET_KEY)
-    key = read.text("MASSAR_SECRET_KEY", required="make one with `massar newkeys` and keep it out of the database.")
-    if key == DEMO_SECRET_KEY:
-        read.mistakes.append(
-            "MASSAR_SECRET_KEY is the demo's key, which everybody knows: make your own with `massar newkeys`."
-        )
-    elif key and len(key) < 32:
-        read.mistakes.append("MASSAR_SECRET_KEY is too short: at least 32 characters; `massar newkeys` makes one.")
-    return key
-
-
-def _data_keys(read: _Reader, mode: str) -> tuple[tuple[str, bytes], ...]:
-    """`id:base64,id:base64`, newest first: the first encrypts, all decrypt. 32 bytes each (AES-256)."""
-    default = DEMO_DATA_KEYS if mode != "production" else ""
-    raw = read.text(
-        "MASSAR_DATA_KEYS",
-        default,
-        required="" if default else "make one with `massar newkeys` and keep it apart from the database.",
+    if wrong or mistakes:
+        raise SettingsError([*wrong, *mistakes])
+    return replace(
+        made,
+        var=made.var.absolute(),
+        email_from=made.email_from or f"massar@{made.host}",
+        security_contact=made.security_contact or f"mailto:security@{made.host}",
+        mobile_ranges=tuple(phone.mobile_range(one, made.phone_countries) for one in made.mobile_ranges),
+        demo_store=made.var.absolute() / "demo-inbox.sqlite3" if made.demo else None,
     )
-    if mode == "production" and DEMO_DATA_KEYS in raw:
-        read.mistakes.append(
-            "MASSAR_DATA_KEYS holds the demo's key, which everybody knows: make your own with `massar newkeys`."
-        )
-    keys = []
-    for part in filter(None, (p.strip() for p in raw.split(","))):
-        name, _, encoded = part.partition(":")
-        try:
-            key = base64.b64decode(encoded, validate=True)
-        except binascii.Error:
-            key = b""
-        if len(key) != 32 or not name.isalnum() or len(name) > 16:
-            read.mistakes.append(
-                f"MASSAR_DATA_KEYS: the entry {name[:16]!r} must read name:key, the key being 32 bytes in base64."
-            )
-        elif name in dict(keys):
-            read.mistakes.append(
-                f"MASSAR_DATA_KEYS: the name {name!r} stands twice; every key needs a name of its own."
-            )
-        else:
-            keys.append((name, key))
-    return tuple(keys)
 
 
-def _database(read: _Reader, mode: str, var: Path) -> dict[str, object]:
-    """Django's description of the database, from `sqlite:///path` or `postgres://user:password@host:port/name`."""
-    default = f"sqlite:///{var / 'massar.sqlite3'}"
-    url = read.text("MASSAR_DATABASE_URL", default)
+def _tables(path: str) -> tuple[dict[str, Any], list[str]]:
+    """What the file MASSAR_CONFIG holds, and what nothing in it reads. It is read once, here."""
+    try:
+        tables = read_toml(Path(path)) if path else {}
+    except SettingsError as refused:
+        return {}, [f"MASSAR_CONFIG: {mistake}" for mistake in refused.mistakes]
+    wish = "which nothing reads: write [sites.NAME] or [providers.NAME]"
+    odd = [name for name in tables if name not in TABLES]
+    return tables, [f"MASSAR_CONFIG has a table or value {name!r}, {wish}{near(name, TABLES)}." for name in odd]
+
+
+def _providers(given: object) -> tuple[Mapping[str, Mapping[str, Any]], list[str]]:
+    """The tables `[providers.NAME]` as they are: each provider reads its own (`massar check`)."""
+    if not isinstance(given, Mapping) or not all(isinstance(one, Mapping) for one in given.values()):
+        return {}, ["MASSAR_CONFIG: give each provider a table, as [providers.gateway]."]
+    wish = "a small letter, then small letters, digits, - and _, 39 at most"
+    odd = [name for name in given if not PROVIDER_NAME.fullmatch(name)]
+    return given, [f"MASSAR_CONFIG: {name!r} is no name for a provider: {wish}." for name in odd]
+
+
+def _unknown(environ: Mapping[str, str]) -> list[str]:
+    """Misspelt words of the gateway, which nothing else would tell of: a wrong field may cost every SMS."""
+    known = [name for name in settings_of(Settings) if name.startswith("MASSAR_SMS_")]
+    odd = [name for name in environ if name.startswith("MASSAR_SMS_") and name not in known]
+    return [f"{name} is no setting of an SMS gateway: correct its name or take it out." for name in odd]
+
+
+def database(url: str, pool: int) -> dict[str, object]:
+    """Django's description of the database at `url`. Raises ValueError."""
     parts = _split(url)
-    if parts.scheme == "sqlite":
+    if parts.scheme == "sqlite" and not parts.netloc and parts.path.strip("/"):
         # As everywhere: sqlite:///relative/path, sqlite:////absolute/path.
         return _sqlite(Path(unquote(parts.path[1:])).absolute())
     if parts.scheme in ("postgres", "postgresql") and parts.path.strip("/"):
-        return _postgres(read, parts)
-    read.mistakes.append(
-        f"MASSAR_DATABASE_URL is {_without_password(url)!r}: "
-        "give sqlite:///path/to/file or postgres://user:password@host:5432/name."
-    )
-    return _sqlite(Path("unused"))
+        return _postgres(parts, pool)
+    raise ValueError("must be sqlite:///path/to/file or postgres://user:password@host:5432/name")
 
 
 def _sqlite(path: Path) -> dict[str, object]:
@@ -324,7 +595,7 @@ def _sqlite(path: Path) -> dict[str, object]:
     }
 
 
-def _postgres(read: _Reader, parts) -> dict[str, object]:
+def _postgres(parts: SplitResult, pool: int) -> dict[str, object]:
     query = dict(parse_qsl(parts.query))
     return {
         "ENGINE": "massar.core.postgres",
@@ -334,11 +605,7 @@ def _postgres(read: _Reader, parts) -> dict[str, object]:
         "HOST": query.pop("host", parts.hostname or ""),
         "PORT": str(parts.port or query.pop("port", "") or ""),
         "OPTIONS": {
-            "pool": {
-                "min_size": 2,
-                "max_size": read.number("MASSAR_DATABASE_POOL", 28, 2, 500),
-                "timeout": 10,
-            },
+            "pool": {"min_size": 2, "max_size": pool, "timeout": 10},
             # Values apart from statements, plans kept on the connection (docs/adr/0019-direct-views.md).
             "server_side_binding": True,
             "prepare_threshold": 5,
@@ -353,10 +620,6 @@ def _postgres(read: _Reader, parts) -> dict[str, object]:
     }
 
 
-def _without_password(url: str) -> str:
-    return re.sub(r"(://[^:@/]*):.*@", r"\1:***@", url)
-
-
 def _split(url: str) -> SplitResult:
     """As urlsplit. What it can't read (a port that is no number, a bracket) is refused like an empty address."""
     try:
@@ -364,141 +627,3 @@ def _split(url: str) -> SplitResult:
         return parts if parts.port is None or parts.port else urlsplit("")
     except ValueError:
         return urlsplit("")
-
-
-def _provider_url(read: _Reader, name: str, schemes: tuple[str, ...], mode: str) -> str:
-    """The address of a provider. Its own parser judges the rest (`massar check`)."""
-    url = read.text(name, required="say where to hand over, or people get no message." if mode == "production" else "")
-    parts = _split(url)
-    if url and (parts.scheme not in schemes or not parts.hostname):
-        read.mistakes.append(
-            f"{name} is {_without_password(url)!r}: it must begin with {' or '.join(s + '://' for s in schemes)} and name a host."
-        )
-    elif parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
-        read.mistakes.append(f"{name}: plain http is accepted on this machine only; use https://{parts.hostname}.")
-    return url
-
-
-def _file(read: _Reader, name: str) -> str | None:
-    path = read.text(name)
-    if path and not Path(path).is_file():
-        read.mistakes.append(f"{name}: there is no file {path}.")
-    return path or None
-
-
-def _argon2(read: _Reader, mode: str) -> Argon2Parameters:
-    """`memory KiB,passes`. Outside tests nothing below the approved sets is accepted (OWASP ASVS 5.0, App. C)."""
-    raw = read.text("MASSAR_ARGON2", "12288,3")
-    try:
-        memory, passes = (int(p) for p in raw.split(",")[:2])
-    except ValueError:
-        read.mistakes.append(f"MASSAR_ARGON2 is {raw!r}: give memory in KiB and passes, as 12288,3.")
-        return Argon2Parameters()
-    floor = {1: 47104, 2: 19456, 3: 12288, 4: 9216}.get(passes, 7168 if passes >= 5 else 1 << 30)
-    if mode != "test" and memory < floor:
-        read.mistakes.append(
-            f"MASSAR_ARGON2 is {raw!r}: {passes} passes need at least {floor} KiB (OWASP ASVS 5.0, appendix C)."
-        )
-    return Argon2Parameters(memory, passes)
-
-
-def _phone_countries(read: _Reader) -> tuple[str, ...]:
-    countries = tuple(c.upper() for c in read.words("MASSAR_PHONE_COUNTRIES", "MA"))
-    for unknown in set(countries) - phonenumbers.SUPPORTED_REGIONS:
-        read.mistakes.append(f"MASSAR_PHONE_COUNTRIES: {unknown!r} is no country; give ISO codes, as MA,FR.")
-    if not countries:
-        read.mistakes.append("MASSAR_PHONE_COUNTRIES names no country; give ISO codes, as MA,FR.")
-    for one in sorted(set(countries) & phonenumbers.SUPPORTED_REGIONS):
-        other = phone.counts_as(one)
-        if other != one:
-            instead = f"they count as {other}: give {other} instead" if other else "leave it out"
-            read.mistakes.append(f"MASSAR_PHONE_COUNTRIES: no mobile number is ever {one}'s; {instead}.")
-    return countries
-
-
-def _mobile_ranges(read: _Reader, countries: tuple[str, ...]) -> tuple[str, ...]:
-    """Beginnings of mobile numbers that the locked table of libphonenumber does not know yet, in E.164 form."""
-    ranges = []
-    for typed in read.words("MASSAR_MOBILE_RANGES"):
-        try:
-            ranges.append(phone.mobile_range(typed, countries))
-        except ValueError as refused:
-            read.mistakes.append(f"MASSAR_MOBILE_RANGES: {typed!r} {refused}.")
-    return tuple(ranges)
-
-
-def _time_zone(read: _Reader) -> str:
-    key = read.text("MASSAR_TIME_ZONE", "Africa/Casablanca")
-    try:
-        time_zone_data.newest(key).zone(key)
-    except time_zone_data.UnknownZone:
-        read.mistakes.append(f"MASSAR_TIME_ZONE is {key!r}: give a name of the IANA table, as Africa/Casablanca.")
-    return key
-
-
-def _providers(read: _Reader) -> Mapping[str, Mapping]:
-    """The tables `[providers.NAME]` of the file MASSAR_CONFIG, as they are; each provider judges its own (`massar check`)."""
-    path = read.text("MASSAR_CONFIG")
-    try:
-        providers = parsed(path).get("providers", {}) if path else {}
-    except RegistryError:
-        return {}  # the registry of sites, in the same file, says so
-    if not isinstance(providers, Mapping) or not all(isinstance(one, Mapping) for one in providers.values()):
-        read.mistakes.append("MASSAR_CONFIG: give each provider a table, as [providers.gateway].")
-        return {}
-    for name in (name for name in providers if not _PROVIDER_NAME.fullmatch(name)):
-        read.mistakes.append(
-            f"MASSAR_CONFIG: {name!r} is no name for a provider: small letters, digits and -, 40 at most."
-        )
-    return providers
-
-
-def _any(providers: Mapping[str, Mapping], *kinds: str) -> bool:
-    return any(table.get("kind") in kinds for table in providers.values())
-
-
-def _sites(read: _Reader) -> Registry:
-    """The registered sites: the six of the guide, with the file MASSAR_CONFIG over them."""
-    try:
-        return load_registry(read.text("MASSAR_CONFIG") or None, read.environ)
-    except RegistryError as refused:
-        read.mistakes += [f"MASSAR_CONFIG: {mistake}" for mistake in refused.mistakes]
-        return Registry([])
-
-
-def _security_contact(read: _Reader, public_url: str) -> str:
-    """Who hears of a hole, as a URI (RFC 9116 §2.5.3). By default the mailbox that RFC 2142 §4 names for it."""
-    given = read.text("MASSAR_SECURITY_CONTACT")
-    if given and not re.fullmatch(r"(mailto:[^@\s]+@[^@\s]+|https://\S+|tel:\+[0-9-]+)", given):
-        read.mistakes.append(
-            f"MASSAR_SECURITY_CONTACT is {given!r}: give mailto:, https:// or tel:+, as mailto:security@example.ma."
-        )
-    return given or f"mailto:security@{_split(public_url).hostname or 'localhost'}"
-
-
-def _metrics_token(read: _Reader) -> str:
-    token = read.text("MASSAR_METRICS_TOKEN")
-    if token and (len(token) < 24 or not token.isascii() or not token.isprintable() or " " in token):
-        read.mistakes.append("MASSAR_METRICS_TOKEN must be at least 24 ASCII characters without spaces.")
-    return token
-
-
-def _alarm_limits(read: _Reader) -> dict[str, int]:
-    """`id=number,id=number`. Which ids there are is the alarms' own knowledge (`massar check` asks it)."""
-    limits = {}
-    for word in filter(None, (w.strip() for w in read.text("MASSAR_ALARMS").split(","))):
-        name, _, number = word.partition("=")
-        if number.isascii() and number.isdecimal():
-            limits[name.strip()] = int(number)
-        else:
-            read.mistakes.append(f"MASSAR_ALARMS: {word!r} must read name=number, as queue-growing=120.")
-    return limits
-
-
-def _help_contact(read: _Reader, mode: str) -> str:
-    if mode == "production":
-        return read.text(
-            "MASSAR_HELP_CONTACT",
-            required="name the telephone or office that helps a person who has no contact left.",
-        )
-    return read.text("MASSAR_HELP_CONTACT", "0800 00 11 22")

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import pytest
 
-from massar.domain.sites import api as sites
+from massar.core.settings import SettingsError
 from tests.sso.relying_party import (
     ISSUER,
     STRICT,
@@ -25,6 +25,7 @@ from tests.sso.relying_party import (
     parts,
     party,
 )
+from tests.support.sites import load
 
 CALLBACK = SUITE.redirect_uris[0]
 # What the protocol itself puts into an ID token (OIDC Core §2, §3.1.3.6; Back-Channel Logout §2.1).
@@ -75,8 +76,8 @@ def test_oidcc_idtoken_unsigned(rp, browser, tmp_path):
     assert "none" not in rp.metadata["id_token_signing_alg_values_supported"]
     wish = '[sites.esise]\nalgorithm = "none"\nclient_auth = "none"\nredirect_uris = ["https://sise.men.gov.ma/in"]\n'
     (tmp_path / "sites.toml").write_text(wish)
-    with pytest.raises(sites.RegistryError, match="ES256 or RS256"):
-        sites.registry.load(tmp_path / "sites.toml")
+    with pytest.raises(SettingsError, match="ES256 or RS256"):
+        load(tmp_path / "sites.toml")
     assert parts(rp.enter(browser).id_token)[0]["alg"] != "none"
 
 

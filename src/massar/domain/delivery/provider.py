@@ -1,6 +1,5 @@
 """The words every provider speaks: what goes out, what can come back, what can be set."""
 
-import ipaddress
 import re
 import ssl
 from collections.abc import Callable, Mapping
@@ -206,16 +205,6 @@ class ProviderOptions:
     def longest(self) -> timedelta:
         """Reaching the provider (two addresses at most are tried) and then talking to it."""
         return timedelta(seconds=2 * self.connect_timeout + self.total_timeout)
-
-
-def is_loopback(host: str) -> bool:
-    """True for this machine by name or by number."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:

@@ -17,7 +17,6 @@ from massar.domain.sites import (
 from massar.domain.sites.gated_pages import GatedPage
 from massar.domain.sites.grants import GrantFacts
 from massar.domain.sites.keys import Signer
-from massar.domain.sites.registry import RegistryError
 from massar.domain.sites.saml_certificate import CertificateRefused, Finding
 from massar.domain.sites.saml_idp import IdentityProvider
 from massar.domain.sites.site import Registry, Site, hashed_secret, is_secret
@@ -29,7 +28,6 @@ __all__ = [
     "GrantFacts",
     "IdentityProvider",
     "Registry",
-    "RegistryError",
     "Signer",
     "Site",
     "gated_pages",

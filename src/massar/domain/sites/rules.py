@@ -1,26 +1,25 @@
-"""What the settings of a site must be: one sentence for each mistake, saying what to do.
+"""What a site's settings must be beyond their types: one sentence for each mistake, saying what to do.
 
-Each is yielded as (settings, sentence). `settings` names what the sentence is about, with spaces between: where one of
-them could not be read at all, that is told instead.
+`address` and `role` judge one value and raise ValueError. `judge` yields (settings, sentence): where one of those settings
+could not be read at all, that is told instead.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from massar.domain.sites.site import Site
+from massar.core.loopback import is_loopback
+from massar.core.settings import near, one_of
 
-PROTOCOLS = ("oidc", "saml", "gate", "none")
-ALGORITHMS = ("ES256", "RS256")
-CLIENT_AUTH = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
-SLO_BINDINGS = ("redirect", "post")
-NAME_IDS = ("persistent", "transient", "email")
+if TYPE_CHECKING:
+    from massar.domain.sites.site import Site
+
 CLAIMS = ("name", "name_ar", "given_name", "family_name", "email", "school", "school_ar", "role", "locale")
 CLAIMS_OF_SCOPE = {
     "openid": (),
@@ -32,21 +31,12 @@ CLAIMS_OF_SCOPE = {
     "offline_access": (),
 }
 SCOPES = tuple(CLAIMS_OF_SCOPE)
-ICONS = ("mail", "school", "transfer", "notice", "sunset", "chart")  # drawn in parts.html; another would stop the page
 LANGUAGES = ("ar", "fr", "en")
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 LONGEST_ROLE = 20  # characters, as the person's column
 LONGEST_SCOPES = 200  # characters with the spaces between, as the grant's column
 YEAR = 366 * 24  # hours; far more would leave the calendar
 LONGEST_OFFLINE = 90  # days
-_HIGHEST = {"order": 9999, "offline_days": LONGEST_OFFLINE, "no_recovery_hours": YEAR, "max_age_minutes": YEAR * 60}
-_CHOICES = {
-    "protocol": PROTOCOLS,
-    "client_auth": CLIENT_AUTH,
-    "algorithm": ALGORITHMS,
-    "name_id": NAME_IDS,
-    "slo_binding": SLO_BINDINGS,
-}
+CONNECTS = {"redirect_uris": "oidc", "acs": "saml", "gate_origin": "gate"}  # setting -> the protocol that reads it
 _AS_THEY_ARE = re.compile(r"[A-Za-z0-9*._~-]+")
 _SLUG = re.compile(r"[a-z][a-z0-9_-]{1,38}")
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[1-9][0-9]{0,4})?")
@@ -54,7 +44,7 @@ _SECRET_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _URI = re.compile(r"[!$-;=?-\[\]-~]+")  # RFC 3986 and a little more: no space, control, quote, #, <, > or backslash
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?|[0-9a-f:.]+")
 _OWN_SCOPE = re.compile(r"[!#-9;-\[\]-~]+")  # RFC 6749 §3.3, without the colon that marks single claims in a grant
-_KEYS = {"EC": ECKey, "RSA": RSAKey, "OKP": OKPKey}
+_KEYS: dict[str, type[ECKey | RSAKey | OKPKey]] = {"EC": ECKey, "RSA": RSAKey, "OKP": OKPKey}
 _PUBLIC = {"EC": ("crv", "x", "y"), "RSA": ("n", "e"), "OKP": ("crv", "x")}
 _PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}  # RFC 7518 §6
 # By curve, RSA by its name: what an assertion under such a key may be signed with.
@@ -70,79 +60,63 @@ def form_encoded(text: str) -> str:
     return "".join(dict.fromkeys(_AS_THEY_ARE.sub("", text)))
 
 
-def judged(site: Site) -> Mistakes:
-    """Every mistake that the site's settings show by themselves."""
+def judge(site: Site) -> Mistakes:
+    """Every mistake that the site's settings show together."""
     if not _SLUG.fullmatch(site.slug):
-        yield "", "is no name for a site: 2 to 39 small letters, digits, - and _, a letter first."
-    yield from _judged_choices(site)
-    yield from _judged_words(site)
+        yield "", "is no name for a site: 2 to 39 small letters, digits, - and _, a letter first"
+    for name in ("name", "purpose"):
+        for language in set(getattr(site, name)) - set(LANGUAGES):
+            yield name, f"{name} has the language {language!r}: choose {one_of(LANGUAGES)}"
     yield from _judged_sign_out(site)
     yield from _judged_scopes(site)
     yield from _judged_id_token(site)
     yield from _judged_offline(site)
     yield from _judged_keys(site)
     yield from _judged_attributes(site)
-    yield from {"oidc": _judged_oidc, "saml": _judged_saml, "gate": _judged_gate}.get(site.protocol, _judged_none)(site)
-    for name in ("redirect_uris", "post_logout_redirect_uris", "acs"):
-        yield from _judged_addresses(name, getattr(site, name))
-    for name in ("backchannel_logout_uri", "slo", "slo_response", "slo_soap", "home", "gate_origin"):
-        yield from _judged_addresses(name, filter(None, [getattr(site, name)]))
+    by_protocol = {"oidc": _judged_oidc, "saml": _judged_saml, "gate": _judged_gate}
+    if site.protocol in by_protocol:
+        yield from by_protocol[site.protocol](site)
 
 
-def near(name: str, known: Iterable[str]) -> str:
-    """', perhaps x' where a known name is close to it; otherwise ''."""
-    return "".join(f", perhaps {close}" for close in difflib.get_close_matches(name[:60], list(known), n=1))
+def role(text: str) -> str:
+    """Judge one role. Raises ValueError."""
+    if not text or len(text) > LONGEST_ROLE or text != text.strip() or not text.isprintable():
+        raise ValueError(f"holds {text!r}: a role has 1 to {LONGEST_ROLE} characters and no space around it")
+    return text
 
 
-def _one_of(names: tuple[str, ...]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}"
-
-
-def _judged_choices(site: Site) -> Mistakes:
-    for name, choices in _CHOICES.items():
-        value = getattr(site, name)
-        if value not in choices:
-            yield name, f"{name} is {value!r}: choose {_one_of(choices)}{near(value, choices)}."
-    if site.icon and site.icon not in ICONS:
-        yield "icon", f"icon is {site.icon!r}: choose {_one_of(ICONS)}, or leave it empty to hide the card."
-    for name, highest in _HIGHEST.items():
-        if not 0 <= getattr(site, name) <= highest:  # not printed: Python writes no number of thousands of digits
-            yield name, f"{name} must be a whole number from 0 to {highest}."
-
-
-def _judged_words(site: Site) -> Mistakes:
-    for name in ("name", "purpose"):
-        for language in set(getattr(site, name)) - set(LANGUAGES):
-            yield name, f"{name} has the language {language!r}: choose {_one_of(LANGUAGES)}."
-    for role in site.roles:
-        if not role or len(role) > LONGEST_ROLE or role != role.strip() or not role.isprintable():
-            yield "roles", f"roles holds {role!r}: a role has 1 to {LONGEST_ROLE} characters and no space around it."
+def address(text: str) -> str:
+    """Judge one address; an empty one is none. Raises ValueError."""
+    if text and not _is_address(text):
+        wish = "an address begins with https:// (http:// on this machine only), names a host and has no #"
+        raise ValueError(f"holds {text!r}: {wish}")
+    return text
 
 
 def _judged_offline(site: Site) -> Mistakes:
     if site.offline_days and "offline_access" not in site.scopes:
-        yield "offline_days scopes", "offline_days is given: add offline_access to scopes, which is what asks for it."
+        yield "offline_days scopes", "offline_days is given: add offline_access to scopes, which is what asks for it"
 
 
 def _judged_sign_out(site: Site) -> Mistakes:
     for name in ("slo_soap", "backchannel_logout_uri"):
         if not site.hears_sign_out and getattr(site, name):
-            yield f"hears_sign_out {name}", f"hears_sign_out is false, but {name} is given: leave one of them out."
+            yield f"hears_sign_out {name}", f"hears_sign_out is false, but {name} is given: leave one of them out"
 
 
 def _judged_scopes(site: Site) -> Mistakes:
     """A site that acts for itself may have scopes of its own, for the servers that ask what its tokens are worth."""
     for scope in site.scopes:
         if site.service and not _OWN_SCOPE.fullmatch(scope):
-            yield "scopes service", f"scopes holds {scope!r}: a scope has no space, colon, quote or backslash."
+            yield "scopes service", f"scopes holds {scope!r}: a scope has no space, colon, quote or backslash"
         if not site.service and scope not in SCOPES:
             wish = f"choose from {', '.join(SCOPES)}{near(scope, SCOPES)}"
             yield (
                 "scopes service",
-                f"scopes holds {scope!r}: {wish} (only a site with service = true may have its own).",
+                f"scopes holds {scope!r}: {wish} (only a site with service = true may have its own)",
             )
     if len(" ".join(site.scopes)) > LONGEST_SCOPES:
-        yield "scopes", f"scopes are longer than {LONGEST_SCOPES} characters together: take some out."
+        yield "scopes", f"scopes are longer than {LONGEST_SCOPES} characters together: take some out"
 
 
 def _judged_id_token(site: Site) -> Mistakes:
@@ -154,21 +128,21 @@ def _judged_id_token(site: Site) -> Mistakes:
         if name in allowed:
             continue
         wish = f"add {scope} to scopes" if scope else f"choose from {', '.join(choices)}{near(name, choices)}"
-        yield "id_token_claims scopes", f"id_token_claims holds {name!r}, which no scope of the site allows: {wish}."
+        yield "id_token_claims scopes", f"id_token_claims holds {name!r}, which no scope of the site allows: {wish}"
 
 
 def _judged_keys(site: Site) -> Mistakes:
     for number, key in enumerate(site.client_keys, 1):
         trouble = _key_trouble(key)
         if trouble:
-            yield "client_keys", f"client_keys: key {number} {trouble}."
+            yield "client_keys", f"client_keys: key {number} {trouble}"
 
 
-def _key_trouble(jwk: dict) -> str:
+def _key_trouble(jwk: Mapping[str, Any]) -> str:
     """Why it is no public JWK that can verify an assertion (RFC 7517, RFC 7518 §6); '' if it is one. Shows no value."""
     kind = jwk.get("kty")
     if not isinstance(kind, str) or kind not in _KEYS:
-        return f"needs a kty: {_one_of(tuple(_KEYS))}, as in a public JWK"
+        return f"needs a kty: {one_of(tuple(_KEYS))}, as in a public JWK"
     if _PRIVATE & set(jwk):
         found = ", ".join(sorted(_PRIVATE & set(jwk)))
         return f"holds private parts ({found}): only the site may have those, so make it a new key and give the public part"
@@ -177,7 +151,7 @@ def _key_trouble(jwk: dict) -> str:
         return f"needs {' and '.join(absent)} as text"
     signs = SIGNS.get("RSA" if kind == "RSA" else jwk["crv"])
     if not signs:
-        return f"has a curve that is not taken: choose {_one_of(tuple(name for name in SIGNS if name != 'RSA'))}"
+        return f"has a curve that is not taken: choose {one_of(tuple(name for name in SIGNS if name != 'RSA'))}"
     if jwk.get("alg", signs[0]) not in signs:
         return f"can't sign with its alg: give {' or '.join(signs)}, or leave alg out"
     if jwk.get("use", "sig") != "sig":
@@ -187,17 +161,16 @@ def _key_trouble(jwk: dict) -> str:
     return _unreadable(kind, {"kty": kind, **{name: jwk[name] for name in _PUBLIC[kind]}})
 
 
-def _unreadable(kind: str, public: dict) -> str:
+def _unreadable(kind: str, public: dict[str, Any]) -> str:
     short = f"is RSA of less than {SHORTEST_RSA} bits: the site needs a longer one"
-    if (
-        kind == "RSA" and len(public["n"]) * 6 < SHORTEST_RSA
-    ):  # six bits a letter; reading it would print a warning as well
+    # Six bits a letter; reading it would print a warning as well.
+    if kind == "RSA" and len(public["n"]) * 6 < SHORTEST_RSA:
         return short
     try:
         key = _KEYS[kind].import_key(public)
     except (JoseError, ValueError, TypeError, KeyError, OverflowError):
         return "can't be read: copy the public JWK again"
-    if kind == "RSA" and key.public_key.key_size < SHORTEST_RSA:
+    if isinstance(key, RSAKey) and key.public_key.key_size < SHORTEST_RSA:
         return short
     return ""
 
@@ -207,40 +180,40 @@ def _judged_attributes(site: Site) -> Mistakes:
         if claim not in CLAIMS:
             yield (
                 "attributes",
-                f"has an unknown attribute {claim!r}: choose from {', '.join(CLAIMS)}{near(claim, CLAIMS)}.",
+                f"has an unknown attribute {claim!r}: choose from {', '.join(CLAIMS)}{near(claim, CLAIMS)}",
             )
         if not name or not name.isprintable() or " " in name:
-            yield "attributes", f"calls an attribute {name!r}: a name has no spaces."
+            yield "attributes", f"calls an attribute {name!r}: a name has no spaces"
 
 
 def _judged_oidc(site: Site) -> Mistakes:
     used = bool(site.redirect_uris or site.service or site.introspects)
     if used and not site.client_id:
-        yield "client_id", "needs a client_id."
+        yield "client_id", "needs a client_id"
     secret = site.client_auth.startswith("client_secret") and (used or site.client_secret)
     if secret and not _SECRET_HASH.fullmatch(site.client_secret):
         yield (
             "client_secret client_auth",
-            "client_secret must be the hash that `massar sites secret` prints (sha256:…).",
+            "client_secret must be the hash that `massar sites secret` prints (sha256:…)",
         )
     if used and site.client_auth == "private_key_jwt" and not site.client_keys:
-        yield "client_keys client_auth", "client_auth is private_key_jwt: give its public keys in client_keys."
+        yield "client_keys client_auth", "client_auth is private_key_jwt: give its public keys in client_keys"
     if used and site.client_auth == "none" and not site.pkce:
-        yield "pkce client_auth", "a client without a secret must use PKCE: leave pkce out."
+        yield "pkce client_auth", "a client without a secret must use PKCE: leave pkce out"
     if site.redirect_uris and "openid" not in site.scopes:
-        yield "scopes redirect_uris", "scopes must hold openid."
+        yield "scopes redirect_uris", "scopes must hold openid"
 
 
 def _judged_saml(site: Site) -> Mistakes:
     if site.acs and not site.entity_id:
-        yield "entity_id", "needs an entity_id."
+        yield "entity_id", "needs an entity_id"
     if site.our_entity and not _SLUG.fullmatch(site.our_entity):
-        yield "our_entity", "our_entity is a part of addresses: 2 to 39 small letters, digits, - and _, a letter first."
+        yield "our_entity", "our_entity is a part of addresses: 2 to 39 small letters, digits, - and _, a letter first"
     yield from _judged_indexes(site)
     if site.signed_requests and not site.certificate:
-        yield "certificate signed_requests", "asks for signed requests: give the site's certificate."
+        yield "certificate signed_requests", "asks for signed requests: give the site's certificate"
     if site.slo_soap and site.backchannel_logout_uri:
-        yield "slo_soap backchannel_logout_uri", "can be told in two ways: give slo_soap or backchannel_logout_uri."
+        yield "slo_soap backchannel_logout_uri", "can be told in two ways: give slo_soap or backchannel_logout_uri"
 
 
 def _judged_indexes(site: Site) -> Mistakes:
@@ -249,38 +222,22 @@ def _judged_indexes(site: Site) -> Mistakes:
     if indexes and len(indexes) != len(site.acs):
         yield (
             "acs acs_indexes",
-            f"acs_indexes has {len(indexes)} numbers for {len(site.acs)} addresses in acs: give one for each.",
+            f"acs_indexes has {len(indexes)} numbers for {len(site.acs)} addresses in acs: give one for each",
         )
     if len(set(indexes)) != len(indexes):
-        yield "acs_indexes", "acs_indexes holds a number twice: each address in acs has its own."
-    if not all(0 <= index <= HIGHEST_INDEX for index in indexes):
-        yield "acs_indexes", f"acs_indexes must be whole numbers from 0 to {HIGHEST_INDEX}."
+        yield "acs_indexes", "acs_indexes holds a number twice: each address in acs has its own"
 
 
 def _judged_gate(site: Site) -> Mistakes:
     if isinstance(site.attributes, dict):
-        yield "attributes", "attributes must be a list: the names of the gate's headers are fixed."
+        yield "attributes", "attributes must be a list: the names of the gate's headers are fixed"
     if site.gate_origin and (not _ORIGIN.fullmatch(site.gate_origin) or site.gate_origin.endswith((":80", ":443"))):
         yield (
             "gate_origin",
-            "gate_origin must be scheme, host and a port that is not the usual one, in small letters, as https://notifrh.example.ma.",
+            "gate_origin must be scheme, host and a port that is not the usual one, in small letters, as https://notifrh.example.ma",
         )
     if site.gate_key and not _SECRET_HASH.fullmatch(site.gate_key):
-        yield "gate_key", "gate_key must be the hash that `massar sites secret` prints (sha256:…)."
-
-
-def _judged_none(site: Site) -> Mistakes:
-    """A card that only explains, or an unknown protocol, which was told already."""
-    yield from ()
-
-
-def _judged_addresses(name: str, addresses: Iterable[str]) -> Mistakes:
-    for address in addresses:
-        if not _is_address(address):
-            yield (
-                name,
-                f"{name}: {address!r} must begin with https:// (http:// on this machine only), name a host and have no #.",
-            )
+        yield "gate_key", "gate_key must be the hash that `massar sites secret` prints (sha256:…)"
 
 
 def _is_address(address: str) -> bool:
@@ -294,4 +251,4 @@ def _is_address(address: str) -> bool:
         return False
     host = parts.hostname or ""
     known = len(host) < 254 and _HOST.fullmatch(host) is not None
-    return plain and known and (parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK))
+    return plain and known and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))

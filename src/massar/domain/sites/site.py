@@ -5,8 +5,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from massar.core.settings import Table, Wanted
+from massar.domain.sites import rules
+from massar.domain.sites.rules import HIGHEST_INDEX, LONGEST_OFFLINE, YEAR
 
 # Where a native program listens on the person's own machine (RFC 8252 §7.3); "localhost" may be somebody else (§8.3).
 _LOOPBACK = r"http://(?:127\.0\.0\.1|\[::1\])"
@@ -15,56 +23,201 @@ _AT_A_PORT = re.compile(rf"({_LOOPBACK}):([1-9][0-9]{{0,4}})(/.*)")  # as asked 
 _HIGHEST_PORT = 65535
 
 
-@dataclass(frozen=True)
-class Site:
-    """One site. Texts by language. What a protocol does not use stays empty. Annotations say what the file may hold."""
+ByLanguage = Annotated[dict[str, str], Wanted('a table of texts by language, as { fr = "…", ar = "…" }')]
+Addresses = tuple[Annotated[str, AfterValidator(rules.address)], ...]
+Address = Annotated[str, AfterValidator(rules.address)]
 
-    slug: str
-    protocol: str = "none"
-    name: dict[str, str] = field(default_factory=dict)
-    purpose: dict[str, str] = field(default_factory=dict)
-    host: str = ""
-    icon: str = "notice"
-    home: str = ""
-    order: int = 100
+
+@dataclass(frozen=True)
+class Site(Table):
+    """One site. What a protocol does not use stays empty."""
+
+    slug: str = ""
+    protocol: Annotated[
+        Literal["none", "oidc", "saml", "gate"],
+        Field(
+            description="`none` is a card that only explains. Written out, it also closes a connected site for a while"
+        ),
+    ] = "none"
+    name: Annotated[ByLanguage, Field(description="what the card says, by language (`ar`, `fr`, `en`)")] = field(
+        default_factory=dict
+    )
+    purpose: Annotated[ByLanguage, Field(description="the same, what the site is for")] = field(default_factory=dict)
+    host: Annotated[str, Field(description="the address shown on the card")] = ""
+    icon: Annotated[
+        Literal["mail", "school", "transfer", "notice", "sunset", "chart", ""],
+        Field(
+            description="sign on the card; empty hides the card. A site with `introspects` or `service` alone, without "
+            "`redirect_uris` and `home`, and a native program have none in any case"
+        ),
+    ] = "notice"
+    home: Annotated[
+        Address,
+        Field(description="where one press on the card leads; without it the front door of the protocol"),
+    ] = ""
+    order: Annotated[int, Field(ge=0, le=9999, description="place among the cards")] = 100
     # who may enter
-    roles: tuple[str, ...] = ()
-    no_recovery_hours: int = 0
-    max_age_minutes: int = 0
-    no_recent_recovery: bool = False
+    roles: Annotated[
+        tuple[Annotated[str, AfterValidator(rules.role)], ...],
+        Field(
+            description="roles that may enter, as the persons' records have them; without it everybody. No list of roles is "
+            "fixed, so a misspelt one lets nobody in"
+        ),
+    ] = ()
+    no_recovery_hours: Annotated[
+        int, Field(ge=0, le=YEAR, description="how long after a recovery the site stays closed, at most a year")
+    ] = 0
+    max_age_minutes: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=YEAR * 60,
+            description="how old the sign-in may be, for every protocol; older: the password is asked again. 0: as old as the "
+            "session; at most a year",
+        ),
+    ] = 0
+    no_recent_recovery: Annotated[
+        bool, Field(description="only accounts at `urn:massar:acr:settled`: no recovery in the last 72 hours")
+    ] = False
     # on purpose: a native program or a site with tokens alone has nothing that a sign-out could end
-    hears_sign_out: bool = True
+    hears_sign_out: Annotated[
+        bool,
+        Field(
+            description="`false`: it is right that the site does not hear of a sign-out, and `massar sites check` is silent "
+            "about it. For a native mail program, say, which has tokens and no session of its own: its tokens end in any case"
+        ),
+    ] = True
     # OpenID Connect
-    client_id: str = ""
-    client_secret: str = ""
-    client_auth: str = "client_secret_basic"
-    client_keys: tuple[dict, ...] = ()
-    redirect_uris: tuple[str, ...] = ()
-    post_logout_redirect_uris: tuple[str, ...] = ()
-    backchannel_logout_uri: str = ""
-    pkce: bool = True
-    algorithm: str = "ES256"
-    scopes: tuple[str, ...] = ("openid", "profile", "email")
-    id_token_claims: tuple[str, ...] = ()
-    offline_days: int = 0
-    service: bool = False
-    introspects: bool = False
+    client_id: Annotated[str, Field(description="OpenID Connect: the site's name")] = ""
+    client_secret: Annotated[
+        str, Field(description="its secret as `massar sites secret` prints the hash: `sha256:…`")
+    ] = ""
+    client_auth: Annotated[
+        Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"],
+        Field(description="how the site proves itself; with `none` PKCE is required"),
+    ] = "client_secret_basic"
+    client_keys: Annotated[
+        tuple[dict[str, Any], ...],
+        Wanted("a list of tables, one for each key"),
+        Field(
+            description="for `private_key_jwt` (an assertion lives five minutes at most): list of public JWKs, EC (P-256, P-384), "
+            "RSA (2048 bits or more) or Ed25519, without private parts"
+        ),
+    ] = ()
+    redirect_uris: Annotated[
+        Addresses,
+        Field(
+            description="where codes may be sent; of a [native program](sites.md#native-programs) `http://127.0.0.1/…` "
+            "without a port"
+        ),
+    ] = ()
+    post_logout_redirect_uris: Annotated[
+        Addresses, Field(description="where the browser may return after a sign-out")
+    ] = ()
+    backchannel_logout_uri: Annotated[
+        Address,
+        Field(description="where signed logout tokens are posted; SAML sites without `slo_soap` may have one too"),
+    ] = ""
+    pkce: Annotated[bool, Field(description="whether S256 is required")] = True
+    algorithm: Annotated[Literal["ES256", "RS256"], Field(description="for ID tokens and logout tokens")] = "ES256"
+    scopes: Annotated[
+        tuple[str, ...],
+        Field(
+            description="the most that the site may ask for: `openid`, `profile`, `email`, `school`, `recovery`, `mail`, "
+            "`offline_access`. With `service` also scopes of its own"
+        ),
+    ] = ("openid", "profile", "email")
+    id_token_claims: Annotated[
+        tuple[str, ...],
+        Field(
+            description="claims that stand in the ID token too, for sites that never ask UserInfo "
+            '([Moodle](../integrate/moodle.md)): `["name", "email"]`. Each as far as the granted scopes allow it'
+        ),
+    ] = ()
+    offline_days: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=LONGEST_OFFLINE,
+            description="how long a program that was given `offline_access` stays signed in after its session has ended; 0: its "
+            "tokens end with the session, 12 hours at most. Never for operators",
+        ),
+    ] = 0
+    service: Annotated[bool, Field(description="the site may act for itself (client credentials)")] = False
+    introspects: Annotated[bool, Field(description="the site may ask what a token is worth")] = False
     # SAML 2.0
-    entity_id: str = ""
-    our_entity: str = ""
-    acs: tuple[str, ...] = ()
-    acs_indexes: tuple[int, ...] = ()
-    slo: str = ""
-    slo_binding: str = "redirect"
-    slo_response: str = ""
-    slo_soap: str = ""
-    name_id: str = "persistent"
-    attributes: tuple[str, ...] | dict[str, str] = ("email", "name")
-    certificate: str = ""
-    signed_requests: bool = False
+    entity_id: Annotated[str, Field(description="SAML 2.0: the site's name")] = ""
+    our_entity: Annotated[
+        str,
+        Field(
+            description="another name of the account for this site, for a federation, or for a second site with the same "
+            "`entity_id` ([two domains of one Microsoft tenant]"
+            "(../integrate/saml-microsoft365.md#two-domains-of-one-tenant)): a short name, say `academie`. Entity id and "
+            "metadata are then at `/saml/as/academie/metadata`, sign-in and sign-out beside it. Sites that share the name "
+            "share the entity"
+        ),
+    ] = ""
+    acs: Annotated[
+        Addresses, Field(description="where answers may be posted; the first is used when the site names none")
+    ] = ()
+    acs_indexes: Annotated[
+        tuple[Annotated[int, Field(ge=0, le=HIGHEST_INDEX)], ...],
+        Wanted(f"a list of whole numbers from 0 to {HIGHEST_INDEX}, as [0, 2]"),
+        Field(
+            description="the numbers that the site itself gave these addresses (`index` in its metadata), one for each: "
+            "`[1, 3]`. Without them a request's AssertionConsumerServiceIndex is the position in `acs`, from 0"
+        ),
+    ] = ()
+    slo: Annotated[Address, Field(description="where single logout goes through the browser")] = ""
+    slo_binding: Annotated[
+        Literal["redirect", "post"],
+        Field(
+            description="`post`: messages about a sign-out travel in a form, for sites that take nothing else (Spring Security "
+            "as it comes)"
+        ),
+    ] = "redirect"
+    slo_response: Annotated[
+        Address,
+        Field(description="where answers go, if the site's metadata has a ResponseLocation; without it to `slo`"),
+    ] = ""
+    slo_soap: Annotated[Address, Field(description="where the account itself asks for logout (SOAP)")] = ""
+    name_id: Annotated[
+        Literal["persistent", "transient", "email"], Field(description="the kind of name for a person")
+    ] = "persistent"
+    attributes: Annotated[
+        tuple[str, ...] | dict[str, str],
+        Wanted('a list of texts, as ["email", "name"], or a table of texts, as { IDPEmail = "email" }'),
+        Field(
+            description="what a SAML or gated site is told: `name`, `name_ar`, `given_name`, `family_name`, `email`, `school`, "
+            '`school_ar`, `role`, `locale`. SAML: or a table with the site\'s own names, `{ IDPEmail = "email" }`'
+        ),
+    ] = ("email", "name")
+    certificate: Annotated[
+        str,
+        Field(
+            description="the site's, in PEM; nothing else that a request carries is believed. One that has ended verifies "
+            "nothing, and a request signed under it is refused; `massar sites check` warns 30 days before"
+        ),
+    ] = ""
+    signed_requests: Annotated[
+        bool,
+        Field(
+            description="whether the site must sign what it asks, with SHA-256 or better. Without it a signature by SHA-1 "
+            "counts as none. A logout request that is not signed ends nothing by itself: the person is asked"
+        ),
+    ] = False
     # the gate
-    gate_origin: str = ""
-    gate_key: str = ""
+    gate_origin: Annotated[Address, Field(description="scheme and host of a gated site")] = ""
+    gate_key: Annotated[
+        str,
+        Field(
+            description="what its proxy proves itself with, as `massar sites secret` prints the hash: for "
+            "[Traefik](../integrate/traefik.md) and [Caddy](../integrate/caddy.md)"
+        ),
+    ] = ""
+
+    def judge(self) -> Iterator[tuple[str, str]]:
+        return rules.judge(self)
 
     @property
     def connected(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from django.conf import settings
@@ -10,8 +9,17 @@ from django.conf import settings
 from massar.domain.delivery import api as delivery
 from massar.providers import registry
 
-_TEXTS = {"to_field", "text_field", "sender_field", "sender", "validity_field", "reference_field"}
-_TABLES = {"headers", "extra"}
+# The words of the gateway at MASSAR_SMS_URL, called alike in the settings and in the options.
+_OF_THE_GATEWAY = (
+    "sms_to_field",
+    "sms_text_field",
+    "sms_sender_field",
+    "sms_sender",
+    "sms_validity_field",
+    "sms_reference_field",
+    "sms_headers",
+    "sms_extra",
+)
 
 
 def from_settings() -> delivery.Roster:
@@ -22,9 +30,8 @@ def from_settings() -> delivery.Roster:
         options = delivery.ProviderOptions(name="mail", sender=massar.email_from, ca_file=_path(massar.email_ca_file))
         providers["email"] = [registry.provider_from_url(massar.email_url, options)]
     if massar.sms_url:
-        options = delivery.ProviderOptions(
-            name="sms", ca_file=_path(massar.sms_ca_file), **_sms_options(massar.sms_options)
-        )
+        words = {name: getattr(massar, name) for name in _OF_THE_GATEWAY}
+        options = delivery.ProviderOptions(name="sms", ca_file=_path(massar.sms_ca_file), **words)
         slots = delivery.bind_slots.of_provider("sms")
         providers["sms"] = [registry.provider_from_url(massar.sms_url, options, slots=slots)]
     for name, table in massar.providers.items():
@@ -65,30 +72,5 @@ def sites() -> dict[str, delivery.Provider]:
     return {"site": registry.SiteProvider(options), "soap": registry.SoapProvider(options)}
 
 
-def _path(name: str | None) -> Path | None:
+def _path(name: str) -> Path | None:
     return Path(name) if name else None
-
-
-def _sms_options(given) -> dict:
-    """MASSAR_SMS_TO_FIELD, …_TEXT_FIELD, …_SENDER and so on; MASSAR_SMS_HEADERS and MASSAR_SMS_EXTRA are JSON objects."""
-    options = {}
-    for name, value in given.items():
-        if name in _TEXTS:
-            options[f"sms_{name}"] = value
-        elif name in _TABLES:
-            options[f"sms_{name}"] = _table(name, value)
-        else:
-            raise delivery.ProviderSettingError(f"MASSAR_SMS_{name.upper()} is no setting of an SMS gateway.")
-    return options
-
-
-def _table(name: str, value: str) -> dict:
-    try:
-        table = json.loads(value)
-    except ValueError:
-        table = None
-    if not isinstance(table, dict):
-        raise delivery.ProviderSettingError(
-            f'MASSAR_SMS_{name.upper()} must be a JSON object, as {{"Authorization": "Bearer ..."}}.'
-        )
-    return table

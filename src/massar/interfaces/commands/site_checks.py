@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from massar.core import local_time
+from massar.core.loopback import is_loopback
 from massar.domain.sites.api import Finding, Site, keys, rules, saml_certificate
 from massar.journeys.sso import log_out_of_sites
 
@@ -28,7 +29,7 @@ def judged(site: Site, now: datetime) -> Iterator[Finding]:
     yield from saml_certificate.findings(site.certificate, now=now) if site.certificate else ()
     if settings.MASSAR.mode == "production":
         for address in _addresses(site):
-            if urlsplit(address).hostname in rules.LOOPBACK:
+            if is_loopback(urlsplit(address).hostname or ""):
                 yield Finding(f"{address} is this machine: people's browsers don't get there.")
     odd = rules.form_encoded(site.client_id)
     if odd:

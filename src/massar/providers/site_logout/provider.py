@@ -5,6 +5,7 @@
 from datetime import timedelta
 from urllib.parse import urlencode, urlsplit
 
+from massar.core.loopback import is_loopback
 from massar.domain.delivery.provider import (
     MESSAGE,
     RECIPIENT,
@@ -15,7 +16,6 @@ from massar.domain.delivery.provider import (
     ProviderOptions,
     Rejected,
     Result,
-    is_loopback,
     tls_context,
 )
 from massar.providers.http_client import Answer, Call, Caller, Place

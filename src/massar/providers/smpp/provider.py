@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
 
+from massar.core.loopback import is_loopback
 from massar.domain.delivery.provider import (
     SMS,
     NotTransmitted,
@@ -20,7 +21,6 @@ from massar.domain.delivery.provider import (
     ReceiptSink,
     Rejected,
     Result,
-    is_loopback,
     tls_context,
     trouble,
 )

@@ -8,7 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote
 
-from massar.domain.delivery.provider import ProviderOptions, ProviderSettingError, is_loopback
+from massar.core.loopback import is_loopback
+from massar.domain.delivery.provider import ProviderOptions, ProviderSettingError
 from massar.providers.smpp.pdu import Address
 from massar.providers.smpp.receipt import DEC_TO_HEX, FORMS, HEX_TO_DEC, SAME, Forms
 

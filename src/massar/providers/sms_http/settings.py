@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from massar.core.loopback import is_loopback
 from massar.domain.delivery.provider import (
     DELIVERED,
     FAILED,
     UNDERWAY,
     ProviderOptions,
     ProviderSettingError,
-    is_loopback,
 )
 from massar.providers.http_client import Place
 from massar.providers.oauth_token import TokenPlace

@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 
+from massar.core.loopback import is_loopback
 from massar.domain.delivery import return_path
 from massar.domain.delivery.provider import (
     EMAIL,
@@ -20,7 +21,6 @@ from massar.domain.delivery.provider import (
     ProviderSettingError,
     Rejected,
     Result,
-    is_loopback,
     tls_context,
     trouble,
 )

@@ -1,0 +1,16 @@
+"""Whether an address is this machine's own."""
+
+from __future__ import annotations
+
+import ipaddress
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine by name or by number: all of 127.0.0.0/8, ::1, and the former written as IPv6."""
+    if host == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback

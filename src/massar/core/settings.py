@@ -1,0 +1,437 @@
+"""The one reader of settings: texts and tables in, typed and frozen dataclasses out, one sentence for each mistake.
+
+A dataclass that derives from `Table` says what may be set: each setting is a field whose annotation carries its bounds
+and its description (`Annotated[int, Field(ge=1, le=10, description="…")]`). pydantic judges the values. A text that reads
+`env:NAME` or `file:PATH` is taken from there, in every table. No sentence holds a value that could be a secret.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields
+from datetime import timedelta
+from functools import cached_property
+from io import StringIO
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Le
+from dotenv.parser import parse_stream
+from pydantic import AfterValidator, ConfigDict, GetCoreSchemaHandler, PlainValidator, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
+
+LARGEST_SECRET = 64 * 1024
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class SettingsError(Exception):
+    """The settings can't be used; `mistakes` holds one sentence for each thing to put right."""
+
+    def __init__(self, mistakes: list[str]):
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+class Verbatim(str):
+    """A text that means itself: what `env:` or `file:` led to, or what has no placeholders."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """What one table, or the environment, may hold. Every field has a default, also one that is `Required`."""
+
+    VARIABLES: ClassVar[str] = ""  # what the names of variables begin with, where the settings are such
+
+    def judge(self) -> Iterator[tuple[str, str]]:
+        """Yield the mistakes that no single setting shows: the settings concerned, and what is said of them.
+
+        What could not be read at all stands at its default here; a sentence about it is left out.
+        """
+        yield from ()
+
+
+# -- what an annotation may say besides pydantic's own words
+
+
+class Required(NamedTuple):
+    """It must be given. `hint`: what to do."""
+
+    hint: str
+
+
+class Wanted(NamedTuple):
+    """What a value must be, in words that fit behind "must be"."""
+
+    words: str
+
+
+class OftenEmpty(NamedTuple):
+    """An empty text is a value of this variable, not the absence of one."""
+
+
+class Duration(NamedTuple):
+    """A whole number of `unit`s that becomes a timedelta."""
+
+    unit: Literal["minutes", "hours"]
+    least: int
+    most: int
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        number = core_schema.int_schema(strict=True, ge=self.least, le=self.most)
+        return core_schema.no_info_after_validator_function(lambda n: timedelta(**{self.unit: n}), number)
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be a text on one line, without control characters")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_one_line)]
+
+
+class Named(NamedTuple):
+    """What operators call the setting, where that is not the name of the field."""
+
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """One field of a Table. `name`: as the operator writes it. `kind`: its type without `notes`."""
+
+    field: str
+    name: str
+    hint: Any
+    kind: Any
+    notes: tuple[object, ...]
+    default: object
+    description: str
+
+    @property
+    def required(self) -> Required | None:
+        return next((note for note in self.notes if isinstance(note, Required)), None)
+
+    @property
+    def inner(self) -> type[Table] | None:
+        """The Table that this setting is, where it is one."""
+        return self.kind if isinstance(self.kind, type) and issubclass(self.kind, Table) else None
+
+    @cached_property
+    def adapter(self) -> TypeAdapter[Any]:
+        """Made when the first value comes: most settings stand at their defaults."""
+        return TypeAdapter(self.hint, config=_STRICT)
+
+
+_SETTINGS: dict[type[Table], dict[str, Setting]] = {}
+
+
+def settings_of(table: type[Table]) -> Mapping[str, Setting]:
+    """By the names that operators write, in the order of the class. Fields without a description are no settings."""
+    if table in _SETTINGS:
+        return _SETTINGS[table]
+    hints = get_type_hints(table, include_extras=True)
+    found = _SETTINGS[table] = {}
+    for field in fields(table):
+        kind, notes = _parts(hints[field.name])
+        info = next((note for note in notes if isinstance(note, FieldInfo) and note.description), None)
+        if info and info.description:
+            usual = f"{table.VARIABLES}{field.name.upper()}" if table.VARIABLES else field.name
+            name = next((note.name for note in notes if isinstance(note, Named)), usual)
+            default = field.default_factory() if field.default_factory is not MISSING else field.default
+            found[name] = Setting(field.name, name, hints[field.name], kind, notes, default, info.description)
+    return found
+
+
+def _parts(hint: Any) -> tuple[Any, tuple[object, ...]]:
+    """The type and everything that Annotated says about it, nested or in a Field."""
+    if get_origin(hint) is not Annotated:
+        return hint, ()
+    inner, *notes = get_args(hint)
+    kind, below = _parts(inner)
+    inside = [one for note in notes if isinstance(note, FieldInfo) for one in note.metadata]
+    return kind, (*below, *notes, *inside)
+
+
+# -- where settings come from
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Read a `.env` file by python-dotenv; `${NAME}` is no reference, for passwords hold such signs. Raises SettingsError."""
+    if not path.is_file():
+        return {}
+    try:
+        lines = list(parse_stream(StringIO(path.read_text("utf-8-sig"))))
+    except (OSError, UnicodeDecodeError) as trouble:
+        raise SettingsError(
+            [f"{path} can't be read: {_why(trouble)}. Put that right, or take the file away."]
+        ) from None
+    wrong = [one.original.line for one in lines if one.error]
+    if wrong:
+        says = "write NAME=value, and a value with quotes or # in it between single quotes"
+        raise SettingsError([f"{path}, line {number}, can't be read: {says}." for number in wrong])
+    return {one.key: one.value for one in lines if one.key and one.value is not None}
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file. Raises SettingsError.
+
+    Beside TOMLDecodeError tomllib lets out ValueError (a number of thousands of digits) and RecursionError.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as trouble:
+        raise SettingsError([f"{str(path)!r} can't be read: {_why(trouble)}."]) from None
+
+
+def _why(trouble: Exception) -> str:
+    return (trouble.strerror if isinstance(trouble, OSError) else "") or str(trouble) or type(trouble).__name__
+
+
+def _resolved(value: object, environ: Mapping[str, str]) -> object:
+    """The value with every `env:NAME` and `file:PATH` in it followed, lists as tuples. Raises ValueError."""
+    if isinstance(value, Mapping):
+        return {key: _resolved(one, environ) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(_resolved(one, environ) for one in value)
+    if not isinstance(value, str) or isinstance(value, Verbatim):
+        return value
+    where, mark, place = value.partition(":")
+    if mark and where == "env":
+        if not environ.get(place, "").strip():
+            raise ValueError(f"reads the variable {place!r}, which is not set or empty: set it")
+        return Verbatim(environ[place])
+    return _secret_file(place) if mark and where == "file" else value
+
+
+def _secret_file(place: str) -> Verbatim:
+    """What the file holds; its last line end is not part of it."""
+    try:
+        with Path(place).open("rb") as file:
+            text = file.read(LARGEST_SECRET + 1).decode("utf-8-sig")
+    except (OSError, ValueError):
+        raise ValueError(
+            f"reads the file {place!r}, which can't be read: name a file that holds nothing else"
+        ) from None
+    if len(text) > LARGEST_SECRET:
+        raise ValueError(f"reads the file {place!r}, which is larger than 64 KiB: name a file that holds nothing else")
+    if not text.strip():
+        raise ValueError(f"reads the file {place!r}, which is empty: write the value into it")
+    return Verbatim(text.rstrip("\r\n"))
+
+
+def typed(table: type[Table], texts: Mapping[str, str]) -> dict[str, object]:
+    """The settings that stand in variables or in a URL's query, as values of their kinds.
+
+    What is none stays a text, which the reader then refuses. References are followed by the reader, so they stay as well.
+    """
+    kinds = {name: setting.kind for name, setting in settings_of(table).items()}
+    return {name: _typed(kinds.get(name, str), text) for name, text in texts.items()}
+
+
+def _typed(kind: Any, text: str) -> object:
+    origin = get_origin(kind) or kind
+    if origin in (int, timedelta):
+        return int(text) if _WHOLE.fullmatch(text) else text
+    if origin is float:
+        return float(text) if _NUMBER.fullmatch(text) else text
+    if origin is bool:
+        return {"true": True, "false": False}.get(text, text)
+    if origin is tuple:
+        return tuple(word.strip() for word in text.split(",") if word.strip())
+    if origin is dict:
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return text
+    return text
+
+
+def from_environment(table: type[Table], environ: Mapping[str, str]) -> dict[str, object]:
+    """The variables of this table that are set, as values. Spaces around them do not count, and empty means not set."""
+    texts = {}
+    for name, setting in settings_of(table).items():
+        text = environ.get(name, "").strip()
+        if text or (name in environ and any(isinstance(note, OftenEmpty) for note in setting.notes)):
+            texts[name] = text
+    return typed(table, texts)
+
+
+# -- reading
+
+
+T = TypeVar("T", bound=Table)
+
+
+def read(
+    table: type[T],
+    given: Mapping[str, object],
+    *,
+    environ: Mapping[str, str],
+    called: str = "",
+    own: Mapping[str, object] | None = None,
+) -> tuple[T, list[str]]:
+    """Read what was given for a table.
+
+    Args:
+        environ: where `env:NAME` is looked up.
+        called: what each sentence begins with, as `[sites.massar]`.
+        own: fields that are no settings.
+
+    Returns:
+        The table, with defaults for what can't be used, and one sentence for each mistake.
+    """
+    found, told, wrong = _read(table, given, environ, "")
+    made = table(**found, **(own or {}))
+    told += [said for names, said in made.judge() if not wrong & set(names.split())]
+    return made, [f"{called} {said}".strip() + ("" if said.endswith(".") else ".") for said in told]
+
+
+def required(table: type[T], given: Mapping[str, object], *, environ: Mapping[str, str], called: str) -> T:
+    """As `read`. Raises SettingsError with every mistake."""
+    made, mistakes = read(table, given, environ=environ, called=called)
+    if mistakes:
+        raise SettingsError(mistakes)
+    return made
+
+
+def _read(
+    table: type[Table], given: Mapping[str, object], environ: Mapping[str, str], inside: str
+) -> tuple[dict[str, Any], list[str], set[str]]:
+    """Values by field, sentences, and the names of the settings that they are about."""
+    known, told, wrong = settings_of(table), list[str](), set[str]()
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        setting = known.get(name)
+        if setting is None:
+            told.append(f"has no setting {inside + name!r}: {_instead(name, known)}")
+            continue
+        try:
+            found[setting.field] = _value(setting, value, environ, inside)
+        except _Wrong as mistake:
+            told += mistake.sentences
+            found |= mistake.found
+            wrong |= {inside + name, name}
+    for name, setting in known.items():
+        if setting.required and name not in given:
+            told.append(f"{inside}{name} is missing: {setting.required.hint}")
+            wrong |= {inside + name, name}
+    return found, told, wrong
+
+
+class _Wrong(Exception):
+    """A setting can't be used. `found`: its field with what was given, where only the value is wrong and not its kind."""
+
+    def __init__(self, *sentences: str, found: Mapping[str, object] | None = None):
+        super().__init__()
+        self.sentences, self.found = sentences, found or {}
+
+
+def _value(setting: Setting, value: object, environ: Mapping[str, str], inside: str) -> object:
+    """What the setting says. Raises _Wrong."""
+    name = inside + setting.name
+    if setting.inner:
+        if not isinstance(value, Mapping):
+            raise _Wrong(f"{name} must be a table")
+        found, told, wrong = _read(setting.inner, value, environ, f"{name}.")
+        made = setting.inner(**found)
+        told += [said for names, said in made.judge() if not wrong & set(names.split())]
+        if told:
+            raise _Wrong(*told)
+        return made
+    try:
+        value = _resolved(value, environ)
+    except ValueError as trouble:
+        raise _Wrong(f"{name} {trouble}") from None
+    if isinstance(value, Verbatim) and setting.kind is not str:
+        value = _typed(setting.kind, value)
+    try:
+        return setting.adapter.validate_python(value)
+    except ValidationError as refused:
+        of_its_kind = all(
+            one["type"] == "value_error" for one in refused.errors(include_url=False, include_input=False)
+        )
+        made_anew = any(isinstance(note, PlainValidator) for note in setting.notes)
+        kept = {setting.field: value} if of_its_kind and not made_anew else {}
+        raise _Wrong(*_sentences(setting, name, value, refused), found=kept) from None
+
+
+# -- sentences
+
+
+def _sentences(setting: Setting, name: str, value: object, refused: ValidationError) -> list[str]:
+    """What its own judges say, each; or one about its kind."""
+    errors = refused.errors(include_url=False, include_input=False)
+    told = [
+        "".join(
+            [name, *(f".{_spelled(step)}" for step in one["loc"] if isinstance(step, str)), f" {one['ctx']['error']}"]
+        )
+        for one in errors
+        if one["type"] == "value_error"
+    ]
+    if len(told) == len(errors):
+        return told
+    if get_origin(setting.kind) is Literal:
+        choices = get_args(setting.kind)
+        said = f"is {value!r}" if isinstance(value, str) and len(value) < 60 else "is none of its values"
+        return [f"{name} {said}: choose {one_of(choices)}{near(str(value)[:60], choices)}"]
+    number = setting.kind in (int, float, timedelta) and isinstance(value, str) and len(value) < 40
+    return [f"{name} must be {wanted(setting)}" + (f", not {value!r}" if number else "")]
+
+
+def wanted(setting: Setting) -> str:
+    """What its values are, in words."""
+    for note in setting.notes:
+        if isinstance(note, Wanted):
+            return note.words
+    least, most = bounds(setting)
+    limits = "" if least is None else f" from {least} to {most}"
+    if setting.kind in (int, timedelta):
+        return f"a whole number{limits}"
+    if setting.kind is float:
+        return f"a number{limits}"
+    if get_origin(setting.kind) is tuple:
+        return (
+            "a list of whole numbers, as [0, 2]" if int in get_args(setting.kind) else 'a list of texts, as ["…", "…"]'
+        )
+    if get_origin(setting.kind) is dict:
+        return 'a table of texts, as { name = "…" }'
+    return "true or false" if setting.kind is bool else "a text"
+
+
+def bounds(setting: Setting) -> tuple[Any, Any]:
+    """The least and the most that a number may be; (None, None) where nothing is said."""
+    for note in setting.notes:
+        if isinstance(note, Duration):
+            return note.least, note.most
+    least = next((note.ge for note in setting.notes if isinstance(note, Ge)), None)
+    return least, next((note.le for note in setting.notes if isinstance(note, Le)), None)
+
+
+def _instead(name: str, known: Iterable[str]) -> str:
+    close = near(name, known)
+    return f"correct its name{close}" if close else "take it out"
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """', perhaps x' where a known name is close to it; otherwise ''."""
+    return "".join(f", perhaps {close}" for close in difflib.get_close_matches(name[:60], list(known), n=1) if close)
+
+
+def one_of(names: Iterable[str]) -> str:
+    """`a, b or c`; an empty one in quotes."""
+    *others, last = [name or '""' for name in names]
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _spelled(step: str) -> str:
+    return step if re.fullmatch(r"[\w-]+", step) else repr(step)
