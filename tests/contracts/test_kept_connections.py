@@ -231,7 +231,7 @@ def test_a_worker_that_stops_says_goodbye(script, provider):
     one, stop = provider(played.port), threading.Event()
     send(one)
     stop.set()
-    Worker(delivery.Roster({"email": [one]})).run(stop)
+    Worker(delivery.ProviderRegistry({"email": [one]})).run(stop)
     assert provider(played.port).check() == [], "the first conversation is over"
     assert [line for line in played.heard if line.upper() == b"QUIT\r\n"]
 

@@ -29,7 +29,7 @@ def put(to: str, person_id: int, now) -> None:
 
 
 def work(clock, *providers, seconds: int = 3) -> None:
-    worker = Worker(delivery.Roster({providers[0].channel: list(providers)}), tick=clock, pool=AtOnce())
+    worker = Worker(delivery.ProviderRegistry({providers[0].channel: list(providers)}), tick=clock, pool=AtOnce())
     for _ in range(seconds):
         while worker.turn():
             pass
@@ -76,7 +76,7 @@ def test_atk_164_what_a_server_says_of_one_recipient_holds_up_no_other(mail, clo
     for person in range(2, 8):
         put(f"person{person}@example.org", person, clock())
     work(clock, provider, seconds=1)
-    assert {states()[person] for person in range(2, 8)} == {"handed"}
+    assert {states()[person] for person in range(2, 8)} == {"submitted"}
     assert not shut("first")
     assert "provider-configuration-error" not in dict(alarms(clock)) and states()[1] == ends
 
@@ -89,7 +89,7 @@ def test_a_domain_that_wants_none_now_holds_up_no_other(mail, clock):
     work(clock, provider, seconds=30)
     put("khadija@example.org", 9, clock())
     work(clock, provider, seconds=1)
-    assert states()[9] == "handed" and alarms(clock) == []
+    assert states()[9] == "submitted" and alarms(clock) == []
 
 
 @pytest.mark.parametrize("stage", ["RCPT", "DATA"])
@@ -103,7 +103,7 @@ def test_a_quota_leaves_by_the_next_provider_and_is_an_alarm(mail, clock, stage,
     for person in range(8):
         put(f"person{person}@example.org", person, clock())
     work(clock, by_first, by_second)
-    assert set(states().values()) == {"handed"} and len(second.letters) == 8
+    assert set(states().values()) == {"submitted"} and len(second.letters) == 8
     assert ("provider-configuration-error", ("first",)) in alarms(clock)
     assert shut("first"), "eight people have met it"
     first.stages = {}
@@ -121,7 +121,7 @@ def test_a_quota_of_the_only_server_is_waited_for(mail, clock):
     assert states() == {1: "queued"} and ("provider-configuration-error", ("first",)) in alarms(clock)
     server.stages = {}
     work(clock, provider, seconds=90)
-    assert states() == {1: "handed"}
+    assert states() == {1: "submitted"}
 
 
 @pytest.mark.parametrize("status", [404, 405, 410, 301, 400, 422])
@@ -136,7 +136,7 @@ def test_a_gateway_that_moved_or_is_asked_wrongly_loses_no_message(gateway, cloc
     for person in range(8):
         put(f"+21266112000{person}", person, clock())
     work(clock, by_first, by_second)
-    assert set(states().values()) == {"handed"} and len(second.requests) == 8
+    assert set(states().values()) == {"submitted"} and len(second.requests) == 8
     assert shut("first")
     assert status in (400, 422) or ("provider-configuration-error", ("first",)) in alarms(clock)
 
@@ -145,12 +145,12 @@ def test_an_smsc_that_refuses_one_number_sends_the_others(smsc, smpp, clock):
     server = smsc()
     server.mood = lambda link, pdu: link.answer(pdu, 0x45) if b"212661120000" in pdu.body else server._accept(link, pdu)
     provider = smpp(server)
-    worker = Worker(delivery.Roster({"sms": [provider]}), tick=clock, pool=AtOnce())
+    worker = Worker(delivery.ProviderRegistry({"sms": [provider]}), tick=clock, pool=AtOnce())
     put("+212661120000", 1, clock())
     for person in range(2, 30):
         put(f"+2126611201{person:02}", person, clock())
         until(lambda: worker.turn() or not worker.in_flight["smpp-test"])
         worker.turn()
         clock.advance(seconds=1)
-    until(lambda: worker.turn() or list(states().values()).count("sent") == 28)
+    until(lambda: worker.turn() or list(states().values()).count("awaiting_receipt") == 28)
     assert states()[1] == "queued" and not shut("smpp-test")

@@ -174,7 +174,7 @@ def assert_nothing_was_lost(far: FarEnds, channel: str, *, copies: int, fixed) -
     """One secret, handed over, the same in every copy, with the time it had from the first attempt on."""
     message = Message.objects.get(purpose="temporary_password")
     secret = TemporaryPassword.objects.get()
-    assert (message.state, message.ciphertext) == ("handed", None)
+    assert (message.state, message.ciphertext) == ("submitted", None)
     assert message.expires_at == secret.expires_at and fixed in (None, message.expires_at)
     letters = far.temporary()
     assert len(letters) == copies and len(set(letters)) == 1, "a repeat differs"
@@ -266,6 +266,6 @@ def test_the_command_itself_killed_in_the_middle_of_many(nursery):
     for table in (RecoveryRequest, Message):
         table.objects.filter(lease_until__gt=lapsed).update(lease_until=lapsed)
     until_all_is_done(nursery)
-    assert set(Message.objects.values_list("state", flat=True)) == {"handed"}
+    assert set(Message.objects.values_list("state", flat=True)) == {"submitted"}
     letters = far.temporary()
     assert len({uid for uid, _ in letters}) == 4 == len(set(letters)), "each letter once, or again the very same"

@@ -14,7 +14,7 @@ from tests.support.outbox import attempt, message, part, request, shut
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 2, 15, 1, 57, tzinfo=UTC)
-ASKED = delivery.Asked("a@taalim.ma", "email", "a@example.org", "", "", "", "", "", False)
+ASKED = delivery.RecoveryForm("a@taalim.ma", "email", "a@example.org", "", "", "", "", "", False)
 
 
 def ago(**duration) -> datetime:
@@ -43,7 +43,7 @@ def test_somebody_waits_for_a_secret():
     busy()
     message(ago(seconds=59))
     message(ago(minutes=9), purpose="notice")
-    message(ago(minutes=9), waited=1, state="sent")
+    message(ago(minutes=9), waited=1, state="awaiting_receipt")
     assert "queue-growing" not in standing()
     message(ago(seconds=60), purpose="contact_code", state="sending", lease_until=NOW + timedelta(seconds=9))
     request(ago(seconds=60))
@@ -97,7 +97,11 @@ def test_our_own_account_is_refused():
 def handed(provider: str, number: int, arrived: float | None, channel: str = "sms") -> None:
     for _ in range(number):
         at = ago(minutes=5)
-        part(message(at, waited=0, provider=provider, channel=channel, state="sent", purpose="notice"), at, arrived)
+        part(
+            message(at, waited=0, provider=provider, channel=channel, state="awaiting_receipt", purpose="notice"),
+            at,
+            arrived,
+        )
 
 
 def test_one_provider_is_late_beside_another():

@@ -26,7 +26,7 @@ def send(
                   "values": {"code": "123456"}, "now": at, "within": 10 * MINUTE}  # fmt: skip
         uid = outbox.put(**{**values, **changed})
         Message.objects.filter(uid=uid).update(
-            state="handed", handed_at=at, provider=provider, used_at=at + MINUTE if number < used else None
+            state="submitted", submitted_at=at, provider=provider, used_at=at + MINUTE if number < used else None
         )
 
 
@@ -75,13 +75,13 @@ def test_a_code_counts_after_five_minutes_or_once_it_was_used():
 def test_the_five_minutes_begin_with_the_hand_over():
     """A provider that was away for four minutes is not the people's doing."""
     send(20, at=NOW - 8 * MINUTE)
-    Message.objects.update(handed_at=NOW - 4 * MINUTE)
+    Message.objects.update(submitted_at=NOW - 4 * MINUTE)
     assert stopped() is None
 
 
 def test_codes_that_no_provider_took_tell_nothing():
     send(30)
-    Message.objects.update(handed_at=None, state="expired")
+    Message.objects.update(submitted_at=None, state="expired")
     assert stopped() is None and conversion.by_block(now=NOW) == [] and conversion.by_provider(now=NOW) == {}
 
 

@@ -48,7 +48,7 @@ def test_messages_are_counted_by_channel_and_provider():
         (True, {"arrived": 46}),
         (False, {}),  # the provider tells nothing
         (True, {"final_at": AGO + timedelta(minutes=10)}),  # it should have told, and did not
-        (True, {"state": "sent", "final_at": None}),  # it has not told yet
+        (True, {"state": "awaiting_receipt", "final_at": None}),  # it has not told yet
         (True, {"delivered_at": AGO + timedelta(minutes=12)}),  # it told after the end
         (False, {"state": "failed", "final_at": AGO + timedelta(minutes=5)}),  # failed is not late
     ],
@@ -59,7 +59,7 @@ def test_late_is_what_did_not_arrive_in_time_where_receipts_come(late, row):
 
 
 def test_a_message_just_handed_over_is_not_late_yet():
-    message(NOW - timedelta(seconds=40), waited=0, state="sent", final_at=None)
+    message(NOW - timedelta(seconds=40), waited=0, state="awaiting_receipt", final_at=None)
     assert hour()["sms", "sms-a"].late == 0
 
 
@@ -117,7 +117,7 @@ def test_the_queue_is_told_by_state_and_purpose_with_its_oldest():
     message(AGO)
     message(AGO + timedelta(minutes=1))
     message(AGO, purpose="notice", state="sending")
-    message(AGO, waited=0, state="sent")
+    message(AGO, waited=0, state="awaiting_receipt")
     message(AGO, waited=0)
     request(AGO)
     request(AGO, "done")
@@ -125,7 +125,7 @@ def test_the_queue_is_told_by_state_and_purpose_with_its_oldest():
     assert found == {
         ("queued", "temporary_password"): (2, AGO),
         ("sending", "notice"): (1, AGO),
-        ("sent", "temporary_password"): (1, AGO),
+        ("awaiting_receipt", "temporary_password"): (1, AGO),
         ("waiting", "recovery"): (1, AGO),
     }
 
@@ -164,8 +164,8 @@ def test_a_person_is_told_of_own_messages_only():
     message(AGO, channel="site", provider="sites", purpose="logout", waited=1)
     message(AGO - timedelta(days=31), waited=1)
     (told,) = metrics.read_messages_to(1, since=NOW - timedelta(days=30), most=10)
-    assert (told.masked, told.state, told.handed_at, told.delivered_at) == (
-        mine.masked, "delivered", mine.handed_at, mine.delivered_at)  # fmt: skip
+    assert (told.masked, told.state, told.submitted_at, told.delivered_at) == (
+        mine.masked, "delivered", mine.submitted_at, mine.delivered_at)  # fmt: skip
 
 
 def test_no_look_reads_a_whole_table(vendor):

@@ -64,9 +64,9 @@ def test_who_lost_the_lease_settles_nothing():
     put()
     (first,) = claim()
     (second,) = claim(NOW + LEASE)
-    assert not outbox.finish(first.id, first.lease, State.HANDED, now=NOW)
+    assert not outbox.finish(first.id, first.lease, State.SUBMITTED, now=NOW)
     assert not outbox.later(first, now=NOW, reason="x")
-    assert outbox.finish(second.id, second.lease, State.HANDED, now=NOW)
+    assert outbox.finish(second.id, second.lease, State.SUBMITTED, now=NOW)
 
 
 def test_what_is_settled_again_is_kept_and_paid_once():
@@ -74,11 +74,11 @@ def test_what_is_settled_again_is_kept_and_paid_once():
     put(channel="sms", to="+212661000222")
     (letter,) = claim()
     outbox.begin_attempts([letter], "iam", longest=LONGEST, now=NOW)
-    taken = [outbox.Taken(letter, "iam", ("77", "78"), True, 2, 50)]
+    taken = [outbox.Acceptance(letter, "iam", ("77", "78"), True, 2, 50)]
     assert outbox.accept(taken, now=NOW) == taken
     assert outbox.accept(taken, now=NOW) == []
     row = Message.objects.get()
-    assert (row.state, row.segments, row.cost) == (State.SENT, 2, 50)
+    assert (row.state, row.segments, row.cost) == (State.AWAITING_RECEIPT, 2, 50)
     assert sorted(Part.objects.values_list("reference", flat=True)) == ["77", "78"]
 
 
@@ -89,7 +89,7 @@ def test_final_rows_keep_neither_body_nor_destination_and_are_never_left(state):
     assert outbox.finish(letter.id, letter.lease, state, now=NOW, reason="r" * 200)
     row = Message.objects.get()
     assert row.ciphertext is None and row.state == state and row.final_at == NOW and len(row.reason) == 80
-    assert not outbox.finish(letter.id, letter.lease, State.HANDED, now=NOW)
+    assert not outbox.finish(letter.id, letter.lease, State.SUBMITTED, now=NOW)
     assert claim(NOW + timedelta(days=1)) == [] and MOVES[state] == set()
 
 
@@ -158,7 +158,7 @@ def test_what_waits_is_counted():
     assert outbox.waiting() == {"queued": 2}
 
 
-ASKED = delivery.Asked("a@taalim.ma", "email", "a@example.org", "", "", "", "", "", False)
+ASKED = delivery.RecoveryForm("a@taalim.ma", "email", "a@example.org", "", "", "", "", "", False)
 
 
 def test_a_claim_of_requests_takes_no_more_than_it_was_asked_for(vendor):
@@ -172,7 +172,7 @@ def test_a_claim_of_requests_takes_no_more_than_it_was_asked_for(vendor):
 def test_requests_are_put_once_claimed_under_a_lease_and_wiped():
     assert delivery.requests.put("form-1", ASKED, now=NOW) and not delivery.requests.put("form-1", ASKED, now=NOW)
     (claimed,) = delivery.requests.claim(5, now=NOW)
-    assert claimed.asked == ASKED and delivery.requests.claim(5, now=NOW) == []
+    assert claimed.form == ASKED and delivery.requests.claim(5, now=NOW) == []
     (again,) = delivery.requests.claim(5, now=NOW + delivery.requests.LEASE)
     assert not delivery.requests.finish(claimed, now=NOW) and delivery.requests.finish(again, now=NOW)
     assert delivery.requests.sweep(now=NOW) == 0

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from massar.domain.delivery import api as delivery
-from massar.domain.delivery.models import Attempt, Message, Part, StrayReceipt
-from massar.domain.delivery.outbox import Taken
+from massar.domain.delivery.models import Attempt, Message, Part, UnmatchedReceipt
+from massar.domain.delivery.outbox import Acceptance
 from massar.journeys.messages import take_receipt
 from tests.contracts.fakes import BehavingProvider
 
@@ -22,11 +22,11 @@ LONGEST = timedelta(seconds=12)
 def sent(*references: str, to: str = NUMBER, now=NOW, provider="iam", receipt=True) -> Message:
     """A message that the provider has accepted."""
     letter = begun(to=to, now=now, provider=provider)
-    outbox.accept([Taken(letter, provider, references, receipt, max(1, len(references)), 0)], now=now)
+    outbox.accept([Acceptance(letter, provider, references, receipt, max(1, len(references)), 0)], now=now)
     return Message.objects.get(pk=letter.id)
 
 
-def begun(to: str = NUMBER, now=NOW, provider="iam") -> delivery.Letter:
+def begun(to: str = NUMBER, now=NOW, provider="iam") -> delivery.QueuedMessage:
     """A message that left, and nobody knows yet what became of it."""
     outbox.put(purpose="contact_code", channel="sms", language="ar", person_id=7, to=to, values={"code": "1"},
                now=now, within=timedelta(minutes=10), expires_at=now + timedelta(minutes=10))  # fmt: skip
@@ -47,7 +47,7 @@ def router(*names: str) -> delivery.Router:
     providers = [BehavingProvider("sms") for _ in names]
     for provider, name in zip(providers, names, strict=True):
         provider.name = name
-    return delivery.Router(delivery.Roster({"sms": providers}))
+    return delivery.Router(delivery.ProviderRegistry({"sms": providers}))
 
 
 def again(message: Message) -> Message:
@@ -57,21 +57,21 @@ def again(message: Message) -> Message:
 
 def test_delivered_wipes_what_was_kept_for_another_try():
     message = sent("77")
-    assert (message.state, message.provider) == ("sent", "iam") and message.ciphertext
+    assert (message.state, message.provider) == ("awaiting_receipt", "iam") and message.ciphertext
     tell(receipt("77"), now=NOW + timedelta(seconds=4))
     assert (again(message).state, message.ciphertext) == ("delivered", None)
-    assert message.delivered_at == NOW + timedelta(seconds=4) and message.handed_at == NOW
+    assert message.delivered_at == NOW + timedelta(seconds=4) and message.submitted_at == NOW
 
 
 def test_without_a_receipt_to_come_it_is_handed_over_and_that_is_all():
     message = sent("77", receipt=False)
-    assert (message.state, message.ciphertext) == ("handed", None) and not Part.objects.exists()
+    assert (message.state, message.ciphertext) == ("submitted", None) and not Part.objects.exists()
 
 
 def test_a_word_on_the_way_settles_nothing():
     message = sent("77")
     tell(receipt("77", "underway"))
-    assert again(message).state == "sent"
+    assert again(message).state == "awaiting_receipt"
     tell(receipt("77"))
     assert again(message).state == "delivered"
 
@@ -82,13 +82,13 @@ def test_a_repeat_or_a_change_of_mind_changes_nothing():
     tell(receipt("77", "failed", code="UNDELIV"), now=NOW + timedelta(seconds=9))
     take_receipt.sweep(router=router("iam", "other"), now=NOW + timedelta(seconds=9))
     assert again(message).state == "delivered" and message.delivered_at == NOW
-    assert not StrayReceipt.objects.exists()
+    assert not UnmatchedReceipt.objects.exists()
 
 
 def test_all_segments_must_arrive_and_one_that_does_not_is_enough():
     both, lost = sent("1", "2"), sent("3", "4", to="+212661999999")
     tell(receipt("1"), receipt("3"))
-    assert again(both).state == "sent" and again(lost).state == "sent"
+    assert again(both).state == "awaiting_receipt" and again(lost).state == "awaiting_receipt"
     tell(receipt("2"), receipt("4", "failed", code="REJECTD"))
     assert again(both).state == "delivered"
     take_receipt.sweep(router=router("iam"), now=NOW)
@@ -112,10 +112,10 @@ def test_not_delivered_tries_another_provider_while_there_is_time(others, minute
 def test_a_receipt_before_the_answer_waits_for_it():
     letter = begun()
     tell(receipt("77", to=NUMBER))
-    assert StrayReceipt.objects.count() == 1
-    outbox.accept([Taken(letter, "iam", ("77",), True, 1, 0)], now=NOW)
+    assert UnmatchedReceipt.objects.count() == 1
+    outbox.accept([Acceptance(letter, "iam", ("77",), True, 1, 0)], now=NOW)
     take_receipt.sweep(router=router("iam"), now=NOW)
-    assert Message.objects.get().state == "delivered" and not StrayReceipt.objects.exists()
+    assert Message.objects.get().state == "delivered" and not UnmatchedReceipt.objects.exists()
 
 
 def test_a_receipt_instead_of_an_answer_is_the_answer():
@@ -128,8 +128,10 @@ def test_a_receipt_instead_of_an_answer_is_the_answer():
     take_receipt.sweep(router=router("iam"), now=lapses - timedelta(seconds=1))
     message = Message.objects.get()
     assert message.state == "delivered" and outbox.claim(5, now=lapses) == []
-    assert Attempt.objects.get().outcome == "adopted"
-    assert not outbox.accept([Taken(letter, "iam", ("77",), True, 1, 0)], now=lapses), "the lease is nobody's any more"
+    assert Attempt.objects.get().outcome == "reconciled"
+    assert not outbox.accept([Acceptance(letter, "iam", ("77",), True, 1, 0)], now=lapses), (
+        "the lease is nobody's any more"
+    )
 
 
 def test_an_unsure_answer_is_made_sure_by_its_receipt():
@@ -160,10 +162,10 @@ def test_two_messages_on_their_way_to_one_number_are_not_guessed_at():
 def test_no_word_before_its_end_leaves_it_handed_over_and_a_late_one_is_still_written_down():
     message = sent("77")
     take_receipt.sweep(router=router("iam"), now=NOW + timedelta(minutes=10))
-    assert (again(message).state, message.ciphertext, message.delivered_at) == ("handed", None, None)
+    assert (again(message).state, message.ciphertext, message.delivered_at) == ("submitted", None, None)
     late = NOW + timedelta(hours=2)
     tell(receipt("77"), now=late)
-    assert (again(message).state, message.delivered_at) == ("handed", late)
+    assert (again(message).state, message.delivered_at) == ("submitted", late)
 
 
 def test_a_provider_that_names_messages_by_our_own_name():

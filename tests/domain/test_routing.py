@@ -20,15 +20,15 @@ def router(*names: str, channel: str = "sms") -> delivery.Router:
     for name in names:
         providers.append(BehavingProvider(channel))
         providers[-1].name = name
-    return delivery.Router(delivery.Roster({channel: providers}))
+    return delivery.Router(delivery.ProviderRegistry({channel: providers}))
 
 
-def letter(number: int = 1, *tried: str) -> delivery.Letter:
-    return delivery.Letter(number, "u", "contact_code", "sms", "ar", 7, None, "+212661123456", {}, None,
+def letter(number: int = 1, *tried: str) -> delivery.QueuedMessage:
+    return delivery.QueuedMessage(number, "u", "contact_code", "sms", "ar", 7, None, "+212661123456", {}, None,
                            NOW + timedelta(minutes=10), NOW + timedelta(minutes=10), 1 + len(tried), NOW, "l", tried)  # fmt: skip
 
 
-def chosen(of: delivery.Router, one: delivery.Letter, now=NOW) -> str:
+def chosen(of: delivery.Router, one: delivery.QueuedMessage, now=NOW) -> str:
     of.look(now)
     provider = of.choose(one, now)
     return provider.name if provider else ""
@@ -44,7 +44,7 @@ def history(provider: str, *, late: int = 0, prompt: int = 0, now=NOW) -> None:
     """Messages of some minutes ago whose receipts came in time, or have not come."""
     message, _ = Message.objects.get_or_create(
         uid="history", defaults={"purpose": "notice", "channel": "sms", "language": "ar", "person_id": 7,
-                                 "not_before": now, "deadline": now, "created_at": now, "state": "handed"},
+                                 "not_before": now, "deadline": now, "created_at": now, "state": "submitted"},
     )  # fmt: skip
     sent_at = now - timedelta(minutes=2)
     for number in range(late + prompt):
@@ -129,7 +129,7 @@ def codes(provider: str, sent: int, used: int, *, delivered: int = 0, at=NOW - t
     Message.objects.bulk_create(
         Message(
             uid=f"{provider}-{at:%H%M}-{n}", purpose="contact_code", channel="sms", language="ar", person_id=n, not_before=at,
-            deadline=at, created_at=at, handed_at=at, state="handed", provider=provider, used_at=at if n < used else None,
+            deadline=at, created_at=at, submitted_at=at, state="submitted", provider=provider, used_at=at if n < used else None,
             delivered_at=at if n < delivered else None,
         )
         for n in range(sent)
@@ -179,9 +179,9 @@ class Standing(BehavingProvider):
 def test_one_that_stands_by_is_passed_over_and_never_probed():
     open_breaker("a")
     of = router("a", "b")
-    of.roster = delivery.Roster({"sms": [Standing("a"), Standing("c"), *of.roster.of("sms")[1:]]})
+    of.registry = delivery.ProviderRegistry({"sms": [Standing("a"), Standing("c"), *of.registry.of("sms")[1:]]})
     later = NOW + timedelta(minutes=1)
     assert shares(of, later) == {"b": 100} and of.patience("sms") == routing.STANDBY_PATIENCE
     assert breaker.all_states()["a"].state == "open"
-    of.roster = delivery.Roster({"sms": [*of.roster.of("sms")[2:], Standing("c")]})
+    of.registry = delivery.ProviderRegistry({"sms": [*of.registry.of("sms")[2:], Standing("c")]})
     assert of.patience("sms") == timedelta(0) and not of.others_left("sms", {"b"})

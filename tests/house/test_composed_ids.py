@@ -42,7 +42,7 @@ QUEUE = (
     "claimed",
     "queued",
     "sending",
-    "sent",
+    "awaiting_receipt",
 )  # requests and messages that are not final: metrics.read_queue
 ENDS: dict[str, Iterable[str]] = {
     "notice.": KINDS,

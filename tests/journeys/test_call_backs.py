@@ -11,7 +11,7 @@ from django.test import Client
 
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Part
-from massar.domain.delivery.outbox import Taken
+from massar.domain.delivery.outbox import Acceptance
 from massar.interfaces.receipts import views
 from massar.journeys.messages import take_receipt
 
@@ -46,7 +46,7 @@ def attempt(clock, db):
         letter = next(one for one in delivery.outbox.claim(50, now=clock()) if one.uid == uid)
         delivery.outbox.begin_attempts([letter], provider, longest=timedelta(seconds=40), now=clock())
         references = (reference,) if reference else ()
-        delivery.outbox.accept([Taken(letter, provider, references, True, 1, 0)], now=clock())
+        delivery.outbox.accept([Acceptance(letter, provider, references, True, 1, 0)], now=clock())
 
         def read():
             state, code = Part.objects.values_list("state", "code").get(message_id=letter.id)

@@ -261,7 +261,7 @@ def test_when_nothing_was_stored_the_mail_server_keeps_the_report(khadija, post,
 
 def test_a_report_that_comes_before_the_attempt_is_settled_is_taken(khadija, post, clock):
     path = asked(post)
-    Message.objects.filter(handed_at__isnull=False).update(state="sending")
+    Message.objects.filter(submitted_at__isnull=False).update(state="sending")
     Attempt.objects.update(outcome="", reference="")
     assert take_bounce.take(path, NO_MAILBOX, now=clock()).reference == ""
     assert contact().bounced_at is not None

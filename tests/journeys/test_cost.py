@@ -37,7 +37,9 @@ class Telling(BehavingProvider):
 def office(clock):
     """A worker with two providers for SMS, the first one preferred, at 0.180 and 0.250 a segment."""
     return Worker(
-        delivery.Roster({"sms": [Telling("first"), Telling("second")]}, prices=PRICES), tick=clock, pool=AtOnce()
+        delivery.ProviderRegistry({"sms": [Telling("first"), Telling("second")]}, prices=PRICES),
+        tick=clock,
+        pool=AtOnce(),
     )
 
 
@@ -49,11 +51,11 @@ def put(clock, purpose: str = "contact_code", language: str = "fr", **values) ->
     )  # fmt: skip
 
 
-def hand_over(ready: deliver_messages.Ready, clock) -> deliver_messages.Done:
+def hand_over(ready: deliver_messages.Ready, clock) -> deliver_messages.ProviderAnswer:
     """By a worker that does not come to write down the answer."""
     outgoing, valid_for, segments = deliver_messages.written(ready, now=clock())
-    return deliver_messages.Done(
-        ready.letter, ready.provider, ready.provider.send(outgoing, valid_for=valid_for), segments
+    return deliver_messages.ProviderAnswer(
+        ready.message, ready.provider, ready.provider.send(outgoing, valid_for=valid_for), segments
     )
 
 
@@ -80,7 +82,7 @@ def test_each_segment_of_a_long_message_costs(office, clock):
 
 
 def test_a_refused_attempt_costs_nothing(office, clock):
-    office.roster.providers["sms"][0].mood = "not_now"
+    office.registry.providers["sms"][0].mood = "not_now"
     put(clock)
     office.turn()
     office.turn()
@@ -105,7 +107,7 @@ def test_an_adopted_attempt_costs_once(office, clock):
     late = hand_over(ready, clock)
     clock.advance(minutes=2)
     told(office, clock, "first-1-0", delivery.DELIVERED, to=NUMBER)
-    assert Attempt.objects.get().outcome == "adopted" and Message.objects.get().state == "delivered"
+    assert Attempt.objects.get().outcome == "reconciled" and Message.objects.get().state == "delivered"
     assert bill() == (1, 180)
     assert counted("massar_message_segments_total", "first") == 1
     assert counted("massar_message_cost_thousandths_total", "first") == 180

@@ -65,7 +65,7 @@ def both_ask(cast, monkeypatch):
     def ask(trouble: Exception) -> None:
         Visitor().ask(FATIMA.login, phone=FATIMA_PHONE)
         Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
-        hers = failing(trouble, recover_password.answer, lambda one, now: one.asked.login == FATIMA.login)
+        hers = failing(trouble, recover_password.answer, lambda one, now: one.form.login == FATIMA.login)
         monkeypatch.setattr(recover_password, "answer", hers)
 
     return ask
@@ -125,7 +125,7 @@ def test_a_message_that_nobody_can_write_fails_alone(db, post, clock, channel):
     broken = put(clock, purpose="of_a_version_to_come", channel=channel, to=to, priority=1)
     good = put(clock, channel=channel, to=to)
     work_for(post, clock, seconds=60)
-    assert Message.objects.get(uid=good).state == "handed"
+    assert Message.objects.get(uid=good).state == "submitted"
     row = Message.objects.get(uid=broken)
     assert (row.state, row.reason, row.ciphertext) == ("failed", "fault: KeyError", None)
     assert Attempt.objects.filter(message=row, outcome="fault").count() == delivery.outbox.MOST_FAULTS
@@ -136,10 +136,10 @@ def test_a_message_that_nobody_can_write_fails_alone(db, post, clock, channel):
 def test_an_answer_that_can_not_be_stored_ends_alone(db, post, clock, monkeypatch, trouble):
     """It has left and may have arrived: it does not leave again."""
     broken, good = put(clock, to="b@example.org"), put(clock)
-    mine = lambda taken, now: any(one.letter.uid == broken for one in taken)  # noqa: E731
+    mine = lambda taken, now: any(one.message.uid == broken for one in taken)  # noqa: E731
     monkeypatch.setattr(delivery.outbox, "accept", failing(trouble, delivery.outbox.accept, mine))
     work_for(post, clock, seconds=60)
-    assert Message.objects.get(uid=good).state == "handed" and len(post.email.received) == 2
+    assert Message.objects.get(uid=good).state == "submitted" and len(post.email.received) == 2
     row = Message.objects.get(uid=broken)
     assert (row.state, row.reason, row.ciphertext) == ("failed", f"fault: {type(trouble).__name__}", None)
     assert is_told_of_faults(clock, "notice")
@@ -169,7 +169,7 @@ def test_answers_are_kept_where_the_database_goes_while_they_are_stored_alone(db
         with pytest.raises(OperationalError):
             post.work()
     post.work()
-    assert {row.state for row in Message.objects.all()} == {"handed"} and len(post.email.received) == 2
+    assert {row.state for row in Message.objects.all()} == {"submitted"} and len(post.email.received) == 2
 
 
 # --- receipts, and what is done now and then

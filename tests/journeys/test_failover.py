@@ -91,15 +91,15 @@ class Traffic:
     def __init__(self, clock):
         self.clock = clock
         self.a, self.b = Operator("a", clock), Operator("b", clock)
-        roster = delivery.Roster({"sms": [self.a, self.b]})
-        self.worker = Worker(roster, tick=clock, pool=AtOnce())
+        registry = delivery.ProviderRegistry({"sms": [self.a, self.b]})
+        self.worker = Worker(registry, tick=clock, pool=AtOnce())
         for operator in (self.a, self.b):
             operator.open(self.worker.take_receipt)
         self.count = 0
 
     def only(self, operator: Operator) -> None:
         """That provider alone, with a worker of its own."""
-        self.worker = Worker(delivery.Roster({"sms": [operator]}), tick=self.clock, pool=AtOnce())
+        self.worker = Worker(delivery.ProviderRegistry({"sms": [operator]}), tick=self.clock, pool=AtOnce())
         operator.open(self.worker.take_receipt)
 
     def flow(self, seconds: int, *, put: bool = True) -> None:
@@ -273,13 +273,13 @@ def test_both_gone_for_a_while_loses_nothing(traffic):
 
 def test_without_a_provider_messages_wait_for_one_until_their_end(traffic, clock):
     with_providers = traffic.worker
-    traffic.worker = Worker(delivery.Roster({}), tick=clock, pool=AtOnce())
+    traffic.worker = Worker(delivery.ProviderRegistry({}), tick=clock, pool=AtOnce())
     traffic.flow(10)
     assert set(Message.objects.values_list("reason", "attempts")) == {("no provider for this channel", 0)}
     traffic.worker = with_providers
     traffic.flow(70, put=False)
     assert traffic.states() == {"delivered": 10}, "the provider that was configured meanwhile takes them"
-    traffic.worker = Worker(delivery.Roster({}), tick=clock, pool=AtOnce())
+    traffic.worker = Worker(delivery.ProviderRegistry({}), tick=clock, pool=AtOnce())
     traffic.flow(1)
     traffic.flow(630, put=False)
     assert traffic.states() == {"delivered": 10, "expired": 1}
@@ -288,7 +288,7 @@ def test_without_a_provider_messages_wait_for_one_until_their_end(traffic, clock
 
 def hand_over_seconds() -> list[float]:
     """From putting to the provider's answer, of every message that was accepted."""
-    rows = Message.objects.exclude(handed_at=None).values_list("created_at", "handed_at")
+    rows = Message.objects.exclude(submitted_at=None).values_list("created_at", "submitted_at")
     return [(handed - created).total_seconds() for created, handed in rows]
 
 
@@ -306,8 +306,8 @@ def letters(count: int, clock) -> None:
 def test_no_more_is_given_to_a_provider_than_it_has_senders(clock):
     """Behind a standing connection with room for twenty: what waited for a thread beside its lease would leave twice."""
     first, second = Operator("first", clock), BehavingProvider("sms")
-    roster = delivery.Roster({"sms": [first, second]})
-    router = delivery.Router(roster)
+    registry = delivery.ProviderRegistry({"sms": [first, second]})
+    router = delivery.Router(registry)
     for _ in range(delivery.breaker.FAULTS):
         delivery.breaker.fault("first", "no answer", now=clock())
     router.look(clock())

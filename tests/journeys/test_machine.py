@@ -298,7 +298,7 @@ class Journeys(RuleBasedStateMachine):
         self.worker_turns("", 1)
         state = Message.objects.filter(temporary_id=newest.id).earliest("id").state
         self.seen[f"{state} {seconds} s around its end"] += 1
-        assert state in (("handed", "cancelled") if seconds < -30 else ("expired", "cancelled"))
+        assert state in (("submitted", "cancelled") if seconds < -30 else ("expired", "cancelled"))
 
     @rule(browser=st.sampled_from(BROWSERS), new=st.sampled_from(["good", "bad"]))
     def enter_and_change(self, browser, new):

@@ -36,7 +36,7 @@ def test_the_owner_sees_what_left_and_what_arrived(cast, post, clock):
     page = signed_in(FATIMA).get("/devices/")
     assert shows(page, "message.purpose.temporary_password") and shows(page, "message.state.delivered")
     assert sent.masked in shown(page) and FATIMA_PHONE not in page.html and "0661000222" not in page.html
-    assert shows(page, "message.handed_at") and shows(page, "message.delivered_at")
+    assert shows(page, "message.submitted_at") and shows(page, "message.delivered_at")
     assert "02:55" in shown(page) and "02:56" in shown(page)
 
 
@@ -51,7 +51,7 @@ def test_nobody_sees_the_messages_of_somebody_else(cast, post):
 @pytest.mark.parametrize(
     ("state", "word"),
     [
-        ("queued", "queued"), ("sending", "queued"), ("sent", "handed"), ("handed", "handed"),
+        ("queued", "queued"), ("sending", "queued"), ("awaiting_receipt", "submitted"), ("submitted", "submitted"),
         ("failed", "failed"), ("expired", "expired"), ("cancelled", "cancelled"),
     ],
 )  # fmt: skip
@@ -65,7 +65,7 @@ def test_each_state_has_its_word(cast, clock, state, word):
 def test_a_letter_that_came_back_is_told_as_such_with_what_to_do(cast, clock):
     message(clock(), person_id=facts(JAMAL).id, waited=1, channel="email", reason="returned: 5.1.1", masked="j•••@e•••")
     page = signed_in(JAMAL).get("/devices/")
-    assert shows(page, "message.state.returned") and not shows(page, "message.state.handed")
+    assert shows(page, "message.state.returned") and not shows(page, "message.state.submitted")
     assert shows(page, "message.put_right") and page.html.count('href="/profile/"') == 2, "in the menu, and here"
 
 

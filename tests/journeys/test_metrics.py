@@ -62,7 +62,7 @@ def test_what_the_worker_counted(opened, cast, post):
     Visitor().ask(FATIMA.login, phone="0661000222")
     opened.advance(seconds=3)
     post.secret(FATIMA_PHONE)
-    labels = (("provider", "behaving-sms"), ("channel", "sms"))
+    labels = (("channel", "sms"), ("provider", "behaving-sms"))
     found = read()
     assert found["massar_messages"]["massar_messages_total", *labels, ("outcome", "accepted")] == 1
     assert found["massar_message_segments"]["massar_message_segments_total", *labels] == 1
@@ -86,13 +86,13 @@ def test_the_histogram_is_whole_and_cumulative(opened):
 def test_gauges_of_queue_breakers_and_alarms(opened):
     now = opened()
     message(now - timedelta(seconds=90))
-    message(now - timedelta(seconds=9), waited=0, state="sent")
+    message(now - timedelta(seconds=9), waited=0, state="awaiting_receipt")
     request(now - timedelta(seconds=5))
     shut("sms-a", now - timedelta(minutes=2), state="half-open")
     found = read()
     queue = found["massar_queue"]
     assert queue["massar_queue", ("purpose", "temporary_password"), ("state", "queued")] == 1
-    assert queue["massar_queue", ("purpose", "temporary_password"), ("state", "sent")] == 1
+    assert queue["massar_queue", ("purpose", "temporary_password"), ("state", "awaiting_receipt")] == 1
     oldest = found["massar_queue_oldest_seconds"]
     assert oldest["massar_queue_oldest_seconds", ("purpose", "temporary_password")] == 90
     assert oldest["massar_queue_oldest_seconds", ("purpose", "recovery")] == 5

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.test import Client
 
 from massar.domain.delivery import api as delivery
-from massar.domain.delivery.models import Attempt, Message, StrayReceipt
+from massar.domain.delivery.models import Attempt, Message, UnmatchedReceipt
 from massar.interfaces.commands import messages as messages_command
 from massar.interfaces.commands.worker import Worker
 from massar.journeys.messages import take_bounce
@@ -47,7 +47,7 @@ class Office:
         self.sms = [self._smpp("iam", self.iam), self._smpp("orange", self.orange)]
         options = delivery.ProviderOptions(name="mail", sender="massar@example.ma")
         mail = registry.provider_from_url(f"smtp://127.0.0.1:{self.mail.port}", options)
-        self.worker = Worker(delivery.Roster({"sms": self.sms, "email": [mail]}), tick=clock, pool=AtOnce())
+        self.worker = Worker(delivery.ProviderRegistry({"sms": self.sms, "email": [mail]}), tick=clock, pool=AtOnce())
         for provider in self.sms:
             provider.open(self.worker.take_receipt)
         until(lambda: all(provider.room() for provider in self.sms))
@@ -111,7 +111,7 @@ def test_nothing_can_be_read_after_the_end(office, cast, clock, caplog, capsys, 
     a_letter_that_comes_back(office)
     a_receipt_of_nothing_we_know(office)
     states = set(Message.objects.values_list("state", flat=True))
-    assert states == {"delivered", "failed", "cancelled", "expired", "handed"}
+    assert states == {"delivered", "failed", "cancelled", "expired", "submitted"}
     assert not Message.objects.exclude(ciphertext=None).exists() and Attempt.objects.filter(provider="orange").exists()
     found = office.secrets()
     assert sum(bool(TEMPORARY.fullmatch(one)) for one in found) >= 3 and any(CODE.fullmatch(one) for one in found)
@@ -131,7 +131,7 @@ def test_nothing_can_be_read_after_the_end(office, cast, clock, caplog, capsys, 
 
 def delivered(office: Office) -> None:
     Visitor().ask(FATIMA.login, phone=FATIMA_PHONE)
-    office.until("sent")
+    office.until("awaiting_receipt")
     assert office.iam.submits[-1].coding == 8, "Arabic"
     office.receipts(office.iam, FATIMA_PHONE, "DELIVRD", "000")
     office.until("delivered")
@@ -139,7 +139,7 @@ def delivered(office: Office) -> None:
 
 def taken_over_after_a_negative_receipt(office: Office) -> None:
     Visitor().ask(YOUSSEF.login, phone=PHONE)
-    office.until("sent")
+    office.until("awaiting_receipt")
     office.receipts(office.iam, PHONE, "UNDELIV", PHONE[-3:])
     office.when(lambda: office.orange.references)
     office.when(lambda: Message.objects.latest("id").provider == "orange")
@@ -176,7 +176,7 @@ def too_late(office: Office) -> None:
 def a_code(office: Office) -> None:
     owner = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
     owner.get("/profile/").submit("/profile/", phone=NEW_PHONE, password=YOUSSEF.password)
-    office.until("sent")
+    office.until("awaiting_receipt")
     office.receipts(office.iam, NEW_PHONE, "DELIVRD", "000")
     office.receipts(office.orange, NEW_PHONE, "DELIVRD", "000")
     office.until("delivered", 3)
@@ -184,8 +184,8 @@ def a_code(office: Office) -> None:
 
 def a_letter_that_comes_back(office: Office) -> None:
     Visitor().ask(KHADIJA.login, email=KHADIJA_EMAIL)
-    office.until("handed", Message.objects.filter(state="handed").count() + 1)
-    letter = Message.objects.filter(state="handed", channel="email").latest("id")
+    office.until("submitted", Message.objects.filter(state="submitted").count() + 1)
+    letter = Message.objects.filter(state="submitted", channel="email").latest("id")
     path = delivery.return_path.address(letter.uid, KHADIJA_EMAIL, "bounce.example.ma")
     assert take_bounce.take(path, (REPORTS / "no_mailbox.eml").read_bytes(), now=office.clock())
     letter.refresh_from_db()
@@ -195,7 +195,7 @@ def a_letter_that_comes_back(office: Office) -> None:
 def a_receipt_of_nothing_we_know(office: Office) -> None:
     office.iam.references.append("7777")
     office.receipts(office.iam, PHONE, "DELIVRD", "000")
-    office.when(StrayReceipt.objects.exists)
+    office.when(UnmatchedReceipt.objects.exists)
 
 
 def log_of_the_product(caplog) -> bytes:

@@ -92,7 +92,7 @@ def test_nothing_that_was_sent_can_be_read_from_the_database(committed, clock, c
     work(worker)
     clock.advance(hours=3)
     work(worker)
-    assert set(Message.objects.values_list("state", flat=True)) == {"handed", "failed", "expired"}
+    assert set(Message.objects.values_list("state", flat=True)) == {"submitted", "failed", "expired"}
     assert not Message.objects.exclude(ciphertext=None).exists()
     stored = everything_stored()
     assert YOUSSEF.login.encode() in stored, "the search looks at the right place"

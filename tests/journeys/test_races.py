@@ -421,7 +421,7 @@ def test_several_workers_answer_and_hand_over_once(people, clock):
     messages = Message.objects.filter(purpose="temporary_password")
     assert answered.count("sent") + answered.count("sent_again") >= messages.count() >= answered.count("sent")
     assert answered.count("sent") == TemporaryPassword.objects.values("secret_hmac").distinct().count()
-    assert set(messages.values_list("state", flat=True)) <= {"handed", "cancelled"}
+    assert set(messages.values_list("state", flat=True)) <= {"submitted", "cancelled"}
     assert not Attempt.objects.filter(outcome__in=("", "unknown")).exists()
 
 

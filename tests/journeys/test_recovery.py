@@ -277,12 +277,12 @@ def test_every_step_of_a_recovery_leaves_a_row(cast, post):
     assert story[:6] == [
         ("person_added", ""),
         ("recovery_asked", "sent"),
-        ("message", "handed"),
+        ("message", "submitted"),
         ("temporary_accepted", ""),
         ("password_recovered", ""),
         ("sign_in", "temporary_password"),
     ]
-    assert story[6:] == [("message", "handed")] * 2, "the notices: institution mailbox and phone"
+    assert story[6:] == [("message", "submitted")] * 2, "the notices: institution mailbox and phone"
     for row in rows:
         told = f"{row.event} {row.outcome} {row.network} {row.browser} {row.detail}"
         assert secret not in told and "661000222" not in told and NEW not in told

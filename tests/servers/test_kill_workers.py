@@ -33,7 +33,7 @@ pytestmark = pytest.mark.servers
 MESSAGES, HASTY, KILLS = 4000, 200, 22
 MOST_TWINS = 0.01
 PATIENCE = 240.0
-FINAL = ("handed", "delivered", "failed", "expired", "cancelled")
+FINAL = ("submitted", "delivered", "failed", "expired", "cancelled")
 PROVIDERS = """
 [providers.iam]
 kind = "smpp"

@@ -102,7 +102,7 @@ def test_a_listed_recipient_and_a_greylisted_domain_hold_up_nobody(office, provi
             pass
         clock.advance(seconds=1)
     states = dict(Message.objects.values_list("person_id", "state"))
-    assert {states[person] for person in range(9, 15)} <= {"sent", "handed"}, "at once"
+    assert {states[person] for person in range(9, 15)} <= {"awaiting_receipt", "submitted"}, "at once"
     codes = set(Attempt.objects.filter(outcome="refused").values_list("code", flat=True))
     assert codes == {"554 5.7.1 at RCPT", "450 4.7.1 at RCPT"}
     facts = delivery.breaker.all_states()["mail"]
@@ -238,7 +238,7 @@ def test_a_letter_to_an_unknown_mailbox_flags_the_contact_and_the_person_is_told
     assert came_back(account, YOUSSEF)
     # The row of the outbox stays as it was handed over: what became of it is told by the report.
     assert rows(account, "SELECT state, ciphertext FROM delivery_message WHERE purpose = 'temporary_password'") == [
-        ("handed", None)
+        ("submitted", None)
     ]
     page = re.sub(r"<[^>]*>", "", html.unescape(home(account, YOUSSEF)))
     assert saying("fr", "home.came_back").search(page) and "y•••@e•••" in page

@@ -87,7 +87,7 @@ def test_a_site_that_is_away_is_left_alone_and_the_others_are_told(turn, provide
     put("massar", clock, count=60)
     put("haraka", clock, count=3)
     turn()
-    assert states("haraka") == {"handed": 3}
+    assert states("haraka") == {"submitted": 3}
     assert states("massar") == {"queued": 60}
     assert provider.asked["massar"] <= delivery.breaker.FAULTS + 3  # four leave at the same time
     assert Attempt.objects.filter(provider="site:massar").count() == provider.asked["massar"]
@@ -105,7 +105,7 @@ def test_it_is_tried_with_one_message_and_told_all_when_it_is_back(turn, provide
     for _ in range(2):  # those that were claimed beside the one that tried wait until it must have ended
         clock.advance(minutes=40)
         turn()
-    assert states("massar") == {"handed": 60}
+    assert states("massar") == {"submitted": 60}
 
 
 def test_what_waits_for_a_site_that_stays_away_ends_at_its_time(turn, provider, clock):
@@ -127,7 +127,7 @@ def test_a_site_that_is_no_longer_registered_is_not_told(turn, provider, clock, 
 def test_the_longest_name_of_a_site_fits(turn, clock):
     put(LONG_SLUG, clock)
     turn()
-    assert states(LONG_SLUG) == {"handed": 1}
+    assert states(LONG_SLUG) == {"submitted": 1}
     assert Message.objects.get(about=LONG_SLUG).provider == delivery.to_site(LONG_SLUG)
 
 
@@ -149,15 +149,15 @@ def test_slow_sites_leave_room_for_the_others(clock):
     for slow in ("massar", LONG_SLUG):
         put(slow, clock, count=10)
     put("haraka", clock, count=3)
-    worker = Worker(delivery.Roster({"site": [provider]}), senders=4, tick=clock)
+    worker = Worker(delivery.ProviderRegistry({"site": [provider]}), senders=4, tick=clock)
     try:
         for _ in range(400):
             worker.turn()
-            if states("haraka") == {"handed": 3}:
+            if states("haraka") == {"submitted": 3}:
                 break
-            worker.bell.wait(0.05)
-            worker.bell.clear()
-        assert states("haraka") == {"handed": 3}
+            worker.wake.wait(0.05)
+            worker.wake.clear()
+        assert states("haraka") == {"submitted": 3}
         assert states("massar") == states(LONG_SLUG) == {"sending": 4, "queued": 6}
     finally:
         provider.let_go.set()
@@ -211,7 +211,7 @@ def test_what_a_site_answers_about_one_person_keeps_no_other_away(turn, provider
     for person in range(2, 9):
         put("massar", clock, person=person)
         turn()
-        assert states("massar")["handed"] == person - 1, "at once"
+        assert states("massar")["submitted"] == person - 1, "at once"
     clock.advance(minutes=20)
     turn()
     assert provider.asked["massar"] > asked + 7, "and the first one is tried again by itself"
@@ -240,7 +240,7 @@ def test_a_site_that_is_never_believed_is_told_of_everybody_and_operators_hear_o
     provider.says = {}
     clock.advance(minutes=1)
     turn()
-    assert states("massar") == {"handed": 19} and ("provider-configuration-error", ("site:massar",)) not in standing(
+    assert states("massar") == {"submitted": 19} and ("provider-configuration-error", ("site:massar",)) not in standing(
         clock
     )
 

@@ -17,7 +17,7 @@ def message(at: datetime, **changed) -> Message:
     values = {"purpose": "temporary_password", "channel": "sms", "language": "ar", "person_id": 1, "not_before": at,
               "deadline": at + timedelta(minutes=30), "created_at": at}  # fmt: skip
     if handed:
-        values |= {"state": "handed", "provider": "sms-a", "segments": 1, "cost": 250, "handed_at": handed,
+        values |= {"state": "submitted", "provider": "sms-a", "segments": 1, "cost": 250, "submitted_at": handed,
                    "final_at": handed, "attempts": 1}  # fmt: skip
     if arrived is not None:
         values |= {"state": "delivered", "delivered_at": handed + timedelta(seconds=arrived)}

@@ -20,5 +20,5 @@ class AtOnce:
 
 def worker_with(providers: Mapping[str, delivery.Provider], clock, **settings) -> Worker:
     """A worker with one provider for each channel."""
-    roster = delivery.Roster({channel: [provider] for channel, provider in providers.items()})
-    return Worker(roster, **{"tick": clock, "pool": AtOnce(), **settings})
+    registry = delivery.ProviderRegistry({channel: [provider] for channel, provider in providers.items()})
+    return Worker(registry, **{"tick": clock, "pool": AtOnce(), **settings})

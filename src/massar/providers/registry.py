@@ -55,7 +55,7 @@ _IN_URL: dict[str, Callable] = {
 
 
 KINDS = ("http", "smpp", "smtp")
-_OURS = {"kind", "price"}  # what the table says to the roster, not to the provider
+_OURS = {"kind", "price"}  # what the table says to the registry, not to the provider
 
 
 def provider_from_table(table: Mapping, *, name: str, receipts_base: str, slots: BindSlots) -> Provider:

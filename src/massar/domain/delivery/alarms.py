@@ -63,7 +63,7 @@ def unknown_limits() -> list[str]:
 
 def _queue_growing(snapshot: MetricsSnapshot, seconds: int) -> list[str]:
     """Somebody waits for a secret. What has left and waits for its receipt is no queue."""
-    waits = (one for one in snapshot.queue if one.purpose in URGENT and one.state != "sent")
+    waits = (one for one in snapshot.queue if one.purpose in URGENT and one.state != "awaiting_receipt")
     return sorted({one.purpose for one in waits if _before(one.oldest, snapshot, seconds)})
 
 

@@ -17,7 +17,7 @@ from massar.domain.delivery import (
     return_path,
     wording,
 )
-from massar.domain.delivery.outbox import Letter, State
+from massar.domain.delivery.outbox import QueuedMessage, State
 from massar.domain.delivery.provider import (
     DELIVERED,
     FAILED,
@@ -37,9 +37,9 @@ from massar.domain.delivery.provider import (
     Rejected,
     Result,
 )
-from massar.domain.delivery.receipts import Told
-from massar.domain.delivery.requests import Asked
-from massar.domain.delivery.routing import Roster, Router, ToSite, to_site
+from massar.domain.delivery.receipts import MessageStatus
+from massar.domain.delivery.requests import RecoveryForm
+from massar.domain.delivery.routing import ProviderRegistry, Router, ToSite, to_site
 from massar.domain.delivery.sms_text import measure
 
 __all__ = [
@@ -50,23 +50,23 @@ __all__ = [
     "RECIPIENT",
     "UNDERWAY",
     "Accepted",
-    "Asked",
-    "Letter",
+    "MessageStatus",
     "NotTransmitted",
     "OutboundMessage",
     "OutcomeUnknown",
     "Pipelined",
     "Provider",
     "ProviderOptions",
+    "ProviderRegistry",
     "ProviderSettingError",
+    "QueuedMessage",
     "Receipt",
+    "RecoveryForm",
     "Rejected",
     "Result",
-    "Roster",
     "Router",
     "State",
     "ToSite",
-    "Told",
     "alarms",
     "bind_slots",
     "blame",

@@ -12,13 +12,13 @@ from datetime import datetime
 from massar.core import encryption
 from massar.domain.delivery import breaker
 from massar.domain.delivery.breaker import Witness
-from massar.domain.delivery.outbox import Letter
+from massar.domain.delivery.outbox import QueuedMessage
 from massar.domain.delivery.provider import MESSAGE, NOTHING, RECIPIENT, Accepted, NotTransmitted, Rejected, Result
 
 _SHORT = 12  # signs of a tag that tell recipients in a row apart
 
 
-def hear(provider: str, letter: Letter, result: Result, *, now: datetime) -> bool:
+def hear(provider: str, message: QueuedMessage, result: Result, *, now: datetime) -> bool:
     """Tells the provider's breaker what became of one message. True if what waits for this provider should be looked at anew."""
     if isinstance(result, Accepted):
         return breaker.success(provider, now=now)
@@ -27,9 +27,9 @@ def hear(provider: str, letter: Letter, result: Result, *, now: datetime) -> boo
     why = result.code if isinstance(result, Rejected) else result.why
     configuration_error = isinstance(result, Rejected) and result.configuration_error
     about = getattr(result, "about", MESSAGE)  # a message that left and was not answered
-    if letter.channel in ("site", "soap") and about == RECIPIENT:
+    if message.channel in ("site", "soap") and about == RECIPIENT:
         return breaker.remark(provider, why, now=now) if configuration_error else breaker.alive(provider, now=now)
-    witness = _witness(letter, result, about)
+    witness = _witness(message, result, about)
     return breaker.fault(
         provider,
         why,
@@ -45,17 +45,17 @@ def _is_alive(result: Rejected) -> bool:
     return result.busy or (result.permanent and not result.elsewhere)
 
 
-def _witness(letter: Letter, result: Result, about: str) -> Witness | None:
-    to_site = letter.channel in ("site", "soap")
+def _witness(message: QueuedMessage, result: Result, about: str) -> Witness | None:
+    to_site = message.channel in ("site", "soap")
     if about == NOTHING:
         # A site is told by few messages: one person's tries must not keep the next person's away while it comes back.
-        return Witness(letter.uid[:_SHORT]) if to_site and isinstance(result, NotTransmitted) else None
+        return Witness(message.uid[:_SHORT]) if to_site and isinstance(result, NotTransmitted) else None
     own = isinstance(result, Rejected) and not result.configuration_error
-    person = str(letter.person_id)
+    person = str(message.person_id)
     if to_site:
         return Witness(person, own=own)
-    domain = letter.to.rpartition("@")[2].lower() if about == RECIPIENT else ""
-    return Witness(_tag(letter.to.lower()), person, _tag(domain) if domain else "", own=own)
+    domain = message.to.rpartition("@")[2].lower() if about == RECIPIENT else ""
+    return Witness(_tag(message.to.lower()), person, _tag(domain) if domain else "", own=own)
 
 
 def _tag(value: str) -> str:

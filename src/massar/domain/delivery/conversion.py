@@ -29,8 +29,8 @@ PROVIDER_BEHIND = 0.30  # so far behind the best provider: it accepts and does n
 WINDOW = timedelta(hours=1)
 RIPE = timedelta(minutes=5)
 
-_CODES = "purpose = 'contact_code' AND channel = 'sms' AND handed_at IS NOT NULL"
-_COUNTS = "used_at IS NOT NULL OR handed_at <= %s"
+_CODES = "purpose = 'contact_code' AND channel = 'sms' AND submitted_at IS NOT NULL"
+_COUNTS = "used_at IS NOT NULL OR submitted_at <= %s"
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def national(*, now: datetime) -> Tally:
 def by_block(*, now: datetime) -> list[Block]:
     """Blocks with enough codes to tell something, the worst first; each in the hour up to its newest code."""
     found = sql.rows(
-        "WITH codes AS (SELECT id, block_hmac, created_at, handed_at, used_at, "
+        "WITH codes AS (SELECT id, block_hmac, created_at, submitted_at, used_at, "
         "MAX(created_at) OVER (PARTITION BY block_hmac) AS last FROM delivery_message "
         f"WHERE {_CODES} AND block_hmac <> '' AND created_at > %s) "
         f"SELECT MAX(id), MAX(last), SUM(CASE WHEN {_COUNTS} THEN 1 ELSE 0 END), COUNT(used_at) FROM codes "
@@ -101,7 +101,7 @@ def stopped_blocks(*, now: datetime) -> list[Block]:
 def by_provider(*, now: datetime) -> dict[str, Tally]:
     """Of each provider that accepted codes within the last hour; each in the hour up to its newest code."""
     found = sql.rows(
-        "WITH codes AS (SELECT provider, created_at, handed_at, used_at, delivered_at, "
+        "WITH codes AS (SELECT provider, created_at, submitted_at, used_at, delivered_at, "
         "MAX(created_at) OVER (PARTITION BY provider) AS last "
         f"FROM delivery_message WHERE {_CODES} AND created_at > %s) "
         f"SELECT provider, SUM(CASE WHEN {_COUNTS} THEN 1 ELSE 0 END), COUNT(used_at), MAX(last), COUNT(delivered_at) FROM codes "

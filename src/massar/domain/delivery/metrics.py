@@ -102,7 +102,7 @@ class ToPerson:
     masked: str
     state: str
     created_at: datetime
-    handed_at: datetime | None
+    submitted_at: datetime | None
     delivered_at: datetime | None
     about: str = ""
 
@@ -159,7 +159,7 @@ def read_queue() -> list[Waiting]:
     messages = " UNION ALL ".join(
         "SELECT state, purpose, COUNT(*) AS count, MIN(created_at) AS oldest FROM delivery_message "
         f"WHERE {one} GROUP BY state, purpose"
-        for one in (OPEN, "state = 'sent'")
+        for one in (OPEN, "state = 'awaiting_receipt'")
     )
     requests = (
         f"SELECT state, '{RECOVERY}', COUNT(*), MIN(created_at) FROM delivery_recoveryrequest "
@@ -195,10 +195,10 @@ def add_up(tallies: Iterable[Tally]) -> Tally:
 
 
 # Of messages that a provider has taken. Silent until its end: handed over, and final later than that.
-_UNTIL = "COALESCE(delivered_at, CASE state WHEN 'sent' THEN %s ELSE final_at END)"
-_SECRET = f"handed_at IS NOT NULL AND purpose IN {SECRETS}"
+_UNTIL = "COALESCE(delivered_at, CASE state WHEN 'awaiting_receipt' THEN %s ELSE final_at END)"
+_SECRET = f"submitted_at IS NOT NULL AND purpose IN {SECRETS}"
 _COUNTED = {
-    "sent": "COUNT(handed_at)",
+    "sent": "COUNT(submitted_at)",
     "delivered": "COUNT(delivered_at)",
     "late": f"COUNT(CASE WHEN state <> 'failed' AND {{waited}} > {routing.LATE_AFTER.total_seconds()} THEN 1 END)",
     "failed": "COUNT(CASE WHEN state = 'failed' THEN 1 END)",
@@ -223,7 +223,7 @@ def _tally(
 
 def _counted(keys: tuple[str, ...], since: datetime, now: datetime, people: bool) -> list[tuple[Any, ...]]:
     grouped = ", ".join(keys)
-    columns = ", ".join(_COUNTED.values()).format(waited=sql.seconds_between("handed_at", _UNTIL))
+    columns = ", ".join(_COUNTED.values()).format(waited=sql.seconds_between("submitted_at", _UNTIL))
     return sql.rows(
         f"SELECT {grouped}, {columns} FROM delivery_message "
         f"WHERE created_at >= %s AND provider <> ''{_to_people(people)} GROUP BY {grouped}",
@@ -250,8 +250,8 @@ def _waits(keys: tuple[str, ...], since: datetime, people: bool) -> Iterator[tup
     found = sql.rows(
         f"SELECT {names}, {ranks} FROM (SELECT {names}, wait, "
         f"ROW_NUMBER() OVER (PARTITION BY {names} ORDER BY wait) AS place, COUNT(*) OVER (PARTITION BY {names}) AS total "
-        f"FROM (SELECT {named}, {sql.seconds_between('created_at', 'handed_at')} AS wait FROM delivery_message "
-        f"WHERE created_at >= %s AND handed_at IS NOT NULL AND provider <> ''{_to_people(people)}) AS waited) AS ranked "
+        f"FROM (SELECT {named}, {sql.seconds_between('created_at', 'submitted_at')} AS wait FROM delivery_message "
+        f"WHERE created_at >= %s AND submitted_at IS NOT NULL AND provider <> ''{_to_people(people)}) AS waited) AS ranked "
         f"GROUP BY {names}",
         (sql.at(since),),
     )
@@ -269,7 +269,7 @@ def read_errors(*, most: int = 10) -> list[Error]:
     """Read the newest attempts and segments that did not end well, newest first, among the last NEWEST_LOOKED_AT."""
     tried = (
         "SELECT a.started_at AS at, a.provider, m.channel, a.outcome, a.code FROM delivery_attempt a "
-        "JOIN delivery_message m ON m.id = a.message_id WHERE a.outcome NOT IN ('', 'accepted', 'adopted') "
+        "JOIN delivery_message m ON m.id = a.message_id WHERE a.outcome NOT IN ('', 'accepted', 'reconciled') "
         "AND a.id > (SELECT MAX(id) FROM delivery_attempt) - %s ORDER BY a.id DESC LIMIT %s"
     )
     told = (
@@ -358,11 +358,11 @@ def find_faults(*, since: datetime) -> list[str]:
 
 def read_messages_to(person_id: int, *, since: datetime, most: int) -> list[ToPerson]:
     """Read the person's own messages, newest first; what sites are told is none."""
-    came_back = (Message.State.HANDED, f"{receipts.RETURNED}%", receipts.RETURNED)
+    came_back = (Message.State.SUBMITTED, f"{receipts.RETURNED}%", receipts.RETURNED)
     return sql.select(
         ToPerson,
         "SELECT purpose, channel, masked, CASE WHEN state = %s AND reason LIKE %s THEN %s ELSE state END AS state, "
-        "created_at, handed_at, delivered_at, about FROM delivery_message "
+        "created_at, submitted_at, delivered_at, about FROM delivery_message "
         f"WHERE person_id = %s AND {_PEOPLE} AND created_at >= %s ORDER BY id DESC LIMIT %s",
         (*came_back, person_id, sql.at(since), most),
     )

@@ -47,8 +47,8 @@ class Message(models.Model):
     class State(models.TextChoices):
         QUEUED = "queued"
         SENDING = "sending"
-        SENT = "sent"
-        HANDED = "handed"
+        AWAITING_RECEIPT = "awaiting_receipt"
+        SUBMITTED = "submitted"
         DELIVERED = "delivered"
         FAILED = "failed"
         EXPIRED = "expired"
@@ -62,7 +62,7 @@ class Message(models.Model):
     temporary_id = models.BigIntegerField(null=True)
     about = models.CharField(max_length=60, blank=True)
     ciphertext = models.BinaryField(null=True)
-    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    state = models.CharField(max_length=16, choices=State, default=State.QUEUED)
     priority = models.PositiveSmallIntegerField(default=5)
     turn = models.PositiveIntegerField(db_default=0)  # the last version's web servers do not name it
     not_before = models.DateTimeField()
@@ -80,7 +80,7 @@ class Message(models.Model):
     lease_by = models.CharField(max_length=22, blank=True)
     lease_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
-    handed_at = models.DateTimeField(null=True)
+    submitted_at = models.DateTimeField(null=True)
     delivered_at = models.DateTimeField(null=True)
     used_at = models.DateTimeField(null=True)
     final_at = models.DateTimeField(null=True)
@@ -96,10 +96,12 @@ class Message(models.Model):
             models.Index(  # receipts that came instead of an answer ask who else is written to
                 fields=["to_hmac"],
                 name="delivery_under_way",
-                condition=models.Q(state__in=("queued", "sending", "sent")),
+                condition=models.Q(state__in=("queued", "sending", "awaiting_receipt")),
             ),
             models.Index(fields=["lease_until"], name="delivery_leases", condition=models.Q(state="sending")),
-            models.Index(fields=["expires_at"], name="delivery_receipts_due", condition=models.Q(state="sent")),
+            models.Index(
+                fields=["expires_at"], name="delivery_receipts_due", condition=models.Q(state="awaiting_receipt")
+            ),
             models.Index(fields=["person_id", "-id"], name="delivery_by_person"),
             models.Index(
                 fields=["block_hmac", "created_at"], name="delivery_by_block", condition=~models.Q(block_hmac="")
@@ -156,7 +158,7 @@ class Part(models.Model):
         ]
 
 
-class StrayReceipt(models.Model):
+class UnmatchedReceipt(models.Model):
     """A receipt that fits no segment we know yet: it came before the provider's answer, or the worker died in between."""
 
     provider = models.CharField(max_length=40)
@@ -169,9 +171,11 @@ class StrayReceipt(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["provider", "reference", "uid", "state"], name="delivery_one_stray_receipt")
+            models.UniqueConstraint(
+                fields=["provider", "reference", "uid", "state"], name="delivery_one_unmatched_receipt"
+            )
         ]
-        indexes = [models.Index(fields=["to_hmac"], name="delivery_stray_to")]
+        indexes = [models.Index(fields=["to_hmac"], name="delivery_unmatched_to")]
 
 
 class Breaker(models.Model):

@@ -1,6 +1,6 @@
 """Wakes a worker as soon as something was put in, so that nobody waits for the next look.
 
-PostgreSQL rings by itself (NOTIFY, from a trigger). SQLite tells by `PRAGMA data_version` that another connection has
+PostgreSQL tells by itself (NOTIFY, from a trigger). SQLite tells by `PRAGMA data_version` that another connection has
 written, which costs a few microseconds and reads no table.
 """
 
@@ -20,32 +20,32 @@ AGAIN_AFTER = 1.0  # seconds, when the database has gone
 note = logging.getLogger("massar.worker")
 
 
-def listen(ring: Callable[[], None], stop: threading.Event) -> threading.Thread:
-    """Calls `ring` from a thread of its own after each insert, until `stop` is set. Rings too often rather than too seldom."""
+def listen(notify: Callable[[], None], stop: threading.Event) -> threading.Thread:
+    """Calls `notify` from a thread of its own after each insert, until `stop` is set. Calls too often rather than too seldom."""
     work = _listen_postgres if connection.vendor == "postgresql" else _watch_sqlite
-    thread = threading.Thread(target=_for_ever, args=(work, ring, stop), name="doorbell", daemon=True)
+    thread = threading.Thread(target=_for_ever, args=(work, notify, stop), name="notifier", daemon=True)
     thread.start()
     return thread
 
 
-def _for_ever(work, ring, stop: threading.Event) -> None:
+def _for_ever(work, notify, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
-            work(ring, stop)
+            work(notify, stop)
         except (Error, psycopg.Error):
-            note.warning("the doorbell lost the database; it is tried again")
+            note.warning("the notifier lost the database; it is tried again")
             stop.wait(AGAIN_AFTER)
         finally:
             connection.close()
 
 
-def _listen_postgres(ring, stop: threading.Event) -> None:
+def _listen_postgres(notify, stop: threading.Event) -> None:
     with line_of_its_own() as line:
         line.execute(f"LISTEN {CHANNEL}")
-        ring()  # what was put in before we listened
+        notify()  # what was put in before we listened
         while not stop.is_set():
             for _ in line.notifies(timeout=1.0, stop_after=1):
-                ring()
+                notify()
 
 
 def line_of_its_own() -> psycopg.Connection:
@@ -53,11 +53,11 @@ def line_of_its_own() -> psycopg.Connection:
     return connection.line_of_its_own()
 
 
-def _watch_sqlite(ring, stop: threading.Event) -> None:
+def _watch_sqlite(notify, stop: threading.Event) -> None:
     seen = None
     while not stop.wait(LOOK_EVERY):
         with connection.cursor() as cursor:
             version = cursor.execute("PRAGMA data_version").fetchone()[0]
         if version != seen:
             seen = version
-            ring()
+            notify()

@@ -25,11 +25,18 @@ from massar.core import encryption, ids, sql, text
 from massar.domain.delivery.models import Attempt, Message
 
 State = Message.State
-FINAL = (State.HANDED, State.DELIVERED, State.FAILED, State.EXPIRED, State.CANCELLED)
+FINAL = (State.SUBMITTED, State.DELIVERED, State.FAILED, State.EXPIRED, State.CANCELLED)
 MOVES = {
     State.QUEUED: {State.SENDING, State.EXPIRED, State.CANCELLED},
-    State.SENDING: {State.QUEUED, State.SENT, State.HANDED, State.FAILED, State.EXPIRED, State.CANCELLED},
-    State.SENT: {State.QUEUED, State.HANDED, State.DELIVERED, State.FAILED},
+    State.SENDING: {
+        State.QUEUED,
+        State.AWAITING_RECEIPT,
+        State.SUBMITTED,
+        State.FAILED,
+        State.EXPIRED,
+        State.CANCELLED,
+    },
+    State.AWAITING_RECEIPT: {State.QUEUED, State.SUBMITTED, State.DELIVERED, State.FAILED},
     **{state: set() for state in FINAL},
 }
 LEASE = timedelta(seconds=90)  # until the provider is chosen, whose longest call then counts
@@ -50,7 +57,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Letter:
+class QueuedMessage:
     """A claimed message, opened. `values` fill the wording; `expires_at` None until fixed at the first attempt.
 
     `tried`: the providers of earlier attempts, oldest first.
@@ -154,7 +161,7 @@ def claim(
     channel: str | None = None,
     besides: Sequence[str] = (),
     due_by: datetime | None = None,
-) -> list[Letter]:
+) -> list[QueuedMessage]:
     """Up to `most` due messages under one lease, most urgent first, then everybody's first before anybody's second. What
     can't be opened is failed at once.
 
@@ -181,53 +188,53 @@ def claim(
         [sql.at(now), sql.at(now), *named, most, lease, sql.at(now + LEASE)],
     )
     ordered = [row[2:] for row in sorted(found, key=lambda row: row[:3])]
-    letters = [_open(row, lease) for row in ordered]
-    for broken in (row for row, letter in zip(ordered, letters, strict=True) if letter is None):
+    messages = [_open(row, lease) for row in ordered]
+    for broken in (row for row, message in zip(ordered, messages, strict=True) if message is None):
         finish(broken[0], lease, State.FAILED, now=now, reason=UNREADABLE)
-    return _with_history([letter for letter in letters if letter])
+    return _with_history([message for message in messages if message])
 
 
-def _with_history(letters: list[Letter]) -> list[Letter]:
-    again = [letter.id for letter in letters if letter.attempt > 1]
+def _with_history(messages: list[QueuedMessage]) -> list[QueuedMessage]:
+    again = [message.id for message in messages if message.attempt > 1]
     if not again:
-        return letters
+        return messages
     tried: dict[int, list[str]] = {}
     for message_id, provider in sql.rows(
         f"SELECT message_id, provider FROM delivery_attempt WHERE message_id IN ({sql.one_of(len(again))}) ORDER BY number",
         again,
     ):
         tried.setdefault(message_id, []).append(provider)
-    return [replace(letter, tried=tuple(tried.get(letter.id, ()))) for letter in letters]
+    return [replace(message, tried=tuple(tried.get(message.id, ()))) for message in messages]
 
 
-def fix_expiry(letters: list[Letter], expires_at: datetime) -> None:
+def fix_expiry(messages: list[QueuedMessage], expires_at: datetime) -> None:
     """The end of messages that had none: once, at the first attempt."""
-    if letters:
+    if messages:
         sql.change(
-            f"UPDATE delivery_message SET expires_at = %s WHERE expires_at IS NULL AND id IN ({sql.one_of(len(letters))})",
-            [sql.at(expires_at), *(letter.id for letter in letters)],
+            f"UPDATE delivery_message SET expires_at = %s WHERE expires_at IS NULL AND id IN ({sql.one_of(len(messages))})",
+            [sql.at(expires_at), *(message.id for message in messages)],
         )
 
 
-def begin_attempts(letters: list[Letter], provider: str, *, longest: timedelta, now: datetime) -> None:
+def begin_attempts(messages: list[QueuedMessage], provider: str, *, longest: timedelta, now: datetime) -> None:
     """The attempt rows, before the provider is called, and a lease that outlives its longest call.
 
     An attempt of an earlier lease without outcome is marked unknown.
     """
-    if not letters:
+    if not messages:
         return
-    numbers = [letter.id for letter in letters]
-    again = [letter.id for letter in letters if letter.attempt > 1]
+    numbers = [message.id for message in messages]
+    again = [message.id for message in messages if message.attempt > 1]
     if again:
         sql.change(
             "UPDATE delivery_attempt SET outcome = 'unknown', ended_at = %s "
             f"WHERE outcome = '' AND message_id IN ({sql.one_of(len(again))})",
             [sql.at(now), *again],
         )
-    rows = [v for letter in letters for v in (letter.id, letter.attempt, provider, sql.at(now), "", "", "")]
+    rows = [v for message in messages for v in (message.id, message.attempt, provider, sql.at(now), "", "", "")]
     sql.change(
         "INSERT INTO delivery_attempt (message_id, number, provider, started_at, outcome, code, reference) "
-        f"VALUES {sql.marks(len(letters), 7)}",
+        f"VALUES {sql.marks(len(messages), 7)}",
         rows,
     )
     sql.change(
@@ -236,23 +243,23 @@ def begin_attempts(letters: list[Letter], provider: str, *, longest: timedelta, 
     )
 
 
-def may_repeat(letter: Letter) -> bool:
+def may_repeat(message: QueuedMessage) -> bool:
     """Whether one more try is right after attempts that may have arrived, or that met a fault of ours."""
-    outcomes = Counter(Attempt.objects.filter(message_id=letter.id).values_list("outcome", flat=True))
+    outcomes = Counter(Attempt.objects.filter(message_id=message.id).values_list("outcome", flat=True))
     return outcomes["unsure"] + outcomes["unknown"] < MOST_UNSURE and outcomes["fault"] < MOST_FAULTS
 
 
-def end_attempt(letter: Letter, outcome: str, *, now: datetime, code: str = "", reference: str = "") -> None:
-    Attempt.objects.filter(message_id=letter.id, number=letter.attempt).update(
+def end_attempt(message: QueuedMessage, outcome: str, *, now: datetime, code: str = "", reference: str = "") -> None:
+    Attempt.objects.filter(message_id=message.id, number=message.attempt).update(
         ended_at=now, outcome=outcome, code=code[:80], reference=reference[:100]
     )
 
 
 @dataclass(frozen=True)
-class Taken:
+class Acceptance:
     """A message that a provider accepted. `references`: its name, or that of each segment; none if it has none."""
 
-    letter: Letter
+    message: QueuedMessage
     provider: str
     references: tuple[str, ...]
     receipt: bool
@@ -260,7 +267,7 @@ class Taken:
     cost: int
 
 
-def accept(taken: list[Taken], *, now: datetime) -> list[Taken]:
+def accept(taken: list[Acceptance], *, now: datetime) -> list[Acceptance]:
     """Settles what providers accepted, in three statements for all. Returns those whose lease was still ours.
 
     Attempt, segments and cost are kept whoever holds the lease now: it did leave, and is paid for. Once: who does not know
@@ -269,26 +276,26 @@ def accept(taken: list[Taken], *, now: datetime) -> list[Taken]:
     if not taken:
         return []
     first, new = _end_accepted_attempts(taken, now)
-    _keep_parts([one for one in taken if one.letter.id in first], now)
+    _keep_parts([one for one in taken if one.message.id in first], now)
     values = []
     for one in taken:
-        state = State.SENT if one.receipt else State.HANDED
-        values += [one.letter.id, one.letter.lease, state, one.provider]
+        state = State.AWAITING_RECEIPT if one.receipt else State.SUBMITTED
+        values += [one.message.id, one.message.lease, state, one.provider]
         values += [one.segments, one.cost]
     settled = sql.rows(
         "UPDATE delivery_message AS m SET state = v.column3, provider = v.column4, segments = m.segments + v.column5, "
-        "cost = m.cost + v.column6, handed_at = %s, lease_until = NULL, reason = '', "
-        "ciphertext = CASE WHEN v.column3 = 'sent' THEN m.ciphertext ELSE NULL END, "
-        "final_at = CASE WHEN v.column3 = 'sent' THEN NULL ELSE %s END "
+        "cost = m.cost + v.column6, submitted_at = %s, lease_until = NULL, reason = '', "
+        "ciphertext = CASE WHEN v.column3 = 'awaiting_receipt' THEN m.ciphertext ELSE NULL END, "
+        "final_at = CASE WHEN v.column3 = 'awaiting_receipt' THEN NULL ELSE %s END "
         f"FROM (VALUES {sql.marks(len(taken), 6)}) AS v "
         "WHERE m.id = v.column1 AND m.state = 'sending' AND m.lease_by = v.column2 RETURNING id",
         [sql.at(now), sql.at(now), *values],
     )
     ours = {row[0] for row in settled}
     for one in taken:
-        if one.letter.id in new - ours:
-            bill(one.letter.id, one.segments, one.cost)
-    return [one for one in taken if one.letter.id in ours]
+        if one.message.id in new - ours:
+            bill(one.message.id, one.segments, one.cost)
+    return [one for one in taken if one.message.id in ours]
 
 
 def bill(message_id: int, segments: int, cost: int) -> None:
@@ -299,14 +306,14 @@ def bill(message_id: int, segments: int, cost: int) -> None:
     )
 
 
-def _end_accepted_attempts(taken: list[Taken], now: datetime) -> tuple[set[int], set[int]]:
-    """Returns the messages among them that are settled for the first time; and those whose attempt was not adopted
+def _end_accepted_attempts(taken: list[Acceptance], now: datetime) -> tuple[set[int], set[int]]:
+    """Returns the messages among them that are settled for the first time; and those whose attempt was not reconciled
     meanwhile, for that has been paid."""
-    values = [v for one in taken for v in (one.letter.id, one.letter.attempt, (one.references or ("",))[0][:100])]
+    values = [v for one in taken for v in (one.message.id, one.message.attempt, (one.references or ("",))[0][:100])]
     found = sql.rows(
-        "UPDATE delivery_attempt AS a SET outcome = CASE WHEN a.outcome = 'adopted' THEN a.outcome ELSE 'accepted' END, "
-        "ended_at = CASE WHEN a.outcome = 'adopted' THEN a.ended_at ELSE %s END, "
-        "reference = CASE WHEN a.outcome = 'adopted' THEN a.reference ELSE v.column3 END "
+        "UPDATE delivery_attempt AS a SET outcome = CASE WHEN a.outcome = 'reconciled' THEN a.outcome ELSE 'accepted' END, "
+        "ended_at = CASE WHEN a.outcome = 'reconciled' THEN a.ended_at ELSE %s END, "
+        "reference = CASE WHEN a.outcome = 'reconciled' THEN a.reference ELSE v.column3 END "
         f"FROM (VALUES {sql.marks(len(taken), 3)}) AS v "
         "WHERE a.message_id = v.column1 AND a.number = v.column2 AND a.outcome <> 'accepted' RETURNING message_id, outcome",
         [sql.at(now), *values],
@@ -314,10 +321,10 @@ def _end_accepted_attempts(taken: list[Taken], now: datetime) -> tuple[set[int],
     return {row[0] for row in found}, {row[0] for row in found if row[1] == "accepted"}
 
 
-def _keep_parts(taken: list[Taken], now: datetime) -> None:
+def _keep_parts(taken: list[Acceptance], now: datetime) -> None:
     """Only where a receipt is to come: it is found by these names, or by our own where the provider gave none."""
     rows = [
-        (one.provider, reference[:100], one.letter.id, one.letter.attempt, sql.at(now), "", "")
+        (one.provider, reference[:100], one.message.id, one.message.attempt, sql.at(now), "", "")
         for one in taken
         if one.receipt
         for reference in one.references or ("",)
@@ -332,10 +339,10 @@ def _keep_parts(taken: list[Taken], now: datetime) -> None:
 
 def finish(message_id: int, lease: str, state: str, *, now: datetime, reason: str = "") -> bool:
     """A final state, never left; body and destination go. False if the lease is no longer ours."""
-    handed = sql.at(now) if state == State.HANDED else None
+    handed = sql.at(now) if state == State.SUBMITTED else None
     return (
         sql.change(
-            "UPDATE delivery_message SET state = %s, ciphertext = NULL, final_at = %s, handed_at = %s, reason = %s, "
+            "UPDATE delivery_message SET state = %s, ciphertext = NULL, final_at = %s, submitted_at = %s, reason = %s, "
             "lease_until = NULL "
             "WHERE id = %s AND state = 'sending' AND lease_by = %s",
             (state, sql.at(now), handed, reason[:80], message_id, lease),
@@ -344,29 +351,29 @@ def finish(message_id: int, lease: str, state: str, *, now: datetime, reason: st
     )
 
 
-def later(letter: Letter, *, now: datetime, reason: str, pause: timedelta | None = None) -> bool:
+def later(message: QueuedMessage, *, now: datetime, reason: str, pause: timedelta | None = None) -> bool:
     """Back to the queue: after `pause`, or one that grows with the attempts. Failed for good after MOST_ATTEMPTS."""
-    if letter.attempt >= MOST_ATTEMPTS:
-        return finish(letter.id, letter.lease, State.FAILED, now=now, reason=reason)
+    if message.attempt >= MOST_ATTEMPTS:
+        return finish(message.id, message.lease, State.FAILED, now=now, reason=reason)
     if pause is None:
-        pause = timedelta(seconds=_BACKOFF[min(letter.attempt, len(_BACKOFF)) - 1])
+        pause = timedelta(seconds=_BACKOFF[min(message.attempt, len(_BACKOFF)) - 1])
     return (
         sql.change(
             "UPDATE delivery_message SET state = 'queued', not_before = %s, lease_until = NULL, reason = %s "
             "WHERE id = %s AND state = 'sending' AND lease_by = %s",
-            (sql.at(now + pause), reason[:80], letter.id, letter.lease),
+            (sql.at(now + pause), reason[:80], message.id, message.lease),
         )
         == 1
     )
 
 
-def put_back(letters: list[Letter], *, now: datetime, pause: timedelta, reason: str) -> None:
+def put_back(messages: list[QueuedMessage], *, now: datetime, pause: timedelta, reason: str) -> None:
     """Claimed, but no provider may be spoken to now: the try does not count."""
-    for letter in letters:
+    for message in messages:
         sql.change(
             "UPDATE delivery_message SET state = 'queued', not_before = %s, lease_until = NULL, reason = %s, "
             "attempts = attempts - 1 WHERE id = %s AND state = 'sending' AND lease_by = %s",
-            (sql.at(now + pause), reason[:80], letter.id, letter.lease),
+            (sql.at(now + pause), reason[:80], message.id, message.lease),
         )
 
 
@@ -408,7 +415,7 @@ def sweep(*, now: datetime, keep: timedelta = timedelta(days=30)) -> int:
     return Message.objects.filter(created_at__lt=old, state__in=FINAL, final_at__lt=old).delete()[0]
 
 
-def _open(row: tuple, lease: str) -> Letter | None:
+def _open(row: tuple, lease: str) -> QueuedMessage | None:
     (
         row_id,
         uid,
@@ -428,7 +435,7 @@ def _open(row: tuple, lease: str) -> Letter | None:
         to, values = body["to"], body["values"]
     except (encryption.DecryptionFailed, KeyError, TypeError, ValueError):
         return None
-    return Letter(
+    return QueuedMessage(
         row_id,
         uid,
         purpose,
@@ -460,7 +467,7 @@ def _block_associated_data(uid: str) -> str:
 
 
 @dataclass(frozen=True)
-class Handed:
+class SubmittedMessage:
     """What is known of a message after it left: whose it is, and who took it under which name."""
 
     person_id: int
@@ -471,11 +478,11 @@ class Handed:
     reference: str
 
 
-def handed(uid: str) -> Handed | None:
+def find_submitted(uid: str) -> SubmittedMessage | None:
     """The message `uid` with its newest attempt. A report may come before the attempt is settled: any outcome will do."""
     row = sql.row(
         "SELECT m.person_id, m.purpose, m.channel, m.created_at, a.provider, a.reference FROM delivery_message m "
         "JOIN delivery_attempt a ON a.message_id = m.id WHERE m.uid = %s ORDER BY a.number DESC LIMIT 1",
         (uid,),
     )
-    return Handed(*row[:3], sql.moment(row[3]), *row[4:]) if row else None
+    return SubmittedMessage(*row[:3], sql.moment(row[3]), *row[4:]) if row else None

@@ -21,7 +21,7 @@ HEARD_WITHIN = timedelta(days=3)  # an id that is older is another message's by 
 _HEX, _DEC = re.compile(r"(?:0x)?([0-9a-f]{1,64})"), re.compile(r"[0-9]{1,64}")
 _FOLDED = "lower(ltrim(p.reference, '0'))"  # as in the index of models.Part
 _SEGMENTS = (
-    "SELECT p.id, p.message_id, p.provider, p.reference, p.state, m.to_hmac, m.state = 'sent', m.segments FROM {} "
+    "SELECT p.id, p.message_id, p.provider, p.reference, p.state, m.to_hmac, m.state = 'awaiting_receipt', m.segments FROM {} "
     "JOIN delivery_message m ON m.id = p.message_id WHERE "
 )
 # Named first, then looked up, in this order: SQLite keeps to it after CROSS JOIN.
@@ -49,7 +49,7 @@ class Segment(NamedTuple):
         return self.state not in ("", "underway")
 
 
-class Asked(NamedTuple):
+class ReceiptKey(NamedTuple):
     """What a receipt says of its message; `to_hmac` is empty where it tells no number."""
 
     provider: str
@@ -57,8 +57,8 @@ class Asked(NamedTuple):
     to_hmac: str = ""
 
 
-def asked(receipt: Receipt) -> Asked:
-    return Asked(receipt.provider, receipt.reference[:100], outbox.to_hmac(receipt.to) if receipt.to else "")
+def key_of(receipt: Receipt) -> ReceiptKey:
+    return ReceiptKey(receipt.provider, receipt.reference[:100], outbox.to_hmac(receipt.to) if receipt.to else "")
 
 
 def folded(reference: str) -> str:
@@ -84,7 +84,7 @@ def alike(reference: str, names: Iterable[str]) -> bool:
     return any(name == reference or folded(name) in keys for name in names if name)
 
 
-def find(receipts: list[Asked], *, now: datetime) -> list[list[Segment]]:
+def find(receipts: list[ReceiptKey], *, now: datetime) -> list[list[Segment]]:
     """For each receipt, which must have a reference, the segments of one message that it is about; none: it is unknown.
 
     Several only where the provider has given them one name.
@@ -99,7 +99,7 @@ def find(receipts: list[Asked], *, now: datetime) -> list[list[Segment]]:
     ]
 
 
-def find_one(receipt: Asked, uid: str, *, now: datetime) -> list[Segment]:
+def find_one(receipt: ReceiptKey, uid: str, *, now: datetime) -> list[Segment]:
     """As `find`, where it may be known that the receipt came about our message `uid`: then it may have no reference, and
     a segment whose name never reached us is meant before nothing is."""
     own = [Segment(*row) for row in sql.rows(_BY_MESSAGE, (receipt.provider, uid))] if uid else []
@@ -115,7 +115,7 @@ def find_one(receipt: Asked, uid: str, *, now: datetime) -> list[Segment]:
     )
 
 
-def _by(receipts: list[Asked], name: str, keys, now: datetime) -> list[Segment]:
+def _by(receipts: list[ReceiptKey], name: str, keys, now: datetime) -> list[Segment]:
     wanted = list({(r.provider, key): None for r in receipts for key in keys(r)})
     if not wanted:
         return []
@@ -124,15 +124,15 @@ def _by(receipts: list[Asked], name: str, keys, now: datetime) -> list[Segment]:
     return [Segment(*row) for row in sql.rows(statement, [*values, sql.at(now - HEARD_WITHIN)])]
 
 
-def _same_number(receipt: Asked, segments: list[Segment]) -> list[Segment]:
+def _same_number(receipt: ReceiptKey, segments: list[Segment]) -> list[Segment]:
     return [s for s in segments if s.to_hmac == receipt.to_hmac] if receipt.to_hmac else []
 
 
-def _sure(receipt: Asked, found: list[Segment]) -> bool:
+def _sure(receipt: ReceiptKey, found: list[Segment]) -> bool:
     return bool(found) and (not receipt.to_hmac or bool(_same_number(receipt, found)))
 
 
-def _newest(receipt: Asked, segments: list[Segment]) -> list[Segment]:
+def _newest(receipt: ReceiptKey, segments: list[Segment]) -> list[Segment]:
     """Of the newest message among them, of those to the receipt's number if there are any. What is over by now is no
     longer meant by a receipt for somebody else."""
     meant = _same_number(receipt, segments) or [s for s in segments if s.waits or not receipt.to_hmac]
@@ -141,7 +141,7 @@ def _newest(receipt: Asked, segments: list[Segment]) -> list[Segment]:
     return sorted(s for s in meant if s.message_id == message)
 
 
-def _only(receipt: Asked, recent: list[Segment], exact: list[Segment]) -> list[Segment]:
+def _only(receipt: ReceiptKey, recent: list[Segment], exact: list[Segment]) -> list[Segment]:
     """The only one of another spelling; where the number is told, only to that number, and rather than an equal name."""
     same = folded(receipt.reference)
     candidates = _same_number(receipt, recent) if receipt.to_hmac else recent

@@ -1,8 +1,8 @@
 """Receipts: what providers tell after they have accepted a message.
 
-A receipt is stored before the provider is told that it was received. One that fits nothing yet stays as a stray: it may
-have come before the provider's own answer was written, or the worker died between hand-over and answer. Then it is the
-answer (adoption), and no twin is sent.
+A receipt is stored before the provider is told that it was received. One that fits nothing yet stays unmatched: it may have
+come before the provider's own answer was written, or the worker died between hand-over and answer. Then it is the answer
+(reconciliation), and no twin is sent.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from massar.domain.delivery.provider import DELIVERED, FAILED, UNDERWAY, Receipt
 
 RETURNED = "returned"
 alike = receipt_match.alike
-STRAYS_KEPT = timedelta(days=3)
+UNMATCHED_KEPT = timedelta(days=3)
 MOST_EARLY = timedelta(minutes=10)  # a receipt may come before the answer is written, but not by more
 
 
 @dataclass(frozen=True)
-class Told:
+class MessageStatus:
     """What became known of one message. state: DELIVERED (all its segments), or FAILED with the provider's code."""
 
     message_id: int
@@ -35,38 +35,38 @@ class Told:
     code: str
     expires_at: datetime | None
     deadline: datetime
-    handed_at: datetime
+    submitted_at: datetime
 
 
-def store(told: Iterable[tuple[Receipt, str]], *, now: datetime) -> list[Told]:
+def store(told: Iterable[tuple[Receipt, str]], *, now: datetime) -> list[MessageStatus]:
     """Takes (receipt, uid of the message or '') in one transaction of the caller's; returns what is new about whole messages.
 
     A repeat changes nothing. `uid` helps where a provider's receipt has no name of its own.
     """
     found = []
     for receipt, uid in told:
-        segments = receipt_match.find_one(receipt_match.asked(receipt), uid, now=now)
+        segments = receipt_match.find_one(receipt_match.key_of(receipt), uid, now=now)
         if not segments and not _came_back(receipt, uid):
-            _keep_stray(receipt, uid, now)
+            _keep_unmatched(receipt, uid, now)
         found += [(segment, receipt) for segment in segments]
     return _news(_tell_segments(found, now))
 
 
-def store_by_reference(told: list[Receipt], *, now: datetime) -> list[Told]:
+def store_by_reference(told: list[Receipt], *, now: datetime) -> list[MessageStatus]:
     """As `store` for many receipts that name their message, in a few statements."""
     final = [receipt for receipt in told if receipt.state in (DELIVERED, FAILED)]
     found = []
-    for receipt, segments in zip(final, receipt_match.find([*map(receipt_match.asked, final)], now=now), strict=True):
+    for receipt, segments in zip(final, receipt_match.find([*map(receipt_match.key_of, final)], now=now), strict=True):
         if not segments:
-            _keep_stray(receipt, "", now)
+            _keep_unmatched(receipt, "", now)
         found += [(segment, receipt) for segment in segments]
     return _news(_tell_segments(found, now))
 
 
-def match_strays(*, now: datetime) -> list[Told]:
-    """Strays whose segment is known by now: by the provider's name for it, or by ours where it has none. What was told
+def match_unmatched(*, now: datetime) -> list[MessageStatus]:
+    """Unmatched receipts whose segment is known by now: by the provider's name for it, or by ours where it has none. What was told
     long before the segment left is about another one of that name."""
-    columns = "SELECT s.id, p.id, p.message_id, s.state, s.code FROM delivery_strayreceipt s "
+    columns = "SELECT s.id, p.id, p.message_id, s.state, s.code FROM delivery_unmatchedreceipt s "
     found = (
         sql.rows(
             f"{columns} CROSS JOIN delivery_part p JOIN delivery_message m ON m.id = p.message_id "  # SQLite goes in this order
@@ -82,41 +82,40 @@ def match_strays(*, now: datetime) -> list[Told]:
         )
     )
     changed = set()
-    for stray, part, message_id, state, code in found:
+    for unmatched, part, message_id, state, code in found:
         told = sql.change(
             "UPDATE delivery_part SET state = %s, code = %s, told_at = %s WHERE id = %s AND state IN ('', 'underway') "
-            "AND EXISTS (SELECT 1 FROM delivery_strayreceipt WHERE id = %s)",
-            (state, code, sql.at(now), part, stray),
+            "AND EXISTS (SELECT 1 FROM delivery_unmatchedreceipt WHERE id = %s)",
+            (state, code, sql.at(now), part, unmatched),
         )
-        sql.change("DELETE FROM delivery_strayreceipt WHERE id = %s", (stray,))
+        sql.change("DELETE FROM delivery_unmatchedreceipt WHERE id = %s", (unmatched,))
         changed |= {message_id} if told else set()
     return _news(changed | _tell_spelt_otherwise(now))
 
 
 def _tell_spelt_otherwise(now: datetime) -> set[int]:
-    """Strays of the last minutes whose segment is known by now, but by another spelling of the name."""
+    """Unmatched receipts of the last minutes whose segment is known by now, but by another spelling of the name."""
     rows = sql.rows(
-        "SELECT id, provider, reference, state, code, to_hmac FROM delivery_strayreceipt "
+        "SELECT id, provider, reference, state, code, to_hmac FROM delivery_unmatchedreceipt "
         "WHERE at > %s AND reference <> '' ORDER BY id DESC LIMIT 100",
         (sql.at(now - MOST_EARLY),),
     )
-    asked = [receipt_match.Asked(provider, reference, tag) for _, provider, reference, _, _, tag in rows]
+    asked = [receipt_match.ReceiptKey(provider, reference, tag) for _, provider, reference, _, _, tag in rows]
     found = []
-    for (stray, provider, reference, state, code, _), segments in zip(
+    for (unmatched, provider, reference, state, code, _), segments in zip(
         rows, receipt_match.find(asked, now=now), strict=True
     ):
         if segments:
             found += [(segment, Receipt(provider, reference, state, code)) for segment in segments]
-            sql.change("DELETE FROM delivery_strayreceipt WHERE id = %s", (stray,))
+            sql.change("DELETE FROM delivery_unmatchedreceipt WHERE id = %s", (unmatched,))
     return _tell_segments(found, now)
 
 
-_UNDER_WAY = (
-    "state IN ('queued', 'sending', 'sent')"  # as in the index by destination: SQLite takes it for the same words
-)
+# As in the index by destination, which SQLite takes for the same words only.
+_UNDER_WAY = "state IN ('queued', 'sending', 'awaiting_receipt')"
 _UNANSWERED = (
     "SELECT s.id, s.provider, s.reference, s.state, s.code, m.id, a.number, m.channel, m.purpose, m.language "
-    "FROM delivery_strayreceipt s "
+    "FROM delivery_unmatchedreceipt s "
     "JOIN delivery_message m ON {same} "
     "JOIN delivery_attempt a ON a.message_id = m.id AND a.number = m.attempts AND a.provider = s.provider "
     "WHERE {told} AND s.at >= a.started_at "
@@ -132,43 +131,43 @@ _BY_DESTINATION = _UNANSWERED.format(
 _BY_OUR_NAME = _UNANSWERED.format(same="m.uid = s.uid", told="s.uid <> ''", alone="")
 
 
-def adopt(*, price: Callable[[str], int], now: datetime) -> list[Told]:
-    """Strays that are the missing answer to an attempt, which then counts as accepted; no twin is sent.
+def reconcile(*, price: Callable[[str], int], now: datetime) -> list[MessageStatus]:
+    """Unmatched receipts that are the missing answer to an attempt, which then counts as accepted; no twin is sent.
 
     Same provider, told after the attempt began, and our own name for the message; or the same destination, if no other
     message is under way to it. `price`: of a segment, by provider. Segments are taken as the most of its kind: the text
     is not written again.
     """
     lapses = (sql.at(now + outbox.GRACE),)
-    adopted: set[int] = set()
+    reconciled: set[int] = set()
     for row in sql.rows(_BY_OUR_NAME, lapses) + sql.rows(_BY_DESTINATION, lapses):
-        stray, provider, reference, state, code, message_id, number, channel, *kind = row
-        if message_id not in adopted:
-            if not _adopt(provider, message_id, number, now):
+        unmatched, provider, reference, state, code, message_id, number, channel, *kind = row
+        if message_id not in reconciled:
+            if not _reconcile(provider, message_id, number, now):
                 continue
-            adopted.add(message_id)
+            reconciled.add(message_id)
             segments = wording.most_segments(*kind) if channel == "sms" else 0
             outbox.bill(message_id, segments, segments * price(provider))
-            counters.add(counters.count_accepted(channel, provider, "adopted", segments, segments * price(provider)))
+            counters.add(counters.count_accepted(channel, provider, "reconciled", segments, segments * price(provider)))
         sql.change(
             "INSERT INTO delivery_part (provider, reference, message_id, number, sent_at, state, code, told_at) "
             "SELECT %s, %s, message_id, number, started_at, %s, %s, %s FROM delivery_attempt "
             "WHERE message_id = %s AND number = %s",
             (provider, reference, state, code, sql.at(now), message_id, number),
         )
-        sql.change("DELETE FROM delivery_strayreceipt WHERE id = %s", (stray,))
-    return _news(adopted)
+        sql.change("DELETE FROM delivery_unmatchedreceipt WHERE id = %s", (unmatched,))
+    return _news(reconciled)
 
 
-def _adopt(provider: str, message_id: int, number: int, now: datetime) -> bool:
+def _reconcile(provider: str, message_id: int, number: int, now: datetime) -> bool:
     taken = sql.change(
-        "UPDATE delivery_message SET state = 'sent', provider = %s, handed_at = %s, lease_until = NULL, lease_by = '' "
-        "WHERE id = %s AND state IN ('sending', 'queued') AND attempts = %s",
+        "UPDATE delivery_message SET state = 'awaiting_receipt', provider = %s, submitted_at = %s, lease_until = NULL, "
+        "lease_by = '' WHERE id = %s AND state IN ('sending', 'queued') AND attempts = %s",
         (provider, sql.at(now), message_id, number),
     )
     if taken:
         sql.change(
-            "UPDATE delivery_attempt SET outcome = 'adopted', ended_at = %s WHERE message_id = %s AND number = %s",
+            "UPDATE delivery_attempt SET outcome = 'reconciled', ended_at = %s WHERE message_id = %s AND number = %s",
             (sql.at(now), message_id, number),
         )
     return taken == 1
@@ -178,22 +177,22 @@ def _adopt(provider: str, message_id: int, number: int, now: datetime) -> bool:
 _NEWEST = "p.number = (SELECT MAX(q.number) FROM delivery_part q WHERE q.message_id = m.id)"
 
 
-def undelivered() -> list[Told]:
+def undelivered() -> list[MessageStatus]:
     """Messages that their newest provider said will not arrive, and that still wait for what is to be done about it."""
     found = sql.rows(
-        "SELECT m.id FROM delivery_message m WHERE m.state = 'sent' AND EXISTS "
+        "SELECT m.id FROM delivery_message m WHERE m.state = 'awaiting_receipt' AND EXISTS "
         f"(SELECT 1 FROM delivery_part p WHERE p.message_id = m.id AND {_NEWEST} AND p.state = 'failed') "
         "ORDER BY m.expires_at LIMIT 100"
     )
     return _news({row[0] for row in found})
 
 
-def try_again(one: Told, *, now: datetime) -> bool:
+def try_again(one: MessageStatus, *, now: datetime) -> bool:
     """A message that will not arrive by its provider goes back to the queue at once, for another."""
     return (
         sql.change(
-            "UPDATE delivery_message SET state = 'queued', not_before = %s, reason = %s, handed_at = NULL "
-            "WHERE id = %s AND state = 'sent' AND ciphertext IS NOT NULL",
+            "UPDATE delivery_message SET state = 'queued', not_before = %s, reason = %s, submitted_at = NULL "
+            "WHERE id = %s AND state = 'awaiting_receipt' AND ciphertext IS NOT NULL",
             (sql.at(now), f"not delivered: {one.code}"[:80], one.message_id),
         )
         == 1
@@ -207,18 +206,18 @@ def providers_tried(message_id: int) -> set[str]:
     }
 
 
-def fail(one: Told, *, now: datetime) -> bool:
+def fail(one: MessageStatus, *, now: datetime) -> bool:
     return _end(one.message_id, "failed", one.code, now)
 
 
-def deliver(ones: list[Told], *, now: datetime) -> None:
+def deliver(ones: list[MessageStatus], *, now: datetime) -> None:
     """Body and destination go; also a message whose end came before its receipt learns when it arrived."""
     if ones:
         which = sql.one_of(len(ones))
         numbers = [one.message_id for one in ones]
         sql.change(
             "UPDATE delivery_message SET state = 'delivered', ciphertext = NULL, final_at = %s "
-            f"WHERE state = 'sent' AND id IN ({which})",
+            f"WHERE state = 'awaiting_receipt' AND id IN ({which})",
             [sql.at(now), *numbers],
         )
         sql.change(
@@ -230,21 +229,21 @@ def deliver(ones: list[Told], *, now: datetime) -> None:
 def end_silent(*, now: datetime) -> int:
     """Messages whose time is over without a word of the provider: handed over, and that is all we know."""
     return sql.change(
-        "UPDATE delivery_message SET state = 'handed', ciphertext = NULL, final_at = %s WHERE state = 'sent' "
+        "UPDATE delivery_message SET state = 'submitted', ciphertext = NULL, final_at = %s WHERE state = 'awaiting_receipt' "
         "AND (expires_at <= %s OR (expires_at IS NULL AND deadline <= %s))",
         (sql.at(now), sql.at(now), sql.at(now)),
     )
 
 
 def sweep(*, now: datetime) -> int:
-    return sql.change("DELETE FROM delivery_strayreceipt WHERE at < %s", (sql.at(now - STRAYS_KEPT),))
+    return sql.change("DELETE FROM delivery_unmatchedreceipt WHERE at < %s", (sql.at(now - UNMATCHED_KEPT),))
 
 
 def _end(message_id: int, state: str, reason: str, now: datetime) -> bool:
     return (
         sql.change(
             "UPDATE delivery_message SET state = %s, ciphertext = NULL, final_at = %s, reason = %s "
-            "WHERE id = %s AND state = 'sent'",
+            "WHERE id = %s AND state = 'awaiting_receipt'",
             (state, sql.at(now), reason[:80], message_id),
         )
         == 1
@@ -271,15 +270,15 @@ def _tell_segments(found: list[tuple[receipt_match.Segment, Receipt]], now: date
     return {message_id for message_id, state in told if state in (DELIVERED, FAILED)}
 
 
-def take_stray(provider: str, *, uid: str, references: set[str]) -> Receipt | None:
+def take_unmatched(provider: str, *, uid: str, references: set[str]) -> Receipt | None:
     """Takes away a receipt that belongs to no message of the outbox: an operator's trial."""
     found = sql.rows(
-        "SELECT id, uid, reference, state, code FROM delivery_strayreceipt WHERE provider = %s ORDER BY id DESC LIMIT 1000",
+        "SELECT id, uid, reference, state, code FROM delivery_unmatchedreceipt WHERE provider = %s ORDER BY id DESC LIMIT 1000",
         (provider,),
     )
-    for stray, about, reference, state, code in found:
+    for unmatched, about, reference, state, code in found:
         if about == uid or (reference and receipt_match.alike(reference, references)):
-            sql.change("DELETE FROM delivery_strayreceipt WHERE id = %s", (stray,))
+            sql.change("DELETE FROM delivery_unmatchedreceipt WHERE id = %s", (unmatched,))
             return Receipt(provider, reference, state, code)
     return None
 
@@ -288,17 +287,17 @@ def _came_back(receipt: Receipt, uid: str) -> bool:
     """Mail for which no receipt was to come, and which is returned: its state is final, what is known of it is not."""
     return receipt.state == FAILED and bool(
         sql.change(
-            "UPDATE delivery_message SET reason = %s WHERE uid = %s AND state = 'handed'",
+            "UPDATE delivery_message SET reason = %s WHERE uid = %s AND state = 'submitted'",
             (f"{RETURNED}: {receipt.code}"[:80], uid),
         )
     )
 
 
-def _keep_stray(receipt: Receipt, uid: str, now: datetime) -> None:
+def _keep_unmatched(receipt: Receipt, uid: str, now: datetime) -> None:
     if receipt.state not in (DELIVERED, FAILED):
         return
     sql.change(
-        "INSERT INTO delivery_strayreceipt (provider, reference, uid, state, code, to_hmac, at) "
+        "INSERT INTO delivery_unmatchedreceipt (provider, reference, uid, state, code, to_hmac, at) "
         "VALUES (%s, %s, %s, %s, %s, %s, %s) "
         "ON CONFLICT (provider, reference, uid, state) DO NOTHING",
         (
@@ -313,24 +312,26 @@ def _keep_stray(receipt: Receipt, uid: str, now: datetime) -> None:
     )
 
 
-def _news(message_ids: set[int]) -> list[Told]:
+def _news(message_ids: set[int]) -> list[MessageStatus]:
     """Whole messages among them about which all, or the worst, is known: of the newest accepted attempt alone."""
     if not message_ids:
         return []
     ordered = sorted(message_ids)
     found = sql.rows(
-        "SELECT m.id, m.uid, m.person_id, m.purpose, m.channel, p.provider, m.expires_at, m.deadline, m.handed_at, "
+        "SELECT m.id, m.uid, m.person_id, m.purpose, m.channel, p.provider, m.expires_at, m.deadline, m.submitted_at, "
         "COUNT(*), SUM(CASE WHEN p.state = 'delivered' THEN 1 ELSE 0 END), "
         "MAX(CASE WHEN p.state = 'failed' THEN p.code END), SUM(CASE WHEN p.state = 'failed' THEN 1 ELSE 0 END) "
         "FROM delivery_message m JOIN delivery_part p ON p.message_id = m.id "
         f"WHERE m.id IN ({sql.one_of(len(ordered))}) AND m.delivered_at IS NULL "
         f"AND {_NEWEST} "
-        "GROUP BY m.id, m.uid, m.person_id, m.purpose, m.channel, p.provider, m.expires_at, m.deadline, m.handed_at",
+        "GROUP BY m.id, m.uid, m.person_id, m.purpose, m.channel, p.provider, m.expires_at, m.deadline, m.submitted_at",
         ordered,
     )
     news = []
-    for *facts, expires_at, deadline, handed_at, parts, delivered, code, failed in found:
+    for *facts, expires_at, deadline, submitted_at, parts, delivered, code, failed in found:
         state = FAILED if failed else DELIVERED if delivered == parts else ""
         if state:
-            news.append(Told(*facts, state, code or "", *map(sql.moment, (expires_at, deadline, handed_at))))
+            news.append(
+                MessageStatus(*facts, state, code or "", *map(sql.moment, (expires_at, deadline, submitted_at)))
+            )
     return news

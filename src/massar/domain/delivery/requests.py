@@ -17,7 +17,7 @@ _ID_LONGEST = 43
 
 
 @dataclass(frozen=True)
-class Asked:
+class RecoveryForm:
     """What was typed and by which browser. `spent`: only the last version's web servers say so; nothing is to be sent."""
 
     login: str
@@ -32,17 +32,17 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Claimed:
-    """A request under this worker's lease. `asked` is None when the row can't be opened. `tries`: this one included."""
+class ClaimedRequest:
+    """A request under this worker's lease. `form` is None when the row can't be opened. `tries`: this one included."""
 
     id: int
     lease: str
-    asked: Asked | None
+    form: RecoveryForm | None
     created_at: datetime
     tries: int = 1
 
 
-def put(ask_id: str, asked: Asked, *, now: datetime) -> bool:
+def put(ask_id: str, asked: RecoveryForm, *, now: datetime) -> bool:
     """One insert; False if this very form was already put in (a reload asks nothing twice).
 
     A form that was put right and sent again under its old number is another one.
@@ -64,7 +64,7 @@ def put(ask_id: str, asked: Asked, *, now: datetime) -> bool:
     )
 
 
-def claim(most: int, *, now: datetime) -> list[Claimed]:
+def claim(most: int, *, now: datetime) -> list[ClaimedRequest]:
     """Claim up to `most` open requests, oldest first, under a new lease; a lapsed lease counts as open."""
     lease = ids.short_token()
     found = sql.rows(
@@ -76,22 +76,22 @@ def claim(most: int, *, now: datetime) -> list[Claimed]:
         (sql.at(now), most, lease, sql.at(now + LEASE)),
     )
     return [
-        Claimed(row_id, lease, _open(ask_id, ciphertext), sql.moment(created), tries)
+        ClaimedRequest(row_id, lease, _open(ask_id, ciphertext), sql.moment(created), tries)
         for row_id, ask_id, ciphertext, created, tries in sorted(found)
     ]
 
 
-def finish(claimed: Claimed, *, now: datetime) -> bool:
+def finish(claimed: ClaimedRequest, *, now: datetime) -> bool:
     """End an answered request: the row keeps no content. False if the lease went to another worker meanwhile."""
     return _end(claimed, "done", "", now)
 
 
-def fail(claimed: Claimed, *, now: datetime, fault: str = "") -> bool:
+def fail(claimed: ClaimedRequest, *, now: datetime, fault: str = "") -> bool:
     """End a request that can't be opened, or that met this fault each time. False if the lease went to another worker."""
     return _end(claimed, "failed", f"{FAULT}{fault}" if fault else UNREADABLE, now)
 
 
-def _end(claimed: Claimed, state: str, reason: str, now: datetime) -> bool:
+def _end(claimed: ClaimedRequest, state: str, reason: str, now: datetime) -> bool:
     ended = sql.change(
         "UPDATE delivery_recoveryrequest SET state = %s, reason = %s, ciphertext = NULL, done_at = %s, lease_until = NULL "
         "WHERE id = %s AND state = 'claimed' AND lease_by = %s",
@@ -100,24 +100,24 @@ def _end(claimed: Claimed, state: str, reason: str, now: datetime) -> bool:
     return ended == 1
 
 
-def retry_later(claimed: Claimed, fault: str, *, now: datetime) -> None:
+def retry_later(claimed: ClaimedRequest, fault: str, *, now: datetime) -> None:
     """Keep a request that met a fault under its lease for a pause, which grows with the tries."""
     pause = timedelta(seconds=_PAUSES[min(claimed.tries, len(_PAUSES)) - 1])
     _keep(claimed, until=now + pause, tries=claimed.tries, reason=f"{FAULT}{fault}")
 
 
-def postpone(claimed: Claimed, *, until: datetime) -> None:
+def postpone(claimed: ClaimedRequest, *, until: datetime) -> None:
     """Keep a request that has to wait under its lease until then; the try does not count."""
     _keep(claimed, until=until, tries=claimed.tries - 1, reason="")
 
 
-def give_back(claimed: Iterable[Claimed], *, now: datetime) -> None:
+def give_back(claimed: Iterable[ClaimedRequest], *, now: datetime) -> None:
     """Let others have at once what was claimed and not tried."""
     for one in claimed:
         postpone(one, until=now)
 
 
-def _keep(claimed: Claimed, *, until: datetime, tries: int, reason: str) -> None:
+def _keep(claimed: ClaimedRequest, *, until: datetime, tries: int, reason: str) -> None:
     sql.change(
         "UPDATE delivery_recoveryrequest SET lease_until = %s, tries = %s, reason = %s "
         "WHERE id = %s AND state = 'claimed' AND lease_by = %s",
@@ -131,9 +131,9 @@ def sweep(*, now: datetime, keep: timedelta = timedelta(days=1)) -> int:
     )
 
 
-def _open(ask_id: str, ciphertext) -> Asked | None:
+def _open(ask_id: str, ciphertext) -> RecoveryForm | None:
     try:
-        return Asked(
+        return RecoveryForm(
             **json.loads(encryption.data_keys().decrypt(ciphertext, associated_data=f"recovery-request|{ask_id}"))
         )
     except (encryption.DecryptionFailed, TypeError, ValueError):

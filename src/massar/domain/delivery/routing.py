@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from massar.core import sql
 from massar.domain.delivery import breaker, conversion
-from massar.domain.delivery.outbox import Letter
+from massar.domain.delivery.outbox import QueuedMessage
 from massar.domain.delivery.provider import OutboundMessage, Provider, Result
 
 LATE_AFTER = timedelta(seconds=45)  # from hand-over to "delivered"
@@ -26,7 +26,7 @@ STANDBY_PATIENCE = timedelta(seconds=2)  # in which a worker that holds a bind t
 
 
 @dataclass(frozen=True)
-class Roster:
+class ProviderRegistry:
     """The providers of each channel in the operator's order, and what a segment costs by name (thousandths)."""
 
     providers: Mapping[str, Sequence[Provider]]
@@ -84,8 +84,8 @@ class Punctuality:
 class Router:
     """One worker's view of the providers; what it knows of breakers and lateness is a few seconds old at most."""
 
-    def __init__(self, roster: Roster):
-        self.roster = roster
+    def __init__(self, registry: ProviderRegistry):
+        self.registry = registry
         self._states: dict[str, breaker.Facts] = {}
         self._late: dict[str, Punctuality] = {}
         self._compared = conversion.Compared()
@@ -100,12 +100,12 @@ class Router:
             self._compared = conversion.compared(now=now)
             self._looked_at = now
 
-    def choose(self, letter: Letter, now: datetime) -> Provider | None:
+    def choose(self, message: QueuedMessage, now: datetime) -> Provider | None:
         """The provider for this message now; None while all of the channel are shut."""
-        ordered = [c for c in self._ordered(letter.channel, letter.id) if not _stands_by(c)]
-        fresh = [c for c in ordered if c.name not in letter.tried]
-        again = sorted((c for c in ordered if c.name in letter.tried), key=lambda c: _last(letter.tried, c.name))
-        return next((c for c in (*fresh, *again) if self.may_use(c.name, now, tried=c.name in letter.tried)), None)
+        ordered = [c for c in self._ordered(message.channel, message.id) if not _stands_by(c)]
+        fresh = [c for c in ordered if c.name not in message.tried]
+        again = sorted((c for c in ordered if c.name in message.tried), key=lambda c: _last(message.tried, c.name))
+        return next((c for c in (*fresh, *again) if self.may_use(c.name, now, tried=c.name in message.tried)), None)
 
     def first_fit(self, channel: str, now: datetime) -> Provider | None:
         """The provider that most messages of the channel would take now."""
@@ -121,12 +121,12 @@ class Router:
 
     def others_left(self, channel: str, tried: set[str]) -> bool:
         """Whether a provider that has not had the message could still take it."""
-        left = (c for c in self.roster.of(channel) if c.name not in tried and not _stands_by(c))
+        left = (c for c in self.registry.of(channel) if c.name not in tried and not _stands_by(c))
         return any(self._is_shut(c.name) is None for c in left)
 
     def next_probe(self, channel: str, now: datetime) -> timedelta:
         """How long until one of the shut providers of the channel is tried again."""
-        return self.probe_in([provider.name for provider in self.roster.of(channel)], now)
+        return self.probe_in([provider.name for provider in self.registry.of(channel)], now)
 
     def probe_in(self, names: Iterable[str], now: datetime) -> timedelta:
         """How long until one of these that are shut is tried again."""
@@ -169,7 +169,7 @@ class Router:
     def _ordered(self, channel: str, number: int) -> list[Provider]:
         """The operator's order, by which one that is due for a probe is tried with the next message. Stopped ones come last;
         of the others lateness speaks."""
-        listed, stopped = self.roster.of(channel), self._compared.behind
+        listed, stopped = self.registry.of(channel), self._compared.behind
         providers = [c for c in listed if c.name not in stopped]
         return self._by_lateness(providers, number) + [c for c in listed if c.name in stopped]
 

@@ -74,18 +74,18 @@ def _own_certificate() -> list[str]:
 
 def _providers() -> list[str]:
     try:
-        roster = from_settings()
+        registry = from_settings()
     except delivery.ProviderSettingError as mistake:
         return [str(mistake)]
     missing = [
         f"No provider for {channel}: set {name}, or people who choose it wait for nothing."
         for channel, name in (("email", "MASSAR_EMAIL_URL"), ("sms", "MASSAR_SMS_URL"))
-        if not roster.of(channel)
+        if not registry.of(channel)
     ]
-    for provider in roster.all():
+    for provider in registry.all():
         if getattr(provider, "receipts_at", ""):
             print(f"{provider.name}: tell the gateway to call back at {provider.receipts_at}")
-    return missing + [f"{provider.name}: {sentence}" for provider in roster.all() for sentence in _checked(provider)]
+    return missing + [f"{provider.name}: {sentence}" for provider in registry.all() for sentence in _checked(provider)]
 
 
 def _checked(provider: delivery.Provider) -> list[str]:

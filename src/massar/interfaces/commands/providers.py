@@ -22,7 +22,7 @@ _OF_THE_GATEWAY = (
 )
 
 
-def from_settings() -> delivery.Roster:
+def from_settings() -> delivery.ProviderRegistry:
     """By channel, in the operator's order; sites can always be told. Raises ProviderSettingError with one sentence."""
     massar = settings.MASSAR
     providers: dict[str, list[delivery.Provider]] = {}
@@ -42,7 +42,7 @@ def from_settings() -> delivery.Roster:
         providers.setdefault(provider.channel, []).append(provider)
     prices = {name: _price(name, table) for name, table in massar.providers.items()}
     to_sites = {channel: [provider] for channel, provider in sites().items()}
-    return delivery.Roster({**providers, **to_sites}, prices)
+    return delivery.ProviderRegistry({**providers, **to_sites}, prices)
 
 
 def _only_in_one_place(massar, provider: delivery.Provider) -> None:

@@ -27,12 +27,12 @@ LINES = 8  # of a long text: four SMS in Arabic
 
 def run(options) -> int:
     try:
-        roster = from_settings()
+        registry = from_settings()
     except delivery.ProviderSettingError as mistake:
         return _stop(str(mistake))
-    provider = roster.named(options.provider)
+    provider = registry.named(options.provider)
     if provider is None or provider.channel not in ("email", "sms"):
-        names = ", ".join(c.name for c in roster.all() if c.channel in ("email", "sms")) or "none"
+        names = ", ".join(c.name for c in registry.all() if c.channel in ("email", "sms")) or "none"
         return _stop(f"There is no provider {options.provider!r}. Configured: {names}.")
     if options.long and provider.channel != "sms":
         return _stop("--long is for SMS: a letter is never cut.")
@@ -193,7 +193,7 @@ class _Trial:
             found = self.receipts.get(timeout=0.25)
             return found if delivery.receipts.alike(found.reference, names) else None
         except queue.Empty:
-            return delivery.receipts.take_stray(self.provider.name, uid=uid, references=names)
+            return delivery.receipts.take_unmatched(self.provider.name, uid=uid, references=names)
 
 
 def _ms(started: float) -> str:

@@ -29,7 +29,7 @@ from massar.interfaces.commands.providers import from_settings
 from massar.journeys.account import recover_password
 from massar.journeys.messages import deliver_messages, take_receipt, watch_messages
 
-REST = 0.5  # seconds between two looks when nobody rings; what waits for its time is that much late at most
+REST = 0.5  # seconds between two looks when nobody wakes it; what waits for its time is that much late at most
 RECEIPTS_EVERY = timedelta(seconds=1)
 SWEEP_EVERY = timedelta(seconds=30)
 WATCH_EVERY = timedelta(seconds=10)
@@ -44,12 +44,12 @@ note = logging.getLogger("massar.worker")
 
 def run(options) -> int:
     log.set_up(logging.WARNING if options.quiet else logging.INFO)
-    roster = from_settings()
+    registry = from_settings()
     stop = threading.Event()
-    worker = Worker(roster, senders=options.senders)
+    worker = Worker(registry, senders=options.senders)
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: (stop.set(), worker.bell.set()))
-    note.info("worker started with %s", ", ".join(c.name for c in roster.all()) or "no provider")
+        signal.signal(name, lambda *_: (stop.set(), worker.wake.set()))
+    note.info("worker started with %s", ", ".join(c.name for c in registry.all()) or "no provider")
     worker.run(stop)
     note.info("worker stopped")
     return 0
@@ -82,11 +82,11 @@ class Worker:
     `pool`: what runs the senders' work, for each channel; a thread pool where nothing is given.
     """
 
-    def __init__(self, roster: delivery.Roster, *, senders: int = 4, tick=clock.now, pool=None):
-        self.roster, self.router, self.tick = roster, delivery.Router(roster), tick
-        self.bell = threading.Event()
-        self.senders = {channel: _senders(channel, senders, pool) for channel in roster.providers}
-        self.done: queue.SimpleQueue[deliver_messages.Done] = queue.SimpleQueue()
+    def __init__(self, registry: delivery.ProviderRegistry, *, senders: int = 4, tick=clock.now, pool=None):
+        self.registry, self.router, self.tick = registry, delivery.Router(registry), tick
+        self.wake = threading.Event()
+        self.senders = {channel: _senders(channel, senders, pool) for channel in registry.providers}
+        self.done: queue.SimpleQueue[deliver_messages.ProviderAnswer] = queue.SimpleQueue()
         self.told: queue.SimpleQueue[tuple[delivery.Receipt, Future]] = queue.SimpleQueue()
         self.in_flight: Counter[str] = Counter()
         self.counting = threading.Lock()
@@ -95,13 +95,13 @@ class Worker:
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set; then what is being handed over is finished first."""
-        delivery.notifier.listen(self.bell.set, stop)
+        delivery.notifier.listen(self.wake.set, stop)
         for provider in self._pipelined():
             provider.open(self.take_receipt)
         while not stop.is_set():
-            self.bell.clear()
+            self.wake.clear()
             if not self._turn_or_rest(stop):
-                self.bell.wait(REST)
+                self.wake.wait(REST)
         self._finish()
 
     def _turn_or_rest(self, stop: threading.Event) -> bool:
@@ -120,26 +120,26 @@ class Worker:
         """What is under way is answered, and what is told meanwhile is stored: providers wait for both."""
         for senders in self.senders.values():
             wait(senders.under_way)
-        closable = [provider for provider in self.roster.all() if hasattr(provider, "close")]
+        closable = [provider for provider in self.registry.all() if hasattr(provider, "close")]
         with ThreadPoolExecutor(max(1, len(closable))) as pool:
             closing = [pool.submit(provider.close) for provider in closable]
             while not all(one.done() for one in closing):
                 self._settle()
                 self._store_receipts()
-                self.bell.wait(0.05)
-                self.bell.clear()
+                self.wake.wait(0.05)
+                self.wake.clear()
         self._settle()
         self._store_receipts()
 
     def _pipelined(self) -> list[delivery.Pipelined]:
-        return [provider for provider in self.roster.all() if hasattr(provider, "submit")]
+        return [provider for provider in self.registry.all() if hasattr(provider, "submit")]
 
     def turn(self) -> bool:
         """One look at everything. True if there was something to do."""
         self._now_and_then(self._sweep_receipts, RECEIPTS_EVERY)
         self._now_and_then(self._sweep, SWEEP_EVERY)
         busy = self._settle() + self._store_receipts() + self.answer()
-        for channel in {**self.roster.providers, **dict.fromkeys(deliver_messages.TO_PEOPLE)}:
+        for channel in {**self.registry.providers, **dict.fromkeys(deliver_messages.TO_PEOPLE)}:
             busy += self._send(channel)
         busy += self._settle()
         self._now_and_then(self._watch, WATCH_EVERY)  # last: what this turn has put right is no alarm
@@ -181,7 +181,7 @@ class Worker:
 
         One is tried where a active connection has no room although nothing is under way: that tells what is wrong.
         """
-        if not self.roster.of(channel):
+        if not self.registry.of(channel):
             return MOST_AT_ONCE, timedelta(0)  # nothing leaves, but what waits ends at its time, and says why
         provider, patience = self.router.first_fit(channel, now), self.router.patience(channel)
         if provider is None and patience:
@@ -196,7 +196,7 @@ class Worker:
         else:
             with self.counting:
                 self.in_flight[ready.provider.name] += 1
-            self.senders[ready.letter.channel].submit(self._hand_over, ready)
+            self.senders[ready.message.channel].submit(self._hand_over, ready)
 
     def _hand_over(self, ready: deliver_messages.Ready) -> None:
         """In a sender's thread. While the database is away nothing is settled: the lease ends, and the message is taken up
@@ -204,7 +204,7 @@ class Worker:
         try:
             self.done.put(deliver_messages.hand_over(ready, tick=self.tick))
         except Exception as trouble:
-            note.exception("message %s: fault while handing over", ready.letter.uid)
+            note.exception("message %s: fault while handing over", ready.message.uid)
             if not sql.is_away(trouble):
                 self.done.put(_met_fault(ready, trouble))
             if isinstance(trouble, Error):
@@ -212,30 +212,30 @@ class Worker:
         finally:
             with self.counting:
                 self.in_flight[ready.provider.name] -= 1
-            self.bell.set()
+            self.wake.set()
 
     def _submit(self, ready: deliver_messages.Ready) -> None:
-        letter, provider = ready.letter, ready.provider
+        message, provider = ready.message, ready.provider
         try:
             outgoing, valid_for, segments = deliver_messages.written(ready, now=self.tick())
         except deliver_messages.TooLate:
-            self.done.put(deliver_messages.Done(letter, provider, deliver_messages.TOO_LATE))
+            self.done.put(deliver_messages.ProviderAnswer(message, provider, deliver_messages.TOO_LATE))
             return
         except Exception as trouble:
-            _log_unless_away(trouble, f"message {letter.uid}: fault while writing it")
+            _log_unless_away(trouble, f"message {message.uid}: fault while writing it")
             self.done.put(_met_fault(ready, trouble))
             return
         with self.counting:
             self.in_flight[provider.name] += 1
         answer = provider.submit(outgoing, valid_for=valid_for)
-        answer.add_done_callback(lambda f: self._answered(letter, provider, f, segments))
+        answer.add_done_callback(lambda f: self._answered(message, provider, f, segments))
 
-    def _answered(self, letter, provider, answer: Future, segments: int) -> None:
+    def _answered(self, message, provider, answer: Future, segments: int) -> None:
         """In the provider's thread."""
         with self.counting:
             self.in_flight[provider.name] -= 1
-        self.done.put(deliver_messages.Done(letter, provider, answer.result(), segments))
-        self.bell.set()
+        self.done.put(deliver_messages.ProviderAnswer(message, provider, answer.result(), segments))
+        self.wake.set()
 
     def _settle(self) -> int:
         """Store what providers answered: together, or each alone where that meets a fault."""
@@ -257,11 +257,11 @@ class Worker:
                 self.done.put(one)
         return len(done)
 
-    def _settle_all(self, done: list[deliver_messages.Done]) -> None:
-        for letter, why in deliver_messages.settle(done, router=self.router, now=self.tick()) if done else ():
-            note.warning("message %s: %s", letter.uid, why)
+    def _settle_all(self, done: list[deliver_messages.ProviderAnswer]) -> None:
+        for message, why in deliver_messages.settle(done, router=self.router, now=self.tick()) if done else ():
+            note.warning("message %s: %s", message.uid, why)
 
-    def _settle_alone(self, one: deliver_messages.Done) -> None:
+    def _settle_alone(self, one: deliver_messages.ProviderAnswer) -> None:
         """Store one answer; what can't be stored is tried again in the next turns, and then ends as failed."""
         try:
             self._settle_all([one])
@@ -269,7 +269,7 @@ class Worker:
             tries = one.tries + (not sql.is_away(trouble))
             if tries < MOST_SETTLE_TRIES:
                 self.done.put(replace(one, tries=tries))
-            _log_unless_away(trouble, f"message {one.letter.uid}: what became of it can't be stored")
+            _log_unless_away(trouble, f"message {one.message.uid}: what became of it can't be stored")
             if tries >= MOST_SETTLE_TRIES:
                 deliver_messages.give_up_unsettled(one, type(trouble).__name__, now=self.tick())
 
@@ -279,7 +279,7 @@ class Worker:
         """In a provider's thread. The future is done when the receipt is committed."""
         stored: Future = Future()
         self.told.put((receipt, stored))
-        self.bell.set()
+        self.wake.set()
         return stored
 
     def _store_receipts(self) -> int:
@@ -388,8 +388,10 @@ def _log_unless_away(trouble: Exception, words: str) -> None:
     note.exception(words)
 
 
-def _met_fault(ready: deliver_messages.Ready, trouble: Exception) -> deliver_messages.Done:
-    return deliver_messages.Done(ready.letter, ready.provider, deliver_messages.Fault(type(trouble).__name__))
+def _met_fault(ready: deliver_messages.Ready, trouble: Exception) -> deliver_messages.ProviderAnswer:
+    return deliver_messages.ProviderAnswer(
+        ready.message, ready.provider, deliver_messages.Fault(type(trouble).__name__)
+    )
 
 
 def _drained(waiting: queue.SimpleQueue) -> list:

@@ -85,7 +85,7 @@ def _oldest(snapshot: delivery.metrics.MetricsSnapshot) -> Metric:
     family = GaugeMetricFamily("massar_queue_oldest_seconds", what, labels=("purpose",))
     oldest = dict.fromkeys(delivery.alarms.URGENT, 0.0)
     for one in snapshot.queue:
-        if one.state != "sent":
+        if one.state != "awaiting_receipt":
             waited = (snapshot.now - one.oldest).total_seconds()
             oldest[one.purpose] = max(waited, oldest.get(one.purpose, 0.0))
     for purpose, seconds in oldest.items():

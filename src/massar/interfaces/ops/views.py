@@ -53,7 +53,7 @@ def messages(request: Request) -> HttpResponse:
         total=metrics.add_up(
             tally for (channel, _), tally in seen.tallies.items() if channel in deliver_messages.TO_PEOPLE
         ),
-        waiting=sum(one.count for one in seen.queue if one.state != "sent"),
+        waiting=sum(one.count for one in seen.queue if one.state != "awaiting_receipt"),
         plots=plots.of(steps),
         number=lambda value, digits=0: _number(value, digits, request.language),
         age=lambda moment: _age(int((request.now - moment).total_seconds())),

@@ -40,7 +40,7 @@ def ask(
     Budget and row are one commit: who reads "asked" is answered, whatever dies. Wait only speaks of the network's own
     budget, or of this browser's, which know nothing of what was typed.
     """
-    asked = delivery.Asked(
+    asked = delivery.RecoveryForm(
         login=text.login(typed_login) or "",
         channel=channel,
         contact=canonical_contact(channel, typed_contact) or "",
@@ -146,7 +146,7 @@ def _give_up(claimed, fault: str, now: datetime) -> str:
 
 @transaction.atomic
 def _answer(claimed, now: datetime) -> str:
-    asked = claimed.asked
+    asked = claimed.form
     end = delivery.requests.fail if asked is None else delivery.requests.finish
     if not end(claimed, now=now):
         return "lost"
@@ -164,7 +164,7 @@ def _answer(claimed, now: datetime) -> str:
 def _end_unsent(claimed, judged: _Judged, now: datetime) -> str:
     if not delivery.requests.finish(claimed, now=now):
         return "lost"
-    _tell(claimed.asked, judged, now)
+    _tell(claimed.form, judged, now)
     return judged.outcome
 
 

@@ -24,7 +24,7 @@ from massar.journeys.sso import log_out_of_sites
 from massar.journeys.sso.saml import idp_initiated_logout
 
 note = logging.getLogger("massar.worker")
-outbox, Letter, State = delivery.outbox, delivery.Letter, delivery.State
+outbox, QueuedMessage, State = delivery.outbox, delivery.QueuedMessage, delivery.State
 NO_PROVIDER = "no provider for this channel"
 TOO_LATE = delivery.NotTransmitted("too late")
 NOTHING: Mapping[str, int] = {}
@@ -52,7 +52,7 @@ BUSY_TRIES, BUSY_FOR_LONG = (
 class Ready:
     """A message whose attempt is written: it may leave by that provider."""
 
-    letter: Letter
+    message: QueuedMessage
     provider: delivery.Provider
 
 
@@ -64,13 +64,13 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Done:
+class ProviderAnswer:
     """What a provider answered. `segments`: as how many the text counts (0 where that means nothing).
 
     `tries`: how often it could not be settled by itself.
     """
 
-    letter: Letter
+    message: QueuedMessage
     provider: delivery.Provider
     result: delivery.Result | Fault
     segments: int = 0
@@ -100,8 +100,8 @@ def take(
     to providers which answer at once; what waited for one beside its lease would be taken up twice. patience: what is due for
     less is left to other workers.
     """
-    letters = _claim(most, channel, router, now, under_way, share, patience)
-    return _prepare(letters, channel, router, now, under_way, share, most if senders is None else senders)
+    messages = _claim(most, channel, router, now, under_way, share, patience)
+    return _prepare(messages, channel, router, now, under_way, share, most if senders is None else senders)
 
 
 def take_each_alone(
@@ -117,16 +117,16 @@ def take_each_alone(
 ) -> list[Ready]:
     """As `take`, where one of the messages meets a fault of ours: it alone waits for its next try, or fails after the last."""
     ready, busy = [], Counter(under_way)
-    for letter in _claim(most, channel, router, now, busy, share, patience):
+    for message in _claim(most, channel, router, now, busy, share, patience):
         left = (most if senders is None else senders) - len(ready)
         try:
             with transaction.atomic():
-                taken = _prepare([letter], channel, router, now, busy, share, left)
+                taken = _prepare([message], channel, router, now, busy, share, left)
         except Exception as trouble:
             if sql.is_away(trouble):
                 raise
-            note.exception("message %s: fault while it was taken up", letter.uid)
-            _meet_fault(letter, trouble, now)
+            note.exception("message %s: fault while it was taken up", message.uid)
+            _meet_fault(message, trouble, now)
         else:
             busy.update(one.provider.name for one in taken)
             ready += taken
@@ -134,29 +134,29 @@ def take_each_alone(
 
 
 @transaction.atomic
-def _meet_fault(letter: Letter, trouble: Exception, now: datetime) -> None:
-    outbox.begin_attempts([letter], "", longest=timedelta(0), now=now)
-    outbox.end_attempt(letter, "fault", now=now, code=type(trouble).__name__)
-    _again_after_fault(letter, type(trouble).__name__, now)
+def _meet_fault(message: QueuedMessage, trouble: Exception, now: datetime) -> None:
+    outbox.begin_attempts([message], "", longest=timedelta(0), now=now)
+    outbox.end_attempt(message, "fault", now=now, code=type(trouble).__name__)
+    _again_after_fault(message, type(trouble).__name__, now)
 
 
-def _again_after_fault(letter: Letter, why: str, now: datetime) -> None:
-    if outbox.may_repeat(letter):
-        outbox.later(letter, now=now, reason=f"{outbox.FAULT}{why}")
+def _again_after_fault(message: QueuedMessage, why: str, now: datetime) -> None:
+    if outbox.may_repeat(message):
+        outbox.later(message, now=now, reason=f"{outbox.FAULT}{why}")
     else:
-        _end_by_fault(letter, why, now)
+        _end_by_fault(message, why, now)
 
 
-def _end_by_fault(letter: Letter, why: str, now: datetime) -> None:
-    _give_up(letter, State.FAILED, f"{outbox.FAULT}{why}", now)
-    delivery.counters.add(delivery.counters.count_fault(letter.purpose))
+def _end_by_fault(message: QueuedMessage, why: str, now: datetime) -> None:
+    _give_up(message, State.FAILED, f"{outbox.FAULT}{why}", now)
+    delivery.counters.add(delivery.counters.count_fault(message.purpose))
 
 
 @transaction.atomic
-def give_up_unsettled(done: Done, why: str, *, now: datetime) -> None:
+def give_up_unsettled(done: ProviderAnswer, why: str, *, now: datetime) -> None:
     """End a message of which it can't be written what became of it: it may have arrived, so it does not leave again."""
-    outbox.end_attempt(done.letter, "fault", now=now, code=why)
-    _end_by_fault(done.letter, why, now)
+    outbox.end_attempt(done.message, "fault", now=now, code=why)
+    _end_by_fault(done.message, why, now)
 
 
 def _claim(
@@ -167,14 +167,14 @@ def _claim(
     under_way: Mapping[str, int],
     share: int | None,
     patience: timedelta,
-) -> list[Letter]:
+) -> list[QueuedMessage]:
     besides = _left_alone(router, now, under_way, share) if channel in TO_SITES else []
     due_by = now - patience if patience else None
     return outbox.claim(most, now=now, channel=channel, besides=besides, due_by=due_by)
 
 
 def _prepare(
-    letters: list[Letter],
+    messages: list[QueuedMessage],
     channel: str,
     router: delivery.Router,
     now: datetime,
@@ -182,36 +182,36 @@ def _prepare(
     share: int | None,
     senders: int,
 ) -> list[Ready]:
-    letters = _still_wanted(letters, now)
-    if not router.roster.of(channel):
-        outbox.put_back(letters, now=now, pause=NO_PROVIDER_PAUSE, reason=NO_PROVIDER)
+    messages = _still_wanted(messages, now)
+    if not router.registry.of(channel):
+        outbox.put_back(messages, now=now, pause=NO_PROVIDER_PAUSE, reason=NO_PROVIDER)
         return []
     if channel in TO_SITES:
-        ready = _to_sites(letters, router, now, under_way, share)
+        ready = _to_sites(messages, router, now, under_way, share)
     else:
-        ready = _to_people(letters, channel, router, now, senders)
+        ready = _to_people(messages, channel, router, now, senders)
     router.release_probes([one.provider.name for one in ready], now)
     ready = _fixed(ready, now)
     for provider in {one.provider.name: one.provider for one in ready}.values():
-        theirs = [one.letter for one in ready if one.provider.name == provider.name]
+        theirs = [one.message for one in ready if one.provider.name == provider.name]
         outbox.begin_attempts(theirs, provider.name, longest=provider.longest, now=now)
     return ready
 
 
 def _to_people(
-    letters: list[Letter], channel: str, router: delivery.Router, now: datetime, senders: int
+    messages: list[QueuedMessage], channel: str, router: delivery.Router, now: datetime, senders: int
 ) -> list[Ready]:
     ready, shut, crowded = [], [], []
-    for letter in letters:
-        provider = router.choose(letter, now)
+    for message in messages:
+        provider = router.choose(message, now)
         at_once = provider is not None and not hasattr(provider, "submit")
         if provider is None:
-            shut.append(letter)
+            shut.append(message)
         elif at_once and not senders:
-            crowded.append(letter)
+            crowded.append(message)
         else:
             senders -= at_once
-            ready.append(Ready(letter, provider))
+            ready.append(Ready(message, provider))
     outbox.put_back(crowded, now=now, pause=BUSY_PAUSE, reason="every sender is busy")
     outbox.put_back(shut, now=now, pause=router.next_probe(channel, now), reason=SHUT)
     return _within_budget(ready, now)
@@ -225,18 +225,22 @@ def _left_alone(router: delivery.Router, now: datetime, under_way: Mapping[str, 
 
 
 def _to_sites(
-    letters: list[Letter], router: delivery.Router, now: datetime, under_way: Mapping[str, int], share: int | None
+    messages: list[QueuedMessage],
+    router: delivery.Router,
+    now: datetime,
+    under_way: Mapping[str, int],
+    share: int | None,
 ) -> list[Ready]:
     ready, busy = [], Counter(under_way)
-    for letter in letters:
-        name = delivery.to_site(letter.values["site"])
+    for message in messages:
+        name = delivery.to_site(message.values["site"])
         if share and busy[name] >= share:
-            outbox.put_back([letter], now=now, pause=timedelta(0), reason="the site has its share")
-        elif not router.may_use(name, now, tried=name in letter.tried):
-            outbox.put_back([letter], now=now, pause=router.probe_in([name], now), reason=AWAY)
+            outbox.put_back([message], now=now, pause=timedelta(0), reason="the site has its share")
+        elif not router.may_use(name, now, tried=name in message.tried):
+            outbox.put_back([message], now=now, pause=router.probe_in([name], now), reason=AWAY)
         else:
             busy[name] += 1
-            ready.append(Ready(letter, delivery.ToSite(router.roster.of(letter.channel)[0], name)))
+            ready.append(Ready(message, delivery.ToSite(router.registry.of(message.channel)[0], name)))
     return ready
 
 
@@ -244,12 +248,12 @@ def _within_budget(ready: list[Ready], now: datetime) -> list[Ready]:
     """SMS that nobody waits for stay in the queue while the country's budget is spent. A repeat is not charged again."""
     kept, waiting, refused = [], [], None
     for one in ready:
-        letter = one.letter
-        if letter.channel == "sms" and letter.attempt == 1 and letter.purpose not in CHARGED_WHEN_ASKED:
-            segments = delivery.wording.most_segments(letter.purpose, letter.language)
+        message = one.message
+        if message.channel == "sms" and message.attempt == 1 and message.purpose not in CHARGED_WHEN_ASKED:
+            segments = delivery.wording.most_segments(message.purpose, message.language)
             refused = refused or sms_budget.take(segments, now=now)
             if refused:
-                waiting.append(letter)
+                waiting.append(message)
                 continue
         kept.append(one)
     if refused:
@@ -257,122 +261,126 @@ def _within_budget(ready: list[Ready], now: datetime) -> list[Ready]:
     return kept
 
 
-def _still_wanted(letters: list[Letter], now: datetime) -> list[Letter]:
-    wanted = credentials.temporary.wanted([x.temporary_id for x in letters if x.temporary_id], now)
+def _still_wanted(messages: list[QueuedMessage], now: datetime) -> list[QueuedMessage]:
+    wanted = credentials.temporary.wanted([x.temporary_id for x in messages if x.temporary_id], now)
     kept = []
-    for letter in letters:
-        if letter.too_late(now):
-            _give_up(letter, State.EXPIRED, "too late", now)
-        elif letter.attempt > outbox.MOST_ATTEMPTS:  # each worker that took it died: do not kill the next
-            _give_up(letter, State.FAILED, "too many attempts", now)
-        elif letter.channel in TO_SITES and letter.values["site"] not in settings.MASSAR.sites.by_slug:
-            _give_up(letter, State.CANCELLED, NOT_REGISTERED, now)
-        elif letter.temporary_id and letter.temporary_id not in wanted:
-            _give_up(letter, State.CANCELLED, "no longer wanted", now)
+    for message in messages:
+        if message.too_late(now):
+            _give_up(message, State.EXPIRED, "too late", now)
+        elif message.attempt > outbox.MOST_ATTEMPTS:  # each worker that took it died: do not kill the next
+            _give_up(message, State.FAILED, "too many attempts", now)
+        elif message.channel in TO_SITES and message.values["site"] not in settings.MASSAR.sites.by_slug:
+            _give_up(message, State.CANCELLED, NOT_REGISTERED, now)
+        elif message.temporary_id and message.temporary_id not in wanted:
+            _give_up(message, State.CANCELLED, "no longer wanted", now)
         else:
-            kept.append(letter)
+            kept.append(message)
     return kept
 
 
 def _fixed(ready: list[Ready], now: datetime) -> list[Ready]:
     """Each with its end, which is counted from here where it was still open: a secret does not age while every provider is shut."""
-    letters = [one.letter for one in ready]
-    ends: dict[datetime, list[Letter]] = {}
-    for letter in letters:
-        if letter.expires_at is None:
-            ends.setdefault(now + letter.lifetime if letter.lifetime else letter.deadline, []).append(letter)
+    messages = [one.message for one in ready]
+    ends: dict[datetime, list[QueuedMessage]] = {}
+    for message in messages:
+        if message.expires_at is None:
+            ends.setdefault(now + message.lifetime if message.lifetime else message.deadline, []).append(message)
     fixed = {}
     for expires_at, theirs in ends.items():
         outbox.fix_expiry(theirs, expires_at)
         credentials.temporary.fix_expiry([x.temporary_id for x in theirs if x.temporary_id], expires_at)
-        fixed |= {letter.id: replace(letter, expires_at=expires_at) for letter in theirs}
-    return [replace(one, letter=fixed.get(one.letter.id, one.letter)) for one in ready]
+        fixed |= {message.id: replace(message, expires_at=expires_at) for message in theirs}
+    return [replace(one, message=fixed.get(one.message.id, one.message)) for one in ready]
 
 
 def written(ready: Ready, *, now: datetime) -> tuple[delivery.OutboundMessage, timedelta, int]:
     """What the provider gets: the message, how long it is worth something, its segments. Raises TooLate."""
-    if ready.letter.too_late(now):
+    if ready.message.too_late(now):
         raise TooLate
-    outgoing = _written(ready.letter, now)
+    outgoing = _written(ready.message, now)
     segments = delivery.measure(outgoing.text).segments if outgoing.channel == "sms" else 0
-    return outgoing, ready.letter.expires_at - now, segments
+    return outgoing, ready.message.expires_at - now, segments
 
 
-def hand_over(ready: Ready, *, tick: Callable[[], datetime]) -> Done:
+def hand_over(ready: Ready, *, tick: Callable[[], datetime]) -> ProviderAnswer:
     """Speaks to a provider that answers at once."""
     try:
         outgoing, valid_for, segments = written(ready, now=tick())
     except TooLate:
-        return Done(ready.letter, ready.provider, TOO_LATE)
+        return ProviderAnswer(ready.message, ready.provider, TOO_LATE)
     result = ready.provider.send(outgoing, valid_for=valid_for)
-    if ready.letter.channel == "soap":
-        result = idp_initiated_logout.judge_soap_answer(ready.letter, result, now=tick())
-    return Done(ready.letter, ready.provider, result, segments)
+    if ready.message.channel == "soap":
+        result = idp_initiated_logout.judge_soap_answer(ready.message, result, now=tick())
+    return ProviderAnswer(ready.message, ready.provider, result, segments)
 
 
-def settle(done: list[Done], *, router: delivery.Router, now: datetime) -> list[tuple[Letter, str]]:
+def settle(done: list[ProviderAnswer], *, router: delivery.Router, now: datetime) -> list[tuple[QueuedMessage, str]]:
     """Writes what became of the attempts, and of the messages. Returns those that were not accepted, with the reason."""
     with transaction.atomic():
         _accepted([one for one in done if isinstance(one.result, delivery.Accepted)], router, now)
         refused = [
-            (one.letter, _refused(one, router, now)) for one in done if not isinstance(one.result, delivery.Accepted)
+            (one.message, _refused(one, router, now)) for one in done if not isinstance(one.result, delivery.Accepted)
         ]
     _judge_providers(done, now)
     return refused
 
 
-def _accepted(done: list[Done], router: delivery.Router, now: datetime) -> None:
+def _accepted(done: list[ProviderAnswer], router: delivery.Router, now: datetime) -> None:
     taken = [
-        outbox.Taken(
-            one.letter,
+        outbox.Acceptance(
+            one.message,
             one.provider.name,
             one.result.parts or ((one.result.reference,) if one.result.reference else ()),
             one.result.receipt,
             segments := max(one.segments, len(one.result.parts)),
-            segments * router.roster.price(one.provider.name),
+            segments * router.registry.price(one.provider.name),
         )
         for one in done
     ]
     settled = outbox.accept(taken, now=now)
-    _tell([one.letter for one in settled], "handed", now)
+    _tell([one.message for one in settled], "submitted", now)
     counts = Counter()
     for one in taken:
         counts.update(
-            delivery.counters.count_accepted(one.letter.channel, one.provider, "accepted", one.segments, one.cost)
+            delivery.counters.count_accepted(one.message.channel, one.provider, "accepted", one.segments, one.cost)
         )
-    for channel in {one.letter.channel for one in settled}:
-        waits = [max(0.0, (now - x.letter.created_at).total_seconds()) for x in settled if x.letter.channel == channel]
+    for channel in {one.message.channel for one in settled}:
+        waits = [
+            max(0.0, (now - x.message.created_at).total_seconds()) for x in settled if x.message.channel == channel
+        ]
         counts.update(delivery.counters.count_hand_over(channel, waits))
     delivery.counters.add(counts)
 
 
-def _refused(one: Done, router: delivery.Router, now: datetime) -> str:
+def _refused(one: ProviderAnswer, router: delivery.Router, now: datetime) -> str:
     """One attempt that did not end well: again by another provider, later, or never."""
-    letter, result = one.letter, one.result
+    message, result = one.message, one.result
     outcome, code = _outcome(result)
-    outbox.end_attempt(letter, outcome, now=now, code=code)
-    delivery.counters.add(delivery.counters.count_refused(letter.channel, one.provider.name, outcome))
-    if letter.too_late(now):
-        _give_up(letter, State.EXPIRED, "too late", now)
+    outbox.end_attempt(message, outcome, now=now, code=code)
+    delivery.counters.add(delivery.counters.count_refused(message.channel, one.provider.name, outcome))
+    if message.too_late(now):
+        _give_up(message, State.EXPIRED, "too late", now)
     elif isinstance(result, delivery.Rejected) and result.permanent and _is_the_end(one, router):
-        _give_up(letter, State.FAILED, code, now)
+        _give_up(message, State.FAILED, code, now)
     elif isinstance(result, Fault):
-        _again_after_fault(letter, result.why, now)
+        _again_after_fault(message, result.why, now)
     elif (
-        isinstance(result, delivery.OutcomeUnknown) and letter.channel not in TO_SITES and not outbox.may_repeat(letter)
+        isinstance(result, delivery.OutcomeUnknown)
+        and message.channel not in TO_SITES
+        and not outbox.may_repeat(message)
     ):
-        _give_up(letter, State.FAILED, code, now)
+        _give_up(message, State.FAILED, code, now)
     else:
-        outbox.later(letter, now=now, reason=code, pause=_pause(one, router))
+        outbox.later(message, now=now, reason=code, pause=_pause(one, router))
     return f"{outcome}: {code}"
 
 
-def _is_the_end(one: Done, router: delivery.Router) -> bool:
+def _is_the_end(one: ProviderAnswer, router: delivery.Router) -> bool:
     """Said for good: by this provider alone, where another may still take it, or where others may soon hear the same."""
-    if not one.result.elsewhere or one.letter.channel in TO_SITES:
+    if not one.result.elsewhere or one.message.channel in TO_SITES:
         return True
-    left = router.others_left(one.letter.channel, {*one.letter.tried, one.provider.name})
-    return not left and one.letter.attempt >= TRIES_BEFORE_GIVING_UP
+    left = router.others_left(one.message.channel, {*one.message.tried, one.provider.name})
+    return not left and one.message.attempt >= TRIES_BEFORE_GIVING_UP
 
 
 def _outcome(result: delivery.Result) -> tuple[str, str]:
@@ -388,79 +396,79 @@ def _outcome(result: delivery.Result) -> tuple[str, str]:
     raise TypeError(f"a provider answered {result!r}")
 
 
-def _pause(one: Done, router: delivery.Router) -> timedelta | None:
+def _pause(one: ProviderAnswer, router: delivery.Router) -> timedelta | None:
     """At once where another provider has not had it; after an unsure answer a receipt may still tell what became of it."""
-    letter, unsure = one.letter, isinstance(one.result, delivery.OutcomeUnknown)
-    if letter.channel not in TO_SITES and router.others_left(letter.channel, {*letter.tried, one.provider.name}):
+    message, unsure = one.message, isinstance(one.result, delivery.OutcomeUnknown)
+    if message.channel not in TO_SITES and router.others_left(message.channel, {*message.tried, one.provider.name}):
         return outbox.GRACE if unsure else timedelta(0)
     if isinstance(one.result, delivery.Rejected) and one.result.busy:
-        return BUSY_PAUSE if letter.attempt < BUSY_TRIES else BUSY_FOR_LONG
-    return outbox.GRACE if unsure and letter.attempt < 3 else None
+        return BUSY_PAUSE if message.attempt < BUSY_TRIES else BUSY_FOR_LONG
+    return outbox.GRACE if unsure and message.attempt < 3 else None
 
 
-def _judge_providers(done: list[Done], now: datetime) -> None:
+def _judge_providers(done: list[ProviderAnswer], now: datetime) -> None:
     """Breakers hear what is the provider's fault, what may be one message's own, and what is neither (`blame`)."""
     for provider in {one.provider.name: one.provider for one in done}.values():
         theirs = [one for one in done if one.provider.name == provider.name]
         for one in next(([x] for x in theirs if isinstance(x.result, delivery.Accepted)), theirs):
             if one.result == TOO_LATE or isinstance(one.result, Fault):
                 delivery.breaker.release_probe(provider.name, now=now)
-            elif delivery.blame.hear(provider.name, one.letter, one.result, now=now):
-                _wake(one.letter, provider.name, now)
+            elif delivery.blame.hear(provider.name, one.message, one.result, now=now):
+                _wake(one.message, provider.name, now)
 
 
-def _wake(letter: Letter, provider: str, now: datetime) -> None:
+def _wake(message: QueuedMessage, provider: str, now: datetime) -> None:
     """The provider is well again, or is tried sooner or later than those knew that wait for it."""
     until = delivery.breaker.all_states()[provider].until
-    if letter.channel in TO_SITES:
-        outbox.wake(AWAY, channel=letter.channel, about=letter.values["site"], at=until or now)
+    if message.channel in TO_SITES:
+        outbox.wake(AWAY, channel=message.channel, about=message.values["site"], at=until or now)
     else:
-        outbox.wake(SHUT, channel=letter.channel, at=until or now)
+        outbox.wake(SHUT, channel=message.channel, at=until or now)
 
 
-def _give_up(letter: Letter, state: str, reason: str, now: datetime) -> None:
-    if outbox.finish(letter.id, letter.lease, state, now=now, reason=reason):
-        _tell([letter], str(state), now)
+def _give_up(message: QueuedMessage, state: str, reason: str, now: datetime) -> None:
+    if outbox.finish(message.id, message.lease, state, now=now, reason=reason):
+        _tell([message], str(state), now)
 
 
-def _tell(letters: list[Letter], outcome: str, now: datetime) -> None:
+def _tell(messages: list[QueuedMessage], outcome: str, now: datetime) -> None:
     audit_log.record_events(
         [
             audit_log.AuditEvent(
                 "message", now, outcome, x.person_id, detail={"purpose": x.purpose, "channel": x.channel}
             )
-            for x in letters
+            for x in messages
         ]
     )
 
 
-def _written(letter: Letter, now: datetime) -> delivery.OutboundMessage:
+def _written(message: QueuedMessage, now: datetime) -> delivery.OutboundMessage:
     """The message as the provider gets it; the same for every repeat (what a site gets is signed anew)."""
-    if letter.channel in TO_SITES:
+    if message.channel in TO_SITES:
         return delivery.OutboundMessage(
-            message_id=letter.uid,
-            channel=letter.channel,
-            to=letter.to,
-            language=letter.language,
+            message_id=message.uid,
+            channel=message.channel,
+            to=message.to,
+            language=message.language,
             subject="",
-            text=TO_SITES[letter.channel](letter, now=now),
+            text=TO_SITES[message.channel](message, now=now),
         )
-    values = dict(letter.values)
-    if letter.purpose == "temporary_password":
+    values = dict(message.values)
+    if message.purpose == "temporary_password":
         values["secret"] = ids.show_temporary_password(values["secret"])
-    if letter.purpose in ("temporary_password", "contact_code"):
-        values["valid_until"] = letter.expires_at
+    if message.purpose in ("temporary_password", "contact_code"):
+        values["valid_until"] = message.expires_at
     for moment in ("when", "counts_from"):
         if values.get(moment):
             values[moment] = datetime.fromisoformat(values[moment])
-    text = delivery.wording.render(letter.purpose, language=letter.language, channel=letter.channel, values=values)
+    text = delivery.wording.render(message.purpose, language=message.language, channel=message.channel, values=values)
     return delivery.OutboundMessage(
-        message_id=letter.uid,
-        channel=letter.channel,
-        to=letter.to,
-        language=letter.language,
+        message_id=message.uid,
+        channel=message.channel,
+        to=message.to,
+        language=message.language,
         subject=text.subject,
         text=text.text,
         html=text.html,
-        written_at=letter.created_at,
+        written_at=message.created_at,
     )

@@ -29,7 +29,7 @@ def take(recipient: str, content: bytes, *, now: datetime) -> delivery.Receipt |
     returned = delivery.return_path.read(recipient)
     if returned is None:
         return _dropped("not to a return path of ours")
-    sent = delivery.outbox.handed(returned.uid)
+    sent = delivery.outbox.find_submitted(returned.uid)
     if sent is None or now - sent.created_at > REPORTED_WITHIN:
         return _dropped(f"message {returned.uid} is unknown or too old")
     report = delivery.bounces.read(content)

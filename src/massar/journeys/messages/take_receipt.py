@@ -28,27 +28,27 @@ def take(told: Sequence[tuple[delivery.Receipt, str]], *, now: datetime) -> None
 @transaction.atomic
 def sweep(*, router: delivery.Router, now: datetime) -> None:
     """Receipts that came before their answer, or instead of it; what will not arrive; what ended without a word."""
-    _delivered(receipts.match_strays(now=now) + receipts.adopt(price=router.roster.price, now=now), now)
+    _delivered(receipts.match_unmatched(now=now) + receipts.reconcile(price=router.registry.price, now=now), now)
     for one in receipts.undelivered():
         if not (_another_may(one, router, now) and receipts.try_again(one, now=now)) and receipts.fail(one, now=now):
             _tell([one], "failed", now)
     receipts.end_silent(now=now)
 
 
-def _delivered(news: list[delivery.Told], now: datetime) -> None:
+def _delivered(news: list[delivery.MessageStatus], now: datetime) -> None:
     delivered = [one for one in news if one.state == delivery.DELIVERED]
     receipts.deliver(delivered, now=now)
     _tell(delivered, "delivered", now)
     delivery.counters.add(delivery.counters.count_receipts((one.channel, one.provider, one.state) for one in news))
 
 
-def _another_may(one: delivery.Told, router: delivery.Router, now: datetime) -> bool:
+def _another_may(one: delivery.MessageStatus, router: delivery.Router, now: datetime) -> bool:
     """While time is left and a provider has not had it."""
     end = one.expires_at or one.deadline
     return end - now >= TIME_FOR_ANOTHER and router.others_left(one.channel, receipts.providers_tried(one.message_id))
 
 
-def _tell(news: list[delivery.Told], outcome: str, now: datetime) -> None:
+def _tell(news: list[delivery.MessageStatus], outcome: str, now: datetime) -> None:
     audit_log.record_events(
         [
             audit_log.AuditEvent(

@@ -157,10 +157,10 @@ def _put(person, site, grant: sites.GrantFacts, now: datetime) -> None:
     )
 
 
-def logout_token(letter: delivery.Letter, *, now: datetime) -> str:
+def logout_token(message: delivery.QueuedMessage, *, now: datetime) -> str:
     """The signed token of one message, made anew for each attempt: it lives two minutes."""
-    site = settings.MASSAR.sites.by_slug[letter.values["site"]]
-    return logout_token_for(site, letter.values["subject"], letter.values["sid"], now=now)
+    site = settings.MASSAR.sites.by_slug[message.values["site"]]
+    return logout_token_for(site, message.values["subject"], message.values["sid"], now=now)
 
 
 def logout_token_for(site: sites.Site, subject: str, session: str, *, now: datetime) -> str:
@@ -185,7 +185,7 @@ def logout_statuses(person_id: int, *, since: datetime, left: tuple[str, ...] = 
 
     A gated site needs no word: its gate asks the account at every request. left: sites that confirmed through the browser.
     """
-    states = {"handed": "confirmed", "queued": "waiting", "sending": "waiting"}
+    states = {"submitted": "confirmed", "queued": "waiting", "sending": "waiting"}
     said = dict.fromkeys(left, "confirmed")
     for slug, state in delivery.outbox.about(person_id, purpose="site_logout", since=since):
         said[slug] = "confirmed" if slug in left else states.get(state, "failed")

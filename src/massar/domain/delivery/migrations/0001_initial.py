@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("queued", "Queued"),
                             ("sending", "Sending"),
-                            ("handed", "Handed"),
+                            ("submitted", "Submitted"),
                             ("failed", "Failed"),
                             ("expired", "Expired"),
                             ("cancelled", "Cancelled"),
@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
                 ("lease_by", models.CharField(blank=True, max_length=22)),
                 ("lease_until", models.DateTimeField(null=True)),
                 ("created_at", models.DateTimeField()),
-                ("handed_at", models.DateTimeField(null=True)),
+                ("submitted_at", models.DateTimeField(null=True)),
                 ("final_at", models.DateTimeField(null=True)),
                 ("reason", models.CharField(blank=True, max_length=80)),
             ],

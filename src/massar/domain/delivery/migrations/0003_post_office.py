@@ -1,4 +1,4 @@
-"""Receipts, segments, breakers, counters; and on PostgreSQL a bell that wakes the workers (NOTIFY, `doorbell.py`)."""
+"""Receipts, segments, breakers, counters; and on PostgreSQL what wakes the workers (NOTIFY, `notifier.py`)."""
 
 import django.db.models.deletion
 from django.db import migrations, models
@@ -6,26 +6,26 @@ from django.db import migrations, models
 TABLES = ("delivery_recoveryrequest", "delivery_message")
 
 
-def hang_the_bell(apps, editor):
-    """A trigger rings in the transaction that inserts: no statement more for the page, and nobody can forget it."""
+def add_notify(apps, editor):
+    """A trigger notifies in the transaction that inserts: no statement more for the page, and nobody can forget it."""
     if editor.connection.vendor != "postgresql":
         return
     editor.execute(
-        "CREATE FUNCTION delivery_ring() RETURNS trigger LANGUAGE plpgsql AS "
+        "CREATE FUNCTION delivery_notify() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN PERFORM pg_notify('massar_delivery', ''); RETURN NULL; END $$"
     )
     for table in TABLES:
         editor.execute(
-            f"CREATE TRIGGER delivery_ring AFTER INSERT ON {table} FOR EACH STATEMENT EXECUTE FUNCTION delivery_ring()"
+            f"CREATE TRIGGER delivery_notify AFTER INSERT ON {table} FOR EACH STATEMENT EXECUTE FUNCTION delivery_notify()"
         )
 
 
-def take_the_bell_down(apps, editor):
+def drop_notify(apps, editor):
     if editor.connection.vendor != "postgresql":
         return
     for table in TABLES:
-        editor.execute(f"DROP TRIGGER delivery_ring ON {table}")
-    editor.execute("DROP FUNCTION delivery_ring()")
+        editor.execute(f"DROP TRIGGER delivery_notify ON {table}")
+    editor.execute("DROP FUNCTION delivery_notify()")
 
 
 class Migration(migrations.Migration):
@@ -81,7 +81,7 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
-            name="StrayReceipt",
+            name="UnmatchedReceipt",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("provider", models.CharField(max_length=40)),
@@ -145,21 +145,21 @@ class Migration(migrations.Migration):
                 choices=[
                     ("queued", "Queued"),
                     ("sending", "Sending"),
-                    ("sent", "Sent"),
-                    ("handed", "Handed"),
+                    ("awaiting_receipt", "Awaiting Receipt"),
+                    ("submitted", "Submitted"),
                     ("delivered", "Delivered"),
                     ("failed", "Failed"),
                     ("expired", "Expired"),
                     ("cancelled", "Cancelled"),
                 ],
                 default="queued",
-                max_length=10,
+                max_length=16,
             ),
         ),
         migrations.AddIndex(
             model_name="message",
             index=models.Index(
-                condition=models.Q(("state", "sent")), fields=["expires_at"], name="delivery_receipts_due"
+                condition=models.Q(("state", "awaiting_receipt")), fields=["expires_at"], name="delivery_receipts_due"
             ),
         ),
         migrations.AddIndex(
@@ -182,13 +182,13 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddIndex(
-            model_name="strayreceipt",
-            index=models.Index(fields=["to_hmac"], name="delivery_stray_to"),
+            model_name="unmatchedreceipt",
+            index=models.Index(fields=["to_hmac"], name="delivery_unmatched_to"),
         ),
         migrations.AddConstraint(
-            model_name="strayreceipt",
+            model_name="unmatchedreceipt",
             constraint=models.UniqueConstraint(
-                fields=("provider", "reference", "uid", "state"), name="delivery_one_stray_receipt"
+                fields=("provider", "reference", "uid", "state"), name="delivery_one_unmatched_receipt"
             ),
         ),
         migrations.AddIndex(
@@ -199,5 +199,5 @@ class Migration(migrations.Migration):
             model_name="part",
             index=models.Index(fields=["sent_at"], name="delivery_part_time"),
         ),
-        migrations.RunPython(hang_the_bell, take_the_bell_down),
+        migrations.RunPython(add_notify, drop_notify),
     ]

@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="message",
             index=models.Index(
-                condition=models.Q(("state__in", ("queued", "sending", "sent"))),
+                condition=models.Q(("state__in", ("queued", "sending", "awaiting_receipt"))),
                 fields=["to_hmac"],
                 name="delivery_under_way",
             ),

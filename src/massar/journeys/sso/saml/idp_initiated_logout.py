@@ -27,13 +27,13 @@ LIFE = timedelta(minutes=3)
 # -- by SOAP
 
 
-def soap_request(letter: delivery.Letter, *, now: datetime) -> str:
+def soap_request(message: delivery.QueuedMessage, *, now: datetime) -> str:
     """The envelope with the LogoutRequest of one message, signed anew for each attempt."""
-    values = letter.values
+    values = message.values
     site = settings.MASSAR.sites.by_slug[values["site"]]
     kind = values["kind"] or site.name_id
     name = saml_idp.name_id_values(values["sid"], values["subject"], values["login"])[kind]
-    request = _request(site, letter.to, _attempt_id(letter), kind, name, [values["sid"]], now)
+    request = _request(site, message.to, _attempt_id(message), kind, name, [values["sid"]], now)
     return encode_soap(request, saml_idp.signer(now=now))
 
 
@@ -44,20 +44,20 @@ def soap_request_about_nobody(site: sites.Site, id: str, *, now: datetime) -> st
     return encode_soap(request, saml_idp.signer(now=now))
 
 
-def _attempt_id(letter: delivery.Letter) -> str:
+def _attempt_id(message: delivery.QueuedMessage) -> str:
     """The ID of the LogoutRequest of this attempt."""
-    return f"_{letter.uid}.{letter.attempt}"
+    return f"_{message.uid}.{message.attempt}"
 
 
-def judge_soap_answer(letter: delivery.Letter, result: delivery.Result, *, now: datetime) -> delivery.Result:
+def judge_soap_answer(message: delivery.QueuedMessage, result: delivery.Result, *, now: datetime) -> delivery.Result:
     """What the site's answer is worth. Only a believed Success is Accepted; what can't be believed is tried again."""
     if not isinstance(result, delivery.Accepted):
         return result
     try:
-        valid = validate_soap_answer(result.answer, site=settings.MASSAR.sites.by_slug[letter.values["site"]], now=now)
+        valid = validate_soap_answer(result.answer, site=settings.MASSAR.sites.by_slug[message.values["site"]], now=now)
     except MessageRefused as refused:
         return _not_believed(refused.why)
-    if valid.site.slug != letter.values["site"] or valid.message.in_response_to != _attempt_id(letter):
+    if valid.site.slug != message.values["site"] or valid.message.in_response_to != _attempt_id(message):
         return _not_believed("the answer is another's")
     if valid.message.is_success:
         return result
