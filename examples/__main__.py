@@ -11,6 +11,7 @@ import sys
 import threading
 from pathlib import Path
 from socketserver import ThreadingMixIn
+from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from django.conf import settings
@@ -25,20 +26,20 @@ class Server(ThreadingMixIn, WSGIServer):
 
 
 class Handler(WSGIRequestHandler):
-    def get_environ(self) -> dict:
+    def get_environ(self) -> dict[str, Any]:
         """With the target as it stands on the request line, under gunicorn's name for it: the gate repairs nothing."""
         return {**super().get_environ(), "RAW_URI": self.requestline.split()[1]}
 
-    def log_message(self, *args) -> None:
+    def log_message(self, *args: object) -> None:
         """Nothing: the demo's terminal belongs to the demo."""
 
 
 def run(folder: Path) -> None:
     told = json.loads((folder / "samples.json").read_text("utf-8"))
     samples = [kit.Sample(slug, **about) for slug, about in told["sites"].items()]
+    kit.DEMO.account = told["account"]
+    kit.DEMO.sites = {site.port: site for site in samples}
     settings.configure(
-        ACCOUNT=told["account"],
-        SAMPLES={site.port: site for site in samples},
         ALLOWED_HOSTS=["127.0.0.1"],
         MIDDLEWARE=["examples.kit.BySite"],
         ROOT_URLCONF="examples.oidc_site",

@@ -7,14 +7,14 @@ believes nothing but the signed token.
 from __future__ import annotations
 
 import requests
-from django.conf import settings
 from django.http import HttpResponse
 from django.urls import re_path
 
 from examples import kit, tokens
+from examples.kit import DEMO, SiteRequest
 
 
-def proxy(request):
+def proxy(request: SiteRequest) -> HttpResponse:
     """Passes the gate, or shows the way to it; anything odd is refused. The address is judged as it came, undecoded."""
     target = request.META.get("RAW_URI") or request.META.get("REQUEST_URI", "")  # servers differ; none of them: refused
     path, _, query = target.partition("?")
@@ -28,7 +28,7 @@ def proxy(request):
     return _passed_on(_ask(request, "begin/", target)) if answer.status_code == 401 else HttpResponse(status=403)
 
 
-def _ask(request, what: str, target: str) -> requests.Response:
+def _ask(request: SiteRequest, what: str, target: str) -> requests.Response:
     """The account's answer about this request: site, address and method in headers, cookies as they came."""
     asked = {
         "X-Massar-Origin": request.site.origin,
@@ -38,22 +38,22 @@ def _ask(request, what: str, target: str) -> requests.Response:
         "Sec-Fetch-Dest": request.META.get("HTTP_SEC_FETCH_DEST", ""),
     }
     headers = {name: value for name, value in asked.items() if value}
-    return requests.get(f"{settings.ACCOUNT}/gate/{what}", headers=headers, timeout=10, allow_redirects=False)
+    return requests.get(f"{DEMO.account}/gate/{what}", headers=headers, timeout=10, allow_redirects=False)
 
 
 def _passed_on(answer: requests.Response) -> HttpResponse:
     response = HttpResponse(status=answer.status_code)
     if "Location" in answer.headers:
         response["Location"] = answer.headers["Location"]
-    for cookie in answer.cookies:
-        response.set_cookie(cookie.name, cookie.value, path="/", httponly=True, samesite="Lax")
+    for name, value in answer.cookies.items():
+        response.set_cookie(name, value or "", path="/", httponly=True, samesite="Lax")
     return response
 
 
-def application(request, token: str):
+def application(request: SiteRequest, token: str) -> HttpResponse:
     """The old site itself. It reads who is there from the token that the account signed for it a moment ago."""
     claims = tokens.verified(token, audience=request.site.origin, kind="gate+jwt")
-    again, out = "/.massar/again?/", f"{settings.ACCOUNT}/sign-out/everywhere/"
+    again, out = "/.massar/again?/", f"{DEMO.account}/sign-out/everywhere/"
     links = [("Sign in again (fresh proof)", again), ("Sign out everywhere", out)]
     note = "The gate asks the account at every request, so this site closes at once."
     return kit.page(request, claims, links=links, note=note)

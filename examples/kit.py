@@ -9,19 +9,21 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
-from django.conf import settings
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html, format_html_join
 
 OPENED = ("claims", "sid", "hint", "name_id", "name_id_format")  # what a sign-in leaves in a session
 SIGN_IN = [("Sign in", "/login")]
 SIGNED_IN = [("Sign in again (fresh proof)", "/login?again=1"), ("Sign out everywhere", "/logout")]
 ON_THE_SHELF = 60  # seconds
+Thing = TypeVar("Thing")
 
 
-class Session(dict):
+class Session(dict[str, Any]):
     """What a site knows of one browser. `cookie`: the name under which that browser has it, '' until it holds something."""
 
     cookie = ""
@@ -35,7 +37,7 @@ class Sample:
     protocol: str
     port: int
     title: str
-    about: dict
+    about: dict[str, str]
     sessions: dict[str, Session] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -73,14 +75,32 @@ class Sample:
                         session.pop(name, None)
 
 
+@dataclass
+class Demo:
+    """Where the account is, and the sites of this process by port. `python -m examples run` fills it in."""
+
+    account: str = ""
+    sites: dict[int, Sample] = field(default_factory=dict)
+
+
+DEMO = Demo()
+
+
+class SiteRequest(HttpRequest):
+    """What `BySite` makes of a request."""
+
+    site: Sample  # type: ignore[assignment]  # contrib.sites, which is not here, has the name in the stubs
+    session: Session  # type: ignore[assignment]  # a dict, as Authlib takes it; the stubs know contrib.sessions
+
+
 class BySite:
     """Middleware: request.site by port, request.session by cookie, and the addresses of the site's protocol."""
 
-    def __init__(self, get_response):
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
         self.get_response = get_response
 
-    def __call__(self, request):
-        request.site = settings.SAMPLES[int(request.META["SERVER_PORT"])]
+    def __call__(self, request: SiteRequest) -> HttpResponse:
+        request.site = DEMO.sites[int(request.META["SERVER_PORT"])]
         request.urlconf = f"examples.{request.site.protocol}_site"
         name = f"sample-{request.site.slug}"
         request.session = request.site.session(request.COOKIES.get(name, ""))
@@ -92,13 +112,14 @@ class BySite:
         return response
 
 
-class Shelf:
+class Shelf(Generic[Thing]):
     """What came without the browser's cookie, laid aside for a minute until the browser comes by itself; each thing once."""
 
-    def __init__(self):
-        self.lock, self.things = threading.Lock(), {}
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.things: dict[str, tuple[float, Thing]] = {}
 
-    def put(self, thing) -> str:
+    def put(self, thing: Thing) -> str:
         """The ticket that fetches it."""
         ticket, now = secrets.token_urlsafe(32), time.monotonic()
         with self.lock:
@@ -106,20 +127,19 @@ class Shelf:
             self.things[ticket] = (now + ON_THE_SHELF, thing)
         return ticket
 
-    def take(self, ticket: str):
-        """The thing, or None."""
+    def take(self, ticket: str) -> Thing | None:
         with self.lock:
             until, thing = self.things.pop(ticket, (0, None))
         return thing if until > time.monotonic() else None
 
 
-def home(request) -> HttpResponse:
+def home(request: SiteRequest) -> HttpResponse:
     """Who is signed in, or the way to it."""
     claims = request.session.get("claims")
     return page(request, claims, links=SIGNED_IN if claims else SIGN_IN)
 
 
-def signed_in(request, **learned) -> HttpResponse:
+def signed_in(request: SiteRequest, **learned: object) -> HttpResponse:
     """Into this browser's session, in place of whoever was there, and under a new cookie: one that somebody planted or saw
     before the sign-in (session fixation) opens nothing."""
     for name in OPENED:
@@ -129,13 +149,18 @@ def signed_in(request, **learned) -> HttpResponse:
     return HttpResponseRedirect("/")
 
 
-def refused(request, why: object) -> HttpResponse:
+def refused(request: SiteRequest, why: object) -> HttpResponse:
     """Nothing came of this. Whoever was signed in before still is."""
     return page(request, None, links=SIGN_IN, note=f"Refused: {why}", status=400)
 
 
 def page(
-    request, claims: dict | None, *, links: list[tuple[str, str]], note: str = "", status: int = 200
+    request: SiteRequest,
+    claims: Mapping[str, object] | None,
+    *,
+    links: list[tuple[str, str]],
+    note: str = "",
+    status: int = 200,
 ) -> HttpResponse:
     """The site's only page: who signed in, what came, where to go."""
     rows = format_html_join("", '<tr><th>{}</th><td><bdi dir="auto">{}</bdi></td></tr>', sorted((claims or {}).items()))
@@ -147,7 +172,7 @@ def page(
     return HttpResponse(
         format_html(
             PAGE, title=request.site.title, slug=request.site.slug, protocol=request.site.protocol,
-            said=said, table=table, ways=ways, note=note, account=settings.ACCOUNT,
+            said=said, table=table, ways=ways, note=note, account=DEMO.account,
         ),
         status=status,
     )  # fmt: skip

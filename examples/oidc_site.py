@@ -8,35 +8,37 @@ from __future__ import annotations
 
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.django_client import OAuth
-from django.conf import settings
+from django.http import HttpResponse
 from django.urls import path
 from django.views.decorators.http import require_POST
 from joserfc.errors import JoseError
 
 from examples import kit, tokens
+from examples.kit import DEMO, SiteRequest
 
 oauth = OAuth()
-for site in settings.SAMPLES.values():
+for site in DEMO.sites.values():
     if site.protocol == "oidc":
         oauth.register(
             site.slug,
             client_id=site.about["client_id"],
             client_secret=site.about["client_secret"],
-            server_metadata_url=f"{settings.ACCOUNT}/.well-known/openid-configuration",
+            server_metadata_url=f"{DEMO.account}/.well-known/openid-configuration",
             client_kwargs={"scope": site.about["scope"], "code_challenge_method": "S256"},
         )
 
 
-def login(request):
+def login(request: SiteRequest) -> HttpResponse:
     """To the account. `prompt=login` asks for a fresh proof although somebody is signed in there."""
     client = oauth.create_client(request.site.slug)
     fresh = {"prompt": "login"} if request.GET.get("again") else {}
-    return client.authorize_redirect(request, f"{request.site.origin}/callback", **fresh)
+    response: HttpResponse = client.authorize_redirect(request, f"{request.site.origin}/callback", **fresh)
+    return response
 
 
-def callback(request):
+def callback(request: SiteRequest) -> HttpResponse:
     """Back with a code: Authlib checks state, swaps the code (PKCE), and checks signature and nonce of the ID token."""
-    if request.GET.get("iss") != settings.ACCOUNT:  # RFC 9207: the answer of another provider is not for us
+    if request.GET.get("iss") != DEMO.account:  # RFC 9207: the answer of another provider is not for us
         return kit.refused(request, "the answer has the wrong issuer.")
     client = oauth.create_client(request.site.slug)
     try:
@@ -51,16 +53,17 @@ def callback(request):
     )
 
 
-def logout(request):
+def logout(request: SiteRequest) -> HttpResponse:
     """Ends the session here and at the account, which tells every other site."""
     hint = request.session.get("hint")
     request.session.clear()
     client = oauth.create_client(request.site.slug)
-    return client.logout_redirect(request, f"{request.site.origin}/", id_token_hint=hint)
+    response: HttpResponse = client.logout_redirect(request, f"{request.site.origin}/", id_token_hint=hint)
+    return response
 
 
 @require_POST
-def logout_token(request):
+def logout_token(request: SiteRequest) -> HttpResponse:
     return tokens.told_to_sign_out(request, audience=request.site.about["client_id"])
 
 

@@ -24,6 +24,7 @@ SITES = {
     "retraite": ("saml", "التقاعد النسبي · Retraite"),
     "esise": ("oidc", "eSISE v2"),
 }
+Sides = tuple[dict[str, object], dict[str, str]]  # what the account must know, what the site keeps
 SCOPES = {"massar": "openid profile email school offline_access"}
 
 
@@ -42,9 +43,9 @@ def register(folder: Path, account: str, ports: list[int]) -> Path:
     return folder / "sites.toml"
 
 
-def _oidc(slug: str, origin: str) -> tuple[dict, dict]:
+def _oidc(slug: str, origin: str) -> Sides:
     secret = secrets.token_urlsafe(32)
-    theirs = {
+    theirs: dict[str, object] = {
         "client_id": slug,
         "client_secret": f"sha256:{hashlib.sha256(secret.encode()).hexdigest()}",
         "redirect_uris": [f"{origin}/callback"],
@@ -56,10 +57,10 @@ def _oidc(slug: str, origin: str) -> tuple[dict, dict]:
     return theirs, {"client_id": slug, "client_secret": secret, "scope": scope}
 
 
-def _saml(slug: str, origin: str) -> tuple[dict, dict]:
+def _saml(slug: str, origin: str) -> Sides:
     key, certificate = _own_certificate(slug)
     entity_id = f"{origin}/metadata"
-    theirs = {
+    theirs: dict[str, object] = {
         "entity_id": entity_id,
         "acs": [f"{origin}/acs"],
         "slo": f"{origin}/slo",
@@ -71,7 +72,7 @@ def _saml(slug: str, origin: str) -> tuple[dict, dict]:
     return theirs, {"entity_id": entity_id, "key": key, "certificate": certificate}
 
 
-def _gate(slug: str, origin: str) -> tuple[dict, dict]:
+def _gate(slug: str, origin: str) -> Sides:
     return {"gate_origin": origin, "home": f"{origin}/"}, {}
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from functools import cache
+from typing import Any
 
-from django.conf import settings
 from django.http import HttpResponse
 from onelogin.saml2.auth import OneLogin_Saml2_Auth
 from onelogin.saml2.constants import OneLogin_Saml2_Constants as saml
@@ -17,6 +17,8 @@ from onelogin.saml2.logout_request import OneLogin_Saml2_Logout_Request as Reque
 from onelogin.saml2.logout_response import OneLogin_Saml2_Logout_Response as Response
 from onelogin.saml2.utils import OneLogin_Saml2_Utils as Utils
 from onelogin.saml2.xml_utils import OneLogin_Saml2_XML as XML
+
+from examples.kit import DEMO, Sample, SiteRequest
 
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 ENVELOPE = f'<S:Envelope xmlns:S="{SOAP}"><S:Body>{{}}</S:Body></S:Envelope>'
@@ -32,7 +34,7 @@ SECURITY = {
 }
 
 
-def client_of(request) -> OneLogin_Saml2_Auth:
+def client_of(request: SiteRequest) -> OneLogin_Saml2_Auth:
     """python3-saml's client for this request. The address comes from our settings, not from the Host header."""
     asked = {
         "https": "on" if request.site.origin.startswith("https:") else "off",
@@ -45,7 +47,7 @@ def client_of(request) -> OneLogin_Saml2_Auth:
     return OneLogin_Saml2_Auth(asked, _settings_of(request.site))
 
 
-def _settings_of(site) -> dict:
+def _settings_of(site: Sample) -> dict[str, Any]:
     ours = {
         "entityId": site.about["entity_id"],
         "assertionConsumerService": {"url": f"{site.origin}/acs", "binding": saml.BINDING_HTTP_POST},
@@ -58,18 +60,18 @@ def _settings_of(site) -> dict:
 
 
 @cache
-def _account(_day: date) -> dict:
+def _account(_day: date) -> dict[str, Any]:
     """The account's part, as its metadata has it; read again each day, since its certificates roll."""
-    return OneLogin_Saml2_IdPMetadataParser.parse_remote(f"{settings.ACCOUNT}/saml/metadata", timeout=10)["idp"]
+    return {**OneLogin_Saml2_IdPMetadataParser.parse_remote(f"{DEMO.account}/saml/metadata", timeout=10)["idp"]}
 
 
-def asked_by_soap(request) -> bytes:
+def asked_by_soap(request: SiteRequest) -> bytes:
     """The LogoutRequest in the envelope: signed by the account, over itself, for this address, in time. Raises if not.
 
     Only what the signature covers is handed on.
     """
     (asked,) = XML.to_etree(request.body).findall(f"{{{SOAP}}}Body/{{{saml.NS_SAMLP}}}LogoutRequest")
-    text, theirs = XML.to_string(asked), _account(datetime.now(UTC).date())
+    text, theirs = bytes(XML.to_string(asked)), _account(datetime.now(UTC).date())
     references = asked.xpath(".//ds:Reference/@URI", namespaces={"ds": saml.NS_DS})
     multi = [Utils.format_cert(one) for one in theirs.get("x509certMulti", {}).get("signing", [])]
     certificates = {"cert": Utils.format_cert(theirs.get("x509cert") or ""), "multicerts": multi}
@@ -83,7 +85,7 @@ def asked_by_soap(request) -> bytes:
     return text
 
 
-def answered_by_soap(request, asked: bytes) -> HttpResponse:
+def answered_by_soap(request: SiteRequest, asked: bytes) -> HttpResponse:
     """It is done: the signed LogoutResponse, in an envelope."""
     done, about = Response(client_of(request).get_settings()), request.site.about
     done.build(Request.get_id(asked))
@@ -91,7 +93,7 @@ def answered_by_soap(request, asked: bytes) -> HttpResponse:
     return HttpResponse(ENVELOPE.format(signed.decode()), content_type="text/xml; charset=utf-8")
 
 
-def end(request, asked: bytes | str | None) -> None:
+def end(request: SiteRequest, asked: bytes | str | None) -> None:
     """The sessions that a LogoutRequest names, whichever browser has them; None (an answer) names none."""
     for index in Request.get_session_indexes(asked) if asked else ():
         request.site.end(index)

@@ -11,13 +11,14 @@ from django.urls import path
 from django.views.decorators.http import require_POST
 
 from examples import kit
+from examples.kit import SiteRequest
 from examples.saml_client import answered_by_soap, asked_by_soap, client_of, end
 
-ANSWERS = kit.Shelf()  # (id of the request that is answered, what we learned)
+ANSWERS = kit.Shelf[tuple[str, dict[str, object]]]()  # (id of the request that is answered, what we learned)
 MOST_ASKED = 10  # sign-ins that one browser may have on their way
 
 
-def login(request):
+def login(request: SiteRequest) -> HttpResponse:
     """To the account; only this browser may bring the answer. ForceAuthn: a fresh proof although somebody is signed in."""
     client = client_of(request)
     address = client.login(return_to="", force_authn=bool(request.GET.get("again")))
@@ -26,7 +27,7 @@ def login(request):
 
 
 @require_POST
-def acs(request):
+def acs(request: SiteRequest) -> HttpResponse:
     """The signed answer, in a form that comes from the account's host, so our SameSite cookie is not with it.
 
     What it says is checked here and laid aside until the browser comes by itself. An answer that nobody asked for (a card
@@ -51,7 +52,7 @@ def acs(request):
     return HttpResponseRedirect(f"/arrived?answer={ANSWERS.put((asked, learned))}")
 
 
-def arrived(request):
+def arrived(request: SiteRequest) -> HttpResponse:
     """The browser with its cookie: the answer must be to a request of this browser that still waits, and each waits once."""
     asked, learned = ANSWERS.take(request.GET.get("answer", "")) or ("", {})
     if asked not in request.session.get("asked", []):
@@ -60,7 +61,7 @@ def arrived(request):
     return kit.signed_in(request, **learned)
 
 
-def logout(request):
+def logout(request: SiteRequest) -> HttpResponse:
     """Ends the session here and at the account, which tells every other site."""
     mine = dict(request.session)
     request.session.clear()
@@ -70,7 +71,7 @@ def logout(request):
     return HttpResponseRedirect(client_of(request).logout(return_to="bye", **about))
 
 
-def slo(request):
+def slo(request: SiteRequest) -> HttpResponse:
     """Single logout through the browser: the answer to our own request, or the account's word that a session is over."""
     client = client_of(request)
     try:
@@ -83,7 +84,7 @@ def slo(request):
 
 
 @require_POST
-def slo_soap(request):
+def slo_soap(request: SiteRequest) -> HttpResponse:
     """Single logout behind the browser: the account asks and is answered at once."""
     try:
         asked = asked_by_soap(request)

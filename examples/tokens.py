@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from typing import Any
 
 import requests
-from django.conf import settings
 from django.http import HttpResponse
 from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError
 from joserfc.jwk import KeySet
 
+from examples.kit import DEMO, SiteRequest
+
 
 @cache
-def discovered() -> dict:
+def discovered() -> dict[str, Any]:
     """The account's own description of itself (OpenID Connect Discovery)."""
-    answer = requests.get(f"{settings.ACCOUNT}/.well-known/openid-configuration", timeout=10)
+    answer = requests.get(f"{DEMO.account}/.well-known/openid-configuration", timeout=10)
     answer.raise_for_status()
-    return answer.json()
+    document: dict[str, Any] = answer.json()
+    return document
 
 
 @cache
@@ -26,7 +29,7 @@ def _keys(_again: int = 0) -> KeySet:
     return KeySet.import_key_set(requests.get(discovered()["jwks_uri"], timeout=10).json())
 
 
-def verified(token: str, *, audience: str, kind: str) -> dict:
+def verified(token: str, *, audience: str, kind: str) -> dict[str, Any]:
     """The claims of a token that the account signed for us. Raises joserfc.errors.JoseError. Keys roll: an unknown one is
     looked up once more."""
     try:
@@ -36,13 +39,16 @@ def verified(token: str, *, audience: str, kind: str) -> dict:
         read = jwt.decode(token, _keys(), algorithms=["ES256", "RS256"])
     if read.header.get("typ") != kind:
         raise ValueError(f"this is no {kind}")
-    wanted = {"iss": settings.ACCOUNT, "aud": audience}
-    must = {name: {"essential": True, "value": value} for name, value in wanted.items()}
-    jwt.JWTClaimsRegistry(exp={"essential": True}, leeway=30, **must).validate(read.claims)
+    jwt.JWTClaimsRegistry(
+        leeway=30,
+        exp={"essential": True},
+        iss={"essential": True, "value": DEMO.account},
+        aud={"essential": True, "value": audience},
+    ).validate(read.claims)
     return read.claims
 
 
-def told_to_sign_out(request, *, audience: str) -> HttpResponse:
+def told_to_sign_out(request: SiteRequest, *, audience: str) -> HttpResponse:
     """The account's signed word that a session is over (OpenID Connect Back-Channel Logout 1.0 §2.6)."""
     try:
         claims = verified(request.POST.get("logout_token", ""), audience=audience, kind="logout+jwt")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from django.http import HttpResponse
-from django.test import RequestFactory, override_settings
+from django.test import RequestFactory
 
 from examples import kit
 from examples.register import SITES, register
@@ -95,7 +95,7 @@ def test_a_session_that_is_over_takes_no_sign_in_with_it_that_is_on_its_way():
 
 
 @pytest.fixture
-def browser():
+def browser(monkeypatch):
     """One request of a browser at a sample: what the site does with it, and the cookie that the browser has afterwards."""
     site = kit.Sample("massar", "oidc", 8001, "Massar", {})
 
@@ -106,9 +106,9 @@ def browser():
         answer = kit.BySite(lambda request: view(request) or HttpResponse())(request)
         return answer.cookies["sample-massar"].value if answer.cookies else cookie
 
-    with override_settings(SAMPLES={8001: site}, ACCOUNT=ACCOUNT):
-        ask.site = site
-        yield ask
+    monkeypatch.setattr(kit, "DEMO", kit.Demo(ACCOUNT, {8001: site}))
+    ask.site = site
+    return ask
 
 
 def test_a_sign_in_takes_another_cookie_and_the_one_before_opens_nothing(browser):
