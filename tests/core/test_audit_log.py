@@ -51,7 +51,7 @@ def test_a_changed_column_does_not_fit_its_tag(column):
     """As somebody with the database's own rights would do it: the guards switched off."""
     audit_log.record_event("sign_in", now=NOW, person_id=1)
     with _without_guards():
-        sql.change(f"UPDATE audit_event SET {column} = %s", ('{"a": 1}' if column == "detail" else "x",))
+        sql.execute(f"UPDATE audit_event SET {column} = %s", ('{"a": 1}' if column == "detail" else "x",))
     (row,) = audit_log.all_events()
     assert not row.genuine
 
@@ -59,10 +59,10 @@ def test_a_changed_column_does_not_fit_its_tag(column):
 class _without_guards:
     def __enter__(self):
         if connection.vendor == "postgresql":
-            sql.change("ALTER TABLE audit_event DISABLE TRIGGER USER")
+            sql.execute("ALTER TABLE audit_event DISABLE TRIGGER USER")
         else:
-            sql.change("DROP TRIGGER audit_no_update")
+            sql.execute("DROP TRIGGER audit_no_update")
 
     def __exit__(self, *_):
         if connection.vendor == "postgresql":
-            sql.change("ALTER TABLE audit_event ENABLE TRIGGER USER")
+            sql.execute("ALTER TABLE audit_event ENABLE TRIGGER USER")

@@ -68,4 +68,4 @@ def test_jitter_takes_at_most_half_away():
     ],
 )
 def test_labels_of_browsers(agent, label):
-    assert browser.label(agent) == label
+    assert browser.describe(agent) == label

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import ConnectionHandler, OperationalError, transaction
 
-from massar.core import patience, sql
+from massar.core import sql, timeouts
 
 PATIENT, HASTY = 20, 0.02  # seconds
 THREADS, TIMES = 8, 25
@@ -171,8 +171,8 @@ def test_who_waits_too_long_is_told_by_sqlite(connections, elsewhere):
 
 def test_a_person_waits_less_long_than_a_program(connections, elsewhere, monkeypatch, tmp_path):
     """Another program holds the file: the web server says so after its own time, not after that of a worker."""
-    monkeypatch.setitem(patience._waiting, "person", True)
-    monkeypatch.setattr(patience, "_FOR_A_TURN", HASTY)
+    monkeypatch.setitem(timeouts._waiting, "person", True)
+    monkeypatch.setattr(timeouts, "_WRITER_LOCK", HASTY)
     assert connections.settings["default"]["OPTIONS"]["timeout"] == PATIENT
     with transaction.atomic():
         run(connections, "UPDATE number SET value = 7")
@@ -200,7 +200,7 @@ def folding(connections, monkeypatch):
     """The product's helper on this file, with the patience that the product has."""
     monkeypatch.setattr(sql, "connection", connections["default"])
     run(connections, f"PRAGMA busy_timeout = {PATIENT * 1000}")
-    return sql.fold_log
+    return sql.checkpoint_wal
 
 
 @pytest.fixture

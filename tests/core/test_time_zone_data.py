@@ -84,7 +84,7 @@ def test_the_lock_brings_the_version_that_the_code_names():
     ],
 )
 def test_an_old_table_is_doubted(version, now, word):
-    doubts = time_zone_data.Table(version, "the system's table", Path()).doubts(now)
+    doubts = time_zone_data.Table(version, "the system's table", Path()).warnings(now)
     assert [word in doubt and "upgrade" in doubt for doubt in doubts] == ([True] if word else [])
 
 

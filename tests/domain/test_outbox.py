@@ -47,9 +47,9 @@ def test_a_claimed_message_is_nobody_elses_until_the_lease_ends():
 def wrong_statistics(vendor: str) -> None:
     """A queue that has filled since they were made. PostgreSQL may then run an inner SELECT once for each row."""
     if vendor == "postgresql":
-        sql.change("ANALYZE delivery_message, delivery_recoveryrequest")
+        sql.execute("ANALYZE delivery_message, delivery_recoveryrequest")
         for way in ("hashjoin", "mergejoin", "hashagg", "sort", "material"):
-            sql.change(f"SET LOCAL enable_{way} = off")
+            sql.execute(f"SET LOCAL enable_{way} = off")
 
 
 def test_a_claim_takes_no_more_than_it_was_asked_for(vendor):

@@ -23,8 +23,8 @@ NEW = "Tamarin&6048-oued"
 def hashes(monkeypatch):
     """How often the hash ran."""
     counted = []
-    fits = credentials.hashing.fits
-    monkeypatch.setattr(credentials.hashing, "fits", lambda *a, **k: (counted.append(1), fits(*a, **k))[1])
+    fits = credentials.hashing.verify
+    monkeypatch.setattr(credentials.hashing, "verify", lambda *a, **k: (counted.append(1), fits(*a, **k))[1])
     return counted
 
 
@@ -74,7 +74,7 @@ def test_atk_067_a_full_queue_says_come_back_and_charges_nobody(cast, monkeypatc
         raise credentials.Busy
 
     inside = Visitor().sign_in(JAMAL.login, JAMAL.password)
-    monkeypatch.setattr(credentials.hashing, "fits", busy)
+    monkeypatch.setattr(credentials.hashing, "verify", busy)
     for _ in range(30):
         visitor = Visitor().sign_in(JAMAL.login, JAMAL.password)
         assert visitor.page.status_code == 503 and visitor.page.headers["Retry-After"] == "3"
@@ -87,14 +87,14 @@ def test_atk_067_a_full_queue_says_come_back_and_charges_nobody(cast, monkeypatc
 
 
 def test_atk_067_known_devices_pass_first_and_the_queue_is_bounded():
-    gate = credentials.hashing.Gate(longest=2, patience=0.01)
-    gate.enter(known=False)
+    queue = credentials.hashing.HashQueue(longest=2, timeout=0.01)
+    queue.acquire(known=False)
     for _ in range(3):
         with pytest.raises(credentials.Busy):
-            gate.enter(known=False)
-    gate.leave()
-    gate.enter(known=True)
-    gate.leave()
+            queue.acquire(known=False)
+    queue.release()
+    queue.acquire(known=True)
+    queue.release()
 
 
 @pytest.mark.parametrize("place", [72, 100, 127])
@@ -181,7 +181,7 @@ def test_a_busy_moment_does_not_spoil_a_sign_in_that_renews_its_hash(cast, setti
     def busy(*args, **kwargs):
         raise credentials.Busy
 
-    monkeypatch.setattr(credentials.hashing, "hashed", busy)
+    monkeypatch.setattr(credentials.hashing, "hash_password", busy)
     assert Visitor().sign_in(JAMAL.login, JAMAL.password).signed_in
 
 

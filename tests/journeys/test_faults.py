@@ -7,6 +7,7 @@ import logging
 import sqlite3
 import threading
 
+import psycopg
 import pytest
 from django.db import (
     DatabaseError,
@@ -119,7 +120,7 @@ def test_a_metric_reader_is_told_too(away, settings):
 
 def caused(kind: type[Error], **facts) -> Error:
     """An error as Django raises it, over one of the driver's with these attributes."""
-    cause = type("OfTheDriver", (sqlite3.OperationalError if "sqlite_errorcode" in facts else Exception,), {})()
+    cause = type("OfTheDriver", (sqlite3.OperationalError if "sqlite_errorcode" in facts else psycopg.Error,), {})()
     vars(cause).update(facts)
     trouble = kind("…")
     trouble.__cause__ = cause
@@ -165,9 +166,9 @@ def test_a_request_that_was_cut_is_done_once_more_where_nothing_was_written(vend
 
     def view(request):
         tried.append(sql.row("SELECT pg_backend_pid()")[0])
-        sql.change(before)
+        sql.execute(before)
         if len(tried) == 1:
-            with connection.line_of_its_own() as other:
+            with sql.dedicated_connection() as other:
                 other.execute("SELECT pg_terminate_backend(%s, 5000)", tried)
         sql.row("SELECT 1")
         return HttpResponse("ok")
@@ -187,19 +188,19 @@ def test_what_was_undone_may_be_done_again(vendor, rf):
     def view(request):
         tried.append(None)
         with transaction.atomic():
-            sql.change(
+            sql.execute(
                 "INSERT INTO limits_bucketstate (key, tat, cost, room) VALUES (%s, 1, 1, 1)", (f"try {len(tried)}",)
             )
             if len(tried) == 1:
                 [pid] = sql.row("SELECT pg_backend_pid()")
-                with connection.line_of_its_own() as other:
+                with sql.dedicated_connection() as other:
                     other.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
             sql.row("SELECT 1")
         return HttpResponse("ok")
 
     assert outage.survive_outage(view)(rf.get("/")).status_code == 200
     assert sql.rows("SELECT key FROM limits_bucketstate WHERE key LIKE 'try%%'") == [("try 2",)]
-    sql.change("DELETE FROM limits_bucketstate WHERE key LIKE 'try%%'")
+    sql.execute("DELETE FROM limits_bucketstate WHERE key LIKE 'try%%'")
 
 
 # --- the worker, whichever way its connection went

@@ -94,7 +94,7 @@ def secret_of(person, contact_kind: str, clock) -> tuple[int, str]:
     contact = Contact.objects.get(person_id=facts.id, kind=contact_kind)
     channel = "email" if contact_kind == "email" else "sms"
     row, secret = credentials.temporary.issue(
-        facts.id, channel=channel, contact_id=contact.pk, asked=HERE.recovery_browser, now=clock()
+        facts.id, channel=channel, contact_id=contact.pk, recovery_browser=HERE.recovery_browser, now=clock()
     )
     credentials.temporary.fix_expiry([row], clock() + timedelta(minutes=10))
     return row, secret
@@ -139,13 +139,13 @@ def test_at_the_last_try_one_password_is_evaluated(people, clock, monkeypatch):
     facts = cast.facts(YOUSSEF)
     for _ in range(rate_limits.SIGN_IN_ACCOUNT.burst - 1):
         assert limits.consume([rate_limits.SIGN_IN_ACCOUNT.bucket("person", facts.id)], now=clock()) is None
-    evaluated, fits = [], credentials.hashing.fits
+    evaluated, fits = [], credentials.hashing.verify
 
     def counted(*args, **kwargs):
         evaluated.append(args)
         return fits(*args, **kwargs)
 
-    monkeypatch.setattr(credentials.hashing, "fits", counted)
+    monkeypatch.setattr(credentials.hashing, "verify", counted)
     outcomes = Counter(type(o) for o in at_once(200, lambda n: enter(f"Wrong-{n}&longer", clock)))
     assert outcomes == {WrongSecret: 1, TooManyAttempts: 199}
     assert len(evaluated) == 1
@@ -318,15 +318,15 @@ def test_a_sign_in_under_way_does_not_outlive_a_recovery(people, clock, monkeypa
 def test_a_rehash_under_way_does_not_bring_the_old_password_back(people, clock, monkeypatch):
     """The cost of hashing was raised; while the old password is hashed anew, the owner saves another one."""
     person = cast.facts(YOUSSEF)
-    hashed = credentials.hashing.hashed
-    monkeypatch.setattr(credentials.hashing, "outdated", lambda phc: True)
+    hashed = credentials.hashing.hash_password
+    monkeypatch.setattr(credentials.hashing, "needs_rehash", lambda phc: True)
 
     def then_saved(password, **known):
         if password == YOUSSEF.password:
             credentials.passwords.save(person.id, hashed(NEW), now=clock())
         return hashed(password, **known)
 
-    monkeypatch.setattr(credentials.hashing, "hashed", then_saved)
+    monkeypatch.setattr(credentials.hashing, "hash_password", then_saved)
     assert isinstance(enter(YOUSSEF.password, clock), WrongSecret)
     assert credentials.passwords.is_right(NEW, credentials.passwords.stored(person.id), known=True)
 

@@ -303,7 +303,7 @@ def test_massar_sites_test_is_content_with_a_site_that_verifies(by_soap, clock, 
 
     def verifying(request):
         try:
-            xml_signature.verified(request, certificates=certificates, now=clock())
+            xml_signature.verify(request, certificates=certificates, now=clock())
         except xml_signature.SignatureRefused:
             return 400, b""
         return 200, soap(enveloped(logout_response(clock(), request)))

@@ -4,12 +4,12 @@ import os
 
 import django
 
-from massar.core import patience
+from massar.core import timeouts
 from massar.core.log import set_up
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "massar.config.django_settings")
 set_up()
-patience.a_person_waits()
+timeouts.serve_people()
 django.setup(set_prefix=False)
 
 from massar.interfaces.base.direct import Direct, DjangoHandler  # noqa: E402 (Django must be set up before)

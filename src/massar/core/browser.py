@@ -30,9 +30,9 @@ _PROGRAMS = (
 class Browser:
     """What an interface tells a journey about the browser.
 
-    network: address prefix (/24 or /56), never the whole address. label: 'Chrome · Android' or ''. trusted_devices: the
-    signed device cookie as received. recovery_browser: the token of the browser that asks for recoveries. language: the
-    one chosen on this browser, '' when none was (then messages speak the person's own).
+    `network`: address prefix (/24 or /56), never the whole address. `label`: 'Chrome · Android' or ''.
+    `trusted_devices`: the signed cookie as received. `recovery_browser`: the token of the browser that asks for
+    recoveries. `language`: the one chosen on this browser; '' when none was, and messages are in the person's own.
     """
 
     network: str = ""
@@ -42,8 +42,8 @@ class Browser:
     language: str = ""
 
 
-def label(user_agent: str) -> str:
-    """A short name for a browser, without versions; '' when nothing is recognised."""
+def describe(user_agent: str) -> str:
+    """Name a browser in short, without versions; '' when nothing is recognised."""
     agent = re.sub(r"[^\x20-\x7e]", "", user_agent)[:400]
     program = next((name for mark, name in _PROGRAMS if mark in agent), "")
     system = next((name for mark, name in _SYSTEMS if mark in agent), "")

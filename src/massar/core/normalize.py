@@ -1,8 +1,8 @@
-"""Folding: one plain form for text that reads the same to a person.
+"""Normalize: one skeleton (UTS #39) for texts that read the same to a person.
 
 Used where a disguise must not matter (does a password point to a name?), never where a text is stored or
 hashed. Sources: Unicode UAX #15 (normal forms), UAX #44 (general categories, default-ignorable signs),
-UTS #39 (look-alikes; only the letters that people really swap are listed here).
+UTS #39 (confusables; only the letters that people really swap are listed here).
 """
 
 import unicodedata
@@ -13,14 +13,14 @@ _BLANK_SIGNS = frozenset(
     (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x2800, 0x3164, 0xFFA0)
 ).union(range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
 
-_ARABIC_TWINS = {
+_ARABIC_CONFUSABLES = {
     "ٱ": "ا", "ٲ": "ا", "ٳ": "ا", "ٵ": "ا",
     "ى": "ي", "ی": "ي", "ې": "ي", "ے": "ي", "ۍ": "ي", "ٸ": "ي",
     "ک": "ك", "ڪ": "ك", "گ": "ك", "ڭ": "ك", "ݣ": "ك",
     "ة": "ه", "ہ": "ه", "ھ": "ه", "ە": "ه", "ۃ": "ه",
     "ۇ": "و", "ۆ": "و", "ۋ": "و", "ٶ": "و", "ڤ": "ف", "ڥ": "ف", "پ": "ب", "چ": "ج", "ژ": "ز", "ں": "ن",
 }  # fmt: skip
-_LATIN_TWINS = {
+_LATIN_CONFUSABLES = {
     "ı": "i", "ȷ": "j", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ħ": "h",
     "ŋ": "n", "ə": "e", "ǝ": "e", "ɑ": "a", "ɡ": "g",
     # Cyrillic and Greek letters that look Latin
@@ -40,10 +40,10 @@ _TIFINAGH = {
 _PICTURE_LETTERS = {
     chr(first + offset): chr(ord("a") + offset) for first in (0x1F1E6, 0x1F150, 0x1F170) for offset in range(26)
 }
-_TWINS = str.maketrans({**_ARABIC_TWINS, **_LATIN_TWINS, **_TIFINAGH, **_PICTURE_LETTERS})
+_CONFUSABLES = str.maketrans({**_ARABIC_CONFUSABLES, **_LATIN_CONFUSABLES, **_TIFINAGH, **_PICTURE_LETTERS})
 
 
-def is_unseen(sign: str) -> bool:
+def is_invisible(sign: str) -> bool:
     """Whether one character leaves no ink and is no ordinary space: Cc, Cf, Zl, Zp, blank fillers."""
     return unicodedata.category(sign) in {"Cc", "Cf", "Zl", "Zp"} or ord(sign) in _BLANK_SIGNS
 
@@ -55,7 +55,7 @@ def is_letter(sign: str) -> bool:
 
 
 def is_arabic(sign: str) -> bool:
-    """Whether one *folded* character belongs to the Arabic block."""
+    """Whether one character of a skeleton belongs to the Arabic block."""
     return "\u0600" <= sign <= "\u06ff"
 
 
@@ -66,16 +66,16 @@ def western_digits(text: str) -> str:
     return "".join(str(unicodedata.decimal(c)) if unicodedata.category(c) == "Nd" else c for c in text)
 
 
-def fold(text: str) -> str:
-    """The plain form of a text: compatible forms, case, accents, harakat, tatweel, signs without ink and
-    twin letters undone, decimal digits Western. Separators and symbols stay.
+def skeleton(text: str) -> str:
+    """Return the skeleton of a text: compatible forms, case, accents, harakat, tatweel, invisible signs and
+    confusable letters undone, decimal digits Western. Separators and symbols stay.
 
-    Folding a whole is folding its parts in a row, so a name inside a longer text stays findable. Takes any
+    The skeleton of a whole is that of its parts in a row, so a name inside a longer text stays findable. Takes any
     `str`, lone surrogates too; raises nothing.
     """
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     if not plain.isascii():
-        plain = "".join(c for c in plain if _has_body(c)).translate(_TWINS)
+        plain = "".join(c for c in plain if _has_body(c)).translate(_CONFUSABLES)
     return western_digits(plain)
 
 

@@ -12,31 +12,31 @@ _BESIDE_A_DATABASE = ("", "-wal", "-shm", "-journal")  # SQLite gives these the 
 
 
 def make_folder(folder: Path) -> None:
-    """0700 where it is made here. One that stands is left as its owner has it."""
+    """Make a folder, 0700. One that stands is left as its owner has it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def make_file(path: Path) -> None:
-    """An empty file, 0600, where there is none. What SQLite would make by itself follows the umask."""
+    """Make an empty file, 0600, where there is none. What SQLite would make by itself follows the umask."""
     with suppress(OSError):  # it stands already; or can't be made, which whoever opens it says better
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def write(path: Path, text: str) -> None:
-    """A text file that was never readable for others, not for a moment."""
+    """Write a text file that is never readable for others, not for a moment."""
     with os.fdopen(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
         os.fchmod(file.fileno(), 0o600)  # one that stood already
         file.write(text)
 
 
-def open_to_others(database: Path) -> list[Path]:
+def readable_by_others(database: Path) -> list[Path]:
     """Those of a SQLite database's files that its group or anybody may read or write."""
     files = (Path(f"{database}{end}") for end in _BESIDE_A_DATABASE)
     return [one for one in files if one.is_file() and one.stat().st_mode & OTHERS]
 
 
-def shut(paths: list[Path]) -> None:
-    """Takes away what group and others may."""
+def restrict_to_owner(paths: list[Path]) -> None:
+    """Take away what group and others may."""
     for one in paths:
         one.chmod(stat.S_IMODE(one.stat().st_mode) & ~OTHERS)

@@ -1,4 +1,4 @@
-"""Small helpers for statements in plain SQL that run on SQLite and PostgreSQL alike."""
+"""Statements in plain SQL that run on SQLite and PostgreSQL alike."""
 
 from __future__ import annotations
 
@@ -6,10 +6,22 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints, overload
 
-from django.db import Error, InterfaceError, InternalError, OperationalError, connection
+import psycopg
+from django.db import Error, InterfaceError, InternalError, OperationalError, connection, connections
 from psycopg_pool import PoolTimeout
+
+from massar.core.postgres import base as postgres
+
+T = TypeVar("T")
+Row = tuple[Any, ...]  # as the driver gives it
+Params = Sequence[Any]
+Converter = Callable[[Any], object]
+
+WAIT_FOR_READERS = 100  # milliseconds that emptying the write-ahead log may hold up writers
+_OF_THE_MOMENT = ("08", "53", "57", "58", "25006", "55P03", "40")  # SQLSTATE, PostgreSQL appendix A
+_FAULTS_OF_OURS = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_RANGE)
 
 
 def at(moment: datetime | None) -> Any:
@@ -17,7 +29,11 @@ def at(moment: datetime | None) -> Any:
     return connection.ops.adapt_datetimefield_value(moment) if moment else None
 
 
-def moment(value: Any) -> datetime | None:
+@overload
+def moment(value: None) -> None: ...
+@overload
+def moment(value: str | datetime) -> datetime: ...
+def moment(value: str | datetime | None) -> datetime | None:
     """A stored moment as an aware datetime in UTC."""
     if value is None:
         return None
@@ -26,9 +42,7 @@ def moment(value: Any) -> datetime | None:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-T = TypeVar("T")
-Params = Sequence[object]
-_CONVERTERS: dict[object, Callable[[Any], object]] = {datetime: moment, bytes: bytes, bool: bool}
+_CONVERTERS: dict[object, Converter] = {datetime: moment, bytes: bytes, bool: bool}
 
 
 def select(kind: Callable[..., T], statement: str, params: Params = ()) -> list[T]:
@@ -49,57 +63,50 @@ def select_one(kind: Callable[..., T], statement: str, params: Params = ()) -> T
 
 
 @lru_cache(maxsize=256)
-def _converters(kind: object, columns: tuple[str, ...]) -> list[Callable[[Any], object] | None]:
+def _converters(kind: object, columns: tuple[str, ...]) -> list[Converter | None]:
     """What makes each column's value the type of its field; None where it is that already."""
     hints = get_type_hints(kind)
     optional = {name: set(get_args(hint)) - {type(None)} for name, hint in hints.items()}
     return [_CONVERTERS.get(next(iter(optional[name]), hints[name])) for name in columns]
 
 
-def _convert(converter: Callable[[Any], object] | None, value: object) -> object:
+def _convert(converter: Converter | None, value: object) -> object:
     return value if converter is None or value is None else converter(value)
 
 
-def row(statement: str, params: tuple | list = ()) -> tuple | None:
+def row(statement: str, params: Params = ()) -> Row | None:
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
-        return cursor.fetchone()
+        found: Row | None = cursor.fetchone()
+        return found
 
 
-def rows(statement: str, params: tuple | list = ()) -> list[tuple]:
+def rows(statement: str, params: Params = ()) -> list[Row]:
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
-        return cursor.fetchall()
+        found: list[Row] = cursor.fetchall()
+        return found
 
 
-def change(statement: str, params: tuple | list = ()) -> int:
-    """Runs a statement; returns how many rows it touched."""
+def execute(statement: str, params: Params = ()) -> int:
+    """Run a statement; return how many rows it touched."""
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
-        return cursor.rowcount
-
-
-WAIT_FOR_READERS = 100  # milliseconds that emptying the write-ahead log may hold up writers
-_OF_THE_MOMENT = ("08", "53", "57", "58", "25006", "55P03", "40")  # SQLSTATE, PostgreSQL appendix A
-_FAULTS_OF_OURS = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_RANGE)
+        touched: int = cursor.rowcount
+        return touched
 
 
 def unavailable(trouble: Error) -> bool:
-    """Whether the database is what is wrong: away, starting, full, locked. Not a statement that it does not understand."""
+    """Whether the database is at fault (away, starting, full, locked), and not a statement that it can't understand."""
+    cause = trouble.__cause__
     if not isinstance(trouble, OperationalError | InterfaceError | InternalError):
-        return isinstance(trouble.__cause__, sqlite3.DatabaseError) and _code(trouble.__cause__) in (
+        return isinstance(cause, sqlite3.DatabaseError) and _code(cause) in (
             sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB,
         )  # fmt: skip
-    cause = trouble.__cause__
     if isinstance(cause, sqlite3.Error):
         return _code(cause) not in _FAULTS_OF_OURS
-    state = getattr(cause, "sqlstate", None)
+    state = _state(cause)
     return state.startswith(_OF_THE_MOMENT) if state else isinstance(trouble, OperationalError | InterfaceError)
-
-
-def is_away(trouble: BaseException) -> bool:
-    """Whether this is no fault of ours: the database is away."""
-    return isinstance(trouble, Error) and unavailable(trouble)
 
 
 def _code(cause: sqlite3.Error) -> int:
@@ -107,24 +114,47 @@ def _code(cause: sqlite3.Error) -> int:
     return getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
 
 
-def watch() -> None:
-    """From here on it is noted whether anything may have been committed; see `lost_nothing`."""
-    if connection.vendor == "postgresql":
-        connection.watch()
+def _state(cause: BaseException | None) -> str | None:
+    return cause.sqlstate if isinstance(cause, psycopg.Error) else None
 
 
-def lost_nothing(trouble: Error) -> bool:
-    """Whether a connection that stood was cut before anything could be committed since `watch`: what was done may be done
-    once more, on another connection."""
-    if connection.vendor != "postgresql" or connection.wrote or connection.in_atomic_block:
+def _postgres() -> postgres.DatabaseWrapper | None:
+    used = connections["default"]
+    return used if isinstance(used, postgres.DatabaseWrapper) else None
+
+
+def track_writes() -> None:
+    """Note from here on whether anything may have been committed; see `is_safe_to_repeat`."""
+    if found := _postgres():
+        found.may_have_committed = False
+
+
+def is_safe_to_repeat(trouble: Error) -> bool:
+    """Whether the connection was cut before anything could be committed since `track_writes`.
+
+    What was done may then be done once more, on another connection.
+    """
+    found, cause = _postgres(), trouble.__cause__
+    if found is None or found.may_have_committed or found.in_atomic_block or isinstance(cause, PoolTimeout):
         return False
-    cause = trouble.__cause__
-    return not isinstance(cause, PoolTimeout) and (getattr(cause, "sqlstate", None) or "08").startswith(("08", "57P"))
+    return (_state(cause) or "08").startswith(("08", "57P"))
 
 
-def start_anew() -> None:
-    """Gives up a connection that was cut, and those that stood idle beside it."""
-    connection.give_up()
+def discard_connection() -> None:
+    """Close a connection that was cut, and those that stood idle beside it."""
+    if found := _postgres():
+        found.discard()
+
+
+def dedicated_connection(**options: Any) -> psycopg.Connection[Any]:
+    """Open a connection outside the pool, for what lasts as long as the process. PostgreSQL only.
+
+    Raises psycopg.Error, which says why.
+    """
+    found = _postgres()
+    if found is None:
+        raise RuntimeError("only PostgreSQL has connections outside the pool")
+    return found.dedicated_connection(**options)
 
 
 def greatest() -> str:
@@ -138,41 +168,41 @@ def least() -> str:
 
 
 def lock_in_order(column: str) -> str:
-    """For the end of a SELECT: rows are locked in the order of that column. SQLite locks the whole file anyway."""
+    """The end of a SELECT that locks its rows in the order of that column. SQLite locks the whole file anyway."""
     return f"ORDER BY {column} FOR UPDATE" if connection.vendor == "postgresql" else ""
 
 
-def fold_log() -> bool:
-    """Folds SQLite's write-ahead log into its file; whether all of it. By itself that needs a moment without readers, which a
-    busy server never has: the log would grow without end, and every look-up with it.
+def skip_locked() -> str:
+    """The end of a SELECT by which workers don't wait for each other. SQLite has one writer and needs nothing."""
+    return "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
 
-    First what needs nobody to wait. Only when a reader of long ago does not stand in the way the log is also emptied, which
-    stops writers for as long as it waits for the readers of just now: for a tenth of a second at most.
+
+def checkpoint_wal() -> bool:
+    """Move SQLite's write-ahead log into its file; return whether all of it.
+
+    By itself SQLite does so in a moment without readers, which a busy server never has: the log would grow without end,
+    and every look-up with it. First comes what needs nobody to wait. Only when no old reader stands in the way the log
+    is also emptied, which stops writers for as long as it waits for the newest readers: a tenth of a second at most.
     """
     if connection.vendor != "sqlite" or connection.in_atomic_block:
         return True
-    _, pages, folded = row("PRAGMA wal_checkpoint(PASSIVE)")
-    if folded < pages:
+    [(_, pages, moved)] = rows("PRAGMA wal_checkpoint(PASSIVE)")
+    if moved < pages:
         return False
-    usual = row("PRAGMA busy_timeout")[0]
+    [(usual,)] = rows("PRAGMA busy_timeout")
     rows(f"PRAGMA busy_timeout = {WAIT_FOR_READERS}")
     try:
-        return row("PRAGMA wal_checkpoint(TRUNCATE)")[0] == 0
+        return rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0] == 0
     finally:
         rows(f"PRAGMA busy_timeout = {usual}")
 
 
-def skip_locked() -> str:
-    """Claims of two workers don't wait for each other. SQLite has one writer at a time and needs nothing."""
-    return "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
-
-
-def marks(rows: int, columns: int) -> str:
+def values(rows: int, columns: int) -> str:
     """Placeholders for VALUES. As a table in FROM its columns are column1, column2, … in both databases."""
-    return ", ".join([f"({', '.join(['%s'] * columns)})"] * rows)
+    return ", ".join([f"({placeholders(columns)})"] * rows)
 
 
-def one_of(count: int) -> str:
+def placeholders(count: int) -> str:
     """Placeholders for IN (…)."""
     return ", ".join(["%s"] * count)
 

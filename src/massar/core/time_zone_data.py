@@ -52,7 +52,7 @@ class Table:
     def has(self, key: str) -> bool:
         return _KEY.fullmatch(key) is not None and self.folder.joinpath(*key.split("/")).is_file()
 
-    def doubts(self, now: datetime) -> list[str]:
+    def warnings(self, now: datetime) -> list[str]:
         """Why the hours may be wrong, one sentence each; nothing for a table that is fresh."""
         mend = "upgrade the system's package tzdata, or install requirements/runtime.txt again"
         told = self.version or "no version"

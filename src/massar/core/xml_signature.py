@@ -76,7 +76,7 @@ def sign(element: etree._Element, signer: XmlSigner) -> None:
     signed = signer.sign_octets(canonical(info))
     _add(signature, "SignatureValue").text = base64.b64encode(signed).decode()
     about = _add(_add(signature, "KeyInfo"), "X509Data")
-    _add(about, "X509Certificate").text = bare(signer.certificate)
+    _add(about, "X509Certificate").text = certificate_base64(signer.certificate)
     element.insert(1, signature)
 
 
@@ -84,12 +84,12 @@ def _add(parent: etree._Element, name: str, **attributes: str) -> etree._Element
     return etree.SubElement(parent, f"{{{DS}}}{name}", attributes)
 
 
-def bare(certificate: str) -> str:
+def certificate_base64(certificate: str) -> str:
     """The base64 of a certificate in PEM, without its first and last line."""
     return "".join(line for line in certificate.splitlines() if line and not line.startswith("-----"))
 
 
-def verified(root: etree._Element, *, certificates: Sequence[x509.Certificate], now: datetime) -> etree._Element:
+def verify(root: etree._Element, *, certificates: Sequence[x509.Certificate], now: datetime) -> etree._Element:
     """The element that was signed, which is the whole message. Raises SignatureRefused.
 
     Args:
@@ -154,7 +154,9 @@ def _algorithms(signature: etree._Element, name: str) -> list[str]:
     return [element.get("Algorithm", "") for element in signature.iter(f"{{{DS}}}{name}")]
 
 
-def verify_octets(octets: bytes, signature: bytes, *, algorithm: str, certificates: Sequence[x509.Certificate]) -> None:
+def verify_detached(
+    octets: bytes, signature: bytes, *, algorithm: str, certificates: Sequence[x509.Certificate]
+) -> None:
     """Verify a signature beside the message (SAML bindings §3.4.4.1). Raises SignatureRefused."""
     if algorithm not in HASHES:
         raise SignatureRefused("the signature must be RSA with SHA-256 or longer")
@@ -168,6 +170,6 @@ def verify_octets(octets: bytes, signature: bytes, *, algorithm: str, certificat
     raise SignatureRefused("the signature does not fit the registered certificate")
 
 
-def pem(der: bytes) -> str:
+def certificate_pem(der: bytes) -> str:
     """A certificate in DER as PEM; ValueError if it is none."""
     return x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM).decode()

@@ -10,12 +10,12 @@ from massar.domain.people.api import PersonFacts
 
 @dataclass(frozen=True)
 class SessionOpened:
-    """Signed in at full strength. `cookie` and `devices` are values for the browser to keep."""
+    """Signed in at full strength. `cookie` and `trusted_devices` are values for the browser to keep."""
 
     person: PersonFacts
     session_id: int
     cookie: str
-    devices: str
+    trusted_devices: str
 
 
 @dataclass(frozen=True)

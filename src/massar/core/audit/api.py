@@ -75,7 +75,7 @@ def record_events(events: Sequence[AuditEvent]) -> None:
         params += [one.uid, sql.at(one.at), one.event, one.outcome, one.person_id, one.session_id, one.network]
         params += [one.browser, detail, encryption.data_keys().sign("audit", *_signed(one, detail))]
     if params:
-        sql.change(f"INSERT INTO audit_event ({_COLUMNS}) VALUES {sql.marks(len(events), 10)}", params)
+        sql.execute(f"INSERT INTO audit_event ({_COLUMNS}) VALUES {sql.values(len(events), 10)}", params)
 
 
 def of_person(person_id: int, *, limit: int = 50) -> list[AuditEvent]:

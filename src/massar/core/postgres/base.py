@@ -1,8 +1,8 @@
 """What Django loads as the backend of PostgreSQL (docs/adr/0038-when-the-database-is-away.md).
 
-psycopg_pool waits longer and longer between two attempts to connect, so that it comes back a minute after its database, and
-it hands out connections that a restart has cut. Here a connection is looked at before it is handed out, which takes no round
-trip; the pool tries whenever somebody asks; and who asks while the database is away is told within a second.
+psycopg_pool waits longer and longer between two attempts to connect, so that it comes back a minute after its database,
+and it hands out connections that a restart has cut. Here a connection is checked before it is handed out, which takes
+no round trip; the pool tries whenever somebody asks; and who asks while the database is away is told within a second.
 """
 
 from __future__ import annotations
@@ -11,75 +11,77 @@ import logging
 import re
 import select
 import threading
+from collections.abc import Callable
 from time import monotonic
+from typing import Any
 
 import psycopg
 from django.db.backends.postgresql import base
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from massar.core import patience
+from massar.core import timeouts
 
 _READS = re.compile(r"\s*(?:SELECT\b|WITH\b(?!.*\b(?:INSERT|UPDATE|DELETE)\b))", re.DOTALL | re.IGNORECASE)
-LOOK_EVERY = 0.1  # seconds between two looks at what became of the pool's attempts to connect
+CHECK_EVERY = 0.1  # seconds between two looks at what became of the pool's attempts to connect
 DRAIN_EVERY = 1.0  # seconds
 BRIEFLY = 0.2  # seconds that one waits when others have waited in vain before
 
-note = logging.getLogger("massar.database")
+log = logging.getLogger("massar.database")
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # it has a line for each connection that is lent
 
 
-class Reach:
-    """What is known of the way to the database in this process. Moments are of `monotonic`."""
+class Availability:
+    """What this process knows of its way to the database. Moments are of `monotonic`."""
 
     def __init__(self) -> None:
         self.answered = self.drained = 0.0
         self.failed = 0.0  # the last attempt to connect that failed
         self.away_since: float | None = None
         self.lent = 0  # connections that somebody holds
-        self._one = threading.Lock()
+        self._lock = threading.Lock()
 
     def lend(self, more: int) -> None:
-        with self._one:
+        with self._lock:
             self.lent += more
 
-    def works(self) -> None:
+    def note_success(self) -> None:
         self.answered = monotonic()
         if self.away_since is not None:
-            with self._one:
+            with self._lock:
                 away, self.away_since = self.away_since, None
             if away is not None:
-                note.info("the database answers again after %.1f s", self.answered - away)
+                log.info("the database answers again after %.1f s", self.answered - away)
 
-    def fails(self, pool: ConnectionPool | None = None) -> None:
+    def note_failure(self, pool: ConnectionPool[Any] | None = None) -> None:
         self.failed = monotonic()
-        with self._one:
+        with self._lock:
             known, self.away_since = self.away_since is not None, self.away_since or self.failed
         if not known:
-            note.error("the database can't be reached; whoever asks is told to come back")
+            log.error("the database can't be reached; whoever asks is told to come back")
 
-    def patience(self) -> float:
-        """Seconds that one waits for a connection. The first wait, since a restart takes a moment; later ones hardly."""
+    def timeout(self) -> float:
+        """Seconds to wait for a connection: long the first time, since a restart takes a moment, and hardly later."""
         away = self.away_since
-        long_known = away is not None and monotonic() - away > patience.for_the_database()
-        return BRIEFLY if long_known else patience.for_the_database()
+        long_known = away is not None and monotonic() - away > timeouts.connect()
+        return BRIEFLY if long_known else timeouts.connect()
 
-    def drain(self, pool: ConnectionPool) -> None:
-        """One connection was lost: its idle neighbours are not trusted either."""
-        with self._one:
+    def drain(self, pool: ConnectionPool[Any]) -> None:
+        """Drop the idle neighbours of a connection that was lost: they are not trusted either."""
+        with self._lock:
             if monotonic() - self.drained < DRAIN_EVERY:
                 return
             self.drained = monotonic()
         pool.drain()
 
 
-reach = Reach()
+availability = Availability()
 
 
-class Line(psycopg.Connection):
-    """A connection that is given up when its server takes a statement and says nothing: one that hangs, or is stopped."""
+class Connection(psycopg.Connection[Any]):
+    """Given up when its server takes a statement and says nothing: one that hangs, or is stopped."""
 
-    def wait(self, gen, interval=LOOK_EVERY, timeout=None):
-        longest = patience.for_an_answer() if timeout is None else timeout
+    def wait(self, gen: Any, interval: float = CHECK_EVERY, timeout: float | None = None) -> Any:
+        longest = timeouts.statement() if timeout is None else timeout
         try:
             return super().wait(gen, interval, longest)
         except psycopg.errors._WaitTimeout as silence:  # noqa: SLF001 - it has no public name
@@ -90,83 +92,80 @@ class Line(psycopg.Connection):
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """`wrote`: whether anything may have been committed on this connection since `watch`."""
+    """`may_have_committed`: whether anything may have been, since somebody set it to False."""
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.wrote = False
+        self.may_have_committed = False
         self.execute_wrappers.append(self._executing)
 
     @property
-    def pool(self):
+    def pool(self) -> ConnectionPool[Any] | None:
         options = self.settings_dict["OPTIONS"].get("pool")
         if options:  # it gives up at once, and tries again for the next who asks
-            options.update(reconnect_timeout=0, reconnect_failed=reach.fails, connection_class=Line)
+            options.update(reconnect_timeout=0, reconnect_failed=availability.note_failure, connection_class=Connection)
         return super().pool
 
-    def watch(self) -> None:
-        """From here on it is noted whether anything may have been committed."""
-        self.wrote = False
-
-    def _executing(self, execute, statement, params, many, context):
+    def _executing(self, execute: Callable[..., Any], statement: str, params: Any, many: bool, context: Any) -> Any:
         """A statement outside a transaction is committed by itself, and may be even where its answer never came."""
-        if not (self.wrote or self.in_atomic_block or _READS.match(statement)):
-            self.wrote = True
+        if not (self.may_have_committed or self.in_atomic_block or _READS.match(statement)):
+            self.may_have_committed = True
         return execute(statement, params, many, context)
 
-    def _commit(self):
-        self.wrote = True
-        return super()._commit()
+    def _commit(self) -> None:
+        self.may_have_committed = True
+        super()._commit()
 
-    def get_new_connection(self, conn_params):
-        if self.pool is None:
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        pool = self.pool
+        if pool is None:
             return super().get_new_connection(conn_params)
         self.isolation_level = base.IsolationLevel.READ_COMMITTED
-        self.pool.open()
-        until = monotonic() + reach.patience()
+        pool.open()
+        until = monotonic() + availability.timeout()
         while True:
-            taken = _from_pool(self.pool, until)
-            if _is_whole(taken):
-                reach.works()
-                reach.lend(1)
+            taken = _from_pool(pool, until)
+            if _is_alive(taken):
+                availability.note_success()
+                availability.lend(1)
                 return taken
             taken.close()
-            self.pool.putconn(taken)  # another one takes its place
+            pool.putconn(taken)  # another one takes its place
 
-    def _close(self):
+    def _close(self) -> None:
         if self.connection is not None and self.pool is not None:
-            reach.lend(-1)
-        return super()._close()
+            availability.lend(-1)
+        super()._close()
 
-    def give_up(self) -> None:
-        """The connection was lost: it goes, and so do those that stood idle beside it."""
+    def discard(self) -> None:
+        """Close a connection that was lost, and those that stood idle beside it."""
         self.close()
-        if self.pool is not None:
-            reach.drain(self.pool)
+        if (pool := self.pool) is not None:
+            availability.drain(pool)
 
-    def line_of_its_own(self, **more) -> psycopg.Connection:
-        """A connection outside the pool, for what lasts as long as the process. Raises psycopg.Error, which says why."""
-        ours = ("context", "cursor_factory", "prepare_threshold")  # Django's own
-        held = {k: v for k, v in self.get_connection_params().items() if k not in ours}
-        return psycopg.connect(**{**held, **more}, autocommit=True)
+    def dedicated_connection(self, **options: Any) -> psycopg.Connection[Any]:
+        """Open a connection outside the pool. Raises psycopg.Error, which says why."""
+        of_django = ("context", "cursor_factory", "prepare_threshold")
+        params = {k: v for k, v in self.get_connection_params().items() if k not in of_django}
+        return psycopg.connect(**{**params, **options}, autocommit=True)
 
 
-def _from_pool(pool: ConnectionPool, until: float) -> psycopg.Connection:
+def _from_pool(pool: ConnectionPool[Any], until: float) -> psycopg.Connection[Any]:
     """Raises PoolTimeout. A pool that others have emptied is worth a longer wait than a database that is away."""
     begun = monotonic()
     while True:
         try:
-            return pool.getconn(LOOK_EVERY)
+            return pool.getconn(CHECK_EVERY)
         except PoolTimeout:
             now = monotonic()
-            emptied = reach.lent >= pool.max_size or reach.answered > begun
+            emptied = availability.lent >= pool.max_size or availability.answered > begun
             if now > begun + pool.timeout or (now > until and not emptied):
-                if not emptied and reach.failed < begun:
-                    reach.fails()  # not even a refusal came
+                if not emptied and availability.failed < begun:
+                    availability.note_failure()  # not even a refusal came
                 raise
 
 
-def _is_whole(taken: psycopg.Connection) -> bool:
+def _is_alive(taken: psycopg.Connection[Any]) -> bool:
     """Whether nothing has come on an idle connection, or only what is harmless: a cut one has its end in the mail."""
     looking = select.poll()
     looking.register(taken.pgconn.socket, select.POLLIN)

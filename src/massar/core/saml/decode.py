@@ -98,8 +98,8 @@ class UnverifiedMessage(Generic[M]):
         beside = self.encoded.signature
         try:
             if beside is None:
-                return self.read(xml_signature.verified(self.root, certificates=certificates, now=now))
-            xml_signature.verify_octets(
+                return self.read(xml_signature.verify(self.root, certificates=certificates, now=now))
+            xml_signature.verify_detached(
                 beside.octets, beside.signature, algorithm=beside.algorithm, certificates=certificates
             )
         except xml_signature.SignatureRefused as refused:

@@ -28,7 +28,7 @@ def encode_metadata(*, entity_id: str, sso_url: str, slo_url: str, certificates:
         parent = etree.SubElement(role, f"{{{MD}}}KeyDescriptor", use="signing")
         for name in ("KeyInfo", "X509Data", "X509Certificate"):
             parent = etree.SubElement(parent, f"{{{xml_signature.DS}}}{name}")
-        parent.text = xml_signature.bare(certificate)
+        parent.text = xml_signature.certificate_base64(certificate)
     for binding in (REDIRECT, POST):
         etree.SubElement(role, f"{{{MD}}}SingleLogoutService", Binding=binding, Location=slo_url)
     for name in (UNSPECIFIED, *reversed(NAME_ID_FORMATS.values())):  # the first is what some libraries ask for

@@ -1,93 +1,95 @@
 """What Django loads as the backend of SQLite.
 
-SQLite has one writer at a time. Who finds it busy sleeps, for 1 ms at first and 100 ms in the end, and whoever comes by
-in between goes first: with sixteen callers some waited for more than a second (docs/performance.md). So writers
-of one process wait for each other here, by an ordinary lock, which wakes the next one at once; SQLite's own is left to
+SQLite has one writer at a time. A writer that finds it busy sleeps, for 1 ms at first and 100 ms in the end, and
+whoever comes by in between goes first: with sixteen callers some waited for more than a second (docs/performance.md).
+So the writers of one process queue here for an ordinary lock, which wakes the next one at once; SQLite's own is left to
 other processes. Nothing depends on this one: SQLite still refuses a second writer.
 """
 
 from __future__ import annotations
 
 import re
+import sqlite3
 import threading
 from pathlib import Path
+from typing import Any
 
 from django.db.backends.sqlite3 import base
 
-from massar.core import patience, private_files
+from massar.core import private_files, timeouts
 
 _WRITES = re.compile(r"\s*(?:INSERT|UPDATE|DELETE|WITH\b.*?\b(?:INSERT|UPDATE|DELETE)\b)", re.DOTALL | re.IGNORECASE)
-_turns: dict[str, threading.Lock] = {}  # by file
+_writer_locks: dict[str, threading.Lock] = {}  # by file
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Takes its turn before a transaction, and before a statement that writes outside one."""
+    """Takes the writer lock before a transaction, and before a statement that writes outside one."""
 
-    _turn: threading.Lock | None = None  # which one it holds
+    _held: threading.Lock | None = None
 
-    def take_turn(self) -> None:
-        """Goes on without it after the time a writer may wait: then SQLite says that it is locked."""
-        turn = _turns.setdefault(str(self.settings_dict["NAME"]), threading.Lock())
-        if turn.acquire(timeout=patience.for_a_turn(self.settings_dict["OPTIONS"].get("timeout", 5))):
-            self._turn = turn
+    def acquire_writer_lock(self) -> None:
+        """Go on without it after the time a writer may wait: then SQLite says that it is locked."""
+        lock = _writer_locks.setdefault(str(self.settings_dict["NAME"]), threading.Lock())
+        if lock.acquire(timeout=timeouts.writer_lock(self.settings_dict["OPTIONS"].get("timeout", 5))):
+            self._held = lock
 
-    def leave(self) -> None:
-        turn, self._turn = self._turn, None
-        if turn is not None:
-            turn.release()
+    def release_writer_lock(self) -> None:
+        lock, self._held = self._held, None
+        if lock is not None:
+            lock.release()
 
-    def get_connection_params(self) -> dict:
-        held = super().get_connection_params()
-        return {**held, "timeout": patience.for_a_turn(held.get("timeout", 5))}
+    def get_connection_params(self) -> dict[str, Any]:
+        params: dict[str, Any] = super().get_connection_params()
+        return {**params, "timeout": timeouts.writer_lock(params.get("timeout", 5))}
 
-    def get_new_connection(self, conn_params):
+    def get_new_connection(self, conn_params: dict[str, Any]) -> sqlite3.Connection:
         private_files.make_file(Path(conn_params["database"]))
         return super().get_new_connection(conn_params)
 
     def _start_transaction_under_autocommit(self) -> None:
-        self.take_turn()
+        self.acquire_writer_lock()
         try:
             super()._start_transaction_under_autocommit()
         except BaseException:
-            self.leave()
+            self.release_writer_lock()
             raise
 
-    def _commit(self):
+    def _commit(self) -> None:
         try:
-            return super()._commit()
+            super()._commit()
         finally:
-            self.leave()
+            self.release_writer_lock()
 
-    def _rollback(self):
+    def _rollback(self) -> None:
         try:
-            return super()._rollback()
+            super()._rollback()
         finally:
-            self.leave()
+            self.release_writer_lock()
 
-    def _close(self):
+    def _close(self) -> None:
         try:
-            return super()._close()
+            super()._close()
         finally:
-            self.leave()
+            self.release_writer_lock()
 
     def __del__(self) -> None:
-        """A thread that dies in a transaction takes its connection with it, and must not take the turn."""
-        self.leave()
+        """A thread that dies in a transaction takes its connection with it, and must not take the lock."""
+        self.release_writer_lock()
 
-    def create_cursor(self, name=None):
+    def create_cursor(self, name: object = None) -> Cursor:
         return self.connection.cursor(factory=lambda connection: Cursor(connection, self))
 
 
 class Cursor(base.SQLiteCursorWrapper):
-    def __init__(self, connection, wrapper: DatabaseWrapper) -> None:
+    def __init__(self, connection: sqlite3.Connection, wrapper: DatabaseWrapper) -> None:
         super().__init__(connection)
         self._wrapper = wrapper
 
-    def execute(self, query, params=None):
+    def execute(self, query: str, params: Any = None) -> Any:
         if self.connection.in_transaction or not _WRITES.match(query):
             return super().execute(query, params)
-        self._wrapper.take_turn()
+        self._wrapper.acquire_writer_lock()
         try:
             return super().execute(query, params)
         finally:
-            self._wrapper.leave()
+            self._wrapper.release_writer_lock()

@@ -22,18 +22,18 @@ class Busy(Exception):
     """The queue before the hash is full, or the wait was too long."""
 
 
-class Gate:
+class HashQueue:
     """Admits one caller at a time; lower rank first, then first come first served."""
 
-    def __init__(self, longest: int = QUEUE_LONGEST, patience: float = WAIT_LONGEST):
-        self._longest, self._patience = longest, patience
+    def __init__(self, longest: int = QUEUE_LONGEST, timeout: float = WAIT_LONGEST):
+        self._longest, self._timeout = longest, timeout
         self._lock = threading.Lock()
         self._waiting: list[tuple[int, int, threading.Event]] = []
         self._numbers = itertools.count()
         self._taken = False
 
-    def enter(self, *, known: bool) -> None:
-        """Waits for the turn; raises Busy when the queue is full or patience ends."""
+    def acquire(self, *, known: bool) -> None:
+        """Waits for the turn; raises Busy when the queue is full or the time is over."""
         with self._lock:
             if not self._taken:
                 self._taken = True
@@ -42,10 +42,10 @@ class Gate:
                 raise Busy
             mine = (0 if known else 1, next(self._numbers), threading.Event())
             heapq.heappush(self._waiting, mine)
-        if not mine[2].wait(self._patience):
+        if not mine[2].wait(self._timeout):
             self._give_up(mine)
 
-    def leave(self) -> None:
+    def release(self) -> None:
         with self._lock:
             if self._waiting:
                 heapq.heappop(self._waiting)[2].set()
@@ -61,35 +61,35 @@ class Gate:
                 self._waiting.remove(mine)
                 heapq.heapify(self._waiting)
         if turn_came:
-            self.leave()
+            self.release()
         raise Busy
 
 
-_GATE = Gate()
+_QUEUE = HashQueue()
 
 
-def hashed(password: str, *, known: bool = True) -> str:
+def hash_password(password: str, *, known: bool = True) -> str:
     """The `$argon2id$` string of a password under the configured parameters."""
     cost = settings.MASSAR.argon2
-    _GATE.enter(known=known)
+    _QUEUE.acquire(known=known)
     try:
         return pwhash.argon2id.str(password.encode(), opslimit=cost.passes, memlimit=cost.memory_kib * 1024).decode()
     finally:
-        _GATE.leave()
+        _QUEUE.release()
 
 
-def fits(password: str, phc: str, *, known: bool = True) -> bool:
+def verify(password: str, phc: str, *, known: bool = True) -> bool:
     """Whether the password belongs to the `$argon2id$` string. Always costs one hash. Raises Busy."""
-    _GATE.enter(known=known)
+    _QUEUE.acquire(known=known)
     try:
         return pwhash.verify(phc.encode(), password.encode())
     except exceptions.InvalidkeyError:
         return False
     finally:
-        _GATE.leave()
+        _QUEUE.release()
 
 
-def outdated(phc: str) -> bool:
+def needs_rehash(phc: str) -> bool:
     """Whether the string was made under other parameters than today's."""
     cost = settings.MASSAR.argon2
     return f"$m={cost.memory_kib},t={cost.passes},p=1$" not in phc

@@ -45,7 +45,7 @@ class TemporaryPassword(models.Model):
     ciphertext = models.BinaryField(null=True)
     known = models.BooleanField(db_default=False)  # the last version's workers do not name it
     state = models.CharField(max_length=8, choices=State, default=State.ISSUED)
-    asked_hmac = models.CharField(max_length=64, blank=True)
+    recovery_browser_hmac = models.CharField(max_length=64, blank=True)
     issued_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True)
     tries = models.PositiveIntegerField(default=0)

@@ -50,7 +50,7 @@ def unchanged(person_id: int, seen: StoredPassword) -> bool:
 
 def is_right(password: str, stored: StoredPassword, *, known: bool) -> bool:
     """One Argon2id, always. Raises hashing.Busy."""
-    return hashing.fits(password, stored.phc, known=known) and stored.real
+    return hashing.verify(password, stored.phc, known=known) and stored.real
 
 
 def was_used(password: str, person_id: int) -> bool:
@@ -59,10 +59,10 @@ def was_used(password: str, person_id: int) -> bool:
     phcs = [current.phc] if current.real else []
     for former in FormerPassword.objects.filter(person_id=person_id).order_by("-id")[:HISTORY]:
         phcs.append(_open_former(former))
-    return any([hashing.fits(password, phc) for phc in phcs if phc])
+    return any([hashing.verify(password, phc) for phc in phcs if phc])
 
 
-def save(person_id: int, phc: str, *, now: datetime, forget_devices: bool = False) -> None:
+def save(person_id: int, phc: str, *, now: datetime, distrust_devices: bool = False) -> None:
     """Stores a new password; the one it replaces joins the history. Inside the caller's transaction."""
     older = Password.objects.filter(person_id=person_id).first()
     ciphertext = _moved_to_history(older) if older else None
@@ -71,7 +71,7 @@ def save(person_id: int, phc: str, *, now: datetime, forget_devices: bool = Fals
         keep = FormerPassword.objects.filter(person_id=person_id).order_by("-id").values_list("pk", flat=True)[:HISTORY]
         FormerPassword.objects.filter(person_id=person_id).exclude(pk__in=list(keep)).delete()
     values = {"ciphertext": _encrypt(person_id, phc), "changed_at": now}
-    if forget_devices:
+    if distrust_devices:
         values["devices_since"] = now
     Password.objects.update_or_create(person_id=person_id, defaults=values)
 

@@ -54,7 +54,7 @@ class Running:
 
 
 def issue(
-    person_id: int, *, channel: str, contact_id: int, asked: str, now: datetime, known: bool = False
+    person_id: int, *, channel: str, contact_id: int, recovery_browser: str, now: datetime, known: bool = False
 ) -> tuple[int, str]:
     """A new secret for that contact: (id, canonical secret). At most two live; a third ends the oldest.
 
@@ -73,7 +73,7 @@ def issue(
         channel=channel,
         contact_id=contact_id,
         issued_at=now,
-        asked_hmac=asked_hmac(asked),
+        recovery_browser_hmac=recovery_browser_hmac(recovery_browser),
         secret_hmac=secret_hmac,
         ciphertext=encryption.data_keys().encrypt(secret.encode(), associated_data=_associated_data(secret_hmac)),
         known=known,
@@ -100,22 +100,22 @@ def running(person_id: int, contact_id: int, *, now: datetime) -> Running | None
     return None
 
 
-def share(found: Running, *, asked: str, sent_at: datetime) -> int:
+def share(found: Running, *, recovery_browser: str, sent_at: datetime) -> int:
     """That secret for one more browser that asked: the id of its row. Tries of others count on, its own begin.
 
     sent_at: when the contact was, or is, told it for this browser.
     """
     row = TemporaryPassword.objects.get(pk=found.id)
-    mine = asked_hmac(asked)
+    mine = recovery_browser_hmac(recovery_browser)
     same = TemporaryPassword.objects.filter(
-        person_id=row.person_id, secret_hmac=row.secret_hmac, asked_hmac=mine, state__in=LIVE
+        person_id=row.person_id, secret_hmac=row.secret_hmac, recovery_browser_hmac=mine, state__in=LIVE
     )
     own = same.order_by("-id").values_list("pk", flat=True).first()
     if own is not None:
         same.filter(pk=own).update(issued_at=sent_at)
         return own
     row.pk, row.state, row.claim = None, State.ISSUED, ""
-    row.asked_hmac, row.issued_at, row.asker_tries = mine, sent_at, 0
+    row.recovery_browser_hmac, row.issued_at, row.asker_tries = mine, sent_at, 0
     row.save(force_insert=True)
     return row.pk
 
@@ -136,20 +136,20 @@ def wanted(temporary_ids: list[int], now: datetime) -> set[int]:
     return set(rows.filter(Q(expires_at=None) | Q(expires_at__gt=now)).values_list("pk", flat=True))
 
 
-def match(person_id: int | None, secret: str, *, asked: str, now: datetime) -> Match | None:
+def match(person_id: int | None, secret: str, *, recovery_browser: str, now: datetime) -> Match | None:
     """Compares a code-shaped input with what was issued; counts the try first, in one statement, whoever it is.
 
     The browser that asked has tries of its own; all others share theirs. A code that one side has used up stays open
     to the other.
     """
-    mine = asked_hmac(asked)
+    mine = recovery_browser_hmac(recovery_browser)
     found = sql.rows(
         "UPDATE credentials_temporarypassword SET "
-        "asker_tries = asker_tries + CASE WHEN asked_hmac = %s THEN 1 ELSE 0 END, "
-        "tries = tries + CASE WHEN asked_hmac = %s THEN 0 ELSE 1 END "
+        "asker_tries = asker_tries + CASE WHEN recovery_browser_hmac = %s THEN 1 ELSE 0 END, "
+        "tries = tries + CASE WHEN recovery_browser_hmac = %s THEN 0 ELSE 1 END "
         "WHERE person_id = %s AND issued_at > %s "
         "AND (state IN ('issued', 'claimed') OR (state = 'dead' AND ended_why = 'superseded')) "
-        "RETURNING id, channel, contact_id, secret_hmac, expires_at, asked_hmac, tries, asker_tries, state",
+        "RETURNING id, channel, contact_id, secret_hmac, expires_at, recovery_browser_hmac, tries, asker_tries, state",
         (mine, mine, person_id or 0, sql.at(now - REMEMBERED)),
     )
     best = None
@@ -198,20 +198,20 @@ def end_all(person_id: int, *, now: datetime, why: str) -> int:
     return _end(Q(person_id=person_id, state__in=LIVE), now, why)
 
 
-def end_asked_by(person_id: int, asked: str, *, now: datetime) -> int:
+def end_those_of_browser(person_id: int, recovery_browser: str, *, now: datetime) -> int:
     """The asking browser signed in with the password in use: what it asked for is not needed (decision 6)."""
-    if not asked:
+    if not recovery_browser:
         return 0
-    return sql.change(
+    return sql.execute(
         "UPDATE credentials_temporarypassword SET state = 'dead', ended_at = %s, ended_why = 'remembered', ciphertext = NULL "
-        "WHERE person_id = %s AND asked_hmac = %s AND state IN ('issued', 'claimed')",
-        (sql.at(now), person_id, asked_hmac(asked)),
+        "WHERE person_id = %s AND recovery_browser_hmac = %s AND state IN ('issued', 'claimed')",
+        (sql.at(now), person_id, recovery_browser_hmac(recovery_browser)),
     )
 
 
-def asked_hmac(asked: str) -> str:
+def recovery_browser_hmac(recovery_browser: str) -> str:
     """The tag of the browser that asks; '' (no cookie) never equals a stored one that is empty."""
-    return encryption.data_keys().blind_index("asked", asked) if asked else "none"
+    return encryption.data_keys().blind_index("recovery-browser", recovery_browser) if recovery_browser else "none"
 
 
 def sweep(*, now: datetime) -> int:

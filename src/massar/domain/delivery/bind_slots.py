@@ -64,7 +64,7 @@ class DatabaseSlots:
         except psycopg.Error:
             self._line.close()
         self._held.clear()
-        self._line = notifier.line_of_its_own()
+        self._line = notifier.dedicated_connection()
         return self._line
 
 

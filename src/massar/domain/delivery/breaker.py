@@ -169,7 +169,7 @@ def release_probe(provider: str, *, now: datetime) -> None:
 def claim_probe(provider: str, *, now: datetime) -> bool:
     """Atomic: one worker may send one message through a provider whose pause is over."""
     return (
-        sql.change(
+        sql.execute(
             "UPDATE delivery_breaker SET state = 'half-open', until = %s "
             "WHERE provider = %s AND state IN ('open', 'half-open') AND (until <= %s OR until > %s)",
             (sql.at(now + PROBE_ENDS), provider, sql.at(now), sql.at(now + NO_PAUSE)),
@@ -180,4 +180,4 @@ def claim_probe(provider: str, *, now: datetime) -> bool:
 
 def sweep(*, now: datetime) -> int:
     """Forgets breakers that nothing has tried for a day: the provider or site is gone, or nothing is to be sent there."""
-    return sql.change("DELETE FROM delivery_breaker WHERE until < %s", (sql.at(now - FORGOTTEN_AFTER),))
+    return sql.execute("DELETE FROM delivery_breaker WHERE until < %s", (sql.at(now - FORGOTTEN_AFTER),))

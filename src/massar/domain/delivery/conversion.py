@@ -159,7 +159,7 @@ def _readable(message_ids: list[int]) -> dict[int, str]:
     if not message_ids:
         return {}
     found = sql.rows(
-        f"SELECT id, uid, block_ciphertext FROM delivery_message WHERE id IN ({sql.one_of(len(message_ids))})",
+        f"SELECT id, uid, block_ciphertext FROM delivery_message WHERE id IN ({sql.placeholders(len(message_ids))})",
         message_ids,
     )
     return {row_id: outbox.block_of(uid, ciphertext) for row_id, uid, ciphertext in found}

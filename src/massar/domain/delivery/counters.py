@@ -68,8 +68,8 @@ def add(counts: Counts) -> None:
     """Add to the counters, as part of the caller's transaction."""
     if counts:
         ordered = sorted(counts.items())  # one order for all workers: no deadlock between rows
-        sql.change(
-            f"INSERT INTO delivery_counter (metric, labels, value) VALUES {sql.marks(len(ordered), 3)} "
+        sql.execute(
+            f"INSERT INTO delivery_counter (metric, labels, value) VALUES {sql.values(len(ordered), 3)} "
             "ON CONFLICT (metric, labels) DO UPDATE SET value = delivery_counter.value + excluded.value",
             [field for (metric, values), count in ordered for field in (metric, json.dumps(values), count)],
         )

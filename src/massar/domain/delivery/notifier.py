@@ -13,6 +13,8 @@ from collections.abc import Callable
 import psycopg
 from django.db import Error, connection
 
+from massar.core import sql
+
 CHANNEL = "massar_delivery"  # as in migration 0003
 LOOK_EVERY = 0.02  # seconds, SQLite
 AGAIN_AFTER = 1.0  # seconds, when the database has gone
@@ -40,7 +42,7 @@ def _for_ever(work, notify, stop: threading.Event) -> None:
 
 
 def _listen_postgres(notify, stop: threading.Event) -> None:
-    with line_of_its_own() as line:
+    with dedicated_connection() as line:
         line.execute(f"LISTEN {CHANNEL}")
         notify()  # what was put in before we listened
         while not stop.is_set():
@@ -48,9 +50,9 @@ def _listen_postgres(notify, stop: threading.Event) -> None:
                 notify()
 
 
-def line_of_its_own() -> psycopg.Connection:
+def dedicated_connection() -> psycopg.Connection:
     """A connection outside the pool, for what lasts as long as the process."""
-    return connection.line_of_its_own()
+    return sql.dedicated_connection()
 
 
 def _watch_sqlite(notify, stop: threading.Event) -> None:

@@ -177,7 +177,7 @@ def claim(
         of_channel += "AND (not_before <= %s OR deadline <= %s OR expires_at <= %s) "
         named += [sql.at(due_by), sql.at(now), sql.at(now + STOP_BEFORE)]
     if besides:
-        of_channel += f"AND (about NOT IN ({sql.one_of(len(besides))}) OR deadline <= %s) "
+        of_channel += f"AND (about NOT IN ({sql.placeholders(len(besides))}) OR deadline <= %s) "
         named += [*besides, sql.at(now)]
     found = sql.rows(
         f"WITH picked AS MATERIALIZED (SELECT id FROM delivery_message WHERE {OPEN} AND ((state = 'queued' AND not_before <= %s) "
@@ -200,7 +200,7 @@ def _with_history(messages: list[QueuedMessage]) -> list[QueuedMessage]:
         return messages
     tried: dict[int, list[str]] = {}
     for message_id, provider in sql.rows(
-        f"SELECT message_id, provider FROM delivery_attempt WHERE message_id IN ({sql.one_of(len(again))}) ORDER BY number",
+        f"SELECT message_id, provider FROM delivery_attempt WHERE message_id IN ({sql.placeholders(len(again))}) ORDER BY number",
         again,
     ):
         tried.setdefault(message_id, []).append(provider)
@@ -210,8 +210,8 @@ def _with_history(messages: list[QueuedMessage]) -> list[QueuedMessage]:
 def fix_expiry(messages: list[QueuedMessage], expires_at: datetime) -> None:
     """The end of messages that had none: once, at the first attempt."""
     if messages:
-        sql.change(
-            f"UPDATE delivery_message SET expires_at = %s WHERE expires_at IS NULL AND id IN ({sql.one_of(len(messages))})",
+        sql.execute(
+            f"UPDATE delivery_message SET expires_at = %s WHERE expires_at IS NULL AND id IN ({sql.placeholders(len(messages))})",
             [sql.at(expires_at), *(message.id for message in messages)],
         )
 
@@ -226,19 +226,19 @@ def begin_attempts(messages: list[QueuedMessage], provider: str, *, longest: tim
     numbers = [message.id for message in messages]
     again = [message.id for message in messages if message.attempt > 1]
     if again:
-        sql.change(
+        sql.execute(
             "UPDATE delivery_attempt SET outcome = 'unknown', ended_at = %s "
-            f"WHERE outcome = '' AND message_id IN ({sql.one_of(len(again))})",
+            f"WHERE outcome = '' AND message_id IN ({sql.placeholders(len(again))})",
             [sql.at(now), *again],
         )
     rows = [v for message in messages for v in (message.id, message.attempt, provider, sql.at(now), "", "", "")]
-    sql.change(
+    sql.execute(
         "INSERT INTO delivery_attempt (message_id, number, provider, started_at, outcome, code, reference) "
-        f"VALUES {sql.marks(len(messages), 7)}",
+        f"VALUES {sql.values(len(messages), 7)}",
         rows,
     )
-    sql.change(
-        f"UPDATE delivery_message SET lease_until = %s WHERE id IN ({sql.one_of(len(numbers))})",
+    sql.execute(
+        f"UPDATE delivery_message SET lease_until = %s WHERE id IN ({sql.placeholders(len(numbers))})",
         [sql.at(now + longest + GRACE), *numbers],
     )
 
@@ -287,7 +287,7 @@ def accept(taken: list[Acceptance], *, now: datetime) -> list[Acceptance]:
         "cost = m.cost + v.column6, submitted_at = %s, lease_until = NULL, reason = '', "
         "ciphertext = CASE WHEN v.column3 = 'awaiting_receipt' THEN m.ciphertext ELSE NULL END, "
         "final_at = CASE WHEN v.column3 = 'awaiting_receipt' THEN NULL ELSE %s END "
-        f"FROM (VALUES {sql.marks(len(taken), 6)}) AS v "
+        f"FROM (VALUES {sql.values(len(taken), 6)}) AS v "
         "WHERE m.id = v.column1 AND m.state = 'sending' AND m.lease_by = v.column2 RETURNING id",
         [sql.at(now), sql.at(now), *values],
     )
@@ -300,7 +300,7 @@ def accept(taken: list[Acceptance], *, now: datetime) -> list[Acceptance]:
 
 def bill(message_id: int, segments: int, cost: int) -> None:
     """A provider takes money for it whatever became of the message."""
-    sql.change(
+    sql.execute(
         "UPDATE delivery_message SET segments = segments + %s, cost = cost + %s WHERE id = %s",
         (segments, cost, message_id),
     )
@@ -314,7 +314,7 @@ def _end_accepted_attempts(taken: list[Acceptance], now: datetime) -> tuple[set[
         "UPDATE delivery_attempt AS a SET outcome = CASE WHEN a.outcome = 'reconciled' THEN a.outcome ELSE 'accepted' END, "
         "ended_at = CASE WHEN a.outcome = 'reconciled' THEN a.ended_at ELSE %s END, "
         "reference = CASE WHEN a.outcome = 'reconciled' THEN a.reference ELSE v.column3 END "
-        f"FROM (VALUES {sql.marks(len(taken), 3)}) AS v "
+        f"FROM (VALUES {sql.values(len(taken), 3)}) AS v "
         "WHERE a.message_id = v.column1 AND a.number = v.column2 AND a.outcome <> 'accepted' RETURNING message_id, outcome",
         [sql.at(now), *values],
     )
@@ -330,9 +330,9 @@ def _keep_parts(taken: list[Acceptance], now: datetime) -> None:
         for reference in one.references or ("",)
     ]
     if rows:
-        sql.change(
+        sql.execute(
             "INSERT INTO delivery_part (provider, reference, message_id, number, sent_at, state, code) "
-            f"VALUES {sql.marks(len(rows), 7)}",
+            f"VALUES {sql.values(len(rows), 7)}",
             [value for row in rows for value in row],
         )
 
@@ -341,7 +341,7 @@ def finish(message_id: int, lease: str, state: str, *, now: datetime, reason: st
     """A final state, never left; body and destination go. False if the lease is no longer ours."""
     handed = sql.at(now) if state == State.SUBMITTED else None
     return (
-        sql.change(
+        sql.execute(
             "UPDATE delivery_message SET state = %s, ciphertext = NULL, final_at = %s, submitted_at = %s, reason = %s, "
             "lease_until = NULL "
             "WHERE id = %s AND state = 'sending' AND lease_by = %s",
@@ -358,7 +358,7 @@ def later(message: QueuedMessage, *, now: datetime, reason: str, pause: timedelt
     if pause is None:
         pause = timedelta(seconds=_BACKOFF[min(message.attempt, len(_BACKOFF)) - 1])
     return (
-        sql.change(
+        sql.execute(
             "UPDATE delivery_message SET state = 'queued', not_before = %s, lease_until = NULL, reason = %s "
             "WHERE id = %s AND state = 'sending' AND lease_by = %s",
             (sql.at(now + pause), reason[:80], message.id, message.lease),
@@ -370,7 +370,7 @@ def later(message: QueuedMessage, *, now: datetime, reason: str, pause: timedelt
 def put_back(messages: list[QueuedMessage], *, now: datetime, pause: timedelta, reason: str) -> None:
     """Claimed, but no provider may be spoken to now: the try does not count."""
     for message in messages:
-        sql.change(
+        sql.execute(
             "UPDATE delivery_message SET state = 'queued', not_before = %s, lease_until = NULL, reason = %s, "
             "attempts = attempts - 1 WHERE id = %s AND state = 'sending' AND lease_by = %s",
             (sql.at(now + pause), reason[:80], message.id, message.lease),
@@ -379,7 +379,7 @@ def put_back(messages: list[QueuedMessage], *, now: datetime, pause: timedelta, 
 
 def wake(reason: str, *, channel: str, about: str = "", at: datetime) -> None:
     """What was put back for that reason need not wait longer than until then. about: only what is about it."""
-    sql.change(
+    sql.execute(
         f"UPDATE delivery_message SET not_before = %s WHERE {OPEN} AND state = 'queued' AND channel = %s AND reason = %s "
         f"AND not_before > %s{' AND about = %s' if about else ''}",
         [sql.at(at), channel, reason, sql.at(at), *([about] if about else [])],
@@ -394,7 +394,7 @@ def waiting() -> dict[str, int]:
 def used(person_id: int, purpose: str, *, to: str = "", temporary_id: int | None = None, now: datetime) -> None:
     """What the newest such message carried was typed in: it arrived and served (conversion)."""
     which, params = ("to_hmac = %s", to_hmac(to)) if to else ("temporary_id = %s", temporary_id)
-    sql.change(
+    sql.execute(
         "UPDATE delivery_message SET used_at = %s WHERE used_at IS NULL AND id = ("
         f"SELECT MAX(id) FROM delivery_message WHERE person_id = %s AND purpose = %s AND {which})",
         (sql.at(now), person_id, purpose, params),

@@ -119,7 +119,7 @@ def _by(receipts: list[ReceiptKey], name: str, keys, now: datetime) -> list[Segm
     wanted = list({(r.provider, key): None for r in receipts for key in keys(r)})
     if not wanted:
         return []
-    statement = _BY_NAME.format(values=sql.marks(len(wanted), 2), name=name)
+    statement = _BY_NAME.format(values=sql.values(len(wanted), 2), name=name)
     values = [value for pair in wanted for value in pair]
     return [Segment(*row) for row in sql.rows(statement, [*values, sql.at(now - HEARD_WITHIN)])]
 

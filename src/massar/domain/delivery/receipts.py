@@ -83,12 +83,12 @@ def match_unmatched(*, now: datetime) -> list[MessageStatus]:
     )
     changed = set()
     for unmatched, part, message_id, state, code in found:
-        told = sql.change(
+        told = sql.execute(
             "UPDATE delivery_part SET state = %s, code = %s, told_at = %s WHERE id = %s AND state IN ('', 'underway') "
             "AND EXISTS (SELECT 1 FROM delivery_unmatchedreceipt WHERE id = %s)",
             (state, code, sql.at(now), part, unmatched),
         )
-        sql.change("DELETE FROM delivery_unmatchedreceipt WHERE id = %s", (unmatched,))
+        sql.execute("DELETE FROM delivery_unmatchedreceipt WHERE id = %s", (unmatched,))
         changed |= {message_id} if told else set()
     return _news(changed | _tell_spelt_otherwise(now))
 
@@ -107,7 +107,7 @@ def _tell_spelt_otherwise(now: datetime) -> set[int]:
     ):
         if segments:
             found += [(segment, Receipt(provider, reference, state, code)) for segment in segments]
-            sql.change("DELETE FROM delivery_unmatchedreceipt WHERE id = %s", (unmatched,))
+            sql.execute("DELETE FROM delivery_unmatchedreceipt WHERE id = %s", (unmatched,))
     return _tell_segments(found, now)
 
 
@@ -149,24 +149,24 @@ def reconcile(*, price: Callable[[str], int], now: datetime) -> list[MessageStat
             segments = wording.most_segments(*kind) if channel == "sms" else 0
             outbox.bill(message_id, segments, segments * price(provider))
             counters.add(counters.count_accepted(channel, provider, "reconciled", segments, segments * price(provider)))
-        sql.change(
+        sql.execute(
             "INSERT INTO delivery_part (provider, reference, message_id, number, sent_at, state, code, told_at) "
             "SELECT %s, %s, message_id, number, started_at, %s, %s, %s FROM delivery_attempt "
             "WHERE message_id = %s AND number = %s",
             (provider, reference, state, code, sql.at(now), message_id, number),
         )
-        sql.change("DELETE FROM delivery_unmatchedreceipt WHERE id = %s", (unmatched,))
+        sql.execute("DELETE FROM delivery_unmatchedreceipt WHERE id = %s", (unmatched,))
     return _news(reconciled)
 
 
 def _reconcile(provider: str, message_id: int, number: int, now: datetime) -> bool:
-    taken = sql.change(
+    taken = sql.execute(
         "UPDATE delivery_message SET state = 'awaiting_receipt', provider = %s, submitted_at = %s, lease_until = NULL, "
         "lease_by = '' WHERE id = %s AND state IN ('sending', 'queued') AND attempts = %s",
         (provider, sql.at(now), message_id, number),
     )
     if taken:
-        sql.change(
+        sql.execute(
             "UPDATE delivery_attempt SET outcome = 'reconciled', ended_at = %s WHERE message_id = %s AND number = %s",
             (sql.at(now), message_id, number),
         )
@@ -190,7 +190,7 @@ def undelivered() -> list[MessageStatus]:
 def try_again(one: MessageStatus, *, now: datetime) -> bool:
     """A message that will not arrive by its provider goes back to the queue at once, for another."""
     return (
-        sql.change(
+        sql.execute(
             "UPDATE delivery_message SET state = 'queued', not_before = %s, reason = %s, submitted_at = NULL "
             "WHERE id = %s AND state = 'awaiting_receipt' AND ciphertext IS NOT NULL",
             (sql.at(now), f"not delivered: {one.code}"[:80], one.message_id),
@@ -213,14 +213,14 @@ def fail(one: MessageStatus, *, now: datetime) -> bool:
 def deliver(ones: list[MessageStatus], *, now: datetime) -> None:
     """Body and destination go; also a message whose end came before its receipt learns when it arrived."""
     if ones:
-        which = sql.one_of(len(ones))
+        which = sql.placeholders(len(ones))
         numbers = [one.message_id for one in ones]
-        sql.change(
+        sql.execute(
             "UPDATE delivery_message SET state = 'delivered', ciphertext = NULL, final_at = %s "
             f"WHERE state = 'awaiting_receipt' AND id IN ({which})",
             [sql.at(now), *numbers],
         )
-        sql.change(
+        sql.execute(
             f"UPDATE delivery_message SET delivered_at = %s WHERE delivered_at IS NULL AND id IN ({which})",
             [sql.at(now), *numbers],
         )
@@ -228,7 +228,7 @@ def deliver(ones: list[MessageStatus], *, now: datetime) -> None:
 
 def end_silent(*, now: datetime) -> int:
     """Messages whose time is over without a word of the provider: handed over, and that is all we know."""
-    return sql.change(
+    return sql.execute(
         "UPDATE delivery_message SET state = 'submitted', ciphertext = NULL, final_at = %s WHERE state = 'awaiting_receipt' "
         "AND (expires_at <= %s OR (expires_at IS NULL AND deadline <= %s))",
         (sql.at(now), sql.at(now), sql.at(now)),
@@ -236,12 +236,12 @@ def end_silent(*, now: datetime) -> int:
 
 
 def sweep(*, now: datetime) -> int:
-    return sql.change("DELETE FROM delivery_unmatchedreceipt WHERE at < %s", (sql.at(now - UNMATCHED_KEPT),))
+    return sql.execute("DELETE FROM delivery_unmatchedreceipt WHERE at < %s", (sql.at(now - UNMATCHED_KEPT),))
 
 
 def _end(message_id: int, state: str, reason: str, now: datetime) -> bool:
     return (
-        sql.change(
+        sql.execute(
             "UPDATE delivery_message SET state = %s, ciphertext = NULL, final_at = %s, reason = %s "
             "WHERE id = %s AND state = 'awaiting_receipt'",
             (state, sql.at(now), reason[:80], message_id),
@@ -263,7 +263,7 @@ def _tell_segments(found: list[tuple[receipt_match.Segment, Receipt]], now: date
     values = [value for one, r in words.items() for value in (one, r.state, r.code[:80])]
     told = sql.rows(
         "UPDATE delivery_part AS p SET state = v.column2, code = v.column3, told_at = %s "
-        f"FROM (VALUES {sql.marks(len(words), 3)}) AS v "
+        f"FROM (VALUES {sql.values(len(words), 3)}) AS v "
         "WHERE p.id = v.column1 AND p.state IN ('', 'underway') RETURNING message_id, state",
         [sql.at(now), *values],
     )
@@ -278,7 +278,7 @@ def take_unmatched(provider: str, *, uid: str, references: set[str]) -> Receipt 
     )
     for unmatched, about, reference, state, code in found:
         if about == uid or (reference and receipt_match.alike(reference, references)):
-            sql.change("DELETE FROM delivery_unmatchedreceipt WHERE id = %s", (unmatched,))
+            sql.execute("DELETE FROM delivery_unmatchedreceipt WHERE id = %s", (unmatched,))
             return Receipt(provider, reference, state, code)
     return None
 
@@ -286,7 +286,7 @@ def take_unmatched(provider: str, *, uid: str, references: set[str]) -> Receipt 
 def _came_back(receipt: Receipt, uid: str) -> bool:
     """Mail for which no receipt was to come, and which is returned: its state is final, what is known of it is not."""
     return receipt.state == FAILED and bool(
-        sql.change(
+        sql.execute(
             "UPDATE delivery_message SET reason = %s WHERE uid = %s AND state = 'submitted'",
             (f"{RETURNED}: {receipt.code}"[:80], uid),
         )
@@ -296,7 +296,7 @@ def _came_back(receipt: Receipt, uid: str) -> bool:
 def _keep_unmatched(receipt: Receipt, uid: str, now: datetime) -> None:
     if receipt.state not in (DELIVERED, FAILED):
         return
-    sql.change(
+    sql.execute(
         "INSERT INTO delivery_unmatchedreceipt (provider, reference, uid, state, code, to_hmac, at) "
         "VALUES (%s, %s, %s, %s, %s, %s, %s) "
         "ON CONFLICT (provider, reference, uid, state) DO NOTHING",
@@ -322,7 +322,7 @@ def _news(message_ids: set[int]) -> list[MessageStatus]:
         "COUNT(*), SUM(CASE WHEN p.state = 'delivered' THEN 1 ELSE 0 END), "
         "MAX(CASE WHEN p.state = 'failed' THEN p.code END), SUM(CASE WHEN p.state = 'failed' THEN 1 ELSE 0 END) "
         "FROM delivery_message m JOIN delivery_part p ON p.message_id = m.id "
-        f"WHERE m.id IN ({sql.one_of(len(ordered))}) AND m.delivered_at IS NULL "
+        f"WHERE m.id IN ({sql.placeholders(len(ordered))}) AND m.delivered_at IS NULL "
         f"AND {_NEWEST} "
         "GROUP BY m.id, m.uid, m.person_id, m.purpose, m.channel, p.provider, m.expires_at, m.deadline, m.submitted_at",
         ordered,

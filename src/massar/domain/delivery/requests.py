@@ -26,8 +26,8 @@ class RecoveryForm:
     language: str
     network: str
     browser: str
-    devices: str
-    asked: str
+    trusted_devices: str
+    recovery_browser: str
     spent: bool = False
 
 
@@ -54,7 +54,7 @@ def put(ask_id: str, asked: RecoveryForm, *, now: datetime) -> bool:
         json.dumps(asdict(asked)).encode(), associated_data=f"recovery-request|{form}"
     )
     return (
-        sql.change(
+        sql.execute(
             "INSERT INTO delivery_recoveryrequest (ask_id, ciphertext, state, lease_by, created_at) "
             "VALUES (%s, %s, 'waiting', '', %s) "
             "ON CONFLICT (ask_id) DO NOTHING",
@@ -92,7 +92,7 @@ def fail(claimed: ClaimedRequest, *, now: datetime, fault: str = "") -> bool:
 
 
 def _end(claimed: ClaimedRequest, state: str, reason: str, now: datetime) -> bool:
-    ended = sql.change(
+    ended = sql.execute(
         "UPDATE delivery_recoveryrequest SET state = %s, reason = %s, ciphertext = NULL, done_at = %s, lease_until = NULL "
         "WHERE id = %s AND state = 'claimed' AND lease_by = %s",
         (state, reason[:80], sql.at(now), claimed.id, claimed.lease),
@@ -118,7 +118,7 @@ def give_back(claimed: Iterable[ClaimedRequest], *, now: datetime) -> None:
 
 
 def _keep(claimed: ClaimedRequest, *, until: datetime, tries: int, reason: str) -> None:
-    sql.change(
+    sql.execute(
         "UPDATE delivery_recoveryrequest SET lease_until = %s, tries = %s, reason = %s "
         "WHERE id = %s AND state = 'claimed' AND lease_by = %s",
         (sql.at(until), tries, reason[:80], claimed.id, claimed.lease),
@@ -126,7 +126,7 @@ def _keep(claimed: ClaimedRequest, *, until: datetime, tries: int, reason: str) 
 
 
 def sweep(*, now: datetime, keep: timedelta = timedelta(days=1)) -> int:
-    return sql.change(
+    return sql.execute(
         "DELETE FROM delivery_recoveryrequest WHERE state IN ('done', 'failed') AND done_at < %s", (sql.at(now - keep),)
     )
 

@@ -72,7 +72,7 @@ def consume(buckets: Iterable[Bucket], *, now: datetime) -> RateLimited | None:
     most = "excluded.tat - excluded.cost + excluded.room"
     owed = f"{sql.least()}({sql.greatest()}(limits_bucketstate.tat, excluded.tat - excluded.cost), {most})"
     rows = sql.rows(
-        f"INSERT INTO limits_bucketstate (key, tat, cost, room) VALUES {sql.marks(len(ordered), 4)} "
+        f"INSERT INTO limits_bucketstate (key, tat, cost, room) VALUES {sql.values(len(ordered), 4)} "
         f"ON CONFLICT (key) DO UPDATE SET tat = {owed} + excluded.cost, cost = excluded.cost, room = excluded.room "
         f"WHERE {owed} <= {most} - excluded.cost RETURNING key",
         [value for one in ordered for value in (one.key, moment + one.cost, one.cost, one.limit.room)],
@@ -101,8 +101,8 @@ def refund(buckets: Iterable[Bucket], *, now: datetime | None = None, reset: Ite
     cases += "WHEN key = %s THEN CASE WHEN tat - %s <= %s THEN 0 ELSE tat - %s END " * len(returned)
     moment = clock.micros(now) if now else 0
     # The keys stand outside too: without statistics PostgreSQL would lock them once for each row of the whole table.
-    these = f"key IN ({sql.one_of(len(keys))})"
-    sql.change(
+    these = f"key IN ({sql.placeholders(len(keys))})"
+    sql.execute(
         f"UPDATE limits_bucketstate SET tat = CASE {cases}ELSE tat END WHERE {these} AND key IN "
         f"(SELECT key FROM limits_bucketstate WHERE {these} {sql.lock_in_order('key')})",
         [*filled, *(value for one in returned for value in (one.key, one.cost, moment, one.cost)), *keys, *keys],
@@ -121,7 +121,7 @@ def _by_key(buckets: Iterable[Bucket]) -> list[Bucket]:
 def reset(buckets: Iterable[Bucket]) -> None:
     """Fill the buckets to the brim: the owner was here."""
     for key in sorted(one.key for one in buckets):  # one by one, in the order of `consume`
-        sql.change("DELETE FROM limits_bucketstate WHERE key = %s", (key,))
+        sql.execute("DELETE FROM limits_bucketstate WHERE key = %s", (key,))
 
 
 def remaining(bucket: Bucket, *, now: datetime) -> int:
@@ -133,19 +133,21 @@ def remaining(bucket: Bucket, *, now: datetime) -> int:
 
 def sweep(*, now: datetime) -> int:
     """Remove the buckets that are full again; returns how many."""
-    return sql.change("DELETE FROM limits_bucketstate WHERE tat < %s", (clock.micros(now),))
+    return sql.execute("DELETE FROM limits_bucketstate WHERE tat < %s", (clock.micros(now),))
 
 
 def _refusal(missing: list[Bucket], now: datetime) -> RateLimited:
     """Name the bucket that takes longest to hold what was asked for: before that no try would pass."""
     keys, moment = [one.key for one in missing], clock.micros(now)
-    full_at = dict(sql.rows(f"SELECT key, tat FROM limits_bucketstate WHERE key IN ({sql.one_of(len(keys))})", keys))
+    full_at = dict(
+        sql.rows(f"SELECT key, tat FROM limits_bucketstate WHERE key IN ({sql.placeholders(len(keys))})", keys)
+    )
     for one in missing:  # in the order of `consume`
         most = moment + one.limit.room
         if full_at.get(one.key, 0) > most:
             # Written down, or every later reader would count the whole room anew and nothing would ever come back.
             full_at[one.key] = most
-            sql.change("UPDATE limits_bucketstate SET tat = %s WHERE key = %s AND tat > %s", (most, one.key, most))
+            sql.execute("UPDATE limits_bucketstate SET tat = %s WHERE key = %s AND tat > %s", (most, one.key, most))
     # Not found: its owner filled it since, the next try finds it open.
     again = [full_at[one.key] + one.cost - one.limit.room if one.key in full_at else moment for one in missing]
     until, name = max(zip(again, (one.limit.name for one in missing), strict=True))

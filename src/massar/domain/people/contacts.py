@@ -222,7 +222,7 @@ def remove(contact_id: int, person_id: int, *, now: datetime, wait: timedelta) -
     return ends_at if mine.update(ends_at=ends_at) else None
 
 
-def settle_after_recovery(person_id: int, *, now: datetime, wait: timedelta) -> list[ContactFacts]:
+def undo_pending_changes(person_id: int, *, now: datetime, wait: timedelta) -> list[ContactFacts]:
     """A recovery undoes all that is pending and freezes contacts for `wait`. Returns what it undid, as it stands now:
     a cancelled contact was dropped, a proved one would have been removed and stays."""
     lock(person_id)

@@ -37,7 +37,7 @@ class PersonFacts:
         latin = f"{self.first_latin} {self.last_latin}".strip()
         return (arabic or latin if language == "ar" else latin or arabic) or self.login
 
-    def spoken(self, chosen: str) -> str:
+    def preferred_language(self, chosen: str) -> str:
         """The language to write to this person in: the one chosen on the browser, else the person's own."""
         return chosen or self.language
 
@@ -70,9 +70,9 @@ def by_id(person_id: int) -> PersonFacts | None:
     return facts(found) if found else None
 
 
-def speak(person_id: int, language: str) -> None:
-    """Keeps the language a person chose; messages follow it."""
-    sql.change(
+def set_language(person_id: int, language: str) -> None:
+    """Keep the language a person chose; messages follow it."""
+    sql.execute(
         "UPDATE people_person SET language = %s WHERE id = %s AND language <> %s",
         (language, person_id, language),
     )

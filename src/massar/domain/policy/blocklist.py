@@ -47,7 +47,7 @@ def entry(password: str) -> int:
 def plain(password: str) -> str:
     """The password in NFKC, case folded, with Western digits and without signs that leave no ink."""
     text = normalize.western_digits(unicodedata.normalize("NFKC", password).casefold())
-    return text if text.isascii() else "".join(c for c in text if not normalize.is_unseen(c))
+    return text if text.isascii() else "".join(c for c in text if not normalize.is_invisible(c))
 
 
 def pack(digests: set[int]) -> bytes:
@@ -100,5 +100,5 @@ def _word_turned(folded: str) -> str:
 
 def _core(folded: str) -> str:
     """The letters between leading and trailing digits and symbols, with leet inside undone."""
-    inner = normalize.fold(folded[_word(folded)].translate(LEET))
+    inner = normalize.skeleton(folded[_word(folded)].translate(LEET))
     return "".join(sign for sign in inner if normalize.is_letter(sign))

@@ -57,7 +57,7 @@ def _neighbours() -> dict[str, set[int]]:
 
 def _plain(text: str) -> str:
     """As blocklist and fold see it: case, width, accents and the script of digits aside."""
-    return normalize.fold(blocklist.plain(text))
+    return normalize.skeleton(blocklist.plain(text))
 
 
 _NEXT = _neighbours()

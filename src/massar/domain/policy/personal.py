@@ -111,7 +111,7 @@ def points_to_phone(views: Views, facts: PersonFacts) -> bool:
 
 def read(password: str) -> Views:
     """Every view of a password. Linear in its length. Not cached: no password outlives its question."""
-    folded = normalize.fold(password)
+    folded = normalize.skeleton(password)
     texts = (folded, folded.translate(_LEET_I), folded.translate(_LEET_L), folded.translate(_ARABIZI))
     runs = [run for text in dict.fromkeys(texts) for run in _runs(text)]
     plain = tuple(dict.fromkeys(_only_letters(text) for text in texts))
@@ -209,12 +209,12 @@ def _raw_runs(folded: str) -> Iterator[str]:
 def _split(text: str) -> list[str]:
     """The words of a text, folded, letters only. An apostrophe does not split."""
     joined = re.sub(r"(?<=\w)['’ʼ`](?=\w)", "", text)
-    words = re.split(r"[\s\W\d_]+", normalize.fold(joined))
+    words = re.split(r"[\s\W\d_]+", normalize.skeleton(joined))
     return [word for word in map(_only_letters, words) if word]
 
 
 def _folded_set(words: Iterable[str]) -> frozenset[str]:
-    return frozenset(_only_letters(normalize.fold(word)) for word in words)
+    return frozenset(_only_letters(normalize.skeleton(word)) for word in words)
 
 
 _GENERIC = _folded_set(_WORDS["establishment"])
@@ -241,7 +241,7 @@ def _name_words(names: tuple[str, ...]) -> Iterator[_Word]:
     for name in names:
         # A final alef maqsura is read a (Mustapha) although it folds to yeh.
         if name.rstrip().endswith("ى") and _split(name):
-            word = _only_letters(normalize.fold(name))[:-1] + "ا"
+            word = _only_letters(normalize.skeleton(name))[:-1] + "ا"
             yield _Word(word, word)
     yield from _joined_short_names(["".join(parts) for parts in splits])
 
@@ -282,7 +282,7 @@ def _login_words(addresses: tuple[str, ...], *, in_arabic: bool) -> Words:
         parts = _split(local)
         words += [_Word("".join(parts), "")] if parts else []
         words += [_Word(part, part) for part in parts if part not in _PARTICLES]
-        signs = "".join(c for c in normalize.fold(local) if c.isalnum())
+        signs = "".join(c for c in normalize.skeleton(local) if c.isalnum())
         if len(signs) >= _INSIDE_FROM and not signs.isalpha():
             exact.append(signs)
     prepared = _words(words, in_arabic=in_arabic)

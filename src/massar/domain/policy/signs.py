@@ -28,7 +28,7 @@ def strip_invisible(password: str) -> str:
     Idempotent. Always encodable as UTF-8. Hashes imported from elsewhere may have been made from such signs;
     for those, verify `canonical` instead.
     """
-    kept = "".join(c for c in password if not normalize.is_unseen(c) and unicodedata.category(c) != "Cs")
+    kept = "".join(c for c in password if not normalize.is_invisible(c) and unicodedata.category(c) != "Cs")
     # Taking a blank sign away may bring a letter and its accent together, hence NFC last.
     return canonical(kept.strip())
 
@@ -47,7 +47,7 @@ def has_invisible(password: str) -> bool:
     space at an edge."""
     if password != password.strip():
         return True
-    return any(normalize.is_unseen(c) or _is_unsure(c) for c in password)
+    return any(normalize.is_invisible(c) or _is_unsure(c) for c in password)
 
 
 def has_letter(password: str) -> bool:

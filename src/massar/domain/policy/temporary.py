@@ -35,4 +35,4 @@ def is_temporary_shape(text: str) -> bool:
 def _is_spacer(sign: str) -> bool:
     if sign.isspace() or sign == _MINUS_SIGN:
         return True
-    return unicodedata.category(sign) == "Pd" or normalize.is_unseen(sign)
+    return unicodedata.category(sign) == "Pd" or normalize.is_invisible(sign)

@@ -2,7 +2,7 @@
 
 from massar.domain.sessions import changing, devices, signed_in
 from massar.domain.sessions.changing import ChangeFacts
-from massar.domain.sessions.devices import Device
+from massar.domain.sessions.devices import TrustedDevice
 from massar.domain.sessions.signed_in import SessionFacts
 
-__all__ = ["ChangeFacts", "Device", "SessionFacts", "changing", "devices", "signed_in"]
+__all__ = ["ChangeFacts", "SessionFacts", "TrustedDevice", "changing", "devices", "signed_in"]

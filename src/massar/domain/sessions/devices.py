@@ -17,7 +17,7 @@ _LONGEST = 3500
 
 
 @dataclass(frozen=True)
-class Device:
+class TrustedDevice:
     """One account known to this browser. `nonce` names the device in its attempt budget."""
 
     person_id: int
@@ -25,7 +25,7 @@ class Device:
     since: datetime
 
 
-def known(cookie: str, person_id: int, *, now: datetime, not_before: datetime | None) -> Device | None:
+def find(cookie: str, person_id: int, *, now: datetime, not_before: datetime | None) -> TrustedDevice | None:
     """The entry of that account, if genuine, young enough and not older than the account's last recovery."""
     for device in read(cookie, now=now):
         # The cookie keeps whole seconds: compare in whole seconds, or a device set right after a recovery is a stranger.
@@ -34,7 +34,7 @@ def known(cookie: str, person_id: int, *, now: datetime, not_before: datetime | 
     return None
 
 
-def read(cookie: str, *, now: datetime) -> list[Device]:
+def read(cookie: str, *, now: datetime) -> list[TrustedDevice]:
     """Genuine entries, newest first. Anything else in the cookie is ignored without a word."""
     if len(cookie) > _LONGEST:
         return []
@@ -44,20 +44,20 @@ def read(cookie: str, *, now: datetime) -> list[Device]:
 def remember(cookie: str, person_id: int, *, now: datetime) -> str:
     """The cookie with a fresh entry for that account in front; the eleventh account falls off."""
     others = [d for d in read(cookie, now=now) if d.person_id != person_id]
-    return "|".join(map(_write, [Device(person_id, ids.short_token(), now), *others][:MOST_ACCOUNTS]))
+    return "|".join(map(_write, [TrustedDevice(person_id, ids.short_token(), now), *others][:MOST_ACCOUNTS]))
 
 
 def forget(cookie: str, person_id: int, *, now: datetime) -> str:
     return "|".join(_write(d) for d in read(cookie, now=now) if d.person_id != person_id)
 
 
-def _write(device: Device) -> str:
+def _write(device: TrustedDevice) -> str:
     since = int(device.since.timestamp())
     tag = encryption.browser_keys().sign("device", device.person_id, device.nonce, since)
     return f"{device.person_id}.{device.nonce}.{since}.{tag}"
 
 
-def _parse(entry: str) -> Device | None:
+def _parse(entry: str) -> TrustedDevice | None:
     parts = entry.split(".")
     if (
         len(parts) != 4
@@ -70,4 +70,4 @@ def _parse(entry: str) -> Device | None:
     person_id, nonce, since, tag = int(parts[0]), parts[1], int(parts[2]), parts[3]
     if not encryption.browser_keys().verify(tag, "device", person_id, nonce, since):
         return None
-    return Device(person_id, nonce, datetime.fromtimestamp(since, UTC))
+    return TrustedDevice(person_id, nonce, datetime.fromtimestamp(since, UTC))

@@ -76,7 +76,7 @@ def renew(earlier: SessionFacts, *, how: str, browser: Browser, now: datetime) -
     """
     at = max(now, earlier.signed_in_at + timedelta(microseconds=1))
     cookie = f"{earlier.person_id}.{ids.token()}"
-    found = sql.change(
+    found = sql.execute(
         "UPDATE sessions_session SET cookie_hmac = %s, how = %s, signed_in_at = %s, last_seen_at = %s, expires_at = %s, "
         "network = %s, browser = %s WHERE id = %s AND person_id = %s AND ended_at IS NULL",
         (
@@ -121,7 +121,7 @@ def resume(cookie: str, *, now: datetime) -> SessionFacts | None:
 def left_open(cookie: str) -> tuple[int, int] | None:
     """(session id, person id) of a cookie whose session nobody has ended, idle or run out though it may be."""
     found_by = encryption.data_keys().blind_indexes("session", cookie[:100])
-    one_of = sql.one_of(len(found_by))
+    one_of = sql.placeholders(len(found_by))
     return sql.row(
         f"SELECT id, person_id FROM sessions_session WHERE cookie_hmac IN ({one_of}) AND ended_at IS NULL", found_by
     )
@@ -140,7 +140,7 @@ def _if_live(found: tuple | None, owner: int, now: datetime) -> SessionFacts | N
     if facts.expires_at <= now or facts.last_seen_at + settings.MASSAR.session_idle <= now:
         return None
     if now - facts.last_seen_at >= TOUCH_EVERY:
-        sql.change("UPDATE sessions_session SET last_seen_at = %s WHERE id = %s", (sql.at(now), facts.id))
+        sql.execute("UPDATE sessions_session SET last_seen_at = %s WHERE id = %s", (sql.at(now), facts.id))
     return facts
 
 
@@ -162,7 +162,7 @@ def of_person(person_id: int, *, now: datetime) -> list[SessionFacts]:
 def hold(session_id: int) -> bool:
     """Whether the session has not ended; nobody ends it before this transaction is over."""
     held = "UPDATE sessions_session SET last_seen_at = last_seen_at WHERE id = %s AND ended_at IS NULL"
-    return sql.change(held, (session_id,)) == 1
+    return sql.execute(held, (session_id,)) == 1
 
 
 def end(session_id: int, person_id: int, *, now: datetime, why: str) -> bool:

@@ -164,7 +164,7 @@ def _associated_data(replaced: str, successor: str) -> str:
 
 
 def _end_family_of_used(key: str, kind: str, site: str, now: int) -> None:
-    sql.change(
+    sql.execute(
         "UPDATE sites_grant SET ended_at = %s WHERE ended_at = 0 AND site = %s AND id IN "
         "(SELECT grant_id FROM sites_token WHERE hash = %s AND kind = %s AND used_at > 0)",
         (now, site, key, kind),
@@ -179,7 +179,7 @@ def grant_of(token: str) -> GrantFacts | None:
 
 def end(grant_id: int, *, now: int) -> bool:
     """End a grant and all its tokens; False if it had ended."""
-    return sql.change("UPDATE sites_grant SET ended_at = %s WHERE id = %s AND ended_at = 0", (now, grant_id)) == 1
+    return sql.execute("UPDATE sites_grant SET ended_at = %s WHERE id = %s AND ended_at = 0", (now, grant_id)) == 1
 
 
 def end_of_sessions(session_ids: Sequence[int], *, now: int) -> list[GrantFacts]:
@@ -191,7 +191,7 @@ def end_of_sessions(session_ids: Sequence[int], *, now: int) -> list[GrantFacts]
     if not session_ids:
         return []
     of_sessions = f"session_id IN ({', '.join(['%s'] * len(session_ids))})"
-    sql.change(
+    sql.execute(
         f"UPDATE sites_grant SET ended_at = %s WHERE {of_sessions} AND ended_at = 0 AND NOT offline",
         (now, *session_ids),
     )
@@ -225,11 +225,11 @@ def _select(where: str, *params: object) -> list[GrantFacts]:
 
 def sweep(*, now: int, keep: int = 24 * 3600) -> int:
     """Delete tokens and grants whose time is long over, and wipe what nobody can be handed again."""
-    sql.change(
+    sql.execute(
         "UPDATE sites_token SET repeat = NULL, repeat_until = 0 WHERE repeat_until > 0 AND repeat_until <= %s", (now,)
     )
-    sql.change("DELETE FROM sites_token WHERE expires_at < %s", (now - keep,))
-    return sql.change(
+    sql.execute("DELETE FROM sites_token WHERE expires_at < %s", (now - keep,))
+    return sql.execute(
         "DELETE FROM sites_grant WHERE expires_at < %s "
         "AND NOT EXISTS (SELECT 1 FROM sites_token t WHERE t.grant_id = sites_grant.id)",
         (now - keep,),
@@ -251,7 +251,7 @@ def _with_tokens(
     tokens = [ids.token() for _ in new]
     rows = [_values(token, one, now, replaced) for token, one in zip(tokens, new, strict=True)]
     if new and sql.writes_in_with():
-        done = sql.change(
+        done = sql.execute(
             f"WITH head (grant_id) AS ({head}) {_INTO_TOKENS} SELECT f.*, head.grant_id, 0 FROM head "
             f"CROSS JOIN (VALUES {', '.join([_NEW_ROW] * len(new))}) AS f",
             (*params, *(value for row in rows for value in row)),
@@ -276,7 +276,7 @@ def _values(token: str, new: NewToken, now: int, replaced: str = "") -> tuple[ob
 
 
 def _insert(grant_id: int, values: tuple[object, ...]) -> None:
-    sql.change(f"{_INTO_TOKENS} VALUES (%s, %s, %s, %s, %s, %s, %s, 0)", (*values, grant_id))
+    sql.execute(f"{_INTO_TOKENS} VALUES (%s, %s, %s, %s, %s, %s, %s, 0)", (*values, grant_id))
 
 
 def hash_token(token: str) -> str:

@@ -12,7 +12,7 @@ def add(kind: str, issuer: str, value: str, *, until: datetime) -> bool:
     """Whether this id is new; remembers it until it could no longer be valid. Atomic."""
     key = hashlib.sha256(f"{kind}|{len(issuer)}|{issuer}|{value}".encode("utf-8", "surrogatepass")).hexdigest()
     return (
-        sql.change(
+        sql.execute(
             "INSERT INTO sites_replaycacheentry (key, expires_at) VALUES (%s, %s) ON CONFLICT (key) DO NOTHING",
             (key, sql.at(until)),
         )
@@ -21,4 +21,4 @@ def add(kind: str, issuer: str, value: str, *, until: datetime) -> bool:
 
 
 def sweep(*, now: datetime) -> int:
-    return sql.change("DELETE FROM sites_replaycacheentry WHERE expires_at < %s", (sql.at(now),))
+    return sql.execute("DELETE FROM sites_replaycacheentry WHERE expires_at < %s", (sql.at(now),))

@@ -227,7 +227,7 @@ def _certificates(role: etree._Element) -> str:
             continue
         for held in described.iter(f"{{{xml_signature.DS}}}X509Certificate"):
             try:
-                found.append(xml_signature.pem(base64.b64decode("".join((held.text or "").split()))))
+                found.append(xml_signature.certificate_pem(base64.b64decode("".join((held.text or "").split()))))
             except (ValueError, binascii.Error) as trouble:
                 raise MetadataRefused("a certificate in it can't be read") from trouble
     return "".join(dict.fromkeys(found))

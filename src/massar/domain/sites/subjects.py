@@ -8,7 +8,7 @@ def of(site: str, person_id: int) -> str:
     found = sql.row("SELECT value FROM sites_subject WHERE site = %s AND person_id = %s", (site, person_id))
     if found:
         return found[0]
-    sql.change(
+    sql.execute(
         "INSERT INTO sites_subject (site, person_id, value) VALUES (%s, %s, %s) ON CONFLICT (site, person_id) DO NOTHING",
         (site, person_id, f"s{ids.short_token()}"),
     )

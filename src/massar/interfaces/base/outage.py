@@ -53,14 +53,14 @@ def survive_outage(view: View) -> View:
 
     @wraps(view)
     def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        sql.watch()
+        sql.track_writes()
         try:
             try:
                 return view(request, *args, **kwargs)
             except Error as trouble:
-                if not sql.lost_nothing(trouble):
+                if not sql.is_safe_to_repeat(trouble):
                     raise
-            sql.start_anew()
+            sql.discard_connection()
             note.warning("the connection to the database was cut; the request is done once more")
             return view(request, *args, **kwargs)
         except Error as trouble:

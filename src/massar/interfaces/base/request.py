@@ -11,7 +11,7 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest
 
 from massar.core import clock, ids
-from massar.core.browser import Browser, label
+from massar.core.browser import Browser, describe
 from massar.domain.sites import api as sites
 from massar.interfaces.base import cookies
 from massar.journeys.account import close_sessions
@@ -39,7 +39,7 @@ class Request(WSGIRequest):
         """What journeys may know of the browser."""
         return Browser(
             network=network(client_address(self)),
-            label=label(self.headers.get("User-Agent", "")),
+            label=describe(self.headers.get("User-Agent", "")),
             trusted_devices=cookies.TRUSTED_DEVICES.read(self)[:4096],
             recovery_browser=cookies.RECOVERY_BROWSER.read(self)[:64],
             language=self.chosen_language,

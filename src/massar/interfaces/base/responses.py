@@ -49,6 +49,6 @@ def start_session(request, response: HttpResponse, entered: SessionOpened) -> Ht
     """The cookies of a new full session. Any earlier session or half-done change of this browser is left behind."""
     rotate_token(request)  # forms opened before the sign-in no longer fit
     cookies.SESSION.write(response, entered.cookie)
-    cookies.TRUSTED_DEVICES.write(response, entered.devices)
+    cookies.TRUSTED_DEVICES.write(response, entered.trusted_devices)
     cookies.CHANGE.drop(response)
     return response

@@ -24,7 +24,7 @@ def language(request: Request) -> HttpResponse:
     if chosen in LANGUAGES:
         cookies.LANGUAGE.write(response, chosen)
         if request.signed_in:
-            people.directory.speak(request.signed_in.person.id, chosen)
+            people.directory.set_language(request.signed_in.person.id, chosen)
     return response
 
 

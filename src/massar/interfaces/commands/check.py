@@ -35,7 +35,7 @@ def _time_zone() -> None:
     zone = settings.MASSAR.time_zone
     table = time_zone_data.newest(zone)
     print(f"Times are those of {zone} by {table.name}, version {table.version or 'unknown'}.")
-    for doubt in table.doubts(clock.now()):
+    for doubt in table.warnings(clock.now()):
         print(f"Warning: {doubt}")
 
 
@@ -49,7 +49,7 @@ def _secrecy() -> list[str]:
     place, environment = tables.file(), Path(".env")
     found = [
         f"{one} is open to others on this machine: chmod 600."
-        for one in (place and private_files.open_to_others(place)) or ()
+        for one in (place and private_files.readable_by_others(place)) or ()
     ]
     if environment.is_file() and environment.stat().st_mode & stat.S_IRWXO:
         found.append(f"{environment.absolute()} holds the keys and is open to everybody on this machine: chmod o= it.")

@@ -83,7 +83,7 @@ def _sample_environment() -> dict[str, str]:
 def run(options: argparse.Namespace) -> int:
     private_files.make_folder(_folder())
     call_command("migrate", interactive=False, verbosity=0)
-    private_files.shut(private_files.open_to_others(Path(settings.DATABASES["default"]["NAME"])))
+    private_files.restrict_to_owner(private_files.readable_by_others(Path(settings.DATABASES["default"]["NAME"])))
     web_server.prepare_static()
     cast = subprocess.run(
         [sys.executable, "-m", "massar.interfaces.demo.seed"], check=True, text=True, capture_output=True

@@ -18,7 +18,7 @@ def run(options: argparse.Namespace) -> int:
     if place:
         private_files.make_folder(place.parent)
     call_command("migrate", interactive=False, verbosity=1)
-    if place and (open_to_others := private_files.open_to_others(place)):
-        private_files.shut(open_to_others)
+    if place and (open_to_others := private_files.readable_by_others(place)):
+        private_files.restrict_to_owner(open_to_others)
         print(f"Nobody else on this machine reads the database any more: {', '.join(map(str, open_to_others))}.")
     return 0

@@ -9,6 +9,8 @@ from django.conf import settings
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from massar.core import sql
+
 MIGRATE = "run `massar migrate` first"
 
 
@@ -40,7 +42,7 @@ def _named() -> str:
 def _of_the_place() -> str:
     """Looked at beforehand: SQLite makes a file where there is none, and the pool does not say why it can't connect."""
     if file() is None:
-        connection.line_of_its_own().close()
+        sql.dedicated_connection().close()
     elif not file().exists():
         return f"There is no database at {file()}: {MIGRATE}."
     return ""

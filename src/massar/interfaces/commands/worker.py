@@ -369,7 +369,7 @@ SWEEPS: tuple[Callable[[datetime], object], ...] = (
     lambda now: sites.grants.sweep(now=int(now.timestamp())),
     lambda now: sites.saved_requests.sweep(now=now),
     lambda now: sites.replay_cache.sweep(now=now),
-    lambda now: sql.fold_log(),
+    lambda now: sql.checkpoint_wal(),
 )
 
 

@@ -47,7 +47,7 @@ class Store:
         """Make the file when it is not there. The page only reads, so the receiver calls this."""
         private_files.make_folder(self._path.parent)
         private_files.make_file(self._path)  # what arrives holds secrets
-        private_files.shut(private_files.open_to_others(self._path))
+        private_files.restrict_to_owner(private_files.readable_by_others(self._path))
         with self._open() as database:
             database.execute("PRAGMA journal_mode=WAL")
             database.execute(_TABLE)

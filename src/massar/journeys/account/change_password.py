@@ -40,7 +40,7 @@ def by_temporary(
         if problems:
             sessions.changing.current_was_right(grant.id, now=now)
             return problems
-        phc = credentials.hashing.hashed(policy.canonical(new))
+        phc = credentials.hashing.hash_password(policy.canonical(new))
     except credentials.Busy:
         return Overloaded()
     return _recover(person, grant, phc, browser, now)
@@ -68,10 +68,10 @@ def _recover(person, grant, phc, browser, now) -> SessionOpened | Gone:
     people.contacts.lock(person.id)
     if not credentials.temporary.consume(grant.temporary_id, grant.claim, now=now):
         return Gone()
-    credentials.passwords.save(person.id, phc, now=now, forget_devices=True)
+    credentials.passwords.save(person.id, phc, now=now, distrust_devices=True)
     sessions.changing.end_all(person.id, now=now)
     ended = sessions.signed_in.end_all(person.id, now=now, why="recovered")
-    undone = people.contacts.settle_after_recovery(person.id, now=now, wait=settings.MASSAR.contact_wait)
+    undone = people.contacts.undo_pending_changes(person.id, now=now, wait=settings.MASSAR.contact_wait)
     password_limits.recovered(person)
     told = log_out_of_sites.end_grants_and_notify(person, ended, now=now, programs=True)
     dropped = edit_profile.as_undone(undone, now).dropped
@@ -111,7 +111,7 @@ def by_owner(
         problems = _problems(person, new, confirm, now)
         if problems:
             return problems
-        phc = credentials.hashing.hashed(policy.canonical(new))
+        phc = credentials.hashing.hash_password(policy.canonical(new))
     except credentials.Busy:
         return Overloaded()
     return _change(person, session_id, phc, browser, now)

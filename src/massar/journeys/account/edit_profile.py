@@ -120,7 +120,7 @@ def _propose(person, session_id: int | None, new: dict[str, str], browser, now) 
     sent = []
     for kind, value in new.items():
         contact = people.contacts.propose(person.id, kind, value, now=now, session_id=session_id)
-        _send_code(contact, person.spoken(browser.language), now)
+        _send_code(contact, person.preferred_language(browser.language), now)
         audit_log.record_event(
             "contact_proposed",
             now=now,
@@ -200,7 +200,7 @@ def resend(
     refused = _may_send(person.id, {contact.kind: contact.value}, browser, now)
     if refused:
         return refused
-    _send_code(contact, person.spoken(browser.language), now)
+    _send_code(contact, person.preferred_language(browser.language), now)
     audit_log.record_event(
         "contact_proposed",
         now=now,

@@ -33,7 +33,7 @@ def tell(
 
     Who adds and takes back without end causes no SMS without end: past the account's budget the mails alone tell it.
     """
-    language = person.spoken(browser.language)
+    language = person.preferred_language(browser.language)
     values = {
         "event": event,
         "when": now.isoformat(),

@@ -9,10 +9,10 @@ from django.conf import settings
 from massar.core import encryption
 from massar.domain.limits import api as limits
 from massar.domain.people.api import PersonFacts
-from massar.domain.sessions.api import Device
+from massar.domain.sessions.api import TrustedDevice
 
 
-def buckets_for(typed: str, person: PersonFacts | None, device: Device | None) -> list[limits.Bucket]:
+def buckets_for(typed: str, person: PersonFacts | None, device: TrustedDevice | None) -> list[limits.Bucket]:
     """A known device has a limit of its own. All others share the account's; an unknown account has one too."""
     if device:
         return [limits.rate_limits.SIGN_IN_DEVICE.bucket(device.person_id, device.nonce)]
@@ -36,7 +36,7 @@ def _whole_address(typed: str) -> str:
 
 
 def reserve(
-    typed: str, person: PersonFacts | None, device: Device | None, *, now: datetime
+    typed: str, person: PersonFacts | None, device: TrustedDevice | None, *, now: datetime
 ) -> tuple[list[limits.Bucket], limits.RateLimited | None]:
     """Reserves before anything is verified. A known device whose limit is spent falls to the shared one."""
     buckets = buckets_for(typed, person, device)

@@ -47,8 +47,8 @@ def ask(
         language=browser.language,
         network=browser.network,
         browser=browser.label,
-        devices=browser.trusted_devices,
-        asked=browser.recovery_browser,
+        trusted_devices=browser.trusted_devices,
+        recovery_browser=browser.recovery_browser,
     )
     with transaction.atomic(savepoint=False):
         buckets, refused = _reserve(browser, now)
@@ -172,8 +172,8 @@ def _tell(asked, judged: _Judged, now: datetime) -> None:
     browser = Browser(
         network=asked.network,
         label=asked.browser,
-        trusted_devices=asked.devices,
-        recovery_browser=asked.asked,
+        trusted_devices=asked.trusted_devices,
+        recovery_browser=asked.recovery_browser,
         language=asked.language,
     )
     audit_log.record_event(
@@ -207,7 +207,7 @@ def _wrong_contact(person, asked, now: datetime) -> _Judged:
     """Counted against network and browser, never against the account; it only changes the word in the audit log."""
     guesses = [
         limits.rate_limits.GUESS_NETWORK.bucket(person.id, asked.network),
-        limits.rate_limits.GUESS_BROWSER.bucket(asked.asked),
+        limits.rate_limits.GUESS_BROWSER.bucket(asked.recovery_browser),
     ]
     return _Judged(person, "guesses_spent") if limits.consume(guesses, now=now) else _Judged(person, "no_match")
 
@@ -216,7 +216,9 @@ def _way_to_send(person, contact, asked, asked_at: datetime, now: datetime) -> _
     """Which budget gives the message. Raises _Later where none does, and nothing has been sent since it was asked for."""
     people.contacts.lock(person.id)  # requests answered side by side still leave two secrets alive at most
     owner = (person.id, contact.kind, contact.value)
-    if asked.asked and limits.consume([limits.rate_limits.ASK_GAP.bucket(asked.asked, *owner)], now=now):
+    if asked.recovery_browser and limits.consume(
+        [limits.rate_limits.ASK_GAP.bucket(asked.recovery_browser, *owner)], now=now
+    ):
         return _Judged(person, "too_often")
     device = _known_device(person, asked, now)
     for buckets in _budgets_of_new_secrets(device, owner):
@@ -225,7 +227,7 @@ def _way_to_send(person, contact, asked, asked_at: datetime, now: datetime) -> _
     found = credentials.temporary.running(person.id, contact.id, now=now)
     if found and found.issued_at > asked_at:  # one message answers all who waited for it
         if found.expires_at is not None:
-            credentials.temporary.share(found, asked=asked.asked, sent_at=found.issued_at)
+            credentials.temporary.share(found, recovery_browser=asked.recovery_browser, sent_at=found.issued_at)
         return _Judged(person, "sent_meanwhile")
     refused = limits.consume([limits.rate_limits.SEND_AGAIN.bucket(*owner)], now=now)
     if refused:
@@ -235,7 +237,7 @@ def _way_to_send(person, contact, asked, asked_at: datetime, now: datetime) -> _
 
 def _known_device(person, asked, now: datetime):
     since = credentials.passwords.stored(person.id).devices_since
-    return sessions.devices.known(asked.devices, person.id, now=now, not_before=since)
+    return sessions.devices.find(asked.trusted_devices, person.id, now=now, not_before=since)
 
 
 def _budgets_of_new_secrets(device, owner: tuple) -> list[list[limits.Bucket]]:
@@ -267,7 +269,7 @@ def _send(judged: _Judged, asked, now: datetime) -> None:
     elif found.expires_at is None:
         return  # its message is still to leave
     else:
-        temporary_id = credentials.temporary.share(found, asked=asked.asked, sent_at=now)
+        temporary_id = credentials.temporary.share(found, recovery_browser=asked.recovery_browser, sent_at=now)
         _put(judged, asked, temporary_id, found.secret, now, expires_at=found.expires_at)
     refused = _charge(judged, now) if judged.contact.kind == "phone" else None
     if refused:
@@ -286,7 +288,7 @@ def _issue(judged: _Judged, asked, now: datetime) -> None:
         judged.person.id,
         channel=channel,
         contact_id=judged.contact.id,
-        asked=asked.asked,
+        recovery_browser=asked.recovery_browser,
         known=judged.known,
         now=now,
     )
@@ -302,7 +304,7 @@ def _put(
     delivery.outbox.put(
         purpose="temporary_password",
         channel=channel,
-        language=person.spoken(asked.language),
+        language=person.preferred_language(asked.language),
         person_id=person.id,
         to=contact.value,
         temporary_id=temporary_id,

@@ -79,10 +79,10 @@ def _enter_with_password(login, person, stored, password, browser, earlier, now)
 
 def _refresh_hash(person, stored, typed: str) -> None:
     """Today's parameters, when there is time for it; if not, at the next sign-in."""
-    if not credentials.hashing.outdated(stored.phc):
+    if not credentials.hashing.needs_rehash(stored.phc):
         return
     with contextlib.suppress(credentials.Busy):
-        credentials.passwords.rehash(person.id, credentials.hashing.hashed(typed), stored)
+        credentials.passwords.rehash(person.id, credentials.hashing.hash_password(typed), stored)
 
 
 @transaction.atomic
@@ -92,7 +92,7 @@ def _open_session(person, stored, buckets, browser, earlier, now) -> SessionOpen
         audit_log.record_event("sign_in_refused", now=now, person_id=person.id, outcome="wrong", browser=browser)
         return WrongSecret()
     password_limits.proven(person, buckets, now=now)
-    credentials.temporary.end_asked_by(person.id, browser.recovery_browser, now=now)
+    credentials.temporary.end_those_of_browser(person.id, browser.recovery_browser, now=now)
     return open_session(person, how="password", browser=browser, now=now, earlier=earlier)
 
 
@@ -106,7 +106,7 @@ def open_session(
 ) -> SessionOpened:
     """A full session, new or the person's `earlier` one renewed, and a fresh device entry, inside the caller's transaction."""
     if browser.language and browser.language != person.language:
-        people.directory.speak(person.id, browser.language)
+        people.directory.set_language(person.id, browser.language)
     session_id, cookie = _renewed(person, earlier, how, browser, now) or _opened(person, how, browser, now)
     audit_log.record_event("sign_in", now=now, person_id=person.id, session_id=session_id, outcome=how, browser=browser)
     devices = sessions.devices.remember(browser.trusted_devices, person.id, now=now)
@@ -141,7 +141,9 @@ def _enter_with_code(person, stored, secret, browser, now):
 @transaction.atomic(savepoint=False)
 def _counted(person, secret, browser, now) -> credentials.temporary.Match | WrongSecret | SecretExpired:
     """The try is counted and told in one commit, and nothing is answered before it: no clock tells where a code lives."""
-    match = credentials.temporary.match(person.id if person else None, secret, asked=browser.recovery_browser, now=now)
+    match = credentials.temporary.match(
+        person.id if person else None, secret, recovery_browser=browser.recovery_browser, now=now
+    )
     if match is not None and person.active and not match.late:
         return match
     late = match is not None and person.active
@@ -170,7 +172,7 @@ def _claim(person, temporary_id, browser, now) -> MustChangePassword | SecretExp
 def _known_device(person, stored, browser, now):
     if person is None:
         return None
-    return sessions.devices.known(browser.trusted_devices, person.id, now=now, not_before=stored.devices_since)
+    return sessions.devices.find(browser.trusted_devices, person.id, now=now, not_before=stored.devices_since)
 
 
 def prove_again(

@@ -59,7 +59,9 @@ def add(new: NewPerson, *, now: datetime) -> Done | Problems:
         if wrong:
             transaction.set_rollback(True)
             return wrong
-        credentials.passwords.save(person_id, credentials.hashing.hashed(policy.canonical(new.password)), now=now)
+        credentials.passwords.save(
+            person_id, credentials.hashing.hash_password(policy.canonical(new.password)), now=now
+        )
     audit_log.record_event("person_added", now=now, person_id=person_id)
     return Done()
 
@@ -89,7 +91,7 @@ def _odd_names(new: NewPerson) -> dict[str, list[Problem]]:
     names = (new.first_ar, new.last_ar, new.first_latin, new.last_latin)
     school = new.establishment or ()
     odd = any(len(n) > LONGEST_NAME for n in names) or any(len(n) > 2 * LONGEST_NAME for n in school)
-    odd = odd or any(normalize.is_unseen(sign) for name in (*names, *school) for sign in name)
+    odd = odd or any(normalize.is_invisible(sign) for name in (*names, *school) for sign in name)
     return {"name": [Problem("name_shape")]} if odd else {}
 
 

@@ -70,7 +70,7 @@ class Migration(migrations.Migration):
                         max_length=8,
                     ),
                 ),
-                ("asked_hmac", models.CharField(blank=True, max_length=64)),
+                ("recovery_browser_hmac", models.CharField(blank=True, max_length=64)),
                 ("issued_at", models.DateTimeField()),
                 ("expires_at", models.DateTimeField(null=True)),
                 ("tries", models.PositiveIntegerField(default=0)),

@@ -29,20 +29,20 @@ def ask(request: Request) -> HttpResponse:
 
 
 def _ask(request, typed: dict) -> HttpResponse:
-    asked = request.browser.recovery_browser or ids.token()
+    recovery_browser = request.browser.recovery_browser or ids.token()
     outcome = journey.ask(
         typed_login=typed["user"],
         channel=typed["channel"],
         typed_contact=typed[typed["channel"]],
         ask_id=typed["ask_id"],
-        browser=replace(request.browser, recovery_browser=asked),
+        browser=replace(request.browser, recovery_browser=recovery_browser),
         now=request.now,
     )
     if isinstance(outcome, TooManyAttempts):
         return errors.render_error(request, 429, wait_until=outcome.until)
     saved_request.extend_for_recovery(request, channel="sms" if typed["channel"] == "phone" else "email")
     response = see_other(f"{redirect_to('recovery_asked')['Location']}?by={typed['channel']}")
-    cookies.RECOVERY_BROWSER.write(response, asked)
+    cookies.RECOVERY_BROWSER.write(response, recovery_browser)
     # The next page has the sign-in form at hand: nobody types a long address twice on a small phone.
     cookies.RECOVERY_LOGIN.write(response, text.login(typed["user"]))
     return response
