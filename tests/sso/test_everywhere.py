@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from massar.core.browser import Browser
 from massar.domain.delivery.models import Message
 from massar.domain.sessions import api as sessions
 from massar.domain.sites.api import Registry, Site
@@ -70,7 +71,7 @@ def in_all_sites(cast, clock, person=None) -> Visitor:
     here = close_sessions.authenticate(cookie=visitor.cookies["massar-session"], now=clock())
     for site in SITES:
         enter = access.decide(site=site, signed_in=here, now=clock())
-        access.open_visit(site=site, enter=enter, scope="openid", nonce="", life=3600, now=clock())
+        access.open_visit(site=site, granted=enter, scope="openid", life=3600, browser=Browser(), now=clock())
     return visitor
 
 

@@ -173,8 +173,7 @@ def _end_family_of_used(key: str, kind: str, site: str, now: int) -> None:
 
 def grant_of(token: str) -> GrantFacts | None:
     """Find the grant of any token of ours, live or not, for revocation (RFC 7009 §2.1)."""
-    found = sql.row(f"SELECT {COLUMNS} FROM {TABLES} WHERE t.hash = %s", (hash_token(token),))
-    return GrantFacts._make(found) if found else None
+    return sql.select_one(GrantFacts, f"SELECT {COLUMNS} FROM {TABLES} WHERE t.hash = %s", (hash_token(token),))
 
 
 def end(grant_id: int, *, now: int) -> bool:
@@ -219,8 +218,7 @@ def visits(site: str, person_id: int) -> list[GrantFacts]:
 
 
 def _select(where: str, *params: object) -> list[GrantFacts]:
-    found = sql.rows(f"SELECT {COLUMNS} FROM sites_grant g WHERE {where}", params)
-    return [GrantFacts._make(row) for row in found]
+    return sql.select(GrantFacts, f"SELECT {COLUMNS} FROM sites_grant g WHERE {where}", params)
 
 
 def sweep(*, now: int, keep: int = 24 * 3600) -> int:

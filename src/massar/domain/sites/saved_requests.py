@@ -1,4 +1,7 @@
-"""A site's request that waits while its person signs in, recovers or changes a password. Kept here, not in the browser."""
+"""A site's request that waits while its person signs in, recovers or changes a password.
+
+It is kept here, not in the browser: that holds a reference.
+"""
 
 from __future__ import annotations
 
@@ -11,44 +14,51 @@ from massar.domain.sites.models import SavedRequest
 LIFE = timedelta(hours=1)
 
 
-def save(request: dict, *, now: datetime) -> str:
-    """Keeps a request (texts only); returns the reference for the browser's cookie."""
+def save(request: dict[str, str], *, now: datetime) -> str:
+    """Save a request; returns the reference for the browser's cookie."""
     ref = ids.token()
-    tag = _tag(ref)
+    index = _index(ref)
+    plain = json.dumps(request).encode()
     SavedRequest.objects.create(
-        ref=tag,
-        ciphertext=encryption.data_keys().encrypt(json.dumps(request).encode(), associated_data=f"saved-request|{tag}"),
+        ref=index,
+        ciphertext=encryption.data_keys().encrypt(plain, associated_data=_associated_data(index)),
         created_at=now,
         expires_at=now + LIFE,
     )
     return ref
 
 
-def read(ref: str, *, now: datetime) -> dict | None:
-    """The request, still waiting."""
-    row = SavedRequest.objects.filter(ref=_tag(ref), expires_at__gt=now).first() if ref else None
+def read(ref: str, *, now: datetime) -> dict[str, str] | None:
+    """Read a request that still waits."""
+    row = SavedRequest.objects.filter(ref=_index(ref), expires_at__gt=now).first() if ref else None
     if row is None:
         return None
     try:
-        return json.loads(encryption.data_keys().decrypt(row.ciphertext, associated_data=f"saved-request|{row.ref}"))
+        plain = encryption.data_keys().decrypt(bytes(row.ciphertext), associated_data=_associated_data(row.ref))
     except encryption.DecryptionFailed:
         return None
+    request: dict[str, str] = json.loads(plain)
+    return request
 
 
 def extend(ref: str, *, until: datetime, now: datetime) -> None:
-    """Keeps it until then, if it still waits and would have ended before."""
-    SavedRequest.objects.filter(ref=_tag(ref), expires_at__gt=now, expires_at__lt=until).update(expires_at=until)
+    """Let a request wait until then, if it still waits and would have ended before."""
+    SavedRequest.objects.filter(ref=_index(ref), expires_at__gt=now, expires_at__lt=until).update(expires_at=until)
 
 
 def delete(ref: str) -> None:
-    """It was answered."""
+    """Delete a request that was answered."""
     if ref:
-        SavedRequest.objects.filter(ref=_tag(ref)).delete()
+        SavedRequest.objects.filter(ref=_index(ref)).delete()
 
 
 def sweep(*, now: datetime) -> int:
     return SavedRequest.objects.filter(expires_at__lte=now).delete()[0]
 
 
-def _tag(ref: str) -> str:
+def _index(ref: str) -> str:
     return encryption.data_keys().blind_index("saved-request", ref)
+
+
+def _associated_data(index: str) -> str:
+    return f"saved-request|{index}"

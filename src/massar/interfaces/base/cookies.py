@@ -80,8 +80,8 @@ def write_recent_logout(response: HttpResponse, leaving: RecentLogout, left: tup
 
     left: the sites that have confirmed through this browser.
     """
-    asker = [*astuple(leaving.asker)] if leaving.asker else []
-    facts = [leaving.person_id, int(leaving.since.timestamp()), leaving.session_id, leaving.alone, left, asker]
+    requester = [*astuple(leaving.requester)] if leaving.requester else []
+    facts = [leaving.person_id, int(leaving.since.timestamp()), leaving.session_id, leaving.alone, left, requester]
     body = base64.urlsafe_b64encode(json.dumps(facts).encode()).decode()
     RECENT_LOGOUT.write(response, f"{body}.{encryption.browser_keys().sign('told', body)}")
 
@@ -91,8 +91,12 @@ def read_recent_logout(request: HttpRequest) -> tuple[RecentLogout, tuple[str, .
     body, _, tag = RECENT_LOGOUT.read(request)[:LONGEST].rpartition(".")
     if not tag or not encryption.browser_keys().verify(tag, "told", body):
         return None
-    person_id, since, session_id, alone, left, asker = json.loads(base64.urlsafe_b64decode(body))
+    person_id, since, session_id, alone, left, requester = json.loads(base64.urlsafe_b64decode(body))
     leaving = RecentLogout(
-        person_id, datetime.fromtimestamp(since, tz=UTC), session_id, alone, LogoutRequester(*asker) if asker else None
+        person_id,
+        datetime.fromtimestamp(since, tz=UTC),
+        session_id,
+        alone,
+        LogoutRequester(*requester) if requester else None,
     )
     return (leaving, tuple(left)) if request.now - leaving.since < RECENT_LOGOUT.life else None

@@ -29,12 +29,12 @@ def redirect_to(name: str, **kwargs) -> HttpResponse:
 
 
 def redirect_to_logout_status(
-    signed_in: SignedIn, *, now: datetime, asker: LogoutRequester | None = None, left: tuple[str, ...] = ()
+    signed_in: SignedIn, *, now: datetime, requester: LogoutRequester | None = None, left: tuple[str, ...] = ()
 ) -> HttpResponse:
     """To the list of the sites, for the browser whose session has just ended. left: sites that know by themselves."""
     response = redirect_to("everywhere")
     cookies.write_recent_logout(
-        response, RecentLogout(signed_in.person.id, now, signed_in.session.id, alone=True, asker=asker), left
+        response, RecentLogout(signed_in.person.id, now, signed_in.session.id, alone=True, requester=requester), left
     )
     return response
 

@@ -17,13 +17,13 @@ from massar.interfaces.base.responses import see_other
 from massar.journeys.sso import save_request
 
 
-def save_and_sign_in(request: Request, asked: dict) -> HttpResponse:
+def save_and_sign_in(request: Request, asked: dict[str, str]) -> HttpResponse:
     """Keeps the request and leads to the sign-in page. What waited before is given up."""
     sites.saved_requests.delete(cookies.SAVED_REQUEST.read(request))
     return save(request, see_other(reverse("sign_in")), asked)
 
 
-def save(request: Request, response: HttpResponse, asked: dict) -> HttpResponse:
+def save(request: Request, response: HttpResponse, asked: dict[str, str]) -> HttpResponse:
     """The response with the reference in a cookie; or, over the budget, with a sentence for the page it leads to."""
     ref = save_request.save(asked, signed_in=request.signed_in, browser=request.browser, now=request.now)
     if ref:

@@ -29,13 +29,12 @@ AMR = ("pwd",)  # RFC 8176
 
 @dataclass(frozen=True)
 class AccessGranted:
-    """The person may enter. Times are aware; `acr` is the strongest that is true."""
+    """The person may enter. `acr` is the strongest that is true."""
 
     person: people.PersonFacts
     session_id: int
     auth_time: datetime
     acr: str
-    recovered_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -62,32 +61,29 @@ def decide(
     fresh_since: datetime | None = None,
     no_recent_recovery: bool = False,
 ) -> AccessGranted | SignInRequired | AccessDenied:
-    """Whether the person behind the browser may enter the site now.
+    """Decide whether the person behind the browser may enter the site now. The registry may ask for as much by itself.
 
-    max_age: seconds that the sign-in may be old (OIDC Core §3.1.2.1). fresh_since: it must be newer than that
-    (prompt=login, ForceAuthn). no_recent_recovery: the site asks for ACR_NO_RECENT_RECOVERY. The registry may ask for as
-    much by itself.
+    Args:
+        max_age: seconds that the sign-in may be old (OIDC Core §3.1.2.1).
+        fresh_since: the sign-in must be newer than that (prompt=login, ForceAuthn).
+        no_recent_recovery: the site asks for ACR_NO_RECENT_RECOVERY.
     """
     if signed_in is None:
         return SignInRequired(again=False)
-    signed_in_at = signed_in.session.signed_in_at
-    too_old = max_age is not None and now - signed_in_at > timedelta(seconds=max_age)
-    if too_old or is_stale(site, signed_in_at, now=now) or (fresh_since is not None and signed_in_at < fresh_since):
+    person, session = signed_in.person, signed_in.session
+    too_old = max_age is not None and now - session.signed_in_at > timedelta(seconds=max_age)
+    not_anew = fresh_since is not None and session.signed_in_at < fresh_since
+    if too_old or not_anew or is_stale(site, session.signed_in_at, now=now):
         return SignInRequired(again=True)
-    if not has_role(site, signed_in.person):
+    if not has_role(site, person):
         return AccessDenied("role")
-    recovered_at = credentials.passwords.recovered_at(signed_in.person.id)
+    recovered_at = credentials.passwords.recovered_at(person.id)
     opens_at = _opens_at(site, recovered_at, no_recent_recovery)
     if opens_at and now < opens_at:
         return AccessDenied("recovered", opens_at)
-    no_recovery = recovered_at is None or now >= recovered_at + RECENT_RECOVERY
-    return AccessGranted(
-        signed_in.person,
-        signed_in.session.id,
-        signed_in_at,
-        ACR_NO_RECENT_RECOVERY if no_recovery else ACR_PASSWORD,
-        recovered_at,
-    )
+    recovered_lately = recovered_at is not None and now < recovered_at + RECENT_RECOVERY
+    acr = ACR_PASSWORD if recovered_lately else ACR_NO_RECENT_RECOVERY
+    return AccessGranted(person, session.id, session.signed_in_at, acr)
 
 
 def _opens_at(site: sites.Site, recovered_at: datetime | None, no_recent_recovery: bool = False) -> datetime | None:
@@ -98,7 +94,7 @@ def _opens_at(site: sites.Site, recovered_at: datetime | None, no_recent_recover
 def opening_times(
     registered: Iterable[sites.Site], *, person: people.PersonFacts, now: datetime
 ) -> dict[str, datetime]:
-    """From when those sites open that refuse the person now because of a recovery, by slug. What `judge` would say."""
+    """From when those sites open that `decide` denies the person now because of a recovery, by slug."""
     recovered_at = credentials.passwords.recovered_at(person.id)
     opening = {site.slug: _opens_at(site, recovered_at) for site in registered if has_role(site, person)}
     return {slug: at for slug, at in opening.items() if at and at > now}
@@ -115,7 +111,7 @@ def has_role(site: sites.Site, person: people.PersonFacts) -> bool:
 
 @dataclass(frozen=True)
 class Visit:
-    """A visit. subject, sid: what the site calls the person and the session."""
+    """A person has entered a site. subject, sid: what the site calls the person and the session."""
 
     grant_id: int
     subject: str
@@ -123,37 +119,37 @@ class Visit:
 
 
 def open_visit(
-    *, site: sites.Site, enter: AccessGranted, scope: str, nonce: str, life: int, now: datetime, offline: bool = False
+    *,
+    site: sites.Site,
+    granted: AccessGranted,
+    scope: str,
+    life: int,
+    browser: Browser,
+    now: datetime,
+    nonce: str = "",
+    offline: bool = False,
 ) -> Visit:
-    """Opens the grant that all of this visit's tokens belong to. offline: it outlives the session."""
-    subject, sid = sites.subjects.of(site.slug, enter.person.id), log_out_of_sites.sid(site.slug, enter.session_id)
+    """Open the grant that all of this visit's tokens belong to, and record it. offline: it outlives the session."""
+    person, session_id = granted.person, granted.session_id
+    subject, sid = sites.subjects.of(site.slug, person.id), log_out_of_sites.sid(site.slug, session_id)
     grant_id = sites.grants.open_grant(
         site=site.slug,
         scope=scope,
         now=int(now.timestamp()),
         life=life,
-        person_id=enter.person.id,
-        session_id=enter.session_id,
+        person_id=person.id,
+        session_id=session_id,
         subject=subject,
-        login=enter.person.login,
-        auth_time=int(enter.auth_time.timestamp()),
+        login=person.login,
+        auth_time=int(granted.auth_time.timestamp()),
         nonce=nonce,
         sid=sid,
         offline=offline,
     )
-    return Visit(grant_id, subject, sid)
-
-
-def record_entry(*, site: sites.Site, enter: AccessGranted, browser: Browser, now: datetime) -> None:
-    """The audit log of a visit."""
     audit_log.record_event(
-        "site_entered",
-        now=now,
-        person_id=enter.person.id,
-        session_id=enter.session_id,
-        outcome=site.slug,
-        browser=browser,
+        "site_entered", now=now, person_id=person.id, session_id=session_id, outcome=site.slug, browser=browser
     )
+    return Visit(grant_id, subject, sid)
 
 
 def record_denial(*, site: sites.Site, signed_in: SignedIn, why: AccessDenied, browser: Browser, now: datetime) -> None:
@@ -170,12 +166,9 @@ def record_denial(*, site: sites.Site, signed_in: SignedIn, why: AccessDenied, b
 
 def claims_of(person: people.PersonFacts, *, names: set[str]) -> dict[str, str]:
     """The attributes a site may have, by standard name. Personal contacts are never among them (decision 28)."""
-    latin = {
+    known = {
         "given_name": person.first_latin or person.first_ar,
         "family_name": person.last_latin or person.last_ar,
-    }
-    held = {
-        **latin,
         "name": person.name("fr"),
         "name_ar": person.name("ar"),
         "email": person.login,
@@ -184,7 +177,7 @@ def claims_of(person: people.PersonFacts, *, names: set[str]) -> dict[str, str]:
         "role": person.role,
         "locale": person.language,
     }
-    return {k: v for k, v in held.items() if v and k in names}
+    return {name: value for name, value in known.items() if value and name in names}
 
 
 def subject_of(site: sites.Site, login: str) -> str | None:

@@ -30,12 +30,12 @@ LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 class LogoutRequester:
     """The site that began a sign-out and waits for the browser. address: where to; '' with SAML, which is answered anew.
 
-    asked, relay_state: of its LogoutRequest.
+    request_id, relay_state: of its LogoutRequest.
     """
 
     site: str
     address: str = ""
-    asked: str = ""
+    request_id: str = ""
     relay_state: str = ""
 
 
@@ -43,14 +43,14 @@ class LogoutRequester:
 class RecentLogout:
     """What this browser may still see and do after a sign-out: whose sessions ended since then, and which was its own.
 
-    alone: this session ended and no other. asker: None if the person began here.
+    alone: this session ended and no other. requester: None if the person began here.
     """
 
     person_id: int
     since: datetime
     session_id: int
     alone: bool = False
-    asker: LogoutRequester | None = None
+    requester: LogoutRequester | None = None
 
 
 @dataclass(frozen=True)
@@ -90,71 +90,65 @@ def is_sid_of(said: str, site: str, session_id: int) -> bool:
 def end_grants_and_notify(
     person: people.PersonFacts, session_ids: list[int], *, now: datetime, programs: bool = False
 ) -> int:
-    """Ends what these sessions granted and puts one message for each site, session and name of the person there.
-
-    programs: ends what outlives the person's sessions as well. Returns how many messages were put.
+    """End what these sessions granted and queue one message for each site, session and name of the person there.
 
     Inside the transaction that ends the sessions.
+
+    Args:
+        programs: end what outlives the person's sessions as well.
+
+    Returns:
+        How many messages were queued.
     """
     moment = int(now.timestamp())
     grants = sites.grants.end_of_sessions(session_ids, now=moment)
-    grants += _programs_ended(person.id, moment) if programs else []
-    return _put_all(person, grants, now)
-
-
-def _programs_ended(person_id: int, moment: int) -> list[sites.GrantFacts]:
-    return [one for one in sites.grants.offline_of(person_id, now=moment) if sites.grants.end(one.id, now=moment)]
+    offline = sites.grants.offline_of(person.id, now=moment) if programs else []
+    return _notify(person, grants + [one for one in offline if sites.grants.end(one.id, now=moment)], now)
 
 
 def end_program(person: people.PersonFacts, grant_id: int, *, now: datetime) -> sites.GrantFacts | None:
-    """Ends one that outlives the sessions, and tells its site; None: it is none of this person's."""
+    """End one grant that outlives the sessions, and tell its site; None: it is none of this person's."""
     moment = int(now.timestamp())
     found = next((one for one in sites.grants.offline_of(person.id, now=moment) if one.id == grant_id), None)
     if found is None or not sites.grants.end(found.id, now=moment):
         return None
-    _put_all(person, [found], now)
+    _notify(person, [found], now)
     return found
 
 
-def _put_all(person: people.PersonFacts, grants: list[sites.GrantFacts], now: datetime) -> int:
-    visits = {(g.site, g.session_id, g.sid, name_kind(g)): g for g in grants}
-    told = [
-        g for g in visits.values() if (site := _registered(g.site)) and (site.slo_soap or site.backchannel_logout_uri)
-    ]
-    for grant in told:
-        _put(person, _registered(grant.site), grant, now)
-    return len(told)
-
-
-def _registered(slug: str) -> sites.Site | None:
-    return settings.MASSAR.sites.by_slug.get(slug)
+def _notify(person: people.PersonFacts, grants: list[sites.GrantFacts], now: datetime) -> int:
+    queued = 0
+    for grant in {(g.site, g.session_id, g.sid, name_kind(g)): g for g in grants}.values():
+        site = settings.MASSAR.sites.by_slug.get(grant.site)
+        to = site and (site.slo_soap or site.backchannel_logout_uri)
+        if not site or not to:
+            continue
+        queued += 1
+        delivery.outbox.put(
+            purpose="site_logout",
+            channel="soap" if site.slo_soap else "site",
+            language=person.language,
+            person_id=person.id,
+            to=to,
+            values={
+                "site": site.slug,
+                "subject": grant.subject,
+                "sid": grant.sid,
+                "login": grant.login,
+                "kind": name_kind(grant),
+            },
+            now=now,
+            within=WITHIN,
+            priority=1,
+            about=site.slug,
+        )
+    return queued
 
 
 def name_kind(grant: sites.GrantFacts) -> str:
     """The kind of NameID that a SAML site was told at that visit; '' for other sites."""
     protocol, _, kind = grant.scope.partition(" ")
     return kind if protocol == "saml" else ""
-
-
-def _put(person, site, grant: sites.GrantFacts, now: datetime) -> None:
-    delivery.outbox.put(
-        purpose="site_logout",
-        channel="soap" if site.slo_soap else "site",
-        language=person.language,
-        person_id=person.id,
-        to=site.slo_soap or site.backchannel_logout_uri,
-        values={
-            "site": site.slug,
-            "subject": grant.subject,
-            "sid": grant.sid,
-            "login": grant.login,
-            "kind": name_kind(grant),
-        },
-        now=now,
-        within=WITHIN,
-        priority=1,
-        about=site.slug,
-    )
 
 
 def logout_token(message: delivery.QueuedMessage, *, now: datetime) -> str:
@@ -180,10 +174,13 @@ def logout_token_for(site: sites.Site, subject: str, session: str, *, now: datet
 
 
 def logout_statuses(person_id: int, *, since: datetime, left: tuple[str, ...] = ()) -> list[LogoutStatus]:
-    """What the sites of sessions that ended since then said, newest word of each: an older session there may have run
-    out, and some sites answer that it was none.
+    """What the sites of sessions that ended since then said, newest word of each.
 
-    A gated site needs no word: its gate asks the account at every request. left: sites that confirmed through the browser.
+    An older session there may have run out, and some sites answer that it was none. A gated site needs no word: its gate
+    asks the account at every request.
+
+    Args:
+        left: sites that confirmed through the browser.
     """
     states = {"submitted": "confirmed", "queued": "waiting", "sending": "waiting"}
     said = dict.fromkeys(left, "confirmed")
@@ -191,26 +188,27 @@ def logout_statuses(person_id: int, *, since: datetime, left: tuple[str, ...] = 
         said[slug] = "confirmed" if slug in left else states.get(state, "failed")
     opened = {grant.site for grant in sites.grants.ended_since(person_id, since=int(since.timestamp()))}
     return [
-        LogoutStatus(site, said.get(site.slug) or _without_message(site))
+        LogoutStatus(site, said.get(site.slug) or _state_without_message(site))
         for site in settings.MASSAR.sites.sites
         if site.slug in said or site.slug in opened
     ]
+
+
+def _state_without_message(site: sites.Site) -> str:
+    if site.protocol == "gate":
+        return "confirmed"
+    return "open" if supports_browser_logout(site) else "unreachable"
 
 
 def has_left_open(person_id: int, sessions: Collection[int], *, since: datetime, left: tuple[str, ...] = ()) -> bool:
     """Whether a site that only the browser can tell was opened by one of those sessions, which have ended since then.
 
     Another session may have ended in the same second, having given way to a newer one: its sites are not this browser's.
-    left: sites that know, because they have confirmed through the browser or asked for it themselves.
+
+    Args:
+        left: sites that know, because they have confirmed through the browser or asked for it themselves.
     """
     ended = sites.grants.ended_since(person_id, since=int(since.timestamp()))
     opened = {grant.site for grant in ended if grant.session_id in sessions}
-    return any(
-        one.state == "open" and one.site.slug in opened for one in logout_statuses(person_id, since=since, left=left)
-    )
-
-
-def _without_message(site: sites.Site) -> str:
-    if site.protocol == "gate":
-        return "confirmed"
-    return "open" if supports_browser_logout(site) else "unreachable"
+    statuses = logout_statuses(person_id, since=since, left=left)
+    return any(one.state == "open" and one.site.slug in opened for one in statuses)

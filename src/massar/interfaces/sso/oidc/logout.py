@@ -105,8 +105,8 @@ def _sign_out(request: Request, signed_in: SignedIn, asked: EndSessionRequest) -
     if len(way) <= LONGEST_WAY and has_left_open(
         signed_in.person.id, [signed_in.session.id], since=request.now, left=left
     ):
-        asker = LogoutRequester(asked.site.slug, way) if asked.site and way else None
-        response = redirect_to_logout_status(signed_in, now=request.now, asker=asker, left=left)
+        requester = LogoutRequester(asked.site.slug, way) if asked.site and way else None
+        response = redirect_to_logout_status(signed_in, now=request.now, requester=requester, left=left)
     else:
         response = _send_back(request, asked)
     response = saved_request.discard(request, response)

@@ -138,21 +138,23 @@ def _list_sites(request: Request, requested: RequestedLogout, outcome: LogoutOut
     site, relay_state, signed_in = requested.site, requested.relay_state, request.signed_in
     if signed_in is None or not (outcome.ended_here and outcome.is_partial) or len(relay_state) > LONGEST_SAVED:
         return None
-    asker = LogoutRequester(site.slug, asked=requested.id, relay_state=relay_state) if site.slo_answers else None
-    return redirect_to_logout_status(signed_in, now=request.now, asker=asker, left=(site.slug,))
+    requester = (
+        LogoutRequester(site.slug, request_id=requested.id, relay_state=relay_state) if site.slo_answers else None
+    )
+    return redirect_to_logout_status(signed_in, now=request.now, requester=requester, left=(site.slug,))
 
 
 @require_GET
 def answer(request: Request) -> HttpResponse:
     """From the list on to the site that had asked, with the LogoutResponse that it waits for."""
     told = cookies.read_recent_logout(request)
-    asker = told[0].asker if told else None
-    site = settings.MASSAR.sites.by_slug.get(asker.site) if asker else None
-    if told is None or asker is None or site is None or not site.slo_answers or not asker.asked:
+    requester = told[0].requester if told else None
+    site = settings.MASSAR.sites.by_slug.get(requester.site) if requester else None
+    if told is None or requester is None or site is None or not site.slo_answers or not requester.request_id:
         return redirect_to("sign_in")
     leaving, left = told
     partial = log_out_of_sites.has_left_open(leaving.person_id, [leaving.session_id], since=leaving.since, left=left)
-    requested = RequestedLogout(site, asker.asked, "", (), asker.relay_state)
+    requested = RequestedLogout(site, requester.request_id, "", (), requester.relay_state)
     return _answer_site(request, requested, LogoutOutcome(knows_name=True, ended_here=False, is_partial=partial))
 
 

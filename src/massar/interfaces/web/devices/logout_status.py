@@ -11,9 +11,9 @@ from massar.journeys.sso import log_out_of_sites
 from massar.journeys.sso.log_out_of_sites import RecentLogout
 
 
-def asker(leaving: RecentLogout | None) -> tuple[Site, str] | None:
+def requester(leaving: RecentLogout | None) -> tuple[Site, str] | None:
     """The site that waits for this browser, and the way there."""
-    begun = leaving.asker if leaving else None
+    begun = leaving.requester if leaving else None
     site = settings.MASSAR.sites.by_slug.get(begun.site) if begun else None
     return (site, begun.address or reverse("saml_answer")) if site else None
 

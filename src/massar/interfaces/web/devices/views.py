@@ -100,7 +100,7 @@ def everywhere(request: Request) -> HttpResponse:
         "devices/everywhere.html",
         told=logout_status.shown(request, seen),
         alone=bool(leaving and leaving.alone),
-        asker=logout_status.asker(leaving),
+        requester=logout_status.requester(leaving),
     )
 
 

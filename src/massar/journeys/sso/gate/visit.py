@@ -65,8 +65,7 @@ def start(
 def _issue_ticket(page: GatedPage, state: str, granted: AccessGranted, browser: Browser, now: datetime) -> str:
     # A session never lives longer, and the gate asks for the session each time.
     life = int(settings.MASSAR.session_longest / timedelta(seconds=1))
-    visit = access.open_visit(site=page.site, enter=granted, scope="gate", nonce="", life=life, now=now)
-    access.record_entry(site=page.site, enter=granted, browser=browser, now=now)
+    visit = access.open_visit(site=page.site, granted=granted, scope="gate", life=life, browser=browser, now=now)
     ticket = sites.grants.NewToken(TICKET, TICKET_LIFE, {"uri": page.uri, "state": state})
     return sites.grants.issue(visit.grant_id, ticket, now=int(now.timestamp()))
 

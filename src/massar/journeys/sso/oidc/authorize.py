@@ -91,9 +91,15 @@ def _issue_code(
     of_session = min(sites.grants.REFRESH_LIFE, int((signed_in.session.expires_at - now).total_seconds()))
     life = site.offline_life if offline else max(1, of_session)
     visit = access.open_visit(
-        site=site, enter=granted, scope=asked.scope, nonce=asked.nonce, life=life, now=now, offline=offline
+        site=site,
+        granted=granted,
+        scope=asked.scope,
+        nonce=asked.nonce,
+        life=life,
+        browser=browser,
+        now=now,
+        offline=offline,
     )
-    access.record_entry(site=site, enter=granted, browser=browser, now=now)
     binding = {"redirect_uri": asked.redirect_uri, "challenge": asked.challenge, "acr": granted.acr}
     code = sites.grants.NewToken("code", sites.grants.CODE_LIFE, binding)
     return sites.grants.issue(visit.grant_id, code, now=int(now.timestamp()))

@@ -205,8 +205,9 @@ def _enter(
         life = int(
             settings.MASSAR.session_longest / timedelta(seconds=1)
         )  # the grant ends with its session in any case
-        visit = access.open_visit(site=site, enter=enter, scope=f"{SCOPE} {kind}", nonce="", life=life, now=now)
-        access.record_entry(site=site, enter=enter, browser=browser, now=now)
+        visit = access.open_visit(
+            site=site, granted=enter, scope=f"{SCOPE} {kind}", life=life, browser=browser, now=now
+        )
     return _answer(site, requested, (SUCCESS,), _assertion(site, requested.contexts or (), kind, enter, visit), now)
 
 
