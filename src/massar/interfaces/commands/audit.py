@@ -25,23 +25,9 @@ def _print(options: argparse.Namespace) -> int:
         return 1
     for entry in audit_log.of_person(person.id, limit=options.limit):
         detail = json.dumps(entry.detail, ensure_ascii=False) if entry.detail else ""
-        forged = "" if entry.genuine else "  !! TAG DOES NOT FIT"
-        print(
-            "  ".join(
-                filter(
-                    None,
-                    (
-                        local_time.stamp(entry.at),
-                        f"{entry.event:<20}",
-                        f"{entry.outcome:<18}",
-                        entry.network,
-                        entry.browser,
-                        detail,
-                    ),
-                )
-            )
-            + forged
-        )
+        forged = "" if entry.genuine else "!! SIGNATURE DOES NOT FIT"
+        happened = (local_time.stamp(entry.at), f"{entry.event:<20}", f"{entry.outcome:<18}")
+        print("  ".join(filter(None, (*happened, entry.network, entry.browser, detail, forged))))
     return 0
 
 

@@ -17,7 +17,6 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
-from django.conf import settings
 from django.db import Error, connection
 from psycopg import conninfo
 
@@ -30,23 +29,23 @@ TO_THE_SERVER = ("host", "port", "user", "dbname", "service", "passfile", "sslmo
 
 
 def run(options: argparse.Namespace) -> int:
-    target = Path(options.path).absolute()
-    if tables.file() is None:
+    target, database = Path(options.path).absolute(), tables.file()
+    if database is None:
         print(_how_postgres_does(target))
         return 2
-    sentence = _in_the_way(target)
+    sentence = _in_the_way(database, target)
     if sentence:
         print(sentence, file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:  # 0700
         part = Path(folder, "part")
         private_files.make_file(part)
-        return _copied(part, target)
+        return _copy(database, part, target)
 
 
-def _in_the_way(target: Path) -> str:
-    if not tables.file().exists():
-        return f"There is no database at {tables.file()}: nothing was copied."
+def _in_the_way(database: Path, target: Path) -> str:
+    if not database.exists():
+        return f"There is no database at {database}: nothing was copied."
     if target.exists() or target.is_symlink():
         return f"There is something at {target} already, and nothing is overwritten: give another path."
     if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
@@ -54,11 +53,11 @@ def _in_the_way(target: Path) -> str:
     return ""
 
 
-def _copied(part: Path, target: Path) -> int:
+def _copy(database: Path, part: Path, target: Path) -> int:
     begun = time.monotonic()
     try:
         connection.ensure_connection()
-        connection.connection.set_progress_handler(_Progress(part), LOOK_AFTER)
+        connection.connection.set_progress_handler(_Progress(part, database.stat().st_size), LOOK_AFTER)
         with connection.cursor() as cursor:
             cursor.execute("VACUUM INTO %s", [str(part)])
     except Error as met:
@@ -77,14 +76,13 @@ def _copied(part: Path, target: Path) -> int:
 class _Progress:
     """Says how far the copy is. Nothing is said of one that is quick."""
 
-    def __init__(self, part: Path):
-        self.part, self.whole = part, tables.file().stat().st_size
-        self.said = time.monotonic()
+    def __init__(self, part: Path, size: int) -> None:
+        self.part, self.size, self.said = part, size, time.monotonic()
 
     def __call__(self) -> int:
         if time.monotonic() - self.said >= SAID_EVERY:
             self.said = time.monotonic()
-            print(f"{self.part.stat().st_size / 1e6:.0f} MB of at most {self.whole / 1e6:.0f} MB", flush=True)
+            print(f"{self.part.stat().st_size / 1e6:.0f} MB of at most {self.size / 1e6:.0f} MB", flush=True)
         return 0  # go on
 
 
@@ -116,18 +114,12 @@ def _put_in_place(part: Path, target: Path) -> None:
 
 
 def _how_postgres_does(target: Path) -> str:
-    place = settings.DATABASES["default"]
-    told = {
-        "host": place["HOST"],
-        "port": place["PORT"],
-        "user": place["USER"],
-        "dbname": place["NAME"],
-        **place["OPTIONS"],
-    }
+    told = connection.get_connection_params()
     server = shlex.quote(conninfo.make_conninfo(**{k: str(told[k]) for k in TO_THE_SERVER if told.get(k)}))
     file = shlex.quote(str(target))
     return (
-        "This database is PostgreSQL: its own program makes the copy, whole, while people work. Nothing was copied yet. Run\n\n"
+        "This database is PostgreSQL: its own program makes the copy, whole, while people work. Nothing was copied yet. "
+        "Run\n\n"
         f"  (umask 077 && pg_dump --format=custom --no-owner --file={file} --dbname={server})\n\n"
         "It asks for the password, or finds it in ~/.pgpass. Into an empty database it comes back by\n\n"
         f"  pg_restore --exit-on-error --no-owner --dbname={server} {file}"

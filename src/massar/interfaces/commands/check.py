@@ -17,7 +17,7 @@ from massar.interfaces.commands import site_checks, tables
 from massar.interfaces.commands.providers import from_settings
 
 
-def run(options: argparse.Namespace) -> int:
+def run(_: argparse.Namespace) -> int:
     _time_zone()
     found = [*_database(), *_own_certificate(), *_providers(), *_alarms()]
     for sentence in found:
@@ -60,9 +60,8 @@ def _keys() -> list[str]:
     """A database that was restored beside other keys opens nothing."""
     if credentials.passwords.open_with_our_keys() and people.contacts.open_with_our_keys():
         return []
-    return [
-        "MASSAR_DATA_KEYS does not open what the database holds: passwords and contacts were encrypted with another key."
-    ]
+    told = "passwords and contacts were encrypted with another key"
+    return [f"MASSAR_DATA_KEYS does not open what the database holds: {told}."]
 
 
 def _own_certificate() -> list[str]:
@@ -83,16 +82,12 @@ def _providers() -> list[str]:
         if not registry.of(channel)
     ]
     for provider in registry.all():
-        if getattr(provider, "receipts_at", ""):
-            print(f"{provider.name}: tell the gateway to call back at {provider.receipts_at}")
-    return missing + [f"{provider.name}: {sentence}" for provider in registry.all() for sentence in _checked(provider)]
-
-
-def _checked(provider: delivery.Provider) -> list[str]:
-    found = provider.check()
-    if getattr(provider, "left_alone", ""):
-        print(f"{provider.name}: {provider.left_alone}")
-    return found
+        if at := getattr(provider, "receipts_at", ""):
+            print(f"{provider.name}: tell the gateway to call back at {at}")
+        missing += [f"{provider.name}: {sentence}" for sentence in provider.check()]
+        if left_alone := getattr(provider, "left_alone", ""):
+            print(f"{provider.name}: {left_alone}")
+    return missing
 
 
 def _alarms() -> list[str]:

@@ -15,7 +15,7 @@ from django.utils import translation
 from django.utils.translation import gettext
 
 from massar.core import clock
-from massar.journeys.outcomes import Problems
+from massar.journeys.outcomes import Problem, Problems
 from massar.journeys.people import import_people
 
 
@@ -53,7 +53,7 @@ _SENTENCES = {
 }
 
 
-def _sentence(problem) -> str:
+def _sentence(problem: Problem) -> str:
     if problem.id in _SENTENCES:
         return _SENTENCES[problem.id]
     text = gettext(problem.id if problem.id.startswith("rule.") else f"error.{problem.id}")

@@ -83,12 +83,12 @@ def _sample_environment() -> dict[str, str]:
 def run(options: argparse.Namespace) -> int:
     private_files.make_folder(_folder())
     call_command("migrate", interactive=False, verbosity=0)
-    private_files.restrict_to_owner(private_files.readable_by_others(Path(settings.DATABASES["default"]["NAME"])))
+    private_files.restrict_to_owner(private_files.readable_by_others(Path(str(settings.DATABASES["default"]["NAME"]))))
     web_server.prepare_static()
     cast = subprocess.run(
         [sys.executable, "-m", "massar.interfaces.demo.seed"], check=True, text=True, capture_output=True
     )
-    started: list[subprocess.Popen] = []
+    started: list[subprocess.Popen[bytes]] = []
     try:
         for child in _parts(options):
             started.append(child)  # noqa: PERF402 - each is stopped, should the next not start
@@ -103,7 +103,7 @@ def run(options: argparse.Namespace) -> int:
         _stop(started)
 
 
-def _parts(options: argparse.Namespace) -> Iterator[subprocess.Popen]:
+def _parts(options: argparse.Namespace) -> Iterator[subprocess.Popen[bytes]]:
     """The processes of the demo, each started when it is asked for."""
     ports = ["--smtp-port", str(options.smtp_port), "--sms-port", str(options.sms_port)]
     store = ["--store", str(settings.MASSAR.demo_store)]
@@ -116,7 +116,7 @@ def _parts(options: argparse.Namespace) -> Iterator[subprocess.Popen]:
 
 def _child(
     command: list[str], environment: dict[str, str] | None = None, *, keeps: int | None = None
-) -> subprocess.Popen:
+) -> subprocess.Popen[bytes]:
     """A process out of reach of the terminal's Ctrl-C: this command stops them in order. It ends with this command, even when
     that is killed (Linux). `keeps`: a file descriptor that it inherits."""
     return subprocess.Popen(
@@ -128,23 +128,21 @@ def _child(
     )
 
 
-def _watch(started: list[subprocess.Popen]) -> int:
+def _watch(started: list[subprocess.Popen[bytes]]) -> int:
     while True:
         for process in started:
             if process.poll() is not None:
-                print(
-                    f"A part of the demo ended by itself (exit code {process.returncode}): {' '.join(process.args[1:4])}",
-                    file=sys.stderr,
-                )
+                told = f"(exit code {process.returncode}): {process.args!r}"
+                print(f"A part of the demo ended by itself {told}", file=sys.stderr)
                 return 1
         time.sleep(0.3)
 
 
-def _interrupt(*_) -> None:
+def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _stop(started: list[subprocess.Popen]) -> None:
+def _stop(started: list[subprocess.Popen[bytes]]) -> None:
     for process in reversed(started):
         if process.poll() is None:
             process.terminate()
@@ -156,7 +154,7 @@ def _stop(started: list[subprocess.Popen]) -> None:
     print("Stopped. Your data stay; `make demo-reset` empties them.")
 
 
-def _answers(port: int, started: list[subprocess.Popen]) -> bool:
+def _answers(port: int, started: list[subprocess.Popen[bytes]]) -> bool:
     """Whether the web server answers in time."""
     for _ in range(100):
         if any(p.poll() is not None for p in started):

@@ -9,7 +9,7 @@ from massar.core import private_files
 from massar.interfaces.commands import tables
 
 
-def run(options: argparse.Namespace) -> int:
+def run(_: argparse.Namespace) -> int:
     sentence = tables.trouble()
     if sentence and tables.MIGRATE not in sentence:  # away, or newer than this version
         print(sentence, file=sys.stderr)

@@ -6,7 +6,7 @@ import base64
 from massar.core import ids
 
 
-def prepare(options: argparse.Namespace) -> int:
+def prepare(_: argparse.Namespace) -> int:
     """Prints two lines for `.env`; needs no settings."""
     print(f"MASSAR_SECRET_KEY={ids.token()}")
     print(f"MASSAR_DATA_KEYS=k1:{base64.b64encode(ids.key_bytes()).decode()}")

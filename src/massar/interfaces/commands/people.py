@@ -22,9 +22,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _done(options: argparse.Namespace, person: people.PersonFacts) -> str:
+    act = close_account.enable if options.action == "enable" else close_account.disable
+    closed = act(person=person, reason=options.reason, now=clock.now())
     if options.action == "enable":
-        closed = close_account.enable(person=person, reason=options.reason, now=clock.now())
         return f"{person.login} {'may sign in again' if closed.changed else 'was not disabled'}."
-    closed = close_account.disable(person=person, reason=options.reason, now=clock.now())
     word = "is disabled" if closed.changed else "was disabled before"
-    return f"{person.login} {word}: {closed.sessions} session(s) ended, {closed.told} message(s) to sites wait for the worker."
+    ended = f"{closed.sessions} session(s) ended, {closed.told} message(s) to sites wait for the worker"
+    return f"{person.login} {word}: {ended}."

@@ -1,4 +1,4 @@
-"""Whether the database is there and its tables are those of this version, in one sentence that says what to do."""
+"""Say in one sentence whether the database is there and its tables are those of this version, and what to do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MIGRATE = "run `massar migrate` first"
 
 
 def trouble() -> str:
-    """What stands in the way of any command that reads or writes the database; empty when nothing does."""
+    """Say what stands in the way of any command that needs the database; '' when nothing does."""
     try:
         return _of_the_place() or _of_the_tables()
     except psycopg.Error as met:
@@ -25,12 +25,12 @@ def trouble() -> str:
 
 
 def file() -> Path | None:
-    """The file of a SQLite database."""
-    return Path(settings.DATABASES["default"]["NAME"]) if connection.vendor == "sqlite" else None
+    """Return the file of a SQLite database."""
+    return Path(str(settings.DATABASES["default"]["NAME"])) if connection.vendor == "sqlite" else None
 
 
 def said(met: Exception) -> str:
-    """The first line of what a database said, without its full stop."""
+    """Return the first line of what a database said, without its full stop."""
     return (str(met).strip().splitlines() or [type(met).__name__])[0].rstrip(".:")
 
 
@@ -41,11 +41,10 @@ def _named() -> str:
 
 def _of_the_place() -> str:
     """Looked at beforehand: SQLite makes a file where there is none, and the pool does not say why it can't connect."""
-    if file() is None:
+    place = file()
+    if place is None:
         sql.dedicated_connection().close()
-    elif not file().exists():
-        return f"There is no database at {file()}: {MIGRATE}."
-    return ""
+    return f"There is no database at {place}: {MIGRATE}." if place and not place.exists() else ""
 
 
 def _of_the_tables() -> str:
@@ -54,8 +53,8 @@ def _of_the_tables() -> str:
     newer = sorted(set(done) - set(known))
     if newer:
         return (
-            f"The database was brought up to date by a newer version ({'.'.join(newer[-1])}): start that version, or restore the "
-            "backup from before."
+            f"The database was brought up to date by a newer version ({'.'.join(newer[-1])}): start that version, "
+            "or restore the backup from before."
         )
     if not done:
         return f"The database is empty: {MIGRATE}."

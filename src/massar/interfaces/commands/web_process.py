@@ -28,10 +28,10 @@ LAST_ANSWERS = 30.0  # seconds for what is being answered when the server is tol
 ASK_AGAIN = 0.2  # seconds
 
 
-class WebServer(Granian):
+class WebServer(Granian):  # type: ignore[misc]  # Granian has no types
     """Granian's own server, on a socket that was bound before."""
 
-    def __init__(self, listening: socket.socket, processes: int):
+    def __init__(self, listening: socket.socket, processes: int) -> None:
         super().__init__(
             "massar.config.wsgi:server",  # its threads are those of `interfaces/base/rsgi.py`
             interface=Interfaces.RSGI,
@@ -44,7 +44,7 @@ class WebServer(Granian):
         self._listening = listening
         self._detached = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # by nohup
 
-    def signal_handler_reload(self, *args) -> None:
+    def signal_handler_reload(self, *args: object) -> None:
         """The terminal was closed: who served on would hold the port and be forgotten."""
         if not self._detached:
             self.signal_handler_interrupt(*args)
@@ -72,7 +72,7 @@ class WebServer(Granian):
                 raise
 
 
-def _load(parent: int):
+def _load(parent: int) -> object:
     """In a worker, first of all: until it serves, a signal ends it, and the parent's end is its own."""
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, signal.SIG_DFL)
