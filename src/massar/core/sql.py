@@ -109,6 +109,11 @@ def unavailable(trouble: Error) -> bool:
     return state.startswith(_OF_THE_MOMENT) if state else isinstance(trouble, OperationalError | InterfaceError)
 
 
+def is_away(trouble: BaseException) -> bool:
+    """Whether this is no fault of ours: the database is away."""
+    return isinstance(trouble, Error) and unavailable(trouble)
+
+
 def _code(cause: sqlite3.Error) -> int:
     """The primary result code; an error of Python's own has none."""
     return getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
