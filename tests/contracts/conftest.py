@@ -2,6 +2,7 @@
 
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 import trustme
 
+from massar.providers import http_client, oauth_token
 from massar.providers.registry import ProviderOptions, Receipt, SmppProvider
 from massar.providers.smpp.provider import from_table as smpp_provider
+from massar.providers.smtp import provider as smtp_provider
 
 from .http_rig import Gateway
 from .smpp_rig import PASSWORD, SYSTEM_ID, Smsc, until
@@ -62,6 +65,24 @@ def options(ca_file) -> Callable[..., ProviderOptions]:
         return ProviderOptions(**{**settled, **changes})
 
     return make
+
+
+class Moment:
+    """The monotonic clock, put on by `later` seconds."""
+
+    later = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.later
+
+
+@pytest.fixture
+def moment(monkeypatch) -> Moment:
+    """What providers over HTTP and mail read from the monotonic clock."""
+    clock = Moment()
+    for module in (http_client, oauth_token, smtp_provider):
+        monkeypatch.setattr(module, "time", clock)
+    return clock
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ class Gateway:
     `garbage`, `lost_body`, `short_body`, or a delay in seconds. `requests`: (path, headers, body) of all that was read.
 
     `answer` is sent as JSON, bytes as they are; `headers` go with it. `keeps`: connections stay open (HTTP/1.1), and
-    `lines` counts them. `hangs_up`: closes each connection after its answer, without having said so.
+    `lines` counts them, `closed` those that are over. `hangs_up`: closes each connection after its answer, without having said so.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None, *, keeps: bool = False):
@@ -27,7 +27,7 @@ class Gateway:
         self.answer: object = {"id": "gw-1"}
         self.requests: list[tuple[str, dict[str, str], dict]] = []
         self.headers: dict[str, str] = {}
-        self.lines = 0
+        self.lines = self.closed = 0
         self.hangs_up = False
         self._ended = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _handler(self, "HTTP/1.1" if keeps else "HTTP/1.0"))
@@ -97,6 +97,11 @@ def _handler(gateway: Gateway, version: str) -> type[BaseHTTPRequestHandler]:
         def setup(self):
             super().setup()
             gateway.lines += 1
+
+        def finish(self):
+            super().finish()
+            self.connection.close()
+            gateway.closed += 1
 
         def do_POST(self):
             try:

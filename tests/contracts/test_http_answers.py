@@ -1,6 +1,7 @@
 """What a gateway's answers mean, over real sockets: codes, ids, patterns, kept connections, tokens."""
 
 import base64
+import logging
 import socket
 import threading
 import time
@@ -8,7 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from massar.providers import http_client, oauth_token
+from massar.providers import http_client
+from massar.providers.connect import connect
 from massar.providers.registry import Accepted, NotTransmitted, OutboundMessage, OutcomeUnknown, Rejected
 from massar.providers.sms_http.provider import from_table
 
@@ -180,7 +182,7 @@ def test_a_connection_that_was_closed_meanwhile_is_replaced_without_a_word(gatew
     provider = provider_to(server)
     for number in range(1, 4):
         assert isinstance(sent(provider), Accepted)
-        wait_for(lambda: not provider._caller._kept[0].quiet())
+        wait_for(lambda number=number: server.closed == number)
         assert server.lines == number
     assert len(server.requests) == 3
 
@@ -192,17 +194,20 @@ def wait_for(true) -> None:
         threading.Event().wait(0.01)
 
 
-def test_a_kept_connection_is_not_kept_longer_than_the_other_side_says(gateway):
+@pytest.mark.parametrize(
+    ("said", "kept"), [("", 3.5), ("timeout=1, max=100", 0), ("timeout=9", 7.5), ("timeout=100000", 59)]
+)
+def test_a_kept_connection_is_not_kept_longer_than_the_other_side_says(gateway, moment, said, kept):
     server = gateway(keeps=True)
-    server.headers = {"Keep-Alive": "timeout=1, max=100"}
+    server.headers = {"Keep-Alive": said} if said else {}
     provider = provider_to(server)
     sent(provider)
+    moment.later += kept
     sent(provider)
-    assert server.lines == 2
-    server.headers = {"Keep-Alive": "timeout=100000"}
+    assert server.lines == (1 if kept else 2)
+    moment.later += kept + 1.5
     sent(provider)
-    left = provider._caller._kept[0].kept_until - time.monotonic()
-    assert 50 < left <= http_client.LONGEST_KEPT_SECONDS
+    assert server.lines == (2 if kept else 3)
 
 
 def test_cut_on_a_kept_connection_after_the_request_left_is_unsure_and_not_sent_again(gateway):
@@ -216,36 +221,47 @@ def test_cut_on_a_kept_connection_after_the_request_left_is_unsure_and_not_sent_
 
 def test_a_kept_connection_that_breaks_while_the_request_leaves_is_replaced(gateway, monkeypatch):
     """What did not leave as a whole goes again, on a new connection."""
-    server = gateway(keeps=True)
+    server, opened = gateway(keeps=True), []
+    monkeypatch.setattr(http_client, "connect", lambda *where: opened.append(connect(*where)) or opened[-1])
     provider = provider_to(server)
     sent(provider)
-    (kept,) = provider._caller._kept
-    monkeypatch.setattr(kept, "quiet", lambda: True)  # it breaks between this look and the writing
-    kept._socket.shutdown(socket.SHUT_WR)
+
+    def broken(data):
+        opened[0].shutdown(socket.SHUT_RDWR)
+        raise BrokenPipeError
+
+    monkeypatch.setattr(opened[0], "sendall", broken)
     assert sent(provider) == Accepted("", receipt=False)
-    assert (len(server.requests), server.lines) == (2, 2)
+    assert (len(server.requests), server.lines, len(opened)) == (2, 2, 2)
 
 
 @pytest.mark.parametrize(
-    ("secure", "port", "host"),
+    ("url", "host"),
     [
-        (True, 443, "a.ma"),
-        (False, 80, "a.ma"),
-        (True, 8443, "a.ma:8443"),
-        (True, 80, "a.ma:80"),
-        (False, 443, "a.ma:443"),
+        ("https://localhost/", "localhost"),
+        ("http://localhost/", "localhost"),
+        ("https://localhost:8443/", "localhost:8443"),
+        ("https://localhost:80/", "localhost:80"),
+        ("http://localhost:443/", "localhost:443"),
     ],
 )
-def test_the_host_header_leaves_the_usual_port_out(secure, port, host):
-    ours, theirs = socket.socketpair()
-    with theirs:
-        theirs.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
-        place = http_client.Place(secure, "a.ma", port, "/x")
-        line = http_client._Line(ours, place)
-        line._http.sock = ours  # TLS left out: this is about the words inside it
-        answer = line.exchange(http_client.Call("GET", place, {}), 5, keeps=True)
-        line.close()
-        assert answer.status == 204 and f"\r\nHost: {host}\r\n".encode() in theirs.recv(65536)
+def test_the_host_header_leaves_the_usual_port_out(gateway, server_tls, ca_file, monkeypatch, url, host):
+    server = gateway(server_tls if url.startswith("https") else None)
+    monkeypatch.setattr(http_client, "connect", lambda name, port, seconds: connect(name, server.port, seconds))
+    sent(provider_to(server, url=url, ca_file=str(ca_file)))
+    assert server.requests[0][1]["Host"] == host
+
+
+def test_the_library_below_writes_no_address_into_the_log(gateway, caplog):
+    """An address may hold the text of a message, and urllib3 logs it."""
+    caplog.set_level(logging.DEBUG)
+    server = gateway()
+    server.answer, server.headers = {"id": "7"}, {"Bad header": "x"}
+    form = {"url": f"http://localhost:{server.port}/send?n={{to}}&t={{text}}", "method": "GET", "json": None}
+    assert isinstance(sent(provider_to(server, **form)), Accepted)
+    assert server.requests and not [
+        one for one in caplog.records if "47392" in one.getMessage() or "/send" in one.getMessage()
+    ]
 
 
 def test_many_threads_share_few_connections(gateway):
@@ -258,7 +274,7 @@ def test_many_threads_share_few_connections(gateway):
     for thread in threads:
         thread.join(20)
     assert [type(r) for r in results] == [Accepted] * 60 and len(server.requests) == 60
-    assert server.lines <= 12 and len(provider._caller._kept) <= http_client.MOST_KEPT
+    assert server.lines <= 12
 
 
 # -- tokens
@@ -297,24 +313,12 @@ def test_a_gateway_may_take_a_refresh_token(gateway, tokens):
     assert "Authorization" not in headers and server.requests[0][1]["Authorization"] == "Bearer t-1"
 
 
-def test_a_token_is_renewed_shortly_before_its_end(gateway, tokens, monkeypatch):
-    server, moment = gateway(), [1000.0]
-    provider = by_token(server, tokens)
-
-    class Clock:
-        @staticmethod
-        def monotonic():
-            return moment[0]
-
-    monkeypatch.setattr(oauth_token, "time", Clock)
-    monkeypatch.setattr(http_client, "time", Clock)
-    sent(provider)
-    moment[0] += 3600 - 61
-    sent(provider)
-    assert len(tokens.requests) == 1
-    moment[0] += 2
-    sent(provider)
-    assert len(tokens.requests) == 2
+def test_a_token_is_renewed_shortly_before_its_end(gateway, tokens, moment):
+    provider = by_token(gateway(), tokens)
+    for later, fetched in ((0, 1), (3600 - 61, 1), (2, 2)):
+        moment.later += later
+        sent(provider)
+        assert len(tokens.requests) == fetched
 
 
 def test_401_fetches_a_new_token_once(gateway, tokens):

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from massar.providers.registry import OutboundMessage, ProviderOptions
-from massar.providers.smtp.mime import compose, one_line
+from massar.providers.smtp.mime import build_mime, one_line
 from tests.domain.test_wording import CASES, LONG_HELP, rendered
 
 CONTENT_LINE = HEADER_LINE = 76  # RFC 2045 §6.7 and §6.8; RFC 2047 §2
@@ -38,7 +38,7 @@ PLAIN_TEXT = "Bonjour,\n\n.\nlong " + "x" * 500 + "\nFrom here\n"
 
 
 def made(message: OutboundMessage, *, to: str = "khadija@example.org", **options) -> bytes:
-    return compose(message, to, ProviderOptions(**{"sender": "no-reply@example.ma", **options}))
+    return build_mime(message, to, ProviderOptions(**{"sender": "no-reply@example.ma", **options}))
 
 
 def outgoing(subject: str, text: str, html: str | None = None, language: str = "ar") -> OutboundMessage:

@@ -8,7 +8,7 @@ from urllib.parse import quote_plus
 import pytest
 
 from massar.domain.delivery import receipts_address
-from massar.providers.http_client import Answer
+from massar.providers.http_client import HttpResponse
 from massar.providers.registry import Accepted, OutboundMessage, OutcomeUnknown, Receipt, Rejected, receipt_form
 from massar.providers.sms_http import settings
 from massar.providers.sms_http.provider import HttpProvider, from_table
@@ -54,14 +54,14 @@ def test_it_renders_the_request(preset: str, example: dict):
     sent = OutboundMessage("Zk3_x-1", "sms", example["to"], "fr", "", example["text"])
     call = ours._settings.request.render(ours._values(sent, timedelta(minutes=10)))
     assert call.method == example["method"]
-    assert call.place.target == example["target"].replace("<receipt_url>", quote_plus(ADDRESS))
+    assert call.target == example["target"].replace("<receipt_url>", quote_plus(ADDRESS))
     assert call.body.decode() == example["body"].replace("<receipt_url>", ADDRESS)
     assert {name: call.headers[name] for name in example.get("headers", {})} == example.get("headers", {})
 
 
 @pytest.mark.parametrize(("preset", "example"), cases("answers"))
 def test_it_reads_the_answer(preset: str, example: dict):
-    result = provider(preset)._settings.answer.judge(Answer(example["status"], {}, example["body"].encode()))
+    result = provider(preset)._settings.answer.judge(HttpResponse(example["status"], {}, example["body"].encode()))
     kind = example["result"]
     if kind == "accepted":
         assert result == Accepted(example.get("reference", ""), receipt=True)

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from massar.providers import http_client, oauth_token
 from massar.providers.registry import (
     Accepted,
     NotTransmitted,
@@ -91,25 +90,14 @@ def test_where_both_are_offered_one_is_tried_once(token_server, provider):
     assert [words for words, _ in server.shown] == [f"user={MAILBOX}\x01auth=Bearer t-1\x01\x01".encode()]
 
 
-def test_one_token_serves_every_connection_until_shortly_before_its_end(token_server, tokens, provider, monkeypatch):
-    server, made, moment = token_server("XOAUTH2"), [], [1000.0]
-
-    class Clock:
-        @staticmethod
-        def monotonic():
-            return moment[0]
-
-    monkeypatch.setattr(oauth_token, "time", Clock)
-    monkeypatch.setattr(http_client, "time", Clock)
+def test_one_token_serves_every_connection_until_shortly_before_its_end(token_server, tokens, provider, moment):
+    server = token_server("XOAUTH2")
     relay = provider(server)
     relay.close()  # nothing is kept from now on: each letter signs in
-    tokens_ends = [moment[0] + 3600 - 61, moment[0] + 3600 - 59]
-    for at in (moment[0], *tokens_ends):
-        moment[0] = at
-        monkeypatch.setattr("massar.providers.smtp.provider.time.monotonic", lambda at=at: at)
-        made.append(send(relay))
-    assert [type(one) for one in made] == [Accepted] * 3 and server.conversations == 3
-    assert len(tokens.requests) == 2
+    for later, fetched in ((0, 1), (3600 - 61, 1), (2, 2)):
+        moment.later += later
+        assert isinstance(send(relay), Accepted) and len(tokens.requests) == fetched
+    assert server.conversations == 3
 
 
 @BOTH

@@ -1,66 +1,109 @@
-"""Opening a connection, and making sure that a conversation ends."""
+"""Sockets of the providers: opening them, verifying who is there, and making sure that a conversation ends."""
 
-import os
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import ssl
+import time
+from pathlib import Path
+from typing import Any
 
+from massar.domain.delivery.provider import ProviderSettingError
+
+TOO_LONG = "the conversation took too long"
 _ADDRESSES_TRIED = 2
 
 
-def dial(host: str, port: int, timeout: float) -> socket.socket:
-    """A TCP connection to the first or second address of the name, `timeout` seconds each. Raises OSError."""
+class TimedSocket(socket.socket):
+    """A socket whose reads and writes all end at one moment.
+
+    A socket's own timeout starts anew with every byte, so a server that drips would hold a worker for hours.
+    """
+
+    _ends: float | None = None
+    _patience = 0.0
+
+    def limit(self, ends: float | None, patience: float = 0.0) -> None:
+        """Let reads and writes take `patience` seconds each, and none of them last beyond the monotonic moment `ends`.
+
+        Without `ends` the socket's own timeout counts again.
+        """
+        self._ends, self._patience = ends, patience
+
+    def _apply(self) -> None:
+        if self._ends is not None:
+            left = self._ends - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(TOO_LONG)
+            self.settimeout(min(left, self._patience))
+
+    def recv_into(self, *args: Any, **options: Any) -> int:
+        self._apply()
+        return super().recv_into(*args, **options)
+
+    def send(self, *args: Any) -> int:
+        self._apply()
+        return super().send(*args)
+
+    def sendall(self, *args: Any) -> None:
+        self._apply()
+        return super().sendall(*args)
+
+
+class _TimedTlsSocket(TimedSocket, ssl.SSLSocket):
+    """What a TLS context makes of a TimedSocket. Its limit is set anew after the handshake."""
+
+
+def connect(host: str, port: int, timeout: float) -> TimedSocket:
+    """Open a TCP connection to the first or second address of the name.
+
+    Args:
+        timeout: seconds for each of the two.
+    Raises:
+        OSError: no address answered.
+    """
     problem: OSError = OSError(f"no address for {host}")
     for family, kind, protocol, _, address in _addresses(host, port)[:_ADDRESSES_TRIED]:
-        line = socket.socket(family, kind, protocol)
-        line.settimeout(timeout)
+        opened = TimedSocket(family, kind, protocol)
+        opened.settimeout(timeout)
         try:
-            line.connect(address)
-            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return line
+            opened.connect(address)
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return opened
         except OSError as refused:
             problem = refused
-            line.close()
+            opened.close()
     raise problem
 
 
-def _addresses(host: str, port: int) -> list:
+def _addresses(host: str, port: int) -> list[tuple[Any, ...]]:
     """One address of each family first, so that a dead IPv6 route does not hide a living IPv4 one."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     firsts = {entry[0]: entry for entry in reversed(found)}
-    return [entry for entry in found if entry is firsts[entry[0]]] or found
+    return [entry for entry in found if entry is firsts[entry[0]]] or list(found)
 
 
-class Curfew:
-    """Says afterwards whether the time had run out."""
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """A context that verifies certificate and host name, TLS 1.2 or later.
 
-    def __init__(self):
-        self.over = False
-
-
-@contextmanager
-def curfew(line: socket.socket, seconds: float) -> Iterator[Curfew]:
-    """Cut `line` after `seconds`, whatever is being done with it.
-
-    A socket's timeout starts anew with every byte, so a server that drips would hold a worker for hours.
+    Args:
+        ca_file: replaces the system's certificate authorities.
+    Raises:
+        ProviderSettingError: it can't be read.
     """
-    state = Curfew()
-    # A second handle on the same connection: wrapping the first in TLS takes its descriptor away.
-    handle = socket.socket(fileno=os.dup(line.fileno()))  # `dup` of a socket is not allowed once it speaks TLS
-    holding = threading.Lock()  # closing while the timer cuts could hit a descriptor that was given out anew
-
-    def cut() -> None:
-        with holding, suppress(OSError):
-            state.over = True
-            handle.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(seconds, cut)
-    timer.daemon = True
-    timer.start()
     try:
-        yield state
-    finally:
-        timer.cancel()
-        with holding:
-            handle.close()
+        context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    except (OSError, ssl.SSLError) as problem:
+        raise ProviderSettingError(f"The CA file {ca_file} can't be read as PEM certificates.") from problem
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = _TimedTlsSocket
+    return context
+
+
+def describe(problem: BaseException) -> str:
+    """A short reason for audit and log: kind and cause, never what was being sent nor to whom."""
+    if isinstance(problem, ssl.SSLCertVerificationError):
+        return f"the certificate was not accepted ({problem.verify_message})"
+    if isinstance(problem, TimeoutError):
+        return "no answer in time"
+    if isinstance(problem, OSError) and problem.strerror:
+        return problem.strerror
+    return type(problem).__name__

@@ -1,210 +1,255 @@
-"""One request over HTTP(S), and its answer or what became of it. Redirects are not followed: they would carry what is
-secret to an address that nobody configured.
+"""One request over HTTP(S), and its response or what became of it: urllib3, with three promises that it does not make.
 
-A connection may be kept for the next request. When a kept one turns out to be dead, the request goes again on a new
-one only if it surely had not left as a whole; otherwise the outcome is OutcomeUnknown, as on any connection.
+All of a call ends at one moment, however slowly the other side drips. A failure says whether the request may have left
+as a whole. A connection that rests is not used longer than the other side keeps it. Redirects are not followed: they
+would carry what is secret to an address that nobody configured; and no proxy is taken from the environment.
 """
 
 import http.client
+import logging
 import re
-import socket
 import ssl
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import replace
-from typing import NamedTuple
+from enum import Enum
+from typing import Any, NamedTuple
+from urllib.parse import SplitResult
 
-from massar.domain.delivery.provider import MESSAGE, NotTransmitted, OutcomeUnknown, ProviderOptions, trouble
-from massar.providers.connect import Curfew, curfew, dial
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
 
-LARGEST_ANSWER = 64 * 1024
-MOST_KEPT = 8
+from massar.domain.delivery.provider import MESSAGE, NotTransmitted, OutcomeUnknown, ProviderOptions
+from massar.providers.connect import TOO_LONG, TimedSocket, connect, describe
+
+LARGEST_BODY = 64 * 1024
+MOST_KEPT = 32
 # Common servers close an idle connection after 5 seconds, and some say so in their answer.
 KEPT_SECONDS, LONGEST_KEPT_SECONDS = 4.0, 60.0
 _KEEP_ALIVE = re.compile(r"timeout=(\d{1,6})", re.IGNORECASE)
-TOO_LONG = "the conversation took too long"
+
+# It logs addresses, and a gateway's address may hold the text of a message.
+logging.getLogger("urllib3").setLevel(logging.CRITICAL + 1)
 
 
-class Place(NamedTuple):
-    """`target` is path and query as they go into the request line."""
+class Origin(NamedTuple):
+    """Where a server is reached."""
 
     secure: bool
     host: str
     port: int
-    target: str
 
 
-class Call(NamedTuple):
-    """A request: method, place, headers and body as they leave. Only a POST has a body."""
+def split_address(parts: SplitResult) -> tuple[Origin, str]:
+    """The origin of an address that names a host, and its target: path and query as they go into the request line."""
+    secure = parts.scheme == "https"
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Origin(secure, parts.hostname or "", parts.port or (443 if secure else 80)), target
+
+
+class HttpRequest(NamedTuple):
+    """`target`: see split_address. Only a POST has a body."""
 
     method: str
-    place: Place
+    origin: Origin
+    target: str
     headers: Mapping[str, str]
     body: bytes = b""
 
 
-class Answer(NamedTuple):
-    """`headers` by small letters; `body` is None if it broke off or is larger than LARGEST_ANSWER."""
+class HttpResponse(NamedTuple):
+    """`headers` by small letters; `body` is None if it broke off or is larger than LARGEST_BODY."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes | None
 
 
-class Caller:
-    """Speaks to places with one set of times; `tls` is used where a place is secure. For any number of threads."""
+class _Stage(Enum):
+    """How far a request came."""
 
-    def __init__(self, options: ProviderOptions, tls: ssl.SSLContext | None, *, keeps: bool = False):
-        self._options, self._tls, self._keeps = options, tls, keeps
-        self._kept: list[_Line] = []
-        self._lock = threading.Lock()
+    BEGUN = "no connection yet"
+    KEPT = "on a kept connection, and not all of it left"
+    CONNECTED = "on a new connection, and not all of it left"
+    TRANSMITTED = "all of it left"
+
+
+class _Call(threading.local):
+    """The call of this thread: when it must end, and how far it came."""
+
+    ends = 0.0
+    longest = 0.0  # of the exchange alone
+    patience = 0.0
+    stage = _Stage.BEGUN
+
+
+class _Tracked(HTTPConnection):
+    """A connection that keeps the limits of the call it serves, and tells it how far it came."""
+
+    def __init__(self, *args: Any, call: _Call, **options: Any):
+        super().__init__(*args, **options)
+        self._call = call
+        self.kept_until = 0.0
+
+    def _new_conn(self) -> TimedSocket:
+        seconds = min(float(self.timeout or 0), (self._call.ends - time.monotonic()) / 2)
+        if seconds <= 0:
+            raise TimeoutError(TOO_LONG)
+        return connect(self.host, self.port, seconds)
+
+    def connect(self) -> None:
+        self._call.stage = _Stage.BEGUN
+        super().connect()
+        self._call.stage = _Stage.CONNECTED
+        self._limit()
+
+    def request(self, *args: Any, **options: Any) -> None:
+        if self.sock is not None and self._call.stage is _Stage.BEGUN:
+            self._call.stage = _Stage.KEPT
+        self._limit()
+        super().request(*args, **options)
+        self._call.stage = _Stage.TRANSMITTED
+
+    def _limit(self) -> None:
+        self._call.ends = min(self._call.ends, time.monotonic() + self._call.longest)
+        if isinstance(self.sock, TimedSocket):
+            self.sock.limit(self._call.ends, self._call.patience)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it may serve again: in time, and nothing has come, not even the other side's goodbye."""
+        return time.monotonic() < self.kept_until and super().is_connected
+
+
+class _TrackedTls(_Tracked, HTTPSConnection):
+    """The same over TLS."""
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Tracked
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TrackedTls
+
+
+class HttpClient:
+    """Speaks to servers with one set of times. For any number of threads.
+
+    Args:
+        tls: used where an origin is secure.
+        keep_alive: keep connections for the next request.
+    """
+
+    def __init__(self, options: ProviderOptions, tls: ssl.SSLContext | None, *, keep_alive: bool = False):
+        self._options, self._tls, self._keep_alive = options, tls, keep_alive
+        self._timeout = Timeout(connect=options.connect_timeout, read=options.answer_timeout)
+        self._pools: dict[Origin, HTTPConnectionPool] = {}
+        self._call = _Call()
 
     def ends(self) -> float:
         """The moment, on the monotonic clock, at which everything that begins now must be over."""
         return time.monotonic() + self._options.longest.total_seconds()
 
-    def ask(self, call: Call, *, ends: float | None = None) -> Answer | NotTransmitted | OutcomeUnknown:
-        """Before everything has left it is NotTransmitted, without an answer OutcomeUnknown."""
-        ends = self.ends() if ends is None else ends
-        line = self._take(call.place)
-        if line:
-            result = self._talk(line, call, ends)
-            if not isinstance(result, NotTransmitted):
-                return result
-        line = self._reach(call.place, ends)
-        return self._talk(line, call, ends) if isinstance(line, _Line) else line
+    def send(
+        self, request: HttpRequest, *, ends: float | None = None
+    ) -> HttpResponse | NotTransmitted | OutcomeUnknown:
+        """Ask, once. On a kept connection that turns out to be dead, ask again if the request surely had not left.
 
-    def reach(self, place: Place) -> NotTransmitted | None:
-        """Connects and verifies the certificate; nothing is asked. NotTransmitted says what is wrong."""
-        line = self._reach(place, self.ends())
-        return line.close() if isinstance(line, _Line) else line
-
-    def _reach(self, place: Place, ends: float) -> "_Line | NotTransmitted":
-        left = ends - time.monotonic()
-        if left <= 0:
-            return NotTransmitted(TOO_LONG)
-        limit = Curfew()
+        Returns:
+            NotTransmitted before all of it has left, OutcomeUnknown after that without an answer.
+        """
+        self._begin(self.ends() if ends is None else ends)
+        pool = self._pool(request.origin)
         try:
-            line = _Line(dial(place.host, place.port, min(self._options.connect_timeout, left / 2)), place)
-            with curfew(line.handle, self._seconds(ends)) as limit:
-                line.secure(self._tls)
-        except (OSError, ValueError) as problem:
-            return NotTransmitted(TOO_LONG if limit.over else trouble(problem))
-        return line
+            while True:
+                self._call.stage = _Stage.BEGUN
+                try:
+                    return self._read(self._ask(pool, request))
+                except (HTTPError, OSError, http.client.HTTPException, ValueError) as problem:
+                    if self._call.stage is not _Stage.KEPT:
+                        return self._failed(problem)
+        finally:
+            if not self._keep_alive:
+                pool.close()
 
-    def _talk(self, line: "_Line", call: Call, ends: float) -> Answer | NotTransmitted | OutcomeUnknown:
-        with curfew(line.handle, self._seconds(ends)) as limit:
-            result = line.exchange(call, self._options.answer_timeout, keeps=self._keeps)
-        if limit.over and isinstance(result, NotTransmitted | OutcomeUnknown):
-            result = replace(result, why=TOO_LONG)
-        if line.kept_until and not limit.over:
-            self._put(line)
-        else:
-            line.close()
-        return result
+    def reach(self, origin: Origin) -> NotTransmitted | None:
+        """Connect and verify the certificate; ask nothing. NotTransmitted says what is wrong."""
+        self._begin(self.ends())
+        options = {"ssl_context": self._tls} if origin.secure else {}
+        made = _TrackedTls if origin.secure else _Tracked
+        connection = made(origin.host, origin.port, timeout=self._options.connect_timeout, call=self._call, **options)
+        try:
+            connection.connect()
+        except (HTTPError, OSError, ValueError) as problem:
+            return NotTransmitted(self._why(problem))
+        finally:
+            connection.close()
+        return None
 
-    def _seconds(self, ends: float) -> float:
-        return max(0.0, min(self._options.total_timeout, ends - time.monotonic()))
+    def _begin(self, ends: float) -> None:
+        call, options = self._call, self._options
+        call.ends, call.longest, call.patience = ends, options.total_timeout, options.answer_timeout
 
-    def _take(self, place: Place) -> "_Line | None":
-        """A kept connection on which the other side has said nothing since, not even goodbye."""
-        found, dead = None, []
-        with self._lock:
-            for line in list(self._kept):
-                if not line.quiet():
-                    self._kept.remove(line)
-                    dead.append(line)
-                elif found is None and line.place[:3] == place[:3]:
-                    self._kept.remove(line)
-                    found = line
-        for line in dead:
-            line.close()
+    def _pool(self, origin: Origin) -> HTTPConnectionPool:
+        found = self._pools.get(origin)
+        if found is None:
+            options: dict[str, Any] = {"maxsize": MOST_KEPT if self._keep_alive else 1, "call": self._call}
+            if origin.secure:
+                found = _TlsPool(origin.host, origin.port, ssl_context=self._tls, **options)
+            else:
+                found = _Pool(origin.host, origin.port, **options)
+            if self._keep_alive:
+                found = self._pools.setdefault(origin, found)
         return found
 
-    def _put(self, line: "_Line") -> None:
-        with self._lock:
-            room = len(self._kept) < MOST_KEPT
-            if room:
-                self._kept.append(line)
-        if not room:
-            line.close()
+    def _ask(self, pool: HTTPConnectionPool, request: HttpRequest) -> BaseHTTPResponse:
+        connection = "keep-alive" if self._keep_alive else "close"
+        own = {"Accept-Encoding": "identity", "Connection": connection}
+        return pool.urlopen(
+            request.method,
+            request.target,
+            request.body or None,
+            {"User-Agent": "massar-account", **request.headers, **own},
+            retries=False,
+            redirect=False,
+            timeout=self._timeout,
+            preload_content=False,
+            decode_content=False,
+        )
 
-
-class _Line:
-    """One connection. `kept_until` is 0 while it must not serve again."""
-
-    def __init__(self, raw: socket.socket, place: Place):
-        self.place, self.kept_until = place, 0.0
-        # Wrapping in TLS takes the first descriptor away; this one can still cut the line.
-        self.handle = raw.dup()
-        self.handle.settimeout(0)
-        self._socket = raw
-        self._http = http.client.HTTPConnection(place.host, place.port)
-        self._http.auto_open = 0
-        # The Host header leaves the scheme's own port out (RFC 9110 §7.2).
-        self._http.default_port = 443 if place.secure else 80
-
-    def secure(self, tls: ssl.SSLContext | None) -> None:
+    def _read(self, response: BaseHTTPResponse) -> HttpResponse:
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        if self._keep_alive and isinstance(response.connection, _Tracked):
+            response.connection.kept_until = time.monotonic() + _patience(headers.get("keep-alive", ""))
         try:
-            if self.place.secure:
-                self._socket = tls.wrap_socket(self._socket, server_hostname=self.place.host)
-        except (OSError, ValueError):
-            self.close()
-            raise
-        self._http.sock = self._socket
+            body: bytes | None = response.read(LARGEST_BODY + 1)
+        except (HTTPError, OSError, http.client.HTTPException, ValueError):
+            body = None
+        if body is None or len(body) > LARGEST_BODY or response.length_remaining:
+            body = None
+            response.close()
+        response.release_conn()
+        return HttpResponse(response.status, headers, body)
 
-    def exchange(self, call: Call, patience: float, *, keeps: bool) -> Answer | NotTransmitted | OutcomeUnknown:
-        self.kept_until = 0.0
-        try:
-            self._socket.settimeout(patience)
-            self._write(call, keeps)
-        except (OSError, http.client.HTTPException, ValueError) as problem:
-            return NotTransmitted(trouble(problem), MESSAGE)
-        try:
-            answer = self._http.getresponse()
-        except http.client.RemoteDisconnected:
-            return OutcomeUnknown("the other side hung up without an answer")
-        except (OSError, http.client.HTTPException, ValueError) as problem:
-            return OutcomeUnknown(trouble(problem))
-        return self._read(answer, keeps)
+    def _failed(self, problem: Exception) -> NotTransmitted | OutcomeUnknown:
+        why = self._why(problem)
+        if self._call.stage is _Stage.TRANSMITTED:
+            return OutcomeUnknown(why)
+        return NotTransmitted(why, MESSAGE) if self._call.stage is _Stage.CONNECTED else NotTransmitted(why)
 
-    def _write(self, call: Call, keeps: bool) -> None:
-        self._http.putrequest(call.method, call.place.target, skip_accept_encoding=True)
-        ours = {"User-Agent": "massar-account", **call.headers}
-        if call.method == "POST":
-            ours["Content-Length"] = str(len(call.body))
-        for name, value in {**ours, "Connection": "keep-alive" if keeps else "close"}.items():
-            self._http.putheader(name, value)
-        self._http.endheaders(call.body or None)
-
-    def _read(self, answer: http.client.HTTPResponse, keeps: bool) -> Answer:
-        headers = {name.lower(): value for name, value in answer.getheaders()}
-        try:
-            body = answer.read(LARGEST_ANSWER + 1)
-        except (OSError, http.client.HTTPException, ValueError):
-            return Answer(answer.status, headers, None)
-        if len(body) > LARGEST_ANSWER or answer.length:
-            return Answer(answer.status, headers, None)
-        if keeps and answer.isclosed() and not answer.will_close:
-            self.kept_until = time.monotonic() + _patience(headers.get("keep-alive", ""))
-        return Answer(answer.status, headers, body)
-
-    def quiet(self) -> bool:
-        """Whether it may serve again: in time, and nothing has come, not even the other side's goodbye."""
-        try:
-            self.handle.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return time.monotonic() < self.kept_until
-        except OSError:
-            return False
-        return False
-
-    def close(self) -> None:
-        with suppress(OSError):
-            self._socket.close()
-        self.handle.close()
+    def _why(self, problem: BaseException) -> str:
+        if time.monotonic() >= self._call.ends:
+            return TOO_LONG
+        while isinstance(problem, HTTPError):
+            inner = problem.__cause__ or next((one for one in problem.args if isinstance(one, Exception)), None)
+            if inner is None:
+                break
+            problem = inner
+        if isinstance(problem, http.client.RemoteDisconnected):
+            return "the other side hung up without an answer"
+        return describe(problem)
 
 
 def _patience(said: str) -> float:

@@ -16,7 +16,7 @@ from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.client import OAuth2Client
 
 from massar.domain.delivery.provider import NotTransmitted, OutcomeUnknown, Rejected
-from massar.providers.http_client import Answer, Call, Caller, Place
+from massar.providers.http_client import HttpClient, HttpRequest, HttpResponse, Origin
 
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
 _ERROR = re.compile(r"[a-z_]{1,40}")  # RFC 6749 §5.2; its description may repeat what was sent
@@ -27,11 +27,12 @@ _WAIT = frozenset({408, 425, 429})
 _HEADERS = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
 
 
-class TokenPlace(NamedTuple):
+class TokenEndpoint(NamedTuple):
     """Where tokens are fetched, and as whom. `in_body`: id and secret stand in the form instead of the Authorization
     header (RFC 6749 §2.3.1); an id without a secret always does. With a `refresh_token` it is what is shown."""
 
-    place: Place
+    origin: Origin
+    target: str
     client_id: str
     client_secret: str = ""
     scope: str = ""
@@ -42,8 +43,8 @@ class TokenPlace(NamedTuple):
 class TokenSource:
     """Keeps a token until shortly before its end. Threads that need one wait for a single fetch."""
 
-    def __init__(self, at: TokenPlace, caller: Caller):
-        self._at, self._caller = at, caller
+    def __init__(self, at: TokenEndpoint, client: HttpClient):
+        self._at, self._client = at, client
         self._lock = threading.Lock()
         self._token, self._until = "", 0.0
         self._refresh = at.refresh_token
@@ -71,9 +72,9 @@ class TokenSource:
     def _fetch(self, ends: float) -> Rejected | NotTransmitted | None:
         self._token = ""
         asked = time.monotonic()
-        session = _Session(self._caller, self._at.place, ends)
+        session = _Session(self._client, self._at, ends)
         try:
-            said = self._client(session).fetch_token(headers=_HEADERS, **self._grant())
+            said = self._oauth(session).fetch_token(headers=_HEADERS, **self._grant())
         except _NoAnswer as trouble:
             return NotTransmitted(f"no token: {trouble}")
         except (AuthlibBaseError, ValueError, TypeError, AttributeError, OverflowError) as refusal:
@@ -94,7 +95,7 @@ class TokenSource:
         told = f", {error}" if isinstance(error, str) and _ERROR.fullmatch(error) else ""
         return Rejected(f"no token: http {session.status}{told}", permanent=False, configuration_error=True)
 
-    def _client(self, session: "_Session") -> OAuth2Client:
+    def _oauth(self, session: "_Session") -> OAuth2Client:
         at = self._at
         if not at.client_secret or at.in_body:
             method = "client_secret_post" if at.client_secret else "none"
@@ -116,13 +117,14 @@ class _NoAnswer(Exception):
 class _Session:
     """What Authlib speaks through. `status`: of the answer, as soon as there is one."""
 
-    def __init__(self, caller: Caller, place: Place, ends: float):
-        self._caller, self._place, self._ends = caller, place, ends
+    def __init__(self, client: HttpClient, at: TokenEndpoint, ends: float):
+        self._client, self._at, self._ends = client, at, ends
         self.status = 0
 
     def post(self, url: None, data: dict, headers: dict, auth: ClientAuth) -> "_Response":
         _, headers, body = auth.prepare("POST", url, dict(headers), urlencode(data))
-        answer = self._caller.ask(Call("POST", self._place, headers, body.encode()), ends=self._ends)
+        request = HttpRequest("POST", self._at.origin, self._at.target, headers, body.encode())
+        answer = self._client.send(request, ends=self._ends)
         if isinstance(answer, NotTransmitted | OutcomeUnknown):
             raise _NoAnswer(answer.why)
         if answer.status >= 500 or answer.status in _WAIT:
@@ -134,7 +136,7 @@ class _Session:
 class _Response:
     """As much of a response of `requests` as Authlib reads."""
 
-    def __init__(self, answer: Answer):
+    def __init__(self, answer: HttpResponse):
         self.status_code, self._body = answer.status, answer.body or b""
 
     def json(self) -> object:

@@ -1,7 +1,6 @@
 """The words every provider speaks: what goes out, what can come back, what can be set."""
 
 import re
-import ssl
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -205,24 +204,3 @@ class ProviderOptions:
     def longest(self) -> timedelta:
         """Reaching the provider (two addresses at most are tried) and then talking to it."""
         return timedelta(seconds=2 * self.connect_timeout + self.total_timeout)
-
-
-def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """A context that verifies certificate and host name, TLS 1.2 or later."""
-    try:
-        context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-    except (OSError, ssl.SSLError) as problem:
-        raise ProviderSettingError(f"The CA file {ca_file} can't be read as PEM certificates.") from problem
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
-def trouble(problem: BaseException) -> str:
-    """A short reason for the audit log and the log: kind and cause, never what was being sent nor to whom."""
-    if isinstance(problem, ssl.SSLCertVerificationError):
-        return f"the certificate was not accepted ({problem.verify_message})"
-    if isinstance(problem, TimeoutError):
-        return "no answer in time"
-    if isinstance(problem, OSError) and problem.strerror:
-        return problem.strerror
-    return type(problem).__name__

@@ -2,6 +2,7 @@
 1.0 §2.5), or a LogoutRequest by SOAP (SAML bindings §3.2).
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 from urllib.parse import urlencode, urlsplit
 
@@ -16,9 +17,9 @@ from massar.domain.delivery.provider import (
     ProviderOptions,
     Rejected,
     Result,
-    tls_context,
 )
-from massar.providers.http_client import Answer, Call, Caller, Place
+from massar.providers.connect import tls_context
+from massar.providers.http_client import HttpClient, HttpRequest, HttpResponse, split_address
 
 _LATER = frozenset({408, 409, 425})
 ACTION = '"http://www.oasis-open.org/committees/security"'  # SAML bindings §3.2.3.1
@@ -30,7 +31,7 @@ class _ToSites:
     def __init__(self, options: ProviderOptions):
         self.name = options.name or "sites"
         self.longest = options.longest
-        self._caller = Caller(options, tls_context(options.ca_file))
+        self._client = HttpClient(options, tls_context(options.ca_file))
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.name}>"
@@ -39,13 +40,17 @@ class _ToSites:
         """Nothing to ask: every message has a place of its own, and `massar sites test` reaches them."""
         return []
 
-    def _post(self, message: OutboundMessage, body: bytes, headers: dict[str, str], judge) -> Result:
-        place = _place(message.to)
-        if place is None:
+    def _post(
+        self, message: OutboundMessage, body: bytes, headers: dict[str, str], judge: Callable[[HttpResponse], Result]
+    ) -> Result:
+        parts = urlsplit(message.to)
+        if not (
+            parts.hostname and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname)))
+        ):
             return Rejected("the address is not https", permanent=True)
         sent = {"Accept": "*/*", "Idempotency-Key": message.message_id, **headers}
-        answer = self._caller.ask(Call("POST", place, sent, body))
-        return judge(answer) if isinstance(answer, Answer) else answer
+        response = self._client.send(HttpRequest("POST", *split_address(parts), sent, body))
+        return judge(response) if isinstance(response, HttpResponse) else response
 
 
 class SiteProvider(_ToSites):
@@ -68,38 +73,29 @@ class SoapProvider(_ToSites):
         return self._post(message, message.text.encode(), headers, _answered)
 
 
-def _place(address: str) -> Place | None:
-    parts = urlsplit(address)
-    secure = parts.scheme == "https"
-    if not parts.hostname or not (secure or (parts.scheme == "http" and is_loopback(parts.hostname))):
-        return None
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Place(secure, parts.hostname, parts.port or (443 if secure else 80), target)
-
-
-def _judged(answer: Answer) -> Result:
+def _judged(response: HttpResponse) -> Result:
     """200 or 204: done. 400: the site can't end this session (§2.8), and could not the next time either.
 
     5xx may be the site's trouble with everybody. Anything else that is not a matter of load is an address, a proxy or a
     deployment to be put right, and the site is there: it is told of the next person all the same.
     """
-    if answer.status in (200, 204):
-        return Accepted(f"http {answer.status}")
-    code = f"http {answer.status}"
-    if answer.status == 400:
+    if response.status in (200, 204):
+        return Accepted(f"http {response.status}")
+    code = f"http {response.status}"
+    if response.status == 400:
         return Rejected(code, permanent=True, about=RECIPIENT)
-    if answer.status >= 500:
+    if response.status >= 500:
         return Rejected(code, permanent=False, about=MESSAGE)
-    ours = answer.status not in (*_LATER, 429)
-    return Rejected(code, permanent=False, configuration_error=ours, busy=answer.status == 429, about=RECIPIENT)
+    ours = response.status not in (*_LATER, 429)
+    return Rejected(code, permanent=False, configuration_error=ours, busy=response.status == 429, about=RECIPIENT)
 
 
-def _answered(answer: Answer) -> Result:
+def _answered(response: HttpResponse) -> Result:
     """200 carries an envelope; a fault comes with 500 (SOAP 1.1 §6.2)."""
-    if answer.status != 200:
-        return _judged(answer)
-    if answer.body is None:
+    if response.status != 200:
+        return _judged(response)
+    if response.body is None:
         return Rejected(
             "the answer is too long, or broke off", permanent=False, configuration_error=True, about=RECIPIENT
         )
-    return Accepted("http 200", answer=answer.body)
+    return Accepted("http 200", answer=response.body)

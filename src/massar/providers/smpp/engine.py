@@ -23,8 +23,8 @@ from massar.domain.delivery.provider import (
     ReceiptSink,
     Rejected,
     Result,
-    trouble,
 )
+from massar.providers.connect import describe
 from massar.providers.smpp import pdu as smpp
 from massar.providers.smpp import receipt as smpp_receipt
 from massar.providers.smpp.session import NoBind, Session, connect
@@ -255,7 +255,7 @@ class Engine:
             note.warning("%s: no bind: %s", self._name, problem)
             return
         except Exception as problem:  # a bind that nobody tries again would be found by the first silent night
-            self._why = NotTransmitted(trouble(problem))
+            self._why = NotTransmitted(describe(problem))
             note.exception("%s: no bind", self._name)
             return
         note.info("%s: bound", self._name)

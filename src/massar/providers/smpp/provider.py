@@ -21,9 +21,8 @@ from massar.domain.delivery.provider import (
     ReceiptSink,
     Rejected,
     Result,
-    tls_context,
-    trouble,
 )
+from massar.providers.connect import describe, tls_context
 from massar.providers.smpp.engine import TOO_LATE, BindSlots, Engine, Job, commands
 from massar.providers.smpp.pdu import Address
 from massar.providers.smpp.session import NoBind, connect
@@ -99,7 +98,7 @@ class SmppProvider:
         try:
             slot = self._free_slot()
         except Exception as problem:
-            return [f"The slots of its binds can't be asked: {trouble(problem)}."]
+            return [f"The slots of its binds can't be asked: {describe(problem)}."]
         if slot is None:
             self.left_alone = (
                 "not tried: the workers that run hold all its binds. What they meet stands in `massar messages`."

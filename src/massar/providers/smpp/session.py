@@ -11,8 +11,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from massar.domain.delivery.provider import Accepted, NotTransmitted, OutcomeUnknown, Rejected, Result, trouble
-from massar.providers.connect import dial
+from massar.domain.delivery.provider import Accepted, NotTransmitted, OutcomeUnknown, Rejected, Result
+from massar.providers.connect import connect as open_socket
+from massar.providers.connect import describe
 from massar.providers.smpp import pdu as smpp
 from massar.providers.smpp.settings import SmppSettings
 from massar.providers.smpp.status import refusal
@@ -202,7 +203,7 @@ class Session(asyncio.Protocol):
 
     def connection_lost(self, problem: Exception | None) -> None:
         self._ticking.cancel()
-        why = self._ended_why or (trouble(problem) if problem else "the SMSC hung up")
+        why = self._ended_why or (describe(problem) if problem else "the SMSC hung up")
         if not self.ended.done():
             self.ended.set_result(why)
         asked, self._asked = self._asked, {}
@@ -327,13 +328,13 @@ async def connect(
     host, port = settings.place
     secure = {"ssl": tls, "server_hostname": host, "ssl_shutdown_timeout": 1.0} if tls else {}
     try:
-        line = await asyncio.to_thread(dial, host, port, settings.connect_timeout)
+        line = await asyncio.to_thread(open_socket, host, port, settings.connect_timeout)
         async with asyncio.timeout(settings.connect_timeout):
             _, session = await loop.create_connection(
                 lambda: Session(settings, command, deliver=deliver, freed=freed), sock=line, **secure
             )
     except (OSError, ValueError) as problem:
-        raise NoBind(NotTransmitted(trouble(problem))) from problem
+        raise NoBind(NotTransmitted(describe(problem))) from problem
     try:
         await session.bind()
     except BaseException:

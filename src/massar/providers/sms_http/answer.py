@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from massar.domain.delivery.provider import MESSAGE, NOTHING, Accepted, OutcomeUnknown, Rejected, Result
-from massar.providers.http_client import Answer
+from massar.providers.http_client import HttpResponse
 from massar.providers.sms_http import body as http_body
 
 ACCEPTED, PERMANENT, TEMPORARY, BUSY, CONFIGURATION_ERROR = (
@@ -36,15 +36,15 @@ _COUNT = re.compile(r"[0-9]{1,3}")
 
 
 @dataclass(frozen=True)
-class Told:
+class Reply:
     """What was said, as data (None where it is none) and as text."""
 
     data: object
     text: str
 
 
-def told(body: bytes) -> Told:
-    return Told(http_body.json_of(body, "utf-8"), body.decode("utf-8", "replace"))
+def read_reply(body: bytes) -> Reply:
+    return Reply(http_body.json_of(body, "utf-8"), body.decode("utf-8", "replace"))
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Finder:
     pattern: re.Pattern | None = None
     words: bool = False
 
-    def all(self, said: Told) -> list[str]:
+    def all(self, said: Reply) -> list[str]:
         values = [self._scalar(value) for value in walk(said.data, self.path)] if self.path else [said.text]
         if self.pattern is None:
             return [value for value in values if value]
@@ -65,7 +65,7 @@ class Finder:
         taken = (next(filter(None, match.groups()), match[0]) for match in matches if match)
         return [value for value in taken if value]
 
-    def first(self, said: Told) -> str:
+    def first(self, said: Reply) -> str:
         return next(iter(self.all(said)), "")
 
     def _scalar(self, value: object) -> str:
@@ -110,11 +110,11 @@ class AnswerForm:
     statuses: Mapping[str, str] = field(default_factory=lambda: STATUSES)
     receipts: bool = False
 
-    def judge(self, answer: Answer) -> Result:
-        said = told(answer.body) if answer.body is not None else None
+    def judge(self, response: HttpResponse) -> Result:
+        said = read_reply(response.body) if response.body is not None else None
         codes = self.code.all(said) if self.code and said else []
         by_code = [self.codes.get(code, self.codes.get("*")) for code in codes]
-        by_status = self._by_status(answer)
+        by_status = self._by_status(response)
         must_say_yes = by_status == ACCEPTED and ACCEPTED in self.codes.values()
         if must_say_yes and not codes:
             return OutcomeUnknown("the answer can't be read")
@@ -124,15 +124,15 @@ class AnswerForm:
             return OutcomeUnknown("only a part of it was taken")
         if outcomes[0] == ACCEPTED:
             return self._accepted(said)
-        return _refused(outcomes[0], answer.status, codes[0] if codes else "", by_status=not any(by_code))
+        return _refused(outcomes[0], response.status, codes[0] if codes else "", by_status=not any(by_code))
 
-    def _by_status(self, answer: Answer) -> str:
-        status = str(answer.status)
-        if status == "503" and "retry-after" in answer.headers and status not in self.statuses:
+    def _by_status(self, response: HttpResponse) -> str:
+        status = str(response.status)
+        if status == "503" and "retry-after" in response.headers and status not in self.statuses:
             return BUSY
         return self.statuses.get(status) or self.statuses.get(f"{status[0]}xx", CONFIGURATION_ERROR)
 
-    def _accepted(self, said: Told | None) -> Accepted:
+    def _accepted(self, said: Reply | None) -> Accepted:
         """Trouble with the reference changes nothing: the message was taken."""
         found = self.reference.all(said) if self.reference and said else []
         names = tuple(dict.fromkeys(filter(None, map(reference, found))))

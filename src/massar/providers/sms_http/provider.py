@@ -17,12 +17,12 @@ from massar.domain.delivery.provider import (
     ProviderSettingError,
     Rejected,
     Result,
-    tls_context,
 )
 from massar.domain.delivery.receipts_address import make
 from massar.domain.delivery.sms_text import UCS2, measure
-from massar.providers.http_client import Answer, Call, Caller
-from massar.providers.oauth_token import TokenPlace, TokenSource
+from massar.providers.connect import tls_context
+from massar.providers.http_client import HttpClient, HttpRequest, HttpResponse
+from massar.providers.oauth_token import TokenEndpoint, TokenSource
 from massar.providers.sms_http.proof import ByToken, Fixed, Proof
 from massar.providers.sms_http.request import Literal, Values
 from massar.providers.sms_http.settings import HttpSettings, judged, settings_of
@@ -42,8 +42,8 @@ class HttpProvider:
         self.name = settings.name
         self.longest = options.longest
         self._settings, self._base = settings, receipts_base
-        secure = settings.request.place.secure
-        self._caller = Caller(options, tls_context(options.ca_file) if secure else None, keeps=True)
+        secure = settings.request.origin.secure
+        self._client = HttpClient(options, tls_context(options.ca_file) if secure else None, keep_alive=True)
         self._proof = _proof(settings)
         self._names_address = "receipt_url" in settings.request.names()
         once = settings.receipt is not None and not self._names_address
@@ -54,36 +54,35 @@ class HttpProvider:
 
     def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
         try:
-            call = self._settings.request.render(self._values(message, valid_for))
+            request = self._settings.request.render(self._values(message, valid_for))
         except UnicodeEncodeError:
             return Rejected(
                 "the charset has no sign for this text", permanent=False, configuration_error=True, about=MESSAGE
             )
-        answer = self._asked(call, self._caller.ends())
-        return self._settings.answer.judge(answer) if isinstance(answer, Answer) else answer
+        response = self._ask(request, self._client.ends())
+        return self._settings.answer.judge(response) if isinstance(response, HttpResponse) else response
 
     def check(self) -> list[str]:
-        """Reaches the gateway, verifies its certificate and fetches a token. Sends no message: none is for free."""
-        place, ends = self._settings.request.place, self._caller.ends()
-        trouble = self._caller.reach(place)
-        if trouble:
-            return [f"SMS gateway {place.host}:{place.port} can't be reached: {trouble.why}."]
+        """Reach the gateway, verify its certificate and fetch a token. Send no message: none is for free."""
+        origin, ends = self._settings.request.origin, self._client.ends()
+        if problem := self._client.reach(origin):
+            return [f"SMS gateway {origin.host}:{origin.port} can't be reached: {problem.why}."]
         match self._proof.headers(ends):
             case Rejected(code=why) | NotTransmitted(why=why):
-                return [f"SMS gateway {place.host}:{place.port} gives us {why}."]
+                return [f"SMS gateway {origin.host}:{origin.port} gives us {why}."]
         return []
 
-    def _asked(self, call: Call, ends: float) -> Answer | Rejected | NotTransmitted | OutcomeUnknown:
+    def _ask(self, request: HttpRequest, ends: float) -> HttpResponse | Rejected | NotTransmitted | OutcomeUnknown:
         """A 401 may mean that the token is over: once, the same request goes with a new one. It was refused before."""
         for may_renew in (True, False):
             proof = self._proof.headers(ends)
             if isinstance(proof, Rejected | NotTransmitted):
                 return proof
-            answer = self._caller.ask(call._replace(headers={**call.headers, **proof}), ends=ends)
-            refused = isinstance(answer, Answer) and answer.status == 401
+            response = self._client.send(request._replace(headers={**request.headers, **proof}), ends=ends)
+            refused = isinstance(response, HttpResponse) and response.status == 401
             if not (refused and may_renew and self._proof.renew(proof)):
                 break
-        return answer
+        return response
 
     def _values(self, message: OutboundMessage, valid_for: timedelta) -> Values:
         settings, seconds = self._settings, max(1, int(valid_for.total_seconds()))
@@ -103,10 +102,10 @@ class HttpProvider:
 
 
 def _proof(settings: HttpSettings) -> Proof:
-    if not isinstance(settings.proof, TokenPlace):
+    if not isinstance(settings.proof, TokenEndpoint):
         return Fixed(settings.proof)
-    tls = tls_context(settings.options.ca_file) if settings.proof.place.secure else None
-    return ByToken(TokenSource(settings.proof, Caller(settings.options, tls)))
+    tls = tls_context(settings.options.ca_file) if settings.proof.origin.secure else None
+    return ByToken(TokenSource(settings.proof, HttpClient(settings.options, tls)))
 
 
 def from_table(table: Mapping, *, name: str, receipts_base: str) -> HttpProvider:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from massar.domain.delivery.provider import Receipt
 from massar.providers.receipt_words import listed
 from massar.providers.sms_http import body as http_body
-from massar.providers.sms_http.answer import Finder, Told, reason, reference, walk
+from massar.providers.sms_http.answer import Finder, Reply, reason, reference, walk
 
 note = logging.getLogger("massar.receipts")
 
@@ -67,7 +67,7 @@ class ReceiptForm:
         return receipts or None
 
     def _receipt(self, item: Mapping) -> Receipt | None:
-        said = Told(item, "")
+        said = Reply(item, "")
         state = self.state.first(said).strip()
         if not state and None in walk(item, self.state.path):
             state = "null"

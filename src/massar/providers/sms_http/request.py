@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, quote_plus
 
-from massar.providers.http_client import Call, Place
+from massar.providers.http_client import HttpRequest, Origin
 
 PLACEHOLDERS = ("to", "to_plain", "text", "sender", "seconds", "minutes", "id", "receipt_url", "coding")
 _PIECE = re.compile(r"\{\{|\}\}|\{(\w+)\}|[{}]")
@@ -72,7 +72,7 @@ class RequestForm:
     """
 
     method: str
-    place: Place
+    origin: Origin
     target: Template
     headers: Mapping[str, Template] = field(default_factory=dict)
     query: Mapping[str, Template] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class RequestForm:
         leaves = [self.target, *self.headers.values(), *self.query.values(), *(self.form or {}).values()]
         return frozenset().union(*(leaf.names for leaf in (*leaves, *_leaves(self.json))))
 
-    def render(self, values: Values) -> Call:
+    def render(self, values: Values) -> HttpRequest:
         """Raises UnicodeEncodeError where the charset has no sign for the text."""
         target = self.target.fill(values, self._quoted)
         if self.query:
@@ -100,7 +100,7 @@ class RequestForm:
         elif self.form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
             body = self._encoded(self.form, values).encode("ascii")
-        return Call(self.method, self.place._replace(target=target), headers, body)
+        return HttpRequest(self.method, self.origin, target, headers, body)
 
     def _quoted(self, name: str, value: str) -> str:
         return quote(value, safe="", encoding=self.charset if name == "text" else "utf-8")

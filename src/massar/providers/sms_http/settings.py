@@ -22,8 +22,8 @@ from massar.domain.delivery.provider import (
     ProviderOptions,
     ProviderSettingError,
 )
-from massar.providers.http_client import Place
-from massar.providers.oauth_token import TokenPlace
+from massar.providers.http_client import Origin, split_address
+from massar.providers.oauth_token import TokenEndpoint
 from massar.providers.sms_http.answer import OUTCOMES, STATUSES, AnswerForm, Finder
 from massar.providers.sms_http.proof import basic
 from massar.providers.sms_http.receipt import ReceiptForm
@@ -63,7 +63,7 @@ class HttpSettings:
     name: str
     request: RequestForm
     answer: AnswerForm
-    proof: Mapping[str, str] | TokenPlace = field(repr=False)
+    proof: Mapping[str, str] | TokenEndpoint = field(repr=False)
     receipt: ReceiptForm | None
     sender: str
     ucs2_hex: bool
@@ -88,11 +88,11 @@ def judged(table: Mapping, *, name: str, options: ProviderOptions) -> HttpSettin
     return _Reader(name, table, resolve=False).settings(options)
 
 
-def token_place(table: Mapping, *, name: str) -> TokenPlace:
+def token_endpoint(table: Mapping, *, name: str) -> TokenEndpoint:
     """Where a provider of another kind fetches its tokens: the same `auth` table. Raises ProviderSettingError."""
     reader = _Reader(name, {"auth": table}, resolve=True)
     proof = reader.proof()
-    if not isinstance(proof, TokenPlace):
+    if not isinstance(proof, TokenEndpoint):
         raise reader.mistake("needs auth.kind oauth2")
     return proof
 
@@ -208,7 +208,7 @@ class _Reader:
         receipt = self.receipt()
         proof = self.proof()
         self._check_placeholders(request, receipt)
-        if not isinstance(proof, TokenPlace):
+        if not isinstance(proof, TokenEndpoint):
             self._check_headers({**proof})
         return HttpSettings(
             name=self._name,
@@ -240,7 +240,7 @@ class _Reader:
 
     def request(self) -> RequestForm:
         method = self.one_of("method", ("POST", "GET"))
-        place, target = self.address()
+        origin, target = self.address()
         form = {k: self.template(v, f"form.{k}") for k, v in self.table("form").items()} or None
         tree = self.json()
         if form and tree is not None:
@@ -249,7 +249,7 @@ class _Reader:
             raise self.mistake("asks with GET, which has no body: put the fields into query")
         return RequestForm(
             method=method,
-            place=place,
+            origin=origin,
             target=target,
             headers=self.headers(),
             query={k: self.template(v, f"query.{k}") for k, v in self.table("query").items()},
@@ -266,12 +266,12 @@ class _Reader:
             raise self.mistake(f"has an unknown charset {name!r}") from unknown
         return name
 
-    def address(self) -> tuple[Place, Template]:
+    def address(self) -> tuple[Origin, Template]:
         text = self.text("url")
         parts = self.split(text, "url")
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        origin, target = split_address(parts)
         kind = type(text)  # a text without placeholders stays one
-        return self.place(parts, "url"), self.template(kind(target), "url")
+        return origin, self.template(kind(target), "url")
 
     def split(self, url: str, where: str) -> SplitResult:
         if not url:
@@ -290,11 +290,6 @@ class _Reader:
         if parts.scheme == "http" and not is_loopback(parts.hostname):
             raise self.mistake(f"has {where} on another machine: it must be reached by https://")
         return parts
-
-    def place(self, parts: SplitResult, where: str) -> Place:
-        secure = parts.scheme == "https"
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        return Place(secure, parts.hostname, parts.port or (443 if secure else 80), target)
 
     def headers(self) -> dict[str, Template]:
         headers = {name: self.template(value, f"headers.{name}") for name, value in self.table("headers").items()}
@@ -365,7 +360,7 @@ class _Reader:
             receipts=receipts,
         )
 
-    def proof(self) -> Mapping[str, str] | TokenPlace:
+    def proof(self) -> Mapping[str, str] | TokenEndpoint:
         table = self.table("auth")
         kind = self.text("kind", "none", table, "auth.")
         if kind not in AUTH_KEYS:
@@ -381,7 +376,7 @@ class _Reader:
             raise self.mistake("has both auth and a header Authorization")
         return self._proof(kind, given)
 
-    def _proof(self, kind: str, given: Mapping[str, str]) -> Mapping[str, str] | TokenPlace:
+    def _proof(self, kind: str, given: Mapping[str, str]) -> Mapping[str, str] | TokenEndpoint:
         match kind:
             case "basic":
                 return {"Authorization": basic(given["user"], given["password"])}
@@ -396,8 +391,10 @@ class _Reader:
                 secret, refresh = given["client_secret"], given["refresh_token"]
                 if not secret and not refresh:
                     raise self.mistake("needs auth.client_secret, or auth.refresh_token")
-                place = self.place(self.split(given["token_url"], "auth.token_url"), "auth.token_url")
-                return TokenPlace(place, given["client_id"], secret, given["scope"], where == "body", refresh)
+                origin, target = split_address(self.split(given["token_url"], "auth.token_url"))
+                return TokenEndpoint(
+                    origin, target, given["client_id"], secret, given["scope"], where == "body", refresh
+                )
         return {}
 
     def receipt(self) -> ReceiptForm | None:

@@ -42,7 +42,7 @@ def mail_address(text: str) -> str | None:
     return address if is_address(address) and ".." not in address else None
 
 
-def compose(message: OutboundMessage, recipient: str, options: ProviderOptions) -> bytes:
+def build_mime(message: OutboundMessage, recipient: str, options: ProviderOptions) -> bytes:
     """The letter as it travels: text, and HTML after it when there is any.
 
     Auto-Submitted is RFC 3834, X-Auto-Response-Suppress is for Exchange: no holiday note comes back.

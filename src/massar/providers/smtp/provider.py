@@ -21,14 +21,10 @@ from massar.domain.delivery.provider import (
     ProviderSettingError,
     Rejected,
     Result,
-    tls_context,
-    trouble,
 )
-from massar.providers.connect import curfew, dial
-from massar.providers.smtp.connection import PLAIN, Line, Parcel, SmtpServer
-from massar.providers.smtp.mime import compose, is_address, mail_address
-
-TOO_LONG = "the conversation took too long"
+from massar.providers.connect import TOO_LONG, describe, tls_context
+from massar.providers.smtp.connection import PLAIN, Envelope, SmtpConnection, SmtpServer
+from massar.providers.smtp.mime import build_mime, is_address, mail_address
 
 
 class SmtpProvider:
@@ -42,10 +38,10 @@ class SmtpProvider:
         self.longest = options.longest
         self._server = server
         self._options = options
-        self._tls = None if server.security == PLAIN else tls_context(options.ca_file)
+        self._tls = tls_context(options.ca_file)
         self._hello = options.hello or _own_name()
         self._free = threading.Semaphore(options.connections)
-        self._kept: list[Line] = []
+        self._kept: list[SmtpConnection] = []
         self._open = True
 
     def __repr__(self):
@@ -55,79 +51,78 @@ class SmtpProvider:
         recipient = mail_address(message.to)
         if recipient is None:
             return Rejected("address can't be written to", permanent=True)
-        parcel = self._packed(message, recipient, valid_for)
+        envelope = self._pack(message, recipient, valid_for)
         ends = time.monotonic() + self._options.total_timeout
         if not self._free.acquire(timeout=self._options.total_timeout):
             return Rejected("all connections are busy", permanent=False, busy=True)
         try:
-            return self._deliver(parcel, ends)
+            return self._deliver(envelope, ends)
         finally:
             self._free.release()
 
     def check(self) -> list[str]:
         where = f"Mail server {self._server.host}:{self._server.port}"
-        line = self._dialled()
-        if isinstance(line, NotTransmitted):
-            return [f"{where} can't be reached: {line.why}."]
-        with curfew(line.wire, self._options.total_timeout):
-            problem = line.ready(time.monotonic() + self._options.total_timeout)
-            line.close()
-        if isinstance(problem, Rejected):
-            return [f"{where} refuses us: {problem.code}."]
-        return [f"{where} can't be used: {problem.why}."] if problem else []
+        connection = self._connect()
+        if isinstance(connection, NotTransmitted):
+            return [f"{where} can't be reached: {connection.why}."]
+        problem = connection.ready(time.monotonic() + self._options.total_timeout)
+        connection.close()
+        match problem:
+            case Rejected(code=code):
+                return [f"{where} refuses us: {code}."]
+            case NotTransmitted(why=why):
+                return [f"{where} can't be used: {why}."]
+        return []
 
     def close(self) -> None:
         """Say goodbye on every connection that rests. One in use is closed by its sender."""
         self._open = False
-        while line := self._rested():
-            line.close()
+        while connection := self._take():
+            connection.close()
 
-    def _packed(self, message: OutboundMessage, recipient: str, valid_for: timedelta) -> Parcel:
+    def _pack(self, message: OutboundMessage, recipient: str, valid_for: timedelta) -> Envelope:
         options = self._options
         sender = options.sender
         if options.bounces:
             sender = return_path.address(message.message_id, message.to, options.bounces)
-        letter = compose(message, recipient, options)
-        return Parcel(message.message_id, sender, recipient, letter, valid_for, options.receipts)
+        content = build_mime(message, recipient, options)
+        return Envelope(message.message_id, sender, recipient, content, valid_for, options.receipts)
 
-    def _deliver(self, parcel: Parcel, ends: float) -> Result:
-        line = self._rested()
-        if line is not None:
-            result = self._attempt(line, parcel, ends)
+    def _deliver(self, envelope: Envelope, ends: float) -> Result:
+        connection = self._take()
+        if connection is not None:
+            result = self._attempt(connection, envelope, ends)
             if not isinstance(result, NotTransmitted):
                 return result
-        dialling = time.monotonic()
-        line = self._dialled()
-        if isinstance(line, NotTransmitted):
-            return line
-        return self._attempt(line, parcel, ends + time.monotonic() - dialling)
+        began = time.monotonic()
+        opened = self._connect()
+        if isinstance(opened, NotTransmitted):
+            return opened
+        return self._attempt(opened, envelope, ends + time.monotonic() - began)
 
-    def _attempt(self, line: Line, parcel: Parcel, ends: float) -> Result:
-        """One try over that connection, which is kept or closed in the end."""
-        with curfew(line.wire, max(0.0, ends - time.monotonic())) as bell:
-            result = line.ready(ends) or line.deliver(parcel)
-            if bell.over or not line.kept or not self._open:
-                line.close()
-            else:
-                self._kept.append(line)
-        if bell.over and isinstance(result, NotTransmitted | OutcomeUnknown):
+    def _attempt(self, connection: SmtpConnection, envelope: Envelope, ends: float) -> Result:
+        """Try once over that connection, and keep or close it in the end."""
+        result = connection.ready(ends) or connection.deliver(envelope)
+        if connection.kept and self._open:
+            self._kept.append(connection)
+        else:
+            connection.close()
+        if isinstance(result, NotTransmitted | OutcomeUnknown) and time.monotonic() >= ends:
             return replace(result, why=TOO_LONG)
         return result
 
-    def _rested(self) -> Line | None:
+    def _take(self) -> SmtpConnection | None:
         """The connection that was used last: the others may rest and be closed by the server."""
         try:
             return self._kept.pop()
         except IndexError:
             return None
 
-    def _dialled(self) -> Line | NotTransmitted:
-        server = self._server
+    def _connect(self) -> SmtpConnection | NotTransmitted:
         try:
-            wire = dial(server.host, server.port, self._options.connect_timeout)
+            return SmtpConnection(self._server, self._options, tls=self._tls, hello=self._hello)
         except OSError as problem:
-            return NotTransmitted(trouble(problem))
-        return Line(wire, server, self._options, tls=self._tls, hello=self._hello)
+            return NotTransmitted(describe(problem))
 
 
 def _judge(server: SmtpServer, options: ProviderOptions) -> None:

@@ -66,12 +66,12 @@ _WE_NAMED = re.compile(
 )
 
 
-def judged(code: int, words: bytes, stage: str) -> Rejected | NotTransmitted:
+def judged(code: int, words: bytes | str, stage: str) -> Rejected | NotTransmitted:
     """The server's no at that stage. Its free text is left out: it often repeats the address."""
     about = _ABOUT.get(stage, NOTHING)
     if not 400 <= code <= 599:
         return NotTransmitted(f"the server answered {code} at {stage}", about)
-    text = words.decode("ascii", "replace").strip()
+    text = (words if isinstance(words, str) else words.decode("ascii", "replace")).strip()
     found = _ENHANCED.match(text)
     enhanced = found[0] if found else ""
     told = " ".join(filter(None, (str(code), enhanced, "at", stage)))

@@ -4,10 +4,11 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from massar.domain.delivery.provider import ProviderOptions, ProviderSettingError, tls_context
-from massar.providers.http_client import Caller
+from massar.domain.delivery.provider import ProviderOptions, ProviderSettingError
+from massar.providers.connect import tls_context
+from massar.providers.http_client import HttpClient
 from massar.providers.oauth_token import TokenSource
-from massar.providers.sms_http.settings import token_place
+from massar.providers.sms_http.settings import token_endpoint
 from massar.providers.smtp.connection import DEFAULT_PORT, STARTTLS, SmtpServer
 from massar.providers.smtp.provider import SmtpProvider
 
@@ -63,8 +64,8 @@ def _tokens(name: str, table: object, options: ProviderOptions) -> TokenSource:
     for key in ("client_secret", "refresh_token"):
         if not str(table.get(key, "env:")).startswith(("env:", "file:")):
             raise ProviderSettingError(f"auth.{key} must be env:NAME or file:PATH: no secret stands in the file.")
-    at = token_place(table, name=name)
-    return TokenSource(at, Caller(options, tls_context(options.ca_file) if at.place.secure else None))
+    at = token_endpoint(table, name=name)
+    return TokenSource(at, HttpClient(options, tls_context(options.ca_file) if at.origin.secure else None))
 
 
 def _typed(name: str, key: str, value):
