@@ -29,7 +29,7 @@ from massar.domain.delivery.provider import (
     Rejected,
     Result,
 )
-from massar.providers.site_logout.provider import SiteProvider, SoapProvider
+from massar.providers.site_logout.provider import SiteProvider, SoapProvider, ask_site
 from massar.providers.smpp.engine import BindSlots
 from massar.providers.smpp.provider import SmppProvider
 from massar.providers.smpp.provider import from_table as smpp_from_table
@@ -165,6 +165,7 @@ __all__ = [
     "SiteProvider",
     "SmppProvider",
     "SoapProvider",
+    "ask_site",
     "provider_from_table",
     "provider_from_url",
     "receipt_form",

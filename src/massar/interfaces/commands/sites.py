@@ -14,12 +14,10 @@ from __future__ import annotations
 import argparse
 import http.client
 import re
-import ssl
 import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -34,6 +32,7 @@ from massar.domain.sites.api import Finding, Site, rules, saml_idp
 from massar.interfaces.commands import providers, saml_import, site_checks
 from massar.journeys.sso import access, log_out_of_sites
 from massar.journeys.sso.saml import idp_initiated_logout
+from massar.providers import registry
 
 VALID_FOR = timedelta(hours=1)  # a LogoutRequest about nobody
 PATIENCE = 10  # seconds for one answer of a site
@@ -328,18 +327,10 @@ def _soap_asked(site: Site, *, forge: bool = False) -> LogoutResponse | MessageR
     return answer if answer.in_response_to == id else MessageRefused("request", "the answer to another request")
 
 
-def _asked(method: str, address: str, form: dict | None = None) -> tuple[int, str]:
+def _asked(method: str, address: str, form: dict[str, str] | None = None) -> tuple[int, str]:
     """(status, where it leads or the status in words). Status 0: no answer. Redirects are not followed."""
-    parts = urlsplit(address)
-    try:
-        link = (
-            http.client.HTTPSConnection(parts.netloc, timeout=PATIENCE, context=ssl.create_default_context())
-            if parts.scheme == "https"
-            else http.client.HTTPConnection(parts.netloc, timeout=PATIENCE)
-        )
-        body, headers = (urlencode(form), {"Content-Type": "application/x-www-form-urlencoded"}) if form else (None, {})
-        link.request(method, f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}", body, headers)
-        answer = link.getresponse()
-        return answer.status, answer.headers.get("Location") or f"{answer.status} {answer.reason}"
-    except (OSError, http.client.HTTPException) as trouble:
-        return 0, f"nothing: {trouble}"
+    answer = registry.ask_site(method, address, form, seconds=PATIENCE)
+    if isinstance(answer, delivery.NotTransmitted | delivery.OutcomeUnknown):
+        return 0, f"nothing: {answer.why}"
+    words = f"{answer.status} {http.client.responses.get(answer.status, '')}".rstrip()
+    return answer.status, answer.headers.get("location") or words

@@ -2,7 +2,7 @@
 1.0 §2.5), or a LogoutRequest by SOAP (SAML bindings §3.2).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from urllib.parse import urlencode, urlsplit
 
@@ -13,7 +13,9 @@ from massar.domain.delivery.provider import (
     SITE,
     SOAP,
     Accepted,
+    NotTransmitted,
     OutboundMessage,
+    OutcomeUnknown,
     ProviderOptions,
     Rejected,
     Result,
@@ -71,6 +73,18 @@ class SoapProvider(_ToSites):
     def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
         headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": ACTION}
         return self._post(message, message.text.encode(), headers, _answered)
+
+
+def ask_site(
+    method: str, address: str, form: Mapping[str, str] | None, *, seconds: float
+) -> HttpResponse | NotTransmitted | OutcomeUnknown:
+    """Ask any address of a site once, as `massar sites test` does, with a POST's form or with none."""
+    client = HttpClient(
+        ProviderOptions(connect_timeout=seconds, answer_timeout=seconds, total_timeout=seconds), tls_context(None)
+    )
+    headers = {"Content-Type": "application/x-www-form-urlencoded"} if form else {}
+    body = urlencode(form).encode() if form else b""
+    return client.send(HttpRequest(method, *split_address(urlsplit(address)), headers, body))
 
 
 def _judged(response: HttpResponse) -> Result:
