@@ -26,17 +26,9 @@ _ID = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,127}")
 _ISSUER, _SUBJECT, _NAME_ID, _CONDITIONS, _CLASS_REF = (
     f"{{{SAML}}}{name}" for name in ("Issuer", "Subject", "NameID", "Conditions", "AuthnContextClassRef")
 )
-_POLICY, _CONTEXT, _SCOPING, _INDEX, _STATUS, _CODE, _EXTENSIONS = (
-    f"{{{SAMLP}}}{name}"
-    for name in (
-        "NameIDPolicy",
-        "RequestedAuthnContext",
-        "Scoping",
-        "SessionIndex",
-        "Status",
-        "StatusCode",
-        "Extensions",
-    )
+_POLICY, _CONTEXT, _SCOPING = (f"{{{SAMLP}}}{name}" for name in ("NameIDPolicy", "RequestedAuthnContext", "Scoping"))
+_INDEX, _STATUS, _CODE, _EXTENSIONS = (
+    f"{{{SAMLP}}}{name}" for name in ("SessionIndex", "Status", "StatusCode", "Extensions")
 )
 _SIGNATURE = f"{{{xml_signature.DS}}}Signature"
 M = TypeVar("M", bound=SamlMessage)

@@ -27,7 +27,7 @@ def usable(pem: str, *, now: datetime) -> list[x509.Certificate]:
         known = x509.load_pem_x509_certificates(pem.encode())
     except ValueError as trouble:
         raise CertificateRefused("no readable certificate is registered for the site") from trouble
-    usable = [one for one in known if isinstance(one.public_key(), rsa.RSAPublicKey) and _is_in_time(one, now)]
+    usable = [one for one in known if _rsa_bits(one) and _is_in_time(one, now)]
     if not usable:
         raise CertificateRefused("the registered certificate is out of its time, or not RSA")
     return usable
@@ -45,76 +45,50 @@ class Finding:
     note: bool = False
 
 
-@dataclass(frozen=True)
-class _Block:
-    """One certificate of several. bits: of its RSA key; 0: another kind of key, under which nothing is verified."""
-
-    called: str
-    begins: datetime
-    ends: datetime
-    bits: int
-
-    def is_good_at(self, moment: datetime) -> bool:
-        return bool(self.bits) and self.begins <= moment <= self.ends
-
-
 def findings(pem: str, *, now: datetime) -> Iterator[Finding]:
-    """What is wrong with each block of the setting, or soon will be. A site that rolls its key has two for a while."""
+    """What is wrong with each certificate of the setting, or soon will be. A site that rolls its key has two for a while."""
     if "PRIVATE KEY" in pem:
         yield Finding("certificate holds a private key as well: take it out, only the site may have it.")
-    blocks = _blocks(pem)
-    if blocks is None:
+    try:
+        known = [(one, _rsa_bits(one)) for one in x509.load_pem_x509_certificates(pem.encode())]
+    except (ValueError, UnsupportedAlgorithm):
+        known = []
+    if not known or len(known) != pem.count(BEGIN):  # the reader passes over a block without its last line
         yield Finding(f"certificate can't be read: give each in PEM, from {BEGIN} to {BEGIN.replace('BEGIN', 'END')}.")
         return
-    for one in blocks:
-        others = [other for other in blocks if other is not one]
-        found = _judge_key(one, others) or _judge_time(one, others, now)
-        if found:
-            yield found
+    for number, (one, bits) in enumerate(known, 1):
+        called = "certificate" if len(known) == 1 else f"certificate, block {number},"
+        others = [other for other, good in known if other is not one and good]
+        if not bits:
+            told = (
+                "has a key that is not RSA: nothing signed with it is believed, the site must sign with RSA and SHA-2."
+            )
+            yield Finding(f"{called} {told}", note=bool(others))
+        elif bits < SHORTEST_RSA:
+            wish = f"the site needs one of {SHORTEST_RSA} or more"
+            yield Finding(f"{called} has an RSA key of {bits} bits: {wish}.")
+        else:
+            yield from _judge_time(called, one, others, now)
 
 
-def _blocks(pem: str) -> list[_Block] | None:
-    """None if any block can't be read; the reader itself passes over a block without its last line."""
-    try:
-        known = x509.load_pem_x509_certificates(pem.encode())
-        keys = [one.public_key() for one in known]
-    except (ValueError, UnsupportedAlgorithm):
-        return None
-    if len(known) != pem.count(BEGIN):
-        return None
-    return [
-        _Block(
-            "certificate" if len(known) == 1 else f"certificate, block {number},",
-            one.not_valid_before_utc,
-            one.not_valid_after_utc,
-            key.key_size if isinstance(key, rsa.RSAPublicKey) else 0,
-        )
-        for number, (one, key) in enumerate(zip(known, keys, strict=True), 1)
-    ]
+def _rsa_bits(certificate: x509.Certificate) -> int:
+    """0: another kind of key, under which nothing is verified."""
+    key = certificate.public_key()
+    return key.key_size if isinstance(key, rsa.RSAPublicKey) else 0
 
 
-def _judge_key(one: _Block, others: list[_Block]) -> Finding | None:
-    if not one.bits:
-        told = f"{one.called} has a key that is not RSA: nothing signed with it is believed, the site must sign with RSA and SHA-2."
-        return Finding(told, note=any(other.bits for other in others))
-    if one.bits < SHORTEST_RSA:
-        return Finding(f"{one.called} has an RSA key of {one.bits} bits: the site needs one of {SHORTEST_RSA} or more.")
-    return None
-
-
-def _judge_time(one: _Block, others: list[_Block], now: datetime) -> Finding | None:
-    """A note where another block does the work at those moments."""
-    moments = [now]
-    if one.ends <= now:
-        told, then, otherwise = f"ended on {local_time.day(one.ends)}", "take it out", "ask the site for its new one"
-    elif one.begins > now:
-        told = f"begins on {local_time.day(one.begins)}"
+def _judge_time(called: str, one: x509.Certificate, others: list[x509.Certificate], now: datetime) -> Iterator[Finding]:
+    """A note where another certificate does the work at those moments."""
+    begins, ends, moments = one.not_valid_before_utc, one.not_valid_after_utc, [now]
+    if ends <= now:
+        told, then, otherwise = f"ended on {local_time.day(ends)}", "take it out", "ask the site for its new one"
+    elif begins > now:
+        told = f"begins on {local_time.day(begins)}"
         then, otherwise = "another counts until then", "nothing is believed until then"
-    elif one.ends <= now + SOON:
-        told = f"ends on {local_time.day(one.ends)}"
+    elif ends <= now + SOON:
+        told, moments = f"ends on {local_time.day(ends)}", [ends, now + SOON]
         then, otherwise = "another goes on after it", "ask the site for its next one"
-        moments = [one.ends, now + SOON]
     else:
-        return None
-    covered = any(all(other.is_good_at(moment) for moment in moments) for other in others)
-    return Finding(f"{one.called} {told}: {then if covered else otherwise}.", note=covered)
+        return
+    covered = any(all(_is_in_time(other, moment) for moment in moments) for other in others)
+    yield Finding(f"{called} {told}: {then if covered else otherwise}.", note=covered)

@@ -74,9 +74,10 @@ def resume(request: Request) -> HttpResponse:
 
 
 def _answer(request: Request, requested: RequestedSignIn) -> HttpResponse:
-    site = sign_in.site_of(requested)
-    if site is None:
-        return problem(request, MessageRefused("site", "The site is no longer registered."))
+    try:
+        site = sign_in.site_of(requested)
+    except MessageRefused as refused:
+        return problem(request, refused)
     found = sign_in.answer(
         site=site, requested=requested, signed_in=request.signed_in, browser=request.browser, now=request.now
     )
@@ -85,8 +86,8 @@ def _answer(request: Request, requested: RequestedSignIn) -> HttpResponse:
             return saved_request.save_and_sign_in(request, {**_saved(requested), "again": "yes" if again else ""})
         case AccessDenied():
             return page.render(request, "sso/access_denied.html", status=403, site=site, why=found)
-        case sign_in.SignInAnswer(response=response, relay_state=relay_state):
-            return post_to_site(request, site, response, "SAMLResponse", relay_state)
+        case Response():
+            return post_to_site(request, site, found, "SAMLResponse", requested.relay_state)
 
 
 def _saved(requested: RequestedSignIn) -> dict[str, str]:

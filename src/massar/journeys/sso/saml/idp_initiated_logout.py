@@ -6,7 +6,7 @@ by SOAP, with the leases and retries of the outbox, or the person follows a link
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -39,8 +39,7 @@ def soap_request(message: delivery.QueuedMessage, *, now: datetime) -> str:
 
 def soap_request_about_nobody(site: sites.Site, id: str, *, now: datetime) -> str:
     """An envelope with a LogoutRequest that ends nothing, to try the site with."""
-    nobody = ids.short_token()
-    request = _request(site, site.slo_soap, id, site.name_id, nobody, [nobody], now)
+    request = _request(site, site.slo_soap, id, site.name_id, ids.short_token(), [ids.short_token()], now)
     return encode_soap(request, saml_idp.signer(now=now))
 
 
@@ -94,7 +93,7 @@ def browser_request(site: sites.Site, leaving: RecentLogout, *, now: datetime) -
     own = next((g for g in visits if g.session_id == leaving.session_id), visits[0])
     kind, name = _called(site, own)
     indexes = dict.fromkeys(g.sid for g in visits if _called(site, g) == (kind, name))
-    return _request(site, site.slo, _bound_id(site, leaving, ids.short_token()), kind, name, list(indexes), now)
+    return _request(site, site.slo, _bound_id(site, leaving, ids.short_token()), kind, name, indexes, now)
 
 
 def _called(site: sites.Site, grant: sites.GrantFacts) -> tuple[str, str]:
@@ -128,14 +127,7 @@ def is_bound_to(leaving: RecentLogout, site: sites.Site, request_id: str) -> boo
 
 
 def _request(
-    site: sites.Site, to: str, id: str, kind: str, name: str, indexes: Sequence[str], now: datetime
+    site: sites.Site, to: str, id: str, kind: str, name: str, indexes: Iterable[str], now: datetime
 ) -> LogoutRequest:
-    return LogoutRequest(
-        id,
-        saml_idp.idp_of(site).entity_id,
-        now,
-        to,
-        name_id=saml_idp.name_id(site, kind, name),
-        session_indexes=tuple(indexes),
-        not_on_or_after=now + LIFE,
-    )
+    issuer, name_id = saml_idp.idp_of(site).entity_id, saml_idp.name_id(site, kind, name)
+    return LogoutRequest(id, issuer, now, to, name_id, tuple(indexes), now + LIFE)

@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
 
 from massar.core import ids
 from massar.core.browser import Browser
+from massar.core.saml import names
 from massar.core.saml.decode import EncodedMessage, decode_authn_request
 from massar.core.saml.messages import Assertion, AuthnRequest, MessageRefused, Response
-from massar.core.saml.names import (
-    CLASS_PASSWORD,
-    CLASS_PROTECTED,
-    CLASS_UNSPECIFIED,
-    INVALID_NAME_ID_POLICY,
-    NAME_ID_FORMATS,
-    NO_AUTHN_CONTEXT,
-    NO_PASSIVE,
-    POST,
-    REQUESTER,
-    RESPONDER,
-    SUCCESS,
-    UNSPECIFIED,
-)
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import IdentityProvider, saml_idp
@@ -43,7 +30,7 @@ from massar.journeys.sso.access import (
 from massar.journeys.sso.saml.validate_message import validate
 
 SCOPE = "saml"
-CLASSES = (CLASS_PROTECTED, CLASS_PASSWORD, CLASS_UNSPECIFIED, ACR_PASSWORD, ACR_NO_RECENT_RECOVERY)
+CLASSES = (names.CLASS_PROTECTED, names.CLASS_PASSWORD, names.CLASS_UNSPECIFIED, ACR_PASSWORD, ACR_NO_RECENT_RECOVERY)
 
 
 @dataclass(frozen=True)
@@ -74,15 +61,6 @@ class RequestedSignIn:
         values = json.loads(text)
         contexts = values["contexts"]
         return cls(**{**values, "contexts": None if contexts is None else tuple(contexts)})
-
-
-@dataclass(frozen=True)
-class SignInAnswer:
-    """The Response that the browser carries to the site's assertion consumer service."""
-
-    site: sites.Site
-    response: Response
-    relay_state: str
 
 
 def requested(
@@ -119,8 +97,8 @@ def unsolicited(site: sites.Site, *, now: datetime) -> RequestedSignIn:
 def _acs(request: AuthnRequest, site: sites.Site) -> str:
     """Only an address of the registry, byte for byte (ATK-117)."""
     url, index = request.acs_url, request.acs_index
-    if request.protocol_binding != POST:
-        raise MessageRefused("address", "Answers go by HTTP-POST only.")
+    if request.protocol_binding != names.POST:
+        raise MessageRefused("address", "Answers go by HTTP-names.POST only.")
     if url is not None and index is not None:
         raise MessageRefused("address", "AssertionConsumerServiceURL and -Index exclude each other.")
     if url is not None and url not in site.acs:
@@ -134,10 +112,10 @@ def _name_id_kind(request: AuthnRequest, site: sites.Site) -> str | None:
     """What the registry says; if the site asks for one that tells less, then that. More it can't have: None."""
     if request.sp_name_qualifier not in (None, site.entity_id):
         return None  # a name for a group of sites: there are none (SAML core §3.4.1.1)
-    if request.name_id_format == UNSPECIFIED:
+    if request.name_id_format == names.UNSPECIFIED:
         return site.name_id
     allowed = saml_idp.name_id_kinds(site)
-    return next((kind for kind in allowed if NAME_ID_FORMATS[kind] == request.name_id_format), None)
+    return next((kind for kind in allowed if names.NAME_ID_FORMATS[kind] == request.name_id_format), None)
 
 
 def _contexts(request: AuthnRequest) -> tuple[str, ...] | None:
@@ -150,20 +128,22 @@ def _contexts(request: AuthnRequest) -> tuple[str, ...] | None:
     return known or None
 
 
-def site_of(requested: RequestedSignIn) -> sites.Site | None:
-    """The registered site of a request, if it still is one and the address still its own."""
+def site_of(requested: RequestedSignIn) -> sites.Site:
+    """The registered site of a request. Raises MessageRefused if it is none any more, or the address not its own."""
     site = settings.MASSAR.sites.by_slug.get(requested.site)
-    return site if site and site.protocol == "saml" and requested.acs in site.acs else None
+    if site is None or site.protocol != "saml" or requested.acs not in site.acs:
+        raise MessageRefused("site", "The site is no longer registered.")
+    return site
 
 
 def answer(
     *, site: sites.Site, requested: RequestedSignIn, signed_in: SignedIn | None, browser: Browser, now: datetime
-) -> SignInAnswer | SignInRequired | AccessDenied:
+) -> Response | SignInRequired | AccessDenied:
     """The answer for whoever is signed in, or an error that the site asked for, or what stands in between."""
     if requested.name_id_kind is None:
-        return _answer(site, requested, (REQUESTER, INVALID_NAME_ID_POLICY), None, now)
+        return _answer(site, requested, (names.REQUESTER, names.INVALID_NAME_ID_POLICY), None, now)
     if requested.contexts is None:
-        return _answer(site, requested, (RESPONDER, NO_AUTHN_CONTEXT), None, now)
+        return _answer(site, requested, (names.RESPONDER, names.NO_AUTHN_CONTEXT), None, now)
     judged = access.decide(
         site=site,
         signed_in=signed_in,
@@ -175,40 +155,30 @@ def answer(
         return _enter(site, requested, judged, browser, now)
     if isinstance(judged, AccessDenied) and signed_in:
         access.record_denial(site=site, signed_in=signed_in, why=judged, browser=browser, now=now)
-    return _answer(site, requested, (RESPONDER, NO_PASSIVE), None, now) if requested.passive else judged
+    return _answer(site, requested, (names.RESPONDER, names.NO_PASSIVE), None, now) if requested.passive else judged
 
 
 def _answer(
     site: sites.Site, requested: RequestedSignIn, status: tuple[str, ...], assertion: Assertion | None, now: datetime
-) -> SignInAnswer:
-    response = Response(
-        f"_{ids.short_token()}",
-        saml_idp.idp_of(site).entity_id,
-        now,
-        requested.acs,
-        in_response_to=requested.id,
-        status=status,
-        assertion=assertion,
-    )
-    return SignInAnswer(site, response, requested.relay_state)
+) -> Response:
+    issuer = saml_idp.idp_of(site).entity_id
+    return Response(f"_{ids.short_token()}", issuer, now, requested.acs, requested.id, status, assertion)
 
 
 def _enter(
     site: sites.Site, requested: RequestedSignIn, enter: AccessGranted, browser: Browser, now: datetime
-) -> SignInAnswer | SignInRequired:
+) -> Response | SignInRequired:
     kind = requested.name_id_kind or site.name_id
     with transaction.atomic():
         # Held: what ends the session at this moment finds this visit and tells the site, or the site is not entered.
         if not sessions.signed_in.hold(enter.session_id):
             return SignInRequired(again=False)
         # The kind of name is kept: a LogoutRequest must call the person as the site was told.
-        life = int(
-            settings.MASSAR.session_longest / timedelta(seconds=1)
-        )  # the grant ends with its session in any case
-        visit = access.open_visit(
-            site=site, granted=enter, scope=f"{SCOPE} {kind}", life=life, browser=browser, now=now
-        )
-    return _answer(site, requested, (SUCCESS,), _assertion(site, requested.contexts or (), kind, enter, visit), now)
+        life = int(settings.MASSAR.session_longest.total_seconds())  # the grant ends with its session in any case
+        scope = f"{SCOPE} {kind}"
+        visit = access.open_visit(site=site, granted=enter, scope=scope, life=life, browser=browser, now=now)
+    assertion = _assertion(site, requested.contexts or (), kind, enter, visit)
+    return _answer(site, requested, (names.SUCCESS,), assertion, now)
 
 
 def _assertion(site: sites.Site, contexts: tuple[str, ...], kind: str, enter: AccessGranted, visit: Visit) -> Assertion:
@@ -221,6 +191,6 @@ def _assertion(site: sites.Site, contexts: tuple[str, ...], kind: str, enter: Ac
         authenticated_at=enter.auth_time,
         session_ends_at=enter.auth_time + settings.MASSAR.session_longest,
         session_index=visit.sid,
-        context_class=next(true_contexts, CLASS_PROTECTED),
+        context_class=next(true_contexts, names.CLASS_PROTECTED),
         attributes={name: claims[claim] for name, claim in site.released.items() if claim in claims},
     )

@@ -161,11 +161,6 @@ def _meant(requested: RequestedLogout, person: people.PersonFacts) -> list[int]:
 def response(*, requested: RequestedLogout, outcome: LogoutOutcome, now: datetime) -> LogoutResponse:
     """What answers the site."""
     site, status = requested.site, (SUCCESS, PARTIAL_LOGOUT) if outcome.is_partial else (SUCCESS,)
-    return LogoutResponse(
-        f"_{ids.short_token()}",
-        saml_idp.idp_of(site).entity_id,
-        now,
-        site.slo_answers,
-        in_response_to=requested.id,
-        status=status if outcome.knows_name else (REQUESTER, UNKNOWN_PRINCIPAL),
-    )
+    status = status if outcome.knows_name else (REQUESTER, UNKNOWN_PRINCIPAL)
+    id, issuer = f"_{ids.short_token()}", saml_idp.idp_of(site).entity_id
+    return LogoutResponse(id, issuer, now, site.slo_answers, requested.id, status)
