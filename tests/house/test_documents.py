@@ -35,7 +35,7 @@ LARGEST_PICTURE = 120 * 1024
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 TOP_FOLDERS = ("src", "tests", "docs", "bench", "requirements")
-FLOORS = ("config", "interfaces", "journeys", "domain", "core")
+FLOORS = ("config", "interfaces", "journeys", "providers", "domain", "core")
 TREE_PATH = re.compile(rf"`((?:{'|'.join(TOP_FOLDERS + FLOORS)})/[\w./-]*)`")
 
 PICTURES = [
@@ -101,6 +101,17 @@ def test_the_reader_sees_a_missing_arrow():
     picture = "```mermaid\nstateDiagram-v2\n    [*] --> one\n    one --> two : why\n    two --> [*]\n```"
     assert arrows(picture) == arrows_of_table({"one": {"two"}, "two": set()}, "one")
     assert arrows(picture) != arrows_of_table({"one": {"two"}, "two": {"one"}}, "one")
+
+
+# -- the map
+
+
+def test_the_map_names_every_folder():
+    shown = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    packages = {path.parent.name for path in PACKAGE.rglob("__init__.py")} - {"massar", "migrations"}
+    pages = {path.name for path in (PACKAGE / "interfaces" / "web").iterdir()}  # one folder for each page
+    missing = sorted(name for name in packages - pages if f"`{name}/`" not in shown and f"/{name}/`" not in shown)
+    assert missing == []
 
 
 # -- settings
