@@ -208,7 +208,7 @@ def test_check_judges_the_providers_of_the_file(installed, tmp_path):
     file = tmp_path / "massar.toml"
     gateway = '[providers.gateway]\nkind = "http"\npreset = "oauth2-json"\n'
     for text, told in [
-        (gateway, "The provider gateway needs url: "),
+        (gateway, "[providers.gateway] url is missing: give "),
         (gateway.replace("oauth2", "best"), "unknown preset"),
         (gateway.replace("http", "pigeon"), "needs a kind"),
         ("providers = 7\n", "give each provider a table"),

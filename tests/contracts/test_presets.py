@@ -2,7 +2,6 @@
 
 import tomllib
 from datetime import timedelta
-from pathlib import Path
 from urllib.parse import quote_plus
 
 import pytest
@@ -12,7 +11,6 @@ from massar.providers.http_client import HttpResponse
 from massar.providers.registry import Accepted, OutboundMessage, OutcomeUnknown, Receipt, Rejected, receipt_form
 from massar.providers.sms_http import settings
 from massar.providers.sms_http.provider import HttpProvider, from_table
-from massar.providers.sms_http.request import PLACEHOLDERS
 
 BASE = "https://compte.example.ma"
 PRESETS = settings.presets()
@@ -107,18 +105,3 @@ def test_an_operator_overrides_single_values():
     assert changed.request.query["dlr-mask"].fixed == "3" and "validity" not in changed.request.query
     assert changed.request.query["coding"].names == {"coding"} and changed.sender == "ECOLE"
     assert changed.answer.statuses["400"] == "temporary" and changed.answer.statuses["403"] == "configuration_error"
-
-
-def test_every_setting_stands_on_the_operators_page():
-    page = (Path(__file__).parents[2] / "docs" / "operate" / "sms-http.md").read_text("utf-8")
-    said = {
-        cell.strip("` ")
-        for line in page.splitlines()
-        if line.startswith("| `")
-        for cell in line.split("|")[1].split(",")
-    }
-    inside = {f"answer.{key}" for key in settings.ANSWER_KEYS} | {f"receipt.{key}" for key in settings.RECEIPT_KEYS}
-    auth = {f"auth.{key}" for keys in (*settings.AUTH_KEYS.values(), *settings.AUTH_OPTIONAL.values()) for key in keys}
-    wanted = (settings.KEYS - {"answer", "receipt", "auth"}) | inside | auth | {"auth.kind"}
-    placeholders = {f"{{{name}}}" for name in PLACEHOLDERS}
-    assert said == wanted | placeholders | set(PRESETS)

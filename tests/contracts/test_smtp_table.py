@@ -52,14 +52,14 @@ def test_little_is_enough():
     [
         ({"hots": "x"}, "has no setting 'hots'"),
         ({"host": None}, "host must be a text"),
-        ({"host": ""}, "needs host"),
-        ({"host": "mail\r\n.example.ma"}, "host must be a text"),
-        ({"sender": ""}, "needs sender"),
+        ({"host": ""}, "host is missing"),
+        ({"host": "mail\r\n.example.ma"}, "on one line"),
+        ({"sender": ""}, "sender is missing"),
         ({"sender": "Massar <a@b.ma>"}, "bare address"),
         ({"port": "25"}, "port must be a whole number"),
         ({"port": True}, "port must be a whole number"),
-        ({"port": 0}, "port must be from 1"),
-        ({"security": "ssl"}, "choose one of plain, starttls, tls"),
+        ({"port": 0}, "from 1 to 65535"),
+        ({"security": "ssl"}, "choose plain, starttls or tls"),
         ({"connections": 0}, "from 1 to 50"),
         ({"connections": 2.5}, "connections must be a whole number"),
         ({"bounces": "b@bounce.example.ma"}, "bare domain"),
@@ -68,9 +68,9 @@ def test_little_is_enough():
         ({"total_timeout": "soon"}, "total_timeout must be a number"),
         ({"total_timeout": 0}, "more than 0"),
         ({"ca_file": "/nowhere/ca.pem"}, "/nowhere/ca.pem"),
-        ({"user": "massar"}, "both user and password"),
+        ({"user": "massar"}, "user needs a password"),
         ({"user": "massar", "password": "s3cret"}, "env:NAME or file:PATH"),
-        ({"user": "massar", "password": "env:NOT_SET_ANYWHERE"}, "NOT_SET_ANYWHERE, which is not set"),
+        ({"user": "massar", "password": "env:NOT_SET_ANYWHERE"}, "'NOT_SET_ANYWHERE', which is not set"),
         ({"user": "massar", "password": "file:/nowhere/password"}, "can't be read"),
         ({"user": "massar", "password": "env:RELAY_PASSWORD", "security": "plain"}, "only be sent over TLS"),
     ],
@@ -79,7 +79,7 @@ def test_each_mistake_gets_one_sentence(secret, changed, told):
     with pytest.raises(ProviderSettingError) as refused:
         from_table({**GOOD, **changed}, name="relay")
     sentence = str(refused.value)
-    assert told in sentence and sentence.startswith("[relay] ") and sentence.endswith(".")
+    assert told in sentence and sentence.startswith("[providers.relay] ") and sentence.endswith(".")
     assert "\n" not in sentence and "s3cret" not in sentence and PASSWORD not in sentence
 
 

@@ -38,6 +38,7 @@ from massar.core.settings import (
     typed,
 )
 from massar.domain.sites import registry
+from massar.providers import NAME
 
 DEMO_SECRET_KEY = "demo-secret-key-for-a-loopback-address-only-0123456789"
 DEMO_DATA_KEYS = "demo:" + base64.b64encode(b"demo-data-key-not-for-production"[:32]).decode()
@@ -46,12 +47,10 @@ ELSEWHERE = {
     "MASSAR_PUBLIC_URL": "http://localhost:8000",
     "MASSAR_SECRET_KEY": DEMO_SECRET_KEY,
     "MASSAR_DATA_KEYS": DEMO_DATA_KEYS,
-    "MASSAR_EMAIL_URL": "",
-    "MASSAR_SMS_URL": "",
     "MASSAR_HELP_CONTACT": "0800 00 11 22",
 }
+URLS = {"MASSAR_EMAIL_URL": {"smtp"}, "MASSAR_SMS_URL": {"http", "smpp"}}  # and the kinds of tables that stand for them
 TABLES = ("sites", "providers")  # what may stand in the file
-PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,38}")
 _NEEDS_KIB = {1: 47104, 2: 19456, 3: 12288, 4: 9216}  # by passes, OWASP ASVS 5.0, appendix C
 
 
@@ -521,14 +520,12 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     providers, told = _providers(tables.get("providers", {}))
     sites, said = registry.read(tables.get("sites", {}), environ)
     mistakes += [*told, *said, *_unknown(environ)]
+    delivered_by = {str(table.get("kind")) for table in providers.values()}
+    waived = [name for name, kinds in URLS.items() if delivered_by & kinds]
     if given.get("MASSAR_MODE") in ("demo", "test"):
-        given = {**typed(Settings, ELSEWHERE), **given}
-    for name, kinds in (("MASSAR_EMAIL_URL", {"smtp"}), ("MASSAR_SMS_URL", {"http", "smpp"})):
-        if any(table.get("kind") in kinds for table in providers.values()):
-            given.setdefault(name, "")
-    made, wrong = read(
-        Settings, given, environ=environ, own={"providers": providers, "sites": sites, "environ": environ}
-    )
+        given, waived = {**typed(Settings, ELSEWHERE), **given}, list(URLS)
+    own = {"providers": providers, "sites": sites, "environ": environ}
+    made, wrong = read(Settings, given, environ=environ, own=own, waived=waived)
     if wrong or mistakes:
         raise SettingsError([*wrong, *mistakes])
     return replace(
@@ -557,7 +554,7 @@ def _providers(given: object) -> tuple[Mapping[str, Mapping[str, Any]], list[str
     if not isinstance(given, Mapping) or not all(isinstance(one, Mapping) for one in given.values()):
         return {}, ["MASSAR_CONFIG: give each provider a table, as [providers.gateway]."]
     wish = "a small letter, then small letters, digits, - and _, 39 at most"
-    odd = [name for name in given if not PROVIDER_NAME.fullmatch(name)]
+    odd = [name for name in given if not NAME.fullmatch(name)]
     return given, [f"MASSAR_CONFIG: {name!r} is no name for a provider: {wish}." for name in odd]
 
 

@@ -220,7 +220,7 @@ def _secret_file(place: str) -> Verbatim:
             text = file.read(LARGEST_SECRET + 1).decode("utf-8-sig")
     except (OSError, ValueError):
         raise ValueError(
-            f"reads the file {place!r}, which can't be read: name a file that holds nothing else"
+            f"reads the file {place!r}, which can't be read: correct its path or who may read it"
         ) from None
     if len(text) > LARGEST_SECRET:
         raise ValueError(f"reads the file {place!r}, which is larger than 64 KiB: name a file that holds nothing else")
@@ -279,6 +279,7 @@ def read(
     environ: Mapping[str, str],
     called: str = "",
     own: Mapping[str, object] | None = None,
+    waived: Iterable[str] = (),
 ) -> tuple[T, list[str]]:
     """Read what was given for a table.
 
@@ -286,32 +287,27 @@ def read(
         environ: where `env:NAME` is looked up.
         called: what each sentence begins with, as `[sites.massar]`.
         own: fields that are no settings.
+        waived: what is required otherwise and not here.
 
     Returns:
         The table, with defaults for what can't be used, and one sentence for each mistake.
     """
-    found, told, wrong = _read(table, given, environ, "")
+    found, told, wrong = _read(table, given, environ, "", waived)
     made = table(**found, **(own or {}))
     told += [said for names, said in made.judge() if not wrong & set(names.split())]
     return made, [f"{called} {said}".strip() + ("" if said.endswith(".") else ".") for said in told]
 
 
-def required(table: type[T], given: Mapping[str, object], *, environ: Mapping[str, str], called: str) -> T:
-    """As `read`. Raises SettingsError with every mistake."""
-    made, mistakes = read(table, given, environ=environ, called=called)
-    if mistakes:
-        raise SettingsError(mistakes)
-    return made
-
-
 def _read(
-    table: type[Table], given: Mapping[str, object], environ: Mapping[str, str], inside: str
+    table: type[Table], given: Mapping[str, object], environ: Mapping[str, str], inside: str, waived: Iterable[str] = ()
 ) -> tuple[dict[str, Any], list[str], set[str]]:
     """Values by field, sentences, and the names of the settings that they are about."""
     known, told, wrong = settings_of(table), list[str](), set[str]()
     found: dict[str, Any] = {}
     for name, value in given.items():
         setting = known.get(name)
+        if setting and setting.required and value == "":
+            continue
         if setting is None:
             told.append(f"has no setting {inside + name!r}: {_instead(name, known)}")
             continue
@@ -322,7 +318,7 @@ def _read(
             found |= mistake.found
             wrong |= {inside + name, name}
     for name, setting in known.items():
-        if setting.required and name not in given:
+        if setting.required and given.get(name, "") == "" and name not in waived:
             told.append(f"{inside}{name} is missing: {setting.required.hint}")
             wrong |= {inside + name, name}
     return found, told, wrong
@@ -361,7 +357,8 @@ def _value(setting: Setting, value: object, environ: Mapping[str, str], inside: 
             one["type"] == "value_error" for one in refused.errors(include_url=False, include_input=False)
         )
         made_anew = any(isinstance(note, PlainValidator) for note in setting.notes)
-        kept = {setting.field: value} if of_its_kind and not made_anew else {}
+        plain = isinstance(value, str | tuple) and isinstance(setting.default, type(value)) and not made_anew
+        kept = {setting.field: value} if of_its_kind and plain else {}
         raise _Wrong(*_sentences(setting, name, value, refused), found=kept) from None
 
 
@@ -369,23 +366,27 @@ def _value(setting: Setting, value: object, environ: Mapping[str, str], inside: 
 
 
 def _sentences(setting: Setting, name: str, value: object, refused: ValidationError) -> list[str]:
-    """What its own judges say, each; or one about its kind."""
-    errors = refused.errors(include_url=False, include_input=False)
-    told = [
-        "".join(
-            [name, *(f".{_spelled(step)}" for step in one["loc"] if isinstance(step, str)), f" {one['ctx']['error']}"]
+    """What its own judges say and wrong choices, each; or one sentence about its kind."""
+    told = []
+    for one in refused.errors(include_url=False):
+        place = "".join(
+            [name, *(f".{_spelled(step)}" for step in one["loc"] if isinstance(step, str) and step != "[key]")]
         )
-        for one in errors
-        if one["type"] == "value_error"
-    ]
-    if len(told) == len(errors):
-        return told
-    if get_origin(setting.kind) is Literal:
-        choices = get_args(setting.kind)
-        said = f"is {value!r}" if isinstance(value, str) and len(value) < 60 else "is none of its values"
-        return [f"{name} {said}: choose {one_of(choices)}{near(str(value)[:60], choices)}"]
-    number = setting.kind in (int, float, timedelta) and isinstance(value, str) and len(value) < 40
-    return [f"{name} must be {wanted(setting)}" + (f", not {value!r}" if number else "")]
+        if one["type"] == "value_error":
+            told.append(f"{place} {one['ctx']['error']}")
+        elif one["type"] == "literal_error":
+            told.append(f"{place} {_not_chosen(one['input'], one['ctx']['expected'])}")
+        else:
+            number = setting.kind in (int, float, timedelta) and isinstance(value, str) and len(value) < 40
+            return [f"{name} must be {wanted(setting)}" + (f", not {value!r}" if number else "")]
+    return told
+
+
+def _not_chosen(value: object, expected: str) -> str:
+    choices = re.findall(r"'([^']*)'", expected)
+    shown = isinstance(value, str) and not isinstance(value, Verbatim) and len(value) < 60
+    said = f"is {value!r}" if shown else "is none of its values"
+    return f"{said}: choose {one_of(choices)}{near(str(value), choices)}"
 
 
 def wanted(setting: Setting) -> str:

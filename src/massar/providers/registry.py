@@ -1,9 +1,7 @@
 """The door of the providers: everything the rest of the room needs, and making one from a URL."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from pathlib import Path
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from massar.domain.delivery.provider import (
     DELIVERED,
@@ -38,102 +36,64 @@ from massar.providers.sms_http.provider import HttpProvider, from_url
 from massar.providers.sms_http.provider import from_table as http_from_table
 from massar.providers.sms_http.receipt import ReceiptForm
 from massar.providers.sms_http.settings import receipt_form
-from massar.providers.smtp.connection import DEFAULT_PORT, PLAIN, STARTTLS, TLS, SmtpServer
-from massar.providers.smtp.provider import SmtpProvider
+from massar.providers.smtp.settings import SECURITY
 from massar.providers.smtp.settings import from_table as smtp_from_table
-
-_SECURITY = {"smtp": PLAIN, "smtp+starttls": STARTTLS, "smtps": TLS}
-_IN_URL: dict[str, Callable] = {
-    "ca_file": Path,
-    "hello": str,
-    "bounces": str,
-    "connections": int,
-    "connect_timeout": float,
-    "answer_timeout": float,
-    "total_timeout": float,
-}
-
+from massar.providers.smtp.settings import from_url as smtp_from_url
 
 KINDS = ("http", "smpp", "smtp")
-_OURS = {"kind", "price"}  # what the table says to the registry, not to the provider
 
 
-def provider_from_table(table: Mapping, *, name: str, receipts_base: str, slots: BindSlots) -> Provider:
-    """The provider of one table `[providers.NAME]`. Nothing is connected yet.
+def provider_from_table(
+    table: Mapping[str, object],
+    *,
+    name: str,
+    receipts_base: str,
+    slots: BindSlots | None,
+    environ: Mapping[str, str] | None = None,
+) -> Provider:
+    """Make the provider of one table `[providers.NAME]`. Nothing is connected yet. Raises ProviderSettingError.
 
-    `receipts_base`: the product's public address, for call-backs. `slots`: the binds that its workers share.
-    Raises ProviderSettingError with one sentence.
+    Args:
+        receipts_base: the product's public address, for call-backs.
+        slots: the binds that its workers share.
+        environ: where `env:NAME` is looked up; without it the process's own environment.
     """
-    settings = {key: value for key, value in table.items() if key not in _OURS}
     match table.get("kind"):
         case "http":
-            return http_from_table(settings, name=name, receipts_base=receipts_base)
+            return http_from_table(table, name=name, receipts_base=receipts_base, environ=environ)
         case "smpp":
-            return smpp_from_table(settings, name=name, slots=slots)
+            return smpp_from_table(table, name=name, slots=slots, environ=environ)
         case "smtp":
-            return smtp_from_table(settings, name=name)
-    raise ProviderSettingError(f"The provider {name} needs a kind: one of {', '.join(KINDS)}.")
+            return smtp_from_table(table, name=name, environ=environ)
+    raise ProviderSettingError(f"[providers.{name}] needs a kind: one of {', '.join(KINDS)}.")
 
 
 def provider_from_url(url: str, options: ProviderOptions, *, slots: BindSlots | None = None) -> Provider:
-    """A provider for `url`. Nothing is connected yet.
+    """Make the provider for `url`. Nothing is connected yet. Raises ProviderSettingError, never with the password.
 
-    E-mail: `smtp://`, `smtp+starttls://` or `smtps://user:password@host:port`, user and password
-    percent-encoded; of the options, ca_file, hello, bounces, connections and the timeouts may stand in its query.
+    E-mail: `smtp://`, `smtp+starttls://` or `smtps://user:password@host:port`, user and password percent-encoded.
     SMS: `https://…`, or `http://` on this machine; its path and query are the gateway's own. Or an SMSC:
-    `smpps://user:password@host:port`, its query holds settings of smpp_settings.py; `smpp://` on this machine, or
-    with `?tls=off`.
-    Raises ProviderSettingError with one sentence, which never holds the password.
+    `smpps://user:password@host:port`; `smpp://` on this machine, or with `?tls=off`.
     """
-    parts, port = _split(url)
-    if parts.scheme in _SECURITY:
-        return _smtp(parts, port, options)
-    if parts.scheme in ("http", "https"):
-        return from_url(url, options)
-    if parts.scheme in ("smpp", "smpps"):
-        table = read_url(parts, port, options)
-        return smpp_from_table(table, name=options.name or f"smpp-{parts.hostname}", slots=slots)
-    raise ProviderSettingError(
-        "A provider's URL must begin with smtp://, smtp+starttls://, smtps:// (e-mail), https://, smpp:// or "
-        "smpps:// (SMS)."
-    )
-
-
-def _split(url: str) -> tuple[SplitResult, int | None]:
     try:
         parts = urlsplit(url)
-        port = parts.port
-    except ValueError as problem:
-        raise ProviderSettingError("A provider's URL can't be read: its host or port is wrong.") from problem
+        wrong = parts.port == 0
+    except ValueError:
+        wrong = True
+    if wrong:
+        raise ProviderSettingError("A provider's URL can't be read: its host or port is wrong.")
     if not url.isprintable() or " " in url:
         raise ProviderSettingError("A provider's URL must not contain spaces or line ends.")
     if parts.scheme and not parts.hostname:
         raise ProviderSettingError("A provider's URL names no host.")
-    return parts, port
-
-
-def _smtp(parts: SplitResult, port: int | None, options: ProviderOptions) -> SmtpProvider:
-    if parts.path not in ("", "/") or parts.fragment:
-        raise ProviderSettingError("A mail server's URL ends after host and port (and ?settings).")
-    if bool(parts.username) != bool(parts.password):
-        raise ProviderSettingError("A mail server's URL needs both user and password, or neither.")
-    for name, value in parse_qsl(parts.query, keep_blank_values=True):
-        options = _with_setting(options, name, value)
-    security = _SECURITY[parts.scheme]
-    user, password = unquote(parts.username or ""), unquote(parts.password or "")
-    server = SmtpServer(parts.hostname, port or DEFAULT_PORT[security], security, user, password)
-    return SmtpProvider(server, options)
-
-
-def _with_setting(options: ProviderOptions, name: str, value: str) -> ProviderOptions:
-    if name not in _IN_URL:
-        known = ", ".join(_IN_URL)
-        raise ProviderSettingError(f"A mail server's URL has no setting {name!r}: it knows {known}.")
-    try:
-        options = replace(options, **{name: _IN_URL[name](value)})
-    except ValueError as problem:
-        raise ProviderSettingError(f"The setting {name} of a mail server's URL must be a number.") from problem
-    return options
+    if parts.scheme in SECURITY:
+        return smtp_from_url(parts, options)
+    if parts.scheme in ("http", "https"):
+        return from_url(url, options)
+    if parts.scheme in ("smpp", "smpps"):
+        return SmppProvider(read_url(parts, options), name=options.name or f"smpp-{parts.hostname}", slots=slots)
+    schemes = "smtp://, smtp+starttls://, smtps:// (e-mail), https://, smpp:// or smpps:// (SMS)"
+    raise ProviderSettingError(f"A provider's URL must begin with {schemes}.")
 
 
 __all__ = [

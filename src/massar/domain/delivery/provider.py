@@ -17,7 +17,11 @@ _ID_SHAPE = re.compile(r"(?=.{1,100}\Z)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 
 
 class ProviderSettingError(ValueError):
-    """A setting of a provider can't work. The text is one sentence for the operator, without any secret."""
+    """Settings of a provider can't work. `mistakes`: one sentence for each, for the operator, without any secret."""
+
+    def __init__(self, *mistakes: str):
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
 
 
 @dataclass(frozen=True)

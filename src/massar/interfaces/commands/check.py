@@ -15,6 +15,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
 from massar.interfaces.commands import site_checks, tables
 from massar.interfaces.commands.providers import from_settings
+from massar.providers.registry import HttpProvider, SmppProvider
 
 
 def run(_: argparse.Namespace) -> int:
@@ -75,18 +76,18 @@ def _providers() -> list[str]:
     try:
         registry = from_settings()
     except delivery.ProviderSettingError as mistake:
-        return [str(mistake)]
+        return list(mistake.mistakes)
     missing = [
         f"No provider for {channel}: set {name}, or people who choose it wait for nothing."
         for channel, name in (("email", "MASSAR_EMAIL_URL"), ("sms", "MASSAR_SMS_URL"))
         if not registry.of(channel)
     ]
     for provider in registry.all():
-        if at := getattr(provider, "receipts_at", ""):
-            print(f"{provider.name}: tell the gateway to call back at {at}")
+        if isinstance(provider, HttpProvider) and provider.receipts_at:
+            print(f"{provider.name}: tell the gateway to call back at {provider.receipts_at}")
         missing += [f"{provider.name}: {sentence}" for sentence in provider.check()]
-        if left_alone := getattr(provider, "left_alone", ""):
-            print(f"{provider.name}: {left_alone}")
+        if isinstance(provider, SmppProvider) and provider.left_alone:
+            print(f"{provider.name}: {provider.left_alone}")
     return missing
 
 

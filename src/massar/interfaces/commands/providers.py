@@ -34,36 +34,23 @@ def from_settings() -> delivery.ProviderRegistry:
         options = delivery.ProviderOptions(name="sms", ca_file=_path(massar.sms_ca_file), **words)
         slots = delivery.bind_slots.of_provider("sms")
         providers["sms"] = [registry.provider_from_url(massar.sms_url, options, slots=slots)]
+    addresses = {"email": ("MASSAR_EMAIL_URL", massar.email_url), "sms": ("MASSAR_SMS_URL", massar.sms_url)}
     for name, table in massar.providers.items():
         provider = registry.provider_from_table(
-            table, name=name, receipts_base=massar.public_url, slots=delivery.bind_slots.of_provider(name)
+            table,
+            name=name,
+            receipts_base=massar.public_url,
+            slots=delivery.bind_slots.of_provider(name),
+            environ=massar.environ,
         )
-        _only_in_one_place(massar, provider)
+        variable, url = addresses[provider.channel]
+        if url:  # beside a list in the file nobody could say which comes first
+            told = f"Both {variable} and [providers.{name}] say where messages go: keep one of them."
+            raise delivery.ProviderSettingError(told)
         providers.setdefault(provider.channel, []).append(provider)
-    prices = {name: _price(name, table) for name, table in massar.providers.items()}
+    prices = {name: table.get("price", 0) for name, table in massar.providers.items()}  # judged with the table
     to_sites = {channel: [provider] for channel, provider in sites().items()}
     return delivery.ProviderRegistry({**providers, **to_sites}, prices)
-
-
-def _only_in_one_place(massar, provider: delivery.Provider) -> None:
-    """An address in the environment beside a list in the file: nobody could say which comes first."""
-    variable, url = (
-        ("MASSAR_EMAIL_URL", massar.email_url) if provider.channel == "email" else ("MASSAR_SMS_URL", massar.sms_url)
-    )
-    if url:
-        raise delivery.ProviderSettingError(
-            f"Both {variable} and [providers.{provider.name}] say where messages go: keep one of them."
-        )
-
-
-def _price(name: str, table) -> int:
-    """Of a segment, or a letter, in thousandths of the currency."""
-    price = table.get("price", 0)
-    if type(price) is not int or not 0 <= price <= 1_000_000:
-        raise delivery.ProviderSettingError(
-            f"[providers.{name}] price must be a whole number of thousandths, from 0 to 1000000."
-        )
-    return price
 
 
 def sites() -> dict[str, delivery.Provider]:

@@ -10,14 +10,12 @@ import re
 from collections.abc import Mapping
 from concurrent.futures import Future
 from datetime import timedelta
-from pathlib import Path
 
 from massar.core.loopback import is_loopback
 from massar.domain.delivery.provider import (
     SMS,
     NotTransmitted,
     OutboundMessage,
-    ProviderSettingError,
     ReceiptSink,
     Rejected,
     Result,
@@ -43,13 +41,10 @@ class SmppProvider:
     channel = SMS
 
     def __init__(self, settings: SmppSettings, *, name: str = "", slots: BindSlots | None = None):
-        if settings.tls == OFF and settings.ca_file:
-            raise ProviderSettingError("An SMPP provider with tls off has no use for a ca_file.")
         self.name = name or f"smpp-{settings.host}"
         self.longest = settings.longest
         self._settings, self._slots = settings, slots
-        ca_file = Path(settings.ca_file) if settings.ca_file else None
-        self._tls = None if settings.tls == OFF else tls_context(ca_file)
+        self._tls = None if settings.tls == OFF else tls_context(settings.ca_file)
         self._engine: Engine | None = None
         self.left_alone = ""
 
@@ -149,9 +144,15 @@ class _Unfit(Exception):
         self.result = result
 
 
-def from_table(table: Mapping[str, object], *, name: str, slots: BindSlots | None = None) -> SmppProvider:
-    """The provider of one table of settings. Raises ProviderSettingError with one sentence, never with the password."""
-    return SmppProvider(read_table(table, name=name), name=name, slots=slots)
+def from_table(
+    table: Mapping[str, object],
+    *,
+    name: str,
+    slots: BindSlots | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> SmppProvider:
+    """Make the provider of one table. Raises ProviderSettingError, never with the password."""
+    return SmppProvider(read_table(table, name=name, environ=environ), name=name, slots=slots)
 
 
 def _done(result: Result) -> "Future[Result]":

@@ -1,84 +1,148 @@
-"""The settings of an SMPP provider: one table of the configuration, or one URL. Every mistake is one sentence."""
+"""The settings of an SMPP provider: one table of the operator's file, or one URL."""
 
-import os
+from __future__ import annotations
+
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
+from typing import Annotated, Literal
 from urllib.parse import SplitResult, parse_qsl, unquote
 
+from pydantic import AfterValidator, Field
+
 from massar.core.loopback import is_loopback
+from massar.core.settings import Line, Required, typed
 from massar.domain.delivery.provider import ProviderOptions, ProviderSettingError
+from massar.providers.settings import ProviderTable, Seconds, read_provider
 from massar.providers.smpp.pdu import Address
-from massar.providers.smpp.receipt import DEC_TO_HEX, FORMS, HEX_TO_DEC, SAME, Forms
+from massar.providers.smpp.receipt import DEC_TO_HEX, HEX_TO_DEC, Forms
 
 TRX, TX_AND_RX = "trx", "tx+rx"
 RELATIVE, ABSOLUTE = "relative", "absolute"
 ON, OFF = "on", "off"
 PORTS = {OFF: 2775, ON: 3550}
 BY_SHAPE = -1
+_SOURCE = re.compile(r"[A-Za-z0-9 .&_-]{1,11}|\+?[0-9]{1,20}", re.ASCII)
 
-_CHOICES = {
-    "tls": (ON, OFF),
-    "bind": (TRX, TX_AND_RX),
-    "validity": (RELATIVE, ABSOLUTE),
-    "receipt_id": FORMS,
-    "receipt_id_tlv": FORMS,
-}
-# (least, most) of numbers; times are in seconds.
-_BOUNDS = {
-    "port": (0, 65_535),
-    "binds": (1, 10),
-    "window": (1, 1_000),
-    "rate": (0.1, 1_000_000),
-    "source_ton": (BY_SHAPE, 6),
-    "source_npi": (BY_SHAPE, 18),
-    "to_ton": (0, 6),
-    "to_npi": (0, 18),
-    "connect_timeout": (0.01, 600),
-    "answer_timeout": (0.01, 600),
-    "enquire_after": (0.01, 3_600),
-    "reconnect_first": (0.01, 600),
-    "reconnect_most": (0.01, 3_600),
-}
-# Longest texts that the protocol has room for (§5.2.1 to 5.2.3, 5.2.11). Passwords are 8 there; many SMSCs take more.
-_LONGEST = {"system_id": 15, "password": 64, "system_type": 12, "service_type": 5}
-_ALPHANUMERIC = re.compile(r"[A-Za-z0-9 .&_-]{1,11}")
-_DIGITS = re.compile(r"\+?[0-9]{1,20}")
-_KINDS = {str: "a text", int: "a whole number", float: "a number"}
+
+def _ascii(longest: int) -> AfterValidator:
+    """What the protocol has room for (§5.2.1 to 5.2.3, 5.2.11)."""
+
+    def judge(text: str) -> str:
+        if len(text) > longest or not text.isascii() or not text.isprintable():
+            raise ValueError(f"must be ASCII and at most {longest} characters")
+        return text
+
+    return AfterValidator(judge)
+
+
+def _source(text: str) -> str:
+    if not _SOURCE.fullmatch(text):
+        raise ValueError("must be a name of at most 11 letters, digits and .&_- or a number")
+    return text
+
+
+_ReceiptId = Literal["same", "hex_to_dec", "dec_to_hex"]
+_Pause = Annotated[float, Field(ge=0.01, le=3600)]
 
 
 @dataclass(frozen=True)
-class SmppSettings:
-    """One contract with one operator. docs/operate/smpp.md says what each means; times are in seconds."""
+class SmppSettings(ProviderTable):
+    """One contract with one operator. Times are in seconds."""
 
-    host: str
-    system_id: str
-    port: int = 0
-    password: str = field(default="", repr=False)
-    password_file: str = ""
-    system_type: str = ""
-    service_type: str = ""
-    tls: str = ON
-    ca_file: str = ""
-    bind: str = TRX
-    binds: int = 1
-    window: int = 10
-    rate: float = 10.0
-    source: str = "MASSAR"
-    source_ton: int = BY_SHAPE
-    source_npi: int = BY_SHAPE
-    to_ton: int = 1
-    to_npi: int = 1
-    validity: str = RELATIVE
-    receipt_id: str = SAME
-    receipt_id_tlv: str = SAME
-    connect_timeout: float = 5.0
-    answer_timeout: float = 10.0
-    enquire_after: float = 30.0
-    reconnect_first: float = 1.0
-    reconnect_most: float = 60.0
+    kind: Annotated[Literal["smpp"], Field(description="SMS to an operator's SMSC")] = "smpp"
+    host: Annotated[
+        Line,
+        Required("name the SMSC"),
+        Field(description="name or address of the SMSC; with TLS it must be the name in its certificate"),
+    ] = ""
+    system_id: Annotated[
+        str, _ascii(15), Required("give our name there"), Field(description="our name there, at most 15 characters")
+    ] = ""
+    port: Annotated[int, Field(ge=0, le=65_535, description="without it 3550, or 2775 with tls off")] = 0
+    password: Annotated[
+        str,
+        _ascii(64),
+        Field(description="at most 64 characters; the protocol's own limit is 8, which some SMSCs apply"),
+    ] = field(default="", repr=False)
+    system_type: Annotated[str, _ascii(12), Field(description="some operators ask for one")] = ""
+    service_type: Annotated[str, _ascii(5), Field(description="the same, in each message")] = ""
+    tls: Annotated[
+        Literal["on", "off"],
+        Field(description="`off` is for an IPsec tunnel or this machine; to another machine it is written to the log"),
+    ] = "on"
+    bind: Annotated[
+        Literal["trx", "tx+rx"],
+        Field(description="one connection both ways, or `tx+rx`: one to send and one to receive"),
+    ] = "trx"
+    binds: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=10,
+            description="how many (pairs of) connections the contract allows, in all processes together",
+        ),
+    ] = 1
+    window: Annotated[int, Field(ge=1, le=1_000, description="messages under way at once on each connection")] = 10
+    rate: Annotated[
+        float,
+        Field(
+            ge=0.1,
+            le=1_000_000,
+            description="messages per second that the contract allows, all binds together; we keep to 90 % of it",
+        ),
+    ] = 10.0
+    source: Annotated[
+        str,
+        AfterValidator(_source),
+        Field(description="sender: a name of at most 11 letters and digits, as registered, or a number"),
+    ] = "MASSAR"
+    source_ton: Annotated[
+        int,
+        Field(
+            ge=BY_SHAPE,
+            le=6,
+            description="type of number of the sender; -1: by its shape, a name 5, a long number 1, a short code 0",
+        ),
+    ] = BY_SHAPE
+    source_npi: Annotated[int, Field(ge=BY_SHAPE, le=18, description="its numbering plan; -1: 0, 1, 0")] = BY_SHAPE
+    to_ton: Annotated[int, Field(ge=0, le=6, description="type of number of recipients (1: international)")] = 1
+    to_npi: Annotated[int, Field(ge=0, le=18, description="its numbering plan (1: E.164)")] = 1
+    validity: Annotated[
+        Literal["relative", "absolute"],
+        Field(description="how the SMSC is told until when a message is worth delivering: seconds from now, or in UTC"),
+    ] = "relative"
+    receipt_id: Annotated[
+        _ReceiptId,
+        Field(description="how the text of a receipt writes the id, [see there](smpp.md#the-id-of-a-receipt)"),
+    ] = "same"
+    receipt_id_tlv: Annotated[
+        _ReceiptId, Field(description="the same for the optional parameter `receipted_message_id`")
+    ] = "same"
+    answer_timeout: Annotated[
+        Seconds,
+        Field(
+            description="seconds until a message without an answer counts as unsure; also how long it may wait for its turn"
+        ),
+    ] = 10.0
+    enquire_after: Annotated[_Pause, Field(description="seconds of silence until we ask whether anybody is there")] = (
+        30.0
+    )
+    reconnect_first: Annotated[
+        Seconds,
+        Field(description="pause in seconds before the second try to connect; it doubles from failure to failure"),
+    ] = 1.0
+    reconnect_most: Annotated[_Pause, Field(description="the longest pause")] = 60.0
+
+    def judge(self) -> Iterator[tuple[str, str]]:
+        if {self.receipt_id, self.receipt_id_tlv} >= {HEX_TO_DEC, DEC_TO_HEX}:
+            wish = "an answer is hexadecimal or decimal, not both"
+            yield "receipt_id receipt_id_tlv", f"receipt_id and receipt_id_tlv contradict each other: {wish}"
+        if self.reconnect_first > self.reconnect_most:
+            yield "reconnect_first reconnect_most", "reconnect_first must not be more than reconnect_most"
+        if self.tls == OFF and self.ca_file:
+            yield "tls ca_file", "ca_file has no use with tls off: take it out"
 
     @property
     def place(self) -> tuple[str, int]:
@@ -117,94 +181,34 @@ class SmppSettings:
         return 0.9 * self.rate / self.binds
 
 
-def read_table(table: Mapping[str, object], *, name: str) -> SmppSettings:
-    """`table` with `env:NAME` and `password_file` resolved. Raises ProviderSettingError, without any secret."""
-    kinds = {one.name: one.type for one in fields(SmppSettings)}
-    values = {}
-    for key, value in table.items():
-        if key not in kinds:
-            raise ProviderSettingError(f"SMPP provider {name} has no setting {key!r}.")
-        values[key] = _value(key, value, kinds[key], name)
-    for key in ("host", "system_id"):
-        if not values.get(key):
-            raise ProviderSettingError(f"SMPP provider {name} needs the setting {key}.")
-    if values.get("password_file"):
-        values["password"] = _password(values, name)
-    settings = SmppSettings(**values)
-    problem = next(_problems(settings), "")
-    if problem:
-        raise ProviderSettingError(f"SMPP provider {name}: {problem}.")
-    return settings
+def read_table(table: Mapping[str, object], *, name: str, environ: Mapping[str, str] | None = None) -> SmppSettings:
+    """Read a table. `password_file = "PATH"` is `password = "file:PATH"`. Raises ProviderSettingError."""
+    called, given = f"[providers.{name}]", dict(table)
+    if "password_file" in given:
+        path = given.pop("password_file")
+        if given.get("password"):
+            raise ProviderSettingError(f"{called} has both password and password_file: keep one of them.")
+        given["password"] = f"file:{path}"
+    return read_provider(SmppSettings, given, called=called, environ=environ)
 
 
-def read_url(parts: SplitResult, port: int | None, options: ProviderOptions) -> dict[str, object]:
-    """The table that `smpp://` or `smpps://user:password@host:port?setting=value` stands for."""
+def read_url(parts: SplitResult, options: ProviderOptions) -> SmppSettings:
+    """Read `smpp://` or `smpps://user:password@host:port?setting=value`. Raises ProviderSettingError."""
+    called = "An SMSC's URL:"
     if parts.path not in ("", "/") or parts.fragment:
-        raise ProviderSettingError("An SMSC's URL ends after host and port (and ?settings).")
-    secure = parts.scheme == "smpps"
-    table: dict[str, object] = {"tls": ON if secure else OFF, "source": options.sms_sender}
-    if options.ca_file and secure:
-        table["ca_file"] = str(options.ca_file)
+        raise ProviderSettingError(f"{called} it ends after host and port (and ?settings).")
+    host, tls = parts.hostname or "", ON if parts.scheme == "smpps" else OFF
     asked = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if asked.keys() & {"host", "port", "system_id", "password"}:
-        raise ProviderSettingError("An SMSC's URL names host, port, system_id and password before its ? and once.")
-    explicit = asked.pop("tls", None)
-    if explicit not in (None, table["tls"]):
-        raise ProviderSettingError("An SMSC's URL that begins with smpp:// is tls=off, smpps:// is tls=on.")
-    if not secure and not is_loopback(parts.hostname) and explicit is None:
-        raise ProviderSettingError(
-            "An SMSC on another machine must be reached by smpps://, or say tls=off (as inside an IPsec tunnel)."
-        )
-    kinds = {one.name: one.type for one in fields(SmppSettings)}
-    table |= {key: _from_text(value, kinds.get(key, str)) for key, value in asked.items()}
-    own = {"host": parts.hostname, "system_id": unquote(parts.username or ""), "port": port or 0}
-    if parts.password:
-        own["password"] = unquote(parts.password)
-    return {**table, **own}
-
-
-def _from_text(value: str, kind: type) -> object:
-    try:
-        return kind(value)
-    except ValueError:
-        return value  # of the wrong type, which is said where tables are judged
-
-
-def _value(key: str, value: object, kind: type, name: str) -> object:
-    if kind is float and type(value) is int:
-        value = float(value)
-    if type(value) is not kind:
-        raise ProviderSettingError(f"SMPP provider {name}: {key} must be {_KINDS[kind]}.")
-    if isinstance(value, str) and value.startswith("env:"):
-        value = os.environ.get(value[4:])
-        if value is None:
-            raise ProviderSettingError(f"SMPP provider {name}: {key} names a variable that is not set.")
-    return value
-
-
-def _password(values: dict, name: str) -> str:
-    if values.get("password"):
-        raise ProviderSettingError(f"SMPP provider {name} has both password and password_file.")
-    try:
-        return Path(values["password_file"]).read_text("utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise ProviderSettingError(f"SMPP provider {name}: the file of password_file can't be read.") from problem
-
-
-def _problems(settings: SmppSettings):
-    for key, choices in _CHOICES.items():
-        if getattr(settings, key) not in choices:
-            yield f"{key} must be one of {', '.join(choices)}"
-    for key, (least, most) in _BOUNDS.items():
-        if not least <= getattr(settings, key) <= most:
-            yield f"{key} must be from {least:g} to {most:g}"
-    for key, longest in _LONGEST.items():
-        text = getattr(settings, key)
-        if len(text) > longest or not (text.isascii() and (text.isprintable() or not text)):
-            yield f"{key} must be ASCII and at most {longest} characters"
-    if not (_ALPHANUMERIC.fullmatch(settings.source) or _DIGITS.fullmatch(settings.source)):
-        yield "source must be a name of at most 11 letters, digits and .&_- or a number"
-    if set(settings.forms) >= {HEX_TO_DEC, DEC_TO_HEX}:
-        yield "receipt_id and receipt_id_tlv contradict each other: an answer is hexadecimal or decimal, not both"
-    if settings.reconnect_first > settings.reconnect_most:
-        yield "reconnect_first must not be more than reconnect_most"
+    if asked.keys() & {"kind", "price", "host", "port", "system_id", "password", "password_file"}:
+        raise ProviderSettingError(f"{called} it names host, port, system_id and password before its ? and once.")
+    if asked.get("tls", tls) != tls:
+        raise ProviderSettingError(f"{called} one that begins with smpp:// is tls=off, smpps:// is tls=on.")
+    if tls == OFF and not is_loopback(host) and "tls" not in asked:
+        wish = "reach it by smpps://, or say tls=off (as inside an IPsec tunnel)"
+        raise ProviderSettingError(f"{called} it names another machine: {wish}.")
+    table: dict[str, object] = {"source": options.sms_sender, **typed(SmppSettings, asked)}
+    table |= {"tls": tls, "host": host, "port": parts.port or 0, "system_id": unquote(parts.username or "")}
+    table |= {"password": unquote(parts.password)} if parts.password else {}
+    if options.ca_file and tls == ON:
+        table.setdefault("ca_file", str(options.ca_file))
+    return read_provider(SmppSettings, table, called=called)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from massar.core.settings import Verbatim
 from massar.domain.delivery.provider import (
     MESSAGE,
     SMS,
@@ -24,7 +25,7 @@ from massar.providers.connect import tls_context
 from massar.providers.http_client import HttpClient, HttpRequest, HttpResponse
 from massar.providers.oauth_token import TokenEndpoint, TokenSource
 from massar.providers.sms_http.proof import ByToken, Fixed, Proof
-from massar.providers.sms_http.request import Literal, Values
+from massar.providers.sms_http.request import Values
 from massar.providers.sms_http.settings import HttpSettings, judged, settings_of
 
 
@@ -108,15 +109,14 @@ def _proof(settings: HttpSettings) -> Proof:
     return ByToken(TokenSource(settings.proof, HttpClient(settings.options, tls)))
 
 
-def from_table(table: Mapping, *, name: str, receipts_base: str) -> HttpProvider:
-    """A provider from the operator's table. Nothing is connected yet.
-
-    Raises ProviderSettingError with one sentence for the first mistake.
-    """
-    settings = settings_of(table, name=name)
+def from_table(
+    table: Mapping[str, object], *, name: str, receipts_base: str, environ: Mapping[str, str] | None = None
+) -> HttpProvider:
+    """Make the provider of the operator's table. Nothing is connected yet. Raises ProviderSettingError."""
+    settings = settings_of(table, name=name, environ=environ)
     if settings.receipt and not receipts_base:
         raise ProviderSettingError(
-            f"The provider {name} reads receipts, but there is no address where they could come."
+            f"[providers.{name}] has a receipt table, but there is no address where they could come."
         )
     return HttpProvider(settings, receipts_base=receipts_base)
 
@@ -137,8 +137,8 @@ def from_url(url: str, options: ProviderOptions) -> HttpProvider:
         if path:
             _place(content, path.split("."), value)
     table = {
-        "url": Literal(url),
-        "headers": {name: Literal(value) for name, value in options.sms_headers.items()},
+        "url": Verbatim(url),
+        "headers": {name: Verbatim(value) for name, value in options.sms_headers.items()},
         "json": content,
         "sender": options.sms_sender,
         "answer": {"reference": options.sms_reference_field},
@@ -148,7 +148,7 @@ def from_url(url: str, options: ProviderOptions) -> HttpProvider:
 
 def _literal(node):
     if isinstance(node, str):
-        return Literal(node)
+        return Verbatim(node)
     if isinstance(node, dict):
         return {name: _literal(one) for name, one in node.items()}
     return [_literal(one) for one in node] if isinstance(node, list) else node

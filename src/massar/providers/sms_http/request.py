@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, quote_plus
 
+from massar.core.settings import Verbatim
 from massar.providers.http_client import HttpRequest, Origin
 
 PLACEHOLDERS = ("to", "to_plain", "text", "sender", "seconds", "minutes", "id", "receipt_url", "coding")
@@ -22,16 +23,12 @@ class TemplateError(ValueError):
     """The text is no template. The message says what is wrong."""
 
 
-class Literal(str):
-    """A text in which braces mean themselves: a secret, or what was set where there are no placeholders."""
-
-
 class Template:
     """Text with `{placeholders}`; `{{` and `}}` stand for braces. `names`: the placeholders in it."""
 
     def __init__(self, text: str):
-        self._pieces: list[tuple[str, bool]] = [(str(text), False)] if isinstance(text, Literal) else []
-        end = len(text) if isinstance(text, Literal) else 0
+        self._pieces: list[tuple[str, bool]] = [(str(text), False)] if isinstance(text, Verbatim) else []
+        end = len(text) if isinstance(text, Verbatim) else 0
         for found in _PIECE.finditer(text, end):
             self._pieces += [(text[end : found.start()], False), _piece(found)]
             end = found.end()

@@ -1,99 +1,134 @@
-"""A mail provider from a table of the operator's file, judged with one sentence for each mistake."""
+"""The settings of a mail provider: a table of the operator's file, or a URL."""
 
-import os
-from collections.abc import Mapping
-from pathlib import Path
+from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+from urllib.parse import SplitResult, parse_qsl, unquote
+
+from pydantic import Field
+
+from massar.core.settings import Line, Required, Verbatim, typed
 from massar.domain.delivery.provider import ProviderOptions, ProviderSettingError
 from massar.providers.connect import tls_context
 from massar.providers.http_client import HttpClient
 from massar.providers.oauth_token import TokenSource
-from massar.providers.sms_http.settings import token_endpoint
-from massar.providers.smtp.connection import DEFAULT_PORT, STARTTLS, SmtpServer
+from massar.providers.settings import Auth, Elsewhere, ProviderTable, Seconds, read_provider
+from massar.providers.smtp.connection import DEFAULT_PORT, PLAIN, STARTTLS, TLS, SmtpServer
 from massar.providers.smtp.provider import SmtpProvider
 
-_KINDS = {str: "a text", int: "a whole number", float: "a number of seconds", bool: "true or false", Path: "a path"}
-_SERVER = {"host": str, "port": int, "security": str, "user": str, "password": str}
-_OPTIONS = {
-    "sender": str,
-    "sender_name": str,
-    "hello": str,
-    "connections": int,
-    "bounces": str,
-    "receipts": bool,
-    "ca_file": Path,
-    "connect_timeout": float,
-    "answer_timeout": float,
-    "total_timeout": float,
-}
+SECURITY = {"smtp": PLAIN, "smtp+starttls": STARTTLS, "smtps": TLS}
+IN_URL = ("ca_file", "hello", "bounces", "connections", "connect_timeout", "answer_timeout", "total_timeout")
 
 
-def from_table(table: Mapping, *, name: str) -> SmtpProvider:
-    """A provider called `name`. Nothing is connected yet. Secrets are `env:NAME` or `file:PATH`. `auth`: a table, where
-    tokens come from that are shown instead of a password.
+@dataclass(frozen=True)
+class MailAuth(Auth):
+    """Where tokens come from that are shown instead of a password."""
 
-    Raises ProviderSettingError with one sentence, which never holds a secret.
-    """
-    values = {key: _typed(name, key, value) for key, value in table.items() if key != "auth"}
-    for needed in ("host", "sender"):
-        if not values.get(needed):
-            raise ProviderSettingError(f"[{name}] needs {needed}.")
-    security = values.get("security", STARTTLS)
-    if security not in DEFAULT_PORT:
-        raise ProviderSettingError(f"[{name}] security is {security!r}: choose one of {', '.join(DEFAULT_PORT)}.")
-    port = values.get("port", DEFAULT_PORT[security])
-    if not 0 < port < 65536:
-        raise ProviderSettingError(f"[{name}] port must be from 1 to 65535.")
-    user, password = values.get("user", ""), _secret(name, "password", values.get("password", ""))
-    by_token = "auth" in table
-    if by_token and (not user or password or not user.isascii()):
-        raise ProviderSettingError(f"[{name}] with auth needs a user in plain letters, and no password.")
-    if not by_token and bool(user) != bool(password):
-        raise ProviderSettingError(f"[{name}] needs both user and password, or neither.")
+    kind: Annotated[
+        Literal["none", "oauth2"], Field(description="`oauth2`: tokens are shown instead of a password")
+    ] = "none"
+    client_secret: Annotated[Elsewhere, Field(description="its secret. This or `refresh_token` is required")] = ""
+    refresh_token: Annotated[
+        Elsewhere,
+        Field(
+            description="it is shown for tokens (RFC 6749 §6). Without it the client's own right counts (client credentials, §4.4)"
+        ),
+    ] = ""
+
+    def judge(self) -> Iterator[tuple[str, str]]:
+        if self.kind == "none":
+            yield "kind", "auth.kind must be oauth2: nothing else is shown instead of a password"
+        else:
+            yield from super().judge()
+
+
+NO_AUTH = MailAuth()
+
+
+@dataclass(frozen=True)
+class SmtpSettings(ProviderTable):
+    """One mail server."""
+
+    kind: Annotated[Literal["smtp"], Field(description="mail")] = "smtp"
+    host: Annotated[Line, Required("name the mail server"), Field(description="the mail server")] = ""
+    port: Annotated[int, Field(ge=1, le=65535, description="without it 25, 587 or 465, by `security`")] = 0
+    security: Annotated[
+        Literal["plain", "starttls", "tls"], Field(description="a password or token travels over TLS only")
+    ] = "starttls"
+    user: Annotated[Line, Field(description="with a password or `auth`; with the latter it is the mailbox")] = ""
+    password: Annotated[Elsewhere, Field(description="`env:NAME` or `file:PATH`; none stands in the file")] = ""
+    auth: Annotated[MailAuth, Field(description="a table, instead of a password: where OAuth 2.0 tokens come from")] = (
+        MailAuth()
+    )
+    sender: Annotated[
+        Line, Required("give the address that mail comes from"), Field(description="bare address that mail comes from")
+    ] = ""
+    sender_name: Annotated[Line, Field(description="the name shown with it")] = "Massar"
+    hello: Annotated[Line, Field(description="the name given to the server; without it this machine's")] = ""
+    connections: Annotated[
+        int,
+        Field(ge=1, le=50, description="how many are kept and used at once. Give the worker as many `--senders`"),
+    ] = 4
+    bounces: Annotated[Line, Field(description="domain for [what comes back](mail.md#the-way-back)")] = ""
+    receipts: Annotated[
+        bool,
+        Field(
+            description="also ask to be told of success; needs `bounces`. Of use where the mailboxes are yours: most other "
+            "servers make no such reports"
+        ),
+    ] = False
+    total_timeout: Annotated[Seconds, Field(description="seconds, for one letter")] = 30.0
+
+    def judge(self) -> Iterator[tuple[str, str]]:
+        by_token = self.auth.kind != "none"
+        if by_token and (not self.user or self.password or not self.user.isascii()):
+            yield "user password auth", "auth needs a user in plain letters, and no password"
+        if not by_token and bool(self.user) != bool(self.password):
+            yield "user password auth", "user needs a password, and a password a user: give both or neither"
+
+    def options(self, name: str) -> ProviderOptions:
+        same = ("sender", "sender_name", "hello", "connections", "bounces", "receipts", "ca_file")
+        times = ("connect_timeout", "answer_timeout", "total_timeout")
+        return ProviderOptions(name=name, **{key: getattr(self, key) for key in (*same, *times)})
+
+
+def from_table(table: Mapping[str, object], *, name: str, environ: Mapping[str, str] | None = None) -> SmtpProvider:
+    """Make the provider of one table. Nothing is connected yet. Raises ProviderSettingError."""
+    called = f"[providers.{name}]"
+    settings = read_provider(SmtpSettings, table, called=called, environ=environ)
+    return _provider(settings, settings.options(name), called)
+
+
+def from_url(parts: SplitResult, options: ProviderOptions) -> SmtpProvider:
+    """Make the provider of `smtp://`, `smtp+starttls://` or `smtps://user:password@host:port?setting=value`."""
+    called = "A mail server's URL:"
+    if parts.path not in ("", "/") or parts.fragment:
+        raise ProviderSettingError(f"{called} it ends after host and port (and ?settings).")
+    asked = dict(parse_qsl(parts.query, keep_blank_values=True))
+    for name in asked.keys() - set(IN_URL):
+        raise ProviderSettingError(f"{called} it has no setting {name!r}, it knows {', '.join(IN_URL)}.")
+    own: dict[str, object] = {
+        "host": parts.hostname,
+        "security": SECURITY[parts.scheme],
+        "user": unquote(parts.username or ""),
+    }
+    own |= {"port": parts.port} if parts.port else {}
+    table = {**own, "password": Verbatim(unquote(parts.password or "")), "sender": options.sender}
+    settings = read_provider(SmtpSettings, {**typed(SmtpSettings, asked), **table}, called=called)
+    return _provider(settings, replace(options, **{name: getattr(settings, name) for name in asked}), called)
+
+
+def _provider(settings: SmtpSettings, options: ProviderOptions, called: str) -> SmtpProvider:
+    security, tokens = settings.security, None
     try:
-        options = ProviderOptions(name=name, **{key: values[key] for key in _OPTIONS if key in values})
-        tokens = _tokens(name, table["auth"], options) if by_token else None
-        return SmtpProvider(SmtpServer(values["host"], port, security, user, password, tokens), options)
+        if settings.auth.kind == "oauth2":
+            at = settings.auth.token_endpoint()
+            tokens = TokenSource(at, HttpClient(options, tls_context(options.ca_file) if at.origin.secure else None))
+        port = settings.port or DEFAULT_PORT[security]
+        return SmtpProvider(
+            SmtpServer(settings.host, port, security, settings.user, settings.password, tokens), options
+        )
     except ProviderSettingError as mistake:
-        raise ProviderSettingError(f"[{name}] {mistake}") from mistake
-
-
-def _tokens(name: str, table: object, options: ProviderOptions) -> TokenSource:
-    if not isinstance(table, Mapping):
-        raise ProviderSettingError("auth must be a table.")
-    for key in ("client_secret", "refresh_token"):
-        if not str(table.get(key, "env:")).startswith(("env:", "file:")):
-            raise ProviderSettingError(f"auth.{key} must be env:NAME or file:PATH: no secret stands in the file.")
-    at = token_endpoint(table, name=name)
-    return TokenSource(at, HttpClient(options, tls_context(options.ca_file) if at.origin.secure else None))
-
-
-def _typed(name: str, key: str, value):
-    wanted = {**_SERVER, **_OPTIONS}.get(key)
-    if wanted is None:
-        known = ", ".join([*_SERVER, "auth", *_OPTIONS])
-        raise ProviderSettingError(f"[{name}] has no setting {key!r}: it knows {known}.")
-    accepted = {float: (int, float), Path: (str,)}.get(wanted, (wanted,))
-    if type(value) not in accepted or (wanted is str and not value.isprintable()):
-        raise ProviderSettingError(f"[{name}] {key} must be {_KINDS[wanted]}.")
-    return wanted(value)
-
-
-def _secret(name: str, key: str, told: str) -> str:
-    """What `env:NAME` or `file:PATH` leads to; the file's last line end is not part of it."""
-    where, _, place = told.partition(":")
-    if not told:
-        return ""
-    if where == "env" and os.environ.get(place):
-        return os.environ[place]
-    if where == "env":
-        raise ProviderSettingError(f"[{name}] {key} names the variable {place}, which is not set.")
-    if where != "file":
-        raise ProviderSettingError(f"[{name}] {key} must be env:NAME or file:PATH: no secret stands in the file.")
-    try:
-        secret = Path(place).read_text("utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise ProviderSettingError(f"[{name}] {key} names the file {place}, which can't be read.") from problem
-    if not secret:
-        raise ProviderSettingError(f"[{name}] {key} names the file {place}, which is empty.")
-    return secret
+        raise ProviderSettingError(f"{called} {mistake}") from None
