@@ -90,7 +90,7 @@ def register(settings):
 
 
 def run(action: str, slug: str = "") -> int:
-    return sites.run(argparse.Namespace(action=action, slug=slug))
+    return sites.run(argparse.Namespace(action=action, slug=slug, own=False))
 
 
 def oidc(**changed) -> Site:

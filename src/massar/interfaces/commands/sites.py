@@ -1,13 +1,4 @@
-"""The registered sites: list them, judge them, print what to paste at the other side, try them.
-
-massar sites list             every site, its protocol, whether it is connected
-massar sites check            certificates, addresses, sign-outs; mistakes in the file itself stop every command
-massar sites show SLUG        the settings for whoever runs that site
-massar sites secret           a new client secret, and its hash for the file; --own: the hash of one that is there already
-massar sites test SLUG        asks the site over the network, as a stranger and as the account
-massar sites import-metadata FILE [SLUG]    a SAML site's metadata as the table for the file
-massar sites subjects SLUG FILE             what the site calls each person, for sites that must know it beforehand
-"""
+"""`massar sites`: list the registered sites, judge them, print what to paste at the other side, try them."""
 
 from __future__ import annotations
 
@@ -15,7 +6,7 @@ import argparse
 import http.client
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -34,6 +25,9 @@ from massar.journeys.sso import access, log_out_of_sites
 from massar.journeys.sso.saml import idp_initiated_logout
 from massar.providers import registry
 
+Facts = Iterator[tuple[str, str]]  # name and value of a setting
+Tried = Iterator[tuple[bool, str]]  # whether it went well, and a sentence
+
 VALID_FOR = timedelta(hours=1)  # a LogoutRequest about nobody
 PATIENCE = 10  # seconds for one answer of a site
 
@@ -41,16 +35,17 @@ PATIENCE = 10  # seconds for one answer of a site
 def run(options: argparse.Namespace) -> int:
     if options.action == "import-metadata":
         return saml_import.run(options.file, options.slug)
-    actions = {"list": _list, "check": _check, "secret": _own_secret if getattr(options, "own", False) else _secret}
-    if options.action in actions:
-        return actions[options.action]()
+    if options.action == "secret":
+        return _own_secret() if options.own else _secret()
+    if options.action in ("list", "check"):
+        return _list() if options.action == "list" else _check()
     site = settings.MASSAR.sites.by_slug.get(options.slug)
     if site is None:
         print(f"There is no site {options.slug}; `massar sites list` names them.", file=sys.stderr)
         return 1
     if options.action == "subjects":
         return _subjects(site, Path(options.file))
-    return {"show": _show, "test": _test}[options.action](site)
+    return _show(site) if options.action == "show" else _test(site)
 
 
 def _list() -> int:
@@ -74,29 +69,29 @@ def _decided(site: Site) -> Iterator[str]:
 
 
 def _check() -> int:
-    """1 if there is a mistake; notes alone are 0."""
+    """Return 1 if there is a mistake; notes alone are 0."""
     now = clock.now()
-    found = [(site.slug, finding) for site in settings.MASSAR.sites.sites for finding in site_checks.judged(site, now)]
+    found = [
+        (f"{one.slug}: ", finding) for one in settings.MASSAR.sites.sites for finding in site_checks.judged(one, now)
+    ]
+    found += [("", finding) for finding in _own_certificate(now)]
     for slug, finding in found:
-        print(f"  {'note' if finding.note else '-'} {slug}: {finding.sentence}")
-    own = _own_certificate(now)
-    for finding in own:
-        print(f"  {'note' if finding.note else '-'} {finding.sentence}")
+        print(f"  {'note' if finding.note else '-'} {slug}{finding.sentence}")
     waiting = [site.slug for site in settings.MASSAR.sites.sites if not site.connected and site.for_people]
     if waiting:
         print(f"Not connected yet, their cards explain: {', '.join(waiting)}.")
-    mistakes = sum(not finding.note for finding in (*own, *(finding for _, finding in found)))
+    mistakes = sum(not finding.note for _, finding in found)
     print(f"{mistakes} thing(s) to put right." if mistakes else "The registry of sites is well.")
     return 1 if mistakes else 0
 
 
 def _own_certificate(now: datetime) -> list[Finding]:
-    """The file can be judged where there is no database, too."""
+    """Judge the account's own certificate; the file of sites can be judged where there is no database, too."""
     try:
         return [Finding(sentence) for sentence in site_checks.own_certificate_judged(now)]
     except Error:
-        told = "The database did not answer: the end of the account's own SAML certificate was not judged (`massar check`)."
-        return [Finding(told, note=True)]
+        told = "The database did not answer: the end of the account's own SAML certificate was not judged"
+        return [Finding(f"{told} (`massar check`).", note=True)]
 
 
 # -- show
@@ -104,7 +99,8 @@ def _own_certificate(now: datetime) -> list[Finding]:
 
 def _show(site: Site) -> int:
     print(f"{site.called('en')} ({site.slug}), {site.protocol}: settings for the site's own configuration\n")
-    for name, value in {"oidc": _oidc, "saml": _saml, "gate": _gate, "none": _none}[site.protocol](site):
+    shown = {"oidc": _oidc, "saml": _saml, "gate": _gate}.get(site.protocol, _none)
+    for name, value in shown(site):
         print(f"  {name:<32} {value}")
     print(f"  {'Who may enter':<32} {_who(site)}")
     if not site.connected:
@@ -123,7 +119,7 @@ def _who(site: Site) -> str:
     return "; ".join(wants)
 
 
-def _oidc(site: Site):
+def _oidc(site: Site) -> Facts:
     account = access.issuer()
     yield "Issuer", account
     yield "Discovery", f"{account}/.well-known/openid-configuration"
@@ -133,10 +129,8 @@ def _oidc(site: Site):
     if site.loopback_uris:
         yield "At any port", _several(site.loopback_uris)
     yield "After sign-out (exact)", _several(site.post_logout_redirect_uris)
-    yield (
-        "Back-channel logout URI",
-        site.backchannel_logout_uri or ("none" if site.hears_sign_out else "none, on purpose"),
-    )
+    none = "none" if site.hears_sign_out else "none, on purpose"
+    yield "Back-channel logout URI", site.backchannel_logout_uri or none
     yield "Scopes", " ".join(site.scopes)
     if site.id_token_claims:
         yield "In the ID token too", " ".join(site.id_token_claims)
@@ -145,23 +139,22 @@ def _oidc(site: Site):
     yield "Key of a person", "sub (opaque, of this site alone); never the e-mail address"
 
 
-def _saml(site: Site):
+def _saml(site: Site) -> Facts:
     idp = saml_idp.idp_of(site)
     yield "Metadata of the account", idp.entity_id
     yield "Entity id of the account", idp.entity_id
     yield "Single sign-on (Redirect, POST)", idp.sso_url
     yield "Single logout (Redirect, POST)", idp.slo_url
     for signer in sites.keys.published((sites.keys.SAML,), now=clock.now()):
-        yield "Certificate, SHA-256", _fingerprint(signer.public)
+        certificate = x509.load_pem_x509_certificate(signer.public.encode())
+        yield "Certificate, SHA-256", certificate.fingerprint(hashes.SHA256()).hex(":")
     yield "Entity id of the site", site.entity_id or "not given"
     yield "Answers go to (exact)", _several(site.acs)
     if site.acs_indexes:
         yield "Their numbers (index)", "  ".join(f"{index} {address}" for index, address in site.acs_by_index.items())
     yield "NameID", site.name_id
-    yield (
-        "Attributes",
-        ", ".join(name if name == claim else f"{name} ({claim})" for name, claim in site.released.items()),
-    )
+    released = (name if name == claim else f"{name} ({claim})" for name, claim in site.released.items())
+    yield "Attributes", ", ".join(released)
     yield "Hears of a sign-out", _hears(site)
     yield "Requests must be signed", "yes" if site.signed_requests else "no"
 
@@ -176,7 +169,7 @@ def _hears(site: Site) -> str:
     return "not at all" if site.hears_sign_out else "not at all, on purpose"
 
 
-def _gate(site: Site):
+def _gate(site: Site) -> Facts:
     account = access.issuer()
     yield "Origin of the site", site.gate_origin or "not given"
     yield "Asked about every request", f"{account}/gate/check/"
@@ -188,16 +181,12 @@ def _gate(site: Site):
     yield "Keys to verify it", f"{account}/.well-known/openid-configuration names jwks_uri"
 
 
-def _none(site: Site):
+def _none(_: Site) -> Facts:
     yield "Protocol", "none: the site does not open with the account"
 
 
-def _several(values) -> str:
+def _several(values: Iterable[str]) -> str:
     return "  ".join(values) or "none"
-
-
-def _fingerprint(pem: str) -> str:
-    return x509.load_pem_x509_certificate(pem.encode()).fingerprint(hashes.SHA256()).hex(":")
 
 
 # -- secret
@@ -217,9 +206,7 @@ def _own_secret() -> int:
         return 1
     odd = rules.form_encoded(secret)
     if odd:
-        told = (
-            f"the secret holds {odd!r}: {site_checks.NOT_ENCODED}. The account takes both ways; another account may not"
-        )
+        told = f"the secret holds {odd!r}: {site_checks.NOT_ENCODED}. The account takes both ways; another may not"
         print(f"note: {told}. `massar sites secret` makes one of letters, digits, - and _.", file=sys.stderr)
     return _for_the_file(secret)
 
@@ -241,10 +228,10 @@ def _subjects(site: Site, file: Path) -> int:
         return 1
     found = [(login, access.subject_of(site, login)) for login in logins]
     for login, subject in found:
-        print(
-            f"{login},{subject}" if subject else f"{login}: there is no such account.",
-            file=None if subject else sys.stderr,
-        )
+        if subject:
+            print(f"{login},{subject}")
+        else:
+            print(f"{login}: there is no such account.", file=sys.stderr)
     return 0 if all(subject for _, subject in found) else 1
 
 
@@ -255,79 +242,75 @@ def _test(site: Site) -> int:
     if not site.connected:
         print(f"{site.slug} is not connected: there is nothing to ask.", file=sys.stderr)
         return 1
-    tried = list(_gate_tried(site) if site.protocol == "gate" else _pages_tried(site))
-    tried += _logout_tried(site) if site.backchannel_logout_uri else []
-    tried += _soap_tried(site) if site.slo_soap else []
+    tried = list(_try(site))
     for good, sentence in tried:
         print(f"  {'well ' if good else 'WRONG'}  {sentence}")
     return 0 if all(good for good, _ in tried) else 1
 
 
-def _pages_tried(site: Site):
+def _try(site: Site) -> Tried:
+    yield from _try_gate(site) if site.protocol == "gate" else _try_pages(site)
+    if site.backchannel_logout_uri:
+        yield from _try_logout_token(site, site.backchannel_logout_uri)
+    if site.slo_soap:
+        yield from _try_soap(site, site.slo_soap)
+
+
+def _try_pages(site: Site) -> Tried:
     """Whether the addresses that browsers are sent to answer at all; a site may well refuse an empty request.
 
     A native program listens on people's machines, while somebody signs in.
     """
     for address in (*site.redirect_uris, *site.acs):
-        if address in site.loopback_uris:
-            continue
-        status, word = _asked("GET", address)
-        yield 0 < status < 500, f"{address} answers {word}"
+        if address not in site.loopback_uris:
+            status, word = _ask("GET", address)
+            yield 0 < status < 500, f"{address} answers {word}"
 
 
-def _gate_tried(site: Site):
+def _try_gate(site: Site) -> Tried:
     """A stranger must be sent to the account; a page would mean that the gate stands open."""
-    status, word = _asked("GET", f"{site.gate_origin}/")
+    status, word = _ask("GET", f"{site.gate_origin}/")
     closed = status in (302, 303, 307) and word.startswith(f"{access.issuer()}/gate/start/")
     yield closed, f"{site.gate_origin}/ shows a stranger {'the way to the account' if closed else word}"
-    status, word = _asked("GET", f"{site.gate_origin}/a/../b//c")
+    status, word = _ask("GET", f"{site.gate_origin}/a/../b//c")
     yield 400 <= status < 500, f"{site.gate_origin}/a/../b//c, an odd address, is answered with {word}"
 
 
-def _logout_tried(site: Site) -> list[tuple[bool, str]]:
+def _try_logout_token(site: Site, uri: str) -> Tried:
     """A signed logout token about nobody: a site that verifies it says 200 or 204, and ends nothing."""
     token = log_out_of_sites.logout_token_for(site, ids.short_token(), ids.short_token(), now=clock.now())
-    status, word = _asked("POST", site.backchannel_logout_uri, {"logout_token": token})
-    forged, told = _asked("POST", site.backchannel_logout_uri, {"logout_token": f"{token[:-8]}AAAAAAAA"})
-    return [
-        (status in (200, 204), f"{site.backchannel_logout_uri} answers our logout token with {word}"),
-        (forged == 400, f"{site.backchannel_logout_uri} answers a forged one with {told}"),
-    ]
+    status, word = _ask("POST", uri, {"logout_token": token})
+    yield status in (200, 204), f"{uri} answers our logout token with {word}"
+    status, word = _ask("POST", uri, {"logout_token": f"{token[:-8]}AAAAAAAA"})
+    yield status == 400, f"{uri} answers a forged one with {word}"
 
 
-def _soap_tried(site: Site) -> list[tuple[bool, str]]:
+def _try_soap(site: Site, address: str) -> Tried:
     """A signed LogoutRequest about nobody must be answered in a way that can be believed, a forged one without success."""
-    right, forged = _soap_asked(site), _soap_asked(site, forge=True)
-    forged_is_refused = isinstance(forged, MessageRefused) or not forged.is_success
-    return [
-        (isinstance(right, LogoutResponse), f"{site.slo_soap} answers our LogoutRequest with {_called(right)}"),
-        (forged_is_refused, f"{site.slo_soap} answers a forged one with {_called(forged)}"),
-    ]
+    answer, word = _ask_by_soap(site, address)
+    yield answer is not None, f"{address} answers our LogoutRequest with {word}"
+    answer, word = _ask_by_soap(site, address, forge=True)
+    yield answer is None or not answer.is_success, f"{address} answers a forged one with {word}"
 
 
-def _called(answer: LogoutResponse | MessageRefused) -> str:
-    return answer.why if isinstance(answer, MessageRefused) else answer.status_name
-
-
-def _soap_asked(site: Site, *, forge: bool = False) -> LogoutResponse | MessageRefused:
+def _ask_by_soap(site: Site, address: str, *, forge: bool = False) -> tuple[LogoutResponse | None, str]:
+    """The answer if it can be believed, and what it says or why not."""
     id = f"_{ids.short_token()}"
     text = idp_initiated_logout.soap_request_about_nobody(site, id, now=clock.now())
     if forge:  # another name than the one that was signed
         text = re.sub(r"(<saml:NameID[^>]*>)", r"\1x", text)
-    asked = delivery.OutboundMessage(
-        message_id=id, channel="soap", to=site.slo_soap, language="en", subject="", text=text
-    )
+    asked = delivery.OutboundMessage(message_id=id, channel="soap", to=address, language="en", subject="", text=text)
     result = providers.sites()["soap"].send(asked, valid_for=VALID_FOR)
     if not isinstance(result, delivery.Accepted):
-        return MessageRefused("request", str(getattr(result, "code", None) or result.why))
+        return None, result.code if isinstance(result, delivery.Rejected) else result.why
     try:
         answer = idp_initiated_logout.validate_soap_answer(result.answer, site=site, now=clock.now()).message
     except MessageRefused as refused:
-        return refused
-    return answer if answer.in_response_to == id else MessageRefused("request", "the answer to another request")
+        return None, refused.why
+    return (answer, answer.status_name) if answer.in_response_to == id else (None, "the answer to another request")
 
 
-def _asked(method: str, address: str, form: dict[str, str] | None = None) -> tuple[int, str]:
+def _ask(method: str, address: str, form: dict[str, str] | None = None) -> tuple[int, str]:
     """(status, where it leads or the status in words). Status 0: no answer. Redirects are not followed."""
     answer = registry.ask_site(method, address, form, seconds=PATIENCE)
     if isinstance(answer, delivery.NotTransmitted | delivery.OutcomeUnknown):
