@@ -10,6 +10,8 @@ import json
 import shutil
 import sys
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from django.utils import translation
@@ -35,13 +37,11 @@ _LEAVES_FIRST = (
 
 
 def run(options: argparse.Namespace) -> int:
-    try:
+    with suppress(KeyboardInterrupt):
         _show(options)
         while options.follow:
             time.sleep(FOLLOW_EVERY)
             _show(options)
-    except KeyboardInterrupt:
-        pass
     return 0
 
 
@@ -56,57 +56,43 @@ def _show(options: argparse.Namespace) -> None:
     print((CLEAR if redraws else "") + as_text(seen, width), flush=True)
 
 
-def as_json(seen: watch_messages.Overview) -> dict:
+def as_json(seen: watch_messages.Overview) -> dict[str, object]:
     """Moments in UTC, ISO 8601; times in seconds; cost in thousandths of the providers' currency."""
     return {
         "at": seen.now.isoformat(),
         "window_seconds": int(seen.window.total_seconds()),
         "alarms": [{"id": one.id, "about": list(one.about), "page": one.page} for one in seen.alarms],
         "queue": [
-            {
-                "state": one.state,
-                "purpose": one.purpose,
-                "count": one.count,
-                "oldest_seconds": _age(one.oldest, seen.now),
-            }
+            {**_fields(one, "state", "purpose", "count"), "oldest_seconds": _age(one.oldest, seen.now)}
             for one in seen.queue
         ],
         "providers": [
             {
                 "channel": channel,
                 "provider": provider,
-                **{name: getattr(tally, name) for name in _TALLY[:5]},
-                "hand_over_seconds": dict(zip(("p50", "p95", "p99"), tally.waits, strict=True))
-                if tally.waits
-                else None,
-                "segments": tally.segments,
+                **_fields(tally, *_TALLY[:5]),
+                "hand_over_seconds": tally.waits and dict(zip(("p50", "p95", "p99"), tally.waits, strict=True)),
                 "cost_thousandths": tally.cost,
-                "secrets": tally.secrets,
-                "used": tally.used,
+                **_fields(tally, "segments", "secrets", "used"),
             }
             for (channel, provider), tally in seen.tallies.items()
         ],
         "breakers": [
             {
-                "provider": one.provider,
-                "state": one.state,
-                "reason": one.reason,
-                "since": _iso(one.changed_at),
-                "until": _iso(one.until),
+                **_fields(one, "provider", "state", "reason"),
+                "since": one.changed_at and one.changed_at.isoformat(),
+                "until": one.until and one.until.isoformat(),
             }
             for one in seen.breakers.values()
         ],
         "errors": [
-            {
-                "at": one.at.isoformat(),
-                "provider": one.provider,
-                "channel": one.channel,
-                "outcome": one.outcome,
-                "code": one.code,
-            }
-            for one in seen.errors
+            {"at": one.at.isoformat(), **_fields(one, "provider", "channel", "outcome", "code")} for one in seen.errors
         ],
     }
+
+
+def _fields(one: object, *names: str) -> dict[str, object]:
+    return {name: getattr(one, name) for name in names}
 
 
 def as_text(seen: watch_messages.Overview, width: int) -> str:
@@ -146,9 +132,11 @@ def _providers(seen: watch_messages.Overview, width: int) -> list[str]:
 
 
 def _breaker(facts: delivery.breaker.Facts | None) -> tuple[str, str]:
-    if facts is None or (facts.state == delivery.breaker.State.CLOSED and not facts.configuration_error):
+    closed = delivery.breaker.State.CLOSED
+    if facts is None or (facts.state == closed and not facts.configuration_error):
         return "closed", ""
-    return facts.state, f"{local_time.clock_time(facts.changed_at)} {facts.reason}"[:30]
+    since = local_time.clock_time(facts.changed_at) if facts.changed_at else ""
+    return facts.state, f"{since} {facts.reason}"[:30]
 
 
 def _tally(one: delivery.metrics.Tally) -> list[str]:
@@ -163,7 +151,7 @@ def _errors(seen: watch_messages.Overview, width: int) -> list[str]:
     return _table(("when", "channel", "provider", "outcome", "code"), rows, width, left=5)
 
 
-def _table(head: tuple[str, ...], rows: list, width: int, *, left: int) -> list[str]:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], width: int, *, left: int) -> list[str]:
     """Columns as wide as what stands in them, the first `left` of them bound left; less important ones leave if it is narrow."""
     if not rows:
         return []
@@ -185,7 +173,3 @@ def _age(moment: datetime, now: datetime) -> int:
 def _clock(seconds: int) -> str:
     """`0:01:05`."""
     return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
