@@ -57,7 +57,7 @@ def test_recovery_from_the_request_to_the_new_password(cast, post, clock, all_by
 
 def test_a_site_and_its_tokens(cast, clock, settings, all_by_index):
     register(settings, STRICT, MACHINE)
-    sites.keys._RING.forget()
+    sites.keys.forget_opened()
     rp = party(clock, STRICT, scope="openid profile email school offline_access")
     machine = party(clock, MACHINE)
 

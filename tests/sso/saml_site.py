@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import re
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import quote_plus
+from urllib.parse import parse_qs, parse_qsl, quote_plus, urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -16,14 +17,25 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from django.conf import settings
 from lxml import etree
+from onelogin.saml2.auth import OneLogin_Saml2_Auth
+from onelogin.saml2.constants import OneLogin_Saml2_Constants as saml
+from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
 
 from massar.core import ids, xml_signature
 from massar.domain.sites import api as sites
+from tests.support import steps
+from tests.support.visitor import Visitor
 
 ACCOUNT = settings.MASSAR.public_url
 SSO, SLO, METADATA = (f"{ACCOUNT}/saml/{end}" for end in ("sso", "slo", "metadata"))
 ENTITY, ACS, ACS_TWO, SLO_OF_SITE = (f"https://retraite.example.ma/saml{end}" for end in ("", "/acs", "/acs2", "/slo"))
 RSA_SHA256 = xml_signature.RSA_SHA256
+TRANSIENT, PERSISTENT = (f"urn:oasis:names:tc:SAML:2.0:nameid-format:{kind}" for kind in ("transient", "persistent"))
+EMAIL = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
+SUCCESS, REQUESTER = (f"urn:oasis:names:tc:SAML:2.0:status:{word}" for word in ("Success", "Requester"))
+NO_RECENT_RECOVERY = "urn:massar:acr:settled"
+PASSWORD = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
+FIELD = re.compile(r'name="(SAMLRe(?:sponse|quest)|RelayState)" value="([^"]*)"')
 NS = {
     "saml": "urn:oasis:names:tc:SAML:2.0:assertion",
     "samlp": "urn:oasis:names:tc:SAML:2.0:protocol",
@@ -97,44 +109,44 @@ def written(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def authn_request(now: datetime, *, issuer: str = ENTITY, inside: str = "", id: str = "", **attributes: str) -> str:
-    """An AuthnRequest; attributes given as '' are left out."""
-    given = {
-        "ID": id or f"_{ids.short_token()}",
-        "Version": "2.0",
-        "IssueInstant": written(now),
-        "Destination": SSO,
-        **attributes,
-    }
-    text = " ".join(f'{name}="{value}"' for name, value in given.items() if value)
+def message(kind: str, now: datetime, inside: str, issuer: str, id: str, **attributes: str) -> str:
+    """A message of the site; attributes given as '' are left out."""
+    said = {"ID": id or f"_{ids.short_token()}", "Version": "2.0", "IssueInstant": written(now), **attributes}
+    text = " ".join(f'{name}="{value}"' for name, value in said.items() if value)
     return (
-        f'<samlp:AuthnRequest xmlns:samlp="{NS["samlp"]}" xmlns:saml="{NS["saml"]}" {text}>'
-        f"<saml:Issuer>{issuer}</saml:Issuer>{inside}</samlp:AuthnRequest>"
+        f'<samlp:{kind} xmlns:samlp="{NS["samlp"]}" xmlns:saml="{NS["saml"]}" {text}>'
+        f"<saml:Issuer>{issuer}</saml:Issuer>{inside}</samlp:{kind}>"
     )
+
+
+def authn_request(now: datetime, *, issuer: str = ENTITY, inside: str = "", id: str = "", **attributes: str) -> str:
+    return message("AuthnRequest", now, inside, issuer, id, **{"Destination": SSO, **attributes})
 
 
 def logout_request(
     now: datetime, *, name: str, index: str = "", issuer: str = ENTITY, id: str = "", **attributes: str
 ) -> str:
-    given = {
-        "ID": id or f"_{ids.short_token()}",
-        "Version": "2.0",
-        "IssueInstant": written(now),
-        "Destination": SLO,
-        **attributes,
-    }
-    text = " ".join(f'{key}="{value}"' for key, value in given.items() if value)
-    named = f"<samlp:SessionIndex>{index}</samlp:SessionIndex>" if index else ""
-    return (
-        f'<samlp:LogoutRequest xmlns:samlp="{NS["samlp"]}" xmlns:saml="{NS["saml"]}" {text}>'
-        f"<saml:Issuer>{issuer}</saml:Issuer><saml:NameID>{name}</saml:NameID>{named}</samlp:LogoutRequest>"
+    meant = f"<saml:NameID>{name}</saml:NameID>" + (
+        f"<samlp:SessionIndex>{index}</samlp:SessionIndex>" if index else ""
     )
+    return message("LogoutRequest", now, meant, issuer, id, **{"Destination": SLO, **attributes})
+
+
+def logout_response(
+    now: datetime, request: etree._Element, *, status: str = SUCCESS, issuer: str = ENTITY, to: str = ""
+) -> str:
+    code = f'<samlp:Status><samlp:StatusCode Value="{status}"/></samlp:Status>'
+    return message("LogoutResponse", now, code, issuer, "", InResponseTo=request.get("ID"), Destination=to)
 
 
 def deflated(text: str | bytes) -> str:
     machine = zlib.compressobj(wbits=-15)
     packed = machine.compress(text.encode() if isinstance(text, str) else text) + machine.flush()
     return base64.b64encode(packed).decode()
+
+
+def inflated(packed: str) -> etree._Element:
+    return etree.fromstring(zlib.decompress(base64.b64decode(packed), -15))
 
 
 def redirect(
@@ -163,3 +175,129 @@ def posted(message: str | etree._Element | bytes) -> str:
     data = message if isinstance(message, bytes) else None
     data = data or (message.encode() if isinstance(message, str) else etree.tostring(message))
     return base64.b64encode(data).decode()
+
+
+# -- what stands in front of a browser, and what a library makes of it
+
+
+def carried(visitor: Visitor) -> dict[str, str]:
+    """The fields of the form that goes to the site."""
+    return dict(FIELD.findall(visitor.html))
+
+
+def answered(visitor: Visitor) -> etree._Element:
+    return etree.fromstring(base64.b64decode(carried(visitor)["SAMLResponse"]))
+
+
+def text(root: etree._Element, path: str) -> str:
+    found = root.xpath(path, namespaces=NS)
+    assert len(found) == 1, (path, found)
+    return found[0] if isinstance(found[0], str) else found[0].text
+
+
+def statuses(root: etree._Element) -> list[str]:
+    return [v.rsplit(":", 1)[1] for v in root.xpath("//samlp:StatusCode/@Value", namespaces=NS)]
+
+
+def metadata_of(visitor: Visitor) -> etree._Element:
+    return etree.fromstring(visitor.client.get("/saml/metadata").content)
+
+
+def relying_site(visitor: Visitor, **request) -> OneLogin_Saml2_Auth:
+    """python3-saml as the site, strict, with the account's metadata."""
+    theirs = OneLogin_Saml2_IdPMetadataParser.parse(visitor.client.get("/saml/metadata").content)
+    ours = {
+        "strict": True,
+        "sp": {
+            "entityId": ENTITY,
+            "assertionConsumerService": {"url": ACS, "binding": saml.BINDING_HTTP_POST},
+            "singleLogoutService": {"url": SLO_OF_SITE, "binding": saml.BINDING_HTTP_REDIRECT},
+            "NameIDFormat": PERSISTENT,
+            "x509cert": SITE_KEYS.certificate,
+            "privateKey": SITE_KEYS.pem,
+        },
+        "security": {
+            "authnRequestsSigned": True,
+            "logoutRequestSigned": True,
+            "logoutResponseSigned": True,
+            "wantAssertionsSigned": True,
+            "wantMessagesSigned": True,
+            "wantNameId": True,
+            "requestedAuthnContext": ["urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"],
+            "rejectUnsolicitedResponsesWithInResponseTo": True,
+            "signatureAlgorithm": saml.RSA_SHA256,
+        },
+    }
+    about = {"https": "on", "http_host": "retraite.example.ma", "get_data": {}, "post_data": {}, **request}
+    settled = OneLogin_Saml2_IdPMetadataParser.merge_settings(ours, theirs)
+    return OneLogin_Saml2_Auth({"script_name": urlsplit(ACS).path, **about}, settled)
+
+
+def relying_site_at(visitor: Visitor, address: str) -> OneLogin_Saml2_Auth:
+    """The same, when the browser comes to its address for single logout."""
+    parts = urlsplit(address)
+    return relying_site(
+        visitor, get_data=dict(parse_qsl(parts.query)), query_string=parts.query, script_name=urlsplit(SLO_OF_SITE).path
+    )
+
+
+def local(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.path}?{parts.query}"
+
+
+def context(*names: str, comparison: str = "exact") -> str:
+    classes = "".join(f"<saml:AuthnContextClassRef>{n}</saml:AuthnContextClassRef>" for n in names)
+    return f'<samlp:RequestedAuthnContext Comparison="{comparison}">{classes}</samlp:RequestedAuthnContext>'
+
+
+def policy(name: str) -> str:
+    return f'<samlp:NameIDPolicy Format="{name}" AllowCreate="true"/>'
+
+
+def visit(visitor: Visitor, clock, **request) -> tuple[str, str]:
+    """Into the site: (NameID, SessionIndex)."""
+    return name_and_index(visitor.get(redirect(authn_request(clock(), **request))))
+
+
+def logout_status(answer) -> list[str]:
+    assert answer.status_code == 303, answer.content.decode()
+    return statuses(inflated(parse_qs(urlsplit(answer["Location"]).query)["SAMLResponse"][0]))
+
+
+def shows(visitor: Visitor, id: str) -> bool:
+    """Youssef reads French."""
+    return steps.shows(visitor, id, "fr")
+
+
+def everywhere(visitor: Visitor) -> Visitor:
+    return visitor.get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
+
+
+def name_and_index(visitor: Visitor) -> tuple[str, str]:
+    """Of the answer in front of the visitor."""
+    root = answered(visitor)
+    return text(root, "//saml:NameID"), root.find(".//saml:AuthnStatement", NS).get("SessionIndex")
+
+
+def sent_there(visitor: Visitor) -> tuple[str, etree._Element]:
+    """Presses the link of the list: (address at the site, the LogoutRequest in it)."""
+    assert 'href="/saml/leave/retraite/"' in visitor.html
+    answer = visitor.client.get("/saml/leave/retraite/")
+    assert answer.status_code == 303 and answer["Location"].startswith(f"{SLO_OF_SITE}?SAMLRequest=")
+    return answer["Location"], inflated(parse_qs(urlsplit(answer["Location"]).query)["SAMLRequest"][0])
+
+
+def back(now, request: etree._Element, key=SITE_KEYS.key, **changed) -> str:
+    """The site's answer by Redirect, as a path."""
+    document = logout_response(now, request, **{"to": SLO, **changed})
+    return redirect(document, key=key, to="/saml/slo", name="SAMLResponse")
+
+
+def form_of(html: str, action: str) -> dict[str, str]:
+    """The fields of the page's one form to that address."""
+    (inside,) = re.findall(
+        rf'<form method="post" action="{re.escape(action)}" data-send-on>(.*?)</form>', html, re.DOTALL
+    )
+    assert "<button" in inside, "without scripts the button does it"
+    return dict(re.findall(r'name="(\w+)" value="([^"]*)"', inside))

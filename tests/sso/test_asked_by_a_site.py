@@ -19,13 +19,16 @@ from tests.sso.saml_site import (
     RETRAITE,
     SITE_KEYS,
     STRANGER_KEYS,
+    back,
     enveloped,
     logout_request,
+    logout_status,
     posted,
     redirect,
+    sent_there,
+    shows,
+    visit,
 )
-from tests.sso.test_back_channel_logout import back, sent_there, shows
-from tests.sso.test_saml import logout_status, visit
 from tests.support.visitor import Visitor
 
 OTHER = replace(
@@ -38,7 +41,6 @@ BACK = SUITE.post_logout_redirect_uris[0]
 @pytest.fixture(autouse=True)
 def registered(cast, settings):
     settings.MASSAR = dataclasses.replace(settings.MASSAR, sites=Registry([RETRAITE, OTHER, *SITES]))
-    sites.keys._RING.forget()
 
 
 def way_on(visitor: Visitor) -> str:

@@ -51,7 +51,6 @@ NEW = "Orchid-lantern-73*"
 @pytest.fixture(autouse=True)
 def registered(cast, settings):
     register(settings)
-    sites.keys._RING.forget()
 
 
 @pytest.fixture

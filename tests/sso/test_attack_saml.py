@@ -14,7 +14,7 @@ import socket
 import time
 import zlib
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from html import unescape
 from urllib.parse import quote_plus, urlsplit
 
@@ -25,8 +25,8 @@ from lxml import etree
 
 from massar.core import xml, xml_signature
 from massar.domain.people.models import Person
-from massar.domain.sites import keys, saml_certificate
-from tests.cast import JAMAL, YOUSSEF
+from massar.domain.sites import saml_certificate
+from tests.cast import YOUSSEF
 from tests.sso.saml_site import (
     ACS,
     EXPIRED,
@@ -37,16 +37,20 @@ from tests.sso.saml_site import (
     SLO,
     STRANGER_KEYS,
     TAALIM,
+    answered,
     authn_request,
+    carried,
     deflated,
     enveloped,
+    local,
     logout_request,
     posted,
     redirect,
     register,
+    relying_site,
+    visit,
     written,
 )
-from tests.sso.test_saml import answered, carried, local, relying_site, visit
 from tests.support.visitor import Visitor
 
 DS, SAMLP = NS["ds"], NS["samlp"]
@@ -58,13 +62,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
-    keys._RING.forget()
     register(monkeypatch)
-
-
-@pytest.fixture
-def youssef(cast) -> Visitor:
-    return Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
 
 
 def refuses(answer) -> bool:
@@ -609,11 +607,6 @@ def slo(visitor: Visitor, clock, *, key=SITE_KEYS.key, **values):
     return visitor.client.get(redirect(logout_request(clock(), **values), key=key, to="/saml/slo"))
 
 
-@pytest.fixture
-def jamal(cast) -> Visitor:
-    return Visitor().sign_in(JAMAL.login, JAMAL.password)
-
-
 def test_atk_127_a_logout_must_be_signed(youssef, clock):
     name, index = visit(youssef, clock)
     assert refuses(slo(youssef, clock, key=None, name=name, index=index))
@@ -666,11 +659,6 @@ def test_atk_127_a_logout_that_has_run_out(youssef, clock):
 
 
 # -- 128: our answers, held against a strict site (python3-saml)
-
-
-@pytest.fixture
-def real_time(clock):
-    clock.set(datetime.now(UTC).replace(microsecond=0))
 
 
 @pytest.fixture

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import base64
-import re
 import threading
-import zlib
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -15,7 +13,7 @@ import pytest
 from lxml import etree
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
-from massar.core import ids, xml_signature
+from massar.core import xml_signature
 from massar.domain.delivery.models import Message
 from massar.domain.people.models import Person
 from massar.domain.sites import keys, saml_certificate
@@ -23,27 +21,36 @@ from massar.interfaces.commands import providers, sites
 from massar.journeys.sso.log_out_of_sites import logout_statuses
 from tests.cast import JAMAL, YOUSSEF
 from tests.sso.saml_site import (
-    ENTITY,
     NS,
     RETRAITE,
     SITE_KEYS,
     SLO,
     SLO_OF_SITE,
     STRANGER_KEYS,
+    TRANSIENT,
     authn_request,
+    back,
     enveloped,
+    everywhere,
+    form_of,
+    local,
     logout_request,
+    logout_response,
+    metadata_of,
+    name_and_index,
+    policy,
     posted,
     redirect,
     register,
+    relying_site,
+    sent_there,
+    shows,
+    visit,
     written,
 )
-from tests.sso.test_saml import TRANSIENT, local, metadata_of, policy, real_time, relying_site, visit
 from tests.support import steps
 from tests.support.post_office import worker_with
 from tests.support.visitor import Visitor
-
-__all__ = ["real_time"]  # a fixture
 
 SUCCESS, REQUESTER = (f"urn:oasis:names:tc:SAML:2.0:status:{word}" for word in ("Success", "Requester"))
 ENVELOPE = '<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body>{}</S:Body></S:Envelope>'
@@ -53,21 +60,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
-    keys._RING.forget()  # the last test rolled its keys back
     register(monkeypatch)
-
-
-@pytest.fixture
-def youssef(cast) -> Visitor:
-    return Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
-
-
-def shows(visitor: Visitor, id: str) -> bool:
-    return steps.shows(visitor, id, "fr")
-
-
-def everywhere(visitor: Visitor) -> Visitor:
-    return visitor.get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
 
 
 def states(since) -> dict[str, str]:
@@ -121,16 +114,6 @@ def by_soap(monkeypatch, site):
     return site
 
 
-def logout_response(now, request: etree._Element, *, status: str = SUCCESS, issuer: str = ENTITY, to: str = "") -> str:
-    destination = f'Destination="{to}"' if to else ""
-    return (
-        f'<samlp:LogoutResponse xmlns:samlp="{NS["samlp"]}" xmlns:saml="{NS["saml"]}" ID="_{ids.short_token()}" '
-        f'Version="2.0" IssueInstant="{written(now)}" InResponseTo="{request.get("ID")}" {destination}>'
-        f"<saml:Issuer>{issuer}</saml:Issuer><samlp:Status>"
-        f'<samlp:StatusCode Value="{status}"/></samlp:Status></samlp:LogoutResponse>'
-    )
-
-
 def soap(message: etree._Element | str) -> bytes:
     return ENVELOPE.format(message if isinstance(message, str) else etree.tostring(message).decode()).encode()
 
@@ -146,12 +129,6 @@ def enter(visitor: Visitor, clock, **request) -> tuple[str, str]:
     """Into the site with a signed request: (NameID, SessionIndex)."""
     visitor.get(redirect(authn_request(clock(), **request), key=SITE_KEYS.key))
     return name_and_index(visitor)
-
-
-def name_and_index(visitor: Visitor) -> tuple[str, str]:
-    """Of the answer in front of the visitor."""
-    root = etree.fromstring(base64.b64decode(visitor.html.split('name="SAMLResponse" value="')[1].split('"')[0]))
-    return root.find(".//saml:NameID", NS).text, root.find(".//saml:AuthnStatement", NS).get("SessionIndex")
 
 
 @pytest.mark.parametrize("inside", ["", policy(TRANSIENT)], ids=["persistent", "transient"])
@@ -322,21 +299,6 @@ def test_massar_sites_test_sees_a_site_that_believes_every_request(by_soap, cloc
 # -- through the browser
 
 
-def sent_there(visitor: Visitor) -> tuple[str, etree._Element]:
-    """Presses the link of the list: (address at the site, the LogoutRequest in it)."""
-    assert 'href="/saml/leave/retraite/"' in visitor.html
-    answer = visitor.client.get("/saml/leave/retraite/")
-    assert answer.status_code == 303 and answer["Location"].startswith(f"{SLO_OF_SITE}?SAMLRequest=")
-    packed = parse_qs(urlsplit(answer["Location"]).query)["SAMLRequest"][0]
-    return answer["Location"], etree.fromstring(zlib.decompress(base64.b64decode(packed), -15))
-
-
-def back(now, request: etree._Element, key=SITE_KEYS.key, **changed) -> str:
-    """The site's answer by Redirect, as a path."""
-    document = logout_response(now, request, **{"to": SLO, **changed})
-    return redirect(document, key=key, to="/saml/slo", name="SAMLResponse")
-
-
 def test_a_public_library_is_signed_out_through_the_browser(real_time, youssef, clock):
     """python3-saml as the site: it believes the request, and its answer is shown as confirmed."""
     name, index = visit(youssef, clock)
@@ -474,15 +436,6 @@ def test_the_language_can_be_changed_on_the_list(youssef, clock):
 @pytest.fixture
 def by_form(monkeypatch):
     register(monkeypatch, replace(RETRAITE, slo_binding="post", slo_response=f"{SLO_OF_SITE}/answers"))
-
-
-def form_of(html: str, action: str) -> dict[str, str]:
-    """The fields of the page's one form to that address."""
-    (inside,) = re.findall(
-        rf'<form method="post" action="{re.escape(action)}" data-send-on>(.*?)</form>', html, re.DOTALL
-    )
-    assert "<button" in inside, "without scripts the button does it"
-    return dict(re.findall(r'name="(\w+)" value="([^"]*)"', inside))
 
 
 def believed_by_a_library(fields: dict[str, str], name: str, kind: str) -> etree._Element:

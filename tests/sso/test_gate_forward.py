@@ -29,11 +29,6 @@ def registry(monkeypatch):
     monkeypatch.setattr(settings, "MASSAR", dataclasses.replace(settings.MASSAR, sites=known))
 
 
-@pytest.fixture
-def youssef(cast) -> Visitor:
-    return Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
-
-
 def basic(name: str, key: str) -> str:
     return f"Basic {base64.b64encode(f'{name}:{key}'.encode()).decode()}"
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pytest
 
-from massar.domain.sites import api as sites
 from massar.domain.sites.models import SavedRequest
 from massar.interfaces.base.cookies import SAVED_REQUEST
 from massar.journeys.sso.oidc.request import LONGEST, LONGEST_OBJECT, LONGEST_REQUEST
@@ -20,7 +19,6 @@ NGINX_KEEPS = 4096  # bytes of all headers of an answer, as nginx comes (proxy_b
 @pytest.fixture(autouse=True)
 def registered(cast, settings):
     register(settings)
-    sites.keys._RING.forget()
 
 
 @pytest.fixture

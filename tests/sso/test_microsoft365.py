@@ -18,7 +18,7 @@ from django.conf import settings
 from lxml import etree
 
 from massar.core import xml, xml_signature
-from massar.domain.sites import keys, saml_metadata
+from massar.domain.sites import saml_metadata
 from massar.domain.sites.models import SavedRequest
 from massar.domain.sites.site import Site
 from tests.cast import JAMAL, YOUSSEF
@@ -31,15 +31,18 @@ from tests.sso.saml_site import (
     SLO,
     SSO,
     STRANGER_KEYS,
+    answered,
     authn_request,
+    carried,
     deflated,
     enveloped,
     logout_request,
     posted,
     redirect,
     register,
+    statuses,
+    text,
 )
-from tests.sso.test_saml import answered, carried, statuses, text
 from tests.support.steps import shows
 from tests.support.visitor import Visitor
 
@@ -55,13 +58,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
-    keys._RING.forget()
     register(monkeypatch, TENANT)
-
-
-@pytest.fixture
-def youssef(cast) -> Visitor:
-    return Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
 
 
 def by_address(message: str, to: str, relay: str = "", key=SITE_KEYS.key) -> str:

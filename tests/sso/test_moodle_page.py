@@ -10,7 +10,6 @@ from dataclasses import replace
 import pytest
 from django.urls import reverse
 
-from massar.domain.sites import api as sites
 from massar.interfaces.commands import main
 from tests.cast import YOUSSEF
 from tests.house.laws import ROOT
@@ -18,11 +17,6 @@ from tests.sso.relying_party import SECRET, STRICT, RelyingParty, Surfer, party,
 from tests.support.sites import load
 
 PAGE = (ROOT / "docs" / "integrate" / "moodle.md").read_text("utf-8")
-
-
-@pytest.fixture(autouse=True)
-def other_tests_keys_forgotten():
-    sites.keys._RING.forget()
 
 
 @pytest.fixture

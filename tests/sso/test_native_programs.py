@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from massar.core.settings import SettingsError
-from massar.domain.sites import api as sites
 from massar.domain.sites.models import Grant
 from massar.interfaces.commands import main
 from tests.cast import YOUSSEF
@@ -69,7 +68,6 @@ ANY_PORT = "http://127.0.0.1:53211/back"
 @pytest.fixture(autouse=True)
 def registered(cast, settings):
     register(settings, PROGRAM)
-    sites.keys._RING.forget()
 
 
 @pytest.fixture

@@ -9,13 +9,21 @@ import pytest
 from lxml import etree
 
 from massar.domain.delivery import api as delivery
-from massar.domain.sites import api as sites
 from massar.domain.sites.api import Registry
 from tests.cast import YOUSSEF
 from tests.contracts.fakes import BehavingProvider
 from tests.sso.relying_party import SITES, SUITE, Surfer, party, verified
-from tests.sso.saml_site import NS, RETRAITE, SITE_KEYS, logout_request, redirect
-from tests.sso.test_saml import TRANSIENT, logout_status, policy, visit
+from tests.sso.saml_site import (
+    NS,
+    RETRAITE,
+    SITE_KEYS,
+    TRANSIENT,
+    logout_request,
+    logout_status,
+    policy,
+    redirect,
+    visit,
+)
 from tests.support.post_office import worker_with
 from tests.support.visitor import Visitor
 
@@ -32,7 +40,6 @@ CONVERTED = replace(
 def registered(cast, settings):
     others = [site for site in SITES if site.slug != SUITE.slug]
     settings.MASSAR = dataclasses.replace(settings.MASSAR, sites=Registry([TOLD, BY_SOAP, CONVERTED, *others]))
-    sites.keys._RING.forget()
 
 
 @pytest.fixture

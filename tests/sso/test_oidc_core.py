@@ -33,7 +33,6 @@ CLOSED = replace(STRICT, slug="inspectors", client_id="inspectors", roles=("insp
 def registered(cast, settings):
     all_of_them = sites.Registry([*SITES, RECOVERY, PUBLIC, CLOSED])
     settings.MASSAR = replace(settings.MASSAR, sites=all_of_them)
-    sites.keys._RING.forget()
 
 
 @pytest.fixture
@@ -371,7 +370,7 @@ def test_a_rotation_is_noticed_by_no_site(clock, algorithm):
     for hour in range(0, 96, 6):
         if hour in (6, 60):
             sites.keys.rotate(now=clock())
-        sites.keys._RING.forget()
+        sites.keys.forget_opened()
         kept = published()
         clock.advance(hours=1)
         rp.keys = lambda kept=kept: kept

@@ -15,7 +15,6 @@ from django.conf import settings
 from lxml import etree
 
 from massar.core.settings import SettingsError
-from massar.domain.sites import keys
 from massar.interfaces.commands import sites
 from tests.cast import YOUSSEF
 from tests.house.laws import ROOT
@@ -30,12 +29,16 @@ from tests.sso.saml_site import (
     SSO,
     authn_request,
     enveloped,
+    everywhere,
+    form_of,
     logout_request,
+    logout_response,
+    name_and_index,
     posted,
     redirect,
     register,
+    shows,
 )
-from tests.sso.test_back_channel_logout import everywhere, form_of, logout_response, name_and_index, shows
 from tests.support.sites import load
 from tests.support.visitor import Visitor
 
@@ -47,13 +50,7 @@ END = {name: f"{ACCOUNT}/saml/as/{name}" for name in ("north", "south")}
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
-    keys._RING.forget()
     register(monkeypatch, RETRAITE, NORTH, SOUTH)
-
-
-@pytest.fixture
-def youssef(cast) -> Visitor:
-    return Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
 
 
 def said(visitor: Visitor) -> etree._Element:

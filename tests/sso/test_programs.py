@@ -32,7 +32,6 @@ NEW_PASSWORD = "Rivage-8412-ouvert"
 @pytest.fixture(autouse=True)
 def registered(cast, settings):
     register(settings, MAIL, *(site for site in SITES if site.slug != MAIL.slug))
-    sites.keys._RING.forget()
 
 
 @pytest.fixture

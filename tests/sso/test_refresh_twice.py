@@ -23,7 +23,6 @@ WINDOW = timedelta(seconds=sites.grants.REPEAT_WINDOW)
 @pytest.fixture(autouse=True)
 def registered(cast, settings):
     register(settings)
-    sites.keys._RING.forget()
 
 
 @pytest.fixture

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import re
-import zlib
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,9 +11,6 @@ import onelogin.saml2
 import pytest
 from django.conf import settings
 from lxml import etree
-from onelogin.saml2.auth import OneLogin_Saml2_Auth
-from onelogin.saml2.constants import OneLogin_Saml2_Constants as saml
-from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
 from signxml import SignatureConfiguration, XMLVerifier
 
 from massar.core import local_time
@@ -25,7 +19,6 @@ from massar.domain.people import api as people
 from massar.domain.people.models import Person
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
-from massar.domain.sites import keys
 from massar.journeys.account import close_account
 from massar.journeys.sso import access
 from tests.cast import KHADIJA, YOUSSEF
@@ -34,64 +27,46 @@ from tests.sso.saml_site import (
     ACS,
     ACS_TWO,
     CLOSED,
+    EMAIL,
     ENTITY,
     METADATA,
+    NO_RECENT_RECOVERY,
     NS,
+    PASSWORD,
+    PERSISTENT,
     RETRAITE,
     SITE_KEYS,
     SLO_OF_SITE,
     TAALIM,
+    TRANSIENT,
+    answered,
     authn_request,
+    carried,
+    context,
     enveloped,
+    local,
     logout_request,
+    logout_status,
+    metadata_of,
+    policy,
     posted,
     redirect,
     register,
+    relying_site,
+    statuses,
+    text,
+    visit,
     written,
 )
 from tests.support.steps import secrets
 from tests.support.visitor import Visitor
-
-FIELD = re.compile(r'name="(SAMLResponse|RelayState)" value="([^"]*)"')
-TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
-PERSISTENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
-EMAIL = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
-    keys._RING.forget()  # the last test rolled its keys back
     register(monkeypatch)
-
-
-@pytest.fixture
-def youssef(cast) -> Visitor:
-    return Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
-
-
-def carried(visitor: Visitor) -> dict[str, str]:
-    """The fields of the form that goes to the site."""
-    return dict(FIELD.findall(visitor.html))
-
-
-def answered(visitor: Visitor) -> etree._Element:
-    return etree.fromstring(base64.b64decode(carried(visitor)["SAMLResponse"]))
-
-
-def text(root: etree._Element, path: str) -> str:
-    found = root.xpath(path, namespaces=NS)
-    assert len(found) == 1, (path, found)
-    return found[0] if isinstance(found[0], str) else found[0].text
-
-
-def statuses(root: etree._Element) -> list[str]:
-    return [v.rsplit(":", 1)[1] for v in root.xpath("//samlp:StatusCode/@Value", namespaces=NS)]
-
-
-def metadata_of(visitor: Visitor) -> etree._Element:
-    return etree.fromstring(visitor.client.get("/saml/metadata").content)
 
 
 def test_a_signed_in_person_is_carried_to_the_site(youssef, clock):
@@ -153,47 +128,6 @@ def test_both_signatures_hold_for_another_library(youssef, clock):
             etree.tostring(root), x509_cert=certificate, id_attribute="ID", expect_config=config
         )
         assert etree.QName(found.signed_xml).localname == name
-
-
-@pytest.fixture
-def real_time(clock):
-    """python3-saml asks the system for the time."""
-    clock.set(datetime.now(UTC).replace(microsecond=0))
-
-
-def relying_site(visitor: Visitor, **request) -> OneLogin_Saml2_Auth:
-    """python3-saml as the site, strict, with the account's metadata."""
-    theirs = OneLogin_Saml2_IdPMetadataParser.parse(visitor.client.get("/saml/metadata").content)
-    ours = {
-        "strict": True,
-        "sp": {
-            "entityId": ENTITY,
-            "assertionConsumerService": {"url": ACS, "binding": saml.BINDING_HTTP_POST},
-            "singleLogoutService": {"url": SLO_OF_SITE, "binding": saml.BINDING_HTTP_REDIRECT},
-            "NameIDFormat": PERSISTENT,
-            "x509cert": SITE_KEYS.certificate,
-            "privateKey": SITE_KEYS.pem,
-        },
-        "security": {
-            "authnRequestsSigned": True,
-            "logoutRequestSigned": True,
-            "logoutResponseSigned": True,
-            "wantAssertionsSigned": True,
-            "wantMessagesSigned": True,
-            "wantNameId": True,
-            "requestedAuthnContext": ["urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"],
-            "rejectUnsolicitedResponsesWithInResponseTo": True,
-            "signatureAlgorithm": saml.RSA_SHA256,
-        },
-    }
-    about = {"https": "on", "http_host": "retraite.example.ma", "get_data": {}, "post_data": {}, **request}
-    settled = OneLogin_Saml2_IdPMetadataParser.merge_settings(ours, theirs)
-    return OneLogin_Saml2_Auth({"script_name": urlsplit(ACS).path, **about}, settled)
-
-
-def local(address: str) -> str:
-    parts = urlsplit(address)
-    return f"{parts.path}?{parts.query}"
 
 
 def test_a_public_library_signs_in_and_out(real_time, youssef):
@@ -288,15 +222,6 @@ def test_force_asks_again(youssef, clock):
     assert answered(youssef).find(".//saml:AuthnStatement", NS).get("AuthnInstant") == written(clock())
 
 
-def context(*names: str, comparison: str = "exact") -> str:
-    classes = "".join(f"<saml:AuthnContextClassRef>{n}</saml:AuthnContextClassRef>" for n in names)
-    return f'<samlp:RequestedAuthnContext Comparison="{comparison}">{classes}</samlp:RequestedAuthnContext>'
-
-
-NO_RECENT_RECOVERY = "urn:massar:acr:settled"
-PASSWORD = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
-
-
 @pytest.mark.parametrize(
     ("inside", "said"),
     [("", PASSWORD), (context(PASSWORD), PASSWORD), (context("x", NO_RECENT_RECOVERY), NO_RECENT_RECOVERY),
@@ -342,10 +267,6 @@ def test_a_role_that_may_not_enter(youssef, clock):
 def test_a_disabled_person_reaches_no_site(youssef, clock):
     Person.objects.filter(login=YOUSSEF.login).update(state="disabled")
     assert youssef.get(redirect(authn_request(clock()))).path == "/sign-in/"
-
-
-def policy(name: str) -> str:
-    return f'<samlp:NameIDPolicy Format="{name}" AllowCreate="true"/>'
 
 
 @pytest.mark.parametrize("asked", [TRANSIENT, PERSISTENT, EMAIL])
@@ -417,19 +338,6 @@ def test_an_operator_says_when_the_next_certificate_begins(youssef, clock):
     assert local_time.stamp(clock() + timedelta(days=40)) in sentence
     assert [key.state for key in sites.keys.statuses(now=clock() + timedelta(days=39))] == ["waiting", "active"]
     assert [key.state for key in sites.keys.statuses(now=clock() + timedelta(days=41))] == ["active", "retired"]
-
-
-def visit(visitor: Visitor, clock, **request) -> tuple[str, str]:
-    """Into the site: (NameID, SessionIndex)."""
-    root = answered(visitor.get(redirect(authn_request(clock(), **request))))
-    return text(root, "//saml:NameID"), root.find(".//saml:AuthnStatement", NS).get("SessionIndex")
-
-
-def logout_status(answer) -> list[str]:
-    assert answer.status_code == 303, answer.content.decode()
-    query = parse_qs(urlsplit(answer["Location"]).query)
-    packed = query["SAMLResponse"][0]
-    return statuses(etree.fromstring(zlib.decompress(base64.b64decode(packed), -15)))
 
 
 def test_logout_ends_the_session_and_is_answered(youssef, clock):

@@ -75,12 +75,6 @@ def at_work():
         site.close()
 
 
-@pytest.fixture(autouse=True)
-def no_key_is_remembered():
-    """Keys are made anew in each test's database."""
-    rooms.keys._RING.forget()
-
-
 @pytest.fixture
 def register(settings):
     def put(*registered: Site, **changed) -> None:

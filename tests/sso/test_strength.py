@@ -13,9 +13,18 @@ from massar.interfaces.commands import sites as command
 from tests.cast import YOUSSEF, YOUSSEF_EMAIL
 from tests.sso import saml_site, test_gate
 from tests.sso.relying_party import STRICT, Surfer, led_on, party
-from tests.sso.saml_site import RETRAITE, authn_request, redirect
+from tests.sso.saml_site import (
+    NO_RECENT_RECOVERY,
+    PASSWORD,
+    RETRAITE,
+    answered,
+    authn_request,
+    context,
+    redirect,
+    statuses,
+    text,
+)
 from tests.sso.test_gate import NOTIFRH, Proxy, at_account, opened
-from tests.sso.test_saml import NO_RECENT_RECOVERY, PASSWORD, answered, context, statuses, text
 from tests.support.sites import load
 from tests.support.visitor import Visitor
 
@@ -31,7 +40,6 @@ pytestmark = pytest.mark.django_db
 def register(cast, settings):
     def put(*registered: sites.Site) -> None:
         settings.MASSAR = replace(settings.MASSAR, sites=sites.Registry([*registered]))
-        sites.keys._RING.forget()
 
     put(OIDC, SAML, GATE)
     return put

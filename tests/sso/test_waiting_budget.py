@@ -27,7 +27,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def registered(cast, settings, monkeypatch):
     settings.MASSAR = replace(settings.MASSAR, sites=sites.Registry([STRICT, RETRAITE, NOTIFRH]))
-    sites.keys._RING.forget()
     small = limits.RateLimit("saved-request-network", ROOM, timedelta(minutes=1))
     monkeypatch.setattr(limits.rate_limits, "SAVED_REQUEST_NETWORK", small)
 

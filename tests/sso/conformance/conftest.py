@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from massar.domain.sites import api as sites
 from tests.sso.relying_party import SECOND, SUITE, RelyingParty, Surfer, party, register
 
 
@@ -12,7 +11,6 @@ from tests.sso.relying_party import SECOND, SUITE, RelyingParty, Surfer, party, 
 def registered(cast, settings):
     """The sites of these tests. Keys are made anew in each test's database, so none may be remembered."""
     register(settings)
-    sites.keys._RING.forget()
 
 
 @pytest.fixture

@@ -96,6 +96,7 @@ class _Ring:
 
 
 _RING = _Ring()
+forget_opened = _RING.forget  # so that all are looked up anew
 
 
 def active(use: str, *, now: datetime) -> Signer:
@@ -146,7 +147,7 @@ def rotate(
         # One whose successor has signed long enough that nothing it signed is still good.
         old = [one for one, next_ in pairwise(live) if next_.active_from + KEPT_AFTER <= now]
         done += [_remove(key, now) for key in ([one for one in live if one.kid != kid] if at_once else old)]
-    _RING.forget()
+    forget_opened()
     return done
 
 

@@ -1,0 +1,33 @@
+"""What every test of sites may use: keys of this test's own database, people who have signed in, and the real time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from massar.domain.sites import keys
+from tests.cast import JAMAL, YOUSSEF
+from tests.support.visitor import Visitor
+
+
+@pytest.fixture(autouse=True)
+def no_key_is_remembered() -> None:
+    """Keys are made anew in each test's database; the last test's were rolled back."""
+    keys.forget_opened()
+
+
+@pytest.fixture
+def youssef(cast) -> Visitor:
+    return Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+
+
+@pytest.fixture
+def jamal(cast) -> Visitor:
+    return Visitor().sign_in(JAMAL.login, JAMAL.password)
+
+
+@pytest.fixture
+def real_time(clock) -> None:
+    """Libraries ask the system for the time."""
+    clock.set(datetime.now(UTC).replace(microsecond=0))
