@@ -43,17 +43,17 @@ class Keyring:
         encrypted = self._ciphers[self._newest].encrypt(nonce, plain, associated_data.encode())
         return VERSION + bytes([len(name)]) + name + nonce + encrypted
 
-    def decrypt(self, ciphertext: bytes, *, associated_data: str) -> bytes:
+    def decrypt(self, ciphertext: bytes | memoryview, *, associated_data: str) -> bytes:
         """Return what was encrypted with the same associated data. Raises DecryptionFailed."""
-        ciphertext = bytes(ciphertext)  # psycopg gives a memoryview
-        if len(ciphertext) < 30 or ciphertext[:1] != VERSION:
+        stored = bytes(ciphertext)  # psycopg gives a memoryview
+        if len(stored) < 30 or stored[:1] != VERSION:
             raise DecryptionFailed("not an encrypted value")
-        end = 2 + ciphertext[1]
-        cipher = self._ciphers.get(ciphertext[2:end].decode("ascii", "replace"))
+        end = 2 + stored[1]
+        cipher = self._ciphers.get(stored[2:end].decode("ascii", "replace"))
         if cipher is None:
             raise DecryptionFailed("encrypted with a key that is not configured")
         try:
-            return cipher.decrypt(ciphertext[end : end + 12], ciphertext[end + 12 :], associated_data.encode())
+            return cipher.decrypt(stored[end : end + 12], stored[end + 12 :], associated_data.encode())
         except InvalidTag as broken:
             raise DecryptionFailed("changed, or moved from another row") from broken
 

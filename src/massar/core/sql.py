@@ -53,8 +53,12 @@ def select(kind: Callable[..., T], statement: str, params: Params = ()) -> list[
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
         columns = tuple(column[0] for column in cursor.description)
-        converters = _converters(kind, columns)
-        return [kind(**dict(zip(columns, map(_convert, converters, row), strict=True))) for row in cursor.fetchall()]
+        return [make(kind, columns, row) for row in cursor.fetchall()]
+
+
+def make(kind: Callable[..., T], columns: tuple[str, ...], row: Row) -> T:
+    """Make a `kind` of one row, or of a part of one that a join gave."""
+    return kind(**dict(zip(columns, map(_convert, _converters(kind, columns), row), strict=True)))
 
 
 def select_one(kind: Callable[..., T], statement: str, params: Params = ()) -> T | None:
@@ -197,7 +201,8 @@ def checkpoint_wal() -> bool:
     [(usual,)] = rows("PRAGMA busy_timeout")
     rows(f"PRAGMA busy_timeout = {WAIT_FOR_READERS}")
     try:
-        return rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0] == 0
+        [(busy, *_)] = rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        return bool(busy == 0)
     finally:
         rows(f"PRAGMA busy_timeout = {usual}")
 

@@ -10,22 +10,15 @@ A running secret may be sent again (ADR 36): each browser that asked for it has 
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from massar.core import encryption, ids, sql
 from massar.domain.credentials.models import TemporaryPassword
 
 State = TemporaryPassword.State
-MOVES = {
-    State.ISSUED: {State.CLAIMED, State.DEAD},
-    State.CLAIMED: {State.CLAIMED, State.CONSUMED, State.DEAD},
-    State.CONSUMED: set(),
-    State.DEAD: set(),
-}
 LIVE = (State.ISSUED, State.CLAIMED)
 MOST_LIVE = 2
 TRIES_OF_OTHERS = 100  # NIST SP 800-63B-4 §3.2.2
@@ -44,6 +37,21 @@ class Match:
 
 
 @dataclass(frozen=True)
+class _Tried:
+    """A row whose try was counted."""
+
+    id: int
+    channel: str
+    contact_id: int
+    secret_hmac: str
+    expires_at: datetime | None
+    recovery_browser_hmac: str
+    tries: int
+    asker_tries: int
+    state: str
+
+
+@dataclass(frozen=True)
 class Running:
     """A live secret that its contact may be told again. `expires_at` None: its message has not left yet."""
 
@@ -56,60 +64,51 @@ class Running:
 def issue(
     person_id: int, *, channel: str, contact_id: int, recovery_browser: str, now: datetime, known: bool = False
 ) -> tuple[int, str]:
-    """A new secret for that contact: (id, canonical secret). At most two live; a third ends the oldest.
+    """Make a new secret for that contact: (id, canonical secret). At most two live; a third ends the oldest.
 
     Those of known devices are counted apart: no stranger's request ends what the owner asked for there.
     """
-    live = TemporaryPassword.objects.filter(
-        Q(expires_at=None) | Q(expires_at__gt=now), person_id=person_id, known=known, state__in=LIVE
-    )
+    live = _live(_not_expired(now), person_id=person_id, known=known)
     held = list(live.order_by("-issued_at", "-id").values_list("pk", "secret_hmac"))
     kept = list(dict.fromkeys(secret_hmac for _, secret_hmac in held))[: MOST_LIVE - 1]
-    _end(Q(pk__in=[pk for pk, secret_hmac in held if secret_hmac not in kept]), now, "superseded")
+    _end(_live(pk__in=[pk for pk, secret_hmac in held if secret_hmac not in kept]), now, "superseded")
     secret = ids.temporary_password()
-    secret_hmac = encryption.data_keys().blind_index("temporary", person_id, channel, contact_id, secret)
+    secret_hmac = encryption.data_keys().sign("temporary", person_id, channel, contact_id, secret)
     row = TemporaryPassword.objects.create(
         person_id=person_id,
         channel=channel,
         contact_id=contact_id,
         issued_at=now,
-        recovery_browser_hmac=recovery_browser_hmac(recovery_browser),
+        recovery_browser_hmac=_browser_hmac(recovery_browser),
         secret_hmac=secret_hmac,
-        ciphertext=encryption.data_keys().encrypt(secret.encode(), associated_data=_associated_data(secret_hmac)),
+        ciphertext=encryption.data_keys().encrypt(secret.encode(), associated_data=f"temporary|{secret_hmac}"),
         known=known,
     )
     return row.pk, secret
 
 
 def running(person_id: int, contact_id: int, *, now: datetime) -> Running | None:
-    """The live secret that this contact was told last, if it is still worth sending."""
-    live = TemporaryPassword.objects.filter(
-        Q(expires_at=None, issued_at__gt=now - UNDER_WAY) | Q(expires_at__gt=now + WORTH_SENDING),
-        person_id=person_id,
-        contact_id=contact_id,
-        state__in=LIVE,
-    )
-    for row in live.exclude(ciphertext=None).order_by("-issued_at", "-id")[:1]:
-        with contextlib.suppress(encryption.DecryptionFailed):
-            secret = (
-                encryption.data_keys()
-                .decrypt(row.ciphertext, associated_data=_associated_data(row.secret_hmac))
-                .decode()
-            )
-            return Running(row.pk, secret, row.expires_at, row.issued_at)
-    return None
+    """Find the live secret that this contact was told last, if it is still worth sending."""
+    worth_sending = Q(expires_at=None, issued_at__gt=now - UNDER_WAY) | Q(expires_at__gt=now + WORTH_SENDING)
+    live = _live(worth_sending, person_id=person_id, contact_id=contact_id, ciphertext__isnull=False)
+    row = live.order_by("-issued_at", "-id").first()
+    if row is None or row.ciphertext is None:
+        return None
+    try:
+        secret = encryption.data_keys().decrypt(row.ciphertext, associated_data=f"temporary|{row.secret_hmac}")
+    except encryption.DecryptionFailed:
+        return None
+    return Running(row.pk, secret.decode(), row.expires_at, row.issued_at)
 
 
 def share(found: Running, *, recovery_browser: str, sent_at: datetime) -> int:
-    """That secret for one more browser that asked: the id of its row. Tries of others count on, its own begin.
+    """Give one more browser that asked a row of that secret; return its id. Tries of others count on, its own begin.
 
     sent_at: when the contact was, or is, told it for this browser.
     """
     row = TemporaryPassword.objects.get(pk=found.id)
-    mine = recovery_browser_hmac(recovery_browser)
-    same = TemporaryPassword.objects.filter(
-        person_id=row.person_id, secret_hmac=row.secret_hmac, recovery_browser_hmac=mine, state__in=LIVE
-    )
+    mine = _browser_hmac(recovery_browser)
+    same = _live(person_id=row.person_id, secret_hmac=row.secret_hmac, recovery_browser_hmac=mine)
     own = same.order_by("-id").values_list("pk", flat=True).first()
     if own is not None:
         same.filter(pk=own).update(issued_at=sent_at)
@@ -121,29 +120,28 @@ def share(found: Running, *, recovery_browser: str, sent_at: datetime) -> int:
 
 
 def fix_expiry(temporary_ids: list[int], expires_at: datetime) -> None:
-    """Sets their end once, just before the first attempt to hand over."""
+    """Set their end once, just before the first attempt to hand over."""
     if temporary_ids:
-        TemporaryPassword.objects.filter(pk__in=temporary_ids, state=State.ISSUED, expires_at=None).update(
-            expires_at=expires_at
-        )
+        rows = TemporaryPassword.objects.filter(pk__in=temporary_ids, state=State.ISSUED, expires_at=None)
+        rows.update(expires_at=expires_at)
 
 
 def wanted(temporary_ids: list[int], now: datetime) -> set[int]:
     """Those of them that it still makes sense to send."""
     if not temporary_ids:
         return set()
-    rows = TemporaryPassword.objects.filter(pk__in=temporary_ids, state__in=LIVE)
-    return set(rows.filter(Q(expires_at=None) | Q(expires_at__gt=now)).values_list("pk", flat=True))
+    return set(_live(_not_expired(now), pk__in=temporary_ids).values_list("pk", flat=True))
 
 
 def match(person_id: int | None, secret: str, *, recovery_browser: str, now: datetime) -> Match | None:
-    """Compares a code-shaped input with what was issued; counts the try first, in one statement, whoever it is.
+    """Compare a code-shaped input with what was issued; the try is counted first, in one statement, whoever it is.
 
     The browser that asked has tries of its own; all others share theirs. A code that one side has used up stays open
     to the other.
     """
-    mine = recovery_browser_hmac(recovery_browser)
-    found = sql.rows(
+    mine = _browser_hmac(recovery_browser)
+    tried = sql.select(
+        _Tried,
         "UPDATE credentials_temporarypassword SET "
         "asker_tries = asker_tries + CASE WHEN recovery_browser_hmac = %s THEN 1 ELSE 0 END, "
         "tries = tries + CASE WHEN recovery_browser_hmac = %s THEN 0 ELSE 1 END "
@@ -153,78 +151,83 @@ def match(person_id: int | None, secret: str, *, recovery_browser: str, now: dat
         (mine, mine, person_id or 0, sql.at(now - REMEMBERED)),
     )
     best = None
-    for row_id, channel, contact_id, secret_hmac, expires_at, asker, tries, asker_tries, state in sorted(
-        found, key=lambda r: r[0]
-    ):
-        fits = encryption.data_keys().verify(secret_hmac, "temporary", person_id, channel, contact_id, secret)
-        closed = asker_tries > TRIES_OF_ASKER if asker == mine else tries > TRIES_OF_OTHERS
-        if fits and not closed and expires_at is not None:
-            best = Match(row_id, state == State.DEAD or sql.moment(expires_at) <= now)
+    for one in sorted(tried, key=lambda one: one.id):
+        fits = encryption.data_keys().verify(
+            one.secret_hmac, "temporary", person_id, one.channel, one.contact_id, secret
+        )
+        own = one.recovery_browser_hmac == mine
+        used_up = one.asker_tries > TRIES_OF_ASKER if own else one.tries > TRIES_OF_OTHERS
+        if fits and not used_up and one.expires_at is not None:
+            best = Match(one.id, late=one.state == State.DEAD or one.expires_at <= now)
     return best
 
 
 def claim(temporary_id: int, *, now: datetime) -> str | None:
-    """Atomic: the code now belongs to one browser. Returns the claim, or None if it was no longer to be had."""
+    """Claim the code for one browser, atomically. Returns the claim, or None if it was no longer to be had."""
     mark = ids.short_token()
-    claimed = TemporaryPassword.objects.filter(pk=temporary_id, state__in=LIVE, expires_at__gt=now).update(
-        state=State.CLAIMED, claim=mark
-    )
+    claimed = _live(pk=temporary_id, expires_at__gt=now).update(state=State.CLAIMED, claim=mark)
     return mark if claimed else None
 
 
 def is_claimed(temporary_id: int, claim_mark: str) -> bool:
-    return TemporaryPassword.objects.filter(pk=temporary_id, state=State.CLAIMED, claim=claim_mark).exists()
+    return _claimed(temporary_id, claim_mark).exists()
 
 
 def is_the_one(temporary_id: int, claim_mark: str, secret: str) -> bool:
     """Whether the typed secret is the claimed one (the form asks for it again as the current password)."""
-    row = TemporaryPassword.objects.filter(pk=temporary_id, state=State.CLAIMED, claim=claim_mark).first()
+    row = _claimed(temporary_id, claim_mark).first()
     return row is not None and encryption.data_keys().verify(
         row.secret_hmac, "temporary", row.person_id, row.channel, row.contact_id, secret
     )
 
 
 def consume(temporary_id: int, claim_mark: str, *, now: datetime) -> bool:
-    """Atomic, once: the change that this code paid for. All others of the account end."""
-    mine = TemporaryPassword.objects.filter(pk=temporary_id, state=State.CLAIMED, claim=claim_mark)
+    """Use up the code that paid for a change, atomically and once. All others of the account end."""
+    mine = _claimed(temporary_id, claim_mark)
     person_id = mine.values_list("person_id", flat=True).first()
     if person_id is None or not mine.update(state=State.CONSUMED, ended_at=now, ended_why="changed", ciphertext=None):
         return False
-    _end(Q(person_id=person_id, state__in=LIVE), now, "changed")
+    end_all(person_id, now=now, why="changed")
     return True
 
 
 def end_all(person_id: int, *, now: datetime, why: str) -> int:
-    return _end(Q(person_id=person_id, state__in=LIVE), now, why)
+    return _end(_live(person_id=person_id), now, why)
 
 
 def end_those_of_browser(person_id: int, recovery_browser: str, *, now: datetime) -> int:
-    """The asking browser signed in with the password in use: what it asked for is not needed (decision 6)."""
+    """End what the browser asked for that signed in with the password in use: it is not needed (decision 6)."""
     if not recovery_browser:
         return 0
     return sql.execute(
-        "UPDATE credentials_temporarypassword SET state = 'dead', ended_at = %s, ended_why = 'remembered', ciphertext = NULL "
-        "WHERE person_id = %s AND recovery_browser_hmac = %s AND state IN ('issued', 'claimed')",
-        (sql.at(now), person_id, recovery_browser_hmac(recovery_browser)),
+        "UPDATE credentials_temporarypassword SET state = 'dead', ended_at = %s, ended_why = 'remembered', "
+        "ciphertext = NULL WHERE person_id = %s AND recovery_browser_hmac = %s AND state IN ('issued', 'claimed')",
+        (sql.at(now), person_id, _browser_hmac(recovery_browser)),
     )
-
-
-def recovery_browser_hmac(recovery_browser: str) -> str:
-    """The tag of the browser that asks; '' (no cookie) never equals a stored one that is empty."""
-    return encryption.data_keys().blind_index("recovery-browser", recovery_browser) if recovery_browser else "none"
 
 
 def sweep(*, now: datetime) -> int:
-    """Ends what is long past its time, or was never handed over. What has run out can't be read any more."""
+    """End what is long past its time, or was never handed over. What has run out can't be read any more."""
     TemporaryPassword.objects.filter(ciphertext__isnull=False, expires_at__lte=now).update(ciphertext=None)
-    return _end(Q(state__in=LIVE, issued_at__lt=now - REMEMBERED), now, "expired")
+    return _end(_live(issued_at__lt=now - REMEMBERED), now, "expired")
 
 
-def _end(which: Q, now: datetime, why: str) -> int:
-    return TemporaryPassword.objects.filter(which, state__in=LIVE).update(
-        state=State.DEAD, ended_at=now, ended_why=why, ciphertext=None
-    )
+def _browser_hmac(recovery_browser: str) -> str:
+    """'none' without a cookie: it never equals what a row has."""
+    return encryption.data_keys().blind_index("recovery-browser", recovery_browser) if recovery_browser else "none"
 
 
-def _associated_data(secret_hmac: str) -> str:
-    return f"temporary|{secret_hmac}"
+def _not_expired(now: datetime) -> Q:
+    return Q(expires_at=None) | Q(expires_at__gt=now)
+
+
+def _live(*conditions: Q, **fields: object) -> QuerySet[TemporaryPassword]:
+    return TemporaryPassword.objects.filter(*conditions, state__in=LIVE, **fields)
+
+
+def _claimed(temporary_id: int, claim_mark: str) -> QuerySet[TemporaryPassword]:
+    return TemporaryPassword.objects.filter(pk=temporary_id, state=State.CLAIMED, claim=claim_mark)
+
+
+def _end(which: QuerySet[TemporaryPassword], now: datetime, why: str) -> int:
+    return which.update(state=State.DEAD, ended_at=now, ended_why=why, ciphertext=None)

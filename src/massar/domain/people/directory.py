@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from massar.core import sql
 from massar.domain.people.models import Establishment, Person
 
 OPERATOR = "operator"  # the role of those who watch over the installation
-COLUMNS = """p.id, p.login, p.first_name_ar, p.last_name_ar, p.first_name_latin, p.last_name_latin, p.language, p.state,
-p.contacts_frozen_until, e.name_ar, e.name_latin, p.role"""
+# In the order and by the names of the fields of PersonFacts.
+COLUMNS = """p.id, p.login, p.first_name_ar AS first_ar, p.last_name_ar AS last_ar, p.first_name_latin AS first_latin,
+p.last_name_latin AS last_latin, p.language, p.state = 'active' AS active, p.contacts_frozen_until AS frozen_until,
+COALESCE(e.name_ar, '') AS establishment_ar, COALESCE(e.name_latin, '') AS establishment_latin, p.role"""
 TABLE, WITH_SCHOOL = "people_person p", "LEFT JOIN people_establishment e ON e.id = p.establishment_id"
 
 
 @dataclass(frozen=True)
 class PersonFacts:
-    """A person as journeys see one. Names and establishment in two scripts; '' where unknown."""
+    """A person as journeys see one. Names and establishment are in two scripts; '' where unknown."""
 
     id: int
     login: str
@@ -32,18 +34,18 @@ class PersonFacts:
     role: str
 
     def name(self, language: str) -> str:
-        """The name in the script of the language, else in the other script, else the login."""
+        """Return the name in the script of the language, else in the other one, else the login."""
         arabic = f"{self.first_ar} {self.last_ar}".strip()
         latin = f"{self.first_latin} {self.last_latin}".strip()
         return (arabic or latin if language == "ar" else latin or arabic) or self.login
 
     def preferred_language(self, chosen: str) -> str:
-        """The language to write to this person in: the one chosen on the browser, else the person's own."""
+        """Return the language to write in: the one chosen on the browser, else the person's own."""
         return chosen or self.language
 
     def establishment(self, language: str) -> str:
-        both = (self.establishment_ar, self.establishment_latin)
-        return (both[0] or both[1]) if language == "ar" else (both[1] or both[0])
+        arabic, latin = self.establishment_ar, self.establishment_latin
+        return (arabic or latin) if language == "ar" else (latin or arabic)
 
     @property
     def operates(self) -> bool:
@@ -54,20 +56,23 @@ class PersonFacts:
         return tuple(n for n in (self.first_ar, self.last_ar, self.first_latin, self.last_latin) if n)
 
 
+_FIELDS = tuple(field.name for field in fields(PersonFacts))
+
+
 def by_login(typed: str | None) -> PersonFacts | None:
-    """The person whose login is `typed` (canonical form), or whose local part it is where that is unambiguous.
+    """Find the person whose login is `typed` (canonical form), or whose local part it is where only one has it.
 
     One statement whatever was typed, so that known and unknown cost the same.
     """
     typed = typed or ""
     column = "login" if "@" in typed else "local"
-    found = sql.rows(f"SELECT {COLUMNS} FROM {TABLE} {WITH_SCHOOL} WHERE p.{column} = %s LIMIT 2", (typed,))
-    return facts(found[0]) if len(found) == 1 else None
+    statement = f"SELECT {COLUMNS} FROM {TABLE} {WITH_SCHOOL} WHERE p.{column} = %s LIMIT 2"
+    found = sql.select(PersonFacts, statement, (typed,))
+    return found[0] if len(found) == 1 else None
 
 
 def by_id(person_id: int) -> PersonFacts | None:
-    found = sql.row(f"SELECT {COLUMNS} FROM {TABLE} {WITH_SCHOOL} WHERE p.id = %s", (person_id,))
-    return facts(found) if found else None
+    return sql.select_one(PersonFacts, f"SELECT {COLUMNS} FROM {TABLE} {WITH_SCHOOL} WHERE p.id = %s", (person_id,))
 
 
 def set_language(person_id: int, language: str) -> None:
@@ -88,7 +93,7 @@ def create(
     establishment: tuple[str, str, str] | None = None,
     role: str = "staff",
 ) -> int:
-    """Adds a person; names are (first, family); establishment is (code, Arabic name, Latin name). Returns the id."""
+    """Add a person and return the id. Names are (first, family); establishment is (code, Arabic name, Latin name)."""
     school = None
     if establishment:
         code, name_ar, name_latin = establishment
@@ -111,12 +116,12 @@ def create(
 
 
 def disable(person_id: int) -> bool:
-    """Whether the person was active until now. `journeys.close_account` ends what is open."""
+    """Disable a person; whether one was active until now. `journeys.close_account` ends what is open."""
     return _move(person_id, Person.State.ACTIVE, Person.State.DISABLED)
 
 
 def enable(person_id: int) -> bool:
-    """Whether the person was disabled until now."""
+    """Enable a person; whether one was disabled until now."""
     return _move(person_id, Person.State.DISABLED, Person.State.ACTIVE)
 
 
@@ -124,13 +129,6 @@ def _move(person_id: int, before: str, after: str) -> bool:
     return Person.objects.filter(pk=person_id, state=before).update(state=after) == 1
 
 
-def facts(row: tuple) -> PersonFacts:
-    """The person of a row of COLUMNS."""
-    return PersonFacts(
-        *row[:7],
-        active=row[7] == Person.State.ACTIVE,
-        frozen_until=sql.moment(row[8]),
-        establishment_ar=row[9] or "",
-        establishment_latin=row[10] or "",
-        role=row[11],
-    )
+def facts(row: sql.Row) -> PersonFacts:
+    """The person of a row of COLUMNS, which a join gave."""
+    return sql.make(PersonFacts, _FIELDS, row)

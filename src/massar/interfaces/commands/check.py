@@ -59,7 +59,7 @@ def _secrecy() -> list[str]:
 
 def _keys() -> list[str]:
     """A database that was restored beside other keys opens nothing."""
-    if credentials.passwords.open_with_our_keys() and people.contacts.open_with_our_keys():
+    if credentials.passwords.are_readable() and people.contacts.are_readable():
         return []
     told = "passwords and contacts were encrypted with another key"
     return [f"MASSAR_DATA_KEYS does not open what the database holds: {told}."]
