@@ -19,6 +19,12 @@ from massar.core import encryption, ids, sql
 from massar.domain.credentials.models import TemporaryPassword
 
 State = TemporaryPassword.State
+MOVES: dict[State, set[State]] = {
+    State.ISSUED: {State.CLAIMED, State.DEAD},
+    State.CLAIMED: {State.CLAIMED, State.CONSUMED, State.DEAD},
+    State.CONSUMED: set(),
+    State.DEAD: set(),
+}
 LIVE = (State.ISSUED, State.CLAIMED)
 MOST_LIVE = 2
 TRIES_OF_OTHERS = 100  # NIST SP 800-63B-4 §3.2.2

@@ -18,6 +18,11 @@ from massar.core import encryption, ids, sql, text
 from massar.domain.people.models import Contact, Person
 
 State = Contact.State
+MOVES: dict[State, set[State]] = {
+    State.PROPOSED: {State.PROVED, State.CANCELLED},
+    State.PROVED: {State.CANCELLED},
+    State.CANCELLED: set(),
+}
 CODE_TRIES = 5
 FIRST_DAY = timedelta(days=1)  # in which the second contact of a newcomer joins the first
 

@@ -24,7 +24,7 @@ class ChangeFacts:
 
 
 def open_for(person_id: int, *, temporary_id: int, claim: str, now: datetime) -> str:
-    """Opens one and ends all others of the person: the claim moved here. Returns the cookie value."""
+    """Open one and end all others of the person: the claim moved here. Returns the cookie value."""
     end_all(person_id, now=now)
     cookie = f"{person_id}.{ids.token()}"
     ChangeSession.objects.create(
@@ -49,13 +49,14 @@ def resume(cookie: str, *, now: datetime) -> ChangeFacts | None:
         ended_at=None,
         expires_at__gt=now,
     ).first()
-    return row and ChangeFacts(
-        row.pk, row.person_id, row.temporary_id, row.claim, row.expires_at, row.current_right_at is not None
-    )
+    if row is None:
+        return None
+    current_right = row.current_right_at is not None
+    return ChangeFacts(row.pk, row.person_id, row.temporary_id, row.claim, row.expires_at, current_right)
 
 
 def current_was_right(session_id: int, *, now: datetime) -> None:
-    """Noted on the server, never in the page: this change session need not be shown the temporary password again."""
+    """Note on the server, never in the page, that the temporary password need not be typed again."""
     ChangeSession.objects.filter(pk=session_id, ended_at=None).update(current_right_at=now)
 
 

@@ -97,16 +97,16 @@ def _signed_out(person, session_ids: list[int], why: str, browser: Browser, now:
 def owner_left_open(*, cookie: str) -> int | None:
     """Whose session a cookie was that has run out by itself; None where somebody ended it, or there never was one."""
     found = sessions.signed_in.left_open(cookie) if cookie else None
-    return found[1] if found else None
+    return found.person_id if found else None
 
 
 @transaction.atomic
 def sign_out_left_open(*, cookie: str, browser: Browser, now: datetime) -> None:
     """Who was away for long presses the button: nobody is signed in here any more, but the sites may still be open."""
     found = sessions.signed_in.left_open(cookie) if cookie else None
-    person = people.directory.by_id(found[1]) if found else None
-    if person:
-        _signed_out(person, [found[0]], "sign_out", browser, now)
+    person = people.directory.by_id(found.person_id) if found else None
+    if found and person:
+        _signed_out(person, [found.id], "sign_out", browser, now)
 
 
 @transaction.atomic
