@@ -211,6 +211,7 @@ class Settings(Table):
     data_keys: Annotated[
         tuple[tuple[str, bytes], ...],
         PlainValidator(_data_keys),
+        Wanted("`name:key`, with commas between"),
         Required("make one with `massar newkeys` and keep it apart from the database"),
         Field(
             description="`name:key,name:key`, newest first; a key is 32 bytes in base64. The first encrypts, all decrypt. "
@@ -237,6 +238,7 @@ class Settings(Table):
     var: Annotated[
         Path,
         PlainValidator(_folder),
+        Wanted("a path"),
         Field(
             description="folder for the SQLite file and the prepared styles and scripts. Made with mode 0700; the file is made "
             "0600, `massar migrate` shuts one that stood open, `massar check` names one"
@@ -293,6 +295,7 @@ class Settings(Table):
     alarm_limits: Annotated[
         Mapping[str, int],
         PlainValidator(_alarm_limits),
+        Wanted("`name=number`, with commas between"),
         Named("MASSAR_ALARMS"),
         Field(description="other limits for [alarms](messages.md#seeing), as `queue-growing=120,expired=20`"),
     ] = field(default_factory=dict)
@@ -391,6 +394,7 @@ class Settings(Table):
     argon2: Annotated[
         Argon2Parameters,
         PlainValidator(_argon2),
+        Wanted("two whole numbers, as `12288,3`"),
         Field(
             description="cost of a password hash: memory in KiB and passes, one lane. Nothing below OWASP ASVS 5.0, appendix C, "
             "is accepted. Raised later, each password is hashed anew at its next sign-in"

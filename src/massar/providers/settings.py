@@ -54,7 +54,7 @@ def _path(text: object) -> Path | None:
 
 Seconds = Annotated[float, Field(ge=0.01, le=600), Wanted("a number of seconds, more than 0 and at most 600")]
 Elsewhere = Annotated[str, BeforeValidator(_elsewhere)]
-CaFile = Annotated[Path | None, PlainValidator(_path)]
+CaFile = Annotated[Path | None, PlainValidator(_path), Wanted("a path")]
 _AUTHORITIES = "PEM file with the authorities that may have signed the certificate; without it the system's"
 
 
@@ -76,64 +76,40 @@ class ProviderTable(Table):
     answer_timeout: Annotated[Seconds, Field(description="seconds, for one answer")] = 15.0
 
 
-# What each kind of proof must hold, and what it may.
-_PROOFS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "none": ((), ()),
-    "basic": (("user", "password"), ()),
-    "bearer": (("token",), ()),
-    "header": (("name", "value"), ()),
-    "oauth2": (("token_url", "client_id"), ("client_secret", "refresh_token", "scope", "client_in")),
-}
-
-
 @dataclass(frozen=True)
-class Auth(Table):
-    """How we prove who we are."""
+class TokenAuth(Table):
+    """Where OAuth 2.0 tokens come from, and as whom we ask."""
 
-    kind: Annotated[Literal["none", "basic", "bearer", "header", "oauth2"], Field(description="how")] = "none"
-    user: Annotated[str, Field(description="for `basic`, required")] = ""
-    password: Annotated[str, Field(description="for `basic`, required")] = ""
-    token: Annotated[str, Field(description="for `bearer`, required")] = ""
-    name: Annotated[str, Field(description="for `header`, required: its name")] = ""
-    value: Annotated[str, Field(description="for `header`, required")] = ""
     token_url: Annotated[
         tuple[Origin, str] | None,
         PlainValidator(_address),
-        Field(description="for `oauth2`, required: where tokens are fetched; https, or http on this machine"),
+        Wanted("an address"),
+        Field(description="where tokens are fetched; https, or http on this machine"),
     ] = None
-    client_id: Annotated[Line, Field(description="for `oauth2`, required: who we are there")] = ""
-    client_secret: Annotated[
-        str, Field(description="for `oauth2`: its secret. This or `refresh_token` is required")
-    ] = ""
+    client_id: Annotated[Line, Field(description="who we are there")] = ""
+    client_secret: Annotated[str, Field(description="its secret. This or `refresh_token` is required")] = ""
     refresh_token: Annotated[
         str,
         Field(
-            description="for `oauth2`: it is shown for tokens (RFC 6749 §6). Without it the client's own right counts "
-            "(client credentials, §4.4)"
+            description="it is shown for tokens (RFC 6749 §6). Without it the client's own right counts (client "
+            "credentials, §4.4)"
         ),
     ] = ""
-    scope: Annotated[Line, Field(description="for `oauth2`: what is asked for")] = ""
+    scope: Annotated[Line, Field(description="what is asked for")] = ""
     client_in: Annotated[
         Literal["header", "body"],
-        Field(
-            description="for `oauth2`: `body` puts id and secret into the form; an id without a secret always stands there"
-        ),
+        Field(description="`body` puts id and secret into the form; an id without a secret always stands there"),
     ] = "header"
 
     def judge(self) -> Iterator[tuple[str, str]]:
-        needed, optional = _PROOFS[self.kind]
-        for name in needed:
+        for name in ("token_url", "client_id"):
             if not getattr(self, name):
-                yield f"{name} kind", f"auth.{name} is missing: auth.kind {self.kind} needs it"
-        every = {name for both in _PROOFS.values() for names in both for name in names}
-        for name in sorted(every - {*needed, *optional}):
-            if getattr(self, name) and (name, getattr(self, name)) != ("client_in", "header"):
-                yield f"{name} kind", f"auth.{name} has no use with auth.kind {self.kind}: take it out"
-        if self.kind == "oauth2" and not self.client_secret and not self.refresh_token:
+                yield name, f"auth.{name} is missing: tokens can't be fetched without it"
+        if not self.client_secret and not self.refresh_token:
             yield "client_secret refresh_token", "auth.client_secret is missing: give it, or auth.refresh_token"
 
     def token_endpoint(self) -> TokenEndpoint:
-        """Where tokens come from. For `oauth2` alone."""
+        """Only where `judge` found nothing."""
         assert self.token_url
         origin, target = self.token_url
         in_body = self.client_in == "body"
@@ -142,7 +118,6 @@ class Auth(Table):
         )
 
 
-NO_AUTH = Auth()
 T = TypeVar("T", bound=Table)
 
 

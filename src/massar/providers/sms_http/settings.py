@@ -21,7 +21,7 @@ from massar.domain.delivery.provider import ProviderOptions, ProviderSettingErro
 from massar.providers import NAME
 from massar.providers.http_client import Origin, split_address
 from massar.providers.oauth_token import TokenEndpoint
-from massar.providers.settings import NO_AUTH, Auth, ProviderTable, Seconds, read_provider, split
+from massar.providers.settings import ProviderTable, Seconds, TokenAuth, read_provider, split
 from massar.providers.sms_http.answer import STATUSES, AnswerForm, Finder
 from massar.providers.sms_http.proof import basic
 from massar.providers.sms_http.receipt import Network, ReceiptForm
@@ -128,8 +128,8 @@ def _network(text: object) -> Network:
         raise ValueError("holds what is no network: give such as 192.0.2.0/24") from None
 
 
-Steps = Annotated[tuple[str, ...], PlainValidator(_steps)]
-Pattern = Annotated[re.Pattern[str] | None, PlainValidator(_pattern)]
+Steps = Annotated[tuple[str, ...], PlainValidator(_steps), Wanted("a path, as messages.0.id")]
+Pattern = Annotated[re.Pattern[str] | None, PlainValidator(_pattern), Wanted("a regular expression")]
 Templates = dict[str, Annotated[Template, PlainValidator(_template)]]
 Outcome = Literal["accepted", "permanent", "temporary", "busy", "configuration_error"]
 State = Literal["delivered", "failed", "underway"]
@@ -142,6 +142,41 @@ def _finder(table: Table, name: str) -> Finder | None:
 
 
 # -- tables
+
+# What each kind of proof needs besides tokens.
+_PROOFS = {"none": (), "basic": ("user", "password"), "bearer": ("token",), "header": ("name", "value"), "oauth2": ()}
+
+
+@dataclass(frozen=True)
+class Auth(TokenAuth):
+    """How we prove who we are."""
+
+    kind: Annotated[
+        Literal["none", "basic", "bearer", "header", "oauth2"],
+        Field(description="how we prove who we are; for `oauth2` the settings above"),
+    ] = "none"
+    user: Annotated[str, Field(description="for `basic`, required")] = ""
+    password: Annotated[str, Field(description="for `basic`, required")] = ""
+    token: Annotated[str, Field(description="for `bearer`, required")] = ""
+    name: Annotated[str, Field(description="for `header`, required: its name")] = ""
+    value: Annotated[str, Field(description="for `header`, required")] = ""
+
+    def judge(self) -> Iterator[tuple[str, str]]:
+        needed = _PROOFS[self.kind]
+        for name in needed:
+            if not getattr(self, name):
+                yield f"{name} kind", f"auth.{name} is missing: auth.kind {self.kind} needs it"
+        of_tokens = (
+            () if self.kind == "oauth2" else ("token_url", "client_id", "client_secret", "refresh_token", "scope")
+        )
+        for name in (*(name for names in _PROOFS.values() for name in names if name not in needed), *of_tokens):
+            if getattr(self, name):
+                yield f"{name} kind", f"auth.{name} has no use with auth.kind {self.kind}: take it out"
+        if self.kind == "oauth2":
+            yield from super().judge()
+
+
+NO_AUTH = Auth()
 
 
 @dataclass(frozen=True)
@@ -236,6 +271,7 @@ class HttpTable(ProviderTable):
     url: Annotated[
         Url | None,
         PlainValidator(_url),
+        Wanted("an address"),
         Required("give the address for messages"),
         Field(description="`https://`, or `http://` on this machine; placeholders in path and query"),
     ] = None
@@ -246,6 +282,7 @@ class HttpTable(ProviderTable):
     json: Annotated[
         Mapping[str, Any] | None,
         PlainValidator(_json),
+        Wanted("an object"),
         Field(description="table, or the text of a JSON object as the gateway's manual shows it: the body"),
     ] = None
     sender: Annotated[str, AfterValidator(_sender), Field(description="1 to 20 characters")] = "MASSAR"

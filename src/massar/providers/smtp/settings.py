@@ -14,7 +14,7 @@ from massar.domain.delivery.provider import ProviderOptions, ProviderSettingErro
 from massar.providers.connect import tls_context
 from massar.providers.http_client import HttpClient
 from massar.providers.oauth_token import TokenSource
-from massar.providers.settings import Auth, Elsewhere, ProviderTable, Seconds, read_provider
+from massar.providers.settings import Elsewhere, ProviderTable, Seconds, TokenAuth, read_provider
 from massar.providers.smtp.connection import DEFAULT_PORT, PLAIN, STARTTLS, TLS, SmtpServer
 from massar.providers.smtp.provider import SmtpProvider
 
@@ -23,18 +23,18 @@ IN_URL = ("ca_file", "hello", "bounces", "connections", "connect_timeout", "answ
 
 
 @dataclass(frozen=True)
-class MailAuth(Auth):
-    """Where tokens come from that are shown instead of a password."""
+class MailAuth(TokenAuth):
+    """Where tokens come from that are shown instead of a password. Secrets stand elsewhere."""
 
     kind: Annotated[
         Literal["none", "oauth2"], Field(description="`oauth2`: tokens are shown instead of a password")
     ] = "none"
-    client_secret: Annotated[Elsewhere, Field(description="its secret. This or `refresh_token` is required")] = ""
+    client_secret: Annotated[
+        Elsewhere, Field(description="`env:NAME` or `file:PATH`. This or the next is required")
+    ] = ""
     refresh_token: Annotated[
         Elsewhere,
-        Field(
-            description="it is shown for tokens (RFC 6749 §6). Without it the client's own right counts (client credentials, §4.4)"
-        ),
+        Field(description="the same: shown for tokens (RFC 6749 §6). Without it the client's own right counts (§4.4)"),
     ] = ""
 
     def judge(self) -> Iterator[tuple[str, str]]:

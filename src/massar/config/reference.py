@@ -1,0 +1,93 @@
+"""The page of all settings, written from the classes that read them.
+
+python -m massar.config.reference > docs/operate/settings.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Literal, get_args, get_origin
+
+from massar.config.environment import Settings
+from massar.core.settings import Duration, Setting, Table, Wanted, one_of, settings_of, wanted
+from massar.domain.sites.registry import Site
+from massar.providers.smpp.settings import SmppSettings
+from massar.providers.sms_http.settings import HttpTable
+from massar.providers.smtp.settings import SmtpSettings
+
+HEAD = """# Settings
+
+Every setting, with its default. Written by `python -m massar.config.reference` from the classes that read them: change
+those, not this page. How settings are given is told in [configuration](configuration.md).
+
+A text that reads `env:NAME` or `file:PATH`, in any variable or table, also inside a list or a table, is taken from that
+variable (of the environment or of `.env`) or from that file, without its last line end. A variable that is not set, a file
+that can't be read or is larger than 64 KiB, and an empty one of either are mistakes. "required" means in production; elsewhere
+there is a value for trying things out.
+"""
+# Title, class, introduction, and of the variables the first of each part.
+PARTS = {
+    "The installation": "MASSAR_MODE",
+    "Messages": "MASSAR_EMAIL_URL",
+    "People and rules": "MASSAR_INSTITUTION_DOMAINS",
+    "Times": "MASSAR_TEMPORARY_SMS_MINUTES",
+}
+TABLES: tuple[tuple[str, type[Table], str], ...] = (
+    ("Mail (smtp)", SmtpSettings, 'A table `[providers.NAME]` with `kind = "smtp"`: [mail](mail.md).'),
+    ("SMS by SMPP (smpp)", SmppSettings, 'A table `[providers.NAME]` with `kind = "smpp"`: [SMS by SMPP](smpp.md). '
+     "`password_file` may stand for a `password` that reads `file:PATH`."),
+    ("SMS over HTTP (http)", HttpTable, 'A table `[providers.NAME]` with `kind = "http"`: [SMS gateways](sms-http.md).'),
+    ("Sites", Site, "A table `[sites.NAME]`: [the sites file](sites.md)."),
+)  # fmt: skip
+
+
+def page() -> str:
+    """The whole page, in Markdown."""
+    parts, first = [HEAD], {name: title for title, name in PARTS.items()}
+    for setting in settings_of(Settings).values():
+        if setting.name in first:
+            parts.append(f"\n## {first[setting.name]}\n\n| Variable | Default | Value | Meaning |\n|---|---|---|---|\n")
+        parts.append(_row(setting, "", words="words, with commas between"))
+    for title, table, introduction in TABLES:
+        parts.append(f"\n## {title}\n\n{introduction}\n\n| Setting | Default | Value | Meaning |\n|---|---|---|---|\n")
+        parts += _rows(table, "")
+    return "".join(parts)
+
+
+def _rows(table: type[Table], inside: str) -> Iterator[str]:
+    for setting in settings_of(table).values():
+        if setting.inner:
+            yield from _rows(setting.inner, f"{inside}{setting.name}.")
+        else:
+            yield _row(setting, inside)
+
+
+def _row(setting: Setting, inside: str, *, words: str = "") -> str:
+    return f"| `{inside}{setting.name}` | {_default(setting)} | {_value(setting, words)} | {setting.description} |\n"
+
+
+def _default(setting: Setting) -> str:
+    default = setting.default
+    if setting.required:
+        return "required"
+    if default in ("", (), {}, None):
+        return "none"
+    for note in setting.notes:
+        if isinstance(note, Duration) and isinstance(default, timedelta):
+            return f"`{default // timedelta(**{note.unit: 1})}`"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    shown = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+    return f"`{shown}`"
+
+
+def _value(setting: Setting, words: str) -> str:
+    if get_origin(setting.kind) is Literal:
+        return one_of([f"`{choice}`" if choice else "empty" for choice in get_args(setting.kind)])
+    told = any(isinstance(note, Wanted) for note in setting.notes)
+    return words if words and not told and get_origin(setting.kind) is tuple else wanted(setting)
+
+
+if __name__ == "__main__":
+    print(page(), end="")
