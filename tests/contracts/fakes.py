@@ -4,10 +4,18 @@ import threading
 import time
 from datetime import timedelta
 
-from massar.providers.registry import Accepted, NotTransmitted, OutboundMessage, OutcomeUnknown, Rejected, Result
+from massar.providers.registry import (
+    Accepted,
+    NotTransmitted,
+    OutboundMessage,
+    OutcomeUnknown,
+    Provider,
+    Rejected,
+    Result,
+)
 
 
-class BehavingProvider:
+class BehavingProvider(Provider):
     """Ends in 0001: refused for good; 0002: it arrives, but no answer comes; 0003: slow.
 
     `mood` overrides the number: `refused`, `not_now`, `configuration_error`, `silent`, `gone` or empty.

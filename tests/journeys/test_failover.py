@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 PROMPT = timedelta(seconds=4)
 
 
-class Operator:
+class Operator(delivery.Pipelined):
     """A provider with a standing connection that answers at once and sends receipts when the test's clock is there.
 
     `mood`: '' (good), `mute`, `error`, `swallow` (accepts, delivers nothing), `late`, `busy`, `gone`, `configuration_error`,
@@ -43,6 +43,9 @@ class Operator:
 
     def open(self, receipts) -> None:
         self.sink = receipts
+
+    def check(self) -> list[str]:
+        return []
 
     def room(self) -> int:
         return 20

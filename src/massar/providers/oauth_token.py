@@ -8,7 +8,8 @@ import json
 import re
 import threading
 import time
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 from urllib.parse import quote_plus, urlencode
 
 from authlib.common.errors import AuthlibBaseError
@@ -121,7 +122,7 @@ class _Session:
         self._client, self._at, self._ends = client, at, ends
         self.status = 0
 
-    def post(self, url: None, data: dict, headers: dict, auth: ClientAuth) -> "_Response":
+    def post(self, url: None, data: dict[str, str], headers: dict[str, str], auth: ClientAuth) -> "_Response":
         _, headers, body = auth.prepare("POST", url, dict(headers), urlencode(data))
         request = HttpRequest("POST", self._at.origin, self._at.target, headers, body.encode())
         answer = self._client.send(request, ends=self._ends)
@@ -149,9 +150,10 @@ class _Response:
         raise ValueError(f"http {self.status_code}")
 
 
-def _usable(said: dict) -> tuple[str, float] | None:
+def _usable(said: Mapping[str, Any]) -> tuple[str, float] | None:
     """Token and life in seconds (RFC 6749 §5.1), or None. Some servers write the number as a text."""
     token, life = said.get("access_token"), float(said.get("expires_in") or UNNAMED_LIFE)
     bearer = str(said.get("token_type", "bearer")).lower() == "bearer"
-    usable = bearer and isinstance(token, str) and _TOKEN.fullmatch(token) and life > 0
-    return (token, min(life, LONGEST_LIFE)) if usable else None
+    if not (bearer and isinstance(token, str) and _TOKEN.fullmatch(token) and life > 0):
+        return None
+    return token, min(life, LONGEST_LIFE)

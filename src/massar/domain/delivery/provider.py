@@ -1,12 +1,12 @@
 """The words every provider speaks: what goes out, what can come back, what can be set."""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
 
 EMAIL = "email"
 SMS = "sms"
@@ -43,7 +43,7 @@ class OutboundMessage:
     html: str | None = field(default=None, repr=False)
     written_at: datetime | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.channel not in (EMAIL, SMS, SITE, SOAP):
             raise ValueError(f"unknown channel {self.channel!r}")
         if not _ID_SHAPE.fullmatch(self.message_id):
@@ -76,9 +76,9 @@ class Rejected:
     """The provider answered no.
 
     `permanent`: this message to this recipient will not go by this provider, now or later; and by no other, unless
-    `elsewhere`. `configuration_error`: our account, sender or setting is at fault, so nothing is known about the recipient; never
-    permanent: another provider may do it, and an operator must look. `busy`: more than the provider takes just now,
-    which is nobody's fault. None of them: the same try may work later.
+    `elsewhere`. `configuration_error`: our account, sender or setting is at fault, so nothing is known about the
+    recipient; never permanent: another provider may do it, and an operator must look. `busy`: more than the provider
+    takes just now, which is nobody's fault. None of them: the same try may work later.
     `about`: NOTHING, MESSAGE or RECIPIENT. What may be one message's own trouble blames nobody until others meet it too.
     """
 
@@ -130,39 +130,57 @@ class Receipt:
 ReceiptSink = Callable[[Receipt], "Future[None]"]
 
 
-class Provider(Protocol):
+class Provider(ABC):
     """Takes messages of one channel out. Called from worker threads at once, outside any transaction."""
 
     name: str
     channel: str
     longest: timedelta  # no call of `send` lasts longer, name look-up aside: a lease must outlive it
+    receipts_at: str = ""  # one address for all receipts, which the operator tells the gateway
+    left_alone: str = ""  # why the last `check` did not try
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+    @abstractmethod
     def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
-        """Hand the message over. `valid_for` is how long it is still worth something; it is told to providers
-        that can drop late messages. Trouble with network or protocol is a result, never an exception."""
+        """Hand the message over. Trouble with network or protocol is a result, never an exception.
 
+        Args:
+            valid_for: how long it is still worth something; providers that can drop late messages are told.
+        """
+
+    @abstractmethod
     def check(self) -> list[str]:
-        """Connect (and sign in where that is possible) without sending. Sentences about what is wrong."""
-
-
-class Pipelined(Provider, Protocol):
-    """A provider with a standing connection over which many messages are under way at once (SMPP)."""
-
-    def open(self, receipts: ReceiptSink) -> None:
-        """Begin to connect, in the background, and to take receipts. Returns at once."""
-
-    def submit(self, message: OutboundMessage, *, valid_for: timedelta) -> "Future[Result]":
-        """As `send`, without waiting. Never raises; the future always gets a Result within `longest`."""
-
-    def room(self) -> int:
-        """How many more messages could leave without waiting for an answer; 0 while there is no connection."""
+        """Connect, and sign in where that is possible, without sending. Returns sentences about what is wrong."""
 
     def standby(self) -> bool:
         """Whether it has no connection and that is nobody's fault: other workers hold all that the contract allows, or
         the first one is only being made. Others send meanwhile."""
+        return False
 
     def close(self) -> None:
         """Answer what is under way, say goodbye, disconnect. Waits for that, at most `longest`."""
+        return
+
+
+class Pipelined(Provider):
+    """A provider with a standing connection over which many messages are under way at once (SMPP)."""
+
+    @abstractmethod
+    def open(self, receipts: ReceiptSink) -> None:
+        """Begin to connect, in the background, and to take receipts. Returns at once."""
+
+    @abstractmethod
+    def submit(self, message: OutboundMessage, *, valid_for: timedelta) -> "Future[Result]":
+        """As `send`, without waiting. Never raises; the future always gets a Result within `longest`."""
+
+    @abstractmethod
+    def room(self) -> int:
+        """How many more messages could leave without waiting for an answer; 0 while there is no connection."""
+
+    def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
+        return self.submit(message, valid_for=valid_for).result()
 
 
 @dataclass(frozen=True)
@@ -199,7 +217,7 @@ class ProviderOptions:
     answer_timeout: float = 15.0
     total_timeout: float = 30.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         times = (self.connect_timeout, self.answer_timeout, self.total_timeout)
         if any(not 0 < seconds <= 600 for seconds in times):
             raise ProviderSettingError("A provider's timeouts must be more than 0 and at most 600 seconds.")

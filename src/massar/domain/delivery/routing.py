@@ -45,19 +45,18 @@ class ProviderRegistry:
         return self.prices.get(provider, 0)
 
 
-@dataclass(frozen=True)
-class ToSite:
+class ToSite(Provider):
     """A provider as it speaks to one site: a site that is away has a breaker and figures of its own."""
 
-    provider: Provider
-    name: str
-
-    @property
-    def longest(self) -> timedelta:
-        return self.provider.longest
+    def __init__(self, provider: Provider, name: str):
+        self.name, self.channel, self.longest = name, provider.channel, provider.longest
+        self._provider = provider
 
     def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
-        return self.provider.send(message, valid_for=valid_for)
+        return self._provider.send(message, valid_for=valid_for)
+
+    def check(self) -> list[str]:
+        return self._provider.check()
 
 
 LONGEST_NAME = 40  # as the columns for names of providers
@@ -102,14 +101,14 @@ class Router:
 
     def choose(self, message: QueuedMessage, now: datetime) -> Provider | None:
         """The provider for this message now; None while all of the channel are shut."""
-        ordered = [c for c in self._ordered(message.channel, message.id) if not _stands_by(c)]
+        ordered = [c for c in self._ordered(message.channel, message.id) if not c.standby()]
         fresh = [c for c in ordered if c.name not in message.tried]
         again = sorted((c for c in ordered if c.name in message.tried), key=lambda c: _last(message.tried, c.name))
         return next((c for c in (*fresh, *again) if self.may_use(c.name, now, tried=c.name in message.tried)), None)
 
     def first_fit(self, channel: str, now: datetime) -> Provider | None:
         """The provider that most messages of the channel would take now."""
-        usable = [c for c in self._ordered(channel, 1) if not _stands_by(c)]
+        usable = [c for c in self._ordered(channel, 1) if not c.standby()]
         fit = [c for c in usable if self._is_shut(c.name) is None]
         due = [c for c in usable if self._is_due(c.name, now)]
         return next(iter([*due, *fit]), None)
@@ -117,11 +116,11 @@ class Router:
     def patience(self, channel: str) -> timedelta:
         """For how long a message is left to the workers that hold the binds of a better provider than this one could use."""
         fit = [c for c in self._ordered(channel, 1) if self._is_shut(c.name) is None]
-        return STANDBY_PATIENCE if fit and _stands_by(fit[0]) else timedelta(0)
+        return STANDBY_PATIENCE if fit and fit[0].standby() else timedelta(0)
 
     def others_left(self, channel: str, tried: set[str]) -> bool:
         """Whether a provider that has not had the message could still take it."""
-        left = (c for c in self.registry.of(channel) if c.name not in tried and not _stands_by(c))
+        left = (c for c in self.registry.of(channel) if c.name not in tried and not c.standby())
         return any(self._is_shut(c.name) is None for c in left)
 
     def next_probe(self, channel: str, now: datetime) -> timedelta:
@@ -201,11 +200,6 @@ def punctuality(*, now: datetime) -> dict[str, Punctuality]:
         (LATE_AFTER.total_seconds(), sql.at(now - WINDOW), sql.at(now - LATE_AFTER)),
     )
     return {row[0]: Punctuality(row[1], row[2]) for row in found}
-
-
-def _stands_by(provider: Provider) -> bool:
-    """No connection, and that is nobody's fault: other workers hold all that the contract allows."""
-    return hasattr(provider, "standby") and provider.standby()
 
 
 def _last(tried: tuple[str, ...], name: str) -> int:

@@ -6,6 +6,7 @@ with 250 once it is committed, and with 451 while the database does not answer: 
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import errno
 import logging
@@ -28,7 +29,7 @@ LAST_ANSWERS = 10.0  # seconds for what is being taken in when the program is to
 note = logging.getLogger("massar.bounces")
 
 
-def run(options) -> int:
+def run(options: argparse.Namespace) -> int:
     log.set_up()
     try:
         asyncio.run(_serve(options))
@@ -59,7 +60,7 @@ def _taken_in_a_thread(recipient: str, letter: bytes) -> str:
         close_old_connections()
 
 
-async def _serve(options) -> None:
+async def _serve(options: argparse.Namespace) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -77,7 +78,7 @@ async def _serve(options) -> None:
             await asyncio.wait(talking, timeout=LAST_ANSWERS)
 
 
-async def _listen(server: lmtp.Server, options) -> asyncio.Server:
+async def _listen(server: lmtp.Server, options: argparse.Namespace) -> asyncio.Server:
     if not options.socket:
         return await asyncio.start_server(server.meet, options.host, options.port, limit=lmtp.LINE)
     place = Path(options.socket)

@@ -15,7 +15,6 @@ from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
 from massar.interfaces.commands import site_checks, tables
 from massar.interfaces.commands.providers import from_settings
-from massar.providers.registry import HttpProvider, SmppProvider
 
 
 def run(_: argparse.Namespace) -> int:
@@ -83,10 +82,10 @@ def _providers() -> list[str]:
         if not registry.of(channel)
     ]
     for provider in registry.all():
-        if isinstance(provider, HttpProvider) and provider.receipts_at:
-            print(f"{provider.name}: tell the gateway to call back at {provider.receipts_at}")
+        if at := provider.receipts_at:
+            print(f"{provider.name}: tell the gateway to call back at {at}")
         missing += [f"{provider.name}: {sentence}" for sentence in provider.check()]
-        if isinstance(provider, SmppProvider) and provider.left_alone:
+        if provider.left_alone:
             print(f"{provider.name}: {provider.left_alone}")
     return missing
 

@@ -8,6 +8,7 @@ what does not fit into one SMS: where it says how many it made, they are compare
 
 from __future__ import annotations
 
+import argparse
 import queue
 import sys
 import time
@@ -25,7 +26,7 @@ BIND_PATIENCE = 15.0  # seconds
 LINES = 8  # of a long text: four SMS in Arabic
 
 
-def run(options) -> int:
+def run(options: argparse.Namespace) -> int:
     try:
         registry = from_settings()
     except delivery.ProviderSettingError as mistake:
@@ -54,7 +55,7 @@ def _destination(channel: str, typed: str) -> str | None:
 class _Trial:
     """One message, from the words to the receipt."""
 
-    def __init__(self, provider: delivery.Provider, to: str, options):
+    def __init__(self, provider: delivery.Provider, to: str, options: argparse.Namespace):
         self.provider, self.to, self.options = provider, to, options
         self.receipts: queue.SimpleQueue[delivery.Receipt] = queue.SimpleQueue()
         self.started = time.monotonic()
@@ -68,13 +69,9 @@ class _Trial:
             return 1
         self.started = time.monotonic()
         result = self.provider.send(message, valid_for=VALID_FOR)
-        if isinstance(result, delivery.Accepted):
-            self.names = {*result.parts, result.reference} - {""}
-        good = self._tell(result) and self._compare(result)
-        if good and result.receipt and self.options.wait:
-            good = self._await_receipt(message.message_id, result)
-        if hasattr(self.provider, "close"):
-            self.provider.close()
+        self._tell(result)
+        good = isinstance(result, delivery.Accepted) and self._judge(message.message_id, result)
+        self.provider.close()
         return 0 if good else 1
 
     def _written(self) -> delivery.OutboundMessage:
@@ -104,25 +101,26 @@ class _Trial:
             _say(f"reach     FAILED: {sentence}")
         if found:
             return False
-        left_alone = getattr(self.provider, "left_alone", "")
-        _say(f"reach     {left_alone or f'ok, {_ms(started)}: connected, certificate and sign-in accepted'}")
-        return not hasattr(self.provider, "open") or self._binds()
+        _say(
+            f"reach     {self.provider.left_alone or f'ok, {_ms(started)}: connected, certificate and sign-in accepted'}"
+        )
+        return not isinstance(self.provider, delivery.Pipelined) or self._binds(self.provider)
 
-    def _binds(self) -> bool:
+    def _binds(self, provider: delivery.Pipelined) -> bool:
         started = time.monotonic()
-        self.provider.open(self._took)
-        while not self.provider.room() and time.monotonic() - started < BIND_PATIENCE:
+        provider.open(self._took)
+        while not provider.room() and time.monotonic() - started < BIND_PATIENCE:
             time.sleep(0.02)
-        if not self.provider.room():
+        if not provider.room():
             _say("bind      FAILED: no bind; perhaps workers hold all that the contract allows")
-            self.provider.close()
+            provider.close()
             return False
         _say(f"bind      ok, {_ms(started)}")
         return True
 
-    def _took(self, receipt: delivery.Receipt) -> Future:
+    def _took(self, receipt: delivery.Receipt) -> Future[None]:
         """Receipts of other messages come over this bind too: they are left for the worker, which repeats will reach."""
-        answer: Future = Future()
+        answer: Future[None] = Future()
         others = self.names and not delivery.receipts.alike(receipt.reference, self.names)
         if others or (receipt.to and receipt.to != self.to):
             answer.set_exception(LookupError("not of this trial"))
@@ -131,12 +129,17 @@ class _Trial:
             answer.set_result(None)
         return answer
 
-    def _tell(self, result: delivery.Result) -> bool:
+    def _judge(self, uid: str, accepted: delivery.Accepted) -> bool:
+        self.names = {*accepted.parts, accepted.reference} - {""}
+        if not self._compare(accepted):
+            return False
+        return not (accepted.receipt and self.options.wait) or self._await_receipt(uid, accepted)
+
+    def _tell(self, result: delivery.Result) -> None:
         match result:
             case delivery.Accepted(reference=reference, parts=parts):
                 names = ", ".join(parts) or reference or "(no name given)"
                 _say(f"accepted  {_ms(self.started)}, the provider calls it {names}")
-                return True
             case delivery.Rejected(code=code, permanent=permanent, configuration_error=configuration_error, busy=busy):
                 why = (
                     "our account or setting is at fault"
@@ -151,7 +154,6 @@ class _Trial:
                 _say(f"UNSURE    {_ms(self.started)}: it left us, and then: {why}. It may arrive.")
             case delivery.NotTransmitted(why=why):
                 _say(f"NOT SENT  {_ms(self.started)}: {why}")
-        return False
 
     def _compare(self, accepted: delivery.Accepted) -> bool:
         """Whether the provider made as many SMS as the text needs, where it says so."""

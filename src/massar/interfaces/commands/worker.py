@@ -120,9 +120,9 @@ class Worker:
         """What is under way is answered, and what is told meanwhile is stored: providers wait for both."""
         for senders in self.senders.values():
             wait(senders.under_way)
-        closable = [provider for provider in self.registry.all() if hasattr(provider, "close")]
-        with ThreadPoolExecutor(max(1, len(closable))) as pool:
-            closing = [pool.submit(provider.close) for provider in closable]
+        providers = self.registry.all()
+        with ThreadPoolExecutor(max(1, len(providers))) as pool:
+            closing = [pool.submit(provider.close) for provider in providers]
             while not all(one.done() for one in closing):
                 self._settle()
                 self._store_receipts()
@@ -132,7 +132,7 @@ class Worker:
         self._store_receipts()
 
     def _pipelined(self) -> list[delivery.Pipelined]:
-        return [provider for provider in self.registry.all() if hasattr(provider, "submit")]
+        return [provider for provider in self.registry.all() if isinstance(provider, delivery.Pipelined)]
 
     def turn(self) -> bool:
         """One look at everything. True if there was something to do."""
@@ -186,12 +186,12 @@ class Worker:
         provider, patience = self.router.first_fit(channel, now), self.router.patience(channel)
         if provider is None and patience:
             return MOST_AT_ONCE, FOR_GOOD  # only what is too late: the workers that hold the binds have the rest
-        if provider is None or not hasattr(provider, "submit"):
+        if provider is None or not isinstance(provider, delivery.Pipelined):
             return self.senders[channel].free(), patience
         return max(provider.room(), 0 if self.in_flight[provider.name] else 1), patience
 
     def _start(self, ready: deliver_messages.Ready) -> None:
-        if hasattr(ready.provider, "submit"):
+        if isinstance(ready.provider, delivery.Pipelined):
             self._submit(ready)
         else:
             with self.counting:

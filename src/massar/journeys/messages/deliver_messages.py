@@ -204,7 +204,7 @@ def _to_people(
     ready, shut, crowded = [], [], []
     for message in messages:
         provider = router.choose(message, now)
-        at_once = provider is not None and not hasattr(provider, "submit")
+        at_once = provider is not None and not isinstance(provider, delivery.Pipelined)
         if provider is None:
             shut.append(message)
         elif at_once and not senders:

@@ -16,6 +16,7 @@ from massar.domain.delivery.provider import (
     NotTransmitted,
     OutboundMessage,
     OutcomeUnknown,
+    Provider,
     ProviderOptions,
     Rejected,
     Result,
@@ -27,16 +28,13 @@ _LATER = frozenset({408, 409, 425})
 ACTION = '"http://www.oasis-open.org/committees/security"'  # SAML bindings §3.2.3.1
 
 
-class _ToSites:
+class _ToSites(Provider):
     """What both ways share: the message's own place, and no redirects."""
 
     def __init__(self, options: ProviderOptions):
         self.name = options.name or "sites"
         self.longest = options.longest
         self._client = HttpClient(options, tls_context(options.ca_file))
-
-    def __repr__(self):
-        return f"<{type(self).__name__} {self.name}>"
 
     def check(self) -> list[str]:
         """Nothing to ask: every message has a place of its own, and `massar sites test` reaches them."""

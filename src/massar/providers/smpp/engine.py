@@ -106,7 +106,7 @@ def _whole(results: list[Result]) -> Result:
             return found
     if len(results) == 1:
         return results[0]
-    names = tuple(result.reference for result in results)
+    names = tuple(result.reference for result in results if isinstance(result, Accepted))
     return Accepted(names[0], names, receipt=all(names))
 
 
@@ -212,9 +212,10 @@ class Engine:
         while True:
             await asyncio.sleep(self._settings.tick)
             now = time.monotonic()
-            for job in [job for job in self._queue if job.late(now)]:
-                self._queue.remove(job)
-                job.give_up(job.late(now))
+            for job, why in [(job, job.late(now)) for job in self._queue]:
+                if why:
+                    self._queue.remove(job)
+                    job.give_up(why)
             self._pump()
 
     async def _keep(self, n: int, command: int) -> None:
@@ -363,7 +364,7 @@ class Engine:
                 note.exception("%s: a receipt could not be stored", self._name)
                 self._tell(stored, False)
 
-    def _stored(self, stored: Callable[[bool], None], future: Future) -> None:
+    def _stored(self, stored: Callable[[bool], None], future: Future[None]) -> None:
         well = not future.cancelled() and future.exception() is None
         if not well:
             note.warning("%s: a receipt could not be stored; the SMSC will repeat it", self._name)

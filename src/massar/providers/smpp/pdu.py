@@ -59,7 +59,7 @@ class Pdu(NamedTuple):
 class Splitter:
     """Cuts a stream of bytes into PDUs, however they were split or joined on the way."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Pdu]:

@@ -7,7 +7,7 @@ thread speaks to the sink of receipts, so that a slow database never keeps the l
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from datetime import timedelta
 
@@ -16,13 +16,14 @@ from massar.domain.delivery.provider import (
     SMS,
     NotTransmitted,
     OutboundMessage,
+    Pipelined,
     ReceiptSink,
     Rejected,
     Result,
 )
 from massar.providers.connect import describe, tls_context
 from massar.providers.smpp.engine import TOO_LATE, BindSlots, Engine, Job, commands
-from massar.providers.smpp.pdu import Address
+from massar.providers.smpp.pdu import Address, Delivery
 from massar.providers.smpp.session import NoBind, connect
 from massar.providers.smpp.settings import OFF, SmppSettings, read_table
 from massar.providers.smpp.text import contents
@@ -32,7 +33,7 @@ note = logging.getLogger("massar.smpp")
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")  # E.164
 
 
-class SmppProvider:
+class SmppProvider(Pipelined):
     """A Pipelined provider for one contract. Its threads run from `open` to `close`; it is opened once.
 
     Callbacks of the futures run in the loop's thread: they must not wait.
@@ -46,10 +47,6 @@ class SmppProvider:
         self._settings, self._slots = settings, slots
         self._tls = None if settings.tls == OFF else tls_context(settings.ca_file)
         self._engine: Engine | None = None
-        self.left_alone = ""
-
-    def __repr__(self):
-        return f"<SmppProvider {self.name}>"
 
     def open(self, receipts: ReceiptSink) -> None:
         if self._engine:
@@ -68,9 +65,6 @@ class SmppProvider:
             return _done(NotTransmitted("the provider is not open"))
         self._engine.put(job)
         return job.future
-
-    def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
-        return self.submit(message, valid_for=valid_for).result()
 
     def room(self) -> int:
         return self._engine.room() if self._engine else 0
@@ -161,7 +155,7 @@ def _done(result: Result) -> "Future[Result]":
     return future
 
 
-def _left_for_later(_delivered, stored) -> None:
+def _left_for_later(_delivered: Delivery, stored: Callable[[bool], None]) -> None:
     """A receipt that comes while a bind is only tried is left for who can store it."""
     stored(False)
 

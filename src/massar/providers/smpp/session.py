@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -117,7 +117,7 @@ class Session(asyncio.Protocol):
         if not self.bound:
             raise NoBind(_unbound(answer))
 
-    def _bind_answered(self, answered: asyncio.Future, answer: Answer) -> None:
+    def _bind_answered(self, answered: asyncio.Future[Answer], answer: Answer) -> None:
         # At once, not in the coroutine: a deliver_sm may stand in the same packet.
         self.bound = isinstance(answer, smpp.Pdu) and (answer.command, answer.status) == (
             self._command | smpp.RESPONSE,
@@ -133,9 +133,9 @@ class Session(asyncio.Protocol):
             self._idle = asyncio.Event()
             self._look_idle()
             await _at_most(self._settings.answer_timeout, self._idle.wait())
-            self._idle = asyncio.Event()
-            self._ask(smpp.UNBIND, b"", lambda answer: self._idle.set())
-            await _at_most(self._settings.answer_timeout / 4, self._idle.wait())
+            gone = asyncio.Event()
+            self._ask(smpp.UNBIND, b"", lambda answer: gone.set())
+            await _at_most(self._settings.answer_timeout / 4, gone.wait())
         self._close()
         await _at_most(self._settings.answer_timeout / 4, asyncio.shield(self.ended))
         self._transport.abort()
@@ -176,8 +176,9 @@ class Session(asyncio.Protocol):
 
     # The wire ---------------------------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            self._transport = transport
         self._ticking = self._loop.call_later(self._settings.tick, self._tick)
 
     def data_received(self, data: bytes) -> None:
@@ -326,12 +327,15 @@ async def connect(
     """A bound session. Raises NoBind."""
     loop = asyncio.get_running_loop()
     host, port = settings.place
-    secure = {"ssl": tls, "server_hostname": host, "ssl_shutdown_timeout": 1.0} if tls else {}
     try:
-        line = await asyncio.to_thread(open_socket, host, port, settings.connect_timeout)
+        opened = await asyncio.to_thread(open_socket, host, port, settings.connect_timeout)
         async with asyncio.timeout(settings.connect_timeout):
             _, session = await loop.create_connection(
-                lambda: Session(settings, command, deliver=deliver, freed=freed), sock=line, **secure
+                lambda: Session(settings, command, deliver=deliver, freed=freed),
+                sock=opened,
+                ssl=tls,
+                server_hostname=host if tls else None,
+                ssl_shutdown_timeout=1.0 if tls else None,
             )
     except (OSError, ValueError) as problem:
         raise NoBind(NotTransmitted(describe(problem))) from problem
@@ -353,7 +357,7 @@ def _unbound(answer: Answer) -> Rejected | NotTransmitted:
     return NotTransmitted(f"bind was refused ({refused.code})")
 
 
-async def _at_most(seconds: float, waited) -> None:
+async def _at_most(seconds: float, waited: Awaitable[object]) -> None:
     try:
         await asyncio.wait_for(waited, seconds)
     except TimeoutError:

@@ -54,7 +54,7 @@ class Finder:
     word, which true and false may be; an id is neither."""
 
     path: tuple[str, ...] = ()
-    pattern: re.Pattern | None = None
+    pattern: re.Pattern[str] | None = None
     words: bool = False
 
     def all(self, said: Reply) -> list[str]:

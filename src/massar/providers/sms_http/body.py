@@ -57,10 +57,13 @@ def _parts(content_type: str, body: bytes, charsets: tuple[str, ...]) -> dict[st
     except RecursionError:
         return {}
     found = {}
-    for part in whole.get_payload() if whole.is_multipart() else ():
+    payload = whole.get_payload()
+    for part in payload if isinstance(payload, list) else ():
+        if not isinstance(part, Message):
+            continue
         name = part.get_param("name", header="content-disposition")
         value = part.get_payload(decode=True)
-        if name is not None and value is not None:
+        if name is not None and isinstance(value, bytes):
             own = _charsets(part.get_content_charset(""))
             found[collapse_rfc2231_value(name)] = _text(value, (*own[:-1], *charsets))
     return found

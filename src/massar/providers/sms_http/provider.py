@@ -5,6 +5,7 @@ the operator's values over it (`presets/`).
 import json
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from massar.core.settings import Verbatim
@@ -14,6 +15,7 @@ from massar.domain.delivery.provider import (
     NotTransmitted,
     OutboundMessage,
     OutcomeUnknown,
+    Provider,
     ProviderOptions,
     ProviderSettingError,
     Rejected,
@@ -29,7 +31,7 @@ from massar.providers.sms_http.request import Values
 from massar.providers.sms_http.settings import HttpSettings, judged, settings_of
 
 
-class HttpProvider:
+class HttpProvider(Provider):
     """One request per message, on connections that are kept while they live.
 
     `receipts_base`: the product's public address, for call-backs; `receipts_at`: the one address for all messages,
@@ -49,9 +51,6 @@ class HttpProvider:
         self._names_address = "receipt_url" in settings.request.names()
         once = settings.receipt is not None and not self._names_address
         self.receipts_at = make(self.name, "", receipts_base) if once else ""
-
-    def __repr__(self):
-        return f"<HttpProvider {self.name}>"
 
     def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
         try:
@@ -146,7 +145,7 @@ def from_url(url: str, options: ProviderOptions) -> HttpProvider:
     return HttpProvider(judged(table, name=options.name or f"sms-{urlsplit(url).hostname}", options=options))
 
 
-def _literal(node):
+def _literal(node: Any) -> Any:
     if isinstance(node, str):
         return Verbatim(node)
     if isinstance(node, dict):
@@ -154,7 +153,7 @@ def _literal(node):
     return [_literal(one) for one in node] if isinstance(node, list) else node
 
 
-def _place(content: dict, path: list[str], value: object) -> None:
+def _place(content: dict[str, Any], path: list[str], value: object) -> None:
     for step in path[:-1]:
         content = content.setdefault(step, {})
         if not isinstance(content, dict):

@@ -66,7 +66,7 @@ class ReceiptForm:
             )
         return receipts or None
 
-    def _receipt(self, item: Mapping) -> Receipt | None:
+    def _receipt(self, item: Mapping[str, object]) -> Receipt | None:
         said = Reply(item, "")
         state = self.state.first(said).strip()
         if not state and None in walk(item, self.state.path):
@@ -90,7 +90,7 @@ def _octets(query: str) -> bytes:
         return query.encode("utf-8", "replace")
 
 
-def _items(data: object, each: tuple[str, ...]) -> list:
+def _items(data: object, each: tuple[str, ...]) -> list[object]:
     """What may be a receipt: at `each`, in one list or in several, else as a whole."""
     nodes = [data]
     for step in each:
@@ -99,7 +99,7 @@ def _items(data: object, each: tuple[str, ...]) -> list:
     return _flat(nodes or [data])
 
 
-def _flat(nodes: list) -> list:
+def _flat(nodes: list[object]) -> list[object]:
     """Lists opened, in their order, however deep they lie."""
     flat, waiting = [], nodes[::-1]
     while waiting:

@@ -37,7 +37,7 @@ class Template:
         self.names = frozenset(text for text, is_name in self._pieces if is_name)
         self.fixed = "".join(text for text, is_name in self._pieces if not is_name)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<Template with {', '.join(sorted(self.names)) or 'no placeholder'}>"
 
     def fill(self, values: Values, encode: Callable[[str, str], str] = lambda name, value: value) -> str:
@@ -51,7 +51,7 @@ class Template:
         return self.fill(values)
 
 
-def _piece(found: re.Match) -> tuple[str, bool]:
+def _piece(found: re.Match[str]) -> tuple[str, bool]:
     if found[0] in _DOUBLED:
         return _DOUBLED[found[0]], False
     if found[1] is None:
@@ -74,7 +74,7 @@ class RequestForm:
     headers: Mapping[str, Template] = field(default_factory=dict)
     query: Mapping[str, Template] = field(default_factory=dict)
     form: Mapping[str, Template] | None = None
-    json: Mapping | None = None
+    json: Mapping[str, object] | None = None
     charset: str = "utf-8"
 
     def names(self) -> frozenset[str]:
@@ -110,14 +110,14 @@ class RequestForm:
         return "&".join(pairs)
 
 
-def _leaves(node) -> list[Template]:
+def _leaves(node: object) -> list[Template]:
     if isinstance(node, Template):
         return [node]
     inside = node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ()
     return [leaf for one in inside for leaf in _leaves(one)]
 
 
-def _filled(node, values: Values):
+def _filled(node: object, values: Values) -> object:
     if isinstance(node, Template):
         return node.json(values)
     if isinstance(node, Mapping):

@@ -1,8 +1,20 @@
 """Signing in to a mail server with an OAuth 2.0 token: XOAUTH2, as Google and Microsoft have it, and OAUTHBEARER (RFC 7628)."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 LONGEST_LINE = 512  # RFC 5321 §4.5.3.1.4: a longer first answer waits until it is asked for (RFC 4954 §4)
+
+
+class Account(Protocol):
+    """Whose mailbox it is, and where."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def user(self) -> str: ...
 
 
 class _Words:
@@ -16,11 +28,11 @@ class _Words:
         return words
 
 
-def _xoauth2(server, token: str) -> _Words:
+def _xoauth2(server: Account, token: str) -> _Words:
     return _Words(f"user={server.user}\x01auth=Bearer {token}\x01\x01", "")
 
 
-def _oauthbearer(server, token: str) -> _Words:
+def _oauthbearer(server: Account, token: str) -> _Words:
     """RFC 7628 §3.1; the refusal is heard with a %x01 (§3.2.3)."""
     user = server.user.replace("=", "=3D").replace(",", "=2C")
     place = f"host={server.host}\x01port={server.port}"
@@ -28,7 +40,7 @@ def _oauthbearer(server, token: str) -> _Words:
 
 
 # Method to words, of a server with user, host and port; the first that is offered is taken.
-WAYS: dict[str, Callable[..., _Words]] = {"XOAUTH2": _xoauth2, "OAUTHBEARER": _oauthbearer}
+WAYS: dict[str, Callable[[Account, str], _Words]] = {"XOAUTH2": _xoauth2, "OAUTHBEARER": _oauthbearer}
 
 
 def initial_fits(method: str, words: _Words) -> bool:

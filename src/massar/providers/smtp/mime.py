@@ -10,7 +10,7 @@ from contextlib import suppress
 from email.charset import BASE64, QP, Charset
 from email.header import Header
 from email.mime.multipart import MIMEMultipart
-from email.mime.text import MIMEText
+from email.mime.nonmultipart import MIMENonMultipart
 from email.policy import compat32
 from email.utils import format_datetime, formataddr
 
@@ -48,9 +48,9 @@ def build_mime(message: OutboundMessage, recipient: str, options: ProviderOption
     Auto-Submitted is RFC 3834, X-Auto-Response-Suppress is for Exchange: no holiday note comes back.
     """
     letter = _content(message)
-    letter["From"] = _from(one_line(options.sender_name), options.sender)
+    letter["From"] = _from(one_line(options.sender_name), options.sender)  # type: ignore[assignment]  # typeshed: str alone
     letter["To"] = recipient
-    letter["Subject"] = _unstructured(one_line(message.subject), "Subject")
+    letter["Subject"] = _unstructured(one_line(message.subject), "Subject")  # type: ignore[assignment]  # as above
     letter["Date"] = format_datetime(message.written_at or clock.now())
     letter["Message-ID"] = f"<{message.message_id}@{options.sender.rpartition('@')[2]}>"
     letter["Content-Language"] = one_line(message.language)
@@ -59,7 +59,7 @@ def build_mime(message: OutboundMessage, recipient: str, options: ProviderOption
     return letter.as_bytes(policy=_POLICY)
 
 
-def _content(message: OutboundMessage) -> MIMEMultipart | MIMEText:
+def _content(message: OutboundMessage) -> MIMEMultipart | MIMENonMultipart:
     plain = _part(message.text, "plain")
     if message.html is None:
         return plain
@@ -67,13 +67,15 @@ def _content(message: OutboundMessage) -> MIMEMultipart | MIMEText:
     return MIMEMultipart("alternative", boundary, [plain, _part(message.html, "html")])
 
 
-def _part(text: str, kind: str) -> MIMEText:
+def _part(text: str, kind: str) -> MIMENonMultipart:
     """Base64 where quoted-printable would treble every letter (Arabic); both cross any 7-bit relay."""
     charset = Charset("utf-8")
     charset.body_encoding = BASE64 if sum(sign > "\x7f" for sign in text) * 4 > len(text) else QP
     # Inside base64 a line ends as on the wire (RFC 2045 §6.8); around quoted-printable that comes with writing.
     ends = "\r\n" if charset.body_encoding == BASE64 else "\n"
-    return MIMEText(ends.join([*re.split(r"\r\n|\r|\n", text.removesuffix("\n")), ""]), kind, charset)
+    part = MIMENonMultipart("text", kind, charset="utf-8")
+    part.set_payload(ends.join([*re.split(r"\r\n|\r|\n", text.removesuffix("\n")), ""]), charset)
+    return part
 
 
 def _from(name: str, address: str) -> Header | str:

@@ -17,6 +17,7 @@ from massar.domain.delivery.provider import (
     NotTransmitted,
     OutboundMessage,
     OutcomeUnknown,
+    Provider,
     ProviderOptions,
     ProviderSettingError,
     Rejected,
@@ -27,7 +28,7 @@ from massar.providers.smtp.connection import PLAIN, Envelope, SmtpConnection, Sm
 from massar.providers.smtp.mime import build_mime, is_address, mail_address
 
 
-class SmtpProvider:
+class SmtpProvider(Provider):
     """At most `options.connections` conversations at once; further senders wait for one to be free."""
 
     channel = EMAIL
@@ -43,9 +44,6 @@ class SmtpProvider:
         self._free = threading.Semaphore(options.connections)
         self._kept: list[SmtpConnection] = []
         self._open = True
-
-    def __repr__(self):
-        return f"<SmtpProvider {self.name}>"
 
     def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
         recipient = mail_address(message.to)
