@@ -166,7 +166,9 @@ def test_proving_a_contact(clock):
             person=jamal, email=next(addresses), phone_number="", password=JAMAL.password, browser=HERE, now=clock()
         )
         code, held = letters(post, CODE)[-1], Contact.objects.get(state="proposed").pk
-        return lambda: confirm_contact.prove(person=jamal, contact_id=held, code=code, browser=HERE, now=clock())
+        return lambda: confirm_contact.prove(
+            person=jamal, contact_id=held, code=code, browser=HERE, now=clock(), cancel_url=str
+        )
 
     for step, prove in every_death(clock, prepare):
         assert isinstance(prove(), (Done, Gone)), f"died at step {step}"

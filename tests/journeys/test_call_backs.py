@@ -58,7 +58,7 @@ def attempt(clock, db):
 
 
 def address(provider: str, uid: str) -> str:
-    return delivery.receipts_address.make(provider, uid, BASE).removeprefix(BASE)
+    return delivery.receipts_address.make(provider, uid, f"{BASE}/receipts").removeprefix(BASE)
 
 
 @pytest.mark.parametrize("method", ["get", "post"])

@@ -518,4 +518,6 @@ def _wrong(code: str) -> str:
 
 
 def _prove(person, contact_id: int, code: str, clock):
-    return confirm_contact.prove(person=person, contact_id=contact_id, code=code, browser=HERE, now=clock())
+    return confirm_contact.prove(
+        person=person, contact_id=contact_id, code=code, browser=HERE, now=clock(), cancel_url=str
+    )

@@ -81,7 +81,7 @@ class Place:
         return given | {"url": self.url, "query": {"username": user, "password": password}}
 
     def provider(self, password: str = PASSWORD, user: str = "massar"):
-        base = f"http://localhost:{self.ports['account']}"
+        base = f"http://localhost:{self.ports['account']}/receipts"
         return from_table(self.table(password, user), name="kannel", receipts_base=base)
 
 

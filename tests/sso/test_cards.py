@@ -20,7 +20,7 @@ def slugs(settings):
 
     def shown(*registered: Site) -> list[str]:
         settings.MASSAR = replace(settings.MASSAR, sites=Registry(list(registered)))
-        return [card["slug"] for card in sites.cards("fr")]
+        return [card.slug for card in sites.cards("fr")]
 
     return shown
 

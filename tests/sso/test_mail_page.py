@@ -41,7 +41,7 @@ def test_the_check_of_its_registry_says_nothing(registered, capsys):
 
 
 def test_it_adds_no_card(registered):
-    assert [card["slug"] for card in sites.cards("fr")] == [site.slug for site in load(None).sites]
+    assert [card.slug for card in sites.cards("fr")] == [site.slug for site in load(None).sites]
 
 
 def test_its_program_may_ask_for_mail_at_any_port(registry):

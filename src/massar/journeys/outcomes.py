@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -77,7 +78,7 @@ class Problem:
     """One thing to put right: message id after `error.` or `rule.`, and its arguments."""
 
     id: str
-    args: dict = field(default_factory=dict)
+    args: Mapping[str, str | int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

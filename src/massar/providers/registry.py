@@ -54,7 +54,7 @@ def provider_from_table(
     """Make the provider of one table `[providers.NAME]`. Nothing is connected yet. Raises ProviderSettingError.
 
     Args:
-        receipts_base: the product's public address, for call-backs.
+        receipts_base: the public address of the call-backs.
         slots: the binds that its workers share.
         environ: where `env:NAME` is looked up; without it the process's own environment.
     """

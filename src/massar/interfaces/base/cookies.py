@@ -6,6 +6,7 @@ import base64
 import json
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -32,20 +33,27 @@ class Cookie:
         return request.COOKIES.get(self.name, "")
 
     def write(self, response: HttpResponse, value: str) -> None:
-        response.set_cookie(
-            self.name,
-            value,
-            max_age=self.life and int(self.life.total_seconds()),
-            path="/",
-            secure=settings.MASSAR.https,
-            httponly=True,
-            samesite="Lax",
-        )
+        self._set(response, value, int(self.life.total_seconds()) if self.life else None)
 
     def drop(self, response: HttpResponse) -> None:
-        response.set_cookie(
-            self.name, "", max_age=0, path="/", secure=settings.MASSAR.https, httponly=True, samesite="Lax"
-        )
+        self._set(response, "", 0)
+
+    def write_signed(self, response: HttpResponse, purpose: str, facts: object) -> None:
+        """Write facts that nobody but us can have written."""
+        body = base64.urlsafe_b64encode(json.dumps(facts).encode()).decode()
+        self.write(response, f"{body}.{encryption.browser_keys().sign(purpose, body)}")
+
+    def read_signed(self, request: HttpRequest, purpose: str) -> list[Any] | None:
+        """Return such facts; None where there are none, or somebody else has written them."""
+        body, _, signature = self.read(request)[:LONGEST].rpartition(".")
+        if not signature or not encryption.browser_keys().verify(signature, purpose, body):
+            return None
+        facts: list[Any] = json.loads(base64.urlsafe_b64decode(body))
+        return facts
+
+    def _set(self, response: HttpResponse, value: str, max_age: int | None) -> None:
+        https = settings.MASSAR.https
+        response.set_cookie(self.name, value, max_age, path="/", secure=https, httponly=True, samesite="Lax")
 
 
 SESSION = Cookie("session", None)
@@ -56,47 +64,39 @@ LANGUAGE = Cookie("language", 365 * DAY)
 RECOVERY_LOGIN = Cookie("typed", timedelta(minutes=15))
 FLASH = Cookie("flash", timedelta(minutes=2))
 SAVED_REQUEST = Cookie("pending", 2 * DAY)  # the row that it names ends long before
-RECENT_LOGOUT = Cookie("told", timedelta(minutes=15))
+RECENT_LOGOUT_LIFE = timedelta(minutes=15)
+RECENT_LOGOUT = Cookie("told", RECENT_LOGOUT_LIFE)
 RETURN_TO = Cookie("next", timedelta(hours=1))
 DRAFT = Cookie("draft", timedelta(hours=1))
 
 
 def write_flash(response: HttpResponse, kind: str, message_id: str, **args: str) -> None:
-    """A message for the next page, signed so that no other site can put words there."""
-    body = base64.urlsafe_b64encode(json.dumps([kind, message_id, args]).encode()).decode()
-    FLASH.write(response, f"{body}.{encryption.browser_keys().sign('flash', body)}")
+    """Leave a message for the next page, signed so that no other site can put words there."""
+    FLASH.write_signed(response, "flash", [kind, message_id, args])
 
 
-def read_flash(request: HttpRequest) -> tuple[str, str, dict] | None:
-    body, _, tag = FLASH.read(request).partition(".")
-    if not tag or len(body) > 2000 or not encryption.browser_keys().verify(tag, "flash", body):
-        return None
-    kind, message_id, args = json.loads(base64.urlsafe_b64decode(body))
-    return kind, message_id, args
+def read_flash(request: HttpRequest) -> tuple[str, str, dict[str, str]] | None:
+    kind, message_id, args = FLASH.read_signed(request, "flash") or ("", "", {})
+    return (kind, message_id, args) if kind else None
 
 
-def write_recent_logout(response: HttpResponse, leaving: RecentLogout, left: tuple[str, ...] = ()) -> None:
-    """Lets this browser see which sites have confirmed the end of sessions since then; it opens nothing.
+def write_recent_logout(response: HttpResponse, recent: RecentLogout, left: tuple[str, ...] = ()) -> None:
+    """Let this browser see which sites have confirmed the end of sessions since then; it opens nothing.
 
     left: the sites that have confirmed through this browser.
     """
-    requester = [*astuple(leaving.requester)] if leaving.requester else []
-    facts = [leaving.person_id, int(leaving.since.timestamp()), leaving.session_id, leaving.alone, left, requester]
-    body = base64.urlsafe_b64encode(json.dumps(facts).encode()).decode()
-    RECENT_LOGOUT.write(response, f"{body}.{encryption.browser_keys().sign('told', body)}")
+    requester = [*astuple(recent.requester)] if recent.requester else []
+    facts = [recent.person_id, int(recent.since.timestamp()), recent.session_id, recent.alone, left, requester]
+    RECENT_LOGOUT.write_signed(response, "told", facts)
 
 
-def read_recent_logout(request: HttpRequest) -> tuple[RecentLogout, tuple[str, ...]] | None:
-    """What this browser may see, for as long as the cookie lives, and the sites that confirmed through it."""
-    body, _, tag = RECENT_LOGOUT.read(request)[:LONGEST].rpartition(".")
-    if not tag or not encryption.browser_keys().verify(tag, "told", body):
+def read_recent_logout(request: HttpRequest, now: datetime) -> tuple[RecentLogout, tuple[str, ...]] | None:
+    """Return what this browser may see, for as long as the cookie lives, and the sites that confirmed through it."""
+    facts = RECENT_LOGOUT.read_signed(request, "told")
+    since = datetime.fromtimestamp(facts[1], tz=UTC) if facts else now
+    if facts is None or now - since >= RECENT_LOGOUT_LIFE:
         return None
-    person_id, since, session_id, alone, left, requester = json.loads(base64.urlsafe_b64decode(body))
-    leaving = RecentLogout(
-        person_id,
-        datetime.fromtimestamp(since, tz=UTC),
-        session_id,
-        alone,
-        LogoutRequester(*requester) if requester else None,
+    person_id, _, session_id, alone, left, requester = facts
+    return RecentLogout(person_id, since, session_id, alone, LogoutRequester(*requester) if requester else None), tuple(
+        left
     )
-    return (leaving, tuple(left)) if request.now - leaving.since < RECENT_LOGOUT.life else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from django.conf import settings
@@ -24,7 +24,7 @@ from massar.core import log
 from massar.interfaces.base import errors, middleware, outage
 from massar.interfaces.base.request import Request
 
-View = Callable[[Request], HttpResponse]
+View = Callable[[Request], Any]  # Django types its wrapper wider than what we put into it
 AnyView = TypeVar("AnyView", bound=Callable[..., HttpResponse])
 
 
@@ -64,7 +64,7 @@ class Direct:
         try:
             request = Request(environ)
             log.request_id.set(request.id)
-            response = middleware.refuse_other_hosts(request) or view(request)
+            response: HttpResponse = middleware.refuse_other_hosts(request) or view(request)
             if response.status_code == 405:
                 response = errors.in_plain_words(response)
             said = {**middleware.headers(request.language, settings.MASSAR.https), **response.headers}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 
 from django.http import HttpResponse
 from django.template.loader import get_template
@@ -12,7 +13,7 @@ from django.utils import translation
 from massar.interfaces.base import addresses, outage, page, resume
 from massar.interfaces.base.jinja import t
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import redirect_to, see_other
+from massar.interfaces.base.responses import add_retry_after, redirect_to, see_other
 
 log = logging.getLogger("massar.web")
 OLD_TOKEN = "CSRF token from POST incorrect."  # Django's words for a token that another one has replaced
@@ -24,10 +25,10 @@ def render_error(
     name: str = "",
     *,
     reference: str | None = None,
-    wait_until=None,
+    wait_until: datetime | None = None,
     onwards: str = "",
 ) -> HttpResponse:
-    """onwards: the address of the page where the person goes on; else home."""
+    """Render a fault page. onwards: the address of the page where the person goes on; else home."""
     name = name or str(status)
     request.signed_in = None  # a fault page asks the database for nothing
     response = page.render(
@@ -41,22 +42,22 @@ def render_error(
         onwards=onwards or reverse("home"),
     )
     if wait_until:
-        response["Retry-After"] = str(max(1, int((wait_until - request.now).total_seconds())))
+        add_retry_after(response, wait_until, request.now)
     elif status == 503:
         response["Retry-After"] = "3"
     return response
 
 
-def bad_request(request, exception=None):
+def bad_request(request: Request, exception: Exception | None = None) -> HttpResponse:
     return render_error(request, 400)
 
 
-def forbidden(request, exception=None):
+def forbidden(request: Request, exception: Exception | None = None) -> HttpResponse:
     return render_error(request, 403)
 
 
 @outage.survive_outage  # it comes before the middleware that makes views so
-def csrf_failure(request, reason=""):
+def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
     """The form was open too long, or came from another site: nothing is done, and what was typed waits on its page.
 
     Whoever has signed in in another tab since is not left at a dead end: the sign-in page leads on, home or to what waits.
@@ -64,14 +65,14 @@ def csrf_failure(request, reason=""):
     log.info("form refused: %s", reason)
     if not request.signed_in:
         return render_error(request, 403, "403_csrf")
-    if request.resolver_match.url_name in ("sign_in", "recovery") and reason == OLD_TOKEN:
+    if request.resolver_match and request.resolver_match.url_name in ("sign_in", "recovery") and reason == OLD_TOKEN:
         return redirect_to("sign_in")
     owner = request.signed_in.person.id  # the page of the fault knows nobody
     told = render_error(request, 403, "403_csrf", onwards=addresses.own_page(request.path))
     return resume.keep_typed(request, told, owner)
 
 
-def not_found(request, exception=None):
+def not_found(request: Request, exception: Exception | None = None) -> HttpResponse:
     meant = addresses.meant(request)
     return see_other(meant) if meant else render_error(request, 404)
 
@@ -92,7 +93,7 @@ def in_plain_words(response: HttpResponse) -> HttpResponse:
     return response
 
 
-def server_error(request):
+def server_error(request: Request) -> HttpResponse:
     """Django has logged the exception; this page has no more to say than the id under which it did."""
     try:
         with translation.override(request.language):

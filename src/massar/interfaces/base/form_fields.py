@@ -8,11 +8,12 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from massar.core import local_time
+from massar.interfaces.base.request import Request
 from massar.journeys.outcomes import Problem, Problems
 
 
 def line(longest: int = 254, *, required: bool = True) -> forms.CharField:
-    """One line of text."""
+    """Make a field for one line of text."""
     return forms.CharField(
         max_length=longest,
         required=required,
@@ -26,25 +27,25 @@ def line(longest: int = 254, *, required: bool = True) -> forms.CharField:
 
 
 def secret(longest: int = 512) -> forms.CharField:
-    """A password exactly as typed (ASVS 6.2.8): spaces at its ends are not taken away here."""
+    """Make a field for a password exactly as typed (ASVS 6.2.8): spaces at its ends are not taken away here."""
     field = line(longest)
     field.strip = False
     return field
 
 
 def show_problems(form: forms.Form, problems: Problems) -> None:
-    """Puts what a journey found beside the fields it speaks of."""
+    """Put what a journey found beside the fields it speaks of."""
     for name, found in problems.of.items():
         for problem in found:
             form.add_error(name, as_error(problem))
 
 
-def show_wait(form: forms.Form, until: datetime, request, *, sentence: str = "error.wait") -> None:
-    """A spent budget, said above the form; what was typed stays."""
+def show_wait(form: forms.Form, until: datetime, request: Request, *, sentence: str = "error.wait") -> None:
+    """Say above the form until when to wait; what was typed stays."""
     text = local_time.until(until, request.now, request.language)
     form.add_error(None, ValidationError(sentence, params={"until": text}))
 
 
 def as_error(problem: Problem) -> ValidationError:
     message_id = problem.id if problem.id.startswith("rule.") else f"error.{problem.id}"
-    return ValidationError(message_id, params=problem.args or None)
+    return ValidationError(message_id, params=dict(problem.args) or None)

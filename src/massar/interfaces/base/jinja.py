@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.urls import reverse
 from django.utils.translation import get_language, gettext, ngettext
@@ -11,26 +13,26 @@ from markupsafe import Markup, escape
 from massar.core import local_time, phone
 
 
-def t(message_id: str, **args) -> Markup:
+def t(message_id: str, **args: object) -> Markup:
     """The message in the page's language; its arguments are escaped unless they are markup already."""
     return _filled(gettext(message_id), args)
 
 
-def n(message_id: str, count: int, **args) -> Markup:
+def n(message_id: str, count: int, **args: object) -> Markup:
     """The same with the plural form that `count` asks for (Arabic has six)."""
     return _filled(ngettext(message_id, message_id, count), {"count": count, **args})
 
 
-def _filled(text: str, args: dict) -> Markup:
+def _filled(text: str, args: dict[str, object]) -> Markup:
     return escape(text) % {k: escape(v) for k, v in args.items()} if args else escape(text)
 
 
-def ltr(value) -> Markup:
+def ltr(value: object) -> Markup:
     """A login, number, address or code: read left to right wherever it stands."""
     return Markup('<bdi dir="ltr">{}</bdi>').format(value)
 
 
-def bdi(value) -> Markup:
+def bdi(value: object) -> Markup:
     """Somebody's own text, kept from turning the sentence around it."""
     return Markup("<bdi>{}</bdi>").format(value)
 
@@ -39,17 +41,10 @@ def _language() -> str:
     return (get_language() or "ar")[:2]
 
 
-def environment(**options) -> Environment:
-    """Called by Django with its options."""
-    env = Environment(  # noqa: S701 - autoescape is on, three lines below
-        **{
-            **options,
-            "autoescape": True,
-            "undefined": StrictUndefined,
-            "trim_blocks": True,
-            "lstrip_blocks": True,
-        }
-    )
+def environment(**options: Any) -> Environment:
+    """Make the environment. Called by Django with its options."""
+    ours = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    env = Environment(**{**options, **ours})  # noqa: S701 - autoescape is on, in the line above
     env.globals.update(
         t=t,
         n=n,
@@ -60,6 +55,6 @@ def environment(**options) -> Environment:
         clock_time=local_time.clock_time,
         day_time=lambda moment: local_time.day_time(moment, _language()),
         short_time=lambda moment: local_time.short(moment, _language()),
-        phone_shown=phone.shown,
+        contact_shown=lambda contact: phone.shown(contact.value) if contact.kind == "phone" else contact.value,
     )
     return env

@@ -17,41 +17,36 @@ from massar.interfaces.base.responses import see_other
 # Of a Location. All headers of an answer together must fit into the 4 KiB that nginx as it comes keeps for them
 # (proxy_buffer_size); ours beside it take a kilobyte.
 LONGEST_LOCATION = 2500
+_CSRF_FIELD = Markup('<input type="hidden" name="csrfmiddlewaretoken" value="{}">')
 LANGUAGES = (("ar", "العربية"), ("fr", "Français"), ("en", "English"))
 
 
-class Shown:
-    """The signed-in person as the frame shows one."""
+def context(request: Request) -> dict[str, object]:
+    """Return what the base of every page needs, for a page that shows nobody and no message."""
+    return {
+        "lang": request.language,
+        "dir": "rtl" if request.language == "ar" else "ltr",
+        "languages": LANGUAGES,
+        "person": None,
+        # Where the language switch comes back to: a page that can be asked for with GET.
+        "page_address": request.get_full_path() if request.method in ("GET", "HEAD") else request.path,
+        "help_contact": settings.MASSAR.help_contact,
+        "demo": settings.MASSAR.demo,
+        "flash": [],
+        "now": request.now,
+        "csrf_field": lambda: _CSRF_FIELD.format(get_token(request)),
+    }
 
-    def __init__(self, person, language: str):
-        self.name, self.login, self.operates = person.name(language), person.login, person.operates
 
-
-def render(request: Request, template: str, *, status: int = 200, **context) -> HttpResponse:
-    """A page in the request's language. A pending flash message is shown once."""
-    signed_in = request.signed_in
+def render(request: Request, template: str, *, status: int = 200, **more: object) -> HttpResponse:
+    """Render a page in the request's language. A pending flash message is shown once."""
+    person = request.signed_in.person if request.signed_in else None
     flash = cookies.read_flash(request)
-    response = HttpResponse(
-        get_template(template).render(
-            {
-                "lang": request.language,
-                "dir": "rtl" if request.language == "ar" else "ltr",
-                "languages": LANGUAGES,
-                "person": Shown(signed_in.person, request.language) if signed_in else None,
-                "page_address": _address(request),
-                "help_contact": settings.MASSAR.help_contact,
-                "demo": settings.MASSAR.demo,
-                "flash": [_spoken(flash)] if flash else [],
-                "now": request.now,
-                "status": status,
-                "csrf_field": lambda: Markup('<input type="hidden" name="csrfmiddlewaretoken" value="{}">').format(
-                    get_token(request)
-                ),
-                **context,
-            }
-        ),
-        status=status,
+    said = [_spoken(*flash)] if flash else []
+    body = get_template(template).render(
+        {**context(request), "person": person, "flash": said, "status": status, **more}
     )
+    response = HttpResponse(body, status=status)
     if flash:
         cookies.FLASH.drop(response)
     return response
@@ -67,11 +62,5 @@ def redirect_to_site(request: Request, address: str, site: Site | None) -> HttpR
     return see_other(address) if len(address) <= LONGEST_LOCATION else redirect_by_page(request, address, site)
 
 
-def _spoken(flash) -> dict:
-    kind, message_id, args = flash
+def _spoken(kind: str, message_id: str, args: dict[str, str]) -> dict[str, str]:
     return {"kind": kind, "text": t(message_id, **{k: ltr(v) if k == "to" else v for k, v in args.items()})}
-
-
-def _address(request) -> str:
-    """Where the language switch comes back to: a page that can be asked for with GET."""
-    return request.get_full_path() if request.method in ("GET", "HEAD") else request.path

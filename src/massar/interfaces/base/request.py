@@ -56,12 +56,6 @@ class Request(WSGIRequest):
         return sites.saved_requests.read(cookies.SAVED_REQUEST.read(self), now=self.now) or {}
 
 
-class SignedInRequest(Request):
-    """What a view behind `signed_in_only` gets."""
-
-    signed_in: SignedIn
-
-
 def client_address(request: HttpRequest) -> str:
     """Return the address that our own outermost proxy saw. Other headers are not believed (ATK-011)."""
     direct = str(request.META.get("REMOTE_ADDR", ""))

@@ -9,6 +9,7 @@ from django.middleware.csrf import rotate_token
 from django.urls import reverse
 
 from massar.interfaces.base import cookies
+from massar.interfaces.base.request import Request
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.outcomes import SessionOpened
 from massar.journeys.sso.log_out_of_sites import LogoutRequester, RecentLogout
@@ -24,7 +25,7 @@ def see_other(address: str) -> HttpResponse:
     return SeeOther(address)
 
 
-def redirect_to(name: str, **kwargs) -> HttpResponse:
+def redirect_to(name: str, **kwargs: str | int) -> HttpResponse:
     return SeeOther(reverse(name, kwargs=kwargs or None))
 
 
@@ -45,7 +46,7 @@ def add_retry_after(response: HttpResponse, until: datetime, now: datetime) -> H
     return response
 
 
-def start_session(request, response: HttpResponse, entered: SessionOpened) -> HttpResponse:
+def start_session(request: Request, response: HttpResponse, entered: SessionOpened) -> HttpResponse:
     """The cookies of a new full session. Any earlier session or half-done change of this browser is left behind."""
     rotate_token(request)  # forms opened before the sign-in no longer fit
     cookies.SESSION.write(response, entered.cookie)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Callable
 from functools import wraps
+from typing import Concatenate, ParamSpec
 
 from django.http import HttpResponse
 from django.urls import reverse
@@ -20,29 +22,33 @@ from massar.interfaces.base.addresses import own_page
 from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import redirect_to, see_other
 from massar.journeys.account import close_sessions
+from massar.journeys.account.close_sessions import SignedIn
 
+P = ParamSpec("P")
 KEPT = {"profile": ("email", "phone")}  # fields by page; never a secret
 LONGEST = 254  # characters of one field
 
 
-def signed_in_only(view):
-    """Without a full session the page is the sign-in page, and comes after it."""
+def signed_in_only(
+    view: Callable[Concatenate[Request, SignedIn, P], HttpResponse],
+) -> Callable[..., HttpResponse]:
+    """Give the view who is signed in. Without a full session the page is the sign-in page, and comes after it."""
 
     @wraps(view)
-    def guarded(request, *args, **kwargs):
+    def guarded(request: Request, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not request.signed_in:
             response = remember(request, redirect_to("sign_in"))
             if cookies.SESSION.read(request):
                 cookies.SESSION.drop(response)
                 cookies.write_flash(response, "info", "flash.sign_in_again")
             return response
-        return view(request, *args, **kwargs)
+        return view(request, request.signed_in, *args, **kwargs)
 
     return guarded
 
 
 def remember(request: Request, response: HttpResponse) -> HttpResponse:
-    """The way to the sign-in page, and back: with what was typed, where the page keeps it."""
+    """Remember the way back from the sign-in page: with what was typed, where the page keeps it."""
     page = own_page(request.get_full_path() if request.method in ("GET", "HEAD") else request.path)
     if page != reverse("home"):
         cookies.RETURN_TO.write(response, page)
@@ -51,8 +57,9 @@ def remember(request: Request, response: HttpResponse) -> HttpResponse:
 
 
 def keep_typed(request: Request, response: HttpResponse, owner: int) -> HttpResponse:
-    """Keeps what this request's form brought for its page. owner: id of the person."""
-    fields = KEPT.get(request.resolver_match.url_name or "", ())
+    """Keep what this request's form brought for its page. owner: id of the person."""
+    match = request.resolver_match
+    fields = KEPT.get((match and match.url_name) or "", ())
     typed = {name: request.POST.get(name, "")[:LONGEST] for name in fields}
     if any(typed.values()):
         ciphertext = encryption.data_keys().encrypt(
@@ -63,22 +70,18 @@ def keep_typed(request: Request, response: HttpResponse, owner: int) -> HttpResp
 
 
 def typed_before(request: Request, owner: int) -> dict[str, str]:
-    """What that person had typed on this page; {} if nothing, or somebody else did."""
+    """Return what that person had typed on this page; {} if nothing, or somebody else did."""
     try:
         ciphertext = base64.urlsafe_b64decode(cookies.DRAFT.read(request)[: cookies.LONGEST])
-        return (
-            json.loads(
-                encryption.data_keys().decrypt(ciphertext, associated_data=_associated_data(request.path, owner))
-            )
-            if ciphertext
-            else {}
-        )
+        place = _associated_data(request.path, owner)
+        typed: dict[str, str] = json.loads(encryption.data_keys().decrypt(ciphertext, associated_data=place))
     except (binascii.Error, ValueError, encryption.DecryptionFailed):
         return {}
+    return typed
 
 
 def redirect_to_page(request: Request) -> HttpResponse:
-    """After a sign-in: to the page that was asked for before it, else home."""
+    """Go to the page that was asked for before the sign-in, else home."""
     kept = cookies.RETURN_TO.read(request)
     response = see_other(own_page(kept) if kept else reverse("home"))
     if kept:

@@ -33,11 +33,13 @@ JOINED_BY = {"cookie": "; "}  # a name that came twice: RFC 9110 §5.3, and for 
 class Door:
     """An RSGI application. One for each process, made before it forks."""
 
-    def __init__(self, wsgi: Callable[[Environ, Callable], Iterable[bytes]]):
+    def __init__(self, wsgi: Callable[[Environ, Callable[..., Any]], Iterable[bytes]]):
         self.wsgi = wsgi
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop, self.waiting, self.answered = loop, SimpleQueue(), deque()
+        self.loop = loop
+        self.waiting: SimpleQueue[tuple[Environ, Any, asyncio.Future[None]]] = SimpleQueue()
+        self.answered: deque[asyncio.Future[None]] = deque()
         self._settle_often()
         for number in range(THREADS):
             threading.Thread(target=self._serve, name=f"web-{number}", daemon=True).start()
@@ -102,7 +104,7 @@ class Door:
                 self.answered.append(answered)
 
     def _answer(self, told: Environ, protocol: Any) -> None:
-        head: list = []
+        head: list[Any] = []
         parts = self.wsgi(told, lambda status, headers, _=None: head.extend((status, headers)))
         try:
             body = b"".join(parts)

@@ -9,16 +9,15 @@ from massar.core import sql
 from massar.domain.people import api as people
 from massar.interfaces.base import cookies, outage, saved_request
 from massar.interfaces.base.addresses import own_page
-from massar.interfaces.base.request import Request
+from massar.interfaces.base.request import LANGUAGES, Request
 from massar.interfaces.base.responses import see_other
 from massar.interfaces.base.resume import signed_in_only
-
-LANGUAGES = ("ar", "fr", "en")
+from massar.journeys.account.close_sessions import SignedIn
 
 
 @require_POST
 def language(request: Request) -> HttpResponse:
-    """Keeps the chosen language in a cookie, and with the person when one is signed in: messages follow it."""
+    """Keep the chosen language in a cookie, and with the person when one is signed in: messages follow it."""
     response = see_other(own_page(request.POST.get("next", "")))
     chosen = request.POST.get("language", "")
     if chosen in LANGUAGES:
@@ -30,8 +29,8 @@ def language(request: Request) -> HttpResponse:
 
 @require_safe
 @signed_in_only
-def go_on(request: Request) -> HttpResponse:
-    """To the request of a site that waits for this person, else home."""
+def go_on(request: Request, signed_in: SignedIn) -> HttpResponse:
+    """Go on to the request of a site that waits for this person, else home."""
     return saved_request.redirect_after_sign_in(request)
 
 

@@ -39,7 +39,7 @@ def from_settings() -> delivery.ProviderRegistry:
         provider = registry.provider_from_table(
             table,
             name=name,
-            receipts_base=massar.public_url,
+            receipts_base=f"{massar.public_url}/receipts",
             slots=delivery.bind_slots.of_provider(name),
             environ=massar.environ,
         )

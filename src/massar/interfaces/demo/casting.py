@@ -6,21 +6,22 @@ from massar.domain.people import api as people
 from massar.interfaces.demo.cast import PEOPLE
 from massar.journeys.outcomes import Problems
 from massar.journeys.people import import_people
+from massar.journeys.people.import_people import NewPerson
 
 
 def seed() -> list[str]:
-    """Adds who is missing; one line for each person. A password that was changed since is not shown."""
+    """Add who is missing; one line for each person. A password that was changed since is not shown."""
     return [_line(person, note) for person, note in PEOPLE]
 
 
-def _line(person, note: str) -> str:
-    known = people.directory.by_login(person.login) or _add(person)
-    fits = credentials.passwords.is_right(person.password, credentials.passwords.stored(known.id), known=True)
+def _line(person: NewPerson, note: str) -> str:
+    known = people.directory.by_login(person.login)
+    if known is None:
+        outcome = import_people.add(person, now=clock.now())
+        if isinstance(outcome, Problems):
+            raise ValueError(f"the cast breaks the rules: {outcome.of}")
+        known = people.directory.by_login(person.login)
+    fits = credentials.passwords.is_right(
+        person.password, credentials.passwords.stored(known.id if known else None), known=True
+    )
     return f"    {person.login:<32} {person.password if fits else '(changed by you)':<20}  {note}"
-
-
-def _add(person) -> people.PersonFacts:
-    outcome = import_people.add(person, now=clock.now())
-    if isinstance(outcome, Problems):
-        raise ValueError(f"the cast breaks the rules: {outcome.of}")
-    return people.directory.by_login(person.login)

@@ -23,7 +23,7 @@ from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from aiosmtpd.smtp import SMTP, Envelope
+from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from massar.interfaces.demo.store import Store
 
@@ -87,19 +87,21 @@ class _Mailbox:
     def __init__(self, store: Store):
         self._store = store
 
-    async def handle_RCPT(self, server, session, envelope: Envelope, address: str, options) -> str:
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
         if ending(address) == "0001":
             return "550 5.1.1 No such mailbox"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 
-    async def handle_DATA(self, server: SMTP, session, envelope: Envelope) -> str:
-        letter = message_from_bytes(envelope.content, policy=default)
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        letter = message_from_bytes(envelope.original_content or b"", policy=default)
         faults = {ending(address) for address in envelope.rcpt_tos}
         if "0003" in faults:
             await asyncio.sleep(SLOW_SECONDS)
         numbers = [await asyncio.to_thread(self._keep, letter, address) for address in envelope.rcpt_tos]
-        if "0002" in faults:
+        if "0002" in faults and isinstance(server.transport, asyncio.Transport):
             server.transport.abort()
         return f"250 2.0.0 OK: kept as {numbers[0]}"
 
@@ -133,21 +135,24 @@ class _SmsRequest(BaseHTTPRequestHandler):
     server: _Gateway
     timeout = 30
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         try:
             sms = self._read()
         except (ValueError, KeyError, TypeError):
-            return self._answer(400, {"error": "give to and text"})
+            self._answer(400, {"error": "give to and text"})
+            return
         fault = ending(sms["recipient"])
         if fault == "0001":
-            return self._answer(422, {"error": "no such number"})
+            self._answer(422, {"error": "no such number"})
+            return
         if fault == "0003":
             time.sleep(SLOW_SECONDS)
         number = self.server.store.add(kind="sms", key=self.headers.get("Idempotency-Key", ""), **sms)
         if fault == "0002":
             self.close_connection = True
-            return self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _HARD_CLOSE)
-        return self._answer(202, {"id": f"demo-{number}"})
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _HARD_CLOSE)
+        else:
+            self._answer(202, {"id": f"demo-{number}"})
 
     def _read(self) -> dict[str, str]:
         length = int(self.headers["Content-Length"])
@@ -161,7 +166,7 @@ class _SmsRequest(BaseHTTPRequestHandler):
             raise ValueError("not a number")
         return {"sender": sender, "recipient": to, "subject": "", "text": text}
 
-    def _answer(self, status: int, answer: dict) -> None:
+    def _answer(self, status: int, answer: dict[str, str]) -> None:
         body = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -169,7 +174,7 @@ class _SmsRequest(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *words) -> None:
+    def log_message(self, *args: object, **named: object) -> None:
         """Silent: the terminal belongs to the demo."""
 
 

@@ -4,6 +4,7 @@ The receiver writes it, the page reads it. It holds messages in the clear, becau
 in the demo alone.
 """
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from massar.core import clock, private_files
+from massar.core import clock, phone, private_files
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS message (
@@ -19,12 +20,13 @@ CREATE TABLE IF NOT EXISTS message (
     recipient TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL, html TEXT NOT NULL, at TEXT NOT NULL
 )
 """
+_CODE = re.compile(r"^(?:[a-z]{5}-\d{5}|\d{6})$", re.MULTILINE)
 _COLUMNS = "id, kind, key, sender, recipient, subject, text, html, at"
 
 
 @dataclass(frozen=True)
 class Received:
-    """`kind` is sms or email; `key` is the same when a message comes again; `html` may be empty."""
+    """`kind` is sms or email; `key` is the same when a message comes again; `html` may be empty. `code`: for copying."""
 
     id: int
     kind: str
@@ -35,6 +37,21 @@ class Received:
     text: str
     html: str
     at: datetime
+
+    @property
+    def to(self) -> str:
+        """The recipient as people write it."""
+        return phone.shown(self.recipient) if self.kind == "sms" else self.recipient
+
+    @property
+    def code(self) -> str:
+        found = _CODE.search(self.text)
+        return found[0] if found else ""
+
+    @property
+    def rtl(self) -> bool:
+        first = re.search(r"[^\W\d_]", self.text)
+        return first is not None and "\u0590" <= first[0] <= "\u08ff"
 
 
 class Store:
@@ -61,7 +78,7 @@ class Store:
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
-            return added.lastrowid
+            return added.lastrowid or 0
 
     def after(self, number: int, *, most: int = 100) -> list[Received]:
         """The newest `most` messages with a higher number than `number`, newest first."""
@@ -71,16 +88,17 @@ class Store:
         found = self._read("WHERE id = ?", (number,))
         return found[0] if found else None
 
-    def _read(self, condition: str, values: tuple) -> list[Received]:
+    def _read(self, condition: str, values: tuple[int, ...]) -> list[Received]:
         if not self._path.exists():
             return []
         with self._open() as database:
             rows = database.execute(f"SELECT {_COLUMNS} FROM message {condition}", values).fetchall()
-        return [Received(*row[:-1], at=datetime.fromisoformat(row[-1])) for row in rows]
+        return [Received(**{**dict(row), "at": datetime.fromisoformat(row["at"])}) for row in rows]
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         database = sqlite3.connect(self._path, timeout=10)
+        database.row_factory = sqlite3.Row
         try:
             with database:
                 yield database

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import wraps
 
 from babel.numbers import format_decimal
@@ -14,19 +15,20 @@ from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import redirect_to
 from massar.interfaces.base.resume import signed_in_only
 from massar.interfaces.ops import plots
+from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.messages import deliver_messages, watch_messages
 
 metrics = watch_messages.metrics
 
 
-def operators_only(view):
-    """A stranger is sent to sign in, as everywhere; a person without the right finds nothing here."""
+def operators_only(view: Callable[[Request], HttpResponse]) -> Callable[..., HttpResponse]:
+    """Send a stranger to sign in, as everywhere; a person without the right finds nothing here."""
 
     @wraps(view)
-    def guarded(request, *args, **kwargs):
-        if not watch_messages.may_watch(request.signed_in):
+    def guarded(request: Request, signed_in: SignedIn) -> HttpResponse:
+        if not watch_messages.may_watch(signed_in):
             raise Http404
-        return view(request, *args, **kwargs)
+        return view(request)
 
     return signed_in_only(guarded)
 

@@ -19,17 +19,17 @@ from massar.domain.people import api as people
 from massar.domain.policy import api as policy
 from massar.domain.sessions import api as sessions
 from massar.journeys.account import edit_profile, notices, password_limits, sign_in
-from massar.journeys.outcomes import Gone, Overloaded, Problem, Problems, SessionOpened, TooManyAttempts, WrongSecret
+from massar.journeys.outcomes import Gone, Overloaded, Problem, Problems, SessionOpened, TooManyAttempts
 from massar.journeys.sso import log_out_of_sites
 
 
 def by_temporary(
     *, grant: sessions.ChangeFacts, current: str, new: str, confirm: str, browser: Browser, now: datetime
 ) -> SessionOpened | Problems | TooManyAttempts | Gone | Overloaded:
-    """The forced change. `current` is the temporary password once more; it may be empty once it was typed right in this
+    """Change as forced. `current` is the temporary password once more; it may be empty once it was typed right in this
     change session. Ends signed in, in a new session."""
     person = people.directory.by_id(grant.person_id)
-    if not person.active or not credentials.temporary.is_claimed(grant.temporary_id, grant.claim):
+    if person is None or not person.active or not credentials.temporary.is_claimed(grant.temporary_id, grant.claim):
         return Gone()
     not_asked = grant.current_right and not current
     refused = None if not_asked else _prove_temporary(grant, current, now)
@@ -64,7 +64,9 @@ def _prove_temporary(grant: sessions.ChangeFacts, current: str, now: datetime) -
 
 
 @transaction.atomic
-def _recover(person, grant, phc, browser, now) -> SessionOpened | Gone:
+def _recover(
+    person: people.PersonFacts, grant: sessions.ChangeFacts, phc: str, browser: Browser, now: datetime
+) -> SessionOpened | Gone:
     people.contacts.lock(person.id)
     if not credentials.temporary.consume(grant.temporary_id, grant.claim, now=now):
         return Gone()
@@ -98,14 +100,12 @@ def by_owner(
     browser: Browser,
     now: datetime,
 ) -> SessionOpened | Problems | TooManyAttempts | Gone | Overloaded:
-    """The voluntary change: the current password is proved first. Other sessions end; this one is renewed.
+    """Change by choice: the current password is proved first. Other sessions end; this one is renewed.
 
     Gone: the session ended while the password was being proved (a recovery or another change came first).
     """
-    refused = sign_in.prove_again(person=person, password=current, browser=browser, now=now)
-    if isinstance(refused, WrongSecret):
-        return Problems({"current": [Problem("password_wrong")]})
-    if refused is not None:
+    refused = sign_in.prove_again(person=person, password=current, field="current", browser=browser, now=now)
+    if refused:
         return refused
     try:
         problems = _problems(person, new, confirm, now)
@@ -118,7 +118,9 @@ def by_owner(
 
 
 @transaction.atomic
-def _change(person, session_id, phc, browser, now) -> SessionOpened | Gone:
+def _change(
+    person: people.PersonFacts, session_id: int, phc: str, browser: Browser, now: datetime
+) -> SessionOpened | Gone:
     people.contacts.lock(person.id)
     if not sessions.signed_in.end(session_id, person.id, now=now, why="password_changed"):
         return Gone()
@@ -140,26 +142,26 @@ def _change(person, session_id, phc, browser, now) -> SessionOpened | Gone:
 
 
 def close(*, grant: sessions.ChangeFacts, now: datetime) -> None:
-    """«إغلاق»: this browser leaves; the same secret opens the change again while it is in time."""
+    """Leave («إغلاق»); the same secret opens the change again while it is in time."""
     sessions.changing.end(grant.id, now=now)
 
 
-def rules(person: people.PersonFacts) -> list:
-    """The checklist of the person's rule profile, in page order: what is shown beforehand, and what a browser may tell
+def rules() -> list[policy.ChecklistItem]:
+    """Return the checklist of the rule profile, in page order: what is shown beforehand, and what a browser may tell
     when it is broken."""
     return policy.checklist(_profile())
 
 
-def _profile():
+def _profile() -> policy.Profile:
     return policy.PROFILES[settings.MASSAR.password_profile]
 
 
-def _problems(person, new: str, confirm: str, now: datetime) -> Problems | None:
-    """What the rules say. The history is asked last: it costs a hash for each former password."""
+def _problems(person: people.PersonFacts, new: str, confirm: str, now: datetime) -> Problems | None:
+    """Judge by the rules. The history is asked last: it costs a hash for each former password."""
     found: dict[str, list[Problem]] = {}
-    refusals = policy.refusals(new, facts=facts_of(person, now), profile=_profile())
-    if refusals:
-        found["new"] = [Problem(f"rule.{r.rule}.refused", r.args) for r in refusals]
+    wrong = broken_rules(new, person, now)
+    if wrong:
+        found["new"] = wrong
     elif credentials.passwords.was_used(policy.canonical(new), person.id):
         found["new"] = [Problem("rule.reused.refused")]
     if policy.canonical(new) != policy.canonical(confirm):
@@ -167,13 +169,15 @@ def _problems(person, new: str, confirm: str, now: datetime) -> Problems | None:
     return Problems(found) if found else None
 
 
-def facts_of(person: people.PersonFacts, now: datetime) -> policy.PersonFacts:
-    """What a password must not point to."""
+def broken_rules(password: str, person: people.PersonFacts, now: datetime) -> list[Problem]:
+    """Judge a password by the rules, which also know what it must not point to."""
     contacts = people.contacts.of_person(person.id, now)
-    return policy.PersonFacts(
+    facts = policy.PersonFacts(
         login=person.login,
         names=person.names,
         establishments=tuple(filter(None, (person.establishment_ar, person.establishment_latin))),
         phones=tuple(c.value for c in contacts if c.kind == "phone"),
         emails=tuple(c.value for c in contacts if c.kind == "email"),
     )
+    refusals = policy.refusals(password, facts=facts, profile=_profile())
+    return [Problem(f"rule.{r.rule}.refused", r.args) for r in refusals]

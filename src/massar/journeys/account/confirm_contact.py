@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from django.conf import settings
@@ -21,7 +22,6 @@ from massar.journeys.outcomes import (
     Problem,
     Problems,
     TooManyAttempts,
-    WrongSecret,
 )
 
 
@@ -33,129 +33,128 @@ def prove(
     code: str,
     browser: Browser,
     now: datetime,
+    cancel_url: Callable[[str], str],
     session_id: int | None = None,
 ) -> Done | Problems | ContactsFrozen | Gone:
-    """The code typed on the page. Right: the contact counts, now or after the wait.
+    """Judge the code typed on the page. Right: the contact counts, now or after the wait.
 
-    What can't be a code costs no try. session_id: the session in which it is typed.
+    What can't be a code costs no try. session_id: the session in which it is typed. cancel_url: see `notices.tell`.
     """
     if person.frozen_until and person.frozen_until > now:
         return ContactsFrozen(person.frozen_until)
     typed = text.code(code)
     if not ids.is_contact_code(typed):
-        return Problems({"code": [Problem("code_shape")]})
+        return _refuse("code_shape")
     people.contacts.lock(person.id)
     answer = people.contacts.try_code(contact_id, person.id, typed, now=now)
-    if answer == "gone":
+    contact = people.contacts.by_id(contact_id, person.id)
+    if answer == "gone" or contact is None:
         return Gone()
     if answer != "right":
-        contact = people.contacts.by_id(contact_id, person.id)
         left = max(0, people.CODE_TRIES - contact.code_tries)
-        problem = {
-            "wrong": "code_wrong" if left else "code_spent",
-            "expired": "code_expired",
-            "spent": "code_spent",
-        }[answer]
-        return Problems({"code": [Problem(problem, {"left": left})]})
-    contact = people.contacts.by_id(contact_id, person.id)
-    if contact is None:
-        return Gone()
+        return _refuse(f"code_{answer}" if left or answer != "wrong" else "code_spent", left=left)
     delivery.outbox.used(person.id, "contact_code", to=contact.value, now=now)
     if edit_profile.serves_too_many(contact, now):
         # Several people may have typed the number while it was still free for one more.
-        most = settings.MASSAR.accounts_per_phone
-        return Problems({"code": [Problem("phone_too_many", {"count": most})]})
+        return _refuse("phone_too_many", count=settings.MASSAR.accounts_per_phone)
     wait = settings.MASSAR.contact_wait
     proved = people.contacts.prove(contact_id, person.id, now=now, wait=wait, session_id=session_id)
-    return _proved(person, proved, proved.id != contact_id, browser, now) if proved else Gone()
-
-
-def _proved(person, contact, again: bool, browser, now) -> Done:
-    """`again`: a contact whose messages came back was proved anew. Nothing changed, so nobody is told."""
-    waits = contact.counts_from > now
-    audit_log.record_event(
-        "contact_proved",
-        now=now,
-        person_id=person.id,
-        outcome="again" if again else "waits" if waits else "counts",
-        browser=browser,
-        kind=contact.kind,
-        contact=contact.masked,
-    )
+    if proved is None or proved.counts_from is None:
+        return Gone()
+    again = proved.id != contact_id  # one whose messages came back was proved anew: nothing changed, nobody is told
+    later = proved.counts_from if proved.counts_from > now else None
+    _record("contact_proved", person, proved, browser, now, "again" if again else "waits" if later else "counts")
     if again:
-        return Done(masked=contact.masked)
-    event = "contact_change_waiting" if waits else "contact_added"
+        return Done(masked=proved.masked)
     notices.tell(
         person,
-        event,
+        "contact_change_waiting" if later else "contact_added",
         now=now,
         browser=browser,
-        besides=contact.id,
-        about=contact,
-        counts_from=contact.counts_from if waits else None,
+        besides=proved.id,
+        about=proved,
+        counts_from=later,
+        cancel_url=cancel_url,
     )
-    return Done(from_when=contact.counts_from if waits else None, masked=contact.masked)
+    return Done(from_when=later, masked=proved.masked)
+
+
+def _refuse(problem: str, **args: int) -> Problems:
+    return Problems({"code": [Problem(problem, args)]})
+
+
+def _record(
+    event: str,
+    person: people.PersonFacts,
+    contact: people.ContactFacts,
+    browser: Browser,
+    now: datetime,
+    outcome: str = "",
+) -> None:
+    audit_log.record_event(
+        event, now=now, person_id=person.id, outcome=outcome, browser=browser, kind=contact.kind, contact=contact.masked
+    )
 
 
 @transaction.atomic
 def cancel(*, person: people.PersonFacts, contact_id: int, browser: Browser, now: datetime) -> Done | Gone:
-    """Takes back a proposal, a change that does not count yet, or a removal that has not come about."""
+    """Take back a proposal, a change that does not count yet, or a removal that has not come about."""
     contact = people.contacts.by_id(contact_id, person.id)
     if contact is None or not people.contacts.cancel(contact_id, person.id, now=now):
         return Gone()
-    audit_log.record_event(
-        "contact_cancelled",
-        now=now,
-        person_id=person.id,
-        browser=browser,
-        kind=contact.kind,
-        contact=contact.masked,
-    )
+    _record("contact_cancelled", person, contact, browser, now)
     if contact.proved:
         notices.tell(person, "contact_change_cancelled", now=now, browser=browser, besides=contact.id, about=contact)
     return Done(masked=contact.masked)
 
 
 def remove(
-    *, person: people.PersonFacts, contact_id: int, password: str, browser: Browser, now: datetime
+    *,
+    person: people.PersonFacts,
+    contact_id: int,
+    password: str,
+    browser: Browser,
+    now: datetime,
+    cancel_url: Callable[[str], str],
 ) -> Done | Problems | ContactsFrozen | TooManyAttempts | Overloaded | Gone:
-    """Ends a counting contact after the wait; the password is asked again."""
+    """End a counting contact after the wait; the password is asked again. cancel_url: see `notices.tell`."""
     if person.frozen_until and person.frozen_until > now:
         return ContactsFrozen(person.frozen_until)
     refused = sign_in.prove_again(person=person, password=password, browser=browser, now=now)
-    if isinstance(refused, WrongSecret):
-        return Problems({"password": [Problem("password_wrong")]})
-    return refused or _remove(person, contact_id, browser, now)
+    return refused or _remove(person, contact_id, browser, now, cancel_url)
 
 
 @transaction.atomic
-def _remove(person, contact_id, browser, now) -> Done | Gone:
+def _remove(
+    person: people.PersonFacts, contact_id: int, browser: Browser, now: datetime, cancel_url: Callable[[str], str]
+) -> Done | Gone:
     ends_at = people.contacts.remove(contact_id, person.id, now=now, wait=settings.MASSAR.contact_wait)
-    if ends_at is None:
+    contact = people.contacts.by_id(contact_id, person.id) if ends_at else None
+    if contact is None:
         return Gone()
-    contact = people.contacts.by_id(contact_id, person.id)
-    audit_log.record_event(
+    _record("contact_removed", person, contact, browser, now)
+    notices.tell(
+        person,
         "contact_removed",
         now=now,
-        person_id=person.id,
         browser=browser,
-        kind=contact.kind,
-        contact=contact.masked,
+        about=contact,
+        counts_from=ends_at,
+        cancel_url=cancel_url,
     )
-    notices.tell(person, "contact_removed", now=now, browser=browser, about=contact, counts_from=ends_at)
     return Done(from_when=ends_at, masked=contact.masked)
 
 
 @transaction.atomic
 def cancel_by_link(*, token: str, browser: Browser, now: datetime) -> Done | Gone:
-    """The link of a notice. It only takes back; it opens nothing (ATK-034: looking at the page changes nothing)."""
-    found = notices.read_cancel_token(token, now=now)
-    person = people.directory.by_id(found[1]) if found else None
-    return cancel(person=person, contact_id=found[0], browser=browser, now=now) if person else Gone()
+    """Take back by the link of a notice. It opens nothing (ATK-034: looking at the page changes nothing)."""
+    contact_id, person_id = notices.read_cancel_token(token, now=now) or (0, 0)
+    person = people.directory.by_id(person_id) if person_id else None
+    return cancel(person=person, contact_id=contact_id, browser=browser, now=now) if person else Gone()
 
 
 def link_is_live(*, token: str, now: datetime) -> bool:
-    """Whether pressing the button of that page would take something back."""
+    """Tell whether pressing the button of that page would take something back."""
     found = notices.read_cancel_token(token, now=now)
     contact = people.contacts.by_id(*found) if found else None
     return contact is not None and contact.proved and (contact.waits(now) or contact.ends_at is not None)

@@ -25,7 +25,6 @@ from massar.journeys.outcomes import (
     Problem,
     Problems,
     TooManyAttempts,
-    WrongSecret,
 )
 
 RESEND_AFTER = timedelta(minutes=1)
@@ -48,46 +47,49 @@ def save(
     now: datetime,
     session_id: int | None = None,
 ) -> Saved | Problems | ContactsFrozen | TooManyAttempts | Overloaded:
-    """Proposes what is new and sends each its code. An empty field leaves that contact as it is.
+    """Propose what is new and send each its code. An empty field leaves that contact as it is.
 
     session_id: the session in which it is typed.
     """
     if person.frozen_until and person.frozen_until > now:
         return ContactsFrozen(person.frozen_until)
-    typed, problems = _read(person, email, phone_number, now)
+    typed: dict[str, str] = {}
+    problems: dict[str, list[Problem]] = {}
+    for kind, value in (("email", email), ("phone", phone_number)):
+        read = read_contact(kind, value) if value.strip() else ""
+        if not isinstance(read, Problem) and kind == "phone" and read and _is_full(read, person.id, now):
+            read = Problem("phone_too_many", {"count": settings.MASSAR.accounts_per_phone})
+        if isinstance(read, Problem):
+            problems[kind] = [read]
+        elif read:
+            typed[kind] = read
     if problems:
         return Problems(problems)
     refused = sign_in.prove_again(person=person, password=password, browser=browser, now=now)
-    if isinstance(refused, WrongSecret):
-        return Problems({"password": [Problem("password_wrong")]})
-    if refused is not None:
-        return refused
-    return _propose(person, session_id, _only_new(person, typed, now), browser, now)
+    return refused or _propose(person, session_id, _only_new(person, typed, now), browser, now)
 
 
-def _read(person, email: str, phone_number: str, now) -> tuple[dict[str, str], dict[str, list[Problem]]]:
-    typed, problems = {}, {}
-    if email.strip():
-        address = text.email(email)
+def read_contact(kind: str, typed: str) -> str | Problem:
+    """Return a typed contact as contacts are stored, or what is wrong with it."""
+    if kind == "email":
+        address = text.email(typed)
         if address is None:
-            problems["email"] = [Problem("email_shape")]
-        elif is_institution_address(address):
-            problems["email"] = [Problem("email_institution")]
-        else:
-            typed["email"] = address
-    if phone_number.strip():
-        try:
-            typed["phone"] = phone.mobile(phone_number, settings.MASSAR.phone_countries, settings.MASSAR.mobile_ranges)
-        except phone.BadPhone as bad:
-            problems["phone"] = [Problem(bad.reason)]
-    number = typed.get("phone")
-    if number and _is_full(number, person.id, now):
-        problems["phone"] = [Problem("phone_too_many", {"count": settings.MASSAR.accounts_per_phone})]
-    return typed, problems
+            return Problem("email_shape")
+        return Problem("email_institution") if _is_institution_address(address) else address
+    try:
+        return phone.mobile(typed, settings.MASSAR.phone_countries, settings.MASSAR.mobile_ranges)
+    except phone.BadPhone as bad:
+        return Problem(bad.reason)
+
+
+def _is_institution_address(address: str) -> bool:
+    """Tell whether the mailbox opens with the very password that would be lost (decision 11)."""
+    domain = address.rpartition("@")[2]
+    return any(domain == d or domain.endswith("." + d) for d in settings.MASSAR.institution_domains)
 
 
 def serves_too_many(contact: people.ContactFacts, now: datetime) -> bool:
-    """Whether a phone already serves as many other accounts as allowed (decision 12)."""
+    """Tell whether a phone already serves as many other accounts as allowed (decision 12)."""
     return contact.kind == "phone" and _is_full(contact.value, contact.person_id, now)
 
 
@@ -96,13 +98,7 @@ def _is_full(number: str, person_id: int, now: datetime) -> bool:
     return others >= settings.MASSAR.accounts_per_phone
 
 
-def is_institution_address(address: str) -> bool:
-    """Whether the mailbox opens with the very password that would be lost (decision 11)."""
-    domain = address.rpartition("@")[2]
-    return any(domain == d or domain.endswith("." + d) for d in settings.MASSAR.institution_domains)
-
-
-def _only_new(person, typed: dict[str, str], now) -> dict[str, str]:
+def _only_new(person: people.PersonFacts, typed: dict[str, str], now: datetime) -> dict[str, str]:
     """What is not held already. A proposal too old to be shown any more, and what came back, may be proved again."""
     held = {
         (c.kind, c.value)
@@ -113,28 +109,22 @@ def _only_new(person, typed: dict[str, str], now) -> dict[str, str]:
 
 
 @transaction.atomic
-def _propose(person, session_id: int | None, new: dict[str, str], browser, now) -> Saved | TooManyAttempts:
+def _propose(
+    person: people.PersonFacts, session_id: int | None, new: dict[str, str], browser: Browser, now: datetime
+) -> Saved | TooManyAttempts:
     refused = _may_send(person.id, new, browser, now)
     if refused:
         return refused
     sent = []
     for kind, value in new.items():
         contact = people.contacts.propose(person.id, kind, value, now=now, session_id=session_id)
-        _send_code(contact, person.preferred_language(browser.language), now)
-        audit_log.record_event(
-            "contact_proposed",
-            now=now,
-            person_id=person.id,
-            browser=browser,
-            kind=kind,
-            contact=contact.masked,
-        )
+        _send_code(person, contact, browser, now)
         sent.append(contact.masked)
     return Saved(tuple(sent))
 
 
-def _may_send(person_id: int, codes: dict[str, str], browser, now: datetime) -> TooManyAttempts | None:
-    """Reserves what the codes of one save need: all or none, in one statement, for two could wait for each other.
+def _may_send(person_id: int, codes: dict[str, str], browser: Browser, now: datetime) -> TooManyAttempts | None:
+    """Consume what the codes of one save need: all or none, in one statement, for two could wait for each other.
     The person's lock comes before the country's budgets, as everywhere.
 
     A phone that has to wait is always told the same, so that nobody learns why: its own budget, what others in its
@@ -151,41 +141,45 @@ def _may_send(person_id: int, codes: dict[str, str], browser, now: datetime) -> 
     return TooManyAttempts(refused.until, instead) if refused else None
 
 
-def _code_buckets(person_id: int, kind: str, value: str, browser) -> list[limits.Bucket]:
+def _code_buckets(person_id: int, kind: str, value: str, browser: Browser) -> list[limits.Bucket]:
+    rates = limits.rate_limits
     buckets = [
-        limits.rate_limits.CODE_GAP.bucket(person_id, kind, value),
-        limits.rate_limits.CODE_ACCOUNT.bucket(person_id),
-        limits.rate_limits.CODE_DESTINATION.bucket(kind, value),
-        limits.rate_limits.CODE_NETWORK.bucket(browser.network),
+        rates.CODE_GAP.bucket(person_id, kind, value),
+        rates.CODE_ACCOUNT.bucket(person_id),
+        rates.CODE_DESTINATION.bucket(kind, value),
+        rates.CODE_NETWORK.bucket(browser.network),
     ]
     if kind == "phone":
         block = delivery.outbox.block_hmac(value)
-        buckets += [
-            limits.rate_limits.CODE_BLOCK.bucket(block),
-            limits.rate_limits.CODE_BLOCK_DAY.bucket(block),
-            *sms_budget.shared(),
-        ]
+        buckets += [rates.CODE_BLOCK.bucket(block), rates.CODE_BLOCK_DAY.bucket(block), *sms_budget.shared()]
     return buckets
 
 
-def _send_code(contact: people.ContactFacts, language: str, now: datetime) -> None:
-    code = ids.contact_code()
-    life = settings.MASSAR.contact_code
+def _send_code(
+    person: people.PersonFacts, contact: people.ContactFacts, browser: Browser, now: datetime, outcome: str = ""
+) -> None:
+    code, life, sms = ids.contact_code(), settings.MASSAR.contact_code, contact.kind == "phone"
     people.contacts.give_code(contact.id, code, now=now, valid_for=life)
     delivery.outbox.put(
         purpose="contact_code",
-        channel="sms" if contact.kind == "phone" else "email",
-        language=language,
-        person_id=contact.person_id,
+        channel="sms" if sms else "email",
+        language=person.preferred_language(browser.language),
+        person_id=person.id,
         to=contact.value,
-        values={
-            "code": code,
-            "host": settings.MASSAR.host if contact.kind == "phone" else settings.MASSAR.address,
-        },
+        values={"code": code, "host": settings.MASSAR.host if sms else settings.MASSAR.address},
         now=now,
         within=life,
         expires_at=now + life,
         priority=2,
+    )
+    audit_log.record_event(
+        "contact_proposed",
+        now=now,
+        person_id=person.id,
+        outcome=outcome,
+        browser=browser,
+        kind=contact.kind,
+        contact=contact.masked,
     )
 
 
@@ -193,34 +187,25 @@ def _send_code(contact: people.ContactFacts, language: str, now: datetime) -> No
 def resend(
     *, person: people.PersonFacts, contact_id: int, browser: Browser, now: datetime
 ) -> Done | TooManyAttempts | Gone:
-    """A new code to the proposed contact; the older code no longer fits."""
+    """Send a new code to the proposed contact; the older code no longer fits."""
     contact = people.contacts.by_id(contact_id, person.id)
     if contact is None or contact.state != "proposed":
         return Gone()
     refused = _may_send(person.id, {contact.kind: contact.value}, browser, now)
     if refused:
         return refused
-    _send_code(contact, person.preferred_language(browser.language), now)
-    audit_log.record_event(
-        "contact_proposed",
-        now=now,
-        person_id=person.id,
-        outcome="again",
-        browser=browser,
-        kind=contact.kind,
-        contact=contact.masked,
-    )
+    _send_code(person, contact, browser, now, "again")
     return Done(masked=contact.masked)
 
 
 def joins_the_first(kind: str, *, person: people.PersonFacts, session_id: int, now: datetime) -> bool:
-    """Whether a contact of that kind, entered and proved now, would count at once beside the one that does."""
+    """Tell whether a contact of that kind, entered and proved now, would count at once beside the one that does."""
     wait = settings.MASSAR.contact_wait
     return people.contacts.would_join(person.id, kind, session_id=session_id, now=now, wait=wait)
 
 
 def resend_at(contact: people.ContactFacts, *, now: datetime) -> datetime:
-    """From when the resend button works: a minute from now at most, whatever a clock did when the code was sent."""
+    """Return from when the resend button works: a minute from now at most, whatever a clock did when the code was sent."""
     return min(contact.code_sent_at or contact.proposed_at, now) + RESEND_AFTER
 
 
@@ -233,7 +218,7 @@ class ToPutRight:
 
 
 def to_put_right(*, person: people.PersonFacts, now: datetime) -> ToPutRight:
-    """What the banner says, until it is put right."""
+    """Return what the banner says, until it is put right."""
     held = [c for c in people.contacts.of_person(person.id, now) if c.receives(now)]
     return ToPutRight(not held, tuple(c.masked for c in held if c.bounced_at))
 
@@ -249,7 +234,7 @@ class KindOfContact:
 
 
 def standing(*, person: people.PersonFacts, now: datetime) -> list[KindOfContact]:
-    """E-mail and phone, in this order. A proposal whose code ran out long ago is not shown any more."""
+    """Return e-mail and phone, in this order. A proposal whose code ran out long ago is not shown any more."""
     held = people.contacts.of_person(person.id, now)
     return [_standing(kind, [c for c in held if c.kind == kind], now) for kind in ("email", "phone")]
 

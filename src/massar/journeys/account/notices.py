@@ -1,8 +1,8 @@
-"""Telling the owner: every proved contact and the institution mailbox hear of what changed (NIST SP 800-63B-4 §4.6)."""
+"""Telling the owner: each proved contact and the institution mailbox hear of changes (NIST SP 800-63B-4 §4.6)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -26,12 +26,16 @@ def tell(
     about: people.ContactFacts | None = None,
     counts_from: datetime | None = None,
     dropped: Sequence[people.ContactFacts] = (),
+    cancel_url: Callable[[str], str] | None = None,
 ) -> None:
-    """One notice to each address of the person, inside the transaction of the event.
+    """Send one notice to each address of the person, inside the transaction of the event.
 
-    besides: a contact left out. dropped: contacts that a recovery has cancelled.
+    Who adds and takes back without end causes no SMS without end: past the account's limit the mails alone tell it.
 
-    Who adds and takes back without end causes no SMS without end: past the account's budget the mails alone tell it.
+    Args:
+        besides: a contact left out.
+        dropped: contacts that a recovery has cancelled.
+        cancel_url: makes the address of the page that takes the change back, from the token for it.
     """
     language = person.preferred_language(browser.language)
     values = {
@@ -44,12 +48,9 @@ def tell(
         "host": settings.MASSAR.address,
         "help": settings.MASSAR.help_contact,
     }
-    link = _cancel_url(about, counts_from) if about and counts_from else ""
-    receivers = [("email", person.login)]
-    receivers += [
-        (c.kind, c.value) for c in people.contacts.of_person(person.id, now) if c.receives(now) and c.id != besides
-    ]
-    for kind, to in receivers:
+    link = cancel_url(cancel_token(about.id, person.id, counts_from)) if cancel_url and about and counts_from else ""
+    held = [c for c in people.contacts.of_person(person.id, now) if c.receives(now) and c.id != besides]
+    for kind, to in [("email", person.login), *((c.kind, c.value) for c in held)]:
         channel = "sms" if kind == "phone" else "email"
         if channel == "sms" and limits.consume([limits.rate_limits.NOTICE_SMS.bucket(person.id)], now=now):
             continue
@@ -67,22 +68,16 @@ def tell(
 
 
 def cancel_token(contact_id: int, person_id: int, ends: datetime) -> str:
-    """What the link in the notice carries. It can take back this one contact change and nothing else."""
-    end = int(ends.timestamp())
-    return (
-        f"{contact_id}-{person_id}-{end}-{encryption.browser_keys().sign('cancel-contact', contact_id, person_id, end)}"
-    )
+    """Make what the link in the notice carries. It can take back this one contact change and nothing else."""
+    named = (contact_id, person_id, int(ends.timestamp()))
+    return "-".join(map(str, (*named, encryption.browser_keys().sign("cancel-contact", *named))))
 
 
 def read_cancel_token(token: str, *, now: datetime) -> tuple[int, int] | None:
-    """(contact, person) of a genuine token whose change still waits; None otherwise."""
+    """Return (contact, person) of a genuine token whose change still waits; None otherwise."""
     parts = token.split("-")
     if len(parts) != 4 or not token.isascii() or not all(p.isdecimal() and len(p) < 19 for p in parts[:3]):
         return None
     contact_id, person_id, end = map(int, parts[:3])
     genuine = encryption.browser_keys().verify(parts[3], "cancel-contact", contact_id, person_id, end)
     return (contact_id, person_id) if genuine and end > now.timestamp() else None
-
-
-def _cancel_url(about: people.ContactFacts, counts_from: datetime) -> str:
-    return f"{settings.MASSAR.public_url}/contacts/cancel/{cancel_token(about.id, about.person_id, counts_from)}/"

@@ -14,13 +14,14 @@ from massar.domain.sessions.api import TrustedDevice
 
 def buckets_for(typed: str, person: PersonFacts | None, device: TrustedDevice | None) -> list[limits.Bucket]:
     """A known device has a limit of its own. All others share the account's; an unknown account has one too."""
+    rates = limits.rate_limits
     if device:
-        return [limits.rate_limits.SIGN_IN_DEVICE.bucket(device.person_id, device.nonce)]
+        return [rates.SIGN_IN_DEVICE.bucket(device.person_id, device.nonce)]
     owner = ("person", person.id) if person else ("nobody", _whole_address(typed))
     return [
-        limits.rate_limits.SIGN_IN_TYPED.bucket(typed),
-        limits.rate_limits.SIGN_IN_ACCOUNT.bucket(*owner),
-        limits.rate_limits.SIGN_IN_CONSECUTIVE.bucket(*owner),
+        rates.SIGN_IN_TYPED.bucket(typed),
+        rates.SIGN_IN_ACCOUNT.bucket(*owner),
+        rates.SIGN_IN_CONSECUTIVE.bucket(*owner),
     ]
 
 
@@ -38,7 +39,7 @@ def _whole_address(typed: str) -> str:
 def reserve(
     typed: str, person: PersonFacts | None, device: TrustedDevice | None, *, now: datetime
 ) -> tuple[list[limits.Bucket], limits.RateLimited | None]:
-    """Reserves before anything is verified. A known device whose limit is spent falls to the shared one."""
+    """Consume before anything is verified. A known device whose limit is spent falls to the shared one."""
     buckets = buckets_for(typed, person, device)
     refused = limits.consume(buckets, now=now)
     if refused and device:
@@ -47,19 +48,13 @@ def reserve(
     return buckets, refused
 
 
-def proven(person: PersonFacts, buckets: list[limits.Bucket], *, now: datetime) -> None:
-    """The owner was here: what was reserved comes back, and the count of consecutive failures starts anew."""
+def proven(buckets: list[limits.Bucket], *, now: datetime) -> None:
+    """Refund what was reserved, for the owner was here; the count of consecutive failures starts anew."""
     consecutive = [d for d in buckets if d.limit is limits.rate_limits.SIGN_IN_CONSECUTIVE]
     limits.refund([d for d in buckets if d not in consecutive], reset=consecutive, now=now)
 
 
 def recovered(person: PersonFacts) -> None:
-    """A completed recovery resets the account's limits: who proved to be the owner is not kept waiting."""
-    limits.reset(
-        [
-            limits.rate_limits.SIGN_IN_ACCOUNT.bucket("person", person.id),
-            limits.rate_limits.SIGN_IN_CONSECUTIVE.bucket("person", person.id),
-            limits.rate_limits.SIGN_IN_TYPED.bucket(person.login),
-            limits.rate_limits.SIGN_IN_TYPED.bucket(person.login.partition("@")[0]),
-        ]
-    )
+    """Reset the account's limits after a recovery: who proved to be the owner is not kept waiting."""
+    short = person.login.partition("@")[0]
+    limits.reset([*buckets_for(person.login, person, None), limits.rate_limits.SIGN_IN_TYPED.bucket(short)])

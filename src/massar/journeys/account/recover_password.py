@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
-from massar.core import phone, text
+from massar.core import text
 from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
@@ -25,8 +25,9 @@ from massar.domain.delivery import api as delivery
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
+from massar.journeys.account import edit_profile
 from massar.journeys.messages import sms_budget
-from massar.journeys.outcomes import Done, TooManyAttempts
+from massar.journeys.outcomes import Done, Problem, TooManyAttempts
 
 QUEUE_LONGEST = timedelta(minutes=45)  # after that the person has gone: nothing is issued or sent
 POSTPONED = timedelta(minutes=2)  # at least, while the country's SMS are spent: a long queue must not turn in place
@@ -35,15 +36,16 @@ POSTPONED = timedelta(minutes=2)  # at least, while the country's SMS are spent:
 def ask(
     *, typed_login: str, channel: str, typed_contact: str, ask_id: str, browser: Browser, now: datetime
 ) -> Done | TooManyAttempts:
-    """Stores what was typed, encrypted. The same work and the same answer whatever it was; nothing is looked up.
+    """Store what was typed, encrypted. The same work and the same answer whatever it was; nothing is looked up.
 
-    Budget and row are one commit: who reads "asked" is answered, whatever dies. Wait only speaks of the network's own
+    Budget and row are one commit: who reads "asked" is answered, whatever dies. TooManyAttempts only speaks of the network's own
     budget, or of this browser's, which know nothing of what was typed.
     """
+    contact = edit_profile.read_contact(channel, typed_contact)
     asked = delivery.RecoveryForm(
         login=text.login(typed_login) or "",
         channel=channel,
-        contact=canonical_contact(channel, typed_contact) or "",
+        contact="" if isinstance(contact, Problem) else contact,
         language=browser.language,
         network=browser.network,
         browser=browser.label,
@@ -73,31 +75,23 @@ def _reserve(browser: Browser, now: datetime) -> tuple[list[limits.Bucket], limi
     return buckets, refused
 
 
-def _hourly(limit: limits.RateLimit) -> limits.RateLimit:
-    return limits.rate_limits.hourly(limit, settings.MASSAR.recoveries_per_hour)
+@dataclass(frozen=True)
+class _Sending:
+    """The message that a request leads to. `again`: beyond the limits of new secrets, so with the `running` one, if any."""
 
-
-def canonical_contact(channel: str, typed: str) -> str | None:
-    """The typed contact as stored contacts are, or None if it can't be one."""
-    if channel == "email":
-        return text.email(typed)
-    try:
-        return phone.mobile(typed, settings.MASSAR.phone_countries, settings.MASSAR.mobile_ranges)
-    except phone.BadPhone:
-        return None
+    contact: people.ContactFacts
+    known: bool
+    again: bool = False
+    running: credentials.temporary.Running | None = None
 
 
 @dataclass(frozen=True)
 class _Judged:
-    """What a request leads to. `contact` only when a message is to be sent; `again`: beyond the budget of new secrets,
-    so with the one that is `running`, if any is."""
+    """What a request leads to."""
 
     person: people.PersonFacts | None
     outcome: str
-    contact: people.ContactFacts | None = None
-    known: bool = False
-    again: bool = False
-    running: credentials.temporary.Running | None = None
+    sending: _Sending | None = None
 
 
 class _Later(Exception):
@@ -111,8 +105,8 @@ class _Later(Exception):
         self.until, self.judged = until, judged
 
 
-def answer(claimed, *, now: datetime) -> str:
-    """Answers one claimed request, in one transaction. Returns what was done, for the worker's log: no person, no contact.
+def answer(claimed: delivery.requests.ClaimedRequest, *, now: datetime) -> str:
+    """Answer one claimed request, in one transaction. Returns what was done, for the worker's log: no person, no contact.
 
     Where the country's SMS are spent, or the contact has just been written to, it waits while there is time.
     """
@@ -127,7 +121,7 @@ def answer(claimed, *, now: datetime) -> str:
         return "postponed"
 
 
-def meet_fault(claimed, fault: str, *, now: datetime) -> None:
+def meet_fault(claimed: delivery.requests.ClaimedRequest, fault: str, *, now: datetime) -> None:
     """Have a request whose answer met a fault of ours answered later, or end it after the last try."""
     if claimed.tries < delivery.requests.MOST_TRIES:
         delivery.requests.retry_later(claimed, fault, now=now)
@@ -136,7 +130,7 @@ def meet_fault(claimed, fault: str, *, now: datetime) -> None:
 
 
 @transaction.atomic
-def _give_up(claimed, fault: str, now: datetime) -> str:
+def _give_up(claimed: delivery.requests.ClaimedRequest, fault: str, now: datetime) -> str:
     if not delivery.requests.fail(claimed, now=now, fault=fault):
         return "lost"
     audit_log.record_event("recovery_asked", now=now, outcome="fault")
@@ -145,7 +139,7 @@ def _give_up(claimed, fault: str, now: datetime) -> str:
 
 
 @transaction.atomic
-def _answer(claimed, now: datetime) -> str:
+def _answer(claimed: delivery.requests.ClaimedRequest, now: datetime) -> str:
     asked = claimed.form
     end = delivery.requests.fail if asked is None else delivery.requests.finish
     if not end(claimed, now=now):
@@ -154,39 +148,35 @@ def _answer(claimed, now: datetime) -> str:
         audit_log.record_event("recovery_asked", now=now, outcome="unreadable")
         return "unreadable"
     judged = _judge(asked, claimed.created_at, now)
-    _tell(asked, judged, now)
-    if judged.contact:
-        _send(judged, asked, now)
+    _record(asked, judged, now)
+    if judged.sending and judged.person:
+        _send(judged.person, judged.sending, asked, now)
     return judged.outcome
 
 
 @transaction.atomic
-def _end_unsent(claimed, judged: _Judged, now: datetime) -> str:
+def _end_unsent(claimed: delivery.requests.ClaimedRequest, judged: _Judged, now: datetime) -> str:
     if not delivery.requests.finish(claimed, now=now):
         return "lost"
-    _tell(claimed.form, judged, now)
+    if claimed.form:
+        _record(claimed.form, judged, now)
     return judged.outcome
 
 
-def _tell(asked, judged: _Judged, now: datetime) -> None:
-    browser = Browser(
-        network=asked.network,
-        label=asked.browser,
-        trusted_devices=asked.trusted_devices,
-        recovery_browser=asked.recovery_browser,
-        language=asked.language,
-    )
+def _record(asked: delivery.RecoveryForm, judged: _Judged, now: datetime) -> None:
+    person_id = judged.person.id if judged.person else None
+    browser = Browser(network=asked.network, label=asked.browser)
     audit_log.record_event(
         "recovery_asked",
         now=now,
-        person_id=judged.person and judged.person.id,
+        person_id=person_id,
         outcome=judged.outcome,
         browser=browser,
         channel=asked.channel,
     )
 
 
-def _judge(asked, asked_at: datetime, now: datetime) -> _Judged:
+def _judge(asked: delivery.RecoveryForm, asked_at: datetime, now: datetime) -> _Judged:
     person = people.directory.by_login(asked.login)
     if person is None:
         return _Judged(None, "unknown")
@@ -198,32 +188,36 @@ def _judge(asked, asked_at: datetime, now: datetime) -> _Judged:
         return _Judged(person, "disabled")
     kind = "email" if asked.channel == "email" else "phone"
     contact = people.contacts.matching(person.id, kind, asked.contact, now)
-    if contact is None:
-        return _wrong_contact(person, asked, now)
-    return _way_to_send(person, contact, asked, asked_at, now)
-
-
-def _wrong_contact(person, asked, now: datetime) -> _Judged:
-    """Counted against network and browser, never against the account; it only changes the word in the audit log."""
+    if contact:
+        return _find_a_way(person, contact, asked, asked_at, now)
+    # Counted against network and browser, never against the account; it only changes the word in the audit log.
     guesses = [
         limits.rate_limits.GUESS_NETWORK.bucket(person.id, asked.network),
         limits.rate_limits.GUESS_BROWSER.bucket(asked.recovery_browser),
     ]
-    return _Judged(person, "guesses_spent") if limits.consume(guesses, now=now) else _Judged(person, "no_match")
+    spent = limits.consume(guesses, now=now)
+    return _Judged(person, "guesses_spent") if spent else _Judged(person, "no_match")
 
 
-def _way_to_send(person, contact, asked, asked_at: datetime, now: datetime) -> _Judged:
-    """Which budget gives the message. Raises _Later where none does, and nothing has been sent since it was asked for."""
+def _find_a_way(
+    person: people.PersonFacts,
+    contact: people.ContactFacts,
+    asked: delivery.RecoveryForm,
+    asked_at: datetime,
+    now: datetime,
+) -> _Judged:
+    """Find the limit that gives the message. Raises _Later where none does, and nothing was sent since it was asked for."""
     people.contacts.lock(person.id)  # requests answered side by side still leave two secrets alive at most
     owner = (person.id, contact.kind, contact.value)
     if asked.recovery_browser and limits.consume(
         [limits.rate_limits.ASK_GAP.bucket(asked.recovery_browser, *owner)], now=now
     ):
         return _Judged(person, "too_often")
-    device = _known_device(person, asked, now)
-    for buckets in _budgets_of_new_secrets(device, owner):
+    since = credentials.passwords.stored(person.id).devices_since
+    device = sessions.devices.find(asked.trusted_devices, person.id, now=now, not_before=since)
+    for buckets in _limits_of_new_secrets(device, owner):
         if limits.consume(buckets, now=now) is None:
-            return _Judged(person, "sent", contact, known=device is not None)
+            return _Judged(person, "sent", _Sending(contact, device is not None))
     found = credentials.temporary.running(person.id, contact.id, now=now)
     if found and found.issued_at > asked_at:  # one message answers all who waited for it
         if found.expires_at is not None:
@@ -232,24 +226,20 @@ def _way_to_send(person, contact, asked, asked_at: datetime, now: datetime) -> _
     refused = limits.consume([limits.rate_limits.SEND_AGAIN.bucket(*owner)], now=now)
     if refused:
         raise _Later(refused.until, _Judged(person, "too_often"))
-    return _Judged(person, "sent_again", contact, known=device is not None, again=True, running=found)
+    return _Judged(person, "sent_again", _Sending(contact, device is not None, again=True, running=found))
 
 
-def _known_device(person, asked, now: datetime):
-    since = credentials.passwords.stored(person.id).devices_since
-    return sessions.devices.find(asked.trusted_devices, person.id, now=now, not_before=since)
-
-
-def _budgets_of_new_secrets(device, owner: tuple) -> list[list[limits.Bucket]]:
+def _limits_of_new_secrets(
+    device: sessions.TrustedDevice | None, owner: tuple[int, str, str]
+) -> list[list[limits.Bucket]]:
     """A known device's own first: what strangers spend is not his."""
-    shared = [_hourly(limits.rate_limits.SEND_HOUR).bucket(*owner), limits.rate_limits.SEND_DAY.bucket(*owner)]
-    if device is None:
-        return [shared]
-    mine = (device.nonce, *owner)
-    return [
-        [_hourly(limits.rate_limits.SEND_DEVICE_HOUR).bucket(*mine), limits.rate_limits.SEND_DEVICE_DAY.bucket(*mine)],
-        shared,
-    ]
+    rates, per_hour = limits.rate_limits, settings.MASSAR.recoveries_per_hour
+
+    def of(hour: limits.RateLimit, day: limits.RateLimit, *whose: int | str) -> list[limits.Bucket]:
+        return [rates.hourly(hour, per_hour).bucket(*whose), day.bucket(*whose)]
+
+    shared = of(rates.SEND_HOUR, rates.SEND_DAY, *owner)
+    return [of(rates.SEND_DEVICE_HOUR, rates.SEND_DEVICE_DAY, device.nonce, *owner), shared] if device else [shared]
 
 
 def _lifetime(channel: str) -> timedelta:
@@ -257,59 +247,39 @@ def _lifetime(channel: str) -> timedelta:
 
 
 def longest(channel: str) -> timedelta:
-    """From asking until nothing of it can be of use: the wait, the hand-over, the life of the secret. channel: 'email', 'sms'."""
+    """Return the time from asking until nothing of it can be of use: the wait, the hand-over, the life of the secret."""
     return QUEUE_LONGEST + 2 * _lifetime(channel)
 
 
-def _send(judged: _Judged, asked, now: datetime) -> None:
-    """The secret, its message and the audit log row: one commit with the end of the request. Raises _Later."""
-    found = judged.running
-    if found is None:
-        _issue(judged, asked, now)
-    elif found.expires_at is None:
+def _send(person: people.PersonFacts, sending: _Sending, asked: delivery.RecoveryForm, now: datetime) -> None:
+    """Write the secret and its message: one commit with the end of the request. Raises _Later."""
+    channel, found = "sms" if sending.contact.kind == "phone" else "email", sending.running
+    if found and found.expires_at is None:
         return  # its message is still to leave
+    if found:
+        secret, temporary_id = (
+            found.secret,
+            credentials.temporary.share(found, recovery_browser=asked.recovery_browser, sent_at=now),
+        )
     else:
-        temporary_id = credentials.temporary.share(found, recovery_browser=asked.recovery_browser, sent_at=now)
-        _put(judged, asked, temporary_id, found.secret, now, expires_at=found.expires_at)
-    refused = _charge(judged, now) if judged.contact.kind == "phone" else None
-    if refused:
-        # A long queue must not turn in place.
-        raise _Later(max(refused.until, now + POSTPONED), _Judged(judged.person, "over_budget"))
-
-
-def _charge(judged: _Judged, now: datetime) -> limits.RateLimited | None:
-    """Recovery's reserve is for new secrets: what strangers have sent again to one phone takes it from nobody."""
-    return sms_budget.take(1, now=now) if judged.again else sms_budget.take_for_recovery(now=now)
-
-
-def _issue(judged: _Judged, asked, now: datetime) -> None:
-    channel = "sms" if judged.contact.kind == "phone" else "email"
-    temporary_id, secret = credentials.temporary.issue(
-        judged.person.id,
-        channel=channel,
-        contact_id=judged.contact.id,
-        recovery_browser=asked.recovery_browser,
-        known=judged.known,
-        now=now,
-    )
-    _put(judged, asked, temporary_id, secret, now)
-
-
-def _put(
-    judged: _Judged, asked, temporary_id: int, secret: str, now: datetime, expires_at: datetime | None = None
-) -> None:
-    person, contact = judged.person, judged.contact
-    channel = "sms" if contact.kind == "phone" else "email"
+        temporary_id, secret = credentials.temporary.issue(
+            person.id,
+            channel=channel,
+            contact_id=sending.contact.id,
+            recovery_browser=asked.recovery_browser,
+            known=sending.known,
+            now=now,
+        )
     lifetime = _lifetime(channel)
     delivery.outbox.put(
         purpose="temporary_password",
         channel=channel,
         language=person.preferred_language(asked.language),
         person_id=person.id,
-        to=contact.value,
+        to=sending.contact.value,
         temporary_id=temporary_id,
         lifetime=lifetime,
-        expires_at=expires_at,
+        expires_at=found.expires_at if found else None,
         now=now,
         within=QUEUE_LONGEST + lifetime,
         priority=1,
@@ -320,3 +290,9 @@ def _put(
             "help": settings.MASSAR.help_contact,
         },
     )
+    if channel == "email":
+        return
+    # Recovery's reserve is for new secrets: what strangers have sent again to one phone takes it from nobody.
+    refused = sms_budget.take(1, now=now) if sending.again else sms_budget.take_for_recovery(now=now)
+    if refused:  # a long queue must not turn in place
+        raise _Later(max(refused.until, now + POSTPONED), _Judged(person, "over_budget"))

@@ -8,6 +8,7 @@ typed login and password
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
@@ -25,12 +26,36 @@ from massar.journeys.account import password_limits
 from massar.journeys.outcomes import (
     MustChangePassword,
     Overloaded,
+    Problem,
+    Problems,
     SecretExpired,
     SessionOpened,
     TooManyAttempts,
     WrongSecret,
 )
 from massar.journeys.sso import log_out_of_sites
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """Who may be meant, and which browser tries it when."""
+
+    person: people.PersonFacts | None
+    stored: credentials.StoredPassword
+    browser: Browser
+    now: datetime
+
+    def device(self) -> sessions.TrustedDevice | None:
+        if self.person is None:
+            return None
+        since = self.stored.devices_since
+        return sessions.devices.find(self.browser.trusted_devices, self.person.id, now=self.now, not_before=since)
+
+    def record_refusal(self, outcome: str) -> None:
+        person_id = self.person.id if self.person else None
+        audit_log.record_event(
+            "sign_in_refused", now=self.now, person_id=person_id, outcome=outcome, browser=self.browser
+        )
 
 
 def enter(
@@ -41,59 +66,53 @@ def enter(
     now: datetime,
     earlier: sessions.SessionFacts | None = None,
 ) -> SessionOpened | MustChangePassword | WrongSecret | SecretExpired | TooManyAttempts | Overloaded:
-    """Judges what was typed on the sign-in page. Nothing tells an unknown account from a wrong password.
+    """Judge what was typed on the sign-in page. Nothing tells an unknown account from a wrong password.
 
     earlier: the session this browser has; its own person's sign-in renews it, another's leaves it to the caller.
     """
     login = text.login(typed_login) or ""
     person = people.directory.by_login(login)
-    stored = credentials.passwords.stored(person.id if person else None)
+    attempt = _Attempt(person, credentials.passwords.stored(person.id if person else None), browser, now)
     secret = policy.canonical_temporary(password)
     if secret is not None:
-        return _enter_with_code(person, stored, secret, browser, now)
-    return _enter_with_password(login or typed_login, person, stored, password, browser, earlier, now)
+        return _enter_with_temporary(attempt, secret)
+    return _enter_with_password(attempt, login or typed_login, password, earlier)
 
 
-def _enter_with_password(login, person, stored, password, browser, earlier, now):
-    device = _known_device(person, stored, browser, now)
-    buckets, refused = password_limits.reserve(login, person, device, now=now)
+def _enter_with_password(
+    attempt: _Attempt, login: str, password: str, earlier: sessions.SessionFacts | None
+) -> SessionOpened | WrongSecret | TooManyAttempts | Overloaded:
+    person, device = attempt.person, attempt.device()
+    buckets, refused = password_limits.reserve(login, person, device, now=attempt.now)
     if refused:
-        audit_log.record_event(
-            "sign_in_refused", now=now, person_id=person and person.id, outcome="wait", browser=browser
-        )
+        attempt.record_refusal("wait")
         return TooManyAttempts(refused.until)
     try:
         typed = policy.strip_invisible(policy.canonical(password))
-        right = credentials.passwords.is_right(typed, stored, known=device is not None)
+        right = credentials.passwords.is_right(typed, attempt.stored, known=device is not None)
     except credentials.Busy:
-        limits.refund(buckets, now=now)
+        limits.refund(buckets, now=attempt.now)
         return Overloaded()
-    if not (right and person.active):
-        audit_log.record_event(
-            "sign_in_refused", now=now, person_id=person and person.id, outcome="wrong", browser=browser
-        )
+    if person is None or not right or not person.active:
+        attempt.record_refusal("wrong")
         return WrongSecret()
-    _refresh_hash(person, stored, typed)
-    return _open_session(person, stored, buckets, browser, earlier, now)
-
-
-def _refresh_hash(person, stored, typed: str) -> None:
-    """Today's parameters, when there is time for it; if not, at the next sign-in."""
-    if not credentials.hashing.needs_rehash(stored.phc):
-        return
-    with contextlib.suppress(credentials.Busy):
-        credentials.passwords.rehash(person.id, credentials.hashing.hash_password(typed), stored)
+    if credentials.hashing.needs_rehash(attempt.stored.phc):
+        with contextlib.suppress(credentials.Busy):  # then at the next sign-in
+            credentials.passwords.rehash(person.id, credentials.hashing.hash_password(typed), attempt.stored)
+    return _open_after_password(attempt, person, buckets, earlier)
 
 
 @transaction.atomic
-def _open_session(person, stored, buckets, browser, earlier, now) -> SessionOpened | WrongSecret:
+def _open_after_password(
+    attempt: _Attempt, person: people.PersonFacts, buckets: list[limits.Bucket], earlier: sessions.SessionFacts | None
+) -> SessionOpened | WrongSecret:
     people.contacts.lock(person.id)
-    if not credentials.passwords.unchanged(person.id, stored):  # another was saved while this one was verified
-        audit_log.record_event("sign_in_refused", now=now, person_id=person.id, outcome="wrong", browser=browser)
+    if not credentials.passwords.unchanged(person.id, attempt.stored):  # another was saved while this was verified
+        attempt.record_refusal("wrong")
         return WrongSecret()
-    password_limits.proven(person, buckets, now=now)
-    credentials.temporary.end_those_of_browser(person.id, browser.recovery_browser, now=now)
-    return open_session(person, how="password", browser=browser, now=now, earlier=earlier)
+    password_limits.proven(buckets, now=attempt.now)
+    credentials.temporary.end_those_of_browser(person.id, attempt.browser.recovery_browser, now=attempt.now)
+    return open_session(person, how="password", browser=attempt.browser, now=attempt.now, earlier=earlier)
 
 
 def open_session(
@@ -104,93 +123,80 @@ def open_session(
     now: datetime,
     earlier: sessions.SessionFacts | None = None,
 ) -> SessionOpened:
-    """A full session, new or the person's `earlier` one renewed, and a fresh device entry, inside the caller's transaction."""
+    """Open a full session, or renew the person's `earlier` one, and remember the device, in the caller's transaction."""
     if browser.language and browser.language != person.language:
         people.directory.set_language(person.id, browser.language)
-    session_id, cookie = _renewed(person, earlier, how, browser, now) or _opened(person, how, browser, now)
+    cookie = None
+    if earlier and earlier.person_id == person.id:
+        session_id, cookie = earlier.id, sessions.signed_in.renew(earlier, how=how, browser=browser, now=now)
+    if cookie is None:
+        # What gives way ends like any other session: nobody may keep a site open by signing in ten times more.
+        session_id, cookie, gave_way = sessions.signed_in.open_for(person.id, how=how, browser=browser, now=now)
+        log_out_of_sites.end_grants_and_notify(person, gave_way, now=now)
     audit_log.record_event("sign_in", now=now, person_id=person.id, session_id=session_id, outcome=how, browser=browser)
     devices = sessions.devices.remember(browser.trusted_devices, person.id, now=now)
     return SessionOpened(person, session_id, cookie, devices)
 
 
-def _renewed(person, earlier, how, browser, now) -> tuple[int, str] | None:
-    if earlier is None or earlier.person_id != person.id:
-        return None
-    cookie = sessions.signed_in.renew(earlier, how=how, browser=browser, now=now)
-    return (earlier.id, cookie) if cookie else None
-
-
-def _opened(person, how, browser, now) -> tuple[int, str]:
-    """What gives way ends like any other session: nobody may keep a site open by signing in ten times more."""
-    session_id, cookie, gave_way = sessions.signed_in.open_for(person.id, how=how, browser=browser, now=now)
-    log_out_of_sites.end_grants_and_notify(person, gave_way, now=now)
-    return session_id, cookie
-
-
-def _enter_with_code(person, stored, secret, browser, now):
+def _enter_with_temporary(
+    attempt: _Attempt, secret: str
+) -> MustChangePassword | WrongSecret | SecretExpired | Overloaded:
     try:  # the same one hash as any other try; its answer has no say here
-        credentials.passwords.is_right(secret, stored, known=False)
+        credentials.passwords.is_right(secret, attempt.stored, known=False)
     except credentials.Busy:
         return Overloaded()
-    match = _counted(person, secret, browser, now)
-    if isinstance(match, (WrongSecret, SecretExpired)):
-        return match
-    return _claim(person, match.id, browser, now)
+    found = _count_and_match(attempt, secret)
+    return _claim(attempt, *found) if isinstance(found, tuple) else found
 
 
 @transaction.atomic(savepoint=False)
-def _counted(person, secret, browser, now) -> credentials.temporary.Match | WrongSecret | SecretExpired:
-    """The try is counted and told in one commit, and nothing is answered before it: no clock tells where a code lives."""
-    match = credentials.temporary.match(
-        person.id if person else None, secret, recovery_browser=browser.recovery_browser, now=now
-    )
-    if match is not None and person.active and not match.late:
-        return match
-    late = match is not None and person.active
-    audit_log.record_event(
-        "sign_in_refused",
-        now=now,
-        person_id=person and person.id,
-        outcome="late_code" if late else "wrong_code",
-        browser=browser,
-    )
-    return SecretExpired() if late else WrongSecret()
+def _count_and_match(attempt: _Attempt, secret: str) -> tuple[people.PersonFacts, int] | WrongSecret | SecretExpired:
+    """Count the try and judge it in one commit, before anything is answered: no clock tells where a secret lives.
+
+    Returns the person and the id of the temporary password where it is right.
+    """
+    person, asked = attempt.person, attempt.browser.recovery_browser
+    match = credentials.temporary.match(person.id if person else None, secret, recovery_browser=asked, now=attempt.now)
+    if match is None or person is None or not person.active:
+        attempt.record_refusal("wrong_code")
+        return WrongSecret()
+    if match.late:
+        attempt.record_refusal("late_code")
+        return SecretExpired()
+    return person, match.id
 
 
 @transaction.atomic
-def _claim(person, temporary_id, browser, now) -> MustChangePassword | SecretExpired:
+def _claim(attempt: _Attempt, person: people.PersonFacts, temporary_id: int) -> MustChangePassword | SecretExpired:
     people.contacts.lock(person.id)  # two secrets claimed at once still leave one change session
-    delivery.outbox.used(person.id, "temporary_password", temporary_id=temporary_id, now=now)
-    claim = credentials.temporary.claim(temporary_id, now=now)
+    delivery.outbox.used(person.id, "temporary_password", temporary_id=temporary_id, now=attempt.now)
+    claim = credentials.temporary.claim(temporary_id, now=attempt.now)
     if claim is None:
         return SecretExpired()
-    cookie = sessions.changing.open_for(person.id, temporary_id=temporary_id, claim=claim, now=now)
-    audit_log.record_event("temporary_accepted", now=now, person_id=person.id, browser=browser)
+    cookie = sessions.changing.open_for(person.id, temporary_id=temporary_id, claim=claim, now=attempt.now)
+    audit_log.record_event("temporary_accepted", now=attempt.now, person_id=person.id, browser=attempt.browser)
     return MustChangePassword(person, cookie)
 
 
-def _known_device(person, stored, browser, now):
-    if person is None:
-        return None
-    return sessions.devices.find(browser.trusted_devices, person.id, now=now, not_before=stored.devices_since)
-
-
 def prove_again(
-    *, person: people.PersonFacts, password: str, browser: Browser, now: datetime
-) -> WrongSecret | TooManyAttempts | Overloaded | None:
-    """A signed-in person types the password again before something sensitive. None: it was right."""
-    stored = credentials.passwords.stored(person.id)
-    device = _known_device(person, stored, browser, now)
-    buckets, refused = password_limits.reserve(person.login, person, device, now=now)
+    *, person: people.PersonFacts, password: str, field: str = "password", browser: Browser, now: datetime
+) -> Problems | TooManyAttempts | Overloaded | None:
+    """Judge the password that a signed-in person types again before something sensitive. None: it was right.
+
+    field: where it was typed, for the problem.
+    """
+    attempt = _Attempt(person, credentials.passwords.stored(person.id), browser, now)
+    buckets, refused = password_limits.reserve(person.login, person, attempt.device(), now=now)
     if refused:
         return TooManyAttempts(refused.until)
     try:
-        right = credentials.passwords.is_right(policy.strip_invisible(policy.canonical(password)), stored, known=True)
+        typed = policy.strip_invisible(policy.canonical(password))
+        right = credentials.passwords.is_right(typed, attempt.stored, known=True)
     except credentials.Busy:
         limits.refund(buckets, now=now)
         return Overloaded()
     if not right:
         audit_log.record_event("proof_refused", now=now, person_id=person.id, browser=browser)
-        return WrongSecret()
-    password_limits.proven(person, buckets, now=now)
+        return Problems({field: [Problem("password_wrong")]})
+    password_limits.proven(buckets, now=now)
     return None

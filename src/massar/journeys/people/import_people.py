@@ -8,7 +8,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
-from massar.core import normalize, phone, text
+from massar.core import normalize, text
 from massar.core.audit import api as audit_log
 from massar.domain.credentials import api as credentials
 from massar.domain.people import api as people
@@ -38,7 +38,7 @@ class NewPerson:
 
 @transaction.atomic
 def add(new: NewPerson, *, now: datetime) -> Done | Problems:
-    """Adds a person with an initial password that keeps the rules. Nothing is written when something is wrong."""
+    """Add a person with an initial password that keeps the rules. Nothing is written when something is wrong."""
     problems, login, contacts = _read(new)
     if problems:
         return Problems(problems)
@@ -55,10 +55,11 @@ def add(new: NewPerson, *, now: datetime) -> Done | Problems:
         contact = people.contacts.propose(person_id, kind, value, now=now)
         people.contacts.prove(contact.id, person_id, now=now, wait=now - now)
     if new.password:
-        wrong = _judged(person_id, new.password, now)
+        person = people.directory.by_id(person_id)
+        wrong = change_password.broken_rules(new.password, person, now) if person else []
         if wrong:
             transaction.set_rollback(True)
-            return wrong
+            return Problems({"password": wrong})
         credentials.passwords.save(
             person_id, credentials.hashing.hash_password(policy.canonical(new.password)), now=now
         )
@@ -66,23 +67,20 @@ def add(new: NewPerson, *, now: datetime) -> Done | Problems:
     return Done()
 
 
-def _read(new: NewPerson):
-    problems, contacts = _odd_names(new), {}
+def _read(new: NewPerson) -> tuple[dict[str, list[Problem]], str, dict[str, str]]:
+    problems = _odd_names(new)
+    contacts: dict[str, str] = {}
     login = text.login(new.login) or ""
     if "@" not in login or login.partition("@")[2] not in settings.MASSAR.institution_domains:
         problems["login"] = [Problem("login_shape")]
     elif people.directory.by_login(login):
         problems["login"] = [Problem("login_taken")]
-    if new.email:
-        address = text.email(new.email)
-        if address is None or edit_profile.is_institution_address(address):
-            problems["email"] = [Problem("email_institution" if address else "email_shape")]
-        contacts["email"] = address
-    if new.phone:
-        try:
-            contacts["phone"] = phone.mobile(new.phone, settings.MASSAR.phone_countries, settings.MASSAR.mobile_ranges)
-        except phone.BadPhone as bad:
-            problems["phone"] = [Problem(bad.reason)]
+    for kind, typed in (("email", new.email), ("phone", new.phone)):
+        read = edit_profile.read_contact(kind, typed) if typed else ""
+        if isinstance(read, Problem):
+            problems[kind] = [read]
+        elif read:
+            contacts[kind] = read
     return problems, login, contacts
 
 
@@ -93,10 +91,3 @@ def _odd_names(new: NewPerson) -> dict[str, list[Problem]]:
     odd = any(len(n) > LONGEST_NAME for n in names) or any(len(n) > 2 * LONGEST_NAME for n in school)
     odd = odd or any(normalize.is_invisible(sign) for name in (*names, *school) for sign in name)
     return {"name": [Problem("name_shape")]} if odd else {}
-
-
-def _judged(person_id: int, password: str, now: datetime) -> Problems | None:
-    person = people.directory.by_id(person_id)
-    profile = policy.PROFILES[settings.MASSAR.password_profile]
-    refusals = policy.refusals(password, facts=change_password.facts_of(person, now), profile=profile)
-    return Problems({"password": [Problem(f"rule.{r.rule}.refused", r.args) for r in refusals]}) if refusals else None

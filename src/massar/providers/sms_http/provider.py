@@ -34,7 +34,7 @@ from massar.providers.sms_http.settings import HttpSettings, judged, settings_of
 class HttpProvider(Provider):
     """One request per message, on connections that are kept while they live.
 
-    `receipts_base`: the product's public address, for call-backs; `receipts_at`: the one address for all messages,
+    `receipts_base`: the public address of the call-backs; `receipts_at`: the one address for all messages,
     for gateways that are told once where to call instead of with each message.
     """
 

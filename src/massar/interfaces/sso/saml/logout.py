@@ -147,7 +147,7 @@ def _list_sites(request: Request, requested: RequestedLogout, outcome: LogoutOut
 @require_GET
 def answer(request: Request) -> HttpResponse:
     """From the list on to the site that had asked, with the LogoutResponse that it waits for."""
-    told = cookies.read_recent_logout(request)
+    told = cookies.read_recent_logout(request, request.now)
     requester = told[0].requester if told else None
     site = settings.MASSAR.sites.by_slug.get(requester.site) if requester else None
     if told is None or requester is None or site is None or not site.slo_answers or not requester.request_id:
@@ -161,7 +161,7 @@ def answer(request: Request) -> HttpResponse:
 @require_GET
 def leave(request: Request, slug: str) -> HttpResponse:
     """To the site with a signed LogoutRequest, for a browser whose session has just ended here."""
-    told, site = cookies.read_recent_logout(request), settings.MASSAR.sites.by_slug.get(slug)
+    told, site = cookies.read_recent_logout(request, request.now), settings.MASSAR.sites.by_slug.get(slug)
     message = idp_initiated_logout.browser_request(site, told[0], now=request.now) if told and site else None
     return _carry(request, site, message, "SAMLRequest") if site and message else redirect_to("sign_in")
 
@@ -202,7 +202,7 @@ def _take_answer(request: Request, idp: IdentityProvider) -> HttpResponse:
 @require_GET
 def left(request: Request) -> HttpResponse:
     """Back from a site: onwards to the list of the sites, which shows that this one has confirmed."""
-    told = cookies.read_recent_logout(request)
+    told = cookies.read_recent_logout(request, request.now)
     if not told:
         return redirect_to("sign_in")
     response = redirect_to("password_changed" if request.signed_in else "everywhere")

@@ -12,14 +12,14 @@ from massar.journeys.sso.log_out_of_sites import RecentLogout
 
 
 def requester(leaving: RecentLogout | None) -> tuple[Site, str] | None:
-    """The site that waits for this browser, and the way there."""
+    """Return the site that waits for this browser, and the way there."""
     begun = leaving.requester if leaving else None
     site = settings.MASSAR.sites.by_slug.get(begun.site) if begun else None
-    return (site, begun.address or reverse("saml_answer")) if site else None
+    return (site, begun.address or reverse("saml_answer")) if site and begun else None
 
 
 def shown(request: Request, seen: tuple[RecentLogout, tuple[str, ...]] | None) -> list[log_out_of_sites.LogoutStatus]:
-    """The list of the sites; empty for the next person at this browser. seen: of `cookies.read_recent_logout`."""
+    """List the sites; empty for the next person at this browser. seen: of `cookies.read_recent_logout`."""
     if not seen or (request.signed_in and seen[0].person_id != request.signed_in.person.id):
         return []
     leaving, left = seen

@@ -6,6 +6,8 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from massar.domain.people.api import PersonFacts
+from massar.domain.sessions.api import ChangeFacts
 from massar.interfaces.base import cookies, form_fields, page
 from massar.interfaces.base.errors import render_error
 from massar.interfaces.base.jinja import t
@@ -14,16 +16,18 @@ from massar.interfaces.base.responses import add_retry_after, redirect_to, start
 from massar.interfaces.base.resume import remember, signed_in_only
 from massar.interfaces.web.devices import logout_status
 from massar.interfaces.web.home import sites
-from massar.interfaces.web.password.forms import Change
-from massar.interfaces.web.profile.views import undone_shown
+from massar.interfaces.web.password.forms import PasswordForm
 from massar.journeys.account import change_password as journey
 from massar.journeys.account import close_sessions, edit_profile
+from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.outcomes import Gone, Overloaded, Problems, SessionOpened, TooManyAttempts
 from massar.journeys.sso.log_out_of_sites import RecentLogout
 
+Granted = tuple[PersonFacts, ChangeFacts]
 
-def _granted(request):
-    """(person, grant) of a browser that came with a temporary password, else None."""
+
+def _granted(request: Request) -> Granted | None:
+    """Return who came with a temporary password, and for what; else None."""
     return close_sessions.may_change(cookie=cookies.CHANGE.read(request), now=request.now)
 
 
@@ -45,81 +49,80 @@ def close(request: Request) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def change(request: Request) -> HttpResponse:
-    """One form for both: a change session goes before a full one, as it is what the person just did."""
-    granted = _granted(request)
-    if not granted and not request.signed_in:
-        response = remember(request, redirect_to("sign_in"))
-        if cookies.CHANGE.read(request):
-            cookies.CHANGE.drop(response)
-            cookies.write_flash(response, "warning", "flash.sign_in_again")
-        return response
-    person = granted[0] if granted else request.signed_in.person
-    known = bool(granted and granted[1].current_right)
-    if request.method != "POST":
-        return _page(request, Change(current_known=known), person, granted)
-    form = Change(request.POST, current_known=known)
-    if not form.is_valid():
-        return _page(request, form, person, granted, status=422)
-    return _answer(request, form, person, granted, _outcome(request, form.cleaned_data, granted))
-
-
-def _outcome(request, typed: dict, granted):
-    if granted:
-        return journey.by_temporary(grant=granted[1], browser=request.browser, now=request.now, **typed)
-    signed_in = request.signed_in
-    return journey.by_owner(
-        person=signed_in.person, session_id=signed_in.session.id, browser=request.browser, now=request.now, **typed
+    """Show one form for both: a change session goes before a full one, as it is what the person just did."""
+    granted, signed_in = _granted(request), request.signed_in
+    browser, now = request.browser, request.now
+    form = PasswordForm(
+        request.POST if request.method == "POST" else None, current_known=bool(granted and granted[1].current_right)
     )
+    if not granted and not signed_in:
+        response = remember(request, redirect_to("sign_in"))
+        return _ask_to_sign_in(response) if cookies.CHANGE.read(request) else response
+    if not form.is_valid():
+        return _page(request, form, granted, status=422 if request.method == "POST" else 200)
+    if granted:
+        outcome = journey.by_temporary(grant=granted[1], browser=browser, now=now, **form.cleaned_data)
+    elif signed_in:
+        person, session_id = signed_in.person, signed_in.session.id
+        outcome = journey.by_owner(person=person, session_id=session_id, browser=browser, now=now, **form.cleaned_data)
+    return _answer(request, form, granted, outcome)
 
 
-def _answer(request, form, person, granted, outcome) -> HttpResponse:
+def _answer(
+    request: Request,
+    form: PasswordForm,
+    granted: Granted | None,
+    outcome: SessionOpened | Problems | TooManyAttempts | Gone | Overloaded,
+) -> HttpResponse:
     match outcome:
-        case SessionOpened():
+        case SessionOpened(person=person):
             response = start_session(request, redirect_to("password_changed"), outcome)
-            ended = 0 if granted else request.signed_in.session.id
+            ended = request.signed_in.session.id if request.signed_in and not granted else 0
             cookies.write_recent_logout(response, RecentLogout(person.id, request.now, ended))
             if cookies.RETURN_TO.read(request) == reverse("password_change"):  # it was wanted, and is done
                 cookies.RETURN_TO.drop(response)
             return response
         case Problems():
             form_fields.show_problems(form, outcome)
-            return _page(request, form, person, _granted(request) or granted, status=422)
+            return _page(request, form, _granted(request) or granted, status=422)
         case Gone():
-            response = redirect_to("sign_in")
-            cookies.CHANGE.drop(response)
-            cookies.write_flash(response, "warning", "flash.sign_in_again")
-            return response
+            return _ask_to_sign_in(redirect_to("sign_in"))
         case TooManyAttempts(until=until):
             form_fields.show_wait(form, until, request)
-            return add_retry_after(_page(request, form, person, granted, status=429), until, request.now)
+            return add_retry_after(_page(request, form, granted, status=429), until, request.now)
         case Overloaded():
             return render_error(request, 503)
-    raise TypeError(f"no page for {outcome!r}")
+
+
+def _ask_to_sign_in(response: HttpResponse) -> HttpResponse:
+    cookies.CHANGE.drop(response)
+    cookies.write_flash(response, "warning", "flash.sign_in_again")
+    return response
 
 
 @require_safe
 @signed_in_only
-def changed(request: Request) -> HttpResponse:
+def changed(request: Request, signed_in: SignedIn) -> HttpResponse:
     """After a recovery the dialog also says what waits, and what became of contacts that waited."""
-    signed_in = request.signed_in
     recovered = signed_in.session.how == "temporary_password"
     undone = edit_profile.undone(person=signed_in.person, now=request.now) if recovered else edit_profile.Undone()
-    cards = sites.cards_of(signed_in.person, request.language, now=request.now) if recovered else []
+    cards = sites.cards(request.language, person=signed_in.person, now=request.now) if recovered else []
     return page.render(
         request,
         "password/changed.html",
-        told=logout_status.shown(request, cookies.read_recent_logout(request)),
-        later=[card for card in cards if card["opens_at"]],
-        undone=undone_shown(undone),
+        told=logout_status.shown(request, cookies.read_recent_logout(request, request.now)),
+        later=[card for card in cards if card.opens_at],
+        undone=undone,
         frozen_until=signed_in.person.frozen_until,
     )
 
 
-def _page(request, form, person, granted, *, status: int = 200) -> HttpResponse:
-    """granted: of `_granted`, as it stands now; None for a change by choice."""
+def _page(request: Request, form: PasswordForm, granted: Granted | None, *, status: int = 200) -> HttpResponse:
+    """granted: as it stands now; None for a change by choice."""
+    person = granted[0] if granted else request.signed_in and request.signed_in.person
     rules = [
         {"id": i.rule, "args": i.args, "live": i.live, "shown": i.shown, "text": t(f"rule.{i.rule}", **i.args)}
-        for i in journey.rules(person)
+        for i in journey.rules()
         if i.shown or i.live
     ]
     return page.render(
@@ -127,9 +130,9 @@ def _page(request, form, person, granted, *, status: int = 200) -> HttpResponse:
         "password/change.html",
         status=status,
         form=form,
-        login=person.login,
+        login=person.login if person else "",
         forced=bool(granted),
         current_known=bool(granted and granted[1].current_right),
         rules=rules,
-        live_words=[w for w in person.names if len(w) > 2],
+        live_words=[w for w in person.names if len(w) > 2] if person else [],
     )

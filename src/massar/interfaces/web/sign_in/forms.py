@@ -3,7 +3,7 @@ from django import forms
 from massar.interfaces.base import form_fields
 
 
-class SignIn(forms.Form):
+class SignInForm(forms.Form):
     """User name in any spelling, password as typed."""
 
     user = form_fields.line()
