@@ -5,9 +5,6 @@ Single logout both ways round: the site asks; the account asks by SOAP, and thro
 
 from __future__ import annotations
 
-import re
-import time
-
 import pytest
 
 from massar.core import clock
@@ -15,7 +12,8 @@ from massar.domain.sites import saml_metadata
 from tests.cast import YOUSSEF
 from tests.servers.apache import running_apache
 from tests.servers.machine import open_folder
-from tests.servers.surfer import Surfer
+from tests.servers.saml_steps import badge, everywhere, furnish, is_signed_out, leaves_by_soap
+from tests.servers.surfer import Page, Surfer
 from tests.support.product import ROOT
 from tests.support.programs import AUTH_MELLON
 
@@ -36,11 +34,7 @@ DEEP = "/private/?dossier=2024-118&tri=date&page=2&onglet=pieces-jointes&filtre=
 @pytest.fixture(scope="module")
 def site(account, layout):
     with open_folder() as folder:
-        metadata = Surfer().open(f"{account.url}/saml/metadata")
-        assert metadata.status == 200, metadata.text
-        (folder / "account.xml").write_text(metadata.text)
-        (folder / "site.key").write_text(layout.key)
-        (folder / "site.pem").write_text(layout.certificate)
+        furnish(folder, layout, account.url)
         text = (DEPLOY / "mellon.conf").read_text("utf-8")
         about = _about(layout)
         (folder / "site.xml").write_text(about)
@@ -85,15 +79,13 @@ def through(surfer: Surfer) -> None:
         surfer.submit("/mellon/postResponse")
 
 
-def everywhere(account, surfer: Surfer) -> None:
-    surfer.open(f"{account.url}/sign-out/everywhere/")
-    surfer.submit("/sign-out/everywhere/")
-
-
-def badge(surfer: Surfer, site: str) -> str | None:
-    """What the list says of the site, by colour: `good` is confirmed. Other tests left the same account open elsewhere."""
-    found = re.findall(r'<bdi>(\w+)</bdi></strong>\s*<span class="badge (\w+)"', surfer.page.text)
-    return dict(found).get(site)
+def enter(account, surfer: Surfer, site: str, page: str = "/private/") -> Page:
+    """Into the site's page, for whoever is signed in: no form to fill is met."""
+    account.sign_in(surfer)
+    surfer.open(f"{site}{page}")
+    through(surfer)
+    assert surfer.page.text == "<h1>private</h1>", surfer.way
+    return surfer.page
 
 
 def test_sign_in_once_and_the_page_opens_with_the_attributes(site, account, surfer):
@@ -111,11 +103,7 @@ def test_sign_in_once_and_the_page_opens_with_the_attributes(site, account, surf
 def test_the_name_of_a_person_stays_the_same(site, account):
     names = []
     for _ in range(2):
-        surfer = Surfer()
-        account.sign_in(surfer)
-        surfer.open(f"{site}/private/")
-        through(surfer)
-        names.append(surfer.page.headers["x-seen-user"])
+        names.append(enter(account, Surfer(), site).headers["x-seen-user"])
     assert names[0] == names[1] and names[0].startswith("s") and len(names[0]) > 10
 
 
@@ -135,43 +123,22 @@ def test_its_metadata_is_the_table_of_the_page(layout):
     assert values["acs"] == [layout.at("apache_saml", "/mellon/postResponse")] and values["signed_requests"]
 
 
-def test_whoever_is_signed_in_meets_no_form_to_fill(site, account, surfer):
-    account.sign_in(surfer)
-    surfer.open(f"{site}/private/")
-    through(surfer)
-    assert surfer.page.text == "<h1>private</h1>"
-
-
 def test_signing_out_at_the_site_signs_out_of_the_account(site, account, surfer):
-    account.sign_in(surfer)
-    surfer.open(f"{site}/private/")
-    through(surfer)
+    enter(account, surfer, site)
     page = surfer.open(f"{site}/mellon/logout?ReturnTo={site}/open/")
     assert page.text == "<h1>open</h1>", (page.address, page.text[:1000])
-    assert surfer.open(f"{account.url}/").address == f"{account.url}/sign-in/"
+    assert is_signed_out(account, surfer)
     assert surfer.open(f"{site}/private/").address == f"{account.url}/sign-in/"
 
 
 def test_signing_out_everywhere_ends_the_session_at_the_site_by_soap(site, account, surfer):
-    """The browser never goes there: the worker asks, and the module's signed answer is shown as confirmed."""
-    account.sign_in(surfer)
-    surfer.open(f"{site}/private/")
-    through(surfer)
-    assert surfer.page.text == "<h1>private</h1>"
-    everywhere(account, surfer)
-    deadline = time.monotonic() + 90
-    while badge(surfer, "mellon") != "good" and time.monotonic() < deadline:
-        time.sleep(0.2)
-        surfer.open(f"{account.url}/sign-out/everywhere/")
-    assert badge(surfer, "mellon") == "good", surfer.page.text
+    enter(account, surfer, site)
+    leaves_by_soap(account, surfer, "mellon")
     assert surfer.open(f"{site}/private/").address == f"{account.url}/sign-in/"
 
 
 def test_a_site_without_soap_is_signed_out_through_the_browser(site, account, surfer):
-    account.sign_in(surfer)
-    surfer.open(f"{site}/library/private/")
-    through(surfer)
-    assert surfer.page.text == "<h1>private</h1>"
+    enter(account, surfer, site, "/library/private/")
     everywhere(account, surfer)
     assert badge(surfer, "library") == "wait" and surfer.page.address == f"{account.url}/sign-out/everywhere/"
     assert surfer.open(f"{site}/library/private/").text == "<h1>private</h1>", "nobody has told the site yet"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import json
-
 import pytest
 
 from tests.cast import YOUSSEF
 from tests.servers.machine import open_folder, program, running
 from tests.servers.node_modules import installed
-from tests.servers.test_mod_auth_mellon import badge, everywhere
+from tests.servers.saml_steps import enters, furnish, is_signed_out, leaves_by_browser, of_somebody_else, visit
 from tests.support.programs import NODE
 
 
@@ -18,22 +15,10 @@ from tests.support.programs import NODE
 def site(account, layout, tmp_path_factory):
     scripts, port = installed(tmp_path_factory.mktemp("node-saml") / "site"), layout.port("node_saml")
     with open_folder() as folder:
-        (folder / "site.key").write_text(layout.key)
-        (folder / "site.pem").write_text(layout.certificate)
+        furnish(folder, layout)
         command = [program(NODE), "saml.mjs", account.url, str(port), str(folder)]
         with running(command, folder=scripts, ports=(port,)):
             yield layout.at("node_saml")
-
-
-def enters(site, account, surfer) -> dict:
-    surfer.open(f"{site}/login")
-    account.sign_in(surfer)
-    return visit(surfer.submit("/acs"))
-
-
-def visit(page) -> dict | None:
-    assert page.status == 200, (page.address, page.text[:1000])
-    return json.loads(page.text)
 
 
 def test_sign_in_with_name_and_attributes(site, account, surfer):
@@ -48,8 +33,7 @@ def test_an_answer_that_was_changed_is_refused_and_its_request_is_used_up(site, 
     account.sign_in(surfer)
     (form,) = (form for form in surfer.forms() if form.action.endswith("/acs"))
     right = surfer.page
-    wrong = base64.b64decode(form.fields["SAMLResponse"]).replace(YOUSSEF.login.encode(), b"minister@men.gov.ma")
-    page = surfer.submit("/acs", SAMLResponse=base64.b64encode(wrong).decode())
+    page = surfer.submit("/acs", SAMLResponse=of_somebody_else(form.fields["SAMLResponse"]))
     assert page.status == 400 and "signature" in page.text.lower()
     surfer.page = right  # the library has forgotten that it asked, whatever came
     page = surfer.submit("/acs")
@@ -60,12 +44,10 @@ def test_signing_out_at_the_site_signs_out_of_the_account(site, account, surfer)
     enters(site, account, surfer)
     assert visit(surfer.open(f"{site}/logout")) is None
     assert any(step.startswith(f"{site}/slo?SAMLResponse=") for step in surfer.way), surfer.way
-    assert surfer.open(f"{account.url}/").address == f"{account.url}/sign-in/"
+    assert is_signed_out(account, surfer)
 
 
 def test_the_account_signs_out_of_the_site_through_the_browser(site, account, surfer):
     enters(site, account, surfer)
-    everywhere(account, surfer)
-    surfer.open(f"{account.url}/saml/leave/node_saml/")
-    assert badge(surfer, "node_saml") == "good", (surfer.way, surfer.page.text[:1000])
+    leaves_by_browser(account, surfer, "node_saml")
     assert visit(surfer.open(f"{site}/")) is None

@@ -6,7 +6,6 @@ What it checks by itself is left to it: signatures of message and assertion, sch
 from __future__ import annotations
 
 import base64
-import json
 import re
 import time
 from urllib.parse import parse_qs, urlsplit
@@ -15,8 +14,8 @@ import pytest
 from onelogin.saml2.constants import OneLogin_Saml2_Constants as saml
 
 from tests.cast import YOUSSEF
+from tests.servers.saml_steps import enters, is_signed_out, leaves_by_browser, visit
 from tests.servers.saml_toolkit import running_toolkit
-from tests.servers.test_mod_auth_mellon import badge, everywhere
 
 
 @pytest.fixture(scope="module")
@@ -29,18 +28,6 @@ def answered(surfer) -> str:
     """The XML of the account's answer, in the form that is in front of us and not sent yet."""
     (form,) = (form for form in surfer.forms() if form.action.endswith("/acs"))
     return base64.b64decode(form.fields["SAMLResponse"]).decode()
-
-
-def enters(site, account, surfer) -> dict:
-    """Who is there, as the site knows it after a sign-in that it asked for."""
-    surfer.open(f"{site}/login")
-    account.sign_in(surfer)
-    return visit(surfer.submit("/acs"))
-
-
-def visit(page) -> dict:
-    assert page.status == 200, (page.address, page.text[:1000])
-    return json.loads(page.text)
 
 
 def test_sign_in_by_redirect_with_name_and_attributes(site, account, surfer):
@@ -84,16 +71,13 @@ def test_signing_out_at_the_site_signs_out_of_the_account(site, account, surfer)
     page = surfer.open(f"{site}/logout")
     assert any(step.startswith(f"{site}/slo?SAMLResponse=") for step in surfer.way), surfer.way
     assert visit(page) is None
-    assert surfer.open(f"{account.url}/").address == f"{account.url}/sign-in/"
+    assert is_signed_out(account, surfer)
     assert surfer.open(f"{site}/login").address == f"{account.url}/sign-in/"
 
 
 def test_the_account_signs_out_of_the_site_through_the_browser(site, account, surfer):
     enters(site, account, surfer)
-    everywhere(account, surfer)
-    assert badge(surfer, "toolkit") == "wait"
-    surfer.open(f"{account.url}/saml/leave/toolkit/")
-    assert badge(surfer, "toolkit") == "good", (surfer.way, surfer.page.text[:1000])
+    leaves_by_browser(account, surfer, "toolkit")
     assert visit(surfer.open(f"{site}/")) is None
 
 
@@ -109,12 +93,12 @@ def other_audience(xml: str) -> str:
     return re.sub(r"(<(?:\w+:)?Audience>)[^<]*", r"\1http://elsewhere.example.org/", xml)
 
 
-def unsigned(xml: str) -> str:
-    return re.sub(r"<(\w+:)?Signature[ >].*?</(\w+:)?Signature>", "", xml, flags=re.DOTALL)
+def unsigned(xml: str, count: int = 0) -> str:
+    return re.sub(r"<(\w+:)?Signature[ >].*?</(\w+:)?Signature>", "", xml, count=count, flags=re.DOTALL)
 
 
 def message_unsigned(xml: str) -> str:
-    return re.sub(r"<(\w+:)?Signature[ >].*?</(\w+:)?Signature>", "", xml, count=1, flags=re.DOTALL)
+    return unsigned(xml, count=1)
 
 
 @pytest.mark.parametrize(("spoil", "why"), [

@@ -18,8 +18,8 @@ from massar.domain.sites.site import Site
 from tests.cast import YOUSSEF
 from tests.servers.apache import running_apache
 from tests.servers.machine import DidNotStart, open_folder, program, running
+from tests.servers.saml_steps import is_signed_out, leaves_by_soap, metadata
 from tests.servers.surfer import Surfer
-from tests.servers.test_mod_auth_mellon import badge, everywhere
 from tests.support.product import ROOT
 from tests.support.programs import SHIBBOLETH
 
@@ -63,8 +63,6 @@ def site(account, layout):
 
 def _set_up(folder: Path, here: str, account, layout) -> None:
     """The page's files, with paths and hosts of this test, over plain http, and a socket and a log in the folder."""
-    metadata = Surfer().open(f"{account.url}/saml/metadata")
-    assert metadata.status == 200, metadata.text
     config, names = blocks("xml")
     listens = f'<OutOfProcess logger="{folder}/shibd.logger"/><UnixListener address="{folder}/shibd.sock"/>'
     config = config.replace("<ApplicationDefaults", f"{listens}\n  <ApplicationDefaults", 1)
@@ -75,7 +73,7 @@ def _set_up(folder: Path, here: str, account, layout) -> None:
     files = {
         "shibboleth2.xml": config,
         "attribute-map.xml": names,
-        "account.xml": metadata.text,
+        "account.xml": metadata(account.url),
         "sp-signing-key.pem": layout.key,
         "sp-signing-cert.pem": layout.certificate,
         "shibd.logger": "log4j.rootCategory=INFO, out\nlog4j.appender.out=org.apache.log4j.FileAppender\n"
@@ -135,17 +133,12 @@ def test_signing_out_at_the_site_signs_out_of_the_account(site, account, surfer)
     page = surfer.open(f"{site}/Shibboleth.sso/Logout?return={site}/open/")
     assert any(address.startswith(f"{account.url}/saml/slo?SAMLRequest=") for address in surfer.way), surfer.way
     assert (page.address, page.text) == (f"{site}/open/", "<h1>open</h1>"), (surfer.way, page.text[:1000])
-    assert surfer.open(f"{account.url}/").address == f"{account.url}/sign-in/"
+    assert is_signed_out(account, surfer)
     assert surfer.open(f"{site}/private/").address == f"{account.url}/sign-in/"
 
 
 def test_signing_out_everywhere_ends_the_session_at_the_site_by_soap(site, account, surfer):
-    """The browser never goes there: shibd's answer is signed, with SHA-256, as our metadata asks it to."""
+    """shibd's answer is signed, with SHA-256, as our metadata asks it to."""
     enter(account, surfer, site)
-    everywhere(account, surfer)
-    deadline = time.monotonic() + 90
-    while badge(surfer, "shibboleth") != "good" and time.monotonic() < deadline:
-        time.sleep(0.2)
-        surfer.open(f"{account.url}/sign-out/everywhere/")
-    assert badge(surfer, "shibboleth") == "good", surfer.page.text
+    leaves_by_soap(account, surfer, "shibboleth")
     assert surfer.open(f"{site}/private/").address == f"{account.url}/sign-in/"

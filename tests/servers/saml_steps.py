@@ -1,0 +1,80 @@
+"""What every SAML site of these tests is asked, whatever it is made of."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+from pathlib import Path
+
+from tests.cast import YOUSSEF
+from tests.servers.account import Account
+from tests.servers.sites import Layout
+from tests.servers.surfer import Page, Surfer
+
+
+def furnish(folder: Path, layout: Layout, metadata_of: str = "") -> None:
+    """The site's key and certificate, and the account's metadata from that address, as files."""
+    (folder / "site.key").write_text(layout.key)
+    (folder / "site.pem").write_text(layout.certificate)
+    if metadata_of:
+        (folder / "account.xml").write_text(metadata(metadata_of))
+
+
+def metadata(account: str, path: str = "/saml/metadata") -> str:
+    page = Surfer().open(f"{account}{path}")
+    assert page.status == 200, page.text
+    return page.text
+
+
+def enters(site: str, account: Account, surfer: Surfer) -> dict:
+    """Who is there, as the site knows it after a sign-in that it asked for."""
+    surfer.open(f"{site}/login")
+    account.sign_in(surfer)
+    return visit(surfer.submit("/acs"))
+
+
+def visit(page: Page) -> dict | None:
+    """What the site says of who is there."""
+    assert page.status == 200, (page.address, page.text[:1000])
+    return json.loads(page.text)
+
+
+def of_somebody_else(answer: str) -> str:
+    """The account's answer, changed after it was signed."""
+    wrong = base64.b64decode(answer).replace(YOUSSEF.login.encode(), b"minister@men.gov.ma")
+    return base64.b64encode(wrong).decode()
+
+
+def everywhere(account: Account, surfer: Surfer) -> None:
+    surfer.open(f"{account.url}/sign-out/everywhere/")
+    surfer.submit("/sign-out/everywhere/")
+
+
+def badge(surfer: Surfer, site: str) -> str | None:
+    """What the list says of the site, by colour: `good` is confirmed. Other tests left the same account open elsewhere."""
+    found = re.findall(r'<bdi>(\w+)</bdi></strong>\s*<span class="badge (\w+)"', surfer.page.text)
+    return dict(found).get(site)
+
+
+def leaves_by_soap(account: Account, surfer: Surfer, site: str) -> None:
+    """The browser never goes there: the worker asks, and the site's answer is shown as confirmed."""
+    everywhere(account, surfer)
+    deadline = time.monotonic() + 90
+    while badge(surfer, site) != "good" and time.monotonic() < deadline:
+        time.sleep(0.2)
+        surfer.open(f"{account.url}/sign-out/everywhere/")
+    assert badge(surfer, site) == "good", surfer.page.text
+
+
+def leaves_by_browser(account: Account, surfer: Surfer, site: str) -> None:
+    """Signs out everywhere, and takes the request to the site by the link of the list."""
+    everywhere(account, surfer)
+    assert badge(surfer, site) == "wait"
+    surfer.open(f"{account.url}/saml/leave/{site}/")
+    assert badge(surfer, site) == "good", (surfer.way, surfer.page.text[:1000])
+
+
+def is_signed_out(account: Account, surfer: Surfer) -> bool:
+    return surfer.open(f"{account.url}/").address == f"{account.url}/sign-in/"
