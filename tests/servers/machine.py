@@ -6,10 +6,12 @@ import contextlib
 import os
 import signal
 import socket
+import socketserver
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,25 @@ def _wait(process: subprocess.Popen, ports: tuple[int, ...], words) -> None:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise DidNotStart(f"{process.args[0]} (exit {process.poll()}), port {port}:\n{words()}")
             time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def serving(server: socketserver.BaseServer) -> Iterator[None]:
+    """A server of the test's own, in a thread while the block runs."""
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def until(done: Callable[[], bool], seconds: float, why: str = "") -> None:
+    """Waits until it is so; an AssertionError where it takes longer."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, why
+        time.sleep(0.1)
 
 
 def listens(port: int) -> bool:

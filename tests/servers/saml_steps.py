@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import re
-import time
 from pathlib import Path
 
 from tests.cast import YOUSSEF
 from tests.servers.account import Account
+from tests.servers.machine import until
 from tests.servers.sites import Layout
 from tests.servers.surfer import Page, Surfer
 
@@ -61,11 +61,8 @@ def badge(surfer: Surfer, site: str) -> str | None:
 def leaves_by_soap(account: Account, surfer: Surfer, site: str) -> None:
     """The browser never goes there: the worker asks, and the site's answer is shown as confirmed."""
     everywhere(account, surfer)
-    deadline = time.monotonic() + 90
-    while badge(surfer, site) != "good" and time.monotonic() < deadline:
-        time.sleep(0.2)
-        surfer.open(f"{account.url}/sign-out/everywhere/")
-    assert badge(surfer, site) == "good", surfer.page.text
+    list_of_sites = f"{account.url}/sign-out/everywhere/"
+    until(lambda: bool(surfer.open(list_of_sites)) and badge(surfer, site) == "good", 90, "not confirmed")
 
 
 def leaves_by_browser(account: Account, surfer: Surfer, site: str) -> None:

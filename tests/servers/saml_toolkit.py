@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-import threading
 from collections.abc import Iterator
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +18,7 @@ from onelogin.saml2.auth import OneLogin_Saml2_Auth
 from onelogin.saml2.constants import OneLogin_Saml2_Constants as saml
 from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
 
+from tests.servers.machine import serving
 from tests.servers.sites import Layout
 
 NAME = "toolkit"
@@ -132,9 +132,5 @@ def running_toolkit(layout: Layout, account: str) -> Iterator[str]:
     """The site's address while the block runs."""
     server = ThreadingHTTPServer(("127.0.0.1", layout.port(NAME)), _Handler)
     server.settings, server.sessions = settings(layout, account), {}
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with serving(server):
         yield layout.at(NAME)
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -7,7 +7,6 @@ import base64
 import contextlib
 import json
 import re
-import threading
 import time
 from http.server import ThreadingHTTPServer
 
@@ -17,11 +16,11 @@ from joserfc.jwk import KeySet
 
 from massar.domain.sites.gated_pages import is_plain
 from tests.cast import YOUSSEF
+from tests.servers.gate_steps import FORGED, ODD, Backend, auth_time, believed, raw
 from tests.servers.go_programs import traefik
-from tests.servers.machine import START_SECONDS, open_folder, program, running
+from tests.servers.machine import START_SECONDS, open_folder, program, running, serving, until
 from tests.servers.sites import SECRETS
 from tests.servers.surfer import Surfer
-from tests.servers.test_nginx_gate import FORGED, ODD, Backend, auth_time, believed, raw
 from tests.support.postgres import free_port
 from tests.support.product import ROOT
 from tests.support.programs import CADDY
@@ -33,9 +32,8 @@ DEPLOY = ROOT / "deploy"
 def backend():
     """The old site, at a port of its own."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Backend)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_port
-    server.shutdown()
+    with serving(server):
+        yield server.server_port
     server.server_close()
 
 
@@ -73,9 +71,11 @@ def _traefik(folder, account: str, port: int, backend: int):
     (folder / "massar-gate.yml").write_text(rules)
     command = [traefik(), "--configFile=traefik.yml"]
     with running(command, folder=folder, ports=(port,), environment={"GATE_KEY": SECRETS["traefik"]}):
-        deadline = time.monotonic() + START_SECONDS
-        while Surfer().ask("GET", f"http://127.0.0.1:{port}/x").status == 404 and time.monotonic() < deadline:
-            time.sleep(0.1)  # it listens before it has read its routers
+        until(
+            lambda: Surfer().ask("GET", f"http://127.0.0.1:{port}/x").status != 404,
+            START_SECONDS,
+            "it reads no routers",
+        )
         yield
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 
 from tests.cast import YOUSSEF
 from tests.servers.apache import running_apache
-from tests.servers.machine import open_folder
+from tests.servers.machine import open_folder, until
 from tests.servers.sites import SECRETS
 from tests.support.product import ROOT
 from tests.support.programs import AUTH_OPENIDC
@@ -83,8 +82,5 @@ def test_signing_out_at_the_account_reaches_the_site_behind_the_browser(site, ac
     account.sign_in(surfer)
     surfer.open(f"{site}/private/")
     account.sign_out(surfer)
-    deadline = time.monotonic() + 20
-    while surfer.ask("GET", f"{site}/private/").status == 200:
-        assert time.monotonic() < deadline, "the site was not told"
-        time.sleep(0.3)
+    until(lambda: surfer.ask("GET", f"{site}/private/").status != 200, 20, "the site was not told")
     assert surfer.open(f"{site}/private/").address == f"{account.url}/sign-in/"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import os
@@ -11,7 +10,7 @@ import socket
 import socketserver
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,8 @@ from joserfc.jwk import KeySet
 from playwright.sync_api import sync_playwright
 
 from tests.cast import YOUSSEF
-from tests.servers.machine import program, running
+from tests.servers.gate_steps import FORGED, ODD, Backend, auth_time, believed, raw
+from tests.servers.machine import program, running, serving
 from tests.servers.old_sites import FastCgi, Scgi, Server, Upgraded, Uwsgi
 from tests.servers.surfer import Surfer
 from tests.support import programs
@@ -68,22 +68,6 @@ MORE_LOCATIONS = """
 """
 
 
-class Backend(BaseHTTPRequestHandler):
-    """The old site: it answers with what reached it."""
-
-    def do_GET(self):
-        body = json.dumps({"path": self.path, "method": self.command, "headers": dict(self.headers)}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_POST = do_GET
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture(scope="module")
 def nginx(account, layout, tmp_path_factory):
     binary = program(NGINX)
@@ -101,19 +85,13 @@ def nginx(account, layout, tmp_path_factory):
     )
     conf = BASE.format(pipe=layout.port("pipe"), of_the_page=_upstream(layout), servers=servers)
     (folder / "nginx.conf").write_text(conf)
-    backend = ThreadingHTTPServer(("127.0.0.1", layout.port("backend")), Backend)
-    threading.Thread(target=backend.serve_forever, daemon=True).start()
-    try:
-        with running(
-            [binary, "-p", f"{folder}/", "-c", "nginx.conf", "-e", "error.log"],
-            folder=folder,
-            ports=tuple(layout.port(name) for name in ("gated", "archive", "counted", "lost")),
-            logs=("error.log", "access.log"),
-        ):
-            yield layout
-    finally:
-        backend.shutdown()
-        backend.server_close()
+    command = [binary, "-p", f"{folder}/", "-c", "nginx.conf", "-e", "error.log"]
+    listening = tuple(layout.port(name) for name in ("gated", "archive", "counted", "lost"))
+    with (
+        serving(ThreadingHTTPServer(("127.0.0.1", layout.port("backend")), Backend)),
+        running(command, folder=folder, ports=listening, logs=("error.log", "access.log")),
+    ):
+        yield layout
 
 
 def _upstream(layout) -> str:
@@ -186,16 +164,6 @@ def test_what_the_browser_claims_is_overwritten_and_the_cookie_stays_at_the_gate
         assert headers["x-massar-user"] == YOUSSEF.login and headers["cookie"] == "own=kept"
 
 
-FORGED = {
-    "X-Massar-User": "minister@men.gov.ma", "X-Massar-Role": "admin", "X_Massar_User": "minister@men.gov.ma",
-    "X-Massar-Token": "forged", "X-Massar-Name": "forged",
-}  # fmt: skip
-
-
-def believed(text: str) -> list[str]:
-    return [word for word in ("minister", "forged", "admin") if word in text]
-
-
 @pytest.mark.parametrize(
     ("name", "path", "kind"),
     [
@@ -216,16 +184,6 @@ def test_a_site_behind_another_protocol_reads_what_the_account_said(nginx, accou
     seen = json.loads(page.text)
     assert not believed(page.text) and seen["HTTP_X_MASSAR_USER"] == YOUSSEF.login
     assert seen["HTTP_COOKIE"] == "own=kept" and seen["REQUEST_URI"] == path
-
-
-@contextlib.contextmanager
-def serving(server):
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 COOKIES = {
@@ -341,12 +299,6 @@ def test_a_page_asks_for_a_fresh_proof_and_gets_the_moment(nginx, account, surfe
     assert auth_time(surfer.page.text) > before
 
 
-def auth_time(text: str) -> int:
-    """Of the token that reached the site; its signature is looked at elsewhere."""
-    payload = json.loads(text)["headers"]["X-Massar-Token"].split(".")[1]
-    return json.loads(base64.urlsafe_b64decode(payload + "=="))["auth_time"]
-
-
 @pytest.mark.parametrize(
     "to", ["", "x", "//evil.example.org/", "https://evil.example.org/", "/a%2fb", "/.massar/again?/x"]
 )
@@ -366,13 +318,6 @@ def test_a_post_without_a_visit_reaches_nobody(nginx, account, surfer):
 def test_a_silent_account_lets_nobody_in(nginx, surfer):
     surfer.jar["127.0.0.1"] = {"massar-gate-lost": "x" * 43}
     assert surfer.ask("GET", nginx.at("lost", "/x")).status == 500
-
-
-ODD = [
-    "//", "/..", "/a/../../b", "/%2e%2e/x", "/..;/x", "/%2f%2fx", "/%5cx", "/%00", "/%zz", "/%", "/a%2fb", "/%252e%252e/x",
-    "/\x01", "/a b", "/é", "/\xff\xfe", "*", "x", "/" + "a" * 5000, "/.massar/check",
-    "/.massar/../x", "/.massar", "/%2emassar/check", "/.massar/begin", "/a#b", "/\\..\\x",
-]  # fmt: skip
 
 
 @pytest.mark.parametrize("signed_in", [False, True], ids=["stranger", "signed in"])
@@ -436,16 +381,3 @@ def test_a_browser_comes_through_to_the_page_that_was_wanted(nginx, account):
         page.wait_for_url(nginx.at("gated", "/dossier/7?tri=date"), timeout=15_000)
         assert YOUSSEF.login in page.content()
         chromium.close()
-
-
-def raw(port: int, path: str, cookies: str, version: str) -> tuple[int, str]:
-    """One request line exactly as given."""
-    head = f"GET {path} {version}\r\nHost: 127.0.0.1:{port}\r\nCookie: {cookies}\r\nConnection: close\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
-        wire.sendall(head.encode("latin-1"))
-        answer = b""
-        while chunk := wire.recv(65536):
-            answer += chunk
-    text = answer.decode("latin-1")
-    found = re.match(r"HTTP/1\.[01] (\d{3})", text)
-    return (int(found[1]) if found else 0), text.partition("\r\n\r\n")[2]

@@ -10,17 +10,16 @@ from http.server import ThreadingHTTPServer
 import pytest
 
 from tests.cast import YOUSSEF
+from tests.servers.gate_steps import Backend
 from tests.servers.go_programs import oauth2_proxy
-from tests.servers.machine import open_folder, running
+from tests.servers.machine import open_folder, running, serving
 from tests.servers.sites import SECRETS
-from tests.servers.test_nginx_gate import Backend
 from tests.support.product import ROOT
 
 
 @pytest.fixture(scope="module")
 def site(account, layout):
     backend = ThreadingHTTPServer(("127.0.0.1", 0), Backend)
-    threading.Thread(target=backend.serve_forever, daemon=True).start()
     text = (ROOT / "deploy" / "oauth2-proxy" / "oauth2-proxy.cfg").read_text("utf-8")
     text = text.replace("https://compte.example.ma", account.url).replace(
         "https://sise.example.ma", layout.at("oauth2_proxy")
@@ -33,13 +32,11 @@ def site(account, layout):
         "OAUTH2_PROXY_CLIENT_SECRET": SECRETS["oauth2_proxy"],
         "OAUTH2_PROXY_COOKIE_SECRET": secrets.token_hex(16),
     }
-    with open_folder() as folder:
+    with open_folder() as folder, serving(backend):
         (folder / "oauth2-proxy.cfg").write_text(text.replace('"5m"', '"2s"'))
         command = [oauth2_proxy(), "--config", "oauth2-proxy.cfg"]
         with running(command, folder=folder, ports=(layout.port("oauth2_proxy"),), environment=environment):
             yield layout.at("oauth2_proxy")
-    backend.shutdown()
-    backend.server_close()
 
 
 def seen(page) -> dict[str, str]:

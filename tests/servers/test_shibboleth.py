@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import time
 import tomllib
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from massar.domain.sites.rules import judge
 from massar.domain.sites.site import Site
 from tests.cast import YOUSSEF
 from tests.servers.apache import running_apache
-from tests.servers.machine import DidNotStart, open_folder, program, running
+from tests.servers.machine import open_folder, program, running, until
 from tests.servers.saml_steps import is_signed_out, leaves_by_soap, metadata
 from tests.servers.surfer import Surfer
 from tests.support.product import ROOT
@@ -86,11 +85,7 @@ def _set_up(folder: Path, here: str, account, layout) -> None:
 @contextlib.contextmanager
 def listening(socket: Path):
     """Once the daemon's socket is there; Apache may have stepped down from root and must get in."""
-    deadline = time.monotonic() + 30
-    while not socket.exists():
-        if time.monotonic() > deadline:
-            raise DidNotStart(f"shibd has no socket:\n{(socket.parent / 'shibd-output.txt').read_text()}")
-        time.sleep(0.1)
+    until(socket.exists, 30, "shibd has no socket")
     os.chmod(socket, 0o777)
     yield
 

@@ -6,13 +6,12 @@ import json
 import os
 import re
 import subprocess
-import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from tests.cast import YOUSSEF
-from tests.servers.machine import open_folder, program, running
+from tests.servers.machine import open_folder, program, running, until
 from tests.servers.sites import SECRETS
 from tests.support.product import ROOT
 from tests.support.programs import JAVA, MAVEN
@@ -63,8 +62,6 @@ def test_signing_out_at_the_account_reaches_the_site_behind_the_browser(site, ac
     account.sign_in(surfer)
     assert surfer.open(f"{site}/").status == 200
     account.sign_out(surfer)
-    deadline = time.monotonic() + 30
-    while surfer.ask("GET", f"{site}/").status == 200:
-        assert time.monotonic() < deadline, "the site was not told, or did not believe the logout token"
-        time.sleep(0.3)
+    why = "the site was not told, or did not believe the logout token"
+    until(lambda: surfer.ask("GET", f"{site}/").status != 200, 30, why)
     assert surfer.open(f"{site}/").address == f"{account.url}/sign-in/"
