@@ -1,4 +1,4 @@
-"""The settings of this process: variables `MASSAR_…` of the environment or of `.env`, and the file that MASSAR_CONFIG names.
+"""The settings of this process: variables `MASSAR_…` of the environment or `.env`, and the file that MASSAR_CONFIG names.
 
 Decision 23: what is a single value is a variable; lists (providers, sites) are tables of that file.
 """
@@ -25,6 +25,7 @@ from massar.core.settings import (
     Line,
     Named,
     OftenEmpty,
+    Own,
     Required,
     SettingsError,
     Table,
@@ -183,7 +184,6 @@ def _alarm_limits(text: str) -> dict[str, int]:
 
 
 _JSON = Wanted('a JSON object, as {"Authorization": "Bearer ..."}')
-_AUTHORITIES = "PEM file with the authorities that may have signed the {} certificate; without it the system's"
 _CaFile = Annotated[Line, AfterValidator(_file)]
 
 
@@ -193,267 +193,155 @@ class Settings(Table):
 
     VARIABLES = "MASSAR_"
 
-    mode: Annotated[
-        Literal["production", "demo", "test"],
-        Field(description="`massar demo` sets `demo` by itself; it works on localhost only"),
-    ] = "production"
+    mode: Literal["production", "demo", "test"] = "production"
+    """`massar demo` sets `demo` by itself; it works on localhost only"""
     public_url: Annotated[
-        str,
-        PlainValidator(_public_url),
-        Required("give the address people type, as https://compte.example.ma"),
-        Field(description="the address people type, scheme and host only. Begins with `https://` in production"),
+        str, PlainValidator(_public_url), Required("give the address people type, as https://compte.example.ma")
     ] = ""
-    secret_key: Annotated[
-        Line,
-        Required("make one with `massar newkeys` and keep it out of the database"),
-        Field(description="at least 32 characters. Signs what browsers hold: device cookies, forms, cancel links"),
-    ] = ""
+    """the address people type, scheme and host only. Begins with `https://` in production"""
+    secret_key: Annotated[Line, Required("make one with `massar newkeys` and keep it out of the database")] = ""
+    """at least 32 characters. Signs what browsers hold: device cookies, forms, cancel links"""
     data_keys: Annotated[
         tuple[tuple[str, bytes], ...],
         PlainValidator(_data_keys),
         Wanted("`name:key`, with commas between"),
         Required("make one with `massar newkeys` and keep it apart from the database"),
-        Field(
-            description="`name:key,name:key`, newest first; a key is 32 bytes in base64. The first encrypts, all decrypt. "
-            "See [SECURITY.md](../../SECURITY.md)"
-        ),
     ] = ()
-    database_url: Annotated[
-        Line,
-        AfterValidator(_database_url),
-        Field(
-            description="`sqlite:///relative/path`, `sqlite:////absolute/path` or `postgres://user:password@host:5432/name`; "
-            "what stands after `?` goes to libpq, as `sslmode=verify-full`. Without it `massar.sqlite3` in `MASSAR_VAR`"
-        ),
-    ] = ""
-    database_pool: Annotated[
-        int,
-        Field(
-            ge=2,
-            le=500,
-            description="PostgreSQL only: most connections of one process. Statements are prepared: a pooler of your own in "
-            "transaction mode has to know that (PgBouncer 1.22 or later with `max_prepared_statements`)",
-        ),
-    ] = 28
-    var: Annotated[
-        Path,
-        PlainValidator(_folder),
-        Wanted("a path"),
-        Field(
-            description="folder for the SQLite file and the prepared styles and scripts. Made with mode 0700; the file is made "
-            "0600, `massar migrate` shuts one that stood open, `massar check` names one"
-        ),
-    ] = Path("var")
-    trusted_proxies: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=10,
-            description="how many reverse proxies of yours stand in front. Only then are `X-Forwarded-For` and "
-            "`X-Forwarded-Proto` believed, counted from the near end",
-        ),
-    ] = 0
-    config: Annotated[
-        Line,
-        Field(
-            description="TOML file with the connected sites, over the six that come with the product: "
-            "[the sites file](sites.md); and with the providers that deliver messages"
-        ),
-    ] = ""
+    """`name:key,name:key`, newest first; a key is 32 bytes in base64. The first encrypts, all decrypt. See
+    [SECURITY.md](../../SECURITY.md)"""
+    database_url: Annotated[Line, AfterValidator(_database_url)] = ""
+    """`sqlite:///relative/path`, `sqlite:////absolute/path` or `postgres://user:password@host:5432/name`; what stands
+    after `?` goes to libpq, as `sslmode=verify-full`. Without it `massar.sqlite3` in `MASSAR_VAR`"""
+    database_pool: Annotated[int, Field(ge=2, le=500)] = 28
+    """PostgreSQL only: most connections of one process. Statements are prepared: a pooler of your own in transaction
+    mode has to know that (PgBouncer 1.22 or later with `max_prepared_statements`)"""
+    var: Annotated[Path, PlainValidator(_folder), Wanted("a path")] = Path("var")
+    """folder for the SQLite file and the prepared styles and scripts. Made with mode 0700; the file is made 0600,
+    `massar migrate` shuts one that stood open, `massar check` names one"""
+    trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
+    """how many reverse proxies of yours stand in front. Only then are `X-Forwarded-For` and `X-Forwarded-Proto`
+    believed, counted from the near end"""
+    config: Line = ""
+    """TOML file with the connected sites, over the six that come with the product: [the sites file](sites.md); and with
+    the providers that deliver messages"""
     help_contact: Annotated[
-        Line,
-        Required("name the telephone or office that helps a person who has no contact left"),
-        Field(
-            description="telephone or office that helps a person who has no contact left; every page of recovery names it"
-        ),
+        Line, Required("name the telephone or office that helps a person who has no contact left")
     ] = ""
-    time_zone: Annotated[
-        Line,
-        AfterValidator(_time_zone),
-        Field(
-            description="the zone that pages, letters and commands tell times in (a name of the IANA table). Of the system's "
-            "table and the one that was installed with the product the newer holds; `massar check` names it and warns when it "
-            "is old"
-        ),
-    ] = "Africa/Casablanca"
-    security_contact: Annotated[
-        str,
-        AfterValidator(_security_contact),
-        Field(
-            description="whom to tell of a security hole, in `/.well-known/security.txt` (RFC 9116): `mailto:`, `https://` or "
-            "`tel:+`. Without it `mailto:security@` and the public host"
-        ),
-    ] = ""
-    metrics_token: Annotated[
-        str,
-        AfterValidator(_metrics_token),
-        Field(
-            description="what Prometheus brings as a bearer token to read `/metrics`, at least 24 characters. Without it there "
-            "is no such page"
-        ),
-    ] = ""
+    """telephone or office that helps a person who has no contact left; every page of recovery names it"""
+    time_zone: Annotated[Line, AfterValidator(_time_zone)] = "Africa/Casablanca"
+    """the zone that pages, letters and commands tell times in (a name of the IANA table). Of the system's table and the
+    one that was installed with the product the newer holds; `massar check` names it and warns when it is old"""
+    security_contact: Annotated[str, AfterValidator(_security_contact)] = ""
+    """whom to tell of a security hole, in `/.well-known/security.txt` (RFC 9116): `mailto:`, `https://` or `tel:+`.
+    Without it `mailto:security@` and the public host"""
+    metrics_token: Annotated[str, AfterValidator(_metrics_token)] = ""
+    """what Prometheus brings as a bearer token to read `/metrics`, at least 24 characters. Without it there is no such
+    page"""
     alarm_limits: Annotated[
         Mapping[str, int],
         PlainValidator(_alarm_limits),
         Wanted("`name=number`, with commas between"),
         Named("MASSAR_ALARMS"),
-        Field(description="other limits for [alarms](messages.md#seeing), as `queue-growing=120,expired=20`"),
     ] = field(default_factory=dict)
+    """other limits for [alarms](messages.md#seeing), as `queue-growing=120,expired=20`"""
     email_url: Annotated[
         Line,
         _provider_url("smtp", "smtp+starttls", "smtps"),
         Required("say where to hand over, or people get no message"),
-        Field(
-            description="`smtp://`, `smtp+starttls://` or `smtps://` with `user:password@host:port`, percent-encoded; ports 25, "
-            "587, 465 by default. A password travels over TLS only; `smtp://` is for a relay on this machine or in a network "
-            "you trust. After `?`: `hello`, `connections`, `bounces`, `connect_timeout`, `answer_timeout`, `total_timeout`, "
-            "`ca_file`, [as in a table](#mail-smtp). Not required where the file `MASSAR_CONFIG` names a mail server"
-        ),
     ] = ""
-    email_from: Annotated[
-        Line, Field(description="bare address that mail comes from. Without it `massar@` and the public host")
-    ] = ""
-    email_ca_file: Annotated[_CaFile, Field(description=_AUTHORITIES.format("mail server's"))] = ""
+    """`smtp://`, `smtp+starttls://` or `smtps://` with `user:password@host:port`, percent-encoded; ports 25, 587, 465
+    by default. A password travels over TLS only; `smtp://` is for a relay on this machine or in a network you trust.
+    After `?`: `hello`, `connections`, `bounces`, `connect_timeout`, `answer_timeout`, `total_timeout`, `ca_file`, [as
+    in a table](#mail-smtp). Not required where the file `MASSAR_CONFIG` names a mail server"""
+    email_from: Line = ""
+    """bare address that mail comes from. Without it `massar@` and the public host"""
+    email_ca_file: _CaFile = ""
+    """PEM file with the authorities that may have signed the mail server's certificate; without it the system's"""
     sms_url: Annotated[
         Line,
         _provider_url("https", "http", "smpps", "smpp"),
         Required("say where to hand over, or people get no message"),
-        Field(
-            description="where SMS are posted as JSON: `https://`, or `http://` on this machine; or an SMSC: `smpps://`, or "
-            "`smpp://` on this machine, [with its settings](smpp.md). Not required where the file `MASSAR_CONFIG` names one"
-        ),
     ] = ""
-    sms_ca_file: Annotated[_CaFile, Field(description=_AUTHORITIES.format("gateway's"))] = ""
-    sms_headers: Annotated[
-        dict[str, str], _JSON, Field(description="JSON object of request headers; the gateway's key goes here")
-    ] = field(default_factory=dict)
-    sms_extra: Annotated[
-        dict[str, Any], _JSON, Field(description="JSON object with fields that every request carries")
-    ] = field(default_factory=dict)
-    sms_to_field: Annotated[
-        Line,
-        OftenEmpty(),
-        Field(description="name of the field for the number; a dot goes one object deeper, as `message.to`"),
-    ] = "to"
-    sms_text_field: Annotated[Line, OftenEmpty(), Field(description="name of the field for the text")] = "text"
-    sms_sender_field: Annotated[
-        Line, OftenEmpty(), Field(description="name of the field for the sender; empty leaves it out")
-    ] = "from"
-    sms_sender: Annotated[Line, Field(description="the sender shown on the phone")] = "MASSAR"
-    sms_validity_field: Annotated[
-        Line, Field(description="name of the field for the seconds after which the gateway may drop the message")
-    ] = ""
-    sms_reference_field: Annotated[
-        Line,
-        OftenEmpty(),
-        Field(description="where the gateway's own id stands in its answer, as `messages.0.id`"),
-    ] = "id"
-    sms_per_hour: Annotated[
-        int,
-        Field(
-            ge=5,
-            le=10_000_000,
-            description="SMS of the whole installation, in segments: so many at once, then one more every hour ÷ this number. "
-            "A fifth is kept for recovery: [budgets](budgets.md)",
-        ),
-    ] = 40_000
-    sms_per_day: Annotated[int, Field(ge=5, le=100_000_000, description="the same for a day")] = 250_000
-    institution_domains: Annotated[
-        tuple[str, ...],
-        AfterValidator(_lower),
-        Field(
-            description="domains of user names. An address there, or below, is no recovery address: that mailbox opens with "
-            "the lost password"
-        ),
-    ] = ("taalim.ma", "men.gov.ma")
-    phone_countries: Annotated[
-        tuple[str, ...],
-        AfterValidator(_phone_countries),
-        Field(
-            description="ISO codes of the countries whose mobile numbers are accepted; the first is meant when no country code "
-            "is typed. A country none of whose mobile numbers count as its own is refused: those of Western Sahara (`EH`) are "
-            "`MA`"
-        ),
-    ] = ("MA",)
-    mobile_ranges: Annotated[
-        tuple[str, ...],
-        Field(
-            description="beginnings of mobile numbers that the regulator has assigned since this release, as `0683,0729`: "
-            "accepted until the table of the next release knows them. Fixed lines, premium numbers and less than three digits "
-            "are refused"
-        ),
-    ] = ()
-    accounts_per_phone: Annotated[int, Field(ge=1, le=100, description="accounts that may share one phone")] = 10
-    password_profile: Annotated[
-        Literal["guide", "nist"],
-        Field(
-            description="`guide`: 12 characters with letter, digit and symbol; `nist`: 15 characters of any kind. Both are lists "
-            "in `src/massar/domain/policy/profiles.toml`"
-        ),
-    ] = "guide"
-    argon2: Annotated[
-        Argon2Parameters,
-        PlainValidator(_argon2),
-        Wanted("two whole numbers, as `12288,3`"),
-        Field(
-            description="cost of a password hash: memory in KiB and passes, one lane. Nothing below OWASP ASVS 5.0, appendix C, "
-            "is accepted. Raised later, each password is hashed anew at its next sign-in"
-        ),
-    ] = APPROVED
-    temporary_sms: Annotated[
-        timedelta,
-        Duration("minutes", 1, 10),
-        Named("MASSAR_TEMPORARY_SMS_MINUTES"),
-        Field(description="life of a temporary password sent by SMS, from just before the first attempt to send it"),
-    ] = timedelta(minutes=10)
-    temporary_email: Annotated[
-        timedelta,
-        Duration("minutes", 1, 24 * 60),
-        Named("MASSAR_TEMPORARY_EMAIL_MINUTES"),
-        Field(description="the same by e-mail. `10` meets ASVS 6.5.5 to the letter"),
-    ] = timedelta(minutes=60)
-    contact_code: Annotated[
-        timedelta,
-        Duration("minutes", 1, 60),
-        Named("MASSAR_CONTACT_CODE_MINUTES"),
-        Field(description="life of the six-digit code that proves a contact"),
-    ] = timedelta(minutes=10)
-    contact_wait: Annotated[
-        timedelta,
-        Duration("hours", 0, 24 * 30),
-        Named("MASSAR_CONTACT_WAIT_HOURS"),
-        Field(
-            description="how long a further contact, a change or a removal waits before it counts, and how long contacts are "
-            "closed after a recovery"
-        ),
-    ] = timedelta(hours=72)
-    session_idle: Annotated[
-        timedelta,
-        Duration("minutes", 1, 24 * 60),
-        Named("MASSAR_SESSION_IDLE_MINUTES"),
-        Field(description="a session ends when nothing was done for so long"),
-    ] = timedelta(minutes=30)
-    session_longest: Annotated[
-        timedelta,
-        Duration("hours", 1, 24 * 30),
-        Named("MASSAR_SESSION_HOURS"),
-        Field(description="a session ends after so long in any case"),
-    ] = timedelta(hours=12)
-    recoveries_per_hour: Annotated[
-        int,
-        Field(ge=1, le=20, description="recoveries an hour for the same user name and contact; the pages say it"),
-    ] = 3
+    """where SMS are posted as JSON: `https://`, or `http://` on this machine; or an SMSC: `smpps://`, or `smpp://` on
+    this machine, [with its settings](smpp.md). Not required where the file `MASSAR_CONFIG` names one"""
+    sms_ca_file: _CaFile = ""
+    """PEM file with the authorities that may have signed the gateway's certificate; without it the system's"""
+    sms_headers: Annotated[dict[str, str], _JSON] = field(default_factory=dict)
+    """JSON object of request headers; the gateway's key goes here"""
+    sms_extra: Annotated[dict[str, Any], _JSON] = field(default_factory=dict)
+    """JSON object with fields that every request carries"""
+    sms_to_field: Annotated[Line, OftenEmpty()] = "to"
+    """name of the field for the number; a dot goes one object deeper, as `message.to`"""
+    sms_text_field: Annotated[Line, OftenEmpty()] = "text"
+    """name of the field for the text"""
+    sms_sender_field: Annotated[Line, OftenEmpty()] = "from"
+    """name of the field for the sender; empty leaves it out"""
+    sms_sender: Line = "MASSAR"
+    """the sender shown on the phone"""
+    sms_validity_field: Line = ""
+    """name of the field for the seconds after which the gateway may drop the message"""
+    sms_reference_field: Annotated[Line, OftenEmpty()] = "id"
+    """where the gateway's own id stands in its answer, as `messages.0.id`"""
+    sms_per_hour: Annotated[int, Field(ge=5, le=10_000_000)] = 40_000
+    """SMS of the whole installation, in segments: so many at once, then one more every hour ÷ this number. A fifth is
+    kept for recovery: [budgets](budgets.md)"""
+    sms_per_day: Annotated[int, Field(ge=5, le=100_000_000)] = 250_000
+    """the same for a day"""
+    institution_domains: Annotated[tuple[str, ...], AfterValidator(_lower)] = ("taalim.ma", "men.gov.ma")
+    """domains of user names. An address there, or below, is no recovery address: that mailbox opens with the lost
+    password"""
+    phone_countries: Annotated[tuple[str, ...], AfterValidator(_phone_countries)] = ("MA",)
+    """ISO codes of the countries whose mobile numbers are accepted; the first is meant when no country code is typed. A
+    country none of whose mobile numbers count as its own is refused: those of Western Sahara (`EH`) are `MA`"""
+    mobile_ranges: tuple[str, ...] = ()
+    """beginnings of mobile numbers that the regulator has assigned since this release, as `0683,0729`: accepted until
+    the table of the next release knows them. Fixed lines, premium numbers and less than three digits are refused"""
+    accounts_per_phone: Annotated[int, Field(ge=1, le=100)] = 10
+    """accounts that may share one phone"""
+    password_profile: Literal["guide", "nist"] = "guide"
+    """`guide`: 12 characters with letter, digit and symbol; `nist`: 15 characters of any kind. Both are lists in
+    `src/massar/domain/policy/profiles.toml`"""
+    argon2: Annotated[Argon2Parameters, PlainValidator(_argon2), Wanted("two whole numbers, as `12288,3`")] = APPROVED
+    """cost of a password hash: memory in KiB and passes, one lane. Nothing below OWASP ASVS 5.0, appendix C, is
+    accepted. Raised later, each password is hashed anew at its next sign-in"""
+    temporary_sms: Annotated[timedelta, Duration("minutes", 1, 10), Named("MASSAR_TEMPORARY_SMS_MINUTES")] = timedelta(
+        minutes=10
+    )
+    """life of a temporary password sent by SMS, from just before the first attempt to send it"""
+    temporary_email: Annotated[timedelta, Duration("minutes", 1, 24 * 60), Named("MASSAR_TEMPORARY_EMAIL_MINUTES")] = (
+        timedelta(minutes=60)
+    )
+    """the same by e-mail. `10` meets ASVS 6.5.5 to the letter"""
+    contact_code: Annotated[timedelta, Duration("minutes", 1, 60), Named("MASSAR_CONTACT_CODE_MINUTES")] = timedelta(
+        minutes=10
+    )
+    """life of the six-digit code that proves a contact"""
+    contact_wait: Annotated[timedelta, Duration("hours", 0, 24 * 30), Named("MASSAR_CONTACT_WAIT_HOURS")] = timedelta(
+        hours=72
+    )
+    """how long a further contact, a change or a removal waits before it counts, and how long contacts are closed after
+    a recovery"""
+    session_idle: Annotated[timedelta, Duration("minutes", 1, 24 * 60), Named("MASSAR_SESSION_IDLE_MINUTES")] = (
+        timedelta(minutes=30)
+    )
+    """a session ends when nothing was done for so long"""
+    session_longest: Annotated[timedelta, Duration("hours", 1, 24 * 30), Named("MASSAR_SESSION_HOURS")] = timedelta(
+        hours=12
+    )
+    """a session ends after so long in any case"""
+    recoveries_per_hour: Annotated[int, Field(ge=1, le=20)] = 3
+    """recoveries an hour for the same user name and contact; the pages say it"""
     # What is no variable: made of the file MASSAR_CONFIG, and where `env:` looks.
-    providers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    sites: registry.Registry = field(default_factory=lambda: registry.Registry([]))
-    environ: Mapping[str, str] = field(default_factory=dict)
-    demo_store: Path | None = None
+    providers: Annotated[Mapping[str, Mapping[str, Any]], Own()] = field(default_factory=dict)
+    sites: Annotated[registry.Registry, Own()] = field(default_factory=lambda: registry.Registry([]))
+    environ: Annotated[Mapping[str, str], Own()] = field(default_factory=dict)
+    demo_store: Annotated[Path | None, Own()] = None
 
     def judge(self) -> Iterator[tuple[str, str]]:
         if self.mode == "production":
             yield from self._judge_production()
         if self.demo and not is_loopback(self.host):
-            wish = "the demo (with its on-screen phone) only runs on localhost, set MASSAR_MODE=production for a real address"
+            wish = "the demo (with its phone) only runs on localhost, set MASSAR_MODE=production for a real address"
             yield "MASSAR_PUBLIC_URL MASSAR_MODE", f"MASSAR_PUBLIC_URL names another machine: {wish}"
         floor = _NEEDS_KIB.get(self.argon2.passes, 7168)
         if self.mode != "test" and self.argon2.memory_kib < floor:

@@ -5,8 +5,12 @@ python -m massar.config.reference > docs/operate/settings.md
 
 from __future__ import annotations
 
+import ast
+import inspect
+import textwrap
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import pairwise
 from typing import Literal, get_args, get_origin
 
 from massar.config.environment import Settings
@@ -22,9 +26,9 @@ Every setting, with its default. Written by `python -m massar.config.reference` 
 those, not this page. How settings are given is told in [configuration](configuration.md).
 
 A text that reads `env:NAME` or `file:PATH`, in any variable or table, also inside a list or a table, is taken from that
-variable (of the environment or of `.env`) or from that file, without its last line end. A variable that is not set, a file
-that can't be read or is larger than 64 KiB, and an empty one of either are mistakes. "required" means in production; elsewhere
-there is a value for trying things out.
+variable (of the environment or of `.env`) or from that file, without its last line end. A variable that is not set, a
+file that can't be read or is larger than 64 KiB, and an empty one of either are mistakes. "required" means in
+production; elsewhere there is a value for trying things out.
 """
 # Title, class, introduction, and of the variables the first of each part.
 PARTS = {
@@ -37,18 +41,30 @@ TABLES: tuple[tuple[str, type[Table], str], ...] = (
     ("Mail (smtp)", SmtpSettings, 'A table `[providers.NAME]` with `kind = "smtp"`: [mail](mail.md).'),
     ("SMS by SMPP (smpp)", SmppSettings, 'A table `[providers.NAME]` with `kind = "smpp"`: [SMS by SMPP](smpp.md). '
      "`password_file` may stand for a `password` that reads `file:PATH`."),
-    ("SMS over HTTP (http)", HttpTable, 'A table `[providers.NAME]` with `kind = "http"`: [SMS gateways](sms-http.md).'),
+    ("SMS over HTTP (http)", HttpTable, 'A table `[providers.NAME]` with `kind = "http"`: [gateways](sms-http.md).'),
     ("Sites", Site, "A table `[sites.NAME]`: [the sites file](sites.md)."),
 )  # fmt: skip
+
+
+def descriptions(table: type[Table]) -> dict[str, str]:
+    """By field: the text that stands below it in the class, or in the class that it comes from."""
+    found: dict[str, str] = {}
+    for one in reversed(table.__mro__[:-1]):
+        body = ast.parse(textwrap.dedent(inspect.getsource(one))).body[0].body  # type: ignore[attr-defined]
+        for field, text in pairwise(body):
+            if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+                found[ast.unparse(field.target)] = " ".join(str(text.value.value).split())
+    return found
 
 
 def page() -> str:
     """The whole page, in Markdown."""
     parts, first = [HEAD], {name: title for title, name in PARTS.items()}
+    told = descriptions(Settings)
     for setting in settings_of(Settings).values():
         if setting.name in first:
             parts.append(f"\n## {first[setting.name]}\n\n| Variable | Default | Value | Meaning |\n|---|---|---|---|\n")
-        parts.append(_row(setting, "", words="words, with commas between"))
+        parts.append(_row(setting, "", told[setting.field], words="words, with commas between"))
     for title, table, introduction in TABLES:
         parts.append(f"\n## {title}\n\n{introduction}\n\n| Setting | Default | Value | Meaning |\n|---|---|---|---|\n")
         parts += _rows(table, "")
@@ -56,15 +72,16 @@ def page() -> str:
 
 
 def _rows(table: type[Table], inside: str) -> Iterator[str]:
+    told = descriptions(table)
     for setting in settings_of(table).values():
         if setting.inner:
             yield from _rows(setting.inner, f"{inside}{setting.name}.")
         else:
-            yield _row(setting, inside)
+            yield _row(setting, inside, told[setting.field])
 
 
-def _row(setting: Setting, inside: str, *, words: str = "") -> str:
-    return f"| `{inside}{setting.name}` | {_default(setting)} | {_value(setting, words)} | {setting.description} |\n"
+def _row(setting: Setting, inside: str, told: str, *, words: str = "") -> str:
+    return f"| `{inside}{setting.name}` | {_default(setting)} | {_value(setting, words)} | {told} |\n"
 
 
 def _default(setting: Setting) -> str:

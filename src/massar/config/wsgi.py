@@ -1,4 +1,4 @@
-"""The product as a server calls it: `server` for Granian; `application` for a WSGI server that drops names with underscores."""
+"""The product as a server calls it: `server` for Granian; `application` for WSGI servers that drop names with underscores."""
 
 import os
 

@@ -1,8 +1,9 @@
 """The one reader of settings: texts and tables in, typed and frozen dataclasses out, one sentence for each mistake.
 
-A dataclass that derives from `Table` says what may be set: each setting is a field whose annotation carries its bounds
-and its description (`Annotated[int, Field(ge=1, le=10, description="…")]`). pydantic judges the values. A text that reads
-`env:NAME` or `file:PATH` is taken from there, in every table. No sentence holds a value that could be a secret.
+A dataclass that derives from `Table` says what may be set: each field is a setting, its annotation carries the bounds
+(`Annotated[int, Field(ge=1, le=10)]`), and the text below it is its description on the page of settings. pydantic
+judges the values. A text that reads `env:NAME` or `file:PATH` is taken from there, in every table. No sentence holds a
+value that could be a secret.
 """
 
 from __future__ import annotations
@@ -99,6 +100,10 @@ def _one_line(text: str) -> str:
 Line = Annotated[str, AfterValidator(_one_line)]
 
 
+class Own(NamedTuple):
+    """The field is no setting: whoever makes the table fills it."""
+
+
 class Named(NamedTuple):
     """What operators call the setting, where that is not the name of the field."""
 
@@ -115,7 +120,6 @@ class Setting:
     kind: Any
     notes: tuple[object, ...]
     default: object
-    description: str
 
     @property
     def required(self) -> Required | None:
@@ -136,19 +140,18 @@ _SETTINGS: dict[type[Table], dict[str, Setting]] = {}
 
 
 def settings_of(table: type[Table]) -> Mapping[str, Setting]:
-    """By the names that operators write, in the order of the class. Fields without a description are no settings."""
+    """By the names that operators write, in the order of the class."""
     if table in _SETTINGS:
         return _SETTINGS[table]
     hints = get_type_hints(table, include_extras=True)
     found = _SETTINGS[table] = {}
     for field in fields(table):
         kind, notes = _parts(hints[field.name])
-        info = next((note for note in notes if isinstance(note, FieldInfo) and note.description), None)
-        if info and info.description:
+        if not any(isinstance(note, Own) for note in notes):
             usual = f"{table.VARIABLES}{field.name.upper()}" if table.VARIABLES else field.name
             name = next((note.name for note in notes if isinstance(note, Named)), usual)
             default = field.default_factory() if field.default_factory is not MISSING else field.default
-            found[name] = Setting(field.name, name, hints[field.name], kind, notes, default, info.description)
+            found[name] = Setting(field.name, name, hints[field.name], kind, notes, default)
     return found
 
 
@@ -166,7 +169,10 @@ def _parts(hint: Any) -> tuple[Any, tuple[object, ...]]:
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """Read a `.env` file by python-dotenv; `${NAME}` is no reference, for passwords hold such signs. Raises SettingsError."""
+    """Read a `.env` file by python-dotenv. Raises SettingsError.
+
+    `${NAME}` is no reference: passwords hold such signs.
+    """
     if not path.is_file():
         return {}
     try:
@@ -232,7 +238,7 @@ def _secret_file(place: str) -> Verbatim:
 def typed(table: type[Table], texts: Mapping[str, str]) -> dict[str, object]:
     """The settings that stand in variables or in a URL's query, as values of their kinds.
 
-    What is none stays a text, which the reader then refuses. References are followed by the reader, so they stay as well.
+    What is none stays a text, which the reader then refuses; references stay, for it follows them.
     """
     kinds = {name: setting.kind for name, setting in settings_of(table).items()}
     return {name: _typed(kinds.get(name, str), text) for name, text in texts.items()}
@@ -325,7 +331,7 @@ def _read(
 
 
 class _Wrong(Exception):
-    """A setting can't be used. `found`: its field with what was given, where only the value is wrong and not its kind."""
+    """A setting can't be used. `found`: its field with what was given, where the value alone is wrong, not its kind."""
 
     def __init__(self, *sentences: str, found: Mapping[str, object] | None = None):
         super().__init__()

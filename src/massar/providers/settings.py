@@ -55,51 +55,40 @@ def _path(text: object) -> Path | None:
 Seconds = Annotated[float, Field(ge=0.01, le=600), Wanted("a number of seconds, more than 0 and at most 600")]
 Elsewhere = Annotated[str, BeforeValidator(_elsewhere)]
 CaFile = Annotated[Path | None, PlainValidator(_path), Wanted("a path")]
-_AUTHORITIES = "PEM file with the authorities that may have signed the certificate; without it the system's"
 
 
 @dataclass(frozen=True)
 class ProviderTable(Table):
     """What every table `[providers.NAME]` may hold."""
 
-    kind: Annotated[Literal["http", "smpp", "smtp"], Field(description="which of the three tables this is")] = "http"
-    price: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=1_000_000,
-            description="of a segment, or a letter, in thousandths of your currency: for the figures alone",
-        ),
-    ] = 0
-    ca_file: Annotated[CaFile, Field(description=_AUTHORITIES)] = None
-    connect_timeout: Annotated[Seconds, Field(description="seconds, for each of two addresses")] = 5.0
-    answer_timeout: Annotated[Seconds, Field(description="seconds, for one answer")] = 15.0
+    kind: Literal["http", "smpp", "smtp"] = "http"
+    """which of the three tables this is"""
+    price: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """of a segment, or a letter, in thousandths of your currency: for the figures alone"""
+    ca_file: CaFile = None
+    """PEM file with the authorities that may have signed the certificate; without it the system's"""
+    connect_timeout: Seconds = 5.0
+    """seconds, for each of two addresses"""
+    answer_timeout: Seconds = 15.0
+    """seconds, for one answer"""
 
 
 @dataclass(frozen=True)
 class TokenAuth(Table):
     """Where OAuth 2.0 tokens come from, and as whom we ask."""
 
-    token_url: Annotated[
-        tuple[Origin, str] | None,
-        PlainValidator(_address),
-        Wanted("an address"),
-        Field(description="where tokens are fetched; https, or http on this machine"),
-    ] = None
-    client_id: Annotated[Line, Field(description="who we are there")] = ""
-    client_secret: Annotated[str, Field(description="its secret. This or `refresh_token` is required")] = ""
-    refresh_token: Annotated[
-        str,
-        Field(
-            description="it is shown for tokens (RFC 6749 §6). Without it the client's own right counts (client "
-            "credentials, §4.4)"
-        ),
-    ] = ""
-    scope: Annotated[Line, Field(description="what is asked for")] = ""
-    client_in: Annotated[
-        Literal["header", "body"],
-        Field(description="`body` puts id and secret into the form; an id without a secret always stands there"),
-    ] = "header"
+    token_url: Annotated[tuple[Origin, str] | None, PlainValidator(_address), Wanted("an address")] = None
+    """where tokens are fetched; https, or http on this machine"""
+    client_id: Line = ""
+    """who we are there"""
+    client_secret: str = ""
+    """its secret. This or `refresh_token` is required"""
+    refresh_token: str = ""
+    """it is shown for tokens (RFC 6749 §6). Without it the client's own right counts (client credentials, §4.4)"""
+    scope: Line = ""
+    """what is asked for"""
+    client_in: Literal["header", "body"] = "header"
+    """`body` puts id and secret into the form; an id without a secret always stands there"""
 
     def judge(self) -> Iterator[tuple[str, str]]:
         for name in ("token_url", "client_id"):

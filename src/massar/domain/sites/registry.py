@@ -1,4 +1,4 @@
-"""The registered sites: the tables `[sites.NAME]` of the operator's file over the six of the guide (`defaults.toml`)."""
+"""The registered sites: the tables `[sites.NAME]` of the operator's file over the six of `defaults.toml`."""
 
 from __future__ import annotations
 

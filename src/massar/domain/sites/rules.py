@@ -1,7 +1,7 @@
 """What a site's settings must be beyond their types: one sentence for each mistake, saying what to do.
 
-`address` and `role` judge one value and raise ValueError. `judge` yields (settings, sentence): where one of those settings
-could not be read at all, that is told instead.
+`address` and `role` judge one value and raise ValueError. `judge` yields (settings, sentence): where one of those
+settings could not be read at all, that is told instead.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ Mistakes = Iterator[tuple[str, str]]
 
 
 def form_encoded(text: str) -> str:
-    """The signs of a client id or secret that form-encoding writes otherwise, each once (RFC 6749 §2.3.1, WHATWG URL §5.2)."""
+    """The signs of a client id or secret that form-encoding writes otherwise, each once (RFC 6749 §2.3.1)."""
     return "".join(dict.fromkeys(_AS_THEY_ARE.sub("", text)))
 
 
@@ -145,7 +145,9 @@ def _key_trouble(jwk: Mapping[str, Any]) -> str:
         return f"needs a kty: {one_of(tuple(_KEYS))}, as in a public JWK"
     if _PRIVATE & set(jwk):
         found = ", ".join(sorted(_PRIVATE & set(jwk)))
-        return f"holds private parts ({found}): only the site may have those, so make it a new key and give the public part"
+        return (
+            f"holds private parts ({found}): only the site may have those, so make a new key and give its public part"
+        )
     absent = [name for name in _PUBLIC[kind] if not isinstance(jwk.get(name), str)]
     if absent:
         return f"needs {' and '.join(absent)} as text"
@@ -234,7 +236,7 @@ def _judged_gate(site: Site) -> Mistakes:
     if site.gate_origin and (not _ORIGIN.fullmatch(site.gate_origin) or site.gate_origin.endswith((":80", ":443"))):
         yield (
             "gate_origin",
-            "gate_origin must be scheme, host and a port that is not the usual one, in small letters, as https://notifrh.example.ma",
+            "gate_origin must be scheme, host and an unusual port if any, in small letters, as https://notifrh.example.ma",
         )
     if site.gate_key and not _SECRET_HASH.fullmatch(site.gate_key):
         yield "gate_key", "gate_key must be the hash that `massar sites secret` prints (sha256:…)"

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from massar.core.settings import Table, Wanted
+from massar.core.settings import Own, Table, Wanted
 from massar.domain.sites import rules
 from massar.domain.sites.rules import HIGHEST_INDEX, LONGEST_OFFLINE, YEAR
 
@@ -32,189 +32,115 @@ Address = Annotated[str, AfterValidator(rules.address)]
 class Site(Table):
     """One site. What a protocol does not use stays empty."""
 
-    slug: str = ""
-    protocol: Annotated[
-        Literal["none", "oidc", "saml", "gate"],
-        Field(
-            description="`none` is a card that only explains. Written out, it also closes a connected site for a while"
-        ),
-    ] = "none"
-    name: Annotated[ByLanguage, Field(description="what the card says, by language (`ar`, `fr`, `en`)")] = field(
-        default_factory=dict
-    )
-    purpose: Annotated[ByLanguage, Field(description="the same, what the site is for")] = field(default_factory=dict)
-    host: Annotated[str, Field(description="the address shown on the card")] = ""
-    icon: Annotated[
-        Literal["mail", "school", "transfer", "notice", "sunset", "chart", ""],
-        Field(
-            description="sign on the card; empty hides the card. A site with `introspects` or `service` alone, without "
-            "`redirect_uris` and `home`, and a native program have none in any case"
-        ),
-    ] = "notice"
-    home: Annotated[
-        Address,
-        Field(description="where one press on the card leads; without it the front door of the protocol"),
-    ] = ""
-    order: Annotated[int, Field(ge=0, le=9999, description="place among the cards")] = 100
+    slug: Annotated[str, Own()] = ""
+    protocol: Literal["none", "oidc", "saml", "gate"] = "none"
+    """`none` is a card that only explains. Written out, it also closes a connected site for a while"""
+    name: ByLanguage = field(default_factory=dict)
+    """what the card says, by language (`ar`, `fr`, `en`)"""
+    purpose: ByLanguage = field(default_factory=dict)
+    """the same, what the site is for"""
+    host: str = ""
+    """the address shown on the card"""
+    icon: Literal["mail", "school", "transfer", "notice", "sunset", "chart", ""] = "notice"
+    """sign on the card; empty hides the card. A site with `introspects` or `service` alone, without `redirect_uris` and
+    `home`, and a native program have none in any case"""
+    home: Address = ""
+    """where one press on the card leads; without it the front door of the protocol"""
+    order: Annotated[int, Field(ge=0, le=9999)] = 100
+    """place among the cards"""
     # who may enter
-    roles: Annotated[
-        tuple[Annotated[str, AfterValidator(rules.role)], ...],
-        Field(
-            description="roles that may enter, as the persons' records have them; without it everybody. No list of roles is "
-            "fixed, so a misspelt one lets nobody in"
-        ),
-    ] = ()
-    no_recovery_hours: Annotated[
-        int, Field(ge=0, le=YEAR, description="how long after a recovery the site stays closed, at most a year")
-    ] = 0
-    max_age_minutes: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=YEAR * 60,
-            description="how old the sign-in may be, for every protocol; older: the password is asked again. 0: as old as the "
-            "session; at most a year",
-        ),
-    ] = 0
-    no_recent_recovery: Annotated[
-        bool, Field(description="only accounts at `urn:massar:acr:settled`: no recovery in the last 72 hours")
-    ] = False
+    roles: tuple[Annotated[str, AfterValidator(rules.role)], ...] = ()
+    """roles that may enter, as the persons' records have them; without it everybody. No list of roles is fixed, so a
+    misspelt one lets nobody in"""
+    no_recovery_hours: Annotated[int, Field(ge=0, le=YEAR)] = 0
+    """how long after a recovery the site stays closed, at most a year"""
+    max_age_minutes: Annotated[int, Field(ge=0, le=YEAR * 60)] = 0
+    """how old the sign-in may be, for every protocol; older: the password is asked again. 0: as old as the session; at
+    most a year"""
+    no_recent_recovery: bool = False
+    """only accounts at `urn:massar:acr:settled`: no recovery in the last 72 hours"""
     # on purpose: a native program or a site with tokens alone has nothing that a sign-out could end
-    hears_sign_out: Annotated[
-        bool,
-        Field(
-            description="`false`: it is right that the site does not hear of a sign-out, and `massar sites check` is silent "
-            "about it. For a native mail program, say, which has tokens and no session of its own: its tokens end in any case"
-        ),
-    ] = True
+    hears_sign_out: bool = True
+    """`false`: it is right that the site does not hear of a sign-out, and `massar sites check` is silent about it. For
+    a native mail program, say, which has tokens and no session of its own: its tokens end in any case"""
     # OpenID Connect
-    client_id: Annotated[str, Field(description="OpenID Connect: the site's name")] = ""
-    client_secret: Annotated[
-        str, Field(description="its secret as `massar sites secret` prints the hash: `sha256:…`")
-    ] = ""
-    client_auth: Annotated[
-        Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"],
-        Field(description="how the site proves itself; with `none` PKCE is required"),
-    ] = "client_secret_basic"
-    client_keys: Annotated[
-        tuple[dict[str, Any], ...],
-        Wanted("a list of tables, one for each key"),
-        Field(
-            description="for `private_key_jwt` (an assertion lives five minutes at most): list of public JWKs, EC (P-256, P-384), "
-            "RSA (2048 bits or more) or Ed25519, without private parts"
-        ),
-    ] = ()
-    redirect_uris: Annotated[
-        Addresses,
-        Field(
-            description="where codes may be sent; of a [native program](sites.md#native-programs) `http://127.0.0.1/…` "
-            "without a port"
-        ),
-    ] = ()
-    post_logout_redirect_uris: Annotated[
-        Addresses, Field(description="where the browser may return after a sign-out")
-    ] = ()
-    backchannel_logout_uri: Annotated[
-        Address,
-        Field(description="where signed logout tokens are posted; SAML sites without `slo_soap` may have one too"),
-    ] = ""
-    pkce: Annotated[bool, Field(description="whether S256 is required")] = True
-    algorithm: Annotated[Literal["ES256", "RS256"], Field(description="for ID tokens and logout tokens")] = "ES256"
-    scopes: Annotated[
-        tuple[str, ...],
-        Field(
-            description="the most that the site may ask for: `openid`, `profile`, `email`, `school`, `recovery`, `mail`, "
-            "`offline_access`. With `service` also scopes of its own"
-        ),
-    ] = ("openid", "profile", "email")
-    id_token_claims: Annotated[
-        tuple[str, ...],
-        Field(
-            description="claims that stand in the ID token too, for sites that never ask UserInfo "
-            '([Moodle](../integrate/moodle.md)): `["name", "email"]`. Each as far as the granted scopes allow it'
-        ),
-    ] = ()
-    offline_days: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=LONGEST_OFFLINE,
-            description="how long a program that was given `offline_access` stays signed in after its session has ended; 0: its "
-            "tokens end with the session, 12 hours at most. Never for operators",
-        ),
-    ] = 0
-    service: Annotated[bool, Field(description="the site may act for itself (client credentials)")] = False
-    introspects: Annotated[bool, Field(description="the site may ask what a token is worth")] = False
+    client_id: str = ""
+    """OpenID Connect: the site's name"""
+    client_secret: str = ""
+    """its secret as `massar sites secret` prints the hash: `sha256:…`"""
+    client_auth: Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"] = "client_secret_basic"
+    """how the site proves itself; with `none` PKCE is required"""
+    client_keys: Annotated[tuple[dict[str, Any], ...], Wanted("a list of tables, one for each key")] = ()
+    """for `private_key_jwt` (an assertion lives five minutes at most): list of public JWKs, EC (P-256, P-384), RSA
+    (2048 bits or more) or Ed25519, without private parts"""
+    redirect_uris: Addresses = ()
+    """where codes may be sent; of a [native program](sites.md#native-programs) `http://127.0.0.1/…` without a port"""
+    post_logout_redirect_uris: Addresses = ()
+    """where the browser may return after a sign-out"""
+    backchannel_logout_uri: Address = ""
+    """where signed logout tokens are posted; SAML sites without `slo_soap` may have one too"""
+    pkce: bool = True
+    """whether S256 is required"""
+    algorithm: Literal["ES256", "RS256"] = "ES256"
+    """for ID tokens and logout tokens"""
+    scopes: tuple[str, ...] = ("openid", "profile", "email")
+    """the most that the site may ask for: `openid`, `profile`, `email`, `school`, `recovery`, `mail`, `offline_access`.
+    With `service` also scopes of its own"""
+    id_token_claims: tuple[str, ...] = ()
+    """claims that stand in the ID token too, for sites that never ask UserInfo ([Moodle](../integrate/moodle.md)):
+    `["name", "email"]`. Each as far as the granted scopes allow it"""
+    offline_days: Annotated[int, Field(ge=0, le=LONGEST_OFFLINE)] = 0
+    """how long a program that was given `offline_access` stays signed in after its session has ended; 0: its tokens end
+    with the session, 12 hours at most. Never for operators"""
+    service: bool = False
+    """the site may act for itself (client credentials)"""
+    introspects: bool = False
+    """the site may ask what a token is worth"""
     # SAML 2.0
-    entity_id: Annotated[str, Field(description="SAML 2.0: the site's name")] = ""
-    our_entity: Annotated[
-        str,
-        Field(
-            description="another name of the account for this site, for a federation, or for a second site with the same "
-            "`entity_id` ([two domains of one Microsoft tenant]"
-            "(../integrate/saml-microsoft365.md#two-domains-of-one-tenant)): a short name, say `academie`. Entity id and "
-            "metadata are then at `/saml/as/academie/metadata`, sign-in and sign-out beside it. Sites that share the name "
-            "share the entity"
-        ),
-    ] = ""
-    acs: Annotated[
-        Addresses, Field(description="where answers may be posted; the first is used when the site names none")
-    ] = ()
+    entity_id: str = ""
+    """SAML 2.0: the site's name"""
+    our_entity: str = ""
+    """another name of the account for this site, for a federation, or for a second site with the same `entity_id` ([two
+    domains of one Microsoft tenant](../integrate/saml-microsoft365.md#two-domains-of-one-tenant)): a short name, say
+    `academie`. Entity id and metadata are then at `/saml/as/academie/metadata`, sign-in and sign-out beside it. Sites
+    that share the name share the entity"""
+    acs: Addresses = ()
+    """where answers may be posted; the first is used when the site names none"""
     acs_indexes: Annotated[
         tuple[Annotated[int, Field(ge=0, le=HIGHEST_INDEX)], ...],
         Wanted(f"a list of whole numbers from 0 to {HIGHEST_INDEX}, as [0, 2]"),
-        Field(
-            description="the numbers that the site itself gave these addresses (`index` in its metadata), one for each: "
-            "`[1, 3]`. Without them a request's AssertionConsumerServiceIndex is the position in `acs`, from 0"
-        ),
     ] = ()
-    slo: Annotated[Address, Field(description="where single logout goes through the browser")] = ""
-    slo_binding: Annotated[
-        Literal["redirect", "post"],
-        Field(
-            description="`post`: messages about a sign-out travel in a form, for sites that take nothing else (Spring Security "
-            "as it comes)"
-        ),
-    ] = "redirect"
-    slo_response: Annotated[
-        Address,
-        Field(description="where answers go, if the site's metadata has a ResponseLocation; without it to `slo`"),
-    ] = ""
-    slo_soap: Annotated[Address, Field(description="where the account itself asks for logout (SOAP)")] = ""
-    name_id: Annotated[
-        Literal["persistent", "transient", "email"], Field(description="the kind of name for a person")
-    ] = "persistent"
+    """the numbers that the site itself gave these addresses (`index` in its metadata), one for each: `[1, 3]`. Without
+    them a request's AssertionConsumerServiceIndex is the position in `acs`, from 0"""
+    slo: Address = ""
+    """where single logout goes through the browser"""
+    slo_binding: Literal["redirect", "post"] = "redirect"
+    """`post`: messages about a sign-out travel in a form, for sites that take nothing else (Spring Security as it
+    comes)"""
+    slo_response: Address = ""
+    """where answers go, if the site's metadata has a ResponseLocation; without it to `slo`"""
+    slo_soap: Address = ""
+    """where the account itself asks for logout (SOAP)"""
+    name_id: Literal["persistent", "transient", "email"] = "persistent"
+    """the kind of name for a person"""
     attributes: Annotated[
         tuple[str, ...] | dict[str, str],
         Wanted('a list of texts, as ["email", "name"], or a table of texts, as { IDPEmail = "email" }'),
-        Field(
-            description="what a SAML or gated site is told: `name`, `name_ar`, `given_name`, `family_name`, `email`, `school`, "
-            '`school_ar`, `role`, `locale`. SAML: or a table with the site\'s own names, `{ IDPEmail = "email" }`'
-        ),
     ] = ("email", "name")
-    certificate: Annotated[
-        str,
-        Field(
-            description="the site's, in PEM; nothing else that a request carries is believed. One that has ended verifies "
-            "nothing, and a request signed under it is refused; `massar sites check` warns 30 days before"
-        ),
-    ] = ""
-    signed_requests: Annotated[
-        bool,
-        Field(
-            description="whether the site must sign what it asks, with SHA-256 or better. Without it a signature by SHA-1 "
-            "counts as none. A logout request that is not signed ends nothing by itself: the person is asked"
-        ),
-    ] = False
+    """what a SAML or gated site is told: `name`, `name_ar`, `given_name`, `family_name`, `email`, `school`,
+    `school_ar`, `role`, `locale`. SAML: or a table with the site's own names, `{ IDPEmail = "email" }`"""
+    certificate: str = ""
+    """the site's, in PEM; nothing else that a request carries is believed. One that has ended verifies nothing, and a
+    request signed under it is refused; `massar sites check` warns 30 days before"""
+    signed_requests: bool = False
+    """whether the site must sign what it asks, with SHA-256 or better. Without it a signature by SHA-1 counts as none.
+    A logout request that is not signed ends nothing by itself: the person is asked"""
     # the gate
-    gate_origin: Annotated[Address, Field(description="scheme and host of a gated site")] = ""
-    gate_key: Annotated[
-        str,
-        Field(
-            description="what its proxy proves itself with, as `massar sites secret` prints the hash: for "
-            "[Traefik](../integrate/traefik.md) and [Caddy](../integrate/caddy.md)"
-        ),
-    ] = ""
+    gate_origin: Address = ""
+    """scheme and host of a gated site"""
+    gate_key: str = ""
+    """what its proxy proves itself with, as `massar sites secret` prints the hash: for
+    [Traefik](../integrate/traefik.md) and [Caddy](../integrate/caddy.md)"""
 
     def judge(self) -> Iterator[tuple[str, str]]:
         return rules.judge(self)
@@ -226,8 +152,8 @@ class Site(Table):
 
     @property
     def loopback_uris(self) -> tuple[str, ...]:
-        """The redirect_uris of a native program, which may come back at any port. A public client with PKCE only: the code is
-        worth nothing to another program that listens there (RFC 8252 §8.1), and no secret is spread over people's machines."""
+        """The redirect_uris of a native program, which may come back at any port. A public client with PKCE only: the code
+        is worth nothing to another program that listens there (RFC 8252 §8.1), and no secret is spread over machines."""
         native = self.client_auth == "none" and self.pkce
         return tuple(address for address in self.redirect_uris if native and _ANY_PORT.fullmatch(address))
 
@@ -240,7 +166,7 @@ class Site(Table):
 
     @property
     def for_people(self) -> bool:
-        """Whether a card can say anything: a server that only asks, or acts for itself, has no page to press on, and a native
+        """Whether a card can say anything: a server that only asks, or acts for itself, has no page to press on, a native
         program is started on the person's own machine."""
         if self.home or set(self.redirect_uris) - set(self.loopback_uris):
             return True
@@ -267,7 +193,7 @@ class Site(Table):
 
     @property
     def acs_by_index(self) -> dict[str, str]:
-        """AssertionConsumerServiceIndex as a request writes it -> address (SAML core §3.4.1); positions where none are given."""
+        """AssertionConsumerServiceIndex as a request writes it -> address (SAML core §3.4.1); without any, positions."""
         return {
             str(index): address
             for index, address in zip(self.acs_indexes or range(len(self.acs)), self.acs, strict=True)

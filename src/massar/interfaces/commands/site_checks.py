@@ -1,4 +1,4 @@
-"""What the file of sites can't tell by itself: time, the place, what our verifier takes, who would not hear of a sign-out,
+"""What the file of sites can't tell by itself: time, place, what our verifier takes, who would not hear of a sign-out,
 and the end of the account's own SAML certificate.
 
 Two kinds. A mistake is to be put right: something does not work, or soon will not, or is not safe. A note is worth

@@ -51,89 +51,54 @@ _Pause = Annotated[float, Field(ge=0.01, le=3600)]
 class SmppSettings(ProviderTable):
     """One contract with one operator. Times are in seconds."""
 
-    kind: Annotated[Literal["smpp"], Field(description="SMS to an operator's SMSC")] = "smpp"
-    host: Annotated[
-        Line,
-        Required("name the SMSC"),
-        Field(description="name or address of the SMSC; with TLS it must be the name in its certificate"),
-    ] = ""
-    system_id: Annotated[
-        str, _ascii(15), Required("give our name there"), Field(description="our name there, at most 15 characters")
-    ] = ""
-    port: Annotated[int, Field(ge=0, le=65_535, description="without it 3550, or 2775 with tls off")] = 0
-    password: Annotated[
-        str,
-        _ascii(64),
-        Field(description="at most 64 characters; the protocol's own limit is 8, which some SMSCs apply"),
-    ] = field(default="", repr=False)
-    system_type: Annotated[str, _ascii(12), Field(description="some operators ask for one")] = ""
-    service_type: Annotated[str, _ascii(5), Field(description="the same, in each message")] = ""
-    tls: Annotated[
-        Literal["on", "off"],
-        Field(description="`off` is for an IPsec tunnel or this machine; to another machine it is written to the log"),
-    ] = "on"
-    bind: Annotated[
-        Literal["trx", "tx+rx"],
-        Field(description="one connection both ways, or `tx+rx`: one to send and one to receive"),
-    ] = "trx"
-    binds: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=10,
-            description="how many (pairs of) connections the contract allows, in all processes together",
-        ),
-    ] = 1
-    window: Annotated[int, Field(ge=1, le=1_000, description="messages under way at once on each connection")] = 10
-    rate: Annotated[
-        float,
-        Field(
-            ge=0.1,
-            le=1_000_000,
-            description="messages per second that the contract allows, all binds together; we keep to 90 % of it",
-        ),
-    ] = 10.0
-    source: Annotated[
-        str,
-        AfterValidator(_source),
-        Field(description="sender: a name of at most 11 letters and digits, as registered, or a number"),
-    ] = "MASSAR"
-    source_ton: Annotated[
-        int,
-        Field(
-            ge=BY_SHAPE,
-            le=6,
-            description="type of number of the sender; -1: by its shape, a name 5, a long number 1, a short code 0",
-        ),
-    ] = BY_SHAPE
-    source_npi: Annotated[int, Field(ge=BY_SHAPE, le=18, description="its numbering plan; -1: 0, 1, 0")] = BY_SHAPE
-    to_ton: Annotated[int, Field(ge=0, le=6, description="type of number of recipients (1: international)")] = 1
-    to_npi: Annotated[int, Field(ge=0, le=18, description="its numbering plan (1: E.164)")] = 1
-    validity: Annotated[
-        Literal["relative", "absolute"],
-        Field(description="how the SMSC is told until when a message is worth delivering: seconds from now, or in UTC"),
-    ] = "relative"
-    receipt_id: Annotated[
-        _ReceiptId,
-        Field(description="how the text of a receipt writes the id, [see there](smpp.md#the-id-of-a-receipt)"),
-    ] = "same"
-    receipt_id_tlv: Annotated[
-        _ReceiptId, Field(description="the same for the optional parameter `receipted_message_id`")
-    ] = "same"
-    answer_timeout: Annotated[
-        Seconds,
-        Field(
-            description="seconds until a message without an answer counts as unsure; also how long it may wait for its turn"
-        ),
-    ] = 10.0
-    enquire_after: Annotated[_Pause, Field(description="seconds of silence until we ask whether anybody is there")] = (
-        30.0
-    )
-    reconnect_first: Annotated[
-        Seconds,
-        Field(description="pause in seconds before the second try to connect; it doubles from failure to failure"),
-    ] = 1.0
-    reconnect_most: Annotated[_Pause, Field(description="the longest pause")] = 60.0
+    kind: Literal["smpp"] = "smpp"
+    """SMS to an operator's SMSC"""
+    host: Annotated[Line, Required("name the SMSC")] = ""
+    """name or address of the SMSC; with TLS it must be the name in its certificate"""
+    system_id: Annotated[str, _ascii(15), Required("give our name there")] = ""
+    """our name there, at most 15 characters"""
+    port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    """without it 3550, or 2775 with tls off"""
+    password: Annotated[str, _ascii(64)] = field(default="", repr=False)
+    """at most 64 characters; the protocol's own limit is 8, which some SMSCs apply"""
+    system_type: Annotated[str, _ascii(12)] = ""
+    """some operators ask for one"""
+    service_type: Annotated[str, _ascii(5)] = ""
+    """the same, in each message"""
+    tls: Literal["on", "off"] = "on"
+    """`off` is for an IPsec tunnel or this machine; to another machine it is written to the log"""
+    bind: Literal["trx", "tx+rx"] = "trx"
+    """one connection both ways, or `tx+rx`: one to send and one to receive"""
+    binds: Annotated[int, Field(ge=1, le=10)] = 1
+    """how many (pairs of) connections the contract allows, in all processes together"""
+    window: Annotated[int, Field(ge=1, le=1_000)] = 10
+    """messages under way at once on each connection"""
+    rate: Annotated[float, Field(ge=0.1, le=1_000_000)] = 10.0
+    """messages per second that the contract allows, all binds together; we keep to 90 % of it"""
+    source: Annotated[str, AfterValidator(_source)] = "MASSAR"
+    """sender: a name of at most 11 letters and digits, as registered, or a number"""
+    source_ton: Annotated[int, Field(ge=BY_SHAPE, le=6)] = BY_SHAPE
+    """type of number of the sender; -1: by its shape, a name 5, a long number 1, a short code 0"""
+    source_npi: Annotated[int, Field(ge=BY_SHAPE, le=18)] = BY_SHAPE
+    """its numbering plan; -1: 0, 1, 0"""
+    to_ton: Annotated[int, Field(ge=0, le=6)] = 1
+    """type of number of recipients (1: international)"""
+    to_npi: Annotated[int, Field(ge=0, le=18)] = 1
+    """its numbering plan (1: E.164)"""
+    validity: Literal["relative", "absolute"] = "relative"
+    """how the SMSC is told until when a message is worth delivering: seconds from now, or in UTC"""
+    receipt_id: _ReceiptId = "same"
+    """how the text of a receipt writes the id, [see there](smpp.md#the-id-of-a-receipt)"""
+    receipt_id_tlv: _ReceiptId = "same"
+    """the same for the optional parameter `receipted_message_id`"""
+    answer_timeout: Seconds = 10.0
+    """seconds until a message without an answer counts as unsure; also how long it may wait for its turn"""
+    enquire_after: _Pause = 30.0
+    """seconds of silence until we ask whether anybody is there"""
+    reconnect_first: Seconds = 1.0
+    """pause in seconds before the second try to connect; it doubles from failure to failure"""
+    reconnect_most: _Pause = 60.0
+    """the longest pause"""
 
     def judge(self) -> Iterator[tuple[str, str]]:
         if {self.receipt_id, self.receipt_id_tlv} >= {HEX_TO_DEC, DEC_TO_HEX}:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, Field, PlainValidator
+from pydantic import AfterValidator, PlainValidator
 
 from massar.core.settings import Required, Table, Wanted, one_of
 from massar.domain.delivery.provider import ProviderOptions, ProviderSettingError
@@ -133,7 +133,6 @@ Pattern = Annotated[re.Pattern[str] | None, PlainValidator(_pattern), Wanted("a 
 Templates = dict[str, Annotated[Template, PlainValidator(_template)]]
 Outcome = Literal["accepted", "permanent", "temporary", "busy", "configuration_error"]
 State = Literal["delivered", "failed", "underway"]
-_IN = "a pattern for it, in what the path leads to or in the whole"
 
 
 def _finder(table: Table, name: str) -> Finder | None:
@@ -151,15 +150,18 @@ _PROOFS = {"none": (), "basic": ("user", "password"), "bearer": ("token",), "hea
 class Auth(TokenAuth):
     """How we prove who we are."""
 
-    kind: Annotated[
-        Literal["none", "basic", "bearer", "header", "oauth2"],
-        Field(description="how we prove who we are; for `oauth2` the settings above"),
-    ] = "none"
-    user: Annotated[str, Field(description="for `basic`, required")] = ""
-    password: Annotated[str, Field(description="for `basic`, required")] = ""
-    token: Annotated[str, Field(description="for `bearer`, required")] = ""
-    name: Annotated[str, Field(description="for `header`, required: its name")] = ""
-    value: Annotated[str, Field(description="for `header`, required")] = ""
+    kind: Literal["none", "basic", "bearer", "header", "oauth2"] = "none"
+    """how we prove who we are; for `oauth2` the settings above"""
+    user: str = ""
+    """for `basic`, required"""
+    password: str = ""
+    """for `basic`, required"""
+    token: str = ""
+    """for `bearer`, required"""
+    name: str = ""
+    """for `header`, required: its name"""
+    value: str = ""
+    """for `header`, required"""
 
     def judge(self) -> Iterator[tuple[str, str]]:
         needed = _PROOFS[self.kind]
@@ -183,28 +185,30 @@ NO_AUTH = Auth()
 class Coding(Table):
     """The gateway's words for the two codings."""
 
-    gsm7: Annotated[str, Field(description="the gateway's word for it, as `0`")] = "gsm7"
-    ucs2: Annotated[str, Field(description="the gateway's word for it, as `2`")] = "ucs2"
+    gsm7: str = "gsm7"
+    """the gateway's word for it, as `0`"""
+    ucs2: str = "ucs2"
+    """the gateway's word for it, as `2`"""
 
 
 @dataclass(frozen=True)
 class Answer(Table):
     """How an answer reads."""
 
-    reference: Annotated[Steps, Field(description="the gateway's id: a path in its JSON")] = ()
-    reference_pattern: Annotated[Pattern, Field(description=_IN)] = None
-    segments: Annotated[
-        Steps, Field(description="how many SMS the gateway says it made of the text; `massar send-test` compares")
-    ] = ()
-    segments_pattern: Annotated[Pattern, Field(description=_IN)] = None
-    code: Annotated[Steps, Field(description="a code in the answer")] = ()
-    code_pattern: Annotated[Pattern, Field(description=_IN)] = None
-    codes: Annotated[
-        dict[str, Outcome],
-        Field(
-            description="table: what a code means, `true` and `false` too; `*` stands for the rest. Goes before `statuses`"
-        ),
-    ] = field(default_factory=dict)
+    reference: Steps = ()
+    """the gateway's id: a path in its JSON"""
+    reference_pattern: Pattern = None
+    """a pattern for it, in what the path leads to or in the whole"""
+    segments: Steps = ()
+    """how many SMS the gateway says it made of the text; `massar send-test` compares"""
+    segments_pattern: Pattern = None
+    """a pattern for it, in what the path leads to or in the whole"""
+    code: Steps = ()
+    """a code in the answer"""
+    code_pattern: Pattern = None
+    """a pattern for it, in what the path leads to or in the whole"""
+    codes: dict[str, Outcome] = field(default_factory=dict)
+    """table: what a code means, `true` and `false` too; `*` stands for the rest. Goes before `statuses`"""
 
     def judge(self) -> Iterator[tuple[str, str]]:
         if self.codes and not self.code and not self.code_pattern:
@@ -216,38 +220,32 @@ class Answer(Table):
 class ReceiptTable(Table):
     """How call-backs read."""
 
-    each: Annotated[
-        Steps,
-        Field(
-            description="path of the list, where one call tells of several messages; a single object there is a list of one"
-        ),
-    ] = ()
-    reference: Annotated[
-        Steps, Field(description="the id, as in the answer; how it may differ is told [there](sms-http.md#receipts)")
-    ] = ()
-    reference_pattern: Annotated[Pattern, Field(description=_IN)] = None
-    state: Annotated[
-        Steps,
-        Field(description="what became of the message: a parameter of the call-back, or a path in its JSON. Required"),
-    ] = ()
-    state_pattern: Annotated[Pattern, Field(description=_IN)] = None
-    states: Annotated[
-        dict[str, State],
-        Field(
-            description="table: the gateway's words to `delivered`, `failed` or `underway`; `*` stands for the rest. A word that "
-            "is not there settles nothing. Capitals, blanks around it, leading zeros of a number and other spellings of one "
-            "SMPP state (`DELIVRD`, `DELIVERED`) do not count; `true`, `false` and `null` are words. Required"
-        ),
-    ] = field(default_factory=dict)
-    code: Annotated[Steps, Field(description="the reason; without it the state")] = ()
-    code_pattern: Annotated[Pattern, Field(description=_IN)] = None
-    to: Annotated[Steps, Field(description="the number")] = ()
-    to_pattern: Annotated[Pattern, Field(description=_IN)] = None
+    each: Steps = ()
+    """path of the list, where one call tells of several messages; a single object there is a list of one"""
+    reference: Steps = ()
+    """the id, as in the answer; how it may differ is told [there](sms-http.md#receipts)"""
+    reference_pattern: Pattern = None
+    """a pattern for it, in what the path leads to or in the whole"""
+    state: Steps = ()
+    """what became of the message: a parameter of the call-back, or a path in its JSON. Required"""
+    state_pattern: Pattern = None
+    """a pattern for it, in what the path leads to or in the whole"""
+    states: dict[str, State] = field(default_factory=dict)
+    """table: the gateway's words to `delivered`, `failed` or `underway`; `*` stands for the rest. A word that is not
+    there settles nothing. Capitals, blanks around it, leading zeros of a number and other spellings of one SMPP state
+    (`DELIVRD`, `DELIVERED`) do not count; `true`, `false` and `null` are words. Required"""
+    code: Steps = ()
+    """the reason; without it the state"""
+    code_pattern: Pattern = None
+    """a pattern for it, in what the path leads to or in the whole"""
+    to: Steps = ()
+    """the number"""
+    to_pattern: Pattern = None
+    """a pattern for it, in what the path leads to or in the whole"""
     networks: Annotated[
-        tuple[Annotated[Network, PlainValidator(_network)], ...],
-        Wanted('a list of networks, as ["192.0.2.0/24"]'),
-        Field(description='list of networks that may call, as `["192.0.2.0/24"]`; without it everybody may'),
+        tuple[Annotated[Network, PlainValidator(_network)], ...], Wanted('a list of networks, as ["192.0.2.0/24"]')
     ] = ()
+    """list of networks that may call, as `["192.0.2.0/24"]`; without it everybody may"""
 
     def judge(self) -> Iterator[tuple[str, str]]:
         if not self.state or not self.states:
@@ -266,53 +264,42 @@ class ReceiptTable(Table):
 class HttpTable(ProviderTable):
     """One gateway."""
 
-    kind: Annotated[Literal["http"], Field(description="SMS through a gateway's web interface")] = "http"
-    preset: Annotated[str, Field(description="one of the [presets](sms-http.md#presets)")] = ""
+    kind: Literal["http"] = "http"
+    """SMS through a gateway's web interface"""
+    preset: str = ""
+    """one of the [presets](sms-http.md#presets)"""
     url: Annotated[
-        Url | None,
-        PlainValidator(_url),
-        Wanted("an address"),
-        Required("give the address for messages"),
-        Field(description="`https://`, or `http://` on this machine; placeholders in path and query"),
+        Url | None, PlainValidator(_url), Wanted("an address"), Required("give the address for messages")
     ] = None
-    method: Annotated[Literal["POST", "GET"], Field(description="`GET` is without form and json")] = "POST"
-    headers: Annotated[Templates, Field(description="table; no `{text}` there")] = field(default_factory=dict)
-    query: Annotated[Templates, Field(description="table, added to the address")] = field(default_factory=dict)
-    form: Annotated[Templates, Field(description="table: the body as a form")] = field(default_factory=dict)
-    json: Annotated[
-        Mapping[str, Any] | None,
-        PlainValidator(_json),
-        Wanted("an object"),
-        Field(description="table, or the text of a JSON object as the gateway's manual shows it: the body"),
-    ] = None
-    sender: Annotated[str, AfterValidator(_sender), Field(description="1 to 20 characters")] = "MASSAR"
-    charset: Annotated[
-        str,
-        AfterValidator(_charset),
-        Field(
-            description="of `{text}` in address, query and form; tried for call-backs too that say no charset and are not in "
-            "UTF-8"
-        ),
-    ] = "utf-8"
-    ucs2: Annotated[
-        Literal["text", "hex"],
-        Field(description="`hex`: a text that is not GSM-7 is written as UTF-16BE in hexadecimal"),
-    ] = "text"
-    coding: Annotated[Coding, Field(description="table: what `{coding}` says")] = Coding()
-    statuses: Annotated[
-        dict[Annotated[str, AfterValidator(_status)], Outcome],
-        Field(
-            description="table: what an HTTP status means, [else](sms-http.md#what-an-answer-means); `4xx` stands for all of a "
-            "kind"
-        ),
-    ] = field(default_factory=dict)
-    answer: Annotated[Answer, Field(description="table: how an answer reads")] = Answer()
-    auth: Annotated[Auth, Field(description="table: how we prove who we are")] = NO_AUTH
-    receipt: Annotated[ReceiptTable, Field(description="table: how call-backs read")] = ReceiptTable()
-    total_timeout: Annotated[
-        Seconds,
-        Field(description="seconds; all of a message, token included, ends within this and twice `connect_timeout`"),
-    ] = 30.0
+    """`https://`, or `http://` on this machine; placeholders in path and query"""
+    method: Literal["POST", "GET"] = "POST"
+    """`GET` is without form and json"""
+    headers: Templates = field(default_factory=dict)
+    """table; no `{text}` there"""
+    query: Templates = field(default_factory=dict)
+    """table, added to the address"""
+    form: Templates = field(default_factory=dict)
+    """table: the body as a form"""
+    json: Annotated[Mapping[str, Any] | None, PlainValidator(_json), Wanted("an object")] = None
+    """table, or the text of a JSON object as the gateway's manual shows it: the body"""
+    sender: Annotated[str, AfterValidator(_sender)] = "MASSAR"
+    """1 to 20 characters"""
+    charset: Annotated[str, AfterValidator(_charset)] = "utf-8"
+    """of `{text}` in address, query and form; tried for call-backs too that say no charset and are not in UTF-8"""
+    ucs2: Literal["text", "hex"] = "text"
+    """`hex`: a text that is not GSM-7 is written as UTF-16BE in hexadecimal"""
+    coding: Coding = Coding()
+    """table: what `{coding}` says"""
+    statuses: dict[Annotated[str, AfterValidator(_status)], Outcome] = field(default_factory=dict)
+    """table: what an HTTP status means, [else](sms-http.md#what-an-answer-means); `4xx` stands for all of a kind"""
+    answer: Answer = Answer()
+    """table: how an answer reads"""
+    auth: Auth = NO_AUTH
+    """table: how we prove who we are"""
+    receipt: ReceiptTable = ReceiptTable()
+    """table: how call-backs read"""
+    total_timeout: Seconds = 30.0
+    """seconds; all of a message, token included, ends within this and twice `connect_timeout`"""
 
     def judge(self) -> Iterator[tuple[str, str]]:
         if self.form and self.json is not None:

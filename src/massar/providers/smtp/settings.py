@@ -26,16 +26,12 @@ IN_URL = ("ca_file", "hello", "bounces", "connections", "connect_timeout", "answ
 class MailAuth(TokenAuth):
     """Where tokens come from that are shown instead of a password. Secrets stand elsewhere."""
 
-    kind: Annotated[
-        Literal["none", "oauth2"], Field(description="`oauth2`: tokens are shown instead of a password")
-    ] = "none"
-    client_secret: Annotated[
-        Elsewhere, Field(description="`env:NAME` or `file:PATH`. This or the next is required")
-    ] = ""
-    refresh_token: Annotated[
-        Elsewhere,
-        Field(description="the same: shown for tokens (RFC 6749 §6). Without it the client's own right counts (§4.4)"),
-    ] = ""
+    kind: Literal["none", "oauth2"] = "none"
+    """`oauth2`: tokens are shown instead of a password"""
+    client_secret: Elsewhere = ""
+    """`env:NAME` or `file:PATH`. This or the next is required"""
+    refresh_token: Elsewhere = ""
+    """the same: shown for tokens (RFC 6749 §6). Without it the client's own right counts (§4.4)"""
 
     def judge(self) -> Iterator[tuple[str, str]]:
         if self.kind == "none":
@@ -51,35 +47,35 @@ NO_AUTH = MailAuth()
 class SmtpSettings(ProviderTable):
     """One mail server."""
 
-    kind: Annotated[Literal["smtp"], Field(description="mail")] = "smtp"
-    host: Annotated[Line, Required("name the mail server"), Field(description="the mail server")] = ""
-    port: Annotated[int, Field(ge=1, le=65535, description="without it 25, 587 or 465, by `security`")] = 0
-    security: Annotated[
-        Literal["plain", "starttls", "tls"], Field(description="a password or token travels over TLS only")
-    ] = "starttls"
-    user: Annotated[Line, Field(description="with a password or `auth`; with the latter it is the mailbox")] = ""
-    password: Annotated[Elsewhere, Field(description="`env:NAME` or `file:PATH`; none stands in the file")] = ""
-    auth: Annotated[MailAuth, Field(description="a table, instead of a password: where OAuth 2.0 tokens come from")] = (
-        MailAuth()
-    )
-    sender: Annotated[
-        Line, Required("give the address that mail comes from"), Field(description="bare address that mail comes from")
-    ] = ""
-    sender_name: Annotated[Line, Field(description="the name shown with it")] = "Massar"
-    hello: Annotated[Line, Field(description="the name given to the server; without it this machine's")] = ""
-    connections: Annotated[
-        int,
-        Field(ge=1, le=50, description="how many are kept and used at once. Give the worker as many `--senders`"),
-    ] = 4
-    bounces: Annotated[Line, Field(description="domain for [what comes back](mail.md#the-way-back)")] = ""
-    receipts: Annotated[
-        bool,
-        Field(
-            description="also ask to be told of success; needs `bounces`. Of use where the mailboxes are yours: most other "
-            "servers make no such reports"
-        ),
-    ] = False
-    total_timeout: Annotated[Seconds, Field(description="seconds, for one letter")] = 30.0
+    kind: Literal["smtp"] = "smtp"
+    """mail"""
+    host: Annotated[Line, Required("name the mail server")] = ""
+    """the mail server"""
+    port: Annotated[int, Field(ge=1, le=65535)] = 0
+    """without it 25, 587 or 465, by `security`"""
+    security: Literal["plain", "starttls", "tls"] = "starttls"
+    """a password or token travels over TLS only"""
+    user: Line = ""
+    """with a password or `auth`; with the latter it is the mailbox"""
+    password: Elsewhere = ""
+    """`env:NAME` or `file:PATH`; none stands in the file"""
+    auth: MailAuth = MailAuth()
+    """a table, instead of a password: where OAuth 2.0 tokens come from"""
+    sender: Annotated[Line, Required("give the address that mail comes from")] = ""
+    """bare address that mail comes from"""
+    sender_name: Line = "Massar"
+    """the name shown with it"""
+    hello: Line = ""
+    """the name given to the server; without it this machine's"""
+    connections: Annotated[int, Field(ge=1, le=50)] = 4
+    """how many are kept and used at once. Give the worker as many `--senders`"""
+    bounces: Line = ""
+    """domain for [what comes back](mail.md#the-way-back)"""
+    receipts: bool = False
+    """also ask to be told of success; needs `bounces`. Of use where the mailboxes are yours: most other servers make no
+    such reports"""
+    total_timeout: Seconds = 30.0
+    """seconds, for one letter"""
 
     def judge(self) -> Iterator[tuple[str, str]]:
         by_token = self.auth.kind != "none"
