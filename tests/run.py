@@ -37,6 +37,13 @@ COVERAGE = ("--cov=massar", "--cov-report=")
 PASSED, FAILED, SKIPPED = "passed", "FAILED", "skipped"
 NO_TESTS_COLLECTED = 5  # pytest's exit status
 CLEARING_UP_SECONDS = 60
+# `make test-fast`: laws and units beside a journey of each kind. What measures, or reads whole lists, is left out.
+UNITS = ("tests/core", "tests/domain", "tests/house")
+MEASURES = ("test_blocklist", "test_names_false_refusals", "test_patterns", "test_bounces")
+STORIES = (
+    "journeys/test_sign_in", "journeys/test_recovery", "journeys/test_change", "journeys/test_the_guide",
+    "journeys/test_metrics", "sso/test_oidc_core", "sso/test_saml", "sso/test_gate",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -167,6 +174,8 @@ def main() -> int:
     try:
         if options.servers:
             return run_servers(run)
+        if options.fast:
+            return run_fast(run)
         return run_all(run, options)
     except KeyboardInterrupt:
         print("\nStopped by the keyboard.", file=sys.stderr)
@@ -179,6 +188,7 @@ def read_arguments() -> tuple[argparse.Namespace, list[str]]:
         description="Run the tests. Anything not listed here is handed to pytest, for example -x or -vv.",
     )
     parser.add_argument("--servers", action="store_true", help="only the tests against real servers")
+    parser.add_argument("--fast", action="store_true", help="laws, units and a journey of each kind, on SQLite")
     parser.add_argument("--sqlite-only", action="store_true", help="leave out PostgreSQL and the browser")
     parser.add_argument("--coverage", action="store_true", help="count covered lines; takes a quarter longer")
     parser.add_argument("-k", dest="keyword", metavar="EXPRESSION", help="only tests that fit (as pytest -k)")
@@ -192,6 +202,15 @@ def run_servers(run: Run) -> int:
     # The gate's test looks with a browser, that of killed workers needs PostgreSQL.
     install_what_is_missing([need for need in programs.SERVERS if programs.find_server(need) is None])
     run.pytest("real servers", "tests/servers", "-m", "servers", "-rs")
+    return run.close()
+
+
+def run_fast(run: Run) -> int:
+    """The inner loop: a minute on two cores."""
+    stories = [f"tests/{story}.py" for story in STORIES]
+    without = [f"--ignore=tests/domain/{name}.py" for name in MEASURES]
+    with run.beside("a journey of each kind", *stories, "-m", QUICK):
+        run.pytest("laws and units", *UNITS, *without, "-m", QUICK)
     return run.close()
 
 
