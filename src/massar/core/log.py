@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import traceback
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import TracebackType
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
@@ -15,7 +17,7 @@ class JsonLines(logging.Formatter):
     """Line ends, control and bidi marks inside values are escaped by JSON (ASCII only): no forged lines (ATK-145)."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {
+        line: dict[str, object] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "where": record.name,
@@ -23,24 +25,19 @@ class JsonLines(logging.Formatter):
         }
         if request_id.get():
             line["request"] = request_id.get()
-        if record.exc_info:
-            line["trace"] = _frames(record)
+        if record.exc_info and record.exc_info[0]:
+            line["trace"] = [*_frames(record.exc_info[2])[-12:], record.exc_info[0].__name__]
         return json.dumps(line, ensure_ascii=True)
 
 
-def _frames(record: logging.LogRecord) -> list[str]:
-    """File, line and function of each frame and the kind of the exception. Its message may hold what was typed: left out."""
-    frames, kind = [], record.exc_info[0].__name__
-    trace = record.exc_info[2]
-    while trace:
-        code = trace.tb_frame.f_code
-        frames.append(f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno} {code.co_name}")
-        trace = trace.tb_next
-    return [*frames[-12:], kind]
+def _frames(trace: TracebackType | None) -> list[str]:
+    """File, line and function of each frame; not the exception's message, which may hold what was typed."""
+    codes = ((frame.f_code, line) for frame, line in traceback.walk_tb(trace))
+    return [f"{code.co_filename.rpartition('/')[2]}:{line} {code.co_name}" for code, line in codes]
 
 
 def set_up(level: int = logging.INFO) -> None:
-    """Everything to stderr as JSON lines. Called once by each process."""
+    """Write everything to stderr as JSON lines. Called once by each process."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.root.handlers[:] = [handler]

@@ -76,7 +76,7 @@ def _sample(typed: str, countries: tuple[str, ...]) -> tuple[phonenumbers.PhoneN
             sample = _parsed(cleaned + "1" * filled, countries)
         except BadPhone:
             continue
-        length = lengths.get(sample.country_code)
+        length = lengths.get(sample.country_code or 0)
         if length is None:
             raise ValueError("is of a country that MASSAR_PHONE_COUNTRIES does not name")
         digits = phonenumbers.national_significant_number(sample)
@@ -102,9 +102,9 @@ def _e164(number: phonenumbers.PhoneNumber) -> str:
 
 
 def _length(country: str) -> int:
-    """Digits of a mobile number of that country, without its code."""
+    """Digits of a mobile number of that country, without its code; 0 where it has none of its own."""
     example = phonenumbers.example_number_for_type(country, PhoneNumberType.MOBILE)
-    return len(phonenumbers.national_significant_number(example))
+    return len(phonenumbers.national_significant_number(example)) if example else 0
 
 
 def _is_premium(number: phonenumbers.PhoneNumber) -> bool:
@@ -115,7 +115,7 @@ def _is_opened(number: phonenumbers.PhoneNumber, opened: tuple[str, ...]) -> boo
     """In a range that was opened by hand, as long as a mobile number, and nothing else to the table."""
     if not opened or not _e164(number).startswith(opened):
         return False
-    length = _length(phonenumbers.region_code_for_country_code(number.country_code))
+    length = _length(phonenumbers.region_code_for_country_code(number.country_code or 0))
     unknown = phonenumbers.number_type(number) == PhoneNumberType.UNKNOWN
     return unknown and len(phonenumbers.national_significant_number(number)) == length
 
@@ -149,8 +149,10 @@ def counts_as(region: str) -> str:
 def _has_its_own(region: str) -> bool:
     """Whether one of the numbers that begin in all ways of five digits is a mobile number of that region alone."""
     plan = phonenumbers.PhoneMetadata.metadata_for_region(region)
+    if plan is None or plan.mobile is None:
+        return False
     begins = re.compile(plan.leading_digits or "")
-    shape = re.compile(plan.mobile.national_number_pattern)
+    shape = re.compile(plan.mobile.national_number_pattern or "")
     lengths = [length for length in plan.mobile.possible_length if length >= _TRIED_DIGITS]
     tried = (
         f"{beginning:0{_TRIED_DIGITS}}".ljust(length, filling)

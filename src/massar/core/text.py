@@ -89,7 +89,7 @@ def email(text: str) -> str | None:
 def number(text: str) -> str:
     """A typed or pasted phone number with Western digits, without the quotes and commas in and around it."""
     folded = unicodedata.normalize("NFKC", one_line(text[:100])).translate(_ADDRESS_TWINS)
-    bare = folded.translate(str.maketrans(dict.fromkeys(_QUOTES + "<>", " ")))
+    bare = folded.translate(str.maketrans(_QUOTES + "<>", " " * len(_QUOTES + "<>")))
     return re.sub("[,_]", " ", bare).strip(" .!?")
 
 

@@ -104,7 +104,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         options = self.settings_dict["OPTIONS"].get("pool")
         if options:  # it gives up at once, and tries again for the next who asks
             options.update(reconnect_timeout=0, reconnect_failed=availability.note_failure, connection_class=Connection)
-        return super().pool
+        pool: ConnectionPool[Any] | None = super().pool
+        return pool
 
     def _executing(self, execute: Callable[..., Any], statement: str, params: Any, many: bool, context: Any) -> Any:
         """A statement outside a transaction is committed by itself, and may be even where its answer never came."""
@@ -114,13 +115,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _commit(self) -> None:
         self.may_have_committed = True
-        super()._commit()
+        super()._commit()  # type: ignore[misc]  # django-stubs leave it out
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         pool = self.pool
         if pool is None:
             return super().get_new_connection(conn_params)
-        self.isolation_level = base.IsolationLevel.READ_COMMITTED
+        self.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
         pool.open()
         until = monotonic() + availability.timeout()
         while True:
@@ -135,7 +136,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _close(self) -> None:
         if self.connection is not None and self.pool is not None:
             availability.lend(-1)
-        super()._close()
+        super()._close()  # type: ignore[misc]  # django-stubs leave it out
 
     def discard(self) -> None:
         """Close a connection that was lost, and those that stood idle beside it."""
@@ -155,7 +156,8 @@ def _from_pool(pool: ConnectionPool[Any], until: float) -> psycopg.Connection[An
     begun = monotonic()
     while True:
         try:
-            return pool.getconn(CHECK_EVERY)
+            taken: psycopg.Connection[Any] = pool.getconn(CHECK_EVERY)
+            return taken
         except PoolTimeout:
             now = monotonic()
             emptied = availability.lent >= pool.max_size or availability.answered > begun

@@ -44,31 +44,32 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> sqlite3.Connection:
         private_files.make_file(Path(conn_params["database"]))
-        return super().get_new_connection(conn_params)
+        opened: sqlite3.Connection = super().get_new_connection(conn_params)
+        return opened
 
     def _start_transaction_under_autocommit(self) -> None:
         self.acquire_writer_lock()
         try:
-            super()._start_transaction_under_autocommit()
+            super()._start_transaction_under_autocommit()  # type: ignore[misc]  # django-stubs leave it out
         except BaseException:
             self.release_writer_lock()
             raise
 
     def _commit(self) -> None:
         try:
-            super()._commit()
+            super()._commit()  # type: ignore[misc]  # django-stubs leave it out
         finally:
             self.release_writer_lock()
 
     def _rollback(self) -> None:
         try:
-            super()._rollback()
+            super()._rollback()  # type: ignore[misc]  # django-stubs leave it out
         finally:
             self.release_writer_lock()
 
     def _close(self) -> None:
         try:
-            super()._close()
+            super()._close()  # type: ignore[misc]  # django-stubs leave it out
         finally:
             self.release_writer_lock()
 
@@ -77,7 +78,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.release_writer_lock()
 
     def create_cursor(self, name: object = None) -> Cursor:
-        return self.connection.cursor(factory=lambda connection: Cursor(connection, self))
+        cursor: Cursor = self.connection.cursor(factory=lambda connection: Cursor(connection, self))
+        return cursor
 
 
 class Cursor(base.SQLiteCursorWrapper):

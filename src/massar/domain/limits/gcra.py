@@ -139,7 +139,7 @@ def sweep(*, now: datetime) -> int:
 def _refusal(missing: list[Bucket], now: datetime) -> RateLimited:
     """Name the bucket that takes longest to hold what was asked for: before that no try would pass."""
     keys, moment = [one.key for one in missing], clock.micros(now)
-    full_at = dict(
+    full_at: dict[str, int] = dict(
         sql.rows(f"SELECT key, tat FROM limits_bucketstate WHERE key IN ({sql.placeholders(len(keys))})", keys)
     )
     for one in missing:  # in the order of `consume`

@@ -7,6 +7,8 @@ entries with a chance of 2**-46. Sources: ASVS 5.0 6.2.4 and 6.2.12, SP 800-63B-
 is compared).
 """
 
+from __future__ import annotations
+
 import hashlib
 import sys
 import tomllib
@@ -71,7 +73,7 @@ def _holds(value: int) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _entries() -> array:
+def _entries() -> array[int]:
     data = FILE.read_bytes()
     if not data.startswith(MAGIC):
         raise OSError(f"{FILE.name} is no block list; run `make blocklist`")

@@ -11,6 +11,7 @@ be whole (SP 800-63B-4 §3.1.1.2 names "repetitive or sequential characters"; AS
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 from massar.core import normalize
@@ -146,7 +147,7 @@ def _by_code(one: str, other: str) -> set[int]:
     return {1: {-1}, -1: {-2}}.get(ord(other) - ord(one), set())
 
 
-def _ends_of_repeats(text: str, start: int):
+def _ends_of_repeats(text: str, start: int) -> Iterator[tuple[int, int]]:
     """(size of the block, end) of what repeats itself from here, its last time perhaps in part."""
     for size in range(2, (len(text) - start) // 2 + 1):
         end = start + size
