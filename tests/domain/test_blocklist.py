@@ -6,7 +6,7 @@ import pytest
 
 from massar.domain.policy import api, blocklist, make_blocklist
 
-NOBODY = api.PersonFacts(login="", names=(), establishments=(), phones=())
+NOBODY = api.Owner(login="", names=(), establishments=(), phones=())
 
 
 @pytest.mark.parametrize(

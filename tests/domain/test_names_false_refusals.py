@@ -86,14 +86,14 @@ def _entries(text: str) -> list[tuple[str, str]]:
     return [(found[1].strip(), found[2].strip()) for found in entries]
 
 
-def _people(dice: random.Random) -> list[api.PersonFacts]:
+def _people(dice: random.Random) -> list[api.Owner]:
     """A thousand people, each with both names in both scripts, a user name, a school and a phone."""
     schools = _entries(SCHOOLS)
     people = []
     for first, last in dice.sample(list(product(_entries(FIRST), _entries(FAMILY))), PEOPLE):
         login = f"{first[1]}.{last[1]}".replace(" ", "").lower() + "@taalim.ma"
         phone = "+2126" + "".join(dice.choice("0123456789") for _ in range(8))
-        people.append(api.PersonFacts(login, (*first, *last), dice.choice(schools), (phone,)))
+        people.append(api.Owner(login, (*first, *last), dice.choice(schools), (phone,)))
     return people
 
 
@@ -126,13 +126,13 @@ KINDS = {
 }
 
 
-def _points_to(views: personal.Views, person: personal.Person) -> bool:
+def _points_to(views: personal.Views, person: personal.OwnerWords) -> bool:
     kinds = (person.names, person.establishments, person.logins)
     return any(personal.shows(views, words) for words in kinds) or any(piece in views.signs for piece in person.phones)
 
 
 @pytest.fixture(scope="module")
-def people() -> list[personal.Person]:
+def people() -> list[personal.OwnerWords]:
     """Prepared once: the product's own cache is smaller than this crowd."""
     return [personal.prepare.__wrapped__(facts) for facts in _people(random.Random(20261123))]
 
@@ -157,7 +157,7 @@ def test_few_passwords_are_refused_for_nothing(kind, people):
 
 def test_the_passwords_of_this_measure_fit_the_other_rules():
     dice = random.Random(7)
-    nobody = api.PersonFacts("", (), (), ())
+    nobody = api.Owner("", (), (), ())
     for kind in KINDS.values():
         judged = [api.refusals(kind(dice), facts=nobody, profile=GUIDE) for _ in range(200)]
         refused = [refusal.rule for refusals in judged for refusal in refusals]

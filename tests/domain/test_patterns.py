@@ -12,7 +12,7 @@ from massar.domain.policy import api, patterns
 from massar.interfaces.demo.cast import PEOPLE
 from tests.domain.test_names_false_refusals import ARABIC, FRENCH
 
-NOBODY = api.PersonFacts(login="", names=(), establishments=(), phones=())
+NOBODY = api.Owner(login="", names=(), establishments=(), phones=())
 SEQUENCES = (
     "abcdefghijk1! Abcdefghijkl1! zyxwvutsrqp1! acegikmoqsu1! 123456789Ab! ١٢٣٤٥٦٧٨٩ab! 987654321Ab! 1234567890a! "
     "2468024680a! Abcd1234!@#$ a1b2c3d4e5f6! abc-def-ghi-1 aabbccddeeff1! @bcdefghijk1! ａｂｃｄｅｆｇｈｉｊ1! "

@@ -11,7 +11,7 @@ from massar.core import ids
 from massar.domain.policy import api, rules
 
 GUIDE, NIST = api.PROFILES["guide"], api.PROFILES["nist"]
-NOBODY = api.PersonFacts(login="", names=(), establishments=(), phones=())
+NOBODY = api.Owner(login="", names=(), establishments=(), phones=())
 
 
 def broken(password: str, profile: api.Profile = GUIDE) -> list[str]:

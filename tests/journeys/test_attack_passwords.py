@@ -187,5 +187,5 @@ def test_a_busy_moment_does_not_spoil_a_sign_in_that_renews_its_hash(cast, setti
 
 def test_the_cast_keeps_the_rules(cast):
     profile = policy.PROFILES["guide"]
-    names = policy.PersonFacts(login=JAMAL.login, names=facts(JAMAL).names, establishments=(), phones=(), emails=())
+    names = policy.Owner(login=JAMAL.login, names=facts(JAMAL).names, establishments=(), phones=(), emails=())
     assert policy.refusals(JAMAL.password, facts=names, profile=profile) == []

@@ -4,7 +4,7 @@ No database, no clock, no HTTP.
 """
 
 from massar.domain.policy.blocklist import in_blocklist
-from massar.domain.policy.personal import PersonFacts
+from massar.domain.policy.personal import Owner
 from massar.domain.policy.rules import (
     DEFAULT_PROFILE,
     PROFILES,
@@ -23,7 +23,7 @@ __all__ = [
     "MAX_CODEPOINTS",
     "PROFILES",
     "ChecklistItem",
-    "PersonFacts",
+    "Owner",
     "Profile",
     "Refusal",
     "canonical",

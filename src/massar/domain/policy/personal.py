@@ -12,7 +12,7 @@ profile that follows it).
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import permutations
 from pathlib import Path
@@ -25,7 +25,6 @@ _WORDS = tomllib.loads(Path(__file__).with_name("profiles.toml").read_text("utf-
 _INSIDE_FROM = 4  # letters: a word of this size counts anywhere, a shorter one only as a whole run
 _IGNORED_BELOW = 3
 _REVERSED_FROM = 5
-_BARE_FROM = 4
 _PHONE_DIGITS = 6
 _MOST_WORDS = 200  # of one person; people have about ten
 _MOROCCO = "212"
@@ -37,12 +36,12 @@ _LEET = {
 _LEET_I = str.maketrans(_LEET)
 _LEET_L = str.maketrans({**_LEET, "1": "l", "!": "l", "|": "l"})
 _ARABIZI = str.maketrans({"2": "", "3": "a", "5": "kh", "7": "h", "9": "q"})
-_ARABIC_BARE = str.maketrans("", "", "اء")
-_ONE_STROKE = str.maketrans("i", "l")  # 1, i and l are one stroke in a disguise that holds both letters
+_WITHOUT_ALEF = str.maketrans("", "", "اء")
+_I_AS_L = str.maketrans("i", "l")  # 1, i and l look the same in a disguise that holds both letters
 
 
 @dataclass(frozen=True)
-class PersonFacts:
+class Owner:
     """What a password may not point to.
 
     `login`: 'jamal.jalal@taalim.ma'. `names`: each first and family name, in any script. `establishments`:
@@ -61,8 +60,8 @@ class Words:
     """The prepared words of one kind (names, or establishments, or user names)."""
 
     inside: tuple[str, ...]  # found anywhere among the letters
-    strokes: tuple[str, ...]  # the same with i and l merged
-    bare: tuple[str, ...]  # Arabic without alef and hamza
+    i_as_l: tuple[str, ...]  # the same with i and l merged
+    without_alef: tuple[str, ...]  # Arabic without alef and hamza
     runs: frozenset[str]  # found only as a whole run of letters
     spelt: re.Pattern[str] | None  # other spellings, searched in the runs
     exact: tuple[str, ...] = ()  # letters and digits in a row, as in a pupil's user name
@@ -73,8 +72,8 @@ class Views:
     """One password, read in every way that a disguise allows."""
 
     letters: str
-    strokes: str
-    bare: str
+    i_as_l: str
+    without_alef: str
     runs: str
     run_set: frozenset[str]
     signs: str  # letters and digits
@@ -82,57 +81,47 @@ class Views:
 
 
 @dataclass(frozen=True)
-class Person:
+class OwnerWords:
     names: Words
     establishments: Words
     logins: Words
     phones: tuple[str, ...]
 
 
-def points_to_name(views: Views, facts: PersonFacts, *, whole: bool = False) -> bool:
-    """Whether a first or family name shows in the password; `whole`: whether it is made of names alone."""
-    return _found(views, prepare(facts).names, whole)
+def points_to(views: Views, words: Words, *, whole: bool = False) -> bool:
+    """Whether one of the words shows in the password; `whole`: whether it is made of such words alone."""
+    return _is_made_of(views, words) if whole else shows(views, words)
 
 
-def points_to_establishment(views: Views, facts: PersonFacts, *, whole: bool = False) -> bool:
-    """Whether a telling word of an establishment's name shows in it; generic words (lycée) do not tell."""
-    return _found(views, prepare(facts).establishments, whole)
-
-
-def points_to_login(views: Views, facts: PersonFacts, *, whole: bool = False) -> bool:
-    """Whether the user name, the local part of a personal address, or a word of either shows in it."""
-    return _found(views, prepare(facts).logins, whole)
-
-
-def points_to_phone(views: Views, facts: PersonFacts) -> bool:
+def points_to_phone(views: Views, person: OwnerWords) -> bool:
     """Whether six digits in a row of a phone number (national form) show in it, separators aside."""
-    return any(piece in views.signs for piece in prepare(facts).phones)
+    return any(piece in views.signs for piece in person.phones)
 
 
 def read(password: str) -> Views:
     """Every view of a password. Linear in its length. Not cached: no password outlives its question."""
-    folded = normalize.skeleton(password)
-    texts = (folded, folded.translate(_LEET_I), folded.translate(_LEET_L), folded.translate(_ARABIZI))
+    skeleton = normalize.skeleton(password)
+    texts = (skeleton, *(skeleton.translate(table) for table in (_LEET_I, _LEET_L, _ARABIZI)))
     runs = [run for text in dict.fromkeys(texts) for run in _runs(text)]
     plain = tuple(dict.fromkeys(_only_letters(text) for text in texts))
     letters = " ".join(plain)
     return Views(
         letters=letters,
-        strokes=letters.translate(_ONE_STROKE),
-        bare=plain[0].translate(_ARABIC_BARE),
+        i_as_l=letters.translate(_I_AS_L),
+        without_alef=plain[0].translate(_WITHOUT_ALEF),
         runs=" ".join(runs),
         run_set=frozenset(runs),
-        signs="".join(c for c in folded if c.isalnum()),
+        signs="".join(c for c in skeleton if c.isalnum()),
         plain=plain,
     )
 
 
 @lru_cache(maxsize=256)
-def prepare(facts: PersonFacts) -> Person:
+def prepare(facts: Owner) -> OwnerWords:
     """The words of a person, ready to be searched. Some milliseconds; kept for the next question."""
     guess_names = not _has_arabic_for_all(facts.names)
     guess_places = not _has_arabic_for_all(facts.establishments)
-    return Person(
+    return OwnerWords(
         names=_words(_name_words(facts.names), in_arabic=guess_names),
         establishments=_words(_establishment_words(facts.establishments), in_arabic=guess_places),
         logins=_login_words((facts.login, *facts.emails), in_arabic=guess_names),
@@ -140,16 +129,12 @@ def prepare(facts: PersonFacts) -> Person:
     )
 
 
-def _found(views: Views, words: Words, whole: bool) -> bool:
-    return _is_made_of(views, words) if whole else shows(views, words)
-
-
 def shows(views: Views, words: Words) -> bool:
     """Whether one of the words stands in the password, whatever the disguise."""
     return (
         any(word in views.letters for word in words.inside)
-        or any(word in views.strokes for word in words.strokes)
-        or any(word in views.bare for word in words.bare)
+        or any(word in views.i_as_l for word in words.i_as_l)
+        or any(word in views.without_alef for word in words.without_alef)
         or not words.runs.isdisjoint(views.run_set)
         or any(word in views.signs for word in words.exact)
         or bool(words.spelt and words.spelt.search(views.runs))
@@ -172,15 +157,15 @@ def _is_made_of(views: Views, words: Words) -> bool:
 # --- views of a password ---
 
 
-def _only_letters(folded: str) -> str:
-    return "".join(c for c in folded if normalize.is_letter(c))
+def _only_letters(skeleton: str) -> str:
+    return "".join(c for c in skeleton if normalize.is_letter(c))
 
 
-def _runs(folded: str) -> list[str]:
+def _runs(skeleton: str) -> list[str]:
     """The runs of letters of one script; neighbours of one or two letters make one spelled-out run."""
     runs: list[str] = []
     spelled_out = ""
-    for run in _raw_runs(folded):
+    for run in _raw_runs(skeleton):
         if len(run) < _IGNORED_BELOW:
             spelled_out += run
             continue
@@ -189,9 +174,9 @@ def _runs(folded: str) -> list[str]:
     return [*runs, spelled_out] if spelled_out else runs
 
 
-def _raw_runs(folded: str) -> Iterator[str]:
+def _raw_runs(skeleton: str) -> Iterator[str]:
     run = ""
-    for sign in folded:
+    for sign in skeleton:
         if not normalize.is_letter(sign):
             yield from (run,) if run else ()
             run = ""
@@ -207,19 +192,19 @@ def _raw_runs(folded: str) -> Iterator[str]:
 
 
 def _split(text: str) -> list[str]:
-    """The words of a text, folded, letters only. An apostrophe does not split."""
+    """The words of a text as skeletons, letters only. An apostrophe does not split."""
     joined = re.sub(r"(?<=\w)['’ʼ`](?=\w)", "", text)
     words = re.split(r"[\s\W\d_]+", normalize.skeleton(joined))
     return [word for word in map(_only_letters, words) if word]
 
 
-def _folded_set(words: Iterable[str]) -> frozenset[str]:
+def _skeletons(words: Iterable[str]) -> frozenset[str]:
     return frozenset(_only_letters(normalize.skeleton(word)) for word in words)
 
 
-_GENERIC = _folded_set(_WORDS["establishment"])
-_PARTICLES = _folded_set(_WORDS["particles"])
-_TAILS = _folded_set(_WORDS["tails"])
+_GENERIC = _skeletons(_WORDS["establishment"])
+_PARTICLES = _skeletons(_WORDS["particles"])
+_TAILS = _skeletons(_WORDS["tails"])
 
 
 @dataclass(frozen=True)
@@ -239,7 +224,7 @@ def _name_words(names: tuple[str, ...]) -> Iterator[_Word]:
                 if part not in _TAILS and part not in _PARTICLES:
                     yield from _forms(part, part)
     for name in names:
-        # A final alef maqsura is read a (Mustapha) although it folds to yeh.
+        # A final alef maqsura is read a (Mustapha) although its skeleton is yeh.
         if name.rstrip().endswith("ى") and _split(name):
             word = _only_letters(normalize.skeleton(name))[:-1] + "ا"
             yield _Word(word, word)
@@ -276,7 +261,8 @@ def _has_arabic_for_all(names: tuple[str, ...]) -> bool:
 
 
 def _login_words(addresses: tuple[str, ...], *, in_arabic: bool) -> Words:
-    words, exact = [], []
+    words: list[_Word] = []
+    exact: list[str] = []
     for address in addresses:
         local = address.partition("@")[0]
         parts = _split(local)
@@ -285,8 +271,7 @@ def _login_words(addresses: tuple[str, ...], *, in_arabic: bool) -> Words:
         signs = "".join(c for c in normalize.skeleton(local) if c.isalnum())
         if len(signs) >= _INSIDE_FROM and not signs.isalpha():
             exact.append(signs)
-    prepared = _words(words, in_arabic=in_arabic)
-    return Words(**{**prepared.__dict__, "exact": tuple(exact)})
+    return replace(_words(words, in_arabic=in_arabic), exact=tuple(exact))
 
 
 def _words(words: Iterable[_Word], *, in_arabic: bool) -> Words:
@@ -294,12 +279,12 @@ def _words(words: Iterable[_Word], *, in_arabic: bool) -> Words:
     forms = {form for word in found for form in _arabic_forms(word.letters)}
     inside = {form for form in forms if len(form) >= _INSIDE_FROM}
     mirrored = {form[::-1] for form in inside if len(form) >= _REVERSED_FROM}
-    bare = {form.translate(_ARABIC_BARE) for form in inside if normalize.is_arabic(form[0])}
+    without_alef = {form.translate(_WITHOUT_ALEF) for form in inside if normalize.is_arabic(form[0])}
     patterns = dict.fromkeys(p for word in found for p in spelling.spellings(word.spaced, in_arabic=in_arabic))
     return Words(
         inside=tuple(sorted(inside | mirrored)),
-        strokes=tuple(sorted(form.translate(_ONE_STROKE) for form in inside if "i" in form and "l" in form)),
-        bare=tuple(sorted(form for form in bare if len(form) >= _BARE_FROM)),
+        i_as_l=tuple(sorted(form.translate(_I_AS_L) for form in inside if "i" in form and "l" in form)),
+        without_alef=tuple(sorted(form for form in without_alef if len(form) >= _INSIDE_FROM)),
         runs=frozenset(form for form in forms if len(form) == _IGNORED_BELOW),
         spelt=re.compile("|".join(patterns)) if patterns else None,
     )

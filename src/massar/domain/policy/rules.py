@@ -56,12 +56,15 @@ class _Question:
     """What every judge is asked about."""
 
     text: str  # canonical
-    facts: personal.PersonFacts
+    facts: personal.Owner
     profile: Profile
 
     @cached_property
     def views(self) -> personal.Views:
         return personal.read(self.text)
+
+    def points_to(self, kind: Callable[[personal.OwnerWords], personal.Words]) -> bool:
+        return personal.points_to(self.views, kind(personal.prepare(self.facts)), whole=self.profile.whole)
 
 
 # rule id -> whether the password breaks it
@@ -71,10 +74,10 @@ _BROKEN: dict[str, Callable[[_Question], bool]] = {
     "letter": lambda q: not signs.has_letter(q.text),
     "digit": lambda q: not signs.has_digit(q.text),
     "symbol": lambda q: not signs.has_symbol(q.text),
-    "name": lambda q: personal.points_to_name(q.views, q.facts, whole=q.profile.whole),
-    "establishment": lambda q: personal.points_to_establishment(q.views, q.facts, whole=q.profile.whole),
-    "login": lambda q: personal.points_to_login(q.views, q.facts, whole=q.profile.whole),
-    "phone": lambda q: personal.points_to_phone(q.views, q.facts),
+    "name": lambda q: q.points_to(lambda person: person.names),
+    "establishment": lambda q: q.points_to(lambda person: person.establishments),
+    "login": lambda q: q.points_to(lambda person: person.logins),
+    "phone": lambda q: personal.points_to_phone(q.views, personal.prepare(q.facts)),
     "common": lambda q: blocklist.in_blocklist(q.text) or patterns.is_mostly_pattern(q.text),
     "temporary_shape": lambda q: temporary.is_temporary_shape(q.text),
     "invisible": lambda q: signs.has_invisible(q.text),
@@ -83,7 +86,7 @@ _LIVE = frozenset({"length_min", "length_max", "letter", "digit", "symbol", "tem
 _PERSONAL_MODES = ("anywhere", "whole")
 
 
-def refusals(password: str, *, facts: personal.PersonFacts, profile: Profile) -> list[Refusal]:
+def refusals(password: str, *, facts: personal.Owner, profile: Profile) -> list[Refusal]:
     """Why a password does not fit, in the order of the page; an empty list means it fits.
 
     Judges the canonical (NFC) form, which is what is hashed. A text over the size limits is answered by

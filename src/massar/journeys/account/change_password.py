@@ -172,7 +172,7 @@ def _problems(person: people.PersonFacts, new: str, confirm: str, now: datetime)
 def broken_rules(password: str, person: people.PersonFacts, now: datetime) -> list[Problem]:
     """Judge a password by the rules, which also know what it must not point to."""
     contacts = people.contacts.of_person(person.id, now)
-    facts = policy.PersonFacts(
+    facts = policy.Owner(
         login=person.login,
         names=person.names,
         establishments=tuple(filter(None, (person.establishment_ar, person.establishment_latin))),
