@@ -37,7 +37,7 @@ def echo(environ, start_response):
     start_response("203 Told", [("Content-Type", "application/json"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")])
     return [json.dumps(told).encode()]
 
-server = door.Door(echo)
+server = door.RsgiApplication(echo)
 """
 
 
@@ -223,7 +223,7 @@ def test_an_answer_that_can_not_be_sent_costs_no_thread():
         return [b""]
 
     async def calls() -> list[int]:
-        way_in, last = rsgi.Door(wsgi), Protocol(fails=False)
+        way_in, last = rsgi.RsgiApplication(wsgi), Protocol(fails=False)
         way_in.__rsgi_init__(asyncio.get_running_loop())
         given_up = asyncio.ensure_future(way_in.__rsgi__(Scope, Protocol(fails=True)))
         await asyncio.sleep(0)

@@ -13,7 +13,7 @@ timeouts.serve_people()
 django.setup(set_prefix=False)
 
 from massar.interfaces.base.direct import Direct, DjangoHandler  # noqa: E402 (Django must be set up before)
-from massar.interfaces.base.rsgi import Door  # noqa: E402
+from massar.interfaces.base.rsgi import RsgiApplication  # noqa: E402
 
 application = Direct(DjangoHandler())
-server = Door(application)
+server = RsgiApplication(application)

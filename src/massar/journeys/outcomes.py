@@ -39,7 +39,7 @@ class SecretExpired:
 
 @dataclass(frozen=True)
 class TooManyAttempts:
-    """A budget is spent until then. Recovery and known devices have budgets of their own.
+    """A rate limit is spent until then. Recovery and known devices have limits of their own.
 
     `instead`: what can be done meanwhile; `email`: prove an e-mail address, not a phone.
     """

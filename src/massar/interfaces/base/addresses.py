@@ -33,9 +33,9 @@ JUDGE_FIELDS = {
 
 
 def own_page(wanted: str) -> str:
-    """`wanted` if it is one of our pages that can be asked for with GET, else the nearest above it; at last home.
+    """Return `wanted` if it is one of our pages to be asked for with GET, else the nearest above it; at last home.
 
-    ATK-090: an allow-list, and what is returned is built anew. A form that was refused stands at an address below its page.
+    ATK-090: an allow-list, and what is returned is built anew. A refused form stands at an address below its page.
     """
     path, mark, query = wanted.partition("?")
     match = _page_at(path)
@@ -46,7 +46,7 @@ def own_page(wanted: str) -> str:
 
 
 def page_above(path: str) -> str:
-    """The nearest of our pages above an address: a wrong code leaves the browser at `/profile/contacts/7/prove/`."""
+    """Return our nearest page above an address: a wrong code leaves the browser at `/profile/contacts/7/prove/`."""
     parts = path.split("/")[1:-2] if path.isascii() and len(path) < 1000 else []
     for count in range(len(parts), 0, -1):
         match = _page_at(f"/{'/'.join(parts[:count])}/")
@@ -55,9 +55,11 @@ def page_above(path: str) -> str:
     return reverse("home")
 
 
-def meant(request: Request) -> str:
-    """The page that was meant by an address as people type and paste it: without its slash, with a full stop or a bracket
-    behind, in capitals. Empty where there is none."""
+def guess_page(request: Request) -> str:
+    """Guess the page that an address means, as people type and paste it; "" where there is none.
+
+    Without its slash, with a full stop or a bracket behind, in capitals.
+    """
     if request.method not in ("GET", "HEAD") or "//" in request.path:  # ATK-095: two slashes are no slip of typing
         return ""
     bare = f"{request.path.rstrip(_BEHIND)}/"

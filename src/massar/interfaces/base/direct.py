@@ -1,8 +1,8 @@
 """The short way to views that other servers ask, many times a second (docs/adr/0019-direct-views.md).
 
 What stands between the outermost middleware and a page means nothing to them: files, the token of forms, languages, the
-search through all addresses. What that middleware does for every request is done for them too, by the same functions. The
-views are ordinary ones and stand among the addresses like all others.
+search through all addresses. What that middleware does for every request is done for them too, by the same functions.
+The views are ordinary ones and stand among the addresses like all others.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def direct_view(view: AnyView) -> AnyView:
 
 @cache
 def views() -> dict[str, View]:
-    """Return the marked views by path. An exception becomes what it becomes anywhere: logged, and the fault page, or 503."""
+    """Return the marked views by path. An exception becomes what it becomes anywhere: a fault page, or 503."""
     return {
         reverse(str(pattern.name)): convert_exception_to_response(outage.survive_outage(pattern.callback))
         for pattern in _patterns(get_resolver().url_patterns)
@@ -75,7 +75,7 @@ class Direct:
             self.release()
 
     def release(self) -> None:
-        """Gives the database connection back; a broken one goes, and the next request gets another."""
+        """Give the database connection back; a broken one goes, and the next request gets another."""
         close_old_connections()
 
 

@@ -58,9 +58,9 @@ def forbidden(request: Request, exception: Exception | None = None) -> HttpRespo
 
 @outage.survive_outage  # it comes before the middleware that makes views so
 def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
-    """The form was open too long, or came from another site: nothing is done, and what was typed waits on its page.
+    """Refuse a form that was open too long, or came from another site. What was typed waits on its page.
 
-    Whoever has signed in in another tab since is not left at a dead end: the sign-in page leads on, home or to what waits.
+    Who has signed in in another tab since is led on by the sign-in page, home or to what waits.
     """
     log.info("form refused: %s", reason)
     if not request.signed_in:
@@ -73,12 +73,12 @@ def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
 
 
 def not_found(request: Request, exception: Exception | None = None) -> HttpResponse:
-    meant = addresses.meant(request)
-    return see_other(meant) if meant else render_error(request, 404)
+    page_address = addresses.guess_page(request)
+    return see_other(page_address) if page_address else render_error(request, 404)
 
 
 def wrong_method(request: Request, response: HttpResponse) -> HttpResponse:
-    """What Django answers with an empty page: whoever reloads where a wrong code has left the browser reads where to go on."""
+    """Explain a 405, where Django shows nothing: to who reloads where a wrong code has left the browser."""
     if addresses.asked_by_programs(request.resolver_match):
         return in_plain_words(response)
     told = render_error(request, 405, onwards=addresses.page_above(request.path))
@@ -87,7 +87,7 @@ def wrong_method(request: Request, response: HttpResponse) -> HttpResponse:
 
 
 def in_plain_words(response: HttpResponse) -> HttpResponse:
-    """A wrong method, for a program's log."""
+    """Explain a 405 for a program's log."""
     response.content = f"This address takes {response['Allow']}.\n"
     response["Content-Type"] = "text/plain; charset=utf-8"
     return response

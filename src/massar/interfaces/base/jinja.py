@@ -14,12 +14,12 @@ from massar.core import local_time, phone
 
 
 def t(message_id: str, **args: object) -> Markup:
-    """The message in the page's language; its arguments are escaped unless they are markup already."""
+    """Return the message in the page's language; its arguments are escaped unless they are markup already."""
     return _filled(gettext(message_id), args)
 
 
 def n(message_id: str, count: int, **args: object) -> Markup:
-    """The same with the plural form that `count` asks for (Arabic has six)."""
+    """Return it with the plural form that `count` asks for (Arabic has six)."""
     return _filled(ngettext(message_id, message_id, count), {"count": count, **args})
 
 
@@ -28,12 +28,12 @@ def _filled(text: str, args: dict[str, object]) -> Markup:
 
 
 def ltr(value: object) -> Markup:
-    """A login, number, address or code: read left to right wherever it stands."""
+    """Have a login, number, address or code read left to right wherever it stands."""
     return Markup('<bdi dir="ltr">{}</bdi>').format(value)
 
 
 def bdi(value: object) -> Markup:
-    """Somebody's own text, kept from turning the sentence around it."""
+    """Keep somebody's own text from turning the sentence around it."""
     return Markup("<bdi>{}</bdi>").format(value)
 
 

@@ -1,7 +1,7 @@
 """When the database is away: nobody sees its restart, and who comes while it is gone is asked to come back (adr/0038).
 
-A request whose connection was cut before anything could be committed is done once more. Otherwise its answer is 503: for
-people a page that needs no database, no catalogue and no session; for programs what their protocol says. A view
+A request whose connection was cut before anything could be committed is done once more. Otherwise its answer is 503:
+for people a page that needs no database, no catalogue and no session; for programs what their protocol says. A view
 names its own answer with `answer_when_away`.
 """
 
@@ -83,7 +83,7 @@ def _away(view: View, request: HttpRequest) -> HttpResponse:
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """The page of last resort, in three languages."""
+    """Show the page of last resort, in three languages."""
     return HttpResponse(get_template("errors/plain.html").render())
 
 

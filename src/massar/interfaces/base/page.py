@@ -53,12 +53,12 @@ def render(request: Request, template: str, *, status: int = 200, **more: object
 
 
 def redirect_by_page(request: Request, address: str, site: Site | None) -> HttpResponse:
-    """On to a site after a form of ours: a page of its own, at once, without scripts too (see `policy`)."""
+    """Lead on to a site after a form of ours: by a page of its own, at once, without scripts too (see `policy`)."""
     return render(request, "sso/go_on.html", site=site, address=address)
 
 
 def redirect_to_site(request: Request, address: str, site: Site | None) -> HttpResponse:
-    """To a site where no form of ours was sent before: a redirect, or a page where the address is long (state, RelayState)."""
+    """Lead to a site where no form of ours was sent before: by a redirect, or by a page where the address is long."""
     return see_other(address) if len(address) <= LONGEST_LOCATION else redirect_by_page(request, address, site)
 
 

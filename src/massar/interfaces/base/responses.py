@@ -32,7 +32,7 @@ def redirect_to(name: str, **kwargs: str | int) -> HttpResponse:
 def redirect_to_logout_status(
     signed_in: SignedIn, *, now: datetime, requester: LogoutRequester | None = None, left: tuple[str, ...] = ()
 ) -> HttpResponse:
-    """To the list of the sites, for the browser whose session has just ended. left: sites that know by themselves."""
+    """Lead to the list of the sites, after the end of this browser's session. left: sites that know by themselves."""
     response = redirect_to("everywhere")
     cookies.write_recent_logout(
         response, RecentLogout(signed_in.person.id, now, signed_in.session.id, alone=True, requester=requester), left
@@ -41,13 +41,13 @@ def redirect_to_logout_status(
 
 
 def add_retry_after(response: HttpResponse, until: datetime, now: datetime) -> HttpResponse:
-    """Says in a header, for programs, when to try again (RFC 9110 §10.2.3); the page says it in words."""
+    """Say in a header, for programs, when to try again (RFC 9110 §10.2.3); the page says it in words."""
     response["Retry-After"] = str(max(1, int((until - now).total_seconds())))
     return response
 
 
 def start_session(request: Request, response: HttpResponse, entered: SessionOpened) -> HttpResponse:
-    """The cookies of a new full session. Any earlier session or half-done change of this browser is left behind."""
+    """Set the cookies of a new full session. Any earlier session or half-done change of this browser is left behind."""
     rotate_token(request)  # forms opened before the sign-in no longer fit
     cookies.SESSION.write(response, entered.cookie)
     cookies.TRUSTED_DEVICES.write(response, entered.trusted_devices)

@@ -1,7 +1,7 @@
 """Our own pages after a sign-in: the page that was asked for, and what was typed on it, secrets apart.
 
-The browser holds both; nothing is stored here. Where to is judged when it comes back (`addresses.own_page`). What was typed
-is encrypted for the person whose session it was: on a shared computer the next one gets none of it.
+The browser holds both; nothing is stored here. Where to is judged when it comes back (`addresses.own_page`). What was
+typed is encrypted for the person whose session it was: on a shared computer the next one gets none of it.
 """
 
 from __future__ import annotations
@@ -29,9 +29,7 @@ KEPT = {"profile": ("email", "phone")}  # fields by page; never a secret
 LONGEST = 254  # characters of one field
 
 
-def signed_in_only(
-    view: Callable[Concatenate[Request, SignedIn, P], HttpResponse],
-) -> Callable[..., HttpResponse]:
+def signed_in_only(view: Callable[Concatenate[Request, SignedIn, P], HttpResponse]) -> Callable[..., HttpResponse]:
     """Give the view who is signed in. Without a full session the page is the sign-in page, and comes after it."""
 
     @wraps(view)

@@ -1,9 +1,9 @@
 """The way in from Granian: its RSGI requests, handed to the product's WSGI callable on threads of this process.
 
 Granian could speak WSGI itself, and a little faster. But WSGI (PEP 3333, after CGI) writes `X-Forwarded-For` and
-`X_Forwarded_For` as one name, the later one wins, and a client could speak for our own proxy: HAProxy, Caddy and Apache pass
-such names on. RSGI still has the names as they were sent, so whatever holds an underscore is dropped here, as nginx does
-(RFC 9110 §17.10 warns of it). See docs/adr/0045-names-with-underscores.md.
+`X_Forwarded_For` as one name, the later one wins, and a client could speak for our own proxy: HAProxy, Caddy and Apache
+pass such names on. RSGI still has the names as they were sent, so whatever holds an underscore is dropped here, as
+nginx does (RFC 9110 §17.10 warns of it). See docs/adr/0045-names-with-underscores.md.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BODILESS = ("GET", "HEAD", "OPTIONS")  # these have a body only where something 
 JOINED_BY = {"cookie": "; "}  # a name that came twice: RFC 9110 §5.3, and for cookies RFC 6265bis §5.6.3
 
 
-class Door:
+class RsgiApplication:
     """An RSGI application. One for each process, made before it forks."""
 
     def __init__(self, wsgi: Callable[[Environ, Callable[..., Any]], Iterable[bytes]]):
@@ -58,7 +58,7 @@ class Door:
     async def _body(self, told: Environ, protocol: Any) -> bytes | None:
         """Whole, or empty beyond the bound. None: it did not come, and nobody waits for an answer.
 
-        In pieces (RFC 9112 §7.1) and by HTTP/2 no length needs to be told: it is put into the environ, where Django looks.
+        In pieces (RFC 9112 §7.1) and by HTTP/2 no length needs to be told: it is put where Django looks.
         """
         may_have_one = "CONTENT_LENGTH" not in told and told["REQUEST_METHOD"] not in BODILESS
         untold = may_have_one or "HTTP_TRANSFER_ENCODING" in told
@@ -81,7 +81,7 @@ class Door:
         return body
 
     def _settle(self) -> None:
-        """Ends the calls whose answers have left. To wake the loop for each would cost more than the rest of the way in."""
+        """End the calls whose answers have left. To wake the loop for each would cost more than all the rest."""
         while self.answered:
             call = self.answered.popleft()
             if not call.done():  # given up when the server was told to stop
@@ -125,7 +125,7 @@ async def _read(protocol: Any) -> bytes:
 
 
 def environ(scope: Any) -> Environ:
-    """The request as PEP 3333 has it, without its body; nothing of the process's own environment is in it."""
+    """Return the request as PEP 3333 has it, without its body; nothing of the process's own environment is in it."""
     server, _, port = scope.server.rpartition(":")
     told: Environ = {
         "REQUEST_METHOD": scope.method,
@@ -148,12 +148,12 @@ def environ(scope: Any) -> Environ:
             continue
         key = UNPREFIXED.get(name) or f"HTTP_{name.upper().replace('-', '_')}"
         told[key] = f"{told[key]}{JOINED_BY.get(name, ',')}{value}" if key in told else value
-    # HTTP/2 has it apart (RFC 9113 §8.3.1). Empty, so that it is refused: the server's own name must not stand in for it.
+    # HTTP/2 has it apart (RFC 9113 §8.3.1). Empty is refused: the server's own name must not stand in for it.
     told.setdefault("HTTP_HOST", scope.authority or "")
     return told
 
 
 def _length(told: Environ) -> int:
-    """Bytes of the body; 0 where what is told is no number."""
+    """Return the bytes of the body; 0 where what is told is no number."""
     said = told.get("CONTENT_LENGTH", "")
     return int(said) if said.isascii() and said.isdecimal() and len(said) < 16 else 0

@@ -18,13 +18,13 @@ from massar.journeys.sso import save_request
 
 
 def save_and_sign_in(request: Request, asked: dict[str, str]) -> HttpResponse:
-    """Keeps the request and leads to the sign-in page. What waited before is given up."""
+    """Keep the request and lead to the sign-in page. What waited before is given up."""
     sites.saved_requests.delete(cookies.SAVED_REQUEST.read(request))
     return save(request, see_other(reverse("sign_in")), asked)
 
 
 def save(request: Request, response: HttpResponse, asked: dict[str, str]) -> HttpResponse:
-    """The response with the reference in a cookie; or, over the budget, with a sentence for the page it leads to."""
+    """Put the reference to it into a cookie; over the rate limit, a sentence for the next page."""
     ref = save_request.save(asked, signed_in=request.signed_in, browser=request.browser, now=request.now)
     if ref:
         cookies.SAVED_REQUEST.write(response, ref)
@@ -35,12 +35,12 @@ def save(request: Request, response: HttpResponse, asked: dict[str, str]) -> Htt
 
 
 def extend_for_recovery(request: Request, *, channel: str) -> None:
-    """A recovery was asked for: what waits must outlive the temporary password. channel: 'email' or 'sms'."""
+    """Keep it for longer than the temporary password lives. channel: 'email' or 'sms'."""
     save_request.extend_for_recovery(cookies.SAVED_REQUEST.read(request), channel=channel, now=request.now)
 
 
 def discard(request: Request, response: HttpResponse) -> HttpResponse:
-    """It was answered, or can't be."""
+    """Forget it: it was answered, or can't be."""
     kept = cookies.SAVED_REQUEST.read(request)
     if kept:
         sites.saved_requests.delete(kept)
@@ -49,6 +49,6 @@ def discard(request: Request, response: HttpResponse) -> HttpResponse:
 
 
 def redirect_after_sign_in(request: Request) -> HttpResponse:
-    """After a sign-in: to what waits, else to our own page that was asked for."""
+    """Go to what waits, else to our own page that was asked for."""
     resume_url = request.saved_request.get("resume_url")
     return see_other(resume_url) if resume_url else resume.redirect_to_page(request)

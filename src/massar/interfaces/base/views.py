@@ -36,13 +36,13 @@ def go_on(request: Request, signed_in: SignedIn) -> HttpResponse:
 
 @require_safe
 def health(request: Request) -> HttpResponse:
-    """200 while this process serves, whatever its neighbours do: a proxy must not take every node out at once."""
+    """Answer 200 while this process serves: a proxy must not take every node out at once."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
 @outage.answer_when_away(outage.plain)
 @require_safe
 def ready(request: Request) -> HttpResponse:
-    """200 when the database answers too, else 503."""
+    """Answer 200 when the database answers too, else 503."""
     sql.row("SELECT 1")
     return HttpResponse("ok\n", content_type="text/plain")

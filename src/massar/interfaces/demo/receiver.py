@@ -53,7 +53,7 @@ def serve(smtp_port: int, sms_port: int, store_path: Path) -> None:
 
 
 def ending(recipient: str) -> str:
-    """The four signs that choose a fault."""
+    """Return the four signs that choose a fault."""
     return recipient.partition("@")[0][-4:]
 
 
@@ -77,7 +77,7 @@ async def _receive_mail(port: int, store: Store, parent: int) -> None:
 
 
 async def _stop_with_parent(stop: asyncio.Event, parent: int) -> None:
-    """A demo that was killed can't end its children; without this they would hold ports and store for ever."""
+    """End with a demo that was killed: else its children would hold ports and store for ever."""
     while os.getppid() == parent:
         await asyncio.sleep(PARENT_CHECK_SECONDS)
     stop.set()

@@ -26,7 +26,7 @@ _COLUMNS = "id, kind, key, sender, recipient, subject, text, html, at"
 
 @dataclass(frozen=True)
 class Received:
-    """`kind` is sms or email; `key` is the same when a message comes again; `html` may be empty. `code`: for copying."""
+    """`kind` is sms or email; `key` is the same when a message comes again; `html` may be empty."""
 
     id: int
     kind: str
@@ -81,7 +81,7 @@ class Store:
             return added.lastrowid or 0
 
     def after(self, number: int, *, most: int = 100) -> list[Received]:
-        """The newest `most` messages with a higher number than `number`, newest first."""
+        """Return the newest `most` messages with a higher number than `number`, newest first."""
         return self._read("WHERE id > ? ORDER BY id DESC LIMIT ?", (number, most))
 
     def one(self, number: int) -> Received | None:

@@ -112,5 +112,5 @@ def _cast(language: str) -> list[dict[str, object]]:
 
 
 def _context(request: Request) -> dict[str, object]:
-    """Nobody is signed in here: this is the other device, the one that receives."""
+    """Show nobody as signed in: this is the other device, the one that receives."""
     return {**page.context(request), "demo": False}

@@ -22,7 +22,7 @@ LONGEST_QUERY = 4000
 
 
 def _later(request: Request) -> HttpResponse:
-    """Nothing could be stored: the provider calls again."""
+    """Say that nothing could be stored: the provider calls again."""
     answer = _said("later", 503)
     answer["Retry-After"] = "30"
     return answer

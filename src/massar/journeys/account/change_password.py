@@ -48,9 +48,9 @@ def by_temporary(
 
 @transaction.atomic
 def _prove_temporary(grant: sessions.ChangeFacts, current: str, now: datetime) -> TooManyAttempts | Problems | None:
-    """Each try is paid for before it is compared; the right one is given back, in the same commit.
+    """Charge each try before it is compared; the right one is refunded, in the same commit.
 
-    Tries side by side wait for each other, so none is judged unpaid.
+    Tries side by side wait for each other, so none is judged uncharged.
     """
     tries = limits.rate_limits.CHANGE_CURRENT.bucket(grant.claim)
     refused = limits.consume([tries], now=now)
@@ -131,12 +131,7 @@ def _change(
     told = log_out_of_sites.end_grants_and_notify(person, [session_id, *ended], now=now, programs=True)
     notices.tell(person, "password_changed", now=now, browser=browser)
     audit_log.record_event(
-        "password_changed",
-        now=now,
-        person_id=person.id,
-        browser=browser,
-        sessions_ended=len(ended),
-        sites_told=told,
+        "password_changed", now=now, person_id=person.id, browser=browser, sessions_ended=len(ended), sites_told=told
     )
     return sign_in.open_session(person, how="password", browser=browser, now=now)
 

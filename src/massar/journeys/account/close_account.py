@@ -1,7 +1,7 @@
 """An account is disabled when its person leaves, and enabled again when that was a mistake.
 
-A disabled account is refused at every door by its state alone; what ends here is what was open at that moment: sessions,
-half-done changes, temporary passwords, what sites were granted. The sites are told.
+A disabled account is refused at every door by its state alone; what ends here is what was open at that moment:
+sessions, half-done changes, temporary passwords, what sites were granted. The sites are told.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Closed:
 
 @transaction.atomic
 def disable(*, person: people.PersonFacts, reason: str, now: datetime) -> Closed:
-    """Shuts the account. The state comes first: what is opened beside this is refused by it."""
+    """Shut the account. The state comes first: what is opened beside this is refused by it."""
     changed = people.directory.disable(person.id)
     closed = _ended(person, changed, now)
     audit_log.record_event(
@@ -48,7 +48,7 @@ def disable(*, person: people.PersonFacts, reason: str, now: datetime) -> Closed
 
 @transaction.atomic
 def enable(*, person: people.PersonFacts, reason: str, now: datetime) -> Closed:
-    """Opens the account. A session that came to be while it was being shut must not live again: it ends before."""
+    """Open the account. A session that came to be while it was being shut must not live again: it ends before."""
     closed = _ended(person, True, now)
     changed = people.directory.enable(person.id)
     audit_log.record_event(

@@ -36,7 +36,7 @@ def authenticate(*, cookie: str, now: datetime) -> SignedIn | None:
     if session is None or person is None or not person.active:
         return None
     if person.operates and not sessions.signed_in.fits_privileged(session, now=now):
-        # An operator's session has shorter limits on every page: no other page may keep it alive for the operators' own.
+        # An operator's session is shorter on every page: no other page may keep it alive for the operators' own.
         with transaction.atomic():
             if sessions.signed_in.end(session.id, person.id, now=now, why="privileged"):
                 log_out_of_sites.end_grants_and_notify(person, [session.id], now=now)
@@ -59,7 +59,7 @@ def sign_out(*, signed_in: SignedIn, browser: Browser, now: datetime) -> None:
 def sign_out_by_site(
     *, person: people.PersonFacts, session_ids: list[int], site: str, browser: Browser, now: datetime
 ) -> list[int]:
-    """End the sessions that a site has proved to mean, in the transaction that found them. Returns those that ended now."""
+    """End sessions that a site has proved to mean, in the transaction that found them. Returns those ended now."""
     return _end(person, session_ids, "by_site", browser, now, site=site)
 
 
@@ -107,12 +107,7 @@ def end_all(*, signed_in: SignedIn, browser: Browser, now: datetime, this_one: b
     sessions.changing.end_all(person.id, now=now)
     log_out_of_sites.end_grants_and_notify(person, ended, now=now, programs=True)
     audit_log.record_event(
-        "sessions_ended_all",
-        now=now,
-        person_id=person.id,
-        session_id=session.id,
-        browser=browser,
-        ended=len(ended),
+        "sessions_ended_all", now=now, person_id=person.id, session_id=session.id, browser=browser, ended=len(ended)
     )
 
 
@@ -123,12 +118,7 @@ def end_program(*, signed_in: SignedIn, grant_id: int, browser: Browser, now: da
     ended = log_out_of_sites.end_program(person, grant_id, now=now)
     if ended:
         audit_log.record_event(
-            "program_ended",
-            now=now,
-            person_id=person.id,
-            session_id=session.id,
-            browser=browser,
-            site=ended.site,
+            "program_ended", now=now, person_id=person.id, session_id=session.id, browser=browser, site=ended.site
         )
     return bool(ended)
 

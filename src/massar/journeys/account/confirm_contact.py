@@ -14,15 +14,7 @@ from massar.core.browser import Browser
 from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
 from massar.journeys.account import edit_profile, notices, sign_in
-from massar.journeys.outcomes import (
-    ContactsFrozen,
-    Done,
-    Gone,
-    Overloaded,
-    Problem,
-    Problems,
-    TooManyAttempts,
-)
+from massar.journeys.outcomes import ContactsFrozen, Done, Gone, Overloaded, Problem, Problems, TooManyAttempts
 
 
 @transaction.atomic
@@ -134,13 +126,7 @@ def _remove(
         return Gone()
     _record("contact_removed", person, contact, browser, now)
     notices.tell(
-        person,
-        "contact_removed",
-        now=now,
-        browser=browser,
-        about=contact,
-        counts_from=ends_at,
-        cancel_url=cancel_url,
+        person, "contact_removed", now=now, browser=browser, about=contact, counts_from=ends_at, cancel_url=cancel_url
     )
     return Done(from_when=ends_at, masked=contact.masked)
 

@@ -17,15 +17,7 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.journeys.account import sign_in
 from massar.journeys.messages import sms_budget
-from massar.journeys.outcomes import (
-    ContactsFrozen,
-    Done,
-    Gone,
-    Overloaded,
-    Problem,
-    Problems,
-    TooManyAttempts,
-)
+from massar.journeys.outcomes import ContactsFrozen, Done, Gone, Overloaded, Problem, Problems, TooManyAttempts
 
 RESEND_AFTER = timedelta(minutes=1)
 
@@ -99,7 +91,7 @@ def _is_full(number: str, person_id: int, now: datetime) -> bool:
 
 
 def _only_new(person: people.PersonFacts, typed: dict[str, str], now: datetime) -> dict[str, str]:
-    """What is not held already. A proposal too old to be shown any more, and what came back, may be proved again."""
+    """Leave out what is held already. What is too old to be shown any more, or came back, may be proved again."""
     held = {
         (c.kind, c.value)
         for c in people.contacts.of_person(person.id, now)
@@ -205,7 +197,7 @@ def joins_the_first(kind: str, *, person: people.PersonFacts, session_id: int, n
 
 
 def resend_at(contact: people.ContactFacts, *, now: datetime) -> datetime:
-    """Return from when the resend button works: a minute from now at most, whatever a clock did when the code was sent."""
+    """Return from when the resend button works: in a minute at most, whatever a clock did."""
     return min(contact.code_sent_at or contact.proposed_at, now) + RESEND_AFTER
 
 
@@ -250,14 +242,14 @@ def _standing(kind: str, held: list[people.ContactFacts], now: datetime) -> Kind
 
 @dataclass(frozen=True)
 class Undone:
-    """What the last recovery did to contacts while they can't be edited: dropped ones, and removals that it took back."""
+    """What the last recovery did to contacts while they can't be edited: dropped them, or took removals back."""
 
     dropped: tuple[people.ContactFacts, ...] = ()
     kept: tuple[people.ContactFacts, ...] = ()
 
 
 def undone(*, person: people.PersonFacts, now: datetime) -> Undone:
-    """Nothing, once contacts are open again."""
+    """Return what the last recovery did; nothing, once contacts are open again."""
     recovered_at = credentials.passwords.recovered_at(person.id)
     if recovered_at is None or not person.frozen_until or person.frozen_until <= now:
         return Undone()
@@ -265,7 +257,7 @@ def undone(*, person: people.PersonFacts, now: datetime) -> Undone:
 
 
 def as_undone(found: list[people.ContactFacts], recovered_at: datetime) -> Undone:
-    """Proposals that were forgotten long before are not spoken of."""
+    """Sort what was undone. Proposals that were forgotten long before are not spoken of."""
     dropped = (c for c in found if c.state == "cancelled" and (c.proved_at or _fresh(c, recovered_at)))
     return Undone(tuple(dropped), tuple(c for c in found if c.proved))
 

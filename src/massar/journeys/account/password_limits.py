@@ -13,7 +13,7 @@ from massar.domain.sessions.api import TrustedDevice
 
 
 def buckets_for(typed: str, person: PersonFacts | None, device: TrustedDevice | None) -> list[limits.Bucket]:
-    """A known device has a limit of its own. All others share the account's; an unknown account has one too."""
+    """Return what a try is charged to: a known device's limit, else the account's, also of one that does not exist."""
     rates = limits.rate_limits
     if device:
         return [rates.SIGN_IN_DEVICE.bucket(device.person_id, device.nonce)]
@@ -26,7 +26,7 @@ def buckets_for(typed: str, person: PersonFacts | None, device: TrustedDevice | 
 
 
 def _whole_address(typed: str) -> str:
-    """An unknown name without its domain shares the limits of one address, as a known one does.
+    """Let an unknown name without its domain share the limits of one address, as a known one does.
 
     Which of the domains that is follows from a blind index: to guessers a name that exists behaves no differently.
     """

@@ -38,8 +38,8 @@ def ask(
 ) -> Done | TooManyAttempts:
     """Store what was typed, encrypted. The same work and the same answer whatever it was; nothing is looked up.
 
-    Budget and row are one commit: who reads "asked" is answered, whatever dies. TooManyAttempts only speaks of the network's own
-    budget, or of this browser's, which know nothing of what was typed.
+    Limit and row are one commit: who reads "asked" is answered, whatever dies. TooManyAttempts only speaks of the
+    network's limit, or of this browser's, which know nothing of what was typed.
     """
     contact = edit_profile.read_contact(channel, typed_contact)
     asked = delivery.RecoveryForm(
@@ -62,7 +62,7 @@ def ask(
 
 
 def _reserve(browser: Browser, now: datetime) -> tuple[list[limits.Bucket], limits.RateLimited | None]:
-    """A browser that knows an account has a budget of its own, and the network's when that is spent."""
+    """Consume the limit of a browser that knows an account, and the network's when that is spent."""
     ways = [
         [limits.rate_limits.ASK_DEVICE.bucket(d.person_id)]
         for d in sessions.devices.read(browser.trusted_devices, now=now)[:1]
@@ -77,7 +77,7 @@ def _reserve(browser: Browser, now: datetime) -> tuple[list[limits.Bucket], limi
 
 @dataclass(frozen=True)
 class _Sending:
-    """The message that a request leads to. `again`: beyond the limits of new secrets, so with the `running` one, if any."""
+    """The message that is to leave. `again`: beyond the limits of new secrets, so with the `running` one, if any."""
 
     contact: people.ContactFacts
     known: bool
@@ -106,7 +106,7 @@ class _Later(Exception):
 
 
 def answer(claimed: delivery.requests.ClaimedRequest, *, now: datetime) -> str:
-    """Answer one claimed request, in one transaction. Returns what was done, for the worker's log: no person, no contact.
+    """Answer one claimed request, in one transaction. Returns what was done, for the worker's log.
 
     Where the country's SMS are spent, or the contact has just been written to, it waits while there is time.
     """
@@ -167,12 +167,7 @@ def _record(asked: delivery.RecoveryForm, judged: _Judged, now: datetime) -> Non
     person_id = judged.person.id if judged.person else None
     browser = Browser(network=asked.network, label=asked.browser)
     audit_log.record_event(
-        "recovery_asked",
-        now=now,
-        person_id=person_id,
-        outcome=judged.outcome,
-        browser=browser,
-        channel=asked.channel,
+        "recovery_asked", now=now, person_id=person_id, outcome=judged.outcome, browser=browser, channel=asked.channel
     )
 
 
@@ -206,7 +201,7 @@ def _find_a_way(
     asked_at: datetime,
     now: datetime,
 ) -> _Judged:
-    """Find the limit that gives the message. Raises _Later where none does, and nothing was sent since it was asked for."""
+    """Find the limit that gives the message. Raises _Later where none does, and nothing was sent since."""
     people.contacts.lock(person.id)  # requests answered side by side still leave two secrets alive at most
     owner = (person.id, contact.kind, contact.value)
     if asked.recovery_browser and limits.consume(
@@ -232,7 +227,7 @@ def _find_a_way(
 def _limits_of_new_secrets(
     device: sessions.TrustedDevice | None, owner: tuple[int, str, str]
 ) -> list[list[limits.Bucket]]:
-    """A known device's own first: what strangers spend is not his."""
+    """List the limits to try, a known device's own first: what strangers spend is not his."""
     rates, per_hour = limits.rate_limits, settings.MASSAR.recoveries_per_hour
 
     def of(hour: limits.RateLimit, day: limits.RateLimit, *whose: int | str) -> list[limits.Bucket]:
@@ -247,7 +242,7 @@ def _lifetime(channel: str) -> timedelta:
 
 
 def longest(channel: str) -> timedelta:
-    """Return the time from asking until nothing of it can be of use: the wait, the hand-over, the life of the secret."""
+    """Return how long after asking something of it can be of use: the wait, the hand-over, the secret's life."""
     return QUEUE_LONGEST + 2 * _lifetime(channel)
 
 

@@ -59,12 +59,7 @@ class _Attempt:
 
 
 def enter(
-    *,
-    typed_login: str,
-    password: str,
-    browser: Browser,
-    now: datetime,
-    earlier: sessions.SessionFacts | None = None,
+    *, typed_login: str, password: str, browser: Browser, now: datetime, earlier: sessions.SessionFacts | None = None
 ) -> SessionOpened | MustChangePassword | WrongSecret | SecretExpired | TooManyAttempts | Overloaded:
     """Judge what was typed on the sign-in page. Nothing tells an unknown account from a wrong password.
 
@@ -123,7 +118,7 @@ def open_session(
     now: datetime,
     earlier: sessions.SessionFacts | None = None,
 ) -> SessionOpened:
-    """Open a full session, or renew the person's `earlier` one, and remember the device, in the caller's transaction."""
+    """Open a full session, or renew the person's `earlier` one, and remember the device. The caller commits."""
     if browser.language and browser.language != person.language:
         people.directory.set_language(person.id, browser.language)
     cookie = None

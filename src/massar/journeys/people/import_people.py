@@ -85,7 +85,7 @@ def _read(new: NewPerson) -> tuple[dict[str, list[Problem]], str, dict[str, str]
 
 
 def _odd_names(new: NewPerson) -> dict[str, list[Problem]]:
-    """Marks that can't be seen could make a name read as another one's (ATK-096)."""
+    """Find marks that can't be seen: they could make a name read as another one's (ATK-096)."""
     names = (new.first_ar, new.last_ar, new.first_latin, new.last_latin)
     school = new.establishment or ()
     odd = any(len(n) > LONGEST_NAME for n in names) or any(len(n) > 2 * LONGEST_NAME for n in school)

@@ -92,7 +92,7 @@ def everywhere(request: Request) -> HttpResponse:
 
 
 def _program(grant: sites.GrantFacts) -> dict[str, object]:
-    """A site that is no longer registered still stands there, to be ended."""
+    """Show a program; one of a site that is no longer registered too, to be ended."""
     return {
         "id": grant.id,
         "site": settings.MASSAR.sites.by_slug.get(grant.site),

@@ -103,7 +103,7 @@ def _ask_to_sign_in(response: HttpResponse) -> HttpResponse:
 @require_safe
 @signed_in_only
 def changed(request: Request, signed_in: SignedIn) -> HttpResponse:
-    """After a recovery the dialog also says what waits, and what became of contacts that waited."""
+    """Say that it is done; after a recovery also what waits, and what became of contacts that waited."""
     recovered = signed_in.session.how == "temporary_password"
     undone = edit_profile.undone(person=signed_in.person, now=request.now) if recovered else edit_profile.Undone()
     cards = sites.cards(request.language, person=signed_in.person, now=request.now) if recovered else []

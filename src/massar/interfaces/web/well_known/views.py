@@ -18,13 +18,13 @@ GOOD_FOR = timedelta(days=180)  # RFC 9116 §2.5.5: less than a year
 
 @require_safe
 def change_password(request: Request) -> HttpResponse:
-    """Where a password manager sends its person (W3C "A Well-Known URL for Changing Passwords")."""
+    """Lead on whom a password manager sends its person (W3C "A Well-Known URL for Changing Passwords")."""
     return redirect_to("password_change")
 
 
 @require_safe
 def security_txt(request: Request) -> HttpResponse:
-    """Whom to tell of a hole (RFC 9116). It never expires while the product runs."""
+    """Say whom to tell of a hole (RFC 9116). It never expires while the product runs."""
     base = settings.MASSAR.public_url
     lines = (
         f"Contact: {settings.MASSAR.security_contact}",
@@ -37,5 +37,5 @@ def security_txt(request: Request) -> HttpResponse:
 
 @require_safe
 def favicon(request: Request) -> HttpResponse:
-    """Pages name their icon; this is for what never read a page."""
+    """Lead to the icon what never read a page; pages name theirs."""
     return see_other(static("massar/img/mark.svg"))
