@@ -1,4 +1,4 @@
-"""What every test of sites may use: keys of this test's own database, people who have signed in, and the real time."""
+"""What every test of sites may use: registered sites, a browser, people who have signed in, and the real time."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from massar.domain.sites import keys
 from tests.cast import JAMAL, YOUSSEF
+from tests.sso.relying_party import MACHINE, STRICT, RelyingParty, Surfer, party, register
 from tests.support.visitor import Visitor
 
 
@@ -15,6 +16,27 @@ from tests.support.visitor import Visitor
 def no_key_is_remembered() -> None:
     """Keys are made anew in each test's database; the last test's were rolled back."""
     keys.forget_opened()
+
+
+@pytest.fixture
+def registered(cast, settings) -> None:
+    """The sites of `relying_party.py`. A module with others overrides this."""
+    register(settings)
+
+
+@pytest.fixture
+def rp(registered, clock) -> RelyingParty:
+    return party(clock, STRICT)
+
+
+@pytest.fixture
+def machine(registered, clock) -> RelyingParty:
+    return party(clock, MACHINE)
+
+
+@pytest.fixture
+def browser(registered) -> Surfer:
+    return Surfer()
 
 
 @pytest.fixture

@@ -44,29 +44,16 @@ from tests.sso.relying_party import (
 from tests.support.faults import empty
 from tests.support.visitor import Post, Visitor
 
+pytestmark = pytest.mark.usefixtures("registered")
+
 CALLBACK = STRICT.redirect_uris[0]
 NEW = "Orchid-lantern-73*"
-
-
-@pytest.fixture(autouse=True)
-def registered(cast, settings):
-    register(settings)
-
-
-@pytest.fixture
-def rp(clock):
-    return party(clock, STRICT)
 
 
 @pytest.fixture
 def loose(clock):
     """A site that may go without PKCE."""
     return party(clock, SUITE)
-
-
-@pytest.fixture
-def browser():
-    return Surfer()
 
 
 def refused(answer, error: str = "invalid_grant", status: int = 400) -> bool:

@@ -11,24 +11,11 @@ from massar.domain.sites.models import SavedRequest
 from massar.interfaces.base.cookies import SAVED_REQUEST
 from massar.journeys.sso.oidc.request import LONGEST, LONGEST_OBJECT, LONGEST_REQUEST
 from tests.cast import JAMAL, YOUSSEF
-from tests.sso.relying_party import STRICT, Surfer, party, register
+from tests.sso.relying_party import STRICT, Surfer
+
+pytestmark = pytest.mark.usefixtures("registered")
 
 NGINX_KEEPS = 4096  # bytes of all headers of an answer, as nginx comes (proxy_buffer_size)
-
-
-@pytest.fixture(autouse=True)
-def registered(cast, settings):
-    register(settings)
-
-
-@pytest.fixture
-def rp(clock):
-    return party(clock, STRICT)
-
-
-@pytest.fixture
-def browser() -> Surfer:
-    return Surfer()
 
 
 def long(length: int) -> str:

@@ -11,7 +11,7 @@ from massar.core.settings import SettingsError
 from massar.domain.sites.models import Grant
 from massar.interfaces.commands import main
 from tests.cast import YOUSSEF
-from tests.sso.relying_party import STRICT, Surfer, party, register
+from tests.sso.relying_party import STRICT, party, register
 from tests.support.sites import load
 
 REGISTERED = ("http://127.0.0.1/back", "http://[::1]/six", "http://127.0.0.1:4000/fixed", "http://localhost/back")
@@ -73,11 +73,6 @@ def registered(cast, settings):
 @pytest.fixture
 def program(clock):
     return party(clock, PROGRAM)
-
-
-@pytest.fixture
-def browser() -> Surfer:
-    return Surfer()
 
 
 @pytest.mark.parametrize("address", GOOD)

@@ -20,7 +20,7 @@ from massar.journeys.sso.access import ACR_NO_RECENT_RECOVERY, ACR_PASSWORD
 from massar.journeys.sso.oidc import claims as oidc_claims
 from massar.journeys.sso.oidc import request
 from tests.cast import JAMAL, YOUSSEF, YOUSSEF_EMAIL, facts
-from tests.sso.relying_party import KEYED, MACHINE, SITES, STRICT, RelyingParty, Surfer, party
+from tests.sso.relying_party import KEYED, SITES, STRICT, RelyingParty, Surfer, party
 from tests.support.steps import shows
 
 NEW = "Rivière#4827-ocre"
@@ -38,16 +38,6 @@ def registered(cast, settings):
 @pytest.fixture
 def rp(clock) -> RelyingParty:
     return party(clock, STRICT, scope="openid profile email school offline_access")
-
-
-@pytest.fixture
-def machine(clock) -> RelyingParty:
-    return party(clock, MACHINE)
-
-
-@pytest.fixture
-def browser() -> Surfer:
-    return Surfer()
 
 
 def is_dead(rp: RelyingParty, machine: RelyingParty, tokens) -> bool:

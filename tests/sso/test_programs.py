@@ -39,11 +39,6 @@ def mail(clock):
     return party(clock, MAIL, scope=SCOPE)
 
 
-@pytest.fixture
-def browser() -> Surfer:
-    return Surfer()
-
-
 def works(mail, tokens) -> bool:
     """Whether the program gets a new access token that opens something; the tokens are turned."""
     answer = mail.refresh(tokens.refresh)

@@ -13,26 +13,18 @@ from massar.domain.people import api as people
 from massar.domain.sites import api as sites
 from massar.domain.sites.models import Grant, Token
 from tests.cast import YOUSSEF, facts
-from tests.sso.relying_party import STRICT, SUITE, Surfer, party, register
+from tests.sso.relying_party import STRICT, SUITE, party
 from tests.support.faults import empty
+
+pytestmark = pytest.mark.usefixtures("registered")
 
 SCOPE = "openid email school offline_access"
 WINDOW = timedelta(seconds=sites.grants.REPEAT_WINDOW)
 
 
-@pytest.fixture(autouse=True)
-def registered(cast, settings):
-    register(settings)
-
-
 @pytest.fixture
 def rp(clock):
     return party(clock, STRICT, scope=SCOPE)
-
-
-@pytest.fixture
-def browser() -> Surfer:
-    return Surfer()
 
 
 @pytest.fixture

@@ -23,11 +23,6 @@ def registered(cast, settings):
     register(settings, STRICT, MODEST)
 
 
-@pytest.fixture
-def rp(clock):
-    return party(clock, STRICT)
-
-
 def cookie_of(browser) -> str:
     return browser.cookies["massar-session"]
 

@@ -1,28 +1,17 @@
-"""The suite's two clients, and a browser."""
+"""The suite's two clients."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.sso.relying_party import SECOND, SUITE, RelyingParty, Surfer, party, register
-
-
-@pytest.fixture(autouse=True)
-def registered(cast, settings):
-    """The sites of these tests. Keys are made anew in each test's database, so none may be remembered."""
-    register(settings)
+from tests.sso.relying_party import SECOND, SUITE, RelyingParty, party
 
 
 @pytest.fixture
-def rp(clock) -> RelyingParty:
+def rp(registered, clock) -> RelyingParty:
     return party(clock, SUITE)
 
 
 @pytest.fixture
-def second(clock) -> RelyingParty:
+def second(registered, clock) -> RelyingParty:
     return party(clock, SECOND)
-
-
-@pytest.fixture
-def browser() -> Surfer:
-    return Surfer()

@@ -51,7 +51,7 @@ def door():
 
 
 @pytest.fixture
-def suite(clock, settings, door):
+def suite(registered, clock, settings, door):
     site = replace(SUITE, backchannel_logout_uri=door.address)
     register(settings, *(site if s.slug == "suite" else s for s in SITES))
     return party(clock, site)
