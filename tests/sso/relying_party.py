@@ -251,10 +251,15 @@ class RelyingParty:
             self.metadata["authorization_endpoint"],
         )
 
-    def send(self, browser: Surfer, person=YOUSSEF, **changed: str | None) -> tuple[SentRequest, str]:
-        """The whole front part: the browser comes back with a code."""
+    def start(self, browser: Surfer, **changed: str | None) -> SentRequest:
+        """The browser is sent to the account with a request."""
         asked = self.ask(**changed)
         browser.open(asked.url)
+        return asked
+
+    def send(self, browser: Surfer, person=YOUSSEF, **changed: str | None) -> tuple[SentRequest, str]:
+        """The whole front part: the browser comes back with a code."""
+        asked = self.start(browser, **changed)
         if browser.at_sign_in:
             browser.prove(person)
         return asked, self.code(browser, asked)
@@ -349,6 +354,10 @@ class RelyingParty:
             raise Distrust(f"{said['token_type']} for {said.get('expires_in')} s")
         claims = self.believed(said["id_token"], asked, access=said["access_token"])
         return Tokens(said["access_token"], said["id_token"], claims, said.get("refresh_token"), said)
+
+    def finish(self, browser: Surfer, asked: SentRequest) -> Tokens:
+        """The browser is back with a code: the tokens for it."""
+        return self.tokens(asked, self.redeem(asked, self.code(browser, asked)))
 
     def enter(self, browser: Surfer, person=YOUSSEF, **changed: str | None) -> Tokens:
         """From the click on "sign in" to a person the site believes in."""

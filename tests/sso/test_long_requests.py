@@ -48,7 +48,7 @@ def test_a_long_state_may_be_posted(rp, browser, length, signed_in):
     if not signed_in:
         assert browser.at_sign_in
         browser.prove()
-    assert rp.tokens(asked, rp.redeem(asked, rp.code(browser, asked)))
+    assert rp.finish(browser, asked)
     assert SAVED_REQUEST.name not in browser.cookies and not SavedRequest.objects.exists()
 
 

@@ -106,8 +106,7 @@ def test_a_site_with_a_secret_or_without_pkce_has_exact_addresses(clock, browser
 
 def test_a_program_can_not_do_without_pkce(program, browser):
     browser.sign_in(YOUSSEF.login, YOUSSEF.password)
-    asked = program.ask(redirect_uri=ANY_PORT, code_challenge=None, code_challenge_method=None)
-    browser.open(asked.url)
+    asked = program.start(browser, redirect_uri=ANY_PORT, code_challenge=None, code_challenge_method=None)
     assert program.error(browser, asked) == "invalid_request"
 
 

@@ -174,8 +174,7 @@ def test_what_begins_while_everything_ends_ends_too(mail, browser, clock, monkey
         return found
 
     monkeypatch.setattr(access, "decide", and_then_ended)
-    asked = mail.ask()
-    browser.open(asked.url)
+    asked = mail.start(browser)
     answer = mail.redeem(asked, mail.code(browser, asked))
     assert answer.status_code == 400 and answer.json()["error"] == "invalid_grant"
     assert sites.grants.offline_of(facts(YOUSSEF).id, now=int(clock().timestamp())) == []

@@ -53,9 +53,9 @@ def test_the_earlier_cookie_opens_nothing(rp, clock):
 def test_another_person_in_the_same_browser_ends_it_and_the_sites_are_told(rp, clock):
     browser = Surfer()
     first = rp.enter(browser)
-    asked = rp.ask(prompt="login")
-    browser.open(asked.url).prove(JAMAL)
-    second = rp.tokens(asked, rp.redeem(asked, rp.code(browser, asked)))
+    asked = rp.start(browser, prompt="login")
+    browser.prove(JAMAL)
+    second = rp.finish(browser, asked)
     assert second.claims["sub"] != first.claims["sub"] and second.claims["sid"] != first.claims["sid"]
     assert rp.userinfo(first.access).status_code == 401 and rp.userinfo(second.access).status_code == 200
     assert Message.objects.filter(channel="site").exists()
@@ -66,8 +66,7 @@ def test_two_clocks_that_differ_never_make_a_new_proof_look_like_the_old_one(rp,
     browser = Surfer()
     rp.enter(browser)
     before = Session.objects.get().signed_in_at
-    asked = rp.ask(prompt="login")
-    browser.open(asked.url)
+    asked = rp.start(browser, prompt="login")
     clock.advance(seconds=-0.5)
     rp.code(browser.prove(), asked)
     assert Session.objects.get().signed_in_at > before

@@ -77,14 +77,12 @@ def test_oidc_asks_again_and_goes_on(register, clock):
     rp, browser = party(clock, OIDC), Surfer()
     before = rp.enter(browser).claims["auth_time"]
     clock.advance(minutes=11)
-    silent = rp.ask(prompt="none")
-    browser.open(silent.url)
+    silent = rp.start(browser, prompt="none")
     assert rp.error(browser, silent) == "login_required"
-    asked = rp.ask(max_age="100000")
-    browser.open(asked.url)
+    asked = rp.start(browser, max_age="100000")
     assert browser.at_sign_in, "a site can't ask for less than its registry does"
     browser.prove()
-    tokens = rp.tokens(asked, rp.redeem(asked, rp.code(browser, asked)))
+    tokens = rp.finish(browser, asked)
     assert tokens.claims["auth_time"] == int(clock().timestamp()) > before
 
 

@@ -60,8 +60,7 @@ def test_oidcc_server(clock, browser, site):
 
 
 def test_oidcc_response_type_missing(rp, browser):
-    asked = rp.ask(response_type=None)
-    browser.open(asked.url)
+    asked = rp.start(browser, response_type=None)
     assert rp.error(browser, asked) in ("invalid_request", "unsupported_response_type")
 
 
@@ -151,7 +150,7 @@ def test_oidcc_alternate_happy_flow(rp, browser):
     backwards = replace(asked, fields=dict(reversed(asked.fields.items())))
     assert parse_qsl(backwards.url.partition("?")[2])[-1][0] == "response_type"
     browser.open(backwards.url).prove()
-    tokens = rp.tokens(asked, rp.redeem(asked, rp.code(browser, asked)))
+    tokens = rp.finish(browser, asked)
     assert rp.about(tokens)["email"]
 
 
@@ -177,17 +176,15 @@ def test_oidcc_display_popup(rp, browser, display):
 
 def test_oidcc_login_hint(rp, browser):
     hint = "youssef.benali@men.gov.ma"
-    asked = rp.ask(login_hint=hint)
-    browser.open(asked.url)
+    asked = rp.start(browser, login_hint=hint)
     assert dict(browser._forms())["/sign-in/"]["user"] == hint, "typed already"
     assert rp.code(browser.prove(), asked)
 
 
 def test_oidcc_ui_locales(rp, browser):
-    asked = rp.ask(ui_locales="se fr")
-    browser.open(asked.url)
+    asked = rp.start(browser, ui_locales="se fr")
     assert '<html lang="fr"' in browser.html, "the first that is spoken here"
-    assert rp.tokens(asked, rp.redeem(asked, rp.code(browser.prove(), asked)))
+    assert rp.finish(browser.prove(), asked)
 
 
 def test_oidcc_claims_locales(rp, browser):
@@ -200,36 +197,32 @@ def test_oidcc_claims_locales(rp, browser):
 def test_oidcc_prompt_login(rp, browser, clock):
     first = rp.enter(browser)
     clock.advance(seconds=2)
-    asked = rp.ask(prompt="login")
-    browser.open(asked.url)
+    asked = rp.start(browser, prompt="login")
     assert browser.at_sign_in, "asked although signed in"
-    again = rp.tokens(asked, rp.redeem(asked, rp.code(browser.prove(), asked)))
+    again = rp.finish(browser.prove(), asked)
     assert again.claims["sub"] == first.claims["sub"]
     assert again.claims["auth_time"] == first.claims["auth_time"] + 2
 
 
 def test_oidcc_prompt_none_not_logged_in(rp, browser):
-    asked = rp.ask(prompt="none")
-    browser.open(asked.url)
+    asked = rp.start(browser, prompt="none")
     assert rp.error(browser, asked) in NEEDS_A_PAGE
 
 
 def test_oidcc_prompt_none_logged_in(rp, browser, clock):
     first = rp.enter(browser)
     clock.advance(seconds=2)
-    asked = rp.ask(prompt="none")
-    browser.open(asked.url)
-    second = rp.tokens(asked, rp.redeem(asked, rp.code(browser, asked)))
+    asked = rp.start(browser, prompt="none")
+    second = rp.finish(browser, asked)
     assert _same_person_and_sign_in(first, second)
 
 
 def test_oidcc_max_age_1(rp, browser, clock):
     first = rp.enter(browser)
     clock.advance(seconds=2)
-    asked = rp.ask(max_age="1")
-    browser.open(asked.url)
+    asked = rp.start(browser, max_age="1")
     assert browser.at_sign_in
-    again = rp.tokens(asked, rp.redeem(asked, rp.code(browser.prove(), asked)))
+    again = rp.finish(browser.prove(), asked)
     assert again.claims["sub"] == first.claims["sub"]
     assert again.claims["auth_time"] > first.claims["auth_time"]
 
@@ -237,18 +230,16 @@ def test_oidcc_max_age_1(rp, browser, clock):
 def test_oidcc_max_age_10000(rp, browser, clock):
     first = rp.enter(browser, max_age="10000")
     clock.advance(seconds=2)
-    asked = rp.ask(max_age="10000")
-    browser.open(asked.url)
+    asked = rp.start(browser, max_age="10000")
     assert not browser.at_sign_in
-    second = rp.tokens(asked, rp.redeem(asked, rp.code(browser, asked)))
+    second = rp.finish(browser, asked)
     assert _same_person_and_sign_in(first, second)
 
 
 def test_oidcc_id_token_hint(rp, browser):
     first = rp.enter(browser)
-    asked = rp.ask(prompt="none", id_token_hint=first.id_token)
-    browser.open(asked.url)
-    second = rp.tokens(asked, rp.redeem(asked, rp.code(browser, asked)))
+    asked = rp.start(browser, prompt="none", id_token_hint=first.id_token)
+    second = rp.finish(browser, asked)
     assert _same_person_and_sign_in(first, second)
 
 
@@ -271,8 +262,7 @@ def test_oidcc_ensure_request_with_unknown_parameter_succeeds(rp, browser):
 
 
 def test_oidcc_ensure_registered_redirect_uri(rp, browser):
-    asked = rp.ask(redirect_uri=f"{CALLBACK}/never-registered")
-    browser.open(asked.url)
+    rp.start(browser, redirect_uri=f"{CALLBACK}/never-registered")
     assert refused_on_a_page(browser)
 
 
@@ -280,13 +270,12 @@ def test_oidcc_ensure_post_request_succeeds(rp, browser):
     asked = rp.ask()
     browser.post_to(asked.address, asked.fields)
     assert browser.at_sign_in
-    assert rp.tokens(asked, rp.redeem(asked, rp.code(browser.prove(), asked)))
+    assert rp.finish(browser.prove(), asked)
 
 
 def test_oidcc_request_uri_unsigned_supported_correctly_or_rejected_as_unsupported(rp, browser):
     """Rejected: the account fetches nothing that a request names."""
-    asked = rp.ask(request_uri="https://suite.example.ma/request.jwt")
-    browser.open(asked.url)
+    asked = rp.start(browser, request_uri="https://suite.example.ma/request.jwt")
     assert rp.error(browser, asked) == "request_uri_not_supported"
     assert rp.metadata["request_uri_parameter_supported"] is False, "true when left out (Discovery §3)"
 

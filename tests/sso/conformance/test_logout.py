@@ -23,8 +23,7 @@ def entered(rp, browser) -> Tokens:
 
 def gone(rp, browser) -> bool:
     """The suite's check: prompt=none is refused now."""
-    asked = rp.ask(prompt="none")
-    browser.open(asked.url)
+    asked = rp.start(browser, prompt="none")
     return rp.error(browser, asked) == "login_required"
 
 
