@@ -255,9 +255,21 @@ def policy(name: str) -> str:
     return f'<samlp:NameIDPolicy Format="{name}" AllowCreate="true"/>'
 
 
+def into(visitor: Visitor, clock, **request) -> etree._Element:
+    """The account's answer to a request of the site."""
+    return answered(visitor.get(redirect(authn_request(clock(), **request))))
+
+
 def visit(visitor: Visitor, clock, **request) -> tuple[str, str]:
     """Into the site: (NameID, SessionIndex)."""
-    return name_and_index(visitor.get(redirect(authn_request(clock(), **request))))
+    into(visitor, clock, **request)
+    return name_and_index(visitor)
+
+
+def leave(visitor: Visitor, clock, name: str, index: str, *, key=SITE_KEYS.key, relay: str | None = None, **more: str):
+    """The answer to the site's LogoutRequest by Redirect."""
+    message = logout_request(clock(), name=name, index=index, **more)
+    return visitor.client.get(redirect(message, key=key, to="/saml/slo", relay=relay))
 
 
 def logout_status(answer) -> list[str]:

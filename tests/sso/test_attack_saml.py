@@ -37,11 +37,12 @@ from tests.sso.saml_site import (
     SLO,
     STRANGER_KEYS,
     TAALIM,
-    answered,
     authn_request,
     carried,
     deflated,
     enveloped,
+    into,
+    leave,
     local,
     logout_request,
     posted,
@@ -120,7 +121,7 @@ def test_atk_118_a_name_that_would_be_an_attribute(cast, clock):
     evil = '</saml:AttributeValue></saml:Attribute><saml:Attribute Name="role">x'
     Person.objects.filter(login=YOUSSEF.login).update(first_name_latin=evil)
     visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
-    root = answered(visitor.get(redirect(authn_request(clock()))))
+    root = into(visitor, clock)
     names = root.xpath("//saml:Attribute/@Name", namespaces=NS)
     assert "role" not in names and names.count("name") == 1
     value = root.xpath("//saml:Attribute[@Name='name']/saml:AttributeValue", namespaces=NS)[0]
@@ -130,7 +131,7 @@ def test_atk_118_a_name_that_would_be_an_attribute(cast, clock):
 def test_atk_119_characters_that_xml_can_not_hold(cast, clock):
     Person.objects.filter(login=YOUSSEF.login).update(first_name_latin="You\x01s\x1bs\ufffeef")
     visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
-    root = answered(visitor.get(redirect(authn_request(clock()))))
+    root = into(visitor, clock)
     value = root.xpath("//saml:Attribute[@Name='name']/saml:AttributeValue", namespaces=NS)[0]
     assert value.text.startswith("Youssef")
 
@@ -578,18 +579,14 @@ def test_atk_126_a_logout_comes_once(youssef, clock):
 # -- 127
 
 
-def slo(visitor: Visitor, clock, *, key=SITE_KEYS.key, **values):
-    return visitor.client.get(redirect(logout_request(clock(), **values), key=key, to="/saml/slo"))
-
-
 def test_atk_127_a_logout_must_be_signed_by_the_site_and_in_time(youssef, clock, monkeypatch):
     name, index = visit(youssef, clock)
-    assert refuses(slo(youssef, clock, key=None, name=name, index=index))
-    assert refuses(slo(youssef, clock, key=STRANGER_KEYS.key, name=name, index=index))
+    assert refuses(leave(youssef, clock, name, index, key=None))
+    assert refuses(leave(youssef, clock, name, index, key=STRANGER_KEYS.key))
     assert refuses(sent(youssef, logout_request(clock(), name=name, index=index), "/saml/slo"))
-    assert refuses(slo(youssef, clock, name=name, index=index, NotOnOrAfter=written(clock()))), "it has run out"
+    assert refuses(leave(youssef, clock, name, index, NotOnOrAfter=written(clock()))), "it has run out"
     register(monkeypatch, replace(RETRAITE, certificate=""))
-    assert refuses(slo(youssef, clock, name=name, index=index)), "without a certificate nobody is signed out"
+    assert refuses(leave(youssef, clock, name, index)), "without a certificate nobody is signed out"
     assert youssef.signed_in
 
 
@@ -598,7 +595,7 @@ def test_atk_127_names_and_sessions_that_do_not_belong_together(youssef, jamal, 
     tried = [(theirs[0], mine[1]), (mine[0], theirs[1]), (theirs[0], theirs[1]), ("s-nobody", mine[1]),
              (mine[0], "no-session"), (YOUSSEF.login, mine[1])]  # fmt: skip
     for name, index in tried:
-        answer = slo(youssef, clock, name=name, index=index)
+        answer = leave(youssef, clock, name, index)
         assert answer.status_code == 303 and b"SAMLResponse" not in answer.content
         assert youssef.signed_in and jamal.signed_in, (name, index)
 
@@ -612,14 +609,14 @@ def test_atk_127_a_name_of_another_site(youssef, clock, monkeypatch):
     )
     register(monkeypatch, RETRAITE, other)
     name, index = visit(youssef, clock)
-    slo(youssef, clock, name=name, index=index, issuer=other.entity_id)
+    leave(youssef, clock, name, index, issuer=other.entity_id)
     assert youssef.signed_in
 
 
 def test_atk_127_without_a_session_index_only_the_sites_own_sessions(youssef, clock):
     elsewhere = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
     name, _index = visit(youssef, clock)
-    slo(youssef, clock, name=name)
+    leave(youssef, clock, name, "")
     assert not youssef.signed_in and elsewhere.signed_in
 
 

@@ -7,7 +7,6 @@ import base64
 import threading
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from lxml import etree
@@ -42,7 +41,7 @@ from tests.sso.saml_site import (
     posted,
     redirect,
     register,
-    relying_site,
+    relying_site_at,
     sent_there,
     shows,
     visit,
@@ -305,13 +304,7 @@ def test_a_public_library_is_signed_out_through_the_browser(real_time, youssef, 
     everywhere(youssef)
     assert shows(youssef, "sso.told.open") and shows(youssef, "sso.told.by_hand") and not youssef.signed_in
     address, request = sent_there(youssef)
-    query = urlsplit(address).query
-    there = relying_site(
-        youssef,
-        get_data={k: v[0] for k, v in parse_qs(query).items()},
-        query_string=query,
-        script_name=urlsplit(SLO_OF_SITE).path,
-    )
+    there = relying_site_at(youssef, address)
     ended = []
     answer = there.process_slo(delete_session_cb=lambda: ended.append(True))
     assert (there.get_errors(), there.get_last_error_reason()) == ([], None) and ended

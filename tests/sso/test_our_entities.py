@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import base64
 import re
-import zlib
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
@@ -27,10 +26,12 @@ from tests.sso.saml_site import (
     SITE_KEYS,
     SLO,
     SSO,
+    answered,
     authn_request,
     enveloped,
     everywhere,
     form_of,
+    inflated,
     logout_request,
     logout_response,
     name_and_index,
@@ -53,13 +54,9 @@ def registered(monkeypatch):
     register(monkeypatch, RETRAITE, NORTH, SOUTH)
 
 
-def said(visitor: Visitor) -> etree._Element:
-    return etree.fromstring(base64.b64decode(visitor.html.split('name="SAMLResponse" value="')[1].split('"')[0]))
-
-
 def asked_at(visitor: Visitor, name: str, now) -> etree._Element:
     request = authn_request(now, Destination=f"{END[name]}/sso")
-    return said(visitor.get(redirect(request, to=f"/saml/as/{name}/sso")))
+    return answered(visitor.get(redirect(request, to=f"/saml/as/{name}/sso")))
 
 
 @pytest.mark.parametrize("name", ["north", "south"])
@@ -93,11 +90,11 @@ def test_after_a_sign_in_the_answer_is_still_by_that_entity(cast, clock):
     visitor.get(redirect(authn_request(clock(), Destination=f"{END['north']}/sso"), to="/saml/as/north/sso"))
     assert visitor.path == "/sign-in/"
     visitor.submit("/sign-in/", user=YOUSSEF.login, password=YOUSSEF.password)
-    assert said(visitor).find("saml:Issuer", NS).text == f"{END['north']}/metadata"
+    assert answered(visitor).find("saml:Issuer", NS).text == f"{END['north']}/metadata"
 
 
 def test_the_card_leads_in_under_the_sites_own_name_of_us(youssef):
-    assert said(youssef.get("/saml/start/south/")).find("saml:Issuer", NS).text == f"{END['south']}/metadata"
+    assert answered(youssef.get("/saml/start/south/")).find("saml:Issuer", NS).text == f"{END['south']}/metadata"
 
 
 def test_a_request_for_another_entity_is_refused(youssef, clock):
@@ -119,20 +116,20 @@ def test_leaving_is_said_by_the_entity_and_answered_to_it(youssef, clock):
     asked_at(youssef, "south", clock())
     everywhere(youssef)
     query = parse_qs(urlsplit(youssef.client.get("/saml/leave/north/")["Location"]).query)
-    by_redirect = etree.fromstring(zlib.decompress(base64.b64decode(query["SAMLRequest"][0]), -15))
+    by_redirect = inflated(query["SAMLRequest"][0])
     page = youssef.client.get("/saml/leave/south/").content.decode()
     by_form = etree.fromstring(base64.b64decode(form_of(page, SOUTH.slo)["SAMLRequest"]))
     for name, request, other in (("north", by_redirect, "south"), ("south", by_form, "north")):
         assert request.find("saml:Issuer", NS).text == f"{END[name]}/metadata"
         assert request.find("saml:NameID", NS).get("NameQualifier") == f"{END[name]}/metadata"
         for end in (f"{END[other]}/slo", SLO):
-            answered(youssef, logout_response(clock(), request, to=end), end)
+            bring(youssef, logout_response(clock(), request, to=end), end)
             assert shows(youssef, "sso.told.not_confirmed"), end
-        answered(youssef, logout_response(clock(), request, to=f"{END[name]}/slo"), f"{END[name]}/slo")
+        bring(youssef, logout_response(clock(), request, to=f"{END[name]}/slo"), f"{END[name]}/slo")
         assert not shows(youssef, "sso.told.not_confirmed") and shows(youssef, "sso.told.confirmed")
 
 
-def answered(visitor: Visitor, message: str, end: str) -> None:
+def bring(visitor: Visitor, message: str, end: str) -> None:
     form = {"SAMLResponse": posted(enveloped(message))}
     visitor.get(Visitor().client.post(end.removeprefix(ACCOUNT), form)["Location"])
 

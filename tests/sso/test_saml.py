@@ -44,6 +44,8 @@ from tests.sso.saml_site import (
     carried,
     context,
     enveloped,
+    into,
+    leave,
     local,
     logout_request,
     logout_status,
@@ -53,6 +55,7 @@ from tests.sso.saml_site import (
     redirect,
     register,
     relying_site,
+    relying_site_at,
     statuses,
     text,
     visit,
@@ -92,7 +95,7 @@ def test_other_pages_may_not_post_to_the_site(youssef):
 
 def test_attributes_are_those_of_the_registry(youssef, clock):
     """Personal contacts are never among them, and the name is the site's own."""
-    root = answered(youssef.get(redirect(authn_request(clock()))))
+    root = into(youssef, clock)
     names = root.xpath("//saml:Attribute/@Name", namespaces=NS)
     assert sorted(names) == sorted(n for n in ("email", "name", "school") if n in names)
     assert {"email", "name"} <= set(names)
@@ -100,7 +103,7 @@ def test_attributes_are_those_of_the_registry(youssef, clock):
     name = root.find(".//saml:NameID", NS)
     assert (name.get("Format"), name.get("SPNameQualifier")) == (PERSISTENT, ENTITY)
     assert YOUSSEF.login not in name.text and "youssef" not in name.text
-    again = answered(youssef.get(redirect(authn_request(clock()))))
+    again = into(youssef, clock)
     assert text(again, "//saml:NameID") == name.text
 
 
@@ -108,7 +111,7 @@ def test_a_site_has_its_own_names_for_them(youssef, clock, monkeypatch):
     """One claim may go under two names; a name that is a URI says so in its NameFormat."""
     oid = "urn:oid:0.9.2342.19200300.100.1.3"
     register(monkeypatch, replace(RETRAITE, attributes={"IDPEmail": "email", oid: "email", "cn": "name_ar"}))
-    root = answered(youssef.get(redirect(authn_request(clock()))))
+    root = into(youssef, clock)
     said = {
         a.get("Name"): (a.get("NameFormat").rsplit(":", 1)[1], a[0].text)
         for a in root.iterfind(".//saml:Attribute", NS)
@@ -120,7 +123,7 @@ def test_a_site_has_its_own_names_for_them(youssef, clock, monkeypatch):
 
 def test_both_signatures_hold_for_another_library(youssef, clock):
     """signxml, with the certificate of the metadata, sees the whole Response and the Assertion in it."""
-    root = answered(youssef.get(redirect(authn_request(clock()))))
+    root = into(youssef, clock)
     certificate = metadata_of(youssef).find(".//ds:X509Certificate", NS).text
     for location, name in (("./", "Response"), (f"./{{{NS['saml']}}}Assertion/", "Assertion")):
         config = SignatureConfiguration(location=location, verification_time=clock())
@@ -144,13 +147,7 @@ def test_a_public_library_signs_in_and_out(real_time, youssef):
     answer = youssef.client.get(local(leaving))
     assert answer.status_code == 303 and answer["Location"].startswith(f"{SLO_OF_SITE}?SAMLResponse=")
     assert not youssef.signed_in
-    query = urlsplit(answer["Location"]).query
-    back = relying_site(
-        youssef,
-        get_data={k: v[0] for k, v in parse_qs(query).items()},
-        query_string=query,
-        script_name=urlsplit(SLO_OF_SITE).path,
-    )
+    back = relying_site_at(youssef, answer["Location"])
     back.process_slo(request_id=there.get_last_request_id())
     assert (back.get_errors(), back.get_last_error_reason()) == ([], None)
 
@@ -228,13 +225,13 @@ def test_force_asks_again(youssef, clock):
      (context(PASSWORD, comparison="better"), NO_RECENT_RECOVERY)],
 )  # fmt: skip
 def test_the_class_that_was_asked_for_is_claimed(youssef, clock, inside, said):
-    root = answered(youssef.get(redirect(authn_request(clock(), inside=inside))))
+    root = into(youssef, clock, inside=inside)
     assert text(root, "//saml:AuthnContextClassRef") == said
 
 
 def test_a_class_that_is_not_ours(youssef, clock):
     inside = context("urn:oasis:names:tc:SAML:2.0:ac:classes:Smartcard")
-    root = answered(youssef.get(redirect(authn_request(clock(), inside=inside))))
+    root = into(youssef, clock, inside=inside)
     assert statuses(root) == ["Responder", "NoAuthnContext"]
 
 
@@ -272,7 +269,7 @@ def test_a_disabled_person_reaches_no_site(youssef, clock):
 @pytest.mark.parametrize("asked", [TRANSIENT, PERSISTENT, EMAIL])
 def test_a_site_never_learns_more_than_it_may(youssef, clock, asked):
     """Registered as persistent: less may be asked for, more not."""
-    root = answered(youssef.get(redirect(authn_request(clock(), inside=policy(asked)))))
+    root = into(youssef, clock, inside=policy(asked))
     if asked == EMAIL:
         assert statuses(root) == ["Requester", "InvalidNameIDPolicy"]
     else:
@@ -288,23 +285,19 @@ def test_a_site_that_is_registered_for_addresses(youssef, clock):
 
 def test_transient_names_change_with_the_session(youssef, clock):
     def name(visitor):
-        return text(answered(visitor.get(redirect(authn_request(clock(), inside=policy(TRANSIENT))))), "//saml:NameID")
+        return text(into(visitor, clock, inside=policy(TRANSIENT)), "//saml:NameID")
 
     other = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
     assert name(youssef) == name(youssef) != name(other)
 
 
-def test_the_second_address_by_index(youssef, clock):
-    request = authn_request(clock(), AssertionConsumerServiceIndex="1")
-    assert answered(youssef.get(redirect(request))).get("Destination") == ACS_TWO
-
-
 def test_the_numbers_that_the_site_gave_its_addresses(youssef, clock, monkeypatch):
     """They are the site's own: the first address is not number 0 here, and number 0 is nobody's."""
+    assert into(youssef, clock, AssertionConsumerServiceIndex="1").get("Destination") == ACS_TWO, "positions, without"
     register(monkeypatch, replace(RETRAITE, acs_indexes=(3, 1)))
 
     def to(**attributes: str) -> str:
-        return answered(youssef.get(redirect(authn_request(clock(), **attributes)))).get("Destination")
+        return into(youssef, clock, **attributes).get("Destination")
 
     assert [to(AssertionConsumerServiceIndex="1"), to(AssertionConsumerServiceIndex="3"), to()] == [ACS_TWO, ACS, ACS]
     for index in ("0", "2", "01", "+1", " 1"):
@@ -317,7 +310,7 @@ def test_two_certificates_while_one_is_rolled(youssef, clock):
         return [e.text for e in metadata_of(youssef).iterfind(".//ds:X509Certificate", NS)]
 
     def signing():
-        root = answered(youssef.get(redirect(authn_request(clock()))))
+        root = into(youssef, clock)
         return root.find("ds:Signature//ds:X509Certificate", NS).text
 
     (old,) = certificates()
@@ -341,9 +334,7 @@ def test_an_operator_says_when_the_next_certificate_begins(youssef, clock):
 
 
 def test_logout_ends_the_session_and_is_answered(youssef, clock):
-    name, index = visit(youssef, clock)
-    request = logout_request(clock(), name=name, index=index)
-    answer = youssef.client.get(redirect(request, key=SITE_KEYS.key, to="/saml/slo", relay="after"))
+    answer = leave(youssef, clock, *visit(youssef, clock), relay="after")
     assert logout_status(answer) == ["Success"]
     assert parse_qs(urlsplit(answer["Location"]).query)["RelayState"] == ["after"]
     assert not youssef.signed_in
@@ -351,9 +342,7 @@ def test_logout_ends_the_session_and_is_answered(youssef, clock):
 
 def test_a_long_relay_state_comes_back_without_a_long_header(youssef, clock):
     """Up to 4096 bytes; what nginx as it comes keeps for all headers of an answer is no more than that."""
-    name, index = visit(youssef, clock)
-    request = logout_request(clock(), name=name, index=index)
-    answer = youssef.client.get(redirect(request, key=SITE_KEYS.key, to="/saml/slo", relay="r" * 4096))
+    answer = leave(youssef, clock, *visit(youssef, clock), relay="r" * 4096)
     assert answer.status_code == 200 and "Location" not in answer
     way = urlsplit(led_on(answer.content.decode()))
     assert way._replace(query="").geturl() == SLO_OF_SITE and parse_qs(way.query)["RelayState"] == ["r" * 4096]
@@ -394,8 +383,7 @@ def test_logout_under_the_name_of_that_visit_after_the_address_changed(youssef, 
     register(monkeypatch, replace(RETRAITE, name_id="email"))
     name, index = visit(youssef, clock)
     Person.objects.filter(login=YOUSSEF.login).update(login="youssef.b@men.gov.ma")
-    request = logout_request(clock(), name=name, index=index)
-    answer = youssef.client.get(redirect(request, key=SITE_KEYS.key, to="/saml/slo"))
+    answer = leave(youssef, clock, name, index)
     assert name == YOUSSEF.login and logout_status(answer) == ["Success"] and not youssef.signed_in
 
 
@@ -406,22 +394,15 @@ def test_a_name_for_a_group_of_sites_can_not_be_had(youssef, clock):
         ("https://other.example/sp", ["Requester", "InvalidNameIDPolicy"]),
     ):
         asked = f'<samlp:NameIDPolicy Format="{PERSISTENT}" SPNameQualifier="{qualifier}"/>'
-        assert statuses(answered(youssef.get(redirect(authn_request(clock(), inside=asked))))) == status
+        assert statuses(into(youssef, clock, inside=asked)) == status
 
 
-def test_logout_of_a_transient_name(youssef, clock):
-    name, index = visit(youssef, clock, inside=policy(TRANSIENT))
-    request = logout_request(clock(), name=name, index=index)
-    answer = youssef.client.get(redirect(request, key=SITE_KEYS.key, to="/saml/slo"))
-    assert logout_status(answer) == ["Success"] and not youssef.signed_in
-
-
-def test_logout_of_a_session_that_is_over_already(youssef, clock):
-    name, index = visit(youssef, clock)
-    youssef.get("/").submit("/sign-out/")
-    request = logout_request(clock(), name=name, index=index)
-    answer = youssef.client.get(redirect(request, key=SITE_KEYS.key, to="/saml/slo"))
-    assert logout_status(answer) == ["Success"]
+@pytest.mark.parametrize("before", ["transient", "over already"])
+def test_logout_of_what_is_hard_to_find(youssef, clock, before):
+    name, index = visit(youssef, clock, inside=policy(TRANSIENT) if before == "transient" else "")
+    if before == "over already":
+        youssef.get("/").submit("/sign-out/")
+    assert logout_status(leave(youssef, clock, name, index)) == ["Success"] and not youssef.signed_in
 
 
 def test_logout_at_a_site_without_an_address_for_the_answer(youssef, clock, monkeypatch):
@@ -437,19 +418,10 @@ def test_other_sites_hear_of_it(youssef, clock, monkeypatch, post):
     register(monkeypatch, RETRAITE, told)
     name, index = visit(youssef, clock)
     visit(youssef, clock, issuer=told.entity_id)
-    request = logout_request(clock(), name=name, index=index)
-    youssef.client.get(redirect(request, key=SITE_KEYS.key, to="/saml/slo"))
-    waiting = sites_told(clock)
-    assert waiting == ["inspectors"]
-
-
-def sites_told(clock) -> list[str]:
+    leave(youssef, clock, name, index)
     person = Person.objects.get(login=YOUSSEF.login)
-    return [slug for slug, _ in outbox_about(person.id, clock)]
-
-
-def outbox_about(person_id: int, clock):
-    return delivery.outbox.about(person_id, purpose="site_logout", since=clock() - timedelta(minutes=1))
+    put = delivery.outbox.about(person.id, purpose="site_logout", since=clock() - timedelta(minutes=1))
+    assert [slug for slug, _ in put] == ["inspectors"]
 
 
 def test_metadata_says_where_everything_is():
