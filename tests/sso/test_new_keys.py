@@ -85,7 +85,7 @@ def test_an_id_token_from_before_still_signs_out_without_a_question(clock, setti
     assert browser.arrived.address == uri and not browser.signed_in
 
 
-def test_a_saml_site_that_knows_a_passing_name_is_asked_by_it(clock, settings, told):
+def test_a_saml_site_that_knows_a_transient_name_is_asked_by_it(clock, settings, told):
     visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
     name, index = visit(visitor, clock, inside=policy(TRANSIENT))
     give_new_keys(settings)

@@ -95,7 +95,7 @@ def confirm(request: Request) -> HttpResponse:
 
 
 @require_GET
-def asked(request: Request) -> HttpResponse:
+def resume(request: Request) -> HttpResponse:
     """The browser after a posted LogoutRequest, now with its cookies. The site's word was believed when it came."""
     ref = request.GET.get("ref", "")
     requested = _saved(request, ref, is_proved=True)
