@@ -47,7 +47,7 @@ def test_a_step_that_fails_leaves_no_row():
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("column", ["event", "outcome", "network", "detail", "uid"])
-def test_a_changed_column_does_not_fit_its_tag(column):
+def test_a_changed_column_does_not_fit_its_signature(column):
     """As somebody with the database's own rights would do it: the guards switched off."""
     audit_log.record_event("sign_in", now=NOW, person_id=1)
     with _without_guards():

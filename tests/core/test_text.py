@@ -10,26 +10,11 @@ from massar.core import phone, text
 @pytest.mark.parametrize(
     ("typed", "canonical"),
     [
-        ("Jamal.Jalal@taalim.ma", "jamal.jalal@taalim.ma"),
-        ("jamal", "jamal"),
-        ("a", "a"),
-        ("a_b-c.d@men.gov.ma", "a_b-c.d@men.gov.ma"),
-        ("ja mal", "jamal"),
-        ("", None),
-        ("@taalim.ma", None),
-        ("jamal@", None),
-        ("jamal@taalim", None),
-        ("jamal@@taalim.ma", None),
-        (".jamal", None),
-        ("jamal.", "jamal"),
-        ("ja..mal", None),
-        ("جمال", None),
-        ("j\u0430mal", None),
-        ("a" * 65, None),
-        ("a" * 5000, None),
-        ("jamal\u2024jalal", "jamal.jalal"),
+        ("Jamal.Jalal@taalim.ma", "jamal.jalal@taalim.ma"), ("jamal", "jamal"), ("a", "a"), ("ja mal", "jamal"),
+        ("a_b-c.d@men.gov.ma", "a_b-c.d@men.gov.ma"), ("jamal.", "jamal"), ("jamal\u2024jalal", "jamal.jalal"),
+        *((refused, None) for refused in ("", ".jamal", "ja..mal", "جمال", "j\u0430mal", "a" * 65, "a" * 5000)),
     ],
-)
+)  # fmt: skip
 def test_logins(typed, canonical):
     assert text.login(typed) == canonical
 
@@ -42,38 +27,20 @@ def test_cleaning_a_login_twice_changes_nothing():
 @pytest.mark.parametrize(
     ("typed", "canonical"),
     [
-        ("X.Y+tag@Example.ORG", "x.y+tag@example.org"),
-        ("x@sub.example.org", "x@sub.example.org"),
-        ("x@example", None),
-        ("x@-example.org", None),
-        ("x@example..org", None),
-        ("x@example.org.", "x@example.org"),
-        ("x y@example.org", "xy@example.org"),
-        ("x@example.org\nBcc: y@example.org", None),
-        ("x@example.org,y@example.org", None),
-        ("..x@example.org", None),
-        ("x@exampłe.org", None),
-        ("x@127.0.0.1", None),
-        ("a" * 65 + "@example.org", None),
+        ("X.Y+tag@Example.ORG", "x.y+tag@example.org"), ("x@sub.example.org", "x@sub.example.org"),
+        ("x@example.org.", "x@example.org"), ("x y@example.org", "xy@example.org"),
+        ("x@-example.org", None), ("x@example.org\nBcc: y@example.org", None), ("..x@example.org", None),
+        ("x@exampłe.org", None), ("x@127.0.0.1", None), ("a" * 65 + "@example.org", None),
         ("x@" + "a" * 63 + "." + "b" * 63 + "." + "c" * 63 + "." + "d" * 60 + ".org", None),
     ],
-)
+)  # fmt: skip
 def test_addresses(typed, canonical):
     assert text.email(typed) == canonical
 
 
 @pytest.mark.parametrize(
     "typed",
-    [
-        "123456",
-        "123 456",
-        "123-456",
-        "١٢٣٤٥٦",
-        "۱۲۳٤٥٦",
-        "\u200f123456\u200e",
-        "１２３４５６",
-        " 123\u2011456 ",
-    ],
+    ["123456", "123 456", "123-456", "١٢٣٤٥٦", "۱۲۳٤٥٦", "\u200f123456\u200e", "１２３４５６", " 123\u2011456 "],
 )
 def test_codes(typed):
     assert text.code(typed) == "123456"
@@ -125,18 +92,9 @@ def test_wide_letters_are_understood_in_a_login_and_told_in_a_contact():
 
 @pytest.mark.parametrize(
     "typed",
-    [
-        "x@taalim..ma",
-        "x@@taalim.ma",
-        "a@x.ma,b@x.ma",
-        "<a@x.ma> <b@x.ma>",
-        ".x@taalim.ma",
-        "x@taalim",
-        "@taalim.ma",
-        "x@",
-        "<>",
-    ],
-)
+    ["x@taalim..ma", "x@@taalim.ma", "a@x.ma,b@x.ma", "<a@x.ma> <b@x.ma>", ".x@taalim.ma", "x@taalim", "@taalim.ma",
+     "x@", "<>"],
+)  # fmt: skip
 def test_what_is_no_address_is_told(typed):
     assert text.email(typed) is None and text.login(typed) is None
 
