@@ -12,7 +12,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None  
 
 
 def end_with_parent(parent: int) -> None:
-    """SIGTERM when the process `parent`, or the thread of it that made this one, ends. Linux; elsewhere nothing happens."""
+    """Send this process SIGTERM when `parent`, or the thread of it that made this one, ends. Linux only."""
     if _LIBC is None:
         return
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -6,10 +6,12 @@ import re
 import unicodedata
 from urllib.parse import unquote
 
+from massar.core.normalize import western_digits
+
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d\u00ad"), "-")
 _LOCAL = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 # On other keyboards: the two wide signs for @, and the Arabic full stops, commas and semicolon.
-_ADDRESS_TWINS = str.maketrans("\uff20\ufe6b\u06d4\u066b\u060c\u066c\u061b", "@@..,,;")
+_ADDRESS_CONFUSABLES = str.maketrans("\uff20\ufe6b\u06d4\u066b\u060c\u066c\u061b", "@@..,,;")
 _SLIPS = str.maketrans(",;", "..")  # a comma; and on a French keyboard the full stop without its shift key
 _QUOTES = "\"'`\u00b4\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a"
 _BRACKETS = "()[]{}<>"
@@ -20,81 +22,77 @@ _ADDRESS = re.compile(
 LONGEST_LINE = 254  # RFC 5321 §4.5.3.1.3: no address is longer
 
 
-def western_digits(text: str) -> str:
-    """Every decimal digit (Arabic-Indic, Persian, full-width …) as 0–9; other characters stay."""
-    return "".join(str(unicodedata.decimal(c)) if c.isdecimal() and not c.isascii() else c for c in text)
-
-
 def without_invisible(text: str) -> str:
     """Without format and control characters (bidi marks, joiners, BOM, line ends)."""
     return "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc"))
 
 
 def one_line(text: str) -> str:
-    """What was typed into a one-line field: invisible marks out, white space folded, Western digits, ends trimmed."""
+    """Clean a one-line field: no invisible marks, single spaces, Western digits, ends trimmed."""
     spaced = "".join(" " if c.isspace() else c for c in text)
     return " ".join(western_digits(without_invisible(spaced)).translate(_DASHES).split())
 
 
-def _meant(text: str, around: str) -> str:
-    """What was meant by a typed or pasted address: without `mailto:`, spaces and what stands around it, with a full stop
-    where a comma slipped in after the @. What can't be understood stays as it is: who judges the shape tells so.
+def _unwrapped(text: str, around: str) -> str:
+    """Take `mailto:`, spaces and what stands around an address away, and put a full stop for a comma after the @.
+
+    What can't be understood stays as it is: who judges the shape tells so.
     """
-    bare = _without_marks(text.translate(_ADDRESS_TWINS).replace(" ", "").lower(), around)
-    if bare.startswith("mailto:"):
-        bare = _without_marks(unquote(bare.removeprefix("mailto:").partition("?")[0]), around)
-    local, at, domain = bare.rpartition("@")
-    return f"{local}@{domain.translate(_SLIPS)}" if at else bare
+    address = _without_marks(text.translate(_ADDRESS_CONFUSABLES).replace(" ", "").lower(), around)
+    if address.startswith("mailto:"):
+        address = _without_marks(unquote(address.removeprefix("mailto:").partition("?")[0]), around)
+    local, at, domain = address.rpartition("@")
+    return f"{local}@{domain.translate(_SLIPS)}" if at else address
 
 
-def _without_marks(bare: str, around: str) -> str:
+def _without_marks(text: str, around: str) -> str:
     """A dot in front stays: it is no slip of pasting, and nobody knows what was meant."""
-    return bare.lstrip(around).rstrip(around + _STOPS)
+    return text.lstrip(around).rstrip(around + _STOPS)
 
 
 def login(text: str) -> str | None:
-    """An institution address or its local part in canonical form (lower case ASCII), or None if it can't be one.
+    """Return an institution address or its local part in canonical form (lower case ASCII), or None if it can't be one.
 
-    Only ASCII is accepted after folding full-width forms, so no look-alike letter can name another account. Understood as
+    Only ASCII is accepted once full-width forms are undone, so no look-alike letter can name another account. Understood as
     well: `<x@taalim.ma>`, `Name <x@…>`, `mailto:`, quotes, a full stop behind, `x@taalim,ma` (no login has a comma).
     """
     if len(text) > 4 * LONGEST_LINE:
         return None
-    folded = unicodedata.normalize("NFKC", one_line(text))
-    inside = re.search(r"<([^<>]*)>\W*$", folded) if folded.count("@") == 1 else None
-    folded = _meant(inside[1] if inside else folded, _QUOTES + _BRACKETS).translate(_SLIPS)
-    local, at, _ = folded.partition("@")
-    if not folded.isascii() or not _LOCAL.fullmatch(local) or ".." in local:
+    plain = unicodedata.normalize("NFKC", one_line(text))
+    inside = re.search(r"<([^<>]*)>\W*$", plain) if plain.count("@") == 1 else None
+    plain = _unwrapped(inside[1] if inside else plain, _QUOTES + _BRACKETS).translate(_SLIPS)
+    local, at, _ = plain.partition("@")
+    if not plain.isascii() or not _LOCAL.fullmatch(local) or ".." in local:
         return None
-    if at and not _ADDRESS.fullmatch(folded):
+    if at and not _ADDRESS.fullmatch(plain):
         return None
-    return folded
+    return plain
 
 
 def email(text: str) -> str | None:
-    """A personal e-mail address in canonical form (lower case), or None. ASCII only: a look-alike is never a match.
+    """Return a personal e-mail address in canonical form (lower case), or None. ASCII only: a look-alike never matches.
 
     Understood as well: `mailto:`, quotes around it, a full stop behind, `x@example,org`, wide and Arabic marks. Brackets
     are told: with a name they are two things in one field (ATK-033).
     """
     if len(text) > 4 * LONGEST_LINE:
         return None
-    folded = _meant(one_line(text), _QUOTES)
-    local = folded.partition("@")[0]
-    if len(folded) > LONGEST_LINE or not folded.isascii() or not _ADDRESS.fullmatch(folded):
+    plain = _unwrapped(one_line(text), _QUOTES)
+    local = plain.partition("@")[0]
+    if len(plain) > LONGEST_LINE or not plain.isascii() or not _ADDRESS.fullmatch(plain):
         return None
-    return None if local.startswith(".") or local.endswith(".") or ".." in local else folded
+    return None if local.startswith(".") or local.endswith(".") or ".." in local else plain
 
 
 def number(text: str) -> str:
-    """A typed or pasted phone number with Western digits, without the quotes and commas in and around it."""
-    folded = unicodedata.normalize("NFKC", one_line(text[:100])).translate(_ADDRESS_TWINS)
-    bare = folded.translate(str.maketrans(_QUOTES + "<>", " " * len(_QUOTES + "<>")))
-    return re.sub("[,_]", " ", bare).strip(" .!?")
+    """Return a typed or pasted phone number with Western digits, without the quotes and commas in and around it."""
+    plain = unicodedata.normalize("NFKC", one_line(text[:100])).translate(_ADDRESS_CONFUSABLES)
+    unquoted = plain.translate(str.maketrans(_QUOTES + "<>", " " * len(_QUOTES + "<>")))
+    return re.sub("[,_]", " ", unquoted).strip(" .!?")
 
 
 def code(text: str) -> str:
-    """A typed numeric code: Western digits, no spaces, dashes, quotes or other marks. Letters stay, so that they are told."""
+    """Return a typed code in Western digits, without spaces, dashes, quotes or other marks. Letters stay, to be told."""
     return "".join(c for c in one_line(text[:200]) if c.isalnum())
 
 

@@ -36,11 +36,11 @@ class Table:
 
     @property
     def age(self) -> tuple[int, int, str]:
-        """Sorts older before newer: after 2025z comes 2025za (IANA's `tz-link`, "version numbers")."""
+        """Sort older before newer: after 2025z comes 2025za (IANA's `tz-link`, "version numbers")."""
         return _age(self.version)
 
     def zone(self, key: str) -> zoneinfo.ZoneInfo:
-        """Raises UnknownZone."""
+        """Read the zone. Raises UnknownZone."""
         if not self.has(key):
             raise UnknownZone(key)
         try:
@@ -66,7 +66,7 @@ class Table:
 
 
 def newest(key: str) -> Table:
-    """The newest table that has the zone; between equals the system's, which security updates reach.
+    """Find the newest table that has the zone; between equals the system's, which security updates reach.
 
     Raises UnknownZone. (Debian keeps the old names of zones in a package of their own.)
     """
@@ -98,5 +98,5 @@ def _age(version: str) -> tuple[int, int, str]:
 
 
 def _released(version: str) -> datetime:
-    """Versions tell no date: the middle of their year is taken."""
+    """The middle of the version's year: versions tell no date."""
     return datetime(max(_age(version)[0], 1970), 7, 1, tzinfo=UTC)

@@ -1,6 +1,6 @@
 """Argon2id through libsodium, one hash at a time per process (decision 14).
 
-Concurrent hashes on one core slow each other (caches), so a gate admits one; known devices pass first, the queue is
+Concurrent hashes on one core slow each other (caches), so a queue admits one; known devices pass first, the queue is
 bounded, and who would wait too long is told to come back (503 and Retry-After).
 """
 
@@ -33,7 +33,7 @@ class HashQueue:
         self._taken = False
 
     def acquire(self, *, known: bool) -> None:
-        """Waits for the turn; raises Busy when the queue is full or the time is over."""
+        """Wait for the turn. Raises Busy when the queue is full or the time is over."""
         with self._lock:
             if not self._taken:
                 self._taken = True
@@ -54,14 +54,11 @@ class HashQueue:
 
     def _give_up(self, mine: tuple[int, int, threading.Event]) -> None:
         with self._lock:
-            if mine[2].is_set():  # the turn came at the last moment: pass it on
-                turn_came = True
-            else:
-                turn_came = False
+            if mine in self._waiting:
                 self._waiting.remove(mine)
                 heapq.heapify(self._waiting)
-        if turn_came:
-            self.release()
+                raise Busy
+        self.release()  # the turn came at the last moment: pass it on
         raise Busy
 
 
@@ -69,7 +66,7 @@ _QUEUE = HashQueue()
 
 
 def hash_password(password: str, *, known: bool = True) -> str:
-    """The `$argon2id$` string of a password under the configured parameters."""
+    """Return the `$argon2id$` string of a password under the configured parameters. Raises Busy."""
     cost = settings.MASSAR.argon2
     _QUEUE.acquire(known=known)
     try:

@@ -24,7 +24,7 @@ class FormerPassword(models.Model):
 
 
 class TemporaryPassword(models.Model):
-    """An issued recovery code that looks like a password (NIST SP 800-63B-4 §4.2.1.2). Moves: `temporary.MOVES`.
+    """An issued recovery code that looks like a password (NIST SP 800-63B-4 §4.2.1.2). State moves: `temporary.MOVES`.
 
     `secret_hmac` is a keyed HMAC over account, channel, contact and secret: a row moved to another account fits nothing.
     `expires_at` stays empty until the worker fixes it just before the first attempt (decision 3). `ciphertext` holds the

@@ -1,4 +1,4 @@
-"""Makes blocklist.bin: `make blocklist`, or `python -m massar.domain.policy.make_blocklist [FILE]`.
+"""Make blocklist.bin: `make blocklist`, or `python -m massar.domain.policy.make_blocklist [FILE]`.
 
 Base words (blocklist_words.txt, and the list of common passwords that Django ships) times the patterns people
 use to satisfy a rule for letters, digits and symbols. Only passwords that fit a profile are kept, since any

@@ -1,7 +1,7 @@
 """The shape of a temporary password: five consonants, a hyphen, five digits, as in `kdmwt-47392`.
 
 Recognised by form alone, so that a temporary password is never mistaken for a password and nobody can choose
-one that looks like it. No vowels and no look-alikes: folding typed text into this alphabet loses nothing.
+one that looks like it. No vowels and no look-alikes: bringing typed text into this alphabet loses nothing.
 """
 
 import re
@@ -15,7 +15,7 @@ _MINUS_SIGN = "\u2212"  # a dash to the eye, category Sm
 
 
 def canonical_temporary(text: str) -> str | None:
-    """`kdmwt47392` for any way of typing it, or None when the text is not of that shape.
+    """Return `kdmwt47392` for any way of typing it, or None when the text is not of that shape.
 
     Forgiven: case, any dash or none, spaces, signs without ink, other widths, the digits of other scripts
     (Arabic-Indic, Persian). Raises nothing.
@@ -23,8 +23,8 @@ def canonical_temporary(text: str) -> str | None:
     if len(text) > _LONGEST:
         return None
     plain = normalize.western_digits(unicodedata.normalize("NFKC", text)).lower()
-    bare = "".join(c for c in plain if not _is_spacer(c))
-    return bare if _SHAPE.fullmatch(bare) else None
+    compact = "".join(c for c in plain if not _is_spacer(c))
+    return compact if _SHAPE.fullmatch(compact) else None
 
 
 def is_temporary_shape(text: str) -> bool:
