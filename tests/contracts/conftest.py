@@ -49,7 +49,7 @@ def other_name_tls(authority) -> ssl.SSLContext:
 
 
 # For tests in which the far end is silent. Long enough that a busy machine gets through what comes before.
-HASTY = {"answer_timeout": 0.8, "total_timeout": 1.2}
+HASTY = {"answer_timeout": 0.5, "total_timeout": 1.2}
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from email.policy import default
 from aiosmtpd.smtp import SMTP, AuthResult
 
 USER, PASSWORD = "massar@relay", "p@ss:w/rd"
+MORE_THAN_FITS_ON_THE_WAY = ("ن" * 60 + "\n") * 40_000  # into the buffers of both sockets
 
 
 class MailServer:

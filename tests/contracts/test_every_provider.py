@@ -13,6 +13,7 @@ from massar.providers.registry import (
     NotTransmitted,
     OutboundMessage,
     OutcomeUnknown,
+    Pipelined,
     Provider,
     Rejected,
     Result,
@@ -215,7 +216,7 @@ def opened(servers, sink):
 
     def make(url, patience):
         provider = provider_from_url(url, patience)
-        if hasattr(provider, "open"):
+        if isinstance(provider, Pipelined):
             servers.callback(provider.close)
             provider.open(sink)
         return provider
@@ -223,59 +224,55 @@ def opened(servers, sink):
     return make
 
 
-def test_an_accepted_message_arrives_word_for_word_with_a_reference(rig):
+def test_a_healthy_far_end_is_checked_without_a_message_and_one_arrives_word_for_word_with_a_reference(rig):
+    assert rig.provider.check() == [] and rig.texts() == []
     result = rig.send()
     assert isinstance(result, Accepted) and result.reference
     assert [text.strip() for text in rig.texts()] == [rig.message.text.strip()]
     assert rig.provider.channel == rig.message.channel and rig.provider.name
 
 
-def test_the_same_message_twice_carries_the_same_key(keyed_rig):
+def test_a_message_carries_the_same_key_each_time_and_no_other_does(keyed_rig):
     rig = keyed_rig
     rig.send()
-    rig.send()
-    first, second = rig.keys()
-    assert first == second and rig.message.message_id in first
-
-
-def test_different_messages_carry_different_keys(keyed_rig):
-    rig = keyed_rig
     rig.send()
     rig.send(replace(rig.message, message_id="another"))
-    assert len(set(rig.keys())) == 2
+    first, second, another = rig.keys()
+    assert first == second != another and rig.message.message_id in first
 
 
-def test_a_refused_recipient_is_permanent_and_not_our_fault(rig):
-    rig.mood("refused")
-    result = rig.send()
-    assert isinstance(result, Rejected) and result.permanent and not result.configuration_error and result.code
+@dataclass
+class Told:
+    """What a rejection says."""
+
+    permanent: bool = False
+    configuration_error: bool = False
+
+    def __call__(self, result: Result) -> bool:
+        said = isinstance(result, Rejected) and (result.permanent, result.configuration_error)
+        return said == (self.permanent, self.configuration_error) and bool(result.code)
 
 
-def test_a_busy_far_end_is_a_refusal_that_may_be_tried_again(rig):
-    rig.mood("not_now")
-    result = rig.send()
-    assert isinstance(result, Rejected) and not result.permanent and not result.configuration_error
+TROUBLES = {
+    "refused": Told(permanent=True),
+    "not_now": Told(),
+    "configuration_error": Told(configuration_error=True),
+    "silent": lambda result: isinstance(result, OutcomeUnknown) and bool(result.why),
+}
 
 
-def test_trouble_with_our_own_account_says_nothing_about_the_recipient(rig):
-    rig.mood("configuration_error")
-    result = rig.send()
-    assert isinstance(result, Rejected) and result.configuration_error and not result.permanent
-
-
-def test_silence_after_hand_over_is_unsure_and_the_message_is_there(rig):
-    rig.mood("silent")
-    result = rig.send()
-    assert isinstance(result, OutcomeUnknown) and result.why
-    assert len(rig.texts()) == 1
-
-
-def test_it_works_again_after_every_trouble(rig):
-    for mood in ("refused", "not_now", "configuration_error", "silent"):
+def test_every_trouble_is_told_for_what_it_is_without_a_secret_and_the_next_message_goes(rig):
+    shown = repr(rig.message) + repr(rig.provider) + repr(rig.send())
+    for mood, is_told in TROUBLES.items():
         rig.mood(mood)
-        rig.send()
+        before, result = len(rig.texts()), rig.send()
+        assert is_told(result), (mood, result)
+        assert mood != "silent" or len(rig.texts()) == before + 1, "it is there all the same"
         rig.mood("")
         assert isinstance(rig.send(), Accepted), mood
+        shown += repr(result)
+    for hidden in (SECRET, rig.message.to, rig.message.to[1:], PASSWORD, SMSC_PASSWORD):
+        assert hidden not in shown
 
 
 def test_many_threads_may_send_at_once(rig):
@@ -290,20 +287,6 @@ def test_many_threads_may_send_at_once(rig):
         thread.join(10)
     assert [type(result) for result in results] == [Accepted] * 12
     assert len({text.strip() for text in rig.texts()}) == 12
-
-
-def test_check_finds_a_healthy_far_end_healthy_and_sends_nothing(rig):
-    assert rig.provider.check() == []
-    assert rig.texts() == []
-
-
-def test_nothing_that_is_printed_holds_the_secret_or_the_recipient(rig):
-    shown = repr(rig.message) + repr(rig.provider)
-    for mood in ("", "refused", "not_now", "configuration_error", "silent"):
-        rig.mood(mood)
-        shown += repr(rig.send())
-    for hidden in (SECRET, rig.message.to, rig.message.to[1:], PASSWORD, SMSC_PASSWORD):
-        assert hidden not in shown
 
 
 @pytest.mark.parametrize(
@@ -331,6 +314,26 @@ def test_nobody_there_means_not_sent(kind, message, options, opened):
 def test_a_name_that_does_not_exist_means_not_sent(kind, message, options, opened):
     provider = opened(f"{kind}://{LOGINS.get(kind, '')}nowhere.invalid", options())
     assert isinstance(provider.send(message, valid_for=TEN_MINUTES), NotTransmitted)
+
+
+@pytest.mark.parametrize("kind", ["smtps", "smtp+starttls", "https", "smpps"])
+@pytest.mark.parametrize("fault", ["unknown authority", "other name"])
+def test_a_certificate_that_does_not_verify_ends_it(
+    kind, fault, options, opened, mail_server, gateway, smsc, server_tls, other_name_tls
+):
+    tls = other_name_tls if fault == "other name" else server_tls
+    if kind.startswith("smtp"):
+        server = mail_server(**{"tls" if kind == "smtps" else "starttls": tls})
+    else:
+        server = gateway(tls) if kind == "https" else smsc(tls)
+    changes = {"ca_file": None} if fault == "unknown authority" else {}
+    provider = opened(f"{kind}://{LOGINS.get(kind, '')}localhost:{server.port}", options(**changes))
+    message = MAIL if kind.startswith("smtp") else SMS
+    assert isinstance(provider.send(message, valid_for=TEN_MINUTES), NotTransmitted)
+    (sentence,) = provider.check()
+    assert "certificate" in sentence
+    heard = server.letters if kind.startswith("smtp") else server.requests if kind == "https" else server.binds
+    assert heard == []
 
 
 def test_the_fake_dials_its_faults_by_the_end_of_the_number():

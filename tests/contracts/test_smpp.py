@@ -195,23 +195,6 @@ def test_the_check_takes_no_bind_beside_workers(smsc, smpp, bind):
     assert len(server.binds) == 2 * before and slots.holder == {}
 
 
-# -- TLS
-
-
-def test_tls_with_the_right_name_works(smsc, smpp, server_tls):
-    provider = smpp(smsc(server_tls), tls="on", host="localhost")
-    assert isinstance(result(submit(provider)), Accepted)
-
-
-@pytest.mark.parametrize("fault", ["unknown authority", "other name"])
-def test_a_certificate_that_does_not_verify_ends_it(smsc, smpp, server_tls, other_name_tls, fault):
-    server = smsc(other_name_tls if fault == "other name" else server_tls)
-    changes = {"ca_file": ""} if fault == "unknown authority" else {}
-    provider = smpp(server, tls="on", host="localhost", bound=False, **changes)
-    until(lambda: "certificate" in getattr(result(submit(provider)), "why", ""))
-    assert "certificate" in provider.check()[0] and server.binds == []
-
-
 # -- what a submit_sm says
 
 
@@ -312,25 +295,6 @@ def test_a_message_that_lacks_a_segment_is_refused_as_a_whole(smsc, smpp, second
 
 
 # -- answers
-
-
-@pytest.mark.parametrize(
-    ("status", "flags"),
-    [
-        (0x0B, "permanent"),
-        (0x0A, "configuration_error"),
-        (0x45, ""),
-        (0x58, "busy"),
-        (0x14, "busy"),
-        (0x08, ""),
-        (0x400, ""),
-    ],
-)
-def test_a_refusal_says_whose_fault_it_is(smsc, smpp, status, flags):
-    server = smsc()
-    server.mood = status
-    refused = result(submit(smpp(server)))
-    assert [name for name in ("permanent", "configuration_error", "busy") if getattr(refused, name)] == flags.split()
 
 
 def test_a_generic_nack_is_a_refusal(smsc, smpp):

@@ -151,15 +151,6 @@ def test_a_slow_gateway_within_its_time_is_waited_for(gateway, send):
     assert send(server) == Accepted("gw-1")
 
 
-@pytest.mark.parametrize("fault", ["unknown authority", "other name"])
-def test_a_certificate_that_does_not_verify_ends_it(gateway, send, server_tls, other_name_tls, fault):
-    server = gateway(other_name_tls if fault == "other name" else server_tls)
-    changes = {"ca_file": None} if fault == "unknown authority" else {}
-    result = send(server, kind="https", **changes)
-    assert isinstance(result, NotTransmitted) and "certificate" in result.why
-    assert server.requests == []
-
-
 @pytest.mark.parametrize(
     "changes",
     [
