@@ -76,7 +76,7 @@ def main() -> None:
     delivery = load("massar.domain.delivery.api")
     answer, deliver = (
         load("massar.journeys.account.recover_password"),
-        load("massar.journeys.messages.deliver_messages"),
+        load("massar.journeys.messages.leased_delivery").LeasedDelivery,
     )
     worker, clock = load("massar.interfaces.commands.worker"), load("massar.core.clock")
     delivery.outbox.LEASE = delivery.requests.LEASE = LEASE

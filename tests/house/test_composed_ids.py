@@ -16,6 +16,7 @@ from massar.domain.delivery import alarms, breaker, models, wording
 from massar.interfaces.demo import views as demo
 from massar.journeys.account import close_sessions
 from massar.journeys.messages import deliver_messages
+from massar.journeys.sso import deliver_logouts
 from tests.house.laws import SOURCE, python_files
 from tests.house.test_catalogues import INTERFACES, TEMPLATES, catalogue
 
@@ -55,7 +56,7 @@ ENDS: dict[str, Iterable[str]] = {
     "message.about.": wording.EVENTS,
     "message.purpose.": literals(r'purpose="(\w+)"', "journeys"),
     "message.state.": models.Message.State.values,
-    "desk.channel.": (*deliver_messages.TO_PEOPLE, *deliver_messages.TO_SITES),
+    "desk.channel.": (*deliver_messages.CHANNELS, *deliver_logouts.BINDINGS),
     "desk.breaker.": [str(state).replace("-", "_") for state in breaker.State.values],
     "desk.state.": QUEUE,
     "desk.outcome.": literals(r'return "(refused|unsure|not_sent|fault)", ', "journeys"),

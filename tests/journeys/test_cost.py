@@ -9,7 +9,8 @@ import pytest
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Message
 from massar.interfaces.commands.worker import Worker
-from massar.journeys.messages import deliver_messages, take_receipt
+from massar.journeys.messages import take_receipt
+from massar.journeys.messages.leased_delivery import ProviderAnswer
 from tests.contracts.fakes import BehavingProvider
 from tests.support.post_office import AtOnce
 
@@ -51,12 +52,10 @@ def put(clock, purpose: str = "contact_code", language: str = "fr", **values) ->
     )  # fmt: skip
 
 
-def hand_over(ready: deliver_messages.Ready, clock) -> deliver_messages.ProviderAnswer:
+def hand_over(office, clock) -> ProviderAnswer:
     """By a worker that does not come to write down the answer."""
-    outgoing, valid_for, segments = deliver_messages.written(ready, now=clock())
-    return deliver_messages.ProviderAnswer(
-        ready.message, ready.provider, ready.provider.send(outgoing, valid_for=valid_for), segments
-    )
+    (ready,) = office.messages.take(1, channel="sms", now=clock())
+    return office.messages.hand_over(ready, tick=clock)
 
 
 def bill() -> tuple[int, int]:
@@ -103,26 +102,24 @@ def test_a_message_that_a_second_provider_had_to_bring_costs_both(office, clock)
 def test_an_adopted_attempt_costs_once(office, clock):
     """The worker died between hand-over and answer; the receipt tells that it arrived. A late answer changes nothing."""
     put(clock)
-    (ready,) = deliver_messages.take(1, channel="sms", router=office.router, now=clock())
-    late = hand_over(ready, clock)
+    late = hand_over(office, clock)
     clock.advance(minutes=2)
     told(office, clock, "first-1-0", delivery.DELIVERED, to=NUMBER)
     assert Attempt.objects.get().outcome == "reconciled" and Message.objects.get().state == "delivered"
     assert bill() == (1, 180)
     assert counted("massar_message_segments_total", "first") == 1
     assert counted("massar_message_cost_thousandths_total", "first") == 180
-    deliver_messages.settle([late], router=office.router, now=clock())
+    office.messages.settle([late], now=clock())
     assert bill() == (1, 180)
 
 
 def test_a_message_that_left_twice_costs_twice(office, clock):
     """A worker slept through its lease with the message handed over; another one sent it again."""
     put(clock)
-    (ready,) = deliver_messages.take(1, channel="sms", router=office.router, now=clock())
-    asleep = hand_over(ready, clock)
+    asleep = hand_over(office, clock)
     clock.advance(minutes=3)
     office.turn()
     assert bill() == (1, 250), "the other provider"
-    deliver_messages.settle([asleep], router=office.router, now=clock())
+    office.messages.settle([asleep], now=clock())
     assert bill() == (2, 430)
     assert list(Attempt.objects.order_by("number").values_list("outcome", flat=True)) == ["accepted", "accepted"]

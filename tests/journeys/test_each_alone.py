@@ -12,7 +12,8 @@ from massar.domain.delivery.models import Attempt, Message, RecoveryRequest
 from massar.domain.limits import api as limits
 from massar.domain.sites import api as sites
 from massar.journeys.account import recover_password
-from massar.journeys.messages import deliver_messages, take_receipt, watch_messages
+from massar.journeys.messages import take_receipt, watch_messages
+from massar.journeys.messages.leased_delivery import LeasedDelivery
 from tests.cast import FATIMA, FATIMA_PHONE, YOUSSEF, YOUSSEF_EMAIL
 from tests.support.steps import secrets
 from tests.support.visitor import Visitor
@@ -149,7 +150,7 @@ def test_an_answer_that_can_not_be_stored_ends_alone(db, post, clock, monkeypatc
 def test_what_providers_answered_is_kept_until_it_can_be_stored(cast, post, monkeypatch, trouble):
     Visitor().ask(FATIMA.login, phone=FATIMA_PHONE)
     with monkeypatch.context() as patch:
-        patch.setattr(deliver_messages, "settle", failing(trouble))
+        patch.setattr(LeasedDelivery, "settle", failing(trouble))
         with pytest.raises(type(trouble)):
             post.work()
         assert Message.objects.get().state == "sending"
@@ -161,11 +162,11 @@ def test_answers_are_kept_where_the_database_goes_while_they_are_stored_alone(db
     put(clock), put(clock)
     steps = iter([KeyError("together"), OperationalError("gone")])
 
-    def settle(done, **words):
+    def settle(way, done, **words):
         raise next(steps)
 
     with monkeypatch.context() as patch:
-        patch.setattr(deliver_messages, "settle", settle)
+        patch.setattr(LeasedDelivery, "settle", settle)
         with pytest.raises(OperationalError):
             post.work()
     post.work()

@@ -13,7 +13,9 @@ import pytest
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Message
 from massar.interfaces.commands.worker import Worker
-from massar.journeys.messages import deliver_messages, watch_messages
+from massar.journeys.messages import watch_messages
+from massar.journeys.messages.deliver_messages import MessageDelivery
+from massar.journeys.messages.leased_delivery import BUSY_PAUSE, Load
 from massar.providers.smpp import status
 from tests.contracts.fakes import BehavingProvider
 from tests.support.post_office import AtOnce, worker_with
@@ -315,10 +317,10 @@ def test_no_more_is_given_to_a_provider_than_it_has_senders(clock):
         delivery.breaker.fault("first", "no answer", now=clock())
     router.look(clock())
     letters(10, clock)
-    ready = deliver_messages.take(20, channel="sms", router=router, now=clock(), senders=4)
+    ready = MessageDelivery(router).take(20, channel="sms", now=clock(), load=Load(senders=4))
     assert [one.provider for one in ready] == [second] * 4
     waiting = Message.objects.filter(state="queued")
-    assert waiting.count() == 6 and {row.not_before for row in waiting} == {clock() + deliver_messages.BUSY_PAUSE}
+    assert waiting.count() == 6 and {row.not_before for row in waiting} == {clock() + BUSY_PAUSE}
 
 
 def test_a_secret_does_not_age_while_every_provider_is_shut(clock):

@@ -219,6 +219,6 @@ def test_the_worker_outlives_a_fault_of_ours(post, clock, caplog, monkeypatch):
     over.set()
     monkeypatch.setattr("massar.interfaces.commands.worker.close_old_connections", lambda: closed.append(1))
     monkeypatch.setattr(worker, "turn", lambda: {}["a fault of ours"])
-    assert worker._turn_or_rest(over) and "a fault in this turn" in caplog.text and closed
+    assert worker.turn_or_rest(over) and "a fault in this turn" in caplog.text and closed
     monkeypatch.undo()
-    assert not worker._turn_or_rest(over)
+    assert not worker.turn_or_rest(over)

@@ -13,7 +13,8 @@ from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Message
 from massar.domain.sites.api import Registry, Site
 from massar.interfaces.commands.worker import Worker
-from massar.journeys.messages import deliver_messages, watch_messages
+from massar.journeys.messages import watch_messages
+from massar.journeys.sso import deliver_logouts
 from tests.contracts.fakes import BehavingProvider
 from tests.support.post_office import worker_with
 
@@ -128,7 +129,7 @@ def test_the_longest_name_of_a_site_fits(turn, clock):
     put(LONG_SLUG, clock)
     turn()
     assert states(LONG_SLUG) == {"submitted": 1}
-    assert Message.objects.get(about=LONG_SLUG).provider == delivery.to_site(LONG_SLUG)
+    assert Message.objects.get(about=LONG_SLUG).provider == delivery.name_of_site(LONG_SLUG)
 
 
 class Slow(Sites):
@@ -144,12 +145,12 @@ class Slow(Sites):
         return super().send(message, valid_for=valid_for)
 
 
-def test_slow_sites_leave_room_for_the_others(clock):
+def test_slow_sites_leave_room_for_the_others(clock, plain):
     provider = Slow()
     for slow in ("massar", LONG_SLUG):
         put(slow, clock, count=10)
     put("haraka", clock, count=3)
-    worker = Worker(delivery.ProviderRegistry({"site": [provider]}), senders=4, tick=clock)
+    worker = Worker(delivery.ProviderRegistry({}), sites={"site": provider}, senders=4, tick=clock)
     try:
         for _ in range(400):
             worker.turn()
@@ -197,7 +198,8 @@ ANSWERS = {
 @pytest.fixture
 def plain(monkeypatch):
     """What is sent names the person, so that the site can answer each in its own way."""
-    monkeypatch.setitem(deliver_messages.TO_SITES, "site", lambda letter, now: letter.values["subject"])
+    names_the_person = deliver_logouts.BINDINGS["site"]._replace(compose=lambda message, now: message.values["subject"])
+    monkeypatch.setitem(deliver_logouts.BINDINGS, "site", names_the_person)
 
 
 @pytest.mark.parametrize("answer", ANSWERS)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
-from massar.journeys.messages import deliver_messages
+from massar.journeys.messages.leased_delivery import LeasedDelivery
 from massar.providers.registry import OutboundMessage, Result
 from tests.contracts.fakes import BehavingProvider
 from tests.support.post_office import worker_with
@@ -164,7 +164,7 @@ class PostOffice:
             raise Killed(place)
 
         with monkeypatch.context() as patch:
-            patch.setattr(deliver_messages, place, die_here)
+            patch.setattr(LeasedDelivery, place, die_here)
             try:
                 self.workers[0].turn()
             except Killed:

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 
 from massar.domain.delivery import api as delivery
 from massar.interfaces.commands.worker import Worker
+from massar.journeys.sso.deliver_logouts import BINDINGS
 
 
 class AtOnce:
@@ -20,5 +21,7 @@ class AtOnce:
 
 def worker_with(providers: Mapping[str, delivery.Provider], clock, **settings) -> Worker:
     """A worker with one provider for each channel."""
-    registry = delivery.ProviderRegistry({channel: [provider] for channel, provider in providers.items()})
-    return Worker(registry, **{"tick": clock, "pool": AtOnce(), **settings})
+    sites = {channel: provider for channel, provider in providers.items() if channel in BINDINGS}
+    people = {channel: [provider] for channel, provider in providers.items() if channel not in BINDINGS}
+    registry = delivery.ProviderRegistry(people)
+    return Worker(registry, **{"sites": sites, "tick": clock, "pool": AtOnce(), **settings})

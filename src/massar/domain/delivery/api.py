@@ -39,7 +39,7 @@ from massar.domain.delivery.provider import (
 )
 from massar.domain.delivery.receipts import MessageStatus
 from massar.domain.delivery.requests import RecoveryForm
-from massar.domain.delivery.routing import ProviderRegistry, Router, ToSite, to_site
+from massar.domain.delivery.routing import Breakers, ProviderRegistry, Router, name_of_site
 from massar.domain.delivery.sms_text import measure
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "RECIPIENT",
     "UNDERWAY",
     "Accepted",
+    "Breakers",
     "MessageStatus",
     "NotTransmitted",
     "OutboundMessage",
@@ -66,7 +67,6 @@ __all__ = [
     "Result",
     "Router",
     "State",
-    "ToSite",
     "alarms",
     "bind_slots",
     "blame",
@@ -76,12 +76,12 @@ __all__ = [
     "counters",
     "measure",
     "metrics",
+    "name_of_site",
     "notifier",
     "outbox",
     "receipts",
     "receipts_address",
     "requests",
     "return_path",
-    "to_site",
     "wording",
 ]

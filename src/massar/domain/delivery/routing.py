@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from massar.core import sql
 from massar.domain.delivery import breaker, conversion
 from massar.domain.delivery.outbox import QueuedMessage
-from massar.domain.delivery.provider import OutboundMessage, Provider, Result
+from massar.domain.delivery.provider import Provider
 
 LATE_AFTER = timedelta(seconds=45)  # from hand-over to "delivered"
 WINDOW = timedelta(minutes=10)
@@ -45,26 +45,12 @@ class ProviderRegistry:
         return self.prices.get(provider, 0)
 
 
-class ToSite(Provider):
-    """A provider as it speaks to one site: a site that is away has a breaker and figures of its own."""
-
-    def __init__(self, provider: Provider, name: str):
-        self.name, self.channel, self.longest = name, provider.channel, provider.longest
-        self._provider = provider
-
-    def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
-        return self._provider.send(message, valid_for=valid_for)
-
-    def check(self) -> list[str]:
-        return self._provider.check()
-
-
 LONGEST_NAME = 40  # as the columns for names of providers
-SITE_OF_MESSAGE = f"SUBSTR('site:' || about, 1, {LONGEST_NAME})"  # to_site in SQL, of the site that a message is about
+SITE_OF_MESSAGE = f"SUBSTR('site:' || about, 1, {LONGEST_NAME})"  # name_of_site in SQL, of what a logout is about
 
 
-def to_site(slug: str) -> str:
-    """The name under which a site stands among the providers."""
+def name_of_site(slug: str) -> str:
+    """Return the name under which a site stands among the providers."""
     return f"site:{slug}"[:LONGEST_NAME]
 
 
@@ -80,20 +66,69 @@ class Punctuality:
         return self.late / self.total if self.total else 0.0
 
 
-class Router:
-    """One worker's view of the providers; what it knows of breakers and lateness is a few seconds old at most."""
+class Breakers:
+    """One worker's view of the breakers, which is a turn old at most; and the probes that it has claimed."""
 
-    def __init__(self, registry: ProviderRegistry):
-        self.registry = registry
+    def __init__(self) -> None:
         self._states: dict[str, breaker.Facts] = {}
-        self._late: dict[str, Punctuality] = {}
-        self._compared = conversion.Compared()
-        self._looked_at: datetime | None = None
         self._probing: set[str] = set()
 
     def look(self, now: datetime) -> None:
-        """Once a turn: breakers always, lateness and conversion now and then."""
+        """Read them anew."""
         self._states = breaker.all_states()
+
+    def probe_in(self, names: Iterable[str], now: datetime) -> timedelta:
+        """Return how long until one of these that are shut is tried again."""
+        moments = [facts.until for name in names if (facts := self._is_shut(name)) and facts.until]
+        wait = min(moments, default=now) - now
+        return min(max(wait, timedelta(seconds=1)), timedelta(seconds=breaker.LONGEST_PAUSE))
+
+    def rests(self, name: str, now: datetime) -> bool:
+        """Tell whether it is shut, and not to be tried yet."""
+        return self._is_shut(name) is not None and not self._is_due(name, now)
+
+    def may_use(self, name: str, now: datetime, *, tried: bool = False) -> bool:
+        """Tell whether it is not shut, or shut and this is the message that tries it.
+
+        tried: the message has failed there. It tries only when no other has come forward, for it may be the reason itself.
+        """
+        if self._is_shut(name) is None:
+            return True
+        if not self._is_due(name, now - timedelta(seconds=breaker.FIRST_PAUSE) if tried else now):
+            return False
+        claimed = breaker.claim_probe(name, now=now)
+        if claimed:
+            self._probing.add(name)
+        return claimed
+
+    def release_probes(self, used: Iterable[str], now: datetime) -> None:
+        """Give back the probes of those that a message was to try and none of these does after all."""
+        for name in self._probing - set(used):
+            breaker.release_probe(name, now=now)
+        self._probing.clear()
+
+    def _is_shut(self, name: str) -> breaker.Facts | None:
+        facts = self._states.get(name)
+        return facts if facts and facts.state != breaker.State.CLOSED else None
+
+    def _is_due(self, name: str, now: datetime) -> bool:
+        facts = self._is_shut(name)
+        return facts is not None and facts.due(now)
+
+
+class Router(Breakers):
+    """One worker's view of the providers; what it knows of lateness and conversion is a few seconds old at most."""
+
+    def __init__(self, registry: ProviderRegistry):
+        super().__init__()
+        self.registry = registry
+        self._late: dict[str, Punctuality] = {}
+        self._compared = conversion.Compared()
+        self._looked_at: datetime | None = None
+
+    def look(self, now: datetime) -> None:
+        """Read breakers anew, lateness and conversion now and then."""
+        super().look(now)
         if self._looked_at is None or not timedelta(0) <= now - self._looked_at < LOOK_AGAIN:
             self._late = punctuality(now=now)
             self._compared = conversion.compared(now=now)
@@ -126,44 +161,6 @@ class Router:
     def next_probe(self, channel: str, now: datetime) -> timedelta:
         """How long until one of the shut providers of the channel is tried again."""
         return self.probe_in([provider.name for provider in self.registry.of(channel)], now)
-
-    def probe_in(self, names: Iterable[str], now: datetime) -> timedelta:
-        """How long until one of these that are shut is tried again."""
-        moments = [facts.until for name in names if (facts := self._is_shut(name)) and facts.until]
-        wait = min(moments, default=now) - now
-        return min(max(wait, timedelta(seconds=1)), timedelta(seconds=breaker.LONGEST_PAUSE))
-
-    def rests(self, name: str, now: datetime) -> bool:
-        """Shut, and not to be tried yet."""
-        return self._is_shut(name) is not None and not self._is_due(name, now)
-
-    def may_use(self, name: str, now: datetime, *, tried: bool = False) -> bool:
-        """Not shut, or shut and this is the message that tries it.
-
-        tried: the message has failed there. It tries only when no other has come forward, for it may be the reason itself.
-        """
-        if self._is_shut(name) is None:
-            return True
-        if not self._is_due(name, now - timedelta(seconds=breaker.FIRST_PAUSE) if tried else now):
-            return False
-        claimed = breaker.claim_probe(name, now=now)
-        if claimed:
-            self._probing.add(name)
-        return claimed
-
-    def release_probes(self, used: Iterable[str], now: datetime) -> None:
-        """Of the providers that a message was to try and none of these does after all."""
-        for name in self._probing - set(used):
-            breaker.release_probe(name, now=now)
-        self._probing.clear()
-
-    def _is_shut(self, name: str) -> breaker.Facts | None:
-        facts = self._states.get(name)
-        return facts if facts and facts.state != breaker.State.CLOSED else None
-
-    def _is_due(self, name: str, now: datetime) -> bool:
-        facts = self._is_shut(name)
-        return facts is not None and facts.due(now)
 
     def _ordered(self, channel: str, number: int) -> list[Provider]:
         """The operator's order, by which one that is due for a probe is tried with the next message. Stopped ones come last;

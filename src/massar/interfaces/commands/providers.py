@@ -23,7 +23,7 @@ _OF_THE_GATEWAY = (
 
 
 def from_settings() -> delivery.ProviderRegistry:
-    """By channel, in the operator's order; sites can always be told. Raises ProviderSettingError with one sentence."""
+    """By channel, in the operator's order. Raises ProviderSettingError with one sentence."""
     massar = settings.MASSAR
     providers: dict[str, list[delivery.Provider]] = {}
     if massar.email_url:
@@ -49,8 +49,7 @@ def from_settings() -> delivery.ProviderRegistry:
             raise delivery.ProviderSettingError(told)
         providers.setdefault(provider.channel, []).append(provider)
     prices = {name: table.get("price", 0) for name, table in massar.providers.items()}  # judged with the table
-    to_sites = {channel: [provider] for channel, provider in sites().items()}
-    return delivery.ProviderRegistry({**providers, **to_sites}, prices)
+    return delivery.ProviderRegistry(providers, prices)
 
 
 def sites() -> dict[str, delivery.Provider]:

@@ -32,8 +32,8 @@ def run(options: argparse.Namespace) -> int:
     except delivery.ProviderSettingError as mistake:
         return _stop(str(mistake))
     provider = registry.named(options.provider)
-    if provider is None or provider.channel not in ("email", "sms"):
-        names = ", ".join(c.name for c in registry.all() if c.channel in ("email", "sms")) or "none"
+    if provider is None:
+        names = ", ".join(c.name for c in registry.all()) or "none"
         return _stop(f"There is no provider {options.provider!r}. Configured: {names}.")
     if options.long and provider.channel != "sms":
         return _stop("--long is for SMS: a letter is never cut.")

@@ -6,16 +6,18 @@ a dying one held is taken over by the next.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import logging
 import queue
 import signal
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
 
 from django.db import Error, close_old_connections
 
@@ -26,85 +28,126 @@ from massar.domain.limits import api as limits
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.interfaces.commands.providers import from_settings
+from massar.interfaces.commands.providers import sites as sites_from_settings
 from massar.journeys.account import recover_password
 from massar.journeys.messages import deliver_messages, take_receipt, watch_messages
+from massar.journeys.messages.deliver_messages import MessageDelivery
+from massar.journeys.messages.leased_delivery import (
+    MOST_AT_ONCE,
+    TOO_LATE,
+    Fault,
+    LeasedDelivery,
+    Load,
+    ProviderAnswer,
+    Ready,
+    TooLate,
+)
+from massar.journeys.sso.deliver_logouts import LogoutDelivery
 
 REST = 0.5  # seconds between two looks when nobody wakes it; what waits for its time is that much late at most
 RECEIPTS_EVERY = timedelta(seconds=1)
 SWEEP_EVERY = timedelta(seconds=30)
 WATCH_EVERY = timedelta(seconds=10)
-MOST_AT_ONCE = 100  # messages of one channel in one claim
-FOR_GOOD = timedelta(days=365)
 MOST_SETTLE_TRIES = 3  # turns in which it is tried to store what one provider answered
 FOR_SITES = 4  # times as many senders, of which one site may have the fourth part
 MOST_ANSWERED = 20  # recovery requests in one turn, so that what is ready leaves meanwhile
 
 note = logging.getLogger("massar.worker")
+T = TypeVar("T")
 
 
-def run(options) -> int:
+def run(options: argparse.Namespace) -> int:
     log.set_up(logging.WARNING if options.quiet else logging.INFO)
     registry = from_settings()
     stop = threading.Event()
-    worker = Worker(registry, senders=options.senders)
+    worker = Worker(registry, sites=sites_from_settings(), senders=options.senders)
+
+    def end(*_: object) -> None:
+        stop.set()
+        worker.wake.set()
+
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: (stop.set(), worker.wake.set()))
+        signal.signal(name, end)
     note.info("worker started with %s", ", ".join(c.name for c in registry.all()) or "no provider")
     worker.run(stop)
     note.info("worker stopped")
     return 0
 
 
-class Senders:
-    """A few threads for a channel whose providers answer at once: a slow mail server holds up no SMS."""
+class Pool(Protocol):
+    """What runs the senders' work."""
 
-    def __init__(self, count: int, pool):
-        self.count, self.pool = count, pool
-        self.under_way: set[Future] = set()
+    def submit(self, work: Callable[..., None], /, *words: object) -> Future[None]: ...
+
+
+class Channel:
+    """One channel of the queue: who delivers what stands in it, and threads that speak to those who answer at once.
+
+    A few threads each: a slow mail server holds up no SMS. `share`: how many of them one site may have.
+    """
+
+    def __init__(self, name: str, way: LeasedDelivery, senders: int, pool: Pool | None, share: int | None = None):
+        self.name, self.way, self.share = name, way, share
+        self._senders = senders
+        self._pool = pool or ThreadPoolExecutor(senders, thread_name_prefix=name)
+        self.under_way: set[Future[None]] = set()
 
     def free(self) -> int:
         self.under_way = {f for f in self.under_way if not f.done()}
-        return self.count - len(self.under_way)
+        return self._senders - len(self.under_way)
 
-    def submit(self, work: Callable, *words) -> None:
-        self.under_way.add(self.pool.submit(work, *words))
-
-
-def _senders(channel: str, count: int, pool) -> Senders:
-    """Sites are many, and each has a share of the senders: more of them, so that some slow ones leave room for the others."""
-    count *= FOR_SITES if channel in deliver_messages.TO_SITES else 1
-    return Senders(count, pool or ThreadPoolExecutor(count, thread_name_prefix=channel))
+    def submit(self, work: Callable[..., None], *words: object) -> None:
+        self.under_way.add(self._pool.submit(work, *words))
 
 
 class Worker:
     """One loop that reads and writes the database; threads and connections that speak to providers.
 
-    `pool`: what runs the senders' work, for each channel; a thread pool where nothing is given.
+    `sites`: by channel, what tells sites. `pool`: what runs the senders' work; a thread pool for each channel where nothing
+    is given. Sites are many, and each has a share of the senders: more of them, so that slow ones leave room for the others.
     """
 
-    def __init__(self, registry: delivery.ProviderRegistry, *, senders: int = 4, tick=clock.now, pool=None):
+    def __init__(
+        self,
+        registry: delivery.ProviderRegistry,
+        *,
+        sites: Mapping[str, delivery.Provider] | None = None,
+        senders: int = 4,
+        tick: Callable[[], datetime] = clock.now,
+        pool: Pool | None = None,
+    ):
         self.registry, self.router, self.tick = registry, delivery.Router(registry), tick
         self.wake = threading.Event()
-        self.senders = {channel: _senders(channel, senders, pool) for channel in registry.providers}
-        self.done: queue.SimpleQueue[deliver_messages.ProviderAnswer] = queue.SimpleQueue()
-        self.told: queue.SimpleQueue[tuple[delivery.Receipt, Future]] = queue.SimpleQueue()
+        self.messages = MessageDelivery(self.router)
+        self.logouts = LogoutDelivery(self.router, sites or {})
+        people = dict.fromkeys((*registry.providers, *deliver_messages.CHANNELS))
+        self.channels = [Channel(name, self.messages, senders, pool) for name in people]
+        self.channels += [
+            Channel(name, self.logouts, FOR_SITES * senders, pool, share=senders) for name in self.logouts.providers
+        ]
+        self.answers: dict[LeasedDelivery, queue.SimpleQueue[ProviderAnswer]] = {
+            way: queue.SimpleQueue() for way in (self.messages, self.logouts)
+        }
+        self.told: queue.SimpleQueue[tuple[delivery.Receipt, Future[None]]] = queue.SimpleQueue()
         self.in_flight: Counter[str] = Counter()
         self.counting = threading.Lock()
-        self.last: dict[Callable, object] = {}
+        self.last: dict[str, datetime] = {}
         self.alarms: set[str] = set()
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set; then what is being handed over is finished first."""
         delivery.notifier.listen(self.wake.set, stop)
-        for provider in self._pipelined():
-            provider.open(self.take_receipt)
+        for provider in self.registry.all():
+            if isinstance(provider, delivery.Pipelined):
+                provider.open(self.take_receipt)
         while not stop.is_set():
             self.wake.clear()
-            if not self._turn_or_rest(stop):
+            if not self.turn_or_rest(stop):
                 self.wake.wait(REST)
         self._finish()
 
-    def _turn_or_rest(self, stop: threading.Event) -> bool:
+    def turn_or_rest(self, stop: threading.Event) -> bool:
+        """One turn, and a second of rest after a fault. True if there may be something to do."""
         try:
             return self.turn()
         except Exception as trouble:  # a fault of ours in one place must not end the binds and all the rest
@@ -118,9 +161,9 @@ class Worker:
 
     def _finish(self) -> None:
         """What is under way is answered, and what is told meanwhile is stored: providers wait for both."""
-        for senders in self.senders.values():
-            wait(senders.under_way)
-        providers = self.registry.all()
+        for channel in self.channels:
+            wait(channel.under_way)
+        providers = [*self.registry.all(), *self.logouts.providers.values()]
         with ThreadPoolExecutor(max(1, len(providers))) as pool:
             closing = [pool.submit(provider.close) for provider in providers]
             while not all(one.done() for one in closing):
@@ -131,153 +174,130 @@ class Worker:
         self._settle()
         self._store_receipts()
 
-    def _pipelined(self) -> list[delivery.Pipelined]:
-        return [provider for provider in self.registry.all() if isinstance(provider, delivery.Pipelined)]
-
     def turn(self) -> bool:
         """One look at everything. True if there was something to do."""
         self._now_and_then(self._sweep_receipts, RECEIPTS_EVERY)
         self._now_and_then(self._sweep, SWEEP_EVERY)
         busy = self._settle() + self._store_receipts() + self.answer()
-        for channel in {**self.registry.providers, **dict.fromkeys(deliver_messages.TO_PEOPLE)}:
-            busy += self._send(channel)
+        busy += sum(self._send(channel) for channel in self.channels)
         busy += self._settle()
         self._now_and_then(self._watch, WATCH_EVERY)  # last: what this turn has put right is no alarm
         return bool(busy)
 
     # What leaves
 
-    def _send(self, channel: str) -> int:
+    def _send(self, channel: Channel) -> int:
         now = self.tick()
         self.router.look(now)
-        room, patience = self._room(channel, now)
+        with self.counting:
+            under_way = self.in_flight.copy()
+        free = channel.free()
+        room, patience = channel.way.room(channel.name, now, free=free, under_way=under_way)
         room = min(room, MOST_AT_ONCE)
         if room <= 0:
             return 0
-        with self.counting:
-            under_way = self.in_flight.copy()
-        senders = self.senders.get(channel)
-        words = {
-            "channel": channel,
-            "router": self.router,
-            "now": now,
-            "under_way": under_way,
-            "share": senders and max(1, senders.count // FOR_SITES),
-            "senders": senders and senders.free(),
-            "patience": patience,
-        }
+        load = Load(under_way, channel.share, free, patience)
         try:
-            ready = deliver_messages.take(room, **words)
+            ready = channel.way.take(room, channel=channel.name, now=now, load=load)
         except Exception as trouble:
             _log_unless_away(trouble, "a fault while messages were taken up; each is taken up alone")
-            ready = deliver_messages.take_each_alone(room, **words)
+            ready = channel.way.take_each_alone(room, channel=channel.name, now=now, load=load)
         for one in ready:
-            self._start(one)
+            self._start(channel, one)
         return len(ready)
 
-    def _room(self, channel: str, now) -> tuple[int, timedelta]:
-        """How many messages the provider that most of them would take can begin with now, and for how long each is left to
-        other workers.
-
-        One is tried where a active connection has no room although nothing is under way: that tells what is wrong.
-        """
-        if not self.registry.of(channel):
-            return MOST_AT_ONCE, timedelta(0)  # nothing leaves, but what waits ends at its time, and says why
-        provider, patience = self.router.first_fit(channel, now), self.router.patience(channel)
-        if provider is None and patience:
-            return MOST_AT_ONCE, FOR_GOOD  # only what is too late: the workers that hold the binds have the rest
-        if provider is None or not isinstance(provider, delivery.Pipelined):
-            return self.senders[channel].free(), patience
-        return max(provider.room(), 0 if self.in_flight[provider.name] else 1), patience
-
-    def _start(self, ready: deliver_messages.Ready) -> None:
-        if isinstance(ready.provider, delivery.Pipelined):
-            self._submit(ready)
+    def _start(self, channel: Channel, ready: Ready) -> None:
+        provider = ready.provider
+        if isinstance(provider, delivery.Pipelined):
+            self._submit(channel.way, ready, provider)
         else:
             with self.counting:
-                self.in_flight[ready.provider.name] += 1
-            self.senders[ready.message.channel].submit(self._hand_over, ready)
+                self.in_flight[provider.name] += 1
+            channel.submit(self._hand_over, channel.way, ready)
 
-    def _hand_over(self, ready: deliver_messages.Ready) -> None:
+    def _hand_over(self, way: LeasedDelivery, ready: Ready) -> None:
         """In a sender's thread. While the database is away nothing is settled: the lease ends, and the message is taken up
         again."""
         try:
-            self.done.put(deliver_messages.hand_over(ready, tick=self.tick))
+            self.answers[way].put(way.hand_over(ready, tick=self.tick))
         except Exception as trouble:
             note.exception("message %s: fault while handing over", ready.message.uid)
             if not sql.is_away(trouble):
-                self.done.put(_met_fault(ready, trouble))
+                self.answers[way].put(_met_fault(ready, trouble))
             if isinstance(trouble, Error):
                 close_old_connections()
         finally:
-            with self.counting:
-                self.in_flight[ready.provider.name] -= 1
-            self.wake.set()
+            self._is_answered(ready)
 
-    def _submit(self, ready: deliver_messages.Ready) -> None:
-        message, provider = ready.message, ready.provider
+    def _submit(self, way: LeasedDelivery, ready: Ready, provider: delivery.Pipelined) -> None:
         try:
-            outgoing, valid_for, segments = deliver_messages.written(ready, now=self.tick())
-        except deliver_messages.TooLate:
-            self.done.put(deliver_messages.ProviderAnswer(message, provider, deliver_messages.TOO_LATE))
+            written = way.write(ready.message, now=self.tick())
+        except TooLate:
+            self.answers[way].put(ProviderAnswer(ready.message, provider, TOO_LATE))
             return
         except Exception as trouble:
-            _log_unless_away(trouble, f"message {message.uid}: fault while writing it")
-            self.done.put(_met_fault(ready, trouble))
+            _log_unless_away(trouble, f"message {ready.message.uid}: fault while writing it")
+            self.answers[way].put(_met_fault(ready, trouble))
             return
+
+        def answered(result: Future[delivery.Result]) -> None:
+            """In the provider's thread."""
+            self.answers[way].put(ProviderAnswer(ready.message, provider, result.result(), written.segments))
+            self._is_answered(ready)
+
         with self.counting:
             self.in_flight[provider.name] += 1
-        answer = provider.submit(outgoing, valid_for=valid_for)
-        answer.add_done_callback(lambda f: self._answered(message, provider, f, segments))
+        provider.submit(written.outbound, valid_for=written.valid_for).add_done_callback(answered)
 
-    def _answered(self, message, provider, answer: Future, segments: int) -> None:
-        """In the provider's thread."""
+    def _is_answered(self, ready: Ready) -> None:
         with self.counting:
-            self.in_flight[provider.name] -= 1
-        self.done.put(deliver_messages.ProviderAnswer(message, provider, answer.result(), segments))
+            self.in_flight[ready.provider.name] -= 1
         self.wake.set()
 
     def _settle(self) -> int:
+        return sum(self._settle_way(way, answers) for way, answers in self.answers.items())
+
+    def _settle_way(self, way: LeasedDelivery, answers: queue.SimpleQueue[ProviderAnswer]) -> int:
         """Store what providers answered: together, or each alone where that meets a fault."""
-        done = _drained(self.done)
+        done = _drained(answers)
         alone = deque(one for one in done if one.tries)
         try:
-            self._settle_all([one for one in done if not one.tries])
+            self._settle_all(way, [one for one in done if not one.tries])
         except Exception as trouble:
             if sql.is_away(trouble):  # what providers answered is not forgotten: a message would leave twice
                 for one in done:
-                    self.done.put(one)
+                    answers.put(one)
             _log_unless_away(trouble, "a fault while answers were stored; each is stored alone")
             alone = deque(done)
         try:
             while alone:
-                self._settle_alone(alone.popleft())
+                self._settle_alone(way, alone.popleft())
         finally:
             for one in alone:
-                self.done.put(one)
+                answers.put(one)
         return len(done)
 
-    def _settle_all(self, done: list[deliver_messages.ProviderAnswer]) -> None:
-        for message, why in deliver_messages.settle(done, router=self.router, now=self.tick()) if done else ():
+    def _settle_all(self, way: LeasedDelivery, done: list[ProviderAnswer]) -> None:
+        for message, why in way.settle(done, now=self.tick()) if done else ():
             note.warning("message %s: %s", message.uid, why)
 
-    def _settle_alone(self, one: deliver_messages.ProviderAnswer) -> None:
+    def _settle_alone(self, way: LeasedDelivery, one: ProviderAnswer) -> None:
         """Store one answer; what can't be stored is tried again in the next turns, and then ends as failed."""
         try:
-            self._settle_all([one])
+            self._settle_all(way, [one])
         except Exception as trouble:
             tries = one.tries + (not sql.is_away(trouble))
             if tries < MOST_SETTLE_TRIES:
-                self.done.put(replace(one, tries=tries))
+                self.answers[way].put(replace(one, tries=tries))
             _log_unless_away(trouble, f"message {one.message.uid}: what became of it can't be stored")
             if tries >= MOST_SETTLE_TRIES:
-                deliver_messages.give_up_unsettled(one, type(trouble).__name__, now=self.tick())
+                way.give_up_unsettled(one, type(trouble).__name__, now=self.tick())
 
     # What comes back
 
-    def take_receipt(self, receipt: delivery.Receipt) -> Future:
+    def take_receipt(self, receipt: delivery.Receipt) -> Future[None]:
         """In a provider's thread. The future is done when the receipt is committed."""
-        stored: Future = Future()
+        stored: Future[None] = Future()
         self.told.put((receipt, stored))
         self.wake.set()
         return stored
@@ -294,7 +314,7 @@ class Worker:
             raise
         return len(told)
 
-    def _store(self, told: list[tuple[delivery.Receipt, Future]]) -> None:
+    def _store(self, told: list[tuple[delivery.Receipt, Future[None]]]) -> None:
         try:
             take_receipt.take([(receipt, "") for receipt, _ in told], now=self.tick()) if told else None
         except Exception as trouble:
@@ -324,7 +344,7 @@ class Worker:
             raise
         return len(claimed)
 
-    def _answer(self, claimed: delivery.requests.Claimed) -> None:
+    def _answer(self, claimed: delivery.requests.ClaimedRequest) -> None:
         try:
             recover_password.answer(claimed, now=self.tick())
         except Exception as trouble:  # one request that can't be answered must not hold up the others
@@ -333,17 +353,17 @@ class Worker:
 
     # Now and then
 
-    def _now_and_then(self, work: Callable, every: timedelta) -> None:
+    def _now_and_then(self, work: Callable[[datetime], object], every: timedelta) -> None:
         """Also when the last time lies ahead, by a clock that was put right since. A fault ends nothing but this work."""
         now = self.tick()
         if work.__name__ not in self.last or not timedelta(0) <= now - self.last[work.__name__] < every:
             self.last[work.__name__] = now
             _contained(work, now)
 
-    def _sweep_receipts(self, now) -> None:
+    def _sweep_receipts(self, now: datetime) -> None:
         take_receipt.sweep(router=self.router, now=now)
 
-    def _watch(self, now) -> None:
+    def _watch(self, now: datetime) -> None:
         """Say when an alarm begins and ends; other workers may say it too."""
         active = {one.id: one for one in delivery.alarms.find_active(watch_messages.take_snapshot(now=now))}
         for begun in active.keys() - self.alarms:
@@ -353,7 +373,7 @@ class Worker:
             note.info("alarm %s is over", over)
         self.alarms = set(active)
 
-    def _sweep(self, now) -> None:
+    def _sweep(self, now: datetime) -> None:
         for sweep in SWEEPS:
             _contained(sweep, now)
 
@@ -388,14 +408,12 @@ def _log_unless_away(trouble: Exception, words: str) -> None:
     note.exception(words)
 
 
-def _met_fault(ready: deliver_messages.Ready, trouble: Exception) -> deliver_messages.ProviderAnswer:
-    return deliver_messages.ProviderAnswer(
-        ready.message, ready.provider, deliver_messages.Fault(type(trouble).__name__)
-    )
+def _met_fault(ready: Ready, trouble: Exception) -> ProviderAnswer:
+    return ProviderAnswer(ready.message, ready.provider, Fault(type(trouble).__name__))
 
 
-def _drained(waiting: queue.SimpleQueue) -> list:
-    found = []
+def _drained(waiting: queue.SimpleQueue[T]) -> list[T]:
+    found: list[T] = []
     while not waiting.empty():
         found.append(waiting.get())
     return found

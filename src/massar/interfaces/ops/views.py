@@ -53,7 +53,7 @@ def messages(request: Request) -> HttpResponse:
         day=day,
         seen=seen,
         total=metrics.add_up(
-            tally for (channel, _), tally in seen.tallies.items() if channel in deliver_messages.TO_PEOPLE
+            tally for (channel, _), tally in seen.tallies.items() if channel in deliver_messages.CHANNELS
         ),
         waiting=sum(one.count for one in seen.queue if one.state != "awaiting_receipt"),
         plots=plots.of(steps),

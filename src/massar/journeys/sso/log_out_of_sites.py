@@ -22,6 +22,7 @@ from massar.domain.people import api as people
 from massar.domain.sites import api as sites
 
 WITHIN = timedelta(hours=12)  # a site that is away longer has let its own session run out
+BACK_CHANNEL, SOAP = "site", "soap"  # by which of them the worker tells a site
 LOGOUT_TOKEN_LIFE = 120  # seconds; OpenID Connect Back-Channel Logout 1.0 §2.4
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
@@ -126,7 +127,7 @@ def _notify(person: people.PersonFacts, grants: list[sites.GrantFacts], now: dat
         queued += 1
         delivery.outbox.put(
             purpose="site_logout",
-            channel="soap" if site.slo_soap else "site",
+            channel=SOAP if site.slo_soap else BACK_CHANNEL,
             language=person.language,
             person_id=person.id,
             to=to,

@@ -1,0 +1,107 @@
+"""Delivering logouts to sites: each site at its own address, with a breaker and a share of the senders of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.conf import settings
+
+from massar.domain.delivery import api as delivery
+from massar.domain.delivery.api import QueuedMessage, outbox
+from massar.journeys.messages.leased_delivery import LeasedDelivery, Load, ProviderAnswer, Ready
+from massar.journeys.sso import log_out_of_sites
+from massar.journeys.sso.saml import idp_initiated_logout
+
+NOT_REGISTERED = "the site is no longer registered"
+AWAY = "the site is away"  # the reason for which logouts wait until the site's breaker moves
+
+
+class Binding(NamedTuple):
+    """How a site is told in one channel: who writes what it gets, and who judges its answer."""
+
+    compose: Callable[..., str]
+    judge: Callable[..., delivery.Result]
+
+
+def _taken_at_its_word(message: QueuedMessage, result: delivery.Result, *, now: datetime) -> delivery.Result:
+    return result
+
+
+BINDINGS = {
+    log_out_of_sites.BACK_CHANNEL: Binding(log_out_of_sites.logout_token, _taken_at_its_word),
+    log_out_of_sites.SOAP: Binding(idp_initiated_logout.soap_request, idp_initiated_logout.judge_soap_answer),
+}
+
+
+@dataclass(frozen=True)
+class SiteRecipient:
+    """One site, reached by the provider of its channel. `name` is that of the site's own breaker and figures."""
+
+    provider: delivery.Provider
+    name: str
+
+    @property
+    def longest(self) -> timedelta:
+        return self.provider.longest
+
+    def send(self, message: delivery.OutboundMessage, *, valid_for: timedelta) -> delivery.Result:
+        return self.provider.send(message, valid_for=valid_for)
+
+
+class LogoutDelivery(LeasedDelivery):
+    """The way of logouts. `providers`: by channel, what speaks to all sites of that channel."""
+
+    def __init__(self, breakers: delivery.Breakers, providers: Mapping[str, delivery.Provider]):
+        super().__init__(breakers)
+        self.providers = providers
+
+    def hold_back(self, now: datetime, load: Load) -> Sequence[str]:
+        """Sites that rest after faults, or have their share of the senders, keep their logouts in the queue."""
+        full = {name for name, count in load.under_way.items() if load.share and count >= load.share}
+        names = {site.slug: delivery.name_of_site(site.slug) for site in settings.MASSAR.sites.sites}
+        return [slug for slug, name in names.items() if name in full or self.breakers.rests(name, now)]
+
+    def find_unwanted(self, messages: list[QueuedMessage], now: datetime) -> Mapping[int, str]:
+        registered = settings.MASSAR.sites.by_slug
+        return {x.id: NOT_REGISTERED for x in messages if x.values["site"] not in registered}
+
+    def assign(self, messages: list[QueuedMessage], channel: str, now: datetime, load: Load) -> list[Ready]:
+        ready: list[Ready] = []
+        busy = Counter(load.under_way)
+        for message in messages:
+            name = delivery.name_of_site(message.values["site"])
+            if load.share and busy[name] >= load.share:
+                outbox.put_back([message], now=now, pause=timedelta(0), reason="the site has its share")
+            elif not self.breakers.may_use(name, now, tried=name in message.tried):
+                outbox.put_back([message], now=now, pause=self.breakers.probe_in([name], now), reason=AWAY)
+            else:
+                busy[name] += 1
+                ready.append(Ready(message, SiteRecipient(self.providers[channel], name)))
+        return ready
+
+    def compose(self, message: QueuedMessage, now: datetime) -> delivery.OutboundMessage:
+        """Sign it anew for each attempt."""
+        return delivery.OutboundMessage(
+            message_id=message.uid,
+            channel=message.channel,
+            to=message.to,
+            language=message.language,
+            subject="",
+            text=BINDINGS[message.channel].compose(message, now=now),
+        )
+
+    def judge(self, message: QueuedMessage, result: delivery.Result, now: datetime) -> delivery.Result:
+        return BINDINGS[message.channel].judge(message, result, now=now)
+
+    def is_final(self, answer: ProviderAnswer, result: delivery.Result) -> bool:
+        return isinstance(result, delivery.Rejected) and result.permanent
+
+    def report_to_breaker(self, answer: ProviderAnswer, result: delivery.Result, now: datetime) -> None:
+        site, message = answer.provider.name, answer.message
+        if delivery.blame.report_site(site, message, result, now=now):
+            until = delivery.breaker.all_states()[site].until
+            outbox.wake(AWAY, channel=message.channel, about=message.values["site"], at=until or now)
