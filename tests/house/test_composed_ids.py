@@ -47,7 +47,7 @@ QUEUE = (
 )  # requests and messages that are not final: metrics.read_queue
 ENDS: dict[str, Iterable[str]] = {
     "notice.": KINDS,
-    "sso.told.": ("waiting", "confirmed", "failed", "open", "unreachable"),  # tell_sites.Told.state
+    "sso.told.": ("waiting", "confirmed", "failed", "open", "unreachable"),  # LogoutStatus.state
     "prove.title_": PEOPLE,
     "profile.": PEOPLE,
     "contact.none_": PEOPLE,

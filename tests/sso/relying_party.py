@@ -477,6 +477,11 @@ def signed_es256(header: dict, claims: dict | str, key: ec.EllipticCurvePrivateK
     return f"{signed}.{b64(r.to_bytes(32) + s.to_bytes(32))}"
 
 
+def unsigned(claims: dict) -> str:
+    """A request object that nobody signed (alg none)."""
+    return f"{b64(json.dumps({'alg': 'none'}).encode())}.{b64(json.dumps(claims).encode())}."
+
+
 def public_jwk(key: ec.EllipticCurvePrivateKey, kid: str) -> dict:
     numbers = key.public_key().public_numbers()
     point = {"x": b64(numbers.x.to_bytes(32)), "y": b64(numbers.y.to_bytes(32))}

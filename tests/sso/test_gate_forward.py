@@ -8,12 +8,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
-from django.test import Client
 
 from massar.core.settings import SettingsError
 from massar.domain.sites import api as sites
 from tests.cast import YOUSSEF
-from tests.sso.test_gate import ARCHIVE, CLOSED, NOTIFRH, ORIGIN, at_account
+from tests.sso.gated_site import ARCHIVE, CLOSED, NOTIFRH, ORIGIN, Gatekeeper, at_account
 from tests.support.sites import load
 from tests.support.visitor import Visitor
 
@@ -33,11 +32,8 @@ def basic(name: str, key: str) -> str:
     return f"Basic {base64.b64encode(f'{name}:{key}'.encode()).decode()}"
 
 
-class Proxy:
-    """Traefik as docs/integrate/traefik.md sets it up, with one browser's cookies of that host. A header of None stays out."""
-
-    def __init__(self):
-        self.cookies, self.client = {}, Client(enforce_csrf_checks=True)
+class Proxy(Gatekeeper):
+    """Traefik as docs/integrate/traefik.md sets it up. A header of None stays out."""
 
     def ask(self, uri: str = "/", method: str = "GET", **changed: str | None):
         sent = {
@@ -46,15 +42,8 @@ class Proxy:
             "X-Forwarded-Host": HOST,
             "X-Forwarded-Proto": "https",
             "X-Forwarded-Uri": uri,
-            "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()),
-            **changed,
         }
-        answer = self.client.get(
-            "/gate/forward/", headers={name: value for name, value in sent.items() if value is not None}
-        )
-        self.client.cookies.clear()
-        self.cookies |= {name: morsel.value for name, morsel in answer.cookies.items()}
-        return answer
+        return self.send("/gate/forward/", {**sent, **changed})
 
     def opened(self, visitor: Visitor, uri: str = "/") -> Proxy:
         """The whole way, by redirects that the browser follows."""

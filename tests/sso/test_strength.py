@@ -11,7 +11,8 @@ from massar.core.settings import SettingsError
 from massar.domain.sites import api as sites
 from massar.interfaces.commands import sites as command
 from tests.cast import YOUSSEF, YOUSSEF_EMAIL
-from tests.sso import saml_site, test_gate
+from tests.sso import gated_site, saml_site
+from tests.sso.gated_site import NOTIFRH, Proxy, at_account, opened
 from tests.sso.relying_party import STRICT, Surfer, led_on, party
 from tests.sso.saml_site import (
     NO_RECENT_RECOVERY,
@@ -24,7 +25,6 @@ from tests.sso.saml_site import (
     statuses,
     text,
 )
-from tests.sso.test_gate import NOTIFRH, Proxy, at_account, opened
 from tests.support.sites import load
 from tests.support.visitor import Visitor
 
@@ -104,7 +104,7 @@ def test_the_gate_closes_and_leads_back_to_the_same_address(register, clock):
     resumed = youssef.client.post("/sign-in/", {**form, "csrfmiddlewaretoken": token})
     ticket = youssef.client.get(resumed["Location"])
     back = proxy.enter(led_on(ticket.content.decode()))
-    assert back["Location"] == f"{test_gate.ORIGIN}/dossier/12?page=2"
+    assert back["Location"] == f"{gated_site.ORIGIN}/dossier/12?page=2"
     assert proxy.check("/dossier/12?page=2").status_code == 200
 
 

@@ -12,9 +12,9 @@ from massar.domain.sites import api as sites
 from massar.domain.sites.models import ReplayCacheEntry, SavedRequest
 from massar.interfaces.base.cookies import SAVED_REQUEST
 from tests.cast import YOUSSEF, YOUSSEF_EMAIL
+from tests.sso.gated_site import NOTIFRH, Proxy, at_account
 from tests.sso.relying_party import STRICT, party
 from tests.sso.saml_site import RETRAITE, SITE_KEYS, authn_request, posted, redirect
-from tests.sso.test_gate import NOTIFRH, Proxy, at_account
 from tests.support.steps import shows
 from tests.support.visitor import Visitor
 

@@ -24,6 +24,7 @@ from tests.sso.relying_party import (
     local,
     parts,
     party,
+    unsigned,
 )
 from tests.support.sites import load
 
@@ -33,11 +34,6 @@ OF_THE_PROTOCOL = {
     "iss", "sub", "aud", "azp", "exp", "iat", "nbf", "jti", "auth_time", "nonce", "acr", "amr", "at_hash", "sid",
 }  # fmt: skip
 NEEDS_A_PAGE = {"login_required", "interaction_required", "account_selection_required", "consent_required"}
-
-
-def unsigned(claims: dict) -> str:
-    """A request object that nobody signed (alg none)."""
-    return f"{b64(json.dumps({'alg': 'none'}).encode())}.{b64(json.dumps(claims).encode())}."
 
 
 def refused_on_a_page(browser: Surfer) -> bool:

@@ -9,8 +9,7 @@ import pytest
 
 from massar.domain.sites import api as sites
 from tests.cast import JAMAL
-from tests.sso.conformance.test_basic import unsigned
-from tests.sso.relying_party import KEY, SUITE, Surfer, Tokens, is_ours, local, parts, signed_es256
+from tests.sso.relying_party import KEY, SUITE, Surfer, Tokens, is_ours, local, parts, signed_es256, unsigned
 
 SIGNED_OUT = SUITE.post_logout_redirect_uris[0]
 STATE = "state-of-the-site-47392"
