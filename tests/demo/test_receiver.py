@@ -22,13 +22,7 @@ def test_an_sms_arrives_word_for_word(receiver):
     text = "مسار: كلمة مرور مؤقتة\nkdmwt-47392\nصالحة إلى غاية 14:35."
     assert receiver.send("sms", "+212661000222", text, key="k7") == Accepted("demo-1")
     (sms,) = receiver.received()
-    assert (sms.kind, sms.key, sms.sender, sms.recipient, sms.text) == (
-        "sms",
-        "k7",
-        "MASSAR",
-        "+212661000222",
-        text,
-    )
+    assert (sms.kind, sms.key, sms.sender, sms.recipient, sms.text) == ("sms", "k7", "MASSAR", "+212661000222", text)
     assert datetime.now(UTC) - sms.at < timedelta(minutes=1)
 
 
@@ -100,13 +94,7 @@ def test_it_ends_at_once_cleanly_and_silently_and_keeps_what_came(receiver, numb
 
 
 def test_it_ends_when_the_demo_that_started_it_is_killed(tmp_path):
-    words = [
-        sys.executable,
-        "-m",
-        "massar.interfaces.demo.receiver",
-        "--store",
-        str(tmp_path / "inbox.sqlite3"),
-    ]
+    words = [sys.executable, "-m", "massar.interfaces.demo.receiver", "--store", str(tmp_path / "inbox.sqlite3")]
     words += ["--smtp-port", str(free_port()), "--sms-port", str(sms_port := free_port())]
     starter = f"import subprocess, sys, time; subprocess.Popen({words!r}); time.sleep(60)"
     parent = subprocess.Popen([sys.executable, "-c", starter], env=environment())

@@ -4,14 +4,7 @@ import threading
 
 from massar.interfaces.demo.store import Store
 
-SMS = {
-    "kind": "sms",
-    "key": "k",
-    "sender": "MASSAR",
-    "recipient": "+212661000222",
-    "subject": "",
-    "text": "one",
-}
+SMS = {"kind": "sms", "key": "k", "sender": "MASSAR", "recipient": "+212661000222", "subject": "", "text": "one"}
 
 
 def test_newest_first_and_only_what_is_newer(tmp_path, clock):

@@ -196,7 +196,7 @@ def test_atk_051_back_reload_and_a_second_tab_use_nothing_twice(asked):
     assert page.headers["Cache-Control"] == "no-store"
     visitor.submit("/password/change/", current=secret, new=NEW, confirm=NEW)
     assert visitor.signed_in
-    token = visitor.get("/password/change/").html.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+    token = visitor.get("/password/change/").token
     again = {
         "csrfmiddlewaretoken": token,
         "current": secret,
@@ -269,14 +269,7 @@ def test_atk_058_numbers_that_are_valid_and_still_refused(cast, post):
 
 @pytest.mark.parametrize(
     "typed",
-    [
-        "0661O23456",
-        "4" * 40,
-        "0661123456 0662000333",
-        "0661123456/0662000333",
-        "0661123456;ext=5",
-        "tel:0661123456",
-    ],
+    ["0661O23456", "4" * 40, "0661123456 0662000333", "0661123456/0662000333", "0661123456;ext=5", "tel:0661123456"],
 )
 def test_atk_060_what_is_no_number_is_a_field_error(cast, post, typed):
     visitor = Visitor().sign_in(JAMAL.login, JAMAL.password)

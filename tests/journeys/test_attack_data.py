@@ -21,7 +21,7 @@ from massar.domain.sessions.models import ChangeSession, Session
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA
 from massar.journeys.people import import_people
 from tests.cast import FATIMA_PHONE, enter, facts
-from tests.support.steps import actions, production, prove_contact, save_contact, secrets, shows
+from tests.support.steps import actions, production, prove_contact, recover, save_contact, secrets, shows
 from tests.support.visitor import Visitor
 
 NEW = "Tamarin&6048-oued"
@@ -38,9 +38,7 @@ def test_atk_142_a_password_row_copied_to_another_account_opens_nothing(cast):
 
 def test_atk_142_an_edited_row_does_not_keep_its_owner_from_recovering(cast, post):
     Password.objects.filter(person_id=facts(FATIMA).id).update(ciphertext=b"\x01\x04demo" + b"x" * 60)
-    visitor = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
-    secret = post.secret(FATIMA_PHONE)
-    visitor.sign_in(FATIMA.login, secret).change(secret, NEW)
+    visitor = recover(post, FATIMA, FATIMA_PHONE, NEW)
     assert visitor.signed_in and Visitor().sign_in(FATIMA.login, NEW).signed_in
     assert FormerPassword.objects.count() == 0
 
@@ -208,8 +206,8 @@ def test_atk_148_a_database_that_does_not_answer_closes_every_door(cast, monkeyp
         raise Error("down")
 
     inside = Visitor().sign_in(JAMAL.login, JAMAL.password)
-    monkeypatch.setattr("massar.core.sql.row", down)
-    monkeypatch.setattr("massar.core.sql.rows", down)
+    for reads in ("row", "rows", "select", "select_one"):
+        monkeypatch.setattr(f"massar.core.sql.{reads}", down)
     outside = Visitor()
     for visitor in (inside, outside):
         visitor.client.raise_request_exception = False

@@ -46,12 +46,7 @@ def test_atk_002_the_count_is_of_the_account_not_of_the_address(cast, settings):
 
 
 def test_atk_002_another_spelling_is_no_fresh_budget(cast):
-    spellings = (
-        "jamal.jalal",
-        "JAMAL.JALAL@taalim.ma",
-        " jamal.jalal@taalim.ma\u200f",
-        "jamal.jalal@taalim.ma",
-    )
+    spellings = ("jamal.jalal", "JAMAL.JALAL@taalim.ma", " jamal.jalal@taalim.ma\u200f", "jamal.jalal@taalim.ma")
     codes = [Visitor().sign_in(spellings[n % 4], WRONG).page.status_code for n in range(28)]
     assert set(codes[20:]) == {429}
 
@@ -164,16 +159,7 @@ def test_atk_013_a_device_cookie_of_somebody_else_is_a_strangers(cast, clock):
     older = sessions.devices.remember("", facts(JAMAL).id, now=clock() - timedelta(days=181))
     renamed = others.replace(f"{facts(KHADIJA).id}.", f"{facts(JAMAL).id}.", 1)
     tries(20)
-    for cookie in (
-        others,
-        forged,
-        older,
-        renamed,
-        "|||",
-        "1.2.3.4|..|",
-        "x" * 5000,
-        "\u00d9\u00a1.a.\u00b9.b",
-    ):
+    for cookie in (others, forged, older, renamed, "|||", "1.2.3.4|..|", "x" * 5000, "\u00d9\u00a1.a.\u00b9.b"):
         visitor = Visitor()
         visitor.client.cookies["massar-devices"] = cookie
         visitor.sign_in(JAMAL.login, JAMAL.password)
@@ -218,12 +204,7 @@ def test_atk_016_one_browser_knows_ten_accounts_in_less_than_4_kb(clock, db):
 def test_atk_017_unknown_known_disabled_and_never_activated_get_one_page(cast, clock):
     enter(import_people.NewPerson("never.activated@taalim.ma"), now=clock())
     people.directory.disable(facts(KHADIJA).id)
-    classes = [
-        (STRANGER, WRONG),
-        (JAMAL.login, WRONG),
-        (KHADIJA.login, KHADIJA.password),
-        ("never.activated", WRONG),
-    ]
+    classes = [(STRANGER, WRONG), (JAMAL.login, WRONG), (KHADIJA.login, KHADIJA.password), ("never.activated", WRONG)]
     pages = [Visitor().sign_in(login, password) for login, password in classes]
     assert len({_plain(p) for p in pages}) == 1
     assert len({p.page.status_code for p in pages}) == 1

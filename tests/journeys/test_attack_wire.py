@@ -79,12 +79,7 @@ def test_the_page_is_there(port):
 
 @pytest.mark.parametrize(
     "hosts",
-    [
-        b"Host: evil.example",
-        b"Host: localhost\r\nHost: evil.example",
-        b"Host: localhost:@evil.example",
-        b"X: y",
-    ],
+    [b"Host: evil.example", b"Host: localhost\r\nHost: evil.example", b"Host: localhost:@evil.example", b"X: y"],
 )
 def test_atk_031_hosts_on_the_wire(port, hosts):
     said = send(port, b"GET /sign-in/ HTTP/1.1\r\n" + hosts + b"\r\nConnection: close\r\n\r\n")
@@ -114,8 +109,7 @@ def test_headers_that_are_no_text_are_no_fault(port, header):
 
 
 @pytest.mark.parametrize(
-    "path",
-    [b"/%ff%fe/%00", b"/\xd8\xa7", b"/sites/%ff/", b"/contacts/cancel/%ff-1-2-3/", b"/profile/..;/devices/"],
+    "path", [b"/%ff%fe/%00", b"/\xd8\xa7", b"/sites/%ff/", b"/contacts/cancel/%ff-1-2-3/", b"/profile/..;/devices/"]
 )
 def test_paths_that_are_no_text_are_not_found(port, path):
     said = send(port, b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

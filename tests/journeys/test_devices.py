@@ -68,7 +68,7 @@ def test_nobody_ends_the_sessions_of_others(cast):
     victim = Visitor().sign_in(KHADIJA.login, KHADIJA.password)
     hers = Session.objects.get(person_id=facts(KHADIJA).id).pk
     thief = Visitor().sign_in(JAMAL.login, JAMAL.password).get("/devices/")
-    token = thief.html.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+    token = thief.token
     assert thief.client.post(f"/devices/{hers}/end/", {"csrfmiddlewaretoken": token}).status_code == 303
     assert victim.signed_in
     assert "khadija" not in thief.get("/devices/").html.lower()

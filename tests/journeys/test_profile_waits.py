@@ -11,7 +11,7 @@ from massar.domain.people import api as people
 from massar.domain.people.models import Contact
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, YOUSSEF
 from tests.cast import FATIMA_PHONE, KHADIJA_EMAIL, YOUSSEF_EMAIL, facts
-from tests.support.steps import actions, prove_contact, save_contact, secrets, shown, shows
+from tests.support.steps import actions, prove_contact, recover, save_contact, secrets, shown, shows
 from tests.support.visitor import Visitor
 
 PHONE, E164 = "0661123456", "+212661123456"
@@ -85,8 +85,7 @@ def test_the_link_is_of_no_use_once_the_change_counts(cast, post, clock):
 
 
 @pytest.mark.parametrize(
-    "change",
-    [lambda t: t[:-2] + "0/", lambda t: t.replace("-", "--", 1), lambda t: "/contacts/cancel/1-2-3-4/"],
+    "change", [lambda t: t[:-2] + "0/", lambda t: t.replace("-", "--", 1), lambda t: "/contacts/cancel/1-2-3-4/"]
 )
 def test_a_link_that_was_edited_opens_nothing(cast, post, change):
     add(KHADIJA, post, "new@example.org", email="new@example.org")
@@ -302,9 +301,7 @@ def test_what_a_recovery_cancelled_is_said(cast, post, clock):
 def test_a_removal_that_a_recovery_took_back_is_said(cast, post, clock):
     visitor = home(YOUSSEF).get("/profile/")
     visitor.submit(actions(visitor, "/remove/")[0], password=YOUSSEF.password)
-    owner = Visitor().ask(YOUSSEF.login, phone=YOUSSEF.phone)
-    secret = post.secret("+212662000333")
-    owner.sign_in(YOUSSEF.login, secret).change(secret, NEW)
+    owner = recover(post, YOUSSEF, "+212662000333", NEW)
     assert shows(owner, "contact.kept") and not shows(owner, "contact.dropped")
     assert YOUSSEF_EMAIL in shown(owner)
 
@@ -313,9 +310,7 @@ def test_a_recovery_by_the_first_of_two_keeps_the_second(cast, post, clock):
     jamal = home(JAMAL)
     save_contact(jamal, JAMAL.password, phone=PHONE, email="jamal@example.org")
     prove_both(jamal, post, E164, "jamal@example.org")
-    owner = Visitor().ask(JAMAL.login, phone=PHONE)
-    secret = post.secret(E164)
-    owner.sign_in(JAMAL.login, secret).change(secret, NEW)
+    owner = recover(post, JAMAL, E164, NEW)
     assert not shows(owner, "contact.dropped") and counting(JAMAL, clock) == {"jamal@example.org", E164}
     clock.advance(minutes=21)
     assert asks(JAMAL, post, "jamal@example.org", email="jamal@example.org")
@@ -324,9 +319,7 @@ def test_a_recovery_by_the_first_of_two_keeps_the_second(cast, post, clock):
 def test_a_recovery_cancels_what_waits_and_freezes(cast, post, clock):
     thief = add(KHADIJA, post, E164, phone=PHONE)
     save_contact(thief, KHADIJA.password, email="thief@example.org")
-    owner = Visitor().ask(KHADIJA.login, email=KHADIJA_EMAIL)
-    secret = post.secret(KHADIJA_EMAIL)
-    owner.sign_in(KHADIJA.login, secret).change(secret, NEW)
+    owner = recover(post, KHADIJA, KHADIJA_EMAIL, NEW)
     assert owner.signed_in and not thief.signed_in
     assert [c.value for c in people.contacts.of_person(facts(KHADIJA).id, clock())] == [KHADIJA_EMAIL]
     owner.get("/profile/")
@@ -342,9 +335,7 @@ def test_a_recovery_cancels_what_waits_and_freezes(cast, post, clock):
 def test_a_recovery_takes_a_removal_back(cast, post, clock):
     thief = home(YOUSSEF).get("/profile/")
     thief.submit(actions(thief, "/remove/")[0], password=YOUSSEF.password)
-    owner = Visitor().ask(YOUSSEF.login, phone=YOUSSEF.phone)
-    secret = post.secret("+212662000333")
-    owner.sign_in(YOUSSEF.login, secret).change(secret, NEW)
+    recover(post, YOUSSEF, "+212662000333", NEW)
     clock.advance(hours=100)
     assert YOUSSEF_EMAIL in counting(YOUSSEF, clock)
 
@@ -353,10 +344,8 @@ def test_frozen_contacts_refuse_posts_too_and_still_receive(cast, post, clock):
     """The form is gone, but a form that was open before must find the door closed as well."""
     page = home(FATIMA).get("/profile/")
     early = page.page
-    owner = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
-    secret = post.secret(FATIMA_PHONE)
-    owner.sign_in(FATIMA.login, secret).change(secret, NEW)
-    token = owner.get("/profile/").html.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+    owner = recover(post, FATIMA, FATIMA_PHONE, NEW)
+    token = owner.get("/profile/").token
     owner.client.post("/profile/", {"csrfmiddlewaretoken": token, "phone": OTHER, "email": "", "password": NEW})
     contact = Contact.objects.get(person_id=facts(FATIMA).id)
     owner.client.post(f"/profile/contacts/{contact.pk}/remove/", {"csrfmiddlewaretoken": token, "password": NEW})

@@ -11,7 +11,7 @@ from massar.core.audit import api as audit_log
 from massar.domain.delivery.models import Message, RecoveryRequest
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, STRANGER, YOUSSEF
 from tests.cast import FATIMA_PHONE, KHADIJA_EMAIL, YOUSSEF_EMAIL, facts
-from tests.support.steps import production, secrets, shown, shows
+from tests.support.steps import production, recover, secrets, shown, shows
 from tests.support.visitor import Visitor
 
 NEW = "Tamarin&6048-oued"
@@ -20,13 +20,7 @@ NEW = "Tamarin&6048-oued"
 def test_the_page_says_what_happens_next(cast):
     visitor = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
     assert visitor.path == "/recovery/asked/"
-    for id in (
-        "asked.message",
-        "asked.read_phone",
-        "asked.wait_phone",
-        "asked.check",
-        "recovery.know_nothing",
-    ):
+    for id in ("asked.message", "asked.read_phone", "asked.wait_phone", "asked.check", "recovery.know_nothing"):
         assert shows(visitor, id), id
     assert 'action="/sign-in/"' in visitor.html and 'aria-current="step"' in visitor.html
     assert "0800 00 11 22" in shown(visitor), "the help contact"
@@ -115,7 +109,7 @@ def test_asking_is_one_row_and_nothing_is_looked_up(cast, django_assert_max_num_
 
 
 def _form(visitor, **typed):
-    token = visitor.html.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+    token = visitor.token
     ask_id = visitor.html.split('name="ask_id" value="')[1].split('"')[0]
     return {"csrfmiddlewaretoken": token, "ask_id": ask_id, **typed}
 
@@ -260,9 +254,7 @@ def test_recovery_opens_the_door_that_strangers_closed(cast, post, clock):
     for _ in range(25):
         stranger.sign_in(FATIMA.login, "Wrong*5820-word")
     assert shows(stranger, "problem.wait")
-    owner = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
-    secret = post.secret(FATIMA_PHONE)
-    owner.sign_in(FATIMA.login, secret).change(secret, NEW)
+    owner = recover(post, FATIMA, FATIMA_PHONE, NEW)
     assert owner.signed_in
     assert Visitor().sign_in(FATIMA.login, NEW).signed_in
 

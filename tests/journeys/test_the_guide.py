@@ -47,10 +47,7 @@ def test_jamal_walks_the_whole_guide(cast, post, clock):
 
 @pytest.mark.parametrize(
     ("person", "to", "contact"),
-    [
-        (FATIMA, FATIMA_PHONE, {"phone": "06 61 00 02 22"}),
-        (KHADIJA, KHADIJA_EMAIL, {"email": "Khadija@Example.org"}),
-    ],
+    [(FATIMA, FATIMA_PHONE, {"phone": "06 61 00 02 22"}), (KHADIJA, KHADIJA_EMAIL, {"email": "Khadija@Example.org"})],
 )
 def test_recovery_by_each_channel(cast, post, person, to, contact):
     visitor = Visitor().ask(person.login, **contact)

@@ -6,6 +6,7 @@ import html
 import re
 
 from massar.config.environment import load
+from massar.journeys.people.import_people import NewPerson
 from tests.support.visitor import TEMPORARY, Post, Visitor
 from tests.support.words import saying
 
@@ -31,6 +32,13 @@ def actions(visitor: Visitor, ending: str) -> list[str]:
 def secrets(post: Post, to: str) -> list[str]:
     """The temporary password of every message that has one, oldest first."""
     return [found[0] for m in post.messages(to) if (found := TEMPORARY.findall(m.text))]
+
+
+def recover(post: Post, person: NewPerson, to: str, new: str) -> Visitor:
+    """A new browser asks by that contact, signs in with what arrives there, and saves the new password."""
+    visitor = Visitor().ask(person.login, **{"email" if "@" in to else "phone": to})
+    secret = post.secret(to)
+    return visitor.sign_in(person.login, secret).change(secret, new)
 
 
 def save_contact(visitor: Visitor, password: str, **contact: str) -> Visitor:

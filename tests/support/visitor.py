@@ -49,6 +49,11 @@ class Visitor:
         return self.page.content.decode()
 
     @property
+    def token(self) -> str:
+        """That of the forms on the page in front of us."""
+        return re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.html)[1]
+
+    @property
     def path(self) -> str:
         return self.page.request["PATH_INFO"]
 
