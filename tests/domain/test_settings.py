@@ -223,6 +223,10 @@ def test_every_variable_may_lead_elsewhere(tmp_path):
     )  # fmt: skip
     assert massar.secret_key == "from-a-file-0123456789-0123456789" and massar.sms_headers == {"Authorization": "x"}
     assert massar.argon2.passes == 2
+    (tmp_path / "massar.toml").write_text('[providers.p]\nkind = "smpp"\n')
+    assert list(production(MASSAR_CONFIG="env:FILE", FILE=str(tmp_path / "massar.toml")).providers) == ["p"]
+    assert load({"MASSAR_MODE": "env:MODE", "MODE": "demo"}).demo
+    assert "MASSAR_MODE reads the variable 'NO_SUCH'" in only_mistake(MASSAR_MODE="env:NO_SUCH")
 
 
 @pytest.mark.parametrize(

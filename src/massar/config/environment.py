@@ -50,6 +50,7 @@ ELSEWHERE = {
     "MASSAR_DATA_KEYS": DEMO_DATA_KEYS,
     "MASSAR_HELP_CONTACT": "0800 00 11 22",
 }
+FIRST = {"MASSAR_MODE", "MASSAR_CONFIG"}  # the others depend on them
 URLS = {"MASSAR_EMAIL_URL": {"smtp"}, "MASSAR_SMS_URL": {"http", "smpp"}}  # and the kinds of tables that stand for them
 TABLES = ("sites", "providers")  # what may stand in the file
 _NEEDS_KIB = {1: 47104, 2: 19456, 3: 12288, 4: 9216}  # by passes, OWASP ASVS 5.0, appendix C
@@ -408,13 +409,14 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     if environ is None:
         environ = {**read_env_file(Path(".env")), **os.environ}
     given = from_environment(Settings, environ)
-    tables, mistakes = _tables(str(given.get("MASSAR_CONFIG", "")))
+    first, _ = read(Settings, {name: given[name] for name in FIRST & given.keys()}, environ=environ)  # mistakes: below
+    tables, mistakes = _tables(first.config)
     providers, told = _providers(tables.get("providers", {}))
     sites, said = registry.read(tables.get("sites", {}), environ)
     mistakes += [*told, *said, *_unknown(environ)]
     delivered_by = {str(table.get("kind")) for table in providers.values()}
     waived = [name for name, kinds in URLS.items() if delivered_by & kinds]
-    if given.get("MASSAR_MODE") in ("demo", "test"):
+    if first.mode != "production":
         given, waived = {**typed(Settings, ELSEWHERE), **given}, list(URLS)
     own = {"providers": providers, "sites": sites, "environ": environ}
     made, wrong = read(Settings, given, environ=environ, own=own, waived=waived)

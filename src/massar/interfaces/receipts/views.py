@@ -62,7 +62,9 @@ def _read(form: ReceiptForm, request: Request) -> list[delivery.Receipt] | None:
 @lru_cache(maxsize=64)
 def _known(provider: str) -> ReceiptForm | None:
     table = settings.MASSAR.providers[provider]
-    return receipt_form(table, name=provider) if table.get("kind") == "http" else None
+    if table.get("kind") != "http":
+        return None
+    return receipt_form(table, name=provider, environ=settings.MASSAR.environ)
 
 
 def _said(word: str, status: int) -> HttpResponse:

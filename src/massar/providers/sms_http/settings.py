@@ -386,15 +386,16 @@ def judged(table: Mapping[str, object], *, name: str, options: ProviderOptions) 
     return _settings(read_provider(HttpTable, table, called="The SMS gateway:"), name, options)
 
 
-def receipt_form(table: Mapping[str, object], *, name: str) -> ReceiptForm | None:
+def receipt_form(
+    table: Mapping[str, object], *, name: str, environ: Mapping[str, str] | None = None
+) -> ReceiptForm | None:
     """How the provider's receipts read, without looking at its secrets. Raises ProviderSettingError."""
     merged = _merged(table, called := f"[providers.{name}]")
     given = merged.get("receipt")
     if not isinstance(given, Mapping) or not given:
         return None
-    return read_provider(ReceiptTable, given, called=f"{called} receipt:").form(
-        name, str(merged.get("charset", "utf-8"))
-    )
+    receipt = read_provider(ReceiptTable, given, called=f"{called} receipt:", environ=environ)
+    return receipt.form(name, str(merged.get("charset", "utf-8")))
 
 
 def presets() -> list[str]:
