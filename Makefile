@@ -7,7 +7,7 @@ PORT    ?= 8000
 # The locks are complete, so nothing is resolved: pip would look at newer releases of an extra's package and refuse them.
 LOCK     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help demo demo-reset test coverage test-fast test-servers check bench messages lock blocklist clean
+.PHONY: help demo demo-reset test coverage test-fast test-servers check bench messages settings lock blocklist clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ bench: $(VENV)/dev.stamp ## measure: sign-ins, recovery, what sites ask (beside 
 
 messages: $(VENV)/dev.stamp ## compile the catalogues in src/massar/locale/
 	@for l in ar fr en; do $(BIN)/pybabel -q compile -i src/massar/locale/$$l/LC_MESSAGES/django.po -o src/massar/locale/$$l/LC_MESSAGES/django.mo -l $$l; done
+
+settings: $(VENV)/dev.stamp ## write the page of all settings again
+	@PYTHONPATH=src $(BIN)/python -m massar.config.reference > docs/operate/settings.md
 
 blocklist: $(VENV)/dev.stamp ## make the list of common passwords again
 	@PYTHONPATH=src $(BIN)/python -m massar.domain.policy.make_blocklist

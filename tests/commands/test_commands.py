@@ -199,8 +199,10 @@ def test_check_reaches_the_providers(installed):
     ],
 )
 def test_check_names_a_mistake_in_the_file_of_settings(installed, line, told):
-    (installed.folder / ".env").write_bytes(line)
+    file = installed.folder / ".env"
+    file.write_bytes(line)
     done = installed.massar("check")
+    file.unlink()  # the folder serves other tests too
     assert done.returncode == 2 and told in done.stderr and done.stderr.count("\n") == 2, done.stderr
 
 

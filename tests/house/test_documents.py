@@ -128,7 +128,7 @@ def documented() -> dict[str, str]:
 
 
 def test_the_page_of_settings_is_what_the_classes_say():
-    """`python -m massar.config.reference > docs/operate/settings.md` writes it anew."""
+    """`make settings` writes it anew."""
     assert SETTINGS.read_text("utf-8") == reference.page()
 
 

@@ -1,7 +1,4 @@
-"""The page of all settings, written from the classes that read them.
-
-python -m massar.config.reference > docs/operate/settings.md
-"""
+"""The page of all settings, written from the classes that read them (`make settings`)."""
 
 from __future__ import annotations
 
@@ -22,8 +19,8 @@ from massar.providers.smtp.settings import SmtpSettings
 
 HEAD = """# Settings
 
-Every setting, with its default. Written by `python -m massar.config.reference` from the classes that read them: change
-those, not this page. How settings are given is told in [configuration](configuration.md).
+Every setting, with its default. Written by `make settings` from the classes that read them: change those, not this
+page. How settings are given is told in [configuration](configuration.md).
 
 A text that reads `env:NAME` or `file:PATH`, in any variable or table, also inside a list or a table, is taken from that
 variable (of the environment or of `.env`) or from that file, without its last line end. A variable that is not set, a
