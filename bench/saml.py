@@ -2,7 +2,7 @@
 
     python -m bench.saml SAMPLES
 
-Prints CPU milliseconds of one thread as JSON, medians: `rsa` is one bare RSA-3072 signature, of which `answer` holds two.
+Prints CPU milliseconds of one thread as JSON, medians: `rsa` is one bare RSA-3072 signature; `answer` holds two.
 """
 
 from __future__ import annotations

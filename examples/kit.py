@@ -1,6 +1,6 @@
 """What the six sites share and no integrator needs to copy: which site a port is, sessions, one page.
 
-Sessions live in memory under a random cookie of each site. A site keeps in its session what it learned about the person:
+Sessions live in memory under a random cookie of each site. A site keeps in its session what it learned of the person:
 `claims`, and `sid`, the name of the account's session, by which the account says later that it is over.
 """
 
@@ -24,7 +24,7 @@ Thing = TypeVar("Thing")
 
 
 class Session(dict[str, Any]):
-    """What a site knows of one browser. `cookie`: the name under which that browser has it, '' until it holds something."""
+    """What a site knows of one browser. `cookie`: the name under which the browser has it, '' while it is empty."""
 
     cookie = ""
 
@@ -113,7 +113,7 @@ class BySite:
 
 
 class Shelf(Generic[Thing]):
-    """What came without the browser's cookie, laid aside for a minute until the browser comes by itself; each thing once."""
+    """What came without the browser's cookie, laid aside for a minute until the browser comes by itself; each once."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -140,8 +140,8 @@ def home(request: SiteRequest) -> HttpResponse:
 
 
 def signed_in(request: SiteRequest, **learned: object) -> HttpResponse:
-    """Into this browser's session, in place of whoever was there, and under a new cookie: one that somebody planted or saw
-    before the sign-in (session fixation) opens nothing."""
+    """Into this browser's session, in place of whoever was there, and under a new cookie: one that somebody planted or
+    saw before the sign-in (session fixation) opens nothing."""
     for name in OPENED:
         request.session.pop(name, None)
     request.session.update(learned)
@@ -189,4 +189,5 @@ white-space: nowrap }}
 color: #0d6b54; text-decoration: none; background: #fff }} small {{ color: #55605c }}
 small a {{ display: inline-block; padding: .8rem 0 }}</style>
 <main id="{slug}"><small>Sample site, not the ministry's. Protocol: {protocol}.</small><h1><bdi>{title}</bdi></h1>
-{said}{table}<p>{note}</p><p>{ways}</p><p><small><a href="{account}/">Back to the account</a></small></p></main></html>"""
+{said}{table}<p>{note}</p><p>{ways}</p>
+<p><small><a href="{account}/">Back to the account</a></small></p></main></html>"""

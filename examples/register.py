@@ -1,6 +1,6 @@
 """Registers the six sites: sites.toml is what the account must know, samples.json what the sites' makers keep.
 
-In a ministry a person does this, once for each site: `massar sites show SLUG` prints one side, docs/integrate the other.
+In a ministry a person does this once for each site: `massar sites show SLUG` prints one side, docs/integrate the other.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """python3-saml set up for one of the sites, and the one thing that it lacks: single logout by SOAP.
 
-By SOAP the account asks behind the browser, so it reaches the site also when the browser is closed (SAML bindings §3.2).
+By SOAP the account asks behind the browser, so it reaches the site when the browser is closed (SAML bindings §3.2).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A site that speaks SAML 2.0, with python3-saml. This page and saml_client.py are all that such a site needs.
 
-Registered are the entity id, the address for answers (/acs), two for single logout (/slo for browsers, /slo/soap for the
-account itself) and the site's certificate.
+Registered are the entity id, the address for answers (/acs), two for single logout (/slo for browsers, /slo/soap for
+the account itself) and the site's certificate.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MOST_ASKED = 10  # sign-ins that one browser may have on their way
 
 
 def login(request: SiteRequest) -> HttpResponse:
-    """To the account; only this browser may bring the answer. ForceAuthn: a fresh proof although somebody is signed in."""
+    """To the account; only this browser may bring the answer. ForceAuthn: a fresh proof, whoever is signed in."""
     client = client_of(request)
     address = client.login(return_to="", force_authn=bool(request.GET.get("again")))
     request.session["asked"] = [*request.session.get("asked", []), client.get_last_request_id()][-MOST_ASKED:]
@@ -30,8 +30,8 @@ def login(request: SiteRequest) -> HttpResponse:
 def acs(request: SiteRequest) -> HttpResponse:
     """The signed answer, in a form that comes from the account's host, so our SameSite cookie is not with it.
 
-    What it says is checked here and laid aside until the browser comes by itself. An answer that nobody asked for (a card
-    on the account's home page, or a trap) signs nobody in: we ask ourselves, and hear who is in this very browser.
+    What it says is checked here and laid aside until the browser comes by itself. An answer that nobody asked for (a
+    card on the account's home page, or a trap) signs nobody in: we ask ourselves, and hear who is in this very browser.
     """
     client = client_of(request)
     try:
@@ -53,7 +53,7 @@ def acs(request: SiteRequest) -> HttpResponse:
 
 
 def arrived(request: SiteRequest) -> HttpResponse:
-    """The browser with its cookie: the answer must be to a request of this browser that still waits, and each waits once."""
+    """The browser with its cookie: the answer must be to a request of its own that still waits; each waits once."""
     asked, learned = ANSWERS.take(request.GET.get("answer", "")) or ("", {})
     if asked not in request.session.get("asked", []):
         return kit.refused(request, "this browser did not ask for that.")
@@ -72,7 +72,7 @@ def logout(request: SiteRequest) -> HttpResponse:
 
 
 def slo(request: SiteRequest) -> HttpResponse:
-    """Single logout through the browser: the answer to our own request, or the account's word that a session is over."""
+    """Single logout through the browser: the answer to our own request, or the account says that a session is over."""
     client = client_of(request)
     try:
         onwards = client.process_slo(delete_session_cb=lambda: end(request, client.get_last_request_xml()))

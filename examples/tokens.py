@@ -30,8 +30,8 @@ def _keys(_again: int = 0) -> KeySet:
 
 
 def verified(token: str, *, audience: str, kind: str) -> dict[str, Any]:
-    """The claims of a token that the account signed for us. Raises joserfc.errors.JoseError. Keys roll: an unknown one is
-    looked up once more."""
+    """The claims of a token that the account signed for us. Raises joserfc.errors.JoseError. Keys roll: an unknown one
+    is looked up once more."""
     try:
         read = jwt.decode(token, _keys(), algorithms=["ES256", "RS256"])
     except (InvalidKeyIdError, ValueError):

@@ -1,4 +1,4 @@
-"""The product itself, started as an operator starts it: tables, web server and worker, with sites registered in a file."""
+"""The product itself, started as an operator starts it: tables, web server and worker, sites in a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Dovecot of our own for one test run: the files of deploy/dovecot with the paths, ports and accounts of this machine."""
+"""A Dovecot for one test run: the files of deploy/dovecot with the paths, ports and accounts of this machine."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ FORGED = {
     "X-Massar-Token": "forged", "X-Massar-Name": "forged",
 }  # fmt: skip
 ODD = [
-    "//", "/..", "/a/../../b", "/%2e%2e/x", "/..;/x", "/%2f%2fx", "/%5cx", "/%00", "/%zz", "/%", "/a%2fb", "/%252e%252e/x",
+    "//", "/..", "/a/../../b", "/%2e%2e/x", "/..;/x", "/%2f%2fx", "/%5cx", "/%00", "/%zz", "/%", "/a%2fb",
+    "/%252e%252e/x",
     "/\x01", "/a b", "/é", "/\xff\xfe", "*", "x", "/" + "a" * 5000, "/.massar/check",
     "/.massar/../x", "/.massar", "/%2emassar/check", "/.massar/begin", "/a#b", "/\\..\\x",
 ]  # fmt: skip

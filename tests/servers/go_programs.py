@@ -1,4 +1,4 @@
-"""Servers that are published as Go modules, built once from a pinned version and kept in build/servers/ for the next run."""
+"""Servers that are published as Go modules, built once from a pinned version and kept in build/servers/."""
 
 from __future__ import annotations
 

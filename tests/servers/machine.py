@@ -1,4 +1,4 @@
-"""Real servers for one test run: found or named as missing, started on loopback, ended with the block, heard on failure."""
+"""Real servers for one test run: found or named as missing, started on loopback, ended with the block."""
 
 from __future__ import annotations
 

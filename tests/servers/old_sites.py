@@ -1,4 +1,4 @@
-"""Old sites that nginx reaches by FastCGI, uwsgi or SCGI: each answers with its parameters, as JSON. And one that upgrades."""
+"""Old sites behind FastCGI, uwsgi or SCGI: each answers with its parameters, as JSON. And one that upgrades."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Scgi(socketserver.StreamRequestHandler):
 
 
 class Upgraded(socketserver.StreamRequestHandler):
-    """Takes an upgrade (RFC 6455 §4.2.2, without its proof of the key) and echoes what comes; anything else gets 400."""
+    """Takes an upgrade (RFC 6455 §4.2.2, without the proof of its key) and echoes what comes; the rest gets 400."""
 
     def handle(self) -> None:
         head = {}

@@ -1,4 +1,4 @@
-"""A mail server of our own for one test run: Postfix with deploy/postfix, Dovecot's LMTP behind it for two mailboxes."""
+"""A mail server for one test run: Postfix with deploy/postfix, Dovecot's LMTP behind it for two mailboxes."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from tests.support.programs import DOVECOT, LMTP, POSTFIX
 
 DEPLOY = ROOT / "deploy" / "postfix"
 MAILBOXES = ("khadija@example.org", "fatima@example.org")
-# Where each domain leads. Dovecot makes no reports, Postfix's own mailboxes (kept.example) do. Nobody listens at the port
-# of late.example: its letters wait until they are given back.
+# Where each domain leads. Dovecot makes no reports, Postfix's own mailboxes (kept.example) do. Nobody listens at the
+# port of late.example: its letters wait until they are given back.
 TRANSPORT = """
 example.org         lmtp:inet:127.0.0.1:{mailboxes}
 kept.example        virtual:

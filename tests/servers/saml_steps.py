@@ -53,7 +53,7 @@ def everywhere(account: Account, surfer: Surfer) -> None:
 
 
 def badge(surfer: Surfer, site: str) -> str | None:
-    """What the list says of the site, by colour: `good` is confirmed. Other tests left the same account open elsewhere."""
+    """What the list says of the site, by colour: `good` is confirmed. Other tests left other sites open."""
     found = re.findall(r'<bdi>(\w+)</bdi></strong>\s*<span class="badge (\w+)"', surfer.page.text)
     return dict(found).get(site)
 

@@ -52,7 +52,7 @@ def settings(layout: Layout, account: str) -> dict:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """`server`: settings, and sessions by cookie: `asked` and `leaving` are ids of requests, `visit` is who is there."""
+    """`server` has settings and sessions by cookie: ids of requests (`asked`, `leaving`) and who is there (`visit`)."""
 
     def do_GET(self):
         self.answer(self.client({}))

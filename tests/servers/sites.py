@@ -24,7 +24,7 @@ NAMES = ("account", "gated", "lost", "archive", "backend", "apache_oidc", "apach
          "toolkit", "imap", "submission", "mail", "counted", "pipe", "fastcgi", "uwsgi",
          "scgi", "socket", "front", "shibboleth", "caddy", "traefik", "oauth2_proxy", "pysaml2", "node_saml", "spring",
          "ruby_saml")  # fmt: skip
-SHIBBOLETH = ("SAML2/POST", "SLO/Redirect")  # where answers and LogoutResponses go
+SHIBBOLETH = ("/Shibboleth.sso/SAML2/POST", "/Shibboleth.sso/SLO/Redirect")  # where answers and LogoutResponses go
 SECRETS = {
     name: f"secret-of-{name}-0123456789-abcdefghij"
     for name in ("apache_oidc", "node", "authlib", "mail", "dovecot", "caddy", "traefik", "oauth2_proxy", "spring")
@@ -67,7 +67,8 @@ class Layout:
                             scopes=["openid", "profile", "email", "school"]),
             # As in docs/integrate/oauth2-proxy.md.
             "oauth2_proxy": _oidc("oauth2_proxy", self.at("oauth2_proxy", "/oauth2/callback"), hears_sign_out=False,
-                                  scopes=["openid", "profile", "email", "offline_access"], id_token_claims=["email", "name"]),
+                                  scopes=["openid", "profile", "email", "offline_access"],
+                                  id_token_claims=["email", "name"]),
             "mail": registered(MAIL, "webmail", {"https://webmail.example.ma": self.at("mail")}, client_id="mail",
                                client_secret=_hash("mail")),
             "mailprogram": registered(MAIL, "mailprogram", {}),
@@ -75,7 +76,7 @@ class Layout:
             "mellon": self._mellon({}),
             "library": {name: value for name, value in self._mellon({"/mellon/": "/library/mellon/"}).items()
                         if name != "slo_soap"},  # only the browser can tell it
-            "shibboleth": self._saml(self.at("shibboleth"), "/shibboleth", *(f"/Shibboleth.sso/{end}" for end in SHIBBOLETH))
+            "shibboleth": self._saml(self.at("shibboleth"), "/shibboleth", *SHIBBOLETH)
             | {"slo_soap": self.at("shibboleth", "/Shibboleth.sso/SLO/SOAP")},
             "pysaml2": self._saml(self.at("pysaml2"), "/metadata", "/acs", "/slo")
             | {"slo_binding": "post", "our_entity": "nord"},

@@ -24,7 +24,7 @@ GSM7_SIGNS = {code: sign for sign, code in GSM7_CODES.items()}
 
 @dataclass(frozen=True)
 class Arrived:
-    """One message as a phone shows it, its segments joined. `validity`: SMPP's own form of the time, empty for its default."""
+    """One message as a phone shows it, its segments joined. `validity`: in SMPP's own form, empty for its default."""
 
     sender: str
     to: str
@@ -151,6 +151,7 @@ def _receipt(message: Segment, reference: str) -> bytes:
     """deliver_sm with a receipt in the usual words, SMPP 3.4 appendix B."""
     lost = {"88": range(1, 256), "77": (1,), "66": (2,)}.get(message.to[-2:], ())
     state = "UNDELIV" if message.place in lost else "DELIVRD"
-    text = f"id:{reference} sub:001 dlvrd:001 submit date:2602150155 done date:2602150155 stat:{state} err:000 text:".encode()
+    dates = "submit date:2602150155 done date:2602150155"
+    text = f"id:{reference} sub:001 dlvrd:001 {dates} stat:{state} err:000 text:".encode()
     addresses = b"\0\1\1" + message.to.encode() + b"\0\0\0" + message.sender.encode() + b"\0"
     return addresses + bytes((IS_RECEIPT, 0, 0, 0, 0, 0, 0, 0, 0, len(text))) + text

@@ -1,4 +1,4 @@
-"""The mail server proper of one test run: Postfix with deploy/submission, asking the Dovecot of the same folder about tokens."""
+"""The mail server proper of one test run: Postfix with deploy/submission, which asks Dovecot about tokens."""
 
 from __future__ import annotations
 

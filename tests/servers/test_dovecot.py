@@ -1,4 +1,4 @@
-"""A real mailbox opens with the account: Dovecot with deploy/dovecot, Python's own IMAP and SMTP clients, TLS, no password."""
+"""A real mailbox opens with the account: Dovecot with deploy/dovecot, Python's IMAP and SMTP, TLS, no password."""
 
 from __future__ import annotations
 
@@ -271,8 +271,8 @@ def test_our_provider_signs_in_at_a_server_that_takes_only_tokens(
     (tmp_path / "refresh").write_text(held["refresh_token"])
     monkeypatch.setattr(connection, "WAYS", {way: connection.WAYS[way]})
     table = {
-        "kind": "smtp", "host": "127.0.0.1", "port": layout.port("submission"), "security": "tls", "user": YOUSSEF.login,
-        "sender": YOUSSEF.login, "ca_file": str(folder / "ca.pem"), "auth": {
+        "kind": "smtp", "host": "127.0.0.1", "port": layout.port("submission"), "security": "tls",
+        "user": YOUSSEF.login, "sender": YOUSSEF.login, "ca_file": str(folder / "ca.pem"), "auth": {
             "kind": "oauth2", "token_url": discovered(account)["token_endpoint"], "client_id": "mailprogram",
             "refresh_token": f"file:{tmp_path}/refresh",
         },

@@ -1,4 +1,4 @@
-"""Whom an ended token holds up, and what Dovecot remembers of it: with our files as they are, and without what they say."""
+"""Whom an ended token holds up, and what Dovecot remembers of it: with our files, and without what they say."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""A site behind Caddy's forward_auth and behind Traefik's ForwardAuth, with the files of deploy/ as they are: the same answers
-as behind nginx, by one address of the account."""
+"""A site behind Caddy's forward_auth and behind Traefik's ForwardAuth, with the files of deploy/ as they are.
+
+The same answers as behind nginx, by one address of the account.
+"""
 
 from __future__ import annotations
 

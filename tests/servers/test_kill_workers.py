@@ -1,7 +1,7 @@
 """kill -9 of two workers, again and again, while thousands of SMS leave by SMPP: PostgreSQL, an SMSC of other people.
 
-Nothing is lost, hardly anything arrives twice, nothing leaves after its end. Receipts stand in for answers that died with
-their worker.
+Nothing is lost, hardly anything arrives twice, nothing leaves after its end. Receipts stand in for answers that died
+with their worker.
 """
 
 from __future__ import annotations

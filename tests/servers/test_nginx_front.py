@@ -1,4 +1,4 @@
-"""The account behind nginx as it comes: nothing that a site puts into its request is too long for it on the way back."""
+"""The account behind nginx as it comes: nothing that a site asks with is too long on the way back."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def test_a_long_state_goes_through_and_comes_back(front, layout, length, by):
     """By address as far as nginx takes one (8 KiB); a posted request may be longer, and what goes back always is."""
     surfer = Surfer(stops_at=layout.at("authlib"))
     fields = {
-        "response_type": "code", "client_id": "authlib", "redirect_uri": layout.at("authlib", "/back"), "scope": "openid",
-        "state": "s" * length, "code_challenge": "c" * 43, "code_challenge_method": "S256",
+        "response_type": "code", "client_id": "authlib", "redirect_uri": layout.at("authlib", "/back"),
+        "scope": "openid", "state": "s" * length, "code_challenge": "c" * 43, "code_challenge_method": "S256",
     }  # fmt: skip
     for who in ("a stranger", "signed in already"):
         if by == "address":

@@ -1,4 +1,4 @@
-"""A site behind nginx's auth_request, with the files of deploy/nginx as they are, and a backend that knows no protocol."""
+"""A site behind nginx's auth_request: the files of deploy/nginx as they are, a backend that knows no protocol."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_one_sign_in_opens_the_page_that_was_wanted(nginx, account, surfer):
 @pytest.mark.parametrize("length", [2500, 3500, 4096])
 @pytest.mark.parametrize("through", ["", "/.massar/again?"])
 def test_a_long_address_is_come_back_to(nginx, account, surfer, length, through):
-    """The page promises 4096 characters; it travels in a header three times, and nginx as it comes keeps 4 KiB for all."""
+    """The page promises 4096 characters; it travels in a header three times, and nginx keeps 4 KiB for all."""
     wanted = "/dossier/7?q=" + "a" * (length - 13)
     surfer.open(nginx.at("gated", f"{through}{wanted}"))
     account.sign_in(surfer)
@@ -197,7 +197,8 @@ COOKIES = {
     "{gate};z=1": "z=1",
     "a=1;  {gate};\tmassar-mark-gated=m; z=1": "a=1; z=1",
     "massar-mark-a1=1; massar-gate-a1=2; massar-mark-b1=3; massar-gate-b1=4; massar-mark-gated=5; {gate}; z=1": "z=1",
-    "z=1; massar-mark-a1=1; massar-gate-a1=2; massar-mark-b1=3; massar-gate-b1=4; massar-mark-c1=5; massar-gate-c1=6; {gate}": None,
+    "z=1; massar-mark-a1=1; massar-gate-a1=2; massar-mark-b1=3; massar-gate-b1=4; massar-mark-c1=5; "
+    "massar-gate-c1=6; {gate}": None,
 }
 
 

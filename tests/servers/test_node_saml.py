@@ -1,4 +1,4 @@
-"""node-saml, the library under Passport's SAML strategy: both signatures, InResponseTo, and single logout both ways round."""
+"""node-saml, the library under Passport's SAML strategy: both signatures, InResponseTo, both logouts."""
 
 from __future__ import annotations
 

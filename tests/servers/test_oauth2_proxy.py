@@ -1,4 +1,4 @@
-"""oauth2-proxy, built from its Go module, with deploy/oauth2-proxy: it knows people by their ID token alone, and refreshes."""
+"""oauth2-proxy, built as a Go module, with deploy/oauth2-proxy: it knows people by ID token alone, and refreshes."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ def test_a_report_waits_at_the_mail_server_while_nobody_takes_it(office, provide
 
 @pytest.fixture(scope="module")
 def account(office, tmp_path_factory):
-    """The product with its worker, its mail at the post office, and `massar bounces`. YOUSSEF's mailbox is unknown there."""
+    """The product with its worker, the post office, and `massar bounces`. YOUSSEF's mailbox is unknown there."""
     folder = tmp_path_factory.mktemp("mail-account")
     url = f"smtp://127.0.0.1:{office.port}?bounces=bounce.example.ma"
     with running_account(folder, free_port(), "", MASSAR_EMAIL_URL=url, MASSAR_EMAIL_FROM="massar@example.ma") as it:

@@ -1,5 +1,7 @@
-"""pysaml2 as a site that takes logout messages by POST alone and knows the account by a name of its own (`our_entity`). What it
-checks by itself is left to it: both signatures (by xmlsec1), audience, recipient, times, InResponseTo, the issuer."""
+"""pysaml2 as a site that takes logout messages by POST alone and knows the account by its own name (`our_entity`).
+
+What it checks by itself is left to it: both signatures (by xmlsec1), audience, times, InResponseTo, the issuer.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""python3-saml (OneLogin's toolkit for Python) in strict mode, over real sockets: sign-in, a fresh proof, single logout.
+"""python3-saml (OneLogin's toolkit for Python) in strict mode, on real sockets: sign-in, fresh proof, single logout.
 
-What it checks by itself is left to it: signatures of message and assertion, schema, audience, recipient, times, context.
+What it checks by itself is left to it: signatures of message and assertion, schema, audience, times, context.
 """
 
 from __future__ import annotations

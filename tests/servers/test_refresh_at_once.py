@@ -1,4 +1,4 @@
-"""A site whose six pages load at once renews six times, over six connections; and one whose answer was lost asks again."""
+"""A site whose six pages load at once renews six times, on six connections; one whose answer was lost asks again."""
 
 from __future__ import annotations
 

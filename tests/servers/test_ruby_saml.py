@@ -1,4 +1,4 @@
-"""ruby-saml (Debian's package), the library under OmniAuth and GitLab: signatures, audience, InResponseTo, and both logouts."""
+"""ruby-saml (Debian's package), under OmniAuth and GitLab: signatures, audience, InResponseTo, both logouts."""
 
 from __future__ import annotations
 

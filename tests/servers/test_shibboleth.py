@@ -1,4 +1,4 @@
-"""Debian's Shibboleth SP (shibd, mod_shib), set up by the blocks of docs/integrate/shibboleth.md: sign-in, both logouts."""
+"""Debian's Shibboleth SP (shibd, mod_shib), set up by docs/integrate/shibboleth.md: sign-in, both logouts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How letters look to a filter: Debian's SpamAssassin with its own rules alone finds nothing in the form of any of them."""
+"""How letters look to a filter: Debian's SpamAssassin with its own rules finds nothing in any of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Received: from mail.example.ma (mail.example.ma [192.0.2.25])
 \tfor <khadija@example.org>; Sun, 29 Nov 2026 14:51:09 +0000 (UTC)
 """
 # Why each of these may fire: none tells of the form of a letter. With -L nothing of the network is asked, so no rule of
-# SPF, DKIM, DMARC or of lists of addresses runs at all; they judge the operator's server and zone (docs/operate/mail.md).
+# SPF, DKIM, DMARC or of lists of addresses runs at all; they judge the operator's server (docs/operate/mail.md).
 EXCUSED = {
     "HTML_MESSAGE": "says that there is HTML; no points",
     "RCVD_ILLEGAL_IP": "the sending address above is one for examples (RFC 5737)",

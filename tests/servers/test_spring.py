@@ -1,4 +1,4 @@
-"""Spring Security, built by Maven, with the filter chain and the settings of docs/integrate/java.md as they stand there."""
+"""Spring Security, built by Maven, with the filter chain and the settings of docs/integrate/java.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A SAML site for tests: its keys, its registration, its requests as XML (right ones, and as wrong as a test wants them)."""
+"""A SAML site for tests: its keys, its registration, its messages (right ones, and as wrong as a test wants them)."""
 
 from __future__ import annotations
 

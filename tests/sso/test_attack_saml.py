@@ -302,7 +302,7 @@ def test_atk_123_a_signature_that_is_not_asked_for_must_be_right_all_the_same(yo
 
 @pytest.mark.parametrize("algorithm", [RSA_SHA1, HMAC_SHA1, "", "http://example.ma/none"])
 def test_atk_123_weak_and_foreign_algorithms(youssef, clock, algorithm):
-    """Signed all over again under the name of the other algorithm: by SHA-1, or HMAC with the certificate as its key."""
+    """Signed all over again under the other algorithm's name: by SHA-1, or HMAC with the certificate as its key."""
     root = enveloped(taalim(clock))
     info = root.find(f".//{{{DS}}}SignedInfo")
     info.find(f"{{{DS}}}SignatureMethod").set("Algorithm", algorithm)

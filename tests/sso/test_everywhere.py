@@ -168,7 +168,7 @@ def test_told_says_the_newest_word_only(cast, clock, deliver, site_provider):
 
 
 def test_who_signs_in_ten_times_more_keeps_no_site_open(cast, clock, deliver, site_provider):
-    """A thief must not get his visit to a site out of sight by newer sessions: the old one ends, and the site hears it."""
+    """A thief must not hide his visit to a site behind newer sessions: the old one ends, and the site hears it."""
     in_all_sites(cast, clock)
     for _ in range(sessions.signed_in.MOST_SESSIONS):
         clock.advance(minutes=2)

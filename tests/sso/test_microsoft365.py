@@ -1,4 +1,4 @@
-"""Microsoft 365 by docs/integrate/saml-microsoft365.md: requests signed with SHA-1, signing out, and what the page says of us."""
+"""Microsoft 365 by docs/integrate/saml-microsoft365.md: requests signed with SHA-1, signing out, what the page says."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_the_answer_goes_to_the_registry_s_address_alone(youssef, clock):
 
 
 def brought(visitor: Visitor, message: str, by: str) -> Visitor:
-    """The browser comes with Microsoft's LogoutRequest; a form comes without our cookies, and ours are set all the same."""
+    """The browser comes with Microsoft's LogoutRequest; a form comes without our cookies, and gets new ones."""
     if by == "form":
         bare = Visitor()
         visitor.page = bare.client.post("/saml/slo", {"SAMLRequest": posted(by_form(message)), "RelayState": "back"})

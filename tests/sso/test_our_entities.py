@@ -1,5 +1,7 @@
-"""One account, several SAML entities: two sites that have one name themselves (two domains of one Microsoft tenant) know the
-account by different names, and everything that is said to one of them is said under its name alone."""
+"""One account, several SAML entities: two sites of one name (two domains of one Microsoft tenant) know it by two names.
+
+Everything that is said to one of them is said under its name alone.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SAML 2.0: into a site, asked or not; what the answer says; out again; and the metadata. The sites are not ours to trust."""
+"""SAML 2.0: into a site, asked or not; what the answer says; out again; metadata. Sites are not ours to trust."""
 
 from __future__ import annotations
 
@@ -442,7 +442,8 @@ def test_metadata_says_where_everything_is():
 
 DRIVER = """<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">
   <xs:import namespace="urn:oasis:names:tc:SAML:2.0:metadata" schemaLocation="{0}/saml-schema-metadata-2.0.xsd"/>
-  <xs:import namespace="urn:oasis:names:tc:SAML:metadata:algsupport" schemaLocation="{0}/sstc-saml-metadata-algsupport-v1.0.xsd"/>
+  <xs:import namespace="urn:oasis:names:tc:SAML:metadata:algsupport"
+    schemaLocation="{0}/sstc-saml-metadata-algsupport-v1.0.xsd"/>
 </xs:schema>"""
 
 

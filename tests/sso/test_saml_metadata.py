@@ -59,8 +59,8 @@ def bare(certificate: str) -> str:
 
 
 def key(certificate: str, use: str = ' use="signing"') -> str:
-    held = f"<ds:KeyInfo><ds:X509Data><ds:X509Certificate>\n{bare(certificate)}\n</ds:X509Certificate></ds:X509Data></ds:KeyInfo>"
-    return f"<md:KeyDescriptor{use}>{held}</md:KeyDescriptor>"
+    held = f"<ds:X509Data><ds:X509Certificate>\n{bare(certificate)}\n</ds:X509Certificate></ds:X509Data>"
+    return f"<md:KeyDescriptor{use}><ds:KeyInfo>{held}</ds:KeyInfo></md:KeyDescriptor>"
 
 
 def acs(location: str, index: object, *, binding: str = POST, default: bool | None = None) -> str:
@@ -291,9 +291,9 @@ def test_nothing_is_said_where_everything_was_taken():
         (key(SITE_KEYS.certificate) + acs(ACS, 0), "has no SingleLogoutService (none): it can't be told"),
         (GOOD + key(STRANGER_KEYS.certificate, ' use="encryption"'), "certificate for encryption is left out"),
         (GOOD + "<md:KeyDescriptor><ds:KeyInfo/></md:KeyDescriptor>", "a key without a certificate is left out"),
-        (GOOD + "<md:NameIDFormat>urn:x:kerberos</md:NameIDFormat>", "no NameIDFormat of the site is given here (kerberos)"),
-        (GOOD + '<md:RequestedAttribute Name="eduPersonAffiliation"/>', "attribute eduPersonAffiliation is left out: give"),
-        (GOOD + '<md:RequestedAttribute Name="cnie" isRequired="true"/>', "left out although the site calls it required"),
+        (GOOD + "<md:NameIDFormat>urn:x:kerberos</md:NameIDFormat>", "of the site is given here (kerberos)"),
+        (GOOD + '<md:RequestedAttribute Name="eduPersonAffiliation"/>', "eduPersonAffiliation is left out: give"),
+        (GOOD + '<md:RequestedAttribute Name="cnie" isRequired="true"/>', "although the site calls it required"),
         (GOOD + '<md:ManageNameIDService Binding="x" Location="y"/>', "ManageNameIDService is left out"),
         (GOOD + '<md:ArtifactResolutionService Binding="x" Location="y"/>', "ArtifactResolutionService is left out"),
     ],
@@ -311,7 +311,8 @@ def test_logout_by_artifact_alone_is_told_twice_why(printed):
 
 def together(*entities: str) -> bytes:
     inside = "".join(entities)
-    return f'<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata">{inside}</md:EntitiesDescriptor>'.encode()
+    head = '<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata">'
+    return f"{head}{inside}</md:EntitiesDescriptor>".encode()
 
 
 BOTH = together(*(metadata(GOOD, entity=name).decode() for name in ("urn:a", "urn:b")))
@@ -329,8 +330,8 @@ BOTH = together(*(metadata(GOOD, entity=name).decode() for name in ("urn:a", "ur
         (b"<?xml-stylesheet href='x'?>" + metadata(FULL), "processing instruction"),
         (metadata(FULL.replace(bare(SITE_KEYS.certificate), base64.b64encode(b"nothing").decode())), "can't be read"),
         (BOTH, "several service providers (urn:a, urn:b): give a file with the one that is meant"),
-        (metadata(key(SITE_KEYS.certificate) + acs(ACS, 0, binding=ARTIFACT)), "nothing else (the site has HTTP-Artifact)"),
-        (metadata(key(SITE_KEYS.certificate)), "no AssertionConsumerService for HTTP-POST, and answers go by nothing else"),
+        (metadata(key(SITE_KEYS.certificate) + acs(ACS, 0, binding=ARTIFACT)), "(the site has HTTP-Artifact)"),
+        (metadata(key(SITE_KEYS.certificate)), "no AssertionConsumerService for HTTP-POST, and answers go by"),
         (HEAD.format(entity=ENTITY, inside="<md:IDPSSODescriptor/>").encode(), "no SPSSODescriptor is there"),
         (metadata(FULL).replace(b"SAML:2.0:protocol", b"SAML:1.1:protocol"), "no SPSSODescriptor speaks SAML 2.0"),
         (metadata(FULL, entity=""), "has no entityID"),

@@ -27,7 +27,7 @@ class XmlRefused(Exception):
 
 
 def parse(document: bytes, *, longest: int = LONGEST, comments: bool = False) -> etree._Element:
-    """The root element. Raises XmlRefused. comments: they are left out, for files that an operator has chosen to read."""
+    """The root element. Raises XmlRefused. comments: leave them out, of files that an operator has chosen to read."""
     if len(document) > longest:
         raise XmlRefused(f"it is longer than {longest} bytes")
     try:

@@ -139,7 +139,7 @@ def _judge_shape(root: etree._Element) -> None:
 
 
 def has_accepted_algorithms(root: etree._Element) -> bool:
-    """Whether every signature in the message is made by algorithms that are taken; the others are not even looked at."""
+    """Whether every signature in the message is made by algorithms that are taken. None is verified for that."""
     methods, digests = (_algorithms(root, name) for name in ("SignatureMethod", "DigestMethod"))
     return set(methods) <= set(HASHES) and set(digests) <= set(DIGESTS)
 

@@ -1,4 +1,4 @@
-"""SAML's XML into facts. What a message says comes out in two ways only: verified by a certificate, or plainly unverified.
+"""Turn SAML's XML into facts. What a message says comes out in two ways only: verified, or plainly unverified.
 
 What is verified is read from the element that was signed, not from the one that was sent (signature wrapping, ATK-125).
 """
@@ -18,8 +18,8 @@ from massar.core import xml, xml_signature
 from massar.core.saml.messages import AuthnRequest, LogoutRequest, LogoutResponse, MessageRefused, NameId, SamlMessage
 from massar.core.saml.names import POST, SAML, SAMLP, SOAP_ENVELOPE, UNSPECIFIED
 
-# Bytes. Senders owe 80 (SAML bindings §3.4.3) and do not keep to it: mod_auth_mellon, Google and Microsoft put the wanted
-# page there. It is carried back as it came and read by nobody here.
+# Bytes. Senders owe 80 (SAML bindings §3.4.3) and do not keep to it: mod_auth_mellon, Google and Microsoft put the
+# wanted page there. It is carried back as it came and read by nobody here.
 LONGEST_RELAY_STATE = 4096
 MOST_SESSION_INDEXES = 20
 _ID = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,127}")

@@ -1,4 +1,4 @@
-"""Facts into SAML's XML, made as a tree and never as text (ATK-118).
+"""Turn facts into SAML's XML, made as a tree and never as text (ATK-118).
 
 Everything that a site must check is always set: Destination, Recipient, Audience, NotOnOrAfter, and InResponseTo unless
 nobody asked (SAML core §2 and §3, profiles §4.1.4.2).
@@ -27,7 +27,7 @@ def encode(message: Outgoing) -> bytes:
 
 
 def encode_signed(message: Outgoing, signer: XmlSigner) -> bytes:
-    """The message signed inside, for the POST binding (SAML bindings §3.5.4); an assertion is signed by itself as well."""
+    """The message signed inside, for the POST binding (SAML bindings §3.5.4). An assertion is signed as well."""
     return etree.tostring(_signed(message, signer))
 
 

@@ -58,7 +58,7 @@ class AuthnRequest(SamlMessage):
 
 @dataclass(frozen=True)
 class LogoutRequest(SamlMessage):
-    """Sessions are to end; no session_indexes: all under that name. It counts until `not_on_or_after`, if it says so."""
+    """Sessions are to end; no session_indexes: all under that name. It counts until `not_on_or_after`, if given."""
 
     name_id: NameId
     session_indexes: tuple[str, ...]
@@ -97,7 +97,7 @@ class Assertion:
 
 @dataclass(frozen=True)
 class Response(SamlMessage):
-    """The answer to an AuthnRequest. Without an assertion it tells the status alone; `in_response_to` '': nobody asked."""
+    """The answer to a site. Without an assertion it tells the status alone. `in_response_to` is '' if nobody asked."""
 
     in_response_to: str
     status: tuple[str, ...]

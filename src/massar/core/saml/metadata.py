@@ -1,4 +1,4 @@
-"""An identity provider's own metadata (SAML metadata §2.4.3): addresses, formats, algorithms, every current certificate."""
+"""An identity provider's own metadata (SAML metadata §2.4.3): addresses, formats, algorithms and certificates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A SAML site's certificate, judged: which of the registered ones count now, and what `massar sites check` says of them."""
+"""A SAML site's certificate is judged here: which ones count now, and what `massar sites check` says of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CertificateRefused(Exception):
 
 
 def usable(pem: str, *, now: datetime) -> list[x509.Certificate]:
-    """Those of a site's registered certificates that are RSA and in their time. Raises CertificateRefused without any."""
+    """The certificates of a site that are RSA and in their time. Raises CertificateRefused if there is none."""
     try:
         known = x509.load_pem_x509_certificates(pem.encode())
     except ValueError as trouble:
@@ -46,7 +46,7 @@ class Finding:
 
 
 def findings(pem: str, *, now: datetime) -> Iterator[Finding]:
-    """What is wrong with each certificate of the setting, or soon will be. A site that rolls its key has two for a while."""
+    """What is wrong with each certificate, or soon will be. A site that rolls its key has two for a while."""
     if "PRIVATE KEY" in pem:
         yield Finding("certificate holds a private key as well: take it out, only the site may have it.")
     try:

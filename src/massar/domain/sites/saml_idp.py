@@ -1,4 +1,4 @@
-"""The account as a SAML identity provider: its entities, the key that signs, and the names under which sites know people."""
+"""The account as a SAML identity provider: its entities, the key that signs, the names of people."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from massar.domain.sites.site import Site
 class IdentityProvider:
     """The account as one SAML entity. name: `our_entity` of the sites that know it so; '': the entity of all others.
 
-    Two sites of one entity id (two domains of one Microsoft tenant) are told apart by the address that a message came to.
+    Two sites of one entity id (two domains of one Microsoft tenant) are told apart by the address a message came to.
     """
 
     name: str = ""

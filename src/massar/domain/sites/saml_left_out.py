@@ -1,5 +1,7 @@
-"""What of a site's SAML metadata does not come into the table of the registry: one sentence for each thing, so that nobody
-finds out from a sign-in that fails."""
+"""Say what of a site's SAML metadata does not come into the table of the registry, one sentence for each thing.
+
+So nobody finds out from a sign-in that fails.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,12 @@ def sentences(document: bytes, read: SiteMetadata) -> list[str]:
 def _answers(role: etree._Element) -> Iterator[str]:
     for end in role.iterfind(f"{{{MD}}}AssertionConsumerService"):
         where = end.get("Location", "")
+        binding = end.get("Binding")
         if not where:
             yield "an AssertionConsumerService without a Location is left out."
-        elif end.get("Binding") != POST:
-            yield f"the AssertionConsumerService {where} ({called(end.get('Binding'))}) is left out: answers go by HTTP-POST only."
+        elif binding != POST:
+            which = f"the AssertionConsumerService {where} ({called(binding)})"
+            yield f"{which} is left out: answers go by HTTP-POST only."
 
 
 def _sign_outs(role: etree._Element, read: SiteMetadata) -> Iterator[str]:
@@ -44,21 +48,25 @@ def _sign_outs(role: etree._Element, read: SiteMetadata) -> Iterator[str]:
             yield f"{which}: one for the browser and one for SOAP is enough."
     if not any(taken.values()):
         why = "none that is spoken here" if found else "none"
-        yield f"the site has no SingleLogoutService ({why}): it can't be told of a sign-out, and `massar sites check` will say so."
+        then = "it can't be told of a sign-out, and `massar sites check` will say so"
+        yield f"the site has no SingleLogoutService ({why}): {then}."
 
 
 def _certificates(role: etree._Element) -> Iterator[str]:
     for described in role.iterfind(f"{{{MD}}}KeyDescriptor"):
         if described.get("use") == "encryption":
-            yield "a certificate for encryption is left out: assertions are signed and go over TLS, they are not encrypted."
+            why = "assertions are signed and go over TLS, they are not encrypted"
+            yield f"a certificate for encryption is left out: {why}."
         elif described.find(f".//{{{xml_signature.DS}}}X509Certificate") is None:
-            yield "a key without a certificate is left out: ask the site for its certificate, nothing it signs is believed without."
+            wish = "ask the site for its certificate, nothing it signs is believed without"
+            yield f"a key without a certificate is left out: {wish}."
 
 
 def _names(role: etree._Element, read: SiteMetadata) -> Iterator[str]:
     said = [(e.text or "").strip() for e in role.iterfind(f"{{{MD}}}NameIDFormat")]
     if said and not read.name_id:
-        yield f"no NameIDFormat of the site is given here ({', '.join(map(called, said))}): it gets the registry's own, persistent."
+        formats = ", ".join(map(called, said))
+        yield f"no NameIDFormat of the site is given here ({formats}): it gets the registry's own, persistent."
     for asked in role.iter(f"{{{MD}}}RequestedAttribute"):
         name = asked.get("Name", "")
         if name not in read.attributes:

@@ -1,4 +1,4 @@
-"""A site's SAML metadata read into the values of the registry (SAML metadata §2.4.4). Whoever runs the account pastes them."""
+"""Read a site's SAML metadata into settings of the registry (SAML metadata §2.4.4), which an operator pastes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from massar.domain.sites.rules import HIGHEST_INDEX
 MOST_NAMED = 3
 LONGEST = 1024 * 1024  # bytes: Microsoft's metadata is large
 MICROSOFT = "urn:federation:MicrosoftOnline"
-# Names that sites ask for (RequestedAttribute) -> our claim: plain ones, X.500 and eduPerson OIDs, WS-Federation claims.
+# Names that sites ask for (RequestedAttribute) -> our claim: plain ones, OIDs of X.500, WS-Federation claims.
 _KNOWN = {
     **dict.fromkeys(("email", "mail", "urn:oid:0.9.2342.19200300.100.1.3"), "email"),
     **dict.fromkeys(("name", "displayName", "cn", "urn:oid:2.16.840.1.113730.3.1.241", "urn:oid:2.5.4.3"), "name"),
@@ -82,7 +82,7 @@ def _toml(value: object) -> str:
 
 
 def read(document: bytes, *, now: datetime) -> SiteMetadata:
-    """What is taken of it; what is not is said by `saml_left_out`. Raises MetadataRefused, also for what is out of date."""
+    """What is taken of it; `saml_left_out` says what is not. Raises MetadataRefused, also for what is out of date."""
     entity, role = roles(document)
     _judge_time(now, role, entity, *entity.iterancestors())
     ends = _ends(role)
@@ -113,7 +113,7 @@ def read(document: bytes, *, now: datetime) -> SiteMetadata:
 
 
 def roles(document: bytes) -> tuple[etree._Element, etree._Element]:
-    """The EntityDescriptor and in it the SPSSODescriptor of SAML 2.0. Raises MetadataRefused unless there is exactly one."""
+    """The EntityDescriptor and its SPSSODescriptor of SAML 2.0. Raises MetadataRefused unless there is one."""
     try:
         root = xml.parse(document, longest=LONGEST, comments=True)  # Shibboleth writes one before the root
     except xml.XmlRefused as refused:

@@ -12,7 +12,7 @@ from massar.domain.sites import api as sites
 
 
 def run(file: str, slug: str = "") -> int:
-    """Prints the table, and on the error stream a sentence for each thing that is not in it; 1 if the file can't be used."""
+    """Print the table, and on the error stream what is not in it; 1 if the file can't be used."""
     try:
         document = Path(file).read_bytes()
         read = sites.saml_metadata.read(document, now=clock.now())

@@ -134,7 +134,7 @@ def _answer_site(request: Request, requested: RequestedLogout, outcome: LogoutOu
 
 
 def _list_sites(request: Request, requested: RequestedLogout, outcome: LogoutOutcome) -> HttpResponse | None:
-    """The list of the sites, if another of them can only be told by this browser: the asking site is answered from there."""
+    """The list of the sites, if only this browser can tell another of them: the asking site is answered from there."""
     site, relay_state, signed_in = requested.site, requested.relay_state, request.signed_in
     if signed_in is None or not (outcome.ended_here and outcome.is_partial) or len(relay_state) > LONGEST_SAVED:
         return None
@@ -147,13 +147,13 @@ def _list_sites(request: Request, requested: RequestedLogout, outcome: LogoutOut
 @require_GET
 def answer(request: Request) -> HttpResponse:
     """From the list on to the site that had asked, with the LogoutResponse that it waits for."""
-    told = cookies.read_recent_logout(request, request.now)
-    requester = told[0].requester if told else None
+    seen = cookies.read_recent_logout(request, request.now)
+    requester = seen[0].requester if seen else None
     site = settings.MASSAR.sites.by_slug.get(requester.site) if requester else None
-    if told is None or requester is None or site is None or not site.slo_answers or not requester.request_id:
+    if seen is None or requester is None or site is None or not site.slo_answers or not requester.request_id:
         return redirect_to("sign_in")
-    leaving, left = told
-    partial = log_out_of_sites.has_left_open(leaving.person_id, [leaving.session_id], since=leaving.since, left=left)
+    recent, left = seen
+    partial = log_out_of_sites.has_left_open(recent.person_id, [recent.session_id], since=recent.since, left=left)
     requested = RequestedLogout(site, requester.request_id, "", (), requester.relay_state)
     return _answer_site(request, requested, LogoutOutcome(knows_name=True, ended_here=False, is_partial=partial))
 
@@ -161,8 +161,8 @@ def answer(request: Request) -> HttpResponse:
 @require_GET
 def leave(request: Request, slug: str) -> HttpResponse:
     """To the site with a signed LogoutRequest, for a browser whose session has just ended here."""
-    told, site = cookies.read_recent_logout(request, request.now), settings.MASSAR.sites.by_slug.get(slug)
-    message = idp_initiated_logout.browser_request(site, told[0], now=request.now) if told and site else None
+    seen, site = cookies.read_recent_logout(request, request.now), settings.MASSAR.sites.by_slug.get(slug)
+    message = idp_initiated_logout.browser_request(site, seen[0], now=request.now) if seen and site else None
     return _carry(request, site, message, "SAMLRequest") if site and message else redirect_to("sign_in")
 
 
@@ -202,24 +202,24 @@ def _take_answer(request: Request, idp: IdentityProvider) -> HttpResponse:
 @require_GET
 def left(request: Request) -> HttpResponse:
     """Back from a site: onwards to the list of the sites, which shows that this one has confirmed."""
-    told = cookies.read_recent_logout(request, request.now)
-    if not told:
+    seen = cookies.read_recent_logout(request, request.now)
+    if not seen:
         return redirect_to("sign_in")
     response = redirect_to("password_changed" if request.signed_in else "everywhere")
-    leaving, before = told
-    slug = _confirmed(request.GET.get("said", ""), leaving)
+    recent, before = seen
+    slug = _confirmed(request.GET.get("said", ""), recent)
     if slug:
-        cookies.write_recent_logout(response, leaving, tuple(dict.fromkeys((*before, slug))))
+        cookies.write_recent_logout(response, recent, tuple(dict.fromkeys((*before, slug))))
     else:
         cookies.write_flash(response, "warning", "sso.told.not_confirmed")
     return response
 
 
-def _confirmed(said: str, leaving: RecentLogout) -> str:
+def _confirmed(said: str, recent: RecentLogout) -> str:
     """The site that has answered a request of this browser; '' for anything else."""
     word, _, tag = said.rpartition(".")
     slug, _, request_id = word.partition(".")
     site = settings.MASSAR.sites.by_slug.get(slug)
     if site is None or not tag or not encryption.browser_keys().verify(tag, "left", word):
         return ""
-    return slug if idp_initiated_logout.is_bound_to(leaving, site, request_id) else ""
+    return slug if idp_initiated_logout.is_bound_to(recent, site, request_id) else ""

@@ -80,20 +80,20 @@ def validate_soap_answer(envelope: bytes, *, site: sites.Site, now: datetime) ->
 # -- through the browser
 
 
-def browser_request(site: sites.Site, leaving: RecentLogout, *, now: datetime) -> LogoutRequest | None:
+def browser_request(site: sites.Site, recent: RecentLogout, *, now: datetime) -> LogoutRequest | None:
     """The LogoutRequest that the browser carries, which its binding signs. None: the site was not visited.
 
     It calls the person as this browser's session did there, else as the newest did, and names every session that knew
     the person by that name.
     """
-    ended = sites.grants.ended_since(leaving.person_id, since=int(leaving.since.timestamp()))
+    ended = sites.grants.ended_since(recent.person_id, since=int(recent.since.timestamp()))
     visits = [g for g in ended if g.site == site.slug]
     if not visits or not log_out_of_sites.supports_browser_logout(site):
         return None
-    own = next((g for g in visits if g.session_id == leaving.session_id), visits[0])
+    own = next((g for g in visits if g.session_id == recent.session_id), visits[0])
     kind, name = _called(site, own)
     indexes = dict.fromkeys(g.sid for g in visits if _called(site, g) == (kind, name))
-    return _request(site, site.slo, _bound_id(site, leaving, ids.short_token()), kind, name, indexes, now)
+    return _request(site, site.slo, _bound_id(site, recent, ids.short_token()), kind, name, indexes, now)
 
 
 def _called(site: sites.Site, grant: sites.GrantFacts) -> tuple[str, str]:
@@ -101,10 +101,10 @@ def _called(site: sites.Site, grant: sites.GrantFacts) -> tuple[str, str]:
     return kind, saml_idp.name_id_values(grant.sid, grant.subject, grant.login)[kind]
 
 
-def _bound_id(site: sites.Site, leaving: RecentLogout, nonce: str) -> str:
+def _bound_id(site: sites.Site, recent: RecentLogout, nonce: str) -> str:
     """An ID that says by itself for whom and for which site it was made: nothing has to be kept."""
     tag = encryption.browser_keys().sign(
-        "saml-leaving", site.slug, leaving.person_id, int(leaving.since.timestamp()), nonce
+        "saml-leaving", site.slug, recent.person_id, int(recent.since.timestamp()), nonce
     )
     return f"_{nonce}.{tag[:32]}"
 
@@ -117,10 +117,10 @@ def validate_browser_answer(
     return validate(received, idp=idp, destination=idp.slo_url, must_be_signed=True, now=now)
 
 
-def is_bound_to(leaving: RecentLogout, site: sites.Site, request_id: str) -> bool:
+def is_bound_to(recent: RecentLogout, site: sites.Site, request_id: str) -> bool:
     """Whether the LogoutRequest of that ID was made for this browser and that site."""
     nonce = request_id[1:].partition(".")[0]
-    return request_id == _bound_id(site, leaving, nonce)
+    return request_id == _bound_id(site, recent, nonce)
 
 
 # -- both

@@ -1,4 +1,4 @@
-"""Letting a person into a SAML site: what the site asks, the judge of all protocols, then a Response (profiles §4.1)."""
+"""Let a person into a SAML site: what the site asks, the judge of all protocols, a Response (profiles §4.1)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A SAML site asks to end the session of one of its people (SAML core §3.7, profiles §4.4).
 
 Signed: the name and the SessionIndex must belong together, to the site that asks, and to the person in front of the
-browser if somebody is signed in there; otherwise nothing ends. Of a site that need not sign, and did not or by what nobody
-should trust, the word is worth a link's: nothing ends by it, the person is asked, and the site is answered.
+browser if somebody is signed in there; otherwise nothing ends. What a site did not sign, or by what nobody should
+trust, is worth a link: nothing ends by it, the person is asked, and the site is answered.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class LogoutOutcome:
 def requested(
     encoded: EncodedMessage, *, idp: IdentityProvider, signed_in: SignedIn | None, browser: Browser, now: datetime
 ) -> RequestedLogout:
-    """What a LogoutRequest asks. Raises MessageRefused. signed_in, browser: in whose name unsigned IDs are remembered."""
+    """What a LogoutRequest asks. Raises MessageRefused. signed_in, browser: for whom unsigned IDs are remembered."""
     valid = validate(
         decode_logout_request(encoded),
         idp=idp,
@@ -136,7 +136,7 @@ def _outcome(
 
 
 def _person(requested: RequestedLogout, signed_in: SignedIn | None) -> people.PersonFacts | None:
-    """By the site's own name of the person. A transient name, or a former address, says nothing without a session here."""
+    """By the site's own name of the person. A transient name or a former address says nothing without a session."""
     known = sites.subjects.person_of(requested.site.slug, requested.name)
     if known:
         return people.directory.by_id(known)

@@ -51,14 +51,14 @@ def validate(
 ) -> ValidMessage[M]:
     """Judge a message, and remember its ID.
 
-    A site that need not sign may sign by what is not taken (SHA-1, as Microsoft 365 does): its message counts as unsigned.
+    A site that need not sign may sign by what is not taken (SHA-1, as Microsoft 365 does): that counts as unsigned.
 
     Args:
         idp: to which entity of the account it came.
         destination: where it must say that it goes; None where the connection itself says so (SOAP).
         must_be_signed: whatever the registry says.
-        may_remember: whether there is room for one more ID that nobody has signed. Such a message could as well come with
-            another ID, so without room it is answered all the same.
+        may_remember: whether there is room for one more ID that nobody has signed. Such a message could as well come
+            with another ID, so without room it is answered all the same.
 
     Raises:
         MessageRefused: nothing is sent anywhere.
