@@ -136,7 +136,7 @@ _USE_UP = (
 
 
 def _repeat_rotation(key: str, new: Sequence[NewToken], site: str, now: int) -> list[str] | None:
-    """Issue a new access token beside the refresh token that replaced this one a moment ago, while nobody has used that.
+    """Issue a new access token, and give the refresh token that replaced this one a moment ago, while it is unused.
 
     A family has one refresh token that is not used, and its ciphertext is bound to the direct predecessor.
     """

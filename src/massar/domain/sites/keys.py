@@ -2,9 +2,8 @@
 
     published --active_from--> active --a newer one is active--> retired --all it signed has ended--> removed
 
-A new key is published before it signs: a day for tokens (sites cache key sets for hours), two weeks for SAML (many sites
-hold a copy of the certificate that a person put there). It stays published for a day after the last token it may have
-signed.
+A new key is published before it signs: a day for tokens (sites cache key sets for hours), two weeks for SAML (at many
+sites a person puts the certificate in by hand). It stays published for a day after the last token it may have signed.
 """
 
 from __future__ import annotations

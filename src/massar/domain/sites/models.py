@@ -1,4 +1,4 @@
-"""Keys that sign for sites, what was granted to them, and the requests of sites that wait for a sign-in."""
+"""Signing keys, grants and tokens, saved requests, the replay cache, and subjects."""
 
 from django.db import models
 
@@ -36,7 +36,7 @@ class Grant(models.Model):
     """What one session granted to one site: the family of all codes and tokens that came of it.
 
     Ends with its session, with a password change, with reuse of a code or refresh token. `session_id` 0: a site's own
-    (client credentials). `sid`: the name under which the site was told of the session; '' only in rows of older versions.
+    (client credentials). `sid`: the name under which the site was told of the session.
     `offline`: outlives its session (a program that stays signed in), until the person or a password change ends it.
     """
 
@@ -61,8 +61,8 @@ class Grant(models.Model):
 class Token(models.Model):
     """A code, access token, refresh token, or the gate's ticket or cookie.
 
-    Only its SHA-256 is stored: 256 random bits need no slow hash. `repeat` is the token itself, encrypted: of a refresh token
-    that has just replaced another, until `repeat_until`, or until it is used (docs/adr/0040-a-refresh-that-comes-twice.md).
+    Only its SHA-256 is stored: 256 random bits need no slow hash. `repeat` is the token itself, encrypted: of a refresh
+    token that has just replaced another, until `repeat_until` or until it is used (docs/adr/0040).
     """
 
     class Kind(models.TextChoices):

@@ -9,15 +9,10 @@ from massar.core import sql
 
 
 def add(kind: str, issuer: str, value: str, *, until: datetime) -> bool:
-    """Whether this id is new; remembers it until it could no longer be valid. Atomic."""
+    """Add an id until it could no longer be valid; False if it was there. Atomic."""
     key = hashlib.sha256(f"{kind}|{len(issuer)}|{issuer}|{value}".encode("utf-8", "surrogatepass")).hexdigest()
-    return (
-        sql.execute(
-            "INSERT INTO sites_replaycacheentry (key, expires_at) VALUES (%s, %s) ON CONFLICT (key) DO NOTHING",
-            (key, sql.at(until)),
-        )
-        == 1
-    )
+    statement = "INSERT INTO sites_replaycacheentry (key, expires_at) VALUES (%s, %s) ON CONFLICT (key) DO NOTHING"
+    return sql.execute(statement, (key, sql.at(until))) == 1
 
 
 def sweep(*, now: datetime) -> int:

@@ -29,8 +29,9 @@ LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 @dataclass(frozen=True)
 class LogoutRequester:
-    """The site that began a sign-out and waits for the browser. address: where to; '' with SAML, which is answered anew.
+    """The site that began a sign-out and waits for the browser.
 
+    address: where to; '' with SAML, which is answered anew.
     request_id, relay_state: of its LogoutRequest.
     """
 
@@ -58,7 +59,7 @@ class RecentLogout:
 class LogoutStatus:
     """What became of telling one site.
 
-    state: 'waiting', 'confirmed', 'failed', 'open' (only the browser can tell it), or 'unreachable' (it takes no notice).
+    state: 'waiting', 'confirmed', 'failed', 'open' (only the browser can tell it) or 'unreachable' (it takes no notice).
     """
 
     site: sites.Site
@@ -177,8 +178,8 @@ def logout_token_for(site: sites.Site, subject: str, session: str, *, now: datet
 def logout_statuses(person_id: int, *, since: datetime, left: tuple[str, ...] = ()) -> list[LogoutStatus]:
     """What the sites of sessions that ended since then said, newest word of each.
 
-    An older session there may have run out, and some sites answer that it was none. A gated site needs no word: its gate
-    asks the account at every request.
+    An older session there may have run out, and some sites answer that it was none. A gated site needs no word: its
+    gate asks the account at every request.
 
     Args:
         left: sites that confirmed through the browser.
@@ -204,7 +205,7 @@ def _state_without_message(site: sites.Site) -> str:
 def has_left_open(person_id: int, sessions: Collection[int], *, since: datetime, left: tuple[str, ...] = ()) -> bool:
     """Whether a site that only the browser can tell was opened by one of those sessions, which have ended since then.
 
-    Another session may have ended in the same second, having given way to a newer one: its sites are not this browser's.
+    Another session may have given way to a newer one in the same second: its sites are not this browser's.
 
     Args:
         left: sites that know, because they have confirmed through the browser or asked for it themselves.

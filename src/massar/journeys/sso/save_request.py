@@ -1,4 +1,4 @@
-"""Saving what a site asked while its person signs in, recovers or changes a password; and how much strangers may save."""
+"""Saving what a site asked while its person signs in or recovers, and how much strangers may save."""
 
 from __future__ import annotations
 

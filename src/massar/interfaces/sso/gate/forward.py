@@ -2,13 +2,13 @@
 (docs/integrate/traefik.md, caddy.md). They can't name the site in a header of ours, so everything comes by one address:
 
     200  may pass: facts in headers, and in `Cookie` the browser's cookies without the gate's own
-    303  to the account; back from it to the page that was wanted, with the gate cookie; `/.massar/again?PAGE` asks for a
-         fresh proof
+    303  to the account; back from it to the page that was wanted, with the gate cookie; `/.massar/again?PAGE` asks
+         for a fresh proof
     401  nobody has entered, and it was no page that was wanted
     403  not our proxy, or the request itself is odd
 
-Which site it is, is said by the key that the proxy proves itself with (`gate_key`), never by a header that a browser could
-have sent: X-Forwarded-Host is only held against it, and X-Massar-* is not read.
+The key that the proxy proves itself with (`gate_key`) names the site, never a header that a browser could have sent:
+X-Forwarded-Host is only held against it, and X-Massar-* is not read.
 """
 
 from __future__ import annotations

@@ -124,8 +124,8 @@ def _asked(request: Request) -> ProxiedRequest | None:
 def may_hide_a_line(uri: str) -> bool:
     """Whether two header lines, which servers join with a comma, could stand in it and one of them be odd.
 
-    A query may hold `,/` of itself (`/q?a,/b=1`), so there each line that could begin with it must be a plain address: a
-    line `/x?` of a browser's in front of the proxy's own must not turn an odd path into a harmless query.
+    A query may hold `,/` of itself (`/q?a,/b=1`), so there each line that could begin with it must be a plain address:
+    a line `/x?` of a browser's in front of the proxy's own must not turn an odd path into a harmless query.
     """
     path, _, query = uri.partition("?")
     return ",/" in path or not all(gated_pages.is_plain(f"/{line}") for line in query.split(",/")[1:])

@@ -1,4 +1,4 @@
-"""The gate. `check`, `begin`, `enter` and `forward` are asked through the site's proxy; `start` and what follows by the browser."""
+"""The gate. The site's proxy asks for `check`, `begin`, `forward` and `enter`; the browser for the rest."""
 
 from django.urls import path
 

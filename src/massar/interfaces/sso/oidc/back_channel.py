@@ -35,7 +35,7 @@ class _Malformed(Exception):
 
 
 def _later(request: Request) -> HttpResponse:
-    """RFC 6749 names it for the authorization endpoint alone (§4.1.2.1); clients know the word, and 503 says the rest."""
+    """RFC 6749 has the word for another endpoint (§4.1.2.1), but clients know it, and 503 says the rest."""
     return _unstored(_error("temporarily_unavailable", "Try again in a few seconds.", status=503))
 
 

@@ -37,7 +37,7 @@ def logout(request: Request) -> HttpResponse:
 
 
 def _one_step_more(request: Request) -> HttpResponse:
-    """A form of another site brings no cookies of ours; the address asked for next does. A long request is saved for it."""
+    """A form of another site brings no cookies; the address asked for next does. A long request is saved for it."""
     query = urlencode({name: request.POST[name] for name in FIELDS if name in request.POST})
     if len(query) > page.LONGEST_LOCATION:
         saved = {"protocol": PROTOCOL, "query": query}
@@ -64,7 +64,7 @@ def _answer(request: Request) -> HttpResponse:
 
 
 def _given(request: Request) -> QueryDict:
-    """What stands in the address, or what was posted a moment ago and is saved under the reference that stands there."""
+    """What stands in the address, or what was posted a moment ago and is saved under the reference there."""
     ref = request.GET.get("ref", "")
     saved = sites.saved_requests.read(ref, now=request.now) or {}
     if saved.get("protocol") != PROTOCOL:

@@ -1,4 +1,4 @@
-"""Through the gate into a site that speaks no protocol: a ticket by way of the browser, then a cookie of the site's host.
+"""Through the gate into a site that speaks no protocol: a ticket by the browser, then a cookie of the site's host.
 
     the site's proxy: 401 --begin--> account: start --ticket, 60 s, once--> the site's host: enter --cookie--> the page
 

@@ -55,8 +55,8 @@ def _decide(
     asked: AuthorizationRequest, signed_in: SignedIn | None, resumed: Resumed | None, now: datetime
 ) -> AccessGranted | SignInRequired | AccessDenied:
     proved_anew = bool(resumed and signed_in and signed_in.session.proof != resumed.earlier_proof)
-    # prompt=login: only a sign-in after the request came will do. Two machines' clocks differ a little; within that second
-    # the proof's name has told them apart.
+    # prompt=login: only a sign-in after the request came will do. Two machines' clocks differ a little; within that
+    # second the proof's name has told them apart.
     since = resumed.saved_at - timedelta(seconds=1) if resumed and proved_anew else None
     if signed_in and asked.fresh and (since is None or signed_in.session.signed_in_at < since):
         return SignInRequired(again=True)
@@ -84,8 +84,8 @@ def _issue_code(
     asked: AuthorizationRequest, granted: AccessGranted, signed_in: SignedIn, browser: Browser, now: datetime
 ) -> str:
     site, scopes = asked.site, asked.scope.split()
-    # Whether the site's tokens outlive the session (OIDC Core §11): never those of who watches over the installation. The
-    # session is held: what ends all sessions at this moment must find this grant, or the grant must find it ended.
+    # Tokens may outlive the session (OIDC Core §11), but never an operator's. The session is held: what ends all sessions
+    # at this moment must find this grant, or the grant must find it ended.
     may_stay = bool(site.offline_life and OFFLINE in scopes and not signed_in.person.operates)
     offline = may_stay and sessions.signed_in.hold(signed_in.session.id)
     of_session = min(sites.grants.REFRESH_LIFE, int((signed_in.session.expires_at - now).total_seconds()))

@@ -1,6 +1,6 @@
 """A site asks to sign the person out (OpenID Connect RP-Initiated Logout 1.0).
 
-A link alone ends nothing: an ID token of that very session is the proof that the site may ask, else the person is asked.
+A link alone ends nothing: an ID token of that very session proves that the site may ask, else the person is asked.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from massar.journeys.sso.oidc import verify
 class EndSessionRequest:
     """A site's wish to sign the person out.
 
-    return_to: where the browser goes afterwards, '' for nowhere. sid: of the session that it proves, whose person the site
-    calls `subject`.
+    return_to: where the browser goes afterwards, '' for nowhere. sid, subject: of the session that it proves.
     """
 
     site: sites.Site | None = None

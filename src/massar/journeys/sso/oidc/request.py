@@ -1,7 +1,7 @@
 """Reading an authorization request (OIDC Core §3.1.2.1, RFC 6749 §4.1.1, RFC 7636): pure, no database.
 
-client_id and redirect_uri are judged first: while they are not certain, nothing is sent anywhere (ATK-101). Whatever else
-is wrong, the site is told, with its state as it came: a page of ours would be a dead end for the person.
+client_id and redirect_uri are judged first: while they are not certain, nothing is sent anywhere (ATK-101). Whatever
+else is wrong, the site is told, with its state as it came: a page of ours would be a dead end for the person.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ def _max_age(text: str) -> int | None:
 
 
 def _wants_no_recent_recovery(acr_values: str, claims: oidc_claims.ClaimsParameter) -> bool:
-    """Whether only ACR_NO_RECENT_RECOVERY will do: asked as essential (OIDC Core §5.5.1.1), or as the one value wanted."""
+    """Whether nothing else will do: it is asked as essential (OIDC Core §5.5.1.1), or as the one value wanted."""
     wish = _wish(claims, "acr")
     if wish.get("essential") is not True:
         return acr_values.split() == [ACR_NO_RECENT_RECOVERY]

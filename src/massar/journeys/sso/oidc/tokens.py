@@ -122,7 +122,7 @@ def revoke(*, site: sites.Site, token: str, now: datetime) -> None:
 
 
 def _open_access(token: str, now: datetime) -> TokenState | None:
-    """The state of a valid access token of a site that is still registered: what the operator closes is closed at once."""
+    """The state of a valid access token whose site is still registered: what the operator closes is closed at once."""
     state = token_status.read(token)
     if state is None or not state.is_valid_for("access", now=now):
         return None
