@@ -28,7 +28,8 @@ import trustme
 from aiosmtpd.smtp import SMTP, AuthResult
 
 from bench import report
-from massar.providers.registry import Accepted, OutboundMessage, ProviderOptions, provider_from_url
+from massar.domain.delivery.provider import Accepted, OutboundMessage, ProviderOptions
+from massar.providers.registry import provider_from_url
 from massar.providers.smtp import connection
 from tests.support.postgres import free_port
 

@@ -25,7 +25,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bench import machine, report
-from massar.providers.registry import Accepted, OutboundMessage
+from massar.domain.delivery.provider import Accepted, OutboundMessage
 from massar.providers.smpp import pdu
 from massar.providers.smpp.provider import from_table as smpp_provider
 from massar.providers.smpp.text import contents

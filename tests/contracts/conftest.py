@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import trustme
 
+from massar.domain.delivery.provider import ProviderOptions, Receipt
 from massar.providers import http_client, oauth_token
-from massar.providers.registry import ProviderOptions, Receipt, SmppProvider
+from massar.providers.registry import SmppProvider
 from massar.providers.smpp.provider import from_table as smpp_provider
 from massar.providers.smtp import provider as smtp_provider
 

@@ -4,7 +4,7 @@ import threading
 import time
 from datetime import timedelta
 
-from massar.providers.registry import (
+from massar.domain.delivery.provider import (
     Accepted,
     NotTransmitted,
     OutboundMessage,

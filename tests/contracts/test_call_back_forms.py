@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from massar.providers.registry import DELIVERED, FAILED, UNDERWAY, Receipt, receipt_form
+from massar.domain.delivery.provider import DELIVERED, FAILED, UNDERWAY, Receipt
+from massar.providers.registry import receipt_form
 from massar.providers.sms_http import receipt
 
 FORM, JSON, PLAIN = "application/x-www-form-urlencoded", "application/json", "text/plain"

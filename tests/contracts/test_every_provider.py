@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from massar.providers.registry import (
+from massar.domain.delivery.provider import (
     Accepted,
     NotTransmitted,
     OutboundMessage,
@@ -17,10 +17,8 @@ from massar.providers.registry import (
     Provider,
     Rejected,
     Result,
-    SiteProvider,
-    SoapProvider,
-    provider_from_url,
 )
+from massar.providers.registry import SiteProvider, SoapProvider, provider_from_url
 from massar.providers.sms_http.provider import from_table
 
 from .conftest import HASTY

@@ -9,9 +9,9 @@ from datetime import timedelta
 
 import pytest
 
+from massar.domain.delivery.provider import Accepted, NotTransmitted, OutboundMessage, OutcomeUnknown, Rejected
 from massar.providers import http_client
 from massar.providers.connect import connect
-from massar.providers.registry import Accepted, NotTransmitted, OutboundMessage, OutcomeUnknown, Rejected
 from massar.providers.sms_http.provider import from_table
 
 TEN_MINUTES = timedelta(minutes=10)

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from massar.domain.delivery import receipts_address
-from massar.providers.registry import Accepted, OutboundMessage, ProviderSettingError, Rejected
+from massar.domain.delivery.provider import Accepted, OutboundMessage, ProviderSettingError, Rejected
 from massar.providers.sms_http.provider import from_table
 
 TEN_MINUTES = timedelta(minutes=10)

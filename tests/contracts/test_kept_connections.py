@@ -13,16 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from massar.domain.delivery import api as delivery
-from massar.interfaces.commands.worker import Worker
-from massar.providers.registry import (
+from massar.domain.delivery.provider import (
     Accepted,
     NotTransmitted,
     OutboundMessage,
     OutcomeUnknown,
     ProviderOptions,
     Rejected,
-    provider_from_url,
 )
+from massar.interfaces.commands.worker import Worker
+from massar.providers.registry import provider_from_url
 from massar.providers.smtp import connection
 
 from .conftest import HASTY

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from massar.providers.registry import OutboundMessage, ProviderOptions
+from massar.domain.delivery.provider import OutboundMessage, ProviderOptions
 from massar.providers.smtp.mime import build_mime, one_line
 from tests.domain.test_wording import CASES, LONG_HELP, rendered
 

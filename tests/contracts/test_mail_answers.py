@@ -2,7 +2,7 @@
 
 import pytest
 
-from massar.providers.registry import MESSAGE, NOTHING, RECIPIENT, NotTransmitted
+from massar.domain.delivery.provider import MESSAGE, NOTHING, RECIPIENT, NotTransmitted
 from massar.providers.smtp.replies import DATA, END, GREETING, HELLO, MAIL, RCPT, SIGN_IN, judged
 
 ABOUT_US = [

@@ -7,8 +7,9 @@ from urllib.parse import quote_plus
 import pytest
 
 from massar.domain.delivery import receipts_address
+from massar.domain.delivery.provider import Accepted, OutboundMessage, OutcomeUnknown, Receipt, Rejected
 from massar.providers.http_client import HttpResponse
-from massar.providers.registry import Accepted, OutboundMessage, OutcomeUnknown, Receipt, Rejected, receipt_form
+from massar.providers.registry import receipt_form
 from massar.providers.sms_http import settings
 from massar.providers.sms_http.provider import HttpProvider, from_table
 

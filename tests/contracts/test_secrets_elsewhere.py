@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from massar.providers.registry import Provider, ProviderSettingError, provider_from_table
+from massar.domain.delivery.provider import Provider, ProviderSettingError
+from massar.providers.registry import provider_from_table
 from tests.support.steps import production
 
 TABLES = {

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from massar.providers.registry import (
+from massar.domain.delivery.provider import (
     DELIVERED,
     FAILED,
     Accepted,

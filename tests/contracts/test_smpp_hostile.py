@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from massar.providers.registry import Accepted, NotTransmitted, OutboundMessage, OutcomeUnknown, Rejected
+from massar.domain.delivery.provider import Accepted, NotTransmitted, OutboundMessage, OutcomeUnknown, Rejected
 from massar.providers.smpp import pdu
 from massar.providers.smpp.provider import from_table as smpp_provider
 

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from massar.providers.registry import ProviderOptions, ProviderSettingError, provider_from_url
+from massar.domain.delivery.provider import ProviderOptions, ProviderSettingError
+from massar.providers.registry import provider_from_url
 from massar.providers.smpp.provider import from_table as smpp_provider
 from massar.providers.smpp.settings import read_table
 

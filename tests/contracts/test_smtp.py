@@ -6,15 +6,15 @@ from datetime import timedelta
 
 import pytest
 
-from massar.providers.registry import (
+from massar.domain.delivery.provider import (
     Accepted,
     NotTransmitted,
     OutboundMessage,
     OutcomeUnknown,
     ProviderSettingError,
     Rejected,
-    provider_from_url,
 )
+from massar.providers.registry import provider_from_url
 from massar.providers.smtp.mime import mail_address
 
 from .conftest import HASTY

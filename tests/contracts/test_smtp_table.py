@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from massar.providers.registry import Accepted, OutboundMessage, ProviderSettingError
+from massar.domain.delivery.provider import Accepted, OutboundMessage, ProviderSettingError
 from massar.providers.smtp.settings import from_table
 
 from .smtp_rig import PASSWORD, USER

@@ -12,14 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from massar.providers.registry import (
-    Accepted,
-    NotTransmitted,
-    OutboundMessage,
-    ProviderSettingError,
-    Rejected,
-    provider_from_table,
-)
+from massar.domain.delivery.provider import Accepted, NotTransmitted, OutboundMessage, ProviderSettingError, Rejected
+from massar.providers.registry import provider_from_table
 from tests.support.postgres import free_port
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from massar.providers.registry import ProviderSettingError, SmppProvider, provider_from_url
+from massar.domain.delivery.provider import ProviderSettingError
+from massar.providers.registry import SmppProvider, provider_from_url
 from massar.providers.sms_http.provider import HttpProvider
 from massar.providers.smtp.provider import SmtpProvider
 

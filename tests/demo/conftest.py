@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 import massar
+from massar.domain.delivery.provider import OutboundMessage, Provider, ProviderOptions, Result
 from massar.interfaces.demo.store import Received, Store
-from massar.providers.registry import OutboundMessage, Provider, ProviderOptions, Result, provider_from_url
+from massar.providers.registry import provider_from_url
 from tests.support.postgres import free_port
 
 TEN_MINUTES = timedelta(minutes=10)

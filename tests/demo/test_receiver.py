@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from massar.domain.delivery.provider import Accepted, OutcomeUnknown, Rejected
 from massar.domain.delivery.wording import LANGUAGES, TEMPORARY_PASSWORD, render
-from massar.providers.registry import Accepted, OutcomeUnknown, Rejected
 from tests.support.postgres import free_port
 
 from .conftest import environment, start

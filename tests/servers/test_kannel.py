@@ -19,10 +19,10 @@ from urllib.parse import quote
 
 import pytest
 
+from massar.domain.delivery.provider import Accepted, OutboundMessage, Rejected
 from massar.domain.delivery.sms_text import measure
 from massar.providers import http_client
 from massar.providers.connect import connect
-from massar.providers.registry import Accepted, OutboundMessage, Rejected
 from massar.providers.sms_http import settings
 from massar.providers.sms_http.provider import from_table
 from tests.cast import YOUSSEF

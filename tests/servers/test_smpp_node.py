@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from massar.providers.registry import FAILED, Accepted, NotTransmitted, OutboundMessage, OutcomeUnknown, Rejected
+from massar.domain.delivery.provider import FAILED, Accepted, NotTransmitted, OutboundMessage, OutcomeUnknown, Rejected
 from tests.contracts.smpp_rig import until
 from tests.servers.machine import open_folder, program, running
 from tests.servers.node_modules import installed

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
+from massar.domain.delivery.provider import OutboundMessage, Result
 from massar.journeys.messages.leased_delivery import LeasedDelivery
-from massar.providers.registry import OutboundMessage, Result
 from tests.contracts.fakes import BehavingProvider
 from tests.support.post_office import worker_with
 

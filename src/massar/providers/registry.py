@@ -1,32 +1,9 @@
-"""The door of the providers: everything the rest of the room needs, and making one from a URL."""
+"""The door of the providers: making one from a table or a URL. Their contract is `domain/delivery/provider.py`."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from massar.domain.delivery.provider import (
-    DELIVERED,
-    EMAIL,
-    FAILED,
-    MESSAGE,
-    NOTHING,
-    RECIPIENT,
-    SITE,
-    SMS,
-    SOAP,
-    UNDERWAY,
-    Accepted,
-    NotTransmitted,
-    OutboundMessage,
-    OutcomeUnknown,
-    Pipelined,
-    Provider,
-    ProviderOptions,
-    ProviderSettingError,
-    Receipt,
-    ReceiptSink,
-    Rejected,
-    Result,
-)
+from massar.domain.delivery.provider import Provider, ProviderOptions, ProviderSettingError
 from massar.providers.site_logout.provider import SiteProvider, SoapProvider, ask_site
 from massar.providers.smpp.engine import BindSlots
 from massar.providers.smpp.provider import SmppProvider
@@ -97,31 +74,9 @@ def provider_from_url(url: str, options: ProviderOptions, *, slots: BindSlots | 
 
 
 __all__ = [
-    "DELIVERED",
-    "EMAIL",
-    "FAILED",
-    "MESSAGE",
-    "NOTHING",
-    "RECIPIENT",
-    "SITE",
-    "SMS",
-    "SOAP",
-    "UNDERWAY",
-    "Accepted",
     "BindSlots",
     "HttpProvider",
-    "NotTransmitted",
-    "OutboundMessage",
-    "OutcomeUnknown",
-    "Pipelined",
-    "Provider",
-    "ProviderOptions",
-    "ProviderSettingError",
-    "Receipt",
     "ReceiptForm",
-    "ReceiptSink",
-    "Rejected",
-    "Result",
     "SiteProvider",
     "SmppProvider",
     "SoapProvider",

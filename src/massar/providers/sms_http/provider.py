@@ -26,7 +26,6 @@ from massar.domain.delivery.sms_text import UCS2, measure
 from massar.providers.connect import tls_context
 from massar.providers.http_client import HttpClient, HttpRequest, HttpResponse
 from massar.providers.oauth_token import TokenEndpoint, TokenSource
-from massar.providers.sms_http.proof import ByToken, Fixed, Proof
 from massar.providers.sms_http.request import Values
 from massar.providers.sms_http.settings import HttpSettings, judged, settings_of
 
@@ -47,7 +46,13 @@ class HttpProvider(Provider):
         self._settings, self._base = settings, receipts_base
         secure = settings.request.origin.secure
         self._client = HttpClient(options, tls_context(options.ca_file) if secure else None, keep_alive=True)
-        self._proof = _proof(settings)
+        self._tokens: TokenSource | None = None
+        self._fixed: Mapping[str, str] = {}
+        if isinstance(settings.credentials, TokenEndpoint):
+            tls = tls_context(options.ca_file) if settings.credentials.origin.secure else None
+            self._tokens = TokenSource(settings.credentials, HttpClient(options, tls))
+        else:
+            self._fixed = settings.credentials
         self._names_address = "receipt_url" in settings.request.names()
         once = settings.receipt is not None and not self._names_address
         self.receipts_at = make(self.name, "", receipts_base) if once else ""
@@ -67,21 +72,30 @@ class HttpProvider(Provider):
         origin, ends = self._settings.request.origin, self._client.ends()
         if problem := self._client.reach(origin):
             return [f"SMS gateway {origin.host}:{origin.port} can't be reached: {problem.why}."]
-        match self._proof.headers(ends):
-            case Rejected(code=why) | NotTransmitted(why=why):
-                return [f"SMS gateway {origin.host}:{origin.port} gives us {why}."]
+        credentials = self._authorize(ends)
+        if isinstance(credentials, Rejected | NotTransmitted):
+            why = credentials.code if isinstance(credentials, Rejected) else credentials.why
+            return [f"SMS gateway {origin.host}:{origin.port} gives us {why}."]
         return []
+
+    def _authorize(self, ends: float) -> Mapping[str, str] | Rejected | NotTransmitted:
+        """The headers that say who we are: none, fixed ones, or a token (RFC 6750 §2.1); or why there are none."""
+        if self._tokens is None:
+            return self._fixed
+        token = self._tokens.token(ends)
+        return {"Authorization": f"Bearer {token}"} if isinstance(token, str) else token
 
     def _ask(self, request: HttpRequest, ends: float) -> HttpResponse | Rejected | NotTransmitted | OutcomeUnknown:
         """A 401 may mean that the token is over: once, the same request goes with a new one. It was refused before."""
         for may_renew in (True, False):
-            proof = self._proof.headers(ends)
-            if isinstance(proof, Rejected | NotTransmitted):
-                return proof
-            response = self._client.send(request._replace(headers={**request.headers, **proof}), ends=ends)
+            credentials = self._authorize(ends)
+            if isinstance(credentials, Rejected | NotTransmitted):
+                return credentials
+            response = self._client.send(request._replace(headers={**request.headers, **credentials}), ends=ends)
             refused = isinstance(response, HttpResponse) and response.status == 401
-            if not (refused and may_renew and self._proof.renew(proof)):
+            if not (refused and may_renew and self._tokens):
                 break
+            self._tokens.renew(credentials["Authorization"].removeprefix("Bearer "))
         return response
 
     def _values(self, message: OutboundMessage, valid_for: timedelta) -> Values:
@@ -99,13 +113,6 @@ class HttpProvider(Provider):
             "coding": settings.coding[coding],
             "receipt_url": make(self.name, message.message_id, self._base) if self._names_address else "",
         }
-
-
-def _proof(settings: HttpSettings) -> Proof:
-    if not isinstance(settings.proof, TokenEndpoint):
-        return Fixed(settings.proof)
-    tls = tls_context(settings.options.ca_file) if settings.proof.origin.secure else None
-    return ByToken(TokenSource(settings.proof, HttpClient(settings.options, tls)))
 
 
 def from_table(

@@ -5,6 +5,7 @@ An empty text takes a value of the preset away.
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import json
 import re
@@ -23,7 +24,6 @@ from massar.providers.http_client import Origin, split_address
 from massar.providers.oauth_token import TokenEndpoint
 from massar.providers.settings import ProviderTable, Seconds, TokenAuth, read_provider, split
 from massar.providers.sms_http.answer import STATUSES, AnswerForm, Finder
-from massar.providers.sms_http.proof import basic
 from massar.providers.sms_http.receipt import Network, ReceiptForm
 from massar.providers.sms_http.request import RequestForm, Template
 
@@ -142,8 +142,14 @@ def _finder(table: Table, name: str) -> Finder | None:
 
 # -- tables
 
-# What each kind of proof needs besides tokens.
-_PROOFS = {"none": (), "basic": ("user", "password"), "bearer": ("token",), "header": ("name", "value"), "oauth2": ()}
+# What each kind of credentials needs besides tokens.
+_CREDENTIALS = {
+    "none": (),
+    "basic": ("user", "password"),
+    "bearer": ("token",),
+    "header": ("name", "value"),
+    "oauth2": (),
+}
 
 
 @dataclass(frozen=True)
@@ -164,14 +170,14 @@ class Auth(TokenAuth):
     """for `header`, required"""
 
     def judge(self) -> Iterator[tuple[str, str]]:
-        needed = _PROOFS[self.kind]
+        needed = _CREDENTIALS[self.kind]
         for name in needed:
             if not getattr(self, name):
                 yield f"{name} kind", f"auth.{name} is missing: auth.kind {self.kind} needs it"
         of_tokens = (
             () if self.kind == "oauth2" else ("token_url", "client_id", "client_secret", "refresh_token", "scope")
         )
-        for name in (*(name for names in _PROOFS.values() for name in names if name not in needed), *of_tokens):
+        for name in (*(name for names in _CREDENTIALS.values() for name in names if name not in needed), *of_tokens):
             if getattr(self, name):
                 yield f"{name} kind", f"auth.{name} has no use with auth.kind {self.kind}: take it out"
         if self.kind == "oauth2":
@@ -326,7 +332,7 @@ class HttpTable(ProviderTable):
         if self.auth.kind != "none" and any(name.lower() == "authorization" for name in self.headers):
             yield "auth headers", "auth and a header Authorization are both given: keep one of them"
         fixed = {name: template.fixed for name, template in self.headers.items()}
-        for name, value in [*fixed.items(), *self.proof().items()]:
+        for name, value in [*fixed.items(), *self.credentials().items()]:
             if name.lower() in _OWN_HEADERS:
                 yield "headers auth", f"headers holds {name!r}, which is set by us"
             if not _HEADER_NAME.fullmatch(name) or not value.isascii() or not value.isprintable():
@@ -337,25 +343,30 @@ class HttpTable(ProviderTable):
         origin, target, form = *self.url, self.form or None
         return RequestForm(self.method, origin, target, self.headers, self.query, form, self.json, self.charset)
 
-    def proof(self) -> Mapping[str, str]:
+    def credentials(self) -> Mapping[str, str]:
         """The headers that stay the same."""
         auth = self.auth
         by_kind = {
-            "basic": {"Authorization": basic(auth.user, auth.password)},
+            "basic": {"Authorization": _basic(auth.user, auth.password)},
             "bearer": {"Authorization": f"Bearer {auth.token}"},
             "header": {auth.name: auth.value},
         }
         return by_kind.get(auth.kind, {})
 
 
+def _basic(user: str, password: str) -> str:
+    """RFC 7617 §2, in UTF-8."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
 @dataclass(frozen=True)
 class HttpSettings:
-    """Everything a provider needs, with secrets in it. `proof`: fixed headers, or where tokens are fetched."""
+    """Everything a provider needs, with secrets in it. `credentials`: fixed headers, or where tokens are fetched."""
 
     name: str
     request: RequestForm
     answer: AnswerForm
-    proof: Mapping[str, str] | TokenEndpoint = field(repr=False)
+    credentials: Mapping[str, str] | TokenEndpoint = field(repr=False)
     receipt: ReceiptForm | None
     sender: str
     ucs2_hex: bool
@@ -417,7 +428,7 @@ def _settings(made: HttpTable, name: str, options: ProviderOptions) -> HttpSetti
             statuses=statuses,
             receipts=receipt is not None,
         ),
-        proof=made.auth.token_endpoint() if made.auth.kind == "oauth2" else made.proof(),
+        credentials=made.auth.token_endpoint() if made.auth.kind == "oauth2" else made.credentials(),
         receipt=receipt,
         sender=made.sender,
         ucs2_hex=made.ucs2 == "hex",
