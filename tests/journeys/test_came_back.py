@@ -252,7 +252,7 @@ def test_when_nothing_was_stored_the_mail_server_keeps_the_report(khadija, post,
         raise fault
 
     with monkeypatch.context() as patched:
-        patched.setattr(audit_log, "record_event", broken)
+        patched.setattr(audit_log, "record_events", broken)
         assert bounces.taken(path, NO_MAILBOX) == "451 4.3.0 Not now"
     assert contact().bounced_at is None, "all or nothing"
     assert bounces.taken(path, NO_MAILBOX) == "250 2.0.0 Taken"

@@ -13,13 +13,13 @@ import re
 import threading
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import psycopg
 from django.conf import settings
 from django.db import connection
 
-from massar.domain.delivery import notifier
+from massar.core import sql
 
 
 def of_provider(provider: str) -> DatabaseSlots | FileSlots:
@@ -35,7 +35,7 @@ class DatabaseSlots:
     def __init__(self, provider: str):
         self._family = zlib.crc32(f"massar bind {provider}".encode()) - 2**31  # int4, signed
         self._held: set[int] = set()
-        self._line: psycopg.Connection | None = None
+        self._line: psycopg.Connection[Any] | None = None
         self._one = threading.Lock()
 
     def try_take(self, n: int) -> bool:
@@ -52,19 +52,20 @@ class DatabaseSlots:
                 with contextlib.suppress(psycopg.Error):  # the connection has gone, and the lock with it
                     self._ask(self._alive(), "pg_advisory_unlock", n)
 
-    def _ask(self, line: psycopg.Connection, function: str, n: int) -> bool:
-        return line.execute(f"SELECT {function}(%s, %s)", (self._family, n)).fetchone()[0]
+    def _ask(self, line: psycopg.Connection[Any], function: str, n: int) -> bool:
+        [(granted,)] = line.execute(f"SELECT {function}(%s, %s)", (self._family, n)).fetchall()
+        return bool(granted)
 
-    def _alive(self) -> psycopg.Connection:
+    def _alive(self) -> psycopg.Connection[Any]:
         """What a lost connection held is held no more."""
-        try:
-            if self._line is not None:
+        if self._line is not None:
+            try:
                 self._line.execute("SELECT 1")
                 return self._line
-        except psycopg.Error:
-            self._line.close()
+            except psycopg.Error:
+                self._line.close()
         self._held.clear()
-        self._line = notifier.dedicated_connection()
+        self._line = sql.dedicated_connection()
         return self._line
 
 
@@ -73,7 +74,7 @@ class FileSlots:
 
     def __init__(self, folder: Path, provider: str):
         self._folder, self._provider = folder, re.sub(r"[^\w-]", "_", provider)
-        self._held: dict[int, IO] = {}
+        self._held: dict[int, IO[bytes]] = {}
         self._one = threading.Lock()
 
     def try_take(self, n: int) -> bool:

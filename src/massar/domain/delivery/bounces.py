@@ -74,8 +74,8 @@ def _read(letter: Message) -> Report | None:
 
 def _parts(letter: Message) -> list[Message]:
     """The parts one level down: where RFC 3462 puts them. A returned letter inside may hold anything."""
-    parts = letter.get_payload() if letter.is_multipart() else []
-    return [part for part in parts[:_MOST_PARTS] if isinstance(part, Message)]
+    parts = letter.get_payload()
+    return [part for part in parts[:_MOST_PARTS] if isinstance(part, Message)] if isinstance(parts, list) else []
 
 
 def _of_fields(part: Message) -> Report | None:
@@ -105,12 +105,15 @@ def _blocks(part: Message) -> list[Message]:
         except UnicodeError:  # it has headers that can't be written again
             return []
         if encoded:
-            body = message_from_bytes(f"Content-Transfer-Encoding: {encoding}\n\n".encode() + body).get_payload(
-                decode=True
-            )
+            body = _decoded(message_from_bytes(f"Content-Transfer-Encoding: {encoding}\n\n".encode() + body))
         part = message_from_bytes(b"Content-Type: message/delivery-status\n\n" + body)
-    found = part.get_payload()
-    return found if isinstance(found, list) else []
+    return _parts(part)
+
+
+def _decoded(part: Message) -> bytes:
+    """What a part holds once its transfer encoding is undone; nothing for one with parts."""
+    body = part.get_payload(decode=True)
+    return body if isinstance(body, bytes) else b""
 
 
 def _of_text(letter: Message) -> Report | None:
@@ -119,7 +122,7 @@ def _of_text(letter: Message) -> Report | None:
     first = _first_text(letter)
     if first is None:
         return None
-    body = (first.get_payload(decode=True) or b"")[:_MOST_TEXT].decode("utf-8", "replace")
+    body = _decoded(first)[:_MOST_TEXT].decode("utf-8", "replace")
     text = body[: found.start()] if (found := _COPY.search(body)) else body
     for quoted in _QUOTED.finditer(text):
         if quoted[1][0] != "2":  # what went well on the way is no reason

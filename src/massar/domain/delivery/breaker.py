@@ -82,8 +82,8 @@ class Facts:
 
 def all_states() -> dict[str, Facts]:
     """Of every provider that ever had a fault."""
-    found = sql.rows("SELECT provider, state, faults, until, reason, changed_at, told_at FROM delivery_breaker")
-    return {row[0]: Facts(*row[:3], sql.moment(row[3]), row[4], *map(sql.moment, row[5:])) for row in found}
+    columns = "provider, state, faults, until, reason, changed_at, told_at"
+    return {facts.provider: facts for facts in sql.select(Facts, f"SELECT {columns} FROM delivery_breaker")}
 
 
 @transaction.atomic
@@ -101,7 +101,7 @@ def fault(
     configuration_error: it may be so. witness: it may be about that message alone; None: it is about no message.
     """
     row = _locked(provider, now)
-    known = [Witness(*one.split(":")) for one in row.witnesses.split()]
+    known = [Witness(recipient, person, domain) for recipient, person, domain in map(_split, row.witnesses.split())]
     new = witness is None or witness.adds_to(known)
     row.faults += new
     if new and witness:
@@ -116,6 +116,10 @@ def fault(
         _open(row, now, again=tells_nothing)
     row.save()
     return opens
+
+
+def _split(witness: str) -> list[str]:
+    return witness.split(":")
 
 
 def _locked(provider: str, now: datetime) -> Breaker:

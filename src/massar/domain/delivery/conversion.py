@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from massar.core import sql
 from massar.domain.delivery import outbox
@@ -54,8 +55,9 @@ class Tally:
 
     def stopped_until(self, rule: Rule) -> datetime | None:
         """Until when no code is sent; None while codes are sent."""
-        stopped = self.sent >= rule.enough and self.share < rule.stop and self.last
-        return self.last + WINDOW if stopped else None
+        if self.last is None or not self.low(rule, rule.stop):
+            return None
+        return self.last + WINDOW
 
 
 @dataclass(frozen=True)
@@ -138,21 +140,25 @@ def behind(*, now: datetime) -> list[str]:
     return list(compared(now=now).behind)
 
 
-def _tally(scope: str, params: list, now: datetime) -> Tally:
+class _Newest(NamedTuple):
+    last: datetime | None
+
+
+def _tally(scope: str, params: list[str], now: datetime) -> Tally:
     """Within the hour up to the newest code; nothing if that is an hour old."""
-    found = sql.row(
-        f"SELECT MAX(created_at) FROM delivery_message WHERE {_CODES} AND created_at > %s {scope}",
+    [newest] = sql.select(
+        _Newest,
+        f"SELECT MAX(created_at) AS last FROM delivery_message WHERE {_CODES} AND created_at > %s {scope}",
         [sql.at(now - WINDOW), *params],
     )
-    last = sql.moment(found[0])
-    if last is None:
+    if newest.last is None:
         return Tally(0, 0)
-    sent, used = sql.row(
+    [(sent, used)] = sql.rows(
         f"SELECT SUM(CASE WHEN {_COUNTS} THEN 1 ELSE 0 END), COUNT(used_at) FROM delivery_message "
         f"WHERE {_CODES} AND created_at > %s {scope}",
-        [sql.at(now - RIPE), sql.at(last - WINDOW), *params],
+        [sql.at(now - RIPE), sql.at(newest.last - WINDOW), *params],
     )
-    return Tally(sent, used, last)
+    return Tally(sent, used, newest.last)
 
 
 def _readable(message_ids: list[int]) -> dict[int, str]:

@@ -19,10 +19,13 @@ CHANNEL = "massar_delivery"  # as in migration 0003
 LOOK_EVERY = 0.02  # seconds, SQLite
 AGAIN_AFTER = 1.0  # seconds, when the database has gone
 
+Notify = Callable[[], object]
+Work = Callable[[Notify, threading.Event], None]
+
 note = logging.getLogger("massar.worker")
 
 
-def listen(notify: Callable[[], None], stop: threading.Event) -> threading.Thread:
+def listen(notify: Notify, stop: threading.Event) -> threading.Thread:
     """Calls `notify` from a thread of its own after each insert, until `stop` is set. Calls too often rather than too seldom."""
     work = _listen_postgres if connection.vendor == "postgresql" else _watch_sqlite
     thread = threading.Thread(target=_for_ever, args=(work, notify, stop), name="notifier", daemon=True)
@@ -30,7 +33,7 @@ def listen(notify: Callable[[], None], stop: threading.Event) -> threading.Threa
     return thread
 
 
-def _for_ever(work, notify, stop: threading.Event) -> None:
+def _for_ever(work: Work, notify: Notify, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             work(notify, stop)
@@ -41,8 +44,8 @@ def _for_ever(work, notify, stop: threading.Event) -> None:
             connection.close()
 
 
-def _listen_postgres(notify, stop: threading.Event) -> None:
-    with dedicated_connection() as line:
+def _listen_postgres(notify: Notify, stop: threading.Event) -> None:
+    with sql.dedicated_connection() as line:
         line.execute(f"LISTEN {CHANNEL}")
         notify()  # what was put in before we listened
         while not stop.is_set():
@@ -50,12 +53,7 @@ def _listen_postgres(notify, stop: threading.Event) -> None:
                 notify()
 
 
-def dedicated_connection() -> psycopg.Connection:
-    """A connection outside the pool, for what lasts as long as the process."""
-    return sql.dedicated_connection()
-
-
-def _watch_sqlite(notify, stop: threading.Event) -> None:
+def _watch_sqlite(notify: Notify, stop: threading.Event) -> None:
     seen = None
     while not stop.wait(LOOK_EVERY):
         with connection.cursor() as cursor:

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from django.db.models import Count, Subquery
 from django.db.models.functions import Coalesce
@@ -50,10 +51,24 @@ OPEN = "state IN ('queued', 'sending')"  # as in the index of claims, which SQLi
 UNREADABLE = "can't be opened"  # the reason of a row whose key is gone, or which was changed
 FAULT = "fault: "  # begins the reason where something of ours went wrong, each time it was tried
 _BLOCK_DIGITS = 3  # a block of 1 000 numbers: what toll fraud takes its numbers from
-_COLUMNS = (
-    "id, uid, purpose, channel, language, person_id, temporary_id, ciphertext, lifetime, expires_at, deadline, "
-    "attempts, created_at"
-)
+
+
+class _ClaimedRow(NamedTuple):
+    priority: int
+    turn: int
+    id: int
+    uid: str
+    purpose: str
+    channel: str
+    language: str
+    person_id: int
+    temporary_id: int | None
+    ciphertext: bytes | None
+    lifetime: int | None
+    expires_at: datetime | None
+    deadline: datetime
+    attempts: int
+    created_at: datetime
 
 
 @dataclass(frozen=True)
@@ -71,7 +86,7 @@ class QueuedMessage:
     person_id: int
     temporary_id: int | None
     to: str
-    values: dict
+    values: dict[str, Any]
     lifetime: timedelta | None
     expires_at: datetime | None
     deadline: datetime
@@ -92,7 +107,7 @@ def put(
     language: str,
     person_id: int,
     to: str,
-    values: dict,
+    values: Mapping[str, Any],
     now: datetime,
     within: timedelta,
     lifetime: timedelta | None = None,
@@ -103,7 +118,7 @@ def put(
 ) -> str:
     """Adds a message. `within`: how long it may wait to be handed over at all. Returns its uid."""
     uid = ids.short_token()
-    body = json.dumps({"to": to, "values": values}, ensure_ascii=False).encode()
+    body = json.dumps({"to": to, "values": dict(values)}, ensure_ascii=False).encode()
     block = to[:-_BLOCK_DIGITS] if channel == "sms" else ""
     keys = encryption.data_keys()
     Message.objects.create(
@@ -179,18 +194,19 @@ def claim(
     if besides:
         of_channel += f"AND (about NOT IN ({sql.placeholders(len(besides))}) OR deadline <= %s) "
         named += [*besides, sql.at(now)]
-    found = sql.rows(
+    found = sql.select(
+        _ClaimedRow,
         f"WITH picked AS MATERIALIZED (SELECT id FROM delivery_message WHERE {OPEN} AND ((state = 'queued' AND not_before <= %s) "
         f"OR (state = 'sending' AND lease_until <= %s)) {of_channel}"
         f"ORDER BY priority, turn, not_before, id LIMIT %s {sql.skip_locked()}) "
         "UPDATE delivery_message SET state = 'sending', lease_by = %s, lease_until = %s, attempts = attempts + 1 "
-        f"WHERE id IN (SELECT id FROM picked) RETURNING priority, turn, {_COLUMNS}",
+        f"WHERE id IN (SELECT id FROM picked) RETURNING {', '.join(_ClaimedRow._fields)}",
         [sql.at(now), sql.at(now), *named, most, lease, sql.at(now + LEASE)],
     )
-    ordered = [row[2:] for row in sorted(found, key=lambda row: row[:3])]
+    ordered = sorted(found, key=lambda row: (row.priority, row.turn, row.id))
     messages = [_open(row, lease) for row in ordered]
     for broken in (row for row, message in zip(ordered, messages, strict=True) if message is None):
-        finish(broken[0], lease, State.FAILED, now=now, reason=UNREADABLE)
+        finish(broken.id, lease, State.FAILED, now=now, reason=UNREADABLE)
     return _with_history([message for message in messages if message])
 
 
@@ -415,47 +431,39 @@ def sweep(*, now: datetime, keep: timedelta = timedelta(days=30)) -> int:
     return Message.objects.filter(created_at__lt=old, state__in=FINAL, final_at__lt=old).delete()[0]
 
 
-def _open(row: tuple, lease: str) -> QueuedMessage | None:
-    (
-        row_id,
-        uid,
-        purpose,
-        channel,
-        language,
-        person_id,
-        temporary_id,
-        ciphertext,
-        lifetime,
-        *moments,
-        attempts,
-        created_at,
-    ) = row
+def _open(row: _ClaimedRow, lease: str) -> QueuedMessage | None:
+    encrypted, associated_data = row.ciphertext or b"", _associated_data(row.uid)
     try:
-        body = json.loads(encryption.data_keys().decrypt(ciphertext or b"", associated_data=_associated_data(uid)))
+        body = json.loads(encryption.data_keys().decrypt(encrypted, associated_data=associated_data))
         to, values = body["to"], body["values"]
     except (encryption.DecryptionFailed, KeyError, TypeError, ValueError):
         return None
     return QueuedMessage(
-        row_id,
-        uid,
-        purpose,
-        channel,
-        language,
-        person_id,
-        temporary_id,
-        to,
-        values,
-        timedelta(seconds=lifetime) if lifetime else None,
-        *map(sql.moment, moments),
-        attempts,
-        sql.moment(created_at),
-        lease,
+        id=row.id,
+        uid=row.uid,
+        purpose=row.purpose,
+        channel=row.channel,
+        language=row.language,
+        person_id=row.person_id,
+        temporary_id=row.temporary_id,
+        to=to,
+        values=values,
+        lifetime=timedelta(seconds=row.lifetime) if row.lifetime else None,
+        expires_at=row.expires_at,
+        deadline=row.deadline,
+        attempt=row.attempts,
+        created_at=row.created_at,
+        lease=lease,
     )
+
+
+_MASKS: dict[str, Callable[[str], str]] = {"sms": text.masked_phone, "email": text.masked_email}
 
 
 def _masked(channel: str, to: str) -> str:
     """What the owner may read on the devices page; for a site its address is no secret, but `about` names it."""
-    return {"sms": text.masked_phone, "email": text.masked_email}.get(channel, lambda _: "")(to)
+    mask = _MASKS.get(channel)
+    return mask(to) if mask else ""
 
 
 def _associated_data(uid: str) -> str:
@@ -480,9 +488,9 @@ class SubmittedMessage:
 
 def find_submitted(uid: str) -> SubmittedMessage | None:
     """The message `uid` with its newest attempt. A report may come before the attempt is settled: any outcome will do."""
-    row = sql.row(
+    return sql.select_one(
+        SubmittedMessage,
         "SELECT m.person_id, m.purpose, m.channel, m.created_at, a.provider, a.reference FROM delivery_message m "
         "JOIN delivery_attempt a ON a.message_id = m.id WHERE m.uid = %s ORDER BY a.number DESC LIMIT 1",
         (uid,),
     )
-    return SubmittedMessage(*row[:3], sql.moment(row[3]), *row[4:]) if row else None

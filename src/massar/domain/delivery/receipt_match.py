@@ -9,7 +9,7 @@ provider that begins to count anew each day means its newest.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -115,7 +115,7 @@ def find_one(receipt: ReceiptKey, uid: str, *, now: datetime) -> list[Segment]:
     )
 
 
-def _by(receipts: list[ReceiptKey], name: str, keys, now: datetime) -> list[Segment]:
+def _by(receipts: list[ReceiptKey], name: str, keys: Callable[[ReceiptKey], set[str]], now: datetime) -> list[Segment]:
     wanted = list({(r.provider, key): None for r in receipts for key in keys(r)})
     if not wanted:
         return []

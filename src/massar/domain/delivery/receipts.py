@@ -317,21 +317,19 @@ def _news(message_ids: set[int]) -> list[MessageStatus]:
     if not message_ids:
         return []
     ordered = sorted(message_ids)
-    found = sql.rows(
-        "SELECT m.id, m.uid, m.person_id, m.purpose, m.channel, p.provider, m.expires_at, m.deadline, m.submitted_at, "
-        "COUNT(*), SUM(CASE WHEN p.state = 'delivered' THEN 1 ELSE 0 END), "
-        "MAX(CASE WHEN p.state = 'failed' THEN p.code END), SUM(CASE WHEN p.state = 'failed' THEN 1 ELSE 0 END) "
-        "FROM delivery_message m JOIN delivery_part p ON p.message_id = m.id "
-        f"WHERE m.id IN ({sql.placeholders(len(ordered))}) AND m.delivered_at IS NULL "
-        f"AND {_NEWEST} "
-        "GROUP BY m.id, m.uid, m.person_id, m.purpose, m.channel, p.provider, m.expires_at, m.deadline, m.submitted_at",
+    whole = "m.id, m.uid, m.person_id, m.purpose, m.channel, p.provider, m.expires_at, m.deadline, m.submitted_at"
+    parts = (
+        "SUM(CASE WHEN p.state = 'delivered' THEN 1 ELSE 0 END) AS delivered, "
+        "SUM(CASE WHEN p.state = 'failed' THEN 1 ELSE 0 END) AS failed, "
+        "COALESCE(MAX(CASE WHEN p.state = 'failed' THEN p.code END), '') AS code, COUNT(*) AS parts"
+    )
+    return sql.select(
+        MessageStatus,
+        "SELECT id AS message_id, uid, person_id, purpose, channel, provider, "
+        f"CASE WHEN failed > 0 THEN '{FAILED}' ELSE '{DELIVERED}' END AS state, "
+        "code, expires_at, deadline, submitted_at "
+        f"FROM (SELECT {whole}, {parts} FROM delivery_message m JOIN delivery_part p ON p.message_id = m.id "
+        f"WHERE m.id IN ({sql.placeholders(len(ordered))}) AND m.delivered_at IS NULL AND {_NEWEST} GROUP BY {whole}) AS told "
+        "WHERE failed > 0 OR delivered = parts",
         ordered,
     )
-    news = []
-    for *facts, expires_at, deadline, submitted_at, parts, delivered, code, failed in found:
-        state = FAILED if failed else DELIVERED if delivered == parts else ""
-        if state:
-            news.append(
-                MessageStatus(*facts, state, code or "", *map(sql.moment, (expires_at, deadline, submitted_at)))
-            )
-    return news

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from massar.core import encryption, ids, sql
 from massar.domain.delivery.outbox import FAULT, UNREADABLE
@@ -29,6 +30,14 @@ class RecoveryForm:
     trusted_devices: str
     recovery_browser: str
     spent: bool = False
+
+
+class _ClaimedRow(NamedTuple):
+    id: int
+    ask_id: str
+    ciphertext: bytes
+    created_at: datetime
+    tries: int
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,8 @@ def put(ask_id: str, asked: RecoveryForm, *, now: datetime) -> bool:
 def claim(most: int, *, now: datetime) -> list[ClaimedRequest]:
     """Claim up to `most` open requests, oldest first, under a new lease; a lapsed lease counts as open."""
     lease = ids.short_token()
-    found = sql.rows(
+    found = sql.select(
+        _ClaimedRow,
         "WITH picked AS MATERIALIZED ("  # once: see outbox.claim
         "SELECT id FROM delivery_recoveryrequest WHERE state = 'waiting' OR (state = 'claimed' AND lease_until <= %s) "
         f"ORDER BY id LIMIT %s {sql.skip_locked()}) "
@@ -76,8 +86,8 @@ def claim(most: int, *, now: datetime) -> list[ClaimedRequest]:
         (sql.at(now), most, lease, sql.at(now + LEASE)),
     )
     return [
-        ClaimedRequest(row_id, lease, _open(ask_id, ciphertext), sql.moment(created), tries)
-        for row_id, ask_id, ciphertext, created, tries in sorted(found)
+        ClaimedRequest(row.id, lease, _open(row.ask_id, row.ciphertext), row.created_at, row.tries)
+        for row in sorted(found)
     ]
 
 
@@ -131,7 +141,7 @@ def sweep(*, now: datetime, keep: timedelta = timedelta(days=1)) -> int:
     )
 
 
-def _open(ask_id: str, ciphertext) -> RecoveryForm | None:
+def _open(ask_id: str, ciphertext: bytes) -> RecoveryForm | None:
     try:
         return RecoveryForm(
             **json.loads(encryption.data_keys().decrypt(ciphertext, associated_data=f"recovery-request|{ask_id}"))

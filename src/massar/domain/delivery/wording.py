@@ -6,14 +6,14 @@ bidirectional marks never travel, and what goes into a French or English SMS is 
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
 from babel.dates import format_datetime
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
 
 from massar.core import local_time
 
@@ -198,7 +198,9 @@ def _with_day_apart(ready: dict[str, str], values: Mapping[str, object], languag
     return ready | {"valid_until": local_time.clock_time(moment), "valid_date": _day(moment, language)}
 
 
-def _prepared(template: str, language: str, values: Mapping[str, object], moment) -> dict[str, str]:
+def _prepared(
+    template: str, language: str, values: Mapping[str, object], moment: Callable[[str, datetime, str], str]
+) -> dict[str, str]:
     ready = dict.fromkeys(_REQUIRED[template] | _OPTIONAL[template] | {"contact"}, "")
     for name, value in values.items():
         if isinstance(value, datetime):
@@ -264,5 +266,5 @@ def _gsm7_sign(sign: str) -> str:
     return plain if plain and not measure(plain).offenders else "?"
 
 
-def _template(template: str, language: str, kind: str):
+def _template(template: str, language: str, kind: str) -> Template:
     return _templates.get_template(f"{language}/{template}.{kind}")

@@ -28,32 +28,39 @@ def take(recipient: str, content: bytes, *, now: datetime) -> delivery.Receipt |
     """
     returned = delivery.return_path.read(recipient)
     if returned is None:
-        return _dropped("not to a return path of ours")
+        note.warning("a report was dropped: not to a return path of ours")
+        return None
     sent = delivery.outbox.find_submitted(returned.uid)
     if sent is None or now - sent.created_at > REPORTED_WITHIN:
-        return _dropped(f"message {returned.uid} is unknown or too old")
+        note.warning("a report was dropped: message %s is unknown or too old", returned.uid)
+        return None
     report = delivery.bounces.read(content)
     if report is None:
-        return _dropped(f"message {returned.uid}: no report that can be read")
+        note.warning("a report was dropped: message %s: no report that can be read", returned.uid)
+        return None
     contacts = _contacts(sent.person_id, returned, now)
-    receipt = delivery.Receipt(
-        sent.provider, sent.reference, report.state, report.code, to=contacts[0].value if contacts else ""
-    )
+    to = contacts[0].value if contacts else ""
+    receipt = delivery.Receipt(sent.provider, sent.reference, report.state, report.code, to=to)
     take_receipt.take([(receipt, returned.uid)], now=now)
-    _record(sent, report, _consequence(contacts, report, sent, now), now)
+    _record(sent, report, _judge_contacts(contacts, report, sent, now), now)
     if report.configuration_error:
         note.warning("message %s: refused by a policy (%s); it is about us", returned.uid, report.code)
     return receipt
 
 
-def _contacts(person_id: int, returned, now: datetime) -> list[people.ContactFacts]:
+def _contacts(person_id: int, returned: delivery.return_path.Returned, now: datetime) -> list[people.ContactFacts]:
     """The contacts with the address it was sent to: none for the institution mailbox, two while one is proved anew."""
     held = people.contacts.of_person(person_id, now)
     return [c for c in held if c.kind == "email" and returned.was_to(c.value)]
 
 
-def _consequence(contacts, report, sent, now: datetime) -> str:
-    """What changes for the address: `flagged`, `cleared` or nothing."""
+def _judge_contacts(
+    contacts: list[people.ContactFacts],
+    report: delivery.bounces.Report,
+    sent: delivery.outbox.SubmittedMessage,
+    now: datetime,
+) -> str:
+    """Flag or clear the contacts. Return what changed: `flagged`, `cleared` or nothing."""
     if report.address_fault:
         changed = [people.contacts.came_back(c.id, sent_at=sent.created_at, now=now) for c in contacts]
         return "flagged" if any(changed) else ""
@@ -63,18 +70,9 @@ def _consequence(contacts, report, sent, now: datetime) -> str:
     return ""
 
 
-def _record(sent, report, consequence: str, now: datetime) -> None:
-    audit_log.record_event(
-        "message_report",
-        now=now,
-        person_id=sent.person_id,
-        outcome=report.state,
-        purpose=sent.purpose,
-        channel=sent.channel,
-        code=report.code,
-        **({"contact": consequence} if consequence else {}),
-    )
-
-
-def _dropped(why: str) -> None:
-    note.warning("a report was dropped: %s", why)
+def _record(
+    sent: delivery.outbox.SubmittedMessage, report: delivery.bounces.Report, contact: str, now: datetime
+) -> None:
+    detail = {"purpose": sent.purpose, "channel": sent.channel, "code": report.code}
+    detail |= {"contact": contact} if contact else {}
+    audit_log.record_events([audit_log.AuditEvent("message_report", now, report.state, sent.person_id, detail=detail)])
