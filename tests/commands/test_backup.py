@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.test_commands import Installation
+from tests.support.installation import Installation
 
 # Another process, as the server is: some MB, then twenty commits a second.
 WRITER = """

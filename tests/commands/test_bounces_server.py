@@ -19,7 +19,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from massar.interfaces.commands import lmtp
-from tests.commands.test_commands import Installation
 from tests.support.postgres import free_port
 
 PATIENCE = 10
@@ -298,13 +297,6 @@ def test_whatever_is_said_the_next_one_is_served(receiver, pieces):
 
 
 # -- the command
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory) -> Installation:
-    installation = Installation(tmp_path_factory.mktemp("bounces"))
-    assert installation.massar("migrate").returncode == 0
-    return installation
 
 
 @contextlib.contextmanager

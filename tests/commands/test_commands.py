@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import re
 import sqlite3
 import stat
@@ -19,44 +17,13 @@ import pytest
 import tzdata
 
 from massar.config.environment import DEMO_DATA_KEYS, DEMO_SECRET_KEY
+from tests.support.installation import Done, Installation, refused_in_one_sentence
 
-SOURCE = Path(__file__).resolve().parents[2] / "src"
 COMMANDS = (
     "demo", "serve", "worker", "bounces", "check", "newkeys", "migrate", "createperson", "people", "audit", "messages", "sites",
     "keys", "send-test", "backup",
 )  # fmt: skip
 PASSWORD = "Girafe&7194-sable"
-
-
-class Installation:
-    """A folder with a database of its own, and `massar` run in it."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("MASSAR_", "DJANGO_", "PYTEST_", "COV_"))}
-        self.environ = {
-            **kept,
-            "PYTHONPATH": str(SOURCE),
-            "MASSAR_MODE": "test",
-            "MASSAR_VAR": str(folder / "var"),
-            "MASSAR_DATABASE_URL": f"sqlite:///{folder}/massar.sqlite3",
-            "MASSAR_ARGON2": "256,1",
-        }
-
-    def massar(self, *arguments: str, stdin: str = "", **changed: str) -> subprocess.CompletedProcess:
-        environ = {k: v for k, v in {**self.environ, **changed}.items() if v is not None}
-        return subprocess.run(
-            [sys.executable, "-m", "massar", *arguments],
-            cwd=self.folder, env=environ, input=stdin, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory) -> Installation:
-    installation = Installation(tmp_path_factory.mktemp("installation"))
-    done = installation.massar("migrate")
-    assert done.returncode == 0, done.stderr
-    return installation
 
 
 @contextlib.contextmanager
@@ -65,11 +32,6 @@ def opened(installation: Installation) -> Iterator[sqlite3.Connection]:
     keeps the log's index that other processes have thrown away since, and the next one here reads by it."""
     with contextlib.closing(sqlite3.connect(installation.folder / "massar.sqlite3")) as database, database:
         yield database
-
-
-@pytest.fixture
-def empty(tmp_path) -> Installation:
-    return Installation(tmp_path)
 
 
 PRODUCTION = {
@@ -84,28 +46,19 @@ PRODUCTION = {
 }
 
 
-def test_help_needs_no_settings_and_names_every_command(empty):
-    done = empty.massar("--help", MASSAR_MODE="production")
-    assert done.returncode == 0
-    for name in COMMANDS:
-        assert re.search(rf"^    {name}\b", done.stdout, re.MULTILINE), name
-    assert "MASSAR_" in done.stdout and "massar check" in done.stdout
+def test_help_needs_no_settings_and_every_command_explains_itself(empty):
+    none, whole, *single = empty.each(
+        (), ("--help",), *((name, "--help") for name in COMMANDS), MASSAR_MODE="production"
+    )
+    assert none.returncode == 2 and "commands" in none.stdout
+    assert whole.returncode == 0 and "MASSAR_" in whole.stdout and "massar check" in whole.stdout
+    for name, done in zip(COMMANDS, single, strict=True):
+        assert re.search(rf"^    {name}\b", whole.stdout, re.MULTILINE), name
+        assert done.returncode == 0 and f"massar {name}" in done.stdout
+        body = done.stdout.split("\n\n", 1)[1]
+        assert len(body) > 120 and "usage" not in body.lower()
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_explains_itself(empty, name):
-    done = empty.massar(name, "--help", MASSAR_MODE="production")
-    assert done.returncode == 0 and f"massar {name}" in done.stdout
-    body = done.stdout.split("\n\n", 1)[1]
-    assert len(body) > 120 and "usage" not in body.lower()
-
-
-def test_without_a_command_the_help_is_shown(empty):
-    done = empty.massar()
-    assert done.returncode == 2 and "commands" in done.stdout
-
-
-@pytest.mark.parametrize("command", [("check",), ("serve",), ("worker",), ("migrate",), ("audit", "--verify")])
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
@@ -114,10 +67,11 @@ def test_without_a_command_the_help_is_shown(empty):
         ({"MASSAR_PUBLIC_URL": "http://compte.example.ma"}, "https://"),
     ],
 )
-def test_production_refuses_to_start_in_the_open(empty, command, changed, told):
-    done = empty.massar(*command, **{**PRODUCTION, **changed})
-    assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
-    assert done.stderr.count("\n  - ") == 1
+def test_production_refuses_to_start_in_the_open(empty, changed, told):
+    commands = (("check",), ("serve",), ("worker",), ("migrate",), ("audit", "--verify"))
+    for done in empty.each(*commands, **{**PRODUCTION, **changed}):
+        assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
+        assert done.stderr.count("\n  - ") == 1
 
 
 def test_the_demo_phone_can_not_be_switched_on_in_production(empty):
@@ -134,7 +88,7 @@ def test_the_demo_phone_can_not_be_switched_on_in_production(empty):
 
 
 def test_new_keys_are_good_keys_and_new_each_time(empty):
-    first, second = (empty.massar("newkeys", MASSAR_MODE="production").stdout for _ in range(2))
+    first, second = (done.stdout for done in empty.each(("newkeys",), ("newkeys",), MASSAR_MODE="production"))
     assert first != second
     keys = dict(line.split("=", 1) for line in first.splitlines())
     assert set(keys) == {"MASSAR_SECRET_KEY", "MASSAR_DATA_KEYS"}
@@ -175,9 +129,11 @@ def test_check_knows_the_alarms(installed):
 
 
 def test_an_operator_is_made_by_whoever_runs_the_installation(installed):
-    done = installed.massar("createperson", "salma.x@taalim.ma", "--no-password", "--role", "operator")
-    assert done.returncode == 0, done.stderr
-    assert installed.massar("createperson", "other.x@taalim.ma", "--no-password", "--role", "king").returncode == 2
+    operator, king = installed.each(
+        ("createperson", "salma.x@taalim.ma", "--no-password", "--role", "operator"),
+        ("createperson", "other.x@taalim.ma", "--no-password", "--role", "king"),
+    )
+    assert (operator.returncode, king.returncode) == (0, 2), operator.stderr
     with opened(installed) as database:
         roles = dict(database.execute("SELECT login, role FROM people_person"))
     assert roles["salma.x@taalim.ma"] == "operator" and set(roles.values()) <= {"staff", "operator"}
@@ -241,53 +197,55 @@ def test_check_says_when_the_database_is_out_of_reach(empty):
 def test_a_person_is_added_read_in_the_audit_log_and_not_added_twice(installed):
     created = ("createperson", "New.Comer@taalim.ma", "--name", "New", "Comer", "--name-ar", "قادم", "جديد", "--phone",
                "0661 98 76 54", "--school", "12", "مدرسة", "Ecole", "--password-stdin")  # fmt: skip
-    done = installed.massar(*created, stdin=f"{PASSWORD}\n")
+    printed = [("audit", "--person", person) for person in ("new.comer@taalim.ma", "new.comer")]
+    done, again, *printed = installed.each(created, created, *printed, stdin=f"{PASSWORD}\n")
     assert done.returncode == 0 and "was added" in done.stdout, done.stderr
-    again = installed.massar(*created, stdin=f"{PASSWORD}\n")
     assert again.returncode == 1 and "login: " in again.stderr and "error." not in again.stderr, again.stderr
-    for person in ("new.comer@taalim.ma", "new.comer"):
-        printed = installed.massar("audit", "--person", person)
-        assert printed.returncode == 0 and "person_added" in printed.stdout
+    assert all(one.returncode == 0 and "person_added" in one.stdout for one in printed)
     stored = (installed.folder / "massar.sqlite3").read_bytes()
     assert PASSWORD.encode() not in stored and b"661987654" not in stored
 
 
-@pytest.mark.parametrize(
-    ("arguments", "password", "told"),
-    [
-        (("someone@example.org",), PASSWORD, "login: "),
-        (("nonsense",), PASSWORD, "login: "),
-        (("weak.one@taalim.ma",), "tiny#1", "password: "),
-        (("weak.two@taalim.ma",), "P@ssw0rd123!", "password: "),
-        (("own.name@taalim.ma", "--name", "Mustapha", "Berrada"), "Mustapha#5820-x", "password: "),
-        (("odd.name@taalim.ma", "--name", "Ev\u202eil", "Name"), PASSWORD, "name: "),
-        (("long.name@taalim.ma", "--name", "x" * 101, "Name"), PASSWORD, "name: "),
-        (("bad.phone@taalim.ma", "--phone", "0522334455"), PASSWORD, "phone: "),
-        (("bad.mail@taalim.ma", "--email", "x@taalim.ma"), PASSWORD, "email: "),
-    ],
-)
-def test_a_person_with_a_mistake_is_not_added_and_the_reason_is_said(installed, arguments, password, told):
-    done = installed.massar("createperson", *arguments, "--password-stdin", stdin=f"{password}\n")
-    assert done.returncode == 1 and told in done.stderr
-    assert "Traceback" not in done.stderr and "error." not in done.stderr and "rule." not in done.stderr
-    assert password not in done.stderr + done.stdout
-    assert installed.massar("audit", "--person", arguments[0]).returncode == 1
+def test_a_person_with_a_mistake_is_not_added_and_the_reason_is_said(installed):
+    mistakes = {
+        ("someone@example.org",): "login: ",
+        ("nonsense",): "login: ",
+        ("own.name@taalim.ma", "--name", "Mustapha", "Berrada"): "password: ",
+        ("odd.name@taalim.ma", "--name", "Ev\u202eil", "Name"): "name: ",
+        ("long.name@taalim.ma", "--name", "x" * 101, "Name"): "name: ",
+        ("bad.phone@taalim.ma", "--phone", "0522334455"): "phone: ",
+        ("bad.mail@taalim.ma", "--email", "x@taalim.ma"): "email: ",
+    }
+    not_added(installed, "Girafe&Mustapha-7194", mistakes)
+    not_added(installed, "P@ssw0rd123!", {("weak.two@taalim.ma",): "password: "})
+    not_added(installed, "tiny#1", {("weak.one@taalim.ma",): "password: "})
 
 
-def test_a_person_without_a_password_starts_by_recovery(installed):
-    done = installed.massar("createperson", "by.recovery@taalim.ma", "--no-password", "--email", "by@example.org")
-    assert done.returncode == 0, done.stderr
+def not_added(installed: Installation, password: str, mistakes: dict[tuple[str, ...], str]) -> None:
+    created = [("createperson", *words, "--password-stdin") for words in mistakes]
+    looked_up = [("audit", "--person", words[0]) for words in mistakes]
+    done = installed.each(*created, *looked_up, stdin=f"{password}\n")
+    for one, told in zip(done, mistakes.values(), strict=False):
+        assert one.returncode == 1 and told in one.stderr
+        assert "Traceback" not in one.stderr and "error." not in one.stderr and "rule." not in one.stderr
+        assert password not in one.stderr + one.stdout
+    assert all(one.returncode == 1 and "no person" in one.stderr for one in done[len(mistakes) :])
 
 
-def test_the_audit_log_of_nobody(installed):
-    done = installed.massar("audit", "--person", "nobody.here@taalim.ma")
-    assert done.returncode == 1 and "no person" in done.stderr
-    assert installed.massar("audit").returncode == 2, "one of the two must be chosen"
+def test_without_a_password_and_without_a_choice(installed):
+    added, neither, again = installed.each(
+        ("createperson", "by.recovery@taalim.ma", "--no-password", "--email", "by@example.org"),
+        ("audit",),
+        ("migrate",),
+    )
+    assert added.returncode == 0, added.stderr
+    assert neither.returncode == 2, "one of the two must be chosen"
+    assert again.returncode == 0, "migrating again is safe"
 
 
 def test_verify_finds_what_was_written_without_the_key(installed):
-    installed.massar("createperson", "in.the.audit.log@taalim.ma", "--no-password")
-    good = installed.massar("audit", "--verify")
+    added = ("createperson", "in.the.audit.log@taalim.ma", "--no-password")
+    _, good = installed.each(added, ("audit", "--verify"))
     assert good.returncode == 0 and ", 0 not genuine." in good.stdout
     with opened(installed) as database:
         database.execute(
@@ -298,37 +256,29 @@ def test_verify_finds_what_was_written_without_the_key(installed):
     assert bad.returncode == 1 and "row forged" in bad.stdout and ", 1 not genuine." in bad.stdout
 
 
-def test_migrating_again_is_safe(installed):
-    assert installed.massar("migrate").returncode == 0
-
-
 def test_keys_are_listed_and_rolled(installed):
-    def listed() -> list[list[str]]:
-        done = installed.massar("keys", "list")
-        assert done.returncode == 0, done.stderr
-        return [line.split() for line in done.stdout.splitlines()]
-
-    rolled = installed.massar("keys", "rotate")
+    before = datetime.now(UTC)
+    days = [("keys", "rotate", "--days", days) for days in ("0", "91", "-1", "two")]
+    rolled, first, certificate, *refused, stolen, last = installed.each(
+        ("keys", "rotate"), ("keys", "list"), ("keys", "rotate", "--use", "saml", "--days", "30"), *days,
+        ("keys", "rotate", "--at-once"), ("keys", "list"),
+    )  # fmt: skip
     assert rolled.returncode == 0, rolled.stderr
     assert rolled.stdout.count("is published and signs from") == 2 and "removed" not in rolled.stdout
-    assert sorted((use, state) for use, _, state, *_ in listed()) == [
-        ("ES256", "active"),
-        ("ES256", "waiting"),
-        ("RS256", "active"),
-        ("RS256", "waiting"),
-    ]
-    before = datetime.now(UTC)
-    certificate = installed.massar("keys", "rotate", "--use", "saml", "--days", "30")
+    assert sorted(listed(first)) == [
+        ("ES256", "active"), ("ES256", "waiting"), ("RS256", "active"), ("RS256", "waiting"),
+    ]  # fmt: skip
     begins = {f"{moment + timedelta(days=30):%Y-%m-%d}" for moment in (before, datetime.now(UTC))}
     assert certificate.returncode == 0 and any(day in certificate.stdout for day in begins), certificate
-    for days in ("0", "91", "-1", "two"):
-        assert installed.massar("keys", "rotate", "--days", days).returncode == 2
-    stolen = installed.massar("keys", "rotate", "--at-once")
-    assert stolen.returncode == 0, stolen.stderr
-    assert stolen.stdout.count("was removed") == 4
-    assert [(use, state) for use, _, state, *_ in listed()] == [
-        ("ES256", "active"), ("RS256", "active"), ("SAML", "waiting"), ("SAML", "active"),
-    ]  # fmt: skip
+    assert [one.returncode for one in refused] == [2] * 4
+    assert stolen.returncode == 0 and stolen.stdout.count("was removed") == 4, stolen.stderr
+    assert listed(last) == [("ES256", "active"), ("RS256", "active"), ("SAML", "waiting"), ("SAML", "active")]
+
+
+def listed(done: Done) -> list[tuple[str, str]]:
+    """(use, state) of each key."""
+    assert done.returncode == 0, done.stderr
+    return [(use, state) for use, _, state, *_ in map(str.split, done.stdout.splitlines())]
 
 
 # -- a database that is not there, or not of this version
@@ -338,32 +288,13 @@ WITH_TABLES = {
     "people": ("disable", "a.b@taalim.ma"), "audit": ("--verify",), "messages": (), "keys": ("list",),
     "send-test": ("sms", "0661123456"),
 }  # fmt: skip
-IN_ONE_SENTENCE = re.compile(r"[A-Z].{20,}\.\n")
-ONE_AFTER_THE_OTHER = """
-import contextlib, io, json, sys
-from massar.interfaces.commands.main import main
-for words in json.load(sys.stdin):
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
-        code = main(words)
-    print(json.dumps([code, out.getvalue(), err.getvalue()]))
-"""
 
 
-def each(installation: Installation, *names: str, **changed: str) -> dict[str, tuple[int, str, str]]:
-    """Exit code, output and errors of each command. One process for all: starting one costs the most."""
-    words = [[name, *WITH_TABLES.get(name, ())] for name in names]
-    done = subprocess.run(
-        [sys.executable, "-c", ONE_AFTER_THE_OTHER], cwd=installation.folder, env={**installation.environ, **changed},
-        input=json.dumps(words), capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return dict(zip(names, map(json.loads, done.stdout.splitlines()), strict=True))
-
-
-def refused_in_one_sentence(done: dict[str, tuple[int, str, str]], *told: str) -> None:
-    for name, (code, out, errors) in done.items():
-        assert code != 0 and out == "", name
-        assert IN_ONE_SENTENCE.fullmatch(errors) and all(one in errors for one in told), (name, errors)
+def refused(installation: Installation, *names: str, told: tuple[str, ...], **changed: str) -> None:
+    """Each of these commands says one sentence, with these words in it."""
+    for done in installation.each(*((name, *WITH_TABLES.get(name, ())) for name in names), **changed):
+        refused_in_one_sentence(done, *told)
+        assert "geheim" not in done.stderr
 
 
 def test_all_that_need_tables_are_tried_here():
@@ -374,15 +305,15 @@ def test_all_that_need_tables_are_tried_here():
 @pytest.mark.parametrize("folder", ["", "none/such/"])
 def test_before_the_tables_are_made_every_command_says_so(empty, folder):
     place = empty.folder / folder / "massar.sqlite3"
-    done = each(empty, *WITH_TABLES, MASSAR_DATABASE_URL=f"sqlite:///{place}")
-    refused_in_one_sentence(done, f"no database at {place}", "massar migrate")
+    told = (f"no database at {place}", "massar migrate")
+    refused(empty, *WITH_TABLES, told=told, MASSAR_DATABASE_URL=f"sqlite:///{place}")
     assert not place.exists(), "an empty file would look like a database"
 
 
 def test_a_database_out_of_reach_is_named_without_its_password(empty):
-    done = each(empty, *WITH_TABLES, "migrate", MASSAR_DATABASE_URL="postgres://massar:geheim@127.0.0.1:9/account")
-    refused_in_one_sentence(done, "account at 127.0.0.1 can't be reached", "refused", "MASSAR_DATABASE_URL")
-    assert "geheim" not in str(done)
+    address = "postgres://massar:geheim@127.0.0.1:9/account"
+    told = ("account at 127.0.0.1 can't be reached", "refused", "MASSAR_DATABASE_URL")
+    refused(empty, *WITH_TABLES, "migrate", told=told, MASSAR_DATABASE_URL=address)
 
 
 @pytest.mark.parametrize(
@@ -402,19 +333,18 @@ def test_tables_of_another_version_are_told(installed, change, told):
         kept = database.execute("SELECT app, name, applied FROM django_migrations").fetchall()
         database.execute(change)
     try:
-        done = each(installed, "check", *WITH_TABLES, *(["migrate"] if "9999" in told else []))
+        (checked,) = installed.each(("check",))
+        refused(installed, *WITH_TABLES, *(["migrate"] if "9999" in told else []), told=(told,))
     finally:
         with opened(installed) as database:
             database.execute("DELETE FROM django_migrations")
             database.executemany("INSERT INTO django_migrations (app, name, applied) VALUES (?, ?, ?)", kept)
-    code, out, _ = done.pop("check")
-    assert code == 1 and told in out
-    refused_in_one_sentence(done, told)
+    assert checked.returncode == 1 and told in checked.stdout
 
 
 def test_a_file_that_is_no_database_is_told(empty):
     (empty.folder / "massar.sqlite3").write_text("this is a letter\n" * 400)
-    refused_in_one_sentence(each(empty, *WITH_TABLES, "migrate"), "massar.sqlite3 can't be read")
+    refused(empty, *WITH_TABLES, "migrate", told=("massar.sqlite3 can't be read",))
 
 
 # -- what others on the machine may read
@@ -435,10 +365,10 @@ def test_the_database_is_its_owners_alone(empty):
 def test_one_that_stood_open_is_named_and_shut(installed):
     place = installed.folder / "massar.sqlite3"
     place.chmod(0o644)
-    assert f"{place} is open to others on this machine" in installed.massar("check").stdout
-    done = installed.massar("migrate")
+    before, done, after = installed.each(("check",), ("migrate",), ("check",))
+    assert f"{place} is open to others on this machine" in before.stdout
     assert stat.S_IMODE(place.stat().st_mode) == 0o600 and str(place) in done.stdout
-    assert "open to others" not in installed.massar("check").stdout
+    assert "open to others" not in after.stdout
 
 
 def test_check_names_an_environment_file_that_everybody_reads(installed):
@@ -452,8 +382,9 @@ def test_check_names_an_environment_file_that_everybody_reads(installed):
 
 
 def test_check_says_when_the_keys_are_not_those_of_the_database(installed):
-    added = installed.massar("createperson", "keys.of@taalim.ma", "--no-password", "--email", "keys@example.org")
-    assert added.returncode == 0, added.stderr
-    assert "does not open" not in installed.massar("check").stdout
+    added, checked = installed.each(
+        ("createperson", "keys.of@taalim.ma", "--no-password", "--email", "keys@example.org"), ("check",)
+    )
+    assert added.returncode == 0 and "does not open" not in checked.stdout, added.stderr
     other = {**PRODUCTION, "MASSAR_MODE": "test", "MASSAR_ARGON2": "256,1"}
     assert "MASSAR_DATA_KEYS does not open" in installed.massar("check", **other).stdout

@@ -23,8 +23,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from tests.commands.test_commands import Installation
 from tests.support import postgres, programs
+from tests.support.installation import Installation
 
 TOKEN = "metrics-token-of-this-test"
 STRANGER = {"Cookie": f"massar-session=1.{'a' * 43}"}

@@ -13,7 +13,7 @@ from datetime import timedelta
 import pytest
 
 from massar.interfaces.commands import messages
-from tests.commands.test_commands import Installation, installed  # noqa: F401 - a fixture
+from tests.support.installation import Installation
 from tests.support.outbox import attempt, message, shut
 
 FRAME_SECONDS = 30
@@ -102,7 +102,7 @@ def test_json_says_the_same_to_programs(busy_day, capsys):
     assert told["breakers"][0]["state"] == "open" and told["errors"][0]["code"] == "refused for …"
 
 
-def test_it_follows_until_ctrl_c(installed: Installation):  # noqa: F811
+def test_it_follows_until_ctrl_c(installed: Installation):
     command = [sys.executable, "-m", "massar", "messages", "--follow", "--json"]
     following = subprocess.Popen(
         command, cwd=installed.folder, env=installed.environ, stdout=subprocess.PIPE, text=True

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from massar.providers.smpp.pdu import DELIVER_SM, Pdu
-from tests.commands.test_commands import Installation
 from tests.contracts.http_rig import Gateway
 from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID, Smsc, deliver_body, receipt_text
 from tests.contracts.smtp_rig import MailServer
@@ -22,16 +21,8 @@ def far_ends() -> Iterator[tuple[Gateway, MailServer]]:
     server.stop()
 
 
-@pytest.fixture(scope="module")
-def installation(tmp_path_factory) -> Installation:
-    made = Installation(tmp_path_factory.mktemp("installation"))
-    done = made.massar("migrate")
-    assert done.returncode == 0, done.stderr
-    return made
-
-
 @pytest.fixture
-def send(installation, far_ends):
+def send(installed, far_ends):
     """Runs the command on that installation; (exit code, its words)."""
     gateway, server = far_ends
     gateway.mood = 200
@@ -42,7 +33,7 @@ def send(installation, far_ends):
     }
 
     def run(*words: str, **changed: str) -> tuple[int, str]:
-        done = installation.massar("send-test", *words, **{**at, **changed})
+        done = installed.massar("send-test", *words, **{**at, **changed})
         return done.returncode, done.stdout + done.stderr
 
     return run

@@ -15,19 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.test_commands import Installation, refused_in_one_sentence
+from tests.support.installation import Installation, refused_in_one_sentence
 from tests.support.postgres import free_port
 
 PATIENCE = 60
 SOON = 15  # seconds, on a busy machine; the server itself gives what is being answered 30
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found in /proc")
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory) -> Installation:
-    installation = Installation(tmp_path_factory.mktemp("start"))
-    assert installation.massar("migrate").returncode == 0
-    return installation
 
 
 class Started:
@@ -121,9 +114,7 @@ def test_a_second_server_says_that_the_port_is_taken(installed, host):
     with started(installed, "serve", "--host", host, "--port", str(port), "--processes", "1") as first:
         until(lambda: is_served(port, host), "it did not start")
         done = installed.massar("serve", "--host", host, "--port", str(port))
-        refused_in_one_sentence(
-            {"serve": (done.returncode, done.stdout, done.stderr)}, f"Port {port} is taken", "--port"
-        )
+        refused_in_one_sentence(done, f"Port {port} is taken", "--port")
         assert is_served(port, host)
         first.process.terminate()
         assert first.process.wait(SOON) == 0
@@ -132,7 +123,7 @@ def test_a_second_server_says_that_the_port_is_taken(installed, host):
 def test_the_port_may_be_any_programs(installed):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = installed.massar("serve", "--port", str(taken.getsockname()[1]))
-    refused_in_one_sentence({"serve": (done.returncode, done.stdout, done.stderr)}, "taken")
+    refused_in_one_sentence(done, "taken")
 
 
 def test_of_two_that_start_together_one_serves(installed):
@@ -144,10 +135,10 @@ def test_of_two_that_start_together_one_serves(installed):
         until(lambda: {one.process.poll(), other.process.poll()} == {None, 1}, "both serve", within=SOON)
 
 
-@pytest.mark.parametrize("host", ["192.0.2.7", "no.such.host.invalid"])
-def test_a_host_that_is_not_this_machine_is_told(installed, host):
-    done = installed.massar("serve", "--host", host, "--port", "8000")
-    refused_in_one_sentence({"serve": (done.returncode, done.stdout, done.stderr)}, "--host")
+def test_a_host_that_is_not_this_machine_is_told(installed):
+    hosts = ("192.0.2.7", "no.such.host.invalid")
+    for done in installed.each(*(("serve", "--host", host, "--port", "8000") for host in hosts)):
+        refused_in_one_sentence(done, "--host")
 
 
 @pytest.mark.parametrize("command", ["worker", "bounces"])

@@ -1,0 +1,75 @@
+"""`massar` as an operator runs it: processes of its own in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+SOURCE = Path(__file__).resolve().parents[2] / "src"
+IN_ONE_SENTENCE = re.compile(r"[A-Z].{20,}\.\n")
+ONE_AFTER_THE_OTHER = """
+import contextlib, io, json, sys
+from massar.interfaces.commands.main import main
+for words, typed in json.load(sys.stdin):
+    sys.stdin = io.StringIO(typed)
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        try:
+            code = main(words)
+        except SystemExit as ended:
+            code = ended.code
+    print(json.dumps([code, out.getvalue(), err.getvalue()]))
+"""
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Installation:
+    """A folder with a database of its own, and `massar` run in it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("MASSAR_", "DJANGO_", "PYTEST_", "COV_"))}
+        self.environ = {
+            **kept,
+            "PYTHONPATH": str(SOURCE),
+            "MASSAR_MODE": "test",
+            "MASSAR_VAR": str(folder / "var"),
+            "MASSAR_DATABASE_URL": f"sqlite:///{folder}/massar.sqlite3",
+            "MASSAR_ARGON2": "256,1",
+        }
+
+    def massar(self, *words: str, stdin: str = "", **changed: str | None) -> Done:
+        """Run one command as a process. A setting changed to None is taken away."""
+        return self._run(["-m", "massar", *words], stdin, changed)
+
+    def each(self, *commands: tuple[str, ...], stdin: str = "", **changed: str | None) -> list[Done]:
+        """Run commands one after the other in one process, for starting one costs the most. Each reads the same input."""
+        asked = json.dumps([(words, stdin) for words in commands])
+        done = self._run(["-c", ONE_AFTER_THE_OTHER], asked, changed)
+        assert done.returncode == 0, done.stderr
+        return [Done(*json.loads(line)) for line in done.stdout.splitlines()]
+
+    def _run(self, arguments: list[str], stdin: str, changed: dict[str, str | None]) -> Done:
+        environ = {k: v for k, v in {**self.environ, **changed}.items() if v is not None}
+        ended = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.folder, env=environ, input=stdin, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        return Done(ended.returncode, ended.stdout, ended.stderr)
+
+
+def refused_in_one_sentence(done: Done, *told: str) -> None:
+    """It did not go on, printed nothing but one sentence, and that holds these words."""
+    assert done.returncode != 0 and done.stdout == ""
+    assert IN_ONE_SENTENCE.fullmatch(done.stderr) and all(one in done.stderr for one in told), done.stderr
