@@ -20,7 +20,7 @@ THREADS, TIMES = 8, 25
 
 @pytest.fixture
 def connections(tmp_path, monkeypatch, django_db_blocker):
-    """As in the product, but SQLite itself waits for nobody: without the turns a second writer is refused at once."""
+    """As in the product, but SQLite itself waits for nobody: without the lock a second writer is refused at once."""
     options = {
         "transaction_mode": "IMMEDIATE",
         "timeout": PATIENT,
@@ -90,7 +90,7 @@ def test_nobody_is_refused_and_nothing_is_lost(connections):
         "WITH one AS (SELECT 1 AS more) UPDATE number SET value = value + (SELECT more FROM one)",
     ],
 )
-def test_a_statement_outside_a_transaction_takes_its_turn_too(connections, statement):
+def test_a_statement_outside_a_transaction_waits_for_the_lock_too(connections, statement):
     turns = threading.local()
 
     def one_of_both(connections):
@@ -106,7 +106,7 @@ def test_reading_waits_for_nobody(connections, elsewhere):
         assert elsewhere(lambda: run(connections, "SELECT value FROM number")) == [(0,)]
 
 
-def test_a_part_of_a_transaction_takes_no_second_turn(connections, elsewhere):
+def test_a_part_of_a_transaction_takes_no_second_lock(connections, elsewhere):
     with transaction.atomic():
         with transaction.atomic():
             run(connections, "UPDATE number SET value = 7")
@@ -117,7 +117,7 @@ def test_a_part_of_a_transaction_takes_no_second_turn(connections, elsewhere):
     assert run(connections, "SELECT value FROM number") == [(8,)]
 
 
-def test_an_undone_transaction_gives_its_turn_on(connections, elsewhere):
+def test_an_undone_transaction_gives_the_lock_back(connections, elsewhere):
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         run(connections, "UPDATE number SET value = 7")
         raise ZeroDivisionError
@@ -125,13 +125,13 @@ def test_an_undone_transaction_gives_its_turn_on(connections, elsewhere):
     assert run(connections, "SELECT value FROM number") == [(1,)]
 
 
-def test_a_statement_that_fails_gives_its_turn_on(connections, elsewhere):
+def test_a_statement_that_fails_gives_the_lock_back(connections, elsewhere):
     with pytest.raises(OperationalError, match="no such table"):
         run(connections, "UPDATE no_such SET value = 7")
     elsewhere(lambda: add_one(connections))
 
 
-def test_another_process_is_met_as_before_and_the_turn_is_given_on(connections, elsewhere, tmp_path):
+def test_another_process_is_met_as_before_and_the_lock_is_given_back(connections, elsewhere, tmp_path):
     other = sqlite3.connect(tmp_path / "one.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     for job in (add_one, lambda all_: run(all_, "UPDATE number SET value = 7")):
@@ -146,12 +146,12 @@ def begin_and_leave(connections) -> None:
     connections["default"].set_autocommit(False, force_begin_transaction_with_broken_autocommit=True)
 
 
-def test_a_closed_connection_gives_its_turn_on(connections, elsewhere):
+def test_a_closed_connection_gives_the_lock_back(connections, elsewhere):
     elsewhere(lambda: begin_and_leave(connections))
     add_one(connections)
 
 
-def test_a_thread_that_dies_in_a_transaction_gives_its_turn_on(connections):
+def test_a_thread_that_dies_in_a_transaction_gives_the_lock_back(connections):
     thread = threading.Thread(target=begin_and_leave, args=(connections,))
     thread.start()
     thread.join()
@@ -196,8 +196,8 @@ def test_a_new_file_is_nobody_elses_whatever_the_umask(connections, tmp_path):
 
 
 @pytest.fixture
-def folding(connections, monkeypatch):
-    """The product's helper on this file, with the patience that the product has."""
+def checkpoint(connections, monkeypatch):
+    """The product's helper on this file, with the timeouts that the product has."""
     monkeypatch.setattr(sql, "connection", connections["default"])
     run(connections, f"PRAGMA busy_timeout = {PATIENT * 1000}")
     return sql.checkpoint_wal
@@ -210,16 +210,16 @@ def reader(tmp_path):
     line.close()
 
 
-def test_the_log_is_folded_and_emptied(connections, folding, tmp_path):
+def test_the_log_is_checkpointed_and_emptied(connections, checkpoint, tmp_path):
     run(connections, "UPDATE number SET value = 7")
     assert (tmp_path / "one.sqlite3-wal").stat().st_size > 0
-    assert folding() and (tmp_path / "one.sqlite3-wal").stat().st_size == 0
+    assert checkpoint() and (tmp_path / "one.sqlite3-wal").stat().st_size == 0
     assert run(connections, "PRAGMA busy_timeout") == [(PATIENT * 1000,)]
 
 
 @pytest.mark.parametrize("written_since", [True, False], ids=["since long", "since just now"])
-def test_a_long_reader_stops_no_writer(connections, folding, reader, tmp_path, written_since):
-    """A backup, a report: it reads for as long as it likes. Before, the log's folding held all writers for twenty seconds."""
+def test_a_long_reader_stops_no_writer(connections, checkpoint, reader, tmp_path, written_since):
+    """A backup, a report: it reads for as long as it likes. Before, the checkpoint held all writers for twenty seconds."""
     reader.execute("BEGIN")
     assert reader.execute("SELECT value FROM number").fetchone() == (0,)
     if written_since:
@@ -237,11 +237,11 @@ def test_a_long_reader_stops_no_writer(connections, folding, reader, tmp_path, w
     with ThreadPoolExecutor(1) as pool:
         other = pool.submit(write_on)
         begun = time.monotonic()
-        folded = [folding() for _ in range(3)]
+        done = [checkpoint() for _ in range(3)]
         took = time.monotonic() - begun
         stop.set()
         other.result()
-    assert not any(folded) and took < PATIENT / 2 and max(waits) < PATIENT / 2
+    assert not any(done) and took < PATIENT / 2 and max(waits) < PATIENT / 2
     assert reader.execute("SELECT value FROM number").fetchone() == (0,)
     reader.execute("COMMIT")
-    assert folding()
+    assert checkpoint()

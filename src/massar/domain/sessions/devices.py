@@ -6,6 +6,7 @@ accounts (shared school computers); the cookie stays below 4 kB.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +15,7 @@ from massar.core import encryption, ids
 LIFE = timedelta(days=180)
 MOST_ACCOUNTS = 10
 _LONGEST = 3500
+_ENTRY = re.compile(r"(\d{1,18})\.([^.]*)\.(\d{1,11})\.([^.]*)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class TrustedDevice:
 
 
 def find(cookie: str, person_id: int, *, now: datetime, not_before: datetime | None) -> TrustedDevice | None:
-    """The entry of that account, if genuine, young enough and not older than the account's last recovery."""
+    """Return the entry of that account, if genuine, young enough and not older than the account's last recovery."""
     for device in read(cookie, now=now):
         # The cookie keeps whole seconds: compare in whole seconds, or a device set right after a recovery is a stranger.
         if device.person_id == person_id and (not_before is None or device.since >= not_before.replace(microsecond=0)):
@@ -35,39 +37,29 @@ def find(cookie: str, person_id: int, *, now: datetime, not_before: datetime | N
 
 
 def read(cookie: str, *, now: datetime) -> list[TrustedDevice]:
-    """Genuine entries, newest first. Anything else in the cookie is ignored without a word."""
+    """Return genuine entries, newest first. Anything else in the cookie is ignored without a word."""
     if len(cookie) > _LONGEST:
         return []
     return [d for d in map(_parse, filter(None, cookie.split("|"))) if d and d.since > now - LIFE][:MOST_ACCOUNTS]
 
 
 def remember(cookie: str, person_id: int, *, now: datetime) -> str:
-    """The cookie with a fresh entry for that account in front; the eleventh account falls off."""
+    """Return the cookie with a fresh entry for that account in front; the eleventh account falls off."""
     others = [d for d in read(cookie, now=now) if d.person_id != person_id]
     return "|".join(map(_write, [TrustedDevice(person_id, ids.short_token(), now), *others][:MOST_ACCOUNTS]))
 
 
-def forget(cookie: str, person_id: int, *, now: datetime) -> str:
-    return "|".join(_write(d) for d in read(cookie, now=now) if d.person_id != person_id)
-
-
 def _write(device: TrustedDevice) -> str:
     since = int(device.since.timestamp())
-    tag = encryption.browser_keys().sign("device", device.person_id, device.nonce, since)
-    return f"{device.person_id}.{device.nonce}.{since}.{tag}"
+    signature = encryption.browser_keys().sign("device", device.person_id, device.nonce, since)
+    return f"{device.person_id}.{device.nonce}.{since}.{signature}"
 
 
 def _parse(entry: str) -> TrustedDevice | None:
-    parts = entry.split(".")
-    if (
-        len(parts) != 4
-        or not (parts[0] + parts[2]).isdecimal()
-        or not entry.isascii()
-        or len(parts[2]) > 11
-        or len(parts[0]) > 18
-    ):
+    found = _ENTRY.fullmatch(entry)
+    if found is None:
         return None
-    person_id, nonce, since, tag = int(parts[0]), parts[1], int(parts[2]), parts[3]
-    if not encryption.browser_keys().verify(tag, "device", person_id, nonce, since):
+    person_id, nonce, since, signature = int(found[1]), found[2], int(found[3]), found[4]
+    if not encryption.browser_keys().verify(signature, "device", person_id, nonce, since):
         return None
     return TrustedDevice(person_id, nonce, datetime.fromtimestamp(since, UTC))
