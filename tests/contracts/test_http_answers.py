@@ -169,7 +169,7 @@ def test_a_connection_serves_many_messages(gateway, server_tls, ca_file, secure)
 
 def test_refusals_keep_the_connection_and_silence_does_not(gateway):
     server = gateway(keeps=True)
-    provider = provider_to(server, answer_timeout=1.5)
+    provider = provider_to(server, answer_timeout=0.5)
     for mood in (422, 503, "silent", ""):
         server.mood = mood
         sent(provider)

@@ -89,7 +89,7 @@ def test_one_that_does_not_say_it_lives_is_replaced(script, provider, monkeypatc
     played = script(*HELLO, *WHOLE, "read", *answer, *(["read"] if not answer else []), "next", *HELLO, *WHOLE)
     if answer == ["drip"]:
         played = script(*HELLO, *WHOLE, "read", "drip")
-    one = provider(played.port, connect_timeout=0.3, total_timeout=2.0)
+    one = provider(played.port, connect_timeout=0.3, total_timeout=1.0)
     assert isinstance(send(one), Accepted)
     begun = time.monotonic()
     result = send(one, "second")

@@ -28,7 +28,7 @@ _NO_LETTERS = re.compile(r"[^A-Z]+")
 
 
 def likeness(word: str) -> str:
-    """The same for all spellings of one word: capitals, blanks around it, leading zeros of a number, the states above."""
+    """The same for all spellings of a word: capitals, blanks around it, leading zeros of a number, the states above."""
     word = word.strip().upper()
     number = _NUMBER.fullmatch(word)
     return number[1] if number else _NAMES.get(_NO_LETTERS.sub("", word), word)
@@ -41,7 +41,7 @@ def meaning(word: str) -> str:
 
 
 def listed(word: str, states: Mapping[str, str]) -> str:
-    """What an operator's table says of a word: as it is written there, else in another spelling of one meaning, else `*`."""
+    """What an operator's table says of a word: as written there, else in another spelling of one meaning, else `*`."""
     if word in states:
         return states[word]
     alike = {state for known, state in states.items() if likeness(known) == likeness(word)}

@@ -55,8 +55,8 @@ class Accepted:
     """The provider has taken the message over. `reference` is its own name for it, or empty.
 
     `parts`: the names of all its segments when it left as several, the first being `reference`. `receipt`: the
-    provider was asked to tell later what became of it, and usually does. `segments`: how many SMS it says it made of it, 0
-    where it does not say. `answer`: what a site said by SOAP, unread.
+    provider was asked to tell later what became of it, and usually does. `segments`: how many SMS it says that it made,
+    0 where it does not say. `answer`: what a site said by SOAP, unread.
     """
 
     reference: str
@@ -66,8 +66,8 @@ class Accepted:
     answer: bytes = field(default=b"", repr=False)
 
 
-# How much of a message the other side knew when trouble came, and so whose trouble it may be: none of it (the provider's,
-# or ours); the message; the recipient too, and nothing that it carries (that one's, or all of that one's domain).
+# How much of a message the other side knew when trouble came, and so whose trouble it may be. NOTHING: the provider's,
+# or ours. MESSAGE: that message's. RECIPIENT: the recipient's, or that of all in one domain; the content was not known.
 NOTHING, MESSAGE, RECIPIENT = "", "message", "recipient"
 
 
@@ -79,7 +79,7 @@ class Rejected:
     `elsewhere`. `configuration_error`: our account, sender or setting is at fault, so nothing is known about the
     recipient; never permanent: another provider may do it, and an operator must look. `busy`: more than the provider
     takes just now, which is nobody's fault. None of them: the same try may work later.
-    `about`: NOTHING, MESSAGE or RECIPIENT. What may be one message's own trouble blames nobody until others meet it too.
+    `about`: NOTHING, MESSAGE or RECIPIENT. What may be one message's own trouble blames nobody until others meet it.
     """
 
     code: str

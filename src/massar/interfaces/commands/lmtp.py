@@ -1,7 +1,7 @@
 """A small LMTP server (RFC 2033) for what a mail server hands on: it reads, asks `take` about each recipient, answers.
 
-Everything a stranger can make large is bounded: lines, letters, recipients, conversations, and their time. A letter ends
-at CRLF . CRLF and nowhere else.
+Everything a stranger can make large is bounded: lines, letters, recipients, conversations, and their time. A letter
+ends at CRLF . CRLF and nowhere else.
 """
 
 from __future__ import annotations

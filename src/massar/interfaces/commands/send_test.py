@@ -2,8 +2,8 @@
 
     massar send-test PROVIDER TO [--language fr] [--long] [--wait SECONDS]
 
-It goes past the queue, the breakers and the budgets. Nothing about it is kept. A long text shows whether a provider cuts
-what does not fit into one SMS: where it says how many it made, they are compared, else the phone shows its last line.
+It goes past the queue, the breakers and the budgets. Nothing about it is kept. A long text shows whether a provider
+cuts what does not fit into one SMS: where it says how many it made, they are compared, else the phone shows the end.
 """
 
 from __future__ import annotations
@@ -101,9 +101,8 @@ class _Trial:
             _say(f"reach     FAILED: {sentence}")
         if found:
             return False
-        _say(
-            f"reach     {self.provider.left_alone or f'ok, {_ms(started)}: connected, certificate and sign-in accepted'}"
-        )
+        fine = f"ok, {_ms(started)}: connected, certificate and sign-in accepted"
+        _say(f"reach     {self.provider.left_alone or fine}")
         return not isinstance(self.provider, delivery.Pipelined) or self._binds(self.provider)
 
     def _binds(self, provider: delivery.Pipelined) -> bool:
@@ -119,7 +118,7 @@ class _Trial:
         return True
 
     def _took(self, receipt: delivery.Receipt) -> Future[None]:
-        """Receipts of other messages come over this bind too: they are left for the worker, which repeats will reach."""
+        """Receipts of other messages come over this bind too: they are left for the worker, whom repeats reach."""
         answer: Future[None] = Future()
         others = self.names and not delivery.receipts.alike(receipt.reference, self.names)
         if others or (receipt.to and receipt.to != self.to):

@@ -1,5 +1,5 @@
-"""Telling a site that a session is over, by POST to the site's address: a logout token (OpenID Connect Back-Channel Logout
-1.0 §2.5), or a LogoutRequest by SOAP (SAML bindings §3.2).
+"""Telling a site that a session is over, by POST to the site's address: a logout token (OpenID Connect Back-Channel
+Logout 1.0 §2.5), or a LogoutRequest by SOAP (SAML bindings §3.2).
 """
 
 from collections.abc import Callable, Mapping
@@ -64,7 +64,7 @@ class SiteProvider(_ToSites):
 
 
 class SoapProvider(_ToSites):
-    """`to` is the site's registered address for SOAP, `text` the envelope. What the site answers is for others to judge."""
+    """`to` is the site's registered address for SOAP, `text` the envelope. Others judge what the site answers."""
 
     channel = SOAP
 

@@ -26,7 +26,7 @@ _OF_THE_BIND = frozenset({0x03, 0x04, 0x05, 0x0D, 0x0E, 0x0F})
 
 
 def refusal(status: int) -> Rejected:
-    """The answer that `status` is. Any other, as a system error (0x08) or a failed submit (0x45), may be gone at the next try.
+    """The answer that `status` is. Any other, as a system error (0x08) or a failed submit (0x45), may pass.
 
     It is the answer to one message, to one number: lengths, validity, coding, even the sender may suit other networks.
     """

@@ -22,8 +22,8 @@ ACCEPTED, PERMANENT, TEMPORARY, BUSY, CONFIGURATION_ERROR = (
 OUTCOMES = (ACCEPTED, PERMANENT, TEMPORARY, BUSY, CONFIGURATION_ERROR)
 PATTERN_SEES = 1000
 LONGEST_REFERENCE = 100
-# What is not here (401, 403, 404, a redirect, 402, 405, 410): the address, the account or the key is wrong. A gateway that
-# moved answers so for every number.
+# What is not here (401, 403, 404, a redirect, 402, 405, 410): the address, the account or the key is wrong. A gateway
+# that moved answers so for every number.
 STATUSES = {
     "2xx": ACCEPTED,
     **dict.fromkeys(("400", "413", "414", "422"), PERMANENT),

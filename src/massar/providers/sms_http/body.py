@@ -82,7 +82,7 @@ def _charsets(said: str, own: str = "utf-8") -> tuple[str, ...]:
 
 @lru_cache(maxsize=64)
 def _holds_ascii(charset: str) -> bool:
-    """Whether plain signs stand for themselves in it, as in every charset of the web. Wide ones are known by their look."""
+    """Whether plain signs stand for themselves, as in every charset of the web. Wide ones are known by their look."""
     try:
         return _ASCII.decode(charset) == _ASCII.decode("ascii")
     except (LookupError, ValueError):

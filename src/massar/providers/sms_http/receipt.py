@@ -24,8 +24,8 @@ class ReceiptForm:
     """How call-backs of one provider read.
 
     `each`: where the list of receipts stands; where nothing stands there, the whole is one receipt, or a list of them.
-    `states`: the gateway's words (`*` for the rest) to ours; a word that is not there settles nothing. `networks`: who may
-    call; empty for everybody who knows the address. `charset`: the gateway's, where a call-back is not in UTF-8.
+    `states`: the gateway's words (`*` for the rest) to ours; a word that is not there settles nothing. `networks`: who
+    may call; empty for everybody who knows the address. `charset`: the gateway's, where a call-back is not in UTF-8.
     """
 
     provider: str

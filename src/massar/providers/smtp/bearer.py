@@ -1,4 +1,4 @@
-"""Signing in to a mail server with an OAuth 2.0 token: XOAUTH2, as Google and Microsoft have it, and OAUTHBEARER (RFC 7628)."""
+"""Signing in to a mail server with an OAuth 2.0 token: XOAUTH2 (Google, Microsoft) and OAUTHBEARER (RFC 7628)."""
 
 from collections.abc import Callable
 from typing import Protocol

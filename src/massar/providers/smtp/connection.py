@@ -42,7 +42,7 @@ REST = 30.0  # seconds without a letter, after which a connection is asked wheth
 
 
 class SmtpServer(NamedTuple):
-    """Where and how. `security` is one of PLAIN, STARTTLS, TLS; an empty `user` means no sign-in. `tokens`: they are shown
+    """Where and how. `security` is one of PLAIN, STARTTLS, TLS; an empty `user` means no sign-in. `tokens` are shown
     instead of a password."""
 
     host: str
@@ -54,7 +54,7 @@ class SmtpServer(NamedTuple):
 
 
 class Envelope(NamedTuple):
-    """A message with its envelope. `message_id` is told to servers that report (RFC 3461); `receipt`: of success too."""
+    """A message with its envelope. Servers that report (RFC 3461) are told `message_id`; `receipt`: of success too."""
 
     message_id: str
     sender: str
@@ -248,8 +248,8 @@ class SmtpConnection:
             return NotTransmitted(_reason(problem), about)
 
     def _refused(self, code: int, words: bytes, stage: str) -> Result:
-        """A goodbye on a used connection says nothing about this letter: it never left us. Nor does a sign-in that is over
-        by now (the end of a token, a server's limit): a new connection signs in anew."""
+        """A goodbye on a used connection says nothing about this letter: it never left us. Nor does a sign-in that is
+        over by now (the end of a token, a server's limit): a new connection signs in anew."""
         if self._letters and code in (421, 530, 535):
             return NotTransmitted("the server ended the kept connection")
         return judged(code, words, stage)

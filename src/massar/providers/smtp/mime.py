@@ -1,4 +1,4 @@
-"""The letter itself: addresses that can be written to, headers, text and HTML. Made twice, it is the same byte for byte.
+"""The message as MIME: addresses that can be written to, headers, text and HTML. Made twice, it is the same bytes.
 
 All of it is seven-bit. No line of content is longer than 76 signs (RFC 2045 §6.7, §6.8), none of a header than 76
 (RFC 2047 §2), no encoded word than 75 (there too): only an address that is longer itself stands on a longer line.

@@ -47,7 +47,8 @@ _OF_SENDING = re.compile(
     r"|\bcredits?\b|\bper (?:second|minute|hour|day|week|month)\b|\b24[- ]?h"
 )
 _OF_MAILBOX = re.compile(
-    r"mail ?box|in-?box|storage|\bdisk\b|\bsize\b|too (?:big|large)|receiv\w*|\bover quota\b|recipient'?s? (?:has|is|would|over)"
+    r"mail ?box|in-?box|storage|\bdisk\b|\bsize\b|too (?:big|large)|receiv\w*|\bover quota\b"
+    r"|recipient'?s? (?:has|is|would|over)"
     r"|\b(?:to|for) (?:(?:this|the|that) )?(?:recipient|user|address)\b"
 )
 _RECIPIENT_NAMED = re.compile(
@@ -94,7 +95,7 @@ def judged(code: int, words: bytes | str, stage: str) -> Rejected | NotTransmitt
 
 
 def _of_recipient(code: int, told: str, subject: str, detail: int) -> Rejected:
-    """A mail system's own trouble (x.3.x) is no one domain's. A policy may be this server's alone; an address is what it is."""
+    """A mail system's own trouble (x.3.x) is no one domain's. A policy may be this server's alone, an address not."""
     about = MESSAGE if subject == "3" else RECIPIENT
     if code < 500 or subject == "3" or (code == 501 and not subject):
         return Rejected(told, permanent=False, about=about)
