@@ -30,8 +30,8 @@ def verifications(memory_kib: int, passes: int, seconds: float) -> float:
 
 def main() -> None:
     seconds = float(sys.argv[1])
-    sets = {text: tuple(map(int, text.split(","))) for text in sys.argv[2:]}
-    print(json.dumps({text: verifications(*one, seconds) for text, one in sets.items()}))
+    sets = {text: [int(number) for number in text.split(",")] for text in sys.argv[2:]}
+    print(json.dumps({text: verifications(memory, passes, seconds) for text, (memory, passes) in sets.items()}))
 
 
 if __name__ == "__main__":

@@ -14,9 +14,12 @@ import sqlite3
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 
 import psycopg
+
+Insert = Callable[[str], object]
 
 SQLITE = "sqlite:///"
 SEALED = bytes(420)
@@ -25,21 +28,21 @@ TABLE = "CREATE TABLE IF NOT EXISTS bench_row (id {id}, ask_id varchar(43) UNIQU
 INSERT = "INSERT INTO bench_row (ask_id, ciphertext, created_at) VALUES ({0}, {0}, {0}) ON CONFLICT (ask_id) DO NOTHING"
 
 
-def postgres(address: str, bell: str = ""):
+def postgres(address: str, bell: str = "") -> Insert:
     """`bell`: a channel that each insert notifies, in the same commit."""
     connection = psycopg.connect(address, autocommit=True)
-    statement = INSERT.format("%s") + (f" RETURNING pg_notify('{bell}', '')" if bell else "")
+    statement = (INSERT.format("%s") + (f" RETURNING pg_notify('{bell}', '')" if bell else "")).encode()
     return lambda key: connection.execute(statement, (key, SEALED, NOW))
 
 
-def sqlite(address: str):
+def sqlite(address: str) -> Insert:
     connection = sqlite3.connect(address, isolation_level=None, timeout=20, check_same_thread=False)
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
     return lambda key: connection.execute(INSERT.format("?"), (key, SEALED, NOW))
 
 
-def opened(address: str, bell: str = ""):
+def opened(address: str, bell: str = "") -> Insert:
     """One writer's `insert(key)` on that database, its table made."""
     if address.startswith(SQLITE):
         path = address.removeprefix(SQLITE)
@@ -51,7 +54,7 @@ def opened(address: str, bell: str = ""):
     return postgres(address, bell)
 
 
-def repeat(insert, writer: int, end: float, counts: list[int]) -> None:
+def repeat(insert: Insert, writer: int, end: float, counts: list[int]) -> None:
     while time.perf_counter() < end:
         insert(f"{writer:08d}{time.monotonic_ns():035d}")
         counts[writer] += 1

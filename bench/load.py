@@ -17,9 +17,22 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from typing import NotRequired, TypedDict
 
 from bench import people
 from bench.client import Answer, Browser
+
+Prepare = Callable[[Browser, int], None]
+Step = Callable[[Browser, int], float | None]
+
+
+class Found(TypedDict):
+    """What a crowd measured: how long it took, the seconds of each success, how many failed; `cpu`: of the server."""
+
+    seconds: float
+    times: list[float]
+    bad: int
+    cpu: NotRequired[float]
 
 
 class Crowd:
@@ -36,7 +49,7 @@ class Crowd:
         with self._lock:
             return next(self._numbers, None)
 
-    def run(self, browsers: int, seconds: float, prepare: Callable, step: Callable) -> dict:
+    def run(self, browsers: int, seconds: float, prepare: Prepare, step: Step) -> Found:
         """Every browser prepares itself; then all start together. Times are those of successes."""
         ready = [self._one(prepare, i) for i in range(browsers)]
         start = time.perf_counter()
@@ -47,12 +60,12 @@ class Crowd:
             thread.join()
         return {"seconds": time.perf_counter() - start, "times": self.times, "bad": self.bad}
 
-    def _one(self, prepare: Callable, index: int) -> Browser:
+    def _one(self, prepare: Prepare, index: int) -> Browser:
         browser = Browser(self.port, f"198.51.{100 + index}.7")
         prepare(browser, index)
         return browser
 
-    def _repeat(self, browser: Browser, step: Callable, end: float) -> None:
+    def _repeat(self, browser: Browser, step: Step, end: float) -> None:
         while time.perf_counter() < end:
             number = self.next_number()
             if number is None:
@@ -129,7 +142,7 @@ def _has_session(browser: Browser) -> bool:
     return any(name.endswith("session") for name in browser.jar)
 
 
-KINDS = {
+KINDS: dict[str, tuple[Prepare, Step]] = {
     "sign_in": (fetch_form, sign_in),
     "visit": (fetch_form, visit),
     "recovery": (fetch_recovery_form, recovery),

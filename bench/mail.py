@@ -25,7 +25,7 @@ from statistics import median
 from unittest.mock import patch
 
 import trustme
-from aiosmtpd.smtp import SMTP, AuthResult
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from bench import report
 from massar.domain.delivery.provider import Accepted, OutboundMessage, ProviderOptions
@@ -118,16 +118,8 @@ def letter(number: int) -> OutboundMessage:
 def receiving(way: str, folder: Path) -> Iterator[int]:
     """A mail server in a process of its own until the block is left; its port."""
     port = free_port()
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "bench.mail",
-            "--serve",
-            str(port),
-            str(folder / ("server.pem" if way == "tls" else "-")),
-        ]
-    )
+    certificate = str(folder / ("server.pem" if way == "tls" else "-"))
+    process = subprocess.Popen([sys.executable, "-m", "bench.mail", "--serve", str(port), certificate])
     try:
         deadline = time.monotonic() + 20
         options = ProviderOptions(sender="massar@example.ma", connect_timeout=1)
@@ -143,11 +135,11 @@ def receiving(way: str, folder: Path) -> Iterator[int]:
 class Keeper:
     """Takes everything and keeps nothing."""
 
-    async def handle_DATA(self, server, session, envelope) -> str:
+    async def handle_DATA(self, _server: SMTP, _session: Session, _envelope: Envelope) -> str:
         return "250 2.0.0 OK"
 
 
-def judge(server, session, envelope, mechanism, data) -> AuthResult:
+def judge(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: LoginPassword) -> AuthResult:
     return AuthResult(success=(data.login, data.password) == (USER.encode(), PASSWORD.encode()))
 
 
@@ -160,10 +152,13 @@ async def serve(port: int, certificate: Path) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    secured = {"tls_context": tls, "require_starttls": True, "auth_required": True, "authenticator": judge}
 
     def conversation() -> SMTP:
-        return SMTP(Keeper(), hostname="bench.test", loop=loop, **(secured if tls else {}))
+        secure = tls is not None
+        return SMTP(
+            Keeper(), hostname="bench.test", loop=loop,
+            tls_context=tls, require_starttls=secure, auth_required=secure, authenticator=judge if secure else None,
+        )  # fmt: skip
 
     server = await loop.create_server(conversation, "127.0.0.1", port)
     await stop.wait()

@@ -174,7 +174,7 @@ def open_sink(folder: Path) -> Iterator[Sink]:
 
 
 @contextlib.contextmanager
-def started(place: Place, name: str, words: list[str]) -> Iterator[subprocess.Popen]:
+def started(place: Place, name: str, words: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     """A program of this place until the block is left, however it is left."""
     with (place.folder / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
@@ -196,7 +196,7 @@ def started(place: Place, name: str, words: list[str]) -> Iterator[subprocess.Po
             process.wait()
 
 
-def _wait_for(port: int, process: subprocess.Popen, log: Path) -> None:
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2):

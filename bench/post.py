@@ -8,8 +8,10 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -17,6 +19,7 @@ import psycopg
 from bench import inserts, load, machine, mail, people, place, report, smpp
 from bench.client import Browser
 from bench.place import Place, Program
+from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID
 
 WINDOW = 50
 PATIENCE = 120.0
@@ -65,7 +68,7 @@ class Notes:
                     self._at += len(line)
                     self._take(json.loads(line))
 
-    def _take(self, one: dict) -> None:
+    def _take(self, one: dict[str, Any]) -> None:
         if one.get("status"):
             raise SystemExit(f"the SMSC and the worker did not agree: {one}")
         if "submit" in one:
@@ -105,11 +108,14 @@ class Office:
             programs = []
             for number, core in enumerate(cores, 1):
                 programs.append(stack.enter_context(place.worker(self._with_smpp(one, number), core)))
-                self.notes.until(lambda n=number: len(self.notes.binds) == n, "a worker's bind", 0.05)
+                self.notes.until(partial(self._bound, number), "a worker's bind", 0.05)
             yield programs
 
+    def _bound(self, count: int) -> bool:
+        return len(self.notes.binds) == count
+
     def _with_smpp(self, one: Place, binds: int) -> Place:
-        who = f"{smpp.SYSTEM_ID}:{quote(smpp.PASSWORD, safe='')}"
+        who = f"{SYSTEM_ID}:{quote(PASSWORD, safe='')}"
         url = f"smpp://{who}@127.0.0.1:{self.port}?window={WINDOW}&rate=1000000&binds={binds}"
         return replace(one, environment={**one.environment, "MASSAR_SMS_URL": url})
 
@@ -222,7 +228,7 @@ class Drain:
 
 
 def _drains(
-    office: Office, places: list[Place], size: Size, say
+    office: Office, places: list[Place], size: Size, say: Callable[[str], None]
 ) -> tuple[dict[tuple[str, int], list[Drain]], list[float]]:
     drains: dict[tuple[str, int], list[Drain]] = {}
     alone: list[float] = []

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from bench import load, machine, people, place, post, report, signals, slow_line, tokens, weights
 from bench.client import Browser
+from bench.load import Found
 from bench.peer import place as peer_place
 from bench.peer.place import NAME, NotThere, Peer
 from bench.place import Place, Program, Sink
@@ -62,14 +63,14 @@ class Standing:
 
     place: Place
     server: Program
-    sign_ins: list[dict] = field(default_factory=list)
-    visits: list[dict] = field(default_factory=list)
+    sign_ins: list[Found] = field(default_factory=list)
+    visits: list[Found] = field(default_factory=list)
 
 
 class Progress:
     """One line for each step, on the error stream: standard output has the tables alone."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._start = time.monotonic()
 
     def __call__(self, what: str) -> None:
@@ -96,7 +97,7 @@ def main() -> int:
     return 0
 
 
-def _asked():
+def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench.run", description=__doc__.partition("\n")[0])
     parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md too")
     parser.add_argument("--quick", action="store_true", help="one short round, to see whether everything works")
@@ -145,12 +146,12 @@ def _measured(standings: list[Standing], sink: Sink, asked: argparse.Namespace) 
         yield parts[name]()
 
 
-def _load(one: Standing, kind: str, seconds: float, browsers: int, first: int, last: int) -> dict:
+def _load(one: Standing, kind: str, seconds: float, browsers: int, first: int, last: int) -> Found:
     """A crowd in a process of its own; adds `cpu`, the server's CPU-seconds meanwhile."""
     before = machine.cpu_seconds(one.server.pid)
     words = ["-m", "bench.load", kind, str(one.server.port), "--seconds", str(seconds)]
     out = one.place.run(*words, "--browsers", str(browsers), "--people", f"{first}:{last}")
-    result = json.loads(out)
+    result: Found = json.loads(out)
     result["cpu"] = machine.cpu_seconds(one.server.pid) - before
     if result["bad"] or not result["times"]:
         raise SystemExit(f"{kind} on {one.place.name}: {result['bad']} answers were not as they should be")
@@ -178,7 +179,8 @@ def _bound(seconds: float) -> dict[str, float]:
     with machine.on_core(machine.SERVER_CORE):
         words = [sys.executable, "-m", "bench.bound", str(seconds), *BOUNDS]
         done = subprocess.run(words, cwd=place.ROOT, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
 
 
 def _bound_table(medians: dict[str, float]) -> str:
@@ -212,7 +214,7 @@ def _sign_in_table(standings: list[Standing], bound: float) -> str:
     )  # fmt: skip
 
 
-def _rate_row(name: str, runs: list[dict], bound: float) -> list[str]:
+def _rate_row(name: str, runs: list[Found], bound: float) -> list[str]:
     per_cpu = report.middle(len(r["times"]) / r["cpu"] for r in runs)
     times = [t for r in runs for t in r["times"]]
     return [
@@ -322,8 +324,8 @@ def _idle_waits(one: Standing, sink: Sink, numbers: range) -> list[float]:
 
 
 def _tokens(standings: list[Standing], rounds: int, seconds: float) -> str:
-    runs: dict[tuple[str, str], list[dict]] = {}
-    bounds: dict[str, list[dict]] = {one.place.name: [] for one in standings}
+    runs: dict[tuple[str, str], list[Found]] = {}
+    bounds: dict[str, list[dict[str, float]]] = {one.place.name: [] for one in standings}
     with _peer(standings, codes=BROWSERS * len(PEER_KINDS) * rounds) as peer:
         for number in range(rounds):
             for one in standings:
@@ -352,23 +354,24 @@ def _peer(standings: list[Standing], codes: int) -> Iterator[Peer | str]:
                 raise NotThere(f"{NAME} is measured on PostgreSQL alone, which is not here.")
             say(f"{NAME}: an environment of its own")
             peer = stack.enter_context(peer_place.opened(first.folder, first.database, codes, BROWSERS))
+            found: Peer | str = peer
         except NotThere as why:
-            peer = str(why)
-            say(peer)
-        yield peer
+            found = str(why)
+            say(found)
+        yield found
 
 
-def _calls(one: Standing, server: Program, kind: str, seconds: float, peer: Peer | None = None) -> dict:
+def _calls(one: Standing, server: Program, kind: str, seconds: float, peer: Peer | None = None) -> Found:
     """Many callers in a process of their own. CPU is counted over the run, preparations left out."""
     words = ["-m", "bench.tokens", kind, str(server.port), "--seconds", str(seconds), "--callers", str(BROWSERS)]
     words += ["--peer", str(peer.for_callers(BROWSERS))] if peer else []
-    result = json.loads(one.place.run(*words, "--server", str(server.pid)))
+    result: Found = json.loads(one.place.run(*words, "--server", str(server.pid)))
     if result["bad"] or not result["times"]:
         raise SystemExit(f"{kind} on {one.place.name}: {result['bad']} answers were not as they should be")
     return result
 
 
-def _signature_table(bounds: dict[str, list[dict]]) -> str:
+def _signature_table(bounds: dict[str, list[dict[str, float]]]) -> str:
     every = [b for runs in bounds.values() for b in runs]
     rows = [
         [f"signature {name}", report.per_second(report.middle(b[key] for b in every)), "per CPU-second, one thread"]
@@ -386,7 +389,7 @@ def _signature_table(bounds: dict[str, list[dict]]) -> str:
     )  # fmt: skip
 
 
-def _token_table(standings: list[Standing], runs: dict[tuple[str, str], list[dict]]) -> str:
+def _token_table(standings: list[Standing], runs: dict[tuple[str, str], list[Found]]) -> str:
     rows = [
         [*_call_row(f"{title}, {one.place.name}", runs[kind, one.place.name]), str(aim) if aim else ""]
         for kind, (title, aim) in TOKEN_AIMS.items()
@@ -402,7 +405,7 @@ def _token_table(standings: list[Standing], runs: dict[tuple[str, str], list[dic
 _CALL_HEADS = ["", "per second", "per CPU-second", "p50 ms", "p99 ms"]
 
 
-def _call_row(title: str, found: list[dict]) -> list[str]:
+def _call_row(title: str, found: list[Found]) -> list[str]:
     times = [t for r in found for t in r["times"]]
     return [
         title,
@@ -413,7 +416,7 @@ def _call_row(title: str, found: list[dict]) -> list[str]:
     ]
 
 
-def _peer_table(runs: dict[tuple[str, str], list[dict]], note: str) -> str:
+def _peer_table(runs: dict[tuple[str, str], list[Found]], note: str) -> str:
     title = f"The same at {NAME}, PostgreSQL"
     rows = []
     for kind, name in PEER_KINDS.items():
@@ -424,7 +427,7 @@ def _peer_table(runs: dict[tuple[str, str], list[dict]], note: str) -> str:
     return report.table(title, [*_CALL_HEADS, "ours, times"], rows, note)
 
 
-def _per_cpu(found: list[dict]) -> float:
+def _per_cpu(found: list[Found]) -> float:
     return report.middle(len(r["times"]) / r["cpu"] for r in found)
 
 

@@ -16,7 +16,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "massar.config.django_settings")
 django.setup()
 
-from datetime import timedelta  # noqa: E402
+from datetime import datetime, timedelta  # noqa: E402
 
 from django.db import connection, transaction  # noqa: E402
 
@@ -53,7 +53,7 @@ def enter(numbers: range, kind_of: Callable[[int], str]) -> None:
         cursor.execute("ANALYZE")
 
 
-def _people(numbers: range, now) -> list[Person]:
+def _people(numbers: range, now: datetime) -> list[Person]:
     school, _ = Establishment.objects.get_or_create(
         code="99001X", defaults={"name_ar": "ثانوية القياس", "name_latin": "Lycée des Mesures"}
     )

@@ -15,7 +15,7 @@ from statistics import fmean, median, variance
 
 from bench import people
 from bench.client import Browser
-from bench.load import ask, fetch_form, fetch_recovery_form, post_sign_in
+from bench.load import Prepare, ask, fetch_form, fetch_recovery_form, post_sign_in
 
 NORMAL_95 = 1.959964
 
@@ -87,7 +87,9 @@ def recovery(port: int, first: int, count: int) -> Signal:
     return _sampled(port, first, count, fetch_recovery_form, once)
 
 
-def _sampled(port: int, first: int, count: int, prepare: Callable, once: Callable) -> Signal:
+def _sampled(
+    port: int, first: int, count: int, prepare: Prepare, once: Callable[[Browser, int, bool], float]
+) -> Signal:
     """One warm connection; both kinds shuffled together in small blocks, so that slow minutes strike both alike."""
     chance = random.Random(20261123)
     browser = Browser(port)

@@ -16,7 +16,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, Envelope, Session
 
 
 class Notes:
@@ -38,15 +38,26 @@ class Mailbox:
     def __init__(self, notes: Notes):
         self._notes = notes
 
-    async def handle_DATA(self, server, session, envelope) -> str:
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
         for recipient in envelope.rcpt_tos:
             self._notes.add(recipient)
         return "250 2.0.0 OK"
 
 
+class GatewayServer(ThreadingHTTPServer):
+    """Holds the notes of its requests."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int, notes: Notes) -> None:
+        super().__init__(("127.0.0.1", port), Gateway)
+        self.notes = notes
+
+
 class Gateway(BaseHTTPRequestHandler):
     """Answers 202 to every SMS."""
 
+    server: GatewayServer
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
@@ -59,7 +70,7 @@ class Gateway(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *words) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Silent."""
 
 
@@ -77,8 +88,7 @@ async def receive(smtp_port: int, notes: Notes) -> None:
 def main() -> None:
     smtp_port, sms_port, path = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     notes = Notes(path)
-    gateway = ThreadingHTTPServer(("127.0.0.1", sms_port), Gateway)
-    gateway.daemon_threads, gateway.notes = True, notes
+    gateway = GatewayServer(sms_port, notes)
     threading.Thread(target=gateway.serve_forever, daemon=True).start()
     asyncio.run(receive(smtp_port, notes))
 

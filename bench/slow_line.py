@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, ViewportSize, sync_playwright
 
 from tests.browser.conftest import CHROMIUM_ARGUMENTS
 from tests.support import programs
 from tests.support.product import running_product
 
 BITS_PER_SECOND, LATENCY_MS = 50_000, 300  # EDGE in a village
-PHONE = {"width": 360, "height": 740}
+PHONE = ViewportSize(width=360, height=740)
 OWN_PAGES = {"home": "/", "profile": "/profile/", "change password": "/password/change/", "devices": "/devices/"}
 PAINTED = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 USABLE = "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"

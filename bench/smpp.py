@@ -22,17 +22,20 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from datetime import timedelta
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from bench import machine, report
-from massar.domain.delivery.provider import Accepted, OutboundMessage
+from massar.domain.delivery.provider import Accepted, OutboundMessage, Receipt, Result
 from massar.providers.smpp import pdu
+from massar.providers.smpp.provider import SmppProvider
 from massar.providers.smpp.provider import from_table as smpp_provider
 from massar.providers.smpp.text import contents
 from tests.contracts.smpp_rig import (
     BINDS,
     PASSWORD,
     SYSTEM_ID,
+    Link,
     Smsc,
     deliver_body,
     read_submit,
@@ -52,10 +55,10 @@ VALID = timedelta(minutes=10)
 class Sink:
     """Counts receipts and gives them back as stored."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.stored = 0
 
-    def __call__(self, receipt) -> Future[None]:
+    def __call__(self, _: Receipt) -> Future[None]:
         self.stored += 1
         future: Future[None] = Future()
         future.set_result(None)
@@ -91,11 +94,11 @@ def _own(file: str) -> Iterator[tuple[str, int]]:
 class NotingSmsc(Smsc):
     """The scripted SMSC with the notes of the other one: binds, messages, answers to receipts, and when they came."""
 
-    def __init__(self, file: str):
+    def __init__(self, file: str) -> None:
         self._notes = None if file == "-" else Path(file).open("a", buffering=1)  # noqa: SIM115
         super().__init__()
 
-    def serve(self, link, asked: pdu.Pdu) -> None:
+    def serve(self, link: Link, asked: pdu.Pdu) -> None:
         super().serve(link, asked)
         self.heard.clear()
         if asked.command in BINDS:
@@ -105,16 +108,16 @@ class NotingSmsc(Smsc):
         elif asked.command == pdu.DELIVER_SM | pdu.RESPONSE:
             self._note(receipt=str(asked.sequence))
 
-    def _note(self, status: int = 0, **what) -> None:
+    def _note(self, status: int = 0, **what: object) -> None:
         if self._notes:
             self._notes.write(json.dumps({**what, "status": status, "moment": time.monotonic()}) + "\n")
 
 
-def serve(pipe, file: str) -> None:
+def serve(pipe: Connection, file: str) -> None:
     """The scripted SMSC as a process; every message gets its receipt."""
     server = NotingSmsc(file)
 
-    def accepted(link, asked):
+    def accepted(link: Link, asked: pdu.Pdu) -> None:
         server.submits.clear()
         server._accept(link, asked)  # noqa: SLF001
         body = deliver_body(receipt_text(server.references.pop()))
@@ -143,13 +146,13 @@ def measured(port: int, window: int, seconds: float) -> tuple[float, float, floa
     return done / took, used / took, used / done * 1e6
 
 
-def _run(provider, window: int, seconds: float) -> int:
+def _run(provider: SmppProvider, window: int, seconds: float) -> int:
     """Keeps the window full for so long; how many were accepted."""
     end, done = time.monotonic() + seconds, 0
     free = threading.Semaphore(2 * window if window > 1 else 1)
-    futures: list[Future] = []
+    futures: list[Future[Result]] = []
 
-    def back(_future) -> None:
+    def back(_: object) -> None:
         free.release()
 
     while time.monotonic() < end:
@@ -176,7 +179,7 @@ def bound(port: int, window: int, seconds: float) -> float:
         return answered / (time.monotonic() - begun)
 
 
-class BareLine(contextlib.AbstractContextManager):
+class BareLine(contextlib.AbstractContextManager["BareLine"]):
     """A socket bound as a transmitter, and one message as ready-made bytes."""
 
     def __init__(self, port: int):
@@ -190,7 +193,7 @@ class BareLine(contextlib.AbstractContextManager):
         while not self.answers():
             pass
 
-    def __exit__(self, *problem) -> None:
+    def __exit__(self, *_: object) -> None:
         self._socket.close()
 
     def send(self, times: int) -> None:

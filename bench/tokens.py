@@ -31,6 +31,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import psycopg
@@ -39,6 +40,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from bench import load, machine
 from bench.client import Answer, Browser
+
+Ask = Callable[..., Any]  # a connection's `execute`
 
 SECRET = "a-secret-of-the-measurements-0123456789-abcdefgh"
 CALLBACK = "https://{slug}.example.test/callback"
@@ -144,7 +147,7 @@ class Caller:
 class PeerCaller(Caller):
     """The same at the peer. Its tokens come of a code that was seeded."""
 
-    def __init__(self, browser: Browser, index: int, slug: str, seeded: dict):
+    def __init__(self, browser: Browser, index: int, slug: str, seeded: dict[str, Any]):
         self.browser, self.index, self.slug, self.seeded = browser, index, slug, seeded
         ends = {"token": "token", "userinfo": "userinfo", "introspection": "introspect", "authorization": "authorize"}
         self.paths = {f"{name}_endpoint": f"/o/{path}/" for name, path in ends.items()}
@@ -216,19 +219,26 @@ PEER_KINDS: dict[str, tuple[str, Callable[[PeerCaller], None], Callable[[Caller]
 }
 
 
-def measured(kind: str, port: int, seconds: float, callers: int, server: int, peer: dict | None = None) -> dict:
+def measured(
+    kind: str, port: int, seconds: float, callers: int, server: int, peer: dict[str, Any] | None = None
+) -> load.Found:
     """As Crowd.run, and `cpu`: the server's CPU-seconds from the moment everybody is ready."""
-    slug, prepare, step = (PEER_KINDS if peer else KINDS)[kind]
     ready_at: list[float] = []
     known: dict[int, Caller] = {}
 
     def ready(browser: Browser, index: int) -> None:
-        caller = PeerCaller(browser, index, slug, peer) if peer else Caller(browser, index, slug)
-        known[id(browser)] = caller
-        prepare(caller)
+        if peer:
+            slug, prepare_peer, _ = PEER_KINDS[kind]
+            known[id(browser)] = caller = PeerCaller(browser, index, slug, peer)
+            prepare_peer(caller)
+        else:
+            slug, prepare, _ = KINDS[kind]
+            known[id(browser)] = Caller(browser, index, slug)
+            prepare(known[id(browser)])
         if len(known) == callers:
             ready_at.append(machine.cpu_seconds(server))
 
+    step = (PEER_KINDS if peer else KINDS)[kind][2]
     crowd = load.Crowd(port, 0, callers)
     found = crowd.run(callers, seconds, ready, lambda browser, _: step(known[id(browser)]))
     return {**found, "cpu": machine.cpu_seconds(server) - ready_at[0]}
@@ -271,12 +281,12 @@ GRANT = (
 TOKEN = "INSERT INTO sites_token (hash, kind, grant_id, binding, expires_at, used_at) "
 
 
-def _read_once(ask: Callable, mark: str) -> None:
+def _read_once(ask: Ask, mark: str) -> None:
     """What stands behind an access token."""
     ask(READ.format(mark), ("0" * 64,)).fetchone()
 
 
-def _write_once(ask: Callable, mark: str) -> None:
+def _write_once(ask: Ask, mark: str) -> None:
     """A grant and its token, durably: one statement on PostgreSQL, a transaction on SQLite."""
     key = secrets.token_hex(32)
     if mark == "%s":
@@ -288,7 +298,7 @@ def _write_once(ask: Callable, mark: str) -> None:
     ask("COMMIT")
 
 
-def _statements(address: str, seconds: float, once: Callable[[Callable, str], None]) -> float:
+def _statements(address: str, seconds: float, once: Callable[[Ask, str], None]) -> float:
     """Per second, and nothing else; as many connections as callers (SQLite: one, set as the product sets it)."""
     if address.startswith("sqlite:///"):
         connection = sqlite3.connect(address.removeprefix("sqlite:///"), isolation_level=None)

@@ -68,7 +68,7 @@ def _weigh(browser: Browser, name: str, path: str) -> Weight:
     )
 
 
-def _addresses(pattern: re.Pattern, body: bytes) -> list[str]:
+def _addresses(pattern: re.Pattern[bytes], body: bytes) -> list[str]:
     return list(dict.fromkeys(found.decode() for found in pattern.findall(body)))
 
 

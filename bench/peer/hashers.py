@@ -1,6 +1,7 @@
 """One SHA-256 for secrets of 256 random bits, as the product has it."""
 
 import hashlib
+from typing import Any
 
 from django.contrib.auth.hashers import BasePasswordHasher
 from django.utils.crypto import constant_time_compare
@@ -15,10 +16,10 @@ class Sha256(BasePasswordHasher):
     def verify(self, password: str, encoded: str) -> bool:
         return constant_time_compare(encoded, self.encode(password, ""))
 
-    def decode(self, encoded: str) -> dict:
+    def decode(self, encoded: str) -> dict[str, Any]:
         return {"algorithm": self.algorithm, "hash": encoded.rpartition("$")[2], "salt": ""}
 
-    def safe_summary(self, encoded: str) -> dict:
+    def safe_summary(self, encoded: str) -> dict[Any, Any]:  # its keys may be lazy sentences
         return {"algorithm": self.algorithm}
 
     def harden_runtime(self, password: str, encoded: str) -> None:

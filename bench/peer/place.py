@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -39,7 +40,7 @@ class Peer:
     server: place.Program
     version: str
     folder: Path
-    seeded: dict
+    seeded: dict[str, Any]
 
     def for_callers(self, count: int) -> Path:
         """The file for bench.tokens, with codes that nobody has used."""
@@ -73,7 +74,7 @@ def _python(home: Path) -> str:
     install = (
         "-m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: -r".split()
     )
-    for words in ([sys.executable, "-m", "venv", home / "venv"], [python, *install, LOCK]):
+    for words in ([sys.executable, "-m", "venv", str(home / "venv")], [str(python), *install, str(LOCK)]):
         if subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
             raise NotThere(f"{NAME} could not be installed from requirements/{LOCK.name}: it was not measured.")
     return str(python)

@@ -30,7 +30,7 @@ from oauth2_provider.models import Application, Grant  # noqa: E402
 CALLBACK = "https://peer.example.test/callback"
 
 
-def enter(count: int, callers: int) -> dict:
+def enter(count: int, callers: int) -> dict[str, object]:
     """One client for people, one that acts for itself, and the same with the hash that nobody chose."""
     call_command("migrate", verbosity=0)
     secret = secrets.token_urlsafe(32)
@@ -54,7 +54,7 @@ def _session(person: User) -> str:
     session[SESSION_KEY], session[HASH_SESSION_KEY] = str(person.pk), person.get_session_auth_hash()
     session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
     session.save()
-    return session.session_key
+    return str(session.session_key)
 
 
 def _client(name: str, hashed: str, grant: str) -> Application:

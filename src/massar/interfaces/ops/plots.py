@@ -89,7 +89,7 @@ def of(steps: list[tuple[datetime, Tally]]) -> list[Plot]:
         line("desk.late", "three", lambda t: t.late),
     )
     waits = tuple(
-        line(name, look, lambda t, n=n: t.waits[n] if t.waits else None)
+        Line(name, look, [tally.waits[n] if tally.waits else None for tally in tallies])
         for n, (name, look) in enumerate((("p50", "one"), ("p95", "two"), ("p99", "three")))
     )
     cost = (line("desk.cost", "one", lambda t: t.cost / 1000),)
