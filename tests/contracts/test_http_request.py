@@ -198,6 +198,7 @@ GOOD = {"url": "https://gateway.example.ma/send", "json": {"to": "{to}", "text":
         ({"auth": {"kind": "bearer", "token": "s3cret\r\n"}}, "can't be sent"),
         ({"auth": {"kind": "bearer", "token": "x"}, "headers": {"authorization": "y"}}, "both"),
         ({"auth": {"kind": "oauth2", "token_url": "http://a.example.ma/", "client_id": "a", "client_secret": "b"}}, "https"),
+        ({"auth": {"kind": "oauth2", "token_url": 1.5, "client_id": "a", "client_secret": "b"}}, "auth.token_url must be"),
         ({"auth": {"kind": "bearer", "token": "env:NOT_THERE"}}, "NOT_THERE"),
         ({"auth": {"kind": "bearer", "token": "file:not/there"}}, "not/there"),
         ({"answer_timeout": "soon"}, "seconds"),

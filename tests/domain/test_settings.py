@@ -84,6 +84,8 @@ def test_production_is_what_nobody_asked_for_is():
             ({f"MASSAR_{name}": "9" * 5000}, "a whole number")
             for name in ("SESSION_HOURS", "SMS_PER_DAY", "DATABASE_POOL")
         ),
+        ({"MASSAR_EMAIL_CA_FILE": "a" * 400}, "there is no file"),
+        ({"MASSAR_TIME_ZONE": "a" * 400}, "IANA table"),
         ({"MASSAR_ALARMS": f"expired={'9' * 5000}"}, "name=number"),
         ({"MASSAR_ARGON2": "9" * 5000 + ",3"}, "12288,3"),
         ({"MASSAR_ARGON2": "12288,-3"}, "12288,3"),

@@ -116,7 +116,11 @@ def _provider_url(*schemes: str) -> AfterValidator:
 
 
 def _file(path: str) -> str:
-    if path and not Path(path).is_file():
+    try:
+        there = not path or Path(path).is_file()
+    except OSError:  # the name is too long
+        there = False
+    if not there:
         raise ValueError(f"names {path!r}: there is no file of that name")
     return path
 
@@ -156,8 +160,8 @@ def _phone_countries(words: tuple[str, ...]) -> tuple[str, ...]:
 def _time_zone(key: str) -> str:
     try:
         time_zone_data.newest(key).zone(key)
-    except time_zone_data.UnknownZone:
-        raise ValueError(f"is {key!r}: give a name of the IANA table, as Africa/Casablanca") from None
+    except (time_zone_data.UnknownZone, OSError):  # the latter: a name too long for a file
+        raise ValueError(f"is {key[:60]!r}: give a name of the IANA table, as Africa/Casablanca") from None
     return key
 
 

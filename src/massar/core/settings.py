@@ -144,7 +144,7 @@ def settings_of(table: type[Table]) -> Mapping[str, Setting]:
     if table in _SETTINGS:
         return _SETTINGS[table]
     hints = get_type_hints(table, include_extras=True)
-    found = _SETTINGS[table] = {}
+    found = {}
     for field in fields(table):
         kind, notes = _parts(hints[field.name])
         if not any(isinstance(note, Own) for note in notes):
@@ -152,6 +152,7 @@ def settings_of(table: type[Table]) -> Mapping[str, Setting]:
             name = next((note.name for note in notes if isinstance(note, Named)), usual)
             default = field.default_factory() if field.default_factory is not MISSING else field.default
             found[name] = Setting(field.name, name, hints[field.name], kind, notes, default)
+    _SETTINGS[table] = found  # whole: another thread may look already
     return found
 
 

@@ -36,7 +36,9 @@ def split(url: str) -> SplitResult:
     return parts
 
 
-def _address(url: str) -> tuple[Origin, str]:
+def _address(url: object) -> tuple[Origin, str]:
+    if not isinstance(url, str):
+        raise ValueError("must be an address, in quotes")
     return split_address(split(url))
 
 
