@@ -1,4 +1,5 @@
-"""What comes back, read: reports recorded from Postfix (tests/servers/test_postfix.py), older shapes, and hostile ones."""
+"""What comes back, read: reports recorded from Postfix (tests/servers/test_postfix.py), older shapes, and hostile
+ones."""
 
 from __future__ import annotations
 

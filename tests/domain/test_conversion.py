@@ -1,4 +1,5 @@
-"""Conversion of codes by SMS: what counts, when a block, the country or a provider is low, and how long a stop holds."""
+"""Conversion of codes by SMS: what counts, when a block, the country or a provider is low, and how long a stop
+holds."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ BLOCK, OTHER = "+212661123", "+212661124"
 def send(
     count: int, *, used: int = 0, block: str = BLOCK, at: datetime = NOW - 20 * MINUTE, provider: str = "one", **changed
 ) -> None:
-    """`count` codes to numbers of a block, handed over at once; the first `used` of them were typed in a minute later."""
+    """`count` codes to numbers of a block, handed over at once; the first `used` of them were typed in a minute
+    later."""
     for number in range(count):
         values = {"purpose": "contact_code", "channel": "sms", "language": "ar", "person_id": 1, "to": f"{block}{number:03d}",
                   "values": {"code": "123456"}, "now": at, "within": 10 * MINUTE}  # fmt: skip

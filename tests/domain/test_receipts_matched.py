@@ -69,7 +69,8 @@ def test_the_same_name_comes_before_another_base(answer):
 
 
 def test_the_number_tells_an_equal_name_from_another_base():
-    """An SMSC that answers in hexadecimal and reports in decimal: 1001 is the name of one message and means the other."""
+    """An SMSC that answers in hexadecimal and reports in decimal: 1001 is the name of one message and means the
+    other."""
     named, meant = sent("1001"), sent("3E9", to=OTHER)
     tell(receipt("1001", to=OTHER))
     assert (again(named).state, again(meant).state) == ("awaiting_receipt", "delivered")

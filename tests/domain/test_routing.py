@@ -24,8 +24,25 @@ def router(*names: str, channel: str = "sms") -> delivery.Router:
 
 
 def letter(number: int = 1, *tried: str) -> delivery.QueuedMessage:
-    return delivery.QueuedMessage(number, "u", "contact_code", "sms", "ar", 7, None, "+212661123456", {}, None,
-                           NOW + timedelta(minutes=10), NOW + timedelta(minutes=10), 1 + len(tried), NOW, "l", tried)  # fmt: skip
+    return delivery.QueuedMessage(
+        number,
+        "u",
+        "contact_code",
+        "sms",
+        "ar",
+        7,
+        None,
+        "+212661123456",
+        {},
+        None,
+        # Fmt: skip.
+        NOW + timedelta(minutes=10),
+        NOW + timedelta(minutes=10),
+        1 + len(tried),
+        NOW,
+        "l",
+        tried,
+    )
 
 
 def chosen(of: delivery.Router, one: delivery.QueuedMessage, now=NOW) -> str:
@@ -125,7 +142,8 @@ def test_under_way_is_no_arrival():
 
 
 def codes(provider: str, sent: int, used: int, *, delivered: int = 0, at=NOW - timedelta(minutes=20)) -> None:
-    """Codes that prove phones; the first `used` of them were typed in, the first `delivered` have arrived as it says."""
+    """Codes that prove phones; the first `used` of them were typed in, the first `delivered` have arrived as it
+    says."""
     Message.objects.bulk_create(
         Message(
             uid=f"{provider}-{at:%H%M}-{n}", purpose="contact_code", channel="sms", language="ar", person_id=n, not_before=at,

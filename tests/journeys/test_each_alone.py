@@ -1,4 +1,5 @@
-"""What meets a fault of ours fails alone: tried again under its lease, so many times, then ended, listed and alarmed."""
+"""What meets a fault of ours fails alone: tried again under its lease, so many times, then ended, listed and
+alarmed."""
 
 from __future__ import annotations
 

@@ -27,9 +27,8 @@ PROMPT = timedelta(seconds=4)
 class Operator(delivery.Pipelined):
     """A provider with a standing connection that answers at once and sends receipts when the test's clock is there.
 
-    `mood`: '' (good), `mute`, `error`, `swallow` (accepts, delivers nothing), `late`, `busy`, `gone`, `configuration_error`,
-    `undeliverable`.
-    `refuses`: what single numbers get whatever the mood.
+    `mood`: '' (good), `mute`, `error`, `swallow` (accepts, delivers nothing), `late`, `busy`, `gone`,
+    `configuration_error`, `undeliverable`. `refuses`: what single numbers get whatever the mood.
     """
 
     channel, longest = "sms", timedelta(seconds=12)
@@ -309,7 +308,8 @@ def letters(count: int, clock) -> None:
 
 
 def test_no_more_is_given_to_a_provider_than_it_has_senders(clock):
-    """Behind a standing connection with room for twenty: what waited for a thread beside its lease would leave twice."""
+    """Behind a standing connection with room for twenty: what waited for a thread beside its lease would leave
+    twice."""
     first, second = Operator("first", clock), BehavingProvider("sms")
     registry = delivery.ProviderRegistry({"sms": [first, second]})
     router = delivery.Router(registry)

@@ -72,7 +72,8 @@ def at_once(times: int, work: Callable[[int], object]) -> list:
 
 @pytest.fixture(autouse=True)
 def open_database(transactional_db):
-    """No transaction around the test. Its rows go first: the audit log refuses the usual flush, but not an empty one."""
+    """No transaction around the test. Its rows go first: the audit log refuses the usual flush, but not an empty
+    one."""
     yield
     empty()
 
@@ -204,7 +205,8 @@ def test_sixteen_recoveries_and_one_left_in_the_reserve(people, clock, settings)
 
 
 def test_saves_of_one_and_of_both_contacts_never_wait_for_each_other(people, clock, monkeypatch):
-    """They share the network, the block and the country. Taken kind by kind, two of them would hold what the other needs."""
+    """They share the network, the block and the country. Taken kind by kind, two of them would hold what the other
+    needs."""
     monkeypatch.setattr(sign_in, "prove_again", lambda **_: None)
     persons = _accounts(24, clock)
     mail = [f"n{n}@example.org" if n % 2 else "" for n in range(24)]
@@ -399,7 +401,8 @@ def test_the_same_form_sent_fifty_times_is_one_request(people, clock):
 
 
 def test_several_workers_answer_and_hand_over_once(people, clock):
-    """30 requests of three people, four workers turning at the same time: each answered once, each letter handed once."""
+    """30 requests of three people, four workers turning at the same time: each answered once, each letter handed
+    once."""
     whom = [(YOUSSEF, "email", YOUSSEF_EMAIL), (FATIMA, "phone", FATIMA_PHONE), (KHADIJA, "email", KHADIJA_EMAIL)]
     for n in range(30):
         person, channel, contact = whom[n % 3]

@@ -1,8 +1,9 @@
 """Whose trouble an answer is: the provider's, ours, or one message's own. Breakers hear of it here.
 
-What came before anything of a message was told is the provider's. What came after it may be about that recipient alone, so
-a provider is blamed only when different recipients meet it in a row; a site when different people do. What a site answers is
-proof that it is there, so no other person's message waits for it, however little of it can be believed.
+What came before anything of a message was told is the provider's. What came after it may be about that recipient
+alone, so a provider is blamed only when different recipients meet it in a row; a site when different people do. What
+a site answers is proof that it is there, so no other person's message waits for it, however little of it can be
+believed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a server's own words say about a letter it did not take, where the code beside them says too little or too much.
 
-The same code means different things: outlook.com says 5.5.0 and Yahoo no code of a mailbox that does not exist, Exchange
-Online 5.4.1; Gmail says 5.2.1 of one that gets too much mail just now. Words are looked at in this order: what can only be
-about a living mailbox, what is about us, and only then that there is none; a doubt flags nobody.
+The same code means different things: outlook.com says 5.5.0 and Yahoo no code of a mailbox that does not exist,
+Exchange Online 5.4.1; Gmail says 5.2.1 of one that gets too much mail just now. Words are looked at in this order:
+what can only be about a living mailbox, what is about us, and only then that there is none; a doubt flags nobody.
 """
 
 from __future__ import annotations
@@ -55,13 +55,14 @@ _GONE = re.compile(
 )
 _CISCO = re.compile(r"5\.1\.0 address rejected")
 _OF_THE_SENDER = ("5.1.7", "5.1.8")  # RFC 3463: whatever is said beside it
-# Exchange Online's edge, of an address that its directory does not hold (DBEB). Elsewhere the same words are a choice of
-# the recipient's server (Postfix says them with 5.7.1).
+# Exchange Online's edge, of an address that its directory does not hold (DBEB). Elsewhere the same words are a choice
+# of the recipient's server (Postfix says them with 5.7.1).
 _NOT_LISTED = re.compile(r"recipient address(?:es)? rejected ?: access denied")
 
 
 def meaning(words: str, code: str) -> str:
-    """GONE: there is no such mailbox, for good; LIVES: it is the mailbox's own affair; ABOUT_US; or empty: look at the code.
+    """GONE: there is no such mailbox, for good; LIVES: it is the mailbox's own affair; ABOUT_US; or empty: look at
+    the code.
 
     words: an answer of a server, with or without its codes; code: the enhanced status beside it (RFC 3463), or empty.
     """
@@ -78,6 +79,7 @@ def meaning(words: str, code: str) -> str:
 
 
 def is_restricted(reason: str) -> bool:
-    """Whether an enhanced code without its class, as `7.124`, says that this recipient takes no letters from outside."""
+    """Whether an enhanced code without its class, as `7.124`, says that this recipient takes no letters from
+    outside."""
     subject, _, detail = reason.partition(".")
     return subject == "7" and detail.isdecimal() and int(detail) in _RESTRICTED

@@ -95,8 +95,8 @@ def _of_fields(part: Message) -> Report | None:
 
 
 def _blocks(part: Message) -> list[Message]:
-    """The fields of the report and of each recipient. Those of RFC 6533 §3 may be encoded, which nothing undoes inside a
-    message/…: they are read again without."""
+    """The fields of the report and of each recipient. Those of RFC 6533 §3 may be encoded, which nothing undoes
+    inside a message/…: they are read again without."""
     encoding = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
     encoded = encoding in ("base64", "quoted-printable")
     if encoded or part.get_content_type() != _FIELDS[0]:
@@ -117,8 +117,8 @@ def _decoded(part: Message) -> bytes:
 
 
 def _of_text(letter: Message) -> Report | None:
-    """A bounce from before RFC 3464, by the code in its text. One without a code may be anything: it is a report only if a
-    mail server wrote it, and its words leave no doubt."""
+    """A bounce from before RFC 3464, by the code in its text. One without a code may be anything: it is a report only
+    if a mail server wrote it, and its words leave no doubt."""
     first = _first_text(letter)
     if first is None:
         return None

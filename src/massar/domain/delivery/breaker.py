@@ -60,7 +60,8 @@ class Witness(NamedTuple):
 
 @dataclass(frozen=True)
 class Facts:
-    """Where a provider's breaker stands. `changed_at`: when it closed, or since when it is not closed; `told_at`: last fault."""
+    """Where a provider's breaker stands. `changed_at`: when it closed, or since when it is not closed; `told_at`:
+    last fault."""
 
     provider: str
     state: str
@@ -138,7 +139,8 @@ def _open(row: Breaker, now: datetime, *, again: bool) -> None:
 
 @transaction.atomic
 def remark(provider: str, reason: str, *, now: datetime) -> bool:
-    """Something is wrong between it and us, and it is there: operators hear of it, nothing waits. True if that closed it."""
+    """Something is wrong between it and us, and it is there: operators hear of it, nothing waits. True if that closed
+    it."""
     closed = alive(provider, now=now)
     row = _locked(provider, now)
     if row.state == State.CLOSED:
@@ -156,7 +158,8 @@ def success(provider: str, *, now: datetime) -> bool:
 
 
 def alive(provider: str, *, now: datetime) -> bool:
-    """It answered that it is busy: the probe has found it well, and faults that were counted stay; True if that closed it."""
+    """It answered that it is busy: the probe has found it well, and faults that were counted stay; True if that
+    closed it."""
     return (
         Breaker.objects.filter(provider=provider, state=State.HALF_OPEN).update(
             state=State.CLOSED, faults=0, pause=0, until=None, reason="", witnesses="", changed_at=now
@@ -183,5 +186,6 @@ def claim_probe(provider: str, *, now: datetime) -> bool:
 
 
 def sweep(*, now: datetime) -> int:
-    """Forgets breakers that nothing has tried for a day: the provider or site is gone, or nothing is to be sent there."""
+    """Forgets breakers that nothing has tried for a day: the provider or site is gone, or nothing is to be sent
+    there."""
     return sql.execute("DELETE FROM delivery_breaker WHERE until < %s", (sql.at(now - FORGOTTEN_AFTER),))

@@ -1,8 +1,10 @@
-"""Conversion: of the codes sent to phones, how many were typed in. Who pumps numbers for a share of the toll types none.
+"""Conversion: of the codes sent to phones, how many were typed in. Who pumps numbers for a share of the toll types
+none.
 
 Counted from the outbox itself: codes that prove a contact, handed over to a provider, and either used or older than
 `RIPE`. A stop is not written anywhere. It holds for an hour from the last code, because no more are sent meanwhile;
-then counting starts anew. What is typed in late opens it sooner. A provider that is far behind another is stopped likewise.
+then counting starts anew. What is typed in late opens it sooner. A provider that is far behind another is stopped
+likewise.
 """
 
 from __future__ import annotations
@@ -106,7 +108,8 @@ def by_provider(*, now: datetime) -> dict[str, Tally]:
         "WITH codes AS (SELECT provider, created_at, submitted_at, used_at, delivered_at, "
         "MAX(created_at) OVER (PARTITION BY provider) AS last "
         f"FROM delivery_message WHERE {_CODES} AND created_at > %s) "
-        f"SELECT provider, SUM(CASE WHEN {_COUNTS} THEN 1 ELSE 0 END), COUNT(used_at), MAX(last), COUNT(delivered_at) FROM codes "
+        f"SELECT provider, SUM(CASE WHEN {_COUNTS} THEN 1 ELSE 0 END), COUNT(used_at), MAX(last), "
+        "COUNT(delivered_at) FROM codes "
         f"WHERE last > %s AND {sql.seconds_between('created_at', 'last')} < %s GROUP BY provider ORDER BY provider",
         [sql.at(now - 2 * WINDOW), sql.at(now - RIPE), sql.at(now - WINDOW), WINDOW.total_seconds()],
     )
@@ -115,9 +118,9 @@ def by_provider(*, now: datetime) -> dict[str, Tally]:
 
 @dataclass(frozen=True)
 class Compared:
-    """Providers beside each other. behind: far behind the best, which accept and do not deliver: nothing is sent by them while
-    another can, until an hour after their last code. low: below the stop, though no other has sent enough to compare with, and
-    without receipts that say otherwise: some messages try whether another does better.
+    """Providers beside each other. behind: far behind the best, which accept and do not deliver: nothing is sent by
+    them while another can, until an hour after their last code. low: below the stop, though no other has sent enough
+    to compare with, and without receipts that say otherwise: some messages try whether another does better.
     """
 
     behind: tuple[str, ...] = ()

@@ -37,11 +37,11 @@ class RecoveryRequest(models.Model):
 class Message(models.Model):
     """One message of the outbox. Moves: `outbox.MOVES`. `ciphertext` holds destination and values; NULL once final.
 
-    expires_at: after it nothing is handed over. Empty with `lifetime` (seconds) set: fixed just before the first attempt.
-    turn: how many of the same person waited before it in its channel; the first of everybody leaves before the second of anybody.
-    What stays readable of the destination is `masked`; `to_hmac` and `block_hmac` (of an SMS number without its last three
-    digits, which `block_ciphertext` holds) find equal ones. `segments` and `cost` (in thousandths of the
-    provider's currency) are those of all attempts that a provider accepted.
+    expires_at: after it nothing is handed over. Empty with `lifetime` (seconds) set: fixed just before the first
+    attempt. turn: how many of the same person waited before it in its channel; the first of everybody leaves before
+    the second of anybody. What stays readable of the destination is `masked`; `to_hmac` and `block_hmac` (of an SMS
+    number without its last three digits, which `block_ciphertext` holds) find equal ones. `segments` and `cost` (in
+    thousandths of the provider's currency) are those of all attempts that a provider accepted.
     """
 
     class State(models.TextChoices):
@@ -137,7 +137,8 @@ class Attempt(models.Model):
 
 
 class Part(models.Model):
-    """What a provider calls one segment of a message it accepted, and what it told about it since. state '': nothing yet."""
+    """What a provider calls one segment of a message it accepted, and what it told about it since. state '': nothing
+    yet."""
 
     provider = models.CharField(max_length=40)
     reference = models.CharField(max_length=100)
@@ -159,7 +160,8 @@ class Part(models.Model):
 
 
 class UnmatchedReceipt(models.Model):
-    """A receipt that fits no segment we know yet: it came before the provider's answer, or the worker died in between."""
+    """A receipt that fits no segment we know yet: it came before the provider's answer, or the worker died in
+    between."""
 
     provider = models.CharField(max_length=40)
     reference = models.CharField(max_length=100, blank=True)
@@ -179,10 +181,11 @@ class UnmatchedReceipt(models.Model):
 
 
 class Breaker(models.Model):
-    """Whether a provider may be used. Moves: `breaker.MOVES`. `pause` in seconds; `until`: the next probe, or the probe's end.
+    """Whether a provider may be used. Moves: `breaker.MOVES`. `pause` in seconds; `until`: the next probe, or the
+    probe's end.
 
-    `changed_at`: when it closed, or since when it is not closed; `told_at`: when the last fault was met. `witnesses`: who met
-    those faults in a row that may be one message's own (`breaker.Witness`), as short tags.
+    `changed_at`: when it closed, or since when it is not closed; `told_at`: when the last fault was met. `witnesses`:
+    who met those faults in a row that may be one message's own (`breaker.Witness`), as short tags.
     """
 
     class State(models.TextChoices):

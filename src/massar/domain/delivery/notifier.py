@@ -26,7 +26,8 @@ note = logging.getLogger("massar.worker")
 
 
 def listen(notify: Notify, stop: threading.Event) -> threading.Thread:
-    """Calls `notify` from a thread of its own after each insert, until `stop` is set. Calls too often rather than too seldom."""
+    """Calls `notify` from a thread of its own after each insert, until `stop` is set. Calls too often rather than too
+    seldom."""
     work = _listen_postgres if connection.vendor == "postgresql" else _watch_sqlite
     thread = threading.Thread(target=_for_ever, args=(work, notify, stop), name="notifier", daemon=True)
     thread.start()

@@ -177,14 +177,14 @@ def claim(
     besides: Sequence[str] = (),
     due_by: datetime | None = None,
 ) -> list[QueuedMessage]:
-    """Up to `most` due messages under one lease, most urgent first, then everybody's first before anybody's second. What
-    can't be opened is failed at once.
+    """Up to `most` due messages under one lease, most urgent first, then everybody's first before anybody's second.
+    What can't be opened is failed at once.
 
-    besides: what messages may be about that stay where they are, unless their time is over. due_by: only what could have
-    been claimed since then, or whose time is over.
+    besides: what messages may be about that stay where they are, unless their time is over. due_by: only what could
+    have been claimed since then, or whose time is over.
 
-    They are picked in a WITH, which runs once. A SELECT inside IN may run again for each row: each time it skips what is
-    claimed already and finds `most` others.
+    They are picked in a WITH, which runs once. A SELECT inside IN may run again for each row: each time it skips what
+    is claimed already and finds `most` others.
     """
     lease = ids.short_token()
     of_channel, named = ("AND channel = %s ", [channel]) if channel else ("", [])
@@ -196,7 +196,8 @@ def claim(
         named += [*besides, sql.at(now)]
     found = sql.select(
         _ClaimedRow,
-        f"WITH picked AS MATERIALIZED (SELECT id FROM delivery_message WHERE {OPEN} AND ((state = 'queued' AND not_before <= %s) "
+        f"WITH picked AS MATERIALIZED (SELECT id FROM delivery_message WHERE {OPEN} AND ((state = 'queued' AND "
+        "not_before <= %s) "
         f"OR (state = 'sending' AND lease_until <= %s)) {of_channel}"
         f"ORDER BY priority, turn, not_before, id LIMIT %s {sql.skip_locked()}) "
         "UPDATE delivery_message SET state = 'sending', lease_by = %s, lease_until = %s, attempts = attempts + 1 "
@@ -216,7 +217,8 @@ def _with_history(messages: list[QueuedMessage]) -> list[QueuedMessage]:
         return messages
     tried: dict[int, list[str]] = {}
     for message_id, provider in sql.rows(
-        f"SELECT message_id, provider FROM delivery_attempt WHERE message_id IN ({sql.placeholders(len(again))}) ORDER BY number",
+        f"SELECT message_id, provider FROM delivery_attempt WHERE message_id IN ({sql.placeholders(len(again))}) "
+        "ORDER BY number",
         again,
     ):
         tried.setdefault(message_id, []).append(provider)
@@ -227,7 +229,8 @@ def fix_expiry(messages: list[QueuedMessage], expires_at: datetime) -> None:
     """The end of messages that had none: once, at the first attempt."""
     if messages:
         sql.execute(
-            f"UPDATE delivery_message SET expires_at = %s WHERE expires_at IS NULL AND id IN ({sql.placeholders(len(messages))})",
+            "UPDATE delivery_message SET expires_at = %s WHERE expires_at IS NULL AND id IN "
+            f"({sql.placeholders(len(messages))})",
             [sql.at(expires_at), *(message.id for message in messages)],
         )
 
@@ -286,8 +289,8 @@ class Acceptance:
 def accept(taken: list[Acceptance], *, now: datetime) -> list[Acceptance]:
     """Settles what providers accepted, in three statements for all. Returns those whose lease was still ours.
 
-    Attempt, segments and cost are kept whoever holds the lease now: it did leave, and is paid for. Once: who does not know
-    whether the commit counted settles the same again.
+    Attempt, segments and cost are kept whoever holds the lease now: it did leave, and is paid for. Once: who does not
+    know whether the commit counted settles the same again.
     """
     if not taken:
         return []
@@ -327,11 +330,13 @@ def _end_accepted_attempts(taken: list[Acceptance], now: datetime) -> tuple[set[
     meanwhile, for that has been paid."""
     values = [v for one in taken for v in (one.message.id, one.message.attempt, (one.references or ("",))[0][:100])]
     found = sql.rows(
-        "UPDATE delivery_attempt AS a SET outcome = CASE WHEN a.outcome = 'reconciled' THEN a.outcome ELSE 'accepted' END, "
+        "UPDATE delivery_attempt AS a SET outcome = CASE WHEN a.outcome = 'reconciled' THEN a.outcome ELSE "
+        "'accepted' END, "
         "ended_at = CASE WHEN a.outcome = 'reconciled' THEN a.ended_at ELSE %s END, "
         "reference = CASE WHEN a.outcome = 'reconciled' THEN a.reference ELSE v.column3 END "
         f"FROM (VALUES {sql.values(len(taken), 3)}) AS v "
-        "WHERE a.message_id = v.column1 AND a.number = v.column2 AND a.outcome <> 'accepted' RETURNING message_id, outcome",
+        "WHERE a.message_id = v.column1 AND a.number = v.column2 AND a.outcome <> 'accepted' RETURNING "
+        "message_id, outcome",
         [sql.at(now), *values],
     )
     return {row[0] for row in found}, {row[0] for row in found if row[1] == "accepted"}
@@ -396,7 +401,8 @@ def put_back(messages: list[QueuedMessage], *, now: datetime, pause: timedelta, 
 def wake(reason: str, *, channel: str, about: str = "", at: datetime) -> None:
     """What was put back for that reason need not wait longer than until then. about: only what is about it."""
     sql.execute(
-        f"UPDATE delivery_message SET not_before = %s WHERE {OPEN} AND state = 'queued' AND channel = %s AND reason = %s "
+        f"UPDATE delivery_message SET not_before = %s WHERE {OPEN} AND state = 'queued' AND channel = %s AND "
+        "reason = %s "
         f"AND not_before > %s{' AND about = %s' if about else ''}",
         [sql.at(at), channel, reason, sql.at(at), *([about] if about else [])],
     )
@@ -420,7 +426,8 @@ def used(person_id: int, purpose: str, *, to: str = "", temporary_id: int | None
 def about(person_id: int, *, purpose: str, since: datetime) -> list[tuple[str, str]]:
     """(what it is about, state) of the person's messages of one purpose, oldest first."""
     return sql.rows(
-        "SELECT about, state FROM delivery_message WHERE person_id = %s AND purpose = %s AND created_at >= %s ORDER BY id",
+        "SELECT about, state FROM delivery_message WHERE person_id = %s AND purpose = %s AND created_at >= %s "
+        "ORDER BY id",
         (person_id, purpose, sql.at(since)),
     )
 
@@ -487,7 +494,8 @@ class SubmittedMessage:
 
 
 def find_submitted(uid: str) -> SubmittedMessage | None:
-    """The message `uid` with its newest attempt. A report may come before the attempt is settled: any outcome will do."""
+    """The message `uid` with its newest attempt. A report may come before the attempt is settled: any outcome will
+    do."""
     return sql.select_one(
         SubmittedMessage,
         "SELECT m.person_id, m.purpose, m.channel, m.created_at, a.provider, a.reference FROM delivery_message m "

@@ -21,7 +21,8 @@ HEARD_WITHIN = timedelta(days=3)  # an id that is older is another message's by 
 _HEX, _DEC = re.compile(r"(?:0x)?([0-9a-f]{1,64})"), re.compile(r"[0-9]{1,64}")
 _FOLDED = "lower(ltrim(p.reference, '0'))"  # as in the index of models.Part
 _SEGMENTS = (
-    "SELECT p.id, p.message_id, p.provider, p.reference, p.state, m.to_hmac, m.state = 'awaiting_receipt', m.segments FROM {} "
+    "SELECT p.id, p.message_id, p.provider, p.reference, p.state, m.to_hmac, m.state = 'awaiting_receipt', "
+    "m.segments FROM {} "
     "JOIN delivery_message m ON m.id = p.message_id WHERE "
 )
 # Named first, then looked up, in this order: SQLite keeps to it after CROSS JOIN.
@@ -100,8 +101,8 @@ def find(receipts: list[ReceiptKey], *, now: datetime) -> list[list[Segment]]:
 
 
 def find_one(receipt: ReceiptKey, uid: str, *, now: datetime) -> list[Segment]:
-    """As `find`, where it may be known that the receipt came about our message `uid`: then it may have no reference, and
-    a segment whose name never reached us is meant before nothing is."""
+    """As `find`, where it may be known that the receipt came about our message `uid`: then it may have no reference,
+    and a segment whose name never reached us is meant before nothing is."""
     own = [Segment(*row) for row in sql.rows(_BY_MESSAGE, (receipt.provider, uid))] if uid else []
     if not receipt.reference:
         return own[:1]
@@ -142,7 +143,8 @@ def _newest(receipt: ReceiptKey, segments: list[Segment]) -> list[Segment]:
 
 
 def _only(receipt: ReceiptKey, recent: list[Segment], exact: list[Segment]) -> list[Segment]:
-    """The only one of another spelling; where the number is told, only to that number, and rather than an equal name."""
+    """The only one of another spelling; where the number is told, only to that number, and rather than an equal
+    name."""
     same = folded(receipt.reference)
     candidates = _same_number(receipt, recent) if receipt.to_hmac else recent
     for keys in ({same}, other_bases(receipt.reference) - {same}):

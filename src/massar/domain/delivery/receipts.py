@@ -1,8 +1,8 @@
 """Receipts: what providers tell after they have accepted a message.
 
-A receipt is stored before the provider is told that it was received. One that fits nothing yet stays unmatched: it may have
-come before the provider's own answer was written, or the worker died between hand-over and answer. Then it is the answer
-(reconciliation), and no twin is sent.
+A receipt is stored before the provider is told that it was received. One that fits nothing yet stays unmatched: it
+may have come before the provider's own answer was written, or the worker died between hand-over and answer. Then it
+is the answer (reconciliation), and no twin is sent.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class MessageStatus:
 
 
 def store(told: Iterable[tuple[Receipt, str]], *, now: datetime) -> list[MessageStatus]:
-    """Takes (receipt, uid of the message or '') in one transaction of the caller's; returns what is new about whole messages.
+    """Takes (receipt, uid of the message or '') in one transaction of the caller's; returns what is new about whole
+    messages.
 
     A repeat changes nothing. `uid` helps where a provider's receipt has no name of its own.
     """
@@ -64,22 +65,21 @@ def store_by_reference(told: list[Receipt], *, now: datetime) -> list[MessageSta
 
 
 def match_unmatched(*, now: datetime) -> list[MessageStatus]:
-    """Unmatched receipts whose segment is known by now: by the provider's name for it, or by ours where it has none. What was told
-    long before the segment left is about another one of that name."""
+    """Unmatched receipts whose segment is known by now: by the provider's name for it, or by ours where it has none.
+    What was told long before the segment left is about another one of that name."""
     columns = "SELECT s.id, p.id, p.message_id, s.state, s.code FROM delivery_unmatchedreceipt s "
-    found = (
-        sql.rows(
-            f"{columns} CROSS JOIN delivery_part p JOIN delivery_message m ON m.id = p.message_id "  # SQLite goes in this order
-            "WHERE p.provider = s.provider AND p.reference = s.reference AND s.reference <> '' AND p.state IN ('', 'underway') "
-            f"AND {sql.seconds_between('s.at', 'p.sent_at')} < %s "
-            "ORDER BY s.id, CASE WHEN m.to_hmac = s.to_hmac THEN 0 ELSE 1 END, p.id DESC LIMIT 500",
-            (MOST_EARLY.total_seconds(),),
-        )
-        + sql.rows(
-            f"{columns} JOIN delivery_message m ON m.uid = s.uid "
-            "JOIN delivery_part p ON p.message_id = m.id AND p.provider = s.provider AND p.reference IN ('', s.reference) "
-            "WHERE s.uid <> '' AND p.state IN ('', 'underway') ORDER BY s.id LIMIT 500"
-        )
+    found = sql.rows(
+        # SQLite goes in this order.
+        f"{columns} CROSS JOIN delivery_part p JOIN delivery_message m ON m.id = p.message_id "
+        "WHERE p.provider = s.provider AND p.reference = s.reference AND s.reference <> '' AND p.state IN ('', "
+        "'underway') "
+        f"AND {sql.seconds_between('s.at', 'p.sent_at')} < %s "
+        "ORDER BY s.id, CASE WHEN m.to_hmac = s.to_hmac THEN 0 ELSE 1 END, p.id DESC LIMIT 500",
+        (MOST_EARLY.total_seconds(),),
+    ) + sql.rows(
+        f"{columns} JOIN delivery_message m ON m.uid = s.uid "
+        "JOIN delivery_part p ON p.message_id = m.id AND p.provider = s.provider AND p.reference IN ('', s.reference) "
+        "WHERE s.uid <> '' AND p.state IN ('', 'underway') ORDER BY s.id LIMIT 500"
     )
     changed = set()
     for unmatched, part, message_id, state, code in found:
@@ -125,7 +125,8 @@ _UNANSWERED = (
 _BY_DESTINATION = _UNANSWERED.format(
     same=f"m.to_hmac = s.to_hmac AND m.{_UNDER_WAY}",
     told="s.to_hmac <> '' AND s.reference <> '' AND s.uid = ''",
-    alone=f"AND NOT EXISTS (SELECT 1 FROM delivery_message o WHERE o.to_hmac = s.to_hmac AND o.{_UNDER_WAY} AND o.id <> m.id "
+    alone=f"AND NOT EXISTS (SELECT 1 FROM delivery_message o WHERE o.to_hmac = s.to_hmac AND o.{_UNDER_WAY} AND o.id "
+    "<> m.id "
     "AND o.state <> 'queued')",
 )
 _BY_OUR_NAME = _UNANSWERED.format(same="m.uid = s.uid", told="s.uid <> ''", alone="")
@@ -229,7 +230,8 @@ def deliver(ones: list[MessageStatus], *, now: datetime) -> None:
 def end_silent(*, now: datetime) -> int:
     """Messages whose time is over without a word of the provider: handed over, and that is all we know."""
     return sql.execute(
-        "UPDATE delivery_message SET state = 'submitted', ciphertext = NULL, final_at = %s WHERE state = 'awaiting_receipt' "
+        "UPDATE delivery_message SET state = 'submitted', ciphertext = NULL, final_at = %s WHERE state = "
+        "'awaiting_receipt' "
         "AND (expires_at <= %s OR (expires_at IS NULL AND deadline <= %s))",
         (sql.at(now), sql.at(now), sql.at(now)),
     )
@@ -273,7 +275,8 @@ def _tell_segments(found: list[tuple[receipt_match.Segment, Receipt]], now: date
 def take_unmatched(provider: str, *, uid: str, references: set[str]) -> Receipt | None:
     """Takes away a receipt that belongs to no message of the outbox: an operator's trial."""
     found = sql.rows(
-        "SELECT id, uid, reference, state, code FROM delivery_unmatchedreceipt WHERE provider = %s ORDER BY id DESC LIMIT 1000",
+        "SELECT id, uid, reference, state, code FROM delivery_unmatchedreceipt WHERE provider = %s ORDER BY id "
+        "DESC LIMIT 1000",
         (provider,),
     )
     for unmatched, about, reference, state, code in found:
@@ -329,7 +332,8 @@ def _news(message_ids: set[int]) -> list[MessageStatus]:
         f"CASE WHEN failed > 0 THEN '{FAILED}' ELSE '{DELIVERED}' END AS state, "
         "code, expires_at, deadline, submitted_at "
         f"FROM (SELECT {whole}, {parts} FROM delivery_message m JOIN delivery_part p ON p.message_id = m.id "
-        f"WHERE m.id IN ({sql.placeholders(len(ordered))}) AND m.delivered_at IS NULL AND {_NEWEST} GROUP BY {whole}) AS told "
+        f"WHERE m.id IN ({sql.placeholders(len(ordered))}) AND m.delivered_at IS NULL AND {_NEWEST} GROUP BY "
+        f"{whole}) AS told "
         "WHERE failed > 0 OR delivered = parts",
         ordered,
     )

@@ -19,7 +19,8 @@ _ID_LONGEST = 43
 
 @dataclass(frozen=True)
 class RecoveryForm:
-    """What was typed and by which browser. `spent`: only the last version's web servers say so; nothing is to be sent."""
+    """What was typed and by which browser. `spent`: only the last version's web servers say so; nothing is to be
+    sent."""
 
     login: str
     channel: str
@@ -97,13 +98,15 @@ def finish(claimed: ClaimedRequest, *, now: datetime) -> bool:
 
 
 def fail(claimed: ClaimedRequest, *, now: datetime, fault: str = "") -> bool:
-    """End a request that can't be opened, or that met this fault each time. False if the lease went to another worker."""
+    """End a request that can't be opened, or that met this fault each time. False if the lease went to another
+    worker."""
     return _end(claimed, "failed", f"{FAULT}{fault}" if fault else UNREADABLE, now)
 
 
 def _end(claimed: ClaimedRequest, state: str, reason: str, now: datetime) -> bool:
     ended = sql.execute(
-        "UPDATE delivery_recoveryrequest SET state = %s, reason = %s, ciphertext = NULL, done_at = %s, lease_until = NULL "
+        "UPDATE delivery_recoveryrequest SET state = %s, reason = %s, ciphertext = NULL, done_at = %s, "
+        "lease_until = NULL "
         "WHERE id = %s AND state = 'claimed' AND lease_by = %s",
         (state, reason[:80], sql.at(now), claimed.id, claimed.lease),
     )

@@ -1,8 +1,8 @@
 """Which provider a message takes: the first of the channel's list that is fit, another one for a message it has failed.
 
-Order is the operator's. What changes it: a breaker that is open (`breaker.py`), lateness, and codes that nobody types in
-(`conversion.py`). A provider is late only beside a better one: when all are late, the network is, and switching would help
-nobody. One whose binds other workers hold (standby) is passed over by what has waited for them in vain.
+Order is the operator's. What changes it: a breaker that is open (`breaker.py`), lateness, and codes that nobody types
+in (`conversion.py`). A provider is late only beside a better one: when all are late, the network is, and switching
+would help nobody. One whose binds other workers hold (standby) is passed over by what has waited for them in vain.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ class Breakers:
     def may_use(self, name: str, now: datetime, *, tried: bool = False) -> bool:
         """Tell whether it is not shut, or shut and this is the message that tries it.
 
-        tried: the message has failed there. It tries only when no other has come forward, for it may be the reason itself.
+        tried: the message has failed there. It tries only when no other has come forward, for it may be the reason
+        itself.
         """
         if self._is_shut(name) is None:
             return True
@@ -149,7 +150,8 @@ class Router(Breakers):
         return next(iter([*due, *fit]), None)
 
     def patience(self, channel: str) -> timedelta:
-        """For how long a message is left to the workers that hold the binds of a better provider than this one could use."""
+        """For how long a message is left to the workers that hold the binds of a better provider than this one could
+        use."""
         fit = [c for c in self._ordered(channel, 1) if self._is_shut(c.name) is None]
         return STANDBY_PATIENCE if fit and fit[0].standby() else timedelta(0)
 
@@ -163,8 +165,8 @@ class Router(Breakers):
         return self.probe_in([provider.name for provider in self.registry.of(channel)], now)
 
     def _ordered(self, channel: str, number: int) -> list[Provider]:
-        """The operator's order, by which one that is due for a probe is tried with the next message. Stopped ones come last;
-        of the others lateness speaks."""
+        """The operator's order, by which one that is due for a probe is tried with the next message. Stopped ones
+        come last; of the others lateness speaks."""
         listed, stopped = self.registry.of(channel), self._compared.behind
         providers = [c for c in listed if c.name not in stopped]
         return self._by_lateness(providers, number) + [c for c in listed if c.name in stopped]

@@ -129,8 +129,8 @@ def render(template: str, *, language: str, channel: str, values: Mapping[str, o
     with; an operator tries a provider) or
     NOTICE (event of EVENTS, when; optional device, contact (masked),
     counts_from, dropped (masked contacts; e-mail only), cancel_url (e-mail only), host, help). Empty and None are
-    "not there". Moments may be aware datetimes, which are written in the country's time, or text that is written already.
-    Raises KeyError for an unknown template, language, channel, event or value, or a missing one.
+    "not there". Moments may be aware datetimes, which are written in the country's time, or text that is written
+    already. Raises KeyError for an unknown template, language, channel, event or value, or a missing one.
     """
     _expect(template, language, channel, values)
     shape = _sms if channel == "sms" else _email

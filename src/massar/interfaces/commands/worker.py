@@ -103,8 +103,9 @@ class Channel:
 class Worker:
     """One loop that reads and writes the database; threads and connections that speak to providers.
 
-    `sites`: by channel, what tells sites. `pool`: what runs the senders' work; a thread pool for each channel where nothing
-    is given. Sites are many, and each has a share of the senders: more of them, so that slow ones leave room for the others.
+    `sites`: by channel, what tells sites. `pool`: what runs the senders' work; a thread pool for each channel where
+    nothing is given. Sites are many, and each has a share of the senders: more of them, so that slow ones leave room
+    for the others.
     """
 
     def __init__(
@@ -216,8 +217,8 @@ class Worker:
             channel.submit(self._hand_over, channel.way, ready)
 
     def _hand_over(self, way: LeasedDelivery, ready: Ready) -> None:
-        """In a sender's thread. While the database is away nothing is settled: the lease ends, and the message is taken up
-        again."""
+        """In a sender's thread. While the database is away nothing is settled: the lease ends, and the message is
+        taken up again."""
         try:
             self.answers[way].put(way.hand_over(ready, tick=self.tick))
         except Exception as trouble:
@@ -354,7 +355,8 @@ class Worker:
     # Now and then
 
     def _now_and_then(self, work: Callable[[datetime], object], every: timedelta) -> None:
-        """Also when the last time lies ahead, by a clock that was put right since. A fault ends nothing but this work."""
+        """Also when the last time lies ahead, by a clock that was put right since. A fault ends nothing but this
+        work."""
         now = self.tick()
         if work.__name__ not in self.last or not timedelta(0) <= now - self.last[work.__name__] < every:
             self.last[work.__name__] = now

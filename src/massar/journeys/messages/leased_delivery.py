@@ -30,7 +30,8 @@ BUSY_TRIES, BUSY_FOR_LONG = 20, timedelta(seconds=30)  # what is throttled for h
 
 
 class Recipient(Protocol):
-    """Who takes messages: a provider, or a site. `name` is that of its breaker; no call of `send` outlasts `longest`."""
+    """Who takes messages: a provider, or a site. `name` is that of its breaker; no call of `send` outlasts
+    `longest`."""
 
     @property
     def name(self) -> str: ...
@@ -80,9 +81,9 @@ class ProviderAnswer:
 class Load:
     """What this worker is busy with.
 
-    under_way: by name, how many messages are being handed over. share: of these, how many one site may have, so that a slow
-    one holds up no other. senders: how many threads are free that speak to those who answer at once; what waited for one
-    beside its lease would be taken up twice. patience: what is due for less is left to other workers.
+    under_way: by name, how many messages are being handed over. share: of these, how many one site may have, so that
+    a slow one holds up no other. senders: how many threads are free that speak to those who answer at once; what
+    waited for one beside its lease would be taken up twice. patience: what is due for less is left to other workers.
     """
 
     under_way: Mapping[str, int] = field(default_factory=dict)
@@ -167,7 +168,8 @@ class LeasedDelivery(ABC):
         return self._prepare(self._claim(most, channel, now, load), channel, now, load)
 
     def take_each_alone(self, most: int, *, channel: str, now: datetime, load: Load = IDLE) -> list[Ready]:
-        """As `take`, where a message meets a fault of ours: it alone waits for its next try, or fails after the last."""
+        """As `take`, where a message meets a fault of ours: it alone waits for its next try, or fails after the
+        last."""
         ready: list[Ready] = []
         busy = Counter(load.under_way)
         for message in self._claim(most, channel, now, load):
@@ -213,7 +215,8 @@ class LeasedDelivery(ABC):
         return kept
 
     def _with_expiry(self, ready: list[Ready], now: datetime) -> list[Ready]:
-        """Fix ends that were open: they are counted from here, so a secret does not age while every provider is shut."""
+        """Fix ends that were open: they are counted from here, so a secret does not age while every provider is
+        shut."""
         ends: dict[datetime, list[QueuedMessage]] = {}
         for message in (one.message for one in ready if one.message.expires_at is None):
             ends.setdefault(now + message.lifetime if message.lifetime else message.deadline, []).append(message)
@@ -245,7 +248,8 @@ class LeasedDelivery(ABC):
     # Settling what became of them
 
     def settle(self, answers: list[ProviderAnswer], *, now: datetime) -> list[tuple[QueuedMessage, str]]:
-        """Store what became of the attempts, and of the messages. Return those that were not accepted, with the reason."""
+        """Store what became of the attempts, and of the messages. Return those that were not accepted, with the
+        reason."""
         with transaction.atomic():
             self._accept(answers, now)
             refused = [
@@ -296,7 +300,8 @@ class LeasedDelivery(ABC):
         return f"{outcome}: {code}"
 
     def _report_to_breakers(self, answers: list[ProviderAnswer], now: datetime) -> None:
-        """Breakers hear what is their provider's fault, what may be one message's own, and what is neither (`blame`)."""
+        """Breakers hear what is their provider's fault, what may be one message's own, and what is neither
+        (`blame`)."""
         for provider in {one.provider.name for one in answers}:
             theirs = [one for one in answers if one.provider.name == provider]
             for one in next(([x] for x in theirs if isinstance(x.result, delivery.Accepted)), theirs):
@@ -321,7 +326,8 @@ class LeasedDelivery(ABC):
 
     @transaction.atomic
     def give_up_unsettled(self, answer: ProviderAnswer, why: str, *, now: datetime) -> None:
-        """End a message of which it can't be stored what became of it: it may have arrived, so it does not leave again."""
+        """End a message of which it can't be stored what became of it: it may have arrived, so it does not leave
+        again."""
         outbox.end_attempt(answer.message, "fault", now=now, code=why)
         _end_by_fault(answer.message, why, now)
 
