@@ -14,7 +14,7 @@ from tests.support.outbox import attempt, message, part, request, shut
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 2, 15, 1, 57, tzinfo=UTC)
-ASKED = delivery.RecoveryForm("a@taalim.ma", "email", "a@example.org", "", "", "", "", "", False)
+ASKED = delivery.RecoveryForm("a@taalim.ma", "email", "a@example.org", "", "", "", "", "")
 
 
 def ago(**duration) -> datetime:

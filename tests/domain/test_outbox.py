@@ -158,7 +158,7 @@ def test_what_waits_is_counted():
     assert outbox.waiting() == {"queued": 2}
 
 
-ASKED = delivery.RecoveryForm("a@taalim.ma", "email", "a@example.org", "", "", "", "", "", False)
+ASKED = delivery.RecoveryForm("a@taalim.ma", "email", "a@example.org", "", "", "", "", "")
 
 
 def test_a_claim_of_requests_takes_no_more_than_it_was_asked_for(vendor):

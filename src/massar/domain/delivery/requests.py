@@ -19,8 +19,7 @@ _ID_LONGEST = 43
 
 @dataclass(frozen=True)
 class RecoveryForm:
-    """What was typed and by which browser. `spent`: only the last version's web servers say so; nothing is to be
-    sent."""
+    """What was typed and by which browser."""
 
     login: str
     channel: str
@@ -30,7 +29,6 @@ class RecoveryForm:
     browser: str
     trusted_devices: str
     recovery_browser: str
-    spent: bool = False
 
 
 class _ClaimedRow(NamedTuple):

@@ -175,8 +175,6 @@ def _judge(asked: delivery.RecoveryForm, asked_at: datetime, now: datetime) -> _
     person = people.directory.by_login(asked.login)
     if person is None:
         return _Judged(None, "unknown")
-    if asked.spent:
-        return _Judged(person, "too_often")
     if now - asked_at > QUEUE_LONGEST:
         return _Judged(person, "too_late")
     if not person.active:
