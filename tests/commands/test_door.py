@@ -18,16 +18,16 @@ from pathlib import Path
 import pytest
 from django.test import RequestFactory
 
+from massar.interfaces.base import request as request_module
 from massar.interfaces.base import rsgi
-from massar.interfaces.base.request import client_address
 from tests.support.postgres import free_port
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 ECHO = """
 import json
-from massar.interfaces.base import door
+from massar.interfaces.base import rsgi
 
-door.BODY_WITHIN = 1.0
+rsgi.BODY_WITHIN = 1.0
 
 def echo(environ, start_response):
     if environ["PATH_INFO"] == "/broken":
@@ -37,7 +37,7 @@ def echo(environ, start_response):
     start_response("203 Told", [("Content-Type", "application/json"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")])
     return [json.dumps(told).encode()]
 
-server = door.RsgiApplication(echo)
+server = rsgi.RsgiApplication(echo)
 """
 
 
@@ -199,7 +199,7 @@ def test_a_fault_costs_one_answer_and_no_thread(port):
 def test_entries_with_ports_and_brackets_are_read(settings, entry, network):
     settings.MASSAR = replace(settings.MASSAR, trusted_proxies=1)
     request = RequestFactory().get("/", headers={"X-Forwarded-For": f"203.0.113.9, {entry}"})
-    assert network(client_address(request)) == network
+    assert request_module.network(request_module.client_address(request)) == network
 
 
 def test_an_answer_that_can_not_be_sent_costs_no_thread():
