@@ -68,7 +68,8 @@ def _queue_growing(snapshot: MetricsSnapshot, seconds: int) -> list[str]:
 
 
 def _worker_missing(snapshot: MetricsSnapshot, seconds: int) -> list[str]:
-    """Something could be claimed, nobody holds a lease, and nothing was begun. One that died is missed when its lease is over."""
+    """Something could be claimed, nobody holds a lease, and nothing was begun. One that died is missed when its lease
+    is over."""
     liveness = snapshot.liveness
     due = _before(liveness.due_since, snapshot, seconds)
     quiet = liveness.last_sign is None or _before(liveness.last_sign, snapshot, seconds)

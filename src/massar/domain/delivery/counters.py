@@ -1,4 +1,5 @@
-"""Numbers that only grow, for Prometheus. They live in the database: exact over restarts and over any number of workers."""
+"""Numbers that only grow, for Prometheus. They live in the database: exact over restarts and over any number of
+workers."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from massar.core import sql
 
 
 class Metric(NamedTuple):
-    """What is counted, and by which labels. Their values are words of ours (channel, provider, outcome), never typed ones."""
+    """What is counted, and by which labels. Their values are words of ours (channel, provider, outcome), never typed
+    ones."""
 
     name: str
     help: str

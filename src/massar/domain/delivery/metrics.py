@@ -1,8 +1,8 @@
 """What becomes of messages, in numbers: for the operators' page, `massar messages`, /metrics and the alarms.
 
-The cost follows the window and not the table: everything is found through an index (`created_at`, the partial ones of the
-queue, the newest rows by id). docs/operate/messages.md says what it costs with a million rows. A message counts for the
-provider that took it last, and at the moment it was put in.
+The cost follows the window and not the table: everything is found through an index (`created_at`, the partial ones of
+the queue, the newest rows by id). docs/operate/messages.md says what it costs with a million rows. A message counts for
+the provider that took it last, and at the moment it was put in.
 """
 
 from __future__ import annotations
@@ -154,8 +154,8 @@ class MetricsSnapshot:
 
 
 def read_queue() -> list[Waiting]:
-    """Read the queue by state and purpose, requests for recovery too. Each part has a partial index, which SQLite takes for
-    literals only."""
+    """Read the queue by state and purpose, requests for recovery too. Each part has a partial index, which SQLite takes
+    for literals only."""
     messages = " UNION ALL ".join(
         "SELECT state, purpose, COUNT(*) AS count, MIN(created_at) AS oldest FROM delivery_message "
         f"WHERE {one} GROUP BY state, purpose"
@@ -237,7 +237,8 @@ def _never_taken(since: datetime) -> list[tuple[str, str | None, int, int]]:
         "SELECT m.channel, a.provider, COUNT(CASE WHEN m.state = 'failed' THEN 1 END), "
         "COUNT(CASE WHEN m.state = 'expired' THEN 1 END) FROM delivery_message m "
         "LEFT JOIN delivery_attempt a ON a.message_id = m.id AND a.number = m.attempts "
-        "WHERE m.created_at >= %s AND m.provider = '' AND m.state IN ('failed', 'expired') GROUP BY m.channel, a.provider",
+        "WHERE m.created_at >= %s AND m.provider = '' AND m.state IN ('failed', 'expired') GROUP BY m.channel, "
+        "a.provider",
         (sql.at(since),),
     )
 
@@ -249,10 +250,11 @@ def _waits(keys: tuple[str, ...], since: datetime, people: bool) -> Iterator[tup
     ranks = ", ".join(f"MIN(CASE WHEN 100 * place >= {p} * total THEN wait END)" for p in (50, 95, 99))
     found = sql.rows(
         f"SELECT {names}, {ranks} FROM (SELECT {names}, wait, "
-        f"ROW_NUMBER() OVER (PARTITION BY {names} ORDER BY wait) AS place, COUNT(*) OVER (PARTITION BY {names}) AS total "
+        f"ROW_NUMBER() OVER (PARTITION BY {names} ORDER BY wait) AS place, COUNT(*) OVER (PARTITION BY {names}) AS "
+        "total "
         f"FROM (SELECT {named}, {sql.seconds_between('created_at', 'submitted_at')} AS wait FROM delivery_message "
-        f"WHERE created_at >= %s AND submitted_at IS NOT NULL AND provider <> ''{_to_people(people)}) AS waited) AS ranked "
-        f"GROUP BY {names}",
+        f"WHERE created_at >= %s AND submitted_at IS NOT NULL AND provider <> ''{_to_people(people)}) AS waited) AS "
+        f"ranked GROUP BY {names}",
         (sql.at(since),),
     )
     return ((*key, (float(p50), float(p95), float(p99))) for *key, p50, p95, p99 in found)
@@ -329,7 +331,8 @@ def count_expired(*, since: datetime) -> dict[str, int]:
     """channel -> messages to people that ended since then because it was too late, whenever they were put in."""
     return dict(
         sql.rows(
-            f"SELECT channel, COUNT(*) FROM delivery_message WHERE {_ENDED_UNSENT} AND final_at >= %s AND state = 'expired'"
+            f"SELECT channel, COUNT(*) FROM delivery_message WHERE {_ENDED_UNSENT} AND final_at >= %s AND state = "
+            "'expired'"
             f"{_to_people(True)} GROUP BY channel",
             (sql.at(since),),
         )
@@ -340,7 +343,8 @@ def count_unreadable(*, since: datetime) -> int:
     """Count what ended since then because it could not be decrypted: a key is gone, or a row was changed."""
     counts = sql.rows(
         f"SELECT COUNT(*) FROM delivery_message WHERE {_ENDED_UNSENT} AND final_at >= %s AND reason = %s "
-        "UNION ALL SELECT COUNT(*) FROM delivery_recoveryrequest WHERE state = 'failed' AND done_at >= %s AND reason = %s",
+        "UNION ALL SELECT COUNT(*) FROM delivery_recoveryrequest WHERE state = 'failed' AND done_at >= %s AND reason "
+        "= %s",
         (sql.at(since), UNREADABLE) * 2,
     )
     return sum(count for (count,) in counts)
@@ -350,7 +354,8 @@ def find_faults(*, since: datetime) -> list[str]:
     """Find the purposes of what ended since then by a fault of ours; RECOVERY for requests."""
     found = sql.rows(
         f"SELECT purpose FROM delivery_message WHERE {_ENDED_UNSENT} AND final_at >= %s AND reason LIKE %s UNION "
-        f"SELECT '{RECOVERY}' FROM delivery_recoveryrequest WHERE state = 'failed' AND done_at >= %s AND reason LIKE %s",
+        f"SELECT '{RECOVERY}' FROM delivery_recoveryrequest WHERE state = 'failed' AND done_at >= %s AND reason LIKE "
+        "%s",
         (sql.at(since), f"{FAULT}%") * 2,
     )
     return sorted(purpose for (purpose,) in found)

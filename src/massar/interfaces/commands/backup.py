@@ -2,7 +2,8 @@
 
 The shell of SQLite begins its `.backup` again at each commit of another process and never ends beside a busy server
 (`findings/sqlite-shell-backup.sh`). VACUUM INTO reads everything in one transaction, which no commit disturbs and which
-disturbs none. The copy holds no remains of what was deleted. It appears under its name when it is whole, and not before.
+disturbs none. The copy holds no remains of what was deleted. It appears under its name when it is whole, and not
+before.
 """
 
 from __future__ import annotations
@@ -118,8 +119,8 @@ def _how_postgres_does(target: Path) -> str:
     server = shlex.quote(conninfo.make_conninfo(**{k: str(told[k]) for k in TO_THE_SERVER if told.get(k)}))
     file = shlex.quote(str(target))
     return (
-        "This database is PostgreSQL: its own program makes the copy, whole, while people work. Nothing was copied yet. "
-        "Run\n\n"
+        "This database is PostgreSQL: its own program makes the copy, whole, while people work. Nothing was copied "
+        "yet. Run\n\n"
         f"  (umask 077 && pg_dump --format=custom --no-owner --file={file} --dbname={server})\n\n"
         "It asks for the password, or finds it in ~/.pgpass. Into an empty database it comes back by\n\n"
         f"  pg_restore --exit-on-error --no-owner --dbname={server} {file}"

@@ -117,8 +117,8 @@ def _parts(options: argparse.Namespace) -> Iterator[subprocess.Popen[bytes]]:
 def _child(
     command: list[str], environment: dict[str, str] | None = None, *, keeps: int | None = None
 ) -> subprocess.Popen[bytes]:
-    """A process out of reach of the terminal's Ctrl-C: this command stops them in order. It ends with this command, even when
-    that is killed (Linux). `keeps`: a file descriptor that it inherits."""
+    """A process out of reach of the terminal's Ctrl-C: this command stops them in order. It ends with this command,
+    even when that is killed (Linux). `keeps`: a file descriptor that it inherits."""
     return subprocess.Popen(
         command,
         start_new_session=True,

@@ -127,8 +127,8 @@ def _programs(commands: _Commands) -> None:
     worker.add_argument("--quiet", action="store_true", help="say only what went wrong")
     bounces = _command(
         commands, "bounces", "take in mail that came back",
-        "An LMTP server (RFC 2033) for your mail server, which hands on what arrives for the domain for bounces. It asks "
-        "for no password: let nobody else reach it. Runs until it is stopped.",
+        "An LMTP server (RFC 2033) for your mail server, which hands on what arrives for the domain for bounces. It "
+        "asks for no password: let nobody else reach it. Runs until it is stopped.",
     )  # fmt: skip
     _listens(bounces, 2424)
     bounces.add_argument("--socket", default="", metavar="PATH", help="listen on a Unix socket instead")
@@ -153,8 +153,8 @@ def _installation(commands: _Commands) -> None:
     _command(commands, "migrate", "bring the database's tables up to date", "Safe to run again.", tables=False)
     backup = _command(
         commands, "backup", "copy the database, whole, while people work",
-        "SQLite only: the copy is verified, nobody else may read it, and nothing is overwritten. Of PostgreSQL it prints "
-        "the command of pg_dump and ends with code 2. Keep the keys somewhere else.",
+        "SQLite only: the copy is verified, nobody else may read it, and nothing is overwritten. Of PostgreSQL it "
+        "prints the command of pg_dump and ends with code 2. Keep the keys somewhere else.",
         tables=False,
     )  # fmt: skip
     backup.add_argument("path", metavar="PATH", help="file that is made")
@@ -163,8 +163,8 @@ def _installation(commands: _Commands) -> None:
 def _people(commands: _Commands) -> None:
     one = _command(
         commands, "createperson", "add one person",
-        "The initial password is read from the terminal, must keep the rules, and is not needed when a contact is given: "
-        "the person then starts by recovery. Whoever runs this command vouches for the contacts.",
+        "The initial password is read from the terminal, must keep the rules, and is not needed when a contact is "
+        "given: the person then starts by recovery. Whoever runs this command vouches for the contacts.",
     )  # fmt: skip
     one.add_argument("login", help=LOGIN)
     for option, script in (("--name-ar", "Arabic"), ("--name", "Latin")):
@@ -181,8 +181,8 @@ def _people(commands: _Commands) -> None:
     one.add_argument("--no-password", action="store_true", help="no password: the person starts by recovery")
     people = _command(
         commands, "people", "disable accounts of people who left, or enable them again",
-        "A disabled account signs in nowhere: its sessions, temporary passwords and half-done changes end, and the sites "
-        "that are open are told by the worker.",
+        "A disabled account signs in nowhere: its sessions, temporary passwords and half-done changes end, and the "
+        "sites that are open are told by the worker.",
     )  # fmt: skip
     actions = people.add_subparsers(dest="action", metavar="ACTION", required=True)
     for action in (
@@ -193,7 +193,8 @@ def _people(commands: _Commands) -> None:
         action.add_argument("--reason", default="", help="kept in the audit log, at most 200 characters")
     audit = _command(
         commands, "audit", "print the audit log of a person, or verify all of it",
-        "The audit log holds no secret and no whole contact. --verify names the rows that were written or changed without the key.",
+        "The audit log holds no secret and no whole contact. --verify names the rows that were written or changed "
+        "without the key.",
     )  # fmt: skip
     which = audit.add_mutually_exclusive_group(required=True)
     which.add_argument("--person", metavar="LOGIN", help=LOGIN)
@@ -225,8 +226,8 @@ def _messages(commands: _Commands) -> None:
 def _sites(commands: _Commands) -> None:
     one = _command(
         commands, "sites", "list, judge and try the registered sites",
-        "The six of the guide and those of the file MASSAR_CONFIG. `show` prints what to paste at the other side, `test` "
-        "asks the site over the network.",
+        "The six of the guide and those of the file MASSAR_CONFIG. `show` prints what to paste at the other side, "
+        "`test` asks the site over the network.",
         tables=False,
     )  # fmt: skip
     actions = one.add_subparsers(dest="action", metavar="ACTION", required=True)
@@ -261,9 +262,10 @@ def _days(text: str) -> int:
 def _keys(commands: _Commands) -> None:
     one = _command(
         commands, "keys", "list or roll the keys that sign for sites",
-        "A new key is published before it signs, so no site notices: a day for tokens, two weeks for the SAML certificate, "
-        "of which many sites hold a copy. Run `rotate` every 90 days, `rotate --use saml` every two years. --at-once is for "
-        "a stolen key: it signs no longer, and sites that keep old key sets may refuse sign-ins for up to an hour.",
+        "A new key is published before it signs, so no site notices: a day for tokens, two weeks for the SAML "
+        "certificate, of which many sites hold a copy. Run `rotate` every 90 days, `rotate --use saml` every two "
+        "years. --at-once is for a stolen key: it signs no longer, and sites that keep old key sets may refuse "
+        "sign-ins for up to an hour.",
     )  # fmt: skip
     actions = one.add_subparsers(dest="action", metavar="ACTION", required=True)
     _action(actions, "list", "every key, what it is for, since when")

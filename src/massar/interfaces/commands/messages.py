@@ -1,4 +1,5 @@
-"""Shows what happens to messages: alarms, the queue, providers and their breakers, the last errors. No destination is shown.
+"""Shows what happens to messages: alarms, the queue, providers and their breakers, the last errors. No destination is
+shown.
 
 Plain text as wide as the terminal, or with --json one object a line, for programs.
 """
@@ -152,7 +153,8 @@ def _errors(seen: watch_messages.Overview, width: int) -> list[str]:
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], width: int, *, left: int) -> list[str]:
-    """Columns as wide as what stands in them, the first `left` of them bound left; less important ones leave if it is narrow."""
+    """Columns as wide as what stands in them, the first `left` of them bound left; less important ones leave if it is
+    narrow."""
     if not rows:
         return []
     kept = list(range(len(head)))

@@ -286,7 +286,8 @@ def _try_logout_token(site: Site, uri: str) -> Tried:
 
 
 def _try_soap(site: Site, address: str) -> Tried:
-    """A signed LogoutRequest about nobody must be answered in a way that can be believed, a forged one without success."""
+    """A signed LogoutRequest about nobody must be answered in a way that can be believed, a forged one without
+    success."""
     answer, word = _ask_by_soap(site, address)
     yield answer is not None, f"{address} answers our LogoutRequest with {word}"
     answer, word = _ask_by_soap(site, address, forge=True)

@@ -1,8 +1,8 @@
 """The process that holds the web server's port and starts its workers: Granian, with an end that can be relied on.
 
-Granian alone swallows a SIGTERM that comes while its workers load, and leaves them at the port when it is killed. Here a
-worker that is loading ends at once, one that serves is asked until it goes, and whoever loses this process goes too. The
-port is taken once, by this process: a second server on it is refused by the system.
+Granian alone swallows a SIGTERM that comes while its workers load, and leaves them at the port when it is killed. Here
+a worker that is loading ends at once, one that serves is asked until it goes, and whoever loses this process goes too.
+The port is taken once, by this process: a second server on it is refused by the system.
 """
 
 from __future__ import annotations

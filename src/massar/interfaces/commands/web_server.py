@@ -1,5 +1,5 @@
-"""The web server's port, its command line and its static files. Knows no tables: the demo needs it before the settings are
-read."""
+"""The web server's port, its command line and its static files. Knows no tables: the demo needs it before the settings
+are read."""
 
 import errno
 import socket

@@ -1,8 +1,8 @@
 """Metrics for Prometheus at /metrics.
 
 Counters stand in the database, exact over restarts and workers; gauges are read when asked. Nothing is kept in this
-process, so there is no registry: a collector is made for every answer. Whoever does not bring the token meets what stands
-at an address that does not exist.
+process, so there is no registry: a collector is made for every answer. Whoever does not bring the token meets what
+stands at an address that does not exist.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Plots as plain geometry: the template draws them as SVG, with the same values in a table beside each.
 
-Nothing in a drawing is text, so it may be stretched to any width. Time runs as the page is read: in Arabic the newest is
-at the left, as the last column of a table is. The style sheet mirrors the drawing; labels and tables mirror by themselves.
+Nothing in a drawing is text, so it may be stretched to any width. Time runs as the page is read: in Arabic the newest
+is at the left, as the last column of a table is. The style sheet mirrors the drawing; labels and tables mirror by
+themselves.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ Value = float | None
 
 @dataclass(frozen=True)
 class Line:
-    """One series. `name`: an id of the catalogues, or a sign that is the same everywhere. `look`: a class of the style."""
+    """One series. `name`: an id of the catalogues, or a sign that is the same everywhere. `look`: a class of the
+    style."""
 
     name: str
     look: str
