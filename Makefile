@@ -54,10 +54,11 @@ test-fast: $(VENV)/dev.stamp ## the inner loop: laws, units and a journey of eac
 test-servers: $(VENV)/servers.stamp ## against real servers from distribution packages
 	@$(BIN)/python tests/run.py --servers
 
-check: $(VENV)/dev.stamp ## style and the laws of the house
+check: $(VENV)/dev.stamp ## style, types and the laws of the house
 	@$(BIN)/python -m ruff check -q src tests bench examples
 	@$(BIN)/python -m ruff format -q --check src tests bench examples
 	@PYTHONPATH=src $(BIN)/lint-imports
+	@$(BIN)/python -m mypy
 
 bench: $(VENV)/dev.stamp ## measure: sign-ins, recovery, what sites ask (beside a peer), SAML, page weights, timing signals
 	@PYTHONPATH=src:. $(BIN)/python -m bench.run
