@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -14,6 +15,7 @@ from django.test import client as django_client
 from massar.core import clock as product_clock
 from massar.interfaces.base.request import Request
 from tests import cast as people_of_the_cast
+from tests.support import statements
 from tests.support.kept import Rows, few_rsa_keys
 from tests.support.visitor import Post
 from tests.support.wire import Wire
@@ -35,13 +37,30 @@ AWKWARD_MOMENT = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "django_db_serialized_rollback"}
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if place := os.environ.get("MASSAR_TEST_STATEMENTS"):
+        statements.record_to(Path(place))
+
+
+def pytest_sessionfinish() -> None:
+    statements.write()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The second run, on PostgreSQL, is for what touches the database: nothing else could end differently."""
+    """The second run, on PostgreSQL, is for what touches the database: nothing else could end differently.
+
+    Of journeys and sign-on it takes the files that are marked `both_databases`: races, promises, costs, and as many of the
+    others as it needs to reach every statement (tests/support/statements.py).
+    """
     if not os.environ.get("MASSAR_TEST_DATABASE_URL"):
         return
-    kept = [item for item in items if touches_the_database(item)]
-    config.hook.pytest_deselected(items=[item for item in items if not touches_the_database(item)])
+    kept = [item for item in items if touches_the_database(item) and is_for_both(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
     items[:] = kept
+
+
+def is_for_both(item: pytest.Item) -> bool:
+    return item.path.parent.name in ("core", "domain", "crash") or item.get_closest_marker("both_databases") is not None
 
 
 def touches_the_database(item: pytest.Item) -> bool:

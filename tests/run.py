@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import json
 import os
 import shutil
 import signal
@@ -30,9 +31,19 @@ from support import postgres, programs
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = "not browser and not servers"
 # What of these touches the database (tests/conftest.py sees which) runs a second time, on PostgreSQL.
-ON_BOTH_DATABASES = ("tests/core", "tests/domain", "tests/journeys", "tests/sso", "tests/contracts", "tests/crash")
+ON_BOTH_DATABASES = (
+    "tests/core",
+    "tests/domain",
+    "tests/crash",
+    "tests/journeys",
+    "tests/sso",
+    "tests/contracts",
+    "tests/house",
+)
 # These mostly wait: for far ends that are silent on purpose, for programs that start.
 WAITING, WAITING_COVERAGE = ("tests/contracts", "tests/commands", "tests/demo"), ".coverage.waiting"
+STATEMENTS = ROOT / "build" / "statements"
+ON_SQLITE_ALONE: set[str] = set()
 COVERAGE = ("--cov=massar", "--cov-report=")
 PASSED, FAILED, SKIPPED = "passed", "FAILED", "skipped"
 NO_TESTS_COLLECTED = 5  # pytest's exit status
@@ -97,10 +108,10 @@ class Run:
         self.started = time.monotonic()
         self.strict = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 
-    def pytest(self, name: str, *arguments: str) -> None:
+    def pytest(self, name: str, *arguments: str, environment: dict[str, str] | None = None) -> None:
         """Run pytest as stage `name`. Its own closing line ("N passed") stays on the screen."""
         self.heading(name)
-        with self.start(arguments, None) as running:
+        with self.start(arguments, environment) as running:
             running.wait()
         self.ended(name, running)
 
@@ -221,14 +232,16 @@ def run_all(run: Run, options: argparse.Namespace) -> int:
         install_what_is_missing()
         print("\nAll stages run side by side; the words of the others come after those of the first.", flush=True)
         with in_the_browser(run), waiting_beside(run), on_postgres(run):
-            on_sqlite(run, *(f"--ignore={place}" for place in WAITING))
+            on_sqlite(run, *(f"--ignore={place}" for place in WAITING), environment=noticing("sqlite"))
+        same_statements(run)
     if run.coverage:
         show_coverage(run)
     return run.close()
 
 
-def on_sqlite(run: Run, *options: str) -> None:
-    run.pytest("laws, units and journeys on SQLite", "tests", "-m", QUICK, *options, *run.coverage)
+def on_sqlite(run: Run, *options: str, environment: dict[str, str] | None = None) -> None:
+    name = "laws, units and journeys on SQLite"
+    run.pytest(name, "tests", "-m", QUICK, *options, *run.coverage, environment=environment)
 
 
 @contextlib.contextmanager
@@ -236,6 +249,27 @@ def waiting_beside(run: Run) -> Iterator[None]:
     environment = {"COVERAGE_FILE": str(ROOT / WAITING_COVERAGE)}
     with run.beside("providers, commands, demo", *WAITING, "-m", QUICK, *run.coverage, environment=environment):
         yield
+
+
+def noticing(database: str) -> dict[str, str]:
+    """The environment in which a stage writes down which places of the product ask the database."""
+    file = STATEMENTS / f"{database}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    return {"MASSAR_TEST_STATEMENTS": str(file)}
+
+
+def same_statements(run: Run) -> None:
+    """The run on PostgreSQL leaves out tests. It fails when it left out a place that asks the database."""
+    name = "every place that asks the database did so on PostgreSQL"
+    files = [STATEMENTS / "sqlite.json", STATEMENTS / "postgresql.json"]
+    if run.passed_through or not all(file.exists() for file in files):
+        return
+    one, other = (set(json.loads(file.read_text("utf-8"))) for file in files)
+    missed = sorted(one - other - ON_SQLITE_ALONE)
+    for place in missed:
+        print(f"  not on PostgreSQL: {place} (mark one of its tests `both_databases`)")
+    run.stages.append(Stage(name, FAILED if missed else PASSED, note=f"{len(one)} places"))
 
 
 def install_what_is_missing(also: Sequence[programs.Need] = ()) -> None:
@@ -259,7 +293,7 @@ def on_postgres(run: Run) -> Iterator[None]:
         except postgres.PostgresDidNotStart as problem:
             run.stages.append(Stage(name, FAILED, note=f"PostgreSQL did not start: {problem}"))
         else:
-            environment = {"MASSAR_TEST_DATABASE_URL": address}
+            environment = {"MASSAR_TEST_DATABASE_URL": address, **noticing("postgresql")}
             stack.enter_context(run.beside(name, *places, "-m", QUICK, environment=environment))
         yield
 

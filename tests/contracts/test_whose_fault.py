@@ -17,7 +17,7 @@ from tests.support.post_office import AtOnce
 
 from .smpp_rig import until
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 LISTED = "listed@example.org"
 
 

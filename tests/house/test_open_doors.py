@@ -8,6 +8,8 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
+pytestmark = pytest.mark.both_databases
+
 # Pages that need no session, each with its reason. Adding one is a decision; the tests keep the list exact.
 OPEN = {
     "sign_in": "the door itself",

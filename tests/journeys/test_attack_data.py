@@ -24,6 +24,8 @@ from tests.cast import FATIMA_PHONE, enter, facts
 from tests.support.steps import actions, production, prove_contact, recover, save_contact, secrets, shows
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.both_databases
+
 NEW = "Tamarin&6048-oued"
 
 

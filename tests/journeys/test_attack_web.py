@@ -23,6 +23,8 @@ from tests.house.test_open_doors import addresses
 from tests.support.steps import recover, shows
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.both_databases
+
 NEW = "Tamarin&6048-oued"
 HTTPS = {
     "MASSAR_MODE": "production",

@@ -15,6 +15,8 @@ from massar.domain.delivery.outbox import Acceptance
 from massar.interfaces.receipts import views
 from massar.journeys.messages import take_receipt
 
+pytestmark = pytest.mark.both_databases
+
 BASE = "https://compte.example.ma"
 PROVIDERS = {
     "kannel": {"kind": "http", "preset": "kannel"},

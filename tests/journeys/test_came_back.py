@@ -20,6 +20,8 @@ from tests.domain.test_bounces import REPORTS, report
 from tests.support.steps import actions, prove_contact, save_contact, secrets, shown, shows
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.both_databases
+
 NO_MAILBOX = (REPORTS / "no_mailbox.eml").read_bytes()
 DELIVERED = (REPORTS / "delivered.eml").read_bytes()
 EDGE = "550 5.4.1 Recipient address rejected: Access denied. AS(201806281) [x.prod.protection.outlook.com]"

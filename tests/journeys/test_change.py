@@ -15,6 +15,8 @@ from tests.support.steps import recover, secrets, shown, shows
 from tests.support.visitor import Visitor
 from tests.support.words import saying
 
+pytestmark = pytest.mark.both_databases
+
 NEW = "Tamarin&6048-oued"
 
 

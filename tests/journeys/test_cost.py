@@ -14,7 +14,7 @@ from massar.journeys.messages.leased_delivery import ProviderAnswer
 from tests.contracts.fakes import BehavingProvider
 from tests.support.post_office import AtOnce
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 NUMBER = "+212661000222"
 PRICES = {"first": 180, "second": 250}
 

@@ -19,6 +19,8 @@ from tests.cast import FATIMA, FATIMA_PHONE, YOUSSEF, YOUSSEF_EMAIL
 from tests.support.steps import secrets
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.both_databases
+
 OF_OURS = [DataError("a sign that no text may hold"), IntegrityError("twice"), KeyError("a value that is not there")]
 AWAY = [OperationalError("gone"), InterfaceError("gone")]
 named = pytest.mark.parametrize("trouble", OF_OURS, ids=lambda trouble: type(trouble).__name__)

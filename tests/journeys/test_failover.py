@@ -20,7 +20,7 @@ from massar.providers.smpp import status
 from tests.contracts.fakes import BehavingProvider
 from tests.support.post_office import AtOnce, worker_with
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 PROMPT = timedelta(seconds=4)
 
 

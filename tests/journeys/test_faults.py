@@ -29,6 +29,8 @@ from massar.interfaces.base import outage, page
 from massar.journeys.account import sign_in
 from tests.house.test_open_doors import addresses
 
+pytestmark = pytest.mark.both_databases
+
 TYPED = {"user": "jamal.jalal@taalim.ma", "password": "Canary&5501-secret"}
 
 

@@ -38,6 +38,8 @@ from tests.support.faults import PostOffice
 from tests.support.visitor import CODE, TEMPORARY
 from tests.support.words import said
 
+pytestmark = pytest.mark.both_databases
+
 PHONE = "+212662000333"
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 WAIT = 72 * HOUR
@@ -287,7 +289,7 @@ class Journeys(RuleBasedStateMachine):
         self.ask(browser, which, False)
         issued = len(self.model.secrets)
         self._expect_answers()
-        died = self.post.die(self.patch, "_written")
+        died = self.post.die(self.patch, "write")
         self._read_post()
         if not died or len(self.model.secrets) == issued or self.model.secrets[-1].expires_at is None:
             return
@@ -324,7 +326,7 @@ class Journeys(RuleBasedStateMachine):
             self._read_post()
         assert self._rows(self.person) == before, "answering or sending changed something of the owner's"
 
-    @rule(place=st.sampled_from(["_written", "settle", "_still_wanted"]))
+    @rule(place=st.sampled_from(["write", "settle", "_still_wanted"]))
     def worker_dies(self, place):
         self._expect_answers()
         self.seen[f"killed before {place}"] += self.post.die(self.patch, place)
@@ -817,7 +819,7 @@ REACHED = (
     "claim", "claim moved", "change by a secret", "change of a dead secret refused", "superseded", "late", "frozen",
     "voluntary change", "cancelled by the old password", "proved", "repeat", "killed before settle", "sent again",
     "sent meanwhile", "waits for its turn",
-    "handed -31 s around its end", "expired -29 s around its end", "expired 1 s around its end",
+    "submitted -31 s around its end", "expired -29 s around its end", "expired 1 s around its end",
 )  # fmt: skip
 
 

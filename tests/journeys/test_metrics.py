@@ -16,6 +16,8 @@ from tests.cast import FATIMA_PHONE
 from tests.support.outbox import message, request, shut
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.both_databases
+
 TOKEN = "a-token-of-this-installation"
 
 

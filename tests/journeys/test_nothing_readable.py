@@ -32,7 +32,7 @@ from tests.support.faults import empty
 from tests.support.post_office import AtOnce
 from tests.support.visitor import CODE, TEMPORARY, Visitor
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 PHONE = "+212662000333"
 NEW_PHONE = "+212663000444"
 NO_SUCH_NUMBER, THROTTLED = 0x0B, 0x58

@@ -14,6 +14,8 @@ from tests.cast import FATIMA_PHONE, KHADIJA_EMAIL, YOUSSEF_EMAIL, facts
 from tests.support.steps import actions, prove_contact, recover, save_contact, secrets, shown, shows
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.both_databases
+
 PHONE, E164 = "0661123456", "+212661123456"
 OTHER, OTHER_E164 = "0661777888", "+212661777888"
 NEW = "Tamarin&6048-oued"

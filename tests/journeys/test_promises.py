@@ -36,6 +36,8 @@ from tests.support.post_office import worker_with
 from tests.support.visitor import CODE, TEMPORARY, Visitor
 from tests.support.words import said
 
+pytestmark = pytest.mark.both_databases
+
 PHONE = "+212662000333"
 ASKED = "/recovery/asked/"
 

@@ -47,8 +47,7 @@ from tests.cast import FATIMA, FATIMA_PHONE, KHADIJA, KHADIJA_EMAIL, YOUSSEF, YO
 from tests.support.faults import RememberingProvider, empty
 from tests.support.post_office import worker_with
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 THREADS = 24  # as many as the web server has; the database's pool has room for all
 HERE = Browser(network="192.0.2.0/24", label="Firefox · Linux", recovery_browser="the-asking-browser")
 NEW = "Tamarin&6048-oued"

@@ -13,6 +13,8 @@ from tests.sso.relying_party import MACHINE, STRICT, Surfer, party, register
 from tests.support.plans import whole_reads
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.both_databases
+
 NEW = "Rivière#4827-ocre"
 
 

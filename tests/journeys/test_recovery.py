@@ -14,6 +14,8 @@ from tests.cast import FATIMA_PHONE, KHADIJA_EMAIL, YOUSSEF_EMAIL, facts
 from tests.support.steps import production, recover, secrets, shown, shows
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.both_databases
+
 NEW = "Tamarin&6048-oued"
 
 

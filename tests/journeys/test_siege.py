@@ -26,7 +26,7 @@ from tests.cast import FATIMA, FATIMA_PHONE, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.support.steps import secrets
 from tests.support.visitor import Post
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 HOME = "192.0.2.0/24"
 MINUTE = timedelta(minutes=1)
 MOST_A_DAY = 6 + 6 + 3 + 360  # new secrets, and the running one every four minutes

@@ -7,6 +7,8 @@ import pytest
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, KHADIJA_EMAIL
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.both_databases
+
 NEW = "Tamarin&6048-oued"
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from massar.domain.delivery.models import Message
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL
 from tests.support.steps import actions, prove_contact, save_contact
 from tests.support.visitor import Visitor
+
+pytestmark = pytest.mark.both_databases
 
 PHONE, E164 = "0661123456", "+212661123456"
 

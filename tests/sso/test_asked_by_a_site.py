@@ -29,6 +29,8 @@ from tests.sso.saml_site import (
 )
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.both_databases
+
 OTHER = replace(
     RETRAITE, slug="haraka", entity_id="https://haraka.example.ma/saml", acs=("https://haraka.example.ma/acs",),
     slo="https://haraka.example.ma/slo", certificate=STRANGER_KEYS.certificate, name={"ar": "حركية", "en": "Haraka"},

@@ -16,6 +16,8 @@ from massar.core import log
 from massar.interfaces.base import direct
 from massar.journeys.sso.oidc import tokens
 
+pytestmark = pytest.mark.both_databases
+
 FORM = "application/x-www-form-urlencoded"
 # Adding one is a decision: such a view gets no form token, no language and no file (docs/adr/0019-direct-views.md).
 DIRECT = {

@@ -23,6 +23,8 @@ from tests.support.post_office import worker_with
 from tests.support.steps import shows
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.both_databases
+
 TOLD_BY_TOKEN = Site(
     "massar",
     protocol="oidc",

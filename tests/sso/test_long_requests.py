@@ -13,8 +13,7 @@ from massar.journeys.sso.oidc.request import LONGEST, LONGEST_OBJECT, LONGEST_RE
 from tests.cast import JAMAL, YOUSSEF
 from tests.sso.relying_party import STRICT, Surfer
 
-pytestmark = pytest.mark.usefixtures("registered")
-
+pytestmark = [pytest.mark.usefixtures("registered"), pytest.mark.both_databases]
 NGINX_KEEPS = 4096  # bytes of all headers of an answer, as nginx comes (proxy_buffer_size)
 
 

@@ -15,6 +15,8 @@ from massar.journeys.sso.oidc import request
 from tests.house.laws import ROOT
 from tests.support.sites import load
 
+pytestmark = pytest.mark.both_databases
+
 PAGE = (ROOT / "docs" / "integrate" / "dovecot.md").read_text("utf-8")
 THUNDERBIRD = json.loads(re.search(r"```json\n(.*?)```", PAGE, re.DOTALL)[1])
 DOVECOT = (ROOT / "deploy" / "dovecot" / "massar.conf").read_text("utf-8")

@@ -53,7 +53,7 @@ TENANT = Site("taalim", name={"en": "taalim.ma", "fr": "taalim.ma"}, **{**READ, 
 ENTITY, SRF = "urn:federation:MicrosoftOnline", "https://login.microsoftonline.com/login.srf"
 RSA_SHA1, SHA1 = (f"http://www.w3.org/2000/09/xmldsig#{name}" for name in ("rsa-sha1", "sha1"))
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
 @pytest.fixture(autouse=True)

@@ -27,6 +27,8 @@ from tests.sso.saml_site import (
 from tests.support.post_office import worker_with
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.both_databases
+
 TOLD = replace(SUITE, backchannel_logout_uri="https://suite.example.ma/backchannel")
 BY_SOAP = replace(RETRAITE, slo_soap="https://retraite.example.ma/saml/soap")
 # A site of the guide that an operator has connected by another protocol than the one that it comes with.

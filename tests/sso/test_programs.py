@@ -19,6 +19,8 @@ from tests.support.post_office import worker_with
 from tests.support.steps import shows
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.both_databases
+
 MAIL = replace(
     STRICT,
     offline_days=30,

@@ -16,8 +16,7 @@ from tests.cast import YOUSSEF, facts
 from tests.sso.relying_party import STRICT, SUITE, party
 from tests.support.faults import empty
 
-pytestmark = pytest.mark.usefixtures("registered")
-
+pytestmark = [pytest.mark.usefixtures("registered"), pytest.mark.both_databases]
 SCOPE = "openid email school offline_access"
 WINDOW = timedelta(seconds=sites.grants.REPEAT_WINDOW)
 

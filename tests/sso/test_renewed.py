@@ -15,6 +15,8 @@ from tests.cast import JAMAL, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.sso.relying_party import MODEST, STRICT, Surfer, party, register
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.both_databases
+
 HERE = Browser()
 
 

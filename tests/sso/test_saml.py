@@ -64,7 +64,7 @@ from tests.sso.saml_site import (
 from tests.support.steps import secrets
 from tests.support.visitor import Visitor
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,8 @@ from massar.journeys.sso import deliver_logouts
 from tests.contracts.fakes import BehavingProvider
 from tests.support.post_office import worker_with
 
+pytestmark = pytest.mark.both_databases
+
 LONG_SLUG = "x" * 39
 
 

@@ -25,7 +25,7 @@ from tests.cast import JAMAL, YOUSSEF
 from tests.support.certificates import certificate_until
 from tests.support.sites import load
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 NOTIF = "http://127.0.0.1:1"
 
 

@@ -33,7 +33,7 @@ WANTS = {"max_age_minutes": 10}
 OIDC = replace(STRICT, slug="fresh", client_id="fresh", **WANTS)
 SAML, GATE = replace(RETRAITE, **WANTS), replace(NOTIFRH, **WANTS)
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
 @pytest.fixture

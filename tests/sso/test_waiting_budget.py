@@ -21,7 +21,7 @@ from tests.support.visitor import Visitor
 ROOM = 3
 ELSEWHERE = "198.51.100.7"
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
 @pytest.fixture(autouse=True)

@@ -28,6 +28,8 @@ from tests.sso.relying_party import (
 )
 from tests.support.sites import load
 
+pytestmark = pytest.mark.both_databases
+
 CALLBACK = SUITE.redirect_uris[0]
 # What the protocol itself puts into an ID token (OIDC Core §2, §3.1.3.6; Back-Channel Logout §2.1).
 OF_THE_PROTOCOL = {

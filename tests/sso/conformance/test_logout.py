@@ -11,6 +11,8 @@ from massar.domain.sites import api as sites
 from tests.cast import JAMAL
 from tests.sso.relying_party import KEY, SUITE, Surfer, Tokens, is_ours, local, parts, signed_es256, unsigned
 
+pytestmark = pytest.mark.both_databases
+
 SIGNED_OUT = SUITE.post_logout_redirect_uris[0]
 STATE = "state-of-the-site-47392"
 

@@ -1,0 +1,55 @@
+"""Which places of the product ask the database: the run on PostgreSQL leaves out tests, and must not leave out a place.
+
+A place is a function of `src/massar` that has a statement executed, directly or by Django's models. Each stage that is
+given a file name in MASSAR_TEST_STATEMENTS writes its places there; `tests/run.py` compares the two databases' in the end.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.db.backends.utils import CursorWrapper
+
+SOURCE = str(Path(__file__).resolve().parents[2] / "src" / "massar") + os.sep
+_TOOLS = ("core/sql.py", "core/sqlite/", "core/postgres/")  # who called them is the place
+_places: set[str] = set()
+_known: dict[Any, str] = {}
+
+
+def record_to(file: Path) -> None:
+    """Notice each place from now on; `write` keeps them in that file."""
+    for name in ("execute", "executemany"):
+        setattr(CursorWrapper, name, _noticed(getattr(CursorWrapper, name)))
+    _known["file"] = str(file)
+
+
+def write() -> None:
+    """Add what this process saw to the file, if there is one."""
+    if "file" in _known:
+        Path(_known["file"]).write_text(json.dumps(sorted(_places)), "utf-8")
+
+
+def _noticed(execute: Any) -> Any:
+    @functools.wraps(execute)
+    def wrapper(self: CursorWrapper, *arguments: Any, **named: Any) -> Any:
+        _places.add(_place())
+        return execute(self, *arguments, **named)
+
+    return wrapper
+
+
+def _place() -> str:
+    frame = sys._getframe(2)
+    while frame is not None:
+        code = frame.f_code
+        if code.co_filename.startswith(SOURCE):
+            path = code.co_filename[len(SOURCE) :]
+            if not path.startswith(_TOOLS) and "/migrations/" not in path:
+                return f"{path}:{code.co_qualname}"
+        frame = frame.f_back
+    return ""
