@@ -12,7 +12,6 @@ import json
 import re
 import secrets
 from dataclasses import dataclass, replace
-from functools import cached_property
 from html import unescape
 from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
 
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from django.test import Client
+from django.utils.functional import cached_property
 
 from massar.domain.sites.api import Registry, Site
 from tests.cast import YOUSSEF

@@ -15,12 +15,12 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from datetime import timedelta
-from functools import cached_property
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Le
+from django.utils.functional import cached_property
 from dotenv.parser import parse_stream
 from pydantic import AfterValidator, ConfigDict, GetCoreSchemaHandler, PlainValidator, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -443,3 +443,6 @@ def one_of(names: Iterable[str]) -> str:
 
 def _spelled(step: str) -> str:
     return step if re.fullmatch(r"[\w-]+", step) else repr(step)
+
+
+# TODO

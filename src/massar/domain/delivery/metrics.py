@@ -11,8 +11,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import Any
+
+from django.utils.functional import cached_property
 
 from massar.core import sql
 from massar.domain.delivery import breaker, receipts, routing
@@ -371,3 +372,6 @@ def read_messages_to(person_id: int, *, since: datetime, most: int) -> list[ToPe
         f"WHERE person_id = %s AND {_PEOPLE} AND created_at >= %s ORDER BY id DESC LIMIT %s",
         (*came_back, person_id, sql.at(since), most),
     )
+
+
+# TODO

@@ -8,8 +8,9 @@ Profiles live in profiles.toml, which also says where each comes from.
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
+
+from django.utils.functional import cached_property
 
 from massar.domain.policy import blocklist, patterns, personal, signs, temporary
 
@@ -127,3 +128,4 @@ def _load(text: str) -> tuple[dict[str, Profile], str]:
 
 
 PROFILES, DEFAULT_PROFILE = _load(Path(__file__).with_name("profiles.toml").read_text("utf-8"))
+# TODO

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from functools import cached_property
 from wsgiref.types import WSGIEnvironment
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest
+from django.utils.functional import cached_property
 
 from massar.core import clock, ids
 from massar.core.browser import Browser, describe
