@@ -206,11 +206,12 @@ def _wait_table(smsc: str, waits: list[tuple[str, list[float], list[float]]]) ->
         for name, ours, bare in waits
     ]
     return report.table(
-        "From a request to the SMSC, one at a time", ["", "requests", "p50 ms", "p99 ms", "bare p50 ms", "bare p99 ms"], rows,
-        f"From just before the post of the page until the SMSC ({smsc}) has the message, at uneven moments, otherwise idle. "
-        "Server and worker on the first core; PostgreSQL, SMSC and client on the other. Bare: one insert with its commit "
-        "(on PostgreSQL with the notification of it), then ready-made bytes to the SMSC and back, in turns with the others. "
-        "The aim is a p99 below 50 ms.",
+        "From a request to the SMSC, one at a time",
+        ["", "requests", "p50 ms", "p99 ms", "bare p50 ms", "bare p99 ms"], rows,
+        f"From just before the post of the page until the SMSC ({smsc}) has the message, at uneven moments, otherwise "
+        "idle. Server and worker on the first core; PostgreSQL, SMSC and client on the other. Bare: one insert with "
+        "its commit (on PostgreSQL with the notification of it), then ready-made bytes to the SMSC and back, in turns "
+        "with the others. The aim is a p99 below 50 ms.",
     )  # fmt: skip
 
 
@@ -281,11 +282,12 @@ def _drain_table(smsc: str, size: Size, drains: dict[tuple[str, int], list[Drain
     ]
     return report.table(
         "A queue of SMS that drains",
-        ["", "messages/s to the SMSC", "with receipts stored", "worker CPU ms each", "cores used", "client alone/s"], rows,
-        f"{size.messages} temporary passwords of as many people, put into the queue by one commit while the workers wait; "
-        f"one bind with a window of {WINDOW} for each worker. The SMSC ({smsc}) answers at once and sends a receipt for each. "
-        "With receipts stored: from the first message to the last receipt that the SMSC heard was stored. "
-        "Client alone: the same SMPP client without a database, in the same minutes. "
+        ["", "messages/s to the SMSC", "with receipts stored", "worker CPU ms each", "cores used", "client alone/s"],
+        rows,
+        f"{size.messages} temporary passwords of as many people, put into the queue by one commit while the workers "
+        f"wait; one bind with a window of {WINDOW} for each worker. The SMSC ({smsc}) answers at once and sends a "
+        "receipt for each. With receipts stored: from the first message to the last receipt that the SMSC heard was "
+        "stored. Client alone: the same SMPP client without a database, in the same minutes. "
         "One worker has the first core; PostgreSQL and the SMSC have the other, and so has a second worker. "
         "The aim is 500 with receipts stored on PostgreSQL.",
     )  # fmt: skip

@@ -209,8 +209,8 @@ def _sign_in_table(standings: list[Standing], bound: float) -> str:
             row.append(f"{machine.memory_mib(one.server.pid):.0f}")
     return report.table(
         "Sign-ins, right password, one server process on one core", heads, rows,
-        f"{BROWSERS} browsers at once, {PEOPLE} people, unknown devices (the shared rate limits). Of the bound: per CPU-second "
-        "beside Argon2id alone per CPU-second, same minutes. The aim for the first line is 80 %.",
+        f"{BROWSERS} browsers at once, {PEOPLE} people, unknown devices (the shared rate limits). Of the bound: per "
+        "CPU-second beside Argon2id alone per CPU-second, same minutes. The aim for the first line is 80 %.",
     )  # fmt: skip
 
 
@@ -279,8 +279,8 @@ def _recovery(standings: list[Standing], sink: Sink, quick: bool) -> str:
     return report.table(
         "Recovery", heads, rows,
         "Asked: the page with the browsers of above. Bare inserts: the same database, rows of that size, a commit "
-        "each. Handed over: one worker on a full queue, half SMTP, half HTTP, from the first message to the last, on the "
-        "core of the idle server; its start counts in the CPU-seconds. "
+        "each. Handed over: one worker on a full queue, half SMTP, half HTTP, from the first message to the last, on "
+        "the core of the idle server; its start counts in the CPU-seconds. "
         "To hand-over: from the post of the page until the provider has the message, one at a time.",
     )  # fmt: skip
 
@@ -384,8 +384,8 @@ def _signature_table(bounds: dict[str, list[dict[str, float]]]) -> str:
     ]
     return report.table(
         "The bound: signatures and statements alone", ["", "rate", ""], rows,
-        f"Statements over {BROWSERS} connections on PostgreSQL and one on SQLite; each insert is a commit of its own, which "
-        "waits for the disk on PostgreSQL.",
+        f"Statements over {BROWSERS} connections on PostgreSQL and one on SQLite; each insert is a commit of its own, "
+        "which waits for the disk on PostgreSQL.",
     )  # fmt: skip
 
 
@@ -434,10 +434,10 @@ def _per_cpu(found: list[Found]) -> float:
 def _peer_note(peer: Peer) -> str:
     return (
         f"{NAME} {peer.version} in the same minutes, on the same Granian, PostgreSQL and core, with the same callers; "
-        "tokens stored hashed, reuse of a refresh token ends its family, client secrets hashed by one SHA-256. The second "
-        "line is what it does when nothing is said about that hash (Django's PBKDF2). Ours, times: the product's "
-        "figure per CPU-second on PostgreSQL divided by this one. Its round: /o/authorize/ of a person with a session, consent "
-        "left out (skip_authorization), scope openid, PKCE, then /o/token/."
+        "tokens stored hashed, reuse of a refresh token ends its family, client secrets hashed by one SHA-256. The "
+        "second line is what it does when nothing is said about that hash (Django's PBKDF2). Ours, times: the "
+        "product's figure per CPU-second on PostgreSQL divided by this one. Its round: /o/authorize/ of a person with "
+        "a session, consent left out (skip_authorization), scope openid, PKCE, then /o/token/."
     )
 
 
@@ -494,7 +494,10 @@ def _weights(one: Standing) -> str:
         for w in weights.of_pages(one.server.port, PEOPLE - 1)
     ]
     heads = ["page (Arabic)", "HTML", "styles", "scripts", "icon", "sum", "fonts, after the first paint"]
-    note = "kB on the wire, heads included, empty cache, as the server itself sends it. The aim for sign-in is a sum of at most 30."
+    note = (
+        "kB on the wire, heads included, empty cache, as the server itself sends it. "
+        "The aim for sign-in is a sum of at most 30."
+    )
     return report.table("Page weights", heads, rows, note)
 
 
@@ -502,9 +505,9 @@ def _slow_line() -> str:
     say("pages on a slow line")
     rows = [[w.page, f"{w.painted:.2f}", f"{w.usable:.2f}"] for w in slow_line.measure()]
     note = (
-        f"Chromium with its own throttling, {slow_line.BITS_PER_SECOND // 1000} kbit/s and {slow_line.LATENCY_MS} ms to the first "
-        "byte, the demo, in Arabic, 360 pixels wide. The aims: 1 s to the first paint of every page after the first, 3 s until "
-        "the sign-in page can be used with an empty cache."
+        f"Chromium with its own throttling, {slow_line.BITS_PER_SECOND // 1000} kbit/s and {slow_line.LATENCY_MS} ms "
+        "to the first byte, the demo, in Arabic, 360 pixels wide. The aims: 1 s to the first paint of every page after "
+        "the first, 3 s until the sign-in page can be used with an empty cache."
     )
     return report.table("Pages on a slow line, seconds", ["page", "first paint", "can be used"], rows, note)
 

@@ -3,8 +3,8 @@
     python -m bench.smpp [--seconds 5]
 
 The SMSC is the one of the server tests, on the npm package `smpp`, where there is a Node.js with npm; otherwise the
-scripted one of the contract tests. Every message asks for a receipt, and every receipt is answered and stored in a list.
-"Bound" is what the same SMSC takes from a bare socket that writes ready-made bytes and reads nothing out of the answers.
+scripted one of the contract tests. Every message asks for a receipt; every receipt is answered and stored in a list.
+"Bound": what the same SMSC takes from a bare socket that writes ready-made bytes and reads nothing out of the answers.
 """
 
 from __future__ import annotations
@@ -184,7 +184,8 @@ class BareLine(contextlib.AbstractContextManager["BareLine"]):
 
     def __init__(self, port: int):
         body = pdu.submit("", pdu.Address(5, 0, "MASSAR"), pdu.Address(1, 1, "212661000200"), udh=False,
-                          validity=pdu.relative_time(600), coding=0, content=contents(TEXT, "b")[0].content)  # fmt: skip
+                          validity=pdu.relative_time(600), coding=0,
+                          content=contents(TEXT, "b")[0].content)  # fmt: skip
         self._ready = pdu.Pdu(pdu.SUBMIT_SM, 0, 1, body).encoded()
         self._splitter = pdu.Splitter()
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)

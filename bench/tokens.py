@@ -276,7 +276,8 @@ READ = (
 
 GRANT = (
     "INSERT INTO sites_grant (site, person_id, session_id, subject, login, scope, auth_time, nonce, created_at, "
-    "expires_at, sid, ended_at) VALUES ('bound', 0, 0, 'bound', '', 'profile email school', 0, '', 0, 1, '', 0) RETURNING id"
+    "expires_at, sid, ended_at) VALUES ('bound', 0, 0, 'bound', '', 'profile email school', 0, '', 0, 1, '', 0) "
+    "RETURNING id"
 )
 TOKEN = "INSERT INTO sites_token (hash, kind, grant_id, binding, expires_at, used_at) "
 

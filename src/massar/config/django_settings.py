@@ -30,7 +30,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "massar.interfaces.base.middleware.RequestContextMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.middleware.gzip.GZipMiddleware",  # after the files, which are compressed once (docs/adr/0046-compressed-pages.md)
+    "django.middleware.gzip.GZipMiddleware",  # after the files, compressed once (docs/adr/0046-compressed-pages.md)
     "massar.interfaces.base.middleware.explain_method_not_allowed",
     "django.middleware.csrf.CsrfViewMiddleware",
     "massar.interfaces.base.outage.DatabaseOutageMiddleware",

@@ -1,4 +1,4 @@
-"""The settings of this process: variables `MASSAR_…` of the environment or `.env`, and the file that MASSAR_CONFIG names.
+"""The settings of this process: variables `MASSAR_…` of the environment or `.env`, and the file named by MASSAR_CONFIG.
 
 Decision 23: what is a single value is a variable; lists (providers, sites) are tables of that file.
 """

@@ -1,4 +1,4 @@
-"""The product as a server calls it: `server` for Granian; `application` for WSGI servers that drop names with underscores."""
+"""What a server calls: `server` for Granian; `application` for WSGI servers that drop names with underscores."""
 
 import os
 

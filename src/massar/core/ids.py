@@ -1,4 +1,4 @@
-"""The only place that draws at random, secrets above all (operating system CSPRNG through `secrets`; OWASP ASVS 5.0 11.5.1)."""
+"""The only place that draws at random: by `secrets`, the operating system's CSPRNG (OWASP ASVS 5.0 11.5.1)."""
 
 import base64
 import secrets

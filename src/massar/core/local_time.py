@@ -1,7 +1,7 @@
 """Moments as people read them: stored in UTC, shown in MASSAR_TIME_ZONE, Moroccan month names, Western digits.
 
-Babel's `ar_MA` has ماي، يوليوز، غشت …; Django's `ar` has the names of other countries. Lifetimes are computed in UTC
-and only shown in local time: until September 2026 Morocco's clocks changed with Ramadan, and a law may change them again.
+Babel's `ar_MA` has ماي، يوليوز، غشت …; Django's `ar` has the names of other countries. Lifetimes are computed in UTC,
+only shown in local time: until September 2026 Morocco's clocks changed with Ramadan, and a law may change them again.
 """
 
 from __future__ import annotations

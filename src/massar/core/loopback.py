@@ -6,7 +6,7 @@ import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the host is this machine by name or by number: all of 127.0.0.0/8, ::1, and the former written as IPv6."""
+    """Whether the host is this machine by name or number: all of 127.0.0.0/8, ::1, and the former written as IPv6."""
     if host == "localhost":
         return True
     try:

@@ -138,8 +138,9 @@ def _refuse_unusable(number: phonenumbers.PhoneNumber, countries: tuple[str, ...
 
 
 def counts_as(region: str) -> str:
-    """The region whose mobile numbers those of `region` are to libphonenumber: mostly itself. Regions that share a calling
-    code with another may have none of their own: +212 6… of Western Sahara (EH) is MA. '' for one without mobile numbers."""
+    """The region whose mobile numbers those of `region` are to libphonenumber: mostly itself. Regions that share
+    a calling code with another may have none of their own: +212 6… of Western Sahara (EH) is MA. '' for one without
+    mobile numbers."""
     sample = phonenumbers.example_number_for_type(region, PhoneNumberType.MOBILE)
     if sample is None or phonenumbers.region_code_for_number(sample) == region or _has_its_own(region):
         return region if sample else ""

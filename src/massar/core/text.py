@@ -53,8 +53,9 @@ def _without_marks(text: str, around: str) -> str:
 def login(text: str) -> str | None:
     """Return an institution address or its local part in canonical form (lower case ASCII), or None if it can't be one.
 
-    Only ASCII is accepted once full-width forms are undone, so no look-alike letter can name another account. Understood as
-    well: `<x@taalim.ma>`, `Name <x@…>`, `mailto:`, quotes, a full stop behind, `x@taalim,ma` (no login has a comma).
+    Only ASCII is accepted once full-width forms are undone, so no look-alike letter can name another account.
+    Understood as well: `<x@taalim.ma>`, `Name <x@…>`, `mailto:`, quotes, a full stop behind, `x@taalim,ma` (no login
+    has a comma).
     """
     if len(text) > 4 * LONGEST_LINE:
         return None
@@ -72,8 +73,8 @@ def login(text: str) -> str | None:
 def email(text: str) -> str | None:
     """Return a personal e-mail address in canonical form (lower case), or None. ASCII only: a look-alike never matches.
 
-    Understood as well: `mailto:`, quotes around it, a full stop behind, `x@example,org`, wide and Arabic marks. Brackets
-    are told: with a name they are two things in one field (ATK-033).
+    Understood as well: `mailto:`, quotes around it, a full stop behind, `x@example,org`, wide and Arabic marks.
+    Brackets are told: with a name they are two things in one field (ATK-033).
     """
     if len(text) > 4 * LONGEST_LINE:
         return None
@@ -92,7 +93,7 @@ def number(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """Return a typed code in Western digits, without spaces, dashes, quotes or other marks. Letters stay, to be told."""
+    """Return a typed code in Western digits, without spaces, dashes, quotes, other marks. Letters stay, to be told."""
     return "".join(c for c in one_line(text[:200]) if c.isalnum())
 
 

@@ -58,7 +58,8 @@ class Table:
         told = self.version or "no version"
         if self.age < _age(LOCKED):
             return [
-                f"Times are shown by {self.name} ({told}), older than the {LOCKED} that belongs to this release: {mend}."
+                f"Times are shown by {self.name} ({told}), older than the {LOCKED} that belongs to this release: "
+                f"{mend}."
             ]
         if now - _released(self.version) > STALE_AFTER:
             return [f"Times are shown by {self.name} ({told}), which is more than a year old: {mend}."]

@@ -1,4 +1,4 @@
-"""The audit log: one append-only row for every step of every journey. The database refuses UPDATE and DELETE (migration 0002)."""
+"""The audit log: one append-only row for every step. The database refuses UPDATE and DELETE (migration 0002)."""
 
 from django.db import models
 

@@ -26,10 +26,11 @@ class FormerPassword(models.Model):
 class TemporaryPassword(models.Model):
     """An issued recovery code that looks like a password (NIST SP 800-63B-4 §4.2.1.2). State moves: `temporary.MOVES`.
 
-    `secret_hmac` is a keyed HMAC over account, channel, contact and secret: a row moved to another account fits nothing.
-    `expires_at` stays empty until the worker fixes it just before the first attempt (decision 3). `ciphertext` holds the
-    secret until its end, so that it can be sent again; bound to `secret_hmac`. Rows of one secret, each with its asking browser
-    and that one's tries, have one `secret_hmac`. `known`: asked for from a known device, and counted apart.
+    `secret_hmac` is a keyed HMAC over account, channel, contact and secret: a row moved to another account fits
+    nothing. `expires_at` stays empty until the worker fixes it just before the first attempt (decision 3).
+    `ciphertext` holds the secret until its end, so that it can be sent again; bound to `secret_hmac`. Rows of one
+    secret, each with its asking browser and that one's tries, have one `secret_hmac`. `known`: asked for from a known
+    device, and counted apart.
     """
 
     class State(models.TextChoices):

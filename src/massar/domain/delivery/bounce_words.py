@@ -30,8 +30,9 @@ _LIVES = re.compile(
     r"|resolver\.rst\.|recipient(?:'s)? preferences|rejected by recipient|banned recipient"
 )
 _ABOUT_US = re.compile(
-    r"\bspam|unsolicited|\bjunk|phish|virus|malware|(?:black|block|deny) ?-?list|reputation|\bbanned\b|\bpolic(?:y|ies)\b"
-    r"|\b(?:spf|dkim|dmarc|ptr|helo|starttls|tls|rdns)\b|reverse dns|dns mx|relaying|relay access|to relay\b"
+    r"\bspam|unsolicited|\bjunk|phish|virus|malware|(?:black|block|deny) ?-?list|reputation|\bbanned\b"
+    r"|\bpolic(?:y|ies)\b|\b(?:spf|dkim|dmarc|ptr|helo|starttls|tls|rdns)\b"
+    r"|reverse dns|dns mx|relaying|relay access|to relay\b"
     r"|authenticat|not authori[sz]ed|sender(?: (?:e-?mail|address|domain|verify))*(?: (?:is|was|has been))? "
     r"(?:reject|denied|not\b|unknown|verif|invalid|does|fail)|(?:unknown|invalid|bad|blocked) (?:outbound )?sender"
     r"|sending (?:ip|domain|host|server)|too many|rate limit|content (?:filter|reject)|quarantin"
@@ -44,7 +45,8 @@ _WHO = (
 _BETWEEN = r"(?:is|was|are|has|have|been|that|you|tried|to|reach|entered|specified|with|this|name|at|here|rejected)"
 _NONE = (
     r"(?:unknown|invalid|inconnue?|invalide|inexistante?|disabled|inactive|closed|discontinued|deactivated|suspended"
-    r"|terminated|no longer|not (?:found|known|valid|present|active|local|exist\w*|in )|(?:does|do|did)(?: not|n.t) exist)"
+    r"|terminated|no longer|not (?:found|known|valid|present|active|local|exist\w*|in )"
+    r"|(?:does|do|did)(?: not|n.t) exist)"
 )
 _NO_SUCH = r"(?:unknown|invalid|no such|no valid|not a valid|not a known|non-?existent|inactive|disabled)"
 _GONE = re.compile(

@@ -4,7 +4,7 @@ from django.db import models
 
 
 class BucketState(models.Model):
-    """Generic cell rate algorithm: `tat`, the theoretical arrival time (µs since 1970), is when the bucket is full again.
+    """Generic cell rate algorithm: at `tat`, the theoretical arrival time (µs since 1970), the bucket is full.
 
     `cost` is how long what was taken last takes to come back, `room` how much may be owed at once, both in µs.
     """

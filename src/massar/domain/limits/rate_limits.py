@@ -58,7 +58,7 @@ NOTICE_SMS = RateLimit("notice-sms", 10, 2 * HOUR)  # notices by SMS that one ac
 
 
 def sms(per_hour: int, per_day: int, *, reserve: bool) -> tuple[RateLimit, RateLimit]:
-    """The country's budgets of an hour and of a day at the operator's numbers: what all share, or recovery's reserve."""
+    """The country's budgets of an hour and a day at the operator's numbers: what all share, or recovery's reserve."""
     kept = [max(1, times * RECOVERY_SHARE // 100) for times in (per_hour, per_day)]
     hour, day = kept if reserve else (per_hour - kept[0], per_day - kept[1])
     names = (SMS_HOUR_RESERVE, SMS_DAY_RESERVE) if reserve else (SMS_HOUR, SMS_DAY)

@@ -65,7 +65,7 @@ class ContactFacts:
 
 
 def of_person(person_id: int, now: datetime) -> list[ContactFacts]:
-    """Return proposed and proved contacts that have not ended, oldest first, without unreadable (moved, forged) rows."""
+    """Return proposed and proved contacts that have not ended, oldest first, without unreadable (moved, forged)."""
     rows = Contact.objects.filter(_not_ended(now), person_id=person_id).exclude(state=State.CANCELLED)
     return _decrypted(rows.order_by("id"))
 

@@ -2,10 +2,10 @@
 
 `abcdefghijk1!` has thirteen signs and one idea. A password is measured by how many signs it takes to *say* it: a run
 of neighbours (in an alphabet, in digits, on a row or a column of a keyboard or of its block of digits, forwards or
-backwards) is said by two, one sign again and again by two, a date by three, a block again and again by the block and one;
-letters, digits and symbols may also be said each by themselves (a1b2c3d4), and letters in disguise by their name
-(@zertyuiop). What takes fewer than ten signs to say is as common as a listed password. No list of such passwords would ever
-be whole (SP 800-63B-4 §3.1.1.2 names "repetitive or sequential characters"; ASVS 5.0 6.2.4).
+backwards) is said by two, one sign again and again by two, a date by three, a block again and again by the block and
+one; letters, digits and symbols may also be said each by themselves (a1b2c3d4), and letters in disguise by their name
+(@zertyuiop). What takes fewer than ten signs to say is as common as a listed password. No list of such passwords would
+ever be whole (SP 800-63B-4 §3.1.1.2 names "repetitive or sequential characters"; ASVS 5.0 6.2.4).
 """
 
 from __future__ import annotations

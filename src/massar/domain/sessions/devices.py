@@ -30,7 +30,7 @@ class TrustedDevice:
 def find(cookie: str, person_id: int, *, now: datetime, not_before: datetime | None) -> TrustedDevice | None:
     """Return the entry of that account, if genuine, young enough and not older than the account's last recovery."""
     for device in read(cookie, now=now):
-        # The cookie keeps whole seconds: compare in whole seconds, or a device set right after a recovery is a stranger.
+        # The cookie keeps whole seconds: compare in these, or a device set right after a recovery is a stranger.
         if device.person_id == person_id and (not_before is None or device.since >= not_before.replace(microsecond=0)):
             return device
     return None

@@ -152,8 +152,9 @@ class Site(Table):
 
     @property
     def loopback_uris(self) -> tuple[str, ...]:
-        """The redirect_uris of a native program, which may come back at any port. A public client with PKCE only: the code
-        is worth nothing to another program that listens there (RFC 8252 §8.1), and no secret is spread over machines."""
+        """The redirect_uris of a native program, which may come back at any port. A public client with PKCE only: the
+        code is worth nothing to another program that listens there (RFC 8252 §8.1), and no secret is spread over
+        machines."""
         native = self.client_auth == "none" and self.pkce
         return tuple(address for address in self.redirect_uris if native and _ANY_PORT.fullmatch(address))
 
@@ -166,8 +167,8 @@ class Site(Table):
 
     @property
     def for_people(self) -> bool:
-        """Whether a card can say anything: a server that only asks, or acts for itself, has no page to press on, a native
-        program is started on the person's own machine."""
+        """Whether a card can say anything: a server that only asks, or acts for itself, has no page to press on, a
+        native program is started on the person's own machine."""
         if self.home or set(self.redirect_uris) - set(self.loopback_uris):
             return True
         return not (self.protocol == "oidc" and (self.introspects or self.service or self.loopback_uris))
@@ -193,7 +194,7 @@ class Site(Table):
 
     @property
     def acs_by_index(self) -> dict[str, str]:
-        """AssertionConsumerServiceIndex as a request writes it -> address (SAML core §3.4.1); without any, positions."""
+        """AssertionConsumerServiceIndex as a request has it -> address (SAML core §3.4.1); without any, positions."""
         return {
             str(index): address
             for index, address in zip(self.acs_indexes or range(len(self.acs)), self.acs, strict=True)

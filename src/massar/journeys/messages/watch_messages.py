@@ -17,8 +17,8 @@ STEP = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Overview:
-    """All of one moment. `tallies`: (channel, provider) -> metrics.Tally of the window. Every configured provider stands there,
-    with traffic or without; so does what is shut and no longer configured, or a site, with channel ''.
+    """All of one moment. `tallies`: (channel, provider) -> metrics.Tally of the window. Every configured provider
+    stands there, with traffic or without; so does what is shut and no longer configured, or a site, with channel ''.
     """
 
     now: datetime

@@ -59,7 +59,7 @@ class RecentLogout:
 class LogoutStatus:
     """What became of telling one site.
 
-    state: 'waiting', 'confirmed', 'failed', 'open' (only the browser can tell it) or 'unreachable' (it takes no notice).
+    state: 'waiting', 'confirmed', 'failed', 'open' (only the browser can tell it), 'unreachable' (it takes no notice).
     """
 
     site: sites.Site

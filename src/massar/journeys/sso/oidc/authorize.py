@@ -84,8 +84,8 @@ def _issue_code(
     asked: AuthorizationRequest, granted: AccessGranted, signed_in: SignedIn, browser: Browser, now: datetime
 ) -> str:
     site, scopes = asked.site, asked.scope.split()
-    # Tokens may outlive the session (OIDC Core §11), but never an operator's. The session is held: what ends all sessions
-    # at this moment must find this grant, or the grant must find it ended.
+    # Tokens may outlive the session (OIDC Core §11), but never an operator's. The session is held: what ends all
+    # sessions at this moment must find this grant, or the grant must find it ended.
     may_stay = bool(site.offline_life and OFFLINE in scopes and not signed_in.person.operates)
     offline = may_stay and sessions.signed_in.hold(signed_in.session.id)
     of_session = min(sites.grants.REFRESH_LIFE, int((signed_in.session.expires_at - now).total_seconds()))
