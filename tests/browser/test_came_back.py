@@ -17,7 +17,7 @@ from massar.domain.delivery import return_path
 from tests.browser import pages
 from tests.browser.conftest import Opener
 from tests.browser.walk import Walk
-from tests.domain.test_bounces import REPORTS
+from tests.support.bounces import REPORTS
 from tests.support.postgres import free_port
 from tests.support.product import ROOT, TEMPORARY_PASSWORD, Product
 

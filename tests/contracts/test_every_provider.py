@@ -20,9 +20,9 @@ from massar.domain.delivery.provider import (
 )
 from massar.providers.registry import SiteProvider, SoapProvider, provider_from_url
 from massar.providers.sms_http.provider import from_table
+from tests.support.fakes import BehavingProvider
 
 from .conftest import HASTY
-from .fakes import BehavingProvider
 from .smpp_rig import PASSWORD as SMSC_PASSWORD
 from .smtp_rig import PASSWORD, USER
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from email import message_from_bytes
 from email.header import decode_header, make_header
 from email.message import Message
@@ -12,20 +11,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from massar.domain.delivery.provider import OutboundMessage, ProviderOptions
-from massar.providers.smtp.mime import build_mime, one_line
-from tests.domain.test_wording import CASES, LONG_HELP, rendered
+from massar.providers.smtp.mime import one_line
+from tests.support.letters import CASES, LONG_HELP, MINISTRY, UID, made, outgoing, rendered
 
 CONTENT_LINE = HEADER_LINE = 76  # RFC 2045 §6.7 and §6.8; RFC 2047 §2
 ENCODED_WORD = 75  # RFC 2047 §2
 WORD = re.compile(rb"=\?[^\s?]+\?[bqBQ]\?[^\s?]*\?=")
-UID = "aaaaabbbbbcccccdddddz"
-MADE = datetime(2026, 11, 29, 14, 51, tzinfo=UTC)
-MINISTRY = {
-    "ar": "مسار – وزارة التربية الوطنية والتعليم الأولي والرياضة، المديرية الإقليمية",
-    "fr": "Massar – Ministère de l’Éducation nationale, du Préscolaire et des Sports (direction provinciale)",
-    "en": "Massar, Ministry of National Education, Preschool and Sports (provincial directorate)",
-}
 # Text of every kind, and what has a meaning of its own in a header or a body.
 TEXT = st.text(
     st.sampled_from('abcé ,.@()<>"\\=?_-;:\t\r\n\x0b\x1c\x85\u2028مسار،🙂\u0301')
@@ -35,14 +26,6 @@ TEXT = st.text(
     " ".join
 )
 PLAIN_TEXT = "Bonjour,\n\n.\nlong " + "x" * 500 + "\nFrom here\n"
-
-
-def made(message: OutboundMessage, *, to: str = "khadija@example.org", **options) -> bytes:
-    return build_mime(message, to, ProviderOptions(**{"sender": "no-reply@example.ma", **options}))
-
-
-def outgoing(subject: str, text: str, html: str | None = None, language: str = "ar") -> OutboundMessage:
-    return OutboundMessage(UID, "email", "khadija@example.org", language, subject, text, html, written_at=MADE)
 
 
 def keeps_to_the_limits(letter: bytes) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import quopri
-from pathlib import Path
 
 import pytest
 from django.test import override_settings
@@ -17,20 +16,11 @@ from massar.core import ids
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.bounces import Report
 from massar.providers.smtp.mime import is_address
+from tests.support.bounces import REPORTS, report
 from tests.support.steps import production
 
-REPORTS = Path(__file__).parent / "reports"
 FAILED, UNDERWAY, DELIVERED = delivery.FAILED, delivery.UNDERWAY, delivery.DELIVERED
 read = delivery.bounces.read
-
-
-def report(fields: str, text: str = "It did not go.", after: str = "") -> bytes:
-    return (
-        'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\n\n'
-        f"--b\nContent-Type: text/plain\n\n{text}\n"
-        f"--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx.example\n\n{fields}\n"
-        f"{after}--b--\n"
-    ).encode()
 
 
 @pytest.mark.parametrize(

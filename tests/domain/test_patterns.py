@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from massar.domain.policy import api, patterns
 from massar.interfaces.demo.cast import PEOPLE
-from tests.domain.test_names_false_refusals import ARABIC, FRENCH
+from tests.domain.everyday_words import ARABIC, FRENCH
 
 NOBODY = api.Owner(login="", names=(), establishments=(), phones=())
 SEQUENCES = (

@@ -10,7 +10,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Part, UnmatchedReceipt
 from massar.domain.delivery.outbox import Acceptance
 from massar.journeys.messages import take_receipt
-from tests.domain.test_receipts import NOW, NUMBER, again, begun, receipt, router, sent, tell
+from tests.domain.receipt_steps import NOW, NUMBER, again, begun, receipt, router, sent, tell
 from tests.support.plans import whole_reads
 
 pytestmark = pytest.mark.django_db

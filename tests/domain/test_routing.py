@@ -9,7 +9,7 @@ import pytest
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery import breaker, routing
 from massar.domain.delivery.models import Message, Part
-from tests.contracts.fakes import BehavingProvider
+from tests.support.fakes import BehavingProvider
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)

@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
@@ -18,44 +17,7 @@ from massar.domain.delivery.wording import (
     TRIAL,
     render,
 )
-
-SECRET, CODE = "kdmwt-47392", "482913"
-UNTIL = datetime(
-    2026, 9, 30, 22, 55, tzinfo=UTC
-)  # the longest month names there are; Morocco is at +00 since 20 September 2026
-LONG_HELP = "المديرية الإقليمية للتربية الوطنية والتعليم الأولي والرياضة – Direction provinciale, 05 37 68 72 54"
-CANCEL = "https://compte.men.gov.ma/cancel/Zk3_x1"
-LONGEST = {
-    TEMPORARY_PASSWORD: {
-        "secret": SECRET,
-        "valid_until": UNTIL,
-        "host": "compte.men.gov.ma",
-        "help": "+212 5 37 68 72 54",
-    },
-    CONTACT_CODE: {
-        "code": CODE,
-        "valid_until": UNTIL,
-        "host": "compte.men.gov.ma",
-        "help": "+212 5 37 68 72 54",
-    },
-    TRIAL: {"when": UNTIL},
-    NOTICE: {
-        "when": UNTIL,
-        "device": "Samsung Internet 27 – Android",
-        "contact": "k•••@etu.univ-mohammed5.ac.ma",
-        "counts_from": UNTIL,
-        "cancel_url": CANCEL,
-        "host": "compte.men.gov.ma",
-        "help": "+212 5 37 68 72 54",
-    },
-}
-CASES = [(TEMPORARY_PASSWORD, ""), (CONTACT_CODE, ""), (TRIAL, "")] + [(NOTICE, event) for event in EVENTS]
-
-
-def rendered(template, event, language, channel, **changes):
-    values = {**LONGEST[template], **({"event": event} if event else {}), **changes}
-    return render(template, language=language, channel=channel, values=values)
-
+from tests.support.letters import CANCEL, CASES, CODE, LONG_HELP, LONGEST, SECRET, UNTIL, rendered
 
 every_message = pytest.mark.parametrize(("template", "event"), CASES, ids=lambda case: case or None)
 every_language = pytest.mark.parametrize("language", LANGUAGES)

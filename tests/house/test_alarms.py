@@ -7,9 +7,9 @@ import re
 import pytest
 
 from massar.domain.delivery.alarms import TABLE, ActiveAlarm, Alarm
+from tests.house.catalogues import LANGUAGES, catalogue
 from tests.house.laws import ROOT
-from tests.house.test_catalogues import LANGUAGES, catalogue
-from tests.house.test_documents import commands_of_the_code
+from tests.house.tree import commands_of_the_code
 
 OPERATE = ROOT / "docs" / "operate"
 QUESTIONS = ("What people notice.", "What to look at.", "What to do.", "When it ends.")

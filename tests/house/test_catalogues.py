@@ -6,21 +6,16 @@ import ast
 import re
 import string
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import pytest
 from babel.messages import Message
 from babel.messages.mofile import read_mo
-from babel.messages.pofile import read_po
 
-from tests.house.laws import SOURCE, python_files
+from tests.house.catalogues import INTERFACES, LANGUAGES, LOCALES, TEMPLATES, catalogue, id_of, sentences
+from tests.house.laws import python_files
 
-LANGUAGES = ("ar", "fr", "en")
 PLURALS = {"ar": 6, "fr": 2, "en": 2}
-LOCALES = SOURCE / "massar" / "locale"
-INTERFACES = SOURCE / "massar" / "interfaces"
-TEMPLATES = sorted(INTERFACES.glob("**/templates/**/*.html"))
 
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 ARABIC = re.compile(r"[\u0621-\u064A]")
@@ -36,23 +31,6 @@ FAMILIES = {
     "alarm": ("", ".text"),
 }
 GROUPS_IN_CODE = {"error", "flash", "rule", "activity", "how", "browser", "problem", "errors"}
-
-
-@cache
-def catalogue(language: str) -> dict[str, Message]:
-    """Message id -> message, as the file of words has them."""
-    with (LOCALES / language / "LC_MESSAGES" / "django.po").open("rb") as file:
-        read = read_po(file, locale=language, abort_invalid=True)
-    return {_id(message): message for message in read if message.id}
-
-
-def _id(message: Message) -> str:
-    return message.id if isinstance(message.id, str) else message.id[0]
-
-
-def sentences(message: Message) -> tuple[str, ...]:
-    """All plural forms of a message, or the one sentence it has."""
-    return (message.string,) if isinstance(message.string, str) else tuple(message.string)
 
 
 def ids_where(language: str, judge: Callable[[str], object]) -> set[str]:
@@ -185,7 +163,7 @@ def test_families_are_complete(group: str):
 def test_the_compiled_file_is_up_to_date(language: str):
     """`make messages` was run after the last change of the words."""
     with (LOCALES / language / "LC_MESSAGES" / "django.mo").open("rb") as file:
-        compiled = {_id(message): sentences(message) for message in read_mo(file) if message.id}
+        compiled = {id_of(message): sentences(message) for message in read_mo(file) if message.id}
     assert compiled == {id: sentences(message) for id, message in catalogue(language).items()}
 
 

@@ -17,8 +17,8 @@ from massar.interfaces.demo import views as demo
 from massar.journeys.account import close_sessions
 from massar.journeys.messages import deliver_messages
 from massar.journeys.sso import deliver_logouts
+from tests.house.catalogues import INTERFACES, TEMPLATES, catalogue
 from tests.house.laws import SOURCE, python_files
-from tests.house.test_catalogues import INTERFACES, TEMPLATES, catalogue
 
 COMPLETED_IN_PAGES = re.compile(r"""\b[tn]\(\s*'([^']*\.[^']*)'\s*~""")
 PEOPLE = ("email", "phone")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import re
 from datetime import timedelta
@@ -23,9 +22,8 @@ from massar.domain.limits.gcra import RateLimit
 from massar.domain.people import contacts
 from massar.domain.people import models as people
 from massar.interfaces.base import cookies
-from massar.interfaces.commands import main
 from tests.house.laws import ROOT, SOURCE
-from tests.house.test_tree import files_of_the_tree
+from tests.house.tree import commands_of_the_code, files_of_the_tree
 
 JOURNEYS = ROOT / "docs" / "journeys"
 ADR = ROOT / "docs" / "adr"
@@ -168,12 +166,6 @@ def test_every_cookie_is_documented():
     shorts = {value.short for value in vars(cookies).values() if isinstance(value, cookies.Cookie)}
     said = {bare(cells[0]) for cells in rows((JOURNEYS / "sessions.md").read_text("utf-8"))}
     assert said == shorts | {"csrf"}
-
-
-def commands_of_the_code() -> set[str]:
-    parser = main.build_parser()
-    subparsers = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
-    return set(subparsers.choices)
 
 
 def test_every_command_is_documented():

@@ -18,6 +18,10 @@ ROOM = re.compile(r"^(massar\.domain\.[a-z_]+|massar\.core\.audit)(?:\.([A-Za-z_
 # What providers know of the room `delivery`: its contract with them and pure functions. Its api would load the tables.
 OF_PROVIDERS = ("provider", "bounce_words", "receipts_address", "return_path", "sms_text")
 
+TESTS = laws.ROOT / "tests"
+# The certification suite plays the modules of one plan a second time, and so do we: they are its tests, not helpers.
+PLAYS_THEM_AGAIN = {"tests.sso.conformance.test_formpost_basic": {"tests.sso.conformance.test_basic"}}
+
 
 def side_doors(source: str, module: str) -> list[str]:
     """Names that `module` takes from a room other than its own, past that room's api."""
@@ -76,3 +80,40 @@ def test_the_reader_sees_a_side_door(source: str, found: list[str]):
 
 def test_a_room_may_use_its_own_modules():
     assert side_doors("from massar.domain.people.models import Person", "massar.domain.people.api") == []
+
+
+def imported_tests(source: str, module: str) -> set[str]:
+    """Modules of tests that `module` imports something from."""
+    found = set()
+    for name, _line in laws.names_used(source, module):
+        parts = name.split(".")
+        place = next((place for place, part in enumerate(parts) if part.startswith("test_")), None)
+        if parts[0] == "tests" and place is not None:
+            found.add(".".join(parts[: place + 1]))
+    return found
+
+
+def test_no_test_module_is_imported():
+    """What two of them need is a helper: it belongs into tests/support, or into a module beside them (its README)."""
+    found = {}
+    for path in laws.python_files(TESTS):
+        module = ".".join(path.relative_to(laws.ROOT).with_suffix("").parts)
+        if taken := imported_tests(path.read_text("utf-8"), module):
+            found[module] = taken
+    assert found == PLAYS_THEM_AGAIN
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("from tests.domain.test_names import NAMES", {"tests.domain.test_names"}),
+        ("from tests.domain import test_names", {"tests.domain.test_names"}),
+        ("import tests.domain.test_names as names", {"tests.domain.test_names"}),
+        ("from .test_names import NAMES", {"tests.domain.test_names"}),
+        ("from ..core.test_text import fold", {"tests.core.test_text"}),
+        ("from tests.support.visitor import Visitor", set()),
+        ("from django.test import Client", set()),
+    ],
+)
+def test_the_reader_sees_an_imported_test(source: str, found: set[str]):
+    assert imported_tests(source, "tests.domain.test_limits") == found

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.house.laws import ROOT
+from tests.house.tree import files_of_the_tree
 
-NOT_OURS = {".git", ".venv", "var", "build", "node_modules", "__pycache__", "htmlcov", "dist"}
 HOME_OF_SOMEBODY = re.compile(r"(?:^|[^\w.])/(?:home|Users)/\w+/|(?:^|[^\w.])/[r]oot/")
 # Put together here, so that this file does not hold what it looks for.
 REGISTRY_HOST = re.compile(r"\b(?:pypi|pythonhosted|registry\.npmjs)" + r"\.org\b")
 REGISTRY_OPTION = re.compile(r"(?<![\w-])--(?:extra-)?index-" + r"""url|"resolved":\s*"http|registry\s*=\s*["']?http""")
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 LOCKED = re.compile(r"^[a-z0-9._-]+(?:\[[a-z0-9,_-]+\])?==\S+", re.IGNORECASE)
-
-
-def files_of_the_tree() -> list[Path]:
-    """What a clone would hold: git's own list where there is git, otherwise everything but made folders."""
-    if shutil.which("git") and (ROOT / ".git").exists():
-        command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        if done.returncode == 0:
-            return [path for name in done.stdout.split("\0") if name and (path := ROOT / name).is_file()]
-    everything = (path for path in ROOT.rglob("*") if path.is_file())
-    return [path for path in everything if not NOT_OURS & set(path.relative_to(ROOT).parts)]
 
 
 def texts() -> list[tuple[Path, str]]:

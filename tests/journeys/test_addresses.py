@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, SALMA, enter
-from tests.house.test_open_doors import addresses
+from tests.support.doors import addresses
 from tests.support.steps import shows
 from tests.support.visitor import Visitor
 

@@ -14,7 +14,7 @@ from massar.domain.people import api as people
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA
 from massar.journeys.people import import_people
 from tests.cast import FATIMA_PHONE, KHADIJA_EMAIL, enter, facts
-from tests.house.test_open_doors import OPEN, addresses
+from tests.support.doors import OPEN, addresses
 from tests.support.steps import actions, prove_contact, save_contact, secrets, shows
 from tests.support.visitor import Visitor
 

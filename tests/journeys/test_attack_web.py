@@ -19,7 +19,7 @@ from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA
 from massar.journeys.outcomes import Problem, Problems
 from massar.journeys.people import import_people
 from tests.cast import FATIMA_PHONE, enter, facts
-from tests.house.test_open_doors import addresses
+from tests.support.doors import addresses
 from tests.support.steps import recover, shows
 from tests.support.visitor import Visitor
 

@@ -16,7 +16,7 @@ from massar.interfaces.commands import bounces
 from massar.journeys.messages import take_bounce
 from massar.journeys.messages.take_bounce import REPORTED_WITHIN
 from tests.cast import FATIMA, KHADIJA, KHADIJA_EMAIL, YOUSSEF, facts
-from tests.domain.test_bounces import REPORTS, report
+from tests.support.bounces import REPORTS, report
 from tests.support.steps import actions, prove_contact, save_contact, secrets, shown, shows
 from tests.support.visitor import Visitor
 

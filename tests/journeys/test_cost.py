@@ -11,7 +11,7 @@ from massar.domain.delivery.models import Attempt, Message
 from massar.interfaces.commands.worker import Worker
 from massar.journeys.messages import take_receipt
 from massar.journeys.messages.leased_delivery import ProviderAnswer
-from tests.contracts.fakes import BehavingProvider
+from tests.support.fakes import BehavingProvider
 from tests.support.post_office import AtOnce
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]

@@ -17,7 +17,7 @@ from massar.journeys.messages import watch_messages
 from massar.journeys.messages.deliver_messages import MessageDelivery
 from massar.journeys.messages.leased_delivery import BUSY_PAUSE, Load
 from massar.providers.smpp import status
-from tests.contracts.fakes import BehavingProvider
+from tests.support.fakes import BehavingProvider
 from tests.support.post_office import AtOnce, worker_with
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]

@@ -27,7 +27,7 @@ from massar.core import log, sql
 from massar.domain.delivery import notifier
 from massar.interfaces.base import outage, page
 from massar.journeys.account import sign_in
-from tests.house.test_open_doors import addresses
+from tests.support.doors import addresses
 
 pytestmark = pytest.mark.both_databases
 

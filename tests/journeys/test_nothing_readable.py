@@ -26,7 +26,7 @@ from massar.providers.smpp.provider import from_table as smpp_provider
 from tests.cast import FATIMA, FATIMA_PHONE, KHADIJA, KHADIJA_EMAIL, YOUSSEF
 from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID, Smsc, receipt_text, until
 from tests.contracts.smtp_rig import MailServer
-from tests.domain.test_bounces import REPORTS
+from tests.support.bounces import REPORTS
 from tests.support.canary import everything_stored, readable_forms
 from tests.support.faults import empty
 from tests.support.post_office import AtOnce

@@ -29,8 +29,8 @@ from massar.providers import registry
 from tests.cast import FATIMA, JAMAL, KHADIJA, KHADIJA_EMAIL, STRANGER, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.contracts.http_rig import Gateway
 from tests.contracts.smtp_rig import MailServer
-from tests.house.test_open_doors import OPEN, addresses, leads_to_sign_in
 from tests.support.canary import everything_stored, readable_forms
+from tests.support.doors import OPEN, addresses, leads_to_sign_in
 from tests.support.faults import Commits, PostOffice, empty
 from tests.support.post_office import worker_with
 from tests.support.visitor import CODE, TEMPORARY, Visitor

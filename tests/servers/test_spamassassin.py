@@ -8,9 +8,8 @@ import subprocess
 
 import pytest
 
-from tests.contracts.test_letter import MINISTRY, UID, made, outgoing
-from tests.domain.test_wording import CASES, rendered
 from tests.servers.machine import program
+from tests.support.letters import CASES, MINISTRY, UID, made, outgoing, rendered
 from tests.support.programs import SPAMASSASSIN
 
 # What a mail server writes above a letter that it has taken from ours: judged as at the recipient's.

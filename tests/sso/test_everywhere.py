@@ -18,7 +18,7 @@ from massar.journeys.account import close_account, close_sessions
 from massar.journeys.sso import access
 from massar.journeys.sso.log_out_of_sites import LogoutStatus, logout_statuses
 from tests.cast import FATIMA, JAMAL, facts
-from tests.contracts.fakes import BehavingProvider
+from tests.support.fakes import BehavingProvider
 from tests.support.post_office import worker_with
 from tests.support.steps import shows
 from tests.support.visitor import Visitor

@@ -11,7 +11,6 @@ from lxml import etree
 from massar.domain.delivery import api as delivery
 from massar.domain.sites.api import Registry
 from tests.cast import YOUSSEF
-from tests.contracts.fakes import BehavingProvider
 from tests.sso.relying_party import SITES, SUITE, Surfer, party, verified
 from tests.sso.saml_site import (
     NS,
@@ -24,6 +23,7 @@ from tests.sso.saml_site import (
     redirect,
     visit,
 )
+from tests.support.fakes import BehavingProvider
 from tests.support.post_office import worker_with
 from tests.support.visitor import Visitor
 

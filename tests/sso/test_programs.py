@@ -13,8 +13,8 @@ from massar.domain.sites import api as sites
 from massar.journeys.account import close_account
 from massar.journeys.sso import access
 from tests.cast import JAMAL, SALMA, YOUSSEF, facts
-from tests.contracts.fakes import BehavingProvider
 from tests.sso.relying_party import SITES, STRICT, Surfer, party, register
+from tests.support.fakes import BehavingProvider
 from tests.support.post_office import worker_with
 from tests.support.steps import shows
 from tests.support.visitor import Visitor

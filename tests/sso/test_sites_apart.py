@@ -15,7 +15,7 @@ from massar.domain.sites.api import Registry, Site
 from massar.interfaces.commands.worker import Worker
 from massar.journeys.messages import watch_messages
 from massar.journeys.sso import deliver_logouts
-from tests.contracts.fakes import BehavingProvider
+from tests.support.fakes import BehavingProvider
 from tests.support.post_office import worker_with
 
 pytestmark = pytest.mark.both_databases

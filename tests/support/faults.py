@@ -9,7 +9,7 @@ from django.db import connection
 
 from massar.domain.delivery.provider import OutboundMessage, Result
 from massar.journeys.messages.leased_delivery import LeasedDelivery
-from tests.contracts.fakes import BehavingProvider
+from tests.support.fakes import BehavingProvider
 from tests.support.post_office import worker_with
 
 SLOW = timedelta(seconds=25)

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 
 from django.test import Client
 
-from tests.contracts.fakes import BehavingProvider
+from tests.support.fakes import BehavingProvider
 from tests.support.post_office import worker_with
 
 TEMPORARY = re.compile(r"\b[bcdfghjkmnpqrstvwxz]{5}-[2-9]{5}\b")

@@ -1,0 +1,62 @@
+"""Every message that the product writes, at its longest, and the letter that leaves for it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from massar.domain.delivery.provider import OutboundMessage, ProviderOptions
+from massar.domain.delivery.wording import CONTACT_CODE, EVENTS, NOTICE, TEMPORARY_PASSWORD, TRIAL, render
+from massar.providers.smtp.mime import build_mime
+
+SECRET, CODE = "kdmwt-47392", "482913"
+# In the month with the longest names there are; Morocco is at +00 since 20 September 2026.
+UNTIL = datetime(2026, 9, 30, 22, 55, tzinfo=UTC)
+LONG_HELP = "المديرية الإقليمية للتربية الوطنية والتعليم الأولي والرياضة – Direction provinciale, 05 37 68 72 54"
+CANCEL = "https://compte.men.gov.ma/cancel/Zk3_x1"
+LONGEST = {
+    TEMPORARY_PASSWORD: {
+        "secret": SECRET,
+        "valid_until": UNTIL,
+        "host": "compte.men.gov.ma",
+        "help": "+212 5 37 68 72 54",
+    },
+    CONTACT_CODE: {
+        "code": CODE,
+        "valid_until": UNTIL,
+        "host": "compte.men.gov.ma",
+        "help": "+212 5 37 68 72 54",
+    },
+    TRIAL: {"when": UNTIL},
+    NOTICE: {
+        "when": UNTIL,
+        "device": "Samsung Internet 27 – Android",
+        "contact": "k•••@etu.univ-mohammed5.ac.ma",
+        "counts_from": UNTIL,
+        "cancel_url": CANCEL,
+        "host": "compte.men.gov.ma",
+        "help": "+212 5 37 68 72 54",
+    },
+}
+CASES = [(TEMPORARY_PASSWORD, ""), (CONTACT_CODE, ""), (TRIAL, "")] + [(NOTICE, event) for event in EVENTS]
+UID = "aaaaabbbbbcccccdddddz"
+MADE = datetime(2026, 11, 29, 14, 51, tzinfo=UTC)
+MINISTRY = {
+    "ar": "مسار – وزارة التربية الوطنية والتعليم الأولي والرياضة، المديرية الإقليمية",
+    "fr": "Massar – Ministère de l’Éducation nationale, du Préscolaire et des Sports (direction provinciale)",
+    "en": "Massar, Ministry of National Education, Preschool and Sports (provincial directorate)",
+}
+
+
+def rendered(template, event, language, channel, **changes):
+    """A message with the longest values there may be, but for `changes`."""
+    values = {**LONGEST[template], **({"event": event} if event else {}), **changes}
+    return render(template, language=language, channel=channel, values=values)
+
+
+def made(message: OutboundMessage, *, to: str = "khadija@example.org", **options) -> bytes:
+    """The letter as it leaves: headers and parts, encoded."""
+    return build_mime(message, to, ProviderOptions(**{"sender": "no-reply@example.ma", **options}))
+
+
+def outgoing(subject: str, text: str, html: str | None = None, language: str = "ar") -> OutboundMessage:
+    return OutboundMessage(UID, "email", "khadija@example.org", language, subject, text, html, written_at=MADE)
