@@ -103,6 +103,12 @@ def test_no_test_module_is_imported():
     assert found == PLAYS_THEM_AGAIN
 
 
+def test_the_page_of_the_kit_names_its_modules():
+    page = (TESTS / "support" / "README.md").read_text("utf-8")
+    named = {name for row in re.findall(r"^\| (`.+?`) \|", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    assert named == {path.stem for path in laws.python_files(TESTS / "support")} - {"__init__"}
+
+
 @pytest.mark.parametrize(
     ("source", "found"),
     [
