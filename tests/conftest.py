@@ -28,9 +28,9 @@ hypothesis.settings.register_profile(
 )  # how long an example takes is no promise: machines differ
 hypothesis.settings.load_profile("massar")
 
-# In the night to 15 February 2026 clocks in Africa/Casablanca went from 02:59 (+01) back to 02:00 (+00), for Ramadan, by
-# every table since IANA 2018g; since 20 September 2026 they stand at +00 (2026c). An SMS that is sent now, at 02:55 local
-# time, lives ten minutes, across the change: until "02:05".
+# In the night to 15 February 2026 clocks in Africa/Casablanca went from 02:59 (+01) back to 02:00 (+00), for Ramadan,
+# by every table since IANA 2018g; since 20 September 2026 they stand at +00 (2026c). An SMS that is sent now, at 02:55
+# local time, lives ten minutes, across the change: until "02:05".
 AWKWARD_MOMENT = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
 
 
@@ -49,8 +49,8 @@ def pytest_sessionfinish() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The second run, on PostgreSQL, is for what touches the database: nothing else could end differently.
 
-    Of journeys and sign-on it takes the files that are marked `both_databases`: races, promises, costs, and as many of the
-    others as it needs to reach every statement (tests/support/statements.py).
+    Of journeys and sign-on it takes the files that are marked `both_databases`: races, promises, costs, and as many of
+    the others as it needs to reach every statement (tests/support/statements.py).
     """
     if not os.environ.get("MASSAR_TEST_DATABASE_URL"):
         return

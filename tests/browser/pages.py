@@ -67,7 +67,8 @@ TOUCHING = """() => {
     const box = frame.getBoundingClientRect();
     for (const line of range.getClientRects()) {
       const room = Math.min(line.left - box.left, box.right - line.right);
-      if (line.width > 0 && room < 6) found.push(`${node.textContent.trim().slice(0, 40)}: ${room.toFixed(1)} px to its frame`);
+      const words = node.textContent.trim().slice(0, 40);
+      if (line.width > 0 && room < 6) found.push(`${words}: ${room.toFixed(1)} px to its frame`);
     }
   }
   return [...new Set(found)];

@@ -1,4 +1,4 @@
-"""A native program signs somebody in through Chromium: it listens on loopback at a port of the system's (RFC 8252 §7.3)."""
+"""A native program signs somebody in through Chromium: it listens on loopback at any free port (RFC 8252 §7.3)."""
 
 from __future__ import annotations
 

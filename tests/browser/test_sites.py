@@ -314,8 +314,8 @@ def test_what_a_site_asked_waits_through_recovery_and_the_forced_change(fresh_pr
 
 @pytest.fixture(scope="module")
 def strict_product(tmp_path_factory) -> Iterator[Product]:
-    """The product and the sample sites with an operator's wishes: SAML sites are told through the browser alone, eSISE is
-    for inspectors, NotifRH wants a fresh sign-in.
+    """The product and the sample sites with an operator's wishes: SAML sites are told through the browser alone, eSISE
+    is for inspectors, NotifRH wants a fresh sign-in.
     """
     folder: Path = tmp_path_factory.mktemp("strict")
     account, *sites = ports("account", *SIX).values()

@@ -128,7 +128,7 @@ def test_after_the_sign_in_form(page, account, door):
 
 
 def test_a_long_state_with_and_without_the_form(page, account, door):
-    """The way back is too long for a redirect behind nginx, so a page goes on at once, and stays no entry of the history."""
+    """The way back is too long for a redirect behind nginx, so a page goes on at once, and is no entry of history."""
     for signs_in in (True, False):
         page.goto("about:blank")
         page.goto(ask(account, door, state="s" * 8000))
@@ -149,7 +149,8 @@ def test_after_the_question_of_a_saml_site_that_proves_nothing(page, account, do
     if by == "address":
         page.goto(redirect(request, to=f"{account.url}/saml/slo"))
     else:
-        form = f'<form method="post" action="{account.url}/saml/slo"><input name="SAMLRequest" value="{posted(request)}"><button>'
+        form = f'<form method="post" action="{account.url}/saml/slo">'
+        form += f'<input name="SAMLRequest" value="{posted(request)}"><button>'
         page.route(f"{door}/form", lambda route: route.fulfill(body=form, content_type="text/html"))
         page.goto(f"{door}/form")
         page.click("button")

@@ -111,7 +111,7 @@ def test_of_postgresql_it_says_how_and_never_the_password(tmp_path):
     done = Installation(tmp_path).massar("backup", f"{tmp_path}/a copy", MASSAR_DATABASE_URL=address)
     assert done.returncode == 2 and "geheim" not in done.stdout + done.stderr
     command = next(line for line in done.stdout.splitlines() if "pg_dump" in line)
-    for word in ("umask 077", f"--file='{tmp_path}/a copy'", "host=db.example.ma", "port=6432", "user=massar", "dbname=account",
-                 "sslmode=verify-full"):  # fmt: skip
+    told = "umask 077", f"--file='{tmp_path}/a copy'"
+    for word in (*told, "host=db.example.ma", "port=6432", "user=massar", "dbname=account", "sslmode=verify-full"):
         assert word in command
     assert "tcp_user_timeout" not in done.stdout and "pg_restore" in done.stdout and os.listdir(tmp_path) == []

@@ -134,7 +134,8 @@ def test_commands_sent_at_once_are_answered_in_order(receiver):
     ("said", "code"),
     [
         (b"EHLO mx", b"500"), (b"HELO mx", b"500"), (b"STARTTLS", b"500"), (b"\xff\xfe\x00", b"500"), (b"", b"500"),
-        (b"MAIL FROM:<>", b"503"), (b"RCPT TO:<a@b>", b"503"), (b"DATA", b"503"), (b"VRFY a", b"252"), (b"RSET", b"250"),
+        (b"MAIL FROM:<>", b"503"), (b"RCPT TO:<a@b>", b"503"), (b"DATA", b"503"), (b"VRFY a", b"252"),
+        (b"RSET", b"250"),
     ],
 )  # fmt: skip
 def test_commands_out_of_place(receiver, said, code):

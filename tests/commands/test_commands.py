@@ -20,8 +20,8 @@ from massar.config.environment import DEMO_DATA_KEYS, DEMO_SECRET_KEY
 from tests.support.installation import Done, Installation, refused_in_one_sentence
 
 COMMANDS = (
-    "demo", "serve", "worker", "bounces", "check", "newkeys", "migrate", "createperson", "people", "audit", "messages", "sites",
-    "keys", "send-test", "backup",
+    "demo", "serve", "worker", "bounces", "check", "newkeys", "migrate", "createperson", "people", "audit", "messages",
+    "sites", "keys", "send-test", "backup",
 )  # fmt: skip
 PASSWORD = "Girafe&7194-sable"
 
@@ -284,9 +284,9 @@ def listed(done: Done) -> list[tuple[str, str]]:
 # -- a database that is not there, or not of this version
 
 WITH_TABLES = {
-    "serve": ("--port", "0"), "worker": (), "bounces": ("--port", "0"), "createperson": ("a.b@taalim.ma", "--no-password"),
-    "people": ("disable", "a.b@taalim.ma"), "audit": ("--verify",), "messages": (), "keys": ("list",),
-    "send-test": ("sms", "0661123456"),
+    "serve": ("--port", "0"), "worker": (), "bounces": ("--port", "0"),
+    "createperson": ("a.b@taalim.ma", "--no-password"), "people": ("disable", "a.b@taalim.ma"), "audit": ("--verify",),
+    "messages": (), "keys": ("list",), "send-test": ("sms", "0661123456"),
 }  # fmt: skip
 
 

@@ -205,7 +205,8 @@ def test_connections_that_are_cut_while_they_are_idle_cost_nobody_an_error(produ
     product.ask_at_once("/readyz")
     with psycopg.connect(product.database.address, autocommit=True) as other:
         other.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = 'postgres'"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE pid <> pg_backend_pid() AND datname = 'postgres'"
         )
     assert {one.status for one in product.ask_at_once("/readyz")} == {200}
 

@@ -106,8 +106,10 @@ def test_a_long_text_is_arabic_and_its_segments_are_counted(say, far_ends):
 
 
 @pytest.mark.parametrize(("answer", "reading", "code", "told"), [
-    ({"id": "1", "sms": {"count": "1"}}, COUNTED, 1, "CUT       the text needs 4 segments, the provider made 1: the rest is lost"),
-    ({"id": "1", "sms": {"count": 5}}, COUNTED, 0, "segments  4 are needed, the provider made 5: it costs more than we reckon"),
+    ({"id": "1", "sms": {"count": "1"}}, COUNTED, 1,
+     "CUT       the text needs 4 segments, the provider made 1: the rest is lost"),
+    ({"id": "1", "sms": {"count": 5}}, COUNTED, 0,
+     "segments  4 are needed, the provider made 5: it costs more than we reckon"),
     ({"all": ["1", "2"]}, '{ reference = "all.*" }', 1, "CUT       the text needs 4 segments, the provider made 2"),
     ({"id": "1"}, COUNTED, 0, "the message is whole if the phone shows its last line: السطر 8 من 8 وصل."),
     ({"id": "1", "sms": {"count": "many"}}, COUNTED, 0, "this provider does not say how many it made"),

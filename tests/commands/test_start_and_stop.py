@@ -1,4 +1,4 @@
-"""A server that is told to stop while it starts, that is killed, that finds its port taken: nobody is left at the port."""
+"""A server that is told to stop while it starts, is killed, finds its port taken: nobody is left at the port."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class Started:
         name, _, value = self.mark.partition("=")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "massar", *words], cwd=installed.folder, env={**installed.environ, name: value},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True,
         )  # fmt: skip
 
     def all(self) -> set[int]:

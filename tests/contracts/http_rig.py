@@ -19,7 +19,7 @@ class Gateway:
     `garbage`, `lost_body`, `short_body`, or a delay in seconds. `requests`: (path, headers, body) of all that was read.
 
     `answer` is sent as JSON, bytes as they are; `headers` go with it. `keeps`: connections stay open (HTTP/1.1), and
-    `lines` counts them, `closed` those that are over. `hangs_up`: closes each connection after its answer, without having said so.
+    `lines` counts them, `closed` those that are over. `hangs_up`: closes each connection after its answer, unsaid.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None, *, keeps: bool = False):

@@ -99,8 +99,8 @@ class MailServer:
 
 
 class TokenServer(MailServer):
-    """Offers `ways` alone, and takes the tokens in `good`. `shown`: what was said at each sign-in, and where: in the line
-    of AUTH or after it. `refused`: what was said to the refusal."""
+    """Offers `ways` alone, and takes the tokens in `good`. `shown`: what was said at each sign-in, and where: in the
+    line of AUTH or after it. `refused`: what was said to the refusal."""
 
     WAYS = ("XOAUTH2", "OAUTHBEARER")
 

@@ -19,8 +19,8 @@ TABLE = {
         "reference": "id",
         "state": "status",
         "to": "msisdn",
-        "states": {"delivered": DELIVERED, "REJECTD": FAILED, "true": DELIVERED, "false": FAILED, "5": FAILED, "null": FAILED,
-                   "livré": DELIVERED, "وصل": DELIVERED},
+        "states": {"delivered": DELIVERED, "REJECTD": FAILED, "true": DELIVERED, "false": FAILED, "5": FAILED,
+                   "null": FAILED, "livré": DELIVERED, "وصل": DELIVERED},
     },
 }  # fmt: skip
 ARABIC = "مسار: رمز"
@@ -36,8 +36,9 @@ def heard(query: str = "", kind: str = "", body: bytes = b"", **changed):
 
 
 @pytest.mark.parametrize("unread", [
-    "text=D%E9j%E0", "text=%00i%00s%00%E9", "text=%FF%FE%00", "text=%", "text=%zz%E", "%E9=1", "text=d\xe9j\xe0", "=", "&&",
-    "a;b=%80", "text=%D9%85%D8", "text=%ED%A0%80", "text=" + "%06%45" * 300, "&".join(f"a{n}=%E9" for n in range(400)),
+    "text=D%E9j%E0", "text=%00i%00s%00%E9", "text=%FF%FE%00", "text=%", "text=%zz%E", "%E9=1", "text=d\xe9j\xe0", "=",
+    "&&", "a;b=%80", "text=%D9%85%D8", "text=%ED%A0%80", "text=" + "%06%45" * 300,
+    "&".join(f"a{n}=%E9" for n in range(400)),
 ])  # fmt: skip
 @pytest.mark.parametrize("before", [True, False])
 def test_a_field_that_nobody_reads_spoils_nothing(unread, before):
@@ -50,8 +51,8 @@ def test_a_field_that_nobody_reads_spoils_nothing(unread, before):
 
 
 @pytest.mark.parametrize(("charset", "word"), [
-    ("utf-8", "livré"), ("iso-8859-1", "livré"), ("windows-1252", "livré"), ("windows-1256", "وصل"), ("iso-8859-6", "وصل"),
-    ("utf-16", "وصل"), ("utf-16-le", "livré"), ("utf-16-be", "livré"), ("utf-8-sig", "livré"),
+    ("utf-8", "livré"), ("iso-8859-1", "livré"), ("windows-1252", "livré"), ("windows-1256", "وصل"),
+    ("iso-8859-6", "وصل"), ("utf-16", "وصل"), ("utf-16-le", "livré"), ("utf-16-be", "livré"), ("utf-8-sig", "livré"),
 ])  # fmt: skip
 def test_a_charset_that_is_said_is_believed(charset, word):
     said = f'; charset="{charset.upper()}"'
@@ -101,9 +102,10 @@ def test_a_member_that_nobody_reads_spoils_nothing(unread):
 
 
 @pytest.mark.parametrize(("value", "state", "code"), [
-    ("true", DELIVERED, "true"), ("false", FAILED, "false"), ("5", FAILED, "5"), ("5.0", FAILED, "5.0"), ("null", FAILED, "null"),
-    ("6", UNDERWAY, "6"), ("-1", UNDERWAY, "-1"), ('" Delivered "', DELIVERED, "Delivered"), ('"05"', FAILED, "05"),
-    ('"DELIVRD"', DELIVERED, "DELIVRD"), ('"Rejected"', FAILED, "Rejected"), ('"FAILED"', UNDERWAY, "FAILED"),
+    ("true", DELIVERED, "true"), ("false", FAILED, "false"), ("5", FAILED, "5"), ("5.0", FAILED, "5.0"),
+    ("null", FAILED, "null"), ("6", UNDERWAY, "6"), ("-1", UNDERWAY, "-1"), ('" Delivered "', DELIVERED, "Delivered"),
+    ('"05"', FAILED, "05"), ('"DELIVRD"', DELIVERED, "DELIVRD"), ('"Rejected"', FAILED, "Rejected"),
+    ('"FAILED"', UNDERWAY, "FAILED"),
 ])  # fmt: skip
 def test_a_state_may_be_any_scalar_in_any_spelling(value, state, code):
     assert heard("", JSON, f'{{"id": "7", "status": {value}}}'.encode()) == [Receipt("gateway", "7", state, code)]
@@ -156,8 +158,8 @@ def test_more_than_a_thousand_are_not_taken():
 
 
 def multipart(*parts: tuple[str, bytes], boundary: str = "XyZ") -> bytes:
-    lines = [b"--%s\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n" % (boundary.encode(), head.encode("latin-1"), value)
-             for head, value in parts]  # fmt: skip
+    part = b"--%s\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n"
+    lines = [part % (boundary.encode(), head.encode("latin-1"), value) for head, value in parts]
     return b"".join(lines) + b"--%s--\r\n" % boundary.encode()
 
 
@@ -165,8 +167,10 @@ def multipart(*parts: tuple[str, bytes], boundary: str = "XyZ") -> bytes:
     "kind", ["multipart/form-data; boundary=XyZ", 'Multipart/Form-Data; charset=utf-8; boundary="XyZ"']
 )
 def test_a_form_in_parts_is_read(kind):
-    body = multipart(('name="text"', b"D\xe9j\xe0\r\n--Xy"), ('name="id"', b"7"), ('name="f"; filename="\xe9"', b"\0\xff"),
-                     ("name=status; x=y\r\nContent-Type: text/plain; charset=iso-8859-1", "livré".encode("latin-1")))  # fmt: skip
+    body = multipart(
+        ('name="text"', b"D\xe9j\xe0\r\n--Xy"), ('name="id"', b"7"), ('name="f"; filename="\xe9"', b"\0\xff"),
+        ("name=status; x=y\r\nContent-Type: text/plain; charset=iso-8859-1", "livré".encode("latin-1")),
+    )  # fmt: skip
     assert heard("", kind, body) == [Receipt("gateway", "7", DELIVERED, "livré")]
     assert heard("", kind, body.replace(b"\r\n", b"\n")) == [Receipt("gateway", "7", DELIVERED, "livré")]
     assert heard("", kind, body[: body.rindex(b"--XyZ--")]) == [Receipt("gateway", "7", DELIVERED, "livré")]
@@ -182,8 +186,8 @@ def test_parts_that_can_not_be_told_apart_leave_the_query(kind):
 
 @pytest.mark.parametrize(("said", "read"), [
     ("212661000222", "+212661000222"), ("%2B212661000222", "+212661000222"), ("00212661000222", "+212661000222"),
-    ("tel%3A%2B212661000222", "+212661000222"), ("+212 661-000-222", "+212661000222"), ("0661000222", ""), ("2126610****", ""),
-    ("MASSAR", ""), ("%E9", ""), ("", ""),
+    ("tel%3A%2B212661000222", "+212661000222"), ("+212 661-000-222", "+212661000222"), ("0661000222", ""),
+    ("2126610****", ""), ("MASSAR", ""), ("%E9", ""), ("", ""),
 ])  # fmt: skip
 def test_whose_phone_it_is_about(said, read):
     assert heard(f"id=7&status=delivered&msisdn={said}")[0].to == read

@@ -100,8 +100,10 @@ def test_answers_that_are_text_are_read_by_patterns(gateway, status, answer, res
 
 @pytest.mark.parametrize(("answer", "result"), [
     (b'{"ok": true, "id": 900719925474099312345}', Accepted("900719925474099312345")),
-    (b'{"ok": false}', Rejected("http 200, code false", **PERMANENT)), (b'{"ok": 1.0}', Rejected("http 200, code 1.0", **LATER)),
-    (b'{"ok": null}', OutcomeUnknown("the answer can't be read")), (b'\xef\xbb\xbf{"ok": true, "id": " 7 "}', Accepted("7")),
+    (b'{"ok": false}', Rejected("http 200, code false", **PERMANENT)),
+    (b'{"ok": 1.0}', Rejected("http 200, code 1.0", **LATER)),
+    (b'{"ok": null}', OutcomeUnknown("the answer can't be read")),
+    (b'\xef\xbb\xbf{"ok": true, "id": " 7 "}', Accepted("7")),
     ('{"ok": true, "id": "7", "text": "Déjà"}'.encode("latin-1"), Accepted("7")),
     ('{"ok": true, "id": 7}'.encode("utf-16"), Accepted("7")),
 ])  # fmt: skip
@@ -422,7 +424,8 @@ def test_all_of_a_message_together_takes_no_longer_than_was_promised(gateway, to
     tokens.mood = server.mood = "drip"
     provider = provider_to(
         server, connect_timeout=0.2, answer_timeout=0.5, total_timeout=0.5,
-        auth={"kind": "oauth2", "token_url": f"http://localhost:{tokens.port}/", "client_id": "a", "client_secret": "b"},
+        auth={"kind": "oauth2", "token_url": f"http://localhost:{tokens.port}/", "client_id": "a",
+              "client_secret": "b"},
     )  # fmt: skip
     before = time.monotonic()
     assert isinstance(sent(provider), NotTransmitted)

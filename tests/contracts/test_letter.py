@@ -1,4 +1,4 @@
-"""The form of every letter: the limits of MIME for any text, name and subject, and the same bytes when it is made again."""
+"""The form of every letter: the limits of MIME for any text, name and subject; made again, it has the same bytes."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_any_name_subject_and_text_keep_to_them_and_arrive_as_they_were(name, su
 
 
 def sender_of(read: Message) -> tuple[str, str]:
-    """Name and address of From, as a reader of RFC 5322 and 2047 finds them: nothing of the name leaks into an address."""
+    """Name and address of From, as a reader of RFC 5322 and 2047 finds them: nothing of the name is in an address."""
     told = read["From"].replace("\r\n", "").replace("\n", "")
     if not told.endswith(">"):
         return "", told

@@ -10,7 +10,8 @@ ABOUT_US = [
     "550-5.4.5 Daily SMTP relay sending limit exceeded. For more information on SMTP relay sending limits",
     "554 5.7.1 <x@example.org>: Recipient address rejected: Policy Rejection- Quota exceeded",
     "554 Sorry, your daily quota exceeded",
-    "550 User massar has exceeded its 24-hour sending limit. Messages to 500 recipients out of 500 allowed have been sent.",
+    "550 User massar has exceeded its 24-hour sending limit. "
+    "Messages to 500 recipients out of 500 allowed have been sent.",
     "550 5.1.90 Your message can't be sent because you've reached your daily limit for message recipients",
     "554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException; Failed to process message",
     "450 4.7.1 Hourly sending limit reached",
@@ -27,7 +28,8 @@ ABOUT_US = [
     "554 5.7.1 <massar@example.ma>: Sender address rejected: Access denied",
     "554 5.7.1 <unknown[192.0.2.9]>: Client host rejected: Access denied",
     "554 5.7.1 Service unavailable; Client host [192.0.2.9] blocked using zen.spamhaus.org",
-    "550 5.7.1 Unfortunately, messages from [192.0.2.9] weren't sent: part of their network is on our block list (S3140).",
+    "550 5.7.1 Unfortunately, messages from [192.0.2.9] weren't sent: "
+    "part of their network is on our block list (S3140).",
     "550 5.7.606 Access denied, banned sending IP [192.0.2.9]",
     "550 5.7.705 Access denied, tenant has exceeded threshold",
     "550-5.7.26 This mail is unauthenticated, which poses a security risk",
@@ -62,8 +64,10 @@ ABOUT_US = [
 ABOUT_THE_RECIPIENT = [
     ("554 5.7.1 <x@example.org>: Recipient address rejected: Access denied", True, False),
     ("450 4.7.1 <x@example.org>: Recipient address rejected: Greylisted, see http://example.org/sender", False, False),
-    ("450 4.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages", False, False),
-    ("550 5.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages", True, True),
+    ("450 4.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages",
+     False, False),
+    ("550 5.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages",
+     True, True),
     ("550 5.7.124 Sender not in allowed-senders list", True, False),
     ("550 5.7.129 RESOLVER.RST.RestrictedToRecipientsPermission; not authorized to send to the recipient", True, False),
     ("550 5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; authentication required", True, False),
@@ -73,9 +77,11 @@ ABOUT_THE_RECIPIENT = [
     ("550 5.7.504 [x@example.org]: Recipient address rejected: Access denied", True, False),
     ("550 5.7.505 Access denied, banned recipient", True, False),
     ("550 5.7.507 Access denied, rejected by recipient", True, False),
-    ("550 5.7.513 Service unavailable, Client host [192.0.2.9] blocked by recipient using Customer Block list", True, False),
+    ("550 5.7.513 Service unavailable, Client host [192.0.2.9] blocked by recipient using Customer Block list",
+     True, False),
     ("550 5.7.1 Too many messages to this recipient", True, False),
-    ("554 5.2.2 mailbox full; STOREDRV.Deliver.Exception:QuotaExceededException.MapiExceptionShutoffQuotaExceeded", True, True),
+    ("554 5.2.2 mailbox full; STOREDRV.Deliver.Exception:QuotaExceededException.MapiExceptionShutoffQuotaExceeded",
+     True, True),
     ("550 Too many messages in this mailbox", True, True),
     ("550 Too many messages queued for recipient", True, True),
     ("550 Recipient over limit", True, True),
@@ -94,7 +100,8 @@ ABOUT_THE_RECIPIENT = [
     ("501 5.1.3 Bad recipient address syntax", True, True),
     ("556 5.1.10 The domain accepts no mail", True, True),
     # What another server said must not speak for this one: its owner may be whoever typed the address.
-    ("550 5.1.1 <x@evil.example>: undeliverable address: host mx.evil.example said: 550 5.4.5 sending quota exceeded", True, True),
+    ("550 5.1.1 <x@evil.example>: undeliverable address: host mx.evil.example said: 550 5.4.5 sending quota exceeded",
+     True, True),
     ("550 <x@evil.example>: host mx.evil.example said: 550 daily sending quota exceeded, sender blocked", True, True),
     ("550 5.1.1 <relay-quota-exceeded@evil.example> unknown", True, True),
 ]  # fmt: skip
@@ -141,8 +148,8 @@ def test_a_mailbox_that_is_named_late_is_not_our_account_and_not_the_end(text):
 
 
 @pytest.mark.parametrize(("text", "configuration_error", "busy"), [
-    ("451 4.3.5 Server configuration error", False, False), ("550 5.7.1 sender", True, False), ("421 4.3.2 too busy", False, True),
-    ("452 4.3.1 no room", False, True), ("554 5.3.2 go away", True, False),
+    ("451 4.3.5 Server configuration error", False, False), ("550 5.7.1 sender", True, False),
+    ("421 4.3.2 too busy", False, True), ("452 4.3.1 no room", False, True), ("554 5.3.2 go away", True, False),
 ])  # fmt: skip
 @pytest.mark.parametrize("stage", [GREETING, HELLO, SIGN_IN, MAIL])
 def test_before_the_recipient_is_named_nothing_is_about_him(text, configuration_error, busy, stage):

@@ -1,4 +1,4 @@
-"""`env:NAME` and `file:PATH` lead to a secret in every table of a provider, in one way and with one sentence for a mistake."""
+"""`env:NAME` and `file:PATH` lead to a secret in every table of a provider; a mistake is one sentence everywhere."""
 
 from __future__ import annotations
 

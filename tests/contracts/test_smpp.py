@@ -1,4 +1,4 @@
-"""What only SMPP can do wrong: binds, windows, receipts, silence, throttling, goodbyes. Against our own scripted SMSC."""
+"""What only SMPP can do wrong: binds, windows, receipts, silence, throttling, goodbyes. Against a scripted SMSC."""
 
 import threading
 from concurrent.futures import Future

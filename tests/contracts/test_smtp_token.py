@@ -1,4 +1,4 @@
-"""Mail servers that take no password: OAuth 2.0 tokens by XOAUTH2 and OAUTHBEARER, fetched by us, kept, and renewed once."""
+"""Mail servers that take no password: OAuth 2.0 tokens by XOAUTH2 and OAUTHBEARER, fetched, kept, renewed once."""
 
 from __future__ import annotations
 

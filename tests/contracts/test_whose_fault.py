@@ -1,5 +1,5 @@
-"""Messages of several people through real sockets: what one of them meets holds up nobody, and what blames us leaves by the
-next provider, with an alarm. By mail servers, by an SMSC and by gateways over HTTP."""
+"""Messages of several people through real sockets: what one of them meets holds up nobody, and what blames us leaves by
+the next provider, with an alarm. By mail servers, by an SMSC and by gateways over HTTP."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ LISTED = "listed@example.org"
 
 def put(to: str, person_id: int, now) -> None:
     delivery.outbox.put(
-        purpose="contact_code", channel="email" if "@" in to else "sms", language="fr", person_id=person_id, to=to, now=now,
-        values={"code": "123456", "host": "x.ma"}, within=timedelta(minutes=10), expires_at=now + timedelta(minutes=10),
+        purpose="contact_code", channel="email" if "@" in to else "sms", language="fr", person_id=person_id, to=to,
+        now=now, values={"code": "123456", "host": "x.ma"}, within=timedelta(minutes=10),
+        expires_at=now + timedelta(minutes=10),
     )  # fmt: skip
 
 
@@ -63,8 +64,9 @@ def mail(mail_server, options, servers):
 
 
 @pytest.mark.parametrize(("answer", "ends"), [
-    ("554 5.7.1 <listed@example.org>: Recipient address rejected: Access denied", "failed"), ("450 4.7.1 Greylisted", "queued"),
-    ("450 4.2.1 later", "queued"), ("550 5.7.129 RESOLVER.RST.RestrictedToRecipientsPermission; not authorized", "failed"),
+    ("554 5.7.1 <listed@example.org>: Recipient address rejected: Access denied", "failed"),
+    ("450 4.7.1 Greylisted", "queued"), ("450 4.2.1 later", "queued"),
+    ("550 5.7.129 RESOLVER.RST.RestrictedToRecipientsPermission; not authorized", "failed"),
     ("550 5.1.1 no such user", "failed"), ("421 4.7.0 not now", "queued"),
     ("550 5.4.5 Daily user sending quota exceeded", "queued"),
 ])  # fmt: skip

@@ -7,8 +7,10 @@ import pytest
 from massar.core import phone
 
 
-@pytest.mark.parametrize("typed", ["0661123456", "661123456", "212661123456", "+212661123456", "00212661123456", "0661.12.34.56",
-                                   "(0661) 123456", "٠٠٢١٢٦٦١١٢٣٤٥٦"])  # fmt: skip
+@pytest.mark.parametrize("typed", [
+    "0661123456", "661123456", "212661123456", "+212661123456", "00212661123456", "0661.12.34.56", "(0661) 123456",
+    "٠٠٢١٢٦٦١١٢٣٤٥٦",
+])  # fmt: skip
 def test_one_number(typed):
     assert phone.mobile(typed, ("MA",)) == "+212661123456"
 

@@ -1,4 +1,4 @@
-"""Writers of one process wait for each other, not for SQLite. (On files of their own, whatever the rest of the run is on.)"""
+"""Writers of one process wait for each other, not for SQLite. (On files of their own, whatever the run is on.)"""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def test_the_log_is_checkpointed_and_emptied(connections, checkpoint, tmp_path):
 
 @pytest.mark.parametrize("written_since", [True, False], ids=["since long", "since just now"])
 def test_a_long_reader_stops_no_writer(connections, checkpoint, reader, tmp_path, written_since):
-    """A backup, a report: it reads for as long as it likes. Before, the checkpoint held all writers for twenty seconds."""
+    """A backup, a report: it reads as long as it likes. Before, the checkpoint held all writers for twenty seconds."""
     reader.execute("BEGIN")
     assert reader.execute("SELECT value FROM number").fetchone() == (0,)
     if written_since:

@@ -2,9 +2,9 @@
 
     python -m tests.crash.nursery
 
-A line is `PLACE MINUTES`. The worker runs `massar worker`'s own code and kills itself with SIGKILL at PLACE (`-`: never);
-its clock is MINUTES ahead. Answers `pid N` when it runs and `ended STATUS` when it is gone. Leases and pauses are
-shortened here, so that what a dead worker held is free again after a second.
+A line is `PLACE MINUTES`. The worker runs `massar worker`'s own code and kills itself with SIGKILL at PLACE (`-`:
+never); its clock is MINUTES ahead. Answers `pid N` when it runs and `ended STATUS` when it is gone. Leases and pauses
+are shortened here, so that what a dead worker held is free again after a second.
 """
 
 from __future__ import annotations

@@ -71,8 +71,10 @@ def letters(post: PostOffice, pattern) -> list[str]:
 
 def asking(clock, form: Callable[[], str]) -> Callable[[], object]:
     def ask():
-        return recover_password.ask(typed_login=FATIMA.login, channel="phone", typed_contact=FATIMA_PHONE, ask_id=form(),
-                                    browser=HERE, now=clock())  # fmt: skip
+        return recover_password.ask(
+            typed_login=FATIMA.login, channel="phone", typed_contact=FATIMA_PHONE, ask_id=form(), browser=HERE,
+            now=clock(),
+        )  # fmt: skip
 
     return ask
 

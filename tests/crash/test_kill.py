@@ -37,8 +37,8 @@ CONTACTS = {"email": YOUSSEF_EMAIL, "phone": "+212662000333"}
 NOBODY_ELSE = "-"
 PATIENCE = 30.0
 A_FEW_TURNS = 0.6  # seconds: also where nothing is left to do, the fresh worker looks twice
-PLACES = ["request-claimed", "answer-before-commit", "answer-after-commit", "claimed", "expiry-fixed", "attempt-written",
-          "before-send", "sent", "settled-before-commit", "settled"]  # fmt: skip
+PLACES = ["request-claimed", "answer-before-commit", "answer-after-commit", "claimed", "expiry-fixed",
+          "attempt-written", "before-send", "sent", "settled-before-commit", "settled"]  # fmt: skip
 ARRIVED_BEFORE = ("sent", "settled-before-commit", "settled")  # the letter was out when the worker died
 REPEATED = ("sent", "settled-before-commit")
 

@@ -30,7 +30,7 @@ def folder(tmp_path):
 
 
 def test_a_sample_and_what_it_leans_on_fit_on_a_page_each():
-    """Whoever connects a site reads the sample and the module beside it, and copies them. kit.py is what a framework has."""
+    """Who connects a site reads the sample and the module beside it, copies both. kit.py is what a framework has."""
     samples = {path.name: path for path in EXAMPLES.glob("*_site.py")}
     assert set(samples) == {"oidc_site.py", "saml_site.py", "gate_site.py"}
     to_copy = [*samples.values(), EXAMPLES / "tokens.py", EXAMPLES / "saml_client.py"]
@@ -96,7 +96,7 @@ def test_a_session_that_is_over_takes_no_sign_in_with_it_that_is_on_its_way():
 
 @pytest.fixture
 def browser(monkeypatch):
-    """One request of a browser at a sample: what the site does with it, and the cookie that the browser has afterwards."""
+    """One request of a browser at a sample: what the site does with it, and the cookie that the browser has then."""
     site = kit.Sample("massar", "oidc", 8001, "Massar", {})
 
     def ask(cookie: str, view) -> str:

@@ -106,14 +106,17 @@ ANSWERS = [
     ("Exchange Online, edge", "5.4.1",
      "550 5.4.1 Recipient address rejected: Access denied. AS(201806281) "
      "[AM7EUR03FT018.eop-EUR03.prod.protection.outlook.com]", True, False),
-    ("Exchange Online, edge, all", "5.4.1", "550 5.4.1 All recipient addresses rejected : Access denied [x]", True, False),
+    ("Exchange Online, edge, all", "5.4.1",
+     "550 5.4.1 All recipient addresses rejected : Access denied [x]", True, False),
     ("Exchange Online", "5.1.10",
      "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup", True, False),
     ("Exchange", "5.1.1", "550 5.1.1 RESOLVER.ADR.RecipNotFound; not found", True, False),
     ("Exchange Online, of another server", "5.1.351",
-     "550 5.1.351 Remote server returned unknown recipient or mailbox unavailable -> 550 Unknown user a@example.org", True, False),
+     "550 5.1.351 Remote server returned unknown recipient or mailbox unavailable -> 550 Unknown user a@example.org",
+     True, False),
     ("the same, of a full mailbox", "5.1.351",
-     "550 5.1.351 Remote server returned unknown recipient or mailbox unavailable -> 552 5.2.2 mailbox full", False, False),
+     "550 5.1.351 Remote server returned unknown recipient or mailbox unavailable -> 552 5.2.2 mailbox full",
+     False, False),
     ("the same, of a list", "5.1.351",
      "550 5.1.351 Remote server returned unknown recipient or mailbox unavailable -> 550 blocked, see "
      "https://www.spamhaus.org/query/ip/192.0.2.25", False, True),
@@ -122,16 +125,19 @@ ANSWERS = [
     ("Exchange Online, closed to others", "5.7.124",
      "550 5.7.124 RESOLVER.RST.SenderNotInAllowedList; not authorized", False, False),
     ("Exchange Online, the recipient's own list", "5.7.513",
-     "550 5.7.513 Service unavailable, Client host [192.0.2.25] blocked by a@example.org using Customer Block list", False, False),
+     "550 5.7.513 Service unavailable, Client host [192.0.2.25] blocked by a@example.org using Customer Block list",
+     False, False),
     ("Exchange Online, a group", "5.7.133",
      "550 5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; authentication required; Delivery restriction check "
      "failed because the sender was not authenticated", False, False),
-    ("Exchange Online, a banned address", "5.7.606", "550 5.7.606 Access denied, banned sending IP [192.0.2.25]", False, True),
+    ("Exchange Online, a banned address", "5.7.606",
+     "550 5.7.606 Access denied, banned sending IP [192.0.2.25]", False, True),
     ("Exchange Online, DMARC", "5.7.509",
      "550 5.7.509 Access denied, sending domain EXAMPLE.MA does not pass DMARC", False, True),
     ("Exchange Online, full", "5.2.2",
      "554 5.2.2 mailbox full; STOREDRV.Deliver.Exception:QuotaExceededException", False, False),
-    ("Exchange Online, too fast", "5.2.122", "550 5.2.122 The recipient has exceeded their limit for receiving", False, False),
+    ("Exchange Online, too fast", "5.2.122",
+     "550 5.2.122 The recipient has exceeded their limit for receiving", False, False),
     ("Yahoo", "5.0.0",
      "554 delivery error: dd This user doesn't have a yahoo.com account (a@yahoo.com) [0] - mta1", True, False),
     ("Yahoo, now", "5.0.0", "552 1 Requested mail action aborted, mailbox not found", True, False),
@@ -149,7 +155,8 @@ ANSWERS = [
      "recipient's email address for typos or 550-5.1.1 unnecessary spaces.", True, False),
     ("Gmail, disabled", "5.2.1",
      "550 5.2.1 The email account that you tried to reach is disabled. p=DisabledUser - gsmtp", True, False),
-    ("Gmail, inactive", "5.2.1", "550-5.2.1 The email account that you tried to reach is inactive. For more", True, False),
+    ("Gmail, inactive", "5.2.1",
+     "550-5.2.1 The email account that you tried to reach is inactive. For more", True, False),
     ("Gmail, at a rate", "5.2.1",
      "550-5.2.1 The user you are trying to contact is receiving mail at a rate that 550-5.2.1 prevents additional "
      "messages from being delivered.", False, False),
@@ -160,7 +167,8 @@ ANSWERS = [
      "550 5.2.1 The user you are trying to contact is receiving mail too quickly.", False, False),
     ("Gmail, full", "5.2.2", "552-5.2.2 The recipient's inbox is out of storage space and inactive.", False, False),
     ("Gmail, full for long", "4.2.2", "452-4.2.2 The recipient's inbox is out of storage space.", False, False),
-    ("Gmail, unsigned", "5.7.26", "550-5.7.26 This mail has been blocked because the sender is unauthenticated.", False, True),
+    ("Gmail, unsigned", "5.7.26",
+     "550-5.7.26 This mail has been blocked because the sender is unauthenticated.", False, True),
     ("Postfix, unknown", "5.1.1",
      "550 5.1.1 <a@example.org>: Recipient address rejected: User unknown in relay recipient table", True, False),
     ("Postfix, no code", "5.0.0", "550 <a@example.org>: Recipient address rejected: User unknown", True, False),
@@ -246,7 +254,8 @@ WITHOUT_A_CODE = {
     "Yahoo": ("MAILER-DAEMON@yahoo.com", "Sorry, we were unable to deliver your message to the following address.\n\n"
               "<a@example.org>:\n550: <a@example.org>: User unknown\n", True),
     "qmail": ("MAILER-DAEMON@mx.example.net", "I'm afraid I wasn't able to deliver your message.\n\n<a@example.org>:\n"
-              "192.0.2.32 does not like recipient.\nRemote host said: 550 no such user\nGiving up on 192.0.2.32.\n", True),
+              "192.0.2.32 does not like recipient.\nRemote host said: 550 no such user\nGiving up on 192.0.2.32.\n",
+              True),
     "Exim": ("Mailer-Daemon@mx.example.net", "This message was created automatically by mail delivery software.\n\n"
              "  a@example.org\n    SMTP error from remote mail server after RCPT TO:<a@example.org>:\n"
              "    host mx [192.0.2.32]: 550 : User unknown\n", True),
@@ -312,7 +321,8 @@ HOSTILE = {
     "zeros": b"\0" * 100_000,
     "no end": b"Content-Type: multipart/report; boundary=b\n\n--b\n" * 2000,
     "parts in parts": b"".join(b"Content-Type: multipart/mixed; boundary=%d\n\n--%d\n" % (n, n) for n in range(5000)),
-    "parts in fields": b"Content-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/global-delivery-status\n\n"
+    "parts in fields": b"Content-Type: multipart/report; boundary=b\n\n--b\n"
+    b"Content-Type: message/global-delivery-status\n\n"
     + b"".join(b"Content-Type: multipart/mixed; boundary=%d\n\n--%d\n" % (n, n) for n in range(200)),
     "letters in letters": b"Content-Type: message/rfc822\n\n" * 15_000,
     "many fields": report("Action: failed\nStatus: 5.1.1\n" * 10_000),
@@ -332,9 +342,10 @@ def test_what_is_written_to_do_harm_does_none(content):
 
 
 PIECES = st.sampled_from(
-    [b"Content-Type: multipart/report; boundary=b\n\n", b"--b\n", b"--b--\n", b"Content-Type: message/delivery-status\n\n",
-     b"Action: failed\n", b"Status: 5.1.1\n", b"\n", b"Content-Type: text/plain; charset=utf-16\n\n", b"550 5.1.1 x\n",
-     b"Content-Transfer-Encoding: base64\n", b"Content-Type: message/rfc822\n\n", b"Status: \xff\n",
+    [b"Content-Type: multipart/report; boundary=b\n\n", b"--b\n", b"--b--\n",
+     b"Content-Type: message/delivery-status\n\n", b"Action: failed\n", b"Status: 5.1.1\n", b"\n",
+     b"Content-Type: text/plain; charset=utf-16\n\n", b"550 5.1.1 x\n", b"Content-Transfer-Encoding: base64\n",
+     b"Content-Type: message/rfc822\n\n", b"Status: \xff\n",
      b"Content-Type: message/global-delivery-status; charset=\xff\n", b"=?utf-8?b?/w==?=\n"]
 )  # fmt: skip
 

@@ -24,8 +24,9 @@ def send(
     """`count` codes to numbers of a block, handed over at once; the first `used` of them were typed in a minute
     later."""
     for number in range(count):
-        values = {"purpose": "contact_code", "channel": "sms", "language": "ar", "person_id": 1, "to": f"{block}{number:03d}",
-                  "values": {"code": "123456"}, "now": at, "within": 10 * MINUTE}  # fmt: skip
+        values = {"purpose": "contact_code", "channel": "sms", "language": "ar", "person_id": 1,
+                  "to": f"{block}{number:03d}", "values": {"code": "123456"}, "now": at,
+                  "within": 10 * MINUTE}  # fmt: skip
         uid = outbox.put(**{**values, **changed})
         Message.objects.filter(uid=uid).update(
             state="submitted", submitted_at=at, provider=provider, used_at=at + MINUTE if number < used else None

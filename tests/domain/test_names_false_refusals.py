@@ -36,20 +36,22 @@ FAMILY = """
 |الفهري Fihri|بناني Bennani|الناصري Naciri|الحسني Hassani|العمراني Amrani|الصقلي Sqalli|الكتاني Kettani|المريني Mrini
 |السباعي Sbai|الرحماني Rahmani|الوزاني Ouazzani|التهامي Touhami|المنصوري Mansouri|الزياني Ziani|القادري Kadiri
 |القاسمي Kasmi|البكري Bakri|العثماني Othmani|السوسي Soussi|الشرقاوي Cherkaoui|الدكالي Doukkali|الغرباوي Gharbaoui
-|الريفي Rifi|الجبلي Jebli|الصحراوي Sahraoui|المراكشي Marrakchi|الفيلالي Filali|الدرعي Draai|التطواني Tetouani|لحلو Lahlou
-|بوعزة Bouazza|بوطيب Boutayeb|بلحاج Belhaj|بنسعيد Bensaid|بنموسى Benmoussa|بنشقرون Benchekroun|بنكيران Benkirane
-|بنعمر Benomar|بلعيد Belaid|أيت علي Ait Ali|أيت الحاج Ait Lhaj|أوزين Ouzzine|أمزيان Amezian|أخنوش Akhannouch|أمغار Amghar
-|الوردي Ouardi|العبدي Abdi|الهلالي Hilali|الخطابي Khattabi|الخياري Khiyari|النجار Najjar|الحداد Haddad|الخياط Khayat
-|البناي Bennay|الشاوي Chaoui|الزموري Zemmouri|الزعيم Zaim|المسعودي Messaoudi|السعدي Saadi|الرامي Rami|المالكي Malki
-|الشافعي Chafii|الحنفي Hanafi|الطاهري Tahiri|العلمي Alami|البقالي Bakkali|الوهابي Ouahabi|الصديقي Seddiki
-|العزوزي Azzouzi|الحمداوي Hamdaoui|الحراق Harrak|الرايس Rais|الغازي Ghazi|القباج Kabbaj|السقاط Sekkat|الأزرق Lazrak
-|الأشعري Achaari|الميموني Mimouni|الياسيني Yassini|الزروالي Zerouali|الزيتوني Zitouni|الحمري Hamri|الكبير Kabir
-|الشرايبي Chraibi|كنون Guennoun|كديرة Guedira|السلاوي Slaoui|الرباطي Rbati|مكوار Mekouar|اليوسفي Youssoufi|شهيد Chahid
-|رزقي Rizki|ناجي Naji|زاكي Zaki|فاضل Fadil|صابر Saber|حجي Hajji|قدوري Kaddouri|مرزوق Marzouk
+|الريفي Rifi|الجبلي Jebli|الصحراوي Sahraoui|المراكشي Marrakchi|الفيلالي Filali|الدرعي Draai|التطواني Tetouani
+|لحلو Lahlou|بوعزة Bouazza|بوطيب Boutayeb|بلحاج Belhaj|بنسعيد Bensaid|بنموسى Benmoussa|بنشقرون Benchekroun
+|بنكيران Benkirane|بنعمر Benomar|بلعيد Belaid|أيت علي Ait Ali|أيت الحاج Ait Lhaj|أوزين Ouzzine|أمزيان Amezian
+|أخنوش Akhannouch|أمغار Amghar|الوردي Ouardi|العبدي Abdi|الهلالي Hilali|الخطابي Khattabi|الخياري Khiyari
+|النجار Najjar|الحداد Haddad|الخياط Khayat|البناي Bennay|الشاوي Chaoui|الزموري Zemmouri|الزعيم Zaim
+|المسعودي Messaoudi|السعدي Saadi|الرامي Rami|المالكي Malki|الشافعي Chafii|الحنفي Hanafi|الطاهري Tahiri|العلمي Alami
+|البقالي Bakkali|الوهابي Ouahabi|الصديقي Seddiki|العزوزي Azzouzi|الحمداوي Hamdaoui|الحراق Harrak|الرايس Rais
+|الغازي Ghazi|القباج Kabbaj|السقاط Sekkat|الأزرق Lazrak|الأشعري Achaari|الميموني Mimouni|الياسيني Yassini
+|الزروالي Zerouali|الزيتوني Zitouni|الحمري Hamri|الكبير Kabir|الشرايبي Chraibi|كنون Guennoun|كديرة Guedira
+|السلاوي Slaoui|الرباطي Rbati|مكوار Mekouar|اليوسفي Youssoufi|شهيد Chahid|رزقي Rizki|ناجي Naji|زاكي Zaki|فاضل Fadil
+|صابر Saber|حجي Hajji|قدوري Kaddouri|مرزوق Marzouk
 """
 SCHOOLS = """
-ثانوية ابن خلدون التأهيلية=Lycée Ibn Khaldoun|مدرسة الأطلس الابتدائية=École Al Atlas|ثانوية الحسن الثاني=Lycée Hassan II
-|إعدادية طارق بن زياد=Collège Tarik Ibn Ziad|ثانوية مولاي يوسف=Lycée Moulay Youssef|مدرسة المسيرة الخضراء=École Al Massira
+ثانوية ابن خلدون التأهيلية=Lycée Ibn Khaldoun|مدرسة الأطلس الابتدائية=École Al Atlas
+|ثانوية الحسن الثاني=Lycée Hassan II|إعدادية طارق بن زياد=Collège Tarik Ibn Ziad
+|ثانوية مولاي يوسف=Lycée Moulay Youssef|مدرسة المسيرة الخضراء=École Al Massira
 |ثانوية عمر الخيام التأهيلية=Lycée Omar Al Khayyam|مجموعة مدارس أولاد عياد=Groupe scolaire Oulad Ayad
 """
 SYMBOLS = "@#!.-_*$%&+=?/:;,()"

@@ -34,7 +34,7 @@ DATES = (
     "12/05/1985-ab 12-05-1985-ab 01.01.1990aA! 01011990-aA! 1985-05-12-ab! 20261129aA-! 5/12/1985-abc! ab-12_05_1985 "
     "١٢/٠٥/١٩٨٥-ab 12051985Ab!! 31121999@Abc"
 ).split()
-BACKWARDS = "drowssap1234! 4321drowssaP! essapedtom12! 2026rassaM!! 4321dr0wss@P 12essapedtoM! am.milaat-2026".split()  # fmt: skip
+BACKWARDS = "drowssap1234! 4321drowssaP! essapedtom12! 2026rassaM!! 4321dr0wss@P 12essapedtoM! am.milaat-2026".split()
 GOOD = [
     *"Vqk7#pLd92vR couscous-mint-4 poussette-44-x ballon-pommes-1 terrasse-4-oo cheval-1234-lune nuage#2024riz".split(),
     *"lampe-12051985-nuage cheval-1985-lune olive-31022026x nuage-99887766-mer".split(),

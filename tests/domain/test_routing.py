@@ -146,9 +146,9 @@ def codes(provider: str, sent: int, used: int, *, delivered: int = 0, at=NOW - t
     says."""
     Message.objects.bulk_create(
         Message(
-            uid=f"{provider}-{at:%H%M}-{n}", purpose="contact_code", channel="sms", language="ar", person_id=n, not_before=at,
-            deadline=at, created_at=at, submitted_at=at, state="submitted", provider=provider, used_at=at if n < used else None,
-            delivered_at=at if n < delivered else None,
+            uid=f"{provider}-{at:%H%M}-{n}", purpose="contact_code", channel="sms", language="ar", person_id=n,
+            not_before=at, deadline=at, created_at=at, submitted_at=at, state="submitted", provider=provider,
+            used_at=at if n < used else None, delivered_at=at if n < delivered else None,
         )
         for n in range(sent)
     )  # fmt: skip

@@ -220,8 +220,8 @@ def test_every_variable_may_lead_elsewhere(tmp_path):
     (tmp_path / "key").write_text("from-a-file-0123456789-0123456789\r\n")
     (tmp_path / "headers").write_text('{"Authorization": "x"}\n')
     massar = production(
-        MASSAR_SECRET_KEY=f"file:{tmp_path}/key", MASSAR_SMS_HEADERS=f"file:{tmp_path}/headers", MASSAR_ARGON2="env:COST",
-        COST="19456,2",
+        MASSAR_SECRET_KEY=f"file:{tmp_path}/key", MASSAR_SMS_HEADERS=f"file:{tmp_path}/headers",
+        MASSAR_ARGON2="env:COST", COST="19456,2",
     )  # fmt: skip
     assert massar.secret_key == "from-a-file-0123456789-0123456789" and massar.sms_headers == {"Authorization": "x"}
     assert massar.argon2.passes == 2

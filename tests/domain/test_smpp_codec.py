@@ -184,9 +184,10 @@ def delivered(content=b"", *, esm_class=4, coding=0, source=(1, 1, "212661000222
         (b"UNKNOWN", UNDERWAY),
         (b"WHATEVR", UNDERWAY),
         *((word, DELIVERED) for word in (b"DELIVERED", b"Delivered", b"DELIVERD", b"DELIVER", b"DELIVRED")),
-        *((word, FAILED) for word in (b"UNDELIVERABLE", b"UNDELIVERED", b"NOT_DELIVERED", b"REJECTED", b"REJECTE", b"FAILED",
-                                      b"failed", b"FAIL", b"FAILURE", b"BLOCKED", b"BLACKLISTED", b"EXPIRD", b"CANCELLED",
-                                      b"SKIPPED", b"UNDELIVRABLE", b"DELIVERY_FAILED", b"EXPRD")),
+        *((word, FAILED) for word in (b"UNDELIVERABLE", b"UNDELIVERED", b"NOT_DELIVERED", b"REJECTED", b"REJECTE",
+                                      b"FAILED", b"failed", b"FAIL", b"FAILURE", b"BLOCKED", b"BLACKLISTED",
+                                      b"EXPIRD", b"CANCELLED", b"SKIPPED", b"UNDELIVRABLE", b"DELIVERY_FAILED",
+                                      b"EXPRD")),
         *((word, UNDERWAY) for word in (b"ACCEPTED", b"QUEUED", b"BUFFRED", b"SENT", b"SCHEDULED", b"PENDING")),
     ],
 )  # fmt: skip
@@ -241,8 +242,9 @@ def test_a_state_that_is_none_leaves_the_text(state):
 
 
 @pytest.mark.parametrize(("parameter", "word", "state", "code"), [
-    (b"\1", b"DELIVRD", DELIVERED, "DELIVRD"), (b"\7", b"UNDELIV", FAILED, "UNDELIV"), (b"\2", b"UNKNOWN", DELIVERED, "DELIVRD"),
-    (b"\5", b"DELIVRD", FAILED, "UNDELIV"), (b"\1", b"ACCEPTD", UNDERWAY, "ENROUTE"),
+    (b"\1", b"DELIVRD", DELIVERED, "DELIVRD"), (b"\7", b"UNDELIV", FAILED, "UNDELIV"),
+    (b"\2", b"UNKNOWN", DELIVERED, "DELIVRD"), (b"\5", b"DELIVRD", FAILED, "UNDELIV"),
+    (b"\1", b"ACCEPTD", UNDERWAY, "ENROUTE"),
 ])  # fmt: skip
 def test_of_parameter_and_text_the_one_counts_that_settles(parameter, word, state, code):
     told = read(delivered(TEXT % (b"1001", word, b"000"), tlvs={smpp.MESSAGE_STATE: parameter}), Forms())

@@ -1,4 +1,4 @@
-"""Every alarm can be understood: a runbook page that answers five questions, words in three languages, its limit in the list."""
+"""Every alarm can be understood: a runbook page that answers five questions, words in three languages, its limit."""
 
 from __future__ import annotations
 

@@ -146,10 +146,11 @@ def test_a_reload_below_a_page_names_the_page(path, page):
     ("path", "meant"),
     [("/sign-in", "/sign-in/"), ("/recovery", "/recovery/"), ("/recovery/asked?by=phone", "/recovery/asked/?by=phone"),
      ("/profile", "/profile/"), ("/devices", "/devices/"), ("/desk", "/desk/"), ("/sites/massar", "/sites/massar/"),
-     ("/SIGN-IN/", "/sign-in/"), ("/Sign-In?x=1", "/sign-in/?x=1"), ("/sign-in.", "/sign-in/"), ("/recovery/.", "/recovery/"),
-     ("/sign-in/)", "/sign-in/"), ("/sign-in/،", "/sign-in/"), ("/sign-in/%20", "/sign-in/"),
-     ("/Sites/MASSAR/", "/sites/massar/"), ("/contacts/cancel/1-aB-_", "/contacts/cancel/1-aB-_/"),
-     ("/contacts/cancel/1-aB-_/.", "/contacts/cancel/1-aB-_/"), ("/contacts/cancel/1-aB-_.", "/contacts/cancel/1-aB-_/")],
+     ("/SIGN-IN/", "/sign-in/"), ("/Sign-In?x=1", "/sign-in/?x=1"), ("/sign-in.", "/sign-in/"),
+     ("/recovery/.", "/recovery/"), ("/sign-in/)", "/sign-in/"), ("/sign-in/،", "/sign-in/"),
+     ("/sign-in/%20", "/sign-in/"), ("/Sites/MASSAR/", "/sites/massar/"),
+     ("/contacts/cancel/1-aB-_", "/contacts/cancel/1-aB-_/"), ("/contacts/cancel/1-aB-_/.", "/contacts/cancel/1-aB-_/"),
+     ("/contacts/cancel/1-aB-_.", "/contacts/cancel/1-aB-_/")],
 )  # fmt: skip
 def test_an_address_as_people_type_and_paste_it(client: Client, path, meant):
     answer = client.get(path)

@@ -139,8 +139,9 @@ def test_spaces_around_are_forgiven_at_sign_in(cast):
 
 
 def test_nist_profile_is_a_setting(cast, settings):
-    settings.MASSAR = production(MASSAR_MODE="test", MASSAR_PUBLIC_URL=None, MASSAR_DATA_KEYS=None, MASSAR_SECRET_KEY=None,
-                                 MASSAR_ARGON2="256,1", MASSAR_PASSWORD_PROFILE="nist")  # fmt: skip
+    settings.MASSAR = production(MASSAR_MODE="test", MASSAR_PUBLIC_URL=None, MASSAR_DATA_KEYS=None,
+                                 MASSAR_SECRET_KEY=None, MASSAR_ARGON2="256,1",
+                                 MASSAR_PASSWORD_PROFILE="nist")  # fmt: skip
     visitor = Visitor().sign_in(JAMAL.login, JAMAL.password)
     visitor.change(JAMAL.password, "Brq9#77!vlam")
     assert shows(visitor, "rule.length_min.refused")
@@ -149,8 +150,8 @@ def test_nist_profile_is_a_setting(cast, settings):
 
 
 def test_atk_075_076_odd_names_do_not_break_the_form(clock, db):
-    odd = import_people.NewPerson("odd.names@taalim.ma", first_latin="(.*)+$", last_latin="B", first_ar="😀", last_ar="٣",
-                                  password="Girafe&7194-sable")  # fmt: skip
+    odd = import_people.NewPerson("odd.names@taalim.ma", first_latin="(.*)+$", last_latin="B", first_ar="😀",
+                                  last_ar="٣", password="Girafe&7194-sable")  # fmt: skip
     enter(odd, now=clock())
     visitor = Visitor().sign_in(odd.login, odd.password)
     visitor.change(odd.password, NEW)
@@ -166,8 +167,8 @@ def test_hashes_are_argon2id_encrypted_and_bound_to_the_account(cast):
 
 def test_old_parameters_are_renewed_at_the_next_sign_in(cast, settings):
     before = credentials.passwords.stored(facts(JAMAL).id)
-    settings.MASSAR = production(MASSAR_MODE="test", MASSAR_PUBLIC_URL=None, MASSAR_DATA_KEYS=None, MASSAR_SECRET_KEY=None,
-                                 MASSAR_ARGON2="512,2")  # fmt: skip
+    settings.MASSAR = production(MASSAR_MODE="test", MASSAR_PUBLIC_URL=None, MASSAR_DATA_KEYS=None,
+                                 MASSAR_SECRET_KEY=None, MASSAR_ARGON2="512,2")  # fmt: skip
     assert Visitor().sign_in(JAMAL.login, JAMAL.password).signed_in
     after = credentials.passwords.stored(facts(JAMAL).id)
     assert "m=512,t=2,p=1" in after.phc and after.changed_at == before.changed_at
@@ -175,8 +176,8 @@ def test_old_parameters_are_renewed_at_the_next_sign_in(cast, settings):
 
 
 def test_a_busy_moment_does_not_spoil_a_sign_in_that_renews_its_hash(cast, settings, monkeypatch):
-    settings.MASSAR = production(MASSAR_MODE="test", MASSAR_PUBLIC_URL=None, MASSAR_DATA_KEYS=None, MASSAR_SECRET_KEY=None,
-                                 MASSAR_ARGON2="512,2")  # fmt: skip
+    settings.MASSAR = production(MASSAR_MODE="test", MASSAR_PUBLIC_URL=None, MASSAR_DATA_KEYS=None,
+                                 MASSAR_SECRET_KEY=None, MASSAR_ARGON2="512,2")  # fmt: skip
 
     def busy(*args, **kwargs):
         raise credentials.Busy

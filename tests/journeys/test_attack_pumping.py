@@ -82,7 +82,7 @@ def test_atk_062_of_five_hundred_adjacent_numbers_fifteen_get_a_code(signed_in, 
 
 
 def test_atk_062_a_patient_pump_is_found_by_what_nobody_types(signed_in, post, clock):
-    """A number of the block every 20 seconds, for nearly three hours: the block's budget slows it, conversion stops it."""
+    """A number of the block every 20 seconds, for nearly three hours: the block's budget slows, conversion stops it."""
     began, sent = clock(), []
     for number in range(500):
         if isinstance(asks(number, f"{BLOCK}{number:03d}", clock), Saved):

@@ -195,7 +195,8 @@ def test_what_is_named_is_read_whatever_stands_beside_it(client: Client, attempt
 
 def test_a_boolean_may_be_the_state(client: Client, attempt, settings):
     own = {"kind": "http", "url": "https://gateway.example.ma/",
-           "receipt": {"reference": "id", "state": "delivered", "states": {"true": "delivered", "false": "failed"}}}  # fmt: skip
+           "receipt": {"reference": "id", "state": "delivered",
+                       "states": {"true": "delivered", "false": "failed"}}}  # fmt: skip
     settings.MASSAR = replace(settings.MASSAR, providers={"own": own})
     (_, read), (_, read_other) = attempt("own", "1"), attempt("own", "2")
     body = [{"id": 1, "delivered": True}, {"id": 2, "delivered": False}, {"id": 3, "delivered": None}, {"id": 4}]

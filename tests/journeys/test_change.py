@@ -96,7 +96,7 @@ def test_the_temporary_password_is_asked_once_more(granted):
 
 
 def test_what_was_typed_right_is_not_asked_again(granted):
-    """Kept on the server with the change session, never in the page; a refusal of the new one asks for the new one only."""
+    """Kept on the server with the change session, never in the page; a refusal of the new one asks for that alone."""
     visitor, secret = granted
     visitor.change(secret, "Short#1")
     assert visitor.page.status_code == 422 and shows(visitor, "password.temporary_right")

@@ -100,7 +100,7 @@ def test_a_message_that_a_second_provider_had_to_bring_costs_both(office, clock)
 
 
 def test_a_reconciled_attempt_costs_once(office, clock):
-    """The worker died between hand-over and answer; the receipt tells that it arrived. A late answer changes nothing."""
+    """The worker died between hand-over and answer; the receipt says that it arrived. A late answer changes nothing."""
     put(clock)
     late = hand_over(office, clock)
     clock.advance(minutes=2)

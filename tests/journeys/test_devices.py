@@ -100,8 +100,10 @@ def test_a_notice_says_which(cast, post, clock, event):
     mail, sms = post.messages(FATIMA.login)[-1], post.messages(FATIMA_PHONE)[-1]
     page = Visitor().sign_in(FATIMA.login, FATIMA.password).get("/devices/")
     assert shows(page, f"message.about.{event}") and not shows(page, "message.purpose.notice")
-    subjects = {event: wording.render("notice", language="ar", channel="email", values={"event": event, "when": "x"}).subject
-                for event in wording.EVENTS}  # fmt: skip
+    subjects = {
+        event: wording.render("notice", language="ar", channel="email", values={"event": event, "when": "x"}).subject
+        for event in wording.EVENTS
+    }
     assert mail.subject == subjects[event] and len(set(subjects.values())) == len(wording.EVENTS)
     assert sms.text.startswith("مسار: ") and len(sms.text) > 30
 

@@ -268,8 +268,10 @@ class Journeys(RuleBasedStateMachine):
             self.sign_in_with_a_secret(browser, 2)
 
     @precondition(lambda self: any(s.text for s in self.model.secrets))
-    @rule(browser=st.sampled_from(BROWSERS), jump=st.sampled_from([timedelta(minutes=9, seconds=59), timedelta(minutes=10),
-          timedelta(minutes=59, seconds=59), timedelta(minutes=60)]))  # fmt: skip
+    @rule(browser=st.sampled_from(BROWSERS), jump=st.sampled_from([
+        timedelta(minutes=9, seconds=59), timedelta(minutes=10), timedelta(minutes=59, seconds=59),
+        timedelta(minutes=60),
+    ]))  # fmt: skip
     def wait_for_the_end_of_a_secret(self, browser, jump):
         """To the second of its end, and one before it."""
         newest = [s for s in self.model.secrets if s.text][-1]
@@ -539,8 +541,11 @@ class Journeys(RuleBasedStateMachine):
 
     # --- changing
 
-    @rule(browser=st.sampled_from(BROWSERS), new=st.sampled_from(["good", "good", "good", "bad", "mismatch", "same", "code"]),
-          right=st.sampled_from([True, True, True, False]))  # fmt: skip
+    @rule(
+        browser=st.sampled_from(BROWSERS),
+        new=st.sampled_from(["good", "good", "good", "bad", "mismatch", "same", "code"]),
+        right=st.sampled_from([True, True, True, False]),
+    )
     def change(self, browser, new, right):
         seat, now = self.seats[browser], self.clock()
         forced = seat.grant is not None and seat.grant.good(now)

@@ -1,7 +1,8 @@
-"""After its end nothing of a message can be read without the keys: not in the database's files, not in a log, not at the desk.
+"""After its end nothing of a message can be read without the keys: not in the database's files, a log, or at the desk.
 
 Two SMSCs, a mail server, receipts of every kind, fail-over, a letter that comes back; every final state is reached.
-What may stay: blind indexes, masked contacts, the beginning of a number whose block was stopped, and the address of an account.
+What may stay: blind indexes, masked contacts, the beginning of a number whose block was stopped, and the address of an
+account.
 """
 
 from __future__ import annotations

@@ -363,7 +363,8 @@ def test_change_recovery_and_sign_ins_together_meet_no_fault(people, clock):
     _, grant = close_sessions.may_change(cookie=enter(secret, clock).cookie, now=clock())
     here = close_sessions.authenticate(cookie=entered.cookie, now=clock())
     steps = [
-        lambda n: change_password.by_temporary(grant=grant, current=secret, new=NEW, confirm=NEW, browser=HERE, now=clock()),
+        lambda n: change_password.by_temporary(
+            grant=grant, current=secret, new=NEW, confirm=NEW, browser=HERE, now=clock()),
         lambda n: change_password.by_owner(
             person=entered.person, session_id=entered.session_id, current=YOUSSEF.password,
             new=f"Tamarin&{6000 + n}-oued", confirm=f"Tamarin&{6000 + n}-oued", browser=HERE, now=clock()),
@@ -499,8 +500,8 @@ def test_prove_cancel_and_propose_together_meet_no_fault(people, clock):
     steps = [
         lambda n: _prove(person, held, code if n > 20 else _wrong(code), clock),
         lambda n: confirm_contact.cancel(person=person, contact_id=held, browser=HERE, now=clock()),
-        lambda n: edit_profile.save(person=person, email=f"n{n}@example.org", phone_number="", password=YOUSSEF.password,
-                                    browser=HERE, now=clock()),
+        lambda n: edit_profile.save(person=person, email=f"n{n}@example.org", phone_number="",
+                                    password=YOUSSEF.password, browser=HERE, now=clock()),
     ]  # fmt: skip
     assert len(at_once(45, lambda n: steps[n % 3](n))) == 45
     assert Contact.objects.filter(person_id=person.id, kind="email", state="proposed").count() <= 1

@@ -1,4 +1,4 @@
-"""ATK-036, ATK-038: a stranger who knows name and contact, or guesses contacts, and never tires. The owner is not silenced.
+"""ATK-036, ATK-038: a stranger knows name and contact, or guesses contacts, and never tires. The owner is not silenced.
 
 Asked through the journey itself, with a worker and a clock that are driven: two days pass in seconds.
 """
@@ -127,7 +127,7 @@ def test_wrong_contacts_are_counted_against_network_and_browser_and_show_in_the_
 
 
 def besieged(clock, *, every: timedelta, lasting: timedelta, network: str = "") -> Iterator[bool]:
-    """A stranger asks with name and phone every so often; yields whether a new hour has begun, and the owner asks too."""
+    """A stranger asks with name and phone every so often; yields whether a new hour has begun: the owner asks too."""
     began, number = clock(), 0
     while clock() < began + lasting:
         ask(somewhere(number, network), clock)

@@ -98,7 +98,7 @@ class Surfer(Visitor):
         return self
 
     def submit(self, action: str, **typed: str) -> Surfer:
-        """As in Chromium: form-action is held against every redirect after a form, and who knows where a site leads on to."""
+        """As in Chromium: form-action is held against every redirect after a form, wherever a site leads on to."""
         super().submit(action, **typed)
         if self.arrived and self.page.status_code != 200:
             raise Distrust("a browser would have stayed if the site leads on to another host")

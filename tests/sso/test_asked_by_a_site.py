@@ -155,7 +155,7 @@ def both(clock) -> tuple[Surfer, object, object, object]:
 
 @pytest.mark.parametrize("away", ["idle", "closed"])
 def test_a_site_signs_out_who_is_no_longer_seen_here(clock, away):
-    """Half an hour at the site is idle time here, and a browser that was closed has no cookie: the proof says who is meant."""
+    """Half an hour at the site is idle time here, a closed browser has no cookie: the proof says who is meant."""
     browser, suite, tokens, (other, kept) = both(clock)
     if away == "idle":
         clock.advance(minutes=31)

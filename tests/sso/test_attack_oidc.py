@@ -219,7 +219,7 @@ def test_atk_104_guessed_and_odd_codes(rp, browser):
 
 @pytest.fixture
 def many_at_once(transactional_db):
-    """No transaction around the test. Its rows go first: the audit log refuses the usual flush, but not an empty one."""
+    """No transaction around the test. Its rows go first: the audit log refuses the usual flush, not an empty one."""
     yield
     empty()
 

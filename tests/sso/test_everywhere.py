@@ -1,4 +1,4 @@
-"""Signing out everywhere, a changed password, a disabled account: every site is told, and the page shows what each said."""
+"""Signing out everywhere, a changed password, a disabled account: every site is told, the page shows what each said."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate by one address, for proxies that hand our answer to the browser: what it believes, and everything it does not."""
+"""The gate by one address, for proxies that hand our answer to the browser: what it believes, and all it does not."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_what_is_not_our_proxy_and_one_plain_request_is_refused(youssef, changed
 
 
 def test_the_site_is_the_keys_and_no_header_chooses_another(youssef):
-    """A site's own person at another site's gate: the header that names a site is not read here, the cookie is not that one."""
+    """A site's own person at another site's gate: the header that names a site isn't read, the cookie is another."""
     proxy = Proxy().opened(youssef)
     named = {"X-Massar-Origin": ORIGIN, "X-Massar-Uri": "/x", "X-Massar-Method": "GET"}
     there = {"Authorization": basic("archive", OTHER_KEY), "X-Forwarded-Host": "archive.example.ma"}

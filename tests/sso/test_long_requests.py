@@ -1,4 +1,4 @@
-"""Long values, as ASP.NET Core and brokers send them: they come back whole, or the site is told. Never a page without a way on.
+"""Long values, as ASP.NET Core and brokers send them, come back whole, or the site is told. No page lacks a way on.
 
 Bounds: 8192 characters of state, claims and id_token_hint, 4096 of any other value, 16 KiB of the whole request.
 """

@@ -1,4 +1,4 @@
-"""docs/integrate/dovecot.md: its registry loads and needs nothing put right, and it makes what the files of deploy/ need."""
+"""docs/integrate/dovecot.md: its registry loads and needs no repair; it makes what the files of deploy/ need."""
 
 from __future__ import annotations
 

@@ -330,7 +330,7 @@ def test_a_stolen_key_is_gone_at_once_with_those_that_wait(rp, browser, clock):
 
 
 def test_hot_paths_stay_lean(rp, machine, browser, vendor):
-    """Statements are what these endpoints cost. SQLite needs a transaction (two of them) where PostgreSQL needs none."""
+    """Statements are what these endpoints cost. SQLite needs a transaction (two statements), PostgreSQL none."""
     tokens = rp.enter(browser)
     apart = vendor == "sqlite"
     assert statements(lambda: rp.userinfo(tokens.access)) == 1
@@ -350,7 +350,7 @@ def statements(work) -> int:
 
 
 def test_a_narrower_scope_is_that_of_the_access_token_alone(rp, browser, machine):
-    """UserInfo and introspection obey it; the next refresh token keeps the whole, and so does the first access token."""
+    """UserInfo and introspection obey it; the next refresh token keeps the whole, so does the first access token."""
     before = rp.enter(browser)
     said = rp.refresh(before.refresh, scope="openid school").json()
     assert said["scope"] == "openid school"

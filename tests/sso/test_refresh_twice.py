@@ -170,7 +170,7 @@ def test_what_was_moved_from_another_row_does_not_open(rp, kept, browser):
 
 @pytest.fixture
 def many_at_once(transactional_db):
-    """No transaction around the test. Its rows go first: the audit log refuses the usual flush, but not an empty one."""
+    """No transaction around the test. Its rows go first: the audit log refuses the usual flush, not an empty one."""
     yield
     empty()
 

@@ -156,9 +156,12 @@ LONG, OVER, LAST, NEXT, CURVE, WEAK = (
         (OVER + LONG, 0, ["note taalim: certificate, block 1, ended on"]),
         (LONG + OVER, 0, ["note taalim: certificate, block 2, ended on"]),
         (LAST + LONG, 0, ["note taalim: certificate, block 1, ends on"]),
-        (LAST + NEXT, 0, ["note taalim: certificate, block 1, ends on", "note taalim: certificate, block 2, begins on"]),
-        (LAST + block(begins=20), 1, ["- taalim: certificate, block 1, ends on", "note taalim: certificate, block 2, begins on"]),
-        (LAST + block(ends=12), 1, ["- taalim: certificate, block 1, ends on", "- taalim: certificate, block 2, ends on"]),
+        (LAST + NEXT, 0,
+         ["note taalim: certificate, block 1, ends on", "note taalim: certificate, block 2, begins on"]),
+        (LAST + block(begins=20), 1,
+         ["- taalim: certificate, block 1, ends on", "note taalim: certificate, block 2, begins on"]),
+        (LAST + block(ends=12), 1,
+         ["- taalim: certificate, block 1, ends on", "- taalim: certificate, block 2, ends on"]),
         (OVER + OVER, 1, ["- taalim: certificate, block 1, ended on", "- taalim: certificate, block 2, ended on"]),
         (OVER + CURVE, 1, ["- taalim: certificate, block 1, ended on", "note taalim: certificate, block 2, has a key"]),
         (NEXT, 1, ["- taalim: certificate begins on"]),
@@ -166,8 +169,10 @@ LONG, OVER, LAST, NEXT, CURVE, WEAK = (
         (CURVE + LONG, 0, ["note taalim: certificate, block 1, has a key that is not RSA"]),
         (WEAK + LONG, 1, ["- taalim: certificate, block 1, has an RSA key of 1024 bits"]),
         (LONG + LONG[:300], 1, ["- taalim: certificate can't be read"]),
-        (LONG + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", 1, ["- taalim: certificate can't be read"]),
-        (f"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n{LONG}", 1, ["- taalim: certificate holds a private key"]),
+        (LONG + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", 1,
+         ["- taalim: certificate can't be read"]),
+        (f"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n{LONG}", 1,
+         ["- taalim: certificate holds a private key"]),
     ],
 )  # fmt: skip
 def test_check_judges_each_certificate_of_a_site_that_rolls_its_key(register, capsys, pem, status, told):
@@ -246,15 +251,16 @@ def both_checks(capsys) -> list[str]:
 @pytest.mark.parametrize(
     ("left", "word"),
     [
-        (timedelta(days=61), ""), (timedelta(days=60), "ends on"), (timedelta(days=1), "ends on"), (timedelta(0), "ended on"),
-        (timedelta(days=-9), "ended on"),
+        (timedelta(days=61), ""), (timedelta(days=60), "ends on"), (timedelta(days=1), "ends on"),
+        (timedelta(0), "ended on"), (timedelta(days=-9), "ended on"),
     ],
 )  # fmt: skip
 def test_both_checks_tell_the_end_of_the_accounts_own_certificate(register, clock, capsys, left, word):
     register(oidc())
     ends = own_certificate(clock())
     clock.advance(seconds=(LIFE - left).total_seconds())
-    told = f"  - The account's SAML certificate {word} {ends:%Y-%m-%d}: make the next one with `massar keys rotate --use saml`"
+    told = f"  - The account's SAML certificate {word} {ends:%Y-%m-%d}: "
+    told += "make the next one with `massar keys rotate --use saml`"
     said = both_checks(capsys)
     assert len(said) == (2 if word else 0) and all(line.startswith(told) for line in said), said
 

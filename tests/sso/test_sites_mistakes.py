@@ -1,4 +1,4 @@
-"""An operator's mistakes in the sites file: each is one sentence that says what to do, all are told at once, none is a fault."""
+"""An operator's mistakes in the sites file: each is one sentence with what to do, all come at once, none is a fault."""
 
 from __future__ import annotations
 
@@ -79,13 +79,15 @@ def only(folder, text: str, **environ: str) -> str:
         ('[sites.library]\nredirect_uris = ["https://l.ma/x"]', 'add protocol = "oidc"'),
         ('[sites.library]\ngate_origin = "https://l.ma"', 'add protocol = "gate"'),
         ("[sites.taalim]\nsigned_requests = true", "give the site's certificate"),
-        (f'[sites.library]\n{SAML}\nhears_sign_out = false\nslo_soap = "https://l.ma/"', "hears_sign_out is false, but slo_soap"),
+        (f'[sites.library]\n{SAML}\nhears_sign_out = false\nslo_soap = "https://l.ma/"',
+         "hears_sign_out is false, but slo_soap"),
         (f"[sites.library]\n{SAML}\nacs_indexes = [1, 2]", "has 2 numbers for 1 addresses"),
         (f"[sites.library]\n{SAML}\nacs_indexes = [-1]", "from 0 to 65535"),
         (f"[sites.library]\n{SAML}\nacs_indexes = [65536]", "from 0 to 65535"),
         (f"[sites.library]\n{SAML}\nacs_indexes = [true]", "acs_indexes must be a list of whole numbers"),
         (f"[sites.library]\n{SAML.replace(']', ', ')}\"https://l.ma/\"]\nacs_indexes = [1, 1]", "holds a number twice"),
-        ("[sites.library]\nprotocol = \"saml\"\nentity_id = \"u\"\nacs = 3\nacs_indexes = [1]", "acs must be a list of texts"),
+        ("[sites.library]\nprotocol = \"saml\"\nentity_id = \"u\"\nacs = 3\nacs_indexes = [1]",
+         "acs must be a list of texts"),
     ],
 )  # fmt: skip
 def test_each_mistake_is_one_sentence(tmp_path, text, told):
@@ -96,8 +98,8 @@ def test_each_mistake_is_one_sentence(tmp_path, text, told):
     "address",
     [
         "https://[x", "https://h.ma:x/", "https://h.ma:99999/", "https://", "https://h.ma/#", "http://h.ma/", "h.ma/x", "ftp://h.ma/",
-        "https://h.ma/a b", "https://h..ma/", "https://u:p@h.ma/", "https://h.ma\\@evil.ma/", "https://مسار.ma/", "javascript:x",
-        "https://h.ma/\\u000ax", "https://h.ma/\\tx",
+        "https://h.ma/a b", "https://h..ma/", "https://u:p@h.ma/", "https://h.ma\\@evil.ma/", "https://مسار.ma/",
+        "javascript:x", "https://h.ma/\\u000ax", "https://h.ma/\\tx",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize(
@@ -199,7 +201,8 @@ def test_claims_of_the_id_token_are_those_of_the_scopes(tmp_path, names, told):
 
 
 def test_where_no_scope_allows_a_claim_all_of_them_are_named(tmp_path):
-    table = f'[sites.library]\nprotocol = "oidc"\nclient_id = "l"\n{SECRET}\nscopes = ["openid"]\nid_token_claims = ["scool"]'
+    table = f'[sites.library]\nprotocol = "oidc"\nclient_id = "l"\n{SECRET}\n'
+    table += 'scopes = ["openid"]\nid_token_claims = ["scool"]'
     assert "school_ar, role, recovered_at, perhaps school." in only(tmp_path, table)
 
 
@@ -279,8 +282,8 @@ def toml(value: object) -> str:
 NAMES = [*settings_of(Site), "slug"]
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], max_codepoint=0xFFFF), max_size=12)
 WORDS = st.sampled_from(
-    ["env:", "env:NOBODY", "https://[x", "https://x:y", "https://x.ma/", "oidc", "saml", "gate", "none", "private_key_jwt", "EC",
-     "RSA", "OKP", "P-256", "Ed25519", "openid", "AQAB", "ES256"]
+    ["env:", "env:NOBODY", "https://[x", "https://x:y", "https://x.ma/", "oidc", "saml", "gate", "none",
+     "private_key_jwt", "EC", "RSA", "OKP", "P-256", "Ed25519", "openid", "AQAB", "ES256"]
 )  # fmt: skip
 SIMPLE = st.one_of(
     TEXTS, WORDS, st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.dates(), st.times(),

@@ -1,4 +1,4 @@
-"""Strangers can't fill the table of waiting requests; whoever meets the end of the budget still signs in, and is told."""
+"""Strangers can't fill the table of waiting requests; who meets the end of the budget still signs in, and is told."""
 
 from __future__ import annotations
 

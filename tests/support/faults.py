@@ -74,8 +74,8 @@ class Death:
 class Commits:
     """As a context: how often something was written for good, which is how often the disk is waited for.
 
-    `count`: transactions, and statements by themselves, that changed a row. On PostgreSQL by the numbers that the server
-    gave to transactions: a row that was only locked counts too, and so does what others commit meanwhile.
+    `count`: transactions, and statements by themselves, that changed a row. On PostgreSQL by the numbers that the
+    server gave to transactions: a row that was only locked counts too, and so does what others commit meanwhile.
     """
 
     def __enter__(self) -> Commits:
@@ -147,7 +147,7 @@ class PostOffice:
         self.workers = [worker_with(self.providers, clock) for _ in range(workers)]
 
     def work(self, mood: str = "", *, which: int = 0, most: int = 20) -> bool:
-        """Turns of one worker until nothing is due (at most `most`), the providers in the given mood. False: nothing is."""
+        """Turns of one worker until nothing is due (at most `most`), the providers in that mood. False: nothing is."""
         self._mood(mood)
         busy = True
         for _ in range(most):
@@ -158,7 +158,7 @@ class PostOffice:
         return busy
 
     def die(self, monkeypatch, place: str) -> bool:
-        """One turn of a worker that dies at `place`, a function of the delivery journey. False if it never came there."""
+        """One turn of a worker that dies at `place`, a function of the delivery journey. False: it never came there."""
 
         def die_here(*args, **kwargs):
             raise Killed(place)

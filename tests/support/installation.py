@@ -54,7 +54,7 @@ class Installation:
         return self._run(["-m", "massar", *words], stdin, changed)
 
     def each(self, *commands: tuple[str, ...], stdin: str = "", **changed: str | None) -> list[Done]:
-        """Run commands one after the other in one process, for starting one costs the most. Each reads the same input."""
+        """Run commands one after the other in one process: starting one costs most. Each reads the same input."""
         asked = json.dumps([(words, stdin) for words in commands])
         done = self._run(["-c", ONE_AFTER_THE_OTHER], asked, changed)
         assert done.returncode == 0, done.stderr

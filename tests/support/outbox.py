@@ -9,8 +9,8 @@ from massar.domain.delivery.models import Attempt, Breaker, Message, Part, Recov
 
 
 def message(at: datetime, **changed) -> Message:
-    """A message put in at that moment. `waited`, `arrived`, `used`: seconds until handed over, from there until delivered
-    and until typed in; without `waited` it has not left.
+    """A message put in at that moment. `waited`, `arrived`, `used`: seconds until handed over, from there until
+    delivered and until typed in; without `waited` it has not left.
     """
     waited, arrived, used = (changed.pop(name, None) for name in ("waited", "arrived", "used"))
     handed = None if waited is None else at + timedelta(seconds=waited)

@@ -8,7 +8,10 @@ from collections.abc import Callable
 from django.db import connection
 
 # Whoever reads one of them from end to end gets slower with every day: all else stays small, or is short-lived.
-GROW = "delivery_message|delivery_attempt|delivery_part|sites_token|sites_grant|sessions_session|people_person|people_contact"
+GROW = (
+    "delivery_message|delivery_attempt|delivery_part|sites_token|sites_grant|sessions_session"
+    "|people_person|people_contact"
+)
 _NO_ALIAS = "WHERE|SET|ON|LEFT|INNER|JOIN|ORDER|GROUP|LIMIT"
 _NAMED = re.compile(rf'\b(?:FROM|JOIN|UPDATE)\s+"?(?:{GROW})"?(?:\s+(?:AS\s+)?(?!(?:{_NO_ALIAS})\b)(\w+))?')
 _READ = re.compile(r"\s*(SELECT|UPDATE|DELETE|WITH)\b")

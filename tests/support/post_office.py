@@ -1,4 +1,4 @@
-"""A worker for tests: one provider for each channel, and senders that work in the test's own thread, so stories have one order."""
+"""A worker for tests: one provider for each channel; senders work in the test's own thread: stories have one order."""
 
 from __future__ import annotations
 

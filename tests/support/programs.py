@@ -1,4 +1,4 @@
-"""Programs that the tests need from outside Python: a Chromium, what drives it, a PostgreSQL, and other people's servers.
+"""Programs that the tests need from outside Python: a Chromium, what drives it, a PostgreSQL, other people's servers.
 
 Looked for in the usual places first. On Debian and its kin, as root, what is missing is installed with
 apt-get; everywhere else one sentence names the package.

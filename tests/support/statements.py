@@ -1,7 +1,8 @@
 """Which places of the product ask the database: the run on PostgreSQL leaves out tests, and must not leave out a place.
 
 A place is a function of `src/massar` that has a statement executed, directly or by Django's models. Each stage that is
-given a file name in MASSAR_TEST_STATEMENTS writes its places there; `tests/run.py` compares the two databases' in the end.
+given a file name in MASSAR_TEST_STATEMENTS writes its places there; `tests/run.py` compares those of the two databases
+in the end.
 """
 
 from __future__ import annotations
