@@ -1,4 +1,4 @@
-"""The person's pages. What opens without a full session is listed in tests/house/test_open_doors.py."""
+"""The person's pages. What opens without a full session is listed in tests/support/doors.py."""
 
 from django.urls import path
 
