@@ -17,6 +17,7 @@ from typing import Any
 from django.db.backends.utils import CursorWrapper
 
 SOURCE = str(Path(__file__).resolve().parents[2] / "src" / "massar") + os.sep
+_OF_ONE_DATABASE = ("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA")  # or said by one of them as a statement
 _TOOLS = ("core/sql.py", "core/sqlite/", "core/postgres/")  # who called them is the place
 _places: set[str] = set()
 _known: dict[Any, str] = {}
@@ -37,9 +38,10 @@ def write() -> None:
 
 def _noticed(execute: Any) -> Any:
     @functools.wraps(execute)
-    def wrapper(self: CursorWrapper, *arguments: Any, **named: Any) -> Any:
-        _places.add(_place())
-        return execute(self, *arguments, **named)
+    def wrapper(self: CursorWrapper, statement: Any, *arguments: Any, **named: Any) -> Any:
+        if not str(statement).startswith(_OF_ONE_DATABASE):
+            _places.add(_place())
+        return execute(self, statement, *arguments, **named)
 
     return wrapper
 
