@@ -42,7 +42,7 @@ demo: $(VENV)/demo.stamp ## start the product on this machine, with a phone and 
 demo-reset: $(VENV)/demo.stamp ## empty the demo's data
 	@PYTHONPATH=src $(BIN)/python -m massar demo --reset
 
-test: $(VENV)/dev.stamp ## every test, on SQLite and on PostgreSQL, with the browser
+test: $(VENV)/dev.stamp ## every test on SQLite, what differs again on PostgreSQL, the browser
 	@$(BIN)/python tests/run.py
 
 coverage: $(VENV)/dev.stamp ## the same, and which lines of the product were not run

@@ -38,12 +38,13 @@ DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "dja
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if place := os.environ.get("MASSAR_TEST_STATEMENTS"):
-        statements.record_to(Path(place))
+    if os.environ.get("MASSAR_TEST_STATEMENTS"):
+        statements.record()
 
 
 def pytest_sessionfinish() -> None:
-    statements.write()
+    if file := os.environ.get("MASSAR_TEST_STATEMENTS"):
+        statements.write(Path(file))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

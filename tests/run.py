@@ -1,4 +1,4 @@
-"""`make test`: every test, on SQLite and on PostgreSQL, with a browser. `--help` lists the ways to run less.
+"""`make test`: every test on SQLite, what could differ again on PostgreSQL, a browser. `--help`: how to run less.
 
 Finds the outside programs (or installs them, as root on Debian), starts a throw-away PostgreSQL, runs pytest
 in stages and ends with one line for each stage. The stages run side by side: that on SQLite speaks at once, the
@@ -31,19 +31,10 @@ from support import postgres, programs
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = "not browser and not servers"
 # What of these touches the database (tests/conftest.py sees which) runs a second time, on PostgreSQL.
-ON_BOTH_DATABASES = (
-    "tests/core",
-    "tests/domain",
-    "tests/crash",
-    "tests/journeys",
-    "tests/sso",
-    "tests/contracts",
-    "tests/house",
-)
+ON_BOTH_DATABASES = [f"tests/{name}" for name in ("core", "domain", "crash", "journeys", "sso", "contracts", "house")]
 # These mostly wait: for far ends that are silent on purpose, for programs that start.
 WAITING, WAITING_COVERAGE = ("tests/contracts", "tests/commands", "tests/demo"), ".coverage.waiting"
 STATEMENTS = ROOT / "build" / "statements"
-ON_SQLITE_ALONE: set[str] = set()
 COVERAGE = ("--cov=massar", "--cov-report=")
 PASSED, FAILED, SKIPPED = "passed", "FAILED", "skipped"
 NO_TESTS_COLLECTED = 5  # pytest's exit status
@@ -266,7 +257,7 @@ def same_statements(run: Run) -> None:
     if run.passed_through or not all(file.exists() for file in files):
         return
     one, other = (set(json.loads(file.read_text("utf-8"))) for file in files)
-    missed = sorted(one - other - ON_SQLITE_ALONE)
+    missed = sorted(one - other)
     for place in missed:
         print(f"  not on PostgreSQL: {place} (mark one of its tests `both_databases`)")
     run.stages.append(Stage(name, FAILED if missed else PASSED, note=f"{len(one)} places"))
@@ -286,7 +277,6 @@ def on_postgres(run: Run) -> Iterator[None]:
         run.missing(name, programs.POSTGRES)
         yield
         return
-    places = [place for place in ON_BOTH_DATABASES if (ROOT / place).is_dir()]
     with contextlib.ExitStack() as stack:
         try:
             address = stack.enter_context(postgres.throwaway_postgres(folder))
@@ -294,7 +284,7 @@ def on_postgres(run: Run) -> Iterator[None]:
             run.stages.append(Stage(name, FAILED, note=f"PostgreSQL did not start: {problem}"))
         else:
             environment = {"MASSAR_TEST_DATABASE_URL": address, **noticing("postgresql")}
-            stack.enter_context(run.beside(name, *places, "-m", QUICK, environment=environment))
+            stack.enter_context(run.beside(name, *ON_BOTH_DATABASES, "-m", QUICK, environment=environment))
         yield
 
 

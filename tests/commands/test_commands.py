@@ -28,8 +28,11 @@ PASSWORD = "Girafe&7194-sable"
 
 @contextlib.contextmanager
 def opened(installation: Installation) -> Iterator[sqlite3.Connection]:
-    """Its database in this process, shut again at the end, not whenever the collector comes by: a connection left open
-    keeps the log's index that other processes have thrown away since, and the next one here reads by it."""
+    """Its database in this process, closed at the end and not when the collector comes by (it refers to itself).
+
+    Reading the file's bytes beside an open connection drops this process's locks (SQLite, "How To Corrupt", 2.2):
+    others then throw away the log and its index, by which the next connection here would read.
+    """
     with contextlib.closing(sqlite3.connect(installation.folder / "massar.sqlite3")) as database, database:
         yield database
 

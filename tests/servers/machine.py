@@ -6,10 +6,8 @@ import contextlib
 import os
 import signal
 import socket
-import socketserver
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -81,17 +79,6 @@ def _wait(process: subprocess.Popen, ports: tuple[int, ...], words) -> None:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise DidNotStart(f"{process.args[0]} (exit {process.poll()}), port {port}:\n{words()}")
             time.sleep(0.1)
-
-
-@contextlib.contextmanager
-def serving(server: socketserver.BaseServer) -> Iterator[None]:
-    """A server of the test's own, in a thread while the block runs."""
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def until(done: Callable[[], bool], seconds: float, why: str = "") -> None:

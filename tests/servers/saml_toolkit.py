@@ -18,8 +18,8 @@ from onelogin.saml2.auth import OneLogin_Saml2_Auth
 from onelogin.saml2.constants import OneLogin_Saml2_Constants as saml
 from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
 
-from tests.servers.machine import serving
 from tests.servers.sites import Layout
+from tests.support.serving import serving
 
 NAME = "toolkit"
 COOKIE = f"{NAME}-session"

@@ -20,12 +20,13 @@ from massar.domain.sites.gated_pages import is_plain
 from tests.cast import YOUSSEF
 from tests.servers.gate_steps import FORGED, ODD, Backend, auth_time, believed, raw
 from tests.servers.go_programs import traefik
-from tests.servers.machine import START_SECONDS, open_folder, program, running, serving, until
+from tests.servers.machine import START_SECONDS, open_folder, program, running, until
 from tests.servers.sites import SECRETS
 from tests.servers.surfer import Surfer
 from tests.support.postgres import free_port
 from tests.support.product import ROOT
 from tests.support.programs import CADDY
+from tests.support.serving import serving
 
 DEPLOY = ROOT / "deploy"
 

@@ -20,12 +20,13 @@ from playwright.sync_api import sync_playwright
 
 from tests.cast import YOUSSEF
 from tests.servers.gate_steps import FORGED, ODD, Backend, auth_time, believed, raw
-from tests.servers.machine import program, running, serving
+from tests.servers.machine import program, running
 from tests.servers.old_sites import FastCgi, Scgi, Server, Upgraded, Uwsgi
 from tests.servers.surfer import Surfer
 from tests.support import programs
 from tests.support.product import ROOT
 from tests.support.programs import NGINX
+from tests.support.serving import serving
 
 DEPLOY = ROOT / "deploy" / "nginx"
 SITE = (DEPLOY / "site.conf").read_text("utf-8")

@@ -12,9 +12,10 @@ import pytest
 from tests.cast import YOUSSEF
 from tests.servers.gate_steps import Backend
 from tests.servers.go_programs import oauth2_proxy
-from tests.servers.machine import open_folder, running, serving
+from tests.servers.machine import open_folder, running
 from tests.servers.sites import SECRETS
 from tests.support.product import ROOT
+from tests.support.serving import serving
 
 
 @pytest.fixture(scope="module")

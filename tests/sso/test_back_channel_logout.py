@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import threading
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -49,6 +48,7 @@ from tests.sso.saml_site import (
 )
 from tests.support import steps
 from tests.support.post_office import worker_with
+from tests.support.serving import serving
 from tests.support.visitor import Visitor
 
 SUCCESS, REQUESTER = (f"urn:oasis:names:tc:SAML:2.0:status:{word}" for word in ("Success", "Requester"))
@@ -99,12 +99,8 @@ def site(clock):
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     kept.address = f"http://127.0.0.1:{server.server_port}/slo/soap"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield kept
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(server):
+        yield kept
 
 
 @pytest.fixture

@@ -20,20 +20,16 @@ SOURCE = str(Path(__file__).resolve().parents[2] / "src" / "massar") + os.sep
 _OF_ONE_DATABASE = ("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA")  # or said by one of them as a statement
 _TOOLS = ("core/sql.py", "core/sqlite/", "core/postgres/")  # who called them is the place
 _places: set[str] = set()
-_known: dict[Any, str] = {}
 
 
-def record_to(file: Path) -> None:
-    """Notice each place from now on; `write` keeps them in that file."""
+def record() -> None:
+    """Notice each place from now on."""
     for name in ("execute", "executemany"):
         setattr(CursorWrapper, name, _noticed(getattr(CursorWrapper, name)))
-    _known["file"] = str(file)
 
 
-def write() -> None:
-    """Add what this process saw to the file, if there is one."""
-    if "file" in _known:
-        Path(_known["file"]).write_text(json.dumps(sorted(_places)), "utf-8")
+def write(file: Path) -> None:
+    file.write_text(json.dumps(sorted(_places)), "utf-8")
 
 
 def _noticed(execute: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl
@@ -12,6 +11,7 @@ import pytest
 from massar.interfaces.commands import providers
 from tests.sso.relying_party import ISSUER, SITES, SUITE, party, register, verified
 from tests.support.post_office import worker_with
+from tests.support.serving import serving
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
@@ -42,12 +42,8 @@ def door():
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     kept.address = f"http://127.0.0.1:{server.server_port}/backchannel"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield kept
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(server):
+        yield kept
 
 
 @pytest.fixture

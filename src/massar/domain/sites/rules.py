@@ -44,7 +44,8 @@ _SECRET_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _URI = re.compile(r"[!$-;=?-\[\]-~]+")  # RFC 3986 and a little more: no space, control, quote, #, <, > or backslash
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?|[0-9a-f:.]+")
 _OWN_SCOPE = re.compile(r"[!#-9;-\[\]-~]+")  # RFC 6749 §3.3, without the colon that marks single claims in a grant
-_KEYS: dict[str, type[ECKey | RSAKey | OKPKey]] = {"EC": ECKey, "RSA": RSAKey, "OKP": OKPKey}
+PublicKey = ECKey | RSAKey | OKPKey
+_KEYS: dict[str, type[PublicKey]] = {"EC": ECKey, "RSA": RSAKey, "OKP": OKPKey}
 _PUBLIC = {"EC": ("crv", "x", "y"), "RSA": ("n", "e"), "OKP": ("crv", "x")}
 _PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}  # RFC 7518 §6
 # By curve, RSA by its name: what an assertion under such a key may be signed with.
@@ -160,16 +161,23 @@ def _key_trouble(jwk: Mapping[str, Any]) -> str:
         return 'is not for signing: give one with use = "sig", or leave use out'
     if not isinstance(jwk.get("kid", ""), str):
         return "has a kid that is no text: put it in quotes"
-    return _unreadable(kind, {"kty": kind, **{name: jwk[name] for name in _PUBLIC[kind]}})
+    return _unreadable(jwk)
 
 
-def _unreadable(kind: str, public: dict[str, Any]) -> str:
+def public_key(jwk: Mapping[str, Any]) -> PublicKey:
+    """Read the public part of a JWK, and nothing that stands beside it. Raises JoseError, ValueError, TypeError or
+    KeyError where it is none."""
+    kind = jwk["kty"]
+    return _KEYS[kind].import_key({"kty": kind, **{name: jwk[name] for name in _PUBLIC[kind]}})
+
+
+def _unreadable(jwk: Mapping[str, Any]) -> str:
     short = f"is RSA of less than {SHORTEST_RSA} bits: the site needs a longer one"
     # Six bits a letter; reading it would print a warning as well.
-    if kind == "RSA" and len(public["n"]) * 6 < SHORTEST_RSA:
+    if jwk["kty"] == "RSA" and len(jwk["n"]) * 6 < SHORTEST_RSA:
         return short
     try:
-        key = _KEYS[kind].import_key(public)
+        key = public_key(jwk)
     except (JoseError, ValueError, TypeError, KeyError, OverflowError):
         return "can't be read: copy the public JWK again"
     if isinstance(key, RSAKey) and key.public_key.key_size < SHORTEST_RSA:
