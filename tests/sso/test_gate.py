@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from massar.core.settings import SettingsError
 from massar.domain.people.models import Person
 from massar.domain.sites import api as sites
 from massar.domain.sites import gated_pages
@@ -21,7 +20,6 @@ from massar.interfaces.base.cookies import SESSION
 from tests.cast import YOUSSEF
 from tests.sso.gated_site import CLOSED, NO_GATE, ORIGIN, OTHER, REGISTRY, WAITING, Proxy, at_account, opened
 from tests.sso.relying_party import led_on
-from tests.support.sites import load
 from tests.support.steps import secrets
 from tests.support.visitor import Visitor
 
@@ -432,20 +430,3 @@ def test_two_tabs_share_the_mark(youssef):
     one, two = ticket_of(youssef, proxy, "/one"), ticket_of(youssef, proxy, "/two")
     assert proxy.enter(one)["Location"] == f"{ORIGIN}/one"
     assert proxy.enter(two)["Location"] == f"{ORIGIN}/two"
-
-
-@pytest.mark.parametrize(
-    "origin",
-    [
-        "https://x.example.ma/",
-        "https://X.example.ma",
-        "https://x.example.ma:443",
-        "https://x.example.ma/a",
-        "x",
-    ],
-)
-def test_a_gate_origin_that_is_none_is_refused_by_the_registry(tmp_path, origin):
-    file = tmp_path / "sites.toml"
-    file.write_text(f'[sites.old]\nprotocol = "gate"\ngate_origin = "{origin}"\n')
-    with pytest.raises(SettingsError, match="gate_origin"):
-        load(file)

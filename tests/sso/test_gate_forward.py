@@ -9,11 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings
 
-from massar.core.settings import SettingsError
 from massar.domain.sites import api as sites
 from tests.cast import YOUSSEF
 from tests.sso.gated_site import ARCHIVE, CLOSED, NOTIFRH, ORIGIN, Gatekeeper, at_account
-from tests.support.sites import load
 from tests.support.visitor import Visitor
 
 KEY, OTHER_KEY = "key-of-notifrh-0123456789", "key-of-archive-0123456789"
@@ -153,13 +151,3 @@ def test_a_ticket_is_good_once_in_its_browser_and_by_its_address_alone(youssef):
     other = Proxy()
     again = at_account(youssef, other.ask("/x")["Location"])["Location"].removeprefix(ORIGIN)
     assert Proxy().ask(again)["Location"] == stale, "another browser"
-
-
-def test_a_key_is_the_hash_that_the_command_prints(tmp_path):
-    table = '[sites.library]\nprotocol = "gate"\ngate_origin = "https://l.example.ma"\ngate_key = "{}"'
-    (tmp_path / "sites.toml").write_text(table.format("plain-text"))
-    with pytest.raises(SettingsError, match="gate_key must be the hash"):
-        load(tmp_path / "sites.toml")
-    (tmp_path / "sites.toml").write_text(table.format(sites.hashed_secret(KEY)))
-    assert sites.is_secret(KEY, load(tmp_path / "sites.toml").by_slug["library"].gate_key)
-    assert not sites.is_secret("", "") and not sites.is_secret(KEY, "")

@@ -11,7 +11,8 @@ from lxml import etree
 from massar.domain.delivery import api as delivery
 from massar.domain.sites.api import Registry
 from tests.cast import YOUSSEF
-from tests.sso.relying_party import SITES, SUITE, Surfer, party, verified
+from tests.sso.jws import verified
+from tests.sso.relying_party import SITES, SUITE, Surfer, party
 from tests.sso.saml_site import (
     NS,
     RETRAITE,

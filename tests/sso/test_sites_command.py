@@ -3,88 +3,44 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import hashlib
-import json
+import io
 import re
-import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs
 
 import pytest
 from django.db import OperationalError
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from massar.core.settings import SettingsError
 from massar.domain.sites import api as rooms
-from massar.domain.sites.api import Registry, Site
+from massar.domain.sites import rules
+from massar.domain.sites.api import Site
 from massar.interfaces.commands import check, main, sites
 from tests.cast import JAMAL, YOUSSEF
+from tests.sso import relying_party
 from tests.support.certificates import certificate_until
+from tests.support.serving import site_at_work
 from tests.support.sites import load
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
-NOTIF = "http://127.0.0.1:1"
-
-
-class SiteAtWork:
-    """A site on loopback that answers as `answer(method, path, form) -> (status, location)` says."""
-
-    def __init__(self, answer):
-        self.asked: list[tuple[str, str, dict]] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                length = int(self.headers.get("Content-Length", 0))
-                form = {k: v[0] for k, v in parse_qs(self.rfile.read(length).decode()).items()}
-                outer.asked.append((self.command, self.path, form))
-                status, location = answer(self.command, self.path, form)
-                self.send_response(status)
-                if location:
-                    self.send_header("Location", location)
-                self.end_headers()
-
-            do_POST = do_GET
-
-            def log_message(self, *args):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.origin = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-
-
-@pytest.fixture
-def at_work():
-    """Starts sites; all end with the test."""
-    started = []
-
-    def start(answer) -> SiteAtWork:
-        started.append(SiteAtWork(answer))
-        return started[-1]
-
-    yield start
-    for site in started:
-        site.close()
 
 
 @pytest.fixture
 def register(settings):
-    def put(*registered: Site, **changed) -> None:
-        settings.MASSAR = dataclasses.replace(settings.MASSAR, sites=Registry([*registered]), **changed)
-
-    return put
+    return lambda *registered, **changed: relying_party.register(settings, *registered, **changed)
 
 
-def run(action: str, slug: str = "") -> int:
-    return sites.run(argparse.Namespace(action=action, slug=slug, own=False))
+@pytest.fixture
+def told(capsys):
+    """Runs the command; its exit status and what it printed."""
+
+    def run(action: str, slug: str = "", **options) -> tuple[int, str]:
+        status = sites.run(argparse.Namespace(action=action, slug=slug, **{"own": False, **options}))
+        return status, "".join(capsys.readouterr())
+
+    return run
 
 
 def oidc(**changed) -> Site:
@@ -97,45 +53,26 @@ def oidc(**changed) -> Site:
 
 def saml(certificate: str = "", **changed) -> Site:
     facts = {
-        "protocol": "saml",
-        "entity_id": "urn:t",
-        "acs": ("https://t.example.ma/acs",),
-        "slo_soap": "https://t.example.ma/soap",
-    }
-    return Site("taalim", **{**facts, "certificate": certificate, **changed})
+        "protocol": "saml", "entity_id": "urn:t", "acs": ("https://t.example.ma/acs",),
+        "slo_soap": "https://t.example.ma/soap", "certificate": certificate,
+    }  # fmt: skip
+    return Site("taalim", **{**facts, **changed})
 
 
-def test_list_names_the_six_sites_of_the_guide_in_its_order(register, capsys):
+GATE = Site("notifrh", protocol="gate", gate_origin="https://n.example.ma")
+
+
+def test_list_names_the_six_sites_of_the_guide_in_its_order(register, told):
     register(*load(None).sites)
-    assert run("list") == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[:2] for line in lines] == [
+    status, said = told("list")
+    assert status == 0 and [line.split()[:2] for line in said.splitlines()] == [
         ["taalim", "saml"], ["massar", "oidc"], ["haraka", "oidc"],
         ["notifrh", "gate"], ["retraite", "saml"], ["esise", "oidc"],
     ]  # fmt: skip
-    assert all("not connected" in line and "everybody" in line for line in lines)
+    assert all("not connected" in line and "everybody" in line for line in said.splitlines())
 
 
-def test_list_says_who_may_enter(register, capsys):
-    register(oidc(roles=("director", "inspector")))
-    run("list")
-    said = capsys.readouterr().out
-    assert "director, inspector" in said and "not connected" not in said and " connected" in said
-
-
-def test_check_is_content_with_a_good_registry(register, capsys):
-    register(oidc())
-    assert run("check") == 0
-    assert "is well" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("days", "told"), [(-1, "ended on"), (10, "ends on"), (400, None)], ids=["over", "soon", "good"]
-)
-def test_check_reads_the_dates_of_certificates(register, capsys, days, told):
-    register(saml(certificate_until(datetime.now(UTC) + timedelta(days=days))))
-    assert run("check") == (1 if told else 0)
-    assert (told or "is well") in capsys.readouterr().out
+# -- check
 
 
 def block(*, begins: int = -100, ends: int = 400, bits: int = 2048) -> str:
@@ -144,15 +81,18 @@ def block(*, begins: int = -100, ends: int = 400, bits: int = 2048) -> str:
     return certificate_until(now + timedelta(days=ends), begins=now + timedelta(days=begins), bits=bits)
 
 
-LONG, OVER, LAST, NEXT, CURVE, WEAK = (
-    block(), block(ends=-1), block(ends=10), block(begins=5), block(bits=0), block(bits=1024)
-)  # fmt: skip
+LONG, OVER, LAST, NEXT, CURVE = block(), block(ends=-1), block(ends=10), block(begins=5), block(bits=0)
 
 
 @pytest.mark.parametrize(
-    ("pem", "status", "told"),
+    ("pem", "status", "findings"),
     [
+        ("", 0, []),
+        (LONG, 0, []),
         (LONG + LONG, 0, []),
+        (OVER, 1, ["- taalim: certificate ended on"]),
+        (LAST, 1, ["- taalim: certificate ends on"]),
+        ("MII", 1, ["- taalim: certificate can't be read"]),
         (OVER + LONG, 0, ["note taalim: certificate, block 1, ended on"]),
         (LONG + OVER, 0, ["note taalim: certificate, block 2, ended on"]),
         (LAST + LONG, 0, ["note taalim: certificate, block 1, ends on"]),
@@ -167,7 +107,7 @@ LONG, OVER, LAST, NEXT, CURVE, WEAK = (
         (NEXT, 1, ["- taalim: certificate begins on"]),
         (CURVE, 1, ["- taalim: certificate has a key that is not RSA"]),
         (CURVE + LONG, 0, ["note taalim: certificate, block 1, has a key that is not RSA"]),
-        (WEAK + LONG, 1, ["- taalim: certificate, block 1, has an RSA key of 1024 bits"]),
+        (block(bits=1024) + LONG, 1, ["- taalim: certificate, block 1, has an RSA key of 1024 bits"]),
         (LONG + LONG[:300], 1, ["- taalim: certificate can't be read"]),
         (LONG + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", 1,
          ["- taalim: certificate can't be read"]),
@@ -175,77 +115,80 @@ LONG, OVER, LAST, NEXT, CURVE, WEAK = (
          ["- taalim: certificate holds a private key"]),
     ],
 )  # fmt: skip
-def test_check_judges_each_certificate_of_a_site_that_rolls_its_key(register, capsys, pem, status, told):
+def test_check_judges_each_certificate_of_a_site_that_rolls_its_key(register, told, pem, status, findings):
     register(saml(pem))
-    assert run("check") == status
-    said = [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
-    assert len(said) == len(told) and all(map(str.startswith, said, told)), said
+    found, said = told("check")
+    lines = [line.strip() for line in said.splitlines() if line.startswith("  ")]
+    assert (found, len(lines)) == (status, len(findings)) and all(map(str.startswith, lines, findings)), lines
+    assert ("is well" in said) == (status == 0)
 
 
-def test_check_names_an_unreadable_certificate(register, capsys):
-    register(saml("MII"))
-    assert run("check") == 1
-    assert "can't be read" in capsys.readouterr().out
-
-
-def test_check_names_a_site_that_would_not_hear_of_a_sign_out(register, capsys):
+def test_check_names_a_site_that_would_not_hear_of_a_sign_out(register, told):
     deaf = oidc(backchannel_logout_uri=""), saml(slo_soap="")
     register(*deaf)
-    assert run("check") == 1
-    said = capsys.readouterr().out
-    assert (
-        "massar: has no backchannel_logout_uri" in said
-        and "taalim: has no slo_soap, backchannel_logout_uri or slo" in said
-    )
-    register(*(dataclasses.replace(site, hears_sign_out=False) for site in deaf))
-    assert run("check") == 0 and "is well" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("way", ["slo_soap", "backchannel_logout_uri", "slo"])
-def test_check_knows_every_way_to_hear(register, capsys, way):
-    register(saml(LONG, **{"slo_soap": "", way: "https://t.example.ma/out"}))
-    assert run("check") == 0, capsys.readouterr().out
-
-
-def test_check_does_not_speak_of_sites_that_nobody_enters(register, capsys):
-    gated = Site("notifrh", protocol="gate", gate_origin="https://n.example.ma")
-    register(oidc(redirect_uris=(), backchannel_logout_uri="", introspects=True), gated, saml(acs=(), slo_soap=""))
-    assert run("check") == 0, capsys.readouterr().out
-
-
-def test_check_names_a_sign_out_that_can_not_be_believed(register, capsys):
+    status, said = told("check")
+    assert status == 1 and "massar: has no backchannel_logout_uri" in said
+    assert "taalim: has no slo_soap, backchannel_logout_uri or slo" in said
+    register(*(replace(site, hears_sign_out=False) for site in deaf))
+    assert told("check")[0] == 0
+    for way in ("slo_soap", "backchannel_logout_uri", "slo"):
+        register(saml(LONG, **{"slo_soap": "", way: "https://t.example.ma/out"}))
+        assert told("check")[0] == 0, way
+    register(oidc(redirect_uris=(), backchannel_logout_uri="", introspects=True), GATE, saml(acs=(), slo_soap=""))
+    assert told("check")[0] == 0, "nobody enters there, or it asks at every request"
     register(saml(slo="https://t.example.ma/slo"))
-    assert run("check") == 1
-    assert "has slo but no certificate" in capsys.readouterr().out
+    status, said = told("check")
+    assert status == 1 and "has slo but no certificate" in said
 
 
-def test_check_refuses_this_machine_in_production_only(register, capsys):
-    site = oidc(redirect_uris=("http://localhost:9/cb",))
-    register(site)
-    assert run("check") == 0
-    register(site, mode="production")
-    assert run("check") == 1
-    assert "http://localhost:9/cb is this machine" in capsys.readouterr().out
+def test_check_refuses_this_machine_in_production_only(register, told):
+    """A native program listens on the person's own machine, at any port; one port is a site's."""
+    site, native = oidc(redirect_uris=("http://localhost:9/cb",)), ("http://127.0.0.1/back", "http://[::1]/six")
+    program = oidc(redirect_uris=native, client_auth="none", backchannel_logout_uri="", hears_sign_out=False)
+    for mode, given, status in (
+        ("test", site, 0), ("production", site, 1), ("production", program, 0),
+        ("production", replace(program, redirect_uris=("http://127.0.0.1:4000/fixed",)), 1),
+    ):  # fmt: skip
+        register(given, mode=mode)
+        found, said = told("check")
+        assert found == status and (f"{given.redirect_uris[0]} is this machine" in said) == bool(status)
+    register(program)
+    assert "At any port" in told("show", "massar")[1]
+    assert told("test", "massar") == (0, ""), "nobody listens while nobody signs in"
+
+
+@pytest.mark.parametrize(
+    ("client_id", "odd"), [("esise", ""), ("a+b%c+", "+%"), ("http://x.ma/", ":/"), ("a b", " "), ("é", "é")]
+)
+def test_check_tells_of_signs_that_clients_write_in_two_ways(register, told, client_id, odd):
+    register(oidc(client_id=client_id))
+    status, said = told("check")
+    assert status == (":" in odd), "a colon ends the name in HTTP Basic"
+    assert (f"client_id holds {odd!r}" in said) == ("Authlib, requests-oauthlib and Dovecot" in said) == bool(odd)
 
 
 LIFE = rooms.keys.SAML_CERTIFICATE_LIFE
 
 
-def own_certificate(now: datetime) -> datetime:
-    """The account's first SAML key, made at that time: when its certificate ends."""
-    rooms.keys.active(rooms.keys.SAML, now=now)
-    return now + LIFE
+@pytest.fixture
+def both_checks(register, told, capsys, clock):
+    """What each of `massar sites check` and `massar check` says of the account's certificate, so long before its end;
+    it may be rolled before, then a while goes by."""
+    register(oidc())
 
+    def say(left: timedelta, *, rolled: bool = False, later: timedelta = timedelta(0)) -> list[str]:
+        rooms.keys.active(rooms.keys.SAML, now=clock())
+        clock.advance(seconds=(LIFE - left).total_seconds())
+        if rolled:
+            rooms.keys.rotate(now=clock(), uses=(rooms.keys.SAML,))
+        clock.advance(seconds=later.total_seconds())
+        status, said = told("check")
+        statuses = [status, check.run(argparse.Namespace())]
+        lines = [line for line in (said + capsys.readouterr().out).splitlines() if "SAML certificate" in line]
+        assert statuses == [1, 1] or not lines, lines
+        return lines
 
-def both_checks(capsys) -> list[str]:
-    """What each of `massar sites check` and `massar check` says of the account's certificate."""
-    said = []
-    for action in (lambda: run("check"), lambda: check.run(argparse.Namespace())):
-        status = action()
-        lines = [line for line in capsys.readouterr().out.splitlines() if "SAML certificate" in line]
-        assert status == 1 or not lines, lines
-        said += lines
-    return said
+    return say
 
 
 @pytest.mark.parametrize(
@@ -255,158 +198,131 @@ def both_checks(capsys) -> list[str]:
         (timedelta(0), "ended on"), (timedelta(days=-9), "ended on"),
     ],
 )  # fmt: skip
-def test_both_checks_tell_the_end_of_the_accounts_own_certificate(register, clock, capsys, left, word):
-    register(oidc())
-    ends = own_certificate(clock())
-    clock.advance(seconds=(LIFE - left).total_seconds())
-    told = f"  - The account's SAML certificate {word} {ends:%Y-%m-%d}: "
-    told += "make the next one with `massar keys rotate --use saml`"
-    said = both_checks(capsys)
-    assert len(said) == (2 if word else 0) and all(line.startswith(told) for line in said), said
+def test_both_checks_tell_the_end_of_the_accounts_own_certificate(both_checks, clock, left, word):
+    begun = f"  - The account's SAML certificate {word} {clock() + LIFE:%Y-%m-%d}: "
+    said = both_checks(left)
+    assert len(said) == (2 if word else 0), said
+    assert all(line.startswith(f"{begun}make the next one with `massar keys rotate --use saml`") for line in said), said
 
 
-def test_a_certificate_that_was_rolled_is_no_matter_any_more(register, clock, capsys):
-    register(oidc())
-    own_certificate(clock())
-    clock.advance(days=LIFE.days - 50)
-    rooms.keys.rotate(now=clock(), uses=(rooms.keys.SAML,))
-    assert both_checks(capsys) == [], "the new one waits for its day"
-    clock.advance(days=20)
-    assert both_checks(capsys) == [], "the new one signs"
+@pytest.mark.parametrize("later", [timedelta(0), timedelta(days=20)], ids=["it waits", "it signs"])
+def test_a_certificate_that_was_rolled_is_no_matter_any_more(both_checks, later):
+    assert both_checks(timedelta(days=50), rolled=True, later=later) == []
 
 
 @pytest.mark.parametrize("left", [timedelta(hours=1), timedelta(days=-3)])
-def test_a_certificate_that_was_rolled_too_late(register, clock, capsys, left):
+def test_a_certificate_that_was_rolled_too_late(both_checks, left):
     """To roll it once more would not help: the next one would wait as long."""
-    register(oidc())
-    own_certificate(clock())
-    clock.advance(seconds=(LIFE - left).total_seconds())
-    rooms.keys.rotate(now=clock(), uses=(rooms.keys.SAML,))
-    said = both_checks(capsys)
+    said = both_checks(left, rolled=True)
     assert len(said) == 2 and all("rotate --use saml --at-once" in line and " only: " in line for line in said), said
 
 
-def test_a_check_makes_no_key(register, capsys):
+def test_a_check_makes_no_key(register, told):
     register(saml(LONG))
-    assert both_checks(capsys) == []
+    assert told("check")[0] == 0
     assert rooms.keys.statuses(now=datetime.now(UTC)) == []
 
 
-def test_the_file_is_judged_without_a_database(register, capsys, monkeypatch):
+def test_the_file_is_judged_without_a_database(register, told, monkeypatch):
     def away(**asked):
         raise OperationalError("no route")
 
     monkeypatch.setattr(rooms.keys, "saml_certificate_expiry", away)
     register(oidc())
-    assert run("check") == 0
-    assert "note The database did not answer" in capsys.readouterr().out
+    status, said = told("check")
+    assert status == 0 and "note The database did not answer" in said
     register(saml(OVER))
-    assert run("check") == 1
+    assert told("check")[0] == 1
 
 
-def test_show_prints_what_the_other_side_needs(register, capsys):
-    register(
-        oidc(),
-        Site("taalim", protocol="saml", entity_id="urn:t", acs=("https://t.example.ma/acs",), name_id="email"),
-        Site("notifrh", protocol="gate", gate_origin="https://n.example.ma"),
-        Site("later", protocol="oidc", client_id="later"),
-        public_url="https://compte.example.ma",
-    )
-    said = {}
-    for slug in ("massar", "taalim", "notifrh", "later"):
-        assert run("show", slug) == 0
-        said[slug] = capsys.readouterr().out
-    assert "https://compte.example.ma/.well-known/openid-configuration" in said["massar"]
-    assert "https://m.example.ma/cb" in said["massar"] and "m-1" in said["massar"]
-    assert "https://compte.example.ma/saml/metadata" in said["taalim"] and "email" in said["taalim"]
-    assert re.search(r"SHA-256\s+([0-9a-f]{2}:){31}[0-9a-f]{2}\n", said["taalim"])
-    assert "https://n.example.ma" in said["notifrh"] and "X-Massar-Token" in said["notifrh"]
-    assert "Not connected yet: give redirect_uris under [sites.later]" in said["later"]
+# -- show
 
 
-def test_list_and_show_say_what_was_decided(register, capsys):
-    two = ("https://t.example.ma/acs", "https://t.example.ma/acs2")
-    quiet = {"hears_sign_out": False}
+def test_show_prints_what_the_other_side_needs(register, told):
+    gate = replace(GATE, max_age_minutes=10, no_recovery_hours=96)
+    account, later = "https://compte.example.ma", Site("later", protocol="oidc", client_id="later")
+    strict = oidc(roles=("director", "inspector"), max_age_minutes=10, no_recent_recovery=True)
+    register(strict, saml(slo_soap="", name_id="email"), gate, later, public_url=account)
+    for slug, words in {
+        "massar": (
+            f"{account}/.well-known/openid-configuration", "https://m.example.ma/cb", "m-1",
+            "director, inspector; signed in within the last 10 minutes; no recovery in the last 72 hours",
+        ),
+        "taalim": (f"{account}/saml/metadata", "email", "not at all"),
+        "notifrh": (
+            gate.gate_origin, "X-Massar-Token",
+            "everybody; signed in within the last 10 minutes; no recovery in the last 96 hours",
+        ),
+        "later": ("Not connected yet: give redirect_uris under [sites.later]",),
+    }.items():  # fmt: skip
+        status, said = told("show", slug)
+        assert status == 0 and all(word in said for word in words), said
+        assert bool(re.search(r"SHA-256\s+([0-9a-f]{2}:){31}[0-9a-f]{2}\n", said)) == (slug == "taalim")
+        assert "purpose" not in said and "(index)" not in said
+    listed = {line.split()[0]: line for line in told("list")[1].splitlines()}
+    assert "director, inspector" in listed["massar"] and "not connected" not in listed["massar"]
+    assert "index" not in listed["taalim"] and "hears no" not in listed["taalim"]
+
+
+def test_list_and_show_say_what_was_decided(register, told):
+    two, quiet = ("https://t.example.ma/acs", "https://t.example.ma/acs2"), {"hears_sign_out": False}
     register(saml(slo_soap="", acs=two, acs_indexes=(3, 1), **quiet), oidc(backchannel_logout_uri="", **quiet))
-    run("list")
-    said = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
-    assert said["taalim"].endswith("  acs_indexes 3, 1  hears no sign-out") and said["massar"].endswith(
-        "  hears no sign-out"
-    )
-    run("show", "taalim")
-    shown = capsys.readouterr().out
+    said = {line.split()[0]: line for line in told("list")[1].splitlines()}
+    assert said["taalim"].endswith("  acs_indexes 3, 1  hears no sign-out")
+    assert said["massar"].endswith("  hears no sign-out")
+    shown = told("show", "taalim")[1]
     assert re.search(rf"\(index\) +3 {two[0]}  1 {two[1]}\n", shown) and "not at all, on purpose" in shown
-    run("show", "massar")
-    assert "none, on purpose" in capsys.readouterr().out
-    register(saml(slo_soap="", acs=two), oidc())
-    for arguments in (("list",), ("show", "taalim"), ("show", "massar")):
-        run(*arguments)
-    said = capsys.readouterr().out
-    assert "index" not in said and "purpose" not in said and "hears no" not in said and "not at all" in said
+    assert "none, on purpose" in told("show", "massar")[1]
 
 
-def test_a_site_that_is_not_there(register, capsys):
-    register(oidc())
-    assert run("show", "nobody") == 1
-    assert "massar sites list" in capsys.readouterr().err
+def test_a_site_that_is_not_there_or_not_connected(register, told):
+    register(oidc(redirect_uris=()))
+    status, said = told("show", "nobody")
+    assert status == 1 and "massar sites list" in said
+    status, said = told("test", "massar")
+    assert status == 1 and "not connected" in said
 
 
-def test_subjects_are_known_before_the_first_visit(register, cast, tmp_path, capsys):
+def test_subjects_are_known_before_the_first_visit(register, cast, tmp_path, told):
     """Some sites must hold the name beforehand; it is the one that the first visit will tell."""
-    site = Site("taalim", protocol="saml", entity_id="urn:t", acs=("https://t.example.ma/acs",))
-    register(site)
+    register(saml())
     file = tmp_path / "logins.txt"
     file.write_text(f"{YOUSSEF.login}\n{JAMAL.login}\n", "utf-8")
-    assert sites.run(argparse.Namespace(action="subjects", slug="taalim", file=str(file))) == 0
-    said = dict(line.split(",") for line in capsys.readouterr().out.splitlines())
+    status, said = told("subjects", "taalim", file=str(file))
     people = {one.login: cast.facts(one).id for one in (YOUSSEF, JAMAL)}
-    assert said == {login: rooms.subjects.of("taalim", id) for login, id in people.items()}
+    assert status == 0 and dict(line.split(",") for line in said.splitlines()) == {
+        login: rooms.subjects.of("taalim", id) for login, id in people.items()
+    }
     file.write_text("nobody@men.gov.ma\n", "utf-8")
-    assert sites.run(argparse.Namespace(action="subjects", slug="taalim", file=str(file))) == 1
-    assert "no such account" in capsys.readouterr().err
+    status, said = told("subjects", "taalim", file=str(file))
+    assert status == 1 and "no such account" in said
 
 
-@pytest.mark.parametrize(
-    ("table", "said"),
-    [
-        ('protocol = "saml"\nattributes = { mail = "phone" }', "unknown attribute 'phone'"),
-        ('protocol = "saml"\nattributes = { "e mail" = "email" }', "has no spaces"),
-        ('protocol = "saml"\nattributes = { mail = 3 }', "attributes must be a list of texts"),
-        ('protocol = "gate"\nattributes = { mail = "email" }', "must be a list"),
-        ('protocol = "gate"\nattributes = ["phone"]', "unknown attribute 'phone'"),
-        ('protocol = "saml"\nslo_soap = "https://l.ma/s"\nbackchannel_logout_uri = "https://l.ma/t"', "in two ways"),
-    ],
-)  # fmt: skip
-def test_mistakes_about_what_a_site_is_told(tmp_path, table, said):
-    path = tmp_path / "sites.toml"
-    ends = (
-        'entity_id = "urn:l"\nacs = ["https://l.example.ma/acs"]'
-        if "saml" in table
-        else 'gate_origin = "https://l.example.ma"'
-    )
-    path.write_text(f"[sites.library]\n{table}\n{ends}\n", "utf-8")
-    with pytest.raises(SettingsError) as refused:
-        load(path)
-    assert len(refused.value.mistakes) == 1 and said in refused.value.mistakes[0], refused.value.mistakes
-
-
-def test_a_secret_fits_its_hash_and_is_new_each_time(register, capsys):
-    register()
+def test_a_secret_fits_its_hash_and_is_new_each_time(told, monkeypatch):
     seen = set()
-    for _ in range(2):
-        run("secret")
-        secret, hashed = (line.split()[-1] for line in capsys.readouterr().out.splitlines())
+    for _ in range(20):
+        secret, hashed = (line.split()[-1] for line in told("secret")[1].splitlines())
         assert hashed == f"sha256:{hashlib.sha256(secret.encode()).hexdigest()}"
+        assert re.fullmatch(r"[A-Za-z0-9_-]{43}", secret) and not rules.form_encoded(secret), "written in one way"
         seen.add(secret)
-    assert len(seen) == 2 and all(len(secret) >= 43 for secret in seen)
+    assert len(seen) == 20
+    for typed, status in (("a+b%\n", 0), ("plain-1.2_3\r\n", 0), ("\n", 1)):
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        found, said = told("secret", own=True)
+        assert found == status and (rooms.hashed_secret(typed.strip()) in said) == (status == 0)
+        assert ("Authlib, requests-oauthlib and Dovecot" in said and "'+%'" in said) == ("+" in typed)
+        assert "a+b" not in said
 
 
-def test_test_is_content_with_a_gate_that_is_closed(register, at_work, capsys, settings):
-    account = settings.MASSAR.public_url
-    gate = at_work(lambda m, path, f: (303, f"{account}/gate/start/?to=x") if path == "/" else (403, ""))
-    register(Site("notifrh", protocol="gate", gate_origin=gate.origin))
-    assert run("test", "notifrh") == 0
-    assert "WRONG" not in capsys.readouterr().out
+# -- test
+
+
+def test_test_is_content_with_a_gate_that_is_closed(register, told, settings):
+    start = f"{settings.MASSAR.public_url}/gate/start/?to=x"
+    with site_at_work(lambda m, path, f: (303, start) if path == "/" else (403, "")) as gate:
+        register(replace(GATE, gate_origin=gate.origin))
+        status, said = told("test", "notifrh")
+    assert status == 0 and "WRONG" not in said
     assert [path for _, path, _ in gate.asked] == ["/", "/a/../b//c"]
 
 
@@ -419,73 +335,47 @@ def test_test_is_content_with_a_gate_that_is_closed(register, at_work, capsys, s
     ],
     ids=["a page for a stranger", "another account", "odd addresses pass"],
 )
-def test_test_sees_a_gate_that_is_open(register, at_work, capsys, answer):
-    register(Site("notifrh", protocol="gate", gate_origin=at_work(answer).origin))
-    assert run("test", "notifrh") == 1
-    assert "WRONG" in capsys.readouterr().out
+def test_test_sees_a_gate_that_is_open(register, told, answer):
+    with site_at_work(answer) as gate:
+        register(replace(GATE, gate_origin=gate.origin))
+        status, said = told("test", "notifrh")
+    assert status == 1 and "WRONG" in said
 
 
-def test_test_sends_a_token_about_nobody_and_a_forged_one(register, at_work, capsys, clock):
-    def verifying(method: str, path: str, form: dict) -> tuple[int, str]:
+@pytest.mark.parametrize("verifies", [True, False], ids=["verifies", "believes all"])
+def test_test_sends_a_token_about_nobody_and_a_forged_one(register, told, clock, verifies):
+    rooms.keys.active(rooms.keys.ES256, now=clock())
+    keys = KeySet.import_key_set({"keys": [signer.jwk for signer in rooms.keys.published(now=clock())]})
+
+    def answer(method: str, path: str, form: dict) -> tuple[int, str]:
         if method == "GET":
             return 400, ""  # a callback without a code
-        keys = KeySet.import_key_set({"keys": [k.jwk for k in published]})
         try:
             token = jwt.decode(form["logout_token"], keys, algorithms=["ES256"])
         except Exception:
-            return 400, ""
+            return (400 if verifies else 200), ""
         return (200, "") if token.claims["aud"] == "m-1" else (400, "")
 
-    rooms.keys.active(rooms.keys.ES256, now=clock())
-    published = rooms.keys.published(now=clock())
-    site = at_work(verifying)
-    register(oidc(redirect_uris=(f"{site.origin}/cb",), backchannel_logout_uri=f"{site.origin}/out"))
-    assert run("test", "massar") == 0, capsys.readouterr().out
+    with site_at_work(answer) as site:
+        register(oidc(redirect_uris=(f"{site.origin}/cb",), backchannel_logout_uri=f"{site.origin}/out"))
+        status, said = told("test", "massar")
+    assert (status == 0) == verifies == ("WRONG" not in said.splitlines()[-1]), said
     assert [method for method, _, _ in site.asked] == ["GET", "POST", "POST"]
 
 
-def test_test_sees_a_site_that_believes_every_token(register, at_work, capsys, clock):
-    site = at_work(lambda *asked: (200, ""))
-    register(oidc(redirect_uris=(f"{site.origin}/cb",), backchannel_logout_uri=f"{site.origin}/out"))
-    assert run("test", "massar") == 1
-    assert "WRONG" in capsys.readouterr().out.splitlines()[-1]
+def test_test_sees_a_site_that_is_away(register, told):
+    register(replace(GATE, gate_origin="http://127.0.0.1:1"))
+    status, said = told("test", "notifrh")
+    assert status == 1 and "nothing: " in said
 
 
-def test_test_sees_a_site_that_is_away(register, capsys):
-    register(Site("notifrh", protocol="gate", gate_origin=NOTIF))
-    assert run("test", "notifrh") == 1
-    assert "nothing: " in capsys.readouterr().out
-
-
-def test_there_is_nothing_to_ask_a_site_that_is_not_connected(register, capsys):
-    register(Site("massar", protocol="oidc"))
-    assert run("test", "massar") == 1
-    assert "not connected" in capsys.readouterr().err
-
-
-def test_a_mistake_in_the_file_is_one_sentence_and_stops_the_command(tmp_path, monkeypatch, capsys):
-    path = tmp_path / "sites.toml"
-    path.write_text('[sites.massar]\ncolour = "red"\nredirect_uris = ["http://example.org/x"]\n', "utf-8")
-    with pytest.raises(SettingsError) as refused:
-        load(path)
-    assert len(refused.value.mistakes) == 3, json.dumps(refused.value.mistakes)
-    assert any("colour" in m for m in refused.value.mistakes)
-
-
-def test_metadata_becomes_a_table_for_the_file(tmp_path, capsys):
+def test_metadata_becomes_a_table_for_the_file(tmp_path, told):
     """The command itself; tests/sso/test_saml_metadata.py judges what is read."""
-    assert sites.run(argparse.Namespace(action="import-metadata", file=str(tmp_path / "none"), slug="")) == 1
-    assert "can't be used" in capsys.readouterr().err
+    status, said = told("import-metadata", file=str(tmp_path / "none"))
+    assert status == 1 and "can't be used" in said
 
 
 def test_every_action_is_on_the_command_line():
-    for arguments in (
-        ["list"],
-        ["check"],
-        ["secret"],
-        ["show", "massar"],
-        ["test", "massar"],
-        ["import-metadata", "x"],
-    ):
-        options = main.build_parser().parse_args(["sites", *arguments])
-        assert options.module == "massar.interfaces.commands.sites" and options.action == arguments[0]
+    for words in ("list", "check", "secret", "show massar", "test massar", "import-metadata x", "subjects massar x"):
+        options = main.build_parser().parse_args(["sites", *words.split()])
+        assert (options.module, options.action) == ("massar.interfaces.commands.sites", words.split()[0])

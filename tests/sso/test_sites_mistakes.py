@@ -17,12 +17,13 @@ from massar.core.settings import SettingsError, settings_of
 from massar.domain.sites import rules
 from massar.domain.sites.site import Site
 from massar.journeys.sso.oidc import claims, verify
-from tests.sso.relying_party import b64
+from tests.sso.jws import b64
 from tests.support.steps import production
 
 SAML = 'protocol = "saml"\nentity_id = "urn:l"\nacs = ["https://l.example.ma/acs"]'
 SECRET = f'client_secret = "sha256:{"0" * 64}"'
 NATIVE = 'protocol = "oidc"\nclient_id = "l"\nclient_auth = "none"\nredirect_uris = ["https://l.example.ma/back"]'
+GATE = 'protocol = "gate"\ngate_origin = "https://l.example.ma"'
 
 
 def mistakes(folder, text: str, **environ: str) -> list[str]:
@@ -88,6 +89,20 @@ def only(folder, text: str, **environ: str) -> str:
         (f"[sites.library]\n{SAML.replace(']', ', ')}\"https://l.ma/\"]\nacs_indexes = [1, 1]", "holds a number twice"),
         ("[sites.library]\nprotocol = \"saml\"\nentity_id = \"u\"\nacs = 3\nacs_indexes = [1]",
          "acs must be a list of texts"),
+        (f'[sites.library]\n{SAML}\nattributes = {{ mail = "phone" }}', "unknown attribute 'phone'"),
+        (f'[sites.library]\n{SAML}\nattributes = {{ "e mail" = "email" }}', "has no spaces"),
+        (f"[sites.library]\n{SAML}\nattributes = {{ mail = 3 }}", "attributes must be a list of texts"),
+        (f'[sites.library]\n{SAML}\nslo_soap = "https://l.ma/s"\nbackchannel_logout_uri = "https://l.ma/t"',
+         "in two ways"),
+        (f'[sites.library]\n{GATE}\nattributes = {{ mail = "email" }}', "must be a list"),
+        (f'[sites.library]\n{GATE}\nattributes = ["phone"]', "unknown attribute 'phone'"),
+        (f'[sites.library]\n{GATE}\ngate_key = "plain-text"', "gate_key must be the hash"),
+        *((f'[sites.library]\nprotocol = "gate"\ngate_origin = "https://{odd}"', "gate_origin must be scheme")
+          for odd in ("x.example.ma/", "X.example.ma", "x.example.ma:443", "x.example.ma/a")),
+        ('[sites.library]\nprotocol = "gate"\ngate_origin = "x"', "gate_origin holds 'x'"),
+        (f"[sites.library]\n{NATIVE}\npkce = false", "must use PKCE"),
+        *((f"[sites.massar]\n{name} = {value}", f"{name} must be") for name, value in
+          (("max_age_minutes", -1), ("no_recovery_hours", -1), ("max_age_minutes", 1.5))),
     ],
 )  # fmt: skip
 def test_each_mistake_is_one_sentence(tmp_path, text, told):
@@ -102,20 +117,18 @@ def test_each_mistake_is_one_sentence(tmp_path, text, told):
         "javascript:x", "https://h.ma/\\u000ax", "https://h.ma/\\tx",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize(
-    "setting", ["home = {}", "slo = {}", "redirect_uris = [{}]", "post_logout_redirect_uris = [{}]"]
-)
-def test_what_is_no_address(tmp_path, setting, address):
+def test_what_is_no_address(tmp_path, address):
     quoted = f'"{address}"' if "\\u" in address or "\\t" in address else json.dumps(address, ensure_ascii=False)
-    text = f"[sites.massar]\n{SECRET}\n{setting.format(quoted)}"
-    assert only(tmp_path, text).startswith(f"[sites.massar] {setting.split()[0]} holds ")
+    settings = dict.fromkeys(("home", "slo"), quoted)
+    settings |= dict.fromkeys(("redirect_uris", "post_logout_redirect_uris"), f"[{quoted}]")
+    table = "\n".join(f"{name} = {value}" for name, value in settings.items())
+    found = mistakes(tmp_path, f"[sites.massar]\n{SECRET}\n{table}")
+    assert [one.partition(" holds ")[0] for one in found] == [f"[sites.massar] {name}" for name in settings], found
 
 
-@pytest.mark.parametrize(
-    "address", ["https://h.ma/a?b=c&d", "http://[::1]:8000/", "HTTPS://H.ma", "https://10.0.0.1:8443/x"]
-)
-def test_what_is_an_address(tmp_path, address):
-    assert mistakes(tmp_path, f'[sites.massar]\nhome = "{address}"') == []
+def test_what_is_an_address(tmp_path):
+    for address in ("https://h.ma/a?b=c&d", "http://[::1]:8000/", "HTTPS://H.ma", "https://10.0.0.1:8443/x"):
+        assert mistakes(tmp_path, f'[sites.massar]\nhome = "{address}"') == [], address
 
 
 def test_all_mistakes_are_told_at_once(tmp_path):
@@ -130,19 +143,12 @@ def test_all_mistakes_are_told_at_once(tmp_path):
         name_id = "mail"
         acs = ["x"]
     """
-    found = mistakes(tmp_path, text)
-    for told in (
-        "'colour'",
-        "'site'",
-        "redirect_uris must",
-        "order must",
-        "'homes'",
-        "name_id is",
-        "acs holds 'x'",
+    wanted = (
+        "'colour'", "'site'", "redirect_uris must", "order must", "'homes'", "name_id is", "acs holds 'x'",
         "an entity_id",
-    ):
-        assert sum(told in one for one in found) == 1, (told, found)
-    assert len(found) == 8, found
+    )  # fmt: skip
+    found = mistakes(tmp_path, text)
+    assert len(found) == 8 and all(sum(told in one for one in found) == 1 for told in wanted), found
 
 
 def test_what_can_not_be_read_is_not_judged_as_well(tmp_path):
@@ -159,9 +165,8 @@ def test_a_connected_site_may_be_closed_for_a_while(tmp_path):
 @pytest.mark.parametrize("held", [{}, {"LIBRARY_HOME": ""}])
 def test_a_variable_that_is_not_set(tmp_path, held):
     for setting in ('home = "env:LIBRARY_HOME"', 'roles = ["env:LIBRARY_HOME"]', 'name = {fr = "env:LIBRARY_HOME"}'):
-        assert "reads the variable 'LIBRARY_HOME', which is not set" in only(
-            tmp_path, f"[sites.library]\n{setting}", **held
-        )
+        told = only(tmp_path, f"[sites.library]\n{setting}", **held)
+        assert "reads the variable 'LIBRARY_HOME', which is not set" in told
 
 
 def test_a_variable_of_the_file_of_settings_is_read(tmp_path):
@@ -169,10 +174,8 @@ def test_a_variable_of_the_file_of_settings_is_read(tmp_path):
     (tmp_path / "sites.toml").write_text('[sites.library]\nhome = "env:LIBRARY_HOME"\nroles = ["env:WHO"]\n')
     config = str(tmp_path / "sites.toml")
     massar = production(MASSAR_CONFIG=config, LIBRARY_HOME="https://l.example.ma/", WHO="teacher")
-    assert (massar.sites.by_slug["library"].home, massar.sites.by_slug["library"].roles) == (
-        "https://l.example.ma/",
-        ("teacher",),
-    )
+    library = massar.sites.by_slug["library"]
+    assert (library.home, library.roles) == ("https://l.example.ma/", ("teacher",))
 
 
 def test_only_a_service_has_scopes_of_its_own(tmp_path):
@@ -198,12 +201,10 @@ def test_only_a_service_has_scopes_of_its_own(tmp_path):
 def test_claims_of_the_id_token_are_those_of_the_scopes(tmp_path, names, told):
     table = f'[sites.library]\nprotocol = "oidc"\nclient_id = "l"\n{SECRET}\nid_token_claims = {json.dumps(names)}'
     assert mistakes(tmp_path, table) == [] if told is None else told in only(tmp_path, table)
-
-
-def test_where_no_scope_allows_a_claim_all_of_them_are_named(tmp_path):
-    table = f'[sites.library]\nprotocol = "oidc"\nclient_id = "l"\n{SECRET}\n'
-    table += 'scopes = ["openid"]\nid_token_claims = ["scool"]'
-    assert "school_ar, role, recovered_at, perhaps school." in only(tmp_path, table)
+    none = table.partition("id_token")[0] + 'scopes = ["openid"]\nid_token_claims = ["scool"]'
+    assert "school_ar, role, recovered_at, perhaps school." in only(tmp_path, none), (
+        "no scope allows any: all are named"
+    )
 
 
 def test_known_words_are_those_of_the_protocols():
@@ -294,15 +295,9 @@ VALUES = st.recursive(
     SIMPLE, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=8
 )
 SITES = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=6) | VALUES
-FILES = st.fixed_dictionaries(
-    {},
-    optional={
-        "sites": st.dictionaries(st.sampled_from(["massar", "taalim", "notifrh", "library"]) | TEXTS, SITES, max_size=3)
-        | VALUES,
-        "providers": VALUES,
-        "site": VALUES,
-    },
-)
+SLUGS = st.sampled_from(["massar", "taalim", "notifrh", "library"]) | TEXTS
+TABLES = {"sites": st.dictionaries(SLUGS, SITES, max_size=3) | VALUES, "providers": VALUES, "site": VALUES}
+FILES = st.fixed_dictionaries({}, optional=TABLES)
 
 
 def told(path, text: str) -> None:
@@ -311,9 +306,8 @@ def told(path, text: str) -> None:
     try:
         assert isinstance(production(MASSAR_CONFIG=str(path)), Settings)
     except SettingsError as refused:
-        assert refused.mistakes and all(one.endswith(".") and "\n" not in one for one in refused.mistakes), (
-            refused.mistakes
-        )
+        told = refused.mistakes
+        assert told and all(one.endswith(".") and "\n" not in one for one in told), told
 
 
 @pytest.fixture(scope="module")

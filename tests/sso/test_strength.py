@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 
 import pytest
 
-from massar.core.settings import SettingsError
 from massar.domain.sites import api as sites
-from massar.interfaces.commands import sites as command
 from tests.cast import YOUSSEF, YOUSSEF_EMAIL
 from tests.sso import gated_site, saml_site
 from tests.sso.gated_site import NOTIFRH, Proxy, at_account, opened
@@ -25,7 +22,6 @@ from tests.sso.saml_site import (
     statuses,
     text,
 )
-from tests.support.sites import load
 from tests.support.visitor import Visitor
 
 NEW = "Rivage-8412-ouvert"
@@ -149,23 +145,3 @@ def test_saml_gets_the_best_of_the_classes_that_is_true(recovered, register, clo
     assert (
         text(answered(asks_saml(recovered, clock, inside=inside)), "//saml:AuthnContextClassRef") == NO_RECENT_RECOVERY
     )
-
-
-def test_show_says_who_may_enter(register, capsys):
-    register(replace(OIDC, roles=("director",), no_recent_recovery=True), replace(GATE, no_recovery_hours=96))
-    for slug in ("fresh", "notifrh"):
-        command.run(argparse.Namespace(action="show", slug=slug))
-    said = capsys.readouterr().out
-    assert "director; signed in within the last 10 minutes; no recovery in the last 72 hours" in said
-    assert "everybody; signed in within the last 10 minutes; no recovery in the last 96 hours" in said
-
-
-@pytest.mark.parametrize(
-    "setting", ["max_age_minutes = -1", "no_recovery_hours = -1", "no_recent_recovery = 1", "max_age_minutes = 1.5"]
-)
-def test_the_registry_refuses_what_can_not_be(tmp_path, setting):
-    path = tmp_path / "sites.toml"
-    path.write_text(f"[sites.massar]\n{setting}\n", "utf-8")
-    with pytest.raises(SettingsError) as refused:
-        load(path)
-    assert len(refused.value.mistakes) == 1 and setting.split()[0] in refused.value.mistakes[0]

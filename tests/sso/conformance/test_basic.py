@@ -1,41 +1,47 @@
-"""oidcc-basic-certification-test-plan: one test for each module of the OpenID Foundation's suite, by its name.
+"""oidcc-basic- and oidcc-formpost-basic-certification-test-plan: each module of the OpenID Foundation's suite, by name.
 
-Each test does what the module of that name does: the same request, the same judgement of the answer. Where the suite
-lets a provider choose between supporting a feature and refusing it properly, the comment says what we chose.
+Each does what the module of that name does: the same request, the same judgement of the answer. Where the suite lets a
+provider choose between supporting a feature and refusing it properly, the comment says what we chose.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 import pytest
 
 from massar.core.settings import SettingsError
-from tests.sso.relying_party import (
-    ISSUER,
-    STRICT,
-    SUITE,
-    Distrust,
-    RelyingParty,
-    Surfer,
-    b64,
-    local,
-    parts,
-    party,
-    unsigned,
-)
+from tests.sso import jws
+from tests.sso.relying_party import STRICT, SUITE, RelyingParty, Surfer, party
 from tests.support.sites import load
-
-pytestmark = pytest.mark.both_databases
 
 CALLBACK = SUITE.redirect_uris[0]
 # What the protocol itself puts into an ID token (OIDC Core §2, §3.1.3.6; Back-Channel Logout §2.1).
 OF_THE_PROTOCOL = {
     "iss", "sub", "aud", "azp", "exp", "iat", "nbf", "jti", "auth_time", "nonce", "acr", "amr", "at_hash", "sid",
 }  # fmt: skip
-NEEDS_A_PAGE = {"login_required", "interaction_required", "account_selection_required", "consent_required"}
+NEEDS_A_PAGE = ("login_required", "interaction_required", "account_selection_required", "consent_required")
+
+
+@pytest.fixture(autouse=True, params=[pytest.param("query", marks=pytest.mark.both_databases), "form_post"])
+def mode(request, monkeypatch) -> None:
+    """form_post: every request asks for it, and no answer may come by an address."""
+    if request.param == "query":
+        return
+    plain, arrived = RelyingParty.ask, Surfer.arrived.fget
+
+    def by_form(self: Surfer):
+        found = arrived(self)
+        assert found is None or found.status == 200, "by a form, never by the address"
+        return found
+
+    def asking(self, **changed):
+        return plain(self, **{"response_mode": "form_post", **changed})
+
+    monkeypatch.setattr(RelyingParty, "ask", asking)
+    monkeypatch.setattr(Surfer, "arrived", property(by_form))
 
 
 def refused_on_a_page(browser: Surfer) -> bool:
@@ -57,47 +63,67 @@ def test_oidcc_server(clock, browser, site):
     assert rp.about(tokens).keys() == {"sub"}
 
 
-def test_oidcc_response_type_missing(rp, browser):
-    asked = rp.start(browser, response_type=None)
-    assert rp.error(browser, asked) in ("invalid_request", "unsupported_response_type")
+SUCCEED = {
+    "oidcc-display-page": {"display": "page"},
+    "oidcc-display-popup": {"display": "popup"},
+    "oidcc-claims-locales": {"claims_locales": "se"},
+    "oidcc-ensure-request-with-unknown-parameter-succeeds": {"extra": "foobar"},
+    "oidcc-ensure-request-without-nonce-succeeds-for-code-flow": {"nonce": None},
+    "oidcc-userinfo-get": {"scope": "openid offline_access"},
+}
+
+
+@pytest.mark.parametrize("wish", SUCCEED.values(), ids=SUCCEED)
+def test_requests_that_simply_succeed(rp, browser, wish):
+    tokens = rp.enter(browser, **wish)
+    assert ("nonce" in tokens.claims) == ("nonce" not in wish)
+    assert rp.about(tokens)["sub"] == tokens.claims["sub"]
+
+
+REFUSED = {
+    "oidcc-response-type-missing": ({"response_type": None}, ("invalid_request", "unsupported_response_type")),
+    "oidcc-prompt-none-not-logged-in": ({"prompt": "none"}, NEEDS_A_PAGE),
+    # Rejected: the account fetches nothing that a request names.
+    "oidcc-request-uri-unsigned-supported-correctly-or-rejected-as-unsupported": (
+        {"request_uri": "https://suite.example.ma/request.jwt"}, ("request_uri_not_supported",)),
+    # Rejected: PKCE and exact addresses protect the request.
+    "oidcc-unsigned-request-object-supported-correctly-or-rejected-as-unsupported": (
+        {"request": jws.unsigned({"client_id": "suite"})}, ("request_not_supported",)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("wish", "errors"), REFUSED.values(), ids=REFUSED)
+def test_requests_that_the_site_hears_an_error_of(rp, browser, wish, errors):
+    assert rp.error(browser, rp.start(browser, **wish)) in errors
+    assert rp.metadata["request_uri_parameter_supported"] is False, "true when left out (Discovery §3)"
+    assert rp.metadata.get("request_parameter_supported", False) is False
 
 
 def test_oidcc_idtoken_signature(rp, browser):
-    header = parts(rp.enter(browser).id_token)[0]
+    header = jws.parts(rp.enter(browser).id_token)[0]
     assert header["alg"] == "RS256", "every site can ask for RS256, which all libraries know (OIDC Core §15.1)"
     assert [k["kty"] for k in rp.keys() if k["kid"] == header["kid"]] == ["RSA"]
 
 
-def test_oidcc_idtoken_unsigned(rp, browser, tmp_path):
+def test_oidcc_idtoken_unsigned(rp, tmp_path):
     """Applies to providers that let a client register `none`. Ours lets nobody."""
     assert "none" not in rp.metadata["id_token_signing_alg_values_supported"]
-    wish = '[sites.esise]\nalgorithm = "none"\nclient_auth = "none"\nredirect_uris = ["https://sise.men.gov.ma/in"]\n'
-    (tmp_path / "sites.toml").write_text(wish)
+    (tmp_path / "sites.toml").write_text('[sites.esise]\nalgorithm = "none"\n')
     with pytest.raises(SettingsError, match="ES256 or RS256"):
         load(tmp_path / "sites.toml")
-    assert parts(rp.enter(browser).id_token)[0]["alg"] != "none"
 
 
-@pytest.mark.parametrize("extra", ["", "offline_access"])
-def test_oidcc_userinfo_get(rp, browser, extra):
-    tokens = rp.enter(browser, scope=f"openid {extra}".strip())
-    assert rp.about(tokens)["sub"] == tokens.claims["sub"]
+USERINFO = {
+    "oidcc-userinfo-post-header": "post-header",
+    "oidcc-userinfo-post-body": "post-body",
+}
 
 
-def test_oidcc_userinfo_post_header(rp, browser):
+@pytest.mark.parametrize("way", USERINFO.values(), ids=USERINFO)
+def test_userinfo_by_post(rp, browser, way):
     tokens = rp.enter(browser)
-    answer = rp.userinfo(tokens.access, way="post-header")
+    answer = rp.userinfo(tokens.access, way=way)
     assert answer.status_code == 200 and answer.json()["sub"] == tokens.claims["sub"]
-
-
-def test_oidcc_userinfo_post_body(rp, browser):
-    tokens = rp.enter(browser)
-    answer = rp.userinfo(tokens.access, way="post-body")
-    assert answer.status_code == 200 and answer.json()["sub"] == tokens.claims["sub"]
-
-
-def test_oidcc_ensure_request_without_nonce_succeeds_for_code_flow(rp, browser):
-    assert "nonce" not in rp.enter(browser, nonce=None).claims
 
 
 # Scopes and claims --------------------------------------------------------------------------------------------------
@@ -119,22 +145,19 @@ def test_oidcc_scope_email(rp, browser):
     assert set(tokens.claims) <= OF_THE_PROTOCOL, "by UserInfo when there is an access token (OIDC Core §5.4)"
 
 
-@pytest.mark.parametrize("claim", ["address"])
-def test_oidcc_scope_address(rp, browser, claim):
-    """Not offered: the account knows no postal address. The request succeeds without it (RFC 6749 §3.3)."""
-    _nothing_more_for(rp, browser, claim, {"address"})
+# Not offered: the account knows no postal address, and a person's own phone is never released to sites.
+NOT_OFFERED = {
+    "oidcc-scope-address": "address",
+    "oidcc-scope-phone": "phone",
+}
 
 
-@pytest.mark.parametrize("claim", ["phone"])
-def test_oidcc_scope_phone(rp, browser, claim):
-    """Not offered: a person's own phone is never released to sites. The request succeeds without it."""
-    _nothing_more_for(rp, browser, claim, {"phone_number", "phone_number_verified"})
-
-
-def _nothing_more_for(rp: RelyingParty, browser: Surfer, scope: str, claims: set[str]) -> None:
+@pytest.mark.parametrize("scope", NOT_OFFERED.values(), ids=NOT_OFFERED)
+def test_a_scope_that_is_not_offered_is_left_out(rp, browser, scope):
+    """The request succeeds without it (RFC 6749 §3.3)."""
     assert scope not in rp.metadata["scopes_supported"]
     tokens = rp.enter(browser, scope=f"openid {scope}")
-    assert not claims & (rp.about(tokens).keys() | tokens.claims.keys())
+    assert not {"address", "phone_number", "phone_number_verified"} & (rp.about(tokens).keys() | tokens.claims.keys())
     assert tokens.answer.get("scope", "openid").split() == ["openid"], "what was granted is said (RFC 6749 §5.1)"
 
 
@@ -148,13 +171,11 @@ def test_oidcc_alternate_happy_flow(rp, browser):
     backwards = replace(asked, fields=dict(reversed(asked.fields.items())))
     assert parse_qsl(backwards.url.partition("?")[2])[-1][0] == "response_type"
     browser.open(backwards.url).prove()
-    tokens = rp.finish(browser, asked)
-    assert rp.about(tokens)["email"]
+    assert rp.about(rp.finish(browser, asked))["email"]
 
 
 def test_oidcc_claims_essential(rp, browser):
-    claims = json.dumps({"userinfo": {"name": {"essential": True}}})
-    tokens = rp.enter(browser, claims=claims)
+    tokens = rp.enter(browser, claims=json.dumps({"userinfo": {"name": {"essential": True}}}))
     assert rp.metadata["claims_parameter_supported"] is True
     assert rp.about(tokens) == {"sub": tokens.claims["sub"], "name": "Youssef Benali"}
 
@@ -162,20 +183,10 @@ def test_oidcc_claims_essential(rp, browser):
 # How the page is shown ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("display", ["page"])
-def test_oidcc_display_page(rp, browser, display):
-    assert rp.enter(browser, display=display)
-
-
-@pytest.mark.parametrize("display", ["popup"])
-def test_oidcc_display_popup(rp, browser, display):
-    assert rp.enter(browser, display=display)
-
-
 def test_oidcc_login_hint(rp, browser):
     hint = "youssef.benali@men.gov.ma"
     asked = rp.start(browser, login_hint=hint)
-    assert dict(browser._forms())["/sign-in/"]["user"] == hint, "typed already"
+    assert f'value="{hint}"' in browser.html, "typed already"
     assert rp.code(browser.prove(), asked)
 
 
@@ -185,64 +196,40 @@ def test_oidcc_ui_locales(rp, browser):
     assert rp.finish(browser.prove(), asked)
 
 
-def test_oidcc_claims_locales(rp, browser):
-    assert rp.enter(browser, claims_locales="se")
-
-
 # Who is signed in, and since when -----------------------------------------------------------------------------------
 
+ANEW = {
+    "oidcc-prompt-login": {"prompt": "login"},
+    "oidcc-max-age-1": {"max_age": "1"},
+}
 
-def test_oidcc_prompt_login(rp, browser, clock):
+
+@pytest.mark.parametrize("wish", ANEW.values(), ids=ANEW)
+def test_who_is_signed_in_is_asked_all_the_same(rp, browser, clock, wish):
     first = rp.enter(browser)
     clock.advance(seconds=2)
-    asked = rp.start(browser, prompt="login")
-    assert browser.at_sign_in, "asked although signed in"
+    asked = rp.start(browser, **wish)
+    assert browser.at_sign_in
     again = rp.finish(browser.prove(), asked)
     assert again.claims["sub"] == first.claims["sub"]
     assert again.claims["auth_time"] == first.claims["auth_time"] + 2
 
 
-def test_oidcc_prompt_none_not_logged_in(rp, browser):
-    asked = rp.start(browser, prompt="none")
-    assert rp.error(browser, asked) in NEEDS_A_PAGE
+NOT_ANEW = {
+    "oidcc-prompt-none-logged-in": {"prompt": "none"},
+    "oidcc-max-age-10000": {"max_age": "10000"},
+    "oidcc-id-token-hint": {"prompt": "none", "id_token_hint": ""},
+}
 
 
-def test_oidcc_prompt_none_logged_in(rp, browser, clock):
+@pytest.mark.parametrize("wish", NOT_ANEW.values(), ids=NOT_ANEW)
+def test_who_is_signed_in_is_not_asked_again(rp, browser, clock, wish):
     first = rp.enter(browser)
     clock.advance(seconds=2)
-    asked = rp.start(browser, prompt="none")
+    wish = wish | ({"id_token_hint": first.id_token} if "id_token_hint" in wish else {})
+    asked = rp.start(browser, **wish)
     second = rp.finish(browser, asked)
-    assert _same_person_and_sign_in(first, second)
-
-
-def test_oidcc_max_age_1(rp, browser, clock):
-    first = rp.enter(browser)
-    clock.advance(seconds=2)
-    asked = rp.start(browser, max_age="1")
-    assert browser.at_sign_in
-    again = rp.finish(browser.prove(), asked)
-    assert again.claims["sub"] == first.claims["sub"]
-    assert again.claims["auth_time"] > first.claims["auth_time"]
-
-
-def test_oidcc_max_age_10000(rp, browser, clock):
-    first = rp.enter(browser, max_age="10000")
-    clock.advance(seconds=2)
-    asked = rp.start(browser, max_age="10000")
-    assert not browser.at_sign_in
-    second = rp.finish(browser, asked)
-    assert _same_person_and_sign_in(first, second)
-
-
-def test_oidcc_id_token_hint(rp, browser):
-    first = rp.enter(browser)
-    asked = rp.start(browser, prompt="none", id_token_hint=first.id_token)
-    second = rp.finish(browser, asked)
-    assert _same_person_and_sign_in(first, second)
-
-
-def _same_person_and_sign_in(first, second) -> bool:
-    return all(first.claims[name] == second.claims[name] for name in ("sub", "auth_time"))
+    assert all(first.claims[name] == second.claims[name] for name in ("sub", "auth_time"))
 
 
 @pytest.mark.parametrize("wish", ["1 2", "of the document"])
@@ -255,12 +242,15 @@ def test_oidcc_ensure_request_with_acr_values_succeeds(rp, browser, wish):
 # Requests that bend the rules ---------------------------------------------------------------------------------------
 
 
-def test_oidcc_ensure_request_with_unknown_parameter_succeeds(rp, browser):
-    assert rp.enter(browser, extra="foobar")
-
-
 def test_oidcc_ensure_registered_redirect_uri(rp, browser):
     rp.start(browser, redirect_uri=f"{CALLBACK}/never-registered")
+    assert refused_on_a_page(browser)
+
+
+def test_oidcc_ensure_request_object_with_redirect_uri(rp, browser):
+    asked = rp.ask(redirect_uri=f"{CALLBACK}/never-registered")
+    inside = jws.unsigned({**asked.fields, "redirect_uri": CALLBACK})
+    browser.open(replace(asked, fields={**asked.fields, "request": inside}).url)
     assert refused_on_a_page(browser)
 
 
@@ -271,43 +261,20 @@ def test_oidcc_ensure_post_request_succeeds(rp, browser):
     assert rp.finish(browser.prove(), asked)
 
 
-def test_oidcc_request_uri_unsigned_supported_correctly_or_rejected_as_unsupported(rp, browser):
-    """Rejected: the account fetches nothing that a request names."""
-    asked = rp.start(browser, request_uri="https://suite.example.ma/request.jwt")
-    assert rp.error(browser, asked) == "request_uri_not_supported"
-    assert rp.metadata["request_uri_parameter_supported"] is False, "true when left out (Discovery §3)"
-
-
-def test_oidcc_unsigned_request_object_supported_correctly_or_rejected_as_unsupported(rp, browser):
-    """Rejected: PKCE and exact addresses protect the request."""
-    asked = rp.ask()
-    asked = replace(asked, fields={**asked.fields, "request": unsigned(asked.fields)})
-    browser.open(asked.url)
-    assert rp.error(browser, asked) == "request_not_supported"
-    assert rp.metadata.get("request_parameter_supported", False) is False
-
-
-def test_oidcc_ensure_request_object_with_redirect_uri(rp, browser):
-    asked = rp.ask(redirect_uri=f"{CALLBACK}/never-registered")
-    inside = unsigned({**asked.fields, "redirect_uri": CALLBACK})
-    browser.open(replace(asked, fields={**asked.fields, "request": inside}).url)
-    assert refused_on_a_page(browser)
-
-
 # The token endpoint -------------------------------------------------------------------------------------------------
 
+AGAIN = {
+    "oidcc-codereuse": 0,
+    "oidcc-codereuse-30seconds": 30,
+}
 
-def test_oidcc_codereuse(rp, browser):
-    asked, code = rp.send(browser)
-    assert rp.redeem(asked, code).status_code == 200
-    _refused(rp.redeem(asked, code), "invalid_grant")
 
-
-def test_oidcc_codereuse_30seconds(rp, browser, clock):
+@pytest.mark.parametrize("seconds", AGAIN.values(), ids=AGAIN)
+def test_a_code_again(rp, browser, clock, seconds):
     asked, code = rp.send(browser)
     tokens = rp.tokens(asked, rp.redeem(asked, code))
-    clock.advance(seconds=30)
-    _refused(rp.redeem(asked, code), "invalid_grant")
+    clock.advance(seconds=seconds)
+    _refused(rp.redeem(asked, code))
     assert rp.userinfo(tokens.access).status_code == 401, "what came of the code ended with it (RFC 6749 §4.1.2)"
 
 
@@ -318,8 +285,7 @@ def test_oidcc_server_client_secret_post(second, browser):
 def test_oidcc_refresh_token(rp, second, browser, clock):
     first = rp.enter(browser, scope="openid offline_access", prompt="consent")
     clock.advance(seconds=60)
-    stolen = second.refresh(first.refresh)
-    _refused(stolen, "invalid_grant")
+    _refused(second.refresh(first.refresh))
     answer = rp.refresh(first.refresh)
     assert answer.status_code == 200, answer.content
     said = answer.json()
@@ -327,10 +293,8 @@ def test_oidcc_refresh_token(rp, second, browser, clock):
     claims = rp.believed(said["id_token"], None, access=said["access_token"])
     same = ("iss", "sub", "aud", "auth_time")  # OIDC Core §12.2
     assert [claims[n] for n in same] == [first.claims[n] for n in same]
-    assert (
-        claims["iat"] == first.claims["iat"] + 60
-        and claims.get("nonce", first.claims["nonce"]) == first.claims["nonce"]
-    )
+    assert claims["iat"] == first.claims["iat"] + 60
+    assert claims.get("nonce", first.claims["nonce"]) == first.claims["nonce"]
     assert rp.userinfo(said["access_token"]).json()["sub"] == first.claims["sub"]
 
 
@@ -341,33 +305,7 @@ def test_oidcc_ensure_request_with_valid_pkce_succeeds(clock, browser, site):
     assert rp.enter(browser)
 
 
-def _refused(answer, error: str) -> None:
+def _refused(answer) -> None:
     """RFC 6749 §5.2."""
-    assert (answer.status_code, answer.json()["error"]) == (400, error)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
     assert "no-store" in answer.headers["Cache-Control"]
-
-
-# The suite's own eyes -----------------------------------------------------------------------------------------------
-
-
-def test_the_relying_party_distrusts_what_it_should(rp, second, browser, clock):
-    """A judge that accepts everything would make all of the above green."""
-    asked, code = rp.send(browser)
-    tokens = rp.tokens(asked, rp.redeem(asked, code))
-    head, body, signature = tokens.id_token.split(".")
-    claims = parts(tokens.id_token)[1]
-    other = b64(json.dumps({**claims, "sub": "somebody else"}).encode())
-    with pytest.raises(Exception, match="^$"):  # InvalidSignature has no words
-        rp.believed(f"{head}.{other}.{signature}", asked)
-    for wrong in (
-        lambda: second.believed(tokens.id_token, None),
-        lambda: rp.believed(tokens.id_token, replace(asked, nonce="another")),
-        lambda: rp.believed(tokens.id_token, asked, access="another"),
-        lambda: rp.believed(f"{b64(json.dumps({'alg': 'none'}).encode())}.{body}.", asked),
-    ):
-        with pytest.raises(Distrust):
-            wrong()
-    clock.advance(minutes=6)
-    with pytest.raises(Distrust, match="no longer"):
-        rp.believed(tokens.id_token, asked)
-    assert local(f"{ISSUER}/x?{urlencode({'a': 'b'})}") == "/x?a=b"

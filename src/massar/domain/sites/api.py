@@ -22,26 +22,7 @@ from massar.domain.sites.saml_idp import IdentityProvider
 from massar.domain.sites.site import Registry, Site, hashed_secret, is_secret
 
 __all__ = [
-    "CertificateRefused",
-    "Finding",
-    "GatedPage",
-    "GrantFacts",
-    "IdentityProvider",
-    "Registry",
-    "Signer",
-    "Site",
-    "gated_pages",
-    "grants",
-    "hashed_secret",
-    "is_secret",
-    "keys",
-    "registry",
-    "replay_cache",
-    "rules",
-    "saml_certificate",
-    "saml_idp",
-    "saml_left_out",
-    "saml_metadata",
-    "saved_requests",
-    "subjects",
-]
+    "CertificateRefused", "Finding", "GatedPage", "GrantFacts", "IdentityProvider", "Registry", "Signer", "Site",
+    "gated_pages", "grants", "hashed_secret", "is_secret", "keys", "registry", "replay_cache", "rules",
+    "saml_certificate", "saml_idp", "saml_left_out", "saml_metadata", "saved_requests", "subjects",
+]  # fmt: skip

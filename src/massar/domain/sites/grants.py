@@ -27,23 +27,27 @@ class GrantFacts(NamedTuple):
 
     id: int
     site: str
-    person_id: int
-    session_id: int
     subject: str
-    login: str
     scope: str
-    auth_time: int
-    nonce: str
     created_at: int
     expires_at: int
-    ended_at: int
-    sid: str
-    offline: bool
+    person_id: int = 0
+    session_id: int = 0
+    login: str = ""
+    auth_time: int = 0
+    nonce: str = ""
+    sid: str = ""
+    offline: bool = False
+    ended_at: int = 0
 
 
 COLUMNS = ", ".join(f"g.{name}" for name in GrantFacts._fields)
 TOKEN_COLUMNS = "t.kind, t.binding, t.expires_at, t.used_at"
 TABLES = "sites_token t JOIN sites_grant g ON g.id = t.grant_id"
+_OPEN = (
+    f"INSERT INTO sites_grant ({', '.join(GrantFacts._fields[1:])}) "
+    f"VALUES ({', '.join('%s' for _ in GrantFacts._fields[1:])}) RETURNING id"
+)
 
 
 class NewToken(NamedTuple):
@@ -54,39 +58,17 @@ class NewToken(NamedTuple):
     binding: dict[str, str] | None = None
 
 
-def open_grant(
-    *,
-    site: str,
-    scope: str,
-    now: int,
-    life: int,
-    person_id: int,
-    session_id: int,
-    subject: str,
-    login: str,
-    auth_time: int,
-    nonce: str,
-    sid: str,
-    offline: bool,
-) -> int:
-    """Open a grant of a person's session; returns its id."""
-    opened = sql.row(
-        _OPEN, (site, person_id, session_id, subject, login, scope, auth_time, nonce, now, now + life, sid, offline)
-    )
+def open_grant(grant: GrantFacts) -> int:
+    """Open a grant of a person's session; returns its id, in the place of the one that it came with."""
+    opened = sql.row(_OPEN, grant[1:])
     assert opened is not None  # RETURNING names the row that was inserted
     return int(opened[0])
 
 
-_OPEN = (
-    "INSERT INTO sites_grant (site, person_id, session_id, subject, login, scope, auth_time, nonce, created_at, "
-    "expires_at, sid, offline, ended_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0) RETURNING id"
-)
-
-
 def open_service_grant(*, site: str, scope: str, subject: str, life: int, now: int) -> str:
     """Open a site's own grant and issue the access token that is all of it. Atomic."""
-    opened = (site, 0, 0, subject, "", scope, 0, "", now, now + life, "", False)
-    issued = _with_tokens(_OPEN, opened, [NewToken("access", life)], now)
+    grant = GrantFacts(0, site, subject, scope, created_at=now, expires_at=now + life)
+    issued = _with_tokens(_OPEN, grant[1:], [NewToken("access", life)], now)
     assert issued is not None  # an INSERT always names its grant
     return issued[0]
 
@@ -99,31 +81,20 @@ def issue(grant_id: int, new: NewToken, *, now: int) -> str:
 
 
 def redeem(kind: str, token: str, new: Sequence[NewToken], *, site: str, now: int) -> list[str] | None:
-    """Use up a code or ticket, once, for the site that it was issued to, and issue `new` in its place. Atomic.
+    """Use up a code, ticket or refresh token, once, for the site that it was issued to, and issue `new`. Atomic.
 
     Returns:
         The issued tokens; None if it can't be used (again). A second use ends the whole family: somebody has a copy
-        (OAuth 2.1 §4.1.3). Another site's try changes nothing: it could end what is not its own.
+        (OAuth 2.1 §4.1.3, RFC 9700 §2.2.2), but for a refresh token that comes again at once, from a program that asks
+        twice or has not heard the answer: that brings the same successor. Another site's try changes nothing: it could
+        end what is not its own.
     """
-    key = hash_token(token)
-    issued = _with_tokens(_USE_UP, (now, key, kind, now, site, now), new, now)
-    if issued is None:
-        _end_family_of_used(key, kind, site, now)
-    return issued
-
-
-def rotate(token: str, new: Sequence[NewToken], *, site: str, now: int) -> list[str] | None:
-    """Use up a refresh token and issue `new`, its successor among them. Atomic.
-
-    As `redeem` (RFC 9700 §2.2.2), but for one case: a refresh token that comes again at once, from a program that asks
-    twice or has not heard the answer, brings the same successor.
-    """
-    key = hash_token(token)
-    issued = _with_tokens(_USE_UP, (now, key, "refresh", now, site, now), new, now, replaced=key)
-    if issued is None and new:
+    key, refreshes = hash_token(token), kind == "refresh"
+    issued = _with_tokens(_USE_UP, (now, key, kind, now, site, now), new, now, replaced=key if refreshes else "")
+    if issued is None and refreshes and new:
         issued = _repeat_rotation(key, new, site, now)
     if issued is None:
-        _end_family_of_used(key, "refresh", site, now)
+        sql.execute(_END_FAMILY_OF_USED, (now, site, key, kind))
     return issued
 
 
@@ -132,6 +103,12 @@ _USE_UP = (
     "UPDATE sites_token SET used_at = %s, repeat = NULL, repeat_until = 0 "
     "WHERE hash = %s AND kind = %s AND used_at = 0 AND expires_at > %s AND EXISTS (SELECT 1 FROM sites_grant g "
     "WHERE g.id = sites_token.grant_id AND g.site = %s AND g.ended_at = 0 AND g.expires_at > %s) RETURNING grant_id"
+)
+
+
+_END_FAMILY_OF_USED = (
+    "UPDATE sites_grant SET ended_at = %s WHERE ended_at = 0 AND site = %s AND id IN "
+    "(SELECT grant_id FROM sites_token WHERE hash = %s AND kind = %s AND used_at > 0)"
 )
 
 
@@ -163,14 +140,6 @@ def _associated_data(replaced: str, successor: str) -> str:
     return f"repeat|{replaced}|{successor}"
 
 
-def _end_family_of_used(key: str, kind: str, site: str, now: int) -> None:
-    sql.execute(
-        "UPDATE sites_grant SET ended_at = %s WHERE ended_at = 0 AND site = %s AND id IN "
-        "(SELECT grant_id FROM sites_token WHERE hash = %s AND kind = %s AND used_at > 0)",
-        (now, site, key, kind),
-    )
-
-
 def grant_of(token: str) -> GrantFacts | None:
     """Find the grant of any token of ours, live or not, for revocation (RFC 7009 §2.1)."""
     return sql.select_one(GrantFacts, f"SELECT {COLUMNS} FROM {TABLES} WHERE t.hash = %s", (hash_token(token),))
@@ -190,10 +159,8 @@ def end_of_sessions(session_ids: Sequence[int], *, now: int) -> list[GrantFacts]
     if not session_ids:
         return []
     of_sessions = f"session_id IN ({', '.join(['%s'] * len(session_ids))})"
-    sql.execute(
-        f"UPDATE sites_grant SET ended_at = %s WHERE {of_sessions} AND ended_at = 0 AND NOT offline",
-        (now, *session_ids),
-    )
+    ends = f"UPDATE sites_grant SET ended_at = %s WHERE {of_sessions} AND ended_at = 0 AND NOT offline"
+    sql.execute(ends, (now, *session_ids))
     return _select(f"{of_sessions} ORDER BY id", *session_ids)
 
 

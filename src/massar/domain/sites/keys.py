@@ -62,50 +62,44 @@ def _jwk(public: str, kid: str, use: str) -> Jwk:
     return {**json.loads(public), "kid": kid, "use": "sig", "alg": str(use)}
 
 
-class _Ring:
-    """Opened keys of this process. Which one is active and which are published is asked again every half minute."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._opened: dict[str, Signer] = {}
-        self._known: dict[object, tuple[datetime, list[str]]] = {}
-
-    def active(self, use: str, now: datetime) -> Signer:
-        return self._open(self._kids(use, lambda: [_active_kid(use, now)], now)[0])
-
-    def published(self, uses: tuple[str, ...], now: datetime) -> list[Signer]:
-        return [self._open(kid) for kid in self._kids(uses, lambda: _published_kids(uses, now), now)]
-
-    def _kids(self, what: object, look_up: Callable[[], list[str]], now: datetime) -> list[str]:
-        known = self._known.get(what)
-        if known is None or not known[0] <= now < known[0] + LOOKED_UP_EVERY:
-            known = self._known[what] = (now, look_up())
-        return known[1]
-
-    def _open(self, kid: str) -> Signer:
-        with self._lock:
-            if kid not in self._opened:
-                self._opened[kid] = _open(SigningKey.objects.get(kid=kid))
-            return self._opened[kid]
-
-    def forget(self) -> None:
-        with self._lock:
-            self._opened.clear()
-            self._known.clear()
-
-
-_RING = _Ring()
-forget_opened = _RING.forget  # so that all are looked up anew
+_LOCK = threading.Lock()
+_OPENED: dict[str, Signer] = {}  # of this process
+_KNOWN: dict[object, tuple[datetime, list[str]]] = {}  # which are active, which published: asked again each half minute
 
 
 def active(use: str, *, now: datetime) -> Signer:
     """The key that signs now. The first one of its use is made on the spot and active at once."""
-    return _RING.active(use, now)
+    return _opened(_known(use, lambda: [_active_kid(use, now)], now)[0])
 
 
 def published(uses: tuple[str, ...] = FOR_TOKENS, *, now: datetime) -> list[Signer]:
     """All keys that verifiers should know, newest first."""
-    return _RING.published(uses, now)
+    return [_opened(kid) for kid in _known(uses, lambda: _published_kids(uses, now), now)]
+
+
+def forget_opened() -> None:
+    """Look all of them up anew."""
+    with _LOCK:
+        _OPENED.clear()
+        _KNOWN.clear()
+
+
+def _known(what: object, look_up: Callable[[], list[str]], now: datetime) -> list[str]:
+    known = _KNOWN.get(what)
+    if known is None or not known[0] <= now < known[0] + LOOKED_UP_EVERY:
+        known = _KNOWN[what] = (now, look_up())
+    return known[1]
+
+
+def _opened(kid: str) -> Signer:
+    with _LOCK:
+        if kid not in _OPENED:
+            row = SigningKey.objects.get(kid=kid)
+            der = encryption.data_keys().decrypt(bytes(row.ciphertext), associated_data=f"signing-key|{kid}")
+            # What is decrypted is what was made here; judging its primes once more would cost 40 ms.
+            private = serialization.load_der_private_key(der, password=None, unsafe_skip_rsa_key_validation=True)
+            _OPENED[kid] = Signer(kid, row.use, _imported(private), row.public)
+        return _OPENED[kid]
 
 
 def _published_kids(uses: tuple[str, ...], now: datetime) -> list[str]:
@@ -145,19 +139,16 @@ def rotate(
         live = list(_live(use).order_by("active_from", "id"))
         # One whose successor has signed long enough that nothing it signed is still good.
         old = [one for one, next_ in pairwise(live) if next_.active_from + KEPT_AFTER <= now]
-        done += [_remove(key, now) for key in ([one for one in live if one.kid != kid] if at_once else old)]
+        for key in [one for one in live if one.kid != kid] if at_once else old:
+            key.removed_at = now
+            key.save(update_fields=["removed_at"])
+            done.append(f"{use}: key {key.kid} was removed.")
     forget_opened()
     return done
 
 
 def _live(use: str) -> QuerySet[SigningKey]:
     return SigningKey.objects.filter(use=use, removed_at=None)
-
-
-def _remove(key: SigningKey, now: datetime) -> str:
-    key.removed_at = now
-    key.save(update_fields=["removed_at"])
-    return f"{key.use}: key {key.kid} was removed."
 
 
 class KeyStatus(NamedTuple):
@@ -197,26 +188,14 @@ def _make(use: str, now: datetime, active_from: datetime) -> str:
         private = ec.generate_private_key(ec.SECP256R1())
     else:
         private = rsa.generate_private_key(public_exponent=65537, key_size=3072 if use == SAML else 2048)
-    der = private.private_bytes(
-        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    unencrypted = serialization.NoEncryption()
+    der = private.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, unencrypted)
     public = _certificate(private, now) if use == SAML else json.dumps(_imported(private).as_dict(private=False))
+    ciphertext = encryption.data_keys().encrypt(der, associated_data=f"signing-key|{kid}")
     SigningKey.objects.create(
-        kid=kid,
-        use=use,
-        ciphertext=encryption.data_keys().encrypt(der, associated_data=f"signing-key|{kid}"),
-        public=public,
-        created_at=now,
-        active_from=active_from,
+        kid=kid, use=use, ciphertext=ciphertext, public=public, created_at=now, active_from=active_from
     )
     return kid
-
-
-def _open(row: SigningKey) -> Signer:
-    der = encryption.data_keys().decrypt(bytes(row.ciphertext), associated_data=f"signing-key|{row.kid}")
-    # What is decrypted is what was made here; judging its primes once more would cost 40 ms.
-    private = serialization.load_der_private_key(der, password=None, unsafe_skip_rsa_key_validation=True)
-    return Signer(row.kid, row.use, _imported(private), row.public)
 
 
 def _imported(private: object) -> ECKey | RSAKey:
@@ -231,11 +210,7 @@ def _certificate(private: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, now: d
     """A self-signed certificate: SAML pins the key, nobody checks a chain."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Massar Account SAML signing")])
     certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(private.public_key())
-        .serial_number(x509.random_serial_number())
+        x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(now + SAML_CERTIFICATE_LIFE)
         .sign(private, hashes.SHA256())
@@ -250,19 +225,15 @@ def signed(claims: dict[str, object], *, use: str, kind: str, now: datetime) -> 
     return jwt.encode(header, claims, signer.key, algorithms=[str(use)])
 
 
-class CertificateExpiry(NamedTuple):
-    """The end of the certificate that signs for SAML, and when the next key begins to sign; None: none waits."""
+def saml_certificate_expiry(*, now: datetime) -> tuple[datetime, datetime | None] | None:
+    """When the certificate that signs for SAML ends, and when the next key begins to sign, if one waits.
 
-    ends: datetime
-    next_from: datetime | None
-
-
-def saml_certificate_expiry(*, now: datetime) -> CertificateExpiry | None:
-    """None: there is no SAML key yet. Only looks: it makes no key and opens none."""
+    None: there is no SAML key yet. Only looks: it makes no key and opens none.
+    """
     known = [key for key in statuses(now=now) if key.use == SAML]
     active = next((key for key in known if key.state == "active"), None)
     if active is None:
         return None
     certificate = x509.load_pem_x509_certificate(SigningKey.objects.get(kid=active.kid).public.encode())
     waiting = [key.active_from for key in known if key.state == "waiting"]
-    return CertificateExpiry(certificate.not_valid_after_utc, min(waiting, default=None))
+    return certificate.not_valid_after_utc, min(waiting, default=None)

@@ -19,12 +19,8 @@ DEFAULTS = Path(__file__).with_name("defaults.toml")
 def read(given: object, environ: Mapping[str, str]) -> tuple[Registry, list[str]]:
     """Read the operator's tables, which add sites or override single values of the six.
 
-    Args:
-        given: what stands under `sites` in the file.
-        environ: where `env:NAME` is looked up.
-
-    Returns:
-        The registry of what can be read, and one sentence for each mistake.
+    given: what stands under `sites` in the file. environ: where `env:NAME` is looked up. Returns the registry of what
+    can be read, and one sentence for each mistake.
     """
     tables: dict[str, dict[str, Any]] = read_toml(DEFAULTS)["sites"]
     mistakes, sites = [], []

@@ -54,6 +54,7 @@ SHORTEST_RSA = 2048  # bits; NIST SP 800-131A
 HIGHEST_INDEX = 65535  # xs:unsignedShort
 
 Mistakes = Iterator[tuple[str, str]]
+Rules = list[tuple[str, object, str]]  # settings, whether they break the rule, and what is said then
 
 
 def form_encoded(text: str) -> str:
@@ -63,20 +64,28 @@ def form_encoded(text: str) -> str:
 
 def judge(site: Site) -> Mistakes:
     """Every mistake that the site's settings show together."""
-    if not _SLUG.fullmatch(site.slug):
-        yield "", "is no name for a site: 2 to 39 small letters, digits, - and _, a letter first"
     for name in ("name", "purpose"):
         for language in set(getattr(site, name)) - set(LANGUAGES):
             yield name, f"{name} has the language {language!r}: choose {one_of(LANGUAGES)}"
-    yield from _judged_sign_out(site)
     yield from _judged_scopes(site)
-    yield from _judged_id_token(site)
-    yield from _judged_offline(site)
-    yield from _judged_keys(site)
-    yield from _judged_attributes(site)
-    by_protocol = {"oidc": _judged_oidc, "saml": _judged_saml, "gate": _judged_gate}
+    for number, key in enumerate(site.client_keys, 1):
+        if trouble := _key_trouble(key):
+            yield "client_keys", f"client_keys: key {number} {trouble}"
+    for name, claim in site.released.items():
+        if claim not in CLAIMS:
+            wish = f"choose from {', '.join(CLAIMS)}{near(claim, CLAIMS)}"
+            yield "attributes", f"has an unknown attribute {claim!r}: {wish}"
+        if not name or not name.isprintable() or " " in name:
+            yield "attributes", f"calls an attribute {name!r}: a name has no spaces"
+    no_name = "is no name for a site: 2 to 39 small letters, digits, - and _, a letter first"
+    rules: Rules = [("", not _SLUG.fullmatch(site.slug), no_name)]
+    for name in ("slo_soap", "backchannel_logout_uri"):
+        sentence = f"hears_sign_out is false, but {name} is given: leave one of them out"
+        rules.append((f"hears_sign_out {name}", not site.hears_sign_out and getattr(site, name), sentence))
+    by_protocol = {"oidc": _oidc_rules, "saml": _saml_rules, "gate": _gate_rules}
     if site.protocol in by_protocol:
-        yield from by_protocol[site.protocol](site)
+        rules += by_protocol[site.protocol](site)
+    yield from ((settings, sentence) for settings, broken, sentence in rules if broken)
 
 
 def role(text: str) -> str:
@@ -94,17 +103,6 @@ def address(text: str) -> str:
     return text
 
 
-def _judged_offline(site: Site) -> Mistakes:
-    if site.offline_days and "offline_access" not in site.scopes:
-        yield "offline_days scopes", "offline_days is given: add offline_access to scopes, which is what asks for it"
-
-
-def _judged_sign_out(site: Site) -> Mistakes:
-    for name in ("slo_soap", "backchannel_logout_uri"):
-        if not site.hears_sign_out and getattr(site, name):
-            yield f"hears_sign_out {name}", f"hears_sign_out is false, but {name} is given: leave one of them out"
-
-
 def _judged_scopes(site: Site) -> Mistakes:
     """A site that acts for itself may have scopes of its own, for the servers that ask what its tokens are worth."""
     for scope in site.scopes:
@@ -112,31 +110,20 @@ def _judged_scopes(site: Site) -> Mistakes:
             yield "scopes service", f"scopes holds {scope!r}: a scope has no space, colon, quote or backslash"
         if not site.service and scope not in SCOPES:
             wish = f"choose from {', '.join(SCOPES)}{near(scope, SCOPES)}"
-            yield (
-                "scopes service",
-                f"scopes holds {scope!r}: {wish} (only a site with service = true may have its own)",
-            )
+            sentence = f"scopes holds {scope!r}: {wish} (only a site with service = true may have its own)"
+            yield "scopes service", sentence
     if len(" ".join(site.scopes)) > LONGEST_SCOPES:
         yield "scopes", f"scopes are longer than {LONGEST_SCOPES} characters together: take some out"
-
-
-def _judged_id_token(site: Site) -> Mistakes:
-    """What is never said because no scope allows it would be a setting without effect."""
+    if site.offline_days and "offline_access" not in site.scopes:
+        yield "offline_days scopes", "offline_days is given: add offline_access to scopes, which is what asks for it"
+    # What is never said because no scope allows it would be a setting without effect.
     allowed = [name for scope in site.scopes for name in CLAIMS_OF_SCOPE.get(scope, ())]
     choices = allowed or [name for names in CLAIMS_OF_SCOPE.values() for name in names]
     for name in site.id_token_claims:
-        scope = next((scope for scope, names in CLAIMS_OF_SCOPE.items() if name in names), None)
-        if name in allowed:
-            continue
-        wish = f"add {scope} to scopes" if scope else f"choose from {', '.join(choices)}{near(name, choices)}"
-        yield "id_token_claims scopes", f"id_token_claims holds {name!r}, which no scope of the site allows: {wish}"
-
-
-def _judged_keys(site: Site) -> Mistakes:
-    for number, key in enumerate(site.client_keys, 1):
-        trouble = _key_trouble(key)
-        if trouble:
-            yield "client_keys", f"client_keys: key {number} {trouble}"
+        if name not in allowed:
+            scope = next((scope for scope, names in CLAIMS_OF_SCOPE.items() if name in names), "")
+            wish = f"add {scope} to scopes" if scope else f"choose from {', '.join(choices)}{near(name, choices)}"
+            yield "id_token_claims scopes", f"id_token_claims holds {name!r}, which no scope of the site allows: {wish}"
 
 
 def _key_trouble(jwk: Mapping[str, Any]) -> str:
@@ -144,11 +131,9 @@ def _key_trouble(jwk: Mapping[str, Any]) -> str:
     kind = jwk.get("kty")
     if not isinstance(kind, str) or kind not in _KEYS:
         return f"needs a kty: {one_of(tuple(_KEYS))}, as in a public JWK"
-    if _PRIVATE & set(jwk):
-        found = ", ".join(sorted(_PRIVATE & set(jwk)))
-        return (
-            f"holds private parts ({found}): only the site may have those, so make a new key and give its public part"
-        )
+    if private := ", ".join(sorted(_PRIVATE & set(jwk))):
+        wish = "only the site may have those, so make a new key and give its public part"
+        return f"holds private parts ({private}): {wish}"
     absent = [name for name in _PUBLIC[kind] if not isinstance(jwk.get(name), str)]
     if absent:
         return f"needs {' and '.join(absent)} as text"
@@ -161,7 +146,15 @@ def _key_trouble(jwk: Mapping[str, Any]) -> str:
         return 'is not for signing: give one with use = "sig", or leave use out'
     if not isinstance(jwk.get("kid", ""), str):
         return "has a kid that is no text: put it in quotes"
-    return _unreadable(jwk)
+    short = f"is RSA of less than {SHORTEST_RSA} bits: the site needs a longer one"
+    # Six bits a letter; reading it would print a warning as well.
+    if kind == "RSA" and len(jwk["n"]) * 6 < SHORTEST_RSA:
+        return short
+    try:
+        key = public_key(jwk)
+    except (JoseError, ValueError, TypeError, KeyError, OverflowError):
+        return "can't be read: copy the public JWK again"
+    return short if isinstance(key, RSAKey) and key.public_key.key_size < SHORTEST_RSA else ""
 
 
 def public_key(jwk: Mapping[str, Any]) -> PublicKey:
@@ -171,83 +164,52 @@ def public_key(jwk: Mapping[str, Any]) -> PublicKey:
     return _KEYS[kind].import_key({"kty": kind, **{name: jwk[name] for name in _PUBLIC[kind]}})
 
 
-def _unreadable(jwk: Mapping[str, Any]) -> str:
-    short = f"is RSA of less than {SHORTEST_RSA} bits: the site needs a longer one"
-    # Six bits a letter; reading it would print a warning as well.
-    if jwk["kty"] == "RSA" and len(jwk["n"]) * 6 < SHORTEST_RSA:
-        return short
-    try:
-        key = public_key(jwk)
-    except (JoseError, ValueError, TypeError, KeyError, OverflowError):
-        return "can't be read: copy the public JWK again"
-    if isinstance(key, RSAKey) and key.public_key.key_size < SHORTEST_RSA:
-        return short
-    return ""
-
-
-def _judged_attributes(site: Site) -> Mistakes:
-    for name, claim in site.released.items():
-        if claim not in CLAIMS:
-            yield (
-                "attributes",
-                f"has an unknown attribute {claim!r}: choose from {', '.join(CLAIMS)}{near(claim, CLAIMS)}",
-            )
-        if not name or not name.isprintable() or " " in name:
-            yield "attributes", f"calls an attribute {name!r}: a name has no spaces"
-
-
-def _judged_oidc(site: Site) -> Mistakes:
+def _oidc_rules(site: Site) -> Rules:
     used = bool(site.redirect_uris or site.service or site.introspects)
-    if used and not site.client_id:
-        yield "client_id", "needs a client_id"
     secret = site.client_auth.startswith("client_secret") and (used or site.client_secret)
-    if secret and not _SECRET_HASH.fullmatch(site.client_secret):
-        yield (
-            "client_secret client_auth",
-            "client_secret must be the hash that `massar sites secret` prints (sha256:…)",
-        )
-    if used and site.client_auth == "private_key_jwt" and not site.client_keys:
-        yield "client_keys client_auth", "client_auth is private_key_jwt: give its public keys in client_keys"
-    if used and site.client_auth == "none" and not site.pkce:
-        yield "pkce client_auth", "a client without a secret must use PKCE: leave pkce out"
-    if site.redirect_uris and "openid" not in site.scopes:
-        yield "scopes redirect_uris", "scopes must hold openid"
+    by_key, by_nothing = (used and site.client_auth == way for way in ("private_key_jwt", "none"))
+    return [
+        ("client_id", used and not site.client_id, "needs a client_id"),
+        ("client_secret client_auth", secret and not _SECRET_HASH.fullmatch(site.client_secret),
+         _hashed("client_secret")),
+        ("client_keys client_auth", by_key and not site.client_keys,
+         "client_auth is private_key_jwt: give its public keys in client_keys"),
+        ("pkce client_auth", by_nothing and not site.pkce, "a client without a secret must use PKCE: leave pkce out"),
+        ("scopes redirect_uris", site.redirect_uris and "openid" not in site.scopes, "scopes must hold openid"),
+    ]  # fmt: skip
 
 
-def _judged_saml(site: Site) -> Mistakes:
-    if site.acs and not site.entity_id:
-        yield "entity_id", "needs an entity_id"
-    if site.our_entity and not _SLUG.fullmatch(site.our_entity):
-        yield "our_entity", "our_entity is a part of addresses: 2 to 39 small letters, digits, - and _, a letter first"
-    yield from _judged_indexes(site)
-    if site.signed_requests and not site.certificate:
-        yield "certificate signed_requests", "asks for signed requests: give the site's certificate"
-    if site.slo_soap and site.backchannel_logout_uri:
-        yield "slo_soap backchannel_logout_uri", "can be told in two ways: give slo_soap or backchannel_logout_uri"
-
-
-def _judged_indexes(site: Site) -> Mistakes:
-    """Each address has its own, an xs:unsignedShort (SAML metadata §2.2.3)."""
+def _saml_rules(site: Site) -> Rules:
+    """Each address in `acs` has a number of its own, an xs:unsignedShort (SAML metadata §2.2.3)."""
     indexes = site.acs_indexes
-    if indexes and len(indexes) != len(site.acs):
-        yield (
-            "acs acs_indexes",
-            f"acs_indexes has {len(indexes)} numbers for {len(site.acs)} addresses in acs: give one for each",
-        )
-    if len(set(indexes)) != len(indexes):
-        yield "acs_indexes", "acs_indexes holds a number twice: each address in acs has its own"
+    return [
+        ("entity_id", site.acs and not site.entity_id, "needs an entity_id"),
+        ("our_entity", site.our_entity and not _SLUG.fullmatch(site.our_entity),
+         "our_entity is a part of addresses: 2 to 39 small letters, digits, - and _, a letter first"),
+        ("acs acs_indexes", indexes and len(indexes) != len(site.acs),
+         f"acs_indexes has {len(indexes)} numbers for {len(site.acs)} addresses in acs: give one for each"),
+        ("acs_indexes", len(set(indexes)) != len(indexes),
+         "acs_indexes holds a number twice: each address in acs has its own"),
+        ("certificate signed_requests", site.signed_requests and not site.certificate,
+         "asks for signed requests: give the site's certificate"),
+        ("slo_soap backchannel_logout_uri", site.slo_soap and site.backchannel_logout_uri,
+         "can be told in two ways: give slo_soap or backchannel_logout_uri"),
+    ]  # fmt: skip
 
 
-def _judged_gate(site: Site) -> Mistakes:
-    if isinstance(site.attributes, dict):
-        yield "attributes", "attributes must be a list: the names of the gate's headers are fixed"
-    if site.gate_origin and (not _ORIGIN.fullmatch(site.gate_origin) or site.gate_origin.endswith((":80", ":443"))):
-        yield (
-            "gate_origin",
-            "gate_origin must be scheme, host and an unusual port if any, in small letters, as https://notifrh.example.ma",
-        )
-    if site.gate_key and not _SECRET_HASH.fullmatch(site.gate_key):
-        yield "gate_key", "gate_key must be the hash that `massar sites secret` prints (sha256:…)"
+def _gate_rules(site: Site) -> Rules:
+    origin = site.gate_origin
+    return [
+        ("attributes", isinstance(site.attributes, dict),
+         "attributes must be a list: the names of the gate's headers are fixed"),
+        ("gate_origin", origin and (not _ORIGIN.fullmatch(origin) or origin.endswith((":80", ":443"))),
+         "gate_origin must be scheme, host and an unusual port if any, in small letters, as https://notifrh.example.ma"),
+        ("gate_key", site.gate_key and not _SECRET_HASH.fullmatch(site.gate_key), _hashed("gate_key")),
+    ]  # fmt: skip
+
+
+def _hashed(setting: str) -> str:
+    return f"{setting} must be the hash that `massar sites secret` prints (sha256:…)"
 
 
 def _is_address(address: str) -> bool:

@@ -18,13 +18,9 @@ def save(request: dict[str, str], *, now: datetime) -> str:
     """Save a request; returns the reference for the browser's cookie."""
     ref = ids.token()
     index = _index(ref)
-    plain = json.dumps(request).encode()
-    SavedRequest.objects.create(
-        ref=index,
-        ciphertext=encryption.data_keys().encrypt(plain, associated_data=_associated_data(index)),
-        created_at=now,
-        expires_at=now + LIFE,
-    )
+    plain, associated_data = json.dumps(request).encode(), f"saved-request|{index}"
+    ciphertext = encryption.data_keys().encrypt(plain, associated_data=associated_data)
+    SavedRequest.objects.create(ref=index, ciphertext=ciphertext, created_at=now, expires_at=now + LIFE)
     return ref
 
 
@@ -34,7 +30,7 @@ def read(ref: str, *, now: datetime) -> dict[str, str] | None:
     if row is None:
         return None
     try:
-        plain = encryption.data_keys().decrypt(bytes(row.ciphertext), associated_data=_associated_data(row.ref))
+        plain = encryption.data_keys().decrypt(bytes(row.ciphertext), associated_data=f"saved-request|{row.ref}")
     except encryption.DecryptionFailed:
         return None
     request: dict[str, str] = json.loads(plain)
@@ -58,7 +54,3 @@ def sweep(*, now: datetime) -> int:
 
 def _index(ref: str) -> str:
     return encryption.data_keys().blind_index("saved-request", ref)
-
-
-def _associated_data(index: str) -> str:
-    return f"saved-request|{index}"

@@ -12,20 +12,15 @@ USES = {"oidc": (sites.keys.ES256, sites.keys.RS256), "saml": (sites.keys.SAML,)
 
 
 def run(options: argparse.Namespace) -> int:
-    return _list() if options.action == "list" else _rotate(options)
-
-
-def _list() -> int:
-    held = sites.keys.statuses(now=clock.now())
-    for key in held:
-        print(f"{key.use:<6} {key.kid}  {key.state:<8} signs from {local_time.stamp(key.active_from)}")
-    if not held:
-        print("There is no key yet: the first site makes the first one.")
-    return 0
-
-
-def _rotate(options: argparse.Namespace) -> int:
-    lead = None if options.days is None else timedelta(days=options.days)
-    for sentence in sites.keys.rotate(now=clock.now(), uses=USES[options.use], at_once=options.at_once, lead=lead):
-        print(sentence)
+    now = clock.now()
+    if options.action == "list":
+        lines = [
+            f"{key.use:<6} {key.kid}  {key.state:<8} signs from {local_time.stamp(key.active_from)}"
+            for key in sites.keys.statuses(now=now)
+        ]
+        lines = lines or ["There is no key yet: the first site makes the first one."]
+    else:
+        lead = None if options.days is None else timedelta(days=options.days)
+        lines = sites.keys.rotate(now=now, uses=USES[options.use], at_once=options.at_once, lead=lead)
+    print("\n".join(lines))
     return 0

@@ -6,8 +6,8 @@ import argparse
 import http.client
 import re
 import sys
-from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -18,6 +18,7 @@ from django.db import Error
 from massar.core import clock, ids
 from massar.core.saml.messages import LogoutResponse, MessageRefused
 from massar.domain.delivery import api as delivery
+from massar.domain.people import api as people
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import Finding, Site, rules, saml_idp
 from massar.interfaces.commands import providers, saml_import, site_checks
@@ -25,7 +26,7 @@ from massar.journeys.sso import access, log_out_of_sites
 from massar.journeys.sso.saml import idp_initiated_logout
 from massar.providers import registry
 
-Facts = Iterator[tuple[str, str]]  # name and value of a setting
+Facts = list[tuple[str, str]]  # name and value of a setting; without a value it is not shown
 Tried = Iterator[tuple[bool, str]]  # whether it went well, and a sentence
 
 VALID_FOR = timedelta(hours=1)  # a LogoutRequest about nobody
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "import-metadata":
         return saml_import.run(options.file, options.slug)
     if options.action == "secret":
-        return _own_secret() if options.own else _secret()
+        return _secret(own=options.own)
     if options.action in ("list", "check"):
         return _list() if options.action == "list" else _check()
     site = settings.MASSAR.sites.by_slug.get(options.slug)
@@ -53,45 +54,27 @@ def _list() -> int:
         state = "connected" if site.connected else "not connected"
         who = ", ".join(site.roles) or "everybody"
         line = f"{site.slug:<12} {site.protocol:<5} {state:<14} {who:<18} {site.called('en')}  {site.host}"
-        print("  ".join([line.rstrip(), *_decided(site)]))
+        indexes = f"  acs_indexes {', '.join(map(str, site.acs_indexes))}" if site.acs_indexes else ""
+        print(f"{line.rstrip()}{indexes}{'' if site.hears_sign_out else '  hears no sign-out'}")
     return 0
-
-
-def _decided(site: Site) -> Iterator[str]:
-    """What the file says beyond the usual."""
-    if site.acs_indexes:
-        yield f"acs_indexes {', '.join(map(str, site.acs_indexes))}"
-    if not site.hears_sign_out:
-        yield "hears no sign-out"
-
-
-# -- check
 
 
 def _check() -> int:
     """Return 1 if there is a mistake; notes alone are 0."""
-    now = clock.now()
-    found = [
-        (f"{one.slug}: ", finding) for one in settings.MASSAR.sites.sites for finding in site_checks.judged(one, now)
-    ]
-    found += [("", finding) for finding in _own_certificate(now)]
+    now, known = clock.now(), settings.MASSAR.sites.sites
+    found = [(f"{site.slug}: ", finding) for site in known for finding in site_checks.judged(site, now)]
+    try:
+        found += [("", Finding(sentence)) for sentence in site_checks.own_certificate_judged(now)]
+    except Error:  # the file of sites can be judged where there is no database, too
+        told = "The database did not answer: the end of the account's own SAML certificate was not judged"
+        found.append(("", Finding(f"{told} (`massar check`).", note=True)))
     for slug, finding in found:
         print(f"  {'note' if finding.note else '-'} {slug}{finding.sentence}")
-    waiting = [site.slug for site in settings.MASSAR.sites.sites if not site.connected and site.for_people]
-    if waiting:
+    if waiting := [site.slug for site in known if not site.connected and site.for_people]:
         print(f"Not connected yet, their cards explain: {', '.join(waiting)}.")
     mistakes = sum(not finding.note for _, finding in found)
     print(f"{mistakes} thing(s) to put right." if mistakes else "The registry of sites is well.")
     return 1 if mistakes else 0
-
-
-def _own_certificate(now: datetime) -> list[Finding]:
-    """Judge the account's own certificate; the file of sites can be judged where there is no database, too."""
-    try:
-        return [Finding(sentence) for sentence in site_checks.own_certificate_judged(now)]
-    except Error:
-        told = "The database did not answer: the end of the account's own SAML certificate was not judged"
-        return [Finding(f"{told} (`massar check`).", note=True)]
 
 
 # -- show
@@ -99,140 +82,122 @@ def _own_certificate(now: datetime) -> list[Finding]:
 
 def _show(site: Site) -> int:
     print(f"{site.called('en')} ({site.slug}), {site.protocol}: settings for the site's own configuration\n")
-    shown = {"oidc": _oidc, "saml": _saml, "gate": _gate}.get(site.protocol, _none)
-    for name, value in shown(site):
-        print(f"  {name:<32} {value}")
-    print(f"  {'Who may enter':<32} {_who(site)}")
-    if not site.connected:
-        wanted = {"oidc": "redirect_uris", "saml": "entity_id and acs", "gate": "gate_origin"}.get(site.protocol)
-        print(f"\nNot connected yet: give {wanted or 'a protocol'} under [sites.{site.slug}] in MASSAR_CONFIG.")
-    return 0
-
-
-def _who(site: Site) -> str:
+    none = [("Protocol", "none: the site does not open with the account")]
+    shown = {"oidc": _oidc, "saml": _saml, "gate": _gate}.get(site.protocol, lambda _: none)(site)
     wants = [", ".join(site.roles) or "everybody"]
     if site.longest_age:
         wants.append(f"signed in within the last {site.max_age_minutes} minutes")
     hours = max(site.no_recovery_hours, site.no_recent_recovery and access.RECENT_RECOVERY // timedelta(hours=1))
     if hours:
         wants.append(f"no recovery in the last {hours} hours")
-    return "; ".join(wants)
+    for name, value in [*shown, ("Who may enter", "; ".join(wants))]:
+        if value:
+            print(f"  {name:<32} {value}")
+    if not site.connected:
+        wanted = {"oidc": "redirect_uris", "saml": "entity_id and acs", "gate": "gate_origin"}.get(site.protocol)
+        print(f"\nNot connected yet: give {wanted or 'a protocol'} under [sites.{site.slug}] in MASSAR_CONFIG.")
+    return 0
 
 
 def _oidc(site: Site) -> Facts:
     account = access.issuer()
-    yield "Issuer", account
-    yield "Discovery", f"{account}/.well-known/openid-configuration"
-    yield "Client id", site.client_id
-    yield "Client authentication", site.client_auth
-    yield "Redirect URIs (exact)", _several(site.redirect_uris)
-    if site.loopback_uris:
-        yield "At any port", _several(site.loopback_uris)
-    yield "After sign-out (exact)", _several(site.post_logout_redirect_uris)
-    none = "none" if site.hears_sign_out else "none, on purpose"
-    yield "Back-channel logout URI", site.backchannel_logout_uri or none
-    yield "Scopes", " ".join(site.scopes)
-    if site.id_token_claims:
-        yield "In the ID token too", " ".join(site.id_token_claims)
-    yield "PKCE", "S256, required" if site.pkce else "S256, if you can"
-    yield "ID token signed with", site.algorithm
-    yield "Key of a person", "sub (opaque, of this site alone); never the e-mail address"
+    return [
+        ("Issuer", account),
+        ("Discovery", f"{account}/.well-known/openid-configuration"),
+        ("Client id", site.client_id or "not given"),
+        ("Client authentication", site.client_auth),
+        ("Redirect URIs (exact)", "  ".join(site.redirect_uris) or "none"),
+        ("At any port", "  ".join(site.loopback_uris)),
+        ("After sign-out (exact)", "  ".join(site.post_logout_redirect_uris) or "none"),
+        ("Back-channel logout URI", site.backchannel_logout_uri or f"none{_on_purpose(site)}"),
+        ("Scopes", " ".join(site.scopes)),
+        ("In the ID token too", " ".join(site.id_token_claims)),
+        ("PKCE", "S256, required" if site.pkce else "S256, if you can"),
+        ("ID token signed with", site.algorithm),
+        ("Key of a person", "sub (opaque, of this site alone); never the e-mail address"),
+    ]
 
 
 def _saml(site: Site) -> Facts:
     idp = saml_idp.idp_of(site)
-    yield "Metadata of the account", idp.entity_id
-    yield "Entity id of the account", idp.entity_id
-    yield "Single sign-on (Redirect, POST)", idp.sso_url
-    yield "Single logout (Redirect, POST)", idp.slo_url
-    for signer in sites.keys.published((sites.keys.SAML,), now=clock.now()):
-        certificate = x509.load_pem_x509_certificate(signer.public.encode())
-        yield "Certificate, SHA-256", certificate.fingerprint(hashes.SHA256()).hex(":")
-    yield "Entity id of the site", site.entity_id or "not given"
-    yield "Answers go to (exact)", _several(site.acs)
-    if site.acs_indexes:
-        yield "Their numbers (index)", "  ".join(f"{index} {address}" for index, address in site.acs_by_index.items())
-    yield "NameID", site.name_id
-    released = (name if name == claim else f"{name} ({claim})" for name, claim in site.released.items())
-    yield "Attributes", ", ".join(released)
-    yield "Hears of a sign-out", _hears(site)
-    yield "Requests must be signed", "yes" if site.signed_requests else "no"
-
-
-def _hears(site: Site) -> str:
+    keys = sites.keys.published((sites.keys.SAML,), now=clock.now())
+    certificates = [x509.load_pem_x509_certificate(signer.public.encode()) for signer in keys]
+    hears = f"not at all{_on_purpose(site)}"
     if site.slo_soap:
-        return f"by SOAP at {site.slo_soap}"
-    if site.backchannel_logout_uri:
-        return f"by a logout token at {site.backchannel_logout_uri}"
-    if log_out_of_sites.supports_browser_logout(site):
-        return f"through the browser at {site.slo}{' (by POST)' if site.slo_binding == 'post' else ''}"
-    return "not at all" if site.hears_sign_out else "not at all, on purpose"
+        hears = f"by SOAP at {site.slo_soap}"
+    elif site.backchannel_logout_uri:
+        hears = f"by a logout token at {site.backchannel_logout_uri}"
+    elif log_out_of_sites.supports_browser_logout(site):
+        hears = f"through the browser at {site.slo}{' (by POST)' if site.slo_binding == 'post' else ''}"
+    indexes = [f"{index} {address}" for index, address in site.acs_by_index.items() if site.acs_indexes]
+    released = (name if name == claim else f"{name} ({claim})" for name, claim in site.released.items())
+    return [
+        ("Metadata of the account", idp.entity_id),
+        ("Entity id of the account", idp.entity_id),
+        ("Single sign-on (Redirect, POST)", idp.sso_url),
+        ("Single logout (Redirect, POST)", idp.slo_url),
+        *(("Certificate, SHA-256", one.fingerprint(hashes.SHA256()).hex(":")) for one in certificates),
+        ("Entity id of the site", site.entity_id or "not given"),
+        ("Answers go to (exact)", "  ".join(site.acs) or "none"),
+        ("Their numbers (index)", "  ".join(indexes)),
+        ("NameID", site.name_id),
+        ("Attributes", ", ".join(released) or "none"),
+        ("Hears of a sign-out", hears),
+        ("Requests must be signed", "yes" if site.signed_requests else "no"),
+    ]
+
+
+def _on_purpose(site: Site) -> str:
+    return "" if site.hears_sign_out else ", on purpose"
 
 
 def _gate(site: Site) -> Facts:
     account = access.issuer()
-    yield "Origin of the site", site.gate_origin or "not given"
-    yield "Asked about every request", f"{account}/gate/check/"
-    yield "Way in for a stranger", f"{account}/gate/begin/"
-    yield "Way back: /.massar/enter", f"{account}/gate/enter/"
-    if site.gate_key:
-        yield "Instead, for Traefik and Caddy", f"{account}/gate/forward/, name {site.slug} and the key"
-    yield "Signed facts in", "X-Massar-Token (ES256, 60 seconds, aud is the origin)"
-    yield "Keys to verify it", f"{account}/.well-known/openid-configuration names jwks_uri"
+    by_key = f"{account}/gate/forward/, name {site.slug} and the key"
+    return [
+        ("Origin of the site", site.gate_origin or "not given"),
+        ("Asked about every request", f"{account}/gate/check/"),
+        ("Way in for a stranger", f"{account}/gate/begin/"),
+        ("Way back: /.massar/enter", f"{account}/gate/enter/"),
+        ("Instead, for Traefik and Caddy", by_key if site.gate_key else ""),
+        ("Signed facts in", "X-Massar-Token (ES256, 60 seconds, aud is the origin)"),
+        ("Keys to verify it", f"{account}/.well-known/openid-configuration names jwks_uri"),
+    ]
 
 
-def _none(_: Site) -> Facts:
-    yield "Protocol", "none: the site does not open with the account"
+# -- secret, subjects
 
 
-def _several(values: Iterable[str]) -> str:
-    return "  ".join(values) or "none"
-
-
-# -- secret
-
-
-def _secret() -> int:
-    secret = ids.token()
-    print(f"For the site, shown this once:   {secret}")
-    return _for_the_file(secret)
-
-
-def _own_secret() -> int:
-    """The hash of a secret that the site has already: one line on the input."""
-    secret = sys.stdin.readline().rstrip("\r\n")
+def _secret(*, own: bool) -> int:
+    """A new one, or `own`: the hash of one that the site has already, in one line on the input."""
+    secret = sys.stdin.readline().rstrip("\r\n") if own else ids.token()
     if not secret:
         print("Give the secret in one line on the input.", file=sys.stderr)
         return 1
-    odd = rules.form_encoded(secret)
-    if odd:
+    if not own:
+        print(f"For the site, shown this once:   {secret}")
+    elif odd := rules.form_encoded(secret):
         told = f"the secret holds {odd!r}: {site_checks.NOT_ENCODED}. The account takes both ways; another may not"
         print(f"note: {told}. `massar sites secret` makes one of letters, digits, - and _.", file=sys.stderr)
-    return _for_the_file(secret)
-
-
-def _for_the_file(secret: str) -> int:
     print(f"For the file, as client_secret (of a gate: gate_key):  {sites.hashed_secret(secret)}")
     return 0
 
 
-# -- subjects
-
-
 def _subjects(site: Site, file: Path) -> int:
-    """CSV on the output: login and subject. The file holds one login a line."""
+    """CSV on the output: login and subject, known before the first visit too. The file holds one login a line."""
     try:
         logins = file.read_text("utf-8").split()
     except (OSError, UnicodeDecodeError) as trouble:
         print(f"{file} can't be read: {trouble}.", file=sys.stderr)
         return 1
-    found = [(login, access.subject_of(site, login)) for login in logins]
-    for login, subject in found:
-        if subject:
-            print(f"{login},{subject}")
+    unknown = 0
+    for login in logins:
+        if person := people.directory.by_login(login):
+            print(f"{login},{sites.subjects.of(site.slug, person.id)}")
         else:
             print(f"{login}: there is no such account.", file=sys.stderr)
-    return 0 if all(subject for _, subject in found) else 1
+            unknown = 1
+    return unknown
 
 
 # -- test
@@ -242,18 +207,14 @@ def _test(site: Site) -> int:
     if not site.connected:
         print(f"{site.slug} is not connected: there is nothing to ask.", file=sys.stderr)
         return 1
-    tried = list(_try(site))
+    tried = list(_try_gate(site) if site.protocol == "gate" else _try_pages(site))
+    if site.backchannel_logout_uri:
+        tried += _try_logout_token(site, site.backchannel_logout_uri)
+    if site.slo_soap:
+        tried += _try_soap(site, site.slo_soap)
     for good, sentence in tried:
         print(f"  {'well ' if good else 'WRONG'}  {sentence}")
     return 0 if all(good for good, _ in tried) else 1
-
-
-def _try(site: Site) -> Tried:
-    yield from _try_gate(site) if site.protocol == "gate" else _try_pages(site)
-    if site.backchannel_logout_uri:
-        yield from _try_logout_token(site, site.backchannel_logout_uri)
-    if site.slo_soap:
-        yield from _try_soap(site, site.slo_soap)
 
 
 def _try_pages(site: Site) -> Tried:

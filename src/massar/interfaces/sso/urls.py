@@ -2,8 +2,27 @@
 
 from django.urls import include, path
 
+from massar.interfaces.sso import gate
+from massar.interfaces.sso.oidc import authorize, back_channel, discovery, logout
+
 urlpatterns = [
-    path("", include("massar.interfaces.sso.oidc.urls")),
+    # OpenID Connect: the browser comes to `authorize` and `logout`; all else is asked by the sites' servers.
+    path(".well-known/openid-configuration", discovery.document, name="oidc_discovery"),
+    path("jwks", discovery.key_set, name="oidc_jwks"),
+    path("authorize", authorize.authorize, name="oidc_authorize"),
+    path("authorize/resume", authorize.resume, name="oidc_resume"),
+    path("token", back_channel.token, name="oidc_token"),
+    path("userinfo", back_channel.userinfo, name="oidc_userinfo"),
+    path("introspect", back_channel.introspect, name="oidc_introspect"),
+    path("revoke", back_channel.revoke, name="oidc_revoke"),
+    path("logout", logout.logout, name="oidc_logout"),
     path("saml/", include("massar.interfaces.sso.saml.urls")),
-    path("gate/", include("massar.interfaces.sso.gate.urls")),
+    # The gate: the site's proxy asks for `check`, `begin`, `forward` and `enter`; the browser for the rest.
+    path("gate/check/", gate.check, name="gate_check"),
+    path("gate/begin/", gate.begin, name="gate_begin"),
+    path("gate/forward/", gate.forward, name="gate_forward"),
+    path("gate/enter/", gate.enter, name="gate_enter"),
+    path("gate/start/", gate.start, name="gate_start"),
+    path("gate/resume/", gate.resume, name="gate_resume"),
+    path("gate/stale/", gate.stale, name="gate_stale"),
 ]

@@ -91,12 +91,10 @@ def _opens_at(site: sites.Site, recovered_at: datetime | None, no_recent_recover
     return recovered_at + wait if recovered_at else None
 
 
-def opening_times(
-    registered: Iterable[sites.Site], *, person: people.PersonFacts, now: datetime
-) -> dict[str, datetime]:
+def opening_times(given: Iterable[sites.Site], *, person: people.PersonFacts, now: datetime) -> dict[str, datetime]:
     """From when those sites open that `decide` denies the person now because of a recovery, by slug."""
     recovered_at = credentials.passwords.recovered_at(person.id)
-    opening = {site.slug: _opens_at(site, recovered_at) for site in registered if has_role(site, person)}
+    opening = {site.slug: _opens_at(site, recovered_at) for site in given if has_role(site, person)}
     return {slug: at for slug, at in opening.items() if at and at > now}
 
 
@@ -130,22 +128,14 @@ def open_visit(
     offline: bool = False,
 ) -> Visit:
     """Open the grant that all of this visit's tokens belong to, and record it. offline: it outlives the session."""
-    person, session_id = granted.person, granted.session_id
+    person, session_id, moment = granted.person, granted.session_id, int(now.timestamp())
     subject, sid = sites.subjects.of(site.slug, person.id), log_out_of_sites.sid(site.slug, session_id)
-    grant_id = sites.grants.open_grant(
-        site=site.slug,
-        scope=scope,
-        now=int(now.timestamp()),
-        life=life,
-        person_id=person.id,
-        session_id=session_id,
-        subject=subject,
-        login=person.login,
-        auth_time=int(granted.auth_time.timestamp()),
-        nonce=nonce,
-        sid=sid,
+    grant = sites.GrantFacts(
+        0, site.slug, subject, scope, created_at=moment, expires_at=moment + life, person_id=person.id,
+        session_id=session_id, login=person.login, auth_time=int(granted.auth_time.timestamp()), nonce=nonce, sid=sid,
         offline=offline,
-    )
+    )  # fmt: skip
+    grant_id = sites.grants.open_grant(grant)
     audit_log.record_event(
         "site_entered", now=now, person_id=person.id, session_id=session_id, outcome=site.slug, browser=browser
     )
@@ -154,14 +144,9 @@ def open_visit(
 
 def record_denial(*, site: sites.Site, signed_in: SignedIn, why: AccessDenied, browser: Browser, now: datetime) -> None:
     audit_log.record_event(
-        "site_refused",
-        now=now,
-        person_id=signed_in.person.id,
-        session_id=signed_in.session.id,
-        outcome=why.reason,
-        browser=browser,
-        site=site.slug,
-    )
+        "site_refused", now=now, person_id=signed_in.person.id, session_id=signed_in.session.id, outcome=why.reason,
+        browser=browser, site=site.slug,
+    )  # fmt: skip
 
 
 def claims_of(person: people.PersonFacts, *, names: set[str]) -> dict[str, str]:
@@ -178,12 +163,6 @@ def claims_of(person: people.PersonFacts, *, names: set[str]) -> dict[str, str]:
         "locale": person.language,
     }
     return {name: value for name, value in known.items() if value and name in names}
-
-
-def subject_of(site: sites.Site, login: str) -> str | None:
-    """The person's subject at that site, before the first visit too; None: nobody has that login."""
-    person = people.directory.by_login(login)
-    return sites.subjects.of(site.slug, person.id) if person else None
 
 
 def issuer() -> str:

@@ -17,8 +17,7 @@ from massar.journeys.account.close_sessions import SignedIn
 def save(request: dict[str, str], *, signed_in: SignedIn | None, browser: Browser, now: datetime) -> str | None:
     """Save a request; returns the reference for the browser's cookie, or None: too many came from this network.
 
-    Anybody can make a row, so strangers share a budget by network. It never asks about an account, and it keeps nobody
-    from signing in.
+    Anybody can make a row, so strangers share a budget by network. It keeps nobody from signing in.
     """
     if not _may_write(limits.rate_limits.SAVED_REQUEST_NETWORK, signed_in, browser, now):
         return None

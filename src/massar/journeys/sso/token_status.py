@@ -27,7 +27,7 @@ _GRANT_COLUMNS = len(sites.GrantFacts._fields)
 class TokenState:
     """A token that we have issued, and what decides about it. Times are seconds since 1970.
 
-    `binding` is what it was issued with. `person` is None for a site's own token and where the person is gone.
+    binding: what it was issued with. person: None for a site's own token and where the person is gone.
     """
 
     kind: str
@@ -68,12 +68,8 @@ def read(token: str) -> TokenState | None:
     if found is None:
         return None
     kind, binding, expires_at, used_at, session_id, person_id, *rest = found
+    grant = sites.GrantFacts._make(rest[:_GRANT_COLUMNS])
+    person = people.directory.facts(tuple(rest[_GRANT_COLUMNS:])) if person_id is not None else None
     return TokenState(
-        kind,
-        json.loads(binding) if binding else {},
-        expires_at,
-        used_at,
-        sites.GrantFacts._make(rest[:_GRANT_COLUMNS]),
-        session_ended=session_id is None,
-        person=people.directory.facts(tuple(rest[_GRANT_COLUMNS:])) if person_id is not None else None,
+        kind, json.loads(binding) if binding else {}, expires_at, used_at, grant, session_id is None, person
     )

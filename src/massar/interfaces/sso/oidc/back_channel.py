@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from functools import wraps
 from urllib.parse import unquote_plus
 
@@ -47,9 +46,10 @@ def _of_a_server(view: View) -> View:
     @wraps(view)
     def guarded(request: Request) -> HttpResponse:
         try:
-            return _unstored(view(request))
+            response = view(request)
         except _Malformed as mistake:
-            return _unstored(_error("invalid_request", str(mistake)))
+            response = _error("invalid_request", str(mistake))
+        return _unstored(response)
 
     return guarded
 
@@ -61,44 +61,31 @@ def token(request: Request) -> HttpResponse:
     site = _client(request, form)
     if site is None:
         return _who_are_you(request)
-    outcome = _granted(site, form, request.now)
-    return _error(outcome.error, outcome.detail) if isinstance(outcome, TokenError) else _json(outcome)
-
-
-_NEEDED = {"authorization_code": "code", "refresh_token": "refresh_token"}
-
-
-def _granted(site: Site, form: dict[str, str], now: datetime) -> oidc_tokens.Answer | TokenError:
-    needed = _NEEDED.get(form.get("grant_type", ""))
+    kind, now = form.get("grant_type", ""), request.now
+    outcome: oidc_tokens.Answer | TokenError
+    needed = {"authorization_code": "code", "refresh_token": "refresh_token", "": "grant_type"}.get(kind)
     if needed and not form.get(needed):
-        return TokenError("invalid_request", f"{needed} is missing.")  # RFC 6749 §5.2
-    match form.get("grant_type", ""):
-        case "authorization_code":
-            return oidc_tokens.for_code(
-                site=site,
-                code=form.get("code", ""),
-                redirect_uri=form.get("redirect_uri", ""),
-                verifier=form.get("code_verifier", ""),
-                now=now,
-            )
-        case "refresh_token":
-            return oidc_tokens.for_refresh(
-                site=site, token=form.get("refresh_token", ""), scope=form.get("scope", ""), now=now
-            )
-        case "client_credentials" if site.client_auth != "none":
-            return oidc_tokens.for_site(site=site, scope=form.get("scope", ""), now=now)
-        case "client_credentials":
-            return TokenError("unauthorized_client", "A client without a secret can't act for itself.")
-        case "":
-            return TokenError("invalid_request", "grant_type is missing.")
-    return TokenError("unsupported_grant_type", "grant_type is not supported.")
+        raise _Malformed(f"{needed} is missing.")  # RFC 6749 §5.2
+    if kind == "authorization_code":
+        back, verifier = form.get("redirect_uri", ""), form.get("code_verifier", "")
+        outcome = oidc_tokens.for_code(site=site, code=form["code"], redirect_uri=back, verifier=verifier, now=now)
+    elif kind == "refresh_token":
+        scope = form.get("scope", "")
+        outcome = oidc_tokens.for_refresh(site=site, token=form["refresh_token"], scope=scope, now=now)
+    elif kind == "client_credentials":
+        outcome = oidc_tokens.for_site(site=site, scope=form.get("scope", ""), now=now)
+    else:
+        return _error("unsupported_grant_type", "grant_type is not supported.")
+    return _error(outcome.error, outcome.detail) if isinstance(outcome, TokenError) else _json(outcome)
 
 
 @_of_a_server
 @require_http_methods(["GET", "HEAD", "POST"])
 def userinfo(request: Request) -> HttpResponse:
     """By header, or in the form of a POST (RFC 6750 §2.1, §2.2); never in the address."""
-    tokens = [t for t in (_bearer(request), _form(request).get("access_token", "")) if t]
+    scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    bearer = value.strip()[:LONGEST] if scheme.lower() == "bearer" else ""
+    tokens = [t for t in (bearer, _form(request).get("access_token", "")) if t]
     if len(tokens) > 1:
         raise _Malformed("The access token came in two ways.")
     found = oidc_tokens.userinfo(token=tokens[0], now=request.now) if tokens else None
@@ -106,9 +93,10 @@ def userinfo(request: Request) -> HttpResponse:
         return _json(found)
     challenge = f'Bearer realm="{access.issuer()}"'
     if not tokens:  # RFC 6750 §3.1: who brings nothing is told no error
-        return _challenged(HttpResponse(status=401), challenge)
+        return HttpResponse(status=401, headers={"WWW-Authenticate": challenge})
     said = _error("invalid_token", "The access token is unknown or over.", status=401)
-    return _challenged(said, f'{challenge}, error="invalid_token"')
+    said["WWW-Authenticate"] = f'{challenge}, error="invalid_token"'
+    return said
 
 
 @_of_a_server
@@ -163,29 +151,19 @@ def _client(request: Request, form: dict[str, str]) -> Site | None:
     return clients.authenticate(credentials, addresses=places, now=request.now)
 
 
-def _bearer(request: Request) -> str:
-    scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return value.strip()[:LONGEST] if scheme.lower() == "bearer" else ""
-
-
 def _who_are_you(request: Request) -> HttpResponse:
     """RFC 6749 §5.2 invalid_client. Why it failed is not said."""
     said = _error("invalid_client", "The client could not be authenticated.", status=401)
-    return _challenged(said, f'Basic realm="{access.issuer()}"')
+    said["WWW-Authenticate"] = f'Basic realm="{access.issuer()}"'
+    return said
 
 
 def _json(said: Mapping[str, object], *, status: int = 200) -> HttpResponse:
     return HttpResponse(json.dumps(said), content_type="application/json", status=status)
 
 
-def _error(error: str, detail: str = "", *, status: int = 400) -> HttpResponse:
-    said = {"error": error, **({"error_description": detail} if detail else {})}
-    return _json(said, status=status)
-
-
-def _challenged(response: HttpResponse, challenge: str) -> HttpResponse:
-    response["WWW-Authenticate"] = challenge
-    return response
+def _error(error: str, detail: str, *, status: int = 400) -> HttpResponse:
+    return _json({"error": error, "error_description": detail}, status=status)
 
 
 def _unstored(response: HttpResponse) -> HttpResponse:

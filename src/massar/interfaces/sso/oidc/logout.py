@@ -31,9 +31,7 @@ LONGEST_WAY = 2000  # of what waits in a cookie while the list is shown
 def logout(request: Request) -> HttpResponse:
     if request.method != "POST":
         return _answer(request)
-    if "csrfmiddlewaretoken" in request.POST:
-        return _confirmed(request)
-    return _one_step_more(request)
+    return _confirmed(request) if "csrfmiddlewaretoken" in request.POST else _one_step_more(request)
 
 
 def _one_step_more(request: Request) -> HttpResponse:
@@ -50,7 +48,11 @@ def _one_step_more(request: Request) -> HttpResponse:
 
 
 def _answer(request: Request) -> HttpResponse:
-    given = _given(request)
+    given, ref = request.GET, request.GET.get("ref", "")
+    saved = sites.saved_requests.read(ref, now=request.now) or {}
+    if saved.get("protocol") == PROTOCOL:  # posted a moment ago, and saved under the reference in the address
+        sites.saved_requests.delete(ref)
+        given = QueryDict(saved["query"])
     asked = _read(request, given)
     if asked is None:
         return _problem(request)
@@ -61,16 +63,6 @@ def _answer(request: Request) -> HttpResponse:
         return _sign_out(request, request.signed_in, asked)
     fields = {name: given[name] for name in FIELDS if given.get(name)}
     return page.render(request, "sso/logout.html", site=asked.site, action=reverse("oidc_logout"), fields=fields)
-
-
-def _given(request: Request) -> QueryDict:
-    """What stands in the address, or what was posted a moment ago and is saved under the reference there."""
-    ref = request.GET.get("ref", "")
-    saved = sites.saved_requests.read(ref, now=request.now) or {}
-    if saved.get("protocol") != PROTOCOL:
-        return request.GET
-    sites.saved_requests.delete(ref)
-    return QueryDict(saved["query"])
 
 
 @csrf_protect
@@ -102,9 +94,8 @@ def _sign_out(request: Request, signed_in: SignedIn, asked: EndSessionRequest) -
     way = _way(asked)
     close_sessions.sign_out(signed_in=signed_in, browser=request.browser, now=request.now)
     left = (asked.site.slug,) if asked.site else ()
-    if len(way) <= LONGEST_WAY and has_left_open(
-        signed_in.person.id, [signed_in.session.id], since=request.now, left=left
-    ):
+    ended = [signed_in.session.id]
+    if len(way) <= LONGEST_WAY and has_left_open(signed_in.person.id, ended, since=request.now, left=left):
         requester = LogoutRequester(asked.site.slug, way) if asked.site and way else None
         response = redirect_to_logout_status(signed_in, now=request.now, requester=requester, left=left)
     else:
@@ -117,9 +108,8 @@ def _sign_out(request: Request, signed_in: SignedIn, asked: EndSessionRequest) -
 
 def _send_back(request: Request, asked: EndSessionRequest) -> HttpResponse:
     if asked.return_to:
-        return (page.redirect_by_page if request.method == "POST" else page.redirect_to_site)(
-            request, _way(asked), asked.site
-        )
+        redirect = page.redirect_by_page if request.method == "POST" else page.redirect_to_site
+        return redirect(request, _way(asked), asked.site)
     response = redirect_to("sign_in")
     cookies.write_flash(response, "info", "flash.signed_out")
     return response

@@ -16,7 +16,6 @@ from massar.journeys.sso.access import AccessDenied, AccessGranted, SignInRequir
 from massar.journeys.sso.oidc import verify
 from massar.journeys.sso.oidc.request import AuthorizationRequest, AuthorizationResponse
 
-OFFLINE = "offline_access"
 GRACE = 60  # seconds between typing the password and coming back to the saved request
 
 
@@ -30,11 +29,7 @@ class Resumed(NamedTuple):
 def answer(
     *, asked: AuthorizationRequest, signed_in: SignedIn | None, resumed: Resumed | None, browser: Browser, now: datetime
 ) -> AuthorizationResponse | SignInRequired | AccessDenied:
-    """Decide what becomes of the request for this browser now.
-
-    Args:
-        resumed: the request comes back after it was saved for a sign-in.
-    """
+    """Decide what becomes of the request for this browser now."""
     subjects = _named_subjects(asked, now)
     if subjects is None:
         return asked.error("invalid_request", "id_token_hint is not an ID token of ours for this site.")
@@ -83,23 +78,17 @@ def _named_subjects(asked: AuthorizationRequest, now: datetime) -> set[str] | No
 def _issue_code(
     asked: AuthorizationRequest, granted: AccessGranted, signed_in: SignedIn, browser: Browser, now: datetime
 ) -> str:
-    site, scopes = asked.site, asked.scope.split()
+    site = asked.site
     # Tokens may outlive the session (OIDC Core §11), but never an operator's. The session is held: what ends all
     # sessions at this moment must find this grant, or the grant must find it ended.
-    may_stay = bool(site.offline_life and OFFLINE in scopes and not signed_in.person.operates)
+    may_stay = bool(site.offline_life and "offline_access" in asked.scope.split() and not signed_in.person.operates)
     offline = may_stay and sessions.signed_in.hold(signed_in.session.id)
     of_session = min(sites.grants.REFRESH_LIFE, int((signed_in.session.expires_at - now).total_seconds()))
     life = site.offline_life if offline else max(1, of_session)
     visit = access.open_visit(
-        site=site,
-        granted=granted,
-        scope=asked.scope,
-        nonce=asked.nonce,
-        life=life,
-        browser=browser,
-        now=now,
+        site=site, granted=granted, scope=asked.scope, nonce=asked.nonce, life=life, browser=browser, now=now,
         offline=offline,
-    )
+    )  # fmt: skip
     binding = {"redirect_uri": asked.redirect_uri, "challenge": asked.challenge, "acr": granted.acr}
     code = sites.grants.NewToken("code", sites.grants.CODE_LIFE, binding)
     return sites.grants.issue(visit.grant_id, code, now=int(now.timestamp()))

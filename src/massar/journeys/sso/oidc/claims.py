@@ -17,7 +17,6 @@ OF_SCOPE = sites.rules.CLAIMS_OF_SCOPE
 SUPPORTED = tuple(name for names in OF_SCOPE.values() for name in names)
 LONGEST_SCOPE = sites.rules.LONGEST_SCOPES
 
-
 ClaimsParameter = dict[str, dict[str, object] | None]  # by member: userinfo, id_token
 
 
@@ -46,10 +45,9 @@ def read_parameter(text: str) -> ClaimsParameter | None:
         claims = json.loads(text) if text else {}
     except (ValueError, RecursionError):
         return None
-    shaped = isinstance(claims, dict) and all(
-        isinstance(claims.get(member, {}), dict | None) for member in ("userinfo", "id_token")
-    )
-    return claims if shaped else None
+    if not isinstance(claims, dict) or not isinstance(claims.get("userinfo"), dict | None):
+        return None
+    return claims if isinstance(claims.get("id_token"), dict | None) else None
 
 
 def scopes_in(granted: str) -> str:
@@ -64,14 +62,11 @@ def for_userinfo(granted: str) -> set[str]:
     return names | {mark[2:] for mark in marks if mark.startswith("u:")}
 
 
-def for_id_token(granted: str) -> set[str]:
-    """Names of the claims that were asked for the ID token itself."""
-    return {mark[2:] for mark in granted.split() if mark.startswith("i:")}
-
-
-def always_in_id_token(site: sites.Site, scope: str) -> set[str]:
-    """Names of the claims that the registry puts into this site's ID tokens, as far as these scopes allow them."""
-    return {name for mark in scope.split() for name in OF_SCOPE.get(mark, ()) if name in site.id_token_claims}
+def for_id_token(granted: str, *, always: tuple[str, ...], scope: str) -> set[str]:
+    """Names of the claims that were asked for the ID token itself, and of those that the registry always puts into this
+    site's, as far as `scope` allows them."""
+    asked = {mark[2:] for mark in granted.split() if mark.startswith("i:")}
+    return asked | {name for mark in scope.split() for name in OF_SCOPE.get(mark, ()) if name in always}
 
 
 def values(person: people.PersonFacts, names: set[str]) -> dict[str, object]:

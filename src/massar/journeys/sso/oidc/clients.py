@@ -49,11 +49,9 @@ def authenticate(credentials: ClientCredentials, *, addresses: tuple[str, ...], 
 
 def _by_secret(name: str, secret: str) -> sites.Site | None:
     site = settings.MASSAR.sites.by_client.get(name)
-    if site is None or site.protocol != "oidc":
+    if site is None or site.protocol != "oidc" or site.client_auth == "private_key_jwt":
         return None
-    if site.client_auth == "none":
-        return site if not secret else None
-    proved = site.client_auth != "private_key_jwt" and sites.is_secret(secret, site.client_secret)
+    proved = not secret if site.client_auth == "none" else sites.is_secret(secret, site.client_secret)
     return site if proved else None
 
 
@@ -67,36 +65,32 @@ def _by_assertion(credentials: ClientCredentials, addresses: tuple[str, ...], no
         if site is None or site.protocol != "oidc" or site.client_auth != "private_key_jwt":
             continue
         claims = verify.verified(credentials.assertion, site.client_keys, verify.ASSERTION_ALGORITHMS)
-        if claims and _for_us(claims, site, addresses, now) and _first_time(claims, site):
-            return site
+        if claims and _is_for_us(claims, site, addresses) and _is_in_time(claims, now):
+            # Each jti once, remembered for as long as the assertion could be shown again.
+            until = datetime.fromtimestamp(claims["exp"], UTC) + SKEW
+            if sites.replay_cache.add("client_assertion", site.client_id, claims["jti"], until=until):
+                return site
     return None
 
 
-def _for_us(claims: verify.Claims, site: sites.Site, addresses: tuple[str, ...], now: datetime) -> bool:
+def _is_for_us(claims: verify.Claims, site: sites.Site, addresses: tuple[str, ...]) -> bool:
     audience = claims.get("aud")
     audience = [audience] if isinstance(audience, str) else audience
-    right_names = claims.get("iss") == claims.get("sub") == site.client_id
     right_place = isinstance(audience, list) and any(a in addresses for a in audience if isinstance(a, str))
-    return right_names and right_place and _in_time(claims, now) and isinstance(claims.get("jti"), str)
+    return (
+        right_place and claims.get("iss") == claims.get("sub") == site.client_id and isinstance(claims.get("jti"), str)
+    )
 
 
-def _in_time(claims: verify.Claims, now: datetime) -> bool:
+def _is_in_time(claims: verify.Claims, now: datetime) -> bool:
     moment, skew = now.timestamp(), SKEW.total_seconds()
-    ends = _seconds(claims.get("exp"))
-    begins = [_seconds(claims[name]) for name in ("nbf", "iat") if name in claims]
-    if ends is None or not moment - skew < ends <= moment + LONGEST_ASSERTION.total_seconds() + skew:
+    begins = [name for name in ("nbf", "iat") if name in claims]
+    if not all(_is_date(claims.get(name)) for name in ("exp", *begins)):
         return False
-    return all(begin is not None and begin <= moment + skew for begin in begins)
+    in_time: bool = moment - skew < claims["exp"] <= moment + LONGEST_ASSERTION.total_seconds() + skew
+    return in_time and all(claims[name] <= moment + skew for name in begins)
 
 
-def _seconds(value: object) -> float | None:
-    """A NumericDate (RFC 7519 §2); None for anything else, numbers beyond all clocks included."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) >= LAST_MOMENT:
-        return None
-    return float(value)
-
-
-def _first_time(claims: verify.Claims, site: sites.Site) -> bool:
-    """Each jti once, remembered for as long as the assertion could be shown again."""
-    until = datetime.fromtimestamp(claims["exp"], UTC) + SKEW
-    return sites.replay_cache.add("client_assertion", site.client_id, claims["jti"], until=until)
+def _is_date(value: object) -> bool:
+    """A NumericDate (RFC 7519 §2), and no number beyond all clocks."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LAST_MOMENT

@@ -21,11 +21,7 @@ LONG = ("state", "claims", "id_token_hint")
 LONGEST_REQUEST = 16 * 1024  # … of all that is read, as it stands in an address: strangers make us keep it
 MOST_AGE = 10 * 365 * 24 * 3600
 PROMPTS = {"none", "login", "consent", "select_account"}
-REFUSED = {
-    "request": "request_not_supported",
-    "request_uri": "request_uri_not_supported",
-    "registration": "registration_not_supported",
-}
+REFUSED = {name: f"{name}_not_supported" for name in ("request", "request_uri", "registration")}
 # What is read, and kept while its person signs in; any other parameter is ignored (RFC 6749 §3.1), however long it is.
 READ = (
     "client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce", "code_challenge",
@@ -56,24 +52,27 @@ class AuthorizationResponse:
 
 @dataclass(frozen=True)
 class AuthorizationRequest:
-    """A request that can be answered. `scope` is what the grant will hold; `fresh`: the password is to be typed."""
+    """A request that can be answered. `scope` is what the grant will hold; `fresh`: the password is to be typed.
+
+    raw: what was asked, as it is kept while its person signs in.
+    """
 
     site: sites.Site
     redirect_uri: str
     mode: str
     state: str
     scope: str
-    nonce: str = ""
-    challenge: str = ""
-    silent: bool = False
-    fresh: bool = False
-    max_age: int | None = None
-    no_recent_recovery: bool = False
-    login_hint: str = ""
-    languages: tuple[str, ...] = ()
-    id_token_hint: str = ""
-    subject: str = ""
-    raw: dict[str, str] = field(default_factory=dict, repr=False)
+    nonce: str
+    challenge: str
+    silent: bool
+    fresh: bool
+    max_age: int | None
+    no_recent_recovery: bool
+    login_hint: str
+    languages: tuple[str, ...]
+    id_token_hint: str
+    subject: str
+    raw: dict[str, str] = field(repr=False)
 
     def answer(self, **fields: str) -> AuthorizationResponse:
         """With state as it came, and iss (RFC 9207)."""
@@ -84,9 +83,7 @@ class AuthorizationRequest:
 
 
 class _Mistake(Exception):
-    def __init__(self, error: str, detail: str):
-        super().__init__(detail)
-        self.error, self.detail = error, detail
+    """Its arguments are the error of RFC 6749 and the detail."""
 
 
 def read(
@@ -101,37 +98,63 @@ def read(
         return UnusableRequest("address", "redirect_uri is not one of the registered ones, character by character.")
     once = {name: given[name][0] for name in READ if given.get(name) and given[name][0]}
     try:
-        return _asked(site, addresses[0], given, once)
+        _judge_form(given, once)
+        return _asked(site, once)
     except _Mistake as mistake:
         mode = "form_post" if once.get("response_mode") == "form_post" else "query"
         state = once.get("state", "")
         if len(state) > LONGEST_REQUEST:
             state = ""  # nobody's server would take the address that it came to
-        said = {"error": mistake.error, "error_description": mistake.detail}
+        error, detail = mistake.args
+        said = {"error": error, "error_description": detail}
         return _respond(site, addresses[0], mode, state, said)
 
 
 def _respond(site: sites.Site, address: str, mode: str, state: str, fields: Mapping[str, str]) -> AuthorizationResponse:
-    return AuthorizationResponse(
-        site, address, mode, {**fields, **({"state": state} if state else {}), "iss": issuer()}
-    )
+    said = {**fields, **({"state": state} if state else {}), "iss": issuer()}
+    return AuthorizationResponse(site, address, mode, said)
 
 
-def _asked(
-    site: sites.Site, redirect_uri: str, given: Mapping[str, list[str]], once: dict[str, str]
-) -> AuthorizationRequest:
-    _judge_form(given, once)
+def _judge_form(given: Mapping[str, list[str]], once: dict[str, str]) -> None:
+    if any(len(values) > 1 for values in given.values()):
+        raise _Mistake("invalid_request", "A parameter stands twice.")
+    for name, error in REFUSED.items():
+        if name in once:
+            raise _Mistake(error, f"{name} is not supported.")
+    for name, value in once.items():
+        longest = LONGEST_OBJECT if name in LONG else LONGEST
+        if len(value) > longest:
+            raise _Mistake("invalid_request", f"{name} is longer than {longest} characters.")
+        if CONTROL.search(value):
+            raise _Mistake("invalid_request", f"{name} holds control characters.")
+    if len(urlencode(once)) > LONGEST_REQUEST:
+        raise _Mistake("invalid_request", f"The request is longer than {LONGEST_REQUEST} characters.")
+    if once.get("response_mode", "query") not in ("query", "form_post"):
+        raise _Mistake("invalid_request", "response_mode must be query or form_post.")
+
+
+def _asked(site: sites.Site, once: dict[str, str]) -> AuthorizationRequest:
+    if "response_type" not in once:
+        raise _Mistake("invalid_request", "response_type is missing.")
+    if once["response_type"] != "code":
+        raise _Mistake("unsupported_response_type", "response_type must be code.")
     scopes = oidc_claims.scopes_for(site, once.get("scope", ""))
     if "openid" not in scopes:
         raise _Mistake("invalid_scope", "scope must hold openid.")
     claims = oidc_claims.read_parameter(once.get("claims", ""))
     if claims is None:
         raise _Mistake("invalid_request", "claims is not a JSON object of objects.")
-    prompts = _prompts(once.get("prompt", ""))
-    max_age = _max_age(once.get("max_age", ""))
+    prompts = set(once.get("prompt", "").split())
+    if prompts - PROMPTS or ("none" in prompts and len(prompts) > 1):
+        raise _Mistake("invalid_request", "prompt is not one of none, login, consent, select_account.")
+    age = once.get("max_age", "")
+    if age and not (age.isascii() and age.isdecimal()):
+        raise _Mistake("invalid_request", "max_age must be a whole number of seconds.")
+    max_age = min(int(age[:12]), MOST_AGE) if age else None
+    subject = _wish(claims, "sub").get("value")  # the one that the site wants to hear of (OIDC Core §5.5.1)
     return AuthorizationRequest(
         site=site,
-        redirect_uri=redirect_uri,
+        redirect_uri=once["redirect_uri"],
         mode=once.get("response_mode", "query"),
         state=once.get("state", ""),
         scope=_granted(scopes, oidc_claims.single_claims(site, claims, scopes)),
@@ -144,35 +167,9 @@ def _asked(
         login_hint=once.get("login_hint", "")[:254],
         languages=tuple(once.get("ui_locales", "").split()),
         id_token_hint=once.get("id_token_hint", ""),
-        subject=_subject(claims),
+        subject=subject if isinstance(subject, str) else "",
         raw=once,
     )
-
-
-def _judge_form(given: Mapping[str, list[str]], once: dict[str, str]) -> None:
-    if any(len(values) > 1 for values in given.values()):
-        raise _Mistake("invalid_request", "A parameter stands twice.")
-    for name, error in REFUSED.items():
-        if name in once:
-            raise _Mistake(error, f"{name} is not supported.")
-    _judge_values(once)
-    if once.get("response_mode", "query") not in ("query", "form_post"):
-        raise _Mistake("invalid_request", "response_mode must be query or form_post.")
-    if "response_type" not in once:
-        raise _Mistake("invalid_request", "response_type is missing.")
-    if once["response_type"] != "code":
-        raise _Mistake("unsupported_response_type", "response_type must be code.")
-
-
-def _judge_values(once: dict[str, str]) -> None:
-    for name, value in once.items():
-        longest = LONGEST_OBJECT if name in LONG else LONGEST
-        if len(value) > longest:
-            raise _Mistake("invalid_request", f"{name} is longer than {longest} characters.")
-        if CONTROL.search(value):
-            raise _Mistake("invalid_request", f"{name} holds control characters.")
-    if len(urlencode(once)) > LONGEST_REQUEST:
-        raise _Mistake("invalid_request", f"The request is longer than {LONGEST_REQUEST} characters.")
 
 
 def _granted(scopes: list[str], marks: list[str]) -> str:
@@ -186,28 +183,13 @@ def _granted(scopes: list[str], marks: list[str]) -> str:
 
 def _challenge(site: sites.Site, once: dict[str, str]) -> str:
     challenge, method = once.get("code_challenge", ""), once.get("code_challenge_method", "")
-    if not challenge and not method:
-        if site.pkce:
-            raise _Mistake("invalid_request", "code_challenge is missing (PKCE).")
+    if not challenge and not method and not site.pkce:
         return ""
+    if not challenge and not method:
+        raise _Mistake("invalid_request", "code_challenge is missing (PKCE).")
     if method != "S256" or not CHALLENGE.fullmatch(challenge):
         raise _Mistake("invalid_request", "code_challenge must be of method S256.")
     return challenge
-
-
-def _prompts(text: str) -> set[str]:
-    prompts = set(text.split())
-    if prompts - PROMPTS or ("none" in prompts and len(prompts) > 1):
-        raise _Mistake("invalid_request", "prompt is not one of none, login, consent, select_account.")
-    return prompts
-
-
-def _max_age(text: str) -> int | None:
-    if not text:
-        return None
-    if not text.isascii() or not text.isdecimal():
-        raise _Mistake("invalid_request", "max_age must be a whole number of seconds.")
-    return min(int(text[:12]), MOST_AGE)
 
 
 def _wants_no_recent_recovery(acr_values: str, claims: oidc_claims.ClaimsParameter) -> bool:
@@ -221,12 +203,6 @@ def _wants_no_recent_recovery(acr_values: str, claims: oidc_claims.ClaimsParamet
     if wanted and not known:
         raise _Mistake("unmet_authentication_requirements", "None of these acr values is known here.")
     return known == {ACR_NO_RECENT_RECOVERY}
-
-
-def _subject(claims: oidc_claims.ClaimsParameter) -> str:
-    """The one subject that the site wants to hear of, if it says so (OIDC Core §5.5.1)."""
-    value = _wish(claims, "sub").get("value")
-    return value if isinstance(value, str) else ""
 
 
 def _wish(claims: oidc_claims.ClaimsParameter, name: str) -> dict[str, object]:

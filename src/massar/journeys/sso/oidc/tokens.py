@@ -12,7 +12,6 @@ import hmac
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeGuard
 
 from django.conf import settings
 
@@ -25,7 +24,6 @@ from massar.journeys.sso.token_status import TokenState
 ID_TOKEN_LIFE = 300
 VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 §4.1
 grants = sites.grants
-_CALLED = {"code": "code", "refresh": "refresh token"}
 
 Answer = dict[str, object]  # what is written as JSON
 
@@ -35,14 +33,20 @@ class TokenError:
     """An error of RFC 6749 §5.2; `detail` is for the integrator."""
 
     error: str
-    detail: str = ""
+    detail: str
+
+
+NO_CODE, NO_REFRESH = (
+    TokenError("invalid_grant", f"The {called} is unknown, used, too old or another site's.")
+    for called in ("code", "refresh token")
+)
 
 
 def for_code(*, site: sites.Site, code: str, redirect_uri: str, verifier: str, now: datetime) -> Answer | TokenError:
     """The token answer for an authorization code, which this call uses up whatever comes of it."""
     state = token_status.read(code)
-    if not _belongs(state, "code", site):
-        return _not_ours("code")
+    if state is None or (state.kind, state.grant.site) != ("code", site.slug):
+        return NO_CODE
     mistake = ""
     if redirect_uri != state.binding.get("redirect_uri"):
         mistake = "redirect_uri is not the one of the authorization request."
@@ -57,8 +61,8 @@ def for_refresh(*, site: sites.Site, token: str, scope: str, now: datetime) -> A
     A narrower scope is that of the answer's access token alone; the next refresh token keeps the whole (RFC 6749 §6).
     """
     state = token_status.read(token)
-    if not _belongs(state, "refresh", site):
-        return _not_ours("refresh")
+    if state is None or (state.kind, state.grant.site) != ("refresh", site.slug):
+        return NO_REFRESH
     if not set(scope.split()) <= set(state.grant.scope.split()):
         return TokenError("invalid_scope", "scope may not become wider than it was.")
     mistake = ""
@@ -73,6 +77,8 @@ def for_refresh(*, site: sites.Site, token: str, scope: str, now: datetime) -> A
 
 def for_site(*, site: sites.Site, scope: str, now: datetime) -> Answer | TokenError:
     """The token answer with an access token of the site's own (RFC 6749 §4.4)."""
+    if site.client_auth == "none":
+        return TokenError("unauthorized_client", "A client without a secret can't act for itself.")
     if not site.service:
         return TokenError("unauthorized_client", "This site has no service of its own.")
     own = [s for s in site.scopes if s not in ("openid", "offline_access")]
@@ -130,14 +136,6 @@ def _open_access(token: str, now: datetime) -> TokenState | None:
     return state if site is not None and site.protocol == "oidc" else None
 
 
-def _belongs(state: TokenState | None, kind: str, site: sites.Site) -> TypeGuard[TokenState]:
-    return state is not None and state.kind == kind and state.grant.site == site.slug
-
-
-def _not_ours(kind: str) -> TokenError:
-    return TokenError("invalid_grant", f"The {_CALLED[kind]} is unknown, used, too old or another site's.")
-
-
 def _verifies(verifier: str, challenge: str) -> bool:
     """PKCE, S256. A verifier without a challenge means that the challenge was taken away (RFC 9700 §4.8.2)."""
     if not challenge:
@@ -154,16 +152,17 @@ def _exchange(
 
     `scope`: of the access token, where it is narrower than the grant's.
     """
-    scope, moment, person = scope or state.grant.scope, int(now.timestamp()), state.person
+    grant, person, moment = state.grant, state.person, int(now.timestamp())
+    scope, left = scope or grant.scope, grant.expires_at - moment
     if not mistake and not (state.grant_is_valid(now=now) and person):
         mistake = "The session behind it has ended."
-    new = [] if mistake else _following(state, scope, moment)
-    if state.kind == "refresh":
-        issued = grants.rotate(token, new, site=site.slug, now=moment)
-    else:
-        issued = grants.redeem("code", token, new, site=site.slug, now=moment)
+    narrower = {"scope": scope} if scope != grant.scope else None
+    new = [grants.NewToken("access", min(grants.ACCESS_LIFE, left), narrower)]
+    if "offline_access" in grant.scope.split():
+        new.append(grants.NewToken("refresh", left, {"acr": state.binding["acr"]}))
+    issued = grants.redeem(state.kind, token, [] if mistake else new, site=site.slug, now=moment)
     if issued is None:
-        return _not_ours(state.kind)
+        return NO_REFRESH if state.kind == "refresh" else NO_CODE
     if mistake or person is None:
         return TokenError("invalid_grant", mistake)
     answer = _answer(issued[0], new[0].life, oidc_claims.scopes_in(scope))
@@ -171,15 +170,6 @@ def _exchange(
         answer["refresh_token"] = issued[1]
     answer["id_token"] = _id_token(state, person, site, scope, issued[0], now)
     return answer
-
-
-def _following(state: TokenState, scope: str, moment: int) -> list[grants.NewToken]:
-    left = state.grant.expires_at - moment
-    narrower = {"scope": scope} if scope != state.grant.scope else None
-    new = [grants.NewToken("access", min(grants.ACCESS_LIFE, left), narrower)]
-    if "offline_access" in state.grant.scope.split():
-        new.append(grants.NewToken("refresh", left, {"acr": state.binding["acr"]}))
-    return new
 
 
 def _answer(token: str, life: int, scope: str) -> Answer:
@@ -191,7 +181,7 @@ def _id_token(
 ) -> str:
     """OIDC Core §2 and §3.1.3.6. No typ but JWT: every library knows that one. scope: of the access token beside it."""
     moment, grant = int(now.timestamp()), state.grant
-    names = oidc_claims.for_id_token(grant.scope) | oidc_claims.always_in_id_token(site, scope)
+    names = oidc_claims.for_id_token(grant.scope, always=site.id_token_claims, scope=scope)
     claims: Answer = {
         **oidc_claims.values(person, names),
         "iss": access.issuer(),

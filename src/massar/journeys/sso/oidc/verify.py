@@ -7,7 +7,7 @@ jku, x5u and jwk lead nowhere (RFC 8725 §3.1, §3.5; ATK-108). A name that stan
 from __future__ import annotations
 
 import base64
-import binascii
+import contextlib
 import json
 from collections.abc import Sequence
 from datetime import datetime
@@ -26,14 +26,22 @@ Claims = dict[str, Any]  # what a JWS says, of any JSON type
 
 def verified(token: str, jwks: Sequence[sites.keys.Jwk], algorithms: Sequence[str]) -> Claims | None:
     """The claims of a compact JWS under one of the public keys; None if anything about it is wrong."""
+    if len(token) > LONGEST or token.count(".") != 2:
+        return None
     try:
         head, body = (_object(part) for part in token.split(".")[:2])
-        if len(token) > LONGEST or token.count(".") != 2 or not _honest(head, algorithms):
-            return None
-        fitting = (jwk for jwk in jwks if _fits(jwk, head))
-        return body if any(_signed_by(token, jwk, head["alg"]) for jwk in fitting) else None
-    except (ValueError, TypeError, KeyError, RecursionError, binascii.Error):
+    except (ValueError, TypeError, RecursionError):
         return None
+    algorithm, kid = head.get("alg"), head.get("kid")
+    if algorithm not in algorithms or {"crit", "b64"} & set(head):
+        return None
+    for jwk in jwks:
+        same_key = "kid" not in head or jwk.get("kid", "") in ("", kid)
+        if same_key and jwk.get("alg", algorithm) == algorithm and jwk.get("use", "sig") == "sig":
+            with contextlib.suppress(JoseError, ValueError, TypeError, KeyError):
+                jws.deserialize_compact(token, sites.rules.public_key(jwk), algorithms=[algorithm])
+                return body
+    return None
 
 
 def of_ours(token: str, *, now: datetime) -> Claims | None:
@@ -42,10 +50,8 @@ def of_ours(token: str, *, now: datetime) -> Claims | None:
 
 
 def of_a_removed_key(token: str) -> Claims | None:
-    """The same under a key that signs no longer, and may have been stolen.
-
-    It says what site may be meant, and proves nothing.
-    """
+    """The same under a key that signs no longer, and may have been stolen: it says what site may be meant, and proves
+    nothing."""
     return _claims(token, sites.keys.removed_jwks())
 
 
@@ -67,20 +73,3 @@ def _each_once(pairs: list[tuple[str, object]]) -> Claims:
     if len({name for name, _ in pairs}) != len(pairs):
         raise ValueError("a name stands twice")
     return dict(pairs)
-
-
-def _honest(head: Claims, algorithms: Sequence[str]) -> bool:
-    return head.get("alg") in algorithms and "crit" not in head and "b64" not in head
-
-
-def _fits(jwk: sites.keys.Jwk, head: Claims) -> bool:
-    same_key = "kid" not in head or jwk.get("kid", "") in ("", head["kid"])
-    return bool(same_key and jwk.get("alg", head["alg"]) == head["alg"] and jwk.get("use", "sig") == "sig")
-
-
-def _signed_by(token: str, jwk: sites.keys.Jwk, algorithm: str) -> bool:
-    try:
-        jws.deserialize_compact(token, sites.rules.public_key(jwk), algorithms=[algorithm])
-    except (JoseError, ValueError, TypeError, KeyError):
-        return False
-    return True

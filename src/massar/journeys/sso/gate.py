@@ -3,35 +3,38 @@
     the site's proxy: 401 --begin--> account: start --ticket, 60 s, once--> the site's host: enter --cookie--> the page
 
 The proxy leaves a mark in the browser under the site's host, and only the browser with that mark can use the ticket: a
-ticket sent to somebody else signs nobody in as the sender.
+ticket sent to somebody else signs nobody in as the sender. Then each request that reaches the site's proxy is checked:
+two statements and one ES256 signature.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
 
 from massar.core.browser import Browser
+from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
-from massar.domain.sites.api import GatedPage
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.sso import access, token_status
 from massar.journeys.sso.access import AccessDenied, AccessGranted, SignInRequired
 
 TICKET, COOKIE = "ticket", "gate"  # kinds of tokens
 TICKET_LIFE = 60  # seconds
+PASS_LIFE = 60  # seconds that the signed token of one request is good for
 
 
 @dataclass(frozen=True)
-class Admitted:
-    """The gate cookie's value and the page that was wanted."""
+class GatePass:
+    """token: compact JWS (ES256, typ `gate+jwt`). claims: what it says about the person, by standard claim name."""
 
+    subject: str
     token: str
-    address: str
+    claims: dict[str, str]
 
 
 def state_of(mark: str) -> str:
@@ -41,17 +44,16 @@ def state_of(mark: str) -> str:
 
 def start(
     *,
-    page: GatedPage,
+    page: sites.GatedPage,
     state: str,
     signed_in: SignedIn | None,
     browser: Browser,
     now: datetime,
-    fresh_since: datetime | None = None,
+    fresh_since: datetime | None,
 ) -> str | SignInRequired | AccessDenied:
     """At the account: a ticket for whoever is signed in and may enter.
 
-    Args:
-        fresh_since: the password must have been typed since then, when the site asked for a fresh proof.
+    fresh_since: the password must have been typed since then, where the site asked for a fresh proof.
     """
     decision = access.decide(site=page.site, signed_in=signed_in, now=now, fresh_since=fresh_since)
     if isinstance(decision, AccessGranted):
@@ -62,7 +64,7 @@ def start(
 
 
 @transaction.atomic
-def _issue_ticket(page: GatedPage, state: str, granted: AccessGranted, browser: Browser, now: datetime) -> str:
+def _issue_ticket(page: sites.GatedPage, state: str, granted: AccessGranted, browser: Browser, now: datetime) -> str:
     # A session never lives longer, and the gate asks for the session each time.
     life = int(settings.MASSAR.session_longest / timedelta(seconds=1))
     visit = access.open_visit(site=page.site, granted=granted, scope="gate", life=life, browser=browser, now=now)
@@ -70,11 +72,10 @@ def _issue_ticket(page: GatedPage, state: str, granted: AccessGranted, browser: 
     return sites.grants.issue(visit.grant_id, ticket, now=int(now.timestamp()))
 
 
-def enter(*, site: sites.Site, ticket: str, mark: str, now: datetime) -> Admitted | None:
+def enter(*, site: sites.Site, ticket: str, mark: str, now: datetime) -> tuple[str, str] | None:
     """Back at the site's host: the ticket becomes the gate cookie, once, in the browser that began, at that site.
 
-    Args:
-        mark: what the browser carries; '' for none.
+    mark: what the browser carries; '' for none. Returns the cookie's value and the address that was wanted.
     """
     held = token_status.read(ticket)
     if held is None:
@@ -83,4 +84,38 @@ def enter(*, site: sites.Site, ticket: str, mark: str, now: datetime) -> Admitte
     same_browser = is_ticket and mark != "" and state_of(mark) == held.binding["state"]
     cookie = [sites.grants.NewToken(COOKIE, max(1, held.grant.expires_at - moment))] if same_browser else []
     issued = sites.grants.redeem(TICKET, ticket, cookie, site=site.slug, now=moment)
-    return Admitted(issued[0], site.gate_origin + held.binding["uri"]) if issued else None
+    return (issued[0], site.gate_origin + held.binding["uri"]) if issued else None
+
+
+def authenticate_proxy(name: str, key: str) -> sites.Site | None:
+    """The gated site whose proxy proves itself by its slug and its `gate_key`; None: nobody that we know."""
+    site = settings.MASSAR.sites.by_slug.get(name)
+    if site is None or site.protocol != "gate" or not site.connected or not sites.is_secret(key, site.gate_key):
+        return None
+    return site
+
+
+def check(*, site: sites.Site, token: str, now: datetime) -> GatePass | None:
+    """The pass of the person behind a gate cookie at that site; None: nobody who may pass."""
+    state = token_status.read(token)
+    if state is None or state.person is None or state.grant.site != site.slug:
+        return None
+    grant, signed_in_at = state.grant, datetime.fromtimestamp(state.grant.auth_time, UTC)
+    if not state.is_valid_for(COOKIE, now=now):
+        return None
+    if not sessions.signed_in.alive(grant.session_id, grant.person_id, now=now):
+        return None
+    if not access.has_role(site, state.person) or access.is_stale(site, signed_in_at, now=now):
+        return None
+    claims, moment = access.claims_of(state.person, names=set(site.released)), int(now.timestamp())
+    said: dict[str, object] = {
+        **claims,
+        "iss": access.issuer(),
+        "aud": site.gate_origin,
+        "sub": grant.subject,
+        "sid": grant.sid,
+        "auth_time": grant.auth_time,
+        "iat": moment,
+        "exp": moment + PASS_LIFE,
+    }
+    return GatePass(grant.subject, sites.keys.signed(said, use=sites.keys.ES256, kind="gate+jwt", now=now), claims)
