@@ -6,8 +6,10 @@ import gzip
 from datetime import datetime, timedelta
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 
+from massar.journeys.account import close_sessions
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, SALMA, enter
 from tests.support.doors import addresses
 from tests.support.steps import shows
@@ -138,8 +140,28 @@ def test_a_wrong_method_is_a_page_that_leads_on(signed_in):
 )
 def test_a_reload_below_a_page_names_the_page(path, page):
     visitor = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    visitor.page = visitor.client.get(path)
+    assert visitor.page.status_code == 405 and f'href="{page}"' in visitor.html and shows(visitor, "errors.go_on")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "named"),
+    [("/nothing/", 404, True), ("/sites/nothing/", 404, True), ("/devices/1/end/", 405, True),
+     ("/profile.css", 404, False), ("/static/nothing/", 404, False), ("/profile//", 404, False)],
+)  # fmt: skip
+def test_who_is_signed_in_sees_so_where_nothing_is(monkeypatch, path, status, named):
+    """But not where a cache could take the address for a file's (ATK-095), and never at the price of the answer."""
+    visitor = Visitor().sign_in(JAMAL.login, JAMAL.password)
     answer = visitor.client.get(path)
-    assert answer.status_code == 405 and f'href="{page}"' in answer.content.decode()
+    assert answer.status_code == status and (JAMAL.login in answer.content.decode()) == named
+
+    def away(**_):
+        raise OperationalError
+
+    monkeypatch.setattr(close_sessions, "authenticate", away)
+    answer = visitor.client.get(path)
+    assert answer.status_code in (status, 503)
+    assert JAMAL.login not in answer.content.decode()
 
 
 @pytest.mark.parametrize(

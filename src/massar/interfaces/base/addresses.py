@@ -7,22 +7,9 @@ from django.urls import Resolver404, ResolverMatch, resolve, reverse
 from massar.interfaces.base.request import Request
 
 GET_ONLY = (
-    "home",
-    "site",
-    "sign_in",
-    "recovery",
-    "recovery_asked",
-    "password_expired",
-    "password_change",
-    "password_changed",
-    "profile",
-    "contact_cancel_link",
-    "devices",
-    "everywhere",
-    "ops",
-    "ops_messages",
-    "demo",
-)
+    "home", "site", "sign_in", "recovery", "recovery_asked", "password_expired", "password_change", "password_changed",
+    "profile", "contact_cancel_link", "devices", "everywhere", "ops", "ops_messages", "demo",
+)  # fmt: skip
 _BEHIND = " /.,;:!?()<>[]\"'«»،؛؟…"  # what stands behind an address in a sentence; no token of ours ends so
 OF_SITES = ("oidc_", "saml_", "gate_", "receipt")  # beginnings of names: programs ask there, by standards of their own
 # Of these, what answers a field that came twice itself: to the site, in JSON, to a proxy, or as a list.
@@ -72,12 +59,9 @@ def guess_page(request: Request) -> str:
     return own_page(path + (f"?{query}" if query else ""))
 
 
-def asked_by_programs(match: ResolverMatch | None) -> bool:
-    return match is not None and (match.url_name or "").startswith(OF_SITES)
-
-
-def judges_fields(match: ResolverMatch | None) -> bool:
-    return match is not None and match.url_name in JUDGE_FIELDS
+def name_of(request: Request) -> str:
+    """Return the name of the address that was asked for; "" for one that is not ours."""
+    return (request.resolver_match and request.resolver_match.url_name) or ""
 
 
 def _page_at(path: str) -> ResolverMatch | None:

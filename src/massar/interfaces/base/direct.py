@@ -38,9 +38,14 @@ def direct_view(view: AnyView) -> AnyView:
 @cache
 def views() -> dict[str, View]:
     """Return the marked views by path. An exception becomes what it becomes anywhere: a fault page, or 503."""
+
+    def flat(found: Iterable[URLPattern | URLResolver]) -> Iterator[URLPattern]:
+        for one in found:
+            yield from flat(one.url_patterns) if isinstance(one, URLResolver) else (one,)
+
     return {
         reverse(str(pattern.name)): convert_exception_to_response(outage.survive_outage(pattern.callback))
-        for pattern in _patterns(get_resolver().url_patterns)
+        for pattern in flat(get_resolver().url_patterns)
         if "direct" in vars(pattern.callback)
     }
 
@@ -77,11 +82,3 @@ class Direct:
     def release(self) -> None:
         """Give the database connection back; a broken one goes, and the next request gets another."""
         close_old_connections()
-
-
-def _patterns(found: Iterable[URLPattern | URLResolver]) -> Iterator[URLPattern]:
-    for one in found:
-        if isinstance(one, URLResolver):
-            yield from _patterns(one.url_patterns)
-        else:
-            yield one

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import datetime
 
+from django.conf import settings
+from django.db import Error
 from django.http import HttpResponse
 from django.template.loader import get_template
 from django.urls import reverse
@@ -16,31 +19,26 @@ from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import add_retry_after, redirect_to, see_other
 
 log = logging.getLogger("massar.web")
+_LIKE_A_PAGE = re.compile(r"(?:/[\w-]+)+/?", re.ASCII)
 OLD_TOKEN = "CSRF token from POST incorrect."  # Django's words for a token that another one has replaced
 
 
 def render_error(
-    request: Request,
-    status: int,
-    name: str = "",
-    *,
-    reference: str | None = None,
-    wait_until: datetime | None = None,
-    onwards: str = "",
-) -> HttpResponse:
-    """Render a fault page. onwards: the address of the page where the person goes on; else home."""
+    request: Request, status: int, name: str = "", *, reference: str = "", wait_until: datetime | None = None,
+    onwards: str = "", known: bool = False,
+) -> HttpResponse:  # fmt: skip
+    """Render a fault page. onwards: the address of the page where the person goes on; else home.
+
+    known: it shows who is signed in. The others ask the database for nothing, and so does this one when it is away.
+    """
     name = name or str(status)
-    request.signed_in = None  # a fault page asks the database for nothing
-    response = page.render(
-        request,
-        "errors/error.html",
-        status=status,
-        title=t(f"errors.{name}.title"),
-        text=t(f"errors.{name}.text"),
-        reference=reference,
-        wait_until=wait_until,
-        onwards=onwards or reverse("home"),
-    )
+    try:
+        request.signed_in = request.signed_in if known else None
+    except Error:
+        request.signed_in = None
+    words = {"title": t(f"errors.{name}.title"), "text": t(f"errors.{name}.text"), "reference": reference}
+    way = {"wait_until": wait_until, "onwards": onwards or reverse("home")}
+    response = page.render(request, "errors/error.html", status=status, **words, **way)
     if wait_until:
         add_retry_after(response, wait_until, request.now)
     elif status == 503:
@@ -65,7 +63,7 @@ def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
     log.info("form refused: %s", reason)
     if not request.signed_in:
         return render_error(request, 403, "403_csrf")
-    if request.resolver_match and request.resolver_match.url_name in ("sign_in", "recovery") and reason == OLD_TOKEN:
+    if addresses.name_of(request) in ("sign_in", "recovery") and reason == OLD_TOKEN:
         return redirect_to("sign_in")
     owner = request.signed_in.person.id  # the page of the fault knows nobody
     told = render_error(request, 403, "403_csrf", onwards=addresses.own_page(request.path))
@@ -73,15 +71,17 @@ def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
 
 
 def not_found(request: Request, exception: Exception | None = None) -> HttpResponse:
+    """Lead on, or say so. Where a cache could take the address for a file's, the page names nobody (ATK-095)."""
     page_address = addresses.guess_page(request)
-    return see_other(page_address) if page_address else render_error(request, 404)
+    like_a_page = _LIKE_A_PAGE.fullmatch(request.path) and not request.path.startswith(settings.STATIC_URL)
+    return see_other(page_address) if page_address else render_error(request, 404, known=bool(like_a_page))
 
 
 def wrong_method(request: Request, response: HttpResponse) -> HttpResponse:
     """Explain a 405, where Django shows nothing: to who reloads where a wrong code has left the browser."""
-    if addresses.asked_by_programs(request.resolver_match):
+    if addresses.name_of(request).startswith(addresses.OF_SITES):
         return in_plain_words(response)
-    told = render_error(request, 405, onwards=addresses.page_above(request.path))
+    told = render_error(request, 405, onwards=addresses.page_above(request.path), known=True)
     told["Allow"] = response["Allow"]
     return told
 

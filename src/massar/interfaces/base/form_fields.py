@@ -12,25 +12,16 @@ from massar.interfaces.base.request import Request
 from massar.journeys.outcomes import Problem, Problems
 
 
-def line(longest: int = 254, *, required: bool = True) -> forms.CharField:
+def line(longest: int = 254, *, required: bool = True, strip: bool = True) -> forms.CharField:
     """Make a field for one line of text."""
-    return forms.CharField(
-        max_length=longest,
-        required=required,
-        strip=True,
-        error_messages={
-            "required": "error.required",
-            "max_length": "error.too_long",
-            "null_characters_not_allowed": "error.too_long",
-        },
-    )
+    said = {"required": "required", "max_length": "too_long", "null_characters_not_allowed": "too_long"}
+    told = {code: f"error.{id}" for code, id in said.items()}
+    return forms.CharField(max_length=longest, required=required, strip=strip, error_messages=told)
 
 
-def secret(longest: int = 512) -> forms.CharField:
+def secret() -> forms.CharField:
     """Make a field for a password exactly as typed (ASVS 6.2.8): spaces at its ends are not taken away here."""
-    field = line(longest)
-    field.strip = False
-    return field
+    return line(512, strip=False)
 
 
 def show_problems(form: forms.Form, problems: Problems) -> None:

@@ -12,7 +12,7 @@ from django.http import HttpResponse
 from django.utils import translation
 
 from massar.core import log
-from massar.interfaces.base import addresses, errors, security_headers
+from massar.interfaces.base import addresses, errors, page
 from massar.interfaces.base.request import Request
 
 GetResponse = Callable[[Request], HttpResponse]
@@ -29,13 +29,17 @@ class RequestContextMiddleware:
         log.request_id.set(request.id)
         with translation.override(request.language):
             response = refuse_other_hosts(request) or self.get_response(request)
-        return _with_headers(request, response)
+        static = request.path.startswith(settings.STATIC_URL)
+        for name, value in headers(request.language, settings.MASSAR.https).items():
+            if not static or name not in OF_PAGES:
+                response.headers.setdefault(name, value)
+        return response
 
     def process_view(self, request: Request, view: object, args: Any, kwargs: Any) -> HttpResponse | None:
         """Refuse a field that came twice: it has no one value, and two readers would each believe another (CWE-235)."""
-        if addresses.judges_fields(request.resolver_match):  # it says so in the words of its protocol
-            return None
-        twice = any(len(values) > 1 for given in (request.GET, request.POST) for _, values in given.lists())
+        told_by_itself = addresses.name_of(request) in addresses.JUDGE_FIELDS  # in the words of its protocol
+        twice = not told_by_itself and any(len(values) > 1 for given in (request.GET, request.POST)
+                                           for _, values in given.lists())  # fmt: skip
         return errors.bad_request(request) if twice else None
 
 
@@ -63,12 +67,4 @@ def refuse_other_hosts(request: Request) -> HttpResponse | None:
 def headers(language: str, https: bool) -> dict[str, str]:
     """Return what every answer carries where its view has not said otherwise (public keys alone may be kept)."""
     over_https = {"Strict-Transport-Security": "max-age=63072000; includeSubDomains"} if https else {}
-    return {**security_headers.HEADERS, **over_https, "Cache-Control": "no-store", "Content-Language": language}
-
-
-def _with_headers(request: Request, response: HttpResponse) -> HttpResponse:
-    static = request.path.startswith(settings.STATIC_URL)
-    for name, value in headers(request.language, settings.MASSAR.https).items():
-        if not static or name not in OF_PAGES:
-            response.headers.setdefault(name, value)
-    return response
+    return {**page.HEADERS, **over_https, "Cache-Control": "no-store", "Content-Language": language}

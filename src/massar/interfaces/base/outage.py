@@ -67,19 +67,15 @@ def survive_outage(view: View) -> View:
             if not sql.unavailable(trouble):
                 raise
             note.error("the database is away: %s", type(trouble.__cause__ or trouble).__name__)
-            return _away(view, request)
+        answer: View = vars(view).get("when_away", page)
+        response = answer(request)
+        response.status_code = 503
+        vars(response)["_has_been_logged"] = True  # above; Django's own line would say the same
+        response["Cache-Control"] = "no-store"
+        response.headers.setdefault("Retry-After", str(RETRY_AFTER))
+        return response
 
     return asked
-
-
-def _away(view: View, request: HttpRequest) -> HttpResponse:
-    answer: View = vars(view).get("when_away", page)
-    response = answer(request)
-    response.status_code = 503
-    vars(response)["_has_been_logged"] = True  # above; Django's own line would say the same
-    response["Cache-Control"] = "no-store"
-    response.headers.setdefault("Retry-After", str(RETRY_AFTER))
-    return response
 
 
 def page(request: HttpRequest) -> HttpResponse:

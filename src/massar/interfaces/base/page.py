@@ -1,6 +1,8 @@
-"""Rendering a page with what every page has."""
+"""Rendering a page with what every page has, and the strict headers of every answer."""
 
 from __future__ import annotations
+
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -18,6 +20,19 @@ from massar.interfaces.base.responses import see_other
 # (proxy_buffer_size); ours beside it take a kilobyte.
 LONGEST_LOCATION = 2500
 _CSRF_FIELD = Markup('<input type="hidden" name="csrfmiddlewaretoken" value="{}">')
+_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; connect-src 'self'; "
+    "frame-src 'self'; form-action {}; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": _CSP.format("'self'"),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
 LANGUAGES = (("ar", "العربية"), ("fr", "Français"), ("en", "English"))
 
 
@@ -40,27 +55,34 @@ def context(request: Request) -> dict[str, object]:
 
 def render(request: Request, template: str, *, status: int = 200, **more: object) -> HttpResponse:
     """Render a page in the request's language. A pending flash message is shown once."""
-    person = request.signed_in.person if request.signed_in else None
+    person, said = request.signed_in.person if request.signed_in else None, []
     flash = cookies.read_flash(request)
-    said = [_spoken(*flash)] if flash else []
-    body = get_template(template).render(
-        {**context(request), "person": person, "flash": said, "status": status, **more}
-    )
-    response = HttpResponse(body, status=status)
+    if flash:
+        kind, message_id, args = flash
+        said = [{"kind": kind, "text": t(message_id, **{k: ltr(v) if k == "to" else v for k, v in args.items()})}]
+    shown = {**context(request), "person": person, "flash": said, "status": status, **more}
+    response = HttpResponse(get_template(template).render(shown), status=status)
     if flash:
         cookies.FLASH.drop(response)
     return response
 
 
+def form_goes_to_site(response: HttpResponse, address: str) -> HttpResponse:
+    """For a page that is nothing but an answer to a site, as a form: it may end wherever the site leads.
+
+    Browsers hold form-action against every redirect that follows a form, those of the site too, and sites do lead on to
+    other hosts. Pages on which people type keep 'self'; what follows their forms goes through `redirect_by_page`.
+    """
+    loopback = " http:" if urlsplit(address).scheme == "http" else ""  # no other address of a site is plain
+    response["Content-Security-Policy"] = _CSP.format(f"'self' https:{loopback}")
+    return response
+
+
 def redirect_by_page(request: Request, address: str, site: Site | None) -> HttpResponse:
-    """Lead on to a site after a form of ours: by a page of its own, at once, without scripts too (see `policy`)."""
+    """Lead on to a site after a form of ours: by a page of its own, at once, without scripts too."""
     return render(request, "sso/go_on.html", site=site, address=address)
 
 
 def redirect_to_site(request: Request, address: str, site: Site | None) -> HttpResponse:
     """Lead to a site where no form of ours was sent before: by a redirect, or by a page where the address is long."""
     return see_other(address) if len(address) <= LONGEST_LOCATION else redirect_by_page(request, address, site)
-
-
-def _spoken(kind: str, message_id: str, args: dict[str, str]) -> dict[str, str]:
-    return {"kind": kind, "text": t(message_id, **{k: ltr(v) if k == "to" else v for k, v in args.items()})}

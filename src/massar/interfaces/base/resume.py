@@ -18,7 +18,7 @@ from django.urls import reverse
 
 from massar.core import encryption
 from massar.interfaces.base import cookies
-from massar.interfaces.base.addresses import own_page
+from massar.interfaces.base.addresses import name_of, own_page
 from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import redirect_to, see_other
 from massar.journeys.account import close_sessions
@@ -56,13 +56,10 @@ def remember(request: Request, response: HttpResponse) -> HttpResponse:
 
 def keep_typed(request: Request, response: HttpResponse, owner: int) -> HttpResponse:
     """Keep what this request's form brought for its page. owner: id of the person."""
-    match = request.resolver_match
-    fields = KEPT.get((match and match.url_name) or "", ())
-    typed = {name: request.POST.get(name, "")[:LONGEST] for name in fields}
+    typed = {name: request.POST.get(name, "")[:LONGEST] for name in KEPT.get(name_of(request), ())}
     if any(typed.values()):
-        ciphertext = encryption.data_keys().encrypt(
-            json.dumps(typed).encode(), associated_data=_associated_data(request.path, owner)
-        )
+        plain, place = json.dumps(typed).encode(), f"draft|{request.path}|{owner}"
+        ciphertext = encryption.data_keys().encrypt(plain, associated_data=place)
         cookies.DRAFT.write(response, base64.urlsafe_b64encode(ciphertext).decode())
     return response
 
@@ -71,8 +68,8 @@ def typed_before(request: Request, owner: int) -> dict[str, str]:
     """Return what that person had typed on this page; {} if nothing, or somebody else did."""
     try:
         ciphertext = base64.urlsafe_b64decode(cookies.DRAFT.read(request)[: cookies.LONGEST])
-        place = _associated_data(request.path, owner)
-        typed: dict[str, str] = json.loads(encryption.data_keys().decrypt(ciphertext, associated_data=place))
+        plain = encryption.data_keys().decrypt(ciphertext, associated_data=f"draft|{request.path}|{owner}")
+        typed: dict[str, str] = json.loads(plain)
     except (binascii.Error, ValueError, encryption.DecryptionFailed):
         return {}
     return typed
@@ -85,7 +82,3 @@ def redirect_to_page(request: Request) -> HttpResponse:
     if kept:
         cookies.RETURN_TO.drop(response)
     return response
-
-
-def _associated_data(path: str, owner: int) -> str:
-    return f"draft|{path}|{owner}"

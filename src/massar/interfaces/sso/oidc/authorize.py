@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods
 
-from massar.interfaces.base import page, saved_request, security_headers
+from massar.interfaces.base import page, saved_request
 from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import redirect_to, see_other
 from massar.journeys.sso.access import AccessDenied, SignInRequired
@@ -102,6 +102,6 @@ def _send(request: Request, response: AuthorizationResponse, *, after_form: bool
     site, address, fields = response.site, response.address, response.fields
     if response.mode == "form_post":
         posts = page.render(request, "sso/send_on.html", site=site, action=address, fields=fields)
-        return security_headers.form_goes_to_site(posts, address)
+        return page.form_goes_to_site(posts, address)
     way = f"{address}{'&' if '?' in address else '?'}{urlencode(fields)}"
     return page.redirect_by_page(request, way, site) if after_form else page.redirect_to_site(request, way, site)

@@ -12,7 +12,7 @@ from massar.core.saml.messages import LogoutRequest, LogoutResponse, MessageRefu
 from massar.core.saml.metadata import encode_metadata
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import IdentityProvider, saml_idp
-from massar.interfaces.base import page, saved_request, security_headers
+from massar.interfaces.base import page, saved_request
 from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import redirect_to, see_other
 from massar.interfaces.sso.saml import bindings
@@ -113,7 +113,7 @@ def post_to_site(
     if relay_state:
         fields["RelayState"] = relay_state
     response = page.render(request, "sso/send_on.html", site=site, action=message.destination, fields=fields)
-    return security_headers.form_goes_to_site(response, message.destination)
+    return page.form_goes_to_site(response, message.destination)
 
 
 def problem(request: Request, refused: MessageRefused) -> HttpResponse:
