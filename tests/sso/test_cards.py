@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from massar.domain.sites.api import Registry, Site
-from massar.interfaces.web.home import sites
+from massar.interfaces.web.home import cards
 from tests.cast import YOUSSEF
 from tests.support.visitor import Visitor
 
@@ -20,14 +20,13 @@ def slugs(settings):
 
     def shown(*registered: Site) -> list[str]:
         settings.MASSAR = replace(settings.MASSAR, sites=Registry(list(registered)))
-        return [card.slug for card in sites.cards("fr")]
+        return [card.slug for card in cards("fr")]
 
     return shown
 
 
 def test_a_server_that_only_asks_or_acts_for_itself_has_no_card(slugs):
     assert slugs(ASKS, replace(ASKS, slug="batch", introspects=False, service=True)) == []
-    assert sites.card("dovecot", "fr") is None
 
 
 def test_it_has_one_where_people_can_go_to_it(slugs):

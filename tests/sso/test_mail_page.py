@@ -10,7 +10,7 @@ import pytest
 from django.urls import reverse
 
 from massar.interfaces.commands import main
-from massar.interfaces.web.home import sites
+from massar.interfaces.web.home import cards
 from massar.journeys.sso.oidc import request
 from tests.house.laws import ROOT
 from tests.support.sites import load
@@ -43,7 +43,7 @@ def test_the_check_of_its_registry_says_nothing(registered, capsys):
 
 
 def test_it_adds_no_card(registered):
-    assert [card.slug for card in sites.cards("fr")] == [site.slug for site in load(None).sites]
+    assert [card.slug for card in cards("fr")] == [site.slug for site in load(None).sites]
 
 
 def test_its_program_may_ask_for_mail_at_any_port(registry):

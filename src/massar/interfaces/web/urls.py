@@ -2,14 +2,7 @@
 
 from django.urls import path
 
-from massar.interfaces.base import views as base
-from massar.interfaces.web.devices import views as devices
-from massar.interfaces.web.home import views as home
-from massar.interfaces.web.password import views as password
-from massar.interfaces.web.profile import views as profile
-from massar.interfaces.web.recovery import views as recovery
-from massar.interfaces.web.sign_in import views as sign_in
-from massar.interfaces.web.well_known import views as well_known
+from massar.interfaces.web import devices, home, password, profile, recovery, sign_in, well_known
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -33,11 +26,11 @@ urlpatterns = [
     path("sign-out/everywhere/", devices.everywhere, name="everywhere"),
     path("devices/programs/<int:grant_id>/end/", devices.end_program, name="program_end"),
     path("devices/end-all/", devices.end_all, name="sessions_end_all"),
-    path("continue/", base.go_on, name="continue"),
-    path("language/", base.language, name="language"),
+    path("continue/", well_known.go_on, name="continue"),
+    path("language/", well_known.language, name="language"),
     path(".well-known/change-password", well_known.change_password, name="well_known_change_password"),
     path(".well-known/security.txt", well_known.security_txt, name="security_txt"),
     path("favicon.ico", well_known.favicon, name="favicon"),
-    path("healthz", base.health, name="health"),
-    path("readyz", base.ready, name="ready"),
+    path("healthz", well_known.health, name="health"),
+    path("readyz", well_known.ready, name="ready"),
 ]

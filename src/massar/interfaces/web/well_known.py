@@ -1,8 +1,13 @@
-"""What belongs to no journey: the language switch and the sign of life."""
+"""Addresses that are no pages: the language switch, signs of life, and what programs know by heart."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from django.conf import settings
 from django.http import HttpResponse
+from django.templatetags.static import static
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from massar.core import sql
@@ -10,9 +15,11 @@ from massar.domain.people import api as people
 from massar.interfaces.base import cookies, outage, saved_request
 from massar.interfaces.base.addresses import own_page
 from massar.interfaces.base.request import LANGUAGES, Request
-from massar.interfaces.base.responses import see_other
+from massar.interfaces.base.responses import redirect_to, see_other
 from massar.interfaces.base.resume import signed_in_only
 from massar.journeys.account.close_sessions import SignedIn
+
+GOOD_FOR = timedelta(days=180)  # RFC 9116 §2.5.5: less than a year
 
 
 @require_POST
@@ -46,3 +53,27 @@ def ready(request: Request) -> HttpResponse:
     """Answer 200 when the database answers too, else 503."""
     sql.row("SELECT 1")
     return HttpResponse("ok\n", content_type="text/plain")
+
+
+@require_safe
+def change_password(request: Request) -> HttpResponse:
+    """Lead on whom a password manager sends its person (W3C "A Well-Known URL for Changing Passwords")."""
+    return redirect_to("password_change")
+
+
+@require_safe
+def security_txt(request: Request) -> HttpResponse:
+    """Say whom to tell of a hole (RFC 9116). It never expires while the product runs."""
+    lines = (
+        f"Contact: {settings.MASSAR.security_contact}",
+        f"Expires: {request.now + GOOD_FOR:%Y-%m-%dT%H:%M:%SZ}",
+        "Preferred-Languages: ar, fr, en",
+        f"Canonical: {settings.MASSAR.public_url}{reverse('security_txt')}",
+    )
+    return HttpResponse("\r\n".join((*lines, "")), content_type="text/plain; charset=utf-8")
+
+
+@require_safe
+def favicon(request: Request) -> HttpResponse:
+    """Lead to the icon what never read a page; pages name theirs."""
+    return see_other(static("massar/img/mark.svg"))

@@ -1,4 +1,4 @@
-"""Where the person is signed in, and what happened on the account lately."""
+"""Where the person is signed in, what happened on the account lately, and what sites said of the end of a session."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from datetime import UTC, datetime
 
 from django.conf import settings
 from django.http import HttpResponse
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from massar.domain.sites import api as sites
 from massar.interfaces.base import cookies, page
 from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import redirect_to
 from massar.interfaces.base.resume import signed_in_only
-from massar.interfaces.web.devices import logout_status
 from massar.journeys.account import close_sessions
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.messages import own_messages
+from massar.journeys.sso import log_out_of_sites
 from massar.journeys.sso.log_out_of_sites import RecentLogout
 
 
@@ -24,12 +24,22 @@ from massar.journeys.sso.log_out_of_sites import RecentLogout
 @signed_in_only
 def devices(request: Request, signed_in: SignedIn) -> HttpResponse:
     person, now = signed_in.person, request.now
+    programs = [
+        {
+            "id": one.id,
+            "site": settings.MASSAR.sites.by_slug.get(one.site),  # None: no longer registered, but to be ended
+            "slug": one.site,
+            "since": datetime.fromtimestamp(one.created_at, UTC),
+            "until": datetime.fromtimestamp(one.expires_at, UTC),
+        }
+        for one in close_sessions.programs(person=person, now=now)
+    ]
     return page.render(
         request,
         "devices/devices.html",
         sessions=close_sessions.open_sessions(person=person, now=now),
         current=signed_in.session.id,
-        programs=[_program(one) for one in close_sessions.programs(person=person, now=now)],
+        programs=programs,
         messages=own_messages.of_person(person=person, now=now),
         activity=close_sessions.activity(person=person),
     )
@@ -82,21 +92,20 @@ def everywhere(request: Request) -> HttpResponse:
     if not seen and not signed_in:
         return redirect_to("sign_in")
     leaving = seen[0] if seen and not signed_in else None
+    begun = leaving.requester if leaving else None
+    site = settings.MASSAR.sites.by_slug.get(begun.site) if begun else None  # it waits for this browser
     return page.render(
         request,
         "devices/everywhere.html",
-        told=logout_status.shown(request, seen),
+        told=logout_statuses(request),
         alone=bool(leaving and leaving.alone),
-        requester=logout_status.requester(leaving),
+        requester=(site, begun.address or reverse("saml_answer")) if site and begun else None,
     )
 
 
-def _program(grant: sites.GrantFacts) -> dict[str, object]:
-    """Show a program; one of a site that is no longer registered too, to be ended."""
-    return {
-        "id": grant.id,
-        "site": settings.MASSAR.sites.by_slug.get(grant.site),
-        "slug": grant.site,
-        "since": datetime.fromtimestamp(grant.created_at, UTC),
-        "until": datetime.fromtimestamp(grant.expires_at, UTC),
-    }
+def logout_statuses(request: Request) -> list[log_out_of_sites.LogoutStatus]:
+    """List what the sites said of the end of this browser's session; empty for the next person at this browser."""
+    leaving, left = cookies.read_recent_logout(request, request.now) or (None, ())
+    if leaving is None or (request.signed_in and leaving.person_id != request.signed_in.person.id):
+        return []
+    return log_out_of_sites.logout_statuses(leaving.person_id, since=leaving.since, left=left)

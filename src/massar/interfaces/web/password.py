@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django import forms
 from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -14,9 +17,8 @@ from massar.interfaces.base.jinja import t
 from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import add_retry_after, redirect_to, start_session
 from massar.interfaces.base.resume import remember, signed_in_only
-from massar.interfaces.web.devices import logout_status
-from massar.interfaces.web.home import sites
-from massar.interfaces.web.password.forms import PasswordForm
+from massar.interfaces.web.devices import logout_statuses
+from massar.interfaces.web.home import cards
 from massar.journeys.account import change_password as journey
 from massar.journeys.account import close_sessions, edit_profile
 from massar.journeys.account.close_sessions import SignedIn
@@ -24,6 +26,21 @@ from massar.journeys.outcomes import Gone, Overloaded, Problems, SessionOpened, 
 from massar.journeys.sso.log_out_of_sites import RecentLogout
 
 Granted = tuple[PersonFacts, ChangeFacts]
+
+
+class PasswordForm(forms.Form):
+    """Three passwords exactly as typed; the rules judge them in the journey.
+
+    current_known: the temporary password was typed right before; the form does not ask for it again.
+    """
+
+    current = form_fields.secret()
+    new = form_fields.secret()
+    confirm = form_fields.secret()
+
+    def __init__(self, data: Any = None, *, current_known: bool = False):
+        super().__init__(data)
+        self.fields["current"].required = not current_known
 
 
 def _granted(request: Request) -> Granted | None:
@@ -51,15 +68,13 @@ def close(request: Request) -> HttpResponse:
 def change(request: Request) -> HttpResponse:
     """Show one form for both: a change session goes before a full one, as it is what the person just did."""
     granted, signed_in = _granted(request), request.signed_in
-    browser, now = request.browser, request.now
-    form = PasswordForm(
-        request.POST if request.method == "POST" else None, current_known=bool(granted and granted[1].current_right)
-    )
+    browser, now, posted = request.browser, request.now, request.method == "POST"
+    form = PasswordForm(request.POST if posted else None, current_known=bool(granted and granted[1].current_right))
     if not granted and not signed_in:
         response = remember(request, redirect_to("sign_in"))
         return _ask_to_sign_in(response) if cookies.CHANGE.read(request) else response
     if not form.is_valid():
-        return _page(request, form, granted, status=422 if request.method == "POST" else 200)
+        return _page(request, form, granted, status=422 if posted else 200)
     if granted:
         outcome = journey.by_temporary(grant=granted[1], browser=browser, now=now, **form.cleaned_data)
     elif signed_in:
@@ -104,20 +119,19 @@ def _ask_to_sign_in(response: HttpResponse) -> HttpResponse:
 @signed_in_only
 def changed(request: Request, signed_in: SignedIn) -> HttpResponse:
     """Say that it is done; after a recovery also what waits, and what became of contacts that waited."""
+    person, now = signed_in.person, request.now
     recovered = signed_in.session.how == "temporary_password"
-    undone = edit_profile.undone(person=signed_in.person, now=request.now) if recovered else edit_profile.Undone()
-    cards = sites.cards(request.language, person=signed_in.person, now=request.now) if recovered else []
     return page.render(
         request,
         "password/changed.html",
-        told=logout_status.shown(request, cookies.read_recent_logout(request, request.now)),
-        later=[card for card in cards if card.opens_at],
-        undone=undone,
-        frozen_until=signed_in.person.frozen_until,
+        told=logout_statuses(request),
+        later=[card for card in cards(request.language, person=person, now=now) if card.opens_at] if recovered else [],
+        undone=edit_profile.undone(person=person, now=now) if recovered else edit_profile.Undone(),
+        frozen_until=person.frozen_until,
     )
 
 
-def _page(request: Request, form: PasswordForm, granted: Granted | None, *, status: int = 200) -> HttpResponse:
+def _page(request: Request, form: PasswordForm, granted: Granted | None, *, status: int) -> HttpResponse:
     """granted: as it stands now; None for a change by choice."""
     person = granted[0] if granted else request.signed_in and request.signed_in.person
     rules = [

@@ -2,30 +2,64 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
+from django import forms
 from django.conf import settings
 from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from massar.core import ids, text
-from massar.interfaces.base import cookies, errors, page, saved_request
+from massar.interfaces.base import cookies, errors, form_fields, page, saved_request
 from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import see_other
-from massar.interfaces.web.recovery.forms import RecoveryForm
-from massar.interfaces.web.sign_in.forms import SignInForm
+from massar.interfaces.web.sign_in import SignInForm
 from massar.journeys.account import recover_password as journey
-from massar.journeys.outcomes import TooManyAttempts
+from massar.journeys.account.edit_profile import read_contact
+from massar.journeys.outcomes import Problem, TooManyAttempts
+
+_ASK_ID = re.compile(r"[A-Za-z0-9_-]{43}")
+_CHOICE = {"required": "error.choice", "invalid_choice": "error.choice"}
+
+
+class RecoveryForm(forms.Form):
+    """Only the shape is judged here, from what was typed alone: nothing is looked up."""
+
+    user = form_fields.line()
+    channel = forms.ChoiceField(choices=[("email", ""), ("phone", "")], error_messages=_CHOICE)
+    email = form_fields.line(required=False)
+    phone = form_fields.line(60, required=False)
+    ask_id = forms.CharField(max_length=43, required=False)
+
+    def clean_user(self) -> str:
+        typed: str = self.cleaned_data["user"]
+        if text.login(typed) is None:
+            raise forms.ValidationError("error.login_shape")
+        return typed
+
+    def clean_ask_id(self) -> str:
+        """Return the form's own number; one that is not of our shape is replaced."""
+        typed: str = self.cleaned_data["ask_id"]
+        return typed if _ASK_ID.fullmatch(typed) else ids.token()
+
+    def clean(self) -> None:
+        channel = self.cleaned_data.get("channel")
+        if channel and channel not in self.errors:
+            typed = self.cleaned_data.get(channel, "")
+            problem = read_contact(channel, typed) if typed else Problem("required")
+            if isinstance(problem, Problem):
+                self.add_error(channel, form_fields.as_error(problem))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def ask(request: Request) -> HttpResponse:
-    if request.method != "POST":
-        return _page(request, RecoveryForm(initial={"channel": "email", "ask_id": ids.token()}))
-    form = RecoveryForm(request.POST)
+    posted, per_hour = request.method == "POST", settings.MASSAR.recoveries_per_hour
+    form = RecoveryForm(request.POST) if posted else RecoveryForm(initial={"channel": "email", "ask_id": ids.token()})
     if not form.is_valid():
-        return _page(request, form, status=422)
+        status = 422 if posted else 200
+        return page.render(request, "recovery/ask.html", status=status, form=form, per_hour=per_hour)
     typed, recovery_browser = form.cleaned_data, request.browser.recovery_browser or ids.token()
     outcome = journey.ask(
         typed_login=typed["user"],
@@ -57,10 +91,4 @@ def asked(request: Request) -> HttpResponse:
         channel=channel,
         minutes=int(life.total_seconds() // 60),
         per_hour=settings.MASSAR.recoveries_per_hour,
-    )
-
-
-def _page(request: Request, form: RecoveryForm, status: int = 200) -> HttpResponse:
-    return page.render(
-        request, "recovery/ask.html", status=status, form=form, per_hour=settings.MASSAR.recoveries_per_hour
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
+from django import forms
 from django.conf import settings
 from django.http import HttpResponse
 from django.urls import reverse
@@ -17,13 +19,31 @@ from massar.interfaces.base.jinja import t
 from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import add_retry_after, redirect_to
 from massar.interfaces.base.resume import signed_in_only, typed_before
-from massar.interfaces.web.profile.forms import CodeForm, ContactsForm, RemoveForm
 from massar.journeys.account import confirm_contact, edit_profile
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.account.edit_profile import Saved
 from massar.journeys.outcomes import ContactsFrozen, Done, Gone, Overloaded, Problems, TooManyAttempts
 
-Problem = tuple[int, str]  # a contact's id, and what is wrong there
+
+class ContactsForm(forms.Form):
+    """The two contacts and the password; an empty contact stays as it is."""
+
+    email = form_fields.line(required=False)
+    phone = form_fields.line(60, required=False)
+    password = form_fields.secret()
+
+    def clean(self) -> dict[str, Any]:
+        if not (self.cleaned_data.get("email") or self.cleaned_data.get("phone") or self.errors):
+            self.add_error("email", "error.required")
+        return self.cleaned_data
+
+
+class CodeForm(forms.Form):
+    code = form_fields.line(60)
+
+
+class RemoveForm(forms.Form):
+    password = form_fields.secret()
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -89,14 +109,13 @@ def prove(request: Request, signed_in: SignedIn, contact_id: int) -> HttpRespons
 @require_POST
 @signed_in_only
 def resend(request: Request, signed_in: SignedIn, contact_id: int) -> HttpResponse:
-    outcome = edit_profile.resend(
-        person=signed_in.person, contact_id=contact_id, browser=request.browser, now=request.now
-    )
+    person, browser, now = signed_in.person, request.browser, request.now
+    outcome = edit_profile.resend(person=person, contact_id=contact_id, browser=browser, now=now)
     match outcome:
         case Done(masked=masked):
             return _back("success", "flash.code_sent", to=masked)
         case TooManyAttempts(until=until):
-            text = local_time.until(until, request.now, request.language)
+            text = local_time.until(until, now, request.language)
             return _back("warning", _wait_sentence(outcome), until=text)
     return _refuse(request, outcome)
 
@@ -104,9 +123,8 @@ def resend(request: Request, signed_in: SignedIn, contact_id: int) -> HttpRespon
 @require_POST
 @signed_in_only
 def cancel(request: Request, signed_in: SignedIn, contact_id: int) -> HttpResponse:
-    outcome = confirm_contact.cancel(
-        person=signed_in.person, contact_id=contact_id, browser=request.browser, now=request.now
-    )
+    person, browser, now = signed_in.person, request.browser, request.now
+    outcome = confirm_contact.cancel(person=person, contact_id=contact_id, browser=browser, now=now)
     return _back("info", "flash.contact_cancelled" if isinstance(outcome, Done) else "flash.saved_nothing")
 
 
@@ -128,8 +146,7 @@ def remove(request: Request, signed_in: SignedIn, contact_id: int) -> HttpRespon
         case Done(from_when=datetime() as end):
             return _back("info", "flash.contact_removal", **{"from": local_time.day_time(end, request.language)})
         case Problems():
-            problem = (contact_id, t("error.password_wrong"))
-            return _page(request, signed_in, status=422, remove_problem=problem)
+            return _page(request, signed_in, status=422, remove_problem=(contact_id, t("error.password_wrong")))
     return _refuse(request, outcome)
 
 
@@ -172,17 +189,17 @@ def _back(kind: str, message_id: str, **args: str) -> HttpResponse:
 
 
 def _page(
-    request: Request,
-    signed_in: SignedIn,
-    form: ContactsForm | None = None,
-    *,
-    status: int = 200,
-    code_problem: Problem | None = None,
-    remove_problem: Problem | None = None,
-    taken_up: bool = False,
+    request: Request, signed_in: SignedIn, form: ContactsForm | None = None, *, status: int = 200, **more: object
 ) -> HttpResponse:
+    """more: `code_problem`, `remove_problem`: a contact's id, and what is wrong there; `taken_up`: typed before."""
     person, now = signed_in.person, request.now
     contacts = edit_profile.standing(person=person, now=now)
+
+    def resend_of(contact: ContactFacts) -> dict[str, datetime | int]:
+        at = edit_profile.resend_at(contact, now=now)
+        return {"at": at, "seconds": max(0, int((at - now).total_seconds() + 0.999))}
+
+    shown = {"code_problem": None, "remove_problem": None, "taken_up": False, **more}
     return page.render(
         request,
         "profile/profile.html",
@@ -192,10 +209,8 @@ def _page(
         frozen_until=person.frozen_until if person.frozen_until and person.frozen_until > now else None,
         undone=edit_profile.undone(person=person, now=now),
         wait_hours=_wait_hours(signed_in, contacts, now),
-        code_problem=code_problem,
-        remove_problem=remove_problem,
-        resend_of=lambda contact: _resend_of(contact, now),
-        taken_up=taken_up,
+        resend_of=resend_of,
+        **shown,
     )
 
 
@@ -207,8 +222,3 @@ def _wait_hours(signed_in: SignedIn, contacts: list[edit_profile.KindOfContact],
     person, session_id = signed_in.person, signed_in.session.id
     joins = missing and edit_profile.joins_the_first(missing[0], person=person, session_id=session_id, now=now)
     return 0 if joins else int(settings.MASSAR.contact_wait.total_seconds() // 3600)
-
-
-def _resend_of(contact: ContactFacts, now: datetime) -> dict[str, datetime | int]:
-    at = edit_profile.resend_at(contact, now=now)
-    return {"at": at, "seconds": max(0, int((at - now).total_seconds() + 0.999))}

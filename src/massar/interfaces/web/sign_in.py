@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django import forms
 from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import translation
 from django.views.decorators.http import require_http_methods, require_POST
 
 from massar.core import text
-from massar.interfaces.base import cookies, page, saved_request
+from massar.interfaces.base import cookies, form_fields, page, saved_request
 from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import add_retry_after, redirect_to, redirect_to_logout_status, start_session
-from massar.interfaces.web.home import sites
-from massar.interfaces.web.sign_in.forms import SignInForm
+from massar.interfaces.web.home import cards
+from massar.journeys import outcomes
 from massar.journeys.account import change_password, close_sessions
 from massar.journeys.account import sign_in as journey
-from massar.journeys.outcomes import (
-    MustChangePassword,
-    Overloaded,
-    SecretExpired,
-    SessionOpened,
-    TooManyAttempts,
-    WrongSecret,
-)
 from massar.journeys.sso import log_out_of_sites
 
 LONG_WAIT = timedelta(hours=1)
+
+
+class SignInForm(forms.Form):
+    """User name in any spelling, password as typed."""
+
+    user = form_fields.line()
+    password = form_fields.secret()
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -48,14 +48,14 @@ def sign_in(request: Request) -> HttpResponse:
         earlier=signed_in.session if signed_in else None,
     )
     match outcome:
-        case SessionOpened(person=person, session_id=session_id):
+        case outcomes.SessionOpened(person=person, session_id=session_id):
             if signed_in and signed_in.session.id != session_id:
                 _end_earlier(request)
             response = start_session(request, saved_request.redirect_after_sign_in(request), outcome)
             if not request.chosen_language:  # from here on the person's own
                 cookies.LANGUAGE.write(response, person.language)
             return response
-        case MustChangePassword(cookie=cookie):
+        case outcomes.MustChangePassword(cookie=cookie):
             _end_earlier(request)
             response = redirect_to("password_expired")
             cookies.CHANGE.write(response, cookie)
@@ -71,32 +71,29 @@ def _end_earlier(request: Request) -> None:
 
 
 def _refuse(
-    request: Request, form: SignInForm, outcome: WrongSecret | SecretExpired | TooManyAttempts | Overloaded
+    request: Request,
+    form: SignInForm,
+    outcome: outcomes.WrongSecret | outcomes.SecretExpired | outcomes.TooManyAttempts | outcomes.Overloaded,
 ) -> HttpResponse:
     match outcome:
-        case WrongSecret():
+        case outcomes.WrongSecret():
             if text.login(form.cleaned_data["user"]) is None:  # known by the text alone
                 form.add_error("user", "error.login_shape")
             return _page(request, form, "wrong", status=422)
-        case SecretExpired():
+        case outcomes.SecretExpired():
             return _page(request, form, "expired_code", status=422)
-        case TooManyAttempts(until=until):  # who would wait long is told that recovery opens at once
+        case outcomes.TooManyAttempts(until=until):  # who would wait long is told that recovery opens at once
             problem = "wait_recover" if until - request.now > LONG_WAIT else "wait"
-            response = _page(request, form, problem, status=429, wait_until=until)
+            response = _page(request, form, problem, status=429, until=until)
             return add_retry_after(response, until, request.now)
-        case Overloaded():
+        case outcomes.Overloaded():
             response = _page(request, form, "busy", status=503)
             response["Retry-After"] = "3"
             return response
 
 
 def _page(
-    request: Request,
-    form: SignInForm,
-    problem: str | None = None,
-    *,
-    status: int = 200,
-    wait_until: datetime | None = None,
+    request: Request, form: SignInForm, problem: str | None = None, *, status: int = 200, until: datetime | None = None
 ) -> HttpResponse:
     wished = request.saved_request.get("language", "")
     if wished and not request.chosen_language:  # the site's wish: it is not kept
@@ -108,9 +105,9 @@ def _page(
         status=status,
         form=form,
         problem=problem,
-        wait_until=wait_until,
+        wait_until=until,
         form_token=None,
-        sites=sites.cards(request.language),
+        sites=cards(request.language),
     )
 
 
@@ -124,9 +121,8 @@ def sign_out(request: Request) -> HttpResponse:
         if log_out_of_sites.has_left_open(signed_in.person.id, [signed_in.session.id], since=request.now):
             response = redirect_to_logout_status(signed_in, now=request.now)
     else:
-        close_sessions.sign_out_left_open(
-            cookie=cookies.SESSION.read(request), browser=request.browser, now=request.now
-        )
+        left = cookies.SESSION.read(request)
+        close_sessions.sign_out_left_open(cookie=left, browser=request.browser, now=request.now)
     granted = close_sessions.may_change(cookie=cookies.CHANGE.read(request), now=request.now)
     if granted:
         change_password.close(grant=granted[1], now=request.now)
