@@ -171,8 +171,8 @@ def test_who_waits_too_long_is_told_by_sqlite(connections, elsewhere):
 
 def test_a_person_waits_less_long_than_a_program(connections, elsewhere, monkeypatch, tmp_path):
     """Another program holds the file: the web server says so after its own time, not after that of a worker."""
-    monkeypatch.setitem(timeouts._waiting, "person", True)
-    monkeypatch.setattr(timeouts, "_WRITER_LOCK", HASTY)
+    monkeypatch.setitem(timeouts.waiting, "person", True)
+    monkeypatch.setattr(timeouts, "WRITER_LOCK", HASTY)
     assert connections.settings["default"]["OPTIONS"]["timeout"] == PATIENT
     with transaction.atomic():
         run(connections, "UPDATE number SET value = 7")

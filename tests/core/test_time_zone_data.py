@@ -60,7 +60,7 @@ def test_a_machine_without_a_table_has_that_of_the_lock():
 
 def test_the_tests_stand_on_a_table_that_knows_of_2026():
     table = time_zone_data.newest(KEY)
-    assert table.age >= time_zone_data.Table("2026c", "", Path()).age, "Morocco's hours are wrong in older tables"
+    assert time_zone_data.age(table.version) >= time_zone_data.age("2026c"), "Morocco's hours are wrong in older tables"
     assert local_time.clock_time(datetime(2026, 9, 20, 0, 59, tzinfo=UTC)) == "01:59"
     assert local_time.clock_time(datetime(2026, 9, 20, 2, 1, tzinfo=UTC)) == "02:01", "at +00 for good, IANA 2026c"
     assert local_time.clock_time(datetime(2026, 9, 19, 12, tzinfo=UTC)) == "13:00"

@@ -5,25 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_SYSTEMS = (
-    ("Android", "Android"),
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("Windows", "Windows"),
-    ("Mac OS X", "macOS"),
-    ("CrOS", "ChromeOS"),
-    ("Linux", "Linux"),
-)
-_PROGRAMS = (
-    ("Edg/", "Edge"),
-    ("OPR/", "Opera"),
-    ("SamsungBrowser", "Samsung Internet"),
-    ("Firefox/", "Firefox"),
-    ("FxiOS", "Firefox"),
-    ("CriOS", "Chrome"),
-    ("Chrome/", "Chrome"),
-    ("Safari/", "Safari"),
-)
+# Name by mark; the first that is there counts.
+_SYSTEMS = {"Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "Windows": "Windows", "Mac OS X": "macOS",
+            "CrOS": "ChromeOS", "Linux": "Linux"}  # fmt: skip
+_PROGRAMS = {"Edg/": "Edge", "OPR/": "Opera", "SamsungBrowser": "Samsung Internet", "Firefox/": "Firefox",
+             "FxiOS": "Firefox", "CriOS": "Chrome", "Chrome/": "Chrome", "Safari/": "Safari"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,6 +31,5 @@ class Browser:
 def describe(user_agent: str) -> str:
     """Name a browser in short, without versions; '' when nothing is recognised."""
     agent = re.sub(r"[^\x20-\x7e]", "", user_agent)[:400]
-    program = next((name for mark, name in _PROGRAMS if mark in agent), "")
-    system = next((name for mark, name in _SYSTEMS if mark in agent), "")
-    return " · ".join(filter(None, (program, system)))
+    found = (next((name for mark, name in known.items() if mark in agent), "") for known in (_PROGRAMS, _SYSTEMS))
+    return " · ".join(filter(None, found))

@@ -82,8 +82,7 @@ class Keyring:
         digest = hmac.new(key, digestmod=hashlib.sha256)
         for part in parts:
             data = str(part).encode("utf-8", "surrogatepass")
-            digest.update(len(data).to_bytes(4, "big"))
-            digest.update(data)
+            digest.update(len(data).to_bytes(4, "big") + data)
         return digest.hexdigest()
 
 
@@ -91,7 +90,7 @@ def _derive(key: bytes, purpose: str) -> bytes:
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"massar|{purpose}".encode()).derive(key)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _keyring(keys: tuple[tuple[str, bytes], ...]) -> Keyring:
     return Keyring(keys)
 
@@ -101,11 +100,6 @@ def data_keys() -> Keyring:
     return _keyring(settings.MASSAR.data_keys)
 
 
-@lru_cache(maxsize=4)
-def _browser_keyring(secret: str) -> Keyring:
-    return Keyring((("secret", hashlib.sha256(secret.encode()).digest()),))
-
-
 def browser_keys() -> Keyring:
     """Keys for what browsers hold: device cookies and cancel links. Losing them only makes known devices unknown."""
-    return _browser_keyring(settings.MASSAR.secret_key)
+    return _keyring((("secret", hashlib.sha256(settings.MASSAR.secret_key.encode()).digest()),))

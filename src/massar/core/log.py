@@ -8,7 +8,6 @@ import sys
 import traceback
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from types import TracebackType
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
@@ -26,14 +25,11 @@ class JsonLines(logging.Formatter):
         if request_id.get():
             line["request"] = request_id.get()
         if record.exc_info and record.exc_info[0]:
-            line["trace"] = [*_frames(record.exc_info[2])[-12:], record.exc_info[0].__name__]
+            # File, line and function of each frame; not the exception's message, which may hold what was typed.
+            codes = [(frame.f_code, number) for frame, number in traceback.walk_tb(record.exc_info[2])][-12:]
+            frames = [f"{code.co_filename.rpartition('/')[2]}:{number} {code.co_name}" for code, number in codes]
+            line["trace"] = [*frames, record.exc_info[0].__name__]
         return json.dumps(line, ensure_ascii=True)
-
-
-def _frames(trace: TracebackType | None) -> list[str]:
-    """File, line and function of each frame; not the exception's message, which may hold what was typed."""
-    codes = ((frame.f_code, line) for frame, line in traceback.walk_tb(trace))
-    return [f"{code.co_filename.rpartition('/')[2]}:{line} {code.co_name}" for code, line in codes]
 
 
 def set_up(level: int = logging.INFO) -> None:

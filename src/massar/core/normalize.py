@@ -12,7 +12,7 @@ import unicodedata
 _BLANK_SIGNS = frozenset(
     (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x2800, 0x3164, 0xFFA0)
 ).union(range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
-
+_BODILESS = {"Mn", "Me", "Cf", "Lm"}
 _ARABIC_CONFUSABLES = {
     "ٱ": "ا", "ٲ": "ا", "ٳ": "ا", "ٵ": "ا",
     "ى": "ي", "ی": "ي", "ې": "ي", "ے": "ي", "ۍ": "ي", "ٸ": "ي",
@@ -75,9 +75,6 @@ def skeleton(text: str) -> str:
     """
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     if not plain.isascii():
-        plain = "".join(c for c in plain if _has_body(c)).translate(_CONFUSABLES)
+        bodies = (c for c in plain if unicodedata.category(c) not in _BODILESS and ord(c) not in _BLANK_SIGNS)
+        plain = "".join(bodies).translate(_CONFUSABLES)
     return western_digits(plain)
-
-
-def _has_body(sign: str) -> bool:
-    return unicodedata.category(sign) not in {"Mn", "Me", "Cf", "Lm"} and ord(sign) not in _BLANK_SIGNS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import product
 
 import phonenumbers
 from phonenumbers import PhoneNumberType
@@ -11,12 +12,9 @@ from phonenumbers import PhoneNumberType
 from massar.core import text
 
 _REASONS = {
-    PhoneNumberType.FIXED_LINE: "phone_fixed",
-    PhoneNumberType.VOIP: "phone_fixed",
-    PhoneNumberType.PREMIUM_RATE: "phone_premium",
-    PhoneNumberType.SHARED_COST: "phone_premium",
-    PhoneNumberType.TOLL_FREE: "phone_premium",
-    PhoneNumberType.UAN: "phone_premium",
+    **dict.fromkeys((PhoneNumberType.FIXED_LINE, PhoneNumberType.VOIP), "phone_fixed"),
+    **dict.fromkeys((PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST), "phone_premium"),
+    **dict.fromkeys((PhoneNumberType.TOLL_FREE, PhoneNumberType.UAN), "phone_premium"),
 }
 _MOBILE = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 _NATIONAL_PREMIUM = ("8",)  # Moroccan 08…: shared cost and premium, whatever the plan of the day calls them
@@ -42,7 +40,19 @@ def mobile(typed: str, countries: tuple[str, ...], opened: tuple[str, ...] = ())
     are mobile too (`mobile_range`). Raises BadPhone with the reason.
     """
     number = _parsed(typed, countries)
-    _refuse_unusable(number, countries, opened)
+    if number.country_code in _SATELLITE:
+        raise BadPhone("phone_satellite")
+    if _is_premium(number):
+        raise BadPhone("phone_premium")
+    if not _is_opened(number, opened):
+        if not phonenumbers.is_possible_number(number):
+            raise BadPhone("phone_shape")
+        if phonenumbers.region_code_for_number(number) not in countries:
+            foreign = number.country_code not in {phonenumbers.country_code_for_region(c) for c in countries}
+            raise BadPhone("phone_country" if foreign else "phone_shape")
+        kind = phonenumbers.number_type(number)
+        if kind not in _MOBILE:
+            raise BadPhone(_REASONS.get(kind, "phone_not_mobile"))
     return _e164(number)
 
 
@@ -120,23 +130,6 @@ def _is_opened(number: phonenumbers.PhoneNumber, opened: tuple[str, ...]) -> boo
     return unknown and len(phonenumbers.national_significant_number(number)) == length
 
 
-def _refuse_unusable(number: phonenumbers.PhoneNumber, countries: tuple[str, ...], opened: tuple[str, ...]) -> None:
-    if number.country_code in _SATELLITE:
-        raise BadPhone("phone_satellite")
-    if _is_premium(number):
-        raise BadPhone("phone_premium")
-    if _is_opened(number, opened):
-        return
-    if not phonenumbers.is_possible_number(number):
-        raise BadPhone("phone_shape")
-    if phonenumbers.region_code_for_number(number) not in countries:
-        foreign = number.country_code not in {phonenumbers.country_code_for_region(c) for c in countries}
-        raise BadPhone("phone_country" if foreign else "phone_shape")
-    kind = phonenumbers.number_type(number)
-    if kind not in _MOBILE:
-        raise BadPhone(_REASONS.get(kind, "phone_not_mobile"))
-
-
 def counts_as(region: str) -> str:
     """The region whose mobile numbers those of `region` are to libphonenumber: mostly itself. Regions that share
     a calling code with another may have none of their own: +212 6… of Western Sahara (EH) is MA. '' for one without
@@ -155,25 +148,17 @@ def _has_its_own(region: str) -> bool:
     begins = re.compile(plan.leading_digits or "")
     shape = re.compile(plan.mobile.national_number_pattern or "")
     lengths = [length for length in plan.mobile.possible_length if length >= _TRIED_DIGITS]
-    tried = (
-        f"{beginning:0{_TRIED_DIGITS}}".ljust(length, filling)
-        for length in lengths
-        for beginning in range(10**_TRIED_DIGITS)
-        for filling in "01"
-    )
-    return any(
-        phonenumbers.region_code_for_number(phonenumbers.PhoneNumber(plan.country_code, int(one))) == region
-        for one in tried
-        if begins.match(one) and shape.fullmatch(one)
-    )
+    for length, beginning, filling in product(lengths, range(10**_TRIED_DIGITS), "01"):
+        one = f"{beginning:0{_TRIED_DIGITS}}".ljust(length, filling)
+        if begins.match(one) and shape.fullmatch(one):
+            if phonenumbers.region_code_for_number(phonenumbers.PhoneNumber(plan.country_code, int(one))) == region:
+                return True
+    return False
 
 
 def shown(e164: str) -> str:
     """As people write it: national form for Morocco (`06 61 12 34 56`), international for others."""
     number = phonenumbers.parse(e164, None)
-    style = (
-        phonenumbers.PhoneNumberFormat.NATIONAL
-        if number.country_code == 212
-        else phonenumbers.PhoneNumberFormat.INTERNATIONAL
-    )
+    styles = phonenumbers.PhoneNumberFormat
+    style = styles.NATIONAL if number.country_code == 212 else styles.INTERNATIONAL
     return phonenumbers.format_number(number, style).replace("-", " ")

@@ -22,6 +22,7 @@ Converter = Callable[[Any], object]
 WAIT_FOR_READERS = 100  # milliseconds that emptying the write-ahead log may hold up writers
 _OF_THE_MOMENT = ("08", "53", "57", "58", "25006", "55P03", "40")  # SQLSTATE, PostgreSQL appendix A
 _FAULTS_OF_OURS = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_RANGE)
+_BROKEN_FILE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def at(moment: datetime | None) -> Any:
@@ -79,10 +80,8 @@ def _convert(converter: Converter | None, value: object) -> object:
 
 
 def row(statement: str, params: Params = ()) -> Row | None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, params)
-        found: Row | None = cursor.fetchone()
-        return found
+    """Return the first row, or None."""
+    return next(iter(rows(statement, params)), None)
 
 
 def rows(statement: str, params: Params = ()) -> list[Row]:
@@ -102,25 +101,17 @@ def execute(statement: str, params: Params = ()) -> int:
 
 def unavailable(trouble: Error) -> bool:
     """Whether the database is at fault (away, starting, full, locked), and not a statement that it can't understand."""
-    cause = trouble.__cause__
-    if not isinstance(trouble, OperationalError | InterfaceError | InternalError):
-        return isinstance(cause, sqlite3.DatabaseError) and _code(cause) in (
-            sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB,
-        )  # fmt: skip
+    cause, grave = trouble.__cause__, isinstance(trouble, OperationalError | InterfaceError | InternalError)
     if isinstance(cause, sqlite3.Error):
-        return _code(cause) not in _FAULTS_OF_OURS
-    state = _state(cause)
+        code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # an error of Python's own has none
+        return code not in _FAULTS_OF_OURS if grave else code in _BROKEN_FILE
+    state = _state(cause) if grave else None
     return state.startswith(_OF_THE_MOMENT) if state else isinstance(trouble, OperationalError | InterfaceError)
 
 
 def is_away(trouble: BaseException) -> bool:
     """Whether this is no fault of ours: the database is away."""
     return isinstance(trouble, Error) and unavailable(trouble)
-
-
-def _code(cause: sqlite3.Error) -> int:
-    """The primary result code; an error of Python's own has none."""
-    return getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
 
 
 def _state(cause: BaseException | None) -> str | None:

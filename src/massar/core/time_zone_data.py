@@ -34,11 +34,6 @@ class Table:
     name: str
     folder: Traversable
 
-    @property
-    def age(self) -> tuple[int, int, str]:
-        """Sort older before newer: after 2025z comes 2025za (IANA's `tz-link`, "version numbers")."""
-        return _age(self.version)
-
     def zone(self, key: str) -> zoneinfo.ZoneInfo:
         """Read the zone. Raises UnknownZone."""
         if not self.has(key):
@@ -56,14 +51,12 @@ class Table:
         """Why the hours may be wrong, one sentence each; nothing for a table that is fresh."""
         mend = "upgrade the system's package tzdata, or install requirements/runtime.txt again"
         told = self.version or "no version"
-        if self.age < _age(LOCKED):
-            return [
-                f"Times are shown by {self.name} ({told}), older than the {LOCKED} that belongs to this release: "
-                f"{mend}."
-            ]
-        if now - _released(self.version) > STALE_AFTER:
-            return [f"Times are shown by {self.name} ({told}), which is more than a year old: {mend}."]
-        return []
+        doubt = ""
+        if age(self.version) < age(LOCKED):
+            doubt = f"older than the {LOCKED} that belongs to this release"
+        elif now - datetime(max(age(self.version)[0], 1970), 7, 1, tzinfo=UTC) > STALE_AFTER:  # no version tells a day
+            doubt = "which is more than a year old"
+        return [f"Times are shown by {self.name} ({told}), {doubt}: {mend}."] if doubt else []
 
 
 def newest(key: str) -> Table:
@@ -71,16 +64,13 @@ def newest(key: str) -> Table:
 
     Raises UnknownZone. (Debian keeps the old names of zones in a package of their own.)
     """
-    tables = [*_of_the_system(), Table(tzdata.IANA_VERSION, "PyPI's tzdata", resources.files("tzdata") / "zoneinfo")]
+    folders = [(Path(place), f"the system's table in {place}") for place in zoneinfo.TZPATH]  # PYTHONTZPATH counts
+    tables = [Table(_version_in(folder), name, folder) for folder, name in folders]
+    tables.append(Table(tzdata.IANA_VERSION, "PyPI's tzdata", resources.files("tzdata") / "zoneinfo"))
     holding = [table for table in tables if table.has(key)]
     if not holding:
         raise UnknownZone(key)
-    return max(holding, key=lambda table: table.age)
-
-
-def _of_the_system() -> list[Table]:
-    """Every folder that `zoneinfo` searches (PYTHONTZPATH counts)."""
-    return [Table(_version_in(Path(place)), f"the system's table in {place}", Path(place)) for place in zoneinfo.TZPATH]
+    return max(holding, key=lambda table: age(table.version))
 
 
 def _version_in(folder: Path) -> str:
@@ -93,11 +83,7 @@ def _version_in(folder: Path) -> str:
     return found[1] if found else ""
 
 
-def _age(version: str) -> tuple[int, int, str]:
+def age(version: str) -> tuple[int, int, str]:
+    """Sort older before newer: after 2025z comes 2025za (IANA's `tz-link`, "version numbers")."""
     found = _VERSION.match(version)
     return (int(found[1]), len(found[2]), found[2]) if found else (0, 0, "")
-
-
-def _released(version: str) -> datetime:
-    """The middle of the version's year: versions tell no date."""
-    return datetime(max(_age(version)[0], 1970), 7, 1, tzinfo=UTC)

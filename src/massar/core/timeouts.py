@@ -4,25 +4,25 @@ from __future__ import annotations
 
 _CONNECT_OF_PROGRAM, _CONNECT_OF_PERSON = 5.0, 0.7  # seconds
 _STATEMENT = 6.0  # seconds for one statement, of a server that takes it and says nothing
-_WRITER_LOCK = 3.0  # seconds until a person's request gives up writing to a SQLite file that others hold
-_waiting = {"person": False}
+WRITER_LOCK = 3.0  # seconds until a person's request gives up writing to a SQLite file that others hold
+waiting = {"person": False}
 
 
 def serve_people() -> None:
     """Use the short timeouts from now on. Called once by each process of the web server."""
-    _waiting["person"] = True
+    waiting["person"] = True
 
 
 def connect() -> float:
     """Seconds that are waited for a connection to a database that may be starting."""
-    return _CONNECT_OF_PERSON if _waiting["person"] else _CONNECT_OF_PROGRAM
+    return _CONNECT_OF_PERSON if waiting["person"] else _CONNECT_OF_PROGRAM
 
 
 def statement() -> float | None:
     """Seconds that one statement may take; None without end, as sweeps and backups need it."""
-    return _STATEMENT if _waiting["person"] else None
+    return _STATEMENT if waiting["person"] else None
 
 
 def writer_lock(usual: float) -> float:
     """Seconds until SQLite says that it is locked."""
-    return min(usual, _WRITER_LOCK) if _waiting["person"] else usual
+    return min(usual, WRITER_LOCK) if waiting["person"] else usual

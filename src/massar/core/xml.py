@@ -39,26 +39,16 @@ def parse(document: bytes, *, longest: int = LONGEST, comments: bool = False) ->
         raise XmlRefused("it is not UTF-8")
     if (_FORBIDDEN_BESIDE_COMMENTS if comments else _FORBIDDEN).search(text):
         raise XmlRefused("it holds a document type, an entity, a comment, CDATA or a processing instruction")
+    parser = etree.XMLParser(  # a new one each time: it must not be shared between threads
+        resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, attribute_defaults=False,
+        huge_tree=False, remove_comments=comments, encoding="utf-8",
+    )  # fmt: skip
     try:
-        root = etree.fromstring(document.strip() if comments else document, _parser(comments))
+        root = etree.fromstring(document.strip() if comments else document, parser)
     except (etree.XMLSyntaxError, ValueError) as trouble:
         raise XmlRefused("it is not well-formed") from trouble
     _judge_shape(root)
     return root
-
-
-def _parser(comments: bool) -> etree.XMLParser:
-    """A new one each time: a parser must not be shared between threads."""
-    return etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        attribute_defaults=False,
-        huge_tree=False,
-        remove_comments=comments,
-        encoding="utf-8",
-    )
 
 
 def _judge_shape(root: etree._Element) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from massar.core import encryption, ids, sql
 from massar.core.browser import Browser
@@ -30,39 +31,10 @@ class AuditEvent:
     genuine: bool = True
 
 
-@dataclass(frozen=True)
-class _Row:
-    uid: str
-    at: datetime
-    event: str
-    outcome: str
-    person_id: int | None
-    session_id: int | None
-    network: str
-    browser: str
-    detail: str
-    signature: str
-    id: int = 0
-
-    def opened(self) -> AuditEvent:
-        detail = json.loads(self.detail) if self.detail else {}
-        genuine = encryption.data_keys().verify(self.signature, "audit", *_signed(self, self.detail))
-        return AuditEvent(
-            self.event, self.at, self.outcome, self.person_id, self.session_id, self.network, self.browser, detail,
-            self.uid, genuine,
-        )  # fmt: skip
-
-
 def record_event(
-    event: str,
-    *,
-    now: datetime,
-    person_id: int | None = None,
-    outcome: str = "",
-    session_id: int | None = None,
-    browser: Browser = _NOWHERE,
-    **detail: str | int,
-) -> None:
+    event: str, *, now: datetime, person_id: int | None = None, outcome: str = "", session_id: int | None = None,
+    browser: Browser = _NOWHERE, **detail: str | int,
+) -> None:  # fmt: skip
     """Add an event. Called inside the transaction of the step it tells, so that both stand or neither."""
     record_events([AuditEvent(event, now, outcome, person_id, session_id, browser.network, browser.label, detail)])
 
@@ -81,18 +53,25 @@ def record_events(events: Sequence[AuditEvent]) -> None:
 def of_person(person_id: int, *, limit: int = 50) -> list[AuditEvent]:
     """Return the newest events of a person, newest first."""
     statement = f"SELECT {_COLUMNS} FROM audit_event WHERE person_id = %s ORDER BY id DESC LIMIT %s"
-    return [row.opened() for row in sql.select(_Row, statement, (person_id, limit))]
+    return [_read(*row) for row in sql.rows(statement, (person_id, limit))]
 
 
 def all_events(*, after: int = 0) -> Iterator[AuditEvent]:
     """Yield all events in the order of writing, for `massar audit --verify`."""
     statement = f"SELECT {_COLUMNS}, id FROM audit_event WHERE id > %s ORDER BY id LIMIT 1000"
-    while batch := sql.select(_Row, statement, (after,)):
-        yield from (row.opened() for row in batch)
-        after = batch[-1].id
+    while batch := sql.rows(statement, (after,)):
+        yield from (_read(*row[:-1]) for row in batch)
+        after = batch[-1][-1]
 
 
-def _signed(one: AuditEvent | _Row, detail: str) -> tuple[object, ...]:
+def _read(uid: str, at: str | datetime, event: str, *rest: Any) -> AuditEvent:
+    """Make an event of the columns."""
+    *facts, detail, signature = rest
+    one = AuditEvent(event, sql.moment(at), *facts, json.loads(detail) if detail else {}, uid)
+    return replace(one, genuine=encryption.data_keys().verify(signature, "audit", *_signed(one, detail)))
+
+
+def _signed(one: AuditEvent, detail: str) -> tuple[object, ...]:
     """What the signature covers; the moment in whole microseconds, since every database gives back the same number."""
     rest = (one.event, one.outcome, one.person_id, one.session_id, one.network, one.browser, detail)
     return (one.uid, int(one.at.timestamp() * 1_000_000 + 0.5), *("" if v is None else v for v in rest))
