@@ -26,16 +26,5 @@ def facts(person: import_people.NewPerson) -> people.PersonFacts:
     return found
 
 
-__all__ = [
-    "FATIMA",
-    "FATIMA_PHONE",
-    "JAMAL",
-    "KHADIJA",
-    "KHADIJA_EMAIL",
-    "SALMA",
-    "STRANGER",
-    "YOUSSEF",
-    "YOUSSEF_EMAIL",
-    "enter",
-    "facts",
-]
+__all__ = ["FATIMA", "FATIMA_PHONE", "JAMAL", "KHADIJA", "KHADIJA_EMAIL", "SALMA", "STRANGER", "YOUSSEF",
+           "YOUSSEF_EMAIL", "enter", "facts"]  # fmt: skip

@@ -74,8 +74,7 @@ def test_a_range_that_would_do_harm_is_refused(typed, word):
         phone.mobile_range(typed, ("MA",))
 
 
-def test_an_opened_range_does_not_turn_fixed_lines_into_mobiles():
+@pytest.mark.parametrize(("typed", "opened"), [("0522334455", "+212522"), ("0899123456", "+212899")])
+def test_an_opened_range_does_not_turn_fixed_lines_into_mobiles(typed, opened):
     with pytest.raises(phone.BadPhone):
-        phone.mobile("0522334455", ("MA",), ("+212522",))
-    with pytest.raises(phone.BadPhone):
-        phone.mobile("0899123456", ("MA",), ("+212899",))
+        phone.mobile(typed, ("MA",), (opened,))

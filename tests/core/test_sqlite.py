@@ -21,14 +21,10 @@ THREADS, TIMES = 8, 25
 @pytest.fixture
 def connections(tmp_path, monkeypatch, django_db_blocker):
     """As in the product, but SQLite itself waits for nobody: without the lock a second writer is refused at once."""
-    options = {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": PATIENT,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA busy_timeout=0",
-    }
-    handler = ConnectionHandler(
-        {"default": {"ENGINE": "massar.core.sqlite", "NAME": str(tmp_path / "one.sqlite3"), "OPTIONS": options}}
-    )
+    init = "PRAGMA journal_mode=WAL; PRAGMA busy_timeout=0"
+    options = {"transaction_mode": "IMMEDIATE", "timeout": PATIENT, "init_command": init}
+    own = {"ENGINE": "massar.core.sqlite", "NAME": str(tmp_path / "one.sqlite3"), "OPTIONS": options}
+    handler = ConnectionHandler({"default": own})
     monkeypatch.setattr("django.db.transaction.connections", handler)
     with django_db_blocker.unblock():
         run(handler, "CREATE TABLE number (value INTEGER)")
@@ -67,37 +63,26 @@ def add_one(connections) -> None:
         run(connections, "UPDATE number SET value = %s", (value + 1,))
 
 
-def together(connections, job) -> None:
-    def many():
-        for _ in range(TIMES):
-            job(connections)
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        for one in [pool.submit(closing, connections, many) for _ in range(THREADS)]:
-            one.result()
-    assert run(connections, "SELECT value FROM number") == [(THREADS * TIMES,)]
-
-
-def test_nobody_is_refused_and_nothing_is_lost(connections):
-    together(connections, add_one)
-
-
 @pytest.mark.parametrize(
     "statement",
     [
+        None,
         "UPDATE number SET value = value + 1",
         "  update number SET value = value + 1",
         "WITH one AS (SELECT 1 AS more) UPDATE number SET value = value + (SELECT more FROM one)",
     ],
 )
-def test_a_statement_outside_a_transaction_waits_for_the_lock_too(connections, statement):
-    turns = threading.local()
+def test_nobody_is_refused_and_nothing_is_lost(connections, statement):
+    """A statement outside a transaction waits for the lock too."""
 
-    def one_of_both(connections):
-        turns.count = getattr(turns, "count", 0) + 1
-        add_one(connections) if turns.count % 2 else run(connections, statement)
+    def many():
+        for turn in range(TIMES):
+            run(connections, statement) if statement and turn % 2 else add_one(connections)
 
-    together(connections, one_of_both)
+    with ThreadPoolExecutor(THREADS) as pool:
+        for one in [pool.submit(closing, connections, many) for _ in range(THREADS)]:
+            one.result()
+    assert run(connections, "SELECT value FROM number") == [(THREADS * TIMES,)]
 
 
 def test_reading_waits_for_nobody(connections, elsewhere):
@@ -117,18 +102,15 @@ def test_a_part_of_a_transaction_takes_no_second_lock(connections, elsewhere):
     assert run(connections, "SELECT value FROM number") == [(8,)]
 
 
-def test_an_undone_transaction_gives_the_lock_back(connections, elsewhere):
+def test_what_is_undone_or_fails_gives_the_lock_back(connections, elsewhere):
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         run(connections, "UPDATE number SET value = 7")
         raise ZeroDivisionError
     elsewhere(lambda: add_one(connections))
-    assert run(connections, "SELECT value FROM number") == [(1,)]
-
-
-def test_a_statement_that_fails_gives_the_lock_back(connections, elsewhere):
     with pytest.raises(OperationalError, match="no such table"):
         run(connections, "UPDATE no_such SET value = 7")
     elsewhere(lambda: add_one(connections))
+    assert run(connections, "SELECT value FROM number") == [(2,)]
 
 
 def test_another_process_is_met_as_before_and_the_lock_is_given_back(connections, elsewhere, tmp_path):
@@ -146,12 +128,9 @@ def begin_and_leave(connections) -> None:
     connections["default"].set_autocommit(False, force_begin_transaction_with_broken_autocommit=True)
 
 
-def test_a_closed_connection_gives_the_lock_back(connections, elsewhere):
+def test_a_closed_connection_and_a_thread_that_dies_give_the_lock_back(connections, elsewhere):
     elsewhere(lambda: begin_and_leave(connections))
     add_one(connections)
-
-
-def test_a_thread_that_dies_in_a_transaction_gives_the_lock_back(connections):
     thread = threading.Thread(target=begin_and_leave, args=(connections,))
     thread.start()
     thread.join()
@@ -159,27 +138,22 @@ def test_a_thread_that_dies_in_a_transaction_gives_the_lock_back(connections):
     add_one(connections)
 
 
-def test_who_waits_too_long_is_told_by_sqlite(connections, elsewhere):
-    connections.settings["default"]["OPTIONS"]["timeout"] = HASTY
-    with transaction.atomic():
-        run(connections, "UPDATE number SET value = 7")
-        with pytest.raises(OperationalError, match="locked"):
-            elsewhere(lambda: add_one(connections))
-    elsewhere(lambda: add_one(connections))
-    assert run(connections, "SELECT value FROM number") == [(8,)]
-
-
-def test_a_person_waits_less_long_than_a_program(connections, elsewhere, monkeypatch, tmp_path):
-    """Another program holds the file: the web server says so after its own time, not after that of a worker."""
-    monkeypatch.setitem(timeouts.waiting, "person", True)
-    monkeypatch.setattr(timeouts, "WRITER_LOCK", HASTY)
-    assert connections.settings["default"]["OPTIONS"]["timeout"] == PATIENT
+@pytest.mark.parametrize("who", ["program", "person"])
+def test_who_waits_too_long_is_told_by_sqlite(connections, elsewhere, monkeypatch, who):
+    """The web server says so to a person after its own time, not after that of a worker."""
+    if who == "person":
+        monkeypatch.setitem(timeouts.waiting, "person", True)
+        monkeypatch.setattr(timeouts, "WRITER_LOCK", HASTY)
+    else:
+        connections.settings["default"]["OPTIONS"]["timeout"] = HASTY
     with transaction.atomic():
         run(connections, "UPDATE number SET value = 7")
         with pytest.raises(OperationalError, match="locked") as met:
             elsewhere(lambda: add_one(connections))
     assert sql.unavailable(met.value)
     assert connections["default"].get_connection_params()["timeout"] == HASTY
+    elsewhere(lambda: add_one(connections))
+    assert run(connections, "SELECT value FROM number") == [(8,)]
 
 
 def test_a_full_disk_is_no_fault_of_ours(connections):

@@ -67,22 +67,19 @@ def test_the_tests_stand_on_a_table_that_knows_of_2026():
 
 
 def test_the_lock_brings_the_version_that_the_code_names():
-    year, number = re.search(
-        r"^tzdata==(\d+)\.(\d+)", (ROOT / "requirements/runtime.txt").read_text(), re.MULTILINE
-    ).groups()
+    locked = (ROOT / "requirements/runtime.txt").read_text()
+    year, number = re.search(r"^tzdata==(\d+)\.(\d+)", locked, re.MULTILINE).groups()
     assert time_zone_data.LOCKED == f"{year}{chr(ord('a') + int(number) - 1)}"
 
 
 @pytest.mark.parametrize(
     ("version", "now", "word"),
     [
-        ("2025b", NOON, "older than the"),
-        ("", NOON, "older than the"),
-        ("2026f", NOON, None),
+        ("2025b", NOON, "older than the"), ("", NOON, "older than the"), ("2026f", NOON, None),
         ("2026f", datetime(2028, 2, 1, tzinfo=UTC), "more than a year old"),
         ("2028a", datetime(2028, 12, 1, tzinfo=UTC), None),
     ],
-)
+)  # fmt: skip
 def test_an_old_table_is_doubted(version, now, word):
     doubts = time_zone_data.Table(version, "the system's table", Path()).warnings(now)
     assert [word in doubt and "upgrade" in doubt for doubt in doubts] == ([True] if word else [])

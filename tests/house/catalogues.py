@@ -7,11 +7,11 @@ from functools import cache
 from babel.messages import Message
 from babel.messages.pofile import read_po
 
-from tests.house.laws import SOURCE
+from tests.house.laws import PRODUCT
 
 LANGUAGES = ("ar", "fr", "en")
-LOCALES = SOURCE / "massar" / "locale"
-INTERFACES = SOURCE / "massar" / "interfaces"
+LOCALES = PRODUCT / "locale"
+INTERFACES = PRODUCT / "interfaces"
 TEMPLATES = sorted(INTERFACES.glob("**/templates/**/*.html"))
 
 

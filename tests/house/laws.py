@@ -1,4 +1,4 @@
-"""Reading Python source for the laws of the house: who asks the time, draws secrets, opens a connection.
+"""Reading the tree for the laws of the house: who asks the time, draws secrets, opens a connection.
 
 Works on the syntax tree, not on text: `from datetime import datetime as d; d.now` is seen, a comment is not.
 """
@@ -6,49 +6,49 @@ Works on the syntax tree, not on text: `from datetime import datetime as d; d.no
 from __future__ import annotations
 
 import ast
+import shutil
+import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src"
+PRODUCT = SOURCE / "massar"
+NOT_OURS = {".git", ".venv", "var", "build", "node_modules", "__pycache__", "htmlcov", "dist"}
 
-ASKS_THE_TIME = frozenset(
-    {
-        "datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today",
-        "time.time", "time.time_ns", "time.localtime", "time.gmtime", "time.ctime", "time.strftime",
-        "django.utils.timezone.now", "django.utils.timezone.localdate", "django.utils.timezone.localtime",
-        "django.db.models.functions.Now",
-    }
+ASKS_THE_TIME = (
+    "datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today",
+    "time.time", "time.time_ns", "time.localtime", "time.gmtime", "time.ctime", "time.strftime",
+    "django.utils.timezone.now", "django.utils.timezone.localdate", "django.utils.timezone.localtime",
+    "django.db.models.functions.Now",
 )  # fmt: skip
-DRAWS_RANDOM = frozenset(
-    {
-        "secrets", "random", "uuid", "os.urandom", "os.getrandom", "ssl.RAND_bytes", "nacl.utils.random",
-        "django.utils.crypto.get_random_string", "numpy.random",
-    }
+DRAWS_RANDOM = (
+    "secrets", "random", "uuid", "os.urandom", "os.getrandom", "ssl.RAND_bytes", "nacl.utils.random",
+    "django.utils.crypto.get_random_string", "numpy.random",
 )  # fmt: skip
-OPENS_CONNECTIONS = frozenset(
-    {
-        "smtplib", "http.client", "socket", "socketserver", "http.server", "urllib.request", "urllib3",
-        "requests", "httpx", "aiohttp", "ftplib", "telnetlib", "django.core.mail",
-    }
+OPENS_CONNECTIONS = (
+    "smtplib", "http.client", "socket", "socketserver", "http.server", "urllib.request", "urllib3",
+    "requests", "httpx", "aiohttp", "ftplib", "telnetlib", "django.core.mail",
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Found:
-    """One place that breaks a law: module file (relative to the tree), line, and the name that was used."""
-
-    file: str
-    line: int
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line} uses {self.name}"
+def files_of_the_tree() -> list[Path]:
+    """What a clone would hold: git's own list where there is git, otherwise everything but made folders."""
+    if shutil.which("git") and (ROOT / ".git").exists():
+        command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        if done.returncode == 0:
+            return [path for name in done.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+    everything = (path for path in ROOT.rglob("*") if path.is_file())
+    return [path for path in everything if not NOT_OURS & set(path.relative_to(ROOT).parts)]
 
 
 def python_files(folder: Path = SOURCE) -> list[Path]:
     return sorted(path for path in folder.rglob("*.py") if "__pycache__" not in path.parts)
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
 
 
 def module_name(path: Path) -> str:
@@ -78,8 +78,7 @@ def names_used(source: str, module: str = "") -> Iterator[tuple[str, int]]:
 
 def _imported(node: ast.AST, module: str) -> Iterator[tuple[str, str]]:
     if isinstance(node, ast.Import):
-        for alias in node.names:
-            # `import a.b` binds `a`; `import a.b as c` binds `c` to `a.b`.
+        for alias in node.names:  # `import a.b` binds `a`; `import a.b as c` binds `c` to `a.b`
             yield (alias.asname or alias.name, alias.name)
     elif isinstance(node, ast.ImportFrom):
         origin = node.module or ""
@@ -106,22 +105,20 @@ def _dotted(node: ast.AST, aliases: dict[str, str]) -> str | None:
     return None
 
 
-def within(name: str, group: frozenset[str]) -> str | None:
-    """The entry of `group` that `name` is, or lies inside of."""
-    return next((entry for entry in group if name == entry or name.startswith(entry + ".")), None)
+def within(name: str, group: tuple[str, ...]) -> bool:
+    """Whether `name` is an entry of the group, or lies inside of one."""
+    return any(name == entry or name.startswith(f"{entry}.") for entry in group)
 
 
-def breaches(group: frozenset[str], allowed: tuple[str, ...]) -> list[Found]:
-    """Places under src/ that use a name of `group`, outside the modules (or packages) `allowed`."""
+def breaches(group: tuple[str, ...], *, allowed: tuple[str, ...] = (), below: Path = SOURCE) -> list[str]:
+    """Places below a folder that use a name of `group`, outside the modules (or packages) `allowed`."""
     found = set()
-    for path in python_files():
+    for path in python_files(below):
         module = module_name(path)
-        if any(module == home or module.startswith(home + ".") for home in allowed):
-            continue
-        for name, line in names_used(path.read_text("utf-8"), module):
-            if within(name, group):
-                found.add(Found(str(path.relative_to(ROOT)), line, name))
-    return sorted(found, key=str)
+        if not within(module, allowed):
+            used = names_used(path.read_text("utf-8"), module)
+            found |= {f"{name_of(path)}:{line} uses {name}" for name, line in used if within(name, group)}
+    return sorted(found)
 
 
 def imports_inside_functions(source: str) -> list[int]:

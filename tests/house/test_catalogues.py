@@ -13,10 +13,9 @@ from babel.messages import Message
 from babel.messages.mofile import read_mo
 
 from tests.house.catalogues import INTERFACES, LANGUAGES, LOCALES, TEMPLATES, catalogue, id_of, sentences
-from tests.house.laws import python_files
+from tests.house.laws import PRODUCT, python_files
 
 PLURALS = {"ar": 6, "fr": 2, "en": 2}
-
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 ARABIC = re.compile(r"[\u0621-\u064A]")
 MESSAGE_ID = re.compile(r"[a-z_]+(?:\.[a-z0-9_]+)+")
@@ -25,11 +24,7 @@ ASKED = re.compile(r"""\b[tn]\(\s*'([^']*)'(\s*~)?""")
 # Names that are written the same in every language, and signs that are no words.
 SAME_IN_ARABIC = {"form.colon"}
 # Messages that code picks by an id it was given.
-FAMILIES = {
-    "rule": ("", ".refused"),
-    "errors": (".title", ".text"),
-    "alarm": ("", ".text"),
-}
+FAMILIES = {"rule": ("", ".refused"), "errors": (".title", ".text"), "alarm": ("", ".text")}
 GROUPS_IN_CODE = {"error", "flash", "rule", "activity", "how", "browser", "problem", "errors"}
 
 
@@ -42,13 +37,7 @@ def placeholders(message: Message) -> set[str]:
     return {name for text in sentences(message) for name in PLACEHOLDER.findall(text)}
 
 
-def in_templates() -> tuple[set[str], set[str]]:
-    """(whole ids, beginnings of ids) that templates ask for."""
-    found = [m for path in TEMPLATES for m in ASKED.findall(path.read_text("utf-8"))]
-    return {name for name, more in found if not more}, {name for name, more in found if more}
-
-
-def _whole_ids(tree: ast.AST) -> set[str]:
+def whole_ids(tree: ast.AST) -> set[str]:
     """Literal first arguments of t() and n(), and literals that stand in one of the groups code speaks."""
     ids = set()
     for node in ast.walk(tree):
@@ -61,45 +50,14 @@ def _whole_ids(tree: ast.AST) -> set[str]:
     return ids
 
 
-def in_code() -> dict[str, str]:
-    """Id -> file, for the pages' Python code."""
-    found = {}
-    for path in (*python_files(INTERFACES / "web"), *python_files(INTERFACES / "ops")):
-        for name in _whole_ids(ast.parse(path.read_text("utf-8"))):
-            found[name] = path.name
-    return found
-
-
-def test_there_are_templates_and_words():
-    assert len(TEMPLATES) > 10
-    assert len(catalogue("ar")) > 200
-
-
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_all_languages_have_the_same_ids(language: str):
-    assert set(catalogue(language)) ^ set(catalogue("ar")) == set()
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_no_sentence_is_empty_or_unsure(language: str):
-    unsure = [id for id, message in catalogue(language).items() if message.fuzzy]
-    empty = [id for id, message in catalogue(language).items() if not all(map(str.strip, sentences(message)))]
-    assert (unsure, empty) == ([], [])
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_placeholders_are_the_same_everywhere(language: str):
-    different = {
-        id: (placeholders(message), placeholders(catalogue("ar")[id]))
-        for id, message in catalogue(language).items()
-        if placeholders(message) != placeholders(catalogue("ar")[id])
-    }
-    assert different == {}
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_placeholders_are_well_formed(language: str):
-    """What is left when the placeholders are gone holds no per cent sign: filling can't fail on it."""
+def test_a_catalogue_is_complete_and_says_the_same_with_the_same_facts(language: str):
+    here, arabic = catalogue(language), catalogue("ar")
+    assert len(here) > 200 and set(here) ^ set(arabic) == set()
+    assert [id for id, message in here.items() if message.fuzzy] == []
+    assert ids_where(language, lambda text: not text.strip()) == set()
+    assert {id for id, message in here.items() if placeholders(message) != placeholders(arabic[id])} == set()
+    # When the placeholders are gone no per cent sign is left: filling can't fail on it.
     assert ids_where(language, lambda text: "%" in PLACEHOLDER.sub("", text)) == set()
 
 
@@ -111,52 +69,39 @@ def test_plurals_have_every_form_of_the_language(language: str):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_sentences_hold_no_markup(language: str):
+def test_sentences_hold_no_markup_and_western_digits(language: str):
     """Words only: marks of HTML are escaped by the page and would be read as they stand."""
     assert ids_where(language, lambda text: set(text) & set('<>&"`{}')) == set()
-
-
-def test_arabic_is_arabic():
-    assert ids_where("ar", lambda text: not ARABIC.search(text)) == SAME_IN_ARABIC
-
-
-@pytest.mark.parametrize("language", ["fr", "en"])
-def test_the_others_are_not_arabic(language: str):
-    assert ids_where(language, ARABIC.search) == set()
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_digits_are_western(language: str):
     assert ids_where(language, lambda text: any(c.isdigit() and c not in string.digits for c in text)) == set()
 
 
-def test_french_marks_keep_to_their_word():
-    """A colon, a question mark or a guillemet never stands alone at the beginning of a line."""
-    assert ids_where("fr", re.compile(r" [:;?!»]|« ").search) == set()
+def test_each_language_is_written_as_itself():
+    assert ids_where("ar", lambda text: not ARABIC.search(text)) == SAME_IN_ARABIC
+    assert ids_where("fr", ARABIC.search) == ids_where("en", ARABIC.search) == set()
+    no_break = "a colon, a question mark or a guillemet never stands alone at the beginning of a line"
+    assert ids_where("fr", re.compile(r" [:;?!»]|« ").search) == set(), no_break
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_templates_ask_for_ids_that_exist(path: Path):
-    asked = ASKED.findall(path.read_text("utf-8"))
-    known = set(catalogue("ar"))
+    asked, known = ASKED.findall(path.read_text("utf-8")), set(catalogue("ar"))
     missing = {name for name, more in asked if not more and name not in known}
     missing |= {name for name, more in asked if more and not any(id.startswith(name) for id in known)}
     assert missing == set()
 
 
 def test_code_asks_for_ids_that_exist():
-    known = set(catalogue("ar"))
-    assert {name: file for name, file in in_code().items() if name not in known} == {}
+    known, pages = set(catalogue("ar")), [*python_files(INTERFACES / "web"), *python_files(INTERFACES / "ops")]
+    found = {name: path.name for path in pages for name in whole_ids(ast.parse(path.read_text("utf-8")))}
+    assert found and {name: file for name, file in found.items() if name not in known} == {}
 
 
 @pytest.mark.parametrize("group", FAMILIES)
 def test_families_are_complete(group: str):
     """A rule has a line and a reason, a fault page a title and a text."""
     members = {id.split(".")[1] for id in catalogue("ar") if id.split(".")[0] == group and id.count(".") == 2}
-    members -= {"state"}
-    assert members
-    wanted = {f"{group}.{member}{end}" for member in members for end in FAMILIES[group]}
-    assert wanted - set(catalogue("ar")) == set()
+    wanted = {f"{group}.{member}{end}" for member in members - {"state"} for end in FAMILIES[group]}
+    assert wanted and wanted - set(catalogue("ar")) == set()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -171,4 +116,41 @@ def test_the_readers_see_what_they_should():
     asked = ASKED.findall("{{ t('a.b', x=1) }} {{ n('c.d', 2) }} {{ t('site.' ~ slug) }} {{ format('no') }}")
     assert asked == [("a.b", ""), ("c.d", ""), ("site.", " ~")]
     code = "t('a.b'); x = 'flash.saved'; y = 'massar.core.text'; f('error.wait')"
-    assert _whole_ids(ast.parse(code)) == {"a.b", "flash.saved", "error.wait"}
+    assert whole_ids(ast.parse(code)) == {"a.b", "flash.saved", "error.wait"}
+
+
+# -- Arabic speaks to the person in one way, on pages, in mail and in SMS: the plural of courtesy (أنتم)
+
+# Verbs to one person: what somebody is told to do, did, or may do. The plural ends in وا, تم or ون.
+TO_ONE = """
+أنت كنت نسيت طلبت قمت غيرت كتبت أدخلت فعلت توصلت أردت حاولت أضفت حذفت
+تكن تتوصل تعط تعطه تعطها تعطيه تفعل تجد تريد تستطيع ترغب تعرف تقم تشارك تخبر تضغط
+اتصل اضغط أدخل اختر اكتب افتح انتظر سجل أعد احفظ أكد تأكد جرب راجع اقرأ اطلب انتقل استعمل استخدم أضف احذف ابحث
+""".split()
+ENDS_IN_KAF = {"ذلك", "تلك", "هناك", "كذلك", "لذلك", "بذلك", "وذلك", "هنالك", "توشك", "ترك"}  # … and speaks to nobody
+MARKS = re.compile("[\u064b-\u0652\u0640]")  # harakat and tatweel
+
+
+def to_one_person(text: str) -> set[str]:
+    """The words of a text that speak to one person; و, ف, ل, ب before a word are seen through."""
+    words = re.findall("[\u0621-\u064a]+", MARKS.sub("", text))
+    suffix = {word for word in words if word.endswith("ك") and len(word) > 2 and word not in ENDS_IN_KAF}
+    verbs = {word for word in words if word in TO_ONE or (word[0] in "وفل" and word[1:] in TO_ONE)}
+    return suffix | verbs | {word for word in words if word in ("لك", "بك", "منك", "فيك")}
+
+
+def test_nothing_speaks_to_one_person():
+    assert ids_where("ar", to_one_person) == set()
+    letters = sorted((PRODUCT / "domain/delivery/wording/ar").iterdir())
+    assert letters and {path.name for path in letters if to_one_person(path.read_text("utf-8"))} == set()
+
+
+@pytest.mark.parametrize(
+    ("one", "many"),
+    [
+        ("إن لم تكن أنت، اتصل بنا", "إن لم تكونوا أنتم، اتصلوا بنا"), ("لا تعطها لأحد", "لا تعطوها لأحد"),
+        ("غيّر كلمة مرور حسابك", "إلى ذلك الحين"), ("فاضغط على الزر", "غير صحيح"), ("لن يطلبها منك أحد", "سجلوا الدخول"),
+    ],
+)  # fmt: skip
+def test_such_a_word_is_found_and_the_plural_is_none(one, many):
+    assert to_one_person(one) and to_one_person(many) == set()

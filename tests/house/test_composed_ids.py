@@ -18,7 +18,7 @@ from massar.journeys.account import close_sessions
 from massar.journeys.messages import deliver_messages
 from massar.journeys.sso import deliver_logouts
 from tests.house.catalogues import INTERFACES, TEMPLATES, catalogue
-from tests.house.laws import SOURCE, python_files
+from tests.house.laws import PRODUCT, python_files
 
 COMPLETED_IN_PAGES = re.compile(r"""\b[tn]\(\s*'([^']*\.[^']*)'\s*~""")
 PEOPLE = ("email", "phone")
@@ -27,24 +27,17 @@ KINDS = ("info", "success", "warning", "danger")
 
 def literals(pattern: str, *places: str) -> set[str]:
     """What stands in the one group of a pattern, in the product's code under those places."""
-    code = "\n".join(path.read_text("utf-8") for place in places for path in python_files(SOURCE / "massar" / place))
+    code = "\n".join(path.read_text("utf-8") for place in places for path in python_files(PRODUCT / place))
     return set(re.findall(pattern, code))
 
 
 def sso_problems() -> set[str]:
-    found = literals(r'Refused\(\s*"(\w+)"', "journeys", "interfaces/sso") | literals(
-        r'problem="(\w+)"', "interfaces/sso"
-    )
-    return found - {problem for problem in found if "_" in problem}  # those are the words of OAuth, for programs
+    found = literals(r'Refused\(\s*"(\w+)"', "journeys", "interfaces/sso")
+    found |= literals(r'problem="(\w+)"', "interfaces/sso")
+    return {problem for problem in found if "_" not in problem}  # the others are the words of OAuth, for programs
 
 
-QUEUE = (
-    "waiting",
-    "claimed",
-    "queued",
-    "sending",
-    "awaiting_receipt",
-)  # requests and messages that are not final: metrics.read_queue
+QUEUE = ("waiting", "claimed", "queued", "sending", "awaiting_receipt")  # what is not final: metrics.read_queue
 ENDS: dict[str, Iterable[str]] = {
     "notice.": KINDS,
     "sso.told.": ("waiting", "confirmed", "failed", "open", "unreachable"),  # LogoutStatus.state
@@ -61,9 +54,7 @@ ENDS: dict[str, Iterable[str]] = {
     "desk.state.": QUEUE,
     "desk.outcome.": literals(r'return "(refused|unsure|not_sent|fault)", ', "journeys"),
     "desk.plot.": [f"{plot}{part}" for plot in literals(r'Plot\("(\w+)"', "interfaces/ops") for part in ("", ".note")],
-    "alarm.": [
-        f"{alarm}{part}" for alarm in (one.id.replace("-", "_") for one in alarms.TABLE) for part in ("", ".text")
-    ],
+    "alarm.": [f"{one.id.replace('-', '_')}{part}" for one in alarms.TABLE for part in ("", ".text")],
     "desk.": ("sent", "delivered", "late", "failed", "expired"),
     "demo.step_": demo.STEPS,
     "demo.fault_": [name for _, name in demo.FAULTS],
@@ -76,14 +67,11 @@ ENDS: dict[str, Iterable[str]] = {
 }
 
 
-def beginnings() -> set[str]:
+def beginnings() -> Iterable[str]:
     """Of every id that a template or the pages' code completes."""
-    in_pages = {one for path in TEMPLATES for one in COMPLETED_IN_PAGES.findall(path.read_text("utf-8"))}
-    return in_pages | {one for path in python_files(INTERFACES) for one in _in_code(ast.parse(path.read_text("utf-8")))}
-
-
-def _in_code(tree: ast.AST) -> Iterable[str]:
-    for node in ast.walk(tree):
+    for path in TEMPLATES:
+        yield from COMPLETED_IN_PAGES.findall(path.read_text("utf-8"))
+    for node in (node for path in python_files(INTERFACES) for node in ast.walk(ast.parse(path.read_text("utf-8")))):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("t", "n", "gettext") and node.args:
             first = node.args[0]
             if isinstance(first, ast.JoinedStr) and isinstance(first.values[0], ast.Constant):
@@ -91,7 +79,7 @@ def _in_code(tree: ast.AST) -> Iterable[str]:
 
 
 def test_the_table_is_exact():
-    assert beginnings() == set(ENDS)
+    assert set(beginnings()) == set(ENDS)
 
 
 @pytest.mark.parametrize("beginning", [name for name, ends in ENDS.items() if ends])

@@ -1,7 +1,8 @@
-"""The documents say what the code does: state pictures, settings, budgets, commands, links, decisions."""
+"""The documents say what the code does: state pictures, settings, limits, commands, alarms, links, decisions."""
 
 from __future__ import annotations
 
+import argparse
 import ast
 import re
 from datetime import timedelta
@@ -17,48 +18,50 @@ from massar.domain.credentials import models as credentials
 from massar.domain.credentials import temporary
 from massar.domain.delivery import models as delivery
 from massar.domain.delivery import outbox
+from massar.domain.delivery.alarms import TABLE, ActiveAlarm, Alarm
 from massar.domain.limits import rate_limits
 from massar.domain.limits.gcra import RateLimit
 from massar.domain.people import contacts
 from massar.domain.people import models as people
 from massar.interfaces.base import cookies
-from tests.house.laws import ROOT, SOURCE
-from tests.house.tree import commands_of_the_code, files_of_the_tree
+from massar.interfaces.commands import main
+from tests.house.catalogues import catalogue
+from tests.house.laws import PRODUCT, ROOT, files_of_the_tree, name_of
 
-JOURNEYS = ROOT / "docs" / "journeys"
-ADR = ROOT / "docs" / "adr"
-SETTINGS = ROOT / "docs" / "operate" / "settings.md"
-PACKAGE = SOURCE / "massar"
-REQUIRED = "required"
+DOCS = ROOT / "docs"
+JOURNEYS, OPERATE, ADR = DOCS / "journeys", DOCS / "operate", DOCS / "adr"
 LARGEST_PICTURE = 120 * 1024
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
-TOP_FOLDERS = ("src", "tests", "docs", "bench", "requirements")
-FLOORS = ("config", "interfaces", "journeys", "providers", "domain", "core")
-TREE_PATH = re.compile(rf"`((?:{'|'.join(TOP_FOLDERS + FLOORS)})/[\w./-]*)`")
-
+PLACES = "src|tests|docs|bench|requirements|config|interfaces|journeys|providers|domain|core"
+TREE_PATH = re.compile(rf"`((?:{PLACES})/[\w./-]*)`")
 PICTURES = [
     ("recovery.md", temporary.MOVES, credentials.TemporaryPassword),
     ("contacts.md", contacts.MOVES, people.Contact),
     ("messages.md", outbox.MOVES, delivery.Message),
 ]
+QUESTIONS = ("What people notice.", "What to look at.", "What to do.", "When it ends.")
 
 
-def documents() -> list[Path]:
-    return [path for path in files_of_the_tree() if path.suffix == ".md"]
-
-
-def name_of(path: Path) -> str:
-    return str(path.relative_to(ROOT))
+def read(path: Path | str) -> str:
+    return (ROOT / path).read_text("utf-8")
 
 
 def rows(text: str) -> list[list[str]]:
-    """The cells of every table row whose first cell begins with something in backticks."""
-    return [[c.strip() for c in line.strip("| ").split(" | ")] for line in text.splitlines() if line.startswith("| `")]
+    """The cells of every table row whose first cell begins with something in backticks; the first one bare."""
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    return [[cells[0].strip().strip("`"), *map(str.strip, cells[1:])] for cells in lines]
 
 
-def bare(cell: str) -> str:
-    return cell.strip("`")
+def commands_of_the_code() -> set[str]:
+    parser = main.build_parser()
+    subparsers = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return set(subparsers.choices)
+
+
+each_document = pytest.mark.parametrize(
+    "path", [path for path in files_of_the_tree() if path.suffix == ".md"], ids=name_of
+)
 
 
 # -- state pictures
@@ -80,11 +83,7 @@ def arrows_of_table(moves: dict, first: str) -> set[tuple[str, str]]:
 @pytest.mark.parametrize(("page", "moves", "model"), PICTURES, ids=[p[0] for p in PICTURES])
 def test_a_state_picture_shows_the_moves_of_the_code(page: str, moves: dict, model: type):
     first = model._meta.get_field("state").default
-    assert arrows((JOURNEYS / page).read_text("utf-8")) == arrows_of_table(moves, first)
-
-
-@pytest.mark.parametrize(("page", "moves", "model"), PICTURES, ids=[p[0] for p in PICTURES])
-def test_a_table_of_moves_knows_every_state(page: str, moves: dict, model: type):
+    assert arrows(read(JOURNEYS / page)) == arrows_of_table(moves, first)
     assert {str(state) for state in moves} == set(model.State.values)
 
 
@@ -92,8 +91,8 @@ def test_every_journey_has_a_page_with_a_picture():
     pages = {path.name for path in JOURNEYS.glob("*.md")} - {"README.md"}
     assert {page for page, _, _ in PICTURES} < pages
     for page in pages:
-        assert arrows((JOURNEYS / page).read_text("utf-8")), page
-        assert f"({page})" in (JOURNEYS / "README.md").read_text("utf-8"), f"{page} is not in the index"
+        assert arrows(read(JOURNEYS / page)), page
+        assert f"({page})" in read(JOURNEYS / "README.md"), f"{page} is not in the index"
 
 
 def test_the_reader_sees_a_missing_arrow():
@@ -102,50 +101,23 @@ def test_the_reader_sees_a_missing_arrow():
     assert arrows(picture) != arrows_of_table({"one": {"two"}, "two": {"one"}}, "one")
 
 
-# -- the map
-
-
 def test_the_map_names_every_folder():
-    shown = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
-    packages = {path.parent.name for path in PACKAGE.rglob("__init__.py")} - {"massar", "migrations"}
-    pages = {path.name for path in (PACKAGE / "interfaces" / "web").iterdir()}  # one folder for each page
-    missing = sorted(name for name in packages - pages if f"`{name}/`" not in shown and f"/{name}/`" not in shown)
-    assert missing == []
+    shown = read("ARCHITECTURE.md")
+    packages = {path.parent.name for path in PRODUCT.rglob("__init__.py")} - {"massar", "migrations"}
+    assert sorted(name for name in packages if f"`{name}/`" not in shown and f"/{name}/`" not in shown) == []
 
 
-# -- settings
-
-
-def variables_of_the_code() -> set[str]:
-    return set(settings_of(Settings))
-
-
-def documented() -> dict[str, str]:
-    """Variable -> its documented default."""
-    return {bare(cells[0]): bare(cells[1]) for cells in rows(SETTINGS.read_text("utf-8"))}
+# -- settings, limits, cookies, commands
 
 
 def test_the_page_of_settings_is_what_the_classes_say():
     """`make settings` writes it anew."""
-    assert SETTINGS.read_text("utf-8") == reference.page()
-
-
-def test_required_settings_are_those_that_production_misses():
+    page = read(OPERATE / "settings.md")
+    assert page == reference.page()
     with pytest.raises(SettingsError) as refused:
         load({"MASSAR_MODE": "production"})
     missed = {m.partition(" ")[0] for m in refused.value.mistakes if " is missing: " in m}
-    assert missed == {name for name, default in documented().items() if default == REQUIRED and name.isupper()}
-
-
-def test_documents_name_no_setting_that_does_not_exist():
-    known = variables_of_the_code()
-    for path in documents():
-        named = set(re.findall(r"\bMASSAR_[A-Z0-9_]*[A-Z0-9]\b", path.read_text("utf-8")))
-        # What the tests are told is no setting of the product.
-        assert {n for n in named - known if not n.startswith("MASSAR_TEST_")} == set(), name_of(path)
-
-
-# -- budgets, cookies, commands
+    assert missed == {name for name, default, *_ in rows(page) if default.strip("`") == "required" and name.isupper()}
 
 
 def spoken(pause: timedelta) -> str:
@@ -156,50 +128,63 @@ def spoken(pause: timedelta) -> str:
     return " ".join(filter(None, (f"{hours} h" if hours else "", f"{minutes} min" if minutes else "")))
 
 
-def test_every_budget_is_documented_as_it_is():
+def test_every_limit_is_documented_as_it_is():
     limits = [value for value in vars(rate_limits).values() if isinstance(value, RateLimit)]
-    said = {bare(cells[0]): cells[1:3] for cells in rows((ROOT / "SECURITY.md").read_text("utf-8"))}
+    said = {name: cells[:2] for name, *cells in rows(read("SECURITY.md"))}
     assert said == {one.name: [str(one.burst), spoken(one.refill)] for one in limits}
 
 
 def test_every_cookie_is_documented():
     shorts = {value.short for value in vars(cookies).values() if isinstance(value, cookies.Cookie)}
-    said = {bare(cells[0]) for cells in rows((JOURNEYS / "sessions.md").read_text("utf-8"))}
-    assert said == shorts | {"csrf"}
+    assert {cells[0] for cells in rows(read(JOURNEYS / "sessions.md"))} == shorts | {"csrf"}
 
 
 def test_every_command_is_documented():
-    text = (ROOT / "docs" / "operate" / "run.md").read_text("utf-8")
-    assert {bare(cells[0]).removeprefix("massar ") for cells in rows(text)} == commands_of_the_code()
+    documented = {cells[0].removeprefix("massar ") for cells in rows(read(OPERATE / "run.md"))}
+    assert documented == commands_of_the_code()
 
 
-def code_of(text: str) -> str:
-    """What a reader would type: code blocks and words in backticks."""
-    return "\n".join([*FENCE.findall(text), *re.findall(r"`[^`\n]+`", text)])
-
-
-@pytest.mark.parametrize("path", documents(), ids=name_of)
-def test_commands_and_targets_in_documents_exist(path: Path):
-    code = code_of(path.read_text("utf-8"))
-    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    asked = set(re.findall(r"(?:^|[` ])make ([a-z][a-z-]*)", code, re.MULTILINE))
-    assert asked <= targets, asked - targets
-    typed = set(re.findall(r"(?:^|`)massar ([a-z-]+)", code, re.MULTILINE))
-    assert typed <= commands_of_the_code(), typed - commands_of_the_code()
+@each_document
+def test_commands_targets_and_settings_in_documents_exist(path: Path):
+    text = read(path)
+    code = "\n".join([*FENCE.findall(text), *re.findall(r"`[^`\n]+`", text)])  # what a reader would type
+    targets = set(re.findall(r"^([a-z][a-z-]*):", read("Makefile"), re.MULTILINE))
+    assert set(re.findall(r"(?:^|[` ])make ([a-z][a-z-]*)", code, re.MULTILINE)) - targets == set()
+    assert set(re.findall(r"(?:^|`)massar ([a-z-]+)", code, re.MULTILINE)) - commands_of_the_code() == set()
+    named = set(re.findall(r"\bMASSAR_[A-Z0-9_]*[A-Z0-9]\b", text)) - set(settings_of(Settings))
+    assert {name for name in named if not name.startswith("MASSAR_TEST_")} == set(), "but what tests are told"
 
 
 def test_the_readme_begins_with_two_commands():
-    text = (ROOT / "README.md").read_text("utf-8")
-    assert FENCE.findall(text)[0] == "```\nmake demo\nmake test\n```"
+    assert FENCE.findall(read("README.md"))[0] == "```\nmake demo\nmake test\n```"
 
 
 def test_every_answer_to_a_recovery_is_documented():
-    tree = ast.parse((PACKAGE / "journeys" / "account" / "recover_password.py").read_text("utf-8"))
+    tree = ast.parse(read(PRODUCT / "journeys" / "account" / "recover_password.py"))
     calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "_Judged"]
-    answers = {call.args[1].value for call in calls}
-    page = (JOURNEYS / "recovery.md").read_text("utf-8")
-    assert "sent" in answers
-    assert {answer for answer in answers if f"`{answer}`" not in page} == set()
+    answers, page = {call.args[1].value for call in calls}, read(JOURNEYS / "recovery.md")
+    assert "sent" in answers and {answer for answer in answers if f"`{answer}`" not in page} == set()
+
+
+# -- alarms: a runbook page that answers five questions, words in three languages, its limit
+
+
+@pytest.mark.parametrize("alarm", TABLE, ids=lambda alarm: alarm.id)
+def test_an_alarm_has_its_runbook_page(alarm: Alarm):
+    text = read(ActiveAlarm(alarm.id, ()).page)
+    assert f"Alarm `{alarm.id}`." in text, "what it means"
+    assert [question for question in QUESTIONS if f"**{question}**" not in text] == []
+    looked_at = set(re.findall(r"^massar ([a-z]+)", text, re.MULTILINE))
+    assert looked_at and looked_at <= commands_of_the_code(), "commands to look with"
+
+
+def test_the_list_of_alarms_is_that_of_the_code():
+    """A page that waits for its alarm has its words already."""
+    page = read(OPERATE / "messages.md")
+    listed = re.findall(r"^\| \[([a-z0-9-]+)\]\(alarms/\1\.md\) \| ([^|]+) \|", page, re.MULTILINE)
+    assert listed == [(alarm.id, f"{alarm.limit} {alarm.unit}") for alarm in TABLE]
+    words = {id.removeprefix("alarm.").replace("_", "-") for id in catalogue("en") if re.fullmatch(r"alarm\.\w+", id)}
+    assert {path.stem for path in (OPERATE / "alarms").glob("*.md")} == words >= {alarm.id for alarm in TABLE}
 
 
 # -- links, paths, pictures
@@ -207,75 +192,52 @@ def test_every_answer_to_a_recovery_is_documented():
 
 def anchors(path: Path) -> set[str]:
     """The names under which the headings of a page can be linked to."""
-    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", path.read_text("utf-8")), re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", read(path)), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("path", documents(), ids=name_of)
-def test_links_lead_somewhere(path: Path):
-    for link in LINK.findall(FENCE.sub("", path.read_text("utf-8"))):
+@each_document
+def test_links_paths_and_tests_in_documents_exist(path: Path):
+    text = read(path)
+    for link in LINK.findall(FENCE.sub("", text)):
         if re.match(r"[a-z]+:", link):
             continue
         to, _, anchor = unquote(link).partition("#")
         target = (path.parent / to).resolve() if to else path
         assert target.exists(), f"{link} leads nowhere"
         assert not anchor or anchor in anchors(target), f"{link}: there is no such heading"
-
-
-@pytest.mark.parametrize("path", documents(), ids=name_of)
-def test_paths_in_documents_exist(path: Path):
-    for written in TREE_PATH.findall(path.read_text("utf-8")):
-        places = (ROOT / written, PACKAGE / written)
-        assert any(place.exists() for place in places), f"{written} does not exist"
-
-
-@pytest.mark.parametrize("path", documents(), ids=name_of)
-def test_tests_named_in_documents_exist(path: Path):
-    for file, name in re.findall(r"(tests/[\w/]+\.py)::(\w+)", path.read_text("utf-8")):
-        assert (ROOT / file).exists() and f"def {name}(" in (ROOT / file).read_text("utf-8"), f"{file}::{name}"
+    for written in TREE_PATH.findall(text):
+        assert (ROOT / written).exists() or (PRODUCT / written).exists(), f"{written} does not exist"
+    for file, name in re.findall(r"(tests/[\w/]+\.py)::(\w+)", text):
+        assert (ROOT / file).exists() and f"def {name}(" in read(file), f"{file}::{name}"
 
 
 def test_pictures_are_small():
-    pictures = sorted((ROOT / "docs" / "images").glob("*.webp"))
-    assert pictures, "no pictures"
-    assert [p.name for p in pictures if p.stat().st_size > LARGEST_PICTURE] == []
-    shown = (ROOT / "README.md").read_text("utf-8")
-    assert [p.name for p in pictures if p.name not in shown] == [], "a picture that nobody shows"
+    pictures = sorted((DOCS / "images").glob("*.webp"))
+    assert pictures and [p.name for p in pictures if p.stat().st_size > LARGEST_PICTURE] == []
+    assert [p.name for p in pictures if p.name not in read("README.md")] == [], "a picture that nobody shows"
 
 
 # -- decisions
 
 
-def decisions() -> list[Path]:
-    return [path for path in sorted(ADR.glob("*.md")) if path.name != "README.md"]
-
-
-def test_no_two_decisions_have_one_number():
-    numbers = [path.name[:4] for path in decisions()]
-    assert numbers
-    assert len(set(numbers)) == len(numbers)
-
-
 def test_every_decision_has_its_number_its_parts_and_a_place_in_the_index():
-    index = (ADR / "README.md").read_text("utf-8")
-    for path in decisions():
-        number = int(path.name[:4])
-        text = path.read_text("utf-8")
+    pages = [path for path in sorted(ADR.glob("*.md")) if path.name != "README.md"]
+    assert pages and len({path.name[:4] for path in pages}) == len(pages), "no two have one number"
+    for path in pages:
+        number, text = int(path.name[:4]), read(path)
         assert text.startswith(f"# {number}. "), path.name
-        assert [part for part in ("**Context.**", "**Decision.**", "**Consequences.**") if part not in text] == [], (
-            path.name
-        )
-        assert f"[{number}]({path.name})" in index, f"{path.name} is not in the index"
+        missing = [part for part in ("**Context.**", "**Decision.**", "**Consequences.**") if part not in text]
+        assert missing == [], path.name
+        assert f"[{number}]({path.name})" in read(ADR / "README.md"), f"{path.name} is not in the index"
 
 
 def test_every_dependency_is_argued():
-    lines = (ROOT / "requirements" / "runtime.in").read_text("utf-8").splitlines()
+    lines = read("requirements/runtime.in").splitlines()
     needed = {re.match(r"[\w.-]+", line)[0].lower() for line in lines if line and line[0].isalpha()}
-    argued = {bare(cells[0]) for cells in rows((ADR / "0002-dependencies.md").read_text("utf-8"))}
-    assert argued == needed
+    assert {cells[0] for cells in rows(read(ADR / "0002-dependencies.md"))} == needed
 
 
 def test_the_licence_is_the_one_that_is_named():
-    text = (ROOT / "LICENSE").read_text("utf-8")
-    assert "Apache License" in text and "Version 2.0, January 2004" in text
-    assert 'license = "Apache-2.0"' in (ROOT / "pyproject.toml").read_text("utf-8")
+    assert "Apache License" in read("LICENSE") and "Version 2.0, January 2004" in read("LICENSE")
+    assert 'license = "Apache-2.0"' in read("pyproject.toml")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.house.laws import ROOT
-from tests.house.tree import files_of_the_tree
+from tests.house.laws import ROOT, files_of_the_tree, name_of
 
 HOME_OF_SOMEBODY = re.compile(r"(?:^|[^\w.])/(?:home|Users)/\w+/|(?:^|[^\w.])/[r]oot/")
 # Put together here, so that this file does not hold what it looks for.
@@ -18,26 +18,20 @@ LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 LOCKED = re.compile(r"^[a-z0-9._-]+(?:\[[a-z0-9,_-]+\])?==\S+", re.IGNORECASE)
 
 
-def texts() -> list[tuple[Path, str]]:
-    found = []
-    for path in files_of_the_tree():
-        try:
-            found.append((path, path.read_text("utf-8")))
-        except UnicodeDecodeError:
-            continue  # a picture or a font
-    return found
-
-
 @pytest.fixture(scope="module")
 def tree() -> list[tuple[Path, str]]:
-    read = texts()
+    """The texts of the tree; pictures and fonts left out."""
+    read = []
+    for path in files_of_the_tree():
+        with suppress(UnicodeDecodeError):
+            read.append((path, path.read_text("utf-8")))
     assert len(read) > 20, "the tree was not found"
     return read
 
 
 def places(tree: list[tuple[Path, str]], pattern: re.Pattern[str]) -> list[str]:
     return [
-        f"{path.relative_to(ROOT)}:{number}"
+        f"{name_of(path)}:{number}"
         for path, text in tree
         for number, line in enumerate(text.splitlines(), 1)
         if pattern.search(line)
@@ -53,9 +47,6 @@ def test_no_path_of_one_machine(tree: list[tuple[Path, str]]):
 def test_no_address_of_a_package_registry(tree: list[tuple[Path, str]]):
     assert places(tree, REGISTRY_HOST) == []
     assert places(tree, REGISTRY_OPTION) == []
-
-
-def test_there_is_no_lock_file_that_names_a_registry(tree: list[tuple[Path, str]]):
     assert [path.name for path, _ in tree if path.name in ("uv.lock", "poetry.lock", "Pipfile.lock")] == []
 
 
@@ -64,10 +55,7 @@ def test_every_requirement_is_locked_with_hashes(path: Path):
     text = path.read_text("utf-8").replace("\\\n", " ")
     requirements = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     assert requirements, "an empty lock locks nothing"
+    assert {path.name for path in LOCKS} >= {"runtime.txt", "demo.txt", "dev.txt"}
     assert [line[:60] for line in requirements if not LOCKED.match(line)] == []
     assert [line[:60] for line in requirements if "--hash=sha256:" not in line] == []
     assert "://" not in text
-
-
-def test_the_locks_are_found():
-    assert {path.name for path in LOCKS} >= {"runtime.txt", "demo.txt", "dev.txt"}

@@ -12,11 +12,8 @@ from cryptography.x509.oid import NameOID
 
 def certificate_until(ends: datetime, *, begins: datetime | None = None, bits: int = 2048) -> str:
     """PEM of a self-signed certificate of RSA that ends then; bits 0: of an elliptic curve."""
-    key = (
-        rsa.generate_private_key(public_exponent=65537, key_size=bits)
-        if bits
-        else ec.generate_private_key(ec.SECP256R1())
-    )
+    elliptic = bits == 0
+    key = ec.generate_private_key(ec.SECP256R1()) if elliptic else rsa.generate_private_key(65537, bits)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a site")])
     certificate = (
         x509.CertificateBuilder()

@@ -30,9 +30,7 @@ OPEN = {
     "saml_metadata": "public",
     "saml_sso": "judges the site's request first; a stranger with a right one is sent to sign in",
     "saml_slo": "the site's signature is the proof",
-    **dict.fromkeys(
-        ("saml_metadata_as", "saml_sso_as", "saml_slo_as"), "the same three, for sites that know us by another name"
-    ),
+    **dict.fromkeys(("saml_metadata_as", "saml_sso_as", "saml_slo_as"), "the same three, by another name of ours"),
     "oidc_discovery": "public",
     "oidc_jwks": "public keys",
     "oidc_authorize": "judges the site's request first; a stranger with a right one is sent to sign in",
@@ -43,7 +41,7 @@ OPEN = {
     "oidc_logout": "an ID token is the proof, else the person is asked, by a form with its token",
     "receipt": "the address itself is the proof; 404 without it",
 }
-SAMPLES = {"int": "1", "slug": "massar", "str": "nothing-of-this-name"}
+SAMPLES = {"IntConverter": "1", "SlugConverter": "massar", "StringConverter": "nothing-of-this-name"}
 
 
 def addresses(patterns: list | None = None, prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -53,13 +51,9 @@ def addresses(patterns: list | None = None, prefix: str = "") -> Iterator[tuple[
         if isinstance(pattern, URLResolver):
             yield from addresses(pattern.url_patterns, route)
         elif isinstance(pattern, URLPattern):
-            sample = {name: SAMPLES[_kind(kind)] for name, kind in pattern.pattern.converters.items()}
+            sample = {name: SAMPLES[type(kind).__name__] for name, kind in pattern.pattern.converters.items()}
             assert pattern.name, f"{route} needs a name"
             yield pattern.name, reverse(pattern.name, kwargs=sample)
-
-
-def _kind(converter: object) -> str:
-    return {"IntConverter": "int", "SlugConverter": "slug", "StringConverter": "str"}[type(converter).__name__]
 
 
 def leads_to_sign_in(response) -> bool:

@@ -41,13 +41,9 @@ class Installation:
         self.folder = folder
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("MASSAR_", "DJANGO_", "PYTEST_", "COV_"))}
         self.environ = {
-            **kept,
-            "PYTHONPATH": str(SOURCE),
-            "MASSAR_MODE": "test",
-            "MASSAR_VAR": str(folder / "var"),
-            "MASSAR_DATABASE_URL": f"sqlite:///{folder}/massar.sqlite3",
-            "MASSAR_ARGON2": "256,1",
-        }
+            **kept, "PYTHONPATH": str(SOURCE), "MASSAR_MODE": "test", "MASSAR_VAR": str(folder / "var"),
+            "MASSAR_DATABASE_URL": f"sqlite:///{folder}/massar.sqlite3", "MASSAR_ARGON2": "256,1",
+        }  # fmt: skip
 
     def massar(self, *words: str, stdin: str = "", **changed: str | None) -> Done:
         """Run one command as a process. A setting changed to None is taken away."""
@@ -62,10 +58,8 @@ class Installation:
 
     def _run(self, arguments: list[str], stdin: str, changed: dict[str, str | None]) -> Done:
         environ = {k: v for k, v in {**self.environ, **changed}.items() if v is not None}
-        ended = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=self.folder, env=environ, input=stdin, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+        how = {"cwd": self.folder, "env": environ, "input": stdin, "timeout": 120}
+        ended = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, **how)
         return Done(ended.returncode, ended.stdout, ended.stderr)
 
 

@@ -15,7 +15,8 @@ class Rows:
     """The rows that `make` writes into tables that were empty, to be written again without its work."""
 
     def __init__(self, make: Callable[[], None]):
-        empty = [table for table in _tables() if not _all(f"SELECT 1 FROM {table} LIMIT 1")[1]]
+        tables = [model._meta.db_table for model in apps.get_models()]
+        empty = [table for table in tables if not _all(f"SELECT 1 FROM {table} LIMIT 1")[1]]
         make()
         found = {table: _all(f"SELECT * FROM {table}") for table in empty}
         self._found = {table: (columns, rows) for table, (columns, rows) in found.items() if rows}
@@ -30,10 +31,6 @@ class Rows:
                 cursor.executemany(one, rows)
             for statement in connection.ops.sequence_reset_sql(no_style(), self._models):
                 cursor.execute(statement)
-
-
-def _tables() -> list[str]:
-    return [model._meta.db_table for model in apps.get_models()]
 
 
 def _all(statement: str) -> tuple[list[str], list[tuple]]:

@@ -41,22 +41,61 @@ class Server:
     """A server that a test may stop and start again; its data stay."""
 
     def __init__(self, programs: Path, folder: Path, options: tuple[str, ...]):
-        self._programs, self._folder, self._options = programs, folder, options
-        self._owner, self._port = _owner(folder), free_port()
-        password = secrets.token_hex(16)
-        _make_cluster(programs, folder, password, self._owner)
+        self._programs, self._folder, self._port = programs, folder, free_port()
+        self._options = [part for setting in options for part in ("-c", setting)]
+        # Without a person's own PG… settings, and with messages that the log reader below understands.
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        self._how = {"cwd": folder, "env": {**kept, "LC_ALL": "C"}, **_owner(folder)}
         self._process: subprocess.Popen | None = None
+        password = secrets.token_hex(16)
+        self._make_cluster(password)
         self.address = f"postgres://{USER}:{password}@127.0.0.1:{self._port}/postgres"
 
+    def _make_cluster(self, password: str) -> None:
+        secret = self._folder / "password"
+        secret.touch(mode=0o600)
+        secret.write_text(password)
+        if "user" in self._how:
+            os.chown(secret, self._how["user"], self._how["group"])
+        command = [
+            self._programs / "initdb", "--pgdata", self._folder / "data", "--username", USER, "--pwfile", secret,
+            "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync",
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, **self._how)
+        secret.unlink()
+        if done.returncode:
+            raise PostgresDidNotStart(f"initdb failed: {done.stderr.strip()[-600:]}")
+
     def start(self) -> None:
+        """The log says when the server takes connections; an open port alone says too little."""
         if self._process is not None and self._process.poll() is None:
             return
-        self._process = _start(self._programs, self._folder, self._port, self._owner, self._options)
-        _wait_until_ready(self._process, self._port, self._folder)
+        command = [
+            self._programs / "postgres", "-D", self._folder / "data", "-p", str(self._port),
+            "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self._folder}", *self._options,
+        ]  # fmt: skip
+        told = self._folder / "log"
+        with told.open("wb") as log:
+            # A session of its own: Ctrl-C reaches the tests first, and the server is ended after them.
+            own = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, "start_new_session": True}
+            self._process = subprocess.Popen(command, **own, **self._how)
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            if b"ready to accept connections" in told.read_bytes():
+                socket.create_connection(("127.0.0.1", self._port), timeout=5).close()
+                return
+            time.sleep(0.1)
+        raise PostgresDidNotStart(told.read_text(errors="replace")[-600:])
 
     def stop(self) -> None:
-        if self._process is not None:
-            _stop(self._process)
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGINT)  # "fast": open connections are cut
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGQUIT)  # "immediate"
+            self._process.wait(STOP_SECONDS)
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
@@ -111,61 +150,3 @@ def _owner(folder: Path) -> dict:
     account = names.get("postgres") or names["nobody"]
     os.chown(folder, account.pw_uid, account.pw_gid)
     return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-
-
-def _make_cluster(programs: Path, folder: Path, password: str, owner: dict) -> None:
-    secret = folder / "password"
-    secret.touch(mode=0o600)
-    secret.write_text(password)
-    if owner:
-        os.chown(secret, owner["user"], owner["group"])
-    command = [
-        programs / "initdb", "--pgdata", folder / "data", "--username", USER, "--pwfile", secret,
-        "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync",
-    ]  # fmt: skip
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=_environment(), **owner)
-    secret.unlink()
-    if done.returncode:
-        raise PostgresDidNotStart(f"initdb failed: {done.stderr.strip()[-600:]}")
-
-
-def _start(programs: Path, folder: Path, port: int, owner: dict, options: tuple[str, ...]) -> subprocess.Popen:
-    settings = [part for setting in options for part in ("-c", setting)]
-    command = [
-        programs / "postgres", "-D", folder / "data", "-p", str(port),
-        "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}", *settings,
-    ]  # fmt: skip
-    with (folder / "log").open("wb") as log:
-        # A session of its own: Ctrl-C reaches the tests first, and the server is ended after them.
-        return subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True, env=_environment(), **owner,
-        )  # fmt: skip
-
-
-def _wait_until_ready(server: subprocess.Popen, port: int, folder: Path) -> None:
-    """The log says when the server takes connections; an open port alone says too little."""
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
-        if b"ready to accept connections" in (folder / "log").read_bytes():
-            socket.create_connection(("127.0.0.1", port), timeout=5).close()
-            return
-        time.sleep(0.1)
-    raise PostgresDidNotStart((folder / "log").read_text(errors="replace")[-600:])
-
-
-def _stop(server: subprocess.Popen) -> None:
-    if server.poll() is not None:
-        return
-    server.send_signal(signal.SIGINT)  # "fast": open connections are cut
-    try:
-        server.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        server.send_signal(signal.SIGQUIT)  # "immediate"
-        server.wait(STOP_SECONDS)
-
-
-def _environment() -> dict:
-    """Without a person's own PG… settings, and with messages that the log reader above understands."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    return {**kept, "LC_ALL": "C"}

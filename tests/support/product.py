@@ -71,11 +71,16 @@ class Product:
 
         Notices of what was done arrive at the same address; they are passed over.
         """
+
+        def name(address: str) -> str:
+            """Numbers by their last nine digits: a screen may show them with or without the country."""
+            return address if "@" in address else re.sub(r"\D", "", address)[-9:]
+
         deadline = time.monotonic() + MESSAGE_SECONDS
         while time.monotonic() < deadline:
             for message in self.messages():
                 found = set(secret.findall(message["text"]))
-                if found and message["id"] not in self.seen and _same_address(to, message["to"]):
+                if found and message["id"] not in self.seen and name(to) == name(message["to"]):
                     self.seen.add(message["id"])
                     assert len(found) == 1, f"a message tells one secret, not {len(found)}"
                     return found.pop()
@@ -92,15 +97,18 @@ class Product:
             raise ProductFault(f"Ctrl-C did not stop the demo; {self.output()[-1500:]}") from None
 
     def processes(self) -> list[int]:
-        """Ids of the demo's own processes that are alive, wherever they stand in the process tree.
+        """Ids of the demo's own processes that are alive, known by the data folder in their environment (Linux).
 
-        They are known by the data folder in their environment, which no other process has. Linux only;
-        elsewhere the first process alone is looked at.
+        Elsewhere the first process alone is looked at.
         """
         if not Path("/proc/self/environ").exists():
             return [] if self.process.poll() is not None else [self.process.pid]
-        mark = f"MASSAR_VAR={self.log.parent}".encode()
-        return [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if mark in _environment_of(folder)]
+        mark, found = f"MASSAR_VAR={self.log.parent}".encode(), []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it ended meanwhile, or belongs to somebody else
+                if mark in (folder / "environ").read_bytes():
+                    found.append(int(folder.name))
+        return found
 
     def have_all_ended(self) -> bool:
         """Whether the parts are gone, after the moment they may need to clear up."""
@@ -119,20 +127,6 @@ class Product:
         self.process.wait()
 
 
-def _environment_of(folder: Path) -> bytes:
-    try:
-        return (folder / "environ").read_bytes()
-    except OSError:
-        return b""  # it ended meanwhile, or belongs to somebody else
-
-
-def _same_address(to: str, shown: str) -> bool:
-    """Numbers are compared by their last nine digits: a screen may show them with or without the country."""
-    if "@" in to:
-        return to == shown
-    return re.sub(r"\D", "", to)[-9:] == re.sub(r"\D", "", shown)[-9:]
-
-
 @contextlib.contextmanager
 def running_product(folder: Path | None = None) -> Iterator[Product]:
     """Start `massar demo` with its data in `folder` (made and removed here if none is given)."""
@@ -140,7 +134,11 @@ def running_product(folder: Path | None = None) -> Iterator[Product]:
         home = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="massar-demo-")))
         product = _start(home)
         try:
-            _wait_until_it_answers(product)
+            deadline = time.monotonic() + START_SECONDS
+            while not _answers(product):
+                if time.monotonic() > deadline or product.process.poll() is not None:
+                    raise ProductFault(f"the demo did not start: {product.output()[-1500:]}")
+                time.sleep(0.2)
             product.people = dict(PERSON_LINE.findall(product.output()))
             yield product
             if product.process.poll() is None:
@@ -154,38 +152,21 @@ def _start(home: Path) -> Product:
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
-    port = free_port()
-    log = home / "output.txt"
+    port, log = free_port(), home / "output.txt"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MASSAR_")}
-    environment = {
-        **inherited,
-        "PYTHONPATH": str(ROOT / "src"),
-        "PYTHONUNBUFFERED": "1",
-        "MASSAR_VAR": str(home / "var"),
-    }
+    own = {"PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1", "MASSAR_VAR": str(home / "var")}
+    command = [sys.executable, "-m", "massar", "demo", "--port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "massar", "demo", "--port", str(port)],
-            cwd=home,  # so that no .env of this checkout is read
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+            command, cwd=home,  # so that no .env of this checkout is read
+            env={**inherited, **own}, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
     return Product(url=f"http://localhost:{port}", process=process, log=log)
 
 
-def _wait_until_it_answers(product: Product) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and product.process.poll() is None:
-        connection = http.client.HTTPConnection(product.url.removeprefix("http://"), timeout=5)
-        try:
-            connection.request("GET", "/")
-            if connection.getresponse().status < 500 and PERSON_LINE.search(product.output()):
-                return
-        except OSError:
-            pass  # not listening yet
-        finally:
-            connection.close()
-        time.sleep(0.2)
-    raise ProductFault(f"the demo did not start: {product.output()[-1500:]}")
+def _answers(product: Product) -> bool:
+    connection = http.client.HTTPConnection(product.url.removeprefix("http://"), timeout=5)
+    with contextlib.closing(connection), contextlib.suppress(OSError):  # not listening yet
+        connection.request("GET", "/")
+        return connection.getresponse().status < 500 and PERSON_LINE.search(product.output()) is not None
+    return False

@@ -7,6 +7,7 @@ apt-get; everywhere else one sentence names the package.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,126 +19,77 @@ from playwright._impl._driver import compute_driver_executable
 APACHE_MODULES = "/usr/lib/apache2/modules"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 CHROMIUM_PLACES = (
-    "/usr/lib/chromium/chromium",
-    "/opt/google/chrome/chrome",
-    "/snap/bin/chromium",
+    "/usr/lib/chromium/chromium", "/opt/google/chrome/chrome", "/snap/bin/chromium",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
-)
+)  # fmt: skip
 PLAYWRIGHT_CACHES = (".cache/ms-playwright", "Library/Caches/ms-playwright")
 POSTGRES_PATTERNS = (
-    "usr/lib/postgresql/*/bin",
-    "usr/pgsql-*/bin",
-    "usr/local/pgsql/bin",
-    "opt/homebrew/opt/postgresql*/bin",
+    "usr/lib/postgresql/*/bin", "usr/pgsql-*/bin", "usr/local/pgsql/bin", "opt/homebrew/opt/postgresql*/bin",
     "usr/local/opt/postgresql*/bin",
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Need:
-    """One outside program: what a person calls it, the Debian packages that bring it, and how it is found."""
+    """One outside program: what a person calls it, who needs it, and the Debian packages that bring it.
+
+    places: names of programs, or whole paths, any one of which is enough. hint: stands in for the name of the package.
+    """
 
     name: str
+    user: str
     packages: tuple[str, ...]
-    sentence: str
+    places: tuple[str, ...] = ()
+    hint: str = ""
+
+    @property
+    def sentence(self) -> str:
+        mend = self.hint or f"install the package {self.packages[0]}"
+        return f"{self.name} is needed by {self.user}: {mend}."
 
 
-CHROMIUM = Need(
-    "Chromium",
-    # The font package is the fallback for signs that the product's own font does not draw.
-    ("chromium", "fonts-dejavu-core"),
-    "The browser tests need Chromium: install the package chromium (or set MASSAR_TEST_CHROMIUM to a path).",
-)
-DRIVER = Need(
-    "Playwright's driver",
-    # Its own Node.js is linked against this small library, which a bare Debian does not have.
-    ("libatomic1",),
-    "The browser tests can't start Playwright's driver: install the package libatomic1.",
-)
-POSTGRES = Need(
-    "PostgreSQL",
-    ("postgresql",),
-    "The PostgreSQL half needs its server program: install the package postgresql (none has to be running).",
-)
+# The font package is the fallback for signs that the product's own font does not draw.
+CHROMIUM = Need("Chromium", "the browser tests", ("chromium", "fonts-dejavu-core"),
+                hint="install the package chromium (or set MASSAR_TEST_CHROMIUM to a path)")  # fmt: skip
+# Its own Node.js is linked against this small library, which a bare Debian does not have.
+DRIVER = Need("Playwright's driver", "the browser tests, and does not start", ("libatomic1",))
+POSTGRES = Need("PostgreSQL", "half of the tests", ("postgresql",))  # none has to be running
 
-NGINX = Need("nginx", ("nginx",), "The gate's test needs nginx: install the package nginx.")
-APACHE = Need("Apache", ("apache2",), "These tests need Apache: install the package apache2.")
-AUTH_OPENIDC = Need(
-    "mod_auth_openidc",
-    ("libapache2-mod-auth-openidc",),
-    "The OpenID Connect test needs Apache's module: install the package libapache2-mod-auth-openidc.",
-)
-AUTH_MELLON = Need(
-    "mod_auth_mellon",
-    ("libapache2-mod-auth-mellon",),
-    "The SAML test needs Apache's module: install the package libapache2-mod-auth-mellon.",
-)
-SHIBBOLETH = Need(
-    "Shibboleth SP",
-    ("libapache2-mod-shib", "shibboleth-sp-utils"),
-    "The test of Shibboleth SP needs its daemon and Apache's module: install the package libapache2-mod-shib.",
-)
-DOVECOT = Need("Dovecot", ("dovecot-imapd",), "The mail test needs Dovecot: install the package dovecot-imapd.")
-KANNEL = Need("Kannel", ("kannel",), "The SMS gateway's test needs Kannel: install the package kannel.")
-LMTP = Need(
-    "Dovecot's LMTP", ("dovecot-lmtpd",), "The mail test needs Dovecot's LMTP: install the package dovecot-lmtpd."
-)
-POSTFIX = Need(
-    "Postfix", ("postfix",), "The mail test needs Postfix: install the package postfix (none has to be running)."
-)
-SPAMASSASSIN = Need(
-    "SpamAssassin",
-    ("spamassassin",),
-    "The test of how letters look needs SpamAssassin: install the package spamassassin.",
-)
-NODE = Need(
-    "Node.js",
-    ("nodejs",),
-    "The tests of openid-client and SMPP need Node.js: install the package nodejs.",
-)
-NPM = Need("npm", ("npm",), "The tests of openid-client and SMPP need npm: install the package npm.")
-CADDY = Need("Caddy", ("caddy",), "The gate's test needs Caddy: install the package caddy (none has to be running).")
-XMLSEC1 = Need("xmlsec1", ("xmlsec1",), "The test of pysaml2 needs xmlsec1: install the package xmlsec1.")
-JAVA = Need(
-    "Java", ("default-jdk-headless",), "The test of Spring needs Java: install the package default-jdk-headless."
-)
-MAVEN = Need("Maven", ("maven",), "The test of Spring needs Maven: install the package maven.")
-RUBY = Need("Ruby", ("ruby",), "The test of ruby-saml needs Ruby: install the package ruby.")
-RUBY_SAML = Need("ruby-saml", ("ruby-saml",), "The test of ruby-saml needs the library: install the package ruby-saml.")
-GO = Need(
-    "Go",
-    (),
-    "The tests of Traefik and oauth2-proxy need Go 1.26 or later: install it by hand, Debian 12 has an older one.",
-)
-
-# What `make test-servers` looks for: the names of programs, or whole paths, any one of which is enough.
-SERVERS = {
-    NGINX: ("nginx",),
-    APACHE: ("apache2",),
-    AUTH_OPENIDC: (f"{APACHE_MODULES}/mod_auth_openidc.so",),
-    AUTH_MELLON: (f"{APACHE_MODULES}/mod_auth_mellon.so",),
-    SHIBBOLETH: ("shibd",),
-    DOVECOT: ("dovecot",),
-    KANNEL: ("bearerbox",),
-    LMTP: ("/usr/lib/dovecot/lmtp", "/usr/libexec/dovecot/lmtp"),
-    POSTFIX: ("postfix",),
-    SPAMASSASSIN: ("spamassassin",),
-    NODE: ("node", "nodejs"),
-    NPM: ("npm",),
-    CADDY: ("caddy",),
-    JAVA: ("java",),
-    MAVEN: ("mvn",),
-    RUBY: ("ruby",),
-    RUBY_SAML: ("/usr/share/rubygems-integration/all/specifications/ruby-saml-1.13.0.gemspec",),
-    XMLSEC1: ("xmlsec1",),
-    GO: ("go", "/usr/local/go/bin/go"),
-}
+NGINX = Need("nginx", "the gate's test", ("nginx",), ("nginx",))
+APACHE = Need("Apache", "several tests of sites", ("apache2",), ("apache2",))
+AUTH_OPENIDC = Need("mod_auth_openidc", "the test of OpenID Connect", ("libapache2-mod-auth-openidc",),
+                    (f"{APACHE_MODULES}/mod_auth_openidc.so",))  # fmt: skip
+AUTH_MELLON = Need("mod_auth_mellon", "the test of SAML", ("libapache2-mod-auth-mellon",),
+                   (f"{APACHE_MODULES}/mod_auth_mellon.so",))  # fmt: skip
+SHIBBOLETH = Need("Shibboleth SP", "its test", ("libapache2-mod-shib", "shibboleth-sp-utils"), ("shibd",))
+DOVECOT = Need("Dovecot", "the test of mail", ("dovecot-imapd",), ("dovecot",))
+KANNEL = Need("Kannel", "the test of SMS gateways", ("kannel",), ("bearerbox",))
+LMTP = Need("Dovecot's LMTP", "the test of mail", ("dovecot-lmtpd",),
+            ("/usr/lib/dovecot/lmtp", "/usr/libexec/dovecot/lmtp"))  # fmt: skip
+POSTFIX = Need("Postfix", "the test of mail", ("postfix",), ("postfix",))
+SPAMASSASSIN = Need("SpamAssassin", "the test of how letters look", ("spamassassin",), ("spamassassin",))
+NODE = Need("Node.js", "the tests of openid-client and SMPP", ("nodejs",), ("node", "nodejs"))
+NPM = Need("npm", "the tests of openid-client and SMPP", ("npm",), ("npm",))
+CADDY = Need("Caddy", "the gate's test", ("caddy",), ("caddy",))
+XMLSEC1 = Need("xmlsec1", "the test of pysaml2", ("xmlsec1",), ("xmlsec1",))
+JAVA = Need("Java", "the test of Spring", ("default-jdk-headless",), ("java",))
+MAVEN = Need("Maven", "the test of Spring", ("maven",), ("mvn",))
+RUBY = Need("Ruby", "the test of ruby-saml", ("ruby",), ("ruby",))
+RUBY_SAML = Need("ruby-saml", "its test", ("ruby-saml",),
+                 ("/usr/share/rubygems-integration/all/specifications/ruby-saml-1.13.0.gemspec",))  # fmt: skip
+GO = Need("Go 1.26 or later", "the tests of Traefik and oauth2-proxy", (), ("go", "/usr/local/go/bin/go"),
+          hint="install it by hand, Debian 12 has an older one")  # fmt: skip
+# What `make test-servers` looks for.
+SERVERS = (
+    NGINX, APACHE, AUTH_OPENIDC, AUTH_MELLON, SHIBBOLETH, DOVECOT, KANNEL, LMTP, POSTFIX, SPAMASSASSIN, NODE, NPM,
+    CADDY, JAVA, MAVEN, RUBY, RUBY_SAML, XMLSEC1, GO,
+)  # fmt: skip
 
 
 def find_server(need: Need) -> str | None:
     """Path of a server program or module, or None. Servers often stand where a person's PATH does not look."""
-    for name in SERVERS[need]:
+    for name in need.places:
         found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
         if found or Path(name).is_file():
             return found or name
@@ -149,22 +101,13 @@ def find_chromium() -> str | None:
     named = os.environ.get("MASSAR_TEST_CHROMIUM")
     if named:
         return shutil.which(named)
-    for name in CHROMIUM_NAMES:
-        found = shutil.which(name)
-        if found:
+    for name in (*CHROMIUM_NAMES, *CHROMIUM_PLACES):
+        if found := shutil.which(name):
             return found
-    for place in CHROMIUM_PLACES:
-        if os.access(place, os.X_OK):
-            return place
-    return _playwright_chromium()
-
-
-def _playwright_chromium() -> str | None:
     for cache in PLAYWRIGHT_CACHES:
         for pattern in ("chromium-*/chrome-linux*/chrome", "chromium-*/chrome-mac*/*.app/Contents/MacOS/*"):
-            found = sorted((Path.home() / cache).glob(pattern))
-            if found:
-                return str(found[-1])
+            if kept := sorted((Path.home() / cache).glob(pattern)):
+                return str(kept[-1])
     return None
 
 
@@ -180,19 +123,18 @@ def find_driver() -> str | None:
 
 def find_postgres() -> Path | None:
     """The folder that holds both `initdb` and `postgres`, or None. The newest version wins."""
+
+    def version(folder: Path) -> list[int]:
+        return [int(number) for number in re.findall("[0-9]+", str(folder))]
+
     folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
     folders.append(Path("/usr/local/bin"))
     for pattern in POSTGRES_PATTERNS:
-        folders.extend(sorted(Path("/").glob(pattern), key=_version, reverse=True))
+        folders.extend(sorted(Path("/").glob(pattern), key=version, reverse=True))
     for folder in folders:
         if all(os.access(folder / program, os.X_OK) for program in ("initdb", "postgres")):
             return folder
     return None
-
-
-def _version(folder: Path) -> tuple[int, ...]:
-    digits = "".join(sign if sign.isdigit() else " " for sign in str(folder))
-    return tuple(int(number) for number in digits.split())
 
 
 def can_install() -> bool:

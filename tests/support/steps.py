@@ -57,14 +57,11 @@ def prove_contact(visitor: Visitor, post: Post, to: str) -> Visitor:
 def production(**changed: str):
     """Settings of a production installation at https://compte.example.ma, with the given variables changed."""
     environ = {
-        "MASSAR_MODE": "production",
-        "MASSAR_PUBLIC_URL": "https://compte.example.ma",
+        "MASSAR_MODE": "production", "MASSAR_PUBLIC_URL": "https://compte.example.ma",
         "MASSAR_SECRET_KEY": "an-own-secret-key-of-this-installation-0123456789",
         "MASSAR_DATA_KEYS": "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
         "MASSAR_DATABASE_URL": "postgres://massar:secret-of-db@db.example.ma:5432/massar",
-        "MASSAR_EMAIL_URL": "smtp+starttls://mail.example.ma:587",
-        "MASSAR_SMS_URL": "https://sms.example.ma/send",
-        "MASSAR_HELP_CONTACT": "0537 00 00 00",
-        "MASSAR_VAR": "/tmp/massar-production",
-    }
+        "MASSAR_EMAIL_URL": "smtp+starttls://mail.example.ma:587", "MASSAR_SMS_URL": "https://sms.example.ma/send",
+        "MASSAR_HELP_CONTACT": "0537 00 00 00", "MASSAR_VAR": "/tmp/massar-production",
+    }  # fmt: skip
     return load({k: v for k, v in {**environ, **changed}.items() if v is not None})

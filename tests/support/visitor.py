@@ -13,9 +13,8 @@ from django.test import Client
 
 from tests.support.fakes import BehavingProvider
 from tests.support.post_office import worker_with
-
-TEMPORARY = re.compile(r"\b[bcdfghjkmnpqrstvwxz]{5}-[2-9]{5}\b")
-CODE = re.compile(r"(?<![\d+])\d{6}(?!\d)")
+from tests.support.product import CONTACT_CODE as CODE
+from tests.support.product import TEMPORARY_PASSWORD as TEMPORARY
 
 
 class _Forms(HTMLParser):
@@ -38,10 +37,8 @@ class Visitor:
     """One browser. `page` is the last page shown, redirects followed."""
 
     def __init__(self, **headers: str):
-        self.client = Client(
-            enforce_csrf_checks=True,
-            headers={"user-agent": "Mozilla/5.0 (Linux; Android 9) Chrome/120.0", **headers},
-        )
+        headers = {"user-agent": "Mozilla/5.0 (Linux; Android 9) Chrome/120.0", **headers}
+        self.client = Client(enforce_csrf_checks=True, headers=headers)
         self.page = None
 
     @property
@@ -80,9 +77,8 @@ class Visitor:
         return self.get("/recovery/").submit("/recovery/", user=login, channel=channel, **contact)
 
     def change(self, current: str, new: str, confirm: str | None = None):
-        return self.get("/password/change/").submit(
-            "/password/change/", current=current, new=new, confirm=new if confirm is None else confirm
-        )
+        typed = {"current": current, "new": new, "confirm": new if confirm is None else confirm}
+        return self.get("/password/change/").submit("/password/change/", **typed)
 
     @property
     def signed_in(self) -> bool:

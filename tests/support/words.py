@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gettext
 import re
-from dataclasses import dataclass
 from functools import cache
+from types import SimpleNamespace
 
 from massar.domain.sites.site import Site
 from tests.support.product import ROOT
@@ -13,100 +13,35 @@ from tests.support.sites import load
 
 LOCALES = ROOT / "src" / "massar" / "locale"
 
-
-@dataclass(frozen=True)
-class Guide:
-    """The labels of the ministry's guide (Arabic) and our French and English for them."""
-
-    sign_in: str
-    profile: str
-    personal_email: str
-    personal_phone: str
-    save: str
-    close: str
-    contacts_note: str
-    recovery: str
-    user: str
-    recover_by: str
-    email: str
-    phone: str
-    confirm: str
-    expired: str
-    change_password: str
-    current: str
-    new: str
-    repeat: str
-    information: str
-    changed: str
-
-
+# The labels of the ministry's guide (Arabic) and our French and English for them.
+_LABELS = (
+    ("sign_in", "تسجيل الدخول", "Se connecter", "Sign in"),
+    ("profile", "الملف الشخصي", "Profil", "Profile"),
+    ("personal_email", "البريد الإلكتروني الشخصي", "E-mail personnel", "Personal e-mail"),
+    ("personal_phone", "رقم الهاتف الشخصي", "Téléphone personnel", "Personal phone"),
+    ("save", "حفظ", "Enregistrer", "Save"),
+    ("close", "إغلاق", "Fermer", "Close"),
+    ("contacts_note", "هذه المعلومات ضرورية لاسترجاع كلمة المرور في حالة نسيانها",
+     "Ces informations sont nécessaires pour récupérer le mot de passe en cas d’oubli",
+     "You need this to recover a forgotten password"),
+    ("recovery", "استرجاع كلمة المرور", "Récupération du mot de passe", "Password recovery"),
+    ("user", "اسم المستخدم", "Nom d’utilisateur", "Username"),
+    ("recover_by", "أرغب باسترجاع كلمة المرور عن طريق:",
+     "Je souhaite récupérer mon mot de passe par :", "Recover my password by:"),
+    ("email", "البريد الإلكتروني", "E-mail", "E-mail"),
+    ("phone", "الهاتف", "Téléphone", "Phone"),
+    ("confirm", "تأكيد", "Confirmer", "Confirm"),
+    ("expired", "انتهاء صلاحية كلمة المرور", "Mot de passe expiré", "Password expired"),
+    ("change_password", "تغيير كلمة المرور", "Changer le mot de passe", "Change password"),
+    ("current", "كلمة المرور الحالية", "Mot de passe actuel", "Current password"),
+    ("new", "كلمة المرور الجديدة", "Nouveau mot de passe", "New password"),
+    ("repeat", "تأكيد كلمة المرور الجديدة", "Confirmer le nouveau mot de passe", "Confirm new password"),
+    ("information", "معلومات", "Information", "Information"),
+    ("changed", "تم تغيير كلمة المرور بنجاح", "Mot de passe modifié avec succès", "Password changed"),
+)  # fmt: skip
 GUIDE = {
-    "ar": Guide(
-        sign_in="تسجيل الدخول",
-        profile="الملف الشخصي",
-        personal_email="البريد الإلكتروني الشخصي",
-        personal_phone="رقم الهاتف الشخصي",
-        save="حفظ",
-        close="إغلاق",
-        contacts_note="هذه المعلومات ضرورية لاسترجاع كلمة المرور في حالة نسيانها",
-        recovery="استرجاع كلمة المرور",
-        user="اسم المستخدم",
-        recover_by="أرغب باسترجاع كلمة المرور عن طريق:",
-        email="البريد الإلكتروني",
-        phone="الهاتف",
-        confirm="تأكيد",
-        expired="انتهاء صلاحية كلمة المرور",
-        change_password="تغيير كلمة المرور",
-        current="كلمة المرور الحالية",
-        new="كلمة المرور الجديدة",
-        repeat="تأكيد كلمة المرور الجديدة",
-        information="معلومات",
-        changed="تم تغيير كلمة المرور بنجاح",
-    ),
-    "fr": Guide(
-        sign_in="Se connecter",
-        profile="Profil",
-        personal_email="E-mail personnel",
-        personal_phone="Téléphone personnel",
-        save="Enregistrer",
-        close="Fermer",
-        contacts_note="Ces informations sont nécessaires pour récupérer le mot de passe en cas d’oubli",
-        recovery="Récupération du mot de passe",
-        user="Nom d’utilisateur",
-        recover_by="Je souhaite récupérer mon mot de passe par :",
-        email="E-mail",
-        phone="Téléphone",
-        confirm="Confirmer",
-        expired="Mot de passe expiré",
-        change_password="Changer le mot de passe",
-        current="Mot de passe actuel",
-        new="Nouveau mot de passe",
-        repeat="Confirmer le nouveau mot de passe",
-        information="Information",
-        changed="Mot de passe modifié avec succès",
-    ),
-    "en": Guide(
-        sign_in="Sign in",
-        profile="Profile",
-        personal_email="Personal e-mail",
-        personal_phone="Personal phone",
-        save="Save",
-        close="Close",
-        contacts_note="You need this to recover a forgotten password",
-        recovery="Password recovery",
-        user="Username",
-        recover_by="Recover my password by:",
-        email="E-mail",
-        phone="Phone",
-        confirm="Confirm",
-        expired="Password expired",
-        change_password="Change password",
-        current="Current password",
-        new="New password",
-        repeat="Confirm new password",
-        information="Information",
-        changed="Password changed",
-    ),
+    language: SimpleNamespace(**{name: words[place] for name, *words in _LABELS})
+    for place, language in enumerate(("ar", "fr", "en"))
 }
 
 

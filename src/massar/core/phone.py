@@ -151,7 +151,8 @@ def _has_its_own(region: str) -> bool:
     for length, beginning, filling in product(lengths, range(10**_TRIED_DIGITS), "01"):
         one = f"{beginning:0{_TRIED_DIGITS}}".ljust(length, filling)
         if begins.match(one) and shape.fullmatch(one):
-            if phonenumbers.region_code_for_number(phonenumbers.PhoneNumber(plan.country_code, int(one))) == region:
+            number = phonenumbers.PhoneNumber(plan.country_code, int(one))
+            if phonenumbers.region_code_for_number(number) == region:
                 return True
     return False
 
