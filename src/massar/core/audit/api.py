@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 from massar.core import encryption, ids, sql
 from massar.core.browser import Browser
@@ -53,21 +52,21 @@ def record_events(events: Sequence[AuditEvent]) -> None:
 def of_person(person_id: int, *, limit: int = 50) -> list[AuditEvent]:
     """Return the newest events of a person, newest first."""
     statement = f"SELECT {_COLUMNS} FROM audit_event WHERE person_id = %s ORDER BY id DESC LIMIT %s"
-    return [_read(*row) for row in sql.rows(statement, (person_id, limit))]
+    return [_read(row) for row in sql.rows(statement, (person_id, limit))]
 
 
 def all_events(*, after: int = 0) -> Iterator[AuditEvent]:
     """Yield all events in the order of writing, for `massar audit --verify`."""
     statement = f"SELECT {_COLUMNS}, id FROM audit_event WHERE id > %s ORDER BY id LIMIT 1000"
     while batch := sql.rows(statement, (after,)):
-        yield from (_read(*row[:-1]) for row in batch)
+        yield from (_read(row) for row in batch)
         after = batch[-1][-1]
 
 
-def _read(uid: str, at: str | datetime, event: str, *rest: Any) -> AuditEvent:
-    """Make an event of the columns."""
-    *facts, detail, signature = rest
-    one = AuditEvent(event, sql.moment(at), *facts, json.loads(detail) if detail else {}, uid)
+def _read(row: sql.Row) -> AuditEvent:
+    uid, at, event, outcome, person_id, session_id, network, browser, detail, signature = row[:10]
+    facts = json.loads(detail) if detail else {}
+    one = AuditEvent(event, sql.moment(at), outcome, person_id, session_id, network, browser, facts, uid)
     return replace(one, genuine=encryption.data_keys().verify(signature, "audit", *_signed(one, detail)))
 
 
