@@ -31,9 +31,9 @@ def at(moment: datetime | None) -> Any:
 
 
 @overload
-def moment(value: None) -> None: ...
-@overload
 def moment(value: str | datetime) -> datetime: ...
+@overload
+def moment(value: None) -> None: ...
 def moment(value: str | datetime | None) -> datetime | None:
     """A stored moment as an aware datetime in UTC."""
     if value is None:
