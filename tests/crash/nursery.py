@@ -81,7 +81,7 @@ def main() -> None:
     delivery.outbox.LEASE = delivery.requests.LEASE = LEASE
     delivery.outbox.GRACE = timedelta(0)
     delivery.ProviderOptions.longest = property(lambda _: LEASE)
-    delivery.outbox._BACKOFF = (1,) * 11
+    delivery.outbox.BACKOFF = (1,) * 11
     known = places(answer, deliver, delivery)
     options = argparse.Namespace(quiet=False, senders=4)
     print("ready", flush=True)

@@ -14,7 +14,6 @@ from tests.support.outbox import attempt, message, part, request, shut
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 2, 15, 1, 57, tzinfo=UTC)
-ASKED = delivery.RecoveryForm("a@taalim.ma", "email", "a@example.org", "", "", "", "", "")
 
 
 def ago(**duration) -> datetime:
@@ -35,11 +34,8 @@ def busy(at: datetime = NOW) -> None:
     attempt(message(at, waited=0, purpose="notice"), at)
 
 
-def test_all_is_well_when_nothing_happens():
-    assert standing() == {}
-
-
 def test_somebody_waits_for_a_secret():
+    assert standing() == {}, "all is well when nothing happens"
     busy()
     message(ago(seconds=59))
     message(ago(minutes=9), purpose="notice")
@@ -89,37 +85,24 @@ def test_our_own_account_is_refused():
     delivery.breaker.fault("sms-a", "401", now=NOW, at_once=True)
     shut("sms-b", NOW)
     assert standing() == {"provider-configuration-error": ("sms-a",)}
-    assert delivery.breaker.claim_probe("sms-a", now=NOW + timedelta(minutes=1))
-    delivery.breaker.success("sms-a", now=NOW + timedelta(minutes=1))
-    assert "provider-configuration-error" not in standing(NOW + timedelta(minutes=1))
+    later = NOW + timedelta(minutes=1)
+    assert delivery.breaker.claim_probe("sms-a", now=later) and delivery.breaker.success("sms-a", now=later)
+    assert "provider-configuration-error" not in standing(later)
 
 
-def handed(provider: str, number: int, arrived: float | None, channel: str = "sms") -> None:
-    for _ in range(number):
-        at = ago(minutes=5)
-        part(
-            message(at, waited=0, provider=provider, channel=channel, state="awaiting_receipt", purpose="notice"),
-            at,
-            arrived,
-        )
-
-
-def test_one_provider_is_late_beside_another():
-    handed("sms-a", 10, None)
-    handed("sms-b", 10, 4)
-    assert standing() == {"one-late": ("sms-a",)}
-
-
-def test_all_of_a_channel_are_late():
-    handed("sms-a", 10, 100)
-    handed("sms-b", 12, None)
-    handed("mail", 10, 3, channel="email")
-    assert standing() == {"all-late": ("sms",)}
-
-
-def test_few_messages_tell_nothing():
-    handed("sms-a", 9, None)
-    assert standing() == {}
+@pytest.mark.parametrize(("providers", "expected"), [
+    ({"sms-a": (10, None), "sms-b": (10, 4)}, {"one-late": ("sms-a",)}),
+    ({"sms-a": (10, 100), "sms-b": (12, None), "mail": (10, 3)}, {"all-late": ("sms",)}),
+    ({"sms-a": (9, None)}, {}),
+], ids=["beside another", "all of a channel", "few messages tell nothing"])  # fmt: skip
+def test_a_provider_is_late(providers, expected):
+    """By provider: how many were handed over, and after how many seconds they arrived."""
+    for provider, (number, arrived) in providers.items():
+        channel = "email" if provider == "mail" else "sms"
+        row = {"provider": provider, "channel": channel, "state": "awaiting_receipt", "purpose": "notice"}
+        for _ in range(number):
+            part(message(ago(minutes=5), waited=0, **row), ago(minutes=5), arrived)
+    assert standing() == expected
 
 
 def test_a_message_ended_without_leaving():
@@ -138,27 +121,19 @@ def test_a_message_can_not_be_opened():
     ended(ago(minutes=40), "failed", reason="refused")
     ended(ago(minutes=61), "failed", reason=UNREADABLE)
     assert standing() == {}
-    broken = message(NOW)
-    broken.ciphertext = b"not what was ciphertext"
-    broken.save()
-    assert delivery.outbox.claim(1, now=NOW) == []
+    message(NOW, ciphertext=b"not what was ciphertext")
+    assert delivery.outbox.claim(1, channel="sms", now=NOW) == []
     assert standing() == {"undecryptable": ("outbox",)}
 
 
 @pytest.mark.parametrize(("minutes", "seen"), [(40, {"undecryptable": ("outbox",)}), (61, {})])
 def test_a_request_can_not_be_opened(minutes, seen):
+    """One that was answered is none of those."""
     at = ago(minutes=minutes)
-    request(at, ciphertext=b"encrypted with a key that this worker has not")
-    [claimed] = delivery.requests.claim(1, now=at)
-    assert delivery.requests.fail(claimed, now=at)
-    assert standing() == seen
-
-
-def test_a_request_that_was_answered_is_none_that_can_not_be_opened():
-    delivery.requests.put("asked", ASKED, now=NOW)
-    [claimed] = delivery.requests.claim(1, now=NOW)
-    assert delivery.requests.finish(claimed, now=NOW)
-    assert standing() == {}
+    for end, expected in ((delivery.requests.finish, {}), (delivery.requests.fail, seen)):
+        request(at, ciphertext=b"encrypted with a key that this worker has not")
+        [claimed] = delivery.requests.claim(1, now=at)
+        assert end(claimed, now=at) and standing() == expected
 
 
 def test_a_limit_can_be_set(monkeypatch):
@@ -170,5 +145,4 @@ def test_a_limit_can_be_set(monkeypatch):
 
 
 def test_no_two_alarms_have_one_name():
-    ids = [alarm.id for alarm in delivery.alarms.TABLE]
-    assert len(set(ids)) == len(ids) == 12
+    assert len({alarm.id for alarm in delivery.alarms.TABLE}) == len(delivery.alarms.TABLE) == 12

@@ -1,5 +1,4 @@
-"""What comes back, read: reports recorded from Postfix (tests/servers/test_postfix.py), older shapes, and hostile
-ones."""
+"""What comes back, read: reports recorded from Postfix (tests/servers/test_postfix.py), older shapes, hostile ones."""
 
 from __future__ import annotations
 
@@ -23,38 +22,29 @@ FAILED, UNDERWAY, DELIVERED = delivery.FAILED, delivery.UNDERWAY, delivery.DELIV
 read = delivery.bounces.read
 
 
-@pytest.mark.parametrize(
-    ("name", "state", "code"),
-    [
-        ("no_mailbox", FAILED, "5.1.1"),
-        ("policy", FAILED, "5.7.1"),
-        ("expired", FAILED, "4.4.1"),
-        ("delayed", UNDERWAY, "4.4.1"),
-        ("relayed", UNDERWAY, "2.0.0"),
-        ("delivered", DELIVERED, "2.0.0"),
-    ],
-)
+@pytest.mark.parametrize(("name", "state", "code"), [
+    ("no_mailbox", FAILED, "5.1.1"), ("policy", FAILED, "5.7.1"), ("expired", FAILED, "4.4.1"),
+    ("delayed", UNDERWAY, "4.4.1"), ("relayed", UNDERWAY, "2.0.0"), ("delivered", DELIVERED, "2.0.0"),
+])  # fmt: skip
 @pytest.mark.parametrize("ends", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
 def test_what_postfix_reports(name, state, code, ends):
     assert read((REPORTS / f"{name}.eml").read_bytes().replace(b"\n", ends)) == Report(state, code)
 
 
-@pytest.mark.parametrize(
-    ("fields", "expected"),
-    [
-        ("Action: failed\nStatus: 5.1.10\n", Report(FAILED, "5.1.10")),
-        ("Action: FAILED\nStatus: 5.0.0\nDiagnostic-Code: smtp; 550-5.1.1 No such user", Report(FAILED, "5.1.1")),
-        ("Action: failed\nStatus: 5.0.0\nDiagnostic-Code: smtp; 550 no such user", Report(FAILED, "5.0.0")),
-        ("Action: failed\nStatus: 5.2.2\nDiagnostic-Code: smtp; 552 5.1.1 x", Report(FAILED, "5.2.2")),
-        ("Action: failed\n", Report(FAILED, "")),
-        ("Status: 5.1.1 (bad mailbox)\n", Report(FAILED, "5.1.1")),
-        ("Status: 4.2.0\n", Report(UNDERWAY, "4.2.0")),
-        ("Action: expanded\nStatus: 2.0.0\n", Report(DELIVERED, "2.0.0")),
-        ("X: y\n\nAction: delayed\nStatus: 4.7.1\n", Report(UNDERWAY, "4.7.1")),
-    ],
-)
+@pytest.mark.parametrize(("fields", "expected"), [
+    ("Action: failed\nStatus: 5.1.10\n", Report(FAILED, "5.1.10")),
+    ("Action: FAILED\nStatus: 5.0.0\nDiagnostic-Code: smtp; 550-5.1.1 No such user", Report(FAILED, "5.1.1")),
+    ("Action: failed\nStatus: 5.0.0\nDiagnostic-Code: smtp; 550 no such user", Report(FAILED, "5.0.0")),
+    ("Action: failed\nStatus: 5.2.2\nDiagnostic-Code: smtp; 552 5.1.1 x", Report(FAILED, "5.2.2")),
+    ("Action: failed\n", Report(FAILED, "")),
+    ("Status: 5.1.1 (bad mailbox)\n", Report(FAILED, "5.1.1")),
+    ("Status: 4.2.0\n", Report(UNDERWAY, "4.2.0")),
+    ("Action: expanded\nStatus: 2.0.0\n", Report(DELIVERED, "2.0.0")),
+    ("X: y\n\nAction: delayed\nStatus: 4.7.1\n", Report(UNDERWAY, "4.7.1")),
+    ("Action: confused\nStatus: 9.9\nDiagnostic-Code: smtp; 550 5.1.1 nobody", None),
+])  # fmt: skip
 def test_fields_of_other_servers(fields, expected):
-    assert read(report(fields)) == expected
+    assert read(report(fields, text="550 5.1.1 its text has no say")) == expected
 
 
 @pytest.mark.parametrize("kind", [b"message/delivery-status", b"message/global-delivery-status"])
@@ -63,9 +53,7 @@ def test_fields_of_other_servers(fields, expected):
 ])  # fmt: skip
 def test_fields_may_be_encoded_where_letters_have_eight_bits(kind, encoding, encoded):
     """RFC 6533 §3: what servers that speak SMTPUTF8 write."""
-    fields = (
-        "Reporting-MTA: dns; mx.example\n\nFinal-Recipient: utf-8; عزيز@example.org\nAction: failed\nStatus: 5.1.1\n"
-    )
+    fields = "Reporting-MTA: dns; mx\n\nFinal-Recipient: utf-8; عزيز@example.org\nAction: failed\nStatus: 5.1.1\n"
     content = (
         b'Content-Type: multipart/report; report-type=global-delivery-status; boundary="b"\n\n--b\n\nIt did not go.\n'
         b"--b\nContent-Type: %s\nContent-Transfer-Encoding: %s\n\n%s\n--b--\n"
@@ -75,26 +63,15 @@ def test_fields_may_be_encoded_where_letters_have_eight_bits(kind, encoding, enc
         assert read(content.replace(b"\n", ends)) == Report(FAILED, "5.1.1")
 
 
-def test_a_report_that_says_nothing_is_none_even_if_its_text_has_a_code():
-    assert read(report("Action: confused\nStatus: 9.9\n", text="550 5.1.1 nobody")) is None
-
-
-@pytest.mark.parametrize(
-    ("code", "fault", "configuration_error"),
-    [
-        ("5.1.1", True, False), ("5.1.2", True, False), ("5.1.3", True, False), ("5.1.6", True, False),
-        ("5.1.10", True, False), ("5.1.351", True, False), ("5.2.1", True, False),
-        ("5.1.0", False, False), ("5.1.7", False, False), ("5.1.8", False, False), ("5.2.2", False, False),
-        ("5.4.4", False, False), ("4.4.7", False, False), ("5.0.0", False, False), ("", False, False),
-        ("5.7.1", False, True), ("5.7.26", False, True), ("4.7.1", False, True), ("5.7.124", False, False),
-    ],
-)  # fmt: skip
-def test_whose_fault_it_is(code, fault, configuration_error):
-    assert (Report(FAILED, code).address_fault, Report(FAILED, code).configuration_error) == (
-        fault,
-        configuration_error,
-    )
-    assert not Report(UNDERWAY, code).address_fault and not Report(UNDERWAY, code).configuration_error
+@pytest.mark.parametrize(("codes", "fault", "ours"), [
+    ("5.1.1 5.1.2 5.1.3 5.1.6 5.1.10 5.1.351 5.2.1", True, False),
+    ("5.1.0 5.1.7 5.1.8 5.2.2 5.4.4 4.4.7 5.0.0 5.7.124", False, False),
+    ("5.7.1 5.7.26 4.7.1", False, True),
+])  # fmt: skip
+def test_whose_fault_it_is(codes, fault, ours):
+    for code in codes.split():
+        assert (Report(FAILED, code).address_fault, Report(FAILED, code).configuration_error) == (fault, ours), code
+        assert not Report(UNDERWAY, code).address_fault and not Report(UNDERWAY, code).configuration_error
 
 
 # (what it is, Status, what the server said, whether there is no such address, whether it is about us)
@@ -206,23 +183,13 @@ ANSWERS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("status", "words", "fault", "configuration_error"), [one[1:] for one in ANSWERS], ids=[one[0] for one in ANSWERS]
-)
-@pytest.mark.parametrize(
-    "field", ["Diagnostic-Code: smtp;", "X-Supplementary-Info: < #x smtp;"], ids=["RFC 3464", "Exchange"]
-)
-def test_what_large_servers_say(status, words, fault, configuration_error, field):
-    found = read(report(f"Action: failed\nStatus: {status}\nRemote-MTA: dns;mx.example\n{field}{words}\n"))
-    assert (found.state, found.address_fault, found.configuration_error) == (FAILED, fault, configuration_error)
-
-
-@pytest.mark.parametrize(
-    ("status", "words", "fault", "configuration_error"), [one[1:] for one in ANSWERS], ids=[one[0] for one in ANSWERS]
-)
-def test_a_word_in_between_never_flags(status, words, fault, configuration_error):
+@pytest.mark.parametrize(("name", "status", "words", "fault", "ours"), ANSWERS, ids=[one[0] for one in ANSWERS])
+def test_what_large_servers_say(name, status, words, fault, ours):
+    for field in ("Diagnostic-Code: smtp;", "X-Supplementary-Info: < #x smtp;"):  # RFC 3464, Exchange
+        found = read(report(f"Action: failed\nStatus: {status}\nRemote-MTA: dns;mx.example\n{field}{words}\n"))
+        assert (found.state, found.address_fault, found.configuration_error) == (FAILED, fault, ours)
     found = read(report(f"Action: delayed\nStatus: {status}\nDiagnostic-Code: smtp;{words}\n"))
-    assert (found.state, found.address_fault, found.configuration_error) == (UNDERWAY, False, False)
+    assert (found.state, found.address_fault, found.configuration_error) == (UNDERWAY, False, False), "in between"
 
 
 EXCHANGE_ONLINE_FOR_PEOPLE = """From: <postmaster@example.com>
@@ -293,16 +260,13 @@ SENDMAIL = """   ----- The following addresses had permanent fatal errors -----
 """
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (QMAIL, Report(FAILED, "5.1.1")),
-        (SENDMAIL, Report(FAILED, "5.1.1")),
-        ("host said: 452-4.2.2 mailbox full", Report(UNDERWAY, "4.2.2")),
-        ("I am away until Monday. Call 550 12 34. Version 5.1.1 of my answers, at 10.5.1.1", None),
-        ("", None),
-    ],
-)
+@pytest.mark.parametrize(("text", "expected"), [
+    (QMAIL, Report(FAILED, "5.1.1")),
+    (SENDMAIL, Report(FAILED, "5.1.1")),
+    ("host said: 452-4.2.2 mailbox full", Report(UNDERWAY, "4.2.2")),
+    ("I am away until Monday. Call 550 12 34. Version 5.1.1 of my answers, at 10.5.1.1", None),
+    ("", None),
+])  # fmt: skip
 @pytest.mark.parametrize("head", ["", "Content-Type: multipart/mixed; boundary=b\n\n--b\n"], ids=["plain", "parts"])
 def test_bounces_without_structure_are_read_by_their_code_alone(text, expected, head):
     assert read(f"{head}Content-Type: text/plain; charset=utf-8\n\n{text}\n".encode()) == expected
@@ -370,12 +334,9 @@ def test_a_return_path_names_its_message_and_its_address_alone():
     assert "khadija" not in repr(returned)
     other = delivery.return_path.address(ids.short_token(), "khadija@example.org", "bounce.example.ma")
     assert other.split("-")[1] != path.split("-")[1], "the same address can't be followed from letter to letter"
-
-
-def test_servers_that_write_capitals_or_leave_the_domain_out_are_understood():
-    path = delivery.return_path.address(ids.short_token(), "a@example.org", "bounce.example.ma")
-    for spelled in (path.upper(), path.partition("@")[0], path.partition("@")[0] + "@elsewhere.example"):
-        assert delivery.return_path.read(spelled).was_to("a@example.org")
+    local = path.partition("@")[0]
+    for spelled in (path.upper(), local, f"{local}@elsewhere.example"):  # as servers may write it
+        assert delivery.return_path.read(spelled).was_to("khadija@example.org")
 
 
 @settings(max_examples=200)

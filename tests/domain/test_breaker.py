@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from massar.domain.delivery import breaker
-from massar.domain.delivery.breaker import (
-    FAULTS,
-    FIRST_PAUSE,
-    LONGEST_PAUSE,
-    MOVES,
-    OF_ONE,
-    PROBE_ENDS,
-    State,
-    Witness,
-)
+from massar.domain.delivery.breaker import FAULTS, FIRST_PAUSE, LONGEST_PAUSE, MOVES, OF_ONE, PROBE_ENDS, State, Witness
+from tests.support.outbox import NOW
 
 pytestmark = pytest.mark.django_db
-NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
 FIRST = timedelta(seconds=FIRST_PAUSE)
 
 
+def facts(provider: str = "iam") -> breaker.Facts:
+    return breaker.all_states()[provider]
+
+
 def state(provider: str = "iam") -> str:
-    return breaker.all_states()[provider].state
+    return facts(provider).state
 
 
 def open_it(now=NOW) -> None:
@@ -37,28 +32,29 @@ def test_faults_in_a_row_open_it_and_a_success_between_does_not():
     breaker.success("iam", now=NOW)
     assert state() == "closed"
     open_it()
-    assert state() == "open" and breaker.all_states()["iam"].reason == "no answer"
+    assert state() == "open" and facts().reason == "no answer"
+    assert not breaker.success("iam", now=NOW) and state() == "open", "a late success opens no door that was shut since"
 
 
-def test_what_is_our_own_fault_opens_it_at_once():
-    assert breaker.fault("iam", "wrong password", now=NOW, at_once=True) and state() == "open"
-
-
-def test_one_probe_after_the_pause_and_none_before():
+def test_one_probe_after_the_pause_and_none_before_and_a_dead_workers_is_taken_over():
     open_it()
-    assert not breaker.claim_probe("iam", now=NOW + FIRST - timedelta(milliseconds=1))
-    assert breaker.claim_probe("iam", now=NOW + FIRST) and state() == "half-open"
-    assert not breaker.claim_probe("iam", now=NOW + FIRST), "another worker has it"
+    probe = NOW + FIRST
+    assert not breaker.claim_probe("iam", now=probe - timedelta(milliseconds=1))
+    assert breaker.claim_probe("iam", now=probe) and state() == "half-open"
+    assert not breaker.claim_probe("iam", now=probe + PROBE_ENDS - timedelta(seconds=1)), "another worker has it"
+    assert breaker.claim_probe("iam", now=probe + PROBE_ENDS)
+    breaker.release_probe("iam", now=probe)
+    assert breaker.claim_probe("iam", now=probe), "one that sent nothing is given back, to whoever comes next"
 
 
 @pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(days=1), timedelta(days=400)])
 def test_a_clock_that_ran_ahead_shuts_nobody_out_for_longer_than_a_pause(ahead):
     """One worker's clock, for half a minute: the provider is tried as soon as clocks agree."""
     open_it(NOW + ahead)
-    assert breaker.all_states()["iam"].due(NOW)
+    assert facts().due(NOW)
     assert breaker.claim_probe("iam", now=NOW) and not breaker.claim_probe("iam", now=NOW), "once, as ever"
     breaker.fault("iam", "still nothing", now=NOW)
-    assert not breaker.all_states()["iam"].due(NOW) and not breaker.claim_probe("iam", now=NOW)
+    assert not facts().due(NOW) and not breaker.claim_probe("iam", now=NOW)
 
 
 def test_a_probe_that_was_claimed_ahead_of_time_is_not_kept():
@@ -71,29 +67,15 @@ def test_a_good_probe_closes_it_and_a_bad_one_doubles_the_pause():
     open_it()
     now, pauses = NOW, []
     for _ in range(9):
-        now = breaker.all_states()["iam"].until
+        now = facts().until
         assert breaker.claim_probe("iam", now=now)
         assert breaker.fault("iam", "still nothing", now=now)
-        pauses.append((breaker.all_states()["iam"].until - now).total_seconds())
+        pauses.append((facts().until - now).total_seconds())
     assert pauses == [10, 20, 40, 80, 160, LONGEST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE]
-    now = breaker.all_states()["iam"].until
+    now = facts().until
     assert breaker.claim_probe("iam", now=now) and breaker.success("iam", now=now)
-    facts = breaker.all_states()["iam"]
-    assert (facts.state, facts.faults, facts.until) == ("closed", 0, None)
+    assert (facts().state, facts().faults, facts().until) == ("closed", 0, None)
     open_it(now), "and it has all its patience again"
-
-
-def test_a_probe_of_a_dead_worker_is_taken_over():
-    open_it()
-    probe = NOW + FIRST
-    assert breaker.claim_probe("iam", now=probe)
-    assert not breaker.claim_probe("iam", now=probe + PROBE_ENDS - timedelta(seconds=1))
-    assert breaker.claim_probe("iam", now=probe + PROBE_ENDS)
-
-
-def test_a_late_success_does_not_open_a_door_that_was_shut_since():
-    open_it()
-    assert not breaker.success("iam", now=NOW) and state() == "open"
 
 
 def test_what_nothing_has_tried_for_a_day_is_forgotten(clock):
@@ -112,9 +94,7 @@ def test_a_throttled_probe_has_found_it_well(clock):
     assert breaker.claim_probe("iam", now=clock.advance(seconds=6))
     assert breaker.alive("iam", now=clock()) and state() == "closed"
     breaker.fault("iam", "no answer", now=clock())
-    assert not breaker.alive("iam", now=clock()) and breaker.all_states()["iam"].faults == 1, (
-        "faults that are counted stay"
-    )
+    assert not breaker.alive("iam", now=clock()) and facts().faults == 1, "faults that are counted stay"
 
 
 # -- what may be one message's own trouble
@@ -128,7 +108,7 @@ def met_by(*witnesses: Witness, configuration_error: bool = False) -> str:
 
 def test_one_recipient_shuts_nothing_however_often_it_is_tried():
     assert met_by(*[Witness("r1", "p1", "d1")] * 50) == "closed"
-    assert breaker.all_states()["iam"].faults == 1
+    assert facts().faults == 1
 
 
 def test_different_recipients_in_a_row_shut_it():
@@ -139,7 +119,7 @@ def test_different_recipients_in_a_row_shut_it():
 @pytest.mark.parametrize("same", ["person", "domain"])
 def test_atk_164_many_of_one_person_or_of_one_domain_do_not(same):
     row = [Witness(f"r{n}", f"p{n}", f"d{n}")._replace(**{same: "one"}) for n in range(20)]
-    assert met_by(*row) == "closed" and breaker.all_states()["iam"].faults == OF_ONE
+    assert met_by(*row) == "closed" and facts().faults == OF_ONE
     others = [Witness(f"s{n}", f"q{n}", f"e{n}") for n in range(FAULTS - OF_ONE)]
     assert met_by(*others) == "open"
 
@@ -152,15 +132,12 @@ def test_a_success_between_forgets_who_met_it():
 
 
 def test_what_blames_us_is_told_at_once_and_shuts_it_when_others_meet_it():
-    assert (
-        met_by(Witness("r1", "p1"), configuration_error=True) == "closed"
-        and breaker.all_states()["iam"].configuration_error
-    )
+    assert met_by(Witness("r1", "p1"), configuration_error=True) == "closed" and facts().configuration_error
     assert met_by(*(Witness(f"r{n}", f"p{n}") for n in range(2, FAULTS + 1)), configuration_error=True) == "open"
     breaker.success("iam", now=NOW)
-    assert breaker.all_states()["iam"].configuration_error, "a late success of before does not speak for it"
+    assert facts().configuration_error, "a late success of before does not speak for it"
     assert breaker.claim_probe("iam", now=NOW + FIRST) and breaker.success("iam", now=NOW + FIRST)
-    assert not breaker.all_states()["iam"].configuration_error
+    assert not facts().configuration_error
 
 
 @pytest.mark.parametrize("witness", [Witness("r9", "p9", own=True), Witness("r1", "p1")], ids=["about itself", "known"])
@@ -168,25 +145,18 @@ def test_a_probe_that_speaks_of_its_own_message_lets_another_try_soon_and_pauses
     met_by(*(Witness(f"r{n}", f"p{n}") for n in range(FAULTS)))
     now = NOW
     for _ in range(6):
-        now = breaker.all_states()["iam"].until
+        now = facts().until
         assert breaker.claim_probe("iam", now=now)
         assert breaker.fault("iam", "450", now=now, witness=witness)
-        assert breaker.all_states()["iam"].until - now == FIRST
-
-
-def test_a_probe_that_sent_nothing_is_given_back():
-    open_it()
-    assert breaker.claim_probe("iam", now=NOW + FIRST)
-    breaker.release_probe("iam", now=NOW + FIRST)
-    assert breaker.claim_probe("iam", now=NOW + FIRST), "by whoever comes next"
+        assert facts().until - now == FIRST
 
 
 def test_a_remark_tells_operators_and_shuts_nothing():
     for _ in range(20):
         breaker.remark("site:a", "http 404", now=NOW)
-    assert state("site:a") == "closed" and breaker.all_states()["site:a"].configuration_error
+    assert state("site:a") == "closed" and facts("site:a").configuration_error
     breaker.success("site:a", now=NOW)
-    assert not breaker.all_states()["site:a"].configuration_error
+    assert not facts("site:a").configuration_error
 
 
 def test_it_moves_as_its_table_says():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -10,38 +10,36 @@ from massar.core import sql
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Message, Part
 from massar.domain.delivery.outbox import FINAL, LEASE, MOST_ATTEMPTS, MOVES, State
+from tests.support.outbox import LONGEST, NOW, accept, begun, put
 
 pytestmark = pytest.mark.django_db
-outbox = delivery.outbox
-NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
-LATER = timedelta(minutes=30)
-LONGEST = timedelta(seconds=40)
-
-
-def put(**changed) -> str:
-    values = {"purpose": "notice", "channel": "email", "language": "ar", "person_id": 1, "to": "a@example.org",
-              "values": {"secret": "kdmwt47392"}, "now": NOW, "within": LATER}  # fmt: skip
-    return outbox.put(**{**values, **changed})
+outbox, requests = delivery.outbox, delivery.requests
+SECRET = {"secret": "kdmwt47392"}
+ASKED = delivery.RecoveryForm("a@taalim.ma", "email", "a@example.org", "", "", "", "", "")
 
 
 def claim(now=NOW, most=10):
-    return outbox.claim(most, now=now)
+    return outbox.claim(most, channel="sms", now=now)
 
 
 def test_a_message_is_encrypted_and_readable_for_the_worker_only():
-    put()
+    put(NOW, values=SECRET)
     row = Message.objects.get()
-    assert b"kdmwt" not in bytes(row.ciphertext) and b"example" not in bytes(row.ciphertext)
+    assert b"kdmwt" not in bytes(row.ciphertext) and b"661" not in bytes(row.ciphertext)
     (letter,) = claim()
-    assert letter.to == "a@example.org" and letter.values == {"secret": "kdmwt47392"} and letter.attempt == 1
+    assert letter.to == "+212661123456" and letter.values == SECRET and letter.attempt == 1
+    assert "kdmwt" not in repr(letter) and "661" not in repr(letter)
 
 
 def test_a_claimed_message_is_nobody_elses_until_the_lease_ends():
-    put()
-    claim()
+    put(NOW)
+    (first,) = claim()
     assert claim() == [] and claim(NOW + LEASE - timedelta(seconds=1)) == []
-    (again,) = claim(NOW + LEASE)
-    assert again.attempt == 2
+    (second,) = claim(NOW + LEASE)
+    assert second.attempt == 2
+    assert not outbox.finish(first.id, first.lease, State.SUBMITTED, now=NOW), "who lost the lease settles nothing"
+    assert not outbox.later(first, now=NOW, reason="x")
+    assert outbox.finish(second.id, second.lease, State.SUBMITTED, now=NOW)
 
 
 def wrong_statistics(vendor: str) -> None:
@@ -52,31 +50,23 @@ def wrong_statistics(vendor: str) -> None:
             sql.execute(f"SET LOCAL enable_{way} = off")
 
 
-def test_a_claim_takes_no_more_than_it_was_asked_for(vendor):
-    put()
+@pytest.mark.parametrize(("add", "claimed"), [
+    (lambda number: put(NOW), claim), (lambda number: requests.put(f"form-{number}", ASKED, now=NOW),
+                                       lambda most: requests.claim(most, now=NOW)),
+], ids=["messages", "requests"])  # fmt: skip
+def test_a_claim_takes_no_more_than_it_was_asked_for(vendor, add, claimed):
+    add(0)
     wrong_statistics(vendor)
-    for _ in range(8):
-        put()
-    assert len(claim(most=2)) == 2
-
-
-def test_who_lost_the_lease_settles_nothing():
-    put()
-    (first,) = claim()
-    (second,) = claim(NOW + LEASE)
-    assert not outbox.finish(first.id, first.lease, State.SUBMITTED, now=NOW)
-    assert not outbox.later(first, now=NOW, reason="x")
-    assert outbox.finish(second.id, second.lease, State.SUBMITTED, now=NOW)
+    for number in range(8):
+        add(1 + number)
+    assert len(claimed(most=2)) == 2
 
 
 def test_what_is_settled_again_is_kept_and_paid_once():
     """The database went after the commit and before its answer: the worker settles what it still knows."""
-    put(channel="sms", to="+212661000222")
-    (letter,) = claim()
-    outbox.begin_attempts([letter], "iam", longest=LONGEST, now=NOW)
+    letter = begun()
     taken = [outbox.Acceptance(letter, "iam", ("77", "78"), True, 2, 50)]
-    assert outbox.accept(taken, now=NOW) == taken
-    assert outbox.accept(taken, now=NOW) == []
+    assert outbox.accept(taken, now=NOW) == taken and outbox.accept(taken, now=NOW) == []
     row = Message.objects.get()
     assert (row.state, row.segments, row.cost) == (State.AWAITING_RECEIPT, 2, 50)
     assert sorted(Part.objects.values_list("reference", flat=True)) == ["77", "78"]
@@ -84,7 +74,7 @@ def test_what_is_settled_again_is_kept_and_paid_once():
 
 @pytest.mark.parametrize("state", FINAL)
 def test_final_rows_keep_neither_body_nor_destination_and_are_never_left(state):
-    put()
+    put(NOW)
     (letter,) = claim()
     assert outbox.finish(letter.id, letter.lease, state, now=NOW, reason="r" * 200)
     row = Message.objects.get()
@@ -94,15 +84,13 @@ def test_final_rows_keep_neither_body_nor_destination_and_are_never_left(state):
 
 
 def test_urgent_messages_go_first():
-    put(to="notice@example.org")
-    put(to="secret@example.org", priority=1)
-    put(to="code@example.org", priority=2)
-    urgent = [outbox.claim(1, now=NOW)[0].to for _ in range(3)]
-    assert urgent == ["secret@example.org", "code@example.org", "notice@example.org"]
+    for priority in (5, 1, 2):
+        put(NOW, to=f"+21266110000{priority}", priority=priority)
+    assert [claim(most=1)[0].to[-1] for _ in range(3)] == ["1", "2", "5"]
 
 
 def test_pauses_grow_and_end():
-    put(within=timedelta(days=9))
+    put(NOW, within=timedelta(days=9))
     now, pauses = NOW, []
     for _ in range(MOST_ATTEMPTS):
         (letter,) = claim(now)
@@ -116,64 +104,37 @@ def test_pauses_grow_and_end():
     assert Message.objects.get().state == "failed" and Message.objects.get().ciphertext is None
 
 
-def test_the_end_is_fixed_once():
-    put(lifetime=timedelta(minutes=10))
+def test_the_end_is_fixed_once_and_too_late_is_judged_before_it():
+    put(NOW, lifetime=timedelta(minutes=10))
     (letter,) = claim()
     outbox.fix_expiry([letter], NOW + timedelta(minutes=10))
     outbox.fix_expiry([letter], NOW + timedelta(minutes=99))
     assert Message.objects.get().expires_at == NOW + timedelta(minutes=10)
-
-
-def test_too_late_is_judged_before_the_secret_ends():
-    put(expires_at=NOW + timedelta(minutes=10))
-    (letter,) = claim()
+    (letter,) = claim(NOW + LEASE)
     assert not letter.too_late(NOW + timedelta(minutes=9, seconds=29))
     assert letter.too_late(NOW + timedelta(minutes=9, seconds=30)), "half a minute is of no use to anybody"
 
 
-def test_an_attempt_without_outcome_is_marked_when_the_next_begins():
-    put()
-    (first,) = claim()
-    outbox.begin_attempts([first], "provider", longest=LONGEST, now=NOW)
-    (second,) = claim(NOW + LEASE)
-    outbox.begin_attempts([second], "provider", longest=LONGEST, now=NOW + LEASE)
-    outbox.end_attempt(second, "accepted", now=NOW + LEASE, reference="ref")
-    assert list(Attempt.objects.order_by("number").values_list("outcome", flat=True)) == [
-        "unknown",
-        "accepted",
-    ]
+def test_an_attempt_without_outcome_was_interrupted_when_the_next_begins():
+    begun()
+    (second,) = claim(NOW + LONGEST + outbox.GRACE)
+    outbox.begin_attempts([second], "iam", longest=LONGEST, now=NOW + LEASE)
+    assert accept(second, "77", now=NOW + LEASE) and second.tried == ("iam",)
+    assert [*Attempt.objects.order_by("number").values_list("outcome", flat=True)] == ["interrupted", "accepted"]
 
 
 def test_a_body_that_can_not_be_opened_fails_alone():
-    put(to="first@example.org")
-    put(to="second@example.org")
+    put(NOW)
+    put(NOW, to="+212661000222")
     Message.objects.filter(pk=Message.objects.earliest("id").pk).update(ciphertext=b"spoiled")
-    assert [letter.to for letter in claim()] == ["second@example.org"]
+    assert [letter.to for letter in claim()] == ["+212661000222"]
     assert Message.objects.earliest("id").state == "failed"
 
 
-def test_what_waits_is_counted():
-    put(temporary_id=5)
-    put()
-    assert outbox.waiting() == {"queued": 2}
-
-
-ASKED = delivery.RecoveryForm("a@taalim.ma", "email", "a@example.org", "", "", "", "", "")
-
-
-def test_a_claim_of_requests_takes_no_more_than_it_was_asked_for(vendor):
-    delivery.requests.put("form", ASKED, now=NOW)
-    wrong_statistics(vendor)
-    for number in range(8):
-        delivery.requests.put(f"form-{number}", ASKED, now=NOW)
-    assert len(delivery.requests.claim(2, now=NOW)) == 2
-
-
 def test_requests_are_put_once_claimed_under_a_lease_and_wiped():
-    assert delivery.requests.put("form-1", ASKED, now=NOW) and not delivery.requests.put("form-1", ASKED, now=NOW)
-    (claimed,) = delivery.requests.claim(5, now=NOW)
-    assert claimed.form == ASKED and delivery.requests.claim(5, now=NOW) == []
-    (again,) = delivery.requests.claim(5, now=NOW + delivery.requests.LEASE)
-    assert not delivery.requests.finish(claimed, now=NOW) and delivery.requests.finish(again, now=NOW)
-    assert delivery.requests.sweep(now=NOW) == 0
-    assert delivery.requests.sweep(now=NOW + timedelta(days=1, seconds=1)) == 1
+    assert requests.put("form-1", ASKED, now=NOW) and not requests.put("form-1", ASKED, now=NOW)
+    (claimed,) = requests.claim(5, now=NOW)
+    assert claimed.form == ASKED and requests.claim(5, now=NOW) == []
+    (again,) = requests.claim(5, now=NOW + requests.LEASE)
+    assert not requests.finish(claimed, now=NOW) and requests.finish(again, now=NOW)
+    assert requests.sweep(now=NOW) == 0 and requests.sweep(now=NOW + timedelta(days=1, seconds=1)) == 1

@@ -2,47 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery import breaker, routing
-from massar.domain.delivery.models import Message, Part
+from massar.domain.delivery.models import Part
 from tests.support.fakes import BehavingProvider
+from tests.support.outbox import NOW, message, part, router
 
 pytestmark = pytest.mark.django_db
-NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
-
-
-def router(*names: str, channel: str = "sms") -> delivery.Router:
-    providers = []
-    for name in names:
-        providers.append(BehavingProvider(channel))
-        providers[-1].name = name
-    return delivery.Router(delivery.ProviderRegistry({channel: providers}))
 
 
 def letter(number: int = 1, *tried: str) -> delivery.QueuedMessage:
     return delivery.QueuedMessage(
-        number,
-        "u",
-        "contact_code",
-        "sms",
-        "ar",
-        7,
-        None,
-        "+212661123456",
-        {},
-        None,
-        # Fmt: skip.
-        NOW + timedelta(minutes=10),
-        NOW + timedelta(minutes=10),
-        1 + len(tried),
-        NOW,
-        "l",
-        tried,
-    )
+        id=number, uid="u", purpose="contact_code", channel="sms", language="ar", person_id=7, temporary_id=None,
+        lifetime=None, expires_at=None, deadline=NOW + timedelta(minutes=10), attempt=1 + len(tried), created_at=NOW,
+        lease="l", priority=5, turn=0, tried=tried,
+    )  # fmt: skip
 
 
 def chosen(of: delivery.Router, one: delivery.QueuedMessage, now=NOW) -> str:
@@ -51,24 +29,18 @@ def chosen(of: delivery.Router, one: delivery.QueuedMessage, now=NOW) -> str:
     return provider.name if provider else ""
 
 
-def shares(of: delivery.Router, now=NOW) -> dict[str, int]:
+def shares(*of: str | delivery.Router, now=NOW) -> dict[str, int]:
     """Of a hundred messages."""
-    found = [chosen(of, letter(n), now) for n in range(100)]
+    among = router(*of) if isinstance(of[0], str) else of[0]
+    found = [chosen(among, letter(n), now) for n in range(100)]
     return {name: found.count(name) for name in sorted(set(found))}
 
 
 def history(provider: str, *, late: int = 0, prompt: int = 0, now=NOW) -> None:
     """Messages of some minutes ago whose receipts came in time, or have not come."""
-    message, _ = Message.objects.get_or_create(
-        uid="history", defaults={"purpose": "notice", "channel": "sms", "language": "ar", "person_id": 7,
-                                 "not_before": now, "deadline": now, "created_at": now, "state": "submitted"},
-    )  # fmt: skip
-    sent_at = now - timedelta(minutes=2)
+    at = now - timedelta(minutes=2)
     for number in range(late + prompt):
-        told = {"told_at": sent_at + timedelta(seconds=5), "state": "delivered"} if number < prompt else {}
-        Part.objects.create(
-            provider=provider, reference=f"{number}", message=message, number=1, sent_at=sent_at, **told
-        )
+        part(message(at, waited=0, provider=provider), at, 5 if number < prompt else None)
 
 
 def open_breaker(name: str) -> None:
@@ -76,7 +48,7 @@ def open_breaker(name: str) -> None:
 
 
 def test_the_first_of_the_list_gets_everything():
-    assert shares(router("a", "b")) == {"a": 100}
+    assert shares("a", "b") == {"a": 100}
 
 
 def test_a_message_goes_to_one_that_has_not_had_it_then_to_the_one_that_had_it_longest_ago():
@@ -105,21 +77,16 @@ def test_all_shut_is_nobody_until_the_next_probe():
 
 def test_a_late_provider_is_compared_before_it_is_left():
     history("a", late=routing.ENOUGH)
-    assert shares(router("a", "b")) == {"a": 80, "b": 20}, "the other is on trial"
+    assert shares("a", "b") == {"a": 80, "b": 20}, "the other is on trial"
     history("b", prompt=routing.FEW)
-    assert shares(router("a", "b")) == {"a": 20, "b": 80}, "the late one keeps a share, or it could never come back"
+    assert shares("a", "b") == {"a": 20, "b": 80}, "the late one keeps a share, or it could never come back"
 
 
-def test_when_all_are_late_nobody_is_left():
-    history("a", late=20)
-    history("b", late=20)
-    assert shares(router("a", "b")) == {"a": 100}
-
-
-def test_some_lateness_is_the_trade():
-    history("a", late=9, prompt=10)
-    history("b", prompt=20)
-    assert shares(router("a", "b")) == {"a": 100}
+@pytest.mark.parametrize(("first", "second"), [((20, 0), (20, 0)), ((9, 10), (0, 20))])
+def test_when_all_are_late_nobody_is_left_and_some_lateness_is_the_trade(first, second):
+    for name, (late, prompt) in {"a": first, "b": second}.items():
+        history(name, late=late, prompt=prompt)
+    assert shares("a", "b") == {"a": 100}
 
 
 def test_what_had_no_time_to_arrive_is_not_late():
@@ -128,30 +95,20 @@ def test_what_had_no_time_to_arrive_is_not_late():
     assert routing.punctuality(now=NOW + timedelta(seconds=1))["a"].late == 20
 
 
-def test_a_receipt_that_came_too_late_is_late():
-    history("a", prompt=3)
-    Part.objects.filter(reference="0").update(told_at=NOW)
-    assert routing.punctuality(now=NOW) == {"a": routing.Punctuality(3, 1)}
-
-
-def test_under_way_is_no_arrival():
+@pytest.mark.parametrize("changed", [{"told_at": NOW}, {"state": "underway"}], ids=["too late", "under way"])
+def test_a_receipt_that_came_too_late_or_tells_of_no_arrival_is_late(changed):
     """A gateway that says "taken over by the network" and nothing more swallows."""
     history("a", prompt=3)
-    Part.objects.filter(reference="0").update(state="underway")
+    Part.objects.filter(pk=Part.objects.first().pk).update(**changed)
     assert routing.punctuality(now=NOW) == {"a": routing.Punctuality(3, 1)}
 
 
-def codes(provider: str, sent: int, used: int, *, delivered: int = 0, at=NOW - timedelta(minutes=20)) -> None:
-    """Codes that prove phones; the first `used` of them were typed in, the first `delivered` have arrived as it
-    says."""
-    Message.objects.bulk_create(
-        Message(
-            uid=f"{provider}-{at:%H%M}-{n}", purpose="contact_code", channel="sms", language="ar", person_id=n,
-            not_before=at, deadline=at, created_at=at, submitted_at=at, state="submitted", provider=provider,
-            used_at=at if n < used else None, delivered_at=at if n < delivered else None,
-        )
-        for n in range(sent)
-    )  # fmt: skip
+def codes(provider: str, sent: int, used: int, *, delivered: int = 0) -> None:
+    """Codes that prove phones; the first `used` of them were typed in, the first `delivered` arrived as it says."""
+    at = NOW - timedelta(minutes=20)
+    for n in range(sent):
+        moments = {"used_at": at if n < used else None, "delivered_at": at if n < delivered else None}
+        message(at, waited=0, purpose="contact_code", provider=provider, **moments)
 
 
 def test_a_provider_whose_codes_nobody_types_is_passed_over_until_an_hour_after_its_last():
@@ -162,44 +119,30 @@ def test_a_provider_whose_codes_nobody_types_is_passed_over_until_an_hour_after_
     open_breaker("b")
     assert shares(of) == {"a": 100}, "better than nothing"
     breaker.Breaker.objects.all().delete()
-    assert shares(router("a", "b"), NOW + timedelta(minutes=39)) == {"b": 100}
-    assert shares(router("a", "b"), NOW + timedelta(minutes=41)) == {"a": 100}
-
-
-def test_when_all_are_low_none_is_stopped():
-    codes("a", 40, 2)
-    codes("b", 40, 3)
-    assert shares(router("a", "b")) == {"a": 100}
+    assert shares("a", "b", now=NOW + timedelta(minutes=39)) == {"b": 100}
+    assert shares("a", "b", now=NOW + timedelta(minutes=41)) == {"a": 100}
 
 
 def test_a_low_provider_is_compared_before_it_is_left():
     codes("a", 20, 1)
-    assert shares(router("a", "b")) == {"a": 80, "b": 20}
-    assert shares(router("a")) == {"a": 100}
+    assert shares("a", "b") == {"a": 80, "b": 20}
+    assert shares("a") == {"a": 100}
 
 
-def test_a_provider_that_delivers_is_not_to_blame_for_codes_that_nobody_types():
-    codes("a", 20, 1, delivered=12)
-    assert shares(router("a", "b")) == {"a": 100}
+@pytest.mark.parametrize("other", [("b", 40, 3), None], ids=["all are low", "it says that they arrived"])
+def test_a_provider_that_is_not_to_blame_keeps_its_place(other):
+    codes("a", 40, 2, delivered=0 if other else 24)
+    if other:
+        codes(*other)
+    assert shares("a", "b") == {"a": 100}
 
 
-class Standing(BehavingProvider):
+def test_one_that_stands_by_is_passed_over_and_never_probed(monkeypatch):
     """Its binds are all held by other workers."""
-
-    def __init__(self, name: str):
-        super().__init__("sms")
-        self.name = name
-
-    def standby(self) -> bool:
-        return True
-
-
-def test_one_that_stands_by_is_passed_over_and_never_probed():
+    monkeypatch.setattr(BehavingProvider, "standby", lambda one: one.name in ("a", "c"))
     open_breaker("a")
-    of = router("a", "b")
-    of.registry = delivery.ProviderRegistry({"sms": [Standing("a"), Standing("c"), *of.registry.of("sms")[1:]]})
-    later = NOW + timedelta(minutes=1)
-    assert shares(of, later) == {"b": 100} and of.patience("sms") == routing.STANDBY_PATIENCE
+    of, later = router("a", "c", "b"), NOW + timedelta(minutes=1)
+    assert shares(of, now=later) == {"b": 100} and of.patience("sms") == routing.STANDBY_PATIENCE
     assert breaker.all_states()["a"].state == "open"
-    of.registry = delivery.ProviderRegistry({"sms": [*of.registry.of("sms")[2:], Standing("c")]})
+    of = router("b", "c")
     assert of.patience("sms") == timedelta(0) and not of.others_left("sms", {"b"})

@@ -9,13 +9,14 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable
+from typing import get_args
 
 import pytest
 
-from massar.domain.delivery import alarms, breaker, models, wording
+from massar.domain.delivery import alarms, breaker, models, provider, wording
 from massar.interfaces.demo import views as demo
 from massar.journeys.account import close_sessions
-from massar.journeys.messages import deliver_messages
+from massar.journeys.messages import deliver_messages, leased_delivery
 from massar.journeys.sso import deliver_logouts
 from tests.house.catalogues import INTERFACES, TEMPLATES, catalogue
 from tests.house.laws import PRODUCT, python_files
@@ -52,7 +53,7 @@ ENDS: dict[str, Iterable[str]] = {
     "desk.channel.": (*deliver_messages.CHANNELS, *deliver_logouts.BINDINGS),
     "desk.breaker.": [str(state).replace("-", "_") for state in breaker.State.values],
     "desk.state.": QUEUE,
-    "desk.outcome.": literals(r'return "(refused|unsure|not_sent|fault)", ', "journeys"),
+    "desk.outcome.": (*(kind.outcome for kind in get_args(provider.Refusal)), leased_delivery.Fault.outcome),
     "desk.plot.": [f"{plot}{part}" for plot in literals(r'Plot\("(\w+)"', "interfaces/ops") for part in ("", ".note")],
     "alarm.": [f"{one.id.replace('-', '_')}{part}" for one in alarms.TABLE for part in ("", ".text")],
     "desk.": ("sent", "delivered", "late", "failed", "expired"),

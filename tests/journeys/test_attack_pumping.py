@@ -67,8 +67,7 @@ def spend_shared(clock) -> None:
 
 
 def left(reserve: bool, clock) -> list[int]:
-    buckets = sms_budget._buckets(1, reserve=True) if reserve else sms_budget.shared()
-    return [limits.remaining(one, now=clock()) for one in buckets]
+    return [limits.remaining(one, now=clock()) for one in sms_budget.buckets(reserve=reserve)]
 
 
 # --- whole ranges of numbers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from django.db import OperationalError
@@ -11,9 +10,9 @@ from django.test import Client
 
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Part
-from massar.domain.delivery.outbox import Acceptance
 from massar.interfaces.receipts import views
 from massar.journeys.messages import take_receipt
+from tests.support.outbox import sent
 
 pytestmark = pytest.mark.both_databases
 
@@ -40,21 +39,14 @@ def providers(settings):
 def attempt(clock, db):
     """An accepted attempt of a provider; gives (uid, a function that reads its outcome and code)."""
 
-    def make(provider: str, reference: str = ""):
-        uid = delivery.outbox.put(
-            purpose="contact_code", channel="sms", language="fr", person_id=1, to="+212661000222", values={},
-            now=clock(), within=timedelta(minutes=10),
-        )  # fmt: skip
-        letter = next(one for one in delivery.outbox.claim(50, now=clock()) if one.uid == uid)
-        delivery.outbox.begin_attempts([letter], provider, longest=timedelta(seconds=40), now=clock())
-        references = (reference,) if reference else ()
-        delivery.outbox.accept([Acceptance(letter, provider, references, True, 1, 0)], now=clock())
+    def make(provider: str, *references: str):
+        message = sent(*references, now=clock(), provider=provider)
 
         def read():
-            state, code = Part.objects.values_list("state", "code").get(message_id=letter.id)
+            state, code = Part.objects.values_list("state", "code").get(message=message)
             return (state, code) if state in ("delivered", "failed") else ("accepted", "")
 
-        return uid, read
+        return message.uid, read
 
     return make
 
@@ -79,14 +71,9 @@ def test_a_call_back_settles_the_attempt_once(client: Client, attempt, method):
 def test_a_list_of_results_is_matched_by_their_ids(client: Client, attempt):
     _uid, read = attempt("list", "gw-1")
     _, read_other = attempt("list", "gw-2")
-    body = {
-        "results": [
-            {"messageId": "gw-1", "status": {"groupName": "UNDELIVERABLE"}, "error": {"id": 27}},
-            {"messageId": "gw-3", "status": {"groupName": "DELIVERED"}},
-        ]
-    }
-    everybody = address("list", "")
-    assert client.post(everybody, body, content_type="application/json").status_code == 200
+    lost = {"messageId": "gw-1", "status": {"groupName": "UNDELIVERABLE"}, "error": {"id": 27}}
+    body = {"results": [lost, {"messageId": "gw-3", "status": {"groupName": "DELIVERED"}}]}
+    assert client.post(address("list", ""), body, content_type="application/json").status_code == 200
     assert read() == ("failed", "27") and read_other() == ("accepted", "")
 
 
@@ -100,18 +87,7 @@ def test_one_result_that_names_no_known_id_is_matched_by_the_address(client: Cli
     assert read() == ("delivered", "DELIVERED") and read_other() == ("accepted", "")
 
 
-def test_a_form_may_be_posted(client: Client, attempt):
-    uid, read = attempt("kannel")
-    form = "application/x-www-form-urlencoded"
-    assert client.post(address("kannel", uid), "state=16", content_type=form).status_code == 200
-    assert read() == ("failed", "16")
-
-
-@pytest.mark.parametrize(
-    "change", ["provider", "uid", "tag", "short", "none", "other provider", "without", "unknown", "é"]
-)
-@pytest.mark.django_db
-def test_who_does_not_know_the_address_gets_404(client: Client, attempt, change):
+def test_who_does_not_know_the_address_gets_404(client: Client, attempt):
     uid, read = attempt("kannel")
     right = address("kannel", uid)
     wrong = {
@@ -124,69 +100,58 @@ def test_who_does_not_know_the_address_gets_404(client: Client, attempt, change)
         "without": address("kannel", "").replace("/receipts/kannel/", f"/receipts/kannel/{uid}."),
         "unknown": address("nobody", uid),
         "é": f"/receipts/kannel/{uid}.é",
-    }[change]
-    assert client.get(f"{wrong}?{FINAL}").status_code == 404
+        "a provider that reads no receipts": address("deaf", uid),
+        "a provider with a connection of its own": address("smsc", uid),
+    }
+    for change, path in wrong.items():
+        assert client.get(f"{path}?{FINAL}").status_code == 404, change
     assert read() == ("accepted", "")
 
 
-@pytest.mark.parametrize("provider", ["deaf", "smsc"])
-@pytest.mark.django_db
-def test_a_provider_that_reads_no_receipts_has_no_address(client: Client, provider):
-    assert client.get(f"{address(provider, 'x')}?{FINAL}").status_code == 404
-
-
-@pytest.mark.parametrize(
-    ("caller", "status"),
-    [("192.0.2.7", 200), ("::ffff:192.0.2.7", 200), ("2001:db8::1", 200), ("198.51.100.1", 404), ("", 404)],
-)
+@pytest.mark.parametrize(("caller", "status"), [
+    ("192.0.2.7", 200), ("::ffff:192.0.2.7", 200), ("2001:db8::1", 200), ("198.51.100.1", 404), ("", 404),
+])  # fmt: skip
 def test_a_provider_may_be_heard_from_its_own_networks_only(attempt, caller, status):
     uid, read = attempt("near")
     assert Client(REMOTE_ADDR=caller).get(f"{address('near', uid)}?{FINAL}").status_code == status
     assert read()[0] == ("delivered" if status == 200 else "accepted")
 
 
-@pytest.mark.parametrize(
-    ("query", "body", "kind"),
-    [
-        ("", "", ""),
-        ("status=1", "", ""),
-        ("", "[" * 50_000, "application/json"),
-        ("", "{", "application/json"),
-        ("", "7", "application/json"),
-        ("", '[{"status": "1"}, 7]', "application/json"),
-        ("", "", "multipart/form-data; boundary=x"),
-        ("", "x" * 70_000 + "&state=1", "application/x-www-form-urlencoded"),
-        ("state=1&x=" + "x" * 5000, "", ""),
-    ],
-    ids=range(9),
-)
+JSON, FORM, PARTS = "application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"
+
+
+@pytest.mark.parametrize(("query", "body", "kind"), [
+    ("", "", ""),
+    ("status=1", "", ""),
+    ("", "[" * 50_000, JSON),
+    ("", "{", JSON),
+    ("", "7", JSON),
+    ("", '[{"status": "1"}, 7]', JSON),
+    ("", "", PARTS),
+    ("", "x" * 70_000 + "&state=1", FORM),
+    ("state=1&x=" + "x" * 5000, "", ""),
+], ids=range(9))  # fmt: skip
 def test_what_is_no_receipt_changes_nothing(client: Client, attempt, query, body, kind):
     uid, read = attempt("kannel")
     answer = client.post(f"{address('kannel', uid)}?{query}", body, content_type=kind or "text/plain")
     assert answer.status_code == 400 and read() == ("accepted", "")
 
 
-FORM, PARTS = "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"
-
-
-@pytest.mark.parametrize(
-    ("query", "body", "kind"),
-    [
-        ("state=1&text=D%E9j%E0", b"", ""),
-        ("text=%00i%00s%00%E9&state=1", b"", ""),
-        ("state=1&text=%E9%", b"", ""),
-        ("", "state=1&text=Déjà".encode("latin-1"), FORM),
-        ("", "state=1&text=مسار".encode("windows-1256"), f"{FORM}; charset=windows-1256"),
-        ("", '{"state": 1, "text": "Déjà"}'.encode("latin-1"), "application/json; charset=iso-8859-1"),
-        ("", '{"state": "1", "text": "Déjà"}'.encode("utf-16"), "application/json"),
-        ("", b'\xef\xbb\xbf{"state": "01"}', "text/plain"),
-        ("", b'[{"state": "1"}, 7, {"text": "x"}]', "application/json"),
-        ("", b'--x\r\nContent-Disposition: form-data; name="state"\r\n\r\n1\r\n--x--\r\n', PARTS),
-        ("", b"&".join(b"a%d=%%e9" % n for n in range(100)) + b"&state=1", FORM),
-        ("state=1", b"\xff\xfe", "application/json"),
-    ],
-    ids=range(12),
-)
+@pytest.mark.parametrize(("query", "body", "kind"), [
+    ("", b"state=1", FORM),
+    ("state=1&text=D%E9j%E0", b"", ""),
+    ("text=%00i%00s%00%E9&state=1", b"", ""),
+    ("state=1&text=%E9%", b"", ""),
+    ("", "state=1&text=Déjà".encode("latin-1"), FORM),
+    ("", "state=1&text=مسار".encode("windows-1256"), f"{FORM}; charset=windows-1256"),
+    ("", '{"state": 1, "text": "Déjà"}'.encode("latin-1"), f"{JSON}; charset=iso-8859-1"),
+    ("", '{"state": "1", "text": "Déjà"}'.encode("utf-16"), JSON),
+    ("", b'\xef\xbb\xbf{"state": "01"}', "text/plain"),
+    ("", b'[{"state": "1"}, 7, {"text": "x"}]', JSON),
+    ("", b'--x\r\nContent-Disposition: form-data; name="state"\r\n\r\n1\r\n--x--\r\n', PARTS),
+    ("", b"&".join(b"a%d=%%e9" % n for n in range(100)) + b"&state=1", FORM),
+    ("state=1", b"\xff\xfe", JSON),
+], ids=range(13))  # fmt: skip
 def test_what_is_named_is_read_whatever_stands_beside_it(client: Client, attempt, query, body, kind):
     uid, read = attempt("kannel")
     answer = client.generic("POST", address("kannel", uid), body, content_type=kind or "text/plain", QUERY_STRING=query)

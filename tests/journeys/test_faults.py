@@ -208,17 +208,27 @@ def test_what_was_undone_may_be_done_again(vendor, rf):
 # --- the worker, whichever way its connection went
 
 
-def test_the_doorbell_outlives_every_loss(monkeypatch):
+class CutOff:
+    """A database whose every statement says that it is gone, until the test stops after the second."""
+
+    vendor = "sqlite"
+
+    def __init__(self):
+        self.looks, self.stop = 0, threading.Event()
+
+    def cursor(self):
+        self.looks += 1
+        if self.looks == 2:
+            self.stop.set()
+        raise InterfaceError("gone")
+
+    def close(self):
+        pass
+
+
+def test_the_notifier_outlives_every_loss(monkeypatch):
+    gone = CutOff()
     monkeypatch.setattr(notifier, "AGAIN_AFTER", 0)
-    stop, rung = threading.Event(), []
-
-    def work(ring, stop):
-        rung.append(1)
-        if len(rung) == 1:
-            raise InterfaceError("gone")
-        stop.set()
-
-    ringing = threading.Thread(target=notifier._for_ever, args=(work, lambda: None, stop))
-    ringing.start()
-    ringing.join(20)
-    assert len(rung) == 2
+    monkeypatch.setattr(notifier, "connection", gone)
+    notifier.listen(lambda: None, gone.stop).join(20)
+    assert gone.looks == 2

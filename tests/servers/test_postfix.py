@@ -103,7 +103,7 @@ def test_a_listed_recipient_and_a_greylisted_domain_hold_up_nobody(office, provi
         clock.advance(seconds=1)
     states = dict(Message.objects.values_list("person_id", "state"))
     assert {states[person] for person in range(9, 15)} <= {"awaiting_receipt", "submitted"}, "at once"
-    codes = set(Attempt.objects.filter(outcome="refused").values_list("code", flat=True))
+    codes = set(Attempt.objects.filter(outcome="rejected").values_list("code", flat=True))
     assert codes == {"554 5.7.1 at RCPT", "450 4.7.1 at RCPT"}
     facts = delivery.breaker.all_states()["mail"]
     assert facts.state == "closed" and not facts.configuration_error, "nor does an alarm blame our account"

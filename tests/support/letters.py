@@ -13,30 +13,14 @@ SECRET, CODE = "kdmwt-47392", "482913"
 UNTIL = datetime(2026, 9, 30, 22, 55, tzinfo=UTC)
 LONG_HELP = "المديرية الإقليمية للتربية الوطنية والتعليم الأولي والرياضة – Direction provinciale, 05 37 68 72 54"
 CANCEL = "https://compte.men.gov.ma/cancel/Zk3_x1"
+OURS = {"host": "compte.men.gov.ma", "help": "+212 5 37 68 72 54"}
 LONGEST = {
-    TEMPORARY_PASSWORD: {
-        "secret": SECRET,
-        "valid_until": UNTIL,
-        "host": "compte.men.gov.ma",
-        "help": "+212 5 37 68 72 54",
-    },
-    CONTACT_CODE: {
-        "code": CODE,
-        "valid_until": UNTIL,
-        "host": "compte.men.gov.ma",
-        "help": "+212 5 37 68 72 54",
-    },
+    TEMPORARY_PASSWORD: {"secret": SECRET, "valid_until": UNTIL, **OURS},
+    CONTACT_CODE: {"code": CODE, "valid_until": UNTIL, **OURS},
     TRIAL: {"when": UNTIL},
-    NOTICE: {
-        "when": UNTIL,
-        "device": "Samsung Internet 27 – Android",
-        "contact": "k•••@etu.univ-mohammed5.ac.ma",
-        "counts_from": UNTIL,
-        "cancel_url": CANCEL,
-        "host": "compte.men.gov.ma",
-        "help": "+212 5 37 68 72 54",
-    },
-}
+    NOTICE: {"when": UNTIL, "device": "Samsung Internet 27 – Android", "contact": "k•••@etu.univ-mohammed5.ac.ma",
+             "counts_from": UNTIL, "cancel_url": CANCEL, **OURS},
+}  # fmt: skip
 CASES = [(TEMPORARY_PASSWORD, ""), (CONTACT_CODE, ""), (TRIAL, "")] + [(NOTICE, event) for event in EVENTS]
 UID = "aaaaabbbbbcccccdddddz"
 MADE = datetime(2026, 11, 29, 14, 51, tzinfo=UTC)

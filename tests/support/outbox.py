@@ -1,11 +1,21 @@
-"""Rows of the outbox as a day leaves them, for tests of what is seen of it."""
+"""Messages of the outbox: rows as a day leaves them, and messages that leave by the api and are told about."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from massar.core import ids
+from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Breaker, Message, Part, RecoveryRequest
+from massar.journeys.messages import take_receipt
+from tests.support.fakes import BehavingProvider
+
+NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
+NUMBER = "+212661123456"
+LONGEST = timedelta(seconds=12)
+
+
+# -- rows
 
 
 def message(at: datetime, **changed) -> Message:
@@ -47,3 +57,58 @@ def shut(provider: str, since: datetime, *, reason: str = "no answer", state: st
     return Breaker.objects.create(
         provider=provider, state=state, faults=5, pause=5, until=until, reason=reason, changed_at=since
     )
+
+
+def again(one: Message) -> Message:
+    one.refresh_from_db()
+    return one
+
+
+# -- by the api
+
+
+def put(now: datetime, **changed) -> str:
+    """A code by SMS, unless told otherwise; gives its uid."""
+    values = {"purpose": "contact_code", "channel": "sms", "language": "fr", "person_id": 1, "to": NUMBER, "now": now,
+              "values": {"code": "123456", "host": "x"}, "within": timedelta(hours=1)}  # fmt: skip
+    return delivery.outbox.put(**{**values, **changed})
+
+
+def begun(now: datetime = NOW, provider: str = "iam", **changed) -> delivery.QueuedMessage:
+    """A message that left, and nobody knows yet what became of it."""
+    ten = timedelta(minutes=10)
+    uid = put(now, **{"within": ten, "expires_at": now + ten, **changed})
+    letter = next(one for one in delivery.outbox.claim(50, channel="sms", now=now) if one.uid == uid)
+    delivery.outbox.begin_attempts([letter], provider, longest=LONGEST, now=now)
+    return letter
+
+
+def accept(letter: delivery.QueuedMessage, *references: str, receipt=True, segments=0, now=NOW, provider="iam") -> bool:
+    """The provider has it under these names. False: the lease was another's."""
+    segments = segments or max(1, len(references))
+    taken = delivery.outbox.Acceptance(letter, provider, references, receipt, segments, 0)
+    return bool(delivery.outbox.accept([taken], now=now))
+
+
+def sent(*references: str, now: datetime = NOW, provider: str = "iam", receipt: bool = True, **changed) -> Message:
+    """A message that the provider has accepted."""
+    letter = begun(now, provider, **changed)
+    accept(letter, *references, receipt=receipt, now=now, provider=provider)
+    return Message.objects.get(pk=letter.id)
+
+
+def receipt(reference: str, state: str = "delivered", **changed) -> delivery.Receipt:
+    return delivery.Receipt(**{"provider": "iam", "reference": reference, "state": state, **changed})
+
+
+def tell(*receipts: delivery.Receipt, uid: str = "", now: datetime = NOW) -> None:
+    take_receipt.take([(one, uid) for one in receipts], now=now)
+
+
+def sweep(*others: str, seconds: float = 0) -> None:
+    """The worker's look at what was told, so long after NOW, with these providers beside `iam`."""
+    take_receipt.sweep(router=router("iam", *others), now=NOW + timedelta(seconds=seconds))
+
+
+def router(*names: str) -> delivery.Router:
+    return delivery.Router(delivery.ProviderRegistry({"sms": [BehavingProvider("sms", name=name) for name in names]}))

@@ -46,13 +46,10 @@ class ActiveAlarm:
         return f"docs/operate/alarms/{self.id}.md"
 
 
-def limit_of(alarm: Alarm) -> int:
-    return settings.MASSAR.alarm_limits.get(alarm.id, alarm.limit)
-
-
 def find_active(snapshot: MetricsSnapshot) -> list[ActiveAlarm]:
     """Return the active alarms of that moment, in the order of the table."""
-    judged = ((alarm, alarm.judge(snapshot, limit_of(alarm))) for alarm in TABLE)
+    limits = settings.MASSAR.alarm_limits
+    judged = ((alarm, alarm.judge(snapshot, limits.get(alarm.id, alarm.limit))) for alarm in TABLE)
     return [ActiveAlarm(alarm.id, tuple(filter(None, about))) for alarm, about in judged if about]
 
 
@@ -83,14 +80,9 @@ def _provider_open(snapshot: MetricsSnapshot, seconds: int) -> list[str]:
 
 def _provider_configuration_error(snapshot: MetricsSnapshot, seconds: int) -> list[str]:
     """Shut for it, or told so within the hour and nothing good since."""
-    closed = State.CLOSED
-    found = (
-        facts
-        for facts in snapshot.breakers.values()
-        if facts.configuration_error
-        and (facts.state != closed or (facts.told_at and snapshot.now - facts.told_at < HOUR))
-    )
-    return sorted(facts.provider for facts in found if _before(facts.changed_at, snapshot, seconds))
+    refusing = (facts for facts in snapshot.breakers.values() if facts.configuration_error)
+    lasting = (x for x in refusing if x.state != State.CLOSED or (x.told_at and snapshot.now - x.told_at < HOUR))
+    return sorted(facts.provider for facts in lasting if _before(facts.changed_at, snapshot, seconds))
 
 
 def _lateness(snapshot: MetricsSnapshot, percent: int) -> dict[str, tuple[list[str], list[str]]]:
@@ -113,22 +105,9 @@ def _one_late(snapshot: MetricsSnapshot, percent: int) -> list[str]:
     return [name for late, in_time in _lateness(snapshot, percent).values() if in_time for name in late]
 
 
-def _expired(snapshot: MetricsSnapshot, count: int) -> list[str]:
-    """Counted by when they ended: a notice may have waited for half a day."""
-    return sorted(channel for channel, number in snapshot.expired.items() if number >= count)
-
-
-def _undecryptable(snapshot: MetricsSnapshot, count: int) -> list[str]:
-    return ["outbox"] if snapshot.unreadable >= count else []
-
-
-def _faults(snapshot: MetricsSnapshot, count: int) -> list[str]:
-    return snapshot.faults if len(snapshot.faults) >= count else []
-
-
 def _block_stopped(snapshot: MetricsSnapshot, blocks: int) -> list[str]:
     """No code by SMS goes there just now; `nation` for everywhere."""
-    stopped = [block.numbers for block in conversion.stopped_blocks(now=snapshot.now)]
+    stopped = [block.name for block in conversion.stopped_blocks(now=snapshot.now)]
     if conversion.national(now=snapshot.now).stopped_until(conversion.NATION):
         stopped.append("nation")
     return stopped if len(stopped) >= blocks else []
@@ -136,25 +115,10 @@ def _block_stopped(snapshot: MetricsSnapshot, blocks: int) -> list[str]:
 
 def _conversion_low(snapshot: MetricsSnapshot, percent: int) -> list[str]:
     """Providers behind the others, and where few codes are used although none is stopped yet."""
-    share = percent / 100
-    low = [
-        b.numbers
-        for b in conversion.by_block(now=snapshot.now)
-        if b.tally.low(conversion.BLOCK, share) and not _stopped(b)
-    ]
-    nation = conversion.national(now=snapshot.now)
-    if nation.low(conversion.NATION, share) and not nation.stopped_until(conversion.NATION):
-        low.append("nation")
-    return [*conversion.behind(now=snapshot.now), *low]
-
-
-def _stopped(block: conversion.Block) -> bool:
-    return block.tally.stopped_until(conversion.BLOCK) is not None
-
-
-def _budget_70(snapshot: MetricsSnapshot, percent: int) -> list[str]:
-    """Of the country's SMS: what all share, or recovery's reserve."""
-    return [name for name, left, of in snapshot.budgets if 100 * (of - left) >= percent * of]
+    rules = [(block, conversion.BLOCK) for block in conversion.by_block(now=snapshot.now)]
+    rules.append((conversion.national(now=snapshot.now), conversion.NATION))
+    low = [one.name or "nation" for one, r in rules if one.low(r, percent / 100) and not one.stopped_until(r)]
+    return [*conversion.compared(now=snapshot.now).behind, *low]
 
 
 def _before(moment: datetime | None, snapshot: MetricsSnapshot, seconds: int) -> bool:
@@ -164,15 +128,17 @@ def _before(moment: datetime | None, snapshot: MetricsSnapshot, seconds: int) ->
 # What stands later in the table is more often a consequence of what stands before.
 TABLE: tuple[Alarm, ...] = (
     Alarm("worker-missing", 30, "s", _worker_missing),
-    Alarm("undecryptable", 1, "in an hour", _undecryptable),
-    Alarm("faults", 1, "in an hour", _faults),
+    Alarm("undecryptable", 1, "in an hour", lambda seen, count: ["outbox"] if seen.unreadable >= count else []),
+    Alarm("faults", 1, "in an hour", lambda seen, count: seen.faults if len(seen.faults) >= count else []),
     Alarm("provider-configuration-error", 0, "s", _provider_configuration_error),
     Alarm("provider-open", 60, "s", _provider_open),
     Alarm("all-late", 50, "%", _all_late),
     Alarm("one-late", 50, "%", _one_late),
     Alarm("queue-growing", 60, "s", _queue_growing),
-    Alarm("expired", 1, "in an hour", _expired),
+    # Counted by when they ended: a notice may have waited for half a day.
+    Alarm("expired", 1, "in an hour", lambda seen, count: sorted(c for c, n in seen.expired.items() if n >= count)),
     Alarm("block-stopped", 1, "at once", _block_stopped),
     Alarm("conversion-low", 30, "%", _conversion_low),
-    Alarm("budget-70", 70, "%", _budget_70),
+    # Of the country's SMS: what all share, or recovery's reserve.
+    Alarm("budget-70", 70, "%", lambda seen, percent: [b for b, spent in seen.budgets.items() if spent >= percent]),
 )

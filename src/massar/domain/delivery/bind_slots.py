@@ -79,30 +79,24 @@ class FileSlots:
 
     def try_take(self, n: int) -> bool:
         with self._one:
-            return n in self._held or self._lock(n)
+            if n in self._held:
+                return True
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path = self._folder / f"{self._provider}-{n}.lock"
+            file = path.open("ab")
+            if os.geteuid() == 0:  # what `massar check` makes as root must stay usable for the workers
+                owner = self._folder.parent.stat()
+                for made in (self._folder, path):
+                    os.chown(made, owner.st_uid, owner.st_gid)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.close()
+                return False
+            self._held[n] = file
+            return True
 
     def release(self, n: int) -> None:
         with self._one:
             if n in self._held:
                 self._held.pop(n).close()
-
-    def _lock(self, n: int) -> bool:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{self._provider}-{n}.lock"
-        file = path.open("ab")
-        _belong_together(self._folder.parent, self._folder, path)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.close()
-            return False
-        self._held[n] = file
-        return True
-
-
-def _belong_together(installation: Path, *made: Path) -> None:
-    """What `massar check` makes as root must stay usable for the workers, whose the installation's folder is."""
-    if os.geteuid() == 0:
-        owner = installation.stat()
-        for path in made:
-            os.chown(path, owner.st_uid, owner.st_gid)

@@ -56,20 +56,11 @@ class Report:
 def read(content: bytes) -> Report | None:
     """What a letter to a return path says, or None if it is no report (a holiday note, say)."""
     try:
-        return _read(message_from_bytes(content))
+        letter = message_from_bytes(content)
+        structured = [part for part in _parts(letter) if part.get_content_type() in _FIELDS]
+        return next(filter(None, map(_of_fields, structured)), None) if structured else _of_text(letter)
     except RecursionError:  # parts in parts in parts: written to do harm
         return None
-
-
-def _read(letter: Message) -> Report | None:
-    structured = False
-    for part in _parts(letter):
-        if part.get_content_type() in _FIELDS:
-            structured = True
-            report = _of_fields(part)
-            if report:
-                return report
-    return None if structured else _of_text(letter)
 
 
 def _parts(letter: Message) -> list[Message]:
@@ -99,15 +90,15 @@ def _blocks(part: Message) -> list[Message]:
     inside a message/…: they are read again without."""
     encoding = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
     encoded = encoding in ("base64", "quoted-printable")
-    if encoded or part.get_content_type() != _FIELDS[0]:
-        try:
-            body = part.as_bytes().partition(b"\n\n")[2]
-        except UnicodeError:  # it has headers that can't be written again
-            return []
-        if encoded:
-            body = _decoded(message_from_bytes(f"Content-Transfer-Encoding: {encoding}\n\n".encode() + body))
-        part = message_from_bytes(b"Content-Type: message/delivery-status\n\n" + body)
-    return _parts(part)
+    if not encoded and part.get_content_type() == _FIELDS[0]:
+        return _parts(part)
+    try:
+        body = part.as_bytes().partition(b"\n\n")[2]
+    except UnicodeError:  # it has headers that can't be written again
+        return []
+    if encoded:
+        body = _decoded(message_from_bytes(f"Content-Transfer-Encoding: {encoding}\n\n".encode() + body))
+    return _parts(message_from_bytes(b"Content-Type: message/delivery-status\n\n" + body))
 
 
 def _decoded(part: Message) -> bytes:
@@ -119,10 +110,16 @@ def _decoded(part: Message) -> bytes:
 def _of_text(letter: Message) -> Report | None:
     """A bounce from before RFC 3464, by the code in its text. One without a code may be anything: it is a report only
     if a mail server wrote it, and its words leave no doubt."""
-    first = _first_text(letter)
-    if first is None:
+    # What is written for people. Exchange Online puts it one level deeper, beside the same as HTML.
+    parts = [
+        inner
+        for part in _parts(letter) or [letter]
+        for inner in (_parts(part) if part.get_content_type() == "multipart/alternative" else [part])
+        if inner.get_content_maintype() == "text" and not inner.is_multipart()
+    ]
+    if not parts:
         return None
-    body = _decoded(first)[:_MOST_TEXT].decode("utf-8", "replace")
+    body = _decoded(parts[0])[:_MOST_TEXT].decode("utf-8", "replace")
     text = body[: found.start()] if (found := _COPY.search(body)) else body
     for quoted in _QUOTED.finditer(text):
         if quoted[1][0] != "2":  # what went well on the way is no reason
@@ -131,15 +128,6 @@ def _of_text(letter: Message) -> Report | None:
     from_a_server = _MAILER.search(str(letter.get("From", "")))
     if from_a_server and not _NOT_YET.search(text) and meaning(text, "") == GONE:
         return Report(FAILED, "", GONE)
-    return None
-
-
-def _first_text(letter: Message) -> Message | None:
-    """What is written for people. Exchange Online puts it one level deeper, beside the same as HTML."""
-    for part in _parts(letter) or [letter]:
-        for inner in _parts(part) if part.get_content_type() == "multipart/alternative" else [part]:
-            if inner.get_content_maintype() == "text" and not inner.is_multipart():
-                return inner
     return None
 
 

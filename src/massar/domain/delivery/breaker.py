@@ -22,17 +22,11 @@ from massar.core import sql
 from massar.domain.delivery.models import Breaker
 
 State = Breaker.State
-MOVES = {
-    State.CLOSED: {State.OPEN},
-    State.OPEN: {State.HALF_OPEN},
-    State.HALF_OPEN: {State.CLOSED, State.OPEN},
-}
+MOVES = {State.CLOSED: {State.OPEN}, State.OPEN: {State.HALF_OPEN}, State.HALF_OPEN: {State.CLOSED, State.OPEN}}
 FAULTS = 5
 OF_ONE = 3  # of them, at most so many from one person, or from one domain where an answer may be about the domain
 FIRST_PAUSE, LONGEST_PAUSE = 5, 300  # seconds
-NO_PAUSE = timedelta(
-    seconds=2 * LONGEST_PAUSE
-)  # so far ahead only a clock that ran ahead has put an end: it holds nobody up
+NO_PAUSE = timedelta(seconds=2 * LONGEST_PAUSE)  # so far ahead only a clock that ran ahead has put an end
 CONFIGURATION_ERROR = "configuration error: "  # begins the reason where the provider refused our account or setting
 FORGOTTEN_AFTER = timedelta(days=1)
 PROBE_ENDS = timedelta(seconds=60)  # a worker that died with the probe must not keep the provider shut
@@ -51,17 +45,14 @@ class Witness(NamedTuple):
 
     def adds_to(self, known: list[Witness]) -> bool:
         """Whether somebody else has met it: another recipient, not always of one person, nor of one domain."""
-        crowded = any(
-            value and sum(one[place] == value for one in known) >= OF_ONE
-            for place, value in ((1, self.person), (2, self.domain))
-        )
-        return not crowded and all(one.recipient != self.recipient for one in known)
+        of_person = sum(bool(self.person) and one.person == self.person for one in known)
+        of_domain = sum(bool(self.domain) and one.domain == self.domain for one in known)
+        return max(of_person, of_domain) < OF_ONE and all(one.recipient != self.recipient for one in known)
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Where a provider's breaker stands. `changed_at`: when it closed, or since when it is not closed; `told_at`:
-    last fault."""
+    """Where a breaker stands. `changed_at`: when it closed, or since when it is not closed; `told_at`: last fault."""
 
     provider: str
     state: str
@@ -100,41 +91,35 @@ def fault(
     """Counts a fault; True if it opened the breaker. `at_once`: our account or setting is wrong, no more tries are due.
 
     configuration_error: it may be so. witness: it may be about that message alone; None: it is about no message.
+    A probe that told nothing about the provider is soon followed by another one, and the pause does not grow.
     """
     row = _locked(provider, now)
-    known = [Witness(recipient, person, domain) for recipient, person, domain in map(_split, row.witnesses.split())]
+    split = (one.split(":") for one in row.witnesses.split())
+    known = [Witness(recipient, person, domain) for recipient, person, domain in split]
     new = witness is None or witness.adds_to(known)
     row.faults += new
     if new and witness:
         row.witnesses = " ".join(":".join(one[:3]) for one in (*known, witness))
-    if at_once or configuration_error or row.state != State.CLOSED or not row.reason.startswith(CONFIGURATION_ERROR):
-        row.reason = f"{CONFIGURATION_ERROR if at_once or configuration_error else ''}{reason}"[:80]
+    ours = at_once or configuration_error
+    if ours or row.state != State.CLOSED or not row.reason.startswith(CONFIGURATION_ERROR):
+        row.reason = f"{CONFIGURATION_ERROR if ours else ''}{reason}"[:80]
     row.told_at = now
     probing = row.state == State.HALF_OPEN
     opens = row.state != State.OPEN and (at_once or probing or row.faults >= FAULTS)
     if opens:
         tells_nothing = probing and not at_once and witness is not None and (witness.own or not new)
-        _open(row, now, again=tells_nothing)
+        if not tells_nothing:
+            row.pause = min(2 * row.pause, LONGEST_PAUSE) or FIRST_PAUSE
+        if row.state == State.CLOSED:
+            row.changed_at = now
+        row.state, row.until = State.OPEN, now + timedelta(seconds=FIRST_PAUSE if tells_nothing else row.pause)
     row.save()
     return opens
-
-
-def _split(witness: str) -> list[str]:
-    return witness.split(":")
 
 
 def _locked(provider: str, now: datetime) -> Breaker:
     Breaker.objects.get_or_create(provider=provider, defaults={"changed_at": now})
     return Breaker.objects.select_for_update().get(provider=provider)
-
-
-def _open(row: Breaker, now: datetime, *, again: bool) -> None:
-    """again: the probe told nothing about the provider, so the next one is due soon and the pause does not grow."""
-    if not again:
-        row.pause = min(2 * row.pause, LONGEST_PAUSE) or FIRST_PAUSE
-    if row.state == State.CLOSED:
-        row.changed_at = now
-    row.state, row.until = State.OPEN, now + timedelta(seconds=FIRST_PAUSE if again else row.pause)
 
 
 @transaction.atomic
@@ -158,14 +143,11 @@ def success(provider: str, *, now: datetime) -> bool:
 
 
 def alive(provider: str, *, now: datetime) -> bool:
-    """It answered that it is busy: the probe has found it well, and faults that were counted stay; True if that
-    closed it."""
-    return (
-        Breaker.objects.filter(provider=provider, state=State.HALF_OPEN).update(
-            state=State.CLOSED, faults=0, pause=0, until=None, reason="", witnesses="", changed_at=now
-        )
-        == 1
+    """It answered that it is busy: a probe has found it well, counted faults stay; True if that closed it."""
+    closed = Breaker.objects.filter(provider=provider, state=State.HALF_OPEN).update(
+        state=State.CLOSED, faults=0, pause=0, until=None, reason="", witnesses="", changed_at=now
     )
+    return closed == 1
 
 
 def release_probe(provider: str, *, now: datetime) -> None:
@@ -175,17 +157,14 @@ def release_probe(provider: str, *, now: datetime) -> None:
 
 def claim_probe(provider: str, *, now: datetime) -> bool:
     """Atomic: one worker may send one message through a provider whose pause is over."""
-    return (
-        sql.execute(
-            "UPDATE delivery_breaker SET state = 'half-open', until = %s "
-            "WHERE provider = %s AND state IN ('open', 'half-open') AND (until <= %s OR until > %s)",
-            (sql.at(now + PROBE_ENDS), provider, sql.at(now), sql.at(now + NO_PAUSE)),
-        )
-        == 1
+    claimed = sql.execute(
+        "UPDATE delivery_breaker SET state = 'half-open', until = %s "
+        "WHERE provider = %s AND state IN ('open', 'half-open') AND (until <= %s OR until > %s)",
+        (sql.at(now + PROBE_ENDS), provider, sql.at(now), sql.at(now + NO_PAUSE)),
     )
+    return claimed == 1
 
 
 def sweep(*, now: datetime) -> int:
-    """Forgets breakers that nothing has tried for a day: the provider or site is gone, or nothing is to be sent
-    there."""
+    """Forgets breakers that nothing has tried for a day: the provider or site is gone, or nothing is to be sent."""
     return sql.execute("DELETE FROM delivery_breaker WHERE until < %s", (sql.at(now - FORGOTTEN_AFTER),))

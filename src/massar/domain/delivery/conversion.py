@@ -1,17 +1,14 @@
-"""Conversion: of the codes sent to phones, how many were typed in. Who pumps numbers for a share of the toll types
-none.
+"""Conversion: of the codes sent to phones, how many were typed in. Who pumps numbers for a share of the toll: none.
 
 Counted from the outbox itself: codes that prove a contact, handed over to a provider, and either used or older than
 `RIPE`. A stop is not written anywhere. It holds for an hour from the last code, because no more are sent meanwhile;
-then counting starts anew. What is typed in late opens it sooner. A provider that is far behind another is stopped
-likewise.
+then counting starts anew. What is typed in late opens it sooner. A provider that is far behind is stopped likewise.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from massar.core import sql
 from massar.domain.delivery import outbox
@@ -33,19 +30,23 @@ WINDOW = timedelta(hours=1)
 RIPE = timedelta(minutes=5)
 
 _CODES = "purpose = 'contact_code' AND channel = 'sms' AND submitted_at IS NOT NULL"
-_COUNTS = "used_at IS NOT NULL OR submitted_at <= %s"
+_SENT = "SUM(CASE WHEN used_at IS NOT NULL OR submitted_at <= %s THEN 1 ELSE 0 END)"
 
 
 @dataclass(frozen=True)
 class Tally:
     """Codes sent that tell something by now, and those of them that were used. `last`: when the newest was put in.
-    `delivered`: of a provider's, how many it says have arrived.
+
+    `delivered`: how many have arrived, as the provider says. `name`: of a provider; of a block the readable beginning
+    of its 1 000 numbers, as `+212661123`. `newest`: the number of a message.
     """
 
     sent: int
     used: int
     last: datetime | None = None
     delivered: int = 0
+    name: str = ""
+    newest: int = 0
 
     @property
     def share(self) -> float:
@@ -57,17 +58,7 @@ class Tally:
 
     def stopped_until(self, rule: Rule) -> datetime | None:
         """Until when no code is sent; None while codes are sent."""
-        if self.last is None or not self.low(rule, rule.stop):
-            return None
-        return self.last + WINDOW
-
-
-@dataclass(frozen=True)
-class Block:
-    """A block of 1 000 numbers by its readable beginning, as `+212661123`."""
-
-    numbers: str
-    tally: Tally
+        return self.last + WINDOW if self.last and self.low(rule, rule.stop) else None
 
 
 def stopped(number: str, *, now: datetime) -> datetime | None:
@@ -82,38 +73,52 @@ def national(*, now: datetime) -> Tally:
     return _tally("", [], now)
 
 
-def by_block(*, now: datetime) -> list[Block]:
+def _tally(scope: str, params: list[str], now: datetime) -> Tally:
+    """Within the hour up to the newest code; nothing if that is an hour old."""
+    of_those = f"FROM delivery_message WHERE {_CODES} AND created_at > %s {scope}"
+    [(newest,)] = sql.rows(f"SELECT MAX(created_at) {of_those}", [sql.at(now - WINDOW), *params])
+    last = sql.moment(newest)
+    if last is None:
+        return Tally(0, 0)
+    counted = [sql.at(now - RIPE), sql.at(last - WINDOW), *params]
+    [tally] = sql.select(Tally, f"SELECT {_SENT} AS sent, COUNT(used_at) AS used {of_those}", counted)
+    return replace(tally, last=last)
+
+
+def by_block(*, now: datetime) -> list[Tally]:
     """Blocks with enough codes to tell something, the worst first; each in the hour up to its newest code."""
+    told = [tally for tally in _tallies("block_hmac", now) if tally.sent >= BLOCK.enough]
+    if not told:
+        return []
     found = sql.rows(
-        "WITH codes AS (SELECT id, block_hmac, created_at, submitted_at, used_at, "
-        "MAX(created_at) OVER (PARTITION BY block_hmac) AS last FROM delivery_message "
-        f"WHERE {_CODES} AND block_hmac <> '' AND created_at > %s) "
-        f"SELECT MAX(id), MAX(last), SUM(CASE WHEN {_COUNTS} THEN 1 ELSE 0 END), COUNT(used_at) FROM codes "
-        f"WHERE last > %s AND {sql.seconds_between('created_at', 'last')} < %s GROUP BY block_hmac",
-        [sql.at(now - 2 * WINDOW), sql.at(now - RIPE), sql.at(now - WINDOW), WINDOW.total_seconds()],
+        f"SELECT id, uid, block_ciphertext FROM delivery_message WHERE id IN ({sql.placeholders(len(told))})",
+        [tally.newest for tally in told],
     )
-    told = {row[0]: Tally(row[2], row[3], sql.moment(row[1])) for row in found if row[2] >= BLOCK.enough}
-    numbers = _readable(list(told))
-    return sorted((Block(numbers[one], told[one]) for one in told), key=lambda b: b.tally.share)
+    numbers = {message_id: outbox.block_of(uid, ciphertext) for message_id, uid, ciphertext in found}
+    return sorted((replace(one, name=numbers[one.newest]) for one in told), key=lambda one: one.share)
 
 
-def stopped_blocks(*, now: datetime) -> list[Block]:
+def stopped_blocks(*, now: datetime) -> list[Tally]:
     """Blocks to which no code is sent just now."""
-    return [block for block in by_block(now=now) if block.tally.stopped_until(BLOCK)]
+    return [block for block in by_block(now=now) if block.stopped_until(BLOCK)]
 
 
-def by_provider(*, now: datetime) -> dict[str, Tally]:
+def by_provider(*, now: datetime) -> list[Tally]:
     """Of each provider that accepted codes within the last hour; each in the hour up to its newest code."""
-    found = sql.rows(
-        "WITH codes AS (SELECT provider, created_at, submitted_at, used_at, delivered_at, "
-        "MAX(created_at) OVER (PARTITION BY provider) AS last "
-        f"FROM delivery_message WHERE {_CODES} AND created_at > %s) "
-        f"SELECT provider, SUM(CASE WHEN {_COUNTS} THEN 1 ELSE 0 END), COUNT(used_at), MAX(last), "
-        "COUNT(delivered_at) FROM codes "
-        f"WHERE last > %s AND {sql.seconds_between('created_at', 'last')} < %s GROUP BY provider ORDER BY provider",
+    return _tallies("provider", now)
+
+
+def _tallies(column: str, now: datetime) -> list[Tally]:
+    return sql.select(
+        Tally,
+        f"WITH codes AS (SELECT id, {column} AS name, created_at, submitted_at, used_at, delivered_at, "
+        f"MAX(created_at) OVER (PARTITION BY {column}) AS last FROM delivery_message "
+        f"WHERE {_CODES} AND {column} <> '' AND created_at > %s) "
+        f"SELECT name, MAX(id) AS newest, MAX(last) AS last, {_SENT} AS sent, COUNT(used_at) AS used, "
+        "COUNT(delivered_at) AS delivered FROM codes "
+        f"WHERE last > %s AND {sql.seconds_between('created_at', 'last')} < %s GROUP BY name ORDER BY name",
         [sql.at(now - 2 * WINDOW), sql.at(now - RIPE), sql.at(now - WINDOW), WINDOW.total_seconds()],
     )
-    return {row[0]: Tally(row[1], row[2], sql.moment(row[3]), row[4]) for row in found}
 
 
 @dataclass(frozen=True)
@@ -129,46 +134,8 @@ class Compared:
 
 def compared(*, now: datetime) -> Compared:
     """All low at once is no provider's fault: then the stops of blocks and of the country speak."""
-    told = {name: tally for name, tally in by_provider(now=now).items() if tally.sent >= PROVIDER.enough}
-    best = max((tally.share for tally in told.values()), default=0.0)
-    behind = tuple(name for name, tally in told.items() if tally.share <= best - PROVIDER_BEHIND)
-    low = [
-        name for name, tally in told.items() if tally.low(PROVIDER, PROVIDER.stop) and 2 * tally.delivered < tally.sent
-    ]
+    told = [tally for tally in by_provider(now=now) if tally.sent >= PROVIDER.enough]
+    best = max((tally.share for tally in told), default=0.0)
+    behind = tuple(one.name for one in told if one.share <= best - PROVIDER_BEHIND)
+    low = (one.name for one in told if one.low(PROVIDER, PROVIDER.stop) and 2 * one.delivered < one.sent)
     return Compared(behind, tuple(low) if len(told) == 1 else ())
-
-
-def behind(*, now: datetime) -> list[str]:
-    """Providers that are stopped because others do far better."""
-    return list(compared(now=now).behind)
-
-
-class _Newest(NamedTuple):
-    last: datetime | None
-
-
-def _tally(scope: str, params: list[str], now: datetime) -> Tally:
-    """Within the hour up to the newest code; nothing if that is an hour old."""
-    [newest] = sql.select(
-        _Newest,
-        f"SELECT MAX(created_at) AS last FROM delivery_message WHERE {_CODES} AND created_at > %s {scope}",
-        [sql.at(now - WINDOW), *params],
-    )
-    if newest.last is None:
-        return Tally(0, 0)
-    [(sent, used)] = sql.rows(
-        f"SELECT SUM(CASE WHEN {_COUNTS} THEN 1 ELSE 0 END), COUNT(used_at) FROM delivery_message "
-        f"WHERE {_CODES} AND created_at > %s {scope}",
-        [sql.at(now - RIPE), sql.at(newest.last - WINDOW), *params],
-    )
-    return Tally(sent, used, newest.last)
-
-
-def _readable(message_ids: list[int]) -> dict[int, str]:
-    if not message_ids:
-        return {}
-    found = sql.rows(
-        f"SELECT id, uid, block_ciphertext FROM delivery_message WHERE id IN ({sql.placeholders(len(message_ids))})",
-        message_ids,
-    )
-    return {row_id: outbox.block_of(uid, ciphertext) for row_id, uid, ciphertext in found}

@@ -1,5 +1,4 @@
-"""Numbers that only grow, for Prometheus. They live in the database: exact over restarts and over any number of
-workers."""
+"""Numbers that only grow, for Prometheus. They live in the database: exact over restarts and any number of workers."""
 
 from __future__ import annotations
 
@@ -13,8 +12,7 @@ from massar.core import sql
 
 
 class Metric(NamedTuple):
-    """What is counted, and by which labels. Their values are words of ours (channel, provider, outcome), never typed
-    ones."""
+    """What is counted, and by which labels: their values are words of ours (channel, provider), never typed ones."""
 
     name: str
     help: str
@@ -29,22 +27,21 @@ class Series(NamedTuple):
 
 
 Counts = Mapping[Series, int]
+BY_PROVIDER = ("channel", "provider")
 
 MESSAGES = Metric(
-    "massar_messages_total",
-    "Attempts that ended, by channel, provider and outcome.",
-    ("channel", "provider", "outcome"),
+    "massar_messages_total", "Attempts that ended, by channel, provider and outcome.", (*BY_PROVIDER, "outcome")
 )
-SEGMENTS = Metric("massar_message_segments_total", "SMS parts that providers accepted.", ("channel", "provider"))
+SEGMENTS = Metric("massar_message_segments_total", "SMS parts that providers accepted.", BY_PROVIDER)
 COST = Metric(
     "massar_message_cost_thousandths_total",
     "Price of what providers accepted, in thousandths of their currency.",
-    ("channel", "provider"),
+    BY_PROVIDER,
 )
 RECEIPTS = Metric(
     "massar_message_receipts_total",
     "What providers told after they had accepted, by state.",
-    ("channel", "provider", "state"),
+    (*BY_PROVIDER, "state"),
 )
 FAULTS = Metric(
     "massar_faults_total", "What was given up, or asked for again, because of a fault of ours.", ("subject",)
@@ -85,15 +82,11 @@ def read() -> dict[Series, int]:
 
 def count_accepted(channel: str, provider: str, outcome: str, segments: int, cost: int) -> Counts:
     """Count one message that a provider took: itself, its segments, and what they cost in thousandths."""
-    return {
-        Series(MESSAGES.name, (channel, provider, outcome)): 1,
-        Series(SEGMENTS.name, (channel, provider)): segments,
-        Series(COST.name, (channel, provider)): cost,
-    }
+    spent = {Series(SEGMENTS.name, (channel, provider)): segments, Series(COST.name, (channel, provider)): cost}
+    return {**count_attempt(channel, provider, outcome), **spent}
 
 
-def count_refused(channel: str, provider: str, outcome: str) -> Counts:
-    """Count one attempt that no provider took."""
+def count_attempt(channel: str, provider: str, outcome: str) -> Counts:
     return {Series(MESSAGES.name, (channel, provider, outcome)): 1}
 
 
@@ -116,10 +109,8 @@ def count_hand_over(channel: str, seconds: list[float]) -> Counts:
 
 def hand_over(found: Counts) -> dict[str, Histogram]:
     """Pick the histogram of each channel out of what `read` returned."""
+    totals = {values[0]: total for (metric, values), total in found.items() if metric == _MILLISECONDS}
     return {
-        channel: Histogram(
-            [found.get(Series(HAND_OVER.name, (channel, bucket)), 0) for bucket in HAND_OVER_BUCKETS], total / 1000
-        )
-        for (metric, (channel, *_)), total in found.items()
-        if metric == _MILLISECONDS
+        channel: Histogram([found.get(Series(HAND_OVER.name, (channel, b)), 0) for b in HAND_OVER_BUCKETS], ms / 1000)
+        for channel, ms in totals.items()
     }

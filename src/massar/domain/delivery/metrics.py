@@ -26,6 +26,8 @@ RECOVERY = "recovery"  # a request that waits for its answer, beside the purpose
 SECRETS = ("temporary_password", "contact_code")  # what is to be typed in soon: conversion, urgency
 NEWEST_LOOKED_AT = 20_000  # rows that a search for errors may cost
 _ENDED_UNSENT = "state IN ('failed', 'expired')"  # as in the index, which SQLite takes for the same words only
+_PEOPLE = f"channel IN {CHANNELS}"  # what sites are told is no message to people
+_TO_PEOPLE = f" AND {_PEOPLE}"
 _DESTINATION = re.compile(r"\S+@\S+|\+?\d{8,}")
 
 
@@ -111,47 +113,24 @@ class ToPerson:
 class MetricsSnapshot:
     """The numbers of one moment: each part is read once, and only if it is asked for.
 
-    `read_budgets`: (name, segments left, of how many) of each budget of all SMS, which another room keeps.
+    `read_budgets`: of each budget of all SMS, which another room keeps, by name how many percent of it are spent.
     """
 
-    def __init__(self, now: datetime, read_budgets: Callable[[], list[tuple[str, int, int]]] = list) -> None:
-        self.now, self._read_budgets = now, read_budgets
+    def __init__(self, now: datetime, read_budgets: Callable[[], dict[str, float]] = dict) -> None:
+        self.now, self.read_budgets = now, read_budgets
 
     @cached_property
-    def budgets(self) -> list[tuple[str, int, int]]:
-        return self._read_budgets()
+    def budgets(self) -> dict[str, float]:
+        return self.read_budgets()
 
-    @cached_property
-    def queue(self) -> list[Waiting]:
-        return read_queue()
-
-    @cached_property
-    def hour(self) -> dict[tuple[str, str], Tally]:
-        return tally_by_provider(now=self.now, window=HOUR)
-
-    @cached_property
-    def breakers(self) -> dict[str, breaker.Facts]:
-        return breaker.all_states()
-
-    @cached_property
-    def punctuality(self) -> dict[str, routing.Punctuality]:
-        return routing.punctuality(now=self.now)
-
-    @cached_property
-    def liveness(self) -> Liveness:
-        return read_liveness(now=self.now)
-
-    @cached_property
-    def expired(self) -> dict[str, int]:
-        return count_expired(since=self.now - HOUR)
-
-    @cached_property
-    def faults(self) -> list[str]:
-        return find_faults(since=self.now - HOUR)
-
-    @cached_property
-    def unreadable(self) -> int:
-        return count_unreadable(since=self.now - HOUR)
+    queue = cached_property(lambda self: read_queue())
+    hour = cached_property(lambda self: tally_by_provider(now=self.now, window=HOUR))
+    breakers = cached_property(lambda self: breaker.all_states())
+    punctuality = cached_property(lambda self: routing.punctuality(now=self.now))
+    liveness = cached_property(lambda self: read_liveness(now=self.now))
+    expired = cached_property(lambda self: count_expired(since=self.now - HOUR))
+    faults = cached_property(lambda self: find_faults(since=self.now - HOUR))
+    unreadable = cached_property(lambda self: count_unreadable(since=self.now - HOUR))
 
 
 def read_queue() -> list[Waiting]:
@@ -170,12 +149,22 @@ def read_queue() -> list[Waiting]:
 
 
 def tally_by_provider(*, now: datetime, window: timedelta) -> dict[tuple[str, str], Tally]:
-    """(channel, provider) -> tally of the messages put in during the window. Provider '': none had it."""
+    """(channel, provider) -> tally of the messages put in during the window. Provider '': none had it.
+
+    What no provider has taken counts for the one that was tried last.
+    """
     since = now - window
     found = {(channel, provider): tally for (channel, provider), tally in _tally(("channel", "provider"), since, now)}
-    for channel, provider, failed, expired in _never_taken(since):
-        known = found.get((channel, provider or ""), Tally())
-        found[channel, provider or ""] = replace(known, failed=known.failed + failed, expired=known.expired + expired)
+    never_taken = sql.rows(
+        "SELECT m.channel, COALESCE(a.provider, ''), COUNT(CASE WHEN m.state = 'failed' THEN 1 END), "
+        "COUNT(CASE WHEN m.state = 'expired' THEN 1 END) FROM delivery_message m "
+        "LEFT JOIN delivery_attempt a ON a.message_id = m.id AND a.number = m.attempts WHERE m.created_at >= %s "
+        "AND m.provider = '' AND m.state IN ('failed', 'expired') GROUP BY m.channel, a.provider",
+        (sql.at(since),),
+    )
+    for channel, provider, failed, expired in never_taken:
+        known = found.get((channel, provider), Tally())
+        found[channel, provider] = replace(known, failed=known.failed + failed, expired=known.expired + expired)
     return dict(sorted(found.items()))
 
 
@@ -215,57 +204,32 @@ def _tally(
     keys: tuple[str, ...], since: datetime, now: datetime, people: bool = False
 ) -> Iterator[tuple[tuple[Any, ...], Tally]]:
     """A message that was handed over after its like were counted has waits and no tally: the next snapshot has it."""
-    counted = _counted(keys, since, now, people)
-    waits = {tuple(key): percentiles for *key, percentiles in _waits(keys, since, people)}
+    which = f"created_at >= %s AND provider <> ''{_TO_PEOPLE if people else ''}"
+    columns = ", ".join(_COUNTED.values()).format(waited=sql.seconds_between("submitted_at", _UNTIL))
+    grouped = ", ".join(keys)
+    counted = sql.rows(
+        f"SELECT {grouped}, {columns} FROM delivery_message WHERE {which} GROUP BY {grouped}",
+        (sql.at(now), sql.at(since)),
+    )
+    waits = _waits(keys, which, since)
     for row in counted:
         key, counts = row[: len(keys)], map(int, row[len(keys) :])
         yield key, Tally(**dict(zip(_COUNTED, counts, strict=True)), waits=waits.get(key))
 
 
-def _counted(keys: tuple[str, ...], since: datetime, now: datetime, people: bool) -> list[tuple[Any, ...]]:
-    grouped = ", ".join(keys)
-    columns = ", ".join(_COUNTED.values()).format(waited=sql.seconds_between("submitted_at", _UNTIL))
-    return sql.rows(
-        f"SELECT {grouped}, {columns} FROM delivery_message "
-        f"WHERE created_at >= %s AND provider <> ''{_to_people(people)} GROUP BY {grouped}",
-        (sql.at(now), sql.at(since)),
-    )
-
-
-def _never_taken(since: datetime) -> list[tuple[str, str | None, int, int]]:
-    """(channel, provider of the last try, failed, expired) of messages that no provider has taken."""
-    return sql.rows(
-        "SELECT m.channel, a.provider, COUNT(CASE WHEN m.state = 'failed' THEN 1 END), "
-        "COUNT(CASE WHEN m.state = 'expired' THEN 1 END) FROM delivery_message m "
-        "LEFT JOIN delivery_attempt a ON a.message_id = m.id AND a.number = m.attempts "
-        "WHERE m.created_at >= %s AND m.provider = '' AND m.state IN ('failed', 'expired') GROUP BY m.channel, "
-        "a.provider",
-        (sql.at(since),),
-    )
-
-
-def _waits(keys: tuple[str, ...], since: datetime, people: bool) -> Iterator[tuple[Any, ...]]:
-    """(key…, (p50, p95, p99)) in seconds: the value at the nearest rank, the same in both databases."""
-    named = ", ".join(f"{key} AS k{number}" for number, key in enumerate(keys))
+def _waits(keys: tuple[str, ...], which: str, since: datetime) -> dict[tuple[Any, ...], tuple[float, float, float]]:
+    """key -> (p50, p95, p99) in seconds: the value at the nearest rank, the same in both databases."""
     names = ", ".join(f"k{number}" for number, _ in enumerate(keys))
+    named = ", ".join(f"{key} AS k{number}" for number, key in enumerate(keys))
     ranks = ", ".join(f"MIN(CASE WHEN 100 * place >= {p} * total THEN wait END)" for p in (50, 95, 99))
     found = sql.rows(
-        f"SELECT {names}, {ranks} FROM (SELECT {names}, wait, "
-        f"ROW_NUMBER() OVER (PARTITION BY {names} ORDER BY wait) AS place, COUNT(*) OVER (PARTITION BY {names}) AS "
-        "total "
+        f"SELECT {names}, {ranks} FROM (SELECT {names}, wait, ROW_NUMBER() OVER (PARTITION BY {names} ORDER BY wait) "
+        f"AS place, COUNT(*) OVER (PARTITION BY {names}) AS total "
         f"FROM (SELECT {named}, {sql.seconds_between('created_at', 'submitted_at')} AS wait FROM delivery_message "
-        f"WHERE created_at >= %s AND submitted_at IS NOT NULL AND provider <> ''{_to_people(people)}) AS waited) AS "
-        f"ranked GROUP BY {names}",
+        f"WHERE {which} AND submitted_at IS NOT NULL) AS waited) AS ranked GROUP BY {names}",
         (sql.at(since),),
     )
-    return ((*key, (float(p50), float(p95), float(p99))) for *key, p50, p95, p99 in found)
-
-
-_PEOPLE = f"channel IN {CHANNELS}"  # what sites are told is no message to people
-
-
-def _to_people(only: bool) -> str:
-    return f" AND {_PEOPLE}" if only else ""
+    return {tuple(key): (float(p50), float(p95), float(p99)) for *key, p50, p95, p99 in found}
 
 
 def read_errors(*, most: int = 10) -> list[Error]:
@@ -300,7 +264,6 @@ _RESTS = (
 
 def read_liveness(*, now: datetime) -> Liveness:
     """Read whether messages and requests that could be claimed are claimed."""
-    at = sql.at(now)
     due = sql.rows(
         f"SELECT MIN(not_before) FROM delivery_message WHERE {OPEN} AND state = 'queued' AND NOT {_RESTS} "
         "UNION ALL SELECT MIN(lease_until) FROM delivery_message WHERE state = 'sending' "
@@ -310,18 +273,14 @@ def read_liveness(*, now: datetime) -> Liveness:
     held = sql.row(
         "SELECT 1 WHERE EXISTS (SELECT 1 FROM delivery_message WHERE state = 'sending' AND lease_until > %s) "
         "OR EXISTS (SELECT 1 FROM delivery_recoveryrequest WHERE state = 'claimed' AND lease_until > %s)",
-        (at, at),
+        (sql.at(now), sql.at(now)),
     )
     signs = sql.rows(
         "SELECT started_at FROM delivery_attempt WHERE id = (SELECT MAX(id) FROM delivery_attempt) UNION ALL SELECT "
         "(SELECT done_at FROM delivery_recoveryrequest WHERE state = 'done' ORDER BY id DESC LIMIT 1)"
     )
-    due_since = min(_moments(due), default=None)
-    return Liveness(
-        due_since=due_since if due_since and due_since <= now else None,
-        held=held is not None,
-        last_sign=max(_moments(signs), default=None),
-    )
+    due_since, last_sign = min(_moments(due), default=None), max(_moments(signs), default=None)
+    return Liveness(due_since if due_since and due_since <= now else None, held is not None, last_sign)
 
 
 def _moments(found: list[tuple[Any, ...]]) -> Iterator[datetime]:
@@ -330,22 +289,19 @@ def _moments(found: list[tuple[Any, ...]]) -> Iterator[datetime]:
 
 def count_expired(*, since: datetime) -> dict[str, int]:
     """channel -> messages to people that ended since then because it was too late, whenever they were put in."""
-    return dict(
-        sql.rows(
-            f"SELECT channel, COUNT(*) FROM delivery_message WHERE {_ENDED_UNSENT} AND final_at >= %s AND state = "
-            "'expired'"
-            f"{_to_people(True)} GROUP BY channel",
-            (sql.at(since),),
-        )
+    found = sql.rows(
+        f"SELECT channel, COUNT(*) FROM delivery_message WHERE {_ENDED_UNSENT} AND final_at >= %s "
+        f"AND state = 'expired'{_TO_PEOPLE} GROUP BY channel",
+        (sql.at(since),),
     )
+    return dict(found)
 
 
 def count_unreadable(*, since: datetime) -> int:
     """Count what ended since then because it could not be decrypted: a key is gone, or a row was changed."""
     counts = sql.rows(
-        f"SELECT COUNT(*) FROM delivery_message WHERE {_ENDED_UNSENT} AND final_at >= %s AND reason = %s "
-        "UNION ALL SELECT COUNT(*) FROM delivery_recoveryrequest WHERE state = 'failed' AND done_at >= %s AND reason "
-        "= %s",
+        f"SELECT COUNT(*) FROM delivery_message WHERE {_ENDED_UNSENT} AND final_at >= %s AND reason = %s UNION ALL "
+        "SELECT COUNT(*) FROM delivery_recoveryrequest WHERE state = 'failed' AND done_at >= %s AND reason = %s",
         (sql.at(since), UNREADABLE) * 2,
     )
     return sum(count for (count,) in counts)
@@ -355,8 +311,8 @@ def find_faults(*, since: datetime) -> list[str]:
     """Find the purposes of what ended since then by a fault of ours; RECOVERY for requests."""
     found = sql.rows(
         f"SELECT purpose FROM delivery_message WHERE {_ENDED_UNSENT} AND final_at >= %s AND reason LIKE %s UNION "
-        f"SELECT '{RECOVERY}' FROM delivery_recoveryrequest WHERE state = 'failed' AND done_at >= %s AND reason LIKE "
-        "%s",
+        f"SELECT '{RECOVERY}' FROM delivery_recoveryrequest WHERE state = 'failed' AND done_at >= %s "
+        "AND reason LIKE %s",
         (sql.at(since), f"{FAULT}%") * 2,
     )
     return sorted(purpose for (purpose,) in found)
@@ -372,6 +328,3 @@ def read_messages_to(person_id: int, *, since: datetime, most: int) -> list[ToPe
         f"WHERE person_id = %s AND {_PEOPLE} AND created_at >= %s ORDER BY id DESC LIMIT %s",
         (*came_back, person_id, sql.at(since), most),
     )
-
-
-# TODO

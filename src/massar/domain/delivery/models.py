@@ -1,7 +1,7 @@
 """The outbox, its attempts, and the requests for recovery that wait for the worker."""
 
 from django.db import models
-from django.db.models import F, Func, Value
+from django.db.models import F, Func, Index, Q, UniqueConstraint, Value
 from django.db.models.functions import Lower
 
 
@@ -19,7 +19,7 @@ class RecoveryRequest(models.Model):
 
     ask_id = models.CharField(max_length=43, unique=True)
     ciphertext = models.BinaryField(null=True)
-    state = models.CharField(max_length=8, choices=State, default=State.WAITING)
+    state = models.CharField(max_length=8, default=State.WAITING)
     lease_by = models.CharField(max_length=22, blank=True)
     lease_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
@@ -29,8 +29,8 @@ class RecoveryRequest(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["state", "id"], name="delivery_requests_open"),
-            models.Index(fields=["done_at"], name="delivery_requests_failed", condition=models.Q(state="failed")),
+            Index(fields=["state", "id"], name="delivery_requests_open"),
+            Index(fields=["done_at"], name="delivery_requests_failed", condition=Q(state="failed")),
         ]
 
 
@@ -62,7 +62,7 @@ class Message(models.Model):
     temporary_id = models.BigIntegerField(null=True)
     about = models.CharField(max_length=60, blank=True)
     ciphertext = models.BinaryField(null=True)
-    state = models.CharField(max_length=16, choices=State, default=State.QUEUED)
+    state = models.CharField(max_length=16, default=State.QUEUED)
     priority = models.PositiveSmallIntegerField(default=5)
     turn = models.PositiveIntegerField(db_default=0)  # the last version's web servers do not name it
     not_before = models.DateTimeField()
@@ -88,34 +88,26 @@ class Message(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(  # in the order of claims, so that a long queue is not sorted for each of them
+            Index(  # in the order of claims, so that a long queue is not sorted for each of them
                 fields=["channel", "priority", "turn", "not_before", "id"],
                 name="delivery_claims",
-                condition=models.Q(state__in=("queued", "sending")),
+                condition=Q(state__in=("queued", "sending")),
             ),
-            models.Index(  # receipts that came instead of an answer ask who else is written to
+            Index(  # receipts that came instead of an answer ask who else is written to
                 fields=["to_hmac"],
                 name="delivery_under_way",
-                condition=models.Q(state__in=("queued", "sending", "awaiting_receipt")),
+                condition=Q(state__in=("queued", "sending", "awaiting_receipt")),
             ),
-            models.Index(fields=["lease_until"], name="delivery_leases", condition=models.Q(state="sending")),
-            models.Index(
-                fields=["expires_at"], name="delivery_receipts_due", condition=models.Q(state="awaiting_receipt")
+            Index(fields=["lease_until"], name="delivery_leases", condition=Q(state="sending")),
+            Index(fields=["expires_at"], name="delivery_receipts_due", condition=Q(state="awaiting_receipt")),
+            Index(fields=["person_id", "-id"], name="delivery_by_person"),
+            Index(fields=["block_hmac", "created_at"], name="delivery_by_block", condition=~Q(block_hmac="")),
+            Index(fields=["created_at"], name="delivery_by_time"),
+            Index(  # a notice may wait for a day: alarms ask when it ended
+                fields=["final_at"], name="delivery_ended_unsent", condition=Q(state__in=("failed", "expired"))
             ),
-            models.Index(fields=["person_id", "-id"], name="delivery_by_person"),
-            models.Index(
-                fields=["block_hmac", "created_at"], name="delivery_by_block", condition=~models.Q(block_hmac="")
-            ),
-            models.Index(fields=["created_at"], name="delivery_by_time"),
-            models.Index(  # a notice may wait for a day: alarms ask when it ended
-                fields=["final_at"],
-                name="delivery_ended_unsent",
-                condition=models.Q(state__in=("failed", "expired")),
-            ),
-            models.Index(  # conversion is asked for with every code
-                fields=["created_at"],
-                name="delivery_codes",
-                condition=models.Q(purpose="contact_code", channel="sms"),
+            Index(  # conversion is asked for with every code
+                fields=["created_at"], name="delivery_codes", condition=Q(purpose="contact_code", channel="sms")
             ),
         ]
 
@@ -128,17 +120,16 @@ class Attempt(models.Model):
     provider = models.CharField(max_length=40)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
-    outcome = models.CharField(max_length=10, blank=True)
+    outcome = models.CharField(max_length=20, blank=True)
     code = models.CharField(max_length=80, blank=True)
     reference = models.CharField(max_length=100, blank=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["message", "number"], name="delivery_one_attempt")]
+        constraints = [UniqueConstraint(fields=["message", "number"], name="delivery_one_attempt")]
 
 
 class Part(models.Model):
-    """What a provider calls one segment of a message it accepted, and what it told about it since. state '': nothing
-    yet."""
+    """What a provider calls one segment of a message it accepted, and what it told since; state '': nothing."""
 
     provider = models.CharField(max_length=40)
     reference = models.CharField(max_length=100)
@@ -151,17 +142,16 @@ class Part(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["provider", "reference"], name="delivery_part_reference"),
-            models.Index(  # receipts may write an id in another way
+            Index(fields=["provider", "reference"], name="delivery_part_reference"),
+            Index(  # receipts may write an id in another way
                 F("provider"), Lower(Func(F("reference"), Value("0"), function="LTRIM")), name="delivery_part_folded"
             ),
-            models.Index(fields=["sent_at"], name="delivery_part_time"),
+            Index(fields=["sent_at"], name="delivery_part_time"),
         ]
 
 
 class UnmatchedReceipt(models.Model):
-    """A receipt that fits no segment we know yet: it came before the provider's answer, or the worker died in
-    between."""
+    """A receipt that fits no segment known yet: it came before the provider's answer, or the worker died meanwhile."""
 
     provider = models.CharField(max_length=40)
     reference = models.CharField(max_length=100, blank=True)
@@ -172,17 +162,14 @@ class UnmatchedReceipt(models.Model):
     at = models.DateTimeField()
 
     class Meta:
+        indexes = [Index(fields=["to_hmac"], name="delivery_unmatched_to")]
         constraints = [
-            models.UniqueConstraint(
-                fields=["provider", "reference", "uid", "state"], name="delivery_one_unmatched_receipt"
-            )
+            UniqueConstraint(fields=["provider", "reference", "uid", "state"], name="delivery_one_unmatched_receipt")
         ]
-        indexes = [models.Index(fields=["to_hmac"], name="delivery_unmatched_to")]
 
 
 class Breaker(models.Model):
-    """Whether a provider may be used. Moves: `breaker.MOVES`. `pause` in seconds; `until`: the next probe, or the
-    probe's end.
+    """Whether a provider may be used. Moves: `breaker.MOVES`. `pause` in seconds; `until`: the next probe, or its end.
 
     `changed_at`: when it closed, or since when it is not closed; `told_at`: when the last fault was met. `witnesses`:
     who met those faults in a row that may be one message's own (`breaker.Witness`), as short tags.
@@ -194,7 +181,7 @@ class Breaker(models.Model):
         HALF_OPEN = "half-open"
 
     provider = models.CharField(max_length=40, primary_key=True)
-    state = models.CharField(max_length=10, choices=State, default=State.CLOSED)
+    state = models.CharField(max_length=10, default=State.CLOSED)
     faults = models.PositiveIntegerField(default=0)
     pause = models.PositiveIntegerField(default=0)
     until = models.DateTimeField(null=True)

@@ -15,26 +15,24 @@ from django.db import Error, connection
 
 from massar.core import sql
 
-CHANNEL = "massar_delivery"  # as in migration 0003
+CHANNEL = "massar_delivery"  # as in the migration
 LOOK_EVERY = 0.02  # seconds, SQLite
 AGAIN_AFTER = 1.0  # seconds, when the database has gone
 
 Notify = Callable[[], object]
-Work = Callable[[Notify, threading.Event], None]
 
 note = logging.getLogger("massar.worker")
 
 
 def listen(notify: Notify, stop: threading.Event) -> threading.Thread:
-    """Calls `notify` from a thread of its own after each insert, until `stop` is set. Calls too often rather than too
-    seldom."""
-    work = _listen_postgres if connection.vendor == "postgresql" else _watch_sqlite
-    thread = threading.Thread(target=_for_ever, args=(work, notify, stop), name="notifier", daemon=True)
+    """Call `notify` from a thread of its own after each insert, until `stop`: rather too often than too seldom."""
+    thread = threading.Thread(target=_outlive_losses, args=(notify, stop), name="notifier", daemon=True)
     thread.start()
     return thread
 
 
-def _for_ever(work: Work, notify: Notify, stop: threading.Event) -> None:
+def _outlive_losses(notify: Notify, stop: threading.Event) -> None:
+    work = _listen_postgres if connection.vendor == "postgresql" else _watch_sqlite
     while not stop.is_set():
         try:
             work(notify, stop)

@@ -15,9 +15,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db.models import Count, Subquery
 from django.db.models.functions import Coalesce
@@ -29,14 +29,7 @@ State = Message.State
 FINAL = (State.SUBMITTED, State.DELIVERED, State.FAILED, State.EXPIRED, State.CANCELLED)
 MOVES = {
     State.QUEUED: {State.SENDING, State.EXPIRED, State.CANCELLED},
-    State.SENDING: {
-        State.QUEUED,
-        State.AWAITING_RECEIPT,
-        State.SUBMITTED,
-        State.FAILED,
-        State.EXPIRED,
-        State.CANCELLED,
-    },
+    State.SENDING: {State.QUEUED, State.AWAITING_RECEIPT, *FINAL} - {State.DELIVERED},
     State.AWAITING_RECEIPT: {State.QUEUED, State.SUBMITTED, State.DELIVERED, State.FAILED},
     **{state: set() for state in FINAL},
 }
@@ -46,36 +39,21 @@ MOST_ATTEMPTS = 120  # the deadline ends a message long before; this bounds what
 MOST_UNSURE = 3  # it left us and nobody answered: a twin is harmless, a dozen is not
 STOP_BEFORE = timedelta(seconds=30)  # a secret that ends in less is of no use to the person
 MOST_FAULTS = 5  # attempts of one message that met a fault of ours
-_BACKOFF = (2, 5, 10, 20, 40, 60, 60, 120, 300, 600, 1800)
+BACKOFF = (2, 5, 10, 20, 40, 60, 60, 120, 300, 600, 1800)  # seconds
 OPEN = "state IN ('queued', 'sending')"  # as in the index of claims, which SQLite takes for the same words only
 UNREADABLE = "can't be opened"  # the reason of a row whose key is gone, or which was changed
 FAULT = "fault: "  # begins the reason where something of ours went wrong, each time it was tried
+KEPT = timedelta(days=30)
 _BLOCK_DIGITS = 3  # a block of 1 000 numbers: what toll fraud takes its numbers from
-
-
-class _ClaimedRow(NamedTuple):
-    priority: int
-    turn: int
-    id: int
-    uid: str
-    purpose: str
-    channel: str
-    language: str
-    person_id: int
-    temporary_id: int | None
-    ciphertext: bytes | None
-    lifetime: int | None
-    expires_at: datetime | None
-    deadline: datetime
-    attempts: int
-    created_at: datetime
+# What the owner may read on the devices page; a site's address is no secret, but `about` names it.
+_MASKS: dict[str, Callable[[str], str]] = {"sms": text.masked_phone, "email": text.masked_email}
 
 
 @dataclass(frozen=True)
 class QueuedMessage:
     """A claimed message, opened. `values` fill the wording; `expires_at` None until fixed at the first attempt.
 
-    `tried`: the providers of earlier attempts, oldest first.
+    `lifetime` in seconds. `tried`: the providers of earlier attempts, oldest first.
     """
 
     id: int
@@ -85,19 +63,21 @@ class QueuedMessage:
     language: str
     person_id: int
     temporary_id: int | None
-    to: str
-    values: dict[str, Any]
-    lifetime: timedelta | None
+    lifetime: int | None
     expires_at: datetime | None
     deadline: datetime
     attempt: int
     created_at: datetime
     lease: str
+    priority: int
+    turn: int
+    ciphertext: bytes | None = field(default=None, repr=False)
+    to: str = field(default="", repr=False)
+    values: dict[str, Any] = field(default_factory=dict, repr=False)
     tried: tuple[str, ...] = ()
 
     def too_late(self, now: datetime) -> bool:
-        limit = min(self.expires_at - STOP_BEFORE, self.deadline) if self.expires_at else self.deadline
-        return now >= limit
+        return now >= (min(self.expires_at - STOP_BEFORE, self.deadline) if self.expires_at else self.deadline)
 
 
 def put(
@@ -116,11 +96,14 @@ def put(
     priority: int = 5,
     about: str = "",
 ) -> str:
-    """Adds a message. `within`: how long it may wait to be handed over at all. Returns its uid."""
-    uid = ids.short_token()
+    """Add a message; return its uid. `within`: how long it may wait to be handed over at all.
+
+    Its turn, which is how many of the person's messages wait there already, is counted by the statement that adds it.
+    """
+    uid, keys = ids.short_token(), encryption.data_keys()
     body = json.dumps({"to": to, "values": dict(values)}, ensure_ascii=False).encode()
     block = to[:-_BLOCK_DIGITS] if channel == "sms" else ""
-    keys = encryption.data_keys()
+    waiting = Message.objects.filter(person_id=person_id, channel=channel, state__in=(State.QUEUED, State.SENDING))
     Message.objects.create(
         uid=uid,
         purpose=purpose,
@@ -129,13 +112,13 @@ def put(
         person_id=person_id,
         temporary_id=temporary_id,
         about=about,
-        ciphertext=keys.encrypt(body, associated_data=_associated_data(uid)),
-        masked=_masked(channel, to),
+        ciphertext=keys.encrypt(body, associated_data=f"message|{uid}"),
+        masked=_MASKS[channel](to) if channel in _MASKS else "",
         to_hmac=to_hmac(to),
         block_hmac=block_hmac(to) if block else "",
-        block_ciphertext=keys.encrypt(block.encode(), associated_data=_block_associated_data(uid)) if block else None,
+        block_ciphertext=keys.encrypt(block.encode(), associated_data=f"message-block|{uid}") if block else None,
         priority=priority,
-        turn=_turn(person_id, channel),
+        turn=Coalesce(Subquery(waiting.order_by().values("person_id").annotate(n=Count("id")).values("n")), 0),
         not_before=now,
         deadline=now + within,
         lifetime=int(lifetime.total_seconds()) if lifetime else None,
@@ -143,12 +126,6 @@ def put(
         created_at=now,
     )
     return uid
-
-
-def _turn(person_id: int, channel: str) -> Coalesce:
-    """How many of the person's messages wait there already, counted by the statement that adds this one."""
-    waiting = Message.objects.filter(person_id=person_id, channel=channel, state__in=(State.QUEUED, State.SENDING))
-    return Coalesce(Subquery(waiting.order_by().values("person_id").annotate(n=Count("id")).values("n")), 0)
 
 
 def to_hmac(to: str) -> str:
@@ -164,18 +141,13 @@ def block_hmac(number: str) -> str:
 def block_of(uid: str, ciphertext: bytes) -> str:
     """The readable beginning of the numbers of a block, as `+212661123`; `?` if its key is gone."""
     try:
-        return encryption.data_keys().decrypt(ciphertext, associated_data=_block_associated_data(uid)).decode()
+        return encryption.data_keys().decrypt(ciphertext, associated_data=f"message-block|{uid}").decode()
     except encryption.DecryptionFailed:
         return "?"
 
 
 def claim(
-    most: int,
-    *,
-    now: datetime,
-    channel: str | None = None,
-    besides: Sequence[str] = (),
-    due_by: datetime | None = None,
+    most: int, *, channel: str, now: datetime, besides: Sequence[str] = (), due_by: datetime | None = None
 ) -> list[QueuedMessage]:
     """Up to `most` due messages under one lease, most urgent first, then everybody's first before anybody's second.
     What can't be opened is failed at once.
@@ -186,43 +158,47 @@ def claim(
     They are picked in a WITH, which runs once. A SELECT inside IN may run again for each row: each time it skips what
     is claimed already and finds `most` others.
     """
-    lease = ids.short_token()
-    of_channel, named = ("AND channel = %s ", [channel]) if channel else ("", [])
+    which, params = "channel = %s", [channel]
     if due_by:
-        of_channel += "AND (not_before <= %s OR deadline <= %s OR expires_at <= %s) "
-        named += [sql.at(due_by), sql.at(now), sql.at(now + STOP_BEFORE)]
+        which += " AND (not_before <= %s OR deadline <= %s OR expires_at <= %s)"
+        params += [sql.at(due_by), sql.at(now), sql.at(now + STOP_BEFORE)]
     if besides:
-        of_channel += f"AND (about NOT IN ({sql.placeholders(len(besides))}) OR deadline <= %s) "
-        named += [*besides, sql.at(now)]
+        which += f" AND (about NOT IN ({sql.placeholders(len(besides))}) OR deadline <= %s)"
+        params += [*besides, sql.at(now)]
     found = sql.select(
-        _ClaimedRow,
+        QueuedMessage,
         f"WITH picked AS MATERIALIZED (SELECT id FROM delivery_message WHERE {OPEN} AND ((state = 'queued' AND "
-        "not_before <= %s) "
-        f"OR (state = 'sending' AND lease_until <= %s)) {of_channel}"
+        f"not_before <= %s) OR (state = 'sending' AND lease_until <= %s)) AND {which} "
         f"ORDER BY priority, turn, not_before, id LIMIT %s {sql.skip_locked()}) "
         "UPDATE delivery_message SET state = 'sending', lease_by = %s, lease_until = %s, attempts = attempts + 1 "
-        f"WHERE id IN (SELECT id FROM picked) RETURNING {', '.join(_ClaimedRow._fields)}",
-        [sql.at(now), sql.at(now), *named, most, lease, sql.at(now + LEASE)],
+        "WHERE id IN (SELECT id FROM picked) RETURNING id, uid, purpose, channel, language, person_id, temporary_id, "
+        "lifetime, expires_at, deadline, attempts AS attempt, created_at, lease_by AS lease, priority, turn, "
+        "ciphertext",
+        [sql.at(now), sql.at(now), *params, most, ids.short_token(), sql.at(now + LEASE)],
     )
-    ordered = sorted(found, key=lambda row: (row.priority, row.turn, row.id))
-    messages = [_open(row, lease) for row in ordered]
-    for broken in (row for row, message in zip(ordered, messages, strict=True) if message is None):
-        finish(broken.id, lease, State.FAILED, now=now, reason=UNREADABLE)
-    return _with_history([message for message in messages if message])
+    messages = []
+    for sealed in sorted(found, key=lambda row: (row.priority, row.turn, row.id)):
+        try:
+            data = encryption.data_keys().decrypt(sealed.ciphertext or b"", associated_data=f"message|{sealed.uid}")
+            body = json.loads(data)
+            messages.append(replace(sealed, ciphertext=None, to=body["to"], values=body["values"]))
+        except (encryption.DecryptionFailed, KeyError, TypeError, ValueError):
+            finish(sealed.id, sealed.lease, State.FAILED, now=now, reason=UNREADABLE)
+    return _with_history(messages)
 
 
 def _with_history(messages: list[QueuedMessage]) -> list[QueuedMessage]:
     again = [message.id for message in messages if message.attempt > 1]
     if not again:
         return messages
-    tried: dict[int, list[str]] = {}
+    tried: dict[int, tuple[str, ...]] = {}
     for message_id, provider in sql.rows(
         f"SELECT message_id, provider FROM delivery_attempt WHERE message_id IN ({sql.placeholders(len(again))}) "
         "ORDER BY number",
         again,
     ):
-        tried.setdefault(message_id, []).append(provider)
-    return [replace(message, tried=tuple(tried.get(message.id, ()))) for message in messages]
+        tried[message_id] = (*tried.get(message_id, ()), provider)
+    return [replace(message, tried=tried.get(message.id, ())) for message in messages]
 
 
 def fix_expiry(messages: list[QueuedMessage], expires_at: datetime) -> None:
@@ -238,34 +214,32 @@ def fix_expiry(messages: list[QueuedMessage], expires_at: datetime) -> None:
 def begin_attempts(messages: list[QueuedMessage], provider: str, *, longest: timedelta, now: datetime) -> None:
     """The attempt rows, before the provider is called, and a lease that outlives its longest call.
 
-    An attempt of an earlier lease without outcome is marked unknown.
+    An attempt of an earlier lease without outcome was interrupted.
     """
     if not messages:
         return
-    numbers = [message.id for message in messages]
     again = [message.id for message in messages if message.attempt > 1]
     if again:
         sql.execute(
-            "UPDATE delivery_attempt SET outcome = 'unknown', ended_at = %s "
+            "UPDATE delivery_attempt SET outcome = 'interrupted', ended_at = %s "
             f"WHERE outcome = '' AND message_id IN ({sql.placeholders(len(again))})",
             [sql.at(now), *again],
         )
-    rows = [v for message in messages for v in (message.id, message.attempt, provider, sql.at(now), "", "", "")]
     sql.execute(
         "INSERT INTO delivery_attempt (message_id, number, provider, started_at, outcome, code, reference) "
         f"VALUES {sql.values(len(messages), 7)}",
-        rows,
+        [v for message in messages for v in (message.id, message.attempt, provider, sql.at(now), "", "", "")],
     )
     sql.execute(
-        f"UPDATE delivery_message SET lease_until = %s WHERE id IN ({sql.placeholders(len(numbers))})",
-        [sql.at(now + longest + GRACE), *numbers],
+        f"UPDATE delivery_message SET lease_until = %s WHERE id IN ({sql.placeholders(len(messages))})",
+        [sql.at(now + longest + GRACE), *(message.id for message in messages)],
     )
 
 
 def may_repeat(message: QueuedMessage) -> bool:
     """Whether one more try is right after attempts that may have arrived, or that met a fault of ours."""
     outcomes = Counter(Attempt.objects.filter(message_id=message.id).values_list("outcome", flat=True))
-    return outcomes["unsure"] + outcomes["unknown"] < MOST_UNSURE and outcomes["fault"] < MOST_FAULTS
+    return outcomes["outcome_unknown"] + outcomes["interrupted"] < MOST_UNSURE and outcomes["fault"] < MOST_FAULTS
 
 
 def end_attempt(message: QueuedMessage, outcome: str, *, now: datetime, code: str = "", reference: str = "") -> None:
@@ -290,17 +264,39 @@ def accept(taken: list[Acceptance], *, now: datetime) -> list[Acceptance]:
     """Settles what providers accepted, in three statements for all. Returns those whose lease was still ours.
 
     Attempt, segments and cost are kept whoever holds the lease now: it did leave, and is paid for. Once: who does not
-    know whether the commit counted settles the same again.
+    know whether the commit counted settles the same again; and what was reconciled meanwhile has been paid. Segments
+    are kept where a receipt is to come, which names them, or us where the provider gave no name.
     """
     if not taken:
         return []
-    first, new = _end_accepted_attempts(taken, now)
-    _keep_parts([one for one in taken if one.message.id in first], now)
-    values = []
+    references = [v for one in taken for v in (one.message.id, one.message.attempt, (one.references or ("",))[0][:100])]
+    ended: dict[int, str] = dict(
+        sql.rows(
+            "UPDATE delivery_attempt AS a SET "
+            "outcome = CASE WHEN a.outcome = 'reconciled' THEN a.outcome ELSE 'accepted' END, "
+            "ended_at = CASE WHEN a.outcome = 'reconciled' THEN a.ended_at ELSE %s END, "
+            "reference = CASE WHEN a.outcome = 'reconciled' THEN a.reference ELSE v.column3 END "
+            f"FROM (VALUES {sql.values(len(taken), 3)}) AS v WHERE a.message_id = v.column1 AND a.number = v.column2 "
+            "AND a.outcome <> 'accepted' RETURNING message_id, outcome",
+            [sql.at(now), *references],
+        )
+    )
+    parts = [
+        (one.provider, reference[:100], one.message.id, one.message.attempt, sql.at(now), "", "")
+        for one in taken
+        if one.receipt and one.message.id in ended
+        for reference in one.references or ("",)
+    ]
+    if parts:
+        sql.execute(
+            "INSERT INTO delivery_part (provider, reference, message_id, number, sent_at, state, code) "
+            f"VALUES {sql.values(len(parts), 7)}",
+            [value for part in parts for value in part],
+        )
+    values: list[Any] = []
     for one in taken:
         state = State.AWAITING_RECEIPT if one.receipt else State.SUBMITTED
-        values += [one.message.id, one.message.lease, state, one.provider]
-        values += [one.segments, one.cost]
+        values += [one.message.id, one.message.lease, state, one.provider, one.segments, one.cost]
     settled = sql.rows(
         "UPDATE delivery_message AS m SET state = v.column3, provider = v.column4, segments = m.segments + v.column5, "
         "cost = m.cost + v.column6, submitted_at = %s, lease_until = NULL, reason = '', "
@@ -310,9 +306,9 @@ def accept(taken: list[Acceptance], *, now: datetime) -> list[Acceptance]:
         "WHERE m.id = v.column1 AND m.state = 'sending' AND m.lease_by = v.column2 RETURNING id",
         [sql.at(now), sql.at(now), *values],
     )
-    ours = {row[0] for row in settled}
+    ours = {message_id for (message_id,) in settled}
     for one in taken:
-        if one.message.id in new - ours:
+        if one.message.id not in ours and ended.get(one.message.id) == "accepted":
             bill(one.message.id, one.segments, one.cost)
     return [one for one in taken if one.message.id in ours]
 
@@ -325,51 +321,11 @@ def bill(message_id: int, segments: int, cost: int) -> None:
     )
 
 
-def _end_accepted_attempts(taken: list[Acceptance], now: datetime) -> tuple[set[int], set[int]]:
-    """Returns the messages among them that are settled for the first time; and those whose attempt was not reconciled
-    meanwhile, for that has been paid."""
-    values = [v for one in taken for v in (one.message.id, one.message.attempt, (one.references or ("",))[0][:100])]
-    found = sql.rows(
-        "UPDATE delivery_attempt AS a SET outcome = CASE WHEN a.outcome = 'reconciled' THEN a.outcome ELSE "
-        "'accepted' END, "
-        "ended_at = CASE WHEN a.outcome = 'reconciled' THEN a.ended_at ELSE %s END, "
-        "reference = CASE WHEN a.outcome = 'reconciled' THEN a.reference ELSE v.column3 END "
-        f"FROM (VALUES {sql.values(len(taken), 3)}) AS v "
-        "WHERE a.message_id = v.column1 AND a.number = v.column2 AND a.outcome <> 'accepted' RETURNING "
-        "message_id, outcome",
-        [sql.at(now), *values],
-    )
-    return {row[0] for row in found}, {row[0] for row in found if row[1] == "accepted"}
-
-
-def _keep_parts(taken: list[Acceptance], now: datetime) -> None:
-    """Only where a receipt is to come: it is found by these names, or by our own where the provider gave none."""
-    rows = [
-        (one.provider, reference[:100], one.message.id, one.message.attempt, sql.at(now), "", "")
-        for one in taken
-        if one.receipt
-        for reference in one.references or ("",)
-    ]
-    if rows:
-        sql.execute(
-            "INSERT INTO delivery_part (provider, reference, message_id, number, sent_at, state, code) "
-            f"VALUES {sql.values(len(rows), 7)}",
-            [value for row in rows for value in row],
-        )
-
-
 def finish(message_id: int, lease: str, state: str, *, now: datetime, reason: str = "") -> bool:
     """A final state, never left; body and destination go. False if the lease is no longer ours."""
     handed = sql.at(now) if state == State.SUBMITTED else None
-    return (
-        sql.execute(
-            "UPDATE delivery_message SET state = %s, ciphertext = NULL, final_at = %s, submitted_at = %s, reason = %s, "
-            "lease_until = NULL "
-            "WHERE id = %s AND state = 'sending' AND lease_by = %s",
-            (state, sql.at(now), handed, reason[:80], message_id, lease),
-        )
-        == 1
-    )
+    changes = "state = %s, ciphertext = NULL, final_at = %s, submitted_at = %s"
+    return _end_lease(message_id, lease, reason, changes, state, sql.at(now), handed)
 
 
 def later(message: QueuedMessage, *, now: datetime, reason: str, pause: timedelta | None = None) -> bool:
@@ -377,49 +333,42 @@ def later(message: QueuedMessage, *, now: datetime, reason: str, pause: timedelt
     if message.attempt >= MOST_ATTEMPTS:
         return finish(message.id, message.lease, State.FAILED, now=now, reason=reason)
     if pause is None:
-        pause = timedelta(seconds=_BACKOFF[min(message.attempt, len(_BACKOFF)) - 1])
-    return (
-        sql.execute(
-            "UPDATE delivery_message SET state = 'queued', not_before = %s, lease_until = NULL, reason = %s "
-            "WHERE id = %s AND state = 'sending' AND lease_by = %s",
-            (sql.at(now + pause), reason[:80], message.id, message.lease),
-        )
-        == 1
-    )
+        pause = timedelta(seconds=BACKOFF[min(message.attempt, len(BACKOFF)) - 1])
+    return _end_lease(message.id, message.lease, reason, "state = 'queued', not_before = %s", sql.at(now + pause))
 
 
 def put_back(messages: list[QueuedMessage], *, now: datetime, pause: timedelta, reason: str) -> None:
     """Claimed, but no provider may be spoken to now: the try does not count."""
+    changes = "state = 'queued', not_before = %s, attempts = attempts - 1"
     for message in messages:
-        sql.execute(
-            "UPDATE delivery_message SET state = 'queued', not_before = %s, lease_until = NULL, reason = %s, "
-            "attempts = attempts - 1 WHERE id = %s AND state = 'sending' AND lease_by = %s",
-            (sql.at(now + pause), reason[:80], message.id, message.lease),
-        )
+        _end_lease(message.id, message.lease, reason, changes, sql.at(now + pause))
+
+
+def _end_lease(message_id: int, lease: str, reason: str, changes: str, *values: object) -> bool:
+    touched = sql.execute(
+        f"UPDATE delivery_message SET {changes}, reason = %s, lease_until = NULL "
+        "WHERE id = %s AND state = 'sending' AND lease_by = %s",
+        (*values, reason[:80], message_id, lease),
+    )
+    return touched == 1
 
 
 def wake(reason: str, *, channel: str, about: str = "", at: datetime) -> None:
     """What was put back for that reason need not wait longer than until then. about: only what is about it."""
     sql.execute(
         f"UPDATE delivery_message SET not_before = %s WHERE {OPEN} AND state = 'queued' AND channel = %s AND "
-        "reason = %s "
-        f"AND not_before > %s{' AND about = %s' if about else ''}",
+        f"reason = %s AND not_before > %s{' AND about = %s' if about else ''}",
         [sql.at(at), channel, reason, sql.at(at), *([about] if about else [])],
     )
 
 
-def waiting() -> dict[str, int]:
-    """How many messages stand in each state in which they still have to leave."""
-    return dict(sql.rows(f"SELECT state, COUNT(*) FROM delivery_message WHERE {OPEN} GROUP BY state"))
-
-
 def used(person_id: int, purpose: str, *, to: str = "", temporary_id: int | None = None, now: datetime) -> None:
     """What the newest such message carried was typed in: it arrived and served (conversion)."""
-    which, params = ("to_hmac = %s", to_hmac(to)) if to else ("temporary_id = %s", temporary_id)
+    which, value = ("to_hmac", to_hmac(to)) if to else ("temporary_id", temporary_id)
     sql.execute(
         "UPDATE delivery_message SET used_at = %s WHERE used_at IS NULL AND id = ("
-        f"SELECT MAX(id) FROM delivery_message WHERE person_id = %s AND purpose = %s AND {which})",
-        (sql.at(now), person_id, purpose, params),
+        f"SELECT MAX(id) FROM delivery_message WHERE person_id = %s AND purpose = %s AND {which} = %s)",
+        (sql.at(now), person_id, purpose, value),
     )
 
 
@@ -432,53 +381,10 @@ def about(person_id: int, *, purpose: str, since: datetime) -> list[tuple[str, s
     )
 
 
-def sweep(*, now: datetime, keep: timedelta = timedelta(days=30)) -> int:
+def sweep(*, now: datetime) -> int:
     """Forgets messages that ended long ago, with their attempts and segments."""
-    old = now - keep
+    old = now - KEPT
     return Message.objects.filter(created_at__lt=old, state__in=FINAL, final_at__lt=old).delete()[0]
-
-
-def _open(row: _ClaimedRow, lease: str) -> QueuedMessage | None:
-    encrypted, associated_data = row.ciphertext or b"", _associated_data(row.uid)
-    try:
-        body = json.loads(encryption.data_keys().decrypt(encrypted, associated_data=associated_data))
-        to, values = body["to"], body["values"]
-    except (encryption.DecryptionFailed, KeyError, TypeError, ValueError):
-        return None
-    return QueuedMessage(
-        id=row.id,
-        uid=row.uid,
-        purpose=row.purpose,
-        channel=row.channel,
-        language=row.language,
-        person_id=row.person_id,
-        temporary_id=row.temporary_id,
-        to=to,
-        values=values,
-        lifetime=timedelta(seconds=row.lifetime) if row.lifetime else None,
-        expires_at=row.expires_at,
-        deadline=row.deadline,
-        attempt=row.attempts,
-        created_at=row.created_at,
-        lease=lease,
-    )
-
-
-_MASKS: dict[str, Callable[[str], str]] = {"sms": text.masked_phone, "email": text.masked_email}
-
-
-def _masked(channel: str, to: str) -> str:
-    """What the owner may read on the devices page; for a site its address is no secret, but `about` names it."""
-    mask = _MASKS.get(channel)
-    return mask(to) if mask else ""
-
-
-def _associated_data(uid: str) -> str:
-    return f"message|{uid}"
-
-
-def _block_associated_data(uid: str) -> str:
-    return f"message-block|{uid}"
 
 
 @dataclass(frozen=True)
@@ -494,8 +400,7 @@ class SubmittedMessage:
 
 
 def find_submitted(uid: str) -> SubmittedMessage | None:
-    """The message `uid` with its newest attempt. A report may come before the attempt is settled: any outcome will
-    do."""
+    """The message `uid` with its newest attempt. A report may come before it is settled: any outcome will do."""
     return sql.select_one(
         SubmittedMessage,
         "SELECT m.person_id, m.purpose, m.channel, m.created_at, a.provider, a.reference FROM delivery_message m "

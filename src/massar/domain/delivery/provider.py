@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 EMAIL = "email"
 SMS = "sms"
@@ -82,6 +83,7 @@ class Rejected:
     `about`: NOTHING, MESSAGE or RECIPIENT. What may be one message's own trouble blames nobody until others meet it.
     """
 
+    outcome: ClassVar[str] = "rejected"  # as it is stored and shown
     code: str
     permanent: bool
     configuration_error: bool = False
@@ -89,11 +91,17 @@ class Rejected:
     about: str = field(default=NOTHING, compare=False)
     elsewhere: bool = field(default=False, compare=False)
 
+    @property
+    def why(self) -> str:
+        return self.code
+
 
 @dataclass(frozen=True)
 class OutcomeUnknown:
     """All of it left us and no answer came: it may have arrived. Sending again may deliver it twice."""
 
+    outcome: ClassVar[str] = "outcome_unknown"
+    about: ClassVar[str] = MESSAGE
     why: str
 
 
@@ -101,11 +109,13 @@ class OutcomeUnknown:
 class NotTransmitted:
     """It never left us as a whole. Sending again can't deliver it twice. `about`: as in Rejected."""
 
+    outcome: ClassVar[str] = "not_transmitted"
     why: str
     about: str = field(default=NOTHING, compare=False)
 
 
-Result = Accepted | Rejected | OutcomeUnknown | NotTransmitted
+Refusal = Rejected | OutcomeUnknown | NotTransmitted
+Result = Accepted | Refusal
 
 DELIVERED, FAILED, UNDERWAY = "delivered", "failed", "underway"
 

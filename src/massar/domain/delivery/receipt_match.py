@@ -21,9 +21,8 @@ HEARD_WITHIN = timedelta(days=3)  # an id that is older is another message's by 
 _HEX, _DEC = re.compile(r"(?:0x)?([0-9a-f]{1,64})"), re.compile(r"[0-9]{1,64}")
 _FOLDED = "lower(ltrim(p.reference, '0'))"  # as in the index of models.Part
 _SEGMENTS = (
-    "SELECT p.id, p.message_id, p.provider, p.reference, p.state, m.to_hmac, m.state = 'awaiting_receipt', "
-    "m.segments FROM {} "
-    "JOIN delivery_message m ON m.id = p.message_id WHERE "
+    "SELECT p.id, p.message_id, p.provider, p.reference, p.state, m.to_hmac, m.state = 'awaiting_receipt' AS waits, "
+    "m.segments FROM {} JOIN delivery_message m ON m.id = p.message_id WHERE "
 )
 # Named first, then looked up, in this order: SQLite keeps to it after CROSS JOIN.
 _BY_NAME = (
@@ -34,7 +33,7 @@ _BY_MESSAGE = _SEGMENTS.format("delivery_part p") + "p.provider = %s AND m.uid =
 
 
 class Segment(NamedTuple):
-    """A row of delivery_part and what is known of its message. `waits`: it waits for its receipt; `of`: so many SMS."""
+    """A row of delivery_part and what is known of its message, which has so many segments. `waits`: for its receipt."""
 
     id: int
     message_id: int
@@ -43,11 +42,7 @@ class Segment(NamedTuple):
     state: str
     to_hmac: str
     waits: bool
-    of: int
-
-    @property
-    def told(self) -> bool:
-        return self.state not in ("", "underway")
+    segments: int
 
 
 class ReceiptKey(NamedTuple):
@@ -103,7 +98,7 @@ def find(receipts: list[ReceiptKey], *, now: datetime) -> list[list[Segment]]:
 def find_one(receipt: ReceiptKey, uid: str, *, now: datetime) -> list[Segment]:
     """As `find`, where it may be known that the receipt came about our message `uid`: then it may have no reference,
     and a segment whose name never reached us is meant before nothing is."""
-    own = [Segment(*row) for row in sql.rows(_BY_MESSAGE, (receipt.provider, uid))] if uid else []
+    own = sql.select(Segment, _BY_MESSAGE, (receipt.provider, uid)) if uid else []
     if not receipt.reference:
         return own[:1]
     named = [s for s in own if s.reference == receipt.reference]
@@ -120,9 +115,9 @@ def _by(receipts: list[ReceiptKey], name: str, keys: Callable[[ReceiptKey], set[
     wanted = list({(r.provider, key): None for r in receipts for key in keys(r)})
     if not wanted:
         return []
-    statement = _BY_NAME.format(values=sql.values(len(wanted), 2), name=name)
     values = [value for pair in wanted for value in pair]
-    return [Segment(*row) for row in sql.rows(statement, [*values, sql.at(now - HEARD_WITHIN)])]
+    statement = _BY_NAME.format(values=sql.values(len(wanted), 2), name=name)
+    return sql.select(Segment, statement, [*values, sql.at(now - HEARD_WITHIN)])
 
 
 def _same_number(receipt: ReceiptKey, segments: list[Segment]) -> list[Segment]:

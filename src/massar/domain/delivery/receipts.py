@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from massar.core import sql
 from massar.domain.delivery import counters, outbox, receipt_match, wording
@@ -19,6 +20,11 @@ RETURNED = "returned"
 alike = receipt_match.alike
 UNMATCHED_KEPT = timedelta(days=3)
 MOST_EARLY = timedelta(minutes=10)  # a receipt may come before the answer is written, but not by more
+_UNTOLD = "state IN ('', 'underway')"
+# As in the index by destination, which SQLite takes for the same words only.
+_UNDER_WAY = "state IN ('queued', 'sending', 'awaiting_receipt')"
+# Of the newest accepted attempt: what an earlier provider said was dealt with when the message went on.
+_NEWEST = "p.number = (SELECT MAX(q.number) FROM delivery_part q WHERE q.message_id = m.id)"
 
 
 @dataclass(frozen=True)
@@ -38,9 +44,29 @@ class MessageStatus:
     submitted_at: datetime
 
 
+class _Unmatched(NamedTuple):
+    """An unmatched receipt, and the segment or the attempt without an answer that it may be about."""
+
+    id: int
+    provider: str
+    reference: str
+    uid: str
+    state: str
+    code: str
+    to_hmac: str
+    message_id: int = 0
+    number: int = 0
+    part: int = 0
+    channel: str = ""
+    purpose: str = ""
+    language: str = ""
+
+
+_UNMATCHED = "SELECT s.id, s.provider, s.reference, s.uid, s.state, s.code, s.to_hmac"
+
+
 def store(told: Iterable[tuple[Receipt, str]], *, now: datetime) -> list[MessageStatus]:
-    """Takes (receipt, uid of the message or '') in one transaction of the caller's; returns what is new about whole
-    messages.
+    """Take (receipt, uid of the message or '') in the caller's transaction; return what is new about whole messages.
 
     A repeat changes nothing. `uid` helps where a provider's receipt has no name of its own.
     """
@@ -67,67 +93,62 @@ def store_by_reference(told: list[Receipt], *, now: datetime) -> list[MessageSta
 def match_unmatched(*, now: datetime) -> list[MessageStatus]:
     """Unmatched receipts whose segment is known by now: by the provider's name for it, or by ours where it has none.
     What was told long before the segment left is about another one of that name."""
-    columns = "SELECT s.id, p.id, p.message_id, s.state, s.code FROM delivery_unmatchedreceipt s "
-    found = sql.rows(
+    columns = f"{_UNMATCHED}, p.id AS part, p.message_id FROM delivery_unmatchedreceipt s"
+    found = sql.select(
+        _Unmatched,
         # SQLite goes in this order.
         f"{columns} CROSS JOIN delivery_part p JOIN delivery_message m ON m.id = p.message_id "
-        "WHERE p.provider = s.provider AND p.reference = s.reference AND s.reference <> '' AND p.state IN ('', "
-        "'underway') "
+        f"WHERE p.provider = s.provider AND p.reference = s.reference AND s.reference <> '' AND p.{_UNTOLD} "
         f"AND {sql.seconds_between('s.at', 'p.sent_at')} < %s "
         "ORDER BY s.id, CASE WHEN m.to_hmac = s.to_hmac THEN 0 ELSE 1 END, p.id DESC LIMIT 500",
         (MOST_EARLY.total_seconds(),),
-    ) + sql.rows(
+    ) + sql.select(
+        _Unmatched,
         f"{columns} JOIN delivery_message m ON m.uid = s.uid "
         "JOIN delivery_part p ON p.message_id = m.id AND p.provider = s.provider AND p.reference IN ('', s.reference) "
-        "WHERE s.uid <> '' AND p.state IN ('', 'underway') ORDER BY s.id LIMIT 500"
+        f"WHERE s.uid <> '' AND p.{_UNTOLD} ORDER BY s.id LIMIT 500",
     )
     changed = set()
-    for unmatched, part, message_id, state, code in found:
+    for one in found:
         told = sql.execute(
-            "UPDATE delivery_part SET state = %s, code = %s, told_at = %s WHERE id = %s AND state IN ('', 'underway') "
+            f"UPDATE delivery_part SET state = %s, code = %s, told_at = %s WHERE id = %s AND {_UNTOLD} "
             "AND EXISTS (SELECT 1 FROM delivery_unmatchedreceipt WHERE id = %s)",
-            (state, code, sql.at(now), part, unmatched),
+            (one.state, one.code, sql.at(now), one.part, one.id),
         )
-        sql.execute("DELETE FROM delivery_unmatchedreceipt WHERE id = %s", (unmatched,))
-        changed |= {message_id} if told else set()
+        _forget_unmatched(one.id)
+        changed |= {one.message_id} if told else set()
     return _news(changed | _tell_spelt_otherwise(now))
 
 
 def _tell_spelt_otherwise(now: datetime) -> set[int]:
     """Unmatched receipts of the last minutes whose segment is known by now, but by another spelling of the name."""
-    rows = sql.rows(
-        "SELECT id, provider, reference, state, code, to_hmac FROM delivery_unmatchedreceipt "
-        "WHERE at > %s AND reference <> '' ORDER BY id DESC LIMIT 100",
+    waiting = sql.select(
+        _Unmatched,
+        f"{_UNMATCHED} FROM delivery_unmatchedreceipt s WHERE at > %s AND reference <> '' ORDER BY id DESC LIMIT 100",
         (sql.at(now - MOST_EARLY),),
     )
-    asked = [receipt_match.ReceiptKey(provider, reference, tag) for _, provider, reference, _, _, tag in rows]
+    asked = [receipt_match.ReceiptKey(one.provider, one.reference, one.to_hmac) for one in waiting]
     found = []
-    for (unmatched, provider, reference, state, code, _), segments in zip(
-        rows, receipt_match.find(asked, now=now), strict=True
-    ):
+    for one, segments in zip(waiting, receipt_match.find(asked, now=now), strict=True):
         if segments:
-            found += [(segment, Receipt(provider, reference, state, code)) for segment in segments]
-            sql.execute("DELETE FROM delivery_unmatchedreceipt WHERE id = %s", (unmatched,))
+            found += [(segment, Receipt(one.provider, one.reference, one.state, one.code)) for segment in segments]
+            _forget_unmatched(one.id)
     return _tell_segments(found, now)
 
 
-# As in the index by destination, which SQLite takes for the same words only.
-_UNDER_WAY = "state IN ('queued', 'sending', 'awaiting_receipt')"
 _UNANSWERED = (
-    "SELECT s.id, s.provider, s.reference, s.state, s.code, m.id, a.number, m.channel, m.purpose, m.language "
-    "FROM delivery_unmatchedreceipt s "
-    "JOIN delivery_message m ON {same} "
+    f"{_UNMATCHED}, m.id AS message_id, a.number, m.channel, m.purpose, m.language "
+    "FROM delivery_unmatchedreceipt s JOIN delivery_message m ON {same} "
     "JOIN delivery_attempt a ON a.message_id = m.id AND a.number = m.attempts AND a.provider = s.provider "
     "WHERE {told} AND s.at >= a.started_at "
     "AND ((m.state = 'sending' AND a.outcome = '' AND m.lease_until <= %s) "
-    "  OR (m.state = 'queued' AND a.outcome IN ('unsure', 'unknown'))) {alone} ORDER BY s.id LIMIT 100"
+    "  OR (m.state = 'queued' AND a.outcome IN ('outcome_unknown', 'interrupted'))) {alone} ORDER BY s.id LIMIT 100"
 )
 _BY_DESTINATION = _UNANSWERED.format(
     same=f"m.to_hmac = s.to_hmac AND m.{_UNDER_WAY}",
     told="s.to_hmac <> '' AND s.reference <> '' AND s.uid = ''",
-    alone=f"AND NOT EXISTS (SELECT 1 FROM delivery_message o WHERE o.to_hmac = s.to_hmac AND o.{_UNDER_WAY} AND o.id "
-    "<> m.id "
-    "AND o.state <> 'queued')",
+    alone=f"AND NOT EXISTS (SELECT 1 FROM delivery_message o WHERE o.to_hmac = s.to_hmac AND o.{_UNDER_WAY} "
+    "AND o.id <> m.id AND o.state <> 'queued')",
 )
 _BY_OUR_NAME = _UNANSWERED.format(same="m.uid = s.uid", told="s.uid <> ''", alone="")
 
@@ -141,41 +162,37 @@ def reconcile(*, price: Callable[[str], int], now: datetime) -> list[MessageStat
     """
     lapses = (sql.at(now + outbox.GRACE),)
     reconciled: set[int] = set()
-    for row in sql.rows(_BY_OUR_NAME, lapses) + sql.rows(_BY_DESTINATION, lapses):
-        unmatched, provider, reference, state, code, message_id, number, channel, *kind = row
-        if message_id not in reconciled:
-            if not _reconcile(provider, message_id, number, now):
+    for one in sql.select(_Unmatched, _BY_OUR_NAME, lapses) + sql.select(_Unmatched, _BY_DESTINATION, lapses):
+        if one.message_id not in reconciled:
+            if not _reconcile(one, now):
                 continue
-            reconciled.add(message_id)
-            segments = wording.most_segments(*kind) if channel == "sms" else 0
-            outbox.bill(message_id, segments, segments * price(provider))
-            counters.add(counters.count_accepted(channel, provider, "reconciled", segments, segments * price(provider)))
+            reconciled.add(one.message_id)
+            segments = wording.most_segments(one.purpose, one.language) if one.channel == "sms" else 0
+            cost = segments * price(one.provider)
+            outbox.bill(one.message_id, segments, cost)
+            counters.add(counters.count_accepted(one.channel, one.provider, "reconciled", segments, cost))
         sql.execute(
             "INSERT INTO delivery_part (provider, reference, message_id, number, sent_at, state, code, told_at) "
             "SELECT %s, %s, message_id, number, started_at, %s, %s, %s FROM delivery_attempt "
             "WHERE message_id = %s AND number = %s",
-            (provider, reference, state, code, sql.at(now), message_id, number),
+            (one.provider, one.reference, one.state, one.code, sql.at(now), one.message_id, one.number),
         )
-        sql.execute("DELETE FROM delivery_unmatchedreceipt WHERE id = %s", (unmatched,))
+        _forget_unmatched(one.id)
     return _news(reconciled)
 
 
-def _reconcile(provider: str, message_id: int, number: int, now: datetime) -> bool:
+def _reconcile(one: _Unmatched, now: datetime) -> bool:
     taken = sql.execute(
         "UPDATE delivery_message SET state = 'awaiting_receipt', provider = %s, submitted_at = %s, lease_until = NULL, "
         "lease_by = '' WHERE id = %s AND state IN ('sending', 'queued') AND attempts = %s",
-        (provider, sql.at(now), message_id, number),
+        (one.provider, sql.at(now), one.message_id, one.number),
     )
     if taken:
         sql.execute(
             "UPDATE delivery_attempt SET outcome = 'reconciled', ended_at = %s WHERE message_id = %s AND number = %s",
-            (sql.at(now), message_id, number),
+            (sql.at(now), one.message_id, one.number),
         )
     return taken == 1
-
-
-# Of the newest accepted attempt: what an earlier provider said was dealt with when the message went on.
-_NEWEST = "p.number = (SELECT MAX(q.number) FROM delivery_part q WHERE q.message_id = m.id)"
 
 
 def undelivered() -> list[MessageStatus]:
@@ -185,54 +202,51 @@ def undelivered() -> list[MessageStatus]:
         f"(SELECT 1 FROM delivery_part p WHERE p.message_id = m.id AND {_NEWEST} AND p.state = 'failed') "
         "ORDER BY m.expires_at LIMIT 100"
     )
-    return _news({row[0] for row in found})
+    return _news({message_id for (message_id,) in found})
 
 
 def try_again(one: MessageStatus, *, now: datetime) -> bool:
     """A message that will not arrive by its provider goes back to the queue at once, for another."""
-    return (
-        sql.execute(
-            "UPDATE delivery_message SET state = 'queued', not_before = %s, reason = %s, submitted_at = NULL "
-            "WHERE id = %s AND state = 'awaiting_receipt' AND ciphertext IS NOT NULL",
-            (sql.at(now), f"not delivered: {one.code}"[:80], one.message_id),
-        )
-        == 1
+    touched = sql.execute(
+        "UPDATE delivery_message SET state = 'queued', not_before = %s, reason = %s, submitted_at = NULL "
+        "WHERE id = %s AND state = 'awaiting_receipt' AND ciphertext IS NOT NULL",
+        (sql.at(now), f"not delivered: {one.code}"[:80], one.message_id),
     )
+    return touched == 1
 
 
 def providers_tried(message_id: int) -> set[str]:
-    return {
-        row[0]
-        for row in sql.rows("SELECT DISTINCT provider FROM delivery_attempt WHERE message_id = %s", (message_id,))
-    }
+    tried = sql.rows("SELECT DISTINCT provider FROM delivery_attempt WHERE message_id = %s", (message_id,))
+    return {provider for (provider,) in tried}
 
 
 def fail(one: MessageStatus, *, now: datetime) -> bool:
-    return _end(one.message_id, "failed", one.code, now)
+    touched = sql.execute(
+        "UPDATE delivery_message SET state = 'failed', ciphertext = NULL, final_at = %s, reason = %s "
+        "WHERE id = %s AND state = 'awaiting_receipt'",
+        (sql.at(now), one.code[:80], one.message_id),
+    )
+    return touched == 1
 
 
 def deliver(ones: list[MessageStatus], *, now: datetime) -> None:
     """Body and destination go; also a message whose end came before its receipt learns when it arrived."""
     if ones:
-        which = sql.placeholders(len(ones))
-        numbers = [one.message_id for one in ones]
+        which = f"id IN ({sql.placeholders(len(ones))})"
+        params = [sql.at(now), *(one.message_id for one in ones)]
         sql.execute(
             "UPDATE delivery_message SET state = 'delivered', ciphertext = NULL, final_at = %s "
-            f"WHERE state = 'awaiting_receipt' AND id IN ({which})",
-            [sql.at(now), *numbers],
+            f"WHERE state = 'awaiting_receipt' AND {which}",
+            params,
         )
-        sql.execute(
-            f"UPDATE delivery_message SET delivered_at = %s WHERE delivered_at IS NULL AND id IN ({which})",
-            [sql.at(now), *numbers],
-        )
+        sql.execute(f"UPDATE delivery_message SET delivered_at = %s WHERE delivered_at IS NULL AND {which}", params)
 
 
 def end_silent(*, now: datetime) -> int:
     """Messages whose time is over without a word of the provider: handed over, and that is all we know."""
     return sql.execute(
-        "UPDATE delivery_message SET state = 'submitted', ciphertext = NULL, final_at = %s WHERE state = "
-        "'awaiting_receipt' "
-        "AND (expires_at <= %s OR (expires_at IS NULL AND deadline <= %s))",
+        "UPDATE delivery_message SET state = 'submitted', ciphertext = NULL, final_at = %s "
+        "WHERE state = 'awaiting_receipt' AND (expires_at <= %s OR (expires_at IS NULL AND deadline <= %s))",
         (sql.at(now), sql.at(now), sql.at(now)),
     )
 
@@ -241,24 +255,13 @@ def sweep(*, now: datetime) -> int:
     return sql.execute("DELETE FROM delivery_unmatchedreceipt WHERE at < %s", (sql.at(now - UNMATCHED_KEPT),))
 
 
-def _end(message_id: int, state: str, reason: str, now: datetime) -> bool:
-    return (
-        sql.execute(
-            "UPDATE delivery_message SET state = %s, ciphertext = NULL, final_at = %s, reason = %s "
-            "WHERE id = %s AND state = 'awaiting_receipt'",
-            (state, sql.at(now), reason[:80], message_id),
-        )
-        == 1
-    )
-
-
 def _tell_segments(found: list[tuple[receipt_match.Segment, Receipt]], now: datetime) -> set[int]:
-    """Writes what was told; returns the messages of which something final is new. A final word is never taken back, but
+    """Write what was told; return the messages of which something final is new. A final word is never taken back, but
     of several at once about a message of several SMS the bad one counts."""
     words: dict[int, Receipt] = {}
     for segment, receipt in found:
         before = words.get(segment.id)
-        if before is None or before.state == UNDERWAY or (receipt.state == FAILED and segment.of > 1):
+        if before is None or before.state == UNDERWAY or (receipt.state == FAILED and segment.segments > 1):
             words[segment.id] = receipt
     if not words:
         return set()
@@ -266,7 +269,7 @@ def _tell_segments(found: list[tuple[receipt_match.Segment, Receipt]], now: date
     told = sql.rows(
         "UPDATE delivery_part AS p SET state = v.column2, code = v.column3, told_at = %s "
         f"FROM (VALUES {sql.values(len(words), 3)}) AS v "
-        "WHERE p.id = v.column1 AND p.state IN ('', 'underway') RETURNING message_id, state",
+        f"WHERE p.id = v.column1 AND p.{_UNTOLD} RETURNING message_id, state",
         [sql.at(now), *values],
     )
     return {message_id for message_id, state in told if state in (DELIVERED, FAILED)}
@@ -274,15 +277,11 @@ def _tell_segments(found: list[tuple[receipt_match.Segment, Receipt]], now: date
 
 def take_unmatched(provider: str, *, uid: str, references: set[str]) -> Receipt | None:
     """Takes away a receipt that belongs to no message of the outbox: an operator's trial."""
-    found = sql.rows(
-        "SELECT id, uid, reference, state, code FROM delivery_unmatchedreceipt WHERE provider = %s ORDER BY id "
-        "DESC LIMIT 1000",
-        (provider,),
-    )
-    for unmatched, about, reference, state, code in found:
-        if about == uid or (reference and receipt_match.alike(reference, references)):
-            sql.execute("DELETE FROM delivery_unmatchedreceipt WHERE id = %s", (unmatched,))
-            return Receipt(provider, reference, state, code)
+    newest = f"{_UNMATCHED} FROM delivery_unmatchedreceipt s WHERE provider = %s ORDER BY id DESC LIMIT 1000"
+    for one in sql.select(_Unmatched, newest, (provider,)):
+        if one.uid == uid or (one.reference and alike(one.reference, references)):
+            _forget_unmatched(one.id)
+            return Receipt(provider, one.reference, one.state, one.code)
     return None
 
 
@@ -297,29 +296,23 @@ def _came_back(receipt: Receipt, uid: str) -> bool:
 
 
 def _keep_unmatched(receipt: Receipt, uid: str, now: datetime) -> None:
-    if receipt.state not in (DELIVERED, FAILED):
-        return
-    sql.execute(
-        "INSERT INTO delivery_unmatchedreceipt (provider, reference, uid, state, code, to_hmac, at) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s) "
-        "ON CONFLICT (provider, reference, uid, state) DO NOTHING",
-        (
-            receipt.provider,
-            receipt.reference[:100],
-            uid[:22],
-            receipt.state,
-            receipt.code[:80],
-            outbox.to_hmac(receipt.to) if receipt.to else "",
-            sql.at(now),
-        ),
-    )
+    if receipt.state in (DELIVERED, FAILED):
+        key = receipt_match.key_of(receipt)
+        sql.execute(
+            "INSERT INTO delivery_unmatchedreceipt (provider, reference, uid, state, code, to_hmac, at) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (provider, reference, uid, state) DO NOTHING",
+            (key.provider, key.reference, uid[:22], receipt.state, receipt.code[:80], key.to_hmac, sql.at(now)),
+        )
+
+
+def _forget_unmatched(number: int) -> None:
+    sql.execute("DELETE FROM delivery_unmatchedreceipt WHERE id = %s", (number,))
 
 
 def _news(message_ids: set[int]) -> list[MessageStatus]:
     """Whole messages among them about which all, or the worst, is known: of the newest accepted attempt alone."""
     if not message_ids:
         return []
-    ordered = sorted(message_ids)
     whole = "m.id, m.uid, m.person_id, m.purpose, m.channel, p.provider, m.expires_at, m.deadline, m.submitted_at"
     parts = (
         "SUM(CASE WHEN p.state = 'delivered' THEN 1 ELSE 0 END) AS delivered, "
@@ -329,11 +322,9 @@ def _news(message_ids: set[int]) -> list[MessageStatus]:
     return sql.select(
         MessageStatus,
         "SELECT id AS message_id, uid, person_id, purpose, channel, provider, "
-        f"CASE WHEN failed > 0 THEN '{FAILED}' ELSE '{DELIVERED}' END AS state, "
-        "code, expires_at, deadline, submitted_at "
-        f"FROM (SELECT {whole}, {parts} FROM delivery_message m JOIN delivery_part p ON p.message_id = m.id "
-        f"WHERE m.id IN ({sql.placeholders(len(ordered))}) AND m.delivered_at IS NULL AND {_NEWEST} GROUP BY "
-        f"{whole}) AS told "
-        "WHERE failed > 0 OR delivered = parts",
-        ordered,
+        f"CASE WHEN failed > 0 THEN '{FAILED}' ELSE '{DELIVERED}' END AS state, code, expires_at, deadline, "
+        f"submitted_at FROM (SELECT {whole}, {parts} FROM delivery_message m JOIN delivery_part p "
+        f"ON p.message_id = m.id WHERE m.id IN ({sql.placeholders(len(message_ids))}) AND m.delivered_at IS NULL "
+        f"AND {_NEWEST} GROUP BY {whole}) AS told WHERE failed > 0 OR delivered = parts",
+        sorted(message_ids),
     )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from massar.core import encryption, ids, sql
 from massar.domain.delivery.outbox import FAULT, UNREADABLE
 
 LEASE = timedelta(seconds=20)
+KEPT = timedelta(days=1)
 MOST_TRIES = 8  # then it fails: what ends in a fault eight times ends so the ninth time
 _PAUSES = (1, 5, 15, 30, 60, 120, 240)  # seconds after a fault, by the number of tries
 _ID_LONGEST = 43
@@ -31,23 +30,17 @@ class RecoveryForm:
     recovery_browser: str
 
 
-class _ClaimedRow(NamedTuple):
-    id: int
-    ask_id: str
-    ciphertext: bytes
-    created_at: datetime
-    tries: int
-
-
 @dataclass(frozen=True)
 class ClaimedRequest:
     """A request under this worker's lease. `form` is None when the row can't be opened. `tries`: this one included."""
 
     id: int
+    ask_id: str
     lease: str
-    form: RecoveryForm | None
     created_at: datetime
-    tries: int = 1
+    tries: int
+    ciphertext: bytes = field(repr=False)
+    form: RecoveryForm | None = field(default=None, repr=False)
 
 
 def put(ask_id: str, asked: RecoveryForm, *, now: datetime) -> bool:
@@ -55,39 +48,37 @@ def put(ask_id: str, asked: RecoveryForm, *, now: datetime) -> bool:
 
     A form that was put right and sent again under its old number is another one.
     """
-    form = encryption.data_keys().blind_index("recovery-form", ask_id, asked.login, asked.channel, asked.contact)[
-        :_ID_LONGEST
-    ]
-    ciphertext = encryption.data_keys().encrypt(
-        json.dumps(asdict(asked)).encode(), associated_data=f"recovery-request|{form}"
+    keys = encryption.data_keys()
+    form = keys.blind_index("recovery-form", ask_id, asked.login, asked.channel, asked.contact)[:_ID_LONGEST]
+    ciphertext = keys.encrypt(json.dumps(asdict(asked)).encode(), associated_data=f"recovery-request|{form}")
+    added = sql.execute(
+        "INSERT INTO delivery_recoveryrequest (ask_id, ciphertext, state, lease_by, created_at) "
+        "VALUES (%s, %s, 'waiting', '', %s) ON CONFLICT (ask_id) DO NOTHING",
+        (form, ciphertext, sql.at(now)),
     )
-    return (
-        sql.execute(
-            "INSERT INTO delivery_recoveryrequest (ask_id, ciphertext, state, lease_by, created_at) "
-            "VALUES (%s, %s, 'waiting', '', %s) "
-            "ON CONFLICT (ask_id) DO NOTHING",
-            (form, ciphertext, sql.at(now)),
-        )
-        == 1
-    )
+    return added == 1
 
 
 def claim(most: int, *, now: datetime) -> list[ClaimedRequest]:
     """Claim up to `most` open requests, oldest first, under a new lease; a lapsed lease counts as open."""
-    lease = ids.short_token()
     found = sql.select(
-        _ClaimedRow,
+        ClaimedRequest,
         "WITH picked AS MATERIALIZED ("  # once: see outbox.claim
         "SELECT id FROM delivery_recoveryrequest WHERE state = 'waiting' OR (state = 'claimed' AND lease_until <= %s) "
         f"ORDER BY id LIMIT %s {sql.skip_locked()}) "
         "UPDATE delivery_recoveryrequest SET state = 'claimed', lease_by = %s, lease_until = %s, tries = tries + 1 "
-        "WHERE id IN (SELECT id FROM picked) RETURNING id, ask_id, ciphertext, created_at, tries",
-        (sql.at(now), most, lease, sql.at(now + LEASE)),
+        "WHERE id IN (SELECT id FROM picked) RETURNING id, ask_id, lease_by AS lease, created_at, tries, ciphertext",
+        (sql.at(now), most, ids.short_token(), sql.at(now + LEASE)),
     )
-    return [
-        ClaimedRequest(row.id, lease, _open(row.ask_id, row.ciphertext), row.created_at, row.tries)
-        for row in sorted(found)
-    ]
+    return [replace(one, form=_open(one.ask_id, one.ciphertext)) for one in sorted(found, key=lambda one: one.id)]
+
+
+def _open(ask_id: str, ciphertext: bytes) -> RecoveryForm | None:
+    try:
+        opened = encryption.data_keys().decrypt(ciphertext, associated_data=f"recovery-request|{ask_id}")
+        return RecoveryForm(**json.loads(opened))
+    except (encryption.DecryptionFailed, TypeError, ValueError):
+        return None
 
 
 def finish(claimed: ClaimedRequest, *, now: datetime) -> bool:
@@ -96,16 +87,14 @@ def finish(claimed: ClaimedRequest, *, now: datetime) -> bool:
 
 
 def fail(claimed: ClaimedRequest, *, now: datetime, fault: str = "") -> bool:
-    """End a request that can't be opened, or that met this fault each time. False if the lease went to another
-    worker."""
+    """End one that can't be opened, or that met this fault each time. False if the lease went to another worker."""
     return _end(claimed, "failed", f"{FAULT}{fault}" if fault else UNREADABLE, now)
 
 
 def _end(claimed: ClaimedRequest, state: str, reason: str, now: datetime) -> bool:
     ended = sql.execute(
         "UPDATE delivery_recoveryrequest SET state = %s, reason = %s, ciphertext = NULL, done_at = %s, "
-        "lease_until = NULL "
-        "WHERE id = %s AND state = 'claimed' AND lease_by = %s",
+        "lease_until = NULL WHERE id = %s AND state = 'claimed' AND lease_by = %s",
         (state, reason[:80], sql.at(now), claimed.id, claimed.lease),
     )
     return ended == 1
@@ -122,12 +111,6 @@ def postpone(claimed: ClaimedRequest, *, until: datetime) -> None:
     _keep(claimed, until=until, tries=claimed.tries - 1, reason="")
 
 
-def give_back(claimed: Iterable[ClaimedRequest], *, now: datetime) -> None:
-    """Let others have at once what was claimed and not tried."""
-    for one in claimed:
-        postpone(one, until=now)
-
-
 def _keep(claimed: ClaimedRequest, *, until: datetime, tries: int, reason: str) -> None:
     sql.execute(
         "UPDATE delivery_recoveryrequest SET lease_until = %s, tries = %s, reason = %s "
@@ -136,16 +119,7 @@ def _keep(claimed: ClaimedRequest, *, until: datetime, tries: int, reason: str) 
     )
 
 
-def sweep(*, now: datetime, keep: timedelta = timedelta(days=1)) -> int:
+def sweep(*, now: datetime) -> int:
     return sql.execute(
-        "DELETE FROM delivery_recoveryrequest WHERE state IN ('done', 'failed') AND done_at < %s", (sql.at(now - keep),)
+        "DELETE FROM delivery_recoveryrequest WHERE state IN ('done', 'failed') AND done_at < %s", (sql.at(now - KEPT),)
     )
-
-
-def _open(ask_id: str, ciphertext: bytes) -> RecoveryForm | None:
-    try:
-        return RecoveryForm(
-            **json.loads(encryption.data_keys().decrypt(ciphertext, associated_data=f"recovery-request|{ask_id}"))
-        )
-    except (encryption.DecryptionFailed, TypeError, ValueError):
-        return None

@@ -79,13 +79,14 @@ class Breakers:
 
     def probe_in(self, names: Iterable[str], now: datetime) -> timedelta:
         """Return how long until one of these that are shut is tried again."""
-        moments = [facts.until for name in names if (facts := self._is_shut(name)) and facts.until]
+        moments = [facts.until for name in names if (facts := self._shut(name)) and facts.until]
         wait = min(moments, default=now) - now
         return min(max(wait, timedelta(seconds=1)), timedelta(seconds=breaker.LONGEST_PAUSE))
 
     def rests(self, name: str, now: datetime) -> bool:
         """Tell whether it is shut, and not to be tried yet."""
-        return self._is_shut(name) is not None and not self._is_due(name, now)
+        facts = self._shut(name)
+        return facts is not None and not facts.due(now)
 
     def may_use(self, name: str, now: datetime, *, tried: bool = False) -> bool:
         """Tell whether it is not shut, or shut and this is the message that tries it.
@@ -93,9 +94,10 @@ class Breakers:
         tried: the message has failed there. It tries only when no other has come forward, for it may be the reason
         itself.
         """
-        if self._is_shut(name) is None:
+        facts = self._shut(name)
+        if facts is None:
             return True
-        if not self._is_due(name, now - timedelta(seconds=breaker.FIRST_PAUSE) if tried else now):
+        if not facts.due(now - timedelta(seconds=breaker.FIRST_PAUSE) if tried else now):
             return False
         claimed = breaker.claim_probe(name, now=now)
         if claimed:
@@ -108,13 +110,9 @@ class Breakers:
             breaker.release_probe(name, now=now)
         self._probing.clear()
 
-    def _is_shut(self, name: str) -> breaker.Facts | None:
+    def _shut(self, name: str) -> breaker.Facts | None:
         facts = self._states.get(name)
         return facts if facts and facts.state != breaker.State.CLOSED else None
-
-    def _is_due(self, name: str, now: datetime) -> bool:
-        facts = self._is_shut(name)
-        return facts is not None and facts.due(now)
 
 
 class Router(Breakers):
@@ -131,34 +129,29 @@ class Router(Breakers):
         """Read breakers anew, lateness and conversion now and then."""
         super().look(now)
         if self._looked_at is None or not timedelta(0) <= now - self._looked_at < LOOK_AGAIN:
-            self._late = punctuality(now=now)
-            self._compared = conversion.compared(now=now)
-            self._looked_at = now
+            self._late, self._compared, self._looked_at = punctuality(now=now), conversion.compared(now=now), now
 
     def choose(self, message: QueuedMessage, now: datetime) -> Provider | None:
-        """The provider for this message now; None while all of the channel are shut."""
-        ordered = [c for c in self._ordered(message.channel, message.id) if not c.standby()]
-        fresh = [c for c in ordered if c.name not in message.tried]
-        again = sorted((c for c in ordered if c.name in message.tried), key=lambda c: _last(message.tried, c.name))
-        return next((c for c in (*fresh, *again) if self.may_use(c.name, now, tried=c.name in message.tried)), None)
+        """The provider for this message now, one that has not had it first; None while all of the channel are shut."""
+        had = {name: number for number, name in enumerate(message.tried)}  # the last time
+        ordered = sorted(self._ordered(message.channel, message.id), key=lambda one: had.get(one.name, -1))
+        usable = (one for one in ordered if not one.standby())
+        return next((one for one in usable if self.may_use(one.name, now, tried=one.name in had)), None)
 
     def first_fit(self, channel: str, now: datetime) -> Provider | None:
-        """The provider that most messages of the channel would take now."""
-        usable = [c for c in self._ordered(channel, 1) if not c.standby()]
-        fit = [c for c in usable if self._is_shut(c.name) is None]
-        due = [c for c in usable if self._is_due(c.name, now)]
-        return next(iter([*due, *fit]), None)
+        """The provider that most messages of the channel would take now: first one that is due for a probe."""
+        usable = [one for one in self._ordered(channel, 1) if not one.standby() and not self.rests(one.name, now)]
+        return min(usable, key=lambda one: self._shut(one.name) is None, default=None)
 
     def patience(self, channel: str) -> timedelta:
-        """For how long a message is left to the workers that hold the binds of a better provider than this one could
-        use."""
-        fit = [c for c in self._ordered(channel, 1) if self._is_shut(c.name) is None]
+        """For how long a message is left to workers that hold the binds of a better provider than this one can use."""
+        fit = [one for one in self._ordered(channel, 1) if self._shut(one.name) is None]
         return STANDBY_PATIENCE if fit and fit[0].standby() else timedelta(0)
 
     def others_left(self, channel: str, tried: set[str]) -> bool:
         """Whether a provider that has not had the message could still take it."""
-        left = (c for c in self.registry.of(channel) if c.name not in tried and not c.standby())
-        return any(self._is_shut(c.name) is None for c in left)
+        left = (one for one in self.registry.of(channel) if one.name not in tried and not one.standby())
+        return any(self._shut(one.name) is None for one in left)
 
     def next_probe(self, channel: str, now: datetime) -> timedelta:
         """How long until one of the shut providers of the channel is tried again."""
@@ -168,25 +161,24 @@ class Router(Breakers):
         """The operator's order, by which one that is due for a probe is tried with the next message. Stopped ones
         come last; of the others lateness speaks."""
         listed, stopped = self.registry.of(channel), self._compared.behind
-        providers = [c for c in listed if c.name not in stopped]
-        return self._by_lateness(providers, number) + [c for c in listed if c.name in stopped]
+        providers = [one for one in listed if one.name not in stopped]
+        return self._by_lateness(providers, number) + [one for one in listed if one.name in stopped]
 
     def _by_lateness(self, providers: list[Provider], number: int) -> list[Provider]:
         if len(providers) < 2:
             return providers
         first, *rest = providers
-        if first.name in self._compared.low and number % EVERY == 0:
+        turn = number % EVERY == 0
+        if first.name in self._compared.low and turn:
             return [*rest, first]  # whether the next one does better is not known before it is tried
         told = self._late.get(first.name, Punctuality(0, 0))
         if told.total < ENOUGH or told.share < LATE:
             return providers
         for other in rest:
             beside = self._late.get(other.name, Punctuality(0, 0))
-            turn = number % EVERY == 0
-            if beside.total < FEW:
-                return [other, *(c for c in providers if c is not other)] if turn else providers
-            if beside.share <= told.share - BETTER_BY:
-                return providers if turn else [other, *(c for c in providers if c is not other)]
+            on_trial = beside.total < FEW
+            if on_trial or beside.share <= told.share - BETTER_BY:
+                return [other, *(one for one in providers if one is not other)] if turn == on_trial else providers
         return providers
 
 
@@ -198,8 +190,4 @@ def punctuality(*, now: datetime) -> dict[str, Punctuality]:
         "WHERE sent_at > %s AND sent_at <= %s GROUP BY provider",
         (LATE_AFTER.total_seconds(), sql.at(now - WINDOW), sql.at(now - LATE_AFTER)),
     )
-    return {row[0]: Punctuality(row[1], row[2]) for row in found}
-
-
-def _last(tried: tuple[str, ...], name: str) -> int:
-    return len(tried) - tried[::-1].index(name)
+    return {provider: Punctuality(total, count) for provider, total, count in found}

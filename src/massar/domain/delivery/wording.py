@@ -19,48 +19,13 @@ from massar.core import local_time
 
 from .sms_text import GSM7, measure
 
-TEMPORARY_PASSWORD = "temporary_password"
-CONTACT_CODE = "contact_code"
-NOTICE = "notice"
-TRIAL = "trial"
-
+TEMPORARY_PASSWORD, CONTACT_CODE, NOTICE, TRIAL = "temporary_password", "contact_code", "notice", "trial"
 EVENTS = (
-    "password_changed",
-    "password_recovered",
-    "contact_added",
-    "contact_change_waiting",
-    "contact_removed",
-    "contact_change_cancelled",
-    "recovery_closed",
-    "new_device",
-)
+    "password_changed", "password_recovered", "contact_added", "contact_change_waiting", "contact_removed",
+    "contact_change_cancelled", "recovery_closed", "new_device",
+)  # fmt: skip
 LANGUAGES = ("ar", "fr", "en")
 CHANNELS = ("email", "sms")
-
-
-@dataclass(frozen=True)
-class Allowance:
-    """`segments`: the most an SMS may take. `gsm7`: whether it must stay in that alphabet."""
-
-    segments: int
-    gsm7: bool
-
-
-ALLOWANCE: Mapping[tuple[str, str], Allowance] = {
-    (TEMPORARY_PASSWORD, "ar"): Allowance(1, gsm7=False),
-    (TEMPORARY_PASSWORD, "fr"): Allowance(1, gsm7=True),
-    (TEMPORARY_PASSWORD, "en"): Allowance(1, gsm7=True),
-    (CONTACT_CODE, "ar"): Allowance(1, gsm7=False),
-    (CONTACT_CODE, "fr"): Allowance(1, gsm7=True),
-    (CONTACT_CODE, "en"): Allowance(1, gsm7=True),
-    # 70 units of Arabic can't say what happened, when, and whom to call; nobody waits for a notice.
-    (NOTICE, "ar"): Allowance(2, gsm7=False),
-    (NOTICE, "fr"): Allowance(1, gsm7=True),
-    (NOTICE, "en"): Allowance(1, gsm7=True),
-    (TRIAL, "ar"): Allowance(1, gsm7=False),
-    (TRIAL, "fr"): Allowance(1, gsm7=True),
-    (TRIAL, "en"): Allowance(1, gsm7=True),
-}
 
 
 @dataclass(frozen=True)
@@ -84,32 +49,16 @@ _OPTIONAL = {
     NOTICE: {"device", "contact", "counts_from", "dropped", "cancel_url", "host", "help"},
     TRIAL: {"host", "help", "lines"},
 }
+# 70 units of Arabic can't say what happened, when, and whom to call; nobody waits for a notice.
+_MOST_SEGMENTS = {(name, language): 1 for name in _REQUIRED for language in LANGUAGES} | {(NOTICE, "ar"): 2}
 _SECRET_FIELD = {TEMPORARY_PASSWORD: "secret", CONTACT_CODE: "code"}
 
-_LOCALE = {"ar": "ar_MA", "fr": "fr_MA", "en": "en_GB"}
 _DAY = "EEEE d MMMM y"
 _MASK = "•*…"
 _PHONE_ENDING = "الهاتف المنتهي بالرقمين"
 # What people's own values (a help line, a device) may hold that GSM-7 does not.
 _GSM_TWINS = str.maketrans(
-    {
-        "’": "'",
-        "‘": "'",
-        "“": '"',
-        "”": '"',
-        "«": '"',
-        "»": '"',
-        "–": "-",
-        "—": "-",
-        "…": "...",
-        "•": "*",
-        "·": "-",
-        "\u00a0": " ",
-        "\u202f": " ",
-        "œ": "oe",
-        "Œ": "OE",
-        "`": "'",
-    }
+    dict(zip("’‘“”«»–—•·\u00a0\u202f`", '\'\'""""--*-  \'', strict=True)) | {"…": "...", "œ": "oe", "Œ": "OE"}
 )
 
 _templates = Environment(
@@ -126,42 +75,41 @@ def render(template: str, *, language: str, channel: str, values: Mapping[str, o
 
     template: TEMPORARY_PASSWORD (values secret, valid_until; optional valid_date, host, help), CONTACT_CODE
     (code, valid_until; the same options), TRIAL (when; optional lines, a number of numbered lines that an SMS goes on
-    with; an operator tries a provider) or
-    NOTICE (event of EVENTS, when; optional device, contact (masked),
+    with; an operator tries a provider) or NOTICE (event of EVENTS, when; optional device, contact (masked),
     counts_from, dropped (masked contacts; e-mail only), cancel_url (e-mail only), host, help). Empty and None are
     "not there". Moments may be aware datetimes, which are written in the country's time, or text that is written
     already. Raises KeyError for an unknown template, language, channel, event or value, or a missing one.
     """
-    _expect(template, language, channel, values)
-    shape = _sms if channel == "sms" else _email
-    return shape(template, language, values)
-
-
-def most_segments(template: str, language: str) -> int:
-    """The most segments an SMS of this kind takes."""
-    return ALLOWANCE[template, language].segments
-
-
-def _expect(template: str, language: str, channel: str, values: Mapping[str, object]) -> None:
     if language not in LANGUAGES or channel not in CHANNELS or template not in _REQUIRED:
         raise KeyError(f"no wording for {template!r} in {language!r} by {channel!r}")
-    given = {name for name, value in values.items() if value not in (None, "")}
-    missing = _REQUIRED[template] - given
+    missing = _REQUIRED[template] - {name for name, value in values.items() if value not in (None, "")}
     unknown = set(values) - _REQUIRED[template] - _OPTIONAL[template]
     if missing or unknown:
         raise KeyError(f"{template}: missing {sorted(missing)}, unknown {sorted(unknown)}")
     if template == NOTICE and values["event"] not in EVENTS:
         raise KeyError(f"no notice of {values['event']!r}")
+    return (_sms if channel == "sms" else _email)(template, language, values)
+
+
+def most_segments(template: str, language: str) -> int:
+    """The most segments an SMS of this kind may take."""
+    return _MOST_SEGMENTS[template, language]
 
 
 def _sms(template: str, language: str, values: Mapping[str, object]) -> Rendered:
-    ready = _prepared(template, language, values, _moment_for_sms)
-    ready |= _readable_in_plain_text(ready, language)
-    if language != "ar":
+    ready = _prepared(
+        template, values, lambda when: format_datetime(local_time.local(when), "dd/MM HH:mm", locale="en_GB")
+    )
+    if language == "ar":
+        ready |= _readable_in_plain_arabic(ready)
+    else:
         ready = {name: _into_gsm7(value) for name, value in ready.items()}
     host, help_line = ready.pop("host"), ready.pop("help")
     body = _template(template, language, "sms.txt")
-    text = _fitting(template, language, body.render(ready, help=help_line), body.render(ready, help=""))
+    text = body.render(ready, help=help_line)
+    size = measure(text)
+    if size.segments > most_segments(template, language) or (language != "ar" and size.offenders):
+        text = body.render(ready, help="")  # one as long as an office's whole address must not make it cost more
     if template in _SECRET_FIELD and host:
         # The last line that lets a phone offer the code to this site only (WICG sms-one-time-codes). It may
         # cost nothing: never a second segment, and only where the alphabet is the safe one.
@@ -172,56 +120,28 @@ def _sms(template: str, language: str, values: Mapping[str, object]) -> Rendered
     return Rendered("", text, None)
 
 
-def _fitting(template: str, language: str, longer: str, shorter: str) -> str:
-    """A help line as long as an office's whole address must not make the message cost more."""
-    allowance, size = ALLOWANCE[template, language], measure(longer)
-    fits = size.segments <= allowance.segments and not (allowance.gsm7 and size.offenders)
-    return longer if fits else shorter
-
-
 def _email(template: str, language: str, values: Mapping[str, object]) -> Rendered:
-    ready = _prepared(template, language, values, _moment_for_email)
-    ready = _with_day_apart(ready, values, language)
+    ready = _prepared(template, values, lambda when: local_time.day_time(when, language))
+    until = values.get("valid_until")
+    if isinstance(until, datetime):
+        ready["valid_date"] = format_datetime(local_time.local(until), _DAY, locale=local_time.LOCALES[language])
     ready |= {"language": language, "direction": "rtl" if language == "ar" else "ltr"}
-    plain = ready | _readable_in_plain_text(ready, language)
+    plain = ready | (_readable_in_plain_arabic(ready) if language == "ar" else {})
     subject = _template(template, language, "subject.txt").render(plain)
     text = _template(template, language, "email.txt").render(plain).strip("\n")
     html = _template(template, language, "email.html").render(ready, subject=subject)
     return Rendered(" ".join(subject.split()), re.sub(r"\n{3,}", "\n\n", text), html)
 
 
-def _with_day_apart(ready: dict[str, str], values: Mapping[str, object], language: str) -> dict[str, str]:
-    """`valid_until` stays a clock time, which is what the eye looks for; its day goes beside it."""
-    moment = values.get("valid_until")
-    if not isinstance(moment, datetime):
-        return ready
-    return ready | {"valid_until": local_time.clock_time(moment), "valid_date": _day(moment, language)}
-
-
-def _prepared(
-    template: str, language: str, values: Mapping[str, object], moment: Callable[[str, datetime, str], str]
-) -> dict[str, str]:
+def _prepared(template: str, values: Mapping[str, object], written: Callable[[datetime], str]) -> dict[str, str]:
+    """`valid_until` is a clock time alone, which is what the eye looks for."""
     ready = dict.fromkeys(_REQUIRED[template] | _OPTIONAL[template] | {"contact"}, "")
     for name, value in values.items():
         if isinstance(value, datetime):
-            ready[name] = moment(name, value, language)
+            ready[name] = local_time.clock_time(value) if name == "valid_until" else written(value)
         elif value is not None:
             ready[name] = _clean(str(value))
     return ready
-
-
-def _moment_for_sms(name: str, moment: datetime, language: str) -> str:
-    if name == "valid_until":
-        return local_time.clock_time(moment)
-    return format_datetime(local_time.local(moment), "dd/MM HH:mm", locale="en_GB")
-
-
-def _moment_for_email(name: str, moment: datetime, language: str) -> str:
-    return local_time.day_time(moment, language)
-
-
-def _day(moment: datetime, language: str) -> str:
-    return format_datetime(local_time.local(moment), _DAY, locale=_LOCALE[language])
 
 
 def _clean(value: str) -> str:
@@ -230,15 +150,13 @@ def _clean(value: str) -> str:
     return " ".join("".join(sign for sign in spaced if unicodedata.category(sign) != "Cf").split(" ")).strip()
 
 
-def _readable_in_plain_text(ready: Mapping[str, str], language: str) -> dict[str, str]:
+def _readable_in_plain_arabic(ready: Mapping[str, str]) -> dict[str, str]:
     """Numbers that read right inside right-to-left text, where no isolating mark may stand.
 
     The bidirectional algorithm (UAX #9) lays the groups of `0800 00 11` out from right to left, turns
     `06••••22` round, because bullets are neutral between two numbers, and throws signs at an edge to the
     other side. So groups are closed up, a leading plus becomes 00, and a masked contact is described.
     """
-    if language != "ar":
-        return {}
     closed = re.sub(r"(?<=\d)[ .\u00a0-](?=\d)", "", ready["help"])
     words = {"help": re.sub(r"\+(?=\d)", "00", closed), "contact": _contact_in_words(ready["contact"])}
     if ready.get("dropped"):

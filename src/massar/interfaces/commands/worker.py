@@ -341,7 +341,8 @@ class Worker:
                 self._answer(waiting.popleft())
         except Exception:
             with contextlib.suppress(Error):  # it is away for this too; then their lease ends
-                delivery.requests.give_back(waiting, now=self.tick())
+                for one in waiting:
+                    delivery.requests.postpone(one, until=self.tick())
             raise
         return len(claimed)
 

@@ -15,7 +15,7 @@ from massar.interfaces.base.responses import redirect_to
 from massar.interfaces.base.resume import signed_in_only
 from massar.journeys.account import close_sessions
 from massar.journeys.account.close_sessions import SignedIn
-from massar.journeys.messages import own_messages
+from massar.journeys.messages import watch_messages
 from massar.journeys.sso import log_out_of_sites
 from massar.journeys.sso.log_out_of_sites import RecentLogout
 
@@ -40,7 +40,7 @@ def devices(request: Request, signed_in: SignedIn) -> HttpResponse:
         sessions=close_sessions.open_sessions(person=person, now=now),
         current=signed_in.session.id,
         programs=programs,
-        messages=own_messages.of_person(person=person, now=now),
+        messages=watch_messages.of_person(person=person, now=now),
         activity=close_sessions.activity(person=person),
     )
 

@@ -143,7 +143,7 @@ def _code_buckets(person_id: int, kind: str, value: str, browser: Browser) -> li
     ]
     if kind == "phone":
         block = delivery.outbox.block_hmac(value)
-        buckets += [rates.CODE_BLOCK.bucket(block), rates.CODE_BLOCK_DAY.bucket(block), *sms_budget.shared()]
+        buckets += [rates.CODE_BLOCK.bucket(block), rates.CODE_BLOCK_DAY.bucket(block), *sms_budget.buckets()]
     return buckets
 
 

@@ -112,19 +112,16 @@ class MessageDelivery(LeasedDelivery):
         return self.router.registry.price(provider)
 
     def is_final(self, answer: ProviderAnswer, result: delivery.Result) -> bool:
-        """Said for good: by this provider alone, where another may still take it, or where others may soon hear the
-        same."""
+        """Said for good: by this provider alone, where another may take it, or where others may soon hear the same."""
         if isinstance(result, delivery.OutcomeUnknown):
             return not outbox.may_repeat(answer.message)
         if not isinstance(result, delivery.Rejected) or not result.permanent:
             return False
-        return not result.elsewhere or (
-            not self._others_left(answer) and answer.message.attempt >= TRIES_BEFORE_GIVING_UP
-        )
+        tried_enough = answer.message.attempt >= TRIES_BEFORE_GIVING_UP
+        return not result.elsewhere or (tried_enough and not self._others_left(answer))
 
     def pause(self, answer: ProviderAnswer, result: delivery.Result) -> timedelta | None:
-        """At once where another provider has not had it; after an unsure answer a receipt may still tell what became
-        of it."""
+        """At once where another provider has not had it; without an answer a receipt may still tell what became."""
         if self._others_left(answer):
             return outbox.GRACE if isinstance(result, delivery.OutcomeUnknown) else timedelta(0)
         return super().pause(answer, result)
@@ -141,8 +138,7 @@ class MessageDelivery(LeasedDelivery):
 
 
 def _within_budget(ready: list[Ready], now: datetime) -> list[Ready]:
-    """SMS that nobody waits for stay in the queue while the country's budget is spent. A repeat is not charged
-    again."""
+    """SMS that nobody waits for stay queued while the country's budget is spent. A repeat is not charged again."""
     kept, waiting, refused = [], [], None
     for one in ready:
         message = one.message

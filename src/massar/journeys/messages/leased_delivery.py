@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from django.db import transaction
 
@@ -30,8 +30,7 @@ BUSY_TRIES, BUSY_FOR_LONG = 20, timedelta(seconds=30)  # what is throttled for h
 
 
 class Recipient(Protocol):
-    """Who takes messages: a provider, or a site. `name` is that of its breaker; no call of `send` outlasts
-    `longest`."""
+    """Who takes messages: a provider, or a site. `name` is its breaker's; no call of `send` outlasts `longest`."""
 
     @property
     def name(self) -> str: ...
@@ -63,6 +62,7 @@ class Written:
 class Fault:
     """Something of ours went wrong with this message: nobody outside is to blame."""
 
+    outcome: ClassVar[str] = "fault"
     why: str
 
 
@@ -168,15 +168,14 @@ class LeasedDelivery(ABC):
         return self._prepare(self._claim(most, channel, now, load), channel, now, load)
 
     def take_each_alone(self, most: int, *, channel: str, now: datetime, load: Load = IDLE) -> list[Ready]:
-        """As `take`, where a message meets a fault of ours: it alone waits for its next try, or fails after the
-        last."""
+        """As `take`, where a message meets a fault of ours: it alone waits for its next try, or fails."""
         ready: list[Ready] = []
         busy = Counter(load.under_way)
         for message in self._claim(most, channel, now, load):
-            left = None if load.senders is None else load.senders - len(ready)
+            free = None if load.senders is None else load.senders - len(ready)
             try:
                 with transaction.atomic():
-                    taken = self._prepare([message], channel, now, replace(load, under_way=busy, senders=left))
+                    taken = self._prepare([message], channel, now, replace(load, under_way=busy, senders=free))
             except Exception as trouble:
                 if sql.is_away(trouble):
                     raise
@@ -215,11 +214,11 @@ class LeasedDelivery(ABC):
         return kept
 
     def _with_expiry(self, ready: list[Ready], now: datetime) -> list[Ready]:
-        """Fix ends that were open: they are counted from here, so a secret does not age while every provider is
-        shut."""
+        """Fix ends that were open: they count from here, so a secret does not age while every provider is shut."""
         ends: dict[datetime, list[QueuedMessage]] = {}
         for message in (one.message for one in ready if one.message.expires_at is None):
-            ends.setdefault(now + message.lifetime if message.lifetime else message.deadline, []).append(message)
+            end = now + timedelta(seconds=message.lifetime) if message.lifetime else message.deadline
+            ends.setdefault(end, []).append(message)
         fixed: dict[int, QueuedMessage] = {}
         for expires_at, theirs in ends.items():
             self.fix_expiry(theirs, expires_at)
@@ -248,8 +247,7 @@ class LeasedDelivery(ABC):
     # Settling what became of them
 
     def settle(self, answers: list[ProviderAnswer], *, now: datetime) -> list[tuple[QueuedMessage, str]]:
-        """Store what became of the attempts, and of the messages. Return those that were not accepted, with the
-        reason."""
+        """Store what became of attempts and messages. Return those that were not accepted, with the reason."""
         with transaction.atomic():
             self._accept(answers, now)
             refused = [
@@ -261,47 +259,42 @@ class LeasedDelivery(ABC):
         return refused
 
     def _accept(self, answers: list[ProviderAnswer], now: datetime) -> None:
-        taken = [self._acceptance(one, one.result) for one in answers if isinstance(one.result, delivery.Accepted)]
-        settled = outbox.accept(taken, now=now)
-        record([one.message for one in settled], "submitted", now)
+        taken: list[outbox.Acceptance] = []
         counts: Counter[delivery.counters.Series] = Counter()
-        for one in taken:
-            counts.update(
-                delivery.counters.count_accepted(one.message.channel, one.provider, "accepted", one.segments, one.cost)
-            )
+        for answer in answers:
+            if isinstance(result := answer.result, delivery.Accepted):
+                message, provider = answer.message, answer.provider.name
+                references = result.parts or ((result.reference,) if result.reference else ())
+                segments = max(answer.segments, len(result.parts))
+                cost = segments * self.price(provider)
+                taken.append(outbox.Acceptance(message, provider, references, result.receipt, segments, cost))
+                counts.update(delivery.counters.count_accepted(message.channel, provider, "accepted", segments, cost))
+        settled = [one.message for one in outbox.accept(taken, now=now)]
+        record(settled, "submitted", now)
         waits: dict[str, list[float]] = {}
-        for one in settled:
-            seconds = max(0.0, (now - one.message.created_at).total_seconds())
-            waits.setdefault(one.message.channel, []).append(seconds)
+        for message in settled:
+            waits.setdefault(message.channel, []).append(max(0.0, (now - message.created_at).total_seconds()))
         for channel, theirs in waits.items():
             counts.update(delivery.counters.count_hand_over(channel, theirs))
         delivery.counters.add(counts)
 
-    def _acceptance(self, answer: ProviderAnswer, result: delivery.Accepted) -> outbox.Acceptance:
-        references = result.parts or ((result.reference,) if result.reference else ())
-        segments = max(answer.segments, len(result.parts))
-        cost = segments * self.price(answer.provider.name)
-        return outbox.Acceptance(answer.message, answer.provider.name, references, result.receipt, segments, cost)
-
-    def _refuse(self, answer: ProviderAnswer, result: delivery.Result | Fault, now: datetime) -> str:
+    def _refuse(self, answer: ProviderAnswer, result: delivery.Refusal | Fault, now: datetime) -> str:
         """Have one attempt that did not end well followed by another, now or later, or by none."""
         message = answer.message
-        outcome, code = _outcome(result)
-        outbox.end_attempt(message, outcome, now=now, code=code)
-        delivery.counters.add(delivery.counters.count_refused(message.channel, answer.provider.name, outcome))
+        outbox.end_attempt(message, result.outcome, now=now, code=result.why)
+        delivery.counters.add(delivery.counters.count_attempt(message.channel, answer.provider.name, result.outcome))
         if message.too_late(now):
             give_up(message, State.EXPIRED, "too late", now)
         elif isinstance(result, Fault):
-            self._again_after_fault(message, code, now)
+            self._again_after_fault(message, result.why, now)
         elif self.is_final(answer, result):
-            give_up(message, State.FAILED, code, now)
+            give_up(message, State.FAILED, result.why, now)
         else:
-            outbox.later(message, now=now, reason=code, pause=self.pause(answer, result))
-        return f"{outcome}: {code}"
+            outbox.later(message, now=now, reason=result.why, pause=self.pause(answer, result))
+        return f"{result.outcome}: {result.why}"
 
     def _report_to_breakers(self, answers: list[ProviderAnswer], now: datetime) -> None:
-        """Breakers hear what is their provider's fault, what may be one message's own, and what is neither
-        (`blame`)."""
+        """Breakers hear what is their provider's fault, what may be a message's own, and what is neither (`blame`)."""
         for provider in {one.provider.name for one in answers}:
             theirs = [one for one in answers if one.provider.name == provider]
             for one in next(([x] for x in theirs if isinstance(x.result, delivery.Accepted)), theirs):
@@ -315,7 +308,7 @@ class LeasedDelivery(ABC):
     @transaction.atomic
     def _meet_fault(self, message: QueuedMessage, why: str, now: datetime) -> None:
         outbox.begin_attempts([message], "", longest=timedelta(0), now=now)
-        outbox.end_attempt(message, "fault", now=now, code=why)
+        outbox.end_attempt(message, Fault.outcome, now=now, code=why)
         self._again_after_fault(message, why, now)
 
     def _again_after_fault(self, message: QueuedMessage, why: str, now: datetime) -> None:
@@ -326,23 +319,9 @@ class LeasedDelivery(ABC):
 
     @transaction.atomic
     def give_up_unsettled(self, answer: ProviderAnswer, why: str, *, now: datetime) -> None:
-        """End a message of which it can't be stored what became of it: it may have arrived, so it does not leave
-        again."""
-        outbox.end_attempt(answer.message, "fault", now=now, code=why)
+        """End a message whose answer can't be stored: it may have arrived, so it does not leave again."""
+        outbox.end_attempt(answer.message, Fault.outcome, now=now, code=why)
         _end_by_fault(answer.message, why, now)
-
-
-def _outcome(result: delivery.Result | Fault) -> tuple[str, str]:
-    match result:
-        case delivery.Rejected(code=code):
-            return "refused", code
-        case delivery.OutcomeUnknown(why=why):
-            return "unsure", why
-        case delivery.NotTransmitted(why=why):
-            return "not_sent", why
-        case Fault(why=why):
-            return "fault", why
-    raise TypeError(f"a provider answered {result!r}")
 
 
 def _end_by_fault(message: QueuedMessage, why: str, now: datetime) -> None:
@@ -356,13 +335,9 @@ def give_up(message: QueuedMessage, state: str, reason: str, now: datetime) -> N
         record([message], str(state), now)
 
 
-def record(messages: list[QueuedMessage], outcome: str, now: datetime) -> None:
+def record(messages: Sequence[QueuedMessage | delivery.MessageStatus], outcome: str, now: datetime) -> None:
     """Record in the audit log what became of messages."""
+    about = [(one.person_id, {"purpose": one.purpose, "channel": one.channel}) for one in messages]
     audit_log.record_events(
-        [
-            audit_log.AuditEvent(
-                "message", now, outcome, x.person_id, detail={"purpose": x.purpose, "channel": x.channel}
-            )
-            for x in messages
-        ]
+        [audit_log.AuditEvent("message", now, outcome, person_id, detail=detail) for person_id, detail in about]
     )

@@ -17,32 +17,28 @@ from django.conf import settings
 from massar.domain.limits import api as limits
 
 
-def shared(segments: int = 1) -> list[limits.Bucket]:
-    """What a message draws upon that is no recovery."""
-    return _buckets(segments, reserve=False)
+def buckets(segments: int = 1, *, reserve: bool = False) -> list[limits.Bucket]:
+    """What a message draws upon that is no recovery; with `reserve` what recovery may draw upon beyond that."""
+    massar = settings.MASSAR
+    both = limits.rate_limits.sms(massar.sms_per_hour, massar.sms_per_day, reserve=reserve)
+    return [limit.bucket(units=segments) for limit in both]
 
 
 def take(segments: int, *, now: datetime) -> limits.RateLimited | None:
     """For a message that may wait."""
-    return limits.consume(shared(segments), now=now)
+    return limits.consume(buckets(segments), now=now)
 
 
 def take_for_recovery(*, now: datetime) -> limits.RateLimited | None:
     """First of what all share, then of the reserve. Refused: both are spent; `until` is when the first gives again."""
-    refused = limits.consume(shared(), now=now)
+    refused = limits.consume(buckets(), now=now)
     if refused is None:
         return None
-    beyond = limits.consume(_buckets(1, reserve=True), now=now)
+    beyond = limits.consume(buckets(reserve=True), now=now)
     return beyond and min(refused, beyond, key=lambda one: one.until)
 
 
-def standing(*, now: datetime) -> list[tuple[str, int, int]]:
-    """(name, segments left, of how many) of each budget of the country."""
-    buckets = shared() + _buckets(1, reserve=True)
-    return [(bucket.limit.name, limits.remaining(bucket, now=now), bucket.limit.burst) for bucket in buckets]
-
-
-def _buckets(segments: int, *, reserve: bool) -> list[limits.Bucket]:
-    massar = settings.MASSAR
-    both = limits.rate_limits.sms(massar.sms_per_hour, massar.sms_per_day, reserve=reserve)
-    return [limit.bucket(units=segments) for limit in both]
+def percent_spent(*, now: datetime) -> dict[str, float]:
+    """By name, of each budget of the country."""
+    left = {bucket.limit: limits.remaining(bucket, now=now) for bucket in buckets() + buckets(reserve=True)}
+    return {limit.name: 100 * (limit.burst - count) / limit.burst for limit, count in left.items()}

@@ -38,41 +38,19 @@ def take(recipient: str, content: bytes, *, now: datetime) -> delivery.Receipt |
     if report is None:
         note.warning("a report was dropped: message %s: no report that can be read", returned.uid)
         return None
-    contacts = _contacts(sent.person_id, returned, now)
+    # None is the institution mailbox; there are two while one is proved anew.
+    held = people.contacts.of_person(sent.person_id, now)
+    contacts = [c for c in held if c.kind == "email" and returned.was_to(c.value)]
     to = contacts[0].value if contacts else ""
     receipt = delivery.Receipt(sent.provider, sent.reference, report.state, report.code, to=to)
     take_receipt.take([(receipt, returned.uid)], now=now)
-    _record(sent, report, _judge_contacts(contacts, report, sent, now), now)
+    detail = {"purpose": sent.purpose, "channel": sent.channel, "code": report.code}
+    for contact in contacts:
+        if report.address_fault and people.contacts.came_back(contact.id, sent_at=sent.created_at, now=now):
+            detail["contact"] = "flagged"
+        if report.state == delivery.DELIVERED and people.contacts.arrived(contact.id, sent_at=sent.created_at):
+            detail["contact"] = "cleared"
+    audit_log.record_events([audit_log.AuditEvent("message_report", now, report.state, sent.person_id, detail=detail)])
     if report.configuration_error:
         note.warning("message %s: refused by a policy (%s); it is about us", returned.uid, report.code)
     return receipt
-
-
-def _contacts(person_id: int, returned: delivery.return_path.Returned, now: datetime) -> list[people.ContactFacts]:
-    """The contacts with the address it was sent to: none for the institution mailbox, two while one is proved anew."""
-    held = people.contacts.of_person(person_id, now)
-    return [c for c in held if c.kind == "email" and returned.was_to(c.value)]
-
-
-def _judge_contacts(
-    contacts: list[people.ContactFacts],
-    report: delivery.bounces.Report,
-    sent: delivery.outbox.SubmittedMessage,
-    now: datetime,
-) -> str:
-    """Flag or clear the contacts. Return what changed: `flagged`, `cleared` or nothing."""
-    if report.address_fault:
-        changed = [people.contacts.came_back(c.id, sent_at=sent.created_at, now=now) for c in contacts]
-        return "flagged" if any(changed) else ""
-    if report.state == delivery.DELIVERED:
-        changed = [people.contacts.arrived(c.id, sent_at=sent.created_at) for c in contacts]
-        return "cleared" if any(changed) else ""
-    return ""
-
-
-def _record(
-    sent: delivery.outbox.SubmittedMessage, report: delivery.bounces.Report, contact: str, now: datetime
-) -> None:
-    detail = {"purpose": sent.purpose, "channel": sent.channel, "code": report.code}
-    detail |= {"contact": contact} if contact else {}
-    audit_log.record_events([audit_log.AuditEvent("message_report", now, report.state, sent.person_id, detail=detail)])
