@@ -14,7 +14,6 @@ from urllib.parse import urlencode
 from bench.place import HOST
 
 TOKEN = re.compile(rb'name="csrfmiddlewaretoken" value="([^"]+)"')
-ASK_ID = re.compile(rb'name="ask_id" value="([^"]+)"')
 TIMEOUT = 30.0
 
 
@@ -40,48 +39,25 @@ class Browser:
         self.address = address
         self.token = ""
         self._fresh: tuple[str, dict[str, str]] = ("", {})
-        self._port = port
-        self._socket = self._connect()
-
-    def _connect(self) -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self._port), timeout=TIMEOUT)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connection
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def get(self, path: str, **headers: str) -> Answer:
-        answer = self._exchange(self._head("GET", path, headers) + b"\r\n")
+        answer = self._exchange(self._request("GET", path, headers))
         found = TOKEN.search(answer.body)
         if found:
             self.token = found[1].decode()
         return answer
 
     def post(self, path: str, fields: dict[str, str]) -> Answer:
-        return self.send(self.prepared(path, fields))
-
-    def prepared(self, path: str, fields: dict[str, str]) -> bytes:
-        """The whole request as bytes, so that nothing but the exchange is timed."""
         body = urlencode({"csrfmiddlewaretoken": self.token, **fields}).encode()
-        headers = {
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Content-Length": str(len(body)),
-            "Origin": f"https://{HOST}",
-        }
-        return self._head("POST", path, headers) + b"\r\n" + body
-
-    def send(self, request: bytes) -> Answer:
-        return self._exchange(request)
+        return self._exchange(self._request("POST", path, {"Origin": f"https://{HOST}"}, body))
 
     def call(self, path: str, fields: dict[str, str], headers: dict[str, str]) -> Answer:
         """A post as a site's server sends it: no cookies, no form token, no origin."""
-        body = urlencode(fields).encode()
-        headers = {
-            **headers,
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Content-Length": str(len(body)),
-        }
         kept, self.jar = self.jar, {}
         try:
-            return self._exchange(self._head("POST", path, headers) + b"\r\n" + body)
+            return self._exchange(self._request("POST", path, headers, urlencode(fields).encode()))
         finally:
             self.jar = kept
 
@@ -93,7 +69,8 @@ class Browser:
         """Back to that state: another person's browser, which nobody has signed in with."""
         self.token, self.jar = self._fresh[0], dict(self._fresh[1])
 
-    def _head(self, method: str, path: str, headers: dict[str, str]) -> bytes:
+    def _request(self, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
+        """The whole request as bytes, so that nothing but the exchange is timed."""
         lines = [
             f"{method} {path} HTTP/1.1",
             f"Host: {HOST}",
@@ -104,41 +81,39 @@ class Browser:
         ]
         if self.jar:
             lines.append("Cookie: " + "; ".join(f"{k}={v}" for k, v in self.jar.items()))
+        if body:
+            lines += ["Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-        return "\r\n".join([*lines, ""]).encode()
+        return "\r\n".join([*lines, "", ""]).encode() + body
 
     def _exchange(self, request: bytes) -> Answer:
         start = time.perf_counter()
         self._socket.sendall(request)
-        head, rest = self._read_head()
-        status, headers = _parsed(head)
-        body = self._read_body(headers, rest, status)
-        seconds = time.perf_counter() - start
-        self._keep_cookies(headers)
-        return Answer(status, headers, body, seconds, len(head) + 4 + len(body))
-
-    def _read_head(self) -> tuple[bytes, bytes]:
         data = b""
         while b"\r\n\r\n" not in data:
-            more = self._socket.recv(65536)
-            if not more:
-                raise ConnectionError("the server closed the connection")
-            data += more
-        head, _, rest = data.partition(b"\r\n\r\n")
-        return head, rest
+            data += self._more()
+        head, _, data = data.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        headers = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+        body = self._read_body(dict(headers), data)
+        seconds = time.perf_counter() - start
+        self._keep_cookies(headers)
+        return Answer(int(first.split()[1]), headers, body, seconds, len(head) + 4 + len(body))
 
-    def _read_body(self, headers: list[tuple[str, str]], data: bytes, status: int) -> bytes:
-        fields = dict(headers)
-        if fields.get("transfer-encoding") == "chunked":
-            return self._read_chunks(data)
-        wanted = int(fields.get("content-length", 0))
-        while len(data) < wanted:
-            data += self._socket.recv(65536)
-        return data
+    def _more(self) -> bytes:
+        more = self._socket.recv(65536)
+        if not more:
+            raise ConnectionError("the server closed the connection")
+        return more
 
-    def _read_chunks(self, data: bytes) -> bytes:
+    def _read_body(self, headers: dict[str, str], data: bytes) -> bytes:
+        if headers.get("transfer-encoding") != "chunked":
+            wanted = int(headers.get("content-length", 0))
+            while len(data) < wanted:
+                data += self._more()
+            return data
         while not data.endswith(b"0\r\n\r\n"):
-            data += self._socket.recv(65536)
+            data += self._more()
         body = b""
         while data:
             size, _, data = data.partition(b"\r\n")
@@ -155,9 +130,3 @@ class Browser:
                     self.jar[key] = content
                 else:
                     self.jar.pop(key, None)
-
-
-def _parsed(head: bytes) -> tuple[int, list[tuple[str, str]]]:
-    first, *lines = head.decode("latin-1").split("\r\n")
-    pairs = (line.partition(":") for line in lines)
-    return int(first.split()[1]), [(name.lower(), value.strip()) for name, _, value in pairs]

@@ -45,13 +45,11 @@ class Crowd:
         self._lock = threading.Lock()
         self.times: list[float] = []
 
-    def next_number(self) -> int | None:
-        with self._lock:
-            return next(self._numbers, None)
-
     def run(self, browsers: int, seconds: float, prepare: Prepare, step: Step) -> Found:
         """Every browser prepares itself; then all start together. Times are those of successes."""
-        ready = [self._one(prepare, i) for i in range(browsers)]
+        ready = [Browser(self.port, f"198.51.{100 + index}.7") for index in range(browsers)]
+        for index, browser in enumerate(ready):
+            prepare(browser, index)
         start = time.perf_counter()
         threads = [threading.Thread(target=self._repeat, args=(b, step, start + seconds)) for b in ready]
         for thread in threads:
@@ -60,14 +58,10 @@ class Crowd:
             thread.join()
         return {"seconds": time.perf_counter() - start, "times": self.times, "bad": self.bad}
 
-    def _one(self, prepare: Prepare, index: int) -> Browser:
-        browser = Browser(self.port, f"198.51.{100 + index}.7")
-        prepare(browser, index)
-        return browser
-
     def _repeat(self, browser: Browser, step: Step, end: float) -> None:
         while time.perf_counter() < end:
-            number = self.next_number()
+            with self._lock:
+                number = next(self._numbers, None)
             if number is None:
                 return
             taken = step(browser, number)
@@ -86,7 +80,8 @@ def fetch_form(browser: Browser, index: int) -> None:
 def sign_in(browser: Browser, number: int) -> float | None:
     browser.as_with_form()
     answer = post_sign_in(browser, people.login(number), people.password(number))
-    return answer.seconds if answer.status == 303 and _has_session(browser) else None
+    signed_in = any(name.endswith("session") for name in browser.jar)
+    return answer.seconds if answer.status == 303 and signed_in else None
 
 
 def post_sign_in(browser: Browser, login: str, password: str) -> Answer:
@@ -97,9 +92,8 @@ def visit(browser: Browser, number: int) -> float | None:
     browser.jar = {}
     page = browser.get("/sign-in/")
     browser.remember_form()
-    taken = sign_in(browser, number)
-    home = browser.get("/")
-    return page.seconds + taken + home.seconds if taken and home.status == 200 else None
+    taken, after = sign_in(browser, number), home(browser, number)
+    return page.seconds + taken + after if taken and after else None
 
 
 def fetch_recovery_form(browser: Browser, index: int) -> None:
@@ -116,10 +110,10 @@ def ask(browser: Browser, login: str, contact: int, network: int) -> Answer:
     """Asks with the contact of person `contact`: people of even number have an e-mail, the others a phone."""
     browser.as_with_form()
     browser.address = f"10.{network // 250 % 250}.{network % 250}.9"
-    by_phone = contact % 2
-    typed = {"email": "", "phone": people.phone(contact)} if by_phone else {"email": people.email(contact), "phone": ""}
-    channel = "phone" if by_phone else "email"
-    return browser.post("/recovery/", {"user": login, "channel": channel, **typed, "ask_id": form_number(contact)})
+    typed = {"channel": "email", "email": people.email(contact), "phone": ""}
+    if contact % 2:
+        typed = {"channel": "phone", "email": "", "phone": people.phone(contact)}
+    return browser.post("/recovery/", {"user": login, **typed, "ask_id": form_number(contact)})
 
 
 def form_number(number: int) -> str:
@@ -136,10 +130,6 @@ def enter_first(browser: Browser, index: int) -> None:
 def home(browser: Browser, number: int) -> float | None:
     answer = browser.get("/")
     return answer.seconds if answer.status == 200 else None
-
-
-def _has_session(browser: Browser) -> bool:
-    return any(name.endswith("session") for name in browser.jar)
 
 
 KINDS: dict[str, tuple[Prepare, Step]] = {

@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 ALL_CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
-SERVER_CORE = ALL_CORES[0]
-OTHER_CORE = ALL_CORES[-1]
+SERVER_CORE, OTHER_CORE = ALL_CORES[0], ALL_CORES[-1]
 
 
 def fit_for_this() -> str:
@@ -36,54 +34,36 @@ def on_core(core: int) -> Iterator[None]:
 
 def cpu_seconds(process: int) -> float:
     """User and system time of a process and its living descendants so far, in seconds (steps of 10 ms)."""
-    parents: dict[int, int] = {}
-    used: dict[int, float] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            parents[int(folder.name)] = int(fields[1])
-            used[int(folder.name)] = (int(fields[11]) + int(fields[12])) / TICKS
-    return sum(seconds for one, seconds in used.items() if _descends(one, process, parents))
-
-
-def _descends(one: int, ancestor: int, parents: dict[int, int]) -> bool:
-    while one and one != ancestor:
-        one = parents.get(one, 0)
-    return one == ancestor
+    ticks = sum(int(fields[11]) + int(fields[12]) for fields in _stat_of_family(process))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mib(process: int) -> float:
     """Resident memory of a process and its descendants, shared pages counted once for each (an upper bound)."""
-    page = os.sysconf("SC_PAGE_SIZE")
-    pids = [process, *_children(process)]
-    total = 0
-    for one in pids:
-        with contextlib.suppress(OSError):
-            total += int(Path(f"/proc/{one}/statm").read_text().split()[1]) * page
-    return total / 2**20
+    return sum(int(fields[21]) for fields in _stat_of_family(process)) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def _children(process: int) -> list[int]:
-    found = []
-    for path in Path(f"/proc/{process}/task").glob("*/children"):
+def _stat_of_family(process: int) -> list[list[str]]:
+    """What stands behind the name in /proc/PID/stat, of the process and its living descendants."""
+    found: dict[int, list[str]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            for child in map(int, path.read_text().split()):
-                found += [child, *_children(child)]
-    return found
+            found[int(folder.name)] = (folder / "stat").read_text().rpartition(")")[2].split()
+
+    def descends(one: int) -> bool:
+        while one in found and one != process:
+            one = int(found[one][1])
+        return one == process
+
+    return [fields for one, fields in found.items() if descends(one)]
 
 
 def described(postgres: str) -> list[str]:
     """What a reader must know to compare figures, one fact a line. No name of a machine."""
+    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    processor = names[0].partition(":")[2].strip() if names else platform.machine()
     return [
-        f"{_processor()}, {len(ALL_CORES)} cores, load average at the start {os.getloadavg()[0]:.1f}",
+        f"{processor}, {len(ALL_CORES)} cores, load average at the start {os.getloadavg()[0]:.1f}",
         f"Python {sys.version.split()[0]}, Django {version('django')}, Granian {version('granian')}, "
         f"PyNaCl {version('pynacl')}, psycopg {version('psycopg')}, {postgres}",
     ]
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.machine()

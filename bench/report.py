@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
 
+from bench.load import Found
+
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 BEGIN, END = "<!-- tables: begin (python -m bench.run --write) -->", "<!-- tables: end -->"
 
@@ -16,11 +18,8 @@ def table(title: str, heads: list[str], rows: Iterable[Iterable[str]], note: str
     widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
 
     def shown(cells: list[str]) -> str:
-        padded = [
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ]
-        return "| " + " | ".join(padded) + " |"
+        first, *rest = zip(cells, widths, strict=True)
+        return "| " + " | ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)]) + " |"
 
     rule = "|" + "|".join("-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(widths)) + "|"
     text = "\n".join([f"### {title}", "", shown(lines[0]), rule, *map(shown, lines[1:])])
@@ -39,18 +38,23 @@ def percent(share: float) -> str:
     return f"{share * 100:.0f} %"
 
 
-def kb(size: int) -> str:
-    return f"{size / 1000:.1f}"
+def quantiles(times: Iterable[float]) -> list[str]:
+    """p50 and p99 (nearest rank), in ms."""
+    ordered = sorted(times)
+    return [ms(ordered[min(len(ordered) - 1, int(share * len(ordered)))]) for share in (0.5, 0.99)]
 
 
-def quantile(values: list[float], share: float) -> float:
-    """The value below which that share lies (nearest rank)."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+RATES = ["per second", "per CPU-second", "p50 ms", "p99 ms"]
 
 
-def middle(values: Iterable[float]) -> float:
-    return median(values)
+def per_cpu(runs: list[Found]) -> float:
+    return median(len(run["times"]) / run["cpu"] for run in runs)
+
+
+def rates(runs: list[Found]) -> list[str]:
+    """What stands under RATES."""
+    each = median(len(run["times"]) / run["seconds"] for run in runs)
+    return [per_second(each), per_second(per_cpu(runs)), *quantiles(t for run in runs for t in run["times"])]
 
 
 def write(text: str) -> None:

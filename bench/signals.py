@@ -9,39 +9,25 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
 from statistics import fmean, median, variance
 
-from bench import people
-from bench.client import Browser
-from bench.load import Prepare, ask, fetch_form, fetch_recovery_form, post_sign_in
+from bench import load, people
+from bench.client import Answer, Browser
 
 NORMAL_95 = 1.959964
+HEADS = ["", "AUC", "95 % interval", "samples of each", "known p50 ms", "unknown p50 ms"]
 
 
-@dataclass(frozen=True)
-class Signal:
-    """`auc` with its 95 % interval; medians in seconds; `samples` of each kind."""
-
-    auc: float
-    low: float
-    high: float
-    samples: int
-    median_first: float
-    median_second: float
-
-
-def compare(first: list[float], second: list[float]) -> Signal:
-    """The signal between two lists of durations."""
+def compared(first: list[float], second: list[float]) -> list[str]:
+    """What stands under HEADS, of two lists of durations (s)."""
     n, m = len(first), len(second)
     ranks = _midranks(first + second)
     own_first, own_second = _midranks(first), _midranks(second)
     above = [(ranks[i] - own_first[i]) / m for i in range(n)]  # share of the second kind below each of the first
     below = [1 - (ranks[n + j] - own_second[j]) / n for j in range(m)]
-    auc = fmean(above)
-    margin = NORMAL_95 * math.sqrt(variance(above) / n + variance(below) / m)
-    return Signal(auc, auc - margin, auc + margin, min(n, m), median(first), median(second))
+    auc, margin = fmean(above), NORMAL_95 * math.sqrt(variance(above) / n + variance(below) / m)
+    medians = (f"{1000 * median(times):.2f}" for times in (first, second))
+    return [f"{auc:.3f}", f"{auc - margin:.3f} – {auc + margin:.3f}", str(min(n, m)), *medians]
 
 
 def _midranks(values: list[float]) -> list[float]:
@@ -59,47 +45,39 @@ def _midranks(values: list[float]) -> list[float]:
     return ranks
 
 
-def sign_in(port: int, first: int, count: int) -> Signal:
-    """A wrong password for accounts that exist, and for logins that nobody has; each is tried once."""
-
-    def once(browser: Browser, number: int, known: bool) -> float:
-        browser.as_with_form()
-        browser.address = f"10.200.{number % 250}.9"
-        login = people.login(number) if known else people.nobody(number)
-        answer = post_sign_in(browser, login, people.WRONG_PASSWORD)
-        if answer.status != 422:
-            raise RuntimeError(f"a wrong password was answered with {answer.status}")
-        return answer.seconds
-
-    return _sampled(port, first, count, fetch_form, once)
+def _sign_in(browser: Browser, login: str, number: int) -> Answer:
+    """A wrong password; each login is tried once."""
+    browser.as_with_form()
+    browser.address = f"10.200.{number % 250}.9"
+    return load.post_sign_in(browser, login, people.WRONG_PASSWORD)
 
 
-def recovery(port: int, first: int, count: int) -> Signal:
+def _recovery(browser: Browser, login: str, number: int) -> Answer:
     """The right contact of accounts that exist, and the same kind of contact for logins that nobody has."""
+    return load.ask(browser, login, number, number + 20_000)
 
-    def once(browser: Browser, number: int, known: bool) -> float:
-        login = people.login(number) if known else people.nobody(number)
-        answer = ask(browser, login, number, number + 20_000)
-        if answer.status != 303:
-            raise RuntimeError(f"a request for recovery was answered with {answer.status}")
+
+KINDS = {"sign_in": (load.fetch_form, _sign_in, 422), "recovery": (load.fetch_recovery_form, _recovery, 303)}
+
+
+def sampled(kind: str, port: int, first: int, count: int) -> list[str]:
+    """One warm connection; both kinds shuffled together in small blocks, so that slow minutes strike both alike."""
+    chance, browser = random.Random(20261123), Browser(port)
+    prepare, ask, right = KINDS[kind]
+    prepare(browser, 0)
+
+    def once(number: int, known: bool) -> float:
+        answer = ask(browser, people.login(number) if known else people.nobody(number), number)
+        if answer.status != right:
+            raise RuntimeError(f"{kind} was answered with {answer.status}")
         return answer.seconds
 
-    return _sampled(port, first, count, fetch_recovery_form, once)
-
-
-def _sampled(
-    port: int, first: int, count: int, prepare: Prepare, once: Callable[[Browser, int, bool], float]
-) -> Signal:
-    """One warm connection; both kinds shuffled together in small blocks, so that slow minutes strike both alike."""
-    chance = random.Random(20261123)
-    browser = Browser(port)
-    prepare(browser, 0)
     for warm in range(20):
-        once(browser, first + count + warm, bool(warm % 2))
+        once(first + count + warm, bool(warm % 2))
     times: dict[bool, list[float]] = {True: [], False: []}
     for start in range(first, first + count, 10):
         block = [(n, known) for n in range(start, min(start + 10, first + count)) for known in (True, False)]
         chance.shuffle(block)
         for number, known in block:
-            times[known].append(once(browser, number, known))
-    return compare(times[True], times[False])
+            times[known].append(once(number, known))
+    return compared(times[True], times[False])

@@ -1,7 +1,5 @@
 """How many messages the SMPP client hands over in a second, alone: against an SMSC in a process of its own.
 
-    python -m bench.smpp [--seconds 5]
-
 The SMSC is the one of the server tests, on the npm package `smpp`, where there is a Node.js with npm; otherwise the
 scripted one of the contract tests. Every message asks for a receipt; every receipt is answered and stored in a list.
 "Bound": what the same SMSC takes from a bare socket that writes ready-made bytes and reads nothing out of the answers.
@@ -9,13 +7,11 @@ scripted one of the contract tests. Every message asks for a receipt; every rece
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import multiprocessing
 import shutil
 import socket
-import sys
 import tempfile
 import threading
 import time
@@ -31,17 +27,8 @@ from massar.providers.smpp import pdu
 from massar.providers.smpp.provider import SmppProvider
 from massar.providers.smpp.provider import from_table as smpp_provider
 from massar.providers.smpp.text import contents
-from tests.contracts.smpp_rig import (
-    BINDS,
-    PASSWORD,
-    SYSTEM_ID,
-    Link,
-    Smsc,
-    deliver_body,
-    read_submit,
-    receipt_text,
-    until,
-)
+from tests.contracts import smpp_rig as rig
+from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID, until
 from tests.servers.machine import running
 from tests.servers.node_modules import installed
 from tests.support.postgres import free_port
@@ -50,19 +37,6 @@ WINDOWS = (1, 10, 50)
 TEXT = "Massar: mot de passe provisoire\nkdmwt-47392\nValable jusqu'à 14:35. Ne le donnez à personne."
 MESSAGE = OutboundMessage("bench", "sms", "+212661000200", "fr", "", TEXT)
 VALID = timedelta(minutes=10)
-
-
-class Sink:
-    """Counts receipts and gives them back as stored."""
-
-    def __init__(self) -> None:
-        self.stored = 0
-
-    def __call__(self, _: Receipt) -> Future[None]:
-        self.stored += 1
-        future: Future[None] = Future()
-        future.set_result(None)
-        return future
 
 
 @contextlib.contextmanager
@@ -91,56 +65,55 @@ def _own(file: str) -> Iterator[tuple[str, int]]:
         process.join()
 
 
-class NotingSmsc(Smsc):
-    """The scripted SMSC with the notes of the other one: binds, messages, answers to receipts, and when they came."""
+class NotingSmsc(rig.Smsc):
+    """The scripted SMSC with a receipt for each message, and with the notes of the other one: what came, and when."""
 
     def __init__(self, file: str) -> None:
         self._notes = None if file == "-" else Path(file).open("a", buffering=1)  # noqa: SIM115
         super().__init__()
 
-    def serve(self, link: Link, asked: pdu.Pdu) -> None:
+    def serve(self, link: rig.Link, asked: pdu.Pdu) -> None:
         super().serve(link, asked)
         self.heard.clear()
-        if asked.command in BINDS:
-            self._note(bind=BINDS[asked.command])
+        self.submits.clear()
+        note: dict[str, object] = {}
+        if asked.command in rig.BINDS:
+            note = {"bind": rig.BINDS[asked.command]}
         elif asked.command == pdu.SUBMIT_SM:
-            self._note(submit={"to": read_submit(asked.body).to})
+            note = {"submit": {"to": rig.read_submit(asked.body).to}}
+            body = rig.deliver_body(rig.receipt_text(self.references.pop()))
+            link.send(pdu.Pdu(pdu.DELIVER_SM, 0, asked.sequence, body))
         elif asked.command == pdu.DELIVER_SM | pdu.RESPONSE:
-            self._note(receipt=str(asked.sequence))
-
-    def _note(self, status: int = 0, **what: object) -> None:
-        if self._notes:
-            self._notes.write(json.dumps({**what, "status": status, "moment": time.monotonic()}) + "\n")
+            note = {"receipt": str(asked.sequence)}
+        if note and self._notes:
+            self._notes.write(json.dumps({**note, "status": 0, "moment": time.monotonic()}) + "\n")
 
 
 def serve(pipe: Connection, file: str) -> None:
-    """The scripted SMSC as a process; every message gets its receipt."""
-    server = NotingSmsc(file)
-
-    def accepted(link: Link, asked: pdu.Pdu) -> None:
-        server.submits.clear()
-        server._accept(link, asked)  # noqa: SLF001
-        body = deliver_body(receipt_text(server.references.pop()))
-        link.send(pdu.Pdu(pdu.DELIVER_SM, 0, asked.sequence, body))
-
-    server.mood = accepted
-    pipe.send(server.port)
+    """The scripted SMSC as a process."""
+    pipe.send(NotingSmsc(file).port)
     threading.Event().wait()
 
 
 def measured(port: int, window: int, seconds: float) -> tuple[float, float, float]:
     """Messages per second (with their receipts stored), this process's CPU share, and microseconds of CPU each."""
-    sink = Sink()
     table = {"host": "127.0.0.1", "port": port, "system_id": SYSTEM_ID, "password": PASSWORD, "tls": "off",
              "window": window, "rate": 1_000_000.0}  # fmt: skip
     provider = smpp_provider(table, name="bench")
-    provider.open(sink)
+    stored: list[Receipt] = []
+
+    def store(receipt: Receipt) -> Future[None]:
+        stored.append(receipt)
+        future: Future[None] = Future()
+        future.set_result(None)
+        return future
+
+    provider.open(store)
     until(provider.room)
-    _run(provider, window, 1.0)
-    before, sink.stored = time.process_time(), 0
-    begun = time.monotonic()
+    warm = _run(provider, window, 1.0)
+    before, begun = time.process_time(), time.monotonic()
     done = _run(provider, window, seconds)
-    until(lambda: sink.stored >= done, 30)
+    until(lambda: len(stored) >= warm + done, 30)
     took, used = time.monotonic() - begun, time.process_time() - before
     provider.close()
     return done / took, used / took, used / done * 1e6
@@ -148,23 +121,17 @@ def measured(port: int, window: int, seconds: float) -> tuple[float, float, floa
 
 def _run(provider: SmppProvider, window: int, seconds: float) -> int:
     """Keeps the window full for so long; how many were accepted."""
-    end, done = time.monotonic() + seconds, 0
-    free = threading.Semaphore(2 * window if window > 1 else 1)
+    end, free = time.monotonic() + seconds, threading.Semaphore(2 * window if window > 1 else 1)
     futures: list[Future[Result]] = []
-
-    def back(_: object) -> None:
-        free.release()
-
     while time.monotonic() < end:
         free.acquire()
         future = provider.submit(MESSAGE, valid_for=VALID)
-        future.add_done_callback(back)
+        future.add_done_callback(lambda _: free.release())
         futures.append(future)
     for future in futures:
         result = future.result(30)
         assert isinstance(result, Accepted), result
-        done += 1
-    return done
+    return len(futures)
 
 
 def bound(port: int, window: int, seconds: float) -> float:
@@ -222,18 +189,3 @@ def table(seconds: float) -> str:
         f"SMSC: {name}, on the other core, answering at once. Receipts are stored in a list. “SMSC alone”: ready-made "
         "bytes from a bare socket that binds as a transmitter, so without receipts. The aim is 5 000/s at window 50.",
     )
-
-
-def main() -> int:
-    unfit = machine.fit_for_this()
-    if unfit:
-        print(unfit, file=sys.stderr)
-        return 1
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=5.0)
-    print(table(parser.parse_args().seconds))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -8,14 +8,12 @@ CALLERS: how many browsers need a session of the person.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import sys
 from datetime import timedelta
 
 import django
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bench.peer.settings")
 django.setup()
 
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY  # noqa: E402
@@ -43,9 +41,7 @@ def enter(count: int, callers: int) -> dict[str, object]:
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     sessions = [_session(person) for _ in range(callers)]
-    return {
-        "secret": secret, "codes": codes, "sessions": sessions, "verifier": verifier, "redirect_uri": CALLBACK,
-    }  # fmt: skip
+    return {"secret": secret, "codes": codes, "sessions": sessions, "verifier": verifier, "redirect_uri": CALLBACK}
 
 
 def _session(person: User) -> str:

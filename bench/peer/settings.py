@@ -11,13 +11,8 @@ _DATABASE = urlsplit(os.environ["PEER_DATABASE_URL"])
 
 SECRET_KEY = os.environ["PEER_SECRET_KEY"]
 ALLOWED_HOSTS = ["*"]
-ROOT_URLCONF = "bench.peer.urls"
-INSTALLED_APPS = [
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.sessions",
-    "oauth2_provider",
-]
+ROOT_URLCONF = "bench.peer.project"
+INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions", "oauth2_provider"]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -42,7 +37,7 @@ USE_TZ = True
 LOGGING_CONFIG = None
 # The first one hashes what is new: client secrets here are random, so that the comparison is fair. The other is what
 # Django, and with it the toolkit, takes when nothing is said.
-PASSWORD_HASHERS = ["bench.peer.hashers.Sha256", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+PASSWORD_HASHERS = ["bench.peer.project.Sha256", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
 OAUTH2_PROVIDER = {
     "OIDC_ENABLED": True,
     "OIDC_RSA_PRIVATE_KEY": os.environ["PEER_RSA_KEY"],

@@ -18,7 +18,7 @@ from massar.domain.delivery.provider import (
     Rejected,
     Result,
 )
-from massar.providers.registry import SiteProvider, SoapProvider, provider_from_url
+from massar.providers.registry import SiteProvider, provider_from_url
 from massar.providers.sms_http.provider import from_table
 from tests.support.fakes import BehavingProvider
 
@@ -134,17 +134,14 @@ def _gateway(server, *providers):
 
 def _site(server, address, kind, *options):
     """Far end: a site's logout address. The token is the one field of the form, or an envelope is the body."""
-    provider, message, name = {
-        "site": (SiteProvider, LOGOUT, "logout_token"),
-        "soap": (SoapProvider, ENVELOPE, "envelope"),
-    }[kind]
+    message, name = {"site": (LOGOUT, "logout_token"), "soap": (ENVELOPE, "envelope")}[kind]
 
     def mood(name):
         answers = {"refused": 400, "not_now": 503, "configuration_error": 404, "silent": "silent"}
         server.mood = answers.get(name, "")
 
     return Rig(
-        *(provider(patience) for patience in options),
+        *(SiteProvider(kind, patience) for patience in options),
         replace(message, to=address),
         mood,
         lambda: [body[name] for _, _, body in server.requests],

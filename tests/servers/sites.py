@@ -8,15 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
-
-from tests.servers.account import ports
 from tests.servers.pages import registered
+from tests.support.certificates import pair
+from tests.support.postgres import free_port
 
 APACHE, GATE, MAIL = (f"docs/integrate/{name}.md" for name in ("apache", "nginx-gate", "dovecot"))
 
@@ -101,20 +96,8 @@ class Layout:
 
 
 def lay_out() -> Layout:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a site of the tests")])
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(datetime.now(UTC) - timedelta(hours=1))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=2))
-        .sign(key, hashes.SHA256())
-    )
-    pem = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.TraditionalOpenSSL,
-        serialization.NoEncryption(),
-    )
-    return Layout(ports(*NAMES), pem.decode(), certificate.public_bytes(serialization.Encoding.PEM).decode())
+    made = pair()
+    return Layout({name: free_port() for name in NAMES}, made.pem, made.certificate)
 
 
 def _oidc(name: str, redirect: str, **values) -> dict:

@@ -16,7 +16,7 @@ from saml2.sigver import SignatureError
 from saml2.xmldsig import DIGEST_SHA256, SIG_RSA_SHA256
 
 from massar.core import clock
-from massar.domain.sites import saml_left_out, saml_metadata
+from massar.domain.sites import saml_metadata
 from tests.cast import YOUSSEF
 from tests.servers.machine import open_folder, program
 from tests.servers.saml_steps import badge, everywhere, furnish, is_signed_out, metadata, of_somebody_else
@@ -132,7 +132,7 @@ def test_the_site_signs_out_of_the_account_by_a_form_and_believes_its_answer(sit
 
 def test_its_metadata_is_the_table_of_the_registry(config, layout):
     document = create_metadata_string(None, config=SPConfig().load(dict(config)))
-    read = saml_metadata.read(document if isinstance(document, bytes) else document.encode(), now=clock.now())
+    read, left_out = saml_metadata.read(document if isinstance(document, bytes) else document.encode(), now=clock.now())
     assert (read.slo, read.slo_binding) == (layout.at(NAME, "/slo"), "post")
     assert (read.entity_id, read.acs) == (layout.at(NAME, "/metadata"), [layout.at(NAME, "/acs")])
-    assert not [one for one in saml_left_out.sentences(document, read) if "SingleLogout" in one or "Consumer" in one]
+    assert not [one for one in left_out if "SingleLogout" in one or "Consumer" in one]

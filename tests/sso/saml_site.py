@@ -6,15 +6,11 @@ import base64
 import dataclasses
 import re
 import zlib
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, parse_qsl, quote_plus, urlsplit
 
-from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 from django.conf import settings
 from lxml import etree
 from onelogin.saml2.auth import OneLogin_Saml2_Auth
@@ -24,6 +20,7 @@ from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
 from massar.core import ids, xml_signature
 from massar.domain.sites import api as sites
 from tests.support import steps
+from tests.support.certificates import Pair, pair
 from tests.support.visitor import Visitor
 
 ACCOUNT = settings.MASSAR.public_url
@@ -43,36 +40,8 @@ NS = {
 }
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A key and its self-signed certificate (PEM)."""
-
-    key: rsa.RSAPrivateKey
-    certificate: str
-
-    @property
-    def pem(self) -> str:
-        return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-
-
-def pair(*, until: datetime = datetime(2040, 1, 1, tzinfo=UTC)) -> Pair:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "site")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
-        .not_valid_after(until)
-        .sign(key, hashes.SHA256())
-    )
-    return Pair(key, certificate.public_bytes(Encoding.PEM).decode())
-
-
 SITE_KEYS, STRANGER_KEYS = pair(), pair()
-EXPIRED = pair(until=datetime(2025, 1, 1, tzinfo=UTC))
+EXPIRED = pair(datetime(2025, 1, 1, tzinfo=UTC))
 RETRAITE = sites.Site(
     "retraite",
     protocol="saml",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from onelogin.saml2.metadata import OneLogin_Saml2_Metadata
 
-from massar.domain.sites import saml_left_out, saml_metadata
+from massar.domain.sites import saml_metadata
 from massar.domain.sites.saml_metadata import MetadataRefused, SiteMetadata
 from massar.domain.sites.site import Site
 from massar.interfaces.commands import saml_import
@@ -29,11 +29,7 @@ SOAP = "urn:oasis:names:tc:SAML:2.0:bindings:SOAP"
 
 
 def read(document: bytes) -> dict:
-    return found(document).table()
-
-
-def found(document: bytes) -> SiteMetadata:
-    return saml_metadata.read(document, now=NOW)
+    return saml_metadata.read(document, now=NOW)[0].table()
 
 
 def registered(table: str, folder: Path) -> Site:
@@ -251,8 +247,7 @@ WHERE = "https://retraite.example.ma/x"
 
 
 def left_out(inside: str) -> list[str]:
-    document = metadata(inside)
-    return saml_left_out.sentences(document, found(document))
+    return saml_metadata.read(metadata(inside), now=NOW)[1]
 
 
 GOOD = key(SITE_KEYS.certificate) + acs(ACS, 0) + logout(REDIRECT, SLO_OF_SITE)

@@ -20,7 +20,7 @@ from massar.domain.sites.api import Site
 from massar.interfaces.commands import check, main, sites
 from tests.cast import JAMAL, YOUSSEF
 from tests.sso import relying_party
-from tests.support.certificates import certificate_until
+from tests.support.certificates import pair
 from tests.support.serving import site_at_work
 from tests.support.sites import load
 
@@ -78,7 +78,7 @@ def test_list_names_the_six_sites_of_the_guide_in_its_order(register, told):
 def block(*, begins: int = -100, ends: int = 400, bits: int = 2048) -> str:
     """A certificate; days from now."""
     now = datetime.now(UTC)
-    return certificate_until(now + timedelta(days=ends), begins=now + timedelta(days=begins), bits=bits)
+    return pair(now + timedelta(days=ends), begins=now + timedelta(days=begins), bits=bits).certificate
 
 
 LONG, OVER, LAST, NEXT, CURVE = block(), block(ends=-1), block(ends=10), block(begins=5), block(bits=0)

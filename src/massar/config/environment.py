@@ -404,6 +404,11 @@ class Settings(Table):
         return urlsplit(self.public_url).netloc
 
     @property
+    def saml_url(self) -> str:
+        """Where the addresses of SAML begin; the account's names at sites are made of it."""
+        return f"{self.public_url}/saml"
+
+    @property
     def https(self) -> bool:
         return urlsplit(self.public_url).scheme == "https"
 

@@ -16,7 +16,7 @@ from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from lxml import etree
 from signxml.algorithms import DigestAlgorithm, SignatureMethod
@@ -90,21 +90,13 @@ def certificate_base64(certificate: str) -> str:
 
 
 def verify(root: etree._Element, *, certificates: Sequence[x509.Certificate], now: datetime) -> etree._Element:
-    """The element that was signed, which is the whole message. Raises SignatureRefused.
-
-    Args:
-        certificates: those that count for this sender at this moment. A signature under any of them will do.
-    """
+    """The element that was signed, the whole message, under any of the certificates. Raises SignatureRefused."""
     _judge_shape(root)
     document = etree.tostring(root)
     for certificate in certificates:
         try:
-            found = XMLVerifier().verify(
-                document,
-                x509_cert=certificate,
-                id_attribute="ID",
-                expect_config=replace(_EXPECTED, verification_time=now),
-            )
+            expected = replace(_EXPECTED, verification_time=now)
+            found = XMLVerifier().verify(document, x509_cert=certificate, id_attribute="ID", expect_config=expected)
         except (SignXMLException, InvalidSignature, ValueError, etree.LxmlError):
             continue
         signed = None if isinstance(found, list) else found.signed_xml
@@ -120,42 +112,37 @@ def _judge_shape(root: etree._Element) -> None:
     if len(signatures) != 1 or signatures[0].getparent() is not root:
         raise SignatureRefused("there must be one signature, directly in the message")
     signature, own = signatures[0], root.get("ID", "")
-    if not own or sum(value == own for value in _ids(root)) != 1:
-        raise SignatureRefused("the ID of the message must be its own")
-    references = list(signature.iter(f"{{{DS}}}Reference"))
-    if len(references) != 1 or references[0].get("URI") != f"#{own}":
-        raise SignatureRefused("the signature must cover the message and nothing else")
-    if next(signature.iter(f"{{{DS}}}Object"), None) is not None:
-        raise SignatureRefused("a signature holds no objects")
-    if [_algorithms(signature, n) for n in ("CanonicalizationMethod", "Transform")] != [
-        [EXCLUSIVE],
-        [ENVELOPED, EXCLUSIVE],
-    ]:
-        raise SignatureRefused("the signature must be enveloped, with exclusive C14N")
-    if not set(_algorithms(signature, "SignatureMethod")) <= set(HASHES):
-        raise SignatureRefused("the signature must be RSA with SHA-256 or longer")
-    if not set(_algorithms(signature, "DigestMethod")) <= set(DIGESTS):
-        raise SignatureRefused("the digest must be SHA-256 or longer")
+    # whatever any reader may take for an id: ID, Id, id, xml:id
+    ids = [v for e in root.iter() for name, v in e.items() if etree.QName(name).localname.lower() == "id"]
+    references = [element.get("URI") for element in signature.iter(f"{{{DS}}}Reference")]
+    shape = [_algorithms(signature, name) for name in ("CanonicalizationMethod", "Transform")]
+    for right, demand in (
+        (own and ids.count(own) == 1, "the ID of the message must be its own"),
+        (references == [f"#{own}"], "the signature must cover the message and nothing else"),
+        (next(signature.iter(f"{{{DS}}}Object"), None) is None, "a signature holds no objects"),
+        (shape == [[EXCLUSIVE], [ENVELOPED, EXCLUSIVE]], "the signature must be enveloped, with exclusive C14N"),
+        (_are_among(signature, "SignatureMethod", HASHES), "the signature must be RSA with SHA-256 or longer"),
+        (_are_among(signature, "DigestMethod", DIGESTS), "the digest must be SHA-256 or longer"),
+    ):
+        if not right:
+            raise SignatureRefused(demand)
 
 
 def has_accepted_algorithms(root: etree._Element) -> bool:
     """Whether every signature in the message is made by algorithms that are taken. None is verified for that."""
-    methods, digests = (_algorithms(root, name) for name in ("SignatureMethod", "DigestMethod"))
-    return set(methods) <= set(HASHES) and set(digests) <= set(DIGESTS)
+    return _are_among(root, "SignatureMethod", HASHES) and _are_among(root, "DigestMethod", DIGESTS)
 
 
-def _ids(root: etree._Element) -> Iterable[str]:
-    """Whatever any reader may take for an id: ID, Id, id, xml:id."""
-    for element in root.iter():
-        yield from (str(value) for name, value in element.items() if etree.QName(name).localname.lower() == "id")
+def _are_among(root: etree._Element, name: str, accepted: Iterable[str]) -> bool:
+    return set(_algorithms(root, name)) <= set(accepted)
 
 
-def _algorithms(signature: etree._Element, name: str) -> list[str]:
-    return [element.get("Algorithm", "") for element in signature.iter(f"{{{DS}}}{name}")]
+def _algorithms(root: etree._Element, name: str) -> list[str]:
+    return [element.get("Algorithm", "") for element in root.iter(f"{{{DS}}}{name}")]
 
 
 def verify_detached(
-    octets: bytes, signature: bytes, *, algorithm: str, certificates: Sequence[x509.Certificate]
+    octets: bytes, signature: bytes, algorithm: str, *, certificates: Sequence[x509.Certificate]
 ) -> None:
     """Verify a signature beside the message (SAML bindings §3.4.4.1). Raises SignatureRefused."""
     if algorithm not in HASHES:
@@ -168,8 +155,3 @@ def verify_detached(
             except InvalidSignature:
                 continue
     raise SignatureRefused("the signature does not fit the registered certificate")
-
-
-def certificate_pem(der: bytes) -> str:
-    """A certificate in DER as PEM; ValueError if it is none."""
-    return x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM).decode()

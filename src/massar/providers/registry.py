@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from massar.domain.delivery.provider import Provider, ProviderOptions, ProviderSettingError
-from massar.providers.site_logout.provider import SiteProvider, SoapProvider, ask_site
+from massar.providers.site_logout import SiteProvider, ask_site
 from massar.providers.smpp.engine import BindSlots
 from massar.providers.smpp.provider import SmppProvider
 from massar.providers.smpp.provider import from_table as smpp_from_table
@@ -79,7 +79,6 @@ __all__ = [
     "ReceiptForm",
     "SiteProvider",
     "SmppProvider",
-    "SoapProvider",
     "ask_site",
     "provider_from_table",
     "provider_from_url",

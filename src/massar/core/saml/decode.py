@@ -1,12 +1,13 @@
 """Turn SAML's XML into facts. What a message says comes out in two ways only: verified, or plainly unverified.
 
 What is verified is read from the element that was signed, not from the one that was sent (signature wrapping, ATK-125).
+What can't be read is refused: everything here raises MessageRefused.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -35,22 +36,13 @@ M = TypeVar("M", bound=SamlMessage)
 
 
 @dataclass(frozen=True)
-class DetachedSignature:
-    """A signature in the address (Redirect binding): over these octets, by that algorithm."""
-
-    octets: bytes
-    signature: bytes
-    algorithm: str
-
-
-@dataclass(frozen=True)
 class EncodedMessage:
-    """A message as it came. The Redirect binding alone has its signature beside the document."""
+    """A message as it came. signature: in the address (Redirect binding): what it is over, itself, its algorithm."""
 
     document: bytes
     relay_state: str = ""
     by_redirect: bool = False
-    signature: DetachedSignature | None = None
+    signature: tuple[bytes, bytes, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,51 +64,45 @@ class UnverifiedMessage(Generic[M]):
 
     @property
     def is_signed(self) -> bool:
-        return self.encoded.signature is not None or _holds_signature(self.root)
+        return self.encoded.signature is not None or self.root.find(f".//{_SIGNATURE}") is not None
 
     @property
     def has_accepted_algorithm(self) -> bool:
         """Whether its signatures are made by algorithms that are taken. None of them is verified for that."""
         if self.encoded.signature:
-            return self.encoded.signature.algorithm in xml_signature.HASHES
+            return self.encoded.signature[2] in xml_signature.HASHES
         return xml_signature.has_accepted_algorithms(self.root)
 
     def unverified(self) -> M:
-        """What it says, whoever wrote it. Raises MessageRefused."""
+        """What it says, whoever wrote it."""
         return self.read(self.root)
 
     def verified(self, certificates: Sequence[x509.Certificate], *, now: datetime) -> M:
-        """What was signed by the owner of one of the certificates. Raises MessageRefused."""
-        beside = self.encoded.signature
+        """What was signed by the owner of one of the certificates."""
         try:
-            if beside is None:
+            if self.encoded.signature is None:
                 return self.read(xml_signature.verify(self.root, certificates=certificates, now=now))
-            xml_signature.verify_detached(
-                beside.octets, beside.signature, algorithm=beside.algorithm, certificates=certificates
-            )
+            xml_signature.verify_detached(*self.encoded.signature, certificates=certificates)
         except xml_signature.SignatureRefused as refused:
             raise MessageRefused("request", f"Not signed as it must be: {refused}.") from refused
         return self.read(self.root)
 
 
 def decode_authn_request(encoded: EncodedMessage) -> UnverifiedMessage[AuthnRequest]:
-    """Raises MessageRefused."""
     children = (_SUBJECT, _POLICY, _CONDITIONS, _CONTEXT, _SCOPING)
     return UnverifiedMessage(encoded, _opened(encoded, "AuthnRequest", children), _authn_request)
 
 
 def decode_logout_request(encoded: EncodedMessage) -> UnverifiedMessage[LogoutRequest]:
-    """Raises MessageRefused."""
     return UnverifiedMessage(encoded, _opened(encoded, "LogoutRequest", (_NAME_ID, _INDEX)), _logout_request)
 
 
 def decode_logout_response(encoded: EncodedMessage) -> UnverifiedMessage[LogoutResponse]:
-    """Raises MessageRefused."""
     return UnverifiedMessage(encoded, _opened(encoded, "LogoutResponse", (_STATUS,)), _logout_response)
 
 
 def decode_soap(envelope: bytes) -> EncodedMessage:
-    """The one message in a SOAP envelope, as a message of its own. Raises MessageRefused."""
+    """The one message in a SOAP envelope, as a message of its own."""
     try:
         found = xml.parse(envelope).findall(f"{{{SOAP_ENVELOPE}}}Body/*")
     except xml.XmlRefused as refused:
@@ -142,13 +128,9 @@ def _opened(encoded: EncodedMessage, kind: str, children: tuple[str, ...]) -> et
     repeated = {tag for tag in found if found.count(tag) > 1} - {_INDEX}
     if not set(found) <= {_ISSUER, _SIGNATURE, _EXTENSIONS, *children} or repeated or found[:1] != [_ISSUER]:
         raise MessageRefused("request", f"The elements of the {kind} are not those of the schema.")
-    if encoded.by_redirect and _holds_signature(root):  # it would not count there (bindings §3.4.4.1)
+    if encoded.by_redirect and root.find(f".//{_SIGNATURE}") is not None:  # it would not count (bindings §3.4.4.1)
         raise MessageRefused("request", "By Redirect the signature belongs into the address.")
     return root
-
-
-def _holds_signature(root: etree._Element) -> bool:
-    return next(root.iter(_SIGNATURE), None) is not None
 
 
 def _head(root: etree._Element) -> tuple[str, str, datetime, str]:
@@ -162,7 +144,6 @@ def _authn_request(root: etree._Element) -> AuthnRequest:
     if root.find(_SUBJECT) is not None:
         raise MessageRefused("request", "Subject is not supported: a site can't choose who signs in.")
     policy, context = root.find(_POLICY), root.find(_CONTEXT)
-    classes = None if context is None else tuple((e.text or "").strip() for e in context.iter(_CLASS_REF))
     return AuthnRequest(
         *_head(root),
         acs_url=root.get("AssertionConsumerServiceURL"),
@@ -173,7 +154,7 @@ def _authn_request(root: etree._Element) -> AuthnRequest:
         name_id_format=UNSPECIFIED if policy is None else policy.get("Format", UNSPECIFIED),
         sp_name_qualifier=None if policy is None else policy.get("SPNameQualifier"),
         context_comparison="exact" if context is None else context.get("Comparison", "exact"),
-        context_classes=classes,
+        context_classes=None if context is None else _texts(context.iter(_CLASS_REF)),
     )
 
 
@@ -182,6 +163,10 @@ def _flag(root: etree._Element, name: str) -> bool:
     if said not in ("true", "1", "false", "0"):
         raise MessageRefused("request", f"{name} must be true or false.")
     return said in ("true", "1")
+
+
+def _texts(elements: Iterable[etree._Element]) -> tuple[str, ...]:
+    return tuple((element.text or "").strip() for element in elements)
 
 
 def _logout_request(root: etree._Element) -> LogoutRequest:
@@ -193,17 +178,9 @@ def _logout_request(root: etree._Element) -> LogoutRequest:
     ends = None if until is None else xml.instant(until)
     if until is not None and ends is None:
         raise MessageRefused("expired", "NotOnOrAfter is over.")
-    return LogoutRequest(
-        *_head(root),
-        name_id=NameId(name.text.strip()),
-        session_indexes=tuple((element.text or "").strip() for element in indexes),
-        not_on_or_after=ends,
-    )
+    return LogoutRequest(*_head(root), NameId(name.text.strip()), _texts(indexes), not_on_or_after=ends)
 
 
 def _logout_response(root: etree._Element) -> LogoutResponse:
-    codes, code = [], root.find(f"{_STATUS}/{_CODE}")
-    while code is not None:
-        codes.append(code.get("Value", ""))
-        code = code.find(_CODE)
-    return LogoutResponse(*_head(root), in_response_to=root.get("InResponseTo", ""), status=tuple(codes))
+    codes = tuple(code.get("Value", "") for code in root.iterfind(f"{_STATUS}/{_CODE}"))
+    return LogoutResponse(*_head(root), in_response_to=root.get("InResponseTo", ""), status=codes)

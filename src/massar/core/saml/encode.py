@@ -1,4 +1,4 @@
-"""Turn facts into SAML's XML, made as a tree and never as text (ATK-118).
+"""Turn facts into SAML's XML, made as a tree and never as text (ATK-118): messages, and the account's own metadata.
 
 Everything that a site must check is always set: Destination, Recipient, Audience, NotOnOrAfter, and InResponseTo unless
 nobody asked (SAML core §2 and §3, profiles §4.1.4.2).
@@ -6,17 +6,20 @@ nobody asked (SAML core §2 and §3, profiles §4.1.4.2).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from lxml import etree
 
 from massar.core import ids, xml, xml_signature
+from massar.core.saml import names
 from massar.core.saml.messages import Assertion, LogoutRequest, LogoutResponse, NameId, Response, SamlMessage
-from massar.core.saml.names import BASIC, BEARER, SAML, SAMLP, SOAP_ENVELOPE, URI
-from massar.core.xml_signature import XmlSigner
+from massar.core.saml.names import ALG, MD, SAML, SAMLP, SOAP_ENVELOPE
+from massar.core.xml_signature import DS, XmlSigner
 
 ASSERTION_LIFE = timedelta(minutes=3)
 SKEW = timedelta(seconds=60)  # how far behind a site's clock may go
+CACHED = "PT6H"  # a new certificate is published at least a day before it signs
 _MAPS = {"saml": SAML, "samlp": SAMLP}
 Outgoing = LogoutRequest | LogoutResponse | Response
 
@@ -36,6 +39,35 @@ def encode_soap(message: Outgoing, signer: XmlSigner) -> str:
     root = etree.Element(f"{{{SOAP_ENVELOPE}}}Envelope", nsmap={"S": SOAP_ENVELOPE})
     etree.SubElement(root, f"{{{SOAP_ENVELOPE}}}Body").append(_signed(message, signer))
     return etree.tostring(root).decode()
+
+
+def encode_metadata(*, entity_id: str, sso_url: str, slo_url: str, certificates: Iterable[str]) -> bytes:
+    """The EntityDescriptor of an identity provider in UTF-8 (SAML metadata §2.4.3).
+
+    It says which signatures are taken, the best liked first (SAML V2.0 Metadata Profile for Algorithm Support 1.0, §2):
+    a site that reads nothing of it may sign with SHA-1, as Shibboleth's SP 3 does by SOAP, and is not believed.
+
+    Args:
+        certificates: in PEM, the one that signs first. While a certificate is being rolled there are two.
+    """
+    root = etree.Element(f"{{{MD}}}EntityDescriptor", nsmap={"md": MD, "ds": DS, "alg": ALG})
+    root.set("entityID", entity_id)
+    root.set("cacheDuration", CACHED)
+    role = _add(root, MD, "IDPSSODescriptor", protocolSupportEnumeration=SAMLP, WantAuthnRequestsSigned="false")
+    extensions = _add(role, MD, "Extensions")
+    for kind, algorithms in (("DigestMethod", xml_signature.DIGESTS), ("SigningMethod", xml_signature.HASHES)):
+        for algorithm in algorithms:
+            _add(extensions, ALG, kind, Algorithm=algorithm)
+    for certificate in certificates:
+        about = _add(_add(_add(role, MD, "KeyDescriptor", use="signing"), DS, "KeyInfo"), DS, "X509Data")
+        _add(about, DS, "X509Certificate", xml_signature.certificate_base64(certificate))
+    for binding in (names.REDIRECT, names.POST):
+        _add(role, MD, "SingleLogoutService", Binding=binding, Location=slo_url)
+    for name in (names.UNSPECIFIED, *reversed(names.NAME_ID_FORMATS.values())):  # the first: what some libraries want
+        _add(role, MD, "NameIDFormat", name)
+    for binding in (names.REDIRECT, names.POST):
+        _add(role, MD, "SingleSignOnService", Binding=binding, Location=sso_url)
+    return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
 
 
 def _signed(message: Outgoing, signer: XmlSigner) -> etree._Element:
@@ -71,33 +103,26 @@ def _assertion(message: Response, said: Assertion) -> etree._Element:
     ends = _written(message.issued_at + ASSERTION_LIFE)
     subject = _add(root, SAML, "Subject")
     _add_name_id(subject, said.name_id)
-    confirmation = _add(subject, SAML, "SubjectConfirmation", Method=BEARER)
+    confirmation = _add(subject, SAML, "SubjectConfirmation", Method=names.BEARER)
     data = _add(confirmation, SAML, "SubjectConfirmationData", NotOnOrAfter=ends, Recipient=message.destination)
     if message.in_response_to:
         data.set("InResponseTo", message.in_response_to)
     conditions = _add(root, SAML, "Conditions", NotBefore=_written(message.issued_at - SKEW), NotOnOrAfter=ends)
     _add(_add(conditions, SAML, "AudienceRestriction"), SAML, "Audience", said.audience)
-    statement = _add(
-        root,
-        SAML,
-        "AuthnStatement",
-        AuthnInstant=_written(said.authenticated_at),
-        SessionIndex=said.session_index,
-        SessionNotOnOrAfter=_written(said.session_ends_at),
-    )
+    begun, over = _written(said.authenticated_at), _written(said.session_ends_at)
+    about = {"AuthnInstant": begun, "SessionIndex": said.session_index, "SessionNotOnOrAfter": over}
+    statement = _add(root, SAML, "AuthnStatement", **about)
     _add(_add(statement, SAML, "AuthnContext"), SAML, "AuthnContextClassRef", said.context_class)
     held = _add(root, SAML, "AttributeStatement") if said.attributes else root
     for name, value in said.attributes.items():
-        attribute = _add(held, SAML, "Attribute", Name=name, NameFormat=URI if ":" in name else BASIC)
+        attribute = _add(held, SAML, "Attribute", Name=name, NameFormat=names.URI if ":" in name else names.BASIC)
         _add(attribute, SAML, "AttributeValue", value)
     return root
 
 
 def _begin(space: str, kind: str, id: str, message: SamlMessage) -> etree._Element:
-    root = etree.Element(f"{{{space}}}{kind}", nsmap=_MAPS)
-    root.set("ID", id)
-    root.set("Version", "2.0")
-    root.set("IssueInstant", _written(message.issued_at))
+    about = {"ID": id, "Version": "2.0", "IssueInstant": _written(message.issued_at)}
+    root = etree.Element(f"{{{space}}}{kind}", about, nsmap=_MAPS)
     _add(root, SAML, "Issuer", message.issuer)
     return root
 

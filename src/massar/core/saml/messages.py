@@ -11,9 +11,8 @@ from massar.core.saml.names import SUCCESS, UNSPECIFIED
 class MessageRefused(Exception):
     """A message that is not answered.
 
-    Attributes:
-        problem: 'site', 'address', 'request', 'expired' or 'logout'; the error page has a text for each.
-        why: one sentence for whoever runs the site.
+    problem: 'site', 'address', 'request', 'expired' or 'logout'; the error page has a text for each. why: one sentence
+    for whoever runs the site.
     """
 
     def __init__(self, problem: str, why: str):
@@ -67,7 +66,7 @@ class LogoutRequest(SamlMessage):
 
 @dataclass(frozen=True)
 class LogoutResponse(SamlMessage):
-    """The answer to a LogoutRequest. `status` holds the codes from the outermost inwards."""
+    """The answer to a LogoutRequest. `status`: codes, the outermost first; of one that came, that alone."""
 
     in_response_to: str
     status: tuple[str, ...]

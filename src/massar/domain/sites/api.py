@@ -9,7 +9,6 @@ from massar.domain.sites import (
     rules,
     saml_certificate,
     saml_idp,
-    saml_left_out,
     saml_metadata,
     saved_requests,
     subjects,
@@ -24,5 +23,5 @@ from massar.domain.sites.site import Registry, Site, hashed_secret, is_secret
 __all__ = [
     "CertificateRefused", "Finding", "GatedPage", "GrantFacts", "IdentityProvider", "Registry", "Signer", "Site",
     "gated_pages", "grants", "hashed_secret", "is_secret", "keys", "registry", "replay_cache", "rules",
-    "saml_certificate", "saml_idp", "saml_left_out", "saml_metadata", "saved_requests", "subjects",
+    "saml_certificate", "saml_idp", "saml_metadata", "saved_requests", "subjects",
 ]  # fmt: skip

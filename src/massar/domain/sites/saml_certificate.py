@@ -33,6 +33,12 @@ def usable(pem: str, *, now: datetime) -> list[x509.Certificate]:
     return usable
 
 
+def _rsa_bits(certificate: x509.Certificate) -> int:
+    """0: another kind of key, under which nothing is verified."""
+    key = certificate.public_key()
+    return key.key_size if isinstance(key, rsa.RSAPublicKey) else 0
+
+
 def _is_in_time(certificate: x509.Certificate, now: datetime) -> bool:
     return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
 
@@ -60,10 +66,8 @@ def findings(pem: str, *, now: datetime) -> Iterator[Finding]:
         called = "certificate" if len(known) == 1 else f"certificate, block {number},"
         others = [other for other, good in known if other is not one and good]
         if not bits:
-            told = (
-                "has a key that is not RSA: nothing signed with it is believed, the site must sign with RSA and SHA-2."
-            )
-            yield Finding(f"{called} {told}", note=bool(others))
+            why = "nothing signed with it is believed, the site must sign with RSA and SHA-2"
+            yield Finding(f"{called} has a key that is not RSA: {why}.", note=bool(others))
         elif bits < SHORTEST_RSA:
             wish = f"the site needs one of {SHORTEST_RSA} or more"
             yield Finding(f"{called} has an RSA key of {bits} bits: {wish}.")
@@ -71,24 +75,18 @@ def findings(pem: str, *, now: datetime) -> Iterator[Finding]:
             yield from _judge_time(called, one, others, now)
 
 
-def _rsa_bits(certificate: x509.Certificate) -> int:
-    """0: another kind of key, under which nothing is verified."""
-    key = certificate.public_key()
-    return key.key_size if isinstance(key, rsa.RSAPublicKey) else 0
-
-
 def _judge_time(called: str, one: x509.Certificate, others: list[x509.Certificate], now: datetime) -> Iterator[Finding]:
     """A note where another certificate does the work at those moments."""
     begins, ends, moments = one.not_valid_before_utc, one.not_valid_after_utc, [now]
     if ends <= now:
-        told, then, otherwise = f"ended on {local_time.day(ends)}", "take it out", "ask the site for its new one"
+        state, then, otherwise = f"ended on {local_time.day(ends)}", "take it out", "ask the site for its new one"
     elif begins > now:
-        told = f"begins on {local_time.day(begins)}"
+        state = f"begins on {local_time.day(begins)}"
         then, otherwise = "another counts until then", "nothing is believed until then"
     elif ends <= now + SOON:
-        told, moments = f"ends on {local_time.day(ends)}", [ends, now + SOON]
+        state, moments = f"ends on {local_time.day(ends)}", [ends, now + SOON]
         then, otherwise = "another goes on after it", "ask the site for its next one"
     else:
         return
     covered = any(all(_is_in_time(other, moment) for moment in moments) for other in others)
-    yield Finding(f"{called} {told}: {then if covered else otherwise}.", note=covered)
+    yield Finding(f"{called} {state}: {then if covered else otherwise}.", note=covered)

@@ -38,7 +38,7 @@ class IdentityProvider:
 
     @property
     def _base(self) -> str:
-        return f"{settings.MASSAR.public_url}/saml{f'/as/{self.name}' if self.name else ''}"
+        return f"{settings.MASSAR.saml_url}{f'/as/{self.name}' if self.name else ''}"
 
 
 def idp_of(site: Site) -> IdentityProvider:
@@ -55,8 +55,7 @@ def signer(*, now: datetime) -> XmlSigner:
 def certificates(*, now: datetime) -> list[str]:
     """Every current certificate of the account in PEM, the one that signs first."""
     signs = keys.active(keys.SAML, now=now)
-    others = [one for one in keys.published((keys.SAML,), now=now) if one.kid != signs.kid]
-    return [one.public for one in (signs, *others)]
+    return [signs.public, *(one.public for one in keys.published((keys.SAML,), now=now) if one.kid != signs.kid)]
 
 
 def name_id_kinds(site: Site) -> list[str]:
@@ -70,8 +69,11 @@ def name_id_values(sid: str, subject: str, login: str) -> dict[str, str]:
     return {"transient": f"_{sid}", "persistent": subject, "email": login}
 
 
-def name_id(site: Site, kind: str, value: str) -> NameId:
-    """A name is the site's own, unless it is an address, which is the same everywhere."""
-    if kind == "email":
-        return NameId(value, NAME_ID_FORMATS[kind])
-    return NameId(value, NAME_ID_FORMATS[kind], idp_of(site).entity_id, site.entity_id)
+def name_id(site: Site, kind: str, *, sid: str, subject: str, login: str) -> NameId:
+    """The one that the site is told; kind '': the registered one.
+
+    It is the site's own, unless it is an address, which is the same everywhere.
+    """
+    kind = kind or site.name_id
+    own = () if kind == "email" else (idp_of(site).entity_id, site.entity_id)
+    return NameId(name_id_values(sid, subject, login)[kind], NAME_ID_FORMATS[kind], *own)

@@ -1,13 +1,18 @@
-"""Read a site's SAML metadata into settings of the registry (SAML metadata §2.4.4), which an operator pastes."""
+"""Read a site's SAML metadata into settings of the registry (SAML metadata §2.4.4), which an operator pastes.
+
+What does not come into the table is said, one sentence for each thing: nobody shall find out from a sign-in that fails.
+"""
 
 from __future__ import annotations
 
 import base64
-import binascii
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
 from massar.core import xml, xml_signature
@@ -17,25 +22,26 @@ from massar.domain.sites.rules import HIGHEST_INDEX
 MOST_NAMED = 3
 LONGEST = 1024 * 1024  # bytes: Microsoft's metadata is large
 MICROSOFT = "urn:federation:MicrosoftOnline"
-# Names that sites ask for (RequestedAttribute) -> our claim: plain ones, OIDs of X.500, WS-Federation claims.
-_KNOWN = {
-    **dict.fromkeys(("email", "mail", "urn:oid:0.9.2342.19200300.100.1.3"), "email"),
-    **dict.fromkeys(("name", "displayName", "cn", "urn:oid:2.16.840.1.113730.3.1.241", "urn:oid:2.5.4.3"), "name"),
-    **dict.fromkeys(("given_name", "givenName", "firstName", "urn:oid:2.5.4.42"), "given_name"),
-    **dict.fromkeys(("family_name", "sn", "surname", "lastName", "urn:oid:2.5.4.4"), "family_name"),
-    **{
-        f"http://schemas.xmlsoap.org/ws/2005/05/identity/claims/{theirs}": ours
-        for theirs, ours in (
-            ("emailaddress", "email"),
-            ("name", "name"),
-            ("givenname", "given_name"),
-            ("surname", "family_name"),
-        )
-    },
-    "school": "school",
-    "role": "role",
+# Our claim -> names that sites ask for (RequestedAttribute): plain ones, OIDs of X.500, WS-Federation claims.
+_CLAIMS = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
+_ASKED = {
+    "email": ("email", "mail", "urn:oid:0.9.2342.19200300.100.1.3", f"{_CLAIMS}emailaddress"),
+    "name": ("name", "displayName", "cn", "urn:oid:2.16.840.1.113730.3.1.241", "urn:oid:2.5.4.3", f"{_CLAIMS}name"),
+    "given_name": ("given_name", "givenName", "firstName", "urn:oid:2.5.4.42", f"{_CLAIMS}givenname"),
+    "family_name": ("family_name", "sn", "surname", "lastName", "urn:oid:2.5.4.4", f"{_CLAIMS}surname"),
+    "school": ("school",),
+    "role": ("role",),
 }
+_KNOWN = {name: claim for claim, names in _ASKED.items() for name in names}
 _FORMATS = {"persistent": "persistent", "transient": "transient", "emailAddress": "email"}
+_ACS, _SLO, _KEY, _FORMAT, _REQUESTED = (
+    f"{{{MD}}}{name}"
+    for name in (
+        "AssertionConsumerService", "SingleLogoutService", "KeyDescriptor", "NameIDFormat", "RequestedAttribute",
+    )
+)  # fmt: skip
+_CERTIFICATE = f".//{{{xml_signature.DS}}}X509Certificate"
+_TRUE = ("true", "1")
 
 
 class MetadataRefused(Exception):
@@ -81,38 +87,43 @@ def _toml(value: object) -> str:
     return json.dumps(value).replace("\x7f", "\\u007f")
 
 
-def read(document: bytes, *, now: datetime) -> SiteMetadata:
-    """What is taken of it; `saml_left_out` says what is not. Raises MetadataRefused, also for what is out of date."""
-    entity, role = roles(document)
-    _judge_time(now, role, entity, *entity.iterancestors())
-    ends = _ends(role)
-    acs = [location for location, _ in ends]
-    if not acs:
-        raise MetadataRefused(
-            f"there is no AssertionConsumerService for HTTP-POST, and answers go by nothing else{_instead(role)}"
-        )
+def read(document: bytes, *, now: datetime) -> tuple[SiteMetadata, list[str]]:
+    """What is taken of it, and a sentence for each thing that is left out.
+
+    Raises MetadataRefused, also for what its own validUntil calls over: it may name addresses that are somebody else's
+    by now (SAML metadata §2.3.2).
+    """
+    entity, role = _entity_and_role(document)
+    for element in (role, entity, *entity.iterancestors()):
+        said = element.get("validUntil")
+        until = xml.instant(said) if said else now
+        if until is None or until < now:
+            raise MetadataRefused(f"it was good until {said}: ask the site for its present metadata")
+    acs, indexes = _acs(role)
     browser = REDIRECT if _logout(role, REDIRECT) else POST
+    formats = ((e.text or "").strip().rsplit(":", 1)[-1] for e in role.iterfind(_FORMAT))
+    asked = (e.get("Name", "") for e in role.iter(_REQUESTED))
     read = SiteMetadata(
         protocol="saml",
         entity_id=entity.get("entityID", ""),
         acs=acs,
-        acs_indexes=_indexes(ends),
+        acs_indexes=indexes,
         slo=_logout(role, browser),
         slo_binding="post" if browser == POST and _logout(role, POST) else "",
         slo_response=_logout(role, browser, "ResponseLocation"),
         slo_soap=_logout(role, SOAP),
-        name_id=_name_id(role),
-        attributes=_attributes(role),
+        name_id=next((_FORMATS[name] for name in formats if name in _FORMATS), ""),  # '': the registry's own choice
+        attributes={name: _KNOWN[name] for name in asked if name in _KNOWN},
         certificate=_certificates(role),
-        signed_requests=role.get("AuthnRequestsSigned") in ("true", "1"),
+        signed_requests=role.get("AuthnRequestsSigned") in _TRUE,
     )
-    if read.entity_id != MICROSOFT:
-        return read
-    # Its metadata says nothing of names, and what it signs it signs with SHA-1 (docs/integrate/saml-microsoft365.md).
-    return replace(read, name_id="persistent", attributes={"IDPEmail": "email"}, signed_requests=False)
+    if read.entity_id == MICROSOFT:
+        # Its metadata says nothing of names, and it signs with SHA-1 (docs/integrate/saml-microsoft365.md).
+        read = replace(read, name_id="persistent", attributes={"IDPEmail": "email"}, signed_requests=False)
+    return read, [*_ends_left_out(role, read), *_rest_left_out(role, read)]
 
 
-def roles(document: bytes) -> tuple[etree._Element, etree._Element]:
+def _entity_and_role(document: bytes) -> tuple[etree._Element, etree._Element]:
     """The EntityDescriptor and its SPSSODescriptor of SAML 2.0. Raises MetadataRefused unless there is one."""
     try:
         root = xml.parse(document, longest=LONGEST, comments=True)  # Shibboleth writes one before the root
@@ -123,60 +134,44 @@ def roles(document: bytes) -> tuple[etree._Element, etree._Element]:
     if not found:
         kind = "speaks SAML 2.0" if providers else "is there"
         raise MetadataRefused(f"it must describe a service provider of SAML 2.0, and no SPSSODescriptor {kind}")
+    entities = [entity for role in found if (entity := role.getparent()) is not None]
+    if not entities:
+        raise MetadataRefused("its SPSSODescriptor stands in no EntityDescriptor")
     if len(found) > 1:
-        names = ", ".join(_entity(role).get("entityID", "without a name") for role in found[:MOST_NAMED])
+        names = ", ".join(entity.get("entityID", "without a name") for entity in entities[:MOST_NAMED])
         more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
         raise MetadataRefused(
             f"it describes several service providers ({names}{more}): give a file with the one that is meant"
         )
-    entity = _entity(found[0])
-    if not entity.get("entityID"):
+    if not entities[0].get("entityID"):
         raise MetadataRefused("its EntityDescriptor has no entityID")
-    return entity, found[0]
+    return entities[0], found[0]
 
 
-def _entity(role: etree._Element) -> etree._Element:
-    entity = role.getparent()
-    if entity is None:
-        raise MetadataRefused("its SPSSODescriptor stands in no EntityDescriptor")
-    return entity
+def _acs(role: etree._Element) -> tuple[list[str], list[int]]:
+    """Addresses, the default one first, then by index; and the site's own numbers, [] where they are the positions.
 
-
-def _instead(role: etree._Element) -> str:
-    """What the site offers in its place."""
-    others = sorted({called(e.get("Binding")) for e in role.iterfind(f"{{{MD}}}AssertionConsumerService")})
-    return f" (the site has {', '.join(others)})" if others else ""
-
-
-def called(binding: str | None) -> str:
-    """`HTTP-Artifact` of its long name; what has none as it stands."""
-    return (binding or "no binding").rpartition(":")[2]
-
-
-def _judge_time(now: datetime, *elements: etree._Element) -> None:
-    """What its own validUntil calls over may name addresses that are somebody else's by now (SAML metadata §2.3.2)."""
-    for element in elements:
-        said = element.get("validUntil")
-        until = xml.instant(said) if said else now
-        if until is None or until < now:
-            raise MetadataRefused(f"it was good until {said}: ask the site for its present metadata")
-
-
-def _ends(role: etree._Element) -> list[tuple[str, int | None]]:
-    """(Location, index) of each address, the default one first, then by index; index None: the file gives none."""
-    written = [
-        e for e in role.iterfind(f"{{{MD}}}AssertionConsumerService") if e.get("Binding") == POST and e.get("Location")
-    ]
-    default = _default(written)
-    found = sorted(written, key=lambda e: (e is not default, _index(e) or 0))
-    return list(dict.fromkeys((e.get("Location", ""), _index(e)) for e in found))
-
-
-def _default(written: list[etree._Element]) -> etree._Element | None:
-    """SAML metadata §2.2.3: the first with isDefault true, else the first that does not say false, else the first."""
-    true = [e for e in written if e.get("isDefault") in ("true", "1")]
+    The default (SAML metadata §2.2.3): the first with isDefault true, else the first that does not say false, else the
+    first.
+    """
+    written = [e for e in role.iterfind(_ACS) if e.get("Binding") == POST and e.get("Location")]
+    if not written:
+        others = sorted({_called(e.get("Binding")) for e in role.iterfind(_ACS)})
+        instead = f" (the site has {', '.join(others)})" if others else ""
+        raise MetadataRefused(
+            f"there is no AssertionConsumerService for HTTP-POST, and answers go by nothing else{instead}"
+        )
+    true = [e for e in written if e.get("isDefault") in _TRUE]
     silent = [e for e in written if e.get("isDefault") not in ("false", "0")]
-    return next(iter([*true, *silent, *written]), None)
+    default = [*true, *silent, *written][0]
+    in_order = sorted(written, key=lambda e: (e is not default, _index(e) or 0))
+    ends = list(dict.fromkeys((e.get("Location", ""), _index(e)) for e in in_order))
+    acs, indexes = [location for location, _ in ends], [index for _, index in ends if index is not None]
+    if not indexes or indexes == list(range(len(ends))):
+        return acs, []
+    if len(indexes) != len(ends) or len(set(indexes)) != len(indexes):
+        raise MetadataRefused("each AssertionConsumerService needs an index of its own")
+    return acs, indexes
 
 
 def _index(end: etree._Element) -> int | None:
@@ -191,43 +186,72 @@ def _index(end: etree._Element) -> int | None:
     return int(said)
 
 
-def _indexes(ends: list[tuple[str, int | None]]) -> list[int]:
-    """The site's own numbers; [] where they are the positions, or where the site has none at all."""
-    indexes = [index for _, index in ends if index is not None]
-    if not indexes or indexes == list(range(len(ends))):
-        return []
-    if len(indexes) != len(ends) or len(set(indexes)) != len(indexes):
-        raise MetadataRefused("each AssertionConsumerService needs an index of its own")
-    return indexes
-
-
 def _logout(role: etree._Element, binding: str, which: str = "Location") -> str:
     """The first address for that binding; '' where there is none."""
-    ends = role.iterfind(f"{{{MD}}}SingleLogoutService")
+    ends = role.iterfind(_SLO)
     return next((e.get(which, "") for e in ends if e.get("Binding") == binding and e.get("Location")), "")
-
-
-def _name_id(role: etree._Element) -> str:
-    """The first format that we know; '' leaves the registry's own choice."""
-    said = ((e.text or "").strip().rsplit(":", 1)[-1] for e in role.iterfind(f"{{{MD}}}NameIDFormat"))
-    return next((_FORMATS[name] for name in said if name in _FORMATS), "")
-
-
-def _attributes(role: etree._Element) -> dict[str, str]:
-    """The asked names that we know, with the claim that fits."""
-    asked = (e.get("Name", "") for e in role.iter(f"{{{MD}}}RequestedAttribute"))
-    return {name: _KNOWN[name] for name in asked if name in _KNOWN}
 
 
 def _certificates(role: etree._Element) -> str:
     """Those for signing, one below the other in PEM."""
+    signing = [described for described in role.iterfind(_KEY) if described.get("use", "signing") == "signing"]
     found = []
-    for described in role.iterfind(f"{{{MD}}}KeyDescriptor"):
-        if described.get("use", "signing") != "signing":
-            continue
-        for held in described.iter(f"{{{xml_signature.DS}}}X509Certificate"):
-            try:
-                found.append(xml_signature.certificate_pem(base64.b64decode("".join((held.text or "").split()))))
-            except (ValueError, binascii.Error) as trouble:
-                raise MetadataRefused("a certificate in it can't be read") from trouble
+    for held in (held for described in signing for held in described.iterfind(_CERTIFICATE)):
+        try:
+            der = base64.b64decode("".join((held.text or "").split()))
+            found.append(x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM).decode())
+        except ValueError as trouble:
+            raise MetadataRefused("a certificate in it can't be read") from trouble
     return "".join(dict.fromkeys(found))
+
+
+def _called(binding: str | None) -> str:
+    """`HTTP-Artifact` of its long name; what has none as it stands."""
+    return (binding or "no binding").rpartition(":")[2]
+
+
+def _ends_left_out(role: etree._Element, read: SiteMetadata) -> Iterator[str]:
+    for end in role.iterfind(_ACS):
+        where, binding = end.get("Location", ""), end.get("Binding")
+        if not where:
+            yield "an AssertionConsumerService without a Location is left out."
+        elif binding != POST:
+            which = f"the AssertionConsumerService {where} ({_called(binding)})"
+            yield f"{which} is left out: answers go by HTTP-POST only."
+    taken = {SOAP: read.slo_soap, POST if read.slo_binding else REDIRECT: read.slo}
+    found = role.findall(_SLO)
+    for end in found:
+        where, binding = end.get("Location", ""), end.get("Binding")
+        which = f"the SingleLogoutService {where} ({_called(binding)}) is left out"
+        if not where:
+            yield "a SingleLogoutService without a Location is left out."
+        elif binding not in (SOAP, POST, REDIRECT):
+            yield f"{which}: HTTP-Redirect, HTTP-POST and SOAP are spoken here."
+        elif taken.get(binding) != where:
+            yield f"{which}: one for the browser and one for SOAP is enough."
+    if not any(taken.values()):
+        why = "none that is spoken here" if found else "none"
+        then = "it can't be told of a sign-out, and `massar sites check` will say so"
+        yield f"the site has no SingleLogoutService ({why}): {then}."
+
+
+def _rest_left_out(role: etree._Element, read: SiteMetadata) -> Iterator[str]:
+    for described in role.iterfind(_KEY):
+        if described.get("use") == "encryption":
+            why = "assertions are signed and go over TLS, they are not encrypted"
+            yield f"a certificate for encryption is left out: {why}."
+        elif described.find(_CERTIFICATE) is None:
+            wish = "ask the site for its certificate, nothing it signs is believed without"
+            yield f"a key without a certificate is left out: {wish}."
+    said = [(e.text or "").strip() for e in role.iterfind(_FORMAT)]
+    if said and not read.name_id:
+        formats = ", ".join(map(_called, said))
+        yield f"no NameIDFormat of the site is given here ({formats}): it gets the registry's own, persistent."
+    for asked in role.iter(_REQUESTED):
+        name = asked.get("Name", "")
+        if name not in read.attributes:
+            needs = " although the site calls it required" if asked.get("isRequired") in _TRUE else ""
+            yield f"the attribute {name} is left out{needs}: give it one of our claims in `attributes`, if one fits."
+    for name in ("ArtifactResolutionService", "ManageNameIDService"):
+        if role.find(f"{{{MD}}}{name}") is not None:
+            yield f"{name} is left out: nothing here speaks it."

@@ -80,23 +80,19 @@ def read_flash(request: HttpRequest) -> tuple[str, str, dict[str, str]] | None:
     return (kind, message_id, args) if kind else None
 
 
-def write_recent_logout(response: HttpResponse, recent: RecentLogout, left: tuple[str, ...] = ()) -> None:
-    """Let this browser see which sites have confirmed the end of sessions since then; it opens nothing.
-
-    left: the sites that have confirmed through this browser.
-    """
-    requester = [*astuple(recent.requester)] if recent.requester else []
-    facts = [recent.person_id, int(recent.since.timestamp()), recent.session_id, recent.alone, left, requester]
-    RECENT_LOGOUT.write_signed(response, "told", facts)
+def write_recent_logout(response: HttpResponse, recent: RecentLogout) -> None:
+    """Let this browser see which sites have confirmed the end of sessions since then; it opens nothing."""
+    requester = astuple(recent.requester) if recent.requester else ()
+    facts = (recent.person_id, int(recent.since.timestamp()), recent.session_id, recent.alone)
+    RECENT_LOGOUT.write_signed(response, "told", [*facts, recent.confirmed, requester])
 
 
-def read_recent_logout(request: HttpRequest, now: datetime) -> tuple[RecentLogout, tuple[str, ...]] | None:
-    """Return what this browser may see, for as long as the cookie lives, and the sites that confirmed through it."""
+def read_recent_logout(request: HttpRequest, now: datetime) -> RecentLogout | None:
+    """Return what this browser may see, for as long as the cookie lives."""
     facts = RECENT_LOGOUT.read_signed(request, "told")
     since = datetime.fromtimestamp(facts[1], tz=UTC) if facts else now
     if facts is None or now - since >= RECENT_LOGOUT_LIFE:
         return None
-    person_id, _, session_id, alone, left, requester = facts
-    return RecentLogout(person_id, since, session_id, alone, LogoutRequester(*requester) if requester else None), tuple(
-        left
-    )
+    person_id, _, session_id, alone, confirmed, asked = facts
+    requester = LogoutRequester(*asked) if asked else None
+    return RecentLogout(person_id, since, session_id, alone, requester, tuple(confirmed))

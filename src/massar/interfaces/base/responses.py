@@ -30,13 +30,12 @@ def redirect_to(name: str, **kwargs: str | int) -> HttpResponse:
 
 
 def redirect_to_logout_status(
-    signed_in: SignedIn, *, now: datetime, requester: LogoutRequester | None = None, left: tuple[str, ...] = ()
+    signed_in: SignedIn, *, now: datetime, requester: LogoutRequester | None = None, confirmed: tuple[str, ...] = ()
 ) -> HttpResponse:
-    """Lead to the list of the sites, after the end of this browser's session. left: sites that know by themselves."""
+    """Lead to the list of the sites, after the end of this browser's session. confirmed: sites that know already."""
     response = redirect_to("everywhere")
-    cookies.write_recent_logout(
-        response, RecentLogout(signed_in.person.id, now, signed_in.session.id, alone=True, requester=requester), left
-    )
+    recent = RecentLogout(signed_in.person.id, now, signed_in.session.id, True, requester, confirmed)
+    cookies.write_recent_logout(response, recent)
     return response
 
 

@@ -55,7 +55,7 @@ def from_settings() -> delivery.ProviderRegistry:
 def sites() -> dict[str, delivery.Provider]:
     """What tells sites of the end of a session. It needs no setting: addresses stand in the registry."""
     options = delivery.ProviderOptions(name="sites", connect_timeout=3.0, answer_timeout=8.0, total_timeout=10.0)
-    return {"site": registry.SiteProvider(options), "soap": registry.SoapProvider(options)}
+    return {channel: registry.SiteProvider(channel, options) for channel in ("site", "soap")}
 
 
 def _path(name: str) -> Path | None:

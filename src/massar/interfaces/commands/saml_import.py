@@ -15,8 +15,7 @@ def run(file: str, slug: str = "") -> int:
     """Print the table, and on the error stream what is not in it; 1 if the file can't be used."""
     try:
         document = Path(file).read_bytes()
-        read = sites.saml_metadata.read(document, now=clock.now())
-        left_out = sites.saml_left_out.sentences(document, read)
+        read, left_out = sites.saml_metadata.read(document, now=clock.now())
     except (OSError, sites.saml_metadata.MetadataRefused) as trouble:
         print(f"{file} can't be used: {trouble}.", file=sys.stderr)
         return 1

@@ -83,29 +83,28 @@ def everywhere(request: Request) -> HttpResponse:
     if request.method == "POST" and signed_in:
         close_sessions.end_all(signed_in=signed_in, browser=request.browser, now=request.now, this_one=True)
         response = redirect_to("everywhere")
-        recent = RecentLogout(signed_in.person.id, request.now, signed_in.session.id)
-        cookies.write_recent_logout(response, recent)
+        cookies.write_recent_logout(response, RecentLogout(signed_in.person.id, request.now, signed_in.session.id))
         cookies.SESSION.drop(response)
         cookies.CHANGE.drop(response)
         return response
-    seen = cookies.read_recent_logout(request, request.now)
-    if not seen and not signed_in:
+    recent = cookies.read_recent_logout(request, request.now)
+    if not recent and not signed_in:
         return redirect_to("sign_in")
-    leaving = seen[0] if seen and not signed_in else None
-    begun = leaving.requester if leaving else None
+    own = None if signed_in else recent
+    begun = own.requester if own else None
     site = settings.MASSAR.sites.by_slug.get(begun.site) if begun else None  # it waits for this browser
     return page.render(
         request,
         "devices/everywhere.html",
         told=logout_statuses(request),
-        alone=bool(leaving and leaving.alone),
+        alone=bool(own and own.alone),
         requester=(site, begun.address or reverse("saml_answer")) if site and begun else None,
     )
 
 
 def logout_statuses(request: Request) -> list[log_out_of_sites.LogoutStatus]:
     """List what the sites said of the end of this browser's session; empty for the next person at this browser."""
-    leaving, left = cookies.read_recent_logout(request, request.now) or (None, ())
-    if leaving is None or (request.signed_in and leaving.person_id != request.signed_in.person.id):
+    recent = cookies.read_recent_logout(request, request.now)
+    if recent is None or (request.signed_in and recent.person_id != request.signed_in.person.id):
         return []
-    return log_out_of_sites.logout_statuses(leaving.person_id, since=leaving.since, left=left)
+    return log_out_of_sites.logout_statuses(recent.person_id, since=recent.since, confirmed=recent.confirmed)

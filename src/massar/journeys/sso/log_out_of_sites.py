@@ -31,8 +31,7 @@ LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 class LogoutRequester:
     """The site that began a sign-out and waits for the browser.
 
-    address: where to; '' with SAML, which is answered anew.
-    request_id, relay_state: of its LogoutRequest.
+    address: where to; '' with SAML, which is answered anew. request_id, relay_state: of its LogoutRequest.
     """
 
     site: str
@@ -45,7 +44,8 @@ class LogoutRequester:
 class RecentLogout:
     """What this browser may still see and do after a sign-out: whose sessions ended since then, and which was its own.
 
-    alone: this session ended and no other. requester: None if the person began here.
+    alone: this session ended and no other. requester: None if the person began here. confirmed: sites that confirmed
+    through this browser, or asked for it themselves.
     """
 
     person_id: int
@@ -53,6 +53,7 @@ class RecentLogout:
     session_id: int
     alone: bool = False
     requester: LogoutRequester | None = None
+    confirmed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,13 +95,8 @@ def end_grants_and_notify(
 ) -> int:
     """End what these sessions granted and queue one message for each site, session and name of the person there.
 
-    Inside the transaction that ends the sessions.
-
-    Args:
-        programs: end what outlives the person's sessions as well.
-
-    Returns:
-        How many messages were queued.
+    Inside the transaction that ends the sessions. programs: end what outlives the person's sessions as well. Returns
+    how many messages were queued.
     """
     moment = int(now.timestamp())
     grants = sites.grants.end_of_sessions(session_ids, now=moment)
@@ -126,19 +122,14 @@ def _notify(person: people.PersonFacts, grants: list[sites.GrantFacts], now: dat
         if not site or not to:
             continue
         queued += 1
+        values = {"site": site.slug, "subject": grant.subject, "sid": grant.sid, "login": grant.login}
         delivery.outbox.put(
             purpose="site_logout",
             channel=SOAP if site.slo_soap else BACK_CHANNEL,
             language=person.language,
             person_id=person.id,
             to=to,
-            values={
-                "site": site.slug,
-                "subject": grant.subject,
-                "sid": grant.sid,
-                "login": grant.login,
-                "kind": name_kind(grant),
-            },
+            values={**values, "kind": name_kind(grant)},
             now=now,
             within=WITHIN,
             priority=1,
@@ -175,42 +166,36 @@ def logout_token_for(site: sites.Site, subject: str, session: str, *, now: datet
     return sites.keys.signed(claims, use=site.algorithm, kind="logout+jwt", now=now)
 
 
-def logout_statuses(person_id: int, *, since: datetime, left: tuple[str, ...] = ()) -> list[LogoutStatus]:
-    """What the sites of sessions that ended since then said, newest word of each.
+def logout_statuses(person_id: int, *, since: datetime, confirmed: tuple[str, ...] = ()) -> list[LogoutStatus]:
+    """What the sites of sessions that ended since then said, newest word of each. confirmed: as of RecentLogout.
 
     An older session there may have run out, and some sites answer that it was none. A gated site needs no word: its
     gate asks the account at every request.
-
-    Args:
-        left: sites that confirmed through the browser.
     """
     states = {"submitted": "confirmed", "queued": "waiting", "sending": "waiting"}
-    said = dict.fromkeys(left, "confirmed")
-    for slug, state in delivery.outbox.about(person_id, purpose="site_logout", since=since):
-        said[slug] = "confirmed" if slug in left else states.get(state, "failed")
+    said = {
+        slug: states.get(state, "failed")
+        for slug, state in delivery.outbox.about(person_id, purpose="site_logout", since=since)
+    } | dict.fromkeys(confirmed, "confirmed")
     opened = {grant.site for grant in sites.grants.ended_since(person_id, since=int(since.timestamp()))}
-    return [
-        LogoutStatus(site, said.get(site.slug) or _state_without_message(site))
-        for site in settings.MASSAR.sites.sites
-        if site.slug in said or site.slug in opened
-    ]
+    found = []
+    for site in settings.MASSAR.sites.sites:
+        if site.slug in said or site.slug in opened:
+            unsaid = "open" if supports_browser_logout(site) else "unreachable"
+            found.append(
+                LogoutStatus(site, said.get(site.slug) or ("confirmed" if site.protocol == "gate" else unsaid))
+            )
+    return found
 
 
-def _state_without_message(site: sites.Site) -> str:
-    if site.protocol == "gate":
-        return "confirmed"
-    return "open" if supports_browser_logout(site) else "unreachable"
-
-
-def has_left_open(person_id: int, sessions: Collection[int], *, since: datetime, left: tuple[str, ...] = ()) -> bool:
+def has_left_open(
+    person_id: int, sessions: Collection[int], *, since: datetime, confirmed: tuple[str, ...] = ()
+) -> bool:
     """Whether a site that only the browser can tell was opened by one of those sessions, which have ended since then.
 
     Another session may have given way to a newer one in the same second: its sites are not this browser's.
-
-    Args:
-        left: sites that know, because they have confirmed through the browser or asked for it themselves.
     """
     ended = sites.grants.ended_since(person_id, since=int(since.timestamp()))
     opened = {grant.site for grant in ended if grant.session_id in sessions}
-    statuses = logout_statuses(person_id, since=since, left=left)
+    statuses = logout_statuses(person_id, since=since, confirmed=confirmed)
     return any(one.state == "open" and one.site.slug in opened for one in statuses)

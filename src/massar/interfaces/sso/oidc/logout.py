@@ -31,11 +31,9 @@ LONGEST_WAY = 2000  # of what waits in a cookie while the list is shown
 def logout(request: Request) -> HttpResponse:
     if request.method != "POST":
         return _answer(request)
-    return _confirmed(request) if "csrfmiddlewaretoken" in request.POST else _one_step_more(request)
-
-
-def _one_step_more(request: Request) -> HttpResponse:
-    """A form of another site brings no cookies; the address asked for next does. A long request is saved for it."""
+    if "csrfmiddlewaretoken" in request.POST:
+        return _confirmed(request)
+    # A form of another site brings no cookies; the address asked for next does. A long request is saved for it.
     query = urlencode({name: request.POST[name] for name in FIELDS if name in request.POST})
     if len(query) > page.LONGEST_LOCATION:
         saved = {"protocol": PROTOCOL, "query": query}
@@ -91,13 +89,12 @@ def _sign_out(request: Request, signed_in: SignedIn, asked: EndSessionRequest) -
     If one of them can only be told by this browser, the person sees the list of the sites, from where it goes on to the
     asking site, unless the way on is longer than a cookie.
     """
-    way = _way(asked)
+    way, person_id, session_id = _way(asked), signed_in.person.id, signed_in.session.id
     close_sessions.sign_out(signed_in=signed_in, browser=request.browser, now=request.now)
-    left = (asked.site.slug,) if asked.site else ()
-    ended = [signed_in.session.id]
-    if len(way) <= LONGEST_WAY and has_left_open(signed_in.person.id, ended, since=request.now, left=left):
+    knows = (asked.site.slug,) if asked.site else ()
+    if len(way) <= LONGEST_WAY and has_left_open(person_id, [session_id], since=request.now, confirmed=knows):
         requester = LogoutRequester(asked.site.slug, way) if asked.site and way else None
-        response = redirect_to_logout_status(signed_in, now=request.now, requester=requester, left=left)
+        response = redirect_to_logout_status(signed_in, now=request.now, requester=requester, confirmed=knows)
     else:
         response = _send_back(request, asked)
     response = saved_request.discard(request, response)

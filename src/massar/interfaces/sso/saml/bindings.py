@@ -7,13 +7,12 @@ sender, so they are taken from the raw query and put in the order of the specifi
 from __future__ import annotations
 
 import base64
-import binascii
 from urllib.parse import unquote_plus, urlencode
 
 from massar.core import xml
-from massar.core.saml.decode import DetachedSignature, EncodedMessage
-from massar.core.saml.encode import encode, encode_signed
-from massar.core.saml.messages import LogoutRequest, LogoutResponse, MessageRefused, Response
+from massar.core.saml.decode import EncodedMessage
+from massar.core.saml.encode import encode
+from massar.core.saml.messages import LogoutRequest, LogoutResponse, MessageRefused
 from massar.core.xml_signature import RSA_SHA256, XmlSigner
 from massar.interfaces.base.request import Request
 
@@ -24,18 +23,15 @@ _PARAMETERS = ("SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature
 
 def received(request: Request, name: str) -> EncodedMessage:
     """The message under that name (SAMLRequest, SAMLResponse). Raises MessageRefused."""
-    return _posted(request, name) if request.method == "POST" else _in_address(request, name)
-
-
-def _posted(request: Request, name: str) -> EncodedMessage:
+    if request.method != "POST":
+        return _in_address(request.META.get("QUERY_STRING", ""), name)
     values, relay = request.POST.getlist(name), request.POST.getlist("RelayState") or [""]
     if len(values) != 1 or len(relay) != 1:
         raise MessageRefused("request", f"The form must hold one {name} and at most one RelayState.")
     return EncodedMessage(_decoded("".join(values[0].split())), relay[0])
 
 
-def _in_address(request: Request, name: str) -> EncodedMessage:
-    query = request.META.get("QUERY_STRING", "")
+def _in_address(query: str, name: str) -> EncodedMessage:
     if len(query) > LONGEST_QUERY:
         raise MessageRefused("request", "The address is too long.")
     raw: dict[str, str] = {}
@@ -50,26 +46,20 @@ def _in_address(request: Request, name: str) -> EncodedMessage:
         document = xml.inflate(_decoded(unquote_plus(raw[name])))
     except xml.XmlRefused as refused:
         raise MessageRefused("request", f"The message was not read: {refused}.") from refused
-    return EncodedMessage(document, unquote_plus(raw.get("RelayState", "")), True, _signature(raw, name))
-
-
-def _signature(raw: dict[str, str], name: str) -> DetachedSignature | None:
-    if not raw.get("Signature"):
-        if "SigAlg" in raw:
-            raise MessageRefused("request", "SigAlg without a Signature.")
-        return None
-    octets = "&".join(f"{key}={raw[key]}" for key in (name, "RelayState", "SigAlg") if key in raw)
-    return DetachedSignature(
-        octets.encode("utf-8", "surrogatepass"),
-        _decoded(unquote_plus(raw["Signature"])),
-        unquote_plus(raw.get("SigAlg", "")),
-    )
+    signature = None
+    if raw.get("Signature"):
+        octets = "&".join(f"{key}={raw[key]}" for key in (name, "RelayState", "SigAlg") if key in raw)
+        signed = octets.encode("utf-8", "surrogatepass")
+        signature = signed, _decoded(unquote_plus(raw["Signature"])), unquote_plus(raw.get("SigAlg", ""))
+    elif "SigAlg" in raw:
+        raise MessageRefused("request", "SigAlg without a Signature.")
+    return EncodedMessage(document, unquote_plus(raw.get("RelayState", "")), True, signature)
 
 
 def _decoded(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as trouble:
+    except ValueError as trouble:
         raise MessageRefused("request", "The message is not base64.") from trouble
 
 
@@ -82,8 +72,3 @@ def redirect_url(message: LogoutRequest | LogoutResponse, name: str, relay_state
     signature = base64.b64encode(signer.sign_octets(octets.encode())).decode()
     to = message.destination
     return f"{to}{'&' if '?' in to else '?'}{octets}&{urlencode({'Signature': signature})}"
-
-
-def form_value(message: LogoutRequest | LogoutResponse | Response, signer: XmlSigner) -> str:
-    """A message of the account, signed inside, as a field of a form (SAML bindings §3.5.4)."""
-    return base64.b64encode(encode_signed(message, signer)).decode()

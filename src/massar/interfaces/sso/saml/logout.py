@@ -9,6 +9,7 @@ the account asks: leave, the site (LogoutRequest), slo (LogoutResponse), left, t
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -27,7 +28,7 @@ from massar.interfaces.base.responses import redirect_to, redirect_to_logout_sta
 from massar.interfaces.sso.saml import bindings
 from massar.interfaces.sso.saml.views import idp_named, post_to_site, problem
 from massar.journeys.sso import log_out_of_sites, save_request
-from massar.journeys.sso.log_out_of_sites import LogoutRequester, RecentLogout
+from massar.journeys.sso.log_out_of_sites import LogoutRequester
 from massar.journeys.sso.saml import idp_initiated_logout, sp_initiated_logout
 from massar.journeys.sso.saml.sp_initiated_logout import LogoutOutcome, RequestedLogout
 
@@ -65,7 +66,7 @@ def slo(request: Request, entity: str = "") -> HttpResponse:
 def _ask_person(request: Request, requested: RequestedLogout) -> HttpResponse:
     """Sign out? By POST our cookies do not come along, so who is signed in shows only when the answer is sent."""
     if request.method == "GET" and not request.signed_in:
-        return _leave(request, requested, LogoutOutcome(knows_name=True, ended_here=False))
+        return _leave(request, requested, LogoutOutcome())
     ref = save_request.save(requested.saved(), signed_in=request.signed_in, browser=request.browser, now=request.now)
     if ref is None:
         return redirect_to("everywhere")
@@ -77,17 +78,13 @@ def _ask_person(request: Request, requested: RequestedLogout) -> HttpResponse:
 @require_POST
 def confirm(request: Request) -> HttpResponse:
     """The person said yes: the session ends, and the site is answered."""
-    ref = request.POST.get("ref", "")
-    requested = _saved(request, ref, is_proved=False)
+    ref, cookie = request.POST.get("ref", ""), cookies.SESSION.read(request)
+    requested = RequestedLogout.from_saved(sites.saved_requests.read(ref, now=request.now) or {}, is_proved=False)
     if requested is None:
         return redirect_to("everywhere" if request.signed_in else "sign_in")
     sites.saved_requests.delete(ref)
     outcome = sp_initiated_logout.end_here(
-        requested=requested,
-        signed_in=request.signed_in,
-        cookie=cookies.SESSION.read(request),
-        browser=request.browser,
-        now=request.now,
+        requested=requested, signed_in=request.signed_in, cookie=cookie, browser=request.browser, now=request.now
     )
     response = saved_request.discard(request, _leave(request, requested, outcome))
     cookies.CHANGE.drop(response)
@@ -98,14 +95,9 @@ def confirm(request: Request) -> HttpResponse:
 def resume(request: Request) -> HttpResponse:
     """The browser after a posted LogoutRequest, now with its cookies. The site's word was believed when it came."""
     ref = request.GET.get("ref", "")
-    requested = _saved(request, ref, is_proved=True)
+    requested = RequestedLogout.from_saved(sites.saved_requests.read(ref, now=request.now) or {}, is_proved=True)
     sites.saved_requests.delete(ref)
     return _end(request, requested) if requested else redirect_to("home" if request.signed_in else "sign_in")
-
-
-def _saved(request: Request, ref: str, *, is_proved: bool) -> RequestedLogout | None:
-    values = sites.saved_requests.read(ref, now=request.now) or {}
-    return RequestedLogout.from_saved(values, is_proved=is_proved)
 
 
 def _end(request: Request, requested: RequestedLogout) -> HttpResponse:
@@ -116,9 +108,16 @@ def _end(request: Request, requested: RequestedLogout) -> HttpResponse:
 
 
 def _leave(request: Request, requested: RequestedLogout, outcome: LogoutOutcome) -> HttpResponse:
-    if not requested.site.slo_answers and not outcome.knows_name:
+    """Back to the site; if only this browser can tell another one, by the list of the sites."""
+    site, signed_in, relay_state = requested.site, request.signed_in, requested.relay_state
+    if not site.slo_answers and not outcome.knows_name:
         return problem(request, MessageRefused("logout", "The NameID and SessionIndex are not the site's own."))
-    response = _list_sites(request, requested, outcome) or _answer_site(request, requested, outcome)
+    if signed_in and outcome.ended_here and outcome.is_partial and len(relay_state) <= LONGEST_SAVED:
+        waits = LogoutRequester(site.slug, request_id=requested.id, relay_state=relay_state)
+        requester = waits if site.slo_answers else None
+        response = redirect_to_logout_status(signed_in, now=request.now, requester=requester, confirmed=(site.slug,))
+    else:
+        response = _answer_site(request, requested, outcome)
     if outcome.ended_here:
         cookies.SESSION.drop(response)
     return response
@@ -127,62 +126,43 @@ def _leave(request: Request, requested: RequestedLogout, outcome: LogoutOutcome)
 def _answer_site(request: Request, requested: RequestedLogout, outcome: LogoutOutcome) -> HttpResponse:
     if requested.site.slo_answers:
         message = sp_initiated_logout.response(requested=requested, outcome=outcome, now=request.now)
-        return _carry(request, requested.site, message, "SAMLResponse", relay_state=requested.relay_state)
+        return _carry(request, requested.site, message, "SAMLResponse", requested.relay_state)
     response = redirect_to("sign_in")
     cookies.write_flash(response, "info", "flash.signed_out")
     return response
 
 
-def _list_sites(request: Request, requested: RequestedLogout, outcome: LogoutOutcome) -> HttpResponse | None:
-    """The list of the sites, if only this browser can tell another of them: the asking site is answered from there."""
-    site, relay_state, signed_in = requested.site, requested.relay_state, request.signed_in
-    if signed_in is None or not (outcome.ended_here and outcome.is_partial) or len(relay_state) > LONGEST_SAVED:
-        return None
-    requester = (
-        LogoutRequester(site.slug, request_id=requested.id, relay_state=relay_state) if site.slo_answers else None
-    )
-    return redirect_to_logout_status(signed_in, now=request.now, requester=requester, left=(site.slug,))
-
-
 @require_GET
 def answer(request: Request) -> HttpResponse:
     """From the list on to the site that had asked, with the LogoutResponse that it waits for."""
-    seen = cookies.read_recent_logout(request, request.now)
-    requester = seen[0].requester if seen else None
+    recent = cookies.read_recent_logout(request, request.now)
+    requester = recent.requester if recent else None
     site = settings.MASSAR.sites.by_slug.get(requester.site) if requester else None
-    if seen is None or requester is None or site is None or not site.slo_answers or not requester.request_id:
+    if recent is None or requester is None or site is None or not site.slo_answers or not requester.request_id:
         return redirect_to("sign_in")
-    recent, left = seen
-    partial = log_out_of_sites.has_left_open(recent.person_id, [recent.session_id], since=recent.since, left=left)
+    partial = log_out_of_sites.has_left_open(
+        recent.person_id, [recent.session_id], since=recent.since, confirmed=recent.confirmed
+    )
     requested = RequestedLogout(site, requester.request_id, "", (), requester.relay_state)
-    return _answer_site(request, requested, LogoutOutcome(knows_name=True, ended_here=False, is_partial=partial))
+    return _answer_site(request, requested, LogoutOutcome(is_partial=partial))
 
 
 @require_GET
 def leave(request: Request, slug: str) -> HttpResponse:
     """To the site with a signed LogoutRequest, for a browser whose session has just ended here."""
-    seen, site = cookies.read_recent_logout(request, request.now), settings.MASSAR.sites.by_slug.get(slug)
-    message = idp_initiated_logout.browser_request(site, seen[0], now=request.now) if seen and site else None
-    return _carry(request, site, message, "SAMLRequest") if site and message else redirect_to("sign_in")
+    recent, site = cookies.read_recent_logout(request, request.now), settings.MASSAR.sites.by_slug.get(slug)
+    message = idp_initiated_logout.browser_request(site, recent, now=request.now) if recent and site else None
+    return _carry(request, site, message, "SAMLRequest", "") if site and message else redirect_to("sign_in")
 
 
 def _carry(
-    request: Request,
-    site: sites.Site,
-    message: LogoutRequest | LogoutResponse,
-    name: str,
-    *,
-    relay_state: str = "",
+    request: Request, site: sites.Site, message: LogoutRequest | LogoutResponse, name: str, relay_state: str
 ) -> HttpResponse:
     """The browser takes a message to the site, signed, by the binding that the registry says."""
     if site.slo_binding == "post":
         return post_to_site(request, site, message, name, relay_state)
     way = bindings.redirect_url(message, name, relay_state, saml_idp.signer(now=request.now))
-    return (
-        page.redirect_by_page(request, way, site)
-        if request.method == "POST"
-        else page.redirect_to_site(request, way, site)
-    )
+    return (page.redirect_by_page if request.method == "POST" else page.redirect_to_site)(request, way, site)
 
 
 def _take_answer(request: Request, idp: IdentityProvider) -> HttpResponse:
@@ -201,25 +181,18 @@ def _take_answer(request: Request, idp: IdentityProvider) -> HttpResponse:
 
 @require_GET
 def left(request: Request) -> HttpResponse:
-    """Back from a site: onwards to the list of the sites, which shows that this one has confirmed."""
-    seen = cookies.read_recent_logout(request, request.now)
-    if not seen:
+    """Back from a site: onwards to the list of the sites, which shows whether it answered a request of this browser."""
+    recent = cookies.read_recent_logout(request, request.now)
+    if not recent:
         return redirect_to("sign_in")
     response = redirect_to("password_changed" if request.signed_in else "everywhere")
-    recent, before = seen
-    slug = _confirmed(request.GET.get("said", ""), recent)
-    if slug:
-        cookies.write_recent_logout(response, recent, tuple(dict.fromkeys((*before, slug))))
+    word, _, tag = request.GET.get("said", "").rpartition(".")
+    slug, _, request_id = word.partition(".")
+    site = settings.MASSAR.sites.by_slug.get(slug)
+    is_ours = bool(tag) and encryption.browser_keys().verify(tag, "left", word)
+    if site and is_ours and idp_initiated_logout.is_bound_to(recent, site, request_id):
+        confirmed = tuple(dict.fromkeys((*recent.confirmed, slug)))
+        cookies.write_recent_logout(response, replace(recent, confirmed=confirmed))
     else:
         cookies.write_flash(response, "warning", "sso.told.not_confirmed")
     return response
-
-
-def _confirmed(said: str, recent: RecentLogout) -> str:
-    """The site that has answered a request of this browser; '' for anything else."""
-    word, _, tag = said.rpartition(".")
-    slug, _, request_id = word.partition(".")
-    site = settings.MASSAR.sites.by_slug.get(slug)
-    if site is None or not tag or not encryption.browser_keys().verify(tag, "left", word):
-        return ""
-    return slug if idp_initiated_logout.is_bound_to(recent, site, request_id) else ""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from dataclasses import asdict
+
 from django.conf import settings
 from django.http import Http404, HttpResponse
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
-from massar.core.saml.messages import LogoutRequest, LogoutResponse, MessageRefused, Response
-from massar.core.saml.metadata import encode_metadata
+from massar.core.saml.encode import Outgoing, encode_metadata, encode_signed
+from massar.core.saml.messages import MessageRefused, Response
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import IdentityProvider, saml_idp
 from massar.interfaces.base import page, saved_request
@@ -25,12 +29,9 @@ PROTOCOL = "saml"
 
 @require_safe
 def metadata(request: Request, entity: str = "") -> HttpResponse:
-    idp = idp_named(entity)
+    idp, certificates = idp_named(entity), saml_idp.certificates(now=request.now)
     document = encode_metadata(
-        entity_id=idp.entity_id,
-        sso_url=idp.sso_url,
-        slo_url=idp.slo_url,
-        certificates=saml_idp.certificates(now=request.now),
+        entity_id=idp.entity_id, sso_url=idp.sso_url, slo_url=idp.slo_url, certificates=certificates
     )
     return HttpResponse(document, content_type="application/samlmetadata+xml")
 
@@ -69,7 +70,7 @@ def resume(request: Request) -> HttpResponse:
     saved = request.saved_request
     if saved.get("protocol") != PROTOCOL:
         return redirect_to("home" if request.signed_in else "sign_in")
-    response = _answer(request, RequestedSignIn.from_json(saved["requested"]))
+    response = _answer(request, RequestedSignIn(**json.loads(saved["requested"])))
     return response if response.get("Location") == reverse("sign_in") else saved_request.discard(request, response)
 
 
@@ -91,7 +92,7 @@ def _answer(request: Request, requested: RequestedSignIn) -> HttpResponse:
 
 
 def _saved(requested: RequestedSignIn) -> dict[str, str]:
-    return {"protocol": PROTOCOL, "resume_url": reverse("saml_resume"), "requested": requested.to_json()}
+    return {"protocol": PROTOCOL, "resume_url": reverse("saml_resume"), "requested": json.dumps(asdict(requested))}
 
 
 def idp_named(entity: str) -> IdentityProvider:
@@ -101,15 +102,9 @@ def idp_named(entity: str) -> IdentityProvider:
     return IdentityProvider(entity)
 
 
-def post_to_site(
-    request: Request,
-    site: sites.Site,
-    message: LogoutRequest | LogoutResponse | Response,
-    name: str,
-    relay_state: str,
-) -> HttpResponse:
-    """A form to the site, sent by a small script or by its button."""
-    fields = {name: bindings.form_value(message, saml_idp.signer(now=request.now))}
+def post_to_site(request: Request, site: sites.Site, message: Outgoing, name: str, relay_state: str) -> HttpResponse:
+    """A form to the site with the signed message (SAML bindings §3.5.4), sent by a small script or by its button."""
+    fields = {name: base64.b64encode(encode_signed(message, saml_idp.signer(now=request.now))).decode()}
     if relay_state:
         fields["RelayState"] = relay_state
     response = page.render(request, "sso/send_on.html", site=site, action=message.destination, fields=fields)
@@ -117,11 +112,5 @@ def post_to_site(
 
 
 def problem(request: Request, refused: MessageRefused) -> HttpResponse:
-    return page.render(
-        request,
-        "sso/error.html",
-        status=400,
-        problem=refused.problem,
-        reference=request.id,
-        detail=refused.why,
-    )
+    about = {"problem": refused.problem, "reference": request.id, "detail": refused.why}
+    return page.render(request, "sso/error.html", status=400, **about)

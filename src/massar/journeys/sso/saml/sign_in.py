@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
@@ -19,28 +19,20 @@ from massar.domain.sites import api as sites
 from massar.domain.sites.api import IdentityProvider, saml_idp
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.sso import access, save_request
-from massar.journeys.sso.access import (
-    ACR_NO_RECENT_RECOVERY,
-    ACR_PASSWORD,
-    AccessDenied,
-    AccessGranted,
-    SignInRequired,
-    Visit,
-)
+from massar.journeys.sso.access import ACR_NO_RECENT_RECOVERY, ACR_PASSWORD, AccessDenied, AccessGranted, SignInRequired
 from massar.journeys.sso.saml.validate_message import validate
 
-SCOPE = "saml"
 CLASSES = (names.CLASS_PROTECTED, names.CLASS_PASSWORD, names.CLASS_UNSPECIFIED, ACR_PASSWORD, ACR_NO_RECENT_RECOVERY)
 
 
 @dataclass(frozen=True)
 class RequestedSignIn:
-    """What a site asks, judged by the registry. Texts and flags only, so that it can wait while the person signs in.
+    """What a site asks, judged by the registry. Its fields are JSON, so that it can wait while the person signs in.
 
     Attributes:
         id: of the AuthnRequest; '': nobody asked, the card on the home page was pressed.
         name_id_kind: None: the site asks for one that it can't have.
-        contexts: the classes that will do, the best first; (): any; None: none of them can be had.
+        contexts: the classes that will do, the best first; empty: any; None: none of them can be had.
     """
 
     site: str
@@ -51,16 +43,7 @@ class RequestedSignIn:
     force: bool = False
     passive: bool = False
     name_id_kind: str | None = ""
-    contexts: tuple[str, ...] | None = ()
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> RequestedSignIn:
-        values = json.loads(text)
-        contexts = values["contexts"]
-        return cls(**{**values, "contexts": None if contexts is None else tuple(contexts)})
+    contexts: Sequence[str] | None = ()
 
 
 def requested(
@@ -98,7 +81,7 @@ def _acs(request: AuthnRequest, site: sites.Site) -> str:
     """Only an address of the registry, byte for byte (ATK-117)."""
     url, index = request.acs_url, request.acs_index
     if request.protocol_binding != names.POST:
-        raise MessageRefused("address", "Answers go by HTTP-names.POST only.")
+        raise MessageRefused("address", "Answers go by HTTP-POST only.")
     if url is not None and index is not None:
         raise MessageRefused("address", "AssertionConsumerServiceURL and -Index exclude each other.")
     if url is not None and url not in site.acs:
@@ -140,10 +123,15 @@ def answer(
     *, site: sites.Site, requested: RequestedSignIn, signed_in: SignedIn | None, browser: Browser, now: datetime
 ) -> Response | SignInRequired | AccessDenied:
     """The answer for whoever is signed in, or an error that the site asked for, or what stands in between."""
+
+    def response(*status: str, assertion: Assertion | None = None) -> Response:
+        issuer = saml_idp.idp_of(site).entity_id
+        return Response(f"_{ids.short_token()}", issuer, now, requested.acs, requested.id, status, assertion)
+
     if requested.name_id_kind is None:
-        return _answer(site, requested, (names.REQUESTER, names.INVALID_NAME_ID_POLICY), None, now)
+        return response(names.REQUESTER, names.INVALID_NAME_ID_POLICY)
     if requested.contexts is None:
-        return _answer(site, requested, (names.RESPONDER, names.NO_AUTHN_CONTEXT), None, now)
+        return response(names.RESPONDER, names.NO_AUTHN_CONTEXT)
     judged = access.decide(
         site=site,
         signed_in=signed_in,
@@ -152,41 +140,29 @@ def answer(
         no_recent_recovery=set(requested.contexts) == {ACR_NO_RECENT_RECOVERY},
     )
     if isinstance(judged, AccessGranted):
-        return _enter(site, requested, judged, browser, now)
+        kind = requested.name_id_kind or site.name_id
+        assertion = _enter(site, kind, requested.contexts, judged, browser, now)
+        return response(names.SUCCESS, assertion=assertion) if assertion else SignInRequired(again=False)
     if isinstance(judged, AccessDenied) and signed_in:
         access.record_denial(site=site, signed_in=signed_in, why=judged, browser=browser, now=now)
-    return _answer(site, requested, (names.RESPONDER, names.NO_PASSIVE), None, now) if requested.passive else judged
-
-
-def _answer(
-    site: sites.Site, requested: RequestedSignIn, status: tuple[str, ...], assertion: Assertion | None, now: datetime
-) -> Response:
-    issuer = saml_idp.idp_of(site).entity_id
-    return Response(f"_{ids.short_token()}", issuer, now, requested.acs, requested.id, status, assertion)
+    return response(names.RESPONDER, names.NO_PASSIVE) if requested.passive else judged
 
 
 def _enter(
-    site: sites.Site, requested: RequestedSignIn, enter: AccessGranted, browser: Browser, now: datetime
-) -> Response | SignInRequired:
-    kind = requested.name_id_kind or site.name_id
+    site: sites.Site, kind: str, contexts: Sequence[str], enter: AccessGranted, browser: Browser, now: datetime
+) -> Assertion | None:
+    """Open a visit under a name of that kind. None: the session has ended meanwhile."""
     with transaction.atomic():
         # Held: what ends the session at this moment finds this visit and tells the site, or the site is not entered.
         if not sessions.signed_in.hold(enter.session_id):
-            return SignInRequired(again=False)
+            return None
         # The kind of name is kept: a LogoutRequest must call the person as the site was told.
         life = int(settings.MASSAR.session_longest.total_seconds())  # the grant ends with its session in any case
-        scope = f"{SCOPE} {kind}"
-        visit = access.open_visit(site=site, granted=enter, scope=scope, life=life, browser=browser, now=now)
-    assertion = _assertion(site, requested.contexts or (), kind, enter, visit)
-    return _answer(site, requested, (names.SUCCESS,), assertion, now)
-
-
-def _assertion(site: sites.Site, contexts: tuple[str, ...], kind: str, enter: AccessGranted, visit: Visit) -> Assertion:
+        visit = access.open_visit(site=site, granted=enter, scope=f"saml {kind}", life=life, browser=browser, now=now)
     claims = access.claims_of(enter.person, names=set(site.released.values()))
-    value = saml_idp.name_id_values(visit.sid, visit.subject, enter.person.login)[kind]
     true_contexts = (name for name in contexts if name != ACR_NO_RECENT_RECOVERY or enter.acr == ACR_NO_RECENT_RECOVERY)
     return Assertion(
-        name_id=saml_idp.name_id(site, kind, value),
+        name_id=saml_idp.name_id(site, kind, sid=visit.sid, subject=visit.subject, login=enter.person.login),
         audience=site.entity_id,
         authenticated_at=enter.auth_time,
         session_ends_at=enter.auth_time + settings.MASSAR.session_longest,

@@ -34,9 +34,7 @@ PROVED, NOT_PROVED = "saml_logout", "saml_logout_to_confirm"  # kinds of a saved
 class RequestedLogout:
     """A site's request to sign somebody out. It ends sessions by itself only if it `is_proved` to be the site's.
 
-    Attributes:
-        session_indexes: (): every session of that name at the site.
-        is_distrusted: it is signed, by an algorithm that is not taken.
+    session_indexes: (): every session of that name. is_distrusted: it is signed, by an algorithm that is not taken.
     """
 
     site: sites.Site
@@ -65,16 +63,13 @@ class RequestedLogout:
 
 @dataclass(frozen=True)
 class LogoutOutcome:
-    """How it went.
+    """How it went. knows_name: it was one of the site's. ended_here: the session of this browser is over.
 
-    Attributes:
-        knows_name: False: the name was none of the site's.
-        ended_here: the session of this browser is over.
-        is_partial: another site stays open that only the person's browser can tell.
+    is_partial: another site stays open that only the person's browser can tell.
     """
 
-    knows_name: bool
-    ended_here: bool
+    knows_name: bool = True
+    ended_here: bool = False
     is_partial: bool = False
 
 
@@ -90,18 +85,11 @@ def requested(
         now=now,
         may_remember=lambda: save_request.may_add_to_replay_cache(signed_in=signed_in, browser=browser, now=now),
     )
-    request = valid.message
+    request, relay_state = valid.message, valid.relay_state
     if request.not_on_or_after and request.not_on_or_after <= now:
         raise MessageRefused("expired", "NotOnOrAfter is over.")
-    return RequestedLogout(
-        valid.site,
-        request.id,
-        request.name_id.value,
-        request.session_indexes,
-        valid.relay_state,
-        valid.is_proved,
-        valid.is_distrusted,
-    )
+    meant = (request.id, request.name_id.value, request.session_indexes)
+    return RequestedLogout(valid.site, *meant, relay_state, valid.is_proved, valid.is_distrusted)
 
 
 @transaction.atomic
@@ -111,28 +99,37 @@ def end_here(
     """The person in front of the browser signs out. cookie: of a session that may have been idle for too long."""
     if signed_in is None:
         close_sessions.sign_out_left_open(cookie=cookie, browser=browser, now=now)
-        return LogoutOutcome(knows_name=True, ended_here=False)
+        return LogoutOutcome()
     close_sessions.sign_out(signed_in=signed_in, browser=browser, now=now)
-    return _outcome(requested, signed_in.person.id, [signed_in.session.id], True, now)
+    return _outcome(requested, signed_in.person.id, [signed_in.session.id], signed_in, now)
 
 
 @transaction.atomic
 def end(*, requested: RequestedLogout, signed_in: SignedIn | None, browser: Browser, now: datetime) -> LogoutOutcome:
     """End the sessions that were meant and tell the other sites. A session that had ended already is no error."""
-    person = _person(requested, signed_in)
-    meant = _meant(requested, person) if person and not (signed_in and signed_in.person.id != person.id) else []
-    if person is None or not meant:
-        return LogoutOutcome(knows_name=False, ended_here=False)
-    slug = requested.site.slug
-    ended = close_sessions.sign_out_by_site(person=person, session_ids=meant, site=slug, browser=browser, now=now)
-    return _outcome(requested, person.id, ended, bool(signed_in and signed_in.session.id in ended), now)
+    site, person = requested.site, _person(requested, signed_in)
+    if person is None or (signed_in and signed_in.person.id != person.id):
+        return LogoutOutcome(knows_name=False)
+    meant: dict[int, None] = {}  # sessions in which the person visited the site under that name
+    for visit in sites.grants.visits(site.slug, person.id):
+        names = saml_idp.name_id_values(visit.sid, visit.subject, visit.login)
+        own = [names[kind] for kind in saml_idp.name_id_kinds(site)]
+        if requested.name in own and (not requested.session_indexes or visit.sid in requested.session_indexes):
+            meant[visit.session_id] = None
+    if not meant:
+        return LogoutOutcome(knows_name=False)
+    ended = close_sessions.sign_out_by_site(
+        person=person, session_ids=list(meant), site=site.slug, browser=browser, now=now
+    )
+    return _outcome(requested, person.id, ended, signed_in, now)
 
 
 def _outcome(
-    requested: RequestedLogout, person_id: int, ended: list[int], ended_here: bool, now: datetime
+    requested: RequestedLogout, person_id: int, ended: list[int], signed_in: SignedIn | None, now: datetime
 ) -> LogoutOutcome:
-    left_open = log_out_of_sites.has_left_open(person_id, ended, since=now, left=(requested.site.slug,))
-    return LogoutOutcome(knows_name=True, ended_here=ended_here, is_partial=left_open)
+    ended_here = signed_in is not None and signed_in.session.id in ended
+    left_open = log_out_of_sites.has_left_open(person_id, ended, since=now, confirmed=(requested.site.slug,))
+    return LogoutOutcome(ended_here=ended_here, is_partial=left_open)
 
 
 def _person(requested: RequestedLogout, signed_in: SignedIn | None) -> people.PersonFacts | None:
@@ -145,17 +142,6 @@ def _person(requested: RequestedLogout, signed_in: SignedIn | None) -> people.Pe
         if found or not signed_in:
             return found
     return signed_in.person if signed_in else None
-
-
-def _meant(requested: RequestedLogout, person: people.PersonFacts) -> list[int]:
-    """Sessions in which the person visited the site under that name."""
-    found = {}
-    for visit in sites.grants.visits(requested.site.slug, person.id):
-        names = saml_idp.name_id_values(visit.sid, visit.subject, visit.login)
-        own = [names[kind] for kind in saml_idp.name_id_kinds(requested.site)]
-        if requested.name in own and (not requested.session_indexes or visit.sid in requested.session_indexes):
-            found[visit.session_id] = True
-    return list(found)
 
 
 def response(*, requested: RequestedLogout, outcome: LogoutOutcome, now: datetime) -> LogoutResponse:

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 
 from massar.core.saml.decode import M, UnverifiedMessage
-from massar.core.saml.messages import MessageRefused, SamlMessage
+from massar.core.saml.messages import MessageRefused
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import IdentityProvider
 
@@ -28,9 +28,8 @@ log = logging.getLogger("massar.saml")
 class ValidMessage(Generic[M]):
     """A message that may be acted on.
 
-    Attributes:
-        is_proved: a registered certificate of the site says that the site wrote it.
-        is_distrusted: it carries a signature by algorithms that nobody should trust, which was not looked at.
+    is_proved: a registered certificate of the site says that the site wrote it. is_distrusted: it carries a signature
+    by algorithms that nobody should trust, which was not looked at.
     """
 
     site: sites.Site
@@ -49,7 +48,7 @@ def validate(
     now: datetime,
     may_remember: Callable[[], bool] = lambda: True,
 ) -> ValidMessage[M]:
-    """Judge a message, and remember its ID.
+    """Judge a message, and remember its ID. Raises MessageRefused: nothing is sent anywhere.
 
     A site that need not sign may sign by what is not taken (SHA-1, as Microsoft 365 does): that counts as unsigned.
 
@@ -59,11 +58,10 @@ def validate(
         must_be_signed: whatever the registry says.
         may_remember: whether there is room for one more ID that nobody has signed. Such a message could as well come
             with another ID, so without room it is answered all the same.
-
-    Raises:
-        MessageRefused: nothing is sent anywhere.
     """
-    site = _site_of(received.issuer, idp)
+    site = settings.MASSAR.sites.by_entity.get((idp.name, received.issuer))
+    if site is None or site.protocol != "saml" or not site.connected:
+        raise MessageRefused("site", f"No site is registered under this Issuer for {idp.entity_id}.")
     must_be_signed, is_signed, kind = must_be_signed or site.signed_requests, received.is_signed, received.kind
     is_distrusted = is_signed and not must_be_signed and not received.has_accepted_algorithm
     if is_distrusted:
@@ -78,18 +76,15 @@ def validate(
     # A signed message must say where it goes (bindings §3.4.5.2).
     if destination is not None and message.destination != destination and (message.destination or is_signed):
         raise MessageRefused("request", f"Destination must be {destination}.")
-    _judge_age(message, now)
+    if message.issued_at > now + SKEW:
+        raise MessageRefused("request", "IssueInstant lies ahead of us.")
+    if message.issued_at < now - WINDOW:
+        raise MessageRefused("expired", "IssueInstant is older than five minutes.")
+    until = message.issued_at + WINDOW + SKEW
     with transaction.atomic():  # what the ID's row costs its network is paid with the row, or not at all
-        if is_proved or may_remember():
-            _remember(message, site)
+        if (is_proved or may_remember()) and not sites.replay_cache.add("saml", site.slug, message.id, until=until):
+            raise MessageRefused("expired", "This ID has come before.")
     return ValidMessage(site, message, received.encoded.relay_state, is_proved, is_distrusted)
-
-
-def _site_of(issuer: str, idp: IdentityProvider) -> sites.Site:
-    site = settings.MASSAR.sites.by_entity.get((idp.name, issuer))
-    if site is None or site.protocol != "saml" or not site.connected:
-        raise MessageRefused("site", f"No site is registered under this Issuer for {idp.entity_id}.")
-    return site
 
 
 def _verified(received: UnverifiedMessage[M], site: sites.Site, now: datetime) -> M:
@@ -98,15 +93,3 @@ def _verified(received: UnverifiedMessage[M], site: sites.Site, now: datetime) -
     except sites.CertificateRefused as refused:
         raise MessageRefused("request", f"Not signed as it must be: {refused}.") from refused
     return received.verified(certificates, now=now)
-
-
-def _judge_age(message: SamlMessage, now: datetime) -> None:
-    if message.issued_at > now + SKEW:
-        raise MessageRefused("request", "IssueInstant lies ahead of us.")
-    if message.issued_at < now - WINDOW:
-        raise MessageRefused("expired", "IssueInstant is older than five minutes.")
-
-
-def _remember(message: SamlMessage, site: sites.Site) -> None:
-    if not sites.replay_cache.add("saml", site.slug, message.id, until=message.issued_at + WINDOW + SKEW):
-        raise MessageRefused("expired", "This ID has come before.")

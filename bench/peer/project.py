@@ -1,10 +1,13 @@
-"""One SHA-256 for secrets of 256 random bits, as the product has it."""
+"""The addresses of the toolkit, and one SHA-256 for secrets of 256 random bits, as the product has it."""
 
 import hashlib
 from typing import Any
 
 from django.contrib.auth.hashers import BasePasswordHasher
+from django.urls import include, path
 from django.utils.crypto import constant_time_compare
+
+urlpatterns = [path("o/", include("oauth2_provider.urls", namespace="oauth2_provider"))]
 
 
 class Sha256(BasePasswordHasher):

@@ -1,8 +1,0 @@
-"""The WSGI callable of the peer."""
-
-import os
-
-from django.core.wsgi import get_wsgi_application
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bench.peer.settings")
-application = get_wsgi_application()
