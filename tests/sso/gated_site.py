@@ -7,23 +7,21 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.test import Client
 
-from massar.domain.sites import api as sites
+from massar.domain.sites.api import Site
+from tests.cast import YOUSSEF
+from tests.sso.relying_party import led_on
 from tests.support.visitor import Visitor
 
-ORIGIN = "https://notifrh.example.ma"
-OTHER = "https://archive.example.ma"
-NOTIFRH = sites.Site(
-    "notifrh",
-    protocol="gate",
-    gate_origin=ORIGIN,
-    name={"en": "NotifRH"},
-    attributes=("email", "name", "school"),
+ORIGIN, OTHER = "https://notifrh.example.ma", "https://archive.example.ma"
+SITES = NOTIFRH, ARCHIVE, CLOSED, WAITING, NO_GATE = (
+    Site(
+        "notifrh", protocol="gate", gate_origin=ORIGIN, name={"en": "NotifRH"}, attributes=("email", "name", "school")
+    ),
+    Site("archive", protocol="gate", gate_origin=OTHER, name={"en": "Archive"}),
+    Site("inspectors", protocol="gate", gate_origin="https://closed.example.ma", roles=("inspector",)),
+    Site("transfers", protocol="gate", gate_origin="https://waits.example.ma", no_recovery_hours=72),
+    Site("oidc", protocol="oidc", gate_origin="https://oidc.example.ma", client_id="x"),
 )
-ARCHIVE = sites.Site("archive", protocol="gate", gate_origin=OTHER, name={"en": "Archive"})
-CLOSED = sites.Site("inspectors", protocol="gate", gate_origin="https://closed.example.ma", roles=("inspector",))
-WAITING = sites.Site("transfers", protocol="gate", gate_origin="https://waits.example.ma", no_recovery_hours=72)
-NO_GATE = sites.Site("oidc", protocol="oidc", gate_origin="https://oidc.example.ma", client_id="x")
-REGISTRY = sites.Registry([NOTIFRH, ARCHIVE, CLOSED, WAITING, NO_GATE])
 
 
 class Gatekeeper:
@@ -82,3 +80,12 @@ def opened(visitor: Visitor, uri: str = "/", origin: str = ORIGIN) -> Proxy:
     back = proxy.enter(answer["Location"])
     assert back.status_code == 303 and back["Location"] == origin + uri
     return proxy
+
+
+def proved(visitor: Visitor) -> str:
+    """The address with the ticket, to which the browser is sent after the password was typed."""
+    visitor.page = visitor.client.get("/sign-in/")
+    assert visitor.page.status_code == 200, "whoever is signed in is asked all the same"
+    form = {"user": YOUSSEF.login, "password": YOUSSEF.password, "csrfmiddlewaretoken": visitor.token}
+    resumed = visitor.client.post("/sign-in/", form)["Location"]
+    return led_on(visitor.client.get(resumed).content.decode())

@@ -24,7 +24,6 @@ from massar.domain.sites.models import Grant, Token
 from tests.cast import JAMAL, KHADIJA, KHADIJA_EMAIL, YOUSSEF, facts
 from tests.sso import jws, relying_party
 from tests.sso.relying_party import KEYED, MACHINE, MODEST, SECOND, STRICT, SUITE, Surfer, local, party, register
-from tests.support.faults import empty
 from tests.support.steps import shows
 from tests.support.visitor import Post, Visitor
 
@@ -187,13 +186,6 @@ def test_atk_104_guessed_and_late_codes(rp, browser, clock):
     asked, code = rp.send(browser)
     clock.advance(seconds=61)
     assert refused(rp.redeem(asked, code))
-
-
-@pytest.fixture
-def many_at_once(transactional_db):
-    """No transaction around the test. Its rows go first: the audit log refuses the usual flush, not an empty one."""
-    yield
-    empty()
 
 
 @pytest.mark.django_db(transaction=True)

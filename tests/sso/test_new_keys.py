@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import replace
 
 import pytest
 from lxml import etree
 
 from massar.domain.delivery import api as delivery
-from massar.domain.sites.api import Registry
-from tests.cast import YOUSSEF
 from tests.sso.jws import verified
-from tests.sso.relying_party import SITES, SUITE, Surfer, party
+from tests.sso.relying_party import SITES, SUITE, party, register
 from tests.sso.saml_site import (
     NS,
     RETRAITE,
@@ -30,7 +27,6 @@ from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.both_databases
 
-TOLD = replace(SUITE, backchannel_logout_uri="https://suite.example.ma/backchannel")
 BY_SOAP = replace(RETRAITE, slo_soap="https://retraite.example.ma/saml/soap")
 # A site of the guide that an operator has connected by another protocol than the one that it comes with.
 CONVERTED = replace(
@@ -41,8 +37,7 @@ CONVERTED = replace(
 
 @pytest.fixture(autouse=True)
 def registered(cast, settings):
-    others = [site for site in SITES if site.slug != SUITE.slug]
-    settings.MASSAR = dataclasses.replace(settings.MASSAR, sites=Registry([TOLD, BY_SOAP, CONVERTED, *others]))
+    register(settings, *SITES, BY_SOAP, CONVERTED)
 
 
 @pytest.fixture
@@ -62,16 +57,16 @@ def told(clock):
 def give_new_keys(settings) -> None:
     before = settings.MASSAR
     keys = (("new", b"n" * 32), *before.data_keys)
-    settings.MASSAR = dataclasses.replace(before, secret_key="x" * 60, data_keys=keys)
+    settings.MASSAR = replace(before, secret_key="x" * 60, data_keys=keys)
 
 
-def leave(browser: Visitor) -> None:
-    browser.get("/").submit("/sign-out/")
-    assert not browser.signed_in
+def leave(visitor: Visitor) -> None:
+    visitor.get("/").submit("/sign-out/")
+    assert not visitor.signed_in
 
 
-def test_the_logout_token_names_the_session_as_the_id_token_did(clock, settings, told):
-    browser, suite = Surfer(), party(clock, TOLD)
+def test_the_logout_token_names_the_session_as_the_id_token_did(browser, clock, settings, told):
+    suite = party(clock, SUITE)
     tokens = suite.enter(browser)
     give_new_keys(settings)
     leave(browser)
@@ -79,37 +74,33 @@ def test_the_logout_token_names_the_session_as_the_id_token_did(clock, settings,
     assert (claims["sub"], claims["sid"]) == (tokens.claims["sub"], tokens.claims["sid"])
 
 
-def test_an_id_token_from_before_still_signs_out_without_a_question(clock, settings):
-    browser, suite = Surfer(), party(clock, TOLD)
+def test_an_id_token_from_before_still_signs_out_without_a_question(browser, clock, settings):
+    suite, uri = party(clock, SUITE), SUITE.post_logout_redirect_uris[0]
     tokens = suite.enter(browser)
     give_new_keys(settings)
-    uri = TOLD.post_logout_redirect_uris[0]
     browser.open(suite.end_session(id_token_hint=tokens.id_token, post_logout_redirect_uri=uri, state="s"))
     assert browser.arrived.address == uri and not browser.signed_in
 
 
-def test_a_saml_site_that_knows_a_transient_name_is_asked_by_it(clock, settings, told):
-    visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
-    name, index = visit(visitor, clock, inside=policy(TRANSIENT))
+def test_a_saml_site_that_knows_a_transient_name_is_asked_by_it(youssef, clock, settings, told):
+    name, index = visit(youssef, clock, inside=policy(TRANSIENT))
     give_new_keys(settings)
-    leave(visitor)
+    leave(youssef)
     request = etree.fromstring(told()[0].text.encode()).find(".//samlp:LogoutRequest", NS)
     assert request.find("saml:NameID", NS).text == name
     assert [e.text for e in request.findall("samlp:SessionIndex", NS)] == [index]
 
 
-def test_a_saml_site_asks_with_the_name_that_it_was_told(clock, settings):
-    visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
-    name, index = visit(visitor, clock, inside=policy(TRANSIENT))
+def test_a_saml_site_asks_with_the_name_that_it_was_told(youssef, clock, settings):
+    name, index = visit(youssef, clock, inside=policy(TRANSIENT))
     give_new_keys(settings)
     request = logout_request(clock(), name=name, index=index)
-    answer = visitor.client.get(redirect(request, key=SITE_KEYS.key, to="/saml/slo"))
-    assert logout_status(answer) == ["Success"] and not visitor.signed_in
+    answer = youssef.client.get(redirect(request, key=SITE_KEYS.key, to="/saml/slo"))
+    assert logout_status(answer) == ["Success"] and not youssef.signed_in
 
 
-def test_the_audience_is_the_name_that_the_site_has_in_its_protocol(clock, told):
-    visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
-    assert visitor.client.get(f"/saml/start/{CONVERTED.slug}/").status_code == 200
-    leave(visitor)
-    claims = verified(told()[0].text, party(clock, TOLD).keys(), {"ES256"})[1]
+def test_the_audience_is_the_name_that_the_site_has_in_its_protocol(youssef, clock, told):
+    assert youssef.client.get(f"/saml/start/{CONVERTED.slug}/").status_code == 200
+    leave(youssef)
+    claims = verified(told()[0].text, party(clock, SUITE).keys(), {"ES256"})[1]
     assert claims["aud"] == CONVERTED.entity_id

@@ -16,24 +16,20 @@ from tests.cast import JAMAL, SALMA, YOUSSEF, facts
 from tests.sso.relying_party import SITES, STRICT, Surfer, party, register
 from tests.support.fakes import BehavingProvider
 from tests.support.post_office import worker_with
-from tests.support.steps import shows
+from tests.support.steps import recover, shows
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.both_databases
 
-MAIL = replace(
-    STRICT,
-    offline_days=30,
-    backchannel_logout_uri="https://strict.example.ma/out",
-    name={"fr": "Courrier", "ar": "البريد"},
-)
+MAIL = replace(STRICT, offline_days=30, name={"fr": "Courrier", "ar": "البريد"})
+OTHERS = [site for site in SITES if site.slug != MAIL.slug]
 SCOPE = "openid email offline_access"
 NEW_PASSWORD = "Rivage-8412-ouvert"
 
 
 @pytest.fixture(autouse=True)
 def registered(cast, settings):
-    register(settings, MAIL, *(site for site in SITES if site.slug != MAIL.slug))
+    register(settings, MAIL, *OTHERS)
 
 
 @pytest.fixture
@@ -51,12 +47,16 @@ def works(mail, tokens) -> bool:
     return mail.userinfo(answer.json()["access_token"]).status_code == 200
 
 
+def grants_of_youssef(clock) -> list:
+    return sites.grants.offline_of(facts(YOUSSEF).id, now=int(clock().timestamp()))
+
+
 def test_it_goes_on_after_the_session_for_the_days_of_the_registry(mail, browser, clock):
     tokens = mail.enter(browser)
-    browser.get("/").submit("/sign-out/")
+    browser.sign_out()
     assert not browser.signed_in and works(mail, tokens)
-    for _ in range(29):
-        clock.advance(days=1)
+    for days in (1, 9, 19):
+        clock.advance(days=days)
         sites.grants.sweep(now=int(clock().timestamp()))
         sessions.signed_in.sweep(now=clock())
         assert works(mail, tokens)
@@ -70,28 +70,15 @@ def test_without_the_scope_or_the_setting_it_ends_with_the_session(mail, browser
     ordinary = short.enter(browser)
     plain = mail.enter(browser, scope="openid email")
     assert not plain.refresh
-    browser.get("/").submit("/sign-out/")
+    browser.sign_out()
     assert not works(short, ordinary)
 
 
 def test_an_operator_has_none(mail, browser):
     """Sessions of those who watch over the installation are short; nothing of theirs may outlive them."""
     tokens = mail.enter(browser, person=SALMA)
-    browser.get("/").submit("/sign-out/")
+    browser.sign_out()
     assert not works(mail, tokens)
-
-
-def everywhere(browser, clock):
-    browser.get("/sign-out/everywhere/").submit("/sign-out/everywhere/")
-
-
-def the_others(browser, clock):
-    browser.get("/devices/").submit("/devices/end-all/")
-
-
-def another_password(browser, clock):
-    browser.change(YOUSSEF.password, NEW_PASSWORD)
-    assert browser.path == "/password/changed/"
 
 
 def disabled(browser, clock):
@@ -99,10 +86,18 @@ def disabled(browser, clock):
     close_account.enable(person=facts(YOUSSEF), reason="", now=clock())
 
 
-@pytest.mark.parametrize("how", [everywhere, the_others, another_password, disabled])
+ENDS = {
+    "everywhere": lambda browser, _: browser.get("/sign-out/everywhere/").submit("/sign-out/everywhere/"),
+    "the others": lambda browser, _: browser.get("/devices/").submit("/devices/end-all/"),
+    "another password": lambda browser, _: browser.change(YOUSSEF.password, NEW_PASSWORD),
+    "disabled": disabled,
+}
+
+
+@pytest.mark.parametrize("how", ENDS.values(), ids=ENDS)
 def test_what_ends_everything_ends_it_too_and_its_site_is_told(mail, browser, clock, how):
     tokens = mail.enter(browser)
-    browser.get("/").submit("/sign-out/")
+    browser.sign_out()
     provider = BehavingProvider("site")
     worker = worker_with({"site": provider, "email": BehavingProvider("email"), "sms": BehavingProvider("sms")}, clock)
     while worker.turn():
@@ -116,23 +111,28 @@ def test_what_ends_everything_ends_it_too_and_its_site_is_told(mail, browser, cl
     assert not works(mail, tokens) and len(provider.received) == told + 1
 
 
-def test_a_recovery_ends_it(mail, browser, clock, post):
+def recovered(settings, post):
+    recover(post, YOUSSEF, YOUSSEF.email, NEW_PASSWORD)
+
+
+TAKEN_AWAY = {
+    "recovered": recovered,
+    "disabled": lambda *_: Person.objects.filter(login=YOUSSEF.login).update(state="disabled"),
+    "operator": lambda *_: Person.objects.filter(login=YOUSSEF.login).update(role="operator"),
+    "role": lambda settings, _: register(settings, replace(MAIL, roles=("inspector",))),
+    "days": lambda settings, _: register(settings, replace(MAIL, offline_days=5)),
+}
+
+
+@pytest.mark.parametrize("how", TAKEN_AWAY.values(), ids=TAKEN_AWAY)
+def test_what_a_person_may_no_longer_have_is_gone_at_the_next_renewal(mail, browser, clock, settings, post, how):
+    """Fewer days in the registry hold for programs that are inside; sessions of operators are short, and nothing of
+    theirs may outlive them."""
     tokens = mail.enter(browser)
-    other = Visitor().ask(YOUSSEF.login, email=YOUSSEF.email)
-    secret = post.secret(YOUSSEF.email)
-    other.sign_in(YOUSSEF.login, secret).change(secret, NEW_PASSWORD)
-    assert not works(mail, tokens)
-
-
-def test_a_disabled_person_has_nothing_of_it(mail, browser):
-    tokens = mail.enter(browser)
-    Person.objects.filter(login=YOUSSEF.login).update(state="disabled")
-    assert not works(mail, tokens)
-
-
-def test_who_loses_the_role_loses_it_at_the_next_renewal(mail, browser, settings):
-    tokens = mail.enter(browser)
-    register(settings, replace(MAIL, roles=("inspector",)))
+    browser.sign_out()
+    clock.advance(days=5)
+    assert works(mail, tokens)
+    how(settings, post)
     assert not works(mail, tokens)
 
 
@@ -140,7 +140,7 @@ def test_the_devices_page_lists_it_and_ends_it(mail, browser, clock):
     tokens = mail.enter(browser)
     page = browser.get("/devices/")
     assert shows(page, "devices.programs", "fr") and "Courrier" in page.html
-    (grant,) = sites.grants.offline_of(facts(YOUSSEF).id, now=int(clock().timestamp()))
+    (grant,) = grants_of_youssef(clock)
     page.submit(f"/devices/programs/{grant.id}/end/")
     assert shows(page, "flash.program_ended", "fr") and not shows(page, "devices.programs", "fr")
     assert not works(mail, tokens)
@@ -149,18 +149,14 @@ def test_the_devices_page_lists_it_and_ends_it(mail, browser, clock):
     assert shows(browser.get("/devices/"), "activity.program_ended", "fr")
 
 
-def test_nobody_ends_somebody_elses(mail, browser, clock):
+def test_nobody_ends_somebody_elses(mail, browser, clock, settings):
+    """And that of a site which is gone can be ended."""
     tokens = mail.enter(browser)
-    (grant,) = sites.grants.offline_of(facts(YOUSSEF).id, now=int(clock().timestamp()))
+    (grant,) = grants_of_youssef(clock)
     jamal = Visitor().sign_in(JAMAL.login, JAMAL.password).get("/devices/")
-    token = jamal.html.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
-    jamal.client.post(f"/devices/programs/{grant.id}/end/", {"csrfmiddlewaretoken": token})
+    jamal.client.post(f"/devices/programs/{grant.id}/end/", {"csrfmiddlewaretoken": jamal.token})
     assert works(mail, tokens)
-
-
-def test_a_program_of_a_site_that_is_gone_can_be_ended(mail, browser, clock, settings):
-    mail.enter(browser)
-    register(settings, *(site for site in SITES if site.slug != MAIL.slug))
+    register(settings, *OTHERS)
     page = browser.get("/devices/")
     assert page.page.status_code == 200 and f">{MAIL.slug}<" in page.html
 
@@ -179,27 +175,12 @@ def test_what_begins_while_everything_ends_ends_too(mail, browser, clock, monkey
     asked = mail.start(browser)
     answer = mail.redeem(asked, mail.code(browser, asked))
     assert answer.status_code == 400 and answer.json()["error"] == "invalid_grant"
-    assert sites.grants.offline_of(facts(YOUSSEF).id, now=int(clock().timestamp())) == []
+    assert grants_of_youssef(clock) == []
 
 
 def test_what_the_operator_closes_is_closed_at_once(mail, browser, clock, settings):
     tokens = mail.enter(browser)
     for sites_left in ([replace(MAIL, protocol="none")], []):
-        register(settings, *sites_left, *(site for site in SITES if site.slug != MAIL.slug))
+        register(settings, *sites_left, *OTHERS)
         assert mail.userinfo(tokens.access).status_code == 401
         assert mail.refresh(tokens.refresh).status_code == 401
-
-
-def test_fewer_days_in_the_registry_hold_for_programs_that_are_inside(mail, browser, clock, settings):
-    tokens = mail.enter(browser)
-    clock.advance(days=5)
-    assert works(mail, tokens)
-    register(settings, replace(MAIL, offline_days=5))
-    assert not works(mail, tokens)
-
-
-def test_who_becomes_an_operator_keeps_no_program(mail, browser):
-    tokens = mail.enter(browser)
-    browser.get("/").submit("/sign-out/")
-    Person.objects.filter(login=YOUSSEF.login).update(role="operator")
-    assert not works(mail, tokens)

@@ -12,25 +12,14 @@ from massar.domain.sessions import api as sessions
 from massar.domain.sessions.models import Session
 from massar.journeys.account import close_sessions
 from tests.cast import JAMAL, YOUSSEF, YOUSSEF_EMAIL, facts
-from tests.sso.relying_party import MODEST, STRICT, Surfer, party, register
+from tests.sso.relying_party import MODEST, party
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.both_databases
 
-HERE = Browser()
 
-
-@pytest.fixture(autouse=True)
-def registered(cast, settings):
-    register(settings, STRICT, MODEST)
-
-
-def cookie_of(browser) -> str:
-    return browser.cookies["massar-session"]
-
-
-def test_the_sites_that_are_open_stay_open(rp, clock):
-    browser, other = Surfer(), party(clock, MODEST)
+def test_the_sites_that_are_open_stay_open(rp, browser, clock):
+    other = party(clock, MODEST)
     elsewhere, first = other.enter(browser), rp.enter(browser)
     clock.advance(minutes=3)
     again = rp.enter(browser, prompt="login")
@@ -41,19 +30,17 @@ def test_the_sites_that_are_open_stay_open(rp, clock):
     assert rp.userinfo(again.access).status_code == other.userinfo(elsewhere.access).status_code == 401
 
 
-def test_the_earlier_cookie_opens_nothing(rp, clock):
-    browser = Surfer()
+def test_the_earlier_cookie_opens_nothing(rp, browser, clock):
     rp.enter(browser)
     thief = Visitor()
-    thief.client.cookies["massar-session"] = cookie_of(browser)
+    thief.client.cookies["massar-session"] = browser.cookies["massar-session"]
     assert thief.signed_in
     rp.enter(browser, prompt="login")
     assert browser.signed_in and not thief.signed_in
     assert len(close_sessions.open_sessions(person=facts(YOUSSEF), now=clock())) == 1
 
 
-def test_another_person_in_the_same_browser_ends_it_and_the_sites_are_told(rp, clock):
-    browser = Surfer()
+def test_another_person_in_the_same_browser_ends_it_and_the_sites_are_told(rp, browser, clock):
     first = rp.enter(browser)
     asked = rp.start(browser, prompt="login")
     browser.prove(JAMAL)
@@ -63,9 +50,8 @@ def test_another_person_in_the_same_browser_ends_it_and_the_sites_are_told(rp, c
     assert Message.objects.filter(channel="site").exists()
 
 
-def test_two_clocks_that_differ_never_make_a_new_proof_look_like_the_old_one(rp, clock):
+def test_two_clocks_that_differ_never_make_a_new_proof_look_like_the_old_one(rp, browser, clock):
     """The machine that takes the second proof may be behind the one that took the first."""
-    browser = Surfer()
     rp.enter(browser)
     before = Session.objects.get().signed_in_at
     asked = rp.start(browser, prompt="login")
@@ -76,10 +62,10 @@ def test_two_clocks_that_differ_never_make_a_new_proof_look_like_the_old_one(rp,
 
 def test_a_session_that_has_ended_is_not_renewed(cast, clock):
     person = facts(JAMAL)
-    session_id, cookie, _ = sessions.signed_in.open_for(person.id, how="password", browser=HERE, now=clock())
+    session_id, cookie, _ = sessions.signed_in.open_for(person.id, how="password", browser=Browser(), now=clock())
     earlier = sessions.signed_in.resume(cookie, now=clock())
     sessions.signed_in.end(session_id, person.id, now=clock(), why="by_owner")
-    assert sessions.signed_in.renew(earlier, how="password", browser=HERE, now=clock()) is None
+    assert sessions.signed_in.renew(earlier, how="password", browser=Browser(), now=clock()) is None
     assert sessions.signed_in.resume(cookie, now=clock()) is None
 
 
@@ -106,22 +92,15 @@ def test_a_renewed_session_has_its_whole_life_before_it_and_is_not_the_oldest(ca
     clock.advance(minutes=1)
     visitor.get("/recovery/asked/").submit("/sign-in/", user=JAMAL.login, password=JAMAL.password)
     renewed = sessions.signed_in.of_person(person.id, now=clock())[0]
+    said = [entry.event for entry in close_sessions.activity(person=person)]
+    assert said.count("sign_in") == 2 + len(others) and "sign_out" not in said
     assert renewed.signed_in_at == clock() and renewed.expires_at == clock() + settings.MASSAR.session_longest
     clock.advance(minutes=1)
     Visitor().sign_in(JAMAL.login, JAMAL.password)
     assert visitor.signed_in and not others[0].signed_in and others[1].signed_in
 
 
-def test_the_audit_log_tells_of_a_sign_in_and_of_no_sign_out(cast, clock):
-    visitor = Visitor().sign_in(JAMAL.login, JAMAL.password)
-    clock.advance(minutes=1)
-    visitor.get("/recovery/asked/").submit("/sign-in/", user=JAMAL.login, password=JAMAL.password)
-    said = [entry.event for entry in close_sessions.activity(person=facts(JAMAL))]
-    assert said.count("sign_in") == 2 and "sign_out" not in said
-
-
-def test_a_temporary_password_still_ends_what_was_open(cast, rp, clock, post):
-    browser = Surfer()
+def test_a_temporary_password_still_ends_what_was_open(rp, browser, clock, post):
     first = rp.enter(browser)
     browser.ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
     clock.advance(minutes=1)

@@ -6,22 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from massar.domain.sites import api as sites
 from tests.cast import YOUSSEF, YOUSSEF_EMAIL
-from tests.sso import gated_site, saml_site
-from tests.sso.gated_site import NOTIFRH, Proxy, at_account, opened
-from tests.sso.relying_party import STRICT, Surfer, led_on, party
-from tests.sso.saml_site import (
-    NO_RECENT_RECOVERY,
-    PASSWORD,
-    RETRAITE,
-    answered,
-    authn_request,
-    context,
-    redirect,
-    statuses,
-    text,
-)
+from tests.sso import gated_site, relying_party, saml_site
+from tests.sso.gated_site import NOTIFRH, Proxy, at_account, opened, proved
+from tests.sso.relying_party import STRICT, Surfer, party
+from tests.sso.saml_site import NO_RECENT_RECOVERY, PASSWORD, RETRAITE, answered, authn_request, context, redirect
 from tests.support.visitor import Visitor
 
 NEW = "Rivage-8412-ouvert"
@@ -34,11 +23,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 @pytest.fixture
 def register(cast, settings):
-    def put(*registered: sites.Site) -> None:
-        settings.MASSAR = replace(settings.MASSAR, sites=sites.Registry([*registered]))
-
-    put(OIDC, SAML, GATE)
-    return put
+    relying_party.register(settings, OIDC, SAML, GATE)
+    return lambda *sites: relying_party.register(settings, *sites)
 
 
 def asks_saml(visitor: Visitor, clock, **request) -> Visitor:
@@ -51,22 +37,20 @@ def proves(visitor: Visitor, password: str = YOUSSEF.password) -> Visitor:
     return visitor.submit("/sign-in/", user=YOUSSEF.login, password=password)
 
 
-def test_saml_asks_again_and_goes_on(register, clock):
-    visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+def test_saml_asks_again_and_goes_on(register, youssef, clock):
     clock.advance(minutes=10)
-    assert statuses(answered(asks_saml(visitor, clock))) == ["Success"], "ten minutes are not more than ten"
+    assert saml_site.statuses(answered(asks_saml(youssef, clock))) == ["Success"], "ten minutes are not more than ten"
     clock.advance(minutes=1)
-    proves(asks_saml(visitor, clock, id="_again"))
-    root = answered(visitor)
+    proves(asks_saml(youssef, clock, id="_again"))
+    root = answered(youssef)
     assert root.get("InResponseTo") == "_again"
     assert root.find(".//saml:AuthnStatement", saml_site.NS).get("AuthnInstant") == saml_site.written(clock())
 
 
-def test_saml_that_may_not_ask_says_so(register, clock):
-    visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+def test_saml_that_may_not_ask_says_so(register, youssef, clock):
     clock.advance(minutes=11)
-    root = answered(asks_saml(visitor, clock, IsPassive="true"))
-    assert statuses(root) == ["Responder", "NoPassive"]
+    root = answered(asks_saml(youssef, clock, IsPassive="true"))
+    assert saml_site.statuses(root) == ["Responder", "NoPassive"]
 
 
 def test_oidc_asks_again_and_goes_on(register, clock):
@@ -82,33 +66,21 @@ def test_oidc_asks_again_and_goes_on(register, clock):
     assert tokens.claims["auth_time"] == int(clock().timestamp()) > before
 
 
-def test_the_gate_closes_and_leads_back_to_the_same_address(register, clock):
-    youssef = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+def test_the_gate_closes_and_leads_back_to_the_same_address(register, youssef, clock, django_assert_num_queries):
     proxy = opened(youssef, "/dossier/12?page=2")
-    for _ in range(10):
-        clock.advance(minutes=1)
-        assert proxy.check("/dossier/12?page=2").status_code == 200
+    proxy.check()
+    with django_assert_num_queries(2):  # no more than at any site
+        assert proxy.check("/logo.png").status_code == 200
+    clock.advance(minutes=10)
+    assert proxy.check("/dossier/12?page=2").status_code == 200
     clock.advance(minutes=1)
     assert proxy.check("/dossier/12?page=2").status_code == 401
     answer = at_account(youssef, proxy.begin("/dossier/12?page=2"))
     assert answer["Location"] == "/sign-in/"
     assert youssef.client.get("/gate/resume/")["Location"] == "/sign-in/", "walking around the form"
-    page = youssef.client.get("/sign-in/")
-    assert page.status_code == 200, "somebody is signed in, and is asked all the same"
-    form = {"user": YOUSSEF.login, "password": YOUSSEF.password}
-    token = page.content.decode().split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
-    resumed = youssef.client.post("/sign-in/", {**form, "csrfmiddlewaretoken": token})
-    ticket = youssef.client.get(resumed["Location"])
-    back = proxy.enter(led_on(ticket.content.decode()))
+    back = proxy.enter(proved(youssef))
     assert back["Location"] == f"{gated_site.ORIGIN}/dossier/12?page=2"
     assert proxy.check("/dossier/12?page=2").status_code == 200
-
-
-def test_a_check_at_a_site_that_wants_freshness_costs_no_statement_more(register, django_assert_num_queries):
-    proxy = opened(Visitor().sign_in(YOUSSEF.login, YOUSSEF.password))
-    proxy.check()
-    with django_assert_num_queries(2):
-        assert proxy.check("/logo.png").status_code == 200
 
 
 @pytest.fixture
@@ -139,9 +111,12 @@ def test_saml_gets_the_best_of_the_classes_that_is_true(recovered, register, clo
     """RequestedAuthnContext lists what will do; who recovered lately is not refused for the first of them."""
     register(RETRAITE)
     inside = context(NO_RECENT_RECOVERY, PASSWORD)
-    assert text(answered(asks_saml(recovered, clock, inside=inside)), "//saml:AuthnContextClassRef") == PASSWORD
+    assert (
+        saml_site.text(answered(asks_saml(recovered, clock, inside=inside)), "//saml:AuthnContextClassRef") == PASSWORD
+    )
     clock.advance(hours=73)
     recovered.sign_in(YOUSSEF.login, NEW)
     assert (
-        text(answered(asks_saml(recovered, clock, inside=inside)), "//saml:AuthnContextClassRef") == NO_RECENT_RECOVERY
+        saml_site.text(answered(asks_saml(recovered, clock, inside=inside)), "//saml:AuthnContextClassRef")
+        == NO_RECENT_RECOVERY
     )

@@ -13,22 +13,22 @@ from massar.domain.sites.models import ReplayCacheEntry, SavedRequest
 from massar.interfaces.base.cookies import SAVED_REQUEST
 from tests.cast import YOUSSEF, YOUSSEF_EMAIL
 from tests.sso.gated_site import NOTIFRH, Proxy, at_account
-from tests.sso.relying_party import STRICT, party
+from tests.sso.relying_party import STRICT, party, register
 from tests.sso.saml_site import RETRAITE, SITE_KEYS, authn_request, posted, redirect
 from tests.support.steps import shows
 from tests.support.visitor import Visitor
 
-ROOM = 3
-ELSEWHERE = "198.51.100.7"
+ROOM = 2
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
 @pytest.fixture(autouse=True)
 def registered(cast, settings, monkeypatch):
-    settings.MASSAR = replace(settings.MASSAR, sites=sites.Registry([STRICT, RETRAITE, NOTIFRH]))
-    small = limits.RateLimit("saved-request-network", ROOM, timedelta(minutes=1))
-    monkeypatch.setattr(limits.rate_limits, "SAVED_REQUEST_NETWORK", small)
+    register(settings, STRICT, RETRAITE, NOTIFRH)
+    for name in ("SAVED_REQUEST_NETWORK", "REPLAY_CACHE_NETWORK"):
+        small = limits.RateLimit(name.lower(), ROOM, timedelta(minutes=1))
+        monkeypatch.setattr(limits.rate_limits, name, small)
 
 
 def by_oidc(visitor: Visitor, clock):
@@ -51,29 +51,25 @@ WAYS = (by_oidc, by_saml, by_saml_form, by_gate)
 
 
 def flood(clock) -> None:
-    for number in range(4 * ROOM):
-        WAYS[number % 4](Visitor(), clock)
+    for way in WAYS:
+        way(Visitor(), clock)
 
 
-def test_a_flood_ends_at_the_budget(clock):
+def test_over_the_budget_people_sign_in_and_read_what_to_do(clock):
     flood(clock)
+    for way in WAYS:
+        visitor = Visitor()
+        visitor.get(way(visitor, clock)["Location"])
+        assert visitor.path == "/sign-in/" and shows(visitor, "sso.waiting.full"), way
+        assert SAVED_REQUEST.name not in visitor.cookies
+        visitor.submit("/sign-in/", user=YOUSSEF.login, password=YOUSSEF.password)
+        assert visitor.path == "/" and visitor.signed_in
     assert SavedRequest.objects.count() == ROOM
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_over_the_budget_people_sign_in_and_read_what_to_do(clock, way):
-    flood(clock)
-    visitor = Visitor()
-    visitor.get(way(visitor, clock)["Location"])
-    assert visitor.path == "/sign-in/" and shows(visitor, "sso.waiting.full")
-    assert SAVED_REQUEST.name not in visitor.cookies
-    visitor.submit("/sign-in/", user=YOUSSEF.login, password=YOUSSEF.password)
-    assert visitor.path == "/" and visitor.signed_in
-
-
-def test_whoever_is_signed_in_needs_no_budget(clock):
+def test_whoever_is_signed_in_needs_no_budget(clock, youssef):
     """Asked for the password again while the network is full: the request waits all the same."""
-    visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    visitor = youssef
     flood(clock)
     visitor.get(redirect(authn_request(clock.advance(seconds=20), ForceAuthn="true")))
     assert visitor.path == "/sign-in/" and SAVED_REQUEST.name in visitor.cookies
@@ -81,47 +77,42 @@ def test_whoever_is_signed_in_needs_no_budget(clock):
     assert "SAMLResponse" in visitor.html
 
 
-def test_a_form_from_a_site_over_the_budget_leads_home_and_says_so(clock):
+def test_a_form_from_a_site_over_the_budget_leads_home_and_says_so(clock, youssef):
     """It comes without the session's cookie, so it counts as a stranger's."""
-    visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
     flood(clock)
-    stranger = Visitor()
-    answer = by_saml_form(stranger, clock)
+    answer = by_saml_form(Visitor(), clock)
     for name, morsel in answer.cookies.items():
-        visitor.client.cookies[name] = morsel.value
-    visitor.get(answer["Location"])
-    assert visitor.path == "/" and shows(visitor, "sso.waiting.full", "fr")
+        youssef.client.cookies[name] = morsel.value
+    youssef.get(answer["Location"])
+    assert youssef.path == "/" and shows(youssef, "sso.waiting.full", "fr")
 
 
 def test_other_networks_and_later_moments_are_not_touched(clock):
     flood(clock)
-    elsewhere = Visitor()
-    elsewhere.client.defaults["REMOTE_ADDR"] = ELSEWHERE
+    elsewhere, later = Visitor(), Visitor()
+    elsewhere.client.defaults["REMOTE_ADDR"] = "198.51.100.7"
     by_saml(elsewhere, clock)
-    assert SAVED_REQUEST.name in elsewhere.cookies
     clock.advance(minutes=1)
-    later = Visitor()
     by_saml(later, clock)
-    assert SAVED_REQUEST.name in later.cookies
+    assert SAVED_REQUEST.name in elsewhere.cookies and SAVED_REQUEST.name in later.cookies
 
 
-def test_ids_that_nobody_signed_fill_no_table(clock, monkeypatch):
+@pytest.mark.parametrize(
+    ("certificate", "claimed"),
+    [(SITE_KEYS.certificate, ""), ("", ""), ("", "&SigAlg=x&Signature=AAAA")],
+    ids=["nobody signs", "nobody can check", "and who claims to have signed"],
+)
+def test_ids_that_nobody_signed_fill_no_table(clock, settings, certificate, claimed):
     """Whoever sends a new ID each time makes rows up to the budget, and is answered all the same."""
-    monkeypatch.setattr(
-        limits.rate_limits, "REPLAY_CACHE_NETWORK", limits.RateLimit("replay-cache-network", ROOM, timedelta(minutes=1))
-    )
-    for _ in range(4 * ROOM):
-        assert by_saml(Visitor(), clock).status_code == 303
+    register(settings, replace(RETRAITE, certificate=certificate))
+    for _ in range(3 * ROOM):
+        assert Visitor().client.get(redirect(authn_request(clock())) + claimed).status_code == 303
     assert ReplayCacheEntry.objects.count() == ROOM
-    assert by_saml(Visitor(**{"X-Forwarded-For": ELSEWHERE}), clock).status_code == 303
 
 
-def test_who_is_signed_in_or_signs_comes_once_whatever_strangers_did(clock, monkeypatch):
-    monkeypatch.setattr(
-        limits.rate_limits, "REPLAY_CACHE_NETWORK", limits.RateLimit("replay-cache-network", 1, timedelta(minutes=1))
-    )
-    by_saml(Visitor(), clock)
-    youssef = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+def test_who_is_signed_in_or_signs_comes_once_whatever_strangers_did(clock, youssef):
+    for _ in range(ROOM):
+        by_saml(Visitor(), clock)
     for visitor, address in (
         (youssef, redirect(authn_request(clock()))),
         (Visitor(), redirect(authn_request(clock()), key=SITE_KEYS.key)),
@@ -149,15 +140,3 @@ def test_what_no_longer_waits_is_not_brought_back(clock):
     clock.advance(hours=1)
     visitor.ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
     assert sites.saved_requests.sweep(now=clock()) == 1
-
-
-@pytest.mark.parametrize("claimed", ["&SigAlg=x&Signature=AAAA", ""])
-def test_a_signature_that_nobody_can_check_is_none(clock, settings, monkeypatch, claimed):
-    """A site without a certificate: whoever claims to have signed shares the strangers' room."""
-    monkeypatch.setattr(
-        limits.rate_limits, "REPLAY_CACHE_NETWORK", limits.RateLimit("replay-cache-network", ROOM, timedelta(minutes=1))
-    )
-    settings.MASSAR = replace(settings.MASSAR, sites=sites.Registry([replace(RETRAITE, certificate="")]))
-    for _ in range(4 * ROOM):
-        assert Visitor().client.get(redirect(authn_request(clock())) + claimed).status_code == 303
-    assert ReplayCacheEntry.objects.count() == ROOM
