@@ -26,7 +26,6 @@ from massar.domain.delivery.provider import Accepted, OutboundMessage, Receipt, 
 from massar.providers.smpp import pdu
 from massar.providers.smpp.provider import SmppProvider
 from massar.providers.smpp.provider import from_table as smpp_provider
-from massar.providers.smpp.text import contents
 from tests.contracts import smpp_rig as rig
 from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID, until
 from tests.servers.machine import running
@@ -150,9 +149,9 @@ class BareLine(contextlib.AbstractContextManager["BareLine"]):
     """A socket bound as a transmitter, and one message as ready-made bytes."""
 
     def __init__(self, port: int):
-        body = pdu.submit("", pdu.Address(5, 0, "MASSAR"), pdu.Address(1, 1, "212661000200"), udh=False,
-                          validity=pdu.relative_time(600), coding=0,
-                          content=contents(TEXT, "b")[0].content)  # fmt: skip
+        (segment,) = pdu.contents(TEXT, "b")
+        source, to = pdu.Address(5, 0, "MASSAR"), pdu.Address(1, 1, "212661000200")
+        body = pdu.submit("", source, to, pdu.relative_time(600), segment)
         self._ready = pdu.Pdu(pdu.SUBMIT_SM, 0, 1, body).encoded()
         self._splitter = pdu.Splitter()
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)

@@ -1,4 +1,4 @@
-"""Certificates of a CA made for this run, and the servers under test."""
+"""Certificates of a CA made for this run, the servers under test, and providers to them."""
 
 import ssl
 import threading
@@ -6,20 +6,42 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import trustme
 
-from massar.domain.delivery.provider import ProviderOptions, Receipt
+from massar.domain.delivery.provider import OutboundMessage, Provider, ProviderOptions, Receipt, Result
 from massar.providers import http_client, oauth_token
-from massar.providers.registry import SmppProvider
-from massar.providers.smpp.provider import from_table as smpp_provider
+from massar.providers.registry import provider_from_table
+from massar.providers.smpp.provider import SmppProvider
 from massar.providers.smtp import provider as smtp_provider
 
 from .http_rig import Gateway
 from .smpp_rig import PASSWORD, SYSTEM_ID, Smsc, until
 from .smtp_rig import MailServer, Script, TokenServer
+
+TEN_MINUTES = timedelta(minutes=10)
+BASE = "https://compte.example.ma"
+SMS = OutboundMessage("Zk3_x-1", "sms", "+212661000222", "fr", "", "Massar: kdmwt-47392")
+LETTER = OutboundMessage("first", "email", "khadija@example.org", "fr", "Bonjour", "Bonjour\n")
+
+
+def send(provider: Provider, message: OutboundMessage | None = None, valid_for: timedelta = TEN_MINUTES) -> Result:
+    """A message of the provider's channel, or that one."""
+    return provider.send(message or (SMS if provider.channel == "sms" else LETTER), valid_for=valid_for)
+
+
+def at_once(work: Callable[[int], object], count: int) -> list:
+    """What so many threads get from it, in the order in which they end."""
+    results: list = []
+    threads = [threading.Thread(target=lambda n=n: results.append(work(n))) for n in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    return results
 
 
 @pytest.fixture(scope="session")
@@ -55,17 +77,10 @@ HASTY = {"answer_timeout": 0.5, "total_timeout": 1.2}
 
 @pytest.fixture
 def options(ca_file) -> Callable[..., ProviderOptions]:
-    def make(**changes) -> ProviderOptions:
-        settled = {
-            "sender": "massar@example.ma",
-            "ca_file": ca_file,
-            "connect_timeout": 5.0,
-            "answer_timeout": 5.0,
-            "total_timeout": 10.0,
-        }
-        return ProviderOptions(**{**settled, **changes})
-
-    return make
+    patient = {"connect_timeout": 5.0, "answer_timeout": 5.0, "total_timeout": 10.0}
+    return lambda **changes: ProviderOptions(
+        **{"sender": "massar@example.ma", "ca_file": ca_file, **patient, **changes}
+    )
 
 
 class Moment:
@@ -93,61 +108,79 @@ def servers() -> Iterator[ExitStack]:
 
 
 @pytest.fixture
-def mail_server(servers) -> Callable[..., MailServer]:
-    def make(**settings) -> MailServer:
-        server = MailServer(**settings).start()
+def started(servers) -> Callable:
+    """A server of the rig until the test ends, with these attributes set."""
+
+    def start(server, **attributes):
         servers.callback(server.stop)
+        for name, value in attributes.items():
+            setattr(server, name, value)
         return server
+
+    return start
+
+
+@pytest.fixture
+def mail_server(started) -> Callable[..., MailServer]:
+    def make(*, tls=None, starttls=None, auth=False, **attributes) -> MailServer:
+        return started(MailServer(tls=tls, starttls=starttls, auth=auth).start(), **attributes)
 
     return make
 
 
 @pytest.fixture
-def token_server(servers) -> Callable[..., TokenServer]:
-    def make(*ways, **settings) -> TokenServer:
-        server = TokenServer(*ways, **settings).start()
-        servers.callback(server.stop)
-        return server
-
-    return make
+def token_server(started) -> Callable[..., TokenServer]:
+    return lambda *ways, starttls=None, **attributes: started(
+        TokenServer(*ways, starttls=starttls).start(), **attributes
+    )
 
 
 @pytest.fixture
 def tokens(gateway) -> Gateway:
     """A token endpoint; its answer is t-1 until it is told another."""
-    server = gateway(keeps=True)
-    server.answer = {"access_token": "t-1", "token_type": "Bearer", "expires_in": "3600"}
-    return server
+    return gateway(keeps=True, answer={"access_token": "t-1", "token_type": "Bearer", "expires_in": "3600"})
 
 
 @pytest.fixture
-def script(servers) -> Callable[..., Script]:
-    def make(*lines) -> Script:
-        played = Script(*lines)
-        servers.callback(played.stop)
-        return played
+def script(started) -> Callable[..., Script]:
+    return lambda *lines: started(Script(*lines))
+
+
+@pytest.fixture
+def gateway(started) -> Callable[..., Gateway]:
+    return lambda tls=None, *, keeps=False, **attributes: started(Gateway(tls, keeps=keeps), **attributes)
+
+
+@pytest.fixture
+def smsc(started) -> Callable[..., Smsc]:
+    return lambda tls=None, **attributes: started(Smsc(tls), **attributes)
+
+
+@pytest.fixture
+def relay(servers, ca_file) -> Callable[..., Provider]:
+    """A mail provider to a server of the rig, or to that port; `scheme`: smtp, smtp+starttls or smtps."""
+
+    def make(server, scheme: str = "smtp", *, name: str = "relay", **changes) -> Provider:
+        table = {
+            "kind": "smtp", "host": "localhost", "port": getattr(server, "port", server), "ca_file": str(ca_file),
+            "security": {"smtp": "plain", "smtps": "tls"}.get(scheme, "starttls"), "sender": "massar@example.ma",
+            "answer_timeout": 5.0, "total_timeout": 10.0, **changes,
+        }  # fmt: skip
+        made = provider_from_table(table, name=name)
+        servers.callback(made.close)
+        return made
 
     return make
 
 
-@pytest.fixture
-def gateway(servers) -> Callable[..., Gateway]:
-    def make(tls=None, *, keeps=False) -> Gateway:
-        server = Gateway(tls, keeps=keeps)
-        servers.callback(server.stop)
-        return server
-
-    return make
-
-
-@pytest.fixture
-def smsc(servers) -> Callable[..., Smsc]:
-    def make(tls=None) -> Smsc:
-        server = Smsc(tls)
-        servers.callback(server.stop)
-        return server
-
-    return make
+def to_gateway(server, *, name: str = "gateway", **changes) -> Provider:
+    """An SMS provider to a gateway of the rig; None takes a setting out."""
+    table = {
+        "kind": "http", "url": f"http://localhost:{server.port}/send", "json": {"to": "{to}", "text": "{text}"},
+        "answer_timeout": 5, "total_timeout": 10, **changes,
+    }  # fmt: skip
+    given = {name: value for name, value in table.items() if value is not None}
+    return provider_from_table(given, name=name, receipts_base=BASE)
 
 
 class Sink:
@@ -176,26 +209,21 @@ def sink() -> Sink:
     return Sink()
 
 
+def smpp_table(server: Smsc | int, **changes) -> dict:
+    port = server if isinstance(server, int) else server.port
+    return {
+        "kind": "smpp", "host": "127.0.0.1", "port": port, "system_id": SYSTEM_ID, "password": PASSWORD, "tls": "off",
+        "rate": 100_000.0, "answer_timeout": 5.0, "reconnect_first": 0.02, "reconnect_most": 0.1, **changes,
+    }  # fmt: skip
+
+
 @pytest.fixture
 def smpp(servers, sink, ca_file) -> Callable[..., SmppProvider]:
     """An open provider to an SMSC of the rig; `bound`: wait until it is."""
 
     def make(server: Smsc | int, *, bound: bool = True, slots=None, **changes) -> SmppProvider:
-        settled = {
-            "host": "127.0.0.1",
-            "port": server if isinstance(server, int) else server.port,
-            "system_id": SYSTEM_ID,
-            "password": PASSWORD,
-            "tls": "off",
-            "rate": 100_000.0,
-            "answer_timeout": 5.0,
-            "reconnect_first": 0.02,
-            "reconnect_most": 0.1,
-        }
-        table = {**settled, **changes}
-        if table["tls"] == "on":
-            table.setdefault("ca_file", str(ca_file))
-        provider = smpp_provider(table, name="smpp-test", slots=slots)
+        table = smpp_table(server, **({"ca_file": str(ca_file)} if changes.get("tls") == "on" else {}), **changes)
+        provider = provider_from_table(table, name="smpp-test", slots=slots)
         servers.callback(provider.close)
         provider.open(sink)
         if bound:

@@ -34,7 +34,7 @@ class Gateway:
         if tls:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
 
     def stop(self) -> None:
@@ -46,8 +46,14 @@ class Gateway:
     def serve(self, handler: BaseHTTPRequestHandler) -> None:
         if self.mood == "cut_before":
             return _cut(handler)
-        length = int(handler.headers["Content-Length"] or 0)
-        body = _read(handler.headers["Content-Type"] or "", handler.rfile.read(length))
+        kind, sent = (
+            handler.headers["Content-Type"] or "",
+            handler.rfile.read(int(handler.headers["Content-Length"] or 0)),
+        )
+        if "xml" in kind:  # gateways speak JSON, sites take a form or an envelope
+            body = {"envelope": sent.decode()}
+        else:
+            body = json.loads(sent) if "json" in kind else dict(parse_qsl(sent.decode()))
         self.requests.append((handler.path, dict(handler.headers), body))
         if self.mood == "cut_after":
             return _cut(handler)
@@ -81,13 +87,6 @@ class Gateway:
         else:
             time.sleep(self.mood or 0)
             _answer(handler, 200, body, **self.headers)
-
-
-def _read(kind: str, body: bytes) -> dict:
-    """Gateways speak JSON, sites take a form or an envelope."""
-    if "xml" in kind:
-        return {"envelope": body.decode()}
-    return json.loads(body) if "json" in kind else dict(parse_qsl(body.decode()))
 
 
 def _handler(gateway: Gateway, version: str) -> type[BaseHTTPRequestHandler]:

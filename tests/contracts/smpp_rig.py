@@ -10,22 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from massar.domain.delivery.sms_text import GSM7_CODES
-from massar.providers.smpp.pdu import (
-    BIND_RECEIVER,
-    BIND_TRANSCEIVER,
-    BIND_TRANSMITTER,
-    DELIVER_SM,
-    ENQUIRE_LINK,
-    GENERIC_NACK,
-    RESPONSE,
-    SUBMIT_SM,
-    UNBIND,
-    Pdu,
-    Splitter,
-)
+from massar.providers.smpp import pdu as smpp
+from massar.providers.smpp.pdu import RESPONSE, Pdu
 
 SYSTEM_ID, PASSWORD = "massar", "p@s:w/rd"
-BINDS = {BIND_RECEIVER: "rx", BIND_TRANSMITTER: "tx", BIND_TRANSCEIVER: "trx"}
+BINDS = {smpp.BIND_RECEIVER: "rx", smpp.BIND_TRANSMITTER: "tx", smpp.BIND_TRANSCEIVER: "trx"}
 SIGNS = {code: sign for sign, code in GSM7_CODES.items()}
 DEADLINE = 10.0
 
@@ -109,7 +98,7 @@ class Link(asyncio.Protocol):
     """One connection of a client, at the SMSC's end."""
 
     def __init__(self, smsc: "Smsc"):
-        self.smsc, self.mode, self._splitter = smsc, "", Splitter()
+        self.smsc, self.mode, self._splitter = smsc, "", smpp.Splitter()
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         self.transport = transport
@@ -196,29 +185,17 @@ class Smsc:
         return sequence
 
     def receipt(self, text: bytes, **fields) -> int:
-        return self.send(DELIVER_SM, deliver_body(text, **fields))
+        return self.send(smpp.DELIVER_SM, deliver_body(text, **fields))
 
-    def answered(self, sequence: int, command: int = DELIVER_SM) -> Pdu:
+    def answered(self, sequence: int, command: int = smpp.DELIVER_SM) -> Pdu:
         """The client's answer to that request, once it is there."""
-        return until(
-            lambda: next(
-                (
-                    pdu
-                    for pdu in list(self.heard)
-                    if pdu.sequence == sequence and pdu.command in (command | RESPONSE, GENERIC_NACK)
-                ),
-                None,
-            )
-        )
+        kinds = (command | RESPONSE, smpp.GENERIC_NACK)
+        return until(lambda: next((p for p in list(self.heard) if p.sequence == sequence and p.command in kinds), None))
 
     def release(self) -> None:
         """Answer what was kept, in reverse: answers need not come in order."""
-        self.do(self._release)
-
-    def _release(self) -> None:
         kept, self._kept = self._kept, []
-        for link, pdu in reversed(kept):
-            self._accept(link, pdu)
+        self.do(lambda: [self.accept(link, pdu) for link, pdu in reversed(kept)])
 
     def asked(self, command: int) -> int:
         return sum(pdu.command == command for pdu in list(self.heard))
@@ -228,11 +205,11 @@ class Smsc:
     def serve(self, link: Link, pdu: Pdu) -> None:
         if pdu.command in BINDS:
             self._bind(link, pdu)
-        elif pdu.command == SUBMIT_SM:
+        elif pdu.command == smpp.SUBMIT_SM:
             self._submit(link, pdu)
-        elif pdu.command == ENQUIRE_LINK and not self.deaf:
+        elif pdu.command == smpp.ENQUIRE_LINK and not self.deaf:
             link.answer(pdu)
-        elif pdu.command == UNBIND:
+        elif pdu.command == smpp.UNBIND:
             link.answer(pdu)
             link.transport.close()
 
@@ -269,8 +246,8 @@ class Smsc:
                 self._kept.append((link, pdu))
                 self.kept_ever.append((link, pdu))
             elif mood != "silent":
-                self._accept(link, pdu)
+                self.accept(link, pdu)
 
-    def _accept(self, link: Link, pdu: Pdu) -> None:
+    def accept(self, link: Link, pdu: Pdu) -> None:
         self.references.append(str(next(self._ids)))
         link.answer(pdu, 0, self.references[-1].encode() + b"\0")

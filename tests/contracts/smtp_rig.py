@@ -13,6 +13,10 @@ from email.policy import default
 from aiosmtpd.smtp import SMTP, AuthResult
 
 USER, PASSWORD = "massar@relay", "p@ss:w/rd"
+HELLO = [b"220 mail.test ESMTP\r\n", "read", b"250-mail.test\r\n250 8BITMIME\r\n"]
+TO_DATA = ["read", b"250 OK\r\n", "read", b"250 OK\r\n", "read"]
+CONTENT = [*TO_DATA, b"354 go on\r\n"]
+WHOLE = [*CONTENT, "body", b"250 2.0.0 kept\r\n"]
 MORE_THAN_FITS_ON_THE_WAY = ("ن" * 60 + "\n") * 40_000  # into the buffers of both sockets
 
 
@@ -46,16 +50,10 @@ class MailServer:
     def _protocol(self) -> SMTP:
         self.conversations += 1
         return SMTP(
-            self,
-            hostname="mail.test",
-            loop=self._loop,
-            tls_context=self._starttls,
-            require_starttls=bool(self._starttls),
-            auth_required=self._auth,
-            auth_require_tls=False,
-            authenticator=self._judge if self._auth else None,
-            auth_exclude_mechanism=self.hidden,
-        )
+            self, hostname="mail.test", loop=self._loop, tls_context=self._starttls,
+            require_starttls=bool(self._starttls), auth_required=self._auth, auth_require_tls=False,
+            authenticator=self._judge if self._auth else None, auth_exclude_mechanism=self.hidden,
+        )  # fmt: skip
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -6,77 +6,51 @@ import socket
 import threading
 import time
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from massar.domain.delivery import api as delivery
-from massar.domain.delivery.provider import (
-    Accepted,
-    NotTransmitted,
-    OutboundMessage,
-    OutcomeUnknown,
-    ProviderOptions,
-    Rejected,
-)
+from massar.domain.delivery.provider import Accepted, NotTransmitted, OutcomeUnknown, ProviderOptions, Rejected
 from massar.interfaces.commands.worker import Worker
 from massar.providers.registry import provider_from_url
 from massar.providers.smtp import connection
 
-from .conftest import HASTY
-from .smtp_rig import MORE_THAN_FITS_ON_THE_WAY, PASSWORD, USER, stop_listening
+from .conftest import HASTY, LETTER, at_once
+from .conftest import send as sent
+from .smtp_rig import CONTENT, HELLO, MORE_THAN_FITS_ON_THE_WAY, PASSWORD, TO_DATA, USER, WHOLE, stop_listening
 
-TEN_MINUTES = timedelta(minutes=10)
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
-LETTER = OutboundMessage("first", "email", "khadija@example.org", "fr", "Bonjour", "Bonjour\n")
-HELLO = [b"220 mail.test ESMTP\r\n", "read", b"250-mail.test\r\n250 8BITMIME\r\n"]
-TO_DATA = ["read", b"250 OK\r\n", "read", b"250 OK\r\n", "read"]
-WHOLE = [*TO_DATA, b"354 go on\r\n", "body", b"250 2.0.0 kept\r\n"]
-
-
-@pytest.fixture
-def provider(options):
-    """A provider for that port; its connections are closed in the end."""
-    made = []
-
-    def make(port: int, *, kind="smtp", login="", **changes):
-        made.append(provider_from_url(f"{kind}://{login}localhost:{port}", options(**changes)))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
 
 
 def send(provider, name="first", **changes):
-    return provider.send(replace(LETTER, message_id=name, **changes), valid_for=TEN_MINUTES)
+    return sent(provider, replace(LETTER, message_id=name, **changes))
 
 
 @pytest.mark.parametrize("kind", ["smtp", "smtp+starttls", "smtps"])
-def test_letters_share_one_connection_and_one_sign_in(mail_server, server_tls, provider, kind):
+def test_letters_share_one_connection_and_one_sign_in(mail_server, server_tls, relay, monkeypatch, kind):
     tls = {"smtps": {"tls": server_tls}, "smtp+starttls": {"starttls": server_tls}}.get(kind, {})
     server = mail_server(auth=True, **tls)
-    login = f"{USER.replace('@', '%40')}:{PASSWORD.replace('@', '%40').replace('/', '%2F')}@"
-    one = provider(server.port, kind=kind, login=login)
+    monkeypatch.setenv("RELAY_PASSWORD", PASSWORD)
+    one = relay(server, kind, user=USER, password="env:RELAY_PASSWORD")
     assert [type(send(one, f"m{n}")) for n in range(5)] == [Accepted] * 5
     assert server.conversations == 1
     assert [letter["Message-ID"] for letter in server.letters] == [f"<m{n}@example.ma>" for n in range(5)]
 
 
-def test_a_connection_is_renewed_after_its_letters(mail_server, provider, monkeypatch):
-    monkeypatch.setattr(connection, "MOST_LETTERS", 3)
+def test_a_connection_is_renewed_after_its_letters(mail_server, relay, monkeypatch):
+    monkeypatch.setattr(connection, "MOST_MESSAGES", 3)
     server = mail_server()
-    one = provider(server.port)
+    one = relay(server)
     assert [type(send(one)) for _ in range(7)] == [Accepted] * 7
     assert server.conversations == 3
 
 
-def test_after_a_rest_a_connection_is_asked_whether_it_lives(script, provider, monkeypatch):
+def test_after_a_rest_a_connection_is_asked_whether_it_lives(script, relay, monkeypatch):
     monkeypatch.setattr(connection, "REST", 0.0)
     played = script(*HELLO, *WHOLE, "read", b"250 reset\r\n", *WHOLE)
-    one = provider(played.port)
+    one = relay(played)
     assert isinstance(send(one), Accepted) and isinstance(send(one), Accepted)
     assert b"rset\r\n" in [line.lower() for line in played.heard] and played.conversations == 1
 
@@ -84,12 +58,12 @@ def test_after_a_rest_a_connection_is_asked_whether_it_lives(script, provider, m
 @pytest.mark.parametrize(
     "answer", [[b"421 4.4.2 gone\r\n"], [b"502 what?\r\n"], [], ["drip"]], ids=["421", "502", "silent", "drips"]
 )
-def test_one_that_does_not_say_it_lives_is_replaced(script, provider, monkeypatch, answer):
+def test_one_that_does_not_say_it_lives_is_replaced(script, relay, monkeypatch, answer):
     monkeypatch.setattr(connection, "REST", 0.0)
     played = script(*HELLO, *WHOLE, "read", *answer, *(["read"] if not answer else []), "next", *HELLO, *WHOLE)
     if answer == ["drip"]:
         played = script(*HELLO, *WHOLE, "read", "drip")
-    one = provider(played.port, connect_timeout=0.3, total_timeout=1.0)
+    one = relay(played, connect_timeout=0.3, total_timeout=1.0)
     assert isinstance(send(one), Accepted)
     begun = time.monotonic()
     result = send(one, "second")
@@ -111,16 +85,16 @@ DEATHS = {
     "cut at MAIL": ["read", "cut"],
     "cut at RCPT": ["read", b"250 OK\r\n", "read", "cut"],
     "cut at DATA": [*TO_DATA, "cut"],
-    "cut in the letter": [*TO_DATA, b"354 go on\r\n", "read", "cut"],
+    "cut in the letter": [*CONTENT, "read", "cut"],
     "silent at MAIL": ["read", "read"],
     "nonsense at MAIL": ["read", b"\x80\x81\r\n"],
 }
 
 
 @pytest.mark.parametrize("death", DEATHS)
-def test_a_kept_connection_that_dies_before_the_final_dot_is_not_noticed(script, provider, death):
+def test_a_kept_connection_that_dies_before_the_final_dot_is_not_noticed(script, relay, death):
     played = script(*HELLO, *WHOLE, *DEATHS[death], "next", *HELLO, *WHOLE)
-    one = provider(played.port, answer_timeout=0.5 if death == "silent at MAIL" else 5)
+    one = relay(played, answer_timeout=0.5 if death == "silent at MAIL" else 5)
     text = MORE_THAN_FITS_ON_THE_WAY if death == "cut in the letter" else LETTER.text
     assert isinstance(send(one), Accepted)
     assert isinstance(send(one, "second", text=text), Accepted)
@@ -128,27 +102,27 @@ def test_a_kept_connection_that_dies_before_the_final_dot_is_not_noticed(script,
 
 
 @pytest.mark.parametrize("end", [["cut"], ["read"], ["drip"]], ids=["cut", "silent", "drips"])
-def test_one_that_dies_after_the_final_dot_leaves_it_unsure_and_is_not_tried_again(script, provider, end):
-    played = script(*HELLO, *WHOLE, *TO_DATA, b"354 go on\r\n", "body", *end, "next", *HELLO, *WHOLE)
-    one = provider(played.port, **HASTY)
+def test_one_that_dies_after_the_final_dot_leaves_it_unsure_and_is_not_tried_again(script, relay, end):
+    played = script(*HELLO, *WHOLE, *CONTENT, "body", *end, "next", *HELLO, *WHOLE)
+    one = relay(played, **HASTY)
     assert isinstance(send(one), Accepted)
     assert isinstance(send(one, "second"), OutcomeUnknown)
     assert played.conversations == 1
 
 
-def test_a_new_connection_is_tried_once_and_no_more(script, provider):
+def test_a_new_connection_is_tried_once_and_no_more(script, relay):
     played = script(*HELLO, *WHOLE, "cut", "next", *HELLO, "read", "cut", "next", *HELLO, *WHOLE)
-    one = provider(played.port)
+    one = relay(played)
     assert isinstance(send(one), Accepted)
     assert isinstance(send(one, "second"), NotTransmitted)
     assert played.conversations == 2
 
 
 @pytest.mark.parametrize(("answer", "permanent"), [(b"550 5.1.1 nobody\r\n", True), (b"450 4.2.1 later\r\n", False)])
-def test_a_refusal_on_a_kept_connection_stands_and_the_next_letter_starts_clean(script, provider, answer, permanent):
+def test_a_refusal_on_a_kept_connection_stands_and_the_next_letter_starts_clean(script, relay, answer, permanent):
     refused = ["read", b"250 OK\r\n", "read", answer]
     played = script(*HELLO, *WHOLE, *refused, "read", b"250 reset\r\n", *WHOLE)
-    one = provider(played.port)
+    one = relay(played)
     assert isinstance(send(one), Accepted)
     result = send(one, "second")
     assert isinstance(result, Rejected) and result.permanent == permanent and not result.busy
@@ -156,107 +130,82 @@ def test_a_refusal_on_a_kept_connection_stands_and_the_next_letter_starts_clean(
     assert played.conversations == 1 and b"rset\r\n" in played.heard
 
 
-@pytest.mark.parametrize(
-    "lines",
-    [
-        [b"421 4.3.2 too busy\r\n"],
-        [*HELLO, "read", b"421 4.7.0 enough\r\n"],
-        [*HELLO, "read", b"452 4.3.1 no room\r\n"],
-        [*HELLO, *TO_DATA, b"354 go on\r\n", "body", b"421 4.3.2 not now\r\n"],
-    ],
-    ids=["greeting", "MAIL", "no room", "the end"],
-)
-def test_a_new_connection_that_is_sent_away_says_busy(script, provider, lines):
-    result = send(provider(script(*lines).port))
+@pytest.mark.parametrize("lines", [
+    [b"421 4.3.2 too busy\r\n"], [*HELLO, "read", b"421 4.7.0 enough\r\n"], [*HELLO, "read", b"452 4.3.1 no room\r\n"],
+    [*HELLO, *CONTENT, "body", b"421 4.3.2 not now\r\n"],
+], ids=["greeting", "MAIL", "no room", "the end"])  # fmt: skip
+def test_a_new_connection_that_is_sent_away_says_busy(script, relay, lines):
+    result = send(relay(script(*lines)))
     assert isinstance(result, Rejected) and result.busy and not (result.permanent or result.configuration_error)
 
 
-@pytest.mark.parametrize(
-    ("lines", "configuration_error"),
-    [
-        (["read", b"250 OK\r\n", "read", b"550 5.7.1 policy\r\n"], False),
-        (["read", b"250 OK\r\n", "read", b"550 5.1.8 sender domain\r\n"], True),
-        ([*TO_DATA, b"354 go on\r\n", "body", b"554 5.7.1 looks like spam\r\n"], True),
-        ([*TO_DATA, b"354 go on\r\n", "body", b"554 5.6.0 content\r\n"], True),
-    ],
-    ids=["policy", "sender", "spam", "content"],
-)
-def test_after_the_recipient_was_accepted_no_is_about_us(script, provider, lines, configuration_error):
+@pytest.mark.parametrize(("lines", "configuration_error"), [
+    (["read", b"250 OK\r\n", "read", b"550 5.7.1 policy\r\n"], False),
+    (["read", b"250 OK\r\n", "read", b"550 5.1.8 sender domain\r\n"], True),
+    ([*CONTENT, "body", b"554 5.7.1 looks like spam\r\n"], True), ([*CONTENT, "body", b"554 5.6.0 content\r\n"], True),
+], ids=["policy", "sender", "spam", "content"])  # fmt: skip
+def test_after_the_recipient_was_accepted_no_is_about_us(script, relay, lines, configuration_error):
     """A policy at RCPT is about the recipient, and for good."""
-    result = send(provider(script(*HELLO, *lines).port))
-    assert (
-        isinstance(result, Rejected)
-        and result.configuration_error == configuration_error
-        and result.permanent != configuration_error
-    )
+    result = send(relay(script(*HELLO, *lines)))
+    assert isinstance(result, Rejected)
+    assert (result.configuration_error, result.permanent) == (configuration_error, not configuration_error)
 
 
-def test_no_more_connections_at_once_than_are_set(mail_server, provider):
-    server = mail_server()
-    server.after_data = 0.05
-    one = provider(server.port, connections=2)
-    results = in_threads(lambda n: send(one, f"m{n}"), 10)
-    assert [type(result) for result in results] == [Accepted] * 10
+def test_no_more_connections_at_once_than_are_set(mail_server, relay):
+    server = mail_server(after_data=0.05)
+    one = relay(server, connections=2)
+    assert [type(result) for result in at_once(lambda n: send(one, f"m{n}"), 10)] == [Accepted] * 10
     assert server.at_once == 2 and server.conversations == 2
 
 
-def test_who_waits_too_long_for_a_connection_is_told_that_it_is_busy(provider):
-    one = provider(1, connections=1, total_timeout=0.2)
-    with one._free:  # another sender has the only one
-        result = send(one)
-    assert isinstance(result, Rejected) and result.busy and not (result.permanent or result.configuration_error)
+def test_who_waits_too_long_for_a_connection_is_told_that_it_is_busy(mail_server, relay, monkeypatch):
+    open_socket = connection.connect
+    monkeypatch.setattr(connection, "connect", lambda *where: time.sleep(0.4) or open_socket(*where))
+    one = relay(mail_server(), connections=1, total_timeout=0.2)
+    (busy, _) = at_once(lambda n: send(one, f"m{n}"), 2)  # the other one connects meanwhile
+    assert isinstance(busy, Rejected) and busy.busy and not (busy.permanent or busy.configuration_error)
 
 
-def in_threads(work, count: int) -> list:
-    results = []
-    threads = [threading.Thread(target=lambda n=n: results.append(work(n))) for n in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    return results
-
-
-def test_closing_says_goodbye_and_what_comes_later_still_goes(script, provider):
+def test_closing_says_goodbye_and_what_comes_later_still_goes(script, relay):
     played = script(*HELLO, *WHOLE, "read", b"221 bye\r\n", "next", *HELLO, *WHOLE, "read")
-    one = provider(played.port)
+    one = relay(played)
     send(one)
     one.close()
     assert isinstance(send(one, "late"), Accepted)
     assert [line for line in played.heard if line.upper() == b"QUIT\r\n"]
 
 
-def test_a_worker_that_stops_says_goodbye(script, provider):
+def test_a_worker_that_stops_says_goodbye(script, relay):
     played = script(*HELLO, *WHOLE, "read", "next", *HELLO)
-    one, stop = provider(played.port), threading.Event()
+    one, stop = relay(played), threading.Event()
     send(one)
     stop.set()
     Worker(delivery.ProviderRegistry({"email": [one]})).run(stop)
-    assert provider(played.port).check() == [], "the first conversation is over"
+    assert relay(played).check() == [], "the first conversation is over"
     assert [line for line in played.heard if line.upper() == b"QUIT\r\n"]
 
 
-def test_the_check_leaves_the_kept_connections_alone(mail_server, provider):
+def test_the_check_leaves_the_kept_connections_alone(mail_server, relay):
     server = mail_server()
-    one = provider(server.port)
+    one = relay(server)
     send(one)
     assert one.check() == [] and isinstance(send(one), Accepted)
     assert server.conversations == 2
 
 
-def test_a_server_that_reports_is_asked_to_and_told_our_name(script, provider):
+def test_a_server_that_reports_is_asked_to_and_told_our_name(script, relay):
     hello = [b"220 mail.test\r\n", "read", b"250-mail.test\r\n250 DSN\r\n"]
     quiet, told = script(*hello, *WHOLE), script(*hello, *WHOLE)
-    assert send(provider(quiet.port)).receipt is False
-    assert send(provider(told.port, bounces="bounce.example.ma", receipts=True)).receipt is True
+    assert send(relay(quiet)).receipt is False
+    assert send(relay(told, bounces="bounce.example.ma", receipts=True)).receipt is True
     mail, rcpt = quiet.heard[1:3]
     assert b"RET=HDRS ENVID=first" in mail and rcpt.endswith(b"NOTIFY=FAILURE,DELAY\r\n")
     assert told.heard[2].endswith(b"NOTIFY=SUCCESS,FAILURE,DELAY\r\n")
 
 
-def test_a_server_that_does_not_report_is_asked_for_nothing(script, provider):
+def test_a_server_that_does_not_report_is_asked_for_nothing(script, relay):
     played = script(*HELLO, *WHOLE)
-    assert send(provider(played.port, bounces="bounce.example.ma", receipts=True)).receipt is False
+    assert send(relay(played, bounces="bounce.example.ma", receipts=True)).receipt is False
     assert b"ENVID" not in played.heard[1] and b"NOTIFY" not in played.heard[2]
 
 

@@ -40,25 +40,20 @@ def folder(tmp_path):
 
 
 def made(kind: str, secret: str, environ: dict[str, str]) -> Provider:
-    table = TABLES[kind] | (
-        {"form": TABLES["http"]["form"] | {"key": secret}} if kind == "http" else {"password": secret}
-    )
-    return provider_from_table({"kind": kind, **table}, name="p", receipts_base="", slots=None, environ=environ)
+    form = {"form": TABLES["http"].get("form", {}) | {"key": secret}} if kind == "http" else {"password": secret}
+    return provider_from_table({"kind": kind, **TABLES[kind], **form}, name="p", environ=environ)
 
 
 def secret_of(provider: Provider) -> str:
     """What the other side would be shown."""
-    if hasattr(provider, "_server"):
-        return provider._server.password
-    settings = provider._settings
-    return settings.request.form["key"].fixed if hasattr(settings, "request") else settings.password
+    settings = provider.settings
+    return settings.form["key"].fixed if settings.kind == "http" else settings.password
 
 
 @pytest.mark.parametrize("kind", TABLES)
-@pytest.mark.parametrize(
-    ("secret", "value"),
-    [("env:KEY", "fr{o}m .env"), ("file:{}/good", "fr{o}m a file"), ("file:{}/bom", "fr{o}m a file")],
-)
+@pytest.mark.parametrize(("secret", "value"), [
+    ("env:KEY", "fr{o}m .env"), ("file:{}/good", "fr{o}m a file"), ("file:{}/bom", "fr{o}m a file"),
+])  # fmt: skip
 def test_it_is_taken_as_it_is(folder, kind, secret, value):
     assert secret_of(made(kind, secret.replace("{}", str(folder)), {"KEY": "fr{o}m .env"})) == value
 
@@ -79,12 +74,11 @@ def test_the_file_of_settings_counts_as_the_environment(tmp_path):
         '[providers.p]\nkind = "smpp"\nhost = "h"\nsystem_id = "m"\npassword = "env:KEY"\n'
     )
     massar = production(MASSAR_CONFIG=str(tmp_path / "massar.toml"), KEY="from .env")
-    there = {"receipts_base": "", "slots": None, "environ": massar.environ}
-    assert secret_of(provider_from_table(massar.providers["p"], name="p", **there)) == "from .env"
+    assert secret_of(provider_from_table(massar.providers["p"], name="p", environ=massar.environ)) == "from .env"
 
 
 def test_all_mistakes_of_a_table_are_told():
     table = {"kind": "smpp", "host": "h", "window": 0, "colour": "red", "receipt_id": "hex", "price": -1}
     with pytest.raises(ProviderSettingError) as refused:
-        provider_from_table(table, name="p", receipts_base="", slots=None)
+        provider_from_table(table, name="p")
     assert len(refused.value.mistakes) == 5, refused.value.mistakes

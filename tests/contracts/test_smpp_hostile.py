@@ -4,21 +4,18 @@ way is unsure. Real sockets; hypothesis chooses the bytes."""
 import struct
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from massar.domain.delivery.provider import Accepted, NotTransmitted, OutboundMessage, OutcomeUnknown, Rejected
+from massar.domain.delivery.provider import Accepted, NotTransmitted, OutcomeUnknown, Rejected
+from massar.providers.registry import provider_from_table
 from massar.providers.smpp import pdu
-from massar.providers.smpp.provider import from_table as smpp_provider
 
-from .conftest import Sink
-from .smpp_rig import PASSWORD, SYSTEM_ID, Smsc, deliver_body, receipt_text, until
+from .conftest import SMS, TEN_MINUTES, Sink, smpp_table
+from .smpp_rig import Smsc, deliver_body, receipt_text, until
 
-SMS = OutboundMessage("m1", "sms", "+212661000222", "fr", "", "Massar: kdmwt-47392")
-TEN_MINUTES = timedelta(minutes=10)
 COMMANDS = (
     pdu.GENERIC_NACK, pdu.BIND_TRANSCEIVER, pdu.BIND_TRANSCEIVER | pdu.RESPONSE, pdu.SUBMIT_SM,
     pdu.SUBMIT_SM | pdu.RESPONSE, pdu.DELIVER_SM, pdu.DELIVER_SM | pdu.RESPONSE, pdu.DATA_SM, pdu.OUTBIND,
@@ -51,11 +48,8 @@ class Bench:
     def __init__(self, stack: ExitStack):
         self.smsc, self.sink = Smsc(), Sink()
         stack.callback(self.smsc.stop)
-        table = {
-            "host": "127.0.0.1", "port": self.smsc.port, "system_id": SYSTEM_ID, "password": PASSWORD, "tls": "off",
-            "rate": 100_000.0, "answer_timeout": 5.0, "reconnect_first": 0.01, "reconnect_most": 0.02,
-        }  # fmt: skip
-        self.provider = smpp_provider(table, name="smpp-test")
+        table = smpp_table(self.smsc, reconnect_first=0.01, reconnect_most=0.02)
+        self.provider = provider_from_table(table, name="smpp-test")
         stack.callback(self.provider.close)
         self.provider.open(self.sink)
 

@@ -6,6 +6,7 @@ import pytest
 
 from massar.domain.delivery.provider import ProviderOptions, ProviderSettingError
 from massar.providers.registry import provider_from_url
+from massar.providers.smpp.pdu import Address
 from massar.providers.smpp.provider import from_table as smpp_provider
 from massar.providers.smpp.settings import read_table
 
@@ -74,10 +75,13 @@ def test_a_mistake_is_one_sentence_that_names_it(changes, named):
     assert named in sentence and sentence.endswith(".") and "\n" not in sentence and "s3cret" not in sentence
 
 
-@pytest.mark.parametrize("missing", ["host", "system_id"])
-def test_what_is_missing_is_named(missing):
-    with pytest.raises(ProviderSettingError, match=missing):
-        read_table({name: value for name, value in TABLE.items() if name != missing}, name="iam")
+@pytest.mark.parametrize(("changes", "source"), [
+    ({}, (5, 0, "MASSAR")), ({"source": "+212600000000"}, (1, 1, "212600000000")),
+    ({"source": "212600000000"}, (1, 1, "212600000000")), ({"source": "3737"}, (0, 0, "3737")),
+    ({"source": "3737", "source_ton": 3, "source_npi": 8}, (3, 8, "3737")),
+])  # fmt: skip
+def test_the_sender_has_its_type(changes, source):
+    assert read(**changes).sender == Address(*source)
 
 
 def test_the_password_may_stand_in_a_file_or_in_the_environment(tmp_path, monkeypatch):
@@ -97,7 +101,7 @@ def test_a_url_says_the_same_as_a_table(ca_file):
         "&receipt_id=hex_to_dec&answer_timeout=4",
         ProviderOptions(name="iam", ca_file=ca_file),
     )
-    assert provider.name == "iam" and provider._settings == read_table(
+    assert provider.name == "iam" and provider.settings == read_table(
         {
             "host": "smsc.example.ma", "port": 4000, "system_id": "massar", "password": "s@/cret", "source": "3737",
             "rate": 27, "binds": 2, "window": 20, "bind": "tx+rx", "receipt_id": "hex_to_dec", "answer_timeout": 4,
@@ -109,7 +113,7 @@ def test_a_url_says_the_same_as_a_table(ca_file):
 
 def test_a_url_takes_the_sender_of_sms_where_it_names_none():
     provider = provider_from_url("smpp://massar:x@127.0.0.1", ProviderOptions(sms_sender="COMPTE"))
-    assert provider._settings.source == "COMPTE"
+    assert provider.settings.source == "COMPTE"
 
 
 def test_a_plain_line_to_another_machine_is_written_down(caplog):

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from massar.domain.delivery.provider import ProviderSettingError
-from massar.providers.registry import SmppProvider, provider_from_url
+from massar.providers.registry import provider_from_url
+from massar.providers.smpp.provider import SmppProvider
 from massar.providers.sms_http.provider import HttpProvider
 from massar.providers.smtp.provider import SmtpProvider
 

@@ -3,18 +3,15 @@ the next provider, with an alarm. By mail servers, by an SMSC and by gateways ov
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Message
 from massar.interfaces.commands.worker import Worker
 from massar.journeys.messages import watch_messages
-from massar.providers.registry import provider_from_url
-from massar.providers.sms_http.provider import from_table
 from tests.support.post_office import AtOnce
 
+from .conftest import TEN_MINUTES, to_gateway
 from .smpp_rig import until
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -24,8 +21,8 @@ LISTED = "listed@example.org"
 def put(to: str, person_id: int, now) -> None:
     delivery.outbox.put(
         purpose="contact_code", channel="email" if "@" in to else "sms", language="fr", person_id=person_id, to=to,
-        now=now, values={"code": "123456", "host": "x.ma"}, within=timedelta(minutes=10),
-        expires_at=now + timedelta(minutes=10),
+        now=now, values={"code": "123456", "host": "x.ma"}, within=TEN_MINUTES,
+        expires_at=now + TEN_MINUTES,
     )  # fmt: skip
 
 
@@ -51,14 +48,12 @@ def shut(provider: str) -> bool:
 
 
 @pytest.fixture
-def mail(mail_server, options, servers):
+def mail(mail_server, relay):
     """(server, provider) under that name."""
 
-    def make(name: str = "first"):
-        server = mail_server()
-        provider = provider_from_url(f"smtp://localhost:{server.port}", options(name=name))
-        servers.callback(provider.close)
-        return server, provider
+    def make(name: str = "first", **attributes):
+        server = mail_server(**attributes)
+        return server, relay(server, name=name)
 
     return make
 
@@ -71,8 +66,7 @@ def mail(mail_server, options, servers):
     ("550 5.4.5 Daily user sending quota exceeded", "queued"),
 ])  # fmt: skip
 def test_atk_164_what_a_server_says_of_one_recipient_holds_up_no_other(mail, clock, answer, ends):
-    server, provider = mail()
-    server.recipients = {LISTED: answer}
+    _, provider = mail(recipients={LISTED: answer})
     put(LISTED, 1, clock())
     work(clock, provider, seconds=60)
     for person in range(2, 8):
@@ -84,8 +78,7 @@ def test_atk_164_what_a_server_says_of_one_recipient_holds_up_no_other(mail, clo
 
 
 def test_a_domain_that_wants_none_now_holds_up_no_other(mail, clock):
-    server, provider = mail()
-    server.recipients = {f"person{n}@grey.example": "450 4.7.1 Greylisted" for n in range(8)}
+    _, provider = mail(recipients={f"person{n}@grey.example": "450 4.7.1 Greylisted" for n in range(8)})
     for person in range(8):
         put(f"person{person}@grey.example", person, clock())
     work(clock, provider, seconds=30)
@@ -100,8 +93,7 @@ def test_a_domain_that_wants_none_now_holds_up_no_other(mail, clock):
     "554 Message rejected: Email address is not verified",
 ])  # fmt: skip
 def test_a_quota_leaves_by_the_next_provider_and_is_an_alarm(mail, clock, stage, answer):
-    (first, by_first), (second, by_second) = mail("first"), mail("second")
-    first.stages = {stage: answer}
+    (first, by_first), (second, by_second) = mail("first", stages={stage: answer}), mail("second")
     for person in range(8):
         put(f"person{person}@example.org", person, clock())
     work(clock, by_first, by_second)
@@ -116,8 +108,7 @@ def test_a_quota_leaves_by_the_next_provider_and_is_an_alarm(mail, clock, stage,
 
 
 def test_a_quota_of_the_only_server_is_waited_for(mail, clock):
-    server, provider = mail()
-    server.stages = {"DATA": "550 5.4.5 Daily user sending quota exceeded"}
+    server, provider = mail(stages={"DATA": "550 5.4.5 Daily user sending quota exceeded"})
     put("khadija@example.org", 1, clock())
     work(clock, provider, seconds=90)
     assert states() == {1: "queued"} and ("provider-configuration-error", ("first",)) in alarms(clock)
@@ -128,13 +119,8 @@ def test_a_quota_of_the_only_server_is_waited_for(mail, clock):
 
 @pytest.mark.parametrize("status", [404, 405, 410, 301, 400, 422])
 def test_a_gateway_that_moved_or_is_asked_wrongly_loses_no_message(gateway, clock, status):
-    first, second = gateway(), gateway()
-    first.mood = status
-    by_first, by_second = (
-        from_table({"url": f"http://localhost:{server.port}/send", "json": {"to": "{to}", "text": "{text}"}}, name=name,
-                   receipts_base="")
-        for server, name in ((first, "first"), (second, "second"))
-    )  # fmt: skip
+    first, second = gateway(mood=status), gateway()
+    by_first, by_second = to_gateway(first, name="first"), to_gateway(second, name="second")
     for person in range(8):
         put(f"+21266112000{person}", person, clock())
     work(clock, by_first, by_second)
@@ -145,7 +131,7 @@ def test_a_gateway_that_moved_or_is_asked_wrongly_loses_no_message(gateway, cloc
 
 def test_an_smsc_that_refuses_one_number_sends_the_others(smsc, smpp, clock):
     server = smsc()
-    server.mood = lambda link, pdu: link.answer(pdu, 0x45) if b"212661120000" in pdu.body else server._accept(link, pdu)
+    server.mood = lambda link, pdu: link.answer(pdu, 0x45) if b"212661120000" in pdu.body else server.accept(link, pdu)
     provider = smpp(server)
     worker = Worker(delivery.ProviderRegistry({"sms": [provider]}), tick=clock, pool=AtOnce())
     put("+212661120000", 1, clock())

@@ -10,7 +10,7 @@ from django.test import Client
 
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Part
-from massar.interfaces.receipts import views
+from massar.interfaces import receipts
 from massar.journeys.messages import take_receipt
 from tests.support.outbox import sent
 
@@ -30,9 +30,9 @@ FINAL = "state=1"
 @pytest.fixture(autouse=True)
 def providers(settings):
     settings.MASSAR = replace(settings.MASSAR, providers=PROVIDERS)
-    views._known.cache_clear()
+    receipts.known.cache_clear()
     yield
-    views._known.cache_clear()
+    receipts.known.cache_clear()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from massar.interfaces.commands.worker import Worker
 from massar.journeys.messages import watch_messages
 from massar.journeys.messages.deliver_messages import MessageDelivery
 from massar.journeys.messages.leased_delivery import BUSY_PAUSE, Load
-from massar.providers.smpp import status
+from massar.providers.smpp.pdu import refusal
 from tests.support.fakes import BehavingProvider
 from tests.support.post_office import AtOnce, worker_with
 
@@ -342,7 +342,7 @@ def test_a_secret_does_not_age_while_every_provider_is_shut(clock):
 # -- one person's trouble
 
 MINE = "+212661999999"
-FAILED_SUBMIT = status.refusal(0x45)
+FAILED_SUBMIT = refusal(0x45)
 
 
 @pytest.mark.parametrize("answer", [
@@ -425,11 +425,11 @@ def test_who_waits_for_a_probe_leaves_with_its_success(traffic):
 
 
 def test_a_refusal_for_good_that_others_may_not_share_goes_by_the_other(traffic):
-    traffic.a.refuses[MINE] = status.refusal(0x0B)
+    traffic.a.refuses[MINE] = refusal(0x0B)
     traffic.put(MINE, 999)
     traffic.flow(2, put=False)
     assert len(traffic.b.arrived) == 1
-    traffic.b.refuses[MINE] = status.refusal(0x0B)
+    traffic.b.refuses[MINE] = refusal(0x0B)
     traffic.put(MINE, 999)
     traffic.flow(30, put=False)
     assert Message.objects.latest("id").state == "failed" and traffic.states() == {"delivered": 1, "failed": 1}

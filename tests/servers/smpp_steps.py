@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from massar.domain.delivery.provider import DELIVERED, FAILED, Accepted, OutboundMessage, Receipt, Rejected, Result
-from massar.providers.registry import SmppProvider
+from massar.providers.smpp.provider import SmppProvider
 from massar.providers.smpp.provider import from_table as smpp_provider
 from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID, until
 from tests.support.written import entries

@@ -94,8 +94,7 @@ def test_a_token_of_another_site_or_for_another_purpose_opens_nothing(mailbox, a
             pytest.raises(imaplib.IMAP4.error),
         ):
             box.authenticate(
-                "XOAUTH2",
-                lambda answer, wrong=wrong: b"" if answer else xoauth2(YOUSSEF.login, wrong).encode(),
+                "XOAUTH2", lambda answer, wrong=wrong: b"" if answer else xoauth2(YOUSSEF.login, wrong).encode()
             )
 
 

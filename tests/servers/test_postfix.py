@@ -15,7 +15,7 @@ import pytest
 from massar.core import clock, ids
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Message
-from massar.providers.smtp.settings import from_table
+from massar.providers.smtp.provider import from_table
 from tests.cast import FATIMA, JAMAL, YOUSSEF
 from tests.servers import postoffice
 from tests.servers.account import COMMAND, running_account

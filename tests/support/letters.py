@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from massar.domain.delivery.provider import OutboundMessage, ProviderOptions
+from massar.domain.delivery.provider import OutboundMessage
 from massar.domain.delivery.wording import CONTACT_CODE, EVENTS, NOTICE, TEMPORARY_PASSWORD, TRIAL, render
 from massar.providers.smtp.mime import build_mime
 
@@ -37,9 +37,9 @@ def rendered(template, event, language, channel, **changes):
     return render(template, language=language, channel=channel, values=values)
 
 
-def made(message: OutboundMessage, *, to: str = "khadija@example.org", **options) -> bytes:
+def made(message: OutboundMessage, *, to: str = "khadija@example.org", sender_name: str = "Massar") -> bytes:
     """The letter as it leaves: headers and parts, encoded."""
-    return build_mime(message, to, ProviderOptions(**{"sender": "no-reply@example.ma", **options}))
+    return build_mime(message, to, "no-reply@example.ma", sender_name)
 
 
 def outgoing(subject: str, text: str, html: str | None = None, language: str = "ar") -> OutboundMessage:

@@ -14,7 +14,7 @@ from massar.config.environment import Settings
 from massar.core.settings import Duration, Setting, Table, Wanted, one_of, settings_of, wanted
 from massar.domain.sites.registry import Site
 from massar.providers.smpp.settings import SmppSettings
-from massar.providers.sms_http.settings import HttpTable
+from massar.providers.sms_http.settings import HttpSettings
 from massar.providers.smtp.settings import SmtpSettings
 
 HEAD = """# Settings
@@ -38,7 +38,7 @@ TABLES: tuple[tuple[str, type[Table], str], ...] = (
     ("Mail (smtp)", SmtpSettings, 'A table `[providers.NAME]` with `kind = "smtp"`: [mail](mail.md).'),
     ("SMS by SMPP (smpp)", SmppSettings, 'A table `[providers.NAME]` with `kind = "smpp"`: [SMS by SMPP](smpp.md). '
      "`password_file` may stand for a `password` that reads `file:PATH`."),
-    ("SMS over HTTP (http)", HttpTable, 'A table `[providers.NAME]` with `kind = "http"`: [gateways](sms-http.md).'),
+    ("SMS over HTTP (http)", HttpSettings, 'A table `[providers.NAME]` with `kind = "http"`: [gateways](sms-http.md).'),
     ("Sites", Site, "A table `[sites.NAME]`: [the sites file](sites.md)."),
 )  # fmt: skip
 

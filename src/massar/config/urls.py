@@ -6,7 +6,7 @@ from django.urls import include, path
 urlpatterns = [
     path("", include("massar.interfaces.web.urls")),
     path("", include("massar.interfaces.sso.urls")),
-    path("", include("massar.interfaces.receipts.urls")),
+    path("", include("massar.interfaces.receipts")),
     path("", include("massar.interfaces.ops.urls")),
 ]
 if settings.MASSAR.demo:  # the on-screen phone exists in the demo alone

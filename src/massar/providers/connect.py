@@ -9,7 +9,6 @@ from typing import Any
 from massar.domain.delivery.provider import ProviderSettingError
 
 TOO_LONG = "the conversation took too long"
-_ADDRESSES_TRIED = 2
 
 
 class TimedSocket(socket.socket):
@@ -22,10 +21,8 @@ class TimedSocket(socket.socket):
     _patience = 0.0
 
     def limit(self, ends: float | None, patience: float = 0.0) -> None:
-        """Let reads and writes take `patience` seconds each, and none of them last beyond the monotonic moment `ends`.
-
-        Without `ends` the socket's own timeout counts again.
-        """
+        """Let reads and writes take `patience` seconds each, and none last beyond the monotonic moment `ends`. Without
+        it the socket's own timeout counts again."""
         self._ends, self._patience = ends, patience
 
     def _apply(self) -> None:
@@ -53,15 +50,12 @@ class _TimedTlsSocket(TimedSocket, ssl.SSLSocket):
 
 
 def connect(host: str, port: int, timeout: float) -> TimedSocket:
-    """Open a TCP connection to the first or second address of the name.
-
-    Args:
-        timeout: seconds for each of the two.
-    Raises:
-        OSError: no address answered.
-    """
+    """Open a TCP connection within `timeout` seconds, for each of two addresses. Raises OSError: none answered."""
+    firsts: dict[int, tuple[Any, ...]] = {}  # of each family, so that a dead IPv6 route hides no living IPv4 one
+    for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        firsts.setdefault(entry[0], entry)
     problem: OSError = OSError(f"no address for {host}")
-    for family, kind, protocol, _, address in _addresses(host, port)[:_ADDRESSES_TRIED]:
+    for family, kind, protocol, _, address in firsts.values():
         opened = TimedSocket(family, kind, protocol)
         opened.settimeout(timeout)
         try:
@@ -74,25 +68,13 @@ def connect(host: str, port: int, timeout: float) -> TimedSocket:
     raise problem
 
 
-def _addresses(host: str, port: int) -> list[tuple[Any, ...]]:
-    """One address of each family first, so that a dead IPv6 route does not hide a living IPv4 one."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    firsts = {entry[0]: entry for entry in reversed(found)}
-    return [entry for entry in found if entry is firsts[entry[0]]] or list(found)
-
-
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """A context that verifies certificate and host name, TLS 1.2 or later.
-
-    Args:
-        ca_file: replaces the system's certificate authorities.
-    Raises:
-        ProviderSettingError: it can't be read.
-    """
+    """A context that verifies certificate and host name, TLS 1.2 or later; `ca_file` replaces the system's authorities.
+    Raises ProviderSettingError with the rest of a sentence."""
     try:
         context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
     except (OSError, ssl.SSLError) as problem:
-        raise ProviderSettingError(f"The CA file {ca_file} can't be read as PEM certificates.") from problem
+        raise ProviderSettingError(f"names {ca_file}, which can't be read as PEM certificates") from problem
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sslsocket_class = _TimedTlsSocket
     return context

@@ -8,26 +8,27 @@ would carry what is secret to an address that nobody configured; and no proxy is
 import http.client
 import logging
 import re
-import ssl
 import threading
 import time
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any, NamedTuple
-from urllib.parse import SplitResult
+from urllib.parse import SplitResult, urlsplit
 
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
-from massar.domain.delivery.provider import MESSAGE, NotTransmitted, OutcomeUnknown, ProviderOptions
-from massar.providers.connect import TOO_LONG, TimedSocket, connect, describe
+from massar.core.loopback import is_loopback
+from massar.domain.delivery.provider import MESSAGE, NOTHING, NotTransmitted, OutcomeUnknown, ProviderOptions
+from massar.providers.connect import TOO_LONG, TimedSocket, connect, describe, tls_context
 
 LARGEST_BODY = 64 * 1024
 MOST_KEPT = 32
 # Common servers close an idle connection after 5 seconds, and some say so in their answer.
 KEPT_SECONDS, LONGEST_KEPT_SECONDS = 4.0, 60.0
 _KEEP_ALIVE = re.compile(r"timeout=(\d{1,6})", re.IGNORECASE)
+_FAILURES = (HTTPError, OSError, http.client.HTTPException, ValueError)
 
 # It logs addresses, and a gateway's address may hold the text of a message.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL + 1)
@@ -46,6 +47,26 @@ def split_address(parts: SplitResult) -> tuple[Origin, str]:
     secure = parts.scheme == "https"
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Origin(secure, parts.hostname or "", parts.port or (443 if secure else 80)), target
+
+
+def read_address(url: object) -> tuple[Origin, str]:
+    """The same of a gateway or a token server, in settings. Raises ValueError with the rest of a sentence."""
+    if not isinstance(url, str):
+        raise ValueError("must be an address, in quotes")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("has a host or port that is wrong") from None
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("holds signs that must be percent-encoded")
+    if parts.scheme not in ("https", "http") or not parts.hostname or "{" in parts.netloc or port == 0:
+        raise ValueError("must begin with https:// and name a host")
+    if parts.username or parts.password or parts.fragment:
+        raise ValueError("holds a user or a #: keys go into auth or headers")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError("names another machine, which must be reached by https://")
+    return split_address(parts)
 
 
 class HttpRequest(NamedTuple):
@@ -135,15 +156,12 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 class HttpClient:
-    """Speaks to servers with one set of times. For any number of threads.
+    """Speaks to servers with one set of times. For any number of threads. `secure`: TLS is of use there; `keep_alive`:
+    keep connections for the next request. Raises ProviderSettingError."""
 
-    Args:
-        tls: used where an origin is secure.
-        keep_alive: keep connections for the next request.
-    """
-
-    def __init__(self, options: ProviderOptions, tls: ssl.SSLContext | None, *, keep_alive: bool = False):
-        self._options, self._tls, self._keep_alive = options, tls, keep_alive
+    def __init__(self, options: ProviderOptions, *, secure: bool, keep_alive: bool = False):
+        self._options, self._keep_alive = options, keep_alive
+        self._tls = tls_context(options.ca_file) if secure else None
         self._timeout = Timeout(connect=options.connect_timeout, read=options.answer_timeout)
         self._pools: dict[Origin, HTTPConnectionPool] = {}
         self._call = _Call()
@@ -162,14 +180,23 @@ class HttpClient:
         """
         self._begin(self.ends() if ends is None else ends)
         pool = self._pool(request.origin)
+        own = {"Accept-Encoding": "identity", "Connection": "keep-alive" if self._keep_alive else "close"}
+        headers = {"User-Agent": "massar-account", **request.headers, **own}
         try:
             while True:
                 self._call.stage = _Stage.BEGUN
                 try:
-                    return self._read(self._ask(pool, request))
-                except (HTTPError, OSError, http.client.HTTPException, ValueError) as problem:
-                    if self._call.stage is not _Stage.KEPT:
-                        return self._failed(problem)
+                    response = pool.urlopen(
+                        request.method, request.target, request.body or None, headers, retries=False, redirect=False,
+                        timeout=self._timeout, preload_content=False, decode_content=False,
+                    )  # fmt: skip
+                    return self._read(response)
+                except _FAILURES as problem:
+                    stage = self._call.stage
+                    if stage is _Stage.TRANSMITTED:
+                        return OutcomeUnknown(self._why(problem))
+                    if stage is not _Stage.KEPT:
+                        return NotTransmitted(self._why(problem), MESSAGE if stage is _Stage.CONNECTED else NOTHING)
         finally:
             if not self._keep_alive:
                 pool.close()
@@ -182,7 +209,7 @@ class HttpClient:
         connection = made(origin.host, origin.port, timeout=self._options.connect_timeout, call=self._call, **options)
         try:
             connection.connect()
-        except (HTTPError, OSError, ValueError) as problem:
+        except _FAILURES as problem:
             return NotTransmitted(self._why(problem))
         finally:
             connection.close()
@@ -204,40 +231,21 @@ class HttpClient:
                 found = self._pools.setdefault(origin, found)
         return found
 
-    def _ask(self, pool: HTTPConnectionPool, request: HttpRequest) -> BaseHTTPResponse:
-        connection = "keep-alive" if self._keep_alive else "close"
-        own = {"Accept-Encoding": "identity", "Connection": connection}
-        return pool.urlopen(
-            request.method,
-            request.target,
-            request.body or None,
-            {"User-Agent": "massar-account", **request.headers, **own},
-            retries=False,
-            redirect=False,
-            timeout=self._timeout,
-            preload_content=False,
-            decode_content=False,
-        )
-
     def _read(self, response: BaseHTTPResponse) -> HttpResponse:
         headers = {name.lower(): value for name, value in response.headers.items()}
         if self._keep_alive and isinstance(response.connection, _Tracked):
-            response.connection.kept_until = time.monotonic() + _patience(headers.get("keep-alive", ""))
+            said = _KEEP_ALIVE.search(headers.get("keep-alive", ""))
+            seconds = min(float(said[1]) - 1, LONGEST_KEPT_SECONDS) if said else KEPT_SECONDS  # one for the way
+            response.connection.kept_until = time.monotonic() + seconds
         try:
             body: bytes | None = response.read(LARGEST_BODY + 1)
-        except (HTTPError, OSError, http.client.HTTPException, ValueError):
+        except _FAILURES:
             body = None
         if body is None or len(body) > LARGEST_BODY or response.length_remaining:
             body = None
             response.close()
         response.release_conn()
         return HttpResponse(response.status, headers, body)
-
-    def _failed(self, problem: Exception) -> NotTransmitted | OutcomeUnknown:
-        why = self._why(problem)
-        if self._call.stage is _Stage.TRANSMITTED:
-            return OutcomeUnknown(why)
-        return NotTransmitted(why, MESSAGE) if self._call.stage is _Stage.CONNECTED else NotTransmitted(why)
 
     def _why(self, problem: BaseException) -> str:
         if time.monotonic() >= self._call.ends:
@@ -250,9 +258,3 @@ class HttpClient:
         if isinstance(problem, http.client.RemoteDisconnected):
             return "the other side hung up without an answer"
         return describe(problem)
-
-
-def _patience(said: str) -> float:
-    """How long the other side keeps the connection, less a second for the way."""
-    found = _KEEP_ALIVE.search(said)
-    return min(float(found[1]) - 1, LONGEST_KEPT_SECONDS) if found else KEPT_SECONDS

@@ -4,20 +4,25 @@ Authlib writes the request and reads the answer. It goes through HttpClient, as 
 all of it, verified TLS, no redirects.
 """
 
+from __future__ import annotations
+
 import json
 import re
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 from urllib.parse import quote_plus, urlencode
 
 from authlib.common.errors import AuthlibBaseError
 from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.client import OAuth2Client
+from pydantic import PlainValidator
 
-from massar.domain.delivery.provider import NotTransmitted, OutcomeUnknown, Rejected
-from massar.providers.http_client import HttpClient, HttpRequest, HttpResponse, Origin
+from massar.core.settings import Line, Table, Wanted
+from massar.domain.delivery.provider import NotTransmitted, OutcomeUnknown, ProviderOptions, Rejected
+from massar.providers.http_client import HttpClient, HttpRequest, Origin, read_address
 
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
 _ERROR = re.compile(r"[a-z_]{1,40}")  # RFC 6749 §5.2; its description may repeat what was sent
@@ -28,27 +33,41 @@ _WAIT = frozenset({408, 425, 429})
 _HEADERS = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
 
 
-class TokenEndpoint(NamedTuple):
-    """Where tokens are fetched, and as whom. `in_body`: id and secret stand in the form instead of the Authorization
-    header (RFC 6749 §2.3.1); an id without a secret always does. With a `refresh_token` it is what is shown."""
+@dataclass(frozen=True)
+class TokenAuth(Table):
+    """Where OAuth 2.0 tokens come from, and as whom we ask."""
 
-    origin: Origin
-    target: str
-    client_id: str
+    token_url: Annotated[tuple[Origin, str] | None, PlainValidator(read_address), Wanted("an address")] = None
+    """where tokens are fetched; https, or http on this machine"""
+    client_id: Line = ""
+    """who we are there"""
     client_secret: str = ""
-    scope: str = ""
-    in_body: bool = False
+    """its secret. This or `refresh_token` is required"""
     refresh_token: str = ""
+    """it is shown for tokens (RFC 6749 §6). Without it the client's own right counts (client credentials, §4.4)"""
+    scope: Line = ""
+    """what is asked for"""
+    client_in: Literal["header", "body"] = "header"
+    """`body` puts id and secret into the form; an id without a secret always stands there"""
+
+    def judge(self) -> Iterator[tuple[str, str]]:
+        for name in ("token_url", "client_id"):
+            if not getattr(self, name):
+                yield name, f"auth.{name} is missing: tokens can't be fetched without it"
+        if not self.client_secret and not self.refresh_token:
+            yield "client_secret refresh_token", "auth.client_secret is missing: give it, or auth.refresh_token"
 
 
 class TokenSource:
-    """Keeps a token until shortly before its end. Threads that need one wait for a single fetch."""
+    """Keeps a token until shortly before its end. Threads that need one wait for a single fetch. `auth` was judged."""
 
-    def __init__(self, at: TokenEndpoint, client: HttpClient):
-        self._at, self._client = at, client
+    def __init__(self, auth: TokenAuth, options: ProviderOptions):
+        assert auth.token_url
+        self._auth, self._request = auth, HttpRequest("POST", *auth.token_url, _HEADERS)
+        self._client = HttpClient(options, secure=self._request.origin.secure)
         self._lock = threading.Lock()
         self._token, self._until = "", 0.0
-        self._refresh = at.refresh_token
+        self._refresh = auth.refresh_token
 
     def token(self, ends: float) -> str | Rejected | NotTransmitted:
         """A living token, until the moment `ends` of the monotonic clock; or why there is none."""
@@ -72,15 +91,19 @@ class TokenSource:
 
     def _fetch(self, ends: float) -> Rejected | NotTransmitted | None:
         self._token = ""
-        asked = time.monotonic()
-        session = _Session(self._client, self._at, ends)
+        asked, session = time.monotonic(), _Session(self._client, self._request, ends)
+        grant = {"grant_type": "client_credentials"}
+        if self._refresh:
+            grant = {"grant_type": "refresh_token", "refresh_token": self._refresh}
+        if self._auth.scope:
+            grant["scope"] = self._auth.scope
         try:
-            said = self._oauth(session).fetch_token(headers=_HEADERS, **self._grant())
+            said = self._oauth(session).fetch_token(headers=_HEADERS, **grant)
         except _NoAnswer as trouble:
             return NotTransmitted(f"no token: {trouble}")
         except (AuthlibBaseError, ValueError, TypeError, AttributeError, OverflowError) as refusal:
             return self._refused(session, getattr(refusal, "error", ""))
-        found = _usable(said) if session.status == 200 else None
+        found = _usable(said) if session.status_code == 200 else None
         if found is None:
             return self._refused(session)
         self._token, life = found
@@ -91,24 +114,17 @@ class TokenSource:
             self._refresh = newer
         return None
 
-    def _refused(self, session: "_Session", error: object = "") -> Rejected:
-        self._refresh = self._at.refresh_token
+    def _refused(self, session: _Session, error: object = "") -> Rejected:
+        self._refresh = self._auth.refresh_token
         told = f", {error}" if isinstance(error, str) and _ERROR.fullmatch(error) else ""
-        return Rejected(f"no token: http {session.status}{told}", permanent=False, configuration_error=True)
+        return Rejected(f"no token: http {session.status_code}{told}", permanent=False, configuration_error=True)
 
-    def _oauth(self, session: "_Session") -> OAuth2Client:
-        at = self._at
-        if not at.client_secret or at.in_body:
-            method = "client_secret_post" if at.client_secret else "none"
-            return OAuth2Client(session, at.client_id, at.client_secret, method)
+    def _oauth(self, session: _Session) -> OAuth2Client:
+        id, secret = self._auth.client_id, self._auth.client_secret
+        if not secret or self._auth.client_in == "body":
+            return OAuth2Client(session, id, secret, "client_secret_post" if secret else "none")
         # Authlib joins them as they are; §2.3.1 wants each form-encoded first.
-        return OAuth2Client(session, quote_plus(at.client_id), quote_plus(at.client_secret), "client_secret_basic")
-
-    def _grant(self) -> dict[str, str]:
-        scope = {"scope": self._at.scope} if self._at.scope else {}
-        if self._refresh:
-            return {"grant_type": "refresh_token", "refresh_token": self._refresh, **scope}
-        return {"grant_type": "client_credentials", **scope}
+        return OAuth2Client(session, quote_plus(id), quote_plus(secret), "client_secret_basic")
 
 
 class _NoAnswer(Exception):
@@ -116,29 +132,22 @@ class _NoAnswer(Exception):
 
 
 class _Session:
-    """What Authlib speaks through. `status`: of the answer, as soon as there is one."""
+    """What Authlib speaks through: as much of `requests`' session and response as it uses. `status_code`: of the
+    answer, as soon as there is one."""
 
-    def __init__(self, client: HttpClient, at: TokenEndpoint, ends: float):
-        self._client, self._at, self._ends = client, at, ends
-        self.status = 0
+    def __init__(self, client: HttpClient, request: HttpRequest, ends: float):
+        self._client, self._request, self._ends = client, request, ends
+        self.status_code, self._body = 0, b""
 
-    def post(self, url: None, data: dict[str, str], headers: dict[str, str], auth: ClientAuth) -> "_Response":
+    def post(self, url: None, data: dict[str, str], headers: dict[str, str], auth: ClientAuth) -> _Session:
         _, headers, body = auth.prepare("POST", url, dict(headers), urlencode(data))
-        request = HttpRequest("POST", self._at.origin, self._at.target, headers, body.encode())
-        answer = self._client.send(request, ends=self._ends)
+        answer = self._client.send(self._request._replace(headers=headers, body=body.encode()), ends=self._ends)
         if isinstance(answer, NotTransmitted | OutcomeUnknown):
             raise _NoAnswer(answer.why)
         if answer.status >= 500 or answer.status in _WAIT:
             raise _NoAnswer(f"http {answer.status}")
-        self.status = answer.status
-        return _Response(answer)
-
-
-class _Response:
-    """As much of a response of `requests` as Authlib reads."""
-
-    def __init__(self, answer: HttpResponse):
         self.status_code, self._body = answer.status, answer.body or b""
+        return self
 
     def json(self) -> object:
         try:

@@ -5,43 +5,33 @@ from urllib.parse import urlsplit
 
 from massar.domain.delivery.provider import Provider, ProviderOptions, ProviderSettingError
 from massar.providers.site_logout import SiteProvider, ask_site
+from massar.providers.smpp import provider as smpp
 from massar.providers.smpp.engine import BindSlots
-from massar.providers.smpp.provider import SmppProvider
-from massar.providers.smpp.provider import from_table as smpp_from_table
-from massar.providers.smpp.settings import read_url
-from massar.providers.sms_http.provider import HttpProvider, from_url
-from massar.providers.sms_http.provider import from_table as http_from_table
+from massar.providers.sms_http import provider as sms_http
 from massar.providers.sms_http.receipt import ReceiptForm
 from massar.providers.sms_http.settings import receipt_form
+from massar.providers.smtp import provider as smtp
 from massar.providers.smtp.settings import SECURITY
-from massar.providers.smtp.settings import from_table as smtp_from_table
-from massar.providers.smtp.settings import from_url as smtp_from_url
 
 KINDS = ("http", "smpp", "smtp")
 
 
 def provider_from_table(
-    table: Mapping[str, object],
-    *,
-    name: str,
-    receipts_base: str,
-    slots: BindSlots | None,
+    table: Mapping[str, object], *, name: str, receipts_base: str = "", slots: BindSlots | None = None,
     environ: Mapping[str, str] | None = None,
-) -> Provider:
+) -> Provider:  # fmt: skip
     """Make the provider of one table `[providers.NAME]`. Nothing is connected yet. Raises ProviderSettingError.
 
-    Args:
-        receipts_base: the public address of the call-backs.
-        slots: the binds that its workers share.
-        environ: where `env:NAME` is looked up; without it the process's own environment.
+    `receipts_base`: the public address of the call-backs. `slots`: the binds that its workers share. `environ`: where
+    `env:NAME` is looked up; without it the process's own environment.
     """
     match table.get("kind"):
         case "http":
-            return http_from_table(table, name=name, receipts_base=receipts_base, environ=environ)
+            return sms_http.from_table(table, name=name, receipts_base=receipts_base, environ=environ)
         case "smpp":
-            return smpp_from_table(table, name=name, slots=slots, environ=environ)
+            return smpp.from_table(table, name=name, slots=slots, environ=environ)
         case "smtp":
-            return smtp_from_table(table, name=name, environ=environ)
+            return smtp.from_table(table, name=name, environ=environ)
     raise ProviderSettingError(f"[providers.{name}] needs a kind: one of {', '.join(KINDS)}.")
 
 
@@ -64,23 +54,15 @@ def provider_from_url(url: str, options: ProviderOptions, *, slots: BindSlots | 
     if parts.scheme and not parts.hostname:
         raise ProviderSettingError("A provider's URL names no host.")
     if parts.scheme in SECURITY:
-        return smtp_from_url(parts, options)
+        return smtp.from_url(parts, options)
     if parts.scheme in ("http", "https"):
-        return from_url(url, options)
+        return sms_http.from_url(url, options)
     if parts.scheme in ("smpp", "smpps"):
-        return SmppProvider(read_url(parts, options), name=options.name or f"smpp-{parts.hostname}", slots=slots)
+        return smpp.from_url(parts, options, slots=slots)
     schemes = "smtp://, smtp+starttls://, smtps:// (e-mail), https://, smpp:// or smpps:// (SMS)"
     raise ProviderSettingError(f"A provider's URL must begin with {schemes}.")
 
 
 __all__ = [
-    "BindSlots",
-    "HttpProvider",
-    "ReceiptForm",
-    "SiteProvider",
-    "SmppProvider",
-    "ask_site",
-    "provider_from_table",
-    "provider_from_url",
-    "receipt_form",
-]
+    "ReceiptForm", "SiteProvider", "ask_site", "provider_from_table", "provider_from_url", "receipt_form",
+]  # fmt: skip

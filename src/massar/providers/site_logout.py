@@ -9,10 +9,9 @@ from urllib.parse import urlencode, urlsplit
 from massar.core.loopback import is_loopback
 from massar.domain.delivery import provider as contract
 from massar.domain.delivery.provider import Accepted, OutboundMessage, ProviderOptions, Rejected, Result
-from massar.providers.connect import tls_context
 from massar.providers.http_client import HttpClient, HttpRequest, HttpResponse, split_address
 
-_LATER = frozenset({408, 409, 425})
+_LATER = frozenset({408, 409, 425, 429})
 ACTION = '"http://www.oasis-open.org/committees/security"'  # SAML bindings §3.2.3.1
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -26,7 +25,7 @@ class SiteProvider(contract.Provider):
 
     def __init__(self, channel: str, options: ProviderOptions):
         self.channel, self.name, self.longest = channel, options.name or "sites", options.longest
-        self._client = HttpClient(options, tls_context(options.ca_file))
+        self._client = HttpClient(options, secure=True)
 
     def check(self) -> list[str]:
         """Nothing to ask: `massar sites test` reaches the sites."""
@@ -52,7 +51,7 @@ def ask_site(
     options = ProviderOptions(connect_timeout=seconds, answer_timeout=seconds, total_timeout=seconds)
     body = urlencode(form).encode() if form else b""
     request = HttpRequest(method, *split_address(urlsplit(address)), FORM if form else {}, body)
-    return HttpClient(options, tls_context(None)).send(request)
+    return HttpClient(options, secure=True).send(request)
 
 
 def _judged(response: HttpResponse, by_soap: bool) -> Result:
@@ -72,5 +71,5 @@ def _judged(response: HttpResponse, by_soap: bool) -> Result:
         return Rejected(code, permanent=True, about=contract.RECIPIENT)
     if status >= 500:
         return Rejected(code, permanent=False, about=contract.MESSAGE)
-    ours, busy = status not in (*_LATER, 429), status == 429
+    ours, busy = status not in _LATER, status == 429
     return Rejected(code, permanent=False, configuration_error=ours, busy=busy, about=contract.RECIPIENT)

@@ -1,6 +1,6 @@
 """A small LMTP server (RFC 2033) for what a mail server hands on: it reads, asks `take` about each recipient, answers.
 
-Everything a stranger can make large is bounded: lines, letters, recipients, conversations, and their time. A letter
+Everything a stranger can make large is bounded: lines, messages, recipients, conversations, and their time. A message
 ends at CRLF . CRLF and nowhere else.
 """
 
@@ -14,17 +14,18 @@ from contextlib import suppress
 
 LINE = 64 * 1024  # what is read at once
 LONGEST_COMMAND = 2048  # RFC 5321 §4.5.3.1.4 with room for options
-LARGEST_LETTER = 512 * 1024  # a report with the head of our letter is some 5 kB; some servers return all of it
+LARGEST_MESSAGE = 512 * 1024  # a report with the head of our mail is some 5 kB; some servers return all of it
 MOST_RECIPIENTS = 100  # RFC 5321 §4.5.3.1.8
 MOST_CONVERSATIONS = 20
 MOST_MISTAKES = 10
-PATIENCE = 60.0  # seconds for one command or one letter
+PATIENCE = 60.0  # seconds for one command or one message
 LONGEST_CONVERSATION = 600.0
 
 _MAIL = re.compile(rb"MAIL FROM:\s*<([^<>\s]*)>(?:\s.*)?", re.IGNORECASE)
 _RCPT = re.compile(rb"RCPT TO:\s*<([^<>\s]+)>(?:\s.*)?", re.IGNORECASE)
+_OFFERS = ("PIPELINING", "ENHANCEDSTATUSCODES", "8BITMIME", f"SIZE {LARGEST_MESSAGE}")
 
-# Given a recipient and the letter; the answer for that recipient, once it is kept.
+# Given a recipient and the message; the answer for that recipient, once it is kept.
 Take = Callable[[str, bytes], Awaitable[str]]
 
 note = logging.getLogger("massar.bounces")
@@ -39,14 +40,14 @@ class Server:
 
     def __init__(self, take: Take, *, hello: str):
         self._take, self._hello = take, hello
-        self._conversations = 0
+        self.conversations = 0
 
     async def meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One conversation, from greeting to goodbye. Never raises. `reader` must have the limit LINE."""
-        self._conversations += 1
+        self.conversations += 1
         try:
             async with asyncio.timeout(LONGEST_CONVERSATION):
-                if self._conversations > MOST_CONVERSATIONS:
+                if self.conversations > MOST_CONVERSATIONS:
                     raise Hangup("421 4.3.2 Too many conversations")
                 await _Conversation(self._take, self._hello, reader, writer).hold()
         except Hangup as goodbye:
@@ -57,39 +58,64 @@ class Server:
         except Exception:
             note.exception("a conversation ended in a fault")
         finally:
-            self._conversations -= 1
+            self.conversations -= 1
             writer.close()
+
+
+async def read_line(reader: asyncio.StreamReader) -> bytes:
+    """A line with its end; of one that is longer than the reader's limit, a piece."""
+    try:
+        return await reader.readuntil(b"\n")
+    except asyncio.LimitOverrunError as endless:
+        return await reader.readexactly(endless.consumed)
+
+
+async def read_message(reader: asyncio.StreamReader) -> bytes | None:
+    """The message as it was written, or None when it is larger than is taken; then its end is waited for."""
+    lines, size, before = [], 0, b"\r\n"  # a line may be read in pieces, cut between CR and LF
+    async with asyncio.timeout(PATIENCE):
+        while (line := await read_line(reader)) != b".\r\n" or before != b"\r\n":
+            plain = line.removeprefix(b".") if before == b"\r\n" else line
+            before = (before + line)[-2:]
+            size += len(plain)
+            if size <= LARGEST_MESSAGE:
+                lines.append(plain)
+    return b"".join(lines) if size <= LARGEST_MESSAGE else None
 
 
 class _Conversation:
     def __init__(self, take: Take, hello: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter):
         self._take, self._hello, self._reader, self._writer = take, hello, reader, writer
         self._greeted, self._mistakes = False, 0
-        self._begin_again()
+        self._reset()
 
-    def _begin_again(self) -> None:
+    def _reset(self) -> None:
         self._sender: bytes | None = None
         self._recipients: list[str] = []
 
     async def hold(self) -> None:
-        await self._say(f"220 {self._hello} LMTP")
+        await self._send(f"220 {self._hello} LMTP")
         while True:
-            line = await self._command()
-            await self._say(await self._answer(line))
+            async with asyncio.timeout(PATIENCE):
+                line = await read_line(self._reader)
+            if len(line) > LONGEST_COMMAND:
+                raise Hangup("500 5.5.2 Line too long")
+            await self._send(await self._answer(line.strip()))
 
     async def _answer(self, line: bytes) -> str:
-        verb = line.partition(b" ")[0].upper()
-        match verb:
+        match line.partition(b" ")[0].upper():
             case b"LHLO":
-                return self._hear_hello()
+                self._reset()
+                self._greeted = True
+                return "\r\n".join([*(f"250-{said}" for said in (self._hello, *_OFFERS[:-1])), f"250 {_OFFERS[-1]}"])
             case b"MAIL":
-                return self._hear_sender(line)
+                return self._mail(line)
             case b"RCPT":
-                return self._hear_recipient(line)
+                return self._rcpt(line)
             case b"DATA":
-                return await self._hear_letter()
+                return await self._data()
             case b"RSET":
-                self._begin_again()
+                self._reset()
                 return "250 2.0.0 OK"
             case b"NOOP":
                 return "250 2.0.0 OK"
@@ -99,13 +125,7 @@ class _Conversation:
                 raise Hangup("221 2.0.0 Goodbye")
         return self._mistake("500 5.5.1 Not a command of LMTP")
 
-    def _hear_hello(self) -> str:
-        self._begin_again()
-        self._greeted = True
-        offers = ("PIPELINING", "ENHANCEDSTATUSCODES", "8BITMIME", f"SIZE {LARGEST_LETTER}")
-        return "\r\n".join([f"250-{self._hello}", *(f"250-{o}" for o in offers[:-1]), f"250 {offers[-1]}"])
-
-    def _hear_sender(self, line: bytes) -> str:
+    def _mail(self, line: bytes) -> str:
         found = _MAIL.fullmatch(line)
         if not self._greeted or self._sender is not None:
             return self._mistake("503 5.5.1 Not now")
@@ -114,7 +134,7 @@ class _Conversation:
         self._sender = found[1]
         return "250 2.1.0 OK"
 
-    def _hear_recipient(self, line: bytes) -> str:
+    def _rcpt(self, line: bytes) -> str:
         """Any address: which ones are real is nobody's business."""
         found = _RCPT.fullmatch(line)
         if self._sender is None:
@@ -126,43 +146,17 @@ class _Conversation:
         self._recipients.append(found[1].decode("ascii", "replace"))
         return "250 2.1.5 OK"
 
-    async def _hear_letter(self) -> str:
+    async def _data(self) -> str:
         """One answer for each recipient (RFC 2033 §4.2)."""
         if not self._recipients:
             return self._mistake("503 5.5.1 RCPT first")
-        await self._say("354 End with a dot on a line of its own")
-        letter = await self._letter()
+        await self._send("354 End with a dot on a line of its own")
+        message = await read_message(self._reader)
         recipients = self._recipients
-        self._begin_again()
-        if letter is None:
+        self._reset()
+        if message is None:
             return "\r\n".join(["552 5.3.4 Too large"] * len(recipients))
-        return "\r\n".join([await self._take(recipient, letter) for recipient in recipients])
-
-    async def _letter(self) -> bytes | None:
-        """The letter as it was written, or None when it is larger than is taken; then its end is waited for."""
-        lines, size, before = [], 0, b"\r\n"  # a line may be read in pieces, cut between CR and LF
-        async with asyncio.timeout(PATIENCE):
-            while (line := await self._line()) != b".\r\n" or before != b"\r\n":
-                plain = line.removeprefix(b".") if before == b"\r\n" else line
-                before = (before + line)[-2:]
-                size += len(plain)
-                if size <= LARGEST_LETTER:
-                    lines.append(plain)
-        return b"".join(lines) if size <= LARGEST_LETTER else None
-
-    async def _command(self) -> bytes:
-        async with asyncio.timeout(PATIENCE):
-            line = await self._line()
-        if len(line) > LONGEST_COMMAND:
-            raise Hangup("500 5.5.2 Line too long")
-        return line.strip()
-
-    async def _line(self) -> bytes:
-        """A line with its end; of one that is longer than LINE, a piece."""
-        try:
-            return await self._reader.readuntil(b"\n")
-        except asyncio.LimitOverrunError as endless:
-            return await self._reader.readexactly(endless.consumed)
+        return "\r\n".join([await self._take(recipient, message) for recipient in recipients])
 
     def _mistake(self, answer: str) -> str:
         self._mistakes += 1
@@ -170,7 +164,7 @@ class _Conversation:
             raise Hangup("421 4.7.0 Too many mistakes")
         return answer
 
-    async def _say(self, answer: str) -> None:
+    async def _send(self, answer: str) -> None:
         self._writer.write(f"{answer}\r\n".encode())
         async with asyncio.timeout(PATIENCE):
             await self._writer.drain()

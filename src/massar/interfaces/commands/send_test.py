@@ -75,37 +75,31 @@ class _Trial:
         return 0 if good else 1
 
     def _written(self) -> delivery.OutboundMessage:
-        language = self.options.language or ("ar" if self.options.long else "fr")
+        channel, language = self.provider.channel, self.options.language or ("ar" if self.options.long else "fr")
         values = {"when": clock.now()} | ({"lines": LINES} if self.options.long else {})
-        words = delivery.wording.render("trial", language=language, channel=self.provider.channel, values=values)
-        if self.provider.channel == "sms":
+        words = delivery.wording.render("trial", language=language, channel=channel, values=values)
+        lines = words.text.splitlines()
+        if channel == "sms":
             size = delivery.measure(words.text)
-            self.needed, self.ends = size.segments, words.text.splitlines()[-1]
+            self.needed, self.ends = size.segments, lines[-1]
             _say(f"text      {size.units} units, {size.encoding}, {size.segments} segment(s)")
-        for line in words.text.splitlines():
+        for line in lines:
             _say(f"          {line}")
-        return delivery.OutboundMessage(
-            message_id=ids.short_token(),
-            channel=self.provider.channel,
-            to=self.to,
-            language=language,
-            subject=words.subject,
-            text=words.text,
-            html=words.html,
-        )
+        id = ids.short_token()
+        return delivery.OutboundMessage(id, channel, self.to, language, words.subject, words.text, words.html)
 
     def _reaches(self) -> bool:
         """Before the message: an operator wants to know whether it is the line or the message."""
-        started, found = time.monotonic(), self.provider.check()
+        provider, started = self.provider, time.monotonic()
+        found = provider.check()
         for sentence in found:
             _say(f"reach     FAILED: {sentence}")
         if found:
             return False
         fine = f"ok, {_ms(started)}: connected, certificate and sign-in accepted"
-        _say(f"reach     {self.provider.left_alone or fine}")
-        return not isinstance(self.provider, delivery.Pipelined) or self._binds(self.provider)
-
-    def _binds(self, provider: delivery.Pipelined) -> bool:
+        _say(f"reach     {provider.left_alone or fine}")
+        if not isinstance(provider, delivery.Pipelined):
+            return True
         started = time.monotonic()
         provider.open(self._took)
         while not provider.room() and time.monotonic() - started < BIND_PATIENCE:
@@ -139,16 +133,13 @@ class _Trial:
             case delivery.Accepted(reference=reference, parts=parts):
                 names = ", ".join(parts) or reference or "(no name given)"
                 _say(f"accepted  {_ms(self.started)}, the provider calls it {names}")
-            case delivery.Rejected(code=code, permanent=permanent, configuration_error=configuration_error, busy=busy):
-                why = (
-                    "our account or setting is at fault"
-                    if configuration_error
-                    else "busy, later it may work"
-                    if busy
-                    else ""
-                )
-                why = why or ("this destination will not be served" if permanent else "for now; later it may work")
-                _say(f"REFUSED   {_ms(self.started)}: {code} ({why})")
+            case delivery.Rejected():
+                why = "this destination will not be served" if result.permanent else "for now; later it may work"
+                if result.configuration_error:
+                    why = "our account or setting is at fault"
+                elif result.busy:
+                    why = "busy, later it may work"
+                _say(f"REFUSED   {_ms(self.started)}: {result.code} ({why})")
             case delivery.OutcomeUnknown(why=why):
                 _say(f"UNSURE    {_ms(self.started)}: it left us, and then: {why}. It may arrive.")
             case delivery.NotTransmitted(why=why):
@@ -173,7 +164,12 @@ class _Trial:
         _say(f"receipt   waiting for it, {self.options.wait} s at most (Ctrl-C to stop)")
         waiting = set(accepted.parts or (accepted.reference,))
         while waiting and time.monotonic() - self.started < self.options.wait:
-            found = self._next_receipt(uid, waiting)
+            found: delivery.Receipt | None
+            try:  # over this very line, or, for providers that call back, from what the web server has stored
+                found = self.receipts.get(timeout=0.25)
+                found = found if delivery.receipts.alike(found.reference, waiting) else None
+            except queue.Empty:
+                found = delivery.receipts.take_unmatched(self.provider.name, uid=uid, references=waiting)
             if found and found.state == delivery.UNDERWAY:
                 _say(f"          {_ms(self.started)}: on its way {found.code}".rstrip())
             elif found and found.state == delivery.DELIVERED:
@@ -187,14 +183,6 @@ class _Trial:
         if waiting:
             _say("receipt   none came" if len(waiting) == 1 else f"receipt   none came of {len(waiting)} segments")
         return not waiting
-
-    def _next_receipt(self, uid: str, names: set[str]) -> delivery.Receipt | None:
-        """Over this very line, or, for providers that call back, from what the web server has stored."""
-        try:
-            found = self.receipts.get(timeout=0.25)
-            return found if delivery.receipts.alike(found.reference, names) else None
-        except queue.Empty:
-            return delivery.receipts.take_unmatched(self.provider.name, uid=uid, references=names)
 
 
 def _ms(started: float) -> str:

@@ -1,4 +1,4 @@
-"""What runs behind an SMPP provider: the loop's thread, its connections, the queue of messages, the sink's thread."""
+"""What runs behind an SMPP provider: the loop's thread, its sessions, the queue of messages, the sink's thread."""
 
 import asyncio
 import logging
@@ -15,21 +15,13 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from massar.core import clock, ids
-from massar.domain.delivery.provider import (
-    Accepted,
-    NotTransmitted,
-    OutcomeUnknown,
-    Receipt,
-    ReceiptSink,
-    Rejected,
-    Result,
-)
+from massar.domain.delivery import provider as contract
+from massar.domain.delivery.provider import Accepted, NotTransmitted, OutcomeUnknown, Receipt, Rejected, Result
 from massar.providers.connect import describe
 from massar.providers.smpp import pdu as smpp
 from massar.providers.smpp import receipt as smpp_receipt
 from massar.providers.smpp.session import NoBind, Session, connect
-from massar.providers.smpp.settings import RELATIVE, TRX, SmppSettings
-from massar.providers.smpp.text import Content
+from massar.providers.smpp.settings import RELATIVE, SmppSettings
 
 note = logging.getLogger("massar.smpp")
 
@@ -53,25 +45,17 @@ class BindSlots(Protocol):
         """This process holds bind `n` no more."""
 
 
-def commands(settings: SmppSettings) -> tuple[int, ...]:
-    """The bind requests that make one whole bind."""
-    if settings.bind == TRX:
-        return (smpp.BIND_TRANSCEIVER,)
-    return (smpp.BIND_TRANSMITTER, smpp.BIND_RECEIVER)
-
-
-class Job:
+class Submission:
     """One message on its way. Times are of `time.monotonic`, which is the clock of asyncio's loops too."""
 
-    def __init__(self, to: smpp.Address, segments: list[Content], *, valid_for: timedelta, patience: float):
+    def __init__(self, to: smpp.Address, segments: list[smpp.Content], *, valid_for: timedelta, patience: float):
         self.future: Future[Result] = Future()
         self.future.set_running_or_notify_cancel()  # from here on nobody can take it back
         self.to, self.segments = to, segments
         now = time.monotonic()
-        self.leave_by = now + patience
-        self.worthless_at = now + valid_for.total_seconds()
+        self.leave_by, self.worthless_at = now + patience, now + valid_for.total_seconds()
         self.written = 0
-        self.line: Session | None = None  # all segments leave by one
+        self.session: Session | None = None  # all segments leave by one
         self._results: dict[int, Result] = {}
 
     def late(self, now: float) -> NotTransmitted | None:
@@ -114,29 +98,24 @@ class Engine:
     """Runs from `start` to `stop`, once. `put`, `room` and `bound` may be called from any thread."""
 
     def __init__(
-        self,
-        name: str,
-        settings: SmppSettings,
-        tls: ssl.SSLContext | None,
-        slots: BindSlots | None,
-        sink: ReceiptSink,
-    ):
+        self, name: str, settings: SmppSettings, tls: ssl.SSLContext | None, slots: BindSlots | None,
+        sink: contract.ReceiptSink,
+    ):  # fmt: skip
         self._name, self._settings, self._tls, self._slots, self._sink = name, settings, tls, slots, sink
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name=f"{name} loop", daemon=True)
         self._storing = threading.Thread(target=self._store, name=f"{name} receipts", daemon=True)
         self._receipts: SimpleQueue[tuple[Receipt, Callable[[bool], None]] | None] = SimpleQueue()
-        self._queue: deque[Job] = deque()
+        self._queue: deque[Submission] = deque()
         self._lock = threading.Lock()
-        self._closed = False
-        self._awake = False
+        self._closed = self._awake = False
         self._stopping = asyncio.Event()
         self._sessions: list[Session] = []  # all that are bound
-        self._lines: tuple[Session, ...] = ()  # those that send
+        self._senders: tuple[Session, ...] = ()  # those that send
         self._held: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._why: Rejected | NotTransmitted = NO_CONNECTION
-        self._sender = settings.sender
+        self._source = settings.sender
 
     # From any thread ----------------------------------------------------------------------------------------------
 
@@ -144,24 +123,24 @@ class Engine:
         self._storing.start()
         self._thread.start()
 
-    def put(self, job: Job) -> None:
+    def put(self, submission: Submission) -> None:
         with self._lock:
             if self._closed:
-                job.give_up(CLOSED)
+                submission.give_up(CLOSED)
                 return
-            self._queue.append(job)
+            self._queue.append(submission)
             if not self._awake:
                 self._awake = True
                 self._loop.call_soon_threadsafe(self._pump)
 
     def room(self) -> int:
         """What the windows have room for and the rate lets go within a second, without what waits already."""
-        free = sum(min(line.free(), max(1, int(line.pace.rate))) for line in self._lines)
+        free = sum(min(session.free(), max(1, int(session.pace.rate))) for session in self._senders)
         return max(0, free - len(self._queue))
 
     def standby(self) -> bool:
         """Nothing to send through, and nobody's fault: others hold the binds, or the first connect is not over."""
-        return not self._lines and self._why in (NO_CONNECTION, TAKEN)
+        return not self._senders and self._why in (NO_CONNECTION, TAKEN)
 
     def bound(self) -> bool:
         return bool(self._sessions)
@@ -190,32 +169,28 @@ class Engine:
             self._loop.close()
 
     async def _main(self) -> None:
-        binds = [
-            asyncio.create_task(self._keep(n, command))
-            for n in range(self._settings.binds)
-            for command in commands(self._settings)
-        ]
-        watching = asyncio.create_task(self._watch())
+        binds = [(n, command) for n in range(self._settings.binds) for command in self._settings.commands]
+        tasks = [asyncio.create_task(self._keep(n, command)) for n, command in binds]
+        tasks.append(asyncio.create_task(self._watch()))
         await self._stopping.wait()
-        for task in (*binds, watching):
+        for task in tasks:
             task.cancel()
-        self._lines = ()
+        self._senders = ()
         self._fail_all(CLOSED)
-        await asyncio.gather(*binds, watching, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(session.goodbye() for session in self._sessions), return_exceptions=True)
         if self._slots:
-            await asyncio.gather(
-                *(asyncio.to_thread(self._slots.release, n) for n in self._held), return_exceptions=True
-            )
+            released = (asyncio.to_thread(self._slots.release, n) for n in self._held)
+            await asyncio.gather(*released, return_exceptions=True)
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(self._settings.tick)
             now = time.monotonic()
-            for job, why in [(job, job.late(now)) for job in self._queue]:
+            for submission, why in [(one, one.late(now)) for one in self._queue]:
                 if why:
-                    self._queue.remove(job)
-                    job.give_up(why)
+                    self._queue.remove(submission)
+                    submission.give_up(why)
             self._pump()
 
     async def _keep(self, n: int, command: int) -> None:
@@ -260,20 +235,14 @@ class Engine:
             note.exception("%s: no bind", self._name)
             return
         note.info("%s: bound", self._name)
-        self._joined(session)
+        self._sessions.append(session)
+        self._senders = tuple(one for one in self._sessions if one.sends)
         why = await asyncio.shield(session.ended)
-        self._left(session)
+        self._sessions.remove(session)
+        self._senders = tuple(one for one in self._sessions if one.sends)
         self._why = NotTransmitted(f"the connection was lost: {why}")
         note.warning("%s: %s", self._name, self._why.why)
         self._pump()
-
-    def _joined(self, session: Session) -> None:
-        self._sessions.append(session)
-        self._lines = tuple(one for one in self._sessions if one.sends)
-
-    def _left(self, session: Session) -> None:
-        self._sessions.remove(session)
-        self._lines = tuple(one for one in self._sessions if one.sends)
 
     # The queue ----------------------------------------------------------------------------------------------------
 
@@ -282,59 +251,51 @@ class Engine:
         self._awake = False  # first: what is put from now on wakes us again
         now = time.monotonic()
         while self._queue:
-            job = self._queue[0]
-            line = job.line or self._best(now)
-            why = self._hopeless(job, line, now)
+            submission = self._queue[0]
+            session = submission.session or self._best(now)
+            why = self._hopeless(submission, session, now)
             if why:
                 self._queue.popleft()
-                job.give_up(why)
+                submission.give_up(why)
                 continue
-            if line is None or line.free() < 1 or line.pace.wait(now) > 0:
-                self._wake_later((job.line,) if job.line else self._lines, now)
+            if session is None or session.free() < 1 or session.pace.wait(now) > 0:
+                # Answers wake us by themselves; the pace does not.
+                waiting = (submission.session,) if submission.session else self._senders
+                waits = [one.pace.wait(now) for one in waiting if one.free() > 0]
+                if self._timer:
+                    self._timer.cancel()
+                self._timer = self._loop.call_later(min(waits), self._pump) if waits else None
                 return
-            self._write(job, line, now)
+            self._write(submission, session, now)
 
-    def _hopeless(self, job: Job, line: Session | None, now: float) -> Rejected | NotTransmitted | None:
-        if not self._lines:
+    def _hopeless(
+        self, submission: Submission, session: Session | None, now: float
+    ) -> Rejected | NotTransmitted | None:
+        if not self._senders:
             return self._why
-        if line is not None and line.ended.done():
+        if session is not None and session.ended.done():
             return NotTransmitted("the connection was lost")
-        return NotTransmitted("a segment of it was lost") if job.spoilt() else job.late(now)
+        return NotTransmitted("a segment of it was lost") if submission.spoilt() else submission.late(now)
 
     def _best(self, now: float) -> Session | None:
-        """The line with the most room among those whose pace allows one more."""
-        ready = [line for line in self._lines if line.free() > 0 and line.pace.wait(now) == 0]
+        """The session with the most room among those whose pace allows one more."""
+        ready = [session for session in self._senders if session.free() > 0 and session.pace.wait(now) == 0]
         return max(ready, key=Session.free, default=None)
 
-    def _write(self, job: Job, line: Session, now: float) -> None:
-        place, job.line = job.written, line
-        job.written += 1
-        if job.written == len(job.segments):
+    def _write(self, submission: Submission, session: Session, now: float) -> None:
+        """The next segment, by that session."""
+        place, submission.session = submission.written, session
+        submission.written += 1
+        if submission.written == len(submission.segments):
             self._queue.popleft()
-        line.submit(self._body(job, job.segments[place], now), partial(job.answered, place))
-
-    def _body(self, job: Job, segment: Content, now: float) -> bytes:
-        seconds = int(job.worthless_at - now)
+        seconds = int(submission.worthless_at - now)
         if self._settings.validity == RELATIVE:
             validity = smpp.relative_time(seconds)
         else:
             validity = smpp.absolute_time(clock.now() + timedelta(seconds=seconds))
-        return smpp.submit(
-            self._settings.service_type,
-            self._sender,
-            job.to,
-            udh=segment.joined,
-            validity=validity,
-            coding=segment.coding,
-            content=segment.content,
-        )
-
-    def _wake_later(self, lines: tuple[Session, ...], now: float) -> None:
-        """Answers wake us by themselves; the pace does not."""
-        waits = [line.pace.wait(now) for line in lines if line.free() > 0]
-        if self._timer:
-            self._timer.cancel()
-        self._timer = self._loop.call_later(min(waits), self._pump) if waits else None
+        service, segment = self._settings.service_type, submission.segments[place]
+        body = smpp.submit(service, self._source, submission.to, validity, segment)
+        session.submit(body, partial(submission.answered, place))
 
     def _fail_all(self, why: NotTransmitted) -> None:
         while self._queue:
@@ -346,13 +307,12 @@ class Engine:
         if not smpp_receipt.is_receipt(delivered):
             stored(True)  # a person's answer: nobody reads it, and the SMSC would repeat it for days
             return
-        told = smpp_receipt.read(delivered, self._settings.forms)
-        if not told.reference:
+        receipt = smpp_receipt.read(delivered, self._settings.forms, provider=self._name)
+        if receipt.reference:
+            self._receipts.put((receipt, stored))
+        else:
             note.warning("%s: a receipt that names no message", self._name)
             stored(True)
-            return
-        receipt = Receipt(self._name, told.reference, told.state, told.code, smpp_receipt.number(delivered))
-        self._receipts.put((receipt, stored))
 
     def _store(self) -> None:
         """The sink's thread."""
@@ -362,14 +322,14 @@ class Engine:
                 self._sink(receipt).add_done_callback(partial(self._stored, stored))
             except Exception:
                 note.exception("%s: a receipt could not be stored", self._name)
-                self._tell(stored, False)
+                self._answer(stored, False)
 
     def _stored(self, stored: Callable[[bool], None], future: Future[None]) -> None:
         well = not future.cancelled() and future.exception() is None
         if not well:
             note.warning("%s: a receipt could not be stored; the SMSC will repeat it", self._name)
-        self._tell(stored, well)
+        self._answer(stored, well)
 
-    def _tell(self, stored: Callable[[bool], None], well: bool) -> None:
+    def _answer(self, stored: Callable[[bool], None], well: bool) -> None:
         with suppress(RuntimeError):  # the loop has ended: the SMSC got no answer and will repeat
             self._loop.call_soon_threadsafe(stored, well)

@@ -8,22 +8,12 @@ it stays as it came, and domain/delivery/receipts.py looks for the one message t
 import re
 from typing import NamedTuple
 
-from massar.domain.delivery.provider import UNDERWAY
+from massar.domain.delivery.provider import UNDERWAY, Receipt
 from massar.providers.receipt_words import meaning
-from massar.providers.smpp.pdu import (
-    FINAL_RECEIPT,
-    INTERMEDIATE,
-    MESSAGE_STATE,
-    NETWORK_ERROR,
-    RECEIPT_TYPES,
-    RECEIPTED_ID,
-    Delivery,
-    message_id,
-)
+from massar.providers.smpp import pdu
 
 # How a receipt writes the id that the answer to submit_sm gave.
 SAME, HEX_TO_DEC, DEC_TO_HEX = "same", "hex_to_dec", "dec_to_hex"
-FORMS = (SAME, HEX_TO_DEC, DEC_TO_HEX)
 
 # §5.2.28 (and SKIPPED of SMPP 5.0).
 _STATES = {
@@ -38,7 +28,7 @@ _HEX, _DEC = re.compile(r"[0-9A-Fa-f]{1,64}"), re.compile(r"[0-9]{1,64}")
 
 
 class Forms(NamedTuple):
-    """How this operator writes ids in the text of a receipt and in its optional parameter: each of FORMS."""
+    """How this operator writes ids in the text of a receipt and in its optional parameter."""
 
     text: str = SAME
     tlv: str = SAME
@@ -61,68 +51,47 @@ class Forms(NamedTuple):
         return self.of_answer(told)
 
 
-class Told(NamedTuple):
-    """`reference` is in the form of the answer to submit_sm, or empty when the receipt names no message."""
-
-    reference: str
-    state: str
-    code: str
-
-
-def is_receipt(delivered: Delivery) -> bool:
+def is_receipt(delivered: pdu.Delivery) -> bool:
     """By its type or by its optional parameters. Never by its text: anybody can send `id:1 stat:DELIVRD`."""
-    kind = delivered.esm_class & RECEIPT_TYPES
-    return kind in (FINAL_RECEIPT, INTERMEDIATE) or not {RECEIPTED_ID, MESSAGE_STATE}.isdisjoint(delivered.tlvs)
+    kind = delivered.esm_class & pdu.RECEIPT_TYPES
+    typed = kind in (pdu.FINAL_RECEIPT, pdu.INTERMEDIATE)
+    return typed or not {pdu.RECEIPTED_ID, pdu.MESSAGE_STATE}.isdisjoint(delivered.tlvs)
 
 
-def read(delivered: Delivery, forms: Forms) -> Told:
-    """The message that a receipt is about, its state and the operator's reason."""
-    said = _said(delivered)
-    reference = forms.of_receipt(message_id(delivered.tlvs.get(RECEIPTED_ID, b"")), forms.tlv)
-    reference = reference or forms.of_receipt(said.get("id", ""), forms.text)
-    words = [word for word in (_state(delivered.tlvs.get(MESSAGE_STATE, b"")), _word(said.get("stat", ""))) if word]
+def read(delivered: pdu.Delivery, forms: Forms, *, provider: str) -> Receipt:
+    """What a receipt says. Its reference is in the form of the answer to submit_sm, or empty: it names no message."""
+    told, tlvs = _parts(delivered.content[:2048]), delivered.tlvs
+    reference = forms.of_receipt(pdu.message_id(tlvs.get(pdu.RECEIPTED_ID, b"")), forms.tlv)
+    reference = reference or forms.of_receipt(told.get("id", ""), forms.text)
+    number, stat = tlvs.get(pdu.MESSAGE_STATE, b""), told.get("stat", "")
+    found = _WORD.search(stat)  # without what some SMSCs put around it: quotes, a comma, the next field
+    words = [_STATES.get(number[0], "") if len(number) == 1 else "", (found[0].upper() if found else stat)[:20]]
     settling = [word for word in words if meaning(word) != UNDERWAY]  # one of the two may be of an earlier moment
-    word = next(iter(settling or words), "")
-    passing = delivered.esm_class & RECEIPT_TYPES == INTERMEDIATE
-    state = UNDERWAY if passing else meaning(word)
-    error = _network_error(delivered.tlvs.get(NETWORK_ERROR, b"")) or said.get("err", "")[:20]
-    return Told(reference, state, " ".join(filter(None, (word, error if error.strip("0") else ""))))
+    word = next(filter(None, settling or words), "")
+    passing = delivered.esm_class & pdu.RECEIPT_TYPES == pdu.INTERMEDIATE
+    error = tlvs.get(pdu.NETWORK_ERROR, b"")  # §5.3.2.31: a kind of network and its code
+    code = f"{int.from_bytes(error[1:], 'big'):03}" if len(error) == 3 else told.get("err", "")[:20]
+    reason = " ".join(filter(None, (word, code if code.strip("0") else "")))
+    return Receipt(provider, reference, UNDERWAY if passing else meaning(word), reason, _number(delivered.source))
 
 
-def number(delivered: Delivery) -> str:
+def _number(source: pdu.Address) -> str:
     """Whose phone it is about, in E.164, or empty. A national number is left out: its country is not said."""
-    ton, digits = delivered.source.ton, delivered.source.text.removeprefix("+")
+    digits = source.text.removeprefix("+")
     if not _DEC.fullmatch(digits):
         return ""
     if digits.startswith("00"):
         return f"+{digits[2:]}"
-    international = ton == 1 or delivered.source.text.startswith("+")
-    unsaid = ton == 0 and len(digits) >= 11 and digits[0] != "0"
+    international = source.ton == 1 or source.text.startswith("+")
+    unsaid = source.ton == 0 and len(digits) >= 11 and digits[0] != "0"
     return f"+{digits}" if international or unsaid else ""
 
 
-def _said(delivered: Delivery) -> dict[str, str]:
-    content = delivered.content[:2048]
+def _parts(content: bytes) -> dict[str, str]:
     # By its look: some SMSCs set data_coding 8 over plain ASCII, or write UCS-2 without saying so.
     wide = 3 * content.count(0) > len(content)
-    encoding = ("utf-16-le" if content[1] == 0 else "utf-16-be") if wide else "latin-1"
-    text = _TEXT.split(content.decode(encoding, "replace"), maxsplit=1)[0]
+    encoding = ("utf-16-le" if content[1:2] == b"\0" else "utf-16-be") if wide else "latin-1"
     parts: dict[str, str] = {}
-    for name, value in _PART.findall(text):
+    for name, value in _PART.findall(_TEXT.split(content.decode(encoding, "replace"), maxsplit=1)[0]):
         parts.setdefault(name.lower(), value)
     return parts
-
-
-def _state(value: bytes) -> str:
-    return _STATES.get(value[0], "") if len(value) == 1 else ""
-
-
-def _word(said: str) -> str:
-    """Without what some SMSCs put around it: quotes, a comma, the next field."""
-    found = _WORD.search(said)
-    return found[0].upper()[:20] if found else said[:20]
-
-
-def _network_error(value: bytes) -> str:
-    """§5.3.2.31: a kind of network and its code."""
-    return f"{int.from_bytes(value[1:], 'big'):03}" if len(value) == 3 else ""

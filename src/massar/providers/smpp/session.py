@@ -8,6 +8,7 @@ import itertools
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -16,7 +17,6 @@ from massar.providers.connect import connect as open_socket
 from massar.providers.connect import describe
 from massar.providers.smpp import pdu as smpp
 from massar.providers.smpp.settings import SmppSettings
-from massar.providers.smpp.status import refusal
 
 note = logging.getLogger("massar.smpp")
 
@@ -46,21 +46,17 @@ class Pace:
     """
 
     def __init__(self, full: float, now: float):
-        self._full = self._rate = full
+        self._full = self.rate = full
         self._most = self._tokens = max(1.0, full / 10)
         self._at = self._slowed = now
-
-    @property
-    def rate(self) -> float:
-        return self._rate
 
     def wait(self, now: float) -> float:
         """Seconds until a message may leave: 0 for at once."""
         passed, self._at = now - self._at, now
-        self._rate = min(self._full, self._rate + RECOVERY * self._full * passed)
-        self._tokens = min(self._most, self._tokens + self._rate * passed)
+        self.rate = min(self._full, self.rate + RECOVERY * self._full * passed)
+        self._tokens = min(self._most, self._tokens + self.rate * passed)
         lacking = 1 - self._tokens
-        return lacking / self._rate if lacking > 1e-9 else 0.0  # less is the rounding of sums
+        return lacking / self.rate if lacking > 1e-9 else 0.0  # less is the rounding of sums
 
     def take(self) -> None:
         self._tokens -= 1
@@ -69,11 +65,13 @@ class Pace:
         """The SMSC found a message of `written` too much. What was on its way when we slowed tells nothing new."""
         if written > self._slowed:
             self.wait(now)
-            self._rate = max(self._rate / 2, self._full * SLOWEST)
+            self.rate = max(self.rate / 2, self._full * SLOWEST)
             self._tokens, self._slowed = min(self._tokens, 0.0), now
 
 
-class _Asked(NamedTuple):
+class _Request(NamedTuple):
+    """Of ours, without an answer yet."""
+
     command: int
     deadline: float
     done: Callable[[Answer], None]
@@ -88,8 +86,8 @@ class Session(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._splitter = smpp.Splitter()
         self._sequences = itertools.count()
-        self._asked: dict[int, _Asked] = {}
-        self._owed: dict[int, tuple[smpp.Pdu, float]] = {}
+        self._requests: dict[int, _Request] = {}
+        self._deliveries: dict[int, tuple[smpp.Pdu, float]] = {}  # that we have to answer, with their deadlines
         self._tokens = itertools.count()
         self._out: list[bytes] = []
         self._under_way = 0
@@ -114,15 +112,19 @@ class Session(asyncio.Protocol):
         body = smpp.bind(settings.system_id, settings.password, settings.system_type)
         self._ask(self._command, body, partial(self._bind_answered, answered))
         answer = await answered
-        if not self.bound:
-            raise NoBind(_unbound(answer))
+        if self.bound:
+            return
+        if isinstance(answer, str):
+            raise NoBind(NotTransmitted(answer))
+        refused = smpp.refusal(answer.status or smpp.BAD_COMMAND)
+        if refused.configuration_error or refused.permanent:
+            raise NoBind(Rejected(f"{refused.code} at bind", permanent=False, configuration_error=True))
+        raise NoBind(NotTransmitted(f"bind was refused ({refused.code})"))
 
     def _bind_answered(self, answered: asyncio.Future[Answer], answer: Answer) -> None:
         # At once, not in the coroutine: a deliver_sm may stand in the same packet.
-        self.bound = isinstance(answer, smpp.Pdu) and (answer.command, answer.status) == (
-            self._command | smpp.RESPONSE,
-            smpp.OK,
-        )
+        good = (self._command | smpp.RESPONSE, smpp.OK)
+        self.bound = isinstance(answer, smpp.Pdu) and (answer.command, answer.status) == good
         if not answered.done():
             answered.set_result(answer)
 
@@ -167,10 +169,8 @@ class Session(asyncio.Protocol):
     def _judged(self, answer: Answer) -> Result:
         if isinstance(answer, str):
             return OutcomeUnknown(answer)
-        if answer.command == smpp.GENERIC_NACK:
-            return refusal(answer.status or smpp.BAD_COMMAND)
-        if answer.status != smpp.OK:
-            return refusal(answer.status)
+        if answer.command == smpp.GENERIC_NACK or answer.status != smpp.OK:
+            return smpp.refusal(answer.status or smpp.BAD_COMMAND)
         reference = self._settings.forms.of_answer(smpp.message_id(answer.body))
         return Accepted(reference, receipt=bool(reference))
 
@@ -188,7 +188,7 @@ class Session(asyncio.Protocol):
                 self._take(pdu)
         except smpp.BadPdu as problem:
             self._send(smpp.Pdu(smpp.GENERIC_NACK, smpp.BAD_LENGTH, 0))
-            self._cut(f"the SMSC sent {problem}")
+            self.cut(f"the SMSC sent {problem}")
         self._freed()
 
     def pause_writing(self) -> None:
@@ -207,8 +207,8 @@ class Session(asyncio.Protocol):
         why = self._ended_why or (describe(problem) if problem else "the SMSC hung up")
         if not self.ended.done():
             self.ended.set_result(why)
-        asked, self._asked = self._asked, {}
-        self._owed.clear()
+        asked, self._requests = self._requests, {}
+        self._deliveries.clear()
         for one in asked.values():
             one.done(why)
         self._look_idle()
@@ -216,9 +216,9 @@ class Session(asyncio.Protocol):
 
     def _take(self, pdu: smpp.Pdu) -> None:
         if pdu.command & smpp.RESPONSE:
-            asked = self._asked.get(pdu.sequence)
+            asked = self._requests.get(pdu.sequence)
             if asked and pdu.command in (asked.command | smpp.RESPONSE, smpp.GENERIC_NACK):
-                del self._asked[pdu.sequence]
+                del self._requests[pdu.sequence]
                 asked.done(pdu)
         elif pdu.command == smpp.ENQUIRE_LINK:
             self._respond(pdu, smpp.OK)
@@ -238,16 +238,16 @@ class Session(asyncio.Protocol):
             note.warning("a deliver_sm could not be read: %s", problem)
             self._respond(pdu, smpp.NEVER)
             return
-        if len(self._owed) >= MOST_RECEIPTS:
+        if len(self._deliveries) >= MOST_RECEIPTS:
             self._respond(pdu, smpp.TRY_AGAIN)
             return
         token = next(self._tokens)
-        self._owed[token] = (pdu, self._loop.time() + self._settings.answer_timeout)
+        self._deliveries[token] = (pdu, self._loop.time() + self._settings.answer_timeout)
         self._deliver(delivered, partial(self._stored, token))
 
     def _stored(self, token: int, well: bool) -> None:
         """Answers a deliver_sm, once: it was stored, or the SMSC shall come again."""
-        pdu, _deadline = self._owed.pop(token, (None, 0.0))
+        pdu, _deadline = self._deliveries.pop(token, (None, 0.0))
         if pdu:
             self._respond(pdu, smpp.OK if well else smpp.TRY_AGAIN)
             self._look_idle()
@@ -262,7 +262,7 @@ class Session(asyncio.Protocol):
             done(self.ended.result())
             return
         sequence = next(self._sequences) % smpp.LAST_SEQUENCE + 1
-        self._asked[sequence] = _Asked(command, self._loop.time() + self._settings.answer_timeout, done)
+        self._requests[sequence] = _Request(command, self._loop.time() + self._settings.answer_timeout, done)
         self._send(smpp.Pdu(command, 0, sequence, body))
 
     def _send(self, pdu: smpp.Pdu) -> None:
@@ -282,9 +282,9 @@ class Session(asyncio.Protocol):
         self._ticking = self._loop.call_later(self._settings.tick, self._tick)
         now = self._loop.time()
         # Both are in the order of their deadlines, for all have the same patience.
-        while (first := next(iter(self._asked), None)) is not None and self._asked[first].deadline <= now:
-            self._asked.pop(first).done(NO_ANSWER)
-        while (token := next(iter(self._owed), None)) is not None and self._owed[token][1] <= now:
+        while (first := next(iter(self._requests), None)) is not None and self._requests[first].deadline <= now:
+            self._requests.pop(first).done(NO_ANSWER)
+        while (token := next(iter(self._deliveries), None)) is not None and self._deliveries[token][1] <= now:
             self._stored(token, False)
         if self.bound and not self._probing and now - self._heard >= self._settings.enquire_after:
             self._probe()
@@ -298,10 +298,10 @@ class Session(asyncio.Protocol):
     def _probed(self, answer: Answer) -> None:
         self._probing = False
         if isinstance(answer, str):
-            self._cut("enquire_link was not answered")
+            self.cut("enquire_link was not answered")
 
     def _look_idle(self) -> None:
-        if self._idle and not self._under_way and not self._owed:
+        if self._idle and not self._under_way and not self._deliveries:
             self._idle.set()
 
     def _close(self) -> None:
@@ -309,7 +309,7 @@ class Session(asyncio.Protocol):
         self._flush()
         self._transport.close()
 
-    def _cut(self, why: str) -> None:
+    def cut(self, why: str) -> None:
         self._ended_why = self._ended_why or why
         self._leaving = True
         self._flush()
@@ -317,12 +317,7 @@ class Session(asyncio.Protocol):
 
 
 async def connect(
-    settings: SmppSettings,
-    command: int,
-    tls: ssl.SSLContext | None,
-    *,
-    deliver: Deliver,
-    freed: Callable[[], None],
+    settings: SmppSettings, command: int, tls: ssl.SSLContext | None, *, deliver: Deliver, freed: Callable[[], None]
 ) -> Session:
     """A bound session. Raises NoBind."""
     loop = asyncio.get_running_loop()
@@ -331,34 +326,19 @@ async def connect(
         opened = await asyncio.to_thread(open_socket, host, port, settings.connect_timeout)
         async with asyncio.timeout(settings.connect_timeout):
             _, session = await loop.create_connection(
-                lambda: Session(settings, command, deliver=deliver, freed=freed),
-                sock=opened,
-                ssl=tls,
-                server_hostname=host if tls else None,
-                ssl_shutdown_timeout=1.0 if tls else None,
-            )
+                lambda: Session(settings, command, deliver=deliver, freed=freed), sock=opened, ssl=tls,
+                server_hostname=host if tls else None, ssl_shutdown_timeout=1.0 if tls else None,
+            )  # fmt: skip
     except (OSError, ValueError) as problem:
         raise NoBind(NotTransmitted(describe(problem))) from problem
     try:
         await session.bind()
     except BaseException:
-        session._cut("not bound")
+        session.cut("not bound")
         raise
     return session
 
 
-def _unbound(answer: Answer) -> Rejected | NotTransmitted:
-    """A bind that failed: no answer, a fault that may pass, or one of ours."""
-    if isinstance(answer, str):
-        return NotTransmitted(answer)
-    refused = refusal(answer.status or smpp.BAD_COMMAND)
-    if refused.configuration_error or refused.permanent:
-        return Rejected(f"{refused.code} at bind", permanent=False, configuration_error=True)
-    return NotTransmitted(f"bind was refused ({refused.code})")
-
-
 async def _at_most(seconds: float, waited: Awaitable[object]) -> None:
-    try:
+    with suppress(TimeoutError):
         await asyncio.wait_for(waited, seconds)
-    except TimeoutError:
-        return

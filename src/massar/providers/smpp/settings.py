@@ -15,11 +15,10 @@ from massar.core.loopback import is_loopback
 from massar.core.settings import Line, Required, typed
 from massar.domain.delivery.provider import ProviderOptions, ProviderSettingError
 from massar.providers.settings import ProviderTable, Seconds, read_provider
-from massar.providers.smpp.pdu import Address
+from massar.providers.smpp import pdu
 from massar.providers.smpp.receipt import DEC_TO_HEX, HEX_TO_DEC, Forms
 
-TRX, TX_AND_RX = "trx", "tx+rx"
-RELATIVE, ABSOLUTE = "relative", "absolute"
+TRX, RELATIVE = "trx", "relative"
 ON, OFF = "on", "off"
 PORTS = {OFF: 2775, ON: 3550}
 BY_SHAPE = -1
@@ -114,21 +113,23 @@ class SmppSettings(ProviderTable):
         return self.host, self.port or PORTS[self.tls]
 
     @property
+    def commands(self) -> tuple[int, ...]:
+        """The bind requests that make one whole bind."""
+        return (pdu.BIND_TRANSCEIVER,) if self.bind == TRX else (pdu.BIND_TRANSMITTER, pdu.BIND_RECEIVER)
+
+    @property
     def forms(self) -> Forms:
         return Forms(self.receipt_id, self.receipt_id_tlv)
 
     @property
-    def sender(self) -> Address:
+    def sender(self) -> pdu.Address:
         """Names are 5/0 (alphanumeric), long numbers 1/1 (international, E.164), short codes 0/0."""
         text = self.source.removeprefix("+")
         ton, npi = (0, 0) if text.isdigit() else (5, 0)
         if text.isdigit() and (len(text) > 8 or self.source.startswith("+")):
             ton, npi = 1, 1
-        return Address(
-            ton if self.source_ton == BY_SHAPE else self.source_ton,
-            npi if self.source_npi == BY_SHAPE else self.source_npi,
-            text,
-        )
+        ton = ton if self.source_ton == BY_SHAPE else self.source_ton
+        return pdu.Address(ton, npi if self.source_npi == BY_SHAPE else self.source_npi, text)
 
     @property
     def tick(self) -> float:

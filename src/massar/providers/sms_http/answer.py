@@ -4,77 +4,58 @@ Patterns come from the operator's own file and see at most PATTERN_SEES characte
 costs little. One with nested or many repeats, as (a+)+ or .*.*.*, can still take very long: its writer must avoid it.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
+from pydantic import PlainValidator
+
+from massar.core.settings import Table, Wanted
 from massar.domain.delivery.provider import MESSAGE, NOTHING, Accepted, OutcomeUnknown, Rejected, Result
 from massar.providers.http_client import HttpResponse
-from massar.providers.sms_http import body as http_body
+from massar.providers.sms_http.body import json_of
 
-ACCEPTED, PERMANENT, TEMPORARY, BUSY, CONFIGURATION_ERROR = (
-    "accepted",
-    "permanent",
-    "temporary",
-    "busy",
-    "configuration_error",
-)
-OUTCOMES = (ACCEPTED, PERMANENT, TEMPORARY, BUSY, CONFIGURATION_ERROR)
-PATTERN_SEES = 1000
-LONGEST_REFERENCE = 100
+Outcome = Literal["accepted", "permanent", "temporary", "busy", "configuration_error"]
 # What is not here (401, 403, 404, a redirect, 402, 405, 410): the address, the account or the key is wrong. A gateway
 # that moved answers so for every number.
-STATUSES = {
-    "2xx": ACCEPTED,
-    **dict.fromkeys(("400", "413", "414", "422"), PERMANENT),
-    **dict.fromkeys(("408", "409", "425", "5xx"), TEMPORARY),
-    "429": BUSY,
-}
+STATUSES: Mapping[str, Outcome] = {
+    "2xx": "accepted", "400": "permanent", "413": "permanent", "414": "permanent", "422": "permanent",
+    "408": "temporary", "409": "temporary", "425": "temporary", "5xx": "temporary", "429": "busy",
+}  # fmt: skip
 NO_NUMBERS = ("401", "402", "405", "407", "3xx")  # what no number can be the reason of
+PATTERN_SEES, LONGEST_PATTERN = 1000, 300
+LONGEST_REFERENCE = 100
 _NUMBER = re.compile(r"\d{7,}")
 _COUNT = re.compile(r"[0-9]{1,3}")
 
 
-@dataclass(frozen=True)
-class Reply:
-    """What was said, as data (None where it is none) and as text."""
-
-    data: object
-    text: str
-
-
-def read_reply(body: bytes) -> Reply:
-    return Reply(http_body.json_of(body, "utf-8"), body.decode("utf-8", "replace"))
+def _steps(text: object) -> tuple[str, ...]:
+    if not isinstance(text, str):
+        raise ValueError("must be a path, as messages.0.id")
+    steps = tuple(text.split(".")) if text else ()
+    if "" in steps:
+        raise ValueError("has an empty step in its path")
+    return steps
 
 
-@dataclass(frozen=True)
-class Finder:
-    """`path`: steps into the data, where a number picks from a list and `*` means each. `pattern`: its first group
-    that took part (or all of the match) in what stands there; without a path, in the text. `words`: what it finds is a
-    word, which true and false may be; an id is neither."""
+def _pattern(text: object) -> re.Pattern[str] | None:
+    if not isinstance(text, str) or len(text) > LONGEST_PATTERN:
+        raise ValueError(f"must be a pattern of at most {LONGEST_PATTERN} characters")
+    try:
+        return re.compile(text) if text else None
+    except (re.error, RecursionError, OverflowError) as trouble:
+        raise ValueError(f"is a pattern that can't be read: {trouble}") from None
 
-    path: tuple[str, ...] = ()
-    pattern: re.Pattern[str] | None = None
-    words: bool = False
 
-    def all(self, said: Reply) -> list[str]:
-        values = [self._scalar(value) for value in walk(said.data, self.path)] if self.path else [said.text]
-        if self.pattern is None:
-            return [value for value in values if value]
-        matches = (self.pattern.search(value[:PATTERN_SEES]) for value in values)
-        taken = (next(filter(None, match.groups()), match[0]) for match in matches if match)
-        return [value for value in taken if value]
-
-    def first(self, said: Reply) -> str:
-        return next(iter(self.all(said)), "")
-
-    def _scalar(self, value: object) -> str:
-        if isinstance(value, bool):
-            return str(value).lower() if self.words else ""
-        return value if isinstance(value, str) else ""
+Steps = Annotated[tuple[str, ...], PlainValidator(_steps), Wanted("a path, as messages.0.id")]
+Pattern = Annotated[re.Pattern[str] | None, PlainValidator(_pattern), Wanted("a regular expression")]
 
 
 def walk(node: object, path: tuple[str, ...]) -> Iterator[object]:
+    """What stands at that path: a number picks from a list, `*` means each."""
     if not path:
         yield node
         return
@@ -89,6 +70,27 @@ def walk(node: object, path: tuple[str, ...]) -> Iterator[object]:
         yield from walk(node[int(step)], rest)
 
 
+def find(table: Table, name: str, data: object, text: str = "") -> list[str]:
+    """What the settings `name` and `name_pattern` find: values at the path; of each, or of the text without a path, the
+    first group of the pattern that took part, or all of the match. A state or a code is a word, which true and false
+    may be; an id is neither."""
+    path, pattern = getattr(table, name), getattr(table, f"{name}_pattern")
+    if path:
+        values = [_scalar(value, words=name in ("state", "code")) for value in walk(data, path)]
+    else:
+        values = [text] if pattern else []
+    if pattern:
+        matches = (pattern.search(value[:PATTERN_SEES]) for value in values)
+        values = [next(filter(None, match.groups()), match[0]) for match in matches if match]
+    return [value for value in values if value]
+
+
+def _scalar(value: object, *, words: bool) -> str:
+    if isinstance(value, bool):
+        return str(value).lower() if words else ""
+    return value if isinstance(value, str) else ""
+
+
 def reference(value: str) -> str:
     """A gateway's id in the one form that answers and receipts share: printable, on one line, bounded."""
     return "".join(sign for sign in value if sign.isprintable()).strip()[:LONGEST_REFERENCE]
@@ -100,56 +102,68 @@ def reason(value: str) -> str:
 
 
 @dataclass(frozen=True)
-class AnswerForm:
-    """What answers mean. `codes` (by what `code` finds, `*` for the rest) go before `statuses`."""
+class Answer(Table):
+    """How an answer reads."""
 
-    reference: Finder | None = None
-    segments: Finder | None = None
-    code: Finder | None = None
-    codes: Mapping[str, str] = field(default_factory=dict)
-    statuses: Mapping[str, str] = field(default_factory=lambda: STATUSES)
-    receipts: bool = False
+    reference: Steps = ()
+    """the gateway's id: a path in its JSON"""
+    reference_pattern: Pattern = None
+    """a pattern for it, in what the path leads to or in the whole"""
+    segments: Steps = ()
+    """how many SMS the gateway says it made of the text; `massar send-test` compares"""
+    segments_pattern: Pattern = None
+    """a pattern for it, in what the path leads to or in the whole"""
+    code: Steps = ()
+    """a code in the answer"""
+    code_pattern: Pattern = None
+    """a pattern for it, in what the path leads to or in the whole"""
+    codes: dict[str, Outcome] = field(default_factory=dict)
+    """table: what a code means, `true` and `false` too; `*` stands for the rest. Goes before `statuses`"""
 
-    def judge(self, response: HttpResponse) -> Result:
-        said = read_reply(response.body) if response.body is not None else None
-        codes = self.code.all(said) if self.code and said else []
+    def judge(self) -> Iterator[tuple[str, str]]:
+        if self.codes and not self.code and not self.code_pattern:
+            told = "answer.codes is given, but neither answer.code nor answer.code_pattern to find one: add one"
+            yield "codes code code_pattern", told
+
+    def outcome(self, response: HttpResponse, statuses: Mapping[str, Outcome], *, receipts: bool) -> Result:
+        """What an answer means: by its codes, else by its status."""
+        data, text = None, ""
+        if response.body is not None:
+            data, text = json_of(response.body, "utf-8"), response.body.decode("utf-8", "replace")
+        codes = find(self, "code", data, text)
         by_code = [self.codes.get(code, self.codes.get("*")) for code in codes]
-        by_status = self._by_status(response)
-        must_say_yes = by_status == ACCEPTED and ACCEPTED in self.codes.values()
+        by_status = _by_status(response, statuses)
+        must_say_yes = by_status == "accepted" and "accepted" in self.codes.values()
         if must_say_yes and not codes:
             return OutcomeUnknown("the answer can't be read")
-        otherwise = TEMPORARY if must_say_yes else by_status
+        otherwise = "temporary" if must_say_yes else by_status
         outcomes = [outcome or otherwise for outcome in by_code] or [by_status]
-        if len(set(outcomes)) > 1 and ACCEPTED in outcomes:
+        if len(set(outcomes)) > 1 and "accepted" in outcomes:
             return OutcomeUnknown("only a part of it was taken")
-        if outcomes[0] == ACCEPTED:
-            return self._accepted(said)
-        return _refused(outcomes[0], response.status, codes[0] if codes else "", by_status=not any(by_code))
-
-    def _by_status(self, response: HttpResponse) -> str:
-        status = str(response.status)
-        if status == "503" and "retry-after" in response.headers and status not in self.statuses:
-            return BUSY
-        return self.statuses.get(status) or self.statuses.get(f"{status[0]}xx", CONFIGURATION_ERROR)
-
-    def _accepted(self, said: Reply | None) -> Accepted:
-        """Trouble with the reference changes nothing: the message was taken."""
-        found = self.reference.all(said) if self.reference and said else []
-        names = tuple(dict.fromkeys(filter(None, map(reference, found))))
-        said_of_it = self.segments.first(said) if self.segments and said else ""
-        segments = int(said_of_it) if _COUNT.fullmatch(said_of_it) else 0
-        return Accepted(names[0] if names else "", names if len(names) > 1 else (), self.receipts, segments)
+        if outcomes[0] != "accepted":
+            return _refused(outcomes[0], response.status, codes[0] if codes else "", by_status=not any(by_code))
+        # Trouble with the reference changes nothing: the message was taken.
+        names = tuple(dict.fromkeys(filter(None, map(reference, find(self, "reference", data, text)))))
+        made = next(iter(find(self, "segments", data, text)), "")
+        segments = int(made) if _COUNT.fullmatch(made) else 0
+        return Accepted(names[0] if names else "", names if len(names) > 1 else (), receipts, segments)
 
 
-def _refused(outcome: str, status: int, code: str, *, by_status: bool) -> Rejected:
+def _by_status(response: HttpResponse, statuses: Mapping[str, Outcome]) -> Outcome:
+    status = str(response.status)
+    if status == "503" and "retry-after" in response.headers and status not in statuses:
+        return "busy"
+    return statuses.get(status) or statuses.get(f"{status[0]}xx", "configuration_error")
+
+
+def _refused(outcome: Outcome, status: int, code: str, *, by_status: bool) -> Rejected:
     """A request was about one number, so its answer may be; a bare 400 may as well be about how we ask."""
-    said = f"http {status}" + (f", code {reason(code)}" if code else "")
     of_all = by_status and not {str(status), f"{status // 100}xx"}.isdisjoint(NO_NUMBERS)
     return Rejected(
-        said,
-        permanent=outcome == PERMANENT,
-        configuration_error=outcome == CONFIGURATION_ERROR,
-        busy=outcome == BUSY,
+        f"http {status}" + (f", code {reason(code)}" if code else ""),
+        permanent=outcome == "permanent",
+        configuration_error=outcome == "configuration_error",
+        busy=outcome == "busy",
         about=NOTHING if of_all else MESSAGE,
         elsewhere=by_status,
     )

@@ -23,11 +23,11 @@ from massar.domain.delivery.provider import (
 )
 from massar.domain.delivery.receipts_address import make
 from massar.domain.delivery.sms_text import UCS2, measure
-from massar.providers.connect import tls_context
 from massar.providers.http_client import HttpClient, HttpRequest, HttpResponse
-from massar.providers.oauth_token import TokenEndpoint, TokenSource
-from massar.providers.sms_http.request import Values
-from massar.providers.sms_http.settings import HttpSettings, judged, settings_of
+from massar.providers.oauth_token import TokenSource
+from massar.providers.settings import from_options, read_provider
+from massar.providers.sms_http.answer import STATUSES
+from massar.providers.sms_http.settings import HttpSettings, read_table
 
 
 class HttpProvider(Provider):
@@ -39,43 +39,39 @@ class HttpProvider(Provider):
 
     channel = SMS
 
-    def __init__(self, settings: HttpSettings, *, receipts_base: str = ""):
-        options = settings.options
-        self.name = settings.name
-        self.longest = options.longest
-        self._settings, self._base = settings, receipts_base
-        secure = settings.request.origin.secure
-        self._client = HttpClient(options, tls_context(options.ca_file) if secure else None, keep_alive=True)
-        self._tokens: TokenSource | None = None
-        self._fixed: Mapping[str, str] = {}
-        if isinstance(settings.credentials, TokenEndpoint):
-            tls = tls_context(options.ca_file) if settings.credentials.origin.secure else None
-            self._tokens = TokenSource(settings.credentials, HttpClient(options, tls))
-        else:
-            self._fixed = settings.credentials
-        self._names_address = "receipt_url" in settings.request.names()
-        once = settings.receipt is not None and not self._names_address
-        self.receipts_at = make(self.name, "", receipts_base) if once else ""
+    def __init__(self, settings: HttpSettings, *, name: str, receipts_base: str = ""):
+        assert settings.url
+        options = settings.options(name)
+        self.name, self.longest, self.settings = name, options.longest, settings
+        self._base, self._origin = receipts_base, settings.url.origin
+        self._client = HttpClient(options, secure=self._origin.secure, keep_alive=True)
+        self._tokens = TokenSource(settings.auth, options) if settings.auth.kind == "oauth2" else None
+        self._fixed, self._statuses = settings.credentials(), {**STATUSES, **settings.statuses}
+        self._names_address = "receipt_url" in settings.placeholders()
+        once = bool(settings.receipt.state) and not self._names_address
+        self.receipts_at = make(name, "", receipts_base) if once else ""
 
     def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
         try:
-            request = self._settings.request.render(self._values(message, valid_for))
+            request = self.request(message, valid_for)
         except UnicodeEncodeError:
-            return Rejected(
-                "the charset has no sign for this text", permanent=False, configuration_error=True, about=MESSAGE
-            )
+            why = "the charset has no sign for this text"
+            return Rejected(why, permanent=False, configuration_error=True, about=MESSAGE)
         response = self._ask(request, self._client.ends())
-        return self._settings.answer.judge(response) if isinstance(response, HttpResponse) else response
+        return self.judged(response) if isinstance(response, HttpResponse) else response
+
+    def judged(self, response: HttpResponse) -> Result:
+        """What the gateway's answer means."""
+        return self.settings.answer.outcome(response, self._statuses, receipts=bool(self.settings.receipt.state))
 
     def check(self) -> list[str]:
         """Reach the gateway, verify its certificate and fetch a token. Send no message: none is for free."""
-        origin, ends = self._settings.request.origin, self._client.ends()
-        if problem := self._client.reach(origin):
-            return [f"SMS gateway {origin.host}:{origin.port} can't be reached: {problem.why}."]
-        credentials = self._authorize(ends)
+        gateway = f"SMS gateway {self._origin.host}:{self._origin.port}"
+        if problem := self._client.reach(self._origin):
+            return [f"{gateway} can't be reached: {problem.why}."]
+        credentials = self._authorize(self._client.ends())
         if isinstance(credentials, Rejected | NotTransmitted):
-            why = credentials.code if isinstance(credentials, Rejected) else credentials.why
-            return [f"SMS gateway {origin.host}:{origin.port} gives us {why}."]
+            return [f"{gateway} gives us {credentials.code if isinstance(credentials, Rejected) else credentials.why}."]
         return []
 
     def _authorize(self, ends: float) -> Mapping[str, str] | Rejected | NotTransmitted:
@@ -98,11 +94,12 @@ class HttpProvider(Provider):
             self._tokens.renew(credentials["Authorization"].removeprefix("Bearer "))
         return response
 
-    def _values(self, message: OutboundMessage, valid_for: timedelta) -> Values:
-        settings, seconds = self._settings, max(1, int(valid_for.total_seconds()))
+    def request(self, message: OutboundMessage, valid_for: timedelta) -> HttpRequest:
+        """What the gateway is asked, without who we are. Raises UnicodeEncodeError."""
+        settings, seconds = self.settings, max(1, int(valid_for.total_seconds()))
         coding = measure(message.text).encoding
-        as_hex = settings.ucs2_hex and coding == UCS2
-        return {
+        as_hex = settings.ucs2 == "hex" and coding == UCS2
+        values: dict[str, str | int] = {
             "to": message.to,
             "to_plain": message.to.removeprefix("+"),
             "text": message.text.encode("utf-16-be").hex().upper() if as_hex else message.text,
@@ -110,34 +107,32 @@ class HttpProvider(Provider):
             "seconds": seconds,
             "minutes": max(1, seconds // 60),
             "id": message.message_id,
-            "coding": settings.coding[coding],
+            "coding": settings.coding.ucs2 if coding == UCS2 else settings.coding.gsm7,
             "receipt_url": make(self.name, message.message_id, self._base) if self._names_address else "",
         }
+        return settings.request(values)
 
 
 def from_table(
     table: Mapping[str, object], *, name: str, receipts_base: str, environ: Mapping[str, str] | None = None
 ) -> HttpProvider:
     """Make the provider of the operator's table. Nothing is connected yet. Raises ProviderSettingError."""
-    settings = settings_of(table, name=name, environ=environ)
-    if settings.receipt and not receipts_base:
-        raise ProviderSettingError(
-            f"[providers.{name}] has a receipt table, but there is no address where they could come."
-        )
-    return HttpProvider(settings, receipts_base=receipts_base)
+    settings = read_table(table, name=name, environ=environ)
+    if settings.receipt.state and not receipts_base:
+        told = f"[providers.{name}] has a receipt table, but there is no address where they could come."
+        raise ProviderSettingError(told)
+    return HttpProvider(settings, name=name, receipts_base=receipts_base)
 
 
 def from_url(url: str, options: ProviderOptions) -> HttpProvider:
     """The provider that MASSAR_SMS_URL and its kin describe: one JSON object by POST, one JSON object back."""
-    fields = {
-        options.sms_to_field: "{to}",
-        options.sms_text_field: "{text}",
-        options.sms_sender_field: "{sender}",
-        options.sms_validity_field: "{seconds}",
-    }
     for name in (options.sms_to_field, options.sms_text_field):
         if not name or "" in name.split("."):
             raise ProviderSettingError("An SMS gateway needs names for the fields of number and text.")
+    fields = {
+        options.sms_to_field: "{to}", options.sms_text_field: "{text}", options.sms_sender_field: "{sender}",
+        options.sms_validity_field: "{seconds}",
+    }  # fmt: skip
     content = _literal(json.loads(json.dumps(dict(options.sms_extra))))
     for path, value in fields.items():
         if path:
@@ -148,11 +143,14 @@ def from_url(url: str, options: ProviderOptions) -> HttpProvider:
         "json": content,
         "sender": options.sms_sender,
         "answer": {"reference": options.sms_reference_field},
+        **from_options(options),
     }
-    return HttpProvider(judged(table, name=options.name or f"sms-{urlsplit(url).hostname}", options=options))
+    settings = read_provider(HttpSettings, table, called="The SMS gateway:")
+    return HttpProvider(settings, name=options.name or f"sms-{urlsplit(url).hostname}")
 
 
 def _literal(node: Any) -> Any:
+    """Without placeholders."""
     if isinstance(node, str):
         return Verbatim(node)
     if isinstance(node, dict):

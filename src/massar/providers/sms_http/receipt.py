@@ -1,15 +1,21 @@
 """Reading a gateway's call-back about a message: pure, from what was asked to receipts."""
 
+from __future__ import annotations
+
 import ipaddress
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
+from pydantic import PlainValidator
+
+from massar.core.settings import Own, Table, Wanted
 from massar.domain.delivery.provider import Receipt
 from massar.providers.receipt_words import listed
 from massar.providers.sms_http import body as http_body
-from massar.providers.sms_http.answer import Finder, Reply, reason, reference, walk
+from massar.providers.sms_http.answer import Pattern, Steps, find, reason, reference, walk
 
 note = logging.getLogger("massar.receipts")
 
@@ -19,24 +25,55 @@ _BETWEEN_DIGITS = str.maketrans("", "", " -.()/\u00a0")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+def _network(text: object) -> Network:
+    try:
+        return ipaddress.ip_network(text if isinstance(text, str) else "")
+    except ValueError:
+        raise ValueError("holds what is no network: give such as 192.0.2.0/24") from None
+
+
+_Networks = tuple[Annotated[Network, PlainValidator(_network)], ...]
+
+
 @dataclass(frozen=True)
-class ReceiptForm:
-    """How call-backs of one provider read.
+class ReceiptForm(Table):
+    """How call-backs read. Where nothing stands at `each`, the whole is one receipt, or a list of them. `provider` and
+    `charset` are told by `receipt_form`."""
 
-    `each`: where the list of receipts stands; where nothing stands there, the whole is one receipt, or a list of them.
-    `states`: the gateway's words (`*` for the rest) to ours; a word that is not there settles nothing. `networks`: who
-    may call; empty for everybody who knows the address. `charset`: the gateway's, where a call-back is not in UTF-8.
-    """
+    provider: Annotated[str, Own()] = ""
+    charset: Annotated[str, Own()] = "utf-8"
+    each: Steps = ()
+    """path of the list, where one call tells of several messages; a single object there is a list of one"""
+    reference: Steps = ()
+    """the id, as in the answer; how it may differ is told [there](sms-http.md#receipts)"""
+    reference_pattern: Pattern = None
+    """a pattern for it, in what the path leads to or in the whole"""
+    state: Steps = ()
+    """what became of the message: a parameter of the call-back, or a path in its JSON. Required"""
+    state_pattern: Pattern = None
+    """a pattern for it, in what the path leads to or in the whole"""
+    states: dict[str, Literal["delivered", "failed", "underway"]] = field(default_factory=dict)
+    """table: the gateway's words to `delivered`, `failed` or `underway`; `*` stands for the rest. A word that is not
+    there settles nothing. Capitals, blanks around it, leading zeros of a number and other spellings of one SMPP state
+    (`DELIVRD`, `DELIVERED`) do not count; `true`, `false` and `null` are words. Required"""
+    code: Steps = ()
+    """the reason; without it the state"""
+    code_pattern: Pattern = None
+    """a pattern for it, in what the path leads to or in the whole"""
+    to: Steps = ()
+    """the number"""
+    to_pattern: Pattern = None
+    """a pattern for it, in what the path leads to or in the whole"""
+    networks: Annotated[_Networks, Wanted('a list of networks, as ["192.0.2.0/24"]')] = ()
+    """list of networks that may call, as `["192.0.2.0/24"]`; without it everybody may"""
 
-    provider: str
-    state: Finder
-    states: Mapping[str, str]
-    each: tuple[str, ...] = ()
-    reference: Finder | None = None
-    code: Finder | None = None
-    to: Finder | None = None
-    networks: tuple[Network, ...] = field(default=())
-    charset: str = "utf-8"
+    def judge(self) -> Iterator[tuple[str, str]]:
+        if not self.state or not self.states:
+            yield "state states", "receipt needs receipt.state and the table receipt.states: add them"
+
+    @property
+    def names_messages(self) -> bool:
+        return bool(self.reference or self.reference_pattern)
 
     def may_call(self, address: str) -> bool:
         if not self.networks:
@@ -53,50 +90,47 @@ class ReceiptForm:
 
         Only what the settings name is looked at. An item that says no state is left out alone.
         """
-        asked = http_body.fields(_octets(query), ("utf-8", self.charset))
+        try:
+            octets = query.encode("latin-1")  # as they came: WSGI has each in a character of its own
+        except UnicodeEncodeError:
+            octets = query.encode("utf-8", "replace")  # but some servers have decoded them
+        asked = http_body.fields(octets, ("utf-8", self.charset))
         data = http_body.read(body, content_type, self.charset) if body else {}
-        items = _items(data, self.each) or [{}]  # a body that tells nothing: what was asked for may be enough
+        items = self._items(data) or [{}]  # a body that tells nothing: what was asked for may be enough
         if len(items) > MOST_RECEIPTS:
             return None
         found = [self._receipt({**asked, **item}) if isinstance(item, dict) else None for item in items]
         receipts = [receipt for receipt in found if receipt]
         if receipts and len(receipts) < len(found):
-            note.warning(
-                "a call-back of %s: %d of %d items can't be read", self.provider, len(found) - len(receipts), len(found)
-            )
+            lost = len(found) - len(receipts)
+            note.warning("a call-back of %s: %d of %d items can't be read", self.provider, lost, len(found))
         return receipts or None
 
+    def _items(self, data: object) -> list[object]:
+        """What may be a receipt: at `each`, in one list or in several, else as a whole."""
+        nodes = [data]
+        for step in self.each:
+            picks = step == "*" or step.isdecimal()
+            nodes = [found for node in (nodes if picks else _flat(nodes)) for found in walk(node, (step,))]
+        return _flat(nodes or [data])
+
     def _receipt(self, item: Mapping[str, object]) -> Receipt | None:
-        said = Reply(item, "")
-        state = self.state.first(said).strip()
-        if not state and None in walk(item, self.state.path):
+        def first(name: str) -> str:
+            return next(iter(find(self, name, item)), "")
+
+        state = first("state").strip()
+        if not state and None in walk(item, self.state):
             state = "null"
         if not state:
             return None
+        number = _NUMBER.fullmatch(first("to").translate(_BETWEEN_DIGITS))  # national ones are left out
         return Receipt(
             provider=self.provider,
-            reference=reference(self.reference.first(said)) if self.reference else "",
+            reference=reference(first("reference")),
             state=listed(state, self.states),
-            code=reason(self.code.first(said) or state if self.code else state),
-            to=_number(self.to.first(said)) if self.to else "",
+            code=reason(first("code") or state),
+            to=f"+{number[1]}" if number else "",
         )
-
-
-def _octets(query: str) -> bytes:
-    """As they came: WSGI has each in a character of its own, but some servers have decoded them."""
-    try:
-        return query.encode("latin-1")
-    except UnicodeEncodeError:
-        return query.encode("utf-8", "replace")
-
-
-def _items(data: object, each: tuple[str, ...]) -> list[object]:
-    """What may be a receipt: at `each`, in one list or in several, else as a whole."""
-    nodes = [data]
-    for step in each:
-        picks = step == "*" or step.isdecimal()
-        nodes = [found for node in (nodes if picks else _flat(nodes)) for found in walk(node, (step,))]
-    return _flat(nodes or [data])
 
 
 def _flat(nodes: list[object]) -> list[object]:
@@ -109,9 +143,3 @@ def _flat(nodes: list[object]) -> list[object]:
         else:
             flat.append(node)
     return flat
-
-
-def _number(said: str) -> str:
-    """`tel:+212…`, `00212…`, `212…` or `+212…` as E.164; empty for what is none, and for a national one."""
-    number = _NUMBER.fullmatch(said.translate(_BETWEEN_DIGITS))
-    return f"+{number[1]}" if number else ""

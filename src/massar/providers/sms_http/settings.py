@@ -1,48 +1,38 @@
-"""The settings of an HTTP provider: a preset with the operator's table over it, judged, and made into forms.
-
-An empty text takes a value of the preset away.
+"""The settings of an HTTP provider: a preset with the operator's table over it, judged. An empty text takes a value of
+the preset away. They hold the request as data, too: templates, filled for one message.
 """
 
 from __future__ import annotations
 
 import base64
-import ipaddress
 import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import quote, quote_plus
 
 from pydantic import AfterValidator, PlainValidator
 
-from massar.core.settings import Required, Table, Wanted, one_of
-from massar.domain.delivery.provider import ProviderOptions, ProviderSettingError
+from massar.core.settings import Required, Table, Verbatim, Wanted, one_of
+from massar.domain.delivery.provider import ProviderSettingError
 from massar.providers import NAME
-from massar.providers.http_client import Origin, split_address
-from massar.providers.oauth_token import TokenEndpoint
-from massar.providers.settings import ProviderTable, Seconds, TokenAuth, read_provider, split
-from massar.providers.sms_http.answer import STATUSES, AnswerForm, Finder
-from massar.providers.sms_http.receipt import Network, ReceiptForm
-from massar.providers.sms_http.request import RequestForm, Template
+from massar.providers.http_client import HttpRequest, Origin, read_address
+from massar.providers.oauth_token import TokenAuth
+from massar.providers.settings import OneByOneTable, read_provider
+from massar.providers.sms_http.answer import Answer, Outcome
+from massar.providers.sms_http.receipt import ReceiptForm
+from massar.providers.sms_http.template import Template, Values, filled, leaves
 
 PRESETS = Path(__file__).with_name("presets")
-_OWN_HEADERS = frozenset(
-    ("host", "content-length", "content-type", "transfer-encoding", "connection", "idempotency-key")
-)
+_OWN_HEADERS = {"host", "content-length", "content-type", "transfer-encoding", "connection", "idempotency-key"}
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
 _STATUS = re.compile(r"[1-5](?:[0-9]{2}|xx)")
-_LONGEST_PATTERN = 300
 
 
 # -- one setting: each takes what was read and raises ValueError with the rest of the sentence
-
-
-def _template(text: object) -> Template:
-    if not isinstance(text, str):
-        raise ValueError("must be a text")
-    return Template(text)
 
 
 class Url(NamedTuple):
@@ -53,11 +43,8 @@ class Url(NamedTuple):
 
 
 def _url(text: object) -> Url:
-    if not isinstance(text, str):
-        raise ValueError("must be a text")
-    parts = split(text)
-    origin, target = split_address(parts)
-    return Url(origin, Template(type(text)(target)))  # a text without placeholders stays one
+    origin, target = read_address(text)
+    return Url(origin, Template(Verbatim(target) if isinstance(text, Verbatim) else target))
 
 
 def _json(tree: object) -> Mapping[str, Any]:
@@ -83,24 +70,6 @@ def _leaf(node: object) -> Any:
     raise ValueError("holds a value that JSON does not know")
 
 
-def _steps(text: object) -> tuple[str, ...]:
-    if not isinstance(text, str):
-        raise ValueError("must be a path, as messages.0.id")
-    steps = tuple(text.split(".")) if text else ()
-    if "" in steps:
-        raise ValueError("has an empty step in its path")
-    return steps
-
-
-def _pattern(text: object) -> re.Pattern[str] | None:
-    if not isinstance(text, str) or len(text) > _LONGEST_PATTERN:
-        raise ValueError(f"must be a pattern of at most {_LONGEST_PATTERN} characters")
-    try:
-        return re.compile(text) if text else None
-    except (re.error, RecursionError, OverflowError) as trouble:
-        raise ValueError(f"is a pattern that can't be read: {trouble}") from None
-
-
 def _charset(name: str) -> str:
     try:
         "".encode(name)
@@ -121,35 +90,17 @@ def _status(status: str) -> str:
     return status
 
 
-def _network(text: object) -> Network:
-    try:
-        return ipaddress.ip_network(text if isinstance(text, str) else "")
-    except ValueError:
-        raise ValueError("holds what is no network: give such as 192.0.2.0/24") from None
-
-
-Steps = Annotated[tuple[str, ...], PlainValidator(_steps), Wanted("a path, as messages.0.id")]
-Pattern = Annotated[re.Pattern[str] | None, PlainValidator(_pattern), Wanted("a regular expression")]
-Templates = dict[str, Annotated[Template, PlainValidator(_template)]]
-Outcome = Literal["accepted", "permanent", "temporary", "busy", "configuration_error"]
-State = Literal["delivered", "failed", "underway"]
-
-
-def _finder(table: Table, name: str) -> Finder | None:
-    path, pattern = getattr(table, name), getattr(table, f"{name}_pattern")
-    return Finder(path, pattern, words=name in ("state", "code")) if path or pattern else None
+_Url = Annotated[Url | None, PlainValidator(_url), Wanted("an address")]
+Templates = dict[str, Annotated[Template, PlainValidator(Template)]]
 
 
 # -- tables
 
 # What each kind of credentials needs besides tokens.
 _CREDENTIALS = {
-    "none": (),
-    "basic": ("user", "password"),
-    "bearer": ("token",),
-    "header": ("name", "value"),
-    "oauth2": (),
-}
+    "none": (), "basic": ("user", "password"), "bearer": ("token",), "header": ("name", "value"), "oauth2": (),
+}  # fmt: skip
+_OF_TOKENS = ("token_url", "client_id", "client_secret", "refresh_token", "scope")
 
 
 @dataclass(frozen=True)
@@ -174,17 +125,12 @@ class Auth(TokenAuth):
         for name in needed:
             if not getattr(self, name):
                 yield f"{name} kind", f"auth.{name} is missing: auth.kind {self.kind} needs it"
-        of_tokens = (
-            () if self.kind == "oauth2" else ("token_url", "client_id", "client_secret", "refresh_token", "scope")
-        )
-        for name in (*(name for names in _CREDENTIALS.values() for name in names if name not in needed), *of_tokens):
+        others = [name for names in _CREDENTIALS.values() for name in names if name not in needed]
+        for name in others if self.kind == "oauth2" else (*others, *_OF_TOKENS):
             if getattr(self, name):
                 yield f"{name} kind", f"auth.{name} has no use with auth.kind {self.kind}: take it out"
         if self.kind == "oauth2":
             yield from super().judge()
-
-
-NO_AUTH = Auth()
 
 
 @dataclass(frozen=True)
@@ -198,85 +144,14 @@ class Coding(Table):
 
 
 @dataclass(frozen=True)
-class Answer(Table):
-    """How an answer reads."""
-
-    reference: Steps = ()
-    """the gateway's id: a path in its JSON"""
-    reference_pattern: Pattern = None
-    """a pattern for it, in what the path leads to or in the whole"""
-    segments: Steps = ()
-    """how many SMS the gateway says it made of the text; `massar send-test` compares"""
-    segments_pattern: Pattern = None
-    """a pattern for it, in what the path leads to or in the whole"""
-    code: Steps = ()
-    """a code in the answer"""
-    code_pattern: Pattern = None
-    """a pattern for it, in what the path leads to or in the whole"""
-    codes: dict[str, Outcome] = field(default_factory=dict)
-    """table: what a code means, `true` and `false` too; `*` stands for the rest. Goes before `statuses`"""
-
-    def judge(self) -> Iterator[tuple[str, str]]:
-        if self.codes and not self.code and not self.code_pattern:
-            told = "answer.codes is given, but neither answer.code nor answer.code_pattern to find one: add one"
-            yield "codes code code_pattern", told
-
-
-@dataclass(frozen=True)
-class ReceiptTable(Table):
-    """How call-backs read."""
-
-    each: Steps = ()
-    """path of the list, where one call tells of several messages; a single object there is a list of one"""
-    reference: Steps = ()
-    """the id, as in the answer; how it may differ is told [there](sms-http.md#receipts)"""
-    reference_pattern: Pattern = None
-    """a pattern for it, in what the path leads to or in the whole"""
-    state: Steps = ()
-    """what became of the message: a parameter of the call-back, or a path in its JSON. Required"""
-    state_pattern: Pattern = None
-    """a pattern for it, in what the path leads to or in the whole"""
-    states: dict[str, State] = field(default_factory=dict)
-    """table: the gateway's words to `delivered`, `failed` or `underway`; `*` stands for the rest. A word that is not
-    there settles nothing. Capitals, blanks around it, leading zeros of a number and other spellings of one SMPP state
-    (`DELIVRD`, `DELIVERED`) do not count; `true`, `false` and `null` are words. Required"""
-    code: Steps = ()
-    """the reason; without it the state"""
-    code_pattern: Pattern = None
-    """a pattern for it, in what the path leads to or in the whole"""
-    to: Steps = ()
-    """the number"""
-    to_pattern: Pattern = None
-    """a pattern for it, in what the path leads to or in the whole"""
-    networks: Annotated[
-        tuple[Annotated[Network, PlainValidator(_network)], ...], Wanted('a list of networks, as ["192.0.2.0/24"]')
-    ] = ()
-    """list of networks that may call, as `["192.0.2.0/24"]`; without it everybody may"""
-
-    def judge(self) -> Iterator[tuple[str, str]]:
-        if not self.state or not self.states:
-            yield "state states", "receipt needs receipt.state and the table receipt.states: add them"
-
-    def form(self, name: str, charset: str) -> ReceiptForm | None:
-        """How to read a call-back; None where none is told of."""
-        state = _finder(self, "state")
-        if state is None:
-            return None
-        reference, code, to = (_finder(self, what) for what in ("reference", "code", "to"))
-        return ReceiptForm(name, state, self.states, self.each, reference, code, to, self.networks, charset)
-
-
-@dataclass(frozen=True)
-class HttpTable(ProviderTable):
+class HttpSettings(OneByOneTable):
     """One gateway."""
 
     kind: Literal["http"] = "http"
     """SMS through a gateway's web interface"""
     preset: str = ""
     """one of the [presets](sms-http.md#presets)"""
-    url: Annotated[
-        Url | None, PlainValidator(_url), Wanted("an address"), Required("give the address for messages")
-    ] = None
+    url: Annotated[_Url, Required("give the address for messages")] = None
     """`https://`, or `http://` on this machine; placeholders in path and query"""
     method: Literal["POST", "GET"] = "POST"
     """`GET` is without form and json"""
@@ -298,14 +173,12 @@ class HttpTable(ProviderTable):
     """table: what `{coding}` says"""
     statuses: dict[Annotated[str, AfterValidator(_status)], Outcome] = field(default_factory=dict)
     """table: what an HTTP status means, [else](sms-http.md#what-an-answer-means); `4xx` stands for all of a kind"""
-    answer: Answer = Answer()
+    answer: Answer = field(default=Answer())
     """table: how an answer reads"""
-    auth: Auth = NO_AUTH
+    auth: Auth = field(default=Auth(), repr=False)
     """table: how we prove who we are"""
-    receipt: ReceiptTable = ReceiptTable()
+    receipt: ReceiptForm = field(default=ReceiptForm())
     """table: how call-backs read"""
-    total_timeout: Seconds = 30.0
-    """seconds; all of a message, token included, ends within this and twice `connect_timeout`"""
 
     def judge(self) -> Iterator[tuple[str, str]]:
         if self.form and self.json is not None:
@@ -313,14 +186,12 @@ class HttpTable(ProviderTable):
         if self.method == "GET" and (self.form or self.json is not None):
             yield "method form json", "method is GET, which has no body: put the fields into query"
         if self.url:
-            names = self.request().names()
+            names = self.placeholders()
             if not names & {"to", "to_plain"} or "text" not in names:
                 yield "url query form json headers", "the request needs {to} (or {to_plain}) and {text}: add them"
             if "receipt_url" in names and not self.receipt.states:
-                yield (
-                    "url query form json headers receipt",
-                    "{receipt_url} is asked for, but there is no receipt table to read them",
-                )
+                told = "{receipt_url} is asked for, but there is no receipt table to read them"
+                yield "url query form json headers receipt", told
         yield from self._judge_headers()
 
     def _judge_headers(self) -> Iterator[tuple[str, str]]:
@@ -338,46 +209,54 @@ class HttpTable(ProviderTable):
             if not _HEADER_NAME.fullmatch(name) or not value.isascii() or not value.isprintable():
                 yield "headers auth", f"the header {name!r} has a name or value that can't be sent"
 
-    def request(self) -> RequestForm:
+    def placeholders(self) -> frozenset[str]:
+        """All that stand in the request."""
+        fields = [*self.headers.values(), *self.query.values(), *self.form.values(), *leaves(self.json)]
+        return frozenset().union(*(leaf.names for leaf in ([self.url.target, *fields] if self.url else fields)))
+
+    def request(self, values: Values) -> HttpRequest:
+        """The request, with each value encoded for the place that it goes to. Raises UnicodeEncodeError where the
+        charset has no sign for the text."""
         assert self.url
-        origin, target, form = *self.url, self.form or None
-        return RequestForm(self.method, origin, target, self.headers, self.query, form, self.json, self.charset)
+        target = self.url.target.fill(values, self._quoted)
+        if self.query:
+            target += ("&" if "?" in target else "?") + self._encoded(self.query, values)
+        headers = {name: template.fill(values) for name, template in self.headers.items()}
+        # A repeat carries the same key, so that a gateway that knows it does not send twice.
+        headers = {"Accept": "application/json", **headers, "Idempotency-Key": str(values["id"])}
+        body = b""
+        if self.json is not None:
+            headers["Content-Type"] = "application/json; charset=utf-8"
+            body = json.dumps(filled(self.json, values), ensure_ascii=False).encode()
+        elif self.form:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            body = self._encoded(self.form, values).encode("ascii")
+        return HttpRequest(self.method, self.url.origin, target, headers, body)
+
+    def _quoted(self, name: str, value: str) -> str:
+        return quote(value, safe="", encoding=self.charset if name == "text" else "utf-8")
+
+    def _encoded(self, fields: Mapping[str, Template], values: Values) -> str:
+        pairs = []
+        for name, template in fields.items():
+            charset = self.charset if "text" in template.names else "utf-8"
+            pairs.append(f"{quote_plus(name)}={quote_plus(template.fill(values), encoding=charset)}")
+        return "&".join(pairs)
 
     def credentials(self) -> Mapping[str, str]:
         """The headers that stay the same."""
         auth = self.auth
-        by_kind = {
-            "basic": {"Authorization": _basic(auth.user, auth.password)},
-            "bearer": {"Authorization": f"Bearer {auth.token}"},
-            "header": {auth.name: auth.value},
-        }
-        return by_kind.get(auth.kind, {})
-
-
-def _basic(user: str, password: str) -> str:
-    """RFC 7617 §2, in UTF-8."""
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-
-
-@dataclass(frozen=True)
-class HttpSettings:
-    """Everything a provider needs, with secrets in it. `credentials`: fixed headers, or where tokens are fetched."""
-
-    name: str
-    request: RequestForm
-    answer: AnswerForm
-    credentials: Mapping[str, str] | TokenEndpoint = field(repr=False)
-    receipt: ReceiptForm | None
-    sender: str
-    ucs2_hex: bool
-    coding: Mapping[str, str]
-    options: ProviderOptions
+        if auth.kind == "header":
+            return {auth.name: auth.value}
+        basic = base64.b64encode(f"{auth.user}:{auth.password}".encode()).decode()  # RFC 7617 §2, in UTF-8
+        said = {"basic": f"Basic {basic}", "bearer": f"Bearer {auth.token}"}.get(auth.kind)
+        return {"Authorization": said} if said else {}
 
 
 # -- reading
 
 
-def settings_of(table: Mapping[str, object], *, name: str, environ: Mapping[str, str] | None = None) -> HttpSettings:
+def read_table(table: Mapping[str, object], *, name: str, environ: Mapping[str, str] | None = None) -> HttpSettings:
     """Read the operator's table. Raises ProviderSettingError."""
     called = f"[providers.{name}]"
     if not NAME.fullmatch(name):
@@ -387,14 +266,7 @@ def settings_of(table: Mapping[str, object], *, name: str, environ: Mapping[str,
     asked = [f"{called} {path} is missing: give {hint}." for path, hint in _asked(merged)]
     if asked:
         raise ProviderSettingError(*asked)
-    made = read_provider(HttpTable, merged, called=called, environ=environ)
-    times = {key: getattr(made, key) for key in ("connect_timeout", "answer_timeout", "total_timeout")}
-    return _settings(made, name, ProviderOptions(name=name, ca_file=made.ca_file, **times))
-
-
-def judged(table: Mapping[str, object], *, name: str, options: ProviderOptions) -> HttpSettings:
-    """Read settings that were put together by us: no preset, no secrets elsewhere."""
-    return _settings(read_provider(HttpTable, table, called="The SMS gateway:"), name, options)
+    return read_provider(HttpSettings, merged, called=called, environ=environ)
 
 
 def receipt_form(
@@ -405,36 +277,12 @@ def receipt_form(
     given = merged.get("receipt")
     if not isinstance(given, Mapping) or not given:
         return None
-    receipt = read_provider(ReceiptTable, given, called=f"{called} receipt:", environ=environ)
-    return receipt.form(name, str(merged.get("charset", "utf-8")))
+    form = read_provider(ReceiptForm, given, called=f"{called} receipt:", environ=environ)
+    return replace(form, provider=name, charset=str(merged.get("charset", "utf-8")))
 
 
 def presets() -> list[str]:
     return sorted(path.stem for path in PRESETS.glob("*.toml") if "." not in path.stem)
-
-
-def _settings(made: HttpTable, name: str, options: ProviderOptions) -> HttpSettings:
-    receipt = made.receipt.form(name, made.charset)
-    reference, segments, code = (_finder(made.answer, what) for what in ("reference", "segments", "code"))
-    statuses = {**STATUSES, **made.statuses}
-    return HttpSettings(
-        name=name,
-        request=made.request(),
-        answer=AnswerForm(
-            reference=reference,
-            segments=segments,
-            code=code,
-            codes=made.answer.codes,
-            statuses=statuses,
-            receipts=receipt is not None,
-        ),
-        credentials=made.auth.token_endpoint() if made.auth.kind == "oauth2" else made.credentials(),
-        receipt=receipt,
-        sender=made.sender,
-        ucs2_hex=made.ucs2 == "hex",
-        coding={"gsm7": made.coding.gsm7, "ucs2": made.coding.ucs2},
-        options=options,
-    )
 
 
 def _merged(table: Mapping[str, object], called: str) -> dict[str, Any]:

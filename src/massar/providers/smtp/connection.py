@@ -1,5 +1,5 @@
 """One connection to a mail server (RFC 5321), with STARTTLS (RFC 3207), TLS from the first byte (RFC 8314) or in the
-clear, and the letters that go over it.
+clear, and the messages that go over it.
 
 The steps are spelled out instead of `smtplib.sendmail`, because the one thing that matters after trouble is
 whether the final dot had left us.
@@ -14,43 +14,37 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from itertools import chain, repeat
 from typing import NamedTuple
 
-from massar.domain.delivery.provider import (
-    MESSAGE,
-    NOTHING,
-    RECIPIENT,
-    Accepted,
-    NotTransmitted,
-    OutcomeUnknown,
-    ProviderOptions,
-    Rejected,
-    Result,
-)
+from massar.domain.delivery import provider as contract
+from massar.domain.delivery.provider import Accepted, NotTransmitted, OutcomeUnknown, Rejected, Result
 from massar.providers.connect import TimedSocket, connect, describe
 from massar.providers.oauth_token import TokenSource
-from massar.providers.smtp.bearer import WAYS, initial_fits
 from massar.providers.smtp.mime import one_line
 from massar.providers.smtp.replies import DATA, END, GREETING, HELLO, MAIL, RCPT, SIGN_IN, judged
+from massar.providers.smtp.settings import STARTTLS, TLS, SmtpSettings
 
-PLAIN = "plain"
-STARTTLS = "starttls"
-TLS = "tls"
-DEFAULT_PORT = {PLAIN: 25, STARTTLS: 587, TLS: 465}
-MOST_LETTERS = 100  # then a connection is renewed, before a server's own limit ends it
-REST = 30.0  # seconds without a letter, after which a connection is asked whether it lives
+MOST_MESSAGES = 100  # then a connection is renewed, before a server's own limit ends it
+REST = 30.0  # seconds without a message, after which a connection is asked whether it lives
 
 
-class SmtpServer(NamedTuple):
-    """Where and how. `security` is one of PLAIN, STARTTLS, TLS; an empty `user` means no sign-in. `tokens` are shown
-    instead of a password."""
+def _xoauth2(settings: SmtpSettings, token: str) -> tuple[str, str]:
+    """XOAUTH2 (Google, Microsoft)."""
+    return f"user={settings.user}\x01auth=Bearer {token}\x01\x01", ""
 
-    host: str
-    port: int
-    security: str
-    user: str = ""
-    password: str = ""
-    tokens: TokenSource | None = None
+
+def _oauthbearer(settings: SmtpSettings, token: str) -> tuple[str, str]:
+    """RFC 7628 §3.1; the refusal is acknowledged with a %x01 (§3.2.3)."""
+    user = settings.user.replace("=", "=3D").replace(",", "=2C")
+    host, port = settings.place
+    return f"n,a={user},\x01host={host}\x01port={port}\x01auth=Bearer {token}\x01\x01", "\x01"
+
+
+# Method of sign-in by token to what is answered first, and to whatever is asked after that. The first that is offered
+# is taken.
+WAYS: dict[str, Callable[[SmtpSettings, str], tuple[str, str]]] = {"XOAUTH2": _xoauth2, "OAUTHBEARER": _oauthbearer}
+LONGEST_LINE = 512  # RFC 5321 §4.5.3.1.4: a longer first answer waits until it is asked for (RFC 4954 §4)
 
 
 class Envelope(NamedTuple):
@@ -78,17 +72,18 @@ class _Smtp(smtplib.SMTP):
 
 
 class SmtpConnection:
-    """A connection from greeting to goodbye, opened at once. One thread at a time.
+    """A connection from greeting to goodbye, opened at once. One thread at a time. `tokens` are shown instead of a
+    password.
 
     Call `ready`, then `deliver`, as long as `kept`. Raises OSError when the server can't be reached.
     """
 
-    def __init__(self, server: SmtpServer, options: ProviderOptions, *, tls: ssl.SSLContext, hello: str):
+    def __init__(self, settings: SmtpSettings, tokens: TokenSource | None, tls: ssl.SSLContext):
         self.kept = False
-        self._server, self._options, self._tls, self._hello = server, options, tls, hello
-        self._smtp = _Smtp(connect(server.host, server.port, options.connect_timeout), server.host, hello)
+        self._settings, self._tokens, self._tls = settings, tokens, tls
+        self._smtp = _Smtp(connect(*settings.place, settings.connect_timeout), settings.host, settings.own_name)
         self._greeted, self._ends = False, 0.0
-        self._letters, self._used, self._unclean = 0, 0.0, False
+        self._sent, self._used, self._unclean = 0, 0.0, False
 
     def ready(self, ends: float) -> Result | None:
         """Do everything before a message. All until `close` must end at the moment `ends` of the monotonic clock.
@@ -99,37 +94,11 @@ class SmtpConnection:
         """
         self.kept, self._ends = False, ends
         self._limit()
-        if not self._greeted:
-            self._greeted = True
-            return self._greet()
-        return None if self._lives() else NotTransmitted("the kept connection was gone")
-
-    def deliver(self, envelope: Envelope) -> Result:
-        """One letter. Afterwards `kept` says whether another may follow."""
-        result = self._announce(envelope) or self._content(envelope)
-        self._letters += 1
-        self._used = time.monotonic()
-        # A refused recipient leaves half an envelope behind; it is cleared when somebody needs the connection.
-        self._unclean = not isinstance(result, Accepted)
-        goodbye = isinstance(result, Rejected) and (result.configuration_error or result.code.startswith("421"))
-        self.kept = isinstance(result, Accepted | Rejected) and not goodbye and self._letters < MOST_LETTERS
-        return result
-
-    def close(self) -> None:
-        """Say goodbye and don't wait: the answer to QUIT has no bearing on any letter."""
-        self.kept = False
-        self._smtp.limit(time.monotonic() + 1.0, 1.0)
-        with suppress(OSError, smtplib.SMTPException):
-            self._smtp.putcmd("QUIT")
-        with suppress(OSError):
-            self._smtp.close()
-
-    def _limit(self) -> None:
-        self._smtp.limit(self._ends, self._options.answer_timeout)
-
-    def _greet(self) -> Result | None:
+        if self._greeted:
+            return None if self._lives() else NotTransmitted("the kept connection was gone")
+        self._greeted = True
         try:
-            self._open()
+            self._greet()
             return self._sign_in()
         except smtplib.SMTPConnectError as problem:
             return judged(problem.smtp_code, problem.smtp_error, GREETING)
@@ -138,37 +107,58 @@ class SmtpConnection:
         except (OSError, smtplib.SMTPException, ValueError) as problem:
             return NotTransmitted(_reason(problem))
 
-    def _open(self) -> None:
+    def deliver(self, envelope: Envelope) -> Result:
+        """One message. Afterwards `kept` says whether another may follow."""
+        result = self._announce(envelope) or self._content(envelope)
+        self._sent += 1
+        self._used = time.monotonic()
+        # A refused recipient leaves half an envelope behind; it is cleared when somebody needs the connection.
+        self._unclean = not isinstance(result, Accepted)
+        goodbye = isinstance(result, Rejected) and (result.configuration_error or result.code.startswith("421"))
+        self.kept = isinstance(result, Accepted | Rejected) and not goodbye and self._sent < MOST_MESSAGES
+        return result
+
+    def close(self) -> None:
+        """Say goodbye and don't wait: the answer to QUIT has no bearing on any message."""
+        self.kept = False
+        self._smtp.limit(time.monotonic() + 1.0, 1.0)
+        with suppress(OSError, smtplib.SMTPException):
+            self._smtp.putcmd("QUIT")
+        with suppress(OSError):
+            self._smtp.close()
+
+    def _limit(self) -> None:
+        self._smtp.limit(self._ends, self._settings.answer_timeout)
+
+    def _greet(self) -> None:
         smtp = self._smtp
-        if self._server.security == TLS and smtp.sock:
-            smtp.sock = self._tls.wrap_socket(smtp.sock, server_hostname=self._server.host)
+        if self._settings.security == TLS and smtp.sock:
+            smtp.sock = self._tls.wrap_socket(smtp.sock, server_hostname=self._settings.host)
             self._limit()
-        code, words = smtp.getreply()
+        code, text = smtp.getreply()
         if code != 220:
-            raise smtplib.SMTPConnectError(code, words)
+            raise smtplib.SMTPConnectError(code, text)
         smtp.ehlo_or_helo_if_needed()
 
     def _sign_in(self) -> Result | None:
-        smtp, tokens = self._smtp, self._server.tokens
-        if self._server.security == STARTTLS:
+        smtp, settings = self._smtp, self._settings
+        if settings.security == STARTTLS:
             if not smtp.has_extn("starttls"):
                 # A listener in the middle hides the offer; going on in the clear is what it waits for.
                 return NotTransmitted("the server offers no STARTTLS")
             smtp.starttls(context=self._tls)
             self._limit()
             smtp.ehlo_or_helo_if_needed()
-        if not self._server.user:
+        if not settings.user:
             return None
         # One method, one try: `login` would go through all of them, and each counts as a wrong password.
         offered = smtp.esmtp_features.get("auth", "").upper().split()
-        method = next((one for one in (WAYS if tokens else ("PLAIN", "LOGIN")) if one in offered), None)
+        method = next((one for one in (WAYS if self._tokens else ("PLAIN", "LOGIN")) if one in offered), None)
         if method is None:
             return Rejected("no sign-in method in common", permanent=False, configuration_error=True)
-        return self._by_token(tokens, method) if tokens else self._by_password(method)
-
-    def _by_password(self, method: str) -> Result | None:
-        smtp = self._smtp
-        smtp.user, smtp.password = self._server.user, self._server.password
+        if self._tokens:
+            return self._by_token(self._tokens, method)
+        smtp.user, smtp.password = settings.user, settings.password
         return self._authenticated(method, smtp.auth_plain if method == "PLAIN" else smtp.auth_login)
 
     def _by_token(self, tokens: TokenSource, method: str) -> Result | None:
@@ -178,9 +168,11 @@ class SmtpConnection:
             kept, token = tokens.holds(), tokens.token(self._ends)
             if not isinstance(token, str):
                 return token
-            words = WAYS[method](self._server, token)
+            first, last = WAYS[method](self._settings, token)
+            at_once = len(f"AUTH {method} \r\n") + -(-len(first) // 3) * 4 <= LONGEST_LINE
             try:
-                refusal = self._authenticated(method, words, at_once=initial_fits(method, words))
+                answers = chain((first,), repeat(last))
+                refusal = self._authenticated(method, lambda _=None, said=answers: next(said), at_once=at_once)
             except (OSError, smtplib.SMTPException):
                 tokens.renew(token)  # some servers hang up instead of answering a second time
                 raise
@@ -190,21 +182,21 @@ class SmtpConnection:
             if not kept:
                 return refusal
 
-    def _authenticated(self, method: str, words: Callable[..., str], *, at_once: bool = True) -> Result | None:
+    def _authenticated(self, method: str, answer: Callable[..., str], *, at_once: bool = True) -> Result | None:
         try:
-            self._smtp.auth(method, words, initial_response_ok=at_once)
+            self._smtp.auth(method, answer, initial_response_ok=at_once)
         except smtplib.SMTPAuthenticationError as problem:
             return judged(problem.smtp_code, problem.smtp_error, SIGN_IN)
         return None
 
     def _lives(self) -> bool:
-        """Whether the connection can take a letter. RSET after a rest or a refusal: it asks and clears in one."""
+        """Whether the connection can take a message. RSET after a rest or a refusal: it asks and clears in one."""
         if not self._quiet():
             return False
         if not self._unclean and time.monotonic() - self._used < REST:
             return True
         try:
-            self._smtp.limit(self._ends, self._options.connect_timeout)  # slower than a new connection is no use
+            self._smtp.limit(self._ends, self._settings.connect_timeout)  # slower than a new connection is no use
             code, _ = self._smtp.rset()
             self._limit()
         except (OSError, smtplib.SMTPException):
@@ -232,65 +224,56 @@ class SmtpConnection:
         return not left_over
 
     def _announce(self, envelope: Envelope) -> Result | None:
-        smtp, about = self._smtp, NOTHING
+        smtp, about, reports = self._smtp, contract.NOTHING, self._smtp.has_extn("dsn")
+        wanted = "NOTIFY=SUCCESS,FAILURE,DELAY" if envelope.receipt else "NOTIFY=FAILURE,DELAY"
         try:
-            code, words = smtp.mail(envelope.sender, self._mail_options(envelope))
+            code, text = smtp.mail(envelope.sender, self._mail_options(envelope))
             if code != 250:
-                return self._refused(code, words, MAIL)
-            about = RECIPIENT
-            code, words = smtp.rcpt(envelope.recipient, self._rcpt_options(envelope))
+                return self._refused(code, text, MAIL)
+            about = contract.RECIPIENT
+            code, text = smtp.rcpt(envelope.recipient, [wanted] if reports else [])
             if code not in (250, 251, 252):
-                return self._refused(code, words, RCPT)
-            about = MESSAGE
-            code, words = smtp.docmd("DATA")
-            return None if code == 354 else self._refused(code, words, DATA)
+                return self._refused(code, text, RCPT)
+            about = contract.MESSAGE
+            code, text = smtp.docmd("DATA")
+            return None if code == 354 else self._refused(code, text, DATA)
         except (OSError, smtplib.SMTPException, ValueError) as problem:
             return NotTransmitted(_reason(problem), about)
 
-    def _refused(self, code: int, words: bytes, stage: str) -> Result:
-        """A goodbye on a used connection says nothing about this letter: it never left us. Nor does a sign-in that is
+    def _refused(self, code: int, text: bytes, stage: str) -> Result:
+        """A goodbye on a used connection says nothing about this message: it never left us. Nor does a sign-in that is
         over by now (the end of a token, a server's limit): a new connection signs in anew."""
-        if self._letters and code in (421, 530, 535):
+        if self._sent and code in (421, 530, 535):
             return NotTransmitted("the server ended the kept connection")
-        return judged(code, words, stage)
+        return judged(code, text, stage)
 
     def _mail_options(self, envelope: Envelope) -> list[str]:
-        """What the server offers to do: give late letters back, and report under our name without the body."""
-        reports = ["RET=HDRS", f"ENVID={envelope.message_id}"] if self._smtp.has_extn("dsn") else []
+        """What the server offers to do: give late mail back, and report under our name without the body."""
+        options = ["RET=HDRS", f"ENVID={envelope.message_id}"] if self._smtp.has_extn("dsn") else []
         seconds = int(envelope.valid_for.total_seconds())
-        if not self._smtp.has_extn("deliverby") or seconds < 1:
-            return reports
-        shortest = self._smtp.esmtp_features["deliverby"].strip()
-        if shortest.isdigit() and seconds < int(shortest):
-            return reports
-        # RFC 2852: give it back rather than deliver it late
-        return [*reports, f"BY={min(seconds, 999_999_999)};R"]
-
-    def _rcpt_options(self, envelope: Envelope) -> list[str]:
-        if not self._smtp.has_extn("dsn"):
-            return []
-        return ["NOTIFY=SUCCESS,FAILURE,DELAY" if envelope.receipt else "NOTIFY=FAILURE,DELAY"]
+        if self._smtp.has_extn("deliverby") and seconds >= 1:
+            shortest = self._smtp.esmtp_features["deliverby"].strip()
+            if not shortest.isdigit() or seconds >= int(shortest):
+                options.append(f"BY={min(seconds, 999_999_999)};R")  # RFC 2852: rather given back than delivered late
+        return options
 
     def _content(self, envelope: Envelope) -> Result:
         smtp = self._smtp
         try:
             smtp.send(re.sub(rb"(?m)^\.", b"..", envelope.content))
         except (OSError, smtplib.SMTPException) as problem:
-            return NotTransmitted(_reason(problem), MESSAGE)
+            return NotTransmitted(_reason(problem), contract.MESSAGE)
         try:
             smtp.send(b".\r\n")
-            code, words = smtp.getreply()
+            code, text = smtp.getreply()
         except (OSError, smtplib.SMTPException) as problem:
             return OutcomeUnknown(_reason(problem))
         if code == 250:
-            return Accepted(_words(words), receipt=envelope.receipt and smtp.has_extn("dsn"))
+            reference = one_line(text.decode("ascii", "replace"))[:120]
+            return Accepted(reference, receipt=envelope.receipt and smtp.has_extn("dsn"))
         if not 400 <= code <= 599:
             return OutcomeUnknown(f"the server answered {code} to the message")
-        return judged(code, words, END)
-
-
-def _words(words: bytes) -> str:
-    return one_line(words.decode("ascii", "replace"))[:120]
+        return judged(code, text, END)
 
 
 def _reason(problem: BaseException) -> str:

@@ -15,7 +15,7 @@ from email.policy import compat32
 from email.utils import format_datetime, formataddr
 
 from massar.core import clock
-from massar.domain.delivery.provider import OutboundMessage, ProviderOptions
+from massar.domain.delivery.provider import OutboundMessage
 
 # What may stand between < and > of RCPT: nothing that ends a command, an address or a line. No quoted local
 # parts: no living mailbox needs one, and they are the classic way to smuggle.
@@ -42,29 +42,26 @@ def mail_address(text: str) -> str | None:
     return address if is_address(address) and ".." not in address else None
 
 
-def build_mime(message: OutboundMessage, recipient: str, options: ProviderOptions) -> bytes:
+def build_mime(message: OutboundMessage, recipient: str, sender: str, sender_name: str) -> bytes:
     """The letter as it travels: text, and HTML after it when there is any.
 
     Auto-Submitted is RFC 3834, X-Auto-Response-Suppress is for Exchange: no holiday note comes back.
     """
-    letter = _content(message)
-    letter["From"] = _from(one_line(options.sender_name), options.sender)  # type: ignore[assignment]  # typeshed: str alone
+    plain = _part(message.text, "plain")
+    letter: MIMEMultipart | MIMENonMultipart = plain
+    if message.html is not None:
+        boundary = "=_" + hashlib.sha256(message.message_id.encode()).hexdigest()[:40]
+        letter = MIMEMultipart("alternative", boundary, [plain, _part(message.html, "html")])
+    letter["From"] = _from(one_line(sender_name), sender)  # type: ignore[assignment]  # typeshed: str alone
     letter["To"] = recipient
-    letter["Subject"] = _unstructured(one_line(message.subject), "Subject")  # type: ignore[assignment]  # as above
+    subject = one_line(message.subject)
+    letter["Subject"] = subject if _is_plain(subject) else _encoded(subject, "Subject")  # type: ignore[assignment]  # as above
     letter["Date"] = format_datetime(message.written_at or clock.now())
-    letter["Message-ID"] = f"<{message.message_id}@{options.sender.rpartition('@')[2]}>"
+    letter["Message-ID"] = f"<{message.message_id}@{sender.rpartition('@')[2]}>"
     letter["Content-Language"] = one_line(message.language)
     letter["Auto-Submitted"] = "auto-generated"
     letter["X-Auto-Response-Suppress"] = "All"
     return letter.as_bytes(policy=_POLICY)
-
-
-def _content(message: OutboundMessage) -> MIMEMultipart | MIMENonMultipart:
-    plain = _part(message.text, "plain")
-    if message.html is None:
-        return plain
-    boundary = "=_" + hashlib.sha256(message.message_id.encode()).hexdigest()[:40]
-    return MIMEMultipart("alternative", boundary, [plain, _part(message.html, "html")])
 
 
 def _part(text: str, kind: str) -> MIMENonMultipart:
@@ -84,10 +81,6 @@ def _from(name: str, address: str) -> Header | str:
     header = _encoded(name, "From")
     header.append(f"<{address}>", "us-ascii")
     return header
-
-
-def _unstructured(text: str, field: str) -> Header | str:
-    return text if _is_plain(text) else _encoded(text, field)
 
 
 def _encoded(text: str, field: str) -> Header:

@@ -1,57 +1,52 @@
 """E-mail by SMTP, over a few connections that are kept.
 
-A kept connection may die at any time. Before the final dot of a letter that costs one try on a new connection, which
-nobody notices; after it the letter may have arrived, and the answer is OutcomeUnknown as ever.
+A kept connection may die at any time. Before the final dot of a message that costs one try on a new connection, which
+nobody notices; after it the message may have arrived, and the answer is OutcomeUnknown as ever.
 """
 
-import socket
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from urllib.parse import SplitResult
 
-from massar.core.loopback import is_loopback
+from massar.domain.delivery import provider as contract
 from massar.domain.delivery import return_path
-from massar.domain.delivery.provider import (
-    EMAIL,
-    NotTransmitted,
-    OutboundMessage,
-    OutcomeUnknown,
-    Provider,
-    ProviderOptions,
-    ProviderSettingError,
-    Rejected,
-    Result,
-)
+from massar.domain.delivery.provider import NotTransmitted, OutboundMessage, OutcomeUnknown, Rejected, Result
 from massar.providers.connect import TOO_LONG, describe, tls_context
-from massar.providers.smtp.connection import PLAIN, Envelope, SmtpConnection, SmtpServer
-from massar.providers.smtp.mime import build_mime, is_address, mail_address
+from massar.providers.oauth_token import TokenSource
+from massar.providers.smtp.connection import Envelope, SmtpConnection
+from massar.providers.smtp.mime import build_mime, mail_address
+from massar.providers.smtp.settings import SmtpSettings, read_table, read_url
 
 
-class SmtpProvider(Provider):
-    """At most `options.connections` conversations at once; further senders wait for one to be free."""
+class SmtpProvider(contract.Provider):
+    """At most `settings.connections` conversations at once; further senders wait for one to be free."""
 
-    channel = EMAIL
+    channel = contract.EMAIL
 
-    def __init__(self, server: SmtpServer, options: ProviderOptions):
-        _judge(server, options)
-        self.name = options.name or f"smtp-{server.host}"
-        self.longest = options.longest
-        self._server = server
-        self._options = options
-        self._tls = tls_context(options.ca_file)
-        self._hello = options.hello or _own_name()
-        self._free = threading.Semaphore(options.connections)
+    def __init__(self, settings: SmtpSettings, *, name: str = ""):
+        self.name = name or f"smtp-{settings.host}"
+        options = settings.options(self.name)
+        self.longest, self.settings = options.longest, settings
+        self._tokens = TokenSource(settings.auth, options) if settings.auth.kind == "oauth2" else None
+        self._tls = tls_context(settings.ca_file)
+        self._free = threading.Semaphore(settings.connections)
         self._kept: list[SmtpConnection] = []
         self._open = True
 
     def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
-        recipient = mail_address(message.to)
+        settings, recipient = self.settings, mail_address(message.to)
         if recipient is None:
             return Rejected("address can't be written to", permanent=True)
-        envelope = self._pack(message, recipient, valid_for)
-        ends = time.monotonic() + self._options.total_timeout
-        if not self._free.acquire(timeout=self._options.total_timeout):
+        sender = settings.sender
+        if settings.bounces:
+            sender = return_path.address(message.message_id, message.to, settings.bounces)
+        content = build_mime(message, recipient, settings.sender, settings.sender_name)
+        envelope = Envelope(message.message_id, sender, recipient, content, valid_for, settings.receipts)
+        ends = time.monotonic() + settings.total_timeout
+        if not self._free.acquire(timeout=settings.total_timeout):
             return Rejected("all connections are busy", permanent=False, busy=True)
         try:
             return self._deliver(envelope, ends)
@@ -59,11 +54,11 @@ class SmtpProvider(Provider):
             self._free.release()
 
     def check(self) -> list[str]:
-        where = f"Mail server {self._server.host}:{self._server.port}"
+        where = "Mail server {}:{}".format(*self.settings.place)
         connection = self._connect()
         if isinstance(connection, NotTransmitted):
             return [f"{where} can't be reached: {connection.why}."]
-        problem = connection.ready(time.monotonic() + self._options.total_timeout)
+        problem = connection.ready(time.monotonic() + self.settings.total_timeout)
         connection.close()
         match problem:
             case Rejected(code=code):
@@ -77,14 +72,6 @@ class SmtpProvider(Provider):
         self._open = False
         while connection := self._take():
             connection.close()
-
-    def _pack(self, message: OutboundMessage, recipient: str, valid_for: timedelta) -> Envelope:
-        options = self._options
-        sender = options.sender
-        if options.bounces:
-            sender = return_path.address(message.message_id, message.to, options.bounces)
-        content = build_mime(message, recipient, options)
-        return Envelope(message.message_id, sender, recipient, content, valid_for, options.receipts)
 
     def _deliver(self, envelope: Envelope, ends: float) -> Result:
         connection = self._take()
@@ -118,26 +105,16 @@ class SmtpProvider(Provider):
 
     def _connect(self) -> SmtpConnection | NotTransmitted:
         try:
-            return SmtpConnection(self._server, self._options, tls=self._tls, hello=self._hello)
+            return SmtpConnection(self.settings, self._tokens, self._tls)
         except OSError as problem:
             return NotTransmitted(describe(problem))
 
 
-def _judge(server: SmtpServer, options: ProviderOptions) -> None:
-    if server.user and server.security == PLAIN and not is_loopback(server.host):
-        raise ProviderSettingError(
-            "A mail server's password or token may only be sent over TLS: use smtp+starttls:// or smtps://."
-        )
-    if not is_address(options.sender):
-        raise ProviderSettingError("The sender of e-mail must be a bare address, as no-reply@example.ma.")
-    if not 1 <= options.connections <= 50:
-        raise ProviderSettingError("A mail server's connections must be a whole number from 1 to 50.")
-    if options.bounces and not is_address(f"b@{options.bounces}"):
-        raise ProviderSettingError("The domain for bounces must be a bare domain, as bounce.example.ma.")
-    if options.receipts and not options.bounces:
-        raise ProviderSettingError("Receipts by mail need a domain for bounces, where they arrive.")
+def from_table(table: Mapping[str, object], *, name: str, environ: Mapping[str, str] | None = None) -> SmtpProvider:
+    """Make the provider of one table. Nothing is connected yet. Raises ProviderSettingError."""
+    return SmtpProvider(read_table(table, name=name, environ=environ), name=name)
 
 
-def _own_name() -> str:
-    name = socket.gethostname()
-    return name if "." in name and name.isascii() else "[127.0.0.1]"
+def from_url(parts: SplitResult, options: contract.ProviderOptions) -> SmtpProvider:
+    """Make the provider of a URL (see `read_url`). Raises ProviderSettingError."""
+    return SmtpProvider(read_url(parts, options), name=options.name)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, parse_qsl, unquote
 
 from pydantic import Field
 
+from massar.core.loopback import is_loopback
 from massar.core.settings import Line, Required, Verbatim, typed
 from massar.domain.delivery.provider import ProviderOptions, ProviderSettingError
-from massar.providers.connect import tls_context
-from massar.providers.http_client import HttpClient
-from massar.providers.oauth_token import TokenSource
-from massar.providers.settings import Elsewhere, ProviderTable, Seconds, TokenAuth, read_provider
-from massar.providers.smtp.connection import DEFAULT_PORT, PLAIN, STARTTLS, TLS, SmtpServer
-from massar.providers.smtp.provider import SmtpProvider
+from massar.providers.oauth_token import TokenAuth
+from massar.providers.settings import Elsewhere, OneByOneTable, from_options, read_provider
+from massar.providers.smtp.mime import is_address
 
+PLAIN, STARTTLS, TLS = "plain", "starttls", "tls"
 SECURITY = {"smtp": PLAIN, "smtp+starttls": STARTTLS, "smtps": TLS}
+_PORTS = {PLAIN: 25, STARTTLS: 587, TLS: 465}
 IN_URL = ("ca_file", "hello", "bounces", "connections", "connect_timeout", "answer_timeout", "total_timeout")
 
 
@@ -40,11 +41,8 @@ class MailAuth(TokenAuth):
             yield from super().judge()
 
 
-NO_AUTH = MailAuth()
-
-
 @dataclass(frozen=True)
-class SmtpSettings(ProviderTable):
+class SmtpSettings(OneByOneTable):
     """One mail server."""
 
     kind: Literal["smtp"] = "smtp"
@@ -57,9 +55,9 @@ class SmtpSettings(ProviderTable):
     """a password or token travels over TLS only"""
     user: Line = ""
     """with a password or `auth`; with the latter it is the mailbox"""
-    password: Elsewhere = ""
+    password: Elsewhere = field(default="", repr=False)
     """`env:NAME` or `file:PATH`; none stands in the file"""
-    auth: MailAuth = MailAuth()
+    auth: MailAuth = field(default=MailAuth(), repr=False)
     """a table, instead of a password: where OAuth 2.0 tokens come from"""
     sender: Annotated[Line, Required("give the address that mail comes from")] = ""
     """bare address that mail comes from"""
@@ -74,8 +72,6 @@ class SmtpSettings(ProviderTable):
     receipts: bool = False
     """also ask to be told of success; needs `bounces`. Of use where the mailboxes are yours: most other servers make no
     such reports"""
-    total_timeout: Seconds = 30.0
-    """seconds, for one letter"""
 
     def judge(self) -> Iterator[tuple[str, str]]:
         by_token = self.auth.kind != "none"
@@ -83,48 +79,41 @@ class SmtpSettings(ProviderTable):
             yield "user password auth", "auth needs a user in plain letters, and no password"
         if not by_token and bool(self.user) != bool(self.password):
             yield "user password auth", "user needs a password, and a password a user: give both or neither"
+        if self.user and self.security == PLAIN and not is_loopback(self.host):
+            wish = "use starttls or tls (smtp+starttls:// or smtps://)"
+            yield "user security host", f"security is plain, but a password or token may only be sent over TLS: {wish}"
+        if not is_address(self.sender):
+            yield "sender", "sender must be a bare address, as no-reply@example.ma"
+        if self.bounces and not is_address(f"b@{self.bounces}"):
+            yield "bounces", "bounces must be a bare domain, as bounce.example.ma"
+        if self.receipts and not self.bounces:
+            yield "receipts bounces", "receipts need a domain for bounces, where they arrive"
 
-    def options(self, name: str) -> ProviderOptions:
-        same = ("sender", "sender_name", "hello", "connections", "bounces", "receipts", "ca_file")
-        times = ("connect_timeout", "answer_timeout", "total_timeout")
-        return ProviderOptions(name=name, **{key: getattr(self, key) for key in (*same, *times)})
+    @property
+    def place(self) -> tuple[str, int]:
+        return self.host, self.port or _PORTS[self.security]
+
+    @property
+    def own_name(self) -> str:
+        """What the server is told that we are."""
+        name = self.hello or socket.gethostname()
+        return name if self.hello or ("." in name and name.isascii()) else "[127.0.0.1]"
 
 
-def from_table(table: Mapping[str, object], *, name: str, environ: Mapping[str, str] | None = None) -> SmtpProvider:
-    """Make the provider of one table. Nothing is connected yet. Raises ProviderSettingError."""
-    called = f"[providers.{name}]"
-    settings = read_provider(SmtpSettings, table, called=called, environ=environ)
-    return _provider(settings, settings.options(name), called)
+def read_table(table: Mapping[str, object], *, name: str, environ: Mapping[str, str] | None = None) -> SmtpSettings:
+    """Read the table of the operator's file. Raises ProviderSettingError."""
+    return read_provider(SmtpSettings, table, called=f"[providers.{name}]", environ=environ)
 
 
-def from_url(parts: SplitResult, options: ProviderOptions) -> SmtpProvider:
-    """Make the provider of `smtp://`, `smtp+starttls://` or `smtps://user:password@host:port?setting=value`."""
+def read_url(parts: SplitResult, options: ProviderOptions) -> SmtpSettings:
+    """Read `smtp://`, `smtp+starttls://` or `smtps://user:password@host:port?setting=value`."""
     called = "A mail server's URL:"
     if parts.path not in ("", "/") or parts.fragment:
         raise ProviderSettingError(f"{called} it ends after host and port (and ?settings).")
     asked = dict(parse_qsl(parts.query, keep_blank_values=True))
     for name in asked.keys() - set(IN_URL):
         raise ProviderSettingError(f"{called} it has no setting {name!r}, it knows {', '.join(IN_URL)}.")
-    own: dict[str, object] = {
-        "host": parts.hostname,
-        "security": SECURITY[parts.scheme],
-        "user": unquote(parts.username or ""),
-    }
-    own |= {"port": parts.port} if parts.port else {}
-    table = {**own, "password": Verbatim(unquote(parts.password or "")), "sender": options.sender}
-    settings = read_provider(SmtpSettings, {**typed(SmtpSettings, asked), **table}, called=called)
-    return _provider(settings, replace(options, **{name: getattr(settings, name) for name in asked}), called)
-
-
-def _provider(settings: SmtpSettings, options: ProviderOptions, called: str) -> SmtpProvider:
-    security, tokens = settings.security, None
-    try:
-        if settings.auth.kind == "oauth2":
-            at = settings.auth.token_endpoint()
-            tokens = TokenSource(at, HttpClient(options, tls_context(options.ca_file) if at.origin.secure else None))
-        port = settings.port or DEFAULT_PORT[security]
-        return SmtpProvider(
-            SmtpServer(settings.host, port, security, settings.user, settings.password, tokens), options
-        )
-    except ProviderSettingError as mistake:
-        raise ProviderSettingError(f"{called} {mistake}") from None
+    table = {**from_options(options), **typed(SmtpSettings, asked), "host": parts.hostname, "sender": options.sender}
+    table |= {"security": SECURITY[parts.scheme], "user": unquote(parts.username or "")}
+    table |= {"password": Verbatim(unquote(parts.password or ""))} | ({"port": parts.port} if parts.port else {})
+    return read_provider(SmtpSettings, table, called=called)

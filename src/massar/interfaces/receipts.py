@@ -1,4 +1,5 @@
-"""Call-backs of providers: read, stored, and only then answered. A repeat gets the same answer as the first call."""
+"""Call-backs of providers: read, stored, and only then answered. A repeat gets the same answer as the first call. The
+address itself is the proof; see domain/delivery/receipts_address.py."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from functools import lru_cache
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpResponse, UnreadablePostError
+from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
@@ -34,38 +36,34 @@ def _later(request: Request) -> HttpResponse:
 def receipt(request: Request, provider: str, token: str) -> HttpResponse:
     """404 to whoever does not know the address or calls from elsewhere; 503 when nothing could be stored, so that the
     provider calls again."""
-    form = _known(provider) if provider in settings.MASSAR.providers else None
+    form = known(provider) if provider in settings.MASSAR.providers else None
     uid = delivery.receipts_address.read(provider, token) if form else None
     if form is None or uid is None or not form.may_call(client_address(request)):
         return _said("unknown", 404)
-    receipts = _read(form, request)
-    if receipts is None:
+    query, kind = request.META.get("QUERY_STRING", ""), request.META.get("CONTENT_TYPE", "")
+    try:
+        body = request.body  # bounded by DATA_UPLOAD_MAX_MEMORY_SIZE
+        found = None if len(query) > LONGEST_QUERY else form.read(query=query, content_type=kind, body=body)
+    except (RequestDataTooBig, UnreadablePostError):
+        found = None
+    if found is None:
         note.warning("a call-back of %s can't be read", provider)
         return _said("unreadable", 400)
     # Of several that have names, not all need be about the message whose address was called.
-    about = uid if len(receipts) == 1 or form.reference is None else ""
-    take_receipt.take([(one, about) for one in receipts], now=request.now)
+    about = uid if len(found) == 1 or not form.names_messages else ""
+    take_receipt.take([(one, about) for one in found], now=request.now)
     return _said("ok", 200)
 
 
-def _read(form: ReceiptForm, request: Request) -> list[delivery.Receipt] | None:
-    query = request.META.get("QUERY_STRING", "")
-    try:
-        body = request.body  # bounded by DATA_UPLOAD_MAX_MEMORY_SIZE
-    except (RequestDataTooBig, UnreadablePostError):
-        return None
-    if len(query) > LONGEST_QUERY:
-        return None
-    return form.read(query=query, content_type=request.META.get("CONTENT_TYPE", ""), body=body)
-
-
 @lru_cache(maxsize=64)
-def _known(provider: str) -> ReceiptForm | None:
+def known(provider: str) -> ReceiptForm | None:
+    """How that provider's call-backs read."""
     table = settings.MASSAR.providers[provider]
-    if table.get("kind") != "http":
-        return None
-    return receipt_form(table, name=provider, environ=settings.MASSAR.environ)
+    return receipt_form(table, name=provider, environ=settings.MASSAR.environ) if table.get("kind") == "http" else None
 
 
 def _said(word: str, status: int) -> HttpResponse:
     return HttpResponse(f"{word}\n", status=status, content_type="text/plain; charset=utf-8")
+
+
+urlpatterns = [path("receipts/<str:provider>/<str:token>", receipt, name="receipt")]

@@ -1,1 +1,0 @@
-"""Where providers call back about messages."""
