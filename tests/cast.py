@@ -1,7 +1,5 @@
 """The cast of the tests: the demo's people, put into the test's database by `enter`."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from massar.domain.people import api as people

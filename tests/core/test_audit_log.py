@@ -1,7 +1,5 @@
 """The audit log: written with the step, genuine on every database, never changed."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,5 @@
 """Encrypt, decrypt, index and sign."""
 
-from __future__ import annotations
-
 import pytest
 
 from massar.core.encryption import DecryptionFailed, Keyring

@@ -1,7 +1,5 @@
 """Times as people in Morocco read them."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,5 @@
 """Log lines, random names, browser labels."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

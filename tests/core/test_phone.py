@@ -1,7 +1,5 @@
 """Mobile numbers: many spellings, one number, and a reason for each refusal."""
 
-from __future__ import annotations
-
 import pytest
 
 from massar.core import phone

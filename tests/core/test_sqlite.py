@@ -1,7 +1,5 @@
 """Writers of one process wait for each other, not for SQLite. (On files of their own, whatever the run is on.)"""
 
-from __future__ import annotations
-
 import gc
 import sqlite3
 import stat

@@ -1,7 +1,5 @@
 """Cleaning of what people type."""
 
-from __future__ import annotations
-
 import pytest
 
 from massar.core import normalize, phone, text

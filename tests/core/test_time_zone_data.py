@@ -1,7 +1,5 @@
 """The newer of two tables of time zones tells the hour, whichever `zoneinfo` would ask first."""
 
-from __future__ import annotations
-
 import re
 import zoneinfo
 from datetime import UTC, datetime, timedelta

@@ -7,8 +7,6 @@ never); its clock is MINUTES ahead. Answers `pid N` when it runs and `ended STAT
 are shortened here, so that what a dead worker held is free again after a second.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import signal

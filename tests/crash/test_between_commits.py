@@ -4,8 +4,6 @@ Each journey is begun as often as it has steps and dies one step later each time
 is lost. What it took from a budget and what it stored stand or fall together (ADR 37).
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace

@@ -4,8 +4,6 @@ Real processes, the real database, a real mail server and a real SMS gateway. Wh
 fresh one; in the end the secret that arrived opens the change.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """The files of words, and the templates that ask for them."""
 
-from __future__ import annotations
-
 from functools import cache
 
 from babel.messages import Message

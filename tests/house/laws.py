@@ -3,8 +3,6 @@
 Works on the syntax tree, not on text: `from datetime import datetime as d; d.now` is seen, a comment is not.
 """
 
-from __future__ import annotations
-
 import ast
 import shutil
 import subprocess

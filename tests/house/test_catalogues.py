@@ -1,7 +1,5 @@
 """The words people read: three complete catalogues, every id in use exists, no sentence can break a page."""
 
-from __future__ import annotations
-
 import ast
 import re
 import string

@@ -4,8 +4,6 @@ The table is exact: a beginning that pages or code complete must be listed with 
 channel, state or purpose fails here and not as `desk.channel.soap` on somebody's screen.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """The documents say what the code does: state pictures, settings, limits, commands, alarms, links, decisions."""
 
-from __future__ import annotations
-
 import argparse
 import ast
 import re

@@ -1,7 +1,5 @@
 """The floors and rooms: who may import whom."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

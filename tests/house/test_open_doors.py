@@ -1,7 +1,5 @@
 """Every address of the product, tried by a stranger: what is not on the list below leads to sign-in."""
 
-from __future__ import annotations
-
 import pytest
 from django.test import Client
 

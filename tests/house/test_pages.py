@@ -1,7 +1,5 @@
 """What pages are made of: nothing inline, nothing foreign; contrast in both themes, mirroring, signs beside words."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Laws about lines of source: time, secrets, connections, HTTP, addresses, imports inside functions, words in code."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The tree belongs to whoever clones it: no path of one machine, no registry address, packages locked."""
 
-from __future__ import annotations
-
 import re
 from contextlib import suppress
 from pathlib import Path

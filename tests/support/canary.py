@@ -1,7 +1,5 @@
 """Looking for what must not be readable: in how many ways it could be written, and in all that was stored."""
 
-from __future__ import annotations
-
 import base64
 import re
 from pathlib import Path

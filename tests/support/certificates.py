@@ -1,7 +1,5 @@
 """Certificates as sites have them: a key of their own, signed by itself."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, datetime
 

@@ -1,7 +1,5 @@
 """Every address of the product, and which of them open to a stranger."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from django.urls import URLPattern, URLResolver, get_resolver, reverse

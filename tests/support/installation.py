@@ -1,7 +1,5 @@
 """`massar` as an operator runs it: processes of its own in a folder of its own."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """What many tests need and is dear to make, made once for each run: rows of the cast, RSA keys."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterator
 

@@ -1,7 +1,5 @@
 """Which statements would read a whole table. SQLite tells how it would go about each, also while tables are small."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 

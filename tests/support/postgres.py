@@ -1,7 +1,5 @@
 """A PostgreSQL server that lives as long as one test run, in a folder of its own, on a free loopback port."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import pwd

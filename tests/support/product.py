@@ -4,8 +4,6 @@ What a person would do at a terminal: start it, read the address and the demo pe
 the on-screen phone and mailbox, stop it with Ctrl-C.
 """
 
-from __future__ import annotations
-
 import contextlib
 import http.client
 import json

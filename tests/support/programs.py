@@ -4,8 +4,6 @@ Looked for in the usual places first. On Debian and its kin, as root, what is mi
 apt-get; everywhere else one sentence names the package.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """A server of the test's own on loopback: a site, a backend, a far end that keeps what it is asked."""
 
-from __future__ import annotations
-
 import contextlib
 import socketserver
 import threading

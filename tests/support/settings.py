@@ -4,8 +4,6 @@ The real settings read the environment when they are imported, so the defaults a
 MASSAR_TEST_DATABASE_URL, set by the test run, chooses PostgreSQL.
 """
 
-from __future__ import annotations
-
 import atexit
 import os
 import shutil

@@ -1,7 +1,5 @@
 """The registry of sites that a file of the operator's makes."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path

@@ -5,8 +5,6 @@ given a file name in MASSAR_TEST_STATEMENTS writes its places there; `tests/run.
 in the end.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import os

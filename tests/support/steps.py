@@ -1,7 +1,5 @@
 """Steps that many stories share, and what a page or a message says, by message id."""
 
-from __future__ import annotations
-
 import html
 import re
 

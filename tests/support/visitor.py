@@ -4,8 +4,6 @@
 or a field that it renamed, fails the story. `Post` is the worker's own loop with providers that keep what they get.
 """
 
-from __future__ import annotations
-
 import re
 from html.parser import HTMLParser
 

@@ -3,8 +3,6 @@
 What servers ask goes by the short way of `interfaces/base/direct.py` in the product; so it does in every test.
 """
 
-from __future__ import annotations
-
 import io
 
 from django.http import HttpResponse

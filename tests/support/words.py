@@ -1,7 +1,5 @@
 """What pages say: the guide's labels, word for word, and any other sentence by its id in the catalogue."""
 
-from __future__ import annotations
-
 import gettext
 import re
 from functools import cache

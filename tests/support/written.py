@@ -1,7 +1,5 @@
 """What a program that still runs has written so far."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

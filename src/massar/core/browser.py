@@ -1,7 +1,5 @@
 """What is known of the browser in front of us: values only, made by an interface, read by journeys."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ encrypts, every listed key decrypts. The associated data names the row a value b
 can't be decrypted.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 from functools import lru_cache

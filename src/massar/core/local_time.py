@@ -4,8 +4,6 @@ Babel's `ar_MA` has ماي، يوليوز، غشت …; Django's `ar` has the na
 only shown in local time: until September 2026 Morocco's clocks changed with Ramadan, and a law may change them again.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo

@@ -1,7 +1,5 @@
 """Logs: one JSON object a line on stderr, with the request's id and never a secret or a typed value."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

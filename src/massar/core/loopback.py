@@ -1,7 +1,5 @@
 """Whether an address is this machine's own."""
 
-from __future__ import annotations
-
 import ipaddress
 
 

@@ -1,7 +1,5 @@
 """A process that ends when its parent does, however that one ended."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import signal

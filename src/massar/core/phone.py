@@ -1,7 +1,5 @@
 """Mobile numbers through libphonenumber: many spellings, one number, and a reason when a number can't be used."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from itertools import product

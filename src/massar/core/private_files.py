@@ -1,7 +1,5 @@
 """Files and folders that nobody else on the machine may read: databases, backups, keys."""
 
-from __future__ import annotations
-
 import os
 import stat
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Statements in plain SQL that run on SQLite and PostgreSQL alike."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Cleaning of what people type: digits of any script, invisible marks, spaces, dashes, logins and addresses."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from urllib.parse import unquote

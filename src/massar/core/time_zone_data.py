@@ -4,8 +4,6 @@
 (Morocco stays at +00 since 20 September 2026: IANA 2026c), and a "valid until" that is an hour off is worse than none.
 """
 
-from __future__ import annotations
-
 import re
 import zoneinfo
 from dataclasses import dataclass

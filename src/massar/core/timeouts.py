@@ -1,7 +1,5 @@
 """How long this process waits for its database. A person who looks at a page is told sooner than a program."""
 
-from __future__ import annotations
-
 _CONNECT_OF_PROGRAM, _CONNECT_OF_PERSON = 5.0, 0.7  # seconds
 _STATEMENT = 6.0  # seconds for one statement, of a server that takes it and says nothing
 WRITER_LOCK = 3.0  # seconds until a person's request gives up writing to a SQLite file that others hold

@@ -4,8 +4,6 @@ ASVS 5.0 1.5.1 and 5.2.3. What two parsers could read differently (document type
 encoding) is refused outright: no message of ours or of a site's needs it.
 """
 
-from __future__ import annotations
-
 import re
 import zlib
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Write and read the audit log. Its rows hold ids and HMACs, never a secret, a typed value or a whole contact."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -5,8 +5,6 @@ and it hands out connections that a restart has cut. Here a connection is checke
 no round trip; the pool tries whenever somebody asks; and who asks while the database is away is told within a second.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 import select

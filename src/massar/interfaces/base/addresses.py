@@ -1,7 +1,5 @@
 """Our own pages by their addresses: what may be come back to, and what a mistyped or reloaded address meant."""
 
-from __future__ import annotations
-
 from django.urls import Resolver404, ResolverMatch, resolve, reverse
 
 from massar.interfaces.base.request import Request

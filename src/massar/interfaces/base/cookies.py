@@ -1,7 +1,5 @@
 """Cookies: one table of names and lives. Over https all are `__Host-`, Secure; all are HttpOnly and SameSite=Lax."""
 
-from __future__ import annotations
-
 import base64
 import json
 from dataclasses import astuple, dataclass

@@ -5,8 +5,6 @@ search through all addresses. What that middleware does for every request is don
 The views are ordinary ones and stand among the addresses like all others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any, TypeVar

@@ -1,7 +1,5 @@
 """Fault pages: what happened, what to do, and an id that stands in the log."""
 
-from __future__ import annotations
-
 import logging
 import re
 from datetime import datetime

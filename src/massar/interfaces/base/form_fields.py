@@ -1,7 +1,5 @@
 """Form fields whose errors are message ids; the templates turn them into sentences."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from django import forms

@@ -1,7 +1,5 @@
 """The template environment: escaping always on, words only through `t`, times only through Moroccan clock functions."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from django.contrib.staticfiles.storage import staticfiles_storage

@@ -1,7 +1,5 @@
 """Around every request: its language, its id in the log, and the same strict headers on every answer."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cache
 from typing import Any

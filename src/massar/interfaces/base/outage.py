@@ -5,8 +5,6 @@ for people a page that needs no database, no catalogue and no session; for progr
 names its own answer with `answer_when_away`.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from functools import wraps

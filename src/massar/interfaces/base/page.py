@@ -1,7 +1,5 @@
 """Rendering a page with what every page has, and the strict headers of every answer."""
 
-from __future__ import annotations
-
 from urllib.parse import urlsplit
 
 from django.conf import settings

@@ -1,7 +1,5 @@
 """The one class of request: what Django read, and what every view of ours may ask of it."""
 
-from __future__ import annotations
-
 import ipaddress
 from wsgiref.types import WSGIEnvironment
 

@@ -1,7 +1,5 @@
 """Answers that views share: redirects after a post, and the doors of pages that need a session."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from django.http import HttpResponse, HttpResponseRedirect

@@ -4,8 +4,6 @@ The browser holds both; nothing is stored here. Where to is judged when it comes
 typed is encrypted for the person whose session it was: on a shared computer the next one gets none of it.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import json

@@ -6,8 +6,6 @@ pass such names on. RSGI still has the names as they were sent, so whatever hold
 nginx does (RFC 9110 §17.10 warns of it). See docs/adr/0045-names-with-underscores.md.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import io

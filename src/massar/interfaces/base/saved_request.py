@@ -5,8 +5,6 @@ The browser holds a reference in a cookie; what was asked stays on the server. K
 typed although somebody is signed in).
 """
 
-from __future__ import annotations
-
 from django.http import HttpResponse
 from django.urls import reverse
 

@@ -1,7 +1,5 @@
 """Where the person is signed in, what happened on the account lately, and what sites said of the end of a session."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from django.conf import settings

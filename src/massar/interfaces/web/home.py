@@ -1,7 +1,5 @@
 """Home: the registered sites as cards, and the banner until a contact is proved and messages reach it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit

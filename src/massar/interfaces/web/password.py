@@ -1,7 +1,5 @@
 """The «password expired» dialog, the change form (forced and voluntary), and the dialog that says it is done."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from django import forms

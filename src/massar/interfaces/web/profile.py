@@ -1,7 +1,5 @@
 """The profile: two contacts, each proved by a code typed on this page."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Recovery: ask, and the page that says what happens next. One insert, one page, whatever was typed."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """The sign-in page and the way out."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 
 from django import forms

@@ -1,7 +1,5 @@
 """Addresses that are no pages: the language switch, signs of life, and what programs know by heart."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from django.conf import settings
