@@ -31,12 +31,15 @@ def then_die(work):
     return done_then_die
 
 
-def ahead(now, by: timedelta):
-    return lambda: now() + by
-
-
 def die_instead(*args, **kwargs):
     die()
+
+
+def if_any(claim):
+    def claim_then_die(*args, **kwargs):
+        return claim(*args, **kwargs) and die()
+
+    return claim_then_die
 
 
 def places(answer, deliver, delivery):
@@ -46,7 +49,7 @@ def places(answer, deliver, delivery):
         "request-claimed": (requests, "claim", then_die(requests.claim)),
         "answer-before-commit": (outbox, "put", then_die(outbox.put)),
         "answer-after-commit": (answer, "answer", then_die(answer.answer)),
-        "claimed": (outbox, "claim", _if_any(outbox.claim)),
+        "claimed": (outbox, "claim", if_any(outbox.claim)),
         "expiry-fixed": (outbox, "fix_expiry", then_die(outbox.fix_expiry)),
         "attempt-written": (outbox, "begin_attempts", then_die(outbox.begin_attempts)),
         "before-send": (deliver, "hand_over", die_instead),
@@ -56,26 +59,13 @@ def places(answer, deliver, delivery):
     }
 
 
-def _if_any(claim):
-    def claim_then_die(*args, **kwargs):
-        found = claim(*args, **kwargs)
-        if found:
-            die()
-        return found
-
-    return claim_then_die
-
-
 def main() -> None:
     django.setup()
     # Models can only be imported once the settings are read.
-    load = import_module
-    delivery = load("massar.domain.delivery.api")
-    answer, deliver = (
-        load("massar.journeys.account.recover_password"),
-        load("massar.journeys.messages.leased_delivery").LeasedDelivery,
-    )
-    worker, clock = load("massar.interfaces.commands.worker"), load("massar.core.clock")
+    answer = import_module("massar.journeys.account.recover_password")
+    deliver = import_module("massar.journeys.messages.leased_delivery").LeasedDelivery
+    delivery = import_module("massar.domain.delivery.api")
+    worker, clock = import_module("massar.interfaces.commands.worker"), import_module("massar.core.clock")
     delivery.outbox.LEASE = delivery.requests.LEASE = LEASE
     delivery.outbox.GRACE = timedelta(0)
     delivery.ProviderOptions.longest = property(lambda _: LEASE)
@@ -90,7 +80,8 @@ def main() -> None:
             if place != "-":
                 module, name, replacement = known[place]
                 setattr(module, name, replacement)
-            clock.now = ahead(clock.now, timedelta(minutes=int(minutes)))
+            now, ahead = clock.now, timedelta(minutes=int(minutes))
+            clock.now = lambda: now() + ahead  # noqa: B023 - the child runs no further turn of this loop
             worker.Worker.__init__.__kwdefaults__["tick"] = clock.now
             os._exit(worker.run(options))
         print(f"pid {child}", flush=True)

@@ -30,6 +30,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 HERE = Browser(network="192.0.2.0/24", label="Firefox · Linux", recovery_browser="the-asking-browser")
 NEW = "Tamarin&{}-oued"
 NUMBER = "+212661123456"
+FORM = {"typed_login": FATIMA.login, "channel": "phone", "browser": HERE}
+OWN = {"password": JAMAL.password, "browser": HERE}
 
 
 @pytest.fixture(autouse=True)
@@ -39,9 +41,7 @@ def people(transactional_db, clock) -> Iterator[None]:
     empty()
 
 
-def every_death(
-    clock, prepare: Callable[[], Callable[[], object]], *, apart: int = 1
-) -> Iterator[tuple[int, Callable[[], object]]]:
+def every_death(clock, prepare: Callable[[], Callable], *, apart: int = 1) -> Iterator[tuple[int, Callable]]:
     """(step, what was begun), after it has died there; until it has no further step. Each time budgets are full again.
 
     apart: how many steps lie between two deaths.
@@ -67,14 +67,8 @@ def letters(post: PostOffice, pattern) -> list[str]:
 # --- recovery
 
 
-def asking(clock, form: Callable[[], str]) -> Callable[[], object]:
-    def ask():
-        return recover_password.ask(
-            typed_login=FATIMA.login, channel="phone", typed_contact=FATIMA_PHONE, ask_id=form(), browser=HERE,
-            now=clock(),
-        )  # fmt: skip
-
-    return ask
+def asking(clock, form: Callable[[], str] = ids.token) -> Callable[[], object]:
+    return lambda: recover_password.ask(**FORM, typed_contact=FATIMA_PHONE, ask_id=form(), now=clock())
 
 
 @pytest.mark.parametrize("again", ["the same form", "a new form"])
@@ -97,9 +91,8 @@ def test_asking_for_a_recovery(clock, again):
 def test_a_form_that_was_put_right_is_another_one(clock):
     """The browser's "back" shows the form with its old number; the typing error in it is mended."""
     post, form = PostOffice(clock), ids.token()
-    typed = {"typed_login": FATIMA.login, "channel": "phone", "ask_id": form, "browser": HERE}
     for number in ("+212661000223", FATIMA_PHONE, "06 61 00 02 22"):
-        assert recover_password.ask(**typed, typed_contact=number, now=clock()) == Done()
+        assert recover_password.ask(**FORM, ask_id=form, typed_contact=number, now=clock()) == Done()
     assert len(letters(post, TEMPORARY)) == 1
 
 
@@ -108,7 +101,7 @@ def test_answering_it(clock):
     post, number = PostOffice(clock), 0
 
     def prepare():
-        asking(clock, ids.token)()
+        asking(clock)()
         return post.workers[0].answer
 
     for step, _ in every_death(clock, prepare):
@@ -120,16 +113,14 @@ def test_answering_it(clock):
 # --- contacts
 
 
+def saving(clock, jamal, **contact: str) -> Callable[[], object]:
+    return lambda: edit_profile.save(person=jamal, **{"email": "", "phone_number": "", **contact}, **OWN, now=clock())
+
+
 def test_saving_a_contact(clock):
     post, number, jamal = PostOffice(clock), 0, cast.facts(JAMAL)
     addresses = (f"jamal{n}@example.org" for n in itertools.count())
-
-    def prepare():
-        address = next(addresses)
-        return lambda: edit_profile.save(person=jamal, email=address, phone_number="", password=JAMAL.password,
-                                         browser=HERE, now=clock())  # fmt: skip
-
-    for step, save in every_death(clock, prepare):
+    for step, save in every_death(clock, lambda: saving(clock, jamal, email=next(addresses))):
         saved = save()
         assert isinstance(saved, Saved), f"died at step {step}: {saved}"
         number += 1
@@ -137,19 +128,15 @@ def test_saving_a_contact(clock):
 
 
 def test_having_a_code_sent_again(clock):
-    post, jamal = PostOffice(clock), cast.facts(JAMAL)
+    post, number, jamal = PostOffice(clock), 0, cast.facts(JAMAL)
 
     def prepare():
-        save = edit_profile.save(
-            person=jamal, email="", phone_number=NUMBER, password=JAMAL.password, browser=HERE, now=clock()
-        )
-        assert isinstance(save, Saved)
+        assert isinstance(saving(clock, jamal, phone_number=NUMBER)(), Saved)
         letters(post, CODE)
         clock.advance(minutes=1)
         held = Contact.objects.get(state="proposed").pk
         return lambda: edit_profile.resend(person=jamal, contact_id=held, browser=HERE, now=clock())
 
-    number = 0
     for step, resend in every_death(clock, prepare):
         answer = resend()
         number += 2
@@ -162,13 +149,9 @@ def test_proving_a_contact(clock):
     addresses = (f"jamal{n}@example.org" for n in itertools.count())
 
     def prepare():
-        edit_profile.save(
-            person=jamal, email=next(addresses), phone_number="", password=JAMAL.password, browser=HERE, now=clock()
-        )
-        code, held = letters(post, CODE)[-1], Contact.objects.get(state="proposed").pk
-        return lambda: confirm_contact.prove(
-            person=jamal, contact_id=held, code=code, browser=HERE, now=clock(), cancel_url=str
-        )
+        saving(clock, jamal, email=next(addresses))()
+        shown = {"code": letters(post, CODE)[-1], "contact_id": Contact.objects.get(state="proposed").pk}
+        return lambda: confirm_contact.prove(person=jamal, **shown, browser=HERE, now=clock(), cancel_url=str)
 
     for step, prove in every_death(clock, prepare):
         assert isinstance(prove(), (Done, Gone)), f"died at step {step}"
@@ -182,7 +165,7 @@ def test_entering_with_a_temporary_password(clock):
     post = PostOffice(clock)
 
     def prepare():
-        asking(clock, ids.token)()
+        asking(clock)()
         secret = letters(post, TEMPORARY)[-1]
         return lambda: sign_in.enter(typed_login=FATIMA.login, password=secret, browser=HERE, now=clock())
 
@@ -196,19 +179,16 @@ def test_choosing_a_new_password(clock):
 
     def prepare():
         nonlocal chosen, grant
-        asking(clock, ids.token)()
+        asking(clock)()
         secret, chosen = letters(post, TEMPORARY)[-1], NEW.format(next(number))
         cookie = sign_in.enter(typed_login=FATIMA.login, password=secret, browser=HERE, now=clock()).cookie
-        grant, new = sessions.changing.resume(cookie, now=clock()), chosen
-        return lambda: change_password.by_temporary(
-            grant=grant, current=secret, new=new, confirm=new, browser=HERE, now=clock()
-        )
+        grant = sessions.changing.resume(cookie, now=clock())
+        typed = {"grant": grant, "current": secret, "new": chosen, "confirm": chosen}
+        return lambda: change_password.by_temporary(**typed, browser=HERE, now=clock())
 
     for step, change in every_death(clock, prepare, apart=5):
         tries = limits.rate_limits.CHANGE_CURRENT.bucket(grant.claim)
-        assert limits.remaining(tries, now=clock()) == tries.limit.burst, (
-            f"died at step {step}: a right try was charged"
-        )
+        assert limits.remaining(tries, now=clock()) == tries.limit.burst, f"died at step {step}: charged a right try"
         answer = change()
         assert isinstance(answer, (SessionOpened, Gone)), f"died at step {step}"
         assert password != chosen

@@ -37,6 +37,7 @@ A_FEW_TURNS = 0.6  # seconds: also where nothing is left to do, the fresh worker
 PLACES = ["request-claimed", "answer-before-commit", "answer-after-commit", "claimed", "expiry-fixed",
           "attempt-written", "before-send", "sent", "settled-before-commit", "settled"]  # fmt: skip
 ARRIVED_BEFORE = ("sent", "settled-before-commit", "settled")  # the letter was out when the worker died
+WAITING = ("queued", "sending")
 REPEATED = ("sent", "settled-before-commit")
 
 
@@ -60,13 +61,11 @@ class FarEnds:
 
         self.mail, self.sms = Mail().start(), Sms()
 
-    def letters(self) -> list[tuple[str, str]]:
-        """(what names the message, its text) of all that arrived."""
-        mails = [(m["Message-ID"], m.get_body(("plain",)).get_content()) for m in self.mail.letters]
-        return mails + [(headers.get("Idempotency-Key", ""), body["text"]) for _, headers, body in self.sms.requests]
-
     def temporary(self) -> list[tuple[str, str]]:
-        return [(uid, text) for uid, text in self.letters() if TEMPORARY.search(text)]
+        """(what names the message, its text) of each that arrived with a temporary password."""
+        mails = [(m["Message-ID"], m.get_body(("plain",)).get_content()) for m in self.mail.letters]
+        texts = [(headers.get("Idempotency-Key", ""), body["text"]) for _, headers, body in self.sms.requests]
+        return [(uid, text) for uid, text in mails + texts if TEMPORARY.search(text)]
 
     def stop(self) -> None:
         self.sms.stop()
@@ -76,15 +75,12 @@ class FarEnds:
 def environment(far: FarEnds) -> dict[str, str]:
     """The settings of a worker on this test's database and far ends."""
     held = connection.settings_dict
-    if connection.vendor == "sqlite":
-        database = f"sqlite:///{held['NAME']}"
-    else:
-        database = f"postgres://{held['USER']}:{held['PASSWORD']}@{held['HOST']}:{held['PORT']}/{held['NAME']}"
+    server = "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format(**held)
     return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "massar.config.django_settings",
         "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
-        "MASSAR_DATABASE_URL": database,
+        "MASSAR_DATABASE_URL": f"sqlite:///{held['NAME']}" if connection.vendor == "sqlite" else server,
         "MASSAR_EMAIL_URL": f"smtp://127.0.0.1:{far.mail.port}",
         "MASSAR_SMS_URL": f"http://127.0.0.1:{far.sms.port}/send",
     }
@@ -154,20 +150,16 @@ def nursery(far_and_nursery, transactional_db) -> Iterator[Nursery]:
 
 def until_all_is_done(nursery: Nursery, **how: int) -> None:
     """A fresh worker, until nothing waits any more; then it is asked to end, and ends by itself."""
-    pid = nursery.start(**how)
-    begun = time.monotonic()
-    while time.monotonic() < begun + A_FEW_TURNS or _waiting():
+    pid, begun = nursery.start(**how), time.monotonic()
+    requests, messages = RecoveryRequest.objects.exclude(state="done"), Message.objects.filter(state__in=WAITING)
+    while time.monotonic() < begun + A_FEW_TURNS or requests.exists() or messages.exists():
         assert time.monotonic() < begun + PATIENCE, "still waiting"
         time.sleep(0.05)
     os.kill(pid, signal.SIGTERM)
     assert nursery.ended() == 0
 
 
-def _waiting() -> bool:
-    return any((RecoveryRequest.objects.exclude(state="done"), Message.objects.filter(state__in=("queued", "sending"))))
-
-
-def assert_nothing_was_lost(far: FarEnds, channel: str, *, copies: int, fixed) -> None:
+def assert_nothing_was_lost(far: FarEnds, *, copies: int, fixed) -> None:
     """One secret, handed over, the same in every copy, with the time it had from the first attempt on."""
     message = Message.objects.get(purpose="temporary_password")
     secret = TemporaryPassword.objects.get()
@@ -194,15 +186,14 @@ def test_killed_at(nursery, place):
     assert (fixed is not None) == (PLACES.index(place) >= PLACES.index("before-send"))
     assert len(nursery.far.temporary()) == (place in ARRIVED_BEFORE)
     until_all_is_done(nursery)
-    assert_nothing_was_lost(nursery.far, channel, copies=1 + (place in REPEATED), fixed=fixed)
+    assert_nothing_was_lost(nursery.far, copies=1 + (place in REPEATED), fixed=fixed)
 
 
 @pytest.mark.parametrize("channel", list(CONTACTS))
 def test_killed_by_the_far_end_while_it_answers(nursery, channel):
     """The letter is there, the answer is not: the line is cut by the death of the worker."""
     Visitor().ask(YOUSSEF.login, **{channel: CONTACTS[channel]})
-    workers: list[int] = []
-    started = threading.Event()
+    workers, started = [], threading.Event()
 
     def kill_the_first() -> None:
         started.wait(PATIENCE)
@@ -215,7 +206,7 @@ def test_killed_by_the_far_end_while_it_answers(nursery, channel):
     assert nursery.ended() == -signal.SIGKILL
     fixed = Message.objects.get(purpose="temporary_password").expires_at
     until_all_is_done(nursery)
-    assert_nothing_was_lost(nursery.far, channel, copies=2, fixed=fixed)
+    assert_nothing_was_lost(nursery.far, copies=2, fixed=fixed)
 
 
 @pytest.mark.parametrize(("channel", "minutes"), [("phone", 10), ("email", 60)])
@@ -234,16 +225,15 @@ def test_a_request_that_waited_too_long_sends_nothing(nursery):
     """No worker for most of an hour: the person has gone, nothing is issued."""
     Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
     until_all_is_done(nursery, minutes_ahead=46)
-    assert not TemporaryPassword.objects.exists() and nursery.far.letters() == []
+    assert not TemporaryPassword.objects.exists() and not nursery.far.mail.letters
 
 
 def test_the_command_itself_killed_in_the_middle_of_many(nursery):
     """`massar worker` as an operator starts it, killed while six letters are on their way; then a fresh one."""
     far, arrived, process = nursery.far, threading.Event(), []
-    for number, person in enumerate((cast.FATIMA, cast.KHADIJA)):
-        cast.enter(person, now=clock.now())
-        contact = {"phone": cast.FATIMA_PHONE} if number == 0 else {"email": cast.KHADIJA_EMAIL}
-        Visitor().ask(person.login, **contact)
+    cast.enter(cast.FATIMA, cast.KHADIJA, now=clock.now())
+    Visitor().ask(cast.FATIMA.login, phone=cast.FATIMA_PHONE)
+    Visitor().ask(cast.KHADIJA.login, email=cast.KHADIJA_EMAIL)
     for channel, contact in CONTACTS.items():
         Visitor().ask(YOUSSEF.login, **{channel: contact})
 
@@ -253,11 +243,8 @@ def test_the_command_itself_killed_in_the_middle_of_many(nursery):
             process[0].kill()
 
     far.on_arrival = kill_it
-    process.append(
-        subprocess.Popen(
-            [sys.executable, "-m", "massar", "worker"], cwd=ROOT, env=environment(far), stderr=subprocess.DEVNULL
-        )
-    )
+    command = [sys.executable, "-m", "massar", "worker"]
+    process.append(subprocess.Popen(command, cwd=ROOT, env=environment(far), stderr=subprocess.DEVNULL))
     assert process[0].wait(PATIENCE) == -signal.SIGKILL
     lapsed = clock.now()  # the command has the product's own leases: here time is made to have passed
     for table in (RecoveryRequest, Message):
