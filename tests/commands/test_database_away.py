@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import psycopg
@@ -33,8 +34,7 @@ SLOW_MACHINE = 2.0  # seconds that a busy machine may add
 AT_ONCE = 20
 
 
-@dataclass
-class Answer:
+class Answer(NamedTuple):
     status: int
     headers: http.client.HTTPMessage
     text: str
@@ -203,11 +203,11 @@ OF_THE_WORKER = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%LISTEN
 
 def test_connections_that_are_cut_while_they_are_idle_cost_nobody_an_error(product):
     product.ask_at_once("/readyz")
+    cut = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = 'postgres'"
+    )
     with psycopg.connect(product.database.address, autocommit=True) as other:
-        other.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE pid <> pg_backend_pid() AND datname = 'postgres'"
-        )
+        other.execute(cut)
     assert {one.status for one in product.ask_at_once("/readyz")} == {200}
 
 
@@ -233,9 +233,8 @@ def test_a_backup_of_it_is_made_and_brought_back_as_the_command_says(product, tm
     assert stat.S_IMODE((tmp_path / "a copy").stat().st_mode) == 0o600
     with psycopg.connect(product.database.address, autocommit=True) as other:
         other.execute("CREATE DATABASE drill")
-    subprocess.run(
-        ["sh", "-ec", restore.replace("dbname=postgres", "dbname=drill")], check=True, env=environ, timeout=60
-    )
+    into_the_drill = restore.replace("dbname=postgres", "dbname=drill")
+    subprocess.run(["sh", "-ec", into_the_drill], check=True, env=environ, timeout=60)
     drill = product.database.address.removesuffix("postgres") + "drill"
     checked = product.installed.massar("check", MASSAR_DATABASE_URL=drill).stdout
     assert "database" not in checked and "does not open" not in checked

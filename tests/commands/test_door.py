@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,9 +20,9 @@ from django.test import RequestFactory
 
 from massar.interfaces.base import request as request_module
 from massar.interfaces.base import rsgi
+from tests.support.installation import SOURCE
 from tests.support.postgres import free_port
 
-SOURCE = Path(__file__).resolve().parents[2] / "src"
 ECHO = """
 import json
 from massar.interfaces.base import rsgi
@@ -55,33 +55,31 @@ def port(log):
     with log.open("wb") as file:
         server = subprocess.Popen(command, cwd=folder, env=environ, stdout=file, stderr=file)
     try:
-        _wait_for(number)
+        deadline = time.monotonic() + 60
+        while not _answers(number):
+            assert time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.1)
         yield number
     finally:
         server.terminate()
         server.wait(20)
 
 
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            ask(port)
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError("the server did not start")
+def _answers(port: int) -> bool:
+    with suppress(OSError):
+        return bool(ask(port))
+    return False
 
 
 def ask(port: int, *headers: tuple[str, str], path: str = "/", body: bytes | None = None) -> dict:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    connection.putrequest("GET" if body is None else "POST", path, skip_accept_encoding=True)
-    for name, value in (*headers, *([("Content-Length", str(len(body)))] if body is not None else [])):
-        connection.putheader(name, value)
-    connection.endheaders(body)
-    answer = connection.getresponse()
-    said = answer.read()
-    connection.close()
+    length = [] if body is None else [("Content-Length", str(len(body)))]
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        connection.putrequest("GET" if body is None else "POST", path, skip_accept_encoding=True)
+        for name, value in (*headers, *length):
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        said = answer.read()
     if answer.status != 203:
         return {"status": answer.status}
     assert answer.headers.get_all("Set-Cookie") == ["a=1", "b=2"]

@@ -25,18 +25,15 @@ def busy_day(clock, db):
     now = clock()
     for seconds in (1, 2, 3):
         message(now - timedelta(minutes=9), waited=seconds, arrived=4, used=60, masked="+212 6•• 22")
-    message(
-        now - timedelta(minutes=9), waited=1, channel="email", provider="mail", purpose="notice", cost=0, segments=0
-    )
+    mail = {"channel": "email", "provider": "mail", "purpose": "notice"}
+    message(now - timedelta(minutes=9), waited=1, **mail, cost=0, segments=0)
     late = message(now - timedelta(seconds=65))
     attempt(late, now - timedelta(seconds=5), "not_sent", code="refused for amina@example.org")
     shut("sms-b", now - timedelta(minutes=2), reason="no answer in time")
     return now
 
 
-def shown(capsys, *, columns: int = 160, monkeypatch=None, **options) -> str:
-    if monkeypatch:
-        monkeypatch.setenv("COLUMNS", str(columns))
+def shown(capsys, **options) -> str:
     assert messages.run(Namespace(**{"follow": False, "day": False, "json": False, **options})) == 0
     return capsys.readouterr().out
 
@@ -45,12 +42,17 @@ def line_with(text: str, *words: str) -> list[str]:
     return next(line.split() for line in text.splitlines() if all(word in line for word in words))
 
 
+def test_a_quiet_installation_says_so(clock, db, capsys):
+    text = shown(capsys)
+    assert "No active alarms." in text and text.count("  none") == 3
+
+
 def test_what_waits_what_left_and_what_went_wrong(busy_day, capsys, monkeypatch):
-    text = shown(capsys, monkeypatch=monkeypatch)
+    monkeypatch.setenv("COLUMNS", "160")
+    text = shown(capsys)
     assert "Messages at 2026-02-15 02:55:00 +0100, the last 1 h" in text
     assert line_with(text, "queued", "temporary_password") == ["queued", "temporary_password", "1", "0:01:05"]
-    assert line_with(text, "sms-a", "closed")[3:] == [
-        "3", "3", "0", "0", "0", "2.00", "3.00", "3.00", "3", "0.750", "100%"]  # fmt: skip
+    assert line_with(text, "sms-a", "closed")[3:] == "3 3 0 0 0 2.00 3.00 3.00 3 0.750 100%".split()
     assert line_with(text, "email", "mail")[-1] == "-"
     assert line_with(text, "sms-b", "open ")[:5] == ["sms-b", "open", "02:53", "no", "answer"]
     assert line_with(text, "not_sent")[3:] == ["sms", "sms-a", "not_sent", "refused", "for", "…"]
@@ -58,33 +60,22 @@ def test_what_waits_what_left_and_what_went_wrong(busy_day, capsys, monkeypatch)
     assert "example.org" not in text and "212" not in text
 
 
-def test_a_quiet_installation_says_so(clock, db, capsys):
-    text = shown(capsys)
-    assert "No active alarms." in text and text.count("  none") == 3
-
-
 def test_every_configured_provider_is_listed_whether_it_sends_or_not(busy_day, capsys, monkeypatch, settings):
     tables = {"iam": {"kind": "smpp"}, "spare": {"kind": "http"}, "relay": {"kind": "smtp"}, "sms-a": {"kind": "smpp"}}
     settings.MASSAR = replace(settings.MASSAR, email_url="", sms_url="", providers=tables)
-    text = shown(capsys, monkeypatch=monkeypatch)
-    assert line_with(text, "iam")[:3] == ["sms", "iam", "closed"] and line_with(text, "spare")[:3] == [
-        "sms",
-        "spare",
-        "closed",
-    ]
-    assert line_with(text, "relay")[:3] == ["email", "relay", "closed"]
+    monkeypatch.setenv("COLUMNS", "160")
+    text = shown(capsys)
+    for channel, name in (("sms", "iam"), ("sms", "spare"), ("email", "relay")):
+        assert line_with(text, name)[:3] == [channel, name, "closed"]
     assert text.count("sms-a") == 2, "in the list once, and in the last error"
-    told = json.loads(shown(capsys, json=True))
-    assert {(one["channel"], one["provider"]) for one in told["providers"]} >= {
-        ("sms", "spare"),
-        ("email", "relay"),
-        ("", "sms-b"),
-    }
+    listed = {(one["channel"], one["provider"]) for one in json.loads(shown(capsys, json=True))["providers"]}
+    assert listed >= {("sms", "spare"), ("email", "relay"), ("", "sms-b")}
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 100])
 def test_a_narrow_terminal_loses_columns_and_no_line_folds(busy_day, capsys, monkeypatch, columns):
-    text = shown(capsys, columns=columns, monkeypatch=monkeypatch)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = shown(capsys)
     assert max(map(len, text.splitlines())) <= columns
     head = line_with(text, "channel", "provider", "breaker")
     assert "segments" not in head and {"channel", "provider", "breaker"} <= set(head)

@@ -119,29 +119,24 @@ def test_who_is_told_to_stop_finishes_and_who_is_killed_leaves_nobody(installed)
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_a_second_server_says_that_the_port_is_taken(installed, host):
-    port = free_port()
-    with started(installed, "serve", "--host", host, "--port", str(port), "--processes", "1") as first:
+    """By one of ours or by any program."""
+    port, words = free_port(), ("serve", "--host", host, "--port")
+    with started(installed, *words, str(port), "--processes", "1") as first:
         until(lambda: is_served(port, host), "it did not start")
-        done = installed.massar("serve", "--host", host, "--port", str(port))
-        refused_in_one_sentence(done, f"Port {port} is taken", "--port")
+        refused_in_one_sentence(installed.massar(*words, str(port)), f"Port {port} is taken", "--port")
         assert is_served(port, host)
         first.process.terminate()
         assert first.process.wait(SOON) == 0
-
-
-def test_the_port_may_be_any_programs(installed):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = installed.massar("serve", "--port", str(taken.getsockname()[1]))
-    refused_in_one_sentence(done, "taken")
+    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as taken:
+        refused_in_one_sentence(installed.massar(*words, str(taken.getsockname()[1])), "taken")
 
 
 def test_of_two_that_start_together_one_serves(installed):
     words = ("serve", "--port", str(free_port()), "--processes", "1")
     with started(installed, *words) as one, started(installed, *words) as other:
-        until(
-            lambda: None not in (one.process.poll(), other.process.poll()) or is_served(int(words[2])), "none started"
-        )
-        until(lambda: {one.process.poll(), other.process.poll()} == {None, 1}, "both serve", within=SOON)
+        codes = lambda: (one.process.poll(), other.process.poll())  # noqa: E731
+        until(lambda: None not in codes() or is_served(int(words[2])), "none started")
+        until(lambda: set(codes()) == {None, 1}, "both serve", within=SOON)
 
 
 def test_a_host_that_is_not_this_machine_is_told(installed):
@@ -166,9 +161,7 @@ def test_a_second_server_for_bounces_takes_nobodys_place(installed, tmp_path):
         with started(installed, "bounces", *words) as first:
             assert "taken in at" in first.process.stdout.readline()
             done = installed.massar("bounces", *words)
-            assert (
-                done.returncode == 1 and "Bounces can't be taken in" in done.stderr and "Traceback" not in done.stderr
-            )
+            assert done.returncode == 1 and "Bounces can't be taken in" in done.stderr, done.stderr
             assert first.process.poll() is None
     assert (tmp_path / "bounces").is_socket(), "left by one that was killed: the next takes its place"
     with started(installed, "bounces", "--socket", str(tmp_path / "bounces")) as next_one:
@@ -177,11 +170,8 @@ def test_a_second_server_for_bounces_takes_nobodys_place(installed, tmp_path):
 
 def test_a_demo_that_is_ended_while_it_starts_leaves_nobody(tmp_path):
     installation = Installation(tmp_path)
-    del (
-        installation.environ["MASSAR_MODE"],
-        installation.environ["MASSAR_DATABASE_URL"],
-        installation.environ["MASSAR_ARGON2"],
-    )
+    for name in ("MODE", "DATABASE_URL", "ARGON2"):
+        del installation.environ[f"MASSAR_{name}"]
     for sent, parts in ((signal.SIGTERM, 1), (signal.SIGKILL, 4)):
         port = free_port()
         with started(installation, "demo", "--port", str(port)) as demo:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-import massar
 from massar.domain.delivery.provider import OutboundMessage, Provider, ProviderOptions, Result
 from massar.interfaces.demo.store import Received, Store
 from massar.providers.registry import provider_from_url
+from tests.support.installation import SOURCE
 from tests.support.postgres import free_port
 
 TEN_MINUTES = timedelta(minutes=10)
@@ -40,29 +40,13 @@ class Running:
         return self.store.after(0)
 
 
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(Path(massar.__file__).parents[1])}
-
-
 def start(smtp_port: int, sms_port: int, store: Path) -> subprocess.Popen:
     """The receiver's process. Its output is kept for the test."""
+    ports = ["--smtp-port", str(smtp_port), "--sms-port", str(sms_port)]
     return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "massar.interfaces.demo.receiver",
-            "--smtp-port",
-            str(smtp_port),
-            "--sms-port",
-            str(sms_port),
-            "--store",
-            str(store),
-        ],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+        [sys.executable, "-m", "massar.interfaces.demo.receiver", *ports, "--store", str(store)],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
 
 
 @pytest.fixture

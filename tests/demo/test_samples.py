@@ -72,14 +72,14 @@ def test_the_sites_follow_the_web_server_and_step_aside_when_a_port_is_taken():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        ports = demo._ports_from(port - 2, demo.SAMPLES)
+        ports = demo.ports_from(port - 2, demo.SAMPLES)
     assert port not in ports and len(set(ports)) == demo.SAMPLES
 
 
 def test_the_sites_see_no_setting_of_the_product(monkeypatch):
     monkeypatch.setenv("MASSAR_SECRET_KEY", "x")
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "massar.config.django_settings")
-    seen = demo._sample_environment()
+    seen = demo.sample_environment()
     assert {name for name in seen if name.startswith(("MASSAR_", "DJANGO_"))} == {"MASSAR_VAR"}
 
 

@@ -20,13 +20,13 @@ def drawn(*tallies: Tally) -> dict[str, plots.Plot]:
 def test_a_line_goes_through_its_values():
     line = plots.Line("desk.sent", "one", [0, 50, 100])
     assert line.path(100) == "M100.0 150.0L300.0 75.0L500.0 0.0"
-    assert line.area(100) == "M100.0 150.0L300.0 75.0L500.0 0.0V150H100.0Z"
+    assert line.path(100, area=True) == "M100.0 150.0L300.0 75.0L500.0 0.0V150H100.0Z"
 
 
 def test_it_breaks_where_there_is_none_and_a_value_alone_is_a_dot():
     line = plots.Line("p50", "one", [4, None, None, 2, 2, 2])
     assert line.path(4) == "M50.0 0.0h.01M350.0 75.0L550.0 75.0", "a level stretch is one line"
-    assert line.area(4) == "M350.0 75.0L550.0 75.0V150H350.0Z"
+    assert line.path(4, area=True) == "M350.0 75.0L550.0 75.0V150H350.0Z"
     assert plots.Line("p50", "one", [None]).path(1) == ""
 
 

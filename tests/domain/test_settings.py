@@ -80,10 +80,9 @@ def test_production_is_what_nobody_asked_for_is():
         ({"MASSAR_SMS_PER_DAY": "many"}, "whole number"),
         ({"MASSAR_MODE": "debug"}, "production, demo or test"),
         # Each was a traceback, a silent slip or a secret on the screen before there was one reader.
-        *(
-            ({f"MASSAR_{name}": "9" * 5000}, "a whole number")
-            for name in ("SESSION_HOURS", "SMS_PER_DAY", "DATABASE_POOL")
-        ),
+        ({"MASSAR_SESSION_HOURS": "9" * 5000}, "MASSAR_SESSION_HOURS must be a whole number from 1 to 720"),
+        ({"MASSAR_SMS_PER_DAY": "9" * 5000}, "a whole number"),
+        ({"MASSAR_DATABASE_POOL": "9" * 5000}, "a whole number"),
         ({"MASSAR_EMAIL_CA_FILE": "a" * 400}, "there is no file"),
         ({"MASSAR_TIME_ZONE": "a" * 400}, "IANA table"),
         ({"MASSAR_ALARMS": f"expired={'9' * 5000}"}, "name=number"),
@@ -147,10 +146,7 @@ def test_database_addresses():
 
 def test_lists_are_cleaned():
     massar = production(MASSAR_INSTITUTION_DOMAINS=" Taalim.MA, men.gov.ma ,,", MASSAR_PHONE_COUNTRIES="ma, fr")
-    assert massar.institution_domains == ("taalim.ma", "men.gov.ma") and massar.phone_countries == (
-        "MA",
-        "FR",
-    )
+    assert massar.institution_domains == ("taalim.ma", "men.gov.ma") and massar.phone_countries == ("MA", "FR")
 
 
 @pytest.mark.parametrize(
@@ -231,25 +227,20 @@ def test_every_variable_may_lead_elsewhere(tmp_path):
     assert "MASSAR_MODE reads the variable 'NO_SUCH'" in only_mistake(MASSAR_MODE="env:NO_SUCH")
 
 
-@pytest.mark.parametrize(
-    ("host", "here"),
-    [
-        *(
-            (host, True)
-            for host in ("localhost", "127.0.0.1", "127.0.0.2", "127.255.255.254", "[::1]", "[::ffff:127.0.0.1]")
-        ),
-        *((host, False) for host in ("128.0.0.1", "10.0.0.1", "127.0.0.1.example.ma", "[::2]")),
-    ],
-)
-def test_this_machine_is_the_same_one_for_everybody(tmp_path, host, here):
+HERE = ("localhost", "127.0.0.1", "127.0.0.2", "127.255.255.254", "[::1]", "[::ffff:127.0.0.1]")
+ELSEWHERE = ("128.0.0.1", "10.0.0.1", "127.0.0.1.example.ma", "[::2]")
+
+
+@pytest.mark.parametrize("host", [*HERE, *ELSEWHERE])
+def test_this_machine_is_the_same_one_for_everybody(tmp_path, host):
     (tmp_path / "massar.toml").write_text(f'[sites.massar]\nhome = "http://{host}/"\n')
     for changed in ({"MASSAR_SMS_URL": f"http://{host}/"}, {"MASSAR_CONFIG": str(tmp_path / "massar.toml")}):
-        if here:
+        if host in HERE:
             production(**changed)
         else:
             assert "this machine only" in only_mistake(**changed)
     url = {"MASSAR_PUBLIC_URL": f"http://{host}:8000"}
-    if here:
+    if host in HERE:
         assert load({"MASSAR_MODE": "demo", **url}).demo
     else:
         with pytest.raises(SettingsError, match="localhost"):
@@ -291,8 +282,6 @@ def test_the_token_of_the_metrics_is_long():
 
 
 def test_limits_of_alarms_are_numbers():
-    assert production(MASSAR_ALARMS=" queue-growing=120, expired=20,").alarm_limits == {
-        "queue-growing": 120,
-        "expired": 20,
-    }
+    limits = production(MASSAR_ALARMS=" queue-growing=120, expired=20,").alarm_limits
+    assert limits == {"queue-growing": 120, "expired": 20}
     assert "'expired=many'" in only_mistake(MASSAR_ALARMS="expired=many,queue-growing=1")

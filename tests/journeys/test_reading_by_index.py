@@ -46,7 +46,7 @@ def test_recovery_from_the_request_to_the_new_password(cast, post, clock, all_by
     visitor = Visitor()
 
     def walk():
-        post.worker.last["_sweep"] = clock()  # forgetting what is old may look at all of it
+        post.worker.last["sweep"] = clock()  # forgetting what is old may look at all of it
         visitor.ask(FATIMA.login, phone="0661000222")
         temporary = post.secret(FATIMA_PHONE)
         visitor.sign_in(FATIMA.login, temporary)

@@ -151,7 +151,9 @@ def test_slow_sites_leave_room_for_the_others(clock, plain):
         assert states("massar") == states(LONG_SLUG) == {"sending": 4, "queued": 6}
     finally:
         provider.let_go.set()
-        worker._finish()
+        stop = threading.Event()
+        stop.set()
+        worker.run(stop)  # to its end
 
 
 def test_operators_see_every_site_by_itself(turn, provider, clock):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 
 from massar.domain.delivery import api as delivery
 from massar.interfaces.commands.worker import Worker
 from massar.journeys.sso.deliver_logouts import BINDINGS
 
 
-class AtOnce:
+class AtOnce(Executor):
     """A pool that runs what it is given in this thread, and lets a kill through."""
 
     def submit(self, work, *args) -> Future:

@@ -17,14 +17,10 @@ WSGI_APPLICATION = "massar.config.wsgi.application"
 USE_X_FORWARDED_HOST = False
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if MASSAR.trusted_proxies else None
 
+ROOMS = ("people", "credentials", "sessions", "limits", "delivery", "sites")
 INSTALLED_APPS = [
     "massar.core.audit.apps.Audit",
-    "massar.domain.people.apps.Room",
-    "massar.domain.credentials.apps.Room",
-    "massar.domain.sessions.apps.Room",
-    "massar.domain.limits.apps.Room",
-    "massar.domain.delivery.apps.Room",
-    "massar.domain.sites.apps.Room",
+    *(f"massar.domain.{room}.apps.Room" for room in ROOMS),
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [

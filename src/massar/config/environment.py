@@ -13,31 +13,14 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 import phonenumbers
 from pydantic import AfterValidator, Field, PlainValidator
 
-from massar.core import phone, time_zone_data
+from massar.core import phone, settings, time_zone_data
 from massar.core.loopback import is_loopback
-from massar.core.settings import (
-    Duration,
-    Line,
-    Named,
-    OftenEmpty,
-    Own,
-    Required,
-    SettingsError,
-    Table,
-    Wanted,
-    from_environment,
-    near,
-    read,
-    read_env_file,
-    read_toml,
-    settings_of,
-    typed,
-)
+from massar.core.settings import OFTEN_EMPTY, OWN, Duration, Expected, Line, Named, Required, SettingsError, Table
 from massar.domain.sites import registry
 from massar.providers import NAME
 
@@ -64,6 +47,8 @@ class Argon2Parameters(NamedTuple):
 
 
 APPROVED = Argon2Parameters()
+
+
 # -- one setting: each function takes what was read and raises ValueError with the rest of the sentence
 
 
@@ -93,35 +78,41 @@ def _data_keys(entries: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
     return tuple(keys.items())
 
 
-def _database_url(url: str) -> str:
-    database(url, 2)
-    return url
+def _shape(pattern: str, sentence: str) -> AfterValidator:
+    """Nothing, or a text of that shape; `{!r}` in the sentence stands for what was given."""
+
+    def judge(text: str) -> str:
+        if text and not re.fullmatch(pattern, text):
+            raise ValueError(sentence.format(text))
+        return text
+
+    return AfterValidator(judge)
 
 
 def _provider_url(*schemes: str) -> AfterValidator:
     """The address of a provider. The provider itself judges the rest (`massar check`)."""
+    begin = " or ".join(f"{scheme}://" for scheme in schemes)
 
     def judge(url: str) -> str:
         parts = _split(url)
         if url and (parts.scheme not in schemes or not parts.hostname):
-            begin = " or ".join(f"{scheme}://" for scheme in schemes)
             raise ValueError(f"must begin with {begin} and name a host")
         if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-            raise ValueError(
-                f"names another machine: plain http is accepted on this machine only, use https://{parts.hostname}"
-            )
+            instead = f"plain http is accepted on this machine only, use https://{parts.hostname}"
+            raise ValueError(f"names another machine: {instead}")
         return url
 
     return AfterValidator(judge)
 
 
-def _file(path: str) -> str:
+def _file(text: str) -> Path | None:
+    path = Path(text) if text else None
     try:
-        there = not path or Path(path).is_file()
-    except OSError:  # the name is too long
+        there = path is None or path.is_file()
+    except (OSError, ValueError):  # the name is too long, or holds a NUL
         there = False
     if not there:
-        raise ValueError(f"names {path!r}: there is no file of that name")
+        raise ValueError(f"names {text!r}: there is no file of that name")
     return path
 
 
@@ -137,10 +128,6 @@ def _argon2(text: str) -> Argon2Parameters:
     if not found:
         raise ValueError(f"is {text[:40]!r}: give memory in KiB and passes, as 12288,3")
     return Argon2Parameters(int(found[1]), int(found[2]))
-
-
-def _lower(words: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(word.lower() for word in words)
 
 
 def _phone_countries(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -165,18 +152,6 @@ def _time_zone(key: str) -> str:
     return key
 
 
-def _security_contact(text: str) -> str:
-    if text and not re.fullmatch(r"(mailto:[^@\s]+@[^@\s]+|https://\S+|tel:\+[0-9-]+)", text):
-        raise ValueError(f"is {text!r}: give mailto:, https:// or tel:+, as mailto:security@example.ma")
-    return text
-
-
-def _metrics_token(token: str) -> str:
-    if token and (len(token) < 24 or not token.isascii() or not token.isprintable() or " " in token):
-        raise ValueError("must be at least 24 ASCII characters without spaces")
-    return token
-
-
 def _alarm_limits(text: str) -> dict[str, int]:
     """`id=number,id=number`. Which ids there are is the alarms' own knowledge (`massar check` asks it)."""
     limits = {}
@@ -188,8 +163,16 @@ def _alarm_limits(text: str) -> dict[str, int]:
     return limits
 
 
-_JSON = Wanted('a JSON object, as {"Authorization": "Bearer ..."}')
-_CaFile = Annotated[Line, AfterValidator(_file)]
+_JSON = Expected('a JSON object, as {"Authorization": "Bearer ..."}')
+_CaFile = Annotated[Path | None, PlainValidator(_file), Expected("a path")]
+_Database = AfterValidator(lambda url: database(url, 2) and url)  # refused where nothing can be made of it
+_Lower = AfterValidator(lambda words: tuple(word.lower() for word in words))
+_SecurityContact = _shape(
+    r"mailto:[^@\s]+@[^@\s]+|https://\S+|tel:\+[0-9-]+",
+    "is {!r}: give mailto:, https:// or tel:+, as mailto:security@example.ma",
+)
+_MetricsToken = _shape(r"[!-~]{24,}", "must be at least 24 ASCII characters without spaces")
+_TO_HAND_OVER = Required("say where to hand over, or people get no message")
 
 
 @dataclass(frozen=True, repr=False)
@@ -209,18 +192,18 @@ class Settings(Table):
     data_keys: Annotated[
         tuple[tuple[str, bytes], ...],
         PlainValidator(_data_keys),
-        Wanted("`name:key`, with commas between"),
+        Expected("`name:key`, with commas between"),
         Required("make one with `massar newkeys` and keep it apart from the database"),
     ] = ()
     """`name:key,name:key`, newest first; a key is 32 bytes in base64. The first encrypts, all decrypt. See
     [SECURITY.md](../../SECURITY.md)"""
-    database_url: Annotated[Line, AfterValidator(_database_url)] = ""
+    database_url: Annotated[Line, _Database] = ""
     """`sqlite:///relative/path`, `sqlite:////absolute/path` or `postgres://user:password@host:5432/name`; what stands
     after `?` goes to libpq, as `sslmode=verify-full`. Without it `massar.sqlite3` in `MASSAR_VAR`"""
     database_pool: Annotated[int, Field(ge=2, le=500)] = 28
     """PostgreSQL only: most connections of one process. Statements are prepared: a pooler of your own in transaction
     mode has to know that (PgBouncer 1.22 or later with `max_prepared_statements`)"""
-    var: Annotated[Path, PlainValidator(_folder), Wanted("a path")] = Path("var")
+    var: Annotated[Path, PlainValidator(_folder), Expected("a path")] = Path("var")
     """folder for the SQLite file and the prepared styles and scripts. Made with mode 0700; the file is made 0600,
     `massar migrate` shuts one that stood open, `massar check` names one"""
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
@@ -236,63 +219,55 @@ class Settings(Table):
     time_zone: Annotated[Line, AfterValidator(_time_zone)] = "Africa/Casablanca"
     """the zone that pages, letters and commands tell times in (a name of the IANA table). Of the system's table and the
     one that was installed with the product the newer holds; `massar check` names it and warns when it is old"""
-    security_contact: Annotated[str, AfterValidator(_security_contact)] = ""
+    security_contact: Annotated[str, _SecurityContact] = ""
     """whom to tell of a security hole, in `/.well-known/security.txt` (RFC 9116): `mailto:`, `https://` or `tel:+`.
     Without it `mailto:security@` and the public host"""
-    metrics_token: Annotated[str, AfterValidator(_metrics_token)] = ""
+    metrics_token: Annotated[str, _MetricsToken] = ""
     """what Prometheus brings as a bearer token to read `/metrics`, at least 24 characters. Without it there is no such
     page"""
     alarm_limits: Annotated[
         Mapping[str, int],
         PlainValidator(_alarm_limits),
-        Wanted("`name=number`, with commas between"),
+        Expected("`name=number`, with commas between"),
         Named("MASSAR_ALARMS"),
     ] = field(default_factory=dict)
     """other limits for [alarms](messages.md#seeing), as `queue-growing=120,expired=20`"""
-    email_url: Annotated[
-        Line,
-        _provider_url("smtp", "smtp+starttls", "smtps"),
-        Required("say where to hand over, or people get no message"),
-    ] = ""
+    email_url: Annotated[Line, _provider_url("smtp", "smtp+starttls", "smtps"), _TO_HAND_OVER] = ""
     """`smtp://`, `smtp+starttls://` or `smtps://` with `user:password@host:port`, percent-encoded; ports 25, 587, 465
     by default. A password travels over TLS only; `smtp://` is for a relay on this machine or in a network you trust.
     After `?`: `hello`, `connections`, `bounces`, `connect_timeout`, `answer_timeout`, `total_timeout`, `ca_file`, [as
     in a table](#mail-smtp). Not required where the file `MASSAR_CONFIG` names a mail server"""
     email_from: Line = ""
     """bare address that mail comes from. Without it `massar@` and the public host"""
-    email_ca_file: _CaFile = ""
+    email_ca_file: _CaFile = None
     """PEM file with the authorities that may have signed the mail server's certificate; without it the system's"""
-    sms_url: Annotated[
-        Line,
-        _provider_url("https", "http", "smpps", "smpp"),
-        Required("say where to hand over, or people get no message"),
-    ] = ""
+    sms_url: Annotated[Line, _provider_url("https", "http", "smpps", "smpp"), _TO_HAND_OVER] = ""
     """where SMS are posted as JSON: `https://`, or `http://` on this machine; or an SMSC: `smpps://`, or `smpp://` on
     this machine, [with its settings](smpp.md). Not required where the file `MASSAR_CONFIG` names one"""
-    sms_ca_file: _CaFile = ""
+    sms_ca_file: _CaFile = None
     """PEM file with the authorities that may have signed the gateway's certificate; without it the system's"""
     sms_headers: Annotated[dict[str, str], _JSON] = field(default_factory=dict)
     """JSON object of request headers; the gateway's key goes here"""
     sms_extra: Annotated[dict[str, Any], _JSON] = field(default_factory=dict)
     """JSON object with fields that every request carries"""
-    sms_to_field: Annotated[Line, OftenEmpty()] = "to"
+    sms_to_field: Annotated[Line, OFTEN_EMPTY] = "to"
     """name of the field for the number; a dot goes one object deeper, as `message.to`"""
-    sms_text_field: Annotated[Line, OftenEmpty()] = "text"
+    sms_text_field: Annotated[Line, OFTEN_EMPTY] = "text"
     """name of the field for the text"""
-    sms_sender_field: Annotated[Line, OftenEmpty()] = "from"
+    sms_sender_field: Annotated[Line, OFTEN_EMPTY] = "from"
     """name of the field for the sender; empty leaves it out"""
     sms_sender: Line = "MASSAR"
     """the sender shown on the phone"""
     sms_validity_field: Line = ""
     """name of the field for the seconds after which the gateway may drop the message"""
-    sms_reference_field: Annotated[Line, OftenEmpty()] = "id"
+    sms_reference_field: Annotated[Line, OFTEN_EMPTY] = "id"
     """where the gateway's own id stands in its answer, as `messages.0.id`"""
     sms_per_hour: Annotated[int, Field(ge=5, le=10_000_000)] = 40_000
     """SMS of the whole installation, in segments: so many at once, then one more every hour ÷ this number. A fifth is
     kept for recovery: [budgets](budgets.md)"""
     sms_per_day: Annotated[int, Field(ge=5, le=100_000_000)] = 250_000
     """the same for a day"""
-    institution_domains: Annotated[tuple[str, ...], AfterValidator(_lower)] = ("taalim.ma", "men.gov.ma")
+    institution_domains: Annotated[tuple[str, ...], _Lower] = ("taalim.ma", "men.gov.ma")
     """domains of user names. An address there, or below, is no recovery address: that mailbox opens with the lost
     password"""
     phone_countries: Annotated[tuple[str, ...], AfterValidator(_phone_countries)] = ("MA",)
@@ -306,29 +281,19 @@ class Settings(Table):
     password_profile: Literal["guide", "nist"] = "guide"
     """`guide`: 12 characters with letter, digit and symbol; `nist`: 15 characters of any kind. Both are lists in
     `src/massar/domain/policy/profiles.toml`"""
-    argon2: Annotated[Argon2Parameters, PlainValidator(_argon2), Wanted("two whole numbers, as `12288,3`")] = APPROVED
+    argon2: Annotated[Argon2Parameters, PlainValidator(_argon2), Expected("two whole numbers, as `12288,3`")] = APPROVED
     """cost of a password hash: memory in KiB and passes, one lane. Nothing below OWASP ASVS 5.0, appendix C, is
     accepted. Raised later, each password is hashed anew at its next sign-in"""
-    temporary_sms: Annotated[timedelta, Duration("minutes", 1, 10), Named("MASSAR_TEMPORARY_SMS_MINUTES")] = timedelta(
-        minutes=10
-    )
+    temporary_sms: Annotated[timedelta, Duration("minutes", 1, 10)] = timedelta(minutes=10)
     """life of a temporary password sent by SMS, from just before the first attempt to send it"""
-    temporary_email: Annotated[timedelta, Duration("minutes", 1, 24 * 60), Named("MASSAR_TEMPORARY_EMAIL_MINUTES")] = (
-        timedelta(minutes=60)
-    )
+    temporary_email: Annotated[timedelta, Duration("minutes", 1, 24 * 60)] = timedelta(minutes=60)
     """the same by e-mail. `10` meets ASVS 6.5.5 to the letter"""
-    contact_code: Annotated[timedelta, Duration("minutes", 1, 60), Named("MASSAR_CONTACT_CODE_MINUTES")] = timedelta(
-        minutes=10
-    )
+    contact_code: Annotated[timedelta, Duration("minutes", 1, 60)] = timedelta(minutes=10)
     """life of the six-digit code that proves a contact"""
-    contact_wait: Annotated[timedelta, Duration("hours", 0, 24 * 30), Named("MASSAR_CONTACT_WAIT_HOURS")] = timedelta(
-        hours=72
-    )
+    contact_wait: Annotated[timedelta, Duration("hours", 0, 24 * 30)] = timedelta(hours=72)
     """how long a further contact, a change or a removal waits before it counts, and how long contacts are closed after
     a recovery"""
-    session_idle: Annotated[timedelta, Duration("minutes", 1, 24 * 60), Named("MASSAR_SESSION_IDLE_MINUTES")] = (
-        timedelta(minutes=30)
-    )
+    session_idle: Annotated[timedelta, Duration("minutes", 1, 24 * 60)] = timedelta(minutes=30)
     """a session ends when nothing was done for so long"""
     session_longest: Annotated[timedelta, Duration("hours", 1, 24 * 30), Named("MASSAR_SESSION_HOURS")] = timedelta(
         hours=12
@@ -337,10 +302,10 @@ class Settings(Table):
     recoveries_per_hour: Annotated[int, Field(ge=1, le=20)] = 3
     """recoveries an hour for the same user name and contact; the pages say it"""
     # What is no variable: made of the file MASSAR_CONFIG, and where `env:` looks.
-    providers: Annotated[Mapping[str, Mapping[str, Any]], Own()] = field(default_factory=dict)
-    sites: Annotated[registry.Registry, Own()] = field(default_factory=lambda: registry.Registry([]))
-    environ: Annotated[Mapping[str, str], Own()] = field(default_factory=dict)
-    demo_store: Annotated[Path | None, Own()] = None
+    providers: Annotated[Mapping[str, Mapping[str, Any]], OWN] = field(default_factory=dict)
+    sites: Annotated[registry.Registry, OWN] = field(default_factory=lambda: registry.Registry([]))
+    environ: Annotated[Mapping[str, str], OWN] = field(default_factory=dict)
+    demo_store: Annotated[Path | None, OWN] = None
 
     def judge(self) -> Iterator[tuple[str, str]]:
         if self.mode == "production":
@@ -350,8 +315,8 @@ class Settings(Table):
             yield "MASSAR_PUBLIC_URL MASSAR_MODE", f"MASSAR_PUBLIC_URL names another machine: {wish}"
         floor = _NEEDS_KIB.get(self.argon2.passes, 7168)
         if self.mode != "test" and self.argon2.memory_kib < floor:
-            said = f"{self.argon2.passes} passes need at least {floor} KiB (OWASP ASVS 5.0, appendix C)"
-            yield "MASSAR_ARGON2", f"MASSAR_ARGON2 asks for too little memory: {said}"
+            wish = f"{self.argon2.passes} passes need at least {floor} KiB (OWASP ASVS 5.0, appendix C)"
+            yield "MASSAR_ARGON2", f"MASSAR_ARGON2 asks for too little memory: {wish}"
         for beginning in self.mobile_ranges:
             try:
                 phone.mobile_range(beginning, self.phone_countries)
@@ -360,20 +325,17 @@ class Settings(Table):
 
     def _judge_production(self) -> Iterator[tuple[str, str]]:
         own = "which everybody knows: make your own with `massar newkeys`"
-        if not self.https:
-            yield (
-                "MASSAR_PUBLIC_URL",
-                "MASSAR_PUBLIC_URL must begin with https:// in production: passwords never travel in the clear",
-            )
-        if self.secret_key == DEMO_SECRET_KEY:
-            yield "MASSAR_SECRET_KEY", f"MASSAR_SECRET_KEY is the demo's key, {own}"
-        elif len(self.secret_key) < 32:
-            yield (
-                "MASSAR_SECRET_KEY",
-                "MASSAR_SECRET_KEY is too short: at least 32 characters; `massar newkeys` makes one",
-            )
-        if set(self.data_keys) & set(_data_keys((DEMO_DATA_KEYS,))):
-            yield "MASSAR_DATA_KEYS", f"MASSAR_DATA_KEYS holds the demo's key, {own}"
+        clear = "must begin with https:// in production: passwords never travel in the clear"
+        short = "is too short: at least 32 characters; `massar newkeys` makes one"
+        of_the_demo = set(self.data_keys) & set(_data_keys((DEMO_DATA_KEYS,)))
+        for name, mistaken, sentence in (
+            ("MASSAR_PUBLIC_URL", not self.https, clear),
+            ("MASSAR_SECRET_KEY", self.secret_key == DEMO_SECRET_KEY, f"is the demo's key, {own}"),
+            ("MASSAR_SECRET_KEY", len(self.secret_key) < 32, short),
+            ("MASSAR_DATA_KEYS", of_the_demo, f"holds the demo's key, {own}"),
+        ):
+            if mistaken:
+                yield name, f"{name} {sentence}"
 
     @property
     def provider_channels(self) -> dict[str, str]:
@@ -386,9 +348,8 @@ class Settings(Table):
     @property
     def database(self) -> dict[str, object]:
         """Django's description of it."""
-        if not self.database_url:
-            return _sqlite(self.var / "massar.sqlite3")
-        return database(self.database_url, self.database_pool)
+        usual = f"sqlite:///{quote(str(self.var / 'massar.sqlite3'))}"
+        return database(self.database_url or usual, self.database_pool)
 
     @property
     def demo(self) -> bool:
@@ -416,21 +377,22 @@ class Settings(Table):
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process. Raises SettingsError with every mistake that was found."""
     if environ is None:
-        environ = {**read_env_file(Path(".env")), **os.environ}
-    given = from_environment(Settings, environ)
-    first, _ = read(Settings, {name: given[name] for name in FIRST & given.keys()}, environ=environ)  # mistakes: below
-    tables, mistakes = _tables(first.config)
-    providers, told = _providers(tables.get("providers", {}))
-    sites, said = registry.read(tables.get("sites", {}), environ)
-    mistakes += [*told, *said, *_unknown(environ)]
-    delivered_by = {str(table.get("kind")) for table in providers.values()}
-    waived = [name for name, kinds in URLS.items() if delivered_by & kinds]
-    if first.mode != "production":
-        given, waived = {**typed(Settings, ELSEWHERE), **given}, list(URLS)
+        environ = {**settings.read_env_file(Path(".env")), **os.environ}
+    given = settings.from_environment(Settings, environ)
+    first = {name: given[name] for name in FIRST & given.keys()}
+    early, _ = settings.read(Settings, first, environ=environ)  # mistakes: below
+    providers, site_tables, mistakes = _tables(early.config)
+    sites, of_sites = registry.read(site_tables, environ)
+    waived = [name for name, kinds in URLS.items() if kinds & {str(table.get("kind")) for table in providers.values()}]
+    if early.mode != "production":
+        given, waived = {**settings.typed(Settings, ELSEWHERE), **given}, list(URLS)
     own = {"providers": providers, "sites": sites, "environ": environ}
-    made, wrong = read(Settings, given, environ=environ, own=own, waived=waived)
-    if wrong or mistakes:
-        raise SettingsError([*wrong, *mistakes])
+    made, of_variables = settings.read(Settings, given, environ=environ, own=own, waived=waived)
+    # Misspelt words of the gateway, which nothing else would tell of: a wrong field may cost every SMS.
+    odd = [name for name in environ if name.startswith("MASSAR_SMS_") and name not in settings.settings_of(Settings)]
+    misspelt = [f"{name} is no setting of an SMS gateway: correct its name or take it out." for name in odd]
+    if found := [*of_variables, *mistakes, *of_sites, *misspelt]:
+        raise SettingsError(found)
     return replace(
         made,
         var=made.var.absolute(),
@@ -441,31 +403,26 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     )
 
 
-def _tables(path: str) -> tuple[dict[str, Any], list[str]]:
-    """What the file MASSAR_CONFIG holds, and what nothing in it reads. It is read once, here."""
+def _tables(path: str) -> tuple[Mapping[str, Mapping[str, Any]], Any, list[str]]:
+    """What the file MASSAR_CONFIG says of providers and of sites, and what is wrong with it. It is read once, here.
+
+    The tables `[providers.NAME]` stay as they are: each provider reads its own (`massar check`).
+    """
     try:
-        tables = read_toml(Path(path)) if path else {}
+        tables = settings.read_toml(Path(path)) if path else {}
     except SettingsError as refused:
-        return {}, [f"MASSAR_CONFIG: {mistake}" for mistake in refused.mistakes]
+        return {}, {}, [f"MASSAR_CONFIG: {mistake}" for mistake in refused.mistakes]
     wish = "which nothing reads: write [sites.NAME] or [providers.NAME]"
     odd = [name for name in tables if name not in TABLES]
-    return tables, [f"MASSAR_CONFIG has a table or value {name!r}, {wish}{near(name, TABLES)}." for name in odd]
-
-
-def _providers(given: object) -> tuple[Mapping[str, Mapping[str, Any]], list[str]]:
-    """The tables `[providers.NAME]` as they are: each provider reads its own (`massar check`)."""
-    if not isinstance(given, Mapping) or not all(isinstance(one, Mapping) for one in given.values()):
-        return {}, ["MASSAR_CONFIG: give each provider a table, as [providers.gateway]."]
+    mistakes = [f"MASSAR_CONFIG has a table or value {name!r}, {wish}{settings.near(name, TABLES)}." for name in odd]
+    providers = tables.get("providers", {})
+    if not isinstance(providers, Mapping) or not all(isinstance(one, Mapping) for one in providers.values()):
+        mistakes.append("MASSAR_CONFIG: give each provider a table, as [providers.gateway].")
+        providers = {}
     wish = "a small letter, then small letters, digits, - and _, 39 at most"
-    odd = [name for name in given if not NAME.fullmatch(name)]
-    return given, [f"MASSAR_CONFIG: {name!r} is no name for a provider: {wish}." for name in odd]
-
-
-def _unknown(environ: Mapping[str, str]) -> list[str]:
-    """Misspelt words of the gateway, which nothing else would tell of: a wrong field may cost every SMS."""
-    known = [name for name in settings_of(Settings) if name.startswith("MASSAR_SMS_")]
-    odd = [name for name in environ if name.startswith("MASSAR_SMS_") and name not in known]
-    return [f"{name} is no setting of an SMS gateway: correct its name or take it out." for name in odd]
+    odd = [name for name in providers if not NAME.fullmatch(name)]
+    mistakes += [f"MASSAR_CONFIG: {name!r} is no name for a provider: {wish}." for name in odd]
+    return providers, tables.get("sites", {}), mistakes
 
 
 def database(url: str, pool: int) -> dict[str, object]:
@@ -473,29 +430,21 @@ def database(url: str, pool: int) -> dict[str, object]:
     parts = _split(url)
     if parts.scheme == "sqlite" and not parts.netloc and parts.path.strip("/"):
         # As everywhere: sqlite:///relative/path, sqlite:////absolute/path.
-        return _sqlite(Path(unquote(parts.path[1:])).absolute())
-    if parts.scheme in ("postgres", "postgresql") and parts.path.strip("/"):
-        return _postgres(parts, pool)
-    raise ValueError("must be sqlite:///path/to/file or postgres://user:password@host:5432/name")
-
-
-def _sqlite(path: Path) -> dict[str, object]:
-    # IMMEDIATE: a transaction that reads and then writes would otherwise die with "database is locked".
-    return {
-        "ENGINE": "massar.core.sqlite",
-        "NAME": str(path),
-        # Kept open for the life of its thread: the last one to close folds the write-ahead log into the file, which
-        # cost every request 13 ms of waiting and 2.5 ms of work (docs/performance.md).
-        "CONN_MAX_AGE": None,
-        "OPTIONS": {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON;",
-        },
-    }
-
-
-def _postgres(parts: SplitResult, pool: int) -> dict[str, object]:
+        # IMMEDIATE: a transaction that reads and then writes would otherwise die with "database is locked".
+        return {
+            "ENGINE": "massar.core.sqlite",
+            "NAME": str(Path(unquote(parts.path[1:])).absolute()),
+            # Kept open for the life of its thread: the last one to close folds the write-ahead log into the file, which
+            # cost every request 13 ms of waiting and 2.5 ms of work (docs/performance.md).
+            "CONN_MAX_AGE": None,
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON;",
+            },
+        }
+    if parts.scheme not in ("postgres", "postgresql") or not parts.path.strip("/"):
+        raise ValueError("must be sqlite:///path/to/file or postgres://user:password@host:5432/name")
     query = dict(parse_qsl(parts.query))
     return {
         "ENGINE": "massar.core.postgres",

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Literal, get_args, get_origin
 
 from massar.config.environment import Settings
-from massar.core.settings import Duration, Setting, Table, Wanted, one_of, settings_of, wanted
+from massar.core.settings import Duration, Expected, Setting, Table, expected, one_of, settings_of
 from massar.domain.sites.registry import Site
 from massar.providers.smpp.settings import SmppSettings
 from massar.providers.sms_http.settings import HttpSettings
@@ -57,28 +57,28 @@ def descriptions(table: type[Table]) -> dict[str, str]:
 def page() -> str:
     """The whole page, in Markdown."""
     parts, first = [HEAD], {name: title for title, name in PARTS.items()}
-    told = descriptions(Settings)
-    for setting in settings_of(Settings).values():
+    for row, setting in _rows(Settings):
         if setting.name in first:
             parts.append(f"\n## {first[setting.name]}\n\n| Variable | Default | Value | Meaning |\n|---|---|---|---|\n")
-        parts.append(_row(setting, "", told[setting.field], words="words, with commas between"))
+        parts.append(row)
     for title, table, introduction in TABLES:
         parts.append(f"\n## {title}\n\n{introduction}\n\n| Setting | Default | Value | Meaning |\n|---|---|---|---|\n")
-        parts += _rows(table, "")
+        parts += [row for row, _ in _rows(table)]
     return "".join(parts)
 
 
-def _rows(table: type[Table], inside: str) -> Iterator[str]:
-    told = descriptions(table)
+def _rows(table: type[Table], inside: str = "") -> Iterator[tuple[str, Setting]]:
+    meanings = descriptions(table)
     for setting in settings_of(table).values():
         if setting.inner:
             yield from _rows(setting.inner, f"{inside}{setting.name}.")
-        else:
-            yield _row(setting, inside, told[setting.field])
-
-
-def _row(setting: Setting, inside: str, told: str, *, words: str = "") -> str:
-    return f"| `{inside}{setting.name}` | {_default(setting)} | {_value(setting, words)} | {told} |\n"
+            continue
+        value = expected(setting)
+        if get_origin(setting.kind) is Literal:
+            value = one_of([f"`{choice}`" if choice else "empty" for choice in get_args(setting.kind)])
+        elif table.VARIABLES and get_origin(setting.kind) is tuple and not setting.note(Expected):
+            value = "words, with commas between"
+        yield f"| `{inside}{setting.name}` | {_default(setting)} | {value} | {meanings[setting.field]} |\n", setting
 
 
 def _default(setting: Setting) -> str:
@@ -87,20 +87,11 @@ def _default(setting: Setting) -> str:
         return "required"
     if default in ("", (), {}, None):
         return "none"
-    for note in setting.notes:
-        if isinstance(note, Duration) and isinstance(default, timedelta):
-            return f"`{default // timedelta(**{note.unit: 1})}`"
+    if isinstance(default, timedelta) and (duration := setting.note(Duration)):
+        return f"`{default // timedelta(**{duration.unit: 1})}`"
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
-    shown = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
-    return f"`{shown}`"
-
-
-def _value(setting: Setting, words: str) -> str:
-    if get_origin(setting.kind) is Literal:
-        return one_of([f"`{choice}`" if choice else "empty" for choice in get_args(setting.kind)])
-    told = any(isinstance(note, Wanted) for note in setting.notes)
-    return words if words and not told and get_origin(setting.kind) is tuple else wanted(setting)
+    return f"`{','.join(map(str, default)) if isinstance(default, tuple) else default}`"
 
 
 if __name__ == "__main__":

@@ -58,3 +58,9 @@ def short(moment: datetime, language: str) -> str:
 def until(moment: datetime, now: datetime, language: str) -> str:
     """Clock time when it is today, day and time otherwise."""
     return clock_time(moment) if local(moment).date() == local(now).date() else short(moment, language)
+
+
+def elapsed(since: datetime, now: datetime) -> str:
+    """`0:01:05`; nothing of what lies ahead."""
+    seconds = max(0, int((now - since).total_seconds()))
+    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"

@@ -13,7 +13,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -24,11 +24,12 @@ from django.utils.functional import cached_property
 from dotenv.parser import parse_stream
 from pydantic import AfterValidator, ConfigDict, GetCoreSchemaHandler, PlainValidator, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, ErrorDetails, core_schema
 
 LARGEST_SECRET = 64 * 1024
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
+_WORD = re.compile(r"[\w-]+")
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
@@ -62,6 +63,9 @@ class Table:
 
 # -- what an annotation may say besides pydantic's own words
 
+OWN = "no setting: whoever makes the table fills the field"
+OFTEN_EMPTY = "an empty text is a value of this variable, not the absence of one"
+
 
 class Required(NamedTuple):
     """It must be given. `hint`: what to do."""
@@ -69,18 +73,20 @@ class Required(NamedTuple):
     hint: str
 
 
-class Wanted(NamedTuple):
+class Expected(NamedTuple):
     """What a value must be, in words that fit behind "must be"."""
 
     words: str
 
 
-class OftenEmpty(NamedTuple):
-    """An empty text is a value of this variable, not the absence of one."""
+class Named(NamedTuple):
+    """What operators call the setting, where that is not the name of the field."""
+
+    name: str
 
 
 class Duration(NamedTuple):
-    """A whole number of `unit`s that becomes a timedelta."""
+    """A whole number of `unit`s that becomes a timedelta. The variable's name ends with the unit."""
 
     unit: Literal["minutes", "hours"]
     least: int
@@ -97,17 +103,8 @@ def _one_line(text: str) -> str:
     return text
 
 
+N = TypeVar("N")
 Line = Annotated[str, AfterValidator(_one_line)]
-
-
-class Own(NamedTuple):
-    """The field is no setting: whoever makes the table fills it."""
-
-
-class Named(NamedTuple):
-    """What operators call the setting, where that is not the name of the field."""
-
-    name: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,9 +118,13 @@ class Setting:
     notes: tuple[object, ...]
     default: object
 
+    def note(self, kind: type[N]) -> N | None:
+        """What the annotation says of that kind, the first of it."""
+        return next((note for note in self.notes if isinstance(note, kind)), None)
+
     @property
     def required(self) -> Required | None:
-        return next((note for note in self.notes if isinstance(note, Required)), None)
+        return self.note(Required)
 
     @property
     def inner(self) -> type[Table] | None:
@@ -143,15 +144,17 @@ def settings_of(table: type[Table]) -> Mapping[str, Setting]:
     """By the names that operators write, in the order of the class."""
     if table in _SETTINGS:
         return _SETTINGS[table]
-    hints = get_type_hints(table, include_extras=True)
-    found = {}
+    hints, found = get_type_hints(table, include_extras=True), {}
     for field in fields(table):
         kind, notes = _parts(hints[field.name])
-        if not any(isinstance(note, Own) for note in notes):
-            usual = f"{table.VARIABLES}{field.name.upper()}" if table.VARIABLES else field.name
-            name = next((note.name for note in notes if isinstance(note, Named)), usual)
+        if OWN not in notes:
             default = field.default_factory() if field.default_factory is not MISSING else field.default
-            found[name] = Setting(field.name, name, hints[field.name], kind, notes, default)
+            setting = Setting(field.name, field.name, hints[field.name], kind, notes, default)
+            if table.VARIABLES:
+                unit = f"_{duration.unit}" if (duration := setting.note(Duration)) else ""
+                usual = f"{table.VARIABLES}{field.name}{unit}".upper()
+                setting = replace(setting, name=named.name if (named := setting.note(Named)) else usual)
+            found[setting.name] = setting
     _SETTINGS[table] = found  # whole: another thread may look already
     return found
 
@@ -179,9 +182,8 @@ def read_env_file(path: Path) -> dict[str, str]:
     try:
         lines = list(parse_stream(StringIO(path.read_text("utf-8-sig"))))
     except (OSError, UnicodeDecodeError) as trouble:
-        raise SettingsError(
-            [f"{path} can't be read: {_why(trouble)}. Put that right, or take the file away."]
-        ) from None
+        sentence = f"{path} can't be read: {_why(trouble)}. Put that right, or take the file away."
+        raise SettingsError([sentence]) from None
     wrong = [one.original.line for one in lines if one.error]
     if wrong:
         says = "write NAME=value, and a value with quotes or # in it between single quotes"
@@ -226,9 +228,8 @@ def _secret_file(place: str) -> Verbatim:
         with Path(place).open("rb") as file:
             text = file.read(LARGEST_SECRET + 1).decode("utf-8-sig")
     except (OSError, ValueError):
-        raise ValueError(
-            f"reads the file {place!r}, which can't be read: correct its path or who may read it"
-        ) from None
+        sentence = f"reads the file {place!r}, which can't be read: correct its path or who may read it"
+        raise ValueError(sentence) from None
     if len(text) > LARGEST_SECRET:
         raise ValueError(f"reads the file {place!r}, which is larger than 64 KiB: name a file that holds nothing else")
     if not text.strip():
@@ -268,7 +269,7 @@ def from_environment(table: type[Table], environ: Mapping[str, str]) -> dict[str
     texts = {}
     for name, setting in settings_of(table).items():
         text = environ.get(name, "").strip()
-        if text or (name in environ and any(isinstance(note, OftenEmpty) for note in setting.notes)):
+        if text or (name in environ and OFTEN_EMPTY in setting.notes):
             texts[name] = text
     return typed(table, texts)
 
@@ -285,108 +286,83 @@ def read(
     *,
     environ: Mapping[str, str],
     called: str = "",
+    inside: str = "",
     own: Mapping[str, object] | None = None,
     waived: Iterable[str] = (),
 ) -> tuple[T, list[str]]:
-    """Read what was given for a table.
+    """What was given for a table, with defaults for what can't be used, and one sentence for each mistake.
 
-    Args:
-        environ: where `env:NAME` is looked up.
-        called: what each sentence begins with, as `[sites.massar]`.
-        own: fields that are no settings.
-        waived: what is required otherwise and not here.
-
-    Returns:
-        The table, with defaults for what can't be used, and one sentence for each mistake.
+    environ: where `env:NAME` is looked up. called: what each sentence begins with, as `[sites.massar]`; inside: what
+    the names of settings begin with in it. own: fields that are no settings. waived: what is not required here.
     """
-    found, told, wrong = _read(table, given, environ, "", waived)
-    made = table(**found, **(own or {}))
-    told += [said for names, said in made.judge() if not wrong & set(names.split())]
-    return made, [f"{called} {said}".strip() + ("" if said.endswith(".") else ".") for said in told]
-
-
-def _read(
-    table: type[Table], given: Mapping[str, object], environ: Mapping[str, str], inside: str, waived: Iterable[str] = ()
-) -> tuple[dict[str, Any], list[str], set[str]]:
-    """Values by field, sentences, and the names of the settings that they are about."""
-    known, told, wrong = settings_of(table), list[str](), set[str]()
+    known, mistakes, wrong = settings_of(table), list[str](), set[str]()
     found: dict[str, Any] = {}
     for name, value in given.items():
         setting = known.get(name)
-        if setting and setting.required and value == "":
-            continue
         if setting is None:
-            told.append(f"has no setting {inside + name!r}: {_instead(name, known)}")
-            continue
-        try:
-            found[setting.field] = _value(setting, value, environ, inside)
-        except _Wrong as mistake:
-            told += mistake.sentences
-            found |= mistake.found
-            wrong |= {inside + name, name}
+            close = near(name, known)
+            advice = f"correct its name{close}" if close else "take it out"
+            mistakes.append(f"has no setting {inside + name!r}: {advice}")
+        elif not (setting.required and value == ""):
+            usable, sentences = _value(setting, value, environ, inside)
+            found |= usable
+            mistakes += sentences
+            wrong |= {inside + name, name} if sentences else set()
     for name, setting in known.items():
         if setting.required and given.get(name, "") == "" and name not in waived:
-            told.append(f"{inside}{name} is missing: {setting.required.hint}")
+            mistakes.append(f"{inside}{name} is missing: {setting.required.hint}")
             wrong |= {inside + name, name}
-    return found, told, wrong
+    made = table(**found, **(own or {}))
+    mistakes += [said for names, said in made.judge() if not wrong & set(names.split())]
+    return made, [f"{called} {said}".strip() + ("" if said.endswith(".") else ".") for said in mistakes]
 
 
-class _Wrong(Exception):
-    """A setting can't be used. `found`: its field with what was given, where the value alone is wrong, not its kind."""
+def _value(
+    setting: Setting, value: object, environ: Mapping[str, str], inside: str
+) -> tuple[dict[str, object], list[str]]:
+    """The field with what the setting says, and a sentence for each mistake.
 
-    def __init__(self, *sentences: str, found: Mapping[str, object] | None = None):
-        super().__init__()
-        self.sentences, self.found = sentences, found or {}
-
-
-def _value(setting: Setting, value: object, environ: Mapping[str, str], inside: str) -> object:
-    """What the setting says. Raises _Wrong."""
+    Beside a mistake the field holds what was given, where the value alone is wrong, not its kind.
+    """
     name = inside + setting.name
     if setting.inner:
         if not isinstance(value, Mapping):
-            raise _Wrong(f"{name} must be a table")
-        found, told, wrong = _read(setting.inner, value, environ, f"{name}.")
-        made = setting.inner(**found)
-        told += [said for names, said in made.judge() if not wrong & set(names.split())]
-        if told:
-            raise _Wrong(*told)
-        return made
+            return {}, [f"{name} must be a table"]
+        made, mistakes = read(setting.inner, value, environ=environ, inside=f"{name}.")
+        return {} if mistakes else {setting.field: made}, mistakes
     try:
         value = _resolved(value, environ)
     except ValueError as trouble:
-        raise _Wrong(f"{name} {trouble}") from None
+        return {}, [f"{name} {trouble}"]
     if isinstance(value, Verbatim) and setting.kind is not str:
         value = _typed(setting.kind, value)
     try:
-        return setting.adapter.validate_python(value)
+        return {setting.field: setting.adapter.validate_python(value)}, []
     except ValidationError as refused:
-        of_its_kind = all(
-            one["type"] == "value_error" for one in refused.errors(include_url=False, include_input=False)
-        )
-        made_anew = any(isinstance(note, PlainValidator) for note in setting.notes)
+        errors = refused.errors(include_url=False)
+        of_its_kind = all(one["type"] == "value_error" for one in errors)
+        made_anew = setting.note(PlainValidator) is not None
         plain = isinstance(value, str | tuple) and isinstance(setting.default, type(value)) and not made_anew
-        kept = {setting.field: value} if of_its_kind and plain else {}
-        raise _Wrong(*_sentences(setting, name, value, refused), found=kept) from None
+        return {setting.field: value} if of_its_kind and plain else {}, _sentences(setting, name, value, errors)
 
 
 # -- sentences
 
 
-def _sentences(setting: Setting, name: str, value: object, refused: ValidationError) -> list[str]:
+def _sentences(setting: Setting, name: str, value: object, errors: list[ErrorDetails]) -> list[str]:
     """What its own judges say and wrong choices, each; or one sentence about its kind."""
-    told = []
-    for one in refused.errors(include_url=False):
-        place = "".join(
-            [name, *(f".{_spelled(step)}" for step in one["loc"] if isinstance(step, str) and step != "[key]")]
-        )
+    sentences = []
+    for one in errors:
+        steps = [step for step in one["loc"] if isinstance(step, str) and step != "[key]"]
+        place = ".".join([name, *(step if _WORD.fullmatch(step) else repr(step) for step in steps)])
         if one["type"] == "value_error":
-            told.append(f"{place} {one['ctx']['error']}")
+            sentences.append(f"{place} {one['ctx']['error']}")
         elif one["type"] == "literal_error":
-            told.append(f"{place} {_not_chosen(one['input'], one['ctx']['expected'])}")
+            sentences.append(f"{place} {_not_chosen(one['input'], one['ctx']['expected'])}")
         else:
             number = setting.kind in (int, float, timedelta) and isinstance(value, str) and len(value) < 40
-            return [f"{name} must be {wanted(setting)}" + (f", not {value!r}" if number else "")]
-    return told
+            return [f"{name} must be {expected(setting)}" + (f", not {value!r}" if number else "")]
+    return sentences
 
 
 def _not_chosen(value: object, expected: str) -> str:
@@ -396,38 +372,24 @@ def _not_chosen(value: object, expected: str) -> str:
     return f"{said}: choose {one_of(choices)}{near(str(value), choices)}"
 
 
-def wanted(setting: Setting) -> str:
+def expected(setting: Setting) -> str:
     """What its values are, in words."""
-    for note in setting.notes:
-        if isinstance(note, Wanted):
-            return note.words
-    least, most = bounds(setting)
-    limits = "" if least is None else f" from {least} to {most}"
+    if said := setting.note(Expected):
+        return said.words
+    if duration := setting.note(Duration):
+        return f"a whole number from {duration.least} to {duration.most}"
+    least, most = setting.note(Ge), setting.note(Le)
+    limits = f" from {least.ge} to {most.le}" if least and most else ""
     if setting.kind in (int, timedelta):
         return f"a whole number{limits}"
     if setting.kind is float:
         return f"a number{limits}"
     if get_origin(setting.kind) is tuple:
-        return (
-            "a list of whole numbers, as [0, 2]" if int in get_args(setting.kind) else 'a list of texts, as ["…", "…"]'
-        )
+        numbers = int in get_args(setting.kind)
+        return "a list of whole numbers, as [0, 2]" if numbers else 'a list of texts, as ["…", "…"]'
     if get_origin(setting.kind) is dict:
         return 'a table of texts, as { name = "…" }'
     return "true or false" if setting.kind is bool else "a text"
-
-
-def bounds(setting: Setting) -> tuple[Any, Any]:
-    """The least and the most that a number may be; (None, None) where nothing is said."""
-    for note in setting.notes:
-        if isinstance(note, Duration):
-            return note.least, note.most
-    least = next((note.ge for note in setting.notes if isinstance(note, Ge)), None)
-    return least, next((note.le for note in setting.notes if isinstance(note, Le)), None)
-
-
-def _instead(name: str, known: Iterable[str]) -> str:
-    close = near(name, known)
-    return f"correct its name{close}" if close else "take it out"
 
 
 def near(name: str, known: Iterable[str]) -> str:
@@ -439,10 +401,3 @@ def one_of(names: Iterable[str]) -> str:
     """`a, b or c`; an empty one in quotes."""
     *others, last = [name or '""' for name in names]
     return f"{', '.join(others)} or {last}" if others else last
-
-
-def _spelled(step: str) -> str:
-    return step if re.fullmatch(r"[\w-]+", step) else repr(step)
-
-
-# TODO

@@ -20,7 +20,7 @@ from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.client import OAuth2Client
 from pydantic import PlainValidator
 
-from massar.core.settings import Line, Table, Wanted
+from massar.core.settings import Expected, Line, Table
 from massar.domain.delivery.provider import NotTransmitted, OutcomeUnknown, ProviderOptions, Rejected
 from massar.providers.http_client import HttpClient, HttpRequest, Origin, read_address
 
@@ -37,7 +37,7 @@ _HEADERS = {"Accept": "application/json", "Content-Type": "application/x-www-for
 class TokenAuth(Table):
     """Where OAuth 2.0 tokens come from, and as whom we ask."""
 
-    token_url: Annotated[tuple[Origin, str] | None, PlainValidator(read_address), Wanted("an address")] = None
+    token_url: Annotated[tuple[Origin, str] | None, PlainValidator(read_address), Expected("an address")] = None
     """where tokens are fetched; https, or http on this machine"""
     client_id: Line = ""
     """who we are there"""

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, PlainValidator
 
-from massar.core.settings import Table, Verbatim, Wanted, read
+from massar.core.settings import Expected, Table, Verbatim, read
 from massar.domain.delivery.provider import ProviderOptions, ProviderSettingError
 from massar.providers.connect import tls_context
 
@@ -30,10 +30,10 @@ def _ca_file(text: object) -> Path | None:
     return Path(text)
 
 
-Seconds = Annotated[float, Field(ge=0.01, le=600), Wanted("a number of seconds, more than 0 and at most 600")]
+Seconds = Annotated[float, Field(ge=0.01, le=600), Expected("a number of seconds, more than 0 and at most 600")]
 Elsewhere = Annotated[str, BeforeValidator(_elsewhere)]
 _TIMES = ("connect_timeout", "answer_timeout", "total_timeout")
-CaFile = Annotated[Path | None, PlainValidator(_ca_file), Wanted("a path")]
+CaFile = Annotated[Path | None, PlainValidator(_ca_file), Expected("a path")]
 
 
 @dataclass(frozen=True)

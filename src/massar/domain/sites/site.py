@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from massar.core.settings import Own, Table, Wanted
+from massar.core.settings import OWN, Expected, Table
 from massar.domain.sites import rules
 from massar.domain.sites.rules import HIGHEST_INDEX, LONGEST_OFFLINE, YEAR
 
@@ -23,7 +23,7 @@ _AT_A_PORT = re.compile(rf"({_LOOPBACK}):([1-9][0-9]{{0,4}})(/.*)")  # as asked 
 _HIGHEST_PORT = 65535
 
 
-ByLanguage = Annotated[dict[str, str], Wanted('a table of texts by language, as { fr = "…", ar = "…" }')]
+ByLanguage = Annotated[dict[str, str], Expected('a table of texts by language, as { fr = "…", ar = "…" }')]
 Addresses = tuple[Annotated[str, AfterValidator(rules.address)], ...]
 Address = Annotated[str, AfterValidator(rules.address)]
 
@@ -32,7 +32,7 @@ Address = Annotated[str, AfterValidator(rules.address)]
 class Site(Table):
     """One site. What a protocol does not use stays empty."""
 
-    slug: Annotated[str, Own()] = ""
+    slug: Annotated[str, OWN] = ""
     protocol: Literal["none", "oidc", "saml", "gate"] = "none"
     """`none` is a card that only explains. Written out, it also closes a connected site for a while"""
     name: ByLanguage = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Site(Table):
     """its secret as `massar sites secret` prints the hash: `sha256:…`"""
     client_auth: Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"] = "client_secret_basic"
     """how the site proves itself; with `none` PKCE is required"""
-    client_keys: Annotated[tuple[dict[str, Any], ...], Wanted("a list of tables, one for each key")] = ()
+    client_keys: Annotated[tuple[dict[str, Any], ...], Expected("a list of tables, one for each key")] = ()
     """for `private_key_jwt` (an assertion lives five minutes at most): list of public JWKs, EC (P-256, P-384), RSA
     (2048 bits or more) or Ed25519, without private parts"""
     redirect_uris: Addresses = ()
@@ -108,7 +108,7 @@ class Site(Table):
     """where answers may be posted; the first is used when the site names none"""
     acs_indexes: Annotated[
         tuple[Annotated[int, Field(ge=0, le=HIGHEST_INDEX)], ...],
-        Wanted(f"a list of whole numbers from 0 to {HIGHEST_INDEX}, as [0, 2]"),
+        Expected(f"a list of whole numbers from 0 to {HIGHEST_INDEX}, as [0, 2]"),
     ] = ()
     """the numbers that the site itself gave these addresses (`index` in its metadata), one for each: `[1, 3]`. Without
     them a request's AssertionConsumerServiceIndex is the position in `acs`, from 0"""
@@ -125,7 +125,7 @@ class Site(Table):
     """the kind of name for a person"""
     attributes: Annotated[
         tuple[str, ...] | dict[str, str],
-        Wanted('a list of texts, as ["email", "name"], or a table of texts, as { IDPEmail = "email" }'),
+        Expected('a list of texts, as ["email", "name"], or a table of texts, as { IDPEmail = "email" }'),
     ] = ("email", "name")
     """what a SAML or gated site is told: `name`, `name_ar`, `given_name`, `family_name`, `email`, `school`,
     `school_ar`, `role`, `locale`. SAML: or a table with the site's own names, `{ IDPEmail = "email" }`"""

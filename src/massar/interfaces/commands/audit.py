@@ -15,10 +15,8 @@ from massar.domain.people import api as people
 
 
 def run(options: argparse.Namespace) -> int:
-    return _verify() if options.verify else _print(options)
-
-
-def _print(options: argparse.Namespace) -> int:
+    if options.verify:
+        return _verify()
     person = people.directory.by_login(text.login(options.person))
     if person is None:
         print(f"There is no person {options.person}.", file=sys.stderr)

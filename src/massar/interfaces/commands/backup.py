@@ -15,6 +15,7 @@ import sqlite3
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -34,7 +35,13 @@ def run(options: argparse.Namespace) -> int:
     if database is None:
         print(_how_postgres_does(target))
         return 2
-    sentence = _in_the_way(database, target)
+    sentence = ""
+    if not database.exists():
+        sentence = f"There is no database at {database}: nothing was copied."
+    elif target.exists() or target.is_symlink():
+        sentence = f"There is something at {target} already, and nothing is overwritten: give another path."
+    elif not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
+        sentence = f"There is no folder {target.parent} that this user may write into."
     if sentence:
         print(sentence, file=sys.stderr)
         return 1
@@ -44,21 +51,11 @@ def run(options: argparse.Namespace) -> int:
         return _copy(database, part, target)
 
 
-def _in_the_way(database: Path, target: Path) -> str:
-    if not database.exists():
-        return f"There is no database at {database}: nothing was copied."
-    if target.exists() or target.is_symlink():
-        return f"There is something at {target} already, and nothing is overwritten: give another path."
-    if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
-        return f"There is no folder {target.parent} that this user may write into."
-    return ""
-
-
 def _copy(database: Path, part: Path, target: Path) -> int:
     begun = time.monotonic()
     try:
         connection.ensure_connection()
-        connection.connection.set_progress_handler(_Progress(part, database.stat().st_size), LOOK_AFTER)
+        connection.connection.set_progress_handler(_progress(part, database.stat().st_size), LOOK_AFTER)
         with connection.cursor() as cursor:
             cursor.execute("VACUUM INTO %s", [str(part)])
     except Error as met:
@@ -74,17 +71,18 @@ def _copy(database: Path, part: Path, target: Path) -> int:
     return 0
 
 
-class _Progress:
+def _progress(part: Path, size: int) -> Callable[[], int]:
     """Says how far the copy is. Nothing is said of one that is quick."""
+    said = time.monotonic()
 
-    def __init__(self, part: Path, size: int) -> None:
-        self.part, self.size, self.said = part, size, time.monotonic()
-
-    def __call__(self) -> int:
-        if time.monotonic() - self.said >= SAID_EVERY:
-            self.said = time.monotonic()
-            print(f"{self.part.stat().st_size / 1e6:.0f} MB of at most {self.size / 1e6:.0f} MB", flush=True)
+    def say() -> int:
+        nonlocal said
+        if time.monotonic() - said >= SAID_EVERY:
+            said = time.monotonic()
+            print(f"{part.stat().st_size / 1e6:.0f} MB of at most {size / 1e6:.0f} MB", flush=True)
         return 0  # go on
+
+    return say
 
 
 def _wrong_with(part: Path) -> str:
@@ -115,8 +113,8 @@ def _put_in_place(part: Path, target: Path) -> None:
 
 
 def _how_postgres_does(target: Path) -> str:
-    told = connection.get_connection_params()
-    server = shlex.quote(conninfo.make_conninfo(**{k: str(told[k]) for k in TO_THE_SERVER if told.get(k)}))
+    known = connection.get_connection_params()
+    server = shlex.quote(conninfo.make_conninfo(**{k: str(known[k]) for k in TO_THE_SERVER if known.get(k)}))
     file = shlex.quote(str(target))
     return (
         "This database is PostgreSQL: its own program makes the copy, whole, while people work. Nothing was copied "

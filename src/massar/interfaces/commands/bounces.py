@@ -47,17 +47,9 @@ def taken(recipient: str, letter: bytes) -> str:
         return "250 2.0.0 Taken"
     except DatabaseError:
         note.exception("the database did not answer; the report stays with the mail server")
-        return "451 4.3.0 Not now"
     except Exception:  # one report that can't be taken must not hold up the others of its conversation
         note.exception("a report could not be taken in")
-        return "451 4.3.0 Not now"
-
-
-def _taken_in_a_thread(recipient: str, letter: bytes) -> str:
-    try:
-        return taken(recipient, letter)
-    finally:
-        close_old_connections()
+    return "451 4.3.0 Not now"
 
 
 async def _serve(options: argparse.Namespace) -> None:
@@ -67,8 +59,14 @@ async def _serve(options: argparse.Namespace) -> None:
         loop.add_signal_handler(name, stop.set)
     with ThreadPoolExecutor(THREADS, thread_name_prefix="bounces") as pool:
 
+        def in_a_thread(recipient: str, letter: bytes) -> str:
+            try:
+                return taken(recipient, letter)
+            finally:
+                close_old_connections()
+
         async def take(recipient: str, letter: bytes) -> str:
-            return await loop.run_in_executor(pool, _taken_in_a_thread, recipient, letter)
+            return await loop.run_in_executor(pool, in_a_thread, recipient, letter)
 
         server = await _listen(lmtp.Server(take, hello="massar.localhost"), options)
         note.info("bounces are taken in at %s", options.socket or f"{options.host}:{options.port}")
@@ -83,16 +81,12 @@ async def _listen(server: lmtp.Server, options: argparse.Namespace) -> asyncio.S
         return await asyncio.start_server(server.meet, options.host, options.port, limit=lmtp.LINE)
     place = Path(options.socket)
     if place.is_socket():
-        if _somebody_listens(place):
-            raise OSError(errno.EADDRINUSE, f"another program listens on {place}")
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(place)) == 0:
+                raise OSError(errno.EADDRINUSE, f"another program listens on {place}")
         place.unlink()  # left by one that was killed
     before = os.umask(0o117)  # the mail server reaches it through the group
     try:
         return await asyncio.start_unix_server(server.meet, place, limit=lmtp.LINE)
     finally:
         os.umask(before)
-
-
-def _somebody_listens(place: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        return probe.connect_ex(str(place)) == 0

@@ -7,7 +7,6 @@ import stat
 from pathlib import Path
 
 from django.conf import settings
-from django.db import Error
 
 from massar.core import clock, private_files, time_zone_data
 from massar.domain.credentials import api as credentials
@@ -18,19 +17,17 @@ from massar.interfaces.commands.providers import from_settings
 
 
 def run(_: argparse.Namespace) -> int:
-    _time_zone()
-    found = [*_database(), *_own_certificate(), *_providers(), *_alarms()]
+    _tell_the_time_zone()
+    unknown = [f"MASSAR_ALARMS names {name!r}, which is no alarm." for name in delivery.alarms.unknown_limits()]
+    found = [*_open_to_others(), *_database(), *_providers(), *unknown]
     for sentence in found:
         print(f"  - {sentence}")
-    print(
-        f"{len(found)} thing(s) to put right."
-        if found
-        else f"All is well. People reach the product at {settings.MASSAR.public_url}"
-    )
+    well = f"All is well. People reach the product at {settings.MASSAR.public_url}"
+    print(f"{len(found)} thing(s) to put right." if found else well)
     return 1 if found else 0
 
 
-def _time_zone() -> None:
+def _tell_the_time_zone() -> None:
     """Which hours people read. A table that is old is a warning: the hours may still be right."""
     zone = settings.MASSAR.time_zone
     table = time_zone_data.newest(zone)
@@ -39,36 +36,26 @@ def _time_zone() -> None:
         print(f"Warning: {doubt}")
 
 
-def _database() -> list[str]:
-    sentence = tables.trouble()
-    return [*_secrecy(), *([sentence] if sentence else _keys())]
-
-
-def _secrecy() -> list[str]:
+def _open_to_others() -> list[str]:
     """Files with secrets that others on this machine may read."""
     place, environment = tables.file(), Path(".env")
-    found = [
-        f"{one} is open to others on this machine: chmod 600."
-        for one in (place and private_files.readable_by_others(place)) or ()
-    ]
+    found = private_files.readable_by_others(place) if place else []
+    sentences = [f"{one} is open to others on this machine: chmod 600." for one in found]
     if environment.is_file() and environment.stat().st_mode & stat.S_IRWXO:
-        found.append(f"{environment.absolute()} holds the keys and is open to everybody on this machine: chmod o= it.")
-    return found
+        advice = "holds the keys and is open to everybody on this machine: chmod o= it."
+        sentences.append(f"{environment.absolute()} {advice}")
+    return sentences
 
 
-def _keys() -> list[str]:
-    """A database that was restored beside other keys opens nothing."""
-    if credentials.passwords.are_readable() and people.contacts.are_readable():
-        return []
-    told = "passwords and contacts were encrypted with another key"
-    return [f"MASSAR_DATA_KEYS does not open what the database holds: {told}."]
-
-
-def _own_certificate() -> list[str]:
-    try:
-        return site_checks.own_certificate_judged(clock.now())
-    except Error:
-        return []  # the database is told of already
+def _database() -> list[str]:
+    """Whether it is there; its keys, for one that was restored beside others opens nothing; and our certificate."""
+    if sentence := tables.trouble():
+        return [sentence]
+    sentences = site_checks.own_certificate_judged(clock.now())
+    if not (credentials.passwords.are_readable() and people.contacts.are_readable()):
+        why = "passwords and contacts were encrypted with another key"
+        sentences.insert(0, f"MASSAR_DATA_KEYS does not open what the database holds: {why}.")
+    return sentences
 
 
 def _providers() -> list[str]:
@@ -88,7 +75,3 @@ def _providers() -> list[str]:
         if provider.left_alone:
             print(f"{provider.name}: {provider.left_alone}")
     return missing
-
-
-def _alarms() -> list[str]:
-    return [f"MASSAR_ALARMS names {name!r}, which is no alarm." for name in delivery.alarms.unknown_limits()]

@@ -15,36 +15,8 @@ from django.utils import translation
 from django.utils.translation import gettext
 
 from massar.core import clock
-from massar.journeys.outcomes import Problem, Problems
+from massar.journeys.outcomes import Problems
 from massar.journeys.people import import_people
-
-
-def run(options: argparse.Namespace) -> int:
-    outcome = import_people.add(
-        import_people.NewPerson(
-            login=options.login,
-            first_ar=options.name_ar[0],
-            last_ar=options.name_ar[1],
-            first_latin=options.name[0],
-            last_latin=options.name[1],
-            language=options.language,
-            role=options.role,
-            establishment=options.school and tuple(options.school),
-            email=options.email,
-            phone=options.phone,
-            password=_password(options),
-        ),
-        now=clock.now(),
-    )
-    if not isinstance(outcome, Problems):
-        print(f"{options.login} was added.")
-        return 0
-    with translation.override("en"):
-        for field, problems in outcome.of.items():
-            for problem in problems:
-                print(f"{field}: {_sentence(problem)}", file=sys.stderr)
-    return 1
-
 
 # What only whoever runs this command can put right; the pages have no words for it.
 _SENTENCES = {
@@ -53,16 +25,34 @@ _SENTENCES = {
 }
 
 
-def _sentence(problem: Problem) -> str:
-    if problem.id in _SENTENCES:
-        return _SENTENCES[problem.id]
-    text = gettext(problem.id if problem.id.startswith("rule.") else f"error.{problem.id}")
-    return text % problem.args if problem.args else text
-
-
-def _password(options: argparse.Namespace) -> str:
+def run(options: argparse.Namespace) -> int:
     if options.no_password:
-        return ""
-    if options.password_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
-    return getpass.getpass("Initial password: ")
+        password = ""
+    elif options.password_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    else:
+        password = getpass.getpass("Initial password: ")
+    person = import_people.NewPerson(
+        login=options.login,
+        first_ar=options.name_ar[0],
+        last_ar=options.name_ar[1],
+        first_latin=options.name[0],
+        last_latin=options.name[1],
+        language=options.language,
+        role=options.role,
+        establishment=options.school and tuple(options.school),
+        email=options.email,
+        phone=options.phone,
+        password=password,
+    )
+    outcome = import_people.add(person, now=clock.now())
+    if not isinstance(outcome, Problems):
+        print(f"{options.login} was added.")
+        return 0
+    with translation.override("en"):
+        for field, problems in outcome.of.items():
+            for problem in problems:
+                text = gettext(problem.id if problem.id.startswith("rule.") else f"error.{problem.id}")
+                said = _SENTENCES.get(problem.id) or (text % problem.args if problem.args else text)
+                print(f"{field}: {said}", file=sys.stderr)
+    return 1

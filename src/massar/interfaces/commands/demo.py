@@ -15,66 +15,91 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from django.conf import settings
 from django.core.management import call_command
+from django.db import connection
 
 from massar.core import parent_process, private_files
 from massar.interfaces.commands import web_server
 
 CHECKOUT = Path(web_server.__file__).resolve().parents[4]  # where examples/ stands, beside src/
 SAMPLES = 6
+GREETING = """
+  Massar Account is running:   http://localhost:{port}/
+  Phone and mailbox on screen: http://localhost:{port}/demo/
+
+  Demo people (user name  password):
+{people}
+
+  What to try, in this order:
+    1. Sign in as jamal.jalal@taalim.ma, open the profile and save a personal e-mail and phone; the codes arrive
+       on the phone and in the mailbox on screen. Both count as soon as their codes are typed.
+    2. Open the six sites from home: each is a sample site on this machine, already signed in.
+       Choose «تسجيل الخروج من كل مكان» under the cards, and watch them close.
+    3. Press «استرجاع كلمة المرور», ask for a temporary password, read it on screen.
+    4. Sign in with it, change the password, and you are home. Four sites open at once; Haraka and Retraite
+       say from when they do: 72 hours after a recovery, so that a thief could file nothing in your name.
+    5. Sign in as salma.bennani@men.gov.ma and choose «حركة الرسائل» in the menu: what was sent, by whom, how fast.
+
+  Ctrl-C stops everything. PORT=8001 make demo chooses another port.
+"""
 
 
 def prepare(options: argparse.Namespace) -> int | None:
     """The demo brings its own settings: this machine only, its own keys, its own providers."""
+    folder = _folder()
     if options.reset:
-        return _reset()
+        if folder.exists():
+            shutil.rmtree(folder)
+        print(f"The demo's data under {os.path.relpath(folder)} are gone.")
+        return 0
     for name in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(name) is not signal.SIG_IGN:
-            signal.signal(name, _interrupt)
+            signal.signal(name, signal.default_int_handler)
     try:
         options.listening = web_server.listen("127.0.0.1", options.port)
     except web_server.PortTaken as sentence:
         print(f"{sentence} With make: `make demo PORT={options.port + 1}`.", file=sys.stderr)
         return 2
-    smtp_port, sms_port = _ports_from(options.port + 1 + SAMPLES, 2)
+    options.smtp_port, options.sms_port = ports_from(options.port + 1 + SAMPLES, 2)
     os.environ.update(
         {
             "MASSAR_MODE": "demo",
             "MASSAR_PUBLIC_URL": f"http://localhost:{options.port}",
-            "MASSAR_VAR": str(_folder()),
-            "MASSAR_EMAIL_URL": f"smtp://127.0.0.1:{smtp_port}",
-            "MASSAR_SMS_URL": f"http://127.0.0.1:{sms_port}/sms",
+            "MASSAR_VAR": str(folder),
+            "MASSAR_EMAIL_URL": f"smtp://127.0.0.1:{options.smtp_port}",
+            "MASSAR_SMS_URL": f"http://127.0.0.1:{options.sms_port}/sms",
             "DJANGO_SETTINGS_MODULE": "massar.config.django_settings",
         }
     )
-    options.smtp_port, options.sms_port = smtp_port, sms_port
-    options.samples = _register_samples(options.port)
+    options.samples = (CHECKOUT / "examples" / "register.py").is_file()  # elsewhere the cards of the sites explain
+    if options.samples:
+        account, ports = os.environ["MASSAR_PUBLIC_URL"], [str(p) for p in ports_from(options.port + 1, SAMPLES)]
+        command = [sys.executable, "-m", "examples", "register", str(folder), account, *ports]
+        subprocess.run(command, check=True, env=sample_environment())
+        os.environ["MASSAR_CONFIG"] = str(folder / "sites.toml")
     return None
 
 
-def _register_samples(port: int) -> bool:
-    """Registers the sample sites on ports of this machine. An installed package has none: their cards explain then."""
-    if not (CHECKOUT / "examples" / "register.py").is_file():
-        return False
-    account, ports = os.environ["MASSAR_PUBLIC_URL"], [str(p) for p in _ports_from(port + 1, SAMPLES)]
-    command = [sys.executable, "-m", "examples", "register", str(_folder()), account, *ports]
-    subprocess.run(command, check=True, env=_sample_environment())
-    os.environ["MASSAR_CONFIG"] = str(_folder() / "sites.toml")
-    return True
+def ports_from(first: int, count: int) -> list[int]:
+    """So many ports from that one on, or any that are free; held together meanwhile, so that no two are the same."""
+    with contextlib.suppress(OSError, OverflowError):
+        return _held(range(first, first + count))
+    return _held([0] * count)
 
 
-def _ports_from(first: int, count: int) -> list[int]:
-    """So many ports from that one on, or any that are free."""
-    following = list(range(first, first + count))
-    return following if all(_is_free(p) for p in following) else _free_ports(count)
+def _held(ports: Iterable[int]) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.create_server(("127.0.0.1", port))) for port in ports]
+        return [probe.getsockname()[1] for probe in probes]
 
 
-def _sample_environment() -> dict[str, str]:
+def sample_environment() -> dict[str, str]:
     """The sites are other programs: they see where the examples are, and no setting of the product's."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MASSAR_", "DJANGO_"))}
     return {**kept, "PYTHONPATH": str(CHECKOUT), "MASSAR_VAR": str(_folder())}
@@ -85,61 +110,38 @@ def run(options: argparse.Namespace) -> int:
     call_command("migrate", interactive=False, verbosity=0)
     private_files.restrict_to_owner(private_files.readable_by_others(Path(str(settings.DATABASES["default"]["NAME"]))))
     web_server.prepare_static()
-    cast = subprocess.run(
-        [sys.executable, "-m", "massar.interfaces.demo.seed"], check=True, text=True, capture_output=True
-    )
+    people = import_module("massar.interfaces.demo.seed").seed()  # by name: models wait for the settings
+    connection.close()
+    ports = ["--smtp-port", str(options.smtp_port), "--sms-port", str(options.sms_port)]
+    store = ["--store", str(settings.MASSAR.demo_store)]
+    parts: list[tuple[list[str], dict[str, str] | None, tuple[int, ...]]] = [  # command, environment, what it inherits
+        ([sys.executable, "-m", "massar.interfaces.demo.receiver", *ports, *store], None, ()),
+        ([sys.executable, "-m", "massar", "worker", "--quiet"], None, ()),
+        (web_server.command(options.listening, 1), None, (options.listening.fileno(),)),
+    ]
+    if options.samples:
+        parts.append(([sys.executable, "-m", "examples", "run", str(_folder())], sample_environment(), ()))
+    # Out of reach of the terminal's Ctrl-C: this command stops them in order. They end with it (Linux), killed or not.
+    end_too = partial(parent_process.end_with_parent, os.getpid())
     started: list[subprocess.Popen[bytes]] = []
     try:
-        for child in _parts(options):
-            started.append(child)  # noqa: PERF402 - each is stopped, should the next not start
+        for command, environment, fds in parts:
+            started.append(
+                subprocess.Popen(command, start_new_session=True, preexec_fn=end_too, pass_fds=fds, env=environment)
+            )
         options.listening.close()  # it is the web server's now
         if not _answers(options.port, started):
             return 1
-        _greet(options.port, cast.stdout)
-        return _watch(started)
+        print(GREETING.format(port=options.port, people="\n".join(people)), flush=True)
+        while all(process.poll() is None for process in started):
+            time.sleep(0.3)
+        ended = next(process for process in started if process.poll() is not None)
+        print(f"A part of the demo ended by itself (exit code {ended.returncode}): {ended.args!r}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 0
     finally:
         _stop(started)
-
-
-def _parts(options: argparse.Namespace) -> Iterator[subprocess.Popen[bytes]]:
-    """The processes of the demo, each started when it is asked for."""
-    ports = ["--smtp-port", str(options.smtp_port), "--sms-port", str(options.sms_port)]
-    store = ["--store", str(settings.MASSAR.demo_store)]
-    yield _child([sys.executable, "-m", "massar.interfaces.demo.receiver", *ports, *store])
-    yield _child([sys.executable, "-m", "massar", "worker", "--quiet"])
-    yield _child(web_server.command(options.listening, 1), keeps=options.listening.fileno())
-    if options.samples:
-        yield _child([sys.executable, "-m", "examples", "run", str(_folder())], _sample_environment())
-
-
-def _child(
-    command: list[str], environment: dict[str, str] | None = None, *, keeps: int | None = None
-) -> subprocess.Popen[bytes]:
-    """A process out of reach of the terminal's Ctrl-C: this command stops them in order. It ends with this command,
-    even when that is killed (Linux). `keeps`: a file descriptor that it inherits."""
-    return subprocess.Popen(
-        command,
-        start_new_session=True,
-        preexec_fn=partial(parent_process.end_with_parent, os.getpid()),
-        pass_fds=() if keeps is None else (keeps,),
-        env=environment,
-    )
-
-
-def _watch(started: list[subprocess.Popen[bytes]]) -> int:
-    while True:
-        for process in started:
-            if process.poll() is not None:
-                told = f"(exit code {process.returncode}): {process.args!r}"
-                print(f"A part of the demo ended by itself {told}", file=sys.stderr)
-                return 1
-        time.sleep(0.3)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _stop(started: list[subprocess.Popen[bytes]]) -> None:
@@ -170,57 +172,5 @@ def _answers(port: int, started: list[subprocess.Popen[bytes]]) -> bool:
     return False
 
 
-def _greet(port: int, cast: str) -> None:
-    print(
-        f"""
-  Massar Account is running:   http://localhost:{port}/
-  Phone and mailbox on screen: http://localhost:{port}/demo/
-
-  Demo people (user name  password):
-{cast.rstrip()}
-
-  What to try, in this order:
-    1. Sign in as jamal.jalal@taalim.ma, open the profile and save a personal e-mail and phone; the codes arrive
-       on the phone and in the mailbox on screen. Both count as soon as their codes are typed.
-    2. Open the six sites from home: each is a sample site on this machine, already signed in.
-       Choose «تسجيل الخروج من كل مكان» under the cards, and watch them close.
-    3. Press «استرجاع كلمة المرور», ask for a temporary password, read it on screen.
-    4. Sign in with it, change the password, and you are home. Four sites open at once; Haraka and Retraite
-       say from when they do: 72 hours after a recovery, so that a thief could file nothing in your name.
-    5. Sign in as salma.bennani@men.gov.ma and choose «حركة الرسائل» in the menu: what was sent, by whom, how fast.
-
-  Ctrl-C stops everything. PORT=8001 make demo chooses another port.
-""",
-        flush=True,
-    )
-
-
-def _reset() -> int:
-    folder = _folder()
-    if folder.exists():
-        shutil.rmtree(folder)
-    print(f"The demo's data under {os.path.relpath(folder)} are gone.")
-    return 0
-
-
 def _folder() -> Path:
     return Path(os.environ.get("MASSAR_VAR") or "var/demo").absolute()
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody uses; held together while they are found, so that no two are the same."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]

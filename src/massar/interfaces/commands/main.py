@@ -9,50 +9,48 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Protocol
 
 import django
 from django.db import Error
 
+from massar.core.settings import SettingsError
+
 EPILOG = "Settings are read from the environment (MASSAR_...) or from a file named .env; `massar check` judges them."
 LOGIN = "institution address, as jamal.jalal@taalim.ma"
 LANGUAGES = ("ar", "fr", "en")
+Command = Callable[..., argparse.ArgumentParser]
 INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code. Mistakes in the settings are said one sentence each."""
-    try:
-        return _run(argv)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-
-
-def _run(argv: list[str] | None) -> int:
     parser = build_parser()
     options = parser.parse_args(argv)
     if not hasattr(options, "module"):
         parser.print_help()
         return 2
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "massar.config.django_settings")
+    try:
+        return _run(options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(options: argparse.Namespace) -> int:
     if options.before:
         done: int | None = import_module(options.module).prepare(options)
         if done is not None:
             return done
     try:
         django.setup()
-    except Exception as refused:
-        mistakes = getattr(refused, "mistakes", None)
-        if mistakes is None:
-            raise
-        print("Massar can't start with these settings:", *(f"  - {m}" for m in mistakes), sep="\n", file=sys.stderr)
+    except SettingsError as refused:
+        sentences = (f"  - {mistake}" for mistake in refused.mistakes)
+        print("Massar can't start with these settings:", *sentences, sep="\n", file=sys.stderr)
         return 2
-    return _with_a_database(options)
-
-
-def _with_a_database(options: argparse.Namespace) -> int:
-    """Run the command where the database fits it, and say in one sentence why it does not run or go on."""
     tables = import_module("massar.interfaces.commands.tables")
     if options.tables and (sentence := tables.trouble()):
         print(sentence, file=sys.stderr)
@@ -77,59 +75,54 @@ class _Commands(Protocol):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="massar", description="One account for a whole school ministry.", epilog=EPILOG
-    )
+    what = "One account for a whole school ministry."
+    parser = argparse.ArgumentParser(prog="massar", description=what, epilog=EPILOG)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (_programs, _installation, _people, _messages, _sites, _keys):
-        add(commands)
+        add(partial(_command, commands))
     return parser
 
 
 def _command(
-    commands: _Commands, name: str, what: str, more: str, *, before: bool = False, tables: bool = True
+    commands: _Commands, name: str, what: str, *, more: str, before: bool = False, tables: bool = True
 ) -> argparse.ArgumentParser:
-    """Add a command. before: it has something to do without any settings; tables: it needs those of this version."""
-    one = commands.add_parser(name, help=what, description=f"{what[:1].upper()}{what[1:]}. {more}", epilog=EPILOG)
+    """before: it has something to do without any settings; tables: it needs those of this version."""
+    one = _action(commands, name, what, more)
     module = f"massar.interfaces.commands.{name.replace('-', '_')}"
     one.set_defaults(module=module, before=before, tables=tables)
     return one
 
 
-def _action(actions: _Commands, name: str, what: str) -> argparse.ArgumentParser:
-    return actions.add_parser(name, help=what, description=f"{what[:1].upper()}{what[1:]}.", epilog=EPILOG)
+def _action(actions: _Commands, name: str, what: str, more: str = "") -> argparse.ArgumentParser:
+    return actions.add_parser(name, help=what, description=f"{what[:1].upper()}{what[1:]}. {more}", epilog=EPILOG)
 
 
-def _programs(commands: _Commands) -> None:
+def _programs(command: Command) -> None:
     """What runs until it is stopped."""
-    demo = _command(
-        commands, "demo", "try the product on this machine, with a phone and a mailbox on screen",
-        "Web server, worker and receivers run together and listen on this machine only. Data stay under var/demo "
-        "until --reset. Ctrl-C stops all of it.",
-        before=True, tables=False,
-    )  # fmt: skip
+    what = "try the product on this machine, with a phone and a mailbox on screen"
+    demo = command("demo", what, before=True, tables=False, more="""
+        Web server, worker and receivers run together and listen on this machine only. Data stay under var/demo
+        until --reset. Ctrl-C stops all of it.
+        """)  # fmt: skip
     demo.add_argument("--port", type=int, default=8000, help="port of the web server (default 8000)")
     demo.add_argument("--reset", action="store_true", help="empty the demo's data and stop")
-    serve = _command(
-        commands, "serve", "start the web server",
-        "One process per core; a reverse proxy in front speaks TLS. Run `massar migrate` before and `massar worker` "
-        "beside it.",
-    )  # fmt: skip
+    serve = command("serve", "start the web server", more="""
+        One process per core; a reverse proxy in front speaks TLS. Run `massar migrate` before and `massar
+        worker` beside it.
+        """)  # fmt: skip
     _listens(serve, 8000)
-    cores = os.cpu_count() or 1
-    serve.add_argument("--processes", type=int, default=cores, help="server processes (default: one per core)")
-    worker = _command(
-        commands, "worker", "answer recovery requests and hand messages over",
-        "Runs until it is stopped. Several may run, on one machine or many: leases keep them out of each other's way, "
-        "and what a dying one held is taken over by the next.",
-    )  # fmt: skip
+    processes = "server processes (default: one per core)"
+    serve.add_argument("--processes", type=int, default=os.cpu_count() or 1, help=processes)
+    worker = command("worker", "answer recovery requests and hand messages over", more="""
+        Runs until it is stopped. Several may run, on one machine or many: leases keep them out of each other's
+        way, and what a dying one held is taken over by the next.
+        """)  # fmt: skip
     worker.add_argument("--senders", type=int, default=4, help="messages handed over at the same time (default 4)")
     worker.add_argument("--quiet", action="store_true", help="say only what went wrong")
-    bounces = _command(
-        commands, "bounces", "take in mail that came back",
-        "An LMTP server (RFC 2033) for your mail server, which hands on what arrives for the domain for bounces. It "
-        "asks for no password: let nobody else reach it. Runs until it is stopped.",
-    )  # fmt: skip
+    bounces = command("bounces", "take in mail that came back", more="""
+        An LMTP server (RFC 2033) for your mail server, which hands on what arrives for the domain for bounces.
+        It asks for no password: let nobody else reach it. Runs until it is stopped.
+        """)  # fmt: skip
     _listens(bounces, 2424)
     bounces.add_argument("--socket", default="", metavar="PATH", help="listen on a Unix socket instead")
 
@@ -139,38 +132,30 @@ def _listens(one: argparse.ArgumentParser, port: int) -> None:
     one.add_argument("--port", type=int, default=port, help=f"port to listen on (default {port})")
 
 
-def _installation(commands: _Commands) -> None:
-    _command(
-        commands, "check", "judge the settings, reach the database and every provider",
-        "Says what to put right, one sentence each; ends with code 1 if there is anything.",
-        tables=False,
-    )  # fmt: skip
-    _command(
-        commands, "newkeys", "print a new MASSAR_SECRET_KEY and MASSAR_DATA_KEYS",
-        "Keep them apart from the database and its backups.",
-        before=True,
-    )  # fmt: skip
-    _command(commands, "migrate", "bring the database's tables up to date", "Safe to run again.", tables=False)
-    backup = _command(
-        commands, "backup", "copy the database, whole, while people work",
-        "SQLite only: the copy is verified, nobody else may read it, and nothing is overwritten. Of PostgreSQL it "
-        "prints the command of pg_dump and ends with code 2. Keep the keys somewhere else.",
-        tables=False,
-    )  # fmt: skip
+def _installation(command: Command) -> None:
+    command("check", "judge the settings, reach the database and every provider", tables=False, more="""
+        Says what to put right, one sentence each; ends with code 1 if there is anything.
+        """)  # fmt: skip
+    command("newkeys", "print a new MASSAR_SECRET_KEY and MASSAR_DATA_KEYS", before=True, more="""
+        Keep them apart from the database and its backups.
+        """)  # fmt: skip
+    command("migrate", "bring the database's tables up to date", tables=False, more="Safe to run again.")
+    backup = command("backup", "copy the database, whole, while people work", tables=False, more="""
+        SQLite only: the copy is verified, nobody else may read it, and nothing is overwritten. Of PostgreSQL
+        it prints the command of pg_dump and ends with code 2. Keep the keys somewhere else.
+        """)  # fmt: skip
     backup.add_argument("path", metavar="PATH", help="file that is made")
 
 
-def _people(commands: _Commands) -> None:
-    one = _command(
-        commands, "createperson", "add one person",
-        "The initial password is read from the terminal, must keep the rules, and is not needed when a contact is "
-        "given: the person then starts by recovery. Whoever runs this command vouches for the contacts.",
-    )  # fmt: skip
+def _people(command: Command) -> None:
+    one = command("createperson", "add one person", more="""
+        The initial password is read from the terminal, must keep the rules, and is not needed when a contact
+        is given: the person then starts by recovery. Whoever runs this command vouches for the contacts.
+        """)  # fmt: skip
     one.add_argument("login", help=LOGIN)
-    for option, script in (("--name-ar", "Arabic"), ("--name", "Latin")):
-        both = ("FIRST", "FAMILY")
-        one.add_argument(option, nargs=2, metavar=both, default=("", ""), help=f"name in {script} letters")
-    school = ("CODE", "NAME_AR", "NAME")
+    both, school = ("FIRST", "FAMILY"), ("CODE", "NAME_AR", "NAME")
+    one.add_argument("--name-ar", nargs=2, metavar=both, default=("", ""), help="name in Arabic letters")
+    one.add_argument("--name", nargs=2, metavar=both, default=("", ""), help="name in Latin letters")
     one.add_argument("--school", nargs=3, metavar=school, help="establishment: code and name in both scripts")
     one.add_argument("--language", choices=LANGUAGES, default="ar", help="language of messages (default ar)")
     role = "an operator also sees the pages under /desk/"
@@ -179,41 +164,36 @@ def _people(commands: _Commands) -> None:
     one.add_argument("--phone", default="", help="personal mobile phone, vouched for")
     one.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     one.add_argument("--no-password", action="store_true", help="no password: the person starts by recovery")
-    people = _command(
-        commands, "people", "disable accounts of people who left, or enable them again",
-        "A disabled account signs in nowhere: its sessions, temporary passwords and half-done changes end, and the "
-        "sites that are open are told by the worker.",
-    )  # fmt: skip
+    people = command("people", "disable accounts of people who left, or enable them again", more="""
+        A disabled account signs in nowhere: its sessions, temporary passwords and half-done changes end, and
+        the sites that are open are told by the worker.
+        """)  # fmt: skip
     actions = people.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for action in (
-        _action(actions, "disable", "shut accounts at once, here and at every site"),
-        _action(actions, "enable", "let their people sign in again"),
-    ):
+    disable = _action(actions, "disable", "shut accounts at once, here and at every site")
+    for action in (disable, _action(actions, "enable", "let their people sign in again")):
         action.add_argument("logins", nargs="+", metavar="LOGIN", help=LOGIN)
         action.add_argument("--reason", default="", help="kept in the audit log, at most 200 characters")
-    audit = _command(
-        commands, "audit", "print the audit log of a person, or verify all of it",
-        "The audit log holds no secret and no whole contact. --verify names the rows that were written or changed "
-        "without the key.",
-    )  # fmt: skip
+    audit = command("audit", "print the audit log of a person, or verify all of it", more="""
+        The audit log holds no secret and no whole contact. --verify names the rows that were written or
+        changed without the key.
+        """)  # fmt: skip
     which = audit.add_mutually_exclusive_group(required=True)
     which.add_argument("--person", metavar="LOGIN", help=LOGIN)
     which.add_argument("--verify", action="store_true", help="verify the signature of every row")
     audit.add_argument("--limit", type=int, default=50, help="how many rows, newest first (default 50)")
 
 
-def _messages(commands: _Commands) -> None:
-    one = _command(
-        commands, "messages", "show the queue, the providers, the last errors and the alarms",
-        "Of the last hour; no address or number is shown. With --follow again every two seconds until Ctrl-C.",
-    )  # fmt: skip
+def _messages(command: Command) -> None:
+    one = command("messages", "show the queue, the providers, the last errors and the alarms", more="""
+        Of the last hour; no address or number is shown. With --follow again every two seconds until Ctrl-C.
+        """)  # fmt: skip
     one.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
     one.add_argument("--day", action="store_true", help="of the last 24 hours")
     one.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
-    test = _command(
-        commands, "send-test", "send a real message through one provider and print each step",
-        "It goes past queue, breakers and budgets, and costs what a message costs. Ends with code 1 where it stops.",
-    )  # fmt: skip
+    test = command("send-test", "send a real message through one provider and print each step", more="""
+        It goes past queue, breakers and budgets, and costs what a message costs. Ends with code 1 where it
+        stops.
+        """)  # fmt: skip
     test.add_argument("provider", help="its name; `massar messages` lists them")
     test.add_argument("to", help="an address, or a mobile number as people type it")
     test.add_argument("--language", choices=LANGUAGES, help="of the words (default fr, of a long text ar)")
@@ -223,19 +203,15 @@ def _messages(commands: _Commands) -> None:
     test.add_argument("--wait", type=int, default=60, metavar="SECONDS", help=wait)
 
 
-def _sites(commands: _Commands) -> None:
-    one = _command(
-        commands, "sites", "list, judge and try the registered sites",
-        "The six of the guide and those of the file MASSAR_CONFIG. `show` prints what to paste at the other side, "
-        "`test` asks the site over the network.",
-        tables=False,
-    )  # fmt: skip
+def _sites(command: Command) -> None:
+    one = command("sites", "list, judge and try the registered sites", tables=False, more="""
+        The six of the guide and those of the file MASSAR_CONFIG. `show` prints what to paste at the other
+        side, `test` asks the site over the network.
+        """)  # fmt: skip
     actions = one.add_subparsers(dest="action", metavar="ACTION", required=True)
     _action(actions, "list", "every site, its protocol, whether it is connected")
-    what = (
-        "judge certificates, addresses, sign-outs; ends with code 1 if there is anything to put right, with 0 for notes"
-    )
-    _action(actions, "check", what)
+    ends = "ends with code 1 if there is anything to put right, with 0 for notes"
+    _action(actions, "check", f"judge certificates, addresses, sign-outs; {ends}")
     secret = _action(actions, "secret", "print a new client secret and its hash for the file")
     own = "the hash of a secret that is there already, read from the input"
     secret.add_argument("--own", action="store_true", help=own)
@@ -259,14 +235,13 @@ def _days(text: str) -> int:
     return int(text)
 
 
-def _keys(commands: _Commands) -> None:
-    one = _command(
-        commands, "keys", "list or roll the keys that sign for sites",
-        "A new key is published before it signs, so no site notices: a day for tokens, two weeks for the SAML "
-        "certificate, of which many sites hold a copy. Run `rotate` every 90 days, `rotate --use saml` every two "
-        "years. --at-once is for a stolen key: it signs no longer, and sites that keep old key sets may refuse "
-        "sign-ins for up to an hour.",
-    )  # fmt: skip
+def _keys(command: Command) -> None:
+    one = command("keys", "list or roll the keys that sign for sites", more="""
+        A new key is published before it signs, so no site notices: a day for tokens, two weeks for the SAML
+        certificate, of which many sites hold a copy. Run `rotate` every 90 days, `rotate --use saml` every two
+        years. --at-once is for a stolen key: it signs no longer, and sites that keep old key sets may refuse
+        sign-ins for up to an hour.
+        """)  # fmt: skip
     actions = one.add_subparsers(dest="action", metavar="ACTION", required=True)
     _action(actions, "list", "every key, what it is for, since when")
     rotate = _action(actions, "rotate", "make the next keys")

@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
 
 from django.utils import translation
 from django.utils.translation import gettext
@@ -25,16 +24,8 @@ from massar.journeys.messages import watch_messages
 FOLLOW_EVERY = 2.0  # seconds
 CLEAR = "\x1b[H\x1b[2J"
 _TALLY = ("sent", "delivered", "late", "failed", "expired", "p50 s", "p95 s", "p99 s", "segments", "cost", "used")
-_LEAVES_FIRST = (
-    "segments",
-    "p50 s",
-    "p99 s",
-    "expired",
-    "cost",
-    "breaker since",
-    "used",
-    "delivered",
-)  # where it is narrow
+# where the terminal is narrow
+_LEAVES_FIRST = ("segments", "p50 s", "p99 s", "expired", "cost", "breaker since", "used", "delivered")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -51,10 +42,9 @@ def _show(options: argparse.Namespace) -> None:
     seen = watch_messages.read_overview(now=clock.now(), window=window)
     if options.json:
         print(json.dumps(as_json(seen), ensure_ascii=False), flush=True)
-        return
-    redraws = options.follow and sys.stdout.isatty()
-    width = shutil.get_terminal_size((100, 40)).columns
-    print((CLEAR if redraws else "") + as_text(seen, width), flush=True)
+    else:
+        clear = CLEAR if options.follow and sys.stdout.isatty() else ""
+        print(clear + as_text(seen, shutil.get_terminal_size((100, 40)).columns), flush=True)
 
 
 def as_json(seen: watch_messages.Overview) -> dict[str, object]:
@@ -64,8 +54,8 @@ def as_json(seen: watch_messages.Overview) -> dict[str, object]:
         "window_seconds": int(seen.window.total_seconds()),
         "alarms": [{"id": one.id, "about": list(one.about), "page": one.page} for one in seen.alarms],
         "queue": [
-            {**_fields(one, "state", "purpose", "count"), "oldest_seconds": _age(one.oldest, seen.now)}
-            for one in seen.queue
+            {**_fields(one, "state", "purpose", "count"), "oldest_seconds": max(0, int(age.total_seconds()))}
+            for one, age in ((one, seen.now - one.oldest) for one in seen.queue)
         ],
         "providers": [
             {
@@ -97,39 +87,27 @@ def _fields(one: object, *names: str) -> dict[str, object]:
 
 
 def as_text(seen: watch_messages.Overview, width: int) -> str:
-    hours = int(seen.window.total_seconds() // 3600)
-    parts = [f"Messages at {local_time.stamp(seen.now)}, the last {hours} h", "", *_alarms(seen)]
-    for title, lines in (
-        ("Queue", _queue(seen, width)),
-        ("Providers", _providers(seen, width)),
-        ("Last errors", _errors(seen, width)),
-    ):
-        parts += ["", title, *(lines or ["  none"])]
-    return "\n".join(line[:width].rstrip() for line in parts) + "\n"
-
-
-def _alarms(seen: watch_messages.Overview) -> list[str]:
-    if not seen.alarms:
-        return ["No active alarms."]
-    with translation.override("en"):
-        return [
-            line
-            for one in seen.alarms
-            for line in (f"ALARM  {gettext(f'alarm.{one.word}')}: {', '.join(one.about)}", f"       {one.page}")
-        ]
-
-
-def _queue(seen: watch_messages.Overview, width: int) -> list[str]:
-    rows = [(one.state, one.purpose, str(one.count), _clock(_age(one.oldest, seen.now))) for one in seen.queue]
-    return _table(("state", "purpose", "count", "oldest"), rows, width, left=2)
-
-
-def _providers(seen: watch_messages.Overview, width: int) -> list[str]:
-    rows = [
+    queue = [(x.state, x.purpose, str(x.count), local_time.elapsed(x.oldest, seen.now)) for x in seen.queue]
+    providers = [
         (channel, provider or "(none)", *_breaker(seen.breakers.get(provider)), *_tally(tally))
         for (channel, provider), tally in seen.tallies.items()
     ]
-    return _table(("channel", "provider", "breaker", "breaker since", *_TALLY), rows, width, left=4)
+    errors = [
+        (f"{local_time.local(x.at):%d %b %H:%M:%S}", x.channel, x.provider, x.outcome, x.code) for x in seen.errors
+    ]
+    hours = int(seen.window.total_seconds() // 3600)
+    lines = [f"Messages at {local_time.stamp(seen.now)}, the last {hours} h", ""]
+    with translation.override("en"):
+        for one in seen.alarms:
+            lines += [f"ALARM  {gettext(f'alarm.{one.word}')}: {', '.join(one.about)}", f"       {one.page}"]
+    lines += [] if seen.alarms else ["No active alarms."]
+    for title, head, rows, bound_left in (
+        ("Queue", ("state", "purpose", "count", "oldest"), queue, 2),
+        ("Providers", ("channel", "provider", "breaker", "breaker since", *_TALLY), providers, 4),
+        ("Last errors", ("when", "channel", "provider", "outcome", "code"), errors, 5),
+    ):
+        lines += ["", title, *(_table(head, rows, width, bound_left) if rows else ["  none"])]
+    return "\n".join(line[:width].rstrip() for line in lines) + "\n"
 
 
 def _breaker(facts: delivery.breaker.Facts | None) -> tuple[str, str]:
@@ -147,31 +125,14 @@ def _tally(one: delivery.metrics.Tally) -> list[str]:
     return [*counted, *waits, str(one.segments), f"{one.cost / 1000:.3f}", used]
 
 
-def _errors(seen: watch_messages.Overview, width: int) -> list[str]:
-    rows = [(f"{local_time.local(e.at):%d %b %H:%M:%S}", e.channel, e.provider, e.outcome, e.code) for e in seen.errors]
-    return _table(("when", "channel", "provider", "outcome", "code"), rows, width, left=5)
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], width: int, *, left: int) -> list[str]:
-    """Columns as wide as what stands in them, the first `left` of them bound left; less important ones leave if it is
-    narrow."""
-    if not rows:
-        return []
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], width: int, bound_left: int) -> list[str]:
+    """Columns as wide as what stands in them, the first of them bound left; others may leave."""
     kept = list(range(len(head)))
     widths = [max(len(row[n]) for row in (head, *rows)) for n in kept]
     for name in _LEAVES_FIRST:
         if name in head and sum(widths[n] + 2 for n in kept) > width:
             kept.remove(head.index(name))
     return [
-        "  " + "  ".join(row[n].ljust(widths[n]) if n < left else row[n].rjust(widths[n]) for n in kept).rstrip()
+        "  " + "  ".join(row[n].ljust(widths[n]) if n < bound_left else row[n].rjust(widths[n]) for n in kept).rstrip()
         for row in (head, *rows)
     ]
-
-
-def _age(moment: datetime, now: datetime) -> int:
-    return max(0, int((now - moment).total_seconds()))
-
-
-def _clock(seconds: int) -> str:
-    """`0:01:05`."""
-    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"

@@ -12,20 +12,18 @@ from massar.journeys.account import close_account
 
 def run(options: argparse.Namespace) -> int:
     """Each account by itself: one that is not found keeps none of the others from being done."""
-    found = [(login, people.directory.by_login(text.login(login))) for login in options.logins]
-    for login, person in found:
+    code = 0
+    for login in options.logins:
+        person = people.directory.by_login(text.login(login))
         if person is None:
             print(f"{login}: there is no such account.", file=sys.stderr)
+            code = 1
+        elif options.action == "enable":
+            closed = close_account.enable(person=person, reason=options.reason, now=clock.now())
+            print(f"{person.login} {'may sign in again' if closed.changed else 'was not disabled'}.")
         else:
-            print(_done(options, person))
-    return 0 if all(person for _, person in found) else 1
-
-
-def _done(options: argparse.Namespace, person: people.PersonFacts) -> str:
-    act = close_account.enable if options.action == "enable" else close_account.disable
-    closed = act(person=person, reason=options.reason, now=clock.now())
-    if options.action == "enable":
-        return f"{person.login} {'may sign in again' if closed.changed else 'was not disabled'}."
-    word = "is disabled" if closed.changed else "was disabled before"
-    ended = f"{closed.sessions} session(s) ended, {closed.told} message(s) to sites wait for the worker"
-    return f"{person.login} {word}: {ended}."
+            closed = close_account.disable(person=person, reason=options.reason, now=clock.now())
+            word = "is disabled" if closed.changed else "was disabled before"
+            ended = f"{closed.sessions} session(s) ended, {closed.told} message(s) to sites wait for the worker"
+            print(f"{person.login} {word}: {ended}.")
+    return code

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from django.conf import settings
 
 from massar.domain.delivery import api as delivery
 from massar.providers import registry
 
-# The words of the gateway at MASSAR_SMS_URL, called alike in the settings and in the options.
-_OF_THE_GATEWAY = (
-    "sms_to_field",
-    "sms_text_field",
-    "sms_sender_field",
-    "sms_sender",
-    "sms_validity_field",
-    "sms_reference_field",
-    "sms_headers",
-    "sms_extra",
-)
+# What belongs to the gateway at MASSAR_SMS_URL, called alike in the settings and in the options.
+_OF_THE_GATEWAY = "to_field text_field sender_field sender validity_field reference_field headers extra".split()
 
 
 def from_settings() -> delivery.ProviderRegistry:
@@ -27,26 +16,23 @@ def from_settings() -> delivery.ProviderRegistry:
     massar = settings.MASSAR
     providers: dict[str, list[delivery.Provider]] = {}
     if massar.email_url:
-        options = delivery.ProviderOptions(name="mail", sender=massar.email_from, ca_file=_path(massar.email_ca_file))
+        options = delivery.ProviderOptions(name="mail", sender=massar.email_from, ca_file=massar.email_ca_file)
         providers["email"] = [registry.provider_from_url(massar.email_url, options)]
     if massar.sms_url:
-        words = {name: getattr(massar, name) for name in _OF_THE_GATEWAY}
-        options = delivery.ProviderOptions(name="sms", ca_file=_path(massar.sms_ca_file), **words)
+        own = {f"sms_{name}": getattr(massar, f"sms_{name}") for name in _OF_THE_GATEWAY}
+        options = delivery.ProviderOptions(name="sms", ca_file=massar.sms_ca_file, **own)
         slots = delivery.bind_slots.of_provider("sms")
         providers["sms"] = [registry.provider_from_url(massar.sms_url, options, slots=slots)]
     addresses = {"email": ("MASSAR_EMAIL_URL", massar.email_url), "sms": ("MASSAR_SMS_URL", massar.sms_url)}
     for name, table in massar.providers.items():
+        base, slots = f"{massar.public_url}/receipts", delivery.bind_slots.of_provider(name)
         provider = registry.provider_from_table(
-            table,
-            name=name,
-            receipts_base=f"{massar.public_url}/receipts",
-            slots=delivery.bind_slots.of_provider(name),
-            environ=massar.environ,
+            table, name=name, receipts_base=base, slots=slots, environ=massar.environ
         )
         variable, url = addresses[provider.channel]
         if url:  # beside a list in the file nobody could say which comes first
-            told = f"Both {variable} and [providers.{name}] say where messages go: keep one of them."
-            raise delivery.ProviderSettingError(told)
+            sentence = f"Both {variable} and [providers.{name}] say where messages go: keep one of them."
+            raise delivery.ProviderSettingError(sentence)
         providers.setdefault(provider.channel, []).append(provider)
     prices = {name: table.get("price", 0) for name, table in massar.providers.items()}  # judged with the table
     return delivery.ProviderRegistry(providers, prices)
@@ -56,7 +42,3 @@ def sites() -> dict[str, delivery.Provider]:
     """What tells sites of the end of a session. It needs no setting: addresses stand in the registry."""
     options = delivery.ProviderOptions(name="sites", connect_timeout=3.0, answer_timeout=8.0, total_timeout=10.0)
     return {channel: registry.SiteProvider(channel, options) for channel in ("site", "soap")}
-
-
-def _path(name: str) -> Path | None:
-    return Path(name) if name else None

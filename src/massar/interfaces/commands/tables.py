@@ -1,4 +1,4 @@
-"""Say in one sentence whether the database is there and its tables are those of this version, and what to do."""
+"""Whether the database is there and its tables are those of this version, in one sentence, and what to do."""
 
 from __future__ import annotations
 
@@ -15,28 +15,25 @@ MIGRATE = "run `massar migrate` first"
 
 
 def trouble() -> str:
-    """Say what stands in the way of any command that needs the database; '' when nothing does."""
+    """What stands in the way of any command that needs the database; '' when nothing does."""
+    place = settings.DATABASES["default"]
+    named = f"The database {file() or place['NAME']}" + ("" if file() else f" at {place['HOST'] or 'this machine'}")
     try:
         return _of_the_place() or _of_the_tables()
     except psycopg.Error as met:
-        return f"{_named()} can't be reached: {said(met)}. Start its server, or put MASSAR_DATABASE_URL right."
+        return f"{named} can't be reached: {said(met)}. Start its server, or put MASSAR_DATABASE_URL right."
     except Error as met:
-        return f"{_named()} can't be read: {said(met)}. See to its file, its rights, or MASSAR_DATABASE_URL."
+        return f"{named} can't be read: {said(met)}. See to its file, its rights, or MASSAR_DATABASE_URL."
 
 
 def file() -> Path | None:
-    """Return the file of a SQLite database."""
+    """The file of a SQLite database."""
     return Path(str(settings.DATABASES["default"]["NAME"])) if connection.vendor == "sqlite" else None
 
 
 def said(met: Exception) -> str:
-    """Return the first line of what a database said, without its full stop."""
+    """The first line of what a database said, without its full stop."""
     return (str(met).strip().splitlines() or [type(met).__name__])[0].rstrip(".:")
-
-
-def _named() -> str:
-    place = settings.DATABASES["default"]
-    return f"The database {file()}" if file() else f"The database {place['NAME']} at {place['HOST'] or 'this machine'}"
 
 
 def _of_the_place() -> str:

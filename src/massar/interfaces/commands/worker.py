@@ -1,8 +1,4 @@
-"""Answers recovery requests, hands messages over to providers, and takes their receipts.
-
-Runs until it is stopped. Several may run, on one machine or many: leases keep them out of each other's way, and what
-a dying one held is taken over by the next.
-"""
+"""Answers recovery requests, hands messages over to providers, and takes their receipts, until it is stopped."""
 
 from __future__ import annotations
 
@@ -14,10 +10,10 @@ import signal
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from django.db import Error, close_old_connections
 
@@ -27,21 +23,10 @@ from massar.domain.delivery import api as delivery
 from massar.domain.limits import api as limits
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
-from massar.interfaces.commands.providers import from_settings
-from massar.interfaces.commands.providers import sites as sites_from_settings
+from massar.interfaces.commands import providers
 from massar.journeys.account import recover_password
-from massar.journeys.messages import deliver_messages, take_receipt, watch_messages
-from massar.journeys.messages.deliver_messages import MessageDelivery
-from massar.journeys.messages.leased_delivery import (
-    MOST_AT_ONCE,
-    TOO_LATE,
-    Fault,
-    LeasedDelivery,
-    Load,
-    ProviderAnswer,
-    Ready,
-    TooLate,
-)
+from massar.journeys.messages import deliver_messages, leased_delivery, take_receipt, watch_messages
+from massar.journeys.messages.leased_delivery import LeasedDelivery, ProviderAnswer, Ready
 from massar.journeys.sso.deliver_logouts import LogoutDelivery
 
 REST = 0.5  # seconds between two looks when nobody wakes it; what waits for its time is that much late at most
@@ -58,9 +43,9 @@ T = TypeVar("T")
 
 def run(options: argparse.Namespace) -> int:
     log.set_up(logging.WARNING if options.quiet else logging.INFO)
-    registry = from_settings()
+    registry = providers.from_settings()
     stop = threading.Event()
-    worker = Worker(registry, sites=sites_from_settings(), senders=options.senders)
+    worker = Worker(registry, sites=providers.sites(), senders=options.senders)
 
     def end(*_: object) -> None:
         stop.set()
@@ -74,19 +59,13 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-class Pool(Protocol):
-    """What runs the senders' work."""
-
-    def submit(self, work: Callable[..., None], /, *words: object) -> Future[None]: ...
-
-
 class Channel:
     """One channel of the queue: who delivers what stands in it, and threads that speak to those who answer at once.
 
     A few threads each: a slow mail server holds up no SMS. `share`: how many of them one site may have.
     """
 
-    def __init__(self, name: str, way: LeasedDelivery, senders: int, pool: Pool | None, share: int | None = None):
+    def __init__(self, name: str, way: LeasedDelivery, senders: int, pool: Executor | None, share: int | None = None):
         self.name, self.way, self.share = name, way, share
         self._senders = senders
         self._pool = pool or ThreadPoolExecutor(senders, thread_name_prefix=name)
@@ -115,11 +94,11 @@ class Worker:
         sites: Mapping[str, delivery.Provider] | None = None,
         senders: int = 4,
         tick: Callable[[], datetime] = clock.now,
-        pool: Pool | None = None,
+        pool: Executor | None = None,
     ):
         self.registry, self.router, self.tick = registry, delivery.Router(registry), tick
         self.wake = threading.Event()
-        self.messages = MessageDelivery(self.router)
+        self.messages = deliver_messages.MessageDelivery(self.router)
         self.logouts = LogoutDelivery(self.router, sites or {})
         people = dict.fromkeys((*registry.providers, *deliver_messages.CHANNELS))
         self.channels = [Channel(name, self.messages, senders, pool) for name in people]
@@ -129,14 +108,14 @@ class Worker:
         self.answers: dict[LeasedDelivery, queue.SimpleQueue[ProviderAnswer]] = {
             way: queue.SimpleQueue() for way in (self.messages, self.logouts)
         }
-        self.told: queue.SimpleQueue[tuple[delivery.Receipt, Future[None]]] = queue.SimpleQueue()
+        self.reported: queue.SimpleQueue[tuple[delivery.Receipt, Future[None]]] = queue.SimpleQueue()
         self.in_flight: Counter[str] = Counter()
         self.counting = threading.Lock()
         self.last: dict[str, datetime] = {}
         self.alarms: set[str] = set()
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop` is set; then what is being handed over is finished first."""
+        """Until `stop` is set; then what is being handed over is answered and stored first."""
         delivery.notifier.listen(self.wake.set, stop)
         for provider in self.registry.all():
             if isinstance(provider, delivery.Pipelined):
@@ -145,7 +124,16 @@ class Worker:
             self.wake.clear()
             if not self.turn_or_rest(stop):
                 self.wake.wait(REST)
-        self._finish()
+        for channel in self.channels:
+            wait(channel.under_way)
+        speakers = [*self.registry.all(), *self.logouts.providers.values()]
+        with ThreadPoolExecutor(max(1, len(speakers))) as pool:
+            closing = [pool.submit(provider.close) for provider in speakers]
+            while not all(one.done() for one in closing):  # what is told meanwhile is stored: they wait for that
+                self._store_answers_and_receipts()
+                self.wake.wait(0.05)
+                self.wake.clear()
+        self._store_answers_and_receipts()
 
     def turn_or_rest(self, stop: threading.Event) -> bool:
         """One turn, and a second of rest after a fault. True if there may be something to do."""
@@ -160,29 +148,14 @@ class Worker:
         stop.wait(1.0)
         return True
 
-    def _finish(self) -> None:
-        """What is under way is answered, and what is told meanwhile is stored: providers wait for both."""
-        for channel in self.channels:
-            wait(channel.under_way)
-        providers = [*self.registry.all(), *self.logouts.providers.values()]
-        with ThreadPoolExecutor(max(1, len(providers))) as pool:
-            closing = [pool.submit(provider.close) for provider in providers]
-            while not all(one.done() for one in closing):
-                self._settle()
-                self._store_receipts()
-                self.wake.wait(0.05)
-                self.wake.clear()
-        self._settle()
-        self._store_receipts()
-
     def turn(self) -> bool:
         """One look at everything. True if there was something to do."""
-        self._now_and_then(self._sweep_receipts, RECEIPTS_EVERY)
-        self._now_and_then(self._sweep, SWEEP_EVERY)
-        busy = self._settle() + self._store_receipts() + self.answer()
+        self._now_and_then("receipts", RECEIPTS_EVERY, lambda now: take_receipt.sweep(router=self.router, now=now))
+        self._now_and_then("sweep", SWEEP_EVERY, *SWEEPS)
+        busy = self._store_answers_and_receipts() + self.answer()
         busy += sum(self._send(channel) for channel in self.channels)
-        busy += self._settle()
-        self._now_and_then(self._watch, WATCH_EVERY)  # last: what this turn has put right is no alarm
+        busy += sum(self._settle(way, answers) for way, answers in self.answers.items())
+        self._now_and_then("watch", WATCH_EVERY, self._watch)  # last: what this turn has put right is no alarm
         return bool(busy)
 
     # What leaves
@@ -194,10 +167,10 @@ class Worker:
             under_way = self.in_flight.copy()
         free = channel.free()
         room, patience = channel.way.room(channel.name, now, free=free, under_way=under_way)
-        room = min(room, MOST_AT_ONCE)
+        room = min(room, leased_delivery.MOST_AT_ONCE)
         if room <= 0:
             return 0
-        load = Load(under_way, channel.share, free, patience)
+        load = leased_delivery.Load(under_way, channel.share, free, patience)
         try:
             ready = channel.way.take(room, channel=channel.name, now=now, load=load)
         except Exception as trouble:
@@ -208,33 +181,17 @@ class Worker:
         return len(ready)
 
     def _start(self, channel: Channel, ready: Ready) -> None:
-        provider = ready.provider
-        if isinstance(provider, delivery.Pipelined):
-            self._submit(channel.way, ready, provider)
-        else:
+        """Give it to a sender, or write it and give it to a provider that takes many at a time."""
+        way, provider = channel.way, ready.provider
+        if not isinstance(provider, delivery.Pipelined):
             with self.counting:
                 self.in_flight[provider.name] += 1
-            channel.submit(self._hand_over, channel.way, ready)
-
-    def _hand_over(self, way: LeasedDelivery, ready: Ready) -> None:
-        """In a sender's thread. While the database is away nothing is settled: the lease ends, and the message is
-        taken up again."""
-        try:
-            self.answers[way].put(way.hand_over(ready, tick=self.tick))
-        except Exception as trouble:
-            note.exception("message %s: fault while handing over", ready.message.uid)
-            if not sql.is_away(trouble):
-                self.answers[way].put(_met_fault(ready, trouble))
-            if isinstance(trouble, Error):
-                close_old_connections()
-        finally:
-            self._is_answered(ready)
-
-    def _submit(self, way: LeasedDelivery, ready: Ready, provider: delivery.Pipelined) -> None:
+            channel.submit(self._hand_over, way, ready)
+            return
         try:
             written = way.write(ready.message, now=self.tick())
-        except TooLate:
-            self.answers[way].put(ProviderAnswer(ready.message, provider, TOO_LATE))
+        except leased_delivery.TooLate:
+            self.answers[way].put(ProviderAnswer(ready.message, provider, leased_delivery.TOO_LATE))
             return
         except Exception as trouble:
             _log_unless_away(trouble, f"message {ready.message.uid}: fault while writing it")
@@ -250,15 +207,29 @@ class Worker:
             self.in_flight[provider.name] += 1
         provider.submit(written.outbound, valid_for=written.valid_for).add_done_callback(answered)
 
+    def _hand_over(self, way: LeasedDelivery, ready: Ready) -> None:
+        """In a sender's thread. While the database is away nothing is settled: the lease ends, and the message is
+        taken up again."""
+        try:
+            self.answers[way].put(way.hand_over(ready, tick=self.tick))
+        except Exception as trouble:
+            note.exception("message %s: fault while handing over", ready.message.uid)
+            if not sql.is_away(trouble):
+                self.answers[way].put(_met_fault(ready, trouble))
+            if isinstance(trouble, Error):
+                close_old_connections()
+        finally:
+            self._is_answered(ready)
+
     def _is_answered(self, ready: Ready) -> None:
         with self.counting:
             self.in_flight[ready.provider.name] -= 1
         self.wake.set()
 
-    def _settle(self) -> int:
-        return sum(self._settle_way(way, answers) for way, answers in self.answers.items())
+    def _store_answers_and_receipts(self) -> int:
+        return sum(self._settle(way, answers) for way, answers in self.answers.items()) + self._store_receipts()
 
-    def _settle_way(self, way: LeasedDelivery, answers: queue.SimpleQueue[ProviderAnswer]) -> int:
+    def _settle(self, way: LeasedDelivery, answers: queue.SimpleQueue[ProviderAnswer]) -> int:
         """Store what providers answered: together, or each alone where that meets a fault."""
         done = _drained(answers)
         alone = deque(one for one in done if one.tries)
@@ -299,35 +270,36 @@ class Worker:
     def take_receipt(self, receipt: delivery.Receipt) -> Future[None]:
         """In a provider's thread. The future is done when the receipt is committed."""
         stored: Future[None] = Future()
-        self.told.put((receipt, stored))
+        self.reported.put((receipt, stored))
         self.wake.set()
         return stored
 
     def _store_receipts(self) -> int:
-        """Store what providers told. Those whose receipt is not stored hear it, and tell it again."""
-        told = _drained(self.told)
+        """Store what providers reported. Those whose receipt is not stored hear it, and report it again."""
+        reported = _drained(self.reported)
         try:
-            self._store(told)
+            if reported:
+                self._store(reported)
         except Exception as trouble:
-            for _, stored in told:
+            for _, stored in reported:
                 if not stored.done():
                     stored.set_exception(trouble)
             raise
-        return len(told)
+        return len(reported)
 
-    def _store(self, told: list[tuple[delivery.Receipt, Future[None]]]) -> None:
+    def _store(self, reported: list[tuple[delivery.Receipt, Future[None]]]) -> None:
         try:
-            take_receipt.take([(receipt, "") for receipt, _ in told], now=self.tick()) if told else None
+            take_receipt.take([(receipt, "") for receipt, _ in reported], now=self.tick())
         except Exception as trouble:
             _log_unless_away(trouble, "a fault while receipts were stored")
-            if len(told) > 1:
-                for one in told:
+            if len(reported) > 1:
+                for one in reported:
                     self._store([one])
             else:
-                told[0][1].set_exception(trouble)
+                reported[0][1].set_exception(trouble)
                 delivery.counters.add(delivery.counters.count_fault("receipt"))
         else:
-            for _, stored in told:
+            for _, stored in reported:
                 stored.set_result(None)
 
     # What was asked for
@@ -338,7 +310,12 @@ class Worker:
         waiting = deque(claimed)
         try:
             while waiting:
-                self._answer(waiting.popleft())
+                one = waiting.popleft()
+                try:
+                    recover_password.answer(one, now=self.tick())
+                except Exception as trouble:  # one request that can't be answered must not hold up the others
+                    _log_unless_away(trouble, "a fault while a recovery request was answered")
+                    recover_password.meet_fault(one, type(trouble).__name__, now=self.tick())
         except Exception:
             with contextlib.suppress(Error):  # it is away for this too; then their lease ends
                 for one in waiting:
@@ -346,39 +323,29 @@ class Worker:
             raise
         return len(claimed)
 
-    def _answer(self, claimed: delivery.requests.ClaimedRequest) -> None:
-        try:
-            recover_password.answer(claimed, now=self.tick())
-        except Exception as trouble:  # one request that can't be answered must not hold up the others
-            _log_unless_away(trouble, "a fault while a recovery request was answered")
-            recover_password.meet_fault(claimed, type(trouble).__name__, now=self.tick())
-
     # Now and then
 
-    def _now_and_then(self, work: Callable[[datetime], object], every: timedelta) -> None:
-        """Also when the last time lies ahead, by a clock that was put right since. A fault ends nothing but this
+    def _now_and_then(self, name: str, every: timedelta, *works: Callable[[datetime], object]) -> None:
+        """Also when the last time lies ahead, by a clock that was put right since. A fault ends nothing but its own
         work."""
         now = self.tick()
-        if work.__name__ not in self.last or not timedelta(0) <= now - self.last[work.__name__] < every:
-            self.last[work.__name__] = now
-            _contained(work, now)
-
-    def _sweep_receipts(self, now: datetime) -> None:
-        take_receipt.sweep(router=self.router, now=now)
+        if name in self.last and timedelta(0) <= now - self.last[name] < every:
+            return
+        self.last[name] = now
+        for work in works:
+            try:
+                work(now)
+            except Exception as trouble:
+                _log_unless_away(trouble, "a fault in what is done now and then; the rest goes on")
 
     def _watch(self, now: datetime) -> None:
         """Say when an alarm begins and ends; other workers may say it too."""
         active = {one.id: one for one in delivery.alarms.find_active(watch_messages.take_snapshot(now=now))}
         for begun in active.keys() - self.alarms:
-            about, page = ", ".join(active[begun].about), active[begun].page
-            note.warning("alarm %s begins (%s): see %s", begun, about, page)
+            note.warning("alarm %s begins (%s): see %s", begun, ", ".join(active[begun].about), active[begun].page)
         for over in self.alarms - active.keys():
             note.info("alarm %s is over", over)
         self.alarms = set(active)
-
-    def _sweep(self, now: datetime) -> None:
-        for sweep in SWEEPS:
-            _contained(sweep, now)
 
 
 SWEEPS: tuple[Callable[[datetime], object], ...] = (
@@ -396,14 +363,6 @@ SWEEPS: tuple[Callable[[datetime], object], ...] = (
 )
 
 
-def _contained(work: Callable[[datetime], object], now: datetime) -> None:
-    """Do what must not hold up the rest of the turn when it meets a fault."""
-    try:
-        work(now)
-    except Exception as trouble:
-        _log_unless_away(trouble, "a fault in what is done now and then; the rest goes on")
-
-
 def _log_unless_away(trouble: Exception, words: str) -> None:
     """Log a fault of ours with its trace, from inside its handler; what the database does is raised on."""
     if sql.is_away(trouble):
@@ -412,7 +371,7 @@ def _log_unless_away(trouble: Exception, words: str) -> None:
 
 
 def _met_fault(ready: Ready, trouble: Exception) -> ProviderAnswer:
-    return ProviderAnswer(ready.message, ready.provider, Fault(type(trouble).__name__))
+    return ProviderAnswer(ready.message, ready.provider, leased_delivery.Fault(type(trouble).__name__))
 
 
 def _drained(waiting: queue.SimpleQueue[T]) -> list[T]:

@@ -6,57 +6,26 @@ _KHALDOUN = ("24187K", "ثانوية ابن خلدون التأهيلية", "Lyc
 _DIRECTORATE = ("10000D", "المديرية الإقليمية", "Direction provinciale")
 
 JAMAL = NewPerson(
-    login="jamal.jalal@taalim.ma",
-    first_ar="جمال",
-    last_ar="جلال",
-    first_latin="Jamal",
-    last_latin="Jalal",
-    establishment=_KHALDOUN,
-    password="Zitoune#4821-safi",
-)
+    login="jamal.jalal@taalim.ma", first_ar="جمال", last_ar="جلال", first_latin="Jamal", last_latin="Jalal",
+    establishment=_KHALDOUN, password="Zitoune#4821-safi",
+)  # fmt: skip
 FATIMA = NewPerson(
-    login="fatima.zahra.alaoui@taalim.ma",
-    first_ar="فاطمة الزهراء",
-    last_ar="العلوي",
-    first_latin="Fatima Zahra",
-    last_latin="Alaoui",
-    establishment=_KHALDOUN,
-    phone="0661000222",
-    password="Nakhla!7350-bleue",
-)
+    login="fatima.zahra.alaoui@taalim.ma", first_ar="فاطمة الزهراء", last_ar="العلوي", first_latin="Fatima Zahra",
+    last_latin="Alaoui", establishment=_KHALDOUN, phone="0661000222", password="Nakhla!7350-bleue",
+)  # fmt: skip
 YOUSSEF = NewPerson(
-    login="youssef.benali@men.gov.ma",
-    first_ar="يوسف",
-    last_ar="بنعلي",
-    first_latin="Youssef",
-    last_latin="Benali",
-    language="fr",
-    establishment=_DIRECTORATE,
-    email="youssef.benali@example.org",
-    phone="0662000333",
+    login="youssef.benali@men.gov.ma", first_ar="يوسف", last_ar="بنعلي", first_latin="Youssef", last_latin="Benali",
+    language="fr", establishment=_DIRECTORATE, email="youssef.benali@example.org", phone="0662000333",
     password="Marjane*2964-lune",
-)
+)  # fmt: skip
 KHADIJA = NewPerson(
-    login="khadija.idrissi@taalim.ma",
-    first_ar="خديجة",
-    last_ar="الإدريسي",
-    first_latin="Khadija",
-    last_latin="Idrissi",
-    establishment=_KHALDOUN,
-    email="khadija@example.org",
-    password="Sahrij+5173-vert",
-)
+    login="khadija.idrissi@taalim.ma", first_ar="خديجة", last_ar="الإدريسي", first_latin="Khadija",
+    last_latin="Idrissi", establishment=_KHALDOUN, email="khadija@example.org", password="Sahrij+5173-vert",
+)  # fmt: skip
 SALMA = NewPerson(
-    login="salma.bennani@men.gov.ma",
-    first_ar="سلمى",
-    last_ar="بناني",
-    first_latin="Salma",
-    last_latin="Bennani",
-    role="operator",
-    establishment=_DIRECTORATE,
-    email="salma.bennani@example.org",
-    password="Qantara+6184-jaune",
-)
+    login="salma.bennani@men.gov.ma", first_ar="سلمى", last_ar="بناني", first_latin="Salma", last_latin="Bennani",
+    role="operator", establishment=_DIRECTORATE, email="salma.bennani@example.org", password="Qantara+6184-jaune",
+)  # fmt: skip
 STRANGER = "nobody.atall@taalim.ma"
 
 PEOPLE = (

@@ -3,14 +3,12 @@
     python -m massar.interfaces.demo.receiver --smtp-port 2525 --sms-port 2526 --store var/demo-inbox.sqlite3
 
 Numbers, or names before the @, that end in 0001 are refused; 0002: the message arrives and the line is cut
-before the answer; 0003: it takes three seconds. Prints nothing but errors; ends on SIGINT or SIGTERM, or with
-the process that started it.
+before the answer; 0003: it takes three seconds. Prints nothing but errors; ends on SIGINT or SIGTERM.
 """
 
 import argparse
 import asyncio
 import json
-import os
 import re
 import signal
 import socket
@@ -20,6 +18,7 @@ import time
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -30,14 +29,12 @@ from massar.interfaces.demo.store import Store
 LOOPBACK = "127.0.0.1"
 LARGEST = 1024 * 1024
 SLOW_SECONDS = 3.0
-PARENT_CHECK_SECONDS = 1.0
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 _HARD_CLOSE = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # SO_LINGER on, zero seconds: the other side sees a reset
 
 
 def serve(smtp_port: int, sms_port: int, store_path: Path) -> None:
     """Receive until SIGINT or SIGTERM. Raises OSError when a port is taken. Runs in the main thread."""
-    parent = os.getppid()  # before any port answers: whoever saw one answer may be killed at once
     store = Store(store_path)
     store.prepare()
     gateway = _Gateway((LOOPBACK, sms_port), _SmsRequest)
@@ -45,7 +42,7 @@ def serve(smtp_port: int, sms_port: int, store_path: Path) -> None:
     thread = threading.Thread(target=gateway.serve_forever, kwargs={"poll_interval": 0.1})
     thread.start()
     try:
-        asyncio.run(_receive_mail(smtp_port, store, parent))
+        asyncio.run(_receive_mail(smtp_port, store))
     finally:
         gateway.shutdown()
         gateway.server_close()
@@ -53,46 +50,29 @@ def serve(smtp_port: int, sms_port: int, store_path: Path) -> None:
 
 
 def ending(recipient: str) -> str:
-    """Return the four signs that choose a fault."""
+    """The four signs that choose a fault."""
     return recipient.partition("@")[0][-4:]
 
 
-async def _receive_mail(port: int, store: Store, parent: int) -> None:
+async def _receive_mail(port: int, store: Store) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    mailbox = _Mailbox(store)
-
-    def conversation() -> SMTP:
-        return SMTP(mailbox, hostname="demo.localhost", data_size_limit=LARGEST, loop=loop)
-
-    server = await loop.create_server(conversation, LOOPBACK, port)
-    orphaned = asyncio.create_task(_stop_with_parent(stop, parent))
-    try:
-        await stop.wait()
-    finally:
-        orphaned.cancel()
-        server.close()
-
-
-async def _stop_with_parent(stop: asyncio.Event, parent: int) -> None:
-    """End with a demo that was killed: else its children would hold ports and store for ever."""
-    while os.getppid() == parent:
-        await asyncio.sleep(PARENT_CHECK_SECONDS)
-    stop.set()
+    made = partial(SMTP, _Mailbox(store), hostname="demo.localhost", data_size_limit=LARGEST, loop=loop)
+    server = await loop.create_server(made, LOOPBACK, port)
+    await stop.wait()
+    server.close()
 
 
 class _Mailbox:
     def __init__(self, store: Store):
         self._store = store
 
-    async def handle_RCPT(
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        if ending(address) == "0001":
+    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, to: str, options: list[str]) -> str:
+        if ending(to) == "0001":
             return "550 5.1.1 No such mailbox"
-        envelope.rcpt_tos.append(address)
+        envelope.rcpt_tos.append(to)
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
@@ -100,21 +80,15 @@ class _Mailbox:
         faults = {ending(address) for address in envelope.rcpt_tos}
         if "0003" in faults:
             await asyncio.sleep(SLOW_SECONDS)
-        numbers = [await asyncio.to_thread(self._keep, letter, address) for address in envelope.rcpt_tos]
+        for address in envelope.rcpt_tos:
+            number = await asyncio.to_thread(
+                self._store.add,
+                kind="email", key=str(letter["Message-ID"] or ""), sender=str(letter["From"] or ""), recipient=address,
+                subject=str(letter["Subject"] or ""), text=_body(letter, "plain"), html=_body(letter, "html"),
+            )  # fmt: skip
         if "0002" in faults and isinstance(server.transport, asyncio.Transport):
             server.transport.abort()
-        return f"250 2.0.0 OK: kept as {numbers[0]}"
-
-    def _keep(self, letter: EmailMessage, recipient: str) -> int:
-        return self._store.add(
-            kind="email",
-            key=str(letter["Message-ID"] or ""),
-            sender=str(letter["From"] or ""),
-            recipient=recipient,
-            subject=str(letter["Subject"] or ""),
-            text=_body(letter, "plain"),
-            html=_body(letter, "html"),
-        )
+        return f"250 2.0.0 OK: kept as {number}"
 
 
 def _body(letter: EmailMessage, subtype: str) -> str:
@@ -160,10 +134,8 @@ class _SmsRequest(BaseHTTPRequestHandler):
             raise ValueError(length)
         body = json.loads(self.rfile.read(length))
         to, text, sender = body["to"], body["text"], body.get("from", "")
-        if not (to and text and all(isinstance(value, str) for value in (to, text, sender))):
+        if not (to and text and all(isinstance(value, str) for value in (to, text, sender)) and _NUMBER.fullmatch(to)):
             raise ValueError("not a message")
-        if not _NUMBER.fullmatch(to):
-            raise ValueError("not a number")
         return {"sender": sender, "recipient": to, "subject": "", "text": text}
 
     def _answer(self, status: int, answer: dict[str, str]) -> None:
@@ -179,8 +151,7 @@ class _SmsRequest(BaseHTTPRequestHandler):
 
 
 def main(words: list[str] | None = None) -> int:
-    first_line = __doc__.partition("\n")[0]
-    parser = argparse.ArgumentParser(prog="massar.interfaces.demo.receiver", description=first_line)
+    parser = argparse.ArgumentParser(prog="massar.interfaces.demo.receiver", description=__doc__.partition("\n")[0])
     parser.add_argument("--smtp-port", type=int, required=True, help="port of the mail server on 127.0.0.1")
     parser.add_argument("--sms-port", type=int, required=True, help="port of the SMS gateway on 127.0.0.1")
     parser.add_argument("--store", type=Path, required=True, help="SQLite file that keeps what arrives")

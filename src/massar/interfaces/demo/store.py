@@ -20,8 +20,8 @@ CREATE TABLE IF NOT EXISTS message (
     recipient TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL, html TEXT NOT NULL, at TEXT NOT NULL
 )
 """
+_COLUMNS = "kind, key, sender, recipient, subject, text, html, at"
 _CODE = re.compile(r"^(?:[a-z]{5}-\d{5}|\d{6})$", re.MULTILINE)
-_COLUMNS = "id, kind, key, sender, recipient, subject, text, html, at"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Store:
         self._path = path
 
     def prepare(self) -> None:
-        """Make the file when it is not there. The page only reads, so the receiver calls this."""
+        """The file is there afterwards. The page only reads, so the receiver calls this."""
         private_files.make_folder(self._path.parent)
         private_files.make_file(self._path)  # what arrives holds secrets
         private_files.restrict_to_owner(private_files.readable_by_others(self._path))
@@ -70,18 +70,14 @@ class Store:
             database.execute(_TABLE)
 
     def add(self, *, kind: str, key: str, sender: str, recipient: str, subject: str, text: str, html: str = "") -> int:
-        """Keep one message; returns its number."""
+        """The number under which it is kept."""
         row = (kind, key, sender, recipient, subject, text, html, clock.now().isoformat())
         with self._open() as database:
-            added = database.execute(
-                "INSERT INTO message (kind, key, sender, recipient, subject, text, html, at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                row,
-            )
+            added = database.execute(f"INSERT INTO message ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
             return added.lastrowid or 0
 
     def after(self, number: int, *, most: int = 100) -> list[Received]:
-        """Return the newest `most` messages with a higher number than `number`, newest first."""
+        """The newest `most` messages with a higher number than `number`, newest first."""
         return self._read("WHERE id > ? ORDER BY id DESC LIMIT ?", (number, most))
 
     def one(self, number: int) -> Received | None:
@@ -92,7 +88,7 @@ class Store:
         if not self._path.exists():
             return []
         with self._open() as database:
-            rows = database.execute(f"SELECT {_COLUMNS} FROM message {condition}", values).fetchall()
+            rows = database.execute(f"SELECT id, {_COLUMNS} FROM message {condition}", values).fetchall()
         return [Received(**{**dict(row), "at": datetime.fromisoformat(row["at"])}) for row in rows]
 
     @contextmanager

@@ -1,9 +1,5 @@
 """The demo's screen: a phone and a mailbox, side by side, and what to try."""
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Concatenate, ParamSpec
-
 from django.conf import settings
 from django.http import Http404, HttpResponse, JsonResponse
 from django.template.loader import get_template
@@ -15,7 +11,6 @@ from massar.interfaces.base.request import Request
 from massar.interfaces.demo import cast
 from massar.interfaces.demo.store import Store
 
-P = ParamSpec("P")
 STEPS = ("sign_in", "profile", "prove", "recover", "read", "enter", "change", "home")
 FAULTS = (("0001", "refused"), ("0002", "unsure"), ("0003", "slow"))
 # Only what a letter is made of, in a frame that can run nothing, reach nothing and send nothing.
@@ -26,21 +21,17 @@ MAIL_POLICY = (
 _LARGEST_NUMBER = 2**63 - 1
 
 
-def _in_the_demo_only(view: Callable[Concatenate[Request, Store, P], HttpResponse]) -> Callable[..., HttpResponse]:
-    @wraps(view)
-    def guarded(request: Request, *words: P.args, **named: P.kwargs) -> HttpResponse:
-        if not settings.MASSAR.demo or settings.MASSAR.demo_store is None:
-            raise Http404
-        return view(request, Store(settings.MASSAR.demo_store), *words, **named)
-
-    return guarded
+def _store() -> Store:
+    """What has arrived. Raises Http404 outside the demo."""
+    if not settings.MASSAR.demo or settings.MASSAR.demo_store is None:
+        raise Http404
+    return Store(settings.MASSAR.demo_store)
 
 
 @require_safe
-@_in_the_demo_only
-def screen(request: Request, store: Store) -> HttpResponse:
-    """Show everything that has arrived, newest first."""
-    received = store.after(0)
+def screen(request: Request) -> HttpResponse:
+    """Everything that has arrived, newest first."""
+    received = _store().after(0)
     more = {
         "texts": [message for message in received if message.kind == "sms"],
         "letters": [message for message in received if message.kind == "email"],
@@ -54,41 +45,30 @@ def screen(request: Request, store: Store) -> HttpResponse:
 
 
 @require_safe
-@_in_the_demo_only
-def messages(request: Request, store: Store) -> HttpResponse:
+def messages(request: Request) -> HttpResponse:
     """`?after=<number>`: {"last": number, "clock": "14:35", "messages": [newer ones, newest first]}.
 
     Each has id, kind (sms, email), key, from, to, subject, text, code, at (ISO 8601, UTC), has_html and card (HTML).
     """
     typed = request.GET.get("after", "0")
     after = int(typed) if typed.isascii() and typed.isdecimal() and len(typed) < 19 else 0
-    received = store.after(after)
     card = get_template("demo/card.html")
-    listed = [
-        {
-            "id": message.id,
-            "kind": message.kind,
-            "key": message.key,
-            "from": message.sender,
-            "to": message.recipient,
-            "subject": message.subject,
-            "text": message.text,
-            "code": message.code,
-            "at": message.at.isoformat(),
-            "has_html": bool(message.html),
-            "card": card.render({**_context(request), "message": message, "fresh": True, "opened": True}),
-        }
-        for message in received
-    ]
-    last = received[0].id if received else after
+    listed = []
+    for message in _store().after(after):
+        shown = {**_context(request), "message": message, "fresh": True, "opened": True}
+        listed.append(
+            {name: getattr(message, name) for name in ("id", "kind", "key", "subject", "text", "code")}
+            | {"from": message.sender, "to": message.recipient, "at": message.at.isoformat()}
+            | {"has_html": bool(message.html), "card": card.render(shown)}
+        )
+    last = listed[0]["id"] if listed else after
     return JsonResponse({"last": last, "clock": local_time.clock_time(request.now), "messages": listed})
 
 
 @require_safe
-@_in_the_demo_only
-def mail(request: Request, store: Store, number: int) -> HttpResponse:
-    """Answer with the HTML part of an e-mail, for the frame in the mailbox."""
-    letter = store.one(number) if number <= _LARGEST_NUMBER else None
+def mail(request: Request, number: int) -> HttpResponse:
+    """The HTML part of an e-mail, for the frame in the mailbox."""
+    letter = _store().one(number) if number <= _LARGEST_NUMBER else None
     if letter is None or not letter.html:
         raise Http404
     response = HttpResponse(letter.html)
@@ -98,7 +78,7 @@ def mail(request: Request, store: Store, number: int) -> HttpResponse:
 
 
 def _cast(language: str) -> list[dict[str, object]]:
-    """List the people who can sign in, with what proves them. The note is a message id."""
+    """The people who can sign in, with what proves them. The note is a message id."""
     return [
         {
             "name": f"{one.first_ar} {one.last_ar}" if language == "ar" else f"{one.first_latin} {one.last_latin}",
@@ -112,5 +92,5 @@ def _cast(language: str) -> list[dict[str, object]]:
 
 
 def _context(request: Request) -> dict[str, object]:
-    """Show nobody as signed in: this is the other device, the one that receives."""
+    """Nobody is signed in: this is the other device, the one that receives."""
     return {**page.context(request), "demo": False}

@@ -7,7 +7,7 @@ stands at an address that does not exist.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
 from django.conf import settings
@@ -42,13 +42,40 @@ class DeliveryCollector(Collector):
         self.snapshot = snapshot
 
     def collect(self) -> Iterator[Metric]:
-        counts = delivery.counters.read()
+        counts, snapshot = delivery.counters.read(), self.snapshot
         yield from _counters(counts)
         yield from _hand_over(counts)
-        yield _queue(self.snapshot)
-        yield _oldest(self.snapshot)
-        yield _breakers(self.snapshot)
-        yield _alarms(self.snapshot)
+        queue = {(one.state, one.purpose): one.count for one in snapshot.queue}
+        yield _gauge(
+            "massar_queue", "Messages, and requests for recovery, by state and purpose.", "state purpose", queue.items()
+        )
+        oldest = {(purpose,): 0.0 for purpose in delivery.alarms.URGENT}
+        for one in snapshot.queue:
+            if one.state != "awaiting_receipt":
+                waited = (snapshot.now - one.oldest).total_seconds()
+                oldest[one.purpose,] = max(waited, oldest.get((one.purpose,), 0.0))
+        what = "For how long the oldest has waited to leave; 0 for none."
+        yield _gauge("massar_queue_oldest_seconds", what, "purpose", oldest.items())
+        # Of every provider that ever had a fault.
+        breakers = {
+            (facts.provider, state): facts.state == state
+            for facts in snapshot.breakers.values()
+            for state in delivery.breaker.State.values
+        }
+        what = "1 for the state in which the provider's breaker is."
+        yield _gauge("massar_provider_breaker", what, "provider state", breakers.items())
+        active = {one.id for one in delivery.alarms.find_active(snapshot)}
+        alarms = {(alarm.id,): alarm.id in active for alarm in delivery.alarms.TABLE}
+        yield _gauge(
+            "massar_alarm", "1 while the alarm stands; what to do: docs/operate/alarms/.", "name", alarms.items()
+        )
+
+
+def _gauge(name: str, what: str, labels: str, values: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
+    family = GaugeMetricFamily(name, what, labels=labels.split())
+    for key, value in values:
+        family.add_metric(key, value)
+    return family
 
 
 def _counters(counts: delivery.counters.Counts) -> Iterator[Metric]:
@@ -70,43 +97,3 @@ def _hand_over(counts: delivery.counters.Counts) -> Iterator[Metric]:
         family.add_metric([channel], cumulative, histogram.seconds)
     if family.samples:
         yield family
-
-
-def _queue(snapshot: delivery.metrics.MetricsSnapshot) -> Metric:
-    what = "Messages, and requests for recovery, by state and purpose."
-    family = GaugeMetricFamily("massar_queue", what, labels=("state", "purpose"))
-    for one in snapshot.queue:
-        family.add_metric((one.state, one.purpose), one.count)
-    return family
-
-
-def _oldest(snapshot: delivery.metrics.MetricsSnapshot) -> Metric:
-    what = "For how long the oldest has waited to leave; 0 for none."
-    family = GaugeMetricFamily("massar_queue_oldest_seconds", what, labels=("purpose",))
-    oldest = dict.fromkeys(delivery.alarms.URGENT, 0.0)
-    for one in snapshot.queue:
-        if one.state != "awaiting_receipt":
-            waited = (snapshot.now - one.oldest).total_seconds()
-            oldest[one.purpose] = max(waited, oldest.get(one.purpose, 0.0))
-    for purpose, seconds in oldest.items():
-        family.add_metric((purpose,), seconds)
-    return family
-
-
-def _breakers(snapshot: delivery.metrics.MetricsSnapshot) -> Metric:
-    """Of every provider that ever had a fault; one of the three states is 1."""
-    what = "1 for the state in which the provider's breaker is."
-    family = GaugeMetricFamily("massar_provider_breaker", what, labels=("provider", "state"))
-    for facts in snapshot.breakers.values():
-        for state in delivery.breaker.State.values:
-            family.add_metric((facts.provider, state), facts.state == state)
-    return family
-
-
-def _alarms(snapshot: delivery.metrics.MetricsSnapshot) -> Metric:
-    what = "1 while the alarm stands; what to do: docs/operate/alarms/."
-    family = GaugeMetricFamily("massar_alarm", what, labels=("name",))
-    active = {one.id for one in delivery.alarms.find_active(snapshot)}
-    for alarm in delivery.alarms.TABLE:
-        family.add_metric((alarm.id,), alarm.id in active)
-    return family

@@ -7,7 +7,7 @@ themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,26 +29,29 @@ class Line:
     look: str
     values: Sequence[Value]
 
-    def path(self, top: float) -> str:
-        """Where there is no value the line is broken; a value alone is a dot."""
-        points = [(_x(n, len(self.values)), v) for n, v in enumerate(self.values)]
-        return "".join(_stroke(run, top) for run in _runs(points))
-
-    def area(self, top: float) -> str:
-        """The same, closed along the ground."""
-        points = [(_x(n, len(self.values)), v) for n, v in enumerate(self.values)]
-        return "".join(f"{_stroke(run, top)}V{HEIGHT}H{run[0][0]:.1f}Z" for run in _runs(points) if len(run) > 1)
+    def path(self, top: float, *, area: bool = False) -> str:
+        """Where there is no value the line is broken; a value alone is a dot. `area`: closed along the ground."""
+        runs: list[list[tuple[float, float]]] = [[]]
+        for n, value in enumerate(self.values):
+            if value is None:
+                runs.append([])
+            else:
+                runs[-1].append(((n + 0.5) * WIDTH / len(self.values), value))
+        if area:
+            return "".join(f"{_stroke(run, top)}V{HEIGHT}H{run[0][0]:.1f}Z" for run in runs if len(run) > 1)
+        return "".join(_stroke(run, top) for run in runs if run)
 
 
 @dataclass(frozen=True)
 class Plot:
     """`id`: of its words in the catalogues, `desk.plot.<id>`. `digits`: after the comma, in the table and at the axis.
 
-    `filled`: it shows amounts, of which 0 is nothing; elsewhere nothing is None, and 0 may be the worst there is.
+    `least`: the axis is no shorter. `filled`: it shows amounts, of which 0 is nothing; elsewhere nothing is None, and 0
+    may be the worst there is.
     """
 
     id: str
-    top: float
+    least: float
     lines: tuple[Line, ...]
     starts: Sequence[datetime]
     digits: int
@@ -59,8 +62,10 @@ class Plot:
         return max((value for line in self.lines for value in line.values if value is not None), default=0)
 
     @property
-    def empty(self) -> bool:
-        return not any(self._is_there(value) for line in self.lines for value in line.values)
+    def top(self) -> float:
+        """The end of the axis: 1, 2 or 4 times a power of ten, whose half is easily read too."""
+        tops = (factor * 10.0**power for power in range(-1, 9) for factor in (1, 2, 4))
+        return next(top for top in tops if top >= max(self.peak, self.least))
 
     @property
     def times(self) -> list[datetime]:
@@ -71,68 +76,36 @@ class Plot:
     @property
     def rows(self) -> list[tuple[datetime, list[Value]]]:
         """For the table, newest first, without the steps in which there was nothing."""
-        listed = ((at, [line.values[n] for line in self.lines]) for n, at in enumerate(self.starts))
-        return [row for row in reversed(list(listed)) if any(map(self._is_there, row[1]))]
+        listed = [(at, [line.values[n] for line in self.lines]) for n, at in enumerate(self.starts)]
+        return [row for row in reversed(listed) if any(v if self.filled else v is not None for v in row[1])]
 
-    def _is_there(self, value: Value) -> bool:
-        return bool(value) if self.filled else value is not None
+    @property
+    def empty(self) -> bool:
+        return not self.rows
 
 
 def of(steps: list[tuple[datetime, Tally]]) -> list[Plot]:
     """The four plots of a period."""
     starts, tallies = [at for at, _ in steps], [tally for _, tally in steps]
-
-    def line(name: str, look: str, value: Callable[[Tally], Value]) -> Line:
-        return Line(name, look, [value(tally) for tally in tallies])
-
     flow = (
-        line("desk.sent", "one", lambda t: t.sent),
-        line("desk.delivered", "two", lambda t: t.delivered),
-        line("desk.late", "three", lambda t: t.late),
+        Line("desk.sent", "one", [tally.sent for tally in tallies]),
+        Line("desk.delivered", "two", [tally.delivered for tally in tallies]),
+        Line("desk.late", "three", [tally.late for tally in tallies]),
     )
     waits = tuple(
         Line(name, look, [tally.waits[n] if tally.waits else None for tally in tallies])
         for n, (name, look) in enumerate((("p50", "one"), ("p95", "two"), ("p99", "three")))
     )
-    cost = (line("desk.cost", "one", lambda t: t.cost / 1000),)
-    used = (Line("desk.used", "one", _used(tallies)),)
+    cost = Line("desk.cost", "one", [tally.cost / 1000 for tally in tallies])
+    # Of what was sent in the half hour until then: single steps of a quiet day would only jump.
+    half_hours = [metrics.add_up(tallies[max(0, n - HALF_AN_HOUR) : n]) for n in range(1, len(tallies) + 1)]
+    shares = [None if one.conversion is None else 100 * one.conversion for one in half_hours]
     return [
-        Plot("flow", _top(flow, 2), flow, starts, 0, filled=True),
-        Plot("waits", _top(waits, 0.1), waits, starts, 2),
-        Plot("cost", _top(cost, 0.1), cost, starts, 2, filled=True),
-        Plot("conversion", 100, used, starts, 0),
+        Plot("flow", 2, flow, starts, 0, filled=True),
+        Plot("waits", 0.1, waits, starts, 2),
+        Plot("cost", 0.1, (cost,), starts, 2, filled=True),
+        Plot("conversion", 100, (Line("desk.used", "one", shares),), starts, 0),
     ]
-
-
-def _used(tallies: list[Tally]) -> list[Value]:
-    """Out of a hundred, of what was sent in the half hour until then: single steps of a quiet day would only jump."""
-    shares = []
-    for n in range(len(tallies)):
-        half_hour = metrics.add_up(tallies[max(0, n + 1 - HALF_AN_HOUR) : n + 1])
-        shares.append(None if half_hour.conversion is None else 100 * half_hour.conversion)
-    return shares
-
-
-def _top(lines: tuple[Line, ...], least: float) -> float:
-    """The end of the axis: 1, 2 or 4 times a power of ten, whose half is easily read too."""
-    peak = max((value for line in lines for value in line.values if value is not None), default=0)
-    tops = (factor * 10.0**power for power in range(-1, 9) for factor in (1, 2, 4))
-    return next(top for top in tops if top >= max(peak, least))
-
-
-def _x(number: int, count: int) -> float:
-    return (number + 0.5) * WIDTH / count
-
-
-def _runs(points: list[tuple[float, Value]]) -> list[list[tuple[float, float]]]:
-    """The points with values, cut where one has none."""
-    runs: list[list[tuple[float, float]]] = [[]]
-    for x, value in points:
-        if value is None:
-            runs.append([])
-        else:
-            runs[-1].append((x, value))
-    return [run for run in runs if run]
 
 
 def _stroke(run: list[tuple[float, float]], top: float) -> str:

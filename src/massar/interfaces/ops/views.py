@@ -58,7 +58,7 @@ def messages(request: Request) -> HttpResponse:
         waiting=sum(one.count for one in seen.queue if one.state != "awaiting_receipt"),
         plots=plots.of(steps),
         number=lambda value, digits=0: _number(value, digits, request.language),
-        age=lambda moment: _age(int((request.now - moment).total_seconds())),
+        age=lambda moment: local_time.elapsed(moment, request.now),
     )
 
 
@@ -68,9 +68,3 @@ def _number(value: float | None, digits: int, language: str) -> str:
         return "–"
     pattern = f"#,##0.{'0' * digits}" if digits else "#,##0"
     return format_decimal(round(value, digits), pattern, locale=local_time.LOCALES[language])
-
-
-def _age(seconds: int) -> str:
-    """`0:01:05`."""
-    seconds = max(0, seconds)
-    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import PlainValidator
 
-from massar.core.settings import Table, Wanted
+from massar.core.settings import Expected, Table
 from massar.domain.delivery.provider import MESSAGE, NOTHING, Accepted, OutcomeUnknown, Rejected, Result
 from massar.providers.http_client import HttpResponse
 from massar.providers.sms_http.body import json_of
@@ -50,8 +50,8 @@ def _pattern(text: object) -> re.Pattern[str] | None:
         raise ValueError(f"is a pattern that can't be read: {trouble}") from None
 
 
-Steps = Annotated[tuple[str, ...], PlainValidator(_steps), Wanted("a path, as messages.0.id")]
-Pattern = Annotated[re.Pattern[str] | None, PlainValidator(_pattern), Wanted("a regular expression")]
+Steps = Annotated[tuple[str, ...], PlainValidator(_steps), Expected("a path, as messages.0.id")]
+Pattern = Annotated[re.Pattern[str] | None, PlainValidator(_pattern), Expected("a regular expression")]
 
 
 def walk(node: object, path: tuple[str, ...]) -> Iterator[object]:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import PlainValidator
 
-from massar.core.settings import Own, Table, Wanted
+from massar.core.settings import OWN, Expected, Table
 from massar.domain.delivery.provider import Receipt
 from massar.providers.receipt_words import listed
 from massar.providers.sms_http import body as http_body
@@ -40,8 +40,8 @@ class ReceiptForm(Table):
     """How call-backs read. Where nothing stands at `each`, the whole is one receipt, or a list of them. `provider` and
     `charset` are told by `receipt_form`."""
 
-    provider: Annotated[str, Own()] = ""
-    charset: Annotated[str, Own()] = "utf-8"
+    provider: Annotated[str, OWN] = ""
+    charset: Annotated[str, OWN] = "utf-8"
     each: Steps = ()
     """path of the list, where one call tells of several messages; a single object there is a list of one"""
     reference: Steps = ()
@@ -64,7 +64,7 @@ class ReceiptForm(Table):
     """the number"""
     to_pattern: Pattern = None
     """a pattern for it, in what the path leads to or in the whole"""
-    networks: Annotated[_Networks, Wanted('a list of networks, as ["192.0.2.0/24"]')] = ()
+    networks: Annotated[_Networks, Expected('a list of networks, as ["192.0.2.0/24"]')] = ()
     """list of networks that may call, as `["192.0.2.0/24"]`; without it everybody may"""
 
     def judge(self) -> Iterator[tuple[str, str]]:

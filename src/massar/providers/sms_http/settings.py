@@ -16,7 +16,7 @@ from urllib.parse import quote, quote_plus
 
 from pydantic import AfterValidator, PlainValidator
 
-from massar.core.settings import Required, Table, Verbatim, Wanted, one_of
+from massar.core.settings import Expected, Required, Table, Verbatim, one_of
 from massar.domain.delivery.provider import ProviderSettingError
 from massar.providers import NAME
 from massar.providers.http_client import HttpRequest, Origin, read_address
@@ -90,7 +90,7 @@ def _status(status: str) -> str:
     return status
 
 
-_Url = Annotated[Url | None, PlainValidator(_url), Wanted("an address")]
+_Url = Annotated[Url | None, PlainValidator(_url), Expected("an address")]
 Templates = dict[str, Annotated[Template, PlainValidator(Template)]]
 
 
@@ -161,7 +161,7 @@ class HttpSettings(OneByOneTable):
     """table, added to the address"""
     form: Templates = field(default_factory=dict)
     """table: the body as a form"""
-    json: Annotated[Mapping[str, Any] | None, PlainValidator(_json), Wanted("an object")] = None
+    json: Annotated[Mapping[str, Any] | None, PlainValidator(_json), Expected("an object")] = None
     """table, or the text of a JSON object as the gateway's manual shows it: the body"""
     sender: Annotated[str, AfterValidator(_sender)] = "MASSAR"
     """1 to 20 characters"""
