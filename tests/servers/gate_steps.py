@@ -36,6 +36,12 @@ class Backend(BaseHTTPRequestHandler):
         pass
 
 
+def seen(page) -> dict[str, str]:
+    """The headers that reached the site, by small letters."""
+    assert page.status == 200, (page.address, page.status, page.text[:500])
+    return {name.lower(): value for name, value in json.loads(page.text)["headers"].items()}
+
+
 def believed(text: str) -> list[str]:
     return [word for word in ("minister", "forged", "admin") if word in text]
 

@@ -34,14 +34,8 @@ def tokens(account: Account, layout: Layout, surfer: Surfer, site: str, scope: s
     surfer.open(f"{known['authorization_endpoint']}?{urlencode(asked)}")
     answer = parse_qs(urlsplit(surfer.way[-1]).query)
     assert "code" in answer, surfer.way
-    page = posted(
-        account,
-        site,
-        grant_type="authorization_code",
-        code=answer["code"][0],
-        redirect_uri=back,
-        code_verifier=verifier,
-    )
+    given = {"grant_type": "authorization_code", "redirect_uri": back, "code_verifier": verifier}
+    page = posted(account, site, code=answer["code"][0], **given)
     assert page.status == 200, page.text
     return json.loads(page.text)
 

@@ -85,14 +85,9 @@ class Layout:
 
     def _saml(self, origin: str, metadata: str, acs: str, slo: str) -> dict:
         return {
-            "protocol": "saml",
-            "entity_id": f"{origin}{metadata}",
-            "acs": [f"{origin}{acs}"],
-            "slo": f"{origin}{slo}",
-            "certificate": self.certificate,
-            "signed_requests": True,
-            "attributes": ["email", "name", "school"],
-        }
+            "protocol": "saml", "entity_id": f"{origin}{metadata}", "acs": [f"{origin}{acs}"], "slo": f"{origin}{slo}",
+            "certificate": self.certificate, "signed_requests": True, "attributes": ["email", "name", "school"],
+        }  # fmt: skip
 
 
 def lay_out() -> Layout:
@@ -101,13 +96,8 @@ def lay_out() -> Layout:
 
 
 def _oidc(name: str, redirect: str, **values) -> dict:
-    return {
-        "protocol": "oidc",
-        "client_id": name,
-        "client_secret": _hash(name),
-        "redirect_uris": [redirect],
-        **values,
-    }
+    usual = {"protocol": "oidc", "client_id": name, "client_secret": _hash(name), "redirect_uris": [redirect]}
+    return {**usual, **values}
 
 
 def _hash(name: str) -> str:

@@ -29,17 +29,8 @@ def site(account, layout):
     text = text.replace("https://compte.example.ma", account.url).replace("ClientID esise", "ClientID apache_oidc")
     text = text.replace("https://sise.example.ma", layout.at("apache_oidc"))
     text = re.sub(r"\bSECRET\b", SECRETS["apache_oidc"], text).replace("PASSPHRASE", "of-this-run-alone")
-    with (
-        open_folder() as folder,
-        running_apache(
-            folder,
-            layout.port("apache_oidc"),
-            AUTH_OPENIDC,
-            "auth_openidc",
-            text + SEEN,
-            log="auth_openidc:debug",
-        ),
-    ):
+    port, log = layout.port("apache_oidc"), "auth_openidc:debug"
+    with open_folder() as folder, running_apache(folder, port, AUTH_OPENIDC, "auth_openidc", text + SEEN, log=log):
         yield layout.at("apache_oidc")
 
 
@@ -55,20 +46,16 @@ def test_sign_in_once_and_the_page_opens_with_the_claims(site, account, surfer):
     assert YOUSSEF.login not in page.headers["x-seen-user"], "the name at the site is an opaque subject"
 
 
-@pytest.mark.parametrize(
-    "asked",
-    [
+def test_what_is_no_page_of_its_own_gets_the_401(site, account, surfer):
+    """As docs/integrate/apache.md says; the same address opened by a person leads to the account."""
+    for asked in (
         {"Sec-Fetch-Dest": "iframe", "Sec-Fetch-Mode": "navigate"},
         {"Sec-Fetch-Dest": "empty", "Sec-Fetch-Mode": "cors"},
         {"X-Requested-With": "XMLHttpRequest"},
         {"Accept": "application/json"},
         {"Accept": ""},
-    ],
-    ids=str,
-)
-def test_what_is_no_page_of_its_own_gets_the_401(site, account, surfer, asked):
-    """As docs/integrate/apache.md says; the same address opened by a person leads to the account."""
-    assert surfer.ask("GET", f"{site}/private/", None, **asked).status == 401
+    ):
+        assert surfer.ask("GET", f"{site}/private/", None, **asked).status == 401, asked
     assert surfer.ask("GET", f"{site}/private/").headers["location"].startswith(f"{account.url}/authorize?")
 
 

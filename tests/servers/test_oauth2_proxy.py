@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import secrets
-import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from http.server import ThreadingHTTPServer
 
 import pytest
 
 from tests.cast import YOUSSEF
-from tests.servers.gate_steps import Backend
+from tests.servers.gate_steps import Backend, seen
 from tests.servers.go_programs import oauth2_proxy
 from tests.servers.machine import open_folder, running
 from tests.servers.sites import SECRETS
@@ -22,27 +23,22 @@ from tests.support.serving import serving
 def site(account, layout):
     backend = ThreadingHTTPServer(("127.0.0.1", 0), Backend)
     text = (ROOT / "deploy" / "oauth2-proxy" / "oauth2-proxy.cfg").read_text("utf-8")
-    text = text.replace("https://compte.example.ma", account.url).replace(
-        "https://sise.example.ma", layout.at("oauth2_proxy")
-    )
-    text = text.replace('"esise"', '"oauth2_proxy"').replace(
-        "127.0.0.1:4180", f"127.0.0.1:{layout.port('oauth2_proxy')}"
-    )
-    text = text.replace("127.0.0.1:8080", f"127.0.0.1:{backend.server_port}") + "cookie_secure = false\n"
+    port = layout.port("oauth2_proxy")
+    for told, here in {
+        "https://compte.example.ma": account.url, "https://sise.example.ma": layout.at("oauth2_proxy"),
+        '"esise"': '"oauth2_proxy"', "127.0.0.1:4180": f"127.0.0.1:{port}",
+        "127.0.0.1:8080": f"127.0.0.1:{backend.server_port}", '"5m"': '"2s"',
+    }.items():  # fmt: skip
+        text = text.replace(told, here)
     environment = {
         "OAUTH2_PROXY_CLIENT_SECRET": SECRETS["oauth2_proxy"],
         "OAUTH2_PROXY_COOKIE_SECRET": secrets.token_hex(16),
     }
     with open_folder() as folder, serving(backend):
-        (folder / "oauth2-proxy.cfg").write_text(text.replace('"5m"', '"2s"'))
+        (folder / "oauth2-proxy.cfg").write_text(f"{text}cookie_secure = false\n")
         command = [oauth2_proxy(), "--config", "oauth2-proxy.cfg"]
-        with running(command, folder=folder, ports=(layout.port("oauth2_proxy"),), environment=environment):
+        with running(command, folder=folder, ports=(port,), environment=environment):
             yield layout.at("oauth2_proxy")
-
-
-def seen(page) -> dict[str, str]:
-    assert page.status == 200, (page.address, page.status, page.text[:500])
-    return {name.lower(): value for name, value in json.loads(page.text)["headers"].items()}
 
 
 def test_sign_in_once_and_the_page_opens_with_name_and_address(site, account, surfer):
@@ -59,19 +55,11 @@ def test_several_requests_that_refresh_at_once_stay_signed_in(site, account, sur
     """A page's pictures, after the moment at which each of them wants a new token: one grant, nobody is signed out."""
     account.sign_in(surfer)
     surfer.open(f"{site}/")
-    moment = threading.Event()
-    moment.wait(2.5)  # the age at which oauth2-proxy refreshes
-    answers: list[int] = []
+    time.sleep(2.5)  # the age at which oauth2-proxy refreshes
     cookie = "; ".join(f"{name}={value}" for name, value in surfer.jar["127.0.0.1"].items())
-    together = [
-        threading.Thread(target=lambda: answers.append(surfer.ask("GET", f"{site}/x", None, Cookie=cookie).status))
-        for _ in range(6)
-    ]
-    for one in together:
-        one.start()
-    for one in together:
-        one.join()
-    assert answers == [200] * 6
+    with ThreadPoolExecutor(6) as pool:
+        answers = pool.map(lambda _: surfer.ask("GET", f"{site}/x", None, Cookie=cookie).status, range(6))
+        assert list(answers) == [200] * 6
     assert surfer.ask("GET", f"{site}/x").status == 200
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import http.client
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+from tests.servers import oidc_steps
 from tests.servers.sites import SECRETS
 from tests.servers.surfer import Surfer
 
-VERIFIER = "v" * 43
 CALLERS = 6
 
 
@@ -41,23 +39,14 @@ def renewed(account, token: str) -> dict:
 
 
 @pytest.fixture
-def tokens(account, layout) -> dict:
-    back = layout.at("node", "/back")
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
-    request = {
-        "response_type": "code", "client_id": "node", "redirect_uri": back, "scope": "openid offline_access",
-        "code_challenge": challenge, "code_challenge_method": "S256",
-    }  # fmt: skip
-    surfer = Surfer(stops_at=back)
-    surfer.open(f"{account.url}/authorize?{urlencode(request)}")
+def token(account, layout, surfer) -> str:
+    """A refresh token."""
     account.sign_in(surfer)
-    code = parse_qs(urlsplit(surfer.way[-1]).query)["code"][0]
-    return heard(asked(account, grant_type="authorization_code", code=code, redirect_uri=back, code_verifier=VERIFIER))
+    return oidc_steps.tokens(account, layout, surfer, "node", "openid offline_access")["refresh_token"]
 
 
-def test_six_at_once_get_one_successor(account, tokens):
-    token = tokens["refresh_token"]
-    for _ in range(5):
+def test_six_at_once_get_one_successor(account, token):
+    for _ in range(3):
         together = threading.Barrier(CALLERS)
 
         def once(_, token=token, together=together):
@@ -74,7 +63,7 @@ def test_six_at_once_get_one_successor(account, tokens):
         token = answers[0]["refresh_token"]
 
 
-def test_whoever_lost_the_answer_asks_again(account, tokens):
-    asked(account, grant_type="refresh_token", refresh_token=tokens["refresh_token"]).close()
-    after = renewed(account, tokens["refresh_token"])
+def test_whoever_lost_the_answer_asks_again(account, token):
+    asked(account, grant_type="refresh_token", refresh_token=token).close()
+    after = renewed(account, token)
     assert renewed(account, after["refresh_token"])["access_token"]
