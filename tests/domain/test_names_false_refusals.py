@@ -105,7 +105,7 @@ KINDS = {
 
 def _points_to(views: personal.Views, person: personal.OwnerWords) -> bool:
     kinds = (person.names, person.establishments, person.logins)
-    return any(personal.shows(views, words) for words in kinds) or any(piece in views.signs for piece in person.phones)
+    return any(personal.points_to(views, words) for words in kinds) or personal.points_to_phone(views, person)
 
 
 @pytest.fixture(scope="module")

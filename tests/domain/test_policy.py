@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massar.core import ids
-from massar.domain.policy import api, rules
+from massar.domain.policy import api, blocklist, rules
 
 GUIDE, NIST = api.PROFILES["guide"], api.PROFILES["nist"]
 NOBODY = api.Owner(login="", names=(), establishments=(), phones=())
@@ -18,34 +18,27 @@ def broken(password: str, profile: api.Profile = GUIDE) -> list[str]:
     return [refusal.rule for refusal in api.refusals(password, facts=NOBODY, profile=profile)]
 
 
-@pytest.mark.parametrize(
-    ("password", "expected"),
-    [
-        ("Vqk7#pLd92vR", []),
-        ("Vqk7#pLd92v", ["length_min"]),
-        ("Vqk7pLd92vRt", ["symbol"]),
-        ("Vqk#pLdxcvRt", ["digit"]),
-        ("7382#9120645", ["letter"]),
-        ("", ["length_min", "letter", "digit", "symbol"]),
-        ("Vqk² pLdxcvRt", ["digit"]),  # ATK-078: a superscript is no decimal digit
-        ("صباح جميل جدا ٣!", []),  # ATK-078: Arabic letters and an Arabic-Indic digit
-        ("kdmwt-47392", ["length_min", "temporary_shape"]),
-        ("KDMWT – ٤٧٣٩٢", ["temporary_shape"]),
-        ("Vqk7#pLd92vR\n", ["invisible"]),
-        (" Vqk7#pLd92vR", ["invisible"]),
-        ("Vqk7#pLd\u00a092vR", ["invisible"]),
-        ("Vqk7#pLd\ud80092vR", ["invisible"]),
-        ("Vqk7#pLd\u037892vR", ["invisible"]),  # unassigned
-        ("Vqk7#pLd 92vR", []),
-    ],
-)
+REASONS = {
+    # ATK-078: Arabic letters and an Arabic-Indic digit are what they are, a superscript is no decimal digit
+    "": ["Vqk7#pLd92vR", "Vqk7#pLd 92vR", "صباح جميل جدا ٣!"],
+    "length_min": ["Vqk7#pLd92v"],
+    "symbol": ["Vqk7pLd92vRt"],
+    "digit": ["Vqk#pLdxcvRt", "Vqk² pLdxcvRt"],
+    "letter": ["7382#9120645"],
+    "length_min letter digit symbol": [""],
+    "length_min temporary_shape": ["kdmwt-47392"],
+    "temporary_shape": ["KDMWT – ٤٧٣٩٢"],
+    "invisible": [" Vqk7#pLd92vR", "Vqk7#pLd92vR\n", *(f"Vqk7#pLd{sign}92vR" for sign in "\u00a0\ud800\u0378")],
+}
+
+
+@pytest.mark.parametrize(("expected", "password"), [(e, one) for e, all_ in REASONS.items() for one in all_])
 def test_guide_profile(password, expected):
-    assert broken(password) == expected
+    assert broken(password) == expected.split()
 
 
 def test_nist_profile_asks_for_length_not_for_kinds():
-    assert broken("vqkpldxcvrtzwm", NIST) == ["length_min"]
-    assert broken("vqkpldxcvrtzwmq", NIST) == []
+    assert (broken("vqkpldxcvrtzwm", NIST), broken("vqkpldxcvrtzwmq", NIST)) == (["length_min"], [])
 
 
 @pytest.mark.parametrize(
@@ -77,7 +70,7 @@ def test_sizes_are_judged_first_and_alone():
     started = time.perf_counter()
     [refusal] = api.refusals(huge, facts=NOBODY, profile=GUIDE)
     assert time.perf_counter() - started < 0.01
-    assert (refusal.rule, refusal.args) == ("length_max", {"max": api.MAX_CODEPOINTS})
+    assert refusal == ("length_max", {"max": 128})
 
 
 def test_checklist_is_the_profile_in_order():
@@ -87,13 +80,12 @@ def test_checklist_is_the_profile_in_order():
     assert {line.rule for line in lines if not line.live} == {"name", "establishment", "login", "phone", "common"}
     assert {"letter", "digit", "symbol"}.isdisjoint(line.rule for line in api.checklist(NIST))
     assert api.checklist(NIST)[0].args == {"min": 15}
-    assert api.DEFAULT_PROFILE == "guide"
 
 
 @pytest.mark.parametrize("body", ['rules=["lenght"]\npersonal="whole"', 'rules=["letter"]\npersonal="half"'])
 def test_a_profile_that_cannot_be_judged_is_refused_at_start(body):
     with pytest.raises(ValueError, match="profile bad"):
-        rules._load(f'default="bad"\n[profiles.bad]\nmin_length=12\n{body}')
+        rules.load(f"[profiles.bad]\nmin_length=12\n{body}")
 
 
 @pytest.mark.parametrize(
@@ -106,11 +98,10 @@ def test_a_temporary_password_is_known_however_it_is_typed(typed):
 
 
 @pytest.mark.parametrize(
-    "typed",
-    ["", "kdmwt-4739", "kdmwt-473921", "admwt-47392", "kdmwt-47390", "47392-kdmwt", "k" * 4000, "kdmwt.47392"],
+    "typed", ["", "kdmwt-4739", "kdmwt-473921", "admwt-47392", "kdmwt-47390", "47392-kdmwt", "k" * 4000, "kdmwt.47392"]
 )
 def test_other_texts_are_no_temporary_password(typed):
-    assert not api.is_temporary_shape(typed)
+    assert api.canonical_temporary(typed) is None
 
 
 MARKS = ["", " ", "-", "–", "\u200f", "\u2066", "\u00a0", "\u00ad"]
@@ -139,19 +130,14 @@ ANY_TEXT = st.text(st.characters(exclude_categories=[]))
 def test_no_text_makes_anything_fail(text):
     for profile in api.PROFILES.values():
         assert set(broken(text, profile)) <= set(profile.rules)
-    assert api.is_temporary_shape(text) in (True, False)
-    assert api.in_blocklist(text) in (True, False)
-
-
-@given(ANY_TEXT)
-def test_canonical_and_strip_are_idempotent(text):
-    assert api.canonical(api.canonical(text)) == api.canonical(text)
-    stripped = api.strip_invisible(text)
-    assert api.strip_invisible(stripped) == stripped
-    assert stripped.encode("utf-8").decode("utf-8") == stripped
+    api.canonical_temporary(text)
+    blocklist.in_blocklist(text)
 
 
 @given(ANY_TEXT)
 def test_what_may_be_stored_is_what_is_compared_at_sign_in(text):
+    stripped = api.strip_invisible(text)
+    assert api.strip_invisible(stripped) == api.strip_invisible(api.canonical(text)) == stripped
+    assert stripped.encode("utf-8").decode("utf-8") == stripped
     if "invisible" not in broken(text) and "length_max" not in broken(text):
         assert api.strip_invisible(text) == api.canonical(text) == unicodedata.normalize("NFC", text)

@@ -11,7 +11,7 @@ from massar.core.audit import api as audit_log
 from massar.domain.credentials.models import FormerPassword
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, YOUSSEF
 from tests.cast import FATIMA_PHONE, YOUSSEF_EMAIL, facts
-from tests.support.steps import recover, secrets, shown, shows
+from tests.support.steps import home, recover, shown, shows
 from tests.support.visitor import Visitor
 from tests.support.words import saying
 
@@ -30,8 +30,8 @@ def granted(cast, post):
 
 def test_the_dialog_has_two_ways_out(granted):
     visitor, _ = granted
-    assert visitor.path == "/password/expired/"
-    assert "<dialog" in visitor.html and shows(visitor, "expired.title")
+    assert visitor.path == "/password/expired/" and "<dialog" in visitor.html
+    assert "انتهاء صلاحية كلمة المرور" in shown(visitor), "the guide's words"
     assert 'href="/password/change/"' in visitor.html and 'action="/password/close/"' in visitor.html
 
 
@@ -51,46 +51,33 @@ def test_the_form_asks_three_and_lists_the_rules(granted):
     name = re.search(r'<input[^>]*autocomplete="username"[^>]*>', visitor.html)[0]
     assert f'value="{FATIMA.login}"' in name and "readonly" in name
     assert shows(visitor, "password.current_is_temporary")
+    assert re.search(r'data-rule="length_min"[^>]*data-min="12"', visitor.html), "what the live list needs"
+    assert "data-words='[" in visitor.html and "Fatima" in visitor.html
 
 
 @pytest.mark.parametrize(
     ("new", "rule"),
-    [
-        ("Short#1", "length_min"),
-        ("onlyletters-here", "digit"),
-        ("84726105937#19", "letter"),
-        ("tamarinoued6048", "symbol"),
-        ("Fatima@2024xy!", "name"),
-        ("العلوي@2024xy!z", "name"),
-        ("KHALDOUN#2026a-b", "establishment"),
-        ("P@ssw0rd123!", "common"),
-        ("abcdefghijk1!", "common"),
-        ("kdmwt-47392", "temporary_shape"),
-        ("Tamarin&6048\u200foued", "invisible"),
-        ("a1#" + "b" * 130, "length_max"),
-    ],
-)
+    [("Short#1", "length_min"), ("onlyletters-here", "digit"), ("84726105937#19", "letter"),
+     ("tamarinoued6048", "symbol"), ("Fatima@2024xy!", "name"), ("العلوي@2024xy!z", "name"),
+     ("KHALDOUN#2026a-b", "establishment"), ("P@ssw0rd123!", "common"), ("abcdefghijk1!", "common"),
+     ("kdmwt-47392", "temporary_shape"), ("Tamarin&6048\u200foued", "invisible"), ("a1#" + "b" * 130, "length_max")],
+)  # fmt: skip
 def test_each_refusal_names_its_reason_without_scripts(granted, new, rule):
     visitor, secret = granted
     visitor.change(secret, new)
     assert visitor.page.status_code == 422 and shows(visitor, f"rule.{rule}.refused")
     assert shows(visitor, "form.summary") and 'href="#id_new"' in visitor.html
     assert new not in visitor.html, "a password is never sent back"
-    assert Visitor().sign_in(FATIMA.login, FATIMA.password).signed_in, "nothing changed"
-
-
-def test_the_confirmation_must_match(granted):
-    visitor, secret = granted
-    visitor.change(secret, NEW, NEW + "x")
-    assert visitor.page.status_code == 422 and shows(visitor, "rule.mismatch.refused")
+    assert home(FATIMA).signed_in, "nothing changed"
 
 
 def test_the_temporary_password_is_asked_once_more(granted):
     visitor, secret = granted
-    visitor.change(FATIMA.password, NEW)
-    assert visitor.page.status_code == 422 and shows(visitor, "error.password_wrong")
-    visitor.change("bbbbb-22222", NEW)
-    assert shows(visitor, "error.password_wrong")
+    for wrong, new in ((FATIMA.password, NEW), ("bbbbb-22222", "Short#1")):
+        visitor.change(wrong, new)
+        assert visitor.page.status_code == 422 and shows(visitor, "error.password_wrong")
+    visitor.submit("/password/change/", new=NEW, confirm=NEW)
+    assert shows(visitor, "error.required") and 'name="current"' in visitor.html
     visitor.change(secret.upper().replace("-", "\u2011"), NEW)
     assert visitor.signed_in
 
@@ -132,19 +119,6 @@ def test_another_browser_is_asked_for_it_again(granted):
     assert 'name="current"' in visitor.sign_in(FATIMA.login, secret).get("/password/change/").html
 
 
-def test_a_wrong_one_is_asked_again_and_an_empty_one_too(granted):
-    visitor, _secret = granted
-    visitor.change("bbbbb-22222", "Short#1")
-    assert shows(visitor, "error.password_wrong") and 'name="current"' in visitor.html
-    visitor.submit("/password/change/", new=NEW, confirm=NEW)
-    assert shows(visitor, "error.required") and 'name="current"' in visitor.html
-
-
-def test_a_change_by_choice_asks_for_the_current_one_each_time(cast):
-    visitor = Visitor().sign_in(JAMAL.login, JAMAL.password).change(JAMAL.password, "Short#1")
-    assert 'name="current"' in visitor.html and 'autocomplete="current-password"' in visitor.html
-
-
 def test_the_summary_names_each_field_once(granted):
     visitor, secret = granted
     visitor.change(secret, "short", "shorter")
@@ -155,27 +129,18 @@ def test_the_summary_names_each_field_once(granted):
     assert shows(visitor, "rule.length_min.refused") and shows(visitor, "rule.digit.refused")
 
 
-def test_after_the_change_one_is_home_and_signed_in(granted):
+def test_after_the_change_one_is_home_and_signed_in_and_nobody_else_is(granted):
+    """The old password works until the new one is saved."""
     visitor, secret = granted
+    elsewhere = home(FATIMA)
+    assert elsewhere.signed_in
     visitor.change(secret, NEW)
     assert visitor.path == "/password/changed/" and "<dialog" in visitor.html and shows(visitor, "changed.text")
     assert 'href="/"' in visitor.html and visitor.get("/").path == "/"
     assert "massar-change" not in visitor.cookies
-
-
-def test_the_old_password_works_until_the_new_one_is_saved(granted):
-    visitor, secret = granted
-    assert Visitor().sign_in(FATIMA.login, FATIMA.password).signed_in
-    visitor.change(secret, NEW)
-    assert not Visitor().sign_in(FATIMA.login, FATIMA.password).signed_in
-    assert Visitor().sign_in(FATIMA.login, NEW).signed_in
-
-
-def test_everything_else_ends_with_a_recovery(cast, post):
-    elsewhere = Visitor().sign_in(FATIMA.login, FATIMA.password)
-    recover(post, FATIMA, FATIMA_PHONE, NEW)
     assert not elsewhere.signed_in
     assert elsewhere.get("/").path == "/sign-in/" and shows(elsewhere, "flash.sign_in_again")
+    assert not home(FATIMA).signed_in and Visitor().sign_in(FATIMA.login, NEW).signed_in
 
 
 def test_a_notice_goes_to_every_contact_and_tells_no_secret(cast, post):
@@ -191,27 +156,29 @@ def test_a_notice_goes_to_every_contact_and_tells_no_secret(cast, post):
 
 
 def test_the_voluntary_change(cast, post):
-    elsewhere = Visitor().sign_in(JAMAL.login, JAMAL.password)
-    visitor = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    """It asks for the current password each time."""
+    elsewhere, visitor = home(JAMAL), home(JAMAL)
     before = visitor.cookies["massar-session"]
-    visitor.change(JAMAL.password, NEW)
-    assert visitor.path == "/password/changed/" and visitor.signed_in
-    assert visitor.cookies["massar-session"] != before
-    assert not elsewhere.signed_in
-    assert len(post.messages(JAMAL.login)) == 1, "no contact of his own, but his institution mailbox hears of it"
-    assert not Visitor().sign_in(JAMAL.login, JAMAL.password).signed_in
-
-
-def test_the_voluntary_change_needs_the_current_password(cast):
-    visitor = Visitor().sign_in(JAMAL.login, JAMAL.password)
     visitor.change("Wrong*5820-word", NEW)
     assert visitor.page.status_code == 422 and shows(visitor, "error.password_wrong")
     assert not shows(visitor, "password.current_is_temporary")
-    assert Visitor().sign_in(JAMAL.login, JAMAL.password).signed_in
+    visitor.change(JAMAL.password, "Short#1")
+    assert 'name="current"' in visitor.html and 'autocomplete="current-password"' in visitor.html
+    assert elsewhere.signed_in
+    visitor.change(JAMAL.password, NEW)
+    assert visitor.path == "/password/changed/" and visitor.signed_in and not elsewhere.signed_in
+    assert visitor.cookies["massar-session"] != before
+    assert shows(visitor, "changed.text") and not shows(visitor, "changed.sites_later"), "no site waits"
+    assert not shows(visitor.get("/"), "site.opens_from")
+    assert len(post.messages(JAMAL.login)) == 1, "no contact of his own, but his institution mailbox hears of it"
+    assert not home(JAMAL).signed_in
+    events = [r.event for r in reversed(audit_log.of_person(facts(JAMAL).id))]
+    assert events[:3] == ["person_added", "sign_in", "sign_in"]
+    assert events[3:6] == ["proof_refused", "password_changed", "sign_in"]
 
 
 def test_guessing_the_current_password_from_a_borrowed_session_is_slowed(cast):
-    visitor = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    visitor = home(JAMAL)
     codes = [visitor.change("Wrong*5820-word", NEW).page.status_code for _ in range(35)]
     assert codes[:10] == [422] * 10 and codes[-1] == 429
     assert int(visitor.page.headers["Retry-After"]) > 0
@@ -219,7 +186,7 @@ def test_guessing_the_current_password_from_a_borrowed_session_is_slowed(cast):
 
 def test_the_current_and_the_last_five_are_not_taken_again(cast, clock):
     used = [JAMAL.password, *(f"Tamarin&60{n}8-oued" for n in range(1, 7))]
-    visitor = Visitor().sign_in(JAMAL.login, used[0])
+    visitor = home(JAMAL)
     for current, new in pairwise(used):
         assert visitor.change(current, new).signed_in
     assert FormerPassword.objects.filter(person_id=facts(JAMAL).id).count() == 5
@@ -230,9 +197,8 @@ def test_the_current_and_the_last_five_are_not_taken_again(cast, clock):
 
 
 def test_a_known_browser_stays_known_after_a_routine_change_but_not_after_a_recovery(cast, post, clock):
-    known = Visitor().sign_in(FATIMA.login, FATIMA.password)
-    visitor = Visitor().sign_in(FATIMA.login, FATIMA.password)
-    visitor.change(FATIMA.password, NEW)
+    known = home(FATIMA)
+    home(FATIMA).change(FATIMA.password, NEW)
     stranger = Visitor()
     for _ in range(25):
         stranger.sign_in(FATIMA.login, "Wrong*5820-word")
@@ -242,14 +208,6 @@ def test_a_known_browser_stays_known_after_a_routine_change_but_not_after_a_reco
     for _ in range(25):
         stranger.sign_in(FATIMA.login, "Wrong*5820-word")
     assert shows(known.sign_in(FATIMA.login, "Girafe&7194-sable"), "problem.wait"), "a stranger like any other"
-
-
-def test_a_change_ends_what_was_asked_for(cast, post):
-    """A temporary password that lies on a phone is of no use once the password was changed from the menu."""
-    Visitor().ask(FATIMA.login, phone=FATIMA.phone)
-    (secret,) = secrets(post, FATIMA_PHONE)
-    Visitor().sign_in(FATIMA.login, FATIMA.password).change(FATIMA.password, NEW)
-    assert shows(Visitor().sign_in(FATIMA.login, secret), "problem.wrong")
 
 
 def test_sites_that_wait_after_a_recovery_say_so_with_the_date(granted, clock):
@@ -266,16 +224,10 @@ def test_sites_that_wait_after_a_recovery_say_so_with_the_date(granted, clock):
     assert not shows(Visitor().sign_in(FATIMA.login, NEW), "site.opens_from")
 
 
-def test_no_site_waits_after_a_change_by_choice(cast):
-    visitor = Visitor().sign_in(JAMAL.login, JAMAL.password).change(JAMAL.password, NEW)
-    assert shows(visitor, "changed.text") and not shows(visitor, "changed.sites_later")
-    assert not shows(visitor.get("/"), "site.opens_from")
-
-
 def test_no_password_ever_expires_by_age(cast, clock):
     """NIST SP 800-63B-4 §3.1.1.2: the dialog comes after a recovery only."""
     clock.advance(days=5 * 365)
-    assert Visitor().sign_in(KHADIJA.login, KHADIJA.password).path == "/"
+    assert home(KHADIJA).path == "/"
 
 
 def test_twenty_wrong_repeats_close_the_form_and_the_right_code_opens_it_again(granted):
@@ -294,21 +246,3 @@ def test_a_change_page_left_open_too_long_leads_back(granted, clock):
     visitor.page = page
     visitor.submit("/password/change/", current=secret, new=NEW, confirm=NEW)
     assert visitor.path == "/sign-in/" and shows(visitor, "flash.sign_in_again")
-
-
-def test_the_rules_page_carries_what_the_live_list_needs(granted):
-    visitor, _ = granted
-    visitor.get("/password/change/")
-    assert re.search(r'data-rule="length_min"[^>]*data-min="12"', visitor.html)
-    assert "data-words='[" in visitor.html and "Fatima" in visitor.html
-
-
-def test_every_step_of_a_change_leaves_a_row(cast):
-    Visitor().sign_in(JAMAL.login, JAMAL.password).change("Wrong*5820-word", NEW)
-    Visitor().sign_in(JAMAL.login, JAMAL.password).change(JAMAL.password, NEW)
-    events = [r.event for r in reversed(audit_log.of_person(facts(JAMAL).id))]
-    assert events == ["person_added", "sign_in", "proof_refused", "sign_in", "password_changed", "sign_in"]
-
-
-def test_the_words_of_the_dialog_are_the_guides(granted):
-    assert "انتهاء صلاحية كلمة المرور" in shown(granted[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from django.db import transaction
@@ -15,7 +15,7 @@ from massar.domain.sessions.models import Session
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA
 from massar.journeys.account import notices
 from tests.cast import FATIMA_PHONE, facts
-from tests.support.steps import actions, shown, shows
+from tests.support.steps import actions, home, shown, shows
 from tests.support.visitor import Visitor
 
 FIREFOX = {"user-agent": "Mozilla/5.0 (Windows NT 10.0; rv:128.0) Gecko/20100101 Firefox/128.0"}
@@ -24,7 +24,7 @@ FIREFOX = {"user-agent": "Mozilla/5.0 (Windows NT 10.0; rv:128.0) Gecko/20100101
 def test_the_page_tells_where_when_and_how(cast, clock):
     Visitor(**FIREFOX).sign_in(JAMAL.login, JAMAL.password)
     clock.advance(minutes=5)
-    here = Visitor().sign_in(JAMAL.login, JAMAL.password).get("/devices/")
+    here = home(JAMAL).get("/devices/")
     words = shown(here)
     assert "Firefox · Windows" in words and "Chrome · Android" in words
     assert shows(here, "devices.this_one") and shows(here, "how.password") and "127.0.0.0/24" in words
@@ -32,54 +32,40 @@ def test_the_page_tells_where_when_and_how(cast, clock):
     assert len(actions(here, "/end/")) == 2
 
 
-def test_ending_one_ends_it_at_once(cast):
-    there, here = (Visitor().sign_in(JAMAL.login, JAMAL.password) for _ in range(2))
-    other = sessions.signed_in.of_person(facts(JAMAL).id, now=_now(here))[1].id
+def test_ending_one_ends_it_at_once_and_ending_this_one_is_signing_out(cast, clock):
+    there, here = home(JAMAL), home(JAMAL)
+    own, other = (one.id for one in sessions.signed_in.of_person(facts(JAMAL).id, now=clock()))
     here.get("/devices/").submit(f"/devices/{other}/end/")
     assert shows(here, "flash.session_ended") and here.signed_in and not there.signed_in
-
-
-def test_ending_all_keeps_this_one(cast):
-    others = [Visitor().sign_in(JAMAL.login, JAMAL.password) for _ in range(3)]
-    here = Visitor().sign_in(JAMAL.login, JAMAL.password).get("/devices/")
-    here.submit("/devices/end-all/")
-    assert shows(here, "flash.sessions_ended") and here.signed_in
-    assert not any(o.signed_in for o in others)
-
-
-def test_ending_all_ends_a_half_done_change_too(cast, post):
-    here = Visitor().sign_in(FATIMA.login, FATIMA.password)
-    thief = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
-    thief.sign_in(FATIMA.login, post.secret(FATIMA_PHONE))
-    assert thief.path == "/password/expired/"
-    here.get("/devices/")
-    Visitor().sign_in(FATIMA.login, FATIMA.password)
-    here.get("/devices/").submit("/devices/end-all/")
-    assert thief.get("/password/change/").path == "/sign-in/"
-
-
-def test_ending_this_one_is_signing_out(cast):
-    here = Visitor().sign_in(JAMAL.login, JAMAL.password).get("/devices/")
-    here.submit(actions(here, "/end/")[0])
+    here.get("/devices/").submit(f"/devices/{own}/end/")
     assert here.path == "/sign-in/" and not here.signed_in
 
 
+def test_ending_all_keeps_this_one_and_ends_a_half_done_change_too(cast, post):
+    thief = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    thief.sign_in(FATIMA.login, post.secret(FATIMA_PHONE))
+    assert thief.path == "/password/expired/"
+    others = [home(FATIMA) for _ in range(3)]
+    here = home(FATIMA).get("/devices/").submit("/devices/end-all/")
+    assert shows(here, "flash.sessions_ended") and here.signed_in
+    assert not any(o.signed_in for o in others) and thief.get("/password/change/").path == "/sign-in/"
+
+
 def test_nobody_ends_the_sessions_of_others(cast):
-    victim = Visitor().sign_in(KHADIJA.login, KHADIJA.password)
+    victim = home(KHADIJA)
     hers = Session.objects.get(person_id=facts(KHADIJA).id).pk
-    thief = Visitor().sign_in(JAMAL.login, JAMAL.password).get("/devices/")
-    token = thief.token
-    assert thief.client.post(f"/devices/{hers}/end/", {"csrfmiddlewaretoken": token}).status_code == 303
+    thief = home(JAMAL).get("/devices/")
+    assert thief.client.post(f"/devices/{hers}/end/", {"csrfmiddlewaretoken": thief.token}).status_code == 303
     assert victim.signed_in
     assert "khadija" not in thief.get("/devices/").html.lower()
 
 
 def test_what_is_older_folds_away(cast, post, clock):
     """Two devices, three messages and five events are seen at once; the rest is one press away, without scripts."""
-    here = Visitor().sign_in(FATIMA.login, FATIMA.password)
-    for number in range(3):
+    here, used = home(FATIMA), [FATIMA.password, *(f"Tamarin&604{number}-oued" for number in (1, 2, 3))]
+    for current, new in pairwise(used):
         clock.advance(minutes=1)
-        here.change(FATIMA.password if not number else f"Tamarin&604{number}-oued", f"Tamarin&604{number + 1}-oued")
+        here.change(current, new)
         post.work()
     for _ in range(4):
         Visitor().sign_in(FATIMA.login, "Tamarin&6043-oued")
@@ -98,7 +84,7 @@ def test_a_notice_says_which(cast, post, clock, event):
     with transaction.atomic():
         notices.tell(facts(FATIMA), event, now=clock(), browser=Browser())
     mail, sms = post.messages(FATIMA.login)[-1], post.messages(FATIMA_PHONE)[-1]
-    page = Visitor().sign_in(FATIMA.login, FATIMA.password).get("/devices/")
+    page = home(FATIMA).get("/devices/")
     assert shows(page, f"message.about.{event}") and not shows(page, "message.purpose.notice")
     subjects = {
         event: wording.render("notice", language="ar", channel="email", values={"event": event, "when": "x"}).subject
@@ -111,31 +97,26 @@ def test_a_notice_says_which(cast, post, clock, event):
 def test_the_own_activity_is_listed_newest_first(cast, clock):
     Visitor().sign_in(JAMAL.login, "Wrong*5820-word")
     clock.advance(minutes=1)
-    here = Visitor().sign_in(JAMAL.login, JAMAL.password).get("/devices/")
+    here = home(JAMAL).get("/devices/")
     table = here.html.split("<tbody")[1]
     assert table.index("02:56") < table.index("02:55"), "newest first"
     assert shows(here, "activity.sign_in_refused") and shows(here, "activity.sign_in")
-    assert not shows(Visitor().sign_in(KHADIJA.login, KHADIJA.password).get("/devices/"), "activity.sign_in_refused")
+    assert not shows(home(KHADIJA).get("/devices/"), "activity.sign_in_refused")
 
 
 def test_idle_and_longest_life_are_kept_on_the_server(cast, clock):
-    visitor = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    visitor = home(JAMAL)
     for _ in range(24):
         clock.advance(minutes=29)
         assert visitor.signed_in
     clock.advance(minutes=29)
     assert not visitor.signed_in, "twelve hours at most"
-    visitor = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    visitor = home(JAMAL)
     clock.advance(minutes=30)
     assert not visitor.signed_in, "half an hour without a click"
     assert sessions.signed_in.of_person(facts(JAMAL).id, now=clock()) == []
 
 
 def test_the_eleventh_session_ends_the_oldest(cast, clock):
-    visitors = [Visitor().sign_in(JAMAL.login, JAMAL.password) for _ in range(11)]
+    visitors = [home(JAMAL) for _ in range(11)]
     assert not visitors[0].signed_in and all(v.signed_in for v in visitors[1:])
-
-
-def _now(visitor):
-    """A moment at which sessions opened now are live."""
-    return Session.objects.latest("id").last_seen_at + timedelta(seconds=1)

@@ -100,13 +100,49 @@ def secret_of(person, contact_kind: str, clock) -> tuple[int, str]:
     return row, secret
 
 
+def granted(clock):
+    """A change session of Youssef: (its secret, what it may do)."""
+    _, secret = secret_of(YOUSSEF, "email", clock)
+    return secret, close_sessions.may_change(cookie=enter(secret, clock).cookie, now=clock())[1]
+
+
+def recovers(clock, secret: str, grant, new: str = NEW):
+    return change_password.by_temporary(grant=grant, current=secret, new=new, confirm=new, browser=HERE, now=clock())
+
+
+def changes(clock, entered: SessionOpened, new: str):
+    return change_password.by_owner(
+        person=entered.person, session_id=entered.session_id, current=YOUSSEF.password,
+        new=new, confirm=new, browser=HERE, now=clock(),
+    )  # fmt: skip
+
+
+def saves(person, clock, *, email: str = "", phone: str = "", password: str = "", browser: Browser = HERE):
+    return edit_profile.save(
+        person=person, email=email, phone_number=phone, password=password, browser=browser, now=clock()
+    )
+
+
+def after_the_next_proof(monkeypatch, happen: Callable[[], object]) -> None:
+    """Something happens between the next verification of a password and what follows from it."""
+    is_right, done = credentials.passwords.is_right, []
+
+    def then(typed, stored, *, known):
+        right = is_right(typed, stored, known=known)
+        if not done:
+            done.append(True)
+            happen()
+        return right
+
+    monkeypatch.setattr(credentials.passwords, "is_right", then)
+
+
 # --- budgets
 
 
-@pytest.mark.parametrize("burst", [1, 7])
-def test_a_budget_is_never_overrun(clock, burst):
+def test_a_budget_is_never_overrun(clock):
     """200 parallel takes (decision 18): exactly as many pass as the budget holds, and none is lost."""
-    limit = limits.RateLimit("race", burst, timedelta(hours=1))
+    limit, burst = limits.RateLimit("race", 7, timedelta(hours=1)), 7
     shared = limits.RateLimit("race-shared", 1000, timedelta(hours=1))
     now = clock()
 
@@ -121,7 +157,7 @@ def test_a_budget_is_never_overrun(clock, burst):
 
 
 def test_takes_and_returns_of_the_same_budgets_never_stand_in_each_others_way(clock):
-    """Two rows taken and given back in any order by 200 callers: no deadlock, and in the end the budgets are whole."""
+    """Two rows taken and given back in any order by 100 callers: no deadlock, and in the end the budgets are whole."""
     both = [limits.RateLimit(f"race-{n}", 500, timedelta(hours=1)).bucket("one") for n in range(4)]
     now = clock()
 
@@ -129,25 +165,20 @@ def test_takes_and_returns_of_the_same_budgets_never_stand_in_each_others_way(cl
         assert limits.consume(both, now=now) is None
         limits.refund(both[::-1] if number % 2 else both)
 
-    at_once(200, turn)
+    at_once(100, turn)
     assert {limits.remaining(d, now=now) for d in both} == {500}
 
 
 def test_at_the_last_try_one_password_is_evaluated(people, clock, monkeypatch):
-    """200 parallel wrong sign-ins with one try left: one Argon2id is spent on the account, 199 are told to wait."""
+    """100 parallel wrong sign-ins with one try left: one Argon2id is spent on the account, 99 are told to wait."""
     rate_limits = limits.rate_limits
     facts = cast.facts(YOUSSEF)
-    for _ in range(rate_limits.SIGN_IN_ACCOUNT.burst - 1):
-        assert limits.consume([rate_limits.SIGN_IN_ACCOUNT.bucket("person", facts.id)], now=clock()) is None
+    spent = rate_limits.SIGN_IN_ACCOUNT.bucket("person", facts.id, units=rate_limits.SIGN_IN_ACCOUNT.burst - 1)
+    assert limits.consume([spent], now=clock()) is None
     evaluated, fits = [], credentials.hashing.verify
-
-    def counted(*args, **kwargs):
-        evaluated.append(args)
-        return fits(*args, **kwargs)
-
-    monkeypatch.setattr(credentials.hashing, "verify", counted)
-    outcomes = Counter(type(o) for o in at_once(200, lambda n: enter(f"Wrong-{n}&longer", clock)))
-    assert outcomes == {WrongSecret: 1, TooManyAttempts: 199}
+    monkeypatch.setattr(credentials.hashing, "verify", lambda *a, **k: evaluated.append(a) or fits(*a, **k))
+    outcomes = Counter(type(o) for o in at_once(100, lambda n: enter(f"Wrong-{n}&longer", clock)))
+    assert outcomes == {WrongSecret: 1, TooManyAttempts: 99}
     assert len(evaluated) == 1
 
 
@@ -162,11 +193,12 @@ def test_right_and_wrong_sign_ins_of_one_account_at_once(people, clock):
 def test_sixteen_phones_of_a_block_with_one_code_left_get_one(people, clock, monkeypatch):
     """Sixteen accounts, sixteen adjacent numbers, at the same moment."""
     monkeypatch.setattr(sign_in, "prove_again", lambda **_: None)
-    block = delivery.outbox.block_hmac("+212661123000")
-    for _ in range(limits.rate_limits.CODE_BLOCK.burst - 1):
-        assert limits.consume([limits.rate_limits.CODE_BLOCK.bucket(block)], now=clock()) is None
+    block, limit = delivery.outbox.block_hmac("+212661123000"), limits.rate_limits.CODE_BLOCK
+    assert limits.consume([limit.bucket(block, units=limit.burst - 1)], now=clock()) is None
     persons = _accounts(16, clock)
-    outcomes = at_once(16, lambda n: _ask_for_code(persons[n], clock, phone=f"+2126611230{n:02d}", network=f"net-{n}"))
+    outcomes = at_once(
+        16, lambda n: saves(persons[n], clock, phone=f"+2126611230{n:02d}", browser=Browser(network=f"net-{n}"))
+    )
     assert Counter(type(o) for o in outcomes) == {edit_profile.Saved: 1, TooManyAttempts: 15}
     assert Message.objects.filter(purpose="contact_code").count() == 1
 
@@ -175,10 +207,11 @@ def test_sixteen_codes_and_one_left_in_the_country(people, clock, monkeypatch, s
     """Numbers far apart. The reserve of recovery is not touched."""
     monkeypatch.setattr(sign_in, "prove_again", lambda **_: None)
     settings.MASSAR = replace(settings.MASSAR, sms_per_hour=5)
-    for _ in range(3):
-        assert sms_budget.take(1, now=clock()) is None
+    assert sms_budget.take(3, now=clock()) is None
     persons = _accounts(16, clock)
-    outcomes = at_once(16, lambda n: _ask_for_code(persons[n], clock, phone=f"+2126{10 + n}123000", network=f"net-{n}"))
+    outcomes = at_once(
+        16, lambda n: saves(persons[n], clock, phone=f"+2126{10 + n}123000", browser=Browser(network=f"net-{n}"))
+    )
     assert Counter(type(o) for o in outcomes) == {edit_profile.Saved: 1, TooManyAttempts: 15}
     reserve = [limit.bucket() for limit in limits.rate_limits.sms(5, settings.MASSAR.sms_per_day, reserve=True)]
     assert [limits.remaining(one, now=clock()) for one in reserve] == [1, 50_000]
@@ -186,8 +219,7 @@ def test_sixteen_codes_and_one_left_in_the_country(people, clock, monkeypatch, s
 
 def test_sixteen_recoveries_and_one_left_in_the_reserve(people, clock, settings):
     settings.MASSAR = replace(settings.MASSAR, sms_per_hour=5)
-    for _ in range(4):
-        assert sms_budget.take(1, now=clock()) is None
+    assert sms_budget.take(4, now=clock()) is None
     phones = [f"+2126{10 + n}123000" for n in range(16)]
     for number, number_of in enumerate(phones):
         cast.enter(NewPerson(f"racer.{number}@taalim.ma", phone=number_of, password=YOUSSEF.password), now=clock())
@@ -209,7 +241,7 @@ def test_saves_of_one_and_of_both_contacts_never_wait_for_each_other(people, clo
     monkeypatch.setattr(sign_in, "prove_again", lambda **_: None)
     persons = _accounts(24, clock)
     mail = [f"n{n}@example.org" if n % 2 else "" for n in range(24)]
-    outcomes = at_once(24, lambda n: _ask_for_code(persons[n], clock, phone=f"+21266112{n % 3}0{n:02d}", email=mail[n]))
+    outcomes = at_once(24, lambda n: saves(persons[n], clock, phone=f"+21266112{n % 3}0{n:02d}", email=mail[n]))
     assert [len(o.sent_to) for o in outcomes] == [1, 2] * 12
     assert Message.objects.filter(purpose="contact_code").count() == 36
 
@@ -217,14 +249,8 @@ def test_saves_of_one_and_of_both_contacts_never_wait_for_each_other(people, clo
 def _accounts(count: int, clock) -> list[people_api.PersonFacts]:
     names = [f"racer.{number}@taalim.ma" for number in range(count)]
     for login in names:
-        people_api.directory.create(login=login, names_ar=("", ""), names_latin=("", ""), language="ar", now=clock())
+        people_api.directory.create(login=login, now=clock())
     return [people_api.directory.by_login(login) for login in names]
-
-
-def _ask_for_code(person, clock, *, phone: str, email: str = "", network: str = HERE.network):
-    return edit_profile.save(
-        person=person, email=email, phone_number=phone, password="", browser=Browser(network=network), now=clock()
-    )
 
 
 # --- the temporary password
@@ -232,9 +258,7 @@ def _ask_for_code(person, clock, *, phone: str, email: str = "", network: str = 
 
 def test_fifty_claims_leave_one(people, clock):
     row, secret = secret_of(YOUSSEF, "email", clock)
-    browsers = [
-        Browser(network=HERE.network, recovery_browser=HERE.recovery_browser if n < 10 else f"b{n}") for n in range(50)
-    ]
+    browsers = [HERE] * 10 + [Browser(network=HERE.network, recovery_browser=f"b{n}") for n in range(40)]
     outcomes = at_once(50, lambda n: enter(secret, clock, browser=browsers[n]))
     granted = [o for o in outcomes if isinstance(o, MustChangePassword)]
     assert len(granted) == 50, Counter(type(o) for o in outcomes)
@@ -253,16 +277,10 @@ def test_claims_of_two_secrets_leave_one_change(people, clock):
 
 
 def test_fifty_changes_by_one_session_save_one_password(people, clock):
-    _, secret = secret_of(YOUSSEF, "email", clock)
-    cookie = enter(secret, clock).cookie
-    person, grant = close_sessions.may_change(cookie=cookie, now=clock())
+    secret, grant = granted(clock)
+    person = cast.facts(YOUSSEF)
     chosen = [f"Tamarin&{n}-oued" for n in range(6000, 6050)]
-    outcomes = at_once(
-        50,
-        lambda n: change_password.by_temporary(
-            grant=grant, current=secret, new=chosen[n], confirm=chosen[n], browser=HERE, now=clock()
-        ),
-    )
+    outcomes = at_once(50, lambda n: recovers(clock, secret, grant, chosen[n]))
     won = [n for n, o in enumerate(outcomes) if isinstance(o, SessionOpened)]
     assert len(won) == 1, Counter(type(o) for o in outcomes)
     assert {type(o) for n, o in enumerate(outcomes) if n not in won} <= {Gone, TooManyAttempts, Problems}
@@ -278,13 +296,7 @@ def test_fifty_changes_by_one_session_save_one_password(people, clock):
 def test_voluntary_changes_by_one_session_save_one_password(people, clock):
     """All of them proved the same current password; only the first still finds its session open."""
     entered = enter(YOUSSEF.password, clock)
-    outcomes = at_once(
-        12,
-        lambda n: change_password.by_owner(
-            person=entered.person, session_id=entered.session_id, current=YOUSSEF.password,
-            new=f"Tamarin&{6000 + n}-oued", confirm=f"Tamarin&{6000 + n}-oued", browser=HERE, now=clock(),
-        ),
-    )  # fmt: skip
+    outcomes = at_once(12, lambda n: changes(clock, entered, f"Tamarin&{6000 + n}-oued"))
     won = [n for n, o in enumerate(outcomes) if isinstance(o, SessionOpened)]
     assert len(won) == 1, Counter(type(o) for o in outcomes)
     stored = credentials.passwords.stored(entered.person.id)
@@ -294,25 +306,11 @@ def test_voluntary_changes_by_one_session_save_one_password(people, clock):
 
 def test_a_sign_in_under_way_does_not_outlive_a_recovery(people, clock, monkeypatch):
     """The old password was verified, then the owner recovers, and only then the session would open: it must not."""
-    _, secret = secret_of(YOUSSEF, "email", clock)
-    _, grant = close_sessions.may_change(cookie=enter(secret, clock).cookie, now=clock())
-    is_right, done = credentials.passwords.is_right, []
-
-    def then_recovered(typed, stored, *, known):
-        right = is_right(typed, stored, known=known)
-        if not done:
-            done.append(True)
-            assert isinstance(
-                change_password.by_temporary(
-                    grant=grant, current=secret, new=NEW, confirm=NEW, browser=HERE, now=clock()
-                ),
-                SessionOpened,
-            )
-        return right
-
-    monkeypatch.setattr(credentials.passwords, "is_right", then_recovered)
+    secret, grant = granted(clock)
+    recovered = []
+    after_the_next_proof(monkeypatch, lambda: recovered.append(recovers(clock, secret, grant)))
     thief = enter(YOUSSEF.password, clock, browser=Browser(network="198.51.100.0/24"))
-    assert isinstance(thief, WrongSecret)
+    assert isinstance(thief, WrongSecret) and isinstance(recovered[0], SessionOpened)
     assert Session.objects.filter(ended_at=None).count() == 1
 
 
@@ -335,45 +333,25 @@ def test_a_rehash_under_way_does_not_bring_the_old_password_back(people, clock, 
 def test_a_voluntary_change_under_way_does_not_undo_a_recovery(people, clock, monkeypatch):
     """A borrowed session types the old password and a new one while the owner recovers: the owner's stays."""
     borrowed = enter(YOUSSEF.password, clock)
-    _, secret = secret_of(YOUSSEF, "email", clock)
-    _, grant = close_sessions.may_change(cookie=enter(secret, clock).cookie, now=clock())
-    is_right, done = credentials.passwords.is_right, []
-
-    def then_recovered(typed, stored, *, known):
-        right = is_right(typed, stored, known=known)
-        if not done:
-            done.append(True)
-            change_password.by_temporary(grant=grant, current=secret, new=NEW, confirm=NEW, browser=HERE, now=clock())
-        return right
-
-    monkeypatch.setattr(credentials.passwords, "is_right", then_recovered)
-    outcome = change_password.by_owner(
-        person=borrowed.person, session_id=borrowed.session_id, current=YOUSSEF.password,
-        new="Thief-was-here&1", confirm="Thief-was-here&1", browser=HERE, now=clock(),
-    )  # fmt: skip
-    monkeypatch.undo()
-    assert not isinstance(outcome, SessionOpened)
+    secret, grant = granted(clock)
+    after_the_next_proof(monkeypatch, lambda: recovers(clock, secret, grant))
+    assert not isinstance(changes(clock, borrowed, "Thief-was-here&1"), SessionOpened)
     assert credentials.passwords.is_right(NEW, credentials.passwords.stored(borrowed.person.id), known=True)
 
 
 def test_change_recovery_and_sign_ins_together_meet_no_fault(people, clock):
     """Every journey that touches one person, at the same moment: whatever wins, nobody meets a deadlock."""
     entered = enter(YOUSSEF.password, clock)
-    _, secret = secret_of(YOUSSEF, "email", clock)
-    _, grant = close_sessions.may_change(cookie=enter(secret, clock).cookie, now=clock())
+    secret, grant = granted(clock)
     here = close_sessions.authenticate(cookie=entered.cookie, now=clock())
     steps = [
-        lambda n: change_password.by_temporary(
-            grant=grant, current=secret, new=NEW, confirm=NEW, browser=HERE, now=clock()),
-        lambda n: change_password.by_owner(
-            person=entered.person, session_id=entered.session_id, current=YOUSSEF.password,
-            new=f"Tamarin&{6000 + n}-oued", confirm=f"Tamarin&{6000 + n}-oued", browser=HERE, now=clock()),
+        lambda n: recovers(clock, secret, grant),
+        lambda n: changes(clock, entered, f"Tamarin&{6000 + n}-oued"),
         lambda n: enter(YOUSSEF.password, clock),
         lambda n: enter(secret, clock),
         lambda n: close_sessions.end_all(signed_in=here, browser=HERE, now=clock()),
-        lambda n: edit_profile.save(person=entered.person, email=f"n{n}@example.org", phone_number="",
-                                    password=YOUSSEF.password, browser=HERE, now=clock()),
-    ]  # fmt: skip
+        lambda n: saves(entered.person, clock, email=f"n{n}@example.org", password=YOUSSEF.password),
+    ]
     outcomes = at_once(48, lambda n: steps[n % len(steps)](n))
     assert len(outcomes) == 48
     live = TemporaryPassword.objects.filter(state__in=("issued", "claimed")).count()
@@ -386,17 +364,7 @@ def test_change_recovery_and_sign_ins_together_meet_no_fault(people, clock):
 
 def test_the_same_form_sent_fifty_times_is_one_request(people, clock):
     form = ids.token()
-    at_once(
-        50,
-        lambda n: recover_password.ask(
-            typed_login=YOUSSEF.login,
-            channel="email",
-            typed_contact=YOUSSEF_EMAIL,
-            ask_id=form,
-            browser=HERE,
-            now=clock(),
-        ),
-    )
+    at_once(50, lambda n: ask(YOUSSEF, "email", YOUSSEF_EMAIL, clock, ask_id=form))
     assert RecoveryRequest.objects.count() == 1
 
 
@@ -449,16 +417,9 @@ def test_a_request_is_answered_by_one_of_ten_who_hold_it(people, clock):
     assert Message.objects.count() == 1
 
 
-def ask(person, channel: str, contact: str, clock, *, browser: Browser = HERE) -> None:
-    outcome = recover_password.ask(
-        typed_login=person.login,
-        channel=channel,
-        typed_contact=contact,
-        ask_id=ids.token(),
-        browser=browser,
-        now=clock(),
-    )
-    assert outcome == Done()
+def ask(person, channel: str, contact: str, clock, *, browser: Browser = HERE, ask_id: str = "") -> None:
+    typed = {"typed_login": person.login, "channel": channel, "typed_contact": contact}
+    assert recover_password.ask(**typed, ask_id=ask_id or ids.token(), browser=browser, now=clock()) == Done()
 
 
 class _Closing:
@@ -501,9 +462,8 @@ def test_prove_cancel_and_propose_together_meet_no_fault(people, clock):
     steps = [
         lambda n: _prove(person, held, code if n > 20 else _wrong(code), clock),
         lambda n: confirm_contact.cancel(person=person, contact_id=held, browser=HERE, now=clock()),
-        lambda n: edit_profile.save(person=person, email=f"n{n}@example.org", phone_number="",
-                                    password=YOUSSEF.password, browser=HERE, now=clock()),
-    ]  # fmt: skip
+        lambda n: saves(person, clock, email=f"n{n}@example.org", password=YOUSSEF.password),
+    ]
     assert len(at_once(45, lambda n: steps[n % 3](n))) == 45
     assert Contact.objects.filter(person_id=person.id, kind="email", state="proposed").count() <= 1
 

@@ -6,7 +6,7 @@ import pytest
 
 from massar.domain.delivery.models import Message
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL
-from tests.support.steps import actions, prove_contact, save_contact
+from tests.support.steps import actions, home, prove_contact, save_contact
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.both_databases
@@ -19,8 +19,7 @@ def used(purpose: str) -> list:
 
 
 def test_the_right_code_marks_its_message(cast, post, clock):
-    jamal = Visitor().sign_in(JAMAL.login, JAMAL.password)
-    save_contact(jamal, JAMAL.password, phone=PHONE, email="jamal@example.org")
+    jamal = save_contact(home(JAMAL), JAMAL.password, phone=PHONE, email="jamal@example.org")
     code = post.code(E164)
     prove = actions(jamal.get("/profile/"), "/prove/")
     jamal.submit(prove[1], code=f"{(int(code) + 1) % 1_000_000:06d}")
@@ -33,8 +32,7 @@ def test_the_right_code_marks_its_message(cast, post, clock):
 
 
 def test_after_a_new_code_the_newest_is_marked(cast, post, clock):
-    jamal = Visitor().sign_in(JAMAL.login, JAMAL.password)
-    save_contact(jamal, JAMAL.password, phone=PHONE)
+    jamal = save_contact(home(JAMAL), JAMAL.password, phone=PHONE)
     clock.advance(minutes=1)
     jamal.submit(actions(jamal.get("/profile/"), "/resend/")[0])
     prove_contact(jamal, post, E164)

@@ -37,7 +37,7 @@ def test_the_earlier_cookie_opens_nothing(rp, browser, clock):
     assert thief.signed_in
     rp.enter(browser, prompt="login")
     assert browser.signed_in and not thief.signed_in
-    assert len(close_sessions.open_sessions(person=facts(YOUSSEF), now=clock())) == 1
+    assert len(sessions.signed_in.of_person(facts(YOUSSEF).id, now=clock())) == 1
 
 
 def test_another_person_in_the_same_browser_ends_it_and_the_sites_are_told(rp, browser, clock):

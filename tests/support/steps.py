@@ -8,6 +8,17 @@ from massar.journeys.people.import_people import NewPerson
 from tests.support.visitor import TEMPORARY, Post, Visitor
 from tests.support.words import saying
 
+PRODUCTION = {
+    "MASSAR_MODE": "production",
+    "MASSAR_PUBLIC_URL": "https://compte.example.ma",
+    "MASSAR_SECRET_KEY": "an-own-secret-key-of-this-installation-0123456789",
+    "MASSAR_DATA_KEYS": "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    "MASSAR_DATABASE_URL": "postgres://massar:secret-of-db@db.example.ma:5432/massar",
+    "MASSAR_EMAIL_URL": "smtp+starttls://mail.example.ma:587",
+    "MASSAR_SMS_URL": "https://sms.example.ma/send",
+    "MASSAR_HELP_CONTACT": "0537 00 00 00",
+    "MASSAR_VAR": "/tmp/massar-production",
+}
 _TAG = re.compile(r"<[^>]*>")
 _ACTION = re.compile(r'action="([^"]+)"')
 
@@ -32,6 +43,19 @@ def secrets(post: Post, to: str) -> list[str]:
     return [found[0] for m in post.messages(to) if (found := TEMPORARY.findall(m.text))]
 
 
+def home(person: NewPerson) -> Visitor:
+    """A new browser in which the person has signed in."""
+    return Visitor().sign_in(person.login, person.password)
+
+
+def holding(**cookies: str) -> Visitor:
+    """A browser with these cookies and no others: holding(session=…) has `massar-session`."""
+    visitor = Visitor()
+    for name, value in cookies.items():
+        visitor.client.cookies[f"massar-{name}"] = value
+    return visitor
+
+
 def recover(post: Post, person: NewPerson, to: str, new: str) -> Visitor:
     """A new browser asks by that contact, signs in with what arrives there, and saves the new password."""
     visitor = Visitor().ask(person.login, **{"email" if "@" in to else "phone": to})
@@ -54,12 +78,4 @@ def prove_contact(visitor: Visitor, post: Post, to: str) -> Visitor:
 
 def production(**changed: str):
     """Settings of a production installation at https://compte.example.ma, with the given variables changed."""
-    environ = {
-        "MASSAR_MODE": "production", "MASSAR_PUBLIC_URL": "https://compte.example.ma",
-        "MASSAR_SECRET_KEY": "an-own-secret-key-of-this-installation-0123456789",
-        "MASSAR_DATA_KEYS": "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
-        "MASSAR_DATABASE_URL": "postgres://massar:secret-of-db@db.example.ma:5432/massar",
-        "MASSAR_EMAIL_URL": "smtp+starttls://mail.example.ma:587", "MASSAR_SMS_URL": "https://sms.example.ma/send",
-        "MASSAR_HELP_CONTACT": "0537 00 00 00", "MASSAR_VAR": "/tmp/massar-production",
-    }  # fmt: skip
-    return load({k: v for k, v in {**environ, **changed}.items() if v is not None})
+    return load({k: v for k, v in {**PRODUCTION, **changed}.items() if v is not None})

@@ -19,8 +19,8 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if MASSAR.trusted_
 
 ROOMS = ("people", "credentials", "sessions", "limits", "delivery", "sites")
 INSTALLED_APPS = [
-    "massar.core.audit.apps.Audit",
-    *(f"massar.domain.{room}.apps.Room" for room in ROOMS),
+    "massar.core.audit",
+    *(f"massar.domain.{room}" for room in ROOMS),
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [

@@ -14,18 +14,15 @@ from functools import lru_cache
 from django.conf import settings
 from nacl import exceptions, pwhash
 
-QUEUE_LONGEST = 60
-WAIT_LONGEST = 3.0  # seconds
-
 
 class Busy(Exception):
     """The queue before the hash is full, or the wait was too long."""
 
 
 class HashQueue:
-    """Admits one caller at a time; lower rank first, then first come first served."""
+    """Admits one caller at a time; lower rank first, then first come first served. `timeout`: seconds."""
 
-    def __init__(self, longest: int = QUEUE_LONGEST, timeout: float = WAIT_LONGEST):
+    def __init__(self, longest: int = 60, timeout: float = 3.0):
         self._longest, self._timeout = longest, timeout
         self._lock = threading.Lock()
         self._waiting: list[tuple[int, int, threading.Event]] = []
@@ -42,17 +39,8 @@ class HashQueue:
                 raise Busy
             mine = (0 if known else 1, next(self._numbers), threading.Event())
             heapq.heappush(self._waiting, mine)
-        if not mine[2].wait(self._timeout):
-            self._give_up(mine)
-
-    def release(self) -> None:
-        with self._lock:
-            if self._waiting:
-                heapq.heappop(self._waiting)[2].set()
-            else:
-                self._taken = False
-
-    def _give_up(self, mine: tuple[int, int, threading.Event]) -> None:
+        if mine[2].wait(self._timeout):
+            return
         with self._lock:
             if mine in self._waiting:
                 self._waiting.remove(mine)
@@ -61,14 +49,21 @@ class HashQueue:
         self.release()  # the turn came at the last moment: pass it on
         raise Busy
 
+    def release(self) -> None:
+        with self._lock:
+            if self._waiting:
+                heapq.heappop(self._waiting)[2].set()
+            else:
+                self._taken = False
+
 
 _QUEUE = HashQueue()
 
 
-def hash_password(password: str, *, known: bool = True) -> str:
+def hash_password(password: str) -> str:
     """Return the `$argon2id$` string of a password under the configured parameters. Raises Busy."""
     cost = settings.MASSAR.argon2
-    _QUEUE.acquire(known=known)
+    _QUEUE.acquire(known=True)
     try:
         return pwhash.argon2id.str(password.encode(), opslimit=cost.passes, memlimit=cost.memory_kib * 1024).decode()
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from massar.core import encryption, sql
 from massar.domain.credentials import hashing
@@ -23,8 +24,7 @@ class StoredPassword:
     devices_since: datetime | None = None
 
 
-@dataclass(frozen=True)
-class _Row:
+class _Row(NamedTuple):
     ciphertext: bytes
     changed_at: datetime
     devices_since: datetime | None
@@ -63,11 +63,9 @@ def is_right(password: str, stored: StoredPassword, *, known: bool) -> bool:
 
 def was_used(password: str, person_id: int) -> bool:
     """Whether it is the password in use or one of the last five."""
-    current = stored(person_id)
-    former = FormerPassword.objects.filter(person_id=person_id).order_by("-id")[:HISTORY]
-    phcs = [current.phc if current.real else None]
-    phcs += [_decrypt(one.ciphertext, "former-password", person_id) for one in former]
-    return any([hashing.verify(password, phc) for phc in phcs if phc])
+    current, former = stored(person_id), FormerPassword.objects.filter(person_id=person_id).order_by("-id")[:HISTORY]
+    phcs = [_decrypt(one.ciphertext, "former-password", person_id) for one in former]
+    return any([hashing.verify(password, phc) for phc in (current.real and current.phc, *phcs) if phc])
 
 
 def save(person_id: int, phc: str, *, now: datetime, distrust_devices: bool = False) -> None:
@@ -80,8 +78,7 @@ def save(person_id: int, phc: str, *, now: datetime, distrust_devices: bool = Fa
         FormerPassword.objects.create(person_id=person_id, ciphertext=ciphertext, replaced_at=now)
         former.exclude(pk__in=list(former.order_by("-id").values_list("pk", flat=True)[:HISTORY])).delete()
     values = {"ciphertext": _encrypt(person_id, phc), "changed_at": now}
-    if distrust_devices:
-        values["devices_since"] = now
+    values |= {"devices_since": now} if distrust_devices else {}
     Password.objects.update_or_create(person_id=person_id, defaults=values)
 
 

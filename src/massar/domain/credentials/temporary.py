@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db.models import Q, QuerySet
 
@@ -42,8 +43,7 @@ class Match:
     late: bool
 
 
-@dataclass(frozen=True)
-class _Tried:
+class _Tried(NamedTuple):
     """A row whose try was counted."""
 
     id: int
@@ -58,7 +58,7 @@ class _Tried:
 
 
 @dataclass(frozen=True)
-class Running:
+class LiveSecret:
     """A live secret that its contact may be told again. `expires_at` None: its message has not left yet."""
 
     id: int
@@ -80,20 +80,14 @@ def issue(
     _end(_live(pk__in=[pk for pk, secret_hmac in held if secret_hmac not in kept]), now, "superseded")
     secret = ids.temporary_password()
     secret_hmac = encryption.data_keys().sign("temporary", person_id, channel, contact_id, secret)
-    row = TemporaryPassword.objects.create(
-        person_id=person_id,
-        channel=channel,
-        contact_id=contact_id,
-        issued_at=now,
-        recovery_browser_hmac=_browser_hmac(recovery_browser),
-        secret_hmac=secret_hmac,
-        ciphertext=encryption.data_keys().encrypt(secret.encode(), associated_data=f"temporary|{secret_hmac}"),
-        known=known,
-    )
+    row = TemporaryPassword(person_id=person_id, channel=channel, contact_id=contact_id, issued_at=now, known=known)
+    row.recovery_browser_hmac, row.secret_hmac = _browser_hmac(recovery_browser), secret_hmac
+    row.ciphertext = encryption.data_keys().encrypt(secret.encode(), associated_data=f"temporary|{secret_hmac}")
+    row.save(force_insert=True)
     return row.pk, secret
 
 
-def running(person_id: int, contact_id: int, *, now: datetime) -> Running | None:
+def find_live(person_id: int, contact_id: int, *, now: datetime) -> LiveSecret | None:
     """Find the live secret that this contact was told last, if it is still worth sending."""
     worth_sending = Q(expires_at=None, issued_at__gt=now - UNDER_WAY) | Q(expires_at__gt=now + WORTH_SENDING)
     live = _live(worth_sending, person_id=person_id, contact_id=contact_id, ciphertext__isnull=False)
@@ -104,10 +98,10 @@ def running(person_id: int, contact_id: int, *, now: datetime) -> Running | None
         secret = encryption.data_keys().decrypt(row.ciphertext, associated_data=f"temporary|{row.secret_hmac}")
     except encryption.DecryptionFailed:
         return None
-    return Running(row.pk, secret.decode(), row.expires_at, row.issued_at)
+    return LiveSecret(row.pk, secret.decode(), row.expires_at, row.issued_at)
 
 
-def share(found: Running, *, recovery_browser: str, sent_at: datetime) -> int:
+def share(found: LiveSecret, *, recovery_browser: str, sent_at: datetime) -> int:
     """Give one more browser that asked a row of that secret; return its id. Tries of others count on, its own begin.
 
     sent_at: when the contact was, or is, told it for this browser.
@@ -127,15 +121,12 @@ def share(found: Running, *, recovery_browser: str, sent_at: datetime) -> int:
 
 def fix_expiry(temporary_ids: list[int], expires_at: datetime) -> None:
     """Set their end once, just before the first attempt to hand over."""
-    if temporary_ids:
-        rows = TemporaryPassword.objects.filter(pk__in=temporary_ids, state=State.ISSUED, expires_at=None)
-        rows.update(expires_at=expires_at)
+    rows = TemporaryPassword.objects.filter(pk__in=temporary_ids, state=State.ISSUED, expires_at=None)
+    rows.update(expires_at=expires_at)
 
 
 def wanted(temporary_ids: list[int], now: datetime) -> set[int]:
     """Those of them that it still makes sense to send."""
-    if not temporary_ids:
-        return set()
     return set(_live(_not_expired(now), pk__in=temporary_ids).values_list("pk", flat=True))
 
 
@@ -158,9 +149,8 @@ def match(person_id: int | None, secret: str, *, recovery_browser: str, now: dat
     )
     best = None
     for one in sorted(tried, key=lambda one: one.id):
-        fits = encryption.data_keys().verify(
-            one.secret_hmac, "temporary", person_id, one.channel, one.contact_id, secret
-        )
+        named = ("temporary", person_id, one.channel, one.contact_id, secret)
+        fits = encryption.data_keys().verify(one.secret_hmac, *named)
         own = one.recovery_browser_hmac == mine
         used_up = one.asker_tries > TRIES_OF_ASKER if own else one.tries > TRIES_OF_OTHERS
         if fits and not used_up and one.expires_at is not None:

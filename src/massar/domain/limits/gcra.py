@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from massar.core import clock, encryption, sql
 
@@ -53,8 +54,7 @@ class Bucket:
         return self.limit.cost * min(self.units, self.limit.burst)
 
 
-@dataclass(frozen=True)
-class RateLimited:
+class RateLimited(NamedTuple):
     """A bucket is empty; a unit comes back at `until`."""
 
     limit: str
@@ -88,10 +88,8 @@ def consume(buckets: Iterable[Bucket], *, now: datetime) -> RateLimited | None:
 def refund(buckets: Iterable[Bucket], *, now: datetime | None = None, reset: Iterable[Bucket] = ()) -> None:
     """Put the units back (the try was right, or never came about), and fill the buckets of `reset` to the brim.
 
-    now: when they were taken. A bucket that owed nothing then owes nothing again, whatever a clock says later.
-
-    One statement locks the rows in the order of `consume`: with two in one transaction, this one could wait for a
-    `consume` that waits for it.
+    now: when they were taken. A bucket that owed nothing then owes nothing again, whatever a clock says later. One
+    statement locks the rows in the order of `consume`: of two, the second could wait for a `consume` that waits for it.
     """
     filled, returned = [one.key for one in reset], _by_key(buckets)
     keys = filled + [one.key for one in returned]
@@ -118,12 +116,6 @@ def _by_key(buckets: Iterable[Bucket]) -> list[Bucket]:
     return sorted(found.values(), key=lambda one: one.key)
 
 
-def reset(buckets: Iterable[Bucket]) -> None:
-    """Fill the buckets to the brim: the owner was here."""
-    for key in sorted(one.key for one in buckets):  # one by one, in the order of `consume`
-        sql.execute("DELETE FROM limits_bucketstate WHERE key = %s", (key,))
-
-
 def remaining(bucket: Bucket, *, now: datetime) -> int:
     """How many units could be taken now."""
     found = sql.row("SELECT tat FROM limits_bucketstate WHERE key = %s", (bucket.key,))
@@ -139,9 +131,8 @@ def sweep(*, now: datetime) -> int:
 def _refusal(missing: list[Bucket], now: datetime) -> RateLimited:
     """Name the bucket that takes longest to hold what was asked for: before that no try would pass."""
     keys, moment = [one.key for one in missing], clock.micros(now)
-    full_at: dict[str, int] = dict(
-        sql.rows(f"SELECT key, tat FROM limits_bucketstate WHERE key IN ({sql.placeholders(len(keys))})", keys)
-    )
+    statement = f"SELECT key, tat FROM limits_bucketstate WHERE key IN ({sql.placeholders(len(keys))})"
+    full_at: dict[str, int] = dict(sql.rows(statement, keys))
     for one in missing:  # in the order of `consume`
         most = moment + one.limit.room
         if full_at.get(one.key, 0) > most:

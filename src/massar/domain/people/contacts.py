@@ -65,7 +65,7 @@ class ContactFacts:
 
 
 def of_person(person_id: int, now: datetime) -> list[ContactFacts]:
-    """Return proposed and proved contacts that have not ended, oldest first, without unreadable (moved, forged)."""
+    """Return proposed and proved contacts that have not ended, oldest first; not what can't be read (moved, forged)."""
     rows = Contact.objects.filter(_not_ended(now), person_id=person_id).exclude(state=State.CANCELLED)
     return _decrypted(rows.order_by("id"))
 
@@ -76,10 +76,9 @@ def by_id(contact_id: int, person_id: int) -> ContactFacts | None:
 
 def matching(person_id: int, kind: str, typed: str, now: datetime) -> ContactFacts | None:
     """Return the counting contact of that kind whose value is `typed`; every comparison is constant-time."""
-    wanted = typed.encode()
     found = None
     for contact in of_person(person_id, now):
-        same = hmac.compare_digest(contact.value.encode(), wanted)
+        same = hmac.compare_digest(contact.value.encode(), typed.encode())
         if same and contact.kind == kind and contact.counts(now):
             found = contact
     return found
@@ -94,17 +93,9 @@ def accounts_with(kind: str, value: str, *, besides: int, now: datetime) -> int:
 def propose(person_id: int, kind: str, value: str, *, now: datetime, session_id: int | None = None) -> ContactFacts:
     """Add a contact that is not proved. An older proposal of the same kind is cancelled: one field, one proposal."""
     lock(person_id)
-    Contact.objects.filter(person_id=person_id, kind=kind, state=State.PROPOSED).update(
-        state=State.CANCELLED, ends_at=now, code_hmac=""
-    )
-    row = Contact(
-        person_id=person_id,
-        kind=kind,
-        uid=ids.short_token(),
-        proposed_at=now,
-        entered_in=session_id,
-        value_hmac=_indexes(kind, value)[0],
-    )
+    _cancel(Contact.objects.filter(person_id=person_id, kind=kind, state=State.PROPOSED), now)
+    row = Contact(person_id=person_id, kind=kind, uid=ids.short_token(), proposed_at=now, entered_in=session_id)
+    row.value_hmac = _indexes(kind, value)[0]
     row.value_ciphertext = encryption.data_keys().encrypt(value.encode(), associated_data=_associated_data(row))
     row.save(force_insert=True)
     return _facts(row, value)
@@ -113,9 +104,8 @@ def propose(person_id: int, kind: str, value: str, *, now: datetime, session_id:
 def give_code(contact_id: int, code: str, *, now: datetime, valid_for: timedelta) -> None:
     """Keep the HMAC of a new code; an older code of this contact no longer fits."""
     code_hmac = encryption.data_keys().sign("contact-code", contact_id, code)
-    Contact.objects.filter(pk=contact_id, state=State.PROPOSED).update(
-        code_hmac=code_hmac, code_sent_at=now, code_expires_at=now + valid_for, code_tries=0
-    )
+    given = {"code_hmac": code_hmac, "code_sent_at": now, "code_expires_at": now + valid_for, "code_tries": 0}
+    Contact.objects.filter(pk=contact_id, state=State.PROPOSED).update(**given)
 
 
 def try_code(contact_id: int, person_id: int, code: str, *, now: datetime) -> str:
@@ -147,9 +137,7 @@ def prove(
     row = mine.first()
     if row is None:
         return None
-    held_since = _held_since(person_id, now - wait)
-    waits = bool(held_since) and not _joins_the_first(row, held_since, session_id, now)
-    counts_from = now + wait if waits else now
+    counts_from = now + wait if _waits(row, session_id, now, wait) else now
     mine.update(
         state=State.PROVED, proved_at=now, proved_in=session_id, counts_from=counts_from, code_hmac="", bounced_at=None
     )
@@ -157,11 +145,9 @@ def prove(
     return by_id(contact_id, person_id)
 
 
-def would_join(person_id: int, kind: str, *, session_id: int, now: datetime, wait: timedelta) -> bool:
-    """Whether a contact of that kind, entered and proved now in that session, would join a newcomer's first."""
-    held = _held_since(person_id, now - wait)
-    new = Contact(person_id=person_id, kind=kind, proposed_at=now)
-    return bool(held) and _joins_the_first(new, held, session_id, now)
+def would_wait(person_id: int, kind: str, *, session_id: int, now: datetime, wait: timedelta) -> bool:
+    """Whether a contact of that kind, entered and proved now in that session, would wait before it counts."""
+    return _waits(Contact(person_id=person_id, kind=kind, proposed_at=now), session_id, now, wait)
 
 
 def _prove_again(contact_id: int, person_id: int, now: datetime) -> int | None:
@@ -174,7 +160,7 @@ def _prove_again(contact_id: int, person_id: int, now: datetime) -> int | None:
     held = same.filter(state=State.PROVED, bounced_at__isnull=False, ends_at=None).first()
     if held is None:
         return None
-    mine.filter(pk=contact_id).update(state=State.CANCELLED, ends_at=now, code_hmac="")
+    _cancel(mine.filter(pk=contact_id), now)
     mine.filter(pk=held.pk).update(bounced_at=None, proved_at=now)
     return held.pk
 
@@ -194,7 +180,7 @@ def cancel(contact_id: int, person_id: int, *, now: datetime) -> bool:
     """Take back a proposal, an addition or change that does not count yet, or a removal that has not come about."""
     lock(person_id)
     mine = Contact.objects.filter(pk=contact_id, person_id=person_id)
-    if mine.filter(_pending(now)).update(state=State.CANCELLED, ends_at=now, code_hmac=""):
+    if _cancel(mine.filter(_pending(now)), now):
         kind, counts_from = mine.values_list("kind", "counts_from").get()
         _leaving(person_id, now).filter(kind=kind, ends_at=counts_from).update(ends_at=None)
         return True
@@ -204,11 +190,8 @@ def cancel(contact_id: int, person_id: int, *, now: datetime) -> bool:
 def remove(contact_id: int, person_id: int, *, now: datetime, wait: timedelta) -> datetime | None:
     """End a counting contact after the wait. Returns when, or None if there is nothing to remove."""
     lock(person_id)
-    ends_at = now + wait
-    mine = Contact.objects.filter(
-        pk=contact_id, person_id=person_id, state=State.PROVED, counts_from__lte=now, ends_at=None
-    )
-    return ends_at if mine.update(ends_at=ends_at) else None
+    mine = Contact.objects.filter(pk=contact_id, person_id=person_id, state=State.PROVED, ends_at=None)
+    return now + wait if mine.filter(counts_from__lte=now).update(ends_at=now + wait) else None
 
 
 def undo_pending_changes(person_id: int, *, now: datetime, wait: timedelta) -> list[ContactFacts]:
@@ -219,9 +202,7 @@ def undo_pending_changes(person_id: int, *, now: datetime, wait: timedelta) -> l
     """
     lock(person_id)
     _leaving(person_id, now).update(ends_at=None, undone_at=now)
-    Contact.objects.filter(_pending(now), person_id=person_id).update(
-        state=State.CANCELLED, ends_at=now, code_hmac="", undone_at=now
-    )
+    _cancel(Contact.objects.filter(_pending(now), person_id=person_id), now, undone_at=now)
     Person.objects.filter(pk=person_id).update(contacts_frozen_until=now + wait)
     return undone(person_id, since=now)
 
@@ -251,31 +232,34 @@ def _pending(now: datetime) -> Q:
     return Q(state=State.PROPOSED) | Q(state=State.PROVED, counts_from__gt=now)
 
 
-def _held_since(person_id: int, since: datetime) -> list[Contact]:
-    """Return proved contacts that served at that moment or later, the first one first."""
-    held = Contact.objects.filter(_not_ended(since), person_id=person_id, state=State.PROVED)
-    return list(held.order_by("counts_from", "id"))
+def _cancel(which: QuerySet[Contact], now: datetime, **more: datetime) -> int:
+    return which.update(state=State.CANCELLED, ends_at=now, code_hmac="", **more)
 
 
-def _joins_the_first(proposed: Contact, held: list[Contact], session_id: int | None, now: datetime) -> bool:
-    """Whether somebody who had no contact until today adds the other kind: whoever could add the first could add both.
+def _waits(proposed: Contact, session_id: int | None, now: datetime, wait: timedelta) -> bool:
+    """Whether the person had a contact within the wait, and this one does not join the first of a newcomer.
 
-    Both were entered in one session before either was proved, or both are proved in one session. Nothing that serves is
-    ever replaced this way, and a contact that came with the account begins no first day.
+    It joins where somebody who had none until today adds the other kind, for whoever could add the first could add
+    both: both were entered in one session before either was proved, or both are proved in one session. Nothing that
+    serves is ever replaced this way, and a contact that came with the account begins no first day.
     """
+    served = Contact.objects.filter(_not_ended(now - wait), person_id=proposed.person_id, state=State.PROVED)
+    held = list(served.order_by("counts_from", "id"))
+    if not held:
+        return False
     first = held[0]
     if proposed.kind in {one.kind for one in held} or first.counts_from is None or first.proved_at is None:
-        return False
+        return True
     if first.counts_from > first.proved_at or not first.counts_from <= now < first.counts_from + FIRST_DAY:
-        return False
+        return True
     entered_together = proposed.entered_in == first.entered_in is not None and proposed.proposed_at <= first.proved_at
-    return entered_together or session_id == first.proved_in is not None
+    return not (entered_together or session_id == first.proved_in is not None)
 
 
 def _replace_older(proved: Contact, counts_from: datetime, now: datetime) -> None:
     """End the contact of the same kind at the moment the new one counts, and drop a waiting one."""
-    others = Contact.objects.filter(person_id=proved.person_id, kind=proved.kind, state=State.PROVED)
-    others = others.exclude(pk=proved.pk)
+    mine = Contact.objects.filter(person_id=proved.person_id, kind=proved.kind, state=State.PROVED)
+    others = mine.exclude(pk=proved.pk)
     dropped = others.filter(counts_from__gt=now)
     # Who gave way to the dropped one stays until this one counts: no hours without any contact.
     given_way = _leaving(proved.person_id, now).filter(kind=proved.kind)

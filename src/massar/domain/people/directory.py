@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 
 from massar.core import sql
@@ -39,10 +39,6 @@ class PersonFacts:
         latin = f"{self.first_latin} {self.last_latin}".strip()
         return (arabic or latin if language == "ar" else latin or arabic) or self.login
 
-    def preferred_language(self, chosen: str) -> str:
-        """Return the language to write in: the one chosen on the browser, else the person's own."""
-        return chosen or self.language
-
     def establishment(self, language: str) -> str:
         arabic, latin = self.establishment_ar, self.establishment_latin
         return (arabic or latin) if language == "ar" else (latin or arabic)
@@ -54,9 +50,6 @@ class PersonFacts:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(n for n in (self.first_ar, self.last_ar, self.first_latin, self.last_latin) if n)
-
-
-_FIELDS = tuple(field.name for field in fields(PersonFacts))
 
 
 def by_login(typed: str | None) -> PersonFacts | None:
@@ -77,29 +70,26 @@ def by_id(person_id: int) -> PersonFacts | None:
 
 def set_language(person_id: int, language: str) -> None:
     """Keep the language a person chose; messages follow it."""
-    sql.execute(
-        "UPDATE people_person SET language = %s WHERE id = %s AND language <> %s",
-        (language, person_id, language),
-    )
+    statement = "UPDATE people_person SET language = %s WHERE id = %s AND language <> %s"
+    sql.execute(statement, (language, person_id, language))
 
 
 def create(
     *,
     login: str,
-    names_ar: tuple[str, str],
-    names_latin: tuple[str, str],
-    language: str,
     now: datetime,
-    establishment: tuple[str, str, str] | None = None,
+    names_ar: tuple[str, str] = ("", ""),
+    names_latin: tuple[str, str] = ("", ""),
+    language: str = "ar",
     role: str = "staff",
+    establishment: tuple[str, str, str] | None = None,
 ) -> int:
     """Add a person and return the id. Names are (first, family); establishment is (code, Arabic name, Latin name)."""
     school = None
     if establishment:
-        code, name_ar, name_latin = establishment
-        school, _ = Establishment.objects.update_or_create(
-            code=code, defaults={"name_ar": name_ar, "name_latin": name_latin}
-        )
+        code, *names = establishment
+        values = dict(zip(("name_ar", "name_latin"), names, strict=True))
+        school, _ = Establishment.objects.update_or_create(code=code, defaults=values)
     person = Person.objects.create(
         login=login,
         local=login.partition("@")[0],
@@ -117,18 +107,14 @@ def create(
 
 def disable(person_id: int) -> bool:
     """Disable a person; whether one was active until now. `journeys.close_account` ends what is open."""
-    return _move(person_id, Person.State.ACTIVE, Person.State.DISABLED)
+    return Person.objects.filter(pk=person_id, state=Person.State.ACTIVE).update(state=Person.State.DISABLED) == 1
 
 
 def enable(person_id: int) -> bool:
     """Enable a person; whether one was disabled until now."""
-    return _move(person_id, Person.State.DISABLED, Person.State.ACTIVE)
-
-
-def _move(person_id: int, before: str, after: str) -> bool:
-    return Person.objects.filter(pk=person_id, state=before).update(state=after) == 1
+    return Person.objects.filter(pk=person_id, state=Person.State.DISABLED).update(state=Person.State.ACTIVE) == 1
 
 
 def facts(row: sql.Row) -> PersonFacts:
     """The person of a row of COLUMNS, which a join gave."""
-    return sql.make(PersonFacts, _FIELDS, row)
+    return sql.make(PersonFacts, tuple(PersonFacts.__dataclass_fields__), row)

@@ -22,28 +22,32 @@ from massar.core import normalize
 
 MAGIC = b"massar-blocklist-1\n\0\0\0\0\0"  # 24 bytes
 FILE = Path(__file__).with_name("blocklist.bin")
-_PROFILES = Path(__file__).with_name("profiles.toml")
 
 # Signs that stand for a letter, undone on both sides, so that one entry covers a word and its disguises.
 LEET = str.maketrans("@4301!|$57", "aaeoiiisst")
 
 
 def in_blocklist(password: str) -> bool:
-    """Whether the whole password is a common one, case, leet, width and script of digits aside; or whether
-    its letters, between leading and trailing digits and symbols, are only one of the context words. Backwards counts
-    too, the whole or its word alone.
+    """Whether the whole password is a common one, case, leet, width and script of digits aside; or whether its letters,
+    between leading and trailing digits and symbols, are only one of the context words. Backwards counts too, the whole
+    or its word alone.
 
     Some ten microseconds. Raises nothing for any `str`; OSError when the list is missing from the installation.
     """
-    folded = plain(password)
-    views = (folded, folded[::-1], _word_turned(folded))
+    folded, known = plain(password), entries()
+    word = _word(folded)
+    turned = folded[: word.start] + folded[word][::-1] + folded[word.stop :]
+    for value in map(_digest, (folded, folded[::-1], turned)):
+        place = bisect_left(known, value)
+        if place < len(known) and known[place] == value:
+            return True
     core = _core(folded)
-    return any(_holds(_digest(view.translate(LEET))) for view in views) or bool({core, core[::-1]} & _context_words())
+    return bool({core, core[::-1]} & _context_words())
 
 
 def entry(password: str) -> int:
     """The entry that stands for a password and its disguises."""
-    return _digest(plain(password).translate(LEET))
+    return _digest(plain(password))
 
 
 def plain(password: str) -> str:
@@ -52,40 +56,25 @@ def plain(password: str) -> str:
     return text if text.isascii() else "".join(c for c in text if not normalize.is_invisible(c))
 
 
-def pack(digests: set[int]) -> bytes:
-    """The content of the file for these digests. The same set gives the same bytes on every machine."""
-    return MAGIC + b"".join(value.to_bytes(8, "little") for value in sorted(digests))
-
-
-def size() -> int:
-    """How many entries the list has."""
-    return len(_entries())
-
-
-def _digest(folded: str) -> int:
-    return int.from_bytes(hashlib.sha256(folded.encode("utf-8", "surrogatepass")).digest()[:8], "little")
-
-
-def _holds(value: int) -> bool:
-    entries = _entries()
-    place = bisect_left(entries, value)
-    return place < len(entries) and entries[place] == value
-
-
 @lru_cache(maxsize=1)
-def _entries() -> array[int]:
+def entries() -> array[int]:
     data = FILE.read_bytes()
     if not data.startswith(MAGIC):
         raise OSError(f"{FILE.name} is no block list; run `make blocklist`")
-    entries = array("Q", data[len(MAGIC) :])
+    found = array("Q", data[len(MAGIC) :])
     if sys.byteorder == "big":
-        entries.byteswap()
-    return entries
+        found.byteswap()
+    return found
+
+
+def _digest(folded: str) -> int:
+    bare = folded.translate(LEET).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.sha256(bare).digest()[:8], "little")
 
 
 @lru_cache(maxsize=1)
 def _context_words() -> frozenset[str]:
-    words = tomllib.loads(_PROFILES.read_text("utf-8"))["context_words"]
+    words = tomllib.loads(Path(__file__).with_name("profiles.toml").read_text("utf-8"))["context_words"]
     return frozenset(_core(plain(word)) for word in words)
 
 
@@ -95,12 +84,6 @@ def _word(folded: str) -> slice:
     return slice(letters[0], letters[-1] + 1) if letters else slice(0, 0)
 
 
-def _word_turned(folded: str) -> str:
-    word = _word(folded)
-    return folded[: word.start] + folded[word][::-1] + folded[word.stop :]
-
-
 def _core(folded: str) -> str:
     """The letters between leading and trailing digits and symbols, with leet inside undone."""
-    inner = normalize.skeleton(folded[_word(folded)].translate(LEET))
-    return "".join(sign for sign in inner if normalize.is_letter(sign))
+    return "".join(filter(normalize.is_letter, normalize.skeleton(folded[_word(folded)].translate(LEET))))

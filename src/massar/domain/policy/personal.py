@@ -12,10 +12,11 @@ profile that follows it).
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import permutations
+from itertools import groupby, permutations
 from pathlib import Path
+from typing import NamedTuple
 
 from massar.core import normalize
 from massar.domain.policy import spelling
@@ -33,9 +34,11 @@ _LEET = {
     "@": "a", "4": "a", "3": "e", "€": "e", "1": "i", "!": "i", "|": "i", "¡": "i", "0": "o", "$": "s",
     "5": "s", "7": "t", "+": "t", "8": "b", "6": "g", "9": "g", "2": "z", "£": "l", "(": "c",
 }  # fmt: skip
-_LEET_I = str.maketrans(_LEET)
-_LEET_L = str.maketrans({**_LEET, "1": "l", "!": "l", "|": "l"})
-_ARABIZI = str.maketrans({"2": "", "3": "a", "5": "kh", "7": "h", "9": "q"})
+_DISGUISES = (
+    str.maketrans(_LEET),
+    str.maketrans({**_LEET, "1": "l", "!": "l", "|": "l"}),
+    str.maketrans({"2": "", "3": "a", "5": "kh", "7": "h", "9": "q"}),  # Arabizi
+)
 _WITHOUT_ALEF = str.maketrans("", "", "اء")
 _I_AS_L = str.maketrans("i", "l")  # 1, i and l look the same in a disguise that holds both letters
 
@@ -55,8 +58,7 @@ class Owner:
     emails: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Words:
+class Words(NamedTuple):
     """The prepared words of one kind (names, or establishments, or user names)."""
 
     inside: tuple[str, ...]  # found anywhere among the letters
@@ -64,33 +66,53 @@ class Words:
     without_alef: tuple[str, ...]  # Arabic without alef and hamza
     runs: frozenset[str]  # found only as a whole run of letters
     spelt: re.Pattern[str] | None  # other spellings, searched in the runs
-    exact: tuple[str, ...] = ()  # letters and digits in a row, as in a pupil's user name
+    exact: tuple[str, ...]  # letters and digits in a row, as in a pupil's user name
 
 
-@dataclass(frozen=True)
-class Views:
-    """One password, read in every way that a disguise allows."""
-
-    letters: str
-    i_as_l: str
-    without_alef: str
-    runs: str
-    run_set: frozenset[str]
-    signs: str  # letters and digits
-    plain: tuple[str, ...]  # the letters of each view alone
-
-
-@dataclass(frozen=True)
-class OwnerWords:
+class OwnerWords(NamedTuple):
     names: Words
     establishments: Words
     logins: Words
     phones: tuple[str, ...]
 
 
+class Views(NamedTuple):
+    """One password, read in every way that a disguise allows."""
+
+    plain: tuple[str, ...]  # the letters of each view
+    letters: str  # all of them
+    i_as_l: str
+    without_alef: str
+    runs: str
+    run_set: frozenset[str]
+    signs: str  # letters and digits
+
+
 def points_to(views: Views, words: Words, *, whole: bool = False) -> bool:
-    """Whether one of the words shows in the password; `whole`: whether it is made of such words alone."""
-    return _is_made_of(views, words) if whole else shows(views, words)
+    """Whether one of the words shows in the password, whatever the disguise; `whole`: whether it is made of such words
+    alone."""
+    if whole:
+        return _is_made_of(views, words)
+    return (
+        any(word in views.letters for word in words.inside)
+        or any(word in views.i_as_l for word in words.i_as_l)
+        or any(word in views.without_alef for word in words.without_alef)
+        or not words.runs.isdisjoint(views.run_set)
+        or any(word in views.signs for word in words.exact)
+        or bool(words.spelt and words.spelt.search(views.runs))
+    )
+
+
+def _is_made_of(views: Views, words: Words) -> bool:
+    """Whether nothing is left of the letters once the words are taken out."""
+    pieces = sorted({*words.inside, *words.runs}, key=len, reverse=True)
+    if not pieces:
+        return False
+    pattern = re.compile("|".join(map(re.escape, pieces)))
+    rests = [(letters, pattern.sub("", letters)) for letters in views.plain if letters]
+    if any(rest != letters and len(rest) < _IGNORED_BELOW for letters, rest in rests):
+        return True
+    return bool(words.spelt and len(views.run_set) == 1 and words.spelt.fullmatch(views.runs))
 
 
 def points_to_phone(views: Views, person: OwnerWords) -> bool:
@@ -101,18 +123,18 @@ def points_to_phone(views: Views, person: OwnerWords) -> bool:
 def read(password: str) -> Views:
     """Every view of a password. Linear in its length. Not cached: no password outlives its question."""
     skeleton = normalize.skeleton(password)
-    texts = (skeleton, *(skeleton.translate(table) for table in (_LEET_I, _LEET_L, _ARABIZI)))
-    runs = [run for text in dict.fromkeys(texts) for run in _runs(text)]
-    plain = tuple(dict.fromkeys(_only_letters(text) for text in texts))
+    texts = dict.fromkeys([skeleton, *map(skeleton.translate, _DISGUISES)])
+    runs = dict.fromkeys(run for text in texts for run in _runs(text))
+    plain = tuple(dict.fromkeys(map(_only_letters, texts)))
     letters = " ".join(plain)
     return Views(
-        letters=letters,
+        plain,
+        letters,
         i_as_l=letters.translate(_I_AS_L),
         without_alef=plain[0].translate(_WITHOUT_ALEF),
         runs=" ".join(runs),
         run_set=frozenset(runs),
-        signs="".join(c for c in skeleton if c.isalnum()),
-        plain=plain,
+        signs="".join(filter(str.isalnum, skeleton)),
     )
 
 
@@ -129,63 +151,22 @@ def prepare(facts: Owner) -> OwnerWords:
     )
 
 
-def shows(views: Views, words: Words) -> bool:
-    """Whether one of the words stands in the password, whatever the disguise."""
-    return (
-        any(word in views.letters for word in words.inside)
-        or any(word in views.i_as_l for word in words.i_as_l)
-        or any(word in views.without_alef for word in words.without_alef)
-        or not words.runs.isdisjoint(views.run_set)
-        or any(word in views.signs for word in words.exact)
-        or bool(words.spelt and words.spelt.search(views.runs))
-    )
-
-
-def _is_made_of(views: Views, words: Words) -> bool:
-    """Whether nothing is left of the letters once the words are taken out."""
-    pieces = sorted({*words.inside, *words.runs}, key=len, reverse=True)
-    if not pieces:
-        return False
-    pattern = re.compile("|".join(re.escape(piece) for piece in pieces))
-    rests = [(letters, pattern.sub("", letters)) for letters in views.plain if letters]
-    if any(rest != letters and len(rest) < _IGNORED_BELOW for letters, rest in rests):
-        return True
-    runs = views.run_set
-    return bool(words.spelt and len(runs) == 1 and words.spelt.fullmatch(next(iter(runs))))
-
-
-# --- views of a password ---
-
-
 def _only_letters(skeleton: str) -> str:
-    return "".join(c for c in skeleton if normalize.is_letter(c))
+    return "".join(filter(normalize.is_letter, skeleton))
 
 
 def _runs(skeleton: str) -> list[str]:
     """The runs of letters of one script; neighbours of one or two letters make one spelled-out run."""
     runs: list[str] = []
     spelled_out = ""
-    for run in _raw_runs(skeleton):
+    for (are_letters, _), signs in groupby(skeleton, lambda c: (normalize.is_letter(c), normalize.is_arabic(c))):
+        run = "".join(signs) if are_letters else ""
         if len(run) < _IGNORED_BELOW:
             spelled_out += run
-            continue
-        runs += [spelled_out, run] if spelled_out else [run]
-        spelled_out = ""
-    return [*runs, spelled_out] if spelled_out else runs
-
-
-def _raw_runs(skeleton: str) -> Iterator[str]:
-    run = ""
-    for sign in skeleton:
-        if not normalize.is_letter(sign):
-            yield from (run,) if run else ()
-            run = ""
-        elif run and normalize.is_arabic(run[-1]) != normalize.is_arabic(sign):
-            yield run
-            run = sign
         else:
-            run += sign
-    yield from (run,) if run else ()
+            runs += [spelled_out, run]
+            spelled_out = ""
+    return [run for run in (*runs, spelled_out) if run]
 
 
 # --- words of a person ---
@@ -207,8 +188,7 @@ _PARTICLES = _skeletons(_WORDS["particles"])
 _TAILS = _skeletons(_WORDS["tails"])
 
 
-@dataclass(frozen=True)
-class _Word:
+class _Word(NamedTuple):
     """One word, and the form whose other spellings are looked for (blanks kept in a compound name)."""
 
     letters: str
@@ -228,21 +208,15 @@ def _name_words(names: tuple[str, ...]) -> Iterator[_Word]:
         if name.rstrip().endswith("ى") and _split(name):
             word = _only_letters(normalize.skeleton(name))[:-1] + "ا"
             yield _Word(word, word)
-    yield from _joined_short_names(["".join(parts) for parts in splits])
-
-
-def _joined_short_names(names: list[str]) -> Iterator[_Word]:
-    """First and family name in a row, where one of them is too short to count by itself."""
-    for first, last in permutations(names[:12], 2):
+    # First and family name in a row, where one of them is too short to count by itself.
+    for first, last in permutations(["".join(parts) for parts in splits[:12]], 2):
         if normalize.is_arabic(first[0]) == normalize.is_arabic(last[0]) and min(len(first), len(last)) < _INSIDE_FROM:
             yield _Word(first + last, "")
 
 
 def _establishment_words(establishments: tuple[str, ...]) -> Iterator[_Word]:
-    for name in establishments:
-        for word in _split(name):
-            if word not in _GENERIC:
-                yield from (form for form in _forms(word, word) if form.letters not in _GENERIC)
+    for word in (word for name in establishments for word in _split(name) if word not in _GENERIC):
+        yield from (form for form in _forms(word, word) if form.letters not in _GENERIC)
 
 
 def _forms(word: str, spaced: str) -> Iterator[_Word]:
@@ -256,25 +230,24 @@ def _forms(word: str, spaced: str) -> Iterator[_Word]:
 
 def _has_arabic_for_all(names: tuple[str, ...]) -> bool:
     """Whether there are as many Arabic names as others, so that no Arabic spelling need be guessed."""
-    arabic = [any(normalize.is_arabic(sign) for sign in name) for name in names]
+    arabic = [any(map(normalize.is_arabic, name)) for name in names]
     return any(arabic) and 2 * sum(arabic) >= len(arabic)
 
 
 def _login_words(addresses: tuple[str, ...], *, in_arabic: bool) -> Words:
     words: list[_Word] = []
     exact: list[str] = []
-    for address in addresses:
-        local = address.partition("@")[0]
+    for local in (address.partition("@")[0] for address in addresses):
         parts = _split(local)
         words += [_Word("".join(parts), "")] if parts else []
         words += [_Word(part, part) for part in parts if part not in _PARTICLES]
-        signs = "".join(c for c in normalize.skeleton(local) if c.isalnum())
+        signs = "".join(filter(str.isalnum, normalize.skeleton(local)))
         if len(signs) >= _INSIDE_FROM and not signs.isalpha():
             exact.append(signs)
-    return replace(_words(words, in_arabic=in_arabic), exact=tuple(exact))
+    return _words(words, in_arabic=in_arabic, exact=tuple(exact))
 
 
-def _words(words: Iterable[_Word], *, in_arabic: bool) -> Words:
+def _words(words: Iterable[_Word], *, in_arabic: bool, exact: tuple[str, ...] = ()) -> Words:
     found = list(dict.fromkeys(words))[:_MOST_WORDS]
     forms = {form for word in found for form in _arabic_forms(word.letters)}
     inside = {form for form in forms if len(form) >= _INSIDE_FROM}
@@ -287,6 +260,7 @@ def _words(words: Iterable[_Word], *, in_arabic: bool) -> Words:
         without_alef=tuple(sorted(form for form in without_alef if len(form) >= _INSIDE_FROM)),
         runs=frozenset(form for form in forms if len(form) == _IGNORED_BELOW),
         spelt=re.compile("|".join(patterns)) if patterns else None,
+        exact=exact,
     )
 
 
@@ -297,7 +271,7 @@ def _arabic_forms(word: str) -> set[str]:
     forms = {word, word.replace("ء", "")}
     if word.endswith("ه") and len(word) >= _REVERSED_FROM:
         forms.add(word[:-1] + "ا")
-    return {form for form in forms if form}
+    return forms - {""}
 
 
 def _phone_pieces(phones: tuple[str, ...]) -> Iterator[str]:

@@ -112,24 +112,17 @@ def spellings(word: str, *, in_arabic: bool = True) -> Iterator[str]:
 def _weigh(loose: list[Slot], strict: list[Slot], before: str = "", after: str = "") -> Iterator[str]:
     """The loosest reading that is rare enough to count inside a run; and the loose one as a whole run, with
     what may stand before it (an article) and after it (a feminine ending)."""
-    rare = next((reading for reading in (loose, strict) if _chance(reading) <= _COMMONEST_INSIDE), None)
+    readings = (loose, strict)
+    rare = next((r for r in readings if math.prod(slot.chance for slot in r) <= _COMMONEST_INSIDE), None)
     if rare is not None:
-        yield _written(rare)
+        yield "".join(slot.pattern for slot in rare)
     if rare is not loose:
-        yield rf"\b(?=\w{{{_SHORTEST}}}){before}{_written(loose)}{after}\b"
-
-
-def _chance(reading: list[Slot]) -> float:
-    return math.prod(slot.chance for slot in reading)
-
-
-def _written(reading: list[Slot]) -> str:
-    return "".join(slot.pattern for slot in reading)
+        yield rf"\b(?=\w{{{_SHORTEST}}}){before}{''.join(slot.pattern for slot in loose)}{after}\b"
 
 
 def _latin_of_arabic(word: str, *, loose: bool) -> list[Slot]:
     slots: list[Slot] = []
-    parts = _parts(word)
+    parts = re.sub("^عبدال(?=..)", "عبد ال", word).split()  # عبدالله is written with and without a blank
     for position, part in enumerate(parts):
         if part.startswith("ال") and len(part) >= 4:
             slots += [_ARTICLE_INSIDE] if position else []
@@ -140,14 +133,8 @@ def _latin_of_arabic(word: str, *, loose: bool) -> list[Slot]:
     return slots
 
 
-def _parts(word: str) -> list[str]:
-    """عبدالله is written with and without a blank; both are two parts."""
-    return re.sub("^عبدال(?=..)", "عبد ال", word).split()
-
-
 def _latin_of_part(part: str, *, loose: bool, last: bool) -> list[Slot]:
     firm = sum(letter in _FROM_ARABIC for letter in part)
-    between = _NO_OR_SHORT_VOWEL if loose else _SHORT_VOWEL
     slots: list[Slot] = []
     for position, letter in enumerate(part):
         before = part[position - 1] if position else ""
@@ -166,14 +153,14 @@ def _latin_of_part(part: str, *, loose: bool, last: bool) -> list[Slot]:
             slots.append(_GLIDE if letter != "ا" and before in _FROM_ARABIC else _NOTHING)
             slots.append(_FINAL_YEH if letter == "ي" and ends else _LONG[letter])
         elif letter in _FROM_ARABIC:
-            slots += [_gap(before, between), _FROM_ARABIC[letter]]
+            slots += [_unwritten(before, loose), _FROM_ARABIC[letter]]
     return slots
 
 
-def _gap(before: str, between: Slot) -> Slot:
+def _unwritten(before: str, loose: bool) -> Slot:
     """What may stand unwritten between the letter before and a consonant."""
     if before in _FROM_ARABIC:
-        return between
+        return _NO_OR_SHORT_VOWEL if loose else _SHORT_VOWEL
     return _GLIDE if before and before in "وي" else _NOTHING
 
 

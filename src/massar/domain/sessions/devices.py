@@ -7,8 +7,8 @@ accounts (shared school computers); the cookie stays below 4 kB.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from massar.core import encryption, ids
 
@@ -18,8 +18,7 @@ _LONGEST = 3500
 _ENTRY = re.compile(r"(\d{1,18})\.([^.]*)\.(\d{1,11})\.([^.]*)", re.ASCII)
 
 
-@dataclass(frozen=True)
-class TrustedDevice:
+class TrustedDevice(NamedTuple):
     """One account known to this browser. `nonce` names the device in its attempt budget."""
 
     person_id: int
@@ -29,11 +28,9 @@ class TrustedDevice:
 
 def find(cookie: str, person_id: int, *, now: datetime, not_before: datetime | None) -> TrustedDevice | None:
     """Return the entry of that account, if genuine, young enough and not older than the account's last recovery."""
-    for device in read(cookie, now=now):
-        # The cookie keeps whole seconds: compare in these, or a device set right after a recovery is a stranger.
-        if device.person_id == person_id and (not_before is None or device.since >= not_before.replace(microsecond=0)):
-            return device
-    return None
+    # The cookie keeps whole seconds: compare in these, or a device set right after a recovery is a stranger.
+    first = not_before.replace(microsecond=0) if not_before else now - LIFE
+    return next((d for d in read(cookie, now=now) if d.person_id == person_id and d.since >= first), None)
 
 
 def read(cookie: str, *, now: datetime) -> list[TrustedDevice]:
@@ -59,7 +56,6 @@ def _parse(entry: str) -> TrustedDevice | None:
     found = _ENTRY.fullmatch(entry)
     if found is None:
         return None
-    person_id, nonce, since, signature = int(found[1]), found[2], int(found[3]), found[4]
-    if not encryption.browser_keys().verify(signature, "device", person_id, nonce, since):
-        return None
-    return TrustedDevice(person_id, nonce, datetime.fromtimestamp(since, UTC))
+    person_id, nonce, since = int(found[1]), found[2], int(found[3])
+    genuine = encryption.browser_keys().verify(found[4], "device", person_id, nonce, since)
+    return TrustedDevice(person_id, nonce, datetime.fromtimestamp(since, UTC)) if genuine else None

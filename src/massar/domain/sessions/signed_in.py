@@ -35,6 +35,7 @@ class SessionFacts:
         return f"{self.id}@{self.signed_in_at.isoformat()}"
 
 
+_RENEWED = ("how", "signed_in_at", "last_seen_at", "expires_at", "network", "browser")
 _SELECT = """SELECT id, person_id, how, signed_in_at, last_seen_at, expires_at, network, browser FROM sessions_session
 WHERE ended_at IS NULL"""
 # For a statement in which sessions are joined: what a session granted has its own end, so being idle does not count.
@@ -46,17 +47,23 @@ def open_for(person_id: int, *, how: str, browser: Browser, now: datetime) -> tu
 
     The secret is 256 bits and only its HMAC is stored.
     """
-    cookie = f"{person_id}.{ids.token()}"
-    values = [_cookie_hmac(cookie), *_values(how, browser, now), person_id]
+    cookie, cookie_hmac = _new_cookie(person_id)
+    values = [cookie_hmac, *_values(how, browser, now), person_id]
     [(session_id, others)] = sql.rows(
         f"INSERT INTO sessions_session (cookie_hmac, {', '.join(_RENEWED)}, person_id, ended_why) "
         f"VALUES ({sql.placeholders(len(values))}, '') RETURNING id, "
         "(SELECT COUNT(*) FROM sessions_session o WHERE o.person_id = %s AND o.ended_at IS NULL)",
         [*values, person_id],
     )
-    # May count the new one or not: both databases have their own view of it.
-    gave_way = _end_oldest(person_id, now) if others >= MOST_SESSIONS else []
-    return session_id, cookie, gave_way
+    if others < MOST_SESSIONS:  # may count the new one or not: both databases have their own view of it
+        return session_id, cookie, []
+    ended = sql.rows(
+        "UPDATE sessions_session SET ended_at = %s, ended_why = 'too_many' "
+        "WHERE person_id = %s AND ended_at IS NULL AND id NOT IN (SELECT id FROM sessions_session "
+        "WHERE person_id = %s AND ended_at IS NULL ORDER BY signed_in_at DESC, id DESC LIMIT %s) RETURNING id",
+        (sql.at(now), person_id, person_id, MOST_SESSIONS),
+    )
+    return session_id, cookie, [gave_way for (gave_way,) in ended]
 
 
 def renew(earlier: SessionFacts, *, how: str, browser: Browser, now: datetime) -> str | None:
@@ -66,16 +73,18 @@ def renew(earlier: SessionFacts, *, how: str, browser: Browser, now: datetime) -
     stays too. A later sign-in is never told as the earlier one, whatever the clocks of two machines say.
     """
     at = max(now, earlier.signed_in_at + timedelta(microseconds=1))
-    cookie = f"{earlier.person_id}.{ids.token()}"
+    cookie, cookie_hmac = _new_cookie(earlier.person_id)
     found = sql.execute(
         f"UPDATE sessions_session SET cookie_hmac = %s, {', '.join(f'{name} = %s' for name in _RENEWED)} "
         "WHERE id = %s AND person_id = %s AND ended_at IS NULL",
-        [_cookie_hmac(cookie), *_values(how, browser, at), earlier.id, earlier.person_id],
+        [cookie_hmac, *_values(how, browser, at), earlier.id, earlier.person_id],
     )
     return cookie if found else None
 
 
-_RENEWED = ("how", "signed_in_at", "last_seen_at", "expires_at", "network", "browser")
+def _new_cookie(person_id: int) -> tuple[str, str]:
+    cookie = f"{person_id}.{ids.token()}"
+    return cookie, encryption.data_keys().blind_index("session", cookie)
 
 
 def _values(how: str, browser: Browser, now: datetime) -> list[object]:
@@ -84,28 +93,16 @@ def _values(how: str, browser: Browser, now: datetime) -> list[object]:
     return [how, sql.at(now), sql.at(now), sql.at(ends_at), browser.network, browser.label]
 
 
-def _end_oldest(person_id: int, now: datetime) -> list[int]:
-    """Of more than MOST_SESSIONS live ones those signed in to the longest ago end."""
-    ended = sql.rows(
-        "UPDATE sessions_session SET ended_at = %s, ended_why = 'too_many' "
-        "WHERE person_id = %s AND ended_at IS NULL AND id NOT IN (SELECT id FROM sessions_session "
-        "WHERE person_id = %s AND ended_at IS NULL ORDER BY signed_in_at DESC, id DESC LIMIT %s) RETURNING id",
-        (sql.at(now), person_id, person_id, MOST_SESSIONS),
-    )
-    return [session_id for (session_id,) in ended]
-
-
 def resume(cookie: str, *, now: datetime) -> SessionFacts | None:
     """Return the live session of a cookie. Idle and longest life are judged here, on the server."""
-    owner = cookie.partition(".")[0]
-    if not owner.isascii() or not owner.isdecimal() or len(cookie) > 100:
+    if not cookie or len(cookie) > 100 or not cookie.isascii():
         return None
-    return _if_live(_by_cookie(cookie), int(owner), now)
+    return _if_live(_by_cookie(cookie), cookie.partition(".")[0], now)
 
 
 def left_open(cookie: str) -> SessionFacts | None:
     """Return the session of a cookie that nobody has ended, idle or run out though it may be."""
-    return _by_cookie(cookie[:100])
+    return _by_cookie(cookie[:100]) if cookie else None
 
 
 def _by_cookie(cookie: str) -> SessionFacts | None:
@@ -115,13 +112,13 @@ def _by_cookie(cookie: str) -> SessionFacts | None:
 
 def alive(session_id: int, person_id: int, *, now: datetime) -> SessionFacts | None:
     """Return the live session of that person with that id. Being asked for counts as use of it."""
-    return _if_live(sql.select_one(SessionFacts, f"{_SELECT} AND id = %s", (session_id,)), person_id, now)
+    return _if_live(sql.select_one(SessionFacts, f"{_SELECT} AND id = %s", (session_id,)), str(person_id), now)
 
 
-def _if_live(found: SessionFacts | None, owner: int, now: datetime) -> SessionFacts | None:
-    if found is None or found.person_id != owner:
+def _if_live(found: SessionFacts | None, owner: str, now: datetime) -> SessionFacts | None:
+    if found is None or str(found.person_id) != owner or found.expires_at <= now:
         return None
-    if found.expires_at <= now or found.last_seen_at + settings.MASSAR.session_idle <= now:
+    if found.last_seen_at + settings.MASSAR.session_idle <= now:
         return None
     if now - found.last_seen_at >= TOUCH_EVERY:
         sql.execute("UPDATE sessions_session SET last_seen_at = %s WHERE id = %s", (sql.at(now), found.id))
@@ -167,7 +164,3 @@ def end_all(person_id: int, *, now: datetime, why: str, besides: int | None = No
 def sweep(*, now: datetime, keep: timedelta = timedelta(days=90)) -> int:
     """Remove sessions that ended or ran out long ago."""
     return Session.objects.filter(expires_at__lt=now - keep).delete()[0]
-
-
-def _cookie_hmac(cookie: str) -> str:
-    return encryption.data_keys().blind_index("session", cookie)

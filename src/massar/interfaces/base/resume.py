@@ -15,11 +15,11 @@ from django.http import HttpResponse
 from django.urls import reverse
 
 from massar.core import encryption
+from massar.domain.sessions import api as sessions
 from massar.interfaces.base import cookies
 from massar.interfaces.base.addresses import name_of, own_page
 from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import redirect_to, see_other
-from massar.journeys.account import close_sessions
 from massar.journeys.account.close_sessions import SignedIn
 
 P = ParamSpec("P")
@@ -48,8 +48,8 @@ def remember(request: Request, response: HttpResponse) -> HttpResponse:
     page = own_page(request.get_full_path() if request.method in ("GET", "HEAD") else request.path)
     if page != reverse("home"):
         cookies.RETURN_TO.write(response, page)
-    owner = close_sessions.owner_left_open(cookie=cookies.SESSION.read(request))
-    return keep_typed(request, response, owner) if owner else response
+    left_open = sessions.signed_in.left_open(cookies.SESSION.read(request))
+    return keep_typed(request, response, left_open.person_id) if left_open else response
 
 
 def keep_typed(request: Request, response: HttpResponse, owner: int) -> HttpResponse:

@@ -7,6 +7,7 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from massar.domain.sessions import api as sessions
 from massar.interfaces.base import cookies, page
 from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import redirect_to
@@ -35,7 +36,7 @@ def devices(request: Request, signed_in: SignedIn) -> HttpResponse:
     return page.render(
         request,
         "devices/devices.html",
-        sessions=close_sessions.open_sessions(person=person, now=now),
+        sessions=sessions.signed_in.of_person(person.id, now=now),
         current=signed_in.session.id,
         programs=programs,
         messages=watch_messages.of_person(person=person, now=now),

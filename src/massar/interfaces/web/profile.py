@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from massar.core import local_time
-from massar.domain.people.api import ContactFacts
+from massar.domain.people import api as people
 from massar.interfaces.base import cookies, form_fields, page
 from massar.interfaces.base.errors import render_error
 from massar.interfaces.base.jinja import t
@@ -191,9 +191,9 @@ def _page(
 ) -> HttpResponse:
     """more: `code_problem`, `remove_problem`: a contact's id, and what is wrong there; `taken_up`: typed before."""
     person, now = signed_in.person, request.now
-    contacts = edit_profile.standing(person=person, now=now)
+    contacts = edit_profile.by_kind(person=person, now=now)
 
-    def resend_of(contact: ContactFacts) -> dict[str, datetime | int]:
+    def resend_of(contact: people.ContactFacts) -> dict[str, datetime | int]:
         at = edit_profile.resend_at(contact, now=now)
         return {"at": at, "seconds": max(0, int((at - now).total_seconds() + 0.999))}
 
@@ -217,6 +217,7 @@ def _wait_hours(signed_in: SignedIn, contacts: list[edit_profile.KindOfContact],
     missing = [kind.kind for kind in contacts if not (kind.current or kind.waiting)]
     if len(missing) == len(contacts):
         return 0
-    person, session_id = signed_in.person, signed_in.session.id
-    joins = missing and edit_profile.joins_the_first(missing[0], person=person, session_id=session_id, now=now)
-    return 0 if joins else int(settings.MASSAR.contact_wait.total_seconds() // 3600)
+    person_id, session_id, wait = signed_in.person.id, signed_in.session.id, settings.MASSAR.contact_wait
+    if missing and not people.contacts.would_wait(person_id, missing[0], session_id=session_id, now=now, wait=wait):
+        return 0
+    return int(wait.total_seconds() // 3600)

@@ -18,9 +18,8 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.policy import api as policy
 from massar.domain.sessions import api as sessions
-from massar.journeys.account import edit_profile, notices, password_limits, sign_in
+from massar.journeys.account import close_sessions, edit_profile, notices, sign_in
 from massar.journeys.outcomes import Gone, Overloaded, Problem, Problems, SessionOpened, TooManyAttempts
-from massar.journeys.sso import log_out_of_sites
 
 
 def by_temporary(
@@ -35,15 +34,10 @@ def by_temporary(
     refused = None if not_asked else _prove_temporary(grant, current, now)
     if refused:
         return refused
-    try:
-        problems = _problems(person, new, confirm, now)
-        if problems:
-            sessions.changing.current_was_right(grant.id, now=now)
-            return problems
-        phc = credentials.hashing.hash_password(policy.canonical(new))
-    except credentials.Busy:
-        return Overloaded()
-    return _recover(person, grant, phc, browser, now)
+    hashed = _judge_and_hash(person, new, confirm, now)
+    if isinstance(hashed, Problems):
+        sessions.changing.current_was_right(grant.id, now=now)
+    return _recover(person, grant, hashed, browser, now) if isinstance(hashed, str) else hashed
 
 
 @transaction.atomic
@@ -71,22 +65,15 @@ def _recover(
     if not credentials.temporary.consume(grant.temporary_id, grant.claim, now=now):
         return Gone()
     credentials.passwords.save(person.id, phc, now=now, distrust_devices=True)
-    sessions.changing.end_all(person.id, now=now)
-    ended = sessions.signed_in.end_all(person.id, now=now, why="recovered")
+    ended, told = close_sessions.end_everything(person, now=now, why="recovered")
     undone = people.contacts.undo_pending_changes(person.id, now=now, wait=settings.MASSAR.contact_wait)
-    password_limits.recovered(person)
-    told = log_out_of_sites.end_grants_and_notify(person, ended, now=now, programs=True)
+    sign_in.fill_limits(person)
     dropped = edit_profile.as_undone(undone, now).dropped
     notices.tell(person, "password_recovered", now=now, browser=browser, dropped=dropped)
     audit_log.record_event(
-        "password_recovered",
-        now=now,
-        person_id=person.id,
-        browser=browser,
-        sessions_ended=len(ended),
-        changes_cancelled=len(undone),
-        sites_told=told,
-    )
+        "password_recovered", now=now, person_id=person.id, browser=browser,
+        sessions_ended=len(ended), changes_cancelled=len(undone), sites_told=told,
+    )  # fmt: skip
     return sign_in.open_session(person, how="temporary_password", browser=browser, now=now)
 
 
@@ -105,16 +92,8 @@ def by_owner(
     Gone: the session ended while the password was being proved (a recovery or another change came first).
     """
     refused = sign_in.prove_again(person=person, password=current, field="current", browser=browser, now=now)
-    if refused:
-        return refused
-    try:
-        problems = _problems(person, new, confirm, now)
-        if problems:
-            return problems
-        phc = credentials.hashing.hash_password(policy.canonical(new))
-    except credentials.Busy:
-        return Overloaded()
-    return _change(person, session_id, phc, browser, now)
+    hashed = refused or _judge_and_hash(person, new, confirm, now)
+    return _change(person, session_id, hashed, browser, now) if isinstance(hashed, str) else hashed
 
 
 @transaction.atomic
@@ -122,16 +101,15 @@ def _change(
     person: people.PersonFacts, session_id: int, phc: str, browser: Browser, now: datetime
 ) -> SessionOpened | Gone:
     people.contacts.lock(person.id)
-    if not sessions.signed_in.end(session_id, person.id, now=now, why="password_changed"):
+    if not sessions.signed_in.hold(session_id):
         return Gone()
     credentials.passwords.save(person.id, phc, now=now)
     credentials.temporary.end_all(person.id, now=now, why="changed")
-    sessions.changing.end_all(person.id, now=now)
-    ended = sessions.signed_in.end_all(person.id, now=now, why="password_changed")
-    told = log_out_of_sites.end_grants_and_notify(person, [session_id, *ended], now=now, programs=True)
+    ended, told = close_sessions.end_everything(person, now=now, why="password_changed")
     notices.tell(person, "password_changed", now=now, browser=browser)
+    others = len(ended) - 1  # this one is renewed
     audit_log.record_event(
-        "password_changed", now=now, person_id=person.id, browser=browser, sessions_ended=len(ended), sites_told=told
+        "password_changed", now=now, person_id=person.id, browser=browser, sessions_ended=others, sites_told=told
     )
     return sign_in.open_session(person, how="password", browser=browser, now=now)
 
@@ -151,17 +129,21 @@ def _profile() -> policy.Profile:
     return policy.PROFILES[settings.MASSAR.password_profile]
 
 
-def _problems(person: people.PersonFacts, new: str, confirm: str, now: datetime) -> Problems | None:
-    """Judge by the rules. The history is asked last: it costs a hash for each former password."""
+def _judge_and_hash(person: people.PersonFacts, new: str, confirm: str, now: datetime) -> str | Problems | Overloaded:
+    """Return the hash of a new password that keeps the rules. The history is asked last: it costs a hash for each
+    former password."""
     found: dict[str, list[Problem]] = {}
-    wrong = broken_rules(new, person, now)
-    if wrong:
-        found["new"] = wrong
-    elif credentials.passwords.was_used(policy.canonical(new), person.id):
-        found["new"] = [Problem("rule.reused.refused")]
-    if policy.canonical(new) != policy.canonical(confirm):
-        found["confirm"] = [Problem("rule.mismatch.refused")]
-    return Problems(found) if found else None
+    canonical, wrong = policy.canonical(new), broken_rules(new, person, now)
+    try:
+        if wrong:
+            found["new"] = wrong
+        elif credentials.passwords.was_used(canonical, person.id):
+            found["new"] = [Problem("rule.reused.refused")]
+        if canonical != policy.canonical(confirm):
+            found["confirm"] = [Problem("rule.mismatch.refused")]
+        return Problems(found) if found else credentials.hashing.hash_password(canonical)
+    except credentials.Busy:
+        return Overloaded()
 
 
 def broken_rules(password: str, person: people.PersonFacts, now: datetime) -> list[Problem]:

@@ -6,23 +6,20 @@ sessions, half-done changes, temporary passwords, what sites were granted. The s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import transaction
 
 from massar.core.audit import api as audit_log
 from massar.domain.credentials import api as credentials
 from massar.domain.people import api as people
-from massar.domain.sessions import api as sessions
-from massar.journeys.sso import log_out_of_sites
+from massar.journeys.account import close_sessions
 
-WHY = "disabled"
 LONGEST_REASON = 200
 
 
-@dataclass(frozen=True)
-class Closed:
+class Closed(NamedTuple):
     """What ended. changed False: it was so before. told: messages that wait for sites."""
 
     changed: bool
@@ -34,35 +31,23 @@ class Closed:
 def disable(*, person: people.PersonFacts, reason: str, now: datetime) -> Closed:
     """Shut the account. The state comes first: what is opened beside this is refused by it."""
     changed = people.directory.disable(person.id)
-    closed = _ended(person, changed, now)
-    audit_log.record_event(
-        "account_disabled",
-        now=now,
-        person_id=person.id,
-        outcome=_outcome(changed),
-        reason=reason[:LONGEST_REASON],
-        ended=closed.sessions,
-    )
-    return closed
+    ended, told = _end(person, now)
+    why, outcome = reason[:LONGEST_REASON], "" if changed else "already"
+    audit_log.record_event("account_disabled", now=now, person_id=person.id, outcome=outcome, reason=why, ended=ended)
+    return Closed(changed, ended, told)
 
 
 @transaction.atomic
 def enable(*, person: people.PersonFacts, reason: str, now: datetime) -> Closed:
     """Open the account. A session that came to be while it was being shut must not live again: it ends before."""
-    closed = _ended(person, True, now)
+    ended, told = _end(person, now)
     changed = people.directory.enable(person.id)
-    audit_log.record_event(
-        "account_enabled", now=now, person_id=person.id, outcome=_outcome(changed), reason=reason[:LONGEST_REASON]
-    )
-    return Closed(changed, closed.sessions, closed.told)
+    why, outcome = reason[:LONGEST_REASON], "" if changed else "already"
+    audit_log.record_event("account_enabled", now=now, person_id=person.id, outcome=outcome, reason=why)
+    return Closed(changed, ended, told)
 
 
-def _ended(person: people.PersonFacts, changed: bool, now: datetime) -> Closed:
-    ended = sessions.signed_in.end_all(person.id, now=now, why=WHY)
-    sessions.changing.end_all(person.id, now=now)
-    credentials.temporary.end_all(person.id, now=now, why=WHY)
-    return Closed(changed, len(ended), log_out_of_sites.end_grants_and_notify(person, ended, now=now, programs=True))
-
-
-def _outcome(changed: bool) -> str:
-    return "" if changed else "already"
+def _end(person: people.PersonFacts, now: datetime) -> tuple[int, int]:
+    ended, told = close_sessions.end_everything(person, now=now, why="disabled")
+    credentials.temporary.end_all(person.id, now=now, why="disabled")
+    return len(ended), told

@@ -31,7 +31,7 @@ class SignedIn:
 
 def authenticate(*, cookie: str, now: datetime) -> SignedIn | None:
     """Return who stands behind a session cookie; None when there is none, it ended, or the account is disabled."""
-    session = sessions.signed_in.resume(cookie, now=now) if cookie else None
+    session = sessions.signed_in.resume(cookie, now=now)
     person = people.directory.by_id(session.person_id) if session else None
     if session is None or person is None or not person.active:
         return None
@@ -46,7 +46,7 @@ def authenticate(*, cookie: str, now: datetime) -> SignedIn | None:
 
 def may_change(*, cookie: str, now: datetime) -> tuple[people.PersonFacts, sessions.ChangeFacts] | None:
     """Return who stands behind a change cookie, which opens the change page and nothing else."""
-    grant = sessions.changing.resume(cookie, now=now) if cookie else None
+    grant = sessions.changing.resume(cookie, now=now)
     person = people.directory.by_id(grant.person_id) if grant else None
     return (person, grant) if grant and person and person.active else None
 
@@ -74,16 +74,10 @@ def _end(
     return ended
 
 
-def owner_left_open(*, cookie: str) -> int | None:
-    """Return whose session a cookie was that has run out by itself; None where somebody ended it, or there was none."""
-    found = sessions.signed_in.left_open(cookie) if cookie else None
-    return found.person_id if found else None
-
-
 @transaction.atomic
 def sign_out_left_open(*, cookie: str, browser: Browser, now: datetime) -> None:
     """Sign out who was away for long: nobody is signed in here any more, but the sites may still be open."""
-    found = sessions.signed_in.left_open(cookie) if cookie else None
+    found = sessions.signed_in.left_open(cookie)
     person = people.directory.by_id(found.person_id) if found else None
     if found and person:
         _end(person, [found.id], "sign_out", browser, now)
@@ -102,13 +96,19 @@ def end_all(*, signed_in: SignedIn, browser: Browser, now: datetime, this_one: b
     this_one: the session that asks for it ends too.
     """
     person, session = signed_in.person, signed_in.session
-    besides = None if this_one else session.id
-    ended = sessions.signed_in.end_all(person.id, now=now, why="by_owner", besides=besides)
-    sessions.changing.end_all(person.id, now=now)
-    log_out_of_sites.end_grants_and_notify(person, ended, now=now, programs=True)
+    ended, _ = end_everything(person, now=now, why="by_owner", besides=None if this_one else session.id)
     audit_log.record_event(
         "sessions_ended_all", now=now, person_id=person.id, session_id=session.id, browser=browser, ended=len(ended)
     )
+
+
+def end_everything(
+    person: people.PersonFacts, *, now: datetime, why: str, besides: int | None = None
+) -> tuple[list[int], int]:
+    """End sessions, half-done changes and programs: (ids of the sessions, messages that wait for sites)."""
+    ended = sessions.signed_in.end_all(person.id, now=now, why=why, besides=besides)
+    sessions.changing.end_all(person.id, now=now)
+    return ended, log_out_of_sites.end_grants_and_notify(person, ended, now=now, programs=True)
 
 
 @transaction.atomic
@@ -131,8 +131,3 @@ def programs(*, person: people.PersonFacts, now: datetime) -> list[sites.GrantFa
 def activity(*, person: people.PersonFacts, most: int = 20) -> list[audit_log.AuditEvent]:
     """Return the person's own last activity, newest first."""
     return [e for e in audit_log.of_person(person.id, limit=100) if e.event in SHOWN][:most]
-
-
-def open_sessions(*, person: people.PersonFacts, now: datetime) -> list[sessions.SessionFacts]:
-    """Return where the person is signed in now."""
-    return sessions.signed_in.of_person(person.id, now=now)

@@ -9,7 +9,6 @@ from django.conf import settings
 from django.db import transaction
 
 from massar.core import ids, text
-from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
@@ -46,7 +45,7 @@ def prove(
         left = max(0, people.CODE_TRIES - contact.code_tries)
         return _refuse(f"code_{answer}" if left or answer != "wrong" else "code_spent", left=left)
     delivery.outbox.used(person.id, "contact_code", to=contact.value, now=now)
-    if edit_profile.serves_too_many(contact, now):
+    if edit_profile.serves_too_many(contact.kind, contact.value, person.id, now):
         # Several people may have typed the number while it was still free for one more.
         return _refuse("phone_too_many", count=settings.MASSAR.accounts_per_phone)
     wait = settings.MASSAR.contact_wait
@@ -55,37 +54,19 @@ def prove(
         return Gone()
     again = proved.id != contact_id  # one whose messages came back was proved anew: nothing changed, nobody is told
     later = proved.counts_from if proved.counts_from > now else None
-    _record("contact_proved", person, proved, browser, now, "again" if again else "waits" if later else "counts")
+    outcome = "again" if again else "waits" if later else "counts"
+    edit_profile.record("contact_proved", person, proved, browser, now, outcome)
     if again:
         return Done(masked=proved.masked)
     notices.tell(
-        person,
-        "contact_change_waiting" if later else "contact_added",
-        now=now,
-        browser=browser,
-        besides=proved.id,
-        about=proved,
-        counts_from=later,
-        cancel_url=cancel_url,
-    )
+        person, "contact_change_waiting" if later else "contact_added", now=now, browser=browser,
+        besides=proved.id, about=proved, counts_from=later, cancel_url=cancel_url,
+    )  # fmt: skip
     return Done(from_when=later, masked=proved.masked)
 
 
 def _refuse(problem: str, **args: int) -> Problems:
     return Problems({"code": [Problem(problem, args)]})
-
-
-def _record(
-    event: str,
-    person: people.PersonFacts,
-    contact: people.ContactFacts,
-    browser: Browser,
-    now: datetime,
-    outcome: str = "",
-) -> None:
-    audit_log.record_event(
-        event, now=now, person_id=person.id, outcome=outcome, browser=browser, kind=contact.kind, contact=contact.masked
-    )
 
 
 @transaction.atomic
@@ -94,7 +75,7 @@ def cancel(*, person: people.PersonFacts, contact_id: int, browser: Browser, now
     contact = people.contacts.by_id(contact_id, person.id)
     if contact is None or not people.contacts.cancel(contact_id, person.id, now=now):
         return Gone()
-    _record("contact_cancelled", person, contact, browser, now)
+    edit_profile.record("contact_cancelled", person, contact, browser, now)
     if contact.proved:
         notices.tell(person, "contact_change_cancelled", now=now, browser=browser, besides=contact.id, about=contact)
     return Done(masked=contact.masked)
@@ -124,7 +105,7 @@ def _remove(
     contact = people.contacts.by_id(contact_id, person.id) if ends_at else None
     if contact is None:
         return Gone()
-    _record("contact_removed", person, contact, browser, now)
+    edit_profile.record("contact_removed", person, contact, browser, now)
     notices.tell(
         person, "contact_removed", now=now, browser=browser, about=contact, counts_from=ends_at, cancel_url=cancel_url
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import transaction
@@ -22,8 +22,7 @@ from massar.journeys.outcomes import ContactsFrozen, Done, Gone, Overloaded, Pro
 RESEND_AFTER = timedelta(minutes=1)
 
 
-@dataclass(frozen=True)
-class Saved:
+class Saved(NamedTuple):
     """The contacts a code was sent to, masked. Empty: nothing was new."""
 
     sent_to: tuple[str, ...]
@@ -49,7 +48,7 @@ def save(
     problems: dict[str, list[Problem]] = {}
     for kind, value in (("email", email), ("phone", phone_number)):
         read = read_contact(kind, value) if value.strip() else ""
-        if not isinstance(read, Problem) and kind == "phone" and read and _is_full(read, person.id, now):
+        if isinstance(read, str) and read and serves_too_many(kind, read, person.id, now):
             read = Problem("phone_too_many", {"count": settings.MASSAR.accounts_per_phone})
         if isinstance(read, Problem):
             problems[kind] = [read]
@@ -67,27 +66,19 @@ def read_contact(kind: str, typed: str) -> str | Problem:
         address = text.email(typed)
         if address is None:
             return Problem("email_shape")
-        return Problem("email_institution") if _is_institution_address(address) else address
+        domain = address.rpartition("@")[2]  # the institution's mailbox opens with the very password that would be lost
+        own = any(domain == d or domain.endswith("." + d) for d in settings.MASSAR.institution_domains)
+        return Problem("email_institution") if own else address
     try:
         return phone.mobile(typed, settings.MASSAR.phone_countries, settings.MASSAR.mobile_ranges)
     except phone.BadPhone as bad:
         return Problem(bad.reason)
 
 
-def _is_institution_address(address: str) -> bool:
-    """Tell whether the mailbox opens with the very password that would be lost (decision 11)."""
-    domain = address.rpartition("@")[2]
-    return any(domain == d or domain.endswith("." + d) for d in settings.MASSAR.institution_domains)
-
-
-def serves_too_many(contact: people.ContactFacts, now: datetime) -> bool:
+def serves_too_many(kind: str, value: str, person_id: int, now: datetime) -> bool:
     """Tell whether a phone already serves as many other accounts as allowed (decision 12)."""
-    return contact.kind == "phone" and _is_full(contact.value, contact.person_id, now)
-
-
-def _is_full(number: str, person_id: int, now: datetime) -> bool:
-    others = people.contacts.accounts_with("phone", number, besides=person_id, now=now)
-    return others >= settings.MASSAR.accounts_per_phone
+    most = settings.MASSAR.accounts_per_phone
+    return kind == "phone" and people.contacts.accounts_with(kind, value, besides=person_id, now=now) >= most
 
 
 def _only_new(person: people.PersonFacts, typed: dict[str, str], now: datetime) -> dict[str, str]:
@@ -128,23 +119,15 @@ def _may_send(person_id: int, codes: dict[str, str], browser: Browser, now: date
     if until:
         return TooManyAttempts(until, instead)
     people.contacts.lock(person_id)
-    buckets = [one for kind, value in codes.items() for one in _code_buckets(person_id, kind, value, browser)]
+    rates, buckets = limits.rate_limits, list[limits.Bucket]()
+    for kind, value in codes.items():
+        buckets += [rates.CODE_GAP.bucket(person_id, kind, value), rates.CODE_ACCOUNT.bucket(person_id)]
+        buckets += [rates.CODE_DESTINATION.bucket(kind, value), rates.CODE_NETWORK.bucket(browser.network)]
+        if kind == "phone":
+            block = delivery.outbox.block_hmac(value)
+            buckets += [rates.CODE_BLOCK.bucket(block), rates.CODE_BLOCK_DAY.bucket(block), *sms_budget.buckets()]
     refused = limits.consume(buckets, now=now) if buckets else None
     return TooManyAttempts(refused.until, instead) if refused else None
-
-
-def _code_buckets(person_id: int, kind: str, value: str, browser: Browser) -> list[limits.Bucket]:
-    rates = limits.rate_limits
-    buckets = [
-        rates.CODE_GAP.bucket(person_id, kind, value),
-        rates.CODE_ACCOUNT.bucket(person_id),
-        rates.CODE_DESTINATION.bucket(kind, value),
-        rates.CODE_NETWORK.bucket(browser.network),
-    ]
-    if kind == "phone":
-        block = delivery.outbox.block_hmac(value)
-        buckets += [rates.CODE_BLOCK.bucket(block), rates.CODE_BLOCK_DAY.bucket(block), *sms_budget.buckets()]
-    return buckets
 
 
 def _send_code(
@@ -153,25 +136,24 @@ def _send_code(
     code, life, sms = ids.contact_code(), settings.MASSAR.contact_code, contact.kind == "phone"
     people.contacts.give_code(contact.id, code, now=now, valid_for=life)
     delivery.outbox.put(
-        purpose="contact_code",
-        channel="sms" if sms else "email",
-        language=person.preferred_language(browser.language),
-        person_id=person.id,
-        to=contact.value,
+        purpose="contact_code", channel="sms" if sms else "email", language=browser.language or person.language,
+        person_id=person.id, to=contact.value, now=now, within=life, expires_at=now + life, priority=2,
         values={"code": code, "host": settings.MASSAR.host if sms else settings.MASSAR.address},
-        now=now,
-        within=life,
-        expires_at=now + life,
-        priority=2,
-    )
+    )  # fmt: skip
+    record("contact_proposed", person, contact, browser, now, outcome)
+
+
+def record(
+    event: str,
+    person: people.PersonFacts,
+    contact: people.ContactFacts,
+    browser: Browser,
+    now: datetime,
+    outcome: str = "",
+) -> None:
+    """Note in the audit log what was done to a contact."""
     audit_log.record_event(
-        "contact_proposed",
-        now=now,
-        person_id=person.id,
-        outcome=outcome,
-        browser=browser,
-        kind=contact.kind,
-        contact=contact.masked,
+        event, now=now, person_id=person.id, outcome=outcome, browser=browser, kind=contact.kind, contact=contact.masked
     )
 
 
@@ -190,19 +172,12 @@ def resend(
     return Done(masked=contact.masked)
 
 
-def joins_the_first(kind: str, *, person: people.PersonFacts, session_id: int, now: datetime) -> bool:
-    """Tell whether a contact of that kind, entered and proved now, would count at once beside the one that does."""
-    wait = settings.MASSAR.contact_wait
-    return people.contacts.would_join(person.id, kind, session_id=session_id, now=now, wait=wait)
-
-
 def resend_at(contact: people.ContactFacts, *, now: datetime) -> datetime:
     """Return from when the resend button works: in a minute at most, whatever a clock did."""
     return min(contact.code_sent_at or contact.proposed_at, now) + RESEND_AFTER
 
 
-@dataclass(frozen=True)
-class ToPutRight:
+class ToPutRight(NamedTuple):
     """What home asks for: a first contact, or (masked) those whose messages come back."""
 
     no_contact: bool
@@ -215,8 +190,7 @@ def to_put_right(*, person: people.PersonFacts, now: datetime) -> ToPutRight:
     return ToPutRight(not held, tuple(c.masked for c in held if c.bounced_at))
 
 
-@dataclass(frozen=True)
-class KindOfContact:
+class KindOfContact(NamedTuple):
     """Where one kind of contact stands: what counts, what waits to count, what waits for its code."""
 
     kind: str
@@ -225,23 +199,19 @@ class KindOfContact:
     proposed: people.ContactFacts | None
 
 
-def standing(*, person: people.PersonFacts, now: datetime) -> list[KindOfContact]:
+def by_kind(*, person: people.PersonFacts, now: datetime) -> list[KindOfContact]:
     """Return e-mail and phone, in this order. A proposal whose code ran out long ago is not shown any more."""
-    held = people.contacts.of_person(person.id, now)
-    return [_standing(kind, [c for c in held if c.kind == kind], now) for kind in ("email", "phone")]
+    found, contacts = [], people.contacts.of_person(person.id, now)
+    for kind in ("email", "phone"):
+        held = [c for c in contacts if c.kind == kind]
+        current = next((c for c in held if c.counts(now)), None)
+        waiting = next((c for c in held if c.waits(now)), None)
+        proposed = next((c for c in reversed(held) if c.state == "proposed" and _fresh(c, now)), None)
+        found.append(KindOfContact(kind, current, waiting, proposed))
+    return found
 
 
-def _standing(kind: str, held: list[people.ContactFacts], now: datetime) -> KindOfContact:
-    return KindOfContact(
-        kind,
-        current=next((c for c in held if c.counts(now)), None),
-        waiting=next((c for c in held if c.waits(now)), None),
-        proposed=next((c for c in reversed(held) if c.state == "proposed" and _fresh(c, now)), None),
-    )
-
-
-@dataclass(frozen=True)
-class Undone:
+class Undone(NamedTuple):
     """What the last recovery did to contacts while they can't be edited: dropped them, or took removals back."""
 
     dropped: tuple[people.ContactFacts, ...] = ()

@@ -31,13 +31,9 @@ def tell(
     """Send one notice to each address of the person, inside the transaction of the event.
 
     Who adds and takes back without end causes no SMS without end: past the account's limit the mails alone tell it.
-
-    Args:
-        besides: a contact left out.
-        dropped: contacts that a recovery has cancelled.
-        cancel_url: makes the address of the page that takes the change back, from the token for it.
+    besides: a contact left out. dropped: contacts that a recovery has cancelled. cancel_url: makes the address of the
+    page that takes the change back, from the token for it.
     """
-    language = person.preferred_language(browser.language)
     values = {
         "event": event,
         "when": now.isoformat(),
@@ -55,16 +51,10 @@ def tell(
         if channel == "sms" and limits.consume([limits.rate_limits.NOTICE_SMS.bucket(person.id)], now=now):
             continue
         delivery.outbox.put(
-            purpose="notice",
-            channel=channel,
-            language=language,
-            person_id=person.id,
-            to=to,
-            now=now,
-            within=WITHIN,
-            about=event,
+            purpose="notice", channel=channel, language=browser.language or person.language, person_id=person.id,
+            to=to, now=now, within=WITHIN, about=event,
             values={**values, "cancel_url": link if channel == "email" else ""},
-        )
+        )  # fmt: skip
 
 
 def cancel_token(contact_id: int, person_id: int, ends: datetime) -> str:

@@ -43,59 +43,42 @@ def ask(
     """
     contact = edit_profile.read_contact(channel, typed_contact)
     asked = delivery.RecoveryForm(
-        login=text.login(typed_login) or "",
-        channel=channel,
-        contact="" if isinstance(contact, Problem) else contact,
-        language=browser.language,
-        network=browser.network,
-        browser=browser.label,
-        trusted_devices=browser.trusted_devices,
-        recovery_browser=browser.recovery_browser,
-    )
+        login=text.login(typed_login) or "", channel=channel, contact="" if isinstance(contact, Problem) else contact,
+        language=browser.language, network=browser.network, browser=browser.label,
+        trusted_devices=browser.trusted_devices, recovery_browser=browser.recovery_browser,
+    )  # fmt: skip
+    known = sessions.devices.read(browser.trusted_devices, now=now)[:1]
     with transaction.atomic(savepoint=False):
-        buckets, refused = _reserve(browser, now)
+        # The limit of a browser that knows an account comes first; the network's when that is spent.
+        buckets = [limits.rate_limits.ASK_DEVICE.bucket(device.person_id) for device in known]
+        for bucket in (*buckets, limits.rate_limits.ASK_NETWORK.bucket(browser.network)):
+            refused = limits.consume([bucket], now=now)
+            if refused is None:
+                break
         if refused:
             return TooManyAttempts(refused.until)
         if not delivery.requests.put(ask_id, asked, now=now):
-            limits.refund(buckets, now=now)  # a reload, or a repeat after a lost answer
+            limits.refund([bucket], now=now)  # a reload, or a repeat after a lost answer
     return Done()
-
-
-def _reserve(browser: Browser, now: datetime) -> tuple[list[limits.Bucket], limits.RateLimited | None]:
-    """Consume the limit of a browser that knows an account, and the network's when that is spent."""
-    ways = [
-        [limits.rate_limits.ASK_DEVICE.bucket(d.person_id)]
-        for d in sessions.devices.read(browser.trusted_devices, now=now)[:1]
-    ]
-    ways.append([limits.rate_limits.ASK_NETWORK.bucket(browser.network)])
-    for buckets in ways:
-        refused = limits.consume(buckets, now=now)
-        if refused is None:
-            break
-    return buckets, refused
-
-
-@dataclass(frozen=True)
-class _Sending:
-    """The message that is to leave. `again`: beyond the limits of new secrets, so with the `running` one, if any."""
-
-    contact: people.ContactFacts
-    known: bool
-    again: bool = False
-    running: credentials.temporary.Running | None = None
 
 
 @dataclass(frozen=True)
 class _Judged:
-    """What a request leads to."""
+    """What a request leads to: the word of the audit log and, where a message is to leave, the `contact` it goes to.
+
+    `known`: asked for at a known device. `again`: beyond the limits of new secrets, so with the `live` one, if any.
+    """
 
     person: people.PersonFacts | None
     outcome: str
-    sending: _Sending | None = None
+    contact: people.ContactFacts | None = None
+    known: bool = False
+    again: bool = False
+    live: credentials.temporary.LiveSecret | None = None
 
 
 class _Later(Exception):
-    """What this answer needs comes back at `until`. All that was written and reserved for it goes back.
+    """What this answer needs comes back at `until`. All that was written and consumed for it goes back.
 
     judged: what the audit log says if that is too late.
     """
@@ -113,10 +96,10 @@ def answer(claimed: delivery.requests.ClaimedRequest, *, now: datetime) -> str:
     if claimed.tries > delivery.requests.MOST_TRIES:
         return _give_up(claimed, "every worker that took it died", now)
     try:
-        return _answer(claimed, now)
+        return _answer(claimed, None, now)
     except _Later as later:
         if later.until - claimed.created_at > QUEUE_LONGEST:
-            return _end_unsent(claimed, later.judged, now)
+            return _answer(claimed, later.judged, now)
         delivery.requests.postpone(claimed, until=later.until)
         return "postponed"
 
@@ -139,7 +122,8 @@ def _give_up(claimed: delivery.requests.ClaimedRequest, fault: str, now: datetim
 
 
 @transaction.atomic
-def _answer(claimed: delivery.requests.ClaimedRequest, now: datetime) -> str:
+def _answer(claimed: delivery.requests.ClaimedRequest, judged: _Judged | None, now: datetime) -> str:
+    """judged: what it comes to without a message, since nothing can be sent in time. Raises _Later."""
     asked = claimed.form
     end = delivery.requests.fail if asked is None else delivery.requests.finish
     if not end(claimed, now=now):
@@ -147,28 +131,15 @@ def _answer(claimed: delivery.requests.ClaimedRequest, now: datetime) -> str:
     if asked is None:
         audit_log.record_event("recovery_asked", now=now, outcome="unreadable")
         return "unreadable"
-    judged = _judge(asked, claimed.created_at, now)
-    _record(asked, judged, now)
-    if judged.sending and judged.person:
-        _send(judged.person, judged.sending, asked, now)
-    return judged.outcome
-
-
-@transaction.atomic
-def _end_unsent(claimed: delivery.requests.ClaimedRequest, judged: _Judged, now: datetime) -> str:
-    if not delivery.requests.finish(claimed, now=now):
-        return "lost"
-    if claimed.form:
-        _record(claimed.form, judged, now)
-    return judged.outcome
-
-
-def _record(asked: delivery.RecoveryForm, judged: _Judged, now: datetime) -> None:
-    person_id = judged.person.id if judged.person else None
-    browser = Browser(network=asked.network, label=asked.browser)
+    judged = judged or _judge(asked, claimed.created_at, now)
+    person, browser = judged.person, Browser(network=asked.network, label=asked.browser)
+    person_id = person.id if person else None
     audit_log.record_event(
         "recovery_asked", now=now, person_id=person_id, outcome=judged.outcome, browser=browser, channel=asked.channel
     )
+    if person and judged.contact:
+        _send(person, judged.contact, judged, asked, now)
+    return judged.outcome
 
 
 def _judge(asked: delivery.RecoveryForm, asked_at: datetime, now: datetime) -> _Judged:
@@ -199,40 +170,32 @@ def _find_a_way(
     asked_at: datetime,
     now: datetime,
 ) -> _Judged:
-    """Find the limit that gives the message. Raises _Later where none does, and nothing was sent since."""
+    """Find the limit that gives the message, a known device's own first: what strangers spend is not his.
+
+    Raises _Later where none does, and nothing was sent since.
+    """
     people.contacts.lock(person.id)  # requests answered side by side still leave two secrets alive at most
-    owner = (person.id, contact.kind, contact.value)
-    if asked.recovery_browser and limits.consume(
-        [limits.rate_limits.ASK_GAP.bucket(asked.recovery_browser, *owner)], now=now
-    ):
+    rates, owner = limits.rate_limits, (person.id, contact.kind, contact.value)
+    gap = rates.ASK_GAP.bucket(asked.recovery_browser, *owner)
+    if asked.recovery_browser and limits.consume([gap], now=now):
         return _Judged(person, "too_often")
     since = credentials.passwords.stored(person.id).devices_since
     device = sessions.devices.find(asked.trusted_devices, person.id, now=now, not_before=since)
-    for buckets in _limits_of_new_secrets(device, owner):
+    known = device is not None
+    ways = [(rates.SEND_DEVICE_HOUR, rates.SEND_DEVICE_DAY, (device.nonce, *owner))] if device else []
+    for hour, day, whose in (*ways, (rates.SEND_HOUR, rates.SEND_DAY, owner)):
+        buckets = [rates.hourly(hour, settings.MASSAR.recoveries_per_hour).bucket(*whose), day.bucket(*whose)]
         if limits.consume(buckets, now=now) is None:
-            return _Judged(person, "sent", _Sending(contact, device is not None))
-    found = credentials.temporary.running(person.id, contact.id, now=now)
-    if found and found.issued_at > asked_at:  # one message answers all who waited for it
-        if found.expires_at is not None:
-            credentials.temporary.share(found, recovery_browser=asked.recovery_browser, sent_at=found.issued_at)
+            return _Judged(person, "sent", contact, known)
+    live = credentials.temporary.find_live(person.id, contact.id, now=now)
+    if live and live.issued_at > asked_at:  # one message answers all who waited for it
+        if live.expires_at is not None:
+            credentials.temporary.share(live, recovery_browser=asked.recovery_browser, sent_at=live.issued_at)
         return _Judged(person, "sent_meanwhile")
-    refused = limits.consume([limits.rate_limits.SEND_AGAIN.bucket(*owner)], now=now)
+    refused = limits.consume([rates.SEND_AGAIN.bucket(*owner)], now=now)
     if refused:
         raise _Later(refused.until, _Judged(person, "too_often"))
-    return _Judged(person, "sent_again", _Sending(contact, device is not None, again=True, running=found))
-
-
-def _limits_of_new_secrets(
-    device: sessions.TrustedDevice | None, owner: tuple[int, str, str]
-) -> list[list[limits.Bucket]]:
-    """List the limits to try, a known device's own first: what strangers spend is not his."""
-    rates, per_hour = limits.rate_limits, settings.MASSAR.recoveries_per_hour
-
-    def of(hour: limits.RateLimit, day: limits.RateLimit, *whose: int | str) -> list[limits.Bucket]:
-        return [rates.hourly(hour, per_hour).bucket(*whose), day.bucket(*whose)]
-
-    shared = of(rates.SEND_HOUR, rates.SEND_DAY, *owner)
-    return [of(rates.SEND_DEVICE_HOUR, rates.SEND_DEVICE_DAY, device.nonce, *owner), shared] if device else [shared]
+    return _Judged(person, "sent_again", contact, known, again=True, live=live)
 
 
 def _lifetime(channel: str) -> timedelta:
@@ -244,48 +207,35 @@ def longest(channel: str) -> timedelta:
     return QUEUE_LONGEST + 2 * _lifetime(channel)
 
 
-def _send(person: people.PersonFacts, sending: _Sending, asked: delivery.RecoveryForm, now: datetime) -> None:
+def _send(
+    person: people.PersonFacts,
+    contact: people.ContactFacts,
+    judged: _Judged,
+    asked: delivery.RecoveryForm,
+    now: datetime,
+) -> None:
     """Write the secret and its message: one commit with the end of the request. Raises _Later."""
-    channel, found = "sms" if sending.contact.kind == "phone" else "email", sending.running
-    if found and found.expires_at is None:
+    channel, live, asker = "sms" if contact.kind == "phone" else "email", judged.live, asked.recovery_browser
+    if live and live.expires_at is None:
         return  # its message is still to leave
-    if found:
-        secret, temporary_id = (
-            found.secret,
-            credentials.temporary.share(found, recovery_browser=asked.recovery_browser, sent_at=now),
-        )
+    if live:
+        secret, temporary_id = live.secret, credentials.temporary.share(live, recovery_browser=asker, sent_at=now)
     else:
         temporary_id, secret = credentials.temporary.issue(
-            person.id,
-            channel=channel,
-            contact_id=sending.contact.id,
-            recovery_browser=asked.recovery_browser,
-            known=sending.known,
-            now=now,
+            person.id, channel=channel, contact_id=contact.id, recovery_browser=asker, known=judged.known, now=now
         )
+    # An SMS binds the secret to the host (a phone offers it to no other site); a mail says what to type.
+    host = settings.MASSAR.host if channel == "sms" else settings.MASSAR.address
     lifetime = _lifetime(channel)
     delivery.outbox.put(
-        purpose="temporary_password",
-        channel=channel,
-        language=person.preferred_language(asked.language),
-        person_id=person.id,
-        to=sending.contact.value,
-        temporary_id=temporary_id,
-        lifetime=lifetime,
-        expires_at=found.expires_at if found else None,
-        now=now,
-        within=QUEUE_LONGEST + lifetime,
-        priority=1,
-        # An SMS binds the secret to the host (a phone offers it to no other site); a mail says what to type.
-        values={
-            "secret": secret,
-            "host": settings.MASSAR.host if channel == "sms" else settings.MASSAR.address,
-            "help": settings.MASSAR.help_contact,
-        },
-    )
+        purpose="temporary_password", channel=channel, language=asked.language or person.language, person_id=person.id,
+        to=contact.value, temporary_id=temporary_id, lifetime=lifetime, expires_at=live.expires_at if live else None,
+        now=now, within=QUEUE_LONGEST + lifetime, priority=1,
+        values={"secret": secret, "host": host, "help": settings.MASSAR.help_contact},
+    )  # fmt: skip
     if channel == "email":
         return
     # Recovery's reserve is for new secrets: what strangers have sent again to one phone takes it from nobody.
-    refused = sms_budget.take(1, now=now) if sending.again else sms_budget.take_for_recovery(now=now)
+    refused = sms_budget.take(1, now=now) if judged.again else sms_budget.take_for_recovery(now=now)
     if refused:  # a long queue must not turn in place
         raise _Later(max(refused.until, now + POSTPONED), _Judged(person, "over_budget"))

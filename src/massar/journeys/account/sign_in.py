@@ -2,7 +2,7 @@
 
 typed login and password
   ├─ of the shape of a temporary password → claimed, late or wrong; never charged as a password
-  └─ anything else → a password: consume the rate limits, verify, refund on success
+  └─ anything else → a password: consume the rate limits (decision 18), verify, refund on success
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
+from django.conf import settings
 from django.db import transaction
 
-from massar.core import text
+from massar.core import encryption, text
 from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
@@ -22,34 +24,20 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.policy import api as policy
 from massar.domain.sessions import api as sessions
-from massar.journeys.account import password_limits
-from massar.journeys.outcomes import (
-    MustChangePassword,
-    Overloaded,
-    Problem,
-    Problems,
-    SecretExpired,
-    SessionOpened,
-    TooManyAttempts,
-    WrongSecret,
-)
+from massar.journeys import outcomes
+from massar.journeys.outcomes import MustChangePassword, Overloaded, SecretExpired, SessionOpened, TooManyAttempts
 from massar.journeys.sso import log_out_of_sites
 
 
 @dataclass(frozen=True)
 class _Attempt:
-    """Who may be meant, and which browser tries it when."""
+    """What name was typed, who may be meant, and which browser tries it when."""
 
+    login: str
     person: people.PersonFacts | None
     stored: credentials.StoredPassword
     browser: Browser
     now: datetime
-
-    def device(self) -> sessions.TrustedDevice | None:
-        if self.person is None:
-            return None
-        since = self.stored.devices_since
-        return sessions.devices.find(self.browser.trusted_devices, self.person.id, now=self.now, not_before=since)
 
     def record_refusal(self, outcome: str) -> None:
         person_id = self.person.id if self.person else None
@@ -60,54 +48,104 @@ class _Attempt:
 
 def enter(
     *, typed_login: str, password: str, browser: Browser, now: datetime, earlier: sessions.SessionFacts | None = None
-) -> SessionOpened | MustChangePassword | WrongSecret | SecretExpired | TooManyAttempts | Overloaded:
+) -> SessionOpened | MustChangePassword | outcomes.WrongSecret | SecretExpired | TooManyAttempts | Overloaded:
     """Judge what was typed on the sign-in page. Nothing tells an unknown account from a wrong password.
 
     earlier: the session this browser has; its own person's sign-in renews it, another's leaves it to the caller.
     """
     login = text.login(typed_login) or ""
     person = people.directory.by_login(login)
-    attempt = _Attempt(person, credentials.passwords.stored(person.id if person else None), browser, now)
+    stored = credentials.passwords.stored(person.id if person else None)
+    attempt = _Attempt(login or typed_login, person, stored, browser, now)
     secret = policy.canonical_temporary(password)
-    if secret is not None:
-        return _enter_with_temporary(attempt, secret)
-    return _enter_with_password(attempt, login or typed_login, password, earlier)
+    return (
+        _enter_with_password(attempt, password, earlier) if secret is None else _enter_with_temporary(attempt, secret)
+    )
 
 
 def _enter_with_password(
-    attempt: _Attempt, login: str, password: str, earlier: sessions.SessionFacts | None
-) -> SessionOpened | WrongSecret | TooManyAttempts | Overloaded:
-    person, device = attempt.person, attempt.device()
-    buckets, refused = password_limits.reserve(login, person, device, now=attempt.now)
-    if refused:
-        attempt.record_refusal("wait")
-        return TooManyAttempts(refused.until)
-    try:
-        typed = policy.strip_invisible(policy.canonical(password))
-        right = credentials.passwords.is_right(typed, attempt.stored, known=device is not None)
-    except credentials.Busy:
-        limits.refund(buckets, now=attempt.now)
-        return Overloaded()
-    if person is None or not right or not person.active:
+    attempt: _Attempt, password: str, earlier: sessions.SessionFacts | None
+) -> SessionOpened | outcomes.WrongSecret | TooManyAttempts | Overloaded:
+    person, verified = attempt.person, _verify(attempt, password)
+    if not isinstance(verified, _Verified):
+        if isinstance(verified, TooManyAttempts):
+            attempt.record_refusal("wait")
+        return verified
+    if person is None or not verified.right or not person.active:
         attempt.record_refusal("wrong")
-        return WrongSecret()
+        return outcomes.WrongSecret()
     if credentials.hashing.needs_rehash(attempt.stored.phc):
         with contextlib.suppress(credentials.Busy):  # then at the next sign-in
-            credentials.passwords.rehash(person.id, credentials.hashing.hash_password(typed), attempt.stored)
-    return _open_after_password(attempt, person, buckets, earlier)
+            phc = credentials.hashing.hash_password(verified.typed)
+            credentials.passwords.rehash(person.id, phc, attempt.stored)
+    with transaction.atomic():
+        people.contacts.lock(person.id)
+        if not credentials.passwords.unchanged(person.id, attempt.stored):  # another was saved while this was verified
+            attempt.record_refusal("wrong")
+            return outcomes.WrongSecret()
+        _refund(verified, attempt.now)
+        credentials.temporary.end_those_of_browser(person.id, attempt.browser.recovery_browser, now=attempt.now)
+        return open_session(person, how="password", browser=attempt.browser, now=attempt.now, earlier=earlier)
 
 
-@transaction.atomic
-def _open_after_password(
-    attempt: _Attempt, person: people.PersonFacts, buckets: list[limits.Bucket], earlier: sessions.SessionFacts | None
-) -> SessionOpened | WrongSecret:
-    people.contacts.lock(person.id)
-    if not credentials.passwords.unchanged(person.id, attempt.stored):  # another was saved while this was verified
-        attempt.record_refusal("wrong")
-        return WrongSecret()
-    password_limits.proven(buckets, now=attempt.now)
-    credentials.temporary.end_those_of_browser(person.id, attempt.browser.recovery_browser, now=attempt.now)
-    return open_session(person, how="password", browser=attempt.browser, now=attempt.now, earlier=earlier)
+class _Verified(NamedTuple):
+    """What was compared, whether it is right, and what the try was charged to."""
+
+    typed: str
+    right: bool
+    buckets: list[limits.Bucket]
+
+
+def _verify(attempt: _Attempt, password: str, *, signed_in: bool = False) -> _Verified | TooManyAttempts | Overloaded:
+    """Charge the try before anything is verified. A known device whose limit is spent falls to the shared one."""
+    person, now, device = attempt.person, attempt.now, None
+    if person:
+        cookie, since = attempt.browser.trusted_devices, attempt.stored.devices_since
+        device = sessions.devices.find(cookie, person.id, now=now, not_before=since)
+    buckets = [limits.rate_limits.SIGN_IN_DEVICE.bucket(device.person_id, device.nonce)] if device else []
+    refused = limits.consume(buckets, now=now) if buckets else None
+    if refused or not buckets:
+        buckets = _shared_limits(attempt.login, person)
+        refused = limits.consume(buckets, now=now)
+    if refused:
+        return TooManyAttempts(refused.until)
+    try:
+        typed = policy.strip_invisible(password)
+        known = signed_in or device is not None
+        return _Verified(typed, credentials.passwords.is_right(typed, attempt.stored, known=known), buckets)
+    except credentials.Busy:
+        limits.refund(buckets, now=now)
+        return Overloaded()
+
+
+def _shared_limits(typed: str, person: people.PersonFacts | None) -> list[limits.Bucket]:
+    """Return what tries of strangers are charged to: what was typed and the account, also one that does not exist.
+
+    An unknown name without its domain shares the limits of one address, as a known one does. Which of the domains that
+    is follows from a blind index: to guessers a name that exists behaves no differently.
+    """
+    whole, domains = typed, settings.MASSAR.institution_domains
+    if typed and "@" not in typed and domains:
+        drawn = int(encryption.data_keys().blind_index("nobody-domain", typed), 16)
+        whole = f"{typed}@{domains[drawn % len(domains)]}"
+    owner = ("person", person.id) if person else ("nobody", whole)
+    rates = limits.rate_limits
+    return [
+        rates.SIGN_IN_TYPED.bucket(typed), rates.SIGN_IN_ACCOUNT.bucket(*owner),
+        rates.SIGN_IN_CONSECUTIVE.bucket(*owner),
+    ]  # fmt: skip
+
+
+def _refund(verified: _Verified, now: datetime) -> None:
+    """Put back what was consumed, for the owner was here; the count of consecutive failures starts anew."""
+    consecutive = [one for one in verified.buckets if one.limit is limits.rate_limits.SIGN_IN_CONSECUTIVE]
+    limits.refund([one for one in verified.buckets if one not in consecutive], reset=consecutive, now=now)
+
+
+def fill_limits(person: people.PersonFacts) -> None:
+    """Give the account all its tries after a recovery: who proved to be the owner is not kept waiting."""
+    short = limits.rate_limits.SIGN_IN_TYPED.bucket(person.login.partition("@")[0])
+    limits.refund([], reset=[*_shared_limits(person.login, person), short])
 
 
 def open_session(
@@ -135,7 +173,7 @@ def open_session(
 
 def _enter_with_temporary(
     attempt: _Attempt, secret: str
-) -> MustChangePassword | WrongSecret | SecretExpired | Overloaded:
+) -> MustChangePassword | outcomes.WrongSecret | SecretExpired | Overloaded:
     try:  # the same one hash as any other try; its answer has no say here
         credentials.passwords.is_right(secret, attempt.stored, known=False)
     except credentials.Busy:
@@ -145,7 +183,9 @@ def _enter_with_temporary(
 
 
 @transaction.atomic(savepoint=False)
-def _count_and_match(attempt: _Attempt, secret: str) -> tuple[people.PersonFacts, int] | WrongSecret | SecretExpired:
+def _count_and_match(
+    attempt: _Attempt, secret: str
+) -> tuple[people.PersonFacts, int] | outcomes.WrongSecret | SecretExpired:
     """Count the try and judge it in one commit, before anything is answered: no clock tells where a secret lives.
 
     Returns the person and the id of the temporary password where it is right.
@@ -154,7 +194,7 @@ def _count_and_match(attempt: _Attempt, secret: str) -> tuple[people.PersonFacts
     match = credentials.temporary.match(person.id if person else None, secret, recovery_browser=asked, now=attempt.now)
     if match is None or person is None or not person.active:
         attempt.record_refusal("wrong_code")
-        return WrongSecret()
+        return outcomes.WrongSecret()
     if match.late:
         attempt.record_refusal("late_code")
         return SecretExpired()
@@ -175,23 +215,17 @@ def _claim(attempt: _Attempt, person: people.PersonFacts, temporary_id: int) -> 
 
 def prove_again(
     *, person: people.PersonFacts, password: str, field: str = "password", browser: Browser, now: datetime
-) -> Problems | TooManyAttempts | Overloaded | None:
+) -> outcomes.Problems | TooManyAttempts | Overloaded | None:
     """Judge the password that a signed-in person types again before something sensitive. None: it was right.
 
     field: where it was typed, for the problem.
     """
-    attempt = _Attempt(person, credentials.passwords.stored(person.id), browser, now)
-    buckets, refused = password_limits.reserve(person.login, person, attempt.device(), now=now)
-    if refused:
-        return TooManyAttempts(refused.until)
-    try:
-        typed = policy.strip_invisible(policy.canonical(password))
-        right = credentials.passwords.is_right(typed, attempt.stored, known=True)
-    except credentials.Busy:
-        limits.refund(buckets, now=now)
-        return Overloaded()
-    if not right:
+    attempt = _Attempt(person.login, person, credentials.passwords.stored(person.id), browser, now)
+    verified = _verify(attempt, password, signed_in=True)
+    if not isinstance(verified, _Verified):
+        return verified
+    if not verified.right:
         audit_log.record_event("proof_refused", now=now, person_id=person.id, browser=browser)
-        return Problems({field: [Problem("password_wrong")]})
-    password_limits.proven(buckets, now=now)
+        return outcomes.Problems({field: [outcomes.Problem("password_wrong")]})
+    _refund(verified, now)
     return None

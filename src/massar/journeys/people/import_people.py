@@ -39,7 +39,7 @@ class NewPerson:
 @transaction.atomic
 def add(new: NewPerson, *, now: datetime) -> Done | Problems:
     """Add a person with an initial password that keeps the rules. Nothing is written when something is wrong."""
-    problems, login, contacts = _read(new)
+    login, contacts, problems = _read(new)
     if problems:
         return Problems(problems)
     person_id = people.directory.create(
@@ -60,34 +60,30 @@ def add(new: NewPerson, *, now: datetime) -> Done | Problems:
         if wrong:
             transaction.set_rollback(True)
             return Problems({"password": wrong})
-        credentials.passwords.save(
-            person_id, credentials.hashing.hash_password(policy.canonical(new.password)), now=now
-        )
+        phc = credentials.hashing.hash_password(policy.canonical(new.password))
+        credentials.passwords.save(person_id, phc, now=now)
     audit_log.record_event("person_added", now=now, person_id=person_id)
     return Done()
 
 
-def _read(new: NewPerson) -> tuple[dict[str, list[Problem]], str, dict[str, str]]:
-    problems = _odd_names(new)
-    contacts: dict[str, str] = {}
+def _read(new: NewPerson) -> tuple[str, dict[str, str], dict[str, list[Problem]]]:
+    """Return login and contacts as they are stored, and what is wrong."""
+    problems: dict[str, list[Problem]] = {}
+    names, school = (new.first_ar, new.last_ar, new.first_latin, new.last_latin), new.establishment or ()
+    odd = any(len(n) > LONGEST_NAME for n in names) or any(len(n) > 2 * LONGEST_NAME for n in school)
+    # Marks that can't be seen could make a name read as another one's (ATK-096).
+    if odd or any(normalize.is_invisible(sign) for name in (*names, *school) for sign in name):
+        problems["name"] = [Problem("name_shape")]
     login = text.login(new.login) or ""
     if "@" not in login or login.partition("@")[2] not in settings.MASSAR.institution_domains:
         problems["login"] = [Problem("login_shape")]
     elif people.directory.by_login(login):
         problems["login"] = [Problem("login_taken")]
+    contacts: dict[str, str] = {}
     for kind, typed in (("email", new.email), ("phone", new.phone)):
         read = edit_profile.read_contact(kind, typed) if typed else ""
         if isinstance(read, Problem):
             problems[kind] = [read]
         elif read:
             contacts[kind] = read
-    return problems, login, contacts
-
-
-def _odd_names(new: NewPerson) -> dict[str, list[Problem]]:
-    """Find marks that can't be seen: they could make a name read as another one's (ATK-096)."""
-    names = (new.first_ar, new.last_ar, new.first_latin, new.last_latin)
-    school = new.establishment or ()
-    odd = any(len(n) > LONGEST_NAME for n in names) or any(len(n) > 2 * LONGEST_NAME for n in school)
-    odd = odd or any(normalize.is_invisible(sign) for name in (*names, *school) for sign in name)
-    return {"name": [Problem("name_shape")]} if odd else {}
+    return login, contacts, problems

@@ -17,5 +17,5 @@ class Migration(migrations.Migration):
                 ("cost", models.BigIntegerField()),
                 ("room", models.BigIntegerField()),
             ],
-        ),
+        )
     ]
