@@ -8,6 +8,7 @@ import pytest
 
 from massar.domain.sites import keys
 from tests.cast import JAMAL, YOUSSEF
+from tests.sso import saml_site
 from tests.sso.relying_party import MACHINE, STRICT, RelyingParty, Surfer, party, register
 from tests.support.faults import empty
 from tests.support.visitor import Visitor
@@ -23,6 +24,12 @@ def no_key_is_remembered() -> None:
 def registered(cast, settings) -> None:
     """The sites of `relying_party.py`. A module with others overrides this."""
     register(settings)
+
+
+@pytest.fixture
+def saml_sites(monkeypatch) -> None:
+    """The sites of `saml_site.py`."""
+    saml_site.register(monkeypatch)
 
 
 @pytest.fixture

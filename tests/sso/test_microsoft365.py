@@ -23,33 +23,17 @@ from massar.domain.sites.models import SavedRequest
 from massar.domain.sites.site import Site
 from tests.cast import JAMAL, YOUSSEF
 from tests.house.laws import ROOT
+from tests.sso import saml_site as saml
 from tests.sso.relying_party import led_on
-from tests.sso.saml_site import (
-    METADATA,
-    NS,
-    SITE_KEYS,
-    SLO,
-    SSO,
-    STRANGER_KEYS,
-    answered,
-    authn_request,
-    carried,
-    deflated,
-    enveloped,
-    logout_request,
-    posted,
-    redirect,
-    register,
-    statuses,
-    text,
-)
 from tests.support.steps import shows
 from tests.support.visitor import Visitor
 
 PAGE = (ROOT / "docs" / "integrate" / "saml-microsoft365.md").read_text("utf-8")
 TABLE = tomllib.loads(re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)[1])["sites"]["taalim"]
 READ = {name: tuple(value) if isinstance(value, list) else value for name, value in TABLE.items()}
-TENANT = Site("taalim", name={"en": "taalim.ma", "fr": "taalim.ma"}, **{**READ, "certificate": SITE_KEYS.certificate})
+TENANT = Site(
+    "taalim", name={"en": "taalim.ma", "fr": "taalim.ma"}, **{**READ, "certificate": saml.SITE_KEYS.certificate}
+)
 ENTITY, SRF = "urn:federation:MicrosoftOnline", "https://login.microsoftonline.com/login.srf"
 RSA_SHA1, SHA1 = (f"http://www.w3.org/2000/09/xmldsig#{name}" for name in ("rsa-sha1", "sha1"))
 
@@ -58,40 +42,40 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
-    register(monkeypatch, TENANT)
+    saml.register(monkeypatch, TENANT)
 
 
-def by_address(message: str, to: str, relay: str = "", key=SITE_KEYS.key) -> str:
+def by_address(message: str, to: str, relay: str = "", key=saml.SITE_KEYS.key) -> str:
     """The Redirect binding as Microsoft signs it."""
-    query = f"SAMLRequest={quote_plus(deflated(message))}" + (f"&RelayState={quote_plus(relay)}" if relay else "")
+    query = f"SAMLRequest={quote_plus(saml.deflated(message))}" + (f"&RelayState={quote_plus(relay)}" if relay else "")
     query += f"&SigAlg={quote_plus(RSA_SHA1)}"
     signature = key.sign(query.encode(), padding.PKCS1v15(), hashes.SHA1())
     return f"{to}?{query}&Signature={quote_plus(base64.b64encode(signature).decode())}"
 
 
-def by_form(message: str, keys=SITE_KEYS) -> etree._Element:
+def by_form(message: str, keys=saml.SITE_KEYS) -> etree._Element:
     """Enveloped, everything with SHA-1."""
     root = etree.fromstring(message)
     digest = base64.b64encode(hashlib.sha1(xml.canonical(root), usedforsecurity=False).digest()).decode()
     xml_signature.sign(root, xml_signature.XmlSigner(keys.key, keys.certificate))
-    info = root.find(".//ds:SignedInfo", NS)
-    info.find("ds:SignatureMethod", NS).set("Algorithm", RSA_SHA1)
-    info.find(".//ds:DigestMethod", NS).set("Algorithm", SHA1)
-    info.find(".//ds:DigestValue", NS).text = digest
+    info = root.find(".//ds:SignedInfo", saml.NS)
+    info.find("ds:SignatureMethod", saml.NS).set("Algorithm", RSA_SHA1)
+    info.find(".//ds:DigestMethod", saml.NS).set("Algorithm", SHA1)
+    info.find(".//ds:DigestValue", saml.NS).text = digest
     signed = keys.key.sign(xml.canonical(info), padding.PKCS1v15(), hashes.SHA1())
-    root.find(".//ds:SignatureValue", NS).text = base64.b64encode(signed).decode()
+    root.find(".//ds:SignatureValue", saml.NS).text = base64.b64encode(signed).decode()
     return root
 
 
 def wish(clock) -> str:
     policy = '<samlp:NameIDPolicy Format="urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"/>'
-    return authn_request(clock(), issuer=ENTITY, inside=policy, Destination="")
+    return saml.authn_request(clock(), issuer=ENTITY, inside=policy, Destination="")
 
 
 def farewell(visitor: Visitor, clock, **changed) -> str:
-    root = answered(visitor.get(redirect(wish(clock))))
-    name, index = text(root, "//saml:NameID"), root.find(".//saml:AuthnStatement", NS).get("SessionIndex")
-    return logout_request(clock(), **{"name": name, "index": index, "issuer": ENTITY, "id": "_bye", **changed})
+    root = saml.answered(visitor.get(saml.redirect(wish(clock))))
+    name, index = saml.text(root, "//saml:NameID"), root.find(".//saml:AuthnStatement", saml.NS).get("SessionIndex")
+    return saml.logout_request(clock(), **{"name": name, "index": index, "issuer": ENTITY, "id": "_bye", **changed})
 
 
 def arrived(answer) -> tuple[str, dict[str, list[str]]]:
@@ -114,33 +98,33 @@ def said(answer) -> etree._Element:
 @pytest.mark.parametrize("by", ["address", "form", "nothing"])
 def test_a_request_signed_with_sha_1_is_answered(youssef, clock, by):
     if by == "form":
-        youssef.get(youssef.client.post("/saml/sso", {"SAMLRequest": posted(by_form(wish(clock)))})["Location"])
+        youssef.get(youssef.client.post("/saml/sso", {"SAMLRequest": saml.posted(by_form(wish(clock)))})["Location"])
     else:
-        youssef.get(by_address(wish(clock), "/saml/sso", "ctx") if by == "address" else redirect(wish(clock)))
-    root = answered(youssef)
-    assert carried(youssef).get("RelayState", "ctx") == "ctx" and root.get("Destination") == SRF
-    name = root.find(".//saml:Subject/saml:NameID", NS)
+        youssef.get(by_address(wish(clock), "/saml/sso", "ctx") if by == "address" else saml.redirect(wish(clock)))
+    root = saml.answered(youssef)
+    assert saml.carried(youssef).get("RelayState", "ctx") == "ctx" and root.get("Destination") == SRF
+    name = root.find(".//saml:Subject/saml:NameID", saml.NS)
     assert name.get("Format").endswith(":persistent") and re.fullmatch(r"s[a-z2-7]{21}", name.text)
-    mail = root.find(".//saml:Attribute[@Name='IDPEmail']/saml:AttributeValue", NS)
+    mail = root.find(".//saml:Attribute[@Name='IDPEmail']/saml:AttributeValue", saml.NS)
     assert mail.text == YOUSSEF.login
-    assert len(root.findall(".//ds:Signature", NS)) == 2
+    assert len(root.findall(".//ds:Signature", saml.NS)) == 2
 
 
 def test_who_is_asked_to_sign_must_still_sign_well(youssef, clock, monkeypatch):
-    register(monkeypatch, replace(TENANT, signed_requests=True))
+    saml.register(monkeypatch, replace(TENANT, signed_requests=True))
     assert youssef.client.get(by_address(wish(clock), "/saml/sso")).status_code == 400
-    assert youssef.client.post("/saml/sso", {"SAMLRequest": posted(by_form(wish(clock)))}).status_code == 400
+    assert youssef.client.post("/saml/sso", {"SAMLRequest": saml.posted(by_form(wish(clock)))}).status_code == 400
 
 
 def test_a_signature_that_can_be_judged_is_judged(youssef, clock):
     """SAML core §3.2.1: what is there and wrong says that somebody has changed the request."""
-    assert youssef.client.get(redirect(wish(clock), key=STRANGER_KEYS.key)).status_code == 400
-    form = {"SAMLRequest": posted(enveloped(wish(clock), STRANGER_KEYS))}
+    assert youssef.client.get(saml.redirect(wish(clock), key=saml.STRANGER_KEYS.key)).status_code == 400
+    form = {"SAMLRequest": saml.posted(saml.enveloped(wish(clock), saml.STRANGER_KEYS))}
     assert youssef.client.post("/saml/sso", form).status_code == 400
 
 
 def test_the_answer_goes_to_the_registry_s_address_alone(youssef, clock):
-    other = authn_request(clock(), issuer=ENTITY, AssertionConsumerServiceURL="https://evil.example/login.srf")
+    other = saml.authn_request(clock(), issuer=ENTITY, AssertionConsumerServiceURL="https://evil.example/login.srf")
     answer = youssef.client.get(by_address(other, "/saml/sso"))
     assert answer.status_code == 400 and b"SAMLResponse" not in answer.content
 
@@ -152,10 +136,12 @@ def brought(visitor: Visitor, message: str, by: str) -> Visitor:
     """The browser comes with Microsoft's LogoutRequest; a form comes without our cookies, and gets new ones."""
     if by == "form":
         bare = Visitor()
-        visitor.page = bare.client.post("/saml/slo", {"SAMLRequest": posted(by_form(message)), "RelayState": "back"})
+        visitor.page = bare.client.post(
+            "/saml/slo", {"SAMLRequest": saml.posted(by_form(message)), "RelayState": "back"}
+        )
         visitor.client.cookies.update(bare.client.cookies)
         return visitor
-    unsigned = redirect(message, to="/saml/slo", relay="back")
+    unsigned = saml.redirect(message, to="/saml/slo", relay="back")
     return visitor.get(by_address(message, "/saml/slo", "back") if by == "address" else unsigned)
 
 
@@ -168,7 +154,7 @@ def test_the_person_is_asked_and_microsoft_is_answered(youssef, clock, by, statu
     youssef.page = question
     assert shows(youssef, "sso.logout.title", question.headers["Content-Language"])
     youssef.submit("/saml/slo/confirm/")
-    assert statuses(said(youssef.page)) == ["Success"] and youssef.page.status_code == 200
+    assert saml.statuses(said(youssef.page)) == ["Success"] and youssef.page.status_code == 200
     assert not youssef.signed_in and not SavedRequest.objects.exists()
 
 
@@ -180,21 +166,23 @@ def test_who_stays_stays_and_nothing_is_answered(youssef, clock):
 def test_nobody_here_is_asked_nothing(youssef, clock):
     message = farewell(youssef, clock)
     answer = Visitor().client.get(by_address(message, "/saml/slo", "back"))
-    assert statuses(said(answer)) == ["Success"] and youssef.signed_in
+    assert saml.statuses(said(answer)) == ["Success"] and youssef.signed_in
 
 
 def test_what_can_be_believed_ends_the_session_at_once(youssef, clock):
-    answer = youssef.client.get(redirect(farewell(youssef, clock), key=SITE_KEYS.key, to="/saml/slo", relay="back"))
-    assert statuses(said(answer)) == ["Success"] and not youssef.signed_in
+    answer = youssef.client.get(
+        saml.redirect(farewell(youssef, clock), key=saml.SITE_KEYS.key, to="/saml/slo", relay="back")
+    )
+    assert saml.statuses(said(answer)) == ["Success"] and not youssef.signed_in
 
 
 def test_another_site_that_only_the_browser_can_tell_is_listed_first(youssef, clock, monkeypatch):
     other = replace(TENANT, slug="other", entity_id="https://other.example.ma", acs=("https://other.example.ma/acs",))
-    register(monkeypatch, TENANT, other)
-    answered(youssef.get(redirect(authn_request(clock(), issuer=other.entity_id))))
+    saml.register(monkeypatch, TENANT, other)
+    saml.answered(youssef.get(saml.redirect(saml.authn_request(clock(), issuer=other.entity_id))))
     brought(youssef, farewell(youssef, clock), "address").submit("/saml/slo/confirm/")
     assert youssef.path == "/sign-out/everywhere/"
-    assert statuses(said(youssef.client.get("/saml/answer/"))) == ["Success", "PartialLogout"]
+    assert saml.statuses(said(youssef.client.get("/saml/answer/"))) == ["Success", "PartialLogout"]
 
 
 def test_the_question_ends_nothing_by_itself(youssef, clock):
@@ -247,15 +235,15 @@ def setting(name: str) -> str:
 
 def test_the_page_names_our_addresses():
     assert (setting("IssuerUri"), setting("PassiveSignInUri"), setting("SignOutUri")) == (
-        METADATA,
-        SSO,
-        SLO,
+        saml.METADATA,
+        saml.SSO,
+        saml.SLO,
     )
     assert "-ActiveSignInUri" not in re.search(r"New-MgDomainFederationConfiguration.*?```", PAGE, re.DOTALL)[0]
 
 
 def test_the_page_counts_the_signs_of_a_subject(youssef, clock):
-    name = text(answered(youssef.get(redirect(wish(clock)))), "//saml:NameID")
+    name = saml.text(saml.answered(youssef.get(saml.redirect(wish(clock)))), "//saml:NameID")
     assert f"opaque, {len(name)} characters" in PAGE and len(name) == 22
 
 

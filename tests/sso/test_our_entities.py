@@ -19,46 +19,24 @@ from massar.core.settings import SettingsError
 from massar.interfaces.commands import sites
 from tests.cast import YOUSSEF
 from tests.house.laws import ROOT
-from tests.sso.saml_site import (
-    ACCOUNT,
-    ENTITY,
-    METADATA,
-    NS,
-    RETRAITE,
-    SITE_KEYS,
-    SLO,
-    SSO,
-    answered,
-    authn_request,
-    enveloped,
-    everywhere,
-    form_of,
-    inflated,
-    logout_request,
-    logout_response,
-    name_and_index,
-    posted,
-    redirect,
-    register,
-    shows,
-)
+from tests.sso import saml_site as saml
 from tests.support.sites import load
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.django_db
-NORTH = replace(RETRAITE, slug="north", our_entity="north")
-SOUTH = replace(RETRAITE, slug="south", our_entity="south", slo_binding="post")
-END = {name: f"{ACCOUNT}/saml/as/{name}" for name in ("north", "south")}
+NORTH = replace(saml.RETRAITE, slug="north", our_entity="north")
+SOUTH = replace(saml.RETRAITE, slug="south", our_entity="south", slo_binding="post")
+END = {name: f"{saml.ACCOUNT}/saml/as/{name}" for name in ("north", "south")}
 
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
-    register(monkeypatch, RETRAITE, NORTH, SOUTH)
+    saml.register(monkeypatch, saml.RETRAITE, NORTH, SOUTH)
 
 
 def asked_at(visitor: Visitor, name: str, now) -> etree._Element:
-    request = authn_request(now, Destination=f"{END[name]}/sso")
-    return answered(visitor.get(redirect(request, to=f"/saml/as/{name}/sso")))
+    request = saml.authn_request(now, Destination=f"{END[name]}/sso")
+    return saml.answered(visitor.get(saml.redirect(request, to=f"/saml/as/{name}/sso")))
 
 
 @pytest.mark.parametrize("name", ["north", "south"])
@@ -68,43 +46,52 @@ def test_each_entity_has_metadata_of_its_own(name):
     ends = {element.get("Location") for element in root.iter() if element.get("Location")}
     assert ends == {f"{END[name]}/sso", f"{END[name]}/slo"}
     plain = etree.fromstring(Visitor().client.get("/saml/metadata").content)
-    assert plain.get("entityID") == METADATA and {e.get("Location") for e in plain.iter() if e.get("Location")} == {
-        SSO,
-        SLO,
+    assert plain.get("entityID") == saml.METADATA and {
+        e.get("Location") for e in plain.iter() if e.get("Location")
+    } == {
+        saml.SSO,
+        saml.SLO,
     }
 
 
 @pytest.mark.parametrize("name", ["north", "south"])
 def test_the_answer_is_by_the_entity_that_was_asked(youssef, clock, name):
     root = asked_at(youssef, name, clock())
-    assert {issuer.text for issuer in root.iter(f"{{{NS['saml']}}}Issuer")} == {f"{END[name]}/metadata"}
-    assert root.find(".//saml:NameID", NS).get("NameQualifier") == f"{END[name]}/metadata"
-    assert root.find(".//saml:Audience", NS).text == ENTITY
+    assert {issuer.text for issuer in root.iter(f"{{{saml.NS['saml']}}}Issuer")} == {f"{END[name]}/metadata"}
+    assert root.find(".//saml:NameID", saml.NS).get("NameQualifier") == f"{END[name]}/metadata"
+    assert root.find(".//saml:Audience", saml.NS).text == saml.ENTITY
 
 
 def test_the_names_of_a_person_are_the_sites_own(youssef, clock):
-    north, south = (asked_at(youssef, name, clock()).find(".//saml:NameID", NS).text for name in ("north", "south"))
+    north, south = (
+        asked_at(youssef, name, clock()).find(".//saml:NameID", saml.NS).text for name in ("north", "south")
+    )
     assert north != south
 
 
 def test_after_a_sign_in_the_answer_is_still_by_that_entity(cast, clock):
     visitor = Visitor()
-    visitor.get(redirect(authn_request(clock(), Destination=f"{END['north']}/sso"), to="/saml/as/north/sso"))
+    visitor.get(saml.redirect(saml.authn_request(clock(), Destination=f"{END['north']}/sso"), to="/saml/as/north/sso"))
     assert visitor.path == "/sign-in/"
     visitor.submit("/sign-in/", user=YOUSSEF.login, password=YOUSSEF.password)
-    assert answered(visitor).find("saml:Issuer", NS).text == f"{END['north']}/metadata"
+    assert saml.answered(visitor).find("saml:Issuer", saml.NS).text == f"{END['north']}/metadata"
 
 
 def test_the_card_leads_in_under_the_sites_own_name_of_us(youssef):
-    assert answered(youssef.get("/saml/start/south/")).find("saml:Issuer", NS).text == f"{END['south']}/metadata"
+    assert (
+        saml.answered(youssef.get("/saml/start/south/")).find("saml:Issuer", saml.NS).text == f"{END['south']}/metadata"
+    )
 
 
 def test_a_request_for_another_entity_is_refused(youssef, clock):
     """Destination is the address that it came to, and each site is known at its own."""
-    for to, destination in (("/saml/as/north/sso", SSO), ("/saml/sso", f"{END['north']}/sso")):
-        assert youssef.client.get(redirect(authn_request(clock(), Destination=destination), to=to)).status_code == 400
-    lone = authn_request(clock(), issuer="https://elsewhere.example.ma", Destination=f"{END['north']}/sso")
-    assert youssef.client.get(redirect(lone, to="/saml/as/north/sso")).status_code == 400
+    for to, destination in (("/saml/as/north/sso", saml.SSO), ("/saml/sso", f"{END['north']}/sso")):
+        assert (
+            youssef.client.get(saml.redirect(saml.authn_request(clock(), Destination=destination), to=to)).status_code
+            == 400
+        )
+    lone = saml.authn_request(clock(), issuer="https://elsewhere.example.ma", Destination=f"{END['north']}/sso")
+    assert youssef.client.get(saml.redirect(lone, to="/saml/as/north/sso")).status_code == 400
 
 
 @pytest.mark.parametrize("end", ["metadata", "sso", "slo"])
@@ -116,38 +103,40 @@ def test_leaving_is_said_by_the_entity_and_answered_to_it(youssef, clock):
     """By Redirect to one, in a form to the other; the answer must come back to the right address."""
     asked_at(youssef, "north", clock())
     asked_at(youssef, "south", clock())
-    everywhere(youssef)
+    saml.everywhere(youssef)
     query = parse_qs(urlsplit(youssef.client.get("/saml/leave/north/")["Location"]).query)
-    by_redirect = inflated(query["SAMLRequest"][0])
+    by_redirect = saml.inflated(query["SAMLRequest"][0])
     page = youssef.client.get("/saml/leave/south/").content.decode()
-    by_form = etree.fromstring(base64.b64decode(form_of(page, SOUTH.slo)["SAMLRequest"]))
+    by_form = etree.fromstring(base64.b64decode(saml.form_of(page, SOUTH.slo)["SAMLRequest"]))
     for name, request, other in (("north", by_redirect, "south"), ("south", by_form, "north")):
-        assert request.find("saml:Issuer", NS).text == f"{END[name]}/metadata"
-        assert request.find("saml:NameID", NS).get("NameQualifier") == f"{END[name]}/metadata"
-        for end in (f"{END[other]}/slo", SLO):
-            bring(youssef, logout_response(clock(), request, to=end), end)
-            assert shows(youssef, "sso.told.not_confirmed"), end
-        bring(youssef, logout_response(clock(), request, to=f"{END[name]}/slo"), f"{END[name]}/slo")
-        assert not shows(youssef, "sso.told.not_confirmed") and shows(youssef, "sso.told.confirmed")
+        assert request.find("saml:Issuer", saml.NS).text == f"{END[name]}/metadata"
+        assert request.find("saml:NameID", saml.NS).get("NameQualifier") == f"{END[name]}/metadata"
+        for end in (f"{END[other]}/slo", saml.SLO):
+            bring(youssef, saml.logout_response(clock(), request, to=end), end)
+            assert saml.shows(youssef, "sso.told.not_confirmed"), end
+        bring(youssef, saml.logout_response(clock(), request, to=f"{END[name]}/slo"), f"{END[name]}/slo")
+        assert not saml.shows(youssef, "sso.told.not_confirmed") and saml.shows(youssef, "sso.told.confirmed")
 
 
 def bring(visitor: Visitor, message: str, end: str) -> None:
-    form = {"SAMLResponse": posted(enveloped(message))}
-    visitor.get(Visitor().client.post(end.removeprefix(ACCOUNT), form)["Location"])
+    form = {"SAMLResponse": saml.posted(saml.enveloped(message))}
+    visitor.get(Visitor().client.post(end.removeprefix(saml.ACCOUNT), form)["Location"])
 
 
 def test_the_site_signs_out_at_its_own_end_alone(youssef, clock):
     asked_at(youssef, "south", clock())
-    name, index = name_and_index(youssef)
-    for end in (SLO, f"{END['north']}/slo"):
-        message = logout_request(clock(), name=name, index=index, Destination=end)
-        youssef.get(redirect(message, key=SITE_KEYS.key, to=end.removeprefix(ACCOUNT)))
+    name, index = saml.name_and_index(youssef)
+    for end in (saml.SLO, f"{END['north']}/slo"):
+        message = saml.logout_request(clock(), name=name, index=index, Destination=end)
+        youssef.get(saml.redirect(message, key=saml.SITE_KEYS.key, to=end.removeprefix(saml.ACCOUNT)))
         assert youssef.get("/").signed_in, "another site's name and session"
     end = f"{END['south']}/slo"
-    message = logout_request(clock(), name=name, index=index, Destination=end)
-    page = youssef.client.get(redirect(message, key=SITE_KEYS.key, to=end.removeprefix(ACCOUNT))).content.decode()
-    answer = etree.fromstring(base64.b64decode(form_of(page, SOUTH.slo)["SAMLResponse"]))
-    assert answer.find("saml:Issuer", NS).text == f"{END['south']}/metadata" and not youssef.get("/").signed_in
+    message = saml.logout_request(clock(), name=name, index=index, Destination=end)
+    page = youssef.client.get(
+        saml.redirect(message, key=saml.SITE_KEYS.key, to=end.removeprefix(saml.ACCOUNT))
+    ).content.decode()
+    answer = etree.fromstring(base64.b64decode(saml.form_of(page, SOUTH.slo)["SAMLResponse"]))
+    assert answer.find("saml:Issuer", saml.NS).text == f"{END['south']}/metadata" and not youssef.get("/").signed_in
 
 
 # -- the file

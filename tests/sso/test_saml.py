@@ -22,132 +22,72 @@ from massar.domain.sites import api as sites
 from massar.journeys.account import close_account
 from massar.journeys.sso import access
 from tests.cast import KHADIJA, YOUSSEF
+from tests.sso import saml_site as saml
 from tests.sso.relying_party import led_on
-from tests.sso.saml_site import (
-    ACS,
-    ACS_TWO,
-    CLOSED,
-    EMAIL,
-    ENTITY,
-    METADATA,
-    NO_RECENT_RECOVERY,
-    NS,
-    PASSWORD,
-    PERSISTENT,
-    RETRAITE,
-    SITE_KEYS,
-    SLO_OF_SITE,
-    TAALIM,
-    TRANSIENT,
-    answered,
-    authn_request,
-    carried,
-    context,
-    enveloped,
-    into,
-    leave,
-    local,
-    logout_request,
-    logout_status,
-    metadata_of,
-    policy,
-    posted,
-    redirect,
-    register,
-    relying_site,
-    relying_site_at,
-    statuses,
-    text,
-    visit,
-    written,
-)
-from tests.support.steps import secrets
 from tests.support.visitor import Visitor
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+RESUME = "/saml/sso/resume/"
+SMARTCARD = "urn:oasis:names:tc:SAML:2.0:ac:classes:Smartcard"
 
-
-@pytest.fixture(autouse=True)
-def registered(monkeypatch):
-    register(monkeypatch)
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases, pytest.mark.usefixtures("saml_sites")]
 
 
 def test_a_signed_in_person_is_carried_to_the_site(youssef, clock):
-    youssef.get(redirect(authn_request(clock(), id="_ask"), relay="back<here>&"))
+    youssef.get(saml.redirect(saml.authn_request(clock(), id="_ask"), relay="back<here>&"))
     assert youssef.page.status_code == 200
-    assert f'action="{ACS}"' in youssef.html and "back&lt;here&gt;&amp;" in youssef.html
-    policy = youssef.page.headers["Content-Security-Policy"]
-    assert "form-action 'self' https:;" in policy
-    root = answered(youssef)
-    assert (root.get("Destination"), root.get("InResponseTo")) == (ACS, "_ask")
-    assert statuses(root) == ["Success"]
-    data = root.find(".//saml:SubjectConfirmationData", NS)
-    assert (data.get("Recipient"), data.get("InResponseTo")) == (ACS, "_ask")
-    assert data.get("NotOnOrAfter") == written(clock() + timedelta(minutes=3))
-    assert text(root, "//saml:Audience") == ENTITY
-    assert [text(root, f"/samlp:Response{p}/saml:Issuer") for p in ("", "/saml:Assertion")] == [METADATA] * 2
-
-
-def test_other_pages_may_not_post_to_the_site(youssef):
+    assert f'action="{saml.ACS}"' in youssef.html and "back&lt;here&gt;&amp;" in youssef.html
+    assert "form-action 'self' https:;" in youssef.page.headers["Content-Security-Policy"]
+    root = saml.answered(youssef)
+    assert (root.get("Destination"), root.get("InResponseTo")) == (saml.ACS, "_ask")
+    assert saml.statuses(root) == ["Success"]
+    data = root.find(".//saml:SubjectConfirmationData", saml.NS)
+    assert (data.get("Recipient"), data.get("InResponseTo")) == (saml.ACS, "_ask")
+    assert data.get("NotOnOrAfter") == saml.written(clock() + timedelta(minutes=3))
+    assert saml.text(root, "//saml:Audience") == saml.ENTITY
+    issuers = [saml.text(root, f"/samlp:Response{p}/saml:Issuer") for p in ("", "/saml:Assertion")]
+    assert issuers == [saml.METADATA] * 2
     youssef.get("/")
-    assert "form-action 'self';" in youssef.page.headers["Content-Security-Policy"]
+    assert "form-action 'self';" in youssef.page.headers["Content-Security-Policy"], "other pages may not post there"
 
 
-def test_attributes_are_those_of_the_registry(youssef, clock):
-    """Personal contacts are never among them, and the name is the site's own."""
-    root = into(youssef, clock)
-    names = root.xpath("//saml:Attribute/@Name", namespaces=NS)
-    assert sorted(names) == sorted(n for n in ("email", "name", "school") if n in names)
-    assert {"email", "name"} <= set(names)
-    assert text(root, "//saml:Attribute[@Name='email']/saml:AttributeValue") == YOUSSEF.login
-    name = root.find(".//saml:NameID", NS)
-    assert (name.get("Format"), name.get("SPNameQualifier")) == (PERSISTENT, ENTITY)
-    assert YOUSSEF.login not in name.text and "youssef" not in name.text
-    again = into(youssef, clock)
-    assert text(again, "//saml:NameID") == name.text
-
-
-def test_a_site_has_its_own_names_for_them(youssef, clock, monkeypatch):
-    """One claim may go under two names; a name that is a URI says so in its NameFormat."""
+def test_attributes_are_those_of_the_registry(youssef, clock, monkeypatch):
+    """Personal contacts are never among them. One claim may go under two names; a URI says so in its NameFormat."""
+    root = saml.into(youssef, clock)
+    names = root.xpath("//saml:Attribute/@Name", namespaces=saml.NS)
+    assert {"email", "name"} <= set(names) <= {"email", "name", "school"} and len(set(names)) == len(names)
+    assert saml.text(root, "//saml:Attribute[@Name='email']/saml:AttributeValue") == YOUSSEF.login
     oid = "urn:oid:0.9.2342.19200300.100.1.3"
-    register(monkeypatch, replace(RETRAITE, attributes={"IDPEmail": "email", oid: "email", "cn": "name_ar"}))
-    root = into(youssef, clock)
-    said = {
-        a.get("Name"): (a.get("NameFormat").rsplit(":", 1)[1], a[0].text)
-        for a in root.iterfind(".//saml:Attribute", NS)
-    }
-    assert said == {
+    own = {"IDPEmail": "email", oid: "email", "cn": "name_ar"}
+    saml.register(monkeypatch, replace(saml.RETRAITE, attributes=own))
+    found = saml.into(youssef, clock).iterfind(".//saml:Attribute", saml.NS)
+    assert {a.get("Name"): (a.get("NameFormat").rsplit(":", 1)[1], a[0].text) for a in found} == {
         "IDPEmail": ("basic", YOUSSEF.login), oid: ("uri", YOUSSEF.login), "cn": ("basic", "يوسف بنعلي"),
     }  # fmt: skip
 
 
 def test_both_signatures_hold_for_another_library(youssef, clock):
     """signxml, with the certificate of the metadata, sees the whole Response and the Assertion in it."""
-    root = into(youssef, clock)
-    certificate = metadata_of(youssef).find(".//ds:X509Certificate", NS).text
-    for location, name in (("./", "Response"), (f"./{{{NS['saml']}}}Assertion/", "Assertion")):
+    document = etree.tostring(saml.into(youssef, clock))
+    certificate = saml.metadata_of(youssef).find(".//ds:X509Certificate", saml.NS).text
+    for location, name in (("./", "Response"), (f"./{{{saml.NS['saml']}}}Assertion/", "Assertion")):
         config = SignatureConfiguration(location=location, verification_time=clock())
-        found = XMLVerifier().verify(
-            etree.tostring(root), x509_cert=certificate, id_attribute="ID", expect_config=config
-        )
+        found = XMLVerifier().verify(document, x509_cert=certificate, id_attribute="ID", expect_config=config)
         assert etree.QName(found.signed_xml).localname == name
 
 
 def test_a_public_library_signs_in_and_out(real_time, youssef):
-    site = relying_site(youssef)
-    youssef.get(local(site.login(return_to="state-1")))
-    there = relying_site(youssef, post_data=carried(youssef))
+    site = saml.relying_site(youssef)
+    youssef.get(saml.local(site.login(return_to="state-1")))
+    there = saml.relying_site(youssef, post_data=saml.carried(youssef))
     there.process_response(request_id=site.get_last_request_id())
     assert (there.get_errors(), there.get_last_error_reason()) == ([], None)
     assert there.is_authenticated() and there.get_attributes()["email"] == [YOUSSEF.login]
-    assert carried(youssef)["RelayState"] == "state-1"
-    leaving = there.logout(
-        name_id=there.get_nameid(), session_index=there.get_session_index(), name_id_format=PERSISTENT
-    )
-    answer = youssef.client.get(local(leaving))
-    assert answer.status_code == 303 and answer["Location"].startswith(f"{SLO_OF_SITE}?SAMLResponse=")
+    assert saml.carried(youssef)["RelayState"] == "state-1"
+    about = {"name_id": there.get_nameid(), "session_index": there.get_session_index()}
+    answer = youssef.client.get(saml.local(there.logout(**about, name_id_format=saml.PERSISTENT)))
+    assert answer.status_code == 303 and answer["Location"].startswith(f"{saml.SLO_OF_SITE}?SAMLResponse=")
     assert not youssef.signed_in
-    back = relying_site_at(youssef, answer["Location"])
+    back = saml.relying_site_at(youssef, answer["Location"])
     back.process_slo(request_id=there.get_last_request_id())
     assert (back.get_errors(), back.get_last_error_reason()) == ([], None)
 
@@ -155,163 +95,148 @@ def test_a_public_library_signs_in_and_out(real_time, youssef):
 @pytest.mark.parametrize("way", ["redirect", "post"])
 def test_a_stranger_signs_in_and_goes_on(cast, clock, way):
     """The request waits here, not in the browser, and resumes at the address that was stored with it."""
-    visitor = Visitor()
+    visitor, request = Visitor(), saml.authn_request(clock(), id="_w")
     if way == "redirect":
-        visitor.get(redirect(authn_request(clock(), id="_w"), relay="r"))
+        visitor.get(saml.redirect(request, relay="r"))
     else:
-        visitor.page = visitor.client.post(
-            "/saml/sso",
-            {"SAMLRequest": posted(authn_request(clock(), id="_w")), "RelayState": "r"},
-            follow=True,
-        )
+        form = {"SAMLRequest": saml.posted(request), "RelayState": "r"}
+        visitor.page = visitor.client.post("/saml/sso", form, follow=True)
     assert visitor.path == "/sign-in/"
     visitor.submit("/sign-in/", user=YOUSSEF.login, password=YOUSSEF.password)
-    assert visitor.path == "/saml/sso/resume/"
-    assert answered(visitor).get("InResponseTo") == "_w" and carried(visitor)["RelayState"] == "r"
-    assert visitor.get("/saml/sso/resume/").path == "/", "it was answered once"
+    assert visitor.path == RESUME
+    assert saml.answered(visitor).get("InResponseTo") == "_w" and saml.carried(visitor)["RelayState"] == "r"
+    assert visitor.get(RESUME).path == "/", "it was answered once"
 
 
 def test_a_posted_request_of_a_signed_in_person(youssef, clock):
     """A form from a site comes without our cookies, so it takes one step more and finds the session there."""
-    form = {"SAMLRequest": posted(enveloped(authn_request(clock(), id="_p")))}
+    form = {"SAMLRequest": saml.posted(saml.enveloped(saml.authn_request(clock(), id="_p")))}
     first = Visitor().client.post("/saml/sso", form)
-    assert (first.status_code, first["Location"]) == (303, "/saml/sso/resume/")
+    assert (first.status_code, first["Location"]) == (303, RESUME)
     for name, morsel in first.cookies.items():
         youssef.client.cookies[name] = morsel.value
-    youssef.get("/saml/sso/resume/")
-    assert answered(youssef).get("InResponseTo") == "_p"
+    assert saml.answered(youssef.get(RESUME)).get("InResponseTo") == "_p"
 
 
 def test_a_card_opens_the_site_unasked(youssef):
-    root = answered(youssef.get("/saml/start/retraite/"))
-    assert root.get("InResponseTo") is None and statuses(root) == ["Success"]
-    assert root.find(".//saml:SubjectConfirmationData", NS).get("InResponseTo") is None
+    """Also from the home page, and after a stranger's sign-in."""
+    youssef.get("/sites/retraite/")
+    assert youssef.path == "/saml/start/retraite/"
+    stranger = Visitor().get("/saml/start/retraite/")
+    assert stranger.path == "/sign-in/"
+    stranger.submit("/sign-in/", user=YOUSSEF.login, password=YOUSSEF.password)
+    for visitor in (youssef, stranger):
+        root = saml.answered(visitor)
+        assert root.get("InResponseTo") is None and saml.statuses(root) == ["Success"]
+        assert root.find(".//saml:SubjectConfirmationData", saml.NS).get("InResponseTo") is None
     assert youssef.client.get("/saml/start/nothing/").status_code == 404
 
 
-def test_the_home_card_leads_there(youssef):
-    youssef.get("/sites/retraite/")
-    assert youssef.path == "/saml/start/retraite/" and statuses(answered(youssef)) == ["Success"]
-
-
-def test_a_card_of_a_stranger_waits_for_the_sign_in(cast):
-    visitor = Visitor().get("/saml/start/retraite/")
-    assert visitor.path == "/sign-in/"
-    visitor.submit("/sign-in/", user=YOUSSEF.login, password=YOUSSEF.password)
-    assert statuses(answered(visitor)) == ["Success"]
-
-
 def test_passive_never_asks(cast, clock):
-    visitor = Visitor().get(redirect(authn_request(clock(), IsPassive="true", id="_q")))
-    root = answered(visitor)
-    assert statuses(root) == ["Responder", "NoPassive"] and root.get("InResponseTo") == "_q"
-    assert root.find(".//saml:Assertion", NS) is None
+    visitor = Visitor().get(saml.redirect(saml.authn_request(clock(), IsPassive="true", id="_q")))
+    root = saml.answered(visitor)
+    assert saml.statuses(root) == ["Responder", "NoPassive"] and root.get("InResponseTo") == "_q"
+    assert root.find(".//saml:Assertion", saml.NS) is None
 
 
 def test_force_asks_again(youssef, clock):
     clock.advance(minutes=1)
-    answer = youssef.client.get(redirect(authn_request(clock(), ForceAuthn="true")))
+    answer = youssef.client.get(saml.redirect(saml.authn_request(clock(), ForceAuthn="true")))
     assert answer.status_code == 303 and answer["Location"].startswith("/sign-in/")
-    still = youssef.client.get("/saml/sso/resume/")
-    assert still.status_code == 303, "the old sign-in is not enough, however often it is tried"
+    assert youssef.client.get(RESUME).status_code == 303, "the old sign-in is not enough, however often it is tried"
     clock.advance(seconds=20)
     youssef.sign_in(YOUSSEF.login, YOUSSEF.password)
-    assert answered(youssef).find(".//saml:AuthnStatement", NS).get("AuthnInstant") == written(clock())
+    assert saml.answered(youssef).find(".//saml:AuthnStatement", saml.NS).get("AuthnInstant") == saml.written(clock())
 
 
 @pytest.mark.parametrize(
     ("inside", "said"),
-    [("", PASSWORD), (context(PASSWORD), PASSWORD), (context("x", NO_RECENT_RECOVERY), NO_RECENT_RECOVERY),
-     (context(PASSWORD, comparison="better"), NO_RECENT_RECOVERY)],
+    [("", saml.PASSWORD), (saml.context(saml.PASSWORD), saml.PASSWORD),
+     (saml.context("x", saml.NO_RECENT_RECOVERY), saml.NO_RECENT_RECOVERY),
+     (saml.context(saml.PASSWORD, comparison="better"), saml.NO_RECENT_RECOVERY), (saml.context(SMARTCARD), None)],
 )  # fmt: skip
 def test_the_class_that_was_asked_for_is_claimed(youssef, clock, inside, said):
-    root = into(youssef, clock, inside=inside)
-    assert text(root, "//saml:AuthnContextClassRef") == said
-
-
-def test_a_class_that_is_not_ours(youssef, clock):
-    inside = context("urn:oasis:names:tc:SAML:2.0:ac:classes:Smartcard")
-    root = into(youssef, clock, inside=inside)
-    assert statuses(root) == ["Responder", "NoAuthnContext"]
-
-
-def test_settled_is_refused_after_a_recovery(cast, clock, post):
-    visitor = Visitor()
-    visitor.ask(KHADIJA.login, email=cast.KHADIJA_EMAIL)
-    secret = secrets(post, cast.KHADIJA_EMAIL)[-1]
-    visitor.sign_in(KHADIJA.login, secret).change(secret, "Rmel-et-mer!8842")
-    assert visitor.signed_in
-    visitor.get(redirect(authn_request(clock(), inside=context(NO_RECENT_RECOVERY))))
-    assert visitor.page.status_code == 403 and "SAMLResponse" not in visitor.html
-    visitor.get(redirect(authn_request(clock())))
-    assert statuses(answered(visitor)) == ["Success"], "another request of the same person is answered"
-
-
-def test_half_a_session_reaches_no_site(cast, clock, post):
-    """Promise ii: the session that may only change the password is none here."""
-    visitor = Visitor()
-    visitor.ask(KHADIJA.login, email=cast.KHADIJA_EMAIL)
-    visitor.sign_in(KHADIJA.login, secrets(post, cast.KHADIJA_EMAIL)[-1])
-    answer = visitor.client.get(redirect(authn_request(clock())))
-    assert answer.status_code == 303 and answer["Location"].startswith("/sign-in/")
-
-
-def test_a_role_that_may_not_enter(youssef, clock):
-    youssef.get(redirect(authn_request(clock(), issuer=CLOSED.entity_id)))
-    assert youssef.page.status_code == 403 and "SAMLResponse" not in youssef.html
-
-
-def test_a_disabled_person_reaches_no_site(youssef, clock):
-    Person.objects.filter(login=YOUSSEF.login).update(state="disabled")
-    assert youssef.get(redirect(authn_request(clock()))).path == "/sign-in/"
-
-
-@pytest.mark.parametrize("asked", [TRANSIENT, PERSISTENT, EMAIL])
-def test_a_site_never_learns_more_than_it_may(youssef, clock, asked):
-    """Registered as persistent: less may be asked for, more not."""
-    root = into(youssef, clock, inside=policy(asked))
-    if asked == EMAIL:
-        assert statuses(root) == ["Requester", "InvalidNameIDPolicy"]
+    root = saml.into(youssef, clock, inside=inside)
+    if said is None:
+        assert saml.statuses(root) == ["Responder", "NoAuthnContext"]
     else:
-        assert root.find(".//saml:NameID", NS).get("Format") == asked
+        assert saml.text(root, "//saml:AuthnContextClassRef") == said
+
+
+def test_a_recovery_opens_no_site_by_half_and_not_every_site_whole(cast, clock, post):
+    """Promise ii: the session that may only change the password is none here. Afterwards some classes can't be had."""
+    visitor = Visitor().ask(KHADIJA.login, email=cast.KHADIJA_EMAIL)
+    secret = post.secret(cast.KHADIJA_EMAIL)
+    visitor.sign_in(KHADIJA.login, secret)
+    answer = visitor.client.get(saml.redirect(saml.authn_request(clock())))
+    assert answer.status_code == 303 and answer["Location"].startswith("/sign-in/")
+    visitor = Visitor().sign_in(KHADIJA.login, secret).change(secret, "Rmel-et-mer!8842")
+    assert visitor.signed_in
+    visitor.get(saml.redirect(saml.authn_request(clock(), inside=saml.context(saml.NO_RECENT_RECOVERY))))
+    assert visitor.page.status_code == 403 and "SAMLResponse" not in visitor.html
+    assert saml.statuses(saml.into(visitor, clock)) == ["Success"], "another request of the same person is answered"
+
+
+def test_who_may_not_enter_does_not(youssef, clock):
+    youssef.get(saml.redirect(saml.authn_request(clock(), issuer=saml.CLOSED.entity_id)))
+    assert youssef.page.status_code == 403 and "SAMLResponse" not in youssef.html, "the role"
+    Person.objects.filter(login=YOUSSEF.login).update(state="disabled")
+    assert youssef.get(saml.redirect(saml.authn_request(clock()))).path == "/sign-in/"
+
+
+def grouped(qualifier: str) -> str:
+    """A name for a group of sites (SAML core §3.4.1.1), if it is another than the site itself."""
+    return f'<samlp:NameIDPolicy Format="{saml.PERSISTENT}" SPNameQualifier="{qualifier}"/>'
+
+
+@pytest.mark.parametrize(
+    ("inside", "given"),
+    [("", saml.PERSISTENT), (saml.policy(saml.TRANSIENT), saml.TRANSIENT),
+     (saml.policy(saml.PERSISTENT), saml.PERSISTENT), (saml.policy(saml.EMAIL), None),
+     (grouped(saml.ENTITY), saml.PERSISTENT), (grouped("https://other.example/sp"), None)],
+)  # fmt: skip
+def test_a_site_never_learns_more_than_it_may(youssef, clock, inside, given):
+    """Registered as persistent: less may be asked for, more not. The name is the site's own."""
+    root = saml.into(youssef, clock, inside=inside)
+    if given is None:
+        assert saml.statuses(root) == ["Requester", "InvalidNameIDPolicy"]
+        return
+    name = root.find(".//saml:NameID", saml.NS)
+    assert (name.get("Format"), name.get("SPNameQualifier")) == (given, saml.ENTITY)
+    assert YOUSSEF.login not in name.text and "youssef" not in name.text
+    again, other = youssef, Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    names = [saml.visit(visitor, clock, inside=inside)[0] for visitor in (again, other)]
+    assert [one == name.text for one in names] == [True, given == saml.PERSISTENT]
 
 
 def test_a_site_that_is_registered_for_addresses(youssef, clock):
-    request = authn_request(clock(), issuer=TAALIM.entity_id)
-    root = answered(youssef.get(redirect(request, key=SITE_KEYS.key)))
-    name = root.find(".//saml:NameID", NS)
-    assert (name.get("Format"), name.text) == (EMAIL, YOUSSEF.login)
-
-
-def test_transient_names_change_with_the_session(youssef, clock):
-    def name(visitor):
-        return text(into(visitor, clock, inside=policy(TRANSIENT)), "//saml:NameID")
-
-    other = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
-    assert name(youssef) == name(youssef) != name(other)
+    request = saml.authn_request(clock(), issuer=saml.TAALIM.entity_id)
+    root = saml.answered(youssef.get(saml.redirect(request, key=saml.SITE_KEYS.key)))
+    name = root.find(".//saml:NameID", saml.NS)
+    assert (name.get("Format"), name.text) == (saml.EMAIL, YOUSSEF.login)
 
 
 def test_the_numbers_that_the_site_gave_its_addresses(youssef, clock, monkeypatch):
     """They are the site's own: the first address is not number 0 here, and number 0 is nobody's."""
-    assert into(youssef, clock, AssertionConsumerServiceIndex="1").get("Destination") == ACS_TWO, "positions, without"
-    register(monkeypatch, replace(RETRAITE, acs_indexes=(3, 1)))
 
     def to(**attributes: str) -> str:
-        return into(youssef, clock, **attributes).get("Destination")
+        return saml.into(youssef, clock, **attributes).get("Destination")
 
-    assert [to(AssertionConsumerServiceIndex="1"), to(AssertionConsumerServiceIndex="3"), to()] == [ACS_TWO, ACS, ACS]
+    assert to(AssertionConsumerServiceIndex="1") == saml.ACS_TWO, "positions, without"
+    saml.register(monkeypatch, replace(saml.RETRAITE, acs_indexes=(3, 1)))
+    found = [to(AssertionConsumerServiceIndex="1"), to(AssertionConsumerServiceIndex="3"), to()]
+    assert found == [saml.ACS_TWO, saml.ACS, saml.ACS]
     for index in ("0", "2", "01", "+1", " 1"):
-        refused = youssef.client.get(redirect(authn_request(clock(), AssertionConsumerServiceIndex=index)))
-        assert refused.status_code == 400, index
+        request = saml.authn_request(clock(), AssertionConsumerServiceIndex=index)
+        assert youssef.client.get(saml.redirect(request)).status_code == 400, index
 
 
 def test_two_certificates_while_one_is_rolled(youssef, clock):
     def certificates():
-        return [e.text for e in metadata_of(youssef).iterfind(".//ds:X509Certificate", NS)]
+        return [e.text for e in saml.metadata_of(youssef).iterfind(".//ds:X509Certificate", saml.NS)]
 
     def signing():
-        root = into(youssef, clock)
-        return root.find("ds:Signature//ds:X509Certificate", NS).text
+        return saml.into(youssef, clock).find("ds:Signature//ds:X509Certificate", saml.NS).text
 
     (old,) = certificates()
     sites.keys.rotate(now=clock(), uses=(sites.keys.SAML,))
@@ -333,112 +258,80 @@ def test_an_operator_says_when_the_next_certificate_begins(youssef, clock):
     assert [key.state for key in sites.keys.statuses(now=clock() + timedelta(days=41))] == ["active", "retired"]
 
 
+# -- the site signs out
+
+
+def relayed(answer) -> list[str]:
+    return parse_qs(urlsplit(answer["Location"]).query)["RelayState"]
+
+
 def test_logout_ends_the_session_and_is_answered(youssef, clock):
-    answer = leave(youssef, clock, *visit(youssef, clock), relay="after")
-    assert logout_status(answer) == ["Success"]
-    assert parse_qs(urlsplit(answer["Location"]).query)["RelayState"] == ["after"]
+    answer = saml.leave(youssef, clock, *saml.visit(youssef, clock), relay="after")
+    assert saml.logout_status(answer) == ["Success"] and relayed(answer) == ["after"]
     assert not youssef.signed_in
 
 
 def test_a_long_relay_state_comes_back_without_a_long_header(youssef, clock):
     """Up to 4096 bytes; what nginx as it comes keeps for all headers of an answer is no more than that."""
-    answer = leave(youssef, clock, *visit(youssef, clock), relay="r" * 4096)
+    answer = saml.leave(youssef, clock, *saml.visit(youssef, clock), relay="r" * 4096)
     assert answer.status_code == 200 and "Location" not in answer
     way = urlsplit(led_on(answer.content.decode()))
-    assert way._replace(query="").geturl() == SLO_OF_SITE and parse_qs(way.query)["RelayState"] == ["r" * 4096]
+    assert way._replace(query="").geturl() == saml.SLO_OF_SITE and parse_qs(way.query)["RelayState"] == ["r" * 4096]
 
 
-def test_logout_by_post_comes_without_cookies(youssef, clock):
-    name, index = visit(youssef, clock)
-    form = {"SAMLRequest": posted(enveloped(logout_request(clock(), name=name, index=index)))}
-    other = Visitor()
-    assert logout_status(after(other, other.client.post("/saml/slo", form))) == ["Success"]
-    assert not youssef.signed_in
-
-
-def after(visitor: Visitor, posted):
-    """The browser asks again by itself, and now its cookies come along."""
-    assert posted.status_code == 303 and posted["Location"].startswith("/saml/slo/asked/?ref=")
-    return visitor.client.get(posted["Location"])
-
-
-def test_a_posted_logout_of_a_transient_name_is_that_of_this_browser(youssef, clock):
-    name, index = visit(youssef, clock, inside=policy(TRANSIENT))
-    form = {"SAMLRequest": posted(enveloped(logout_request(clock(), name=name, index=index))), "RelayState": "after"}
-    first = youssef.client.post("/saml/slo", form)
-    answer = after(youssef, first)
-    assert logout_status(answer) == ["Success"] and not youssef.signed_in
-    assert parse_qs(urlsplit(answer["Location"]).query)["RelayState"] == ["after"]
-    assert youssef.client.get(first["Location"])["Location"] == "/sign-in/", "once"
+@pytest.mark.parametrize("inside", ["", saml.policy(saml.TRANSIENT)], ids=["persistent", "transient"])
+def test_a_posted_logout_comes_without_cookies(youssef, clock, inside):
+    """The browser asks again by itself, and now its cookies come along. A transient name is that of this browser."""
+    name, index = saml.visit(youssef, clock, inside=inside)
+    message = saml.enveloped(saml.logout_request(clock(), name=name, index=index))
+    browser = youssef if inside else Visitor()
+    first = browser.client.post("/saml/slo", {"SAMLRequest": saml.posted(message), "RelayState": "after"})
+    assert first.status_code == 303 and first["Location"].startswith("/saml/slo/asked/?ref=")
+    answer = browser.client.get(first["Location"])
+    assert saml.logout_status(answer) == ["Success"] and relayed(answer) == ["after"] and not youssef.signed_in
+    assert browser.client.get(first["Location"])["Location"] == "/sign-in/", "once"
 
 
 def test_a_way_that_nobody_posted_ends_nothing(youssef, clock):
-    visit(youssef, clock)
+    saml.visit(youssef, clock)
     for ref in ("", "x" * 43, sites.saved_requests.save({"protocol": "saml", "asked": {}}, now=clock())):
         assert youssef.client.get(f"/saml/slo/asked/?ref={ref}")["Location"] == "/"
     assert youssef.signed_in
 
 
-def test_logout_under_the_name_of_that_visit_after_the_address_changed(youssef, clock, monkeypatch):
-    register(monkeypatch, replace(RETRAITE, name_id="email"))
-    name, index = visit(youssef, clock)
-    Person.objects.filter(login=YOUSSEF.login).update(login="youssef.b@men.gov.ma")
-    answer = leave(youssef, clock, name, index)
-    assert name == YOUSSEF.login and logout_status(answer) == ["Success"] and not youssef.signed_in
-
-
-def test_a_name_for_a_group_of_sites_can_not_be_had(youssef, clock):
-    """SAML core §3.4.1.1: SPNameQualifier other than the site itself."""
-    for qualifier, status in (
-        (ENTITY, ["Success"]),
-        ("https://other.example/sp", ["Requester", "InvalidNameIDPolicy"]),
-    ):
-        asked = f'<samlp:NameIDPolicy Format="{PERSISTENT}" SPNameQualifier="{qualifier}"/>'
-        assert statuses(into(youssef, clock, inside=asked)) == status
-
-
-@pytest.mark.parametrize("before", ["transient", "over already"])
-def test_logout_of_what_is_hard_to_find(youssef, clock, before):
-    name, index = visit(youssef, clock, inside=policy(TRANSIENT) if before == "transient" else "")
+@pytest.mark.parametrize("before", ["transient", "over already", "the address changed"])
+def test_logout_of_what_is_hard_to_find(youssef, clock, monkeypatch, before):
+    if before == "the address changed":
+        saml.register(monkeypatch, replace(saml.RETRAITE, name_id="email"))
+    name, index = saml.visit(youssef, clock, inside=saml.policy(saml.TRANSIENT) if before == "transient" else "")
     if before == "over already":
         youssef.get("/").submit("/sign-out/")
-    assert logout_status(leave(youssef, clock, name, index)) == ["Success"] and not youssef.signed_in
+    elif before == "the address changed":
+        Person.objects.filter(login=YOUSSEF.login).update(login="youssef.b@men.gov.ma")
+        assert name == YOUSSEF.login
+    assert saml.logout_status(saml.leave(youssef, clock, name, index)) == ["Success"] and not youssef.signed_in
 
 
 def test_logout_at_a_site_without_an_address_for_the_answer(youssef, clock, monkeypatch):
-    register(monkeypatch, replace(RETRAITE, slo=""))
-    name, index = visit(youssef, clock)
-    request = logout_request(clock(), name=name, index=index)
-    youssef.get(redirect(request, key=SITE_KEYS.key, to="/saml/slo"))
+    saml.register(monkeypatch, replace(saml.RETRAITE, slo=""))
+    name, index = saml.visit(youssef, clock)
+    request = saml.logout_request(clock(), name=name, index=index)
+    youssef.get(saml.redirect(request, key=saml.SITE_KEYS.key, to="/saml/slo"))
     assert youssef.path == "/sign-in/" and not youssef.signed_in
 
 
 def test_other_sites_hear_of_it(youssef, clock, monkeypatch, post):
-    told = replace(CLOSED, roles=(), backchannel_logout_uri="https://closed.example.ma/logout-token")
-    register(monkeypatch, RETRAITE, told)
-    name, index = visit(youssef, clock)
-    visit(youssef, clock, issuer=told.entity_id)
-    leave(youssef, clock, name, index)
+    other = replace(saml.CLOSED, roles=(), backchannel_logout_uri="https://closed.example.ma/logout-token")
+    saml.register(monkeypatch, saml.RETRAITE, other)
+    name, index = saml.visit(youssef, clock)
+    saml.visit(youssef, clock, issuer=other.entity_id)
+    saml.leave(youssef, clock, name, index)
     person = Person.objects.get(login=YOUSSEF.login)
     put = delivery.outbox.about(person.id, purpose="site_logout", since=clock() - timedelta(minutes=1))
     assert [slug for slug, _ in put] == ["inspectors"]
 
 
-def test_metadata_says_where_everything_is():
-    root = metadata_of(Visitor())
-    assert root.get("entityID") == METADATA == f"{settings.MASSAR.public_url}/saml/metadata"
-    services = {
-        (etree.QName(e).localname, e.get("Binding").rsplit("-", 1)[1], e.get("Location"))
-        for e in root.iter()
-        if e.get("Location")
-    }
-    end = settings.MASSAR.public_url
-    assert services == {
-        (kind, way, f"{end}/saml/{path}")
-        for kind, path in (("SingleSignOnService", "sso"), ("SingleLogoutService", "slo"))
-        for way in ("Redirect", "POST")
-    }
-
+# -- metadata
 
 DRIVER = """<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">
   <xs:import namespace="urn:oasis:names:tc:SAML:2.0:metadata" schemaLocation="{0}/saml-schema-metadata-2.0.xsd"/>
@@ -447,9 +340,19 @@ DRIVER = """<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">
 </xs:schema>"""
 
 
-def test_metadata_names_the_algorithms_that_are_taken_and_fits_the_schemas():
+def test_metadata_says_where_everything_is_and_which_algorithms_are_taken_and_fits_the_schemas():
     """Shibboleth's SP 3 signs with SHA-1 by SOAP where nothing is said. RFC 9231 and XML Encryption give the names."""
-    root = metadata_of(Visitor())
+    root, end = saml.metadata_of(Visitor()), settings.MASSAR.public_url
+    assert root.get("entityID") == saml.METADATA == f"{end}/saml/metadata"
+    assert {
+        (etree.QName(e).localname, e.get("Binding").rsplit("-", 1)[1], e.get("Location"))
+        for e in root.iter()
+        if e.get("Location")
+    } == {
+        (kind, way, f"{end}/saml/{path}")
+        for kind, path in (("SingleSignOnService", "sso"), ("SingleLogoutService", "slo"))
+        for way in ("Redirect", "POST")
+    }
     schemas = Path(onelogin.saml2.__file__).parent / "schemas"
     etree.XMLSchema(etree.fromstring(DRIVER.format(schemas))).assertValid(root)
     role = root.find("{urn:oasis:names:tc:SAML:2.0:metadata}IDPSSODescriptor")
@@ -476,6 +379,6 @@ def test_a_session_that_ends_between_the_judge_and_the_answer_enters_nothing(you
         return found
 
     monkeypatch.setattr(access, "decide", and_then_ended)
-    answer = youssef.client.get(redirect(authn_request(clock())))
+    answer = youssef.client.get(saml.redirect(saml.authn_request(clock())))
     assert (answer.status_code, answer["Location"]) == (303, "/sign-in/")
-    assert sites.grants.visits(RETRAITE.slug, person.id) == []
+    assert sites.grants.visits(saml.RETRAITE.slug, person.id) == []
