@@ -12,19 +12,15 @@ from massar.interfaces.commands.worker import Worker
 from massar.journeys.messages import take_receipt
 from massar.journeys.messages.leased_delivery import ProviderAnswer
 from tests.support.fakes import BehavingProvider
+from tests.support.outbox import NUMBER, put
 from tests.support.post_office import AtOnce
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
-NUMBER = "+212661000222"
 PRICES = {"first": 180, "second": 250}
 
 
 class Telling(BehavingProvider):
     """A provider that names each segment and tells later what became of it."""
-
-    def __init__(self, name: str):
-        super().__init__("sms", slow=0)
-        self.name = name
 
     def send(self, message: delivery.OutboundMessage, *, valid_for: timedelta) -> delivery.Result:
         result = super().send(message, valid_for=valid_for)
@@ -37,19 +33,8 @@ class Telling(BehavingProvider):
 @pytest.fixture
 def office(clock):
     """A worker with two providers for SMS, the first one preferred, at 0.180 and 0.250 a segment."""
-    return Worker(
-        delivery.ProviderRegistry({"sms": [Telling("first"), Telling("second")]}, prices=PRICES),
-        tick=clock,
-        pool=AtOnce(),
-    )
-
-
-def put(clock, purpose: str = "contact_code", language: str = "fr", **values) -> None:
-    told = {"contact_code": {"code": "123456"}, "notice": {"event": "password_recovered", "when": clock().isoformat()}}
-    delivery.outbox.put(
-        purpose=purpose, channel="sms", language=language, person_id=1, to=NUMBER, values={**told[purpose], **values},
-        now=clock(), within=timedelta(minutes=30), expires_at=clock() + timedelta(minutes=10),
-    )  # fmt: skip
+    providers = {"sms": [Telling("sms", name=name) for name in PRICES]}
+    return Worker(delivery.ProviderRegistry(providers, prices=PRICES), tick=clock, pool=AtOnce())
 
 
 def hand_over(office, clock) -> ProviderAnswer:
@@ -73,7 +58,13 @@ def counted(metric: str, provider: str) -> int:
 
 
 def test_each_segment_of_a_long_message_costs(office, clock):
-    put(clock, "notice", "ar", device="Firefox · Linux", help="0537 00 00 00")
+    values = {
+        "event": "password_recovered",
+        "when": clock().isoformat(),
+        "device": "Firefox · Linux",
+        "help": "0537 00",
+    }
+    put(clock(), purpose="notice", language="ar", values=values)
     office.turn()
     assert bill() == (2, 360)
     assert counted("massar_message_segments_total", "first") == 2
@@ -82,14 +73,14 @@ def test_each_segment_of_a_long_message_costs(office, clock):
 
 def test_a_refused_attempt_costs_nothing(office, clock):
     office.registry.providers["sms"][0].mood = "not_now"
-    put(clock)
+    put(clock())
     office.turn()
     office.turn()
     assert bill() == (1, 250) and counted("massar_message_cost_thousandths_total", "first") == 0
 
 
 def test_a_message_that_a_second_provider_had_to_bring_costs_both(office, clock):
-    put(clock)
+    put(clock())
     office.turn()
     assert bill() == (1, 180)
     told(office, clock, "first-1-0", delivery.FAILED)
@@ -101,7 +92,7 @@ def test_a_message_that_a_second_provider_had_to_bring_costs_both(office, clock)
 
 def test_a_reconciled_attempt_costs_once(office, clock):
     """The worker died between hand-over and answer; the receipt says that it arrived. A late answer changes nothing."""
-    put(clock)
+    put(clock())
     late = hand_over(office, clock)
     clock.advance(minutes=2)
     told(office, clock, "first-1-0", delivery.DELIVERED, to=NUMBER)
@@ -115,7 +106,7 @@ def test_a_reconciled_attempt_costs_once(office, clock):
 
 def test_a_message_that_left_twice_costs_twice(office, clock):
     """A worker slept through its lease with the message handed over; another one sent it again."""
-    put(clock)
+    put(clock())
     asleep = hand_over(office, clock)
     clock.advance(minutes=3)
     office.turn()

@@ -1,10 +1,11 @@
 """Two providers for one channel: one falls silent, errs, swallows, is late, is throttled; messages find their way.
 
-Minutes of traffic, turned by hand on the test's clock. The faults and what is expected of each: delivery design, §6.
+Minutes of traffic, turned by hand on the test's clock.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import Future
 from datetime import timedelta
 
@@ -17,18 +18,26 @@ from massar.journeys.messages import watch_messages
 from massar.journeys.messages.deliver_messages import MessageDelivery
 from massar.journeys.messages.leased_delivery import BUSY_PAUSE, Load
 from massar.providers.smpp.pdu import refusal
+from tests.support import outbox
 from tests.support.fakes import BehavingProvider
 from tests.support.post_office import AtOnce, worker_with
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 PROMPT = timedelta(seconds=4)
+ANSWERS = {
+    "mute": delivery.OutcomeUnknown("no answer in time"),
+    "error": delivery.Rejected("0x08", permanent=False),
+    "busy": delivery.Rejected("0x58", permanent=False, busy=True),
+    "gone": delivery.NotTransmitted("no bind"),
+    "configuration_error": delivery.Rejected("0x0E", permanent=False, configuration_error=True),
+}
 
 
 class Operator(delivery.Pipelined):
     """A provider with a standing connection that answers at once and sends receipts when the test's clock is there.
 
-    `mood`: '' (good), `mute`, `error`, `swallow` (accepts, delivers nothing), `late`, `busy`, `gone`,
-    `configuration_error`, `undeliverable`. `refuses`: what single numbers get whatever the mood.
+    `mood`: '' (good), one of ANSWERS, `swallow` (accepts, delivers nothing), `late`, `undeliverable`, `standby`.
+    `refuses`: what single numbers get whatever the mood.
     """
 
     channel, longest = "sms", timedelta(seconds=12)
@@ -62,26 +71,17 @@ class Operator(delivery.Pipelined):
 
     def _answer(self, message):
         mood, name = self.mood, f"{self.name}-{self.asked}"
-        if message.to in self.refuses:
-            return self.refuses[message.to]
-        if mood in ("mute", "error", "busy", "gone", "configuration_error"):
-            return {
-                "mute": delivery.OutcomeUnknown("no answer in time"),
-                "error": delivery.Rejected("0x08", permanent=False),
-                "busy": delivery.Rejected("0x58", permanent=False, busy=True),
-                "gone": delivery.NotTransmitted("no bind"),
-                "configuration_error": delivery.Rejected("0x0E", permanent=False, configuration_error=True),
-            }[mood]
-        if mood == "undeliverable":
-            self._tell_later(name, message, delivery.FAILED, PROMPT)
-        elif mood != "swallow":
+        refused = self.refuses.get(message.to) or ANSWERS.get(mood)
+        if refused:
+            return refused
+        if mood in ("", "late"):
             self.arrived.append(message.message_id)
             self.taken.append(message)
-            self._tell_later(name, message, delivery.DELIVERED, timedelta(minutes=3) if mood == "late" else PROMPT)
+        if mood != "swallow":
+            state = delivery.FAILED if mood == "undeliverable" else delivery.DELIVERED
+            after = timedelta(minutes=3) if mood == "late" else PROMPT
+            self.due.append((self.clock() + after, delivery.Receipt(self.name, name, state, to=message.to)))
         return delivery.Accepted(name, receipt=True)
-
-    def _tell_later(self, name: str, message, state: str, after: timedelta) -> None:
-        self.due.append((self.clock() + after, delivery.Receipt(self.name, name, state, to=message.to)))
 
     def tell(self) -> None:
         for one in [one for one in self.due if one[0] <= self.clock()]:
@@ -90,48 +90,39 @@ class Operator(delivery.Pipelined):
 
 
 class Traffic:
-    """One message a second to a number of its own, and a worker with both providers."""
+    """One message to a number of its own at each look, and a worker with both providers."""
 
     def __init__(self, clock):
-        self.clock = clock
+        self.clock, self.count = clock, 0
         self.a, self.b = Operator("a", clock), Operator("b", clock)
-        registry = delivery.ProviderRegistry({"sms": [self.a, self.b]})
-        self.worker = Worker(registry, tick=clock, pool=AtOnce())
-        for operator in (self.a, self.b):
+        self.only(self.a, self.b)
+
+    def only(self, *operators: Operator) -> None:
+        """These providers alone, with a worker of its own."""
+        providers = {"sms": operators} if operators else {}
+        self.worker = Worker(delivery.ProviderRegistry(providers), tick=self.clock, pool=AtOnce())
+        for operator in operators:
             operator.open(self.worker.take_receipt)
-        self.count = 0
 
-    def only(self, operator: Operator) -> None:
-        """That provider alone, with a worker of its own."""
-        self.worker = Worker(delivery.ProviderRegistry({"sms": [operator]}), tick=self.clock, pool=AtOnce())
-        operator.open(self.worker.take_receipt)
-
-    def flow(self, seconds: int, *, put: bool = True) -> None:
-        for _ in range(seconds):
+    def flow(self, seconds: int, *, put: bool = True, step: int = 1) -> None:
+        """A look of the worker every `step` seconds."""
+        for _ in range(0, seconds, step):
             if put:
-                self._put()
+                self.count += 1
+                self.put(f"+2126611{self.count:05d}", self.count)
             for operator in (self.a, self.b):
                 operator.tell()
             for _ in range(20):
                 if not self.worker.turn():
                     break
-            self.clock.advance(seconds=1)
-
-    def _put(self) -> None:
-        self.count += 1
-        self.put(f"+2126611{self.count:05d}", self.count)
+            self.clock.advance(seconds=step)
 
     def put(self, to: str, person_id: int) -> None:
-        now = self.clock()
-        delivery.outbox.put(
-            purpose="contact_code", channel="sms", language="fr", person_id=person_id, now=now,
-            to=to, values={"code": "123456", "host": "compte.example.ma"},
-            within=timedelta(minutes=10), expires_at=now + timedelta(minutes=10),
-        )  # fmt: skip
+        now, ten = self.clock(), timedelta(minutes=10)
+        outbox.put(now, to=to, person_id=person_id, within=ten, expires_at=now + ten)
 
     def states(self) -> dict[str, int]:
-        found = list(Message.objects.values_list("state", flat=True))
-        return {state: found.count(state) for state in set(found)}
+        return Counter(Message.objects.values_list("state", flat=True))
 
     def shares(self, seconds: int) -> tuple[int, int]:
         """How many messages each provider is asked for in so many seconds of traffic."""
@@ -147,6 +138,17 @@ class Traffic:
 @pytest.fixture
 def traffic(clock) -> Traffic:
     return Traffic(clock)
+
+
+def hand_over_seconds() -> list[float]:
+    """From putting to the provider's answer, of every message that was accepted."""
+    rows = Message.objects.exclude(submitted_at=None).values_list("created_at", "submitted_at")
+    return [(handed - created).total_seconds() for created, handed in rows]
+
+
+def shut(provider: str) -> bool:
+    facts = delivery.breaker.all_states().get(provider)
+    return facts is not None and facts.state != "closed"
 
 
 def test_while_all_is_well_the_second_has_nothing_to_do(traffic):
@@ -178,10 +180,10 @@ def test_a_mute_provider_costs_the_first_few_a_little_time_and_nobody_the_messag
 
 def test_it_comes_back_by_a_probe_as_soon_as_it_is_well(traffic):
     traffic.a.mood = "gone"
-    traffic.flow(60)
+    traffic.flow(60, step=2)
     traffic.a.mood = ""
-    traffic.flow(90)
-    assert traffic.shares(30) == (30, 0)
+    traffic.flow(90, step=3)
+    assert traffic.shares(10) == (10, 0)
 
 
 def test_what_other_workers_hold_is_left_to_them_and_then_leaves_by_the_next(traffic):
@@ -204,7 +206,7 @@ def test_while_other_workers_hold_the_only_provider_messages_wait_and_end_at_the
     assert traffic.states() == {"delivered": 20}
     traffic.a.mood = "standby"
     traffic.flow(5)
-    traffic.flow(620, put=False)
+    traffic.flow(620, put=False, step=10)
     assert traffic.states() == {"delivered": 20, "expired": 5}
     assert not Message.objects.filter(state="expired").exclude(ciphertext=None).exists()
 
@@ -218,35 +220,35 @@ def test_throttling_is_no_fault(traffic):
 
 def test_what_is_throttled_for_long_is_not_given_up(clock):
     provider = BehavingProvider("sms")
-    provider.send = lambda message, *, valid_for: delivery.Rejected("http 429", permanent=False, busy=True)
-    delivery.outbox.put(**letter_to("+212661100009", 7, clock()))
+    provider.mood = "throttled"
+    outbox.put(clock())
     worker = worker_with({"sms": provider}, clock)
-    for _ in range(360):
+    while Message.objects.get().attempts <= delivery.outbox.MOST_ATTEMPTS // 2:
         worker.turn()
         clock.advance(seconds=5)
-    del provider.send
+    assert clock() - Message.objects.get().created_at > timedelta(minutes=15), "attempts are not used up"
+    provider.mood = ""
     clock.advance(seconds=30)
     worker.turn()
-    assert [message.to for message in provider.received] == ["+212661100009"]
+    assert [message.to for message in provider.received] == [outbox.NUMBER]
 
 
 def test_a_provider_that_swallows_loses_its_share_to_one_that_delivers(traffic):
     traffic.a.mood = "swallow"
-    traffic.flow(150)
+    traffic.flow(240, step=3)
     a, b = traffic.shares(50)
     assert b > 3 * a > 0, "a trickle stays, or it could never come back"
     traffic.a.mood = ""
-    traffic.flow(700)
-    assert traffic.shares(20) == (20, 0)
+    traffic.flow(700, step=10)
+    assert traffic.shares(10) == (10, 0)
 
 
 def test_when_both_are_late_nothing_is_switched(traffic):
     traffic.a.mood = traffic.b.mood = "late"
-    traffic.flow(400)
-    a, b = traffic.shares(50)
-    assert (a, b) == (50, 0)
-    traffic.flow(200, put=False)
-    assert traffic.states() == {"delivered": 450}
+    traffic.flow(400, step=5)
+    assert traffic.shares(20) == (20, 0)
+    traffic.flow(200, put=False, step=10)
+    assert traffic.states() == {"delivered": 100}
 
 
 def test_what_will_not_arrive_by_one_goes_by_the_other(traffic):
@@ -257,10 +259,10 @@ def test_what_will_not_arrive_by_one_goes_by_the_other(traffic):
     assert set(Attempt.objects.values_list("provider", flat=True)) == {"a", "b"}
 
 
-def test_both_gone_holds_everything_until_its_end_and_sends_nothing_after_it(traffic, clock):
+def test_both_gone_holds_everything_until_its_end_and_sends_nothing_after_it(traffic):
     traffic.a.mood = traffic.b.mood = "gone"
     traffic.flow(10)
-    traffic.flow(590, put=False)
+    traffic.flow(590, put=False, step=5)
     traffic.a.mood = ""
     traffic.flow(30, put=False)
     assert traffic.states() == {"expired": 10} and traffic.a.arrived == []
@@ -269,54 +271,36 @@ def test_both_gone_holds_everything_until_its_end_and_sends_nothing_after_it(tra
 
 def test_both_gone_for_a_while_loses_nothing(traffic):
     traffic.a.mood = traffic.b.mood = "gone"
-    traffic.flow(120)
+    traffic.flow(120, step=3)
     traffic.b.mood = ""
-    traffic.flow(120, put=False)
-    assert traffic.states() == {"delivered": 120} and traffic.twins() == 0
+    traffic.flow(120, put=False, step=3)
+    assert traffic.states() == {"delivered": 40} and traffic.twins() == 0
 
 
-def test_without_a_provider_messages_wait_for_one_until_their_end(traffic, clock):
-    with_providers = traffic.worker
-    traffic.worker = Worker(delivery.ProviderRegistry({}), tick=clock, pool=AtOnce())
+def test_without_a_provider_messages_wait_for_one_until_their_end(traffic):
+    traffic.only()
     traffic.flow(10)
     assert set(Message.objects.values_list("reason", "attempts")) == {("no provider for this channel", 0)}
-    traffic.worker = with_providers
-    traffic.flow(70, put=False)
+    traffic.only(traffic.a)
+    traffic.flow(70, put=False, step=5)
     assert traffic.states() == {"delivered": 10}, "the provider that was configured meanwhile takes them"
-    traffic.worker = Worker(delivery.ProviderRegistry({}), tick=clock, pool=AtOnce())
+    traffic.only()
     traffic.flow(1)
-    traffic.flow(630, put=False)
+    traffic.flow(630, put=False, step=10)
     assert traffic.states() == {"delivered": 10, "expired": 1}
     assert not Message.objects.exclude(ciphertext=None).exists()
-
-
-def hand_over_seconds() -> list[float]:
-    """From putting to the provider's answer, of every message that was accepted."""
-    rows = Message.objects.exclude(submitted_at=None).values_list("created_at", "submitted_at")
-    return [(handed - created).total_seconds() for created, handed in rows]
-
-
-# -- what a reading found
-
-
-def letters(count: int, clock) -> None:
-    for number in range(count):
-        delivery.outbox.put(
-            purpose="contact_code", channel="sms", language="fr", person_id=1, to=f"+2126611{number:05}",
-            values={"code": "123456", "help": "", "host": "x"}, now=clock(), within=timedelta(hours=1),
-        )  # fmt: skip
 
 
 def test_no_more_is_given_to_a_provider_than_it_has_senders(clock):
     """Behind a standing connection with room for twenty: what waited for a thread beside its lease would leave
     twice."""
-    first, second = Operator("first", clock), BehavingProvider("sms")
-    registry = delivery.ProviderRegistry({"sms": [first, second]})
-    router = delivery.Router(registry)
+    second = BehavingProvider("sms")
+    router = delivery.Router(delivery.ProviderRegistry({"sms": [Operator("first", clock), second]}))
     for _ in range(delivery.breaker.FAULTS):
         delivery.breaker.fault("first", "no answer", now=clock())
     router.look(clock())
-    letters(10, clock)
+    for _ in range(10):
+        outbox.put(clock())
     ready = MessageDelivery(router).take(20, channel="sms", now=clock(), load=Load(senders=4))
     assert [one.provider for one in ready] == [second] * 4
     waiting = Message.objects.filter(state="queued")
@@ -325,11 +309,7 @@ def test_no_more_is_given_to_a_provider_than_it_has_senders(clock):
 
 def test_a_secret_does_not_age_while_every_provider_is_shut(clock):
     """Its life begins with the first attempt: after eleven minutes without a provider it is still worth ten."""
-    delivery.outbox.put(
-        purpose="contact_code", channel="sms", language="fr", person_id=1, to="+212661100009",
-        values={"code": "123456", "help": "", "host": "x"}, now=clock(), within=timedelta(minutes=45),
-        lifetime=timedelta(minutes=10),
-    )  # fmt: skip
+    outbox.put(clock(), lifetime=timedelta(minutes=10))
     for _ in range(11):
         worker_with({}, clock).turn()
         clock.advance(minutes=1)
@@ -407,11 +387,6 @@ def test_a_message_that_failed_there_is_not_the_one_that_tries(traffic):
     assert Attempt.objects.filter(number__gt=0).order_by("id")[before].message.person_id == 4, "it alone tried"
 
 
-def shut(provider: str) -> bool:
-    facts = delivery.breaker.all_states().get(provider)
-    return facts is not None and facts.state != "closed"
-
-
 def test_who_waits_for_a_probe_leaves_with_its_success(traffic):
     """And not a minute later, when the probe of a dead worker would be over."""
     traffic.only(traffic.a)
@@ -438,13 +413,8 @@ def test_a_refusal_for_good_that_others_may_not_share_goes_by_the_other(traffic)
 def test_everybodys_first_message_leaves_before_anybodys_second(clock):
     provider = BehavingProvider("sms")
     for number in range(30):
-        delivery.outbox.put(**letter_to(f"+2126611{number:05}", 7, clock()))
+        outbox.put(clock(), to=f"+2126611{number:05}", person_id=7)
     for person in (8, 9):
-        delivery.outbox.put(**letter_to(f"+21266120000{person}", person, clock()))
+        outbox.put(clock(), to=f"+21266120000{person}", person_id=person)
     worker_with({"sms": provider}, clock, senders=3).turn()
     assert [message.to for message in provider.received][:3] == ["+212661100000", "+212661200008", "+212661200009"]
-
-
-def letter_to(to: str, person_id: int, now) -> dict:
-    return {"purpose": "contact_code", "channel": "sms", "language": "fr", "person_id": person_id, "to": to, "now": now,
-            "values": {"code": "123456", "help": "", "host": "x"}, "within": timedelta(hours=1)}  # fmt: skip
