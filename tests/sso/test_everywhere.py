@@ -69,7 +69,7 @@ def in_all_sites(cast, clock, person=None) -> Visitor:
     visitor = Visitor().sign_in(person.login, person.password)
     here = close_sessions.authenticate(cookie=visitor.cookies["massar-session"], now=clock())
     for site in SITES:
-        enter = access.decide(site=site, signed_in=here, now=clock())
+        enter = access.decide(site=site, signed_in=here, browser=Browser(), now=clock())
         access.open_visit(site=site, granted=enter, scope="openid", life=3600, browser=Browser(), now=clock())
     return visitor
 

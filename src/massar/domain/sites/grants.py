@@ -19,6 +19,7 @@ CODE_LIFE = 60  # seconds; ASVS 10.4.3
 ACCESS_LIFE = 600
 REFRESH_LIFE = 12 * 3600
 SERVICE_LIFE = 600
+KEPT_AFTER = 24 * 3600
 REPEAT_WINDOW = 30  # seconds in which a refresh token that has just been replaced brings the same successor once more
 
 
@@ -58,11 +59,11 @@ class NewToken(NamedTuple):
     binding: dict[str, str] | None = None
 
 
-def open_grant(grant: GrantFacts) -> int:
-    """Open a grant of a person's session; returns its id, in the place of the one that it came with."""
+def open_grant(grant: GrantFacts) -> GrantFacts:
+    """Open a grant of a person's session; returned with its id, whatever it came with."""
     opened = sql.row(_OPEN, grant[1:])
     assert opened is not None  # RETURNING names the row that was inserted
-    return int(opened[0])
+    return grant._replace(id=opened[0])
 
 
 def open_service_grant(*, site: str, scope: str, subject: str, life: int, now: int) -> str:
@@ -104,8 +105,6 @@ _USE_UP = (
     "WHERE hash = %s AND kind = %s AND used_at = 0 AND expires_at > %s AND EXISTS (SELECT 1 FROM sites_grant g "
     "WHERE g.id = sites_token.grant_id AND g.site = %s AND g.ended_at = 0 AND g.expires_at > %s) RETURNING grant_id"
 )
-
-
 _END_FAMILY_OF_USED = (
     "UPDATE sites_grant SET ended_at = %s WHERE ended_at = 0 AND site = %s AND id IN "
     "(SELECT grant_id FROM sites_token WHERE hash = %s AND kind = %s AND used_at > 0)"
@@ -188,17 +187,13 @@ def _select(where: str, *params: object) -> list[GrantFacts]:
     return sql.select(GrantFacts, f"SELECT {COLUMNS} FROM sites_grant g WHERE {where}", params)
 
 
-def sweep(*, now: int, keep: int = 24 * 3600) -> int:
-    """Delete tokens and grants whose time is long over, and wipe what nobody can be handed again."""
-    sql.execute(
-        "UPDATE sites_token SET repeat = NULL, repeat_until = 0 WHERE repeat_until > 0 AND repeat_until <= %s", (now,)
-    )
-    sql.execute("DELETE FROM sites_token WHERE expires_at < %s", (now - keep,))
-    return sql.execute(
-        "DELETE FROM sites_grant WHERE expires_at < %s "
-        "AND NOT EXISTS (SELECT 1 FROM sites_token t WHERE t.grant_id = sites_grant.id)",
-        (now - keep,),
-    )
+def sweep(*, now: int) -> int:
+    """Delete tokens and grants whose time was over a day ago, and wipe what nobody can be handed again."""
+    wiped = "UPDATE sites_token SET repeat = NULL, repeat_until = 0 WHERE repeat_until > 0 AND repeat_until <= %s"
+    without_tokens = "NOT EXISTS (SELECT 1 FROM sites_token t WHERE t.grant_id = sites_grant.id)"
+    sql.execute(wiped, (now,))
+    sql.execute("DELETE FROM sites_token WHERE expires_at < %s", (now - KEPT_AFTER,))
+    return sql.execute(f"DELETE FROM sites_grant WHERE expires_at < %s AND {without_tokens}", (now - KEPT_AFTER,))
 
 
 _INTO_TOKENS = "INSERT INTO sites_token (hash, kind, binding, expires_at, repeat, repeat_until, grant_id, used_at)"

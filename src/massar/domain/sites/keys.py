@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -19,11 +19,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
-from django.db.models import QuerySet
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
-from massar.core import encryption, ids, local_time, sql
+from massar.core import encryption, ids, local_time
 from massar.domain.sites.models import SigningKey
 
 USES = ES256, RS256, SAML = SigningKey.Use.ES256, SigningKey.Use.RS256, SigningKey.Use.SAML
@@ -64,17 +63,18 @@ def _jwk(public: str, kid: str, use: str) -> Jwk:
 
 _LOCK = threading.Lock()
 _OPENED: dict[str, Signer] = {}  # of this process
-_KNOWN: dict[object, tuple[datetime, list[str]]] = {}  # which are active, which published: asked again each half minute
+_KNOWN: dict[str, tuple[datetime, list[SigningKey]]] = {}  # by use; asked again every half minute
 
 
 def active(use: str, *, now: datetime) -> Signer:
     """The key that signs now. The first one of its use is made on the spot and active at once."""
-    return _opened(_known(use, lambda: [_active_kid(use, now)], now)[0])
+    return _opened(next(key for key in _known(use, now) if key.active_from <= now))
 
 
 def published(uses: tuple[str, ...] = FOR_TOKENS, *, now: datetime) -> list[Signer]:
     """All keys that verifiers should know, newest first."""
-    return [_opened(kid) for kid in _known(uses, lambda: _published_kids(uses, now), now)]
+    known = [key for use in uses for key in _known(use, now)]
+    return [_opened(key) for key in sorted(known, key=lambda key: key.pk, reverse=True)]
 
 
 def forget_opened() -> None:
@@ -84,32 +84,21 @@ def forget_opened() -> None:
         _KNOWN.clear()
 
 
-def _known(what: object, look_up: Callable[[], list[str]], now: datetime) -> list[str]:
-    known = _KNOWN.get(what)
+def _known(use: str, now: datetime) -> list[SigningKey]:
+    known = _KNOWN.get(use)
     if known is None or not known[0] <= now < known[0] + LOOKED_UP_EVERY:
-        known = _KNOWN[what] = (now, look_up())
+        known = _KNOWN[use] = (now, _ensured(use, now))
     return known[1]
 
 
-def _opened(kid: str) -> Signer:
+def _opened(key: SigningKey) -> Signer:
     with _LOCK:
-        if kid not in _OPENED:
-            row = SigningKey.objects.get(kid=kid)
-            der = encryption.data_keys().decrypt(bytes(row.ciphertext), associated_data=f"signing-key|{kid}")
+        if key.kid not in _OPENED:
+            der = encryption.data_keys().decrypt(bytes(key.ciphertext), associated_data=f"signing-key|{key.kid}")
             # What is decrypted is what was made here; judging its primes once more would cost 40 ms.
             private = serialization.load_der_private_key(der, password=None, unsafe_skip_rsa_key_validation=True)
-            _OPENED[kid] = Signer(kid, row.use, _imported(private), row.public)
-        return _OPENED[kid]
-
-
-def _published_kids(uses: tuple[str, ...], now: datetime) -> list[str]:
-    for use in uses:
-        _active_kid(use, now)
-    marks = ", ".join(["%s"] * len(uses))
-    found = sql.rows(
-        f"SELECT kid FROM sites_signingkey WHERE use IN ({marks}) AND removed_at IS NULL ORDER BY id DESC", uses
-    )
-    return [kid for (kid,) in found]
+            _OPENED[key.kid] = Signer(key.kid, key.use, _imported(private), key.public)
+        return _OPENED[key.kid]
 
 
 def removed_jwks() -> list[Jwk]:
@@ -132,14 +121,14 @@ def rotate(
     """
     done = []
     for use in uses:
-        _active_kid(use, now)
+        before = _ensured(use, now)
         starts = now if at_once else now + (PUBLISHED_BEFORE[SigningKey.Use(use)] if lead is None else lead)
-        kid = _make(use, now, starts)
-        done.append(f"{use}: key {kid} is published and signs from {local_time.stamp(starts)}.")
-        live = list(_live(use).order_by("active_from", "id"))
+        made = _make(use, now, starts)
+        done.append(f"{use}: key {made.kid} is published and signs from {local_time.stamp(starts)}.")
+        live = sorted([*before, made], key=lambda key: (key.active_from, key.pk))
         # One whose successor has signed long enough that nothing it signed is still good.
         old = [one for one, next_ in pairwise(live) if next_.active_from + KEPT_AFTER <= now]
-        for key in [one for one in live if one.kid != kid] if at_once else old:
+        for key in before if at_once else old:
             key.removed_at = now
             key.save(update_fields=["removed_at"])
             done.append(f"{use}: key {key.kid} was removed.")
@@ -147,8 +136,14 @@ def rotate(
     return done
 
 
-def _live(use: str) -> QuerySet[SigningKey]:
-    return SigningKey.objects.filter(use=use, removed_at=None)
+def _live(use: str) -> list[SigningKey]:
+    return list(SigningKey.objects.filter(use=use, removed_at=None).order_by("-active_from", "-id"))
+
+
+def _ensured(use: str, now: datetime) -> list[SigningKey]:
+    """Keys that verifiers know, the one that signs newest first; one of them signs now."""
+    live = _live(use)
+    return live if any(key.active_from <= now for key in live) else [*live, _make(use, now, now)]
 
 
 class KeyStatus(NamedTuple):
@@ -158,30 +153,22 @@ class KeyStatus(NamedTuple):
     kid: str
     state: str
     active_from: datetime
+    public: str
 
 
 def statuses(*, now: datetime) -> list[KeyStatus]:
-    """All keys that verifiers know, by use, the one that signs first."""
+    """All keys that verifiers know, by use, the one that signs newest first. Only looks: it makes and opens none."""
     found = []
     for use in SigningKey.Use.values:
-        live = list(_live(use).order_by("-active_from", "-id"))
+        live = _live(use)
         active = next((key.kid for key in live if key.active_from <= now), "")
         for key in live:
             state = "active" if key.kid == active else "waiting" if key.active_from > now else "retired"
-            found.append(KeyStatus(use, key.kid, state, key.active_from))
+            found.append(KeyStatus(use, key.kid, state, key.active_from, key.public))
     return found
 
 
-def _active_kid(use: str, now: datetime) -> str:
-    found = sql.row(
-        "SELECT kid FROM sites_signingkey WHERE use = %s AND active_from <= %s AND removed_at IS NULL "
-        "ORDER BY active_from DESC, id DESC LIMIT 1",
-        (use, sql.at(now)),
-    )
-    return found[0] if found else _make(use, now, now)
-
-
-def _make(use: str, now: datetime, active_from: datetime) -> str:
+def _make(use: str, now: datetime, active_from: datetime) -> SigningKey:
     kid = ids.short_token()
     private: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
     if use == ES256:
@@ -192,10 +179,9 @@ def _make(use: str, now: datetime, active_from: datetime) -> str:
     der = private.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, unencrypted)
     public = _certificate(private, now) if use == SAML else json.dumps(_imported(private).as_dict(private=False))
     ciphertext = encryption.data_keys().encrypt(der, associated_data=f"signing-key|{kid}")
-    SigningKey.objects.create(
+    return SigningKey.objects.create(
         kid=kid, use=use, ciphertext=ciphertext, public=public, created_at=now, active_from=active_from
     )
-    return kid
 
 
 def _imported(private: object) -> ECKey | RSAKey:
@@ -226,14 +212,10 @@ def signed(claims: dict[str, object], *, use: str, kind: str, now: datetime) -> 
 
 
 def saml_certificate_expiry(*, now: datetime) -> tuple[datetime, datetime | None] | None:
-    """When the certificate that signs for SAML ends, and when the next key begins to sign, if one waits.
-
-    None: there is no SAML key yet. Only looks: it makes no key and opens none.
-    """
-    known = [key for key in statuses(now=now) if key.use == SAML]
-    active = next((key for key in known if key.state == "active"), None)
-    if active is None:
+    """When the certificate that signs for SAML ends, and when the next key begins to sign, if one waits. None: there is
+    no SAML key yet."""
+    known = {key.state: key for key in statuses(now=now) if key.use == SAML}
+    if "active" not in known:
         return None
-    certificate = x509.load_pem_x509_certificate(SigningKey.objects.get(kid=active.kid).public.encode())
-    waiting = [key.active_from for key in known if key.state == "waiting"]
-    return certificate.not_valid_after_utc, min(waiting, default=None)
+    certificate = x509.load_pem_x509_certificate(known["active"].public.encode())
+    return certificate.not_valid_after_utc, known["waiting"].active_from if "waiting" in known else None

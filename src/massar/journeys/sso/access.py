@@ -16,6 +16,7 @@ from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
 from massar.domain.people import api as people
+from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.sso import log_out_of_sites
@@ -32,8 +33,7 @@ class AccessGranted:
     """The person may enter. `acr` is the strongest that is true."""
 
     person: people.PersonFacts
-    session_id: int
-    auth_time: datetime
+    session: sessions.SessionFacts
     acr: str
 
 
@@ -56,12 +56,14 @@ def decide(
     *,
     site: sites.Site,
     signed_in: SignedIn | None,
+    browser: Browser,
     now: datetime,
     max_age: int | None = None,
     fresh_since: datetime | None = None,
     no_recent_recovery: bool = False,
 ) -> AccessGranted | SignInRequired | AccessDenied:
-    """Decide whether the person behind the browser may enter the site now. The registry may ask for as much by itself.
+    """Decide whether the person behind the browser may enter the site now, and record a denial. The registry may ask
+    for as much by itself.
 
     Args:
         max_age: seconds that the sign-in may be old (OIDC Core §3.1.2.1).
@@ -75,15 +77,20 @@ def decide(
     not_anew = fresh_since is not None and session.signed_in_at < fresh_since
     if too_old or not_anew or is_stale(site, session.signed_in_at, now=now):
         return SignInRequired(again=True)
-    if not has_role(site, person):
-        return AccessDenied("role")
-    recovered_at = credentials.passwords.recovered_at(person.id)
+    denied, recovered_at = None, credentials.passwords.recovered_at(person.id)
     opens_at = _opens_at(site, recovered_at, no_recent_recovery)
-    if opens_at and now < opens_at:
-        return AccessDenied("recovered", opens_at)
+    if not has_role(site, person):
+        denied = AccessDenied("role")
+    elif opens_at and now < opens_at:
+        denied = AccessDenied("recovered", opens_at)
+    if denied:
+        audit_log.record_event(
+            "site_refused", now=now, person_id=person.id, session_id=session.id, outcome=denied.reason,
+            browser=browser, site=site.slug,
+        )  # fmt: skip
+        return denied
     recovered_lately = recovered_at is not None and now < recovered_at + RECENT_RECOVERY
-    acr = ACR_PASSWORD if recovered_lately else ACR_NO_RECENT_RECOVERY
-    return AccessGranted(person, session.id, session.signed_in_at, acr)
+    return AccessGranted(person, session, ACR_PASSWORD if recovered_lately else ACR_NO_RECENT_RECOVERY)
 
 
 def _opens_at(site: sites.Site, recovered_at: datetime | None, no_recent_recovery: bool = False) -> datetime | None:
@@ -107,15 +114,6 @@ def has_role(site: sites.Site, person: people.PersonFacts) -> bool:
     return not site.roles or person.role in site.roles
 
 
-@dataclass(frozen=True)
-class Visit:
-    """A person has entered a site. subject, sid: what the site calls the person and the session."""
-
-    grant_id: int
-    subject: str
-    sid: str
-
-
 def open_visit(
     *,
     site: sites.Site,
@@ -126,27 +124,20 @@ def open_visit(
     now: datetime,
     nonce: str = "",
     offline: bool = False,
-) -> Visit:
+) -> sites.GrantFacts:
     """Open the grant that all of this visit's tokens belong to, and record it. offline: it outlives the session."""
-    person, session_id, moment = granted.person, granted.session_id, int(now.timestamp())
-    subject, sid = sites.subjects.of(site.slug, person.id), log_out_of_sites.sid(site.slug, session_id)
-    grant = sites.GrantFacts(
-        0, site.slug, subject, scope, created_at=moment, expires_at=moment + life, person_id=person.id,
-        session_id=session_id, login=person.login, auth_time=int(granted.auth_time.timestamp()), nonce=nonce, sid=sid,
-        offline=offline,
+    person, session, moment = granted.person, granted.session, int(now.timestamp())
+    grant = sites.grants.open_grant(
+        sites.GrantFacts(
+            0, site.slug, sites.subjects.of(site.slug, person.id), scope, created_at=moment, expires_at=moment + life,
+            person_id=person.id, session_id=session.id, login=person.login, nonce=nonce, offline=offline,
+            auth_time=int(session.signed_in_at.timestamp()), sid=log_out_of_sites.sid(site.slug, session.id),
+        )
     )  # fmt: skip
-    grant_id = sites.grants.open_grant(grant)
     audit_log.record_event(
-        "site_entered", now=now, person_id=person.id, session_id=session_id, outcome=site.slug, browser=browser
+        "site_entered", now=now, person_id=person.id, session_id=session.id, outcome=site.slug, browser=browser
     )
-    return Visit(grant_id, subject, sid)
-
-
-def record_denial(*, site: sites.Site, signed_in: SignedIn, why: AccessDenied, browser: Browser, now: datetime) -> None:
-    audit_log.record_event(
-        "site_refused", now=now, person_id=signed_in.person.id, session_id=signed_in.session.id, outcome=why.reason,
-        browser=browser, site=site.slug,
-    )  # fmt: skip
+    return grant
 
 
 def claims_of(person: people.PersonFacts, *, names: set[str]) -> dict[str, str]:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from django.conf import settings
 
@@ -20,20 +19,10 @@ NOT_REGISTERED = "the site is no longer registered"
 AWAY = "the site is away"  # the reason for which logouts wait until the site's breaker moves
 
 
-class Binding(NamedTuple):
-    """How a site is told in one channel: who writes what it gets, and who judges its answer."""
-
-    compose: Callable[..., str]
-    judge: Callable[..., delivery.Result]
-
-
-def _taken_at_its_word(message: QueuedMessage, result: delivery.Result, *, now: datetime) -> delivery.Result:
-    return result
-
-
-BINDINGS = {
-    log_out_of_sites.BACK_CHANNEL: Binding(log_out_of_sites.logout_token, _taken_at_its_word),
-    log_out_of_sites.SOAP: Binding(idp_initiated_logout.soap_request, idp_initiated_logout.judge_soap_answer),
+# How a site is told in each channel: who writes what it gets.
+BINDINGS: dict[str, Callable[..., str]] = {
+    log_out_of_sites.BACK_CHANNEL: log_out_of_sites.logout_token,
+    log_out_of_sites.SOAP: idp_initiated_logout.soap_request,
 }
 
 
@@ -85,17 +74,13 @@ class LogoutDelivery(LeasedDelivery):
 
     def compose(self, message: QueuedMessage, now: datetime) -> delivery.OutboundMessage:
         """Sign it anew for each attempt."""
-        return delivery.OutboundMessage(
-            message_id=message.uid,
-            channel=message.channel,
-            to=message.to,
-            language=message.language,
-            subject="",
-            text=BINDINGS[message.channel].compose(message, now=now),
-        )
+        text = BINDINGS[message.channel](message, now=now)
+        return delivery.OutboundMessage(message.uid, message.channel, message.to, message.language, "", text)
 
     def judge(self, message: QueuedMessage, result: delivery.Result, now: datetime) -> delivery.Result:
-        return BINDINGS[message.channel].judge(message, result, now=now)
+        if message.channel == log_out_of_sites.SOAP:
+            return idp_initiated_logout.judge_soap_answer(message, result, now=now)
+        return result
 
     def is_final(self, answer: ProviderAnswer, result: delivery.Result) -> bool:
         return isinstance(result, delivery.Rejected) and result.permanent

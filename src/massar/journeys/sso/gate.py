@@ -55,21 +55,15 @@ def start(
 
     fresh_since: the password must have been typed since then, where the site asked for a fresh proof.
     """
-    decision = access.decide(site=page.site, signed_in=signed_in, now=now, fresh_since=fresh_since)
-    if isinstance(decision, AccessGranted):
-        return _issue_ticket(page, state, decision, browser, now)
-    if isinstance(decision, AccessDenied) and signed_in:
-        access.record_denial(site=page.site, signed_in=signed_in, why=decision, browser=browser, now=now)
-    return decision
-
-
-@transaction.atomic
-def _issue_ticket(page: sites.GatedPage, state: str, granted: AccessGranted, browser: Browser, now: datetime) -> str:
+    decision = access.decide(site=page.site, signed_in=signed_in, browser=browser, now=now, fresh_since=fresh_since)
+    if not isinstance(decision, AccessGranted):
+        return decision
     # A session never lives longer, and the gate asks for the session each time.
     life = int(settings.MASSAR.session_longest / timedelta(seconds=1))
-    visit = access.open_visit(site=page.site, granted=granted, scope="gate", life=life, browser=browser, now=now)
-    ticket = sites.grants.NewToken(TICKET, TICKET_LIFE, {"uri": page.uri, "state": state})
-    return sites.grants.issue(visit.grant_id, ticket, now=int(now.timestamp()))
+    with transaction.atomic():
+        visit = access.open_visit(site=page.site, granted=decision, scope="gate", life=life, browser=browser, now=now)
+        ticket = sites.grants.NewToken(TICKET, TICKET_LIFE, {"uri": page.uri, "state": state})
+        return sites.grants.issue(visit.id, ticket, now=int(now.timestamp()))
 
 
 def enter(*, site: sites.Site, ticket: str, mark: str, now: datetime) -> tuple[str, str] | None:

@@ -36,18 +36,16 @@ def answer(
     if signed_in and any(sites.subjects.person_of(asked.site.slug, value) != signed_in.person.id for value in subjects):
         # Another person signed in although the site has named one: it hears so, or this would go on for ever.
         return asked.error("login_required") if asked.silent or resumed else SignInRequired(again=True)
-    decision = _decide(asked, signed_in, resumed, now)
+    decision = _decide(asked, signed_in, resumed, browser, now)
     if isinstance(decision, SignInRequired):
         return asked.error("login_required") if asked.silent else decision
-    assert signed_in is not None  # else nothing but a sign-in is decided
     if isinstance(decision, AccessDenied):
-        access.record_denial(site=asked.site, signed_in=signed_in, why=decision, browser=browser, now=now)
         return asked.error("access_denied") if asked.silent else decision
-    return asked.answer(code=_issue_code(asked, decision, signed_in, browser, now))
+    return asked.answer(code=_issue_code(asked, decision, browser, now))
 
 
 def _decide(
-    asked: AuthorizationRequest, signed_in: SignedIn | None, resumed: Resumed | None, now: datetime
+    asked: AuthorizationRequest, signed_in: SignedIn | None, resumed: Resumed | None, browser: Browser, now: datetime
 ) -> AccessGranted | SignInRequired | AccessDenied:
     proved_anew = bool(resumed and signed_in and signed_in.session.proof != resumed.earlier_proof)
     # prompt=login: only a sign-in after the request came will do. Two machines' clocks differ a little; within that
@@ -58,8 +56,9 @@ def _decide(
     max_age = None if asked.fresh else asked.max_age
     if max_age is not None and proved_anew:
         max_age = max(max_age, GRACE)  # the sign-in that was too old stays so for its request (ATK-111)
+    settled = asked.no_recent_recovery
     return access.decide(
-        site=asked.site, signed_in=signed_in, now=now, max_age=max_age, no_recent_recovery=asked.no_recent_recovery
+        site=asked.site, signed_in=signed_in, browser=browser, now=now, max_age=max_age, no_recent_recovery=settled
     )
 
 
@@ -75,15 +74,13 @@ def _named_subjects(asked: AuthorizationRequest, now: datetime) -> set[str] | No
 
 
 @transaction.atomic
-def _issue_code(
-    asked: AuthorizationRequest, granted: AccessGranted, signed_in: SignedIn, browser: Browser, now: datetime
-) -> str:
-    site = asked.site
+def _issue_code(asked: AuthorizationRequest, granted: AccessGranted, browser: Browser, now: datetime) -> str:
+    site, session = asked.site, granted.session
     # Tokens may outlive the session (OIDC Core §11), but never an operator's. The session is held: what ends all
     # sessions at this moment must find this grant, or the grant must find it ended.
-    may_stay = bool(site.offline_life and "offline_access" in asked.scope.split() and not signed_in.person.operates)
-    offline = may_stay and sessions.signed_in.hold(signed_in.session.id)
-    of_session = min(sites.grants.REFRESH_LIFE, int((signed_in.session.expires_at - now).total_seconds()))
+    may_stay = bool(site.offline_life and "offline_access" in asked.scope.split() and not granted.person.operates)
+    offline = may_stay and sessions.signed_in.hold(session.id)
+    of_session = min(sites.grants.REFRESH_LIFE, int((session.expires_at - now).total_seconds()))
     life = site.offline_life if offline else max(1, of_session)
     visit = access.open_visit(
         site=site, granted=granted, scope=asked.scope, nonce=asked.nonce, life=life, browser=browser, now=now,
@@ -91,4 +88,4 @@ def _issue_code(
     )  # fmt: skip
     binding = {"redirect_uri": asked.redirect_uri, "challenge": asked.challenge, "acr": granted.acr}
     code = sites.grants.NewToken("code", sites.grants.CODE_LIFE, binding)
-    return sites.grants.issue(visit.grant_id, code, now=int(now.timestamp()))
+    return sites.grants.issue(visit.id, code, now=int(now.timestamp()))

@@ -135,6 +135,7 @@ def answer(
     judged = access.decide(
         site=site,
         signed_in=signed_in,
+        browser=browser,
         now=now,
         fresh_since=datetime.fromisoformat(requested.received) if requested.force else None,
         no_recent_recovery=set(requested.contexts) == {ACR_NO_RECENT_RECOVERY},
@@ -143,8 +144,6 @@ def answer(
         kind = requested.name_id_kind or site.name_id
         assertion = _enter(site, kind, requested.contexts, judged, browser, now)
         return response(names.SUCCESS, assertion=assertion) if assertion else SignInRequired(again=False)
-    if isinstance(judged, AccessDenied) and signed_in:
-        access.record_denial(site=site, signed_in=signed_in, why=judged, browser=browser, now=now)
     return response(names.RESPONDER, names.NO_PASSIVE) if requested.passive else judged
 
 
@@ -154,7 +153,7 @@ def _enter(
     """Open a visit under a name of that kind. None: the session has ended meanwhile."""
     with transaction.atomic():
         # Held: what ends the session at this moment finds this visit and tells the site, or the site is not entered.
-        if not sessions.signed_in.hold(enter.session_id):
+        if not sessions.signed_in.hold(enter.session.id):
             return None
         # The kind of name is kept: a LogoutRequest must call the person as the site was told.
         life = int(settings.MASSAR.session_longest.total_seconds())  # the grant ends with its session in any case
@@ -164,8 +163,8 @@ def _enter(
     return Assertion(
         name_id=saml_idp.name_id(site, kind, sid=visit.sid, subject=visit.subject, login=enter.person.login),
         audience=site.entity_id,
-        authenticated_at=enter.auth_time,
-        session_ends_at=enter.auth_time + settings.MASSAR.session_longest,
+        authenticated_at=enter.session.signed_in_at,
+        session_ends_at=enter.session.signed_in_at + settings.MASSAR.session_longest,
         session_index=visit.sid,
         context_class=next(true_contexts, names.CLASS_PROTECTED),
         attributes={name: claims[claim] for name, claim in site.released.items() if claim in claims},
