@@ -26,23 +26,15 @@ LANGUAGES = ("ar", "fr", "en")
 @csrf_exempt  # a request, not an order: sites post it from their own pages, and nothing is changed by it
 @require_http_methods(["GET", "HEAD", "POST"])
 def authorize(request: Request) -> HttpResponse:
-    if request.method == "POST":
-        return _posted(request)
-    return _answer(request, oidc_request.read(dict(request.GET.lists()), settings.MASSAR.sites), None)
-
-
-def _posted(request: Request) -> HttpResponse:
-    """A form of another site brings no SameSite=Lax cookies; the address asked for next does.
-
-    A request too long for an address is saved for it.
-    """
     way = f"{reverse('oidc_authorize')}?{request.POST.urlencode()}"
-    if len(way) <= page.LONGEST_LOCATION:
-        return see_other(way)
-    asked = oidc_request.read(dict(request.POST.lists()), settings.MASSAR.sites)
-    if not isinstance(asked, AuthorizationRequest):
+    posted = request.method == "POST"
+    if posted and len(way) <= page.LONGEST_LOCATION:
+        return see_other(way)  # a form of another site brings no SameSite=Lax cookies; the address asked for next does
+    given = request.POST if posted else request.GET
+    asked = oidc_request.read(dict(given.lists()), settings.MASSAR.sites)
+    if not posted or not isinstance(asked, AuthorizationRequest):
         return _answer(request, asked, None)
-    saved = {**_to_save(request, asked, again=False), "since": ""}
+    saved = {**_to_save(request, asked, again=False), "since": ""}  # too long for an address
     return saved_request.save(request, see_other(reverse("oidc_resume")), saved)
 
 

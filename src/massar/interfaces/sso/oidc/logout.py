@@ -21,8 +21,6 @@ from massar.journeys.sso.oidc import logout as journey
 from massar.journeys.sso.oidc.logout import EndSessionRequest
 
 PROTOCOL = "oidc-logout"  # of a posted request that waits for one step
-FIELDS = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state")
-LONGEST = 8192  # characters of one value; sites put whole objects into state, as for the sign-in
 LONGEST_WAY = 2000  # of what waits in a cookie while the list is shown
 
 
@@ -34,10 +32,10 @@ def logout(request: Request) -> HttpResponse:
     if "csrfmiddlewaretoken" in request.POST:
         return _confirmed(request)
     # A form of another site brings no cookies; the address asked for next does. A long request is saved for it.
-    query = urlencode({name: request.POST[name] for name in FIELDS if name in request.POST})
+    query = urlencode({name: request.POST[name] for name in journey.FIELDS if name in request.POST})
     if len(query) > page.LONGEST_LOCATION:
         saved = {"protocol": PROTOCOL, "query": query}
-        usable = _read(request, request.POST) is not None
+        usable = journey.read(request.POST, now=request.now) is not None
         ref = usable and save_request.save(saved, signed_in=None, browser=request.browser, now=request.now)
         if not ref:
             return _problem(request)
@@ -51,7 +49,7 @@ def _answer(request: Request) -> HttpResponse:
     if saved.get("protocol") == PROTOCOL:  # posted a moment ago, and saved under the reference in the address
         sites.saved_requests.delete(ref)
         given = QueryDict(saved["query"])
-    asked = _read(request, given)
+    asked = journey.read(given, now=request.now)
     if asked is None:
         return _problem(request)
     if not request.signed_in:
@@ -59,13 +57,13 @@ def _answer(request: Request) -> HttpResponse:
         return _send_back(request, asked)
     if asked.is_about(request.signed_in):
         return _sign_out(request, request.signed_in, asked)
-    fields = {name: given[name] for name in FIELDS if given.get(name)}
+    fields = {name: given[name] for name in journey.FIELDS if given.get(name)}
     return page.render(request, "sso/logout.html", site=asked.site, action=reverse("oidc_logout"), fields=fields)
 
 
 @csrf_protect
 def _confirmed(request: Request) -> HttpResponse:
-    asked = _read(request, request.POST)
+    asked = journey.read(request.POST, now=request.now)
     if asked is None:
         return _problem(request)
     if request.signed_in:
@@ -74,22 +72,13 @@ def _confirmed(request: Request) -> HttpResponse:
     return _send_back(request, asked)
 
 
-def _read(request: Request, given: QueryDict) -> EndSessionRequest | None:
-    hint, client_id, uri, state = values = [given.get(name, "") for name in FIELDS]
-    if any(len(value) > LONGEST for value in values):
-        return None
-    return journey.read(
-        id_token_hint=hint, client_id=client_id, post_logout_redirect_uri=uri, state=state, now=request.now
-    )
-
-
 def _sign_out(request: Request, signed_in: SignedIn, asked: EndSessionRequest) -> HttpResponse:
     """End the session; every site it opened is told, the asking one too.
 
     If one of them can only be told by this browser, the person sees the list of the sites, from where it goes on to the
     asking site, unless the way on is longer than a cookie.
     """
-    way, person_id, session_id = _way(asked), signed_in.person.id, signed_in.session.id
+    way, person_id, session_id = asked.return_to, signed_in.person.id, signed_in.session.id
     close_sessions.sign_out(signed_in=signed_in, browser=request.browser, now=request.now)
     knows = (asked.site.slug,) if asked.site else ()
     if len(way) <= LONGEST_WAY and has_left_open(person_id, [session_id], since=request.now, confirmed=knows):
@@ -106,17 +95,10 @@ def _sign_out(request: Request, signed_in: SignedIn, asked: EndSessionRequest) -
 def _send_back(request: Request, asked: EndSessionRequest) -> HttpResponse:
     if asked.return_to:
         redirect = page.redirect_by_page if request.method == "POST" else page.redirect_to_site
-        return redirect(request, _way(asked), asked.site)
+        return redirect(request, asked.return_to, asked.site)
     response = redirect_to("sign_in")
     cookies.write_flash(response, "info", "flash.signed_out")
     return response
-
-
-def _way(asked: EndSessionRequest) -> str:
-    """Back to the asking site, with its state; '' if it did not say where to."""
-    if not asked.return_to or not asked.state:
-        return asked.return_to
-    return f"{asked.return_to}{'&' if '?' in asked.return_to else '?'}{urlencode({'state': asked.state})}"
 
 
 def _problem(request: Request) -> HttpResponse:

@@ -20,11 +20,6 @@ LONGEST_SCOPE = sites.rules.LONGEST_SCOPES
 ClaimsParameter = dict[str, dict[str, object] | None]  # by member: userinfo, id_token
 
 
-def scopes_for(site: sites.Site, asked: str) -> list[str]:
-    """The asked scopes that the site may have, each once; others are left out (RFC 6749 §3.3)."""
-    return [s for s in dict.fromkeys(asked.split()) if s in site.scopes]
-
-
 def single_claims(site: sites.Site, claims: ClaimsParameter, scopes: list[str]) -> list[str]:
     """What the `claims` parameter asks of what the site's scopes allow, as marks for the grant.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote_plus
 
 from django.conf import settings
 
@@ -16,34 +17,26 @@ SKEW = timedelta(seconds=30)
 LAST_MOMENT = 2**53  # seconds; beyond it JSON numbers are no longer exact
 
 
-@dataclass(frozen=True)
-class ClientCredentials:
-    """What a request carries of a client's proof, by the way it came; '' where nothing did.
+def authenticate(
+    header: tuple[str, str] | None, form: Mapping[str, str], *, addresses: tuple[str, ...], now: datetime
+) -> sites.Site | None:
+    """The site behind a request, or None.
 
-    basic: name and secret, form-decoded (RFC 6749 §2.3.1); as_it_stands: the same header, not decoded.
+    header: name and secret of HTTP Basic as they stand, not decoded. addresses: what an assertion may name as its
+    audience.
     """
-
-    basic: tuple[str, str] | None = None
-    as_it_stands: tuple[str, str] | None = None
-    client_id: str = ""
-    client_secret: str = ""
-    assertion: str = ""
-    assertion_type: str = ""
-
-
-def authenticate(credentials: ClientCredentials, *, addresses: tuple[str, ...], now: datetime) -> sites.Site | None:
-    """The site behind a request, or None. `addresses`: what an assertion may name as its audience."""
-    ways = [credentials.basic is not None, bool(credentials.client_secret), bool(credentials.assertion)]
-    if sum(ways) > 1:  # RFC 6749 §2.3: one way in one request
+    client_id, secret, assertion = (form.get(name, "") for name in ("client_id", "client_secret", "client_assertion"))
+    if sum([header is not None, bool(secret), bool(assertion)]) > 1:  # RFC 6749 §2.3: one way in one request
         return None
-    if credentials.assertion:
-        return _by_assertion(credentials, addresses, now)
-    if credentials.basic is None:
-        return _by_secret(credentials.client_id, credentials.client_secret)
-    # Authlib, requests-oauthlib and Dovecot do not form-encode, so a `+` or `%` of theirs means itself. Whoever knows
-    # the secret knows both ways to write it.
-    readings = (reading for reading in (credentials.basic, credentials.as_it_stands) if reading)
-    found = (_by_secret(*reading) for reading in readings if credentials.client_id in ("", reading[0]))
+    if assertion:
+        is_jwt = form.get("client_assertion_type") == JWT_BEARER
+        return _by_assertion(client_id, assertion, addresses, now) if is_jwt else None
+    if header is None:
+        return _by_secret(client_id, secret)
+    # RFC 6749 §2.3.1 has both form-encoded. Authlib, requests-oauthlib and Dovecot do not do that, so a `+` or `%` of
+    # theirs means itself. Whoever knows the secret knows both ways to write it.
+    decoded = (unquote_plus(header[0]), unquote_plus(header[1]))
+    found = (_by_secret(*reading) for reading in (decoded, header) if client_id in ("", reading[0]))
     return next((site for site in found if site), None)
 
 
@@ -55,16 +48,14 @@ def _by_secret(name: str, secret: str) -> sites.Site | None:
     return site if proved else None
 
 
-def _by_assertion(credentials: ClientCredentials, addresses: tuple[str, ...], now: datetime) -> sites.Site | None:
-    if credentials.assertion_type != JWT_BEARER:
-        return None
+def _by_assertion(client_id: str, assertion: str, addresses: tuple[str, ...], now: datetime) -> sites.Site | None:
     registered = settings.MASSAR.sites.by_client
     # client_id may be left out with an assertion (RFC 7521 §4.2).
-    named = [registered.get(credentials.client_id)] if credentials.client_id else registered.values()
+    named = [registered.get(client_id)] if client_id else registered.values()
     for site in named:
         if site is None or site.protocol != "oidc" or site.client_auth != "private_key_jwt":
             continue
-        claims = verify.verified(credentials.assertion, site.client_keys, verify.ASSERTION_ALGORITHMS)
+        claims = verify.verified(assertion, site.client_keys, verify.ASSERTION_ALGORITHMS)
         if claims and _is_for_us(claims, site, addresses) and _is_in_time(claims, now):
             # Each jti once, remembered for as long as the assertion could be shown again.
             until = datetime.fromtimestamp(claims["exp"], UTC) + SKEW

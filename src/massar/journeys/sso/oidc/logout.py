@@ -5,8 +5,10 @@ A link alone ends nothing: an ID token of that very session proves that the site
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db import transaction
@@ -19,17 +21,20 @@ from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.sso import access, log_out_of_sites
 from massar.journeys.sso.oidc import verify
 
+FIELDS = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state")
+LONGEST = 8192  # characters of one value; sites put whole objects into state, as for the sign-in
+
 
 @dataclass(frozen=True)
 class EndSessionRequest:
     """A site's wish to sign the person out.
 
-    return_to: where the browser goes afterwards, '' for nowhere. sid, subject: of the session that it proves.
+    return_to: where the browser goes afterwards, with the site's state; '' for nowhere. sid, subject: of the session
+    that it proves.
     """
 
     site: sites.Site | None = None
     return_to: str = ""
-    state: str = ""
     sid: str = ""
     subject: str = ""
 
@@ -38,13 +43,14 @@ class EndSessionRequest:
         return self.site is not None and log_out_of_sites.is_sid_of(self.sid, self.site.slug, signed_in.session.id)
 
 
-def read(
-    *, id_token_hint: str, client_id: str, post_logout_redirect_uri: str, state: str, now: datetime
-) -> EndSessionRequest | None:
+def read(given: Mapping[str, str], *, now: datetime) -> EndSessionRequest | None:
     """Read the request; None if something in it is false: then nothing is done and nobody is sent anywhere.
 
     An address needs a site that is known for sure and has it registered; without a site it is left out.
     """
+    id_token_hint, client_id, return_to, state = values = [given.get(name, "") for name in FIELDS]
+    if any(len(value) > LONGEST for value in values):
+        return None
     sid = subject = ""
     if id_token_hint:
         proof = verify.of_ours(id_token_hint, now=now)
@@ -55,9 +61,11 @@ def read(
     if not client_id:
         return EndSessionRequest()
     site = settings.MASSAR.sites.by_client.get(client_id)
-    if site is None or post_logout_redirect_uri not in ("", *site.post_logout_redirect_uris):
+    if site is None or return_to not in ("", *site.post_logout_redirect_uris):
         return None
-    return EndSessionRequest(site, post_logout_redirect_uri, state, sid, subject)
+    if return_to and state:
+        return_to += f"{'&' if '?' in return_to else '?'}{urlencode({'state': state})}"
+    return EndSessionRequest(site, return_to, sid, subject)
 
 
 @transaction.atomic

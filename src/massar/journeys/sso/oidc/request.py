@@ -138,7 +138,8 @@ def _asked(site: sites.Site, once: dict[str, str]) -> AuthorizationRequest:
         raise _Mistake("invalid_request", "response_type is missing.")
     if once["response_type"] != "code":
         raise _Mistake("unsupported_response_type", "response_type must be code.")
-    scopes = oidc_claims.scopes_for(site, once.get("scope", ""))
+    # Each once; what the site may not have is left out (RFC 6749 §3.3).
+    scopes = [scope for scope in dict.fromkeys(once.get("scope", "").split()) if scope in site.scopes]
     if "openid" not in scopes:
         raise _Mistake("invalid_scope", "scope must hold openid.")
     claims = oidc_claims.read_parameter(once.get("claims", ""))
