@@ -127,7 +127,9 @@ class Run:
     ) -> Iterator[Running]:
         """A pytest that does not outlive the block: left early, it is interrupted, so that it can clear up."""
         command = [sys.executable, "-m", "pytest", *arguments, *self.passed_through]
-        running = Running(command, {**os.environ, **(environment or {})}, output)
+        # Some hundred programs are started: without bytecode each would compile all that it loads.
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        running = Running(command, {**inherited, **(environment or {})}, output)
         try:
             yield running
         finally:

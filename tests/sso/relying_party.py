@@ -22,7 +22,7 @@ from massar.domain.sites.api import Registry, Site
 from tests.cast import YOUSSEF
 from tests.sso import jws
 from tests.sso.jws import Distrust
-from tests.support.visitor import Visitor, _Forms
+from tests.support.visitor import Visitor, forms
 
 ISSUER = "http://localhost:8000"
 OURS = (ISSUER, "http://testserver")
@@ -93,7 +93,7 @@ class Surfer(Visitor):
         if led := self.page.headers["Location"] if status in REDIRECTS else led_on(self.html):
             parts = urlsplit(led)
             return Arrival(parts._replace(query="", fragment="").geturl(), _once(parts.query), status)
-        for action, fields in self._forms():
+        for action, fields in forms(self.html):
             if urlsplit(action).netloc and not is_ours(action):
                 if not lets_forms_go(self.page.headers.get("Content-Security-Policy", ""), action):
                     raise Distrust("the page's own policy stops the form")
@@ -102,7 +102,7 @@ class Surfer(Visitor):
 
     @property
     def at_sign_in(self) -> bool:
-        return any(action.split("?")[0] == "/sign-in/" for action, _ in self._forms())
+        return any(action.split("?")[0] == "/sign-in/" for action, _ in forms(self.html))
 
     def prove(self, person=YOUSSEF) -> Surfer:
         """The sign-in form in front of us, filled."""
@@ -110,15 +110,10 @@ class Surfer(Visitor):
 
     def confirm(self, path: str) -> Surfer:
         """Presses the button of the form that leads to this address of the account."""
-        return self.submit(next(a for a, _ in self._forms() if a.split("?")[0] == path))
+        return self.submit(next(a for a, _ in forms(self.html) if a.split("?")[0] == path))
 
     def sign_out(self) -> Surfer:
         return self.get("/").submit("/sign-out/")
-
-    def _forms(self) -> list[tuple[str, dict[str, str]]]:
-        parser = _Forms()
-        parser.feed(self.html)
-        return parser.forms
 
 
 def lets_forms_go(policy: str, address: str) -> bool:

@@ -6,6 +6,7 @@ or a field that it renamed, fails the story. `Post` is the worker's own loop wit
 
 import re
 from html.parser import HTMLParser
+from urllib.parse import urlencode
 
 from django.test import Client
 
@@ -14,10 +15,17 @@ from tests.support.post_office import worker_with
 from tests.support.product import CONTACT_CODE as CODE
 from tests.support.product import TEMPORARY_PASSWORD as TEMPORARY
 
+_FORM_TAG = re.compile(r"<(?:form|input)\b[^>]*>")  # pages write > in an attribute as &gt;
+
+
+def forms(html: str) -> list[tuple[str, dict[str, str]]]:
+    """The forms of a page: action and the fields with their values."""
+    parser = _Forms()
+    parser.feed("".join(_FORM_TAG.findall(html)))
+    return parser.forms
+
 
 class _Forms(HTMLParser):
-    """The forms of a page: action and the fields with their values."""
-
     def __init__(self):
         super().__init__()
         self.forms: list[tuple[str, dict[str, str]]] = []
@@ -58,12 +66,12 @@ class Visitor:
 
     def submit(self, action: str, **typed: str):
         """Fills the form with that action on the page in front of us and sends it."""
-        parser = _Forms()
-        parser.feed(self.html)
-        fields = next((f for a, f in parser.forms if a.split("?")[0] == action), None)
-        assert fields is not None, f"no form to {action} on {self.path}: {[a for a, _ in parser.forms]}"
+        found = forms(self.html)
+        fields = next((f for a, f in found if a.split("?")[0] == action), None)
+        assert fields is not None, f"no form to {action} on {self.path}: {[a for a, _ in found]}"
         assert set(typed) <= set(fields) | {"language"}, f"{set(typed) - set(fields)} not in the form to {action}"
-        self.page = self.client.post(action, {**fields, **typed}, follow=True)
+        body = urlencode({**fields, **typed})
+        self.page = self.client.post(action, body, content_type="application/x-www-form-urlencoded", follow=True)
         return self
 
     def sign_in(self, login: str, password: str):

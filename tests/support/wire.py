@@ -5,6 +5,7 @@ What servers ask goes by the short way of `interfaces/base/direct.py` in the pro
 
 import io
 
+from django.core.signals import setting_changed
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.test.client import ClientHandler, conditional_content_removal
@@ -19,7 +20,20 @@ class _Direct(Direct):
 
 
 class Wire(ClientHandler):
-    """A test client's handler."""
+    """A test client's handler. All share one chain of middleware, as the browsers of one server do."""
+
+    loaded: ClientHandler | None = None
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        if Wire.loaded is None:
+            super().load_middleware(is_async)
+            Wire.loaded = self
+        self._middleware_chain = Wire.loaded._middleware_chain
+
+    @staticmethod
+    def forget(**_: object) -> None:
+        """Middleware may have read the setting that changed."""
+        Wire.loaded = None
 
     def __call__(self, environ: dict) -> HttpResponseBase:
         said: list = []
@@ -36,3 +50,6 @@ def _response(environ: dict, status: str, headers: list[tuple[str, str]], body: 
         response.cookies.load(value)
     response.wsgi_request = Request({**environ, "wsgi.input": io.BytesIO(), "CONTENT_LENGTH": "0"})
     return conditional_content_removal(response.wsgi_request, response)
+
+
+setting_changed.connect(Wire.forget)
