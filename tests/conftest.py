@@ -39,14 +39,15 @@ DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "dja
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.disable()  # until all is loaded
     if os.environ.get("MASSAR_TEST_STATEMENTS"):
         statements.record()
 
 
 def pytest_collection_finish() -> None:
     """What was loaded stays to the end: the collector need not walk through it again and again."""
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_sessionfinish() -> None:

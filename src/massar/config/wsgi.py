@@ -4,16 +4,17 @@ import os
 
 import django
 
-from massar.core import timeouts
+from massar.core import loading, timeouts
 from massar.core.log import set_up
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "massar.config.django_settings")
 set_up()
 timeouts.serve_people()
-django.setup(set_prefix=False)
+with loading.uncollected():
+    django.setup(set_prefix=False)
 
-from massar.interfaces.base.direct import Direct, DjangoHandler  # noqa: E402 (Django must be set up before)
-from massar.interfaces.base.rsgi import RsgiApplication  # noqa: E402
+    from massar.interfaces.base.direct import Direct, DjangoHandler  # Django must be set up before
+    from massar.interfaces.base.rsgi import RsgiApplication
 
-application = Direct(DjangoHandler())
-server = RsgiApplication(application)
+    application = Direct(DjangoHandler())
+    server = RsgiApplication(application)

@@ -1,5 +1,6 @@
 """The template environment: escaping always on, words only through `t`, times only through Moroccan clock functions."""
 
+from functools import lru_cache
 from typing import Any
 
 from django.contrib.staticfiles.storage import staticfiles_storage
@@ -35,6 +36,12 @@ def bdi(value: object) -> Markup:
     return Markup("<bdi>{}</bdi>").format(value)
 
 
+@lru_cache(1000)
+def url(name: str, *args: object, **kwargs: object) -> str:
+    """Return the address of a page by its name. One page asks for some twenty."""
+    return reverse(name, args=args or None, kwargs=kwargs or None)
+
+
 def _language() -> str:
     return (get_language() or "ar")[:2]
 
@@ -49,7 +56,7 @@ def environment(**options: Any) -> Environment:
         ltr=ltr,
         bdi=bdi,
         static=staticfiles_storage.url,
-        url=lambda name, *args, **kwargs: reverse(name, args=args or None, kwargs=kwargs or None),
+        url=url,
         clock_time=local_time.clock_time,
         day_time=lambda moment: local_time.day_time(moment, _language()),
         short_time=lambda moment: local_time.short(moment, _language()),

@@ -1,5 +1,6 @@
 """Rendering a page with what every page has, and the strict headers of every answer."""
 
+from functools import cache
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -47,7 +48,7 @@ def context(request: Request) -> dict[str, object]:
         "demo": settings.MASSAR.demo,
         "flash": [],
         "now": request.now,
-        "csrf_field": lambda: _CSRF_FIELD.format(get_token(request)),
+        "csrf_field": cache(lambda: _CSRF_FIELD.format(get_token(request))),  # one mask for all forms of a page
     }
 
 

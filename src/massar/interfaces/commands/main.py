@@ -17,7 +17,7 @@ from typing import Protocol
 import django
 from django.db import Error
 
-from massar.core.settings import SettingsError
+from massar.core import loading
 
 EPILOG = "Settings are read from the environment (MASSAR_...) or from a file named .env; `massar check` judges them."
 LOGIN = "institution address, as jamal.jalal@taalim.ma"
@@ -46,17 +46,21 @@ def _run(options: argparse.Namespace) -> int:
         if done is not None:
             return done
     try:
-        django.setup()
-    except SettingsError as refused:
-        sentences = (f"  - {mistake}" for mistake in refused.mistakes)
+        with loading.uncollected():
+            django.setup()
+            tables, command = import_module("massar.interfaces.commands.tables"), import_module(options.module)
+    except Exception as refused:
+        mistakes = getattr(refused, "mistakes", None)  # SettingsError: who reads settings is not loaded for --help
+        if mistakes is None:
+            raise
+        sentences = (f"  - {mistake}" for mistake in mistakes)
         print("Massar can't start with these settings:", *sentences, sep="\n", file=sys.stderr)
         return 2
-    tables = import_module("massar.interfaces.commands.tables")
     if options.tables and (sentence := tables.trouble()):
         print(sentence, file=sys.stderr)
         return 2
     try:
-        code: int = import_module(options.module).run(options)
+        code: int = command.run(options)
         return code
     except Error as met:
         print(tables.trouble() or f"The database refused: {tables.said(met)}.", file=sys.stderr)
