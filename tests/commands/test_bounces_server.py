@@ -11,7 +11,6 @@ import socket
 import stat
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
@@ -19,32 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from massar.interfaces.commands import lmtp
+from tests.contracts.smpp_rig import until
 from tests.support.postgres import free_port
+from tests.support.serving import Receiver
 
 PATIENCE = 10
-
-
-class Receiver:
-    """A running server; `taken` is what it was handed: (recipient, letter). `answer` is said for each."""
-
-    def __init__(self):
-        self.taken: list[tuple[str, bytes]] = []
-        self.answer = "250 2.0.0 Taken"
-        self.loop = asyncio.new_event_loop()
-        threading.Thread(target=self.loop.run_forever, daemon=True).start()
-        self.server = lmtp.Server(self._take, hello="account.test")
-        self.port = asyncio.run_coroutine_threadsafe(self._listen(), self.loop).result(PATIENCE)
-
-    async def _listen(self) -> int:
-        listening = await asyncio.start_server(self.server.meet, "127.0.0.1", 0, limit=lmtp.LINE)
-        return listening.sockets[0].getsockname()[1]
-
-    async def _take(self, recipient: str, letter: bytes) -> str:
-        self.taken.append((recipient, letter))
-        return self.answer
-
-    def stop(self) -> None:
-        self.loop.call_soon_threadsafe(self.loop.stop)
 
 
 @pytest.fixture(scope="module")
@@ -170,11 +148,9 @@ def test_an_empty_letter_is_one_and_what_never_ends_is_none(receiver):
     assert receiver.taken == [("b+x@bounce.test", b"")]
 
 
-@pytest.mark.parametrize(
-    "letter",
-    [b"x" * (lmtp.LARGEST_MESSAGE + 10) + b"\r\n", b"line\r\n" * (lmtp.LARGEST_MESSAGE // 6 + 2), b"\n" * 600_000],
-    ids=["one line", "many lines", "empty lines"],
-)
+@pytest.mark.parametrize("letter", [
+    b"x" * (lmtp.LARGEST_MESSAGE + 10) + b"\r\n", b"line\r\n" * (lmtp.LARGEST_MESSAGE // 6 + 2), b"\n" * 600_000,
+], ids=["one line", "many lines", "empty lines"])  # fmt: skip
 def test_a_letter_that_is_too_large_is_refused_and_the_conversation_goes_on(receiver, letter):
     with Talk(receiver.port) as talk:
         talk.begin(b"a@b.test", b"c@d.test")
@@ -245,9 +221,7 @@ def test_more_conversations_than_are_held_are_sent_away(receiver):
         late = Talk(receiver.port)
         assert late.hear().startswith(b"421")
         late.line.close()
-    deadline = time.monotonic() + PATIENCE
-    while receiver.server.conversations and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: not receiver.server.conversations)
     with Talk(receiver.port) as talk:
         assert talk.say(b"NOOP").startswith(b"250")
 

@@ -52,14 +52,16 @@ class Submit:
         """Words of this segment alone."""
         body = self.content[len(self.header) :]
         if self.coding == 8:
-            return body.decode("utf-16-be")
+            return body.decode("utf-16-be", "surrogatepass")
         signs, codes = [], iter(body)
         for code in codes:
             signs.append(SIGNS[bytes((code, next(codes))) if code == 0x1B else bytes((code,))])
         return "".join(signs)
 
 
-def read_submit(body: bytes) -> Submit:
+def read_submit(body: bytes, *, with_parameters: bool = False) -> Submit:
+    """`with_parameters`: optional ones, which ours never sends, may follow."""
+
     def text() -> str:
         nonlocal body
         found, _, body = body.partition(b"\0")
@@ -75,8 +77,8 @@ def read_submit(body: bytes) -> Submit:
     esm_class, _protocol, _priority = byte(), byte(), byte()
     _scheduled, validity = text(), text()
     registered, _replace, coding, _default, size = (byte() for _ in range(5))
-    assert len(body) == size, "the length of the text is not what was said"
-    return Submit(service, source, to, esm_class, validity, registered, coding, body)
+    assert len(body) == size or with_parameters, "the length of the text is not what was said"
+    return Submit(service, source, to, esm_class, validity, registered, coding, body[:size])
 
 
 def deliver_body(text: bytes, *, source=(1, 1, "212661000222"), esm_class=4, tlvs=(), coding=0) -> bytes:
@@ -127,7 +129,7 @@ class Smsc:
     `submits`, `binds`, `heard`: what came, in its order. `deaf`: enquire_link is not answered. `links`: who is there.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None = None):
+    def __init__(self, tls: ssl.SSLContext | None = None, *, port: int = 0):
         self.mood: object = ""
         self.bind_mood: object = 0
         self.deaf = False
@@ -145,9 +147,9 @@ class Smsc:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self.port = self.call(self._listen())
+        self.port = self.call(self._listen(port))
 
-    async def _listen(self, port: int = 0) -> int:
+    async def _listen(self, port: int) -> int:
         self._server = await self._loop.create_server(lambda: Link(self), "127.0.0.1", port, ssl=self._tls)
         return self._server.sockets[0].getsockname()[1]
 
@@ -206,7 +208,7 @@ class Smsc:
         if pdu.command in BINDS:
             self._bind(link, pdu)
         elif pdu.command == smpp.SUBMIT_SM:
-            self._submit(link, pdu)
+            self.take(link, pdu)
         elif pdu.command == smpp.ENQUIRE_LINK and not self.deaf:
             link.answer(pdu)
         elif pdu.command == smpp.UNBIND:
@@ -227,7 +229,7 @@ class Smsc:
             welcome = Pdu(pdu.command | RESPONSE, 0, pdu.sequence, b"SMSC\0").encoded()
             link.transport.write(welcome + self.after_bind)
 
-    def _submit(self, link: Link, pdu: Pdu) -> None:
+    def take(self, link: Link, pdu: Pdu) -> None:
         mood = self.mood
         if mood == "cut_before":
             link.transport.abort()

@@ -44,34 +44,21 @@ def test_a_whole_table_sends(mail_server, server_tls, ca_file, secret, where):
     assert from_table(GOOD, name="relay").name == "relay", "little is enough"
 
 
-@pytest.mark.parametrize(
-    ("changed", "told"),
-    [
-        ({"hots": "x"}, "has no setting 'hots'"),
-        ({"host": None}, "host must be a text"),
-        ({"host": ""}, "host is missing"),
-        ({"host": "mail\r\n.example.ma"}, "on one line"),
-        ({"sender": ""}, "sender is missing"),
-        ({"sender": "Massar <a@b.ma>"}, "bare address"),
-        ({"port": "25"}, "port must be a whole number"),
-        ({"port": True}, "port must be a whole number"),
-        ({"port": 0}, "from 1 to 65535"),
-        ({"security": "ssl"}, "choose plain, starttls or tls"),
-        ({"connections": 0}, "from 1 to 50"),
-        ({"connections": 2.5}, "connections must be a whole number"),
-        ({"bounces": "b@bounce.example.ma"}, "bare domain"),
-        ({"receipts": "yes"}, "receipts must be true or false"),
-        ({"receipts": True}, "need a domain for bounces"),
-        ({"total_timeout": "soon"}, "total_timeout must be a number"),
-        ({"total_timeout": 0}, "more than 0"),
-        ({"ca_file": "/nowhere/ca.pem"}, "/nowhere/ca.pem"),
-        ({"user": "massar"}, "user needs a password"),
-        ({"user": "massar", "password": "s3cret"}, "env:NAME or file:PATH"),
-        ({"user": "massar", "password": "env:NOT_SET_ANYWHERE"}, "'NOT_SET_ANYWHERE', which is not set"),
-        ({"user": "massar", "password": "file:/nowhere/password"}, "can't be read"),
-        ({"user": "massar", "password": "env:RELAY_PASSWORD", "security": "plain"}, "only be sent over TLS"),
-    ],
-)
+@pytest.mark.parametrize(("changed", "told"), [
+    ({"hots": "x"}, "has no setting 'hots'"), ({"host": None}, "host must be a text"),
+    ({"host": ""}, "host is missing"), ({"host": "mail\r\n.example.ma"}, "on one line"),
+    ({"sender": ""}, "sender is missing"), ({"sender": "Massar <a@b.ma>"}, "bare address"),
+    ({"port": "25"}, "port must be a whole number"), ({"port": True}, "port must be a whole number"),
+    ({"port": 0}, "from 1 to 65535"), ({"security": "ssl"}, "choose plain, starttls or tls"),
+    ({"connections": 0}, "from 1 to 50"), ({"connections": 2.5}, "connections must be a whole number"),
+    ({"bounces": "b@bounce.example.ma"}, "bare domain"), ({"receipts": "yes"}, "receipts must be true or false"),
+    ({"receipts": True}, "need a domain for bounces"), ({"total_timeout": "soon"}, "total_timeout must be a number"),
+    ({"total_timeout": 0}, "more than 0"), ({"ca_file": "/nowhere/ca.pem"}, "/nowhere/ca.pem"),
+    ({"user": "massar"}, "user needs a password"), ({"user": "massar", "password": "s3cret"}, "env:NAME or file:PATH"),
+    ({"user": "massar", "password": "env:NOT_SET_ANYWHERE"}, "'NOT_SET_ANYWHERE', which is not set"),
+    ({"user": "massar", "password": "file:/nowhere/password"}, "can't be read"),
+    ({"user": "massar", "password": "env:RELAY_PASSWORD", "security": "plain"}, "only be sent over TLS"),
+])  # fmt: skip
 def test_each_mistake_gets_one_sentence(secret, changed, told):
     with pytest.raises(ProviderSettingError) as refused:
         from_table({**GOOD, **changed}, name="relay")

@@ -226,28 +226,20 @@ def test_after_a_refusal_the_configured_one_is_tried_again(token_server, tokens,
 # -- settings
 
 
-@pytest.mark.parametrize(
-    ("auth", "changed", "told"),
-    [
-        ("oauth2", {}, "auth must be a table"),
-        ({"kind": "bearer"}, {}, "choose none or oauth2"),
-        ({"kind": "none"}, {}, "auth.kind must be oauth2"),
-        ({"token_url": ""}, {}, "auth.token_url is missing"),
-        ({"token_url": "http://login.example.com/"}, {}, "https"),
-        ({"client_id": ""}, {}, "auth.client_id is missing"),
-        ({"client_secret": ""}, {}, "auth.client_secret is missing: give it, or auth.refresh_token"),
-        ({"client_secret": SECRET}, {}, "auth.client_secret must be env:NAME or file:PATH"),
-        ({"refresh_token": REFRESH}, {}, "auth.refresh_token must be env:NAME or file:PATH"),
-        ({"client_secret": "env:NOT_SET_ANYWHERE"}, {}, "'NOT_SET_ANYWHERE', which is not set"),
-        ({"client_secret": "file:/nowhere/secret"}, {}, "'/nowhere/secret', which can't be read"),
-        ({"client_in": "query"}, {}, "choose header or body"),
-        ({"tenant": "x"}, {}, "has no setting 'auth.tenant'"),
-        ({}, {"user": ""}, "needs a user"),
-        ({}, {"user": "boîte@example.ma"}, "plain letters"),
-        ({}, {"password": "env:MAIL_SECRET"}, "no password"),
-        ({}, {"host": "mail.example.ma"}, "token may only be sent over TLS"),
-    ],
-)
+@pytest.mark.parametrize(("auth", "changed", "told"), [
+    ("oauth2", {}, "auth must be a table"), ({"kind": "bearer"}, {}, "choose none or oauth2"),
+    ({"kind": "none"}, {}, "auth.kind must be oauth2"), ({"token_url": ""}, {}, "auth.token_url is missing"),
+    ({"token_url": "http://login.example.com/"}, {}, "https"), ({"client_id": ""}, {}, "auth.client_id is missing"),
+    ({"client_secret": ""}, {}, "auth.client_secret is missing: give it, or auth.refresh_token"),
+    ({"client_secret": SECRET}, {}, "auth.client_secret must be env:NAME or file:PATH"),
+    ({"refresh_token": REFRESH}, {}, "auth.refresh_token must be env:NAME or file:PATH"),
+    ({"client_secret": "env:NOT_SET_ANYWHERE"}, {}, "'NOT_SET_ANYWHERE', which is not set"),
+    ({"client_secret": "file:/nowhere/secret"}, {}, "'/nowhere/secret', which can't be read"),
+    ({"client_in": "query"}, {}, "choose header or body"), ({"tenant": "x"}, {}, "has no setting 'auth.tenant'"),
+    ({}, {"user": ""}, "needs a user"), ({}, {"user": "boîte@example.ma"}, "plain letters"),
+    ({}, {"password": "env:MAIL_SECRET"}, "no password"),
+    ({}, {"host": "mail.example.ma"}, "token may only be sent over TLS"),
+])  # fmt: skip
 def test_each_mistake_gets_one_sentence(provider, auth, changed, told):
     with pytest.raises(ProviderSettingError) as refused:
         provider(2525, auth, **changed)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import pwd
-import queue
 import re
 import shutil
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email import message_from_bytes
@@ -21,11 +18,11 @@ from pathlib import Path
 import pytest
 from aiosmtpd.controller import Controller
 
-from massar.interfaces.commands import lmtp
 from tests.servers.account import ports
 from tests.servers.machine import open_folder, program, running
 from tests.support.product import ROOT
 from tests.support.programs import DOVECOT, LMTP, POSTFIX
+from tests.support.serving import Receiver
 
 DEPLOY = ROOT / "deploy" / "postfix"
 MAILBOXES = ("khadija@example.org", "fatima@example.org")
@@ -90,9 +87,9 @@ protocols = lmtp
 ssl = no
 first_valid_uid = 1
 mail_location = maildir:{folder}/mail/%n
-default_internal_user = {user}
-default_login_user = {user}
-default_internal_group = {group}
+default_internal_user = nobody
+default_login_user = nobody
+default_internal_group = nogroup
 postmaster_address = postmaster@example.org
 service lmtp {{
   inet_listener lmtp {{
@@ -170,9 +167,8 @@ def open_post_office() -> Iterator[PostOffice]:
 def _furnish_postfix(folder: Path, at: dict[str, int]) -> None:
     """The files of deploy/ with the ports and haste of this run, without the signer."""
     conf = folder / "postfix"
-    conf.mkdir()
-    (folder / "queue").mkdir()
-    (folder / "data").mkdir()
+    for made in (conf, folder / "queue", folder / "data"):
+        made.mkdir()
     shutil.chown(folder / "data", "postfix")
     main = (DEPLOY / "main.cf").read_text("utf-8").replace("/etc/postfix/", f"{conf}/")
     main = re.sub(r"^(smtpd_milters|milter_default_action|smtp_tls_\w+) = .*\n", "", main, flags=re.MULTILINE)
@@ -191,30 +187,14 @@ def _furnish_dovecot(folder: Path, port: int) -> None:
     os.chown(folder / "mail", owner.pw_uid, owner.pw_gid)
     users = [f"{box}::{owner.pw_uid}:{owner.pw_gid}::{folder}/mail/{box.partition('@')[0]}::\n" for box in MAILBOXES]
     (folder / "users").write_text("".join(users))
-    conf = DOVECOT_CONF.format(folder=folder, port=port, user="nobody", group="nogroup")
-    (folder / "dovecot.conf").write_text(conf, "utf-8")
+    (folder / "dovecot.conf").write_text(DOVECOT_CONF.format(folder=folder, port=port), "utf-8")
 
 
 @contextlib.contextmanager
-def catching(port: int) -> Iterator[queue.Queue[tuple[str, bytes]]]:
-    """Our own LMTP server on that port, which keeps what it is handed: (recipient, report)."""
-    caught: queue.Queue[tuple[str, bytes]] = queue.Queue()
-    loop = asyncio.new_event_loop()
-
-    async def keep(recipient: str, letter: bytes) -> str:
-        caught.put((recipient, letter))
-        return "250 2.0.0 Kept"
-
-    async def listen() -> asyncio.Server:
-        server = lmtp.Server(keep, hello="catcher.test")
-        return await asyncio.start_server(server.meet, "127.0.0.1", port, limit=lmtp.LINE)
-
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    listening = asyncio.run_coroutine_threadsafe(listen(), loop).result(10)
+def catching(port: int) -> Iterator[list[tuple[str, bytes]]]:
+    """Our own LMTP server on that port; what it is handed: (recipient, report)."""
+    receiver = Receiver(port)
     try:
-        yield caught
+        yield receiver.taken
     finally:
-        loop.call_soon_threadsafe(listening.close)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        receiver.stop()

@@ -109,16 +109,11 @@ class BothServers:
         accepted = send(provider)
         assert smsc.submits()[0]["bind"] == "bind_transmitter" and isinstance(accepted, Accepted)
 
-    @pytest.mark.parametrize(
-        ("ending", "result"),
-        [
-            ("08", Rejected("smpp 0x08", False)),
-            ("10", Rejected("smpp 0x0a", False, configuration_error=True)),
-            ("13", Rejected("smpp 0x0b", True)),
-            ("14", Rejected("smpp 0x14", False, busy=True)),
-            ("58", Rejected("smpp 0x58", False, busy=True)),
-        ],
-    )
+    @pytest.mark.parametrize(("ending", "result"), [
+        ("08", Rejected("smpp 0x08", False)), ("10", Rejected("smpp 0x0a", False, configuration_error=True)),
+        ("13", Rejected("smpp 0x0b", True)), ("14", Rejected("smpp 0x14", False, busy=True)),
+        ("58", Rejected("smpp 0x58", False, busy=True)),
+    ])  # fmt: skip
     def test_a_refusal(self, far, ending, result):
         assert send(far().bound(), ending) == result
 

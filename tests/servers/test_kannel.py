@@ -9,12 +9,9 @@ import http.client
 import json
 import re
 import sqlite3
-import threading
-import time
 import tomllib
 from collections.abc import Iterator
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
 
 import pytest
@@ -26,12 +23,15 @@ from massar.providers.connect import connect
 from massar.providers.sms_http import settings
 from massar.providers.sms_http.provider import from_table
 from tests.cast import YOUSSEF
+from tests.contracts.smpp_rig import PASSWORD as BIND_PASSWORD
+from tests.contracts.smpp_rig import SYSTEM_ID, until
 from tests.servers import account as product
 from tests.servers.machine import program, running
 from tests.servers.pages import block, written
-from tests.servers.smsc import Smsc
+from tests.servers.smsc import Phones
 from tests.servers.surfer import Surfer
 from tests.support.programs import KANNEL
+from tests.support.serving import site_at_work
 
 CONF = """
 group = core
@@ -52,8 +52,8 @@ smsc-id = one
 host = 127.0.0.1
 port = {smsc}
 transceiver-mode = true
-smsc-username = kannel
-smsc-password = secret
+smsc-username = {user}
+smsc-password = "{bind_password}"
 system-type = ""
 reconnect-delay = 1
 """
@@ -91,21 +91,18 @@ def place() -> Place:
 
 
 @pytest.fixture(scope="module")
-def smsc(place: Place) -> Iterator[Smsc]:
-    one = Smsc(place.ports["smsc"])
+def smsc(place: Place) -> Iterator[Phones]:
+    one = Phones(place.ports["smsc"])
     yield one
     one.stop()
 
 
 @pytest.fixture(scope="module")
-def kannel(place: Place, smsc: Smsc, tmp_path_factory) -> Iterator[Place]:
+def kannel(place: Place, smsc: Phones, tmp_path_factory) -> Iterator[Place]:
     bearerbox = program(KANNEL)
     folder = tmp_path_factory.mktemp("kannel")
     (folder / "kannel.conf").write_text(_conf(place))
-    box, sms = (
-        [bearerbox, "-v", "2", "kannel.conf"],
-        [bearerbox.replace("bearerbox", "smsbox"), "-v", "2", "kannel.conf"],
-    )
+    box, sms = ([name, "-v", "2", "kannel.conf"] for name in (bearerbox, bearerbox.replace("bearerbox", "smsbox")))
     with (
         running(box, folder=folder, ports=(place.ports["admin"], place.ports["boxes"]), logs=("bearerbox.log",)),
         running(sms, folder=folder, ports=(place.ports["sendsms"],), logs=("smsbox.log",)),
@@ -119,38 +116,27 @@ def _conf(place: Place) -> str:
         block(PAGE, "group = smsbox"), sendsms_port=str(place.ports["sendsms"]), password=PASSWORD, http_queue_delay="1"
     )  # fmt: skip
     page = page.replace("group = smsbox", "group = smsbox\nlog-file = smsbox.log\nsendsms-interface = 127.0.0.1")
-    return CONF.format(password=PASSWORD, **place.ports) + "\n" + page + LEFT_OUT.format(password=PASSWORD)
-
-
-class Heard(BaseHTTPRequestHandler):
-    """Where Kannel calls back; it keeps what was asked for."""
-
-    def do_GET(self):
-        self.server.calls.append(self.path)
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
+    return (
+        CONF.format(password=PASSWORD, user=SYSTEM_ID, bind_password=BIND_PASSWORD, **place.ports)
+        + "\n"
+        + page
+        + LEFT_OUT.format(password=PASSWORD)
+    )
 
 
 @pytest.fixture
 def heard():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Heard)
-    server.calls, server.base = [], f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    """Where Kannel calls back; `asked` keeps what it asks for."""
+    with site_at_work(lambda *_: (200, "")) as site:
+        yield site
 
 
 @pytest.fixture(scope="module")
 def running_product(kannel: Place, tmp_path_factory):
     table = kannel.table()
-    config = "[providers.kannel]\n" + "".join(
-        f"{name} = {json.dumps(value)}\n" for name, value in table.items() if isinstance(value, str)
-    )
-    config += "[providers.kannel.query]\n" + "".join(f"{n} = {json.dumps(v)}\n" for n, v in table["query"].items())
+    query = ", ".join(f"{name} = {json.dumps(value)}" for name, value in table.pop("query").items())
+    lines = ["[providers.kannel]", *(f"{name} = {json.dumps(value)}" for name, value in table.items())]
+    config = "\n".join([*lines, f"query = {{ {query} }}", ""])
     with product.running_account(tmp_path_factory.mktemp("account"), kannel.ports["account"], config) as it:
         yield it
 
@@ -159,7 +145,7 @@ def message(to: str, text: str, uid: str = "Zk3_x-1") -> OutboundMessage:
     return OutboundMessage(uid, "sms", to, "ar", "", text)
 
 
-def test_a_text_arrives_word_for_word_with_its_time(kannel: Place, smsc: Smsc):
+def test_a_text_arrives_word_for_word_with_its_time(kannel: Place, smsc: Phones):
     provider = kannel.provider()
     text = "مسار: {to} kdmwt-47392\n\"'&=+%<\\"
     assert provider.send(message("+212661000222", text), valid_for=TEN_MINUTES) == Accepted("", receipt=True)
@@ -178,7 +164,7 @@ LONG = [
 
 
 @pytest.mark.parametrize(("text", "segments"), LONG, ids=range(len(LONG)))
-def test_a_long_text_arrives_whole(kannel: Place, smsc: Smsc, text: str, segments: int):
+def test_a_long_text_arrives_whole(kannel: Place, smsc: Phones, text: str, segments: int):
     to = f"+2126620{LONG.index((text, segments)):05}"
     assert measure(text).segments == segments
     assert isinstance(kannel.provider().send(message(to, text), valid_for=TEN_MINUTES), Accepted)
@@ -187,39 +173,36 @@ def test_a_long_text_arrives_whole(kannel: Place, smsc: Smsc, text: str, segment
 
 
 @pytest.mark.parametrize(("ending", "state"), [("00", 1), ("88", 2), ("77", 2), ("66", 1)])
-def test_of_a_long_text_the_first_segment_alone_is_reported(kannel: Place, smsc: Smsc, heard, ending: str, state: int):
+def test_of_a_long_text_the_first_segment_alone_is_reported(
+    kannel: Place, smsc: Phones, heard, ending: str, state: int
+):
     """As the page says: where the second alone is lost, Kannel calls it delivered."""
     to = f"+2126640000{ending}"
-    provider = from_table(kannel.table(), name="kannel", receipts_base=heard.base)
+    provider = from_table(kannel.table(), name="kannel", receipts_base=heard.origin)
     assert isinstance(provider.send(message(to, "ش" * 150), valid_for=TEN_MINUTES), Accepted)
     assert smsc.wait_for(to.lstrip("+")).segments == 3
-    limit = time.monotonic() + 20
-    while len(heard.calls) < 2 and time.monotonic() < limit:
-        threading.Event().wait(0.1)
-    assert sorted(call.rpartition("=")[2] for call in heard.calls) == [str(state), "8"]
+    until(lambda: len(heard.asked) >= 2, 20)
+    assert sorted(path.rpartition("=")[2] for _, path, _ in heard.asked) == [str(state), "8"]
 
 
 @pytest.mark.parametrize(
     ("text", "left"), [("ش" * 71, "ش" * 70), ("x" * 161, "x" * 160), ("x" * 159 + "€", "x" * 159)], ids="abc"
 )
-def test_without_what_the_page_says_it_is_cut_and_nobody_is_told(kannel: Place, smsc: Smsc, text: str, left: str):
+def test_without_what_the_page_says_it_is_cut_and_nobody_is_told(kannel: Place, smsc: Phones, text: str, left: str):
     """Why the page says it: Kannel's own default, of which its answer says nothing."""
     to = f"+21266300{len(text)}{len(left):03}"
     assert kannel.provider(user="cut").send(message(to, text), valid_for=TEN_MINUTES) == Accepted("", receipt=True)
     assert smsc.wait_for(to.lstrip("+")).text == left
 
 
-def test_a_wrong_password_is_our_fault(kannel: Place):
+def test_a_wrong_password_is_our_fault_and_what_is_no_number_is_refused_for_good(kannel: Place):
     result = kannel.provider("wrong").send(message(PHONE, "x"), valid_for=TEN_MINUTES)
     assert result == Rejected("http 403", permanent=False, configuration_error=True)
-
-
-def test_what_is_no_number_is_refused_for_good(kannel: Place):
     result = kannel.provider().send(message("nobody", "x"), valid_for=TEN_MINUTES)
     assert result == Rejected("http 400", permanent=True)
 
 
-def test_a_hundred_messages_take_one_connection(kannel: Place, smsc: Smsc, monkeypatch):
+def test_a_hundred_messages_take_one_connection(kannel: Place, smsc: Phones, monkeypatch):
     opened = []
     monkeypatch.setattr(http_client, "connect", lambda *where: opened.append(where) or connect(*where))
     provider = kannel.provider()
@@ -229,9 +212,8 @@ def test_a_hundred_messages_take_one_connection(kannel: Place, smsc: Smsc, monke
 
 
 def test_the_recorded_answers_are_what_this_kannel_says(kannel: Place):
-    taken, wrong, denied = (
-        ANSWERED[what] for what in ("taken", "wrong password", "a number that is not allowed, or none")
-    )
+    whats = ("taken", "wrong password", "a number that is not allowed, or none")
+    taken, wrong, denied = (ANSWERED[what] for what in whats)
     secret, to = quote(PASSWORD), quote("+212661000222")
     for query, expected in [
         (f"username=massar&password={secret}&from=MASSAR&to={to}&text=x", taken),
@@ -248,26 +230,26 @@ def _get(kannel: Place, query: str) -> tuple[int, str]:
         return answer.status, answer.read().decode()
 
 
-def test_a_receipt_reaches_the_running_product(running_product, smsc: Smsc, surfer: Surfer):
+def test_a_receipt_reaches_the_running_product(running_product, smsc: Phones, surfer: Surfer):
     """A person adds a phone; the code goes through Kannel, and what Kannel tells of it stands in the attempt."""
     assert _add_phone(running_product, surfer, PHONE, smsc)
     assert _outcome(running_product, 1) == ("kannel", "delivered", "1")
 
 
 @pytest.mark.parametrize(("phone", "number", "code"), [(UNDELIVERED, 2, "2"), (REFUSED, 3, "16")])
-def test_a_bad_end_is_told_too(running_product, smsc: Smsc, surfer: Surfer, phone: str, number: int, code: str):
+def test_a_bad_end_is_told_too(running_product, smsc: Phones, surfer: Surfer, phone: str, number: int, code: str):
     _add_phone(running_product, surfer, phone, smsc if phone == UNDELIVERED else None)
     assert _outcome(running_product, number) == ("kannel", "failed", code)
 
 
-def test_a_long_trial_arrives_whole_and_its_receipt_comes(running_product, smsc: Smsc):
+def test_a_long_trial_arrives_whole_and_its_receipt_comes(running_product, smsc: Phones):
     words = running_product.run("send-test", "kannel", "0662000055", "--long", "--wait", "60")
     assert "ucs2, 4 segment(s)" in words and "delivered " in words
     arrived = smsc.wait_for("212662000055")
     assert arrived.segments == 4 and f"its last line: {arrived.text.splitlines()[-1]}" in words
 
 
-def _add_phone(account, surfer: Surfer, phone: str, smsc: Smsc | None) -> str:
+def _add_phone(account, surfer: Surfer, phone: str, smsc: Phones | None) -> str:
     account.sign_in(surfer)
     surfer.open(f"{account.url}/profile/")
     surfer.submit("/profile/", phone=phone, password=YOUSSEF.password)
@@ -278,9 +260,10 @@ def _add_phone(account, surfer: Surfer, phone: str, smsc: Smsc | None) -> str:
 def _outcome(account, number: int) -> tuple[str, str, str]:
     """Provider, state and code of the segment, once its last word is there."""
     statement = "SELECT provider, state, code FROM delivery_part ORDER BY id LIMIT 1 OFFSET ?"
-    row, limit = ("", "", ""), time.monotonic() + 30
-    while row[1] not in ("delivered", "failed") and time.monotonic() < limit:
+
+    def ended() -> tuple[str, str, str] | None:
         with contextlib.closing(sqlite3.connect(account.folder / "massar.sqlite3")) as store:
-            row = store.execute(statement, (number - 1,)).fetchone() or row
-        threading.Event().wait(0.1)
-    return row
+            row = store.execute(statement, (number - 1,)).fetchone()
+        return row if row and row[1] in ("delivered", "failed") else None
+
+    return until(ended, 30)

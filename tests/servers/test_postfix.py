@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
-import queue
 import re
 import sqlite3
-import time
 from datetime import timedelta
 from email import message_from_bytes
 
@@ -17,6 +16,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Message
 from massar.providers.smtp.provider import from_table
 from tests.cast import FATIMA, JAMAL, YOUSSEF
+from tests.contracts.smpp_rig import until
 from tests.servers import postoffice
 from tests.servers.account import COMMAND, running_account
 from tests.servers.machine import running
@@ -53,10 +53,8 @@ def reports(office):
 
 
 def letter(to: str) -> delivery.OutboundMessage:
-    text, html = f"Voici :\n\n{SECRET}\n", f"<p>{SECRET}</p>"
-    return delivery.OutboundMessage(
-        ids.short_token(), "email", to, "fr", "Mot de passe", text, html, written_at=clock.now()
-    )
+    text, html, id = f"Voici :\n\n{SECRET}\n", f"<p>{SECRET}</p>", ids.short_token()
+    return delivery.OutboundMessage(id, "email", to, "fr", "Mot de passe", text, html, written_at=clock.now())
 
 
 def send(provider, message: delivery.OutboundMessage) -> delivery.Accepted:
@@ -65,22 +63,14 @@ def send(provider, message: delivery.OutboundMessage) -> delivery.Accepted:
     return result
 
 
-def told(reports: queue.Queue, message: delivery.OutboundMessage) -> tuple[bytes, delivery.bounces.Report]:
+def told(reports: list, message: delivery.OutboundMessage) -> tuple[bytes, delivery.bounces.Report]:
     """The next report about this message, and how it is read."""
-    recipient, report = reports.get(timeout=PATIENCE)
+    until(lambda: reports, PATIENCE)
+    recipient, report = reports.pop(0)
     returned = delivery.return_path.read(recipient)
     assert returned.uid == message.message_id and returned.was_to(message.to)
     assert f"Original-Envelope-Id: {message.message_id}".encode() in report
     return report, delivery.bounces.read(report)
-
-
-def eventually(seen, seconds: float = PATIENCE):
-    """What `seen` answers as soon as it is something."""
-    end = time.monotonic() + seconds
-    while not (answer := seen()) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert answer, "it did not come about in time"
-    return answer
 
 
 # -- the provider against Postfix
@@ -114,7 +104,7 @@ def test_a_letter_lands_in_the_mailbox_and_a_repeat_is_the_same_letter(office, p
     message = letter("khadija@example.org")
     send(provider, message)
     send(provider, message)
-    first, twin = eventually(lambda: len(found := office.letters("khadija@example.org")) == 2 and found)
+    first, twin = until(lambda: len(found := office.letters("khadija@example.org")) == 2 and found, PATIENCE)
     assert first["Message-ID"] == twin["Message-ID"] == f"<{message.message_id}@example.ma>"
     assert first["Date"] == twin["Date"] and [str(p) for p in first.iter_parts()] == [str(p) for p in twin.iter_parts()]
     assert first["Auto-Submitted"] == "auto-generated"
@@ -125,30 +115,23 @@ def test_a_letter_lands_in_the_mailbox_and_a_repeat_is_the_same_letter(office, p
         assert told(reports, message)[1] == delivery.bounces.Report(delivery.UNDERWAY, "2.0.0")
 
 
-def test_a_letter_that_is_kept_is_reported_as_delivered(provider, reports):
+def test_a_letter_that_is_kept_is_reported_as_delivered_and_one_to_nobody_comes_back_without_the_letter(
+    provider, reports
+):
     message = letter("khadija@kept.example")
     send(provider, message)
     assert told(reports, message)[1] == delivery.bounces.Report(delivery.DELIVERED, "2.0.0")
-
-
-def test_an_unknown_mailbox_comes_back_without_the_letter(provider, reports):
     message = letter("nobody@example.org")
     send(provider, message)
     report, read = told(reports, message)
     assert read == delivery.bounces.Report(delivery.FAILED, "5.1.1") and read.address_fault
     assert SECRET.encode() not in report and b"bW90" not in report
     assert "message/rfc822" not in {part.get_content_type() for part in message_from_bytes(report).walk()}
-
-
-def test_a_policy_is_not_the_address_s_fault(provider, reports):
-    message = letter("a@policy.example")
+    message = letter("a@policy.example")  # a policy is not the address's fault
     send(provider, message)
     read = told(reports, message)[1]
-    assert (
-        read == delivery.bounces.Report(delivery.FAILED, "5.7.1")
-        and read.configuration_error
-        and not read.address_fault
-    )
+    assert read == delivery.bounces.Report(delivery.FAILED, "5.7.1")
+    assert read.configuration_error and not read.address_fault
 
 
 def test_what_stays_in_the_queue_is_reported_late_and_then_given_back(provider, reports):
@@ -162,7 +145,7 @@ def test_what_stays_in_the_queue_is_reported_late_and_then_given_back(provider, 
 def test_a_report_waits_at_the_mail_server_while_nobody_takes_it(office, provider):
     message = letter("nobody@example.org")
     send(provider, message)
-    eventually(lambda: message.message_id in office.queue())
+    until(lambda: message.message_id in office.queue(), PATIENCE)
     with postoffice.catching(office.bounces) as reports:
         assert told(reports, message)[1].code == "5.1.1"
 
@@ -184,10 +167,8 @@ def account(office, tmp_path_factory):
 
 def rows(account, statement: str, *values) -> list[tuple]:
     database = sqlite3.connect(f"file:{account.folder}/massar.sqlite3?mode=ro", uri=True, timeout=20)
-    try:
+    with contextlib.closing(database):
         return database.execute(statement, values).fetchall()
-    finally:
-        database.close()
 
 
 def create(account, person, email: str) -> None:
@@ -203,51 +184,44 @@ def recover(account, person, email: str) -> None:
     surfer.submit("/recovery/", user=person.login, channel="email", email=email)
 
 
-def state_of(account, person, event: str = "message_report") -> list[tuple]:
-    """(outcome, detail) of the person's audit log of that event, oldest first."""
-    return rows(
-        account,
+def reported(account, person) -> list[tuple]:
+    """(outcome, detail) of the reports in the person's audit log, oldest first."""
+    statement = (
         "SELECT t.outcome, t.detail FROM audit_event t JOIN people_person p ON p.id = t.person_id "
-        "WHERE p.login = ? AND t.event = ? ORDER BY t.id",
-        person.login,
-        event,
+        "WHERE p.login = ? AND t.event = 'message_report' ORDER BY t.id"
     )
+    return rows(account, statement, person.login)
 
 
 def came_back(account, person) -> bool:
-    found = rows(
-        account,
-        "SELECT bounced_at FROM people_contact c JOIN people_person p ON p.id = c.person_id WHERE p.login = ?",
-        person.login,
-    )
-    return found[0][0] is not None
-
-
-def home(account, person) -> str:
-    surfer = Surfer()
-    account.sign_in(surfer, person)
-    surfer.open(f"{account.url}/")
-    return surfer.page.text
+    of_person = "JOIN people_person p ON p.id = c.person_id WHERE p.login = ?"
+    ((moment,),) = rows(account, f"SELECT bounced_at FROM people_contact c {of_person}", person.login)
+    return moment is not None
 
 
 def test_a_letter_to_an_unknown_mailbox_flags_the_contact_and_the_person_is_told(account):
     assert not came_back(account, YOUSSEF)
     recover(account, YOUSSEF, YOUSSEF.email)
-    ((outcome, detail),) = eventually(lambda: state_of(account, YOUSSEF))
+    ((outcome, detail),) = until(lambda: reported(account, YOUSSEF), PATIENCE)
     assert outcome == "failed" and '"contact": "flagged"' in detail and '"code": "5.1.1"' in detail
     assert came_back(account, YOUSSEF)
     # The row of the outbox stays as it was handed over: what became of it is told by the report.
     assert rows(account, "SELECT state, ciphertext FROM delivery_message WHERE purpose = 'temporary_password'") == [
         ("submitted", None)
     ]
-    page = re.sub(r"<[^>]*>", "", html.unescape(home(account, YOUSSEF)))
+    surfer = Surfer()
+    account.sign_in(surfer, YOUSSEF)
+    surfer.open(f"{account.url}/")
+    page = re.sub(r"<[^>]*>", "", html.unescape(surfer.page.text))
     assert saying("fr", "home.came_back").search(page) and "y•••@e•••" in page
 
 
 def test_what_the_queue_gives_back_is_reported_and_flags_nobody(account):
     create(account, JAMAL, "jamal@late.example")
     recover(account, JAMAL, "jamal@late.example")
-    outcomes = eventually(lambda: len(found := state_of(account, JAMAL)) == 2 and [outcome for outcome, _ in found])
+    outcomes = until(
+        lambda: len(found := reported(account, JAMAL)) == 2 and [outcome for outcome, _ in found], PATIENCE
+    )
     assert outcomes == ["underway", "failed"]
     assert not came_back(account, JAMAL)
 
@@ -255,5 +229,5 @@ def test_what_the_queue_gives_back_is_reported_and_flags_nobody(account):
 def test_what_arrives_flags_nobody(account, office):
     create(account, FATIMA, "fatima@example.org")
     recover(account, FATIMA, "fatima@example.org")
-    eventually(lambda: office.letters("fatima@example.org"))
-    assert state_of(account, FATIMA) == [] and not came_back(account, FATIMA)
+    until(lambda: office.letters("fatima@example.org"), PATIENCE)
+    assert reported(account, FATIMA) == [] and not came_back(account, FATIMA)

@@ -1,5 +1,6 @@
 """A server of the test's own on loopback: a site, a backend, a far end that keeps what it is asked."""
 
+import asyncio
 import contextlib
 import socketserver
 import threading
@@ -7,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl
+
+from massar.interfaces.commands import lmtp
 
 
 @contextlib.contextmanager
@@ -55,3 +58,30 @@ def site_at_work(answer: Callable[[str, str, dict[str, str]], tuple[int, str]]) 
     site = SiteAtWork(f"http://127.0.0.1:{server.server_port}")
     with serving(server):
         yield site
+
+
+class Receiver:
+    """Our LMTP server in a thread of its own; `taken` is what it was handed: (recipient, message). `answer` is said to
+    each."""
+
+    def __init__(self, port: int = 0):
+        self.taken: list[tuple[str, bytes]] = []
+        self.answer = "250 2.0.0 Taken"
+        self.server = lmtp.Server(self._take, hello="account.test")
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._listening = asyncio.run_coroutine_threadsafe(self._listen(port), self._loop).result(10)
+        self.port = self._listening.sockets[0].getsockname()[1]
+
+    async def _listen(self, port: int) -> asyncio.Server:
+        return await asyncio.start_server(self.server.meet, "127.0.0.1", port, limit=lmtp.LINE)
+
+    async def _take(self, recipient: str, message: bytes) -> str:
+        self.taken.append((recipient, message))
+        return self.answer
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._listening.close)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)

@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 from massar.domain.delivery.provider import Provider, ProviderOptions, ProviderSettingError
 from massar.providers.site_logout import SiteProvider, ask_site
 from massar.providers.smpp import provider as smpp
-from massar.providers.smpp.engine import BindSlots
 from massar.providers.sms_http import provider as sms_http
 from massar.providers.sms_http.receipt import ReceiptForm
 from massar.providers.sms_http.settings import receipt_form
@@ -17,7 +16,7 @@ KINDS = ("http", "smpp", "smtp")
 
 
 def provider_from_table(
-    table: Mapping[str, object], *, name: str, receipts_base: str = "", slots: BindSlots | None = None,
+    table: Mapping[str, object], *, name: str, receipts_base: str = "", slots: smpp.BindSlots | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Provider:  # fmt: skip
     """Make the provider of one table `[providers.NAME]`. Nothing is connected yet. Raises ProviderSettingError.
@@ -35,7 +34,7 @@ def provider_from_table(
     raise ProviderSettingError(f"[providers.{name}] needs a kind: one of {', '.join(KINDS)}.")
 
 
-def provider_from_url(url: str, options: ProviderOptions, *, slots: BindSlots | None = None) -> Provider:
+def provider_from_url(url: str, options: ProviderOptions, *, slots: smpp.BindSlots | None = None) -> Provider:
     """Make the provider for `url`. Nothing is connected yet. Raises ProviderSettingError, never with the password.
 
     E-mail: `smtp://`, `smtp+starttls://` or `smtps://user:password@host:port`, user and password percent-encoded.

@@ -22,7 +22,8 @@ _WIDE = ("utf-16", "utf-32")
 
 def read(body: bytes, content_type: str = "", charset: str = "utf-8") -> object:
     """The JSON in `body`, whatever its type is said to be, or the fields of a form. `charset`: tried after UTF-8."""
-    head = _head(content_type)
+    head = Message()
+    head["Content-Type"] = content_type.replace("\r", " ").replace("\n", " ")
     charsets = _charsets(head.get_content_charset(""), charset)
     if head.get_content_maintype() == "multipart":
         return _parts(content_type, body, charsets)
@@ -56,23 +57,15 @@ def _parts(content_type: str, body: bytes, charsets: tuple[str, ...]) -> dict[st
         whole = message_from_bytes(b"Content-Type: " + content_type.encode("latin-1", "replace") + b"\r\n\r\n" + body)
     except RecursionError:
         return {}
-    found = {}
-    payload = whole.get_payload()
-    for part in payload if isinstance(payload, list) else ():
+    found, parts = {}, whole.get_payload()
+    for part in parts if isinstance(parts, list) else ():
         if not isinstance(part, Message):
             continue
-        name = part.get_param("name", header="content-disposition")
-        value = part.get_payload(decode=True)
+        name, value = part.get_param("name", header="content-disposition"), part.get_payload(decode=True)
         if name is not None and isinstance(value, bytes):
             own = _charsets(part.get_content_charset(""))
             found[collapse_rfc2231_value(name)] = _text(value, (*own[:-1], *charsets))
     return found
-
-
-def _head(content_type: str) -> Message:
-    head = Message()
-    head["Content-Type"] = content_type.replace("\r", " ").replace("\n", " ")
-    return head
 
 
 def _charsets(said: str, own: str = "utf-8") -> tuple[str, ...]:

@@ -9,18 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from massar.core.settings import Verbatim
-from massar.domain.delivery.provider import (
-    MESSAGE,
-    SMS,
-    NotTransmitted,
-    OutboundMessage,
-    OutcomeUnknown,
-    Provider,
-    ProviderOptions,
-    ProviderSettingError,
-    Rejected,
-    Result,
-)
+from massar.domain.delivery import provider as contract
+from massar.domain.delivery.provider import NotTransmitted, OutboundMessage, ProviderSettingError, Rejected, Result
 from massar.domain.delivery.receipts_address import make
 from massar.domain.delivery.sms_text import UCS2, measure
 from massar.providers.http_client import HttpClient, HttpRequest, HttpResponse
@@ -28,16 +18,17 @@ from massar.providers.oauth_token import TokenSource
 from massar.providers.settings import from_options, read_provider
 from massar.providers.sms_http.answer import STATUSES
 from massar.providers.sms_http.settings import HttpSettings, read_table
+from massar.providers.sms_http.template import mapped
 
 
-class HttpProvider(Provider):
+class HttpProvider(contract.Provider):
     """One request per message, on connections that are kept while they live.
 
     `receipts_base`: the public address of the call-backs; `receipts_at`: the one address for all messages,
     for gateways that are told once where to call instead of with each message.
     """
 
-    channel = SMS
+    channel = contract.SMS
 
     def __init__(self, settings: HttpSettings, *, name: str, receipts_base: str = ""):
         assert settings.url
@@ -52,13 +43,24 @@ class HttpProvider(Provider):
         self.receipts_at = make(name, "", receipts_base) if once else ""
 
     def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
+        """A 401 may mean that the token is over: once, the same request goes with a new one. It was refused before."""
         try:
-            request = self.request(message, valid_for)
+            request, ends = self.request(message, valid_for), self._client.ends()
         except UnicodeEncodeError:
             why = "the charset has no sign for this text"
-            return Rejected(why, permanent=False, configuration_error=True, about=MESSAGE)
-        response = self._ask(request, self._client.ends())
-        return self.judged(response) if isinstance(response, HttpResponse) else response
+            return Rejected(why, permanent=False, configuration_error=True, about=contract.MESSAGE)
+        may_renew = True
+        while True:
+            credentials = self._authorize(ends)
+            if isinstance(credentials, Rejected | NotTransmitted):
+                return credentials
+            response = self._client.send(request._replace(headers={**request.headers, **credentials}), ends=ends)
+            if not isinstance(response, HttpResponse):
+                return response
+            if response.status != 401 or not self._tokens or not may_renew:
+                return self.judged(response)
+            self._tokens.renew(credentials["Authorization"].removeprefix("Bearer "))
+            may_renew = False
 
     def judged(self, response: HttpResponse) -> Result:
         """What the gateway's answer means."""
@@ -80,19 +82,6 @@ class HttpProvider(Provider):
             return self._fixed
         token = self._tokens.token(ends)
         return {"Authorization": f"Bearer {token}"} if isinstance(token, str) else token
-
-    def _ask(self, request: HttpRequest, ends: float) -> HttpResponse | Rejected | NotTransmitted | OutcomeUnknown:
-        """A 401 may mean that the token is over: once, the same request goes with a new one. It was refused before."""
-        for may_renew in (True, False):
-            credentials = self._authorize(ends)
-            if isinstance(credentials, Rejected | NotTransmitted):
-                return credentials
-            response = self._client.send(request._replace(headers={**request.headers, **credentials}), ends=ends)
-            refused = isinstance(response, HttpResponse) and response.status == 401
-            if not (refused and may_renew and self._tokens):
-                break
-            self._tokens.renew(credentials["Authorization"].removeprefix("Bearer "))
-        return response
 
     def request(self, message: OutboundMessage, valid_for: timedelta) -> HttpRequest:
         """What the gateway is asked, without who we are. Raises UnicodeEncodeError."""
@@ -124,7 +113,7 @@ def from_table(
     return HttpProvider(settings, name=name, receipts_base=receipts_base)
 
 
-def from_url(url: str, options: ProviderOptions) -> HttpProvider:
+def from_url(url: str, options: contract.ProviderOptions) -> HttpProvider:
     """The provider that MASSAR_SMS_URL and its kin describe: one JSON object by POST, one JSON object back."""
     for name in (options.sms_to_field, options.sms_text_field):
         if not name or "" in name.split("."):
@@ -133,7 +122,8 @@ def from_url(url: str, options: ProviderOptions) -> HttpProvider:
         options.sms_to_field: "{to}", options.sms_text_field: "{text}", options.sms_sender_field: "{sender}",
         options.sms_validity_field: "{seconds}",
     }  # fmt: skip
-    content = _literal(json.loads(json.dumps(dict(options.sms_extra))))
+    extra = json.loads(json.dumps(dict(options.sms_extra)))  # a copy, in which no text is a template
+    content = mapped(extra, lambda value: Verbatim(value) if isinstance(value, str) else value)
     for path, value in fields.items():
         if path:
             _place(content, path.split("."), value)
@@ -147,15 +137,6 @@ def from_url(url: str, options: ProviderOptions) -> HttpProvider:
     }
     settings = read_provider(HttpSettings, table, called="The SMS gateway:")
     return HttpProvider(settings, name=options.name or f"sms-{urlsplit(url).hostname}")
-
-
-def _literal(node: Any) -> Any:
-    """Without placeholders."""
-    if isinstance(node, str):
-        return Verbatim(node)
-    if isinstance(node, dict):
-        return {name: _literal(one) for name, one in node.items()}
-    return [_literal(one) for one in node] if isinstance(node, list) else node
 
 
 def _place(content: dict[str, Any], path: list[str], value: object) -> None:

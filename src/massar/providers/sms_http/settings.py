@@ -24,7 +24,7 @@ from massar.providers.oauth_token import TokenAuth
 from massar.providers.settings import OneByOneTable, read_provider
 from massar.providers.sms_http.answer import Answer, Outcome
 from massar.providers.sms_http.receipt import ReceiptForm
-from massar.providers.sms_http.template import Template, Values, filled, leaves
+from massar.providers.sms_http.template import Template, Values, mapped
 
 PRESETS = Path(__file__).with_name("presets")
 _OWN_HEADERS = {"host", "content-length", "content-type", "transfer-encoding", "connection", "idempotency-key"}
@@ -55,19 +55,13 @@ def _json(tree: object) -> Mapping[str, Any]:
             raise ValueError(f"is no JSON: {trouble}") from None
     if not isinstance(tree, Mapping):
         raise ValueError("must be an object")
-    return {key: _leaf(value) for key, value in tree.items()}
+    return mapped(tree, _leaf)  # type: ignore[no-any-return]
 
 
-def _leaf(node: object) -> Any:
-    if isinstance(node, str):
-        return Template(node)
-    if isinstance(node, Mapping):
-        return {key: _leaf(value) for key, value in node.items()}
-    if isinstance(node, list | tuple):
-        return [_leaf(value) for value in node]
-    if node is None or isinstance(node, bool | int | float):
-        return node
-    raise ValueError("holds a value that JSON does not know")
+def _leaf(value: object) -> object:
+    if value is not None and not isinstance(value, str | bool | int | float):
+        raise ValueError("holds a value that JSON does not know")
+    return Template(value) if isinstance(value, str) else value
 
 
 def _charset(name: str) -> str:
@@ -211,8 +205,9 @@ class HttpSettings(OneByOneTable):
 
     def placeholders(self) -> frozenset[str]:
         """All that stand in the request."""
-        fields = [*self.headers.values(), *self.query.values(), *self.form.values(), *leaves(self.json)]
-        return frozenset().union(*(leaf.names for leaf in ([self.url.target, *fields] if self.url else fields)))
+        leaves: list[object] = [self.url and self.url.target]
+        mapped([self.headers, self.query, self.form, self.json], leaves.append)
+        return frozenset().union(*(leaf.names for leaf in leaves if isinstance(leaf, Template)))
 
     def request(self, values: Values) -> HttpRequest:
         """The request, with each value encoded for the place that it goes to. Raises UnicodeEncodeError where the
@@ -225,9 +220,13 @@ class HttpSettings(OneByOneTable):
         # A repeat carries the same key, so that a gateway that knows it does not send twice.
         headers = {"Accept": "application/json", **headers, "Idempotency-Key": str(values["id"])}
         body = b""
+
+        def filled(leaf: object) -> object:
+            return leaf.json(values) if isinstance(leaf, Template) else leaf
+
         if self.json is not None:
             headers["Content-Type"] = "application/json; charset=utf-8"
-            body = json.dumps(filled(self.json, values), ensure_ascii=False).encode()
+            body = json.dumps(mapped(self.json, filled), ensure_ascii=False).encode()
         elif self.form:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
             body = self._encoded(self.form, values).encode("ascii")

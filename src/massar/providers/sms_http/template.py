@@ -5,6 +5,7 @@ What was filled in is never read again, so no text of a message can become anyth
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from massar.core.settings import Verbatim
 
@@ -55,18 +56,8 @@ def _piece(found: re.Match[str]) -> tuple[str, bool]:
     return found[1], True
 
 
-def leaves(node: object) -> list[Template]:
-    """The templates in a tree of dicts and lists."""
-    if isinstance(node, Template):
-        return [node]
-    inside = node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ()
-    return [leaf for one in inside for leaf in leaves(one)]
-
-
-def filled(node: object, values: Values) -> object:
-    """The tree with its templates filled."""
-    if isinstance(node, Template):
-        return node.json(values)
-    if isinstance(node, Mapping):
-        return {name: filled(one, values) for name, one in node.items()}
-    return [filled(one, values) for one in node] if isinstance(node, list) else node
+def mapped(tree: object, leaf: Callable[[Any], object]) -> Any:
+    """The tree of dicts and lists with `leaf` of everything else in it."""
+    if isinstance(tree, Mapping):
+        return {name: mapped(one, leaf) for name, one in tree.items()}
+    return [mapped(one, leaf) for one in tree] if isinstance(tree, list | tuple) else leaf(tree)

@@ -98,10 +98,14 @@ class SmtpConnection:
             return None if self._lives() else NotTransmitted("the kept connection was gone")
         self._greeted = True
         try:
-            self._greet()
+            if self._settings.security == TLS and self._smtp.sock:
+                self._smtp.sock = self._tls.wrap_socket(self._smtp.sock, server_hostname=self._settings.host)
+                self._limit()
+            code, text = self._smtp.getreply()
+            if code != 220:
+                return judged(code, text, GREETING)
+            self._smtp.ehlo_or_helo_if_needed()
             return self._sign_in()
-        except smtplib.SMTPConnectError as problem:
-            return judged(problem.smtp_code, problem.smtp_error, GREETING)
         except smtplib.SMTPHeloError as problem:
             return judged(problem.smtp_code, problem.smtp_error, HELLO)
         except (OSError, smtplib.SMTPException, ValueError) as problem:
@@ -129,16 +133,6 @@ class SmtpConnection:
 
     def _limit(self) -> None:
         self._smtp.limit(self._ends, self._settings.answer_timeout)
-
-    def _greet(self) -> None:
-        smtp = self._smtp
-        if self._settings.security == TLS and smtp.sock:
-            smtp.sock = self._tls.wrap_socket(smtp.sock, server_hostname=self._settings.host)
-            self._limit()
-        code, text = smtp.getreply()
-        if code != 220:
-            raise smtplib.SMTPConnectError(code, text)
-        smtp.ehlo_or_helo_if_needed()
 
     def _sign_in(self) -> Result | None:
         smtp, settings = self._smtp, self._settings
