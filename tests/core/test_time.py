@@ -1,7 +1,8 @@
-"""The newer of two tables of time zones tells the hour, whichever `zoneinfo` would ask first."""
+"""Times as people in Morocco read them, by the newer of two tables of time zones."""
 
 import re
 import zoneinfo
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
@@ -9,11 +10,48 @@ from pathlib import Path
 import pytest
 import tzdata
 
-from massar.core import local_time, time_zone_data
+from massar.core import clock, local_time, time_zone_data
 from tests.house.laws import ROOT
 
+BEFORE = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)  # 02:55 at +01; five minutes later it is 02:00 at +00
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)  # 12:00 in Morocco since IANA 2026c; 13:00 by every older table
 KEY = "Africa/Casablanca"
+
+
+@pytest.mark.parametrize(
+    ("month", "name"),
+    [(1, "يناير"), (5, "ماي"), (7, "يوليوز"), (8, "غشت"), (9, "شتنبر"), (11, "نونبر"), (12, "دجنبر")],
+)
+def test_moroccan_month_names_and_western_digits(month, name):
+    shown = local_time.day_time(datetime(2026, month, 3, 12, tzinfo=UTC), "ar")
+    assert name in shown and "2026" in shown and not any("\u0660" <= c <= "\u0669" for c in shown)
+
+
+def test_french_and_english():
+    moment = datetime(2026, 8, 3, 12, 5, tzinfo=UTC)
+    assert local_time.day_time(moment, "fr") == "lundi 3 août 2026 à 13:05"
+    assert local_time.day_time(moment, "en").startswith("Monday")
+
+
+def test_the_zone_is_a_setting(settings):
+    noon = datetime(2026, 8, 3, 12, 0, 5, tzinfo=UTC)
+    settings.MASSAR = replace(settings.MASSAR, time_zone="Europe/Paris")
+    assert local_time.clock_time(noon) == "14:00" and local_time.stamp(noon) == "2026-08-03 14:00:05 +0200"
+
+
+def test_today_is_a_clock_time_and_another_day_has_its_date():
+    noon = datetime(2026, 8, 3, 12, tzinfo=UTC)
+    assert local_time.until(noon + timedelta(hours=1), noon, "fr") == "14:00"
+    assert local_time.until(noon + timedelta(hours=12), noon, "fr") == "4 août à 01:00"
+
+
+def test_the_clock_is_aware_and_a_naive_time_is_refused():
+    assert clock.now().tzinfo is UTC and clock.from_micros(clock.micros(BEFORE)) == BEFORE
+    with pytest.raises(ValueError, match="naive"):
+        local_time.local(datetime(2026, 1, 1))  # noqa: DTZ001
+
+
+# -- which table tells the hour
 
 
 @pytest.fixture
@@ -57,6 +95,8 @@ def test_a_machine_without_a_table_has_that_of_the_lock():
 
 
 def test_the_tests_stand_on_a_table_that_knows_of_2026():
+    assert local_time.clock_time(BEFORE) == "02:55", "in the night when Ramadan began the zone dropped to UTC"
+    assert local_time.clock_time(BEFORE + timedelta(minutes=10)) == "02:05"
     table = time_zone_data.newest(KEY)
     assert time_zone_data.age(table.version) >= time_zone_data.age("2026c"), "Morocco's hours are wrong in older tables"
     assert local_time.clock_time(datetime(2026, 9, 20, 0, 59, tzinfo=UTC)) == "01:59"
