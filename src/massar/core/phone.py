@@ -133,16 +133,11 @@ def counts_as(region: str) -> str:
     a calling code with another may have none of their own: +212 6… of Western Sahara (EH) is MA. '' for one without
     mobile numbers."""
     sample = phonenumbers.example_number_for_type(region, PhoneNumberType.MOBILE)
-    if sample is None or phonenumbers.region_code_for_number(sample) == region or _has_its_own(region):
-        return region if sample else ""
-    return phonenumbers.region_code_for_number(sample) or ""
-
-
-def _has_its_own(region: str) -> bool:
-    """Whether one of the numbers that begin in all ways of five digits is a mobile number of that region alone."""
+    owner = phonenumbers.region_code_for_number(sample) or "" if sample else ""
     plan = phonenumbers.PhoneMetadata.metadata_for_region(region)
-    if plan is None or plan.mobile is None:
-        return False
+    if owner == region or sample is None or plan is None or plan.mobile is None:
+        return owner
+    # Is one of the numbers that begin in all ways of five digits a mobile number of that region alone?
     begins = re.compile(plan.leading_digits or "")
     shape = re.compile(plan.mobile.national_number_pattern or "")
     lengths = [length for length in plan.mobile.possible_length if length >= _TRIED_DIGITS]
@@ -151,8 +146,8 @@ def _has_its_own(region: str) -> bool:
         if begins.match(one) and shape.fullmatch(one):
             number = phonenumbers.PhoneNumber(plan.country_code, int(one))
             if phonenumbers.region_code_for_number(number) == region:
-                return True
-    return False
+                return region
+    return owner
 
 
 def shown(e164: str) -> str:

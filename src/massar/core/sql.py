@@ -57,7 +57,9 @@ def select(kind: Callable[..., T], statement: str, params: Params = ()) -> list[
 
 def make(kind: Callable[..., T], columns: tuple[str, ...], row: Row) -> T:
     """Make a `kind` of one row, or of a part of one that a join gave."""
-    return kind(**dict(zip(columns, map(_convert, _converters(kind, columns), row), strict=True)))
+    values = (value if to is None or value is None else to(value)
+              for to, value in zip(_converters(kind, columns), row, strict=True))  # fmt: skip
+    return kind(**dict(zip(columns, values, strict=True)))
 
 
 def select_one(kind: Callable[..., T], statement: str, params: Params = ()) -> T | None:
@@ -73,12 +75,7 @@ def _converters(kind: object, columns: tuple[str, ...]) -> list[Converter | None
     return [_CONVERTERS.get(next(iter(optional[name]), hints[name])) for name in columns]
 
 
-def _convert(converter: Converter | None, value: object) -> object:
-    return value if converter is None or value is None else converter(value)
-
-
 def row(statement: str, params: Params = ()) -> Row | None:
-    """Return the first row, or None."""
     return next(iter(rows(statement, params)), None)
 
 
@@ -128,10 +125,7 @@ def track_writes() -> None:
 
 
 def is_safe_to_repeat(trouble: Error) -> bool:
-    """Whether the connection was cut before anything could be committed since `track_writes`.
-
-    What was done may then be done once more, on another connection.
-    """
+    """Whether the connection was cut before anything could be committed since `track_writes`."""
     found, cause = _postgres(), trouble.__cause__
     if found is None or found.may_have_committed or found.in_atomic_block or isinstance(cause, PoolTimeout):
         return False
@@ -145,10 +139,7 @@ def discard_connection() -> None:
 
 
 def dedicated_connection(**options: Any) -> psycopg.Connection[Any]:
-    """Open a connection outside the pool, for what lasts as long as the process. PostgreSQL only.
-
-    Raises psycopg.Error, which says why.
-    """
+    """Open one outside the pool, that lasts as long as the process. PostgreSQL only. Raises psycopg.Error."""
     found = _postgres()
     if found is None:
         raise RuntimeError("only PostgreSQL has connections outside the pool")
@@ -156,12 +147,12 @@ def dedicated_connection(**options: Any) -> psycopg.Connection[Any]:
 
 
 def greatest() -> str:
-    """The name of the scalar maximum in this database."""
+    """The scalar maximum."""
     return "GREATEST" if connection.vendor == "postgresql" else "MAX"
 
 
 def least() -> str:
-    """The name of the scalar minimum in this database."""
+    """The scalar minimum."""
     return "LEAST" if connection.vendor == "postgresql" else "MIN"
 
 

@@ -62,8 +62,8 @@ def newest(key: str) -> Table:
 
     Raises UnknownZone. (Debian keeps the old names of zones in a package of their own.)
     """
-    folders = [(Path(place), f"the system's table in {place}") for place in zoneinfo.TZPATH]  # PYTHONTZPATH counts
-    tables = [Table(_version_in(folder), name, folder) for folder, name in folders]
+    places = map(Path, zoneinfo.TZPATH)  # PYTHONTZPATH counts
+    tables = [Table(_version_in(place), f"the system's table in {place}", place) for place in places]
     tables.append(Table(tzdata.IANA_VERSION, "PyPI's tzdata", resources.files("tzdata") / "zoneinfo"))
     holding = [table for table in tables if table.has(key)]
     if not holding:
