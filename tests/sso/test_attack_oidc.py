@@ -25,7 +25,7 @@ from tests.cast import JAMAL, KHADIJA, KHADIJA_EMAIL, YOUSSEF, facts
 from tests.sso import jws, relying_party
 from tests.sso.relying_party import KEYED, MACHINE, MODEST, SECOND, STRICT, SUITE, Surfer, local, party, register
 from tests.support.steps import shows
-from tests.support.visitor import Post, Visitor
+from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.usefixtures("registered")
 
@@ -59,41 +59,27 @@ def youssef(browser) -> Surfer:
 
 # 101, 102: where the answer goes --------------------------------------------------------------------------------------
 
-FOREIGN = {
-    "slash": f"{CALLBACK}/",
-    "port": "https://strict.example.ma:8443/callback",
-    "usual port": "https://strict.example.ma:443/callback",
-    "case": "https://strict.example.ma/Callback",
-    "host case": "https://STRICT.example.ma/callback",
-    "query": f"{CALLBACK}?x",
-    "fragment": f"{CALLBACK}#f",
-    "traversal": "https://strict.example.ma/callback/../callback",
-    "encoded traversal": "https://strict.example.ma/a/%2e%2e/callback",
-    "user": "https://strict.example.ma@evil.example/callback",
-    "backslash": "https://strict.example.ma\\@evil.example/callback",
-    "subdomain": "https://x.strict.example.ma/callback",
-    "suffix": "https://strict.example.ma.evil.example/callback",
-    "http": "http://strict.example.ma/callback",
-    "script": "javascript:alert(1)//https://strict.example.ma/callback",
-    "space": f"{CALLBACK} ",
-    "newline": f"{CALLBACK}\r\nX-Evil: 1",
-    "null": f"{CALLBACK}\0",
-    "another site's": MODEST.redirect_uris[0],
-    "empty": "",
-}
+FOREIGN = (
+    "", f"{CALLBACK}/", f"{CALLBACK}?x", f"{CALLBACK}#f", f"{CALLBACK} ", f"{CALLBACK}\r\nX-Evil: 1", f"{CALLBACK}\0",
+    "https://strict.example.ma:8443/callback", "https://strict.example.ma:443/callback",
+    "https://strict.example.ma/Callback", "https://STRICT.example.ma/callback",
+    "https://strict.example.ma/callback/../callback", "https://strict.example.ma/a/%2e%2e/callback",
+    "https://strict.example.ma@evil.example/callback", "https://strict.example.ma\\@evil.example/callback",
+    "https://x.strict.example.ma/callback", "https://strict.example.ma.evil.example/callback",
+    "http://strict.example.ma/callback", "javascript:alert(1)//https://strict.example.ma/callback",
+    MODEST.redirect_uris[0],
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("signed_in", [True, False], ids=["signed in", "stranger"])
 def test_atk_101_an_address_that_is_not_registered_gets_no_redirect(rp, browser, signed_in):
     if signed_in:
         browser.sign_in(YOUSSEF.login, YOUSSEF.password)
-    asked = {name: rp.ask(redirect_uri=wish).url for name, wish in FOREIGN.items()}
-    asked["none"] = rp.ask(redirect_uri=None).url
-    for second in ("https://evil.example/", CALLBACK):
-        asked[f"two, {second}"] = f"{rp.ask().url}&{urlencode({'redirect_uri': second})}"
-    for name, address in asked.items():
-        assert stays(browser.open(address)), name
-        assert not re.search(r'(href|action|src|content)="[^"/]*//', browser.html), f"{name}: no way leads elsewhere"
+    asked = [rp.ask(redirect_uri=wish).url for wish in (*FOREIGN, None)]
+    asked += [f"{rp.ask().url}&{urlencode({'redirect_uri': second})}" for second in ("https://evil.example/", CALLBACK)]
+    for address in asked:
+        assert stays(browser.open(address)), address
+        assert not re.search(r'(href|action|src|content)="[^"/]*//', browser.html), f"{address}: no way leads elsewhere"
     assert not Grant.objects.exists()
 
 
@@ -140,7 +126,7 @@ def test_atk_102_the_machine_site_has_no_front_door(clock, youssef):
 # 103: PKCE ----------------------------------------------------------------------------------------------------------
 
 
-def test_atk_103_a_wrong_verifier_opens_nothing(rp, browser):
+def test_atk_103_a_wrong_verifier_opens_nothing(rp, loose, browser):
     """Nor does one that fits, of a length that the standard forbids (RFC 7636 §4.1: 43 to 128 signs)."""
     for verifier in ("y" * 43, "y" * 42, "y" * 129, "", "é" * 43, "y" * 5000, "\0" * 43, None):
         asked, code = rp.send(browser)
@@ -150,13 +136,9 @@ def test_atk_103_a_wrong_verifier_opens_nothing(rp, browser):
     for length in (42, 129):
         asked, code = rp.send(browser, code_challenge=relying_party.challenge("v" * length))
         assert refused_somehow(rp.redeem(asked, code, code_verifier="v" * length)), length
+    asked, code = loose.send(browser)  # RFC 9700 §4.8.2: somebody took the challenge out of the request
+    assert refused_somehow(loose.redeem(asked, code, code_verifier="v" * 43)), "a downgrade"
     assert not Token.objects.filter(kind="access").exists()
-
-
-def test_atk_103_a_verifier_without_a_challenge_is_a_downgrade(loose, browser):
-    """RFC 9700 §4.8.2: somebody took the challenge out of the request."""
-    asked, code = loose.send(browser)
-    assert refused_somehow(loose.redeem(asked, code, code_verifier="v" * 43))
 
 
 # 104: codes ---------------------------------------------------------------------------------------------------------
@@ -170,19 +152,13 @@ def test_atk_104_another_site_or_address_can_not_redeem_a_code(loose, browser, c
     assert refused(loose.redeem(asked, code, redirect_uri=f"{SUITE.redirect_uris[0]}/"))
 
 
-def test_atk_104_a_code_twice_ends_what_the_first_time_gave(rp, browser):
+def test_atk_104_codes_that_are_guessed_late_or_used(rp, browser, clock):
     asked, code = rp.send(browser, scope="openid offline_access")
-    tokens = rp.tokens(asked, rp.redeem(asked, code))
-    assert refused(rp.redeem(asked, code))
-    assert rp.userinfo(tokens.access).status_code == 401
-    assert tokens.refresh is None or refused(rp.refresh(tokens.refresh))
-
-
-def test_atk_104_guessed_and_late_codes(rp, browser, clock):
-    asked, code = rp.send(browser)
     for odd in (code[:-1], code + "x", code.swapcase(), "", "x" * 10_000, "\0", "' OR 1=1 --"):
         assert refused_somehow(rp.redeem(asked, odd))
-    assert rp.redeem(asked, code).status_code == 200, "guesses don't touch the real one"
+    tokens = rp.tokens(asked, rp.redeem(asked, code))  # guesses don't touch the real one
+    assert refused(rp.redeem(asked, code)) and refused(rp.refresh(tokens.refresh))
+    assert rp.userinfo(tokens.access).status_code == 401, "the second time ends what the first one gave"
     asked, code = rp.send(browser)
     clock.advance(seconds=61)
     assert refused(rp.redeem(asked, code))
@@ -302,18 +278,15 @@ def test_atk_106_only_machines_act_for_themselves_and_their_token_is_nobodys(rp,
     assert refused(without, "unauthorized_client"), "who proves nothing"
 
 
-def test_atk_106_other_grants_are_unknown(rp):
+def test_atk_106_other_grants_are_unknown_or_malformed(rp):
     for kind in ("password", "implicit", "urn:ietf:params:oauth:grant-type:jwt-bearer", "", "x"):
         fields = {"grant_type": kind, "username": YOUSSEF.login, "password": YOUSSEF.password, "assertion": "x"}
         answer = rp.post("token_endpoint", **fields)
         assert refused(answer, "unsupported_grant_type" if kind else "invalid_request"), kind
-
-
-@pytest.mark.parametrize(("kind", "needed"), [("authorization_code", "code"), ("refresh_token", "refresh_token")])
-def test_a_token_request_without_what_it_turns_is_malformed(rp, kind, needed):
-    for given in ({}, {needed: ""}):
-        answer = rp.post("token_endpoint", grant_type=kind, redirect_uri=rp.redirect_uri, **given)
-        assert refused(answer, "invalid_request"), given
+    for kind, needed in (("authorization_code", "code"), ("refresh_token", "refresh_token")):
+        for given in ({}, {needed: ""}):
+            answer = rp.post("token_endpoint", grant_type=kind, redirect_uri=rp.redirect_uri, **given)
+            assert refused(answer, "invalid_request"), "without what it turns"
 
 
 def test_atk_106_odd_tokens_at_userinfo(rp, browser):
@@ -416,17 +389,11 @@ def forgeries(header: dict, claims: dict, jwk: dict) -> dict[str, str]:
     algorithms = ("none", "None", "NONE", "nOnE", "")
     found = {f"alg {alg}": f"{jws.packed({**header, 'alg': alg})}.{jws.packed(claims)}." for alg in algorithms}
     found |= {"hs256 by public key": by_secret(pem), "hs256 by nothing": by_secret(b"")}
-    for name, more in {
-        "another's key": {},
-        "kid path": {"kid": "../../../dev/null"},
-        "kid sql": {"kid": "' UNION SELECT 'x' --"},
-        "kid empty": {"kid": ""},
-        "kid is a list": {"kid": ["x"]},
-        "jku": {"jku": "https://evil.example/jwks"},
-        "x5u": {"x5u": "https://evil.example/cert"},
-        "jwk": {"jwk": own},
-    }.items():
-        found[name] = jws.signed_es256({**header, "alg": "ES256", **more}, claims, stranger)
+    for more in (
+        {}, {"kid": "../../../dev/null"}, {"kid": "' UNION SELECT 'x' --"}, {"kid": ""}, {"kid": ["x"]},
+        {"jku": "https://evil.example/jwks"}, {"x5u": "https://evil.example/cert"}, {"jwk": own},
+    ):  # fmt: skip
+        found[f"another's key, {more}"] = jws.signed_es256({**header, "alg": "ES256", **more}, claims, stranger)
     return found | {"no jwt": "x", "two parts": "a.b", "five parts": "a.b.c.d.e", "empty": "..", "long": "x" * 9000}
 
 
@@ -464,20 +431,16 @@ def test_atk_108_forged_id_token_hints(loose, browser):
         assert loose.error(browser, asked) in ("login_required", "invalid_request"), name
 
 
-def test_atk_108_crit_is_refused_although_the_signature_is_right(keyed, browser):
-    """RFC 7515 §4.1.11: what must be understood and is not."""
-    odd = keyed.assertion(header={"crit": ["unheard-of"], "unheard-of": 1})
-    assert redeemed_with(keyed, browser, odd).status_code in (400, 401)
-
-
 @pytest.mark.parametrize(("first", "last"), [("keyed", "suite"), ("suite", "keyed")])
-def test_atk_108_a_name_twice_although_the_signature_is_right(keyed, browser, first, last):
-    """Two readers of one token must not see two clients: it is refused, or is the one that signed."""
+def test_atk_108_what_is_refused_although_the_signature_is_right(keyed, browser, first, last):
+    """Two readers of one token must not see two clients: a name that stands twice is refused, or is the one that
+    signed. So is what must be understood and is not (RFC 7515 §4.1.11)."""
+    odd = keyed.assertion(header={"crit": ["unheard-of"], "unheard-of": 1})
     claims = json.dumps({k: v for k, v in jws.parts(keyed.assertion())[1].items() if k not in ("iss", "sub")})
+    assert redeemed_with(keyed, browser, odd).status_code in (400, 401)
     twice = "".join(f'"iss": "{who}", "sub": "{who}", ' for who in (first, last))
-    answer = redeemed_with(
-        keyed, browser, jws.signed_es256({"alg": "ES256"}, claims.replace("{", "{" + twice, 1), relying_party.KEY)
-    )
+    forged = jws.signed_es256({"alg": "ES256"}, claims.replace("{", "{" + twice, 1), relying_party.KEY)
+    answer = redeemed_with(keyed, browser, forged)
     assert answer.status_code in ((200, 400, 401) if last == "keyed" else (400, 401))
     assert not Token.objects.filter(kind="access").exclude(grant__site="keyed").exists()
 
@@ -485,39 +448,24 @@ def test_atk_108_a_name_twice_although_the_signature_is_right(keyed, browser, fi
 # 109: client assertions ---------------------------------------------------------------------------------------------
 
 
-def test_atk_109_an_assertion_works_once(keyed, browser):
-    once = keyed.assertion()
-    assert redeemed_with(keyed, browser, once).status_code == 200
-    again = redeemed_with(keyed, browser, once)
-    assert refused(again, "invalid_client", 401) and again.headers["WWW-Authenticate"].startswith("Basic")
-
-
-WRONG_ASSERTIONS = {
-    "audience": {"aud": "https://evil.example/token"},
-    "no audience": {"aud": None},
-    "issuer": {"iss": "strict"},
-    "subject": {"sub": "strict"},
-    "an hour": {"exp": +3600},
-    "expired": {"exp": -61},
-    "no end": {"exp": None},
-    "no id": {"jti": None},
-    "not yet": {"nbf": +600},
-    "from the future": {"iat": +600},
-    "end is a word": {"exp": "soon"},
-    "end beyond all numbers": {"exp": 10**400},
-    "id is a list": {"jti": ["x"]},
-    "audience is a table": {"aud": {"x": 1}},
-}
+WRONG_ASSERTIONS = [  # another place or party, another time, and what is no such thing at all; times from now
+    *({"aud": wish} for wish in ("https://evil.example/token", None, {"x": 1})), {"iss": "strict"}, {"sub": "strict"},
+    *({"exp": wish} for wish in (+3600, -61, None, "soon", 10**400)), {"nbf": +600}, {"iat": +600},
+    *({"jti": wish} for wish in (None, ["x"])),
+]  # fmt: skip
 
 
 def test_atk_109_assertions_for_another_place_or_time(keyed, browser, clock):
-    """And whoever proves itself by a key has no secret."""
-    moment, assertion = int(clock().timestamp()), keyed.assertion
+    """One works once; and whoever proves itself by a key has no secret."""
+    moment, assertion, once = int(clock().timestamp()), keyed.assertion, keyed.assertion()
+    assert redeemed_with(keyed, browser, once).status_code == 200
+    again = redeemed_with(keyed, browser, once)
+    assert refused(again, "invalid_client", 401) and again.headers["WWW-Authenticate"].startswith("Basic")
     asked, code = keyed.send(browser)
-    for name, changed in WRONG_ASSERTIONS.items():
+    for changed in WRONG_ASSERTIONS:
         changed = {k: moment + v if isinstance(v, int) else v for k, v in changed.items()}
         keyed.assertion = lambda changed=changed: assertion(**changed)
-        assert refused(keyed.redeem(asked, code), "invalid_client", 401), name
+        assert refused(keyed.redeem(asked, code), "invalid_client", 401), changed
     by_secret = party(clock, replace(KEYED, client_auth="client_secret_post"))
     for secret in ("", "x", "sha256:"):
         by_secret.secret = secret
@@ -527,9 +475,7 @@ def test_atk_109_assertions_for_another_place_or_time(keyed, browser, clock):
 # 110, 111: who is signed in ------------------------------------------------------------------------------------------
 
 
-def test_atk_110_a_recovery_session_is_nobody_to_a_site(rp, clock):
-    post = Post(clock)
-    browser = Surfer()
+def test_atk_110_a_recovery_session_is_nobody_to_a_site(rp, browser, post):
     browser.ask(KHADIJA.login, email=KHADIJA_EMAIL)
     browser.sign_in(KHADIJA.login, post.secret(KHADIJA_EMAIL))
     assert any(name.endswith("change") for name in browser.cookies), "a change session is open"
@@ -538,7 +484,7 @@ def test_atk_110_a_recovery_session_is_nobody_to_a_site(rp, clock):
     assert not Grant.objects.exists()
 
 
-@pytest.mark.parametrize("wish", [{"max_age": "0"}, {"prompt": "login"}, {"prompt": "login", "max_age": "0"}])
+@pytest.mark.parametrize("wish", [{"max_age": "0"}, {"prompt": "login", "max_age": "0"}], ids=str)
 def test_atk_111_a_fresh_proof_is_a_fresh_proof(rp, browser, clock, wish):
     first = rp.enter(browser)
     clock.advance(minutes=3)
@@ -550,16 +496,16 @@ def test_atk_111_a_fresh_proof_is_a_fresh_proof(rp, browser, clock, wish):
     assert tokens.claims["auth_time"] == first.claims["auth_time"] + 180
 
 
-@pytest.mark.parametrize("wish", [{"prompt": "login"}, {"max_age": "0"}, {"max_age": "1"}], ids=str)
 @pytest.mark.parametrize("seconds", [30, 180])
-def test_atk_111_walking_around_the_form(rp, browser, clock, wish, seconds):
+def test_atk_111_walking_around_the_form(rp, browser, clock, seconds):
     """Home, Back and the waiting request's own address don't count as a proof, however young the session is."""
     rp.enter(browser)
     clock.advance(seconds=seconds)
-    rp.start(browser, **wish)
-    for path in ("/", "/continue/", "/sign-in/"):
-        browser.get(path)
-        assert browser.arrived is None or "code" not in browser.arrived.fields, path
+    for wish in ({"prompt": "login"}, {"max_age": "0"}, {"max_age": "1"}):
+        rp.start(browser, **wish)
+        for path in ("/", "/continue/", "/sign-in/"):
+            browser.get(path)
+            assert browser.arrived is None or "code" not in browser.arrived.fields, (wish, path)
 
 
 # 112: what a request may carry --------------------------------------------------------------------------------------
@@ -655,15 +601,12 @@ def test_atk_114_a_role_that_a_site_does_not_admit(browser, settings, clock):
 # 115: who answers ---------------------------------------------------------------------------------------------------
 
 
-def test_atk_115_every_answer_says_who_gave_it(rp, browser):
+def test_atk_115_every_answer_says_who_gave_it_and_a_false_host_changes_nothing(rp, browser):
     """RFC 9207: successes and errors; `returned` refuses an answer without it."""
-    asked = rp.start(browser, prompt="none")
-    assert rp.error(browser, asked) and browser.arrived.fields["iss"] == rp.metadata["issuer"]
+    assert rp.error(browser, rp.start(browser, prompt="none"))
+    assert browser.arrived.fields["iss"] == rp.metadata["issuer"]
     rp.send(browser)
     assert browser.arrived.fields["iss"] == rp.metadata["issuer"]
-
-
-def test_atk_115_a_false_host_changes_nothing(rp):
     for headers in (
         {"host": "evil.example"}, {"x-forwarded-host": "evil.example"}, {"forwarded": "host=evil.example;proto=http"},
         {"x-forwarded-proto": "http", "x-forwarded-port": "81"},
@@ -693,18 +636,11 @@ def test_atk_116_a_new_owner_of_an_address_is_a_new_person(clock):
 # 091: leading away by signing out ------------------------------------------------------------------------------------
 
 SIGNED_OUT = SUITE.post_logout_redirect_uris[0]
-BENT = [
-    f"{SIGNED_OUT}/",
-    f"{SIGNED_OUT}?x=1",
-    f"{SIGNED_OUT}#x",
-    SIGNED_OUT.replace("https", "http"),
-    SIGNED_OUT.replace("suite", "SUITE"),
-    "https://suite.example.ma@evil.example/signed-out",
-    "//evil.example/signed-out",
-    "javascript:alert(1)",
-    STRICT.post_logout_redirect_uris[0],
-    f"{SIGNED_OUT}\r\nX-Evil: 1",
-]
+BENT = (
+    f"{SIGNED_OUT}/", f"{SIGNED_OUT}?x=1", f"{SIGNED_OUT}#x", f"{SIGNED_OUT}\r\nX-Evil: 1", "//evil.example/signed-out",
+    SIGNED_OUT.replace("https", "http"), SIGNED_OUT.replace("suite", "SUITE"), "javascript:alert(1)",
+    "https://suite.example.ma@evil.example/signed-out", STRICT.post_logout_redirect_uris[0],
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("signed_in", [True, False], ids=["signed in", "signed out"])

@@ -21,45 +21,25 @@ GOOD = (
     *REGISTERED, "http://127.0.0.1:1/back", "http://127.0.0.1:53211/back", "http://127.0.0.1:65535/back",
     "http://[::1]:53211/six",
 )  # fmt: skip
-FOREIGN = {
-    "user": "http://me@127.0.0.1:53211/back",
-    "user that looks like the host": "http://127.0.0.1:53211@evil.example/back",
-    "user before the port": "http://127.0.0.1@evil.example:53211/back",
-    "suffix": "http://127.0.0.1.evil.example:53211/back",
-    "another address of loopback": "http://127.0.0.2:53211/back",
-    "short address": "http://127.1:53211/back",
-    "number": "http://2130706433:53211/back",
-    "octal": "http://0177.0.0.1:53211/back",
-    "localhost": "http://localhost:53211/back",
-    "mapped": "http://[::ffff:127.0.0.1]:53211/six",
-    "long form": "http://[0:0:0:0:0:0:0:1]:53211/six",
-    "the other host's path": "http://[::1]:53211/back",
-    "another host": "http://10.0.0.1:53211/back",
-    "another path": "http://127.0.0.1:53211/other",
-    "longer path": "http://127.0.0.1:53211/back/",
-    "traversal": "http://127.0.0.1:53211/x/../back",
-    "case": "http://127.0.0.1:53211/Back",
-    "query": "http://127.0.0.1:53211/back?x=1",
-    "another query at six": "http://[::1]:53211/six?from=evil",
-    "fragment": "http://127.0.0.1:53211/back#x",
-    "no path": "http://127.0.0.1:53211",
-    "text": "http://127.0.0.1:53211x/back",
-    "words": "http://127.0.0.1:http/back",
-    "digits of another script": "http://127.0.0.1:٥٣٢١١/back",
-    "sign": "http://127.0.0.1:+80/back",
-    "space": "http://127.0.0.1: 80/back",
-    "empty": "http://127.0.0.1:/back",
-    "zero": "http://127.0.0.1:0/back",
-    "leading zero": "http://127.0.0.1:080/back",
-    "too high": "http://127.0.0.1:65536/back",
-    "far too high": f"http://127.0.0.1:{'9' * 50}/back",
-    "two ports": "http://127.0.0.1:80:81/back",
-    "https": "https://127.0.0.1:53211/back",
-    "capital scheme": "HTTP://127.0.0.1:53211/back",
-    "backslash": "http://127.0.0.1:53211\\@evil.example/back",
-    "newline": "http://127.0.0.1:53211/back\n",
-    "registered with a port": "http://127.0.0.1:4001/fixed",
-}
+FOREIGN = (
+    "http://me@127.0.0.1:53211/back", "http://127.0.0.1:53211@evil.example/back",
+    "http://127.0.0.1@evil.example:53211/back", "http://127.0.0.1.evil.example:53211/back",
+    "http://127.0.0.1:53211\\@evil.example/back", "http://10.0.0.1:53211/back", "http://localhost:53211/back",
+    # other ways to write or to mean loopback, and another host's path
+    "http://127.0.0.2:53211/back", "http://127.1:53211/back", "http://2130706433:53211/back",
+    "http://0177.0.0.1:53211/back", "http://[::ffff:127.0.0.1]:53211/six", "http://[0:0:0:0:0:0:0:1]:53211/six",
+    "http://[::1]:53211/back",
+    # other paths
+    "http://127.0.0.1:53211/other", "http://127.0.0.1:53211/back/", "http://127.0.0.1:53211/x/../back",
+    "http://127.0.0.1:53211/Back", "http://127.0.0.1:53211/back?x=1", "http://[::1]:53211/six?from=evil",
+    "http://127.0.0.1:53211/back#x", "http://127.0.0.1:53211", "http://127.0.0.1:53211/back\n",
+    # what is no port, or not free to choose
+    "http://127.0.0.1:53211x/back", "http://127.0.0.1:http/back", "http://127.0.0.1:٥٣٢١١/back",
+    "http://127.0.0.1:+80/back", "http://127.0.0.1: 80/back", "http://127.0.0.1:/back", "http://127.0.0.1:0/back",
+    "http://127.0.0.1:080/back", "http://127.0.0.1:65536/back", f"http://127.0.0.1:{'9' * 50}/back",
+    "http://127.0.0.1:80:81/back", "http://127.0.0.1:4001/fixed",
+    "https://127.0.0.1:53211/back", "HTTP://127.0.0.1:53211/back",
+)  # fmt: skip
 ANY_PORT = "http://127.0.0.1:53211/back"
 
 
@@ -80,10 +60,10 @@ def test_a_program_comes_back_where_it_listens(program, browser):
 
 def test_no_other_address_gets_a_redirect(program, browser):
     browser.sign_in(YOUSSEF.login, YOUSSEF.password)
-    for name, address in FOREIGN.items():
+    for address in FOREIGN:
         browser.open(program.ask(redirect_uri=address).url)
-        assert browser.page.status_code == 400 and browser.arrived is None, name
-        assert not re.search(r'(href|action|src|content)="[^"/]*//', browser.html), f"{name}: no way leads elsewhere"
+        assert browser.page.status_code == 400 and browser.arrived is None, address
+        assert not re.search(r'(href|action|src|content)="[^"/]*//', browser.html), f"{address}: no way leads elsewhere"
     assert not Grant.objects.exists()
 
 

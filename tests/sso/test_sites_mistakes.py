@@ -129,6 +129,8 @@ def test_what_is_no_address(tmp_path, address):
 def test_what_is_an_address(tmp_path):
     for address in ("https://h.ma/a?b=c&d", "http://[::1]:8000/", "HTTPS://H.ma", "https://10.0.0.1:8443/x"):
         assert mistakes(tmp_path, f'[sites.massar]\nhome = "{address}"') == [], address
+    closed = '[sites.library]\nprotocol = "none"\nredirect_uris = ["https://l.ma/x"]'
+    assert mistakes(tmp_path, closed) == [], "a connected site may be closed for a while"
 
 
 def test_all_mistakes_are_told_at_once(tmp_path):
@@ -158,23 +160,15 @@ def test_what_can_not_be_read_is_not_judged_as_well(tmp_path):
         assert setting.split()[0] in only(tmp_path, "\n".join(["[sites.library]", *kept, setting]))
 
 
-def test_a_connected_site_may_be_closed_for_a_while(tmp_path):
-    assert mistakes(tmp_path, '[sites.library]\nprotocol = "none"\nredirect_uris = ["https://l.ma/x"]') == []
-
-
-@pytest.mark.parametrize("held", [{}, {"LIBRARY_HOME": ""}])
-def test_a_variable_that_is_not_set(tmp_path, held):
-    for setting in ('home = "env:LIBRARY_HOME"', 'roles = ["env:LIBRARY_HOME"]', 'name = {fr = "env:LIBRARY_HOME"}'):
-        told = only(tmp_path, f"[sites.library]\n{setting}", **held)
-        assert "reads the variable 'LIBRARY_HOME', which is not set" in told
-
-
-def test_a_variable_of_the_file_of_settings_is_read(tmp_path):
+def test_a_variable_is_read_where_the_settings_come_from(tmp_path):
     """What the other settings come from is where `env:` looks: a .env file counts as much as the environment."""
+    for setting in ('home = "env:LIBRARY_HOME"', 'roles = ["env:LIBRARY_HOME"]', 'name = {fr = "env:LIBRARY_HOME"}'):
+        for held in ({}, {"LIBRARY_HOME": ""}):
+            told = only(tmp_path, f"[sites.library]\n{setting}", **held)
+            assert "reads the variable 'LIBRARY_HOME', which is not set" in told
     (tmp_path / "sites.toml").write_text('[sites.library]\nhome = "env:LIBRARY_HOME"\nroles = ["env:WHO"]\n')
-    config = str(tmp_path / "sites.toml")
-    massar = production(MASSAR_CONFIG=config, LIBRARY_HOME="https://l.example.ma/", WHO="teacher")
-    library = massar.sites.by_slug["library"]
+    environ = {"MASSAR_CONFIG": str(tmp_path / "sites.toml"), "LIBRARY_HOME": "https://l.example.ma/", "WHO": "teacher"}
+    library = production(**environ).sites.by_slug["library"]
     assert (library.home, library.roles) == ("https://l.example.ma/", ("teacher",))
 
 

@@ -73,12 +73,12 @@ def _answer(
 
 
 def _to_save(request: Request, asked: AuthorizationRequest, again: bool) -> dict[str, str]:
-    spoken = [tag.partition("-")[0].lower() for tag in asked.languages]
+    spoken = [tag.partition("-")[0].lower() for tag in asked.raw.get("ui_locales", "").split()]
     return {
         "protocol": PROTOCOL,
         "resume_url": reverse("oidc_resume"),
         "query": urlencode(asked.raw),
-        "login_hint": asked.login_hint,
+        "login_hint": asked.raw.get("login_hint", "")[:254],
         "language": next((tag for tag in spoken if tag in LANGUAGES), ""),
         "again": "yes" if again else "",
         "since": str(int(request.now.timestamp())),

@@ -30,9 +30,13 @@ def answer(
     *, asked: AuthorizationRequest, signed_in: SignedIn | None, resumed: Resumed | None, browser: Browser, now: datetime
 ) -> AuthorizationResponse | SignInRequired | AccessDenied:
     """Decide what becomes of the request for this browser now."""
-    subjects = _named_subjects(asked, now)
-    if subjects is None:
-        return asked.error("invalid_request", "id_token_hint is not an ID token of ours for this site.")
+    # Whom the site names, by a wished sub or by id_token_hint (OIDC Core §3.1.2.1, §5.5.1).
+    subjects = {asked.subject} if asked.subject else set()
+    if given := asked.raw.get("id_token_hint"):
+        hint = verify.of_ours(given, now=now)
+        if hint is None or hint["aud"] != asked.site.client_id:
+            return asked.error("invalid_request", "id_token_hint is not an ID token of ours for this site.")
+        subjects.add(hint["sub"])
     if signed_in and any(sites.subjects.person_of(asked.site.slug, value) != signed_in.person.id for value in subjects):
         # Another person signed in although the site has named one: it hears so, or this would go on for ever.
         return asked.error("login_required") if asked.silent or resumed else SignInRequired(again=True)
@@ -62,17 +66,6 @@ def _decide(
     )
 
 
-def _named_subjects(asked: AuthorizationRequest, now: datetime) -> set[str] | None:
-    """Whom the site names, by id_token_hint or a wished sub (OIDC Core §3.1.2.1, §5.5.1). None: a hint not of ours."""
-    wanted = {asked.subject} if asked.subject else set()
-    if not asked.id_token_hint:
-        return wanted
-    hint = verify.of_ours(asked.id_token_hint, now=now)
-    if hint is None or hint["aud"] != asked.site.client_id:
-        return None
-    return wanted | {hint["sub"]}
-
-
 @transaction.atomic
 def _issue_code(asked: AuthorizationRequest, granted: AccessGranted, browser: Browser, now: datetime) -> str:
     site, session = asked.site, granted.session
@@ -83,9 +76,9 @@ def _issue_code(asked: AuthorizationRequest, granted: AccessGranted, browser: Br
     of_session = min(sites.grants.REFRESH_LIFE, int((session.expires_at - now).total_seconds()))
     life = site.offline_life if offline else max(1, of_session)
     visit = access.open_visit(
-        site=site, granted=granted, scope=asked.scope, nonce=asked.nonce, life=life, browser=browser, now=now,
-        offline=offline,
+        site=site, granted=granted, scope=asked.scope, nonce=asked.raw.get("nonce", ""), life=life, browser=browser,
+        now=now, offline=offline,
     )  # fmt: skip
-    binding = {"redirect_uri": asked.redirect_uri, "challenge": asked.challenge, "acr": granted.acr}
+    binding = {"redirect_uri": asked.raw["redirect_uri"], "challenge": asked.challenge, "acr": granted.acr}
     code = sites.grants.NewToken("code", sites.grants.CODE_LIFE, binding)
     return sites.grants.issue(visit.id, code, now=int(now.timestamp()))

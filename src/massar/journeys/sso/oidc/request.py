@@ -58,25 +58,17 @@ class AuthorizationRequest:
     """
 
     site: sites.Site
-    redirect_uri: str
-    mode: str
-    state: str
+    raw: dict[str, str] = field(repr=False)
     scope: str
-    nonce: str
     challenge: str
     silent: bool
     fresh: bool
     max_age: int | None
     no_recent_recovery: bool
-    login_hint: str
-    languages: tuple[str, ...]
-    id_token_hint: str
     subject: str
-    raw: dict[str, str] = field(repr=False)
 
     def answer(self, **fields: str) -> AuthorizationResponse:
-        """With state as it came, and iss (RFC 9207)."""
-        return _respond(self.site, self.redirect_uri, self.mode, self.state, fields)
+        return _respond(self.site, self.raw, fields)
 
     def error(self, error: str, detail: str = "") -> AuthorizationResponse:
         return self.answer(error=error, **({"error_description": detail} if detail else {}))
@@ -101,18 +93,17 @@ def read(
         _judge_form(given, once)
         return _asked(site, once)
     except _Mistake as mistake:
-        mode = "form_post" if once.get("response_mode") == "form_post" else "query"
-        state = once.get("state", "")
-        if len(state) > LONGEST_REQUEST:
-            state = ""  # nobody's server would take the address that it came to
         error, detail = mistake.args
-        said = {"error": error, "error_description": detail}
-        return _respond(site, addresses[0], mode, state, said)
+        return _respond(site, once, {"error": error, "error_description": detail})
 
 
-def _respond(site: sites.Site, address: str, mode: str, state: str, fields: Mapping[str, str]) -> AuthorizationResponse:
+def _respond(site: sites.Site, asked: Mapping[str, str], fields: Mapping[str, str]) -> AuthorizationResponse:
+    """With state as it came, and iss (RFC 9207)."""
+    mode, state = asked.get("response_mode", "query"), asked.get("state", "")
+    if len(state) > LONGEST_REQUEST:
+        state = ""  # nobody's server would take the address that it came to
     said = {**fields, **({"state": state} if state else {}), "iss": issuer()}
-    return AuthorizationResponse(site, address, mode, said)
+    return AuthorizationResponse(site, asked["redirect_uri"], mode if mode == "form_post" else "query", said)
 
 
 def _judge_form(given: Mapping[str, list[str]], once: dict[str, str]) -> None:
@@ -155,21 +146,14 @@ def _asked(site: sites.Site, once: dict[str, str]) -> AuthorizationRequest:
     subject = _wish(claims, "sub").get("value")  # the one that the site wants to hear of (OIDC Core §5.5.1)
     return AuthorizationRequest(
         site=site,
-        redirect_uri=once["redirect_uri"],
-        mode=once.get("response_mode", "query"),
-        state=once.get("state", ""),
+        raw=once,
         scope=_granted(scopes, oidc_claims.single_claims(site, claims, scopes)),
-        nonce=once.get("nonce", ""),
         challenge=_challenge(site, once),
         silent="none" in prompts,
         fresh=bool(prompts & {"login", "select_account"}) or max_age == 0,
         max_age=max_age,
         no_recent_recovery=_wants_no_recent_recovery(once.get("acr_values", ""), claims),
-        login_hint=once.get("login_hint", "")[:254],
-        languages=tuple(once.get("ui_locales", "").split()),
-        id_token_hint=once.get("id_token_hint", ""),
         subject=subject if isinstance(subject, str) else "",
-        raw=once,
     )
 
 
