@@ -39,7 +39,7 @@ def states() -> dict[int, str]:
 
 
 def alarms(clock) -> list[tuple[str, tuple[str, ...]]]:
-    return [(one.id, one.about) for one in watch_messages.read_overview(now=clock()).alarms]
+    return [(one.id, one.about) for one in watch_messages.Overview(now=clock()).alarms]
 
 
 def shut(provider: str) -> bool:

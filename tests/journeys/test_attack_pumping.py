@@ -168,7 +168,7 @@ def test_atk_063_a_country_that_types_no_code_gets_no_more_and_recovery_goes_on(
 
 
 def standing(clock) -> dict[str, tuple[str, ...]]:
-    return {one.id: one.about for one in watch_messages.read_overview(now=clock()).alarms}
+    return {one.id: one.about for one in watch_messages.Overview(now=clock()).alarms}
 
 
 # --- recovery's reserve

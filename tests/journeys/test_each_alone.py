@@ -54,7 +54,7 @@ def work_for(post, clock, **duration) -> None:
 
 
 def is_told_of_faults(clock, *about: str) -> bool:
-    seen = watch_messages.read_overview(now=clock())
+    seen = watch_messages.Overview(now=clock())
     alarms = {one.id: one.about for one in seen.alarms}
     return alarms.get("faults") == about and any(one.outcome == "fault" for one in seen.errors)
 

@@ -364,7 +364,7 @@ def test_what_blames_us_leaves_by_the_next_and_is_told_from_the_first(traffic):
     traffic.a.refuses = {f"+2126611{n:05d}": no_credit for n in range(100)}
     traffic.flow(1)
     assert ("provider-configuration-error", ("a",)) in [
-        (one.id, one.about) for one in watch_messages.read_overview(now=traffic.clock()).alarms
+        (one.id, one.about) for one in watch_messages.Overview(now=traffic.clock()).alarms
     ]
     traffic.flow(59)
     assert len(traffic.b.arrived) == 60 and max(hand_over_seconds()) < 1.0

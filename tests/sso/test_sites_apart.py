@@ -164,7 +164,7 @@ def test_operators_see_every_site_by_itself(turn, provider, clock):
     clock.advance(seconds=70)
     turn()
     clock.advance(seconds=40)
-    seen = watch_messages.read_overview(now=clock())
+    seen = watch_messages.Overview(now=clock())
     assert "worker-missing" not in [one.id for one in seen.alarms], "it waits in its place"
     assert seen.tallies[("site", "site:haraka")].sent == 2
     assert seen.breakers["site:massar"].state == "open"
@@ -236,7 +236,7 @@ def test_operators_hear_of_a_site_that_is_never_believed(turn, provider, clock, 
 
 
 def standing(clock) -> list[tuple]:
-    return [(one.id, one.about) for one in watch_messages.read_overview(now=clock()).alarms]
+    return [(one.id, one.about) for one in watch_messages.Overview(now=clock()).alarms]
 
 
 def test_one_persons_many_sign_outs_let_another_pass(turn, provider, clock):
@@ -257,4 +257,4 @@ def test_what_sites_are_told_is_no_message_to_people(turn, provider, clock, chan
     worker.turn()
     assert states("massar") == {"expired": 1}
     assert delivery.metrics.count_expired(since=clock() - timedelta(hours=1)) == {}
-    assert "expired" not in [alarm.id for alarm in watch_messages.read_overview(now=clock()).alarms]
+    assert "expired" not in [alarm.id for alarm in watch_messages.Overview(now=clock()).alarms]

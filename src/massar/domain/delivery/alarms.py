@@ -86,7 +86,7 @@ def _provider_configuration_error(snapshot: MetricsSnapshot, seconds: int) -> li
 
 
 def _lateness(snapshot: MetricsSnapshot, percent: int) -> dict[str, tuple[list[str], list[str]]]:
-    """channel -> (late providers, those in time), of providers that had enough to be judged by."""
+    """channel -> (late providers, those in time), of providers that had enough to be judged by. Not both are empty."""
     judged: dict[str, tuple[list[str], list[str]]] = {}
     for channel, provider in snapshot.hour:
         told = snapshot.punctuality.get(provider, routing.Punctuality(0, 0))
@@ -94,15 +94,6 @@ def _lateness(snapshot: MetricsSnapshot, percent: int) -> dict[str, tuple[list[s
             late, in_time = judged.setdefault(channel, ([], []))
             (late if 100 * told.share >= percent else in_time).append(provider)
     return judged
-
-
-def _all_late(snapshot: MetricsSnapshot, percent: int) -> list[str]:
-    """The network is late, or the only provider: there is none to switch to."""
-    return [channel for channel, (late, in_time) in _lateness(snapshot, percent).items() if late and not in_time]
-
-
-def _one_late(snapshot: MetricsSnapshot, percent: int) -> list[str]:
-    return [name for late, in_time in _lateness(snapshot, percent).values() if in_time for name in late]
 
 
 def _block_stopped(snapshot: MetricsSnapshot, blocks: int) -> list[str]:
@@ -115,9 +106,9 @@ def _block_stopped(snapshot: MetricsSnapshot, blocks: int) -> list[str]:
 
 def _conversion_low(snapshot: MetricsSnapshot, percent: int) -> list[str]:
     """Providers behind the others, and where few codes are used although none is stopped yet."""
-    rules = [(block, conversion.BLOCK) for block in conversion.by_block(now=snapshot.now)]
-    rules.append((conversion.national(now=snapshot.now), conversion.NATION))
-    low = [one.name or "nation" for one, r in rules if one.low(r, percent / 100) and not one.stopped_until(r)]
+    told = [(block, conversion.BLOCK) for block in conversion.by_block(now=snapshot.now)]
+    told.append((conversion.national(now=snapshot.now), conversion.NATION))
+    low = [one.name or "nation" for one, n in told if one.low(n, percent / 100) and not one.stopped_until(n)]
     return [*conversion.compared(now=snapshot.now).behind, *low]
 
 
@@ -132,8 +123,11 @@ TABLE: tuple[Alarm, ...] = (
     Alarm("faults", 1, "in an hour", lambda seen, count: seen.faults if len(seen.faults) >= count else []),
     Alarm("provider-configuration-error", 0, "s", _provider_configuration_error),
     Alarm("provider-open", 60, "s", _provider_open),
-    Alarm("all-late", 50, "%", _all_late),
-    Alarm("one-late", 50, "%", _one_late),
+    # The network is late, or the only provider: there is none to switch to.
+    Alarm("all-late", 50, "%", lambda seen, n: [c for c, (late, timely) in _lateness(seen, n).items() if not timely]),
+    Alarm(
+        "one-late", 50, "%", lambda seen, n: [p for late, timely in _lateness(seen, n).values() if timely for p in late]
+    ),
     Alarm("queue-growing", 60, "s", _queue_growing),
     # Counted by when they ended: a notice may have waited for half a day.
     Alarm("expired", 1, "in an hour", lambda seen, count: sorted(c for c, n in seen.expired.items() if n >= count)),

@@ -3,7 +3,6 @@
 from massar.domain.delivery import (
     alarms,
     bind_slots,
-    blame,
     bounces,
     breaker,
     conversion,
@@ -47,7 +46,7 @@ __all__ = [
     "DELIVERED", "FAILED", "MESSAGE", "NOTHING", "RECIPIENT", "UNDERWAY", "Accepted", "Breakers", "MessageStatus",
     "NotTransmitted", "OutboundMessage", "OutcomeUnknown", "Pipelined", "Provider", "ProviderOptions",
     "ProviderRegistry", "ProviderSettingError", "QueuedMessage", "Receipt", "RecoveryForm", "Refusal", "Rejected",
-    "Result", "Router", "State", "alarms", "bind_slots", "blame", "bounces", "breaker", "conversion", "counters",
+    "Result", "Router", "State", "alarms", "bind_slots", "bounces", "breaker", "conversion", "counters",
     "measure", "metrics", "name_of_site", "notifier", "outbox", "receipts", "receipts_address", "requests",
     "return_path", "wording",
 ]  # fmt: skip

@@ -5,8 +5,10 @@
     half-open --an answer about the message that tried--> open, for FIRST_PAUSE: another message tries
     half-open --nothing was sent after all--> open, and due
 
-The state stands in the database, so all workers know it. Throttling is no fault. What may be one message's own trouble
-comes with a witness, and counts once for each recipient: one person who mistypes an address shuts no provider.
+The state stands in the database, so all workers know it. Throttling is no fault. What came before anything of a message
+was told is the provider's trouble. What came after it may be about that recipient alone: it comes with a witness, and
+counts once for each recipient, so one person who mistypes an address shuts no provider; a site is blamed when different
+people meet it. What a site answers is proof that it is there, however little of it can be believed.
 """
 
 from __future__ import annotations
@@ -18,8 +20,10 @@ from typing import NamedTuple
 from django.db import transaction
 from django.db.models import Q
 
-from massar.core import sql
+from massar.core import encryption, sql
 from massar.domain.delivery.models import Breaker
+from massar.domain.delivery.outbox import QueuedMessage
+from massar.domain.delivery.provider import NOTHING, RECIPIENT, Accepted, NotTransmitted, Refusal, Rejected, Result
 
 State = Breaker.State
 MOVES = {State.CLOSED: {State.OPEN}, State.OPEN: {State.HALF_OPEN}, State.HALF_OPEN: {State.CLOSED, State.OPEN}}
@@ -29,6 +33,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 5, 300  # seconds
 NO_PAUSE = timedelta(seconds=2 * LONGEST_PAUSE)  # so far ahead only a clock that ran ahead has put an end
 CONFIGURATION_ERROR = "configuration error: "  # begins the reason where the provider refused our account or setting
 FORGOTTEN_AFTER = timedelta(days=1)
+_SHORT = 12  # signs of a tag that tell recipients in a row apart
 PROBE_ENDS = timedelta(seconds=60)  # a worker that died with the probe must not keep the provider shut
 
 
@@ -168,3 +173,61 @@ def claim_probe(provider: str, *, now: datetime) -> bool:
 def sweep(*, now: datetime) -> int:
     """Forgets breakers that nothing has tried for a day: the provider or site is gone, or nothing is to be sent."""
     return sql.execute("DELETE FROM delivery_breaker WHERE until < %s", (sql.at(now - FORGOTTEN_AFTER),))
+
+
+# Whose trouble an answer is
+
+
+def report_provider(provider: str, message: QueuedMessage, result: Result, *, now: datetime) -> bool:
+    """Tell a provider's breaker what became of one message. True if what waits for it should be looked at anew."""
+    if isinstance(result, Accepted):
+        return success(provider, now=now)
+    if _is_well(result):
+        return alive(provider, now=now)
+    if result.about == NOTHING:
+        return _accuse(provider, result, None, now)
+    domain = message.to.rpartition("@")[2].lower() if result.about == RECIPIENT else ""
+    recipient, of_domain = _tag(message.to.lower()), _tag(domain) if domain else ""
+    witness = Witness(recipient, str(message.person_id), of_domain, own=_is_its_own(result))
+    return _accuse(provider, result, witness, now)
+
+
+def report_site(site: str, logout: QueuedMessage, result: Result, *, now: datetime) -> bool:
+    """Tell a site's breaker what became of one logout. True if what waits for it should be looked at anew.
+
+    A site is told by few messages: one person's tries must not keep the next person's away while it comes back.
+    """
+    if isinstance(result, Accepted):
+        return success(site, now=now)
+    if _is_well(result):
+        return alive(site, now=now)
+    if result.about == RECIPIENT:
+        return remark(site, result.why, now=now) if _is_ours(result) else alive(site, now=now)
+    if result.about == NOTHING:
+        witness = Witness(logout.uid[:_SHORT]) if isinstance(result, NotTransmitted) else None
+        return _accuse(site, result, witness, now)
+    return _accuse(site, result, Witness(str(logout.person_id), own=_is_its_own(result)), now)
+
+
+def _is_well(result: Refusal) -> bool:
+    """It answered as it does when it is well: busy, or that there is no such recipient."""
+    return isinstance(result, Rejected) and (result.busy or (result.permanent and not result.elsewhere))
+
+
+def _is_ours(result: Refusal) -> bool:
+    return isinstance(result, Rejected) and result.configuration_error
+
+
+def _is_its_own(result: Refusal) -> bool:
+    """Whether the answer may be about this message even at a probe."""
+    return isinstance(result, Rejected) and not result.configuration_error
+
+
+def _accuse(name: str, result: Refusal, witness: Witness | None, now: datetime) -> bool:
+    ours = _is_ours(result)
+    at_once = ours and result.about == NOTHING
+    return fault(name, result.why, now=now, at_once=at_once, configuration_error=ours, witness=witness)
+
+
+def _tag(value: str) -> str:
+    return encryption.data_keys().blind_index("witness", value)[:_SHORT]

@@ -13,18 +13,9 @@ from datetime import datetime, timedelta
 from massar.core import sql
 from massar.domain.delivery import outbox
 
-
-@dataclass(frozen=True)
-class Rule:
-    """From `enough` codes on: no more codes below the share `stop`. When to raise an alarm is the alarm's own limit."""
-
-    enough: int
-    stop: float
-
-
-BLOCK = Rule(20, stop=0.10)  # of 1 000 numbers
-NATION = Rule(200, stop=0.10)
-PROVIDER = Rule(20, stop=0.10)
+# From so many codes on none is sent any more below STOP. When to raise an alarm is the alarm's own limit.
+BLOCK, NATION, PROVIDER = 20, 200, 20  # a block is of 1 000 numbers
+STOP = 0.10
 PROVIDER_BEHIND = 0.30  # so far behind the best provider: it accepts and does not deliver
 WINDOW = timedelta(hours=1)
 RIPE = timedelta(minutes=5)
@@ -52,13 +43,13 @@ class Tally:
     def share(self) -> float:
         return self.used / self.sent if self.sent else 1.0
 
-    def low(self, rule: Rule, share: float) -> bool:
+    def low(self, enough: int, share: float = STOP) -> bool:
         """Enough codes, and fewer of them used than that share."""
-        return self.sent >= rule.enough and self.share < share
+        return self.sent >= enough and self.share < share
 
-    def stopped_until(self, rule: Rule) -> datetime | None:
+    def stopped_until(self, enough: int) -> datetime | None:
         """Until when no code is sent; None while codes are sent."""
-        return self.last + WINDOW if self.last and self.low(rule, rule.stop) else None
+        return self.last + WINDOW if self.last and self.low(enough) else None
 
 
 def stopped(number: str, *, now: datetime) -> datetime | None:
@@ -87,7 +78,7 @@ def _tally(scope: str, params: list[str], now: datetime) -> Tally:
 
 def by_block(*, now: datetime) -> list[Tally]:
     """Blocks with enough codes to tell something, the worst first; each in the hour up to its newest code."""
-    told = [tally for tally in _tallies("block_hmac", now) if tally.sent >= BLOCK.enough]
+    told = [tally for tally in _tallies("block_hmac", now) if tally.sent >= BLOCK]
     if not told:
         return []
     found = sql.rows(
@@ -134,8 +125,8 @@ class Compared:
 
 def compared(*, now: datetime) -> Compared:
     """All low at once is no provider's fault: then the stops of blocks and of the country speak."""
-    told = [tally for tally in by_provider(now=now) if tally.sent >= PROVIDER.enough]
+    told = [tally for tally in by_provider(now=now) if tally.sent >= PROVIDER]
     best = max((tally.share for tally in told), default=0.0)
     behind = tuple(one.name for one in told if one.share <= best - PROVIDER_BEHIND)
-    low = (one.name for one in told if one.low(PROVIDER, PROVIDER.stop) and 2 * one.delivered < one.sent)
+    low = (one.name for one in told if one.low(PROVIDER) and 2 * one.delivered < one.sent)
     return Compared(behind, tuple(low) if len(told) == 1 else ())

@@ -39,9 +39,7 @@ COST = Metric(
     BY_PROVIDER,
 )
 RECEIPTS = Metric(
-    "massar_message_receipts_total",
-    "What providers told after they had accepted, by state.",
-    (*BY_PROVIDER, "state"),
+    "massar_message_receipts_total", "What providers told after they had accepted, by state.", (*BY_PROVIDER, "state")
 )
 FAULTS = Metric(
     "massar_faults_total", "What was given up, or asked for again, because of a fault of ours.", ("subject",)
@@ -54,13 +52,6 @@ HAND_OVER = Metric(
 HAND_OVER_BUCKETS = ("0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "30", "60", "300", "+Inf")  # seconds
 _BOUNDS = [float(bucket) for bucket in HAND_OVER_BUCKETS]
 _MILLISECONDS = "massar_message_hand_over_milliseconds"  # the histogram's sum; counters are whole numbers
-
-
-class Histogram(NamedTuple):
-    """How many values fell into each bucket of HAND_OVER_BUCKETS (not into those below it), and the sum of all."""
-
-    buckets: list[int]
-    seconds: float
 
 
 def add(counts: Counts) -> None:
@@ -107,10 +98,11 @@ def count_hand_over(channel: str, seconds: list[float]) -> Counts:
     return counts
 
 
-def hand_over(found: Counts) -> dict[str, Histogram]:
-    """Pick the histogram of each channel out of what `read` returned."""
+def hand_over(found: Counts) -> dict[str, tuple[list[int], float]]:
+    """Pick the histogram of each channel out of what `read` returned: how many values fell into each bucket of
+    HAND_OVER_BUCKETS (not into those below it), and the sum of all in seconds."""
     totals = {values[0]: total for (metric, values), total in found.items() if metric == _MILLISECONDS}
     return {
-        channel: Histogram([found.get(Series(HAND_OVER.name, (channel, b)), 0) for b in HAND_OVER_BUCKETS], ms / 1000)
+        channel: ([found.get(Series(HAND_OVER.name, (channel, b)), 0) for b in HAND_OVER_BUCKETS], ms / 1000)
         for channel, ms in totals.items()
     }

@@ -9,11 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
-EMAIL = "email"
-SMS = "sms"
-SITE = "site"
-SOAP = "soap"
-
+EMAIL, SMS, SITE, SOAP = "email", "sms", "site", "soap"
 _ID_SHAPE = re.compile(r"(?=.{1,100}\Z)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 
 
@@ -29,10 +25,9 @@ class ProviderSettingError(ValueError):
 class OutboundMessage:
     """One message, ready to leave.
 
-    `message_id` is the outbox's own id and stays the same when the message is sent again: 1 to 100 of
-    `A-Za-z0-9._-`. `to` is an e-mail address, a number in E.164 (`+212…`), or a site's address
-    for logout tokens or for SOAP. Only mail has subject, html and written_at: when the message was made, which
-    every repeat tells alike (RFC 5322 §3.6.1); None: now.
+    `message_id` is the outbox's own id, the same when it is sent again: 1 to 100 of `A-Za-z0-9._-`. `to` is an e-mail
+    address, a number in E.164 (`+212…`), or a site's address for logout tokens or for SOAP. Only mail has subject, html
+    and written_at: when it was made, which every repeat tells alike (RFC 5322 §3.6.1); None: now.
     """
 
     message_id: str
@@ -156,8 +151,7 @@ class Provider(ABC):
     def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
         """Hand the message over. Trouble with network or protocol is a result, never an exception.
 
-        Args:
-            valid_for: how long it is still worth something; providers that can drop late messages are told.
+        valid_for: how long it is still worth something; providers that can drop late messages are told.
         """
 
     @abstractmethod
@@ -165,8 +159,7 @@ class Provider(ABC):
         """Connect, and sign in where that is possible, without sending. Returns sentences about what is wrong."""
 
     def standby(self) -> bool:
-        """Whether it has no connection and that is nobody's fault: other workers hold all that the contract allows, or
-        the first one is only being made. Others send meanwhile."""
+        """Whether it has no connection and that is nobody's fault: others hold all of them, or one is being made."""
         return False
 
     def close(self) -> None:
@@ -197,14 +190,13 @@ class Pipelined(Provider):
 class ProviderOptions:
     """What can be set beside the URL. Times are in seconds.
 
-    E-mail: `sender` is the bare address that mail comes from, `sender_name` the name shown with it, `hello`
-    the name given to the server (default: this machine's, or an address literal). `connections` is how many are
-    kept and used at once. `bounces` is the domain that what can't be delivered comes back to, under an address of
-    its own for each message (VERP); empty: to the sender. `receipts`: ask to be told of success too.
-    SMS: names of the JSON fields; a dot goes one object deeper (`message.text`). `sms_reference_field` is
-    where the gateway's own id stands in its answer (a number picks from a list: `messages.0.id`). An empty
-    `sms_sender_field` or `sms_validity_field` leaves that field out; validity is sent in seconds.
-    `ca_file` replaces the system's list of certificate authorities.
+    E-mail: `sender` is the bare address that mail comes from, `sender_name` the name shown with it, `hello` the name
+    given to the server (default: this machine's, or an address literal). `connections`: how many are kept and used at
+    once. `bounces`: the domain to which comes back what can't be delivered, under an address of its own for each
+    message (VERP); empty: to the sender. `receipts`: ask to be told of success too. SMS: names of the JSON fields; a
+    dot goes one object deeper (`message.text`). `sms_reference_field`: where the gateway's own id stands in its answer
+    (a number picks from a list: `messages.0.id`). An empty `sms_sender_field` or `sms_validity_field` leaves that field
+    out; validity is sent in seconds. `ca_file` replaces the system's list of certificate authorities.
     """
 
     name: str = ""

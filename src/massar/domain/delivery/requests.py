@@ -70,15 +70,15 @@ def claim(most: int, *, now: datetime) -> list[ClaimedRequest]:
         "WHERE id IN (SELECT id FROM picked) RETURNING id, ask_id, lease_by AS lease, created_at, tries, ciphertext",
         (sql.at(now), most, ids.short_token(), sql.at(now + LEASE)),
     )
-    return [replace(one, form=_open(one.ask_id, one.ciphertext)) for one in sorted(found, key=lambda one: one.id)]
+    return sorted(map(_opened, found), key=lambda one: one.id)
 
 
-def _open(ask_id: str, ciphertext: bytes) -> RecoveryForm | None:
+def _opened(one: ClaimedRequest) -> ClaimedRequest:
     try:
-        opened = encryption.data_keys().decrypt(ciphertext, associated_data=f"recovery-request|{ask_id}")
-        return RecoveryForm(**json.loads(opened))
+        typed = encryption.data_keys().decrypt(one.ciphertext, associated_data=f"recovery-request|{one.ask_id}")
+        return replace(one, form=RecoveryForm(**json.loads(typed)))
     except (encryption.DecryptionFailed, TypeError, ValueError):
-        return None
+        return one
 
 
 def finish(claimed: ClaimedRequest, *, now: datetime) -> bool:

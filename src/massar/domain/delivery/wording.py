@@ -55,6 +55,7 @@ _SECRET_FIELD = {TEMPORARY_PASSWORD: "secret", CONTACT_CODE: "code"}
 
 _DAY = "EEEE d MMMM y"
 _MASK = "•*…"
+_BREAKS = ("Cc", "Zl", "Zp")  # categories of signs that end a line or steer a terminal
 _PHONE_ENDING = "الهاتف المنتهي بالرقمين"
 # What people's own values (a help line, a device) may hold that GSM-7 does not.
 _GSM_TWINS = str.maketrans(
@@ -103,7 +104,8 @@ def _sms(template: str, language: str, values: Mapping[str, object]) -> Rendered
     if language == "ar":
         ready |= _readable_in_plain_arabic(ready)
     else:
-        ready = {name: _into_gsm7(value) for name, value in ready.items()}
+        # What GSM-7 lacks is replaced by its nearest sign: ê becomes e, ’ becomes '.
+        ready = {name: "".join(map(_gsm7_sign, value.translate(_GSM_TWINS))) for name, value in ready.items()}
     host, help_line = ready.pop("host"), ready.pop("help")
     body = _template(template, language, "sms.txt")
     text = body.render(ready, help=help_line)
@@ -146,8 +148,10 @@ def _prepared(template: str, values: Mapping[str, object], written: Callable[[da
 
 def _clean(value: str) -> str:
     """One line without control, bidirectional or other invisible marks."""
-    spaced = "".join(" " if unicodedata.category(sign) in ("Cc", "Zl", "Zp") else sign for sign in value)
-    return " ".join("".join(sign for sign in spaced if unicodedata.category(sign) != "Cf").split(" ")).strip()
+    spaced = (
+        "" if (kind := unicodedata.category(sign)) == "Cf" else " " if kind in _BREAKS else sign for sign in value
+    )
+    return "".join(spaced).strip()
 
 
 def _readable_in_plain_arabic(ready: Mapping[str, str]) -> dict[str, str]:
@@ -169,11 +173,6 @@ def _contact_in_words(masked: str) -> str:
         return masked.rstrip(_MASK)
     ending = re.search(r"\d{1,4}$", masked)
     return f"{_PHONE_ENDING} {ending[0][-2:]}" if ending else masked
-
-
-def _into_gsm7(value: str) -> str:
-    """`value` with what GSM-7 lacks replaced by its nearest sign: ê becomes e, ’ becomes '."""
-    return "".join(map(_gsm7_sign, value.translate(_GSM_TWINS)))
 
 
 @lru_cache(maxsize=2048)  # the same few signs in every message: more than half of writing one, without it

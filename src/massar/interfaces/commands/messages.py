@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> None:
     window = delivery.metrics.DAY if options.day else delivery.metrics.HOUR
-    seen = watch_messages.read_overview(now=clock.now(), window=window)
+    seen = watch_messages.Overview(now=clock.now(), window=window)
     if options.json:
         print(json.dumps(as_json(seen), ensure_ascii=False), flush=True)
     else:

@@ -340,7 +340,7 @@ class Worker:
 
     def _watch(self, now: datetime) -> None:
         """Say when an alarm begins and ends; other workers may say it too."""
-        active = {one.id: one for one in delivery.alarms.find_active(watch_messages.take_snapshot(now=now))}
+        active = {one.id: one for one in watch_messages.Overview(now=now).alarms}
         for begun in active.keys() - self.alarms:
             note.warning("alarm %s begins (%s): see %s", begun, ", ".join(active[begun].about), active[begun].page)
         for over in self.alarms - active.keys():

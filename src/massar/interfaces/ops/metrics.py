@@ -31,7 +31,7 @@ def metrics(request: Request) -> HttpResponse:
     token = settings.MASSAR.metrics_token
     if not token or not constant_time_compare(request.headers.get("Authorization", ""), f"Bearer {token}"):
         raise Http404
-    collector = DeliveryCollector(watch_messages.take_snapshot(now=request.now))
+    collector = DeliveryCollector(watch_messages.Overview(now=request.now))
     return HttpResponse(generate_latest(collector), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
@@ -92,8 +92,8 @@ def _counters(counts: delivery.counters.Counts) -> Iterator[Metric]:
 def _hand_over(counts: delivery.counters.Counts) -> Iterator[Metric]:
     metric, buckets = delivery.counters.HAND_OVER, delivery.counters.HAND_OVER_BUCKETS
     family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
-    for channel, histogram in delivery.counters.hand_over(counts).items():
-        cumulative = list(zip(buckets, accumulate(histogram.buckets), strict=True))
-        family.add_metric([channel], cumulative, histogram.seconds)
+    for channel, (counted, seconds) in delivery.counters.hand_over(counts).items():
+        cumulative = list(zip(buckets, accumulate(counted), strict=True))
+        family.add_metric([channel], cumulative, seconds)
     if family.samples:
         yield family

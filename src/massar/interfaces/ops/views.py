@@ -45,7 +45,7 @@ def index(request: Request) -> HttpResponse:
 def messages(request: Request) -> HttpResponse:
     day = request.GET.get("window") == "day"
     window = metrics.DAY if day else metrics.HOUR
-    seen = watch_messages.read_overview(now=request.now, window=window)
+    seen = watch_messages.Overview(now=request.now, window=window)
     steps = watch_messages.tally_over_time(now=request.now, window=window)
     return page.render(
         request,

@@ -105,9 +105,6 @@ class MessageDelivery(LeasedDelivery):
             written_at=message.created_at,
         )
 
-    def count_segments(self, outbound: delivery.OutboundMessage) -> int:
-        return delivery.measure(outbound.text).segments if outbound.channel == "sms" else 0
-
     def price(self, provider: str) -> int:
         return self.router.registry.price(provider)
 
@@ -132,7 +129,7 @@ class MessageDelivery(LeasedDelivery):
 
     def report_to_breaker(self, answer: ProviderAnswer, result: delivery.Result, now: datetime) -> None:
         provider = answer.provider.name
-        if delivery.blame.report_provider(provider, answer.message, result, now=now):
+        if delivery.breaker.report_provider(provider, answer.message, result, now=now):
             until = delivery.breaker.all_states()[provider].until
             outbox.wake(SHUT, channel=answer.message.channel, at=until or now)
 

@@ -60,18 +60,16 @@ class Written:
 
 @dataclass(frozen=True)
 class Fault:
-    """Something of ours went wrong with this message: nobody outside is to blame."""
+    """Something of ours went wrong with this message: no breaker hears of it."""
 
     outcome: ClassVar[str] = "fault"
     why: str
 
 
 @dataclass(frozen=True)
-class ProviderAnswer:
+class ProviderAnswer(Ready):
     """What became of one attempt. `tries`: how often it could not be settled by itself."""
 
-    message: QueuedMessage
-    provider: Recipient
     result: delivery.Result | Fault
     segments: int = 0
     tries: int = 0
@@ -141,9 +139,6 @@ class LeasedDelivery(ABC):
     def fix_expiry(self, messages: list[QueuedMessage], expires_at: datetime) -> None:
         """Store the end of messages that had none."""
         outbox.fix_expiry(messages, expires_at)
-
-    def count_segments(self, outbound: delivery.OutboundMessage) -> int:
-        return 0
 
     def price(self, provider: str) -> int:
         """Return what a segment costs, in thousandths."""
@@ -232,7 +227,8 @@ class LeasedDelivery(ABC):
         if message.too_late(now):
             raise TooLate
         outbound = self.compose(message, now)
-        return Written(outbound, (message.expires_at or message.deadline) - now, self.count_segments(outbound))
+        segments = delivery.measure(outbound.text).segments if outbound.channel == "sms" else 0
+        return Written(outbound, (message.expires_at or message.deadline) - now, segments)
 
     def hand_over(self, ready: Ready, *, tick: Callable[[], datetime]) -> ProviderAnswer:
         """Hand a message to a provider that answers at once."""
@@ -294,7 +290,7 @@ class LeasedDelivery(ABC):
         return f"{result.outcome}: {result.why}"
 
     def _report_to_breakers(self, answers: list[ProviderAnswer], now: datetime) -> None:
-        """Breakers hear what is their provider's fault, what may be a message's own, and what is neither (`blame`)."""
+        """Breakers hear what is their provider's fault, what may be a message's own, and what is neither."""
         for provider in {one.provider.name for one in answers}:
             theirs = [one for one in answers if one.provider.name == provider]
             for one in next(([x] for x in theirs if isinstance(x.result, delivery.Accepted)), theirs):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.utils.functional import cached_property
 
 from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
@@ -17,50 +17,40 @@ STEP = timedelta(minutes=5)
 SHOWN, SHOWN_FOR = 10, timedelta(days=30)
 
 
-@dataclass(frozen=True)
-class Overview:
-    """All of one moment. `tallies`: (channel, provider) -> metrics.Tally of the window. Every configured provider
-    stands there, with traffic or without; so does what is shut and no longer configured, or a site, with channel ''.
-    """
+class Overview(metrics.MetricsSnapshot):
+    """All of one moment, as operators, alarms and Prometheus see it."""
 
-    now: datetime
-    window: timedelta
-    alarms: list[delivery.alarms.ActiveAlarm]
-    queue: list[metrics.Waiting]
-    breakers: dict[str, delivery.breaker.Facts]
-    tallies: dict[tuple[str, str], metrics.Tally]
-    errors: list[metrics.Error]
+    def __init__(self, *, now: datetime, window: timedelta = metrics.HOUR) -> None:
+        super().__init__(now, lambda: sms_budget.percent_spent(now=now))
+        self.window = window
+
+    @cached_property
+    def alarms(self) -> list[delivery.alarms.ActiveAlarm]:
+        return delivery.alarms.find_active(self)
+
+    @cached_property
+    def errors(self) -> list[metrics.Error]:
+        return metrics.read_errors()
+
+    @cached_property
+    def tallies(self) -> dict[tuple[str, str], metrics.Tally]:
+        """(channel, provider) -> tally of the window. Every configured provider stands there, with traffic or without;
+        so does what is shut and no longer configured, or a site, with channel ''.
+        """
+        of_hour = self.window == metrics.HOUR
+        found = self.hour if of_hour else metrics.tally_by_provider(now=self.now, window=self.window)
+        idle = {(channel, name): metrics.Tally() for name, channel in settings.MASSAR.provider_channels.items()}
+        listed = dict(sorted({**idle, **found}.items()))
+        named = {provider for _, provider in listed}
+        for name, facts in self.breakers.items():
+            if facts.state != delivery.breaker.State.CLOSED and name not in named:
+                listed["", name] = metrics.Tally()
+        return listed
 
 
 def may_watch(signed_in: SignedIn) -> bool:
     """Operators only; that their session is young enough was judged when it was resumed."""
     return signed_in.person.operates
-
-
-def take_snapshot(*, now: datetime) -> metrics.MetricsSnapshot:
-    """Return the numbers of this moment, by which alarms and metrics are judged."""
-    return metrics.MetricsSnapshot(now, lambda: sms_budget.percent_spent(now=now))
-
-
-def read_overview(*, now: datetime, window: timedelta = metrics.HOUR) -> Overview:
-    """Read queue, providers and alarms, as operators see them."""
-    snapshot = take_snapshot(now=now)
-    tallies = snapshot.hour if window == metrics.HOUR else metrics.tally_by_provider(now=now, window=window)
-    idle = {(channel, name): metrics.Tally() for name, channel in settings.MASSAR.provider_channels.items()}
-    listed = dict(sorted({**idle, **tallies}.items()))
-    named = {provider for _, provider in listed}
-    for name, facts in snapshot.breakers.items():
-        if facts.state != delivery.breaker.State.CLOSED and name not in named:
-            listed["", name] = metrics.Tally()
-    return Overview(
-        now=now,
-        window=window,
-        alarms=delivery.alarms.find_active(snapshot),
-        queue=snapshot.queue,
-        breakers=snapshot.breakers,
-        tallies=listed,
-        errors=metrics.read_errors(),
-    )
 
 
 def tally_over_time(*, now: datetime, window: timedelta) -> list[tuple[datetime, metrics.Tally]]:

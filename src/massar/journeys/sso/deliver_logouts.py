@@ -87,6 +87,6 @@ class LogoutDelivery(LeasedDelivery):
 
     def report_to_breaker(self, answer: ProviderAnswer, result: delivery.Result, now: datetime) -> None:
         site, message = answer.provider.name, answer.message
-        if delivery.blame.report_site(site, message, result, now=now):
+        if delivery.breaker.report_site(site, message, result, now=now):
             until = delivery.breaker.all_states()[site].until
             outbox.wake(AWAY, channel=message.channel, about=message.values["site"], at=until or now)
