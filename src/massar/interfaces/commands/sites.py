@@ -23,7 +23,7 @@ from massar.domain.sites import api as sites
 from massar.domain.sites.api import Finding, Site, rules, saml_idp
 from massar.interfaces.commands import providers, saml_import, site_checks
 from massar.journeys.sso import access, log_out_of_sites
-from massar.journeys.sso.saml import idp_initiated_logout
+from massar.journeys.sso.saml import sign_out
 from massar.providers import registry
 
 Facts = list[tuple[str, str]]  # name and value of a setting; without a value it is not shown
@@ -258,7 +258,7 @@ def _try_soap(site: Site, address: str) -> Tried:
 def _ask_by_soap(site: Site, address: str, *, forge: bool = False) -> tuple[LogoutResponse | None, str]:
     """The answer if it can be believed, and what it says or why not."""
     id = f"_{ids.short_token()}"
-    text = idp_initiated_logout.soap_request_about_nobody(site, id, now=clock.now())
+    text = sign_out.soap_request_about_nobody(site, id, now=clock.now())
     if forge:  # another name than the one that was signed
         text = re.sub(r"(<saml:NameID[^>]*>)", r"\1x", text)
     asked = delivery.OutboundMessage(message_id=id, channel="soap", to=address, language="en", subject="", text=text)
@@ -266,7 +266,7 @@ def _ask_by_soap(site: Site, address: str, *, forge: bool = False) -> tuple[Logo
     if not isinstance(result, delivery.Accepted):
         return None, result.code if isinstance(result, delivery.Rejected) else result.why
     try:
-        answer = idp_initiated_logout.validate_soap_answer(result.answer, site=site, now=clock.now()).message
+        answer = sign_out.validate_soap_answer(result.answer, site=site, now=clock.now()).message
     except MessageRefused as refused:
         return None, refused.why
     return (answer, answer.status_name) if answer.in_response_to == id else (None, "the answer to another request")

@@ -13,7 +13,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.delivery.api import QueuedMessage, outbox
 from massar.journeys.messages.leased_delivery import LeasedDelivery, Load, ProviderAnswer, Ready
 from massar.journeys.sso import log_out_of_sites
-from massar.journeys.sso.saml import idp_initiated_logout
+from massar.journeys.sso.saml import sign_out
 
 NOT_REGISTERED = "the site is no longer registered"
 AWAY = "the site is away"  # the reason for which logouts wait until the site's breaker moves
@@ -22,7 +22,7 @@ AWAY = "the site is away"  # the reason for which logouts wait until the site's 
 # How a site is told in each channel: who writes what it gets.
 BINDINGS: dict[str, Callable[..., str]] = {
     log_out_of_sites.BACK_CHANNEL: log_out_of_sites.logout_token,
-    log_out_of_sites.SOAP: idp_initiated_logout.soap_request,
+    log_out_of_sites.SOAP: sign_out.soap_request,
 }
 
 
@@ -79,7 +79,7 @@ class LogoutDelivery(LeasedDelivery):
 
     def judge(self, message: QueuedMessage, result: delivery.Result, now: datetime) -> delivery.Result:
         if message.channel == log_out_of_sites.SOAP:
-            return idp_initiated_logout.judge_soap_answer(message, result, now=now)
+            return sign_out.judge_soap_answer(message, result, now=now)
         return result
 
     def is_final(self, answer: ProviderAnswer, result: delivery.Result) -> bool:

@@ -24,7 +24,7 @@ def save(request: dict[str, str], *, signed_in: SignedIn | None, browser: Browse
     return sites.saved_requests.save(request, now=now)
 
 
-def may_add_to_replay_cache(*, signed_in: SignedIn | None, browser: Browser, now: datetime) -> bool:
+def may_add_to_replay_cache(signed_in: SignedIn | None, browser: Browser, *, now: datetime) -> bool:
     """Whether the ID of a request that nobody signed may take a row: strangers of one network share a budget."""
     return _may_write(limits.rate_limits.REPLAY_CACHE_NETWORK, signed_in, browser, now)
 

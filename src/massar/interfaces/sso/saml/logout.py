@@ -19,18 +19,17 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from massar.core import encryption
-from massar.core.saml.messages import LogoutRequest, LogoutResponse, MessageRefused
+from massar.core.saml.messages import MessageRefused
 from massar.domain.sites import api as sites
-from massar.domain.sites.api import IdentityProvider, saml_idp
+from massar.domain.sites.api import IdentityProvider
 from massar.interfaces.base import cookies, page, saved_request
 from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import redirect_to, redirect_to_logout_status, see_other
-from massar.interfaces.sso.saml import bindings
-from massar.interfaces.sso.saml.views import idp_named, post_to_site, problem
+from massar.interfaces.sso.saml.views import carry, idp_named, problem, received
 from massar.journeys.sso import log_out_of_sites, save_request
 from massar.journeys.sso.log_out_of_sites import LogoutRequester
-from massar.journeys.sso.saml import idp_initiated_logout, sp_initiated_logout
-from massar.journeys.sso.saml.sp_initiated_logout import LogoutOutcome, RequestedLogout
+from massar.journeys.sso.saml import sign_out
+from massar.journeys.sso.saml.sign_out import LogoutOutcome, RequestedLogout
 
 LONGEST_SAVED = 1000  # of a RelayState, which waits in a cookie; a longer one goes back at once
 log = logging.getLogger("massar.saml")
@@ -49,10 +48,8 @@ def slo(request: Request, entity: str = "") -> HttpResponse:
     if request.method == "GET" and "SAMLRequest" not in request.GET:
         return redirect_to("everywhere")  # the sign-out address of a site that only sends people there (WS-Federation)
     try:
-        encoded = bindings.received(request, "SAMLRequest")
-        requested = sp_initiated_logout.requested(
-            encoded, idp=idp, signed_in=request.signed_in, browser=request.browser, now=request.now
-        )
+        whose = request.signed_in, request.browser
+        requested = sign_out.requested(received(request, "SAMLRequest"), idp=idp, whose=whose, now=request.now)
     except MessageRefused as refused:
         return problem(request, MessageRefused("site" if refused.problem == "site" else "logout", refused.why))
     if not requested.is_proved:
@@ -83,7 +80,7 @@ def confirm(request: Request) -> HttpResponse:
     if requested is None:
         return redirect_to("everywhere" if request.signed_in else "sign_in")
     sites.saved_requests.delete(ref)
-    outcome = sp_initiated_logout.end_here(
+    outcome = sign_out.end_here(
         requested=requested, signed_in=request.signed_in, cookie=cookie, browser=request.browser, now=request.now
     )
     response = saved_request.discard(request, _leave(request, requested, outcome))
@@ -101,9 +98,7 @@ def resume(request: Request) -> HttpResponse:
 
 
 def _end(request: Request, requested: RequestedLogout) -> HttpResponse:
-    outcome = sp_initiated_logout.end(
-        requested=requested, signed_in=request.signed_in, browser=request.browser, now=request.now
-    )
+    outcome = sign_out.end(requested=requested, signed_in=request.signed_in, browser=request.browser, now=request.now)
     return _leave(request, requested, outcome)
 
 
@@ -125,8 +120,8 @@ def _leave(request: Request, requested: RequestedLogout, outcome: LogoutOutcome)
 
 def _answer_site(request: Request, requested: RequestedLogout, outcome: LogoutOutcome) -> HttpResponse:
     if requested.site.slo_answers:
-        message = sp_initiated_logout.response(requested=requested, outcome=outcome, now=request.now)
-        return _carry(request, requested.site, message, "SAMLResponse", requested.relay_state)
+        message = sign_out.response(requested=requested, outcome=outcome, now=request.now)
+        return carry(request, requested.site, message, "SAMLResponse", requested.relay_state)
     response = redirect_to("sign_in")
     cookies.write_flash(response, "info", "flash.signed_out")
     return response
@@ -151,26 +146,16 @@ def answer(request: Request) -> HttpResponse:
 def leave(request: Request, slug: str) -> HttpResponse:
     """To the site with a signed LogoutRequest, for a browser whose session has just ended here."""
     recent, site = cookies.read_recent_logout(request, request.now), settings.MASSAR.sites.by_slug.get(slug)
-    message = idp_initiated_logout.browser_request(site, recent, now=request.now) if recent and site else None
-    return _carry(request, site, message, "SAMLRequest", "") if site and message else redirect_to("sign_in")
-
-
-def _carry(
-    request: Request, site: sites.Site, message: LogoutRequest | LogoutResponse, name: str, relay_state: str
-) -> HttpResponse:
-    """The browser takes a message to the site, signed, by the binding that the registry says."""
-    if site.slo_binding == "post":
-        return post_to_site(request, site, message, name, relay_state)
-    way = bindings.redirect_url(message, name, relay_state, saml_idp.signer(now=request.now))
-    return (page.redirect_by_page if request.method == "POST" else page.redirect_to_site)(request, way, site)
+    message = sign_out.browser_request(site, recent, now=request.now) if recent and site else None
+    return carry(request, site, message, "SAMLRequest", "") if site and message else redirect_to("sign_in")
 
 
 def _take_answer(request: Request, idp: IdentityProvider) -> HttpResponse:
     """What the site answered, believed or not, goes on to `left` as one word under a tag. Nobody is held up by it."""
     word = ""
     try:
-        encoded = bindings.received(request, "SAMLResponse")
-        found = idp_initiated_logout.validate_browser_answer(encoded, idp=idp, now=request.now)
+        encoded = received(request, "SAMLResponse")
+        found = sign_out.validate_browser_answer(encoded, idp=idp, now=request.now)
         if found.message.is_success:
             word = f"{found.site.slug}.{found.message.in_response_to}"
     except MessageRefused as refused:
@@ -190,7 +175,7 @@ def left(request: Request) -> HttpResponse:
     slug, _, request_id = word.partition(".")
     site = settings.MASSAR.sites.by_slug.get(slug)
     is_ours = bool(tag) and encryption.browser_keys().verify(tag, "left", word)
-    if site and is_ours and idp_initiated_logout.is_bound_to(recent, site, request_id):
+    if site and is_ours and sign_out.is_bound_to(recent, site, request_id):
         confirmed = tuple(dict.fromkeys((*recent.confirmed, slug)))
         cookies.write_recent_logout(response, replace(recent, confirmed=confirmed))
     else:

@@ -1,10 +1,11 @@
-"""Metadata, sign-in for a site, and the page that carries the answer there."""
+"""Metadata, sign-in for a site, and the two ways a message travels through a browser."""
 
 from __future__ import annotations
 
 import base64
 import json
 from dataclasses import asdict
+from urllib.parse import unquote_plus, urlencode
 
 from django.conf import settings
 from django.http import Http404, HttpResponse
@@ -12,19 +13,24 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
-from massar.core.saml.encode import Outgoing, encode_metadata, encode_signed
-from massar.core.saml.messages import MessageRefused, Response
+from massar.core import xml
+from massar.core.saml.decode import EncodedMessage
+from massar.core.saml.encode import Outgoing, encode, encode_metadata, encode_signed
+from massar.core.saml.messages import LogoutRequest, LogoutResponse, MessageRefused, Response
+from massar.core.xml_signature import RSA_SHA256
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import IdentityProvider, saml_idp
 from massar.interfaces.base import page, saved_request
 from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import redirect_to, see_other
-from massar.interfaces.sso.saml import bindings
 from massar.journeys.sso.access import AccessDenied, SignInRequired
 from massar.journeys.sso.saml import sign_in
 from massar.journeys.sso.saml.sign_in import RequestedSignIn
 
 PROTOCOL = "saml"
+LONGEST_QUERY = 32 * 1024  # characters
+DEFLATE = "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE"
+_PARAMETERS = ("SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature", "SAMLEncoding")
 
 
 @require_safe
@@ -42,10 +48,8 @@ def sso(request: Request, entity: str = "") -> HttpResponse:
     """An AuthnRequest. A form from elsewhere comes without our cookies (SameSite), so it waits for one step."""
     idp = idp_named(entity)
     try:
-        encoded = bindings.received(request, "SAMLRequest")
-        requested = sign_in.requested(
-            encoded, idp=idp, signed_in=request.signed_in, browser=request.browser, now=request.now
-        )
+        whose = request.signed_in, request.browser
+        requested = sign_in.requested(received(request, "SAMLRequest"), idp=idp, whose=whose, now=request.now)
     except MessageRefused as refused:
         return problem(request, refused)
     if request.method == "POST":  # the browser asks again by itself, and this time its session comes along
@@ -102,6 +106,57 @@ def idp_named(entity: str) -> IdentityProvider:
     return IdentityProvider(entity)
 
 
+def problem(request: Request, refused: MessageRefused) -> HttpResponse:
+    about = {"problem": refused.problem, "reference": request.id, "detail": refused.why}
+    return page.render(request, "sso/error.html", status=400, **about)
+
+
+# -- a message travels in the address (Redirect, SAML bindings §3.4) or in a form (POST, §3.5)
+
+
+def received(request: Request, name: str) -> EncodedMessage:
+    """The message under that name (SAMLRequest, SAMLResponse). Raises MessageRefused."""
+    if request.method != "POST":
+        return _in_address(request.META.get("QUERY_STRING", ""), name)
+    values, relay = request.POST.getlist(name), request.POST.getlist("RelayState") or [""]
+    if len(values) != 1 or len(relay) != 1:
+        raise MessageRefused("request", f"The form must hold one {name} and at most one RelayState.")
+    return EncodedMessage(_decoded("".join(values[0].split())), relay[0])
+
+
+def _in_address(query: str, name: str) -> EncodedMessage:
+    """The signature is over the values as the sender encoded them: of the raw query, in the specification's order."""
+    if len(query) > LONGEST_QUERY:
+        raise MessageRefused("request", "The address is too long.")
+    raw: dict[str, str] = {}
+    for pair in query.split("&"):
+        key, _, value = pair.partition("=")
+        if key in _PARAMETERS and key in raw:
+            raise MessageRefused("request", f"{key} stands twice in the address.")
+        raw[key] = value
+    if not raw.get(name) or unquote_plus(raw.get("SAMLEncoding", DEFLATE)) != DEFLATE:
+        raise MessageRefused("request", f"The address must hold one {name}, deflated.")
+    try:
+        document = xml.inflate(_decoded(unquote_plus(raw[name])))
+    except xml.XmlRefused as refused:
+        raise MessageRefused("request", f"The message was not read: {refused}.") from refused
+    signature = None
+    if raw.get("Signature"):
+        octets = "&".join(f"{key}={raw[key]}" for key in (name, "RelayState", "SigAlg") if key in raw)
+        signed = octets.encode("utf-8", "surrogatepass")
+        signature = signed, _decoded(unquote_plus(raw["Signature"])), unquote_plus(raw.get("SigAlg", ""))
+    elif "SigAlg" in raw:
+        raise MessageRefused("request", "SigAlg without a Signature.")
+    return EncodedMessage(document, unquote_plus(raw.get("RelayState", "")), True, signature)
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as trouble:
+        raise MessageRefused("request", "The message is not base64.") from trouble
+
+
 def post_to_site(request: Request, site: sites.Site, message: Outgoing, name: str, relay_state: str) -> HttpResponse:
     """A form to the site with the signed message (SAML bindings §3.5.4), sent by a small script or by its button."""
     fields = {name: base64.b64encode(encode_signed(message, saml_idp.signer(now=request.now))).decode()}
@@ -111,6 +166,17 @@ def post_to_site(request: Request, site: sites.Site, message: Outgoing, name: st
     return page.form_goes_to_site(response, message.destination)
 
 
-def problem(request: Request, refused: MessageRefused) -> HttpResponse:
-    about = {"problem": refused.problem, "reference": request.id, "detail": refused.why}
-    return page.render(request, "sso/error.html", status=400, **about)
+def carry(
+    request: Request, site: sites.Site, message: LogoutRequest | LogoutResponse, name: str, relay_state: str
+) -> HttpResponse:
+    """The browser takes a message of the account to the site, signed, by the binding that the registry says."""
+    if site.slo_binding == "post":
+        return post_to_site(request, site, message, name, relay_state)
+    query = {name: base64.b64encode(xml.deflate(encode(message))).decode()}
+    if relay_state:
+        query["RelayState"] = relay_state
+    octets = urlencode({**query, "SigAlg": RSA_SHA256})
+    signature = base64.b64encode(saml_idp.signer(now=request.now).sign_octets(octets.encode())).decode()
+    to = message.destination
+    way = f"{to}{'&' if '?' in to else '?'}{octets}&{urlencode({'Signature': signature})}"
+    return (page.redirect_by_page if request.method == "POST" else page.redirect_to_site)(request, way, site)

@@ -18,9 +18,9 @@ from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import IdentityProvider, saml_idp
 from massar.journeys.account.close_sessions import SignedIn
-from massar.journeys.sso import access, save_request
+from massar.journeys.sso import access
 from massar.journeys.sso.access import ACR_NO_RECENT_RECOVERY, ACR_PASSWORD, AccessDenied, AccessGranted, SignInRequired
-from massar.journeys.sso.saml.validate_message import validate
+from massar.journeys.sso.saml.validate_message import Sender, validate
 
 CLASSES = (names.CLASS_PROTECTED, names.CLASS_PASSWORD, names.CLASS_UNSPECIFIED, ACR_PASSWORD, ACR_NO_RECENT_RECOVERY)
 
@@ -46,18 +46,9 @@ class RequestedSignIn:
     contexts: Sequence[str] | None = ()
 
 
-def requested(
-    encoded: EncodedMessage, *, idp: IdentityProvider, signed_in: SignedIn | None, browser: Browser, now: datetime
-) -> RequestedSignIn:
-    """What an AuthnRequest asks. Raises MessageRefused, after which nothing is sent anywhere."""
-    valid = validate(
-        decode_authn_request(encoded),
-        idp=idp,
-        destination=idp.sso_url,
-        must_be_signed=False,
-        now=now,
-        may_remember=lambda: save_request.may_add_to_replay_cache(signed_in=signed_in, browser=browser, now=now),
-    )
+def requested(encoded: EncodedMessage, *, idp: IdentityProvider, whose: Sender, now: datetime) -> RequestedSignIn:
+    """What an AuthnRequest asks. Raises MessageRefused, after which nothing is sent anywhere. whose: who brings it."""
+    valid = validate(decode_authn_request(encoded), idp=idp, destination=idp.sso_url, now=now, whose=whose)
     site, request = valid.site, valid.message
     return RequestedSignIn(
         site=site.slug,

@@ -6,7 +6,6 @@ Nothing of a message is believed before `validate` has returned it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic
@@ -14,13 +13,17 @@ from typing import Generic
 from django.conf import settings
 from django.db import transaction
 
+from massar.core.browser import Browser
 from massar.core.saml.decode import M, UnverifiedMessage
 from massar.core.saml.messages import MessageRefused
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import IdentityProvider
+from massar.journeys.account.close_sessions import SignedIn
+from massar.journeys.sso import save_request
 
 WINDOW = timedelta(minutes=5)  # how old a message may be
 SKEW = timedelta(seconds=60)  # how far ahead a site's clock may go
+Sender = tuple[SignedIn | None, Browser]
 log = logging.getLogger("massar.saml")
 
 
@@ -44,9 +47,9 @@ def validate(
     *,
     idp: IdentityProvider,
     destination: str | None,
-    must_be_signed: bool,
     now: datetime,
-    may_remember: Callable[[], bool] = lambda: True,
+    must_be_signed: bool = False,
+    whose: Sender | None = None,
 ) -> ValidMessage[M]:
     """Judge a message, and remember its ID. Raises MessageRefused: nothing is sent anywhere.
 
@@ -56,8 +59,8 @@ def validate(
         idp: to which entity of the account it came.
         destination: where it must say that it goes; None where the connection itself says so (SOAP).
         must_be_signed: whatever the registry says.
-        may_remember: whether there is room for one more ID that nobody has signed. Such a message could as well come
-            with another ID, so without room it is answered all the same.
+        whose: by whom it came, if anybody may send it: their network pays for the ID of what nobody has signed. Such a
+            message could as well come with another ID, so without room for it it is answered all the same.
     """
     site = settings.MASSAR.sites.by_entity.get((idp.name, received.issuer))
     if site is None or site.protocol != "saml" or not site.connected:
@@ -82,7 +85,8 @@ def validate(
         raise MessageRefused("expired", "IssueInstant is older than five minutes.")
     until = message.issued_at + WINDOW + SKEW
     with transaction.atomic():  # what the ID's row costs its network is paid with the row, or not at all
-        if (is_proved or may_remember()) and not sites.replay_cache.add("saml", site.slug, message.id, until=until):
+        remembered = is_proved or whose is None or save_request.may_add_to_replay_cache(*whose, now=now)
+        if remembered and not sites.replay_cache.add("saml", site.slug, message.id, until=until):
             raise MessageRefused("expired", "This ID has come before.")
     return ValidMessage(site, message, received.encoded.relay_state, is_proved, is_distrusted)
 
