@@ -71,36 +71,33 @@ def metadata(inside: str, *, entity: str = ENTITY, signed: str = "true") -> byte
     return HEAD.format(entity=entity, inside=role).encode()
 
 
-FULL = (
-    key(SITE_KEYS.certificate)
-    + key(STRANGER_KEYS.certificate, ' use="encryption"')
-    + f'<md:SingleLogoutService Binding="{REDIRECT}" Location="{SLO_OF_SITE}"/>'
-    + "<md:NameIDFormat>urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress</md:NameIDFormat>"
-    + acs(ACS_TWO, 0)
-    + acs(ACS, 1, default=True)
-    + acs(
-        "https://retraite.example.ma/artifact",
-        2,
-        binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact",
-    )
-)
-
-
-def test_everything_that_the_registry_wants():
-    assert read(metadata(FULL)) == {
-        "protocol": "saml",
-        "entity_id": ENTITY,
-        "acs": [ACS, ACS_TWO],
-        "acs_indexes": [1, 0],
-        "slo": SLO_OF_SITE,
-        "name_id": "email",
-        "certificate": SITE_KEYS.certificate,
-        "signed_requests": True,
-    }
+def logout(binding: str, location: str, answers: str = "") -> str:
+    back = f' ResponseLocation="{answers}"' if answers else ""
+    return f'<md:SingleLogoutService Binding="{binding}" Location="{location}"{back}/>'
 
 
 ARTIFACT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact"
 THREE = "https://retraite.example.ma/saml/acs3"
+FULL = (
+    key(SITE_KEYS.certificate)
+    + key(STRANGER_KEYS.certificate, ' use="encryption"')
+    + logout(REDIRECT, SLO_OF_SITE)
+    + "<md:NameIDFormat>urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress</md:NameIDFormat>"
+    + acs(ACS_TWO, 0)
+    + acs(ACS, 1, default=True)
+    + acs("https://retraite.example.ma/artifact", 2, binding=ARTIFACT)
+)
+GOOD = key(SITE_KEYS.certificate) + acs(ACS, 0) + logout(REDIRECT, SLO_OF_SITE)
+
+
+def test_everything_that_the_registry_wants_and_reads(tmp_path, printed):
+    assert read(metadata(FULL)) == {
+        "protocol": "saml", "entity_id": ENTITY, "acs": [ACS, ACS_TWO], "acs_indexes": [1, 0], "slo": SLO_OF_SITE,
+        "name_id": "email", "certificate": SITE_KEYS.certificate, "signed_requests": True,
+    }  # fmt: skip
+    site = registered(printed(metadata(FULL))[0], tmp_path)
+    assert (site.entity_id, site.acs, site.certificate) == (ENTITY, (ACS, ACS_TWO), SITE_KEYS.certificate)
+    assert site.acs_by_index == {"1": ACS, "0": ACS_TWO}
 
 
 @pytest.mark.parametrize(
@@ -125,17 +122,15 @@ def test_the_site_keeps_its_own_numbers(tmp_path, capsys, ends, addresses, index
     values = read(metadata(key(SITE_KEYS.certificate) + "".join(ends)))
     assert (values["acs"], values.get("acs_indexes")) == (addresses, indexes)
     site = registered(SiteMetadata(**values).as_toml("retraite"), tmp_path)
-    assert list(site.acs_by_index.items()) == list(
-        zip(map(str, indexes or range(len(addresses))), addresses, strict=True)
-    )
+    numbers = map(str, indexes or range(len(addresses)))
+    assert list(site.acs_by_index.items()) == list(zip(numbers, addresses, strict=True))
 
 
 @pytest.mark.parametrize(
     ("index", "why"),
     [
         *((none, "from 0 to 65535") for none in (-1, 65536, "x", "٠", "9" * 5000)),
-        (0, "of its own"),
-        (None, "of its own"),
+        *((i, "of its own") for i in (0, None)),
     ],
 )
 def test_a_number_that_is_none_or_not_its_own(index, why):
@@ -143,17 +138,11 @@ def test_a_number_that_is_none_or_not_its_own(index, why):
         read(metadata(acs(ACS, 0) + acs(ACS_TWO, index)))
 
 
-def logout(binding: str, location: str, answers: str = "") -> str:
-    back = f' ResponseLocation="{answers}"' if answers else ""
-    return f'<md:SingleLogoutService Binding="{binding}" Location="{location}"{back}/>'
-
-
 def test_every_way_to_tell_the_site_of_a_sign_out():
     ends = logout(SOAP, "https://retraite.example.ma/soap") + logout(REDIRECT, SLO_OF_SITE, f"{SLO_OF_SITE}/answers")
     values = read(metadata(ends + acs(ACS, 0)))
-    assert [values[name] for name in ("slo", "slo_response", "slo_soap")] == [
-        SLO_OF_SITE, f"{SLO_OF_SITE}/answers", "https://retraite.example.ma/soap",
-    ]  # fmt: skip
+    found = [values[name] for name in ("slo", "slo_response", "slo_soap")]
+    assert found == [SLO_OF_SITE, f"{SLO_OF_SITE}/answers", "https://retraite.example.ma/soap"]
 
 
 def test_the_names_that_the_site_asks_for(tmp_path, printed):
@@ -165,22 +154,9 @@ def test_the_names_that_the_site_asks_for(tmp_path, printed):
     assert site.released == {"urn:oid:0.9.2342.19200300.100.1.3": "email", "sn": "family_name"}
 
 
-def test_microsoft_wants_a_name_that_its_metadata_does_not_say():
-    values = read(
-        metadata(acs("https://login.microsoftonline.com/login.srf", 0), entity="urn:federation:MicrosoftOnline")
-    )
-    assert (values["name_id"], values["attributes"]) == ("persistent", {"IDPEmail": "email"})
-
-
 def test_two_certificates_while_the_site_rolls_its_key():
     values = read(metadata(key(SITE_KEYS.certificate) + key(STRANGER_KEYS.certificate, "") + acs(ACS, 0)))
     assert values["certificate"] == SITE_KEYS.certificate + STRANGER_KEYS.certificate
-
-
-def test_the_registry_reads_what_is_printed(tmp_path, printed):
-    site = registered(printed(metadata(FULL))[0], tmp_path)
-    assert (site.entity_id, site.acs, site.certificate) == (ENTITY, (ACS, ACS_TWO), SITE_KEYS.certificate)
-    assert site.acs_by_index == {"1": ACS, "0": ACS_TWO}
 
 
 def test_metadata_of_a_public_library():
@@ -214,20 +190,13 @@ def test_a_name_from_the_host(printed):
 COMMENT = b"<!-- This is example metadata only. -->"
 
 
-def test_shibboleths_comment_before_the_root_is_no_obstacle():
+def test_a_comment_is_no_obstacle_and_changes_no_value():
+    """Shibboleth writes one before the root."""
     whole = metadata(FULL)
-    for document in (
-        COMMENT + b"\n" + whole,
-        b"\n\n" + whole,
-        b'<?xml version="1.0"?>\n' + COMMENT + whole,
-        whole + COMMENT,
-    ):
+    inside = whole.replace(b"nameid-format:emailAddress", b"nameid-format:emailA<!-- x -->ddress")
+    beside = (COMMENT + b"\n" + whole, b"\n\n" + whole, b'<?xml version="1.0"?>\n' + COMMENT + whole, whole + COMMENT)
+    for document in (*beside, inside):
         assert read(document) == read(whole)
-
-
-def test_a_comment_inside_a_value_does_not_change_it():
-    inside = metadata(FULL).replace(b"nameid-format:emailAddress", b"nameid-format:emailA<!-- x -->ddress")
-    assert read(inside)["name_id"] == "email"
 
 
 @pytest.mark.parametrize("until", ["2020-01-01T00:00:00Z", "soon"])
@@ -250,15 +219,11 @@ def left_out(inside: str) -> list[str]:
     return saml_metadata.read(metadata(inside), now=NOW)[1]
 
 
-GOOD = key(SITE_KEYS.certificate) + acs(ACS, 0) + logout(REDIRECT, SLO_OF_SITE)
-
-
 @pytest.mark.parametrize("binding", [REDIRECT, POST])
 def test_a_site_is_told_by_what_it_speaks(binding, tmp_path, capsys):
     """POST alone is Spring Security's default; where both are there, Redirect needs no script and no button."""
-    values = read(
-        metadata(key(SITE_KEYS.certificate) + logout(binding, SLO_OF_SITE, f"{SLO_OF_SITE}/answers") + acs(ACS, 0))
-    )
+    ends = logout(binding, SLO_OF_SITE, f"{SLO_OF_SITE}/answers") + acs(ACS, 0)
+    values = read(metadata(key(SITE_KEYS.certificate) + ends))
     assert (values["slo"], values["slo_response"]) == (SLO_OF_SITE, f"{SLO_OF_SITE}/answers")
     assert values.get("slo_binding", "redirect") == ("post" if binding == POST else "redirect")
     site = registered(SiteMetadata(**values).as_toml("retraite"), tmp_path)
@@ -305,9 +270,8 @@ def test_logout_by_artifact_alone_is_told_twice_why(printed):
 
 
 def together(*entities: str) -> bytes:
-    inside = "".join(entities)
     head = '<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata">'
-    return f"{head}{inside}</md:EntitiesDescriptor>".encode()
+    return f"{head}{''.join(entities)}</md:EntitiesDescriptor>".encode()
 
 
 BOTH = together(*(metadata(GOOD, entity=name).decode() for name in ("urn:a", "urn:b")))
