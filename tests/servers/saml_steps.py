@@ -16,8 +16,8 @@ from tests.servers.surfer import Page, Surfer
 
 def furnish(folder: Path, layout: Layout, metadata_of: str = "") -> None:
     """The site's key and certificate, and the account's metadata from that address, as files."""
-    (folder / "site.key").write_text(layout.key)
-    (folder / "site.pem").write_text(layout.certificate)
+    (folder / "site.key").write_text(layout.keys.pem)
+    (folder / "site.pem").write_text(layout.keys.certificate)
     if metadata_of:
         (folder / "account.xml").write_text(metadata(metadata_of))
 
@@ -39,6 +39,25 @@ def visit(page: Page) -> dict | None:
     """What the site says of who is there."""
     assert page.status == 200, (page.address, page.text[:1000])
     return json.loads(page.text)
+
+
+def private_page(account: Account, surfer: Surfer, address: str, acs: str) -> Page:
+    """The page behind Apache's module, signed in on the way if need be; what scripts send (`acs`) is sent."""
+    surfer.open(address)
+    if surfer.page.address.startswith(f"{account.url}/sign-in/"):
+        account.sign_in(surfer)
+    if any(form.action.endswith(acs) for form in surfer.forms()):
+        surfer.submit(acs)
+    page = surfer.page
+    assert (page.status, page.text) == (200, "<h1>private</h1>"), (surfer.way, page.text[:1000])
+    return page
+
+
+def in_front(surfer: Surfer, name: str) -> str:
+    """What the page's form would carry to the site under that name."""
+    (found,) = [form.fields[name] for form in surfer.forms() if name in form.fields] or [None]
+    assert found, f"no {name} in {surfer.way}: {surfer.page.text}"
+    return found
 
 
 def of_somebody_else(answer: str) -> str:
@@ -71,6 +90,18 @@ def leaves_by_browser(account: Account, surfer: Surfer, site: str) -> None:
     assert badge(surfer, site) == "wait"
     surfer.open(f"{account.url}/saml/leave/{site}/")
     assert badge(surfer, site) == "good", (surfer.way, surfer.page.text[:1000])
+
+
+def signs_out_both_ways(site: str, account: Account, surfer: Surfer, name: str) -> None:
+    """At the site, which ends the account's session; and at the account, which tells the site through the browser."""
+    enters(site, account, surfer)
+    assert visit(surfer.open(f"{site}/logout")) is None
+    assert any(step.startswith(f"{site}/slo?SAMLResponse=") for step in surfer.way), surfer.way
+    assert is_signed_out(account, surfer)
+    assert surfer.open(f"{site}/login").address == f"{account.url}/sign-in/"
+    enters(site, account, surfer)
+    leaves_by_browser(account, surfer, name)
+    assert visit(surfer.open(f"{site}/")) is None
 
 
 def is_signed_out(account: Account, surfer: Surfer) -> bool:

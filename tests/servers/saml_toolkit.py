@@ -19,36 +19,11 @@ from onelogin.saml2.constants import OneLogin_Saml2_Constants as saml
 from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
 
 from tests.servers.sites import Layout
+from tests.sso.saml_site import strict_settings
 from tests.support.serving import serving
 
 NAME = "toolkit"
 COOKIE = f"{NAME}-session"
-
-
-def settings(layout: Layout, account: str) -> dict:
-    """Ours, and the account's as its metadata has them over the network."""
-    ours = {
-        "entityId": layout.at(NAME, "/metadata"),
-        "assertionConsumerService": {"url": layout.at(NAME, "/acs"), "binding": saml.BINDING_HTTP_POST},
-        "singleLogoutService": {"url": layout.at(NAME, "/slo"), "binding": saml.BINDING_HTTP_REDIRECT},
-        "NameIDFormat": saml.NAMEID_PERSISTENT,
-        "x509cert": layout.certificate,
-        "privateKey": layout.key,
-    }
-    security = {
-        "wantAssertionsSigned": True,
-        "wantMessagesSigned": True,
-        "wantNameId": True,
-        "wantAttributeStatement": True,
-        "authnRequestsSigned": True,
-        "logoutRequestSigned": True,
-        "logoutResponseSigned": True,
-        "requestedAuthnContext": [saml.AC_PASSWORD_PROTECTED],
-        "failOnAuthnContextMismatch": True,
-        "signatureAlgorithm": saml.RSA_SHA256,
-    }
-    theirs = OneLogin_Saml2_IdPMetadataParser.parse_remote(f"{account}/saml/metadata", timeout=10)
-    return {"strict": True, "sp": ours, "idp": theirs["idp"], "security": security}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -131,6 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
 def running_toolkit(layout: Layout, account: str) -> Iterator[str]:
     """The site's address while the block runs."""
     server = ThreadingHTTPServer(("127.0.0.1", layout.port(NAME)), _Handler)
-    server.settings, server.sessions = settings(layout, account), {}
+    theirs = OneLogin_Saml2_IdPMetadataParser.parse_remote(f"{account}/saml/metadata", timeout=10)
+    entity, acs, slo = (layout.at(NAME, path) for path in ("/metadata", "/acs", "/slo"))
+    server.settings, server.sessions = strict_settings(theirs, layout.keys, entity=entity, acs=acs, slo=slo), {}
     with serving(server):
         yield layout.at(NAME)

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 
 from tests.servers.pages import registered
-from tests.support.certificates import pair
+from tests.support.certificates import Pair, pair
 from tests.support.postgres import free_port
 
 APACHE, GATE, MAIL = (f"docs/integrate/{name}.md" for name in ("apache", "nginx-gate", "dovecot"))
@@ -28,11 +28,10 @@ SECRETS = {
 
 @dataclass(frozen=True)
 class Layout:
-    """Ports by name; the SAML site's private key and certificate (PEM)."""
+    """Ports by name; the SAML site's private key and certificate."""
 
     ports: dict[str, int]
-    key: str
-    certificate: str
+    keys: Pair
 
     def port(self, name: str) -> int:
         return self.ports[name]
@@ -81,18 +80,17 @@ class Layout:
 
     def _mellon(self, places: dict[str, str]) -> dict:
         here = {"https://retraite.example.ma": self.at("apache_saml"), **places}
-        return registered(APACHE, "retraite", here, certificate=self.certificate)
+        return registered(APACHE, "retraite", here, certificate=self.keys.certificate)
 
     def _saml(self, origin: str, metadata: str, acs: str, slo: str) -> dict:
         return {
             "protocol": "saml", "entity_id": f"{origin}{metadata}", "acs": [f"{origin}{acs}"], "slo": f"{origin}{slo}",
-            "certificate": self.certificate, "signed_requests": True, "attributes": ["email", "name", "school"],
+            "certificate": self.keys.certificate, "signed_requests": True, "attributes": ["email", "name", "school"],
         }  # fmt: skip
 
 
 def lay_out() -> Layout:
-    made = pair()
-    return Layout({name: free_port() for name in NAMES}, made.pem, made.certificate)
+    return Layout({name: free_port() for name in NAMES}, pair())
 
 
 def _oidc(name: str, redirect: str, **values) -> dict:

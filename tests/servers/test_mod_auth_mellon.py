@@ -12,7 +12,7 @@ from massar.domain.sites import saml_metadata
 from tests.cast import YOUSSEF
 from tests.servers.apache import running_apache
 from tests.servers.machine import open_folder
-from tests.servers.saml_steps import badge, everywhere, furnish, is_signed_out, leaves_by_soap
+from tests.servers.saml_steps import badge, everywhere, furnish, is_signed_out, leaves_by_soap, private_page
 from tests.servers.surfer import Page, Surfer
 from tests.support.product import ROOT
 from tests.support.programs import AUTH_MELLON
@@ -33,31 +33,24 @@ DEEP = "/private/?dossier=2024-118&tri=date&page=2&onglet=pieces-jointes&filtre=
 
 @pytest.fixture(scope="module")
 def site(account, layout):
+    here = layout.at("apache_saml")
     with open_folder() as folder:
         furnish(folder, layout, account.url)
-        text = (DEPLOY / "mellon.conf").read_text("utf-8")
         about = _about(layout)
         (folder / "site.xml").write_text(about)
         (folder / "library.xml").write_text(about.replace("/mellon/", "/library/mellon/"))
-        text = text.replace("/etc/apache2/mellon/", f"{folder}/").replace(
-            "MellonSecureCookie On", "MellonSecureCookie Off"
-        )
-        text = text.replace("https://retraite.example.ma", layout.at("apache_saml"))
-        seen = SEEN.replace("{folder}", str(folder))
-        with running_apache(
-            folder,
-            layout.port("apache_saml"),
-            AUTH_MELLON,
-            "auth_mellon",
-            text + beside(text) + seen,
-            log="auth_mellon:debug",
-        ):
-            yield layout.at("apache_saml")
+        text = (DEPLOY / "mellon.conf").read_text("utf-8").replace("https://retraite.example.ma", here)
+        text = text.replace("/etc/apache2/mellon/", f"{folder}/")
+        text = text.replace("MellonSecureCookie On", "MellonSecureCookie Off")
+        whole = text + beside(text) + SEEN.replace("{folder}", str(folder))
+        port = layout.port("apache_saml")
+        with running_apache(folder, port, AUTH_MELLON, "auth_mellon", whole, log="auth_mellon:debug"):
+            yield here
 
 
 def _about(layout) -> str:
     """The file of deploy/ with the site's host and certificate."""
-    certificate = "".join(layout.certificate.strip().splitlines()[1:-1])
+    certificate = "".join(layout.keys.certificate.strip().splitlines()[1:-1])
     text = (DEPLOY / "mellon-site.xml").read_text("utf-8").replace("CERTIFICATE</", f"{certificate}</")
     return text.replace("https://retraite.example.ma", layout.at("apache_saml"))
 
@@ -73,54 +66,29 @@ def beside(text: str) -> str:
     )
 
 
-def through(surfer: Surfer) -> None:
-    """What the browser's script does: the account's answer is a form, and it is sent."""
-    if any(form.action.endswith("/mellon/postResponse") for form in surfer.forms()):
-        surfer.submit("/mellon/postResponse")
-
-
 def enter(account, surfer: Surfer, site: str, page: str = "/private/") -> Page:
-    """Into the site's page, for whoever is signed in: no form to fill is met."""
-    account.sign_in(surfer)
-    surfer.open(f"{site}{page}")
-    through(surfer)
-    assert surfer.page.text == "<h1>private</h1>", surfer.way
-    return surfer.page
+    return private_page(account, surfer, f"{site}{page}", "/mellon/postResponse")
 
 
 def test_sign_in_once_and_the_page_opens_with_the_attributes(site, account, surfer):
-    page = surfer.open(f"{site}/private/")
-    assert page.address == f"{account.url}/sign-in/"
-    account.sign_in(surfer)
-    through(surfer)
-    page = surfer.page
-    assert (page.status, page.text) == (200, "<h1>private</h1>"), (page.address, page.text[:1000])
+    page = enter(account, surfer, site)
     assert page.headers["x-seen-email"] == YOUSSEF.login
     assert page.headers["x-seen-name"] == "Youssef Benali"
-    assert YOUSSEF.login not in page.headers["x-seen-user"], "the name at the site is an opaque subject"
-
-
-def test_the_name_of_a_person_stays_the_same(site, account):
-    names = []
-    for _ in range(2):
-        names.append(enter(account, Surfer(), site).headers["x-seen-user"])
-    assert names[0] == names[1] and names[0].startswith("s") and len(names[0]) > 10
+    name = page.headers["x-seen-user"]
+    assert YOUSSEF.login not in name and name.startswith("s") and len(name) > 10, "an opaque subject"
+    assert enter(account, Surfer(), site).headers["x-seen-user"] == name, "it stays the same"
 
 
 def test_a_page_deep_inside_is_come_back_to(site, account, surfer):
     """mellon puts the wanted address into RelayState, whatever its length."""
-    surfer.open(f"{site}{DEEP}")
-    account.sign_in(surfer)
-    through(surfer)
-    assert surfer.page.text == "<h1>private</h1>" and surfer.page.address == f"{site}{DEEP}"
+    assert enter(account, surfer, site, DEEP).address == f"{site}{DEEP}"
 
 
 def test_its_metadata_is_the_table_of_the_page(layout):
     values = saml_metadata.read(_about(layout).encode(), now=clock.now())[0].table()
-    assert values["name_id"] == "persistent" and values["slo_soap"] == values["slo"] == layout.at(
-        "apache_saml", "/mellon/logout"
-    )
-    assert values["acs"] == [layout.at("apache_saml", "/mellon/postResponse")] and values["signed_requests"]
+    slo, acs = (layout.at("apache_saml", f"/mellon/{end}") for end in ("logout", "postResponse"))
+    assert values["name_id"] == "persistent" and values["slo_soap"] == values["slo"] == slo
+    assert values["acs"] == [acs] and values["signed_requests"]
 
 
 def test_signing_out_at_the_site_signs_out_of_the_account(site, account, surfer):

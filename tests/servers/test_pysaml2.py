@@ -19,7 +19,7 @@ from massar.core import clock
 from massar.domain.sites import saml_metadata
 from tests.cast import YOUSSEF
 from tests.servers.machine import open_folder, program
-from tests.servers.saml_steps import badge, everywhere, furnish, is_signed_out, metadata, of_somebody_else
+from tests.servers.saml_steps import badge, everywhere, furnish, in_front, is_signed_out, metadata, of_somebody_else
 from tests.servers.surfer import Page, Surfer
 from tests.support.programs import XMLSEC1
 
@@ -61,14 +61,6 @@ def site(config):
     return Saml2Client(config=SPConfig().load(dict(config)))
 
 
-def in_front(surfer: Surfer, name: str) -> str:
-    """What the page's form would carry to the site, and nobody listens there."""
-    found = [form.fields[name] for form in surfer.forms() if name in form.fields]
-    if len(found) != 1:
-        pytest.fail(f"no {name} in {surfer.way}: {surfer.page.text}")
-    return found[0]
-
-
 def shown(surfer: Surfer, html: str, at: str) -> None:
     """A page of the site, with a form that its script would send."""
     surfer.page = Page(at, 200, {}, html if isinstance(html, str) else html.decode())
@@ -84,9 +76,8 @@ def enters(site, account, surfer, binding: str = BINDING_HTTP_REDIRECT):
         surfer.open(dict(sent["headers"])["Location"])
     if surfer.page.address.startswith(f"{account.url}/sign-in/"):
         account.sign_in(surfer)
-    return site.parse_authn_request_response(
-        in_front(surfer, "SAMLResponse"), BINDING_HTTP_POST, outstanding={asked: "/"}
-    )
+    answer = in_front(surfer, "SAMLResponse")
+    return site.parse_authn_request_response(answer, BINDING_HTTP_POST, outstanding={asked: "/"})
 
 
 @pytest.mark.parametrize("binding", [BINDING_HTTP_REDIRECT, BINDING_HTTP_POST])

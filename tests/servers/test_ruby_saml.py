@@ -10,7 +10,7 @@ import pytest
 
 from tests.cast import YOUSSEF
 from tests.servers.machine import open_folder, program
-from tests.servers.saml_steps import badge, everywhere, furnish, is_signed_out, of_somebody_else
+from tests.servers.saml_steps import badge, everywhere, furnish, in_front, is_signed_out, of_somebody_else
 from tests.servers.surfer import Surfer
 from tests.support.product import ROOT
 from tests.support.programs import RUBY, RUBY_SAML
@@ -48,8 +48,7 @@ def answered(site, account, surfer) -> dict[str, str]:
     asked = site("login")
     surfer.open(asked["to"])
     account.sign_in(surfer)
-    (form,) = (form for form in surfer.forms() if form.action == f"{site.address}/acs")
-    return {"SAMLResponse": form.fields["SAMLResponse"], "asked": asked["asked"]}
+    return {"SAMLResponse": in_front(surfer, "SAMLResponse"), "asked": asked["asked"]}
 
 
 def there(address: str) -> dict[str, str]:
@@ -68,17 +67,13 @@ def test_an_answer_that_was_changed_or_is_anothers_is_refused(site, account, sur
     assert site("acs", **got | {"asked": "_another"})["errors"]
 
 
-def test_signing_out_at_the_site_signs_out_of_the_account(site, account, surfer):
+def test_signing_out_both_ways_round(site, account, surfer):
     known = site("acs", **answered(site, account, surfer))
     asked = site("logout", name_id=known["name_id"], index=known["index"])
     surfer.open(asked["to"])
     assert surfer.way[-1].startswith(f"{site.address}/slo?SAMLResponse="), surfer.way
-    left = site("left", asked=asked["asked"], **there(surfer.way[-1]))
-    assert left == {"success": True, "errors": []}
+    assert site("left", asked=asked["asked"], **there(surfer.way[-1])) == {"success": True, "errors": []}
     assert is_signed_out(account, surfer)
-
-
-def test_the_account_signs_out_of_the_site_through_the_browser(site, account, surfer):
     known = site("acs", **answered(site, account, surfer))
     everywhere(account, surfer)
     surfer.open(f"{account.url}/saml/leave/ruby_saml/")

@@ -17,7 +17,7 @@ from massar.domain.sites.site import Site
 from tests.cast import YOUSSEF
 from tests.servers.apache import running_apache
 from tests.servers.machine import open_folder, program, running, until
-from tests.servers.saml_steps import is_signed_out, leaves_by_soap, metadata
+from tests.servers.saml_steps import is_signed_out, leaves_by_soap, metadata, private_page
 from tests.servers.surfer import Surfer
 from tests.support.product import ROOT
 from tests.support.programs import SHIBBOLETH
@@ -73,8 +73,8 @@ def _set_up(folder: Path, here: str, account, layout) -> None:
         "shibboleth2.xml": config,
         "attribute-map.xml": names,
         "account.xml": metadata(account.url),
-        "sp-signing-key.pem": layout.key,
-        "sp-signing-cert.pem": layout.certificate,
+        "sp-signing-key.pem": layout.keys.pem,
+        "sp-signing-cert.pem": layout.keys.certificate,
         "shibd.logger": "log4j.rootCategory=INFO, out\nlog4j.appender.out=org.apache.log4j.FileAppender\n"
         f"log4j.appender.out.fileName={folder}/shibd.log\nlog4j.appender.out.layout=org.apache.log4j.BasicLayout\n",
     }
@@ -90,35 +90,23 @@ def listening(socket: Path):
     yield
 
 
-def through(surfer: Surfer) -> None:
-    """What the browser's script does: the account's answer is a form, and it is sent."""
-    if any(form.action.endswith("/SAML2/POST") for form in surfer.forms()):
-        surfer.submit("/SAML2/POST")
-
-
-def enter(account, surfer: Surfer, site: str) -> None:
-    surfer.open(f"{site}/private/")
-    if surfer.page.address.startswith(account.url):
-        account.sign_in(surfer)
-    through(surfer)
-    assert (surfer.page.status, surfer.page.text) == (200, "<h1>private</h1>"), (surfer.way, surfer.page.text[:1000])
+def enter(account, surfer: Surfer, site: str) -> dict[str, str]:
+    """The headers of the page behind the module."""
+    return private_page(account, surfer, f"{site}/private/", "/SAML2/POST").headers
 
 
 def test_sign_in_once_and_the_page_opens_with_the_attributes(site, account, surfer):
-    enter(account, surfer, site)
-    headers = surfer.page.headers
+    headers = enter(account, surfer, site)
     assert (headers["x-seen-email"], headers["x-seen-name"]) == (YOUSSEF.login, "Youssef Benali")
     assert re.fullmatch(r"s[a-z2-7]{21}", headers["x-seen-user"])
-    other = Surfer()
-    enter(account, other, site)
-    assert other.page.headers["x-seen-user"] == headers["x-seen-user"], "the same at every sign-in"
+    assert enter(account, Surfer(), site)["x-seen-user"] == headers["x-seen-user"], "the same at every sign-in"
 
 
 def test_its_metadata_is_the_table_of_the_page(site, layout):
     document = Surfer().open(f"{site}/Shibboleth.sso/Metadata").text.encode()
     values = saml_metadata.read(document, now=clock.now())[0].table()
     table = tomllib.loads(blocks("toml")[0].replace(HOST, site))["sites"]["retraite"]
-    assert "".join(values.pop("certificate").split()) == "".join(layout.certificate.split())
+    assert "".join(values.pop("certificate").split()) == "".join(layout.keys.certificate.split())
     assert table == {**values, **{name: table[name] for name in ("certificate", "attributes", "home")}}
     read = {name: tuple(value) if isinstance(value, list) else value for name, value in table.items()}
     assert [said for about, said in judge(Site("retraite", **read)) if "certificate" not in about] == []

@@ -172,33 +172,29 @@ def metadata_of(visitor: Visitor) -> etree._Element:
     return etree.fromstring(visitor.client.get("/saml/metadata").content)
 
 
+def strict_settings(theirs: dict, keys: Pair, *, entity: str, acs: str, slo: str) -> dict:
+    """Of python3-saml (OneLogin's toolkit for Python). theirs: what its parser made of the account's metadata."""
+    ours = {
+        "entityId": entity,
+        "assertionConsumerService": {"url": acs, "binding": saml.BINDING_HTTP_POST},
+        "singleLogoutService": {"url": slo, "binding": saml.BINDING_HTTP_REDIRECT},
+        "NameIDFormat": PERSISTENT,
+        "x509cert": keys.certificate,
+        "privateKey": keys.pem,
+    }
+    wanted = ("wantAssertionsSigned", "wantMessagesSigned", "wantNameId", "wantAttributeStatement",
+              "authnRequestsSigned", "logoutRequestSigned", "logoutResponseSigned", "failOnAuthnContextMismatch",
+              "rejectUnsolicitedResponsesWithInResponseTo")  # fmt: skip
+    security = {**dict.fromkeys(wanted, True), "requestedAuthnContext": [PASSWORD]}
+    security["signatureAlgorithm"] = saml.RSA_SHA256
+    return {"strict": True, "sp": ours, "idp": theirs["idp"], "security": security}
+
+
 def relying_site(visitor: Visitor, **request) -> OneLogin_Saml2_Auth:
     """python3-saml as the site, strict, with the account's metadata."""
     theirs = OneLogin_Saml2_IdPMetadataParser.parse(visitor.client.get("/saml/metadata").content)
-    ours = {
-        "strict": True,
-        "sp": {
-            "entityId": ENTITY,
-            "assertionConsumerService": {"url": ACS, "binding": saml.BINDING_HTTP_POST},
-            "singleLogoutService": {"url": SLO_OF_SITE, "binding": saml.BINDING_HTTP_REDIRECT},
-            "NameIDFormat": PERSISTENT,
-            "x509cert": SITE_KEYS.certificate,
-            "privateKey": SITE_KEYS.pem,
-        },
-        "security": {
-            "authnRequestsSigned": True,
-            "logoutRequestSigned": True,
-            "logoutResponseSigned": True,
-            "wantAssertionsSigned": True,
-            "wantMessagesSigned": True,
-            "wantNameId": True,
-            "requestedAuthnContext": ["urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"],
-            "rejectUnsolicitedResponsesWithInResponseTo": True,
-            "signatureAlgorithm": saml.RSA_SHA256,
-        },
-    }
     about = {"https": "on", "http_host": "retraite.example.ma", "get_data": {}, "post_data": {}, **request}
-    settled = OneLogin_Saml2_IdPMetadataParser.merge_settings(ours, theirs)
+    settled = strict_settings(theirs, SITE_KEYS, entity=ENTITY, acs=ACS, slo=SLO_OF_SITE)
     return OneLogin_Saml2_Auth({"script_name": urlsplit(ACS).path, **about}, settled)
 
 
