@@ -17,7 +17,7 @@ from massar.domain.limits import api as limits
 from massar.domain.people.models import Contact
 from massar.domain.sessions import api as sessions
 from massar.domain.sites.models import SavedRequest
-from massar.journeys.account import change_password, confirm_contact, edit_profile, recover_password, sign_in
+from massar.journeys.account import change_password, edit_profile, recover_password, sign_in
 from massar.journeys.account.edit_profile import Saved
 from massar.journeys.outcomes import Done, Gone, MustChangePassword, SessionOpened, TooManyAttempts
 from massar.journeys.sso import save_request
@@ -151,7 +151,7 @@ def test_proving_a_contact(clock):
     def prepare():
         saving(clock, jamal, email=next(addresses))()
         shown = {"code": letters(post, CODE)[-1], "contact_id": Contact.objects.get(state="proposed").pk}
-        return lambda: confirm_contact.prove(person=jamal, **shown, browser=HERE, now=clock(), cancel_url=str)
+        return lambda: edit_profile.prove(person=jamal, **shown, browser=HERE, now=clock(), cancel_url=str)
 
     for step, prove in every_death(clock, prepare):
         assert isinstance(prove(), (Done, Gone)), f"died at step {step}"

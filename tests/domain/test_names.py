@@ -28,7 +28,7 @@ def named(*names: str) -> api.Owner:
 
 
 def rules(password: str, facts: api.Owner, profile: api.Profile = GUIDE) -> list[str]:
-    return [refusal.rule for refusal in api.refusals(password, facts=facts, profile=profile)]
+    return [refusal.id for refusal in api.refusals(password, facts=facts, profile=profile)]
 
 
 DISGUISED = [

@@ -15,7 +15,7 @@ NOBODY = api.Owner(login="", names=(), establishments=(), phones=())
 
 
 def broken(password: str, profile: api.Profile = GUIDE) -> list[str]:
-    return [refusal.rule for refusal in api.refusals(password, facts=NOBODY, profile=profile)]
+    return [refusal.id for refusal in api.refusals(password, facts=NOBODY, profile=profile)]
 
 
 REASONS = {
@@ -70,15 +70,15 @@ def test_sizes_are_judged_first_and_alone():
     started = time.perf_counter()
     [refusal] = api.refusals(huge, facts=NOBODY, profile=GUIDE)
     assert time.perf_counter() - started < 0.01
-    assert refusal == ("length_max", {"max": 128})
+    assert refusal[:2] == ("length_max", {"max": 128})
 
 
 def test_checklist_is_the_profile_in_order():
     lines = api.checklist(GUIDE)
-    assert [line.rule for line in lines][:5] == ["length_min", "letter", "digit", "symbol", "name"]
+    assert [line.id for line in lines][:5] == ["length_min", "letter", "digit", "symbol", "name"]
     assert lines[0].args == {"min": 12} and lines[-1].args == {"max": 128}
-    assert {line.rule for line in lines if not line.live} == {"name", "establishment", "login", "phone", "common"}
-    assert {"letter", "digit", "symbol"}.isdisjoint(line.rule for line in api.checklist(NIST))
+    assert {line.id for line in lines if not line.live} == {"name", "establishment", "login", "phone", "common"}
+    assert {"letter", "digit", "symbol"}.isdisjoint(line.id for line in api.checklist(NIST))
     assert api.checklist(NIST)[0].args == {"min": 15}
 
 

@@ -16,7 +16,7 @@ from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA
 from massar.journeys.people import import_people
 from tests.cast import FATIMA_PHONE, KHADIJA_EMAIL, enter, facts
 from tests.support.doors import OPEN, addresses
-from tests.support.steps import actions, holding, home, prove_contact, save_contact, secrets, shows
+from tests.support.steps import holding, home, save_contact, secrets, shows
 from tests.support.visitor import Visitor
 
 NEW = "Tamarin&6048-oued"
@@ -52,17 +52,6 @@ def test_atk_041_code_shaped_tries_are_never_charged_as_passwords(asked):
     for _ in range(40):
         stranger.sign_in(FATIMA.login, OTHER_CODE)
     assert stranger.sign_in(FATIMA.login, FATIMA.password).signed_in
-
-
-@pytest.mark.parametrize(("channel", "minutes"), [("phone", 10), ("email", 60)])
-def test_atk_044_a_second_late_is_late(cast, post, clock, channel, minutes):
-    person, to = (FATIMA, FATIMA_PHONE) if channel == "phone" else (KHADIJA, KHADIJA_EMAIL)
-    visitor = Visitor().ask(person.login, **{channel: getattr(person, channel)})
-    secret = post.secret(to)
-    clock.advance(minutes=minutes, seconds=1)
-    assert shows(visitor.sign_in(person.login, secret), "problem.expired_code")
-    clock.advance(hours=25)
-    assert shows(visitor.sign_in(person.login, secret), "problem.wrong"), "after a day it is not told from a wrong one"
 
 
 @pytest.mark.parametrize(
@@ -201,47 +190,6 @@ def test_atk_052_a_change_cookie_planted_before_or_kept_after_the_change_is_wort
 @pytest.mark.parametrize("name", ["change", "session"])
 def test_atk_052_odd_cookies_are_no_session_and_no_fault(db, name, cookie):
     assert holding(**{name: cookie}).get("/password/change/").path == "/sign-in/"
-
-
-def test_atk_053_a_new_contact_brings_nothing_before_its_time(cast, post, clock):
-    visitor = save_contact(home(FATIMA), FATIMA.password, phone="0661123456")
-    prove_contact(visitor, post, "+212661123456")
-    for hours, sent in ((71, 0), (2, 1)):
-        clock.advance(hours=hours)
-        Visitor().ask(FATIMA.login, phone="0661123456")
-        assert len(secrets(post, "+212661123456")) == sent
-
-
-def test_atk_054_after_a_recovery_the_contacts_are_frozen(asked, clock):
-    visitor, secret = asked
-    visitor.sign_in(FATIMA.login, secret).change(secret, NEW)
-    visitor.get("/profile/")
-    assert shows(visitor, "profile.frozen") and actions(visitor, "/profile/") == []
-    clock.advance(hours=72)
-    visitor = Visitor().sign_in(FATIMA.login, NEW).get("/profile/")
-    assert not shows(visitor, "profile.frozen") and actions(visitor, "/profile/") == ["/profile/"]
-
-
-def test_atk_058_numbers_that_are_valid_and_still_refused(cast, post):
-    visitor = home(JAMAL)
-    for typed in ("+33612345678", "0801123456", "0898123456", "+8821612345", "0537123456"):
-        save_contact(visitor, JAMAL.password, phone=typed)
-        assert visitor.page.status_code == 422
-    post.work()
-    assert post.sms.received == []
-
-
-@pytest.mark.parametrize(
-    "typed",
-    ["0661O23456", "4" * 40, "0661123456 0662000333", "0661123456/0662000333", "0661123456;ext=5", "tel:0661123456"],
-)
-def test_atk_060_what_is_no_number_is_a_field_error(cast, post, typed):
-    visitor = save_contact(home(JAMAL), JAMAL.password, phone=typed)
-    assert visitor.page.status_code == 422 and shows(visitor, "error.phone_shape")
-    visitor.submit("/sign-out/").ask(FATIMA.login, phone=typed)
-    assert visitor.page.status_code == 422
-    post.work()
-    assert post.sms.received == []
 
 
 def test_atk_061_one_number_gets_five_codes_a_day_from_all_accounts(clock, post, db):

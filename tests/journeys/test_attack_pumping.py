@@ -15,7 +15,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Message, RecoveryRequest
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
-from massar.journeys.account import confirm_contact, edit_profile, sign_in
+from massar.journeys.account import edit_profile, sign_in
 from massar.journeys.account.edit_profile import Saved
 from massar.journeys.messages import sms_budget, watch_messages
 from massar.journeys.outcomes import Done, TooManyAttempts
@@ -117,7 +117,7 @@ def test_atk_062_an_honest_block_is_not_stopped(signed_in, post, clock):
         if number % 10 < 7:
             person = somebody(number, clock)
             (contact,) = people.contacts.of_person(person.id, clock())
-            done = confirm_contact.prove(
+            done = edit_profile.prove(
                 person=person, contact_id=contact.id, code=code, browser=Browser(), now=clock(), cancel_url=str
             )
             assert isinstance(done, Done)

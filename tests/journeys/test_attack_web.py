@@ -163,18 +163,6 @@ def test_atk_087_a_fault_page_is_as_strict_and_tells_nothing(cast, monkeypatch):
     assert re.search(r'<bdi dir="ltr">[a-z2-7]{10}</bdi>', visitor.html), "the id that stands in the log"
 
 
-def test_atk_088_a_change_ends_the_other_session_at_its_next_request(cast):
-    other, here = home(JAMAL), home(JAMAL)
-    here.change(JAMAL.password, NEW)
-    assert other.client.get("/").status_code == 303 and here.signed_in
-
-
-def test_atk_089_idle_and_absolute_end(cast, clock):
-    visitor = home(JAMAL)
-    clock.advance(minutes=30)
-    assert visitor.get("/profile/").path == "/sign-in/" and shows(visitor, "flash.sign_in_again")
-
-
 @pytest.mark.parametrize(
     ("wanted", "page"),
     [("/profile/contacts/1/cancel/", "/profile/"), ("/profile/contacts/1/prove/?x=1", "/profile/"),
@@ -300,11 +288,8 @@ def test_links_that_were_made_up_are_gone(db, path):
 
 
 @pytest.mark.parametrize("value", ["x", "x.y", "e30.x", "." * 3000, "\u00ff.\u00ff"])
-def test_a_made_up_flash_is_not_spoken(db, value):
+def test_a_made_up_flash_is_not_spoken_and_one_of_ours_once(cast, value):
     assert 'class="flashes"' not in holding(flash=value).get("/sign-in/").html
-
-
-def test_a_flash_of_ours_is_spoken_once(cast):
     visitor = home(JAMAL).submit("/sign-out/")
     assert shows(visitor, "flash.signed_out")
     assert not shows(visitor.get("/sign-in/"), "flash.signed_out")

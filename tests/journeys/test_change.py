@@ -155,7 +155,7 @@ def test_a_notice_goes_to_every_contact_and_tells_no_secret(cast, post):
     assert "http" not in post.messages("+212662000333")[-1].text
 
 
-def test_the_voluntary_change(cast, post):
+def test_atk_088_the_voluntary_change(cast, post):
     """It asks for the current password each time."""
     elsewhere, visitor = home(JAMAL), home(JAMAL)
     before = visitor.cookies["massar-session"]

@@ -104,7 +104,7 @@ def test_the_own_activity_is_listed_newest_first(cast, clock):
     assert not shows(home(KHADIJA).get("/devices/"), "activity.sign_in_refused")
 
 
-def test_idle_and_longest_life_are_kept_on_the_server(cast, clock):
+def test_atk_089_idle_and_longest_life_are_kept_on_the_server(cast, clock):
     visitor = home(JAMAL)
     for _ in range(24):
         clock.advance(minutes=29)

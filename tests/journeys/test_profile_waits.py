@@ -56,7 +56,7 @@ def asks(person, post, to, **contact) -> bool:
     return len(secrets(post, to)) > before
 
 
-def test_a_changed_phone_counts_after_72_hours_and_the_old_one_until_then(cast, post, clock):
+def test_atk_053_a_changed_phone_counts_after_72_hours_and_the_old_one_until_then(cast, post, clock):
     add(FATIMA, post, E164, phone=PHONE)
     clock.advance(hours=71, minutes=59)
     assert not asks(FATIMA, post, E164, phone=PHONE)
@@ -92,11 +92,17 @@ def test_the_link_is_of_no_use_when_it_was_edited_or_once_the_change_counts(cast
     assert counting(KHADIJA, clock) == {"new@example.org"}
 
 
-def test_a_second_kind_waits_too(cast, post, clock):
-    add(KHADIJA, post, E164, phone=PHONE)
+def test_a_second_kind_waits_too_and_says_why_and_until_when(cast, post, clock):
+    khadija = home(KHADIJA).get("/profile/")
+    assert WAITS in shown(khadija) and not shows(khadija, "profile.both")
+    prove_contact(save_contact(khadija, KHADIJA.password, phone=PHONE), post, E164)
+    assert all(shows(khadija, id) for id in ("flash.contact_waits", "contact.waits_why", "contact.counts_from"))
+    assert "18 فبراير 2026" in shown(khadija), "72 hours on, as a date"
+    assert link_of(post) and len(post.messages(KHADIJA.login)) == 1, "the institution mailbox hears of it too"
     assert counting(KHADIJA, clock) == {KHADIJA_EMAIL}
     clock.advance(hours=72)
     assert counting(KHADIJA, clock) == {KHADIJA_EMAIL, E164}
+    assert shows(home(JAMAL).get("/profile/"), "profile.both")
 
 
 def test_a_waiting_change_replaced_by_another_leaves_no_gap(cast, post, clock):
@@ -253,31 +259,29 @@ def test_a_first_contact_is_not_replaced_at_once(cast, post, clock):
     assert counting(JAMAL, clock) == {E164}
 
 
-def test_why_a_contact_waits_is_said_before_and_after(cast, post, clock):
-    khadija = home(KHADIJA).get("/profile/")
-    assert WAITS in shown(khadija) and not shows(khadija, "profile.both")
-    save_contact(khadija, KHADIJA.password, phone=PHONE)
-    prove_contact(khadija, post, E164)
-    assert shows(khadija, "contact.waits_why") and shows(khadija, "contact.counts_from")
-    assert shows(home(JAMAL).get("/profile/"), "profile.both")
-
-
-def test_what_a_recovery_cancelled_is_said(cast, post, clock):
+def test_atk_054_a_recovery_cancels_what_waits_and_freezes_and_says_so(cast, post, clock):
     """In the dialog, on the profile with the date, in the notice, and where nothing arrives."""
-    add(KHADIJA, post, E164, phone=PHONE)
-    save_contact(home(KHADIJA), KHADIJA.password, email="new@example.org")
+    thief = add(KHADIJA, post, E164, phone=PHONE)
+    save_contact(thief, KHADIJA.password, email="new@example.org")
     owner = Visitor().ask(KHADIJA.login, email=KHADIJA_EMAIL)
     assert shows(owner, "asked.waiting")
     secret = post.secret(KHADIJA_EMAIL)
-    owner.sign_in(KHADIJA.login, secret).change(secret, NEW)
-    for page in (owner, Visitor().sign_in(KHADIJA.login, NEW).get("/profile/")):
+    dialog = owner.sign_in(KHADIJA.login, secret).change(secret, NEW)
+    assert not thief.signed_in
+    assert [c.value for c in people.contacts.of_person(facts(KHADIJA).id, clock())] == [KHADIJA_EMAIL]
+    profile = Visitor().sign_in(KHADIJA.login, NEW).get("/profile/")
+    for page in (dialog, profile):
         words = shown(page).replace("\u00a0", " ")
         assert shows(page, "contact.dropped") and "06 61 12 34 56" in words and "new@example.org" in words
         assert "18 فبراير 2026" in words, "from when it can be added again"
+    assert shows(profile, "profile.frozen") and actions(profile, "/profile/") == actions(profile, "/remove/") == []
     notice = post.messages(KHADIJA_EMAIL)[-1]
     assert "وسائل أُلغيت" in notice.text and "56" in notice.text and "661123456" not in notice.text
     clock.advance(hours=72)
-    assert not shows(Visitor().sign_in(KHADIJA.login, NEW).get("/profile/"), "contact.dropped")
+    assert counting(KHADIJA, clock) == {KHADIJA_EMAIL}
+    again = Visitor().sign_in(KHADIJA.login, NEW).get("/profile/")
+    assert not shows(again, "contact.dropped") and not shows(again, "profile.frozen")
+    assert shows(save_contact(again, NEW, phone=OTHER), "flash.code_sent"), "thawed"
 
 
 def test_a_removal_that_a_recovery_took_back_is_said(cast, post, clock):
@@ -296,22 +300,6 @@ def test_a_recovery_by_the_first_of_two_keeps_the_second(cast, post, clock):
     assert not shows(owner, "contact.dropped") and counting(JAMAL, clock) == {EMAIL, E164}
     clock.advance(minutes=21)
     assert asks(JAMAL, post, EMAIL, email=EMAIL)
-
-
-def test_a_recovery_cancels_what_waits_and_freezes(cast, post, clock):
-    thief = add(KHADIJA, post, E164, phone=PHONE)
-    save_contact(thief, KHADIJA.password, email="thief@example.org")
-    owner = recover(post, KHADIJA, KHADIJA_EMAIL, NEW)
-    assert owner.signed_in and not thief.signed_in
-    assert [c.value for c in people.contacts.of_person(facts(KHADIJA).id, clock())] == [KHADIJA_EMAIL]
-    owner.get("/profile/")
-    assert shows(owner, "profile.frozen") and actions(owner, "/profile/") == []
-    assert actions(owner, "/remove/") == []
-    clock.advance(hours=72)
-    assert counting(KHADIJA, clock) == {KHADIJA_EMAIL}
-    again = Visitor().sign_in(KHADIJA.login, NEW)
-    save_contact(again, NEW, phone=OTHER)
-    assert shows(again, "flash.code_sent"), "thawed"
 
 
 def test_frozen_contacts_refuse_posts_too_and_still_receive(cast, post, clock):

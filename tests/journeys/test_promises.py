@@ -217,7 +217,7 @@ def assert_alike(seen: dict[str, Seen]) -> None:
 
 
 @pytest.mark.django_db
-def test_sign_in_tells_nobody_who_has_an_account(many, monkeypatch):
+def test_atk_017_sign_in_tells_nobody_who_has_an_account(many, monkeypatch):
     wrong = {"unknown": STRANGER, "wrong": YOUSSEF.login, "no contact": JAMAL.login, "disabled": DISABLED.login,
              "no password": NO_PASSWORD.login, "no such domain": "youssef.benali@example.org", "short": "nobody.atall",
              "short and known": "youssef.benali"}  # fmt: skip
@@ -229,7 +229,7 @@ def test_sign_in_tells_nobody_who_has_an_account(many, monkeypatch):
 
 
 @pytest.mark.django_db
-def test_code_shaped_tries_tell_nobody_who_asked(many, monkeypatch, post):
+def test_atk_021_code_shaped_tries_tell_nobody_who_asked(many, monkeypatch, post):
     """With and without outstanding codes, for known and unknown alike."""
     tried = {"unknown": STRANGER, "no code": FATIMA.login, "two codes": YOUSSEF.login, "no password": NO_PASSWORD.login,
              "disabled": DISABLED.login}  # fmt: skip
@@ -245,7 +245,7 @@ def test_code_shaped_tries_tell_nobody_who_asked(many, monkeypatch, post):
 
 
 @pytest.mark.django_db
-def test_a_spent_budget_tells_nobody_who_has_an_account(many, monkeypatch):
+def test_atk_022_a_spent_budget_tells_nobody_who_has_an_account(many, monkeypatch):
     """Twenty wrong tries, then the wait: for the known, the unknown, and both ways to write a name."""
     tried = {"unknown": STRANGER, "known": YOUSSEF.login, "disabled": DISABLED.login}
     for user in tried.values():
@@ -274,7 +274,7 @@ def _try(user: str) -> int:
 
 
 @pytest.mark.django_db
-def test_recovery_tells_nobody_who_has_an_account(many, monkeypatch):
+def test_atk_018_019_recovery_tells_nobody_who_has_an_account(many, monkeypatch):
     by_email = {
         "unknown": (STRANGER, "someone@example.org"),
         "no contact": (JAMAL.login, "jamal@example.org"),
@@ -355,7 +355,7 @@ def rows_of(person_id: int) -> str:
 
 
 @pytest.mark.django_db
-def test_fifty_asks_change_nothing_for_the_owner(cast, clock):
+def test_atk_036_fifty_asks_change_nothing_for_the_owner(cast, clock):
     """By strangers and by the right contact, answered and delivered: the owner notices messages and nothing else."""
     owner = home(YOUSSEF)
     person, post = facts(YOUSSEF).id, PostOffice(clock)

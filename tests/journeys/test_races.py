@@ -26,7 +26,6 @@ from massar.domain.sessions.models import ChangeSession, Session
 from massar.journeys.account import (
     change_password,
     close_sessions,
-    confirm_contact,
     edit_profile,
     recover_password,
     sign_in,
@@ -190,31 +189,19 @@ def test_right_and_wrong_sign_ins_of_one_account_at_once(people, clock):
     assert any(isinstance(o, SessionOpened) for o in outcomes)
 
 
-def test_sixteen_phones_of_a_block_with_one_code_left_get_one(people, clock, monkeypatch):
-    """Sixteen accounts, sixteen adjacent numbers, at the same moment."""
-    monkeypatch.setattr(sign_in, "prove_again", lambda **_: None)
-    block, limit = delivery.outbox.block_hmac("+212661123000"), limits.rate_limits.CODE_BLOCK
-    assert limits.consume([limit.bucket(block, units=limit.burst - 1)], now=clock()) is None
-    persons = _accounts(16, clock)
-    outcomes = at_once(
-        16, lambda n: saves(persons[n], clock, phone=f"+2126611230{n:02d}", browser=Browser(network=f"net-{n}"))
-    )
-    assert Counter(type(o) for o in outcomes) == {edit_profile.Saved: 1, TooManyAttempts: 15}
-    assert Message.objects.filter(purpose="contact_code").count() == 1
-
-
-def test_sixteen_codes_and_one_left_in_the_country(people, clock, monkeypatch, settings):
-    """Numbers far apart. The reserve of recovery is not touched."""
+@pytest.mark.parametrize(("left_in", "phone"), [("block", "+2126611230{:02d}"), ("country", "+2126{:02d}123000")])
+def test_sixteen_codes_and_one_left(people, clock, monkeypatch, settings, left_in, phone):
+    """Sixteen accounts at once: adjacent numbers, or numbers far apart. The reserve of recovery is not touched."""
     monkeypatch.setattr(sign_in, "prove_again", lambda **_: None)
     settings.MASSAR = replace(settings.MASSAR, sms_per_hour=5)
-    assert sms_budget.take(3, now=clock()) is None
-    persons = _accounts(16, clock)
-    outcomes = at_once(
-        16, lambda n: saves(persons[n], clock, phone=f"+2126{10 + n}123000", browser=Browser(network=f"net-{n}"))
-    )
+    block, limit = delivery.outbox.block_hmac("+212661123000"), limits.rate_limits.CODE_BLOCK
+    spent = [limit.bucket(block, units=limit.burst - 1)] if left_in == "block" else sms_budget.buckets(3)
+    assert limits.consume(spent, now=clock()) is None
+    persons, browsers = _accounts(16, clock), [Browser(network=f"net-{n}") for n in range(16)]
+    outcomes = at_once(16, lambda n: saves(persons[n], clock, phone=phone.format(10 + n), browser=browsers[n]))
     assert Counter(type(o) for o in outcomes) == {edit_profile.Saved: 1, TooManyAttempts: 15}
-    reserve = [limit.bucket() for limit in limits.rate_limits.sms(5, settings.MASSAR.sms_per_day, reserve=True)]
-    assert [limits.remaining(one, now=clock()) for one in reserve] == [1, 50_000]
+    assert Message.objects.filter(purpose="contact_code").count() == 1
+    assert [limits.remaining(one, now=clock()) for one in sms_budget.buckets(reserve=True)] == [1, 50_000]
 
 
 def test_sixteen_recoveries_and_one_left_in_the_reserve(people, clock, settings):
@@ -304,14 +291,20 @@ def test_voluntary_changes_by_one_session_save_one_password(people, clock):
     assert Session.objects.filter(person_id=entered.person.id, ended_at=None).count() == 1
 
 
-def test_a_sign_in_under_way_does_not_outlive_a_recovery(people, clock, monkeypatch):
-    """The old password was verified, then the owner recovers, and only then the session would open: it must not."""
+@pytest.mark.parametrize("kind", ["sign-in", "change"])
+def test_what_is_under_way_does_not_outlive_a_recovery(people, clock, monkeypatch, kind):
+    """The old password was verified, then the owner recovers, and only then a thief's session would open, or a borrowed
+    one would save a password: it must not."""
+    borrowed = enter(YOUSSEF.password, clock)
     secret, grant = granted(clock)
     recovered = []
     after_the_next_proof(monkeypatch, lambda: recovered.append(recovers(clock, secret, grant)))
-    thief = enter(YOUSSEF.password, clock, browser=Browser(network="198.51.100.0/24"))
-    assert isinstance(thief, WrongSecret) and isinstance(recovered[0], SessionOpened)
-    assert Session.objects.filter(ended_at=None).count() == 1
+    if kind == "sign-in":
+        assert isinstance(enter(YOUSSEF.password, clock, browser=Browser(network="198.51.100.0/24")), WrongSecret)
+    else:
+        assert not isinstance(changes(clock, borrowed, "Thief-was-here&1"), SessionOpened)
+    assert isinstance(recovered[0], SessionOpened) and Session.objects.filter(ended_at=None).count() == 1
+    assert credentials.passwords.is_right(NEW, credentials.passwords.stored(borrowed.person.id), known=True)
 
 
 def test_a_rehash_under_way_does_not_bring_the_old_password_back(people, clock, monkeypatch):
@@ -328,15 +321,6 @@ def test_a_rehash_under_way_does_not_bring_the_old_password_back(people, clock, 
     monkeypatch.setattr(credentials.hashing, "hash_password", then_saved)
     assert isinstance(enter(YOUSSEF.password, clock), WrongSecret)
     assert credentials.passwords.is_right(NEW, credentials.passwords.stored(person.id), known=True)
-
-
-def test_a_voluntary_change_under_way_does_not_undo_a_recovery(people, clock, monkeypatch):
-    """A borrowed session types the old password and a new one while the owner recovers: the owner's stays."""
-    borrowed = enter(YOUSSEF.password, clock)
-    secret, grant = granted(clock)
-    after_the_next_proof(monkeypatch, lambda: recovers(clock, secret, grant))
-    assert not isinstance(changes(clock, borrowed, "Thief-was-here&1"), SessionOpened)
-    assert credentials.passwords.is_right(NEW, credentials.passwords.stored(borrowed.person.id), known=True)
 
 
 def test_change_recovery_and_sign_ins_together_meet_no_fault(people, clock):
@@ -461,7 +445,7 @@ def test_prove_cancel_and_propose_together_meet_no_fault(people, clock):
     person, held, code = _proposed(clock)
     steps = [
         lambda n: _prove(person, held, code if n > 20 else _wrong(code), clock),
-        lambda n: confirm_contact.cancel(person=person, contact_id=held, browser=HERE, now=clock()),
+        lambda n: edit_profile.cancel(person=person, contact_id=held, browser=HERE, now=clock()),
         lambda n: saves(person, clock, email=f"n{n}@example.org", password=YOUSSEF.password),
     ]
     assert len(at_once(45, lambda n: steps[n % 3](n))) == 45
@@ -482,6 +466,6 @@ def _wrong(code: str) -> str:
 
 
 def _prove(person, contact_id: int, code: str, clock):
-    return confirm_contact.prove(
+    return edit_profile.prove(
         person=person, contact_id=contact_id, code=code, browser=HERE, now=clock(), cancel_url=str
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, KHADIJA_EMAIL
+from tests.cast import JAMAL
 from tests.support.steps import actions, home
 from tests.support.visitor import Visitor
 
@@ -38,15 +38,3 @@ def test_jamal_walks_the_whole_guide(cast, post, clock):
 
     assert Visitor().sign_in(JAMAL.login, NEW).signed_in
     assert not home(JAMAL).signed_in
-
-
-@pytest.mark.parametrize(
-    ("person", "to", "contact"),
-    [(FATIMA, FATIMA_PHONE, {"phone": "06 61 00 02 22"}), (KHADIJA, KHADIJA_EMAIL, {"email": "Khadija@Example.org"})],
-)
-def test_recovery_by_each_channel(cast, post, person, to, contact):
-    visitor = Visitor().ask(person.login, **contact)
-    secret = post.secret(to)
-    visitor.sign_in(person.login, secret.upper().replace("-", " "))
-    visitor.change(secret, NEW)
-    assert visitor.signed_in

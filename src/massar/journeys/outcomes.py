@@ -39,10 +39,8 @@ class SecretExpired:
 
 @dataclass(frozen=True)
 class TooManyAttempts:
-    """A rate limit is spent until then. Recovery and known devices have limits of their own.
-
-    `instead`: what can be done meanwhile; `email`: prove an e-mail address, not a phone.
-    """
+    """A rate limit is spent until then. Recovery and known devices have limits of their own. `instead`: what can be
+    done meanwhile; `email`: prove an e-mail address, not a phone."""
 
     until: datetime
     instead: str = ""

@@ -4,10 +4,8 @@ from django.db import models
 
 
 class Password(models.Model):
-    """The password in use. `ciphertext` holds the PHC string, bound to the account (decision 15).
-
-    `devices_since`: device cookies older than this are strangers again (set by a recovery).
-    """
+    """The password in use. `ciphertext` holds the PHC string, bound to the account (decision 15). `devices_since`:
+    device cookies older than this are strangers again (set by a recovery)."""
 
     person = models.OneToOneField("people.Person", primary_key=True, on_delete=models.CASCADE, related_name="+")
     ciphertext = models.BinaryField()

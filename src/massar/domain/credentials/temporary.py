@@ -70,10 +70,8 @@ class LiveSecret:
 def issue(
     person_id: int, *, channel: str, contact_id: int, recovery_browser: str, now: datetime, known: bool = False
 ) -> tuple[int, str]:
-    """Make a new secret for that contact: (id, canonical secret). At most two live; a third ends the oldest.
-
-    Those of known devices are counted apart: no stranger's request ends what the owner asked for there.
-    """
+    """Make a new secret for that contact: (id, canonical secret). At most two live; a third ends the oldest. Those of
+    known devices are counted apart: no stranger's request ends what the owner asked for there."""
     live = _live(_not_expired(now), person_id=person_id, known=known)
     held = list(live.order_by("-issued_at", "-id").values_list("pk", "secret_hmac"))
     kept = list(dict.fromkeys(secret_hmac for _, secret_hmac in held))[: MOST_LIVE - 1]
@@ -103,9 +101,7 @@ def find_live(person_id: int, contact_id: int, *, now: datetime) -> LiveSecret |
 
 def share(found: LiveSecret, *, recovery_browser: str, sent_at: datetime) -> int:
     """Give one more browser that asked a row of that secret; return its id. Tries of others count on, its own begin.
-
-    sent_at: when the contact was, or is, told it for this browser.
-    """
+    sent_at: when the contact was, or is, told it for this browser."""
     row = TemporaryPassword.objects.get(pk=found.id)
     mine = _browser_hmac(recovery_browser)
     same = _live(person_id=row.person_id, secret_hmac=row.secret_hmac, recovery_browser_hmac=mine)
@@ -131,11 +127,9 @@ def wanted(temporary_ids: list[int], now: datetime) -> set[int]:
 
 
 def match(person_id: int | None, secret: str, *, recovery_browser: str, now: datetime) -> Match | None:
-    """Compare a code-shaped input with what was issued; the try is counted first, in one statement, whoever it is.
-
-    The browser that asked has tries of its own; all others share theirs. A code that one side has used up stays open
-    to the other.
-    """
+    """Compare a code-shaped input with what was issued; the try is counted first, in one statement, whoever it is. The
+    browser that asked has tries of its own; all others share theirs. A code that one side has used up stays open to the
+    other."""
     mine = _browser_hmac(recovery_browser)
     tried = sql.select(
         _Tried,

@@ -125,11 +125,8 @@ def prove(
     contact_id: int, person_id: int, *, now: datetime, wait: timedelta, session_id: int | None = None
 ) -> ContactFacts | None:
     """Move a proposed contact to proved. It counts at once if the person had no contact within `wait`, or joins a
-    newcomer's first.
-
-    session_id: the session in which the code was typed. A value that counts already is not doubled: the proposal goes,
-    and the contact that has it no longer bounces.
-    """
+    newcomer's first. session_id: the session in which the code was typed. A value that counts already is not doubled:
+    the proposal goes, and the contact that has it no longer bounces."""
     lock(person_id)
     if held := _prove_again(contact_id, person_id, now):
         return by_id(held, person_id)
@@ -195,11 +192,8 @@ def remove(contact_id: int, person_id: int, *, now: datetime, wait: timedelta) -
 
 
 def undo_pending_changes(person_id: int, *, now: datetime, wait: timedelta) -> list[ContactFacts]:
-    """Undo after a recovery all that is pending, and freeze contacts for `wait`.
-
-    Returns what was undone, as it stands now: a cancelled contact was dropped, a proved one would have been removed
-    and stays.
-    """
+    """Undo after a recovery all that is pending, and freeze contacts for `wait`. Returns what was undone, as it stands
+    now: a cancelled contact was dropped, a proved one would have been removed and stays."""
     lock(person_id)
     _leaving(person_id, now).update(ends_at=None, undone_at=now)
     _cancel(Contact.objects.filter(_pending(now), person_id=person_id), now, undone_at=now)
@@ -214,9 +208,7 @@ def undone(person_id: int, *, since: datetime) -> list[ContactFacts]:
 
 def lock(person_id: int) -> None:
     """Serialise what changes one person. Journeys lock the person before any other row, so that none waits in a circle.
-
-    SQLite is already exclusive inside a write transaction. The key stays free: rows that point to the person go in.
-    """
+    SQLite is already exclusive inside a write transaction. The key stays free: rows that point to the person go in."""
     if not connection.in_atomic_block:
         raise RuntimeError("a person is locked inside a transaction")
     if connection.vendor == "postgresql":

@@ -53,10 +53,8 @@ class PersonFacts:
 
 
 def by_login(typed: str | None) -> PersonFacts | None:
-    """Find the person whose login is `typed` (canonical form), or whose local part it is where only one has it.
-
-    One statement whatever was typed, so that known and unknown cost the same.
-    """
+    """Find the person whose login is `typed` (canonical form), or whose local part it is where only one has it. One
+    statement whatever was typed, so that known and unknown cost the same."""
     typed = typed or ""
     column = "login" if "@" in typed else "local"
     statement = f"SELECT {COLUMNS} FROM {TABLE} {WITH_SCHOOL} WHERE p.{column} = %s LIMIT 2"

@@ -77,7 +77,12 @@ def _candidates() -> Iterator[str]:
     with gzip.open(_STOCK, "rt", encoding="utf-8") as lines:
         stock = [line.strip() for line in lines]  # ordered by use
     yield from stock
-    words = _read_words()
+    words: dict[str, list[str]] = {}
+    for line in _WORDS.read_text("utf-8").splitlines():
+        if line.startswith("["):
+            listed = words.setdefault(line.strip("[]"), [])
+        elif not line.startswith("#"):
+            listed += line.split()
     words["stock"] = [w for w in stock if w.isalpha() and len(w) in _STOCK_BASE_LENGTHS][:_STOCK_BASE_WORDS]
     for section in ("main", "more"):
         plain = product(_DISGUISES.items(), words[section])
@@ -92,17 +97,6 @@ def _candidates() -> Iterator[str]:
         if first != second:
             yield from (f"{first}{second}@1", f"{first}@{second}1")
     yield from _digits_and_repeats()
-
-
-def _read_words() -> dict[str, list[str]]:
-    """The sections of the words file; lines that begin with # are comments."""
-    sections: dict[str, list[str]] = {}
-    for line in _WORDS.read_text("utf-8").splitlines():
-        if line.startswith("["):
-            section = sections.setdefault(line.strip("[]"), [])
-        elif line and not line.startswith("#"):
-            section += line.split()
-    return sections
 
 
 def _digits_and_repeats() -> Iterator[str]:

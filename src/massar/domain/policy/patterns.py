@@ -65,22 +65,21 @@ _NEXT = _neighbours()
 
 
 def is_mostly_pattern(password: str) -> bool:
-    """Whether sequences and repeats leave too little of it, or it is one word again and again with little around.
-
-    Takes any `str` and raises nothing; a text of more than 64 code points is never one. Under a millisecond for what
-    people type, some tens of them for the worst.
-    """
+    """Whether sequences and repeats leave too little of it, or it is one word again and again with little around. Takes
+    any `str` and raises nothing; a text of more than 64 code points is never one. Under a millisecond for what people
+    type, some tens of them for the worst."""
     if len(password) > _LONGEST:
         return False
     plain = _plain(password)[:_LONGEST]
     without_leet = plain.translate(blocklist.LEET)
-    if any(_is_short(length(view), view, FEWEST) for view in {plain, blocklist.plain(password)[:_LONGEST]}):
-        return True
-    by_kind = [(sum(map(length, _kinds(view))), view) for view in {plain, without_leet}]
-    seen_through = [(length(without_leet), without_leet), *by_kind]
-    if any(_is_short(said, view, _FEWEST_SEEN_THROUGH) for said, view in seen_through):
-        return True
-    return _is_one_word(plain) or _is_one_word(without_leet)
+    views = {plain, blocklist.plain(password)[:_LONGEST]}
+    seen_through = {plain, without_leet}
+    return (
+        any(_is_short(length(view), view, FEWEST) for view in views)
+        or _is_short(length(without_leet), without_leet, _FEWEST_SEEN_THROUGH)
+        or any(_is_short(sum(map(length, _kinds(view))), view, _FEWEST_SEEN_THROUGH) for view in seen_through)
+        or any(map(_is_one_word, seen_through))
+    )
 
 
 def _is_short(said: int, text: str, fewest: int) -> bool:
@@ -113,8 +112,7 @@ def length(text: str) -> int:
             said[end] = min(said[end], here + _SAID_BY)
         for size, end in _ends_of_repeats(text, start):
             said[end] = min(said[end], here + _of_block(text[start : start + size]) + 1)
-        date = _DATE.match(text, start)
-        if date:
+        if date := _DATE.match(text, start):
             said[date.end()] = min(said[date.end()], here + _DATE_SAID_BY)
     return said[-1]
 

@@ -24,20 +24,14 @@ class Profile(NamedTuple):
     shown: tuple[str, ...]
 
 
-class Refusal(NamedTuple):
-    """One reason: the rule that was not met and the numbers its sentence needs."""
+class Rule(NamedTuple):
+    """One rule of a profile, and the numbers that its sentences need.
 
-    rule: str
-    args: dict[str, str | int]
-
-
-class ChecklistItem(NamedTuple):
-    """One line of the checklist. `live`: a browser can judge it alone, from the typed text and `args`.
-
-    `shown`: it is told beforehand; any other one only when it is broken.
+    `live`: a browser can judge it alone, from the typed text and `args`. `shown`: it is told beforehand; any other one
+    only when it is broken.
     """
 
-    rule: str
+    id: str
     args: dict[str, str | int]
     live: bool
     shown: bool
@@ -73,28 +67,26 @@ _BROKEN: dict[str, Callable[[_Question], bool]] = {
 _LIVE = frozenset({"length_min", "length_max", "letter", "digit", "symbol", "temporary_shape", "invisible"})
 
 
-def refusals(password: str, *, facts: personal.Owner, profile: Profile) -> list[Refusal]:
-    """Why a password does not fit, in the order of the page; an empty list means it fits.
+def refusals(password: str, *, facts: personal.Owner, profile: Profile) -> list[Rule]:
+    """The rules that a password breaks, in the order of the page; an empty list means it fits.
 
     Judges the canonical (NFC) form, which is what is hashed. A text over the size limits is answered by
     `length_max` alone, before anything costly is done with it. Raises nothing, whatever the text.
     """
     if signs.is_too_long(password):
-        return [Refusal("length_max", _args("length_max", profile))]
+        return [rule for rule in checklist(profile) if rule.id == "length_max"]
     text = signs.canonical(password)
     question = _Question(text, personal.read(text), personal.prepare(facts), profile)
-    return [Refusal(rule, _args(rule, profile)) for rule in profile.rules if _BROKEN[rule](question)]
+    return [rule for rule in checklist(profile) if _BROKEN[rule.id](question)]
 
 
-def checklist(profile: Profile) -> list[ChecklistItem]:
-    """The lines to show before and while a person types, in page order."""
-    return [ChecklistItem(rule, _args(rule, profile), rule in _LIVE, rule in profile.shown) for rule in profile.rules]
-
-
-def _args(rule: str, profile: Profile) -> dict[str, str | int]:
-    if rule == "length_min":
-        return {"min": profile.min_length}
-    return {"max": signs.MAX_CODEPOINTS} if rule == "length_max" else {}
+def checklist(profile: Profile) -> list[Rule]:
+    """The rules to show before and while a person types, in page order."""
+    args: dict[str, dict[str, str | int]] = {
+        "length_min": {"min": profile.min_length},
+        "length_max": {"max": signs.MAX_CODEPOINTS},
+    }
+    return [Rule(id, args.get(id, {}), id in _LIVE, id in profile.shown) for id in profile.rules]
 
 
 def load(text: str) -> dict[str, Profile]:

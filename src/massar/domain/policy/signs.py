@@ -13,19 +13,15 @@ _MINUS_SIGN = "\u2212"  # a dash to the eye, category Sm
 
 
 def canonical(password: str) -> str:
-    """The form that is hashed: NFC, nothing else (SP 800-63B-4 3.1.1.2; ASVS 6.2.8: no truncation, no case).
-
-    A lone surrogate stays one, so encode only what `refusals` let pass or `strip_invisible` cleaned.
-    """
+    """The form that is hashed: NFC, nothing else (SP 800-63B-4 3.1.1.2; ASVS 6.2.8: no truncation, no case). A lone
+    surrogate stays one, so encode only what `refusals` let pass or `strip_invisible` cleaned."""
     return unicodedata.normalize("NFC", password)
 
 
 def strip_invisible(password: str) -> str:
     """What is compared at sign-in: `canonical` without the signs that a stored password never holds (controls, format
-    and bidi signs, blank fillers, lone surrogates, white space at the edges).
-
-    Hashes imported from elsewhere may have been made from such signs; for those, verify `canonical` instead.
-    """
+    and bidi signs, blank fillers, lone surrogates, white space at the edges). Hashes imported from elsewhere may have
+    been made from such signs; for those, verify `canonical` instead."""
     kept = "".join(c for c in password if not normalize.is_invisible(c) and unicodedata.category(c) != "Cs")
     # Taking a blank sign away may bring a letter and its accent together, hence NFC last.
     return canonical(kept.strip())

@@ -22,10 +22,8 @@ class Session(models.Model):
 
 
 class ChangeSession(models.Model):
-    """Opened by a temporary password; good for the change page and nothing else (decision 7).
-
-    current_right_at: when the temporary password was typed right on the change page; it is not asked for again.
-    """
+    """Opened by a temporary password; good for the change page and nothing else (decision 7). current_right_at: when
+    the temporary password was typed right on the change page; it is not asked for again."""
 
     cookie_hmac = models.CharField(max_length=64, unique=True)
     person = models.ForeignKey("people.Person", on_delete=models.CASCADE, related_name="+")

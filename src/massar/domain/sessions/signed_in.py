@@ -43,10 +43,8 @@ TABLE, NOT_ENDED = "sessions_session s", "s.ended_at IS NULL"
 
 
 def open_for(person_id: int, *, how: str, browser: Browser, now: datetime) -> tuple[int, str, list[int]]:
-    """Open a session: (id, cookie value, ids of older ones that gave way, whose sites are to be told).
-
-    The secret is 256 bits and only its HMAC is stored.
-    """
+    """Open a session: (id, cookie value, ids of older ones that gave way, whose sites are to be told). The secret is
+    256 bits and only its HMAC is stored."""
     cookie, cookie_hmac = _new_cookie(person_id)
     values = [cookie_hmac, *_values(how, browser, now), person_id]
     [(session_id, others)] = sql.rows(
@@ -67,11 +65,9 @@ def open_for(person_id: int, *, how: str, browser: Browser, now: datetime) -> tu
 
 
 def renew(earlier: SessionFacts, *, how: str, browser: Browser, now: datetime) -> str | None:
-    """Renew the session in which its person signed in anew: the new cookie value, or None if it has ended.
-
-    The earlier cookie opens nothing from now on (ASVS 7.2.4). The id stays, so what sites were given in this session
-    stays too. A later sign-in is never told as the earlier one, whatever the clocks of two machines say.
-    """
+    """Renew the session in which its person signed in anew: the new cookie value, or None if it has ended. The earlier
+    cookie opens nothing from now on (ASVS 7.2.4). The id stays, so what sites were given in this session stays too. A
+    later sign-in is never told as the earlier one, whatever the clocks of two machines say."""
     at = max(now, earlier.signed_in_at + timedelta(microseconds=1))
     cookie, cookie_hmac = _new_cookie(earlier.person_id)
     found = sql.execute(

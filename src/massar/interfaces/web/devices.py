@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from massar.domain.sessions import api as sessions
+from massar.domain.sites import api as sites
 from massar.interfaces.base import cookies, page
 from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import redirect_to
@@ -31,7 +32,7 @@ def devices(request: Request, signed_in: SignedIn) -> HttpResponse:
             "since": datetime.fromtimestamp(one.created_at, UTC),
             "until": datetime.fromtimestamp(one.expires_at, UTC),
         }
-        for one in close_sessions.programs(person=person, now=now)
+        for one in sites.grants.offline_of(person.id, now=int(now.timestamp()))
     ]
     return page.render(
         request,

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from massar.domain.people.api import PersonFacts
-from massar.domain.sessions.api import ChangeFacts
+from massar.domain.sessions import api as sessions
 from massar.interfaces.base import cookies, form_fields, page
 from massar.interfaces.base.errors import render_error
 from massar.interfaces.base.jinja import t
@@ -23,7 +23,7 @@ from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.outcomes import Gone, Overloaded, Problems, SessionOpened, TooManyAttempts
 from massar.journeys.sso.log_out_of_sites import RecentLogout
 
-Granted = tuple[PersonFacts, ChangeFacts]
+Granted = tuple[PersonFacts, sessions.ChangeFacts]
 
 
 class PasswordForm(forms.Form):
@@ -56,7 +56,7 @@ def close(request: Request) -> HttpResponse:
     """Back to sign-in; the temporary password opens the change again while it is in time."""
     granted = _granted(request)
     if granted:
-        journey.close(grant=granted[1], now=request.now)
+        sessions.changing.end(granted[1].id, now=request.now)
     response = redirect_to("sign_in")
     cookies.CHANGE.drop(response)
     return response
@@ -133,7 +133,7 @@ def _page(request: Request, form: PasswordForm, granted: Granted | None, *, stat
     """granted: as it stands now; None for a change by choice."""
     person = granted[0] if granted else request.signed_in and request.signed_in.person
     rules = [
-        {"id": i.rule, "args": i.args, "live": i.live, "shown": i.shown, "text": t(f"rule.{i.rule}", **i.args)}
+        {"id": i.id, "args": i.args, "live": i.live, "shown": i.shown, "text": t(f"rule.{i.id}", **i.args)}
         for i in journey.rules()
         if i.shown or i.live
     ]

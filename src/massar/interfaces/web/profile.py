@@ -17,7 +17,7 @@ from massar.interfaces.base.jinja import t
 from massar.interfaces.base.request import Request
 from massar.interfaces.base.responses import add_retry_after, redirect_to
 from massar.interfaces.base.resume import signed_in_only, typed_before
-from massar.journeys.account import confirm_contact, edit_profile
+from massar.journeys.account import edit_profile
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.account.edit_profile import Saved
 from massar.journeys.outcomes import ContactsFrozen, Done, Gone, Overloaded, Problems, TooManyAttempts
@@ -84,7 +84,7 @@ def prove(request: Request, signed_in: SignedIn, contact_id: int) -> HttpRespons
     form = CodeForm(request.POST)
     if not form.is_valid():
         return _page(request, signed_in, status=422, code_problem=(contact_id, t("error.required")))
-    outcome = confirm_contact.prove(
+    outcome = edit_profile.prove(
         person=signed_in.person,
         contact_id=contact_id,
         code=form.cleaned_data["code"],
@@ -122,7 +122,7 @@ def resend(request: Request, signed_in: SignedIn, contact_id: int) -> HttpRespon
 @signed_in_only
 def cancel(request: Request, signed_in: SignedIn, contact_id: int) -> HttpResponse:
     person, browser, now = signed_in.person, request.browser, request.now
-    outcome = confirm_contact.cancel(person=person, contact_id=contact_id, browser=browser, now=now)
+    outcome = edit_profile.cancel(person=person, contact_id=contact_id, browser=browser, now=now)
     return _back("info", "flash.contact_cancelled" if isinstance(outcome, Done) else "flash.saved_nothing")
 
 
@@ -132,7 +132,7 @@ def remove(request: Request, signed_in: SignedIn, contact_id: int) -> HttpRespon
     form = RemoveForm(request.POST)
     if not form.is_valid():
         return _page(request, signed_in, status=422, remove_problem=(contact_id, t("error.required")))
-    outcome = confirm_contact.remove(
+    outcome = edit_profile.remove(
         person=signed_in.person,
         contact_id=contact_id,
         password=form.cleaned_data["password"],
@@ -153,9 +153,9 @@ def cancel_link(request: Request, token: str) -> HttpResponse:
     """Show the button that takes a change back. Looking changes nothing: mail scanners look too."""
     done = False
     if request.method == "POST":
-        outcome = confirm_contact.cancel_by_link(token=token, browser=request.browser, now=request.now)
+        outcome = edit_profile.cancel_by_link(token=token, browser=request.browser, now=request.now)
         done = isinstance(outcome, Done)
-    gone = not done and (request.method == "POST" or not confirm_contact.link_is_live(token=token, now=request.now))
+    gone = not done and (request.method == "POST" or not edit_profile.link_is_live(token=token, now=request.now))
     return page.render(request, "profile/cancel.html", done=done, gone=gone)
 
 

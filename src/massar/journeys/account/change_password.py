@@ -35,17 +35,31 @@ def by_temporary(
     if refused:
         return refused
     hashed = _judge_and_hash(person, new, confirm, now)
-    if isinstance(hashed, Problems):
-        sessions.changing.current_was_right(grant.id, now=now)
-    return _recover(person, grant, hashed, browser, now) if isinstance(hashed, str) else hashed
+    if not isinstance(hashed, str):
+        if isinstance(hashed, Problems):
+            sessions.changing.current_was_right(grant.id, now=now)
+        return hashed
+    with transaction.atomic():
+        people.contacts.lock(person.id)
+        if not credentials.temporary.consume(grant.temporary_id, grant.claim, now=now):
+            return Gone()
+        credentials.passwords.save(person.id, hashed, now=now, distrust_devices=True)
+        ended, told = close_sessions.end_everything(person, now=now, why="recovered")
+        undone = people.contacts.undo_pending_changes(person.id, now=now, wait=settings.MASSAR.contact_wait)
+        sign_in.fill_limits(person)
+        dropped = edit_profile.as_undone(undone, now).dropped
+        notices.tell(person, "password_recovered", now=now, browser=browser, dropped=dropped)
+        audit_log.record_event(
+            "password_recovered", now=now, person_id=person.id, browser=browser,
+            sessions_ended=len(ended), changes_cancelled=len(undone), sites_told=told,
+        )  # fmt: skip
+        return sign_in.open_session(person, how="temporary_password", browser=browser, now=now)
 
 
 @transaction.atomic
 def _prove_temporary(grant: sessions.ChangeFacts, current: str, now: datetime) -> TooManyAttempts | Problems | None:
-    """Charge each try before it is compared; the right one is refunded, in the same commit.
-
-    Tries side by side wait for each other, so none is judged uncharged.
-    """
+    """Charge each try before it is compared; the right one is refunded, in the same commit. Tries side by side wait for
+    each other, so none is judged uncharged."""
     tries = limits.rate_limits.CHANGE_CURRENT.bucket(grant.claim)
     refused = limits.consume([tries], now=now)
     if refused:
@@ -55,26 +69,6 @@ def _prove_temporary(grant: sessions.ChangeFacts, current: str, now: datetime) -
         return Problems({"current": [Problem("password_wrong")]})
     limits.refund([tries], now=now)
     return None
-
-
-@transaction.atomic
-def _recover(
-    person: people.PersonFacts, grant: sessions.ChangeFacts, phc: str, browser: Browser, now: datetime
-) -> SessionOpened | Gone:
-    people.contacts.lock(person.id)
-    if not credentials.temporary.consume(grant.temporary_id, grant.claim, now=now):
-        return Gone()
-    credentials.passwords.save(person.id, phc, now=now, distrust_devices=True)
-    ended, told = close_sessions.end_everything(person, now=now, why="recovered")
-    undone = people.contacts.undo_pending_changes(person.id, now=now, wait=settings.MASSAR.contact_wait)
-    sign_in.fill_limits(person)
-    dropped = edit_profile.as_undone(undone, now).dropped
-    notices.tell(person, "password_recovered", now=now, browser=browser, dropped=dropped)
-    audit_log.record_event(
-        "password_recovered", now=now, person_id=person.id, browser=browser,
-        sessions_ended=len(ended), changes_cancelled=len(undone), sites_told=told,
-    )  # fmt: skip
-    return sign_in.open_session(person, how="temporary_password", browser=browser, now=now)
 
 
 def by_owner(
@@ -87,39 +81,28 @@ def by_owner(
     browser: Browser,
     now: datetime,
 ) -> SessionOpened | Problems | TooManyAttempts | Gone | Overloaded:
-    """Change by choice: the current password is proved first. Other sessions end; this one is renewed.
-
-    Gone: the session ended while the password was being proved (a recovery or another change came first).
-    """
+    """Change by choice: the current password is proved first. Other sessions end; this one is renewed. Gone: the
+    session ended while the password was being proved (a recovery or another change came first)."""
     refused = sign_in.prove_again(person=person, password=current, field="current", browser=browser, now=now)
     hashed = refused or _judge_and_hash(person, new, confirm, now)
-    return _change(person, session_id, hashed, browser, now) if isinstance(hashed, str) else hashed
+    if not isinstance(hashed, str):
+        return hashed
+    with transaction.atomic():
+        people.contacts.lock(person.id)
+        if not sessions.signed_in.hold(session_id):
+            return Gone()
+        credentials.passwords.save(person.id, hashed, now=now)
+        credentials.temporary.end_all(person.id, now=now, why="changed")
+        ended, told = close_sessions.end_everything(person, now=now, why="password_changed")
+        notices.tell(person, "password_changed", now=now, browser=browser)
+        audit_log.record_event(
+            "password_changed", now=now, person_id=person.id, browser=browser,
+            sessions_ended=len(ended) - 1, sites_told=told,  # this one is renewed
+        )  # fmt: skip
+        return sign_in.open_session(person, how="password", browser=browser, now=now)
 
 
-@transaction.atomic
-def _change(
-    person: people.PersonFacts, session_id: int, phc: str, browser: Browser, now: datetime
-) -> SessionOpened | Gone:
-    people.contacts.lock(person.id)
-    if not sessions.signed_in.hold(session_id):
-        return Gone()
-    credentials.passwords.save(person.id, phc, now=now)
-    credentials.temporary.end_all(person.id, now=now, why="changed")
-    ended, told = close_sessions.end_everything(person, now=now, why="password_changed")
-    notices.tell(person, "password_changed", now=now, browser=browser)
-    others = len(ended) - 1  # this one is renewed
-    audit_log.record_event(
-        "password_changed", now=now, person_id=person.id, browser=browser, sessions_ended=others, sites_told=told
-    )
-    return sign_in.open_session(person, how="password", browser=browser, now=now)
-
-
-def close(*, grant: sessions.ChangeFacts, now: datetime) -> None:
-    """Leave («إغلاق»); the same secret opens the change again while it is in time."""
-    sessions.changing.end(grant.id, now=now)
-
-
-def rules() -> list[policy.ChecklistItem]:
+def rules() -> list[policy.Rule]:
     """Return the checklist of the rule profile, in page order: what is shown beforehand, and what a browser may tell
     when it is broken."""
     return policy.checklist(_profile())
@@ -157,4 +140,4 @@ def broken_rules(password: str, person: people.PersonFacts, now: datetime) -> li
         emails=tuple(c.value for c in contacts if c.kind == "email"),
     )
     refusals = policy.refusals(password, facts=facts, profile=_profile())
-    return [Problem(f"rule.{r.rule}.refused", r.args) for r in refusals]
+    return [Problem(f"rule.{rule.id}.refused", rule.args) for rule in refusals]

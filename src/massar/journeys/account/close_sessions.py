@@ -11,7 +11,6 @@ from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
-from massar.domain.sites import api as sites
 from massar.journeys.sso import log_out_of_sites
 
 SHOWN = (
@@ -91,10 +90,8 @@ def end_one(*, signed_in: SignedIn, session_id: int, browser: Browser, now: date
 
 @transaction.atomic
 def end_all(*, signed_in: SignedIn, browser: Browser, now: datetime, this_one: bool = False) -> None:
-    """End every other session, half-done password changes, and programs that stay signed in.
-
-    this_one: the session that asks for it ends too.
-    """
+    """End every other session, half-done password changes, and programs that stay signed in. this_one: the session that
+    asks for it ends too."""
     person, session = signed_in.person, signed_in.session
     ended, _ = end_everything(person, now=now, why="by_owner", besides=None if this_one else session.id)
     audit_log.record_event(
@@ -121,11 +118,6 @@ def end_program(*, signed_in: SignedIn, grant_id: int, browser: Browser, now: da
             "program_ended", now=now, person_id=person.id, session_id=session.id, browser=browser, site=ended.site
         )
     return bool(ended)
-
-
-def programs(*, person: people.PersonFacts, now: datetime) -> list[sites.GrantFacts]:
-    """Return what stays signed in without a session, newest first."""
-    return sites.grants.offline_of(person.id, now=int(now.timestamp()))
 
 
 def activity(*, person: people.PersonFacts, most: int = 20) -> list[audit_log.AuditEvent]:

@@ -1,7 +1,11 @@
-"""The personal e-mail and phone: typed on the profile, each proved by a code sent to it (decisions 10–13)."""
+"""The personal e-mail and phone: typed on the profile, each proved by a code sent to it (decisions 10–13).
+
+What does not count yet can be taken back, also by the link of a notice.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -15,7 +19,7 @@ from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
-from massar.journeys.account import sign_in
+from massar.journeys.account import notices, sign_in
 from massar.journeys.messages import sms_budget
 from massar.journeys.outcomes import ContactsFrozen, Done, Gone, Overloaded, Problem, Problems, TooManyAttempts
 
@@ -38,17 +42,15 @@ def save(
     now: datetime,
     session_id: int | None = None,
 ) -> Saved | Problems | ContactsFrozen | TooManyAttempts | Overloaded:
-    """Propose what is new and send each its code. An empty field leaves that contact as it is.
-
-    session_id: the session in which it is typed.
-    """
+    """Propose what is new and send each its code. An empty field leaves that contact as it is. session_id: the session
+    in which it is typed."""
     if person.frozen_until and person.frozen_until > now:
         return ContactsFrozen(person.frozen_until)
     typed: dict[str, str] = {}
     problems: dict[str, list[Problem]] = {}
     for kind, value in (("email", email), ("phone", phone_number)):
         read = read_contact(kind, value) if value.strip() else ""
-        if isinstance(read, str) and read and serves_too_many(kind, read, person.id, now):
+        if isinstance(read, str) and read and _serves_too_many(kind, read, person.id, now):
             read = Problem("phone_too_many", {"count": settings.MASSAR.accounts_per_phone})
         if isinstance(read, Problem):
             problems[kind] = [read]
@@ -57,7 +59,18 @@ def save(
     if problems:
         return Problems(problems)
     refused = sign_in.prove_again(person=person, password=password, browser=browser, now=now)
-    return refused or _propose(person, session_id, _only_new(person, typed, now), browser, now)
+    if refused:
+        return refused
+    with transaction.atomic():
+        new, sent = _only_new(person, typed, now), []
+        wait = _may_send(person.id, new, browser, now)
+        if wait:
+            return wait
+        for kind, value in new.items():
+            contact = people.contacts.propose(person.id, kind, value, now=now, session_id=session_id)
+            _send_code(person, contact, browser, now)
+            sent.append(contact.masked)
+        return Saved(tuple(sent))
 
 
 def read_contact(kind: str, typed: str) -> str | Problem:
@@ -75,7 +88,7 @@ def read_contact(kind: str, typed: str) -> str | Problem:
         return Problem(bad.reason)
 
 
-def serves_too_many(kind: str, value: str, person_id: int, now: datetime) -> bool:
+def _serves_too_many(kind: str, value: str, person_id: int, now: datetime) -> bool:
     """Tell whether a phone already serves as many other accounts as allowed (decision 12)."""
     most = settings.MASSAR.accounts_per_phone
     return kind == "phone" and people.contacts.accounts_with(kind, value, besides=person_id, now=now) >= most
@@ -91,28 +104,10 @@ def _only_new(person: people.PersonFacts, typed: dict[str, str], now: datetime) 
     return {kind: value for kind, value in typed.items() if (kind, value) not in held}
 
 
-@transaction.atomic
-def _propose(
-    person: people.PersonFacts, session_id: int | None, new: dict[str, str], browser: Browser, now: datetime
-) -> Saved | TooManyAttempts:
-    refused = _may_send(person.id, new, browser, now)
-    if refused:
-        return refused
-    sent = []
-    for kind, value in new.items():
-        contact = people.contacts.propose(person.id, kind, value, now=now, session_id=session_id)
-        _send_code(person, contact, browser, now)
-        sent.append(contact.masked)
-    return Saved(tuple(sent))
-
-
 def _may_send(person_id: int, codes: dict[str, str], browser: Browser, now: datetime) -> TooManyAttempts | None:
-    """Consume what the codes of one save need: all or none, in one statement, for two could wait for each other.
-    The person's lock comes before the country's budgets, as everywhere.
-
-    A phone that has to wait is always told the same, so that nobody learns why: its own budget, what others in its
-    block have asked for, or the country's.
-    """
+    """Consume what the codes of one save need: all or none, in one statement, for two could wait for each other. The
+    person's lock comes before the country's budgets, as everywhere. A phone that has to wait is always told the same,
+    so that nobody learns why: its own budget, what others in its block have asked for, or the country's."""
     number = codes.get("phone")
     instead = "email" if number else ""
     until = delivery.conversion.stopped(number, now=now) if number else None
@@ -140,10 +135,10 @@ def _send_code(
         person_id=person.id, to=contact.value, now=now, within=life, expires_at=now + life, priority=2,
         values={"code": code, "host": settings.MASSAR.host if sms else settings.MASSAR.address},
     )  # fmt: skip
-    record("contact_proposed", person, contact, browser, now, outcome)
+    _record("contact_proposed", person, contact, browser, now, outcome)
 
 
-def record(
+def _record(
     event: str,
     person: people.PersonFacts,
     contact: people.ContactFacts,
@@ -151,7 +146,6 @@ def record(
     now: datetime,
     outcome: str = "",
 ) -> None:
-    """Note in the audit log what was done to a contact."""
     audit_log.record_event(
         event, now=now, person_id=person.id, outcome=outcome, browser=browser, kind=contact.kind, contact=contact.masked
     )
@@ -170,6 +164,112 @@ def resend(
         return refused
     _send_code(person, contact, browser, now, "again")
     return Done(masked=contact.masked)
+
+
+@transaction.atomic
+def prove(
+    *,
+    person: people.PersonFacts,
+    contact_id: int,
+    code: str,
+    browser: Browser,
+    now: datetime,
+    cancel_url: Callable[[str], str],
+    session_id: int | None = None,
+) -> Done | Problems | ContactsFrozen | Gone:
+    """Judge the code typed on the page. Right: the contact counts, now or after the wait. What can't be a code costs no
+    try. session_id: the session in which it is typed. cancel_url: see `notices.tell`."""
+    if person.frozen_until and person.frozen_until > now:
+        return ContactsFrozen(person.frozen_until)
+    typed = text.code(code)
+    if not ids.is_contact_code(typed):
+        return _refuse("code_shape")
+    people.contacts.lock(person.id)
+    answer = people.contacts.try_code(contact_id, person.id, typed, now=now)
+    contact = people.contacts.by_id(contact_id, person.id)
+    if answer == "gone" or contact is None:
+        return Gone()
+    if answer != "right":
+        left = max(0, people.CODE_TRIES - contact.code_tries)
+        return _refuse(f"code_{answer}" if left or answer != "wrong" else "code_spent", left=left)
+    delivery.outbox.used(person.id, "contact_code", to=contact.value, now=now)
+    if _serves_too_many(contact.kind, contact.value, person.id, now):
+        # Several people may have typed the number while it was still free for one more.
+        return _refuse("phone_too_many", count=settings.MASSAR.accounts_per_phone)
+    wait = settings.MASSAR.contact_wait
+    proved = people.contacts.prove(contact_id, person.id, now=now, wait=wait, session_id=session_id)
+    if proved is None or proved.counts_from is None:
+        return Gone()
+    again = proved.id != contact_id  # one whose messages came back was proved anew: nothing changed, nobody is told
+    later = proved.counts_from if proved.counts_from > now else None
+    outcome = "again" if again else "waits" if later else "counts"
+    _record("contact_proved", person, proved, browser, now, outcome)
+    if again:
+        return Done(masked=proved.masked)
+    notices.tell(
+        person, "contact_change_waiting" if later else "contact_added", now=now, browser=browser,
+        besides=proved.id, about=proved, counts_from=later, cancel_url=cancel_url,
+    )  # fmt: skip
+    return Done(from_when=later, masked=proved.masked)
+
+
+def _refuse(problem: str, **args: int) -> Problems:
+    return Problems({"code": [Problem(problem, args)]})
+
+
+@transaction.atomic
+def cancel(*, person: people.PersonFacts, contact_id: int, browser: Browser, now: datetime) -> Done | Gone:
+    """Take back a proposal, a change that does not count yet, or a removal that has not come about."""
+    contact = people.contacts.by_id(contact_id, person.id)
+    if contact is None or not people.contacts.cancel(contact_id, person.id, now=now):
+        return Gone()
+    _record("contact_cancelled", person, contact, browser, now)
+    if contact.proved:
+        notices.tell(person, "contact_change_cancelled", now=now, browser=browser, besides=contact.id, about=contact)
+    return Done(masked=contact.masked)
+
+
+def remove(
+    *,
+    person: people.PersonFacts,
+    contact_id: int,
+    password: str,
+    browser: Browser,
+    now: datetime,
+    cancel_url: Callable[[str], str],
+) -> Done | Problems | ContactsFrozen | TooManyAttempts | Overloaded | Gone:
+    """End a counting contact after the wait; the password is asked again. cancel_url: see `notices.tell`."""
+    if person.frozen_until and person.frozen_until > now:
+        return ContactsFrozen(person.frozen_until)
+    refused = sign_in.prove_again(person=person, password=password, browser=browser, now=now)
+    if refused:
+        return refused
+    with transaction.atomic():
+        ends_at = people.contacts.remove(contact_id, person.id, now=now, wait=settings.MASSAR.contact_wait)
+        contact = people.contacts.by_id(contact_id, person.id) if ends_at else None
+        if contact is None:
+            return Gone()
+        _record("contact_removed", person, contact, browser, now)
+        notices.tell(
+            person, "contact_removed", now=now, browser=browser, about=contact, counts_from=ends_at,
+            cancel_url=cancel_url,
+        )  # fmt: skip
+        return Done(from_when=ends_at, masked=contact.masked)
+
+
+@transaction.atomic
+def cancel_by_link(*, token: str, browser: Browser, now: datetime) -> Done | Gone:
+    """Take back by the link of a notice. It opens nothing (ATK-034: looking at the page changes nothing)."""
+    contact_id, person_id = notices.read_cancel_token(token, now=now) or (0, 0)
+    person = people.directory.by_id(person_id) if person_id else None
+    return cancel(person=person, contact_id=contact_id, browser=browser, now=now) if person else Gone()
+
+
+def link_is_live(*, token: str, now: datetime) -> bool:
+    """Tell whether pressing the button of that page would take something back."""
+    found = notices.read_cancel_token(token, now=now)
+    contact = people.contacts.by_id(*found) if found else None
+    return contact is not None and contact.proved and (contact.waits(now) or contact.ends_at is not None)
 
 
 def resend_at(contact: people.ContactFacts, *, now: datetime) -> datetime:

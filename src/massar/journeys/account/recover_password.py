@@ -36,11 +36,9 @@ POSTPONED = timedelta(minutes=2)  # at least, while the country's SMS are spent:
 def ask(
     *, typed_login: str, channel: str, typed_contact: str, ask_id: str, browser: Browser, now: datetime
 ) -> Done | TooManyAttempts:
-    """Store what was typed, encrypted. The same work and the same answer whatever it was; nothing is looked up.
-
-    Limit and row are one commit: who reads "asked" is answered, whatever dies. TooManyAttempts only speaks of the
-    network's limit, or of this browser's, which know nothing of what was typed.
-    """
+    """Store what was typed, encrypted. The same work and the same answer whatever it was; nothing is looked up. Limit
+    and row are one commit: who reads "asked" is answered, whatever dies. TooManyAttempts only speaks of the network's
+    limit, or of this browser's, which know nothing of what was typed."""
     contact = edit_profile.read_contact(channel, typed_contact)
     asked = delivery.RecoveryForm(
         login=text.login(typed_login) or "", channel=channel, contact="" if isinstance(contact, Problem) else contact,
@@ -65,9 +63,7 @@ def ask(
 @dataclass(frozen=True)
 class _Judged:
     """What a request leads to: the word of the audit log and, where a message is to leave, the `contact` it goes to.
-
-    `known`: asked for at a known device. `again`: beyond the limits of new secrets, so with the `live` one, if any.
-    """
+    `known`: asked for at a known device. `again`: beyond the limits of new secrets, so with the `live` one, if any."""
 
     person: people.PersonFacts | None
     outcome: str
@@ -78,10 +74,8 @@ class _Judged:
 
 
 class _Later(Exception):
-    """What this answer needs comes back at `until`. All that was written and consumed for it goes back.
-
-    judged: what the audit log says if that is too late.
-    """
+    """What this answer needs comes back at `until`. All that was written and consumed for it goes back. judged: what
+    the audit log says if that is too late."""
 
     def __init__(self, until: datetime, judged: _Judged):
         super().__init__()
@@ -89,10 +83,8 @@ class _Later(Exception):
 
 
 def answer(claimed: delivery.requests.ClaimedRequest, *, now: datetime) -> str:
-    """Answer one claimed request, in one transaction. Returns what was done, for the worker's log.
-
-    Where the country's SMS are spent, or the contact has just been written to, it waits while there is time.
-    """
+    """Answer one claimed request, in one transaction. Returns what was done, for the worker's log. Where the country's
+    SMS are spent, or the contact has just been written to, it waits while there is time."""
     if claimed.tries > delivery.requests.MOST_TRIES:
         return _give_up(claimed, "every worker that took it died", now)
     try:
@@ -170,10 +162,8 @@ def _find_a_way(
     asked_at: datetime,
     now: datetime,
 ) -> _Judged:
-    """Find the limit that gives the message, a known device's own first: what strangers spend is not his.
-
-    Raises _Later where none does, and nothing was sent since.
-    """
+    """Find the limit that gives the message, a known device's own first: what strangers spend is not his. Raises _Later
+    where none does, and nothing was sent since."""
     people.contacts.lock(person.id)  # requests answered side by side still leave two secrets alive at most
     rates, owner = limits.rate_limits, (person.id, contact.kind, contact.value)
     gap = rates.ASK_GAP.bucket(asked.recovery_browser, *owner)

@@ -49,10 +49,8 @@ class _Attempt:
 def enter(
     *, typed_login: str, password: str, browser: Browser, now: datetime, earlier: sessions.SessionFacts | None = None
 ) -> SessionOpened | MustChangePassword | outcomes.WrongSecret | SecretExpired | TooManyAttempts | Overloaded:
-    """Judge what was typed on the sign-in page. Nothing tells an unknown account from a wrong password.
-
-    earlier: the session this browser has; its own person's sign-in renews it, another's leaves it to the caller.
-    """
+    """Judge what was typed on the sign-in page. Nothing tells an unknown account from a wrong password. earlier: the
+    session this browser has; its own person's sign-in renews it, another's leaves it to the caller."""
     login = text.login(typed_login) or ""
     person = people.directory.by_login(login)
     stored = credentials.passwords.stored(person.id if person else None)
@@ -119,11 +117,9 @@ def _verify(attempt: _Attempt, password: str, *, signed_in: bool = False) -> _Ve
 
 
 def _shared_limits(typed: str, person: people.PersonFacts | None) -> list[limits.Bucket]:
-    """Return what tries of strangers are charged to: what was typed and the account, also one that does not exist.
-
-    An unknown name without its domain shares the limits of one address, as a known one does. Which of the domains that
-    is follows from a blind index: to guessers a name that exists behaves no differently.
-    """
+    """Return what tries of strangers are charged to: what was typed and the account, also one that does not exist. An
+    unknown name without its domain shares the limits of one address, as a known one does. Which of the domains that is
+    follows from a blind index: to guessers a name that exists behaves no differently."""
     whole, domains = typed, settings.MASSAR.institution_domains
     if typed and "@" not in typed and domains:
         drawn = int(encryption.data_keys().blind_index("nobody-domain", typed), 16)
@@ -178,48 +174,32 @@ def _enter_with_temporary(
         credentials.passwords.is_right(secret, attempt.stored, known=False)
     except credentials.Busy:
         return Overloaded()
-    found = _count_and_match(attempt, secret)
-    return _claim(attempt, *found) if isinstance(found, tuple) else found
-
-
-@transaction.atomic(savepoint=False)
-def _count_and_match(
-    attempt: _Attempt, secret: str
-) -> tuple[people.PersonFacts, int] | outcomes.WrongSecret | SecretExpired:
-    """Count the try and judge it in one commit, before anything is answered: no clock tells where a secret lives.
-
-    Returns the person and the id of the temporary password where it is right.
-    """
-    person, asked = attempt.person, attempt.browser.recovery_browser
-    match = credentials.temporary.match(person.id if person else None, secret, recovery_browser=asked, now=attempt.now)
-    if match is None or person is None or not person.active:
-        attempt.record_refusal("wrong_code")
-        return outcomes.WrongSecret()
-    if match.late:
-        attempt.record_refusal("late_code")
-        return SecretExpired()
-    return person, match.id
-
-
-@transaction.atomic
-def _claim(attempt: _Attempt, person: people.PersonFacts, temporary_id: int) -> MustChangePassword | SecretExpired:
-    people.contacts.lock(person.id)  # two secrets claimed at once still leave one change session
-    delivery.outbox.used(person.id, "temporary_password", temporary_id=temporary_id, now=attempt.now)
-    claim = credentials.temporary.claim(temporary_id, now=attempt.now)
-    if claim is None:
-        return SecretExpired()
-    cookie = sessions.changing.open_for(person.id, temporary_id=temporary_id, claim=claim, now=attempt.now)
-    audit_log.record_event("temporary_accepted", now=attempt.now, person_id=person.id, browser=attempt.browser)
-    return MustChangePassword(person, cookie)
+    person, now, asked = attempt.person, attempt.now, attempt.browser.recovery_browser
+    # Counted and judged in one commit, before anything is answered: no clock tells where a secret lives.
+    with transaction.atomic(savepoint=False):
+        match = credentials.temporary.match(person.id if person else None, secret, recovery_browser=asked, now=now)
+        if match is None or person is None or not person.active:
+            attempt.record_refusal("wrong_code")
+            return outcomes.WrongSecret()
+        if match.late:
+            attempt.record_refusal("late_code")
+            return SecretExpired()
+    with transaction.atomic():
+        people.contacts.lock(person.id)  # two secrets claimed at once still leave one change session
+        delivery.outbox.used(person.id, "temporary_password", temporary_id=match.id, now=now)
+        claim = credentials.temporary.claim(match.id, now=now)
+        if claim is None:
+            return SecretExpired()
+        cookie = sessions.changing.open_for(person.id, temporary_id=match.id, claim=claim, now=now)
+        audit_log.record_event("temporary_accepted", now=now, person_id=person.id, browser=attempt.browser)
+        return MustChangePassword(person, cookie)
 
 
 def prove_again(
     *, person: people.PersonFacts, password: str, field: str = "password", browser: Browser, now: datetime
 ) -> outcomes.Problems | TooManyAttempts | Overloaded | None:
-    """Judge the password that a signed-in person types again before something sensitive. None: it was right.
-
-    field: where it was typed, for the problem.
-    """
+    """Judge the password that a signed-in person types again before something sensitive. None: it was right. field:
+    where it was typed, for the problem."""
     attempt = _Attempt(person.login, person, credentials.passwords.stored(person.id), browser, now)
     verified = _verify(attempt, password, signed_in=True)
     if not isinstance(verified, _Verified):
