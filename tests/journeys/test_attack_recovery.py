@@ -158,7 +158,7 @@ def test_atk_040_the_old_password_from_the_asking_browser_cancels_what_was_asked
     assert shows(Visitor().sign_in(FATIMA.login, secret), "problem.wrong")
     post.sms.mood = "gone"
     clock.advance(minutes=5)
-    owner.ask(FATIMA.login, phone=FATIMA.phone)
+    owner.submit("/sign-out/").ask(FATIMA.login, phone=FATIMA.phone)
     post.work()
     owner.sign_in(FATIMA.login, FATIMA.password)
     post.sms.mood = ""

@@ -37,8 +37,7 @@ class Contact(models.Model):
 
     bounced_at: when a message came back because the address does not exist. It still serves; the person is told.
     entered_in, proved_in: the sessions in which it was typed and its code was. undone_at: when a recovery dropped it,
-    or took its removal back.
-    State moves are in `contacts.MOVES`. Whether a proved contact counts is a matter of time:
+    or took its removal back. State moves are in `contacts.MOVES`. Whether a proved contact counts is a matter of time:
     counts_from <= now and (ends_at is null or ends_at > now).
     """
 

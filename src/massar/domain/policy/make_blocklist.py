@@ -81,7 +81,7 @@ def _candidates() -> Iterator[str]:
     for line in _WORDS.read_text("utf-8").splitlines():
         if line.startswith("["):
             listed = words.setdefault(line.strip("[]"), [])
-        elif not line.startswith("#"):
+        elif line and not line.startswith("#"):
             listed += line.split()
     words["stock"] = [w for w in stock if w.isalpha() and len(w) in _STOCK_BASE_LENGTHS][:_STOCK_BASE_WORDS]
     for section in ("main", "more"):

@@ -1,12 +1,11 @@
 """Does a password point to its owner? Names, establishments, user name and phone, through disguises.
 
-The password is read in several *views* at once: as it is, with leet undone, with Arabizi digits undone; each
-once as one string of letters (so that separators do not help) and once as separate runs of letters (so that
-short names and other spellings stay precise). The words of the person are prepared once and kept for the next
-question.
+The password is read in several *views* at once: as it is, with leet undone, with Arabizi digits undone; each once as
+one string of letters (so that separators do not help) and once as separate runs of letters (so that short names and
+other spellings stay precise). The words of the person are prepared once and kept for the next question.
 
-Sources: ASVS 5.0 6.1.2 and 6.2.11 (context words), SP 800-63B-4 3.1.1.2 (whole-password comparison in the
-profile that follows it).
+Sources: ASVS 5.0 6.1.2 and 6.2.11 (context words), SP 800-63B-4 3.1.1.2 (whole-password comparison in the profile that
+follows it).
 """
 
 import re

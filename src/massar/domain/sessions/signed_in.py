@@ -35,7 +35,7 @@ class SessionFacts:
         return f"{self.id}@{self.signed_in_at.isoformat()}"
 
 
-_RENEWED = ("how", "signed_in_at", "last_seen_at", "expires_at", "network", "browser")
+_RENEWED = ("cookie_hmac", "how", "signed_in_at", "last_seen_at", "expires_at", "network", "browser")
 _SELECT = """SELECT id, person_id, how, signed_in_at, last_seen_at, expires_at, network, browser FROM sessions_session
 WHERE ended_at IS NULL"""
 # For a statement in which sessions are joined: what a session granted has its own end, so being idle does not count.
@@ -45,13 +45,12 @@ TABLE, NOT_ENDED = "sessions_session s", "s.ended_at IS NULL"
 def open_for(person_id: int, *, how: str, browser: Browser, now: datetime) -> tuple[int, str, list[int]]:
     """Open a session: (id, cookie value, ids of older ones that gave way, whose sites are to be told). The secret is
     256 bits and only its HMAC is stored."""
-    cookie, cookie_hmac = _new_cookie(person_id)
-    values = [cookie_hmac, *_values(how, browser, now), person_id]
+    cookie, values = _cookie_and_values(person_id, how, browser, now)
     [(session_id, others)] = sql.rows(
-        f"INSERT INTO sessions_session (cookie_hmac, {', '.join(_RENEWED)}, person_id, ended_why) "
-        f"VALUES ({sql.placeholders(len(values))}, '') RETURNING id, "
+        f"INSERT INTO sessions_session ({', '.join(_RENEWED)}, person_id, ended_why) "
+        f"VALUES ({sql.placeholders(len(values) + 1)}, '') RETURNING id, "
         "(SELECT COUNT(*) FROM sessions_session o WHERE o.person_id = %s AND o.ended_at IS NULL)",
-        [*values, person_id],
+        [*values, person_id, person_id],
     )
     if others < MOST_SESSIONS:  # may count the new one or not: both databases have their own view of it
         return session_id, cookie, []
@@ -69,24 +68,20 @@ def renew(earlier: SessionFacts, *, how: str, browser: Browser, now: datetime) -
     cookie opens nothing from now on (ASVS 7.2.4). The id stays, so what sites were given in this session stays too. A
     later sign-in is never told as the earlier one, whatever the clocks of two machines say."""
     at = max(now, earlier.signed_in_at + timedelta(microseconds=1))
-    cookie, cookie_hmac = _new_cookie(earlier.person_id)
+    cookie, values = _cookie_and_values(earlier.person_id, how, browser, at)
     found = sql.execute(
-        f"UPDATE sessions_session SET cookie_hmac = %s, {', '.join(f'{name} = %s' for name in _RENEWED)} "
+        f"UPDATE sessions_session SET {', '.join(f'{name} = %s' for name in _RENEWED)} "
         "WHERE id = %s AND person_id = %s AND ended_at IS NULL",
-        [cookie_hmac, *_values(how, browser, at), earlier.id, earlier.person_id],
+        [*values, earlier.id, earlier.person_id],
     )
     return cookie if found else None
 
 
-def _new_cookie(person_id: int) -> tuple[str, str]:
-    cookie = f"{person_id}.{ids.token()}"
-    return cookie, encryption.data_keys().blind_index("session", cookie)
-
-
-def _values(how: str, browser: Browser, now: datetime) -> list[object]:
-    """What a sign-in writes into the columns of _RENEWED."""
-    ends_at = now + settings.MASSAR.session_longest
-    return [how, sql.at(now), sql.at(now), sql.at(ends_at), browser.network, browser.label]
+def _cookie_and_values(person_id: int, how: str, browser: Browser, now: datetime) -> tuple[str, list[object]]:
+    """A new cookie, and what a sign-in writes into the columns of _RENEWED."""
+    cookie, ends_at = f"{person_id}.{ids.token()}", now + settings.MASSAR.session_longest
+    cookie_hmac = encryption.data_keys().blind_index("session", cookie)
+    return cookie, [cookie_hmac, how, sql.at(now), sql.at(now), sql.at(ends_at), browser.network, browser.label]
 
 
 def resume(cookie: str, *, now: datetime) -> SessionFacts | None:
