@@ -1,7 +1,5 @@
 """Debian's Apache with the modules that one test needs, on loopback, out of a folder of its own."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """An old site behind a gate, what is tried at every gate, and how a request is sent exactly as it is written."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re

@@ -1,7 +1,5 @@
 """Servers that are published as Go modules, built once from a pinned version and kept in build/servers/."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

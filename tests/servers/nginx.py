@@ -1,7 +1,5 @@
 """nginx in front of old sites: the files of deploy/nginx as they are, a backend that knows no protocol."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The code flow written out by hand, for tests whose client is something else (a mail program has tokens already)."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

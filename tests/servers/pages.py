@@ -1,7 +1,5 @@
 """The configuration that a page of ours tells an operator to write: the very text between its fences."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 

@@ -3,8 +3,6 @@
 The product is `localhost`, the sites are `127.0.0.1`: two hosts, as in life, so that their cookies stay apart.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Authlib's client (Python) over real sockets: code flow with PKCE, signature, userinfo, revocation."""
 
-from __future__ import annotations
-
 import pytest
 from authlib.integrations.requests_client import OAuth2Session
 from joserfc import jwt

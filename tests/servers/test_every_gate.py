@@ -1,8 +1,6 @@
 """A site behind nginx's auth_request, behind Caddy's forward_auth and behind Traefik's ForwardAuth, with the files of
 deploy/ as they are: the same answers at each."""
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import json

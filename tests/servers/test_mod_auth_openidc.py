@@ -1,7 +1,5 @@
 """Apache's mod_auth_openidc, with deploy/apache/openidc.conf: discovery, PKCE, claims, back-channel logout."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """The account behind nginx as it comes: nothing that a site asks with is too long on the way back."""
 
-from __future__ import annotations
-
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest

@@ -1,8 +1,6 @@
 """What is nginx's own at the gate (what holds at every gate: test_every_gate.py): locations of all kinds, cookies,
 connections, and how repeated header lines are read."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

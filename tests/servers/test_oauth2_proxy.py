@@ -1,7 +1,5 @@
 """oauth2-proxy, built as a Go module, with deploy/oauth2-proxy: it knows people by ID token alone, and refreshes."""
 
-from __future__ import annotations
-
 import json
 import secrets
 import time

@@ -1,7 +1,5 @@
 """openid-client, the certified library for Node.js: it checks what it gets more strictly than most sites will."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 

@@ -1,7 +1,5 @@
 """A site whose six pages load at once renews six times, on six connections; one whose answer was lost asks again."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import threading

@@ -1,7 +1,5 @@
 """Spring Security, built by Maven, with the filter chain and the settings of docs/integrate/java.md."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Gated sites as the tests know them, and what stands in front of them: the proxy with one browser's cookies."""
 
-from __future__ import annotations
-
 from urllib.parse import urlsplit
 
 from django.conf import settings

@@ -1,7 +1,5 @@
 """Signed tokens on the other side of the wire, by `cryptography` alone: no code is shared with the product."""
 
-from __future__ import annotations
-
 import base64
 import json
 

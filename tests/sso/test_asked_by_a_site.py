@@ -1,7 +1,5 @@
 """A site begins the sign-out, and another can only be told by this browser: the list comes first, then the way on."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 

@@ -1,7 +1,5 @@
 """Attacks on the OpenID Provider, numbered as in docs/security/attack-cases.md."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import json

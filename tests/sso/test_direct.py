@@ -1,7 +1,5 @@
 """The short way of what servers ask: the same answers as by Django's own way, and what every request gets is done."""
 
-from __future__ import annotations
-
 import io
 import logging
 import re

@@ -1,7 +1,5 @@
 """Signing out everywhere, a changed password, a disabled account: every site is told, the page shows what each said."""
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import replace
 
@@ -20,7 +18,7 @@ from massar.journeys.sso.log_out_of_sites import LogoutStatus, logout_statuses
 from tests.cast import FATIMA, JAMAL, facts
 from tests.sso.relying_party import register
 from tests.support.fakes import BehavingProvider
-from tests.support.post_office import worker_with
+from tests.support.post_office import turning
 from tests.support.steps import shows
 from tests.support.visitor import Visitor
 
@@ -54,13 +52,7 @@ def site_provider() -> BehavingProvider:
 def deliver(clock, site_provider):
     """Turns a worker until nothing is due."""
     providers = {"email": BehavingProvider("email"), "sms": BehavingProvider("sms"), "site": site_provider}
-    worker = worker_with(providers, clock)
-
-    def turn() -> None:
-        while worker.turn():
-            pass
-
-    return turn
+    return turning(providers, clock)
 
 
 def in_all_sites(cast, clock, person=None) -> Visitor:

@@ -1,7 +1,5 @@
 """The gate for sites that speak no protocol: through it, around it, and every way that it must not open."""
 
-from __future__ import annotations
-
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest

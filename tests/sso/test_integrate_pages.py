@@ -4,8 +4,6 @@ dovecot.md and moodle.md load and need no repair, endpoints and names are the ac
 moodle.md: a client does what auth_oidc does, and what the setting behind it, `id_token_claims`, says and does not say.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import replace

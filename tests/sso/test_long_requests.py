@@ -3,8 +3,6 @@
 Bounds: 8192 characters of state, claims and id_token_hint, 4096 of any other value, 16 KiB of the whole request.
 """
 
-from __future__ import annotations
-
 import pytest
 
 from massar.domain.sites.models import SavedRequest
@@ -83,11 +81,9 @@ def test_what_is_too_long_is_told_to_the_site(rp, browser, by):
 
 
 def test_the_whole_is_bounded_and_told_to_the_site(rp, browser):
+    """Where the way back is not certain nobody is sent anywhere."""
     asked = rp.ask(state=long(8000), nonce=long(4000), login_hint=long(4000), acr_values=long(4000))
     assert rp.error(browser.open(asked.url), asked) == "invalid_request" and not SavedRequest.objects.exists()
-
-
-def test_where_the_way_back_is_not_certain_nobody_is_sent_anywhere(rp, browser):
     for wrong in ({"client_id": "x" * 5000}, {"redirect_uri": f"{rp.redirect_uri}?{'x' * 5000}"}):
         browser.open(rp.ask(state=long(5000), **wrong).url)
         assert browser.page.status_code == 400 and browser.arrived is None

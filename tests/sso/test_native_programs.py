@@ -1,7 +1,5 @@
 """Native programs: back on this machine at a port chosen at run time (RFC 8252 §7.3), and nobody else anywhere."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """The operator gives new keys while people are in the sites: what a site was told stays what it is told at the end."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest
@@ -22,7 +20,7 @@ from tests.sso.saml_site import (
     visit,
 )
 from tests.support.fakes import BehavingProvider
-from tests.support.post_office import worker_with
+from tests.support.post_office import turning
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.both_databases
@@ -44,14 +42,13 @@ def registered(cast, settings):
 def told(clock):
     """Turns a worker until nothing is due; what the sites got."""
     providers = {channel: BehavingProvider(channel) for channel in ("site", "soap")}
-    worker = worker_with(providers, clock)
+    turn = turning(providers, clock)
 
-    def turn() -> list[delivery.OutboundMessage]:
-        while worker.turn():
-            pass
+    def received() -> list[delivery.OutboundMessage]:
+        turn()
         return [message for provider in providers.values() for message in provider.received]
 
-    return turn
+    return received
 
 
 def give_new_keys(settings) -> None:

@@ -1,7 +1,5 @@
 """The OpenID Provider where the certification plans don't look: ends, keys, waiting requests, what a page may do."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """Programs that stay signed in (offline_access where the registry gives days): mail on a phone, for instance."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest
@@ -15,7 +13,7 @@ from massar.journeys.sso import access
 from tests.cast import JAMAL, SALMA, YOUSSEF, facts
 from tests.sso.relying_party import SITES, STRICT, Surfer, party, register
 from tests.support.fakes import BehavingProvider
-from tests.support.post_office import worker_with
+from tests.support.post_office import turning
 from tests.support.steps import recover, shows
 from tests.support.visitor import Visitor
 
@@ -65,6 +63,11 @@ def test_it_goes_on_after_the_session_for_the_days_of_the_registry(mail, browser
 
 
 def test_without_the_scope_or_the_setting_it_ends_with_the_session(mail, browser, clock, settings):
+    """For operators in any case: sessions of those who watch over the installation are short, and nothing of theirs may
+    outlive them."""
+    tokens = mail.enter(browser, person=SALMA)
+    browser.sign_out()
+    assert not works(mail, tokens)
     short = party(clock, replace(MAIL, slug="other", client_id="other"), scope=SCOPE)
     register(settings, MAIL, replace(short.site, offline_days=0))
     ordinary = short.enter(browser)
@@ -72,13 +75,6 @@ def test_without_the_scope_or_the_setting_it_ends_with_the_session(mail, browser
     assert not plain.refresh
     browser.sign_out()
     assert not works(short, ordinary)
-
-
-def test_an_operator_has_none(mail, browser):
-    """Sessions of those who watch over the installation are short; nothing of theirs may outlive them."""
-    tokens = mail.enter(browser, person=SALMA)
-    browser.sign_out()
-    assert not works(mail, tokens)
 
 
 def disabled(browser, clock):
@@ -99,15 +95,13 @@ def test_what_ends_everything_ends_it_too_and_its_site_is_told(mail, browser, cl
     tokens = mail.enter(browser)
     browser.sign_out()
     provider = BehavingProvider("site")
-    worker = worker_with({"site": provider, "email": BehavingProvider("email"), "sms": BehavingProvider("sms")}, clock)
-    while worker.turn():
-        pass
+    turn = turning({"site": provider, "email": BehavingProvider("email"), "sms": BehavingProvider("sms")}, clock)
+    turn()
     told = len(provider.received)
     later = Surfer()
     later.sign_in(YOUSSEF.login, YOUSSEF.password)
     how(later, clock)
-    while worker.turn():
-        pass
+    turn()
     assert not works(mail, tokens) and len(provider.received) == told + 1
 
 
@@ -126,8 +120,7 @@ TAKEN_AWAY = {
 
 @pytest.mark.parametrize("how", TAKEN_AWAY.values(), ids=TAKEN_AWAY)
 def test_what_a_person_may_no_longer_have_is_gone_at_the_next_renewal(mail, browser, clock, settings, post, how):
-    """Fewer days in the registry hold for programs that are inside; sessions of operators are short, and nothing of
-    theirs may outlive them."""
+    """Fewer days in the registry hold for programs that are inside."""
     tokens = mail.enter(browser)
     browser.sign_out()
     clock.advance(days=5)

@@ -1,7 +1,5 @@
 """A refresh token that comes twice: at once from several threads of a site, or again because an answer was lost."""
 
-from __future__ import annotations
-
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -39,10 +37,6 @@ def is_refused(answer) -> bool:
     return (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
 
 
-def is_dead(rp, *refresh_tokens: str) -> bool:
-    return all(is_refused(rp.refresh(token)) for token in refresh_tokens) and Grant.objects.get().ended_at > 0
-
-
 def test_the_same_successor_and_an_access_token_of_its_own(rp, kept, clock):
     """What a repeat after a lost answer gets; the site may go on with any of the answers."""
     first = renewed(rp.refresh(kept.refresh))
@@ -75,7 +69,7 @@ def test_a_repeat_does_not_make_the_window_longer(rp, kept, clock):
         clock.advance(seconds=14)
         renewed(rp.refresh(kept.refresh))
     clock.advance(seconds=2)
-    assert is_refused(rp.refresh(kept.refresh)) and is_dead(rp)
+    assert is_refused(rp.refresh(kept.refresh)) and Grant.objects.get().ended_at > 0
 
 
 ENDS = {

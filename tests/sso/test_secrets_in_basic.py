@@ -1,8 +1,6 @@
 """Secrets with signs that form-encoding writes otherwise: RFC 6749 §2.3.1 has them encoded in HTTP Basic, and Authlib,
 requests-oauthlib and Dovecot send them as they stand. Both are taken; test_sites_command.py: who makes them is told."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from urllib.parse import quote_plus
 

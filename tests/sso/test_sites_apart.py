@@ -1,7 +1,5 @@
 """Every site has its own breaker, share of the senders and figures: one that is away or slow holds up no other."""
 
-from __future__ import annotations
-
 import threading
 from collections import Counter
 from datetime import timedelta
@@ -16,7 +14,7 @@ from massar.journeys.messages import watch_messages
 from massar.journeys.sso import deliver_logouts
 from tests.sso.relying_party import register
 from tests.support.fakes import BehavingProvider
-from tests.support.post_office import worker_with
+from tests.support.post_office import turning, worker_with
 
 pytestmark = pytest.mark.both_databases
 
@@ -62,13 +60,7 @@ def provider() -> Sites:
 
 @pytest.fixture
 def turn(clock, provider):
-    worker = worker_with({"site": provider}, clock)
-
-    def until_nothing_is_due() -> None:
-        while worker.turn():
-            pass
-
-    return until_nothing_is_due
+    return turning({"site": provider}, clock)
 
 
 def put(site: str, clock, *, channel: str = "site", count: int = 1, person: int = 1) -> None:

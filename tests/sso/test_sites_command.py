@@ -1,7 +1,5 @@
 """`massar sites`: what an operator reads, and whether `test` can tell a closed gate from an open one."""
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """An operator's mistakes in the sites file: each is one sentence with what to do, all come at once, none is a fault."""
 
-from __future__ import annotations
-
 import json
 import math
 from datetime import date, datetime, time

@@ -1,7 +1,5 @@
 """Pages of the sign-in for sites, in three languages: who may not enter, what went wrong, signing out. And cards."""
 
-from __future__ import annotations
-
 import html
 import re
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """What the registry wants of whoever enters: a fresh sign-in, no recent recovery. One judge, every protocol."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 
 from massar.domain.delivery import api as delivery
@@ -25,3 +25,14 @@ def worker_with(providers: Mapping[str, delivery.Provider], clock, **settings) -
     people = {channel: [provider] for channel, provider in providers.items() if channel not in BINDINGS}
     registry = delivery.ProviderRegistry(people)
     return Worker(registry, **{"sites": sites, "tick": clock, "pool": AtOnce(), **settings})
+
+
+def turning(providers: Mapping[str, delivery.Provider], clock) -> Callable[[], None]:
+    """Such a worker, turned until nothing is due."""
+    worker = worker_with(providers, clock)
+
+    def turn() -> None:
+        while worker.turn():
+            pass
+
+    return turn

@@ -1,7 +1,5 @@
 """The suite's two clients."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.sso.relying_party import SECOND, SUITE, RelyingParty, party

@@ -1,8 +1,6 @@
 """oidcc-config-certification-test-plan: what the discovery document says is there, complete and true. And whether the
 judge of all of these plans believes nothing that it should not."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 

@@ -4,8 +4,6 @@ with and without proof, and is told itself, over a real socket.
 Where the suite asks for "an error page or a question", the account asks: its own page, which leads to no site.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest
@@ -15,7 +13,7 @@ from massar.interfaces.commands import providers
 from tests.cast import JAMAL
 from tests.sso import jws
 from tests.sso.relying_party import ISSUER, KEY, SITES, SUITE, Surfer, Tokens, is_ours, local, party, register
-from tests.support.post_office import worker_with
+from tests.support.post_office import turning
 from tests.support.serving import site_at_work
 
 SIGNED_OUT = SUITE.post_logout_redirect_uris[0]
@@ -154,12 +152,11 @@ def test_oidcc_backchannel_rp_initiated_logout(registered, browser, clock, setti
         tokens = suite.enter(browser)
         leave(suite, browser, tokens, post_logout_redirect_uri=SIGNED_OUT, state=STATE)
         assert browser.arrived.address == SIGNED_OUT
-        worker = worker_with(providers.sites(), clock)
+        turn = turning(providers.sites(), clock)
         for status, minutes in ((503, 60), (200, 0)):
             statuses.append(status)
             before = len(door.asked)
-            while worker.turn():
-                pass
+            turn()
             assert len(door.asked) > before
             moment = int(clock().timestamp())
             clock.advance(minutes=minutes)

@@ -4,8 +4,6 @@ https://openid.net/certification/conformance-testing-for-openid-connect/ (the su
 plan oidcc-formpost-basic is the basic one with response_mode=form_post: test_basic.py plays each module in both modes.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

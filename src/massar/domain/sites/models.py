@@ -4,7 +4,7 @@ from django.db import models
 
 
 class SigningKey(models.Model):
-    """One signing key. Life: published, active from `active_from` on, retired when a newer one is active, removed.
+    """One signing key; its life: keys.py.
 
     `ciphertext` holds the private key (PKCS#8 DER), `public` the JWK (JSON) or the X.509 certificate (PEM).
     """

@@ -20,18 +20,21 @@ LONGEST_SCOPE = sites.rules.LONGEST_SCOPES
 ClaimsParameter = dict[str, dict[str, object] | None]  # by member: userinfo, id_token
 
 
-def single_claims(site: sites.Site, claims: ClaimsParameter, scopes: list[str]) -> list[str]:
-    """What the `claims` parameter asks of what the site's scopes allow, as marks for the grant.
+def granted_scope(site: sites.Site, scopes: list[str], claims: ClaimsParameter) -> str:
+    """What a grant holds: these scopes, and what the `claims` parameter asks of what the site's scopes allow, as far as
+    there is room: a single claim that is not said is no error (OIDC Core §5.5).
 
     What UserInfo says for the granted scopes in any case needs no mark.
     """
     covered = {name for scope in scopes for name in OF_SCOPE.get(scope, ())}
     allowed = {name for scope in site.scopes for name in OF_SCOPE.get(scope, ())}
-    marks = []
+    granted = " ".join(scopes)
     for member, mark, names in (("userinfo", "u", allowed - covered), ("id_token", "i", allowed)):
-        wanted = claims.get(member) or {}
-        marks += [f"{mark}:{name}" for name in SUPPORTED if name in wanted and name in names]
-    return marks
+        for name in SUPPORTED:
+            longer = f"{granted} {mark}:{name}"
+            if name in names and name in (claims.get(member) or {}) and len(longer) <= LONGEST_SCOPE:
+                granted = longer
+    return granted
 
 
 def read_parameter(text: str) -> ClaimsParameter | None:

@@ -147,7 +147,7 @@ def _asked(site: sites.Site, once: dict[str, str]) -> AuthorizationRequest:
     return AuthorizationRequest(
         site=site,
         raw=once,
-        scope=_granted(scopes, oidc_claims.single_claims(site, claims, scopes)),
+        scope=oidc_claims.granted_scope(site, scopes, claims),
         challenge=_challenge(site, once),
         silent="none" in prompts,
         fresh=bool(prompts & {"login", "select_account"}) or max_age == 0,
@@ -155,15 +155,6 @@ def _asked(site: sites.Site, once: dict[str, str]) -> AuthorizationRequest:
         no_recent_recovery=_wants_no_recent_recovery(once.get("acr_values", ""), claims),
         subject=subject if isinstance(subject, str) else "",
     )
-
-
-def _granted(scopes: list[str], marks: list[str]) -> str:
-    """Single claims as far as there is room: one that is not said is no error (OIDC Core §5.5)."""
-    granted = " ".join(scopes)
-    for mark in marks:
-        longer = f"{granted} {mark}"
-        granted = longer if len(longer) <= oidc_claims.LONGEST_SCOPE else granted
-    return granted
 
 
 def _challenge(site: sites.Site, once: dict[str, str]) -> str:
