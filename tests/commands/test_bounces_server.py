@@ -1,7 +1,5 @@
 """The LMTP server over real sockets: what RFC 2033 asks, and what a stranger may try."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os
@@ -46,7 +44,7 @@ class Talk:
         self.line = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
         self.words = self.line.makefile("rb")
 
-    def __enter__(self) -> Talk:
+    def __enter__(self) -> "Talk":
         assert self.hear().startswith(b"220 account.test LMTP")
         return self
 

@@ -1,7 +1,5 @@
 """`massar send-test`: a real message to a real far end, and what an operator reads at each step."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

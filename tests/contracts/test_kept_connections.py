@@ -1,7 +1,5 @@
 """Connections that are kept: used again, asked, renewed, closed; and dead at every moment, without a fifth outcome."""
 
-from __future__ import annotations
-
 import socket
 import threading
 import time

@@ -1,7 +1,5 @@
 """The form of every letter: the limits of MIME for any text, name and subject; made again, it has the same bytes."""
 
-from __future__ import annotations
-
 import re
 from email import message_from_bytes
 from email.header import decode_header, make_header

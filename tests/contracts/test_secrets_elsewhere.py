@@ -1,7 +1,5 @@
 """`env:NAME` and `file:PATH` lead to a secret in every table of a provider; a mistake is one sentence everywhere."""
 
-from __future__ import annotations
-
 import pytest
 
 from massar.domain.delivery.provider import Provider, ProviderSettingError

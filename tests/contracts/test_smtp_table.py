@@ -1,7 +1,5 @@
 """A table of the operator's file makes a mail provider, or one clear sentence without the secret."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

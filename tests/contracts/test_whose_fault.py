@@ -1,8 +1,6 @@
 """Messages of several people through real sockets: what one of them meets holds up nobody, and what blames us leaves by
 the next provider, with an alarm. By mail servers, by an SMSC and by gateways over HTTP."""
 
-from __future__ import annotations
-
 import pytest
 
 from massar.domain.delivery import api as delivery

@@ -1,7 +1,5 @@
 """A Dovecot for one test run: the files of deploy/dovecot with the paths, ports and accounts of this machine."""
 
-from __future__ import annotations
-
 import contextlib
 import getpass
 import imaplib

@@ -4,8 +4,6 @@ COUNT messages with ten minutes to live to numbers that the SMSC serves, and amo
 seconds to half a minute in which they may leave. Prints one JSON object: number -> end (milliseconds since 1970).
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from datetime import datetime, timedelta

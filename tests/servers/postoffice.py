@@ -1,7 +1,5 @@
 """A mail server for one test run: Postfix with deploy/postfix, Dovecot's LMTP behind it for two mailboxes."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import pwd

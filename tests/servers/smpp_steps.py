@@ -1,7 +1,5 @@
 """What both SMSCs of other people are asked: does their codec read what ours wrote, and ours what theirs writes?"""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack

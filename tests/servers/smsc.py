@@ -4,8 +4,6 @@ Numbers that end in 99 it refuses (ESME_RINVDSTADR), those in 88 it takes and th
 those in 77 the first segment, of those in 66 the second; each segment it takes is followed by a receipt.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from massar.providers.smpp.pdu import DELIVER_SM, Pdu

@@ -1,7 +1,5 @@
 """The mail server proper of one test run: Postfix with deploy/submission, which asks Dovecot about tokens."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -2,8 +2,6 @@
 arrive at the running product.
 """
 
-from __future__ import annotations
-
 import contextlib
 import http.client
 import json

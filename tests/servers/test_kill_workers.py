@@ -4,8 +4,6 @@ Nothing is lost, hardly anything arrives twice, nothing leaves after its end. Re
 with their worker.
 """
 
-from __future__ import annotations
-
 import collections
 import json
 import os
@@ -60,19 +58,11 @@ class Office:
     log: Path
     database: psycopg.Connection
 
-    def fill(self) -> dict[str, float]:
-        done = self._run("-m", "tests.servers.outbox_filler", str(MESSAGES), str(HASTY))
-        return json.loads(done.stdout)
-
-    def _run(self, *words: str) -> subprocess.CompletedProcess:
-        done = subprocess.run(
-            [sys.executable, *words], cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=180
-        )
+    def run(self, *words: str) -> str:
+        command = [sys.executable, "-m", *words]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=180)
         assert done.returncode == 0, done.stderr[-2000:]
-        return done
-
-    def migrate(self) -> None:
-        self._run("-m", "massar", "migrate")
+        return done.stdout
 
     def worker(self) -> subprocess.Popen:
         with (self.folder / "workers.log").open("ab") as log:
@@ -86,11 +76,11 @@ class Office:
         submits = (e for e in entries(self.log) if "submit" in e)
         return [(e["submit"]["to"][2], e["at"]) for e in submits if e["status"] == 0]
 
-    def states(self) -> dict[str, int]:
-        return dict(self.database.execute("SELECT state, COUNT(*) FROM delivery_message GROUP BY state").fetchall())
+    def counted(self, table: str, column: str) -> dict[str, int]:
+        return dict(self.database.execute(f"SELECT {column}, COUNT(*) FROM {table} GROUP BY {column}").fetchall())
 
-    def outcomes(self) -> dict[str, int]:
-        return dict(self.database.execute("SELECT outcome, COUNT(*) FROM delivery_attempt GROUP BY outcome").fetchall())
+    def states(self) -> dict[str, int]:
+        return self.counted("delivery_message", "state")
 
     def left(self) -> int:
         return sum(number for state, number in self.states().items() if state not in FINAL)
@@ -109,34 +99,29 @@ def office() -> Iterator[Office]:
         command = [node, str(installed(folder / "node") / "smsc.mjs"), str(port), str(log), "0"]
         stack.enter_context(running(command, folder=folder, ports=(port,), environment={"SMSC_ANSWERS_AFTER": "15"}))
         (folder / "massar.toml").write_text(PROVIDERS.format(port=port, user=SYSTEM_ID, password=PASSWORD), "utf-8")
-        one = Office(
-            environment(address, folder), folder, log, stack.enter_context(psycopg.connect(address, autocommit=True))
-        )
-        one.migrate()
+        database = stack.enter_context(psycopg.connect(address, autocommit=True))
+        one = Office(environment(address, folder), folder, log, database)
+        one.run("massar", "migrate")
         yield one
 
 
 def environment(address: str, folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MASSAR_")}
     return {
-        **kept,
-        "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
-        "DJANGO_SETTINGS_MODULE": "massar.config.django_settings",
-        "MASSAR_MODE": "test",
-        "MASSAR_DATABASE_URL": address,
-        "MASSAR_VAR": str(folder / "var"),
-        "MASSAR_CONFIG": str(folder / "massar.toml"),
-    }
+        **kept, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "MASSAR_MODE": "test",
+        "DJANGO_SETTINGS_MODULE": "massar.config.django_settings", "MASSAR_DATABASE_URL": address,
+        "MASSAR_VAR": str(folder / "var"), "MASSAR_CONFIG": str(folder / "massar.toml"),
+    }  # fmt: skip
 
 
 def test_nothing_is_lost_and_hardly_anything_comes_twice(office):
-    ends = office.fill()
+    ends = json.loads(office.run("tests.servers.outbox_filler", str(MESSAGES), str(HASTY)))
     assert len(ends) == MESSAGES + HASTY
     kills = kill_again_and_again(office, random.Random(47392))
     arrived = office.arrived()
     copies = collections.Counter(number for number, _ in arrived)
     twins = len(arrived) - len(copies)
-    states, outcomes = office.states(), office.outcomes()
+    states, outcomes = office.states(), office.counted("delivery_attempt", "outcome")
     print(f"\n{kills} kills, {len(arrived)} arrived, {twins} twins, messages {states}, attempts {outcomes}")
     assert kills >= 20
     lasting = [number for number, end in ends.items() if end > min(ends.values()) + 300_000]

@@ -1,7 +1,5 @@
 """Mail through a real Postfix with deploy/postfix: what arrives, what comes back, and what the product makes of it."""
 
-from __future__ import annotations
-
 import contextlib
 import html
 import re

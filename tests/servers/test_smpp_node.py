@@ -1,7 +1,5 @@
 """SMPP against the npm package `smpp`: every behaviour that a polite server can show, and TLS."""
 
-from __future__ import annotations
-
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path

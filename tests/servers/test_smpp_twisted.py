@@ -1,7 +1,5 @@
 """SMPP against smpp.twisted3: the second codec."""
 
-from __future__ import annotations
-
 import sys
 from contextlib import ExitStack
 from pathlib import Path

@@ -1,7 +1,5 @@
 """How letters look to a filter: Debian's SpamAssassin with its own rules finds nothing in any of them."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess
@@ -62,27 +60,20 @@ def _answer(judged: bytes) -> tuple[int, set[str]]:
     return int(re.search(rf"^Message-ID: <{UID[:-3]}(\d+)@", head, re.MULTILINE)[1]), set(re.findall(r"\w+", rules))
 
 
-def every_letter(*, named: bool) -> dict[str, bytes]:
-    """By language, kind and event; from the ministry with its whole name, or from `Massar`."""
-    return {
-        f"{language} {template} {event}": letter(template, event, language, name if named else "Massar")
-        for language, name in MINISTRY.items()
-        for template, event in CASES
-    }
-
-
 def letter(template: str, event: str, language: str, sender: str) -> bytes:
     text = rendered(template, event, language, "email")
     return made(outgoing(text.subject, text.text, text.html, language), sender_name=sender)
 
 
 @pytest.mark.parametrize(
-    ("above", "named", "excused"),
-    [(ON_THE_WAY, True, EXCUSED), (b"", False, NOT_SENT_YET)],
+    ("above", "named", "excused"), [(ON_THE_WAY, True, EXCUSED), (b"", False, NOT_SENT_YET)],
     ids=["on the way", "as it leaves us"],
-)
+)  # fmt: skip
 def test_no_rule_of_form_fires_for_any_letter_in_any_language(judged, above, named, excused):
-    letters = every_letter(named=named)
+    letters = {  # from the ministry with its whole name, or from `Massar`
+        f"{language} {template} {event}": letter(template, event, language, name if named else "Massar")
+        for language, name in MINISTRY.items() for template, event in CASES
+    }  # fmt: skip
     found = judged([above + one for one in letters.values()])
     assert len(found) == len(letters)
     told = {name: rules - set(excused) for name, rules in zip(letters, found, strict=True) if rules - set(excused)}

@@ -1,8 +1,6 @@
 """Call-backs of providers: read, stored, and only then answered. A repeat gets the same answer as the first call. The
 address itself is the proof; see domain/delivery/receipts_address.py."""
 
-from __future__ import annotations
-
 import logging
 from functools import lru_cache
 

@@ -4,8 +4,6 @@ Authlib writes the request and reads the answer. It goes through HttpClient, as 
 all of it, verified TLS, no redirects.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import threading
@@ -114,12 +112,12 @@ class TokenSource:
             self._refresh = newer
         return None
 
-    def _refused(self, session: _Session, error: object = "") -> Rejected:
+    def _refused(self, session: "_Session", error: object = "") -> Rejected:
         self._refresh = self._auth.refresh_token
         told = f", {error}" if isinstance(error, str) and _ERROR.fullmatch(error) else ""
         return Rejected(f"no token: http {session.status_code}{told}", permanent=False, configuration_error=True)
 
-    def _oauth(self, session: _Session) -> OAuth2Client:
+    def _oauth(self, session: "_Session") -> OAuth2Client:
         id, secret = self._auth.client_id, self._auth.client_secret
         if not secret or self._auth.client_in == "body":
             return OAuth2Client(session, id, secret, "client_secret_post" if secret else "none")
@@ -139,7 +137,7 @@ class _Session:
         self._client, self._request, self._ends = client, request, ends
         self.status_code, self._body = 0, b""
 
-    def post(self, url: None, data: dict[str, str], headers: dict[str, str], auth: ClientAuth) -> _Session:
+    def post(self, url: None, data: dict[str, str], headers: dict[str, str], auth: ClientAuth) -> "_Session":
         _, headers, body = auth.prepare("POST", url, dict(headers), urlencode(data))
         answer = self._client.send(self._request._replace(headers=headers, body=body.encode()), ends=self._ends)
         if isinstance(answer, NotTransmitted | OutcomeUnknown):

@@ -4,8 +4,6 @@ SMPP 3.4 §5.2.28 and appendix B have seven letters for each state. SMSCs and ga
 and have some of their own; all spellings of one state stand here once.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """What the tables of all providers share: how they are read, and times."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Everything a stranger can make large is bounded: lines, messages, recipients, co
 ends at CRLF . CRLF and nowhere else.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import re

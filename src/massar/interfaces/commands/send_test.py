@@ -6,8 +6,6 @@ It goes past the queue, the breakers and the budgets. Nothing about it is kept. 
 cuts what does not fit into one SMS: where it says how many it made, they are compared, else the phone shows the end.
 """
 
-from __future__ import annotations
-
 import argparse
 import queue
 import sys

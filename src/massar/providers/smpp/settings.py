@@ -1,7 +1,5 @@
 """The settings of an SMPP provider: one table of the operator's file, or one URL."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

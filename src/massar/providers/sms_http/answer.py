@@ -4,8 +4,6 @@ Patterns come from the operator's own file and see at most PATTERN_SEES characte
 costs little. One with nested or many repeats, as (a+)+ or .*.*.*, can still take very long: its writer must avoid it.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ Nothing here refuses a byte: what can't be read in the charset that was said is 
 replaced. Whoever asks for one field must not lose it by its neighbour.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from email import message_from_bytes

@@ -1,7 +1,5 @@
 """Reading a gateway's call-back about a message: pure, from what was asked to receipts."""
 
-from __future__ import annotations
-
 import ipaddress
 import logging
 import re

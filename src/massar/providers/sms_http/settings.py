@@ -2,8 +2,6 @@
 the preset away. They hold the request as data, too: templates, filled for one message.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import re

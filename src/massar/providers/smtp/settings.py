@@ -1,7 +1,5 @@
 """The settings of a mail provider: a table of the operator's file, or a URL."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
