@@ -50,10 +50,23 @@ class Account:
 
 @contextlib.contextmanager
 def running_account(folder: Path, port: int, sites: str, **settings: str) -> Iterator[Account]:
-    """Starts the product on that port with `sites` (TOML) as its MASSAR_CONFIG and one person of the cast."""
-    config = folder / "sites.toml"
-    config.write_text(sites, "utf-8")
-    environment = {**_environment(folder, port, config), **settings}
+    """Starts the product on that port with `sites` (TOML) as its MASSAR_CONFIG and one person of the cast.
+
+    Without the variables of the tests around it. Plain http is for this machine only, as in the demo.
+    """
+    (folder / "sites.toml").write_text(sites, "utf-8")
+    environment = {name: "" for name in os.environ if name.startswith("MASSAR_")} | {
+        "PYTHONPATH": str(ROOT / "src"),
+        "PYTHONUNBUFFERED": "1",
+        "DJANGO_SETTINGS_MODULE": "massar.config.django_settings",
+        "MASSAR_MODE": "test",
+        "MASSAR_PUBLIC_URL": f"http://localhost:{port}",
+        "MASSAR_VAR": str(folder / "var"),
+        "MASSAR_CONFIG": str(folder / "sites.toml"),
+        "MASSAR_DATABASE_URL": f"sqlite:///{folder}/massar.sqlite3",
+        "MASSAR_ARGON2": "256,1",
+        **settings,
+    }
     account = Account(f"http://localhost:{port}", folder, environment)
     account.run("migrate")
     account.run(
@@ -66,33 +79,12 @@ def running_account(folder: Path, port: int, sites: str, **settings: str) -> Ite
     with (
         running(serve, folder=folder, ports=(port,), environment=environment),
         running([*COMMAND, "worker"], folder=folder / "worker", ports=(), environment=environment),
+        contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as line,
     ):
-        _wait_until_it_serves(port)
-        yield account
-
-
-def _wait_until_it_serves(port: int) -> None:
-    """The address is taken before the first process that answers there has read its code."""
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as line:
+        # The address is taken before the first process that answers there has read its code.
         line.request("GET", "/healthz", headers={"Host": f"localhost:{port}"})
         assert line.getresponse().status == 200
-
-
-def _environment(folder: Path, port: int, config: Path) -> dict[str, str]:
-    """Without the variables of the tests around it. Plain http is for this machine only, as in the demo."""
-    unset = {name: "" for name in os.environ if name.startswith("MASSAR_")}
-    return {
-        **unset,
-        "PYTHONPATH": str(ROOT / "src"),
-        "PYTHONUNBUFFERED": "1",
-        "DJANGO_SETTINGS_MODULE": "massar.config.django_settings",
-        "MASSAR_MODE": "test",
-        "MASSAR_PUBLIC_URL": f"http://localhost:{port}",
-        "MASSAR_VAR": str(folder / "var"),
-        "MASSAR_CONFIG": str(config),
-        "MASSAR_DATABASE_URL": f"sqlite:///{folder}/massar.sqlite3",
-        "MASSAR_ARGON2": "256,1",
-    }
+        yield account
 
 
 def ports(*names: str) -> dict[str, int]:

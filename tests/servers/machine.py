@@ -65,20 +65,21 @@ def running(
     own = (folder, (output.name, *logs))
     LIVE.append(own)
     try:
-        _wait(process, ports, words_of_all)
+        deadline = time.monotonic() + START_SECONDS
+        for port in ports:
+            while not listens(port):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise DidNotStart(f"{command[0]} (exit {process.poll()}), port {port}:\n{words_of_all()}")
+                time.sleep(0.1)
         yield process
     finally:
         LIVE.remove(own)
-        end(process)
-
-
-def _wait(process: subprocess.Popen, ports: tuple[int, ...], words) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    for port in ports:
-        while not listens(port):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise DidNotStart(f"{process.args[0]} (exit {process.poll()}), port {port}:\n{words()}")
-            time.sleep(0.1)
+        for sent in (signal.SIGTERM, signal.SIGKILL):  # the server and what it started: a process group of its own
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, sent)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)
+                break
 
 
 def until(done: Callable[[], bool], seconds: float, why: str = "") -> None:
@@ -98,18 +99,5 @@ def listens(port: int) -> bool:
 def words_of_all() -> str:
     """The ends of the logs of every server that runs now."""
     files = [folder / name for folder, names in LIVE for name in names]
-    return "\n".join(f"--- {file}\n{_end_of(file)}" for file in files if file.is_file())
-
-
-def _end_of(file: Path) -> str:
-    return file.read_text("utf-8", "replace")[-LAST_WORDS:]
-
-
-def end(process: subprocess.Popen) -> None:
-    """The server and what it started: it leads a process group of its own."""
-    for sent in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, sent)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
-            return
+    read = {file: file.read_text("utf-8", "replace") for file in files if file.is_file()}
+    return "\n".join(f"--- {file}\n{text[-LAST_WORDS:]}" for file, text in read.items())

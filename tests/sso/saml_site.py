@@ -43,26 +43,13 @@ NS = {
 SITE_KEYS, STRANGER_KEYS = pair(), pair()
 EXPIRED = pair(datetime(2025, 1, 1, tzinfo=UTC))
 RETRAITE = sites.Site(
-    "retraite",
-    protocol="saml",
-    name={"en": "Retraite", "ar": "التقاعد"},
-    entity_id=ENTITY,
-    acs=(ACS, ACS_TWO),
-    slo=SLO_OF_SITE,
-    certificate=SITE_KEYS.certificate,
-    attributes=("email", "name", "school"),
-    icon="sunset",
-)
+    "retraite", protocol="saml", name={"en": "Retraite", "ar": "التقاعد"}, entity_id=ENTITY, acs=(ACS, ACS_TWO),
+    slo=SLO_OF_SITE, certificate=SITE_KEYS.certificate, attributes=("email", "name", "school"), icon="sunset",
+)  # fmt: skip
 TAALIM = sites.Site(
-    "taalim",
-    protocol="saml",
-    name={"en": "taalim.ma"},
-    entity_id="https://mail.example.ma/saml",
-    acs=("https://mail.example.ma/acs",),
-    certificate=SITE_KEYS.certificate,
-    signed_requests=True,
-    name_id="email",
-)
+    "taalim", protocol="saml", name={"en": "taalim.ma"}, entity_id="https://mail.example.ma/saml", name_id="email",
+    acs=("https://mail.example.ma/acs",), certificate=SITE_KEYS.certificate, signed_requests=True,
+)  # fmt: skip
 CLOSED = sites.Site(
     "inspectors", protocol="saml", entity_id="https://closed.example.ma", acs=("https://closed.example.ma/acs",),
     roles=("inspector",),
@@ -93,17 +80,14 @@ def authn_request(now: datetime, *, issuer: str = ENTITY, inside: str = "", id: 
 
 
 def logout_request(
-    now: datetime, *, name: str, index: str = "", issuer: str = ENTITY, id: str = "", **attributes: str
+    now: datetime, *, name: str, index: str = "", issuer: str = ENTITY, id: str = "", **more: str
 ) -> str:
-    meant = f"<saml:NameID>{name}</saml:NameID>" + (
-        f"<samlp:SessionIndex>{index}</samlp:SessionIndex>" if index else ""
-    )
-    return message("LogoutRequest", now, meant, issuer, id, **{"Destination": SLO, **attributes})
+    meant = f"<saml:NameID>{name}</saml:NameID>"
+    meant += f"<samlp:SessionIndex>{index}</samlp:SessionIndex>" if index else ""
+    return message("LogoutRequest", now, meant, issuer, id, **{"Destination": SLO, **more})
 
 
-def logout_response(
-    now: datetime, request: etree._Element, *, status: str = SUCCESS, issuer: str = ENTITY, to: str = ""
-) -> str:
+def logout_response(now: datetime, request: etree._Element, *, status=SUCCESS, issuer=ENTITY, to: str = "") -> str:
     code = f'<samlp:Status><samlp:StatusCode Value="{status}"/></samlp:Status>'
     return message("LogoutResponse", now, code, issuer, "", InResponseTo=request.get("ID"), Destination=to)
 
@@ -141,9 +125,8 @@ def enveloped(text: str, keys: Pair = SITE_KEYS) -> etree._Element:
 
 
 def posted(message: str | etree._Element | bytes) -> str:
-    data = message if isinstance(message, bytes) else None
-    data = data or (message.encode() if isinstance(message, str) else etree.tostring(message))
-    return base64.b64encode(data).decode()
+    message = etree.tostring(message) if isinstance(message, etree._Element) else message
+    return base64.b64encode(message.encode() if isinstance(message, str) else message).decode()
 
 
 # -- what stands in front of a browser, and what a library makes of it

@@ -57,27 +57,23 @@ def sent(visitor: Visitor, document, path: str = "/saml/sso"):
 # -- 117
 
 
+URL, INDEX = "AssertionConsumerServiceURL", "AssertionConsumerServiceIndex"
+ODD = ("https://evil.example/acs", saml.ACS + "/", saml.ACS.replace("/acs", "/ACS"), saml.ACS + "?x=1",
+       saml.ACS.replace("https://", "http://"), saml.ACS.replace("retraite.", "retraite.example.ma@evil."),
+       saml.ACS + "#x", " ", saml.TAALIM.acs[0])  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("url", "more"),
+    "asks",
     [
-        ("https://evil.example/acs", {}),
-        (saml.ACS + "/", {}),
-        (saml.ACS.replace("/acs", "/ACS"), {}),
-        (saml.ACS.replace("https://", "http://"), {}),
-        (saml.ACS + "?x=1", {}),
-        (saml.ACS + "#x", {}),
-        (saml.ACS.replace("retraite.", "retraite.example.ma@evil."), {}),
-        (" ", {}),
-        (saml.TAALIM.acs[0], {}),
-        ("", {"AssertionConsumerServiceIndex": "2"}),
-        ("", {"AssertionConsumerServiceIndex": "-1"}),
-        ("", {"AssertionConsumerServiceIndex": "٠"}),
-        (saml.ACS, {"AssertionConsumerServiceIndex": "0"}),
-        ("", {"ProtocolBinding": "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact"}),
+        *({URL: url} for url in ODD),
+        *({INDEX: index} for index in ("2", "-1", "٠")),
+        {INDEX: "0", URL: saml.ACS},
+        {"ProtocolBinding": "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact"},
     ],
 )
-def test_atk_117_an_address_that_is_not_registered(youssef, clock, url, more):
-    assert asked(youssef, saml.redirect(saml.authn_request(clock(), AssertionConsumerServiceURL=url, **more)))
+def test_atk_117_an_address_that_is_not_registered(youssef, clock, asks):
+    assert asked(youssef, saml.redirect(saml.authn_request(clock(), **asks)))
 
 
 @pytest.mark.parametrize("issuer", ["https://evil.example/", "", saml.RETRAITE.entity_id.upper(), "a" * 5000])

@@ -39,8 +39,8 @@ DIGESTS = (SHA256, "http://www.w3.org/2001/04/xmldsig-more#sha384", "http://www.
 _EXPECTED = SignatureConfiguration(
     location="./",
     expect_references=1,
-    signature_methods=frozenset((SignatureMethod.RSA_SHA256, SignatureMethod.RSA_SHA384, SignatureMethod.RSA_SHA512)),
-    digest_algorithms=frozenset((DigestAlgorithm.SHA256, DigestAlgorithm.SHA384, DigestAlgorithm.SHA512)),
+    signature_methods=frozenset(map(SignatureMethod, HASHES)),
+    digest_algorithms=frozenset(map(DigestAlgorithm, DIGESTS)),
 )
 
 

@@ -11,25 +11,24 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from massar.core import local_time
+from massar.core.saml.messages import MessageRefused
 from massar.domain.sites.rules import SHORTEST_RSA
 
 SOON = timedelta(days=30)
 BEGIN = "-----BEGIN CERTIFICATE-----"
 
 
-class CertificateRefused(Exception):
-    """Nothing can be verified for the site; the message says why."""
-
-
 def usable(pem: str, *, now: datetime) -> list[x509.Certificate]:
-    """The certificates of a site that are RSA and in their time. Raises CertificateRefused if there is none."""
+    """The certificates of a site that are RSA and in their time. Raises MessageRefused if there is none."""
     try:
         known = x509.load_pem_x509_certificates(pem.encode())
     except ValueError as trouble:
-        raise CertificateRefused("no readable certificate is registered for the site") from trouble
+        why = "Not signed as it must be: no readable certificate is registered for the site."
+        raise MessageRefused("request", why) from trouble
     usable = [one for one in known if _rsa_bits(one) and _is_in_time(one, now)]
     if not usable:
-        raise CertificateRefused("the registered certificate is out of its time, or not RSA")
+        why = "Not signed as it must be: the registered certificate is out of its time, or not RSA."
+        raise MessageRefused("request", why)
     return usable
 
 

@@ -25,20 +25,11 @@ class IdentityProvider:
 
     @property
     def entity_id(self) -> str:
-        """The address of its metadata."""
-        return f"{self._base}/metadata"
+        return self.at("metadata")
 
-    @property
-    def sso_url(self) -> str:
-        return f"{self._base}/sso"
-
-    @property
-    def slo_url(self) -> str:
-        return f"{self._base}/slo"
-
-    @property
-    def _base(self) -> str:
-        return f"{settings.MASSAR.saml_url}{f'/as/{self.name}' if self.name else ''}"
+    def at(self, end: str) -> str:
+        """The address of its `metadata`, which is its name too, of `sso` or `slo`."""
+        return f"{settings.MASSAR.saml_url}{f'/as/{self.name}' if self.name else ''}/{end}"
 
 
 def idp_of(site: Site) -> IdentityProvider:

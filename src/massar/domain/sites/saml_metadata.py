@@ -34,13 +34,7 @@ _ASKED = {
 }
 _KNOWN = {name: claim for claim, names in _ASKED.items() for name in names}
 _FORMATS = {"persistent": "persistent", "transient": "transient", "emailAddress": "email"}
-_ACS, _SLO, _KEY, _FORMAT, _REQUESTED = (
-    f"{{{MD}}}{name}"
-    for name in (
-        "AssertionConsumerService", "SingleLogoutService", "KeyDescriptor", "NameIDFormat", "RequestedAttribute",
-    )
-)  # fmt: skip
-_CERTIFICATE = f".//{{{xml_signature.DS}}}X509Certificate"
+_NS = {"md": MD, "ds": xml_signature.DS}
 _TRUE = ("true", "1")
 
 
@@ -101,8 +95,8 @@ def read(document: bytes, *, now: datetime) -> tuple[SiteMetadata, list[str]]:
             raise MetadataRefused(f"it was good until {said}: ask the site for its present metadata")
     acs, indexes = _acs(role)
     browser = REDIRECT if _logout(role, REDIRECT) else POST
-    formats = ((e.text or "").strip().rsplit(":", 1)[-1] for e in role.iterfind(_FORMAT))
-    asked = (e.get("Name", "") for e in role.iter(_REQUESTED))
+    formats = ((e.text or "").strip().rsplit(":", 1)[-1] for e in role.iterfind("md:NameIDFormat", _NS))
+    asked = (e.get("Name", "") for e in role.iterfind(".//md:RequestedAttribute", _NS))
     read = SiteMetadata(
         protocol="saml",
         entity_id=entity.get("entityID", ""),
@@ -154,9 +148,11 @@ def _acs(role: etree._Element) -> tuple[list[str], list[int]]:
     The default (SAML metadata §2.2.3): the first with isDefault true, else the first that does not say false, else the
     first.
     """
-    written = [e for e in role.iterfind(_ACS) if e.get("Binding") == POST and e.get("Location")]
+    written = [
+        e for e in role.iterfind("md:AssertionConsumerService", _NS) if e.get("Binding") == POST and e.get("Location")
+    ]
     if not written:
-        others = sorted({_called(e.get("Binding")) for e in role.iterfind(_ACS)})
+        others = sorted({_called(e.get("Binding")) for e in role.iterfind("md:AssertionConsumerService", _NS)})
         instead = f" (the site has {', '.join(others)})" if others else ""
         raise MetadataRefused(
             f"there is no AssertionConsumerService for HTTP-POST, and answers go by nothing else{instead}"
@@ -188,15 +184,19 @@ def _index(end: etree._Element) -> int | None:
 
 def _logout(role: etree._Element, binding: str, which: str = "Location") -> str:
     """The first address for that binding; '' where there is none."""
-    ends = role.iterfind(_SLO)
+    ends = role.iterfind("md:SingleLogoutService", _NS)
     return next((e.get(which, "") for e in ends if e.get("Binding") == binding and e.get("Location")), "")
 
 
 def _certificates(role: etree._Element) -> str:
     """Those for signing, one below the other in PEM."""
-    signing = [described for described in role.iterfind(_KEY) if described.get("use", "signing") == "signing"]
+    signing = [
+        described
+        for described in role.iterfind("md:KeyDescriptor", _NS)
+        if described.get("use", "signing") == "signing"
+    ]
     found = []
-    for held in (held for described in signing for held in described.iterfind(_CERTIFICATE)):
+    for held in (held for described in signing for held in described.iterfind(".//ds:X509Certificate", _NS)):
         try:
             der = base64.b64decode("".join((held.text or "").split()))
             found.append(x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM).decode())
@@ -211,7 +211,7 @@ def _called(binding: str | None) -> str:
 
 
 def _ends_left_out(role: etree._Element, read: SiteMetadata) -> Iterator[str]:
-    for end in role.iterfind(_ACS):
+    for end in role.iterfind("md:AssertionConsumerService", _NS):
         where, binding = end.get("Location", ""), end.get("Binding")
         if not where:
             yield "an AssertionConsumerService without a Location is left out."
@@ -219,7 +219,7 @@ def _ends_left_out(role: etree._Element, read: SiteMetadata) -> Iterator[str]:
             which = f"the AssertionConsumerService {where} ({_called(binding)})"
             yield f"{which} is left out: answers go by HTTP-POST only."
     taken = {SOAP: read.slo_soap, POST if read.slo_binding else REDIRECT: read.slo}
-    found = role.findall(_SLO)
+    found = role.findall("md:SingleLogoutService", _NS)
     for end in found:
         where, binding = end.get("Location", ""), end.get("Binding")
         which = f"the SingleLogoutService {where} ({_called(binding)}) is left out"
@@ -236,22 +236,22 @@ def _ends_left_out(role: etree._Element, read: SiteMetadata) -> Iterator[str]:
 
 
 def _rest_left_out(role: etree._Element, read: SiteMetadata) -> Iterator[str]:
-    for described in role.iterfind(_KEY):
+    for described in role.iterfind("md:KeyDescriptor", _NS):
         if described.get("use") == "encryption":
             why = "assertions are signed and go over TLS, they are not encrypted"
             yield f"a certificate for encryption is left out: {why}."
-        elif described.find(_CERTIFICATE) is None:
+        elif described.find(".//ds:X509Certificate", _NS) is None:
             wish = "ask the site for its certificate, nothing it signs is believed without"
             yield f"a key without a certificate is left out: {wish}."
-    said = [(e.text or "").strip() for e in role.iterfind(_FORMAT)]
+    said = [(e.text or "").strip() for e in role.iterfind("md:NameIDFormat", _NS)]
     if said and not read.name_id:
         formats = ", ".join(map(_called, said))
         yield f"no NameIDFormat of the site is given here ({formats}): it gets the registry's own, persistent."
-    for asked in role.iter(_REQUESTED):
+    for asked in role.iterfind(".//md:RequestedAttribute", _NS):
         name = asked.get("Name", "")
         if name not in read.attributes:
             needs = " although the site calls it required" if asked.get("isRequired") in _TRUE else ""
             yield f"the attribute {name} is left out{needs}: give it one of our claims in `attributes`, if one fits."
     for name in ("ArtifactResolutionService", "ManageNameIDService"):
-        if role.find(f"{{{MD}}}{name}") is not None:
+        if role.find(f"md:{name}", _NS) is not None:
             yield f"{name} is left out: nothing here speaks it."

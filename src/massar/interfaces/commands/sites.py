@@ -134,8 +134,8 @@ def _saml(site: Site) -> Facts:
     return [
         ("Metadata of the account", idp.entity_id),
         ("Entity id of the account", idp.entity_id),
-        ("Single sign-on (Redirect, POST)", idp.sso_url),
-        ("Single logout (Redirect, POST)", idp.slo_url),
+        ("Single sign-on (Redirect, POST)", idp.at("sso")),
+        ("Single logout (Redirect, POST)", idp.at("slo")),
         *(("Certificate, SHA-256", one.fingerprint(hashes.SHA256()).hex(":")) for one in certificates),
         ("Entity id of the site", site.entity_id or "not given"),
         ("Answers go to (exact)", "  ".join(site.acs) or "none"),

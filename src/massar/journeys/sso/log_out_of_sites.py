@@ -153,16 +153,11 @@ def logout_token(message: delivery.QueuedMessage, *, now: datetime) -> str:
 def logout_token_for(site: sites.Site, subject: str, session: str, *, now: datetime) -> str:
     """A logout token about that subject and sid. Its audience is the name that the site has in its protocol."""
     moment = clock.micros(now) // 1_000_000
+    name = site.entity_id if site.protocol == "saml" else site.client_id
     claims = {
-        "iss": settings.MASSAR.public_url,
-        "aud": site.entity_id if site.protocol == "saml" else site.client_id,
-        "iat": moment,
-        "exp": moment + LOGOUT_TOKEN_LIFE,
-        "jti": ids.short_token(),
-        "sub": subject,
-        "sid": session,
-        "events": {LOGOUT_EVENT: {}},
-    }
+        "iss": settings.MASSAR.public_url, "aud": name, "iat": moment, "exp": moment + LOGOUT_TOKEN_LIFE,
+        "jti": ids.short_token(), "sub": subject, "sid": session, "events": {LOGOUT_EVENT: {}},
+    }  # fmt: skip
     return sites.keys.signed(claims, use=site.algorithm, kind="logout+jwt", now=now)
 
 

@@ -102,23 +102,24 @@ def _end(request: Request, requested: RequestedLogout) -> HttpResponse:
     return _leave(request, requested, outcome)
 
 
-def _leave(request: Request, requested: RequestedLogout, outcome: LogoutOutcome) -> HttpResponse:
+def _leave(request: Request, requested: RequestedLogout, outcome: LogoutOutcome | None) -> HttpResponse:
     """Back to the site; if only this browser can tell another one, by the list of the sites."""
     site, signed_in, relay_state = requested.site, request.signed_in, requested.relay_state
-    if not site.slo_answers and not outcome.knows_name:
+    if not site.slo_answers and not outcome:
         return problem(request, MessageRefused("logout", "The NameID and SessionIndex are not the site's own."))
-    if signed_in and outcome.ended_here and outcome.is_partial and len(relay_state) <= LONGEST_SAVED:
+    ended_here = outcome is not None and outcome.ended_here
+    if signed_in and outcome and ended_here and outcome.is_partial and len(relay_state) <= LONGEST_SAVED:
         waits = LogoutRequester(site.slug, request_id=requested.id, relay_state=relay_state)
         requester = waits if site.slo_answers else None
         response = redirect_to_logout_status(signed_in, now=request.now, requester=requester, confirmed=(site.slug,))
     else:
         response = _answer_site(request, requested, outcome)
-    if outcome.ended_here:
+    if ended_here:
         cookies.SESSION.drop(response)
     return response
 
 
-def _answer_site(request: Request, requested: RequestedLogout, outcome: LogoutOutcome) -> HttpResponse:
+def _answer_site(request: Request, requested: RequestedLogout, outcome: LogoutOutcome | None) -> HttpResponse:
     if requested.site.slo_answers:
         message = sign_out.response(requested=requested, outcome=outcome, now=request.now)
         return carry(request, requested.site, message, "SAMLResponse", requested.relay_state)

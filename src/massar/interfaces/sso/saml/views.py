@@ -37,7 +37,7 @@ _PARAMETERS = ("SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature
 def metadata(request: Request, entity: str = "") -> HttpResponse:
     idp, certificates = idp_named(entity), saml_idp.certificates(now=request.now)
     document = encode_metadata(
-        entity_id=idp.entity_id, sso_url=idp.sso_url, slo_url=idp.slo_url, certificates=certificates
+        entity_id=idp.entity_id, sso_url=idp.at("sso"), slo_url=idp.at("slo"), certificates=certificates
     )
     return HttpResponse(document, content_type="application/samlmetadata+xml")
 
@@ -59,13 +59,14 @@ def sso(request: Request, entity: str = "") -> HttpResponse:
 
 @require_GET
 def start(request: Request, slug: str) -> HttpResponse:
-    """From the home card: into the site without its having asked."""
+    """From the home card: a Response that nobody asked for (profiles §4.1.5)."""
     site = settings.MASSAR.sites.by_slug.get(slug)
     if site is None or site.protocol != PROTOCOL or not site.connected:
         if request.signed_in:
             raise Http404
         return redirect_to("sign_in")
-    return _answer(request, sign_in.unsolicited(site, now=request.now))
+    unasked = RequestedSignIn(site.slug, id="", acs=site.acs[0], relay_state="", received=request.now.isoformat())
+    return _answer(request, unasked)
 
 
 @require_GET

@@ -48,7 +48,7 @@ class RequestedSignIn:
 
 def requested(encoded: EncodedMessage, *, idp: IdentityProvider, whose: Sender, now: datetime) -> RequestedSignIn:
     """What an AuthnRequest asks. Raises MessageRefused, after which nothing is sent anywhere. whose: who brings it."""
-    valid = validate(decode_authn_request(encoded), idp=idp, destination=idp.sso_url, now=now, whose=whose)
+    valid = validate(decode_authn_request(encoded), idp=idp, destination=idp.at("sso"), now=now, whose=whose)
     site, request = valid.site, valid.message
     return RequestedSignIn(
         site=site.slug,
@@ -61,11 +61,6 @@ def requested(encoded: EncodedMessage, *, idp: IdentityProvider, whose: Sender, 
         name_id_kind=_name_id_kind(request, site),
         contexts=_contexts(request),
     )
-
-
-def unsolicited(site: sites.Site, *, now: datetime) -> RequestedSignIn:
-    """The card of a site on the home page: a Response that nobody asked for (profiles §4.1.5)."""
-    return RequestedSignIn(site=site.slug, id="", acs=site.acs[0], relay_state="", received=now.isoformat())
 
 
 def _acs(request: AuthnRequest, site: sites.Site) -> str:

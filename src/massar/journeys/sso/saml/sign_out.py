@@ -75,12 +75,8 @@ class RequestedLogout:
 
 @dataclass(frozen=True)
 class LogoutOutcome:
-    """How it went. knows_name: it was one of the site's. ended_here: the session of this browser is over.
+    """ended_here: the session of this browser. is_partial: another site stays open that only this browser can tell."""
 
-    is_partial: another site stays open that only the person's browser can tell.
-    """
-
-    knows_name: bool = True
     ended_here: bool = False
     is_partial: bool = False
 
@@ -88,7 +84,7 @@ class LogoutOutcome:
 def requested(encoded: EncodedMessage, *, idp: IdentityProvider, whose: Sender, now: datetime) -> RequestedLogout:
     """What a LogoutRequest asks. Raises MessageRefused. whose: who brings it."""
     received = decode.decode_logout_request(encoded)
-    valid = validate(received, idp=idp, destination=idp.slo_url, now=now, whose=whose)
+    valid = validate(received, idp=idp, destination=idp.at("slo"), now=now, whose=whose)
     request, relay_state = valid.message, valid.relay_state
     if request.not_on_or_after and request.not_on_or_after <= now:
         raise MessageRefused("expired", "NotOnOrAfter is over.")
@@ -109,11 +105,16 @@ def end_here(
 
 
 @transaction.atomic
-def end(*, requested: RequestedLogout, signed_in: SignedIn | None, browser: Browser, now: datetime) -> LogoutOutcome:
-    """End the sessions that were meant and tell the other sites. A session that had ended already is no error."""
+def end(
+    *, requested: RequestedLogout, signed_in: SignedIn | None, browser: Browser, now: datetime
+) -> LogoutOutcome | None:
+    """End the sessions that were meant and tell the other sites. None: they are none of the site's.
+
+    A session that had ended already is no error.
+    """
     site, person = requested.site, _person(requested, signed_in)
     if person is None or (signed_in and signed_in.person.id != person.id):
-        return LogoutOutcome(knows_name=False)
+        return None
     meant: dict[int, None] = {}  # sessions in which the person visited the site under that name
     for visit in sites.grants.visits(site.slug, person.id):
         names = saml_idp.name_id_values(visit.sid, visit.subject, visit.login)
@@ -121,7 +122,7 @@ def end(*, requested: RequestedLogout, signed_in: SignedIn | None, browser: Brow
         if requested.name in own and (not requested.session_indexes or visit.sid in requested.session_indexes):
             meant[visit.session_id] = None
     if not meant:
-        return LogoutOutcome(knows_name=False)
+        return None
     ended = close_sessions.sign_out_by_site(
         person=person, session_ids=list(meant), site=site.slug, browser=browser, now=now
     )
@@ -148,10 +149,10 @@ def _person(requested: RequestedLogout, signed_in: SignedIn | None) -> people.Pe
     return signed_in.person if signed_in else None
 
 
-def response(*, requested: RequestedLogout, outcome: LogoutOutcome, now: datetime) -> LogoutResponse:
+def response(*, requested: RequestedLogout, outcome: LogoutOutcome | None, now: datetime) -> LogoutResponse:
     """What answers the site."""
-    site, status = requested.site, (SUCCESS, PARTIAL_LOGOUT) if outcome.is_partial else (SUCCESS,)
-    status = status if outcome.knows_name else (REQUESTER, UNKNOWN_PRINCIPAL)
+    site, status = requested.site, (SUCCESS, PARTIAL_LOGOUT) if outcome and outcome.is_partial else (SUCCESS,)
+    status = status if outcome else (REQUESTER, UNKNOWN_PRINCIPAL)
     id, issuer = f"_{ids.short_token()}", saml_idp.idp_of(site).entity_id
     return LogoutResponse(id, issuer, now, site.slo_answers, requested.id, status)
 
@@ -246,7 +247,7 @@ def _bound_id(site: sites.Site, recent: RecentLogout, nonce: str) -> str:
 def validate_browser_answer(encoded: EncodedMessage, *, idp: IdentityProvider, now: datetime) -> ValidAnswer:
     """The site's answer, believed. Whose it is is for `is_bound_to` to say. Raises MessageRefused."""
     received = decode.decode_logout_response(encoded)
-    return validate(received, idp=idp, destination=idp.slo_url, must_be_signed=True, now=now)
+    return validate(received, idp=idp, destination=idp.at("slo"), must_be_signed=True, now=now)
 
 
 def is_bound_to(recent: RecentLogout, site: sites.Site, request_id: str) -> bool:

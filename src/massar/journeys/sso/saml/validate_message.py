@@ -75,7 +75,10 @@ def validate(
     is_proved = is_signed and bool(site.certificate)
     if must_be_signed and not is_proved:
         raise MessageRefused("request", "No certificate is registered for the site.")
-    message = _verified(received, site, now) if is_proved else received.unverified()
+    if is_proved:
+        message = received.verified(sites.saml_certificate.usable(site.certificate, now=now), now=now)
+    else:
+        message = received.unverified()
     # A signed message must say where it goes (bindings §3.4.5.2).
     if destination is not None and message.destination != destination and (message.destination or is_signed):
         raise MessageRefused("request", f"Destination must be {destination}.")
@@ -89,11 +92,3 @@ def validate(
         if remembered and not sites.replay_cache.add("saml", site.slug, message.id, until=until):
             raise MessageRefused("expired", "This ID has come before.")
     return ValidMessage(site, message, received.encoded.relay_state, is_proved, is_distrusted)
-
-
-def _verified(received: UnverifiedMessage[M], site: sites.Site, now: datetime) -> M:
-    try:
-        certificates = sites.saml_certificate.usable(site.certificate, now=now)
-    except sites.CertificateRefused as refused:
-        raise MessageRefused("request", f"Not signed as it must be: {refused}.") from refused
-    return received.verified(certificates, now=now)
