@@ -13,6 +13,7 @@ import pytest
 
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Message
+from massar.interfaces.commands import worker as worker_command
 from massar.interfaces.commands.worker import Worker
 from massar.journeys.messages import watch_messages
 from massar.journeys.messages.deliver_messages import MessageDelivery
@@ -136,7 +137,8 @@ class Traffic:
 
 
 @pytest.fixture
-def traffic(clock) -> Traffic:
+def traffic(clock, monkeypatch) -> Traffic:
+    monkeypatch.setattr(worker_command, "WATCH_EVERY", timedelta(days=1))  # alarms have no say here
     return Traffic(clock)
 
 

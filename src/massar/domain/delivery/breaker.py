@@ -18,7 +18,6 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import Q
 
 from massar.core import encryption, sql
 from massar.domain.delivery.models import Breaker
@@ -142,15 +141,20 @@ def remark(provider: str, reason: str, *, now: datetime) -> bool:
 def success(provider: str, *, now: datetime) -> bool:
     """Forgets the faults; True if that closed the breaker, which only a probe can do."""
     closed = alive(provider, now=now)
-    told = Q(faults__gt=0) | ~Q(reason="")
-    Breaker.objects.filter(told, provider=provider, state=State.CLOSED).update(faults=0, reason="", witnesses="")
+    sql.execute(
+        "UPDATE delivery_breaker SET faults = 0, reason = '', witnesses = '' "
+        "WHERE provider = %s AND state = 'closed' AND (faults > 0 OR reason <> '')",
+        (provider,),
+    )
     return closed
 
 
 def alive(provider: str, *, now: datetime) -> bool:
     """It answered that it is busy: a probe has found it well, counted faults stay; True if that closed it."""
-    closed = Breaker.objects.filter(provider=provider, state=State.HALF_OPEN).update(
-        state=State.CLOSED, faults=0, pause=0, until=None, reason="", witnesses="", changed_at=now
+    closed = sql.execute(
+        "UPDATE delivery_breaker SET state = 'closed', faults = 0, pause = 0, until = NULL, reason = '', "
+        "witnesses = '', changed_at = %s WHERE provider = %s AND state = 'half-open'",
+        (sql.at(now), provider),
     )
     return closed == 1
 
