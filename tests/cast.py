@@ -10,6 +10,7 @@ from massar.journeys.people import import_people
 FATIMA_PHONE = "+212661000222"
 KHADIJA_EMAIL = "khadija@example.org"
 YOUSSEF_EMAIL = "youssef.benali@example.org"
+NEW = "Tamarin&6048-oued"  # a password that anybody of them may choose
 
 
 def enter(*cast: import_people.NewPerson, now: datetime) -> None:
@@ -24,5 +25,5 @@ def facts(person: import_people.NewPerson) -> people.PersonFacts:
     return found
 
 
-__all__ = ["FATIMA", "FATIMA_PHONE", "JAMAL", "KHADIJA", "KHADIJA_EMAIL", "SALMA", "STRANGER", "YOUSSEF",
+__all__ = ["FATIMA", "FATIMA_PHONE", "JAMAL", "KHADIJA", "KHADIJA_EMAIL", "NEW", "SALMA", "STRANGER", "YOUSSEF",
            "YOUSSEF_EMAIL", "enter", "facts"]  # fmt: skip

@@ -7,19 +7,15 @@ import re
 from collections import Counter
 
 import pytest
-from django.urls import reverse
 
 from massar.core import ids
 from massar.domain.credentials.models import TemporaryPassword
 from massar.domain.people import api as people
-from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA
 from massar.journeys.people import import_people
-from tests.cast import FATIMA_PHONE, KHADIJA_EMAIL, enter, facts
-from tests.support.doors import OPEN, addresses
+from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, KHADIJA_EMAIL, NEW, enter, facts
 from tests.support.steps import holding, home, save_contact, secrets, shows
 from tests.support.visitor import Visitor
 
-NEW = "Tamarin&6048-oued"
 OTHER_CODE = "bbbbb-22222"
 
 
@@ -105,29 +101,6 @@ def test_atk_047_a_code_is_no_password_anywhere_else(asked):
     assert inside.page.status_code == 422 and shows(inside, "error.password_wrong")
     basic = "Basic " + base64.b64encode(f"{FATIMA.login}:{secret}".encode()).decode()
     assert Visitor(authorization=basic).get("/").path == "/sign-in/"
-
-
-def test_atk_048_a_change_session_is_anonymous_everywhere_else(asked):
-    """REC-08: every address of the product is tried; three answer (the races are tested elsewhere)."""
-    visitor, secret = asked
-    visitor.sign_in(FATIMA.login, secret)
-    own = {"password_expired", "password_change", "password_close"}
-    for name, path in addresses():
-        if name in OPEN or name in own or name == "sign_out":
-            continue
-        for method in ("get", "post"):
-            answer = getattr(visitor.client, method)(path)
-            assert answer.status_code in (303, 403, 405), f"{method} {path}: {answer.status_code}"
-            if answer.status_code == 303:
-                assert answer.headers["Location"] == reverse("sign_in"), path
-    assert visitor.get("/password/change/").page.status_code == 200
-
-
-def test_atk_048_its_cookie_is_no_session_cookie(asked):
-    visitor, secret = asked
-    visitor.sign_in(FATIMA.login, secret)
-    assert not holding(session=visitor.cookies["massar-change"]).signed_in
-    assert holding(change=home(JAMAL).cookies["massar-session"]).get("/password/change/").path == "/sign-in/"
 
 
 def test_atk_048_an_open_session_of_the_browser_is_left_behind(asked):

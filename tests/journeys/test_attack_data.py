@@ -18,16 +18,14 @@ from massar.domain.credentials.models import FormerPassword, Password, Temporary
 from massar.domain.delivery.models import Message, RecoveryRequest
 from massar.domain.people.models import Contact
 from massar.domain.sessions.models import ChangeSession, Session
-from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA
 from massar.journeys.people import import_people
-from tests.cast import FATIMA_PHONE, enter, facts
+from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, NEW, enter, facts
 from tests.support.canary import everything_stored, readable_forms
 from tests.support.steps import actions, home, prove_contact, recover, save_contact, secrets, shows
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.both_databases
 
-NEW = "Tamarin&6048-oued"
 OTHER_KEYS = (("k1", b"0123456789abcdef0123456789ABCDEF"),)
 
 

@@ -11,13 +11,10 @@ from django.test import Client
 
 from massar.domain.credentials import api as credentials
 from massar.domain.credentials.models import Password
-from massar.interfaces.demo.cast import FATIMA, JAMAL, STRANGER
 from massar.journeys.people import import_people
-from tests.cast import FATIMA_PHONE, enter, facts
+from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, NEW, STRANGER, enter, facts
 from tests.support.steps import home, save_contact, shows
 from tests.support.visitor import Visitor
-
-NEW = "Tamarin&6048-oued"
 
 
 @pytest.fixture

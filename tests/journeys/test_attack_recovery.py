@@ -10,8 +10,7 @@ from massar.core.audit import api as audit_log
 from massar.domain.delivery.models import Message, RecoveryRequest
 from massar.domain.limits import api as limits
 from massar.domain.people.models import Contact
-from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, STRANGER
-from tests.cast import FATIMA_PHONE, KHADIJA_EMAIL, facts
+from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, KHADIJA_EMAIL, STRANGER, facts
 from tests.support.steps import home, prove_contact, save_contact, secrets, shows
 from tests.support.visitor import TEMPORARY, Visitor
 

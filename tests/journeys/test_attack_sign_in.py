@@ -12,9 +12,8 @@ from django.test import Client
 from massar.domain.limits import api as limits
 from massar.domain.sessions import api as sessions
 from massar.interfaces.base.request import client_address, network
-from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA
 from massar.journeys.people import import_people
-from tests.cast import FATIMA_PHONE, enter, facts
+from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, enter, facts
 from tests.support.steps import holding, home, shows
 from tests.support.visitor import Visitor
 

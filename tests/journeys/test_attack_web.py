@@ -14,17 +14,14 @@ from massar.config import environment
 from massar.domain.people.models import Person
 from massar.domain.sessions.models import Session
 from massar.interfaces.base.addresses import own_page
-from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA
 from massar.journeys.outcomes import Problem, Problems
 from massar.journeys.people import import_people
-from tests.cast import FATIMA_PHONE, enter, facts
+from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, NEW, enter, facts
 from tests.support.doors import addresses
 from tests.support.steps import PRODUCTION, holding, home, recover, shows
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.both_databases
-
-NEW = "Tamarin&6048-oued"
 
 
 @pytest.fixture

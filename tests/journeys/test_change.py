@@ -9,15 +9,12 @@ import pytest
 
 from massar.core.audit import api as audit_log
 from massar.domain.credentials.models import FormerPassword
-from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, YOUSSEF
-from tests.cast import FATIMA_PHONE, YOUSSEF_EMAIL, facts
+from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, NEW, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.support.steps import home, recover, shown, shows
 from tests.support.visitor import Visitor
 from tests.support.words import saying
 
 pytestmark = pytest.mark.both_databases
-
-NEW = "Tamarin&6048-oued"
 
 
 @pytest.fixture

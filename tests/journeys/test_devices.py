@@ -12,9 +12,8 @@ from massar.core.browser import Browser
 from massar.domain.delivery import wording
 from massar.domain.sessions import api as sessions
 from massar.domain.sessions.models import Session
-from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA
 from massar.journeys.account import notices
-from tests.cast import FATIMA_PHONE, facts
+from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, facts
 from tests.support.steps import actions, home, shown, shows
 from tests.support.visitor import Visitor
 

@@ -9,9 +9,8 @@ from django.db import connection
 
 from massar.core.audit import api as audit_log
 from massar.domain.people.models import Contact
-from massar.interfaces.demo.cast import JAMAL, KHADIJA, YOUSSEF
 from massar.journeys.people import import_people
-from tests.cast import YOUSSEF_EMAIL, enter, facts
+from tests.cast import JAMAL, KHADIJA, YOUSSEF, YOUSSEF_EMAIL, enter, facts
 from tests.support.steps import actions, home, prove_contact, save_contact, secrets, shown, shows
 from tests.support.visitor import CODE, Visitor
 

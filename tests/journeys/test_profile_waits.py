@@ -9,8 +9,7 @@ import pytest
 
 from massar.domain.people import api as people
 from massar.domain.people.models import Contact
-from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, YOUSSEF
-from tests.cast import FATIMA_PHONE, KHADIJA_EMAIL, YOUSSEF_EMAIL, facts
+from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, KHADIJA_EMAIL, NEW, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.support.steps import actions, home, prove_contact, recover, save_contact, secrets, shown, shows
 from tests.support.visitor import Visitor
 
@@ -19,7 +18,6 @@ pytestmark = pytest.mark.both_databases
 PHONE, E164 = "0661123456", "+212661123456"
 EMAIL = "jamal@example.org"
 OTHER, OTHER_E164 = "0661777888", "+212661777888"
-NEW = "Tamarin&6048-oued"
 WAITS = "بعد التأكيد بـ 72 ساعة"
 
 

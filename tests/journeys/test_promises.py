@@ -117,7 +117,7 @@ CHANGE_MAY = OPEN.keys() | {"password_expired", "password_change", "password_clo
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("ended", [False, True])
-def test_a_temporary_password_opens_the_change_and_nothing_else(cast, post, ended):
+def test_atk_048_a_temporary_password_opens_the_change_and_nothing_else(cast, post, ended):
     """Every address of the product, with the change cookie in every place where a cookie could be looked for."""
     visitor = Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
     visitor.sign_in(YOUSSEF.login, post.secret(YOUSSEF_EMAIL))
@@ -145,7 +145,7 @@ def test_a_temporary_password_opens_the_change_and_nothing_else(cast, post, ende
 
 
 @pytest.mark.django_db
-def test_a_full_session_and_a_change_session_are_not_exchanged(cast, post):
+def test_atk_048_a_full_session_and_a_change_session_are_not_exchanged(cast, post):
     """The value of a full session is no change session either; an edited owner opens nothing."""
     value, other = home(YOUSSEF).cookies["massar-session"], facts(FATIMA).id
     assert leads_to_sign_in(holding(change=value).client.get("/password/change/"))

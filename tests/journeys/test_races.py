@@ -42,14 +42,13 @@ from massar.journeys.outcomes import (
 )
 from massar.journeys.people.import_people import NewPerson
 from tests import cast
-from tests.cast import FATIMA, FATIMA_PHONE, KHADIJA, KHADIJA_EMAIL, YOUSSEF, YOUSSEF_EMAIL
+from tests.cast import FATIMA, FATIMA_PHONE, KHADIJA, KHADIJA_EMAIL, NEW, YOUSSEF, YOUSSEF_EMAIL
 from tests.support.faults import RememberingProvider, empty
 from tests.support.post_office import worker_with
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 THREADS = 24  # as many as the web server has; the database's pool has room for all
 HERE = Browser(network="192.0.2.0/24", label="Firefox · Linux", recovery_browser="the-asking-browser")
-NEW = "Tamarin&6048-oued"
 
 
 def at_once(times: int, work: Callable[[int], object]) -> list:

@@ -10,14 +10,11 @@ from django.db import connection
 
 from massar.core.audit import api as audit_log
 from massar.domain.delivery.models import Message, RecoveryRequest
-from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, STRANGER, YOUSSEF
-from tests.cast import FATIMA_PHONE, KHADIJA_EMAIL, YOUSSEF_EMAIL, facts
+from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, KHADIJA_EMAIL, NEW, STRANGER, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.support.steps import home, recover, secrets, shown, shows
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.both_databases
-
-NEW = "Tamarin&6048-oued"
 
 
 def test_the_pages_say_what_happens_how_often_and_whom_to_call(cast):

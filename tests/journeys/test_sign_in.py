@@ -7,9 +7,8 @@ import pytest
 from massar.core.audit import api as audit_log
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
-from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, STRANGER, YOUSSEF
 from massar.journeys.people import import_people
-from tests.cast import YOUSSEF_EMAIL, enter, facts
+from tests.cast import FATIMA, JAMAL, KHADIJA, STRANGER, YOUSSEF, YOUSSEF_EMAIL, enter, facts
 from tests.support.steps import holding, home, save_contact, secrets, shows
 from tests.support.visitor import Visitor
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cast import JAMAL
+from tests.cast import JAMAL, NEW
 from tests.support.steps import actions, home
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.both_databases
-
-NEW = "Tamarin&6048-oued"
 
 
 def test_jamal_walks_the_whole_guide(cast, post, clock):
