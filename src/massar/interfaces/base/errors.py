@@ -11,10 +11,10 @@ from django.template.loader import get_template
 from django.urls import reverse
 from django.utils import translation
 
-from massar.interfaces.base import addresses, outage, page, resume
+from massar.interfaces.base import addresses, outage, page, way_back
 from massar.interfaces.base.jinja import t
+from massar.interfaces.base.page import add_retry_after, redirect_to, see_other
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import add_retry_after, redirect_to, see_other
 
 log = logging.getLogger("massar.web")
 _LIKE_A_PAGE = re.compile(r"(?:/[\w-]+)+/?", re.ASCII)
@@ -65,7 +65,7 @@ def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
         return redirect_to("sign_in")
     owner = request.signed_in.person.id  # the page of the fault knows nobody
     told = render_error(request, 403, "403_csrf", onwards=addresses.own_page(request.path))
-    return resume.keep_typed(request, told, owner)
+    return way_back.keep_typed(request, told, owner)
 
 
 def not_found(request: Request, exception: Exception | None = None) -> HttpResponse:

@@ -11,9 +11,9 @@ from django.views.decorators.http import require_safe
 
 from massar.core import local_time
 from massar.interfaces.base import page
+from massar.interfaces.base.page import redirect_to
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import redirect_to
-from massar.interfaces.base.resume import signed_in_only
+from massar.interfaces.base.way_back import signed_in_only
 from massar.interfaces.ops import plots
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.messages import deliver_messages, watch_messages

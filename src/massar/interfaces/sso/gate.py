@@ -32,9 +32,9 @@ from django.views.decorators.http import require_GET
 
 from massar.core import ids
 from massar.domain.sites.api import GatedPage, Site, gated_pages
-from massar.interfaces.base import direct, outage, page, saved_request
+from massar.interfaces.base import direct, outage, page, way_back
+from massar.interfaces.base.page import redirect_to, see_other
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import redirect_to, see_other
 from massar.interfaces.sso import basic
 from massar.journeys.sso import access
 from massar.journeys.sso import gate as journey
@@ -242,14 +242,14 @@ def _answer(
             saved = {"protocol": PROTOCOL, "resume_url": reverse("gate_resume"), "to": wanted.address, "state": state}
             saved |= {"again": "yes"} if again else {}
             saved |= {"fresh_since": fresh_since.isoformat()} if fresh_since else {}
-            return saved_request.save_and_sign_in(request, saved)
+            return way_back.save_and_sign_in(request, saved)
         case AccessDenied() as why:
             response = page.render(request, "sso/access_denied.html", status=403, site=wanted.site, why=why)
         case ticket:
             way = f"{wanted.site.gate_origin}{ENTER}?{urlencode({'ticket': ticket})}"
             response = page.redirect_by_page(request, way, wanted.site) if after_form else see_other(way)
     answered = request.saved_request.get("protocol") == PROTOCOL
-    return saved_request.discard(request, response) if answered else response
+    return way_back.discard(request, response) if answered else response
 
 
 @require_GET

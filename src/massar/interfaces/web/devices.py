@@ -10,9 +10,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.interfaces.base import cookies, page
+from massar.interfaces.base.page import redirect_to
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import redirect_to
-from massar.interfaces.base.resume import signed_in_only
+from massar.interfaces.base.way_back import signed_in_only
 from massar.journeys.account import close_sessions
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.messages import watch_messages

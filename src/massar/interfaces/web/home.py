@@ -12,9 +12,9 @@ from django.views.decorators.http import require_safe
 from massar.domain.people.api import PersonFacts
 from massar.domain.sites.api import Site
 from massar.interfaces.base import page
+from massar.interfaces.base.page import see_other
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import see_other
-from massar.interfaces.base.resume import signed_in_only
+from massar.interfaces.base.way_back import signed_in_only
 from massar.journeys.account import edit_profile
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.sso import access

@@ -12,9 +12,9 @@ from massar.domain.sessions import api as sessions
 from massar.interfaces.base import cookies, form_fields, page
 from massar.interfaces.base.errors import render_error
 from massar.interfaces.base.jinja import t
+from massar.interfaces.base.page import add_retry_after, redirect_to, start_session
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import add_retry_after, redirect_to, start_session
-from massar.interfaces.base.resume import remember, signed_in_only
+from massar.interfaces.base.way_back import remember, signed_in_only
 from massar.interfaces.web.devices import logout_statuses
 from massar.interfaces.web.home import cards
 from massar.journeys.account import change_password as journey

@@ -14,9 +14,9 @@ from massar.domain.people import api as people
 from massar.interfaces.base import cookies, form_fields, page
 from massar.interfaces.base.errors import render_error
 from massar.interfaces.base.jinja import t
+from massar.interfaces.base.page import add_retry_after, redirect_to
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import add_retry_after, redirect_to
-from massar.interfaces.base.resume import signed_in_only, typed_before
+from massar.interfaces.base.way_back import signed_in_only, typed_before
 from massar.journeys.account import edit_profile
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.account.edit_profile import Saved

@@ -10,9 +10,9 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from massar.core import ids, text
-from massar.interfaces.base import cookies, errors, form_fields, page, saved_request
+from massar.interfaces.base import cookies, errors, form_fields, page, way_back
+from massar.interfaces.base.page import see_other
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import see_other
 from massar.interfaces.web.sign_in import SignInForm
 from massar.journeys.account import recover_password as journey
 from massar.journeys.account.edit_profile import read_contact
@@ -69,7 +69,7 @@ def ask(request: Request) -> HttpResponse:
     )
     if isinstance(outcome, TooManyAttempts):
         return errors.render_error(request, 429, wait_until=outcome.until)
-    saved_request.extend_for_recovery(request, channel="sms" if typed["channel"] == "phone" else "email")
+    way_back.extend_for_recovery(request, channel="sms" if typed["channel"] == "phone" else "email")
     response = see_other(f"{reverse('recovery_asked')}?by={typed['channel']}")
     cookies.RECOVERY_BROWSER.write(response, recovery_browser)
     # The next page has the sign-in form at hand: nobody types a long address twice on a small phone.

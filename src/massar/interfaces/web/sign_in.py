@@ -10,9 +10,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from massar.core import text
 from massar.domain.sessions import api as sessions
-from massar.interfaces.base import cookies, form_fields, page, saved_request
+from massar.interfaces.base import cookies, form_fields, page, way_back
+from massar.interfaces.base.page import add_retry_after, redirect_to, redirect_to_logout_status, start_session
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import add_retry_after, redirect_to, redirect_to_logout_status, start_session
 from massar.interfaces.web.home import cards
 from massar.journeys import outcomes
 from massar.journeys.account import close_sessions
@@ -34,7 +34,7 @@ def sign_in(request: Request) -> HttpResponse:
     signed_in, waits = request.signed_in, request.saved_request
     if request.method != "POST":
         if signed_in and not waits.get("again"):
-            return saved_request.redirect_after_sign_in(request)
+            return way_back.redirect_after_sign_in(request)
         return _page(request, SignInForm(initial={"user": waits.get("login_hint", "")}))
     form = SignInForm(request.POST)
     if not form.is_valid():
@@ -50,7 +50,7 @@ def sign_in(request: Request) -> HttpResponse:
         case outcomes.SessionOpened(person=person, session_id=session_id):
             if signed_in and signed_in.session.id != session_id:
                 _end_earlier(request)
-            response = start_session(request, saved_request.redirect_after_sign_in(request), outcome)
+            response = start_session(request, way_back.redirect_after_sign_in(request), outcome)
             if not request.chosen_language:  # from here on the person's own
                 cookies.LANGUAGE.write(response, person.language)
             return response
@@ -129,4 +129,4 @@ def sign_out(request: Request) -> HttpResponse:
     cookies.CHANGE.drop(response)
     if response["Location"] == reverse("sign_in"):  # the list says so by itself
         cookies.write_flash(response, "info", "flash.signed_out")
-    return saved_request.discard(request, response)
+    return way_back.discard(request, response)

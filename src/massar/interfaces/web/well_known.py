@@ -10,11 +10,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from massar.core import sql
 from massar.domain.people import api as people
-from massar.interfaces.base import cookies, outage, saved_request
+from massar.interfaces.base import cookies, outage, way_back
 from massar.interfaces.base.addresses import own_page
+from massar.interfaces.base.page import redirect_to, see_other
 from massar.interfaces.base.request import LANGUAGES, Request
-from massar.interfaces.base.responses import redirect_to, see_other
-from massar.interfaces.base.resume import signed_in_only
+from massar.interfaces.base.way_back import signed_in_only
 from massar.journeys.account.close_sessions import SignedIn
 
 GOOD_FOR = timedelta(days=180)  # RFC 9116 §2.5.5: less than a year
@@ -36,7 +36,7 @@ def language(request: Request) -> HttpResponse:
 @signed_in_only
 def go_on(request: Request, signed_in: SignedIn) -> HttpResponse:
     """Go on to the request of a site that waits for this person, else home."""
-    return saved_request.redirect_after_sign_in(request)
+    return way_back.redirect_after_sign_in(request)
 
 
 @require_safe

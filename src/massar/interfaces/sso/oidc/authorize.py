@@ -11,9 +11,9 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods
 
-from massar.interfaces.base import page, saved_request
+from massar.interfaces.base import page, way_back
+from massar.interfaces.base.page import redirect_to, see_other
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import redirect_to, see_other
 from massar.journeys.sso.access import AccessDenied, SignInRequired
 from massar.journeys.sso.oidc import authorize as journey
 from massar.journeys.sso.oidc import request as oidc_request
@@ -35,7 +35,7 @@ def authorize(request: Request) -> HttpResponse:
     if not posted or not isinstance(asked, AuthorizationRequest):
         return _answer(request, asked, None)
     saved = {**_to_save(request, asked, again=False), "since": ""}  # too long for an address
-    return saved_request.save(request, see_other(reverse("oidc_resume")), saved)
+    return way_back.save(request, see_other(reverse("oidc_resume")), saved)
 
 
 @require_GET
@@ -49,7 +49,7 @@ def resume(request: Request) -> HttpResponse:
     asked = oidc_request.read(parse_qs(saved["query"], keep_blank_values=True), settings.MASSAR.sites)
     since = datetime.fromtimestamp(int(saved["since"]), UTC) if saved["since"] else None
     response = _answer(request, asked, journey.Resumed(since, saved["besides"]) if since else None)
-    return response if response.get("Location") == reverse("sign_in") else saved_request.discard(request, response)
+    return response if response.get("Location") == reverse("sign_in") else way_back.discard(request, response)
 
 
 def _answer(
@@ -65,7 +65,7 @@ def _answer(
     signed_in, browser, now = request.signed_in, request.browser, request.now
     match journey.answer(asked=asked, signed_in=signed_in, resumed=resumed, browser=browser, now=now):
         case SignInRequired(again=again):
-            return saved_request.save_and_sign_in(request, _to_save(request, asked, again))
+            return way_back.save_and_sign_in(request, _to_save(request, asked, again))
         case AccessDenied() as why:
             return page.render(request, "sso/access_denied.html", status=403, site=asked.site, why=why)
         case AuthorizationResponse() as response:

@@ -10,9 +10,9 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from massar.domain.sites import api as sites
-from massar.interfaces.base import cookies, page, saved_request
+from massar.interfaces.base import cookies, page, way_back
+from massar.interfaces.base.page import redirect_to, redirect_to_logout_status, see_other
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import redirect_to, redirect_to_logout_status, see_other
 from massar.journeys.account import close_sessions
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.sso import save_request
@@ -86,7 +86,7 @@ def _sign_out(request: Request, signed_in: SignedIn, asked: EndSessionRequest) -
         response = redirect_to_logout_status(signed_in, now=request.now, requester=requester, confirmed=knows)
     else:
         response = _send_back(request, asked)
-    response = saved_request.discard(request, response)
+    response = way_back.discard(request, response)
     cookies.SESSION.drop(response)
     cookies.CHANGE.drop(response)
     return response

@@ -22,9 +22,9 @@ from massar.core import encryption
 from massar.core.saml.messages import MessageRefused
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import IdentityProvider
-from massar.interfaces.base import cookies, page, saved_request
+from massar.interfaces.base import cookies, page, way_back
+from massar.interfaces.base.page import redirect_to, redirect_to_logout_status, see_other
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import redirect_to, redirect_to_logout_status, see_other
 from massar.interfaces.sso.saml.views import carry, idp_named, problem, received
 from massar.journeys.sso import log_out_of_sites, save_request
 from massar.journeys.sso.log_out_of_sites import LogoutRequester
@@ -83,7 +83,7 @@ def confirm(request: Request) -> HttpResponse:
     outcome = sign_out.end_here(
         requested=requested, signed_in=request.signed_in, cookie=cookie, browser=request.browser, now=request.now
     )
-    response = saved_request.discard(request, _leave(request, requested, outcome))
+    response = way_back.discard(request, _leave(request, requested, outcome))
     cookies.CHANGE.drop(response)
     return response
 

@@ -20,9 +20,9 @@ from massar.core.saml.messages import LogoutRequest, LogoutResponse, MessageRefu
 from massar.core.xml_signature import RSA_SHA256
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import IdentityProvider, saml_idp
-from massar.interfaces.base import page, saved_request
+from massar.interfaces.base import page, way_back
+from massar.interfaces.base.page import redirect_to, see_other
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import redirect_to, see_other
 from massar.journeys.sso.access import AccessDenied, SignInRequired
 from massar.journeys.sso.saml import sign_in
 from massar.journeys.sso.saml.sign_in import RequestedSignIn
@@ -53,7 +53,7 @@ def sso(request: Request, entity: str = "") -> HttpResponse:
     except MessageRefused as refused:
         return problem(request, refused)
     if request.method == "POST":  # the browser asks again by itself, and this time its session comes along
-        return saved_request.save(request, see_other(reverse("saml_resume")), _saved(requested))
+        return way_back.save(request, see_other(reverse("saml_resume")), _saved(requested))
     return _answer(request, requested)
 
 
@@ -76,7 +76,7 @@ def resume(request: Request) -> HttpResponse:
     if saved.get("protocol") != PROTOCOL:
         return redirect_to("home" if request.signed_in else "sign_in")
     response = _answer(request, RequestedSignIn(**json.loads(saved["requested"])))
-    return response if response.get("Location") == reverse("sign_in") else saved_request.discard(request, response)
+    return response if response.get("Location") == reverse("sign_in") else way_back.discard(request, response)
 
 
 def _answer(request: Request, requested: RequestedSignIn) -> HttpResponse:
@@ -89,7 +89,7 @@ def _answer(request: Request, requested: RequestedSignIn) -> HttpResponse:
     )
     match found:
         case SignInRequired(again=again):
-            return saved_request.save_and_sign_in(request, {**_saved(requested), "again": "yes" if again else ""})
+            return way_back.save_and_sign_in(request, {**_saved(requested), "again": "yes" if again else ""})
         case AccessDenied():
             return page.render(request, "sso/access_denied.html", status=403, site=site, why=found)
         case Response():

@@ -1,7 +1,9 @@
-"""Our own pages after a sign-in: the page that was asked for, and what was typed on it, secrets apart.
+"""The way back after a sign-in: to the request of a site, or to our own page with what was typed on it, secrets apart.
 
-The browser holds both; nothing is stored here. Where to is judged when it comes back (`addresses.own_page`). What was
-typed is encrypted for the person whose session it was: on a shared computer the next one gets none of it.
+Of a site's request the browser holds a reference; what was asked stays on the server. Keys every protocol gives:
+`protocol`, `resume_url` (where it goes on). Keys the pages know beside: `login_hint`, `language`, `again` (the password
+is to be typed although somebody is signed in). Our own page the browser holds itself, and where to is judged when it
+comes back (`addresses.own_page`). What was typed is encrypted for the person whose session it was.
 """
 
 import base64
@@ -16,11 +18,13 @@ from django.urls import reverse
 
 from massar.core import encryption
 from massar.domain.sessions import api as sessions
+from massar.domain.sites import api as sites
 from massar.interfaces.base import cookies
 from massar.interfaces.base.addresses import name_of, own_page
+from massar.interfaces.base.page import redirect_to, see_other
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.responses import redirect_to, see_other
 from massar.journeys.account.close_sessions import SignedIn
+from massar.journeys.sso import save_request
 
 P = ParamSpec("P")
 KEPT = {"profile": ("email", "phone")}  # fields by page; never a secret
@@ -80,3 +84,40 @@ def redirect_to_page(request: Request) -> HttpResponse:
     if kept:
         cookies.RETURN_TO.drop(response)
     return response
+
+
+def save_and_sign_in(request: Request, asked: dict[str, str]) -> HttpResponse:
+    """Keep the request and lead to the sign-in page. What waited before is given up."""
+    sites.saved_requests.delete(cookies.SAVED_REQUEST.read(request))
+    return save(request, see_other(reverse("sign_in")), asked)
+
+
+def save(request: Request, response: HttpResponse, asked: dict[str, str]) -> HttpResponse:
+    """Put the reference to it into a cookie; over the rate limit, a sentence for the next page."""
+    ref = save_request.save(asked, signed_in=request.signed_in, browser=request.browser, now=request.now)
+    if ref:
+        cookies.SAVED_REQUEST.write(response, ref)
+    else:
+        cookies.SAVED_REQUEST.drop(response)
+        cookies.write_flash(response, "warning", "sso.waiting.full")
+    return response
+
+
+def extend_for_recovery(request: Request, *, channel: str) -> None:
+    """Keep it for longer than the temporary password lives. channel: 'email' or 'sms'."""
+    save_request.extend_for_recovery(cookies.SAVED_REQUEST.read(request), channel=channel, now=request.now)
+
+
+def discard(request: Request, response: HttpResponse) -> HttpResponse:
+    """Forget it: it was answered, or can't be."""
+    kept = cookies.SAVED_REQUEST.read(request)
+    if kept:
+        sites.saved_requests.delete(kept)
+        cookies.SAVED_REQUEST.drop(response)
+    return response
+
+
+def redirect_after_sign_in(request: Request) -> HttpResponse:
+    """Go to what waits, else to our own page that was asked for."""
+    resume_url = request.saved_request.get("resume_url")
+    return see_other(resume_url) if resume_url else redirect_to_page(request)
