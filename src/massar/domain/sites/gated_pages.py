@@ -5,8 +5,6 @@ a hole (CVE-2021-32637). So nothing is repaired here: a path has one reading, or
 never parsed either; it stands letter for letter in the registry.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from dataclasses import dataclass

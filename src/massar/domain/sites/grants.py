@@ -4,8 +4,6 @@ A token is 256 random bits, so one fast hash at rest is enough: nothing readable
 exception is encrypted and short: the successor of a refresh token, for who did not hear the answer (docs/adr/0040).
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Sequence

@@ -6,8 +6,6 @@ A new key is published before it signs: a day for tokens (sites cache key sets f
 sites a person puts the certificate in by hand). It stays published for a day after the last token it may have signed.
 """
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Mapping

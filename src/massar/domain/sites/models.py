@@ -65,15 +65,8 @@ class Token(models.Model):
     token that has just replaced another, until `repeat_until` or until it is used (docs/adr/0040).
     """
 
-    class Kind(models.TextChoices):
-        CODE = "code"
-        ACCESS = "access"
-        REFRESH = "refresh"
-        TICKET = "ticket"
-        GATE = "gate"
-
     hash = models.CharField(max_length=64, primary_key=True)
-    kind = models.CharField(max_length=7, choices=Kind)
+    kind = models.CharField(max_length=7)  # code, access, refresh, ticket or gate
     grant = models.ForeignKey(Grant, on_delete=models.CASCADE, related_name="+")
     binding = models.TextField(blank=True)
     expires_at = models.BigIntegerField(db_index=True)

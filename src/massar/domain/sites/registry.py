@@ -1,7 +1,5 @@
 """The registered sites: the tables `[sites.NAME]` of the operator's file over the six of `defaults.toml`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

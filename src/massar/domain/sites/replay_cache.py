@@ -1,7 +1,5 @@
 """Ids that must not come twice: SAML requests, client assertions (RFC 7523 §3, SAML profiles §4.1.4.5)."""
 
-from __future__ import annotations
-
 import hashlib
 from datetime import datetime
 

@@ -3,8 +3,6 @@
 It is kept here, not in the browser: that holds a reference.
 """
 
-from __future__ import annotations
-
 import json
 from datetime import datetime, timedelta
 

@@ -1,7 +1,5 @@
 """One registered site, and the registry of them all."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import re

@@ -1,7 +1,5 @@
 """Lists or rolls the keys that sign for sites."""
 
-from __future__ import annotations
-
 import argparse
 from datetime import timedelta
 

@@ -5,8 +5,6 @@ Two kinds. A mistake is to be put right: something does not work, or soon will n
 knowing while all works; it does not change the exit status.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit

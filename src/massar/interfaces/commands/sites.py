@@ -1,7 +1,5 @@
 """`massar sites`: list the registered sites, judge them, print what to paste at the other side, try them."""
 
-from __future__ import annotations
-
 import argparse
 import http.client
 import re

@@ -1,7 +1,5 @@
 """Name and secret of the header that servers prove themselves with (RFC 7617)."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 

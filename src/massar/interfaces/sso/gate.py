@@ -19,8 +19,6 @@ The key that the proxy proves itself with (`gate_key`) names the site, never a h
 X-Forwarded-Host is only held against it, and X-Massar-* is not read.
 """
 
-from __future__ import annotations
-
 import re
 from datetime import datetime
 from urllib.parse import parse_qs, quote, urlencode, urlsplit

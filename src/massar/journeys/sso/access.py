@@ -4,8 +4,6 @@ Only a full session is ever judged (promise ii): a session that may change a pas
 function here can read. What a site asked while nobody was signed in is saved (`saved_requests`) and resumes afterwards.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta

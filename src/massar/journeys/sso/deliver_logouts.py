@@ -1,7 +1,5 @@
 """Delivering logouts to sites: each site at its own address, with a breaker and a share of the senders of its own."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

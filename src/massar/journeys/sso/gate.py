@@ -7,8 +7,6 @@ ticket sent to somebody else signs nobody in as the sender. Then each request th
 two statements and one ES256 signature.
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """Saving what a site asked while its person signs in or recovers, and how much strangers may save."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from django.db import transaction

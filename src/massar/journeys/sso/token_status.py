@@ -4,8 +4,6 @@ Four rooms' tables meet in it (docs/adr/0019-direct-views.md); each room says it
 kept between two requests: a disabled person and an ended session are refused at once.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from datetime import datetime

@@ -81,19 +81,7 @@ class Migration(migrations.Migration):
             name="Token",
             fields=[
                 ("hash", models.CharField(max_length=64, primary_key=True, serialize=False)),
-                (
-                    "kind",
-                    models.CharField(
-                        choices=[
-                            ("code", "Code"),
-                            ("access", "Access"),
-                            ("refresh", "Refresh"),
-                            ("ticket", "Ticket"),
-                            ("gate", "Gate"),
-                        ],
-                        max_length=7,
-                    ),
-                ),
+                ("kind", models.CharField(max_length=7)),
                 ("binding", models.TextField(blank=True)),
                 ("expires_at", models.BigIntegerField(db_index=True)),
                 ("used_at", models.BigIntegerField(default=0)),

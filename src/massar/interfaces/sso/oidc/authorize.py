@@ -1,7 +1,5 @@
 """The authorization endpoint: the browser comes with a site's request and leaves with the answer."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlencode
 

@@ -3,8 +3,6 @@
 Each parameter may stand once (RFC 6749 §3.2); every answer is JSON and not to be stored.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from functools import wraps

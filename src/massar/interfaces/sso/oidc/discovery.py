@@ -1,7 +1,5 @@
 """What sites read about the account: OpenID Connect Discovery 1.0 §3 and the key set (RFC 7517)."""
 
-from __future__ import annotations
-
 from functools import cache
 
 from django.http import HttpResponse, JsonResponse

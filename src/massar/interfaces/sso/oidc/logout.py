@@ -1,7 +1,5 @@
 """The end-session endpoint: a site sends the browser here to sign the person out everywhere."""
 
-from __future__ import annotations
-
 from urllib.parse import urlencode
 
 from django.http import HttpResponse, QueryDict

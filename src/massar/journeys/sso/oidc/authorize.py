@@ -1,7 +1,5 @@
 """Answering an authorization request: a code for a person who may enter, or what has to happen first."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ A grant's scope is one text: scopes, and single claims by the `claims` parameter
 UserInfo and `i:name` for the ID token.
 """
 
-from __future__ import annotations
-
 import json
 
 from massar.domain.credentials import api as credentials

@@ -1,7 +1,5 @@
 """Who asks at the back channel: a site's own proof (RFC 6749 §2.3, RFC 7523 §3, OIDC Core §9)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote_plus

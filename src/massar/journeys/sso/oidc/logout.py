@@ -3,8 +3,6 @@
 A link alone ends nothing: an ID token of that very session proves that the site may ask, else the person is asked.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime

@@ -4,8 +4,6 @@ client_id and redirect_uri are judged first: while they are not certain, nothing
 else is wrong, the site is told, with its state as it came: a page of ours would be a dead end for the person.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field

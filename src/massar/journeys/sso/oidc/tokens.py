@@ -4,8 +4,6 @@ Hot paths: one statement that judges (`token_status`), one that writes, no page,
 asked, the person must be active and the session that granted it must not have ended.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac

@@ -4,8 +4,6 @@ The algorithm comes from the key and an allow-list, never from the token alone; 
 jku, x5u and jwk lead nowhere (RFC 8725 §3.1, §3.5; ATK-108). A name that stands twice is refused.
 """
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import json
