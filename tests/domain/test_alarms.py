@@ -1,7 +1,5 @@
 """Alarms: each one begins at its limit, ends with its reason, and is quiet beside what is no reason."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,5 @@
 """Bind slots: two workers never hold the same one, and a dead worker's is free again."""
 
-from __future__ import annotations
-
 import os
 import signal
 

@@ -1,7 +1,5 @@
 """What comes back, read: reports recorded from Postfix (tests/servers/test_postfix.py), older shapes, hostile ones."""
 
-from __future__ import annotations
-
 import base64
 import quopri
 

@@ -1,7 +1,5 @@
 """Breakers: what opens, what closes, and that one worker alone may probe."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """Conversion of codes by SMS: what counts, when a block, the country or a provider is low, how long a stop holds."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 
 import pytest

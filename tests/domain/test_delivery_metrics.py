@@ -1,7 +1,5 @@
 """The numbers behind what operators see: the same on both databases, bounded, and without a destination."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """The outbox: leases, repeats, lateness, and that final rows keep nothing readable."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

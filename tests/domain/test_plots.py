@@ -1,7 +1,5 @@
 """The geometry of plots: what is drawn where, where a line breaks, and how the axis ends."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """Receipts: matched, repeated, early, of segments, instead of an answer; and that nothing final is ever taken back."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

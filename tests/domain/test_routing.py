@@ -1,7 +1,5 @@
 """Which provider a message takes: the list, the breakers, what it has tried, and lateness beside a better one."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """Toll fraud and floods of SMS, by the number of their case (docs/security/attack-cases.md)."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """A provider calls back: the address is the proof, a repeat changes nothing, and nothing is lost when storing fails."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

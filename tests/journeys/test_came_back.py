@@ -1,7 +1,5 @@
 """A letter came back: the contact is flagged, the person is told on home and in the profile, and puts it right."""
 
-from __future__ import annotations
-
 import re
 
 import pytest
@@ -50,9 +48,7 @@ def asked(post, person=KHADIJA, email: str = KHADIJA_EMAIL) -> str:
 
 
 def contact() -> Contact:
-    return Contact.objects.get(
-        value_ciphertext__isnull=False, person_id=facts(KHADIJA).id, state="proved", ends_at=None
-    )
+    return Contact.objects.get(person_id=facts(KHADIJA).id, state="proved", ends_at=None)
 
 
 def told(person) -> list[tuple]:
@@ -61,19 +57,16 @@ def told(person) -> list[tuple]:
 
 
 def test_an_address_that_does_not_exist_is_flagged_and_told_at_the_next_sign_in(khadija, post, clock):
+    visitor = Visitor().sign_in(KHADIJA.login, KHADIJA.password)
+    assert not shows(visitor, "home.came_back") and not shows(visitor.get("/profile/"), "contact.came_back")
     receipt = take_bounce.take(asked(post), NO_MAILBOX, now=clock())
     attempt = Attempt.objects.latest("id")
     assert receipt == delivery.Receipt(attempt.provider, attempt.reference, delivery.FAILED, "5.1.1", to=KHADIJA_EMAIL)
     assert contact().bounced_at == clock() and told(khadija) == [("failed", "5.1.1", "flagged")]
-    visitor = Visitor().sign_in(KHADIJA.login, KHADIJA.password)
+    visitor.get("/")
     assert visitor.path == "/" and shows(visitor, "home.came_back") and "k•••@e•••" in shown(visitor)
     assert KHADIJA_EMAIL not in shown(visitor), "others may look on"
     assert shows(visitor.get("/profile/"), "contact.came_back")
-
-
-def test_nothing_is_said_while_nothing_came_back(khadija):
-    visitor = Visitor().sign_in(KHADIJA.login, KHADIJA.password)
-    assert not shows(visitor, "home.came_back") and not shows(visitor.get("/profile/"), "contact.came_back")
 
 
 def test_the_same_address_is_proved_anew_without_a_wait(khadija, post, clock):
@@ -137,34 +130,18 @@ def test_a_bounce_of_a_message_from_before_the_proof_flags_nothing(khadija, post
     assert contact().bounced_at is None
 
 
-@pytest.mark.parametrize(
-    ("content", "outcome"),
-    [
-        (POLICY, ("failed", "5.7.1", None)),
-        ((REPORTS / "expired.eml").read_bytes(), ("failed", "4.4.1", None)),
-        ((REPORTS / "delayed.eml").read_bytes(), ("underway", "4.4.1", None)),
-        (report("Action: failed\nStatus: 5.2.2\n"), ("failed", "5.2.2", None)),
-        (b"Subject: failure notice\n\n<x>:\nNo mailbox by that name. (#5.1.1)\n", ("failed", "5.1.1", "flagged")),
-        (report(f"Action: failed\nStatus: 5.4.1\nDiagnostic-Code: smtp;{EDGE}\n"), ("failed", "5.4.1", "flagged")),
-        (
-            report(f"Action: failed\nStatus: 5.5.0\nX-Supplementary-Info: <x smtp;{OUTLOOK}>\n"),
-            ("failed", "5.5.0", "flagged"),
-        ),
-        (report(f"Action: failed\nStatus: 5.0.0\nDiagnostic-Code: smtp; {YAHOO}\n"), ("failed", "5.0.0", "flagged")),
-        (report(f"Action: failed\nStatus: 5.2.1\nDiagnostic-Code: smtp; {AT_A_RATE}\n"), ("failed", "5.2.1", None)),
-    ],
-    ids=[
-        "policy",
-        "expired",
-        "delayed",
-        "full",
-        "without structure",
-        "Exchange Online",
-        "outlook.com",
-        "Yahoo",
-        "Gmail at a rate",
-    ],
-)
+@pytest.mark.parametrize(("content", "outcome"), [
+    (POLICY, ("failed", "5.7.1", None)),
+    ((REPORTS / "expired.eml").read_bytes(), ("failed", "4.4.1", None)),
+    ((REPORTS / "delayed.eml").read_bytes(), ("underway", "4.4.1", None)),
+    (report("Action: failed\nStatus: 5.2.2\n"), ("failed", "5.2.2", None)),
+    (b"Subject: failure notice\n\n<x>:\nNo mailbox by that name. (#5.1.1)\n", ("failed", "5.1.1", "flagged")),
+    (report(f"Action: failed\nStatus: 5.4.1\nDiagnostic-Code: smtp;{EDGE}\n"), ("failed", "5.4.1", "flagged")),
+    (report(f"Action: failed\nStatus: 5.5.0\nX-Supplementary-Info: <smtp;{OUTLOOK}>"), ("failed", "5.5.0", "flagged")),
+    (report(f"Action: failed\nStatus: 5.0.0\nDiagnostic-Code: smtp; {YAHOO}\n"), ("failed", "5.0.0", "flagged")),
+    (report(f"Action: failed\nStatus: 5.2.1\nDiagnostic-Code: smtp; {AT_A_RATE}\n"), ("failed", "5.2.1", None)),
+], ids=["policy", "expired", "delayed", "full", "no structure", "Exchange Online", "outlook.com", "Yahoo", "Gmail"],
+)  # fmt: skip
 def test_what_each_report_does(khadija, post, clock, caplog, content, outcome):
     take_bounce.take(asked(post), content, now=clock())
     assert told(khadija) == [outcome]
@@ -188,11 +165,7 @@ def test_a_notice_to_the_institution_mailbox_flags_no_contact(khadija, post, clo
     prove_contact(visitor, post, "+212661123456")
     receipt = take_bounce.take(sent(post, KHADIJA.login), NO_MAILBOX, now=clock())
     assert receipt.state == delivery.FAILED and receipt.to == ""
-    assert told(khadija) == [("failed", "5.1.1", None)] and contact_flags() == []
-
-
-def contact_flags() -> list:
-    return [when for when in Contact.objects.values_list("bounced_at", flat=True) if when]
+    assert told(khadija) == [("failed", "5.1.1", None)] and not Contact.objects.exclude(bounced_at=None).exists()
 
 
 def test_another_persons_contact_with_the_same_address_is_left_alone(khadija, post, clock):
@@ -230,11 +203,6 @@ def test_what_can_not_be_taken_is_dropped_with_a_line_in_the_log(khadija, post, 
     assert contact().bounced_at is None and told(khadija) == []
     assert "a report was dropped" in caplog.text
     assert "khadija" not in caplog.text and path not in caplog.text
-
-
-def test_a_genuine_report_gets_the_same_answer(khadija, post):
-    assert bounces.taken(asked(post), NO_MAILBOX) == "250 2.0.0 Taken"
-    assert contact().bounced_at is not None
 
 
 def test_the_same_report_twice_changes_nothing_more(khadija, post, clock):

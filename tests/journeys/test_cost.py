@@ -1,7 +1,5 @@
 """Segments and cost of a message are those of every attempt that a provider accepted, however it ended."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

@@ -1,9 +1,6 @@
-"""What meets a fault of ours fails alone: tried again under its lease, so many times, then ended, listed and
-alarmed."""
+"""What meets a fault of ours fails alone: tried again under its lease, then ended, listed and alarmed."""
 
-from __future__ import annotations
-
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from django.db import DataError, Error, IntegrityError, InterfaceError, OperationalError
@@ -16,6 +13,7 @@ from massar.journeys.account import recover_password
 from massar.journeys.messages import take_receipt, watch_messages
 from massar.journeys.messages.leased_delivery import LeasedDelivery
 from tests.cast import FATIMA, FATIMA_PHONE, YOUSSEF, YOUSSEF_EMAIL
+from tests.support import outbox
 from tests.support.steps import secrets
 from tests.support.visitor import Visitor
 
@@ -38,10 +36,10 @@ def failing(trouble: Exception, work=None, when=lambda *args, **kwargs: True):
 
 
 def put(clock, **changed) -> str:
-    values = {"event": "password_changed", "when": datetime(2026, 2, 15, tzinfo=UTC).isoformat()}
-    words = {"purpose": "notice", "channel": "email", "language": "fr", "person_id": 1, "to": "a@example.org",
-             "values": values, "now": clock(), "within": timedelta(hours=1)}  # fmt: skip
-    return delivery.outbox.put(**{**words, **changed})
+    values = {"event": "password_changed", "when": clock().isoformat()}
+    return outbox.put(
+        clock(), **{"purpose": "notice", "channel": "email", "to": "a@example.org", "values": values, **changed}
+    )
 
 
 def work_for(post, clock, **duration) -> None:

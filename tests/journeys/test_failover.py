@@ -3,8 +3,6 @@
 Minutes of traffic, turned by hand on the test's clock.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from concurrent.futures import Future
 from datetime import timedelta

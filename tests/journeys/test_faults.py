@@ -1,7 +1,5 @@
 """When something breaks: a page that says what to do, an id that stands in the log, and nothing of what was typed."""
 
-from __future__ import annotations
-
 import dataclasses
 import logging
 import sqlite3
@@ -63,22 +61,14 @@ def test_the_last_page_stands_when_the_fault_page_falls_too(broken, monkeypatch)
     monkeypatch.setattr(page, "render", fail)
     answer = broken.post("/sign-in/", TYPED)
     assert answer.status_code == 500
-    for words in ("الخدمة غير متاحة حاليا", "Service momentanément indisponible", "not available right now"):
-        assert words in answer.content.decode()
+    assert all(words in answer.content.decode() for words in IN_THREE_LANGUAGES)
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
 # -- the database is away (docs/adr/0038)
 
-FOR_PROGRAMS = {
-    "oidc_token": "temporarily_unavailable",
-    "oidc_userinfo": "temporarily_unavailable",
-    "oidc_introspect": "temporarily_unavailable",
-    "oidc_revoke": "temporarily_unavailable",
-    "oidc_jwks": "temporarily_unavailable",
-    "gate_check": "away",
-    "ready": "away",
-}
+OF_OIDC = ("oidc_token", "oidc_userinfo", "oidc_introspect", "oidc_revoke", "oidc_jwks")
+FOR_PROGRAMS = {**dict.fromkeys(OF_OIDC, "temporarily_unavailable"), "gate_check": "away", "ready": "away"}
 IN_THREE_LANGUAGES = ("الخدمة غير متاحة حاليا", "Service momentanément indisponible", "not available right now")
 
 
@@ -129,27 +119,22 @@ def caused(kind: type[Error], **facts) -> Error:
     return trouble
 
 
-@pytest.mark.parametrize(
-    ("trouble", "away"),
-    [
-        (caused(OperationalError, sqlstate=None), True),  # cut, refused
-        (caused(OperationalError, sqlstate="57P03"), True),  # starting
-        (caused(OperationalError, sqlstate="53100"), True),  # its disk is full
-        (caused(OperationalError, sqlstate="40P01"), True),  # deadlock
-        (caused(InternalError, sqlstate="25006"), True),  # a standby
-        (caused(InterfaceError, sqlstate=None), True),
-        (caused(InternalError, sqlstate="XX000"), False),
-        (caused(ProgrammingError, sqlstate="42P01"), False),
-        (caused(IntegrityError, sqlstate="23505"), False),
-        (caused(OperationalError, sqlite_errorcode=sqlite3.SQLITE_BUSY), True),
-        (caused(OperationalError, sqlite_errorcode=sqlite3.SQLITE_FULL), True),
-        (caused(OperationalError, sqlite_errorcode=sqlite3.SQLITE_READONLY), True),
-        (caused(OperationalError, sqlite_errorcode=sqlite3.SQLITE_IOERR_WRITE), True),
-        (caused(OperationalError, sqlite_errorcode=sqlite3.SQLITE_CANTOPEN), True),
-        (caused(DatabaseError, sqlite_errorcode=sqlite3.SQLITE_NOTADB), True),
-        (caused(OperationalError, sqlite_errorcode=sqlite3.SQLITE_ERROR), False),  # no such table
-    ],
-)
+@pytest.mark.parametrize(("trouble", "away"), [
+    *((caused(OperationalError, sqlstate=state), True) for state in (
+        None, "57P03", "53100", "40P01",  # cut or refused; starting; its disk is full; deadlock
+    )),
+    (caused(InternalError, sqlstate="25006"), True),  # a standby
+    (caused(InterfaceError, sqlstate=None), True),
+    (caused(InternalError, sqlstate="XX000"), False),
+    (caused(ProgrammingError, sqlstate="42P01"), False),
+    (caused(IntegrityError, sqlstate="23505"), False),
+    *((caused(OperationalError, sqlite_errorcode=code), True) for code in (
+        sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR_WRITE,
+        sqlite3.SQLITE_CANTOPEN,
+    )),
+    (caused(DatabaseError, sqlite_errorcode=sqlite3.SQLITE_NOTADB), True),
+    (caused(OperationalError, sqlite_errorcode=sqlite3.SQLITE_ERROR), False),  # no such table
+])  # fmt: skip
 def test_what_the_database_can_not_help_is_told_from_what_is_ours(trouble, away):
     assert sql.unavailable(trouble) == away
 

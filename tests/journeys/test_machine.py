@@ -4,8 +4,6 @@ Hypothesis draws the walks: three browsers, a clock that jumps, workers that are
 After every step the product must stand where the model stands. Everything a person does goes through HTTP.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """/metrics: as Prometheus' own parser reads it, for whoever brings the token."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import timedelta
 

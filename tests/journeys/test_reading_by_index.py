@@ -1,7 +1,5 @@
 """What is asked for a person, a site or a message is found by an index: a year of rows must not make it slow."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

@@ -1,7 +1,5 @@
 """What comes back for a letter: reports recorded from Postfix (tests/servers/test_postfix.py), and made ones."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 REPORTS = Path(__file__).parent / "reports"

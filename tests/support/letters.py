@@ -1,7 +1,5 @@
 """Every message that the product writes, at its longest, and the letter that leaves for it."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from massar.domain.delivery.provider import OutboundMessage

@@ -1,7 +1,5 @@
 """Messages of the outbox: rows as a day leaves them, and messages that leave by the api and are told about."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 from massar.core import ids

@@ -4,8 +4,6 @@ An alarm is a function of a MetricsSnapshot: it returns what it is about (provid
 all is well. Nothing is stored: an alarm stands as long as its reason does.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -5,8 +5,6 @@ Exchange Online 5.4.1; Gmail says 5.2.1 of one that gets too much mail just now.
 what can only be about a living mailbox, what is about us, and only then that there is none; a doubt flags nobody.
 """
 
-from __future__ import annotations
-
 import re
 
 GONE, LIVES, ABOUT_US = "gone", "lives", "about us"

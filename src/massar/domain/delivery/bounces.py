@@ -3,8 +3,6 @@
 Reports are written by strangers. Nothing of them is kept but the action and the codes, and nothing in them raises.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 from email import message_from_bytes

@@ -5,8 +5,6 @@ Counted from the outbox itself: codes that prove a contact, handed over to a pro
 then counting starts anew. What is typed in late opens it sooner. A provider that is far behind is stopped likewise.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 

@@ -1,7 +1,5 @@
 """Numbers that only grow, for Prometheus. They live in the database: exact over restarts and any number of workers."""
 
-from __future__ import annotations
-
 import json
 from bisect import bisect_left
 from collections import Counter

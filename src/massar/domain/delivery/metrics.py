@@ -5,8 +5,6 @@ the queue, the newest rows by id). docs/operate/messages.md says what it costs w
 the provider that took it last, and at the moment it was put in.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace

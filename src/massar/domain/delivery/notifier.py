@@ -4,8 +4,6 @@ PostgreSQL tells by itself (NOTIFY, from a trigger). SQLite tells by `PRAGMA dat
 written, which costs a few microseconds and reads no table.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections.abc import Callable

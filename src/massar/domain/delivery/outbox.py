@@ -10,8 +10,6 @@
 Final rows (handed, delivered, failed, expired, cancelled) keep neither body nor destination.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -105,26 +103,16 @@ def put(
     block = to[:-_BLOCK_DIGITS] if channel == "sms" else ""
     waiting = Message.objects.filter(person_id=person_id, channel=channel, state__in=(State.QUEUED, State.SENDING))
     Message.objects.create(
-        uid=uid,
-        purpose=purpose,
-        channel=channel,
-        language=language,
-        person_id=person_id,
-        temporary_id=temporary_id,
-        about=about,
+        uid=uid, purpose=purpose, channel=channel, language=language, person_id=person_id, temporary_id=temporary_id,
+        about=about, priority=priority, not_before=now, deadline=now + within, created_at=now, expires_at=expires_at,
+        lifetime=int(lifetime.total_seconds()) if lifetime else None,
         ciphertext=keys.encrypt(body, associated_data=f"message|{uid}"),
         masked=_MASKS[channel](to) if channel in _MASKS else "",
         to_hmac=to_hmac(to),
         block_hmac=block_hmac(to) if block else "",
         block_ciphertext=keys.encrypt(block.encode(), associated_data=f"message-block|{uid}") if block else None,
-        priority=priority,
         turn=Coalesce(Subquery(waiting.order_by().values("person_id").annotate(n=Count("id")).values("n")), 0),
-        not_before=now,
-        deadline=now + within,
-        lifetime=int(lifetime.total_seconds()) if lifetime else None,
-        expires_at=expires_at,
-        created_at=now,
-    )
+    )  # fmt: skip
     return uid
 
 

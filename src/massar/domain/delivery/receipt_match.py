@@ -6,8 +6,6 @@ that can be meant; with the same number where the receipt tells it. Where two co
 provider that begins to count anew each day means its newest.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta

@@ -5,8 +5,6 @@ may have come before the provider's own answer was written, or the worker died b
 is the answer (reconciliation), and no twin is sent.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Requests for recovery: put in by the page in one insert, answered by the worker under a lease."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta

@@ -4,8 +4,6 @@
 address itself can't be read from it; whoever knows an address can ask whether it was the one.
 """
 
-from __future__ import annotations
-
 import hmac
 import re
 from dataclasses import dataclass, field

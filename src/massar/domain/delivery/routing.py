@@ -5,8 +5,6 @@ in (`conversion.py`). A provider is late only beside a better one: when all are 
 would help nobody. One whose binds other workers hold (standby) is passed over by what has waited for them in vain.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

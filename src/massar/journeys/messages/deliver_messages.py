@@ -1,7 +1,5 @@
 """Delivering messages to people: which provider takes one, what it says, and when another provider is tried."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 

@@ -5,8 +5,6 @@ and a repeat carries the same content and the same time. What many calls brought
 (`deliver_messages.py`) and logouts of sites (`sso/deliver_logouts.py`) go this way; each makes its own choices on it.
 """
 
-from __future__ import annotations
-
 import logging
 from abc import ABC, abstractmethod
 from collections import Counter

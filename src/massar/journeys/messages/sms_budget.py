@@ -8,8 +8,6 @@ All of the country meets in these few rows, so they are the last that a transact
 messages and the temporary passwords.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from django.conf import settings

@@ -3,8 +3,6 @@
 Nothing tells the sender of a report whether it was genuine, known or of any use.
 """
 
-from __future__ import annotations
-
 import logging
 from datetime import datetime, timedelta
 

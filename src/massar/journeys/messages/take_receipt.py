@@ -1,7 +1,5 @@
 """What providers tell after they have accepted: delivered, or not; and then another provider while there is time."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 

@@ -1,7 +1,5 @@
 """What is seen of messages: by operators all of one moment, by a person when the own ones left and arrived."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 
 from django.conf import settings
