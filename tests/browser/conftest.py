@@ -1,28 +1,26 @@
 """A browser on the real product. Every page that a test opens is watched: what goes wrong fails the test."""
 
-from __future__ import annotations
-
+import http.client
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.browser import contact_sheet, pages
+from tests.browser import pages
 from tests.support import programs
 from tests.support.product import Product, running_product
 
 HERE = Path(__file__).parent
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",  # root in a container has no sandbox to give
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
+    *"--disable-gpu --disable-background-networking --disable-component-update --disable-sync --no-first-run".split(),
 ]
 PATIENCE_MS = 15_000
+KEPT = ("massar.sqlite3", "demo-inbox.sqlite3")  # all that a demo remembers
 
 Opener = Callable[..., Page]
 
@@ -41,31 +39,43 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """One headless Chromium for the whole session."""
+    """One headless Chromium for the whole session; at its end the contact sheet, also when a test failed."""
     lacking = programs.lacking_for_the_browser()
     if lacking:
         refuse = pytest.fail if os.environ.get("CI") else pytest.skip
         refuse(lacking.sentence)
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as driver:
-        executable = programs.find_chromium()
-        chromium = driver.chromium.launch(executable_path=executable, args=CHROMIUM_ARGUMENTS)
+        chromium = driver.chromium.launch(executable_path=programs.find_chromium(), args=CHROMIUM_ARGUMENTS)
         yield chromium
         chromium.close()
+    pages.write_contact_sheet()
 
 
 @pytest.fixture(scope="session")
-def product() -> Iterator[Product]:
-    """A running demo that tests share: for tests that change nothing that another test looks at."""
+def first_state() -> Iterator[tuple[Product, dict[Path, sqlite3.Connection]]]:
+    """A running demo, and what stood in its databases before anybody came; its keys for sites are there already."""
     with running_product() as running:
-        yield running
+        for path in ("/jwks", "/saml/metadata"):
+            with closing(http.client.HTTPConnection(running.url.removeprefix("http://"), timeout=30)) as line:
+                line.request("GET", path)
+                assert line.getresponse().status == 200
+        kept = {running.log.parent / "var" / name: sqlite3.connect(":memory:") for name in KEPT}
+        for file, copy in kept.items():
+            with closing(sqlite3.connect(file)) as database:
+                database.backup(copy)
+        yield running, kept
 
 
 @pytest.fixture
-def fresh_product() -> Iterator[Product]:
-    """A running demo of this test alone, as a newcomer finds it."""
-    with running_product() as running:
-        yield running
+def product(first_state) -> Product:
+    """The demo as a newcomer finds it: what the test before has left in its databases is gone."""
+    running, kept = first_state
+    for file, copy in kept.items():
+        with closing(sqlite3.connect(file)) as database:
+            copy.backup(database)
+    running.seen.clear()
+    return running
 
 
 @pytest.fixture
@@ -78,31 +88,18 @@ def open_page(browser: Browser) -> Iterator[Opener]:
 
     def opener(product: Product, *, script: bool = True, size: dict | None = None) -> Page:
         context = browser.new_context(
-            base_url=product.url,
-            java_script_enabled=script,
-            viewport=size or pages.PHONE,
-            locale="en-GB",
-            timezone_id="Africa/Casablanca",
-            reduced_motion="reduce",
-        )
+            base_url=product.url, java_script_enabled=script, viewport=size or pages.PHONE, locale="en-GB",
+            timezone_id="Africa/Casablanca", reduced_motion="reduce",
+        )  # fmt: skip
         context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
-        sites = tuple(origin.removeprefix("http://") for origin in product.sites.values())
-        watch = pages.Watch(host=product.url.removeprefix("http://"), others=sites)
-        watch.attach(page)
+        hosts = (product.url, *product.sites.values())
         contexts.append(context)
-        watches.append(watch)
+        watches.append(pages.watched(page, tuple(origin.removeprefix("http://") for origin in hosts)))
         return page
 
     yield opener
     for context in contexts:
         context.close()
-    problems = [problem for watch in watches for problem in watch.problems]
+    problems = [problem for watch in watches for problem in watch]
     assert not problems, "\n".join(problems)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _sheet() -> Iterator[None]:
-    """Whatever was photographed ends up on the contact sheet, also when a test failed."""
-    yield
-    contact_sheet.make(pages.SCREENSHOTS, pages.SCREENSHOTS.parent)

@@ -1,23 +1,20 @@
 """`massar demo` as a program: it starts, keeps its data, and leaves nothing behind."""
 
-from __future__ import annotations
-
 import signal
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Opener
-from tests.browser.walk import Walk
+from tests.browser.walk import SIX, Walk
 from tests.support.product import STOP_SECONDS, Product, running_product
 
 JAMAL, EMAIL, PHONE = "jamal.jalal@taalim.ma", "jamal.perso@example.org", "0661123456"
 YOUSSEF = "youssef.benali@men.gov.ma"
 
 
-def test_ctrl_c_stops_everything_and_a_second_start_keeps_the_data(tmp_path: Path, open_page: Opener):
-    """Who was signed in before the stop is signed in after it: the session is in the data that was kept."""
+def test_no_part_outlives_the_demo_and_a_second_start_keeps_the_data(tmp_path: Path, open_page: Opener):
+    """Ctrl-C, then a terminal that is closed. Who was signed in before is signed in after: the session was kept."""
     with running_product(tmp_path) as first:
         walk = Walk(open_page(first), first, "fr")
         walk.opens_the_first_page()
@@ -25,6 +22,7 @@ def test_ctrl_c_stops_everything_and_a_second_start_keeps_the_data(tmp_path: Pat
         walk.is_home("Youssef Benali")
         cookies = walk.page.context.cookies()
         walk.page.context.close()
+        assert len(first.processes()) > 3
         assert first.stop() == 0
         assert first.processes() == []
     with running_product(tmp_path) as second:
@@ -34,22 +32,14 @@ def test_ctrl_c_stops_everything_and_a_second_start_keeps_the_data(tmp_path: Pat
         walk.page.goto("/")
         walk.is_home("Youssef Benali")
         walk.page.context.close()
-        assert second.stop() == 0
-        assert second.processes() == []
+        second.process.send_signal(signal.SIGHUP)
+        second.process.wait(STOP_SECONDS)
+        assert second.have_all_ended()
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP], ids=["terminated", "terminal closed"])
-def test_no_part_outlives_the_demo(fresh_product: Product, sent: signal.Signals):
-    """A window that is closed, or a system that shuts down, ends the parts as Ctrl-C does."""
-    assert len(fresh_product.processes()) > 3
-    fresh_product.process.send_signal(sent)
-    fresh_product.process.wait(STOP_SECONDS)
-    assert fresh_product.have_all_ended()
-
-
-def test_the_printed_list_is_true_in_its_own_order(fresh_product: Product, open_page: Opener):
+def test_the_printed_list_is_true_in_its_own_order(product: Product, open_page: Opener):
     """Both contacts, the six sites, signed out everywhere, the recovery, then four sites and two that wait."""
-    printed = fresh_product.log.read_text("utf-8")
+    printed = product.log.read_text("utf-8")
     order = (
         "a personal e-mail and phone",
         "Both count",
@@ -60,16 +50,16 @@ def test_the_printed_list_is_true_in_its_own_order(fresh_product: Product, open_
     )
     places = [printed.index(words) for words in order]
     assert places == sorted(places)
-    walk = Walk(open_page(fresh_product), fresh_product, "ar")
+    walk = Walk(open_page(product), product, "ar")
     walk.opens_the_first_page()
-    walk.types_user_and_password(JAMAL, fresh_product.people[JAMAL])
+    walk.types_user_and_password(JAMAL, product.people[JAMAL])
     walk.chooses_in_the_menu(walk.words.profile)
-    walk.saves_contacts(fresh_product.people[JAMAL], email=EMAIL, phone=PHONE)
+    walk.saves_contacts(product.people[JAMAL], email=EMAIL, phone=PHONE)
     for to, kind in ((EMAIL, "email"), (PHONE, "phone")):
         walk.proves_contact(to, kind)
         walk.sees("flash.contact_proved")
     walk.page.goto("/")
-    for slug in ("taalim", "massar", "haraka", "notifrh", "retraite", "esise"):
+    for slug in SIX:
         walk.opens_a_site(slug, "Jamal Jalal")
     walk.page.get_by_role("link", name=walk.said("sso.everywhere.title"), exact=True).click()
     walk.button(walk.said("sso.everywhere.confirm")).click()

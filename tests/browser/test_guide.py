@@ -3,8 +3,6 @@
 With JavaScript every page is also looked at (axe, pictures, widths); without it the same walk must work.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest
@@ -24,28 +22,28 @@ PHONE_IN_ARABIC_DIGITS = "٠٦ ٦١ ١٢ ٣٤ ٥٦"
 NEW_PASSWORD = "Rivage-8412-ouvert"
 
 
-@pytest.mark.parametrize("script", [True, False], ids=["javascript", "plain"])
-@pytest.mark.parametrize("language", ["ar", "fr"])
-def test_the_guide(fresh_product: Product, open_page: Opener, language: str, script: bool):
-    """Arabic recovers by phone, French by e-mail, so both ways are walked."""
-    walk = Walk(open_page(fresh_product, script=script), fresh_product, language)
-    walk_the_guide(walk, by="phone" if language == "ar" else "email", look=_look(walk, script))
+@pytest.mark.parametrize(
+    ("language", "script", "size"),
+    [
+        ("ar", True, pages.PHONE),
+        ("ar", False, pages.PHONE),
+        ("fr", True, pages.PHONE),
+        ("en", True, pages.DESKTOP),  # the guide has no English: for the pictures and for axe
+    ],
+)
+def test_the_guide(product: Product, open_page: Opener, language: str, script: bool, size: dict):
+    """Arabic recovers by phone, the others by e-mail, so both ways are walked. axe needs scripts; without them the
+    outline is checked and pictured."""
+    walk = Walk(open_page(product, script=script, size=size), product, language)
 
+    def look(name: str) -> None:
+        if script:
+            pages.inspect(walk.page, name, language)
+        else:
+            assert pages.outline_problems(walk.page, language) == []
+            pages.shot(walk.page, f"{name}-plain", language)
 
-def test_the_guide_in_english(fresh_product: Product, open_page: Opener):
-    """English on a wide screen; the guide has no English, so this is for the pictures and for axe."""
-    walk = Walk(open_page(fresh_product, size=pages.DESKTOP), fresh_product, "en")
-    walk_the_guide(walk, by="email", look=_look(walk, script=True))
-
-
-def _look(walk: Walk, script: bool) -> Callable[[str], None]:
-    """What to do with a page on the way. axe needs scripts; without them the outline checked and pictured."""
-
-    def plain(name: str) -> None:
-        assert pages.outline_problems(walk.page, walk.language) == []
-        pages.shot(walk.page, f"{name}-plain", walk.language)
-
-    return (lambda name: pages.inspect(walk.page, name, walk.language)) if script else plain
+    walk_the_guide(walk, by="phone" if language == "ar" else "email", look=look)
 
 
 def walk_the_guide(walk: Walk, *, by: str, look: Callable[[str], None]) -> None:

@@ -4,13 +4,12 @@ Fields and buttons are found by the guide's own labels, as a reader or a screen 
 here knows an address of the product but the first page and the on-screen phone.
 """
 
-from __future__ import annotations
-
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.product import CONTACT_CODE, TEMPORARY_PASSWORD, Product
 from tests.support.words import GUIDE, said, saying, site
 
+SIX = ("taalim", "massar", "haraka", "notifrh", "retraite", "esise")
 OWN_LANGUAGE_NAMES = {"ar": "العربية", "fr": "Français", "en": "English"}
 
 
@@ -22,8 +21,6 @@ class Walk:
         self.product = product
         self.language = language
         self.words = GUIDE[language]
-
-    # Finding things --------------------------------------------------------------------------------------
 
     def said(self, id: str) -> str:
         return said(self.language, id)
@@ -39,7 +36,7 @@ class Walk:
         """The sentence behind an id stands somewhere on the page, for everybody to read."""
         expect(self.page.get_by_text(saying(self.language, id)).first).to_be_visible()
 
-    # Sign-in and language --------------------------------------------------------------------------------
+    # Sign-in and language
 
     def opens_the_first_page(self) -> None:
         self.page.goto("/")
@@ -62,15 +59,23 @@ class Walk:
         box, width = menu.bounding_box(), self.page.viewport_size["width"]
         middle = box["x"] + box["width"] / 2
         assert (middle < width / 2) is (self.language == "ar"), "the name stands at the inline end of the bar"
-        for slug in ("taalim", "massar", "haraka", "notifrh", "retraite", "esise"):
+        for slug in SIX:
             expect(self.page.get_by_role("link", name=site(slug).serves(self.language))).to_be_visible()
 
     def opens_a_site(self, slug: str, name: str) -> None:
         """One press on the card, and the site knows who it is; then back home."""
         self.page.get_by_role("link", name=site(slug).serves(self.language)).click()
-        expect(self.page.locator(f"main#{slug} #who")).to_have_text(name)
+        self.is_known_at(slug, name)
         assert self.page.url.startswith(self.product.sites[slug])
         self.page.goto(f"{self.product.url}/")
+
+    def is_known_at(self, slug: str, name: str) -> None:
+        expect(self.page.locator(f"main#{slug} #who")).to_have_text(name)
+
+    def is_closed(self, slug: str) -> bool:
+        """The site itself shows nobody. The gated site lets nobody through: it shows the way to the account."""
+        answer = self.page.request.get(f"{self.product.sites[slug]}/", max_redirects=0)
+        return answer.status == 303 if slug == "notifrh" else "id=nobody" in answer.text()
 
     def menu(self) -> Locator:
         return self.page.locator("header summary")
@@ -84,7 +89,7 @@ class Walk:
         self.chooses_in_the_menu(self.said("menu.sign_out"))
         expect(self.button(self.words.sign_in)).to_be_visible()
 
-    # Profile ---------------------------------------------------------------------------------------------
+    # Profile
 
     def saves_contacts(self, password: str, *, email: str = "", phone: str = "") -> None:
         self.box(self.words.personal_email).fill(email)
@@ -100,7 +105,7 @@ class Walk:
         part.get_by_label(self.said("prove.code"), exact=True).fill(code)
         part.get_by_role("button", name=self.words.confirm, exact=True).click()
 
-    # Recovery --------------------------------------------------------------------------------------------
+    # Recovery
 
     def asks_for_recovery(self, login: str, channel: str, contact: str) -> None:
         self.page.get_by_role("link", name=self.words.recovery, exact=True).click()
@@ -120,7 +125,7 @@ class Walk:
         expect(dialog).to_contain_text(self.words.change_password)
         return dialog
 
-    # Change ----------------------------------------------------------------------------------------------
+    # Change
 
     def types_new_password(self, current: str, new: str, repeat: str | None = None) -> None:
         """current: '' where the temporary password was right before and is not asked again."""

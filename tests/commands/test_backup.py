@@ -1,7 +1,5 @@
 """`massar backup` beside a busy server, and the copy brought back by the steps of docs/operate/run.md."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sqlite3

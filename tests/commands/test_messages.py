@@ -1,7 +1,5 @@
 """`massar messages`: readable on any terminal, exact as JSON, until Ctrl-C, and never a destination."""
 
-from __future__ import annotations
-
 import json
 import signal
 import subprocess
@@ -95,9 +93,8 @@ def test_json_says_the_same_to_programs(busy_day, capsys):
 
 def test_it_follows_until_ctrl_c(installed: Installation):
     command = [sys.executable, "-m", "massar", "messages", "--follow", "--json"]
-    following = subprocess.Popen(
-        command, cwd=installed.folder, env=installed.environ, stdout=subprocess.PIPE, text=True
-    )
+    where = {"cwd": installed.folder, "env": installed.environ}
+    following = subprocess.Popen(command, **where, stdout=subprocess.PIPE, text=True)
     try:
         first, second = (json.loads(following.stdout.readline()) for _ in range(2))
         assert first["at"] < second["at"]

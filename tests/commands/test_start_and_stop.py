@@ -1,7 +1,5 @@
 """A server that is told to stop while it starts, is killed, finds its port taken: nobody is left at the port."""
 
-from __future__ import annotations
-
 import contextlib
 import http.client
 import os

@@ -1,7 +1,5 @@
 """The sample sites as the demo registers them: the account accepts the file, and secrets stay with their owner."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import socket
@@ -46,25 +44,18 @@ def test_the_account_accepts_the_file_and_all_six_are_connected(folder):
     assert told_behind_the_back == set(SITES) - {"notifrh"}
 
 
-def test_each_side_holds_its_own_half_of_a_secret(folder):
-    account_side = (folder / "sites.toml").read_text("utf-8")
-    samples = json.loads((folder / "samples.json").read_text("utf-8"))
+def test_each_side_holds_its_own_half_of_a_secret_and_only_the_owner_reads_it(folder):
+    account_side, before = ((folder / name).read_text("utf-8") for name in ("sites.toml", "samples.json"))
+    samples = json.loads(before)
     assert samples["account"] == ACCOUNT
     for slug in ("massar", "haraka", "esise"):
         secret = samples["sites"][slug]["about"]["client_secret"]
         assert secret not in account_side
         assert f"sha256:{hashlib.sha256(secret.encode()).hexdigest()}" in account_side
     assert "PRIVATE KEY" not in account_side and "PRIVATE KEY" in samples["sites"]["taalim"]["about"]["key"]
-
-
-def test_only_the_owner_reads_the_files(folder):
     assert {stat.S_IMODE((folder / name).stat().st_mode) for name in ("sites.toml", "samples.json")} == {0o600}
-
-
-def test_a_second_start_makes_new_secrets(folder):
-    before = (folder / "samples.json").read_text("utf-8")
     register(folder, ACCOUNT, PORTS)
-    assert (folder / "samples.json").read_text("utf-8") != before
+    assert (folder / "samples.json").read_text("utf-8") != before, "a second start makes new secrets"
 
 
 def test_the_sites_follow_the_web_server_and_step_aside_when_a_port_is_taken():
@@ -132,12 +123,8 @@ def test_a_browser_that_is_told_nothing_gets_no_cookie_and_loses_none(browser):
     cookie = browser("", lambda request: request.session.update(asked=["_a"]))
     assert browser(cookie, lambda request: None) == cookie
     assert browser("nobody's", lambda request: None) == "nobody's"
-
-
-def test_an_empty_session_is_forgotten(browser):
-    cookie = browser("", lambda request: request.session.update(asked=["_a"]))
     browser(cookie, lambda request: request.session.clear())
-    assert browser.site.sessions == {}
+    assert browser.site.sessions == {}, "an empty session is forgotten"
 
 
 def test_what_lies_on_the_shelf_is_taken_once_and_within_a_minute(monkeypatch):

@@ -9,6 +9,8 @@ SMS = {"kind": "sms", "key": "k", "sender": "MASSAR", "recipient": "+21266100022
 
 def test_newest_first_and_only_what_is_newer(tmp_path, clock):
     store = Store(tmp_path / "inbox.sqlite3")
+    assert store.after(0) == [] and store.one(1) is None
+    assert list(tmp_path.iterdir()) == [], "before anything arrived there is no file"
     store.prepare()
     numbers = [store.add(**SMS | {"text": word}) for word in ("one", "two", "three")]
     assert [message.text for message in store.after(0)] == ["three", "two", "one"]
@@ -17,12 +19,6 @@ def test_newest_first_and_only_what_is_newer(tmp_path, clock):
     assert store.after(numbers[-1]) == []
     assert store.one(numbers[1]).text == "two" and store.one(99) is None
     assert store.one(numbers[1]).at == clock.moment
-
-
-def test_before_anything_arrived_there_is_nothing_and_no_file(tmp_path):
-    store = Store(tmp_path / "inbox.sqlite3")
-    assert store.after(0) == [] and store.one(1) is None
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_many_writers_lose_nothing(tmp_path):

@@ -24,6 +24,7 @@ BREACHES = {
     "an event handler": r"""\son[a-z]+\s*=\s*["']""",
     "a script without src": r"<script\b(?![^>]*\bsrc\s*=)",
     "a javascript: address": r"javascript:",
+    "a sign that French has a narrow space before": r"x\)?[:;!?](?=[\s<]|$)",  # x: what code stood there
     "a data: address": r"""(?:src|href|action)\s*=\s*["']data:""",
     "an asset from elsewhere": r"(?:src|srcset|poster)\s*=" + ELSEWHERE,
     "a style sheet from elsewhere": r"<link\b[^>]*href\s*=" + ELSEWHERE,
@@ -57,6 +58,7 @@ def test_an_asset_fetches_nothing_from_elsewhere(path: Path):
         ('<img src="//cdn.example/x.png">', ["an asset from elsewhere"]),
         ("{# <style> #}<p>{{ t('x.style=y') }}</p>", []),
         ('<a href="https://example.ma/">', []),
+        ("<span>{{ t('step.done') }}: </span>", ["a sign that French has a narrow space before"]),
     ],
 )
 def test_the_reader_sees_what_it_should(template: str, expected: list[str]):

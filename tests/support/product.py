@@ -52,6 +52,14 @@ class Product:
         told = json.loads((self.log.parent / "var" / "samples.json").read_text("utf-8"))
         return {slug: f"http://127.0.0.1:{site['port']}" for slug, site in told["sites"].items()}
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """For another command beside the demo, with its settings."""
+        var = self.log.parent / "var"
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MASSAR_", "DJANGO_"))}
+        own = {"MODE": "demo", "PUBLIC_URL": self.url, "VAR": str(var), "CONFIG": str(var / "sites.toml")}
+        return {**kept, "PYTHONPATH": str(ROOT / "src"), **{f"MASSAR_{name}": value for name, value in own.items()}}
+
     def messages(self) -> list[dict]:
         """Every SMS and e-mail that arrived so far, oldest first, as the on-screen phone reads them."""
         host = self.url.removeprefix("http://")

@@ -3,8 +3,6 @@
 Decision 23: what is a single value is a variable; lists (providers, sites) are tables of that file.
 """
 
-from __future__ import annotations
-
 import base64
 import os
 import re
@@ -172,6 +170,7 @@ _SecurityContact = _shape(
     "is {!r}: give mailto:, https:// or tel:+, as mailto:security@example.ma",
 )
 _MetricsToken = _shape(r"[!-~]{24,}", "must be at least 24 ASCII characters without spaces")
+_TYPED = Required("give the address people type, as https://compte.example.ma")
 _TO_HAND_OVER = Required("say where to hand over, or people get no message")
 
 
@@ -183,9 +182,7 @@ class Settings(Table):
 
     mode: Literal["production", "demo", "test"] = "production"
     """`massar demo` sets `demo` by itself; it works on localhost only"""
-    public_url: Annotated[
-        str, PlainValidator(_public_url), Required("give the address people type, as https://compte.example.ma")
-    ] = ""
+    public_url: Annotated[str, PlainValidator(_public_url), _TYPED] = ""
     """the address people type, scheme and host only. Begins with `https://` in production"""
     secret_key: Annotated[Line, Required("make one with `massar newkeys` and keep it out of the database")] = ""
     """at least 32 characters. Signs what browsers hold: device cookies, forms, cancel links"""
@@ -212,9 +209,7 @@ class Settings(Table):
     config: Line = ""
     """TOML file with the connected sites, over the six that come with the product: [the sites file](sites.md); and with
     the providers that deliver messages"""
-    help_contact: Annotated[
-        Line, Required("name the telephone or office that helps a person who has no contact left")
-    ] = ""
+    help_contact: Annotated[Line, Required("name the telephone or office that helps whoever has no contact left")] = ""
     """telephone or office that helps a person who has no contact left; every page of recovery names it"""
     time_zone: Annotated[Line, AfterValidator(_time_zone)] = "Africa/Casablanca"
     """the zone that pages, letters and commands tell times in (a name of the IANA table). Of the system's table and the

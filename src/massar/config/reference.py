@@ -1,7 +1,5 @@
 """The page of all settings, written from the classes that read them (`make settings`)."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 import textwrap

@@ -6,8 +6,6 @@ judges the values. A text that reads `env:NAME` or `file:PATH` is taken from the
 value that could be a secret.
 """
 
-from __future__ import annotations
-
 import difflib
 import json
 import re
@@ -224,16 +222,16 @@ def _resolved(value: object, environ: Mapping[str, str]) -> object:
 
 def _secret_file(place: str) -> Verbatim:
     """What the file holds; its last line end is not part of it."""
+    reads = f"reads the file {place!r}, which"
     try:
         with Path(place).open("rb") as file:
             text = file.read(LARGEST_SECRET + 1).decode("utf-8-sig")
     except (OSError, ValueError):
-        sentence = f"reads the file {place!r}, which can't be read: correct its path or who may read it"
-        raise ValueError(sentence) from None
+        raise ValueError(f"{reads} can't be read: correct its path or who may read it") from None
     if len(text) > LARGEST_SECRET:
-        raise ValueError(f"reads the file {place!r}, which is larger than 64 KiB: name a file that holds nothing else")
+        raise ValueError(f"{reads} is larger than 64 KiB: name a file that holds nothing else")
     if not text.strip():
-        raise ValueError(f"reads the file {place!r}, which is empty: write the value into it")
+        raise ValueError(f"{reads} is empty: write the value into it")
     return Verbatim(text.rstrip("\r\n"))
 
 
@@ -278,6 +276,7 @@ def from_environment(table: type[Table], environ: Mapping[str, str]) -> dict[str
 
 
 T = TypeVar("T", bound=Table)
+Values = dict[str, object]
 
 
 def read(
@@ -317,9 +316,7 @@ def read(
     return made, [f"{called} {said}".strip() + ("" if said.endswith(".") else ".") for said in mistakes]
 
 
-def _value(
-    setting: Setting, value: object, environ: Mapping[str, str], inside: str
-) -> tuple[dict[str, object], list[str]]:
+def _value(setting: Setting, value: object, environ: Mapping[str, str], inside: str) -> tuple[Values, list[str]]:
     """The field with what the setting says, and a sentence for each mistake.
 
     Beside a mistake the field holds what was given, where the value alone is wrong, not its kind.

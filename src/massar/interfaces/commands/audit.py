@@ -3,8 +3,6 @@
 --verify reads every row and names those whose signature does not fit (written or changed without the key).
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -6,8 +6,6 @@ disturbs none. The copy holds no remains of what was deleted. It appears under i
 before.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import shlex
@@ -61,8 +59,7 @@ def _copy(database: Path, part: Path, target: Path) -> int:
     except Error as met:
         print(f"The database could not be copied: {tables.said(met)}. Nothing was left behind.", file=sys.stderr)
         return 1
-    wrong = _wrong_with(part)
-    if wrong:
+    if wrong := _wrong_with(part):
         print(f"The copy is not sound, and was thrown away: {wrong}.", file=sys.stderr)
         return 1
     _put_in_place(part, target)
@@ -116,10 +113,11 @@ def _how_postgres_does(target: Path) -> str:
     known = connection.get_connection_params()
     server = shlex.quote(conninfo.make_conninfo(**{k: str(known[k]) for k in TO_THE_SERVER if known.get(k)}))
     file = shlex.quote(str(target))
-    return (
-        "This database is PostgreSQL: its own program makes the copy, whole, while people work. Nothing was copied "
-        "yet. Run\n\n"
-        f"  (umask 077 && pg_dump --format=custom --no-owner --file={file} --dbname={server})\n\n"
-        "It asks for the password, or finds it in ~/.pgpass. Into an empty database it comes back by\n\n"
-        f"  pg_restore --exit-on-error --no-owner --dbname={server} {file}"
-    )
+    return f"""\
+This database is PostgreSQL: its own program makes the copy, whole, while people work. Nothing was copied yet. Run
+
+  (umask 077 && pg_dump --format=custom --no-owner --file={file} --dbname={server})
+
+It asks for the password, or finds it in ~/.pgpass. Into an empty database it comes back by
+
+  pg_restore --exit-on-error --no-owner --dbname={server} {file}"""

@@ -4,8 +4,6 @@ The mail server hands on everything that is sent to the domain for bounces (docs
 with 250 once it is committed, and with 451 while the database does not answer: the mail server then keeps it.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import errno

@@ -1,7 +1,5 @@
 """Judges the settings, reaches the database and every provider, and says what to put right, one sentence each."""
 
-from __future__ import annotations
-
 import argparse
 import stat
 from pathlib import Path

@@ -5,8 +5,6 @@ without one the person starts by recovery, to the contact given here. Contacts g
 this command vouches for them.
 """
 
-from __future__ import annotations
-
 import argparse
 import getpass
 import sys

@@ -3,8 +3,6 @@
 Data stay under var/ until `massar demo --reset`. Everything listens on this machine only. Ctrl-C stops all of it.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import http.client
@@ -126,9 +124,8 @@ def run(options: argparse.Namespace) -> int:
     started: list[subprocess.Popen[bytes]] = []
     try:
         for command, environment, fds in parts:
-            started.append(
-                subprocess.Popen(command, start_new_session=True, preexec_fn=end_too, pass_fds=fds, env=environment)
-            )
+            child = subprocess.Popen(command, start_new_session=True, preexec_fn=end_too, pass_fds=fds, env=environment)
+            started.append(child)  # each is stopped, should the next not start
         options.listening.close()  # it is the web server's now
         if not _answers(options.port, started):
             return 1

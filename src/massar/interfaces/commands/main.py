@@ -4,8 +4,6 @@ The module of a command is loaded by name once the settings are read: models can
 must work without any settings.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -4,8 +4,6 @@ shown.
 Plain text as wide as the terminal, or with --json one object a line, for programs.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import shutil
@@ -92,9 +90,8 @@ def as_text(seen: watch_messages.Overview, width: int) -> str:
         (channel, provider or "(none)", *_breaker(seen.breakers.get(provider)), *_tally(tally))
         for (channel, provider), tally in seen.tallies.items()
     ]
-    errors = [
-        (f"{local_time.local(x.at):%d %b %H:%M:%S}", x.channel, x.provider, x.outcome, x.code) for x in seen.errors
-    ]
+    when = "%d %b %H:%M:%S"
+    errors = [(f"{local_time.local(x.at):{when}}", x.channel, x.provider, x.outcome, x.code) for x in seen.errors]
     hours = int(seen.window.total_seconds() // 3600)
     lines = [f"Messages at {local_time.stamp(seen.now)}, the last {hours} h", ""]
     with translation.override("en"):

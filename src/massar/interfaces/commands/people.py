@@ -1,7 +1,5 @@
 """`massar people disable|enable LOGIN ...`: shuts accounts of people who left, or opens them again."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 

@@ -1,7 +1,5 @@
 """The providers that the settings name: those of the file, or the one of the environment, for each channel."""
 
-from __future__ import annotations
-
 from django.conf import settings
 
 from massar.domain.delivery import api as delivery

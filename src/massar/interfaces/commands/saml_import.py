@@ -1,7 +1,5 @@
 """`massar sites import-metadata FILE [SLUG]`: a SAML site's metadata as the table to paste into MASSAR_CONFIG."""
 
-from __future__ import annotations
-
 import re
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Whether the database is there and its tables are those of this version, in one sentence, and what to do."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import psycopg
@@ -16,10 +14,15 @@ MIGRATE = "run `massar migrate` first"
 
 def trouble() -> str:
     """What stands in the way of any command that needs the database; '' when nothing does."""
-    place = settings.DATABASES["default"]
-    named = f"The database {file() or place['NAME']}" + ("" if file() else f" at {place['HOST'] or 'this machine'}")
+    place, path = settings.DATABASES["default"], file()
+    named = f"The database {path}" if path else f"The database {place['NAME']} at {place['HOST'] or 'this machine'}"
     try:
-        return _of_the_place() or _of_the_tables()
+        # Looked at beforehand: SQLite makes a file where there is none, and the pool does not say why it can't connect.
+        if path is None:
+            sql.dedicated_connection().close()
+        elif not path.exists():
+            return f"There is no database at {path}: {MIGRATE}."
+        return _of_the_tables()
     except psycopg.Error as met:
         return f"{named} can't be reached: {said(met)}. Start its server, or put MASSAR_DATABASE_URL right."
     except Error as met:
@@ -36,23 +39,13 @@ def said(met: Exception) -> str:
     return (str(met).strip().splitlines() or [type(met).__name__])[0].rstrip(".:")
 
 
-def _of_the_place() -> str:
-    """Looked at beforehand: SQLite makes a file where there is none, and the pool does not say why it can't connect."""
-    place = file()
-    if place is None:
-        sql.dedicated_connection().close()
-    return f"There is no database at {place}: {MIGRATE}." if place and not place.exists() else ""
-
-
 def _of_the_tables() -> str:
     executor = MigrationExecutor(connection)
     known, done = executor.loader.disk_migrations, executor.loader.applied_migrations
     newer = sorted(set(done) - set(known))
     if newer:
-        return (
-            f"The database was brought up to date by a newer version ({'.'.join(newer[-1])}): start that version, "
-            "or restore the backup from before."
-        )
+        advice = "start that version, or restore the backup from before"
+        return f"The database was brought up to date by a newer version ({'.'.join(newer[-1])}): {advice}."
     if not done:
         return f"The database is empty: {MIGRATE}."
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):

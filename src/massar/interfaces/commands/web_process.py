@@ -5,8 +5,6 @@ a worker that is loading ends at once, one that serves is asked until it goes, a
 The port is taken once, by this process: a second server on it is refused by the system.
 """
 
-from __future__ import annotations
-
 import argparse
 import multiprocessing
 import os

@@ -1,7 +1,5 @@
 """Answers recovery requests, hands messages over to providers, and takes their receipts, until it is stopped."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import logging
@@ -102,9 +100,8 @@ class Worker:
         self.logouts = LogoutDelivery(self.router, sites or {})
         people = dict.fromkeys((*registry.providers, *deliver_messages.CHANNELS))
         self.channels = [Channel(name, self.messages, senders, pool) for name in people]
-        self.channels += [
-            Channel(name, self.logouts, FOR_SITES * senders, pool, share=senders) for name in self.logouts.providers
-        ]
+        many = FOR_SITES * senders
+        self.channels += [Channel(name, self.logouts, many, pool, share=senders) for name in self.logouts.providers]
         self.answers: dict[LeasedDelivery, queue.SimpleQueue[ProviderAnswer]] = {
             way: queue.SimpleQueue() for way in (self.messages, self.logouts)
         }

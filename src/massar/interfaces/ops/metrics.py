@@ -5,8 +5,6 @@ process, so there is no registry: a collector is made for every answer. Whoever 
 stands at an address that does not exist.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
@@ -46,9 +44,8 @@ class DeliveryCollector(Collector):
         yield from _counters(counts)
         yield from _hand_over(counts)
         queue = {(one.state, one.purpose): one.count for one in snapshot.queue}
-        yield _gauge(
-            "massar_queue", "Messages, and requests for recovery, by state and purpose.", "state purpose", queue.items()
-        )
+        what = "Messages, and requests for recovery, by state and purpose."
+        yield _gauge("massar_queue", what, "state purpose", queue.items())
         oldest = {(purpose,): 0.0 for purpose in delivery.alarms.URGENT}
         for one in snapshot.queue:
             if one.state != "awaiting_receipt":
@@ -66,9 +63,8 @@ class DeliveryCollector(Collector):
         yield _gauge("massar_provider_breaker", what, "provider state", breakers.items())
         active = {one.id for one in delivery.alarms.find_active(snapshot)}
         alarms = {(alarm.id,): alarm.id in active for alarm in delivery.alarms.TABLE}
-        yield _gauge(
-            "massar_alarm", "1 while the alarm stands; what to do: docs/operate/alarms/.", "name", alarms.items()
-        )
+        what = "1 while the alarm stands; what to do: docs/operate/alarms/."
+        yield _gauge("massar_alarm", what, "name", alarms.items())
 
 
 def _gauge(name: str, what: str, labels: str, values: Iterable[tuple[tuple[str, ...], float]]) -> Metric:

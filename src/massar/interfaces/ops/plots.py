@@ -5,8 +5,6 @@ is at the left, as the last column of a table is. The style sheet mirrors the dr
 themselves.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -110,8 +108,7 @@ def of(steps: list[tuple[datetime, Tally]]) -> list[Plot]:
 
 def _stroke(run: list[tuple[float, float]], top: float) -> str:
     """A level stretch is one line, however long."""
-    kept = [
-        point for n, point in enumerate(run) if n in (0, len(run) - 1) or not run[n - 1][1] == point[1] == run[n + 1][1]
-    ]
+    last = len(run) - 1
+    kept = [point for n, point in enumerate(run) if n in (0, last) or not run[n - 1][1] == point[1] == run[n + 1][1]]
     drawn = [f"{x:.1f} {HEIGHT - HEIGHT * value / top:.1f}" for x, value in kept]
     return f"M{drawn[0]}" + ("".join(f"L{point}" for point in drawn[1:]) or "h.01")

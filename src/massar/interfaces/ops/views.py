@@ -1,7 +1,5 @@
 """The operators' page about messages. Whoever may not see it meets what stands at an address that does not exist."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import wraps
 
