@@ -1,7 +1,4 @@
-"""Prints the audit log: what happened, when, from where. It holds no secret and no whole contact.
-
---verify reads every row and names those whose signature does not fit (written or changed without the key).
-"""
+"""Prints the audit log, or names the rows whose signature does not fit. It holds no secret and no whole contact."""
 
 import argparse
 import json

@@ -15,7 +15,11 @@ from massar.interfaces.commands.providers import from_settings
 
 
 def run(_: argparse.Namespace) -> int:
-    _tell_the_time_zone()
+    zone = settings.MASSAR.time_zone
+    table = time_zone_data.newest(zone)  # which hours people read
+    print(f"Times are those of {zone} by {table.name}, version {table.version or 'unknown'}.")
+    for doubt in table.warnings(clock.now()):  # of a table that is old the hours may still be right
+        print(f"Warning: {doubt}")
     unknown = [f"MASSAR_ALARMS names {name!r}, which is no alarm." for name in delivery.alarms.unknown_limits()]
     found = [*_open_to_others(), *_database(), *_providers(), *unknown]
     for sentence in found:
@@ -23,15 +27,6 @@ def run(_: argparse.Namespace) -> int:
     well = f"All is well. People reach the product at {settings.MASSAR.public_url}"
     print(f"{len(found)} thing(s) to put right." if found else well)
     return 1 if found else 0
-
-
-def _tell_the_time_zone() -> None:
-    """Which hours people read. A table that is old is a warning: the hours may still be right."""
-    zone = settings.MASSAR.time_zone
-    table = time_zone_data.newest(zone)
-    print(f"Times are those of {zone} by {table.name}, version {table.version or 'unknown'}.")
-    for doubt in table.warnings(clock.now()):
-        print(f"Warning: {doubt}")
 
 
 def _open_to_others() -> list[str]:

@@ -1,9 +1,4 @@
-"""Adds one person.
-
-The initial password is read from the terminal (or from standard input with --password-stdin) and must keep the rules;
-without one the person starts by recovery, to the contact given here. Contacts given here count as proved: whoever runs
-this command vouches for them.
-"""
+"""Adds one person. Without a password that person starts by recovery, to the contact that is vouched for here."""
 
 import argparse
 import getpass

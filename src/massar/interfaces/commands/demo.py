@@ -1,7 +1,4 @@
-"""Runs the whole product on this machine: web server, worker, a phone and a mailbox on screen, six sample sites.
-
-Data stay under var/ until `massar demo --reset`. Everything listens on this machine only. Ctrl-C stops all of it.
-"""
+"""Runs the whole product on this machine: web server, worker, a phone and a mailbox on screen, six sample sites."""
 
 import argparse
 import contextlib

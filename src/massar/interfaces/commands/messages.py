@@ -1,8 +1,4 @@
-"""Shows what happens to messages: alarms, the queue, providers and their breakers, the last errors. No destination is
-shown.
-
-Plain text as wide as the terminal, or with --json one object a line, for programs.
-"""
+"""Shows what happens to messages, as wide as the terminal or as JSON. No destination is shown."""
 
 import argparse
 import json

@@ -1,7 +1,4 @@
-"""Starts the web server of the product (Granian, RSGI).
-
-One process per core; the reverse proxy in front speaks TLS. Run `massar migrate` before, and `massar worker` beside it.
-"""
+"""Starts the web server of the product (Granian, RSGI), one process per core."""
 
 import argparse
 import os

@@ -1,8 +1,5 @@
-"""What the demo's phone and mailbox have received: one small SQLite file.
-
-The receiver writes it, the page reads it. It holds messages in the clear, because it *is* the phone. It exists
-in the demo alone.
-"""
+"""What the demo's phone and mailbox have received, in the clear: the receiver writes one small SQLite file, the page
+reads it."""
 
 import re
 import sqlite3
