@@ -305,20 +305,18 @@ def test_the_answer_to_another_persons_request_confirms_nothing(youssef, jamal, 
     assert saml.shows(youssef, "sso.told.open") and saml.shows(youssef, "sso.told.not_confirmed")
 
 
-def test_the_way_there_closes_with_the_list(youssef, clock):
+def test_the_way_there_closes_with_the_list(youssef, clock, monkeypatch):
+    """And without a certificate of the site no answer could be believed."""
     saml.visit(youssef, clock)
     saml.everywhere(youssef).submit("/language/", language="en")
     assert youssef.path == EVERYWHERE and steps.shows(youssef, "sso.told.by_hand", "en")
     assert Visitor().get(LEAVE).path == "/sign-in/", "another browser"
     assert youssef.client.get("/saml/leave/taalim/")["Location"] == "/sign-in/", "a site that was not visited"
+    saml.register(monkeypatch, replace(saml.RETRAITE, certificate=""))
+    assert steps.shows(youssef.get(EVERYWHERE), "sso.told.unreachable", "en") and "/saml/leave/" not in youssef.html
+    saml.register(monkeypatch)
     clock.advance(minutes=15)
     assert youssef.get(LEAVE).path == "/sign-in/"
-
-
-def test_without_a_certificate_no_answer_could_be_believed(youssef, clock, monkeypatch):
-    saml.register(monkeypatch, replace(saml.RETRAITE, certificate=""))
-    saml.visit(youssef, clock)
-    assert saml.shows(saml.everywhere(youssef), "sso.told.unreachable") and "/saml/leave/" not in youssef.html
 
 
 def test_a_plain_sign_out_lists_what_only_the_browser_can_tell(youssef, jamal, clock):

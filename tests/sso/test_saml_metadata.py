@@ -138,11 +138,12 @@ def test_a_number_that_is_none_or_not_its_own(index, why):
         read(metadata(acs(ACS, 0) + acs(ACS_TWO, index)))
 
 
-def test_every_way_to_tell_the_site_of_a_sign_out():
-    ends = logout(SOAP, "https://retraite.example.ma/soap") + logout(REDIRECT, SLO_OF_SITE, f"{SLO_OF_SITE}/answers")
-    values = read(metadata(ends + acs(ACS, 0)))
-    found = [values[name] for name in ("slo", "slo_response", "slo_soap")]
-    assert found == [SLO_OF_SITE, f"{SLO_OF_SITE}/answers", "https://retraite.example.ma/soap"]
+def test_every_way_to_tell_the_site_of_a_sign_out_and_both_certificates_while_it_rolls_its_key():
+    soap, answers = "https://retraite.example.ma/soap", f"{SLO_OF_SITE}/answers"
+    keys = key(SITE_KEYS.certificate) + key(STRANGER_KEYS.certificate, "")
+    values = read(metadata(keys + logout(SOAP, soap) + logout(REDIRECT, SLO_OF_SITE, answers) + acs(ACS, 0)))
+    assert [values[name] for name in ("slo", "slo_response", "slo_soap")] == [SLO_OF_SITE, answers, soap]
+    assert values["certificate"] == SITE_KEYS.certificate + STRANGER_KEYS.certificate
 
 
 def test_the_names_that_the_site_asks_for(tmp_path, printed):
@@ -152,11 +153,6 @@ def test_the_names_that_the_site_asks_for(tmp_path, printed):
     service = f'<md:AttributeConsumingService index="0">{asked}</md:AttributeConsumingService>'
     site = registered(printed(metadata(FULL + service))[0], tmp_path)
     assert site.released == {"urn:oid:0.9.2342.19200300.100.1.3": "email", "sn": "family_name"}
-
-
-def test_two_certificates_while_the_site_rolls_its_key():
-    values = read(metadata(key(SITE_KEYS.certificate) + key(STRANGER_KEYS.certificate, "") + acs(ACS, 0)))
-    assert values["certificate"] == SITE_KEYS.certificate + STRANGER_KEYS.certificate
 
 
 def test_metadata_of_a_public_library():
