@@ -85,7 +85,7 @@ def test_a_page_deep_inside_is_come_back_to(site, account, surfer):
 
 
 def test_its_metadata_is_the_table_of_the_page(layout):
-    values = saml_metadata.read(_about(layout).encode(), now=clock.now())[0].table()
+    values = saml_metadata.read(_about(layout).encode(), now=clock.now())[0]
     slo, acs = (layout.at("apache_saml", f"/mellon/{end}") for end in ("logout", "postResponse"))
     assert values["name_id"] == "persistent" and values["slo_soap"] == values["slo"] == slo
     assert values["acs"] == [acs] and values["signed_requests"]

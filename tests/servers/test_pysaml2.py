@@ -124,6 +124,6 @@ def test_the_site_signs_out_of_the_account_by_a_form_and_believes_its_answer(sit
 def test_its_metadata_is_the_table_of_the_registry(config, layout):
     document = create_metadata_string(None, config=SPConfig().load(dict(config)))
     read, left_out = saml_metadata.read(document if isinstance(document, bytes) else document.encode(), now=clock.now())
-    assert (read.slo, read.slo_binding) == (layout.at(NAME, "/slo"), "post")
-    assert (read.entity_id, read.acs) == (layout.at(NAME, "/metadata"), [layout.at(NAME, "/acs")])
+    assert (read["slo"], read["slo_binding"]) == (layout.at(NAME, "/slo"), "post")
+    assert (read["entity_id"], read["acs"]) == (layout.at(NAME, "/metadata"), [layout.at(NAME, "/acs")])
     assert not [one for one in left_out if "SingleLogout" in one or "Consumer" in one]

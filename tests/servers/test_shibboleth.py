@@ -104,7 +104,7 @@ def test_sign_in_once_and_the_page_opens_with_the_attributes(site, account, surf
 
 def test_its_metadata_is_the_table_of_the_page(site, layout):
     document = Surfer().open(f"{site}/Shibboleth.sso/Metadata").text.encode()
-    values = saml_metadata.read(document, now=clock.now())[0].table()
+    values = saml_metadata.read(document, now=clock.now())[0]
     table = tomllib.loads(blocks("toml")[0].replace(HOST, site))["sites"]["retraite"]
     assert "".join(values.pop("certificate").split()) == "".join(layout.keys.certificate.split())
     assert table == {**values, **{name: table[name] for name in ("certificate", "attributes", "home")}}

@@ -217,6 +217,6 @@ def test_the_table_is_what_the_import_makes_whatever_the_metadata_says_of_signin
       ><md:SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="{SRF}"
       /><md:AssertionConsumerService isDefault="true" index="0" Location="{SRF}"
         Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"/></md:SPSSODescriptor></md:EntityDescriptor>"""
-    assert saml_metadata.read(described.encode(), now=clock() + timedelta(days=1))[0].table() == {
+    assert saml_metadata.read(described.encode(), now=clock() + timedelta(days=1))[0] == {
         name: value for name, value in TABLE.items() if name != "certificate"
     }

@@ -198,8 +198,8 @@ def test_what_a_site_says_of_one_person_keeps_no_other_persons_sign_out_away(you
     saml.everywhere(other)
     work(clock)
     assert len(by_soap.asked) in (asked + 1, asked + 2)
-    told = Message.objects.filter(purpose="site_logout").values_list("state", flat=True)
-    assert sorted(told) == ["queued", "submitted"]
+    ended = Message.objects.filter(purpose="site_logout").values_list("state", flat=True)
+    assert sorted(ended) == ["queued", "submitted"]
 
 
 def test_the_same_answer_confirms_once(youssef, clock, by_soap):

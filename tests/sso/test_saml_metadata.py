@@ -12,7 +12,7 @@ import pytest
 from onelogin.saml2.metadata import OneLogin_Saml2_Metadata
 
 from massar.domain.sites import saml_metadata
-from massar.domain.sites.saml_metadata import MetadataRefused, SiteMetadata
+from massar.domain.sites.saml_metadata import MetadataRefused
 from massar.domain.sites.site import Site
 from massar.interfaces.commands import saml_import
 from tests.sso.saml_site import ACS, ACS_TWO, ENTITY, SITE_KEYS, SLO_OF_SITE, STRANGER_KEYS
@@ -29,7 +29,7 @@ SOAP = "urn:oasis:names:tc:SAML:2.0:bindings:SOAP"
 
 
 def read(document: bytes) -> dict:
-    return saml_metadata.read(document, now=NOW)[0].table()
+    return saml_metadata.read(document, now=NOW)[0]
 
 
 def registered(table: str, folder: Path) -> Site:
@@ -121,7 +121,7 @@ def test_everything_that_the_registry_wants_and_reads(tmp_path, printed):
 def test_the_site_keeps_its_own_numbers(tmp_path, capsys, ends, addresses, indexes):
     values = read(metadata(key(SITE_KEYS.certificate) + "".join(ends)))
     assert (values["acs"], values.get("acs_indexes")) == (addresses, indexes)
-    site = registered(SiteMetadata(**values).as_toml("retraite"), tmp_path)
+    site = registered(saml_metadata.as_toml("retraite", values), tmp_path)
     numbers = map(str, indexes or range(len(addresses)))
     assert list(site.acs_by_index.items()) == list(zip(numbers, addresses, strict=True))
 
@@ -172,8 +172,8 @@ def test_metadata_of_a_public_library():
 
 @pytest.mark.parametrize("evil", ['a"\nclient_secret = "x', "a\\u0022", "a\x7fb", 'a"""b', "ب"])
 def test_no_text_leaves_its_quotes(evil):
-    said = SiteMetadata("saml", evil, [evil])
-    assert tomllib.loads(said.as_toml("site"))["sites"]["site"] == said.table()
+    said = {"protocol": "saml", "entity_id": evil, "acs": [evil]}
+    assert tomllib.loads(saml_metadata.as_toml("site", said))["sites"]["site"] == said
 
 
 def test_a_name_from_the_host(printed):
@@ -222,7 +222,7 @@ def test_a_site_is_told_by_what_it_speaks(binding, tmp_path, capsys):
     values = read(metadata(key(SITE_KEYS.certificate) + ends))
     assert (values["slo"], values["slo_response"]) == (SLO_OF_SITE, f"{SLO_OF_SITE}/answers")
     assert values.get("slo_binding", "redirect") == ("post" if binding == POST else "redirect")
-    site = registered(SiteMetadata(**values).as_toml("retraite"), tmp_path)
+    site = registered(saml_metadata.as_toml("retraite", values), tmp_path)
     assert (site.slo, site.slo_answers) == (SLO_OF_SITE, f"{SLO_OF_SITE}/answers")
 
 
@@ -233,7 +233,7 @@ def test_nothing_is_said_where_everything_was_taken():
 
 
 @pytest.mark.parametrize(
-    ("inside", "told"),
+    ("inside", "sentence"),
     [
         (GOOD + acs(WHERE, 1, binding=ARTIFACT), f"AssertionConsumerService {WHERE} (HTTP-Artifact) is left out"),
         (GOOD + acs(WHERE, 1, binding=PAOS), "(PAOS) is left out: answers go by HTTP-POST only"),
@@ -254,9 +254,9 @@ def test_nothing_is_said_where_everything_was_taken():
         (GOOD + '<md:ArtifactResolutionService Binding="x" Location="y"/>', "ArtifactResolutionService is left out"),
     ],
 )  # fmt: skip
-def test_what_is_left_out_is_said_in_a_sentence(inside, told):
+def test_what_is_left_out_is_said_in_a_sentence(inside, sentence):
     found = left_out(inside)
-    assert len(found) == 1 and told in found[0] and found[0].endswith(".") and "\n" not in found[0]
+    assert len(found) == 1 and sentence in found[0] and found[0].endswith(".") and "\n" not in found[0]
 
 
 def test_logout_by_artifact_alone_is_told_twice_why(printed):
@@ -274,7 +274,7 @@ BOTH = together(*(metadata(GOOD, entity=name).decode() for name in ("urn:a", "ur
 
 
 @pytest.mark.parametrize(
-    ("document", "told"),
+    ("document", "why"),
     [
         (b"", "not well-formed"),
         (b"no XML", "not well-formed"),
@@ -292,8 +292,8 @@ BOTH = together(*(metadata(GOOD, entity=name).decode() for name in ("urn:a", "ur
         (metadata(FULL, entity=""), "has no entityID"),
     ],
 )  # fmt: skip
-def test_why_a_file_can_not_be_used(document, told, tmp_path, capsys):
-    with pytest.raises(MetadataRefused, match=re.escape(told)):
+def test_why_a_file_can_not_be_used(document, why, tmp_path, capsys):
+    with pytest.raises(MetadataRefused, match=re.escape(why)):
         read(document)
     file = tmp_path / "bad.xml"
     file.write_bytes(document)

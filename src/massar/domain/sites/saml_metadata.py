@@ -8,8 +8,8 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -19,6 +19,7 @@ from massar.core import xml, xml_signature
 from massar.core.saml.names import MD, POST, REDIRECT, SAMLP, SOAP
 from massar.domain.sites.rules import HIGHEST_INDEX
 
+Table = dict[str, Any]  # settings of a site by name
 MOST_NAMED = 3
 LONGEST = 1024 * 1024  # bytes: Microsoft's metadata is large
 MICROSOFT = "urn:federation:MicrosoftOnline"
@@ -42,36 +43,10 @@ class MetadataRefused(Exception):
     """The file can't be used; the message says why."""
 
 
-@dataclass(frozen=True)
-class SiteMetadata:
-    """What a site's metadata says, under the names of the settings of a [sites.…] table.
-
-    The address first in `acs` is the default one; only addresses for the POST binding are taken. `acs_indexes` is there
-    where the site's numbers are not the positions in `acs`.
-    """
-
-    protocol: str
-    entity_id: str
-    acs: list[str]
-    acs_indexes: list[int] = field(default_factory=list)
-    slo: str = ""
-    slo_binding: str = ""
-    slo_response: str = ""
-    slo_soap: str = ""
-    name_id: str = ""
-    attributes: dict[str, str] = field(default_factory=dict)
-    certificate: str = ""
-    signed_requests: bool = False
-
-    def table(self) -> dict[str, object]:
-        """Those that say something."""
-        said = {one.name: getattr(self, one.name) for one in fields(self)}
-        return {name: value for name, value in said.items() if value}
-
-    def as_toml(self, slug: str) -> str:
-        """The table to paste into the file that MASSAR_CONFIG names."""
-        lines = [f"{name} = {_toml(value)}" for name, value in self.table().items()]
-        return "\n".join([f"[sites.{slug}]", *lines, ""])
+def as_toml(slug: str, table: Table) -> str:
+    """The table to paste into the file that MASSAR_CONFIG names."""
+    lines = [f"{name} = {_toml(value)}" for name, value in table.items()]
+    return "\n".join([f"[sites.{slug}]", *lines, ""])
 
 
 def _toml(value: object) -> str:
@@ -81,40 +56,44 @@ def _toml(value: object) -> str:
     return json.dumps(value).replace("\x7f", "\\u007f")
 
 
-def read(document: bytes, *, now: datetime) -> tuple[SiteMetadata, list[str]]:
-    """What is taken of it, and a sentence for each thing that is left out.
+def read(document: bytes, *, now: datetime) -> tuple[Table, list[str]]:
+    """The settings of a [sites.…] table that it says something of, and a sentence for each thing that is left out.
+
+    The address first in `acs` is the default one; only addresses for the POST binding are taken. `acs_indexes` is there
+    where the site's numbers are not the positions in `acs`.
 
     Raises MetadataRefused, also for what its own validUntil calls over: it may name addresses that are somebody else's
     by now (SAML metadata §2.3.2).
     """
     entity, role = _entity_and_role(document)
     for element in (role, entity, *entity.iterancestors()):
-        said = element.get("validUntil")
-        until = xml.instant(said) if said else now
+        good = element.get("validUntil")
+        until = xml.instant(good) if good else now
         if until is None or until < now:
-            raise MetadataRefused(f"it was good until {said}: ask the site for its present metadata")
+            raise MetadataRefused(f"it was good until {good}: ask the site for its present metadata")
     acs, indexes = _acs(role)
     browser = REDIRECT if _logout(role, REDIRECT) else POST
     formats = ((e.text or "").strip().rsplit(":", 1)[-1] for e in role.iterfind("md:NameIDFormat", _NS))
     asked = (e.get("Name", "") for e in role.iterfind(".//md:RequestedAttribute", _NS))
-    read = SiteMetadata(
-        protocol="saml",
-        entity_id=entity.get("entityID", ""),
-        acs=acs,
-        acs_indexes=indexes,
-        slo=_logout(role, browser),
-        slo_binding="post" if browser == POST and _logout(role, POST) else "",
-        slo_response=_logout(role, browser, "ResponseLocation"),
-        slo_soap=_logout(role, SOAP),
-        name_id=next((_FORMATS[name] for name in formats if name in _FORMATS), ""),  # '': the registry's own choice
-        attributes={name: _KNOWN[name] for name in asked if name in _KNOWN},
-        certificate=_certificates(role),
-        signed_requests=role.get("AuthnRequestsSigned") in _TRUE,
-    )
-    if read.entity_id == MICROSOFT:
+    said: Table = {
+        "protocol": "saml",
+        "entity_id": entity.get("entityID", ""),
+        "acs": acs,
+        "acs_indexes": indexes,
+        "slo": _logout(role, browser),
+        "slo_binding": "post" if browser == POST and _logout(role, POST) else "",
+        "slo_response": _logout(role, browser, "ResponseLocation"),
+        "slo_soap": _logout(role, SOAP),
+        "name_id": next((_FORMATS[name] for name in formats if name in _FORMATS), ""),  # '': the registry's own choice
+        "attributes": {name: _KNOWN[name] for name in asked if name in _KNOWN},
+        "certificate": _certificates(role),
+        "signed_requests": role.get("AuthnRequestsSigned") in _TRUE,
+    }
+    if said["entity_id"] == MICROSOFT:
         # Its metadata says nothing of names, and it signs with SHA-1 (docs/integrate/saml-microsoft365.md).
-        read = replace(read, name_id="persistent", attributes={"IDPEmail": "email"}, signed_requests=False)
-    return read, [*_ends_left_out(role, read), *_rest_left_out(role, read)]
+        said |= {"name_id": "persistent", "attributes": {"IDPEmail": "email"}, "signed_requests": False}
+    table = {name: value for name, value in said.items() if value}
+    return table, [*_ends_left_out(role, said), *_rest_left_out(role, said)]
 
 
 def _entity_and_role(document: bytes) -> tuple[etree._Element, etree._Element]:
@@ -210,7 +189,7 @@ def _called(binding: str | None) -> str:
     return (binding or "no binding").rpartition(":")[2]
 
 
-def _ends_left_out(role: etree._Element, read: SiteMetadata) -> Iterator[str]:
+def _ends_left_out(role: etree._Element, read: Table) -> Iterator[str]:
     for end in role.iterfind("md:AssertionConsumerService", _NS):
         where, binding = end.get("Location", ""), end.get("Binding")
         if not where:
@@ -218,7 +197,7 @@ def _ends_left_out(role: etree._Element, read: SiteMetadata) -> Iterator[str]:
         elif binding != POST:
             which = f"the AssertionConsumerService {where} ({_called(binding)})"
             yield f"{which} is left out: answers go by HTTP-POST only."
-    taken = {SOAP: read.slo_soap, POST if read.slo_binding else REDIRECT: read.slo}
+    taken = {SOAP: read["slo_soap"], POST if read["slo_binding"] else REDIRECT: read["slo"]}
     found = role.findall("md:SingleLogoutService", _NS)
     for end in found:
         where, binding = end.get("Location", ""), end.get("Binding")
@@ -235,7 +214,7 @@ def _ends_left_out(role: etree._Element, read: SiteMetadata) -> Iterator[str]:
         yield f"the site has no SingleLogoutService ({why}): {then}."
 
 
-def _rest_left_out(role: etree._Element, read: SiteMetadata) -> Iterator[str]:
+def _rest_left_out(role: etree._Element, read: Table) -> Iterator[str]:
     for described in role.iterfind("md:KeyDescriptor", _NS):
         if described.get("use") == "encryption":
             why = "assertions are signed and go over TLS, they are not encrypted"
@@ -244,12 +223,12 @@ def _rest_left_out(role: etree._Element, read: SiteMetadata) -> Iterator[str]:
             wish = "ask the site for its certificate, nothing it signs is believed without"
             yield f"a key without a certificate is left out: {wish}."
     said = [(e.text or "").strip() for e in role.iterfind("md:NameIDFormat", _NS)]
-    if said and not read.name_id:
+    if said and not read["name_id"]:
         formats = ", ".join(map(_called, said))
         yield f"no NameIDFormat of the site is given here ({formats}): it gets the registry's own, persistent."
     for asked in role.iterfind(".//md:RequestedAttribute", _NS):
         name = asked.get("Name", "")
-        if name not in read.attributes:
+        if name not in read["attributes"]:
             needs = " although the site calls it required" if asked.get("isRequired") in _TRUE else ""
             yield f"the attribute {name} is left out{needs}: give it one of our claims in `attributes`, if one fits."
     for name in ("ArtifactResolutionService", "ManageNameIDService"):

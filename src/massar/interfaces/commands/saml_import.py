@@ -13,11 +13,11 @@ def run(file: str, slug: str = "") -> int:
     """Print the table, and on the error stream what is not in it; 1 if the file can't be used."""
     try:
         document = Path(file).read_bytes()
-        read, left_out = sites.saml_metadata.read(document, now=clock.now())
+        table, left_out = sites.saml_metadata.read(document, now=clock.now())
     except (OSError, sites.saml_metadata.MetadataRefused) as trouble:
         print(f"{file} can't be used: {trouble}.", file=sys.stderr)
         return 1
-    print(read.as_toml(slug or _named(read.entity_id)), end="")
+    print(sites.saml_metadata.as_toml(slug or _named(table["entity_id"]), table), end="")
     for sentence in dict.fromkeys(left_out):
         print(f"note: {sentence}", file=sys.stderr)
     return 0
