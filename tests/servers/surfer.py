@@ -4,39 +4,18 @@ from __future__ import annotations
 
 import http.client
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import unescape
-from html.parser import HTMLParser
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode, urljoin, urlsplit
+
+from lxml.html import FormElement, HTMLParser, document_fromstring
 
 MOST_STEPS = 20
 AS_A_BROWSER = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Chrome/120.0",
     "Accept": "text/html,application/xhtml+xml",  # sites answer scripts with 401, people with a redirect
 }
-
-
-@dataclass
-class Form:
-    """A form of a page: where it goes, how, and its fields with their values."""
-
-    action: str
-    method: str
-    fields: dict[str, str] = field(default_factory=dict)
-
-
-class _Forms(HTMLParser):
-    def __init__(self):
-        super().__init__()
-        self.forms: list[Form] = []
-
-    def handle_starttag(self, tag, attrs):
-        values = dict(attrs)
-        if tag == "form":
-            self.forms.append(Form(values.get("action", ""), values.get("method", "get").upper()))
-        elif tag == "input" and self.forms and values.get("name"):
-            self.forms[-1].fields[values["name"]] = values.get("value", "")
 
 
 @dataclass(frozen=True)
@@ -65,15 +44,15 @@ class Surfer:
 
     def submit(self, ending: str, **typed: str) -> Page:
         """Sends the form of the page in front of us whose address ends so, with these fields filled in."""
-        form = next((f for f in self.forms() if f.action.split("?")[0].endswith(ending)), None)
+        form = next((f for f in self.forms() if (f.action or "").split("?")[0].endswith(ending)), None)
         assert form is not None, f"no form to {ending} on {self.page.address}: {self.page.text[:2000]}"
-        assert set(typed) <= set(form.fields), f"{sorted(form.fields)} on {self.page.address}"
-        return self._follow(form.method, urljoin(self.page.address, form.action), urlencode({**form.fields, **typed}))
+        fields = {name: value or "" for name, value in form.fields.items()}
+        assert set(typed) <= set(fields), f"{sorted(fields)} on {self.page.address}"
+        return self._follow(form.method, urljoin(self.page.address, form.action), urlencode({**fields, **typed}))
 
-    def forms(self) -> list[Form]:
-        parser = _Forms()
-        parser.feed(self.page.text)
-        return parser.forms
+    def forms(self) -> list[FormElement]:
+        """Where each goes (`action`), how (`method`), and its `fields` with their values."""
+        return document_fromstring(self.page.text.encode() or b"<p>", HTMLParser(encoding="utf-8")).forms
 
     def _follow(self, method: str, address: str, body: str | None) -> Page:
         self.way = []
