@@ -130,11 +130,6 @@ KINDS = {
 }
 
 
-def _points_to(views: personal.Views, person: personal.OwnerWords) -> bool:
-    kinds = (person.names, person.establishments, person.logins)
-    return any(personal.points_to(views, words) for words in kinds) or personal.points_to_phone(views, person)
-
-
 @pytest.fixture(scope="module")
 def people() -> list[personal.OwnerWords]:
     """Prepared once: the product's own cache is smaller than this crowd."""
@@ -151,7 +146,8 @@ def test_few_passwords_are_refused_for_nothing(kind, people):
         views = personal.read(password)
         for person in dice.sample(people, PEOPLE_PER_PASSWORD):
             total += 1
-            if _points_to(views, person):
+            kinds = (person.names, person.establishments, person.logins)
+            if any(personal.points_to(views, words) for words in kinds) or personal.points_to_phone(views, person):
                 refused[password] = refused.get(password, 0) + 1
     rate = sum(refused.values()) / total
     print(f"\n{kind}: {rate:.4%} of {total} pairs refused, by {len(refused)} passwords of {PASSWORDS}")

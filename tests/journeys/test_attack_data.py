@@ -11,7 +11,7 @@ import pytest
 from django.db import Error, connection, transaction
 from django.test import Client
 
-from massar.core import encryption, log
+from massar.core import log
 from massar.core.audit import api as audit_log
 from massar.core.audit.models import Event
 from massar.domain.credentials.models import FormerPassword, Password, TemporaryPassword
@@ -237,14 +237,6 @@ def test_atk_149_long_and_twisted_input_costs_nothing(db, path, fields):
     answer = client.get("/sign-in/", headers={"accept-language": "fr;q=0." * 15000, "user-agent": "(" * 100000})
     assert answer.status_code == 200
     assert time.perf_counter() - started < 2, "no regular expression that explodes"
-
-
-def test_a_seal_opens_in_its_own_place_only():
-    ring = encryption.Keyring((("k1", b"1" * 32),))
-    box = ring.encrypt(b"secret", associated_data="a|1")
-    with pytest.raises(encryption.DecryptionFailed):
-        ring.decrypt(box, associated_data="a|2")
-    assert ring.decrypt(box, associated_data="a|1") == b"secret"
 
 
 def test_what_secrets_leave_in_their_rows(cast, post):

@@ -11,15 +11,8 @@ from massar.domain.delivery.models import Message, RecoveryRequest
 from massar.domain.limits import api as limits
 from massar.domain.people.models import Contact
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, KHADIJA_EMAIL, STRANGER, facts
-from tests.support.steps import home, prove_contact, save_contact, secrets, shows
+from tests.support.steps import home, plain, prove_contact, save_contact, secrets, shows
 from tests.support.visitor import TEMPORARY, Visitor
-
-TOKEN = re.compile(r'name="(csrfmiddlewaretoken|ask_id)" value="[^"]*"')
-TYPED = re.compile(r'(id="id_user"[^>]*?) value="[^"]*"')
-
-
-def plain(visitor) -> str:
-    return TYPED.sub(r"\1", TOKEN.sub("", visitor.html))
 
 
 def outcome(person) -> str:

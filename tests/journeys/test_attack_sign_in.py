@@ -14,11 +14,10 @@ from massar.domain.sessions import api as sessions
 from massar.interfaces.base.request import client_address, network
 from massar.journeys.people import import_people
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, enter, facts
-from tests.support.steps import holding, home, shows
+from tests.support.steps import holding, home, plain, shows
 from tests.support.visitor import Visitor
 
 WRONG = "Wrong*5820-word"
-TOKEN = re.compile(r'name="(csrfmiddlewaretoken|ask_id)" value="[^"]*"')
 
 
 def tries(number, login=JAMAL.login, **headers):
@@ -92,7 +91,7 @@ def test_atk_005_a_success_of_a_stranger_starts_the_count_anew(cast, clock):
 def test_atk_006_a_spent_limit_says_the_same_to_right_and_wrong(cast):
     tries(20)
     right, wrong = (Visitor().sign_in(JAMAL.login, p) for p in (JAMAL.password, WRONG))
-    assert _plain(right) == _plain(wrong) and right.page.status_code == wrong.page.status_code == 429
+    assert plain(right) == plain(wrong) and right.page.status_code == wrong.page.status_code == 429
     assert not right.signed_in
 
 
@@ -227,12 +226,3 @@ def test_atk_025_keys_of_the_query_language_are_ignored(cast):
     for key in ("_connector", "__class__", "password__startswith", "user__in", "_negated"):
         answer = Client().post("/sign-in/?" + key + "=OR", {"user": JAMAL.login, "password": WRONG, key: "OR"})
         assert answer.status_code == 422
-
-
-def _plain(visitor) -> str:
-    """The page without its random form tokens and without what was typed."""
-    return re.sub(r'(id="id_user"[^>]*?) value="[^"]*"', r"\1", TOKEN.sub("", visitor.html))
-
-
-def _headers(visitor) -> list[tuple[str, str]]:
-    return [(k, v) for k, v in visitor.page.headers.items() if k not in ("Content-Length", "Set-Cookie")]

@@ -19,6 +19,7 @@ PRODUCTION = {
     "MASSAR_HELP_CONTACT": "0537 00 00 00",
     "MASSAR_VAR": "/tmp/massar-production",
 }
+_CHANGING = re.compile(r'(name="(?:csrfmiddlewaretoken|ask_id)"|id="id_user"[^>]*?) value="[^"]*"')
 _TAG = re.compile(r"<[^>]*>")
 _ACTION = re.compile(r'action="([^"]+)"')
 
@@ -26,6 +27,11 @@ _ACTION = re.compile(r'action="([^"]+)"')
 def shown(visitor: Visitor) -> str:
     """The words of the page in front of us, without tags."""
     return html.unescape(_TAG.sub("", visitor.html))
+
+
+def plain(visitor: Visitor) -> str:
+    """The page without its random tokens and the user name that was typed."""
+    return _CHANGING.sub(r"\1", visitor.html)
 
 
 def shows(visitor: Visitor, id: str, language: str = "ar") -> bool:

@@ -147,11 +147,8 @@ def _judge(asked: delivery.RecoveryForm, asked_at: datetime, now: datetime) -> _
     if contact:
         return _find_a_way(person, contact, asked, asked_at, now)
     # Counted against network and browser, never against the account; it only changes the word in the audit log.
-    guesses = [
-        limits.rate_limits.GUESS_NETWORK.bucket(person.id, asked.network),
-        limits.rate_limits.GUESS_BROWSER.bucket(asked.recovery_browser),
-    ]
-    spent = limits.consume(guesses, now=now)
+    by_network = limits.rate_limits.GUESS_NETWORK.bucket(person.id, asked.network)
+    spent = limits.consume([by_network, limits.rate_limits.GUESS_BROWSER.bucket(asked.recovery_browser)], now=now)
     return _Judged(person, "guesses_spent") if spent else _Judged(person, "no_match")
 
 

@@ -124,12 +124,9 @@ def _shared_limits(typed: str, person: people.PersonFacts | None) -> list[limits
     if typed and "@" not in typed and domains:
         drawn = int(encryption.data_keys().blind_index("nobody-domain", typed), 16)
         whole = f"{typed}@{domains[drawn % len(domains)]}"
-    owner = ("person", person.id) if person else ("nobody", whole)
-    rates = limits.rate_limits
-    return [
-        rates.SIGN_IN_TYPED.bucket(typed), rates.SIGN_IN_ACCOUNT.bucket(*owner),
-        rates.SIGN_IN_CONSECUTIVE.bucket(*owner),
-    ]  # fmt: skip
+    owner, rates = ("person", person.id) if person else ("nobody", whole), limits.rate_limits
+    by_owner = [rate.bucket(*owner) for rate in (rates.SIGN_IN_ACCOUNT, rates.SIGN_IN_CONSECUTIVE)]
+    return [rates.SIGN_IN_TYPED.bucket(typed), *by_owner]
 
 
 def _refund(verified: _Verified, now: datetime) -> None:
