@@ -100,16 +100,12 @@ def test_a_letter_made_again_is_the_same_to_the_last_byte(clock, language):
     assert b"\r\nDate: Sun, 29 Nov 2026 14:51:00 +0000\r\n" in first
 
 
-def test_only_an_address_that_is_longer_itself_makes_a_longer_line():
+def test_only_an_address_that_is_longer_itself_makes_a_longer_line_and_headers_tell_programs_what_this_is():
     long = f"{'k' * 64}@{'d' * 60}.{'e' * 60}.example"
-    letter = made(outgoing("s", PLAIN_TEXT), to=long)
-    over = [line for line in letter.split(b"\r\n") if len(line) > HEADER_LINE]
-    assert over == [f" {long}".encode()]
-    assert message_from_bytes(letter)["To"].strip() == long
-
-
-def test_headers_that_tell_programs_what_this_is():
-    letter = message_from_bytes(made(outgoing("Bonjour", PLAIN_TEXT, "<p>Bonjour</p>", "fr")))
+    sent = made(outgoing("Bonjour", PLAIN_TEXT, "<p>Bonjour</p>", "fr"), to=long)
+    assert [line for line in sent.split(b"\r\n") if len(line) > HEADER_LINE] == [f" {long}".encode()]
+    letter = message_from_bytes(sent)
+    assert letter["To"].strip() == long
     assert letter["Auto-Submitted"] == "auto-generated" and letter["X-Auto-Response-Suppress"] == "All"
     assert letter["Content-Language"] == "fr" and letter["Message-ID"] == f"<{UID}@example.ma>"
     assert letter["List-Unsubscribe"] is None and letter["Precedence"] is None

@@ -189,18 +189,13 @@ def test_the_fields_of_a_submit(met):
     assert sent.text == SMS.text
 
 
-@pytest.mark.parametrize(
-    ("valid_for", "longest"), [(TEN_MINUTES, "000000001000000R"), (timedelta(seconds=1.9), "000000000001000R")]
-)
-def test_validity_is_never_longer_than_what_was_given(smsc, smpp, valid_for, longest):
-    server = smsc()
-    result(submit(smpp(server), valid_for=valid_for))
-    assert server.submits[0].validity <= longest and server.submits[0].validity.endswith("000R")
-
-
-def test_absolute_validity(smsc, smpp, clock):
-    server = smsc()
-    result(submit(smpp(server, validity="absolute"), valid_for=timedelta(seconds=600.9)))
+def test_validity_is_never_longer_than_what_was_given(met, clock):
+    server, provider = met()
+    for seconds, longest in ((600, "000000001000000R"), (1.9, "000000000001000R")):
+        result(submit(provider, valid_for=timedelta(seconds=seconds)))
+        assert server.submits[-1].validity <= longest and server.submits[-1].validity.endswith("000R")
+    server, provider = met(validity="absolute")
+    result(submit(provider, valid_for=timedelta(seconds=600.9)))
     assert server.submits[0].validity in ("260215020500000+", "260215020459000+")
 
 
@@ -339,14 +334,11 @@ def test_the_other_bind_takes_over(met):
     until(lambda: isinstance(result(submit(provider)), Accepted))
 
 
-def test_a_quiet_line_is_asked_and_an_answer_keeps_it(met):
-    server, _ = met(enquire_after=0.05)
+def test_a_quiet_line_is_asked_and_ended_where_nobody_answers(met):
+    server, provider = met(enquire_after=0.05, answer_timeout=0.3)
     until(lambda: server.asked(pdu.ENQUIRE_LINK) >= 3)
-    assert server.binds == ["trx"]
-
-
-def test_an_unanswered_enquire_link_ends_the_line_and_a_new_one_comes(met):
-    server, provider = met(deaf=True, enquire_after=0.1, answer_timeout=0.3)
+    assert server.binds == ["trx"], "an answer keeps it"
+    server.deaf = True
     until(lambda: len(server.binds) >= 2)
     server.deaf = False
     until(lambda: isinstance(result(submit(provider)), Accepted))
@@ -384,15 +376,14 @@ def test_a_receipt_may_come_before_the_answer(smsc, smpp, sink):
     assert server.answered(77).status == pdu.OK
 
 
-def test_a_receipt_in_the_packet_of_the_bind_is_taken(smsc, smpp, sink):
+def test_receipts_in_the_packet_of_the_bind_in_a_data_sm_and_twice_are_taken(smsc, smpp, sink):
     server = smsc()
     server.after_bind = pdu.Pdu(pdu.DELIVER_SM, 0, 99, deliver_body(receipt_text("7"))).encoded()
     smpp(server)
-    assert server.answered(99).status == pdu.OK and sink.stored[0].reference == "7"
-
-
-def test_a_receipt_that_comes_twice_is_stored_twice(met, sink):
-    server, _ = met()
+    assert server.answered(99).status == pdu.OK and sink.stored.pop().reference == "7"
+    body = b"\0\1\x01212661000222\0\5\0MASSAR\0\4\0\0" + b"\0\x1e\0\x051001\0" + b"\x04\x27\0\1\2"
+    assert server.answered(server.send(pdu.DATA_SM, body), pdu.DATA_SM).status == pdu.OK
+    assert sink.stored.pop() == Receipt("smpp-test", "1001", contract.DELIVERED, "DELIVRD", NUMBER)
     for _ in range(2):
         assert server.answered(server.receipt(receipt_text("1001", "UNDELIV", "011"))).status == pdu.OK
     assert sink.stored == [Receipt("smpp-test", "1001", contract.FAILED, "UNDELIV 011", NUMBER)] * 2
@@ -427,13 +418,6 @@ def test_a_receipt_is_answered_only_once_it_is_stored_and_holds_up_no_message(sm
     assert not [found for found in server.heard if found.command == pdu.DELIVER_SM | pdu.RESPONSE]
     future.set_result(None)
     assert server.answered(sequence).status == pdu.OK
-
-
-def test_receipts_of_a_data_sm_are_taken(met, sink):
-    server, _ = met()
-    body = b"\0\1\x01212661000222\0\5\0MASSAR\0\4\0\0" + b"\0\x1e\0\x051001\0" + b"\x04\x27\0\1\2"
-    assert server.answered(server.send(pdu.DATA_SM, body), pdu.DATA_SM).status == pdu.OK
-    assert sink.stored == [Receipt("smpp-test", "1001", contract.DELIVERED, "DELIVRD", NUMBER)]
 
 
 def test_ids_are_turned_as_it_was_set(met, sink):

@@ -32,13 +32,6 @@ def test_a_stream_gives_the_same_pdus_however_it_is_cut(sent, data):
     assert got == sent
 
 
-def test_a_pdu_that_lacks_its_last_byte_is_waited_for():
-    whole = smpp.Pdu(smpp.SUBMIT_SM, 0, 1, b"abc").encoded()
-    splitter = smpp.Splitter()
-    assert list(splitter.feed(whole[:-1])) == []
-    assert [pdu.body for pdu in splitter.feed(whole[-1:])] == [b"abc"]
-
-
 @pytest.mark.parametrize("length", [0, 1, 15, 65_537, 2**31, 2**32 - 1])
 def test_an_impossible_length_ends_the_stream_after_what_came_before(length):
     good = smpp.Pdu(smpp.ENQUIRE_LINK, 0, 7).encoded()
@@ -48,10 +41,11 @@ def test_an_impossible_length_ends_the_stream_after_what_came_before(length):
         next(found)
 
 
-@pytest.mark.parametrize("length", [16, 65_536])
-def test_the_bounds_themselves_are_allowed(length):
-    pdu = smpp.Pdu(smpp.DELIVER_SM, 0, 1, bytes(length - 16))
-    assert list(smpp.Splitter().feed(pdu.encoded())) == [pdu]
+def test_the_bounds_themselves_are_allowed_and_one_that_lacks_its_last_byte_is_waited_for():
+    for length in (16, 65_536):
+        pdu, splitter = smpp.Pdu(smpp.DELIVER_SM, 0, 1, bytes(length - 16)), smpp.Splitter()
+        assert list(splitter.feed(pdu.encoded()[:-1])) == []
+        assert list(splitter.feed(pdu.encoded()[-1:])) == [pdu]
 
 
 # -- requests
@@ -101,15 +95,11 @@ def test_every_sign_of_the_alphabet_has_a_code_of_its_own():
     assert GSM7_CODES["Æ"] == b"\x1c" and GSM7_CODES[" "] == b" "  # the escape keeps its place before them
 
 
-@pytest.mark.parametrize("sign", ["\x00", "\x1b", "`", "ê"])
-def test_what_has_no_code_makes_it_ucs2(sign):
-    (content,) = contents(f"a{sign}", "m1")
-    assert (content.coding, content.content) == (8, f"a{sign}".encode("utf-16-be"))
-
-
-def test_a_short_text_is_one_content_without_a_header():
+def test_a_short_text_is_one_content_without_a_header_and_what_has_no_code_makes_it_ucs2():
     (content,) = contents("é€[]\nkdmwt-47392", "m1")
     assert content == (0, b"\x05\x1b\x65\x1b\x3c\x1b\x3e\nkdmwt-47392", False)
+    for sign in ("\x00", "\x1b", "`", "ê"):
+        assert contents(f"a{sign}", "m1") == [(8, f"a{sign}".encode("utf-16-be"), False)]
 
 
 def test_segments_carry_a_header_that_is_the_same_when_sent_again():
@@ -119,17 +109,11 @@ def test_segments_carry_a_header_that_is_the_same_when_sent_again():
     assert [len(part.content) - 6 for part in first] == [153, 153, 94] and all(part.joined for part in first)
 
 
-def test_an_escape_is_never_parted_from_its_sign():
+def test_neither_an_escape_nor_a_surrogate_pair_is_parted_and_half_a_pair_becomes_a_question_mark():
     first, second = contents("a" * 152 + "€" + "b" * 20, "m1")
     assert first.content[6:] == b"a" * 152 and second.content[6:] == b"\x1b\x65" + b"b" * 20
-
-
-def test_a_surrogate_pair_is_never_parted():
     first, second = contents("م" * 66 + "😀" + "م" * 10, "m1")
     assert len(first.content) == 6 + 132 and second.content[6:].decode("utf-16-be") == "😀" + "م" * 10
-
-
-def test_half_a_pair_becomes_a_question_mark():
     (content,) = contents("م\ud83d", "m1")
     assert content.content.decode("utf-16-be") == "م?"
 

@@ -7,19 +7,9 @@ of the number say. The same lines and digits as in node/smsc.mjs, as far as this
 import json
 import sys
 
+from smpp.pdu import pdu_types as types
 from smpp.pdu.constants import command_status_name_map
 from smpp.pdu.operations import DeliverSM
-from smpp.pdu.pdu_types import (
-    AddrNpi,
-    AddrTon,
-    CommandStatus,
-    DataCoding,
-    EsmClass,
-    EsmClassGsmFeatures,
-    EsmClassMode,
-    EsmClassType,
-    MessageState,
-)
 from smpp.twisted.config import SMPPServerConfig
 from smpp.twisted.protocol import DataHandlerResponse
 from smpp.twisted.server import SMPPServerFactory
@@ -27,13 +17,11 @@ from twisted.cred.error import UnauthorizedLogin
 from twisted.internet import reactor
 
 REFUSALS = {
-    "08": CommandStatus.ESME_RSYSERR,
-    "10": CommandStatus.ESME_RINVSRCADR,
-    "13": CommandStatus.ESME_RINVDSTADR,
-    "14": CommandStatus.ESME_RMSGQFUL,
-    "58": CommandStatus.ESME_RTHROTTLED,
-}
-STATES = {"DELIVRD": MessageState.DELIVERED, "UNDELIV": MessageState.UNDELIVERABLE}
+    "08": types.CommandStatus.ESME_RSYSERR, "10": types.CommandStatus.ESME_RINVSRCADR,
+    "13": types.CommandStatus.ESME_RINVDSTADR, "14": types.CommandStatus.ESME_RMSGQFUL,
+    "58": types.CommandStatus.ESME_RTHROTTLED,
+}  # fmt: skip
+STATES = {"DELIVRD": types.MessageState.DELIVERED, "UNDELIV": types.MessageState.UNDELIVERABLE}
 ids = iter(range(1001, 1_000_000))
 
 
@@ -60,9 +48,9 @@ def take(system_id, session, submit):
     """The handler of submit_sm; gives the answer."""
     said = submit.params
     number = said["destination_addr"].decode()
-    status = REFUSALS.get(number[-2:], CommandStatus.ESME_ROK)
+    status = REFUSALS.get(number[-2:], types.CommandStatus.ESME_ROK)
     record(submit=written(said, session), status=number_of(status))
-    if status != CommandStatus.ESME_ROK:
+    if status != types.CommandStatus.ESME_ROK:
         return DataHandlerResponse(status)
     reference = str(next(ids))
     failed = number.endswith("11")
@@ -72,15 +60,15 @@ def take(system_id, session, submit):
         reactor.callLater(0, deliver, session, *receipt)
     if number.endswith("61"):
         reactor.callLater(0.05, lambda: session.unbindAndDisconnect().addBoth(lambda _: record(unbound=True)))
-    return DataHandlerResponse(CommandStatus.ESME_ROK, message_id=reference.encode())
+    return DataHandlerResponse(types.CommandStatus.ESME_ROK, message_id=reference.encode())
 
 
 def written(said, session):
     content, valid = said["short_message"], said["validity_period"]
-    udh = EsmClassGsmFeatures.UDHI_INDICATOR_SET in said["esm_class"].gsmFeatures
+    udh = types.EsmClassGsmFeatures.UDHI_INDICATOR_SET in said["esm_class"].gsmFeatures
     cut = content[0] + 1 if udh else 0
     # This codec leaves the text in bytes: UCS-2 is read by Python, GSM stays as it is.
-    ucs2 = said["data_coding"] == DataCoding(schemeData=DATA_UCS2)
+    ucs2 = said["data_coding"] == types.DataCoding(schemeData=DATA_UCS2)
     return {
         "bind": session.bind_type.name,
         "service": (said["service_type"] or b"").decode(),
@@ -94,7 +82,7 @@ def written(said, session):
     }
 
 
-DATA_UCS2 = type(DataCoding().schemeData).UCS2
+DATA_UCS2 = type(types.DataCoding().schemeData).UCS2
 
 
 def deliver(session, reference, state, error, said):
@@ -102,11 +90,11 @@ def deliver(session, reference, state, error, said):
         f"id:{reference} sub:001 dlvrd:001 submit date:2602150155 done date:2602150156 stat:{state} err:{error} text:x"
     )
     request = DeliverSM(
-        source_addr_ton=AddrTon.INTERNATIONAL,
-        source_addr_npi=AddrNpi.ISDN,
+        source_addr_ton=types.AddrTon.INTERNATIONAL,
+        source_addr_npi=types.AddrNpi.ISDN,
         source_addr=said["destination_addr"],
         destination_addr=said["source_addr"],
-        esm_class=EsmClass(EsmClassMode.DEFAULT, EsmClassType.SMSC_DELIVERY_RECEIPT),
+        esm_class=types.EsmClass(types.EsmClassMode.DEFAULT, types.EsmClassType.SMSC_DELIVERY_RECEIPT),
         short_message=text.encode(),
         receipted_message_id=reference.encode(),
         message_state=STATES[state],

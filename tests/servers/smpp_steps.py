@@ -95,12 +95,9 @@ class BothServers:
         until(lambda: smsc.sink.stored)
         assert smsc.sink.stored == [Receipt("smsc", accepted.reference, DELIVERED, "DELIVRD", f"{NUMBER}00")]
         until(lambda: smsc.statuses() == [0])
-
-    def test_a_message_that_was_not_delivered(self, far):
-        provider = (smsc := far()).bound()
         accepted = send(provider, "11")
-        until(lambda: smsc.sink.stored)
-        assert smsc.sink.stored == [Receipt("smsc", accepted.reference, FAILED, "UNDELIV 011", f"{NUMBER}11")]
+        until(lambda: len(smsc.sink.stored) == 2)
+        assert smsc.sink.stored[1] == Receipt("smsc", accepted.reference, FAILED, "UNDELIV 011", f"{NUMBER}11")
 
     def test_two_binds_of_two_kinds(self, far):
         provider = (smsc := far()).bound(bind="tx+rx")
@@ -115,17 +112,14 @@ class BothServers:
     def test_a_refusal(self, far, ending, result):
         assert send(far().bound(), ending) == result
 
-    def test_a_wrong_password_and_a_wrong_name(self, far):
+    def test_check_finds_it_healthy_a_wrong_password_or_a_wrong_name(self, far):
         smsc = far()
+        assert smsc.open().check() == [] and smsc.submits() == []
         (sentence,) = smsc.open(password="wrong").check()
         assert "refuses us: smpp 0x0e at bind" in sentence
         provider = smsc.open(system_id="nobody")
         until(lambda: isinstance(send(provider), Rejected))
         assert send(provider) == Rejected("smpp 0x0f at bind", False, configuration_error=True)
-
-    def test_check_finds_it_healthy_and_sends_nothing(self, far):
-        smsc = far()
-        assert smsc.open().check() == [] and smsc.submits() == []
 
     def test_a_receipt_that_comes_twice(self, far):
         smsc = far()

@@ -36,15 +36,10 @@ class TestTwisted(BothServers):
         (read,) = smsc.submits()
         assert 598 <= read.pop("valid_for") <= 600
         assert read == {
-            "bind": "bind_transceiver",
-            "service": "OTP",
-            "source": ["ALPHANUMERIC", "UNKNOWN", "MASSAR"],
-            "to": ["INTERNATIONAL", "ISDN", f"{NUMBER[1:]}00"],
-            "coding": 0,
-            "text": FRENCH_SEPTETS.hex(),
-            "udh": "",
+            "bind": "bind_transceiver", "service": "OTP", "source": ["ALPHANUMERIC", "UNKNOWN", "MASSAR"],
+            "to": ["INTERNATIONAL", "ISDN", f"{NUMBER[1:]}00"], "coding": 0, "text": FRENCH_SEPTETS.hex(), "udh": "",
             "receipt": "SMSC_DELIVERY_RECEIPT_REQUESTED",
-        }
+        }  # fmt: skip
         assert len(FRENCH) == len(FRENCH_SEPTETS) - 3
 
     def test_their_codec_reads_arabic_in_segments(self, far):

@@ -43,11 +43,10 @@ def provider_from_url(url: str, options: ProviderOptions, *, slots: smpp.BindSlo
     """
     try:
         parts = urlsplit(url)
-        wrong = parts.port == 0
+        if parts.port == 0:
+            raise ValueError
     except ValueError:
-        wrong = True
-    if wrong:
-        raise ProviderSettingError("A provider's URL can't be read: its host or port is wrong.")
+        raise ProviderSettingError("A provider's URL can't be read: its host or port is wrong.") from None
     if not url.isprintable() or " " in url:
         raise ProviderSettingError("A provider's URL must not contain spaces or line ends.")
     if parts.scheme and not parts.hostname:

@@ -122,7 +122,7 @@ def c_string(text: str) -> bytes:
 
 def bind(system_id: str, password: str, system_type: str) -> bytes:
     """Body of the three bind requests (§4.1); no address range is asked for."""
-    names = c_string(system_id) + c_string(password) + c_string(system_type)
+    names = b"".join(map(c_string, (system_id, password, system_type)))
     return names + bytes((VERSION,)) + Address(0, 0, "").encoded()
 
 
@@ -177,7 +177,7 @@ def absolute_time(moment: datetime) -> str:
 
 
 def message_id(body: bytes) -> str:
-    """The id in submit_sm_resp or data_sm_resp. Empty when there is none; cut where it is longer than may be."""
+    """The id in submit_sm_resp or data_sm_resp, or empty; cut where it is longer than may be."""
     return _readable(body.partition(b"\0")[0][:_LONGEST_ID]).strip()
 
 

@@ -74,19 +74,16 @@ def find(table: Table, name: str, data: object, text: str = "") -> list[str]:
     may be; an id is neither."""
     path, pattern = getattr(table, name), getattr(table, f"{name}_pattern")
     if path:
-        values = [_scalar(value, words=name in ("state", "code")) for value in walk(data, path)]
+        found = list(walk(data, path))
+        if name in ("state", "code"):
+            found = [str(value).lower() if isinstance(value, bool) else value for value in found]
+        values = [value for value in found if isinstance(value, str)]
     else:
         values = [text] if pattern else []
     if pattern:
         matches = (pattern.search(value[:PATTERN_SEES]) for value in values)
         values = [next(filter(None, match.groups()), match[0]) for match in matches if match]
     return [value for value in values if value]
-
-
-def _scalar(value: object, *, words: bool) -> str:
-    if isinstance(value, bool):
-        return str(value).lower() if words else ""
-    return value if isinstance(value, str) else ""
 
 
 def reference(value: str) -> str:
@@ -130,7 +127,10 @@ class Answer(Table):
             data, text = json_of(response.body, "utf-8"), response.body.decode("utf-8", "replace")
         codes = find(self, "code", data, text)
         by_code = [self.codes.get(code, self.codes.get("*")) for code in codes]
-        by_status = _by_status(response, statuses)
+        status = str(response.status)
+        by_status = statuses.get(status) or statuses.get(f"{status[0]}xx", "configuration_error")
+        if status == "503" and "retry-after" in response.headers and status not in statuses:
+            by_status = "busy"
         must_say_yes = by_status == "accepted" and "accepted" in self.codes.values()
         if must_say_yes and not codes:
             return OutcomeUnknown("the answer can't be read")
@@ -145,13 +145,6 @@ class Answer(Table):
         made = next(iter(find(self, "segments", data, text)), "")
         segments = int(made) if _COUNT.fullmatch(made) else 0
         return Accepted(names[0] if names else "", names if len(names) > 1 else (), receipts, segments)
-
-
-def _by_status(response: HttpResponse, statuses: Mapping[str, Outcome]) -> Outcome:
-    status = str(response.status)
-    if status == "503" and "retry-after" in response.headers and status not in statuses:
-        return "busy"
-    return statuses.get(status) or statuses.get(f"{status[0]}xx", "configuration_error")
 
 
 def _refused(outcome: Outcome, status: int, code: str, *, by_status: bool) -> Rejected:

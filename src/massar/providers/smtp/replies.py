@@ -81,17 +81,15 @@ def judged(code: int, words: bytes | str, stage: str) -> Rejected | NotTransmitt
         return Rejected(told, permanent=False, busy=True, about=about)
     if about == NOTHING:
         return Rejected(told, permanent=False, configuration_error=code >= 500)
-    if _is_ours(code, subject, detail, _readable(text)):
+    # The server's own words, small; each line of an answer begins with its code again.
+    own = _QUOTED.split(_ENHANCED.sub(" ", _ADDRESS.sub(" ", text)), maxsplit=1)[0]
+    if _is_ours(code, subject, detail, " ".join(_INSIDE_A_NAME.sub(" ", own).lower().split())):
         return Rejected(told, permanent=False, configuration_error=True, about=MESSAGE)
     if stage == RCPT:
         return _of_recipient(code, told, subject, detail)
     of_mailbox = detail in _MAILBOX.get(subject, ())
-    return Rejected(
-        told,
-        permanent=False,
-        configuration_error=code >= 500 and not of_mailbox,
-        about=RECIPIENT if of_mailbox else MESSAGE,
-    )
+    ours, about = code >= 500 and not of_mailbox, RECIPIENT if of_mailbox else MESSAGE
+    return Rejected(told, permanent=False, configuration_error=ours, about=about)
 
 
 def _of_recipient(code: int, told: str, subject: str, detail: int) -> Rejected:
@@ -103,20 +101,11 @@ def _of_recipient(code: int, told: str, subject: str, detail: int) -> Rejected:
     return Rejected(told, permanent=True, about=about, elsewhere=not plain)
 
 
-def _readable(text: str) -> str:
-    """The server's own words, small; each line of an answer begins with its code again."""
-    own = _QUOTED.split(_ENHANCED.sub(" ", _ADDRESS.sub(" ", text)), maxsplit=1)[0]
-    own = _INSIDE_A_NAME.sub(" ", own)
-    return " ".join(own.lower().split())
-
-
 def _is_ours(code: int, subject: str, detail: int, words: str) -> bool:
     """Whether what was said about a recipient or a letter names us: account, sender, network address, quota."""
     if _spent(code, subject, words):
         return True
-    if code < 500:
-        return False
-    if is_restricted(f"{subject}.{detail}"):
+    if code < 500 or is_restricted(f"{subject}.{detail}"):
         return False
     if code in _OUR_CODES or detail in _OUR_DETAILS.get(subject, ()) or (subject == "7" and detail >= _OUR_POLICIES):
         return True
