@@ -6,18 +6,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from massar.domain.delivery.provider import (
-    SITE,
-    SOAP,
-    Accepted,
-    NotTransmitted,
-    OutboundMessage,
-    OutcomeUnknown,
-    Pipelined,
-    Provider,
-    Rejected,
-    Result,
-)
+from massar.domain.delivery import provider as contract
+from massar.domain.delivery.provider import Accepted, NotTransmitted, OutboundMessage, OutcomeUnknown, Rejected
 from massar.providers.registry import SiteProvider, provider_from_url
 from tests.support.fakes import BehavingProvider
 
@@ -33,8 +23,8 @@ SMS = OutboundMessage("Zk3_x-1", "sms", "+212661000222", "fr", "", f"Massar: mot
 MAIL = OutboundMessage(
     "Zk3_x-1", "email", "khadija@example.org", "ar", "مسار: كلمة مرور", f"السلام عليكم\n\n{SECRET}\n", "<p>سلام</p>"
 )
-LOGOUT = OutboundMessage("Zk3_x-1", SITE, "", "fr", "", "eyJhbGciOiJFUzI1NiJ9.eyJzaWQiOiJ4In0.c2lnbmF0dXJl")
-ENVELOPE = OutboundMessage("Zk3_x-1", SOAP, "", "fr", "", "<S:Envelope><a>é</a></S:Envelope>")
+LOGOUT = OutboundMessage("Zk3_x-1", contract.SITE, "", "fr", "", "eyJhbGciOiJFUzI1NiJ9.eyJzaWQiOiJ4In0.c2lnbmF0dXJl")
+ENVELOPE = OutboundMessage("Zk3_x-1", contract.SOAP, "", "fr", "", "<S:Envelope><a>é</a></S:Envelope>")
 SITES = ("site-http", "site-https", "soap-http", "soap-https")
 TABLES = ("table-http", "table-https")
 
@@ -47,8 +37,8 @@ class Rig:
     protocol has no place for a name that we give.
     """
 
-    provider: Provider
-    hasty: Provider
+    provider: contract.Provider
+    hasty: contract.Provider
     message: OutboundMessage
     set_mood: Callable[[str], None]
     texts: Callable[[], list[str]]
@@ -59,7 +49,7 @@ class Rig:
         self.silent = name == "silent"
         self.set_mood(name)
 
-    def send(self, message: OutboundMessage | None = None) -> Result:
+    def send(self, message: OutboundMessage | None = None) -> contract.Result:
         return sent(self.hasty if self.silent else self.provider, message or self.message)
 
 
@@ -151,7 +141,7 @@ def opened(servers, sink):
     def make(kind, place, patience):
         login = "massar:secret@" if kind in SMSCS else ""
         provider = provider_from_url(f"{kind}://{login}{place}", patience)
-        if isinstance(provider, Pipelined):
+        if isinstance(provider, contract.Pipelined):
             servers.callback(provider.close)
             provider.open(sink)
         return provider

@@ -6,14 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from massar.domain.delivery.provider import (
-    Accepted,
-    NotTransmitted,
-    OutboundMessage,
-    OutcomeUnknown,
-    ProviderSettingError,
-    Rejected,
-)
+from massar.domain.delivery import provider as contract
+from massar.domain.delivery.provider import Accepted, NotTransmitted, OutcomeUnknown, Rejected
 from massar.providers.registry import provider_from_url
 from massar.providers.smtp.mime import mail_address
 
@@ -23,7 +17,7 @@ from .smtp_rig import CONTENT, HELLO, MORE_THAN_FITS_ON_THE_WAY, PASSWORD, TO_DA
 
 # The sign-in over loopback without TLS is on purpose: it is the one place where it is allowed.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
-MAIL = OutboundMessage(
+MAIL = contract.OutboundMessage(
     "-Zk3_x-1", "email", "khadija@example.org", "ar", "مسار: كلمة مرور مؤقتة",
     "السلام عليكم\n\nkdmwt-47392\n.\n.. نقطتان\n", "<p dir=rtl>سلام</p>",
 )  # fmt: skip
@@ -55,14 +49,10 @@ def test_the_letter_is_complete_and_readable_by_plain_and_html_clients(mail_serv
     assert all(part.get_content_charset() == "utf-8" for part in (plain, html))
 
 
-def test_every_line_that_travels_is_short_and_seven_bit(script, send):
-    played = script(*AFTER_354, "body", b"250 OK\r\n")
+def test_every_line_that_travels_is_short_and_seven_bit_and_dots_arrive_as_they_were(mail_server, script, send):
+    played, server = script(*AFTER_354, "body", b"250 OK\r\n"), mail_server()
     assert isinstance(send(played), Accepted)
     assert all(len(line) <= 78 and line.isascii() for line in played.heard), "76 signs and the line end"
-
-
-def test_dots_at_the_start_of_a_line_arrive_as_they_were(mail_server, send):
-    server = mail_server()
     text = "one\n.\n.two\n..three\nend\n"  # as plain ASCII it is not hidden by base64
     send(server, replace(MAIL, text=text, html=None))
     assert server.letters[0].get_content().splitlines() == text.splitlines()
@@ -85,10 +75,7 @@ def test_nothing_in_a_subject_becomes_a_header(mail_server, send, subject):
 def test_an_address_that_is_none_is_refused_before_any_connection(send, address):
     result = send(1, replace(MAIL, to=address))
     assert isinstance(result, Rejected) and result.permanent
-
-
-def test_an_international_domain_travels_in_ascii():
-    assert mail_address("a@موقع.ma") == "a@xn--4gbrim.ma"
+    assert mail_address("a@موقع.ma") == "a@xn--4gbrim.ma", "an international domain travels in ASCII"
 
 
 # What each answer means: test_mail_answers.py. Here: that the stage and the words reach the judge.
@@ -135,18 +122,16 @@ def test_cut_or_silent_after_the_final_dot_is_unsure(script, send, end):
     assert isinstance(send(played, **HASTY), OutcomeUnknown)
 
 
-def test_cut_by_a_real_server_after_the_final_dot_is_unsure(mail_server, send):
+def test_a_real_server_that_cuts_after_the_final_dot_is_unsure_and_a_slow_one_is_waited_for(mail_server, send):
     server = mail_server(after_data="cut")
     assert isinstance(send(server), OutcomeUnknown) and len(server.letters) == 1
+    server.after_data = 0.2
+    assert isinstance(send(server), Accepted)
 
 
 def test_cut_in_the_middle_of_the_message_means_not_sent(script, send):
     played = script(*AFTER_354, "read", "cut")
     assert isinstance(send(played, replace(MAIL, text=MORE_THAN_FITS_ON_THE_WAY, html=None)), NotTransmitted)
-
-
-def test_a_slow_server_within_its_time_is_waited_for(mail_server, send):
-    assert isinstance(send(mail_server(after_data=0.2)), Accepted)
 
 
 def test_a_server_that_can_give_late_mail_back_is_asked_to(script, send):
@@ -184,6 +169,6 @@ def test_a_wrong_password_is_our_fault_and_check_says_so(mail_server, server_tls
 
 
 def test_a_password_is_never_sent_in_the_clear_to_another_machine(options):
-    with pytest.raises(ProviderSettingError, match="TLS"):
+    with pytest.raises(contract.ProviderSettingError, match="TLS"):
         provider_from_url("smtp://user:secret@mail.example.ma", options())
     assert provider_from_url("smtp://user:secret@127.0.0.1:2525", options()).channel == "email"
