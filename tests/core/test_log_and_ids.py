@@ -16,10 +16,8 @@ def _line(message, *args, exc_info=None):
 
 def test_one_json_object_a_line_with_the_request_id():
     token = log.request_id.set("abc")
-    try:
-        told = json.loads(_line("hello %s", "world"))
-    finally:
-        log.request_id.reset(token)
+    told = json.loads(_line("hello %s", "world"))
+    log.request_id.reset(token)
     assert told["what"] == "hello world" and told["level"] == "warning" and told["request"] == "abc"
     assert told["at"].endswith("+00:00")
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from django.db import connection
@@ -45,8 +45,7 @@ class FarEnds:
     """Mail server and gateway. `on_arrival` is called while the worker waits for the answer to what it sent."""
 
     def __init__(self):
-        self.on_arrival: Callable[[], None] = lambda: None
-        far = self
+        far, self.on_arrival = self, lambda: None
 
         class Mail(MailServer):
             async def handle_DATA(self, server, session, envelope):

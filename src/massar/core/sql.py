@@ -57,8 +57,8 @@ def select(kind: Callable[..., T], statement: str, params: Params = ()) -> list[
 
 def make(kind: Callable[..., T], columns: tuple[str, ...], row: Row) -> T:
     """Make a `kind` of one row, or of a part of one that a join gave."""
-    values = (value if to is None or value is None else to(value)
-              for to, value in zip(_converters(kind, columns), row, strict=True))  # fmt: skip
+    converters = _converters(kind, columns)
+    values = [value if to is None or value is None else to(value) for to, value in zip(converters, row, strict=True)]
     return kind(**dict(zip(columns, values, strict=True)))
 
 

@@ -35,10 +35,10 @@ class RequestContextMiddleware:
 
     def process_view(self, request: Request, view: object, args: Any, kwargs: Any) -> HttpResponse | None:
         """Refuse a field that came twice: it has no one value, and two readers would each believe another (CWE-235)."""
-        told_by_itself = addresses.name_of(request) in addresses.JUDGE_FIELDS  # in the words of its protocol
-        twice = not told_by_itself and any(len(values) > 1 for given in (request.GET, request.POST)
-                                           for _, values in given.lists())  # fmt: skip
-        return errors.bad_request(request) if twice else None
+        if addresses.name_of(request) in addresses.JUDGE_FIELDS:  # it says so in the words of its protocol
+            return None
+        fields = (values for given in (request.GET, request.POST) for _, values in given.lists())
+        return errors.bad_request(request) if any(len(values) > 1 for values in fields) else None
 
 
 def explain_method_not_allowed(get_response: GetResponse) -> GetResponse:
