@@ -26,7 +26,7 @@ def busy_day(clock, db):
     mail = {"channel": "email", "provider": "mail", "purpose": "notice"}
     message(now - timedelta(minutes=9), waited=1, **mail, cost=0, segments=0)
     late = message(now - timedelta(seconds=65))
-    attempt(late, now - timedelta(seconds=5), "not_sent", code="refused for amina@example.org")
+    attempt(late, now - timedelta(seconds=5), "not_transmitted", code="refused for amina@example.org")
     shut("sms-b", now - timedelta(minutes=2), reason="no answer in time")
     return now
 
@@ -53,7 +53,7 @@ def test_what_waits_what_left_and_what_went_wrong(busy_day, capsys, monkeypatch)
     assert line_with(text, "sms-a", "closed")[3:] == "3 3 0 0 0 2.00 3.00 3.00 3 0.750 100%".split()
     assert line_with(text, "email", "mail")[-1] == "-"
     assert line_with(text, "sms-b", "open ")[:5] == ["sms-b", "open", "02:53", "no", "answer"]
-    assert line_with(text, "not_sent")[3:] == ["sms", "sms-a", "not_sent", "refused", "for", "…"]
+    assert line_with(text, "not_transmitted")[3:] == ["sms", "sms-a", "not_transmitted", "refused", "for", "…"]
     assert "docs/operate/alarms/provider-open.md" in text and "docs/operate/alarms/queue-growing.md" in text
     assert "example.org" not in text and "212" not in text
 

@@ -123,7 +123,7 @@ def test_nothing_can_be_read_after_the_end(office, cast, clock, caplog, capsys, 
         "the desk": seen(capsys, monkeypatch),
     }
     assert YOUSSEF.login.encode() in places["the database"], "the search looks at the right place"
-    assert b"refused" in places["the log"] and b"smpp 0x0b" in places["the database"]
+    assert b": rejected: smpp" in places["the log"] and b"smpp 0x0b" in places["the database"]
     for place, stored in places.items():
         for canary in sorted(canaries):
             for form in readable_forms(canary):
