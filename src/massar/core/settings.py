@@ -52,7 +52,7 @@ class Table:
     VARIABLES: ClassVar[str] = ""  # what the names of variables begin with, where the settings are such
 
     def judge(self) -> Iterator[tuple[str, str]]:
-        """Yield the mistakes that no single setting shows: the settings concerned, and what is said of them.
+        """The mistakes that no single setting shows: the settings concerned, and what is said of them.
 
         What could not be read at all stands at its default here; a sentence about it is left out.
         """
@@ -171,10 +171,7 @@ def _parts(hint: Any) -> tuple[Any, tuple[object, ...]]:
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """Read a `.env` file by python-dotenv. Raises SettingsError.
-
-    `${NAME}` is no reference: passwords hold such signs.
-    """
+    """By python-dotenv; but `${NAME}` is no reference: passwords hold such signs. Raises SettingsError."""
     if not path.is_file():
         return {}
     try:
@@ -190,12 +187,10 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file. Raises SettingsError.
-
-    Beside TOMLDecodeError tomllib lets out ValueError (a number of thousands of digits) and RecursionError.
-    """
+    """What a TOML file holds. Raises SettingsError."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
+    # Beside TOMLDecodeError tomllib lets out ValueError (a number of thousands of digits) and RecursionError.
     except (OSError, ValueError, RecursionError) as trouble:
         raise SettingsError([f"{str(path)!r} can't be read: {_why(trouble)}."]) from None
 

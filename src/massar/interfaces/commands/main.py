@@ -25,7 +25,7 @@ INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit code. Mistakes in the settings are said one sentence each."""
+    """Runs one command, to its exit code."""
     parser = build_parser()
     options = parser.parse_args(argv)
     if not hasattr(options, "module"):

@@ -63,11 +63,8 @@ def as_json(seen: watch_messages.Overview) -> dict[str, object]:
             for (channel, provider), tally in seen.tallies.items()
         ],
         "breakers": [
-            {
-                **_fields(one, "provider", "state", "reason"),
-                "since": one.changed_at and one.changed_at.isoformat(),
-                "until": one.until and one.until.isoformat(),
-            }
+            _fields(one, "provider", "state", "reason")
+            | {"since": one.changed_at and one.changed_at.isoformat(), "until": one.until and one.until.isoformat()}
             for one in seen.breakers.values()
         ],
         "errors": [

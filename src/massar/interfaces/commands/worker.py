@@ -178,7 +178,7 @@ class Worker:
         return len(ready)
 
     def _start(self, channel: Channel, ready: Ready) -> None:
-        """Give it to a sender, or write it and give it to a provider that takes many at a time."""
+        """By a sender; or written here, for a provider that takes many at a time."""
         way, provider = channel.way, ready.provider
         if not isinstance(provider, delivery.Pipelined):
             with self.counting:
@@ -227,7 +227,7 @@ class Worker:
         return sum(self._settle(way, answers) for way, answers in self.answers.items()) + self._store_receipts()
 
     def _settle(self, way: LeasedDelivery, answers: queue.SimpleQueue[ProviderAnswer]) -> int:
-        """Store what providers answered: together, or each alone where that meets a fault."""
+        """What providers answered is stored: together, or each alone where that meets a fault."""
         done = _drained(answers)
         alone = deque(one for one in done if one.tries)
         try:
@@ -251,7 +251,7 @@ class Worker:
             note.warning("message %s: %s", message.uid, why)
 
     def _settle_alone(self, way: LeasedDelivery, one: ProviderAnswer) -> None:
-        """Store one answer; what can't be stored is tried again in the next turns, and then ends as failed."""
+        """What can't be stored is tried again in the next turns, and then ends as failed."""
         try:
             self._settle_all(way, [one])
         except Exception as trouble:
@@ -272,7 +272,7 @@ class Worker:
         return stored
 
     def _store_receipts(self) -> int:
-        """Store what providers reported. Those whose receipt is not stored hear it, and report it again."""
+        """Those whose receipt is not stored hear it, and report it again."""
         reported = _drained(self.reported)
         try:
             if reported:
@@ -336,7 +336,7 @@ class Worker:
                 _log_unless_away(trouble, "a fault in what is done now and then; the rest goes on")
 
     def _watch(self, now: datetime) -> None:
-        """Say when an alarm begins and ends; other workers may say it too."""
+        """When an alarm begins and ends; other workers may say it too."""
         active = {one.id: one for one in watch_messages.Overview(now=now).alarms}
         for begun in active.keys() - self.alarms:
             note.warning("alarm %s begins (%s): see %s", begun, ", ".join(active[begun].about), active[begun].page)
@@ -361,7 +361,7 @@ SWEEPS: tuple[Callable[[datetime], object], ...] = (
 
 
 def _log_unless_away(trouble: Exception, words: str) -> None:
-    """Log a fault of ours with its trace, from inside its handler; what the database does is raised on."""
+    """A fault of ours is logged with its trace, from inside its handler; what the database does is raised on."""
     if sql.is_away(trouble):
         raise trouble
     note.exception(words)

@@ -34,7 +34,7 @@ _HARD_CLOSE = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # SO_LINGER on, zero seconds:
 
 
 def serve(smtp_port: int, sms_port: int, store_path: Path) -> None:
-    """Receive until SIGINT or SIGTERM. Raises OSError when a port is taken. Runs in the main thread."""
+    """Until SIGINT or SIGTERM. Raises OSError when a port is taken. Runs in the main thread."""
     store = Store(store_path)
     store.prepare()
     gateway = _Gateway((LOOPBACK, sms_port), _SmsRequest)

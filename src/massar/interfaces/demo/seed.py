@@ -9,7 +9,7 @@ from massar.journeys.people import import_people
 
 
 def seed() -> list[str]:
-    """Add who is missing; one line for each person. A password that was changed since is not shown."""
+    """Adds who is missing; one line for each person. A password that was changed since is not shown."""
     lines = []
     for person, note in PEOPLE:
         if people.directory.by_login(person.login) is None:

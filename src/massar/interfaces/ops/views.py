@@ -20,7 +20,7 @@ metrics = watch_messages.metrics
 
 
 def operators_only(view: Callable[[Request], HttpResponse]) -> Callable[..., HttpResponse]:
-    """Send a stranger to sign in, as everywhere; a person without the right finds nothing here."""
+    """A stranger is sent to sign in, as everywhere; a person without the right finds nothing here."""
 
     @wraps(view)
     def guarded(request: Request, signed_in: SignedIn) -> HttpResponse:
