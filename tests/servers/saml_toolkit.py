@@ -30,30 +30,24 @@ class _Handler(BaseHTTPRequestHandler):
     """`server` has settings and sessions by cookie: ids of requests (`asked`, `leaving`) and who is there (`visit`)."""
 
     def do_GET(self):
-        self.answer(self.client({}))
+        self.answer({})
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self.answer(self.client(dict(parse_qsl(body))))
+        self.answer(dict(parse_qsl(body)))
 
-    def client(self, form: dict[str, str]) -> OneLogin_Saml2_Auth:
+    def answer(self, form: dict[str, str]) -> None:
         parts = urlsplit(self.path)
         asked = {
-            "https": "off",
-            "http_host": self.headers["Host"],
-            "script_name": parts.path,
-            "get_data": dict(parse_qsl(parts.query)),
-            "post_data": form,
-            "query_string": parts.query,
-        }
-        return OneLogin_Saml2_Auth(asked, self.server.settings)
-
-    def answer(self, client: OneLogin_Saml2_Auth) -> None:
+            "https": "off", "http_host": self.headers["Host"], "script_name": parts.path,
+            "get_data": dict(parse_qsl(parts.query)), "post_data": form, "query_string": parts.query,
+        }  # fmt: skip
+        client = OneLogin_Saml2_Auth(asked, self.server.settings)
         cookies = SimpleCookie(self.headers.get("Cookie", ""))
         name = cookies[COOKIE].value if COOKIE in cookies else secrets.token_urlsafe()
         session = self.server.sessions.setdefault(name, {})
         step = {"/login": self.login, "/acs": self.acs, "/logout": self.logout, "/slo": self.slo, "/": self.home}
-        status, words = step[urlsplit(self.path).path](client, session)
+        status, words = step[parts.path](client, session)
         self.send_response(status)
         self.send_header("Set-Cookie", f"{COOKIE}={name}; Path=/; HttpOnly")
         self.send_header("Location" if status == 303 else "X-Status", words if status == 303 else str(status))
@@ -74,12 +68,10 @@ class _Handler(BaseHTTPRequestHandler):
             return 400, str(client.get_last_error_reason())
         statement = etree.fromstring(client.get_last_response_xml()).find(f".//{{{saml.NS_SAML}}}AuthnStatement")
         session["visit"] = {
-            "attributes": client.get_attributes(),
-            "name_id": client.get_nameid(),
-            "format": client.get_nameid_format(),
-            "index": client.get_session_index(),
+            "attributes": client.get_attributes(), "name_id": client.get_nameid(),
+            "format": client.get_nameid_format(), "index": client.get_session_index(),
             "proved": statement.get("AuthnInstant"),
-        }
+        }  # fmt: skip
         return 303, "/"
 
     def logout(self, client, session) -> tuple[int, str]:

@@ -112,7 +112,8 @@ def redirect(
         query += f"&RelayState={quote_plus(relay)}"
     if key:
         query += f"&SigAlg={quote_plus(algorithm)}"
-        signature = key.sign(query.encode(), padding.PKCS1v15(), hashes.SHA256())
+        digest = hashes.SHA1() if algorithm.endswith("#rsa-sha1") else hashes.SHA256()
+        signature = key.sign(query.encode(), padding.PKCS1v15(), digest)
         query += f"&Signature={quote_plus(base64.b64encode(signature).decode())}"
     return f"{to}?{query}"
 

@@ -8,7 +8,7 @@ import re
 import tomllib
 from dataclasses import replace
 from datetime import timedelta
-from urllib.parse import parse_qs, quote_plus, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -43,12 +43,9 @@ def registered(monkeypatch):
     saml.register(monkeypatch, TENANT)
 
 
-def by_address(message: str, to: str, relay: str = "", key=saml.SITE_KEYS.key) -> str:
+def by_address(message: str, to: str, relay: str | None = None) -> str:
     """The Redirect binding as Microsoft signs it."""
-    query = f"SAMLRequest={quote_plus(saml.deflated(message))}" + (f"&RelayState={quote_plus(relay)}" if relay else "")
-    query += f"&SigAlg={quote_plus(RSA_SHA1)}"
-    signature = key.sign(query.encode(), padding.PKCS1v15(), hashes.SHA1())
-    return f"{to}?{query}&Signature={quote_plus(base64.b64encode(signature).decode())}"
+    return saml.redirect(message, to=to, relay=relay, key=saml.SITE_KEYS.key, algorithm=RSA_SHA1)
 
 
 def by_form(message: str, keys=saml.SITE_KEYS) -> etree._Element:
