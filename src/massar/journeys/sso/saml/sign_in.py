@@ -29,10 +29,8 @@ CLASSES = (names.CLASS_PROTECTED, names.CLASS_PASSWORD, names.CLASS_UNSPECIFIED,
 class RequestedSignIn:
     """What a site asks, judged by the registry. Its fields are JSON, so that it can wait while the person signs in.
 
-    Attributes:
-        id: of the AuthnRequest; '': nobody asked, the card on the home page was pressed.
-        name_id_kind: None: the site asks for one that it can't have.
-        contexts: the classes that will do, the best first; empty: any; None: none of them can be had.
+    id: of the AuthnRequest; '': nobody asked, the card on the home page was pressed. name_id_kind: None: the site asks
+    for one that it can't have. contexts: the classes that will do, the best first; empty: any; None: none can be had.
     """
 
     site: str
