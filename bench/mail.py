@@ -76,7 +76,7 @@ def letters_a_second(kind: str, port: int, folder: Path, senders: int, kept: boo
             result = provider.send(letter(number), valid_for=VALID)
             assert isinstance(result, Accepted), result
 
-    with patch.object(connection, "MOST_LETTERS", 100 if kept else 1):
+    with patch.object(connection, "MOST_MESSAGES", 100 if kept else 1):
         threads = [threading.Thread(target=work, args=(n * share,)) for n in range(senders)]
         begun = time.perf_counter()
         for thread in threads:
