@@ -10,7 +10,7 @@ from massar.core import clock, private_files, time_zone_data
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
-from massar.interfaces.commands import site_checks, tables
+from massar.interfaces.commands import sites, tables
 from massar.interfaces.commands.providers import from_settings
 
 
@@ -44,7 +44,7 @@ def _database() -> list[str]:
     """Whether it is there; its keys, for one that was restored beside others opens nothing; and our certificate."""
     if sentence := tables.trouble():
         return [sentence]
-    sentences = site_checks.own_certificate_judged(clock.now())
+    sentences = sites.own_certificate_judged(clock.now())
     if not (credentials.passwords.are_readable() and people.contacts.are_readable()):
         why = "passwords and contacts were encrypted with another key"
         sentences.insert(0, f"MASSAR_DATA_KEYS does not open what the database holds: {why}.")

@@ -5,21 +5,23 @@ import http.client
 import re
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from django.conf import settings
 from django.db import Error
 
-from massar.core import clock, ids
+from massar.core import clock, ids, local_time
+from massar.core.loopback import is_loopback
 from massar.core.saml.messages import LogoutResponse, MessageRefused
 from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import Finding, Site, rules, saml_idp
-from massar.interfaces.commands import providers, saml_import, site_checks
+from massar.interfaces.commands import providers, saml_import
 from massar.journeys.sso import access, log_out_of_sites
 from massar.journeys.sso.saml import sign_out
 from massar.providers import registry
@@ -29,6 +31,11 @@ Tried = Iterator[tuple[bool, str]]  # whether it went well, and a sentence
 
 VALID_FOR = timedelta(hours=1)  # a LogoutRequest about nobody
 PATIENCE = 10  # seconds for one answer of a site
+NOT_ENCODED = (
+    "in HTTP Basic such a sign is to be form-encoded (RFC 6749 §2.3.1), "
+    "and Authlib, requests-oauthlib and Dovecot do not do that"
+)
+ROLLED_BEFORE = timedelta(days=60)  # people at many sites put the account's next certificate in by hand
 
 
 def run(options: argparse.Namespace) -> int:
@@ -60,9 +67,9 @@ def _list() -> int:
 def _check() -> int:
     """Return 1 if there is a mistake; notes alone are 0."""
     now, known = clock.now(), settings.MASSAR.sites.sites
-    found = [(f"{site.slug}: ", finding) for site in known for finding in site_checks.judged(site, now)]
+    found = [(f"{site.slug}: ", finding) for site in known for finding in judged(site, now)]
     try:
-        found += [("", Finding(sentence)) for sentence in site_checks.own_certificate_judged(now)]
+        found += [("", Finding(sentence)) for sentence in own_certificate_judged(now)]
     except Error:  # the file of sites can be judged where there is no database, too
         told = "The database did not answer: the end of the account's own SAML certificate was not judged"
         found.append(("", Finding(f"{told} (`massar check`).", note=True)))
@@ -73,6 +80,52 @@ def _check() -> int:
     mistakes = sum(not finding.note for _, finding in found)
     print(f"{mistakes} thing(s) to put right." if mistakes else "The registry of sites is well.")
     return 1 if mistakes else 0
+
+
+def judged(site: Site, now: datetime) -> Iterator[Finding]:
+    """What the file can't tell by itself: time, place, what our verifier takes, who would not hear of a sign-out.
+
+    A mistake is to be put right: something does not work, or soon will not, or is not safe. A note is worth knowing
+    while all works; it does not change the exit status.
+    """
+    yield from sites.saml_certificate.findings(site.certificate, now=now) if site.certificate else ()
+    if settings.MASSAR.mode == "production":
+        # Where browsers and the account go; a native program listens on the person's own machine, which is right.
+        one = (site.backchannel_logout_uri, site.slo, site.slo_response, site.slo_soap, site.home, site.gate_origin)
+        pages = [address for address in site.redirect_uris if address not in site.loopback_uris]
+        for address in (*pages, *site.acs, *filter(None, one)):
+            if is_loopback(urlsplit(address).hostname or ""):
+                yield Finding(f"{address} is this machine: people's browsers don't get there.")
+    if odd := rules.form_encoded(site.client_id):
+        told = f"client_id holds {odd!r}: {NOT_ENCODED}; letters, digits, - . and _ are safe."
+        yield Finding(told, note=":" not in odd)
+    hears = (  # a gated site asks at every request
+        site.protocol == "gate"
+        or site.backchannel_logout_uri
+        or site.slo_soap
+        or log_out_of_sites.supports_browser_logout(site)
+    )
+    if site.slo and not site.certificate:
+        yield Finding("has slo but no certificate: nothing that it says about a sign-out can be believed.")
+    elif site.connected and site.hears_sign_out and not hears:
+        ways = "backchannel_logout_uri" if site.protocol == "oidc" else "slo_soap, backchannel_logout_uri or slo"
+        wish = "give one, or say hears_sign_out = false if it need not"
+        yield Finding(f"has no {ways}: it won't hear that somebody signed out; {wish}.")
+
+
+def own_certificate_judged(now: datetime) -> list[str]:
+    """The end of the account's own certificate, for `massar check` too. Raises django.db.Error without a database."""
+    ends, next_from = sites.keys.saml_certificate_expiry(now=now) or (None, None)
+    if ends is None or ends > now + ROLLED_BEFORE:
+        return []
+    if next_from and next_from <= ends:
+        return []  # it is rolled, the new one takes over in time
+    told = f"The account's SAML certificate {'ended' if ends <= now else 'ends'} on {local_time.day(ends)}"
+    if next_from:
+        late = f"{told} and the next one signs from {local_time.day(next_from)} only"
+        wish = "`massar keys rotate --use saml --at-once` signs with a new one now, give it to every SAML site"
+        return [f"{late}: {wish}."]
+    return [f"{told}: make the next one with `massar keys rotate --use saml` and give it to every SAML site."]
 
 
 # -- show
@@ -175,7 +228,7 @@ def _secret(*, own: bool) -> int:
     if not own:
         print(f"For the site, shown this once:   {secret}")
     elif odd := rules.form_encoded(secret):
-        told = f"the secret holds {odd!r}: {site_checks.NOT_ENCODED}. The account takes both ways; another may not"
+        told = f"the secret holds {odd!r}: {NOT_ENCODED}. The account takes both ways; another may not"
         print(f"note: {told}. `massar sites secret` makes one of letters, digits, - and _.", file=sys.stderr)
     print(f"For the file, as client_secret (of a gate: gate_key):  {sites.hashed_secret(secret)}")
     return 0
