@@ -555,19 +555,16 @@ def test_closing_waits_for_what_is_under_way_and_says_goodbye(met, sink):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("smpp-test")]
 
 
-def test_closing_does_not_wait_for_ever(met):
+def test_closing_does_not_wait_for_ever_nor_for_nobody(met, smpp):
     server, provider = met(mood="silent", answer_timeout=0.3)
     future = submit(provider)
     until(lambda: server.submits)
     server.deaf = True
     provider.close()
     assert isinstance(result(future), OutcomeUnknown)
-
-
-def test_a_provider_that_never_met_anybody_closes_at_once(smpp):
     provider = smpp(1, bound=False, reconnect_first=60.0, reconnect_most=60.0)
-    provider.close()
-    provider.close()
+    for _ in range(2):
+        provider.close()
     assert isinstance(result(submit(provider)), NotTransmitted)
 
 
