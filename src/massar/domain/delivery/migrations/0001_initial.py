@@ -51,7 +51,12 @@ class Migration(migrations.Migration):
         CreateModel(
             name="Counter",
             fields=[
-                ("pk", models.CompositePrimaryKey("metric", "labels")),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "metric", "labels", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
                 ("metric", models.CharField(max_length=100)),
                 ("labels", models.CharField(max_length=200)),
                 ("value", models.BigIntegerField(default=0)),
