@@ -11,8 +11,6 @@ tokens   signatures per CPU-second of one thread; look-ups of a token and insert
 saml     CPU ms of one thread, medians: one RSA-3072 signature, and a whole answer, which holds two
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import os

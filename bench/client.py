@@ -3,8 +3,6 @@
 It speaks as the proxy in front of the server would: https outside, the browser's address in X-Forwarded-For.
 """
 
-from __future__ import annotations
-
 import re
 import socket
 import time

@@ -6,8 +6,6 @@
 All messages appear at once, by one commit, so that workers that wait begin together. Settings: those of the place.
 """
 
-from __future__ import annotations
-
 import sys
 
 from django.db import transaction

@@ -8,8 +8,6 @@ KIND  sign_in    right passwords, each by a browser that has the form and no acc
       home       the home page of people who are signed in
 """
 
-from __future__ import annotations
-
 import argparse
 import gc
 import itertools

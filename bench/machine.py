@@ -1,7 +1,5 @@
 """The machine under the measurement: its cores, what a process has used of them, and how to name it in a table."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import platform

@@ -5,8 +5,6 @@
 Rounds of all ways are interleaved; the medians are told.
 """
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import logging

@@ -1,7 +1,5 @@
 """The post office: from a request to the SMSC, a queue that drains with its receipts, the SMPP client, mail."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import random

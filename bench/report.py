@@ -1,7 +1,5 @@
 """Tables: the same text on the screen and in docs/performance.md."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import median

@@ -5,8 +5,6 @@ share the other. Measurements that are compared are interleaved and the medians 
 quiet; figures per CPU-second are those of the server's own processes and bear a busy neighbour best.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import json

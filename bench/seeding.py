@@ -5,8 +5,6 @@
 The hash of each password is computed once and encrypted for each account: checking it costs as much as any other.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable

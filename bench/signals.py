@@ -5,8 +5,6 @@ no signal, 0 or 1 a perfect one. Source: DeLong, DeLong, Clarke-Pearson, Biometr
 mid-rank form of Sun and Xu, IEEE Signal Processing Letters 21 (2014) 1389–1393.
 """
 
-from __future__ import annotations
-
 import math
 import random
 from statistics import fmean, median, variance

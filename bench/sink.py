@@ -5,8 +5,6 @@
 Moments are CLOCK_MONOTONIC seconds, which all processes of a machine share.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import signal

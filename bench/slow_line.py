@@ -1,7 +1,5 @@
 """What a person on a line of 50 kbit/s waits for: pages of the demo in Chromium, slowed down by its own throttling."""
 
-from __future__ import annotations
-
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from bench import report

@@ -5,8 +5,6 @@ scripted one of the contract tests. Every message asks for a receipt; every rece
 "Bound": what the same SMSC takes from a bare socket that writes ready-made bytes and reads nothing out of the answers.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import multiprocessing

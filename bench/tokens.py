@@ -14,8 +14,6 @@ KIND  client_credentials   a site's own token (one insert of a grant, one of a t
 FILE   what bench.peer.seeding has printed; then the server is the peer, which has its own addresses and clients.
 """
 
-from __future__ import annotations
-
 import argparse
 import base64
 import contextlib

@@ -1,7 +1,5 @@
 """What each page weighs on the wire: head and body of every answer a browser with an empty cache receives, in bytes."""
 
-from __future__ import annotations
-
 import re
 
 from bench import people, report

@@ -3,8 +3,6 @@
 `run` serves the six registered sites on this machine only, one process, a port each.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

@@ -4,8 +4,6 @@
 believes nothing but the signed token.
 """
 
-from __future__ import annotations
-
 import requests
 from django.http import HttpResponse
 from django.urls import re_path

@@ -4,8 +4,6 @@ Sessions live in memory under a random cookie of each site. A site keeps in its 
 `claims`, and `sid`, the name of the account's session, by which the account says later that it is over.
 """
 
-from __future__ import annotations
-
 import secrets
 import threading
 import time

@@ -4,8 +4,6 @@ site needs.
 Registered are two addresses: redirect_uri (/callback) and backchannel_logout_uri (/logout-token).
 """
 
-from __future__ import annotations
-
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.django_client import OAuth
 from django.http import HttpResponse

@@ -3,8 +3,6 @@
 In a ministry a person does this once for each site: `massar sites show SLUG` prints one side, docs/integrate the other.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import secrets

@@ -3,8 +3,6 @@
 By SOAP the account asks behind the browser, so it reaches the site when the browser is closed (SAML bindings §3.2).
 """
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any

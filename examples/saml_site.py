@@ -4,8 +4,6 @@ Registered are the entity id, the address for answers (/acs), two for single log
 the account itself) and the site's certificate.
 """
 
-from __future__ import annotations
-
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import path
 from django.views.decorators.http import require_POST

@@ -1,7 +1,5 @@
 """What the account signs for a site, read with joserfc: the gate's facts, and the word that a session is over."""
 
-from __future__ import annotations
-
 import json
 from functools import cache
 from typing import Any

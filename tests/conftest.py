@@ -1,7 +1,5 @@
 """Fixtures for every test: a clock that stands still on an awkward night, and which database is under us."""
 
-from __future__ import annotations
-
 import gc
 import os
 from datetime import UTC, datetime, timedelta

@@ -7,8 +7,6 @@ status is 0 only if nothing failed; on a build machine (`CI=true`) a missing pro
 part is named as skipped.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import io

@@ -1,7 +1,5 @@
 """The peer beside the product: its environment, its own database on the same PostgreSQL, its server."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import re

@@ -5,8 +5,6 @@
 CALLERS: how many browsers need a session of the person.
 """
 
-from __future__ import annotations
-
 import json
 import secrets
 import sys

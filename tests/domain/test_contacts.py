@@ -1,7 +1,5 @@
 """Contacts by themselves: moves, codes, sharing. The seventy-two hours are told in the journeys."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

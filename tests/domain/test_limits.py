@@ -1,7 +1,5 @@
 """Rate limits: consumed whole or not at all, refunded, refilled with time, and never owed for longer than they hold."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

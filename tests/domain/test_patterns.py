@@ -1,7 +1,5 @@
 """Sequences, repeats, dates and words backwards are common passwords; passphrases and random passwords are not."""
 
-from __future__ import annotations
-
 from random import Random
 
 import pytest

@@ -1,7 +1,5 @@
 """Addresses that people and programs come to by another way than a link of ours, and the way back after a sign-in."""
 
-from __future__ import annotations
-
 import gzip
 from datetime import datetime, timedelta
 

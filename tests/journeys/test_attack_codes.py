@@ -1,7 +1,5 @@
 """Attacks on temporary passwords and on the change page, numbered as in docs/security/attack-cases.md."""
 
-from __future__ import annotations
-
 import base64
 import re
 from collections import Counter

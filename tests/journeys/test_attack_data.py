@@ -1,7 +1,5 @@
 """Attacks on what is stored and logged, and robustness, numbered as in docs/security/attack-cases.md."""
 
-from __future__ import annotations
-
 import json
 import logging
 import time

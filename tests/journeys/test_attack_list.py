@@ -1,7 +1,5 @@
 """The page of attack cases and the tests stay together."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

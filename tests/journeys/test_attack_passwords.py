@@ -1,7 +1,5 @@
 """Hostile passwords at the form, numbered as in docs/security/attack-cases.md. The rules have tests of their own."""
 
-from __future__ import annotations
-
 import unicodedata
 from dataclasses import replace
 from itertools import product

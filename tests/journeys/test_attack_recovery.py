@@ -1,7 +1,5 @@
 """Attacks on asking for a recovery, numbered as in docs/security/attack-cases.md."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

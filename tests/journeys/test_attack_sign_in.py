@@ -1,7 +1,5 @@
 """Attacks on the sign-in page, numbered as in docs/security/attack-cases.md."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """Attacks on sessions, forms, redirects and pages, numbered as in docs/security/attack-cases.md."""
 
-from __future__ import annotations
-
 import re
 import runpy
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Attacks below the pages: raw bytes sent to the real server, numbered as in docs/security/attack-cases.md."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import subprocess

@@ -1,7 +1,5 @@
 """Changing the password: the dialog, both its buttons, the reasons, what ends and who is told."""
 
-from __future__ import annotations
-
 import re
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """Where one is signed in: when, how, from where; ending one or all; and one's own last activity."""
 
-from __future__ import annotations
-
 import re
 from itertools import pairwise
 

@@ -5,8 +5,6 @@ What may stay: blind indexes, masked contacts, the beginning of a number whose b
 account.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from argparse import Namespace

@@ -1,7 +1,5 @@
 """The profile: two contacts, the code typed on the page, the password asked again, and what is refused and why."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -3,8 +3,6 @@
 Decision 10: a session that somebody borrowed must not become a way into the account for good.
 """
 
-from __future__ import annotations
-
 import pytest
 
 from massar.domain.people import api as people

@@ -1,7 +1,5 @@
 """Real threads on the real database: what may happen once happens once, however many try at the same moment."""
 
-from __future__ import annotations
-
 import threading
 from collections import Counter
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Recovery as people live it: what is typed, what arrives, what a reload does, how long things last."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 

@@ -3,8 +3,6 @@
 Asked through the journey itself, with a worker and a clock that are driven: two days pass in seconds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """The sign-in page: every honest way of typing a user name, the languages, and where it leads."""
 
-from __future__ import annotations
-
 import pytest
 
 from massar.core.audit import api as audit_log

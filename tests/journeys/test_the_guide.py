@@ -1,7 +1,5 @@
 """The guide from its first step to its last, through HTTP, reading what was delivered."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.cast import JAMAL, NEW

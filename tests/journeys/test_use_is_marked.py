@@ -1,7 +1,5 @@
 """A message whose code or secret was typed in is marked as used, once, and no other (conversion)."""
 
-from __future__ import annotations
-
 import pytest
 
 from massar.domain.delivery.models import Message

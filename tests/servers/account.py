@@ -1,7 +1,5 @@
 """The product itself, started as an operator starts it: tables, web server and worker, sites in a file."""
 
-from __future__ import annotations
-
 import contextlib
 import http.client
 import os

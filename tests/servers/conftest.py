@@ -1,7 +1,5 @@
 """One product for all of these tests, with every site of theirs registered, and the servers beside it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Real servers for one test run: found or named as missing, started on loopback, ended with the block."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

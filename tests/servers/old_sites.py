@@ -1,7 +1,5 @@
 """Old sites behind FastCGI, uwsgi or SCGI: each answers with its parameters, as JSON. And one that upgrades."""
 
-from __future__ import annotations
-
 import json
 import socketserver
 import struct

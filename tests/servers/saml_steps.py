@@ -1,7 +1,5 @@
 """What every SAML site of these tests is asked, whatever it is made of."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re

@@ -3,8 +3,6 @@
 /login[?again] to the account   /acs the answer   / who is there, as JSON   /logout   /slo single logout
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import secrets

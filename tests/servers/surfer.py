@@ -1,7 +1,5 @@
 """A browser without scripts over real sockets: cookies by host, redirects one by one, forms as they stand."""
 
-from __future__ import annotations
-
 import http.client
 import re
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Single logout both ways round: the site asks; the account asks by SOAP, and through the browser.
 """
 
-from __future__ import annotations
-
 import pytest
 
 from massar.core import clock

@@ -3,8 +3,6 @@
 What it checks by itself is left to it: both signatures (by xmlsec1), audience, times, InResponseTo, the issuer.
 """
 
-from __future__ import annotations
-
 import pytest
 from saml2 import BINDING_HTTP_POST, BINDING_HTTP_REDIRECT
 from saml2.client import Saml2Client

@@ -1,7 +1,5 @@
 """ruby-saml (Debian's package), under OmniAuth and GitLab: signatures, audience, InResponseTo, both logouts."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from urllib.parse import parse_qsl, urlsplit

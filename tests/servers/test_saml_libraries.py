@@ -5,8 +5,6 @@ by themselves is left to them: signatures of message and assertion, schema, audi
 python3-saml says to answers that were changed: ATK-128 (tests/sso/test_attack_saml.py).
 """
 
-from __future__ import annotations
-
 import time
 
 import pytest

@@ -1,7 +1,5 @@
 """Debian's Shibboleth SP (shibd, mod_shib), set up by docs/integrate/shibboleth.md: sign-in, both logouts."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -1,7 +1,5 @@
 """What every test of sites may use: registered sites, a browser, people who have signed in, and the real time."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import pytest

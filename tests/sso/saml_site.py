@@ -1,7 +1,5 @@
 """A SAML site for tests: its keys, its registration, its messages (right ones, and as wrong as a test wants them)."""
 
-from __future__ import annotations
-
 import base64
 import dataclasses
 import re

@@ -4,8 +4,6 @@ The account is the side that answers: what sites ask is attacked here. How our a
 replays them is for the sites' libraries; case 128 holds one of them to it.
 """
 
-from __future__ import annotations
-
 import base64
 import copy
 import hmac

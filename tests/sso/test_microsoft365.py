@@ -1,7 +1,5 @@
 """Microsoft 365 by docs/integrate/saml-microsoft365.md: requests signed with SHA-1, signing out, what the page says."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re

@@ -3,8 +3,6 @@
 Everything that is said to one of them is said under its name alone.
 """
 
-from __future__ import annotations
-
 import argparse
 import base64
 import re

@@ -1,7 +1,5 @@
 """SAML 2.0: into a site, asked or not; what the answer says; out again; metadata. Sites are not ours to trust."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The account tells SAML sites that a session is over: behind the browser by SOAP, or through it by a link."""
 
-from __future__ import annotations
-
 import argparse
 import base64
 import functools

@@ -1,7 +1,5 @@
 """A site's metadata becomes a table of the registry, which then reads it without a mistake."""
 
-from __future__ import annotations
-
 import base64
 import re
 import tomllib

@@ -1,7 +1,5 @@
 """A worker for tests: one provider for each channel; senders work in the test's own thread: stories have one order."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 

@@ -6,8 +6,6 @@ judged, and after it the caller gets the element that was signed, not the one th
 XSW1-8).
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """What a journey may answer. Expected refusals are values; only the unexpected is an exception."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime

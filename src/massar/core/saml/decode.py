@@ -4,8 +4,6 @@ What is verified is read from the element that was signed, not from the one that
 What can't be read is refused: everything here raises MessageRefused.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

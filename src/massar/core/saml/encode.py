@@ -4,8 +4,6 @@ Everything that a site must check is always set: Destination, Recipient, Audienc
 nobody asked (SAML core §2 and §3, profiles §4.1.4.2).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,5 @@
 """SAML messages as plain facts (SAML core §3). `decode` makes them of XML, `encode` makes XML of them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import datetime
 

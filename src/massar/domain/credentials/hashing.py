@@ -4,8 +4,6 @@ Concurrent hashes on one core slow each other (caches), so a queue admits one; k
 bounded, and who would wait too long is told to come back (503 and Retry-After).
 """
 
-from __future__ import annotations
-
 import heapq
 import itertools
 import threading

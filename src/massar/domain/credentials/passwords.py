@@ -1,7 +1,5 @@
 """The password in use and the former ones. Read on the hot path in plain SQL."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache

@@ -8,8 +8,6 @@ issued --right secret, in time--> claimed --right secret again--> claimed (by th
 A running secret may be sent again (ADR 36): each browser that asked for it has a row, and so tries, of its own.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple

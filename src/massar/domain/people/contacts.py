@@ -5,8 +5,6 @@ proposed --right code--> proved --(time)--> counting --removed or replaced, afte
     +------ cancelled <-----+   (while it does not count yet)
 """
 
-from __future__ import annotations
-
 import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Finding people. Sign-in is a hot path: plain SQL beside the model that owns the table."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 

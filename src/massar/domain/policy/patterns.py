@@ -8,8 +8,6 @@ one; letters, digits and symbols may also be said each by themselves (a1b2c3d4),
 ever be whole (SP 800-63B-4 §3.1.1.2 names "repetitive or sequential characters"; ASVS 5.0 6.2.4).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Sessions that can only change the password: own cookie, own table, own look-up (promise ii of the house)."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ NIST SP 800-63B-4 §5.1: remembering a browser is never used instead of authenti
 accounts (shared school computers); the cookie stays below 4 kB.
 """
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple

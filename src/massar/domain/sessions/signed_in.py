@@ -1,7 +1,5 @@
 """Full sessions. Opening and looking up are hot paths: plain SQL."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 

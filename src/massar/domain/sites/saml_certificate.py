@@ -1,7 +1,5 @@
 """A SAML site's certificate is judged here: which ones count now, and what `massar sites check` says of them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """The account as a SAML identity provider: its entities, the key that signs, the names of people."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 

@@ -3,8 +3,6 @@
 What does not come into the table is said, one sentence for each thing: nobody shall find out from a sign-in that fails.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ Everything of a change stands in one transaction: the new hash, the temporary se
 the contacts that freeze after a recovery, the notices, the audit log row.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from django.conf import settings

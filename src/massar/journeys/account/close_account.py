@@ -4,8 +4,6 @@ A disabled account is refused at every door by its state alone; what ends here i
 sessions, half-done changes, temporary passwords, what sites were granted. The sites are told.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Signing out here, elsewhere, everywhere; and what the person's own last activity was."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 

@@ -3,8 +3,6 @@
 What does not count yet can be taken back, also by the link of a notice.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Telling the owner: each proved contact and the institution mailbox hear of changes (NIST SP 800-63B-4 §4.6)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 

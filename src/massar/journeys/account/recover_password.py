@@ -9,8 +9,6 @@ right contact
   └─ beyond that too → in some minutes, when it has not been sent meanwhile
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 

@@ -5,8 +5,6 @@ typed login and password
   └─ anything else → a password: consume the rate limits (decision 18), verify, refund on success
 """
 
-from __future__ import annotations
-
 import contextlib
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Adding people. (Bulk import joins here later; it will call the same function.)"""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 

@@ -8,8 +8,6 @@ The messages stand in the outbox in the same transaction as the end of the sessi
 retries; the person sees which sites have confirmed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -6,8 +6,6 @@ a site asks:     slo (LogoutRequest), the session ends, back to the site with a 
 the account asks: leave, the site (LogoutRequest), slo (LogoutResponse), left, the page that lists the sites
 """
 
-from __future__ import annotations
-
 import logging
 from dataclasses import replace
 from urllib.parse import urlencode

@@ -1,7 +1,5 @@
 """Metadata, sign-in for a site, and the two ways a message travels through a browser."""
 
-from __future__ import annotations
-
 import base64
 import json
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """Let a person into a SAML site: what the site asks, the judge of all protocols, a Response (profiles §4.1)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -3,8 +3,6 @@
 Nothing of a message is believed before `validate` has returned it.
 """
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
