@@ -65,8 +65,8 @@ def table(letters: int, rounds: int) -> str:
 def letters_a_second(kind: str, port: int, folder: Path, senders: int, kept: bool, letters: int) -> float:
     """With `kept` off, a connection is renewed after every letter."""
     login = f"{USER}:{PASSWORD}@" if kind != "smtp" else ""
-    options = ProviderOptions(sender="massar@example.ma", ca_file=folder / "ca.pem", connections=senders)
-    provider = provider_from_url(f"{kind}://{login}localhost:{port}", options)
+    options = ProviderOptions(sender="massar@example.ma", ca_file=folder / "ca.pem")
+    provider = provider_from_url(f"{kind}://{login}localhost:{port}?connections={senders}", options)
     share = letters // senders
 
     def work(first: int) -> None:

@@ -31,7 +31,7 @@ AT_ONCE = timedelta(0)
 def enter(numbers: range, kind_of: Callable[[int], str]) -> None:
     """`kind_of`: which contact a number has proved, 'email', 'phone' or '' (none)."""
     now = clock.now()
-    hashes = {p: credentials.hashing.hash_password(p) for p in cast.PASSWORDS}
+    hashes = {p: credentials.passwords.hash_password(p) for p in cast.PASSWORDS}
     with transaction.atomic():
         rows = _people(numbers, now)
         phcs = [hashes[cast.password(number)] for number in numbers]

@@ -19,8 +19,8 @@ from tests.support.visitor import Visitor
 def hashes(monkeypatch):
     """How often the hash ran."""
     counted = []
-    fits = credentials.hashing.verify
-    monkeypatch.setattr(credentials.hashing, "verify", lambda *a, **k: (counted.append(1), fits(*a, **k))[1])
+    fits = credentials.passwords.verify
+    monkeypatch.setattr(credentials.passwords, "verify", lambda *a, **k: (counted.append(1), fits(*a, **k))[1])
     return counted
 
 
@@ -55,7 +55,7 @@ def test_every_try_costs_exactly_one_hash(cast, post, hashes, clock):
 
 def test_atk_067_a_full_queue_says_come_back_and_charges_nobody(cast, monkeypatch):
     inside = home(JAMAL)
-    monkeypatch.setattr(credentials.hashing, "verify", busy)
+    monkeypatch.setattr(credentials.passwords, "verify", busy)
     visitors = [home(JAMAL) for _ in range(30)]
     assert all(shows(visitor, "problem.busy") for visitor in visitors)
     pages = [visitor.page for visitor in visitors]
@@ -64,7 +64,7 @@ def test_atk_067_a_full_queue_says_come_back_and_charges_nobody(cast, monkeypatc
 
 
 def test_atk_067_known_devices_pass_first_and_the_queue_is_bounded():
-    queue = credentials.hashing.HashQueue(longest=2, timeout=0.01)
+    queue = credentials.passwords.HashQueue(longest=2, timeout=0.01)
     queue.acquire(known=False)
     for _ in range(3):
         with pytest.raises(credentials.Busy):
@@ -129,7 +129,7 @@ def test_a_hash_is_argon2id_encrypted_and_renewed_once_the_cost_was_raised(cast,
     assert before.phc.startswith("$argon2id$v=19$m=256,t=1,p=1$")
     settings.MASSAR = replace(settings.MASSAR, argon2=type(settings.MASSAR.argon2)(512, 2))
     with monkeypatch.context() as patch:
-        patch.setattr(credentials.hashing, "hash_password", busy)
+        patch.setattr(credentials.passwords, "hash_password", busy)
         assert home(JAMAL).signed_in, "a busy moment spoils no sign-in"
     assert credentials.passwords.stored(facts(JAMAL).id) == before
     assert home(JAMAL).signed_in

@@ -175,9 +175,9 @@ class Seen:
     def __init__(self, monkeypatch, path: str, typed: dict[str, str]):
         client = Client()
         typed = _filled(client, path, typed)
-        hashes, fits = [], credentials.hashing.verify
+        hashes, fits = [], credentials.passwords.verify
         with monkeypatch.context() as patch, CaptureQueriesContext(connection) as statements:
-            patch.setattr(credentials.hashing, "verify", lambda *a, **k: hashes.append(1) or fits(*a, **k))
+            patch.setattr(credentials.passwords, "verify", lambda *a, **k: hashes.append(1) or fits(*a, **k))
             answer = client.post(path, typed)
         self.status, self.hashes = answer.status_code, len(hashes)
         body = re.sub(r'(name="(?:csrfmiddlewaretoken|ask_id)" value=")[^"]+', r"\1", answer.content.decode())

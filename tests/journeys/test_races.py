@@ -171,8 +171,8 @@ def test_at_the_last_try_one_password_is_evaluated(people, clock, monkeypatch):
     facts = cast.facts(YOUSSEF)
     spent = rate_limits.SIGN_IN_ACCOUNT.bucket("person", facts.id, units=rate_limits.SIGN_IN_ACCOUNT.burst - 1)
     assert limits.consume([spent], now=clock()) is None
-    evaluated, fits = [], credentials.hashing.verify
-    monkeypatch.setattr(credentials.hashing, "verify", lambda *a, **k: evaluated.append(a) or fits(*a, **k))
+    evaluated, fits = [], credentials.passwords.verify
+    monkeypatch.setattr(credentials.passwords, "verify", lambda *a, **k: evaluated.append(a) or fits(*a, **k))
     outcomes = Counter(type(o) for o in at_once(100, lambda n: enter(f"Wrong-{n}&longer", clock)))
     assert outcomes == {WrongSecret: 1, TooManyAttempts: 99}
     assert len(evaluated) == 1
@@ -307,15 +307,15 @@ def test_what_is_under_way_does_not_outlive_a_recovery(people, clock, monkeypatc
 def test_a_rehash_under_way_does_not_bring_the_old_password_back(people, clock, monkeypatch):
     """The cost of hashing was raised; while the old password is hashed anew, the owner saves another one."""
     person = cast.facts(YOUSSEF)
-    hashed = credentials.hashing.hash_password
-    monkeypatch.setattr(credentials.hashing, "needs_rehash", lambda phc: True)
+    hashed = credentials.passwords.hash_password
+    monkeypatch.setattr(credentials.passwords, "needs_rehash", lambda phc: True)
 
     def then_saved(password, **known):
         if password == YOUSSEF.password:
             credentials.passwords.save(person.id, hashed(NEW), now=clock())
         return hashed(password, **known)
 
-    monkeypatch.setattr(credentials.hashing, "hash_password", then_saved)
+    monkeypatch.setattr(credentials.passwords, "hash_password", then_saved)
     assert isinstance(enter(YOUSSEF.password, clock), WrongSecret)
     assert credentials.passwords.is_right(NEW, credentials.passwords.stored(person.id), known=True)
 

@@ -1,7 +1,6 @@
 """What others may use from the room `credentials`."""
 
-from massar.domain.credentials import hashing, passwords, temporary
-from massar.domain.credentials.hashing import Busy
-from massar.domain.credentials.passwords import StoredPassword
+from massar.domain.credentials import passwords, temporary
+from massar.domain.credentials.passwords import Busy, StoredPassword
 
-__all__ = ["Busy", "StoredPassword", "hashing", "passwords", "temporary"]
+__all__ = ["Busy", "StoredPassword", "passwords", "temporary"]

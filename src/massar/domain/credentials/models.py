@@ -25,11 +25,10 @@ class TemporaryPassword(models.Model):
     """An issued recovery code that looks like a password (NIST SP 800-63B-4 §4.2.1.2). State moves: `temporary.MOVES`.
 
     `secret_hmac` is a keyed HMAC over account, channel, contact and secret: a row moved to another account fits
-    nothing. `expires_at` stays empty until the worker fixes it just before the first attempt (decision 3).
-    `ciphertext` holds the secret until its end, so that it can be sent again; bound to `secret_hmac`. Rows of one
-    secret, each with its asking browser and that one's tries, have one `secret_hmac`. `known`: asked for from a known
-    device, and counted apart.
-    """
+    nothing. `expires_at` stays empty until the worker fixes it just before the first attempt (decision 3). `ciphertext`
+    holds the secret until its end, so that it can be sent again; bound to `secret_hmac`. Rows of one secret, each with
+    its asking browser and that one's tries, have one `secret_hmac`. `known`: asked for from a known device, and counted
+    apart."""
 
     class State(models.TextChoices):
         ISSUED = "issued"
@@ -43,7 +42,7 @@ class TemporaryPassword(models.Model):
     secret_hmac = models.CharField(max_length=64)
     ciphertext = models.BinaryField(null=True)
     known = models.BooleanField(db_default=False)  # the last version's workers do not name it
-    state = models.CharField(max_length=8, choices=State, default=State.ISSUED)
+    state = models.CharField(max_length=8, default=State.ISSUED)
     recovery_browser_hmac = models.CharField(max_length=64, blank=True)
     issued_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True)

@@ -1,19 +1,99 @@
-"""The password in use and the former ones. Read on the hot path in plain SQL."""
+"""The password in use and the former ones, read on the hot path in plain SQL; Argon2id through libsodium, one hash at a
+time per process (decision 14).
 
-from dataclasses import dataclass
+Concurrent hashes on one core slow each other (caches), so a queue admits one; known devices pass first, the queue is
+bounded, and who would wait too long is told to come back (503 and Retry-After).
+"""
+
+import heapq
+import itertools
+import threading
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
+from django.conf import settings
+from nacl import exceptions, pwhash
+
 from massar.core import encryption, sql
-from massar.domain.credentials import hashing
 from massar.domain.credentials.models import FormerPassword, Password
 
 HISTORY = 5
 
 
-@dataclass(frozen=True)
-class StoredPassword:
+class Busy(Exception):
+    """The queue before the hash is full, or the wait was too long."""
+
+
+class HashQueue:
+    """Admits one caller at a time; lower rank first, then first come first served. `timeout`: seconds."""
+
+    def __init__(self, longest: int = 60, timeout: float = 3.0):
+        self._longest, self._timeout = longest, timeout
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[int, int, threading.Event]] = []
+        self._numbers = itertools.count()
+        self._taken = False
+
+    def acquire(self, *, known: bool) -> None:
+        """Wait for the turn. Raises Busy when the queue is full or the time is over."""
+        with self._lock:
+            if not self._taken:
+                self._taken = True
+                return
+            if len(self._waiting) >= self._longest * (2 if known else 1):
+                raise Busy
+            mine = (0 if known else 1, next(self._numbers), threading.Event())
+            heapq.heappush(self._waiting, mine)
+        if mine[2].wait(self._timeout):
+            return
+        with self._lock:
+            if mine in self._waiting:
+                self._waiting.remove(mine)
+                heapq.heapify(self._waiting)
+                raise Busy
+        self.release()  # the turn came at the last moment: pass it on
+        raise Busy
+
+    def release(self) -> None:
+        with self._lock:
+            if self._waiting:
+                heapq.heappop(self._waiting)[2].set()
+            else:
+                self._taken = False
+
+
+_QUEUE = HashQueue()
+
+
+def hash_password(password: str) -> str:
+    """Return the `$argon2id$` string of a password under the configured parameters. Raises Busy."""
+    cost = settings.MASSAR.argon2
+    _QUEUE.acquire(known=True)
+    try:
+        return pwhash.argon2id.str(password.encode(), opslimit=cost.passes, memlimit=cost.memory_kib * 1024).decode()
+    finally:
+        _QUEUE.release()
+
+
+def verify(password: str, phc: str, *, known: bool = True) -> bool:
+    """Whether the password belongs to the `$argon2id$` string. Always costs one hash. Raises Busy."""
+    _QUEUE.acquire(known=known)
+    try:
+        return pwhash.verify(phc.encode(), password.encode())
+    except exceptions.InvalidkeyError:
+        return False
+    finally:
+        _QUEUE.release()
+
+
+def needs_rehash(phc: str) -> bool:
+    """Whether the string was made under other parameters than today's."""
+    cost = settings.MASSAR.argon2
+    return f"$m={cost.memory_kib},t={cost.passes},p=1$" not in phc
+
+
+class StoredPassword(NamedTuple):
     """`phc` is the decrypted `$argon2id$` string; a decoy for the unknown, the unset and the forged."""
 
     phc: str
@@ -30,10 +110,11 @@ class _Row(NamedTuple):
 
 def stored(person_id: int | None) -> StoredPassword:
     """Read the password in use: the same statement and the same work for known and unknown (person_id None)."""
-    row = _row(person_id)
-    phc = _decrypt(row.ciphertext if row else _decoy(hashing.decoy()), "password", person_id if row else 0)
+    row, cost = _row(person_id), settings.MASSAR.argon2
+    decoy, encrypted = _decoy(cost.memory_kib, cost.passes)
+    phc = _decrypt(row.ciphertext if row else encrypted, "password", person_id if row else 0)
     if row is None or phc is None:  # an edited row can't be decrypted (ATK-142)
-        return StoredPassword(hashing.decoy())
+        return StoredPassword(decoy)
     return StoredPassword(phc, True, row.changed_at, row.devices_since)
 
 
@@ -55,15 +136,15 @@ def _row(person_id: int | None) -> _Row | None:
 
 
 def is_right(password: str, stored: StoredPassword, *, known: bool) -> bool:
-    """Verify with one Argon2id, always. Raises hashing.Busy."""
-    return hashing.verify(password, stored.phc, known=known) and stored.real
+    """Verify with one Argon2id, always. Raises Busy."""
+    return verify(password, stored.phc, known=known) and stored.real
 
 
 def was_used(password: str, person_id: int) -> bool:
     """Whether it is the password in use or one of the last five."""
     current, former = stored(person_id), FormerPassword.objects.filter(person_id=person_id).order_by("-id")[:HISTORY]
     phcs = [_decrypt(one.ciphertext, "former-password", person_id) for one in former]
-    return any([hashing.verify(password, phc) for phc in (current.real and current.phc, *phcs) if phc])
+    return any([verify(password, phc) for phc in (current.real and current.phc, *phcs) if phc])
 
 
 def save(person_id: int, phc: str, *, now: datetime, distrust_devices: bool = False) -> None:
@@ -105,7 +186,9 @@ def _decrypt(ciphertext: bytes | memoryview, kind: str, person_id: int | None) -
         return None
 
 
-@lru_cache(maxsize=1)
-def _decoy(phc: str) -> bytes:
-    """The decoy, encrypted like a row, so that the unknown also costs one decryption."""
-    return _encrypt(0, phc)
+@lru_cache(maxsize=4)
+def _decoy(memory_kib: int, passes: int) -> tuple[str, bytes]:
+    """Make the unknown account's hash, which fits no input anybody types, and the same encrypted like a row: that costs
+    one decryption too."""
+    phc = pwhash.argon2id.str(b"nobody has this password", opslimit=passes, memlimit=memory_kib * 1024).decode()
+    return phc, _encrypt(0, phc)

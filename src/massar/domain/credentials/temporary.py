@@ -8,7 +8,6 @@ issued --right secret, in time--> claimed --right secret again--> claimed (by th
 A running secret may be sent again (ADR 36): each browser that asked for it has a row, and so tries, of its own.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -33,8 +32,7 @@ WORTH_SENDING = timedelta(minutes=3)  # what must be left of its life: an SMS ha
 UNDER_WAY = timedelta(minutes=10)  # how long a message that has not left yet is waited for
 
 
-@dataclass(frozen=True)
-class Match:
+class Match(NamedTuple):
     """A typed secret that fits an issued one. `late`: right, but its time is over or a newer one took its place."""
 
     id: int
@@ -55,8 +53,7 @@ class _Tried(NamedTuple):
     state: str
 
 
-@dataclass(frozen=True)
-class LiveSecret:
+class LiveSecret(NamedTuple):
     """A live secret that its contact may be told again. `expires_at` None: its message has not left yet."""
 
     id: int

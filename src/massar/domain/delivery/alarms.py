@@ -5,8 +5,8 @@ all is well. Nothing is stored: an alarm stands as long as its reason does.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.conf import settings
 
@@ -17,8 +17,7 @@ from massar.domain.delivery.metrics import HOUR, RECOVERY, SECRETS, MetricsSnaps
 URGENT = (RECOVERY, *SECRETS)
 
 
-@dataclass(frozen=True)
-class Alarm:
+class Alarm(NamedTuple):
     """`limit` in `unit`, which MASSAR_ALARMS may change."""
 
     id: str
@@ -27,8 +26,7 @@ class Alarm:
     judge: Callable[[MetricsSnapshot, int], list[str]]
 
 
-@dataclass(frozen=True)
-class ActiveAlarm:
+class ActiveAlarm(NamedTuple):
     """An alarm whose reason lasts. `about`: providers, channels or purposes it is about; may be empty."""
 
     id: str

@@ -61,11 +61,9 @@ _NOT_LISTED = re.compile(r"recipient address(?:es)? rejected ?: access denied")
 
 
 def meaning(words: str, code: str) -> str:
-    """GONE: there is no such mailbox, for good; LIVES: it is the mailbox's own affair; ABOUT_US; or empty: look at
-    the code.
-
-    words: an answer of a server, with or without its codes; code: the enhanced status beside it (RFC 3463), or empty.
-    """
+    """GONE: there is no such mailbox, for good; LIVES: it is the mailbox's own affair; ABOUT_US; or empty: look at the
+    code. words: an answer of a server, with or without its codes; code: the enhanced status beside it (RFC 3463), or
+    empty."""
     told = words[:_MOST].lower().replace("’", "'")
     plain = " ".join(_NOISE.sub(" ", told).split())
     if _NOT_LISTED.search(plain):

@@ -13,7 +13,6 @@ people meet it. What a site answers is proof that it is there, however little of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -37,10 +36,8 @@ PROBE_ENDS = timedelta(seconds=60)  # a worker that died with the probe must not
 
 
 class Witness(NamedTuple):
-    """Who met a fault that may be about one message alone: short tags or numbers, without spaces or colons.
-
-    domain: where the answer may be about all recipients of a domain. own: it may be about this message even at a probe.
-    """
+    """Who met a fault that may be about one message alone: short tags or numbers, without spaces or colons. domain:
+    where the answer may be about all recipients of a domain. own: it may be about this message even at a probe."""
 
     recipient: str
     person: str = ""
@@ -54,8 +51,7 @@ class Witness(NamedTuple):
         return max(of_person, of_domain) < OF_ONE and all(one.recipient != self.recipient for one in known)
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(NamedTuple):
     """Where a breaker stands. `changed_at`: when it closed, or since when it is not closed; `told_at`: last fault."""
 
     provider: str
@@ -84,19 +80,12 @@ def all_states() -> dict[str, Facts]:
 
 @transaction.atomic
 def fault(
-    provider: str,
-    reason: str,
-    *,
-    now: datetime,
-    at_once: bool = False,
-    configuration_error: bool = False,
+    provider: str, reason: str, *, now: datetime, at_once: bool = False, configuration_error: bool = False,
     witness: Witness | None = None,
-) -> bool:
+) -> bool:  # fmt: skip
     """Counts a fault; True if it opened the breaker. `at_once`: our account or setting is wrong, no more tries are due.
-
-    configuration_error: it may be so. witness: it may be about that message alone; None: it is about no message.
-    A probe that told nothing about the provider is soon followed by another one, and the pause does not grow.
-    """
+    configuration_error: it may be so. witness: it may be about that message alone; None: it is about no message. A
+    probe that told nothing about the provider is soon followed by another one, and the pause does not grow."""
     row = _locked(provider, now)
     split = (one.split(":") for one in row.witnesses.split())
     known = [Witness(recipient, person, domain) for recipient, person, domain in split]
@@ -197,10 +186,8 @@ def report_provider(provider: str, message: QueuedMessage, result: Result, *, no
 
 
 def report_site(site: str, logout: QueuedMessage, result: Result, *, now: datetime) -> bool:
-    """Tell a site's breaker what became of one logout. True if what waits for it should be looked at anew.
-
-    A site is told by few messages: one person's tries must not keep the next person's away while it comes back.
-    """
+    """Tell a site's breaker what became of one logout. True if what waits for it should be looked at anew. A site is
+    told by few messages: one person's tries must not keep the next person's away while it comes back."""
     if isinstance(result, Accepted):
         return success(site, now=now)
     if _is_well(result):

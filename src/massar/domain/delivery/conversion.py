@@ -5,8 +5,8 @@ Counted from the outbox itself: codes that prove a contact, handed over to a pro
 then counting starts anew. What is typed in late opens it sooner. A provider that is far behind is stopped likewise.
 """
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from massar.core import sql
 from massar.domain.delivery import outbox
@@ -22,13 +22,10 @@ _CODES = "purpose = 'contact_code' AND channel = 'sms' AND submitted_at IS NOT N
 _SENT = "SUM(CASE WHEN used_at IS NOT NULL OR submitted_at <= %s THEN 1 ELSE 0 END)"
 
 
-@dataclass(frozen=True)
-class Tally:
+class Tally(NamedTuple):
     """Codes sent that tell something by now, and those of them that were used. `last`: when the newest was put in.
-
     `delivered`: how many have arrived, as the provider says. `name`: of a provider; of a block the readable beginning
-    of its 1 000 numbers, as `+212661123`. `newest`: the number of a message.
-    """
+    of its 1 000 numbers, as `+212661123`. `newest`: the number of a message."""
 
     sent: int
     used: int
@@ -71,7 +68,7 @@ def _tally(scope: str, params: list[str], now: datetime) -> Tally:
         return Tally(0, 0)
     counted = [sql.at(now - RIPE), sql.at(last - WINDOW), *params]
     [tally] = sql.select(Tally, f"SELECT {_SENT} AS sent, COUNT(used_at) AS used {of_those}", counted)
-    return replace(tally, last=last)
+    return tally._replace(last=last)
 
 
 def by_block(*, now: datetime) -> list[Tally]:
@@ -84,7 +81,7 @@ def by_block(*, now: datetime) -> list[Tally]:
         [tally.newest for tally in told],
     )
     numbers = {message_id: outbox.block_of(uid, ciphertext) for message_id, uid, ciphertext in found}
-    return sorted((replace(one, name=numbers[one.newest]) for one in told), key=lambda one: one.share)
+    return sorted((one._replace(name=numbers[one.newest]) for one in told), key=lambda one: one.share)
 
 
 def stopped_blocks(*, now: datetime) -> list[Tally]:
@@ -110,12 +107,10 @@ def _tallies(column: str, now: datetime) -> list[Tally]:
     )
 
 
-@dataclass(frozen=True)
-class Compared:
+class Compared(NamedTuple):
     """Providers beside each other. behind: far behind the best, which accept and do not deliver: nothing is sent by
-    them while another can, until an hour after their last code. low: below the stop, though no other has sent enough
-    to compare with, and without receipts that say otherwise: some messages try whether another does better.
-    """
+    them while another can, until an hour after their last code. low: below the stop, though no other has sent enough to
+    compare with, and without receipts that say otherwise: some messages try whether another does better."""
 
     behind: tuple[str, ...] = ()
     low: tuple[str, ...] = ()

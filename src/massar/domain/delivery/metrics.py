@@ -7,9 +7,9 @@ the provider that took it last, and at the moment it was put in.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.utils.functional import cached_property
 
@@ -39,14 +39,11 @@ class Waiting:
     oldest: datetime
 
 
-@dataclass(frozen=True)
-class Tally:
-    """Messages that were put in during some time.
-
-    sent: handed over; late: not delivered 45 seconds after it, or not until then, where receipts come; failed, expired:
-    ended so; waits: seconds from put in to handed over, at p50, p95 and p99 (nearest rank), None where none was;
-    cost: thousandths; secrets, used: of the codes and temporary passwords sent, how many were typed in.
-    """
+class Tally(NamedTuple):
+    """Messages that were put in during some time. sent: handed over; late: not delivered 45 seconds after it, or not
+    until then, where receipts come; failed, expired: ended so; waits: seconds from put in to handed over, at p50, p95
+    and p99 (nearest rank), None where none was; cost: thousandths; secrets, used: of the codes and temporary passwords
+    sent, how many were typed in."""
 
     sent: int = 0
     delivered: int = 0
@@ -65,12 +62,9 @@ class Tally:
         return self.used / self.secrets if self.secrets else None
 
 
-@dataclass(frozen=True)
-class Error:
+class Error(NamedTuple):
     """An attempt, a segment or a request for recovery that did not end well. `code`: the reason, without a destination.
-
-    A request has no provider; `channel` is then RECOVERY.
-    """
+    A request has no provider; `channel` is then RECOVERY."""
 
     at: datetime
     provider: str
@@ -79,24 +73,19 @@ class Error:
     code: str
 
 
-@dataclass(frozen=True)
-class Liveness:
+class Liveness(NamedTuple):
     """Whether somebody works. due_since: since when the longest waiting could be claimed; held: a lease is running;
-    last_sign: when something was last begun or answered.
-    """
+    last_sign: when something was last begun or answered."""
 
     due_since: datetime | None
     held: bool
     last_sign: datetime | None
 
 
-@dataclass(frozen=True)
-class ToPerson:
-    """One message as its owner may see it: what, where to (masked), when handed over and delivered.
-
-    `about`: the event of a notice, '' for other messages. `state` is that of the outbox, or `returned`: it was handed
-    over, and came back.
-    """
+class ToPerson(NamedTuple):
+    """One message as its owner may see it: what, where to (masked), when handed over and delivered. `about`: the event
+    of a notice, '' for other messages. `state` is that of the outbox, or `returned`: it was handed over, and came
+    back."""
 
     purpose: str
     channel: str
@@ -109,10 +98,8 @@ class ToPerson:
 
 
 class MetricsSnapshot:
-    """The numbers of one moment: each part is read once, and only if it is asked for.
-
-    `read_budgets`: of each budget of all SMS, which another room keeps, by name how many percent of it are spent.
-    """
+    """The numbers of one moment: each part is read once, and only if it is asked for. `read_budgets`: of each budget of
+    all SMS, which another room keeps, by name how many percent of it are spent."""
 
     def __init__(self, now: datetime, read_budgets: Callable[[], dict[str, float]] = dict) -> None:
         self.now, self.read_budgets = now, read_budgets
@@ -147,10 +134,8 @@ def read_queue() -> list[Waiting]:
 
 
 def tally_by_provider(*, now: datetime, window: timedelta) -> dict[tuple[str, str], Tally]:
-    """(channel, provider) -> tally of the messages put in during the window. Provider '': none had it.
-
-    What no provider has taken counts for the one that was tried last.
-    """
+    """(channel, provider) -> tally of the messages put in during the window. Provider '': none had it. What no provider
+    has taken counts for the one that was tried last."""
     since = now - window
     found = {(channel, provider): tally for (channel, provider), tally in _tally(("channel", "provider"), since, now)}
     never_taken = sql.rows(
@@ -162,7 +147,7 @@ def tally_by_provider(*, now: datetime, window: timedelta) -> dict[tuple[str, st
     )
     for channel, provider, failed, expired in never_taken:
         known = found.get((channel, provider), Tally())
-        found[channel, provider] = replace(known, failed=known.failed + failed, expired=known.expired + expired)
+        found[channel, provider] = known._replace(failed=known.failed + failed, expired=known.expired + expired)
     return dict(sorted(found.items()))
 
 
@@ -250,7 +235,7 @@ def read_errors(*, most: int = 10) -> list[Error]:
     looked_at = (NEWEST_LOOKED_AT, most)
     found = [error for statement in (tried, told, failed) for error in sql.select(Error, statement, looked_at)]
     newest = sorted(found, key=lambda error: error.at, reverse=True)[:most]
-    return [replace(error, code=_DESTINATION.sub("…", error.code)) for error in newest]
+    return [error._replace(code=_DESTINATION.sub("…", error.code)) for error in newest]
 
 
 # What a site is told waits in its place while the site rests after faults: no worker is missing for that.

@@ -7,9 +7,7 @@ from django.db.models.functions import Lower
 
 class RecoveryRequest(models.Model):
     """What was typed on the recovery page, encrypted; nothing was looked up yet (decision 2). Wiped when answered.
-
-    `tries`: how many claims were to answer it. `reason`: of a failed one, why nobody was answered.
-    """
+    `tries`: how many claims were to answer it. `reason`: of a failed one, why nobody was answered."""
 
     class State(models.TextChoices):
         WAITING = "waiting"
@@ -38,11 +36,10 @@ class Message(models.Model):
     """One message of the outbox. Moves: `outbox.MOVES`. `ciphertext` holds destination and values; NULL once final.
 
     expires_at: after it nothing is handed over. Empty with `lifetime` (seconds) set: fixed just before the first
-    attempt. turn: how many of the same person waited before it in its channel; the first of everybody leaves before
-    the second of anybody. What stays readable of the destination is `masked`; `to_hmac` and `block_hmac` (of an SMS
-    number without its last three digits, which `block_ciphertext` holds) find equal ones. `segments` and `cost` (in
-    thousandths of the provider's currency) are those of all attempts that a provider accepted.
-    """
+    attempt. turn: how many of the same person waited before it in its channel; the first of everybody leaves before the
+    second of anybody. What stays readable of the destination is `masked`; `to_hmac` and `block_hmac` (of an SMS number
+    without its last three digits, which `block_ciphertext` holds) find equal ones. `segments` and `cost` (in
+    thousandths of the provider's currency) are those of all attempts that a provider accepted."""
 
     class State(models.TextChoices):
         QUEUED = "queued"
@@ -170,10 +167,8 @@ class UnmatchedReceipt(models.Model):
 
 class Breaker(models.Model):
     """Whether a provider may be used. Moves: `breaker.MOVES`. `pause` in seconds; `until`: the next probe, or its end.
-
     `changed_at`: when it closed, or since when it is not closed; `told_at`: when the last fault was met. `witnesses`:
-    who met those faults in a row that may be one message's own (`breaker.Witness`), as short tags.
-    """
+    who met those faults in a row that may be one message's own (`breaker.Witness`), as short tags."""
 
     class State(models.TextChoices):
         CLOSED = "closed"

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Count, Subquery
 from django.db.models.functions import Coalesce
@@ -50,9 +50,7 @@ _MASKS: dict[str, Callable[[str], str]] = {"sms": text.masked_phone, "email": te
 @dataclass(frozen=True)
 class QueuedMessage:
     """A claimed message, opened. `values` fill the wording; `expires_at` None until fixed at the first attempt.
-
-    `lifetime` in seconds. `tried`: the providers of earlier attempts, oldest first.
-    """
+    `lifetime` in seconds. `tried`: the providers of earlier attempts, oldest first."""
 
     id: int
     uid: str
@@ -79,25 +77,12 @@ class QueuedMessage:
 
 
 def put(
-    *,
-    purpose: str,
-    channel: str,
-    language: str,
-    person_id: int,
-    to: str,
-    values: Mapping[str, Any],
-    now: datetime,
-    within: timedelta,
-    lifetime: timedelta | None = None,
-    expires_at: datetime | None = None,
-    temporary_id: int | None = None,
-    priority: int = 5,
-    about: str = "",
-) -> str:
-    """Add a message; return its uid. `within`: how long it may wait to be handed over at all.
-
-    Its turn, which is how many of the person's messages wait there already, is counted by the statement that adds it.
-    """
+    *, purpose: str, channel: str, language: str, person_id: int, to: str, values: Mapping[str, Any], now: datetime,
+    within: timedelta, lifetime: timedelta | None = None, expires_at: datetime | None = None,
+    temporary_id: int | None = None, priority: int = 5, about: str = "",
+) -> str:  # fmt: skip
+    """Add a message; return its uid. `within`: how long it may wait to be handed over at all. Its turn, which is how
+    many of the person's messages wait there already, is counted by the statement that adds it."""
     uid, keys = ids.short_token(), encryption.data_keys()
     body = json.dumps({"to": to, "values": dict(values)}, ensure_ascii=False).encode()
     block = to[:-_BLOCK_DIGITS] if channel == "sms" else ""
@@ -138,14 +123,10 @@ def claim(
     most: int, *, channel: str, now: datetime, besides: Sequence[str] = (), due_by: datetime | None = None
 ) -> list[QueuedMessage]:
     """Up to `most` due messages under one lease, most urgent first, then everybody's first before anybody's second.
-    What can't be opened is failed at once.
-
-    besides: what messages may be about that stay where they are, unless their time is over. due_by: only what could
-    have been claimed since then, or whose time is over.
-
-    They are picked in a WITH, which runs once. A SELECT inside IN may run again for each row: each time it skips what
-    is claimed already and finds `most` others.
-    """
+    What can't be opened is failed at once. besides: what messages may be about that stay where they are, unless their
+    time is over. due_by: only what could have been claimed since then, or whose time is over. They are picked in a
+    WITH, which runs once. A SELECT inside IN may run again for each row: each time it skips what is claimed already and
+    finds `most` others."""
     which, params = "channel = %s", [channel]
     if due_by:
         which += " AND (not_before <= %s OR deadline <= %s OR expires_at <= %s)"
@@ -200,10 +181,8 @@ def fix_expiry(messages: list[QueuedMessage], expires_at: datetime) -> None:
 
 
 def begin_attempts(messages: list[QueuedMessage], provider: str, *, longest: timedelta, now: datetime) -> None:
-    """The attempt rows, before the provider is called, and a lease that outlives its longest call.
-
-    An attempt of an earlier lease without outcome was interrupted.
-    """
+    """The attempt rows, before the provider is called, and a lease that outlives its longest call. An attempt of an
+    earlier lease without outcome was interrupted."""
     if not messages:
         return
     again = [message.id for message in messages if message.attempt > 1]
@@ -236,8 +215,7 @@ def end_attempt(message: QueuedMessage, outcome: str, *, now: datetime, code: st
     )
 
 
-@dataclass(frozen=True)
-class Acceptance:
+class Acceptance(NamedTuple):
     """A message that a provider accepted. `references`: its name, or that of each segment; none if it has none."""
 
     message: QueuedMessage
@@ -249,12 +227,10 @@ class Acceptance:
 
 
 def accept(taken: list[Acceptance], *, now: datetime) -> list[Acceptance]:
-    """Settles what providers accepted, in three statements for all. Returns those whose lease was still ours.
-
-    Attempt, segments and cost are kept whoever holds the lease now: it did leave, and is paid for. Once: who does not
-    know whether the commit counted settles the same again; and what was reconciled meanwhile has been paid. Segments
-    are kept where a receipt is to come, which names them, or us where the provider gave no name.
-    """
+    """Settles what providers accepted, in three statements for all. Returns those whose lease was still ours. Attempt,
+    segments and cost are kept whoever holds the lease now: it did leave, and is paid for. Once: who does not know
+    whether the commit counted settles the same again; and what was reconciled meanwhile has been paid. Segments are
+    kept where a receipt is to come, which names them, or us where the provider gave no name."""
     if not taken:
         return []
     references = [v for one in taken for v in (one.message.id, one.message.attempt, (one.references or ("",))[0][:100])]
@@ -375,8 +351,7 @@ def sweep(*, now: datetime) -> int:
     return Message.objects.filter(created_at__lt=old, state__in=FINAL, final_at__lt=old).delete()[0]
 
 
-@dataclass(frozen=True)
-class SubmittedMessage:
+class SubmittedMessage(NamedTuple):
     """What is known of a message after it left: whose it is, and who took it under which name."""
 
     person_id: int

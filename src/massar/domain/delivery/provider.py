@@ -23,12 +23,10 @@ class ProviderSettingError(ValueError):
 
 @dataclass(frozen=True)
 class OutboundMessage:
-    """One message, ready to leave.
-
-    `message_id` is the outbox's own id, the same when it is sent again: 1 to 100 of `A-Za-z0-9._-`. `to` is an e-mail
-    address, a number in E.164 (`+212…`), or a site's address for logout tokens or for SOAP. Only mail has subject, html
-    and written_at: when it was made, which every repeat tells alike (RFC 5322 §3.6.1); None: now.
-    """
+    """One message, ready to leave. `message_id` is the outbox's own id, the same when it is sent again: 1 to 100 of
+    `A-Za-z0-9._-`. `to` is an e-mail address, a number in E.164 (`+212…`), or a site's address for logout tokens or for
+    SOAP. Only mail has subject, html and written_at: when it was made, which every repeat tells alike (RFC 5322
+    §3.6.1); None: now."""
 
     message_id: str
     channel: str
@@ -48,12 +46,10 @@ class OutboundMessage:
 
 @dataclass(frozen=True)
 class Accepted:
-    """The provider has taken the message over. `reference` is its own name for it, or empty.
-
-    `parts`: the names of all its segments when it left as several, the first being `reference`. `receipt`: the
-    provider was asked to tell later what became of it, and usually does. `segments`: how many SMS it says that it made,
-    0 where it does not say. `answer`: what a site said by SOAP, unread.
-    """
+    """The provider has taken the message over. `reference` is its own name for it, or empty. `parts`: the names of all
+    its segments when it left as several, the first being `reference`. `receipt`: the provider was asked to tell later
+    what became of it, and usually does. `segments`: how many SMS it says that it made, 0 where it does not say.
+    `answer`: what a site said by SOAP, unread."""
 
     reference: str
     parts: tuple[str, ...] = ()
@@ -69,14 +65,11 @@ NOTHING, MESSAGE, RECIPIENT = "", "message", "recipient"
 
 @dataclass(frozen=True)
 class Rejected:
-    """The provider answered no.
-
-    `permanent`: this message to this recipient will not go by this provider, now or later; and by no other, unless
-    `elsewhere`. `configuration_error`: our account, sender or setting is at fault, so nothing is known about the
-    recipient; never permanent: another provider may do it, and an operator must look. `busy`: more than the provider
-    takes just now, which is nobody's fault. None of them: the same try may work later.
-    `about`: NOTHING, MESSAGE or RECIPIENT. What may be one message's own trouble blames nobody until others meet it.
-    """
+    """The provider answered no. `permanent`: this message to this recipient will not go by this provider, now or later;
+    and by no other, unless `elsewhere`. `configuration_error`: our account, sender or setting is at fault, so nothing
+    is known about the recipient; never permanent: another provider may do it, and an operator must look. `busy`: more
+    than the provider takes just now, which is nobody's fault. None of them: the same try may work later. `about`:
+    NOTHING, MESSAGE or RECIPIENT. What may be one message's own trouble blames nobody until others meet it."""
 
     outcome: ClassVar[str] = "rejected"  # as it is stored and shown
     code: str
@@ -117,12 +110,10 @@ DELIVERED, FAILED, UNDERWAY = "delivered", "failed", "underway"
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a provider tells later about a message it had accepted.
-
-    `reference`: as in the answer to which it belongs, in that same form. `state`: DELIVERED, FAILED (it will not arrive
-    by this provider), or UNDERWAY (a word in between that settles nothing). `code`: the provider's reason. `to`: the
-    number in E.164 or the address it was for, or empty where the provider does not say.
-    """
+    """What a provider tells later about a message it had accepted. `reference`: as in the answer to which it belongs,
+    in that same form. `state`: DELIVERED, FAILED (it will not arrive by this provider), or UNDERWAY (a word in between
+    that settles nothing). `code`: the provider's reason. `to`: the number in E.164 or the address it was for, or empty
+    where the provider does not say."""
 
     provider: str
     reference: str
@@ -149,10 +140,8 @@ class Provider(ABC):
 
     @abstractmethod
     def send(self, message: OutboundMessage, *, valid_for: timedelta) -> Result:
-        """Hand the message over. Trouble with network or protocol is a result, never an exception.
-
-        valid_for: how long it is still worth something; providers that can drop late messages are told.
-        """
+        """Hand the message over. Trouble with network or protocol is a result, never an exception. valid_for: how long
+        it is still worth something; providers that can drop late messages are told."""
 
     @abstractmethod
     def check(self) -> list[str]:
@@ -188,24 +177,14 @@ class Pipelined(Provider):
 
 @dataclass(frozen=True)
 class ProviderOptions:
-    """What can be set beside the URL. Times are in seconds.
-
-    E-mail: `sender` is the bare address that mail comes from, `sender_name` the name shown with it, `hello` the name
-    given to the server (default: this machine's, or an address literal). `connections`: how many are kept and used at
-    once. `bounces`: the domain to which comes back what can't be delivered, under an address of its own for each
-    message (VERP); empty: to the sender. `receipts`: ask to be told of success too. SMS: names of the JSON fields; a
-    dot goes one object deeper (`message.text`). `sms_reference_field`: where the gateway's own id stands in its answer
-    (a number picks from a list: `messages.0.id`). An empty `sms_sender_field` or `sms_validity_field` leaves that field
-    out; validity is sent in seconds. `ca_file` replaces the system's list of certificate authorities.
-    """
+    """What can be set beside the URL. Times are in seconds. E-mail: `sender` is the bare address that mail comes from.
+    SMS: names of the JSON fields; a dot goes one object deeper (`message.text`). `sms_reference_field`: where the
+    gateway's own id stands in its answer (a number picks from a list: `messages.0.id`). An empty `sms_sender_field` or
+    `sms_validity_field` leaves that field out; validity is sent in seconds. `ca_file` replaces the system's list of
+    certificate authorities."""
 
     name: str = ""
     sender: str = "no-reply@localhost"
-    sender_name: str = "Massar"
-    hello: str = ""
-    connections: int = 4
-    bounces: str = ""
-    receipts: bool = False
     sms_to_field: str = "to"
     sms_text_field: str = "text"
     sms_sender_field: str = "from"

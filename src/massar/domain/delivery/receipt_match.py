@@ -80,9 +80,7 @@ def alike(reference: str, names: Iterable[str]) -> bool:
 
 def find(receipts: list[ReceiptKey], *, now: datetime) -> list[list[Segment]]:
     """For each receipt, which must have a reference, the segments of one message that it is about; none: it is unknown.
-
-    Several only where the provider has given them one name.
-    """
+    Several only where the provider has given them one name."""
     exact = _by(receipts, "p.reference", lambda r: {r.reference}, now)
     found = [_newest(r, [s for s in exact if (s.provider, s.reference) == (r.provider, r.reference)]) for r in receipts]
     unsure = [r for r, one in zip(receipts, found, strict=True) if not _sure(r, one)]

@@ -6,7 +6,6 @@ is the answer (reconciliation), and no twin is sent.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -25,8 +24,7 @@ _UNDER_WAY = "state IN ('queued', 'sending', 'awaiting_receipt')"
 _NEWEST = "p.number = (SELECT MAX(q.number) FROM delivery_part q WHERE q.message_id = m.id)"
 
 
-@dataclass(frozen=True)
-class MessageStatus:
+class MessageStatus(NamedTuple):
     """What became known of one message. state: DELIVERED (all its segments), or FAILED with the provider's code."""
 
     message_id: int
@@ -64,10 +62,8 @@ _UNMATCHED = "SELECT s.id, s.provider, s.reference, s.uid, s.state, s.code, s.to
 
 
 def store(told: Iterable[tuple[Receipt, str]], *, now: datetime) -> list[MessageStatus]:
-    """Take (receipt, uid of the message or '') in the caller's transaction; return what is new about whole messages.
-
-    A repeat changes nothing. `uid` helps where a provider's receipt has no name of its own.
-    """
+    """Take (receipt, uid of the message or '') in the caller's transaction; return what is new about whole messages. A
+    repeat changes nothing. `uid` helps where a provider's receipt has no name of its own."""
     found = []
     for receipt, uid in told:
         segments = receipt_match.find_one(receipt_match.key_of(receipt), uid, now=now)
@@ -153,11 +149,9 @@ _BY_OUR_NAME = _UNANSWERED.format(same="m.uid = s.uid", told="s.uid <> ''", alon
 
 def reconcile(*, price: Callable[[str], int], now: datetime) -> list[MessageStatus]:
     """Unmatched receipts that are the missing answer to an attempt, which then counts as accepted; no twin is sent.
-
     Same provider, told after the attempt began, and our own name for the message; or the same destination, if no other
     message is under way to it. `price`: of a segment, by provider. Segments are taken as the most of its kind: the text
-    is not written again.
-    """
+    is not written again."""
     lapses = (sql.at(now + outbox.GRACE),)
     reconciled: set[int] = set()
     for one in sql.select(_Unmatched, _BY_OUR_NAME, lapses) + sql.select(_Unmatched, _BY_DESTINATION, lapses):

@@ -1,8 +1,9 @@
 """Requests for recovery: put in by the page in one insert, answered by the worker under a lease."""
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from massar.core import encryption, ids, sql
 from massar.domain.delivery.outbox import FAULT, UNREADABLE
@@ -14,8 +15,7 @@ _PAUSES = (1, 5, 15, 30, 60, 120, 240)  # seconds after a fault, by the number o
 _ID_LONGEST = 43
 
 
-@dataclass(frozen=True)
-class RecoveryForm:
+class RecoveryForm(NamedTuple):
     """What was typed and by which browser."""
 
     login: str
@@ -42,13 +42,11 @@ class ClaimedRequest:
 
 
 def put(ask_id: str, asked: RecoveryForm, *, now: datetime) -> bool:
-    """One insert; False if this very form was already put in (a reload asks nothing twice).
-
-    A form that was put right and sent again under its old number is another one.
-    """
+    """One insert; False if this very form was already put in (a reload asks nothing twice). A form that was put right
+    and sent again under its old number is another one."""
     keys = encryption.data_keys()
     form = keys.blind_index("recovery-form", ask_id, asked.login, asked.channel, asked.contact)[:_ID_LONGEST]
-    ciphertext = keys.encrypt(json.dumps(asdict(asked)).encode(), associated_data=f"recovery-request|{form}")
+    ciphertext = keys.encrypt(json.dumps(asked._asdict()).encode(), associated_data=f"recovery-request|{form}")
     added = sql.execute(
         "INSERT INTO delivery_recoveryrequest (ask_id, ciphertext, state, lease_by, created_at) "
         "VALUES (%s, %s, 'waiting', '', %s) ON CONFLICT (ask_id) DO NOTHING",

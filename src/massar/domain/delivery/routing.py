@@ -8,6 +8,7 @@ would help nobody. One whose binds other workers hold (standby) is passed over b
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from massar.core import sql
 from massar.domain.delivery import breaker, conversion
@@ -52,8 +53,7 @@ def name_of_site(slug: str) -> str:
     return f"site:{slug}"[:LONGEST_NAME]
 
 
-@dataclass(frozen=True)
-class Punctuality:
+class Punctuality(NamedTuple):
     """Of a provider's messages with receipts in the window: how many, and how many of them were late."""
 
     total: int
@@ -87,11 +87,8 @@ class Breakers:
         return facts is not None and not facts.due(now)
 
     def may_use(self, name: str, now: datetime, *, tried: bool = False) -> bool:
-        """Tell whether it is not shut, or shut and this is the message that tries it.
-
-        tried: the message has failed there. It tries only when no other has come forward, for it may be the reason
-        itself.
-        """
+        """Tell whether it is not shut, or shut and this is the message that tries it. tried: the message has failed
+        there. It tries only when no other has come forward, for it may be the reason itself."""
         facts = self._shut(name)
         if facts is None:
             return True

@@ -4,7 +4,7 @@ A text travels in the GSM 7-bit alphabet when every character is in it (3GPP TS 
 otherwise. One wrong apostrophe more than halves what a message can carry, so wording is measured by tests.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 ESCAPE = 0x1B
 # In the order of their codes; the place of the escape is held by a character that no text is given with.
@@ -27,8 +27,7 @@ UCS2 = "ucs2"
 _ROOM = {GSM7: (160, 153), UCS2: (70, 67)}
 
 
-@dataclass(frozen=True)
-class SmsSize:
+class SmsSize(NamedTuple):
     """`units` are septets (gsm7) or 16-bit words (ucs2); `offenders` are the characters outside GSM-7, once
     each, in the order they appear."""
 

@@ -7,10 +7,10 @@ bidirectional marks never travel, and what goes into a French or English SMS is 
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from babel.dates import format_datetime
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
@@ -28,8 +28,7 @@ LANGUAGES = ("ar", "fr", "en")
 CHANNELS = ("email", "sms")
 
 
-@dataclass(frozen=True)
-class Rendered:
+class Rendered(NamedTuple):
     """`subject` is empty and `html` None for an SMS. `text` has `\\n` line ends and none at its end."""
 
     subject: str
@@ -74,13 +73,12 @@ _templates = Environment(
 def render(template: str, *, language: str, channel: str, values: Mapping[str, object]) -> Rendered:
     """The words of one message.
 
-    template: TEMPORARY_PASSWORD (values secret, valid_until; optional valid_date, host, help), CONTACT_CODE
-    (code, valid_until; the same options), TRIAL (when; optional lines, a number of numbered lines that an SMS goes on
-    with; an operator tries a provider) or NOTICE (event of EVENTS, when; optional device, contact (masked),
-    counts_from, dropped (masked contacts; e-mail only), cancel_url (e-mail only), host, help). Empty and None are
-    "not there". Moments may be aware datetimes, which are written in the country's time, or text that is written
-    already. Raises KeyError for an unknown template, language, channel, event or value, or a missing one.
-    """
+    template: TEMPORARY_PASSWORD (values secret, valid_until; optional valid_date, host, help), CONTACT_CODE (code,
+    valid_until; the same options), TRIAL (when; optional lines, a number of numbered lines that an SMS goes on with; an
+    operator tries a provider) or NOTICE (event of EVENTS, when; optional device, contact (masked), counts_from, dropped
+    (masked contacts; e-mail only), cancel_url (e-mail only), host, help). Empty and None are "not there". Moments may
+    be aware datetimes, which are written in the country's time, or text that is written already. Raises KeyError for an
+    unknown template, language, channel, event or value, or a missing one."""
     if language not in LANGUAGES or channel not in CHANNELS or template not in _REQUIRED:
         raise KeyError(f"no wording for {template!r} in {language!r} by {channel!r}")
     missing = _REQUIRED[template] - {name for name, value in values.items() if value not in (None, "")}
@@ -155,12 +153,10 @@ def _clean(value: str) -> str:
 
 
 def _readable_in_plain_arabic(ready: Mapping[str, str]) -> dict[str, str]:
-    """Numbers that read right inside right-to-left text, where no isolating mark may stand.
-
-    The bidirectional algorithm (UAX #9) lays the groups of `0800 00 11` out from right to left, turns
-    `06••••22` round, because bullets are neutral between two numbers, and throws signs at an edge to the
-    other side. So groups are closed up, a leading plus becomes 00, and a masked contact is described.
-    """
+    """Numbers that read right inside right-to-left text, where no isolating mark may stand. The bidirectional algorithm
+    (UAX #9) lays the groups of `0800 00 11` out from right to left, turns `06••••22` round, because bullets are neutral
+    between two numbers, and throws signs at an edge to the other side. So groups are closed up, a leading plus becomes
+    00, and a masked contact is described."""
     closed = re.sub(r"(?<=\d)[ .\u00a0-](?=\d)", "", ready["help"])
     words = {"help": re.sub(r"\+(?=\d)", "00", closed), "contact": _contact_in_words(ready["contact"])}
     if ready.get("dropped"):

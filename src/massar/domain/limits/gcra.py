@@ -10,15 +10,13 @@ a clock ahead of ours is corrected by the first request that is refused because 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from massar.core import clock, encryption, sql
 
 
-@dataclass(frozen=True)
-class RateLimit:
+class RateLimit(NamedTuple):
     """`burst` units at once; then one more every `refill`."""
 
     name: str
@@ -40,8 +38,7 @@ class RateLimit:
         return Bucket(self, encryption.data_keys().blind_index("limit", self.name, *owner), units)
 
 
-@dataclass(frozen=True)
-class Bucket:
+class Bucket(NamedTuple):
     """What one owner has left of a rate limit, and how many units a call takes from it."""
 
     limit: RateLimit
@@ -108,7 +105,7 @@ def _by_key(buckets: Iterable[Bucket]) -> list[Bucket]:
     found: dict[str, Bucket] = {}
     for one in buckets:
         known = found.get(one.key)
-        found[one.key] = replace(one, units=known.units + one.units) if known else one
+        found[one.key] = one._replace(units=known.units + one.units) if known else one
     return sorted(found.values(), key=lambda one: one.key)
 
 

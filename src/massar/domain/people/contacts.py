@@ -5,74 +5,33 @@ proposed --right code--> proved --(time)--> counting --removed or replaced, afte
     +------ cancelled <-----+   (while it does not count yet)
 """
 
+import contextlib
 import hmac
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection
 from django.db.models import F, Q, QuerySet
 
-from massar.core import encryption, ids, sql, text
+from massar.core import encryption, ids, sql
 from massar.domain.people.models import Contact, Person
 
 State = Contact.State
-MOVES: dict[State, set[State]] = {
-    State.PROPOSED: {State.PROVED, State.CANCELLED},
-    State.PROVED: {State.CANCELLED},
-    State.CANCELLED: set(),
-}
+MOVES = {State.PROPOSED: {State.PROVED, State.CANCELLED}, State.PROVED: {State.CANCELLED}, State.CANCELLED: set()}
 CODE_TRIES = 5
 FIRST_DAY = timedelta(days=1)  # in which the second contact of a newcomer joins the first
 
 
-@dataclass(frozen=True)
-class ContactFacts:
-    """A contact with its value decrypted. `counts(now)` is what recovery asks."""
-
-    id: int
-    person_id: int
-    kind: str
-    state: str
-    value: str
-    proposed_at: datetime
-    proved_at: datetime | None
-    counts_from: datetime | None
-    ends_at: datetime | None
-    code_sent_at: datetime | None
-    code_expires_at: datetime | None
-    code_tries: int
-    bounced_at: datetime | None = None
-
-    @property
-    def proved(self) -> bool:
-        return self.state == State.PROVED
-
-    def counts(self, now: datetime) -> bool:
-        return self.receives(now) and not self.waits(now)
-
-    def waits(self, now: datetime) -> bool:
-        return self.proved and self.counts_from is not None and self.counts_from > now
-
-    def receives(self, now: datetime) -> bool:
-        """Notices go to every proved contact that has not ended, the waiting ones included."""
-        return self.proved and (self.ends_at is None or self.ends_at > now)
-
-    @property
-    def masked(self) -> str:
-        return text.masked_email(self.value) if self.kind == Contact.Kind.EMAIL else text.masked_phone(self.value)
-
-
-def of_person(person_id: int, now: datetime) -> list[ContactFacts]:
+def of_person(person_id: int, now: datetime) -> list[Contact]:
     """Return proposed and proved contacts that have not ended, oldest first; not what can't be read (moved, forged)."""
     rows = Contact.objects.filter(_not_ended(now), person_id=person_id).exclude(state=State.CANCELLED)
     return _decrypted(rows.order_by("id"))
 
 
-def by_id(contact_id: int, person_id: int) -> ContactFacts | None:
+def by_id(contact_id: int, person_id: int) -> Contact | None:
     return next(iter(_decrypted(Contact.objects.filter(pk=contact_id, person_id=person_id))), None)
 
 
-def matching(person_id: int, kind: str, typed: str, now: datetime) -> ContactFacts | None:
+def matching(person_id: int, kind: str, typed: str, now: datetime) -> Contact | None:
     """Return the counting contact of that kind whose value is `typed`; every comparison is constant-time."""
     found = None
     for contact in of_person(person_id, now):
@@ -88,15 +47,15 @@ def accounts_with(kind: str, value: str, *, besides: int, now: datetime) -> int:
     return rows.exclude(person_id=besides).values("person_id").distinct().count()
 
 
-def propose(person_id: int, kind: str, value: str, *, now: datetime, session_id: int | None = None) -> ContactFacts:
+def propose(person_id: int, kind: str, value: str, *, now: datetime, session_id: int | None = None) -> Contact:
     """Add a contact that is not proved. An older proposal of the same kind is cancelled: one field, one proposal."""
     lock(person_id)
     _cancel(Contact.objects.filter(person_id=person_id, kind=kind, state=State.PROPOSED), now)
     row = Contact(person_id=person_id, kind=kind, uid=ids.short_token(), proposed_at=now, entered_in=session_id)
-    row.value_hmac = _indexes(kind, value)[0]
+    row.value, row.value_hmac = value, _indexes(kind, value)[0]
     row.value_ciphertext = encryption.data_keys().encrypt(value.encode(), associated_data=_associated_data(row))
     row.save(force_insert=True)
-    return _facts(row, value)
+    return row
 
 
 def give_code(contact_id: int, code: str, *, now: datetime, valid_for: timedelta) -> None:
@@ -121,7 +80,7 @@ def try_code(contact_id: int, person_id: int, code: str, *, now: datetime) -> st
 
 def prove(
     contact_id: int, person_id: int, *, now: datetime, wait: timedelta, session_id: int | None = None
-) -> ContactFacts | None:
+) -> Contact | None:
     """Move a proposed contact to proved. It counts at once if the person had no contact within `wait`, or joins a
     newcomer's first. session_id: the session in which the code was typed. A value that counts already is not doubled:
     the proposal goes, and the contact that has it no longer bounces."""
@@ -189,7 +148,7 @@ def remove(contact_id: int, person_id: int, *, now: datetime, wait: timedelta) -
     return now + wait if mine.filter(counts_from__lte=now).update(ends_at=now + wait) else None
 
 
-def undo_pending_changes(person_id: int, *, now: datetime, wait: timedelta) -> list[ContactFacts]:
+def undo_pending_changes(person_id: int, *, now: datetime, wait: timedelta) -> list[Contact]:
     """Undo after a recovery all that is pending, and freeze contacts for `wait`. Returns what was undone, as it stands
     now: a cancelled contact was dropped, a proved one would have been removed and stays."""
     lock(person_id)
@@ -199,7 +158,7 @@ def undo_pending_changes(person_id: int, *, now: datetime, wait: timedelta) -> l
     return undone(person_id, since=now)
 
 
-def undone(person_id: int, *, since: datetime) -> list[ContactFacts]:
+def undone(person_id: int, *, since: datetime) -> list[Contact]:
     """Return what recoveries from that moment on dropped or kept, oldest first."""
     return _decrypted(Contact.objects.filter(person_id=person_id, undone_at__gte=since).order_by("id"))
 
@@ -227,12 +186,10 @@ def _cancel(which: QuerySet[Contact], now: datetime, **more: datetime) -> int:
 
 
 def _waits(proposed: Contact, session_id: int | None, now: datetime, wait: timedelta) -> bool:
-    """Whether the person had a contact within the wait, and this one does not join the first of a newcomer.
-
-    It joins where somebody who had none until today adds the other kind, for whoever could add the first could add
-    both: both were entered in one session before either was proved, or both are proved in one session. Nothing that
-    serves is ever replaced this way, and a contact that came with the account begins no first day.
-    """
+    """Whether the person had a contact within the wait, and this one does not join the first of a newcomer. It joins
+    where somebody who had none until today adds the other kind, for whoever could add the first could add both: both
+    were entered in one session before either was proved, or both are proved in one session. Nothing that serves is ever
+    replaced this way, and a contact that came with the account begins no first day."""
     served = Contact.objects.filter(_not_ended(now - wait), person_id=proposed.person_id, state=State.PROVED)
     held = list(served.order_by("counts_from", "id"))
     if not held:
@@ -263,23 +220,15 @@ def _leaving(person_id: int, now: datetime) -> QuerySet[Contact]:
     return Contact.objects.filter(person_id=person_id, state=State.PROVED, counts_from__lte=now, ends_at__gt=now)
 
 
-def _decrypted(rows: QuerySet[Contact]) -> list[ContactFacts]:
-    """The readable ones of these rows."""
+def _decrypted(rows: QuerySet[Contact]) -> list[Contact]:
+    """Return the readable ones of these rows, with their values."""
     found = []
     for row in rows:
-        try:
+        with contextlib.suppress(encryption.DecryptionFailed):
             value = encryption.data_keys().decrypt(row.value_ciphertext, associated_data=_associated_data(row))
-        except encryption.DecryptionFailed:
-            continue
-        found.append(_facts(row, value.decode()))
+            row.value = value.decode()
+            found.append(row)
     return found
-
-
-def _facts(row: Contact, value: str) -> ContactFacts:
-    return ContactFacts(
-        row.pk, row.person_id, row.kind, row.state, value, row.proposed_at, row.proved_at, row.counts_from,
-        row.ends_at, row.code_sent_at, row.code_expires_at, row.code_tries, row.bounced_at,
-    )  # fmt: skip
 
 
 def are_readable() -> bool:

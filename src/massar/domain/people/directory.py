@@ -1,7 +1,7 @@
 """Finding people. Sign-in is a hot path: plain SQL beside the model that owns the table."""
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from massar.core import sql
 from massar.domain.people.models import Establishment, Person
@@ -14,8 +14,7 @@ COALESCE(e.name_ar, '') AS establishment_ar, COALESCE(e.name_latin, '') AS estab
 TABLE, WITH_SCHOOL = "people_person p", "LEFT JOIN people_establishment e ON e.id = p.establishment_id"
 
 
-@dataclass(frozen=True)
-class PersonFacts:
+class PersonFacts(NamedTuple):
     """A person as journeys see one. Names and establishment are in two scripts; '' where unknown."""
 
     id: int
@@ -71,34 +70,20 @@ def set_language(person_id: int, language: str) -> None:
 
 
 def create(
-    *,
-    login: str,
-    now: datetime,
-    names_ar: tuple[str, str] = ("", ""),
-    names_latin: tuple[str, str] = ("", ""),
-    language: str = "ar",
-    role: str = "staff",
-    establishment: tuple[str, str, str] | None = None,
-) -> int:
+    *, login: str, now: datetime, names_ar: tuple[str, str] = ("", ""), names_latin: tuple[str, str] = ("", ""),
+    language: str = "ar", role: str = "staff", establishment: tuple[str, str, str] | None = None,
+) -> int:  # fmt: skip
     """Add a person and return the id. Names are (first, family); establishment is (code, Arabic name, Latin name)."""
     school = None
     if establishment:
         code, *names = establishment
         values = dict(zip(("name_ar", "name_latin"), names, strict=True))
         school, _ = Establishment.objects.update_or_create(code=code, defaults=values)
-    person = Person.objects.create(
-        login=login,
-        local=login.partition("@")[0],
-        first_name_ar=names_ar[0],
-        last_name_ar=names_ar[1],
-        first_name_latin=names_latin[0],
-        last_name_latin=names_latin[1],
-        language=language,
-        establishment=school,
-        role=role,
-        created_at=now,
-    )
-    return person.pk
+    return Person.objects.create(
+        login=login, local=login.partition("@")[0], first_name_ar=names_ar[0], last_name_ar=names_ar[1],
+        first_name_latin=names_latin[0], last_name_latin=names_latin[1], language=language, establishment=school,
+        role=role, created_at=now,
+    ).pk  # fmt: skip
 
 
 def disable(person_id: int) -> bool:
@@ -113,4 +98,4 @@ def enable(person_id: int) -> bool:
 
 def facts(row: sql.Row) -> PersonFacts:
     """The person of a row of COLUMNS, which a join gave."""
-    return sql.make(PersonFacts, tuple(PersonFacts.__dataclass_fields__), row)
+    return sql.make(PersonFacts, PersonFacts._fields, row)

@@ -1,6 +1,10 @@
 """People, the establishment they belong to, and the contacts that may receive a temporary password."""
 
+from datetime import datetime
+
 from django.db import models
+
+from massar.core import text
 
 
 class Establishment(models.Model):
@@ -27,19 +31,17 @@ class Person(models.Model):
     establishment = models.ForeignKey(Establishment, null=True, on_delete=models.PROTECT, related_name="+")
     language = models.CharField(max_length=2, default="ar")
     role = models.CharField(max_length=20, default="staff")
-    state = models.CharField(max_length=10, choices=State, default=State.ACTIVE)
+    state = models.CharField(max_length=10, default=State.ACTIVE)
     contacts_frozen_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
 
 
 class Contact(models.Model):
-    """A personal e-mail or phone. The value is encrypted; `value_hmac` finds the same value on other accounts.
-
-    bounced_at: when a message came back because the address does not exist. It still serves; the person is told.
-    entered_in, proved_in: the sessions in which it was typed and its code was. undone_at: when a recovery dropped it,
-    or took its removal back. State moves are in `contacts.MOVES`. Whether a proved contact counts is a matter of time:
-    counts_from <= now and (ends_at is null or ends_at > now).
-    """
+    """A personal e-mail or phone. It is stored encrypted; `contacts` gives it with its `value`. `value_hmac` finds the
+    same value on other accounts. bounced_at: when a message came back because the address does not exist. It still
+    serves; the person is told. entered_in, proved_in: the sessions in which it was typed and its code was. undone_at:
+    when a recovery dropped it, or took its removal back. State moves are in `contacts.MOVES`. Whether a proved contact
+    counts is a matter of time."""
 
     class Kind(models.TextChoices):
         EMAIL = "email"
@@ -50,9 +52,10 @@ class Contact(models.Model):
         PROVED = "proved"
         CANCELLED = "cancelled"
 
+    value: str
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+")
-    kind = models.CharField(max_length=5, choices=Kind)
-    state = models.CharField(max_length=10, choices=State, default=State.PROPOSED)
+    kind = models.CharField(max_length=5)
+    state = models.CharField(max_length=10, default=State.PROPOSED)
     value_ciphertext = models.BinaryField()
     value_hmac = models.CharField(max_length=64, db_index=True)
     uid = models.CharField(max_length=22)
@@ -71,3 +74,22 @@ class Contact(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["person", "state"], name="people_contacts_of")]
+
+    @property
+    def proved(self) -> bool:
+        return self.state == self.State.PROVED
+
+    def counts(self, now: datetime) -> bool:
+        """Whether recovery may use it."""
+        return self.receives(now) and not self.waits(now)
+
+    def waits(self, now: datetime) -> bool:
+        return self.proved and self.counts_from is not None and self.counts_from > now
+
+    def receives(self, now: datetime) -> bool:
+        """Notices go to every proved contact that has not ended, the waiting ones included."""
+        return self.proved and (self.ends_at is None or self.ends_at > now)
+
+    @property
+    def masked(self) -> str:
+        return text.masked_email(self.value) if self.kind == self.Kind.EMAIL else text.masked_phone(self.value)

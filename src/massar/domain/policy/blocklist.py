@@ -29,10 +29,8 @@ LEET = str.maketrans("@4301!|$57", "aaeoiiisst")
 def in_blocklist(password: str) -> bool:
     """Whether the whole password is a common one, case, leet, width and script of digits aside; or whether its letters,
     between leading and trailing digits and symbols, are only one of the context words. Backwards counts too, the whole
-    or its word alone.
-
-    Some ten microseconds. Raises nothing for any `str`; OSError when the list is missing from the installation.
-    """
+    or its word alone. Some ten microseconds. Raises nothing for any `str`; OSError when the list is missing from the
+    installation."""
     folded, known = plain(password), entries()
     word = _word(folded)
     turned = folded[: word.start] + folded[word][::-1] + folded[word.stop :]

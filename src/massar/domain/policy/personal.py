@@ -11,7 +11,6 @@ follows it).
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby, permutations
 from pathlib import Path
@@ -42,13 +41,10 @@ _WITHOUT_ALEF = str.maketrans("", "", "اء")
 _I_AS_L = str.maketrans("i", "l")  # 1, i and l look the same in a disguise that holds both letters
 
 
-@dataclass(frozen=True)
-class Owner:
-    """What a password may not point to.
-
-    `login`: 'jamal.jalal@taalim.ma'. `names`: each first and family name, in any script. `establishments`:
-    their names, in any script. `phones`: E.164. `emails`: personal addresses. Empty values are harmless.
-    """
+class Owner(NamedTuple):
+    """What a password may not point to. `login`: 'jamal.jalal@taalim.ma'. `names`: each first and family name, in any
+    script. `establishments`: their names, in any script. `phones`: E.164. `emails`: personal addresses. Empty values
+    are harmless."""
 
     login: str
     names: tuple[str, ...]

@@ -25,11 +25,8 @@ class Profile(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """One rule of a profile, and the numbers that its sentences need.
-
-    `live`: a browser can judge it alone, from the typed text and `args`. `shown`: it is told beforehand; any other one
-    only when it is broken.
-    """
+    """One rule of a profile, and the numbers that its sentences need. `live`: a browser can judge it alone, from the
+    typed text and `args`. `shown`: it is told beforehand; any other one only when it is broken."""
 
     id: str
     args: dict[str, str | int]
@@ -68,11 +65,9 @@ _LIVE = frozenset({"length_min", "length_max", "letter", "digit", "symbol", "tem
 
 
 def refusals(password: str, *, facts: personal.Owner, profile: Profile) -> list[Rule]:
-    """The rules that a password breaks, in the order of the page; an empty list means it fits.
-
-    Judges the canonical (NFC) form, which is what is hashed. A text over the size limits is answered by
-    `length_max` alone, before anything costly is done with it. Raises nothing, whatever the text.
-    """
+    """The rules that a password breaks, in the order of the page; an empty list means it fits. Judges the canonical
+    (NFC) form, which is what is hashed. A text over the size limits is answered by `length_max` alone, before anything
+    costly is done with it. Raises nothing, whatever the text."""
     if signs.is_too_long(password):
         return [rule for rule in checklist(profile) if rule.id == "length_max"]
     text = signs.canonical(password)

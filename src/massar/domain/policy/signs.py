@@ -60,11 +60,9 @@ def has_symbol(password: str) -> bool:
 
 def canonical_temporary(text: str) -> str | None:
     """Return `kdmwt47392` for any way of typing that temporary password, or None when the text is not of that shape.
-
     Five consonants and five digits, recognised by form alone: a temporary password is never mistaken for a password,
     and nobody can choose one that looks like it. Without vowels and look-alikes, forgiving loses nothing: case, any
-    dash or none, spaces, signs without ink, other widths, the digits of other scripts.
-    """
+    dash or none, spaces, signs without ink, other widths, the digits of other scripts."""
     if len(text) > MAX_CODEPOINTS:
         return None
     plain = normalize.western_digits(unicodedata.normalize("NFKC", text)).lower()

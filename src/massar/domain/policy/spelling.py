@@ -87,13 +87,11 @@ _ARABIC_LETTERS = {
 
 
 def spellings(word: str, *, in_arabic: bool = True) -> Iterator[str]:
-    """Regular expressions for the other spellings of one name.
-
-    `word`: one name, as a skeleton (`core.normalize`), letters only except single spaces inside a compound name.
-    They are to be searched in a skeleton whose runs of letters are separated by blanks. `in_arabic`: also guess the
-    Arabic spelling of a Latin name, which is only worth its false hits where the real one is not known. Yields
-    nothing for a name of fewer than 3 or more than 24 letters or of another script.
-    """
+    """Regular expressions for the other spellings of one name. `word`: one name, as a skeleton (`core.normalize`),
+    letters only except single spaces inside a compound name. They are to be searched in a skeleton whose runs of
+    letters are separated by blanks. `in_arabic`: also guess the Arabic spelling of a Latin name, which is only worth
+    its false hits where the real one is not known. Yields nothing for a name of fewer than 3 or more than 24 letters or
+    of another script."""
     letters = word.replace(" ", "")
     if not _SHORTEST <= len(letters) <= _LONGEST:
         return

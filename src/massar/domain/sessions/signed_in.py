@@ -1,7 +1,7 @@
 """Full sessions. Opening and looking up are hot paths: plain SQL."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.conf import settings
 
@@ -14,8 +14,7 @@ PRIVILEGED_IDLE, PRIVILEGED_LONGEST = timedelta(minutes=15), timedelta(hours=8)
 TOUCH_EVERY = timedelta(seconds=60)
 
 
-@dataclass(frozen=True)
-class SessionFacts:
+class SessionFacts(NamedTuple):
     """A live session. Moments are aware, in UTC."""
 
     id: int

@@ -182,26 +182,26 @@ class Worker:
         way, provider = channel.way, ready.provider
         if not isinstance(provider, delivery.Pipelined):
             with self.counting:
-                self.in_flight[provider.name] += 1
+                self.in_flight[ready.name] += 1
             channel.submit(self._hand_over, way, ready)
             return
         try:
             written = way.write(ready.message, now=self.tick())
-        except leased_delivery.TooLate:
-            self.answers[way].put(ProviderAnswer(ready.message, provider, leased_delivery.TOO_LATE))
-            return
         except Exception as trouble:
             _log_unless_away(trouble, f"message {ready.message.uid}: fault while writing it")
             self.answers[way].put(_met_fault(ready, trouble))
             return
+        if written is None:
+            self.answers[way].put(ready.answered(leased_delivery.TOO_LATE))
+            return
 
         def answered(result: Future[delivery.Result]) -> None:
             """In the provider's thread."""
-            self.answers[way].put(ProviderAnswer(ready.message, provider, result.result(), written.segments))
+            self.answers[way].put(ready.answered(result.result(), written.segments))
             self._is_answered(ready)
 
         with self.counting:
-            self.in_flight[provider.name] += 1
+            self.in_flight[ready.name] += 1
         provider.submit(written.outbound, valid_for=written.valid_for).add_done_callback(answered)
 
     def _hand_over(self, way: LeasedDelivery, ready: Ready) -> None:
@@ -220,7 +220,7 @@ class Worker:
 
     def _is_answered(self, ready: Ready) -> None:
         with self.counting:
-            self.in_flight[ready.provider.name] -= 1
+            self.in_flight[ready.name] -= 1
         self.wake.set()
 
     def _store_answers_and_receipts(self) -> int:
@@ -368,7 +368,7 @@ def _log_unless_away(trouble: Exception, words: str) -> None:
 
 
 def _met_fault(ready: Ready, trouble: Exception) -> ProviderAnswer:
-    return ProviderAnswer(ready.message, ready.provider, leased_delivery.Fault(type(trouble).__name__))
+    return ready.answered(leased_delivery.Fault(type(trouble).__name__))
 
 
 def _drained(waiting: queue.SimpleQueue[T]) -> list[T]:

@@ -193,7 +193,7 @@ def _page(
     person, now = signed_in.person, request.now
     contacts = edit_profile.by_kind(person=person, now=now)
 
-    def resend_of(contact: people.ContactFacts) -> dict[str, datetime | int]:
+    def resend_of(contact: people.Contact) -> dict[str, datetime | int]:
         at = edit_profile.resend_at(contact, now=now)
         return {"at": at, "seconds": max(0, int((at - now).total_seconds() + 0.999))}
 

@@ -122,7 +122,7 @@ def _judge_and_hash(person: people.PersonFacts, new: str, confirm: str, now: dat
             found["new"] = [Problem("rule.reused.refused")]
         if canonical != policy.canonical(confirm):
             found["confirm"] = [Problem("rule.mismatch.refused")]
-        return Problems(found) if found else credentials.hashing.hash_password(canonical)
+        return Problems(found) if found else credentials.passwords.hash_password(canonical)
     except credentials.Busy:
         return Overloaded()
 

@@ -1,7 +1,7 @@
 """Signing out here, elsewhere, everywhere; and what the person's own last activity was."""
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import transaction
 
@@ -18,8 +18,7 @@ SHOWN = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class SignedIn:
+class SignedIn(NamedTuple):
     """Who stands behind a request, at full strength."""
 
     person: people.PersonFacts

@@ -31,15 +31,9 @@ class Saved(NamedTuple):
 
 
 def save(
-    *,
-    person: people.PersonFacts,
-    email: str,
-    phone_number: str,
-    password: str,
-    browser: Browser,
-    now: datetime,
+    *, person: people.PersonFacts, email: str, phone_number: str, password: str, browser: Browser, now: datetime,
     session_id: int | None = None,
-) -> Saved | Problems | ContactsFrozen | TooManyAttempts | Overloaded:
+) -> Saved | Problems | ContactsFrozen | TooManyAttempts | Overloaded:  # fmt: skip
     """Propose what is new and send each its code. An empty field leaves that contact as it is. session_id: the session
     in which it is typed."""
     if person.frozen_until and person.frozen_until > now:
@@ -124,7 +118,7 @@ def _may_send(person_id: int, codes: dict[str, str], browser: Browser, now: date
 
 
 def _send_code(
-    person: people.PersonFacts, contact: people.ContactFacts, browser: Browser, now: datetime, outcome: str = ""
+    person: people.PersonFacts, contact: people.Contact, browser: Browser, now: datetime, outcome: str = ""
 ) -> None:
     code, life, sms = ids.contact_code(), settings.MASSAR.contact_code, contact.kind == "phone"
     people.contacts.give_code(contact.id, code, now=now, valid_for=life)
@@ -137,12 +131,7 @@ def _send_code(
 
 
 def _record(
-    event: str,
-    person: people.PersonFacts,
-    contact: people.ContactFacts,
-    browser: Browser,
-    now: datetime,
-    outcome: str = "",
+    event: str, person: people.PersonFacts, contact: people.Contact, browser: Browser, now: datetime, outcome: str = ""
 ) -> None:
     audit_log.record_event(
         event, now=now, person_id=person.id, outcome=outcome, browser=browser, kind=contact.kind, contact=contact.masked
@@ -166,15 +155,9 @@ def resend(
 
 @transaction.atomic
 def prove(
-    *,
-    person: people.PersonFacts,
-    contact_id: int,
-    code: str,
-    browser: Browser,
-    now: datetime,
-    cancel_url: Callable[[str], str],
-    session_id: int | None = None,
-) -> Done | Problems | ContactsFrozen | Gone:
+    *, person: people.PersonFacts, contact_id: int, code: str, browser: Browser, now: datetime,
+    cancel_url: Callable[[str], str], session_id: int | None = None,
+) -> Done | Problems | ContactsFrozen | Gone:  # fmt: skip
     """Judge the code typed on the page. Right: the contact counts, now or after the wait. What can't be a code costs no
     try. session_id: the session in which it is typed. cancel_url: see `notices.tell`."""
     if person.frozen_until and person.frozen_until > now:
@@ -228,14 +211,9 @@ def cancel(*, person: people.PersonFacts, contact_id: int, browser: Browser, now
 
 
 def remove(
-    *,
-    person: people.PersonFacts,
-    contact_id: int,
-    password: str,
-    browser: Browser,
-    now: datetime,
+    *, person: people.PersonFacts, contact_id: int, password: str, browser: Browser, now: datetime,
     cancel_url: Callable[[str], str],
-) -> Done | Problems | ContactsFrozen | TooManyAttempts | Overloaded | Gone:
+) -> Done | Problems | ContactsFrozen | TooManyAttempts | Overloaded | Gone:  # fmt: skip
     """End a counting contact after the wait; the password is asked again. cancel_url: see `notices.tell`."""
     if person.frozen_until and person.frozen_until > now:
         return ContactsFrozen(person.frozen_until)
@@ -270,7 +248,7 @@ def link_is_live(*, token: str, now: datetime) -> bool:
     return contact is not None and contact.proved and (contact.waits(now) or contact.ends_at is not None)
 
 
-def resend_at(contact: people.ContactFacts, *, now: datetime) -> datetime:
+def resend_at(contact: people.Contact, *, now: datetime) -> datetime:
     """Return from when the resend button works: in a minute at most, whatever a clock did."""
     return min(contact.code_sent_at or contact.proposed_at, now) + RESEND_AFTER
 
@@ -292,9 +270,9 @@ class KindOfContact(NamedTuple):
     """Where one kind of contact stands: what counts, what waits to count, what waits for its code."""
 
     kind: str
-    current: people.ContactFacts | None
-    waiting: people.ContactFacts | None
-    proposed: people.ContactFacts | None
+    current: people.Contact | None
+    waiting: people.Contact | None
+    proposed: people.Contact | None
 
 
 def by_kind(*, person: people.PersonFacts, now: datetime) -> list[KindOfContact]:
@@ -312,8 +290,8 @@ def by_kind(*, person: people.PersonFacts, now: datetime) -> list[KindOfContact]
 class Undone(NamedTuple):
     """What the last recovery did to contacts while they can't be edited: dropped them, or took removals back."""
 
-    dropped: tuple[people.ContactFacts, ...] = ()
-    kept: tuple[people.ContactFacts, ...] = ()
+    dropped: tuple[people.Contact, ...] = ()
+    kept: tuple[people.Contact, ...] = ()
 
 
 def undone(*, person: people.PersonFacts, now: datetime) -> Undone:
@@ -324,11 +302,11 @@ def undone(*, person: people.PersonFacts, now: datetime) -> Undone:
     return as_undone(people.contacts.undone(person.id, since=recovered_at), recovered_at)
 
 
-def as_undone(found: list[people.ContactFacts], recovered_at: datetime) -> Undone:
+def as_undone(found: list[people.Contact], recovered_at: datetime) -> Undone:
     """Sort what was undone. Proposals that were forgotten long before are not spoken of."""
     dropped = (c for c in found if c.state == "cancelled" and (c.proved_at or _fresh(c, recovered_at)))
     return Undone(tuple(dropped), tuple(c for c in found if c.proved))
 
 
-def _fresh(contact: people.ContactFacts, now: datetime) -> bool:
+def _fresh(contact: people.Contact, now: datetime) -> bool:
     return now - (contact.code_sent_at or contact.proposed_at) < timedelta(hours=24)

@@ -15,23 +15,14 @@ WITHIN = timedelta(days=2)
 
 
 def tell(
-    person: people.PersonFacts,
-    event: str,
-    *,
-    now: datetime,
-    browser: Browser,
-    besides: int | None = None,
-    about: people.ContactFacts | None = None,
-    counts_from: datetime | None = None,
-    dropped: Sequence[people.ContactFacts] = (),
+    person: people.PersonFacts, event: str, *, now: datetime, browser: Browser, besides: int | None = None,
+    about: people.Contact | None = None, counts_from: datetime | None = None, dropped: Sequence[people.Contact] = (),
     cancel_url: Callable[[str], str] | None = None,
-) -> None:
-    """Send one notice to each address of the person, inside the transaction of the event.
-
-    Who adds and takes back without end causes no SMS without end: past the account's limit the mails alone tell it.
-    besides: a contact left out. dropped: contacts that a recovery has cancelled. cancel_url: makes the address of the
-    page that takes the change back, from the token for it.
-    """
+) -> None:  # fmt: skip
+    """Send one notice to each address of the person, inside the transaction of the event. Who adds and takes back
+    without end causes no SMS without end: past the account's limit the mails alone tell it. besides: a contact left
+    out. dropped: contacts that a recovery has cancelled. cancel_url: makes the address of the page that takes the
+    change back, from the token for it."""
     values = {
         "event": event,
         "when": now.isoformat(),

@@ -9,8 +9,8 @@ right contact
   └─ beyond that too → in some minutes, when it has not been sent meanwhile
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import transaction
@@ -58,14 +58,13 @@ def ask(
     return Done()
 
 
-@dataclass(frozen=True)
-class _Judged:
+class _Judged(NamedTuple):
     """What a request leads to: the word of the audit log and, where a message is to leave, the `contact` it goes to.
     `known`: asked for at a known device. `again`: beyond the limits of new secrets, so with the `live` one, if any."""
 
     person: people.PersonFacts | None
     outcome: str
-    contact: people.ContactFacts | None = None
+    contact: people.Contact | None = None
     known: bool = False
     again: bool = False
     live: credentials.temporary.LiveSecret | None = None
@@ -151,11 +150,7 @@ def _judge(asked: delivery.RecoveryForm, asked_at: datetime, now: datetime) -> _
 
 
 def _find_a_way(
-    person: people.PersonFacts,
-    contact: people.ContactFacts,
-    asked: delivery.RecoveryForm,
-    asked_at: datetime,
-    now: datetime,
+    person: people.PersonFacts, contact: people.Contact, asked: delivery.RecoveryForm, asked_at: datetime, now: datetime
 ) -> _Judged:
     """Find the limit that gives the message, a known device's own first: what strangers spend is not his. Raises _Later
     where none does, and nothing was sent since."""
@@ -193,11 +188,7 @@ def longest(channel: str) -> timedelta:
 
 
 def _send(
-    person: people.PersonFacts,
-    contact: people.ContactFacts,
-    judged: _Judged,
-    asked: delivery.RecoveryForm,
-    now: datetime,
+    person: people.PersonFacts, contact: people.Contact, judged: _Judged, asked: delivery.RecoveryForm, now: datetime
 ) -> None:
     """Write the secret and its message: one commit with the end of the request. Raises _Later."""
     channel, live, asker = "sms" if contact.kind == "phone" else "email", judged.live, asked.recovery_browser

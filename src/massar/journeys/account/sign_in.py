@@ -6,7 +6,6 @@ typed login and password
 """
 
 import contextlib
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -27,8 +26,7 @@ from massar.journeys.outcomes import MustChangePassword, Overloaded, SecretExpir
 from massar.journeys.sso import log_out_of_sites
 
 
-@dataclass(frozen=True)
-class _Attempt:
+class _Attempt(NamedTuple):
     """What name was typed, who may be meant, and which browser tries it when."""
 
     login: str
@@ -70,9 +68,9 @@ def _enter_with_password(
     if person is None or not verified.right or not person.active:
         attempt.record_refusal("wrong")
         return outcomes.WrongSecret()
-    if credentials.hashing.needs_rehash(attempt.stored.phc):
+    if credentials.passwords.needs_rehash(attempt.stored.phc):
         with contextlib.suppress(credentials.Busy):  # then at the next sign-in
-            phc = credentials.hashing.hash_password(verified.typed)
+            phc = credentials.passwords.hash_password(verified.typed)
             credentials.passwords.rehash(person.id, phc, attempt.stored)
     with transaction.atomic():
         people.contacts.lock(person.id)
@@ -140,13 +138,9 @@ def fill_limits(person: people.PersonFacts) -> None:
 
 
 def open_session(
-    person: people.PersonFacts,
-    *,
-    how: str,
-    browser: Browser,
-    now: datetime,
+    person: people.PersonFacts, *, how: str, browser: Browser, now: datetime,
     earlier: sessions.SessionFacts | None = None,
-) -> SessionOpened:
+) -> SessionOpened:  # fmt: skip
     """Open a full session, or renew the person's `earlier` one, and remember the device. The caller commits."""
     if browser.language and browser.language != person.language:
         people.directory.set_language(person.id, browser.language)

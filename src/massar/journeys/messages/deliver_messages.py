@@ -7,15 +7,8 @@ from massar.core import ids
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.api import QueuedMessage, outbox
-from massar.journeys.messages import sms_budget
-from massar.journeys.messages.leased_delivery import (
-    BUSY_PAUSE,
-    MOST_AT_ONCE,
-    LeasedDelivery,
-    Load,
-    ProviderAnswer,
-    Ready,
-)
+from massar.journeys.messages import leased_delivery, sms_budget
+from massar.journeys.messages.leased_delivery import LeasedDelivery, Load, ProviderAnswer, Ready
 
 NO_PROVIDER = "no provider for this channel"
 CHANNELS = delivery.wording.CHANNELS  # what the product puts in even where no provider is configured
@@ -36,15 +29,18 @@ class MessageDelivery(LeasedDelivery):
         self.router = router
 
     def room(self, channel: str, now: datetime, *, free: int, under_way: Mapping[str, int]) -> tuple[int, timedelta]:
-        """As the provider that most of them would take has it.
-
-        One is tried where a standing connection has no room although nothing is under way: that tells what is wrong.
-        """
+        """As the provider that most of them would take has it. One is tried where a standing connection has no room
+        although nothing is under way: that tells what is wrong."""
         if not self.router.registry.of(channel):
-            return MOST_AT_ONCE, timedelta(0)  # nothing leaves, but what waits ends at its time, and says why
+            return leased_delivery.MOST_AT_ONCE, timedelta(
+                0
+            )  # nothing leaves, but what waits ends at its time, and says why
         provider, patience = self.router.first_fit(channel, now), self.router.patience(channel)
         if provider is None and patience:
-            return MOST_AT_ONCE, FOR_GOOD  # only what is too late: the workers that hold the binds have the rest
+            return (
+                leased_delivery.MOST_AT_ONCE,
+                FOR_GOOD,
+            )  # only what is too late: the workers that hold the binds have the rest
         if not isinstance(provider, delivery.Pipelined):
             return free, patience
         return max(provider.room(), 0 if under_way[provider.name] else 1), patience
@@ -71,14 +67,10 @@ class MessageDelivery(LeasedDelivery):
                 crowded.append(message)
             else:
                 senders -= at_once
-                ready.append(Ready(message, provider))
-        outbox.put_back(crowded, now=now, pause=BUSY_PAUSE, reason="every sender is busy")
+                ready.append(Ready(message, provider, provider.name))
+        outbox.put_back(crowded, now=now, pause=leased_delivery.BUSY_PAUSE, reason="every sender is busy")
         outbox.put_back(shut, now=now, pause=self.router.next_probe(channel, now), reason=SHUT)
         return _within_budget(ready, now)
-
-    def fix_expiry(self, messages: list[QueuedMessage], expires_at: datetime) -> None:
-        super().fix_expiry(messages, expires_at)
-        credentials.temporary.fix_expiry([x.temporary_id for x in messages if x.temporary_id], expires_at)
 
     def compose(self, message: QueuedMessage, now: datetime) -> delivery.OutboundMessage:
         values = dict(message.values)
@@ -93,15 +85,9 @@ class MessageDelivery(LeasedDelivery):
             message.purpose, language=message.language, channel=message.channel, values=values
         )
         return delivery.OutboundMessage(
-            message_id=message.uid,
-            channel=message.channel,
-            to=message.to,
-            language=message.language,
-            subject=words.subject,
-            text=words.text,
-            html=words.html,
-            written_at=message.created_at,
-        )
+            message_id=message.uid, channel=message.channel, to=message.to, language=message.language,
+            subject=words.subject, text=words.text, html=words.html, written_at=message.created_at,
+        )  # fmt: skip
 
     def price(self, provider: str) -> int:
         return self.router.registry.price(provider)
@@ -123,10 +109,10 @@ class MessageDelivery(LeasedDelivery):
 
     def _others_left(self, answer: ProviderAnswer) -> bool:
         message = answer.message
-        return self.router.others_left(message.channel, {*message.tried, answer.provider.name})
+        return self.router.others_left(message.channel, {*message.tried, answer.name})
 
     def report_to_breaker(self, answer: ProviderAnswer, result: delivery.Result, now: datetime) -> None:
-        provider = answer.provider.name
+        provider = answer.name
         if delivery.breaker.report_provider(provider, answer.message, result, now=now):
             until = delivery.breaker.all_states()[provider].until
             outbox.wake(SHUT, channel=answer.message.channel, at=until or now)

@@ -5,18 +5,21 @@ and a repeat carries the same content and the same time. What many calls brought
 (`deliver_messages.py`) and logouts of sites (`sso/deliver_logouts.py`) go this way; each makes its own choices on it.
 """
 
+from __future__ import annotations
+
 import logging
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple
 
 from django.db import transaction
 
 from massar.core import sql
 from massar.core.audit import api as audit_log
+from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.api import QueuedMessage, State, outbox
 
@@ -27,28 +30,20 @@ BUSY_PAUSE = timedelta(seconds=2)  # who is throttled takes more in a moment: no
 BUSY_TRIES, BUSY_FOR_LONG = 20, timedelta(seconds=30)  # what is throttled for hours must not run out of tries
 
 
-class Recipient(Protocol):
-    """Who takes messages: a provider, or a site. `name` is its breaker's; no call of `send` outlasts `longest`."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def longest(self) -> timedelta: ...
-
-    def send(self, message: delivery.OutboundMessage, *, valid_for: timedelta) -> delivery.Result: ...
-
-
 @dataclass(frozen=True)
 class Ready:
-    """A message whose attempt is written: it may leave by that provider."""
+    """A message whose attempt is written: it may leave by that provider. `name`: of the breaker and the figures,
+    which every site has of its own."""
 
     message: QueuedMessage
-    provider: Recipient
+    provider: delivery.Provider
+    name: str
+
+    def answered(self, result: delivery.Result | Fault, segments: int = 0) -> ProviderAnswer:
+        return ProviderAnswer(self.message, self.provider, self.name, result, segments)
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(NamedTuple):
     """What the provider gets, and for how long that is worth something. `segments`: as how many SMS the text counts."""
 
     outbound: delivery.OutboundMessage
@@ -75,12 +70,10 @@ class ProviderAnswer(Ready):
 
 @dataclass(frozen=True)
 class Load:
-    """What this worker is busy with.
-
-    under_way: by name, how many messages are being handed over. share: of these, how many one site may have, so that
-    a slow one holds up no other. senders: how many threads are free that speak to those who answer at once; what
-    waited for one beside its lease would be taken up twice. patience: what is due for less is left to other workers.
-    """
+    """What this worker is busy with. under_way: by name, how many messages are being handed over. share: of these, how
+    many one site may have, so that a slow one holds up no other. senders: how many threads are free that speak to those
+    who answer at once; what waited for one beside its lease would be taken up twice. patience: what is due for less is
+    left to other workers."""
 
     under_way: Mapping[str, int] = field(default_factory=dict)
     share: int | None = None
@@ -89,10 +82,6 @@ class Load:
 
 
 IDLE = Load()
-
-
-class TooLate(Exception):
-    """The queue inside this worker was long: the message must not leave any more."""
 
 
 class LeasedDelivery(ABC):
@@ -124,19 +113,13 @@ class LeasedDelivery(ABC):
         """Tell the breaker whose trouble the answer is, and wake what waits for it."""
 
     def room(self, channel: str, now: datetime, *, free: int, under_way: Mapping[str, int]) -> tuple[int, timedelta]:
-        """Return how many messages can be begun with now, and for how long each is left to other workers.
-
-        free: how many threads speak to nobody just now.
-        """
+        """Return how many messages can be begun with now, and for how long each is left to other workers. free: how
+        many threads speak to nobody just now."""
         return free, timedelta(0)
 
     def hold_back(self, now: datetime, load: Load) -> Sequence[str]:
         """Return what messages may be about that are not claimed now."""
         return ()
-
-    def fix_expiry(self, messages: list[QueuedMessage], expires_at: datetime) -> None:
-        """Store the end of messages that had none."""
-        outbox.fix_expiry(messages, expires_at)
 
     def price(self, provider: str) -> int:
         """Return what a segment costs, in thousandths."""
@@ -175,7 +158,7 @@ class LeasedDelivery(ABC):
                 note.exception("message %s: fault while it was taken up", message.uid)
                 self._meet_fault(message, type(trouble).__name__, now)
             else:
-                busy.update(one.provider.name for one in taken)
+                busy.update(one.name for one in taken)
                 ready += taken
         return ready
 
@@ -185,11 +168,11 @@ class LeasedDelivery(ABC):
 
     def _prepare(self, messages: list[QueuedMessage], channel: str, now: datetime, load: Load) -> list[Ready]:
         ready = self.assign(self._still_wanted(messages, now), channel, now, load)
-        self.breakers.release_probes([one.provider.name for one in ready], now)
+        self.breakers.release_probes([one.name for one in ready], now)
         ready = self._with_expiry(ready, now)
-        for provider in {one.provider.name: one.provider for one in ready}.values():
-            theirs = [one.message for one in ready if one.provider.name == provider.name]
-            outbox.begin_attempts(theirs, provider.name, longest=provider.longest, now=now)
+        for name, provider in {one.name: one.provider for one in ready}.items():
+            theirs = [one.message for one in ready if one.name == name]
+            outbox.begin_attempts(theirs, name, longest=provider.longest, now=now)
         return ready
 
     def _still_wanted(self, messages: list[QueuedMessage], now: datetime) -> list[QueuedMessage]:
@@ -214,29 +197,28 @@ class LeasedDelivery(ABC):
             ends.setdefault(end, []).append(message)
         fixed: dict[int, QueuedMessage] = {}
         for expires_at, theirs in ends.items():
-            self.fix_expiry(theirs, expires_at)
+            outbox.fix_expiry(theirs, expires_at)
+            credentials.temporary.fix_expiry([one.temporary_id for one in theirs if one.temporary_id], expires_at)
             fixed |= {message.id: replace(message, expires_at=expires_at) for message in theirs}
         return [replace(one, message=fixed.get(one.message.id, one.message)) for one in ready]
 
     # Handing them over
 
-    def write(self, message: QueuedMessage, *, now: datetime) -> Written:
-        """Write what the provider gets. Raises TooLate."""
+    def write(self, message: QueuedMessage, *, now: datetime) -> Written | None:
+        """Write what the provider gets; None: the queue inside this worker was long, and it must not leave any more."""
         if message.too_late(now):
-            raise TooLate
+            return None
         outbound = self.compose(message, now)
         segments = delivery.measure(outbound.text).segments if outbound.channel == "sms" else 0
         return Written(outbound, (message.expires_at or message.deadline) - now, segments)
 
     def hand_over(self, ready: Ready, *, tick: Callable[[], datetime]) -> ProviderAnswer:
         """Hand a message to a provider that answers at once."""
-        try:
-            written = self.write(ready.message, now=tick())
-        except TooLate:
-            return ProviderAnswer(ready.message, ready.provider, TOO_LATE)
+        written = self.write(ready.message, now=tick())
+        if written is None:
+            return ready.answered(TOO_LATE)
         result = ready.provider.send(written.outbound, valid_for=written.valid_for)
-        judged = self.judge(ready.message, result, tick())
-        return ProviderAnswer(ready.message, ready.provider, judged, written.segments)
+        return ready.answered(self.judge(ready.message, result, tick()), written.segments)
 
     # Settling what became of them
 
@@ -249,7 +231,14 @@ class LeasedDelivery(ABC):
                 for one in answers
                 if not isinstance(one.result, delivery.Accepted)
             ]
-        self._report_to_breakers(answers, now)
+        # Breakers hear what is their provider's fault, what may be a message's own, and what is neither.
+        for provider in {one.name for one in answers}:
+            theirs = [one for one in answers if one.name == provider]
+            for one in next(([x] for x in theirs if isinstance(x.result, delivery.Accepted)), theirs):
+                if one.result == TOO_LATE or isinstance(one.result, Fault):
+                    delivery.breaker.release_probe(provider, now=now)
+                else:
+                    self.report_to_breaker(one, one.result, now)
         return refused
 
     def _accept(self, answers: list[ProviderAnswer], now: datetime) -> None:
@@ -257,7 +246,7 @@ class LeasedDelivery(ABC):
         counts: Counter[delivery.counters.Series] = Counter()
         for answer in answers:
             if isinstance(result := answer.result, delivery.Accepted):
-                message, provider = answer.message, answer.provider.name
+                message, provider = answer.message, answer.name
                 references = result.parts or ((result.reference,) if result.reference else ())
                 segments = max(answer.segments, len(result.parts))
                 cost = segments * self.price(provider)
@@ -276,7 +265,7 @@ class LeasedDelivery(ABC):
         """Have one attempt that did not end well followed by another, now or later, or by none."""
         message = answer.message
         outbox.end_attempt(message, result.outcome, now=now, code=result.why)
-        delivery.counters.add(delivery.counters.count_attempt(message.channel, answer.provider.name, result.outcome))
+        delivery.counters.add(delivery.counters.count_attempt(message.channel, answer.name, result.outcome))
         if message.too_late(now):
             give_up(message, State.EXPIRED, "too late", now)
         elif isinstance(result, Fault):
@@ -286,16 +275,6 @@ class LeasedDelivery(ABC):
         else:
             outbox.later(message, now=now, reason=result.why, pause=self.pause(answer, result))
         return f"{result.outcome}: {result.why}"
-
-    def _report_to_breakers(self, answers: list[ProviderAnswer], now: datetime) -> None:
-        """Breakers hear what is their provider's fault, what may be a message's own, and what is neither."""
-        for provider in {one.provider.name for one in answers}:
-            theirs = [one for one in answers if one.provider.name == provider]
-            for one in next(([x] for x in theirs if isinstance(x.result, delivery.Accepted)), theirs):
-                if one.result == TOO_LATE or isinstance(one.result, Fault):
-                    delivery.breaker.release_probe(provider, now=now)
-                else:
-                    self.report_to_breaker(one, one.result, now)
 
     # Faults of ours
 

@@ -20,10 +20,8 @@ note = logging.getLogger("massar.bounces")
 
 @transaction.atomic
 def take(recipient: str, content: bytes, *, now: datetime) -> delivery.Receipt | None:
-    """Takes in one report, sent to `recipient`. None: it was dropped, and the log says why.
-
-    Raises DatabaseError when nothing was stored; the sender must then try again.
-    """
+    """Takes in one report, sent to `recipient`. None: it was dropped, and the log says why. Raises DatabaseError when
+    nothing was stored; the sender must then try again."""
     returned = delivery.return_path.read(recipient)
     if returned is None:
         note.warning("a report was dropped: not to a return path of ours")

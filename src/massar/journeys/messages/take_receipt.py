@@ -14,10 +14,8 @@ TIME_FOR_ANOTHER = timedelta(minutes=3)  # less is not enough to be sent, read a
 
 @transaction.atomic
 def take(told: Sequence[tuple[delivery.Receipt, str]], *, now: datetime) -> None:
-    """Stores (receipt, uid of the message or ''). Committed when this returns: only then the provider may hear so.
-
-    What will not arrive is looked after by the worker's next sweep, which knows the other providers.
-    """
+    """Stores (receipt, uid of the message or ''). Committed when this returns: only then the provider may hear so. What
+    will not arrive is looked after by the worker's next sweep, which knows the other providers."""
     named = [receipt for receipt, uid in told if receipt.reference and not uid]
     others = [(receipt, uid) for receipt, uid in told if uid or not receipt.reference]
     _deliver(receipts.store_by_reference(named, now=now) + receipts.store(others, now=now), now)
@@ -25,10 +23,8 @@ def take(told: Sequence[tuple[delivery.Receipt, str]], *, now: datetime) -> None
 
 @transaction.atomic
 def sweep(*, router: delivery.Router, now: datetime) -> None:
-    """Receipts that came before their answer, or instead of it; what will not arrive; what ended without a word.
-
-    What will not arrive goes to a provider that has not had it, while time is left.
-    """
+    """Receipts that came before their answer, or instead of it; what will not arrive; what ended without a word. What
+    will not arrive goes to a provider that has not had it, while time is left."""
     _deliver(receipts.match_unmatched(now=now) + receipts.reconcile(price=router.registry.price, now=now), now)
     for one in receipts.undelivered():
         in_time = (one.expires_at or one.deadline) - now >= TIME_FOR_ANOTHER

@@ -33,8 +33,7 @@ class Overview(metrics.MetricsSnapshot):
     @cached_property
     def tallies(self) -> dict[tuple[str, str], metrics.Tally]:
         """(channel, provider) -> tally of the window. Every configured provider stands there, with traffic or without;
-        so does what is shut and no longer configured, or a site, with channel ''.
-        """
+        so does what is shut and no longer configured, or a site, with channel ''."""
         of_hour = self.window == metrics.HOUR
         found = self.hour if of_hour else metrics.tally_by_provider(now=self.now, window=self.window)
         idle = {(channel, name): metrics.Tally() for name, channel in settings.MASSAR.provider_channels.items()}

@@ -40,15 +40,11 @@ def add(new: NewPerson, *, now: datetime) -> Done | Problems:
     login, contacts, problems = _read(new)
     if problems:
         return Problems(problems)
+    names_ar, names_latin = (new.first_ar, new.last_ar), (new.first_latin, new.last_latin)
     person_id = people.directory.create(
-        login=login,
-        names_ar=(new.first_ar, new.last_ar),
-        names_latin=(new.first_latin, new.last_latin),
-        language=new.language,
-        role=new.role,
-        establishment=new.establishment,
-        now=now,
-    )
+        login=login, names_ar=names_ar, names_latin=names_latin, language=new.language, role=new.role,
+        establishment=new.establishment, now=now,
+    )  # fmt: skip
     for kind, value in contacts.items():
         contact = people.contacts.propose(person_id, kind, value, now=now)
         people.contacts.prove(contact.id, person_id, now=now, wait=now - now)
@@ -58,7 +54,7 @@ def add(new: NewPerson, *, now: datetime) -> Done | Problems:
         if wrong:
             transaction.set_rollback(True)
             return Problems({"password": wrong})
-        phc = credentials.hashing.hash_password(policy.canonical(new.password))
+        phc = credentials.passwords.hash_password(policy.canonical(new.password))
         credentials.passwords.save(person_id, phc, now=now)
     audit_log.record_event("person_added", now=now, person_id=person_id)
     return Done()

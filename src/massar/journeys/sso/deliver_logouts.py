@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -22,21 +21,6 @@ BINDINGS: dict[str, Callable[..., str]] = {
     log_out_of_sites.BACK_CHANNEL: log_out_of_sites.logout_token,
     log_out_of_sites.SOAP: sign_out.soap_request,
 }
-
-
-@dataclass(frozen=True)
-class SiteRecipient:
-    """One site, reached by the provider of its channel. `name` is that of the site's own breaker and figures."""
-
-    provider: delivery.Provider
-    name: str
-
-    @property
-    def longest(self) -> timedelta:
-        return self.provider.longest
-
-    def send(self, message: delivery.OutboundMessage, *, valid_for: timedelta) -> delivery.Result:
-        return self.provider.send(message, valid_for=valid_for)
 
 
 class LogoutDelivery(LeasedDelivery):
@@ -67,7 +51,7 @@ class LogoutDelivery(LeasedDelivery):
                 outbox.put_back([message], now=now, pause=self.breakers.probe_in([name], now), reason=AWAY)
             else:
                 busy[name] += 1
-                ready.append(Ready(message, SiteRecipient(self.providers[channel], name)))
+                ready.append(Ready(message, self.providers[channel], name))
         return ready
 
     def compose(self, message: QueuedMessage, now: datetime) -> delivery.OutboundMessage:
@@ -84,7 +68,7 @@ class LogoutDelivery(LeasedDelivery):
         return isinstance(result, delivery.Rejected) and result.permanent
 
     def report_to_breaker(self, answer: ProviderAnswer, result: delivery.Result, now: datetime) -> None:
-        site, message = answer.provider.name, answer.message
+        site, message = answer.name, answer.message
         if delivery.breaker.report_site(site, message, result, now=now):
             until = delivery.breaker.all_states()[site].until
             outbox.wake(AWAY, channel=message.channel, about=message.values["site"], at=until or now)

@@ -31,8 +31,6 @@ def drop_notify(apps, editor):
 class Migration(migrations.Migration):
     initial = True
 
-    dependencies = []
-
     operations = [
         CreateModel(
             name="Breaker",
@@ -51,12 +49,7 @@ class Migration(migrations.Migration):
         CreateModel(
             name="Counter",
             fields=[
-                (
-                    "pk",
-                    models.CompositePrimaryKey(
-                        "metric", "labels", blank=True, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
+                ("pk", models.CompositePrimaryKey("metric", "labels", serialize=False)),
                 ("metric", models.CharField(max_length=100)),
                 ("labels", models.CharField(max_length=200)),
                 ("value", models.BigIntegerField(default=0)),
