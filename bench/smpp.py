@@ -23,7 +23,7 @@ from bench import machine, report
 from massar.domain.delivery.provider import Accepted, OutboundMessage, Receipt, Result
 from massar.providers.smpp import pdu
 from massar.providers.smpp.provider import SmppProvider
-from massar.providers.smpp.provider import from_table as smpp_provider
+from massar.providers.smpp.settings import read_table
 from tests.contracts import smpp_rig as rig
 from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID, until
 from tests.servers.machine import running
@@ -94,9 +94,9 @@ def serve(pipe: Connection, file: str) -> None:
 
 def measured(port: int, window: int, seconds: float) -> tuple[float, float, float]:
     """Messages per second (with their receipts stored), this process's CPU share, and microseconds of CPU each."""
-    table = {"host": "127.0.0.1", "port": port, "system_id": SYSTEM_ID, "password": PASSWORD, "tls": "off",
-             "window": window, "rate": 1_000_000.0}  # fmt: skip
-    provider = smpp_provider(table, name="bench")
+    table = {"kind": "smpp", "host": "127.0.0.1", "port": port, "system_id": SYSTEM_ID, "password": PASSWORD,
+             "tls": "off", "window": window, "rate": 1_000_000.0}  # fmt: skip
+    provider = SmppProvider(read_table(table, name="bench"), name="bench")
     stored: list[Receipt] = []
 
     def store(receipt: Receipt) -> Future[None]:

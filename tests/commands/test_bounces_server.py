@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from massar.interfaces.commands import lmtp
+from massar.interfaces.commands import bounces
 from tests.contracts.smpp_rig import until
 from tests.support.postgres import free_port
 from tests.support.serving import Receiver
@@ -143,7 +143,7 @@ def test_only_a_dot_on_a_line_of_its_own_ends_a_letter(receiver, end):
 
 
 @pytest.mark.parametrize("letter", [
-    b"x" * (lmtp.LARGEST_MESSAGE + 10) + b"\r\n", b"line\r\n" * (lmtp.LARGEST_MESSAGE // 6 + 2), b"\n" * 600_000,
+    b"x" * (bounces.LARGEST_MESSAGE + 10) + b"\r\n", b"line\r\n" * (bounces.LARGEST_MESSAGE // 6 + 2), b"\n" * 600_000,
 ], ids=["one line", "many lines", "empty lines"])  # fmt: skip
 def test_a_letter_that_is_too_large_is_refused_and_the_conversation_goes_on(receiver, letter):
     with Talk(receiver.port) as talk:
@@ -156,7 +156,7 @@ def test_a_letter_that_is_too_large_is_refused_and_the_conversation_goes_on(rece
 
 
 def test_the_largest_letter_is_taken_with_lines_longer_than_are_read_at_once(receiver):
-    letter = b"." + b"x" * (lmtp.LARGEST_MESSAGE - 3) + b"\r\n"
+    letter = b"." + b"x" * (bounces.LARGEST_MESSAGE - 3) + b"\r\n"
     with Talk(receiver.port) as talk:
         talk.begin()
         assert talk.say(b"." + letter + b".").startswith(b"250")
@@ -166,7 +166,7 @@ def test_the_largest_letter_is_taken_with_lines_longer_than_are_read_at_once(rec
 def test_a_line_that_is_read_in_pieces_may_be_cut_anywhere(receiver):
     async def read(pieces: list[bytes]) -> bytes | None:
         reader = asyncio.StreamReader(limit=4)
-        reading = asyncio.ensure_future(lmtp.read_message(reader))
+        reading = asyncio.ensure_future(bounces.read_message(reader))
         for piece in pieces:
             await asyncio.sleep(0)
             reader.feed_data(piece)
@@ -179,7 +179,7 @@ def test_a_line_that_is_read_in_pieces_may_be_cut_anywhere(receiver):
     assert asyncio.run(read([bytes([one]) for one in letter])) == b"abcdefgh\r\n.x\r\n"
 
 
-@pytest.mark.parametrize("length", [lmtp.LONGEST_COMMAND + 1, 300_000])
+@pytest.mark.parametrize("length", [bounces.LONGEST_COMMAND + 1, 300_000])
 def test_a_command_without_end_ends_the_conversation(receiver, length):
     with Talk(receiver.port) as talk:
         talk.line.sendall(b"N" * length + b"\r\n")
@@ -203,14 +203,14 @@ def test_a_thousand_recipients_are_a_hundred(receiver):
 
 def test_a_conversation_of_mistakes_is_ended(receiver):
     with Talk(receiver.port) as talk:
-        answers = [talk.say(b"WHAT")[:3] for _ in range(lmtp.MOST_MISTAKES + 1)]
-        assert answers == [b"500"] * lmtp.MOST_MISTAKES + [b"421"]
+        answers = [talk.say(b"WHAT")[:3] for _ in range(bounces.MOST_MISTAKES + 1)]
+        assert answers == [b"500"] * bounces.MOST_MISTAKES + [b"421"]
         assert talk.hear() == b""
 
 
 def test_more_conversations_than_are_held_are_sent_away(receiver):
     with contextlib.ExitStack() as stack:
-        for _ in range(lmtp.MOST_CONVERSATIONS):
+        for _ in range(bounces.MOST_CONVERSATIONS):
             stack.enter_context(Talk(receiver.port))
         late = Talk(receiver.port)
         assert late.hear().startswith(b"421")
@@ -222,7 +222,7 @@ def test_more_conversations_than_are_held_are_sent_away(receiver):
 
 @pytest.mark.parametrize("silent_at", ["command", "letter"])
 def test_who_falls_silent_is_hung_up_on(receiver, monkeypatch, silent_at):
-    monkeypatch.setattr(lmtp, "PATIENCE", 0.2)
+    monkeypatch.setattr(bounces, "PATIENCE", 0.2)
     with Talk(receiver.port) as talk:
         if silent_at == "letter":
             talk.begin()
@@ -230,7 +230,7 @@ def test_who_falls_silent_is_hung_up_on(receiver, monkeypatch, silent_at):
 
 
 def test_a_conversation_that_goes_on_for_ever_is_ended(receiver, monkeypatch):
-    monkeypatch.setattr(lmtp, "LONGEST_CONVERSATION", 0.3)
+    monkeypatch.setattr(bounces, "LONGEST_CONVERSATION", 0.3)
     with Talk(receiver.port) as talk:
         begun = time.monotonic()
         with contextlib.suppress(OSError):

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from massar.domain.delivery.provider import DELIVERED, FAILED, UNDERWAY, Receipt
-from massar.providers.registry import receipt_form
 from massar.providers.sms_http import receipt
+from massar.providers.sms_http.settings import receipt_form
 
 FORM, JSON, PLAIN = "application/x-www-form-urlencoded", "application/json", "text/plain"
 TABLE = {

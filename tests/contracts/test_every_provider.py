@@ -8,7 +8,8 @@ import pytest
 
 from massar.domain.delivery import provider as contract
 from massar.domain.delivery.provider import Accepted, NotTransmitted, OutboundMessage, OutcomeUnknown, Rejected
-from massar.providers.registry import SiteProvider, provider_from_url
+from massar.providers.registry import provider_from_url
+from massar.providers.site_logout import SiteProvider
 from tests.support.fakes import BehavingProvider
 
 from .conftest import HASTY, at_once, to_gateway

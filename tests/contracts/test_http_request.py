@@ -8,7 +8,7 @@ import pytest
 
 from massar.domain.delivery import receipts_address
 from massar.domain.delivery.provider import Accepted, ProviderSettingError, Rejected
-from massar.providers.sms_http.provider import from_table
+from massar.providers.registry import provider_from_table
 
 from .conftest import BASE, SMS, TEN_MINUTES, to_gateway
 from .conftest import send as sent_by
@@ -121,7 +121,7 @@ def test_the_ways_to_prove_who_we_are(send, auth, name, value):
     assert headers[name] == value
 
 
-GOOD = {"url": "https://gateway.example.ma/send", "json": FIELDS}
+GOOD = {"kind": "http", "url": "https://gateway.example.ma/send", "json": FIELDS}
 
 
 @pytest.mark.parametrize(("changes", "words"), [
@@ -164,7 +164,7 @@ GOOD = {"url": "https://gateway.example.ma/send", "json": FIELDS}
 ])  # fmt: skip
 def test_a_mistake_gets_one_clear_sentence(changes, words):
     with pytest.raises(ProviderSettingError) as refused:
-        from_table({**GOOD, **changes}, name="gateway", receipts_base=BASE)
+        provider_from_table({**GOOD, **changes}, name="gateway", receipts_base=BASE)
     sentence = str(refused.value)
     assert words in sentence and sentence.endswith(".") and "\n" not in sentence and "s3cret" not in sentence
 
@@ -172,12 +172,12 @@ def test_a_mistake_gets_one_clear_sentence(changes, words):
 @pytest.mark.parametrize("name", ["", "a b", "Kannel", "a/b", "x" * 40])
 def test_a_name_goes_into_an_address(name):
     with pytest.raises(ProviderSettingError, match="name for a provider"):
-        from_table(GOOD, name=name, receipts_base=BASE)
+        provider_from_table(GOOD, name=name, receipts_base=BASE)
 
 
 def test_receipts_need_an_address_and_nothing_that_is_printed_holds_a_secret():
     with pytest.raises(ProviderSettingError, match="no address"):
-        from_table({**GOOD, "receipt": RECEIPT}, name="gateway", receipts_base="")
+        provider_from_table({**GOOD, "receipt": RECEIPT}, name="gateway", receipts_base="")
     auth = {"kind": "bearer", "token": "s3cret"}
-    provider = from_table({**GOOD, "query": {"k": "s3cret"}, "auth": auth}, name="gateway", receipts_base=BASE)
+    provider = provider_from_table({**GOOD, "query": {"k": "s3cret"}, "auth": auth}, name="gateway", receipts_base=BASE)
     assert "s3cret" not in repr(provider) + repr(provider.settings)

@@ -9,9 +9,10 @@ import pytest
 from massar.domain.delivery import receipts_address
 from massar.domain.delivery.provider import Accepted, OutcomeUnknown, Receipt, Rejected
 from massar.providers.http_client import HttpResponse
-from massar.providers.registry import receipt_form
+from massar.providers.registry import provider_from_table
 from massar.providers.sms_http import settings
-from massar.providers.sms_http.provider import HttpProvider, from_table
+from massar.providers.sms_http.provider import HttpProvider
+from massar.providers.sms_http.settings import receipt_form
 
 from .conftest import BASE, SMS, TEN_MINUTES
 
@@ -28,7 +29,7 @@ def table(preset: str) -> dict:
 
 
 def provider(preset: str) -> HttpProvider:
-    return from_table(table(preset), name="gateway", receipts_base=BASE)
+    return provider_from_table(table(preset), name="gateway", receipts_base=BASE)
 
 
 def cases(kind: str) -> list:
@@ -85,7 +86,7 @@ def test_an_operator_overrides_single_values():
         **table("kannel"), "method": "GET", "sender": "ECOLE",
         "query": {**table("kannel")["query"], "dlr-mask": "3", "validity": ""}, "statuses": {"400": "temporary"},
     }  # fmt: skip
-    changed = from_table(own, name="gateway", receipts_base=BASE)
+    changed = provider_from_table(own, name="gateway", receipts_base=BASE)
     query = changed.settings.query
     assert query["dlr-mask"].fixed == "3" and "validity" not in query and query["coding"].names == {"coding"}
     assert changed.settings.sender == "ECOLE" and not changed.judged(HttpResponse(400, {}, b"")).permanent

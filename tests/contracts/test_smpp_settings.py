@@ -5,12 +5,11 @@ import math
 import pytest
 
 from massar.domain.delivery.provider import ProviderOptions, ProviderSettingError
-from massar.providers.registry import provider_from_url
+from massar.providers.registry import provider_from_table, provider_from_url
 from massar.providers.smpp.pdu import Address
-from massar.providers.smpp.provider import from_table as smpp_provider
 from massar.providers.smpp.settings import read_table
 
-TABLE = {"host": "smsc.example.ma", "system_id": "massar", "password": "s3cret"}
+TABLE = {"kind": "smpp", "host": "smsc.example.ma", "system_id": "massar", "password": "s3cret"}
 
 
 def read(**changes):
@@ -43,7 +42,7 @@ def test_three_settings_are_enough():
 ])  # fmt: skip
 def test_a_mistake_is_one_sentence_that_names_it(changes, named):
     with pytest.raises(ProviderSettingError) as refusal:
-        smpp_provider({**TABLE, **changes}, name="iam")
+        provider_from_table({**TABLE, **changes}, name="iam")
     sentence = str(refusal.value)
     assert named in sentence and sentence.endswith(".") and "\n" not in sentence and "s3cret" not in sentence
 
@@ -91,7 +90,7 @@ def test_a_url_takes_the_sender_of_sms_where_it_names_none():
 
 def test_a_plain_line_to_another_machine_is_written_down(caplog):
     # This machine, under a name that is not taken for it.
-    provider = smpp_provider({**TABLE, "host": "127.1", "port": 1, "tls": "off"}, name="iam")
+    provider = provider_from_table({**TABLE, "host": "127.1", "port": 1, "tls": "off"}, name="iam")
     provider.open(lambda receipt: None)
     provider.close()
     assert any("iam: tls is off" in record.getMessage() for record in caplog.records)

@@ -5,13 +5,13 @@ from datetime import timedelta
 import pytest
 
 from massar.domain.delivery.provider import Accepted, ProviderSettingError
-from massar.providers.smtp.provider import from_table
+from massar.providers.registry import provider_from_table
 
 from .conftest import send
 from .smtp_rig import PASSWORD, USER
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
-GOOD = {"host": "mail.example.ma", "sender": "no-reply@example.ma"}
+GOOD = {"kind": "smtp", "host": "mail.example.ma", "sender": "no-reply@example.ma"}
 
 
 @pytest.fixture
@@ -25,12 +25,12 @@ def secret(monkeypatch, tmp_path):
 @pytest.mark.parametrize("where", ["env", "file"])
 def test_a_whole_table_sends(mail_server, server_tls, ca_file, secret, where):
     server = mail_server(starttls=server_tls, auth=True)
-    provider = from_table(
+    provider = provider_from_table(
         {
-            "host": "localhost", "port": server.port, "security": "starttls", "user": USER, "password": secret[where],
-            "sender": "massar@example.ma", "sender_name": "Massar", "hello": "web1.example.ma", "connections": 2,
-            "bounces": "bounce.example.ma", "receipts": True, "ca_file": str(ca_file), "connect_timeout": 2,
-            "answer_timeout": 4.5, "total_timeout": 9,
+            "kind": "smtp", "host": "localhost", "port": server.port, "security": "starttls", "user": USER,
+            "password": secret[where], "sender": "massar@example.ma", "sender_name": "Massar",
+            "hello": "web1.example.ma", "connections": 2, "bounces": "bounce.example.ma", "receipts": True,
+            "ca_file": str(ca_file), "connect_timeout": 2, "answer_timeout": 4.5, "total_timeout": 9,
         },
         name="relay",
     )  # fmt: skip
@@ -39,7 +39,7 @@ def test_a_whole_table_sends(mail_server, server_tls, ca_file, secret, where):
     assert server.letters[0]["From"].addresses[0].addr_spec == "massar@example.ma"
     assert server.envelopes[0][0].startswith("b+first-") and server.envelopes[0][0].endswith("@bounce.example.ma")
     provider.close()
-    assert from_table(GOOD, name="relay").name == "relay", "little is enough"
+    assert provider_from_table(GOOD, name="relay").name == "relay", "little is enough"
 
 
 @pytest.mark.parametrize(("changed", "told"), [
@@ -59,7 +59,7 @@ def test_a_whole_table_sends(mail_server, server_tls, ca_file, secret, where):
 ])  # fmt: skip
 def test_each_mistake_gets_one_sentence(secret, changed, told):
     with pytest.raises(ProviderSettingError) as refused:
-        from_table({**GOOD, **changed}, name="relay")
+        provider_from_table({**GOOD, **changed}, name="relay")
     sentence = str(refused.value)
     assert told in sentence and sentence.startswith("[providers.relay] ") and sentence.endswith(".")
     assert "\n" not in sentence and "s3cret" not in sentence and PASSWORD not in sentence

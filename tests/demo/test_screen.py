@@ -16,7 +16,7 @@ from massar.domain.delivery.wording import TEMPORARY_PASSWORD, render
 from massar.interfaces.demo import views
 from massar.interfaces.demo.store import Store
 
-urlpatterns = [*product_urls.urlpatterns, path("demo/", include("massar.interfaces.demo.urls"))]
+urlpatterns = [*product_urls.urlpatterns, path("demo/", include("massar.interfaces.demo.views"))]
 VALUES = {"secret": "kdmwt-47392", "valid_until": "14:35", "host": "compte.men.gov.ma"}
 LETTER = render(TEMPORARY_PASSWORD, language="ar", channel="email", values=VALUES)
 

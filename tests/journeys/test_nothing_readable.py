@@ -21,7 +21,7 @@ from massar.interfaces.commands import messages as messages_command
 from massar.interfaces.commands.worker import Worker
 from massar.journeys.messages import take_bounce
 from massar.providers import registry
-from massar.providers.smpp.provider import from_table as smpp_provider
+from massar.providers.registry import provider_from_table
 from tests.cast import FATIMA, FATIMA_PHONE, KHADIJA, KHADIJA_EMAIL, YOUSSEF
 from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID, Smsc, receipt_text, until
 from tests.contracts.smtp_rig import MailServer
@@ -52,9 +52,9 @@ class Office:
         until(lambda: all(provider.room() for provider in self.sms))
 
     def _smpp(self, name: str, server: Smsc):
-        table = {"host": "127.0.0.1", "port": server.port, "system_id": SYSTEM_ID, "password": PASSWORD, "tls": "off",
-                 "rate": 100_000.0, "reconnect_first": 0.02, "reconnect_most": 0.1}  # fmt: skip
-        return smpp_provider(table, name=name)
+        table = {"kind": "smpp", "host": "127.0.0.1", "port": server.port, "system_id": SYSTEM_ID, "password": PASSWORD,
+                 "tls": "off", "rate": 100_000.0, "reconnect_first": 0.02, "reconnect_most": 0.1}  # fmt: skip
+        return provider_from_table(table, name=name)
 
     def close(self) -> None:
         for provider in self.sms:

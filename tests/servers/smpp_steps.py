@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from massar.domain.delivery.provider import DELIVERED, FAILED, Accepted, OutboundMessage, Receipt, Rejected, Result
+from massar.providers.registry import provider_from_table
 from massar.providers.smpp.provider import SmppProvider
-from massar.providers.smpp.provider import from_table as smpp_provider
 from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID, until
 from tests.support.written import entries
 
@@ -50,10 +50,10 @@ class Far:
 
     def open(self, **changes) -> SmppProvider:
         table = {
-            "host": "127.0.0.1", "port": self.port, "system_id": SYSTEM_ID, "password": PASSWORD, "tls": "off",
-            "rate": 1_000.0, "reconnect_first": 0.05, "reconnect_most": 0.2, **changes,
+            "kind": "smpp", "host": "127.0.0.1", "port": self.port, "system_id": SYSTEM_ID, "password": PASSWORD,
+            "tls": "off", "rate": 1_000.0, "reconnect_first": 0.05, "reconnect_most": 0.2, **changes,
         }  # fmt: skip
-        provider = smpp_provider(table, name="smsc")
+        provider = provider_from_table(table, name="smsc")
         self.stack.callback(provider.close)
         provider.open(self.sink)
         return provider

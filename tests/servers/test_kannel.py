@@ -18,8 +18,8 @@ from massar.domain.delivery.provider import Accepted, OutboundMessage, Rejected
 from massar.domain.delivery.sms_text import measure
 from massar.providers import http_client
 from massar.providers.connect import connect
+from massar.providers.registry import provider_from_table
 from massar.providers.sms_http import settings
-from massar.providers.sms_http.provider import from_table
 from tests.cast import YOUSSEF
 from tests.contracts.smpp_rig import PASSWORD as BIND_PASSWORD
 from tests.contracts.smpp_rig import SYSTEM_ID, until
@@ -80,7 +80,7 @@ class Place:
 
     def provider(self, password: str = PASSWORD, user: str = "massar"):
         base = f"http://localhost:{self.ports['account']}/receipts"
-        return from_table(self.table(password, user), name="kannel", receipts_base=base)
+        return provider_from_table(self.table(password, user), name="kannel", receipts_base=base)
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +176,7 @@ def test_of_a_long_text_the_first_segment_alone_is_reported(
 ):
     """As the page says: where the second alone is lost, Kannel calls it delivered."""
     to = f"+2126640000{ending}"
-    provider = from_table(kannel.table(), name="kannel", receipts_base=heard.origin)
+    provider = provider_from_table(kannel.table(), name="kannel", receipts_base=heard.origin)
     assert isinstance(provider.send(message(to, "ش" * 150), valid_for=TEN_MINUTES), Accepted)
     assert smsc.wait_for(to.lstrip("+")).segments == 3
     until(lambda: len(heard.asked) >= 2, 20)

@@ -12,7 +12,7 @@ import pytest
 from massar.core import clock, ids
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Message
-from massar.providers.smtp.provider import from_table
+from massar.providers.registry import provider_from_table
 from tests.cast import FATIMA, JAMAL, YOUSSEF
 from tests.contracts.smpp_rig import until
 from tests.servers import postoffice
@@ -36,10 +36,10 @@ def office():
 @pytest.fixture
 def provider(office):
     table = {
-        "host": "127.0.0.1", "port": office.port, "security": "plain", "sender": "massar@example.ma",
+        "kind": "smtp", "host": "127.0.0.1", "port": office.port, "security": "plain", "sender": "massar@example.ma",
         "bounces": "bounce.example.ma", "receipts": True,
     }  # fmt: skip
-    made = from_table(table, name="mail")
+    made = provider_from_table(table, name="mail")
     yield made
     made.close()
 

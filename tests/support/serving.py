@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl
 
-from massar.interfaces.commands import lmtp
+from massar.interfaces.commands import bounces
 
 
 @contextlib.contextmanager
@@ -67,7 +67,7 @@ class Receiver:
     def __init__(self, port: int = 0):
         self.taken: list[tuple[str, bytes]] = []
         self.answer = "250 2.0.0 Taken"
-        self.server = lmtp.Server(self._take, hello="account.test")
+        self.server = bounces.Server(self._take, hello="account.test")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -75,7 +75,7 @@ class Receiver:
         self.port = self._listening.sockets[0].getsockname()[1]
 
     async def _listen(self, port: int) -> asyncio.Server:
-        return await asyncio.start_server(self.server.meet, "127.0.0.1", port, limit=lmtp.LINE)
+        return await asyncio.start_server(self.server.meet, "127.0.0.1", port, limit=bounces.LINE)
 
     async def _take(self, recipient: str, message: bytes) -> str:
         self.taken.append((recipient, message))

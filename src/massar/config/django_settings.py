@@ -18,11 +18,7 @@ USE_X_FORWARDED_HOST = False
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if MASSAR.trusted_proxies else None
 
 ROOMS = ("people", "credentials", "sessions", "limits", "delivery", "sites")
-INSTALLED_APPS = [
-    "massar.core.audit",
-    *(f"massar.domain.{room}" for room in ROOMS),
-    "django.contrib.staticfiles",
-]
+INSTALLED_APPS = ["massar.core.audit", *(f"massar.domain.{room}" for room in ROOMS), "django.contrib.staticfiles"]
 MIDDLEWARE = [
     "massar.interfaces.base.middleware.RequestContextMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

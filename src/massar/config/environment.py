@@ -1,7 +1,6 @@
 """The settings of this process: variables `MASSAR_…` of the environment or `.env`, and the file named by MASSAR_CONFIG.
 
-Decision 23: what is a single value is a variable; lists (providers, sites) are tables of that file.
-"""
+Decision 23: what is a single value is a variable; lists (providers, sites) are tables of that file."""
 
 import base64
 import os
@@ -399,10 +398,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def _tables(path: str) -> tuple[Mapping[str, Mapping[str, Any]], Any, list[str]]:
-    """What the file MASSAR_CONFIG says of providers and of sites, and what is wrong with it. It is read once, here.
-
-    The tables `[providers.NAME]` stay as they are: each provider reads its own (`massar check`).
-    """
+    """What the file MASSAR_CONFIG says of providers and of sites, and what is wrong with it. It is read once, here. The
+    tables `[providers.NAME]` stay as they are: each provider reads its own (`massar check`)."""
     try:
         tables = settings.read_toml(Path(path)) if path else {}
     except SettingsError as refused:

@@ -7,10 +7,10 @@ urlpatterns = [
     path("", include("massar.interfaces.web.urls")),
     path("", include("massar.interfaces.sso.urls")),
     path("", include("massar.interfaces.receipts")),
-    path("", include("massar.interfaces.ops.urls")),
+    path("", include("massar.interfaces.ops.views")),
 ]
 if settings.MASSAR.demo:  # the on-screen phone exists in the demo alone
-    urlpatterns.append(path("demo/", include("massar.interfaces.demo.urls")))
+    urlpatterns.append(path("demo/", include("massar.interfaces.demo.views")))
 
 handler400 = "massar.interfaces.base.errors.bad_request"
 handler403 = "massar.interfaces.base.errors.forbidden"

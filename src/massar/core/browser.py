@@ -12,12 +12,10 @@ _PROGRAMS = {"Edg/": "Edge", "OPR/": "Opera", "SamsungBrowser": "Samsung Interne
 
 @dataclass(frozen=True)
 class Browser:
-    """What an interface tells a journey about the browser.
-
-    `network`: address prefix (/24 or /56), never the whole address. `label`: 'Chrome · Android' or ''.
-    `trusted_devices`: the signed cookie as received. `recovery_browser`: the token of the browser that asks for
-    recoveries. `language`: the one chosen on this browser; '' when none was, and messages are in the person's own.
-    """
+    """What an interface tells a journey about the browser. `network`: address prefix (/24 or /56), never the whole
+    address. `label`: 'Chrome · Android' or ''. `trusted_devices`: the signed cookie as received. `recovery_browser`:
+    the token of the browser that asks for recoveries. `language`: the one chosen on this browser; '' when none was, and
+    messages are in the person's own."""
 
     network: str = ""
     label: str = ""

@@ -1,9 +1,8 @@
 """Encrypt (AES-256-GCM) and index or sign (HMAC-SHA-256) under keys that never enter the database.
 
 An encrypted value carries the name of its key, so keys can be changed without touching the rows: the newest key
-encrypts, every listed key decrypts. The associated data names the row a value belongs to: moved to another row it
-can't be decrypted.
-"""
+encrypts, every listed key decrypts. The associated data names the row a value belongs to: moved to another row it can't
+be decrypted."""
 
 import hashlib
 import hmac

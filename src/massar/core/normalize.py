@@ -1,9 +1,8 @@
 """Normalize: one skeleton (UTS #39) for texts that read the same to a person.
 
-Used where a disguise must not matter (does a password point to a name?), never where a text is stored or
-hashed. Sources: Unicode UAX #15 (normal forms), UAX #44 (general categories, default-ignorable signs),
-UTS #39 (confusables; only the letters that people really swap are listed here).
-"""
+Used where a disguise must not matter (does a password point to a name?), never where a text is stored or hashed.
+Sources: Unicode UAX #15 (normal forms), UAX #44 (general categories, default-ignorable signs), UTS #39 (confusables;
+only the letters that people really swap are listed here)."""
 
 import unicodedata
 
@@ -67,12 +66,9 @@ def western_digits(text: str) -> str:
 
 
 def skeleton(text: str) -> str:
-    """Return the skeleton of a text: compatible forms, case, accents, harakat, tatweel, invisible signs and
-    confusable letters undone, decimal digits Western. Separators and symbols stay.
-
-    The skeleton of a whole is that of its parts in a row, so a name inside a longer text stays findable. Takes any
-    `str`, lone surrogates too; raises nothing.
-    """
+    """Return the skeleton of a text: compatible forms, case, accents, harakat, tatweel, invisible signs and confusable
+    letters undone, decimal digits Western. Separators and symbols stay. The skeleton of a whole is that of its parts in
+    a row, so a name inside a longer text stays findable. Takes any `str`, lone surrogates too; raises nothing."""
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     if not plain.isascii():
         bodies = (c for c in plain if unicodedata.category(c) not in _BODILESS and ord(c) not in _BLANK_SIGNS)

@@ -32,11 +32,9 @@ class BadPhone(Exception):
 
 
 def mobile(typed: str, countries: tuple[str, ...], opened: tuple[str, ...] = ()) -> str:
-    """The E.164 form of a mobile number of one of `countries` (ISO codes, first is the default).
-
-    `0661123456`, `+212 6 61…`, `00212…` and Arabic-Indic digits are one number. opened: beginnings in E.164 form that
-    are mobile too (`mobile_range`). Raises BadPhone with the reason.
-    """
+    """The E.164 form of a mobile number of one of `countries` (ISO codes, first is the default). `0661123456`, `+212 6
+    61…`, `00212…` and Arabic-Indic digits are one number. opened: beginnings in E.164 form that are mobile too
+    (`mobile_range`). Raises BadPhone with the reason."""
     number = _parsed(typed, countries)
     if number.country_code in _SATELLITE:
         raise BadPhone("phone_satellite")
@@ -56,10 +54,8 @@ def mobile(typed: str, countries: tuple[str, ...], opened: tuple[str, ...] = ())
 
 def mobile_range(typed: str, countries: tuple[str, ...]) -> str:
     """The E.164 form of the beginning of mobile numbers that the library's table does not know yet: `0683` is +212683.
-
     Regulators assign ranges between two releases of the table. Raises ValueError, whose text says why the range can't
-    be opened and follows what was typed.
-    """
+    be opened and follows what was typed."""
     sample, filled = _sample(typed, countries)
     if _is_premium(sample) or phonenumbers.number_type(sample) not in (PhoneNumberType.UNKNOWN, *_MOBILE):
         raise ValueError("is known as no mobile range: nobody there could read a message")

@@ -3,8 +3,7 @@
 A dataclass that derives from `Table` says what may be set: each field is a setting, its annotation carries the bounds
 (`Annotated[int, Field(ge=1, le=10)]`), and the text below it is its description on the page of settings. pydantic
 judges the values. A text that reads `env:NAME` or `file:PATH` is taken from there, in every table. No sentence holds a
-value that could be a secret.
-"""
+value that could be a secret."""
 
 import difflib
 import json
@@ -52,10 +51,8 @@ class Table:
     VARIABLES: ClassVar[str] = ""  # what the names of variables begin with, where the settings are such
 
     def judge(self) -> Iterator[tuple[str, str]]:
-        """The mistakes that no single setting shows: the settings concerned, and what is said of them.
-
-        What could not be read at all stands at its default here; a sentence about it is left out.
-        """
+        """The mistakes that no single setting shows: the settings concerned, and what is said of them. What could not
+        be read at all stands at its default here; a sentence about it is left out."""
         yield from ()
 
 
@@ -231,10 +228,8 @@ def _secret_file(place: str) -> Verbatim:
 
 
 def typed(table: type[Table], texts: Mapping[str, str]) -> dict[str, object]:
-    """The settings that stand in variables or in a URL's query, as values of their kinds.
-
-    What is none stays a text, which the reader then refuses; references stay, for it follows them.
-    """
+    """The settings that stand in variables or in a URL's query, as values of their kinds. What is none stays a text,
+    which the reader then refuses; references stay, for it follows them."""
     kinds = {name: setting.kind for name, setting in settings_of(table).items()}
     return {name: _typed(kinds.get(name, str), text) for name, text in texts.items()}
 
@@ -284,11 +279,9 @@ def read(
     own: Mapping[str, object] | None = None,
     waived: Iterable[str] = (),
 ) -> tuple[T, list[str]]:
-    """What was given for a table, with defaults for what can't be used, and one sentence for each mistake.
-
-    environ: where `env:NAME` is looked up. called: what each sentence begins with, as `[sites.massar]`; inside: what
-    the names of settings begin with in it. own: fields that are no settings. waived: what is not required here.
-    """
+    """What was given for a table, with defaults for what can't be used, and one sentence for each mistake. environ:
+    where `env:NAME` is looked up. called: what each sentence begins with, as `[sites.massar]`; inside: what the names
+    of settings begin with in it. own: fields that are no settings. waived: what is not required here."""
     known, mistakes, wrong = settings_of(table), list[str](), set[str]()
     found: dict[str, Any] = {}
     for name, value in given.items():
@@ -312,10 +305,8 @@ def read(
 
 
 def _value(setting: Setting, value: object, environ: Mapping[str, str], inside: str) -> tuple[Values, list[str]]:
-    """The field with what the setting says, and a sentence for each mistake.
-
-    Beside a mistake the field holds what was given, where the value alone is wrong, not its kind.
-    """
+    """The field with what the setting says, and a sentence for each mistake. Beside a mistake the field holds what was
+    given, where the value alone is wrong, not its kind."""
     name = inside + setting.name
     if setting.inner:
         if not isinstance(value, Mapping):

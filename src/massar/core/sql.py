@@ -45,10 +45,8 @@ _CONVERTERS: dict[object, Converter] = {datetime: moment, bytes: bytes, bool: bo
 
 
 def select(kind: Callable[..., T], statement: str, params: Params = ()) -> list[T]:
-    """Run a statement and make each row a `kind`, a NamedTuple or dataclass with a field for each column.
-
-    Both databases give values in the types of the fields: moments aware in UTC, bytes and bool.
-    """
+    """Run a statement and make each row a `kind`, a NamedTuple or dataclass with a field for each column. Both
+    databases give values in the types of the fields: moments aware in UTC, bytes and bool."""
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
         columns = tuple(column[0] for column in cursor.description)
@@ -167,12 +165,10 @@ def skip_locked() -> str:
 
 
 def checkpoint_wal() -> bool:
-    """Move SQLite's write-ahead log into its file; return whether all of it.
-
-    By itself SQLite does so in a moment without readers, which a busy server never has: the log would grow without end,
-    and every look-up with it. First comes what needs nobody to wait. Only when no old reader stands in the way the log
-    is also emptied, which stops writers for as long as it waits for the newest readers: a tenth of a second at most.
-    """
+    """Move SQLite's write-ahead log into its file; return whether all of it. By itself SQLite does so in a moment
+    without readers, which a busy server never has: the log would grow without end, and every look-up with it. First
+    comes what needs nobody to wait. Only when no old reader stands in the way the log is also emptied, which stops
+    writers for as long as it waits for the newest readers: a tenth of a second at most."""
     if connection.vendor != "sqlite" or connection.in_atomic_block:
         return True
     [(_, pages, moved)] = rows("PRAGMA wal_checkpoint(PASSIVE)")

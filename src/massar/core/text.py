@@ -32,10 +32,8 @@ def one_line(text: str) -> str:
 
 
 def _unwrapped(text: str, around: str) -> str:
-    """Take `mailto:`, spaces and what stands around an address away, and put a full stop for a comma after the @.
-
-    What can't be understood stays as it is: who judges the shape tells so.
-    """
+    """Take `mailto:`, spaces and what stands around an address away, and put a full stop for a comma after the @. What
+    can't be understood stays as it is: who judges the shape tells so."""
     address = _without_marks(text.translate(_ADDRESS_CONFUSABLES).replace(" ", "").lower(), around)
     if address.startswith("mailto:"):
         address = _without_marks(unquote(address.removeprefix("mailto:").partition("?")[0]), around)
@@ -50,11 +48,9 @@ def _without_marks(text: str, around: str) -> str:
 
 def login(text: str) -> str | None:
     """Return an institution address or its local part in canonical form (lower case ASCII), or None if it can't be one.
-
     Only ASCII is accepted once full-width forms are undone, so no look-alike letter can name another account.
     Understood as well: `<x@taalim.ma>`, `Name <x@…>`, `mailto:`, quotes, a full stop behind, `x@taalim,ma` (no login
-    has a comma).
-    """
+    has a comma)."""
     if len(text) > 4 * LONGEST_LINE:
         return None
     plain = unicodedata.normalize("NFKC", one_line(text))
@@ -70,10 +66,8 @@ def login(text: str) -> str | None:
 
 def email(text: str) -> str | None:
     """Return a personal e-mail address in canonical form (lower case), or None. ASCII only: a look-alike never matches.
-
     Understood as well: `mailto:`, quotes around it, a full stop behind, `x@example,org`, wide and Arabic marks.
-    Brackets are told: with a name they are two things in one field (ATK-033).
-    """
+    Brackets are told: with a name they are two things in one field (ATK-033)."""
     if len(text) > 4 * LONGEST_LINE:
         return None
     plain = _unwrapped(one_line(text), _QUOTES)

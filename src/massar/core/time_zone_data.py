@@ -58,10 +58,8 @@ class Table:
 
 
 def newest(key: str) -> Table:
-    """Find the newest table that has the zone; between equals the system's, which security updates reach.
-
-    Raises UnknownZone. (Debian keeps the old names of zones in a package of their own.)
-    """
+    """Find the newest table that has the zone; between equals the system's, which security updates reach. Raises
+    UnknownZone. (Debian keeps the old names of zones in a package of their own.)"""
     places = map(Path, zoneinfo.TZPATH)  # PYTHONTZPATH counts
     tables = [Table(_version_in(place), f"the system's table in {place}", place) for place in places]
     tables.append(Table(tzdata.IANA_VERSION, "PyPI's tzdata", resources.files("tzdata") / "zoneinfo"))

@@ -1,8 +1,7 @@
 """XML from strangers, read safely: bounded, without document types, entities, comments or network; and C14N.
 
 ASVS 5.0 1.5.1 and 5.2.3. What two parsers could read differently (document types, comments inside a value, another
-encoding) is refused outright: no message of ours or of a site's needs it.
-"""
+encoding) is refused outright: no message of ours or of a site's needs it."""
 
 import re
 import zlib

@@ -15,7 +15,8 @@ from massar.domain.delivery import api as delivery
 from massar.interfaces.base import outage
 from massar.interfaces.base.request import Request, client_address
 from massar.journeys.messages import take_receipt
-from massar.providers.registry import ReceiptForm, receipt_form
+from massar.providers.sms_http.receipt import ReceiptForm
+from massar.providers.sms_http.settings import receipt_form
 
 note = logging.getLogger("massar.receipts")
 LONGEST_QUERY = 4000

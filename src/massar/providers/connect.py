@@ -12,10 +12,8 @@ TOO_LONG = "the conversation took too long"
 
 
 class TimedSocket(socket.socket):
-    """A socket whose reads and writes all end at one moment.
-
-    A socket's own timeout starts anew with every byte, so a server that drips would hold a worker for hours.
-    """
+    """A socket whose reads and writes all end at one moment. A socket's own timeout starts anew with every byte, so a
+    server that drips would hold a worker for hours."""
 
     _ends: float | None = None
     _patience = 0.0

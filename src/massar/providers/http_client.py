@@ -2,8 +2,7 @@
 
 All of a call ends at one moment, however slowly the other side drips. A failure says whether the request may have left
 as a whole. A connection that rests is not used longer than the other side keeps it. Redirects are not followed: they
-would carry what is secret to an address that nobody configured; and no proxy is taken from the environment.
-"""
+would carry what is secret to an address that nobody configured; and no proxy is taken from the environment."""
 
 import http.client
 import logging

@@ -1,8 +1,7 @@
 """OAuth 2.0 tokens for providers that must show one: by client credentials (RFC 6749 §4.4) or a refresh token (§6).
 
-Authlib writes the request and reads the answer. It goes through HttpClient, as every message does: one deadline for
-all of it, verified TLS, no redirects.
-"""
+Authlib writes the request and reads the answer. It goes through HttpClient, as every message does: one deadline for all
+of it, verified TLS, no redirects."""
 
 import json
 import re

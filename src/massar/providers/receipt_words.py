@@ -1,8 +1,7 @@
 """The words in which providers say what became of a message.
 
 SMPP 3.4 §5.2.28 and appendix B have seven letters for each state. SMSCs and gateways in use write them out, cut them,
-and have some of their own; all spellings of one state stand here once.
-"""
+and have some of their own; all spellings of one state stand here once."""
 
 import re
 from collections.abc import Mapping

@@ -1,6 +1,5 @@
 """Telling a site that a session is over, by POST to the site's address: a logout token (OpenID Connect Back-Channel
-Logout 1.0 §2.5), or a LogoutRequest by SOAP (SAML bindings §3.2).
-"""
+Logout 1.0 §2.5), or a LogoutRequest by SOAP (SAML bindings §3.2)."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -17,11 +16,8 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class SiteProvider(contract.Provider):
-    """Every message has a place of its own, `to`, the site's registered address; a redirect is not followed.
-
-    channel: 'site', `text` is the signed token; or 'soap', `text` is the envelope, and others judge what the site
-    answers.
-    """
+    """Every message has a place of its own, `to`, the site's registered address; a redirect is not followed. channel:
+    'site', `text` is the signed token; or 'soap', `text` is the envelope, and others judge what the site answers."""
 
     def __init__(self, channel: str, options: ProviderOptions):
         self.channel, self.name, self.longest = channel, options.name or "sites", options.longest
@@ -55,12 +51,10 @@ def ask_site(
 
 
 def _judged(response: HttpResponse, by_soap: bool) -> Result:
-    """200 or 204: done. 400: the site can't end this session (§2.8), and could not the next time either.
-
-    By SOAP 200 carries an envelope; a fault comes with 500 (SOAP 1.1 §6.2). 5xx may be the site's trouble with
-    everybody. Anything else that is not a matter of load is an address, a proxy or a deployment to be put right, and
-    the site is there: it is told of the next person all the same.
-    """
+    """200 or 204: done. 400: the site can't end this session (§2.8), and could not the next time either. By SOAP 200
+    carries an envelope; a fault comes with 500 (SOAP 1.1 §6.2). 5xx may be the site's trouble with everybody. Anything
+    else that is not a matter of load is an address, a proxy or a deployment to be put right, and the site is there: it
+    is told of the next person all the same."""
     status, code = response.status, f"http {response.status}"
     if by_soap and status == 200 and response.body is None:
         trouble = "the answer is too long, or broke off"

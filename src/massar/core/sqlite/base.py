@@ -3,8 +3,7 @@
 SQLite has one writer at a time. A writer that finds it busy sleeps, for 1 ms at first and 100 ms in the end, and
 whoever comes by in between goes first: with sixteen callers some waited for more than a second (docs/performance.md).
 So the writers of one process queue here for an ordinary lock, which wakes the next one at once; SQLite's own is left to
-other processes. Nothing depends on this one: SQLite still refuses a second writer.
-"""
+other processes. Nothing depends on this one: SQLite still refuses a second writer."""
 
 from __future__ import annotations
 

@@ -19,9 +19,7 @@ JUDGE_FIELDS = {
 
 def own_page(wanted: str) -> str:
     """Return `wanted` if it is one of our pages to be asked for with GET, else the nearest above it; at last home.
-
-    ATK-090: an allow-list, and what is returned is built anew. A refused form stands at an address below its page.
-    """
+    ATK-090: an allow-list, and what is returned is built anew. A refused form stands at an address below its page."""
     path, mark, query = wanted.partition("?")
     match = _page_at(path)
     if match is None:
@@ -41,10 +39,8 @@ def page_above(path: str) -> str:
 
 
 def guess_page(request: Request) -> str:
-    """Guess the page that an address means, as people type and paste it; "" where there is none.
-
-    Without its slash, with a full stop or a bracket behind, in capitals.
-    """
+    """Guess the page that an address means, as people type and paste it; "" where there is none. Without its slash,
+    with a full stop or a bracket behind, in capitals."""
     if request.method not in ("GET", "HEAD") or "//" in request.path:  # ATK-095: two slashes are no slip of typing
         return ""
     bare = f"{request.path.rstrip(_BEHIND)}/"

@@ -2,8 +2,7 @@
 
 What stands between the outermost middleware and a page means nothing to them: files, the token of forms, languages, the
 search through all addresses. What that middleware does for every request is done for them too, by the same functions.
-The views are ordinary ones and stand among the addresses like all others.
-"""
+The views are ordinary ones and stand among the addresses like all others."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache

@@ -25,10 +25,8 @@ def render_error(
     request: Request, status: int, name: str = "", *, reference: str = "", wait_until: datetime | None = None,
     onwards: str = "", known: bool = False,
 ) -> HttpResponse:  # fmt: skip
-    """Render a fault page. onwards: the address of the page where the person goes on; else home.
-
-    known: it shows who is signed in. The others ask the database for nothing, and so does this one when it is away.
-    """
+    """Render a fault page. onwards: the address of the page where the person goes on; else home. known: it shows who is
+    signed in. The others ask the database for nothing, and so does this one when it is away."""
     name = name or str(status)
     try:
         request.signed_in = request.signed_in if known else None
@@ -54,10 +52,8 @@ def forbidden(request: Request, exception: Exception | None = None) -> HttpRespo
 
 @outage.survive_outage  # it comes before the middleware that makes views so
 def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
-    """Refuse a form that was open too long, or came from another site. What was typed waits on its page.
-
-    Who has signed in in another tab since is led on by the sign-in page, home or to what waits.
-    """
+    """Refuse a form that was open too long, or came from another site. What was typed waits on its page. Who has signed
+    in in another tab since is led on by the sign-in page, home or to what waits."""
     log.info("form refused: %s", reason)
     if not request.signed_in:
         return render_error(request, 403, "403_csrf")

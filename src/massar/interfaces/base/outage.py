@@ -2,8 +2,7 @@
 
 A request whose connection was cut before anything could be committed is done once more. Otherwise its answer is 503:
 for people a page that needs no database, no catalogue and no session; for programs what their protocol says. A view
-names its own answer with `answer_when_away`.
-"""
+names its own answer with `answer_when_away`."""
 
 import logging
 from collections.abc import Callable

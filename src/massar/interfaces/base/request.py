@@ -19,10 +19,8 @@ LANGUAGES = ("ar", "fr", "en")
 
 
 class Request(WSGIRequest):
-    """A request with its moment, its id (which stands in the log), its language, its browser and who is signed in.
-
-    The database is asked only when `signed_in` or `saved_request` is read, and then once.
-    """
+    """A request with its moment, its id (which stands in the log), its language, its browser and who is signed in. The
+    database is asked only when `signed_in` or `saved_request` is read, and then once."""
 
     def __init__(self, environ: WSGIEnvironment):
         super().__init__(environ)

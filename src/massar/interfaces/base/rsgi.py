@@ -3,8 +3,7 @@
 Granian could speak WSGI itself, and a little faster. But WSGI (PEP 3333, after CGI) writes `X-Forwarded-For` and
 `X_Forwarded_For` as one name, the later one wins, and a client could speak for our own proxy: HAProxy, Caddy and Apache
 pass such names on. RSGI still has the names as they were sent, so whatever holds an underscore is dropped here, as
-nginx does (RFC 9110 §17.10 warns of it). See docs/adr/0045-names-with-underscores.md.
-"""
+nginx does (RFC 9110 §17.10 warns of it). See docs/adr/0045-names-with-underscores.md."""
 
 import asyncio
 import contextlib
@@ -54,10 +53,8 @@ class RsgiApplication:
         await answered
 
     async def _body(self, told: Environ, protocol: Any) -> bytes | None:
-        """Whole, or empty beyond the bound. None: it did not come, and nobody waits for an answer.
-
-        In pieces (RFC 9112 §7.1) and by HTTP/2 no length needs to be told: it is put where Django looks.
-        """
+        """Whole, or empty beyond the bound. None: it did not come, and nobody waits for an answer. In pieces (RFC 9112
+        §7.1) and by HTTP/2 no length needs to be told: it is put where Django looks."""
         may_have_one = "CONTENT_LENGTH" not in told and told["REQUEST_METHOD"] not in BODILESS
         untold = may_have_one or "HTTP_TRANSFER_ENCODING" in told
         if not untold and not 0 < _length(told) <= LARGEST_BODY:

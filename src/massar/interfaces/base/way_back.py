@@ -3,8 +3,7 @@
 Of a site's request the browser holds a reference; what was asked stays on the server. Keys every protocol gives:
 `protocol`, `resume_url` (where it goes on). Keys the pages know beside: `login_hint`, `language`, `again` (the password
 is to be typed although somebody is signed in). Our own page the browser holds itself, and where to is judged when it
-comes back (`addresses.own_page`). What was typed is encrypted for the person whose session it was.
-"""
+comes back (`addresses.own_page`). What was typed is encrypted for the person whose session it was."""
 
 import base64
 import binascii

@@ -3,8 +3,7 @@
 The shell of SQLite begins its `.backup` again at each commit of another process and never ends beside a busy server
 (`findings/sqlite-shell-backup.sh`). VACUUM INTO reads everything in one transaction, which no commit disturbs and which
 disturbs none. The copy holds no remains of what was deleted. It appears under its name when it is whole, and not
-before.
-"""
+before."""
 
 import argparse
 import os

@@ -105,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
     call_command("migrate", interactive=False, verbosity=0)
     private_files.restrict_to_owner(private_files.readable_by_others(Path(str(settings.DATABASES["default"]["NAME"]))))
     web_server.prepare_static()
-    people = import_module("massar.interfaces.demo.seed").seed()  # by name: models wait for the settings
+    people = import_module("massar.interfaces.demo.cast").seed()  # by name: models wait for the settings
     connection.close()
     ports = ["--smtp-port", str(options.smtp_port), "--sms-port", str(options.sms_port)]
     store = ["--store", str(settings.MASSAR.demo_store)]

@@ -1,8 +1,7 @@
 """The `massar` command line: every command and its options on one page.
 
-The module of a command is loaded by name once the settings are read: models can't be imported before, and `--help`
-must work without any settings.
-"""
+The module of a command is loaded by name once the settings are read: models can't be imported before, and `--help` must
+work without any settings."""
 
 import argparse
 import os
@@ -10,7 +9,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
-from typing import Protocol
+from typing import Any
 
 import django
 from django.db import Error
@@ -58,7 +57,7 @@ def _run(options: argparse.Namespace) -> int:
         print(sentence, file=sys.stderr)
         return 2
     try:
-        code: int = command.run(options)
+        code: int = getattr(command, options.run)(options)
         return code
     except Error as met:
         print(tables.trouble() or f"The database refused: {tables.said(met)}.", file=sys.stderr)
@@ -70,37 +69,34 @@ def _run(options: argparse.Namespace) -> int:
         return 1
 
 
-class _Commands(Protocol):
-    """What `add_subparsers` returns."""
-
-    def add_parser(self, name: str, /, *, help: str, description: str, epilog: str) -> argparse.ArgumentParser: ...  # noqa: A002
-
-
 def build_parser() -> argparse.ArgumentParser:
     what = "One account for a whole school ministry."
     parser = argparse.ArgumentParser(prog="massar", description=what, epilog=EPILOG)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_programs, _installation, _people, _messages, _sites, _keys):
+    for add in (_programs, _people, _messages, _sites):
         add(partial(_command, commands))
     return parser
 
 
 def _command(
-    commands: _Commands, name: str, what: str, *, more: str, before: bool = False, tables: bool = True
-) -> argparse.ArgumentParser:
+    commands: Any, name: str, what: str, *, more: str, before: bool = False, tables: bool = True, module: str = "",
+    run: str = "run",
+) -> argparse.ArgumentParser:  # fmt: skip
     """before: it has something to do without any settings; tables: it needs those of this version."""
     one = _action(commands, name, what, more)
-    module = f"massar.interfaces.commands.{name.replace('-', '_')}"
-    one.set_defaults(module=module, before=before, tables=tables)
+    module = f"massar.interfaces.commands.{module or name.replace('-', '_')}"
+    one.set_defaults(module=module, run=run, before=before, tables=tables)
     return one
 
 
-def _action(actions: _Commands, name: str, what: str, more: str = "") -> argparse.ArgumentParser:
-    return actions.add_parser(name, help=what, description=f"{what[:1].upper()}{what[1:]}. {more}", epilog=EPILOG)
+def _action(actions: Any, name: str, what: str, more: str = "") -> argparse.ArgumentParser:
+    description = f"{what[:1].upper()}{what[1:]}. {more}"
+    one: argparse.ArgumentParser = actions.add_parser(name, help=what, description=description, epilog=EPILOG)
+    return one
 
 
 def _programs(command: Command) -> None:
-    """What runs until it is stopped."""
+    """What runs until it is stopped, and what an installation needs besides."""
     what = "try the product on this machine, with a phone and a mailbox on screen"
     demo = command("demo", what, before=True, tables=False, more="""
         Web server, worker and receivers run together and listen on this machine only. Data stay under var/demo
@@ -127,21 +123,14 @@ def _programs(command: Command) -> None:
         """)  # fmt: skip
     _listens(bounces, 2424)
     bounces.add_argument("--socket", default="", metavar="PATH", help="listen on a Unix socket instead")
-
-
-def _listens(one: argparse.ArgumentParser, port: int) -> None:
-    one.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
-    one.add_argument("--port", type=int, default=port, help=f"port to listen on (default {port})")
-
-
-def _installation(command: Command) -> None:
     command("check", "judge the settings, reach the database and every provider", tables=False, more="""
         Says what to put right, one sentence each; ends with code 1 if there is anything.
         """)  # fmt: skip
     command("newkeys", "print a new MASSAR_SECRET_KEY and MASSAR_DATA_KEYS", before=True, more="""
         Keep them apart from the database and its backups.
         """)  # fmt: skip
-    command("migrate", "bring the database's tables up to date", tables=False, more="Safe to run again.")
+    what = "bring the database's tables up to date"
+    command("migrate", what, tables=False, module="tables", run="migrate", more="Safe to run again.")
     backup = command("backup", "copy the database, whole, while people work", tables=False, more="""
         SQLite only: the copy is verified, nobody else may read it, and nothing is overwritten. Of PostgreSQL
         it prints the command of pg_dump and ends with code 2. Keep the keys somewhere else.
@@ -149,8 +138,13 @@ def _installation(command: Command) -> None:
     backup.add_argument("path", metavar="PATH", help="file that is made")
 
 
+def _listens(one: argparse.ArgumentParser, port: int) -> None:
+    one.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    one.add_argument("--port", type=int, default=port, help=f"port to listen on (default {port})")
+
+
 def _people(command: Command) -> None:
-    one = command("createperson", "add one person", more="""
+    one = command("createperson", "add one person", module="people", run="create", more="""
         The initial password is read from the terminal, must keep the rules, and is not needed when a contact
         is given: the person then starts by recovery. Whoever runs this command vouches for the contacts.
         """)  # fmt: skip
@@ -175,7 +169,8 @@ def _people(command: Command) -> None:
     for action in (disable, _action(actions, "enable", "let their people sign in again")):
         action.add_argument("logins", nargs="+", metavar="LOGIN", help=LOGIN)
         action.add_argument("--reason", default="", help="kept in the audit log, at most 200 characters")
-    audit = command("audit", "print the audit log of a person, or verify all of it", more="""
+    what = "print the audit log of a person, or verify all of it"
+    audit = command("audit", what, module="people", run="print_audit_log", more="""
         The audit log holds no secret and no whole contact. --verify names the rows that were written or
         changed without the key.
         """)  # fmt: skip
@@ -205,6 +200,13 @@ def _messages(command: Command) -> None:
     test.add_argument("--wait", type=int, default=60, metavar="SECONDS", help=wait)
 
 
+def _days(text: str) -> int:
+    """How long before it signs a key may be published: long enough for caches, short enough to be meant."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 90:
+        raise argparse.ArgumentTypeError("give a whole number of days from 1 to 90")
+    return int(text)
+
+
 def _sites(command: Command) -> None:
     one = command("sites", "list, judge and try the registered sites", tables=False, more="""
         The six of the guide and those of the file MASSAR_CONFIG. `show` prints what to paste at the other
@@ -228,23 +230,13 @@ def _sites(command: Command) -> None:
     metadata = _action(actions, "import-metadata", what)
     metadata.add_argument("file", metavar="FILE", help="the site's metadata, XML")
     metadata.add_argument("slug", metavar="SLUG", nargs="?", default="", help="its name in the registry")
-
-
-def _days(text: str) -> int:
-    """How long before it signs a key may be published: long enough for caches, short enough to be meant."""
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 90:
-        raise argparse.ArgumentTypeError("give a whole number of days from 1 to 90")
-    return int(text)
-
-
-def _keys(command: Command) -> None:
-    one = command("keys", "list or roll the keys that sign for sites", more="""
+    keys = command("keys", "list or roll the keys that sign for sites", more="""
         A new key is published before it signs, so no site notices: a day for tokens, two weeks for the SAML
         certificate, of which many sites hold a copy. Run `rotate` every 90 days, `rotate --use saml` every two
         years. --at-once is for a stolen key: it signs no longer, and sites that keep old key sets may refuse
         sign-ins for up to an hour.
         """)  # fmt: skip
-    actions = one.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions = keys.add_subparsers(dest="action", metavar="ACTION", required=True)
     _action(actions, "list", "every key, what it is for, since when")
     rotate = _action(actions, "rotate", "make the next keys")
     start = rotate.add_mutually_exclusive_group()

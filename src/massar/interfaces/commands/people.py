@@ -1,15 +1,56 @@
-"""`massar people disable|enable LOGIN ...`: shuts accounts of people who left, or opens them again."""
+"""Adds people, disables and enables their accounts, and prints their audit log."""
 
 import argparse
+import getpass
+import json
 import sys
 
-from massar.core import clock, text
+from django.utils import translation
+from django.utils.translation import gettext
+
+from massar.core import clock, local_time, text
+from massar.core.audit import api as audit_log
 from massar.domain.people import api as people
 from massar.journeys.account import close_account
+from massar.journeys.outcomes import Problems
+from massar.journeys.people import import_people
+
+# What only whoever runs this command can put right; the pages have no words for it.
+_SENTENCES = {
+    "login_taken": "There is an account with this address already.",
+    "name_shape": "A name has at most 100 characters, an establishment 200, and no invisible ones.",
+}
+
+
+def create(options: argparse.Namespace) -> int:
+    """Add one person. Without a password that person starts by recovery, to the contact that is vouched for here."""
+    if options.no_password:
+        password = ""
+    elif options.password_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    else:
+        password = getpass.getpass("Initial password: ")
+    (first_ar, last_ar), (first_latin, last_latin) = options.name_ar, options.name
+    person = import_people.NewPerson(
+        login=options.login, first_ar=first_ar, last_ar=last_ar, first_latin=first_latin, last_latin=last_latin,
+        language=options.language, role=options.role, establishment=options.school and tuple(options.school),
+        email=options.email, phone=options.phone, password=password,
+    )  # fmt: skip
+    outcome = import_people.add(person, now=clock.now())
+    if not isinstance(outcome, Problems):
+        print(f"{options.login} was added.")
+        return 0
+    with translation.override("en"):
+        for field, problems in outcome.of.items():
+            for problem in problems:
+                words = gettext(problem.id if problem.id.startswith("rule.") else f"error.{problem.id}")
+                said = _SENTENCES.get(problem.id) or (words % problem.args if problem.args else words)
+                print(f"{field}: {said}", file=sys.stderr)
+    return 1
 
 
 def run(options: argparse.Namespace) -> int:
-    """Each account by itself: one that is not found keeps none of the others from being done."""
+    """Disable or enable accounts, each by itself: one that is not found keeps none of the others from being done."""
     code = 0
     for login in options.logins:
         person = people.directory.by_login(text.login(login))
@@ -25,3 +66,30 @@ def run(options: argparse.Namespace) -> int:
             ended = f"{closed.sessions} session(s) ended, {closed.told} message(s) to sites wait for the worker"
             print(f"{person.login} {word}: {ended}.")
     return code
+
+
+def print_audit_log(options: argparse.Namespace) -> int:
+    """Print it, or name the rows whose signature does not fit. It holds no secret and no whole contact."""
+    if options.verify:
+        return _verify()
+    person = people.directory.by_login(text.login(options.person))
+    if person is None:
+        print(f"There is no person {options.person}.", file=sys.stderr)
+        return 1
+    for entry in audit_log.of_person(person.id, limit=options.limit):
+        detail = json.dumps(entry.detail, ensure_ascii=False) if entry.detail else ""
+        forged = "" if entry.genuine else "!! SIGNATURE DOES NOT FIT"
+        happened = (local_time.stamp(entry.at), f"{entry.event:<20}", f"{entry.outcome:<18}")
+        print("  ".join(filter(None, (*happened, entry.network, entry.browser, detail, forged))))
+    return 0
+
+
+def _verify() -> int:
+    rows = bad = 0
+    for entry in audit_log.all_events():
+        rows += 1
+        if not entry.genuine:
+            bad += 1
+            print(f"The signature of row {entry.uid} ({local_time.stamp(entry.at)}) does not fit.")
+    print(f"{rows} rows read, {bad} not genuine.")
+    return 1 if bad else 0

@@ -4,6 +4,7 @@ from django.conf import settings
 
 from massar.domain.delivery import api as delivery
 from massar.providers import registry
+from massar.providers.site_logout import SiteProvider
 
 # What belongs to the gateway at MASSAR_SMS_URL, called alike in the settings and in the options.
 _OF_THE_GATEWAY = "to_field text_field sender_field sender validity_field reference_field headers extra".split()
@@ -39,4 +40,4 @@ def from_settings() -> delivery.ProviderRegistry:
 def sites() -> dict[str, delivery.Provider]:
     """What tells sites of the end of a session. It needs no setting: addresses stand in the registry."""
     options = delivery.ProviderOptions(name="sites", connect_timeout=3.0, answer_timeout=8.0, total_timeout=10.0)
-    return {channel: registry.SiteProvider(channel, options) for channel in ("site", "soap")}
+    return {channel: SiteProvider(channel, options) for channel in ("site", "soap")}

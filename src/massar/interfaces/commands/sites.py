@@ -24,7 +24,7 @@ from massar.domain.sites.api import Finding, Site, rules, saml_idp
 from massar.interfaces.commands import providers, saml_import
 from massar.journeys.sso import access, log_out_of_sites
 from massar.journeys.sso.saml import sign_out
-from massar.providers import registry
+from massar.providers import site_logout
 
 Facts = list[tuple[str, str]]  # name and value of a setting; without a value it is not shown
 Tried = Iterator[tuple[bool, str]]  # whether it went well, and a sentence
@@ -325,7 +325,7 @@ def _ask_by_soap(site: Site, address: str, *, forge: bool = False) -> tuple[Logo
 
 def _ask(method: str, address: str, form: dict[str, str] | None = None) -> tuple[int, str]:
     """(status, where it leads or the status in words). Status 0: no answer. Redirects are not followed."""
-    answer = registry.ask_site(method, address, form, seconds=PATIENCE)
+    answer = site_logout.ask_site(method, address, form, seconds=PATIENCE)
     if isinstance(answer, delivery.NotTransmitted | delivery.OutcomeUnknown):
         return 0, f"nothing: {answer.why}"
     words = f"{answer.status} {http.client.responses.get(answer.status, '')}".rstrip()

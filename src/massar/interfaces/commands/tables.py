@@ -1,13 +1,16 @@
 """Whether the database is there and its tables are those of this version, in one sentence, and what to do."""
 
+import argparse
+import sys
 from pathlib import Path
 
 import psycopg
 from django.conf import settings
+from django.core.management import call_command
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from massar.core import sql
+from massar.core import private_files, sql
 
 MIGRATE = "run `massar migrate` first"
 
@@ -51,3 +54,19 @@ def _of_the_tables() -> str:
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         return f"The database's tables are not up to date: {MIGRATE}."
     return ""
+
+
+def migrate(_: argparse.Namespace) -> int:
+    """Bring the tables up to date. Safe to run again."""
+    sentence = trouble()
+    if sentence and MIGRATE not in sentence:  # away, or newer than this version
+        print(sentence, file=sys.stderr)
+        return 2
+    place = file()
+    if place:
+        private_files.make_folder(place.parent)
+    call_command("migrate", interactive=False, verbosity=1)
+    if place and (open_to_others := private_files.readable_by_others(place)):
+        private_files.restrict_to_owner(open_to_others)
+        print(f"Nobody else on this machine reads the database any more: {', '.join(map(str, open_to_others))}.")
+    return 0

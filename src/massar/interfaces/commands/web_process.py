@@ -2,8 +2,7 @@
 
 Granian alone swallows a SIGTERM that comes while its workers load, and leaves them at the port when it is killed. Here
 a worker that is loading ends at once, one that serves is asked until it goes, and whoever loses this process goes too.
-The port is taken once, by this process: a second server on it is refused by the system.
-"""
+The port is taken once, by this process: a second server on it is refused by the system."""
 
 import argparse
 import multiprocessing

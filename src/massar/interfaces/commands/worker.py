@@ -58,10 +58,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 class Channel:
-    """One channel of the queue: who delivers what stands in it, and threads that speak to those who answer at once.
-
-    A few threads each: a slow mail server holds up no SMS. `share`: how many of them one site may have.
-    """
+    """One channel of the queue: who delivers what stands in it, and threads that speak to those who answer at once. A
+    few threads each: a slow mail server holds up no SMS. `share`: how many of them one site may have."""
 
     def __init__(self, name: str, way: LeasedDelivery, senders: int, pool: Executor | None, share: int | None = None):
         self.name, self.way, self.share = name, way, share
@@ -78,12 +76,10 @@ class Channel:
 
 
 class Worker:
-    """One loop that reads and writes the database; threads and connections that speak to providers.
-
-    `sites`: by channel, what tells sites. `pool`: what runs the senders' work; a thread pool for each channel where
-    nothing is given. Sites are many, and each has a share of the senders: more of them, so that slow ones leave room
-    for the others.
-    """
+    """One loop that reads and writes the database; threads and connections that speak to providers. `sites`: by
+    channel, what tells sites. `pool`: what runs the senders' work; a thread pool for each channel where nothing is
+    given. Sites are many, and each has a share of the senders: more of them, so that slow ones leave room for the
+    others."""
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.http import Http404, HttpResponse, JsonResponse
 from django.template.loader import get_template
+from django.urls import path
 from django.views.decorators.http import require_safe
 
 from massar.core import local_time
@@ -44,10 +45,8 @@ def screen(request: Request) -> HttpResponse:
 
 @require_safe
 def messages(request: Request) -> HttpResponse:
-    """`?after=<number>`: {"last": number, "clock": "14:35", "messages": [newer ones, newest first]}.
-
-    Each has id, kind (sms, email), key, from, to, subject, text, code, at (ISO 8601, UTC), has_html and card (HTML).
-    """
+    """`?after=<number>`: {"last": number, "clock": "14:35", "messages": [newer ones, newest first]}. Each has id, kind
+    (sms, email), key, from, to, subject, text, code, at (ISO 8601, UTC), has_html and card (HTML)."""
     typed = request.GET.get("after", "0")
     after = int(typed) if typed.isascii() and typed.isdecimal() and len(typed) < 19 else 0
     card = get_template("demo/card.html")
@@ -92,3 +91,10 @@ def _cast(language: str) -> list[dict[str, object]]:
 def _context(request: Request) -> dict[str, object]:
     """Nobody is signed in: this is the other device, the one that receives."""
     return {**page.context(request), "demo": False}
+
+
+urlpatterns = [
+    path("", screen, name="demo"),
+    path("messages", messages, name="demo_messages"),
+    path("mail/<int:number>", mail, name="demo_mail"),
+]

@@ -2,8 +2,7 @@
 
 Counters stand in the database, exact over restarts and workers; gauges are read when asked. Nothing is kept in this
 process, so there is no registry: a collector is made for every answer. Whoever does not bring the token meets what
-stands at an address that does not exist.
-"""
+stands at an address that does not exist."""
 
 from collections.abc import Iterable, Iterator
 from itertools import accumulate

@@ -2,8 +2,7 @@
 
 Nothing in a drawing is text, so it may be stretched to any width. Time runs as the page is read: in Arabic the newest
 is at the left, as the last column of a table is. The style sheet mirrors the drawing; labels and tables mirror by
-themselves.
-"""
+themselves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,10 +42,8 @@ class Line:
 @dataclass(frozen=True)
 class Plot:
     """`id`: of its words in the catalogues, `desk.plot.<id>`. `digits`: after the comma, in the table and at the axis.
-
     `least`: the axis is no shorter. `filled`: it shows amounts, of which 0 is nothing; elsewhere nothing is None, and 0
-    may be the worst there is.
-    """
+    may be the worst there is."""
 
     id: str
     least: float

@@ -1,22 +1,22 @@
-"""The operators' page about messages. Whoever may not see it meets what stands at an address that does not exist."""
+"""The operators' page about messages, and the addresses of operators: people open /desk/ with their role, programs
+/metrics with a token. Whoever may not see it meets what stands at an address that does not exist."""
 
 from collections.abc import Callable
 from functools import wraps
 
 from babel.numbers import format_decimal
 from django.http import Http404, HttpResponse
+from django.urls import path
 from django.views.decorators.http import require_safe
 
 from massar.core import local_time
+from massar.domain.delivery import api as delivery
 from massar.interfaces.base import page
-from massar.interfaces.base.page import redirect_to
 from massar.interfaces.base.request import Request
 from massar.interfaces.base.way_back import signed_in_only
-from massar.interfaces.ops import plots
+from massar.interfaces.ops import metrics, plots
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.messages import deliver_messages, watch_messages
-
-metrics = watch_messages.metrics
 
 
 def operators_only(view: Callable[[Request], HttpResponse]) -> Callable[..., HttpResponse]:
@@ -35,14 +35,14 @@ def operators_only(view: Callable[[Request], HttpResponse]) -> Callable[..., Htt
 @operators_only
 def index(request: Request) -> HttpResponse:
     """Leads to the one page there is so far."""
-    return redirect_to("ops_messages")
+    return page.redirect_to("ops_messages")
 
 
 @require_safe
 @operators_only
 def messages(request: Request) -> HttpResponse:
     day = request.GET.get("window") == "day"
-    window = metrics.DAY if day else metrics.HOUR
+    window = delivery.metrics.DAY if day else delivery.metrics.HOUR
     seen = watch_messages.Overview(now=request.now, window=window)
     steps = watch_messages.tally_over_time(now=request.now, window=window)
     return page.render(
@@ -50,7 +50,7 @@ def messages(request: Request) -> HttpResponse:
         "ops/messages.html",
         day=day,
         seen=seen,
-        total=metrics.add_up(
+        total=delivery.metrics.add_up(
             tally for (channel, _), tally in seen.tallies.items() if channel in deliver_messages.CHANNELS
         ),
         waiting=sum(one.count for one in seen.queue if one.state != "awaiting_receipt"),
@@ -66,3 +66,10 @@ def _number(value: float | None, digits: int, language: str) -> str:
         return "–"
     pattern = f"#,##0.{'0' * digits}" if digits else "#,##0"
     return format_decimal(round(value, digits), pattern, locale=local_time.LOCALES[language])
+
+
+urlpatterns = [
+    path("desk/", index, name="ops"),
+    path("desk/messages/", messages, name="ops_messages"),
+    path("metrics", metrics.metrics, name="metrics"),
+]

@@ -27,10 +27,8 @@ Granted = tuple[PersonFacts, sessions.ChangeFacts]
 
 
 class PasswordForm(forms.Form):
-    """Three passwords exactly as typed; the rules judge them in the journey.
-
-    current_known: the temporary password was typed right before; the form does not ask for it again.
-    """
+    """Three passwords exactly as typed; the rules judge them in the journey. current_known: the temporary password was
+    typed right before; the form does not ask for it again."""
 
     current = form_fields.secret()
     new = form_fields.secret()

@@ -2,8 +2,7 @@
 no time here.
 
 Section numbers are those of the SMPP Protocol Specification v3.4, issue 1.2. What comes in is hostile until it was
-read: every length is checked, and what can't be read is BadPdu.
-"""
+read: every length is checked, and what can't be read is BadPdu."""
 
 import struct
 import zlib
@@ -135,12 +134,9 @@ class Content(NamedTuple):
 
 
 def contents(text: str, message_id: str) -> list[Content]:
-    """`text` in as many segments as it needs. Raises ValueError past 255.
-
-    The septets stay one in a byte, as SMPP has them: the SMSC packs. Segments carry the header of 3GPP TS 23.040
-    §9.2.3.24.1, with a number made of `message_id`: when a message is sent again, halves of both tries still
-    make one whole.
-    """
+    """`text` in as many segments as it needs. Raises ValueError past 255. The septets stay one in a byte, as SMPP has
+    them: the SMSC packs. Segments carry the header of 3GPP TS 23.040 §9.2.3.24.1, with a number made of `message_id`:
+    when a message is sent again, halves of both tries still make one whole."""
     encoding, pieces = segments(text)
     if len(pieces) > MOST_SEGMENTS:
         raise ValueError("too long for an SMS")
@@ -253,10 +249,8 @@ def _readable(text: bytes) -> str:
 
 
 def refusal(status: int) -> Rejected:
-    """The answer that `status` is. Any other, as a system error (0x08) or a failed submit (0x45), may pass.
-
-    It is the answer to one message, to one number: lengths, validity, coding, even the sender may suit other networks.
-    """
+    """The answer that `status` is. Any other, as a system error (0x08) or a failed submit (0x45), may pass. It is the
+    answer to one message, to one number: lengths, validity, coding, even the sender may suit other networks."""
     return Rejected(
         f"smpp 0x{status:02x}",
         permanent=status in PERMANENT,

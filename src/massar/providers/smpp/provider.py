@@ -1,8 +1,7 @@
 """SMS by SMPP 3.4: standing sessions with an operator's SMSC, many messages under way at once, receipts.
 
-One thread holds an event loop with all sessions of the provider; `submit` may be called from any other. A second
-thread speaks to the sink of receipts, so that a slow database never keeps the loop from answering the SMSC.
-"""
+One thread holds an event loop with all sessions of the provider; `submit` may be called from any other. A second thread
+speaks to the sink of receipts, so that a slow database never keeps the loop from answering the SMSC."""
 
 import asyncio
 import logging
@@ -10,14 +9,13 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from queue import SimpleQueue
 from typing import Protocol
-from urllib.parse import SplitResult
 
 from massar.core import clock, ids
 from massar.core.loopback import is_loopback
@@ -26,9 +24,8 @@ from massar.domain.delivery.provider import NotTransmitted, OutboundMessage, Rec
 from massar.providers.connect import describe, tls_context
 from massar.providers.smpp import pdu as smpp
 from massar.providers.smpp import receipt as smpp_receipt
-from massar.providers.smpp.session import NoBind, Session, connect
-from massar.providers.smpp.settings import OFF, RELATIVE, SmppSettings, read_table, read_url
-from massar.providers.smpp.submission import TOO_LATE, Submission
+from massar.providers.smpp.session import TOO_LATE, NoBind, Session, Submission, connect
+from massar.providers.smpp.settings import OFF, RELATIVE, SmppSettings
 
 note = logging.getLogger("massar.smpp")
 
@@ -52,10 +49,8 @@ class BindSlots(Protocol):
 
 
 class SmppProvider(contract.Pipelined):
-    """A Pipelined provider for one contract. Its threads run from `open` to `close`; it is opened once.
-
-    Callbacks of the futures run in the loop's thread: they must not wait.
-    """
+    """A Pipelined provider for one contract. Its threads run from `open` to `close`; it is opened once. Callbacks of
+    the futures run in the loop's thread: they must not wait."""
 
     channel = contract.SMS
 
@@ -133,10 +128,8 @@ class SmppProvider(contract.Pipelined):
             thread.join(max(0, until - time.monotonic()))
 
     def check(self) -> list[str]:
-        """Binds and says goodbye, with each kind of bind that is set. A provider that is bound already is healthy.
-
-        The bind is one of the contract's: where workers hold them all, it is left to them (`left_alone` says so).
-        """
+        """Binds and says goodbye, with each kind of bind that is set. A provider that is bound already is healthy. The
+        bind is one of the contract's: where workers hold them all, it is left to them (`left_alone` says so)."""
         self.left_alone = ""
         if self._sessions:
             return []
@@ -352,15 +345,3 @@ def _done(result: Result) -> "Future[Result]":
     future: Future[Result] = Future()
     future.set_result(result)
     return future
-
-
-def from_table(
-    table: Mapping[str, object], *, name: str, slots: BindSlots | None = None, environ: Mapping[str, str] | None = None
-) -> SmppProvider:
-    """Make the provider of one table. Raises ProviderSettingError, never with the password."""
-    return SmppProvider(read_table(table, name=name, environ=environ), name=name, slots=slots)
-
-
-def from_url(parts: SplitResult, options: contract.ProviderOptions, *, slots: BindSlots | None = None) -> SmppProvider:
-    """Make the provider of a URL (see `read_url`). Raises ProviderSettingError."""
-    return SmppProvider(read_url(parts, options), name=options.name, slots=slots)

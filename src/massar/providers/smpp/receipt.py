@@ -1,9 +1,8 @@
 """What a delivery receipt says: from its optional parameters where there are any, from its text otherwise.
 
-The text is a custom, not a standard (SMPP 3.4, appendix B): `id:… sub:… dlvrd:… submit date:… done date:… stat:…
-err:… text:…`. The form of the id is each operator's own. Where a setting says it, it is turned here; where none does,
-it stays as it came, and domain/delivery/receipts.py looks for the one message that it can only be about.
-"""
+The text is a custom, not a standard (SMPP 3.4, appendix B): `id:… sub:… dlvrd:… submit date:… done date:… stat:… err:…
+text:…`. The form of the id is each operator's own. Where a setting says it, it is turned here; where none does, it
+stays as it came, and domain/delivery/receipts.py looks for the one message that it can only be about."""
 
 import re
 from typing import NamedTuple

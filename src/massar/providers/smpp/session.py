@@ -1,16 +1,17 @@
 """One SMPP connection: bound, watched, and answered for whatever the other end sends. Lives in one event loop.
 
-Nothing here waits: requests are written with what is to be done with their answer, and a tick looks at deadlines.
-"""
+Nothing here waits: requests are written with what is to be done with their answer, and a tick looks at deadlines."""
 
 import asyncio
 import itertools
 import logging
 import ssl
+import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
-from typing import NamedTuple
 
 from massar.domain.delivery.provider import Accepted, NotTransmitted, OutcomeUnknown, Rejected, Result
 from massar.providers.connect import connect as open_socket
@@ -24,6 +25,8 @@ MOST_RECEIPTS = 1_000  # unanswered at once; past it the SMSC is told to come ag
 RECOVERY = 0.1  # of the full rate, per second
 SLOWEST = 1 / 32  # of the full rate
 NO_ANSWER = "no answer in time"
+NOT_IN_TIME = NotTransmitted("its turn did not come in time")
+TOO_LATE = NotTransmitted("too late")
 
 # What becomes of an answer: the PDU, or why there is none.
 Answer = smpp.Pdu | str
@@ -40,10 +43,8 @@ class NoBind(Exception):
 
 
 class Pace:
-    """A bucket of tokens: so many messages per second, half as many once the SMSC complains, then back again.
-
-    `now` is always the loop's clock, in seconds. A tenth of a second's worth may leave at once.
-    """
+    """A bucket of tokens: so many messages per second, half as many once the SMSC complains, then back again. `now` is
+    always the loop's clock, in seconds. A tenth of a second's worth may leave at once."""
 
     def __init__(self, full: float, now: float):
         self._full = self.rate = full
@@ -69,14 +70,6 @@ class Pace:
             self._tokens, self._slowed = min(self._tokens, 0.0), now
 
 
-class _Request(NamedTuple):
-    """Of ours, without an answer yet."""
-
-    command: int
-    deadline: float
-    done: Callable[[Answer], None]
-
-
 class Session(asyncio.Protocol):
     """`command` is the bind that it asks for. `freed` is called when there is room again or none any more."""
 
@@ -86,7 +79,8 @@ class Session(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._splitter = smpp.Splitter()
         self._sequences = itertools.count()
-        self._requests: dict[int, _Request] = {}
+        # Of ours, without an answer yet: command, deadline, what is done with the answer.
+        self._requests: dict[int, tuple[int, float, Callable[[Answer], None]]] = {}
         self._deliveries: dict[int, tuple[smpp.Pdu, float]] = {}  # that we have to answer, with their deadlines
         self._tokens = itertools.count()
         self._out: list[bytes] = []
@@ -110,7 +104,14 @@ class Session(asyncio.Protocol):
         settings = self._settings
         answered: asyncio.Future[Answer] = self._loop.create_future()
         body = smpp.bind(settings.system_id, settings.password, settings.system_type)
-        self._ask(self._command, body, partial(self._bind_answered, answered))
+
+        def at_once(answer: Answer) -> None:  # and not in the coroutine: a deliver_sm may stand in the same packet
+            good = (self._command | smpp.RESPONSE, smpp.OK)
+            self.bound = isinstance(answer, smpp.Pdu) and (answer.command, answer.status) == good
+            if not answered.done():
+                answered.set_result(answer)
+
+        self._ask(self._command, body, at_once)
         answer = await answered
         if self.bound:
             return
@@ -120,13 +121,6 @@ class Session(asyncio.Protocol):
         if refused.configuration_error or refused.permanent:
             raise NoBind(Rejected(f"{refused.code} at bind", permanent=False, configuration_error=True))
         raise NoBind(NotTransmitted(f"bind was refused ({refused.code})"))
-
-    def _bind_answered(self, answered: asyncio.Future[Answer], answer: Answer) -> None:
-        # At once, not in the coroutine: a deliver_sm may stand in the same packet.
-        good = (self._command | smpp.RESPONSE, smpp.OK)
-        self.bound = isinstance(answer, smpp.Pdu) and (answer.command, answer.status) == good
-        if not answered.done():
-            answered.set_result(answer)
 
     async def goodbye(self) -> None:
         """Answer what is under way, unbind, disconnect. At most 1.5 times the answer timeout."""
@@ -158,21 +152,19 @@ class Session(asyncio.Protocol):
 
     def _submitted(self, written: float, done: Callable[[Result], None], answer: Answer) -> None:
         self._under_way -= 1
-        result = self._judged(answer)
-        if isinstance(result, Rejected) and result.busy:
-            self.pace.slow(self._loop.time(), written)
+        if isinstance(answer, str):
+            result: Result = OutcomeUnknown(answer)
+        elif answer.command == smpp.GENERIC_NACK or answer.status != smpp.OK:
+            result = refused = smpp.refusal(answer.status or smpp.BAD_COMMAND)
+            if refused.busy:
+                self.pace.slow(self._loop.time(), written)
+        else:
+            reference = self._settings.forms.of_answer(smpp.message_id(answer.body))
+            result = Accepted(reference, receipt=bool(reference))
         if answer is NO_ANSWER and not self._probing:
             self._probe()  # is the SMSC slow, or is nobody there?
         done(result)
         self._look_idle()
-
-    def _judged(self, answer: Answer) -> Result:
-        if isinstance(answer, str):
-            return OutcomeUnknown(answer)
-        if answer.command == smpp.GENERIC_NACK or answer.status != smpp.OK:
-            return smpp.refusal(answer.status or smpp.BAD_COMMAND)
-        reference = self._settings.forms.of_answer(smpp.message_id(answer.body))
-        return Accepted(reference, receipt=bool(reference))
 
     # The wire ---------------------------------------------------------------------------------------------------
 
@@ -209,17 +201,17 @@ class Session(asyncio.Protocol):
             self.ended.set_result(why)
         asked, self._requests = self._requests, {}
         self._deliveries.clear()
-        for one in asked.values():
-            one.done(why)
+        for _, _, done in asked.values():
+            done(why)
         self._look_idle()
         self._freed()
 
     def _take(self, pdu: smpp.Pdu) -> None:
         if pdu.command & smpp.RESPONSE:
-            asked = self._requests.get(pdu.sequence)
-            if asked and pdu.command in (asked.command | smpp.RESPONSE, smpp.GENERIC_NACK):
+            command, _, done = self._requests.get(pdu.sequence, (None, 0.0, None))
+            if command is not None and done and pdu.command in (command | smpp.RESPONSE, smpp.GENERIC_NACK):
                 del self._requests[pdu.sequence]
-                asked.done(pdu)
+                done(pdu)
         elif pdu.command == smpp.ENQUIRE_LINK:
             self._respond(pdu, smpp.OK)
         elif pdu.command in (smpp.DELIVER_SM, smpp.DATA_SM) and self.bound:
@@ -262,7 +254,7 @@ class Session(asyncio.Protocol):
             done(self.ended.result())
             return
         sequence = next(self._sequences) % smpp.LAST_SEQUENCE + 1
-        self._requests[sequence] = _Request(command, self._loop.time() + self._settings.answer_timeout, done)
+        self._requests[sequence] = (command, self._loop.time() + self._settings.answer_timeout, done)
         self._send(smpp.Pdu(command, 0, sequence, body))
 
     def _send(self, pdu: smpp.Pdu) -> None:
@@ -282,8 +274,8 @@ class Session(asyncio.Protocol):
         self._ticking = self._loop.call_later(self._settings.tick, self._tick)
         now = self._loop.time()
         # Both are in the order of their deadlines, for all have the same patience.
-        while (first := next(iter(self._requests), None)) is not None and self._requests[first].deadline <= now:
-            self._requests.pop(first).done(NO_ANSWER)
+        while (first := next(iter(self._requests), None)) is not None and self._requests[first][1] <= now:
+            self._requests.pop(first)[2](NO_ANSWER)
         while (token := next(iter(self._deliveries), None)) is not None and self._deliveries[token][1] <= now:
             self._stored(token, False)
         if self.bound and not self._probing and now - self._heard >= self._settings.enquire_after:
@@ -292,13 +284,14 @@ class Session(asyncio.Protocol):
 
     def _probe(self) -> None:
         """enquire_link. Nothing is sent by this connection until it is answered; unanswered, it is cut."""
-        self._probing = True
-        self._ask(smpp.ENQUIRE_LINK, b"", self._probed)
 
-    def _probed(self, answer: Answer) -> None:
-        self._probing = False
-        if isinstance(answer, str):
-            self.cut("enquire_link was not answered")
+        def answered(answer: Answer) -> None:
+            self._probing = False
+            if isinstance(answer, str):
+                self.cut("enquire_link was not answered")
+
+        self._probing = True
+        self._ask(smpp.ENQUIRE_LINK, b"", answered)
 
     def _look_idle(self) -> None:
         if self._idle and not self._under_way and not self._deliveries:
@@ -342,3 +335,53 @@ async def connect(
 async def _at_most(seconds: float, waited: Awaitable[object]) -> None:
     with suppress(TimeoutError):
         await asyncio.wait_for(waited, seconds)
+
+
+class Submission:
+    """One message on its way: its segments, when it must leave, and what became of it. Times are of
+    `time.monotonic`, which is the clock of asyncio's loops too."""
+
+    def __init__(self, to: smpp.Address, segments: list[smpp.Content], *, valid_for: timedelta, patience: float):
+        self.future: Future[Result] = Future()
+        self.future.set_running_or_notify_cancel()  # from here on nobody can take it back
+        self.to, self.segments = to, segments
+        now = time.monotonic()
+        self.leave_by, self.worthless_at = now + patience, now + valid_for.total_seconds()
+        self.written = 0
+        self.session: Session | None = None  # all segments leave by one
+        self._results: dict[int, Result] = {}
+
+    def late(self, now: float) -> NotTransmitted | None:
+        if now > self.worthless_at - 1:  # the shortest validity that can be written is a second
+            return TOO_LATE
+        return NOT_IN_TIME if now > self.leave_by else None
+
+    def spoilt(self) -> bool:
+        """Whether a segment is known not to arrive: then the others would be of no use."""
+        return any(not isinstance(result, Accepted) for result in self._results.values())
+
+    def answered(self, place: int, result: Result) -> None:
+        self._results[place] = result
+        if len(self._results) == len(self.segments):
+            self.future.set_result(_whole([self._results[n] for n in range(len(self.segments))]))
+
+    def give_up(self, why: Rejected | NotTransmitted) -> None:
+        """What was not written will not be."""
+        for place in range(self.written, len(self.segments)):
+            self.answered(place, why)
+        self.written = len(self.segments)
+
+
+def _whole(results: list[Result]) -> Result:
+    """One result for all segments: a message that lacks one is not read by anybody."""
+    refused = [result for result in results if isinstance(result, Rejected)]
+    if refused:
+        return min(refused, key=lambda result: result.busy)
+    for kind in (NotTransmitted, OutcomeUnknown):
+        found = next((result for result in results if isinstance(result, kind)), None)
+        if found:
+            return found
+    if len(results) == 1:
+        return results[0]
+    names = tuple(result.reference for result in results if isinstance(result, Accepted))
+    return Accepted(names[0], names, receipt=all(names))

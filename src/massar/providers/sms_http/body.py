@@ -1,8 +1,7 @@
 """What a gateway sent, as data: JSON, or the fields of a form, of a query or of a form in parts.
 
 Nothing here refuses a byte: what can't be read in the charset that was said is read in another, and what remains is
-replaced. Whoever asks for one field must not lose it by its neighbour.
-"""
+replaced. Whoever asks for one field must not lose it by its neighbour."""
 
 import json
 from collections.abc import Iterator

@@ -1,6 +1,5 @@
 """SMS through a gateway's web interface. Everything about the gateway is data: a table of settings, or a preset with
-the operator's values over it (`presets/`).
-"""
+the operator's values over it (`presets/`)."""
 
 import json
 from collections.abc import Mapping
@@ -17,16 +16,13 @@ from massar.providers.http_client import HttpClient, HttpRequest, HttpResponse
 from massar.providers.oauth_token import TokenSource
 from massar.providers.settings import from_options, read_provider
 from massar.providers.sms_http.answer import STATUSES
-from massar.providers.sms_http.settings import HttpSettings, read_table
-from massar.providers.sms_http.template import mapped
+from massar.providers.sms_http.settings import HttpSettings, mapped
 
 
 class HttpProvider(contract.Provider):
-    """One request per message, on connections that are kept while they live.
-
-    `receipts_base`: the public address of the call-backs; `receipts_at`: the one address for all messages,
-    for gateways that are told once where to call instead of with each message.
-    """
+    """One request per message, on connections that are kept while they live. `receipts_base`: the public address of the
+    call-backs; `receipts_at`: the one address for all messages, for gateways that are told once where to call instead
+    of with each message."""
 
     channel = contract.SMS
 
@@ -100,17 +96,6 @@ class HttpProvider(contract.Provider):
             "receipt_url": make(self.name, message.message_id, self._base) if self._names_address else "",
         }
         return settings.request(values)
-
-
-def from_table(
-    table: Mapping[str, object], *, name: str, receipts_base: str, environ: Mapping[str, str] | None = None
-) -> HttpProvider:
-    """Make the provider of the operator's table. Nothing is connected yet. Raises ProviderSettingError."""
-    settings = read_table(table, name=name, environ=environ)
-    if settings.receipt.state and not receipts_base:
-        told = f"[providers.{name}] has a receipt table, but there is no address where they could come."
-        raise ProviderSettingError(told)
-    return HttpProvider(settings, name=name, receipts_base=receipts_base)
 
 
 def from_url(url: str, options: contract.ProviderOptions) -> HttpProvider:

@@ -85,9 +85,7 @@ class ReceiptForm(Table):
 
     def read(self, *, query: str, content_type: str = "", body: bytes = b"") -> list[Receipt] | None:
         """The receipts of a call-back: its query string, and the JSON or form of its body. None: there is none in it.
-
-        Only what the settings name is looked at. An item that says no state is left out alone.
-        """
+        Only what the settings name is looked at. An item that says no state is left out alone."""
         try:
             octets = query.encode("latin-1")  # as they came: WSGI has each in a character of its own
         except UnicodeEncodeError:

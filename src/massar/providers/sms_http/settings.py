@@ -1,12 +1,11 @@
 """The settings of an HTTP provider: a preset with the operator's table over it, judged. An empty text takes a value of
-the preset away. They hold the request as data, too: templates, filled for one message.
-"""
+the preset away. They hold the request as data, too: templates, filled for one message."""
 
 import base64
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -22,12 +21,63 @@ from massar.providers.oauth_token import TokenAuth
 from massar.providers.settings import OneByOneTable, read_provider
 from massar.providers.sms_http.answer import Answer, Outcome
 from massar.providers.sms_http.receipt import ReceiptForm
-from massar.providers.sms_http.template import Template, Values, mapped
 
 PRESETS = Path(__file__).with_name("presets")
 _OWN_HEADERS = {"host", "content-length", "content-type", "transfer-encoding", "connection", "idempotency-key"}
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
 _STATUS = re.compile(r"[1-5](?:[0-9]{2}|xx)")
+PLACEHOLDERS = ("to", "to_plain", "text", "sender", "seconds", "minutes", "id", "receipt_url", "coding")
+_PIECE = re.compile(r"\{\{|\}\}|\{(\w+)\}|[{}]")
+_DOUBLED = {"{{": "{", "}}": "}"}
+Values = Mapping[str, str | int]
+
+
+class Template:
+    """Text with `{placeholders}`; what was filled in is never read again. `{{` and `}}` stand for braces. `names`: the
+    placeholders in it. Raises ValueError with what is wrong."""
+
+    def __init__(self, text: object):
+        if not isinstance(text, str):
+            raise ValueError("must be a text")
+        pieces: list[tuple[str, bool]] = [(str(text), False)] if isinstance(text, Verbatim) else []
+        end = len(text) if isinstance(text, Verbatim) else 0
+        for found in _PIECE.finditer(text, end):
+            pieces += [(text[end : found.start()], False), _piece(found)]
+            end = found.end()
+        pieces.append((text[end:], False))
+        self._pieces = [piece for piece in pieces if piece[0]]
+        self.names = frozenset(text for text, is_name in self._pieces if is_name)
+        self.fixed = "".join(text for text, is_name in self._pieces if not is_name)
+
+    def __repr__(self) -> str:
+        return f"<Template with {', '.join(sorted(self.names)) or 'no placeholder'}>"
+
+    def fill(self, values: Values, encode: Callable[[str, str], str] = lambda name, value: value) -> str:
+        """`encode` is given the name and the value of each placeholder; what stands around them stays."""
+        return "".join(encode(text, str(values[text])) if is_name else text for text, is_name in self._pieces)
+
+    def json(self, values: Values) -> str | int:
+        """A placeholder that stands alone keeps its kind: seconds and minutes are numbers."""
+        if len(self._pieces) == 1 and self.names:
+            return values[self._pieces[0][0]]
+        return self.fill(values)
+
+
+def _piece(found: re.Match[str]) -> tuple[str, bool]:
+    if found[0] in _DOUBLED:
+        return _DOUBLED[found[0]], False
+    if found[1] is None:
+        raise ValueError("a single brace: write {{ or }} where a brace is meant")
+    if found[1] not in PLACEHOLDERS:
+        raise ValueError(f"an unknown placeholder {{{found[1]}}}: choose from {', '.join(PLACEHOLDERS)}")
+    return found[1], True
+
+
+def mapped(tree: object, leaf: Callable[[Any], object]) -> Any:
+    """The tree of dicts and lists with `leaf` of everything else in it."""
+    if isinstance(tree, Mapping):
+        return {name: mapped(one, leaf) for name, one in tree.items()}
+    return [mapped(one, leaf) for one in tree] if isinstance(tree, list | tuple) else leaf(tree)
 
 
 # -- one setting: each takes what was read and raises ValueError with the rest of the sentence

@@ -1,9 +1,8 @@
 """One connection to a mail server (RFC 5321), with STARTTLS (RFC 3207), TLS from the first byte (RFC 8314) or in the
 clear, and the messages that go over it.
 
-The steps are spelled out instead of `smtplib.sendmail`, because the one thing that matters after trouble is
-whether the final dot had left us.
-"""
+The steps are spelled out instead of `smtplib.sendmail`, because the one thing that matters after trouble is whether the
+final dot had left us."""
 
 import re
 import select
@@ -73,10 +72,7 @@ class _Smtp(smtplib.SMTP):
 
 class SmtpConnection:
     """A connection from greeting to goodbye, opened at once. One thread at a time. `tokens` are shown instead of a
-    password.
-
-    Call `ready`, then `deliver`, as long as `kept`. Raises OSError when the server can't be reached.
-    """
+    password. Call `ready`, then `deliver`, as long as `kept`. Raises OSError when the server can't be reached."""
 
     def __init__(self, settings: SmtpSettings, tokens: TokenSource | None, tls: ssl.SSLContext):
         self.kept = False

@@ -1,8 +1,7 @@
 """The message as MIME: addresses that can be written to, headers, text and HTML. Made twice, it is the same bytes.
 
-All of it is seven-bit. No line of content is longer than 76 signs (RFC 2045 §6.7, §6.8), none of a header than 76
-(RFC 2047 §2), no encoded word than 75 (there too): only an address that is longer itself stands on a longer line.
-"""
+All of it is seven-bit. No line of content is longer than 76 signs (RFC 2045 §6.7, §6.8), none of a header than 76 (RFC
+2047 §2), no encoded word than 75 (there too): only an address that is longer itself stands on a longer line."""
 
 import hashlib
 import re
@@ -43,10 +42,8 @@ def mail_address(text: str) -> str | None:
 
 
 def build_mime(message: OutboundMessage, recipient: str, sender: str, sender_name: str) -> bytes:
-    """The letter as it travels: text, and HTML after it when there is any.
-
-    Auto-Submitted is RFC 3834, X-Auto-Response-Suppress is for Exchange: no holiday note comes back.
-    """
+    """The letter as it travels: text, and HTML after it when there is any. Auto-Submitted is RFC 3834,
+    X-Auto-Response-Suppress is for Exchange: no holiday note comes back."""
     plain = _part(message.text, "plain")
     letter: MIMEMultipart | MIMENonMultipart = plain
     if message.html is not None:

@@ -1,15 +1,12 @@
 """E-mail by SMTP, over a few connections that are kept.
 
 A kept connection may die at any time. Before the final dot of a message that costs one try on a new connection, which
-nobody notices; after it the message may have arrived, and the answer is OutcomeUnknown as ever.
-"""
+nobody notices; after it the message may have arrived, and the answer is OutcomeUnknown as ever."""
 
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from urllib.parse import SplitResult
 
 from massar.domain.delivery import provider as contract
 from massar.domain.delivery import return_path
@@ -18,7 +15,7 @@ from massar.providers.connect import TOO_LONG, describe, tls_context
 from massar.providers.oauth_token import TokenSource
 from massar.providers.smtp.connection import Envelope, SmtpConnection
 from massar.providers.smtp.mime import build_mime, mail_address
-from massar.providers.smtp.settings import SmtpSettings, read_table, read_url
+from massar.providers.smtp.settings import SmtpSettings
 
 
 class SmtpProvider(contract.Provider):
@@ -108,13 +105,3 @@ class SmtpProvider(contract.Provider):
             return SmtpConnection(self.settings, self._tokens, self._tls)
         except OSError as problem:
             return NotTransmitted(describe(problem))
-
-
-def from_table(table: Mapping[str, object], *, name: str, environ: Mapping[str, str] | None = None) -> SmtpProvider:
-    """Make the provider of one table. Nothing is connected yet. Raises ProviderSettingError."""
-    return SmtpProvider(read_table(table, name=name, environ=environ), name=name)
-
-
-def from_url(parts: SplitResult, options: contract.ProviderOptions) -> SmtpProvider:
-    """Make the provider of a URL (see `read_url`). Raises ProviderSettingError."""
-    return SmtpProvider(read_url(parts, options), name=options.name)

@@ -3,8 +3,7 @@ RFC 3463, RFC 7504).
 
 The stage comes first. Before a recipient is named, nothing can be his fault. At RCPT an answer is about that recipient,
 unless it names us. After RCPT was accepted no 5xx means "no such mailbox". Then the enhanced code, then the words: mail
-servers and the services behind them have no code of their own for a quota or a sender that is not verified.
-"""
+servers and the services behind them have no code of their own for a quota or a sender that is not verified."""
 
 import re
 

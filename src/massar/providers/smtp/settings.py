@@ -1,7 +1,7 @@
 """The settings of a mail provider: a table of the operator's file, or a URL."""
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, parse_qsl, unquote
@@ -96,11 +96,6 @@ class SmtpSettings(OneByOneTable):
         """What the server is told that we are."""
         name = self.hello or socket.gethostname()
         return name if self.hello or ("." in name and name.isascii()) else "[127.0.0.1]"
-
-
-def read_table(table: Mapping[str, object], *, name: str, environ: Mapping[str, str] | None = None) -> SmtpSettings:
-    """Read the table of the operator's file. Raises ProviderSettingError."""
-    return read_provider(SmtpSettings, table, called=f"[providers.{name}]", environ=environ)
 
 
 def read_url(parts: SplitResult, options: ProviderOptions) -> SmtpSettings:
