@@ -30,8 +30,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from nacl import pwhash
 
 from massar.core.saml.encode import encode_signed
-from massar.core.saml.messages import Assertion, NameId, Response
-from massar.core.saml.names import CLASS_PROTECTED, NAME_ID_FORMATS, SUCCESS
+from massar.core.saml.messages import CLASS_PROTECTED, NAME_ID_FORMATS, SUCCESS, Assertion, NameId, Response
 from massar.core.xml_signature import XmlSigner
 from tests.support.certificates import pair
 

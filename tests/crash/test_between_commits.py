@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -220,7 +221,8 @@ def test_keeping_a_request_of_a_site(clock):
 
     def prepare():
         SavedRequest.objects.all().delete()
-        return lambda: save_request.save({"protocol": "oidc"}, signed_in=None, browser=HERE, now=clock())
+        stranger = SimpleNamespace(signed_in=None, browser=HERE, now=clock())
+        return lambda: save_request.save({"protocol": "oidc"}, stranger)
 
     for step, keep in every_death(clock, prepare):
         kept = SavedRequest.objects.count()

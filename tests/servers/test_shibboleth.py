@@ -10,8 +10,8 @@ import pytest
 
 from massar.core import clock
 from massar.domain.sites import saml_metadata
+from massar.domain.sites.registry import Site
 from massar.domain.sites.rules import judge
-from massar.domain.sites.site import Site
 from tests.cast import YOUSSEF
 from tests.servers.apache import running_apache
 from tests.servers.machine import open_folder, program, running, until

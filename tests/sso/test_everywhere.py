@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -59,10 +60,10 @@ def in_all_sites(cast, clock, person=None) -> Visitor:
     """Somebody signed in here and at the three sites."""
     person = person or cast.JAMAL
     visitor = Visitor().sign_in(person.login, person.password)
-    here = close_sessions.authenticate(cookie=visitor.cookies["massar-session"], now=clock())
+    signed_in = close_sessions.authenticate(cookie=visitor.cookies["massar-session"], now=clock())
+    here = SimpleNamespace(signed_in=signed_in, browser=Browser(), now=clock())
     for site in SITES:
-        enter = access.decide(site=site, signed_in=here, browser=Browser(), now=clock())
-        access.open_visit(site=site, granted=enter, scope="openid", life=3600, browser=Browser(), now=clock())
+        access.open_visit(access.decide(site=site, visitor=here), here, scope="openid", life=3600)
     return visitor
 
 

@@ -17,7 +17,7 @@ from lxml import etree
 from massar.core import xml, xml_signature
 from massar.domain.sites import saml_metadata
 from massar.domain.sites.models import SavedRequest
-from massar.domain.sites.site import Site
+from massar.domain.sites.registry import Site
 from tests.cast import YOUSSEF
 from tests.house.laws import ROOT
 from tests.sso import saml_site as saml

@@ -10,9 +10,9 @@ import pytest
 from onelogin.saml2.metadata import OneLogin_Saml2_Metadata
 
 from massar.domain.sites import saml_metadata
+from massar.domain.sites.registry import Site
 from massar.domain.sites.saml_metadata import MetadataRefused
-from massar.domain.sites.site import Site
-from massar.interfaces.commands import saml_import
+from massar.interfaces.commands import sites as command
 from tests.sso.saml_site import ACS, ACS_TWO, ENTITY, SITE_KEYS, SLO_OF_SITE, STRANGER_KEYS
 from tests.support.sites import load
 
@@ -42,7 +42,7 @@ def printed(tmp_path, capsys):
 
     def run(document: bytes) -> tuple[str, str]:
         (tmp_path / "site.xml").write_bytes(document)
-        assert saml_import.run(str(tmp_path / "site.xml")) == 0
+        assert command.import_metadata(str(tmp_path / "site.xml")) == 0
         return capsys.readouterr()
 
     return run
@@ -295,7 +295,7 @@ def test_why_a_file_can_not_be_used(document, why, tmp_path, capsys):
         read(document)
     file = tmp_path / "bad.xml"
     file.write_bytes(document)
-    assert saml_import.run(str(file)) == 1
+    assert command.import_metadata(str(file)) == 1
     assert "can't be used" in capsys.readouterr().err
 
 

@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from massar.config.environment import Settings
 from massar.core.settings import SettingsError, settings_of
 from massar.domain.sites import rules
-from massar.domain.sites.site import Site
+from massar.domain.sites.registry import Site
 from massar.journeys.sso.oidc import claims, verify
 from tests.sso.jws import b64
 from tests.support.steps import production

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from massar.core.settings import SettingsError, read_toml
 from massar.domain.sites import registry
-from massar.domain.sites.site import Registry
+from massar.domain.sites.registry import Registry
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Registry:

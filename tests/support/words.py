@@ -5,7 +5,7 @@ import re
 from functools import cache
 from types import SimpleNamespace
 
-from massar.domain.sites.site import Site
+from massar.domain.sites.registry import Site
 from tests.support.product import ROOT
 from tests.support.sites import load
 

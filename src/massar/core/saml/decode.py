@@ -14,8 +14,8 @@ from cryptography import x509
 from lxml import etree
 
 from massar.core import xml, xml_signature
-from massar.core.saml.messages import AuthnRequest, LogoutRequest, LogoutResponse, MessageRefused, NameId, SamlMessage
-from massar.core.saml.names import POST, SAML, SAMLP, SOAP_ENVELOPE, UNSPECIFIED
+from massar.core.saml import messages
+from massar.core.saml.messages import SAML, SAMLP, AuthnRequest, LogoutRequest, LogoutResponse, MessageRefused
 
 # Bytes. Senders owe 80 (SAML bindings §3.4.3) and do not keep to it: mod_auth_mellon, Google and Microsoft put the
 # wanted page there. It is carried back as it came and read by nobody here.
@@ -30,7 +30,7 @@ _INDEX, _STATUS, _CODE, _EXTENSIONS = (
     f"{{{SAMLP}}}{name}" for name in ("SessionIndex", "Status", "StatusCode", "Extensions")
 )
 _SIGNATURE = f"{{{xml_signature.DS}}}Signature"
-M = TypeVar("M", bound=SamlMessage)
+M = TypeVar("M", bound=messages.SamlMessage)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def decode_logout_response(encoded: EncodedMessage) -> UnverifiedMessage[LogoutR
 def decode_soap(envelope: bytes) -> EncodedMessage:
     """The one message in a SOAP envelope, as a message of its own."""
     try:
-        found = xml.parse(envelope).findall(f"{{{SOAP_ENVELOPE}}}Body/*")
+        found = xml.parse(envelope).findall(f"{{{messages.SOAP_ENVELOPE}}}Body/*")
     except xml.XmlRefused as refused:
         raise MessageRefused("request", f"The answer was not read: {refused}.") from refused
     if len(found) != 1:
@@ -146,10 +146,10 @@ def _authn_request(root: etree._Element) -> AuthnRequest:
         *_head(root),
         acs_url=root.get("AssertionConsumerServiceURL"),
         acs_index=root.get("AssertionConsumerServiceIndex"),
-        protocol_binding=root.get("ProtocolBinding", POST),
+        protocol_binding=root.get("ProtocolBinding", messages.POST),
         force_authn=_flag(root, "ForceAuthn"),
         is_passive=_flag(root, "IsPassive"),
-        name_id_format=UNSPECIFIED if policy is None else policy.get("Format", UNSPECIFIED),
+        name_id_format=messages.UNSPECIFIED if policy is None else policy.get("Format", messages.UNSPECIFIED),
         sp_name_qualifier=None if policy is None else policy.get("SPNameQualifier"),
         context_comparison="exact" if context is None else context.get("Comparison", "exact"),
         context_classes=None if context is None else _texts(context.iter(_CLASS_REF)),
@@ -176,7 +176,7 @@ def _logout_request(root: etree._Element) -> LogoutRequest:
     ends = None if until is None else xml.instant(until)
     if until is not None and ends is None:
         raise MessageRefused("expired", "NotOnOrAfter is over.")
-    return LogoutRequest(*_head(root), NameId(name.text.strip()), _texts(indexes), not_on_or_after=ends)
+    return LogoutRequest(*_head(root), messages.NameId(name.text.strip()), _texts(indexes), not_on_or_after=ends)
 
 
 def _logout_response(root: etree._Element) -> LogoutResponse:

@@ -10,9 +10,8 @@ from datetime import UTC, datetime, timedelta
 from lxml import etree
 
 from massar.core import ids, xml, xml_signature
-from massar.core.saml import names
-from massar.core.saml.messages import Assertion, LogoutRequest, LogoutResponse, NameId, Response, SamlMessage
-from massar.core.saml.names import ALG, MD, SAML, SAMLP, SOAP_ENVELOPE
+from massar.core.saml import messages
+from massar.core.saml.messages import ALG, MD, SAML, SAMLP, SOAP_ENVELOPE, LogoutRequest, LogoutResponse, Response
 from massar.core.xml_signature import DS, XmlSigner
 
 ASSERTION_LIFE = timedelta(minutes=3)
@@ -48,22 +47,22 @@ def encode_metadata(*, entity_id: str, sso_url: str, slo_url: str, certificates:
     Args:
         certificates: in PEM, the one that signs first. While a certificate is being rolled there are two.
     """
-    root = etree.Element(f"{{{MD}}}EntityDescriptor", nsmap={"md": MD, "ds": DS, "alg": ALG})
-    root.set("entityID", entity_id)
-    root.set("cacheDuration", CACHED)
+    about = {"entityID": entity_id, "cacheDuration": CACHED}
+    root = etree.Element(f"{{{MD}}}EntityDescriptor", about, nsmap={"md": MD, "ds": DS, "alg": ALG})
     role = _add(root, MD, "IDPSSODescriptor", protocolSupportEnumeration=SAMLP, WantAuthnRequestsSigned="false")
     extensions = _add(role, MD, "Extensions")
     for kind, algorithms in (("DigestMethod", xml_signature.DIGESTS), ("SigningMethod", xml_signature.HASHES)):
         for algorithm in algorithms:
             _add(extensions, ALG, kind, Algorithm=algorithm)
     for certificate in certificates:
-        about = _add(_add(_add(role, MD, "KeyDescriptor", use="signing"), DS, "KeyInfo"), DS, "X509Data")
-        _add(about, DS, "X509Certificate", xml_signature.certificate_base64(certificate))
-    for binding in (names.REDIRECT, names.POST):
+        data = _add(_add(_add(role, MD, "KeyDescriptor", use="signing"), DS, "KeyInfo"), DS, "X509Data")
+        _add(data, DS, "X509Certificate", xml_signature.certificate_base64(certificate))
+    for binding in (messages.REDIRECT, messages.POST):
         _add(role, MD, "SingleLogoutService", Binding=binding, Location=slo_url)
-    for name in (names.UNSPECIFIED, *reversed(names.NAME_ID_FORMATS.values())):  # the first: what some libraries want
+    # The first is what some libraries want.
+    for name in (messages.UNSPECIFIED, *reversed(messages.NAME_ID_FORMATS.values())):
         _add(role, MD, "NameIDFormat", name)
-    for binding in (names.REDIRECT, names.POST):
+    for binding in (messages.REDIRECT, messages.POST):
         _add(role, MD, "SingleSignOnService", Binding=binding, Location=sso_url)
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
 
@@ -96,12 +95,12 @@ def _element(message: Outgoing) -> etree._Element:
     return root
 
 
-def _assertion(message: Response, said: Assertion) -> etree._Element:
+def _assertion(message: Response, said: messages.Assertion) -> etree._Element:
     root = _begin(SAML, "Assertion", f"_{ids.short_token()}", message)
     ends = _written(message.issued_at + ASSERTION_LIFE)
     subject = _add(root, SAML, "Subject")
     _add_name_id(subject, said.name_id)
-    confirmation = _add(subject, SAML, "SubjectConfirmation", Method=names.BEARER)
+    confirmation = _add(subject, SAML, "SubjectConfirmation", Method=messages.BEARER)
     data = _add(confirmation, SAML, "SubjectConfirmationData", NotOnOrAfter=ends, Recipient=message.destination)
     if message.in_response_to:
         data.set("InResponseTo", message.in_response_to)
@@ -113,29 +112,27 @@ def _assertion(message: Response, said: Assertion) -> etree._Element:
     _add(_add(statement, SAML, "AuthnContext"), SAML, "AuthnContextClassRef", said.context_class)
     held = _add(root, SAML, "AttributeStatement") if said.attributes else root
     for name, value in said.attributes.items():
-        attribute = _add(held, SAML, "Attribute", Name=name, NameFormat=names.URI if ":" in name else names.BASIC)
+        attribute = _add(held, SAML, "Attribute", Name=name, NameFormat=messages.URI if ":" in name else messages.BASIC)
         _add(attribute, SAML, "AttributeValue", value)
     return root
 
 
-def _begin(space: str, kind: str, id: str, message: SamlMessage) -> etree._Element:
+def _begin(space: str, kind: str, id: str, message: messages.SamlMessage) -> etree._Element:
     about = {"ID": id, "Version": "2.0", "IssueInstant": _written(message.issued_at)}
     root = etree.Element(f"{{{space}}}{kind}", about, nsmap=_MAPS)
     _add(root, SAML, "Issuer", message.issuer)
     return root
 
 
-def _add_name_id(parent: etree._Element, name: NameId) -> None:
+def _add_name_id(parent: etree._Element, name: messages.NameId) -> None:
     qualifiers = {"NameQualifier": name.name_qualifier, "SPNameQualifier": name.sp_name_qualifier}
     said = {key: value for key, value in qualifiers.items() if value}
     _add(parent, SAML, "NameID", name.value, Format=name.format, **said)
 
 
 def _add(parent: etree._Element, space: str, name: str, text: str = "", **attributes: str) -> etree._Element:
-    clean = {key: xml.clean(value) for key, value in attributes.items()}
-    element = etree.SubElement(parent, f"{{{space}}}{name}", clean)
-    if text:
-        element.text = xml.clean(text)
+    element = etree.SubElement(parent, f"{{{space}}}{name}", {key: xml.clean(v) for key, v in attributes.items()})
+    element.text = xml.clean(text) or None
     return element
 
 

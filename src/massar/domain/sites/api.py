@@ -16,9 +16,9 @@ from massar.domain.sites import (
 from massar.domain.sites.gated_pages import GatedPage
 from massar.domain.sites.grants import GrantFacts
 from massar.domain.sites.keys import Signer
+from massar.domain.sites.registry import Registry, Site, hashed_secret, is_secret
 from massar.domain.sites.saml_certificate import Finding
 from massar.domain.sites.saml_idp import IdentityProvider
-from massar.domain.sites.site import Registry, Site, hashed_secret, is_secret
 
 __all__ = [
     "Finding", "GatedPage", "GrantFacts", "IdentityProvider", "Registry", "Signer", "Site",

@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from massar.domain.sites.site import Registry, Site
+from massar.domain.sites.registry import Registry, Site
 
 LONGEST = 4096
 OWN_FOLDER = ".massar"  # what the site's proxy hands to the gate itself

@@ -18,7 +18,7 @@ from massar.core.loopback import is_loopback
 from massar.core.settings import near, one_of
 
 if TYPE_CHECKING:
-    from massar.domain.sites.site import Site
+    from massar.domain.sites.registry import Site
 
 CLAIMS = ("name", "name_ar", "given_name", "family_name", "email", "school", "school_ar", "role", "locale")
 CLAIMS_OF_SCOPE = {

@@ -5,11 +5,10 @@ from datetime import datetime
 
 from django.conf import settings
 
-from massar.core.saml.messages import NameId
-from massar.core.saml.names import NAME_ID_FORMATS
+from massar.core.saml.messages import NAME_ID_FORMATS, NameId
 from massar.core.xml_signature import XmlSigner
 from massar.domain.sites import keys
-from massar.domain.sites.site import Site
+from massar.domain.sites.registry import Site
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def name_id_values(sid: str, subject: str, login: str) -> dict[str, str]:
     return {"transient": f"_{sid}", "persistent": subject, "email": login}
 
 
-def name_id(site: Site, kind: str, *, sid: str, subject: str, login: str) -> NameId:
+def name_id(site: Site, kind: str, sid: str, subject: str, login: str) -> NameId:
     """The one that the site is told; kind '': the registered one.
 
     It is the site's own, unless it is an address, which is the same everywhere.

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
 from massar.core import xml, xml_signature
-from massar.core.saml.names import MD, POST, REDIRECT, SAMLP, SOAP
+from massar.core.saml.messages import MD, POST, REDIRECT, SAMLP, SOAP
 from massar.domain.sites.rules import HIGHEST_INDEX
 
 Table = dict[str, Any]  # settings of a site by name

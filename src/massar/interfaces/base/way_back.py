@@ -93,7 +93,7 @@ def save_and_sign_in(request: Request, asked: dict[str, str]) -> HttpResponse:
 
 def save(request: Request, response: HttpResponse, asked: dict[str, str]) -> HttpResponse:
     """Put the reference to it into a cookie; over the rate limit, a sentence for the next page."""
-    ref = save_request.save(asked, signed_in=request.signed_in, browser=request.browser, now=request.now)
+    ref = save_request.save(asked, request)
     if ref:
         cookies.SAVED_REQUEST.write(response, ref)
     else:

@@ -21,7 +21,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import Finding, Site, rules, saml_idp
-from massar.interfaces.commands import providers, saml_import
+from massar.interfaces.commands import providers
 from massar.journeys.sso import access, log_out_of_sites
 from massar.journeys.sso.saml import sign_out
 from massar.providers import site_logout
@@ -40,7 +40,7 @@ ROLLED_BEFORE = timedelta(days=60)  # people at many sites put the account's nex
 
 def run(options: argparse.Namespace) -> int:
     if options.action == "import-metadata":
-        return saml_import.run(options.file, options.slug)
+        return import_metadata(options.file, options.slug)
     if options.action == "secret":
         return _secret(own=options.own)
     if options.action in ("list", "check"):
@@ -249,6 +249,26 @@ def _subjects(site: Site, file: Path) -> int:
             print(f"{login}: there is no such account.", file=sys.stderr)
             unknown = 1
     return unknown
+
+
+# -- import-metadata
+
+
+def import_metadata(file: str, slug: str = "") -> int:
+    """Print a SAML site's metadata as the table to paste, and on the error stream what is not in it."""
+    try:
+        table, left_out = sites.saml_metadata.read(Path(file).read_bytes(), now=clock.now())
+    except (OSError, sites.saml_metadata.MetadataRefused) as trouble:
+        print(f"{file} can't be used: {trouble}.", file=sys.stderr)
+        return 1
+    # Without a slug one of its host: `retraite` of https://retraite.example.ma/saml.
+    first = (urlsplit(table["entity_id"]).hostname or "").removeprefix("www.").partition(".")[0]
+    name = re.sub(r"[^a-z0-9_-]", "", first.lower())
+    usable = name if re.fullmatch(r"[a-z][a-z0-9_-]+", name) else "new-site"
+    print(sites.saml_metadata.as_toml(slug or usable, table), end="")
+    for sentence in dict.fromkeys(left_out):
+        print(f"note: {sentence}", file=sys.stderr)
+    return 0
 
 
 # -- test

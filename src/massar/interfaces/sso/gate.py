@@ -232,10 +232,7 @@ def resume(request: Request) -> HttpResponse:
 def _answer(
     request: Request, wanted: GatedPage, state: str, *, fresh_since: datetime | None, after_form: bool = False
 ) -> HttpResponse:
-    signed_in, browser, now = request.signed_in, request.browser, request.now
-    match journey.start(
-        page=wanted, state=state, signed_in=signed_in, browser=browser, now=now, fresh_since=fresh_since
-    ):
+    match journey.start(wanted, state, request, fresh_since=fresh_since):
         case SignInRequired(again=again):
             saved = {"protocol": PROTOCOL, "resume_url": reverse("gate_resume"), "to": wanted.address, "state": state}
             saved |= {"again": "yes"} if again else {}

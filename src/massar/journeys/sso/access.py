@@ -7,6 +7,7 @@ function here can read. What a site asked while nobody was signed in is saved (`
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from django.conf import settings
 
@@ -26,10 +27,23 @@ RECENT_RECOVERY = timedelta(hours=72)
 AMR = ("pwd",)  # RFC 8176
 
 
+class Visitor(Protocol):
+    """Who asks, with which browser, and when; every request of a browser is one."""
+
+    now: datetime
+
+    @property
+    def signed_in(self) -> SignedIn | None: ...
+
+    @property
+    def browser(self) -> Browser: ...
+
+
 @dataclass(frozen=True)
 class AccessGranted:
-    """The person may enter. `acr` is the strongest that is true."""
+    """The person may enter the site. `acr` is the strongest that is true."""
 
+    site: sites.Site
     person: people.PersonFacts
     session: sessions.SessionFacts
     acr: str
@@ -53,24 +67,21 @@ class AccessDenied:
 def decide(
     *,
     site: sites.Site,
-    signed_in: SignedIn | None,
-    browser: Browser,
-    now: datetime,
+    visitor: Visitor,
     max_age: int | None = None,
     fresh_since: datetime | None = None,
     no_recent_recovery: bool = False,
 ) -> AccessGranted | SignInRequired | AccessDenied:
-    """Decide whether the person behind the browser may enter the site now, and record a denial. The registry may ask
-    for as much by itself.
+    """Decide whether the visitor may enter the site, and record a denial. The registry may ask for as much by itself.
 
     Args:
         max_age: seconds that the sign-in may be old (OIDC Core §3.1.2.1).
         fresh_since: the sign-in must be newer than that (prompt=login, ForceAuthn).
         no_recent_recovery: the site asks for ACR_NO_RECENT_RECOVERY.
     """
-    if signed_in is None:
+    if visitor.signed_in is None:
         return SignInRequired(again=False)
-    person, session = signed_in.person, signed_in.session
+    person, session, now = visitor.signed_in.person, visitor.signed_in.session, visitor.now
     too_old = max_age is not None and now - session.signed_in_at > timedelta(seconds=max_age)
     not_anew = fresh_since is not None and session.signed_in_at < fresh_since
     if too_old or not_anew or is_stale(site, session.signed_in_at, now=now):
@@ -84,11 +95,11 @@ def decide(
     if denied:
         audit_log.record_event(
             "site_refused", now=now, person_id=person.id, session_id=session.id, outcome=denied.reason,
-            browser=browser, site=site.slug,
+            browser=visitor.browser, site=site.slug,
         )  # fmt: skip
         return denied
     recovered_lately = recovered_at is not None and now < recovered_at + RECENT_RECOVERY
-    return AccessGranted(person, session, ACR_PASSWORD if recovered_lately else ACR_NO_RECENT_RECOVERY)
+    return AccessGranted(site, person, session, ACR_PASSWORD if recovered_lately else ACR_NO_RECENT_RECOVERY)
 
 
 def _opens_at(site: sites.Site, recovered_at: datetime | None, no_recent_recovery: bool = False) -> datetime | None:
@@ -113,28 +124,19 @@ def has_role(site: sites.Site, person: people.PersonFacts) -> bool:
 
 
 def open_visit(
-    *,
-    site: sites.Site,
-    granted: AccessGranted,
-    scope: str,
-    life: int,
-    browser: Browser,
-    now: datetime,
-    nonce: str = "",
-    offline: bool = False,
+    granted: AccessGranted, visitor: Visitor, *, scope: str, life: int, nonce: str = "", offline: bool = False
 ) -> sites.GrantFacts:
     """Open the grant that all of this visit's tokens belong to, and record it. offline: it outlives the session."""
-    person, session, moment = granted.person, granted.session, int(now.timestamp())
+    site, person, session = granted.site.slug, granted.person, granted.session
+    moment, about = int(visitor.now.timestamp()), {"person_id": person.id, "session_id": session.id}
     grant = sites.grants.open_grant(
         sites.GrantFacts(
-            0, site.slug, sites.subjects.of(site.slug, person.id), scope, created_at=moment, expires_at=moment + life,
-            person_id=person.id, session_id=session.id, login=person.login, nonce=nonce, offline=offline,
-            auth_time=int(session.signed_in_at.timestamp()), sid=log_out_of_sites.sid(site.slug, session.id),
+            0, site, sites.subjects.of(site, person.id), scope, created_at=moment, expires_at=moment + life, **about,
+            login=person.login, nonce=nonce, offline=offline, auth_time=int(session.signed_in_at.timestamp()),
+            sid=log_out_of_sites.sid(site, session.id),
         )
     )  # fmt: skip
-    audit_log.record_event(
-        "site_entered", now=now, person_id=person.id, session_id=session.id, outcome=site.slug, browser=browser
-    )
+    audit_log.record_event("site_entered", now=visitor.now, outcome=site, browser=visitor.browser, **about)
     return grant
 
 

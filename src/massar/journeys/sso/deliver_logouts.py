@@ -12,10 +12,7 @@ from massar.journeys.messages.leased_delivery import LeasedDelivery, Load, Provi
 from massar.journeys.sso import log_out_of_sites
 from massar.journeys.sso.saml import sign_out
 
-NOT_REGISTERED = "the site is no longer registered"
 AWAY = "the site is away"  # the reason for which logouts wait until the site's breaker moves
-
-
 # How a site is told in each channel: who writes what it gets.
 BINDINGS: dict[str, Callable[..., str]] = {
     log_out_of_sites.BACK_CHANNEL: log_out_of_sites.logout_token,
@@ -37,12 +34,11 @@ class LogoutDelivery(LeasedDelivery):
         return [slug for slug, name in names.items() if name in full or self.breakers.rests(name, now)]
 
     def find_unwanted(self, messages: list[QueuedMessage], now: datetime) -> Mapping[int, str]:
-        registered = settings.MASSAR.sites.by_slug
-        return {x.id: NOT_REGISTERED for x in messages if x.values["site"] not in registered}
+        gone = (x for x in messages if x.values["site"] not in settings.MASSAR.sites.by_slug)
+        return {message.id: "the site is no longer registered" for message in gone}
 
     def assign(self, messages: list[QueuedMessage], channel: str, now: datetime, load: Load) -> list[Ready]:
-        ready: list[Ready] = []
-        busy = Counter(load.under_way)
+        ready, busy = list[Ready](), Counter(load.under_way)
         for message in messages:
             name = delivery.name_of_site(message.values["site"])
             if load.share and busy[name] >= load.share:

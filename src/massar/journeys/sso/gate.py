@@ -14,12 +14,10 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
-from massar.core.browser import Browser
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
-from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.sso import access, token_status
-from massar.journeys.sso.access import AccessDenied, AccessGranted, SignInRequired
+from massar.journeys.sso.access import AccessDenied, AccessGranted, SignInRequired, Visitor
 
 TICKET, COOKIE = "ticket", "gate"  # kinds of tokens
 TICKET_LIFE = 60  # seconds
@@ -41,27 +39,18 @@ def state_of(mark: str) -> str:
 
 
 def start(
-    *,
-    page: sites.GatedPage,
-    state: str,
-    signed_in: SignedIn | None,
-    browser: Browser,
-    now: datetime,
-    fresh_since: datetime | None,
+    page: sites.GatedPage, state: str, visitor: Visitor, *, fresh_since: datetime | None
 ) -> str | SignInRequired | AccessDenied:
-    """At the account: a ticket for whoever is signed in and may enter.
-
-    fresh_since: the password must have been typed since then, where the site asked for a fresh proof.
-    """
-    decision = access.decide(site=page.site, signed_in=signed_in, browser=browser, now=now, fresh_since=fresh_since)
+    """At the account: a ticket for whoever may enter. fresh_since: the password must have been typed since then."""
+    decision = access.decide(site=page.site, visitor=visitor, fresh_since=fresh_since)
     if not isinstance(decision, AccessGranted):
         return decision
     # A session never lives longer, and the gate asks for the session each time.
     life = int(settings.MASSAR.session_longest / timedelta(seconds=1))
     with transaction.atomic():
-        visit = access.open_visit(site=page.site, granted=decision, scope="gate", life=life, browser=browser, now=now)
+        visit = access.open_visit(decision, visitor, scope="gate", life=life)
         ticket = sites.grants.NewToken(TICKET, TICKET_LIFE, {"uri": page.uri, "state": state})
-        return sites.grants.issue(visit.id, ticket, now=int(now.timestamp()))
+        return sites.grants.issue(visit.id, ticket, now=int(visitor.now.timestamp()))
 
 
 def enter(*, site: sites.Site, ticket: str, mark: str, now: datetime) -> tuple[str, str] | None:
@@ -93,21 +82,12 @@ def check(*, site: sites.Site, token: str, now: datetime) -> GatePass | None:
     if state is None or state.person is None or state.grant.site != site.slug:
         return None
     grant, signed_in_at = state.grant, datetime.fromtimestamp(state.grant.auth_time, UTC)
-    if not state.is_valid_for(COOKIE, now=now):
-        return None
-    if not sessions.signed_in.alive(grant.session_id, grant.person_id, now=now):
-        return None
-    if not access.has_role(site, state.person) or access.is_stale(site, signed_in_at, now=now):
+    alive = state.is_valid_for(COOKIE, now=now) and sessions.signed_in.alive(grant.session_id, grant.person_id, now=now)
+    if not alive or not access.has_role(site, state.person) or access.is_stale(site, signed_in_at, now=now):
         return None
     claims, moment = access.claims_of(state.person, names=set(site.released)), int(now.timestamp())
     said: dict[str, object] = {
-        **claims,
-        "iss": access.issuer(),
-        "aud": site.gate_origin,
-        "sub": grant.subject,
-        "sid": grant.sid,
-        "auth_time": grant.auth_time,
-        "iat": moment,
-        "exp": moment + PASS_LIFE,
-    }
+        **claims, "iss": access.issuer(), "aud": site.gate_origin, "sub": grant.subject, "sid": grant.sid,
+        "auth_time": grant.auth_time, "iat": moment, "exp": moment + PASS_LIFE,
+    }  # fmt: skip
     return GatePass(grant.subject, sites.keys.signed(said, use=sites.keys.ES256, kind="gate+jwt", now=now), claims)

@@ -114,25 +114,15 @@ def end_program(person: people.PersonFacts, grant_id: int, *, now: datetime) -> 
 
 def _notify(person: people.PersonFacts, grants: list[sites.GrantFacts], now: datetime) -> int:
     queued = 0
-    for grant in {(g.site, g.session_id, g.sid, name_kind(g)): g for g in grants}.values():
-        site = settings.MASSAR.sites.by_slug.get(grant.site)
-        to = site and (site.slo_soap or site.backchannel_logout_uri)
-        if not site or not to:
-            continue
-        queued += 1
-        values = {"site": site.slug, "subject": grant.subject, "sid": grant.sid, "login": grant.login}
-        delivery.outbox.put(
-            purpose="site_logout",
-            channel=SOAP if site.slo_soap else BACK_CHANNEL,
-            language=person.language,
-            person_id=person.id,
-            to=to,
-            values={**values, "kind": name_kind(grant)},
-            now=now,
-            within=WITHIN,
-            priority=1,
-            about=site.slug,
-        )
+    for (slug, _, sid, kind), grant in {(g.site, g.session_id, g.sid, name_kind(g)): g for g in grants}.items():
+        site = settings.MASSAR.sites.by_slug.get(slug)
+        if site and (to := site.slo_soap or site.backchannel_logout_uri):
+            queued += 1
+            values = {"site": slug, "subject": grant.subject, "sid": sid, "login": grant.login, "kind": kind}
+            delivery.outbox.put(
+                purpose="site_logout", channel=SOAP if site.slo_soap else BACK_CHANNEL, language=person.language,
+                person_id=person.id, to=to, values=values, now=now, within=WITHIN, priority=1, about=slug,
+            )  # fmt: skip
     return queued
 
 
@@ -144,8 +134,8 @@ def name_kind(grant: sites.GrantFacts) -> str:
 
 def logout_token(message: delivery.QueuedMessage, *, now: datetime) -> str:
     """The signed token of one message, made anew for each attempt: it lives two minutes."""
-    site = settings.MASSAR.sites.by_slug[message.values["site"]]
-    return logout_token_for(site, message.values["subject"], message.values["sid"], now=now)
+    slug, subject, sid = (message.values[name] for name in ("site", "subject", "sid"))
+    return logout_token_for(settings.MASSAR.sites.by_slug[slug], subject, sid, now=now)
 
 
 def logout_token_for(site: sites.Site, subject: str, session: str, *, now: datetime) -> str:
@@ -160,7 +150,7 @@ def logout_token_for(site: sites.Site, subject: str, session: str, *, now: datet
 
 
 def logout_statuses(person_id: int, *, since: datetime, confirmed: tuple[str, ...] = ()) -> list[LogoutStatus]:
-    """What the sites of sessions that ended since then said, newest word of each. confirmed: as of RecentLogout.
+    """What the sites of sessions that ended since then said, newest word of each.
 
     An older session there may have run out, and some sites answer that it was none. A gated site needs no word: its
     gate asks the account at every request.
@@ -175,9 +165,8 @@ def logout_statuses(person_id: int, *, since: datetime, confirmed: tuple[str, ..
     for site in settings.MASSAR.sites.sites:
         if site.slug in said or site.slug in opened:
             unsaid = "open" if supports_browser_logout(site) else "unreachable"
-            found.append(
-                LogoutStatus(site, said.get(site.slug) or ("confirmed" if site.protocol == "gate" else unsaid))
-            )
+            unsaid = "confirmed" if site.protocol == "gate" else unsaid
+            found.append(LogoutStatus(site, said.get(site.slug, unsaid)))
     return found
 
 

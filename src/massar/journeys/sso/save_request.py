@@ -4,31 +4,29 @@ from datetime import datetime
 
 from django.db import transaction
 
-from massar.core.browser import Browser
 from massar.domain.limits import api as limits
 from massar.domain.sites import api as sites
 from massar.journeys.account import recover_password
-from massar.journeys.account.close_sessions import SignedIn
+from massar.journeys.sso.access import Visitor
 
 
 @transaction.atomic
-def save(request: dict[str, str], *, signed_in: SignedIn | None, browser: Browser, now: datetime) -> str | None:
+def save(request: dict[str, str], visitor: Visitor) -> str | None:
     """Save a request; returns the reference for the browser's cookie, or None: too many came from this network.
 
     Anybody can make a row, so strangers share a budget by network. It keeps nobody from signing in.
     """
-    if not _may_write(limits.rate_limits.SAVED_REQUEST_NETWORK, signed_in, browser, now):
-        return None
-    return sites.saved_requests.save(request, now=now)
+    may_write = _may_write(limits.rate_limits.SAVED_REQUEST_NETWORK, visitor)
+    return sites.saved_requests.save(request, now=visitor.now) if may_write else None
 
 
-def may_add_to_replay_cache(signed_in: SignedIn | None, browser: Browser, *, now: datetime) -> bool:
+def may_add_to_replay_cache(visitor: Visitor) -> bool:
     """Whether the ID of a request that nobody signed may take a row: strangers of one network share a budget."""
-    return _may_write(limits.rate_limits.REPLAY_CACHE_NETWORK, signed_in, browser, now)
+    return _may_write(limits.rate_limits.REPLAY_CACHE_NETWORK, visitor)
 
 
-def _may_write(limit: limits.RateLimit, signed_in: SignedIn | None, browser: Browser, now: datetime) -> bool:
-    return signed_in is not None or not limits.consume([limit.bucket(browser.network)], now=now)
+def _may_write(limit: limits.RateLimit, visitor: Visitor) -> bool:
+    return bool(visitor.signed_in) or not limits.consume([limit.bucket(visitor.browser.network)], now=visitor.now)
 
 
 def extend_for_recovery(ref: str, *, channel: str, now: datetime) -> None:

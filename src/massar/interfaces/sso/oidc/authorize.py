@@ -60,8 +60,7 @@ def _answer(
         return page.render(request, "sso/error.html", status=400, problem=problem, detail=detail, reference=request.id)
     if isinstance(asked, AuthorizationResponse):
         return _send(request, asked, after_form=resumed is not None)
-    signed_in, browser, now = request.signed_in, request.browser, request.now
-    match journey.answer(asked=asked, signed_in=signed_in, resumed=resumed, browser=browser, now=now):
+    match journey.answer(asked, request, resumed):
         case SignInRequired(again=again):
             return way_back.save_and_sign_in(request, _to_save(request, asked, again))
         case AccessDenied() as why:

@@ -34,7 +34,7 @@ def logout(request: Request) -> HttpResponse:
     if len(query) > page.LONGEST_LOCATION:
         saved = {"protocol": PROTOCOL, "query": query}
         usable = journey.read(request.POST, now=request.now) is not None
-        ref = usable and save_request.save(saved, signed_in=None, browser=request.browser, now=request.now)
+        ref = usable and save_request.save(saved, request)
         if not ref:
             return _problem(request)
         query = urlencode({"ref": ref})
@@ -51,7 +51,7 @@ def _answer(request: Request) -> HttpResponse:
     if asked is None:
         return _problem(request)
     if not request.signed_in:
-        journey.end_left_open(asked=asked, browser=request.browser, now=request.now)
+        journey.end_left_open(asked, request)
         return _send_back(request, asked)
     if asked.is_about(request.signed_in):
         return _sign_out(request, request.signed_in, asked)

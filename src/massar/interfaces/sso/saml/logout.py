@@ -46,8 +46,7 @@ def slo(request: Request, entity: str = "") -> HttpResponse:
     if request.method == "GET" and "SAMLRequest" not in request.GET:
         return redirect_to("everywhere")  # the sign-out address of a site that only sends people there (WS-Federation)
     try:
-        whose = request.signed_in, request.browser
-        requested = sign_out.requested(received(request, "SAMLRequest"), idp=idp, whose=whose, now=request.now)
+        requested = sign_out.requested(received(request, "SAMLRequest"), idp, request)
     except MessageRefused as refused:
         return problem(request, MessageRefused("site" if refused.problem == "site" else "logout", refused.why))
     if not requested.is_proved:
@@ -55,14 +54,14 @@ def slo(request: Request, entity: str = "") -> HttpResponse:
     if request.method == "POST":  # the form comes from a site, so our SameSite cookies did not
         ref = sites.saved_requests.save(requested.saved(), now=request.now)
         return see_other(f"{reverse('saml_asked')}?{urlencode({'ref': ref})}")
-    return _end(request, requested)
+    return _leave(request, requested, sign_out.end(requested, request))
 
 
 def _ask_person(request: Request, requested: RequestedLogout) -> HttpResponse:
     """Sign out? By POST our cookies do not come along, so who is signed in shows only when the answer is sent."""
     if request.method == "GET" and not request.signed_in:
         return _leave(request, requested, LogoutOutcome())
-    ref = save_request.save(requested.saved(), signed_in=request.signed_in, browser=request.browser, now=request.now)
+    ref = save_request.save(requested.saved(), request)
     if ref is None:
         return redirect_to("everywhere")
     status = 200 if requested.is_distrusted else 400  # what must be signed was not (profiles §4.4.4.1)
@@ -73,14 +72,12 @@ def _ask_person(request: Request, requested: RequestedLogout) -> HttpResponse:
 @require_POST
 def confirm(request: Request) -> HttpResponse:
     """The person said yes: the session ends, and the site is answered."""
-    ref, cookie = request.POST.get("ref", ""), cookies.SESSION.read(request)
+    ref = request.POST.get("ref", "")
     requested = RequestedLogout.from_saved(sites.saved_requests.read(ref, now=request.now) or {}, is_proved=False)
     if requested is None:
         return redirect_to("everywhere" if request.signed_in else "sign_in")
     sites.saved_requests.delete(ref)
-    outcome = sign_out.end_here(
-        requested=requested, signed_in=request.signed_in, cookie=cookie, browser=request.browser, now=request.now
-    )
+    outcome = sign_out.end_here(requested, request, cookie=cookies.SESSION.read(request))
     response = way_back.discard(request, _leave(request, requested, outcome))
     cookies.CHANGE.drop(response)
     return response
@@ -92,12 +89,9 @@ def resume(request: Request) -> HttpResponse:
     ref = request.GET.get("ref", "")
     requested = RequestedLogout.from_saved(sites.saved_requests.read(ref, now=request.now) or {}, is_proved=True)
     sites.saved_requests.delete(ref)
-    return _end(request, requested) if requested else redirect_to("home" if request.signed_in else "sign_in")
-
-
-def _end(request: Request, requested: RequestedLogout) -> HttpResponse:
-    outcome = sign_out.end(requested=requested, signed_in=request.signed_in, browser=request.browser, now=request.now)
-    return _leave(request, requested, outcome)
+    if requested is None:
+        return redirect_to("home" if request.signed_in else "sign_in")
+    return _leave(request, requested, sign_out.end(requested, request))
 
 
 def _leave(request: Request, requested: RequestedLogout, outcome: LogoutOutcome | None) -> HttpResponse:

@@ -46,8 +46,7 @@ def sso(request: Request, entity: str = "") -> HttpResponse:
     """An AuthnRequest. A form from elsewhere comes without our cookies (SameSite), so it waits for one step."""
     idp = idp_named(entity)
     try:
-        whose = request.signed_in, request.browser
-        requested = sign_in.requested(received(request, "SAMLRequest"), idp=idp, whose=whose, now=request.now)
+        requested = sign_in.requested(received(request, "SAMLRequest"), idp, request)
     except MessageRefused as refused:
         return problem(request, refused)
     if request.method == "POST":  # the browser asks again by itself, and this time its session comes along
@@ -82,16 +81,13 @@ def _answer(request: Request, requested: RequestedSignIn) -> HttpResponse:
         site = sign_in.site_of(requested)
     except MessageRefused as refused:
         return problem(request, refused)
-    found = sign_in.answer(
-        site=site, requested=requested, signed_in=request.signed_in, browser=request.browser, now=request.now
-    )
-    match found:
+    match sign_in.answer(site, requested, request):
         case SignInRequired(again=again):
             return way_back.save_and_sign_in(request, {**_saved(requested), "again": "yes" if again else ""})
-        case AccessDenied():
-            return page.render(request, "sso/access_denied.html", status=403, site=site, why=found)
-        case Response():
-            return post_to_site(request, site, found, "SAMLResponse", requested.relay_state)
+        case AccessDenied() as why:
+            return page.render(request, "sso/access_denied.html", status=403, site=site, why=why)
+        case Response() as response:
+            return post_to_site(request, site, response, "SAMLResponse", requested.relay_state)
 
 
 def _saved(requested: RequestedSignIn) -> dict[str, str]:

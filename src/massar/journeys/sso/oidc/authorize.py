@@ -5,12 +5,10 @@ from typing import NamedTuple
 
 from django.db import transaction
 
-from massar.core.browser import Browser
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
-from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.sso import access
-from massar.journeys.sso.access import AccessDenied, AccessGranted, SignInRequired
+from massar.journeys.sso.access import AccessDenied, AccessGranted, SignInRequired, Visitor
 from massar.journeys.sso.oidc import verify
 from massar.journeys.sso.oidc.request import AuthorizationRequest, AuthorizationResponse
 
@@ -25,30 +23,32 @@ class Resumed(NamedTuple):
 
 
 def answer(
-    *, asked: AuthorizationRequest, signed_in: SignedIn | None, resumed: Resumed | None, browser: Browser, now: datetime
+    asked: AuthorizationRequest, visitor: Visitor, resumed: Resumed | None
 ) -> AuthorizationResponse | SignInRequired | AccessDenied:
-    """Decide what becomes of the request for this browser now."""
+    """Decide what becomes of the request."""
+    signed_in = visitor.signed_in
     # Whom the site names, by a wished sub or by id_token_hint (OIDC Core §3.1.2.1, §5.5.1).
     subjects = {asked.subject} if asked.subject else set()
     if given := asked.raw.get("id_token_hint"):
-        hint = verify.of_ours(given, now=now)
+        hint = verify.of_ours(given, now=visitor.now)
         if hint is None or hint["aud"] != asked.site.client_id:
             return asked.error("invalid_request", "id_token_hint is not an ID token of ours for this site.")
         subjects.add(hint["sub"])
     if signed_in and any(sites.subjects.person_of(asked.site.slug, value) != signed_in.person.id for value in subjects):
         # Another person signed in although the site has named one: it hears so, or this would go on for ever.
         return asked.error("login_required") if asked.silent or resumed else SignInRequired(again=True)
-    decision = _decide(asked, signed_in, resumed, browser, now)
+    decision = _decide(asked, visitor, resumed)
     if isinstance(decision, SignInRequired):
         return asked.error("login_required") if asked.silent else decision
     if isinstance(decision, AccessDenied):
         return asked.error("access_denied") if asked.silent else decision
-    return asked.answer(code=_issue_code(asked, decision, browser, now))
+    return asked.answer(code=_issue_code(asked, decision, visitor))
 
 
 def _decide(
-    asked: AuthorizationRequest, signed_in: SignedIn | None, resumed: Resumed | None, browser: Browser, now: datetime
+    asked: AuthorizationRequest, visitor: Visitor, resumed: Resumed | None
 ) -> AccessGranted | SignInRequired | AccessDenied:
+    signed_in = visitor.signed_in
     proved_anew = bool(resumed and signed_in and signed_in.session.proof != resumed.earlier_proof)
     # prompt=login: only a sign-in after the request came will do. Two machines' clocks differ a little; within that
     # second the proof's name has told them apart.
@@ -59,24 +59,20 @@ def _decide(
     if max_age is not None and proved_anew:
         max_age = max(max_age, GRACE)  # the sign-in that was too old stays so for its request (ATK-111)
     settled = asked.no_recent_recovery
-    return access.decide(
-        site=asked.site, signed_in=signed_in, browser=browser, now=now, max_age=max_age, no_recent_recovery=settled
-    )
+    return access.decide(site=asked.site, visitor=visitor, max_age=max_age, no_recent_recovery=settled)
 
 
 @transaction.atomic
-def _issue_code(asked: AuthorizationRequest, granted: AccessGranted, browser: Browser, now: datetime) -> str:
-    site, session = asked.site, granted.session
+def _issue_code(asked: AuthorizationRequest, granted: AccessGranted, visitor: Visitor) -> str:
+    site, session, now = asked.site, granted.session, visitor.now
     # Tokens may outlive the session (OIDC Core §11), but never an operator's. The session is held: what ends all
     # sessions at this moment must find this grant, or the grant must find it ended.
     may_stay = bool(site.offline_life and "offline_access" in asked.scope.split() and not granted.person.operates)
     offline = may_stay and sessions.signed_in.hold(session.id)
     of_session = min(sites.grants.REFRESH_LIFE, int((session.expires_at - now).total_seconds()))
     life = site.offline_life if offline else max(1, of_session)
-    visit = access.open_visit(
-        site=site, granted=granted, scope=asked.scope, nonce=asked.raw.get("nonce", ""), life=life, browser=browser,
-        now=now, offline=offline,
-    )  # fmt: skip
+    nonce = asked.raw.get("nonce", "")
+    visit = access.open_visit(granted, visitor, scope=asked.scope, life=life, nonce=nonce, offline=offline)
     binding = {"redirect_uri": asked.raw["redirect_uri"], "challenge": asked.challenge, "acr": granted.acr}
     code = sites.grants.NewToken("code", sites.grants.CODE_LIFE, binding)
     return sites.grants.issue(visit.id, code, now=int(now.timestamp()))

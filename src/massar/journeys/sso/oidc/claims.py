@@ -67,13 +67,9 @@ def for_id_token(granted: str, *, always: tuple[str, ...], scope: str) -> set[st
 
 def values(person: people.PersonFacts, names: set[str]) -> dict[str, object]:
     """The claims of that person; what is unknown is left out (OIDC Core §5.3.2)."""
-    if not names:
-        return {}
     said: dict[str, object] = dict(claims_of(person, names=names))
     if "email_verified" in names:
         said["email_verified"] = True  # the ministry gives and runs these addresses
-    if "recovered_at" in names:
-        recovered_at = credentials.passwords.recovered_at(person.id)
-        if recovered_at:
-            said["recovered_at"] = int(recovered_at.timestamp())
+    if "recovered_at" in names and (recovered_at := credentials.passwords.recovered_at(person.id)):
+        said["recovered_at"] = int(recovered_at.timestamp())
     return said

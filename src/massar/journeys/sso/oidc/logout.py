@@ -11,12 +11,12 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.db import transaction
 
-from massar.core.browser import Browser
 from massar.domain.people import api as people
 from massar.domain.sites import api as sites
 from massar.journeys.account import close_sessions
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.sso import access, log_out_of_sites
+from massar.journeys.sso.access import Visitor
 from massar.journeys.sso.oidc import verify
 
 FIELDS = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state")
@@ -67,7 +67,7 @@ def read(given: Mapping[str, str], *, now: datetime) -> EndSessionRequest | None
 
 
 @transaction.atomic
-def end_left_open(*, asked: EndSessionRequest, browser: Browser, now: datetime) -> None:
+def end_left_open(asked: EndSessionRequest, visitor: Visitor) -> None:
     """Nobody is signed in here any more (idle, or the browser was closed), but the site proves which session it means.
 
     That session ends, and the other sites that it had opened are told.
@@ -78,4 +78,6 @@ def end_left_open(*, asked: EndSessionRequest, browser: Browser, now: datetime) 
     if site is None or person is None:
         return
     meant = {visit.session_id for visit in sites.grants.visits(site.slug, person.id) if visit.sid == asked.sid}
-    close_sessions.sign_out_by_site(person=person, session_ids=sorted(meant), site=site.slug, browser=browser, now=now)
+    close_sessions.sign_out_by_site(
+        person=person, session_ids=sorted(meant), site=site.slug, browser=visitor.browser, now=visitor.now
+    )

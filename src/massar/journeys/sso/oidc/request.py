@@ -142,17 +142,12 @@ def _asked(site: sites.Site, once: dict[str, str]) -> AuthorizationRequest:
         raise _Mistake("invalid_request", "max_age must be a whole number of seconds.")
     max_age = min(int(age[:12]), MOST_AGE) if age else None
     subject = _wish(claims, "sub").get("value")  # the one that the site wants to hear of (OIDC Core §5.5.1)
+    scope, fresh = oidc_claims.granted_scope(site, scopes, claims), bool(prompts & {"login", "select_account"})
     return AuthorizationRequest(
-        site=site,
-        raw=once,
-        scope=oidc_claims.granted_scope(site, scopes, claims),
-        challenge=_challenge(site, once),
-        silent="none" in prompts,
-        fresh=bool(prompts & {"login", "select_account"}) or max_age == 0,
-        max_age=max_age,
-        no_recent_recovery=_wants_no_recent_recovery(once.get("acr_values", ""), claims),
+        site, once, scope, challenge=_challenge(site, once), silent="none" in prompts, fresh=fresh or max_age == 0,
+        max_age=max_age, no_recent_recovery=_wants_no_recent_recovery(once.get("acr_values", ""), claims),
         subject=subject if isinstance(subject, str) else "",
-    )
+    )  # fmt: skip
 
 
 def _challenge(site: sites.Site, once: dict[str, str]) -> str:

@@ -103,14 +103,11 @@ def introspect(*, asking: sites.Site, token: str, now: datetime) -> Answer:
     if state is None:
         return {"active": False}
     grant = state.grant
+    client_id, scope = settings.MASSAR.sites.by_slug[grant.site].client_id, oidc_claims.scopes_in(state.scope)
     said: Answer = {
-        "active": True,
-        "token_type": "Bearer",
-        "client_id": settings.MASSAR.sites.by_slug[grant.site].client_id,
-        "scope": oidc_claims.scopes_in(state.scope),
-        "iss": access.issuer(),
+        "active": True, "token_type": "Bearer", "client_id": client_id, "scope": scope, "iss": access.issuer(),
         "exp": state.expires_at,
-    }
+    }  # fmt: skip
     if grant.login:
         said["username"] = grant.login
     if not grant.person_id or grant.site == asking.slug:  # a subject is one site's alone (OIDC Core §8.1)
@@ -181,18 +178,11 @@ def _id_token(
     moment, grant = int(now.timestamp()), state.grant
     names = oidc_claims.for_id_token(grant.scope, always=site.id_token_claims, scope=scope)
     claims: Answer = {
-        **oidc_claims.values(person, names),
-        "iss": access.issuer(),
-        "sub": grant.subject,
-        "aud": site.client_id,
-        "iat": moment,
-        "exp": moment + ID_TOKEN_LIFE,
-        "auth_time": grant.auth_time,
-        "acr": state.binding["acr"],
-        "amr": list(access.AMR),
-        "sid": grant.sid,
+        **oidc_claims.values(person, names), "iss": access.issuer(), "sub": grant.subject, "aud": site.client_id,
+        "iat": moment, "exp": moment + ID_TOKEN_LIFE, "auth_time": grant.auth_time, "acr": state.binding["acr"],
+        "amr": list(access.AMR), "sid": grant.sid,
         "at_hash": _b64(hashlib.sha256(access_token.encode()).digest()[:16]),
-    }
+    }  # fmt: skip
     if grant.nonce and state.kind == "code":  # OIDC Core §12.2: not needed again
         claims["nonce"] = grant.nonce
     return sites.keys.signed(claims, use=site.algorithm, kind="JWT", now=now)

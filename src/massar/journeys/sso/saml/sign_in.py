@@ -8,19 +8,23 @@ from django.conf import settings
 from django.db import transaction
 
 from massar.core import ids
-from massar.core.browser import Browser
-from massar.core.saml import names
+from massar.core.saml import messages
 from massar.core.saml.decode import EncodedMessage, decode_authn_request
 from massar.core.saml.messages import Assertion, AuthnRequest, MessageRefused, Response
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import IdentityProvider, saml_idp
-from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.sso import access
-from massar.journeys.sso.access import ACR_NO_RECENT_RECOVERY, ACR_PASSWORD, AccessDenied, AccessGranted, SignInRequired
-from massar.journeys.sso.saml.validate_message import Sender, validate
+from massar.journeys.sso.access import ACR_NO_RECENT_RECOVERY, AccessDenied, AccessGranted, SignInRequired, Visitor
+from massar.journeys.sso.saml.validate_message import validate
 
-CLASSES = (names.CLASS_PROTECTED, names.CLASS_PASSWORD, names.CLASS_UNSPECIFIED, ACR_PASSWORD, ACR_NO_RECENT_RECOVERY)
+CLASSES = (
+    messages.CLASS_PROTECTED,
+    messages.CLASS_PASSWORD,
+    messages.CLASS_UNSPECIFIED,
+    access.ACR_PASSWORD,
+    ACR_NO_RECENT_RECOVERY,
+)
 
 
 @dataclass(frozen=True)
@@ -42,27 +46,21 @@ class RequestedSignIn:
     contexts: Sequence[str] | None = ()
 
 
-def requested(encoded: EncodedMessage, *, idp: IdentityProvider, whose: Sender, now: datetime) -> RequestedSignIn:
-    """What an AuthnRequest asks. Raises MessageRefused, after which nothing is sent anywhere. whose: who brings it."""
-    valid = validate(decode_authn_request(encoded), idp=idp, destination=idp.at("sso"), now=now, whose=whose)
+def requested(encoded: EncodedMessage, idp: IdentityProvider, visitor: Visitor) -> RequestedSignIn:
+    """What an AuthnRequest asks. Raises MessageRefused, after which nothing is sent anywhere."""
+    received, now = decode_authn_request(encoded), visitor.now
+    valid = validate(received, idp=idp, destination=idp.at("sso"), now=now, visitor=visitor)
     site, request = valid.site, valid.message
     return RequestedSignIn(
-        site=site.slug,
-        id=request.id,
-        acs=_acs(request, site),
-        relay_state=valid.relay_state,
-        received=now.isoformat(),
-        force=request.force_authn,
-        passive=request.is_passive,
-        name_id_kind=_name_id_kind(request, site),
-        contexts=_contexts(request),
-    )
+        site.slug, request.id, _acs(request, site), valid.relay_state, now.isoformat(), request.force_authn,
+        request.is_passive, _name_id_kind(request, site), _contexts(request),
+    )  # fmt: skip
 
 
 def _acs(request: AuthnRequest, site: sites.Site) -> str:
     """Only an address of the registry, byte for byte (ATK-117)."""
     url, index = request.acs_url, request.acs_index
-    if request.protocol_binding != names.POST:
+    if request.protocol_binding != messages.POST:
         raise MessageRefused("address", "Answers go by HTTP-POST only.")
     if url is not None and index is not None:
         raise MessageRefused("address", "AssertionConsumerServiceURL and -Index exclude each other.")
@@ -77,10 +75,10 @@ def _name_id_kind(request: AuthnRequest, site: sites.Site) -> str | None:
     """What the registry says; if the site asks for one that tells less, then that. More it can't have: None."""
     if request.sp_name_qualifier not in (None, site.entity_id):
         return None  # a name for a group of sites: there are none (SAML core §3.4.1.1)
-    if request.name_id_format == names.UNSPECIFIED:
+    if request.name_id_format == messages.UNSPECIFIED:
         return site.name_id
     allowed = saml_idp.name_id_kinds(site)
-    return next((kind for kind in allowed if names.NAME_ID_FORMATS[kind] == request.name_id_format), None)
+    return next((kind for kind in allowed if messages.NAME_ID_FORMATS[kind] == request.name_id_format), None)
 
 
 def _contexts(request: AuthnRequest) -> tuple[str, ...] | None:
@@ -101,53 +99,44 @@ def site_of(requested: RequestedSignIn) -> sites.Site:
     return site
 
 
-def answer(
-    *, site: sites.Site, requested: RequestedSignIn, signed_in: SignedIn | None, browser: Browser, now: datetime
-) -> Response | SignInRequired | AccessDenied:
+def answer(site: sites.Site, requested: RequestedSignIn, visitor: Visitor) -> Response | SignInRequired | AccessDenied:
     """The answer for whoever is signed in, or an error that the site asked for, or what stands in between."""
 
     def response(*status: str, assertion: Assertion | None = None) -> Response:
         issuer = saml_idp.idp_of(site).entity_id
-        return Response(f"_{ids.short_token()}", issuer, now, requested.acs, requested.id, status, assertion)
+        return Response(f"_{ids.short_token()}", issuer, visitor.now, requested.acs, requested.id, status, assertion)
 
     if requested.name_id_kind is None:
-        return response(names.REQUESTER, names.INVALID_NAME_ID_POLICY)
+        return response(messages.REQUESTER, messages.INVALID_NAME_ID_POLICY)
     if requested.contexts is None:
-        return response(names.RESPONDER, names.NO_AUTHN_CONTEXT)
-    judged = access.decide(
-        site=site,
-        signed_in=signed_in,
-        browser=browser,
-        now=now,
-        fresh_since=datetime.fromisoformat(requested.received) if requested.force else None,
-        no_recent_recovery=set(requested.contexts) == {ACR_NO_RECENT_RECOVERY},
-    )
+        return response(messages.RESPONDER, messages.NO_AUTHN_CONTEXT)
+    since = datetime.fromisoformat(requested.received) if requested.force else None
+    settled = set(requested.contexts) == {ACR_NO_RECENT_RECOVERY}
+    judged = access.decide(site=site, visitor=visitor, fresh_since=since, no_recent_recovery=settled)
     if isinstance(judged, AccessGranted):
-        kind = requested.name_id_kind or site.name_id
-        assertion = _enter(site, kind, requested.contexts, judged, browser, now)
-        return response(names.SUCCESS, assertion=assertion) if assertion else SignInRequired(again=False)
-    return response(names.RESPONDER, names.NO_PASSIVE) if requested.passive else judged
+        assertion = _enter(judged, visitor, requested.name_id_kind or site.name_id, requested.contexts)
+        return response(messages.SUCCESS, assertion=assertion) if assertion else SignInRequired(again=False)
+    return response(messages.RESPONDER, messages.NO_PASSIVE) if requested.passive else judged
 
 
-def _enter(
-    site: sites.Site, kind: str, contexts: Sequence[str], enter: AccessGranted, browser: Browser, now: datetime
-) -> Assertion | None:
+def _enter(enter: AccessGranted, visitor: Visitor, kind: str, contexts: Sequence[str]) -> Assertion | None:
     """Open a visit under a name of that kind. None: the session has ended meanwhile."""
+    site = enter.site
     with transaction.atomic():
         # Held: what ends the session at this moment finds this visit and tells the site, or the site is not entered.
         if not sessions.signed_in.hold(enter.session.id):
             return None
         # The kind of name is kept: a LogoutRequest must call the person as the site was told.
         life = int(settings.MASSAR.session_longest.total_seconds())  # the grant ends with its session in any case
-        visit = access.open_visit(site=site, granted=enter, scope=f"saml {kind}", life=life, browser=browser, now=now)
+        visit = access.open_visit(enter, visitor, scope=f"saml {kind}", life=life)
     claims = access.claims_of(enter.person, names=set(site.released.values()))
     true_contexts = (name for name in contexts if name != ACR_NO_RECENT_RECOVERY or enter.acr == ACR_NO_RECENT_RECOVERY)
     return Assertion(
-        name_id=saml_idp.name_id(site, kind, sid=visit.sid, subject=visit.subject, login=enter.person.login),
+        name_id=saml_idp.name_id(site, kind, visit.sid, visit.subject, enter.person.login),
         audience=site.entity_id,
         authenticated_at=enter.session.signed_in_at,
         session_ends_at=enter.session.signed_in_at + settings.MASSAR.session_longest,
         session_index=visit.sid,
-        context_class=next(true_contexts, names.CLASS_PROTECTED),
+        context_class=next(true_contexts, messages.CLASS_PROTECTED),
         attributes={name: claims[claim] for name, claim in site.released.items() if claim in claims},
     )

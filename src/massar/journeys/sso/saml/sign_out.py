@@ -19,27 +19,23 @@ from django.conf import settings
 from django.db import transaction
 
 from massar.core import encryption, ids
-from massar.core.browser import Browser
-from massar.core.saml import decode
+from massar.core.saml import decode, messages
 from massar.core.saml.decode import EncodedMessage
 from massar.core.saml.encode import encode_soap
 from massar.core.saml.messages import LogoutRequest, LogoutResponse, MessageRefused, NameId
-from massar.core.saml.names import PARTIAL_LOGOUT, REQUESTER, SUCCESS, UNKNOWN_PRINCIPAL
 from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import IdentityProvider, saml_idp
 from massar.journeys.account import close_sessions
-from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.sso import log_out_of_sites
+from massar.journeys.sso.access import Visitor
 from massar.journeys.sso.log_out_of_sites import RecentLogout
-from massar.journeys.sso.saml.validate_message import Sender, ValidMessage, validate
+from massar.journeys.sso.saml.validate_message import ValidMessage, validate
 
 PROVED, NOT_PROVED = "saml_logout", "saml_logout_to_confirm"  # kinds of a saved request
 ValidAnswer = ValidMessage[LogoutResponse]
 LIFE = timedelta(minutes=3)  # of a LogoutRequest of the account
-
-# -- a site asks
 
 
 @dataclass(frozen=True)
@@ -81,10 +77,10 @@ class LogoutOutcome:
     is_partial: bool = False
 
 
-def requested(encoded: EncodedMessage, *, idp: IdentityProvider, whose: Sender, now: datetime) -> RequestedLogout:
-    """What a LogoutRequest asks. Raises MessageRefused. whose: who brings it."""
-    received = decode.decode_logout_request(encoded)
-    valid = validate(received, idp=idp, destination=idp.at("slo"), now=now, whose=whose)
+def requested(encoded: EncodedMessage, idp: IdentityProvider, visitor: Visitor) -> RequestedLogout:
+    """What a LogoutRequest asks. Raises MessageRefused."""
+    received, now = decode.decode_logout_request(encoded), visitor.now
+    valid = validate(received, idp=idp, destination=idp.at("slo"), now=now, visitor=visitor)
     request, relay_state = valid.message, valid.relay_state
     if request.not_on_or_after and request.not_on_or_after <= now:
         raise MessageRefused("expired", "NotOnOrAfter is over.")
@@ -93,27 +89,25 @@ def requested(encoded: EncodedMessage, *, idp: IdentityProvider, whose: Sender, 
 
 
 @transaction.atomic
-def end_here(
-    *, requested: RequestedLogout, signed_in: SignedIn | None, cookie: str, browser: Browser, now: datetime
-) -> LogoutOutcome:
+def end_here(requested: RequestedLogout, visitor: Visitor, *, cookie: str) -> LogoutOutcome:
     """The person in front of the browser signs out. cookie: of a session that may have been idle for too long."""
+    signed_in, browser, now = visitor.signed_in, visitor.browser, visitor.now
     if signed_in is None:
         close_sessions.sign_out_left_open(cookie=cookie, browser=browser, now=now)
         return LogoutOutcome()
     close_sessions.sign_out(signed_in=signed_in, browser=browser, now=now)
-    return _outcome(requested, signed_in.person.id, [signed_in.session.id], signed_in, now)
+    return _outcome(requested, visitor, signed_in.person.id, [signed_in.session.id])
 
 
 @transaction.atomic
-def end(
-    *, requested: RequestedLogout, signed_in: SignedIn | None, browser: Browser, now: datetime
-) -> LogoutOutcome | None:
+def end(requested: RequestedLogout, visitor: Visitor) -> LogoutOutcome | None:
     """End the sessions that were meant and tell the other sites. None: they are none of the site's.
 
     A session that had ended already is no error.
     """
-    site, person = requested.site, _person(requested, signed_in)
-    if person is None or (signed_in and signed_in.person.id != person.id):
+    site, present = requested.site, visitor.signed_in.person if visitor.signed_in else None
+    person = _person(requested, present)
+    if person is None or (present and present.id != person.id):
         return None
     meant: dict[int, None] = {}  # sessions in which the person visited the site under that name
     for visit in sites.grants.visits(site.slug, person.id):
@@ -124,58 +118,53 @@ def end(
     if not meant:
         return None
     ended = close_sessions.sign_out_by_site(
-        person=person, session_ids=list(meant), site=site.slug, browser=browser, now=now
+        person=person, session_ids=list(meant), site=site.slug, browser=visitor.browser, now=visitor.now
     )
-    return _outcome(requested, person.id, ended, signed_in, now)
+    return _outcome(requested, visitor, person.id, ended)
 
 
-def _outcome(
-    requested: RequestedLogout, person_id: int, ended: list[int], signed_in: SignedIn | None, now: datetime
-) -> LogoutOutcome:
-    ended_here = signed_in is not None and signed_in.session.id in ended
-    left_open = log_out_of_sites.has_left_open(person_id, ended, since=now, confirmed=(requested.site.slug,))
-    return LogoutOutcome(ended_here=ended_here, is_partial=left_open)
+def _outcome(requested: RequestedLogout, visitor: Visitor, person_id: int, ended: list[int]) -> LogoutOutcome:
+    knows = (requested.site.slug,)
+    left_open = log_out_of_sites.has_left_open(person_id, ended, since=visitor.now, confirmed=knows)
+    return LogoutOutcome(bool(visitor.signed_in and visitor.signed_in.session.id in ended), left_open)
 
 
-def _person(requested: RequestedLogout, signed_in: SignedIn | None) -> people.PersonFacts | None:
+def _person(requested: RequestedLogout, present: people.PersonFacts | None) -> people.PersonFacts | None:
     """By the site's own name of the person. A transient name or a former address says nothing without a session."""
     known = sites.subjects.person_of(requested.site.slug, requested.name)
     if known:
         return people.directory.by_id(known)
     if requested.site.name_id == "email" and "@" in requested.name:
         found = people.directory.by_login(requested.name)
-        if found or not signed_in:
+        if found:
             return found
-    return signed_in.person if signed_in else None
+    return present
 
 
 def response(*, requested: RequestedLogout, outcome: LogoutOutcome | None, now: datetime) -> LogoutResponse:
     """What answers the site."""
-    site, status = requested.site, (SUCCESS, PARTIAL_LOGOUT) if outcome and outcome.is_partial else (SUCCESS,)
-    status = status if outcome else (REQUESTER, UNKNOWN_PRINCIPAL)
+    site, status = requested.site, [messages.REQUESTER, messages.UNKNOWN_PRINCIPAL]
+    if outcome:
+        status = [messages.SUCCESS, messages.PARTIAL_LOGOUT] if outcome.is_partial else [messages.SUCCESS]
     id, issuer = f"_{ids.short_token()}", saml_idp.idp_of(site).entity_id
-    return LogoutResponse(id, issuer, now, site.slo_answers, requested.id, status)
+    return LogoutResponse(id, issuer, now, site.slo_answers, requested.id, tuple(status))
 
 
 def _request(site: sites.Site, to: str, id: str, name: NameId, indexes: Iterable[str], now: datetime) -> LogoutRequest:
     return LogoutRequest(id, saml_idp.idp_of(site).entity_id, now, to, name, tuple(indexes), now + LIFE)
 
 
-# -- the account asks by SOAP
-
-
 def soap_request(message: delivery.QueuedMessage, *, now: datetime) -> str:
     """The envelope with the LogoutRequest of one message, signed anew for each attempt."""
     values, site = message.values, settings.MASSAR.sites.by_slug[message.values["site"]]
-    name = saml_idp.name_id(site, values["kind"], **{key: values[key] for key in ("sid", "subject", "login")})
+    name = saml_idp.name_id(site, values["kind"], values["sid"], values["subject"], values["login"])
     request = _request(site, message.to, _attempt_id(message), name, [values["sid"]], now)
     return encode_soap(request, saml_idp.signer(now=now))
 
 
 def soap_request_about_nobody(site: sites.Site, id: str, *, now: datetime) -> str:
     """An envelope with a LogoutRequest that ends nothing, to try the site with."""
-    nobody = ids.short_token()
-    name = saml_idp.name_id(site, "", sid=nobody, subject=nobody, login=nobody)
+    name = saml_idp.name_id(site, "", *[ids.short_token()] * 3)
     return encode_soap(_request(site, site.slo_soap, id, name, [ids.short_token()], now), saml_idp.signer(now=now))
 
 
@@ -212,25 +201,17 @@ def validate_soap_answer(envelope: bytes, *, site: sites.Site, now: datetime) ->
     return validate(received, idp=idp, destination=None, now=now)
 
 
-# -- the account asks through the browser
-
-
 def browser_request(site: sites.Site, recent: RecentLogout, *, now: datetime) -> LogoutRequest | None:
     """The LogoutRequest that the browser carries, which its binding signs. None: the site was not visited.
 
     It calls the person as this browser's session did there, else as the newest did, and names every session that knew
     the person by that name.
     """
-    visits = [
-        (
-            grant,
-            saml_idp.name_id(
-                site, log_out_of_sites.name_kind(grant), sid=grant.sid, subject=grant.subject, login=grant.login
-            ),
-        )
-        for grant in sites.grants.ended_since(recent.person_id, since=int(recent.since.timestamp()))
-        if grant.site == site.slug
-    ]
+    visits = []
+    for grant in sites.grants.ended_since(recent.person_id, since=int(recent.since.timestamp())):
+        if grant.site == site.slug:
+            kind, about = log_out_of_sites.name_kind(grant), (grant.sid, grant.subject, grant.login)
+            visits.append((grant, saml_idp.name_id(site, kind, *about)))
     if not visits or not log_out_of_sites.supports_browser_logout(site):
         return None
     called = next((name for grant, name in visits if grant.session_id == recent.session_id), visits[0][1])

@@ -11,17 +11,15 @@ from typing import Generic
 from django.conf import settings
 from django.db import transaction
 
-from massar.core.browser import Browser
 from massar.core.saml.decode import M, UnverifiedMessage
 from massar.core.saml.messages import MessageRefused
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import IdentityProvider
-from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.sso import save_request
+from massar.journeys.sso.access import Visitor
 
 WINDOW = timedelta(minutes=5)  # how old a message may be
 SKEW = timedelta(seconds=60)  # how far ahead a site's clock may go
-Sender = tuple[SignedIn | None, Browser]
 log = logging.getLogger("massar.saml")
 
 
@@ -47,15 +45,15 @@ def validate(
     destination: str | None,
     now: datetime,
     must_be_signed: bool = False,
-    whose: Sender | None = None,
+    visitor: Visitor | None = None,
 ) -> ValidMessage[M]:
     """Judge a message, and remember its ID. Raises MessageRefused: nothing is sent anywhere.
 
     A site that need not sign may sign by what is not taken (SHA-1, as Microsoft 365 does): that counts as unsigned.
 
     idp: to which entity of the account it came. destination: where it must say that it goes; None where the connection
-    itself says so (SOAP). must_be_signed: whatever the registry says. whose: by whom it came, if anybody may send it:
-    their network pays for the ID of what nobody has signed. Such a message could as well come with another ID, so
+    itself says so (SOAP). must_be_signed: whatever the registry says. visitor: by whom it came, if anybody may send
+    it: their network pays for the ID of what nobody has signed. Such a message could as well come with another ID, so
     without room for it it is answered all the same.
     """
     site = settings.MASSAR.sites.by_entity.get((idp.name, received.issuer))
@@ -84,7 +82,7 @@ def validate(
         raise MessageRefused("expired", "IssueInstant is older than five minutes.")
     until = message.issued_at + WINDOW + SKEW
     with transaction.atomic():  # what the ID's row costs its network is paid with the row, or not at all
-        remembered = is_proved or whose is None or save_request.may_add_to_replay_cache(*whose, now=now)
+        remembered = is_proved or visitor is None or save_request.may_add_to_replay_cache(visitor)
         if remembered and not sites.replay_cache.add("saml", site.slug, message.id, until=until):
             raise MessageRefused("expired", "This ID has come before.")
     return ValidMessage(site, message, received.encoded.relay_state, is_proved, is_distrusted)
