@@ -15,7 +15,7 @@ from lxml import etree
 
 from massar.core import xml, xml_signature
 from massar.core.saml import messages
-from massar.core.saml.messages import SAML, SAMLP, AuthnRequest, LogoutRequest, LogoutResponse, MessageRefused
+from massar.core.saml.messages import SAML, SAMLP, AuthnRequest, LogoutRequest, LogoutResponse, MessageRefused, demand
 
 # Bytes. Senders owe 80 (SAML bindings §3.4.3) and do not keep to it: mod_auth_mellon, Google and Microsoft put the
 # wanted page there. It is carried back as it came and read by nobody here.
@@ -105,29 +105,27 @@ def decode_soap(envelope: bytes) -> EncodedMessage:
         found = xml.parse(envelope).findall(f"{{{messages.SOAP_ENVELOPE}}}Body/*")
     except xml.XmlRefused as refused:
         raise MessageRefused("request", f"The answer was not read: {refused}.") from refused
-    if len(found) != 1:
-        raise MessageRefused("request", "The answer must be an envelope with one message.")
+    demand(len(found) == 1, "The answer must be an envelope with one message.")
     return EncodedMessage(etree.tostring(found[0], with_tail=False))
 
 
 def _opened(encoded: EncodedMessage, kind: str, children: tuple[str, ...]) -> etree._Element:
     """The root, of that kind and with no children but those of the schema, each at most once."""
-    if len(encoded.relay_state.encode("utf-8", "surrogatepass")) > LONGEST_RELAY_STATE:
-        raise MessageRefused("request", f"RelayState is longer than {LONGEST_RELAY_STATE} bytes.")
+    length = len(encoded.relay_state.encode("utf-8", "surrogatepass"))
+    demand(length <= LONGEST_RELAY_STATE, f"RelayState is longer than {LONGEST_RELAY_STATE} bytes.")
     try:
         root = xml.parse(encoded.document)
     except xml.XmlRefused as refused:
         raise MessageRefused("request", f"The message was not read: {refused}.") from refused
-    if root.tag != f"{{{SAMLP}}}{kind}":
-        raise MessageRefused("request", f"{kind} was expected.")
-    if root.get("Version") != "2.0" or not _ID.fullmatch(root.get("ID", "")):
-        raise MessageRefused("request", "Version must be 2.0 and ID a name.")
+    demand(root.tag == f"{{{SAMLP}}}{kind}", f"{kind} was expected.")
+    named = root.get("Version") == "2.0" and _ID.fullmatch(root.get("ID", ""))
+    demand(named, "Version must be 2.0 and ID a name.")
     found = [child.tag for child in root]
     repeated = {tag for tag in found if found.count(tag) > 1} - {_INDEX}
-    if not set(found) <= {_ISSUER, _SIGNATURE, _EXTENSIONS, *children} or repeated or found[:1] != [_ISSUER]:
-        raise MessageRefused("request", f"The elements of the {kind} are not those of the schema.")
-    if encoded.by_redirect and root.find(f".//{_SIGNATURE}") is not None:  # it would not count (bindings §3.4.4.1)
-        raise MessageRefused("request", "By Redirect the signature belongs into the address.")
+    known = set(found) <= {_ISSUER, _SIGNATURE, _EXTENSIONS, *children} and not repeated and found[:1] == [_ISSUER]
+    demand(known, f"The elements of the {kind} are not those of the schema.")
+    inside = encoded.by_redirect and root.find(f".//{_SIGNATURE}") is not None  # it would not count (bindings §3.4.4.1)
+    demand(not inside, "By Redirect the signature belongs into the address.")
     return root
 
 
@@ -139,8 +137,7 @@ def _head(root: etree._Element) -> tuple[str, str, datetime, str]:
 
 
 def _authn_request(root: etree._Element) -> AuthnRequest:
-    if root.find(_SUBJECT) is not None:
-        raise MessageRefused("request", "Subject is not supported: a site can't choose who signs in.")
+    demand(root.find(_SUBJECT) is None, "Subject is not supported: a site can't choose who signs in.")
     policy, context = root.find(_POLICY), root.find(_CONTEXT)
     return AuthnRequest(
         *_head(root),
@@ -158,8 +155,7 @@ def _authn_request(root: etree._Element) -> AuthnRequest:
 
 def _flag(root: etree._Element, name: str) -> bool:
     said = root.get(name, "false")
-    if said not in ("true", "1", "false", "0"):
-        raise MessageRefused("request", f"{name} must be true or false.")
+    demand(said in ("true", "1", "false", "0"), f"{name} must be true or false.")
     return said in ("true", "1")
 
 
@@ -171,11 +167,9 @@ def _logout_request(root: etree._Element) -> LogoutRequest:
     name, indexes, until = root.find(_NAME_ID), root.findall(_INDEX), root.get("NotOnOrAfter")
     if name is None or len(name) or not name.text:
         raise MessageRefused("request", "The LogoutRequest must hold a NameID.")
-    if len(indexes) > MOST_SESSION_INDEXES:
-        raise MessageRefused("request", "There are too many SessionIndex elements.")
+    demand(len(indexes) <= MOST_SESSION_INDEXES, "There are too many SessionIndex elements.")
     ends = None if until is None else xml.instant(until)
-    if until is not None and ends is None:
-        raise MessageRefused("expired", "NotOnOrAfter is over.")
+    demand(until is None or ends, "NotOnOrAfter is over.", "expired")
     return LogoutRequest(*_head(root), messages.NameId(name.text.strip()), _texts(indexes), not_on_or_after=ends)
 
 

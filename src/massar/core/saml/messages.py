@@ -43,6 +43,12 @@ class MessageRefused(Exception):
         self.problem, self.why = problem, why
 
 
+def demand(good: object, why: str, problem: str = "request") -> None:
+    """Raise MessageRefused where something that a message must be is not so."""
+    if not good:
+        raise MessageRefused(problem, why)
+
+
 @dataclass(frozen=True)
 class SamlMessage:
     """What every message begins with. `destination` is empty where the message does not name one."""

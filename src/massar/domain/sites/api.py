@@ -4,7 +4,6 @@ from massar.domain.sites import (
     gated_pages,
     grants,
     keys,
-    registry,
     replay_cache,
     rules,
     saml_certificate,
@@ -22,6 +21,6 @@ from massar.domain.sites.saml_idp import IdentityProvider
 
 __all__ = [
     "Finding", "GatedPage", "GrantFacts", "IdentityProvider", "Registry", "Signer", "Site",
-    "gated_pages", "grants", "hashed_secret", "is_secret", "keys", "registry", "replay_cache", "rules",
+    "gated_pages", "grants", "hashed_secret", "is_secret", "keys", "replay_cache", "rules",
     "saml_certificate", "saml_idp", "saml_metadata", "saved_requests", "subjects",
 ]  # fmt: skip

@@ -21,7 +21,6 @@ DEFAULTS = Path(__file__).with_name("defaults.toml")
 _LOOPBACK = r"http://(?:127\.0\.0\.1|\[::1\])"
 _ANY_PORT = re.compile(rf"{_LOOPBACK}/.*")  # as registered
 _AT_A_PORT = re.compile(rf"({_LOOPBACK}):([1-9][0-9]{{0,4}})(/.*)")  # as asked for
-_HIGHEST_PORT = 65535
 ByLanguage = Annotated[dict[str, str], Expected('a table of texts by language, as { fr = "…", ar = "…" }')]
 Addresses = tuple[Annotated[str, AfterValidator(rules.address)], ...]
 Address = Annotated[str, AfterValidator(rules.address)]
@@ -160,7 +159,7 @@ class Site(Table):
     def takes_back(self, address: str) -> bool:
         """Whether a code may be sent there: character by character, but for the port of a native program."""
         at = _AT_A_PORT.fullmatch(address)
-        if at and int(at[2]) <= _HIGHEST_PORT and f"{at[1]}{at[3]}" in self.loopback_uris:
+        if at and int(at[2]) <= 65535 and f"{at[1]}{at[3]}" in self.loopback_uris:
             return True
         return address in self.redirect_uris
 
@@ -176,10 +175,6 @@ class Site(Table):
     def offline_life(self) -> int:
         """Seconds that a program may stay signed in after its session; 0: not at all."""
         return self.offline_days * 24 * 3600
-
-    @property
-    def recovery_wait(self) -> timedelta:
-        return timedelta(hours=self.no_recovery_hours)
 
     @property
     def longest_age(self) -> timedelta | None:

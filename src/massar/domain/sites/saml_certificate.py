@@ -9,7 +9,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from massar.core import local_time
-from massar.core.saml.messages import MessageRefused
+from massar.core.saml.messages import MessageRefused, demand
 from massar.domain.sites.rules import SHORTEST_RSA
 
 SOON = timedelta(days=30)
@@ -24,9 +24,7 @@ def usable(pem: str, *, now: datetime) -> list[x509.Certificate]:
         why = "Not signed as it must be: no readable certificate is registered for the site."
         raise MessageRefused("request", why) from trouble
     usable = [one for one in known if _rsa_bits(one) and _is_in_time(one, now)]
-    if not usable:
-        why = "Not signed as it must be: the registered certificate is out of its time, or not RSA."
-        raise MessageRefused("request", why)
+    demand(usable, "Not signed as it must be: the registered certificate is out of its time, or not RSA.")
     return usable
 
 

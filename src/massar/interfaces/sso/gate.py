@@ -1,22 +1,14 @@
 """What the gate is asked, by sites' own proxies and by the browser (docs/integrate/nginx-gate.md).
 
-    check  200 with facts in headers, 401 nobody has entered, 403 the request itself is odd
-    begin  303 to the account, with a mark in a cookie of the site's host; `?again=yes` asks for a fresh proof
-    enter  303 to the page that was wanted, with the gate cookie of the site's host
+    check    200 with facts in headers, 401 nobody has entered, 403 the request itself is odd
+    begin    303 to the account, with a mark in a cookie of the site's host; `?again=yes` asks for a fresh proof
+    enter    303 to the page that was wanted, with the gate cookie of the site's host
+    forward  all of it at one address, for proxies that hand our answer itself to the browser (traefik.md and caddy.md
+             there): 303 instead of 401 where a page was wanted, `/.massar/again?PAGE` asks for a fresh proof
 
 The proxy names itself and the page in three headers, each exactly once. Whatever does not read in one way is refused.
-
-`forward` is for proxies that hand our answer itself to the browser: Traefik's ForwardAuth, Caddy's forward_auth
-(docs/integrate/traefik.md, caddy.md). They can't name the site in a header of ours, so everything comes by one address:
-
-    200  may pass: facts in headers, and in `Cookie` the browser's cookies without the gate's own
-    303  to the account; back from it to the page that was wanted, with the gate cookie; `/.massar/again?PAGE` asks
-         for a fresh proof
-    401  nobody has entered, and it was no page that was wanted
-    403  not our proxy, or the request itself is odd
-
-The key that the proxy proves itself with (`gate_key`) names the site, never a header that a browser could have sent:
-X-Forwarded-Host is only held against it, and X-Massar-* is not read.
+At `forward` the key that the proxy proves itself with (`gate_key`) names the site, never a header that a browser could
+have sent: X-Forwarded-Host is only held against it, and X-Massar-* is not read.
 """
 
 import re

@@ -103,7 +103,10 @@ def decide(
 
 
 def _opens_at(site: sites.Site, recovered_at: datetime | None, no_recent_recovery: bool = False) -> datetime | None:
-    wait = max(site.recovery_wait, RECENT_RECOVERY if no_recent_recovery or site.no_recent_recovery else timedelta(0))
+    wait = max(
+        timedelta(hours=site.no_recovery_hours),
+        RECENT_RECOVERY if no_recent_recovery or site.no_recent_recovery else timedelta(0),
+    )
     return recovered_at + wait if recovered_at else None
 
 

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from massar.core import xml
 from massar.core.saml.decode import EncodedMessage
 from massar.core.saml.encode import Outgoing, encode, encode_metadata, encode_signed
-from massar.core.saml.messages import LogoutRequest, LogoutResponse, MessageRefused, Response
+from massar.core.saml.messages import LogoutRequest, LogoutResponse, MessageRefused, Response, demand
 from massar.core.xml_signature import RSA_SHA256
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import IdentityProvider, saml_idp
@@ -114,34 +114,30 @@ def received(request: Request, name: str) -> EncodedMessage:
     if request.method != "POST":
         return _in_address(request.META.get("QUERY_STRING", ""), name)
     values, relay = request.POST.getlist(name), request.POST.getlist("RelayState") or [""]
-    if len(values) != 1 or len(relay) != 1:
-        raise MessageRefused("request", f"The form must hold one {name} and at most one RelayState.")
+    demand(len(values) == len(relay) == 1, f"The form must hold one {name} and at most one RelayState.")
     return EncodedMessage(_decoded("".join(values[0].split())), relay[0])
 
 
 def _in_address(query: str, name: str) -> EncodedMessage:
     """The signature is over the values as the sender encoded them: of the raw query, in the specification's order."""
-    if len(query) > LONGEST_QUERY:
-        raise MessageRefused("request", "The address is too long.")
+    demand(len(query) <= LONGEST_QUERY, "The address is too long.")
     raw: dict[str, str] = {}
     for pair in query.split("&"):
         key, _, value = pair.partition("=")
-        if key in _PARAMETERS and key in raw:
-            raise MessageRefused("request", f"{key} stands twice in the address.")
+        demand(key not in _PARAMETERS or key not in raw, f"{key} stands twice in the address.")
         raw[key] = value
-    if not raw.get(name) or unquote_plus(raw.get("SAMLEncoding", DEFLATE)) != DEFLATE:
-        raise MessageRefused("request", f"The address must hold one {name}, deflated.")
+    deflated = unquote_plus(raw.get("SAMLEncoding", DEFLATE)) == DEFLATE
+    demand(raw.get(name) and deflated, f"The address must hold one {name}, deflated.")
     try:
         document = xml.inflate(_decoded(unquote_plus(raw[name])))
     except xml.XmlRefused as refused:
         raise MessageRefused("request", f"The message was not read: {refused}.") from refused
     signature = None
+    demand(raw.get("Signature") or "SigAlg" not in raw, "SigAlg without a Signature.")
     if raw.get("Signature"):
         octets = "&".join(f"{key}={raw[key]}" for key in (name, "RelayState", "SigAlg") if key in raw)
         signed = octets.encode("utf-8", "surrogatepass")
         signature = signed, _decoded(unquote_plus(raw["Signature"])), unquote_plus(raw.get("SigAlg", ""))
-    elif "SigAlg" in raw:
-        raise MessageRefused("request", "SigAlg without a Signature.")
     return EncodedMessage(document, unquote_plus(raw.get("RelayState", "")), True, signature)
 
 

@@ -65,10 +65,9 @@ def _by_assertion(client_id: str, assertion: str, addresses: tuple[str, ...], no
 def _is_for_us(claims: verify.Claims, site: sites.Site, addresses: tuple[str, ...]) -> bool:
     audience = claims.get("aud")
     audience = [audience] if isinstance(audience, str) else audience
-    right_place = isinstance(audience, list) and any(a in addresses for a in audience if isinstance(a, str))
-    return (
-        right_place and claims.get("iss") == claims.get("sub") == site.client_id and isinstance(claims.get("jti"), str)
-    )
+    right_place = isinstance(audience, list) and any(one in addresses for one in audience)
+    own = claims.get("iss") == claims.get("sub") == site.client_id
+    return right_place and own and isinstance(claims.get("jti"), str)
 
 
 def _is_in_time(claims: verify.Claims, now: datetime) -> bool:

@@ -76,6 +76,11 @@ class _Mistake(Exception):
     """Its arguments are the error of RFC 6749 and the detail."""
 
 
+def _demand(good: object, detail: str, error: str = "invalid_request") -> None:
+    if not good:
+        raise _Mistake(error, detail)
+
+
 def read(
     given: Mapping[str, list[str]], registry: sites.Registry
 ) -> AuthorizationRequest | UnusableRequest | AuthorizationResponse:
@@ -105,41 +110,32 @@ def _respond(site: sites.Site, asked: Mapping[str, str], fields: Mapping[str, st
 
 
 def _judge_form(given: Mapping[str, list[str]], once: dict[str, str]) -> None:
-    if any(len(values) > 1 for values in given.values()):
-        raise _Mistake("invalid_request", "A parameter stands twice.")
+    _demand(all(len(values) <= 1 for values in given.values()), "A parameter stands twice.")
     for name, error in REFUSED.items():
-        if name in once:
-            raise _Mistake(error, f"{name} is not supported.")
+        _demand(name not in once, f"{name} is not supported.", error)
     for name, value in once.items():
         longest = LONGEST_OBJECT if name in LONG else LONGEST
-        if len(value) > longest:
-            raise _Mistake("invalid_request", f"{name} is longer than {longest} characters.")
-        if CONTROL.search(value):
-            raise _Mistake("invalid_request", f"{name} holds control characters.")
-    if len(urlencode(once)) > LONGEST_REQUEST:
-        raise _Mistake("invalid_request", f"The request is longer than {LONGEST_REQUEST} characters.")
-    if once.get("response_mode", "query") not in ("query", "form_post"):
-        raise _Mistake("invalid_request", "response_mode must be query or form_post.")
+        _demand(len(value) <= longest, f"{name} is longer than {longest} characters.")
+        _demand(not CONTROL.search(value), f"{name} holds control characters.")
+    _demand(len(urlencode(once)) <= LONGEST_REQUEST, f"The request is longer than {LONGEST_REQUEST} characters.")
+    modes = ("query", "form_post")
+    _demand(once.get("response_mode", "query") in modes, "response_mode must be query or form_post.")
 
 
 def _asked(site: sites.Site, once: dict[str, str]) -> AuthorizationRequest:
-    if "response_type" not in once:
-        raise _Mistake("invalid_request", "response_type is missing.")
-    if once["response_type"] != "code":
-        raise _Mistake("unsupported_response_type", "response_type must be code.")
+    _demand("response_type" in once, "response_type is missing.")
+    _demand(once["response_type"] == "code", "response_type must be code.", "unsupported_response_type")
     # Each once; what the site may not have is left out (RFC 6749 §3.3).
     scopes = [scope for scope in dict.fromkeys(once.get("scope", "").split()) if scope in site.scopes]
-    if "openid" not in scopes:
-        raise _Mistake("invalid_scope", "scope must hold openid.")
+    _demand("openid" in scopes, "scope must hold openid.", "invalid_scope")
     claims = oidc_claims.read_parameter(once.get("claims", ""))
     if claims is None:
         raise _Mistake("invalid_request", "claims is not a JSON object of objects.")
     prompts = set(once.get("prompt", "").split())
-    if prompts - PROMPTS or ("none" in prompts and len(prompts) > 1):
-        raise _Mistake("invalid_request", "prompt is not one of none, login, consent, select_account.")
+    known = prompts <= PROMPTS and not ("none" in prompts and len(prompts) > 1)
+    _demand(known, "prompt is not one of none, login, consent, select_account.")
     age = once.get("max_age", "")
-    if age and not (age.isascii() and age.isdecimal()):
-        raise _Mistake("invalid_request", "max_age must be a whole number of seconds.")
+    _demand(not age or (age.isascii() and age.isdecimal()), "max_age must be a whole number of seconds.")
     max_age = min(int(age[:12]), MOST_AGE) if age else None
     subject = _wish(claims, "sub").get("value")  # the one that the site wants to hear of (OIDC Core §5.5.1)
     scope, fresh = oidc_claims.granted_scope(site, scopes, claims), bool(prompts & {"login", "select_account"})
@@ -152,12 +148,9 @@ def _asked(site: sites.Site, once: dict[str, str]) -> AuthorizationRequest:
 
 def _challenge(site: sites.Site, once: dict[str, str]) -> str:
     challenge, method = once.get("code_challenge", ""), once.get("code_challenge_method", "")
-    if not challenge and not method and not site.pkce:
-        return ""
-    if not challenge and not method:
-        raise _Mistake("invalid_request", "code_challenge is missing (PKCE).")
-    if method != "S256" or not CHALLENGE.fullmatch(challenge):
-        raise _Mistake("invalid_request", "code_challenge must be of method S256.")
+    if challenge or method or site.pkce:
+        _demand(challenge or method, "code_challenge is missing (PKCE).")
+        _demand(method == "S256" and CHALLENGE.fullmatch(challenge), "code_challenge must be of method S256.")
     return challenge
 
 
@@ -169,8 +162,7 @@ def _wants_no_recent_recovery(acr_values: str, claims: oidc_claims.ClaimsParamet
     listed = wish.get("values")
     wanted = [one for one in (listed if isinstance(listed, list) else [wish.get("value")]) if isinstance(one, str)]
     known = set(wanted) & set(ACRS)
-    if wanted and not known:
-        raise _Mistake("unmet_authentication_requirements", "None of these acr values is known here.")
+    _demand(known or not wanted, "None of these acr values is known here.", "unmet_authentication_requirements")
     return known == {ACR_NO_RECENT_RECOVERY}
 
 

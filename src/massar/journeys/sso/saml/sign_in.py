@@ -10,7 +10,7 @@ from django.db import transaction
 from massar.core import ids
 from massar.core.saml import messages
 from massar.core.saml.decode import EncodedMessage, decode_authn_request
-from massar.core.saml.messages import Assertion, AuthnRequest, MessageRefused, Response
+from massar.core.saml.messages import Assertion, AuthnRequest, MessageRefused, Response, demand
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import IdentityProvider, saml_idp
@@ -60,14 +60,13 @@ def requested(encoded: EncodedMessage, idp: IdentityProvider, visitor: Visitor) 
 def _acs(request: AuthnRequest, site: sites.Site) -> str:
     """Only an address of the registry, byte for byte (ATK-117)."""
     url, index = request.acs_url, request.acs_index
-    if request.protocol_binding != messages.POST:
-        raise MessageRefused("address", "Answers go by HTTP-POST only.")
-    if url is not None and index is not None:
-        raise MessageRefused("address", "AssertionConsumerServiceURL and -Index exclude each other.")
-    if url is not None and url not in site.acs:
-        raise MessageRefused("address", "AssertionConsumerServiceURL is not registered.")
-    if index is not None and index not in site.acs_by_index:
-        raise MessageRefused("address", "AssertionConsumerServiceIndex is not registered.")
+    for right, why in (
+        (request.protocol_binding == messages.POST, "Answers go by HTTP-POST only."),
+        (url is None or index is None, "AssertionConsumerServiceURL and -Index exclude each other."),
+        (url is None or url in site.acs, "AssertionConsumerServiceURL is not registered."),
+        (index is None or index in site.acs_by_index, "AssertionConsumerServiceIndex is not registered."),
+    ):
+        demand(right, why, "address")
     return url or (site.acs[0] if index is None else site.acs_by_index[index])
 
 

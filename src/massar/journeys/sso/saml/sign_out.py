@@ -22,7 +22,7 @@ from massar.core import encryption, ids
 from massar.core.saml import decode, messages
 from massar.core.saml.decode import EncodedMessage
 from massar.core.saml.encode import encode_soap
-from massar.core.saml.messages import LogoutRequest, LogoutResponse, MessageRefused, NameId
+from massar.core.saml.messages import LogoutRequest, LogoutResponse, MessageRefused, NameId, demand
 from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
 from massar.domain.sites import api as sites
@@ -82,8 +82,7 @@ def requested(encoded: EncodedMessage, idp: IdentityProvider, visitor: Visitor) 
     received, now = decode.decode_logout_request(encoded), visitor.now
     valid = validate(received, idp=idp, destination=idp.at("slo"), now=now, visitor=visitor)
     request, relay_state = valid.message, valid.relay_state
-    if request.not_on_or_after and request.not_on_or_after <= now:
-        raise MessageRefused("expired", "NotOnOrAfter is over.")
+    demand(not request.not_on_or_after or request.not_on_or_after > now, "NotOnOrAfter is over.", "expired")
     meant = (request.id, request.name_id.value, request.session_indexes)
     return RequestedLogout(valid.site, *meant, relay_state, valid.is_proved, valid.is_distrusted)
 
@@ -183,8 +182,8 @@ def judge_soap_answer(message: delivery.QueuedMessage, result: delivery.Result, 
     site = settings.MASSAR.sites.by_slug[message.values["site"]]
     try:
         valid = validate_soap_answer(result.answer, site=site, now=now)
-        if valid.site.slug != site.slug or valid.message.in_response_to != _attempt_id(message):
-            raise MessageRefused("request", "the answer is another's")
+        own = valid.site.slug == site.slug and valid.message.in_response_to == _attempt_id(message)
+        demand(own, "the answer is another's")
     except MessageRefused as refused:
         return delivery.Rejected(refused.why, permanent=False, configuration_error=True, about=delivery.RECIPIENT)
     if valid.message.is_success:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 
 from massar.core.saml.decode import M, UnverifiedMessage
-from massar.core.saml.messages import MessageRefused
+from massar.core.saml.messages import MessageRefused, demand
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import IdentityProvider
 from massar.journeys.sso import save_request
@@ -64,25 +64,21 @@ def validate(
     if is_distrusted:
         log.info("the %s of %s is signed by an algorithm that is not taken, and counts as unsigned", kind, site.slug)
         is_signed = False
-    if must_be_signed and not is_signed:
-        raise MessageRefused("request", f"The {kind} must be signed.")
+    demand(is_signed or not must_be_signed, f"The {kind} must be signed.")
     is_proved = is_signed and bool(site.certificate)
-    if must_be_signed and not is_proved:
-        raise MessageRefused("request", "No certificate is registered for the site.")
+    demand(is_proved or not must_be_signed, "No certificate is registered for the site.")
     if is_proved:
         message = received.verified(sites.saml_certificate.usable(site.certificate, now=now), now=now)
     else:
         message = received.unverified()
     # A signed message must say where it goes (bindings §3.4.5.2).
-    if destination is not None and message.destination != destination and (message.destination or is_signed):
-        raise MessageRefused("request", f"Destination must be {destination}.")
-    if message.issued_at > now + SKEW:
-        raise MessageRefused("request", "IssueInstant lies ahead of us.")
-    if message.issued_at < now - WINDOW:
-        raise MessageRefused("expired", "IssueInstant is older than five minutes.")
+    unsaid = destination is None or (not message.destination and not is_signed)
+    demand(unsaid or message.destination == destination, f"Destination must be {destination}.")
+    demand(message.issued_at <= now + SKEW, "IssueInstant lies ahead of us.")
+    demand(message.issued_at >= now - WINDOW, "IssueInstant is older than five minutes.", "expired")
     until = message.issued_at + WINDOW + SKEW
     with transaction.atomic():  # what the ID's row costs its network is paid with the row, or not at all
         remembered = is_proved or visitor is None or save_request.may_add_to_replay_cache(visitor)
-        if remembered and not sites.replay_cache.add("saml", site.slug, message.id, until=until):
-            raise MessageRefused("expired", "This ID has come before.")
+        is_new = not remembered or sites.replay_cache.add("saml", site.slug, message.id, until=until)
+        demand(is_new, "This ID has come before.", "expired")
     return ValidMessage(site, message, received.encoded.relay_state, is_proved, is_distrusted)
