@@ -176,7 +176,7 @@ def literals(pattern: str, *places: str) -> set[str]:
 
 def sso_problems() -> set[str]:
     found = literals(r'Refused\(\s*"(\w+)"', "journeys", "interfaces/sso")
-    found |= literals(r'problem="(\w+)"', "interfaces/sso")
+    found |= literals(r'problem="(\w+)"', "journeys/sso", "interfaces/sso")
     return {problem for problem in found if "_" not in problem}  # the others are the words of OAuth, for programs
 
 

@@ -169,7 +169,7 @@ def _logout_request(root: etree._Element) -> LogoutRequest:
         raise MessageRefused("request", "The LogoutRequest must hold a NameID.")
     demand(len(indexes) <= MOST_SESSION_INDEXES, "There are too many SessionIndex elements.")
     ends = None if until is None else xml.instant(until)
-    demand(until is None or ends, "NotOnOrAfter is over.", "expired")
+    demand(until is None or ends, "NotOnOrAfter is over.", problem="expired")
     return LogoutRequest(*_head(root), messages.NameId(name.text.strip()), _texts(indexes), not_on_or_after=ends)
 
 

@@ -66,7 +66,7 @@ def _acs(request: AuthnRequest, site: sites.Site) -> str:
         (url is None or url in site.acs, "AssertionConsumerServiceURL is not registered."),
         (index is None or index in site.acs_by_index, "AssertionConsumerServiceIndex is not registered."),
     ):
-        demand(right, why, "address")
+        demand(right, why, problem="address")
     return url or (site.acs[0] if index is None else site.acs_by_index[index])
 
 

@@ -82,7 +82,7 @@ def requested(encoded: EncodedMessage, idp: IdentityProvider, visitor: Visitor) 
     received, now = decode.decode_logout_request(encoded), visitor.now
     valid = validate(received, idp=idp, destination=idp.at("slo"), now=now, visitor=visitor)
     request, relay_state = valid.message, valid.relay_state
-    demand(not request.not_on_or_after or request.not_on_or_after > now, "NotOnOrAfter is over.", "expired")
+    demand(not request.not_on_or_after or request.not_on_or_after > now, "NotOnOrAfter is over.", problem="expired")
     meant = (request.id, request.name_id.value, request.session_indexes)
     return RequestedLogout(valid.site, *meant, relay_state, valid.is_proved, valid.is_distrusted)
 

@@ -75,10 +75,10 @@ def validate(
     unsaid = destination is None or (not message.destination and not is_signed)
     demand(unsaid or message.destination == destination, f"Destination must be {destination}.")
     demand(message.issued_at <= now + SKEW, "IssueInstant lies ahead of us.")
-    demand(message.issued_at >= now - WINDOW, "IssueInstant is older than five minutes.", "expired")
+    demand(message.issued_at >= now - WINDOW, "IssueInstant is older than five minutes.", problem="expired")
     until = message.issued_at + WINDOW + SKEW
     with transaction.atomic():  # what the ID's row costs its network is paid with the row, or not at all
         remembered = is_proved or visitor is None or save_request.may_add_to_replay_cache(visitor)
         is_new = not remembered or sites.replay_cache.add("saml", site.slug, message.id, until=until)
-        demand(is_new, "This ID has come before.", "expired")
+        demand(is_new, "This ID has come before.", problem="expired")
     return ValidMessage(site, message, received.encoded.relay_state, is_proved, is_distrusted)
