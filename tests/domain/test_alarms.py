@@ -128,10 +128,10 @@ def test_a_message_can_not_be_opened():
 def test_a_request_can_not_be_opened(minutes, seen):
     """One that was answered is none of those."""
     at = ago(minutes=minutes)
-    for end, expected in ((delivery.requests.finish, {}), (delivery.requests.fail, seen)):
+    for reason, expected in (("", {}), (delivery.outbox.UNREADABLE, seen)):
         request(at, ciphertext=b"encrypted with a key that this worker has not")
         [claimed] = delivery.requests.claim(1, now=at)
-        assert end(claimed, now=at) and standing() == expected
+        assert delivery.requests.finish(claimed, now=at, reason=reason) and standing() == expected
 
 
 def test_a_limit_can_be_set(monkeypatch):

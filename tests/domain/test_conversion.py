@@ -73,7 +73,11 @@ def test_the_five_minutes_begin_with_the_hand_over():
     Message.objects.update(submitted_at=NOW - 4 * MINUTE)
     assert stopped() is None
     Message.objects.update(submitted_at=None, state="expired")
-    assert stopped() is None and conversion.by_block(now=NOW) == [] and conversion.by_provider(now=NOW) == []
+    assert (
+        stopped() is None
+        and conversion.by_block(now=NOW) == []
+        and conversion.compared(now=NOW) == conversion.Compared()
+    )
 
 
 @pytest.mark.parametrize("changed", [{"channel": "email"}, {"purpose": "temporary_password"}, {"purpose": "notice"}])

@@ -69,7 +69,7 @@ def test_all_shut_is_nobody_until_the_next_probe():
     of = router("a")
     assert chosen(of, letter()) == ""
     of.look(NOW)
-    assert of.next_probe("sms", NOW) == timedelta(seconds=breaker.FIRST_PAUSE)
+    assert of.probe_in(["a", "b"], NOW) == timedelta(seconds=breaker.FIRST_PAUSE)
     assert not of.others_left("sms", set())
 
 

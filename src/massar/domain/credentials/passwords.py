@@ -2,8 +2,7 @@
 time per process (decision 14).
 
 Concurrent hashes on one core slow each other (caches), so a queue admits one; known devices pass first, the queue is
-bounded, and who would wait too long is told to come back (503 and Retry-After).
-"""
+bounded, and who would wait too long is told to come back (503 and Retry-After)."""
 
 import heapq
 import itertools

@@ -5,8 +5,7 @@ issued --right secret, in time--> claimed --right secret again--> claimed (by th
   |                                  +--new password saved--> consumed
   +--third request, password changed, sign-in with the old password by the asking browser, …--> dead
 
-A running secret may be sent again (ADR 36): each browser that asked for it has a row, and so tries, of its own.
-"""
+A running secret may be sent again (ADR 36): each browser that asked for it has a row, and so tries, of its own."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple

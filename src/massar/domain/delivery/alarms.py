@@ -1,8 +1,7 @@
 """Alarms: a table of what must not stay unseen, each with its limit and its runbook page `docs/operate/alarms/<id>.md`.
 
 An alarm is a function of a MetricsSnapshot: it returns what it is about (providers, channels, purposes), or [] when
-all is well. Nothing is stored: an alarm stands as long as its reason does.
-"""
+all is well. Nothing is stored: an alarm stands as long as its reason does."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

@@ -21,7 +21,6 @@ from massar.domain.delivery.provider import (
     DELIVERED,
     FAILED,
     MESSAGE,
-    NOTHING,
     RECIPIENT,
     UNDERWAY,
     Accepted,
@@ -43,7 +42,7 @@ from massar.domain.delivery.routing import Breakers, ProviderRegistry, Router, n
 from massar.domain.delivery.sms_text import measure
 
 __all__ = [
-    "DELIVERED", "FAILED", "MESSAGE", "NOTHING", "RECIPIENT", "UNDERWAY", "Accepted", "Breakers", "MessageStatus",
+    "DELIVERED", "FAILED", "MESSAGE", "RECIPIENT", "UNDERWAY", "Accepted", "Breakers", "MessageStatus",
     "NotTransmitted", "OutboundMessage", "OutcomeUnknown", "Pipelined", "Provider", "ProviderOptions",
     "ProviderRegistry", "ProviderSettingError", "QueuedMessage", "Receipt", "RecoveryForm", "Refusal", "Rejected",
     "Result", "Router", "State", "alarms", "bind_slots", "bounces", "breaker", "conversion", "counters",

@@ -1,8 +1,7 @@
 """A contract's binds, shared by all workers: an operator that sold two refuses the third, and counts it as a fault.
 
 A slot is held by a connection (PostgreSQL's advisory locks) or by an open file (beside SQLite, where all workers are on
-one machine). Both are let go by the system when a worker dies.
-"""
+one machine). Both are let go by the system when a worker dies."""
 
 from __future__ import annotations
 

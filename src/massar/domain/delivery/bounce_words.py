@@ -2,8 +2,7 @@
 
 The same code means different things: outlook.com says 5.5.0 and Yahoo no code of a mailbox that does not exist,
 Exchange Online 5.4.1; Gmail says 5.2.1 of one that gets too much mail just now. Words are looked at in this order:
-what can only be about a living mailbox, what is about us, and only then that there is none; a doubt flags nobody.
-"""
+what can only be about a living mailbox, what is about us, and only then that there is none; a doubt flags nobody."""
 
 import re
 

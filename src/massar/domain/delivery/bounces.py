@@ -1,7 +1,6 @@
 """Reading what comes back for a message: delivery reports (RFC 3464) and older bounces, and what they mean.
 
-Reports are written by strangers. Nothing of them is kept but the action and the codes, and nothing in them raises.
-"""
+Reports are written by strangers. Nothing of them is kept but the action and the codes, and nothing in them raises."""
 
 import re
 from dataclasses import dataclass, field

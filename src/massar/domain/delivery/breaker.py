@@ -8,8 +8,7 @@
 The state stands in the database, so all workers know it. Throttling is no fault. What came before anything of a message
 was told is the provider's trouble. What came after it may be about that recipient alone: it comes with a witness, and
 counts once for each recipient, so one person who mistypes an address shuts no provider; a site is blamed when different
-people meet it. What a site answers is proof that it is there, however little of it can be believed.
-"""
+people meet it. What a site answers is proof that it is there, however little of it can be believed."""
 
 from __future__ import annotations
 
@@ -179,10 +178,10 @@ def report_provider(provider: str, message: QueuedMessage, result: Result, *, no
         return alive(provider, now=now)
     if result.about == NOTHING:
         return _accuse(provider, result, None, now)
-    domain = message.to.rpartition("@")[2].lower() if result.about == RECIPIENT else ""
-    recipient, of_domain = _tag(message.to.lower()), _tag(domain) if domain else ""
-    witness = Witness(recipient, str(message.person_id), of_domain, own=_is_its_own(result))
-    return _accuse(provider, result, witness, now)
+    to = message.to.lower()
+    told = (to, to.rpartition("@")[2] if result.about == RECIPIENT else "")
+    recipient, domain = (encryption.data_keys().blind_index("witness", one)[:_SHORT] if one else "" for one in told)
+    return _accuse(provider, result, Witness(recipient, str(message.person_id), domain, _is_its_own(result)), now)
 
 
 def report_site(site: str, logout: QueuedMessage, result: Result, *, now: datetime) -> bool:
@@ -193,7 +192,8 @@ def report_site(site: str, logout: QueuedMessage, result: Result, *, now: dateti
     if _is_well(result):
         return alive(site, now=now)
     if result.about == RECIPIENT:
-        return remark(site, result.why, now=now) if _is_ours(result) else alive(site, now=now)
+        ours = isinstance(result, Rejected) and result.configuration_error
+        return remark(site, result.why, now=now) if ours else alive(site, now=now)
     if result.about == NOTHING:
         witness = Witness(logout.uid[:_SHORT]) if isinstance(result, NotTransmitted) else None
         return _accuse(site, result, witness, now)
@@ -205,20 +205,12 @@ def _is_well(result: Refusal) -> bool:
     return isinstance(result, Rejected) and (result.busy or (result.permanent and not result.elsewhere))
 
 
-def _is_ours(result: Refusal) -> bool:
-    return isinstance(result, Rejected) and result.configuration_error
-
-
 def _is_its_own(result: Refusal) -> bool:
     """Whether the answer may be about this message even at a probe."""
     return isinstance(result, Rejected) and not result.configuration_error
 
 
 def _accuse(name: str, result: Refusal, witness: Witness | None, now: datetime) -> bool:
-    ours = _is_ours(result)
+    ours = isinstance(result, Rejected) and result.configuration_error
     at_once = ours and result.about == NOTHING
     return fault(name, result.why, now=now, at_once=at_once, configuration_error=ours, witness=witness)
-
-
-def _tag(value: str) -> str:
-    return encryption.data_keys().blind_index("witness", value)[:_SHORT]

@@ -2,8 +2,7 @@
 
 Counted from the outbox itself: codes that prove a contact, handed over to a provider, and either used or older than
 `RIPE`. A stop is not written anywhere. It holds for an hour from the last code, because no more are sent meanwhile;
-then counting starts anew. What is typed in late opens it sooner. A provider that is far behind is stopped likewise.
-"""
+then counting starts anew. What is typed in late opens it sooner. A provider that is far behind is stopped likewise."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -89,11 +88,6 @@ def stopped_blocks(*, now: datetime) -> list[Tally]:
     return [block for block in by_block(now=now) if block.stopped_until(BLOCK)]
 
 
-def by_provider(*, now: datetime) -> list[Tally]:
-    """Of each provider that accepted codes within the last hour; each in the hour up to its newest code."""
-    return _tallies("provider", now)
-
-
 def _tallies(column: str, now: datetime) -> list[Tally]:
     return sql.select(
         Tally,
@@ -118,7 +112,7 @@ class Compared(NamedTuple):
 
 def compared(*, now: datetime) -> Compared:
     """All low at once is no provider's fault: then the stops of blocks and of the country speak."""
-    told = [tally for tally in by_provider(now=now) if tally.sent >= PROVIDER]
+    told = [tally for tally in _tallies("provider", now) if tally.sent >= PROVIDER]
     best = max((tally.share for tally in told), default=0.0)
     behind = tuple(one.name for one in told if one.share <= best - PROVIDER_BEHIND)
     low = (one.name for one in told if one.low(PROVIDER) and 2 * one.delivered < one.sent)

@@ -31,17 +31,13 @@ MESSAGES = Metric(
     "massar_messages_total", "Attempts that ended, by channel, provider and outcome.", (*BY_PROVIDER, "outcome")
 )
 SEGMENTS = Metric("massar_message_segments_total", "SMS parts that providers accepted.", BY_PROVIDER)
-COST = Metric(
-    "massar_message_cost_thousandths_total",
-    "Price of what providers accepted, in thousandths of their currency.",
-    BY_PROVIDER,
-)
+_PRICE = "Price of what providers accepted, in thousandths of their currency."
+COST = Metric("massar_message_cost_thousandths_total", _PRICE, BY_PROVIDER)
 RECEIPTS = Metric(
     "massar_message_receipts_total", "What providers told after they had accepted, by state.", (*BY_PROVIDER, "state")
 )
-FAULTS = Metric(
-    "massar_faults_total", "What was given up, or asked for again, because of a fault of ours.", ("subject",)
-)
+_GIVEN_UP = "What was given up, or asked for again, because of a fault of ours."
+FAULTS = Metric("massar_faults_total", _GIVEN_UP, ("subject",))
 METRICS = (MESSAGES, SEGMENTS, COST, RECEIPTS, FAULTS)
 
 HAND_OVER = Metric(

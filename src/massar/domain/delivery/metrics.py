@@ -2,8 +2,7 @@
 
 The cost follows the window and not the table: everything is found through an index (`created_at`, the partial ones of
 the queue, the newest rows by id). docs/operate/messages.md says what it costs with a million rows. A message counts for
-the provider that took it last, and at the moment it was put in.
-"""
+the provider that took it last, and at the moment it was put in."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator

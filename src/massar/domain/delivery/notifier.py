@@ -1,8 +1,7 @@
 """Wakes a worker as soon as something was put in, so that nobody waits for the next look.
 
 PostgreSQL tells by itself (NOTIFY, from a trigger). SQLite tells by `PRAGMA data_version` that another connection has
-written, which costs a few microseconds and reads no table.
-"""
+written, which costs a few microseconds and reads no table."""
 
 import logging
 import threading

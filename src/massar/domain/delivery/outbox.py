@@ -7,8 +7,7 @@
     sent --no word before its end--> handed
     queued, sending --too late--> expired          queued, sending --no longer wanted--> cancelled
 
-Final rows (handed, delivered, failed, expired, cancelled) keep neither body nor destination.
-"""
+Final rows (handed, delivered, failed, expired, cancelled) keep neither body nor destination."""
 
 import json
 from collections import Counter

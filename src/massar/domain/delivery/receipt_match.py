@@ -3,8 +3,7 @@
 Answer and receipt may write one id with and without leading zeros, in capitals or not, in decimal or in hexadecimal
 (SMPP 3.4 leaves the form to the operator). The same name first; then the only one among the provider's recent segments
 that can be meant; with the same number where the receipt tells it. Where two could be meant, nothing is guessed. A
-provider that begins to count anew each day means its newest.
-"""
+provider that begins to count anew each day means its newest."""
 
 import re
 from collections.abc import Callable, Iterable

@@ -2,8 +2,7 @@
 
 A receipt is stored before the provider is told that it was received. One that fits nothing yet stays unmatched: it
 may have come before the provider's own answer was written, or the worker died between hand-over and answer. Then it
-is the answer (reconciliation), and no twin is sent.
-"""
+is the answer (reconciliation), and no twin is sent."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -156,8 +155,18 @@ def reconcile(*, price: Callable[[str], int], now: datetime) -> list[MessageStat
     reconciled: set[int] = set()
     for one in sql.select(_Unmatched, _BY_OUR_NAME, lapses) + sql.select(_Unmatched, _BY_DESTINATION, lapses):
         if one.message_id not in reconciled:
-            if not _reconcile(one, now):
+            taken = sql.execute(
+                "UPDATE delivery_message SET state = 'awaiting_receipt', provider = %s, submitted_at = %s, "
+                "lease_until = NULL, lease_by = '' WHERE id = %s AND state IN ('sending', 'queued') AND attempts = %s",
+                (one.provider, sql.at(now), one.message_id, one.number),
+            )
+            if not taken:
                 continue
+            sql.execute(
+                "UPDATE delivery_attempt SET outcome = 'reconciled', ended_at = %s "
+                "WHERE message_id = %s AND number = %s",
+                (sql.at(now), one.message_id, one.number),
+            )
             reconciled.add(one.message_id)
             segments = wording.most_segments(one.purpose, one.language) if one.channel == "sms" else 0
             cost = segments * price(one.provider)
@@ -171,20 +180,6 @@ def reconcile(*, price: Callable[[str], int], now: datetime) -> list[MessageStat
         )
         _forget_unmatched(one.id)
     return _news(reconciled)
-
-
-def _reconcile(one: _Unmatched, now: datetime) -> bool:
-    taken = sql.execute(
-        "UPDATE delivery_message SET state = 'awaiting_receipt', provider = %s, submitted_at = %s, lease_until = NULL, "
-        "lease_by = '' WHERE id = %s AND state IN ('sending', 'queued') AND attempts = %s",
-        (one.provider, sql.at(now), one.message_id, one.number),
-    )
-    if taken:
-        sql.execute(
-            "UPDATE delivery_attempt SET outcome = 'reconciled', ended_at = %s WHERE message_id = %s AND number = %s",
-            (sql.at(now), one.message_id, one.number),
-        )
-    return taken == 1
 
 
 def undelivered() -> list[MessageStatus]:

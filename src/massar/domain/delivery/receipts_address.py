@@ -2,8 +2,7 @@
 
 `{base}/{provider}/{message_id}.{tag}`. The tag is keyed and binds provider and message; the id alone opens
 nothing. Without a message it is one address for all messages of the provider, for gateways that are told only once.
-Calling it again changes nothing: what a receipt says is stored once.
-"""
+Calling it again changes nothing: what a receipt says is stored once."""
 
 from massar.core import encryption
 

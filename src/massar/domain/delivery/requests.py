@@ -1,12 +1,13 @@
 """Requests for recovery: put in by the page in one insert, answered by the worker under a lease."""
 
+import contextlib
 import json
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from massar.core import encryption, ids, sql
-from massar.domain.delivery.outbox import FAULT, UNREADABLE
+from massar.domain.delivery.outbox import FAULT
 
 LEASE = timedelta(seconds=20)
 KEPT = timedelta(days=1)
@@ -66,53 +67,45 @@ def claim(most: int, *, now: datetime) -> list[ClaimedRequest]:
         "WHERE id IN (SELECT id FROM picked) RETURNING id, ask_id, lease_by AS lease, created_at, tries, ciphertext",
         (sql.at(now), most, ids.short_token(), sql.at(now + LEASE)),
     )
-    return sorted(map(_opened, found), key=lambda one: one.id)
+    opened = []
+    for one in sorted(found, key=lambda row: row.id):
+        form = None
+        with contextlib.suppress(encryption.DecryptionFailed, TypeError, ValueError):
+            typed = encryption.data_keys().decrypt(one.ciphertext, associated_data=f"recovery-request|{one.ask_id}")
+            form = RecoveryForm(**json.loads(typed))
+        opened.append(replace(one, form=form))
+    return opened
 
 
-def _opened(one: ClaimedRequest) -> ClaimedRequest:
-    try:
-        typed = encryption.data_keys().decrypt(one.ciphertext, associated_data=f"recovery-request|{one.ask_id}")
-        return replace(one, form=RecoveryForm(**json.loads(typed)))
-    except (encryption.DecryptionFailed, TypeError, ValueError):
-        return one
-
-
-def finish(claimed: ClaimedRequest, *, now: datetime) -> bool:
-    """End an answered request: the row keeps no content. False if the lease went to another worker meanwhile."""
-    return _end(claimed, "done", "", now)
-
-
-def fail(claimed: ClaimedRequest, *, now: datetime, fault: str = "") -> bool:
-    """End one that can't be opened, or that met this fault each time. False if the lease went to another worker."""
-    return _end(claimed, "failed", f"{FAULT}{fault}" if fault else UNREADABLE, now)
-
-
-def _end(claimed: ClaimedRequest, state: str, reason: str, now: datetime) -> bool:
+def finish(claimed: ClaimedRequest, *, now: datetime, reason: str = "") -> bool:
+    """End a request, answered or failed for that reason: the row keeps no content. False if the lease went to another
+    worker meanwhile."""
     ended = sql.execute(
         "UPDATE delivery_recoveryrequest SET state = %s, reason = %s, ciphertext = NULL, done_at = %s, "
         "lease_until = NULL WHERE id = %s AND state = 'claimed' AND lease_by = %s",
-        (state, reason[:80], sql.at(now), claimed.id, claimed.lease),
+        ("failed" if reason else "done", reason[:80], sql.at(now), claimed.id, claimed.lease),
     )
     return ended == 1
 
 
-def retry_later(claimed: ClaimedRequest, fault: str, *, now: datetime) -> None:
-    """Keep a request that met a fault under its lease for a pause, which grows with the tries."""
-    pause = timedelta(seconds=_PAUSES[min(claimed.tries, len(_PAUSES)) - 1])
-    _keep(claimed, until=now + pause, tries=claimed.tries, reason=f"{FAULT}{fault}")
-
-
-def postpone(claimed: ClaimedRequest, *, until: datetime) -> None:
-    """Keep a request that has to wait under its lease until then; the try does not count."""
-    _keep(claimed, until=until, tries=claimed.tries - 1, reason="")
-
-
-def _keep(claimed: ClaimedRequest, *, until: datetime, tries: int, reason: str) -> None:
+def postpone(claimed: ClaimedRequest, *, until: datetime, fault: str = "") -> None:
+    """Keep a request under its lease until then. The try counts only where it met a fault of ours."""
     sql.execute(
         "UPDATE delivery_recoveryrequest SET lease_until = %s, tries = %s, reason = %s "
         "WHERE id = %s AND state = 'claimed' AND lease_by = %s",
-        (sql.at(until), tries, reason[:80], claimed.id, claimed.lease),
+        (
+            sql.at(until),
+            claimed.tries - (not fault),
+            f"{FAULT}{fault}"[:80] if fault else "",
+            claimed.id,
+            claimed.lease,
+        ),
     )
+
+
+def pause(claimed: ClaimedRequest) -> timedelta:
+    """Return how long to wait after a fault: it grows with the tries."""
+    return timedelta(seconds=_PAUSES[min(claimed.tries, len(_PAUSES)) - 1])
 
 
 def sweep(*, now: datetime) -> int:

@@ -1,8 +1,7 @@
 """The return path of each message (VERP): which message a report is about, and that it is not invented.
 
 `b+<uid>-<of the address, 12 hex>-<proof, 24 hex>@bounce.example.ma`, 61 signs before the @ (RFC 5321 allows 64). The
-address itself can't be read from it; whoever knows an address can ask whether it was the one.
-"""
+address itself can't be read from it; whoever knows an address can ask whether it was the one."""
 
 import hmac
 import re

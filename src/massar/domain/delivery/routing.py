@@ -2,8 +2,7 @@
 
 Order is the operator's. What changes it: a breaker that is open (`breaker.py`), lateness, and codes that nobody types
 in (`conversion.py`). A provider is late only beside a better one: when all are late, the network is, and switching
-would help nobody. One whose binds other workers hold (standby) is passed over by what has waited for them in vain.
-"""
+would help nobody. One whose binds other workers hold (standby) is passed over by what has waited for them in vain."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -147,10 +146,6 @@ class Router(Breakers):
         """Whether a provider that has not had the message could still take it."""
         left = (one for one in self.registry.of(channel) if one.name not in tried and not one.standby())
         return any(self._shut(one.name) is None for one in left)
-
-    def next_probe(self, channel: str, now: datetime) -> timedelta:
-        """How long until one of the shut providers of the channel is tried again."""
-        return self.probe_in([provider.name for provider in self.registry.of(channel)], now)
 
     def _ordered(self, channel: str, number: int) -> list[Provider]:
         """The operator's order, by which one that is due for a probe is tried with the next message. Stopped ones

@@ -1,8 +1,7 @@
 """How long a text is once it is an SMS, where it is cut, and how its alphabet is coded.
 
 A text travels in the GSM 7-bit alphabet when every character is in it (3GPP TS 23.038, §6.2.1) and in UCS-2
-otherwise. One wrong apostrophe more than halves what a message can carry, so wording is measured by tests.
-"""
+otherwise. One wrong apostrophe more than halves what a message can carry, so wording is measured by tests."""
 
 from typing import NamedTuple
 

@@ -1,8 +1,7 @@
 """What messages say: one template per message, language and channel, under `wording/<language>/`.
 
 Rendering needs no database and no HTTP. The values are cleaned before they reach a template: control and
-bidirectional marks never travel, and what goes into a French or English SMS is brought into GSM-7.
-"""
+bidirectional marks never travel, and what goes into a French or English SMS is brought into GSM-7."""
 
 import re
 import unicodedata

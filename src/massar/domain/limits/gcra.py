@@ -4,8 +4,7 @@ Sources: decision 18; NIST SP 800-63B-4 §3.2.2 (at most 100 consecutive failure
 with device cookies". No limit ever locks an account: a known device has a limit of its own, and recovery stays open.
 
 No bucket owes more than it holds, whatever a clock did: `tat` is read as now + room at most. A row that was written by
-a clock ahead of ours is corrected by the first request that is refused because of it.
-"""
+a clock ahead of ours is corrected by the first request that is refused because of it."""
 
 from __future__ import annotations
 

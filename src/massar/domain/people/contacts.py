@@ -2,8 +2,7 @@
 
 proposed --right code--> proved --(time)--> counting --removed or replaced, after the wait--> ended
     |                       |
-    +------ cancelled <-----+   (while it does not count yet)
-"""
+    +------ cancelled <-----+   (while it does not count yet)"""
 
 import contextlib
 import hmac

@@ -3,8 +3,7 @@
 Stock lists hold almost no password with a letter, a digit and a symbol, so ours is made by pattern from base words
 (`make blocklist`, see make_blocklist.py). It is stored as sorted 64-bit prefixes of SHA-256, little endian, behind a
 magic line: no password can be read from it, and a random password meets one of its 2**17.5 entries with a chance of
-2**-46. Sources: ASVS 5.0 6.2.4 and 6.2.12, SP 800-63B-4 3.1.1.2 (the whole password is compared).
-"""
+2**-46. Sources: ASVS 5.0 6.2.4 and 6.2.12, SP 800-63B-4 3.1.1.2 (the whole password is compared)."""
 
 from __future__ import annotations
 

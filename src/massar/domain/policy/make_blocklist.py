@@ -3,8 +3,7 @@
 Base words (blocklist_words.txt, and the list of common passwords that Django ships) times the patterns people use to
 satisfy a rule for letters, digits and symbols. Only passwords that fit a profile are kept, since any other is refused
 without the list. Case and leet are folded away, so they need no patterns. The same words give the same bytes on every
-machine. About three seconds.
-"""
+machine. About three seconds."""
 
 import gzip
 import sys

@@ -5,8 +5,7 @@ of neighbours (in an alphabet, in digits, on a row or a column of a keyboard or 
 backwards) is said by two, one sign again and again by two, a date by three, a block again and again by the block and
 one; letters, digits and symbols may also be said each by themselves (a1b2c3d4), and letters in disguise by their name
 (@zertyuiop). What takes fewer than ten signs to say is as common as a listed password. No list of such passwords would
-ever be whole (SP 800-63B-4 §3.1.1.2 names "repetitive or sequential characters"; ASVS 5.0 6.2.4).
-"""
+ever be whole (SP 800-63B-4 §3.1.1.2 names "repetitive or sequential characters"; ASVS 5.0 6.2.4)."""
 
 import re
 from collections.abc import Iterator
@@ -115,9 +114,7 @@ def length(text: str) -> int:
     return said[-1]
 
 
-@lru_cache(maxsize=256)
-def _of_block(block: str) -> int:
-    return length(block)
+_of_block = lru_cache(maxsize=256)(length)
 
 
 def _ends_of_runs(text: str, start: int) -> list[int]:
@@ -125,7 +122,10 @@ def _ends_of_runs(text: str, start: int) -> list[int]:
     ways, distinct, ends = None, 1, []
     for end in range(start + 1, len(text)):
         if text[end] != text[end - 1]:
-            follows = _NEXT.get(text[end - 1 : end + 1], set()) | _by_code(text[end - 1], text[end])
+            pair = text[end - 1 : end + 1]
+            # Letters that follow each other in their script's table count too: alphabets that have no row above.
+            by_code = {1: {-1}, -1: {-2}}.get(ord(pair[1]) - ord(pair[0]), set()) if pair.isalpha() else set()
+            follows = _NEXT.get(pair, set()) | by_code
             ways = follows if ways is None else ways & follows
             distinct += 1
             if not ways:
@@ -134,13 +134,6 @@ def _ends_of_runs(text: str, start: int) -> list[int]:
         if (distinct == 1 and signs >= 3) or (distinct >= _RUN and signs in (distinct, 2 * distinct)):
             ends.append(end + 1)
     return ends
-
-
-def _by_code(one: str, other: str) -> set[int]:
-    """Letters that follow each other in their script's table: alphabets that have no row above."""
-    if not (one.isalpha() and other.isalpha()):
-        return set()
-    return {1: {-1}, -1: {-2}}.get(ord(other) - ord(one), set())
 
 
 def _ends_of_repeats(text: str, start: int) -> Iterator[tuple[int, int]]:

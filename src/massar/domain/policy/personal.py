@@ -5,8 +5,7 @@ one string of letters (so that separators do not help) and once as separate runs
 other spellings stay precise). The words of the person are prepared once and kept for the next question.
 
 Sources: ASVS 5.0 6.1.2 and 6.2.11 (context words), SP 800-63B-4 3.1.1.2 (whole-password comparison in the profile that
-follows it).
-"""
+follows it)."""
 
 import re
 import tomllib
@@ -86,8 +85,15 @@ class Views(NamedTuple):
 def points_to(views: Views, words: Words, *, whole: bool = False) -> bool:
     """Whether one of the words shows in the password, whatever the disguise; `whole`: whether it is made of such words
     alone."""
-    if whole:
-        return _is_made_of(views, words)
+    if whole:  # whether nothing is left of the letters once the words are taken out
+        pieces = sorted({*words.inside, *words.runs}, key=len, reverse=True)
+        if not pieces:
+            return False
+        pattern = re.compile("|".join(map(re.escape, pieces)))
+        rests = [(letters, pattern.sub("", letters)) for letters in views.plain if letters]
+        if any(rest != letters and len(rest) < _IGNORED_BELOW for letters, rest in rests):
+            return True
+        return bool(words.spelt and len(views.run_set) == 1 and words.spelt.fullmatch(views.runs))
     return (
         any(word in views.letters for word in words.inside)
         or any(word in views.i_as_l for word in words.i_as_l)
@@ -96,18 +102,6 @@ def points_to(views: Views, words: Words, *, whole: bool = False) -> bool:
         or any(word in views.signs for word in words.exact)
         or bool(words.spelt and words.spelt.search(views.runs))
     )
-
-
-def _is_made_of(views: Views, words: Words) -> bool:
-    """Whether nothing is left of the letters once the words are taken out."""
-    pieces = sorted({*words.inside, *words.runs}, key=len, reverse=True)
-    if not pieces:
-        return False
-    pattern = re.compile("|".join(map(re.escape, pieces)))
-    rests = [(letters, pattern.sub("", letters)) for letters in views.plain if letters]
-    if any(rest != letters and len(rest) < _IGNORED_BELOW for letters, rest in rests):
-        return True
-    return bool(words.spelt and len(views.run_set) == 1 and words.spelt.fullmatch(views.runs))
 
 
 def points_to_phone(views: Views, person: OwnerWords) -> bool:
@@ -123,14 +117,9 @@ def read(password: str) -> Views:
     plain = tuple(dict.fromkeys(map(_only_letters, texts)))
     letters = " ".join(plain)
     return Views(
-        plain,
-        letters,
-        i_as_l=letters.translate(_I_AS_L),
-        without_alef=plain[0].translate(_WITHOUT_ALEF),
-        runs=" ".join(runs),
-        run_set=frozenset(runs),
-        signs="".join(filter(str.isalnum, skeleton)),
-    )
+        plain, letters, i_as_l=letters.translate(_I_AS_L), without_alef=plain[0].translate(_WITHOUT_ALEF),
+        runs=" ".join(runs), run_set=frozenset(runs), signs="".join(filter(str.isalnum, skeleton)),
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=256)
@@ -138,9 +127,11 @@ def prepare(facts: Owner) -> OwnerWords:
     """The words of a person, ready to be searched. Some milliseconds; kept for the next question."""
     guess_names = not _has_arabic_for_all(facts.names)
     guess_places = not _has_arabic_for_all(facts.establishments)
+    of_places = (word for name in facts.establishments for word in _split(name) if word not in _GENERIC)
+    places = (form for word in of_places for form in _forms(word, word) if form.letters not in _GENERIC)
     return OwnerWords(
         names=_words(_name_words(facts.names), in_arabic=guess_names),
-        establishments=_words(_establishment_words(facts.establishments), in_arabic=guess_places),
+        establishments=_words(places, in_arabic=guess_places),
         logins=_login_words((facts.login, *facts.emails), in_arabic=guess_names),
         phones=tuple(_phone_pieces(facts.phones)),
     )
@@ -207,11 +198,6 @@ def _name_words(names: tuple[str, ...]) -> Iterator[_Word]:
     for first, last in permutations(["".join(parts) for parts in splits[:12]], 2):
         if normalize.is_arabic(first[0]) == normalize.is_arabic(last[0]) and min(len(first), len(last)) < _INSIDE_FROM:
             yield _Word(first + last, "")
-
-
-def _establishment_words(establishments: tuple[str, ...]) -> Iterator[_Word]:
-    for word in (word for name in establishments for word in _split(name) if word not in _GENERIC):
-        yield from (form for form in _forms(word, word) if form.letters not in _GENERIC)
 
 
 def _forms(word: str, spaced: str) -> Iterator[_Word]:

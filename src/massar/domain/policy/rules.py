@@ -2,8 +2,7 @@
 
 Rule ids are message ids: `rule.<id>` is the line of the checklist, `rule.<id>.refused` the reason. Judged elsewhere,
 because they need a stored password or a second field: `reused`, `same`, `mismatch`.
-Profiles live in profiles.toml, which also says where each comes from.
-"""
+Profiles live in profiles.toml, which also says where each comes from."""
 
 import tomllib
 from collections.abc import Callable
@@ -77,11 +76,8 @@ def refusals(password: str, *, facts: personal.Owner, profile: Profile) -> list[
 
 def checklist(profile: Profile) -> list[Rule]:
     """The rules to show before and while a person types, in page order."""
-    args: dict[str, dict[str, str | int]] = {
-        "length_min": {"min": profile.min_length},
-        "length_max": {"max": signs.MAX_CODEPOINTS},
-    }
-    return [Rule(id, args.get(id, {}), id in _LIVE, id in profile.shown) for id in profile.rules]
+    args = {"length_min": {"min": profile.min_length}, "length_max": {"max": signs.MAX_CODEPOINTS}}
+    return [Rule(id, {**args.get(id, {})}, id in _LIVE, id in profile.shown) for id in profile.rules]
 
 
 def load(text: str) -> dict[str, Profile]:

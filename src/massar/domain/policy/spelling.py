@@ -9,8 +9,7 @@ run of letters; one that is rare enough counts anywhere inside a run. A name has
 vowels may be left out: Hsen, Mhamed, Brahim) and a *strict* one (they may not), which is rarer.
 
 Spellings are those of Moroccan civil status (French based) and its English and Egyptian neighbours; Arabizi
-digits are turned into letters before they get here.
-"""
+digits are turned into letters before they get here."""
 
 import math
 import re
@@ -151,15 +150,11 @@ def _latin_of_part(part: str, *, loose: bool, last: bool) -> list[Slot]:
             slots.append(_GLIDE if letter != "ا" and before in _FROM_ARABIC else _NOTHING)
             slots.append(_FINAL_YEH if letter == "ي" and ends else _LONG[letter])
         elif letter in _FROM_ARABIC:
-            slots += [_unwritten(before, loose), _FROM_ARABIC[letter]]
+            unwritten = _GLIDE if before and before in "وي" else _NOTHING
+            if before in _FROM_ARABIC:
+                unwritten = _NO_OR_SHORT_VOWEL if loose else _SHORT_VOWEL
+            slots += [unwritten, _FROM_ARABIC[letter]]
     return slots
-
-
-def _unwritten(before: str, loose: bool) -> Slot:
-    """What may stand unwritten between the letter before and a consonant."""
-    if before in _FROM_ARABIC:
-        return _NO_OR_SHORT_VOWEL if loose else _SHORT_VOWEL
-    return _GLIDE if before and before in "وي" else _NOTHING
 
 
 def _units(word: str) -> list[str]:

@@ -1,8 +1,7 @@
 """Known devices: a signed cookie set at full sign-in. It opens nothing; it only gives tries a rate limit of their own.
 
 NIST SP 800-63B-4 §5.1: remembering a browser is never used instead of authentication. One browser may know up to ten
-accounts (shared school computers); the cookie stays below 4 kB.
-"""
+accounts (shared school computers); the cookie stays below 4 kB."""
 
 import re
 from datetime import UTC, datetime, timedelta

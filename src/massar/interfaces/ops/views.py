@@ -24,7 +24,7 @@ def operators_only(view: Callable[[Request], HttpResponse]) -> Callable[..., Htt
 
     @wraps(view)
     def guarded(request: Request, signed_in: SignedIn) -> HttpResponse:
-        if not watch_messages.may_watch(signed_in):
+        if not signed_in.person.operates:
             raise Http404
         return view(request)
 

@@ -1,8 +1,7 @@
 """Changing the password: forced, paid for by a temporary password, or of one's own will.
 
 Everything of a change stands in one transaction: the new hash, the temporary secrets that end, the sessions that end,
-the contacts that freeze after a recovery, the notices, the audit log row.
-"""
+the contacts that freeze after a recovery, the notices, the audit log row."""
 
 from datetime import datetime
 
@@ -70,15 +69,9 @@ def _prove_temporary(grant: sessions.ChangeFacts, current: str, now: datetime) -
 
 
 def by_owner(
-    *,
-    person: people.PersonFacts,
-    session_id: int,
-    current: str,
-    new: str,
-    confirm: str,
-    browser: Browser,
+    *, person: people.PersonFacts, session_id: int, current: str, new: str, confirm: str, browser: Browser,
     now: datetime,
-) -> SessionOpened | Problems | TooManyAttempts | Gone | Overloaded:
+) -> SessionOpened | Problems | TooManyAttempts | Gone | Overloaded:  # fmt: skip
     """Change by choice: the current password is proved first. Other sessions end; this one is renewed. Gone: the
     session ended while the password was being proved (a recovery or another change came first)."""
     refused = sign_in.prove_again(person=person, password=current, field="current", browser=browser, now=now)

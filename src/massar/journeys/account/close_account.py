@@ -1,8 +1,7 @@
 """An account is disabled when its person leaves, and enabled again when that was a mistake.
 
 A disabled account is refused at every door by its state alone; what ends here is what was open at that moment:
-sessions, half-done changes, temporary passwords, what sites were granted. The sites are told.
-"""
+sessions, half-done changes, temporary passwords, what sites were granted. The sites are told."""
 
 from datetime import datetime
 from typing import NamedTuple

@@ -1,7 +1,6 @@
 """The personal e-mail and phone: typed on the profile, each proved by a code sent to it (decisions 10–13).
 
-What does not count yet can be taken back, also by the link of a notice.
-"""
+What does not count yet can be taken back, also by the link of a notice."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

@@ -6,8 +6,7 @@ try of a stranger silences him: a right contact always brings a message (ADR 36)
 right contact
   ├─ the budget of a known device, or of account and contact → a new secret
   ├─ beyond them → the running secret again, or a new one where none runs
-  └─ beyond that too → in some minutes, when it has not been sent meanwhile
-"""
+  └─ beyond that too → in some minutes, when it has not been sent meanwhile"""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -96,14 +95,14 @@ def answer(claimed: delivery.requests.ClaimedRequest, *, now: datetime) -> str:
 def meet_fault(claimed: delivery.requests.ClaimedRequest, fault: str, *, now: datetime) -> None:
     """Have a request whose answer met a fault of ours answered later, or end it after the last try."""
     if claimed.tries < delivery.requests.MOST_TRIES:
-        delivery.requests.retry_later(claimed, fault, now=now)
+        delivery.requests.postpone(claimed, until=now + delivery.requests.pause(claimed), fault=fault)
     else:
         _give_up(claimed, fault, now)
 
 
 @transaction.atomic
 def _give_up(claimed: delivery.requests.ClaimedRequest, fault: str, now: datetime) -> str:
-    if not delivery.requests.fail(claimed, now=now, fault=fault):
+    if not delivery.requests.finish(claimed, now=now, reason=f"{delivery.outbox.FAULT}{fault}"):
         return "lost"
     audit_log.record_event("recovery_asked", now=now, outcome="fault")
     delivery.counters.add(delivery.counters.count_fault("recovery"))
@@ -114,8 +113,7 @@ def _give_up(claimed: delivery.requests.ClaimedRequest, fault: str, now: datetim
 def _answer(claimed: delivery.requests.ClaimedRequest, judged: _Judged | None, now: datetime) -> str:
     """judged: what it comes to without a message, since nothing can be sent in time. Raises _Later."""
     asked = claimed.form
-    end = delivery.requests.fail if asked is None else delivery.requests.finish
-    if not end(claimed, now=now):
+    if not delivery.requests.finish(claimed, now=now, reason="" if asked else delivery.outbox.UNREADABLE):
         return "lost"
     if asked is None:
         audit_log.record_event("recovery_asked", now=now, outcome="unreadable")

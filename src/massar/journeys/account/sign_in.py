@@ -2,8 +2,7 @@
 
 typed login and password
   ├─ of the shape of a temporary password → claimed, late or wrong; never charged as a password
-  └─ anything else → a password: consume the rate limits (decision 18), verify, refund on success
-"""
+  └─ anything else → a password: consume the rate limits (decision 18), verify, refund on success"""
 
 import contextlib
 from datetime import datetime

@@ -50,7 +50,8 @@ class MessageDelivery(LeasedDelivery):
         return {x.id: "no longer wanted" for x in messages if x.temporary_id and x.temporary_id not in wanted}
 
     def assign(self, messages: list[QueuedMessage], channel: str, now: datetime, load: Load) -> list[Ready]:
-        if not self.router.registry.of(channel):
+        listed = self.router.registry.of(channel)
+        if not listed:
             outbox.put_back(messages, now=now, pause=NO_PROVIDER_PAUSE, reason=NO_PROVIDER)
             return []
         ready: list[Ready] = []
@@ -69,7 +70,7 @@ class MessageDelivery(LeasedDelivery):
                 senders -= at_once
                 ready.append(Ready(message, provider, provider.name))
         outbox.put_back(crowded, now=now, pause=leased_delivery.BUSY_PAUSE, reason="every sender is busy")
-        outbox.put_back(shut, now=now, pause=self.router.next_probe(channel, now), reason=SHUT)
+        outbox.put_back(shut, now=now, pause=self.router.probe_in([x.name for x in listed], now), reason=SHUT)
         return _within_budget(ready, now)
 
     def compose(self, message: QueuedMessage, now: datetime) -> delivery.OutboundMessage:

@@ -5,8 +5,7 @@ wording is held. Everything else, notices above all, is charged when it is about
 nothing is left. Only recovery goes on to the reserve.
 
 All of the country meets in these few rows, so they are the last that a transaction locks: after the person, the
-messages and the temporary passwords.
-"""
+messages and the temporary passwords."""
 
 from datetime import datetime
 

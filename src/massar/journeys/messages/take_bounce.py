@@ -1,7 +1,6 @@
 """A letter that came back: whose message it was, what the report means for it and for the address.
 
-Nothing tells the sender of a report whether it was genuine, known or of any use.
-"""
+Nothing tells the sender of a report whether it was genuine, known or of any use."""
 
 import logging
 from datetime import datetime, timedelta

@@ -7,7 +7,6 @@ from django.utils.functional import cached_property
 
 from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
-from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.messages import sms_budget
 
 metrics = delivery.metrics
@@ -43,11 +42,6 @@ class Overview(metrics.MetricsSnapshot):
             if facts.state != delivery.breaker.State.CLOSED and name not in named:
                 listed["", name] = metrics.Tally()
         return listed
-
-
-def may_watch(signed_in: SignedIn) -> bool:
-    """Operators only; that their session is young enough was judged when it was resumed."""
-    return signed_in.person.operates
 
 
 def tally_over_time(*, now: datetime, window: timedelta) -> list[tuple[datetime, metrics.Tally]]:
