@@ -22,15 +22,12 @@ PHONE_IN_ARABIC_DIGITS = "٠٦ ٦١ ١٢ ٣٤ ٥٦"
 NEW_PASSWORD = "Rivage-8412-ouvert"
 
 
-@pytest.mark.parametrize(
-    ("language", "script", "size"),
-    [
-        ("ar", True, pages.PHONE),
-        ("ar", False, pages.PHONE),
-        ("fr", True, pages.PHONE),
-        ("en", True, pages.DESKTOP),  # the guide has no English: for the pictures and for axe
-    ],
-)
+@pytest.mark.parametrize(("language", "script", "size"), [
+    ("ar", True, pages.PHONE),
+    ("ar", False, pages.PHONE),
+    ("fr", True, pages.PHONE),
+    ("en", True, pages.DESKTOP),  # the guide has no English: for the pictures and for axe,
+])  # fmt: skip
 def test_the_guide(product: Product, open_page: Opener, language: str, script: bool, size: dict):
     """Arabic recovers by phone, the others by e-mail, so both ways are walked. axe needs scripts; without them the
     outline is checked and pictured."""

@@ -121,13 +121,10 @@ def test_check_names_the_table_of_time_zones_alarms_and_where_a_gateway_calls_ba
     assert f"Times are those of Africa/El_Aaiun by PyPI's tzdata, version {tzdata.IANA_VERSION}." in other
 
 
-@pytest.mark.parametrize(
-    ("line", "told"),
-    [
-        (b"MASSAR_SMS_COLOUR=red", "MASSAR_SMS_COLOUR is no setting"),
-        (b"MASSAR_HELP_CONTACT='0800", ".env, line 1, can't be read"),
-    ],
-)
+@pytest.mark.parametrize(("line", "told"), [
+    (b"MASSAR_SMS_COLOUR=red", "MASSAR_SMS_COLOUR is no setting"),
+    (b"MASSAR_HELP_CONTACT='0800", ".env, line 1, can't be read"),
+])  # fmt: skip
 def test_check_names_a_mistake_in_the_file_of_settings(installed, line, told):
     file = installed.folder / ".env"
     file.write_bytes(line)
@@ -136,14 +133,11 @@ def test_check_names_a_mistake_in_the_file_of_settings(installed, line, told):
     assert done.returncode == 2 and told in done.stderr and done.stderr.count("\n") == 2, done.stderr
 
 
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ('[providers.gateway]\nkind = "http"\npreset = "best"\n', "unknown preset"),
-        ('[providers.gateway]\nkind = "pigeon"\n', "needs a kind"),
-        ("providers = 7\n", "give each provider a table"),
-    ],
-)
+@pytest.mark.parametrize(("text", "told"), [
+    ('[providers.gateway]\nkind = "http"\npreset = "best"\n', "unknown preset"),
+    ('[providers.gateway]\nkind = "pigeon"\n', "needs a kind"),
+    ("providers = 7\n", "give each provider a table"),
+])  # fmt: skip
 def test_check_judges_the_providers_of_the_file(installed, tmp_path, text, told):
     (tmp_path / "massar.toml").write_text(text)
     done = installed.massar("check", MASSAR_CONFIG=str(tmp_path / "massar.toml"))
@@ -281,18 +275,14 @@ def test_a_database_out_of_reach_is_named_without_its_password(empty):
     assert checked.returncode == 1 and told[0] in checked.stdout and "geheim" not in checked.stdout + checked.stderr
 
 
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (
-            "INSERT INTO django_migrations (app, name, applied) VALUES ('people', '9999_later', '2031-01-01')",
-            "people.9999",
-        ),
-        ("DELETE FROM django_migrations WHERE app = 'limits'", "massar migrate"),
-        ("DELETE FROM django_migrations", "massar migrate"),
-    ],
-    ids=["newer", "older", "empty"],
-)
+@pytest.mark.parametrize(("change", "told"), [
+    (
+        "INSERT INTO django_migrations (app, name, applied) VALUES ('people', '9999_later', '2031-01-01')",
+        "people.9999",
+    ),
+    ("DELETE FROM django_migrations WHERE app = 'limits'", "massar migrate"),
+    ("DELETE FROM django_migrations", "massar migrate"),
+], ids=["newer", "older", "empty"])  # fmt: skip
 def test_tables_of_another_version_are_told(installed, change, told):
     with opened(installed) as database:
         kept = database.execute("SELECT app, name, applied FROM django_migrations").fetchall()

@@ -139,15 +139,12 @@ def test_nobody_sees_a_restart(product):
     assert max(one.seconds for one in answers) < BACK
 
 
-@pytest.mark.parametrize(
-    ("path", "headers", "said"),
-    [
-        ("/", STRANGER, "الخدمة غير متاحة حاليا.*Service momentanément indisponible.*not available right now"),
-        ("/readyz", {}, "the database is away"),
-        ("/metrics", {"Authorization": f"Bearer {TOKEN}"}, "the database is away"),
-        ("/userinfo", {"Authorization": "Bearer " + "a" * 43}, '"error": "temporarily_unavailable"'),
-    ],
-)
+@pytest.mark.parametrize(("path", "headers", "said"), [
+    ("/", STRANGER, "الخدمة غير متاحة حاليا.*Service momentanément indisponible.*not available right now"),
+    ("/readyz", {}, "the database is away"),
+    ("/metrics", {"Authorization": f"Bearer {TOKEN}"}, "the database is away"),
+    ("/userinfo", {"Authorization": "Bearer " + "a" * 43}, '"error": "temporarily_unavailable"'),
+])  # fmt: skip
 def test_while_it_is_away_everybody_is_told_to_come_back(product, path, headers, said):
     product.ask(path, headers)  # what a process does once is done
     with stopped(product):

@@ -15,13 +15,10 @@ def test_what_was_encrypted_is_decrypted_and_looks_like_nothing():
     assert ring.encrypt(b"x", associated_data="here") != ring.encrypt(b"x", associated_data="here"), "by its nonce"
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda b: b[:-1], lambda b: b[:-1] + bytes([b[-1] ^ 1]), lambda b: b"", lambda b: b"\x02" + b[1:],
-        lambda b: b[:2] + b"xxx" + b[5:], lambda b: b"\x01\xff" + b[2:],
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("spoil", [
+    lambda b: b[:-1], lambda b: b[:-1] + bytes([b[-1] ^ 1]), lambda b: b"", lambda b: b"\x02" + b[1:],
+    lambda b: b[:2] + b"xxx" + b[5:], lambda b: b"\x01\xff" + b[2:],
+])  # fmt: skip
 def test_a_changed_value_is_not_decrypted(spoil):
     ring = Keyring((OLD,))
     encrypted = ring.encrypt(b"a value that is long enough", associated_data="here")

@@ -49,16 +49,13 @@ def test_jitter_takes_at_most_half_away():
     assert all(30.0 <= pause < 60.0 for pause in drawn) and len(set(drawn)) > 150
 
 
-@pytest.mark.parametrize(
-    ("agent", "label"),
-    [
-        ("Mozilla/5.0 (Linux; Android 9) Chrome/120.0 Mobile Safari/537.36", "Chrome · Android"),
-        ("Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Version/17.0 Safari/604.1", "Safari · iPhone"),
-        ("Mozilla/5.0 (Windows NT 10.0) Chrome/120.0 Safari/537.36 Edg/120.0", "Edge · Windows"),
-        ("curl/8", ""),
-        ("", ""),
-        ("\x00\u202e" * 500, ""),
-    ],
-)
+@pytest.mark.parametrize(("agent", "label"), [
+    ("Mozilla/5.0 (Linux; Android 9) Chrome/120.0 Mobile Safari/537.36", "Chrome · Android"),
+    ("Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Version/17.0 Safari/604.1", "Safari · iPhone"),
+    ("Mozilla/5.0 (Windows NT 10.0) Chrome/120.0 Safari/537.36 Edg/120.0", "Edge · Windows"),
+    ("curl/8", ""),
+    ("", ""),
+    ("\x00\u202e" * 500, ""),
+])  # fmt: skip
 def test_labels_of_browsers(agent, label):
     assert browser.describe(agent) == label

@@ -13,13 +13,10 @@ def test_one_number(typed):
     assert phone.mobile(typed, ("MA",)) == "+212661123456"
 
 
-@pytest.mark.parametrize(
-    ("typed", "reason"),
-    [
-        *((typed, "phone_shape") for typed in ("", "abc", "066112345", "06611234567")), ("0522334455", "phone_fixed"),
-        ("0801123456", "phone_premium"), ("+33612345678", "phone_country"), ("+8821612345", "phone_satellite"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("typed", "reason"), [
+    *((typed, "phone_shape") for typed in ("", "abc", "066112345", "06611234567")), ("0522334455", "phone_fixed"),
+    ("0801123456", "phone_premium"), ("+33612345678", "phone_country"), ("+8821612345", "phone_satellite"),
+])  # fmt: skip
 def test_reasons(typed, reason):
     with pytest.raises(phone.BadPhone) as refused:
         phone.mobile(typed, ("MA",))
@@ -58,15 +55,12 @@ def test_a_range_has_many_spellings(typed):
     assert phone.mobile_range(typed, ("MA",)) == "+212683"
 
 
-@pytest.mark.parametrize(
-    ("typed", "word"),
-    [
-        ("0522", "no mobile"), ("0890", "no mobile"), ("0801", "no mobile"), ("06", "too short"),
-        ("+33612", "does not name"), ("+8816", "does not name"),
-        *((typed, "no beginning") for typed in ("0683123456", "mobile", "")),
-        *((t, "several") for t in ("0683-0686", "0732–0749", "0756 / 0759", "0683 0686", "+212683-+212686", "683-686")),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("typed", "word"), [
+    ("0522", "no mobile"), ("0890", "no mobile"), ("0801", "no mobile"), ("06", "too short"),
+    ("+33612", "does not name"), ("+8816", "does not name"),
+    *((typed, "no beginning") for typed in ("0683123456", "mobile", "")),
+    *((t, "several") for t in ("0683-0686", "0732–0749", "0756 / 0759", "0683 0686", "+212683-+212686", "683-686")),
+])  # fmt: skip
 def test_a_range_that_would_do_harm_is_refused(typed, word):
     with pytest.raises(ValueError, match=word):
         phone.mobile_range(typed, ("MA",))

@@ -61,15 +61,12 @@ def add_one(connections) -> None:
         run(connections, "UPDATE number SET value = %s", (value + 1,))
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        None,
-        "UPDATE number SET value = value + 1",
-        "  update number SET value = value + 1",
-        "WITH one AS (SELECT 1 AS more) UPDATE number SET value = value + (SELECT more FROM one)",
-    ],
-)
+@pytest.mark.parametrize("statement", [
+    None,
+    "UPDATE number SET value = value + 1",
+    "  update number SET value = value + 1",
+    "WITH one AS (SELECT 1 AS more) UPDATE number SET value = value + (SELECT more FROM one)",
+])  # fmt: skip
 def test_nobody_is_refused_and_nothing_is_lost(connections, statement):
     """A statement outside a transaction waits for the lock too."""
 

@@ -19,8 +19,7 @@ KEY = "Africa/Casablanca"
 
 
 @pytest.mark.parametrize(
-    ("month", "name"),
-    [(1, "يناير"), (5, "ماي"), (7, "يوليوز"), (8, "غشت"), (9, "شتنبر"), (11, "نونبر"), (12, "دجنبر")],
+    ("month", "name"), [(1, "يناير"), (5, "ماي"), (7, "يوليوز"), (8, "غشت"), (9, "شتنبر"), (11, "نونبر"), (12, "دجنبر")]
 )
 def test_moroccan_month_names_and_western_digits(month, name):
     shown = local_time.day_time(datetime(2026, month, 3, 12, tzinfo=UTC), "ar")
@@ -110,14 +109,11 @@ def test_the_lock_brings_the_version_that_the_code_names():
     assert time_zone_data.LOCKED == f"{year}{chr(ord('a') + int(number) - 1)}"
 
 
-@pytest.mark.parametrize(
-    ("version", "now", "word"),
-    [
-        ("2025b", NOON, "older than the"), ("", NOON, "older than the"), ("2026f", NOON, None),
-        ("2026f", datetime(2028, 2, 1, tzinfo=UTC), "more than a year old"),
-        ("2028a", datetime(2028, 12, 1, tzinfo=UTC), None),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("version", "now", "word"), [
+    ("2025b", NOON, "older than the"), ("", NOON, "older than the"), ("2026f", NOON, None),
+    ("2026f", datetime(2028, 2, 1, tzinfo=UTC), "more than a year old"),
+    ("2028a", datetime(2028, 12, 1, tzinfo=UTC), None),
+])  # fmt: skip
 def test_an_old_table_is_doubted(version, now, word):
     doubts = time_zone_data.Table(version, "the system's table", Path()).warnings(now)
     assert [word in doubt and "upgrade" in doubt for doubt in doubts] == ([True] if word else [])

@@ -61,11 +61,10 @@ def test_atk_074_short_names_only_as_a_whole_run(facts):
     assert rules("Qualify77!italia", facts) == []
 
 
-@pytest.mark.parametrize(
-    "names",
-    [(), ("",), (" ", "-"), ("A", "Bo"), ("ع",), ("😀", "2024"), ("Jean2 😀",), ("x" * 200,), ("م" * 200,),
-     ("ab " * 66,)],
-)  # fmt: skip
+@pytest.mark.parametrize("names", [
+    (), ("",), (" ", "-"), ("A", "Bo"), ("ع",), ("😀", "2024"), ("Jean2 😀",), ("x" * 200,), ("م" * 200,),
+    ("ab " * 66,),
+])  # fmt: skip
 def test_atk_075_odd_names_refuse_nothing_by_accident(names):
     facts = api.Owner(login="", names=names, establishments=("", "7"), phones=("", "+"))
     assert rules("Vqk7#pLd92vRt", facts) == rules("بطذ7#ثخغ92ضظش", facts) == []
@@ -133,11 +132,10 @@ def test_other_spellings_of_a_name(name, written):
     assert "name" in rules(f"{written.capitalize()}@99#7788", named(name))
 
 
-@pytest.mark.parametrize(
-    ("name", "word"),
-    [("عمر", "camarade"), ("علي", "elle"), ("أمل", "mal"), ("كريم", "caramel"), ("حسن", "saison"), ("سعد", "soude"),
-     ("جمال", "jumeau"), ("عمر", "mer"), ("Karim", "crime"), ("هدى", "monde"), ("نور", "nourriture")],
-)  # fmt: skip
+@pytest.mark.parametrize(("name", "word"), [
+    ("عمر", "camarade"), ("علي", "elle"), ("أمل", "mal"), ("كريم", "caramel"), ("حسن", "saison"), ("سعد", "soude"),
+    ("جمال", "jumeau"), ("عمر", "mer"), ("Karim", "crime"), ("هدى", "monde"), ("نور", "nourriture"),
+])  # fmt: skip
 def test_everyday_words_are_no_spelling(name, word):
     assert rules(f"{word}-99#7788-vqx", named(name)) == []
 

@@ -81,11 +81,10 @@ def test_a_profile_that_cannot_be_judged_is_refused_at_start(body):
         rules.load(f"[profiles.bad]\nmin_length=12\n{body}")
 
 
-@pytest.mark.parametrize(
-    "typed",
-    ["kdmwt-47392", "kdmwt47392", "KDMWT-47392", "kdmwt–47392", "kdmwt\u221247392", " kdmwt 47392\n", "kdmwt-٤٧٣٩٢",
-     "kdmwt-۴۷۳۹۲", "\u200fkdmwt\u2066-47392\u2069", "ｋｄｍｗｔ－４７３９２"],
-)  # fmt: skip
+@pytest.mark.parametrize("typed", [
+    "kdmwt-47392", "kdmwt47392", "KDMWT-47392", "kdmwt–47392", "kdmwt\u221247392", " kdmwt 47392\n", "kdmwt-٤٧٣٩٢",
+    "kdmwt-۴۷۳۹۲", "\u200fkdmwt\u2066-47392\u2069", "ｋｄｍｗｔ－４７３９２",
+])  # fmt: skip
 def test_a_temporary_password_is_known_however_it_is_typed(typed):
     assert api.canonical_temporary(typed) == "kdmwt47392"
 

@@ -41,53 +41,50 @@ def test_production_is_what_nobody_asked_for_is():
     assert len(refused.value.mistakes) == 6
 
 
-@pytest.mark.parametrize(
-    ("name", "told", "values"),
-    [
-        ("SECRET_KEY", "demo's key", [DEMO_SECRET_KEY]),
-        ("DATA_KEYS", "demo's key", [DEMO_DATA_KEYS]),
-        ("SECRET_KEY", "too short", ["short"]),
-        ("PUBLIC_URL", "https://", ["http://compte.example.ma"]),
-        ("PUBLIC_URL", "scheme and host", ["compte.example.ma", "https://compte.example.ma/path", "https://[broken"]),
-        ("PUBLIC_URL", "scheme and host", ["https://host:port", "https://u:geheim@a.ma", "https://a.ma#geheim"]),
-        ("TIME_ZONE", "IANA table", ["Africa/Cassablanca", "../../etc/localtime", "a" * 400]),
-        ("MOBILE_RANGES", "no mobile range", ["0683,0522"]),
-        ("DATA_KEYS", "32 bytes", ["k1:tooshort"]),
-        ("DATA_KEYS", "name:key", ["MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "geheimgeheimgeheim"]),
-        ("DATABASE_URL", "sqlite:///path", ["mysql://u:geheim@h/db", "sqlite://var/x.sqlite3", "sqlite:///"]),
-        ("DATABASE_URL", "postgres://user", ["postgres://u:geheim@h", "postgres://u:geheim@h:port/db"]),
-        ("DATABASE_URL", "postgres://user", ["postgres://u:geh[eim@h/db"]),
-        ("EMAIL_URL", "smtp://", ["mail.example.ma"]),
-        ("SMS_URL", "this machine only", ["http://sms.example.ma/send"]),
-        ("SMS_URL", "https://", ["ftp://sms.example.ma", "sms.example.ma/send?key=geheim"]),
-        ("EMAIL_CA_FILE", "there is no file", ["/no/such/file.pem", "a" * 400]),
-        ("PASSWORD_PROFILE", "guide or nist", ["loose"]),
-        ("ARGON2", "at least", ["1024,1"]),
-        ("ARGON2", "12288,3", ["much", "9" * 5000 + ",3", "12288,-3", "12288,3,1"]),
-        ("TEMPORARY_SMS_MINUTES", "from 1 to 10", ["30"]),
-        ("TEMPORARY_EMAIL_MINUTES", "from 1 to 1440", ["0"]),
-        ("CONTACT_WAIT_HOURS", "whole number", ["three"]),
-        ("SESSION_HOURS", "whole number", ["\u0661\u0662"]),
-        ("TRUSTED_PROXIES", "from 0 to 10", ["-1"]),
-        ("ACCOUNTS_PER_PHONE", "from 1 to 100", ["0"]),
-        ("SMS_PER_HOUR", "from 5 to", ["1"]),
-        ("SMS_PER_DAY", "whole number", ["many"]),
-        ("MODE", "production, demo or test", ["debug"]),
-        ("SESSION_HOURS", "MASSAR_SESSION_HOURS must be a whole number from 1 to 720", ["9" * 5000]),
-        ("SMS_PER_DAY", "a whole number", ["9" * 5000]),
-        ("DATABASE_POOL", "a whole number", ["9" * 5000]),
-        ("ALARMS", "name=number", [f"expired={'9' * 5000}"]),
-        ("SMS_HEADERS", "a JSON object", ["[" * 100_000, '{"Authorization": 7}']),
-        ("SMS_EXTRA", "a JSON object", ["9" * 5000]),
-        ("DATA_KEYS", "no key", [","]),
-        ("VAR", "control characters", ["a\0b"]),
-        ("HELP_CONTACT", "on one line", ["a\nb"]),
-        ("SECRET_KEY", "'/no/such/file', which can't be read", ["file:/no/such/file"]),
-        ("SECRET_KEY", "larger than 64 KiB", ["file:/dev/zero"]),
-        ("SECRET_KEY", "which is empty", ["file:/dev/null"]),
-        ("SECRET_KEY", "'NO_SUCH', which is not set", ["env:NO_SUCH"]),
-    ],
-)
+@pytest.mark.parametrize(("name", "told", "values"), [
+    ("SECRET_KEY", "demo's key", [DEMO_SECRET_KEY]),
+    ("DATA_KEYS", "demo's key", [DEMO_DATA_KEYS]),
+    ("SECRET_KEY", "too short", ["short"]),
+    ("PUBLIC_URL", "https://", ["http://compte.example.ma"]),
+    ("PUBLIC_URL", "scheme and host", ["compte.example.ma", "https://compte.example.ma/path", "https://[broken"]),
+    ("PUBLIC_URL", "scheme and host", ["https://host:port", "https://u:geheim@a.ma", "https://a.ma#geheim"]),
+    ("TIME_ZONE", "IANA table", ["Africa/Cassablanca", "../../etc/localtime", "a" * 400]),
+    ("MOBILE_RANGES", "no mobile range", ["0683,0522"]),
+    ("DATA_KEYS", "32 bytes", ["k1:tooshort"]),
+    ("DATA_KEYS", "name:key", ["MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "geheimgeheimgeheim"]),
+    ("DATABASE_URL", "sqlite:///path", ["mysql://u:geheim@h/db", "sqlite://var/x.sqlite3", "sqlite:///"]),
+    ("DATABASE_URL", "postgres://user", ["postgres://u:geheim@h", "postgres://u:geheim@h:port/db"]),
+    ("DATABASE_URL", "postgres://user", ["postgres://u:geh[eim@h/db"]),
+    ("EMAIL_URL", "smtp://", ["mail.example.ma"]),
+    ("SMS_URL", "this machine only", ["http://sms.example.ma/send"]),
+    ("SMS_URL", "https://", ["ftp://sms.example.ma", "sms.example.ma/send?key=geheim"]),
+    ("EMAIL_CA_FILE", "there is no file", ["/no/such/file.pem", "a" * 400]),
+    ("PASSWORD_PROFILE", "guide or nist", ["loose"]),
+    ("ARGON2", "at least", ["1024,1"]),
+    ("ARGON2", "12288,3", ["much", "9" * 5000 + ",3", "12288,-3", "12288,3,1"]),
+    ("TEMPORARY_SMS_MINUTES", "from 1 to 10", ["30"]),
+    ("TEMPORARY_EMAIL_MINUTES", "from 1 to 1440", ["0"]),
+    ("CONTACT_WAIT_HOURS", "whole number", ["three"]),
+    ("SESSION_HOURS", "whole number", ["\u0661\u0662"]),
+    ("TRUSTED_PROXIES", "from 0 to 10", ["-1"]),
+    ("ACCOUNTS_PER_PHONE", "from 1 to 100", ["0"]),
+    ("SMS_PER_HOUR", "from 5 to", ["1"]),
+    ("SMS_PER_DAY", "whole number", ["many"]),
+    ("MODE", "production, demo or test", ["debug"]),
+    ("SESSION_HOURS", "MASSAR_SESSION_HOURS must be a whole number from 1 to 720", ["9" * 5000]),
+    ("SMS_PER_DAY", "a whole number", ["9" * 5000]),
+    ("DATABASE_POOL", "a whole number", ["9" * 5000]),
+    ("ALARMS", "name=number", [f"expired={'9' * 5000}"]),
+    ("SMS_HEADERS", "a JSON object", ["[" * 100_000, '{"Authorization": 7}']),
+    ("SMS_EXTRA", "a JSON object", ["9" * 5000]),
+    ("DATA_KEYS", "no key", [","]),
+    ("VAR", "control characters", ["a\0b"]),
+    ("HELP_CONTACT", "on one line", ["a\nb"]),
+    ("SECRET_KEY", "'/no/such/file', which can't be read", ["file:/no/such/file"]),
+    ("SECRET_KEY", "larger than 64 KiB", ["file:/dev/zero"]),
+    ("SECRET_KEY", "which is empty", ["file:/dev/null"]),
+    ("SECRET_KEY", "'NO_SUCH', which is not set", ["env:NO_SUCH"]),
+])  # fmt: skip
 def test_each_mistake_has_one_sentence(name, told, values):
     """A password is not repeated on the screen. Many were a traceback or a silent slip before there was one reader."""
     for value in values:
@@ -132,18 +129,15 @@ def test_lists_are_cleaned():
     assert massar.institution_domains == ("taalim.ma", "men.gov.ma") and massar.phone_countries == ("MA", "FR")
 
 
-@pytest.mark.parametrize(
-    ("countries", "told"),
-    [
-        ("EH", "no mobile number is ever EH's; they count as MA: give MA instead."),
-        ("MA,EH", "ever EH's"),
-        ("fr, sj", "count as NO"),
-        ("BL", "count as GP"),
-        ("TA", "ever TA's; leave it out."),
-        (",", "names no country"),
-        ("212", "is no country"),
-    ],
-)
+@pytest.mark.parametrize(("countries", "told"), [
+    ("EH", "no mobile number is ever EH's; they count as MA: give MA instead."),
+    ("MA,EH", "ever EH's"),
+    ("fr, sj", "count as NO"),
+    ("BL", "count as GP"),
+    ("TA", "ever TA's; leave it out."),
+    (",", "names no country"),
+    ("212", "is no country"),
+])  # fmt: skip
 def test_a_country_that_would_refuse_every_number_is_refused(countries, told):
     with pytest.raises(SettingsError) as refused:
         production(MASSAR_PHONE_COUNTRIES=countries)
@@ -156,16 +150,13 @@ def test_a_small_country_with_numbers_of_its_own_is_one():
     assert production(MASSAR_PHONE_COUNTRIES="IM,KZ,US,GG").phone_countries == ("IM", "KZ", "US", "GG")
 
 
-@pytest.mark.parametrize(
-    ("line", "value"),
-    [
-        ("A=b", "b"), ("A = b ", "b"), ("export A=b", "b"), ("A=b # c", "b"), ("A=b#c", "b#c"),
-        ("A='b # c'", "b # c"), ('A="0800 11 = 22"', "0800 11 = 22"), ("A='it is \"b\"'", 'it is "b"'),
-        ('A="it\'s"', "it's"), ('A={"B": "c d"}', '{"B": "c d"}'), ("A=pa$$w${HOME}", "pa$$w${HOME}"),
-        ("\ufeffA=b", "b"), ("A=b\r\nC=d\r\n", "b"), ("A='one\ntwo'", "one\ntwo"), ("A=b\nA=c", "c"), ("A=", ""),
-        ("#A=b", None), (";A=b", None), ("nonsense", None),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("line", "value"), [
+    ("A=b", "b"), ("A = b ", "b"), ("export A=b", "b"), ("A=b # c", "b"), ("A=b#c", "b#c"),
+    ("A='b # c'", "b # c"), ('A="0800 11 = 22"', "0800 11 = 22"), ("A='it is \"b\"'", 'it is "b"'),
+    ('A="it\'s"', "it's"), ('A={"B": "c d"}', '{"B": "c d"}'), ("A=pa$$w${HOME}", "pa$$w${HOME}"),
+    ("\ufeffA=b", "b"), ("A=b\r\nC=d\r\n", "b"), ("A='one\ntwo'", "one\ntwo"), ("A=b\nA=c", "c"), ("A=", ""),
+    ("#A=b", None), (";A=b", None), ("nonsense", None),
+])  # fmt: skip
 def test_the_env_file_is_read_as_others_read_it(tmp_path, line, value):
     """As python-dotenv does, but `${…}` is no reference: systemd knows none either, and passwords hold such signs."""
     file = tmp_path / ".env"

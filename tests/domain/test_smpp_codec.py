@@ -65,16 +65,13 @@ def test_a_submit_has_its_fields_in_their_order():
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("seconds", "written"),
-    [
-        (1, "000000000001000R"),
-        (600, "000000001000000R"),
-        (3_599, "000000005959000R"),
-        (86_400 * 3 + 3_661, "000003010101000R"),
-        (86_400 * 400, "000030000000000R"),  # never longer than asked for
-    ],
-)
+@pytest.mark.parametrize(("seconds", "written"), [
+    (1, "000000000001000R"),
+    (600, "000000001000000R"),
+    (3_599, "000000005959000R"),
+    (86_400 * 3 + 3_661, "000003010101000R"),
+    (86_400 * 400, "000030000000000R"),  # never longer than asked for,
+])  # fmt: skip
 def test_relative_times(seconds, written):
     assert smpp.relative_time(seconds) == written and len(written) == 16
 

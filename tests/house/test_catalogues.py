@@ -149,13 +149,10 @@ def test_nothing_speaks_to_one_person():
     assert letters and {path.name for path in letters if to_one_person(path.read_text("utf-8"))} == set()
 
 
-@pytest.mark.parametrize(
-    ("one", "many"),
-    [
-        ("إن لم تكن أنت، اتصل بنا", "إن لم تكونوا أنتم، اتصلوا بنا"), ("لا تعطها لأحد", "لا تعطوها لأحد"),
-        ("غيّر كلمة مرور حسابك", "إلى ذلك الحين"), ("فاضغط على الزر", "غير صحيح"), ("لن يطلبها منك أحد", "سجلوا الدخول"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("one", "many"), [
+    ("إن لم تكن أنت، اتصل بنا", "إن لم تكونوا أنتم، اتصلوا بنا"), ("لا تعطها لأحد", "لا تعطوها لأحد"),
+    ("غيّر كلمة مرور حسابك", "إلى ذلك الحين"), ("فاضغط على الزر", "غير صحيح"), ("لن يطلبها منك أحد", "سجلوا الدخول"),
+])  # fmt: skip
 def test_such_a_word_is_found_and_the_plural_is_none(one, many):
     assert to_one_person(one) and to_one_person(many) == set()
 

@@ -57,18 +57,15 @@ def test_a_room_is_entered_by_its_api(path: Path):
     assert side_doors(path.read_text("utf-8"), laws.module_name(path)) == []
 
 
-@pytest.mark.parametrize(
-    ("source", "found"),
-    [
-        ("from massar.domain.people.models import Person", ["massar.domain.people.models.Person"]),
-        ("import massar.domain.people.directory", ["massar.domain.people.directory"]),
-        ("from massar.domain.people import directory as d", ["massar.domain.people.directory"]),
-        ("from ...domain.people import contacts", ["massar.domain.people.contacts"]),
-        ("from massar.domain.people import api as people\npeople.Person", []),
-        ("from massar.domain.people.api import Person", []),
-        ("from massar.core import clock", []),
-    ],
-)
+@pytest.mark.parametrize(("source", "found"), [
+    ("from massar.domain.people.models import Person", ["massar.domain.people.models.Person"]),
+    ("import massar.domain.people.directory", ["massar.domain.people.directory"]),
+    ("from massar.domain.people import directory as d", ["massar.domain.people.directory"]),
+    ("from ...domain.people import contacts", ["massar.domain.people.contacts"]),
+    ("from massar.domain.people import api as people\npeople.Person", []),
+    ("from massar.domain.people.api import Person", []),
+    ("from massar.core import clock", []),
+])  # fmt: skip
 def test_the_reader_sees_a_side_door(source: str, found: list[str]):
     assert side_doors(source, "massar.journeys.account.sign_in") == found
     assert side_doors(source, "massar.domain.people.api") == [], "a room may use its own modules"
@@ -96,17 +93,14 @@ def test_the_page_of_the_kit_names_its_modules():
     assert named == {path.stem for path in laws.python_files(TESTS / "support")} - {"__init__"}
 
 
-@pytest.mark.parametrize(
-    ("source", "found"),
-    [
-        ("from tests.domain.test_names import NAMES", {"tests.domain.test_names"}),
-        ("from tests.domain import test_names", {"tests.domain.test_names"}),
-        ("import tests.domain.test_names as names", {"tests.domain.test_names"}),
-        ("from .test_names import NAMES", {"tests.domain.test_names"}),
-        ("from ..core.test_text import fold", {"tests.core.test_text"}),
-        ("from tests.support.visitor import Visitor", set()),
-        ("from django.test import Client", set()),
-    ],
-)
+@pytest.mark.parametrize(("source", "found"), [
+    ("from tests.domain.test_names import NAMES", {"tests.domain.test_names"}),
+    ("from tests.domain import test_names", {"tests.domain.test_names"}),
+    ("import tests.domain.test_names as names", {"tests.domain.test_names"}),
+    ("from .test_names import NAMES", {"tests.domain.test_names"}),
+    ("from ..core.test_text import fold", {"tests.core.test_text"}),
+    ("from tests.support.visitor import Visitor", set()),
+    ("from django.test import Client", set()),
+])  # fmt: skip
 def test_the_reader_sees_an_imported_test(source: str, found: set[str]):
     assert imported_tests(source, "tests.domain.test_limits") == found

@@ -31,15 +31,11 @@ CHECKED_FOR_WORDS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("group", "allowed"),
-    [
-        (laws.ASKS_THE_TIME, ("massar.core.clock",)),
-        (laws.DRAWS_RANDOM, ("massar.core.ids",)),
-        (laws.OPENS_CONNECTIONS, PROVIDERS_AND_PROGRAMS),
-    ],
-    ids=["the time", "secrets", "connections"],
-)
+@pytest.mark.parametrize(("group", "allowed"), [
+    (laws.ASKS_THE_TIME, ("massar.core.clock",)),
+    (laws.DRAWS_RANDOM, ("massar.core.ids",)),
+    (laws.OPENS_CONNECTIONS, PROVIDERS_AND_PROGRAMS),
+], ids=["the time", "secrets", "connections"])  # fmt: skip
 def test_only_one_place_asks_for(group, allowed):
     assert laws.breaches(group, allowed=allowed) == []
 
@@ -106,23 +102,20 @@ def test_words_people_read_are_not_in_pages_or_journeys(path: Path):
     assert found == [], "move these words to the catalogues in src/massar/locale/"
 
 
-@pytest.mark.parametrize(
-    ("source", "group", "seen"),
-    [
-        ("from datetime import datetime as d\nd.now()", laws.ASKS_THE_TIME, True),
-        ("import datetime\nf = datetime.datetime.utcnow", laws.ASKS_THE_TIME, True),
-        ("from django.utils import timezone\ntimezone.now()", laws.ASKS_THE_TIME, True),
-        ("import time\ntime.monotonic()", laws.ASKS_THE_TIME, False),
-        ("from massar.core import clock\nclock.now()", laws.ASKS_THE_TIME, False),
-        ("import os as system\nsystem.urandom(4)", laws.DRAWS_RANDOM, True),
-        ("from random import choice", laws.DRAWS_RANDOM, True),
-        ("import os\nos.environ", laws.DRAWS_RANDOM, False),
-        ("import http.client\nhttp.client.HTTPConnection", laws.OPENS_CONNECTIONS, True),
-        ("from http import HTTPStatus", laws.OPENS_CONNECTIONS, False),
-        ("import smtplib", laws.OPENS_CONNECTIONS, True),
-        ("# import smtplib", laws.OPENS_CONNECTIONS, False),
-    ],
-)
+@pytest.mark.parametrize(("source", "group", "seen"), [
+    ("from datetime import datetime as d\nd.now()", laws.ASKS_THE_TIME, True),
+    ("import datetime\nf = datetime.datetime.utcnow", laws.ASKS_THE_TIME, True),
+    ("from django.utils import timezone\ntimezone.now()", laws.ASKS_THE_TIME, True),
+    ("import time\ntime.monotonic()", laws.ASKS_THE_TIME, False),
+    ("from massar.core import clock\nclock.now()", laws.ASKS_THE_TIME, False),
+    ("import os as system\nsystem.urandom(4)", laws.DRAWS_RANDOM, True),
+    ("from random import choice", laws.DRAWS_RANDOM, True),
+    ("import os\nos.environ", laws.DRAWS_RANDOM, False),
+    ("import http.client\nhttp.client.HTTPConnection", laws.OPENS_CONNECTIONS, True),
+    ("from http import HTTPStatus", laws.OPENS_CONNECTIONS, False),
+    ("import smtplib", laws.OPENS_CONNECTIONS, True),
+    ("# import smtplib", laws.OPENS_CONNECTIONS, False),
+])  # fmt: skip
 def test_the_reader_sees_what_it_should(source: str, group: tuple[str, ...], seen: bool):
     assert any(laws.within(name, group) for name, _ in laws.names_used(source)) is seen
 

@@ -29,13 +29,9 @@ def two_tabs(path: str) -> tuple[Visitor, Visitor]:
     return old, new.sign_in(JAMAL.login, JAMAL.password)
 
 
-@pytest.mark.parametrize(
-    ("path", "action", "typed"),
-    [
-        ("/sign-in/", "/sign-in/", AS_JAMAL),
-        ("/recovery/", "/recovery/", {"user": JAMAL.login}),
-    ],
-)
+@pytest.mark.parametrize(("path", "action", "typed"), [
+    ("/sign-in/", "/sign-in/", AS_JAMAL), ("/recovery/", "/recovery/", {"user": JAMAL.login}),
+])  # fmt: skip
 def test_a_form_from_before_the_sign_in_leads_home(path, action, typed):
     old, new = two_tabs(path)
     assert old.submit(action, **typed).path == "/" and old.page.status_code == 200
@@ -129,11 +125,10 @@ def test_a_reload_below_a_page_names_the_page():
         assert visitor.page.status_code == 405 and f'href="{page}"' in visitor.html and shows(visitor, "errors.go_on")
 
 
-@pytest.mark.parametrize(
-    ("path", "status", "named"),
-    [("/nothing/", 404, True), ("/sites/nothing/", 404, True), ("/devices/1/end/", 405, True),
-     ("/profile.css", 404, False), ("/static/nothing/", 404, False), ("/profile//", 404, False)],
-)  # fmt: skip
+@pytest.mark.parametrize(("path", "status", "named"), [
+    ("/nothing/", 404, True), ("/sites/nothing/", 404, True), ("/devices/1/end/", 405, True),
+    ("/profile.css", 404, False), ("/static/nothing/", 404, False), ("/profile//", 404, False),
+])  # fmt: skip
 def test_who_is_signed_in_sees_so_where_nothing_is(monkeypatch, path, status, named):
     """But not where a cache could take the address for a file's (ATK-095), and never at the price of the answer."""
     visitor = home(JAMAL)
@@ -149,26 +144,24 @@ def test_who_is_signed_in_sees_so_where_nothing_is(monkeypatch, path, status, na
     assert JAMAL.login not in answer.content.decode()
 
 
-@pytest.mark.parametrize(
-    ("path", "meant"),
-    [("/sign-in", "/sign-in/"), ("/recovery", "/recovery/"), ("/recovery/asked?by=phone", "/recovery/asked/?by=phone"),
-     ("/profile", "/profile/"), ("/devices", "/devices/"), ("/desk", "/desk/"), ("/sites/massar", "/sites/massar/"),
-     ("/SIGN-IN/", "/sign-in/"), ("/Sign-In?x=1", "/sign-in/?x=1"), ("/sign-in.", "/sign-in/"),
-     ("/recovery/.", "/recovery/"), ("/sign-in/)", "/sign-in/"), ("/sign-in/،", "/sign-in/"),
-     ("/sign-in/%20", "/sign-in/"), ("/Sites/MASSAR/", "/sites/massar/"),
-     ("/contacts/cancel/1-aB-_", "/contacts/cancel/1-aB-_/"), ("/contacts/cancel/1-aB-_/.", "/contacts/cancel/1-aB-_/"),
-     ("/contacts/cancel/1-aB-_.", "/contacts/cancel/1-aB-_/")],
-)  # fmt: skip
+@pytest.mark.parametrize(("path", "meant"), [
+    ("/sign-in", "/sign-in/"), ("/recovery", "/recovery/"), ("/recovery/asked?by=phone", "/recovery/asked/?by=phone"),
+    ("/profile", "/profile/"), ("/devices", "/devices/"), ("/desk", "/desk/"), ("/sites/massar", "/sites/massar/"),
+    ("/SIGN-IN/", "/sign-in/"), ("/Sign-In?x=1", "/sign-in/?x=1"), ("/sign-in.", "/sign-in/"),
+    ("/recovery/.", "/recovery/"), ("/sign-in/)", "/sign-in/"), ("/sign-in/،", "/sign-in/"),
+    ("/sign-in/%20", "/sign-in/"), ("/Sites/MASSAR/", "/sites/massar/"),
+    ("/contacts/cancel/1-aB-_", "/contacts/cancel/1-aB-_/"), ("/contacts/cancel/1-aB-_/.", "/contacts/cancel/1-aB-_/"),
+    ("/contacts/cancel/1-aB-_.", "/contacts/cancel/1-aB-_/"),
+])  # fmt: skip
 def test_an_address_as_people_type_and_paste_it(client: Client, path, meant):
     answer = client.get(path)
     assert (answer.status_code, answer["Location"]) == (303, meant)
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["/nothing", "/token/", "/sign-in//", "/%0d%0aX: y/sign-in", "/x//evil.example/sign-in", "/%2fevil.example", "/.",
-     "/...", "/TOKEN", "/CONTACTS/CANCEL/1-aB-_/", "/sign-out."],
-)  # fmt: skip
+@pytest.mark.parametrize("path", [
+    "/nothing", "/token/", "/sign-in//", "/%0d%0aX: y/sign-in", "/x//evil.example/sign-in", "/%2fevil.example", "/.",
+    "/...", "/TOKEN", "/CONTACTS/CANCEL/1-aB-_/", "/sign-out.",
+])  # fmt: skip
 def test_other_addresses_are_not_found(client: Client, path):
     assert client.get(path).status_code == 404
 

@@ -42,11 +42,9 @@ def test_atk_041_the_asking_browser_has_twenty_tries_of_its_own(asked):
     assert Visitor().sign_in(FATIMA.login, secret).path == "/password/expired/", "others have their own count"
 
 
-@pytest.mark.parametrize(
-    "before",
-    [lambda: people.directory.disable(facts(FATIMA).id), lambda: home(FATIMA).change(FATIMA.password, NEW)],
-    ids=["disabled", "changed elsewhere"],
-)
+@pytest.mark.parametrize("before", [
+    lambda: people.directory.disable(facts(FATIMA).id), lambda: home(FATIMA).change(FATIMA.password, NEW),
+], ids=["disabled", "changed elsewhere"])  # fmt: skip
 def test_atk_045_of_no_use_any_more(asked, before):
     _, secret = asked
     before()

@@ -114,22 +114,20 @@ def test_atk_011_no_header_of_the_client_is_its_address(cast, clock):
     assert session.network == "127.0.0.0/24"
 
 
-@pytest.mark.parametrize(
-    ("hops", "forwarded", "address"),
-    [(0, "203.0.113.9", "127.0.0.1"), (1, "203.0.113.9", "203.0.113.9"), (1, "1.2.3.4, 203.0.113.9", "203.0.113.9"),
-     (2, "1.2.3.4, 203.0.113.9, 10.0.0.1", "203.0.113.9"), (2, "203.0.113.9", "127.0.0.1"), (1, "", "127.0.0.1")],
-)  # fmt: skip
+@pytest.mark.parametrize(("hops", "forwarded", "address"), [
+    (0, "203.0.113.9", "127.0.0.1"), (1, "203.0.113.9", "203.0.113.9"), (1, "1.2.3.4, 203.0.113.9", "203.0.113.9"),
+    (2, "1.2.3.4, 203.0.113.9, 10.0.0.1", "203.0.113.9"), (2, "203.0.113.9", "127.0.0.1"), (1, "", "127.0.0.1"),
+])  # fmt: skip
 def test_atk_011_only_what_our_own_proxies_added_is_believed(rf, settings, hops, forwarded, address):
     settings.MASSAR = replace(settings.MASSAR, trusted_proxies=hops)
     headers = {"x-forwarded-for": forwarded} if forwarded else {}
     assert client_address(rf.get("/", headers=headers)) == address
 
 
-@pytest.mark.parametrize(
-    ("address", "prefix"),
-    [("203.0.113.9", "203.0.113.0/24"), ("2001:db8:aa:bbcc::1", "2001:db8:aa:bb00::/56"),
-     ("::ffff:203.0.113.9", "203.0.113.0/24"), ("<script>", ""), ("", "")],
-)  # fmt: skip
+@pytest.mark.parametrize(("address", "prefix"), [
+    ("203.0.113.9", "203.0.113.0/24"), ("2001:db8:aa:bbcc::1", "2001:db8:aa:bb00::/56"),
+    ("::ffff:203.0.113.9", "203.0.113.0/24"), ("<script>", ""), ("", ""),
+])  # fmt: skip
 def test_atk_011_networks_are_prefixes(address, prefix):
     assert network(address) == prefix
 
@@ -180,20 +178,17 @@ def test_atk_022_what_is_no_user_name_at_all_has_its_own_budget(db):
     assert Visitor().sign_in("شيء آخر", WRONG).page.status_code == 422
 
 
-@pytest.mark.parametrize(
-    ("body", "content_type"),
-    [
-        ('{"user": "jamal.jalal", "password": {"$ne": ""}}', "application/json"),
-        ('{"user": ["a", "b"], "password": 1}', "application/json"),
-        ("[]", "application/json"),
-        ("user=jamal.jalal&password[]=a&password[]=b", "application/x-www-form-urlencoded"),
-        ("user[$gt]=&password[$gt]=", "application/x-www-form-urlencoded"),
-        ("", "application/x-www-form-urlencoded"),
-        ("user=%ff%fe&password=%00", "application/x-www-form-urlencoded"),
-        ("--x\r\nbroken", "multipart/form-data; boundary=x"),
-        ("user=a&password=b", "multipart/form-data"),
-    ],
-)
+@pytest.mark.parametrize(("body", "content_type"), [
+    ('{"user": "jamal.jalal", "password": {"$ne": ""}}', "application/json"),
+    ('{"user": ["a", "b"], "password": 1}', "application/json"),
+    ("[]", "application/json"),
+    ("user=jamal.jalal&password[]=a&password[]=b", "application/x-www-form-urlencoded"),
+    ("user[$gt]=&password[$gt]=", "application/x-www-form-urlencoded"),
+    ("", "application/x-www-form-urlencoded"),
+    ("user=%ff%fe&password=%00", "application/x-www-form-urlencoded"),
+    ("--x\r\nbroken", "multipart/form-data; boundary=x"),
+    ("user=a&password=b", "multipart/form-data"),
+])  # fmt: skip
 def test_atk_023_odd_bodies_are_refused_without_a_fault(cast, body, content_type):
     answer = Client().post("/sign-in/", data=body, content_type=content_type)
     assert answer.status_code in (400, 403, 422)
@@ -209,11 +204,10 @@ def test_atk_023_a_field_that_comes_twice_is_refused(cast, twice):
         assert Client().get(path).status_code == 400, "in an address too"
 
 
-@pytest.mark.parametrize(
-    "typed",
-    ["' OR 1=1--", "*)(uid=*", "{{7*7}}", "%s%n%x", "jamal.jalal@taalim.ma' --", "../../etc/passwd", "${jndi:ldap://x}",
-     "a\r\nSet-Cookie: x=y", "\ud800".encode("utf-8", "surrogatepass").decode("utf-8", "replace"), "a" * 254],
-)  # fmt: skip
+@pytest.mark.parametrize("typed", [
+    "' OR 1=1--", "*)(uid=*", "{{7*7}}", "%s%n%x", "jamal.jalal@taalim.ma' --", "../../etc/passwd", "${jndi:ldap://x}",
+    "a\r\nSet-Cookie: x=y", "\ud800".encode("utf-8", "surrogatepass").decode("utf-8", "replace"), "a" * 254,
+])  # fmt: skip
 def test_atk_024_injections_are_ordinary_failures(cast, typed):
     visitor = Visitor().sign_in(typed, "' OR 'a'='a")
     assert visitor.page.status_code == 422 and shows(visitor, "problem.wrong")

@@ -158,15 +158,14 @@ def test_atk_087_a_fault_page_is_as_strict_and_tells_nothing(cast, monkeypatch):
     assert re.search(r'<bdi dir="ltr">[a-z2-7]{10}</bdi>', visitor.html), "the id that stands in the log"
 
 
-@pytest.mark.parametrize(
-    ("wanted", "page"),
-    [("/profile/contacts/1/cancel/", "/profile/"), ("/profile/contacts/1/prove/?x=1", "/profile/"),
-     ("/devices/1/end/", "/devices/"), ("/recovery/nothing/here/", "/recovery/"),
-     ("/profile/..//evil.com/", "/profile/"), ("/sites/massar/x/", "/sites/massar/"), ("/profile/", "/profile/"),
-     ("/recovery/asked/?by=phone", "/recovery/asked/?by=phone"), ("/sites/massar/", "/sites/massar/"),
-     ("/recovery/asked/?by=\r\nSet-Cookie:x", "/recovery/asked/"),
-     ("/recovery/asked/?" + "a" * 200, "/recovery/asked/"), ("/profile/?next=//evil.com", "/profile/?next=//evil.com")],
-)  # fmt: skip
+@pytest.mark.parametrize(("wanted", "page"), [
+    ("/profile/contacts/1/cancel/", "/profile/"), ("/profile/contacts/1/prove/?x=1", "/profile/"),
+    ("/devices/1/end/", "/devices/"), ("/recovery/nothing/here/", "/recovery/"),
+    ("/profile/..//evil.com/", "/profile/"), ("/sites/massar/x/", "/sites/massar/"), ("/profile/", "/profile/"),
+    ("/recovery/asked/?by=phone", "/recovery/asked/?by=phone"), ("/sites/massar/", "/sites/massar/"),
+    ("/recovery/asked/?by=\r\nSet-Cookie:x", "/recovery/asked/"),
+    ("/recovery/asked/?" + "a" * 200, "/recovery/asked/"), ("/profile/?next=//evil.com", "/profile/?next=//evil.com"),
+])  # fmt: skip
 def test_atk_090_a_page_is_meant_or_the_page_above(db, wanted, page):
     assert own_page(wanted) == page
 
@@ -261,22 +260,20 @@ def test_atk_100_thousands_of_fields_and_files_are_refused(cast):
     assert Client().post("/sign-in/", data=files, content_type=form).status_code == 400
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["/devices/99999999999999999999999/end/", "/profile/contacts/99999999999999999999/prove/",
-     "/profile/contacts/18446744073709551616/cancel/", "/profile/contacts/9223372036854775808/remove/"],
-)  # fmt: skip
+@pytest.mark.parametrize("path", [
+    "/devices/99999999999999999999999/end/", "/profile/contacts/99999999999999999999/prove/",
+    "/profile/contacts/18446744073709551616/cancel/", "/profile/contacts/9223372036854775808/remove/",
+])  # fmt: skip
 def test_numbers_beyond_the_database_are_nobodys(cast, path):
     visitor = home(JAMAL)
     form = {"csrfmiddlewaretoken": visitor.token, "code": "123456", "password": JAMAL.password}
     assert visitor.client.post(path, form).status_code in (303, 404)
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["/contacts/cancel/" + "9" * 300 + "/", "/contacts/cancel/1-2-3-\u0661/", "/contacts/cancel/---/",
-     "/contacts/cancel/" + "-".join(["9" * 18] * 3) + "-x/"],
-)  # fmt: skip
+@pytest.mark.parametrize("path", [
+    "/contacts/cancel/" + "9" * 300 + "/", "/contacts/cancel/1-2-3-\u0661/", "/contacts/cancel/---/",
+    "/contacts/cancel/" + "-".join(["9" * 18] * 3) + "-x/",
+])  # fmt: skip
 def test_links_that_were_made_up_are_gone(db, path):
     visitor = Visitor().get(path)
     assert visitor.page.status_code == 200 and shows(visitor, "cancel.gone")

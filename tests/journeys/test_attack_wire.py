@@ -54,29 +54,25 @@ def test_the_page_is_there(port):
     assert b"python" not in head and b"django" not in head and b"granian/" not in head, "no version is told"
 
 
-@pytest.mark.parametrize(
-    "hosts",
-    [b"Host: evil.example", b"Host: localhost\r\nHost: evil.example", b"Host: localhost:@evil.example", b"X: y"],
-)
+@pytest.mark.parametrize("hosts", [
+    b"Host: evil.example", b"Host: localhost\r\nHost: evil.example", b"Host: localhost:@evil.example", b"X: y",
+])  # fmt: skip
 def test_atk_031_hosts_on_the_wire(port, hosts):
     said = send(port, b"GET /sign-in/ HTTP/1.1\r\n" + hosts + b"\r\nConnection: close\r\n\r\n")
     assert status(said) == 400 and b"evil" not in said
     assert b"evil" not in send(port, b"GET http://evil.example/recovery/" + TO_US + b"\r\n"), "an absolute address"
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        "Cookie: massar-session=١.x; massar-devices=é; massar-flash=ÿ.ÿ; massar-asked=ÿ; massar-language=ÿ".encode(),
-        b"Cookie: massar-change=\xff.x; massar-flash=\xff.\xff",
-        b"Cookie: " + b"a=b; " * 5000,
-        b"User-Agent: \xff\xfe\xd9",
-        "Accept-Language: عربي".encode(),
-        b"X-Forwarded-For: \xff, ::::",
-        b"Referer: \xff",
-        b"Script-Name: /evil",
-    ],
-)
+@pytest.mark.parametrize("header", [
+    "Cookie: massar-session=١.x; massar-devices=é; massar-flash=ÿ.ÿ; massar-asked=ÿ; massar-language=ÿ".encode(),
+    b"Cookie: massar-change=\xff.x; massar-flash=\xff.\xff",
+    b"Cookie: " + b"a=b; " * 5000,
+    b"User-Agent: \xff\xfe\xd9",
+    "Accept-Language: عربي".encode(),
+    b"X-Forwarded-For: \xff, ::::",
+    b"Referer: \xff",
+    b"Script-Name: /evil",
+])  # fmt: skip
 def test_headers_that_are_no_text_are_no_fault(port, header):
     assert status(send(port, PAGE + header + b"\r\n\r\n")) == 200
 
@@ -89,16 +85,13 @@ def test_paths_that_are_no_text_are_not_found(port, path):
     assert status(said) in (200, 303, 400, 404)
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"Content-Length: 4\r\nContent-Length: 5\r\n\r\nabcde",
-        b"Content-Length: -4\r\n\r\n",
-        b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
-        b"X-H: 1\r\n" * 10000 + b"\r\n",
-    ],
-)
+@pytest.mark.parametrize("raw", [
+    b"Content-Length: 4\r\nContent-Length: 5\r\n\r\nabcde",
+    b"Content-Length: -4\r\n\r\n",
+    b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+    b"X-H: 1\r\n" * 10000 + b"\r\n",
+])  # fmt: skip
 def test_atk_099_two_ways_of_reading_a_request_are_refused(port, raw):
     said = send(port, b"POST /sign-in/" + TO_US + raw)
     assert 400 <= status(said) < 500

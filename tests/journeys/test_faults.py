@@ -140,11 +140,9 @@ def test_what_the_database_can_not_help_is_told_from_what_is_ours(trouble, away)
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(
-    ("before", "times", "status"),
-    [("SELECT 1", 2, 200), ("UPDATE people_person SET language = language", 1, 503)],
-    ids=["nothing was written", "something was"],
-)
+@pytest.mark.parametrize(("before", "times", "status"), [
+    ("SELECT 1", 2, 200), ("UPDATE people_person SET language = language", 1, 503),
+], ids=["nothing was written", "something was"])  # fmt: skip
 def test_a_request_that_was_cut_is_done_once_more_where_nothing_was_written(vendor, rf, before, times, status):
     """The connection dies between two statements, as in a restart."""
     if vendor != "postgresql":

@@ -36,11 +36,10 @@ def test_phone_and_mail_in_one_save_and_encrypted_at_rest(jamal, post):
     assert CODE.search(post.messages(E164)[-1].text) and CODE.search(post.messages("jamal@example.org")[-1].text)
 
 
-@pytest.mark.parametrize(
-    "typed",
-    ["0661123456", "06 61 12 34 56", "06-61-12-34-56", "+212 6 61 12 34 56", "00212661123456", "+212(0)661123456",
-     "٠٦٦١١٢٣٤٥٦", "۰۶۶۱۱۲۳۴۵۶", "０６６１１２３４５６", "\u200e0661123456\u200f", "661123456"],
-)  # fmt: skip
+@pytest.mark.parametrize("typed", [
+    "0661123456", "06 61 12 34 56", "06-61-12-34-56", "+212 6 61 12 34 56", "00212661123456", "+212(0)661123456",
+    "٠٦٦١١٢٣٤٥٦", "۰۶۶۱۱۲۳۴۵۶", "０６６１１２３４５６", "\u200e0661123456\u200f", "661123456",
+])  # fmt: skip
 def test_many_spellings_are_one_number(jamal, post, typed):
     save_contact(jamal, JAMAL.password, phone=typed)
     assert len(post.messages(E164)) == 1
@@ -48,15 +47,14 @@ def test_many_spellings_are_one_number(jamal, post, typed):
     assert '<bdi dir="ltr">06 61 12 34 56</bdi>' in re.sub(r"\s+", " ", jamal.html.replace("\u00a0", " "))
 
 
-@pytest.mark.parametrize(
-    ("typed", "why"),
-    [("0522334455", "error.phone_fixed"), ("0537123456", "error.phone_fixed"), ("0801123456", "error.phone_premium"),
-     ("0898123456", "error.phone_premium"), ("+8821612345", "error.phone_satellite"),
-     ("+870773123456", "error.phone_satellite"), ("+33612345678", "error.phone_country"),
-     *((odd, "error.phone_shape") for odd in ("0661O23456", "4" * 40, "0661123456 0662000333",
-                                             "0661123456/0662000333", "0661123456;ext=5", "tel:0661123456")),
-     ("0661", "error.phone_shape"), ("جمال", "error.phone_shape")],
-)  # fmt: skip
+@pytest.mark.parametrize(("typed", "why"), [
+    ("0522334455", "error.phone_fixed"), ("0537123456", "error.phone_fixed"), ("0801123456", "error.phone_premium"),
+    ("0898123456", "error.phone_premium"), ("+8821612345", "error.phone_satellite"),
+    ("+870773123456", "error.phone_satellite"), ("+33612345678", "error.phone_country"),
+    *((odd, "error.phone_shape") for odd in ("0661O23456", "4" * 40, "0661123456 0662000333",
+                                            "0661123456/0662000333", "0661123456;ext=5", "tel:0661123456")),
+    ("0661", "error.phone_shape"), ("جمال", "error.phone_shape"),
+])  # fmt: skip
 def test_atk_058_060_numbers_that_can_not_be_used_are_refused_with_the_reason(jamal, post, typed, why):
     save_contact(jamal, JAMAL.password, phone=typed)
     assert jamal.page.status_code == 422 and shows(jamal, why)
@@ -65,14 +63,13 @@ def test_atk_058_060_numbers_that_can_not_be_used_are_refused_with_the_reason(ja
     assert post.sms.received == []
 
 
-@pytest.mark.parametrize(
-    ("typed", "why"),
-    [("jamal@taalim.ma", "error.email_institution"), ("jamal.jalal@taalim.ma", "error.email_institution"),
-     ("x@men.gov.ma", "error.email_institution"), ("x@ac-rabat.men.gov.ma", "error.email_institution"),
-     ("jamal", "error.email_shape"), ("jamal@example", "error.email_shape"),
-     ("jаmal@example.org", "error.email_shape"), ("a@x.ma,b@x.ma", "error.email_shape"),
-     (".jamal@example.org", "error.email_shape")],
-)  # fmt: skip
+@pytest.mark.parametrize(("typed", "why"), [
+    ("jamal@taalim.ma", "error.email_institution"), ("jamal.jalal@taalim.ma", "error.email_institution"),
+    ("x@men.gov.ma", "error.email_institution"), ("x@ac-rabat.men.gov.ma", "error.email_institution"),
+    ("jamal", "error.email_shape"), ("jamal@example", "error.email_shape"),
+    ("jаmal@example.org", "error.email_shape"), ("a@x.ma,b@x.ma", "error.email_shape"),
+    (".jamal@example.org", "error.email_shape"),
+])  # fmt: skip
 def test_addresses_that_can_not_be_used(jamal, post, typed, why):
     save_contact(jamal, JAMAL.password, email=typed)
     assert jamal.page.status_code == 422 and shows(jamal, why)
@@ -112,11 +109,10 @@ def test_what_can_not_be_a_code_costs_no_try(jamal, post):
     assert shows(jamal.submit(prove, code=post.code(E164)), "flash.contact_proved")
 
 
-@pytest.mark.parametrize(
-    ("zero", "way"),
-    [("0", " {0} {1} "), ("0", "{0}-{1}"), ("٠", "{0}–{1}"), ("٠", "{0}.{1}"), ("۰", "{0}\u00a0{1}"),
-     ("۰", "{0}\u200f{1}"), ("०", "«{0}{1}»"), ("०", " \u200f{0} {1}\u200e "), ("０", "{0}_{1}.")],
-)  # fmt: skip
+@pytest.mark.parametrize(("zero", "way"), [
+    ("0", " {0} {1} "), ("0", "{0}-{1}"), ("٠", "{0}–{1}"), ("٠", "{0}.{1}"), ("۰", "{0}\u00a0{1}"),
+    ("۰", "{0}\u200f{1}"), ("०", "«{0}{1}»"), ("०", " \u200f{0} {1}\u200e "), ("０", "{0}_{1}."),
+])  # fmt: skip
 def test_a_code_in_any_digits_with_any_separator(jamal, post, zero, way):
     save_contact(jamal, JAMAL.password, phone=PHONE)
     code = "".join(chr(ord(zero) + int(d)) for d in post.code(E164))

@@ -21,13 +21,7 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people_api
 from massar.domain.people.models import Contact
 from massar.domain.sessions.models import ChangeSession, Session
-from massar.journeys.account import (
-    change_password,
-    close_sessions,
-    edit_profile,
-    recover_password,
-    sign_in,
-)
+from massar.journeys.account import change_password, close_sessions, edit_profile, recover_password, sign_in
 from massar.journeys.messages import sms_budget
 from massar.journeys.outcomes import (
     Done,
