@@ -3,10 +3,8 @@
 import contextlib
 import smtplib
 import sqlite3
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from subprocess import PIPE
 
 from playwright.sync_api import expect
 
@@ -15,6 +13,7 @@ from tests.browser import pages
 from tests.browser.conftest import Opener
 from tests.browser.walk import Walk
 from tests.support.bounces import REPORTS
+from tests.support.installation import running
 from tests.support.postgres import free_port
 from tests.support.product import TEMPORARY_PASSWORD, Product
 
@@ -30,7 +29,7 @@ def test_a_letter_that_came_back_is_told_until_it_is_put_right(product: Product,
     product.read(EMAIL, TEMPORARY_PASSWORD)
     comes_back(product, EMAIL)
     for language in ("fr", "en", "ar"):
-        walk = signed_in(product, open_page, language)
+        walk = Walk(open_page(product), product, language).comes_in(KHADIJA)
         walk.sees("home.came_back")
         pages.inspect(walk.page, "23-home-came-back", language)
         walk.chooses_in_the_menu(walk.words.profile)
@@ -48,21 +47,16 @@ def test_a_letter_that_came_back_is_told_until_it_is_put_right(product: Product,
     pages.inspect(walk.page, "25-code-came-back", "ar")
 
 
-def signed_in(product: Product, open_page: Opener, language: str) -> Walk:
-    walk = Walk(open_page(product), product, language)
-    walk.opens_the_first_page()
-    walk.chooses_the_language()
-    walk.types_user_and_password(KHADIJA, product.people[KHADIJA])
-    expect(walk.menu()).to_be_visible()
-    return walk
-
-
 def comes_back(product: Product, to: str) -> None:
     """A mail server says of the newest letter to that address that there is no such mailbox."""
     uid = newest_letter(product, to)
     path = return_path.address(uid, to, "bounce.example.ma")
-    with bounces(product) as port, smtplib.LMTP("127.0.0.1", port) as client:
-        client.sendmail("", [path], (REPORTS / "no_mailbox.eml").read_bytes())
+    port = free_port()
+    command = ("bounces", "--port", str(port))
+    with running(*command, folder=product.log.parent, environ=product.environment, stderr=PIPE) as process:
+        assert "taken in at" in process.stderr.readline()
+        with smtplib.LMTP("127.0.0.1", port) as client:
+            client.sendmail("", [path], (REPORTS / "no_mailbox.eml").read_bytes())
 
 
 def newest_letter(product: Product, to: str) -> str:
@@ -76,19 +70,3 @@ def newest_letter(product: Product, to: str) -> str:
             return found[0].strip("<>").partition("@")[0]
         time.sleep(0.1)
     raise AssertionError(f"no letter to {to}")
-
-
-@contextlib.contextmanager
-def bounces(product: Product) -> Iterator[int]:
-    """`massar bounces` beside the demo, with its settings; the port it listens on."""
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "massar", "bounces", "--port", str(port)],
-        cwd=product.log.parent, env=product.environment, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        assert "taken in at" in process.stderr.readline()
-        yield port
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)

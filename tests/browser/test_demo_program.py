@@ -16,9 +16,7 @@ YOUSSEF = "youssef.benali@men.gov.ma"
 def test_no_part_outlives_the_demo_and_a_second_start_keeps_the_data(tmp_path: Path, open_page: Opener):
     """Ctrl-C, then a terminal that is closed. Who was signed in before is signed in after: the session was kept."""
     with running_product(tmp_path) as first:
-        walk = Walk(open_page(first), first, "fr")
-        walk.opens_the_first_page()
-        walk.types_user_and_password(YOUSSEF, first.people[YOUSSEF])
+        walk = Walk(open_page(first), first, "fr").comes_in(YOUSSEF)
         walk.is_home("Youssef Benali")
         cookies = walk.page.context.cookies()
         walk.page.context.close()
@@ -40,19 +38,10 @@ def test_no_part_outlives_the_demo_and_a_second_start_keeps_the_data(tmp_path: P
 def test_the_printed_list_is_true_in_its_own_order(product: Product, open_page: Opener):
     """Both contacts, the six sites, signed out everywhere, the recovery, then four sites and two that wait."""
     printed = product.log.read_text("utf-8")
-    order = (
-        "a personal e-mail and phone",
-        "Both count",
-        "six sites",
-        "watch them close",
-        "temporary password",
-        "Retraite",
-    )
+    order = "a personal e-mail and phone|Both count|six sites|watch them close|temporary password|Retraite".split("|")
     places = [printed.index(words) for words in order]
     assert places == sorted(places)
-    walk = Walk(open_page(product), product, "ar")
-    walk.opens_the_first_page()
-    walk.types_user_and_password(JAMAL, product.people[JAMAL])
+    walk = Walk(open_page(product), product, "ar").comes_in(JAMAL)
     walk.chooses_in_the_menu(walk.words.profile)
     walk.saves_contacts(product.people[JAMAL], email=EMAIL, phone=PHONE)
     for to, kind in ((EMAIL, "email"), (PHONE, "phone")):

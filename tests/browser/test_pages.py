@@ -22,14 +22,6 @@ def opened(page: Page, product: Product, language: str) -> Walk:
     return walk
 
 
-def signed_in(page: Page, product: Product, language: str) -> Walk:
-    walk = opened(page, product, language)
-    walk.chooses_the_language()  # a browser that has chosen none takes the person's own
-    walk.types_user_and_password(YOUSSEF, product.people[YOUSSEF])
-    expect(walk.menu()).to_be_visible()
-    return walk
-
-
 def test_the_sign_in_page_is_light(product: Product, open_page: Opener):
     """Bytes on the wire, heads and compression included, of everything that one visit loads."""
     page, requests = open_page(product), []
@@ -139,7 +131,7 @@ def test_a_problem_takes_the_focus_and_an_arabic_keyboard_is_noticed(product: Pr
 
 def test_the_checklist_follows_what_is_typed(product: Product, open_page: Opener):
     """A rule that is not the guide's shows when it is broken."""
-    walk = signed_in(open_page(product), product, "ar")
+    walk = Walk(open_page(product), product, "ar").comes_in(YOUSSEF)
     walk.chooses_in_the_menu(walk.words.change_password)
     pages.inspect(walk.page, "22-change-by-choice", "ar")
     new, extra = walk.box(walk.words.new), walk.page.locator("[data-rule=temporary_shape]")
@@ -164,7 +156,7 @@ def test_the_checklist_follows_what_is_typed(product: Product, open_page: Opener
 
 
 def test_without_scripts_no_rule_looks_like_something_to_press(product: Product, open_page: Opener):
-    walk = signed_in(open_page(product, script=False), product, "fr")
+    walk = Walk(open_page(product, script=False), product, "fr").comes_in(YOUSSEF)
     walk.chooses_in_the_menu(walk.words.change_password)
     ticks = [tick for tick in walk.page.locator(".tick").all() if tick.is_visible()]
     widths = {round(tick.bounding_box()["width"], 1) for tick in ticks}
@@ -210,7 +202,7 @@ def test_the_expired_dialog_holds_the_focus_and_escape_closes_it(product: Produc
 
 
 def test_on_paper_the_words_stay_and_the_buttons_go(product: Product, open_page: Opener):
-    walk = signed_in(open_page(product), product, "fr")
+    walk = Walk(open_page(product), product, "fr").comes_in(YOUSSEF)
     walk.chooses_in_the_menu(walk.said("devices.title"))
     walk.page.emulate_media(media="print")
     expect(walk.page.get_by_role("heading", name=walk.said("devices.title"), exact=True)).to_be_visible()

@@ -304,19 +304,9 @@ def test_a_native_program_gets_its_code_and_a_token(page, product, program, mode
 # -- the samples, with an operator's wishes
 
 
-def youssef(product: Product, page, language: str) -> Walk:
-    """Signed in, in that language."""
-    walk = Walk(page, product, language)
-    walk.opens_the_first_page()
-    walk.chooses_the_language()  # Arabic too: his own is French
-    walk.types_user_and_password(YOUSSEF.login, YOUSSEF.password)
-    expect(walk.menu()).to_be_visible()
-    return walk
-
-
 @pytest.mark.parametrize(("language", "script"), [("ar", True), ("fr", True), ("en", True), ("fr", False)])
 def test_a_site_that_only_browsers_can_tell_is_left_by_a_link(product: Product, open_page: Opener, language, script):
-    walk = youssef(product, open_page(product, script=script), language)
+    walk = Walk(open_page(product, script=script), product, language).comes_in(YOUSSEF.login)
     walk.page.get_by_role("link", name=site("retraite").serves(language)).click()
     if not script:
         walk.page.locator("form[action$='/acs'] button").click()
@@ -335,7 +325,7 @@ def test_a_site_that_only_browsers_can_tell_is_left_by_a_link(product: Product, 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 def test_the_pages_that_stand_between_a_person_and_a_site(product: Product, open_page: Opener, language: str):
-    walk = youssef(product, open_page(product), language)
+    walk = Walk(open_page(product), product, language).comes_in(YOUSSEF.login)
     for address, sentence, name in (
         (f"{product.sites['esise']}/login", "sso.not_for_you.role_what", "22-not-for-you"),
         ("/authorize?client_id=nobody", "sso.error.site.title", "23-site-error"),

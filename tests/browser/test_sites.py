@@ -34,9 +34,7 @@ def walk(product: Product, open_page: Opener) -> Walk:
 
 
 def signed_in(walk: Walk) -> Walk:
-    walk.opens_the_first_page()
-    walk.types_user_and_password(YOUSSEF, walk.product.people[YOUSSEF])
-    walk.is_home(NAME)
+    walk.comes_in(YOUSSEF).is_home(NAME)
     return walk
 
 
@@ -95,11 +93,7 @@ def answer_of(page: Page, start: str) -> dict[str, str]:
 
 def as_jamal(product: Product, open_page: Opener) -> Page:
     """A browser whose answers can be looked at. Jamal is the attacker."""
-    walk = Walk(open_page(product, script=False), product, "ar")  # to choose another would be kept for other tests
-    walk.opens_the_first_page()
-    walk.types_user_and_password(JAMAL, product.people[JAMAL])
-    expect(walk.menu()).to_be_visible()
-    return walk.page
+    return Walk(open_page(product, script=False), product, "ar").comes_in(JAMAL).page
 
 
 def posts_from_elsewhere(page: Page, action: str, fields: dict[str, str]) -> None:
@@ -246,9 +240,7 @@ def test_massar_sites_test_is_content_with_every_sample(product: Product):
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 def test_signing_out_everywhere_from_home(product: Product, open_page: Opener, language: str):
-    walk = Walk(open_page(product, size=pages.DESKTOP), product, language)
-    walk.opens_the_first_page()
-    walk.types_user_and_password(JAMAL, product.people[JAMAL])
+    walk = Walk(open_page(product, size=pages.DESKTOP), product, language).comes_in(JAMAL)
     for slug in ONE_OF_EACH_PROTOCOL:
         walk.opens_a_site(slug, "Jamal Jalal")
     walk.page.get_by_role("link", name=walk.said("sso.everywhere.title"), exact=True).click()

@@ -52,6 +52,14 @@ class Walk:
         self.box(self.said("sign_in.password")).fill(password)
         self.button(self.words.sign_in).click()
 
+    def comes_in(self, login: str) -> "Walk":
+        """Signed in, in this language: a browser that has chosen none takes the person's own."""
+        self.opens_the_first_page()
+        self.chooses_the_language()
+        self.types_user_and_password(login, self.product.people[login])
+        expect(self.menu()).to_be_visible()
+        return self
+
     def is_home(self, name: str) -> None:
         """Home: the name at the inline end of the bar (left in Arabic), and the six sites."""
         menu = self.menu()

@@ -3,13 +3,11 @@
 import asyncio
 import contextlib
 import os
-import signal
 import smtplib
 import socket
 import stat
-import subprocess
-import sys
 import time
+from subprocess import PIPE
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,6 +15,7 @@ from hypothesis import strategies as st
 
 from massar.interfaces.commands import bounces
 from tests.contracts.smpp_rig import until
+from tests.support.installation import running
 from tests.support.postgres import free_port
 from tests.support.serving import Receiver
 
@@ -24,17 +23,17 @@ PATIENCE = 10
 
 
 @pytest.fixture(scope="module")
-def running():
+def listening():
     receiver = Receiver()
     yield receiver
     receiver.stop()
 
 
 @pytest.fixture
-def receiver(running):
-    running.taken.clear()
-    running.answer = "250 2.0.0 Taken"
-    return running
+def receiver(listening):
+    listening.taken.clear()
+    listening.answer = "250 2.0.0 Taken"
+    return listening
 
 
 class Talk:
@@ -260,16 +259,9 @@ def test_whatever_is_said_the_next_one_is_served(receiver, pieces):
 @contextlib.contextmanager
 def command(installed, *arguments: str):
     """`massar bounces` until it says that it listens, ended with SIGTERM; its words are read at the end."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "massar", "bounces", *arguments], cwd=installed.folder,
-        env=installed.environ, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
+    with running("bounces", *arguments, folder=installed.folder, environ=installed.environ, stderr=PIPE) as process:
         assert "taken in at" in process.stderr.readline()
         yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(PATIENCE)
 
 
 def told_over(line: socket.socket, recipient: bytes) -> bytes:

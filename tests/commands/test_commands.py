@@ -14,6 +14,7 @@ import pytest
 import tzdata
 
 from massar.config.environment import DEMO_DATA_KEYS, DEMO_SECRET_KEY
+from tests.support import steps
 from tests.support.installation import Done, Installation, refused_in_one_sentence
 
 COMMANDS = (
@@ -34,16 +35,10 @@ def opened(installation: Installation) -> Iterator[sqlite3.Connection]:
         yield database
 
 
-PRODUCTION = {
-    "MASSAR_MODE": "production",
-    "MASSAR_PUBLIC_URL": "https://compte.example.ma",
-    "MASSAR_SECRET_KEY": "an-own-secret-key-of-this-installation-0123456789",
-    "MASSAR_DATA_KEYS": "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
-    "MASSAR_EMAIL_URL": "smtp+starttls://127.0.0.1:9",
-    "MASSAR_SMS_URL": "http://127.0.0.1:9/sms",
-    "MASSAR_HELP_CONTACT": "0537 00 00 00",
-    "MASSAR_ARGON2": None,
-}
+KEPT = ("MODE", "PUBLIC_URL", "SECRET_KEY", "DATA_KEYS", "HELP_CONTACT")
+PRODUCTION = {f"MASSAR_{name}": steps.PRODUCTION[f"MASSAR_{name}"] for name in KEPT} | {
+    "MASSAR_EMAIL_URL": "smtp+starttls://127.0.0.1:9", "MASSAR_SMS_URL": "http://127.0.0.1:9/", "MASSAR_ARGON2": None,
+}  # fmt: skip
 
 
 def test_help_needs_no_settings_and_every_command_explains_itself(empty):
@@ -59,13 +54,9 @@ def test_help_needs_no_settings_and_every_command_explains_itself(empty):
 
 
 def test_production_refuses_to_start_in_the_open(empty):
-    wrong = {
-        "MASSAR_SECRET_KEY": DEMO_SECRET_KEY,
-        "MASSAR_DATA_KEYS": DEMO_DATA_KEYS,
-        "MASSAR_PUBLIC_URL": "http://compte.example.ma",
-    }
+    wrong = {"MASSAR_SECRET_KEY": DEMO_SECRET_KEY, "MASSAR_DATA_KEYS": DEMO_DATA_KEYS}
     commands = (("check",), ("serve",), ("worker",), ("migrate",), ("audit", "--verify"))
-    for done in empty.each(*commands, **{**PRODUCTION, **wrong}):
+    for done in empty.each(*commands, **{**PRODUCTION, **wrong, "MASSAR_PUBLIC_URL": "http://compte.example.ma"}):
         assert done.returncode == 2 and done.stderr.count("\n  - ") == 3 and "Traceback" not in done.stderr
         assert done.stderr.count("demo's key") == 2 and "https://" in done.stderr
 
@@ -258,12 +249,8 @@ def test_all_that_need_tables_are_tried_here():
 
 def test_before_the_tables_are_made_every_command_says_so(empty):
     place = empty.folder / "none/such/massar.sqlite3"
-    refused(
-        empty,
-        *WITH_TABLES,
-        told=(f"no database at {place}", "massar migrate"),
-        MASSAR_DATABASE_URL=f"sqlite:///{place}",
-    )
+    told = (f"no database at {place}", "massar migrate")
+    refused(empty, *WITH_TABLES, told=told, MASSAR_DATABASE_URL=f"sqlite:///{place}")
     assert not place.exists(), "an empty file would look like a database"
 
 
@@ -276,10 +263,7 @@ def test_a_database_out_of_reach_is_named_without_its_password(empty):
 
 
 @pytest.mark.parametrize(("change", "told"), [
-    (
-        "INSERT INTO django_migrations (app, name, applied) VALUES ('people', '9999_later', '2031-01-01')",
-        "people.9999",
-    ),
+    ("INSERT INTO django_migrations (app, name, applied) VALUES ('people', '9999_later', '2031-01-01')", "people.9999"),
     ("DELETE FROM django_migrations WHERE app = 'limits'", "massar migrate"),
     ("DELETE FROM django_migrations", "massar migrate"),
 ], ids=["newer", "older", "empty"])  # fmt: skip

@@ -7,10 +7,8 @@ import contextlib
 import http.client
 import os
 import re
-import signal
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +21,7 @@ import psycopg
 import pytest
 
 from tests.support import postgres, programs
-from tests.support.installation import Installation
+from tests.support.installation import Installation, running
 
 TOKEN = "metrics-token-of-this-test"
 STRANGER = {"Cookie": f"massar-session=1.{'a' * 43}"}
@@ -88,25 +86,13 @@ def product(tmp_path_factory) -> Iterator[Product]:
         }
         assert installed.massar("migrate").returncode == 0
         log = folder / "log"
+        file = stack.enter_context(log.open("ab"))
+        told = {"folder": folder, "environ": installed.environ, "stdout": file, "stderr": file}
         for words in (("serve", "--port", str(port), "--processes", "1"), ("worker",)):
-            stack.enter_context(running(installed, log, *words))
+            stack.enter_context(running(*words, **told))
         product = Product(server, installed, port, log)
         _until(lambda: product.ask("/healthz").status == 200)
         yield product
-
-
-@contextlib.contextmanager
-def running(installed: Installation, log: Path, *words: str) -> Iterator[subprocess.Popen]:
-    with log.open("ab") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "massar", *words], cwd=installed.folder, env=installed.environ,
-            stdin=subprocess.DEVNULL, stdout=file, stderr=file,
-        )  # fmt: skip
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
 
 
 def _until(true) -> None:

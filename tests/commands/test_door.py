@@ -10,13 +10,10 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from django.test import RequestFactory
 
-from massar.interfaces.base import request as request_module
 from massar.interfaces.base import rsgi
 from tests.support.installation import SOURCE
 from tests.support.postgres import free_port
@@ -168,22 +165,6 @@ def test_a_body_that_was_cut_is_not_half_believed(port):
 def test_a_fault_costs_one_answer_and_no_thread(port):
     assert all(ask(port, path="/broken") == {"status": 500} for _ in range(40)), "more than there are threads"
     assert ask(port)["PATH_INFO"] == "/"
-
-
-ENTRIES = {
-    "192.0.2.0/24": ("192.0.2.7", "192.0.2.7:5678", "::ffff:192.0.2.7", "[::ffff:192.0.2.7]:80", "192.0.2.7:_port"),
-    "2001:db8::/56": ("[2001:db8::1]:5678", "[2001:db8::1]", '"[2001:db8::1]:5678"', "2001:db8::1"),
-    "fe80::/56": ("fe80::1%eth0", "[fe80::1%25eth0]:80"),
-    "": ("unknown", "_hidden", "["),
-}
-
-
-def test_entries_with_ports_and_brackets_are_read(settings):
-    settings.MASSAR = replace(settings.MASSAR, trusted_proxies=1)
-    for network, entries in ENTRIES.items():
-        for entry in entries:
-            request = RequestFactory().get("/", headers={"X-Forwarded-For": f"203.0.113.9, {entry}"})
-            assert request_module.network(request_module.client_address(request)) == network, entry
 
 
 def test_an_answer_that_can_not_be_sent_costs_no_thread():

@@ -2,16 +2,15 @@
 
 import json
 import signal
-import subprocess
-import sys
 from argparse import Namespace
 from dataclasses import replace
 from datetime import timedelta
+from subprocess import PIPE
 
 import pytest
 
 from massar.interfaces.commands import messages
-from tests.support.installation import Installation
+from tests.support.installation import Installation, running
 from tests.support.outbox import attempt, message, shut
 
 FRAME_SECONDS = 30
@@ -92,15 +91,9 @@ def test_json_says_the_same_to_programs(busy_day, capsys):
 
 
 def test_it_follows_until_ctrl_c(installed: Installation):
-    command = [sys.executable, "-m", "massar", "messages", "--follow", "--json"]
-    where = {"cwd": installed.folder, "env": installed.environ}
-    following = subprocess.Popen(command, **where, stdout=subprocess.PIPE, text=True)
-    try:
+    words = ("messages", "--follow", "--json")
+    with running(*words, folder=installed.folder, environ=installed.environ, stdout=PIPE) as following:
         first, second = (json.loads(following.stdout.readline()) for _ in range(2))
         assert first["at"] < second["at"]
         following.send_signal(signal.SIGINT)
         assert following.wait(FRAME_SECONDS) == 0
-    finally:
-        following.kill()
-        following.wait()
-        following.stdout.close()

@@ -23,23 +23,17 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def then_die(work):
-    def done_then_die(*args, **kwargs):
-        work(*args, **kwargs)
-        die()
+def then_die(work, when=lambda done: True):
+    """`work`, and death after it where `when` says so of what it gave."""
 
-    return done_then_die
+    def work_then_die(*args, **kwargs):
+        done = work(*args, **kwargs)
+        return die() if when(done) else done
 
-
-def die_instead(*args, **kwargs):
-    die()
+    return work_then_die
 
 
-def if_any(claim):
-    def claim_then_die(*args, **kwargs):
-        return claim(*args, **kwargs) and die()
-
-    return claim_then_die
+die_instead = then_die(lambda *args, **kwargs: None)
 
 
 def places(answer, deliver, delivery):
@@ -49,7 +43,7 @@ def places(answer, deliver, delivery):
         "request-claimed": (requests, "claim", then_die(requests.claim)),
         "answer-before-commit": (outbox, "put", then_die(outbox.put)),
         "answer-after-commit": (answer, "answer", then_die(answer.answer)),
-        "claimed": (outbox, "claim", if_any(outbox.claim)),
+        "claimed": (outbox, "claim", then_die(outbox.claim, when=bool)),
         "expiry-fixed": (outbox, "fix_expiry", then_die(outbox.fix_expiry)),
         "attempt-written": (outbox, "begin_attempts", then_die(outbox.begin_attempts)),
         "before-send": (deliver, "hand_over", die_instead),

@@ -147,12 +147,3 @@ def test_providers_that_are_all_low_or_hardly_used_are_no_alarm():
     send(40, used=3, provider="other", block=OTHER)
     send(19, used=19, provider="third", block="+212661125")
     assert behind() == ()
-
-
-def test_a_use_marks_the_newest_message_to_that_destination():
-    send(2)
-    Message.objects.update(to_hmac=outbox.to_hmac("+212661123000"))
-    outbox.used(1, "contact_code", to="+212661123000", now=NOW)
-    assert [*Message.objects.order_by("id").values_list("used_at", flat=True)] == [None, NOW]
-    outbox.used(1, "contact_code", to="+212661123000", now=NOW + MINUTE)
-    assert Message.objects.latest("id").used_at == NOW, "once"

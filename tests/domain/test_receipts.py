@@ -206,24 +206,15 @@ def test_another_spelling_is_not_believed_for_another_number_or_provider(changed
     assert states(message) == ["awaiting_receipt"] and UnmatchedReceipt.objects.count() == 1
 
 
-def test_an_equal_name_is_believed_whatever_number_is_told():
-    """Some SMSCs put our own sender where the person's number belongs."""
-    message = sent("77")
-    tell(receipt("77", to=OTHER))
-    assert states(message) == ["delivered"]
-
-
-@pytest.mark.parametrize("reference", ["0", "000", "-", ""])
-def test_what_tells_nothing_apart_is_like_nothing(reference):
-    message = sent("00")
-    tell(receipt(reference))
-    assert states(message) == ["awaiting_receipt"]
-
-
-def test_an_old_message_is_not_meant_by_another_spelling():
-    old = sent("0077", now=NOW - 4 * DAY)
-    tell(receipt("77"))
-    assert again(old).delivered_at is None and UnmatchedReceipt.objects.count() == 1
+@pytest.mark.parametrize(("name", "age", "said", "to", "delivered"), [
+    ("77", 0, "77", OTHER, True),  # some SMSCs put our own sender where the person's number belongs
+    *(("00", 0, nothing, "", False) for nothing in ("0", "000", "-", "")),  # what tells nothing apart
+    ("0077", 4, "77", "", False),  # another spelling does not mean an old message
+])  # fmt: skip
+def test_whether_a_name_is_believed(name, age, said, to, delivered):
+    message = sent(name, now=NOW - age * DAY)
+    tell(receipt(said, to=to))
+    assert (again(message).delivered_at is not None) == delivered
 
 
 # -- the same id on another day

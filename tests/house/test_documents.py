@@ -24,7 +24,7 @@ from massar.domain.people import models as people
 from massar.interfaces.base import cookies
 from massar.interfaces.commands import main
 from tests.house.catalogues import catalogue
-from tests.house.laws import PRODUCT, ROOT, files_of_the_tree, name_of
+from tests.house.laws import PRODUCT, ROOT, files_of_the_tree, name_of, python_files
 
 DOCS = ROOT / "docs"
 JOURNEYS, OPERATE, ADR = DOCS / "journeys", DOCS / "operate", DOCS / "adr"
@@ -132,7 +132,9 @@ def test_every_limit_is_documented_as_it_is():
     assert said == {one.name: [str(one.burst), spoken(one.refill)] for one in limits}
 
 
-def test_every_cookie_is_documented():
+def test_every_cookie_is_documented_and_comes_from_the_one_table():
+    writers = {path.name for path in python_files(PRODUCT) if "set_cookie(" in read(path)}
+    assert writers == {"cookies.py", "gate.py"}, "a gated site's cookie is not the account's"
     shorts = {value.short for value in vars(cookies).values() if isinstance(value, cookies.Cookie)}
     assert {cells[0] for cells in rows(read(JOURNEYS / "sessions.md"))} == shorts | {"csrf"}
 

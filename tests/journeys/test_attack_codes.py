@@ -11,7 +11,7 @@ from massar.domain.credentials.models import TemporaryPassword
 from massar.domain.people import api as people
 from massar.journeys.people import import_people
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, KHADIJA_EMAIL, NEW, enter, facts
-from tests.support.steps import holding, home, save_contact, secrets, shows
+from tests.support.steps import holding, home, save_contact, shows
 from tests.support.visitor import Visitor
 
 OTHER_CODE = "bbbbb-22222"
@@ -42,31 +42,15 @@ def test_atk_041_the_asking_browser_has_twenty_tries_of_its_own(asked):
     assert Visitor().sign_in(FATIMA.login, secret).path == "/password/expired/", "others have their own count"
 
 
-@pytest.mark.parametrize("before", [
-    lambda: people.directory.disable(facts(FATIMA).id), lambda: home(FATIMA).change(FATIMA.password, NEW),
-], ids=["disabled", "changed elsewhere"])  # fmt: skip
-def test_atk_045_of_no_use_any_more(asked, before):
+@pytest.mark.parametrize(("before", "login"), [
+    (lambda: people.directory.disable(facts(FATIMA).id), FATIMA.login),
+    (lambda: home(FATIMA).change(FATIMA.password, NEW), FATIMA.login),
+    (lambda: TemporaryPassword.objects.update(person_id=facts(JAMAL).id), JAMAL.login),
+], ids=["disabled", "changed elsewhere", "moved in the database alone (decision 4)"])  # fmt: skip
+def test_atk_045_of_no_use_any_more(asked, before, login):
     _, secret = asked
     before()
-    assert shows(Visitor().sign_in(FATIMA.login, secret), "problem.wrong")
-
-
-def test_atk_045_another_code_that_was_used(cast, post, clock):
-    found = []
-    for _ in range(2):
-        Visitor().ask(FATIMA.login, phone=FATIMA.phone)
-        found.append(secrets(post, FATIMA_PHONE)[-1])
-        clock.advance(seconds=61)
-    Visitor().sign_in(FATIMA.login, found[0]).change(found[0], NEW)
-    for secret in found:
-        assert shows(Visitor().sign_in(FATIMA.login, secret), "problem.wrong")
-
-
-def test_atk_045_a_row_moved_to_another_account_fits_nothing(asked):
-    """Somebody who writes into the database alone opens nothing (decision 4)."""
-    _, secret = asked
-    TemporaryPassword.objects.update(person_id=facts(JAMAL).id)
-    assert shows(Visitor().sign_in(JAMAL.login, secret), "problem.wrong")
+    assert shows(Visitor().sign_in(login, secret), "problem.wrong")
 
 
 def test_atk_046_every_honest_way_of_typing_it(asked):

@@ -124,12 +124,19 @@ def test_atk_011_only_what_our_own_proxies_added_is_believed(rf, settings, hops,
     assert client_address(rf.get("/", headers=headers)) == address
 
 
-@pytest.mark.parametrize(("address", "prefix"), [
-    ("203.0.113.9", "203.0.113.0/24"), ("2001:db8:aa:bbcc::1", "2001:db8:aa:bb00::/56"),
-    ("::ffff:203.0.113.9", "203.0.113.0/24"), ("<script>", ""), ("", ""),
-])  # fmt: skip
-def test_atk_011_networks_are_prefixes(address, prefix):
-    assert network(address) == prefix
+ENTRIES = {
+    "192.0.2.0/24": ("192.0.2.7", "192.0.2.7:5678", "::ffff:192.0.2.7", "[::ffff:192.0.2.7]:80", "192.0.2.7:_port"),
+    "2001:db8:aa:bb00::/56": ("2001:db8:aa:bbcc::1", "[2001:db8:aa:bbcc::1]", '"[2001:db8:aa:bbcc::1]:5678"'),
+    "fe80::/56": ("fe80::1%eth0", "[fe80::1%25eth0]:80"),
+    "": ("unknown", "_hidden", "[", "<script>"),
+}
+
+
+@pytest.mark.parametrize(("prefix", "entry"), [(prefix, one) for prefix, all_ in ENTRIES.items() for one in all_])
+def test_atk_011_networks_are_prefixes_of_entries_with_ports_and_brackets(rf, settings, prefix, entry):
+    settings.MASSAR = replace(settings.MASSAR, trusted_proxies=1)
+    request = rf.get("/", headers={"x-forwarded-for": f"203.0.113.9, {entry}"})
+    assert network(client_address(request)) == prefix and network("") == ""
 
 
 def test_atk_013_a_device_cookie_of_somebody_else_is_a_strangers(cast, clock):

@@ -2,13 +2,12 @@
 
 import contextlib
 import socket
-import subprocess
-import sys
 import time
+from subprocess import DEVNULL
 
 import pytest
 
-from tests.support.installation import Installation
+from tests.support.installation import Installation, running
 from tests.support.postgres import free_port
 
 TO_US = b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
@@ -20,17 +19,14 @@ def port(tmp_path_factory):
     """`massar serve` with an empty database of its own."""
     one, number = Installation(tmp_path_factory.mktemp("wire")), free_port()
     assert one.massar("migrate").returncode == 0
-    command = [sys.executable, "-m", "massar", "serve", "--port", str(number), "--processes", "1"]
-    with (one.folder / "log").open("wb") as log:
-        server = subprocess.Popen(command, env=one.environ, cwd=one.folder, stdout=log, stderr=subprocess.STDOUT)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", number), 1):
-            break
-        time.sleep(0.1)
-    yield number
-    server.terminate()
-    server.wait(20)
+    words = ("serve", "--port", str(number), "--processes", "1")
+    with running(*words, folder=one.folder, environ=one.environ, stdout=DEVNULL, stderr=DEVNULL):
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", number), 1):
+                break
+            time.sleep(0.1)
+        yield number
 
 
 def send(port: int, raw: bytes) -> bytes:

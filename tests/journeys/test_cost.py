@@ -56,12 +56,8 @@ def counted(metric: str, provider: str) -> int:
 
 
 def test_each_segment_of_a_long_message_costs(office, clock):
-    values = {
-        "event": "password_recovered",
-        "when": clock().isoformat(),
-        "device": "Firefox · Linux",
-        "help": "0537 00",
-    }
+    about = {"event": "password_recovered", "device": "Firefox · Linux", "help": "0537 00"}
+    values = {**about, "when": clock().isoformat()}
     put(clock(), purpose="notice", language="ar", values=values)
     office.turn()
     assert bill() == (2, 360)

@@ -157,18 +157,14 @@ def test_the_table_beside_a_plot_holds_its_values(traffic):
     assert cells[3] == ["02:55", "100", "02:50", "100", "02:45", "100"], "the half hour until then"
 
 
-def test_that_nothing_is_used_is_drawn_and_not_left_out(cast, clock):
+def test_that_nothing_is_used_is_drawn_and_not_left_out_and_a_shut_provider_without_traffic_neither(cast, clock):
     message(clock() - timedelta(minutes=1), waited=1)
-    page = signed_in(SALMA).get(PAGE)
-    assert page.html.count('<svg class="drawing"') == 4 and not shows(page, "desk.plot.empty")
-    used = re.findall(r"<tbody>(.*?)</tbody>", page.html, re.DOTALL)[3]
-    assert re.findall(r'<bdi dir="ltr">([^<]*)</bdi>', used) == ["02:55", "0", "02:50", "0"]
-
-
-def test_a_shut_provider_stands_there_without_traffic(cast, clock):
     shut("sms-b", clock())
     page = signed_in(SALMA).get(PAGE)
     assert "sms-b" in shown(page) and shows(page, "desk.breaker.open")
+    assert page.html.count('<svg class="drawing"') == 4 and not shows(page, "desk.plot.empty")
+    used = re.findall(r"<tbody>(.*?)</tbody>", page.html, re.DOTALL)[3]
+    assert re.findall(r'<bdi dir="ltr">([^<]*)</bdi>', used) == ["02:55", "0", "02:50", "0"]
 
 
 def test_the_language_switch_comes_back_to_the_same_period(traffic):

@@ -101,25 +101,17 @@ def office(transactional_db, clock) -> Iterator[Office]:
 
 def test_nothing_can_be_read_after_the_end(office, cast, clock, caplog, capsys, monkeypatch):
     caplog.set_level(logging.DEBUG)
-    delivered(office)
-    taken_over_after_a_negative_receipt(office)
-    a_number_that_does_not_exist(office)
-    withdrawn(office)
-    too_late(office)
-    a_code(office)
-    a_letter_that_comes_back(office)
-    a_receipt_of_nothing_we_know(office)
+    for happens in (delivered, taken_over_after_a_negative_receipt, a_number_that_does_not_exist, withdrawn, too_late,
+                    a_code, a_letter_that_comes_back, a_receipt_of_nothing_we_know):  # fmt: skip
+        happens(office)
     states = set(Message.objects.values_list("state", flat=True))
     assert states == {"delivered", "failed", "cancelled", "expired", "submitted"}
     assert not Message.objects.exclude(ciphertext=None).exists() and Attempt.objects.filter(provider="orange").exists()
     found = office.secrets()
     assert sum(bool(TEMPORARY.fullmatch(one)) for one in found) >= 3 and any(CODE.fullmatch(one) for one in found)
     canaries = found | {FATIMA_PHONE, PHONE, NEW_PHONE, KHADIJA_EMAIL, "Ne le donnez"}
-    places = {
-        "the database": everything_stored(),
-        "the log": log_of_the_product(caplog),
-        "the desk": seen(capsys, monkeypatch),
-    }
+    log, desk = log_of_the_product(caplog), seen(capsys, monkeypatch)
+    places = {"the database": everything_stored(), "the log": log, "the desk": desk}
     assert YOUSSEF.login.encode() in places["the database"], "the search looks at the right place"
     assert b": rejected: smpp" in places["the log"] and b"smpp 0x0b" in places["the database"]
     for place, stored in places.items():

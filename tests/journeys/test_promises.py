@@ -22,7 +22,6 @@ from massar.domain.delivery.models import Message
 from massar.domain.people import api as people
 from massar.domain.people.models import Contact, Person
 from massar.domain.sessions.models import Session
-from massar.interfaces.commands.worker import Worker
 from massar.journeys.people import import_people
 from massar.journeys.people.import_people import NewPerson
 from massar.providers import registry
@@ -32,7 +31,7 @@ from tests.contracts.smtp_rig import MailServer
 from tests.support.canary import everything_stored, readable_forms
 from tests.support.doors import OPEN, addresses, leads_to_sign_in
 from tests.support.faults import Commits, PostOffice, empty
-from tests.support.post_office import worker_with
+from tests.support.post_office import turning
 from tests.support.steps import holding, home, save_contact
 from tests.support.visitor import CODE, TEMPORARY, Visitor
 
@@ -58,14 +57,9 @@ def far_ends():
     server, gateway = MailServer().start(), Gateway()
     mail = delivery.ProviderOptions(name="mail", sender="massar@example.ma")
     sms = delivery.ProviderOptions(name="sms", sms_sender="MASSAR")
-    yield (
-        server,
-        gateway,
-        {
-            "email": registry.provider_from_url(f"smtp://127.0.0.1:{server.port}", mail),
-            "sms": registry.provider_from_url(f"http://127.0.0.1:{gateway.port}/send", sms),
-        },
-    )
+    email_provider = registry.provider_from_url(f"smtp://127.0.0.1:{server.port}", mail)
+    sms_provider = registry.provider_from_url(f"http://127.0.0.1:{gateway.port}/send", sms)
+    yield server, gateway, {"email": email_provider, "sms": sms_provider}
     gateway.stop()
     server.stop()
 
@@ -74,12 +68,12 @@ def far_ends():
 def test_nothing_that_was_sent_can_be_read_from_the_database(committed, clock, cast, far_ends):
     """Secrets, codes and contacts of handed, refused and expired messages, looked for in every byte that was stored."""
     server, gateway, providers = far_ends
-    worker, canaries = worker_with(providers, clock), {YOUSSEF_EMAIL, PHONE, KHADIJA_EMAIL, "new.one@example.org"}
+    work, canaries = turning(providers, clock), {YOUSSEF_EMAIL, PHONE, KHADIJA_EMAIL, "new.one@example.org"}
     Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
     Visitor().ask(YOUSSEF.login, phone=PHONE)
-    work(worker)
+    work()
     save_contact(home(YOUSSEF), YOUSSEF.password, email="new.one@example.org")
-    work(worker)
+    work()
     texts = [letter.get_body(("plain",)).get_content() for letter in server.letters]
     texts += [str(body["text"]) for _, _, body in gateway.requests]
     canaries |= {s for text in texts for s in (*TEMPORARY.findall(text), *CODE.findall(text))}
@@ -90,12 +84,12 @@ def test_nothing_that_was_sent_can_be_read_from_the_database(committed, clock, c
     clock.advance(minutes=30)
     Visitor().ask(KHADIJA.login, email=KHADIJA_EMAIL)
     Visitor().ask(YOUSSEF.login, phone=PHONE)
-    work(worker)
+    work()
     server.stages["RCPT"] = "451 4.7.1 later"
     Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
-    work(worker)
+    work()
     clock.advance(hours=3)
-    work(worker)
+    work()
     assert set(Message.objects.values_list("state", flat=True)) == {"submitted", "failed", "expired"}
     assert not Message.objects.exclude(ciphertext=None).exists()
     stored = everything_stored()
@@ -103,11 +97,6 @@ def test_nothing_that_was_sent_can_be_read_from_the_database(committed, clock, c
     for canary in sorted(canaries):
         for form in readable_forms(canary):
             assert form not in stored, f"{canary} can be read as {form!r}"
-
-
-def work(worker: Worker) -> None:
-    while worker.turn():
-        pass
 
 
 # --- (ii) below full strength no page opens
@@ -275,21 +264,13 @@ def _try(user: str) -> int:
 
 @pytest.mark.django_db
 def test_atk_018_019_recovery_tells_nobody_who_has_an_account(many, monkeypatch):
-    by_email = {
-        "unknown": (STRANGER, "someone@example.org"),
-        "no contact": (JAMAL.login, "jamal@example.org"),
-        "wrong contact": (YOUSSEF.login, "else@example.org"),
-        "disabled": (DISABLED.login, "omar@example.org"),
-        "match": (YOUSSEF.login, YOUSSEF_EMAIL),
-        "match, at once again": (YOUSSEF.login, YOUSSEF_EMAIL),
-        "unknown, at once again": (STRANGER, "someone@example.org"),
-        "short": ("youssef.benali", YOUSSEF_EMAIL),
-    }
-    by_phone = {
-        "unknown": (STRANGER, "0661000999"),
-        "match": (YOUSSEF.login, "0662000333"),
-        "the phone of another": (FATIMA.login, "0662000333"),
-    }
+    unknown, match = (STRANGER, "someone@example.org"), (YOUSSEF.login, YOUSSEF_EMAIL)
+    by_email = {"unknown": unknown, "no contact": (JAMAL.login, "jamal@example.org"),
+                "wrong contact": (YOUSSEF.login, "else@example.org"), "disabled": (DISABLED.login, "omar@example.org"),
+                "match": match, "match, at once again": match, "unknown, at once again": unknown,
+                "short": ("youssef.benali", YOUSSEF_EMAIL)}  # fmt: skip
+    by_phone = {"unknown": (STRANGER, "0661000999"), "match": (YOUSSEF.login, "0662000333"),
+                "the phone of another": (FATIMA.login, "0662000333")}  # fmt: skip
     for channel, tried in (("email", by_email), ("phone", by_phone)):
         seen = {name: Seen(monkeypatch, "/recovery/", asking(u, channel, to)) for name, (u, to) in tried.items()}
         assert_alike(seen)

@@ -1,10 +1,12 @@
 """`massar` as an operator runs it: processes of its own in a folder of its own."""
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +24,18 @@ for words, typed in json.load(sys.stdin):
             code = ended.code
     print(json.dumps([code, out.getvalue(), err.getvalue()]))
 """
+
+
+@contextlib.contextmanager
+def running(*words: str, folder: Path, environ: dict[str, str], **how: object) -> Iterator[subprocess.Popen]:
+    """`massar` with these words while the block runs; then it is told to end, if it has not ended by itself."""
+    command = [sys.executable, "-m", "massar", *words]
+    process = subprocess.Popen(command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, text=True, **how)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 class Done(NamedTuple):
