@@ -39,7 +39,6 @@ def page_at(address: str, registry: Registry) -> GatedPage | None:
 
 
 def page_under(origin: str, uri: str, registry: Registry) -> GatedPage | None:
-    """The page `uri` of the site registered with that origin."""
     site = registry.by_gate.get(origin)
     return page_of(site, uri) if site is not None and site.protocol == "gate" else None
 
@@ -63,13 +62,9 @@ def is_plain(uri: str) -> bool:
     steps = folded[1:].split("/")
     if steps[-1] == "":  # the address of a folder
         steps.pop()
-    return same_steps and not _is_hiding(folded) and all(_is_step(step) for step in steps)
-
-
-def _is_hiding(path: str) -> bool:
-    """Signs that are not seen, a backslash, or something that would change if it were decoded again."""
-    unseen = any(unicodedata.category(sign) in _HIDDEN for sign in path)
-    return unseen or "\\" in path or bool(_ENCODED_AGAIN.search(path))
+    unseen = any(unicodedata.category(sign) in _HIDDEN for sign in folded)
+    hiding = unseen or "\\" in folded or _ENCODED_AGAIN.search(folded)  # the last would change if decoded again
+    return same_steps and not hiding and all(_is_step(step) for step in steps)
 
 
 def _is_step(step: str) -> bool:

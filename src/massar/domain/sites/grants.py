@@ -73,7 +73,6 @@ def open_service_grant(*, site: str, scope: str, subject: str, life: int, now: i
 
 
 def issue(grant_id: int, new: NewToken, *, now: int) -> str:
-    """Issue one more token under a grant."""
     token = ids.token()
     _insert(grant_id, _values(token, new, now))
     return token
@@ -162,7 +161,6 @@ def end_of_sessions(session_ids: Sequence[int], *, now: int) -> list[GrantFacts]
 
 
 def offline_of(person_id: int, *, now: int) -> list[GrantFacts]:
-    """What outlives the person's sessions, newest first."""
     return _select("person_id = %s AND offline AND ended_at = 0 AND expires_at > %s ORDER BY id DESC", person_id, now)
 
 

@@ -76,7 +76,6 @@ def published(uses: tuple[str, ...] = FOR_TOKENS, *, now: datetime) -> list[Sign
 
 
 def forget_opened() -> None:
-    """Look all of them up anew."""
     with _LOCK:
         _OPENED.clear()
         _KNOWN.clear()
@@ -100,10 +99,7 @@ def _opened(key: SigningKey) -> Signer:
 
 
 def removed_jwks() -> list[Jwk]:
-    """Public keys that nothing is believed under any more, newest first.
-
-    What they signed can still be told from a forgery.
-    """
+    """Public keys under which nothing is believed any more, newest first: to tell what they signed from a forgery."""
     found = SigningKey.objects.filter(use__in=FOR_TOKENS).exclude(removed_at=None).order_by("-id")
     return [_jwk(key.public, key.kid, key.use) for key in found]
 
@@ -210,8 +206,7 @@ def signed(claims: dict[str, object], *, use: str, kind: str, now: datetime) -> 
 
 
 def saml_certificate_expiry(*, now: datetime) -> tuple[datetime, datetime | None] | None:
-    """When the certificate that signs for SAML ends, and when the next key begins to sign, if one waits. None: there is
-    no SAML key yet."""
+    """When the certificate that signs for SAML ends, and when the next key signs, if one waits. None: no key yet."""
     known = {key.state: key for key in statuses(now=now) if key.use == SAML}
     if "active" not in known:
         return None

@@ -24,7 +24,7 @@ class SigningKey(models.Model):
 
 
 class SavedRequest(models.Model):
-    """What a site asked while nobody was signed in; resumed after sign-in, recovery and forced change."""
+    """What a site asked while nobody was signed in."""
 
     ref = models.CharField(max_length=64, unique=True)
     ciphertext = models.BinaryField()

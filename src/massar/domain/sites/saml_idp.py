@@ -30,12 +30,10 @@ class IdentityProvider:
 
 
 def idp_of(site: Site) -> IdentityProvider:
-    """The entity that this site knows the account by."""
     return IdentityProvider(site.our_entity)
 
 
 def signer(*, now: datetime) -> XmlSigner:
-    """The key that signs now, with its certificate."""
     opened = keys.active(keys.SAML, now=now)
     return XmlSigner(opened.rsa, opened.public)
 

@@ -43,8 +43,7 @@ class MetadataRefused(Exception):
 
 def as_toml(slug: str, table: Table) -> str:
     """The table to paste into the file that MASSAR_CONFIG names."""
-    lines = [f"{name} = {_toml(value)}" for name, value in table.items()]
-    return "\n".join([f"[sites.{slug}]", *lines, ""])
+    return "\n".join([f"[sites.{slug}]", *(f"{name} = {_toml(value)}" for name, value in table.items()), ""])
 
 
 def _toml(value: object) -> str:
@@ -111,9 +110,8 @@ def _entity_and_role(document: bytes) -> tuple[etree._Element, etree._Element]:
     if len(found) > 1:
         names = ", ".join(entity.get("entityID", "without a name") for entity in entities[:MOST_NAMED])
         more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
-        raise MetadataRefused(
-            f"it describes several service providers ({names}{more}): give a file with the one that is meant"
-        )
+        wish = "give a file with the one that is meant"
+        raise MetadataRefused(f"it describes several service providers ({names}{more}): {wish}")
     if not entities[0].get("entityID"):
         raise MetadataRefused("its EntityDescriptor has no entityID")
     return entities[0], found[0]
@@ -122,18 +120,14 @@ def _entity_and_role(document: bytes) -> tuple[etree._Element, etree._Element]:
 def _acs(role: etree._Element) -> tuple[list[str], list[int]]:
     """Addresses, the default one first, then by index; and the site's own numbers, [] where they are the positions.
 
-    The default (SAML metadata §2.2.3): the first with isDefault true, else the first that does not say false, else the
-    first.
+    The default: the first with isDefault true, else the first that does not say false, else the first (§2.2.3).
     """
-    written = [
-        e for e in role.iterfind("md:AssertionConsumerService", _NS) if e.get("Binding") == POST and e.get("Location")
-    ]
+    found = role.findall("md:AssertionConsumerService", _NS)
+    written = [e for e in found if e.get("Binding") == POST and e.get("Location")]
     if not written:
-        others = sorted({_called(e.get("Binding")) for e in role.iterfind("md:AssertionConsumerService", _NS)})
-        instead = f" (the site has {', '.join(others)})" if others else ""
-        raise MetadataRefused(
-            f"there is no AssertionConsumerService for HTTP-POST, and answers go by nothing else{instead}"
-        )
+        others = ", ".join(sorted({_called(e.get("Binding")) for e in found}))
+        why = f"and answers go by nothing else{f' (the site has {others})' if others else ''}"
+        raise MetadataRefused(f"there is no AssertionConsumerService for HTTP-POST, {why}")
     true = [e for e in written if e.get("isDefault") in _TRUE]
     silent = [e for e in written if e.get("isDefault") not in ("false", "0")]
     default = [*true, *silent, *written][0]
@@ -153,9 +147,8 @@ def _index(end: etree._Element) -> int | None:
     if not said:
         return None
     if not (said.isascii() and said.isdecimal() and len(said) < 10 and int(said) <= HIGHEST_INDEX):
-        raise MetadataRefused(
-            f"the index {said[:20]!r} of an AssertionConsumerService is no number from 0 to {HIGHEST_INDEX}"
-        )
+        which = f"the index {said[:20]!r} of an AssertionConsumerService"
+        raise MetadataRefused(f"{which} is no number from 0 to {HIGHEST_INDEX}")
     return int(said)
 
 
@@ -167,13 +160,9 @@ def _logout(role: etree._Element, binding: str, which: str = "Location") -> str:
 
 def _certificates(role: etree._Element) -> str:
     """Those for signing, one below the other in PEM."""
-    signing = [
-        described
-        for described in role.iterfind("md:KeyDescriptor", _NS)
-        if described.get("use", "signing") == "signing"
-    ]
     found = []
-    for held in (held for described in signing for held in described.iterfind(".//ds:X509Certificate", _NS)):
+    keys = (key for key in role.iterfind("md:KeyDescriptor", _NS) if key.get("use", "signing") == "signing")
+    for held in (held for key in keys for held in key.iterfind(".//ds:X509Certificate", _NS)):
         try:
             der = base64.b64decode("".join((held.text or "").split()))
             found.append(x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM).decode())

@@ -14,16 +14,14 @@ LIFE = timedelta(hours=1)
 
 def save(request: dict[str, str], *, now: datetime) -> str:
     """Save a request; returns the reference for the browser's cookie."""
-    ref = ids.token()
-    index = _index(ref)
-    plain, associated_data = json.dumps(request).encode(), f"saved-request|{index}"
-    ciphertext = encryption.data_keys().encrypt(plain, associated_data=associated_data)
+    index = _index(ref := ids.token())
+    plain = json.dumps(request).encode()
+    ciphertext = encryption.data_keys().encrypt(plain, associated_data=f"saved-request|{index}")
     SavedRequest.objects.create(ref=index, ciphertext=ciphertext, created_at=now, expires_at=now + LIFE)
     return ref
 
 
 def read(ref: str, *, now: datetime) -> dict[str, str] | None:
-    """Read a request that still waits."""
     row = SavedRequest.objects.filter(ref=_index(ref), expires_at__gt=now).first() if ref else None
     if row is None:
         return None
@@ -41,7 +39,6 @@ def extend(ref: str, *, until: datetime, now: datetime) -> None:
 
 
 def delete(ref: str) -> None:
-    """Delete a request that was answered."""
     if ref:
         SavedRequest.objects.filter(ref=_index(ref)).delete()
 

@@ -4,6 +4,7 @@ What stands between the outermost middleware and a page means nothing to them: f
 search through all addresses. What that middleware does for every request is done for them too, by the same functions.
 The views are ordinary ones and stand among the addresses like all others."""
 
+import base64
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any, TypeVar
@@ -13,7 +14,7 @@ from django.conf import settings
 from django.core.handlers.exception import convert_exception_to_response
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import close_old_connections
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -30,6 +31,18 @@ def direct_view(view: AnyView) -> AnyView:
     view = csrf_exempt(view)
     vars(view)["direct"] = True
     return view
+
+
+def basic_credentials(request: HttpRequest) -> tuple[str, str] | None:
+    """Name and secret of HTTP Basic as they stand (RFC 7617); two empty texts: unreadable; None: no such header."""
+    scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        name, _, secret = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+    except ValueError:
+        return ("", "")
+    return name, secret
 
 
 @cache

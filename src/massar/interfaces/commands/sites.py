@@ -28,7 +28,6 @@ from massar.providers import site_logout
 
 Facts = list[tuple[str, str]]  # name and value of a setting; without a value it is not shown
 Tried = Iterator[tuple[bool, str]]  # whether it went well, and a sentence
-
 VALID_FOR = timedelta(hours=1)  # a LogoutRequest about nobody
 PATIENCE = 10  # seconds for one answer of a site
 NOT_ENCODED = (
@@ -97,17 +96,12 @@ def judged(site: Site, now: datetime) -> Iterator[Finding]:
             if is_loopback(urlsplit(address).hostname or ""):
                 yield Finding(f"{address} is this machine: people's browsers don't get there.")
     if odd := rules.form_encoded(site.client_id):
-        told = f"client_id holds {odd!r}: {NOT_ENCODED}; letters, digits, - . and _ are safe."
-        yield Finding(told, note=":" not in odd)
-    hears = (  # a gated site asks at every request
-        site.protocol == "gate"
-        or site.backchannel_logout_uri
-        or site.slo_soap
-        or log_out_of_sites.supports_browser_logout(site)
-    )
+        sentence = f"client_id holds {odd!r}: {NOT_ENCODED}; letters, digits, - . and _ are safe."
+        yield Finding(sentence, note=":" not in odd)
+    told = site.backchannel_logout_uri or site.slo_soap or log_out_of_sites.supports_browser_logout(site)
     if site.slo and not site.certificate:
         yield Finding("has slo but no certificate: nothing that it says about a sign-out can be believed.")
-    elif site.connected and site.hears_sign_out and not hears:
+    elif site.connected and site.hears_sign_out and not told and site.protocol != "gate":  # it asks each time
         ways = "backchannel_logout_uri" if site.protocol == "oidc" else "slo_soap, backchannel_logout_uri or slo"
         wish = "give one, or say hears_sign_out = false if it need not"
         yield Finding(f"has no {ways}: it won't hear that somebody signed out; {wish}.")
@@ -116,19 +110,13 @@ def judged(site: Site, now: datetime) -> Iterator[Finding]:
 def own_certificate_judged(now: datetime) -> list[str]:
     """The end of the account's own certificate, for `massar check` too. Raises django.db.Error without a database."""
     ends, next_from = sites.keys.saml_certificate_expiry(now=now) or (None, None)
-    if ends is None or ends > now + ROLLED_BEFORE:
+    if ends is None or ends > now + ROLLED_BEFORE or (next_from and next_from <= ends):  # the new one is in time
         return []
-    if next_from and next_from <= ends:
-        return []  # it is rolled, the new one takes over in time
     told = f"The account's SAML certificate {'ended' if ends <= now else 'ends'} on {local_time.day(ends)}"
     if next_from:
-        late = f"{told} and the next one signs from {local_time.day(next_from)} only"
         wish = "`massar keys rotate --use saml --at-once` signs with a new one now, give it to every SAML site"
-        return [f"{late}: {wish}."]
+        return [f"{told} and the next one signs from {local_time.day(next_from)} only: {wish}."]
     return [f"{told}: make the next one with `massar keys rotate --use saml` and give it to every SAML site."]
-
-
-# -- show
 
 
 def _show(site: Site) -> int:
@@ -203,20 +191,16 @@ def _on_purpose(site: Site) -> str:
 
 
 def _gate(site: Site) -> Facts:
-    account = access.issuer()
-    by_key = f"{account}/gate/forward/, name {site.slug} and the key"
+    account, by_key = access.issuer(), f"/gate/forward/, name {site.slug} and the key"
     return [
         ("Origin of the site", site.gate_origin or "not given"),
         ("Asked about every request", f"{account}/gate/check/"),
         ("Way in for a stranger", f"{account}/gate/begin/"),
         ("Way back: /.massar/enter", f"{account}/gate/enter/"),
-        ("Instead, for Traefik and Caddy", by_key if site.gate_key else ""),
+        ("Instead, for Traefik and Caddy", f"{account}{by_key}" if site.gate_key else ""),
         ("Signed facts in", "X-Massar-Token (ES256, 60 seconds, aud is the origin)"),
         ("Keys to verify it", f"{account}/.well-known/openid-configuration names jwks_uri"),
     ]
-
-
-# -- secret, subjects
 
 
 def _secret(*, own: bool) -> int:
@@ -251,9 +235,6 @@ def _subjects(site: Site, file: Path) -> int:
     return unknown
 
 
-# -- import-metadata
-
-
 def import_metadata(file: str, slug: str = "") -> int:
     """Print a SAML site's metadata as the table to paste, and on the error stream what is not in it."""
     try:
@@ -269,9 +250,6 @@ def import_metadata(file: str, slug: str = "") -> int:
     for sentence in dict.fromkeys(left_out):
         print(f"note: {sentence}", file=sys.stderr)
     return 0
-
-
-# -- test
 
 
 def _test(site: Site) -> int:
@@ -318,8 +296,7 @@ def _try_logout_token(site: Site, uri: str) -> Tried:
 
 
 def _try_soap(site: Site, address: str) -> Tried:
-    """A signed LogoutRequest about nobody must be answered in a way that can be believed, a forged one without
-    success."""
+    """A signed LogoutRequest about nobody must be answered believably, a forged one without success."""
     answer, word = _ask_by_soap(site, address)
     yield answer is not None, f"{address} answers our LogoutRequest with {word}"
     answer, word = _ask_by_soap(site, address, forge=True)

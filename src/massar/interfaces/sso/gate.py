@@ -25,7 +25,6 @@ from massar.domain.sites.api import GatedPage, Site, gated_pages
 from massar.interfaces.base import direct, outage, page, way_back
 from massar.interfaces.base.page import redirect_to, see_other
 from massar.interfaces.base.request import Request
-from massar.interfaces.sso import basic
 from massar.journeys.sso import access
 from massar.journeys.sso import gate as journey
 from massar.journeys.sso.access import AccessDenied, SignInRequired
@@ -40,15 +39,12 @@ _OF_THE_GATE = re.compile(r"(?:__Host-)?massar-(?:gate|mark)-[a-z0-9_-]+=")
 _USUAL_PORT = {"https": ":443", "http": ":80"}
 
 
-# -- asked by the proxy, which names itself in headers
-
-
 @direct.direct_view
 @outage.answer_when_away(outage.plain)
 def check(request: Request) -> HttpResponse:
     """For `auth_request`: 200, 401 or 403, without a body."""
     wanted = _asked(request)
-    return HttpResponse(status=403) if wanted is None else _judge(request, wanted)
+    return _judge(request, wanted) if wanted else HttpResponse(status=403)
 
 
 def begin(request: Request) -> HttpResponse:
@@ -78,7 +74,7 @@ def _asked(request: Request) -> GatedPage | None:
 @direct.direct_view
 @outage.answer_when_away(outage.plain)
 def forward(request: Request) -> HttpResponse:
-    name, key = basic.presented(request) or ("", "")
+    name, key = direct.basic_credentials(request) or ("", "")
     site = journey.authenticate_proxy(name, key)
     method, host, uri = (request.headers.get(f"X-Forwarded-{end}", "") for end in ("Method", "Host", "Uri"))
     if site is None or request.method != "GET" or method not in METHODS or not _is_host_of(site, host.lower()):
@@ -117,9 +113,6 @@ def _may_hide_a_line(uri: str) -> bool:
     """
     path, _, query = uri.partition("?")
     return ",/" in path or not all(gated_pages.is_plain(f"/{line}") for line in query.split(",/")[1:])
-
-
-# -- answers for both kinds of proxies
 
 
 def _judge(request: Request, wanted: GatedPage) -> HttpResponse:
@@ -190,9 +183,6 @@ def _write(response: HttpResponse, short: str, value: str, site: Site) -> None:
     """A cookie of the site's host alone, until the browser is closed."""
     secure = site.gate_origin.startswith("https://")
     response.set_cookie(_cookie(short, site), value, path="/", secure=secure, httponly=True, samesite="Lax")
-
-
-# -- asked by the browser, at the account
 
 
 @require_GET

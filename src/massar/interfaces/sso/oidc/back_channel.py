@@ -13,7 +13,6 @@ from django.views.decorators.http import require_http_methods, require_POST
 from massar.domain.sites.api import Site
 from massar.interfaces.base import direct, outage
 from massar.interfaces.base.request import Request
-from massar.interfaces.sso import basic
 from massar.interfaces.sso.oidc.discovery import address
 from massar.journeys.sso import access
 from massar.journeys.sso.oidc import clients
@@ -32,7 +31,7 @@ class _Refused(Exception):
 
 def _later(request: Request) -> HttpResponse:
     """RFC 6749 has the word for another endpoint (§4.1.2.1), but clients know it, and 503 says the rest."""
-    return _unstored(_error("temporarily_unavailable", "Try again in a few seconds.", status=503))
+    return _error("temporarily_unavailable", "Try again in a few seconds.", status=503)
 
 
 def _of_a_server(view: View) -> View:
@@ -44,7 +43,9 @@ def _of_a_server(view: View) -> View:
             response = view(request)
         except _Refused as refused:
             (response,) = refused.args
-        return _unstored(response)
+        response["Cache-Control"] = "no-store"
+        response["Pragma"] = "no-cache"
+        return response
 
     return guarded
 
@@ -115,7 +116,7 @@ def _asked(request: Request) -> tuple[Site, dict[str, str]]:
     """Which site asks, and its form. Raises _Refused."""
     form = _form(request)
     places = (access.issuer(), address("oidc_token"), access.issuer() + request.path)
-    site = clients.authenticate(basic.presented(request), form, addresses=places, now=request.now)
+    site = clients.authenticate(direct.basic_credentials(request), form, addresses=places, now=request.now)
     if site is None:
         raise _Refused(_who_are_you())
     return site, form
@@ -146,10 +147,4 @@ def _error(error: str, detail: str, *, status: int = 400, challenge: str = "") -
     response = _json({"error": error, "error_description": detail}, status=status)
     if challenge:
         response["WWW-Authenticate"] = challenge
-    return response
-
-
-def _unstored(response: HttpResponse) -> HttpResponse:
-    response["Cache-Control"] = "no-store"
-    response["Pragma"] = "no-cache"
     return response

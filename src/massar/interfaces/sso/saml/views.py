@@ -106,11 +106,9 @@ def problem(request: Request, refused: MessageRefused) -> HttpResponse:
     return page.render(request, "sso/error.html", status=400, **about)
 
 
-# -- a message travels in the address (Redirect, SAML bindings §3.4) or in a form (POST, §3.5)
-
-
 def received(request: Request, name: str) -> EncodedMessage:
-    """The message under that name (SAMLRequest, SAMLResponse). Raises MessageRefused."""
+    """The SAMLRequest or SAMLResponse in the address (Redirect, SAML bindings §3.4) or form (POST, §3.5). Raises
+    MessageRefused."""
     if request.method != "POST":
         return _in_address(request.META.get("QUERY_STRING", ""), name)
     values, relay = request.POST.getlist(name), request.POST.getlist("RelayState") or [""]
