@@ -27,10 +27,11 @@ from tests.browser import pages
 from tests.browser.conftest import PATIENCE_MS, Opener
 from tests.browser.walk import SIX, Walk
 from tests.cast import YOUSSEF
-from tests.servers.account import ports, running_account
+from tests.servers.account import running_account
 from tests.servers.machine import running
 from tests.servers.oidc_steps import posted as posted_to
 from tests.sso.saml_site import SITE_KEYS, authn_request, logout_request, posted, redirect
+from tests.support.postgres import free_port
 from tests.support.product import ROOT, Product
 from tests.support.serving import serving
 from tests.support.words import site
@@ -140,7 +141,7 @@ def product(tmp_path_factory, door) -> Iterator[Product]:
     """The account and the sample sites with an operator's wishes, beside the sites above: SAML samples are told through
     the browser alone, eSISE is for inspectors, NotifRH wants a fresh sign-in."""
     folder = tmp_path_factory.mktemp("registered")
-    port, *sites = ports("account", *SIX).values()
+    port, *sites = (free_port() for _ in ("account", *SIX))
     samples = {**os.environ, "PYTHONPATH": str(ROOT)}
     register = [sys.executable, "-m", "examples", "register", str(folder / "var"), f"http://localhost:{port}"]
     subprocess.run([*register, *map(str, sites)], check=True, env=samples, cwd=folder)

@@ -184,15 +184,13 @@ def to_gateway(server, *, name: str = "gateway", **changes) -> Provider:
 
 
 class Sink:
-    """Where receipts go. `stored`: what came. `mood`: empty, `fails`, `raises`, `never`; failures count down."""
+    """Where receipts go. `stored`: what came. `mood`: empty, `fails`, `raises`, `never`."""
 
     def __init__(self):
         self.stored: list[Receipt] = []
         self.mood = ""
-        self.threads: set[str] = set()
 
     def __call__(self, receipt: Receipt) -> "Future[None]":
-        self.threads.add(threading.current_thread().name)
         if self.mood == "raises":
             raise OSError("the database is gone")
         future: Future[None] = Future()

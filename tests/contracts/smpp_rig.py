@@ -6,6 +6,7 @@ import itertools
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -19,15 +20,13 @@ SIGNS = {code: sign for sign, code in GSM7_CODES.items()}
 DEADLINE = 10.0
 
 
-def until(condition: Callable[[], object], seconds: float = DEADLINE) -> object:
+def until(condition: Callable[[], object], seconds: float = DEADLINE, why: str = "it did not come to that") -> object:
     """What `condition` gives once it is true; a failure when it is not in time."""
-    pause = threading.Event()
-    for _ in range(int(seconds / 0.005)):
-        found = condition()
-        if found:
-            return found
-        pause.wait(0.005)
-    raise AssertionError("it did not come to that in time")
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, why
+        time.sleep(0.005)
+    return found
 
 
 @dataclass

@@ -40,12 +40,6 @@ def test_an_answer_of_200_may_still_be_a_no(gateway, answer, result):
     assert send(to_gateway(gateway(answer=answer), answer=CODES)) == result
 
 
-def test_a_yes_that_must_be_read_and_can_not_be_is_unsure(gateway):
-    server = gateway(answer={"messages": [{"id": "a", "status": 0}]})
-    for server.mood in ("huge", "lost_body", "short_body"):
-        assert send(to_gateway(server, answer=CODES)) == UNREADABLE
-
-
 @pytest.mark.parametrize(("status", "answer", "result"), [
     (202, b"0: Accepted for delivery", Accepted("")), (200, b"OK id=gw-77;\n", Accepted("gw-77")),
     (200, b"OK 4711", Accepted("")), (400, b"ERR 12: x", Rejected("http 400, code 12", **CONFIGURATION)),
@@ -79,6 +73,12 @@ def test_a_pattern_reads_what_stands_at_the_path_and_sees_the_beginning_of_an_an
     assert time.monotonic() - before < 5
 
 
+def test_a_yes_that_must_be_read_and_can_not_be_is_unsure(gateway):
+    server = gateway(answer={"messages": [{"id": "a", "status": 0}]})
+    for server.mood in ("huge", "lost_body", "short_body"):
+        assert send(to_gateway(server, answer=CODES)) == UNREADABLE
+
+
 def test_which_statuses_mean_what_can_be_set(gateway):
     server, settings = gateway(), {
         "400": "configuration_error", "404": "temporary", "409": "accepted", "4xx": "permanent", "503": "busy",
@@ -90,15 +90,9 @@ def test_which_statuses_mean_what_can_be_set(gateway):
         assert send(provider) == Rejected(f"http {server.mood}", **kind)
     server.mood = 409
     assert send(provider) == Accepted("gw-1")
-
-
-def test_503_with_a_time_to_come_back_is_busy(gateway):
-    server = gateway(mood=503, headers={"Retry-After": "5"})
+    server = gateway(mood=503, headers={"Retry-After": "5"})  # a time to come back
     assert send(to_gateway(server)) == Rejected("http 503", **BUSY)
     assert send(to_gateway(server, statuses={"503": "temporary"})) == Rejected("http 503", **LATER)
-
-
-# -- kept connections
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
@@ -108,14 +102,6 @@ def test_a_connection_serves_many_messages(gateway, server_tls, ca_file, secure)
     provider = to_gateway(server, url=url, ca_file=str(ca_file))
     assert [type(send(provider)) for _ in range(5)] == [Accepted] * 5
     assert (len(server.requests), server.lines) == (5, 1)
-
-
-def test_refusals_keep_the_connection_and_silence_does_not(gateway):
-    server = gateway(keeps=True)
-    provider = to_gateway(server, answer_timeout=0.3)
-    for server.mood in (422, 503, "silent", ""):
-        send(provider)
-    assert len(server.requests) == 4 and server.lines == 2
 
 
 def test_a_connection_that_was_closed_meanwhile_is_replaced_without_a_word(gateway):
@@ -143,13 +129,12 @@ def test_a_kept_connection_is_not_kept_longer_than_the_other_side_says(gateway, 
     assert server.lines == (2 if kept else 3)
 
 
-def test_cut_on_a_kept_connection_after_the_request_left_is_unsure_and_not_sent_again(gateway):
+def test_refusals_keep_the_connection_and_who_is_cut_or_waits_in_vain_is_unsure_and_not_sent_again(gateway):
     server = gateway(keeps=True)
-    provider = to_gateway(server)
-    send(provider)
-    server.mood = "cut_after"
-    assert isinstance(send(provider), OutcomeUnknown)
-    assert (len(server.requests), server.lines) == (2, 1)
+    provider = to_gateway(server, answer_timeout=0.3)
+    for server.mood in (422, 503, "silent", "", "cut_after"):
+        result = send(provider)
+    assert isinstance(result, OutcomeUnknown) and (len(server.requests), server.lines) == (5, 2)
 
 
 def test_a_kept_connection_that_breaks_while_the_request_leaves_is_replaced(gateway, monkeypatch):
@@ -190,16 +175,6 @@ def test_the_library_below_writes_no_address_into_the_log(gateway, caplog):
     assert server.requests and not [words for words in said if "47392" in words or "/send" in words]
 
 
-def test_many_threads_share_few_connections(gateway):
-    server = gateway(keeps=True)
-    provider = to_gateway(server)
-    results = at_once(lambda _: [type(send(provider)) for _ in range(10)], 6)
-    assert results == [[Accepted] * 10] * 6 and len(server.requests) == 60 and server.lines <= 12
-
-
-# -- tokens
-
-
 def by_token(server, tokens, *, auth=None, **changes):
     asked = {
         "kind": "oauth2", "token_url": f"http://localhost:{tokens.port}/token",
@@ -229,6 +204,14 @@ def test_the_client_may_prove_itself_in_the_body_or_by_a_refresh_token(gateway, 
     ((_, headers, sent),) = tokens.requests
     assert sent == {"client_id": "mas:sar", **form} and "Authorization" not in headers
     assert server.requests[0][1]["Authorization"] == "Bearer t-1"
+
+
+def test_many_threads_share_few_connections_and_wait_for_one_token(gateway, tokens):
+    server = gateway(keeps=True)
+    provider, tokens.mood = by_token(server, tokens), 0.2
+    results = at_once(lambda _: [type(send(provider)) for _ in range(10)], 6)
+    assert results == [[Accepted] * 10] * 6 and len(server.requests) == 60 and server.lines <= 12
+    assert len(tokens.requests) == 1
 
 
 def test_a_token_is_renewed_shortly_before_its_end(gateway, tokens, moment):
@@ -293,12 +276,6 @@ def test_without_a_token_nothing_is_sent(gateway, tokens, mood, answer, why):
     assert f"no token: {why}" in sentence and "s3 cret" not in sentence + repr(result) and server.requests == []
     tokens.mood, tokens.answer = "", good
     assert isinstance(send(provider), Accepted), "nothing is remembered against it"
-
-
-def test_threads_that_need_a_token_wait_for_one_fetch(gateway, tokens):
-    provider = by_token(gateway(keeps=True), tokens)
-    tokens.mood = 0.2
-    assert at_once(lambda _: type(send(provider)), 8) == [Accepted] * 8 and len(tokens.requests) == 1
 
 
 def test_all_of_a_message_together_takes_no_longer_than_was_promised(gateway, tokens):

@@ -47,6 +47,8 @@ def test_a_connection_is_renewed_after_its_letters(mail_server, relay, monkeypat
     one = relay(server)
     assert [type(send(one)) for _ in range(7)] == [Accepted] * 7
     assert server.conversations == 3
+    assert one.check() == [] and isinstance(send(one), Accepted)
+    assert server.conversations == 4, "the check leaves the kept ones alone"
 
 
 def test_after_a_rest_a_connection_is_asked_whether_it_lives(script, relay, monkeypatch):
@@ -74,23 +76,18 @@ def test_one_that_does_not_say_it_lives_is_replaced(script, relay, monkeypatch, 
 
 
 DEATHS = {
-    "hangs up while resting": [],
-    "cut while resting": ["cut"],
+    "hangs up while resting": [], "cut while resting": ["cut"],
     "says goodbye while resting": [b"421 4.4.2 idle for too long\r\n"],
-    "one answer too many": [b"250 OK\r\n", "read", "read"],
-    "421 at MAIL": ["read", b"421 4.7.0 enough\r\n"],
+    "one answer too many": [b"250 OK\r\n", "read", "read"], "421 at MAIL": ["read", b"421 4.7.0 enough\r\n"],
     "421 at RCPT": ["read", b"250 OK\r\n", "read", b"421 4.7.0 enough\r\n"],
     "421 at DATA": [*TO_DATA, b"421 4.7.0 enough\r\n"],
     "signed out at MAIL": ["read", b"530 5.7.57 Client not authenticated to send mail\r\n"],
     "signed out at RCPT": ["read", b"250 OK\r\n", "read", b"535 5.7.8 token expired\r\n"],
-    "signed out at DATA": [*TO_DATA, b"530 5.7.0 Authentication required\r\n"],
-    "cut at MAIL": ["read", "cut"],
-    "cut at RCPT": ["read", b"250 OK\r\n", "read", "cut"],
-    "cut at DATA": [*TO_DATA, "cut"],
-    "cut in the letter": [*CONTENT, "read", "cut"],
-    "silent at MAIL": ["read", "read"],
+    "signed out at DATA": [*TO_DATA, b"530 5.7.0 Authentication required\r\n"], "cut at MAIL": ["read", "cut"],
+    "cut at RCPT": ["read", b"250 OK\r\n", "read", "cut"], "cut at DATA": [*TO_DATA, "cut"],
+    "cut in the letter": [*CONTENT, "read", "cut"], "silent at MAIL": ["read", "read"],
     "nonsense at MAIL": ["read", b"\x80\x81\r\n"],
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("death", DEATHS)
@@ -167,30 +164,13 @@ def test_who_waits_too_long_for_a_connection_is_told_that_it_is_busy(mail_server
     assert isinstance(busy, Rejected) and busy.busy and not (busy.permanent or busy.configuration_error)
 
 
-def test_closing_says_goodbye_and_what_comes_later_still_goes(script, relay):
+def test_a_worker_that_stops_says_goodbye_and_what_comes_later_still_goes(script, relay):
     played = script(*HELLO, *WHOLE, "read", b"221 bye\r\n", "next", *HELLO, *WHOLE, "read")
-    one = relay(played)
-    send(one)
-    one.close()
-    assert isinstance(send(one, "late"), Accepted) and QUIT in map(bytes.upper, played.heard)
-
-
-def test_a_worker_that_stops_says_goodbye(script, relay):
-    played = script(*HELLO, *WHOLE, "read", "next", *HELLO)
     one, stop = relay(played), threading.Event()
     send(one)
     stop.set()
     Worker(delivery.ProviderRegistry({"email": [one]})).run(stop)
-    assert relay(played).check() == [], "the first conversation is over"
-    assert QUIT in map(bytes.upper, played.heard)
-
-
-def test_the_check_leaves_the_kept_connections_alone(mail_server, relay):
-    server = mail_server()
-    one = relay(server)
-    send(one)
-    assert one.check() == [] and isinstance(send(one), Accepted)
-    assert server.conversations == 2
+    assert isinstance(send(one, "late"), Accepted) and QUIT in map(bytes.upper, played.heard)
 
 
 def test_a_server_that_reports_is_asked_to_and_told_our_name(script, relay):

@@ -15,16 +15,12 @@ MISTAKES = [
     ("env:NO_SUCH", "reads the variable 'NO_SUCH', which is not set"),
     ("env:EMPTY", "reads the variable 'EMPTY', which is not set or empty"),
     ("env:BLANK", "reads the variable 'BLANK', which is not set or empty"),
-    ("env:", "reads the variable '', which is not set"),
-    ("file:{}/empty", "/empty', which is empty"),
-    ("file:{}/blank", "/blank', which is empty"),
-    ("file:{}/none", "/none', which can't be read"),
-    ("file:{}", "', which can't be read"),
-    ("file:", "reads the file '', which can't be read"),
-    ("file:\0", "which can't be read"),
-    ("file:{}/binary", "/binary', which can't be read"),
+    ("env:", "reads the variable '', which is not set"), ("file:{}/empty", "/empty', which is empty"),
+    ("file:{}/blank", "/blank', which is empty"), ("file:{}/none", "/none', which can't be read"),
+    ("file:{}", "', which can't be read"), ("file:", "reads the file '', which can't be read"),
+    ("file:\0", "which can't be read"), ("file:{}/binary", "/binary', which can't be read"),
     ("file:{}/large", "/large', which is larger than 64 KiB"),
-]
+]  # fmt: skip
 
 
 @pytest.fixture

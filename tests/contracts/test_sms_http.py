@@ -47,11 +47,9 @@ def test_fields_without_a_name_stay_out_and_settings_are_not_written_to(gateway,
 
 
 MEANINGS = {
-    "permanent": (400, 422),
-    "configuration_error": (404, 401, 403, 402, 405, 410, 302),
-    "temporary": (408, 500, 503, 599),
-    "busy": (429,),
-}
+    "permanent": (400, 422), "configuration_error": (404, 401, 403, 402, 405, 410, 302),
+    "temporary": (408, 500, 503, 599), "busy": (429,),
+}  # fmt: skip
 
 
 def test_each_status_means_what_it_says(gateway, send):

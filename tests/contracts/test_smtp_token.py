@@ -148,9 +148,6 @@ def test_neither_a_token_nor_a_password_is_shown_to_a_server_that_takes_only_the
     assert send(relay(server, user=MAILBOX, password="env:MAIL_PASSWORD")) == none and server.shown == []
 
 
-# -- without a token
-
-
 @pytest.mark.parametrize(("mood", "result"), [
     (401, Rejected("no token: http 401", permanent=False, configuration_error=True)),
     (503, NotTransmitted("no token: http 503")),
@@ -203,9 +200,6 @@ def test_a_refresh_token_is_shown_a_newer_one_takes_its_place_until_a_refusal(to
     assert "client_secret" not in tokens.requests[-1][2], "it may do without"
 
 
-# -- settings
-
-
 @pytest.mark.parametrize(("auth", "changed", "told"), [
     ("oauth2", {}, "auth must be a table"), ({"kind": "bearer"}, {}, "choose none or oauth2"),
     ({"kind": "none"}, {}, "auth.kind must be oauth2"), ({"token_url": ""}, {}, "auth.token_url is missing"),
@@ -226,9 +220,6 @@ def test_each_mistake_gets_one_sentence(provider, auth, changed, told):
     sentence = str(refused.value)
     assert told in sentence and "relay" in sentence and sentence.endswith(".")
     assert SECRET not in sentence and REFRESH not in sentence and "\n" not in sentence
-
-
-# -- the page
 
 
 def recipes() -> list[dict]:

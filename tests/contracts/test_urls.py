@@ -9,25 +9,22 @@ from massar.providers.sms_http.provider import HttpProvider
 from massar.providers.smtp.provider import SmtpProvider
 
 
-@pytest.mark.parametrize(
-    ("url", "kind", "name"),
-    [
-        ("smtp://mail.example.ma", SmtpProvider, "smtp-mail.example.ma"),
-        ("smtp+starttls://a:b@mail.example.ma:2587", SmtpProvider, "smtp-mail.example.ma"),
-        (
-            "smtps://a%40b:c%2Fd@mail.example.ma/?connect_timeout=2.5&hello=web1.example.ma",
-            SmtpProvider,
-            "smtp-mail.example.ma",
-        ),
-        ("smtp://a:b@[::1]:2525", SmtpProvider, "smtp-::1"),
-        ("https://gateway.example.ma/v1?x=y", HttpProvider, "sms-gateway.example.ma"),
-        ("http://127.0.0.1:8025/sms", HttpProvider, "sms-127.0.0.1"),
-        ("http://localhost/sms", HttpProvider, "sms-localhost"),
-        ("smpps://massar:s%40cret@smsc.example.ma", SmppProvider, "smpp-smsc.example.ma"),
-        ("smpp://massar:x@127.0.0.1:2776?source=3737&rate=27&binds=2", SmppProvider, "smpp-127.0.0.1"),
-        ("smpp://massar:x@10.0.0.1?tls=off&validity=absolute", SmppProvider, "smpp-10.0.0.1"),
-    ],
-)
+@pytest.mark.parametrize(("url", "kind", "name"), [
+    ("smtp://mail.example.ma", SmtpProvider, "smtp-mail.example.ma"),
+    ("smtp+starttls://a:b@mail.example.ma:2587", SmtpProvider, "smtp-mail.example.ma"),
+    (
+        "smtps://a%40b:c%2Fd@mail.example.ma/?connect_timeout=2.5&hello=web1.example.ma",
+        SmtpProvider,
+        "smtp-mail.example.ma",
+    ),
+    ("smtp://a:b@[::1]:2525", SmtpProvider, "smtp-::1"),
+    ("https://gateway.example.ma/v1?x=y", HttpProvider, "sms-gateway.example.ma"),
+    ("http://127.0.0.1:8025/sms", HttpProvider, "sms-127.0.0.1"),
+    ("http://localhost/sms", HttpProvider, "sms-localhost"),
+    ("smpps://massar:s%40cret@smsc.example.ma", SmppProvider, "smpp-smsc.example.ma"),
+    ("smpp://massar:x@127.0.0.1:2776?source=3737&rate=27&binds=2", SmppProvider, "smpp-127.0.0.1"),
+    ("smpp://massar:x@10.0.0.1?tls=off&validity=absolute", SmppProvider, "smpp-10.0.0.1"),
+])  # fmt: skip
 def test_a_url_makes_its_provider(options, url, kind, name):
     provider = provider_from_url(url, options())
     assert isinstance(provider, kind) and provider.name == name

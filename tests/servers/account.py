@@ -12,7 +12,6 @@ from pathlib import Path
 from tests.cast import YOUSSEF
 from tests.servers.machine import running
 from tests.servers.surfer import Surfer
-from tests.support.postgres import free_port
 from tests.support.product import ROOT
 
 COMMAND = [sys.executable, "-m", "massar"]
@@ -54,17 +53,12 @@ def running_account(folder: Path, port: int, sites: str, **settings: str) -> Ite
     """
     (folder / "sites.toml").write_text(sites, "utf-8")
     environment = {name: "" for name in os.environ if name.startswith("MASSAR_")} | {
-        "PYTHONPATH": str(ROOT / "src"),
-        "PYTHONUNBUFFERED": "1",
-        "DJANGO_SETTINGS_MODULE": "massar.config.django_settings",
-        "MASSAR_MODE": "test",
-        "MASSAR_PUBLIC_URL": f"http://localhost:{port}",
-        "MASSAR_VAR": str(folder / "var"),
-        "MASSAR_CONFIG": str(folder / "sites.toml"),
-        "MASSAR_DATABASE_URL": f"sqlite:///{folder}/massar.sqlite3",
-        "MASSAR_ARGON2": "256,1",
-        **settings,
-    }
+        "PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1",
+        "DJANGO_SETTINGS_MODULE": "massar.config.django_settings", "MASSAR_MODE": "test",
+        "MASSAR_PUBLIC_URL": f"http://localhost:{port}", "MASSAR_VAR": str(folder / "var"),
+        "MASSAR_CONFIG": str(folder / "sites.toml"), "MASSAR_DATABASE_URL": f"sqlite:///{folder}/massar.sqlite3",
+        "MASSAR_ARGON2": "256,1", **settings,
+    }  # fmt: skip
     account = Account(f"http://localhost:{port}", folder, environment)
     account.run("migrate")
     account.run(
@@ -83,8 +77,3 @@ def running_account(folder: Path, port: int, sites: str, **settings: str) -> Ite
         line.request("GET", "/healthz", headers={"Host": f"localhost:{port}"})
         assert line.getresponse().status == 200
         yield account
-
-
-def ports(*names: str) -> dict[str, int]:
-    """A free loopback port for each name."""
-    return {name: free_port() for name in names}

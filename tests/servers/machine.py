@@ -7,7 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -43,13 +43,9 @@ def open_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def running(
-    command: list[str],
-    *,
-    folder: Path,
-    ports: tuple[int, ...],
-    environment: Mapping[str, str] | None = None,
+    command: list[str], *, folder: Path, ports: tuple[int, ...], environment: Mapping[str, str] | None = None,
     logs: tuple[str, ...] = (),
-) -> Iterator[subprocess.Popen]:
+) -> Iterator[subprocess.Popen]:  # fmt: skip
     """Starts a server in the foreground and waits until it listens; ends it with the block, however that is left.
 
     `logs`: files in the folder, beside its own output, whose ends are shown when a test fails.
@@ -78,14 +74,6 @@ def running(
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_SECONDS)
                 break
-
-
-def until(done: Callable[[], bool], seconds: float, why: str = "") -> None:
-    """Waits until it is so; an AssertionError where it takes longer."""
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, why
-        time.sleep(0.1)
 
 
 def listens(port: int) -> bool:

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from aiosmtpd.controller import Controller
 
-from tests.servers.account import ports
 from tests.servers.machine import open_folder, program, running
+from tests.support.postgres import free_port
 from tests.support.product import ROOT
 from tests.support.programs import DOVECOT, LMTP, POSTFIX
 from tests.support.serving import Receiver
@@ -136,7 +136,7 @@ def open_post_office() -> Iterator[PostOffice]:
         pytest.skip("Postfix starts as root only.")
     postfix, dovecot = program(POSTFIX), program(DOVECOT)
     program(LMTP)
-    at = ports("smtp", "mailboxes", "bounces", "nobody", "strict")
+    at = {name: free_port() for name in ("smtp", "mailboxes", "bounces", "nobody", "strict")}
 
     def queue_of() -> str:
         listing = [str(Path(postfix).with_name("postqueue")), "-c", str(folder / "postfix"), "-p"]

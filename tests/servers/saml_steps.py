@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 from tests.cast import YOUSSEF
+from tests.contracts.smpp_rig import until
 from tests.servers.account import Account
-from tests.servers.machine import until
 from tests.servers.sites import Layout
 from tests.servers.surfer import Page, Surfer
+from tests.support.visitor import forms
 
 
 def furnish(folder: Path, layout: Layout, metadata_of: str = "") -> None:
@@ -44,7 +45,7 @@ def private_page(account: Account, surfer: Surfer, address: str, acs: str) -> Pa
     surfer.open(address)
     if surfer.page.address.startswith(f"{account.url}/sign-in/"):
         account.sign_in(surfer)
-    if any(form.action.endswith(acs) for form in surfer.forms()):
+    if any(action.endswith(acs) for action, _ in forms(surfer.page.text)):
         surfer.submit(acs)
     page = surfer.page
     assert (page.status, page.text) == (200, "<h1>private</h1>"), (surfer.way, page.text[:1000])
@@ -53,7 +54,7 @@ def private_page(account: Account, surfer: Surfer, address: str, acs: str) -> Pa
 
 def in_front(surfer: Surfer, name: str) -> str:
     """What the page's form would carry to the site under that name."""
-    (found,) = [form.fields[name] for form in surfer.forms() if name in form.fields] or [None]
+    (found,) = [fields[name] for _, fields in forms(surfer.page.text) if name in fields] or [None]
     assert found, f"no {name} in {surfer.way}: {surfer.page.text}"
     return found
 

@@ -70,16 +70,13 @@ def written(said, session):
     # This codec leaves the text in bytes: UCS-2 is read by Python, GSM stays as it is.
     ucs2 = said["data_coding"] == types.DataCoding(schemeData=DATA_UCS2)
     return {
-        "bind": session.bind_type.name,
-        "service": (said["service_type"] or b"").decode(),
+        "bind": session.bind_type.name, "service": (said["service_type"] or b"").decode(),
         "source": [said["source_addr_ton"].name, said["source_addr_npi"].name, said["source_addr"].decode()],
         "to": [said["dest_addr_ton"].name, said["dest_addr_npi"].name, said["destination_addr"].decode()],
-        "coding": 8 if ucs2 else 0,
-        "text": content[cut:].decode("utf-16-be") if ucs2 else content[cut:].hex(),
-        "udh": content[:cut].hex(),
-        "receipt": said["registered_delivery"].receipt.name,
+        "coding": 8 if ucs2 else 0, "text": content[cut:].decode("utf-16-be") if ucs2 else content[cut:].hex(),
+        "udh": content[:cut].hex(), "receipt": said["registered_delivery"].receipt.name,
         "valid_for": valid.hours * 3600 + valid.minutes * 60 + valid.seconds,
-    }
+    }  # fmt: skip
 
 
 DATA_UCS2 = type(types.DataCoding().schemeData).UCS2

@@ -7,7 +7,7 @@ from html import unescape
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from lxml.html import FormElement, HTMLParser, document_fromstring
+from tests.support.visitor import forms
 
 MOST_STEPS = 20
 AS_A_BROWSER = {
@@ -42,15 +42,15 @@ class Surfer:
 
     def submit(self, ending: str, **typed: str) -> Page:
         """Sends the form of the page in front of us whose address ends so, with these fields filled in."""
-        form = next((f for f in self.forms() if (f.action or "").split("?")[0].endswith(ending)), None)
-        assert form is not None, f"no form to {ending} on {self.page.address}: {self.page.text[:2000]}"
-        fields = {name: value or "" for name, value in form.fields.items()}
+        found = [(a, fields) for a, fields in forms(self.page.text) if a.split("?")[0].endswith(ending)]
+        assert found, f"no form to {ending} on {self.page.address}: {self.page.text[:2000]}"
+        action, fields = found[0]
         assert set(typed) <= set(fields), f"{sorted(fields)} on {self.page.address}"
-        return self._follow(form.method, urljoin(self.page.address, form.action), urlencode({**fields, **typed}))
+        return self.post(urljoin(self.page.address, action), {**fields, **typed})
 
-    def forms(self) -> list[FormElement]:
-        """Where each goes (`action`), how (`method`), and its `fields` with their values."""
-        return document_fromstring(self.page.text.encode() or b"<p>", HTMLParser(encoding="utf-8")).forms
+    def post(self, address: str, fields: dict[str, str]) -> Page:
+        """Sends a form to that address, and follows where it leads."""
+        return self._follow("POST", address, urlencode(fields))
 
     def _follow(self, method: str, address: str, body: str | None) -> Page:
         self.way = []

@@ -14,9 +14,10 @@ from joserfc.jwk import KeySet
 
 from massar.domain.sites.gated_pages import is_plain
 from tests.cast import YOUSSEF
+from tests.contracts.smpp_rig import until
 from tests.servers.gate_steps import FORGED, ODD, Backend, auth_time, believed, raw, seen
 from tests.servers.go_programs import traefik
-from tests.servers.machine import START_SECONDS, open_folder, program, running, until
+from tests.servers.machine import START_SECONDS, open_folder, program, running
 from tests.servers.nginx import running_nginx
 from tests.servers.sites import SECRETS
 from tests.servers.surfer import Surfer

@@ -28,6 +28,7 @@ from tests.servers.machine import program, running
 from tests.servers.pages import block, written
 from tests.servers.smsc import Phones
 from tests.servers.surfer import Surfer
+from tests.support.postgres import free_port
 from tests.support.programs import KANNEL
 from tests.support.serving import site_at_work
 
@@ -85,7 +86,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place() -> Place:
-    return Place(product.ports("admin", "boxes", "sendsms", "smsc", "account"))
+    return Place({name: free_port() for name in ("admin", "boxes", "sendsms", "smsc", "account")})
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,7 @@ def test_a_long_state_goes_through_and_comes_back(front, layout, length, by):
         if by == "address":
             surfer.open(f"{front}/authorize?{urlencode(fields)}")
         else:
-            surfer._follow("POST", f"{front}/authorize", urlencode(fields))
+            surfer.post(f"{front}/authorize", fields)
         if who == "a stranger":
             surfer.submit("/sign-in/", user=YOUSSEF.login, password=YOUSSEF.password)
         came = urlsplit(surfer.way[-1])

@@ -61,15 +61,10 @@ def test_a_location_inside_another_is_closed_as_well(nginx, surfer, gate_cookie)
     assert not believed(page.text) and headers["x-massar-user"] == YOUSSEF.login and headers["cookie"] == "own=kept"
 
 
-@pytest.mark.parametrize(
-    ("name", "path", "kind"),
-    [
-        ("fastcgi", "/php/x", FastCgi),
-        ("uwsgi", "/wsgi/x", Uwsgi),
-        ("scgi", "/scgi/x", Scgi),
-        ("scgi", "/scgi/inner/x", Scgi),
-    ],
-)
+@pytest.mark.parametrize(("name", "path", "kind"), [
+    ("fastcgi", "/php/x", FastCgi), ("uwsgi", "/wsgi/x", Uwsgi), ("scgi", "/scgi/x", Scgi),
+    ("scgi", "/scgi/inner/x", Scgi),
+])  # fmt: skip
 def test_a_site_behind_another_protocol_reads_what_the_account_said(
     nginx, account, surfer, gate_cookie, name, path, kind
 ):

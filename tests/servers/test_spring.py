@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.cast import YOUSSEF
-from tests.servers.machine import open_folder, program, running, until
+from tests.contracts.smpp_rig import until
+from tests.servers.machine import open_folder, program, running
 from tests.servers.sites import SECRETS
 from tests.support.product import ROOT
 from tests.support.programs import JAVA, MAVEN

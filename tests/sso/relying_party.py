@@ -26,7 +26,6 @@ from tests.support.visitor import Visitor, forms
 
 ISSUER = "http://localhost:8000"
 OURS = (ISSUER, "http://testserver")
-HOPS = 10
 SKEW = 60  # seconds that clocks of two machines may differ
 PREFERRED_ID_TOKEN_AGE = 300
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -51,7 +50,7 @@ class _Homebody(Client):
 
     def _handle_redirects(self, answer, *_, **__):
         path = answer.request["PATH_INFO"]
-        for _hop in range(HOPS):
+        for _hop in range(10):
             target = urljoin(urljoin(ISSUER, path), answer.headers.get("Location", ""))
             if answer.status_code not in REDIRECTS or not is_ours(target):
                 return answer
@@ -114,6 +113,12 @@ class Surfer(Visitor):
 
     def sign_out(self) -> Surfer:
         return self.get("/").submit("/sign-out/")
+
+
+def stays(browser: Surfer) -> bool:
+    """On an error page of the account's own, where no way leads elsewhere."""
+    leads = re.search(r'(href|action|src|content)="[^"/]*//', browser.html)
+    return browser.page.status_code == 400 and browser.arrived is None and not leads
 
 
 def lets_forms_go(policy: str, address: str) -> bool:
@@ -228,9 +233,7 @@ class RelyingParty:
     def send(self, browser: Surfer, person=YOUSSEF, **changed: str | None) -> tuple[SentRequest, str]:
         """The whole front part: the browser comes back with a code."""
         asked = self.start(browser, **changed)
-        if browser.at_sign_in:
-            browser.prove(person)
-        return asked, self.code(browser, asked)
+        return asked, self.code(browser.prove(person) if browser.at_sign_in else browser, asked)
 
     def returned(self, browser: Surfer, asked: SentRequest) -> dict[str, str]:
         """What came back to the site, after the checks that come before anything else (RFC 9207 §2.4, state)."""
@@ -264,9 +267,8 @@ class RelyingParty:
         named = {**fields, "client_id": self.site.client_id}
         match self.site.client_auth:
             case "client_secret_basic":
-                return fields, {
-                    "authorization": basic(quote(self.site.client_id, safe=""), quote(self.secret, safe=""))
-                }
+                proof = (quote(part, safe="") for part in (self.site.client_id, self.secret))
+                return fields, {"authorization": basic(*proof)}
             case "client_secret_post":
                 return {**named, "client_secret": self.secret}, {}
             case "private_key_jwt":
@@ -360,6 +362,12 @@ class RelyingParty:
     def end_session(self, **fields: str) -> str:
         address = self.metadata["end_session_endpoint"]
         return f"{address}?{urlencode(fields)}" if fields else address
+
+
+def refused(answer, error: str = "invalid_grant", status: int = 400) -> bool:
+    """RFC 6749 §5.2."""
+    said = (answer.status_code, answer.json()["error"], answer.headers["Cache-Control"])
+    return said == (status, error, "no-store")
 
 
 def basic(name: str, secret: str) -> str:

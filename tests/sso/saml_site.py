@@ -157,13 +157,10 @@ def metadata_of(visitor: Visitor) -> etree._Element:
 def strict_settings(theirs: dict, keys: Pair, *, entity: str, acs: str, slo: str) -> dict:
     """Of python3-saml (OneLogin's toolkit for Python). theirs: what its parser made of the account's metadata."""
     ours = {
-        "entityId": entity,
-        "assertionConsumerService": {"url": acs, "binding": saml.BINDING_HTTP_POST},
-        "singleLogoutService": {"url": slo, "binding": saml.BINDING_HTTP_REDIRECT},
-        "NameIDFormat": PERSISTENT,
-        "x509cert": keys.certificate,
-        "privateKey": keys.pem,
-    }
+        "entityId": entity, "assertionConsumerService": {"url": acs, "binding": saml.BINDING_HTTP_POST},
+        "singleLogoutService": {"url": slo, "binding": saml.BINDING_HTTP_REDIRECT}, "NameIDFormat": PERSISTENT,
+        "x509cert": keys.certificate, "privateKey": keys.pem,
+    }  # fmt: skip
     wanted = ("wantAssertionsSigned", "wantMessagesSigned", "wantNameId", "wantAttributeStatement",
               "authnRequestsSigned", "logoutRequestSigned", "logoutResponseSigned", "failOnAuthnContextMismatch",
               "rejectUnsolicitedResponsesWithInResponseTo")  # fmt: skip

@@ -54,8 +54,7 @@ def token_of(passed, clock) -> jwt.Token:
 
 
 def test_cookies_belong_to_the_host_of_the_site_alone(youssef):
-    proxy = Proxy()
-    answer = proxy.ask("begin/")
+    answer = (proxy := Proxy()).ask("begin/")
     back = proxy.enter(at_account(youssef, answer["Location"])["Location"])
     for response, name in ((answer, "__Host-massar-mark-notifrh"), (back, COOKIE)):
         cookie = response.cookies[name]
@@ -140,9 +139,10 @@ def ticket_of(visitor: Visitor, proxy: Proxy, uri: str = "/") -> str:
 
 
 def test_a_ticket_works_once_and_its_copy_ends_the_visit(youssef):
+    """Two tabs share the mark."""
     proxy = Proxy()
-    address = ticket_of(youssef, proxy)
-    assert proxy.enter(address)["Location"] == f"{ORIGIN}/"
+    other, address = ticket_of(youssef, proxy, "/one"), ticket_of(youssef, proxy, "/two")
+    assert proxy.enter(other)["Location"] == f"{ORIGIN}/one" and proxy.enter(address)["Location"] == f"{ORIGIN}/two"
     assert proxy.check().status_code == 200
     assert "/gate/stale/" in proxy.enter(address)["Location"]
     assert proxy.check().status_code == 401
@@ -187,17 +187,13 @@ def test_a_ticket_or_a_session_cookie_is_no_gate_cookie_and_two_are_none(youssef
         assert proxy.check(Cookie=twice).status_code == 403
 
 
-def test_two_tabs_share_the_mark(youssef):
-    proxy = Proxy()
-    one, two = ticket_of(youssef, proxy, "/one"), ticket_of(youssef, proxy, "/two")
-    assert proxy.enter(one)["Location"] == f"{ORIGIN}/one"
-    assert proxy.enter(two)["Location"] == f"{ORIGIN}/two"
-
-
 # -- a fresh proof
 
 
 def test_a_site_asks_for_a_fresh_proof_and_learns_when_it_was(youssef, clock):
+    visitor, proxy = Visitor(), Proxy()
+    assert at_account(visitor, proxy.ask("begin/?again=yes", "/x")["Location"])["Location"] == "/sign-in/"
+    assert proxy.enter(proved(visitor))["Location"] == f"{ORIGIN}/x", "a stranger gives it once"
     proxy, wanted = opened(youssef), "/dossier/12?page=2"
     before = auth_time(proxy, clock)
     clock.advance(minutes=5)
@@ -218,13 +214,6 @@ def auth_time(proxy: Proxy, clock) -> int:
     passed = proxy.check()
     assert passed.status_code == 200
     return token_of(passed, clock).claims["auth_time"]
-
-
-def test_a_stranger_who_is_asked_for_a_fresh_proof_gives_it_once(cast, clock):
-    visitor, proxy = Visitor(), Proxy()
-    assert at_account(visitor, proxy.ask("begin/?again=yes", "/x")["Location"])["Location"] == "/sign-in/"
-    clock.advance(minutes=1)
-    assert proxy.enter(proved(visitor))["Location"] == f"{ORIGIN}/x"
 
 
 # -- odd requests

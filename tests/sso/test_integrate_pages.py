@@ -43,13 +43,10 @@ def written(tmp_path, settings):
 
 @pytest.mark.django_db
 @pytest.mark.both_databases
-@pytest.mark.parametrize(
-    ("page", "slugs"),
-    [
-        ("operate/sites", {"massar", "library"}), ("integrate/moodle", {"moodle"}),
-        ("integrate/dovecot", {"webmail", "mailprogram", "dovecot"}),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("page", "slugs"), [
+    ("operate/sites", {"massar", "library"}), ("integrate/moodle", {"moodle"}),
+    ("integrate/dovecot", {"webmail", "mailprogram", "dovecot"}),
+])  # fmt: skip
 def test_the_check_of_its_registry_says_nothing(written, capsys, page, slugs):
     registry = written(page, mode="production")
     main.main(["sites", "check"])
@@ -65,9 +62,6 @@ def test_the_table_of_the_six_sites_names_them_with_their_protocols():
         assert row and row[1].startswith(words[site.protocol]), site.slug
         assert ("72 hours" in row[0]) == (site.no_recovery_hours == 72), site.slug
         assert site.algorithm in row[0] or site.protocol != "oidc", site.slug
-
-
-# Mail ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("port", ["", ":50123"], ids=["inside the program", "in the browser"])
@@ -100,9 +94,6 @@ def test_it_makes_what_the_files_of_deploy_need():
     assert f"#{re.search(r'^/.* .*@.*$', MAIL, re.MULTILINE)[0]}\n" in (SUBMISSION / "senders").read_text("utf-8")
     asked = re.search(r"smtpd_sasl_path=(\S+)", (SUBMISSION / "master.cf").read_text("utf-8"))[1]
     assert f"unix_listener /var/spool/postfix/{asked} {{" in DOVECOT
-
-
-# Moodle -------------------------------------------------------------------------------------------------------------
 
 
 def test_moodle_learns_who_it_is_by_the_id_token_alone_and_is_led_back(cast, written, clock, browser):

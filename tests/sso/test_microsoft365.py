@@ -80,9 +80,6 @@ def said(answer, to: str = "_bye") -> etree._Element:
     return root
 
 
-# Signing in ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("by", ["address", "form", "nothing"])
 def test_a_request_signed_with_sha_1_is_answered(youssef, clock, by):
     if by == "form":
@@ -112,9 +109,6 @@ def test_a_signature_that_can_be_judged_is_judged_and_the_address_is_the_registr
     other = saml.authn_request(clock(), issuer=ENTITY, AssertionConsumerServiceURL=evil)
     answer = youssef.client.get(by_address(other, "/saml/sso"))
     assert answer.status_code == 400 and b"SAMLResponse" not in answer.content
-
-
-# Signing out --------------------------------------------------------------------------------------------------------
 
 
 def brought(visitor: Visitor, message: str, by: str) -> Visitor:
@@ -191,9 +185,6 @@ def test_the_page_that_asks_is_for_one_of_the_names_only(youssef, jamal, clock):
     """Jamal's browser brings the request about Youssef: whoever says yes signs out himself, nobody else."""
     brought(jamal, farewell(youssef, clock), "address").submit("/saml/slo/confirm/")
     assert not jamal.signed_in and youssef.signed_in
-
-
-# What the page says -------------------------------------------------------------------------------------------------
 
 
 def test_the_page_names_our_addresses():

@@ -6,29 +6,19 @@ import pytest
 from lxml import etree
 
 from massar.domain.delivery import api as delivery
+from tests.sso import saml_site as saml
 from tests.sso.jws import verified
 from tests.sso.relying_party import SITES, SUITE, party, register
-from tests.sso.saml_site import (
-    NS,
-    RETRAITE,
-    SITE_KEYS,
-    TRANSIENT,
-    logout_request,
-    logout_status,
-    policy,
-    redirect,
-    visit,
-)
 from tests.support.fakes import BehavingProvider
 from tests.support.post_office import turning
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.both_databases
 
-BY_SOAP = replace(RETRAITE, slo_soap="https://retraite.example.ma/saml/soap")
+BY_SOAP = replace(saml.RETRAITE, slo_soap="https://retraite.example.ma/saml/soap")
 # A site of the guide that an operator has connected by another protocol than the one that it comes with.
 CONVERTED = replace(
-    RETRAITE, slug="massar", client_id="massar", entity_id="https://massar.example.ma/saml",
+    saml.RETRAITE, slug="massar", client_id="massar", entity_id="https://massar.example.ma/saml",
     acs=("https://massar.example.ma/acs",), backchannel_logout_uri="https://massar.example.ma/backchannel", slo="",
 )  # fmt: skip
 
@@ -80,20 +70,20 @@ def test_an_id_token_from_before_still_signs_out_without_a_question(browser, clo
 
 
 def test_a_saml_site_that_knows_a_transient_name_is_asked_by_it(youssef, clock, settings, told):
-    name, index = visit(youssef, clock, inside=policy(TRANSIENT))
+    name, index = saml.visit(youssef, clock, inside=saml.policy(saml.TRANSIENT))
     give_new_keys(settings)
     leave(youssef)
-    request = etree.fromstring(told()[0].text.encode()).find(".//samlp:LogoutRequest", NS)
-    assert request.find("saml:NameID", NS).text == name
-    assert [e.text for e in request.findall("samlp:SessionIndex", NS)] == [index]
+    request = etree.fromstring(told()[0].text.encode()).find(".//samlp:LogoutRequest", saml.NS)
+    assert request.find("saml:NameID", saml.NS).text == name
+    assert [e.text for e in request.findall("samlp:SessionIndex", saml.NS)] == [index]
 
 
 def test_a_saml_site_asks_with_the_name_that_it_was_told(youssef, clock, settings):
-    name, index = visit(youssef, clock, inside=policy(TRANSIENT))
+    name, index = saml.visit(youssef, clock, inside=saml.policy(saml.TRANSIENT))
     give_new_keys(settings)
-    request = logout_request(clock(), name=name, index=index)
-    answer = youssef.client.get(redirect(request, key=SITE_KEYS.key, to="/saml/slo"))
-    assert logout_status(answer) == ["Success"] and not youssef.signed_in
+    request = saml.logout_request(clock(), name=name, index=index)
+    answer = youssef.client.get(saml.redirect(request, key=saml.SITE_KEYS.key, to="/saml/slo"))
+    assert saml.logout_status(answer) == ["Success"] and not youssef.signed_in
 
 
 def test_the_audience_is_the_name_that_the_site_has_in_its_protocol(youssef, clock, told):

@@ -18,7 +18,7 @@ from massar.journeys.sso.oidc import claims as oidc_claims
 from massar.journeys.sso.oidc import request
 from tests.cast import JAMAL, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.sso.relying_party import SITES, STRICT, RelyingParty, Surfer, party, register
-from tests.support.steps import shows
+from tests.support.steps import recover, shows
 
 NEW = "Rivière#4827-ocre"
 RECOVERY = replace(STRICT, slug="transfers", client_id="transfers", scopes=(*STRICT.scopes, "recovery"))
@@ -40,9 +40,6 @@ def is_dead(rp: RelyingParty, tokens) -> bool:
     refreshed = rp.refresh(tokens.refresh)
     assert refreshed.status_code == 200 or refreshed.json()["error"] == "invalid_grant"
     return (rp.userinfo(tokens.access).status_code, refreshed.status_code) == (401, 400)
-
-
-# Ends ---------------------------------------------------------------------------------------------------------------
 
 
 def test_tokens_never_outlive_the_longest_life_of_the_session(rp, browser, clock):
@@ -76,9 +73,6 @@ def test_an_app_without_a_secret_needs_its_verifier(clock, browser):
     asked, code = app.send(browser)
     assert app.redeem(asked, code, code_verifier="x" * 43).json()["error"] == "invalid_grant"
     assert app.enter(browser).claims["aud"] == "app"
-
-
-# What the pages do --------------------------------------------------------------------------------------------------
 
 
 def test_the_page_with_the_password_sends_it_nowhere_else_and_a_page_leads_on(rp, browser):
@@ -126,23 +120,18 @@ def test_signing_out_gives_up_what_waits(rp, browser):
     assert browser.path == "/" and browser.arrived is None
 
 
-# Strength -----------------------------------------------------------------------------------------------------------
-
 ESSENTIAL = {"id_token": {"acr": {"essential": True, "values": [ACR_NO_RECENT_RECOVERY]}}}
 
 
 def test_a_site_may_wait_until_a_recovery_has_settled(clock, browser, post):
     rp = party(clock, RECOVERY, scope="openid recovery")
-    browser.ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
-    secret = post.secret(YOUSSEF_EMAIL)
-    browser.sign_in(YOUSSEF.login, secret).change(secret, NEW)
-    moment, wishes = (
-        int(clock().timestamp()),
-        ({"acr_values": ACR_NO_RECENT_RECOVERY}, {"claims": json.dumps(ESSENTIAL)}),
-    )
+    recover(post, YOUSSEF, YOUSSEF_EMAIL, NEW)
+    browser.sign_in(YOUSSEF.login, NEW)
+    moment = int(clock().timestamp())
+    wishes = ({"acr_values": ACR_NO_RECENT_RECOVERY}, {"claims": json.dumps(ESSENTIAL)})
     for wish in wishes:
         browser.open(rp.ask(**wish).url)
-        assert browser.page.status_code == 403 and shows(browser, "sso.not_for_you.recovered_why"), wish
+        assert browser.page.status_code == 403 and shows(browser, "sso.not_for_you.recovered_why", "fr")
     either = rp.enter(browser, acr_values=f"{ACR_NO_RECENT_RECOVERY} {ACR_PASSWORD}")
     assert either.claims["acr"] == ACR_PASSWORD
     assert rp.about(either)["recovered_at"] == moment
@@ -153,8 +142,7 @@ def test_a_site_may_wait_until_a_recovery_has_settled(clock, browser, post):
 
 def test_an_unknown_level_can_not_be_promised(rp, browser):
     wish = {"id_token": {"acr": {"essential": True, "value": "urn:example:gold"}}}
-    asked = rp.start(browser, claims=json.dumps(wish))
-    assert rp.error(browser, asked) == "unmet_authentication_requirements"
+    assert rp.error(browser, rp.start(browser, claims=json.dumps(wish))) == "unmet_authentication_requirements"
 
 
 def test_a_hint_of_another_person_asks_once_and_then_says_so(rp, browser):
@@ -166,9 +154,6 @@ def test_a_hint_of_another_person_asks_once_and_then_says_so(rp, browser):
     assert rp.error(browser.prove(YOUSSEF), asked) == "login_required"
     asked = rp.start(browser, id_token_hint=jamal.id_token)
     assert rp.code(browser.prove(JAMAL), asked)
-
-
-# Claims and requests ------------------------------------------------------------------------------------------------
 
 
 def test_claims_by_scope_and_never_more_than_the_site_may_have(clock, browser, rp):
@@ -193,9 +178,6 @@ def test_all_claims_at_once_are_no_error(rp, scope):
     if scope != "openid":
         in_id_token = oidc_claims.for_id_token(found.scope, always=(), scope="")
         assert oidc_claims.for_userinfo(found.scope) == in_id_token == set(oidc_claims.SUPPORTED)
-
-
-# Keys ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "RS256"])
@@ -223,9 +205,6 @@ def test_a_stolen_key_is_gone_at_once_with_those_that_wait(clock):
     sites.keys.rotate(now=clock(), at_once=True)
     held = sites.keys.statuses(now=clock())
     assert [(k.use, k.state) for k in held] == [("ES256", "active"), ("RS256", "active")]
-
-
-# Cost ---------------------------------------------------------------------------------------------------------------
 
 
 def test_hot_paths_stay_lean(rp, machine, browser, vendor):

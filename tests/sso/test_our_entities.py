@@ -78,11 +78,10 @@ def test_after_a_sign_in_the_answer_is_still_by_that_entity(cast, clock):
     assert issuer(saml.answered(visitor)) == f"{END['north']}/metadata"
 
 
-@pytest.mark.parametrize(
-    ("to", "destination", "site"),
-    [("north", saml.SSO, saml.ENTITY), ("", f"{END['north']}/sso", saml.ENTITY),
-     ("north", f"{END['north']}/sso", "https://elsewhere.example.ma")],
-)  # fmt: skip
+@pytest.mark.parametrize(("to", "destination", "site"), [
+    ("north", saml.SSO, saml.ENTITY), ("", f"{END['north']}/sso", saml.ENTITY),
+    ("north", f"{END['north']}/sso", "https://elsewhere.example.ma"),
+])  # fmt: skip
 def test_a_request_for_another_entity_is_refused(youssef, clock, to, destination, site):
     """Destination is the address that it came to, and each site is known at its own."""
     request = saml.authn_request(clock(), issuer=site, Destination=destination)
@@ -125,8 +124,6 @@ def test_the_site_signs_out_at_its_own_end_alone(youssef, clock):
     answer = etree.fromstring(base64.b64decode(saml.form_of(youssef.html, SOUTH.slo)["SAMLResponse"]))
     assert issuer(answer) == f"{END['south']}/metadata" and not youssef.get("/").signed_in
 
-
-# -- the file
 
 TABLE = """[sites.{slug}]
 protocol = "saml"

@@ -11,7 +11,7 @@ from massar.domain.people import api as people
 from massar.domain.sites import api as sites
 from massar.domain.sites.models import Grant, Token
 from tests.cast import YOUSSEF, facts
-from tests.sso.relying_party import STRICT, SUITE, party
+from tests.sso.relying_party import STRICT, SUITE, party, refused
 
 pytestmark = [pytest.mark.usefixtures("registered"), pytest.mark.both_databases]
 SCOPE = "openid email school offline_access"
@@ -33,16 +33,12 @@ def renewed(answer) -> dict:
     return answer.json()
 
 
-def is_refused(answer) -> bool:
-    return (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
-
-
 def test_the_same_successor_and_an_access_token_of_its_own(rp, kept, clock):
     """What a repeat after a lost answer gets; the site may go on with any of the answers."""
     first = renewed(rp.refresh(kept.refresh))
     clock.advance(seconds=WINDOW.total_seconds() - 1)
     again = renewed(rp.refresh(kept.refresh))
-    assert is_refused(party(clock, SUITE).refresh(kept.refresh)), "another site gets nothing and ends nothing"
+    assert refused(party(clock, SUITE).refresh(kept.refresh)), "another site gets nothing and ends nothing"
     assert again["refresh_token"] == first["refresh_token"] != kept.refresh
     assert again["access_token"] != first["access_token"]
     assert rp.userinfo(first["access_token"]).status_code == rp.userinfo(again["access_token"]).status_code == 200
@@ -69,7 +65,7 @@ def test_a_repeat_does_not_make_the_window_longer(rp, kept, clock):
         clock.advance(seconds=14)
         renewed(rp.refresh(kept.refresh))
     clock.advance(seconds=2)
-    assert is_refused(rp.refresh(kept.refresh)) and Grant.objects.get().ended_at > 0
+    assert refused(rp.refresh(kept.refresh)) and Grant.objects.get().ended_at > 0
 
 
 ENDS = {
@@ -84,12 +80,9 @@ def test_what_has_ended_is_not_called_back_to_life(rp, kept, browser, end):
     first = renewed(rp.refresh(kept.refresh))
     end(rp, kept, browser)
     known = set(Token.objects.values_list("hash"))
-    assert is_refused(rp.refresh(kept.refresh)) and is_refused(rp.refresh(first["refresh_token"]))
+    assert refused(rp.refresh(kept.refresh)) and refused(rp.refresh(first["refresh_token"]))
     assert rp.userinfo(first["access_token"]).status_code == 401
     assert set(Token.objects.values_list("hash")) == known, "nothing was issued"
-
-
-# At rest ------------------------------------------------------------------------------------------------------------
 
 
 def ciphertext() -> list[bytes]:
@@ -114,11 +107,8 @@ def test_what_was_moved_from_another_row_does_not_open(rp, kept, browser):
     mine, theirs = (renewed(rp.refresh(token))["refresh_token"] for token in (kept.refresh, other.refresh))
     rows = {token: Token.objects.get(hash=sites.grants.hash_token(token)) for token in (mine, theirs)}
     Token.objects.filter(hash=rows[mine].hash).update(repeat=rows[theirs].repeat)
-    assert is_refused(rp.refresh(kept.refresh))
+    assert refused(rp.refresh(kept.refresh))
     assert renewed(rp.refresh(other.refresh))["refresh_token"] == theirs
-
-
-# At once ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db(transaction=True)

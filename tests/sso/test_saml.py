@@ -61,6 +61,11 @@ def test_attributes_are_those_of_the_registry(youssef, clock, monkeypatch):
     assert {a.get("Name"): (a.get("NameFormat").rsplit(":", 1)[1], a[0].text) for a in found} == {
         "IDPEmail": ("basic", YOUSSEF.login), oid: ("uri", YOUSSEF.login), "cn": ("basic", "يوسف بنعلي"),
     }  # fmt: skip
+    saml.register(monkeypatch)
+    request = saml.authn_request(clock(), issuer=saml.TAALIM.entity_id)
+    root = saml.answered(youssef.get(saml.redirect(request, key=saml.SITE_KEYS.key)))
+    name = root.find(".//saml:NameID", saml.NS)
+    assert (name.get("Format"), name.text) == (saml.EMAIL, YOUSSEF.login), "a site that is registered for addresses"
 
 
 def test_both_signatures_hold_for_another_library(youssef, clock):
@@ -147,12 +152,11 @@ def test_force_asks_again(youssef, clock):
     assert saml.answered(youssef).find(".//saml:AuthnStatement", saml.NS).get("AuthnInstant") == saml.written(clock())
 
 
-@pytest.mark.parametrize(
-    ("inside", "said"),
-    [("", saml.PASSWORD), (saml.context(saml.PASSWORD), saml.PASSWORD),
-     (saml.context("x", saml.NO_RECENT_RECOVERY), saml.NO_RECENT_RECOVERY),
-     (saml.context(saml.PASSWORD, comparison="better"), saml.NO_RECENT_RECOVERY), (saml.context(SMARTCARD), None)],
-)  # fmt: skip
+@pytest.mark.parametrize(("inside", "said"), [
+    ("", saml.PASSWORD), (saml.context(saml.PASSWORD), saml.PASSWORD),
+    (saml.context("x", saml.NO_RECENT_RECOVERY), saml.NO_RECENT_RECOVERY),
+    (saml.context(saml.PASSWORD, comparison="better"), saml.NO_RECENT_RECOVERY), (saml.context(SMARTCARD), None),
+])  # fmt: skip
 def test_the_class_that_was_asked_for_is_claimed(youssef, clock, inside, said):
     root = saml.into(youssef, clock, inside=inside)
     if said is None:
@@ -187,12 +191,11 @@ def grouped(qualifier: str) -> str:
     return f'<samlp:NameIDPolicy Format="{saml.PERSISTENT}" SPNameQualifier="{qualifier}"/>'
 
 
-@pytest.mark.parametrize(
-    ("inside", "given"),
-    [("", saml.PERSISTENT), (saml.policy(saml.TRANSIENT), saml.TRANSIENT),
-     (saml.policy(saml.PERSISTENT), saml.PERSISTENT), (saml.policy(saml.EMAIL), None),
-     (grouped(saml.ENTITY), saml.PERSISTENT), (grouped("https://other.example/sp"), None)],
-)  # fmt: skip
+@pytest.mark.parametrize(("inside", "given"), [
+    ("", saml.PERSISTENT), (saml.policy(saml.TRANSIENT), saml.TRANSIENT),
+    (saml.policy(saml.PERSISTENT), saml.PERSISTENT), (saml.policy(saml.EMAIL), None),
+    (grouped(saml.ENTITY), saml.PERSISTENT), (grouped("https://other.example/sp"), None),
+])  # fmt: skip
 def test_a_site_never_learns_more_than_it_may(youssef, clock, inside, given):
     """Registered as persistent: less may be asked for, more not. The name is the site's own."""
     root = saml.into(youssef, clock, inside=inside)
@@ -205,13 +208,6 @@ def test_a_site_never_learns_more_than_it_may(youssef, clock, inside, given):
     again, other = youssef, Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
     names = [saml.visit(visitor, clock, inside=inside)[0] for visitor in (again, other)]
     assert [one == name.text for one in names] == [True, given == saml.PERSISTENT]
-
-
-def test_a_site_that_is_registered_for_addresses(youssef, clock):
-    request = saml.authn_request(clock(), issuer=saml.TAALIM.entity_id)
-    root = saml.answered(youssef.get(saml.redirect(request, key=saml.SITE_KEYS.key)))
-    name = root.find(".//saml:NameID", saml.NS)
-    assert (name.get("Format"), name.text) == (saml.EMAIL, YOUSSEF.login)
 
 
 def test_the_numbers_that_the_site_gave_its_addresses(youssef, clock, monkeypatch):
@@ -248,7 +244,7 @@ def test_two_certificates_while_one_is_rolled(youssef, clock):
     assert certificates() == [new, old] and signing() == new
 
 
-def test_an_operator_says_when_the_next_certificate_begins(youssef, clock):
+def test_an_operator_says_when_the_next_certificate_begins(clock):
     sites.keys.active(sites.keys.SAML, now=clock())
     (sentence,) = sites.keys.rotate(now=clock(), uses=(sites.keys.SAML,), lead=timedelta(days=40))
     assert local_time.stamp(clock() + timedelta(days=40)) in sentence
@@ -310,10 +306,8 @@ def test_logout_of_what_is_hard_to_find(youssef, clock, monkeypatch, before):
 
 def test_logout_at_a_site_without_an_address_for_the_answer(youssef, clock, monkeypatch):
     saml.register(monkeypatch, replace(saml.RETRAITE, slo=""))
-    name, index = saml.visit(youssef, clock)
-    request = saml.logout_request(clock(), name=name, index=index)
-    youssef.get(saml.redirect(request, key=saml.SITE_KEYS.key, to="/saml/slo"))
-    assert youssef.path == "/sign-in/" and not youssef.signed_in
+    answer = saml.leave(youssef, clock, *saml.visit(youssef, clock))
+    assert answer["Location"] == "/sign-in/" and not youssef.signed_in
 
 
 def test_other_sites_hear_of_it(youssef, clock, monkeypatch, post):
@@ -326,8 +320,6 @@ def test_other_sites_hear_of_it(youssef, clock, monkeypatch, post):
     put = delivery.outbox.about(person.id, purpose="site_logout", since=clock() - timedelta(minutes=1))
     assert [slug for slug, _ in put] == ["inspectors"]
 
-
-# -- metadata
 
 DRIVER = """<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">
   <xs:import namespace="urn:oasis:names:tc:SAML:2.0:metadata" schemaLocation="{0}/saml-schema-metadata-2.0.xsd"/>

@@ -98,24 +98,21 @@ def test_everything_that_the_registry_wants_and_reads(tmp_path, printed):
     assert site.acs_by_index == {"1": ACS, "0": ACS_TWO}
 
 
-@pytest.mark.parametrize(
-    ("ends", "addresses", "indexes"),
-    [
-        ([acs(ACS, 0), acs(ACS_TWO, 1)], [ACS, ACS_TWO], None),
-        ([acs(ACS, 1), acs(ACS_TWO, 2)], [ACS, ACS_TWO], [1, 2]),
-        ([acs(ACS, 7)], [ACS], [7]),
-        ([acs(ACS, 65535)], [ACS], [65535]),
-        ([acs(ACS, None), acs(ACS_TWO, None)], [ACS, ACS_TWO], None),
-        ([acs(ACS, 0), acs("https://x.ma/", 1, binding=ARTIFACT), acs(ACS_TWO, 2)], [ACS, ACS_TWO], [0, 2]),
-        # the default: as written the first that is true, else the first that does not say false, else the first
-        ([acs(ACS, 0), acs(ACS_TWO, 1, default=True), acs(THREE, 2, default=True)], [ACS_TWO, ACS, THREE], [1, 0, 2]),
-        ([acs(ACS, 0, default=False), acs(ACS_TWO, 1)], [ACS_TWO, ACS], [1, 0]),
-        ([acs(ACS_TWO, 1), acs(ACS, 0)], [ACS_TWO, ACS], [1, 0]),
-        ([acs(ACS, 1, default=False), acs(ACS_TWO, 0, default=False)], [ACS, ACS_TWO], [1, 0]),
-        # one address under two numbers stays under both; the same line twice is one
-        ([acs(ACS, 0), acs(ACS, 1), acs(ACS, 1)], [ACS, ACS], None),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("ends", "addresses", "indexes"), [
+    ([acs(ACS, 0), acs(ACS_TWO, 1)], [ACS, ACS_TWO], None),
+    ([acs(ACS, 1), acs(ACS_TWO, 2)], [ACS, ACS_TWO], [1, 2]),
+    ([acs(ACS, 7)], [ACS], [7]),
+    ([acs(ACS, 65535)], [ACS], [65535]),
+    ([acs(ACS, None), acs(ACS_TWO, None)], [ACS, ACS_TWO], None),
+    ([acs(ACS, 0), acs("https://x.ma/", 1, binding=ARTIFACT), acs(ACS_TWO, 2)], [ACS, ACS_TWO], [0, 2]),
+    # the default: as written the first that is true, else the first that does not say false, else the first
+    ([acs(ACS, 0), acs(ACS_TWO, 1, default=True), acs(THREE, 2, default=True)], [ACS_TWO, ACS, THREE], [1, 0, 2]),
+    ([acs(ACS, 0, default=False), acs(ACS_TWO, 1)], [ACS_TWO, ACS], [1, 0]),
+    ([acs(ACS_TWO, 1), acs(ACS, 0)], [ACS_TWO, ACS], [1, 0]),
+    ([acs(ACS, 1, default=False), acs(ACS_TWO, 0, default=False)], [ACS, ACS_TWO], [1, 0]),
+    # one address under two numbers stays under both; the same line twice is one
+    ([acs(ACS, 0), acs(ACS, 1), acs(ACS, 1)], [ACS, ACS], None),
+])  # fmt: skip
 def test_the_site_keeps_its_own_numbers(tmp_path, capsys, ends, addresses, indexes):
     values = read(metadata(key(SITE_KEYS.certificate) + "".join(ends)))
     assert (values["acs"], values.get("acs_indexes")) == (addresses, indexes)
@@ -124,13 +121,10 @@ def test_the_site_keeps_its_own_numbers(tmp_path, capsys, ends, addresses, index
     assert list(site.acs_by_index.items()) == list(zip(numbers, addresses, strict=True))
 
 
-@pytest.mark.parametrize(
-    ("index", "why"),
-    [
-        *((none, "from 0 to 65535") for none in (-1, 65536, "x", "٠", "9" * 5000)),
-        *((i, "of its own") for i in (0, None)),
-    ],
-)
+@pytest.mark.parametrize(("index", "why"), [
+    *((none, "from 0 to 65535") for none in (-1, 65536, "x", "٠", "9" * 5000)),
+    *((i, "of its own") for i in (0, None)),
+])  # fmt: skip
 def test_a_number_that_is_none_or_not_its_own(index, why):
     with pytest.raises(MetadataRefused, match=why):
         read(metadata(acs(ACS, 0) + acs(ACS_TWO, index)))
@@ -155,12 +149,10 @@ def test_the_names_that_the_site_asks_for(tmp_path, printed):
 
 def test_metadata_of_a_public_library():
     sp = {
-        "entityId": ENTITY,
-        "assertionConsumerService": {"url": ACS, "binding": POST},
+        "entityId": ENTITY, "assertionConsumerService": {"url": ACS, "binding": POST},
         "singleLogoutService": {"url": SLO_OF_SITE, "binding": REDIRECT},
-        "NameIDFormat": "urn:oasis:names:tc:SAML:2.0:nameid-format:transient",
-        "attributeConsumingService": {},
-    }
+        "NameIDFormat": "urn:oasis:names:tc:SAML:2.0:nameid-format:transient", "attributeConsumingService": {},
+    }  # fmt: skip
     made = OneLogin_Saml2_Metadata.builder(sp, authnsign=True, wsign=True)
     made = OneLogin_Saml2_Metadata.add_x509_key_descriptors(made, SITE_KEYS.certificate, False)
     values = read(made if isinstance(made, bytes) else made.encode())
@@ -178,8 +170,6 @@ def test_a_name_from_the_host(printed):
     for entity, name in (("https://www.Retraite.example.ma/x", "retraite"), ("urn:site:1", "new-site")):
         assert printed(metadata(FULL, entity=entity))[0].startswith(f"[sites.{name}]")
 
-
-# -- as products write it
 
 COMMENT = b"<!-- This is example metadata only. -->"
 
@@ -201,8 +191,6 @@ def test_what_was_good_until_yesterday_is_refused(until, element):
     later = b' validUntil="2026-03-01T00:00:00Z"'
     assert read(metadata(FULL).replace(element, element + later)) == read(metadata(FULL))
 
-
-# -- what is left out is said
 
 PAOS = "urn:oasis:names:tc:SAML:2.0:bindings:PAOS"
 OLD = "urn:oasis:names:tc:SAML:1.0:profiles:browser-post"
@@ -230,28 +218,25 @@ def test_nothing_is_said_where_everything_was_taken():
     assert left_out(GOOD + transient) == left_out(both) == []
 
 
-@pytest.mark.parametrize(
-    ("inside", "sentence"),
-    [
-        (GOOD + acs(WHERE, 1, binding=ARTIFACT), f"AssertionConsumerService {WHERE} (HTTP-Artifact) is left out"),
-        (GOOD + acs(WHERE, 1, binding=PAOS), "(PAOS) is left out: answers go by HTTP-POST only"),
-        (GOOD + acs(WHERE, 1, binding=OLD), "(browser-post) is left out"),
-        (GOOD + acs("", 1), "AssertionConsumerService without a Location"),
-        (GOOD + logout(POST, WHERE), f"SingleLogoutService {WHERE} (HTTP-POST) is left out: one for the browser"),
-        (GOOD + logout(REDIRECT, WHERE), f"SingleLogoutService {WHERE} (HTTP-Redirect) is left out"),
-        (GOOD + logout(ARTIFACT, WHERE), f"SingleLogoutService {WHERE} (HTTP-Artifact) is left out: HTTP-Redirect"),
-        (GOOD + logout("urn:x:own", WHERE), "(own) is left out"),
-        (GOOD + logout(POST, ""), "SingleLogoutService without a Location"),
-        (key(SITE_KEYS.certificate) + acs(ACS, 0), "has no SingleLogoutService (none): it can't be told"),
-        (GOOD + key(STRANGER_KEYS.certificate, ' use="encryption"'), "certificate for encryption is left out"),
-        (GOOD + "<md:KeyDescriptor><ds:KeyInfo/></md:KeyDescriptor>", "a key without a certificate is left out"),
-        (GOOD + "<md:NameIDFormat>urn:x:kerberos</md:NameIDFormat>", "of the site is given here (kerberos)"),
-        (GOOD + '<md:RequestedAttribute Name="eduPersonAffiliation"/>', "eduPersonAffiliation is left out: give"),
-        (GOOD + '<md:RequestedAttribute Name="cnie" isRequired="true"/>', "although the site calls it required"),
-        (GOOD + '<md:ManageNameIDService Binding="x" Location="y"/>', "ManageNameIDService is left out"),
-        (GOOD + '<md:ArtifactResolutionService Binding="x" Location="y"/>', "ArtifactResolutionService is left out"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("inside", "sentence"), [
+    (GOOD + acs(WHERE, 1, binding=ARTIFACT), f"AssertionConsumerService {WHERE} (HTTP-Artifact) is left out"),
+    (GOOD + acs(WHERE, 1, binding=PAOS), "(PAOS) is left out: answers go by HTTP-POST only"),
+    (GOOD + acs(WHERE, 1, binding=OLD), "(browser-post) is left out"),
+    (GOOD + acs("", 1), "AssertionConsumerService without a Location"),
+    (GOOD + logout(POST, WHERE), f"SingleLogoutService {WHERE} (HTTP-POST) is left out: one for the browser"),
+    (GOOD + logout(REDIRECT, WHERE), f"SingleLogoutService {WHERE} (HTTP-Redirect) is left out"),
+    (GOOD + logout(ARTIFACT, WHERE), f"SingleLogoutService {WHERE} (HTTP-Artifact) is left out: HTTP-Redirect"),
+    (GOOD + logout("urn:x:own", WHERE), "(own) is left out"),
+    (GOOD + logout(POST, ""), "SingleLogoutService without a Location"),
+    (key(SITE_KEYS.certificate) + acs(ACS, 0), "has no SingleLogoutService (none): it can't be told"),
+    (GOOD + key(STRANGER_KEYS.certificate, ' use="encryption"'), "certificate for encryption is left out"),
+    (GOOD + "<md:KeyDescriptor><ds:KeyInfo/></md:KeyDescriptor>", "a key without a certificate is left out"),
+    (GOOD + "<md:NameIDFormat>urn:x:kerberos</md:NameIDFormat>", "of the site is given here (kerberos)"),
+    (GOOD + '<md:RequestedAttribute Name="eduPersonAffiliation"/>', "eduPersonAffiliation is left out: give"),
+    (GOOD + '<md:RequestedAttribute Name="cnie" isRequired="true"/>', "although the site calls it required"),
+    (GOOD + '<md:ManageNameIDService Binding="x" Location="y"/>', "ManageNameIDService is left out"),
+    (GOOD + '<md:ArtifactResolutionService Binding="x" Location="y"/>', "ArtifactResolutionService is left out"),
+])  # fmt: skip
 def test_what_is_left_out_is_said_in_a_sentence(inside, sentence):
     found = left_out(inside)
     assert len(found) == 1 and sentence in found[0] and found[0].endswith(".") and "\n" not in found[0]
@@ -271,25 +256,22 @@ def together(*entities: str) -> bytes:
 BOTH = together(*(metadata(GOOD, entity=name).decode() for name in ("urn:a", "urn:b")))
 
 
-@pytest.mark.parametrize(
-    ("document", "why"),
-    [
-        (b"", "not well-formed"),
-        (b"no XML", "not well-formed"),
-        (b"<a>" + b" " * 1024 * 1024 + b"</a>", "longer than 1048576 bytes"),
-        (b'<!DOCTYPE a [<!ENTITY e "x">]>' + metadata(FULL), "document type"),
-        (b"<!DOCTYPE r>" + metadata(FULL), "document type"),
-        (b"<!-- x --><!DOCTYPE r [<!ENTITY e 'x'>]>" + metadata(FULL), "document type"),
-        (b"<?xml-stylesheet href='x'?>" + metadata(FULL), "processing instruction"),
-        (metadata(FULL.replace(bare(SITE_KEYS.certificate), base64.b64encode(b"nothing").decode())), "can't be read"),
-        (BOTH, "several service providers (urn:a, urn:b): give a file with the one that is meant"),
-        (metadata(key(SITE_KEYS.certificate) + acs(ACS, 0, binding=ARTIFACT)), "(the site has HTTP-Artifact)"),
-        (metadata(key(SITE_KEYS.certificate)), "no AssertionConsumerService for HTTP-POST, and answers go by"),
-        (HEAD.format(entity=ENTITY, inside="<md:IDPSSODescriptor/>").encode(), "no SPSSODescriptor is there"),
-        (metadata(FULL).replace(b"SAML:2.0:protocol", b"SAML:1.1:protocol"), "no SPSSODescriptor speaks SAML 2.0"),
-        (metadata(FULL, entity=""), "has no entityID"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("document", "why"), [
+    (b"", "not well-formed"),
+    (b"no XML", "not well-formed"),
+    (b"<a>" + b" " * 1024 * 1024 + b"</a>", "longer than 1048576 bytes"),
+    (b'<!DOCTYPE a [<!ENTITY e "x">]>' + metadata(FULL), "document type"),
+    (b"<!DOCTYPE r>" + metadata(FULL), "document type"),
+    (b"<!-- x --><!DOCTYPE r [<!ENTITY e 'x'>]>" + metadata(FULL), "document type"),
+    (b"<?xml-stylesheet href='x'?>" + metadata(FULL), "processing instruction"),
+    (metadata(FULL.replace(bare(SITE_KEYS.certificate), base64.b64encode(b"nothing").decode())), "can't be read"),
+    (BOTH, "several service providers (urn:a, urn:b): give a file with the one that is meant"),
+    (metadata(key(SITE_KEYS.certificate) + acs(ACS, 0, binding=ARTIFACT)), "(the site has HTTP-Artifact)"),
+    (metadata(key(SITE_KEYS.certificate)), "no AssertionConsumerService for HTTP-POST, and answers go by"),
+    (HEAD.format(entity=ENTITY, inside="<md:IDPSSODescriptor/>").encode(), "no SPSSODescriptor is there"),
+    (metadata(FULL).replace(b"SAML:2.0:protocol", b"SAML:1.1:protocol"), "no SPSSODescriptor speaks SAML 2.0"),
+    (metadata(FULL, entity=""), "has no entityID"),
+])  # fmt: skip
 def test_why_a_file_can_not_be_used(document, why, tmp_path, capsys):
     with pytest.raises(MetadataRefused, match=re.escape(why)):
         read(document)

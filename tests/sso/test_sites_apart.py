@@ -170,12 +170,10 @@ def refused(code: str, **changes) -> delivery.Rejected:
 
 ANSWERS = {
     "not believed": refused("the answer is another's", configuration_error=True),
-    "404": refused("http 404", configuration_error=True),
-    "500": refused("http 500", about=delivery.MESSAGE),
-    "409": refused("http 409"),
-    "no answer": delivery.OutcomeUnknown("no answer in time"),
+    "404": refused("http 404", configuration_error=True), "500": refused("http 500", about=delivery.MESSAGE),
+    "409": refused("http 409"), "no answer": delivery.OutcomeUnknown("no answer in time"),
     "nobody there": delivery.NotTransmitted("no way there"),
-}
+}  # fmt: skip
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import io
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 
 import pytest
 from django.db import OperationalError
@@ -70,9 +71,6 @@ def test_list_names_the_six_sites_of_the_guide_in_its_order(register, told):
     assert all("not connected" in line and "everybody" in line for line in said.splitlines())
 
 
-# -- check
-
-
 def block(*, begins: int = -100, ends: int = 400, bits: int = 2048) -> str:
     """A certificate; days from now."""
     now = datetime.now(UTC)
@@ -82,37 +80,34 @@ def block(*, begins: int = -100, ends: int = 400, bits: int = 2048) -> str:
 LONG, OVER, LAST, NEXT, CURVE = block(), block(ends=-1), block(ends=10), block(begins=5), block(bits=0)
 
 
-@pytest.mark.parametrize(
-    ("pem", "status", "findings"),
-    [
-        ("", 0, []),
-        (LONG, 0, []),
-        (LONG + LONG, 0, []),
-        (OVER, 1, ["- taalim: certificate ended on"]),
-        (LAST, 1, ["- taalim: certificate ends on"]),
-        ("MII", 1, ["- taalim: certificate can't be read"]),
-        (OVER + LONG, 0, ["note taalim: certificate, block 1, ended on"]),
-        (LONG + OVER, 0, ["note taalim: certificate, block 2, ended on"]),
-        (LAST + LONG, 0, ["note taalim: certificate, block 1, ends on"]),
-        (LAST + NEXT, 0,
-         ["note taalim: certificate, block 1, ends on", "note taalim: certificate, block 2, begins on"]),
-        (LAST + block(begins=20), 1,
-         ["- taalim: certificate, block 1, ends on", "note taalim: certificate, block 2, begins on"]),
-        (LAST + block(ends=12), 1,
-         ["- taalim: certificate, block 1, ends on", "- taalim: certificate, block 2, ends on"]),
-        (OVER + OVER, 1, ["- taalim: certificate, block 1, ended on", "- taalim: certificate, block 2, ended on"]),
-        (OVER + CURVE, 1, ["- taalim: certificate, block 1, ended on", "note taalim: certificate, block 2, has a key"]),
-        (NEXT, 1, ["- taalim: certificate begins on"]),
-        (CURVE, 1, ["- taalim: certificate has a key that is not RSA"]),
-        (CURVE + LONG, 0, ["note taalim: certificate, block 1, has a key that is not RSA"]),
-        (block(bits=1024) + LONG, 1, ["- taalim: certificate, block 1, has an RSA key of 1024 bits"]),
-        (LONG + LONG[:300], 1, ["- taalim: certificate can't be read"]),
-        (LONG + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", 1,
-         ["- taalim: certificate can't be read"]),
-        (f"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n{LONG}", 1,
-         ["- taalim: certificate holds a private key"]),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("pem", "status", "findings"), [
+    ("", 0, []),
+    (LONG, 0, []),
+    (LONG + LONG, 0, []),
+    (OVER, 1, ["- taalim: certificate ended on"]),
+    (LAST, 1, ["- taalim: certificate ends on"]),
+    ("MII", 1, ["- taalim: certificate can't be read"]),
+    (OVER + LONG, 0, ["note taalim: certificate, block 1, ended on"]),
+    (LONG + OVER, 0, ["note taalim: certificate, block 2, ended on"]),
+    (LAST + LONG, 0, ["note taalim: certificate, block 1, ends on"]),
+    (LAST + NEXT, 0,
+     ["note taalim: certificate, block 1, ends on", "note taalim: certificate, block 2, begins on"]),
+    (LAST + block(begins=20), 1,
+     ["- taalim: certificate, block 1, ends on", "note taalim: certificate, block 2, begins on"]),
+    (LAST + block(ends=12), 1,
+     ["- taalim: certificate, block 1, ends on", "- taalim: certificate, block 2, ends on"]),
+    (OVER + OVER, 1, ["- taalim: certificate, block 1, ended on", "- taalim: certificate, block 2, ended on"]),
+    (OVER + CURVE, 1, ["- taalim: certificate, block 1, ended on", "note taalim: certificate, block 2, has a key"]),
+    (NEXT, 1, ["- taalim: certificate begins on"]),
+    (CURVE, 1, ["- taalim: certificate has a key that is not RSA"]),
+    (CURVE + LONG, 0, ["note taalim: certificate, block 1, has a key that is not RSA"]),
+    (block(bits=1024) + LONG, 1, ["- taalim: certificate, block 1, has an RSA key of 1024 bits"]),
+    (LONG + LONG[:300], 1, ["- taalim: certificate can't be read"]),
+    (LONG + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", 1,
+     ["- taalim: certificate can't be read"]),
+    (f"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n{LONG}", 1,
+     ["- taalim: certificate holds a private key"]),
+])  # fmt: skip
 def test_check_judges_each_certificate_of_a_site_that_rolls_its_key(register, told, pem, status, findings):
     register(saml(pem))
     found, said = told("check")
@@ -132,6 +127,7 @@ def test_check_names_a_site_that_would_not_hear_of_a_sign_out(register, told):
     for way in ("slo_soap", "backchannel_logout_uri", "slo"):
         register(saml(LONG, **{"slo_soap": "", way: "https://t.example.ma/out"}))
         assert told("check")[0] == 0, way
+    assert rooms.keys.statuses(now=datetime.now(UTC)) == [], "a check makes no key"
     register(oidc(redirect_uris=(), backchannel_logout_uri="", introspects=True), GATE, saml(acs=(), slo_soap=""))
     assert told("check")[0] == 0, "nobody enters there, or it asks at every request"
     register(saml(slo="https://t.example.ma/slo"))
@@ -189,13 +185,10 @@ def both_checks(register, told, capsys, clock):
     return say
 
 
-@pytest.mark.parametrize(
-    ("left", "word"),
-    [
-        (timedelta(days=61), ""), (timedelta(days=60), "ends on"), (timedelta(days=1), "ends on"),
-        (timedelta(0), "ended on"), (timedelta(days=-9), "ended on"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("left", "word"), [
+    (timedelta(days=61), ""), (timedelta(days=60), "ends on"), (timedelta(days=1), "ends on"),
+    (timedelta(0), "ended on"), (timedelta(days=-9), "ended on"),
+])  # fmt: skip
 def test_both_checks_tell_the_end_of_the_accounts_own_certificate(both_checks, clock, left, word):
     begun = f"  - The account's SAML certificate {word} {clock() + LIFE:%Y-%m-%d}: "
     said = both_checks(left)
@@ -203,37 +196,21 @@ def test_both_checks_tell_the_end_of_the_accounts_own_certificate(both_checks, c
     assert all(line.startswith(f"{begun}make the next one with `massar keys rotate --use saml`") for line in said), said
 
 
-@pytest.mark.parametrize("later", [timedelta(0), timedelta(days=20)], ids=["it waits", "it signs"])
-def test_a_certificate_that_was_rolled_is_no_matter_any_more(both_checks, later):
-    assert both_checks(timedelta(days=50), rolled=True, later=later) == []
-
-
-@pytest.mark.parametrize("left", [timedelta(hours=1), timedelta(days=-3)])
-def test_a_certificate_that_was_rolled_too_late(both_checks, left):
-    """To roll it once more would not help: the next one would wait as long."""
-    said = both_checks(left, rolled=True)
-    assert len(said) == 2 and all("rotate --use saml --at-once" in line and " only: " in line for line in said), said
-
-
-def test_a_check_makes_no_key(register, told):
-    register(saml(LONG))
-    assert told("check")[0] == 0
-    assert rooms.keys.statuses(now=datetime.now(UTC)) == []
+@pytest.mark.parametrize(("left", "later"), [(50, 0), (50, 20), (1 / 24, 0), (-3, 0)])
+def test_a_certificate_that_was_rolled_in_time_is_no_matter_any_more(both_checks, left, later):
+    """Too late: to roll it once more would not help, the next one would wait as long."""
+    said = both_checks(timedelta(days=left), rolled=True, later=timedelta(days=later))
+    assert len(said) == (0 if left == 50 else 2), said
+    assert all("rotate --use saml --at-once" in line and " only: " in line for line in said), said
 
 
 def test_the_file_is_judged_without_a_database(register, told, monkeypatch):
-    def away(**asked):
-        raise OperationalError("no route")
-
-    monkeypatch.setattr(rooms.keys, "saml_certificate_expiry", away)
+    monkeypatch.setattr(rooms.keys, "saml_certificate_expiry", Mock(side_effect=OperationalError("no route")))
     register(oidc())
     status, said = told("check")
     assert status == 0 and "note The database did not answer" in said
     register(saml(OVER))
     assert told("check")[0] == 1
-
-
-# -- show
 
 
 def test_show_prints_what_the_other_side_needs(register, told):
@@ -312,9 +289,6 @@ def test_a_secret_fits_its_hash_and_is_new_each_time(told, monkeypatch):
         assert "a+b" not in said
 
 
-# -- test
-
-
 def test_test_is_content_with_a_gate_that_is_closed(register, told, settings):
     start = f"{settings.MASSAR.public_url}/gate/start/?to=x"
     with site_at_work(lambda m, path, f: (303, start) if path == "/" else (403, "")) as gate:
@@ -322,17 +296,16 @@ def test_test_is_content_with_a_gate_that_is_closed(register, told, settings):
         status, said = told("test", "notifrh")
     assert status == 0 and "WRONG" not in said
     assert [path for _, path, _ in gate.asked] == ["/", "/a/../b//c"]
+    register(replace(GATE, gate_origin="http://127.0.0.1:1"))
+    status, said = told("test", "notifrh")
+    assert status == 1 and "nothing: " in said, "one that is away"
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        lambda m, path, f: (200, ""),
-        lambda m, path, f: (303, "https://elsewhere.example/gate/start/"),
-        lambda m, path, f: (303, "http://localhost:8000/gate/start/") if path == "/" else (200, ""),
-    ],
-    ids=["a page for a stranger", "another account", "odd addresses pass"],
-)
+@pytest.mark.parametrize("answer", [
+    lambda m, path, f: (200, ""),
+    lambda m, path, f: (303, "https://elsewhere.example/gate/start/"),
+    lambda m, path, f: (303, "http://localhost:8000/gate/start/") if path == "/" else (200, ""),
+], ids=["a page for a stranger", "another account", "odd addresses pass"])  # fmt: skip
 def test_test_sees_a_gate_that_is_open(register, told, answer):
     with site_at_work(answer) as gate:
         register(replace(GATE, gate_origin=gate.origin))
@@ -361,19 +334,10 @@ def test_test_sends_a_token_about_nobody_and_a_forged_one(register, told, clock,
     assert [method for method, _, _ in site.asked] == ["GET", "POST", "POST"]
 
 
-def test_test_sees_a_site_that_is_away(register, told):
-    register(replace(GATE, gate_origin="http://127.0.0.1:1"))
-    status, said = told("test", "notifrh")
-    assert status == 1 and "nothing: " in said
-
-
-def test_metadata_becomes_a_table_for_the_file(tmp_path, told):
-    """The command itself; tests/sso/test_saml_metadata.py judges what is read."""
+def test_every_action_is_on_the_command_line(tmp_path, told):
+    """What import-metadata reads: test_saml_metadata.py."""
     status, said = told("import-metadata", file=str(tmp_path / "none"))
     assert status == 1 and "can't be used" in said
-
-
-def test_every_action_is_on_the_command_line():
     for words in ("list", "check", "secret", "show massar", "test massar", "import-metadata x", "subjects massar x"):
         options = main.build_parser().parse_args(["sites", *words.split()])
         assert (options.module, options.action) == ("massar.interfaces.commands.sites", words.split()[0])

@@ -41,68 +41,65 @@ def only(folder, text: str, **environ: str) -> str:
     return found[0]
 
 
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("sites = 3", "write [sites.NAME] above"),
-        ("sites = [{}]", "write [sites.NAME] above"),
-        ("sites.massar = 3", "[sites.massar] must be a table"),
-        ("[[sites.massar]]", "[sites.massar] must be a table"),
-        ('[site.massar]\nhome = "https://m.ma/"', "[providers.NAME], perhaps sites"),
-        ("colour = 3", "nothing reads"),
-        ("[sites.massar]\nredirect_uri = []", "correct its name, perhaps redirect_uris"),
-        ("[sites.massar]\nxyzzy = []", "take it out"),
-        ("[sites.massar]\nredirect_uris = [1]", "redirect_uris must be a list of texts"),
-        ('[sites.massar]\nredirect_uris = "https://m.ma/"', "redirect_uris must be a list of texts"),
-        ("[sites.massar]\nname = {fr = 3}", "name must be a table of texts by language"),
-        ('[sites.massar]\nname = "Massar"', "name must be a table of texts by language"),
-        ('[sites.massar]\nname = {francais = "Massar"}', "choose ar, fr or en"),
-        ("[sites.taalim]\nattributes = {x = 3}", "attributes must be a list of texts"),
-        ("[sites.taalim]\nattributes = [3]", "attributes must be a list of texts"),
-        ('[sites.taalim]\nattributes = ["emial"]', "perhaps email"),
-        ("[sites.massar]\nroles = [1, 2]", "roles must be a list of texts"),
-        ('[sites.massar]\nroles = [" teacher"]', "no space around it"),
-        (f'[sites.massar]\nroles = ["{"r" * 21}"]', "1 to 20 characters"),
-        ("[sites.massar]\nno_recent_recovery = 1", "no_recent_recovery must be true or false"),
-        ("[sites.massar]\norder = true", "order must be a whole number"),
-        ("[sites.massar]\norder = -1", "order must be a whole number from 0 to 9999"),
-        ("[sites.massar]\nno_recovery_hours = 1000000000000", "from 0 to 8784"),
-        (f"[sites.massar]\nmax_age_minutes = 0x{'f' * 5000}", "from 0 to 527040"),
-        ("[sites.massar]\nhome = 1979-05-27", "home must be a text"),
-        ('[sites.massar]\nicon = "ship"', "icon is 'ship'"),
-        ('[sites.massar]\nprotocol = "oicd"', "perhaps oidc"),
-        ('[sites.massar]\nalgorithm = "RS265"', "ES256 or RS256, perhaps RS256"),
-        ('[sites.massar]\nclient_secret = "the secret itself"', "`massar sites secret`"),
-        ('[sites.massar]\nscopes = ["openid", "emial"]', "perhaps email"),
-        ('[sites."old site"]\nprotocol = "none"', "[sites.'old site'] is no name for a site"),
-        ('[sites.library]\nredirect_uris = ["https://l.ma/x"]', 'add protocol = "oidc"'),
-        ('[sites.library]\ngate_origin = "https://l.ma"', 'add protocol = "gate"'),
-        ("[sites.taalim]\nsigned_requests = true", "give the site's certificate"),
-        (f'[sites.library]\n{SAML}\nhears_sign_out = false\nslo_soap = "https://l.ma/"',
-         "hears_sign_out is false, but slo_soap"),
-        (f"[sites.library]\n{SAML}\nacs_indexes = [1, 2]", "has 2 numbers for 1 addresses"),
-        (f"[sites.library]\n{SAML}\nacs_indexes = [-1]", "from 0 to 65535"),
-        (f"[sites.library]\n{SAML}\nacs_indexes = [65536]", "from 0 to 65535"),
-        (f"[sites.library]\n{SAML}\nacs_indexes = [true]", "acs_indexes must be a list of whole numbers"),
-        (f"[sites.library]\n{SAML.replace(']', ', ')}\"https://l.ma/\"]\nacs_indexes = [1, 1]", "holds a number twice"),
-        ("[sites.library]\nprotocol = \"saml\"\nentity_id = \"u\"\nacs = 3\nacs_indexes = [1]",
-         "acs must be a list of texts"),
-        (f'[sites.library]\n{SAML}\nattributes = {{ mail = "phone" }}', "unknown attribute 'phone'"),
-        (f'[sites.library]\n{SAML}\nattributes = {{ "e mail" = "email" }}', "has no spaces"),
-        (f"[sites.library]\n{SAML}\nattributes = {{ mail = 3 }}", "attributes must be a list of texts"),
-        (f'[sites.library]\n{SAML}\nslo_soap = "https://l.ma/s"\nbackchannel_logout_uri = "https://l.ma/t"',
-         "in two ways"),
-        (f'[sites.library]\n{GATE}\nattributes = {{ mail = "email" }}', "must be a list"),
-        (f'[sites.library]\n{GATE}\nattributes = ["phone"]', "unknown attribute 'phone'"),
-        (f'[sites.library]\n{GATE}\ngate_key = "plain-text"', "gate_key must be the hash"),
-        *((f'[sites.library]\nprotocol = "gate"\ngate_origin = "https://{odd}"', "gate_origin must be scheme")
-          for odd in ("x.example.ma/", "X.example.ma", "x.example.ma:443", "x.example.ma/a")),
-        ('[sites.library]\nprotocol = "gate"\ngate_origin = "x"', "gate_origin holds 'x'"),
-        (f"[sites.library]\n{NATIVE}\npkce = false", "must use PKCE"),
-        *((f"[sites.massar]\n{name} = {value}", f"{name} must be") for name, value in
-          (("max_age_minutes", -1), ("no_recovery_hours", -1), ("max_age_minutes", 1.5))),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("text", "told"), [
+    ("sites = 3", "write [sites.NAME] above"),
+    ("sites = [{}]", "write [sites.NAME] above"),
+    ("sites.massar = 3", "[sites.massar] must be a table"),
+    ("[[sites.massar]]", "[sites.massar] must be a table"),
+    ('[site.massar]\nhome = "https://m.ma/"', "[providers.NAME], perhaps sites"),
+    ("colour = 3", "nothing reads"),
+    ("[sites.massar]\nredirect_uri = []", "correct its name, perhaps redirect_uris"),
+    ("[sites.massar]\nxyzzy = []", "take it out"),
+    ("[sites.massar]\nredirect_uris = [1]", "redirect_uris must be a list of texts"),
+    ('[sites.massar]\nredirect_uris = "https://m.ma/"', "redirect_uris must be a list of texts"),
+    ("[sites.massar]\nname = {fr = 3}", "name must be a table of texts by language"),
+    ('[sites.massar]\nname = "Massar"', "name must be a table of texts by language"),
+    ('[sites.massar]\nname = {francais = "Massar"}', "choose ar, fr or en"),
+    ("[sites.taalim]\nattributes = {x = 3}", "attributes must be a list of texts"),
+    ("[sites.taalim]\nattributes = [3]", "attributes must be a list of texts"),
+    ('[sites.taalim]\nattributes = ["emial"]', "perhaps email"),
+    ("[sites.massar]\nroles = [1, 2]", "roles must be a list of texts"),
+    ('[sites.massar]\nroles = [" teacher"]', "no space around it"),
+    (f'[sites.massar]\nroles = ["{"r" * 21}"]', "1 to 20 characters"),
+    ("[sites.massar]\nno_recent_recovery = 1", "no_recent_recovery must be true or false"),
+    ("[sites.massar]\norder = true", "order must be a whole number"),
+    ("[sites.massar]\norder = -1", "order must be a whole number from 0 to 9999"),
+    ("[sites.massar]\nno_recovery_hours = 1000000000000", "from 0 to 8784"),
+    (f"[sites.massar]\nmax_age_minutes = 0x{'f' * 5000}", "from 0 to 527040"),
+    ("[sites.massar]\nhome = 1979-05-27", "home must be a text"),
+    ('[sites.massar]\nicon = "ship"', "icon is 'ship'"),
+    ('[sites.massar]\nprotocol = "oicd"', "perhaps oidc"),
+    ('[sites.massar]\nalgorithm = "RS265"', "ES256 or RS256, perhaps RS256"),
+    ('[sites.massar]\nclient_secret = "the secret itself"', "`massar sites secret`"),
+    ('[sites.massar]\nscopes = ["openid", "emial"]', "perhaps email"),
+    ('[sites."old site"]\nprotocol = "none"', "[sites.'old site'] is no name for a site"),
+    ('[sites.library]\nredirect_uris = ["https://l.ma/x"]', 'add protocol = "oidc"'),
+    ('[sites.library]\ngate_origin = "https://l.ma"', 'add protocol = "gate"'),
+    ("[sites.taalim]\nsigned_requests = true", "give the site's certificate"),
+    (f'[sites.library]\n{SAML}\nhears_sign_out = false\nslo_soap = "https://l.ma/"',
+     "hears_sign_out is false, but slo_soap"),
+    (f"[sites.library]\n{SAML}\nacs_indexes = [1, 2]", "has 2 numbers for 1 addresses"),
+    (f"[sites.library]\n{SAML}\nacs_indexes = [-1]", "from 0 to 65535"),
+    (f"[sites.library]\n{SAML}\nacs_indexes = [65536]", "from 0 to 65535"),
+    (f"[sites.library]\n{SAML}\nacs_indexes = [true]", "acs_indexes must be a list of whole numbers"),
+    (f"[sites.library]\n{SAML.replace(']', ', ')}\"https://l.ma/\"]\nacs_indexes = [1, 1]", "holds a number twice"),
+    ("[sites.library]\nprotocol = \"saml\"\nentity_id = \"u\"\nacs = 3\nacs_indexes = [1]",
+     "acs must be a list of texts"),
+    (f'[sites.library]\n{SAML}\nattributes = {{ mail = "phone" }}', "unknown attribute 'phone'"),
+    (f'[sites.library]\n{SAML}\nattributes = {{ "e mail" = "email" }}', "has no spaces"),
+    (f"[sites.library]\n{SAML}\nattributes = {{ mail = 3 }}", "attributes must be a list of texts"),
+    (f'[sites.library]\n{SAML}\nslo_soap = "https://l.ma/s"\nbackchannel_logout_uri = "https://l.ma/t"',
+     "in two ways"),
+    (f'[sites.library]\n{GATE}\nattributes = {{ mail = "email" }}', "must be a list"),
+    (f'[sites.library]\n{GATE}\nattributes = ["phone"]', "unknown attribute 'phone'"),
+    (f'[sites.library]\n{GATE}\ngate_key = "plain-text"', "gate_key must be the hash"),
+    *((f'[sites.library]\nprotocol = "gate"\ngate_origin = "https://{odd}"', "gate_origin must be scheme")
+      for odd in ("x.example.ma/", "X.example.ma", "x.example.ma:443", "x.example.ma/a")),
+    ('[sites.library]\nprotocol = "gate"\ngate_origin = "x"', "gate_origin holds 'x'"),
+    (f"[sites.library]\n{NATIVE}\npkce = false", "must use PKCE"),
+    *((f"[sites.massar]\n{name} = {value}", f"{name} must be") for name, value in
+      (("max_age_minutes", -1), ("no_recovery_hours", -1), ("max_age_minutes", 1.5))),
+])  # fmt: skip
 def test_each_mistake_is_one_sentence(tmp_path, text, told):
     assert told in only(tmp_path, text)
 
@@ -180,16 +177,13 @@ def test_only_a_service_has_scopes_of_its_own(tmp_path):
     assert "longer than 200" in only(tmp_path, f"{own.replace(json.dumps(['books.read']), many)}service = true")
 
 
-@pytest.mark.parametrize(
-    ("names", "told"),
-    [
-        (["name", "email"], None),
-        (["nam"], "choose from name, given_name, family_name, name_ar, locale, email, email_verified, perhaps name"),
-        (["school"], "add school to scopes"),
-        (["sub"], "choose from"),
-        ("email", "id_token_claims must be a list of texts"),
-    ],
-)
+@pytest.mark.parametrize(("names", "told"), [
+    (["name", "email"], None),
+    (["nam"], "choose from name, given_name, family_name, name_ar, locale, email, email_verified, perhaps name"),
+    (["school"], "add school to scopes"),
+    (["sub"], "choose from"),
+    ("email", "id_token_claims must be a list of texts"),
+])  # fmt: skip
 def test_claims_of_the_id_token_are_those_of_the_scopes(tmp_path, names, told):
     table = f'[sites.library]\nprotocol = "oidc"\nclient_id = "l"\n{SECRET}\nid_token_claims = {json.dumps(names)}'
     assert mistakes(tmp_path, table) == [] if told is None else told in only(tmp_path, table)
@@ -219,29 +213,26 @@ def keyed(*keys: object) -> str:
     return f"[sites.library]\n{table}\nclient_keys = {toml(list(keys))}"
 
 
-@pytest.mark.parametrize(
-    ("key", "told"),
-    [
-        ("x", "client_keys must be a list of tables"),
-        ({}, "needs a kty: EC, RSA or OKP"),
-        ({"kty": ["EC"]}, "needs a kty"),
-        ({"kty": "oct", "k": "AAAA"}, "needs a kty"),
-        (EC_KEY.as_dict(private=True), "private parts (d)"),
-        ({"kty": "EC", "crv": "P-256", "x": 3}, "needs x and y as text"),
-        ({**GOOD, "x": "AAAA"}, "can't be read"),
-        ({**GOOD, "x": "!"}, "can't be read"),
-        ({**GOOD, "x": "ب"}, "can't be read"),
-        ({"kty": "RSA", "n": "A" * 342, "e": ""}, "can't be read"),
-        ({"kty": "RSA", "n": "", "e": ""}, "less than 2048 bits"),
-        ({**SHORT, "n": "A" * 180 + SHORT["n"]}, "less than 2048 bits"),
-        ({**GOOD, "alg": "RS256"}, "give ES256, or leave alg out"),
-        ({**GOOD, "alg": ["ES256"]}, "give ES256, or leave alg out"),
-        ({**GOOD, "use": "enc"}, "not for signing"),
-        ({**GOOD, "kid": 7}, "put it in quotes"),
-        (P521, "a curve that is not taken: choose P-256, P-384 or Ed25519"),
-        (SHORT, "less than 2048 bits"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("key", "told"), [
+    ("x", "client_keys must be a list of tables"),
+    ({}, "needs a kty: EC, RSA or OKP"),
+    ({"kty": ["EC"]}, "needs a kty"),
+    ({"kty": "oct", "k": "AAAA"}, "needs a kty"),
+    (EC_KEY.as_dict(private=True), "private parts (d)"),
+    ({"kty": "EC", "crv": "P-256", "x": 3}, "needs x and y as text"),
+    ({**GOOD, "x": "AAAA"}, "can't be read"),
+    ({**GOOD, "x": "!"}, "can't be read"),
+    ({**GOOD, "x": "ب"}, "can't be read"),
+    ({"kty": "RSA", "n": "A" * 342, "e": ""}, "can't be read"),
+    ({"kty": "RSA", "n": "", "e": ""}, "less than 2048 bits"),
+    ({**SHORT, "n": "A" * 180 + SHORT["n"]}, "less than 2048 bits"),
+    ({**GOOD, "alg": "RS256"}, "give ES256, or leave alg out"),
+    ({**GOOD, "alg": ["ES256"]}, "give ES256, or leave alg out"),
+    ({**GOOD, "use": "enc"}, "not for signing"),
+    ({**GOOD, "kid": 7}, "put it in quotes"),
+    (P521, "a curve that is not taken: choose P-256, P-384 or Ed25519"),
+    (SHORT, "less than 2048 bits"),
+])  # fmt: skip
 @pytest.mark.filterwarnings("ignore:Key size")
 def test_a_key_that_could_verify_nothing(tmp_path, key, told):
     said = only(tmp_path, keyed(GOOD, key))
@@ -314,11 +305,10 @@ def test_no_nesting_of_wrong_types_is_a_fault(path, tables):
     told(path, "\n".join(f"{toml(name)} = {toml(value)}" for name, value in tables.items()))
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["x = " + "[" * 10_000, "x = " + "{a = " * 5_000, f"x = {'9' * 5_000}", "[sites.massar", "\ufeff",
-     "x = 1\nx = 2", "d = 2026-13-41"],
-)  # fmt: skip
+@pytest.mark.parametrize("text", [
+    "x = " + "[" * 10_000, "x = " + "{a = " * 5_000, f"x = {'9' * 5_000}", "[sites.massar", "\ufeff",
+    "x = 1\nx = 2", "d = 2026-13-41",
+])  # fmt: skip
 def test_what_is_no_toml_is_told(path, text):
     told(path, text)
     with pytest.raises(SettingsError, match="can't be read"):

@@ -9,6 +9,7 @@ from tests.sso import gated_site, relying_party, saml_site
 from tests.sso.gated_site import NOTIFRH, Proxy, at_account, opened, proved
 from tests.sso.relying_party import STRICT, Surfer, party
 from tests.sso.saml_site import NO_RECENT_RECOVERY, PASSWORD, RETRAITE, answered, authn_request, context, redirect
+from tests.support.steps import recover
 from tests.support.visitor import Visitor
 
 NEW = "Rivage-8412-ouvert"
@@ -29,26 +30,16 @@ def asks_saml(visitor: Visitor, clock, **request) -> Visitor:
     return visitor.get(redirect(authn_request(clock(), **request)))
 
 
-def proves(visitor: Visitor, password: str = YOUSSEF.password) -> Visitor:
-    """Types the password on the page in front of us, wherever that leads."""
-    assert visitor.path == "/sign-in/", visitor.path
-    return visitor.submit("/sign-in/", user=YOUSSEF.login, password=password)
-
-
 def test_saml_asks_again_and_goes_on(register, youssef, clock):
     clock.advance(minutes=10)
     assert saml_site.statuses(answered(asks_saml(youssef, clock))) == ["Success"], "ten minutes are not more than ten"
     clock.advance(minutes=1)
-    proves(asks_saml(youssef, clock, id="_again"))
+    silent = answered(asks_saml(youssef, clock, IsPassive="true"))
+    assert saml_site.statuses(silent) == ["Responder", "NoPassive"], "one that may not ask"
+    asks_saml(youssef, clock, id="_again").submit("/sign-in/", user=YOUSSEF.login, password=YOUSSEF.password)
     root = answered(youssef)
     assert root.get("InResponseTo") == "_again"
     assert root.find(".//saml:AuthnStatement", saml_site.NS).get("AuthnInstant") == saml_site.written(clock())
-
-
-def test_saml_that_may_not_ask_says_so(register, youssef, clock):
-    clock.advance(minutes=11)
-    root = answered(asks_saml(youssef, clock, IsPassive="true"))
-    assert saml_site.statuses(root) == ["Responder", "NoPassive"]
 
 
 def test_oidc_asks_again_and_goes_on(register, clock):
@@ -84,11 +75,7 @@ def test_the_gate_closes_and_leads_back_to_the_same_address(register, youssef, c
 @pytest.fixture
 def recovered(register, clock, post) -> Visitor:
     register(*(replace(site, no_recent_recovery=True, max_age_minutes=0) for site in (OIDC, SAML, GATE)))
-    visitor = Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
-    secret = post.secret(YOUSSEF_EMAIL)
-    visitor.sign_in(YOUSSEF.login, secret).change(secret, NEW)
-    assert visitor.signed_in
-    return visitor
+    return recover(post, YOUSSEF, YOUSSEF_EMAIL, NEW)
 
 
 def enters(visitor: Visitor, clock) -> dict[str, int]:
@@ -108,13 +95,8 @@ def test_a_settled_account_is_wanted_by_every_protocol(recovered, clock):
 def test_saml_gets_the_best_of_the_classes_that_is_true(recovered, register, clock):
     """RequestedAuthnContext lists what will do; who recovered lately is not refused for the first of them."""
     register(RETRAITE)
-    inside = context(NO_RECENT_RECOVERY, PASSWORD)
-    assert (
-        saml_site.text(answered(asks_saml(recovered, clock, inside=inside)), "//saml:AuthnContextClassRef") == PASSWORD
-    )
-    clock.advance(hours=73)
-    recovered.sign_in(YOUSSEF.login, NEW)
-    assert (
-        saml_site.text(answered(asks_saml(recovered, clock, inside=inside)), "//saml:AuthnContextClassRef")
-        == NO_RECENT_RECOVERY
-    )
+    for said in (PASSWORD, NO_RECENT_RECOVERY):
+        root = answered(asks_saml(recovered, clock, inside=context(NO_RECENT_RECOVERY, PASSWORD)))
+        assert saml_site.text(root, "//saml:AuthnContextClassRef") == said
+        clock.advance(hours=73)
+        recovered.sign_in(YOUSSEF.login, NEW)

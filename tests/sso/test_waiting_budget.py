@@ -95,11 +95,9 @@ def test_other_networks_and_later_moments_are_not_touched(clock):
     assert SAVED_REQUEST.name in elsewhere.cookies and SAVED_REQUEST.name in later.cookies
 
 
-@pytest.mark.parametrize(
-    ("certificate", "claimed"),
-    [(SITE_KEYS.certificate, ""), ("", ""), ("", "&SigAlg=x&Signature=AAAA")],
-    ids=["nobody signs", "nobody can check", "and who claims to have signed"],
-)
+@pytest.mark.parametrize(("certificate", "claimed"), [
+    (SITE_KEYS.certificate, ""), ("", ""), ("", "&SigAlg=x&Signature=AAAA"),
+], ids=["nobody signs", "nobody can check", "and who claims to have signed"])  # fmt: skip
 def test_ids_that_nobody_signed_fill_no_table(clock, settings, certificate, claimed):
     """Whoever sends a new ID each time makes rows up to the budget, and is answered all the same."""
     register(settings, replace(RETRAITE, certificate=certificate))

@@ -5,38 +5,21 @@ or a field that it renamed, fails the story. `Post` is the worker's own loop wit
 """
 
 import re
-from html.parser import HTMLParser
 from urllib.parse import urlencode
 
 from django.test import Client
+from lxml.html import HTMLParser, document_fromstring
 
 from tests.support.fakes import BehavingProvider
 from tests.support.post_office import worker_with
 from tests.support.product import CONTACT_CODE as CODE
 from tests.support.product import TEMPORARY_PASSWORD as TEMPORARY
 
-_FORM_TAG = re.compile(r"<(?:form|input)\b[^>]*>")  # pages write > in an attribute as &gt;
-
 
 def forms(html: str) -> list[tuple[str, dict[str, str]]]:
     """The forms of a page: action and the fields with their values."""
-    parser = _Forms()
-    parser.feed("".join(_FORM_TAG.findall(html)))
-    return parser.forms
-
-
-class _Forms(HTMLParser):
-    def __init__(self):
-        super().__init__()
-        self.forms: list[tuple[str, dict[str, str]]] = []
-
-    def handle_starttag(self, tag, attrs):
-        values = dict(attrs)
-        if tag == "form":
-            self.forms.append((values.get("action", ""), {}))
-        elif tag == "input" and self.forms and values.get("name"):
-            if values.get("type") not in ("radio", "checkbox") or "checked" in values:
-                self.forms[-1][1][values["name"]] = values.get("value", "")
+    found = document_fromstring(html.encode() or b"<p>", HTMLParser(encoding="utf-8")).forms
+    return [(form.action or "", {name: value or "" for name, value in form.fields.items()}) for form in found]
 
 
 class Visitor:

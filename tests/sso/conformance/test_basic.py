@@ -12,7 +12,7 @@ import pytest
 
 from massar.core.settings import SettingsError
 from tests.sso import jws
-from tests.sso.relying_party import STRICT, SUITE, RelyingParty, Surfer, party
+from tests.sso.relying_party import STRICT, SUITE, RelyingParty, Surfer, party, refused, stays
 from tests.support.sites import load
 
 CALLBACK = SUITE.redirect_uris[0]
@@ -35,14 +35,8 @@ def mode(request, monkeypatch) -> None:
         assert found is None or found.status == 200, "by a form, never by the address"
         return found
 
-    def asking(self, **changed):
-        return plain(self, **{"response_mode": "form_post", **changed})
-
-    monkeypatch.setattr(RelyingParty, "ask", asking)
+    monkeypatch.setattr(RelyingParty, "ask", lambda rp, **asked: plain(rp, **{"response_mode": "form_post", **asked}))
     monkeypatch.setattr(Surfer, "arrived", property(by_form))
-
-
-# The code flow ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("site", [SUITE, STRICT], ids=["rs256", "es256-pkce"])
@@ -119,9 +113,6 @@ def test_userinfo_by_post(rp, browser, way):
     assert answer.status_code == 200 and answer.json()["sub"] == tokens.claims["sub"]
 
 
-# Scopes and claims --------------------------------------------------------------------------------------------------
-
-
 PROFILE = {
     "name": "Youssef Benali", "name_ar": "يوسف بنعلي", "given_name": "Youssef", "family_name": "Benali", "locale": "fr",
 }  # fmt: skip
@@ -161,9 +152,6 @@ def test_oidcc_claims_essential(rp, browser):
     assert rp.about(tokens) == {"sub": tokens.claims["sub"], "name": "Youssef Benali"}
 
 
-# How the page is shown ----------------------------------------------------------------------------------------------
-
-
 SHOWN = {
     "oidcc-login-hint": ({"login_hint": EMAIL["email"]}, f'value="{EMAIL["email"]}"'),  # typed already
     "oidcc-ui-locales": ({"ui_locales": "se fr"}, '<html lang="fr"'),  # the first that is spoken here
@@ -176,8 +164,6 @@ def test_the_page_obeys(rp, browser, wish, shown):
     assert shown in browser.html
     assert rp.code(browser.prove(), asked)
 
-
-# Who is signed in, and since when -----------------------------------------------------------------------------------
 
 ANEW = {
     "oidcc-prompt-login": {"prompt": "login"},
@@ -220,9 +206,6 @@ def test_oidcc_ensure_request_with_acr_values_succeeds(rp, browser, wish):
     assert tokens.claims["acr"] in known
 
 
-# Requests that bend the rules ---------------------------------------------------------------------------------------
-
-
 NEVER_REGISTERED = {
     "oidcc-ensure-registered-redirect-uri": {},
     "oidcc-ensure-request-object-with-redirect-uri": {"request": jws.unsigned({"redirect_uri": CALLBACK})},
@@ -232,7 +215,7 @@ NEVER_REGISTERED = {
 @pytest.mark.parametrize("more", NEVER_REGISTERED.values(), ids=NEVER_REGISTERED)
 def test_an_address_that_was_never_registered_gets_a_page_of_ours(rp, browser, more):
     rp.start(browser, redirect_uri=f"{CALLBACK}/never-registered", **more)
-    assert browser.page.status_code == 400 and browser.arrived is None
+    assert stays(browser)
 
 
 def test_oidcc_ensure_post_request_succeeds(rp, browser):
@@ -241,8 +224,6 @@ def test_oidcc_ensure_post_request_succeeds(rp, browser):
     assert browser.at_sign_in
     assert rp.finish(browser.prove(), asked)
 
-
-# The token endpoint -------------------------------------------------------------------------------------------------
 
 AGAIN = {
     "oidcc-codereuse": 0,
@@ -255,7 +236,7 @@ def test_a_code_again(rp, browser, clock, seconds):
     asked, code = rp.send(browser)
     tokens = rp.tokens(asked, rp.redeem(asked, code))
     clock.advance(seconds=seconds)
-    _refused(rp.redeem(asked, code))
+    assert refused(rp.redeem(asked, code))
     assert rp.userinfo(tokens.access).status_code == 401, "what came of the code ended with it (RFC 6749 §4.1.2)"
 
 
@@ -266,10 +247,8 @@ def test_oidcc_server_client_secret_post(second, browser):
 def test_oidcc_refresh_token(rp, second, browser, clock):
     first = rp.enter(browser, scope="openid offline_access", prompt="consent")
     clock.advance(seconds=60)
-    _refused(second.refresh(first.refresh))
-    answer = rp.refresh(first.refresh)
-    assert answer.status_code == 200, answer.content
-    said = answer.json()
+    assert refused(second.refresh(first.refresh))
+    said = rp.refresh(first.refresh).json()
     assert said["access_token"] != first.access and said["refresh_token"] != first.refresh
     claims = rp.believed(said["id_token"], None, access=said["access_token"])
     same = ("iss", "sub", "aud", "auth_time")  # OIDC Core §12.2
@@ -284,9 +263,3 @@ def test_oidcc_ensure_request_with_valid_pkce_succeeds(clock, browser, site):
     rp = party(clock, replace(site, pkce=True))
     assert rp.metadata["code_challenge_methods_supported"] == ["S256"]
     assert rp.enter(browser)
-
-
-def _refused(answer) -> None:
-    """RFC 6749 §5.2."""
-    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
-    assert "no-store" in answer.headers["Cache-Control"]
